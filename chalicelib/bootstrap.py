@@ -1,6 +1,7 @@
 """The composition root: the adapter behind each port, chosen by the settings and by nothing else.
 
-AWS clients, the models and numpy are loaded at their first use, not when the application is imported.
+AWS clients, the models and numpy are loaded at their first use, not when the application is
+imported.
 """
 
 from __future__ import annotations
@@ -18,7 +19,16 @@ from chalicelib.lazy import lazy
 from chalicelib.open_storage import open_storage
 from chalicelib.settings import NO_DIALECTS, AwsStorage, DialectSettings, Settings
 from chalicelib.storage.items import directory_of
-from chalicelib.storage.ports import Clock, Mailer, ObjectReader, PictureFetcher, Postman, Storage, Vision, Witness
+from chalicelib.storage.ports import (
+    Clock,
+    Mailer,
+    ObjectReader,
+    PictureFetcher,
+    Postman,
+    Storage,
+    Vision,
+    Witness,
+)
 
 if TYPE_CHECKING:
     from chalicelib.book.search.compact import Compactor
@@ -31,8 +41,8 @@ if TYPE_CHECKING:
 class Provider:
     """The source of the services.
 
-    `use` sets them. If nobody calls that, they are built from the environment when somebody first asks for them.
-    `dialects`: whose settings are read, too.
+    `use` sets them. If nobody calls that, they are built from the environment when somebody first
+    asks for them. `dialects`: whose settings are read, too.
     """
 
     def __init__(self, dialects: DialectSettings = NO_DIALECTS) -> None:
@@ -48,7 +58,10 @@ class Provider:
             return self._services
 
     def ports(self) -> Adapters:
-        """Return the services' adapters. Until something has asked for the services themselves, only these are made."""
+        """Return the services' adapters.
+
+        Until something has asked for the services themselves, only these are made.
+        """
         with self._making:
             if self._services is not None:
                 return self._services.ports
@@ -72,13 +85,23 @@ def build(
     storage: Storage | None = None,
     mailer: Mailer | None = None,
 ) -> Services:
-    """Wire the services. `clock`, `vision`, `vision_of` (by the model's id) and `storage`, if given, replace those of
-    the settings. `mailer`: what sends mail, which one box alone may have."""
+    """Wire the services.
+
+    `clock`, `vision`, `vision_of` (by the model's id) and `storage`, if given, replace those of the
+    settings. `mailer`: what sends mail, which one box alone may have.
+    """
     from chalicelib.services import Services  # the search function does without
 
     return Services(
         settings,
-        Adapters(settings=settings, clock=clock, storage=storage, vision=vision, vision_of=vision_of, mailer=mailer),
+        Adapters(
+            settings=settings,
+            clock=clock,
+            storage=storage,
+            vision=vision,
+            vision_of=vision_of,
+            mailer=mailer,
+        ),
     )
 
 
@@ -94,14 +117,17 @@ class Adapters:
         vision_of: Callable[[str], Vision] | None = None,
         mailer: Mailer | None = None,
     ) -> None:
-        """Take what is given, as `build` does; what is not given is made of the settings when it is first used."""
+        """Take what is given, as `build` does; what is not given is made of the settings when it is
+        first used."""
         from chalicelib.storage.in_process import CachedVault, SystemClock
 
         self._settings = settings
         self.clock, self.mailer = clock or SystemClock(), mailer
         storage = storage or open_storage(settings, self.clock)
         self.storage = replace(storage, vault=CachedVault(storage.vault))
-        self.model: Callable[[], str] = (lambda: vision().model) if vision else (lambda: self._model)
+        self.model: Callable[[], str] = (
+            (lambda: vision().model) if vision else (lambda: self._model)
+        )
         self.vision: Callable[[], Vision] = vision or (lambda: self._vision)
         self.vision_of: Callable[[str], Vision] = vision_of or self._vision_of
 
@@ -119,13 +145,21 @@ class Adapters:
         return self._galleries
 
     def index(self, forget: Callable[[str, set[str]], object]) -> Compactor:
-        """Make the builder of snapshots. `forget`: deletes the pictures that changed faces of a tenant left behind."""
+        """Make the builder of snapshots.
+
+        `forget`: deletes the pictures that changed faces of a tenant left behind.
+        """
         from chalicelib.book.search.compact import Compactor
 
-        return Compactor(self.storage.items, self.storage.blobs, self._galleries, self.clock, forget=forget)
+        return Compactor(
+            self.storage.items, self.storage.blobs, self._galleries, self.clock, forget=forget
+        )
 
     def journal(self, tenant: str, after_seq: int, wanted_seq: int) -> list[JournalEntry] | None:
-        """Read the changes with seq `after_seq` + 1 to `wanted_seq`. Return None if one of them was trimmed."""
+        """Read the changes with seq `after_seq` + 1 to `wanted_seq`.
+
+        Return None if one of them was trimmed.
+        """
         from chalicelib.book.search import journal
 
         return journal.read_changes(self.storage.items, tenant, after_seq, wanted_seq)
@@ -153,7 +187,8 @@ class Adapters:
 
     @lazy
     def witness(self) -> Witness | None:
-        """Make the keeper of the audit's heads outside; None: there is none, or a trial tells it nothing."""
+        """Make the keeper of the audit's heads outside; None: there is none, or a trial tells it
+        nothing."""
         from chalicelib.witness import open_witness
 
         address = None if self._settings.is_trial else self._settings.witness
@@ -185,7 +220,8 @@ class Adapters:
 
     @lazy
     def _model(self) -> str:
-        """Read the id of new tenants' embedding model from their pack's manifest, which loads no weights."""
+        """Read the id of new tenants' embedding model from their pack's manifest, which loads no
+        weights."""
         from chalicelib.book.vision.packs import packs
 
         return packs.read_pack(self._settings.models, self._settings.pack).manifest.embedding.model
@@ -195,7 +231,9 @@ class Adapters:
         from chalicelib.book.vision.packs import packs
         from chalicelib.book.vision.pipeline import FacePipeline
 
-        return FacePipeline(packs.find(self._settings.models, self._settings.pack), self._picture_memory)
+        return FacePipeline(
+            packs.find(self._settings.models, self._settings.pack), self._picture_memory
+        )
 
     def _vision_of(self, model: str) -> Vision:
         from chalicelib.book.vision.packs import packs

@@ -1,4 +1,5 @@
-"""Means to a quicker first answer of a function: models are loaded ahead, and garbage collection waits."""
+"""Means to a quicker first answer of a function: models are loaded ahead, and garbage collection
+waits."""
 
 from __future__ import annotations
 
@@ -24,8 +25,9 @@ if _FUNCTION in os.environ:
 def delay_garbage_collection(event: Any, answer: Callable[[Any], Any]) -> Any:
     """Let a function's collector of garbage begin after its first answer: a Chalice middleware.
 
-    Nearly all that is made before is modules, which stay. That nobody looks through them again and again takes 4 % off
-    the processor time of a list of groups and of a search, and 6 % off a first recognition.
+    Nearly all that is made before is modules, which stay. That nobody looks through them again and
+    again takes 4 % off the processor time of a list of groups and of a search, and 6 % off a first
+    recognition.
     """
     try:
         return answer(event)
@@ -36,9 +38,11 @@ def delay_garbage_collection(event: Any, answer: Callable[[Any], Any]) -> Any:
 
 
 class VisionAhead:
-    """The models of new tenants, which a thread loads while a function's first picture waits for AWS.
+    """The models of new tenants, which a thread loads while a function's first picture waits for
+    AWS.
 
-    A fault here is told by the request that needs the models, when it loads them. One box loads them when it starts.
+    A fault here is told by the request that needs the models, when it loads them. One box loads
+    them when it starts.
     """
 
     def __init__(self, provide: Callable[[], Services], environ: Mapping[str, str]) -> None:
@@ -46,13 +50,17 @@ class VisionAhead:
         self._is_wanted = _FUNCTION in environ
 
     def begin_loading(self, *, describes: bool, waits: bool = False) -> None:
-        """Begin, the first time that this is called. `describes`: the models of attributes are needed, too.
+        """Begin, the first time that this is called.
+
+        `describes`: the models of attributes are needed, too.
 
         `waits`: return when they are loaded, since a function does nothing between its runs.
         """
         if self._is_wanted:
             self._is_wanted = False  # a function has one request at a time
-            thread = threading.Thread(target=self._load, args=(describes,), name=LOADER_THREAD, daemon=True)
+            thread = threading.Thread(
+                target=self._load, args=(describes,), name=LOADER_THREAD, daemon=True
+            )
             thread.start()
             if waits:
                 thread.join()

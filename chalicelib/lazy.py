@@ -1,4 +1,5 @@
-"""Attributes that are made at their first use, so that a cold start imports only the modules that its route needs."""
+"""Attributes that are made at their first use, so that a cold start imports only the modules that
+its route needs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Storage of the state: the adapters behind the storage ports, embedded or on AWS, as the settings say."""
+"""Storage of the state: the adapters behind the storage ports, embedded or on AWS, as the settings
+say."""
 
 from __future__ import annotations
 
@@ -22,12 +23,18 @@ def open_storage(settings: Settings, clock: Clock) -> Storage:
 
 
 def _open_embedded(folder: Path, public_url: str, clock: Clock) -> Storage:
-    """Open a folder on one box: a database file for items and queues, folders for pictures, snapshots and captures."""
+    """Open a folder on one box: a database file for items and queues, folders for pictures,
+    snapshots and captures."""
     from chalicelib.privacy.erasure_progress import SETTLED
     from chalicelib.storage.box.blobs import disk_of, hold_off_backup, remove_killed_backup
     from chalicelib.storage.box.items import SqliteItemStore
     from chalicelib.storage.box.queue import SqliteQueue
-    from chalicelib.storage.box.uploads import PICTURES_PREFIX, FolderUploadStore, SignedPaths, signing_secret
+    from chalicelib.storage.box.uploads import (
+        PICTURES_PREFIX,
+        FolderUploadStore,
+        SignedPaths,
+        signing_secret,
+    )
     from chalicelib.storage.box.vault import PlainVault
 
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -37,7 +44,9 @@ def _open_embedded(folder: Path, public_url: str, clock: Clock) -> Storage:
     )
     secret = signing_secret(folder)
     captures = SignedPaths(secret, clock)
-    blobs = FolderUploadStore(folder / "blobs", SignedPaths(secret, clock, PICTURES_PREFIX), public_url)
+    blobs = FolderUploadStore(
+        folder / "blobs", SignedPaths(secret, clock, PICTURES_PREFIX), public_url
+    )
 
     def announce(event: str, tenant: str) -> None:
         captures_queue.send(event, group=tenant)

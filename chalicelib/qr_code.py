@@ -7,16 +7,20 @@ from msgspec import Struct
 
 
 class QrCode(Struct, frozen=True):
-    """A QR code with its margin. `path`: an SVG path of its dark squares; `size`: squares of a side."""
+    """A QR code with its margin.
+
+    `path`: an SVG path of its dark squares; `size`: squares of a side.
+    """
 
     path: str
     size: int
 
     def svg(self, label: str) -> Markup:
         """Return it as an image of HTML. `label`: what it is."""
-        return Markup('<svg class="qr" role="img" aria-label="{0}" viewBox="0 0 {1} {1}"><path d="{2}"/></svg>').format(
-            label, self.size, self.path
-        )
+        return Markup(
+            '<svg class="qr" role="img" aria-label="{0}" viewBox="0 0 {1} {1}"><path '
+            'd="{2}"/></svg>'
+        ).format(label, self.size, self.path)
 
 
 def draw_code(text: str) -> QrCode:

@@ -20,7 +20,8 @@ _observed = observability.make_observer(os.environ)
 
 
 def search(event: dict[str, Any], context: object) -> Any:
-    """Search exactly in the galleries that this function holds; other functions invoke it (aws/search.py)."""
+    """Search exactly in the galleries that this function holds; other functions invoke it
+    (aws/search.py)."""
     from chalicelib.storage.aws import search as remote_search
 
     def answer(_event: Any) -> Any:

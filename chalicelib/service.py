@@ -1,4 +1,5 @@
-"""Services: objects of which each has one subject, such as faces or consents, and finds the others beside it."""
+"""Services: objects of which each has one subject, such as faces or consents, and finds the others
+beside it."""
 
 from __future__ import annotations
 

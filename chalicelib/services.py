@@ -1,4 +1,5 @@
-"""All use cases: the book's rooms, and around it those of rights and doors, which take the book's duties."""
+"""All use cases: the book's rooms, and around it those of rights and doors, which take the book's
+duties."""
 
 from __future__ import annotations
 
@@ -27,18 +28,25 @@ if TYPE_CHECKING:
 
 
 class Services(Book):
-    """The book with all that is around it, as attributes, a room each. Set an attribute to replace a room."""
+    """The book with all that is around it, as attributes, a room each.
+
+    Set an attribute to replace a room.
+    """
 
     settings: Settings
     ports: Adapters
 
     def __init__(self, settings: Settings, ports: Adapters) -> None:
-        from chalicelib.privacy.audit.audit import AuditedItems  # not when the application is imported
+        # not when the application is imported
+        from chalicelib.privacy.audit.audit import AuditedItems
 
-        super().__init__(settings, ports, AuditedItems(ports.storage.items, ports.clock, self._sign))
+        super().__init__(
+            settings, ports, AuditedItems(ports.storage.items, ports.clock, self._sign)
+        )
 
     def _sign(self, tenant: str, statement: Mapping[str, Any]) -> Mapping[str, Any]:
-        return self.audit.signing.sign_statement(tenant, statement)  # the room is made when something is signed
+        # the room is made when something is signed
+        return self.audit.signing.sign_statement(tenant, statement)
 
     @lazy
     def book_hooks(self) -> PrivacyHooks:

@@ -1,7 +1,8 @@
 """The operator's settings: read once, typed, and handed to the parts that need them.
 
-Each field of a class of settings is a row of the table: its name, its meaning, its default and how its text is read.
-The functions on AWS read the environment alone; regulars/configuration.py adds options and a file for one box.
+Each field of a class of settings is a row of the table: its name, its meaning, its default and how
+its text is read. The functions on AWS read the environment alone; regulars/configuration.py adds
+options and a file for one box.
 """
 
 from __future__ import annotations
@@ -56,9 +57,16 @@ def parse_named(row: Setting, text: str, called: str) -> Any:
 
 
 def read_variables(rows: tuple[Setting, ...], environ: Mapping[str, str]) -> dict[str, Any]:
-    """Read the variables that are set, and not empty, by their settings' names. Raises SettingError."""
+    """Read the variables that are set, and not empty, by their settings' names.
+
+    Raises SettingError.
+    """
     row_names = ((row, name_variable(row)) for row in rows)
-    return {row.name: parse_named(row, text, name) for row, name in row_names if (text := environ.get(name))}
+    return {
+        row.name: parse_named(row, text, name)
+        for row, name in row_names
+        if (text := environ.get(name))
+    }
 
 
 def _parse_number(row: Setting, text: str) -> float:
@@ -74,7 +82,11 @@ def _parse_number(row: Setting, text: str) -> float:
 def _parse_public_url(text: str) -> str:
     try:
         url = urlsplit(text)
-        is_usable = url.scheme in ("http", "https") and bool(url.hostname) and (url.port is None or url.port > 0)
+        is_usable = (
+            url.scheme in ("http", "https")
+            and bool(url.hostname)
+            and (url.port is None or url.port > 0)
+        )
     except ValueError:
         is_usable = False
     if not is_usable or url.query or url.fragment or url.username is not None:
@@ -84,7 +96,8 @@ def _parse_public_url(text: str) -> str:
 
 def _parse_witness(text: str) -> str:
     if not (
-        re.fullmatch(r"s3://[a-z0-9][a-z0-9.-]+(/[A-Za-z0-9_.=+@-]+)*|https?://\S+", text) or Path(text).is_absolute()
+        re.fullmatch(r"s3://[a-z0-9][a-z0-9.-]+(/[A-Za-z0-9_.=+@-]+)*|https?://\S+", text)
+        or Path(text).is_absolute()
     ):
         raise ValueError("is as /mnt/witness, s3://bucket/prefix or https://witness.example/heads")
     return text
@@ -98,7 +111,9 @@ def parse_networks(text: str) -> tuple[IPv4Network | IPv6Network, ...]:
     try:
         return tuple(ip_network(address) for part in text.split(",") if (address := part.strip()))
     except ValueError as error:
-        raise ValueError(f"is networks such as 192.168.7.0/24, with commas between them ({error})") from error
+        raise ValueError(
+            f"is networks such as 192.168.7.0/24, with commas between them ({error})"
+        ) from error
 
 
 class AwsStorage(Struct, frozen=True):
@@ -115,7 +130,9 @@ class AwsStorage(Struct, frozen=True):
         None, "name of the search function; without it, search runs in the calling function"
     )
     more_search_functions: tuple[str, ...] = setting(
-        (), "names of further search functions, with commas between them: each tenant has one of all", read=_parse_names
+        (),
+        "names of further search functions, with commas between them: each tenant has one of all",
+        read=_parse_names,
     )
     near_faces: int = setting(
         NEAR_FACES, "faces up to which the calling function searches a gallery itself", 0, 100_000
@@ -133,28 +150,52 @@ class Settings(Struct, frozen=True):
     """All settings but those of `serve` itself. Storage is a folder (embedded) or AWS."""
 
     storage: Path | AwsStorage = setting(
-        NODEFAULT, "folder that keeps everything of one box", name="data", read=Path, nothing="regulars-data"
+        NODEFAULT,
+        "folder that keeps everything of one box",
+        name="data",
+        read=Path,
+        nothing="regulars-data",
     )
-    models: Path | None = setting(None, "folder of model packs of your own, and of curves", read=Path, nothing="none")
-    pack: str | None = setting(None, "model pack of new tenants; existing tenants keep theirs", nothing="face-pack-3")
+    models: Path | None = setting(
+        None, "folder of model packs of your own, and of curves", read=Path, nothing="none"
+    )
+    pack: str | None = setting(
+        None, "model pack of new tenants; existing tenants keep theirs", nothing="face-pack-3"
+    )
     clock_tolerance_s: int = setting(
-        300, "how far the time of a signed request may be off, each way, and that of a picture ahead, in s", 1, 86_400
+        300,
+        "how far the time of a signed request may be off, each way, and that of a picture ahead, "
+        "in s",
+        1,
+        86_400,
     )
     fpir_target: float = setting(
-        DEFAULT_FPIR, "share of searches by strangers that may return somebody", 1e-9, 0.5, name="fpir"
+        DEFAULT_FPIR,
+        "share of searches by strangers that may return somebody",
+        1e-9,
+        0.5,
+        name="fpir",
     )
     capture_days: int = setting(
-        30, "days that captures' pictures are kept; on AWS the stack's parameter `CaptureDays`", 1, 36_500
+        30,
+        "days that captures' pictures are kept; on AWS the stack's parameter `CaptureDays`",
+        1,
+        36_500,
     )
     search_memory_mb: int = setting(
         1024,
-        "MiB that the galleries held in memory for searches may take; the one in use stays even if it alone takes more",
+        "MiB that the galleries held in memory for searches may take; the one in use stays even if "
+        "it alone takes more",
         0,
         1_048_576,
         nothing="1024; in Lambda two thirds of the function's memory beyond 256",
     )
     search_disk_mb: int | None = setting(
-        None, "MiB of disk that their templates may take", 1, 1_048_576, nothing="nine tenths of what is free"
+        None,
+        "MiB of disk that their templates may take",
+        1,
+        1_048_576,
+        nothing="nine tenths of what is free",
     )
     memory_mb: int = setting(
         2048,
@@ -166,10 +207,13 @@ class Settings(Struct, frozen=True):
     requests_a_second: float = setting(
         100, "requests of v1 that a key may send for long; twice as many may come at once", 1, 1e6
     )
-    searches_a_second: float = setting(10, "the same for requests that look for faces in a picture", 1, 1e6)
+    searches_a_second: float = setting(
+        10, "the same for requests that look for faces in a picture", 1, 1e6
+    )
     public_url: str | None = setting(
         None,
-        "beginning of the service's URLs, as https://box.example; needed behind a proxy that speaks TLS",
+        "beginning of the service's URLs, as https://box.example; needed behind a proxy that "
+        "speaks TLS",
         read=_parse_public_url,
         nothing="the host that a request came to",
     )
@@ -182,21 +226,26 @@ class Settings(Struct, frozen=True):
 
     witness: str | None = setting(
         None,
-        "where heads of the audit go by themselves: a folder of another machine, `s3://bucket/prefix` or a URL",
+        "where heads of the audit go by themselves: a folder of another machine, "
+        "`s3://bucket/prefix` or a URL",
         read=_parse_witness,
         nothing="nowhere",
     )
 
     is_trial: bool = False
-    """Whether a backup is tried beside the service: then nobody outside is told anything (`regulars serve --trial`)."""
+    """Whether a backup is tried beside the service: then nobody outside is told anything (`regulars
+    serve --trial`)."""
     of_dialects: Mapping[str, Struct] = field(default_factory=lambda: NO_DIALECTS)
     """Those that a dialect alone needs, by its name."""
 
     @classmethod
-    def from_environment(cls, environ: Mapping[str, str], dialects: DialectSettings = NO_DIALECTS) -> Settings:
+    def from_environment(
+        cls, environ: Mapping[str, str], dialects: DialectSettings = NO_DIALECTS
+    ) -> Settings:
         """Read REGULARS_*. Raises SettingError, which names the missing or wrong setting.
 
-        A function's memory is the limit, and two thirds of what it leaves are for galleries, unless they are set.
+        A function's memory is the limit, and two thirds of what it leaves are for galleries, unless
+        they are set.
         """
         values: dict[str, Any] = {}
         for kind in (cls, *dialects.values()):
@@ -209,28 +258,39 @@ class Settings(Struct, frozen=True):
         return cls.from_values(values, dialects)
 
     @classmethod
-    def from_values(cls, values: Mapping[str, Any], dialects: DialectSettings = NO_DIALECTS) -> Settings:
-        """Make settings of values by the settings' names. Raises SettingError if two do not fit together."""
+    def from_values(
+        cls, values: Mapping[str, Any], dialects: DialectSettings = NO_DIALECTS
+    ) -> Settings:
+        """Make settings of values by the settings' names.
+
+        Raises SettingError if two do not fit together.
+        """
         return replace(
             _make_settings(cls, values),
             of_dialects={name: _make_settings(kind, values) for name, kind in dialects.items()},
         )
 
     def get_dialect_settings(self, name: str, kind: type[_Made]) -> _Made:
-        """Return the settings of a dialect: what holds initially, if this process read none of its settings."""
+        """Return the settings of a dialect: what holds initially, if this process read none of its
+        settings."""
         read_settings = self.of_dialects.get(name)
         return read_settings if isinstance(read_settings, kind) else kind()
 
 
 def _make_settings(kind: type[_Made], values: Mapping[str, Any]) -> _Made:
-    """Make settings of those values that are theirs, by the settings' names, of which some are not the fields'."""
+    """Make settings of those values that are theirs, by the settings' names, of which some are not
+    the fields'."""
     rows = settings_of(kind)
-    return kind(**{field_name: values[row.name] for field_name, row in rows.items() if row.name in values})
+    return kind(
+        **{field_name: values[row.name] for field_name, row in rows.items() if row.name in values}
+    )
 
 
 def _read_aws_storage(environ: Mapping[str, str]) -> AwsStorage:
     values = read_variables(rows := list_rows(AwsStorage), environ)
     for row in rows:
         if row.default is NODEFAULT and row.name not in values:
-            raise SettingError(f"set REGULARS_DATA to a folder, or, on AWS, {name_variable(row)}: it is missing")
+            raise SettingError(
+                f"set REGULARS_DATA to a folder, or, on AWS, {name_variable(row)}: it is missing"
+            )
     return AwsStorage(**values)

@@ -1,10 +1,13 @@
-"""What is done by the clock? Jobs of every hour for each tenant, and the watch of every few minutes.
+"""What is done by the clock? Jobs of every hour for each tenant, and the watch of every few
+minutes.
 
-Jobs of every hour: snapshots, merges, joins, seals, lost captures, and deletions. The schedule sends a message for
-each tenant, so that no tenant waits for another, and one that fails is tried again.
+Jobs of every hour: snapshots, merges, joins, seals, lost captures, and deletions. The schedule
+sends a message for each tenant, so that no tenant waits for another, and one that fails is tried
+again.
 
-The watch reports silent cameras, sends overdue events, and resolves captures whose event was lost. On one box it also
-joins faces that are one person. cameras decides when a camera is silent, captures/redrive how often a capture is tried.
+The watch reports silent cameras, sends overdue events, and resolves captures whose event was lost.
+On one box it also joins faces that are one person. cameras decides when a camera is silent,
+captures/redrive how often a capture is tried.
 """
 
 from __future__ import annotations
@@ -56,7 +59,10 @@ class Sweep(Service["Services"]):
     """The hourly jobs of all rooms that have some."""
 
     def request_sweeps(self, hour: datetime) -> None:
-        """Inspect the storage, and send a message for each tenant. `hour`: the time at which the schedule called."""
+        """Inspect the storage, and send a message for each tenant.
+
+        `hour`: the time at which the schedule called.
+        """
         self.services.readiness.inspect()
         for tenant in self.services.tenants.list_all():
             try:
@@ -73,13 +79,14 @@ class Sweep(Service["Services"]):
         - "consents": restrict all people whose consent has expired.
         - none of these: build a snapshot, and join faces that are one person.
 
-        `received`: how often the message was received. The second time, each of its jobs gets a message of its own,
-        so that one that never ends holds up no other. `remaining_s`: returns how long this run may still take. Raises
-        Busy if a job failed, and what `build` raises.
+        `received`: how often the message was received. The second time, each of its jobs gets a
+        message of its own, so that one that never ends holds up no other. `remaining_s`: returns
+        how long this run may still take. Raises Busy if a job failed, and what `build` raises.
         """
         message = json.loads(body)
         telemetry.of_tenant(message["tenant"])
-        if "consents" in message:  # here is time for all of them: who reads the tenant restricts some only
+        # here is time for all of them: who reads the tenant restricts some only
+        if "consents" in message:
             with suppress(TenantNotFound):
                 self.services.restrictions.restrict_expired(
                     self.services.tenants.read_stored(message["tenant"]), remaining_s=remaining_s
@@ -101,17 +108,36 @@ class Sweep(Service["Services"]):
             self._sweep_by_message(tenant, message, received, remaining_s)
 
     def _sweep_by_message(
-        self, tenant: Tenant, message: Mapping[str, Any], received: int, remaining_s: Callable[[], float]
+        self,
+        tenant: Tenant,
+        message: Mapping[str, Any],
+        received: int,
+        remaining_s: Callable[[], float],
     ) -> None:
-        """Do the jobs that a message names. A message that came before is cut into one for each of its jobs."""
+        """Do the jobs that a message names.
+
+        A message that came before is cut into one for each of its jobs.
+        """
         hour, names = moment(message["hour"]), message["chores"]
-        if not self.services.storage.expires_items and abs(self.services.clock.now() - hour) > TRUSTED:
-            return  # it waited while the box was off, or the clock has jumped: the next call of the schedule asks anew
+        if (
+            not self.services.storage.expires_items
+            and abs(self.services.clock.now() - hour) > TRUSTED
+        ):
+            # it waited while the box was off, or the clock has jumped: the next call of the
+            # schedule asks anew
+            return
         if received > 1 and len(names) > 1:
             for name in names:
                 self._send_message(tenant, hour, [name], is_part=True)
             return
-        self.sweep_tenant(tenant, hour, names, message["after"], remaining_s, is_part=message.get("is_part", False))
+        self.sweep_tenant(
+            tenant,
+            hour,
+            names,
+            message["after"],
+            remaining_s,
+            is_part=message.get("is_part", False),
+        )
 
     def sweep_tenant(
         self,
@@ -123,18 +149,21 @@ class Sweep(Service["Services"]):
         *,
         is_part: bool = False,
     ) -> None:
-        """Do a tenant's jobs. Each may be cut off anywhere and repeated; one that fails stops no other.
+        """Do a tenant's jobs.
 
-        `jobs`: their names; none: all. `after`: the place from which the first job goes on. `remaining_s`: returns
-        how long this run may still take. `is_part`: whether other messages ask for other jobs, so that this does not
-        count as a whole sweep.
+        Each may be cut off anywhere and repeated; one that fails stops no other.
 
-        If the time runs out, a message for the jobs that are left is sent, which comes at once. The first job is
-        always begun, so each run does something. Raises Busy if a job failed.
+        `jobs`: their names; none: all. `after`: the place from which the first job goes on.
+        `remaining_s`: returns how long this run may still take. `is_part`: whether other messages
+        ask for other jobs, so that this does not count as a whole sweep.
+
+        If the time runs out, a message for the jobs that are left is sent, which comes at once. The
+        first job is always begun, so each run does something. Raises Busy if a job failed.
         """
         all_jobs, context = self._list_jobs(hour), JobContext(tenant, hour, remaining_s, after)
         failed: list[str] = []
-        names = [name for name in jobs if name in all_jobs] or list(all_jobs)  # another version may have others
+        # another version may have others
+        names = [name for name in jobs if name in all_jobs] or list(all_jobs)
         for number, name in enumerate(names):
             if number and remaining_s() < STOPS_AT_S:
                 if failed:
@@ -158,21 +187,37 @@ class Sweep(Service["Services"]):
             self._note_sweep(tenant)
 
     def _note_sweep(self, tenant: Tenant, field: str = "at") -> None:
-        """Note the time in a field of the tenant's record of sweeps: a job's name, or `at` for all jobs."""
+        """Note the time in a field of the tenant's record of sweeps: a job's name, or `at` for all
+        jobs."""
         noted = {field: milliseconds(self.services.clock.now())}
         sweep_key = {"tenant": tenant.name, "item": keys.SWEPT_ITEM}
-        update = Update(keys.DIRECTORY, (tenant.name, keys.SWEPT_ITEM), (exists("swept-before"),), set=noted)
+        update = Update(
+            keys.DIRECTORY, (tenant.name, keys.SWEPT_ITEM), (exists("swept-before"),), set=noted
+        )
         first = Put(keys.DIRECTORY, {**sweep_key, **noted}, (absent("not-swept"),))
-        # Another sweep may make the record between the two, and note in it whom it told of: that is not overwritten.
-        any(write_unless_changed(self.services.items, [action]) for action in (update, first, update))
+        # Another sweep may make the record between the two, and note in it whom it told of: that is
+        # not overwritten.
+        any(
+            write_unless_changed(self.services.items, [action])
+            for action in (update, first, update)
+        )
 
     def _list_due_jobs(self, tenant: Tenant, hour: datetime) -> list[str]:
-        """Return the names of this hour's jobs. If the clock may be wrong, only those that do not depend on it."""
+        """Return the names of this hour's jobs.
+
+        If the clock may be wrong, only those that do not depend on it.
+        """
         is_doubted = self._doubts_clock(tenant)
-        return [name for name, job in self._list_jobs(hour).items() if job.ignores_clock or not is_doubted]
+        return [
+            name
+            for name, job in self._list_jobs(hour).items()
+            if job.ignores_clock or not is_doubted
+        ]
 
     def _doubts_clock(self, tenant: Tenant) -> bool:
-        """Return whether the clock may be wrong. Note this call of the schedule, too: the next one is compared with it.
+        """Return whether the clock may be wrong.
+
+        Note this call of the schedule, too: the next one is compared with it.
 
         On AWS, where storage expires items by itself, the clock is trusted.
         """
@@ -182,8 +227,10 @@ class Sweep(Service["Services"]):
         call = judge_clock(parse_optional(_CALLED.read, item_before), self.services.clock.now())
         if call.doubted_since is not None:
             _log.warning(
-                "tenant %s was to be swept at %s last, and the clock says %s: set it if it is wrong. A sweep deletes "
-                "what is kept no longer once the clock has run on for half an hour, or `regulars retention` does",
+                "tenant %s was to be swept at %s last, and the clock says %s: set it if it is "
+                "wrong. A sweep deletes "
+                "what is kept no longer once the clock has run on for half an hour, or `regulars "
+                "retention` does",
                 tenant.name,
                 time_text(call.believed_at),
                 time_text(call.at),
@@ -195,15 +242,37 @@ class Sweep(Service["Services"]):
     def _list_jobs(self, hour: datetime) -> dict[str, Job]:
         """Return this hour's jobs by name, in their order.
 
-        First those that run whatever the clock says, such as erasures; last the storage's files, which all others
-        leave traces in.
+        First those that run whatever the clock says, such as erasures; last the storage's files,
+        which all others leave traces in.
         """
-        snapshots = Job("snapshots", lambda context: self.services.index.build(context.tenant.name), ignores_clock=True)
-        wiping = Job("files", lambda _: self.services.storage.wipe(), of_expired=True, ignores_clock=True)
+        snapshots = Job(
+            "snapshots",
+            lambda context: self.services.index.build(context.tenant.name),
+            ignores_clock=True,
+        )
+        wiping = Job(
+            "files", lambda _: self.services.storage.wipe(), of_expired=True, ignores_clock=True
+        )
         book = self.services
         rooms: Sequence[Jobs] = (
-            *(book.deletion, book.erasure, book.merges, book.statistics, book.cameras, book.captures, book.audit),
-            *(book.sightings, book.requests, book.access, book.webhooks, book.subjects, book.joining, book.tenants),
+            *(
+                book.deletion,
+                book.erasure,
+                book.merges,
+                book.statistics,
+                book.cameras,
+                book.captures,
+                book.audit,
+            ),
+            *(
+                book.sightings,
+                book.requests,
+                book.access,
+                book.webhooks,
+                book.subjects,
+                book.joining,
+                book.tenants,
+            ),
         )
         jobs = [*(job for room in rooms for job in room.list_jobs()), snapshots]
         jobs.sort(key=lambda job: not job.ignores_clock)
@@ -216,15 +285,27 @@ class Sweep(Service["Services"]):
         return {job.name: job for job in [*jobs, wiping] if is_due(job)}
 
     def _send_message(
-        self, tenant: Tenant, hour: datetime, jobs: Sequence[str], after: str = "", *, is_part: bool = False
+        self,
+        tenant: Tenant,
+        hour: datetime,
+        jobs: Sequence[str],
+        after: str = "",
+        *,
+        is_part: bool = False,
     ) -> None:
-        body = {"tenant": tenant.name, "hour": milliseconds(hour), "chores": jobs, "after": after, "is_part": is_part}
+        body = {
+            "tenant": tenant.name,
+            "hour": milliseconds(hour),
+            "chores": jobs,
+            "after": after,
+            "is_part": is_part,
+        }
         self.services.storage.index_queue.send(json.dumps(body), group=tenant.name)
 
 
 WATCHED_CAPTURES = timedelta(minutes=25)
-"""How far back the watch looks for captures that are stuck, or whose event was lost: two runs can send each again. The
-sweep looks further (captures/redrive)."""
+"""How far back the watch looks for captures that are stuck, or whose event was lost: two runs can
+send each again. The sweep looks further (captures/redrive)."""
 
 _EVERY = timedelta(minutes=5)
 """How often the watch runs (infra/schedules and serve's scheduler)."""
@@ -235,14 +316,18 @@ _GOLDEN_RATIO = 0.618034
 class Watch(Service["Services"]):
     """The jobs of every five minutes, for all tenants.
 
-    On one box faces are joined, too: it costs nothing to look more often. A function would load the gallery each time.
+    On one box faces are joined, too: it costs nothing to look more often. A function would load the
+    gallery each time.
     """
 
     def run(self, remaining_s: Callable[[], float] = lambda: float("inf")) -> None:
-        """Report the oldest sweep and stuck capture. Do all jobs of all tenants; one that fails holds up no other.
+        """Report the oldest sweep and stuck capture.
 
-        `remaining_s`: returns how long this run may still take. Each run begins with another tenant, so that none waits
-        for long if the time runs out. Silent cameras of a disabled tenant are not reported.
+        Do all jobs of all tenants; one that fails holds up no other.
+
+        `remaining_s`: returns how long this run may still take. Each run begins with another
+        tenant, so that none waits for long if the time runs out. Silent cameras of a disabled
+        tenant are not reported.
         """
         tenants = self.services.tenants.list_all()
         self._report_oldest_sweep(tenants)
@@ -254,7 +339,11 @@ class Watch(Service["Services"]):
         for done_count, tenant in enumerate([*tenants[first:], *tenants[:first]]):
             if remaining_s() < STOPS_AT_S:
                 waiting_count = len(tenants) - done_count
-                _log.warning("the time ran out: %s of %s tenants wait for the next run", waiting_count, len(tenants))
+                _log.warning(
+                    "the time ran out: %s of %s tenants wait for the next run",
+                    waiting_count,
+                    len(tenants),
+                )
                 return
             self._do_job("cameras", tenant, self._report_silent_cameras)
             self._do_job("boxes", tenant, self.services.cameras.advance_wave)
@@ -265,20 +354,28 @@ class Watch(Service["Services"]):
                 self._do_job("faces", tenant, self.services.joining.join_tenant)
 
     def resume_all(self) -> None:
-        """Resume all work that was cut off. Call this when a box starts: nothing else is at work then.
+        """Resume all work that was cut off.
 
-        A message that a killed process held comes again by itself, when the time is over for which it is hidden.
+        Call this when a box starts: nothing else is at work then.
+
+        A message that a killed process held comes again by itself, when the time is over for which
+        it is hidden.
         """
         redrive = self.services.captures.redrive
         for tenant in self.services.tenants.list_all():
-            self._do_job("captures", tenant, lambda tenant: redrive.send_all_lost(tenant, after=timedelta(0)))
+            self._do_job(
+                "captures", tenant, lambda tenant: redrive.send_all_lost(tenant, after=timedelta(0))
+            )
             self._announce_overdue(tenant, timedelta(0))
 
     def _watch_captures(self, tenant: Tenant) -> None:
         self.services.captures.redrive.watch_recent(tenant, WATCHED_CAPTURES)
 
     def _announce_overdue(self, tenant: Tenant, overdue: timedelta) -> None:
-        """Begin again with deliveries whose message is lost. `overdue`: the age from which on one counts as lost."""
+        """Begin again with deliveries whose message is lost.
+
+        `overdue`: the age from which on one counts as lost.
+        """
         outbox = self.services.webhooks.outbox
         self._do_job("outbox", tenant, lambda tenant: outbox.announce_overdue(tenant.name, overdue))
 
@@ -287,16 +384,25 @@ class Watch(Service["Services"]):
             with audit_events.begin_audit_event(job(f"watch {subject}", tenant.name)):
                 work(tenant)
         except Exception as error:
-            report_failure(error, f"the {subject} of tenant {tenant.name} are looked at again later")
+            report_failure(
+                error, f"the {subject} of tenant {tenant.name} are looked at again later"
+            )
 
     def _report_oldest_sweep(self, tenants: Sequence[Tenant]) -> None:
-        """Report how long the tenant waits that waits longest for a whole sweep, so that no tenant is forgotten.
+        """Report how long the tenant waits that waits longest for a whole sweep, so that no tenant
+        is forgotten.
 
-        The nightly jobs that people were told a date for (OWED) count as late a day after they were done.
+        The nightly jobs that people were told a date for (OWED) count as late a day after they were
+        done.
         """
-        items = self.services.items.get_many(keys.DIRECTORY, [(tenant.name, keys.SWEPT_ITEM) for tenant in tenants])
+        items = self.services.items.get_many(
+            keys.DIRECTORY, [(tenant.name, keys.SWEPT_ITEM) for tenant in tenants]
+        )
         for tenant, item in zip(tenants, items, strict=True):
-            done_ms = {**dict.fromkeys(("at", *OWED), milliseconds(tenant.created_at)), **(item or {})}
+            done_ms = {
+                **dict.fromkeys(("at", *OWED), milliseconds(tenant.created_at)),
+                **(item or {}),
+            }
             due_at = [moment(done_ms[name]) + timedelta(days=1) for name in OWED]
             age = self.services.clock.now() - min(moment(done_ms["at"]), *due_at)
             telemetry.at_least(SWEEP_AGE, age.total_seconds())
@@ -315,25 +421,37 @@ class Watch(Service["Services"]):
             ]
             try:
                 write(self.services.items, actions)
-            except ConditionFailed:  # the camera was heard meanwhile, or another process reported it
+            # the camera was heard meanwhile, or another process reported it
+            except ConditionFailed:
                 continue
-            since = "ever" if camera.last_seen_at is None else f"since {time_text(camera.last_seen_at)}"
+            since = (
+                "ever" if camera.last_seen_at is None else f"since {time_text(camera.last_seen_at)}"
+            )
             state = "fell silent" if silence is Silence.SILENT else "is quieter than usual"
-            _log.warning("camera %s of tenant %s %s: nothing came from it %s", camera.id, tenant.name, state, since)
+            _log.warning(
+                "camera %s of tenant %s %s: nothing came from it %s",
+                camera.id,
+                tenant.name,
+                state,
+                since,
+            )
             self.services.webhooks.outbox.send_messages(tenant.name, actions)
 
 
 def choose_first_tenant(count: int, now: datetime) -> int:
-    """Return the number, from 0 to `count` - 1, of the tenant with which the run at this time begins.
+    """Return the number, from 0 to `count` - 1, of the tenant with which the run at this time
+    begins.
 
-    Multiples of the golden ratio, modulo 1, spread evenly. So runs that follow each other begin far apart.
+    Multiples of the golden ratio, modulo 1, spread evenly. So runs that follow each other begin far
+    apart.
     """
     run_number = now.timestamp() // _EVERY.total_seconds()
     return int(count * (run_number * _GOLDEN_RATIO % 1))
 
 
 def make_silence_event(camera: Camera, silence: Silence, now: datetime) -> Event:
-    """Return the event of a silent camera, at the time when its silence became too long, or was noticed.
+    """Return the event of a silent camera, at the time when its silence became too long, or was
+    noticed.
 
     The id depends only on the silence, so a silence that is reported twice has one event.
     """
@@ -355,7 +473,11 @@ def make_silence_event(camera: Camera, silence: Silence, now: datetime) -> Event
 
 
 def _silence_update(tenant: str, camera: Camera, now_ms: int) -> Update:
-    """Return the update that marks the camera as silent, unless it was heard since it was read, or marked already."""
+    """Return the update that marks the camera as silent, unless it was heard since it was read, or
+    marked already."""
     last_seen_ms = parse_optional(milliseconds, camera.last_seen_at)
-    when = (equals("last_seen_at", last_seen_ms, "still-silent"), equals("silent_since", None, "not-reported"))
+    when = (
+        equals("last_seen_at", last_seen_ms, "still-silent"),
+        equals("silent_since", None, "not-reported"),
+    )
     return Update(keys.CAMERAS, (tenant, camera.id), when, set={"silent_since": now_ms})

@@ -1,6 +1,8 @@
-"""Telemetry of the work under way: its tenant, its counts and the time of each stage. It is free if nobody listens.
+"""Telemetry of the work under way: its tenant, its counts and the time of each stage. It is free if
+nobody listens.
 
-The runner of the work (api/observability.py) begins an invocation and collects the stages; the work reports the rest.
+The runner of the work (api/observability.py) begins an invocation and collects the stages; the work
+reports the rest.
 """
 
 from __future__ import annotations
@@ -48,11 +50,14 @@ UNITS = {
 
 
 class Invocation(Struct):
-    """One invocation of a function. `tenant`: the last one that it worked for; `measured`: values by metric name.
+    """One invocation of a function.
 
-    `route`: method and path of a request, with names in place of values. `status`: that of its answer. `code`: that of
-    a dialect's answer to an error; `error`: the error's class. `caller`: the key, camera or member whose request it is,
-    by its id; `address`: the sender's. `book`: the tenant's book and its life (Tenant.book).
+    `tenant`: the last one that it worked for; `measured`: values by metric name.
+
+    `route`: method and path of a request, with names in place of values. `status`: that of its
+    answer. `code`: that of a dialect's answer to an error; `error`: the error's class. `caller`:
+    the key, camera or member whose request it is, by its id; `address`: the sender's. `book`: the
+    tenant's book and its life (Tenant.book).
     """
 
     function: str
@@ -92,7 +97,9 @@ def tenant() -> str:
 
 
 def of_tenant(name: str, caller: str | None = None, book: str | None = None) -> None:
-    """Report whose the work is. `caller`: whose request it is, as the audit says it; of a member the id alone.
+    """Report whose the work is.
+
+    `caller`: whose request it is, as the audit says it; of a member the id alone.
 
     `book`: the book and its life, for the answer to a request.
     """
@@ -108,7 +115,10 @@ def of_address(address: str) -> None:
 
 
 def of_route(method: str, path: str) -> None:
-    """Report which route a request takes. `path` has names in place of values: values may be people's names."""
+    """Report which route a request takes.
+
+    `path` has names in place of values: values may be people's names.
+    """
     if (invocation := _current.get()) is not None:
         invocation.route = f"{method} {path}"
 
@@ -136,10 +146,11 @@ _stages: ContextVar[dict[str, float] | None] = ContextVar("stages", default=None
 
 @contextmanager
 def collect_stages() -> Iterator[dict[str, float]]:
-    """Collect, while the `with` block runs, how many milliseconds each `count_stage` inside takes, by stage name.
+    """Collect, while the `with` block runs, how many milliseconds each `count_stage` inside takes,
+    by stage name.
 
-    It sees this thread or task alone. A stage that is entered twice adds up. An outer `collect_stages` gets the same
-    stages when this one ends.
+    It sees this thread or task alone. A stage that is entered twice adds up. An outer
+    `collect_stages` gets the same stages when this one ends.
     """
     stages: dict[str, float] = {}
     outer = _stages.get()
@@ -177,7 +188,8 @@ def report_failure(error: Exception, what: str) -> None:
 
 
 def log_failure(error: Exception, what: str) -> None:
-    """Log a failure with its causes, which no caller is told; one that nobody expects with its traceback."""
+    """Log a failure with its causes, which no caller is told; one that nobody expects with its
+    traceback."""
     metric, level = _kind(error)
     unexpected = error if metric == FAILURES_UNEXPECTED else None
     _log.log(level, "%s: %s", what, "; ".join(_with_causes(error)), exc_info=unexpected)

@@ -1,5 +1,5 @@
-"""Keepers of the audit's heads, and of receipts, outside of what the service itself may change: a folder, a bucket of
-S3, a URL. The first two are read again after a restore."""
+"""Keepers of the audit's heads, and of receipts, outside of what the service itself may change: a
+folder, a bucket of S3, a URL. The first two are read again after a restore."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ _JSON = "application/json"
 
 
 class StoredHeads:
-    """Heads in a folder, such as one of another machine, or in a bucket, best one with object lock."""
+    """Heads in a folder, such as one of another machine, or in a bucket, best one with object
+    lock."""
 
     def __init__(self, blobs: BlobStore, prefix: str = "") -> None:
         self._blobs, self._prefix = blobs, prefix
@@ -30,13 +31,19 @@ class PostedHeads:
         self._postman, self._url = postman, url
 
     def keep(self, name: str, head: bytes) -> None:
-        status = self._postman().post(self._url, head, {"Content-Type": _JSON, "Regulars-Head": name})
+        status = self._postman().post(
+            self._url, head, {"Content-Type": _JSON, "Regulars-Head": name}
+        )
         if status // 100 != 2:
-            raise Unusable(f"the witness answered {status} to head {name}: it is sent again within the hour")
+            raise Unusable(
+                f"the witness answered {status} to head {name}: it is sent again within the hour"
+            )
 
 
 def open_witness(address: str, postman: Callable[[], Postman]) -> Witness:
-    """Make the witness that a setting names (settings.witness). Raises StorageUnavailable if its folder is not there.
+    """Make the witness that a setting names (settings.witness).
+
+    Raises StorageUnavailable if its folder is not there.
 
     `address`: `s3://bucket/prefix`, another URL, or a folder.
     """
@@ -45,20 +52,28 @@ def open_witness(address: str, postman: Callable[[], Postman]) -> Witness:
         from chalicelib.storage.aws.clients import open_aws_client
 
         bucket, _, prefix = address.removeprefix("s3://").partition("/")
-        return StoredHeads(S3BlobStore(open_aws_client("s3"), bucket), prefix + "/" if prefix else "")
+        return StoredHeads(
+            S3BlobStore(open_aws_client("s3"), bucket), prefix + "/" if prefix else ""
+        )
     if "://" in address:
         return PostedHeads(postman, address)
     from chalicelib.storage.box.blobs import FolderBlobStore
 
-    if not Path(address).is_dir():  # else heads would go to this machine while the other one's folder is not mounted
-        raise StorageUnavailable(f"the folder {address} for the heads of the audit is not there: is it mounted?")
+    # else heads would go to this machine while the other one's folder is not mounted
+    if not Path(address).is_dir():
+        raise StorageUnavailable(
+            f"the folder {address} for the heads of the audit is not there: is it mounted?"
+        )
     return StoredHeads(FolderBlobStore(Path(address)))
 
 
 def read_documents(address: str, below: str) -> Iterator[tuple[str, Callable[[], bytes]]]:
-    """Yield the name of each document of a witness, and the function that reads it. An https URL gives nothing back.
+    """Yield the name of each document of a witness, and the function that reads it.
 
-    `address`: as for `open_witness`. `below`: the folder, or the beginning of the names. Raises StorageUnavailable.
+    An https URL gives nothing back.
+
+    `address`: as for `open_witness`. `below`: the folder, or the beginning of the names. Raises
+    StorageUnavailable.
     """
     if address.startswith("s3://"):
         from chalicelib.storage.aws.blobs import S3BlobStore

@@ -1,6 +1,8 @@
-"""The generator of the client's modules: models and operations from docs/api/v1.yaml, codes from domain/errors.py.
+"""The generator of the client's modules: models and operations from docs/api/v1.yaml, codes from
+domain/errors.py.
 
-`python -m regulars.openapi --write` writes them (`make client`). A test generates them again and compares.
+`python -m regulars.openapi --write` writes them (`make client`). A test generates them again and
+compares.
 """
 
 from __future__ import annotations
@@ -43,7 +45,11 @@ def generate_modules() -> dict[Path, str]:
     """Return the text of each generated module, by its path."""
     document = yaml.safe_load(DOCUMENT.read_text(encoding="utf-8"))
     writer = _Writer(document)
-    texts = {"operations.py": writer.write_operations(), "models.py": writer.write_models(), "codes.py": write_codes()}
+    texts = {
+        "operations.py": writer.write_operations(),
+        "models.py": writer.write_models(),
+        "codes.py": write_codes(),
+    }
     return {PACKAGE / name: _format_text(PACKAGE / name, text) for name, text in texts.items()}
 
 
@@ -57,13 +63,22 @@ def write_codes() -> str:
     ]
     for error_class in errors.every_error():
         (base,) = error_class.__bases__
-        about = inspect.cleandoc(error_class.__doc__ or "").partition("\n\n")[0] if error_class.__doc__ else ""
+        about = (
+            inspect.cleandoc(error_class.__doc__ or "").partition("\n\n")[0]
+            if error_class.__doc__
+            else ""
+        )
         body = f'\n    """{about.replace(chr(10), chr(10) + "    ")}"""\n' if about else " ...\n"
         parts.append(
             f"class {error_class.__name__}({'ApiError' if base is errors.RegularsError else base.__name__}):{body}"
         )
-    classes_here = "for name, kind in [*vars().items()] if isinstance(kind, type) and issubclass(kind, ApiError)"
-    return "\n\n".join([*parts, f"BY_CODE: Mapping[str, type[ApiError]] = {{name: kind {classes_here}}}\n"])
+    classes_here = (
+        "for name, kind in [*vars().items()] if isinstance(kind, type) and "
+        "issubclass(kind, ApiError)"
+    )
+    return "\n\n".join(
+        [*parts, f"BY_CODE: Mapping[str, type[ApiError]] = {{name: kind {classes_here}}}\n"]
+    )
 
 
 @dataclass(frozen=True)
@@ -84,7 +99,11 @@ class _Parameter:
         if not self.is_picture:
             return self.argument
         sent = f"in_base64({self.argument})"
-        return sent if self.required else f"UNSET if isinstance({self.argument}, UnsetType) else {sent}"
+        return (
+            sent
+            if self.required
+            else f"UNSET if isinstance({self.argument}, UnsetType) else {sent}"
+        )
 
     @property
     def is_picture(self) -> bool:
@@ -109,8 +128,8 @@ class _Call:
     def write_method(self, answer: str, page: tuple[str, str] | None) -> str:
         """Write the method of an operation.
 
-        `answer`: the type that it returns. `page`: the member of the answer that has a page's items, and their type;
-        None: it is no list in pages.
+        `answer`: the type that it returns. `page`: the member of the answer that has a page's
+        items, and their type; None: it is no list in pages.
         """
         path = f'"{self.path}"'
         if PARAMETER.search(self.path):
@@ -135,13 +154,16 @@ class _Call:
         return f'{head}        """{self.about}"""\n        {statement}\n'
 
     def _write_arguments(self) -> str:
-        """Write the method's parameters: those of the path, then by name the required ones, then the others."""
+        """Write the method's parameters: those of the path, then by name the required ones, then
+        the others."""
         in_path = [f"{name}: str" for name in PARAMETER.findall(self.path)]
         by_need = sorted([*self.query, *self.body], key=lambda parameter: not parameter.required)
         keyword_arguments = [str(parameter) for parameter in by_need]
         if self.method != "GET":
             keyword_arguments.append("idempotency_key: str | None = None")
-        return ", ".join(["self", *in_path, *(["*", *keyword_arguments] if keyword_arguments else [])])
+        return ", ".join(
+            ["self", *in_path, *(["*", *keyword_arguments] if keyword_arguments else [])]
+        )
 
     def _list_written(self) -> list[str]:
         """List the arguments of a call that writes, beside its query."""
@@ -181,9 +203,11 @@ class _Writer:
         return "\n".join(parts)
 
     def write_models(self) -> str:
-        """Write the Structs of what is answered, and of what is sent inside a body, once the operations are written.
+        """Write the Structs of what is answered, and of what is sent inside a body, once the
+        operations are written.
 
-        Enumerations are texts and nothing is bounded, so that a newer service's answers can be read.
+        Enumerations are texts and nothing is bounded, so that a newer service's answers can be
+        read.
         """
         parts = [
             _write_header("What v1 answers."),
@@ -191,7 +215,8 @@ class _Writer:
             "from datetime import datetime\nfrom typing import Any\n",
             "from msgspec import UNSET, Struct, UnsetType\n",
         ]
-        written = {name: self._write_model(name) for name in self._models}  # writing one may add others to the list
+        # writing one may add others to the list
+        written = {name: self._write_model(name) for name in self._models}
         return "\n".join([*parts, *(written[name] for name in sorted(written))])
 
     def _write_model(self, name: str) -> str:
@@ -202,13 +227,19 @@ class _Writer:
             + ("" if member in schema.get("required", ()) else " | UnsetType = UNSET")
             for member, schema_of_member in schema["properties"].items()
         ]
-        head = [f"class {name}(Struct, kw_only=True):", *([f'    """{about}"""\n'] if about else [])]
+        head = [
+            f"class {name}(Struct, kw_only=True):",
+            *([f'    """{about}"""\n'] if about else []),
+        ]
         return "\n".join([*head, *members, "", ""])
 
     def _write_methods(self, method: str, path: str, operation: Schema) -> Iterator[str]:
         """Write the operation's method, and another one for what is answered as CSV."""
-        parameters = [self._follow_references(parameter) for parameter in operation.get("parameters", [])]
-        # With a bare picture, the members of the body may stand in the query. The client always sends a body.
+        parameters = [
+            self._follow_references(parameter) for parameter in operation.get("parameters", [])
+        ]
+        # With a bare picture, the members of the body may stand in the query. The client always
+        # sends a body.
         body = list(self._list_body(operation))
         in_body = {member.name for member in body}
         call = _Call(
@@ -229,9 +260,15 @@ class _Writer:
         )
         answers = self._list_answers(operation)
         if len(answers) > 1 and any(parameter.name == FORMAT for parameter in call.query):
-            call = replace(call, query=[parameter for parameter in call.query if parameter.name != FORMAT])
-            yield replace(call, name=f"{call.name}_csv", fixed={FORMAT: "csv"}).write_method("bytes", None)
-        yield call.write_method(answers[0], self._find_page(answers[0]) if method == "GET" else None)
+            call = replace(
+                call, query=[parameter for parameter in call.query if parameter.name != FORMAT]
+            )
+            yield replace(call, name=f"{call.name}_csv", fixed={FORMAT: "csv"}).write_method(
+                "bytes", None
+            )
+        yield call.write_method(
+            answers[0], self._find_page(answers[0]) if method == "GET" else None
+        )
 
     def _list_body(self, operation: Schema) -> Iterator[_Parameter]:
         """Yield the members of the operation's body, if it has one."""
@@ -245,7 +282,8 @@ class _Writer:
             yield _Parameter(name, PICTURE if kind.startswith(PICTURE) else kind, name in required)
 
     def _list_answers(self, operation: Schema) -> list[str]:
-        """Return the types of what is answered: a model, perhaps or None, None, or bytes for what is no JSON."""
+        """Return the types of what is answered: a model, perhaps or None, None, or bytes for what
+        is no JSON."""
         or_none = _OR_NONE if {"202", "204"} <= operation["responses"].keys() else ""
         status, response = min(operation["responses"].items())
         if "content" not in response:
@@ -257,19 +295,27 @@ class _Writer:
         ]
 
     def _find_page(self, answer: str) -> tuple[str, str] | None:
-        """Name the member of a page that holds its items, and their type. None if the answer is no page."""
+        """Name the member of a page that holds its items, and their type.
+
+        None if the answer is no page.
+        """
         schema = self._document["components"]["schemas"].get(answer.removeprefix("models."), {})
         if "next_token" not in schema.get("properties", {}):
             return None
-        lists = [(name, member) for name, member in schema["properties"].items() if member.get("type") == "array"]
+        lists = [
+            (name, member)
+            for name, member in schema["properties"].items()
+            if member.get("type") == "array"
+        ]
         name, member = lists[0]
         return name, self._write_type(member["items"])
 
     def _write_type(self, schema: Schema, *, sent: bool = False) -> str:
-        """Write the annotation of a value that is answered or, with `sent`, of what may be sent for it.
+        """Write the annotation of a value that is answered or, with `sent`, of what may be sent for
+        it.
 
-        `{"type": "array", "items": {"type": "string", "format": "date-time"}}`: `list[datetime]`, and for what is sent
-        `list[datetime | str]`.
+        `{"type": "array", "items": {"type": "string", "format": "date-time"}}`: `list[datetime]`,
+        and for what is sent `list[datetime | str]`.
         """
         if "$ref" in schema:
             resolved = self._follow_references(schema)
@@ -279,7 +325,9 @@ class _Writer:
                 return f"models.{name}"
             return self._write_type(resolved, sent=sent)
         if "anyOf" in schema:
-            return " | ".join(dict.fromkeys(self._write_type(option, sent=sent) for option in schema["anyOf"]))
+            return " | ".join(
+                dict.fromkeys(self._write_type(option, sent=sent) for option in schema["anyOf"])
+            )
         if "enum" in schema:
             return f"Literal[{', '.join(map(repr, schema['enum']))}]" if sent else "str"
         kind = schema.get("type")
@@ -308,8 +356,12 @@ def _write_header(about: str) -> str:
 
 
 def _format_text(path: Path, text: str) -> str:
-    """Format a module's text as `make format` does, sort its imports and leave out those that it does not use."""
-    for command in ("check --fix --exit-zero --silent --select I,UP,F401,RUF036", "format --silent"):
+    """Format a module's text as `make format` does, sort its imports and leave out those that it
+    does not use."""
+    for command in (
+        "check --fix --exit-zero --silent --select I,UP,F401,RUF036",
+        "format --silent",
+    ):
         result = subprocess.run(
             [sys.executable, "-m", "ruff", *command.split(), "--stdin-filename", str(path), "-"],
             input=text,

@@ -1,4 +1,5 @@
-"""Holds calls through the book to the order of imports: a room that calls another as `self.book.faces` is above it.
+"""Holds calls through the book to the order of imports: a room that calls another as
+`self.book.faces` is above it.
 
     python -m infra.arrows
 
@@ -17,11 +18,13 @@ from typing import NamedTuple
 ROOT = Path(__file__).parents[1]
 PACKAGE = "chalicelib"
 _OF_ALL = ("Services", "Book")
-"""The classes whose attributes are the rooms. What the book itself has is its own, even if others replace it."""
+"""The classes whose attributes are the rooms. What the book itself has is its own, even if others
+replace it."""
 
 
 class Arrow(NamedTuple):
-    """A call. `source`: the module that calls; `target`: the module of the room that it calls; `at`: file and line."""
+    """A call. `source`: the module that calls; `target`: the module of the room that it calls;
+    `at`: file and line."""
 
     source: str
     target: str
@@ -50,7 +53,9 @@ def parse_rooms(content: ast.Module, name: str) -> Mapping[str, str]:
     The attribute is a `Made("module.Class")`, or a method, whose first import names the module.
     """
     rooms: dict[str, str] = {}
-    for owner in (node for node in content.body if isinstance(node, ast.ClassDef) and node.name == name):
+    for owner in (
+        node for node in content.body if isinstance(node, ast.ClassDef) and node.name == name
+    ):
         for node in owner.body:
             if (
                 isinstance(node, ast.AnnAssign)
@@ -61,8 +66,14 @@ def parse_rooms(content: ast.Module, name: str) -> Mapping[str, str]:
                 if isinstance(class_path, ast.Constant):
                     rooms[node.target.id] = f"{PACKAGE}.{str(class_path.value).rpartition('.')[0]}"
             elif isinstance(node, ast.FunctionDef):
-                imported = [line.module for line in node.body if isinstance(line, ast.ImportFrom) and line.module]
-                rooms |= {node.name: imported[0]} if imported and not node.name.startswith("_") else {}
+                imported = [
+                    line.module
+                    for line in node.body
+                    if isinstance(line, ast.ImportFrom) and line.module
+                ]
+                rooms |= (
+                    {node.name: imported[0]} if imported and not node.name.startswith("_") else {}
+                )
     return rooms
 
 
@@ -95,14 +106,17 @@ def _is_book(node: ast.expr) -> bool:
 
 
 def read_orders(root: Path = ROOT) -> list[list[tuple[str, ...]]]:
-    """Return the contracts of layers: for each the modules of its layers, the highest layer first."""
+    """Return the contracts of layers: for each the modules of its layers, the highest layer
+    first."""
     settings = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
     orders = []
     for contract in settings["tool"]["importlinter"]["contracts"]:
         if contract["type"] == "layers":
             for container in contract.get("containers", [""]):
                 begin = f"{container}." if container else ""
-                layers = [[name.strip(" ()") for name in layer.split("|")] for layer in contract["layers"]]
+                layers = [
+                    [name.strip(" ()") for name in layer.split("|")] for layer in contract["layers"]
+                ]
                 orders.append([tuple(begin + name for name in layer) for layer in layers])
     return orders
 
@@ -114,7 +128,8 @@ def is_against(order: Sequence[Sequence[str]], arrow: Arrow) -> bool:
 
 
 def _find_layer(order: Sequence[Sequence[str]], module: str) -> tuple[int, str] | None:
-    """Return the number of the layer that a module is in, and the name in that layer; None: it is in none."""
+    """Return the number of the layer that a module is in, and the name in that layer; None: it is
+    in none."""
     for number, layer in enumerate(order):
         for name in layer:
             if module == name or module.startswith(f"{name}."):
@@ -123,12 +138,20 @@ def _find_layer(order: Sequence[Sequence[str]], module: str) -> tuple[int, str] 
 
 
 def main() -> int:
-    """Print the arrows against the order. Return 1 if there are some, or if none at all was found."""
+    """Print the arrows against the order.
+
+    Return 1 if there are some, or if none at all was found.
+    """
     arrows, all_orders = list_arrows(), read_orders()
     upward = [arrow for arrow in arrows if any(is_against(order, arrow) for order in all_orders)]
     for arrow in upward:
-        sys.stderr.write(f"{arrow.at}: {arrow.source} calls {arrow.target}, which is not below it (pyproject.toml)\n")
-    sys.stdout.write(f"{len(arrows)} calls of rooms through the book, {len(upward)} against the order\n")
+        sys.stderr.write(
+            f"{arrow.at}: {arrow.source} calls {arrow.target}, which is not below it "
+            "(pyproject.toml)\n"
+        )
+    sys.stdout.write(
+        f"{len(arrows)} calls of rooms through the book, {len(upward)} against the order\n"
+    )
     return int(bool(upward) or not arrows)
 
 

@@ -1,4 +1,5 @@
-"""Files of packages: parts of the checkout, the console with its libraries, zips of the same bytes, their checks."""
+"""Files of packages: parts of the checkout, the console with its libraries, zips of the same bytes,
+their checks."""
 
 from __future__ import annotations
 
@@ -16,7 +17,8 @@ from infra.target import Target
 from regulars import libraries
 
 _THEN = (1980, 1, 1, 0, 0, 0)
-"""The time of all files in the package, the first that a zip can say: the same files give the same bytes."""
+"""The time of all files in the package, the first that a zip can say: the same files give the same
+bytes."""
 _READABLE_BY_ALL = 0o100644 << 16  # Lambda runs a function as a user of its own
 
 
@@ -35,11 +37,16 @@ def write_archive(archive: Path, files: Mapping[str, Path]) -> None:
 
 def list_files_below(folder: Path) -> dict[str, Path]:
     """Every file below a folder, by its name in an archive of the folder."""
-    return {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
+    return {
+        path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()
+    }
 
 
-def copy_parts(names: Iterable[str], target: Path, left_out: Callable[[Any, list[str]], set[str]]) -> None:
-    """Copy files and folders of the checkout to the same places below `target`, without what `left_out` says."""
+def copy_parts(
+    names: Iterable[str], target: Path, left_out: Callable[[Any, list[str]], set[str]]
+) -> None:
+    """Copy files and folders of the checkout to the same places below `target`, without what
+    `left_out` says."""
     for name in names:
         source, copy = ROOT / name, target / name
         copy.parent.mkdir(parents=True, exist_ok=True)
@@ -60,14 +67,22 @@ def list_console_files() -> dict[str, Path]:
     """Return the files by their names in the package. Raises NoLibraries."""
     console, modules = locate_folder(), libraries.find_modules()
     if not modules:
-        raise NoLibraries(f"the console's libraries are not here: `{libraries.COMMAND}` fetches them")
-    pages = {path.relative_to(console).as_posix(): path for path in (console / "index.html", *list_own_files(console))}
+        raise NoLibraries(
+            f"the console's libraries are not here: `{libraries.COMMAND}` fetches them"
+        )
+    pages = {
+        path.relative_to(console).as_posix(): path
+        for path in (console / "index.html", *list_own_files(console))
+    }
     modules_in_package = {name_in_package(name, path): path for name, path in modules.items()}
     licences = {
         f"{LIBRARIES}/{library.package.name}/{LICENCE}": library.find_path(LICENCE)
         for library in libraries.list_console_libraries()
     }
-    return {f"{console.name}/{name}": path for name, path in {**pages, **modules_in_package, **licences}.items()}
+    return {
+        f"{console.name}/{name}": path
+        for name, path in {**pages, **modules_in_package, **licences}.items()
+    }
 
 
 MAX_UNZIPPED_BYTES = 165_000_000
@@ -76,16 +91,25 @@ MAX_ZIPPED_BYTES = 70_000_000
 """Ours; Lambda takes 250 MiB unzipped, and every cold start fetches what is zipped."""
 
 ANOTHER_PACK_BYTES = 30_000_000
-"""More for each model pack of one's own: for as long as tenants are changed from one to the other."""
+"""More for each model pack of one's own: for as long as tenants are changed from one to the
+other."""
 
 PACKS = "chalicelib/model_packs"
 KERNELS = "chalicelib/book/search/scan"
 
-_OURS = ("app.py", "chalicelib/bootstrap.py", "chalice/app.py", "chalice/__init__.py", "console/index.html")
+_OURS = (
+    "app.py",
+    "chalicelib/bootstrap.py",
+    "chalice/app.py",
+    "chalice/__init__.py",
+    "console/index.html",
+)
 
 
 def check_bundle(bundle: Path, target: Target, packs: Sequence[Pack]) -> str:
-    """Check that a zip has all it needs to run on `target` and is not too large. Return a line with its sizes.
+    """Check that a zip has all it needs to run on `target` and is not too large.
+
+    Return a line with its sizes.
 
     Each pack that is not one of ours may add ANOTHER_PACK_BYTES. Raises Failed.
     """
@@ -93,7 +117,8 @@ def check_bundle(bundle: Path, target: Target, packs: Sequence[Pack]) -> str:
         names = set(archive.namelist())
         if missing := {*_OURS, f"{KERNELS}/kernel-{target.machine}.so"} - names:
             raise Failed(f"{bundle.name} lacks {', '.join(sorted(missing))}")
-        unzipped, zipped = sum(entry.file_size for entry in archive.infolist()), bundle.stat().st_size
+        unzipped = sum(entry.file_size for entry in archive.infolist())
+        zipped = bundle.stat().st_size
     extra_bytes = sum(pack.folder.parent != OURS for pack in packs) * ANOTHER_PACK_BYTES
     sizes = {
         "zipped": (zipped, MAX_ZIPPED_BYTES + extra_bytes),
@@ -101,7 +126,10 @@ def check_bundle(bundle: Path, target: Target, packs: Sequence[Pack]) -> str:
     }
     for form, (bytes_now, max_bytes) in sizes.items():
         if bytes_now > max_bytes:
-            raise Failed(f"{bundle.name} has {bytes_now:,} bytes {form}; the limit is {max_bytes:,}")
+            raise Failed(
+                f"{bundle.name} has {bytes_now:,} bytes {form}; the limit is {max_bytes:,}"
+            )
     return ", ".join(
-        f"{bytes_now / 1e6:.1f} of {max_bytes / 1e6:.0f} MB {form}" for form, (bytes_now, max_bytes) in sizes.items()
+        f"{bytes_now / 1e6:.1f} of {max_bytes / 1e6:.0f} MB {form}"
+        for form, (bytes_now, max_bytes) in sizes.items()
     )

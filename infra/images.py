@@ -1,8 +1,9 @@
-"""`python -m infra.images dist`: the images of infra/box/Containerfile, of a release's folder, as OCI archives in it.
+"""`python -m infra.images dist`: the images of infra/box/Containerfile, of a release's folder, as
+OCI archives in it.
 
-buildah builds them on a Debian that debootstrap fetches, so that no registry of images is asked. It is today's, or with
-DEBIAN_ARCHIVES that of a day. What this machine trusts besides, such as a proxy's authority, serves the build and stays
-out of the images.
+buildah builds them on a Debian that debootstrap fetches, so that no registry of images is asked. It
+is today's, or with DEBIAN_ARCHIVES that of a day. What this machine trusts besides, such as a
+proxy's authority, serves the build and stays out of the images.
 """
 
 from __future__ import annotations
@@ -43,28 +44,38 @@ EMULATORS = Path("/proc/sys/fs/binfmt_misc")
 
 def explain_lack() -> str:
     """Say why this machine cannot build images; nothing if it can."""
-    if os.geteuid() != 0 or not (shutil.which("debootstrap") and shutil.which("buildah") and _may_mount()):
+    if os.geteuid() != 0 or not (
+        shutil.which("debootstrap") and shutil.which("buildah") and _may_mount()
+    ):
         return "images need buildah and debootstrap (Debian's packages), and root who may mount"
     return ""
 
 
 def list_processors() -> list[str]:
-    """Return the processors that this machine can build for: its own, and those whose programs it emulates."""
+    """Return the processors that this machine can build for: its own, and those whose programs it
+    emulates."""
     emulated = " ".join(path.name for path in EMULATORS.glob("*"))
-    return [name for machine, name in PROCESSORS.items() if machine == platform.machine() or machine in emulated]
+    return [
+        name
+        for machine, name in PROCESSORS.items()
+        if machine == platform.machine() or machine in emulated
+    ]
 
 
 def build_images(out: Path = wheels.OUT, only: Sequence[str] = ()) -> list[Path]:
-    """Build each image from the wheels in `out`, for these processors (`only`) or, if none is named, for all.
+    """Build each image from the wheels in `out`, for these processors (`only`) or, if none is
+    named, for all.
 
-    The archives go into `out`, and their sums are added to those that are there. Returns the archives' paths. Raises
-    Failed.
+    The archives go into `out`, and their sums are added to those that are there. Returns the
+    archives' paths. Raises Failed.
     """
     for stale in out.glob(name_archive("*", "*")):
         stale.unlink()
     try:
         archives = [
-            _build_archive(out, target, processor) for processor in only or list_processors() for target in NAMES
+            _build_archive(out, target, processor)
+            for processor in only or list_processors()
+            for target in NAMES
         ]
     finally:
         shutil.rmtree(WORK, ignore_errors=True)
@@ -80,15 +91,23 @@ def name_archive(target: str, processor: str) -> str:
 def make_sources_list(archives: str) -> str:
     """Return apt's list of the packages below a URL with {} for the archive.
 
-    Debian says how long its lists hold, so that nobody withholds updates. Those of another day have run out.
+    Debian says how long its lists hold, so that nobody withholds updates. Those of another day have
+    run out.
     """
     option = "" if archives == NEWEST_DEBIAN_URL else "[check-valid-until=no] "
-    suites = (("debian", RELEASE), ("debian", f"{RELEASE}-updates"), ("debian-security", f"{RELEASE}-security"))
-    return "".join(f"deb {option}{archives.format(archive)} {suite} main\n" for archive, suite in suites)
+    suites = (
+        ("debian", RELEASE),
+        ("debian", f"{RELEASE}-updates"),
+        ("debian-security", f"{RELEASE}-security"),
+    )
+    return "".join(
+        f"deb {option}{archives.format(archive)} {suite} main\n" for archive, suite in suites
+    )
 
 
 def _write_build_sources() -> Path:
-    """Write the list by which packages are installed into the images, which themselves have today's."""
+    """Write the list by which packages are installed into the images, which themselves have
+    today's."""
     WORK.mkdir(parents=True, exist_ok=True)
     file = WORK / "sources.list"
     file.write_text(make_sources_list(DEBIAN_URL))
@@ -103,22 +122,46 @@ def _may_mount() -> bool:
 def _build_archive(out: Path, target: str, processor: str) -> Path:
     """Build an image for a processor, and return its archive."""
     began, name = time.monotonic(), f"localhost/{NAMES[target]}"
-    options = ["--isolation", "chroot", "--layers", "--pull-never", "--arch", processor, "--target", target]
+    options = [
+        "--isolation",
+        "chroot",
+        "--layers",
+        "--pull-never",
+        "--arch",
+        processor,
+        "--target",
+        target,
+    ]
     volumes = ["--volume", f"{AUTHORITIES}:{AUTHORITIES}:ro"] if AUTHORITIES.is_file() else []
     volumes += ["--volume", f"{_write_build_sources()}:/{SOURCES}:ro"]
     base = ["--build-arg", f"BASE={_build_base_image(processor)}"]
     run_command(
-        [*BUILDAH, "build", *options, *volumes, *base, "--tag", name, "--file", ROOT / "infra/box/Containerfile", out]
+        [
+            *BUILDAH,
+            "build",
+            *options,
+            *volumes,
+            *base,
+            "--tag",
+            name,
+            "--file",
+            ROOT / "infra/box/Containerfile",
+            out,
+        ]
     )
     file = out / name_archive(target, processor)
     run_command([*BUILDAH, "push", "--quiet", name, f"oci-archive:{file}:{name}:latest"])
     add_docker_manifest(file, f"{name}:latest")
-    print(f"{file}: {file.stat().st_size / 1e6:.0f} MB in {time.monotonic() - began:.0f} s", flush=True)  # noqa: T201 -- a command
+    print(
+        f"{file}: {file.stat().st_size / 1e6:.0f} MB in {time.monotonic() - began:.0f} s",
+        flush=True,
+    )  # noqa: T201 -- a command
     return file
 
 
 def add_docker_manifest(file: Path, name: str) -> None:
-    """Add manifest.json to an OCI archive, as `docker save` does: `docker load` reads nothing else."""
+    """Add manifest.json to an OCI archive, as `docker save` does: `docker load` reads nothing
+    else."""
     with tarfile.open(file) as tar:
 
         def read_json(member: str) -> Any:

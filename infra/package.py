@@ -1,7 +1,9 @@
-"""The package of the application for Lambda: `python -m infra.package` writes build/deployment.zip and build/sam.json.
+"""The package of the application for Lambda: `python -m infra.package` writes build/deployment.zip
+and build/sam.json.
 
-Chalice makes the template and picks its own and our modules; the dependencies, the models and the search kernel come
-beside them (infra/dependencies.py). Skips, with one line, if there is no Python of the target's version.
+Chalice makes the template and picks its own and our modules; the dependencies, the models and the
+search kernel come beside them (infra/dependencies.py). Skips, with one line, if there is no Python
+of the target's version.
 """
 
 from __future__ import annotations
@@ -39,14 +41,25 @@ class NoInterpreter(Failed):
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Package by the arguments of the command line. Return 1 if that failed, or was `--required` and skipped."""
-    parser = argparse.ArgumentParser("python -m infra.package", description="package the application for Lambda")
+    """Package by the arguments of the command line.
+
+    Return 1 if that failed, or was `--required` and skipped.
+    """
+    parser = argparse.ArgumentParser(
+        "python -m infra.package", description="package the application for Lambda"
+    )
     parser.add_argument("--architecture", choices=ARCHITECTURES, default=ARCHITECTURES[0])
     parser.add_argument("--python", choices=PYTHONS, default=PYTHONS[0])
     parser.add_argument("--out", type=Path, default=BUILD, help="folder (default: build)")
-    parser.add_argument("--models", type=Path, help="folder of packs of one's own (default: $REGULARS_MODELS)")
-    parser.add_argument("--pack", action="append", default=[], metavar="NAME", help="pack to ship, too; repeat it")
-    parser.add_argument("--required", action="store_true", help="fail if there is no Python of that version")
+    parser.add_argument(
+        "--models", type=Path, help="folder of packs of one's own (default: $REGULARS_MODELS)"
+    )
+    parser.add_argument(
+        "--pack", action="append", default=[], metavar="NAME", help="pack to ship, too; repeat it"
+    )
+    parser.add_argument(
+        "--required", action="store_true", help="fail if there is no Python of that version"
+    )
     options = parser.parse_args(arguments)
     target = Target(options.architecture, options.python)
     try:
@@ -60,12 +73,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def make_package(target: Target, out: Path = BUILD, models: Path | None = None, names: Sequence[str] = ()) -> Path:
+def make_package(
+    target: Target, out: Path = BUILD, models: Path | None = None, names: Sequence[str] = ()
+) -> Path:
     """Make the package of this checkout. Return its archive, beside which lies the template.
 
-    `models`: the folder of the operator's own packs; None: the one of $REGULARS_MODELS, if it is set. `names`: of the
-    packs to ship beside the program's; none: the one of $REGULARS_PACK, if it is set. New tenants get the first one.
-    Raises NoInterpreter if there is no Python of the target's version, Failed, MissingModel.
+    `models`: the folder of the operator's own packs; None: the one of $REGULARS_MODELS, if it is
+    set. `names`: of the packs to ship beside the program's; none: the one of $REGULARS_PACK, if it
+    is set. New tenants get the first one. Raises NoInterpreter if there is no Python of the
+    target's version, Failed, MissingModel.
     """
     python = find_python(target.python)
     if python is None:
@@ -80,13 +96,20 @@ def make_package(target: Target, out: Path = BUILD, models: Path | None = None, 
 
 
 def _assemble_package(target: Target, python: Path, out: Path, shipped: Sequence[Pack]) -> None:
-    """Write the archive and the template into `out`. `python`: of the target's version; `shipped`: packs to ship."""
+    """Write the archive and the template into `out`.
+
+    `python`: of the target's version; `shipped`: packs to ship.
+    """
     libraries = dependencies.install_libraries(target, python)
     chalice = _install_chalice(target, python)
     application = _package_by_chalice(target, chalice, libraries)
     dependencies.compile_modules(application, python)
     sbom.write_package_bill(
-        application / sbom.NAME, libraries, _find_site_packages(chalice), shipped, list_console_libraries()
+        application / sbom.NAME,
+        libraries,
+        _find_site_packages(chalice),
+        shipped,
+        list_console_libraries(),
     )
     models = {name: path for pack in shipped for name, path in _list_pack_files(pack).items()}
     files = {
@@ -103,9 +126,16 @@ def _package_by_chalice(target: Target, chalice: Path, libraries: Path) -> Path:
     """Make a folder of our code and Chalice's own as Chalice ships it; the template lies beside."""
     _stage_checkout(target)
     template.write_merged(MERGE)
-    options: list[str | Path] = ["--pkg-format", "cloudformation", "--merge-template", MERGE, STAGE / "out"]
-    # Chalice imports the application to know its functions. Libraries of another processor do for that, since nothing
-    # compiled is imported before it is used; they come after Chalice's own, some of which are pruned there.
+    options: list[str | Path] = [
+        "--pkg-format",
+        "cloudformation",
+        "--merge-template",
+        MERGE,
+        STAGE / "out",
+    ]
+    # Chalice imports the application to know its functions. Libraries of another processor do for
+    # that, since nothing compiled is imported before it is used; they come after Chalice's own,
+    # some of which are pruned there.
     (_find_site_packages(chalice) / "libraries.pth").write_text(f"{libraries}\n")
     # It asks for a region to name the service principal, the same in all.
     variables = {"PYTHONDONTWRITEBYTECODE": "1", "AWS_DEFAULT_REGION": "us-east-1"}
@@ -116,7 +146,8 @@ def _package_by_chalice(target: Target, chalice: Path, libraries: Path) -> Path:
 
 
 def _install_chalice(target: Target, python: Path) -> Path:
-    """Return Chalice's command, installed for the target's Python: it packages for the Python that runs it.
+    """Return Chalice's command, installed for the target's Python: it packages for the Python that
+    runs it.
 
     It is installed anew only if its lock or the Python has changed.
     """
@@ -147,9 +178,14 @@ def _find_site_packages(command: Path) -> Path:
 
 
 def _stage_checkout(target: Target) -> None:
-    """Copy what is shipped and nothing else, for the target's processor. Requirements and packs come beside it."""
+    """Copy what is shipped and nothing else, for the target's processor.
+
+    Requirements and packs come beside it.
+    """
     shutil.rmtree(STAGE, ignore_errors=True)
-    kernels = {library_path(Target(name).machine).name for name in ARCHITECTURES} - {library_path(target.machine).name}
+    kernels = {library_path(Target(name).machine).name for name in ARCHITECTURES} - {
+        library_path(target.machine).name
+    }
     left_out = shutil.ignore_patterns("__pycache__", "*.part", "model_packs", *kernels)
     copy_parts(_STAGED, STAGE, left_out)
     settings = STAGE / ".chalice" / "config.json"
@@ -160,13 +196,17 @@ def _stage_checkout(target: Target) -> None:
 
 
 def _list_pack_files(pack: Pack) -> dict[str, Path]:
-    """Return the pack's files by their names in the zip. Raises MissingModel if one is not what the manifest names.
+    """Return the pack's files by their names in the zip.
+
+    Raises MissingModel if one is not what the manifest names.
 
     A curve that was measured here goes in the place of the pack's own.
     """
     curve = manifests.read_table(pack.folder)["calibration"]
     licences = [file.name for file in pack.folder.glob("LICENSE*")]
-    own_files = [file.name for file in pack.files if pack.find_path(file.name).parent == pack.folder]
+    own_files = [
+        file.name for file in pack.files if pack.find_path(file.name).parent == pack.folder
+    ]
     files = {name: pack.folder / name for name in ("manifest.toml", curve, *licences, *own_files)}
     for file in pack.files:
         pack.read_content(file.name)  # which compares it with its digest
@@ -177,11 +217,14 @@ def _list_pack_files(pack: Pack) -> dict[str, Path]:
 
 
 def _require_kernel(target: Target) -> None:
-    compiled, source = library_path(target.machine), Path(build_kernel.__file__).with_name("kernel.c")
+    compiled = library_path(target.machine)
+    source = Path(build_kernel.__file__).with_name("kernel.c")
     if compiled.is_file() and compiled.stat().st_mtime >= source.stat().st_mtime:
         return
     if build_kernel.build(target.machine) is None:
-        raise Failed(f"the search kernel was not compiled for {target.machine}: pip install --group kernel")
+        raise Failed(
+            f"the search kernel was not compiled for {target.machine}: pip install --group kernel"
+        )
 
 
 def _print_line(line: str) -> None:

@@ -1,4 +1,5 @@
-"""The bill of materials of a package or of wheels (CycloneDX 1.6): distributions, libraries, models, with licences."""
+"""The bill of materials of a package or of wheels (CycloneDX 1.6): distributions, libraries,
+models, with licences."""
 
 from __future__ import annotations
 
@@ -32,11 +33,16 @@ WHOLE = {"av": "BSD-3-Clause AND GPL-3.0-or-later"}
 def write_package_bill(
     file: Path, libraries: Path, chalice: Path, packs: Sequence[Pack], pages: Sequence[Library]
 ) -> None:
-    """Write the bill of what is installed in `libraries`, of Chalice from its site-packages, of packs and pages.
+    """Write the bill of what is installed in `libraries`, of Chalice from its site-packages, of
+    packs and pages.
 
-    The same input gives the same bytes: the time is a fixed one, and the serial number comes from the content.
+    The same input gives the same bytes: the time is a fixed one, and the serial number comes from
+    the content.
     """
-    installed = [*distributions(path=[str(libraries)]), *distributions(name="chalice", path=[str(chalice)])]
+    installed = [
+        *distributions(path=[str(libraries)]),
+        *distributions(name="chalice", path=[str(chalice)]),
+    ]
     _write_bill(
         file,
         [
@@ -48,32 +54,49 @@ def write_package_bill(
 
 
 def write_wheels_bill(
-    file: Path, wheels: Sequence[Path], locks: Sequence[Path], packs: Sequence[Pack], pages: Sequence[Library]
+    file: Path,
+    wheels: Sequence[Path],
+    locks: Sequence[Path],
+    packs: Sequence[Pack],
+    pages: Sequence[Library],
 ) -> None:
-    """Write the bill of materials of wheels: of the packs and pages in them, and the libraries that pip adds.
+    """Write the bill of materials of wheels: of the packs and pages in them, and the libraries that
+    pip adds.
 
-    Libraries have the versions that `locks` name. A requirement that is in no lock has its range of versions.
+    Libraries have the versions that `locks` name. A requirement that is in no lock has its range of
+    versions.
     """
     locked = sorted({locked_version for lock in locks for locked_version in read_versions(lock)})
     names = {canonicalize_name(name) for name, _ in locked}
-    our_distributions = [distribution for wheel in wheels for distribution in distributions(path=[str(wheel)])]
+    our_distributions = [
+        distribution for wheel in wheels for distribution in distributions(path=[str(wheel)])
+    ]
     requirements = {
         text
         for distribution in our_distributions
         for text in distribution.requires or ()
         if not text.startswith("regulars")
     }
-    unlocked = [text for text in sorted(requirements) if canonicalize_name(Requirement(text).name) not in names]
+    unlocked = [
+        text
+        for text in sorted(requirements)
+        if canonicalize_name(Requirement(text).name) not in names
+    ]
     parts = [
         *(_make_locked_component(*name_and_version) for name_and_version in locked),
         *map(_make_requirement_component, unlocked),
     ]
-    _write_bill(file, [*parts, *_make_model_components(packs), *map(_make_library_component, pages)])
+    _write_bill(
+        file, [*parts, *_make_model_components(packs), *map(_make_library_component, pages)]
+    )
 
 
 def _write_bill(file: Path, parts: Sequence[Component]) -> None:
     own_component = Component(
-        name="regulars", version=version("regulars"), type=ComponentType.APPLICATION, bom_ref="regulars"
+        name="regulars",
+        version=version("regulars"),
+        type=ComponentType.APPLICATION,
+        bom_ref="regulars",
     )
     content = "\n".join(sorted(str(part.bom_ref.value) for part in (own_component, *parts)))
     bill = Bom(
@@ -87,7 +110,9 @@ def _write_bill(file: Path, parts: Sequence[Component]) -> None:
 
 def _make_distribution_component(distribution: Distribution) -> Component:
     """Make the bill's entry of an installed distribution, by its metadata."""
-    purl = PackageURL("pypi", name=canonicalize_name(distribution.name), version=distribution.version)
+    purl = PackageURL(
+        "pypi", name=canonicalize_name(distribution.name), version=distribution.version
+    )
     metadata = distribution.metadata.json
     licence = metadata.get("license_expression") or metadata.get("license")
     return Component(
@@ -102,12 +127,19 @@ def _make_distribution_component(distribution: Distribution) -> Component:
 def _make_locked_component(name: str, version: str) -> Component:
     purl = PackageURL("pypi", name=canonicalize_name(name), version=version)
     return Component(
-        name=name, version=version, purl=purl, licenses=_parse_licences(WHOLE.get(name)), bom_ref=str(purl)
+        name=name,
+        version=version,
+        purl=purl,
+        licenses=_parse_licences(WHOLE.get(name)),
+        bom_ref=str(purl),
     )
 
 
 def _make_requirement_component(text: str) -> Component:
-    """Make a component of what a wheel requires. Which version is installed, the user's pip decides."""
+    """Make a component of what a wheel requires.
+
+    Which version is installed, the user's pip decides.
+    """
     name = Requirement(text).name
     purl = PackageURL("pypi", name=canonicalize_name(name))
     return Component(name=name, purl=purl, description=f"required: {text}", bom_ref=text)
@@ -117,7 +149,11 @@ def _make_library_component(library: Library) -> Component:
     name, version = library.package.name, library.package.version
     purl = PackageURL("npm", name=name, version=version)
     return Component(
-        name=name, version=version, purl=purl, licenses=_parse_licences(library.licence), bom_ref=str(purl)
+        name=name,
+        version=version,
+        purl=purl,
+        licenses=_parse_licences(library.licence),
+        bom_ref=str(purl),
     )
 
 
@@ -138,6 +174,7 @@ def _make_model_components(packs: Sequence[Pack]) -> Iterator[Component]:
 
 
 def _parse_licences(text: Any) -> list[LicenseExpression | DisjunctiveLicense]:
-    """Return the licence as an SPDX expression if it is one, else as its maker wrote it, first line only."""
+    """Return the licence as an SPDX expression if it is one, else as its maker wrote it, first line
+    only."""
     lines = (text or "").strip().splitlines()
     return [LicenseFactory().make_from_string(lines[0])] if lines else []

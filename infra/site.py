@@ -1,4 +1,5 @@
-"""The site of docs/, as mkdocs builds it: what the repository has beside docs/ comes along (hooks of mkdocs.yml).
+"""The site of docs/, as mkdocs builds it: what the repository has beside docs/ comes along (hooks
+of mkdocs.yml).
 
 Links are written for the repository, as a git host shows it. Here they are made the site's.
 """
@@ -36,7 +37,9 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     }
     for path in sorted(linked - set(PAGES)):
         if not path.startswith("docs/") and (ROOT / path).is_file():
-            files.append(File.generated(config, _locate_in_site(path), abs_src_path=str(ROOT / path)))
+            files.append(
+                File.generated(config, _locate_in_site(path), abs_src_path=str(ROOT / path))
+            )
     return files
 
 

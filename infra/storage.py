@@ -1,9 +1,11 @@
-"""All that holds state, as CloudFormation makes it: tables, objects, messages, the key that seals secrets.
+"""All that holds state, as CloudFormation makes it: tables, objects, messages, the key that seals
+secrets.
 
-A table is one of storage/keys.py, called <stack>-<name there>. Its indexes are local, not global, since lists are
-read consistently; they can only be made with their table. What holds data outlives its stack (Retain). `regulars
-deploy` protects the tables against deletion once the stack stands: protected at once, they would stay when its creation
-fails, and the next attempt would find their names taken.
+A table is one of storage/keys.py, called <stack>-<name there>. Its indexes are local, not global,
+since lists are read consistently; they can only be made with their table. What holds data outlives
+its stack (Retain). `regulars deploy` protects the tables against deletion once the stack stands:
+protected at once, they would stay when its creation fails, and the next attempt would find their
+names taken.
 """
 
 from __future__ import annotations
@@ -16,9 +18,9 @@ from chalicelib.storage.ports import Table
 Template = dict[str, Any]
 
 QUEUES = {"Index": (1800, 10), "Captures": (720, 20), "Deliveries": (360, 20)}
-"""By what waits in a queue: seconds for which a message is hidden, six times the function's own limit, as Lambda asks
-for; and receives until it is parked. Twenty are three hours of failures, each pause twice as long as the last
-(api/batches.py)."""
+"""By what waits in a queue: seconds for which a message is hidden, six times the function's own
+limit, as Lambda asks for; and receives until it is parked. Twenty are three hours of failures, each
+pause twice as long as the last (api/batches.py)."""
 
 _PARAMETERS: Template = {
     "CaptureDays": {
@@ -32,7 +34,8 @@ _PARAMETERS: Template = {
         "Type": "String",
         "Default": "",
         "AllowedPattern": "|arn:[a-z-]+:kms:[a-z0-9-]+:[0-9]{12}:key/[a-z0-9-]+",
-        "Description": "ARN of a KMS key of yours for tables and buckets; empty takes those that DynamoDB and S3 own",
+        "Description": "ARN of a KMS key of yours for tables and buckets; empty takes those that "
+        "DynamoDB and S3 own",
     },
 }
 
@@ -41,18 +44,30 @@ HAS_KEY = "HasCustomerKey"
 
 
 def make_storage() -> Template:
-    """Make the template of all resources that store data: tables, buckets, queues, and the key of secrets."""
+    """Make the template of all resources that store data: tables, buckets, queues, and the key of
+    secrets."""
     resources = {f"{table.name.capitalize()}Table": _make_table(table) for table in keys.TABLES}
-    # Pictures of faces, snapshots of galleries, columns of sealed days. Not versioned, so not replicated: an erased
-    # picture is gone at once and a template within three hours, while S3 expires old versions in whole days.
+    # Pictures of faces, snapshots of galleries, columns of sealed days. Not versioned, so not
+    # replicated: an erased picture is gone at once and a template within three hours, while S3
+    # expires old versions in whole days.
     resources |= _make_bucket("DataBucket", [])
     # Pictures from cameras, put by signed URLs. Each makes an event, so it is a bucket of its own.
-    notification = {"Event": "s3:ObjectCreated:*", "Queue": {"Fn::GetAtt": ["CapturesQueue", "Arn"]}}
-    expiry = {"Id": "drop-captures", "Status": "Enabled", "ExpirationInDays": {"Ref": "CaptureDays"}}
+    notification = {
+        "Event": "s3:ObjectCreated:*",
+        "Queue": {"Fn::GetAtt": ["CapturesQueue", "Arn"]},
+    }
+    expiry = {
+        "Id": "drop-captures",
+        "Status": "Enabled",
+        "ExpirationInDays": {"Ref": "CaptureDays"},
+    }
     captures = _make_bucket(
-        "CapturesBucket", [expiry], NotificationConfiguration={"QueueConfigurations": [notification]}
+        "CapturesBucket",
+        [expiry],
+        NotificationConfiguration={"QueueConfigurations": [notification]},
     )
-    captures["CapturesBucket"]["DependsOn"] = "CapturesQueuePolicy"  # S3 tries whether it may send at once
+    # S3 tries whether it may send at once
+    captures["CapturesBucket"]["DependsOn"] = "CapturesQueuePolicy"
     for name, (hidden_s, receives) in QUEUES.items():
         resources |= _make_queue(name, hidden_s, receives)
     return {
@@ -65,7 +80,12 @@ def make_storage() -> Template:
 
 
 def _make_kept_resource(kind: str, properties: Template, policy: str = "Retain") -> Template:
-    return {"Type": kind, "DeletionPolicy": policy, "UpdateReplacePolicy": policy, "Properties": properties}
+    return {
+        "Type": kind,
+        "DeletionPolicy": policy,
+        "UpdateReplacePolicy": policy,
+        "Properties": properties,
+    }
 
 
 def _make_table(table: Table) -> Template:
@@ -79,18 +99,25 @@ def _make_table(table: Table) -> Template:
         }
         for name, attribute in table.indexes.items()
     ]
-    customer_encryption = {"SSEEnabled": True, "SSEType": "KMS", "KMSMasterKeyId": {"Ref": "CustomerKey"}}
+    customer_encryption = {
+        "SSEEnabled": True,
+        "SSEType": "KMS",
+        "KMSMasterKeyId": {"Ref": "CustomerKey"},
+    }
     expires = {"TimeToLiveSpecification": {"AttributeName": "expires_at", "Enabled": True}}
     return _make_kept_resource(
         "AWS::DynamoDB::Table",
         {
             "TableName": {"Fn::Sub": f"${{AWS::StackName}}-{table.name}"},
-            "AttributeDefinitions": [{"AttributeName": name, "AttributeType": "S"} for name in attributes],
+            "AttributeDefinitions": [
+                {"AttributeName": name, "AttributeType": "S"} for name in attributes
+            ],
             "KeySchema": _make_key(table.partition, table.sort),
             **({"LocalSecondaryIndexes": indexes} if indexes else {}),
             **(expires if table.expires else {}),
             "BillingMode": "PAY_PER_REQUEST",
-            # Else DynamoDB's own key, which costs nothing: for one that KMS manages, it charges requests.
+            # Else DynamoDB's own key, which costs nothing: for one that KMS manages, it charges
+            # requests.
             "SSESpecification": {"Fn::If": [HAS_KEY, customer_encryption, {"Ref": "AWS::NoValue"}]},
             "PointInTimeRecoverySpecification": {"PointInTimeRecoveryEnabled": True},
         },
@@ -98,7 +125,10 @@ def _make_table(table: Table) -> Template:
 
 
 def _make_key(partition: str, sort: str) -> list[dict[str, str]]:
-    return [{"AttributeName": partition, "KeyType": "HASH"}, {"AttributeName": sort, "KeyType": "RANGE"}]
+    return [
+        {"AttributeName": partition, "KeyType": "HASH"},
+        {"AttributeName": sort, "KeyType": "RANGE"},
+    ]
 
 
 def _make_projection(attributes: tuple[str, ...]) -> Template:
@@ -122,7 +152,9 @@ def _make_bucket(name: str, rules: list[Template], **other_properties: Template)
     blocks = ("BlockPublicAcls", "BlockPublicPolicy", "IgnorePublicAcls", "RestrictPublicBuckets")
     properties = {
         "BucketEncryption": {
-            "ServerSideEncryptionConfiguration": [{"Fn::If": [HAS_KEY, customer_encryption, default_encryption]}]
+            "ServerSideEncryptionConfiguration": [
+                {"Fn::If": [HAS_KEY, customer_encryption, default_encryption]}
+            ]
         },
         "OwnershipControls": {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]},
         "PublicAccessBlockConfiguration": dict.fromkeys(blocks, True),
@@ -137,7 +169,10 @@ def _make_bucket(name: str, rules: list[Template], **other_properties: Template)
         "Resource": [{"Fn::GetAtt": [name, "Arn"]}, {"Fn::Sub": f"${{{name}.Arn}}/*"}],
         "Condition": {"Bool": {"aws:SecureTransport": "false"}},
     }
-    policy = {"Bucket": {"Ref": name}, "PolicyDocument": {"Version": "2012-10-17", "Statement": [statement]}}
+    policy = {
+        "Bucket": {"Ref": name},
+        "PolicyDocument": {"Version": "2012-10-17", "Statement": [statement]},
+    }
     return {
         name: _make_kept_resource("AWS::S3::Bucket", properties),
         f"{name}Policy": {"Type": "AWS::S3::BucketPolicy", "Properties": policy},
@@ -147,7 +182,10 @@ def _make_bucket(name: str, rules: list[Template], **other_properties: Template)
 def _make_queue(name: str, hidden_s: int, receives: int) -> Template:
     """Make a queue, and that of its dead letters, which are kept for 14 days."""
     dead_letters = f"{name}DeadLetters"
-    redrive = {"deadLetterTargetArn": {"Fn::GetAtt": [dead_letters, "Arn"]}, "maxReceiveCount": receives}
+    redrive = {
+        "deadLetterTargetArn": {"Fn::GetAtt": [dead_letters, "Arn"]},
+        "maxReceiveCount": receives,
+    }
     work = {"VisibilityTimeout": hidden_s, "SqsManagedSseEnabled": True, "RedrivePolicy": redrive}
     parked = {"MessageRetentionPeriod": 1209600, "SqsManagedSseEnabled": True}
     return {
@@ -160,7 +198,8 @@ def _make_policy(sid: str, **statement: Any) -> Template:
     return {"Version": "2012-10-17", "Statement": [{"Sid": sid, "Effect": "Allow", **statement}]}
 
 
-# The bucket's name is not known before the bucket, which wants this first: so any bucket of this account.
+# The bucket's name is not known before the bucket, which wants this first: so any bucket of this
+# account.
 _TELLING: Template = {
     "Type": "AWS::SQS::QueuePolicy",
     "Properties": {
@@ -181,9 +220,11 @@ _TELLING: Template = {
 _KEY = _make_kept_resource(
     "AWS::KMS::Key",
     {
-        "Description": "Seals the secrets of Regulars' tenants",  # without it they cannot be read again
+        # without it they cannot be read again
+        "Description": "Seals the secrets of Regulars' tenants",
         "EnableKeyRotation": True,
-        # The longest that KMS takes: each of the first two rotations makes the key dearer for ever (decision 0018).
+        # The longest that KMS takes: each of the first two rotations makes the key dearer for ever
+        # (decision 0018).
         "RotationPeriodInDays": 2560,
         "PendingWindowInDays": 30,
         "KeyPolicy": _make_policy(

@@ -1,4 +1,5 @@
-"""The target of a package: a processor and a Python, as Lambda names them; and that Python here, which packages."""
+"""The target of a package: a processor and a Python, as Lambda names them; and that Python here,
+which packages."""
 
 from __future__ import annotations
 
@@ -12,7 +13,8 @@ ARCHITECTURES = ("arm64", "x86_64")
 PYTHONS = ("3.13", "3.12")
 
 _MACHINES = {"arm64": "aarch64", "x86_64": "x86_64"}
-# Lambda's Python 3.12 and 3.13 run on glibc 2.34; pip takes a platform by its name, not older ones along with it.
+# Lambda's Python 3.12 and 3.13 run on glibc 2.34; pip takes a platform by its name, not older ones
+# along with it.
 _GLIBC = ("manylinux_2_34", "manylinux_2_28", "manylinux_2_17", "manylinux2014")
 
 
@@ -36,7 +38,8 @@ class Target:
 
 
 def find_python(version: str) -> Path | None:
-    """Find the first Python of that version on PATH or in pyenv that runs; None if there is none."""
+    """Find the first Python of that version on PATH or in pyenv that runs; None if there is
+    none."""
     return next((path for path in _list_pythons(version) if _is_running(path, version)), None)
 
 
@@ -59,4 +62,7 @@ def _list_pythons(version: str) -> Iterator[Path]:
 
 def _is_running(path: Path, version: str) -> bool:
     """Check that it runs: a name on PATH may be a shim of a version that is not switched on."""
-    return run_for_output([str(path), "-c", "import sys; print('%d.%d' % sys.version_info[:2])"]) == version
+    return (
+        run_for_output([str(path), "-c", "import sys; print('%d.%d' % sys.version_info[:2])"])
+        == version
+    )

@@ -1,8 +1,10 @@
-"""The CloudFormation that is merged into what `chalice package` writes: functions.yaml, what holds state (storage.py),
-and what follows from both: alarms (alarms.py), answers of the gateway, and needs of each function.
+"""The CloudFormation that is merged into what `chalice package` writes: functions.yaml, what holds
+state (storage.py), and what follows from both: alarms (alarms.py), answers of the gateway, and
+needs of each function.
 
-These are a log group, a parameter for its concurrency, outputs of its settings, its role's boundary, and the use of a
-customer's key. They are derived from the functions and the storage, so that none is left out.
+These are a log group, a parameter for its concurrency, outputs of its settings, its role's
+boundary, and the use of a customer's key. They are derived from the functions and the storage, so
+that none is left out.
 
 `python -m infra.template` prints it, without packaging anything.
 """
@@ -30,7 +32,8 @@ FUNCTIONS = FOLDER / "functions.yaml"
 
 
 def load_template(path: Path) -> dict[str, Any]:
-    """Read a template that uses the long forms of CloudFormation's functions, so that it is plain YAML."""
+    """Read a template that uses the long forms of CloudFormation's functions, so that it is plain
+    YAML."""
     template: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
     return template
 
@@ -49,11 +52,13 @@ def write_merged(path: Path) -> None:
 
 
 def write_shipped(packaged: Path, shipped: Path) -> None:
-    """Write what `chalice package` made as CloudFormation gets it: each path's methods as one, and no spaces.
+    """Write what `chalice package` made as CloudFormation gets it: each path's methods as one, and
+    no spaces.
 
-    All methods of a path invoke one function, which answers 405 itself. As one they are a seventh of the template,
-    which may have a million bytes, and of the API's 300 resources. The search function comes several times, with one
-    role and one log: Chalice would want each by name, and give it a role of its own.
+    All methods of a path invoke one function, which answers 405 itself. As one they are a seventh
+    of the template, which may have a million bytes, and of the API's 300 resources. The search
+    function comes several times, with one role and one log: Chalice would want each by name, and
+    give it a role of its own.
     """
     template = json.loads(packaged.read_text(encoding="utf-8"))
     template["Resources"] |= dict.fromkeys(list_search_functions(), template["Resources"][SEARCH])
@@ -75,7 +80,8 @@ _API, _API_ROLE = "APIHandler", "ApiHandlerRole"
 
 _SETTING = "REGULARS_"
 _RUNS = {"Ingest": 10, "Deliver": 5, "BuildIndex": 5}
-"""Most runs at first of functions that queues feed. Their pollers have the limit: turned away, they use up receives."""
+"""Most runs at first of functions that queues feed. Their pollers have the limit: turned away, they
+use up receives."""
 
 
 def list_functions() -> dict[str, str]:
@@ -86,7 +92,8 @@ def list_functions() -> dict[str, str]:
 
 
 def list_search_functions() -> list[str]:
-    """Return the search functions' names in the template: that of .chalice/config.json, and its copies."""
+    """Return the search functions' names in the template: that of .chalice/config.json, and its
+    copies."""
     return [SEARCH, *(f"{SEARCH}{number}" for number in range(2, spread.FUNCTIONS + 1))]
 
 
@@ -97,7 +104,11 @@ def name_role(name: str) -> str:
 
 def derive_from_functions(overlay: Template) -> Template:
     """Make a template of all that this module derives; `overlay` is functions.yaml."""
-    key_roles = {"CustomerKeyUse": {"Properties": {"Roles": [{"Ref": name_role(name)} for name in list_functions()]}}}
+    key_roles = {
+        "CustomerKeyUse": {
+            "Properties": {"Roles": [{"Ref": name_role(name)} for name in list_functions()]}
+        }
+    }
     return reduce(
         join_templates,
         (
@@ -126,14 +137,16 @@ def join_templates(template: Template, other: Template, path: str = "") -> Templ
 
 
 def _may_be_joined(entry: Any) -> bool:
-    return isinstance(entry, dict) and not any(key == "Ref" or key.startswith("Fn::") for key in entry)
+    return isinstance(entry, dict) and not any(
+        key == "Ref" or key.startswith("Fn::") for key in entry
+    )
 
 
 def _make_log_groups() -> Template:
     """Make a log group for each function. Lambda itself would make one that keeps logs for ever.
 
-    Of Lambda's own lines, only those about a failure are kept. START, END and REPORT of each run cost more than our own
-    line about it, and their figures are metrics, too.
+    Of Lambda's own lines, only those about a failure are kept. START, END and REPORT of each run
+    cost more than our own line about it, and their figures are metrics, too.
     """
     groups = {
         f"{function}Logs": {
@@ -149,24 +162,30 @@ def _make_log_groups() -> Template:
     }
     levels = {"LogFormat": "JSON", "ApplicationLogLevel": "INFO", "SystemLogLevel": "WARN"}
     functions_with_logs = {
-        function: {"Properties": {"LoggingConfig": {"LogGroup": {"Ref": f"{function}Logs"}, **levels}}}
+        function: {
+            "Properties": {"LoggingConfig": {"LogGroup": {"Ref": f"{function}Logs"}, **levels}}
+        }
         for function in list_functions().values()
     }
     return {"Resources": {**groups, **functions_with_logs}}
 
 
 def _make_role_boundaries() -> Template:
-    """Bound each function's role by the policy that the operator names: some companies let no other role be made."""
+    """Bound each function's role by the policy that the operator names: some companies let no other
+    role be made."""
     boundary = {"Fn::If": ["HasRoleBoundary", {"Ref": "RoleBoundary"}, {"Ref": "AWS::NoValue"}]}
-    roles = {name_role(name): {"Properties": {"PermissionsBoundary": boundary}} for name in list_functions()}
+    roles = {
+        name_role(name): {"Properties": {"PermissionsBoundary": boundary}}
+        for name in list_functions()
+    }
     return {"Resources": roles}
 
 
 def _name_search_functions(overlay: Template) -> Template:
     """Tell each function that has the name of the search function those of its copies, too.
 
-    In a variable of its own: code and variables of a function are updated one after the other, so an earlier version
-    may read it, and a later one may have to do without.
+    In a variable of its own: code and variables of a function are updated one after the other, so
+    an earlier version may read it, and a later one may have to do without.
     """
     copies = {"Fn::Join": [",", [{"Ref": name} for name in list_search_functions()[1:]]]}
     variables = {"Environment": {"Variables": {f"{_SETTING}MORE_SEARCH_FUNCTIONS": copies}}}
@@ -185,7 +204,8 @@ def _parse_own_variables(resource: Template) -> Template:
 
 
 def _make_outputs(overlay: Template) -> Template:
-    """Output the settings that all functions have, for commands with --stage (regulars/deploy/stage.py)."""
+    """Output the settings that all functions have, for commands with --stage
+    (regulars/deploy/stage.py)."""
     variables: Template = overlay["Globals"]["Function"]["Environment"]["Variables"]
     outputs = {
         _to_camel_case(name.removeprefix(_SETTING).lower()): {"Value": value}
@@ -198,7 +218,8 @@ def _make_outputs(overlay: Template) -> Template:
 def _make_concurrency_limits() -> Template:
     """Make a parameter for the concurrent runs of each function.
 
-    It is a limit if a queue feeds the function, and a reservation, which takes runs from the others, if not.
+    It is a limit if a queue feeds the function, and a reservation, which takes runs from the
+    others, if not.
     """
     parameters: Template = {}
     conditions, resources = {}, {}
@@ -219,7 +240,8 @@ def _make_concurrency_limits() -> Template:
             "Type": "Number",
             "Default": -1,
             "MinValue": -1,
-            "Description": f"Concurrent runs reserved for {_describe_function(function)}, its most, too; 0 stops it, "
+            "Description": f"Concurrent runs reserved for {_describe_function(function)}, its "
+            "most, too; 0 stops it, "
             "-1 shares all",
         }
         conditions[reserved] = {"Fn::Not": [{"Fn::Equals": [{"Ref": parameter}, -1]}]}
@@ -241,12 +263,14 @@ _TEXT = "TEXT"
 _NO_SUCH_ENDPOINT = (404, NotFound, v1.UNKNOWN)
 _ANSWERS = {
     "MISSING_AUTHENTICATION_TOKEN": _NO_SUCH_ENDPOINT,
-    # On a path that it does not know, the gateway takes any Authorization for a signature of AWS's. No path wants one.
+    # On a path that it does not know, the gateway takes any Authorization for a signature of AWS's.
+    # No path wants one.
     "INVALID_SIGNATURE": _NO_SUCH_ENDPOINT,
     "REQUEST_TOO_LARGE": (
         413,
         InvalidInput,
-        "The request is too large: up to 4 MiB pass here, of which base64 takes a quarter. Send a smaller picture, or "
+        "The request is too large: up to 4 MiB pass here, of which base64 takes a quarter. Send a "
+        "smaller picture, or "
         "upload it as a capture (POST /v1/captures/uploads), which may have 20 MiB",
     ),
     "THROTTLED": (429, Busy, "Too many requests: send it again in a moment"),
@@ -256,22 +280,27 @@ _ANSWERS = {
     "DEFAULT_4XX": (None, InvalidInput, None),
     "DEFAULT_5XX": (None, StorageUnavailable, None),
 }
-"""By the gateway's name of the failure: HTTP status (None: the gateway's own), the error whose codes the dialects have,
-the sentence (None: the gateway's own). Without authorizers and usage plans nothing else comes to be."""
+"""By the gateway's name of the failure: HTTP status (None: the gateway's own), the error whose
+codes the dialects have, the sentence (None: the gateway's own). Without authorizers and usage plans
+nothing else comes to be."""
 
 
 def make_gateway_answers() -> dict[str, Any]:
-    """Make the answers that the gateway gives without a function, in a form that callers of each dialect can read.
+    """Make the answers that the gateway gives without a function, in a form that callers of each
+    dialect can read.
 
-    The gateway's answer is the same for all paths. So one body has the fields of v1's problem details, those of each
-    dialect that has some, and the `message` that the gateway would send. A dialect's `code` replaces v1's.
+    The gateway's answer is the same for all paths. So one body has the fields of v1's problem
+    details, those of each dialect that has some, and the `message` that the gateway would send. A
+    dialect's `code` replaces v1's.
     """
     answers = {name: _make_gateway_answer(*answer) for name, answer in _ANSWERS.items()}
     definition = {"x-amazon-apigateway-gateway-responses": answers}
     return {"Resources": {"RestAPI": {"Properties": {"DefinitionBody": definition}}}}
 
 
-def _make_gateway_answer(status: int | None, error: type[RegularsError], sentence: str | None) -> dict[str, Any]:
+def _make_gateway_answer(
+    status: int | None, error: type[RegularsError], sentence: str | None
+) -> dict[str, Any]:
     """Make one answer of the gateway, from a line of _ANSWERS."""
     code = v1.name_code(status) if status else "Refused"
     problem = v1.make_problem(status or 0, code, "")
@@ -288,7 +317,8 @@ def _make_gateway_answer(status: int | None, error: type[RegularsError], sentenc
         },
         "message": _TEXT,
     }
-    message = json.dumps(sentence) if sentence else "$context.error.messageString"  # which comes with its quotes
+    # which comes with its quotes
+    message = json.dumps(sentence) if sentence else "$context.error.messageString"
     body = json.dumps(fields, separators=(",", ":")).replace(json.dumps(_TEXT), message)
     return {
         **({"statusCode": str(status)} if status else {}),

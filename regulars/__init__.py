@@ -1,1 +1,2 @@
-"""The operator's side: the command line, the server for one box, the demo. Lambda does not get it."""
+"""The operator's side: the command line, the server for one box, the demo. Lambda does not get
+it."""

@@ -8,7 +8,9 @@ _OWN_PACKAGES = ("app", "chalicelib", "regulars")
 
 
 def main() -> int:
-    """Run the command line. If a library is not installed, print the command that installs it, and return 1.
+    """Run the command line.
+
+    If a library is not installed, print the command that installs it, and return 1.
 
     A missing module of our own is a fault of the installation, and is raised.
     """
@@ -25,7 +27,10 @@ def main() -> int:
         else:
             advice, command = "install again", "pipx install --force regulars"
         command += ' --pip-args="--constraint dist/regulars.lock"'
-        print(f"regulars: the library {missing} is not installed: {advice}, as by `{command}`", file=sys.stderr)
+        print(
+            f"regulars: the library {missing} is not installed: {advice}, as by `{command}`",
+            file=sys.stderr,
+        )
         return 1
 
 

@@ -18,12 +18,27 @@ from chalicelib.api.v1.filters import require_named_in_audit
 from chalicelib.domain.errors import InvalidInput
 from chalicelib.domain.model import Tenant
 from chalicelib.privacy.audit.audit import verified_export
-from chalicelib.privacy.audit_entries import HOUR_MS, Document, EntryFilter, Verified, faces_of, head_of
+from chalicelib.privacy.audit_entries import (
+    HOUR_MS,
+    Document,
+    EntryFilter,
+    Verified,
+    faces_of,
+    head_of,
+)
 from chalicelib.privacy.reading import MEANS, MOST_NAMED, WHOLE, Tally
 from chalicelib.privacy.signing import fingerprint
 from chalicelib.services import Services
 from chalicelib.storage.values import format_count, milliseconds, moment, time_text
-from regulars.options import MOMENT, PATH, of_tenant, open_services_of, print_lines, read_rows, storage_options
+from regulars.options import (
+    MOMENT,
+    PATH,
+    of_tenant,
+    open_services_of,
+    print_lines,
+    read_rows,
+    storage_options,
+)
 from regulars.tenants.command import describe_earlier_key
 
 if TYPE_CHECKING:
@@ -53,16 +68,26 @@ def audit() -> None:
 @audit.command()
 @click.option("--head", type=PATH, help="A head that you kept elsewhere.")
 @click.option("--file", type=PATH, help="An export, which is verified without the service.")
-@click.option("--key", metavar="FINGERPRINT", help="With --file: the fingerprint of the tenant's public key.")
+@click.option(
+    "--key", metavar="FINGERPRINT", help="With --file: the fingerprint of the tenant's public key."
+)
 @click.option("--tenant", metavar="NAME", help="Without --file: the tenant whose audit it is.")
 @storage_options
 def verify(
-    head: Path | None, file: Path | None, key: str | None, tenant: str | None, *, data: Path | None, stage: str | None
+    head: Path | None,
+    file: Path | None,
+    key: str | None,
+    tenant: str | None,
+    *,
+    data: Path | None,
+    stage: str | None,
 ) -> int:
-    """Verify the chain of closed hours; say what was erased, what was let go, and what is not closed yet.
+    """Verify the chain of closed hours; say what was erased, what was let go, and what is not
+    closed yet.
 
-    Anybody with the tenant's key (--key) can verify an export (--file), without the service. The exit code is 1
-    if anything was changed, dropped or swapped, or all was removed; 2 if --head is no head of this tenant.
+    Anybody with the tenant's key (--key) can verify an export (--file), without the service. The
+    exit code is 1 if anything was changed, dropped or swapped, or all was removed; 2 if --head is
+    no head of this tenant.
     """
     if (file is None, key is None) != (tenant is not None, tenant is not None):
         raise click.UsageError("give --tenant, or --file and --key")
@@ -74,7 +99,9 @@ def verify(
         return exit_code
     with open_services_of(data, stage) as services:
         name = services.tenants.get_by_name(str(tenant)).name
-        verified = services.audit.verifying.verify_tenant(name, None if head is None else _read_head(head))
+        verified = services.audit.verifying.verify_tenant(
+            name, None if head is None else _read_head(head)
+        )
     exit_code = _print_verification(name, verified)
     if head is None:
         _print_newest_hour(name, verified)
@@ -84,27 +111,41 @@ def verify(
 def _print_verification(tenant: str, verification: Verified) -> int:
     """Print the findings of a verification; return the exit code, 1 if there is one.
 
-    After the findings come renewals of the key, entries that were erased, hours that `audit_days` let go, and entries
-    that are not closed yet.
+    After the findings come renewals of the key, entries that were erased, hours that `audit_days`
+    let go, and entries that are not closed yet.
     """
     for finding in verification.findings:
         print(f"{tenant}: {finding}")
     for renewal in verification.renewals:
         former = describe_earlier_key(renewal)
-        print(f"{tenant}: after hour {renewal.heads} key {fingerprint(renewal.new)} signs; before {former}")
+        print(
+            f"{tenant}: after hour {renewal.heads} key {fingerprint(renewal.new)} signs; before "
+            f"{former}"
+        )
     for erasure, count in sorted(verification.erased.items()):
-        print(f"{tenant}: {format_count(count, 'entry was', 'entries were')} erased by erasure {erasure}")
+        print(
+            f"{tenant}: {format_count(count, 'entry was', 'entries were')} erased by erasure "
+            f"{erasure}"
+        )
     for days, hours in sorted(verification.trimmed.items()):
-        print(f"{tenant}: {format_count(hours, 'hour was', 'hours were')} let go by audit_days {days}")
+        print(
+            f"{tenant}: {format_count(hours, 'hour was', 'hours were')} let go by audit_days {days}"
+        )
     if verification.closes_at is not None:
-        closes, first = time_text(verification.closes_at)[:16], "the first " if verification.waiting > 1 else ""
+        closes = time_text(verification.closes_at)[:16]
+        first = "the first " if verification.waiting > 1 else ""
         wait = format_count(verification.waiting, "entry waits", "entries wait")
         prove = "proves" if verification.waiting == 1 else "prove"
         print(f"{tenant}: {wait} to be closed, {first}from {closes} on, and {prove} nothing yet")
     unchanged = "what is there is unchanged" if verification.hours else "nothing is closed yet"
-    result = format_count(len(verification.findings), "finding", "findings") if verification.findings else unchanged
+    result = (
+        format_count(len(verification.findings), "finding", "findings")
+        if verification.findings
+        else unchanged
+    )
     extent = (
-        f"{format_count(verification.hours, 'hour', 'hours')}, {format_count(verification.entries, 'entry', 'entries')}"
+        f"{format_count(verification.hours, 'hour', 'hours')}, "
+        f"{format_count(verification.entries, 'entry', 'entries')}"
     )
     print(f"{tenant}: {result} ({extent})")
     return 1 if verification.findings else 0
@@ -113,17 +154,24 @@ def _print_verification(tenant: str, verification: Verified) -> int:
 def _print_newest_hour(tenant: str, verification: Verified) -> None:
     if verification.last is not None:
         last = head_of(verification.last)
-        print(f"{tenant}: the newest is hour {last.number}, {time_text(moment(last.hour))[:13]}, {last.hash}")
+        print(
+            f"{tenant}: the newest is hour {last.number}, {time_text(moment(last.hour))[:13]}, "
+            f"{last.hash}"
+        )
 
 
 @audit.command()
 @of_tenant
 def head(services: Services, tenant: Tenant) -> None:
-    """Print the newest head, signed. Keep it elsewhere: by it `verify` finds a chain that was cut off or made anew."""
+    """Print the newest head, signed.
+
+    Keep it elsewhere: by it `verify` finds a chain that was cut off or made anew.
+    """
     newest = next(services.audit.chain.list_elements(tenant.name, newest_first=True), None)
     if newest is None:
         raise InvalidInput(
-            f"no hour of tenant {tenant.name!r} is closed yet: the next sweep closes the hours that are over"
+            f"no hour of tenant {tenant.name!r} is closed yet: the next sweep closes the hours "
+            "that are over"
         )
     print(json.dumps(dict(newest.document), ensure_ascii=False))
 
@@ -132,9 +180,15 @@ def head(services: Services, tenant: Tenant) -> None:
 @click.option("--since", type=MOMENT, help="From this time on, in UTC.")
 @click.option("--until", type=MOMENT, help="Up to this time, in UTC.")
 @click.option("--face", metavar="ID", help="Only entries that name this face.")
-@click.option("--what", "act", metavar="ACT", help='Only this act, as "PATCH /v1/settings" or "sighting".')
-@click.option("--by", metavar="WHO", help='Only who acted so, as "key first", "camera door" or "operator".')
-@click.option("--most", "max_entries", type=click.IntRange(1), default=100, help="So many entries at most.")
+@click.option(
+    "--what", "act", metavar="ACT", help='Only this act, as "PATCH /v1/settings" or "sighting".'
+)
+@click.option(
+    "--by", metavar="WHO", help='Only who acted so, as "key first", "camera door" or "operator".'
+)
+@click.option(
+    "--most", "max_entries", type=click.IntRange(1), default=100, help="So many entries at most."
+)
 @of_tenant
 def list_all(
     services: Services,
@@ -147,16 +201,26 @@ def list_all(
     by: str | None,
     max_entries: int,
 ) -> None:
-    """List entries, the newest first, a line of JSON each. Its `hour` is the closed hour's number; none: it is open."""
-    first, last = (None if moment is None else milliseconds(moment.replace(tzinfo=UTC)) for moment in (since, until))
+    """List entries, the newest first, a line of JSON each.
+
+    Its `hour` is the closed hour's number; none: it is open.
+    """
+    first, last = (
+        None if moment is None else milliseconds(moment.replace(tzinfo=UTC))
+        for moment in (since, until)
+    )
     services.audit.reads.write_export_entry(tenant.name)
     caller = None if by is None else services.access.callers.find_caller(tenant, by)
     entry_filter = EntryFilter(first, last, face, act, caller)
-    read_page = partial(services.audit.chain.read_page, tenant.name, entry_filter, min(max_entries, _A_PAGE))
+    read_page = partial(
+        services.audit.chain.read_page, tenant.name, entry_filter, min(max_entries, _A_PAGE)
+    )
     entries = list(islice(read_rows(read_page), max_entries))
     if not entries:
         require_named_in_audit(services, tenant, face=face, act=act, by=by)
-    services.audit.reads.enter_printing(tenant.name, (face for _, entry in entries for face in sorted(faces_of(entry))))
+    services.audit.reads.enter_printing(
+        tenant.name, (face for _, entry in entries for face in sorted(faces_of(entry)))
+    )
     lines = (json.dumps({"hour": hour, **entry}, ensure_ascii=False) for hour, entry in entries)
     print_lines(lines, "no entry is as you want it")
 
@@ -165,7 +229,8 @@ def list_all(
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 @of_tenant
 def export(services: Services, tenant: Tenant, file: Path) -> None:
-    """Write all closed hours to a new FILE: for each hour its signed head, then its entries with salts and hashes.
+    """Write all closed hours to a new FILE: for each hour its signed head, then its entries with
+    salts and hashes.
 
     At the end come entries of open hours by which others were erased.
     """
@@ -173,7 +238,10 @@ def export(services: Services, tenant: Tenant, file: Path) -> None:
         services.audit.reads.write_export_entry(tenant.name)
         hours = 0
         for element in services.audit.chain.list_elements(tenant.name):
-            lines = [dict(element.document), *(asdict(leaf) for leaf in services.audit.chain.read_leaves(element))]
+            lines = [
+                dict(element.document),
+                *(asdict(leaf) for leaf in services.audit.chain.read_leaves(element)),
+            ]
             out.writelines(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
             hours += 1
         signed = (
@@ -181,7 +249,9 @@ def export(services: Services, tenant: Tenant, file: Path) -> None:
             for entry in services.audit.chain.list_waiting(tenant.name)
             if "signed" in (entry.leaf.content or {})
         )
-        out.writelines(json.dumps({"open": asdict(leaf)}, ensure_ascii=False) + "\n" for leaf in signed)
+        out.writelines(
+            json.dumps({"open": asdict(leaf)}, ensure_ascii=False) + "\n" for leaf in signed
+        )
     print(f"{format_count(hours, 'hour is', 'hours are')} in {file}")
 
 
@@ -190,22 +260,25 @@ def export(services: Services, tenant: Tenant, file: Path) -> None:
     "--key",
     required=True,
     metavar="ID",
-    help="Whose reading: the id or name of a key, `camera ID`, `member ID`, app_id, appcode, `access key` or operator.",
+    help="Whose reading: the id or name of a key, `camera ID`, `member ID`, app_id, appcode, "
+    "`access key` or operator.",
 )
 @click.option("--since", type=MOMENT, required=True, help="From this time on, in UTC.")
 @of_tenant
 def breach(services: Services, tenant: Tenant, key: str, since: datetime) -> None:
-    """Say whom a key has read, and of what kinds the data were, as an authority asks it (GDPR, Article 33).
+    """Say whom a key has read, and of what kinds the data were, as an authority asks it (GDPR,
+    Article 33).
 
-    It prints how many people and records are concerned, what the key did besides, such as giving an access, what nobody
-    can say, and who the people are, by their ids.
+    It prints how many people and records are concerned, what the key did besides, such as giving an
+    access, what nobody can say, and who the people are, by their ids.
 
     \b
     Examples:
-      regulars audit breach --tenant shop-12 --key first --since 2026-11-20
-      regulars audit breach --tenant shop-12 --key "camera door" --since 2026-11-20T09:00:00 --stage prod
+      regulars audit breach --tenant shop-12 --key first --since 2026-11-20 regulars audit breach
+      --tenant shop-12 --key "camera door" --since 2026-11-20T09:00:00 --stage prod
     """
-    caller, since_ms = services.access.callers.find_caller(tenant, key), milliseconds(since.replace(tzinfo=UTC))
+    caller = services.access.callers.find_caller(tenant, key)
+    since_ms = milliseconds(since.replace(tzinfo=UTC))
     services.audit.reads.write_export_entry(tenant.name)
     found_breach = services.audit.breaches.find_reads(tenant.name, caller, since_ms, READS)
     if not found_breach.entries:
@@ -235,7 +308,10 @@ def _list_categories(tally: Tally) -> Iterator[str]:
     for kind, count_range in tally.by_kind.items():
         yield f"         {_format_range(count_range)} of {MEANS[kind]} ({kind})"
     if tally.captures:
-        yield f"         {format_count(len(tally.captures), 'camera picture', 'camera pictures')}, whoever they show"
+        yield (
+            f"         {format_count(len(tally.captures), 'camera picture', 'camera pictures')},"
+            " whoever they show"
+        )
     if tally.acts:
         yield f"by       {', '.join(sorted(tally.acts))}"
 
@@ -243,7 +319,9 @@ def _list_categories(tally: Tally) -> Iterator[str]:
 def _list_effects(breach: Breach) -> Iterator[str]:
     """Yield a line for each effect of what the caller did, with its first subjects."""
     for effect, subjects in sorted(breach.did.items()):
-        names = ", ".join([*subjects][:_SUBJECTS]) + (" and others" if len(subjects) > _SUBJECTS else "")
+        names = ", ".join([*subjects][:_SUBJECTS]) + (
+            " and others" if len(subjects) > _SUBJECTS else ""
+        )
         yield f"did      {effect}: {names}" if names else f"did      {effect}"
 
 
@@ -255,9 +333,15 @@ def _format_range(number: tuple[int, int]) -> str:
 def _list_unknown(reads: Breach, since_ms: int) -> Iterator[str]:
     """Yield a line for each reason why the key may have read more than the counts say."""
     if reads.tally.people[0] != reads.tally.people[1]:
-        yield f"unknown  who is counted only: beyond {MOST_NAMED:,} people an hour, without a face, or erased since"
+        yield (
+            f"unknown  who is counted only: beyond {MOST_NAMED:,} people an hour, without a "
+            "face, or erased since"
+        )
     if reads.erased:
-        yield f"unknown  what {format_count(reads.erased, 'entry', 'entries')} said that erasures took, of whatever key"
+        yield (
+            f"unknown  what {format_count(reads.erased, 'entry', 'entries')} said that erasures "
+            "took, of whatever key"
+        )
     if reads.let_go:
         yield f"unknown  {format_count(reads.let_go, 'hour', 'hours')} that `audit_days` let go"
     if reads.unreadable:
@@ -265,7 +349,9 @@ def _list_unknown(reads: Breach, since_ms: int) -> Iterator[str]:
         yield f"unknown  {damaged} that are damaged: see `regulars audit verify`"
     if reads.begins_ms is None or reads.begins_ms > since_ms + HOUR_MS:
         begins = (
-            "has no entry of this time" if reads.begins_ms is None else f"begins at {_format_minute(reads.begins_ms)}"
+            "has no entry of this time"
+            if reads.begins_ms is None
+            else f"begins at {_format_minute(reads.begins_ms)}"
         )
         yield f"unknown  what was before: the audit {begins}"
     yield "unknown  lists without pictures that were read before this version was installed"
@@ -280,6 +366,8 @@ def _read_head(file: Path) -> Document:
     try:
         document = json.loads(file.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise InvalidInput(f"{file} is no head of an audit: `regulars audit head` prints one") from error
+        raise InvalidInput(
+            f"{file} is no head of an audit: `regulars audit head` prints one"
+        ) from error
     head_of(document)
     return dict(document)

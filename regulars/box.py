@@ -1,4 +1,5 @@
-"""The command lines that run one box and look after what it stores: serve, doctor, fsck, backup, restore, captures.
+"""The command lines that run one box and look after what it stores: serve, doctor, fsck, backup,
+restore, captures.
 
 Their work is in the packages of their names; that of fsck is in chalicelib/consistency.
 """
@@ -51,12 +52,19 @@ if TYPE_CHECKING:
 @data_option
 @models_option
 @serve_options
-@click.option("--trial", is_flag=True, help="Try a backup: send no events and mails, sweep nothing, tell no witness.")
+@click.option(
+    "--trial",
+    is_flag=True,
+    help="Try a backup: send no events and mails, sweep nothing, tell no witness.",
+)
 def serve(*, trial: bool, **options: Any) -> None:
-    """Serve a data folder over HTTP or https, until Ctrl-C. The log, a line for each request, goes to stderr.
+    """Serve a data folder over HTTP or https, until Ctrl-C.
 
-    With --trial it serves a restored backup beside the service. It answers, and resolves pictures that are sent. Hooks,
-    mails, pushes and the witness are told nothing, nothing is done by the clock, and the console says so.
+    The log, a line for each request, goes to stderr.
+
+    With --trial it serves a restored backup beside the service. It answers, and resolves pictures
+    that are sent. Hooks, mails, pushes and the witness are told nothing, nothing is done by the
+    clock, and the console says so.
 
     \b
     Examples:
@@ -73,8 +81,13 @@ def serve(*, trial: bool, **options: Any) -> None:
     from regulars.serve import server
     from regulars.serve.tls import Certificate
 
-    tls = Certificate(serving.tls_cert, serving.tls_key) if serving.tls_cert and serving.tls_key else None
-    packs.find(settings.models, settings.pack)  # before a new folder's tenants get the model of a pack that is not here
+    tls = (
+        Certificate(serving.tls_cert, serving.tls_key)
+        if serving.tls_cert and serving.tls_key
+        else None
+    )
+    # before a new folder's tenants get the model of a pack that is not here
+    packs.find(settings.models, settings.pack)
     assert isinstance(settings.storage, Path)  # noqa: S101 -- it is of one box
     data = folder.prepare_folder(settings.storage)
     try:
@@ -116,17 +129,25 @@ def _make_copy_a_box(data: Path) -> None:
     folder.require_data(data)
     with folder.hold_folder(data), open_services_of(data, None) as services:
         for tenant in services.tenants.list_all():
-            with audit_events.begin_audit_event(AuditEvent(COPIED, "operator", kind_of(COPIED), tenant=tenant.name)):
+            with audit_events.begin_audit_event(
+                AuditEvent(COPIED, "operator", kind_of(COPIED), tenant=tenant.name)
+            ):
                 print(place.part_book(services, tenant), file=sys.stderr)
                 print(json.dumps(renew_tenant_secrets(services, tenant)), flush=True)
         renew_signing_secret(data)
         place.note_place(data)  # last: what was cut off is asked about again
-    print(f"{data} is a box of its own: give its clients and cameras the new keys above", file=sys.stderr)
+    print(
+        f"{data} is a box of its own: give its clients and cameras the new keys above",
+        file=sys.stderr,
+    )
 
 
-@click.group("folder", no_args_is_help=False, short_help="Say whether a data folder was moved, or copied.")
+@click.group(
+    "folder", no_args_is_help=False, short_help="Say whether a data folder was moved, or copied."
+)
 def folder_commands() -> None:
-    """Say what a data folder is that `serve` does not know: the one that was served before, or a copy of it.
+    """Say what a data folder is that `serve` does not know: the one that was served before, or a
+    copy of it.
 
     \b
     Examples:
@@ -145,10 +166,11 @@ def moved(data: Path | None) -> None:
 @folder_commands.command()
 @data_option
 def copied(data: Path | None) -> None:
-    """Make a copied folder a box of its own, beside the first: with other keys, which are printed, and hooks off.
+    """Make a copied folder a box of its own, beside the first: with other keys, which are printed,
+    and hooks off.
 
-    People, pictures, visits and settings stay. Each tenant's book has another id and another signing key, all keys and
-    those of cameras are new, sessions and invitations end.
+    People, pictures, visits and settings stay. Each tenant's book has another id and another
+    signing key, all keys and those of cameras are new, sessions and invitations end.
     """
     _make_copy_a_box(_find_folder(data))
 
@@ -168,13 +190,22 @@ def _find_folder(data: Path | None) -> Path:
     type=click.Choice(dialects.NAMES),
     help="Call the service at --url as a client of this dialect does, instead.",
 )
-@click.option("--url", type=SERVICE_URL, metavar="URL", default="http://127.0.0.1:8000", help="As that client has it.")
-@click.option("--keys", type=PATH, metavar="FILE", help="A line `name: value` for each of its keys.")
+@click.option(
+    "--url",
+    type=SERVICE_URL,
+    metavar="URL",
+    default="http://127.0.0.1:8000",
+    help="As that client has it.",
+)
+@click.option(
+    "--keys", type=PATH, metavar="FILE", help="A line `name: value` for each of its keys."
+)
 def doctor(dialect: str | None, url: str, keys: Path | None, **options: Any) -> int:
-    """Check settings, folder, disk, clock, ports, TLS, models, cameras and hooks: a line each, with what mends it.
+    """Check settings, folder, disk, clock, ports, TLS, models, cameras and hooks: a line each, with
+    what mends it.
 
-    Give it the options that `serve` gets. The service may run or not; nothing is changed. The exit code is 1 if a line
-    says `failed`, and 0 if all is `ok` or there are warnings only.
+    Give it the options that `serve` gets. The service may run or not; nothing is changed. The exit
+    code is 1 if a line says `failed`, and 0 if all is `ok` or there are warnings only.
 
     \b
     Examples:
@@ -191,14 +222,21 @@ def doctor(dialect: str | None, url: str, keys: Path | None, **options: Any) -> 
 
 
 @click.command(short_help="Check that what is stored agrees with itself.")
-@click.option("--tenant", "tenants", multiple=True, metavar="NAME", help="Only this tenant; repeat for several.")
+@click.option(
+    "--tenant",
+    "tenants",
+    multiple=True,
+    metavar="NAME",
+    help="Only this tenant; repeat for several.",
+)
 @click.option("--repair", is_flag=True, help="Mend what can be mended.")
 @with_services
 def fsck(services: Services, tenants: tuple[str, ...], repair: bool) -> int:
-    """Count everything again and say what does not agree: faces, pictures, index, visits, statistics, credentials.
+    """Count everything again and say what does not agree: faces, pictures, index, visits,
+    statistics, credentials.
 
-    The service may run meanwhile. The exit code is 1 if anything is left that does not agree, or is damaged
-    (docs/operations.md).
+    The service may run meanwhile. The exit code is 1 if anything is left that does not agree, or is
+    damaged (docs/operations.md).
 
     \b
     Examples:
@@ -213,7 +251,9 @@ def fsck(services: Services, tenants: tuple[str, ...], repair: bool) -> int:
     for tenant in find_tenants(services, tenants):
         consistency = services.consistency
         mended, disagreements = (
-            consistency.repair(tenant.name) if repair else ([], consistency.list_disagreements(tenant.name))
+            consistency.repair(tenant.name)
+            if repair
+            else ([], consistency.list_disagreements(tenant.name))
         )
         for line in _report(tenant.name, mended, disagreements, repair=repair):
             print(line, flush=True)
@@ -222,14 +262,24 @@ def fsck(services: Services, tenants: tuple[str, ...], repair: bool) -> int:
 
 
 def _report(
-    name: str, mended: Sequence[Disagreement], disagreements: Sequence[Disagreement], *, repair: bool
+    name: str,
+    mended: Sequence[Disagreement],
+    disagreements: Sequence[Disagreement],
+    *,
+    repair: bool,
 ) -> list[str]:
     """Write the lines about one tenant. `disagreements`: what still does not agree."""
     lines = [f"{name}: {disagreement}: mended" for disagreement in mended]
     if not disagreements:
         return [*lines, f"{name}: all that is stored agrees"]
     if repair:
-        return [*lines, *(f"{name}: {disagreement}: {_explain_rest(disagreement)}" for disagreement in disagreements)]
+        return [
+            *lines,
+            *(
+                f"{name}: {disagreement}: {_explain_rest(disagreement)}"
+                for disagreement in disagreements
+            ),
+        ]
     mendable = sum(disagreement.mend is not None for disagreement in disagreements)
     return [
         *(f"{name}: {disagreement}" for disagreement in disagreements),
@@ -238,19 +288,27 @@ def _report(
 
 
 def _explain_rest(disagreement: Disagreement) -> str:
-    return "cannot be mended from what is stored" if disagreement.mend is None else "changed meanwhile, try again"
+    return (
+        "cannot be mended from what is stored"
+        if disagreement.mend is None
+        else "changed meanwhile, try again"
+    )
 
 
 @click.command(short_help="Write the data folder into one file.")
 @click.argument("to", type=PATH, metavar="FILE|DIR")
-@click.option("--at", type=MOMENT, help="AWS: with the tables as they were then, in UTC, up to 35 days ago.")
+@click.option(
+    "--at", type=MOMENT, help="AWS: with the tables as they were then, in UTC, up to 35 days ago."
+)
 @storage_options
 def backup(to: Path, data: Path | None, stage: str | None, at: datetime | None) -> None:
-    """Write the data folder into one file, also while it is served: records, pictures, captures, credentials.
+    """Write the data folder into one file, also while it is served: records, pictures, captures,
+    credentials.
 
-    FILE is a new file. In a folder, DIR, the command makes a file that is named after the time. Beside it, in the
-    folder `receipts`, it writes the receipts of erasures, and which keys, members, hooks, settings and consents stand.
-    By these `restore` gives nothing back that ended. A service that may write there does so every five minutes.
+    FILE is a new file. In a folder, DIR, the command makes a file that is named after the time.
+    Beside it, in the folder `receipts`, it writes the receipts of erasures, and which keys,
+    members, hooks, settings and consents stand. By these `restore` gives nothing back that ended. A
+    service that may write there does so every five minutes.
 
     \b
     Examples:
@@ -261,22 +319,32 @@ def backup(to: Path, data: Path | None, stage: str | None, at: datetime | None) 
     from regulars.backup import backup, beside, receipts
 
     settings = choose_settings(data=data, stage=stage)
-    if isinstance(settings.storage, Path) and to.resolve().is_relative_to(settings.storage.resolve()):
-        raise OperatorError(f"{to} is in the data folder, and would be lost with it: name another disk, or folder")
+    if isinstance(settings.storage, Path) and to.resolve().is_relative_to(
+        settings.storage.resolve()
+    ):
+        raise OperatorError(
+            f"{to} is in the data folder, and would be lost with it: name another disk, or folder"
+        )
     _enter_backup(data, stage)
     path = backup.backup(settings, to, at and at.replace(tzinfo=UTC))
     with open_services_of(data, stage) as services:
         try:
             receipts.write_beside(services, path.resolve().parent)
-        except RegularsError as error:  # the file is whole, whatever a full disk or a missing permission stops
+        # the file is whole, whatever a full disk or a missing permission stops
+        except RegularsError as error:
             print(f"regulars: what stands now is not noted beside it: {error}", file=sys.stderr)
     if isinstance(settings.storage, Path):
         beside.note_folder(settings.storage, path.resolve().parent)
-    print(f"{path}  {path.stat().st_size:,} bytes; it holds pictures, templates and keys: keep it safe")
+    print(
+        f"{path}  {path.stat().st_size:,} bytes; it holds pictures, templates and keys: keep it "
+        "safe"
+    )
 
 
 def _enter_backup(data: Path | None, stage: str | None) -> None:
-    """Write into each tenant's audit that all is copied. A full disk must not stop the copy, so that is told only.
+    """Write into each tenant's audit that all is copied.
+
+    A full disk must not stop the copy, so that is told only.
 
     The tenant has its signing key then, by which a restore knows what the tenant has signed since.
     """
@@ -291,21 +359,30 @@ def _enter_backup(data: Path | None, stage: str | None) -> None:
 
 @click.command(short_help="Make a data folder from a backup.")
 @click.argument("file", type=PATH)
-@click.option("--after", multiple=True, metavar="FILE", help="Each tenant's newest export of its audit; or `none`.")
+@click.option(
+    "--after",
+    multiple=True,
+    metavar="FILE",
+    help="Each tenant's newest export of its audit; or `none`.",
+)
 @click.option(
     "--receipts",
     "places",
     multiple=True,
     metavar="PLACE",
-    help="Folder, file or s3://BUCKET/PREFIX with receipts of erasures, besides those beside FILE and the witness's.",
+    help="Folder, file or s3://BUCKET/PREFIX with receipts of erasures, besides those beside FILE "
+    "and the witness's.",
 )
 @click.option(
-    "--key", metavar="FINGERPRINT", help="Of the key that signed exports and receipts, if it was renewed since."
+    "--key",
+    metavar="FINGERPRINT",
+    help="Of the key that signed exports and receipts, if it was renewed since.",
 )
 @click.option(
     "--new-secrets",
     is_flag=True,
-    help="Make all keys anew, and print them: somebody else may have the backup, or a stage has not its KMS key.",
+    help="Make all keys anew, and print them: somebody else may have the backup, or a stage has "
+    "not its KMS key.",
 )
 @click.option("--yes", is_flag=True, help="Do not ask: take settings as they were last.")
 @storage_options
@@ -324,12 +401,14 @@ def restore(
 
     With --stage it fills a new stage, and no function of it runs meanwhile.
 
-    A restore gives nothing back that ended since the backup. Erasures, withdrawn consents, holds, restrictions and
-    ended keys, members, hooks and cameras are done again by what lies beside FILE, at the witness, and in --receipts.
-    Exports of the audit do the same, and know deletions, too. Say `--after none` if there is none.
+    A restore gives nothing back that ended since the backup. Erasures, withdrawn consents, holds,
+    restrictions and ended keys, members, hooks and cameras are done again by what lies beside FILE,
+    at the witness, and in --receipts. Exports of the audit do the same, and know deletions, too.
+    Say `--after none` if there is none.
 
-    Sessions, invitations and codes end in any case. It says what it cannot know. Settings that were others last are
-    listed, and set again: on a terminal it asks before. Until erasures are done again, nobody serves the folder.
+    Sessions, invitations and codes end in any case. It says what it cannot know. Settings that were
+    others last are listed, and set again: on a terminal it asks before. Until erasures are done
+    again, nobody serves the folder.
 
     \b
     Examples:
@@ -344,14 +423,21 @@ def restore(
 
     exports = find_exports(after)
     settings = choose_settings(data=data, stage=stage)
-    places_of_receipts = [str(file.absolute().parent), *([settings.witness] if settings.witness else []), *places]
+    places_of_receipts = [
+        str(file.absolute().parent),
+        *([settings.witness] if settings.witness else []),
+        *places,
+    ]
     erased = receipts.read_receipts(places_of_receipts)
     with ExitStack() as block:
         receipts_note = receipts.format_mark(places_of_receipts)
-        manifest = backup.restore(settings, file, lambda: block.enter_context(stop_functions(stage)), receipts_note)
+        manifest = backup.restore(
+            settings, file, lambda: block.enter_context(stop_functions(stage)), receipts_note
+        )
         backed_up_at = manifest.created_at
         print(
-            f"{len(manifest.entries):,} files of {backed_up_at.isoformat()} are copied to {stage or settings.storage}, "
+            f"{len(manifest.entries):,} files of {backed_up_at.isoformat()} are copied to "
+            f"{stage or settings.storage}, "
             "which nobody serves before what ended since has ended again"
         )
         documents, damaged = receipts.read_standing_documents(places_of_receipts, backed_up_at)
@@ -363,18 +449,26 @@ def restore(
                 print(line)
             for new_secret_lines in renew_secrets(services) if new_secrets else ():
                 print(json.dumps(new_secret_lines))
-        with open_services_of(data, stage) as services:  # what one receipt refuses is no reason to restore once more
+        # what one receipt refuses is no reason to restore once more
+        with open_services_of(data, stage) as services:
             for line in receipts.redo_erasures(services, erased, [key] if key else ()):
                 print(line)
-    print(f"{stage or settings.storage} is as it was on {backed_up_at.isoformat()}, but for what ended since")
+    print(
+        f"{stage or settings.storage} is as it was on {backed_up_at.isoformat()}, but for what "
+        "ended since"
+    )
     newest = max((str(receipt.statement["done_at"]) for receipt in erased), default="none")
     print(
-        f"erasures are done again by {len(erased):,} receipts, the newest of {newest}: those without one are not known"
+        f"erasures are done again by {len(erased):,} receipts, the newest of {newest}: those "
+        "without one are not known"
     )
 
 
 def ask_settings(question: str) -> bool:
-    """Ask on the terminal whether settings are to be as they were last. Only `n` leaves them as in the backup."""
+    """Ask on the terminal whether settings are to be as they were last.
+
+    Only `n` leaves them as in the backup.
+    """
     return input(f"{question} [Y/n] ").strip().lower() not in ("n", "no")
 
 
@@ -387,7 +481,8 @@ _captures_options = join_options(
 
 @click.group(no_args_is_help=False, short_help="List and redrive parked captures.")
 def captures() -> None:
-    """List captures that could not be resolved (they are parked, with the reason), and send them again.
+    """List captures that could not be resolved (they are parked, with the reason), and send them
+    again.
 
     \b
     Examples:
@@ -403,7 +498,8 @@ def parked(services: Services, tenant: str | None, camera: str | None) -> None:
     """List the parked captures, a line each: tenant, camera, time, id, reason."""
     print_lines(
         (
-            f"{owner.name}  {capture.camera_id}  {capture.captured_at:%Y-%m-%d %H:%M:%S}  {capture.id}  "
+            f"{owner.name}  {capture.camera_id}  {capture.captured_at:%Y-%m-%d %H:%M:%S}  "
+            f"{capture.id}  "
             f"{capture.reason}"
             for owner, capture in _list_parked_captures(services, tenant, camera)
         ),
@@ -414,7 +510,10 @@ def parked(services: Services, tenant: str | None, camera: str | None) -> None:
 @captures.command()
 @_captures_options
 def redrive(services: Services, tenant: str | None, camera: str | None) -> None:
-    """Send the parked captures again, once you have mended the cause. A running service resolves them."""
+    """Send the parked captures again, once you have mended the cause.
+
+    A running service resolves them.
+    """
     sent_count = sum(
         services.captures.redrive.redrive(owner, [capture])
         for owner, capture in _list_parked_captures(services, tenant, camera)
@@ -422,12 +521,18 @@ def redrive(services: Services, tenant: str | None, camera: str | None) -> None:
     print(f"{sent_count} captures are sent again")
 
 
-def _list_parked_captures(services: Services, tenant: str | None, camera: str | None) -> list[tuple[Tenant, Capture]]:
+def _list_parked_captures(
+    services: Services, tenant: str | None, camera: str | None
+) -> list[tuple[Tenant, Capture]]:
     tenants = find_tenants(services, () if tenant is None else (tenant,))
     found_captures = [
-        (owner, capture) for owner in tenants for capture in services.captures.redrive.list_parked(owner, camera)
+        (owner, capture)
+        for owner in tenants
+        for capture in services.captures.redrive.list_parked(owner, camera)
     ]
-    if not found_captures and all(camera not in camera_ids(services.items, owner.name) for owner in tenants):
+    if not found_captures and all(
+        camera not in camera_ids(services.items, owner.name) for owner in tenants
+    ):
         for owner in tenants[:1]:
             require_named(services, owner, camera=camera)
     return found_captures
@@ -438,7 +543,8 @@ def _list_parked_captures(services: Services, tenant: str | None, camera: str | 
 @models_option
 @serve_options
 def config(**options: Any) -> None:
-    """Print all settings of one box, as regulars.toml has them: those in force with what set them, and the rest.
+    """Print all settings of one box, as regulars.toml has them: those in force with what set them,
+    and the rest.
 
     \b
     Examples:

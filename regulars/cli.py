@@ -1,4 +1,5 @@
-"""The command line `regulars`. Each command imports its code only when it runs, so that help is quick."""
+"""The command line `regulars`. Each command imports its code only when it runs, so that help is
+quick."""
 
 from __future__ import annotations
 
@@ -34,7 +35,11 @@ GROUP = "regulars.commands"
 
 @click.group(
     no_args_is_help=False,
-    context_settings={"help_option_names": ["-h", "--help"], "show_default": True, "max_content_width": 120},
+    context_settings={
+        "help_option_names": ["-h", "--help"],
+        "show_default": True,
+        "max_content_width": 120,
+    },
 )
 @click.version_option(package_name="regulars", message="regulars %(version)s")
 def commands() -> None:
@@ -52,7 +57,8 @@ def commands() -> None:
                                         add a customer; prints its credentials
       regulars deploy --stage prod      run the same service in an AWS account
 
-    What no option sets comes from the environment (REGULARS_*), else from regulars.toml: `regulars config` prints it.
+    What no option sets comes from the environment (REGULARS_*), else from regulars.toml: `regulars
+    config` prints it.
     """
 
 
@@ -114,28 +120,37 @@ for entry in metadata.entry_points(group=GROUP):
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command and return the exit code. An operator's mistake gives one line on stderr, no traceback."""
+    """Run one command and return the exit code.
+
+    An operator's mistake gives one line on stderr, no traceback.
+    """
     arguments = sys.argv[1:] if argv is None else list(argv)
     command_name = _name_command(arguments)
     try:
-        with audit_events.begin_audit_event(AuditEvent(command_name, "operator", kind_of(command_name))):
+        with audit_events.begin_audit_event(
+            AuditEvent(command_name, "operator", kind_of(command_name))
+        ):
             code: int | None = commands.main(arguments, "regulars", standalone_mode=False)
     except click.UsageError as error:
         path = "regulars" if error.ctx is None else error.ctx.command_path
         return _complain(f"{error.format_message().rstrip('.')}; see `{path} --help`", MISUSED)
     except (InvalidInput, SettingError) as error:
         return _complain(str(error), MISUSED)
-    except CopiedFolder as error:  # a service is not to be started again and again: a person has to say what it is
+    # a service is not to be started again and again: a person has to say what it is
+    except CopiedFolder as error:
         return _complain(str(error), MISUSED)
     except (OperatorError, RegularsError, MissingModel) as error:
         return _complain(str(error) or type(error).__name__, FAILED)
     except OSError as error:
         return _complain(_describe_os_error(error), FAILED)
     except UnicodeEncodeError as error:
-        if not "\ud800" <= error.object[error.start] <= "\udfff":  # Python's mark for a byte of an argument
+        # Python's mark for a byte of an argument
+        if not "\ud800" <= error.object[error.start] <= "\udfff":
             raise
         return _complain(
-            "an argument has bytes that are no UTF-8: rename the file or folder, or type the text again", MISUSED
+            "an argument has bytes that are no UTF-8: rename the file or folder, or type the text "
+            "again",
+            MISUSED,
         )
     except click.Abort:  # click's name for Ctrl-C
         return INTERRUPTED

@@ -1,4 +1,5 @@
-"""A small client of v1, written from its document: for the demo, the doctor, the benchmarks, and as an example.
+"""A small client of v1, written from its document: for the demo, the doctor, the benchmarks, and as
+an example.
 
 It shares no code with the server, so that a mistake in one shows up against the other.
 """
@@ -17,7 +18,10 @@ from regulars.errors import WrongAnswer
 
 
 class Reply(Struct, frozen=True):
-    """An HTTP answer. `json`: None if the body is no JSON; `elapsed_ms`: as the client measured it."""
+    """An HTTP answer.
+
+    `json`: None if the body is no JSON; `elapsed_ms`: as the client measured it.
+    """
 
     status: int
     headers: Mapping[str, str]
@@ -37,7 +41,9 @@ class Connection:
 
     def __init__(self, url: str, timeout_s: float = 30.0) -> None:
         self._url = url
-        self._pool = urllib3.connection_from_url(url, maxsize=1, block=True, timeout=timeout_s, retries=False)
+        self._pool = urllib3.connection_from_url(
+            url, maxsize=1, block=True, timeout=timeout_s, retries=False
+        )
 
     def __enter__(self) -> Connection:
         return self
@@ -46,7 +52,10 @@ class Connection:
         self._pool.close()
 
     def request(self, method: str, path: str, body: bytes, headers: Mapping[str, str]) -> Reply:
-        """Send a request and read its answer, without following redirects. Raises ConnectionError if none comes."""
+        """Send a request and read its answer, without following redirects.
+
+        Raises ConnectionError if none comes.
+        """
         began = time.perf_counter()
         try:
             response = self._pool.request(method, path, body=body, headers=headers, redirect=False)
@@ -58,7 +67,10 @@ class Connection:
         except ValueError:
             answer = None
         return Reply(
-            response.status, {name.lower(): value for name, value in response.headers.items()}, answer, elapsed_ms
+            response.status,
+            {name.lower(): value for name, value in response.headers.items()},
+            answer,
+            elapsed_ms,
         )
 
 
@@ -66,7 +78,9 @@ class V1(Struct, frozen=True):
     connection: Transport
     api_key: str
 
-    def request_reply(self, method: str, path: str, body_object: Mapping[str, Any] | None = None) -> Reply:
+    def request_reply(
+        self, method: str, path: str, body_object: Mapping[str, Any] | None = None
+    ) -> Reply:
         """Send a request and return whatever is answered."""
         body = b"" if body_object is None else json.dumps(body_object).encode()
         headers = {"Authorization": f"Bearer {self.api_key}"}
@@ -75,7 +89,10 @@ class V1(Struct, frozen=True):
         return self.connection.request(method, path, body, headers)
 
     def call(self, method: str, path: str, body_object: Mapping[str, Any] | None = None) -> Any:
-        """Send a request and return the answer's JSON. Raises WrongAnswer if the status is 300 or more."""
+        """Send a request and return the answer's JSON.
+
+        Raises WrongAnswer if the status is 300 or more.
+        """
         reply = self.request_reply(method, path, body_object)
         if reply.status >= 300:
             why = reply.json.get("detail") if isinstance(reply.json, dict) else None

@@ -1,4 +1,5 @@
-"""The settings of one box: each by an option, else in the environment, else in a file, with its place."""
+"""The settings of one box: each by an option, else in the environment, else in a file, with its
+place."""
 
 from __future__ import annotations
 
@@ -40,7 +41,12 @@ _MOST_BITS = 64
 FILE_VARIABLE = "REGULARS_CONFIG"
 DATA = Path("regulars-data")
 
-_CLASSES: tuple[type[Struct], ...] = (Settings, *dialects.SETTINGS.values(), ServeSettings, MailSettings)
+_CLASSES: tuple[type[Struct], ...] = (
+    Settings,
+    *dialects.SETTINGS.values(),
+    ServeSettings,
+    MailSettings,
+)
 TABLE = {setting.name: setting for one in _CLASSES for setting in list_rows(one)}
 _OF_OTHERS = (
     FILE_VARIABLE,
@@ -65,8 +71,9 @@ _OF_KUBERNETES = re.compile(
     )""",
     re.VERBOSE | re.ASCII,
 )
-"""Variables that Kubernetes sets in each pod if a Service is called `regulars` or `regulars-…` (pkg/kubelet/envvars).
-Two of them have the names of our settings, such as REGULARS_PORT=tcp://10.0.0.7:8000, which is no port."""
+"""Variables that Kubernetes sets in each pod if a Service is called `regulars` or `regulars-…`
+(pkg/kubelet/envvars). Two of them have the names of our settings, such as
+REGULARS_PORT=tcp://10.0.0.7:8000, which is no port."""
 
 
 class GivenValue(NamedTuple):
@@ -77,7 +84,10 @@ class GivenValue(NamedTuple):
 
 
 class Configuration(Struct, frozen=True):
-    """All that is set. `file`: the file that set some of it. `is_trial`: whether `serve` tries a backup."""
+    """All that is set.
+
+    `file`: the file that set some of it. `is_trial`: whether `serve` tries a backup.
+    """
 
     given_values: Mapping[str, GivenValue]
     file: Path | None
@@ -89,12 +99,19 @@ class Configuration(Struct, frozen=True):
         How the data folder is written does not count, since both mean the same one.
         """
         for key, (value, source) in self.given_values.items():
-            other_value = another.given_values[key].value if key in another.given_values else TABLE[key].default
-            if key != "data" and _format_value(TABLE[key], value) != _format_value(TABLE[key], other_value):
+            other_value = (
+                another.given_values[key].value
+                if key in another.given_values
+                else TABLE[key].default
+            )
+            if key != "data" and _format_value(TABLE[key], value) != _format_value(
+                TABLE[key], other_value
+            ):
                 yield source if source.startswith("--") else f"{key} of {source}"
 
     def write_lines(self) -> Iterator[str]:
-        """Yield all settings as a file has them: what is set with what set it, what is not as a comment."""
+        """Yield all settings as a file has them: what is set with what set it, what is not as a
+        comment."""
         for key, setting in TABLE.items():
             yield f"# {setting.says}"
             if (given := self.given_values.get(key)) is not None:
@@ -107,7 +124,10 @@ class Configuration(Struct, frozen=True):
     @property
     def settings(self) -> Settings:
         values = {key: value for key, (value, _) in self.given_values.items()}
-        return replace(Settings.from_values({"data": DATA, **values}, dialects.SETTINGS), is_trial=self.is_trial)
+        return replace(
+            Settings.from_values({"data": DATA, **values}, dialects.SETTINGS),
+            is_trial=self.is_trial,
+        )
 
     @property
     def serving(self) -> ServeSettings:
@@ -116,18 +136,30 @@ class Configuration(Struct, frozen=True):
 
     @property
     def mail(self) -> MailSettings:
-        """Return by which server mail is sent. Raises SettingError if two settings do not fit together."""
+        """Return by which server mail is sent.
+
+        Raises SettingError if two settings do not fit together.
+        """
         return MailSettings(**self._list_values(MailSettings))
 
     def _list_values(self, settings: type[Struct]) -> dict[str, Any]:
-        return {name: self.given_values[name].value for name in settings.__struct_fields__ if name in self.given_values}
+        return {
+            name: self.given_values[name].value
+            for name in settings.__struct_fields__
+            if name in self.given_values
+        }
 
 
-def read_settings(options: Mapping[str, Any], environ: Mapping[str, str], file: Path | None = None) -> Configuration:
-    """Read the settings. An option goes before a variable of the environment, and this before the file.
+def read_settings(
+    options: Mapping[str, Any], environ: Mapping[str, str], file: Path | None = None
+) -> Configuration:
+    """Read the settings.
 
-    `options`: values by the settings' names; None: the option is not given. `file`: None: the one that the environment
-    names, else FILE if it is there. Raises SettingError, which names the setting and what would be right.
+    An option goes before a variable of the environment, and this before the file.
+
+    `options`: values by the settings' names; None: the option is not given. `file`: None: the one
+    that the environment names, else FILE if it is there. Raises SettingError, which names the
+    setting and what would be right.
     """
     variables = select_variables(environ)
     named_path = file or (Path(text) if (text := variables.get(FILE_VARIABLE)) else None)
@@ -135,9 +167,13 @@ def read_settings(options: Mapping[str, Any], environ: Mapping[str, str], file: 
     given_values = {} if path is None else _read_file(path)
     file = path if given_values else None
     texts = read_variables(tuple(TABLE.values()), variables)
-    given_values |= {key: GivenValue(value, name_variable(TABLE[key])) for key, value in texts.items()}
     given_values |= {
-        key: GivenValue(value, f"--{key.replace('_', '-')}") for key, value in options.items() if value is not None
+        key: GivenValue(value, name_variable(TABLE[key])) for key, value in texts.items()
+    }
+    given_values |= {
+        key: GivenValue(value, f"--{key.replace('_', '-')}")
+        for key, value in options.items()
+        if value is not None
     }
     return Configuration(given_values, file)
 
@@ -153,10 +189,16 @@ def select_variables(environ: Mapping[str, str]) -> dict[str, str]:
     Those that Kubernetes adds for a Service are left out.
     """
     own_prefixed = {name: text for name, text in environ.items() if name.startswith("REGULARS_")}
-    variables = {name: text for name, text in own_prefixed.items() if not _OF_KUBERNETES.fullmatch(f"{name}={text}")}
+    variables = {
+        name: text
+        for name, text in own_prefixed.items()
+        if not _OF_KUBERNETES.fullmatch(f"{name}={text}")
+    }
     for name in variables:
         if name not in VARIABLES:
-            raise SettingError(f"{name} in the environment: no such setting{_suggest_name(name, VARIABLES)}")
+            raise SettingError(
+                f"{name} in the environment: no such setting{_suggest_name(name, VARIABLES)}"
+            )
     return variables
 
 
@@ -173,32 +215,46 @@ def _parse_text(text: str, path: Path) -> dict[str, GivenValue]:
     """Read settings from a file's text. Raises SettingError."""
     try:
         if len(text) > _MOST_CHARACTERS:
-            raise ValueError(f"settings have up to {_MOST_CHARACTERS} characters, and it has {len(text)}")
+            raise ValueError(
+                f"settings have up to {_MOST_CHARACTERS} characters, and it has {len(text)}"
+            )
         raw = tomllib.loads(text)
     except (ValueError, RecursionError) as error:  # no TOML, or a number of thousands of digits
         raise SettingError(f"{path} is no TOML: {error}") from error
     for key in raw:
         if key not in TABLE:
             raise SettingError(f"{path}: {key}: no such setting{_suggest_name(key, TABLE)}")
-    return {key: GivenValue(_parse_value(TABLE[key], value, path), str(path)) for key, value in raw.items()}
+    return {
+        key: GivenValue(_parse_value(TABLE[key], value, path), str(path))
+        for key, value in raw.items()
+    }
 
 
 def _parse_value(setting: Setting, value: object, path: Path) -> Any:
-    """Convert a value of the file to its setting's type. A path is taken as relative to the file's folder.
+    """Convert a value of the file to its setting's type.
+
+    A path is taken as relative to the file's folder.
 
     Raises SettingError if it is of another type, or out of the setting's bounds.
     """
     setting_name = f"{path}: {setting.name}"
-    if isinstance(value, int) and value.bit_length() > _MOST_BITS:  # Python refuses to write a long one
+    # Python refuses to write a long one
+    if isinstance(value, int) and value.bit_length() > _MOST_BITS:
         raise SettingError(f"{setting_name} is a number of too many digits")
     is_number = setting.kind in (int, float)
-    if isinstance(value, list) and setting.kind is tuple and all(isinstance(part, str) for part in value):
+    if (
+        isinstance(value, list)
+        and setting.kind is tuple
+        and all(isinstance(part, str) for part in value)
+    ):
         return parse_named(setting, ",".join(value), setting_name)
     if isinstance(value, (int, float)) and not isinstance(value, bool) and is_number:
         return parse_named(setting, str(value), setting_name)
     if isinstance(value, str) and setting.kind in (str, Path):
         return parse_named(
-            setting, str(path.parent / Path(value).expanduser()) if setting.kind is Path else value, setting_name
+            setting,
+            str(path.parent / Path(value).expanduser()) if setting.kind is Path else value,
+            setting_name,
         )
     texts = 'texts, as ["...", "..."]' if setting.kind is tuple else 'a text, as "..."'
     form = "a number" if is_number else texts
@@ -210,7 +266,9 @@ def _format_value(setting: Setting, value: object) -> str:
         return json.dumps([str(part) for part in value])
     if isinstance(value, Path):
         value = value.absolute()  # another reads it, from a place of its own
-    return str(value) if setting.kind in (int, float) else json.dumps(str(value), ensure_ascii=False)
+    return (
+        str(value) if setting.kind in (int, float) else json.dumps(str(value), ensure_ascii=False)
+    )
 
 
 def _suggest_name(name: str, names: Iterable[str]) -> str:

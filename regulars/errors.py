@@ -19,7 +19,8 @@ from chalicelib.domain.model import Credentials
 
 
 class OperatorError(Exception):
-    """Base of all. `str(error)` is one English sentence that says what was wrong and what would be right."""
+    """Base of all. `str(error)` is one English sentence that says what was wrong and what would be
+    right."""
 
 
 class UnusableFolder(OperatorError): ...

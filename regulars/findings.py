@@ -15,7 +15,8 @@ class Level(StrEnum):
 
 
 class Finding(NamedTuple):
-    """One line: `says` what was found and, unless it is well, the command or setting that mends it."""
+    """One line: `says` what was found and, unless it is well, the command or setting that mends
+    it."""
 
     level: Level
     subject: str

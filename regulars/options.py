@@ -1,4 +1,5 @@
-"""Options of several commands, the settings made from them, and the services that these settings name."""
+"""Options of several commands, the settings made from them, and the services that these settings
+name."""
 
 from __future__ import annotations
 
@@ -34,7 +35,9 @@ _NAMED = "regulars.configuration"
 
 def join_options(*options: Callable[[_Command], _Command]) -> Callable[[_Command], _Command]:
     """Make one decorator of several options, which help shows in this order."""
-    return lambda command: reduce(lambda decorated, option: option(decorated), reversed(options), command)
+    return lambda command: reduce(
+        lambda decorated, option: option(decorated), reversed(options), command
+    )
 
 
 class _Read(click.ParamType[Any]):
@@ -56,7 +59,8 @@ SERVICE_URL = _Read(TABLE["public_url"])
 
 
 class _Moment(click.ParamType[Any]):
-    """A type of click's: a time in UTC, as this program prints times, with or without seconds and a Z."""
+    """A type of click's: a time in UTC, as this program prints times, with or without seconds and a
+    Z."""
 
     name = "time"
 
@@ -75,7 +79,10 @@ MOMENT = _Moment()
 
 
 def make_option(setting: Setting) -> Callable[[_Command], _Command]:
-    """Make the option of a setting. It is None if it is not given, so that environment and file come next."""
+    """Make the option of a setting.
+
+    It is None if it is not given, so that environment and file come next.
+    """
     kind: click.ParamType[Any] = PATH if setting.read is Path else _Read(setting)
     if setting.choices:
         kind = click.Choice(setting.choices)
@@ -94,40 +101,60 @@ config_option = click.option(
     metavar="FILE",
     expose_value=False,
     callback=_keep_named,
-    help=f"File of settings (docs/operations.md).  [{FILE_VARIABLE}; default: ./{FILE}, if it is there]",
+    help=f"File of settings (docs/operations.md).  [{FILE_VARIABLE}; default: ./{FILE}, if it is "
+    "there]",
 )
 data_option = join_options(make_option(TABLE["data"]), config_option)
 models_option = make_option(TABLE["models"])
 serve_options = join_options(*(make_option(setting) for setting in list_rows(ServeSettings)))
-stage_option = click.option("--stage", help="Stage in AWS, whose stack's outputs are the settings, in place of --data.")
+stage_option = click.option(
+    "--stage", help="Stage in AWS, whose stack's outputs are the settings, in place of --data."
+)
 storage_options = join_options(data_option, stage_option)
 photos_option = click.option(
     "--photos", type=PATH, help="Folder: labels.csv, or one folder a person, or files NAME_1.jpg."
 )
 host_option = click.option("--host", default="127.0.0.1", help="Address to listen on.")
 port_option = click.option(
-    "--port", type=_Read(TABLE["port"]), metavar="PORT", default="8000", help="Port; 0 picks a free one."
+    "--port",
+    type=_Read(TABLE["port"]),
+    metavar="PORT",
+    default="8000",
+    help="Port; 0 picks a free one.",
 )
 
 
 def read_configuration(**options: Any) -> Configuration:
-    """Read the settings of one box: options (None: not given), environment and file. Raises SettingError."""
+    """Read the settings of one box: options (None: not given), environment and file.
+
+    Raises SettingError.
+    """
     return configuration.read_settings(options, os.environ, _find_named_file())
 
 
 def choose_settings(
-    *, data: Path | None = None, models: Path | None = None, here: bool = False, stage: str | None = None
+    *,
+    data: Path | None = None,
+    models: Path | None = None,
+    here: bool = False,
+    stage: str | None = None,
 ) -> Settings:
-    """Read the settings: those of a stage, of one box or, if the environment names tables and no folder, of AWS.
+    """Read the settings: those of a stage, of one box or, if the environment names tables and no
+    folder, of AWS.
 
-    `here`: those of one box in any case. `data`, `models`: take precedence over the environment and the file. Raises
-    NotDeployed if there is no such stage.
+    `here`: those of one box in any case. `data`, `models`: take precedence over the environment and
+    the file. Raises NotDeployed if there is no such stage.
     """
     if stage is not None and (data is not None or _find_named_file() is not None):
         option = "--config" if data is None else "--data"
-        raise click.UsageError(f"what is stored is in a folder or in a stage: {option} or --stage, not both")
+        raise click.UsageError(
+            f"what is stored is in a folder or in a stage: {option} or --stage, not both"
+        )
     in_aws = stage is not None or not (
-        here or data is not None or os.environ.get("REGULARS_DATA") or not os.environ.get("REGULARS_TABLE_PREFIX")
+        here
+        or data is not None
+        or os.environ.get("REGULARS_DATA")
+        or not os.environ.get("REGULARS_TABLE_PREFIX")
     )
     if not in_aws:
         return read_configuration(data=data, models=models).settings
@@ -143,7 +170,10 @@ def choose_settings(
 
 
 def open_services(settings: Settings, *, new: bool = False) -> Services:
-    """Open the services over the storage. `new`: make the data folder if there is none, else raise OperatorError."""
+    """Open the services over the storage.
+
+    `new`: make the data folder if there is none, else raise OperatorError.
+    """
     from chalicelib import bootstrap  # `regulars --help` need not load storage
 
     if isinstance(settings.storage, Path):
@@ -152,12 +182,16 @@ def open_services(settings: Settings, *, new: bool = False) -> Services:
 
 
 def open_services_of(data: Path | None, stage: str | None) -> AbstractContextManager[Services]:
-    """Open the storage of `storage_options` while a block lasts. Raises OperatorError if there is no such folder."""
+    """Open the storage of `storage_options` while a block lasts.
+
+    Raises OperatorError if there is no such folder.
+    """
     return closing(open_services(choose_settings(data=data, stage=stage)))
 
 
 def with_services(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command the `storage_options`, and pass it the open services that they name in place of them."""
+    """Give a command the `storage_options`, and pass it the open services that they name in place
+    of them."""
 
     @storage_options
     @wraps(command)
@@ -169,7 +203,8 @@ def with_services(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _with_tenant(add_option: Callable[[_Any], _Any]) -> Callable[[_Any], _Any]:
-    """Make a decorator that gives a command a tenant's name and `with_services`, and passes it the tenant."""
+    """Make a decorator that gives a command a tenant's name and `with_services`, and passes it the
+    tenant."""
 
     def decorate_command(command: _Any) -> _Any:
         @add_option
@@ -183,7 +218,9 @@ def _with_tenant(add_option: Callable[[_Any], _Any]) -> Callable[[_Any], _Any]:
     return decorate_command
 
 
-of_tenant = _with_tenant(click.option("--tenant", metavar="NAME", required=True, help="In whose book."))
+of_tenant = _with_tenant(
+    click.option("--tenant", metavar="NAME", required=True, help="In whose book.")
+)
 named_tenant = _with_tenant(click.argument("tenant", metavar="NAME"))
 
 
@@ -199,7 +236,8 @@ def _find_named_file() -> Path | None:
 
 
 def print_lines(lines: Iterable[str], empty: str) -> None:
-    """Print the lines of a list; if there are none, say so on stderr, so that programs count none."""
+    """Print the lines of a list; if there are none, say so on stderr, so that programs count
+    none."""
     line = None
     for line in lines:
         print(line)
@@ -223,10 +261,11 @@ deed_options = join_options(
 
 
 def ask_before_deed(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command the `deed_options`, and pass it `confirm`, which asks before a deed that nobody undoes.
+    """Give a command the `deed_options`, and pass it `confirm`, which asks before a deed that
+    nobody undoes.
 
-    `confirm` takes the question and returns whether to do it: False in a dry run. It raises OperatorError if nobody
-    agrees.
+    `confirm` takes the question and returns whether to do it: False in a dry run. It raises
+    OperatorError if nobody agrees.
     """
 
     @deed_options
@@ -250,7 +289,10 @@ def ask_yes_or_no(question: str) -> bool:
 
 
 def choose_tenant(services: Services, name: str | None) -> Tenant:
-    """Return the tenant of that name; without one the only tenant there is. Raises TenantNotFound, OperatorError."""
+    """Return the tenant of that name; without one the only tenant there is.
+
+    Raises TenantNotFound, OperatorError.
+    """
     if name is not None:
         return services.tenants.get_by_name(name)
     tenants = services.tenants.list_all()

@@ -1,13 +1,14 @@
 """Is a data folder the one that was served before, or a copy of it?
 
-A copy holds the same keys, hooks, signing key and name at the witness, so two boxes would be one. So the folder has a
-mark that says which file the mark itself is: by the time when that file was made, else by its number (inode). Whatever
-copies files makes another file. A container that is started again, a volume that another node mounts, a disk in another
-machine and a folder that is renamed bring the very same file along.
+A copy holds the same keys, hooks, signing key and name at the witness, so two boxes would be one.
+So the folder has a mark that says which file the mark itself is: by the time when that file was
+made, else by its number (inode). Whatever copies files makes another file. A container that is
+started again, a volume that another node mounts, a disk in another machine and a folder that is
+renamed bring the very same file along.
 
-Nothing is asked either if files were put back at the same path of the same machine, as from a copy of the disk: nobody
-serves the ones of before. A container has no machine of its own to tell that by. A clone of a whole disk, or of a
-virtual machine, cannot be told from the first.
+Nothing is asked either if files were put back at the same path of the same machine, as from a copy
+of the disk: nobody serves the ones of before. A container has no machine of its own to tell that
+by. A clone of a whole disk, or of a virtual machine, cannot be told from the first.
 """
 
 from __future__ import annotations
@@ -37,7 +38,9 @@ _MOST_BYTES = 8192
 
 
 class Place(Struct, frozen=True):
-    """The place of a folder. `inode`, `born_ns`: of the mark's file; None: the system does not say when it was made.
+    """The place of a folder.
+
+    `inode`, `born_ns`: of the mark's file; None: the system does not say when it was made.
 
     `machine`: a hash of the machine's id; "": a container's, or not known.
     """
@@ -51,15 +54,17 @@ class Place(Struct, frozen=True):
 def is_same(noted: Place, here: Place) -> bool:
     """Tell whether a folder is where it was served from, as far as can be told.
 
-    Made at the same nanosecond: the same file, also if its number is another one, as on some network disks. Made at
-    another time: another file. Not known when: by the number. Another file at the same path of the same machine: the
-    one of before is gone from there.
+    Made at the same nanosecond: the same file, also if its number is another one, as on some
+    network disks. Made at another time: another file. Not known when: by the number. Another file
+    at the same path of the same machine: the one of before is gone from there.
     """
     if noted.born_ns is not None and here.born_ns is not None:
         is_same_file = noted.born_ns == here.born_ns
     else:
         is_same_file = noted.inode == here.inode
-    return is_same_file or (bool(noted.machine) and (noted.machine, noted.path) == (here.machine, here.path))
+    return is_same_file or (
+        bool(noted.machine) and (noted.machine, noted.path) == (here.machine, here.path)
+    )
 
 
 def require_place(data: Path) -> None:
@@ -74,22 +79,29 @@ def describe_doubt(data: Path) -> str:
     if noted is None or is_same(noted, find_place(data)):
         return ""
     return (
-        f"these are not the files that were served from {noted.path}: were they moved here, or copied? If they were "
-        f"moved, and nobody serves the others any more, say `regulars folder moved --data {folder}`. If the others go "
-        f"on, `regulars folder copied --data {folder}` makes this a box of its own, with keys of its own. "
+        f"these are not the files that were served from {noted.path}: were they moved here, or "
+        "copied? If they were "
+        "moved, and nobody serves the others any more, say `regulars folder moved --data "
+        f"{folder}`. If the others go "
+        f"on, `regulars folder copied --data {folder}` makes this a box of its own, with keys of "
+        "its own. "
         f"`regulars serve --trial --data {folder}` only looks"
     )
 
 
 def read_noted_place(data: Path) -> Place | None:
-    """Read where a folder was served from; None: it was not served so far, or by an earlier version."""
+    """Read where a folder was served from; None: it was not served so far, or by an earlier
+    version."""
     with suppress(FileNotFoundError, msgspec.DecodeError, UnicodeDecodeError):
         return msgspec.json.decode((data / FILE).read_bytes()[:_MOST_BYTES], type=Place)
     return None
 
 
 def note_place(data: Path) -> None:
-    """Note that a folder is served from where it is. The mark's file stays the same one: it is written in place."""
+    """Note that a folder is served from where it is.
+
+    The mark's file stays the same one: it is written in place.
+    """
     descriptor = os.open(data / FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         text = json.dumps(msgspec.to_builtins(find_place(data))).encode()
@@ -113,7 +125,8 @@ _STATX_BYTES = 256
 
 
 def _read_birth_ns(file: Path) -> int | None:
-    """Return when a file was made, in ns since 1970; None: the file system does not know, or nobody asks it for that.
+    """Return when a file was made, in ns since 1970; None: the file system does not know, or nobody
+    asks it for that.
 
     Linux says it by statx(2), which Python does not call; macOS by stat.
     """
@@ -138,7 +151,8 @@ _OF_CONTAINERS = (Path("/.dockerenv"), Path("/run/.containerenv"))
 
 
 def _hash_machine() -> str:
-    """Return a hash of the machine's id (machine-id(5) asks for that); "" in a container, whose image may have one."""
+    """Return a hash of the machine's id (machine-id(5) asks for that); "" in a container, whose
+    image may have one."""
     if "KUBERNETES_SERVICE_HOST" in os.environ or any(file.exists() for file in _OF_CONTAINERS):
         return ""
     for file in _MACHINE_IDS:
@@ -149,7 +163,8 @@ def _hash_machine() -> str:
 
 
 def part_book(services: Services, tenant: Tenant) -> str:
-    """Make a tenant's book in a copied folder another one than the first's: its hooks are off, and nobody is in.
+    """Make a tenant's book in a copied folder another one than the first's: its hooks are off, and
+    nobody is in.
 
     Return a line about it. The secrets are renewed next. May be repeated.
     """

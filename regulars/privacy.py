@@ -1,4 +1,5 @@
-"""The commands by which an operator answers people about their data: about, erase, consent, hold, notice, retention."""
+"""The commands by which an operator answers people about their data: about, erase, consent, hold,
+notice, retention."""
 
 from __future__ import annotations
 
@@ -38,7 +39,15 @@ from chalicelib.services import Services
 from chalicelib.storage.values import time_text
 from regulars.errors import DamagedFile, OperatorError
 from regulars.folder import find_server, write_durably
-from regulars.options import PATH, ask_before_deed, ask_yes_or_no, find_tenants, of_tenant, print_lines, with_services
+from regulars.options import (
+    PATH,
+    ask_before_deed,
+    ask_yes_or_no,
+    find_tenants,
+    of_tenant,
+    print_lines,
+    with_services,
+)
 from regulars.tenants.command import describe_earlier_key
 
 if TYPE_CHECKING:
@@ -55,17 +64,38 @@ _face = click.option("--face", metavar="ID", required=True, help="The id of the 
 
 @click.command(short_help="Write all that is held about one person.")
 @click.option("--face", metavar="ID", help="The id of the person's face.")
-@click.option("--photo", type=PATH, metavar="FILE", help="A photo of the person alone, in place of --face.")
-@click.option("--out", type=PATH, metavar="FILE", required=True, help="The zip file to write; it must not exist.")
-@click.option("--language", type=click.Choice(LANGUAGES), default="en", help="Of the page in it that people read.")
+@click.option(
+    "--photo", type=PATH, metavar="FILE", help="A photo of the person alone, in place of --face."
+)
+@click.option(
+    "--out",
+    type=PATH,
+    metavar="FILE",
+    required=True,
+    help="The zip file to write; it must not exist.",
+)
+@click.option(
+    "--language",
+    type=click.Choice(LANGUAGES),
+    default="en",
+    help="Of the page in it that people read.",
+)
 @of_tenant
 def about(
-    services: Services, tenant: Tenant, *, face: str | None, photo: Path | None, out: Path, language: Language
+    services: Services,
+    tenant: Tenant,
+    *,
+    face: str | None,
+    photo: Path | None,
+    out: Path,
+    language: Language,
 ) -> int:
-    """Write all that is held about one person into a zip file: a page to read, data for programs, pictures.
+    """Write all that is held about one person into a zip file: a page to read, data for programs,
+    pictures.
 
-    Other people in the pictures are made unrecognisable. A photo is compared and not kept, and no visit is counted.
-    The exit code is 1 if nobody in the book looks like it. The service may run meanwhile.
+    Other people in the pictures are made unrecognisable. A photo is compared and not kept, and no
+    visit is counted. The exit code is 1 if nobody in the book looks like it. The service may run
+    meanwhile.
 
     \b
     Examples:
@@ -78,7 +108,8 @@ def about(
     face_id = find_face_of_photo(services, tenant, photo) if photo else face
     if face_id is None:
         print(
-            f"nobody in the book of {tenant.name} looks like the photo; nothing was written, and the photo is not kept"
+            f"nobody in the book of {tenant.name} looks like the photo; nothing was written, and "
+            "the photo is not kept"
         )
         return 1
     person = services.faces.find_person(tenant, face_id)
@@ -86,7 +117,10 @@ def about(
         file = out if faceid == face_id else out.with_stem(f"{out.stem}-{faceid}")
         services.audit.reads.write_export_entry(tenant.name, faceid)
         write_archive_file(services, tenant, faceid, file, language)
-        print(f"{file}  face {faceid}, {file.stat().st_size:,} bytes; it is about this person: hand it to nobody else")
+        print(
+            f"{file}  face {faceid}, {file.stat().st_size:,} bytes; it is about this person: hand "
+            "it to nobody else"
+        )
     for other in person.others:
         print(f"face {other} is of the same user: if it is the same person, write that as well")
     facts = services.notices.read_facts(tenant)
@@ -104,17 +138,24 @@ def write_set_command(facts: Facts, missing: Sequence[str]) -> str:
 def warn_of_blanks(facts: Facts, missing: Sequence[str]) -> None:
     """Say which settings are empty, so that a page has blanks."""
     if missing:
-        click.echo(f"it has blanks: fill them in by hand, or set them: {write_set_command(facts, missing)}", err=True)
+        click.echo(
+            "it has blanks: fill them in by hand, or set them: "
+            f"{write_set_command(facts, missing)}",
+            err=True,
+        )
 
 
 def find_face_of_photo(services: Services, tenant: Tenant, photo: Path) -> str | None:
-    """Search for the only face of a photo, and return the id of the face that it matches; None: it matches nobody.
+    """Search for the only face of a photo, and return the id of the face that it matches; None: it
+    matches nobody.
 
-    A restricted person may have come again, and have a second face in the book. Then the restricted face is returned,
-    and the other one is printed. Raises OperatorError if the photo shows no face or several, or a face that cannot be
-    compared. Raises Unusable if it is no picture.
+    A restricted person may have come again, and have a second face in the book. Then the restricted
+    face is returned, and the other one is printed. Raises OperatorError if the photo shows no face
+    or several, or a face that cannot be compared. Raises Unusable if it is no picture.
     """
-    faces = services.recognition.face_analysis.identify_faces(tenant, photo.read_bytes(), RULES).faces
+    faces = services.recognition.face_analysis.identify_faces(
+        tenant, photo.read_bytes(), RULES
+    ).faces
     if len(faces) != 1:
         raise OperatorError(f"{photo} shows {len(faces)} faces: send a photo of one person alone")
     [seen_face] = faces
@@ -123,11 +164,16 @@ def find_face_of_photo(services: Services, tenant: Tenant, photo: Path) -> str |
     face_id = seen_face.match.face.faceid if seen_face.match else None
     restricted = services.recognition.verification.find_restricted(tenant, seen_face.probe)
     if restricted and face_id:
-        click.echo(f"the photo looks like face {face_id}, too: write that as well, by --face {face_id}", err=True)
+        click.echo(
+            f"the photo looks like face {face_id}, too: write that as well, by --face {face_id}",
+            err=True,
+        )
     return restricted or face_id
 
 
-def write_archive_file(services: Services, tenant: Tenant, faceid: str, out: Path, language: Language) -> None:
+def write_archive_file(
+    services: Services, tenant: Tenant, faceid: str, out: Path, language: Language
+) -> None:
     """Write the archive into a new file that only its owner may read; leave none if that fails."""
     descriptor = os.open(out, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
     try:
@@ -146,13 +192,23 @@ def write_archive_file(services: Services, tenant: Tenant, faceid: str, out: Pat
     help="With --face: the person of before, if the id is somebody else's now; that person stays.",
 )
 @click.option(
-    "--again", is_flag=True, help="Erase again whom a restored backup has brought back: those of these receipts."
+    "--again",
+    is_flag=True,
+    help="Erase again whom a restored backup has brought back: those of these receipts.",
 )
 @click.argument("receipts", type=PATH, metavar="[RECEIPT]...", nargs=-1)
 @click.option(
-    "--key", "trusted", multiple=True, metavar="KEY", help="With --again: another signer's public key or fingerprint."
+    "--key",
+    "trusted",
+    multiple=True,
+    metavar="KEY",
+    help="With --again: another signer's public key or fingerprint.",
 )
-@click.option("--receipt", type=PATH, help="Where the receipt of --face is written.  [default: erasure-ID.json]")
+@click.option(
+    "--receipt",
+    type=PATH,
+    help="Where the receipt of --face is written.  [default: erasure-ID.json]",
+)
 @ask_before_deed
 @of_tenant
 def erase(
@@ -167,12 +223,14 @@ def erase(
     receipt: Path | None,
     confirm: Callable[[str], bool],
 ) -> None:
-    """Erase a person: face, pictures, templates, names, sightings, and the face in the captures that show it.
+    """Erase a person: face, pictures, templates, names, sightings, and the face in the captures
+    that show it.
 
-    Counts stay. It takes some minutes, since requests under way end first; the face is gone at once. A service that
-    runs does the steps, else the command.
+    Counts stay. It takes some minutes, since requests under way end first; the face is gone at
+    once. A service that runs does the steps, else the command.
 
-    It says who goes, and asks. --again takes receipts that this tenant signed, with the key of now or one of before.
+    It says who goes, and asks. --again takes receipts that this tenant signed, with the key of now
+    or one of before.
 
     \b
     Examples:
@@ -180,9 +238,13 @@ def erase(
       regulars erase --tenant shop-12 --again receipts/*.json
     """
     if (faceid is None) is not again or again is not bool(receipts):
-        raise click.UsageError("name the person by --face, or by the receipts of erasures of before, after --again")
+        raise click.UsageError(
+            "name the person by --face, or by the receipts of erasures of before, after --again"
+        )
     if receipt is not None and again:
-        raise click.UsageError("--receipt goes with --face: --again writes its receipts into this folder")
+        raise click.UsageError(
+            "--receipt goes with --face: --again writes its receipts into this folder"
+        )
     if trusted and not again:
         raise click.UsageError("--key goes with --again")
     if former and again:
@@ -197,12 +259,20 @@ def erase(
 
 
 def _require_place(receipt: Path | None) -> None:
-    """Raise OperatorError if the receipt could not be written. A device or a pipe is opened as it is."""
+    """Raise OperatorError if the receipt could not be written.
+
+    A device or a pipe is opened as it is.
+    """
     if receipt is not None and receipt.is_file():
-        raise OperatorError(f"{receipt} is there already, and nothing is written over it: name a new file")
+        raise OperatorError(
+            f"{receipt} is there already, and nothing is written over it: name a new file"
+        )
     folder = (receipt or Path("receipt")).absolute().parent
     if (receipt is None or not receipt.exists()) and not os.access(folder, os.W_OK):
-        raise OperatorError(f"no receipt can be written into {folder}, so nobody is erased: name a file by --receipt")
+        raise OperatorError(
+            f"no receipt can be written into {folder}, so nobody is erased: name a file by "
+            "--receipt"
+        )
 
 
 def _confirm_erasure(faces: Mapping[str, Face], confirm: Callable[[str], bool]) -> bool:
@@ -224,19 +294,23 @@ def erase_one(
 ) -> None:
     """Erase the person of a face, wait for the end, and write the receipts.
 
-    If there is no such face any more, ask whether to erase what a deleted face of this id has left, and do so.
-    `is_former`: whether to do only that, since somebody else has the id now. Raises FaceNotFound if nothing is left,
-    FaceMerged if the face was merged into another one, OperatorError, also if some faces of the person are left.
+    If there is no such face any more, ask whether to erase what a deleted face of this id has left,
+    and do so. `is_former`: whether to do only that, since somebody else has the id now. Raises
+    FaceNotFound if nothing is left, FaceMerged if the face was merged into another one,
+    OperatorError, also if some faces of the person are left.
     """
     _require_place(receipt)
     present_faces = services.faces.by_id(tenant, [] if is_former else [faceid], restricted=True)
     if present_faces:
-        _erase_faces(services, tenant, services.faces.find_person(tenant, faceid).faces, receipt, confirm)
+        _erase_faces(
+            services, tenant, services.faces.find_person(tenant, faceid).faces, receipt, confirm
+        )
         return
     services.faces.require_not_merged(tenant, faceid)
     if not services.erasure.has_left_traces(tenant, faceid):
         raise FaceNotFound(
-            f"there is no {'other ' if is_former else ''}face {faceid!r}, and none that was deleted has left anything"
+            f"there is no {'other ' if is_former else ''}face {faceid!r}, and none that was "
+            "deleted has left anything"
         )
     state = "somebody else's now, who stays" if is_former else "in no group"
     print(f"{faceid!r} is {state}", flush=True)
@@ -247,7 +321,11 @@ def erase_one(
 
 
 def _erase_faces(
-    services: Services, tenant: Tenant, faceids: Sequence[str], receipt: Path | None, confirm: Callable[[str], bool]
+    services: Services,
+    tenant: Tenant,
+    faceids: Sequence[str],
+    receipt: Path | None,
+    confirm: Callable[[str], bool],
 ) -> None:
     """Delete all, and wait once."""
     if _confirm_erasure(services.faces.by_id(tenant, faceids, restricted=True), confirm):
@@ -255,16 +333,20 @@ def _erase_faces(
         _wait_and_write_receipts(services, tenant, deleted.erasures, receipt)
         if remaining_faces := services.faces.by_id(tenant, faceids, restricted=True):
             raise OperatorError(
-                f"{len(remaining_faces)} are still in the book, since others changed them: run the command again, with "
+                f"{len(remaining_faces)} are still in the book, since others changed them: run the "
+                "command again, with "
                 f"--face {next(iter(remaining_faces))} or the receipts"
             )
 
 
-def _wait_and_write_receipts(services: Services, tenant: Tenant, ids: Sequence[str], receipt: Path | None) -> None:
+def _wait_and_write_receipts(
+    services: Services, tenant: Tenant, ids: Sequence[str], receipt: Path | None
+) -> None:
     """Wait for erasures, and write the receipt of each.
 
-    `receipt`: the file of the first receipt, or a device that gets all of them. The others go beside the first, with
-    the erasure's id in their names. None: the files have the ids, in the working folder.
+    `receipt`: the file of the first receipt, or a device that gets all of them. The others go
+    beside the first, with the erasure's id in their names. None: the files have the ids, in the
+    working folder.
     """
     for id_ in ids:
         print(f"the face is deleted; erasure {id_} goes on", flush=True)
@@ -279,7 +361,8 @@ def _wait_and_write_receipts(services: Services, tenant: Tenant, ids: Sequence[s
                 write_durably(path, text)
         except OSError as error:
             raise OperatorError(
-                f"the person is erased, and {path} cannot be written ({error.strerror}): `regulars receipt get "
+                f"the person is erased, and {path} cannot be written ({error.strerror}): `regulars "
+                "receipt get "
                 f"{erasure.id} --tenant {tenant.name}` gives the receipt"
             ) from error
         print(f"erased: {path} is the receipt; `regulars receipt verify {path}` checks it")
@@ -294,16 +377,23 @@ def _format_receipt(erasure: Erasure) -> str:
     return f"{json.dumps(erasure.receipt, indent=2, ensure_ascii=False)}\n"
 
 
-def wait_for_erasures(services: Services, tenant: Tenant, ids: Sequence[str], *, alone: bool = False) -> list[Erasure]:
-    """Wait until the erasures are done, and return them, with the further records in which they go on.
+def wait_for_erasures(
+    services: Services, tenant: Tenant, ids: Sequence[str], *, alone: bool = False
+) -> list[Erasure]:
+    """Wait until the erasures are done, and return them, with the further records in which they go
+    on.
 
-    A service that runs, or a stage, does the steps. If nobody serves the folder, they are done here. `alone`: they are
-    done here in any case, since not even the stage runs.
+    A service that runs, or a stage, does the steps. If nobody serves the folder, they are done
+    here. `alone`: they are done here in any case, since not even the stage runs.
     """
     storage, last_complaint = services.settings.storage, ""
     former_erasures: list[Erasure] | None = None
     while True:
-        erasures = [erasure for id_ in ids for erasure in services.erasure.records.get_with_further(tenant.name, id_)]
+        erasures = [
+            erasure
+            for id_ in ids
+            for erasure in services.erasure.records.get_with_further(tenant.name, id_)
+        ]
         unfinished = [erasure for erasure in erasures if erasure.done_at is None]
         if not unfinished:
             return erasures
@@ -325,16 +415,18 @@ def wait_for_erasures(services: Services, tenant: Tenant, ids: Sequence[str], *,
 def _find_erased_faces(
     services: Services, tenant: Tenant, receipts: Sequence[Path], trusted: Sequence[str]
 ) -> list[str]:
-    """Return the ids of the faces in the book that were erased according to these receipts, each once.
+    """Return the ids of the faces in the book that were erased according to these receipts, each
+    once.
 
-    If another person has the id of an erased face now, it is left out. All receipts are checked before a face is looked
-    for. `trusted`: fingerprints of keys, beside the tenant's own, that may have signed. Raises OperatorError if a
-    receipt is not the tenant's, or names no faces.
+    If another person has the id of an erased face now, it is left out. All receipts are checked
+    before a face is looked for. `trusted`: fingerprints of keys, beside the tenant's own, that may
+    have signed. Raises OperatorError if a receipt is not the tenant's, or names no faces.
     """
     keys = services.audit.signing.read_public_keys(tenant.name)
     trusted_keys = [_make_fingerprint(key) for key in trusted]
     statements = []
-    for path in [path for path in receipts if not is_document(path.name)]:  # they lie beside each other
+    # they lie beside each other
+    for path in [path for path in receipts if not is_document(path.name)]:
         statement, signer = _read_receipt(path)
         try:
             require_receipt(statement, signer, tenant.name, keys, trusted_keys)
@@ -358,7 +450,8 @@ def _find_erased_faces(
 
 @click.group(no_args_is_help=False, short_help="Check and get signed receipts of erasures.")
 def receipt() -> None:
-    """Check a receipt of an erasure, print it again, erase by it again, print the key that it is checked with.
+    """Check a receipt of an erasure, print it again, erase by it again, print the key that it is
+    checked with.
 
     \b
     Examples:
@@ -380,20 +473,32 @@ def receipt() -> None:
 def verify(file: Path, key: str | None, until: datetime | None) -> int:
     """Check a receipt, offline: that it is as it was signed, by the key of --key.
 
-    The exit code is 1 if it is no receipt of an erasure, was changed, signed with another key, or says a time after
-    --until; 2 if it is unchanged, and nobody said by --key whose signature it should be.
+    The exit code is 1 if it is no receipt of an erasure, was changed, signed with another key, or
+    says a time after --until; 2 if it is unchanged, and nobody said by --key whose signature it
+    should be.
     """
     statement, public_key = _read_receipt(file)
     print(json.dumps(statement, indent=2, ensure_ascii=False, sort_keys=True))
     signer = fingerprint(public_key)
     if until is not None and str(statement.get("done_at", "~")) > time_text(until):
-        raise OperatorError(f"{file} says a time after {time_text(until)}, when its key was renewed: do not trust it")
+        raise OperatorError(
+            f"{file} says a time after {time_text(until)}, when its key was renewed: do not trust "
+            "it"
+        )
     if key is None:
-        print(f"this receipt of an erasure is unchanged, by an unknown key: its fingerprint is {signer}")
-        print("anybody can sign one: ask the signer for theirs (`regulars receipt key`), and give it by --key")
+        print(
+            "this receipt of an erasure is unchanged, by an unknown key: its fingerprint is "
+            f"{signer}"
+        )
+        print(
+            "anybody can sign one: ask the signer for theirs (`regulars receipt key`), and give it "
+            "by --key"
+        )
         return 2
     if _make_fingerprint(key) != signer:
-        raise OperatorError(f"{file} is as it was signed, but with another key: its fingerprint is {signer}")
+        raise OperatorError(
+            f"{file} is as it was signed, but with another key: its fingerprint is {signer}"
+        )
     print("this receipt of an erasure is as it was signed, with the key that you gave")
     return 0
 
@@ -408,18 +513,25 @@ def _read_receipt(file: Path) -> tuple[dict[str, Any], bytes]:
 
 def _require_erasure(statement: dict[str, Any], signer: bytes) -> tuple[dict[str, Any], bytes]:
     if statement.get("kind") not in (RECEIPT, RECEIPT_OF_TENANT):
-        raise InvalidInput(f"the kind of this statement is {str(statement.get('kind'))[:60]!r}, not {RECEIPT!r}")
+        raise InvalidInput(
+            f"the kind of this statement is {str(statement.get('kind'))[:60]!r}, not {RECEIPT!r}"
+        )
     return statement, signer
 
 
 @receipt.command(short_help="Print a receipt again.")
 @click.argument("erasure", metavar="ID")
 @click.option(
-    "--html", "as_page", is_flag=True, help="A page in plain words to print for the person; it has the receipt."
+    "--html",
+    "as_page",
+    is_flag=True,
+    help="A page in plain words to print for the person; it has the receipt.",
 )
 @click.option("--language", type=click.Choice(LANGUAGES), default="en", help="Of the page.")
 @of_tenant
-def get(services: Services, tenant: Tenant, erasure: str, language: Language, *, as_page: bool) -> None:
+def get(
+    services: Services, tenant: Tenant, erasure: str, language: Language, *, as_page: bool
+) -> None:
     """Print the receipt of an erasure. `regulars erase` prints the erasure's id when it begins."""
     found_erasure = services.erasure.records.get(tenant.name, erasure)
     document = require_done(found_erasure)
@@ -436,7 +548,13 @@ def get(services: Services, tenant: Tenant, erasure: str, language: Language, *,
 
 @receipt.command(short_help="Erase again whom a restored backup brought back.")
 @click.argument("places", metavar="[PLACE]...", nargs=-1)
-@click.option("--key", "trusted", multiple=True, metavar="KEY", help="Another signer's public key or fingerprint.")
+@click.option(
+    "--key",
+    "trusted",
+    multiple=True,
+    metavar="KEY",
+    help="Another signer's public key or fingerprint.",
+)
 @click.option(
     "--leave-out",
     multiple=True,
@@ -444,11 +562,18 @@ def get(services: Services, tenant: Tenant, erasure: str, language: Language, *,
     help="A receipt of people whom nobody can tell any more: note it as done.",
 )
 @with_services
-def redo(services: Services, *, places: tuple[str, ...], trusted: tuple[str, ...], leave_out: tuple[str, ...]) -> None:
-    """Do again the erasures of all receipts that the book does not know: after a restore, before it is served.
+def redo(
+    services: Services,
+    *,
+    places: tuple[str, ...],
+    trusted: tuple[str, ...],
+    leave_out: tuple[str, ...],
+) -> None:
+    """Do again the erasures of all receipts that the book does not know: after a restore, before it
+    is served.
 
-    PLACE: a folder, a file or s3://BUCKET/PREFIX with receipts, besides those that the restore knew and the witness.
-    Nobody serves the book meanwhile.
+    PLACE: a folder, a file or s3://BUCKET/PREFIX with receipts, besides those that the restore knew
+    and the witness. Nobody serves the book meanwhile.
 
     \b
     Examples:
@@ -462,7 +587,9 @@ def redo(services: Services, *, places: tuple[str, ...], trusted: tuple[str, ...
         raise OperatorError(f"{storage} is served: stop its service first")
     found_receipts = receipts.read_receipts([*places, *receipts.list_places(storage, services)])
     print_lines(
-        receipts.redo_erasures(services, found_receipts, [_make_fingerprint(key) for key in trusted], leave_out),
+        receipts.redo_erasures(
+            services, found_receipts, [_make_fingerprint(key) for key in trusted], leave_out
+        ),
         "nobody of these receipts is in the book",
     )
 
@@ -470,7 +597,8 @@ def redo(services: Services, *, places: tuple[str, ...], trusted: tuple[str, ...
 @receipt.command(short_help="Print a tenant's public keys.")
 @of_tenant
 def key(services: Services, tenant: Tenant) -> None:
-    """Print a tenant's public key and its fingerprint, and those of the keys before it, the newest first.
+    """Print a tenant's public key and its fingerprint, and those of the keys before it, the newest
+    first.
 
     Hand them to those who will check receipts.
     """
@@ -500,7 +628,8 @@ def hold() -> None:
 
 @click.group(no_args_is_help=False, short_help="Keep faces without matching or showing them.")
 def restriction() -> None:
-    """Keep a face without using it: nobody matches it or looks at it (GDPR, Article 18; docs/privacy.md).
+    """Keep a face without using it: nobody matches it or looks at it (GDPR, Article 18;
+    docs/privacy.md).
 
     Somebody who comes again is counted as a stranger.
 
@@ -514,7 +643,8 @@ def restriction() -> None:
 
 @click.group(no_args_is_help=False, short_help="Withdraw a person's consent.")
 def consent() -> None:
-    """Withdraw the consent of a person, who is restricted at once (GDPR, Article 7(3); docs/tasks/consent.md).
+    """Withdraw the consent of a person, who is restricted at once (GDPR, Article 7(3);
+    docs/tasks/consent.md).
 
     \b
     Examples:
@@ -524,13 +654,19 @@ def consent() -> None:
 
 @consent.command(short_help="Take the record of a consent away.")
 @_face
-@click.option("--erase/--later", "erases", default=None, help="Erase the person now, or leave that; not asked then.")
+@click.option(
+    "--erase/--later",
+    "erases",
+    default=None,
+    help="Erase the person now, or leave that; not asked then.",
+)
 @of_tenant
 def withdraw(services: Services, tenant: Tenant, *, face: str, erases: bool | None) -> None:
-    """Take the record of a consent away: from now on nobody is found, named, learnt or told of by that face.
+    """Take the record of a consent away: from now on nobody is found, named, learnt or told of by
+    that face.
 
-    It asks whether to erase the person now. Else the sweep does so, if the tenant's setting expired_consent_erases is
-    on, or somebody later.
+    It asks whether to erase the person now. Else the sweep does so, if the tenant's setting
+    expired_consent_erases is on, or somebody later.
 
     \b
     Examples:
@@ -540,9 +676,12 @@ def withdraw(services: Services, tenant: Tenant, *, face: str, erases: bool | No
     person = services.faces.find_person(tenant, face)
     services.consents.withdraw_consent(tenant, face)
     print(
-        f"the consent of {face} is withdrawn, and the person is restricted: found and named by nothing.\n"
-        "Withdrawn, the person is nobody: the template is kept to forget each visit, and for nothing else.\n"
-        "Erased, the template goes, too, and at the next visit the person is a stranger like any other.",
+        f"the consent of {face} is withdrawn, and the person is restricted: found and named by "
+        "nothing.\n"
+        "Withdrawn, the person is nobody: the template is kept to forget each visit, and for "
+        "nothing else.\n"
+        "Erased, the template goes, too, and at the next visit the person is a stranger like any "
+        "other.",
         flush=True,
     )
     if erases is None:
@@ -561,7 +700,14 @@ def withdraw(services: Services, tenant: Tenant, *, face: str, erases: bool | No
 
 
 def mark_person(
-    services: Services, tenant: Tenant, face: str, marks: Holds | Restrictions, why: str, called: str, *, is_set: bool
+    services: Services,
+    tenant: Tenant,
+    face: str,
+    marks: Holds | Restrictions,
+    why: str,
+    called: str,
+    *,
+    is_set: bool,
 ) -> None:
     """Set or lift the mark of all faces of a person, or of none, and say which they are."""
     person = services.faces.find_person(tenant, face)
@@ -571,7 +717,10 @@ def mark_person(
         (marks.set if is_set else marks.lift)(tenant, faceid, why)
         print(f"{faceid} is {'' if is_set else 'not '}{called}")
     for faceid in person.others:
-        print(f"{faceid} is of the same user, and is as it was: name it, too, if it is the same person")
+        print(
+            f"{faceid} is of the same user, and is as it was: name it, too, if it is the same "
+            "person"
+        )
 
 
 def _add_commands_of_mark(
@@ -580,15 +729,20 @@ def _add_commands_of_mark(
     choose_marks: Callable[[Services], Holds | Restrictions],
     list_marked_faces: Callable[[Services, Tenant], Iterable[tuple[str, Hold | Restriction]]],
 ) -> None:
-    """Add the commands `set`, `lift` and `list` of a state to the group. `called`: how a face in it is called: "held".
+    """Add the commands `set`, `lift` and `list` of a state to the group.
 
-    `choose_marks`: returns the use case that sets and lifts the state. `list_marked_faces`: yields the faces in it.
+    `called`: how a face in it is called: "held".
+
+    `choose_marks`: returns the use case that sets and lifts the state. `list_marked_faces`: yields
+    the faces in it.
     """
 
     @group.command("set", help=f"Say that a face is {called}; if it is, change the reason.")
     @_face
     @click.option(
-        "--reason", required=True, help="Why: what the person or an authority asks for, the number of a case."
+        "--reason",
+        required=True,
+        help="Why: what the person or an authority asks for, the number of a case.",
     )
     @of_tenant
     def set_(services: Services, tenant: Tenant, face: str, reason: str) -> None:
@@ -601,13 +755,16 @@ def _add_commands_of_mark(
     def lift(services: Services, tenant: Tenant, face: str, reason: str) -> None:
         mark_person(services, tenant, face, choose_marks(services), reason, called, is_set=False)
 
-    @group.command("list", help=f"List the faces that are {called}, a line each: id, since when, reason.")
+    @group.command(
+        "list", help=f"List the faces that are {called}, a line each: id, since when, reason."
+    )
     @of_tenant
     def list_all(services: Services, tenant: Tenant) -> None:
         marked_faces = list(list_marked_faces(services, tenant))
         services.audit.reads.enter_printing(tenant.name, (face for face, _ in marked_faces))
         print_lines(
-            (f"{face}  {entry.at:%Y-%m-%d}  {entry.reason}" for face, entry in marked_faces), f"no face is {called}"
+            (f"{face}  {entry.at:%Y-%m-%d}  {entry.reason}" for face, entry in marked_faces),
+            f"no face is {called}",
         )
 
 
@@ -622,25 +779,35 @@ _add_commands_of_mark(
     "restricted",
     lambda services: services.restrictions,
     lambda services, tenant: (
-        (face.faceid, face.restriction) for face in services.restrictions.list_all(tenant) if face.restriction
+        (face.faceid, face.restriction)
+        for face in services.restrictions.list_all(tenant)
+        if face.restriction
     ),
 )
 
 
 @click.command(short_help="Print the notice to post where cameras look.")
 @click.option("--language", type=click.Choice(LANGUAGES), default="en", help="Of the notice.")
-@click.option("--sheet", "short", is_flag=True, help="What fits a sheet at the door, with a code for the whole.")
-@click.option("--html", "as_page", is_flag=True, help="A page to print on A4, in place of plain text.")
+@click.option(
+    "--sheet",
+    "short",
+    is_flag=True,
+    help="What fits a sheet at the door, with a code for the whole.",
+)
+@click.option(
+    "--html", "as_page", is_flag=True, help="A page to print on A4, in place of plain text."
+)
 @of_tenant
-def notice(services: Services, tenant: Tenant, language: Language, *, short: bool, as_page: bool) -> None:
+def notice(
+    services: Services, tenant: Tenant, language: Language, *, short: bool, as_page: bool
+) -> None:
     """Print the notice to post where cameras look (docs/tasks/notice.md).
 
     \b
     Examples:
-      regulars tenants set shop-12 --controller "Ann Lee Ltd, 1 High Street" --contact privacy@shop.example
-      regulars notice --tenant shop-12
-      regulars notice --tenant shop-12 --language de --html > notice.html
-      regulars notice --tenant shop-12 --sheet --html > door.html
+      regulars tenants set shop-12 --controller "Ann Lee Ltd, 1 High Street" --contact
+      privacy@shop.example regulars notice --tenant shop-12 regulars notice --tenant shop-12
+      --language de --html > notice.html regulars notice --tenant shop-12 --sheet --html > door.html
     """
     from chalicelib.privacy import notices
 
@@ -657,12 +824,27 @@ def notice(services: Services, tenant: Tenant, language: Language, *, short: boo
 
 
 @click.command(short_help="List, and delete, what tenants keep no longer.")
-@click.option("--tenant", "tenants", multiple=True, metavar="NAME", help="Only this tenant; repeat for several.")
-@click.option("--all", "everything", is_flag=True, help="Also what waits since it is much: clock and days are right.")
+@click.option(
+    "--tenant",
+    "tenants",
+    multiple=True,
+    metavar="NAME",
+    help="Only this tenant; repeat for several.",
+)
+@click.option(
+    "--all",
+    "everything",
+    is_flag=True,
+    help="Also what waits since it is much: clock and days are right.",
+)
 @ask_before_deed
 @with_services
 def retention(
-    services: Services, tenants: tuple[str, ...], *, everything: bool, confirm: Callable[[str], bool]
+    services: Services,
+    tenants: tuple[str, ...],
+    *,
+    everything: bool,
+    confirm: Callable[[str], bool],
 ) -> None:
     """List what tenants keep no longer, and delete it as the sweep does (docs/operations.md).
 
@@ -680,19 +862,36 @@ def retention(
     console = Console(soft_wrap=True)
     chosen_tenants = find_tenants(services, tenants)
     for tenant in chosen_tenants:
-        table = Table("kind", "group", "days", "now", "in 7 days", "oldest", title=tenant.name, title_justify="left")
+        table = Table(
+            "kind",
+            "group",
+            "days",
+            "now",
+            "in 7 days",
+            "oldest",
+            title=tenant.name,
+            title_justify="left",
+        )
         for plan in services.erasure.retention.plan(tenant):
             plus = "+" if plan.more else ""
-            counts = (f"{plan.now}", f"{plan.soon}{plus}", f"{plan.oldest:%Y-%m-%d}" if plan.oldest else "-")
+            counts = (
+                f"{plan.now}",
+                f"{plan.soon}{plus}",
+                f"{plan.oldest:%Y-%m-%d}" if plan.oldest else "-",
+            )
             days = "any" if plan.days is None else str(plan.days)
             table.add_row(plan.kind.replace("_", " "), plan.group or "", days, *counts)
         console.print(table)
-        for kind, withheld in {} if everything else services.erasure.retention.list_waiting(tenant).items():
+        for kind, withheld in (
+            {} if everything else services.erasure.retention.list_waiting(tenant).items()
+        ):
             print(f"{kind}: {withheld.number} wait until {withheld.goes_at:%Y-%m-%d}, or for --all")
     if not confirm("Delete what goes now?"):
         return
     for tenant in chosen_tenants:
-        services.erasure.retention.sweep_tenant(tenant, swept_kinds=tuple(Kind), is_confirmed=everything)
+        services.erasure.retention.sweep_tenant(
+            tenant, swept_kinds=tuple(Kind), is_confirmed=everything
+        )
         waits = services.erasure.retention.read_withheld(tenant)
         print(f"{tenant.name}: what goes now is deleted{', but what waits' if waits else ''}")
 
@@ -710,7 +909,9 @@ def privacy() -> None:
 @privacy.command(short_help="Print the record of processing (GDPR, Article 30).")
 @of_tenant
 def record(services: Services, tenant: Tenant) -> None:
-    """Print the record of processing (GDPR, Article 30) in Markdown, from this tenant's settings. Fill in the brackets.
+    """Print the record of processing (GDPR, Article 30) in Markdown, from this tenant's settings.
+
+    Fill in the brackets.
 
     \b
     Examples:
@@ -720,4 +921,9 @@ def record(services: Services, tenant: Tenant) -> None:
     from chalicelib.privacy.notices import write_record
     from regulars.protection import list_protection_measures
 
-    print(write_record(services.notices.read_facts(tenant), list_protection_measures(services, tenant)), end="")
+    print(
+        write_record(
+            services.notices.read_facts(tenant), list_protection_measures(services, tenant)
+        ),
+        end="",
+    )

@@ -1,7 +1,8 @@
-"""What protects the data on their way and on the disk: what is really on, for the record of processing (Article 32).
+"""What protects the data on their way and on the disk: what is really on, for the record of
+processing (Article 32).
 
-Of a box it is asked of the service that runs, or else of the settings here, and of the kernel. A stage is as its
-template makes it (infra/storage.py, infra/functions.yaml).
+Of a box it is asked of the service that runs, or else of the settings here, and of the kernel. A
+stage is as its template makes it (infra/storage.py, infra/functions.yaml).
 """
 
 from __future__ import annotations
@@ -28,14 +29,31 @@ _ENCRYPTS = "CRYPT-"
 
 
 def list_protection_measures(services: Services, tenant: Tenant) -> list[str]:
-    """List what protects a tenant's data, as lines of a record; a person fills in the lines in [brackets]."""
+    """List what protects a tenant's data, as lines of a record; a person fills in the lines in
+    [brackets]."""
     storage = services.settings.storage
-    place_measures = list(_list_box_measures(storage)) if isinstance(storage, Path) else list(_list_stage_measures())
-    hook_urls = [hook.url or hook.address for hook in services.webhooks.hooks.list_all(tenant.name) if hook.enabled]
-    plain_hosts = sorted({urlsplit(url).hostname or "" for url in hook_urls if urlsplit(url).scheme == "http"})
-    hook_measures = [f"NOT ENCRYPTED: hooks speak plain http to {', '.join(plain_hosts)}"] if plain_hosts else []
+    place_measures = (
+        list(_list_box_measures(storage))
+        if isinstance(storage, Path)
+        else list(_list_stage_measures())
+    )
+    hook_urls = [
+        hook.url or hook.address
+        for hook in services.webhooks.hooks.list_all(tenant.name)
+        if hook.enabled
+    ]
+    plain_hosts = sorted(
+        {urlsplit(url).hostname or "" for url in hook_urls if urlsplit(url).scheme == "http"}
+    )
+    hook_measures = (
+        [f"NOT ENCRYPTED: hooks speak plain http to {', '.join(plain_hosts)}"]
+        if plain_hosts
+        else []
+    )
     witness = services.settings.witness
-    witness_measure = "heads of the audit go to a witness" if witness else "no witness keeps heads of the audit"
+    witness_measure = (
+        "heads of the audit go to a witness" if witness else "no witness keeps heads of the audit"
+    )
     return [
         "roles and keys; pictures by signed URLs for an hour; an audit that is a signed chain",
         *place_measures,
@@ -47,7 +65,8 @@ def list_protection_measures(services: Services, tenant: Tenant) -> list[str]:
 
 
 def _list_box_measures(data: Path) -> Iterator[str]:
-    """Yield the measures of one box: by the settings with which it is served, else by those here."""
+    """Yield the measures of one box: by the settings with which it is served, else by those
+    here."""
     running = folder.find_server(data)
     configuration_in_use = read_configuration(data=data)
     if running and running.settings:
@@ -66,8 +85,13 @@ def say_transport(serving: ServeSettings, public_url: str | None) -> str:
     if serving.tls_cert is not None:
         return "TLS, by the service itself"
     if (public_url or "").startswith("https:"):
-        local_part = "on this machine" if serving.host in LOOPBACK else f"NOT ENCRYPTED, at {serving.host}"
-        return f"TLS, by a proxy, as `public_url` says; from the proxy to the service plain http, {local_part}"
+        local_part = (
+            "on this machine" if serving.host in LOOPBACK else f"NOT ENCRYPTED, at {serving.host}"
+        )
+        return (
+            "TLS, by a proxy, as `public_url` says; from the proxy to the service plain http, "
+            f"{local_part}"
+        )
     if serving.host in LOOPBACK:
         return "no TLS: plain http, which only this machine reaches"
     return f"NOT ENCRYPTED: plain http at {serving.host}, which others may overhear"
@@ -80,11 +104,15 @@ def say_disk(data: Path) -> str:
         return "encryption of the disk: not known [is it on?]"
     if encrypted:
         return "the disk is encrypted (dm-crypt)"
-    return "NOT ENCRYPTED: the kernel knows of no encryption of the disk [unless the drive does it itself]"
+    return (
+        "NOT ENCRYPTED: the kernel knows of no encryption of the disk [unless the drive does "
+        "it itself]"
+    )
 
 
 def is_encrypted(data: Path, system: Path = _SYSTEM, mounts: Path = _MOUNTS) -> bool | None:
-    """Return whether a folder lies on a device that dm-crypt makes, at whatever depth; None: the kernel does not say.
+    """Return whether a folder lies on a device that dm-crypt makes, at whatever depth; None: the
+    kernel does not say.
 
     `system`, `mounts`: where the kernel lists devices and mounts.
     """
@@ -93,7 +121,9 @@ def is_encrypted(data: Path, system: Path = _SYSTEM, mounts: Path = _MOUNTS) -> 
     device_entry = system / number
     if not device_entry.exists():  # such as of btrfs, whose number is no device's
         with suppress(OSError, StopIteration):
-            lines = (line.partition(" - ") for line in mounts.read_text("utf-8", "replace").splitlines())
+            lines = (
+                line.partition(" - ") for line in mounts.read_text("utf-8", "replace").splitlines()
+            )
             source = next(
                 source_fields.split()[1]
                 for mount_fields, _, source_fields in lines
@@ -109,10 +139,15 @@ def _is_crypt(device: Path) -> bool:
         if (device / "dm" / "uuid").read_text().startswith(_ENCRYPTS):
             return True
     lower_devices = device / "slaves"
-    return lower_devices.is_dir() and any(_is_crypt(path.resolve()) for path in lower_devices.iterdir())
+    return lower_devices.is_dir() and any(
+        _is_crypt(path.resolve()) for path in lower_devices.iterdir()
+    )
 
 
 def _list_stage_measures() -> Iterator[str]:
     yield "TLS: API Gateway and the buckets take nothing else"
-    yield "tables, buckets and queues are encrypted by AWS's keys, or by the stack's parameter `CustomerKey`"
+    yield (
+        "tables, buckets and queues are encrypted by AWS's keys, or by the stack's parameter "
+        "`CustomerKey`"
+    )
     yield "secrets of tenants and hooks are sealed by a key of KMS"

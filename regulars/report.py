@@ -27,7 +27,8 @@ _COLUMNS = Figures._fields
 
 
 def format_text(week: Week, tenant: Tenant) -> str:
-    """Write the week as lines: a sentence, a table with a bar for each day, and the busiest hour."""
+    """Write the week as lines: a sentence, a table with a bar for each day, and the busiest
+    hour."""
     first, last = week.days[0][0], week.days[-1][0]
     heading = f"{'':14}" + "".join(f"{name:>10}" for name in _COLUMNS)
     figures_by_title = [
@@ -36,17 +37,27 @@ def format_text(week: Week, tenant: Tenant) -> str:
         ("week before", week.before),
     ]
     most_visits = max(figures.visits for _, figures in week.days)
-    lines = [f"{name:<14}" + "".join(f"{amount:>10,}" for amount in amounts) for name, amounts in figures_by_title]
-    bars = ["#" * round(_WIDEST_BAR * figures.visits / most_visits) if most_visits else "" for _, figures in week.days]
+    lines = [
+        f"{name:<14}" + "".join(f"{amount:>10,}" for amount in amounts)
+        for name, amounts in figures_by_title
+    ]
+    bars = [
+        "#" * round(_WIDEST_BAR * figures.visits / most_visits) if most_visits else ""
+        for _, figures in week.days
+    ]
     table = [f"{line}  {bar}".rstrip() for line, bar in zip(lines, [*bars, "", ""], strict=True)]
     notes = format_notes(week)
     title = f"{tenant.shown_name}: {first:%d %B} to {last:%d %B %Y}, {tenant.time_zone}"
-    return "\n".join([title, "", describe_week(week), "", heading, *table, *(["", *notes] if notes else []), ""])
+    return "\n".join(
+        [title, "", describe_week(week), "", heading, *table, *(["", *notes] if notes else []), ""]
+    )
 
 
 def format_csv(week: Week) -> str:
     out = io.StringIO()
-    csv.writer(out).writerows([("day", *_COLUMNS), *((day, *figures) for day, figures in week.days)])
+    csv.writer(out).writerows(
+        [("day", *_COLUMNS), *((day, *figures) for day, figures in week.days)]
+    )
     return out.getvalue()
 
 
@@ -63,11 +74,18 @@ def compose_mail(week: Week, tenant: Tenant, sender: str, to: str) -> EmailMessa
 @click.command(short_help="Print a week of visits, or mail it.")
 @with_services
 @click.option("--tenant", metavar="NAME", help="Whose visits.  [default: the only one]")
-@click.option("--week", "day", type=click.DateTime(["%Y-%m-%d"]), help="A day of it.  [default: of last week]")
+@click.option(
+    "--week", "day", type=click.DateTime(["%Y-%m-%d"]), help="A day of it.  [default: of last week]"
+)
 @click.option("--csv", "as_csv", is_flag=True, help="Print a table for spreadsheets.")
-@click.option("--to", metavar="ADDRESS", help="Mail it there, by the server that `smtp_host` names.")
-def report(services: Services, *, tenant: str | None, day: datetime | None, as_csv: bool, to: str | None) -> None:
-    """Print the visits of a week by day, without staff: new people, returning strangers, known ones; or mail them.
+@click.option(
+    "--to", metavar="ADDRESS", help="Mail it there, by the server that `smtp_host` names."
+)
+def report(
+    services: Services, *, tenant: str | None, day: datetime | None, as_csv: bool, to: str | None
+) -> None:
+    """Print the visits of a week by day, without staff: new people, returning strangers, known
+    ones; or mail them.
 
     \b
     Examples:
@@ -81,7 +99,9 @@ def report(services: Services, *, tenant: str | None, day: datetime | None, as_c
     week_day = day.date() if day else today - timedelta(DAYS)
     if not 1970 < week_day.year < 9999:
         raise click.UsageError(f"--week is a day of the years 1971 to 9998, not {week_day}")
-    week = services.sightings.weeks.count_week(chosen_tenant, week_day - timedelta(week_day.weekday()))
+    week = services.sightings.weeks.count_week(
+        chosen_tenant, week_day - timedelta(week_day.weekday())
+    )
     if send_to is not None:
         send_to(week, chosen_tenant)
         print(f"sent to {to}", file=sys.stderr)
@@ -90,14 +110,21 @@ def report(services: Services, *, tenant: str | None, day: datetime | None, as_c
 
 
 def _prepare_mail(to: str) -> Callable[[Week, Tenant], None]:
-    """Return what mails a week to an address. Raises UsageError if the address or a setting is wrong."""
+    """Return what mails a week to an address.
+
+    Raises UsageError if the address or a setting is wrong.
+    """
     addresses = [address for _, address in getaddresses([to])]
     if not (to.isprintable() and addresses and all(map(_ADDRESS.fullmatch, addresses))):
         raise click.UsageError(f"--to is an address such as boss@shop.example, not {to[:60]!r}")
     mail = read_configuration().mail
     if mail.smtp_host is None:
-        raise click.UsageError("--to needs the setting smtp_host, in regulars.toml or as REGULARS_SMTP_HOST")
+        raise click.UsageError(
+            "--to needs the setting smtp_host, in regulars.toml or as REGULARS_SMTP_HOST"
+        )
     sender = mail.sender
     if sender is None:
-        raise click.UsageError("--to needs the setting smtp_from, the address that reports are sent from")
+        raise click.UsageError(
+            "--to needs the setting smtp_from, the address that reports are sent from"
+        )
     return lambda week, tenant: send_mail(compose_mail(week, tenant, sender, to), mail)

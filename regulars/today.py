@@ -32,14 +32,18 @@ _PAGE = 100
 _MOST_AWAY = 5
 """How many of the regulars who stayed away longest are printed."""
 _NAMES = ("who", "group")
-"""Columns that others' texts fill. They go on in the next line if there is no room, so that no time is cut off."""
+"""Columns that others' texts fill. They go on in the next line if there is no room, so that no time
+is cut off."""
 
 
 @click.command(short_help="Print who came today.")
 @with_services
-@click.option("--tenant", metavar="NAME", help="Only the book of this tenant.  [default: all with faces]")
+@click.option(
+    "--tenant", metavar="NAME", help="Only the book of this tenant.  [default: all with faces]"
+)
 def today(services: Services, tenant: str | None) -> None:
-    """Print who came today, which visit it is, who is new, and which regulars have stayed away longest.
+    """Print who came today, which visit it is, who is new, and which regulars have stayed away
+    longest.
 
     Days are those of each tenant's time zone.
 
@@ -51,8 +55,12 @@ def today(services: Services, tenant: str | None) -> None:
     from rich.console import Console
 
     every_tenant = services.tenants.list_all()
-    tenants_with_faces = [each for each in every_tenant if services.account.measure_usage(each).faces] or every_tenant
-    for shown_tenant in tenants_with_faces if tenant is None else [services.tenants.get_by_name(tenant)]:
+    tenants_with_faces = [
+        each for each in every_tenant if services.account.measure_usage(each).faces
+    ] or every_tenant
+    for shown_tenant in (
+        tenants_with_faces if tenant is None else [services.tenants.get_by_name(tenant)]
+    ):
         print_today(read_today(services, shown_tenant, datetime.now(UTC)), Console(soft_wrap=True))
 
 
@@ -76,7 +84,11 @@ def read_today(services: Services, tenant: Tenant, now: datetime) -> Today:
     midnight = datetime.combine(now.astimezone(zone).date(), time(), zone)
     staff = services.statistics.visitors.read_staff(tenant)
     all_visits = list(_read_visits(services, tenant, midnight))
-    visits = [arrival for arrival in all_visits if not staff.has(arrival.first.group_name, arrival.first.faceid)]
+    visits = [
+        arrival
+        for arrival in all_visits
+        if not staff.has(arrival.first.group_name, arrival.first.faceid)
+    ]
     away = _read_away(services, tenant, midnight)
     shown_faces = [*(arrival.first.faceid for arrival in visits), *(face.faceid for face in away)]
     services.audit.reads.enter_printing(
@@ -87,7 +99,11 @@ def read_today(services: Services, tenant: Tenant, now: datetime) -> Today:
 
 def print_today(today: Today, console: Console) -> None:
     """Print who came today, who of them is new, and which regulars stayed away longest."""
-    console.print(f"{today.tenant}: {today.midnight:%A, %d %B %Y}, {today.zone.key}", style="bold", markup=False)
+    console.print(
+        f"{today.tenant}: {today.midnight:%A, %d %B %Y}, {today.zone.key}",
+        style="bold",
+        markup=False,
+    )
     if today.visits:
         console.print(_make_table_of_visits(today))
     console.print(_write_summary(today.visits))
@@ -101,8 +117,14 @@ def print_today(today: Today, console: Console) -> None:
 def _make_table_of_visits(today: Today) -> Table:
     table = _make_table("who", "group", "first", "last", "seen", "visit")
     for arrival in today.visits:
-        who = _name_face(arrival.face.name, arrival.first.group_name, arrival.face.number) if arrival.face else ""
-        first, last = (f"{at.astimezone(today.zone):%H:%M}" for at in (arrival.first.at, arrival.last_at))
+        who = (
+            _name_face(arrival.face.name, arrival.first.group_name, arrival.face.number)
+            if arrival.face
+            else ""
+        )
+        first, last = (
+            f"{at.astimezone(today.zone):%H:%M}" for at in (arrival.first.at, arrival.last_at)
+        )
         _add(
             table,
             who or arrival.first.faceid,
@@ -129,7 +151,12 @@ def _make_table_of_away(today: Today) -> Table:
     for face in today.away:
         last_day = face.last_arrival_at and face.last_arrival_at.astimezone(today.zone).date()
         days = (today.midnight.date() - last_day).days if last_day else ""
-        _add(table, _name_face(face.name, REGULAR, face.number) or face.faceid, last_day or "never", days)
+        _add(
+            table,
+            _name_face(face.name, REGULAR, face.number) or face.faceid,
+            last_day or "never",
+            days,
+        )
     return table
 
 
@@ -137,16 +164,21 @@ def _read_visits(services: Services, tenant: Tenant, since: datetime) -> Iterato
     from chalicelib.domain.observations import EVERYTHING
 
     span = Span(milliseconds(since), keys.LAST_MS)
-    return read_rows(partial(services.sightings.arrivals.read_page, tenant, EVERYTHING, span, _PAGE))
+    return read_rows(
+        partial(services.sightings.arrivals.read_page, tenant, EVERYTHING, span, _PAGE)
+    )
 
 
 def _read_away(services: Services, tenant: Tenant, since: datetime) -> list[ListedFace]:
     page = services.faces.lists.read_page(tenant, REGULAR, FaceOrder.ARRIVED, _MOST_AWAY)
-    return [face for face in page.rows if face.last_arrival_at is None or face.last_arrival_at < since]
+    return [
+        face for face in page.rows if face.last_arrival_at is None or face.last_arrival_at < since
+    ]
 
 
 def _name_face(name: str | None, group: str, number: int | None) -> str:
-    """Return a face's name for people: by its name, else as in "Stranger 135"; "" if there is neither."""
+    """Return a face's name for people: by its name, else as in "Stranger 135"; "" if there is
+    neither."""
     return name or (f"{group[:1].upper()}{group[1:]} {number}" if number else "")
 
 
@@ -154,7 +186,9 @@ def _write_ordinal(number: int | None) -> str:
     """Write the number of a visit; None: it is not known any more."""
     if number is None or number == 1:
         return "new" if number else ""
-    ending = "th" if number % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    ending = (
+        "th" if number % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    )
     return f"{number}{ending}"
 
 

@@ -50,8 +50,9 @@ LONGEST = (
     "tests/faults/test_index_faces_killed.py",
     "tests/faults/test_on_aws.py",
 )
-"""Files of which a worker takes half a minute or more: one that began late would let the others wait. Those that mostly
-wait for a service or a box stand apart, so that the cores have work meanwhile."""
+"""Files of which a worker takes half a minute or more: one that began late would let the others
+wait. Those that mostly wait for a service or a box stand apart, so that the cores have work
+meanwhile."""
 
 _PROFILE = settings.get_current_profile_name()
 # No example has a deadline: these machines are shared.
@@ -60,19 +61,40 @@ settings.load_profile(_PROFILE)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--soak-seconds", type=float, default=5.0, help="how long tests/faults/test_soak.py runs")
-    parser.addoption("--operations", type=int, default=3000, help="how many tests/faults/test_stale.py does")
-    parser.addoption("--kills", type=int, default=3, help="how often tests/faults/test_kill.py kills the server")
     parser.addoption(
-        "--import-kills", type=int, default=4, help="how often tests/faults/test_import.py kills an import"
+        "--soak-seconds", type=float, default=5.0, help="how long tests/faults/test_soak.py runs"
     )
-    parser.addoption("--index-kills", type=int, default=2, help="how often test_index_faces_killed kills the service")
-    parser.addoption("--index-pictures", type=int, default=60, help="how many pictures its programs index")
-    parser.addoption("--import-pictures", type=int, default=60, help="how many pictures that import has")
     parser.addoption(
-        "--rekognition", help="tests/acceptance: the endpoint of a box that runs, instead of one of its own"
+        "--operations", type=int, default=3000, help="how many tests/faults/test_stale.py does"
     )
-    parser.addoption("--every-fault", action="store_true", help="tests/faults: all points, not some of each")
+    parser.addoption(
+        "--kills", type=int, default=3, help="how often tests/faults/test_kill.py kills the server"
+    )
+    parser.addoption(
+        "--import-kills",
+        type=int,
+        default=4,
+        help="how often tests/faults/test_import.py kills an import",
+    )
+    parser.addoption(
+        "--index-kills",
+        type=int,
+        default=2,
+        help="how often test_index_faces_killed kills the service",
+    )
+    parser.addoption(
+        "--index-pictures", type=int, default=60, help="how many pictures its programs index"
+    )
+    parser.addoption(
+        "--import-pictures", type=int, default=60, help="how many pictures that import has"
+    )
+    parser.addoption(
+        "--rekognition",
+        help="tests/acceptance: the endpoint of a box that runs, instead of one of its own",
+    )
+    parser.addoption(
+        "--every-fault", action="store_true", help="tests/faults: all points, not some of each"
+    )
 
 
 def pytest_sessionstart() -> None:
@@ -89,24 +111,29 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print the figures of tests on labelled pictures, what faults were tried, and what was skipped."""
+    """Print the figures of tests on labelled pictures, what faults were tried, and what was
+    skipped."""
     told = [report for report in terminalreporter.stats.get("", []) if report.when == "teardown"]
     lines = [line for report in told for name, line in report.user_properties if name == "figure"]
     if lines:
         terminalreporter.section("accuracy on the labelled pictures")
         for line in lines:
             terminalreporter.write_line(line)
-    faults = [counts for report in told for name, counts in report.user_properties if name == "faults"]
+    faults = [
+        counts for report in told for name, counts in report.user_properties if name == "faults"
+    ]
     if faults:
         there, tried, left_out, ends = map(sum, zip(*faults, strict=True))
         terminalreporter.section("faults at the calls to storage")
         writes = sum(one[1] > 0 for one in faults)
         terminalreporter.write_line(
-            f"{len(faults)} walks of {there} points, drawn by commit {commit()}: {tried} tried in {writes}, "
+            f"{len(faults)} walks of {there} points, drawn by commit {commit()}: {tried} tried in "
+            f"{writes}, "
             f"which ended in {ends} ways; {left_out} skipped; the others read only"
         )
     reasons = Counter(
-        report.longrepr[2].removeprefix("Skipped: ") for report in terminalreporter.stats.get("skipped", ())
+        report.longrepr[2].removeprefix("Skipped: ")
+        for report in terminalreporter.stats.get("skipped", ())
     )
     if reasons:
         terminalreporter.section("skipped, by what is missing here")
@@ -116,7 +143,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 @pytest.fixture(scope="module", autouse=True)
 def _little_garbage() -> None:
-    """Collect old garbage between two files alone, and never look through what stays: that took a tenth of the time."""
+    """Collect old garbage between two files alone, and never look through what stays: that took a
+    tenth of the time."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(*gc.get_threshold()[:2], 10_000)
@@ -138,7 +166,8 @@ def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @pytest.fixture
 def interruptible() -> Iterator[None]:
-    """Let Ctrl-C interrupt this process and those that it starts, also if the tests were started with it ignored."""
+    """Let Ctrl-C interrupt this process and those that it starts, also if the tests were started
+    with it ignored."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
@@ -151,8 +180,11 @@ def clock() -> FakeClock:
 
 @pytest.fixture
 def services(tmp_path: Path, clock: FakeClock) -> Iterator[Services]:
-    """The use cases on embedded storage in an empty folder, with a vision that reads tests.support.fakes.picture."""
+    """The use cases on embedded storage in an empty folder, with a vision that reads
+    tests.support.fakes.picture."""
     vision = FakeVision()
-    built = build(Settings(storage=tmp_path / "data", **UNHURRIED), clock=clock, vision=lambda: vision)
+    built = build(
+        Settings(storage=tmp_path / "data", **UNHURRIED), clock=clock, vision=lambda: vision
+    )
     yield built
     built.close()

@@ -1,11 +1,13 @@
-"""The way of a request through the code: its modules in order, and what it reads, decides and writes there.
+"""The way of a request through the code: its modules in order, and what it reads, decides and
+writes there.
 
     python -m tests.map            prints four ways
     python -m tests.map --write    writes the first into CONTRIBUTING.md
 
-Each is followed as it runs, on the embedded storage; eyes alone are fakes (tests/support/fakes.py). What everybody
-uses is left out: words, records and storage. A module stands where it is entered first, and where it reads, decides or
-writes. A decision is what a function of the rules returns, if the rules define its type.
+Each is followed as it runs, on the embedded storage; eyes alone are fakes (tests/support/fakes.py).
+What everybody uses is left out: words, records and storage. A module stands where it is entered
+first, and where it reads, decides or writes. A decision is what a function of the rules returns, if
+the rules define its type.
 """
 
 from __future__ import annotations
@@ -32,15 +34,14 @@ from tests.support.fakes import FakeVision, Person, picture
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "CONTRIBUTING.md"
-KNOWN, NEW, ENROLMENT, RECOGNITION = (
-    "a capture with a known face",
-    "a capture with a new stranger",
-    "an enrolment by CompreFace",
-    "a recognition by CompreFace",
-)
+KNOWN = "a capture with a known face"
+NEW = "a capture with a new stranger"
+ENROLMENT = "an enrolment by CompreFace"
+RECOGNITION = "a recognition by CompreFace"
 _BLOCK = re.compile(r"(<!-- python -m tests.map --write -->\n```\n).*?(```\n)", re.DOTALL)
 _LEFT_OUT = re.compile(
-    r"/(words|records|store)/|^(book/(book|machinery|rooms)|privacy/outside|bootstrap|services|settings|storage)\.py"
+    r"/(words|records|store)/|^(book/(book|machinery|rooms)|privacy/outside|bootstrap|services|"
+    r"settings|storage)\.py"
 )
 _STORAGE, _RULES = "chalicelib.storage.", "domain/rules/"
 _READS = ("get", "get_many", "get_each", "query", "scan", "size", "get_range", "walk")
@@ -48,7 +49,10 @@ _WRITES = ("transact", "put_if_absent", "replace", "delete")
 
 
 class Step(Struct):
-    """A module on the way. `function`: the first that is called in it, or the one that decides; `does`: there."""
+    """A module on the way.
+
+    `function`: the first that is called in it, or the one that decides; `does`: there.
+    """
 
     module: str
     function: str
@@ -56,7 +60,10 @@ class Step(Struct):
 
 
 class Way(Struct):
-    """The steps of a request. `frames`: the module of each call that has not ended; "": none that is shown."""
+    """The steps of a request.
+
+    `frames`: the module of each call that has not ended; "": none that is shown.
+    """
 
     steps: list[Step] = field(default_factory=list)
     frames: list[str] = field(default_factory=list)
@@ -69,11 +76,17 @@ class Way(Struct):
             self.frames.pop()
             function, decision = frame.f_code.co_qualname, name_decision(value)
             is_asked = bool(self.frames) and not self.frames[-1].startswith(_RULES)
-            if is_asked and decision and is_rule(frame.f_globals["__name__"]) and "." not in function:
+            if (
+                is_asked
+                and decision
+                and is_rule(frame.f_globals["__name__"])
+                and "." not in function
+            ):
                 self._add(name_module(frame), f"decides: {decision}", function)
 
     def _enter(self, frame: FrameType) -> str:
-        """Return the module of a call, "" if it is not shown; `_STORAGE` if it is one to storage."""
+        """Return the module of a call, "" if it is not shown; `_STORAGE` if it is one to
+        storage."""
         module, name = name_module(frame), frame.f_code.co_name
         if frame.f_globals["__name__"].startswith(_STORAGE) and name in (*_READS, *_WRITES):
             callers = [caller for caller in self.frames if caller]
@@ -97,7 +110,10 @@ class Way(Struct):
 
     def write(self) -> str:
         """Return the way as lines of a table."""
-        lines = (f"{step.module:32}{step.function:40}{'; '.join(step.does)}".rstrip() for step in self.steps)
+        lines = (
+            f"{step.module:32}{step.function:40}{'; '.join(step.does)}".rstrip()
+            for step in self.steps
+        )
         return "\n".join(lines) + "\n"
 
 
@@ -113,7 +129,8 @@ def name_decision(value: object) -> str:
 
 
 def name_module(frame: FrameType) -> str:
-    """Name the module of a frame as the lists in CONTRIBUTING.md do; "" if it is none that is shown."""
+    """Name the module of a frame as the lists in CONTRIBUTING.md do; "" if it is none that is
+    shown."""
     if frame.f_code.co_qualname.startswith(f"{FakeVision.__name__}."):
         return "book/vision"
     _, found, path = frame.f_code.co_filename.partition(f"{ROOT}/chalicelib/")
@@ -144,7 +161,8 @@ def follow(request: Callable[[], object]) -> Way:
 
 
 def follow_all(folder: Path) -> dict[str, Way]:
-    """Return the way of each request, by its name: the second of its kind, since the first fills caches."""
+    """Return the way of each request, by its name: the second of its kind, since the first fills
+    caches."""
     book = Book(folder)
     services = book.services
     services.webhooks.hooks.add("shop", "http://127.0.0.1:9011/x")

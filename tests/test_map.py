@@ -18,7 +18,9 @@ def list_deeds(way: Way) -> list[str]:
 def writes_early(way: Way) -> bool:
     """Tell whether something is written before the last decision."""
     deeds = list_deeds(way)
-    return "decides:" not in deeds or "writes" in deeds[: len(deeds) - deeds[::-1].index("decides:")]
+    return (
+        "decides:" not in deeds or "writes" in deeds[: len(deeds) - deeds[::-1].index("decides:")]
+    )
 
 
 def test_contributing_has_the_way_of_a_known_face(ways: dict[str, Way]) -> None:
@@ -29,16 +31,22 @@ def test_contributing_has_the_way_of_a_known_face(ways: dict[str, Way]) -> None:
 
 @pytest.mark.parametrize("name", [KNOWN, NEW])
 def test_a_capture_is_read_decided_and_then_written(ways: dict[str, Way], name: str) -> None:
-    assert [step.function for step in ways[name].steps if "decides: Outcome" in step.does] == ["resolve_sighting"]
+    assert [step.function for step in ways[name].steps if "decides: Outcome" in step.does] == [
+        "resolve_sighting"
+    ]
     assert not writes_early(ways[name])
     assert list_deeds(ways[name])[-1] == "writes", "one transaction, and nothing after it"
 
 
 @pytest.mark.parametrize("name", [ENROLMENT, RECOGNITION])
-def test_a_picture_of_compreface_is_judged_from_what_was_read(ways: dict[str, Way], name: str) -> None:
+def test_a_picture_of_compreface_is_judged_from_what_was_read(
+    ways: dict[str, Way], name: str
+) -> None:
     assert not writes_early(ways[name])
     assert "chalicelib" not in ways[name].write()
-    assert ways[name].steps[0].module == "api/application", "it begins where Chalice calls the service"
+    assert ways[name].steps[0].module == "api/application", (
+        "it begins where Chalice calls the service"
+    )
 
 
 def test_a_write_before_the_decision_is_seen() -> None:

@@ -1,7 +1,9 @@
-"""No test of the gate says how long something may take: the machines that run it are shared, and do other things.
+"""No test of the gate says how long something may take: the machines that run it are shared, and do
+other things.
 
-Work is counted, or an event is waited for; what is about time stands in a target of `make proofs` or in a bench. That
-something takes at least so long may be said: a busy machine does not make it shorter.
+Work is counted, or an event is waited for; what is about time stands in a target of `make proofs`
+or in a bench. That something takes at least so long may be said: a busy machine does not make it
+shorter.
 """
 
 import ast
@@ -17,10 +19,15 @@ CLOCKS |= {f"{name}_ns" for name in CLOCKS} | {"time", "time_ns", "now", "utcnow
 
 
 def is_reading(node: ast.AST) -> bool:
-    """Whether a clock is read: `time.monotonic()`, `datetime.now(UTC)`. A clock of a test's own is none."""
+    """Whether a clock is read: `time.monotonic()`, `datetime.now(UTC)`.
+
+    A clock of a test's own is none.
+    """
     called = node.func if isinstance(node, ast.Call) else None
     whose = called.value if isinstance(called, ast.Attribute) else None
-    return isinstance(whose, ast.Name) and whose.id in ("time", "datetime") and called.attr in CLOCKS
+    return (
+        isinstance(whose, ast.Name) and whose.id in ("time", "datetime") and called.attr in CLOCKS
+    )
 
 
 def measured_in(function: ast.AST) -> Iterator[int]:
@@ -28,17 +35,29 @@ def measured_in(function: ast.AST) -> Iterator[int]:
     read, took = set[str](), set[str]()
 
     def reads(node: ast.AST) -> bool:
-        return any(is_reading(one) or (isinstance(one, ast.Name) and one.id in read) for one in ast.walk(node))
+        return any(
+            is_reading(one) or (isinstance(one, ast.Name) and one.id in read)
+            for one in ast.walk(node)
+        )
 
     def is_duration(node: ast.AST) -> bool:
-        differences = (one for one in ast.walk(node) if isinstance(one, ast.BinOp) and isinstance(one.op, ast.Sub))
+        differences = (
+            one
+            for one in ast.walk(node)
+            if isinstance(one, ast.BinOp) and isinstance(one.op, ast.Sub)
+        )
         named = any(isinstance(one, ast.Name) and one.id in took for one in ast.walk(node))
         return named or any(reads(one.left) and reads(one.right) for one in differences)
 
     for node in sorted(ast.walk(function), key=lambda one: getattr(one, "lineno", 0)):
         if isinstance(node, ast.Assign | ast.AnnAssign | ast.NamedExpr) and node.value is not None:
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-            names = {one.id for target in targets for one in ast.walk(target) if isinstance(one, ast.Name)}
+            names = {
+                one.id
+                for target in targets
+                for one in ast.walk(target)
+                if isinstance(one, ast.Name)
+            }
             if is_duration(node.value):
                 took |= names
             elif is_reading(node.value):
@@ -66,7 +85,11 @@ def _smaller_sides(node: ast.AST) -> Iterator[ast.AST]:
 
 
 def found_in(code: str) -> list[int]:
-    functions = [one for one in ast.walk(ast.parse(code)) if isinstance(one, ast.FunctionDef | ast.AsyncFunctionDef)]
+    functions = [
+        one
+        for one in ast.walk(ast.parse(code))
+        if isinstance(one, ast.FunctionDef | ast.AsyncFunctionDef)
+    ]
     return sorted({line for function in functions for line in measured_in(function)})
 
 
@@ -88,7 +111,14 @@ def test_no_test_says_how_long_something_may_take() -> None:
     ],
 )
 def test_what_says_it_is_found(lines: str) -> None:
-    assert len(found_in("def test() -> None:\n" + "".join(f"    {line}\n" for line in lines.split("\n")))) == 1
+    assert (
+        len(
+            found_in(
+                "def test() -> None:\n" + "".join(f"    {line}\n" for line in lines.split("\n"))
+            )
+        )
+        == 1
+    )
 
 
 @pytest.mark.parametrize(
@@ -101,4 +131,7 @@ def test_what_says_it_is_found(lines: str) -> None:
     ],
 )
 def test_what_does_not_is_not(lines: str) -> None:
-    assert found_in("def test() -> None:\n" + "".join(f"    {line}\n" for line in lines.split("\n"))) == []
+    assert (
+        found_in("def test() -> None:\n" + "".join(f"    {line}\n" for line in lines.split("\n")))
+        == []
+    )

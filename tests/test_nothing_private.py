@@ -1,4 +1,5 @@
-"""No class of ours overrides or calls what another library keeps private (ruff's SLF001 sees all but subclasses)."""
+"""No class of ours overrides or calls what another library keeps private (ruff's SLF001 sees all
+but subclasses)."""
 
 import ast
 import importlib
@@ -18,25 +19,40 @@ def classes(package: str) -> Iterator[type]:
         if found.name.endswith("__main__") or "-" in found.name:  # "-": a library of C, for ctypes
             continue
         module = importlib.import_module(found.name)
-        yield from (one for _, one in inspect.getmembers(module, inspect.isclass) if one.__module__ == found.name)
+        yield from (
+            one
+            for _, one in inspect.getmembers(module, inspect.isclass)
+            if one.__module__ == found.name
+        )
 
 
 def private_of_others(one: type) -> set[str]:
     """What a class touches of its foreign bases' private names."""
-    bases = [base for base in one.__mro__ if base.__module__.partition(".")[0] not in (*OURS, "builtins")]
-    private = {name for base in bases for name in vars(base) if name.startswith("_") and not name.startswith("__")}
+    bases = [
+        base for base in one.__mro__ if base.__module__.partition(".")[0] not in (*OURS, "builtins")
+    ]
+    private = {
+        name
+        for base in bases
+        for name in vars(base)
+        if name.startswith("_") and not name.startswith("__")
+    }
     if not private:
         return set()
     nodes = list(ast.walk(ast.parse(textwrap.dedent(inspect.getsource(one)))))
     called = {node.attr for node in nodes if isinstance(node, ast.Attribute)}
     made = {node.name for node in nodes if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
-    named = {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+    named = {
+        node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+    }
     return (called | made | named) & private
 
 
 @pytest.mark.parametrize("package", OURS)
 def test_no_class_touches_what_its_foreign_bases_keep_private(package: str) -> None:
-    touched = {f"{one.__module__}.{one.__qualname__}": private_of_others(one) for one in classes(package)}
+    touched = {
+        f"{one.__module__}.{one.__qualname__}": private_of_others(one) for one in classes(package)
+    }
     assert {name: found for name, found in touched.items() if found} == {}
 
 

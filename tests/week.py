@@ -1,10 +1,11 @@
-"""A week of a shop, always the same, and what came of it: each answer of four dialects, what hooks heard, the visits.
+"""A week of a shop, always the same, and what came of it: each answer of four dialects, what hooks
+heard, the visits.
 
     python -m tests.week            whether all is as committed; what differs lies in build/week
     python -m tests.week --write    commit it (week.json), with what the week read and wrote
 
-Play it before and after you rearrange how a capture enters the book. Ids and signatures are drawn by lot: they are
-numbered as they appear.
+Play it before and after you rearrange how a capture enters the book. Ids and signatures are drawn
+by lot: they are numbered as they appear.
 """
 
 import argparse
@@ -43,10 +44,12 @@ FILE = Path(__file__).with_suffix(".json")
 PARTS = ("answers", "hooks", "visits")
 
 _DRAWN = re.compile(
-    r"(?<![0-9A-Za-z.])(?:\d{15,20}|[0-9a-f]{12,}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})(?![0-9A-Za-z])"
+    r"(?<![0-9A-Za-z.])(?:\d{15,20}|[0-9a-f]{12,}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})(?"
+    r"![0-9A-Za-z])"
 )
 _SIGNED = re.compile(
-    r'(?<=[?&])(?:X-[\w-]+|expires|signature|token)=[^&"\\]*|"[A-Za-z0-9_=+/-]{60,}"|whsec_[\w-]+|127.0.0.1:[0-9]+'
+    r'(?<=[?&])(?:X-[\w-]+|expires|signature|token)=[^&"\\]*|"[A-Za-z0-9_=+/-]{60,}"|whsec_[\w-]+|'
+    r"127.0.0.1:[0-9]+"
 )
 _FLOAT = re.compile(r"-?\d+\.\d{4,}(?:e-?\d+)?")
 _HOURS = range(12)
@@ -68,7 +71,9 @@ class Week(Book):
         self.services.groups.create(self.tenant, "family", None, "")
         group = self.services.groups.get_by_name(self.tenant, "family").id
         made = {
-            one: add_service_key(self.services, self.tenant, one, one, group if one == "recognition" else "")
+            one: add_service_key(
+                self.services, self.tenant, one, one, group if one == "recognition" else ""
+            )
             for one in SERVICES
         }
         self.family = Client(app, made["recognition"])
@@ -87,10 +92,18 @@ class Week(Book):
     def ask(self, method: str, path: str, body: Any = None, **query: Any) -> Any:
         """Ask v1."""
         reply = self.v1.send(method, path, body, query=query)
-        read = None if not reply.body else reply.body if reply.headers["content-type"][:5] == "text/" else reply.json
+        read = (
+            None
+            if not reply.body
+            else reply.body
+            if reply.headers["content-type"][:5] == "text/"
+            else reply.json
+        )
         return self.note(f"{method} {path}", [reply.status, read])[1]
 
-    def call(self, endpoint: str, fields: Mapping[str, str] | None = None, pic: bytes | None = None) -> Any:
+    def call(
+        self, endpoint: str, fields: Mapping[str, str] | None = None, pic: bytes | None = None
+    ) -> Any:
         """Ask as a SUNMI camera does."""
         return self.note(endpoint, self.sunmi.call(endpoint, fields, pic))
 
@@ -101,14 +114,22 @@ class Week(Book):
         if files:
             reply = self.family.form(place, **files)
         else:
-            reply = self.family.send(method, place) if body is None else self.family.json(place, body, method)
+            reply = (
+                self.family.send(method, place)
+                if body is None
+                else self.family.json(place, body, method)
+            )
         return self.note(f"{method} {place}", [reply.status, json.loads(reply.body)])[1]
 
-    def capture(self, at: timedelta, *people: Person, camera: str = "door", track: str = "") -> Capture:
+    def capture(
+        self, at: timedelta, *people: Person, camera: str = "door", track: str = ""
+    ) -> Capture:
         """Let a camera see people, and SQS say so."""
         put = self.put(Shot(MONDAY + at, people, camera, track))
         key = keys.capture_picture("shop", camera, put.id)
-        self.services.sightings.ingest.take_message(json.dumps({"Records": [{"s3": {"object": {"key": key}}}]}))
+        self.services.sightings.ingest.take_message(
+            json.dumps({"Records": [{"s3": {"object": {"key": key}}}]})
+        )
         self.note("capture", [str(at), camera])
         self.ask("GET", f"/v1/captures/{put.id}", camera=camera)
         return put
@@ -123,10 +144,16 @@ class Week(Book):
 
     def visits(self) -> Iterator[Any]:
         for item in walk_items(self.storage.items, keys.FACES, "shop"):
-            yield item["faceid"], item["group"], repr(read_visits(self.storage.items, "shop", item["faceid"]).arrivals)
+            yield (
+                item["faceid"],
+                item["group"],
+                repr(read_visits(self.storage.items, "shop", item["faceid"]).arrivals),
+            )
         yield sorted(self.group_counts().items())
         for day in range(-1, 9):
-            partition = keys.observations("shop", int((MONDAY + timedelta(days=day)).timestamp()) // 86_400)
+            partition = keys.observations(
+                "shop", int((MONDAY + timedelta(days=day)).timestamp()) // 86_400
+            )
             for item in walk_items(self.storage.items, keys.OBSERVATIONS, partition):
                 yield {name: str(value) for name, value in sorted(item.items()) if name != "box"}
 
@@ -143,16 +170,28 @@ def played(folder: Path) -> dict[str, Any]:
         numbers: dict[str, str] = {}
         texts = {
             part: [_numbered(numbers, json.dumps(one, default=str)) for one in said]
-            for part, said in (("answers", week.answers), ("hooks", heard), ("visits", list(week.visits())))
+            for part, said in (
+                ("answers", week.answers),
+                ("hooks", heard),
+                ("visits", list(week.visits())),
+            )
         }
         meter = week.meter
-        return {**texts, "reads": _sorted(meter.reads), "writes": _sorted(meter.writes), "calls": _sorted(meter.calls)}
+        return {
+            **texts,
+            "reads": _sorted(meter.reads),
+            "writes": _sorted(meter.writes),
+            "calls": _sorted(meter.calls),
+        }
 
 
 def digest(found: Mapping[str, Any]) -> dict[str, Any]:
     """Return the SHA-256 of each part, with its length, and what was read and written."""
     parts = {part: hashlib.sha256("\n".join(found[part]).encode()).hexdigest() for part in PARTS}
-    return {**{part: f"{len(found[part])} {parts[part]}" for part in PARTS}, **{k: found[k] for k in _METERED}}
+    return {
+        **{part: f"{len(found[part])} {parts[part]}" for part in PARTS},
+        **{k: found[k] for k in _METERED},
+    }
 
 
 _METERED = ("reads", "writes", "calls")
@@ -198,9 +237,13 @@ def _monday(week: Week) -> None:
 def _tuesday(week: Week) -> None:
     """Somebody corrects the book."""
     day = timedelta(days=1)
-    strangers = [week.capture(day + hour * timedelta(hours=1), seen(FINN, hour)) for hour in range(4)]
+    strangers = [
+        week.capture(day + hour * timedelta(hours=1), seen(FINN, hour)) for hour in range(4)
+    ]
     wrong = week.capture(day + timedelta(hours=5), seen(GUS, 0))
-    more = week.capture(day + timedelta(hours=6), seen(FINN, 5, quality=90.0), seen(GUS, 3), camera="till")
+    more = week.capture(
+        day + timedelta(hours=6), seen(FINN, 5, quality=90.0), seen(GUS, 3), camera="till"
+    )
     finn, gus = (_face_of(week, one) for one in (strangers[0], wrong))
     week.ask("PATCH", f"/v1/faces/{finn}", {"name": "Finn"})
     path = f"/v1/faces/{finn}/sightings/{strangers[2].id}-0/reject"
@@ -230,7 +273,9 @@ def _other_days(week: Week) -> None:
     fields = {"old_name": "stranger", "name": "stranger", "capacity": "7", "description": "few"}
     week.call("updateGroup", fields)
     for number in range(5):
-        week.capture(timedelta(days=6, hours=number), Person(40 + number), Person(50 + number, side_px=90.0))
+        week.capture(
+            timedelta(days=6, hours=number), Person(40 + number), Person(50 + number, side_px=90.0)
+        )
     week.capture(timedelta(days=1, hours=4, minutes=30), seen(EVA, 30))
     week.hear()
 
@@ -267,7 +312,8 @@ def _looked_up(week: Week) -> None:
 
 
 def _entries(page: Mapping[str, Any]) -> list[list[str]]:
-    """Return the entries of the audit: those of one instant have any order, and so has what one shows."""
+    """Return the entries of the audit: those of one instant have any order, and so has what one
+    shows."""
     said = [(one["at"], one["what"], {**one["details"], "after": 0}) for one in page["entries"]]
     texts = [[at, what, json.dumps(details, sort_keys=True)] for at, what, details in said]
     return sorted(texts, key=lambda one: [_DRAWN.sub("", text) for text in one])
@@ -301,9 +347,17 @@ def main() -> None:
     if arguments.write:
         FILE.write_text(json.dumps(now, indent=2) + "\n")
     said = json.loads(FILE.read_text())
-    print("as committed" if now == said else f"NOT as committed: {[name for name in said if said[name] != now[name]]}")
+    print(
+        "as committed"
+        if now == said
+        else f"NOT as committed: {[name for name in said if said[name] != now[name]]}"
+    )
     for used in _METERED:
-        changed = {what: n - said[used].get(what, 0) for what, n in now[used].items() if n != said[used].get(what, 0)}
+        changed = {
+            what: n - said[used].get(what, 0)
+            for what, n in now[used].items()
+            if n != said[used].get(what, 0)
+        }
         print(used, sum(now[used].values()), changed)
     return None
 

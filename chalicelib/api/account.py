@@ -53,28 +53,43 @@ class Usage(Struct, frozen=True):
     disk: Disk | None
     """The disk that everything is on; None: storage has no end."""
     nobodies: tuple[tuple[datetime, int], ...]
-    """The hours of the last day in which somebody matched nobody and was forgotten, and how many."""
+    """The hours of the last day in which somebody matched nobody and was forgotten, and how
+    many."""
     snapshot_lag: int
-    """How many of the last changes a search function that starts cold has to read beside the snapshot."""
+    """How many of the last changes a search function that starts cold has to read beside the
+    snapshot."""
 
 
 class Account(Service["Services"]):
-    """A tenant's own account: the settings that it may change itself, and how much of its limits it uses."""
+    """A tenant's own account: the settings that it may change itself, and how much of its limits it
+    uses."""
 
     def read_settings(self, tenant: Tenant) -> tuple[Tenant, PromotionSettings]:
-        """Return the tenant as it is now, and when a stranger becomes a regular. Raises TenantNotFound."""
-        return self.services.tenants.get_by_name(tenant.name), self.services.groups.read_promotion_settings(tenant)
+        """Return the tenant as it is now, and when a stranger becomes a regular.
 
-    @retry_if_changed("the settings of this tenant are changed all the time: send the request again in a moment")
-    def change(self, tenant: Tenant, changes: Mapping[str, Any], request: RequestId | None = None) -> None:
-        """Set the fields in `changes`, all in one write, then begin what follows from the new values.
+        Raises TenantNotFound.
+        """
+        return self.services.tenants.get_by_name(
+            tenant.name
+        ), self.services.groups.read_promotion_settings(tenant)
+
+    @retry_if_changed(
+        "the settings of this tenant are changed all the time: send the request again in a moment"
+    )
+    def change(
+        self, tenant: Tenant, changes: Mapping[str, Any], request: RequestId | None = None
+    ) -> None:
+        """Set the fields in `changes`, all in one write, then begin what follows from the new
+        values.
 
         `changes`: by the names in OF_TENANT and OF_PROMOTION_SETTINGS; other names are left out.
 
         Raises InvalidInput, TenantNotFound, Busy, AnsweredAlready.
         """
         tenant_changes = {name: changes[name] for name in OF_TENANT if name in changes}
-        promotion_changes = {name: changes[name] for name in OF_PROMOTION_SETTINGS if name in changes}
+        promotion_changes = {
+            name: changes[name] for name in OF_PROMOTION_SETTINGS if name in changes
+        }
         actions: list[Action] = []
         if tenant_changes:
             actions.append(
@@ -90,7 +105,9 @@ class Account(Service["Services"]):
     def measure_usage(self, tenant: Tenant) -> Usage:
         """Return the tenant's use of its limits now. Raises TenantNotFound."""
         directory, limits = directory_of(self.services.items, tenant.name), tenant.limits
-        pointer = self.services.items.get(keys.DIRECTORY, (tenant.name, keys.index_item(directory["model"])))
+        pointer = self.services.items.get(
+            keys.DIRECTORY, (tenant.name, keys.index_item(directory["model"]))
+        )
         changes = int(directory["seq"])
         return Usage(
             groups=limits.groups - int(directory[GROUPS_LEFT]),
@@ -107,10 +124,11 @@ class Account(Service["Services"]):
         )
 
     def reckon_month(self, tenant: Tenant, usage: Usage) -> Month | None:
-        """Reckon how much the tenant costs on AWS this month, by days of its time zone; None: it is on one box.
+        """Reckon how much the tenant costs on AWS this month, by days of its time zone; None: it is
+        on one box.
 
-        `usage`: its faces, cameras and pictures as they are now. Captures and searches are counted by the statistics,
-        so nothing is written for this.
+        `usage`: its faces, cameras and pictures as they are now. Captures and searches are counted
+        by the statistics, so nothing is written for this.
         """
         if isinstance(self.services.settings.storage, Path):
             return None
@@ -118,14 +136,18 @@ class Account(Service["Services"]):
         from chalicelib.cost.table import PICTURE_KB, Load
 
         zone = ZoneInfo(tenant.time_zone)
-        today, made_on = (at.astimezone(zone).date() for at in (self.services.clock.now(), tenant.created_at))
+        today, made_on = (
+            at.astimezone(zone).date() for at in (self.services.clock.now(), tenant.created_at)
+        )
         stored = usage.kept
         stock = Load(
             faces=usage.faces,
             captures_a_day=0,
             searches_a_day=0,
             cameras=usage.cameras,
-            picture_kb=stored.size // stored.captures // 1000 if stored and stored.captures else PICTURE_KB,
+            picture_kb=stored.size // stored.captures // 1000
+            if stored and stored.captures
+            else PICTURE_KB,
             picture_days=count_capture_days(tenant, self.services.settings.capture_days)
             if tenant.keeps_pictures
             else 0,
@@ -134,7 +156,8 @@ class Account(Service["Services"]):
         return month.reckon_month(stock, traffic, today, made_on)
 
     def count_traffic(self, tenant: Tenant, first: date, end: date) -> dict[date, Traffic]:
-        """Count the faces that cameras saw and the searches that found somebody, by day from `first` to before `end`.
+        """Count the faces that cameras saw and the searches that found somebody, by day from
+        `first` to before `end`.
 
         The days are of the tenant's time zone. A day that has neither is left out.
         """
@@ -146,12 +169,19 @@ class Account(Service["Services"]):
         if first >= end:
             return {}
         zone = ZoneInfo(tenant.time_zone)
-        first_ms, end_ms = (milliseconds(datetime.combine(day, time(), zone)) for day in (first, end))
+        first_ms, end_ms = (
+            milliseconds(datetime.combine(day, time(), zone)) for day in (first, end)
+        )
         question = Question(Span(first_ms, end_ms - 1), Granularity.DAY, split=Split.KIND)
-        by_time = {bucket.time: bucket.amounts for bucket in self.services.statistics.list_buckets(tenant, question)}
+        by_time = {
+            bucket.time: bucket.amounts
+            for bucket in self.services.statistics.list_buckets(tenant, question)
+        }
         days = (first + timedelta(number) for number in range((end - first).days))
         return {
-            day: Traffic(amounts.get(ObservationKind.SIGHTING, 0), amounts.get(ObservationKind.SEARCH, 0))
+            day: Traffic(
+                amounts.get(ObservationKind.SIGHTING, 0), amounts.get(ObservationKind.SEARCH, 0)
+            )
             for day in days
             if (amounts := by_time.get(f"{day:%Y%m%d}"))
         }

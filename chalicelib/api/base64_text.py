@@ -12,7 +12,9 @@ _LONGEST_HEAD = 200
 
 
 def parse_base64(text: str) -> bytes:
-    """Return the bytes of base64 in its standard or its URL-safe alphabet (RFC 4648). Raises ValueError.
+    """Return the bytes of base64 in its standard or its URL-safe alphabet (RFC 4648).
+
+    Raises ValueError.
 
     A `data:` URI's head is dropped, white space is passed over, and padding may be missing.
     """
@@ -21,9 +23,11 @@ def parse_base64(text: str) -> bytes:
 
 
 def clean_form_value(text: str) -> str:
-    """Return base64 from a value of a form without its head and breaks: a space in it is a `+` that was not escaped.
+    """Return base64 from a value of a form without its head and breaks: a space in it is a `+` that
+    was not escaped.
 
-    Spaces around it are none: no picture's base64 begins with a `+`, and none has one behind its padding.
+    Spaces around it are none: no picture's base64 begins with a `+`, and none has one behind its
+    padding.
     """
     text = _drop_head(text.translate(_BREAKS).lstrip(" ")).lstrip(" ")
     stripped = text.rstrip(" ")

@@ -15,7 +15,8 @@ from chalicelib.storage.values import moment
 from chalicelib.telemetry import report_failure
 
 WORST_MESSAGE_S = 60
-"""Seconds that the worst message of `ingest` takes: a picture of a hundred faces, and a search that hangs."""
+"""Seconds that the worst message of `ingest` takes: a picture of a hundred faces, and a search that
+hangs."""
 
 LONGEST_PAUSE_S = 900
 """A failed message can be received again after 2 s, twice as long each time, up to this."""
@@ -36,8 +37,9 @@ def parse_time_left_s(event: SQSEvent | CloudWatchEvent) -> float:
 
 
 def report_failed(event: SQSEvent, failed: Mapping[str, Exception], queue: Queue) -> dict[str, Any]:
-    """Make the answer to SQS (ReportBatchItemFailures). The messages that `failed`, by id, are reported and come again
-    soon.
+    """Make the answer to SQS (ReportBatchItemFailures).
+
+    The messages that `failed`, by id, are reported and come again soon.
     """
     again = [record for record in _parse_records(event) if record["messageId"] in failed]
     for record in again:
@@ -46,15 +48,19 @@ def report_failed(event: SQSEvent, failed: Mapping[str, Exception], queue: Queue
     return _make_answer(again)
 
 
-def handle_each(event: SQSEvent, work: Callable[[str, int, datetime | None], object], queue: Queue) -> dict[str, Any]:
+def handle_each(
+    event: SQSEvent, work: Callable[[str, int, datetime | None], object], queue: Queue
+) -> dict[str, Any]:
     """Give each message to `work`, and return the answer to SQS.
 
-    `work`: takes the body, how often SQS has given it out, and the time at which it was sent (None on one box).
+    `work`: takes the body, how often SQS has given it out, and the time at which it was sent (None
+    on one box).
 
-    A failed message is reported, comes again and does not stop the others. After a RegularsError, such as contention,
-    it comes soon. Any other error is a fault, and its message comes after the queue's own time. So a bad deployment can
-    be taken back before the retries are used up. If the function has less than WORST_MESSAGE_S left, the messages that
-    were not begun come again at once. The first is always begun.
+    A failed message is reported, comes again and does not stop the others. After a RegularsError,
+    such as contention, it comes soon. Any other error is a fault, and its message comes after the
+    queue's own time. So a bad deployment can be taken back before the retries are used up. If the
+    function has less than WORST_MESSAGE_S left, the messages that were not begun come again at
+    once. The first is always begun.
     """
     failed_messages: list[Mapping[str, Any]] = []
     for number, record in enumerate(_parse_records(event)):

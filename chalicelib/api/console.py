@@ -17,17 +17,22 @@ if TYPE_CHECKING:
 
 PATH = "/console"
 FILES = (f"{PATH}/{{name}}", f"{PATH}/{{name}}/{{file}}")
-"""`name`: a file in the console's folder, or a folder below it. API Gateway takes one variable at a place of a path."""
+"""`name`: a file in the console's folder, or a folder below it. API Gateway takes one variable at a
+place of a path."""
 PATHS = ("/", PATH, *FILES)
 
-_NO_LIBRARIES = "The console's libraries are not here: `python -m regulars.libraries` fetches them.\n"
+_NO_LIBRARIES = (
+    "The console's libraries are not here: `python -m regulars.libraries` fetches them.\n"
+)
 _ANY_KEY = "a"
 
 
 class Console:
-    """Answers of the console, made at the first request: a cold start of another route pays nothing for them.
+    """Answers of the console, made at the first request: a cold start of another route pays nothing
+    for them.
 
-    Files need no services. On AWS a browser asks for all of them at once, so each may meet a cold start.
+    Files need no services. On AWS a browser asks for all of them at once, so each may meet a cold
+    start.
     """
 
     def __init__(self, provide: Provide) -> None:
@@ -35,17 +40,24 @@ class Console:
         self._libraries: Mapping[str, Path] | None = None
 
     def use(self, libraries: Mapping[str, Path]) -> None:
-        """Set the libraries' paths, by the names that modules import. Before, they are the package's."""
+        """Set the libraries' paths, by the names that modules import.
+
+        Before, they are the package's.
+        """
         self._libraries = libraries
 
     @lazy
     def _texts(self) -> Mapping[str, str]:
         from chalicelib.api import console_files
 
-        libraries = console_files.list_packaged_libraries() if self._libraries is None else self._libraries
+        libraries = (
+            console_files.list_packaged_libraries() if self._libraries is None else self._libraries
+        )
         if not libraries:
             return {}
-        return console_files.read_texts(console_files.list_paths(console_files.locate_folder(), libraries))
+        return console_files.read_texts(
+            console_files.list_paths(console_files.locate_folder(), libraries)
+        )
 
     @lazy
     def _files(self) -> Mapping[str, File]:
@@ -59,12 +71,14 @@ class Console:
 
         services = self._provide()
         pictures = [
-            store.signed_get(_ANY_KEY) for store in (services.ports.storage.blobs, services.ports.storage.uploads)
+            store.signed_get(_ANY_KEY)
+            for store in (services.ports.storage.blobs, services.ports.storage.uploads)
         ]
         return console_files.make_page(console_files.locate_folder(), self._texts, pictures)
 
     def redirect_to_page(self, request: HttpRequest) -> Response:
-        """Lead to the page from the called path, so that a path holds which a proxy takes off (RFC 9110, 10.2.2).
+        """Lead to the page from the called path, so that a path holds which a proxy takes off (RFC
+        9110, 10.2.2).
 
         A gateway's stage may be called without a slash at its end: it is then named again.
         """
@@ -74,7 +88,8 @@ class Console:
         return Response("", {"Location": url, "Cache-Control": "no-cache"}, 302)
 
     def answer_page(self, request: HttpRequest) -> Response:
-        """Answer the page, or lead there from `/console/`, below which its links would not be found."""
+        """Answer the page, or lead there from `/console/`, below which its links would not be
+        found."""
         if request.called_path.endswith("/"):
             return self.redirect_to_page(request)
         if not self._texts:
@@ -97,7 +112,11 @@ class Console:
 def make_blueprint(console: Console, post: Answer | None = None) -> Blueprint:
     """Register the routes. `post`: the answer to `POST /`, the only route of another dialect."""
     routes = Blueprint(__name__)
-    answers = {"/": console.redirect_to_page, PATH: console.answer_page, **dict.fromkeys(FILES, console.answer_file)}
+    answers = {
+        "/": console.redirect_to_page,
+        PATH: console.answer_page,
+        **dict.fromkeys(FILES, console.answer_file),
+    }
     for path, answer in answers.items():
         answers_of_path: dict[str, Answer] = {"GET": answer}
         if path == "/" and post is not None:

@@ -1,7 +1,8 @@
 """The console's page and files, as they are answered: one source for one box and for AWS.
 
-Modules are served joined, a file a folder; all else as it was written. Each file has its digest in its URL, so a
-browser keeps it for good and asks only for the page again; the page's import map says which URL stands for which file.
+Modules are served joined, a file a folder; all else as it was written. Each file has its digest in
+its URL, so a browser keeps it for good and asks only for the page again; the page's import map says
+which URL stands for which file.
 """
 
 from __future__ import annotations
@@ -51,20 +52,25 @@ class File(Struct, frozen=True):
 
 
 def locate_folder() -> Path:
-    """Return the folder of the console's own files: beside this package in a checkout, a wheel and AWS's package."""
+    """Return the folder of the console's own files: beside this package in a checkout, a wheel and
+    AWS's package."""
     return Path(__file__).resolve().parents[2] / "console"
 
 
 def name_in_package(name: str, path: Path) -> str:
-    """Return the path, below the console in the package for AWS, of the library that modules import as `name`."""
+    """Return the path, below the console in the package for AWS, of the library that modules import
+    as `name`."""
     return f"{LIBRARIES}/{name.removesuffix(path.suffix)}{path.suffix}"
 
 
 def list_packaged_libraries() -> dict[str, Path]:
-    """Return the libraries of the package for AWS, by the names that modules import; none elsewhere."""
+    """Return the libraries of the package for AWS, by the names that modules import; none
+    elsewhere."""
     library_folder = locate_folder() / LIBRARIES
     paths = (path for path in library_folder.rglob("*") if path.suffix in _KINDS)
-    return {path.relative_to(library_folder).with_suffix("").as_posix(): path for path in sorted(paths)}
+    return {
+        path.relative_to(library_folder).with_suffix("").as_posix(): path for path in sorted(paths)
+    }
 
 
 def list_own_files(page_folder: Path) -> Iterable[Path]:
@@ -74,41 +80,61 @@ def list_own_files(page_folder: Path) -> Iterable[Path]:
 
 
 def list_paths(page_folder: Path, libraries: Mapping[str, Path]) -> dict[str, Path]:
-    """Return all files but the page by the names that modules import. `page_folder`: of the console's own files."""
+    """Return all files but the page by the names that modules import.
+
+    `page_folder`: of the console's own files.
+    """
     return {
         **libraries,
-        **{f"./console/{path.relative_to(page_folder).as_posix()}": path for path in list_own_files(page_folder)},
+        **{
+            f"./console/{path.relative_to(page_folder).as_posix()}": path
+            for path in list_own_files(page_folder)
+        },
     }
 
 
 def read_texts(paths: Mapping[str, Path]) -> dict[str, str]:
-    """Return what is served, by the names that modules import. `paths`: of all files but the page, by such names."""
+    """Return what is served, by the names that modules import.
+
+    `paths`: of all files but the page, by such names.
+    """
     texts = {name: path.read_text(encoding="utf-8") for name, path in paths.items()}
     modules = {name: text for name, text in texts.items() if paths[name].suffix in _MODULES}
-    return {**join_modules(modules), **{name: text for name, text in texts.items() if name not in modules}}
+    return {
+        **join_modules(modules),
+        **{name: text for name, text in texts.items() if name not in modules},
+    }
 
 
 def make_files(texts: Mapping[str, str]) -> dict[str, File]:
     """Return the files by their URLs below the console. `texts`: those of `read_texts`."""
-    return {_make_url(name, text).removeprefix("./console/"): _make_file(name, text) for name, text in texts.items()}
+    return {
+        _make_url(name, text).removeprefix("./console/"): _make_file(name, text)
+        for name, text in texts.items()
+    }
 
 
 def _make_url(name: str, text: str) -> str:
     """Return the URL of a file, relative to the page: with its digest before its suffix."""
     path = PurePosixPath(name)
-    return f"./{path.with_suffix(f'.{hashlib.sha256(text.encode()).hexdigest()[:12]}{path.suffix}')}"
+    return (
+        f"./{path.with_suffix(f'.{hashlib.sha256(text.encode()).hexdigest()[:12]}{path.suffix}')}"
+    )
 
 
 def _make_file(name: str, text: str) -> File:
     kind = _KINDS[PurePosixPath(name).suffix]
-    return File({"Content-Type": kind, "Cache-Control": "public, max-age=31536000, immutable", **_SAFE}, text)
+    return File(
+        {"Content-Type": kind, "Cache-Control": "public, max-age=31536000, immutable", **_SAFE},
+        text,
+    )
 
 
 def make_page(page_folder: Path, texts: Mapping[str, str], pictures: Iterable[str]) -> File:
     """Fill index.html in: with the import map and the start, whose hashes the policy names.
 
-    `page_folder`: the folder of index.html. `texts`: those of `read_texts`. `pictures`: URLs of the hosts that pictures
-    come from.
+    `page_folder`: the folder of index.html. `texts`: those of `read_texts`. `pictures`: URLs of the
+    hosts that pictures come from.
     """
     urls = {name: _make_url(name, text) for name, text in texts.items()}
     import_map, start = json.dumps({"imports": urls}), texts["./console/start.js"]
@@ -132,13 +158,16 @@ def make_page(page_folder: Path, texts: Mapping[str, str], pictures: Iterable[st
 
 def _write_policy(scripts: Iterable[str], pictures: Iterable[str]) -> str:
     """Write the policy. `scripts`: those that stand in the page."""
-    digests = (base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts)
+    digests = (
+        base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts
+    )
     own_scripts = " ".join(("'self'", *(f"'sha256-{digest}'" for digest in digests)))
     split_urls = (urlsplit(url) for url in pictures)
     origins = dict.fromkeys(f"{url.scheme}://{url.netloc}" for url in split_urls if url.netloc)
     return (
         f"default-src 'none'; script-src {own_scripts}; style-src 'self'; "
         f"img-src {' '.join(chain(_PICTURES, origins))}; "
-        "connect-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
+        "connect-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'none'; "
+        "frame-ancestors 'none'; "
         "require-trusted-types-for 'script'; trusted-types worker"
     )

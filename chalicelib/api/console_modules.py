@@ -1,7 +1,7 @@
 """The console's modules joined into one file a folder, so that a browser asks for few files.
 
-What main.js imports, and what that imports, is one file; of all others, those of a folder are one. In it each module is
-a function with names of its own, which returns what the module exports:
+What main.js imports, and what that imports, is one file; of all others, those of a folder are one.
+In it each module is a function with names of its own, which returns what the module exports:
 
     import { html } from "../html.js";         export const $shared_grid_js = (() => {
     export function Grid() {}                  const { html } = $html_js;
@@ -9,8 +9,9 @@ a function with names of its own, which returns what the module exports:
                                                return { "Grid": Grid };
                                                })();
 
-No parser reads them: import and export have the forms below, at the beginning of a line, or as libraries have them that
-were made small. Whatever else they hold stays as it is. A cycle of modules, or of files, is refused.
+No parser reads them: import and export have the forms below, at the beginning of a line, or as
+libraries have them that were made small. Whatever else they hold stays as it is. A cycle of
+modules, or of files, is refused.
 """
 
 from __future__ import annotations
@@ -25,7 +26,8 @@ MAIN = "./console/main.js"
 JOINED = "joined.js"
 """Name of the file of a folder's modules."""
 
-# Each begins with letters, by which a search skips what cannot match; so a module begins with an empty line.
+# Each begins with letters, by which a search skips what cannot match; so a module begins with an
+# empty line.
 _IMPORT = re.compile(r'\nimport ?(?:(\w+)|\{([^}]*)\})\s*from ?"([^"]+)";')
 _LAZY = re.compile(r'import\("([^"]+)"\)')
 _NAMED = re.compile(r"\nexport (default )?((?:async )?function|const|class) (\w+)")
@@ -39,9 +41,12 @@ _WAITS = re.compile(r"\n(?:const .* = )?await ")
 
 
 def join_modules(modules: Mapping[str, str]) -> dict[str, str]:
-    """Return the joined files, and the modules that nobody imports as they are. `modules`: texts by name.
+    """Return the joined files, and the modules that nobody imports as they are.
 
-    A name is that of a library, or begins with `./`, as JOINED's do. Raises ValueError for a module of another form.
+    `modules`: texts by name.
+
+    A name is that of a library, or begins with `./`, as JOINED's do. Raises ValueError for a module
+    of another form.
     """
     texts = {name: f"\n{text}" for name, text in modules.items()}
     needs = {name: _list_imports(name, text, _IMPORT, modules) for name, text in texts.items()}
@@ -58,8 +63,13 @@ def join_modules(modules: Mapping[str, str]) -> dict[str, str]:
     return joined | {name: text for name, text in modules.items() if name not in reached}
 
 
-def _list_imports(name: str, text: str, form: re.Pattern[str], modules: Mapping[str, str]) -> list[str]:
-    """Return the names of the modules that a module imports. Types in comments are imported of others, too."""
+def _list_imports(
+    name: str, text: str, form: re.Pattern[str], modules: Mapping[str, str]
+) -> list[str]:
+    """Return the names of the modules that a module imports.
+
+    Types in comments are imported of others, too.
+    """
     found = (_resolve(name, match[match.re.groups]) for match in form.finditer(text))
     return [one for one in found if one in modules or form is _IMPORT]
 
@@ -70,7 +80,9 @@ def _resolve(name: str, imported: str) -> str:
     return f"./{posixpath.normpath(posixpath.join(posixpath.dirname(name), imported))}"
 
 
-def _list_needed_files(needs: Mapping[str, Iterable[str]], files: Mapping[str, str]) -> dict[str, set[str]]:
+def _list_needed_files(
+    needs: Mapping[str, Iterable[str]], files: Mapping[str, str]
+) -> dict[str, set[str]]:
     """Return which other files a file imports, by the modules of each."""
     needed: dict[str, set[str]] = {file: set() for file in files.values()}
     for name, file in files.items():
@@ -87,7 +99,10 @@ def _reach(begun: Sequence[str], needs: Mapping[str, Iterable[str]]) -> list[str
 
 
 def _sort(needs: Mapping[str, Iterable[str]]) -> list[str]:
-    """Return the names, each behind those that it needs. Raises ValueError if they go round in a circle."""
+    """Return the names, each behind those that it needs.
+
+    Raises ValueError if they go round in a circle.
+    """
     try:
         return [*TopologicalSorter(needs).static_order()]
     except CycleError as error:
@@ -98,7 +113,9 @@ def _name_file(name: str) -> str:
     return f"{posixpath.dirname(name)}/{JOINED}"
 
 
-def _join(names: Sequence[str], file: str, files: Mapping[str, str], modules: Mapping[str, str]) -> str:
+def _join(
+    names: Sequence[str], file: str, files: Mapping[str, str], modules: Mapping[str, str]
+) -> str:
     """Write a file of these modules, each behind those that it needs. `files`: of all modules."""
     elsewhere: dict[str, set[str]] = {}
     texts = []
@@ -120,9 +137,13 @@ def _write_module(name: str, text: str, file: str, files: Mapping[str, str]) -> 
     """Write a module as a function. Raises ValueError if it imports or exports in another form."""
     exports = _list_exports(text)
     inside = _IMPORT.sub(partial(_write_import, name), _MAP.sub("", text))
-    inside = _LISTED.sub("", _UNNAMED.sub(f"const {_THE_UNNAMED} = ", _NAMED.sub(r"\n\2 \3", inside)))
+    inside = _LISTED.sub(
+        "", _UNNAMED.sub(f"const {_THE_UNNAMED} = ", _NAMED.sub(r"\n\2 \3", inside))
+    )
     if unread := _UNREAD.search(inside):
-        raise ValueError(f"{name} has a line that console_modules.py does not read: {unread[0].strip()}")
+        raise ValueError(
+            f"{name} has a line that console_modules.py does not read: {unread[0].strip()}"
+        )
     body = _LAZY.sub(partial(_write_lazy_import, name, file, files), inside)
     returned = ", ".join(f'"{exported}": {local}' for exported, local in exports.items())
     called = "await (async () => {" if _WAITS.search(body) else "(() => {"
@@ -131,7 +152,9 @@ def _write_module(name: str, text: str, file: str, files: Mapping[str, str]) -> 
 
 def _list_exports(text: str) -> dict[str, str]:
     """Return the names within a module of what it exports, by those by which others import it."""
-    exports = {"default" if is_default else local: local for is_default, _, local in _NAMED.findall(text)}
+    exports = {
+        "default" if is_default else local: local for is_default, _, local in _NAMED.findall(text)
+    }
     for listed in _LISTED.findall(text):
         names = (one.split(" as ") for one in listed.split(","))
         exports |= {name[-1].strip(): name[0].strip() for name in names}
@@ -146,7 +169,8 @@ def _write_import(name: str, found: re.Match[str]) -> str:
 
 
 def _write_lazy_import(name: str, file: str, files: Mapping[str, str], found: re.Match[str]) -> str:
-    """Write an import that waits until it is needed as one of the file that the other module is in."""
+    """Write an import that waits until it is needed as one of the file that the other module is
+    in."""
     wanted = _resolve(name, found[1])
     if wanted not in files:  # a type in a comment
         return found[0]
@@ -157,7 +181,8 @@ def _write_lazy_import(name: str, file: str, files: Mapping[str, str], found: re
 
 
 def _name_value(name: str) -> str:
-    """Return the name of the value that a module's exports are in, which no module has for a value of its own."""
+    """Return the name of the value that a module's exports are in, which no module has for a value
+    of its own."""
     return f"${_OTHER_SIGNS.sub('_', name.removeprefix('./console/'))}"
 
 

@@ -1,6 +1,8 @@
-"""Whom does a request say that it comes from? One box asks that before it reads the body, and counts it to the tenant.
+"""Whom does a request say that it comes from? One box asks that before it reads the body, and
+counts it to the tenant.
 
-A credential decides nothing about rights: whether the credentials are good for the request, its views say.
+A credential decides nothing about rights: whether the credentials are good for the request, its
+views say.
 """
 
 from __future__ import annotations
@@ -16,12 +18,16 @@ from chalicelib.domain.model import Tenant
 from chalicelib.services import Services
 
 _LOOKS = 4
-"""Places in a body at which a key's name is looked for; a longer search would cost more than it finds."""
+"""Places in a body at which a key's name is looked for; a longer search would cost more than it
+finds."""
 _VALUE = re.compile(rb'(?:=|"\r\n(?:[^\r\n]{1,80}\r\n)?\r\n)([0-9A-Za-z-]{16,36})')
 
 
 class Head(Protocol):
-    """A request, or its head: then the body is empty. `headers`: by lower-case name. `client`: the sender's address."""
+    """A request, or its head: then the body is empty.
+
+    `headers`: by lower-case name. `client`: the sender's address.
+    """
 
     @property
     def path(self) -> str: ...
@@ -38,9 +44,11 @@ class Head(Protocol):
 FindTenant = Callable[[Services, str], Tenant | None]
 """Finds the tenant of a key."""
 FindSigner = Callable[[Services, HttpRequest], tuple[str, Tenant]]
-"""Checks the signature of a whole request, and returns the id that signed it, with its tenant. Raises Exception."""
+"""Checks the signature of a whole request, and returns the id that signed it, with its tenant.
+Raises Exception."""
 Recognise = Callable[[HttpRequest], bool]
-"""Tells whether a request is signed by a secret at hand: nothing is read, and nothing decided. Raises Exception."""
+"""Tells whether a request is signed by a secret at hand: nothing is read, and nothing decided.
+Raises Exception."""
 
 
 class KeyCredential(Struct, frozen=True):
@@ -56,9 +64,12 @@ class KeyCredential(Struct, frozen=True):
 
 
 class SignatureCredential(Struct, frozen=True):
-    """The id of the key by which a request says that it is signed. `find`: proves it by the whole request.
+    """The id of the key by which a request says that it is signed.
 
-    `remember`: takes a tenant's secret, by which its next requests are told from those that only name the id.
+    `find`: proves it by the whole request.
+
+    `remember`: takes a tenant's secret, by which its next requests are told from those that only
+    name the id.
     """
 
     find: FindSigner
@@ -83,7 +94,8 @@ NOBODY = KeyCredential(find_nobody, "")
 
 
 def parse_form_value(name: bytes, body: bytes) -> str:
-    """Read an id or a key in a form, wherever its field stands; "" if there is none, or it is spelled oddly."""
+    """Read an id or a key in a form, wherever its field stands; "" if there is none, or it is
+    spelled oddly."""
     start = -1
     for _ in range(_LOOKS):
         start = body.find(name, start + 1)

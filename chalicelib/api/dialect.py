@@ -1,7 +1,9 @@
-"""Descriptions of dialects: name, paths, keys, acts and settings. All code outside a dialect's folder loops over them.
+"""Descriptions of dialects: name, paths, keys, acts and settings. All code outside a dialect's
+folder loops over them.
 
-A description stands in the `__init__` of a dialect's folder, and imports nothing that answers requests: `routes`,
-`probe` and `canary` lie beside it, and are loaded when they are needed. So a cold start pays for one dialect.
+A description stands in the `__init__` of a dialect's folder, and imports nothing that answers
+requests: `routes`, `probe` and `canary` lie beside it, and are loaded when they are needed. So a
+cold start pays for one dialect.
 """
 
 from __future__ import annotations
@@ -31,25 +33,30 @@ ROOT = "/"
 
 
 class Keyless(Struct, frozen=True):
-    """Settings of a dialect whose clients may come without a key: the tenant that they are of, and their networks."""
+    """Settings of a dialect whose clients may come without a key: the tenant that they are of, and
+    their networks."""
 
     tenant: str | None = None
     networks: tuple[IPv4Network | IPv6Network, ...] = ()
 
     def __post_init__(self) -> None:
         if (self.tenant is None) != (not self.networks):
-            raise SettingError(f"{' and '.join(setting.name for setting in list_rows(type(self)))} are given together")
+            raise SettingError(
+                f"{' and '.join(setting.name for setting in list_rows(type(self)))} are given "
+                "together"
+            )
 
 
 class Dialect(Struct, frozen=True):
     """A dialect, as all that is not in its folder knows it.
 
-    `name`: of its folder; its acts begin with it. `title`: what people call it. `prefixes`: beginnings of its paths;
-    (ROOT,) is the root alone. `acts`: what becomes an entry of the audit, by the names of its acts; of others nothing
-    does. `reads`: what their answers tell of people. `services`: those that have keys of their own, with the role of
-    these; the key of the first one reaches a group. `shared_key`: the secret that all clients of a tenant share, which
-    an admin may renew. `settings`: those that it alone needs. `has_canary`: whether a stage's own search (api/canary)
-    speaks it.
+    `name`: of its folder; its acts begin with it. `title`: what people call it. `prefixes`:
+    beginnings of its paths; (ROOT,) is the root alone. `acts`: what becomes an entry of the audit,
+    by the names of its acts; of others nothing does. `reads`: what their answers tell of people.
+    `services`: those that have keys of their own, with the role of these; the key of the first one
+    reaches a group. `shared_key`: the secret that all clients of a tenant share, which an admin may
+    renew. `settings`: those that it alone needs. `has_canary`: whether a stage's own search
+    (api/canary) speaks it.
     """
 
     name: str
@@ -64,7 +71,8 @@ class Dialect(Struct, frozen=True):
 
     @property
     def is_at_root(self) -> bool:
-        """Tell whether its only path is the root: what it says there is POST, and the console has GET."""
+        """Tell whether its only path is the root: what it says there is POST, and the console has
+        GET."""
         return self.prefixes == (ROOT,)
 
     def owns(self, path: str) -> bool:
@@ -84,11 +92,18 @@ class Dialect(Struct, frozen=True):
     def make_act(self, name: str, by: str, tenant: Tenant) -> AuditEvent:
         """Make the act of a call. `by`: the credential that was used."""
         return AuditEvent(
-            f"{self.name} {name}", by, self.acts.get(name, Kind.NOTHING), tenant.name, tells=self.reads.get(name, ())
+            f"{self.name} {name}",
+            by,
+            self.acts.get(name, Kind.NOTHING),
+            tenant.name,
+            tells=self.reads.get(name, ()),
         )
 
     def make_probes(self, keys: Keys) -> list[Probe]:
-        """Make the calls by which the doctor sees whether its clients get what they expect. Raises InvalidInput."""
+        """Make the calls by which the doctor sees whether its clients get what they expect.
+
+        Raises InvalidInput.
+        """
         probes: list[Probe] = self._load_part("probe").make_probes(keys)
         return probes
 
@@ -104,7 +119,10 @@ class Dialect(Struct, frozen=True):
         return probe
 
     def read_canary_path(self) -> str:
-        """Return the path of that search. It answers everybody with HTTP 200, whatever is posted."""
+        """Return the path of that search.
+
+        It answers everybody with HTTP 200, whatever is posted.
+        """
         path: str = self._load_part("canary").PATH
         return path
 

@@ -25,14 +25,20 @@ NAMES = (
 )
 """Folders of all dialects but v1, which is asked for all that no other owns."""
 
-DIALECTS: tuple[Dialect, ...] = tuple(import_module(f"{__package__}.{name}").DIALECT for name in NAMES)
+DIALECTS: tuple[Dialect, ...] = tuple(
+    import_module(f"{__package__}.{name}").DIALECT for name in NAMES
+)
 
 SETTINGS: DialectSettings = {one.name: one.settings for one in DIALECTS if one.settings is not None}
 
-SHARED_KEYS: Mapping[str, SharedKey] = {one.name: one.shared_key for one in DIALECTS if one.shared_key is not None}
+SHARED_KEYS: Mapping[str, SharedKey] = {
+    one.name: one.shared_key for one in DIALECTS if one.shared_key is not None
+}
 """The key that all clients of a dialect share, of those that have one."""
 
-SERVICES: Mapping[str, Role] = {service: role for one in DIALECTS for service, role in one.services.items()}
+SERVICES: Mapping[str, Role] = {
+    service: role for one in DIALECTS for service, role in one.services.items()
+}
 """The services that have keys of their own, with the role of these."""
 
 READS: Mapping[str, tuple[Data, ...]] = {
@@ -52,6 +58,13 @@ def find_owner(path: str) -> Dialect | None:
 
 
 def find_root_answer(provide: Provide) -> Answer | None:
-    """Return what answers POST at the root; None: no dialect does. Its modules are loaded at its first request."""
+    """Return what answers POST at the root; None: no dialect does.
+
+    Its modules are loaded at its first request.
+    """
     dialect = find_owner(ROOT)
-    return None if dialect is None else lambda request: dialect.views.answers_by_path[ROOT]["POST"](provide, request)
+    return (
+        None
+        if dialect is None
+        else lambda request: dialect.views.answers_by_path[ROOT]["POST"](provide, request)
+    )

@@ -1,4 +1,5 @@
-"""Bodies as every dialect reads them, within limits: forms with their fields, files and repeats in order, and JSON."""
+"""Bodies as every dialect reads them, within limits: forms with their fields, files and repeats in
+order, and JSON."""
 
 from __future__ import annotations
 
@@ -10,21 +11,31 @@ from urllib.parse import parse_qsl
 
 from msgspec import Struct
 
-from chalicelib.api.http import CHARSETS, FORMS, MAX_BODY_BYTES, MULTIPART, URLENCODED, HttpRequest, MediaType, Part
+from chalicelib.api.http import (
+    CHARSETS,
+    FORMS,
+    MAX_BODY_BYTES,
+    MULTIPART,
+    URLENCODED,
+    HttpRequest,
+    MediaType,
+    Part,
+)
 from chalicelib.domain.errors import InvalidInput
 
 MAX_FIELDS = 200
 """Most fields of an urlencoded form."""
 
 MAX_URLENCODED_BYTES = 512 * 1024
-"""Largest urlencoded form of a dialect whose pictures come in multipart: a deletion of 100 ids takes less, however they
-are escaped."""
+"""Largest urlencoded form of a dialect whose pictures come in multipart: a deletion of 100 ids
+takes less, however they are escaped."""
 
 MAX_BOUNDARY = 70
 """Most characters of a multipart form's boundary (RFC 2046, 5.1.1)."""
 
 _TEXTS = ("text/", "application/json")
-"""Beginnings of a content type by which a part without a file name is a field. A part need not have a content type."""
+"""Beginnings of a content type by which a part without a file name is a field. A part need not have
+a content type."""
 
 
 class Form(Struct, frozen=True):
@@ -37,7 +48,8 @@ class Form(Struct, frozen=True):
 def read_sent_form(request: HttpRequest, most_bytes: int = MAX_BODY_BYTES) -> Form:
     """Read the form of a dialect whose pictures come in multipart, with up to `most_bytes`.
 
-    A request with neither type nor body has an empty one. Raises Refused, and InvalidInput as `parse_form`.
+    A request with neither type nor body has an empty one. Raises Refused, and InvalidInput as
+    `parse_form`.
     """
     if not (request.encoded_body or request.headers.get("content-type")):
         return Form()
@@ -57,20 +69,31 @@ def parse_form(media_type: MediaType, body: bytes) -> Form:
 
 
 def _parse_urlencoded(codec: str, body: bytes) -> Form:
-    # Latin-1 maps each byte to one character: names and values come out as the bytes that were sent.
+    # Latin-1 maps each byte to one character: names and values come out as the bytes that were
+    # sent.
     try:
         pairs = parse_qsl(
-            body.decode("latin-1"), keep_blank_values=True, encoding="latin-1", max_num_fields=MAX_FIELDS, separator="&"
+            body.decode("latin-1"),
+            keep_blank_values=True,
+            encoding="latin-1",
+            max_num_fields=MAX_FIELDS,
+            separator="&",
         )
     except ValueError as error:
         raise _make_count_error(MAX_FIELDS) from error
-    return Form(tuple((_decode_latin1(name, codec), _decode_latin1(value, codec, name)) for name, value in pairs))
+    return Form(
+        tuple(
+            (_decode_latin1(name, codec), _decode_latin1(value, codec, name))
+            for name, value in pairs
+        )
+    )
 
 
 def _parse_multipart(media_type: MediaType, body: bytes) -> Form:
     """Read a multipart form, and divide its parts into fields and files.
 
-    Raises InvalidInput if there are too many parts, the body is no such form, or a name is not in the form's charset.
+    Raises InvalidInput if there are too many parts, the body is no such form, or a name is not in
+    the form's charset.
     """
     from werkzeug.exceptions import RequestEntityTooLarge
 
@@ -82,13 +105,17 @@ def _parse_multipart(media_type: MediaType, body: bytes) -> Form:
         raise _make_count_error(multipart.MAX_PARTS) from error
     except ValueError as error:
         raise InvalidInput(
-            f"the body is no multipart form ({error}): send its parts between the declared boundaries, and the last one"
+            f"the body is no multipart form ({error}): send its parts between the declared "
+            "boundaries, and the last one"
         ) from error
     if any("\ufffd" in part.name for part in parts):
         raise _make_charset_error("a parameter's name", media_type.codec)
     return Form(
         fields=tuple(
-            (part.name, _decode_text(part.data, CHARSETS.get(part.charset, media_type.codec), part.name))
+            (
+                part.name,
+                _decode_text(part.data, CHARSETS.get(part.charset, media_type.codec), part.name),
+            )
             for part in parts
             if not _is_file(part)
         ),
@@ -99,13 +126,15 @@ def _parse_multipart(media_type: MediaType, body: bytes) -> Form:
 def _check_boundary(media_type: MediaType) -> bytes:
     if not 0 < len(media_type.boundary) <= MAX_BOUNDARY:
         raise InvalidInput(
-            f"a multipart form's boundary has 1 to {MAX_BOUNDARY} characters: send multipart/form-data; boundary=..."
+            f"a multipart form's boundary has 1 to {MAX_BOUNDARY} characters: send "
+            "multipart/form-data; boundary=..."
         )
     return media_type.boundary
 
 
 def _is_file(part: Part) -> bool:
-    """Return whether a part is a file: it has a file name, or a type other than text, as some clients' pictures do."""
+    """Return whether a part is a file: it has a file name, or a type other than text, as some
+    clients' pictures do."""
     return part.filename is not None or not (part.media_type or "text/").startswith(_TEXTS)
 
 
@@ -117,28 +146,34 @@ def _decode_text(data: bytes, codec: str, name: str = "") -> str:
     try:
         return data.decode(codec)
     except UnicodeDecodeError as error:
-        raise _make_charset_error(f"parameter {name!r}" if name else "a parameter's name", codec) from error
+        raise _make_charset_error(
+            f"parameter {name!r}" if name else "a parameter's name", codec
+        ) from error
 
 
 def _make_charset_error(what: str, codec: str) -> InvalidInput:
     return InvalidInput(
-        f"{what} is not {codec} text: send UTF-8, or declare the charset that you use; a file has a file name"
+        f"{what} is not {codec} text: send UTF-8, or declare the charset that you use; a file has "
+        "a file name"
     )
 
 
 def _make_count_error(max_parameters: int) -> InvalidInput:
-    return InvalidInput(f"a form of this kind may have {max_parameters} parameters, and this one has more")
+    return InvalidInput(
+        f"a form of this kind may have {max_parameters} parameters, and this one has more"
+    )
 
 
 Value = TypeVar("Value")
 
 MAX_COMMAS = 20_000
-"""Most commas of a JSON object, as a bound of its values. The largest requests have some hundred. While Python parses a
-million, which is one step to it, no other request goes on."""
+"""Most commas of a JSON object, as a bound of its values. The largest requests have some hundred.
+While Python parses a million, which is one step to it, no other request goes on."""
 
 _NUMBER = re.compile(r"-?[0-9]+")
 _MAX_DIGITS = 18
-"""Digits that a number may have: a longer one is read as so many nines, which is beyond every bound."""
+"""Digits that a number may have: a longer one is read as so many nines, which is beyond every
+bound."""
 
 
 class Texts(Struct, frozen=True):
@@ -155,7 +190,9 @@ class Texts(Struct, frozen=True):
             raise InvalidInput(f"{name} is missing or empty: it is required")
         return value
 
-    def parse_number(self, name: str, low: int | None = None, high: int | None = None) -> int | None:
+    def parse_number(
+        self, name: str, low: int | None = None, high: int | None = None
+    ) -> int | None:
         """Read a whole number in ASCII digits, within `low` .. `high` if given; None if not sent.
 
         Raises InvalidInput.
@@ -198,7 +235,10 @@ def collect_once(pairs: Iterable[tuple[str, Value]]) -> dict[str, Value]:
 
 
 def parse_object(body: bytes, codec: str = "utf-8", **reads: Any) -> dict[str, Any]:
-    """Parse a body that is a JSON object. Raises InvalidInput, as `parse_value`, and if it is no object."""
+    """Parse a body that is a JSON object.
+
+    Raises InvalidInput, as `parse_value`, and if it is no object.
+    """
     value = parse_value(body, codec, **reads)
     if not isinstance(value, dict):
         raise InvalidInput(f"the body is a JSON object, not {describe_value(value)}")
@@ -206,28 +246,41 @@ def parse_object(body: bytes, codec: str = "utf-8", **reads: Any) -> dict[str, A
 
 
 def parse_value(body: bytes, codec: str = "utf-8", **parsers: Any) -> Any:
-    """Parse a body that is JSON. `parsers`: how numbers and constants are read, as json.loads takes it.
+    """Parse a body that is JSON.
 
-    Raises InvalidInput if it is no JSON, has too many values, or a name twice. Half a surrogate pair is refused, too,
-    and so is U+FFFD, which a gateway puts in the place of bytes that are not UTF-8.
+    `parsers`: how numbers and constants are read, as json.loads takes it.
+
+    Raises InvalidInput if it is no JSON, has too many values, or a name twice. Half a surrogate
+    pair is refused, too, and so is U+FFFD, which a gateway puts in the place of bytes that are not
+    UTF-8.
     """
     try:
         text = body.decode(codec).removeprefix("\ufeff")
         if text.count(",") > MAX_COMMAS:
-            raise InvalidInput(f"a body may have up to {MAX_COMMAS} commas, and this one has more: send fewer values")
+            raise InvalidInput(
+                f"a body may have up to {MAX_COMMAS} commas, and this one has more: send fewer "
+                "values"
+            )
         value = json.loads(text, object_pairs_hook=collect_once, **parsers)
         is_whole = is_unicode(json.dumps(value, ensure_ascii=False))
     except (ValueError, RecursionError) as error:
-        raise InvalidInput(f"the body is not JSON in {codec} ({str(error)[:100]}): send an object") from error
+        raise InvalidInput(
+            f"the body is not JSON in {codec} ({str(error)[:100]}): send an object"
+        ) from error
     if not is_whole:
-        raise InvalidInput("the body holds half of a surrogate pair, which is no character: send whole ones")
+        raise InvalidInput(
+            "the body holds half of a surrogate pair, which is no character: send whole ones"
+        )
     if "\ufffd" in text:
-        raise InvalidInput("the body is not UTF-8, or holds U+FFFD, which stands for what is not: send UTF-8")
+        raise InvalidInput(
+            "the body is not UTF-8, or holds U+FFFD, which stands for what is not: send UTF-8"
+        )
     return value
 
 
 def is_unicode(text: str) -> bool:
-    """Tell whether the text is free of half surrogate pairs, which JSON can spell and UTF-8 cannot."""
+    """Tell whether the text is free of half surrogate pairs, which JSON can spell and UTF-8
+    cannot."""
     try:
         text.encode()
     except UnicodeEncodeError:

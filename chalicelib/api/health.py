@@ -1,4 +1,5 @@
-"""Whether the service lives and is ready, for load balancers and monitors: without a key, and without a secret."""
+"""Whether the service lives and is ready, for load balancers and monitors: without a key, and
+without a secret."""
 
 from __future__ import annotations
 
@@ -11,7 +12,10 @@ from chalicelib.api.http import HttpRequest, Provide, add_route, make_json_respo
 
 
 def make_blueprint(provide: Provide) -> Blueprint:
-    """Register both paths. `provide` returns the services; the first question about readiness calls it."""
+    """Register both paths.
+
+    `provide` returns the services; the first question about readiness calls it.
+    """
     routes = Blueprint(__name__)
 
     def answer_health(_request: HttpRequest) -> Response:
@@ -24,7 +28,9 @@ def make_blueprint(provide: Provide) -> Blueprint:
             report_answer(error, "InternalError", "GET /ready")
             return _answer({"ready": False})
         damage = {"damage": readiness.damage} if readiness.damage else {}
-        return _answer({"ready": readiness.is_ready, "pack": readiness.pack, **readiness.subjects, **damage})
+        return _answer(
+            {"ready": readiness.is_ready, "pack": readiness.pack, **readiness.subjects, **damage}
+        )
 
     add_route(routes, "/health", lambda: {"GET": answer_health})
     add_route(routes, "/ready", lambda: {"GET": answer_ready})
@@ -32,4 +38,8 @@ def make_blueprint(provide: Provide) -> Blueprint:
 
 
 def _answer(body: Mapping[str, Any]) -> Response:
-    return make_json_response(body, 200) if body["ready"] else make_json_response(body, 503, {"Retry-After": "5"})
+    return (
+        make_json_response(body, 200)
+        if body["ready"]
+        else make_json_response(body, 503, {"Retry-After": "5"})
+    )

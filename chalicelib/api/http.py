@@ -1,8 +1,10 @@
-"""HTTP for all dialects: requests with limits, responses with timings, refusals that need no dialect, and errors.
+"""HTTP for all dialects: requests with limits, responses with timings, refusals that need no
+dialect, and errors.
 
-Chalice accepts every method and content type, so that the gateway passes them and we answer. 405 comes first, then the
-dialect's own checks; 415 and 413 come when it reads the content type and the body. STATUSES has the book's errors; a
-dialect with words of its own has a table in which `find_nearest` looks, too. `report_answer` counts and logs.
+Chalice accepts every method and content type, so that the gateway passes them and we answer. 405
+comes first, then the dialect's own checks; 415 and 413 come when it reads the content type and the
+body. STATUSES has the book's errors; a dialect with words of its own has a table in which
+`find_nearest` looks, too. `report_answer` counts and logs.
 """
 
 from __future__ import annotations
@@ -39,8 +41,8 @@ ONE_BOX, FUNCTION_URL = "box", "$default"
 
 METHODS = ("POST", "GET", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
 BOOK_HEADER = "X-Regulars-Book"
-"""Of an answer: whose book gave it, and in which life (Tenant.book). Of a request: the book that is meant, with its
-life or without; if it is another one, nothing is read or changed."""
+"""Of an answer: whose book gave it, and in which life (Tenant.book). Of a request: the book that is
+meant, with its life or without; if it is another one, nothing is read or changed."""
 
 MAX_BODY_BYTES = 4 * 1024 * 1024
 """Limit of most bodies: Lambda takes events of 6 MB, and base64 makes 5.6 MB of 4 MiB."""
@@ -50,42 +52,57 @@ URLENCODED = "application/x-www-form-urlencoded"
 MULTIPART = "multipart/form-data"
 FORMS = (URLENCODED, MULTIPART)
 IMAGES = (
-    *(f"image/{kind}" for kind in ("jpeg", "png", "bmp", "webp", "heic", "heif", "jpg", "pjpeg", "gif")),
+    *(
+        f"image/{kind}"
+        for kind in ("jpeg", "png", "bmp", "webp", "heic", "heif", "jpg", "pjpeg", "gif")
+    ),
     *("application/octet-stream", "binary/octet-stream"),
 )
-"""Types of bare pictures that AWS's API gateway is told of; it takes the bytes of others for text."""
+"""Types of bare pictures that AWS's API gateway is told of; it takes the bytes of others for
+text."""
 
 COMPRESSED = ("gzip", "x-gzip", "deflate", "compress", "br", "zstd")
-"""Content codings of which nobody here unpacks a body. Others are names that SDKs send, such as `amz-1.0`."""
+"""Content codings of which nobody here unpacks a body. Others are names that SDKs send, such as
+`amz-1.0`."""
 
 _CODECS = """
 utf-8=utf-8 utf8=utf-8 us-ascii=ascii ascii=ascii iso-8859-1=latin-1 latin1=latin-1 windows-1252=cp1252 gb2312=gb18030
 gbk=gb18030 gb18030=gb18030 big5=big5 shift_jis=shift_jis shift-jis=shift_jis euc-jp=euc_jp euc-kr=euc_kr
 """
 CHARSETS: Mapping[str, str] = dict(pair.split("=") for pair in _CODECS.split())
-"""Codecs by accepted charset names: a closed list, since some of Python's codecs are no charsets."""
+"""Codecs by accepted charset names: a closed list, since some of Python's codecs are no
+charsets."""
 
 
 NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 class Failure(Exception):
-    """A failure in a dialect's own words, for what the book has none: no fault of ours. `code`: the dialect's."""
+    """A failure in a dialect's own words, for what the book has none: no fault of ours.
 
-    def __init__(self, code: int | str, text: str, status: int = 400, headers: Mapping[str, str] = NOTHING) -> None:
+    `code`: the dialect's.
+    """
+
+    def __init__(
+        self, code: int | str, text: str, status: int = 400, headers: Mapping[str, str] = NOTHING
+    ) -> None:
         super().__init__(text)
         self.code, self.text, self.status, self.headers = code, text, status, dict(headers)
 
 
 class Refused(Failure):
-    """A refusal of a request with an HTTP status, before the rest of it is read. No text makes an empty body."""
+    """A refusal of a request with an HTTP status, before the rest of it is read.
+
+    No text makes an empty body.
+    """
 
     def __init__(self, status: int, text: str, headers: Mapping[str, str] = NOTHING) -> None:
         super().__init__(0, text, status, headers)
 
 
 class MediaType(Struct, frozen=True):
-    """A content type in lower case, its charset's codec, and a multipart form's boundary (b"" if it has none)."""
+    """A content type in lower case, its charset's codec, and a multipart form's boundary (b"" if it
+    has none)."""
 
     name: str
     codec: str = "utf-8"
@@ -128,7 +145,9 @@ class HttpRequest(Struct, frozen=True):
             query=event.get("multiValueQueryStringParameters") or {},
             encoded_body=event.get("body") or b"",
             is_base64=bool(event.get("isBase64Encoded")),
-            parameters={name: unquote(value) for name, value in (event.get("pathParameters") or {}).items()},
+            parameters={
+                name: unquote(value) for name, value in (event.get("pathParameters") or {}).items()
+            },
             address=str((context.get("identity") or {}).get("sourceIp") or ""),
             prefix=_read_prefix(context),
             called_path=str(context.get("path") or ""),
@@ -137,7 +156,8 @@ class HttpRequest(Struct, frozen=True):
 
     @property
     def is_through_gateway(self) -> bool:
-        """Tell whether API Gateway passed the request on: it drops signatures and unpacks bodies."""
+        """Tell whether API Gateway passed the request on: it drops signatures and unpacks
+        bodies."""
         return self.stage not in (ONE_BOX, FUNCTION_URL)
 
     def limit_bytes(self, on_one_box: int) -> int:
@@ -145,9 +165,12 @@ class HttpRequest(Struct, frozen=True):
         return on_one_box if self.stage == ONE_BOX else MAX_BODY_BYTES
 
     def parse_media_type(self, allowed: Collection[str], *, or_picture: bool = False) -> MediaType:
-        """Read the content type. Raises Refused(415) if it is not one of `allowed`, or its charset is unknown.
+        """Read the content type.
 
-        `or_picture`: a bare picture is allowed, too, of any type that says so; its first bytes tell its format.
+        Raises Refused(415) if it is not one of `allowed`, or its charset is unknown.
+
+        `or_picture`: a bare picture is allowed, too, of any type that says so; its first bytes tell
+        its format.
         """
         content_type = self.headers.get("content-type", "")
         name, options = _parse_content_type(content_type)
@@ -160,11 +183,20 @@ class HttpRequest(Struct, frozen=True):
         return MediaType(name, codec, options.get("boundary", "").encode("latin-1", "replace"))
 
     def read_body(self, max_bytes: int = MAX_BODY_BYTES) -> bytes:
-        """Read the whole body. Raises Refused: 413 over `max_bytes`, before it is decoded; 415 if it is compressed."""
+        """Read the whole body.
+
+        Raises Refused: 413 over `max_bytes`, before it is decoded; 415 if it is compressed.
+        """
         coding = self.headers.get("content-encoding", "").strip().lower()
         if coding in COMPRESSED and not self.is_through_gateway:
-            raise Refused(415, f"Send the body as it is, not compressed by {coding}.", {"Accept-Encoding": "identity"})
-        encoded = self.encoded_body.encode() if isinstance(self.encoded_body, str) else self.encoded_body
+            raise Refused(
+                415,
+                f"Send the body as it is, not compressed by {coding}.",
+                {"Accept-Encoding": "identity"},
+            )
+        encoded = (
+            self.encoded_body.encode() if isinstance(self.encoded_body, str) else self.encoded_body
+        )
         size = len(encoded) * 3 // 4 - encoded[-2:].count(b"=") if self.is_base64 else len(encoded)
         if size > max_bytes:
             raise Refused(413, f"A body may have {max_bytes} bytes, this one has {size}.")
@@ -174,19 +206,22 @@ class HttpRequest(Struct, frozen=True):
 def _join_repeated(event: Mapping[str, Any]) -> dict[str, str]:
     """Return the headers that were sent more than once, their values joined.
 
-    An event of API Gateway has them apart, and the last one alone among its `headers`. One box joins them itself.
+    An event of API Gateway has them apart, and the last one alone among its `headers`. One box
+    joins them itself.
     """
     repeated = event.get("multiValueHeaders") or {}
     return {name: join_values(name, values) for name, values in repeated.items() if len(values) > 1}
 
 
 def join_values(name: str, values: Iterable[str]) -> str:
-    """Return the values of a header as one (RFC 9110, 5.3); those of Cookie have semicolons between them (RFC 9113)."""
+    """Return the values of a header as one (RFC 9110, 5.3); those of Cookie have semicolons between
+    them (RFC 9113)."""
     return ("; " if name.lower() == "cookie" else ",").join(values)
 
 
 def _read_prefix(context: Mapping[str, Any]) -> str:
-    """Return the part of the called path before the route, which tells how many segments it has itself."""
+    """Return the part of the called path before the route, which tells how many segments it has
+    itself."""
     segments = ("/" + str(context.get("path") or "").lstrip("/")).rstrip("/").split("/")
     own_segments = str(context.get("resourcePath") or "").rstrip("/").count("/")
     return "/".join(segments[: len(segments) - own_segments])
@@ -196,7 +231,8 @@ Provide = Callable[[], "Services"]
 """Returns the use cases. The first request calls it."""
 Answer = Callable[[HttpRequest], Response]
 AnswerError = Callable[[Exception], tuple[int | str, Response]]
-"""Makes the answer to an error in a dialect's form. Returns the error's code, for the log, and the answer."""
+"""Makes the answer to an error in a dialect's form. Returns the error's code, for the log, and the
+answer."""
 AnswerRefusal = Callable[[Failure], Response]
 """Makes the answer to a Refused in a dialect's form."""
 
@@ -217,14 +253,16 @@ def add_no_fields(_error: type[RegularsError], _text: str) -> Mapping[str, objec
 
 
 class Views(Struct, frozen=True):
-    """A dialect's routes, and the words with which one box's front answers before a view sees the request.
+    """A dialect's routes, and the words with which one box's front answers before a view sees the
+    request.
 
-    `answer_error`: makes the answer to an error at a path. `unknown_path`: text of the answer at a path that nobody
-    declared. `body_too_long`: the error that is answered if a body is too long. `parse_credential`: reads whose request it
-    credentials to be, before anything is checked. `max_bytes_by_route`: of a body, by method and route; of other routes it
-    is MAX_BODY_BYTES. `answers_by_path`: the functions that answer, by path and method. `answer_refusal`: makes the
-    answer to a Refused. `make_gateway_fields`: makes the members that its clients read in a gateway's own answer to an
-    error.
+    `answer_error`: makes the answer to an error at a path. `unknown_path`: text of the answer at a
+    path that nobody declared. `body_too_long`: the error that is answered if a body is too long.
+    `parse_credential`: reads whose request it credentials to be, before anything is checked.
+    `max_bytes_by_route`: of a body, by method and route; of other routes it is MAX_BODY_BYTES.
+    `answers_by_path`: the functions that answer, by path and method. `answer_refusal`: makes the
+    answer to a Refused. `make_gateway_fields`: makes the members that its clients read in a
+    gateway's own answer to an error.
     """
 
     answer_error: Callable[[Exception, str], Response]
@@ -242,7 +280,9 @@ class Views(Struct, frozen=True):
         """Make the dialect's routes. `provide` returns the services; the first request calls it."""
         routes = Blueprint(name)
         for path, by_method in self.answers_by_path.items():
-            answers_of_path = {method: partial(answer, provide) for method, answer in by_method.items()}
+            answers_of_path = {
+                method: partial(answer, provide) for method, answer in by_method.items()
+            }
             add_route(routes, path, partial(dict, answers_of_path), self.answer_refusal)
         return routes
 
@@ -253,10 +293,13 @@ def add_route(
     list_answers: Callable[[], Mapping[str, Answer]],
     answer_refusal: AnswerRefusal = answer_plainly,
 ) -> None:
-    """Register the functions that answer at a path, whose segments may be `{names}`. Other methods are answered 405.
+    """Register the functions that answer at a path, whose segments may be `{names}`.
 
-    `list_answers`: returns the functions by method; it is called at each request, so that their modules are loaded
-    late. `answer_refusal`: makes the dialect's answer to a Refused. Every answer has the request's id and its times.
+    Other methods are answered 405.
+
+    `list_answers`: returns the functions by method; it is called at each request, so that their
+    modules are loaded late. `answer_refusal`: makes the dialect's answer to a Refused. Every answer
+    has the request's id and its times.
     """
 
     def view(**_in_the_request: str) -> Response:
@@ -266,10 +309,13 @@ def add_route(
             response = _answer_by_method(list_answers(), answer_refusal, request)
         response.headers.setdefault("Cache-Control", "no-store")  # people's data, and keys
         if (invocation := telemetry.current()) is not None:
-            response.headers["X-Request-Id"] = invocation.request_id  # by which the log knows the request
+            # by which the log knows the request
+            response.headers["X-Request-Id"] = invocation.request_id
             if invocation.book is not None:
                 response.headers[BOOK_HEADER] = invocation.book
-        response.headers["Server-Timing"] = write_server_timing(stages, (time.perf_counter() - began) * 1000)
+        response.headers["Server-Timing"] = write_server_timing(
+            stages, (time.perf_counter() - began) * 1000
+        )
         return response
 
     view.__name__ = re.sub(r"\W+", "_", path.strip("/{}"))
@@ -277,12 +323,18 @@ def add_route(
 
 
 def answer_request(
-    request: HttpRequest, work: Callable[[], Response], answer_error: AnswerError, operation_name: str
+    request: HttpRequest,
+    work: Callable[[], Response],
+    answer_error: AnswerError,
+    operation_name: str,
 ) -> Response:
-    """Return the response of `work`. If that raises, report the error and return the response of `answer_error`.
+    """Return the response of `work`.
 
-    Two errors are raised instead. `add_route` answers Refused. It also has the request answered once more if the
-    tenant's model was changed during its first try (WrongModel). `operation_name`: the request's name in the report.
+    If that raises, report the error and return the response of `answer_error`.
+
+    Two errors are raised instead. `add_route` answers Refused. It also has the request answered
+    once more if the tenant's model was changed during its first try (WrongModel). `operation_name`:
+    the request's name in the report.
     """
     try:
         return work()
@@ -297,7 +349,9 @@ def answer_request(
 
 
 def enter_book(headers: Mapping[str, str], tenant: Tenant, caller: str) -> None:
-    """Report whose book answers a request, once its caller is known. Raises OtherBook if it names another one.
+    """Report whose book answers a request, once its caller is known.
+
+    Raises OtherBook if it names another one.
 
     `caller`: as the audit says it. `headers`: the request's, which ignore case.
     """
@@ -307,10 +361,12 @@ def enter_book(headers: Mapping[str, str], tenant: Tenant, caller: str) -> None:
         return
     if meant_book.partition(".")[0] == tenant.book_id:
         raise errors.OtherBook(
-            f"the book was restored or copied since you read it: read it again, and send {BOOK_HEADER}: {tenant.book}"
+            "the book was restored or copied since you read it: read it again, and send "
+            f"{BOOK_HEADER}: {tenant.book}"
         )
     raise errors.OtherBook(
-        f"this is the book of {tenant.shown_name[:60]!r}, and the request is for another one: sign in there"
+        f"this is the book of {tenant.shown_name[:60]!r}, and the request is for another one: sign "
+        "in there"
     )
 
 
@@ -327,7 +383,8 @@ def make_json_response(
 
 
 def make_search_headers(decisions: Sequence[Decision]) -> dict[str, str]:
-    """Make headers that show a search's decisions beside a dialect's body: scores, thresholds and the gallery's size.
+    """Make headers that show a search's decisions beside a dialect's body: scores, thresholds and
+    the gallery's size.
 
     `decisions`: one or more, of one search.
     """
@@ -344,18 +401,29 @@ def _format_figures(figures: Sequence[float]) -> str:
 
 
 def write_server_timing(stages_ms: Mapping[str, float], total_ms: float) -> str:
-    """Write the Server-Timing header: each stage in the order of its first use, then the total, in milliseconds."""
-    return ", ".join(f"{name};dur={ms:.1f}" for name, ms in [*stages_ms.items(), ("total", total_ms)])
+    """Write the Server-Timing header: each stage in the order of its first use, then the total, in
+    milliseconds."""
+    return ", ".join(
+        f"{name};dur={ms:.1f}" for name, ms in [*stages_ms.items(), ("total", total_ms)]
+    )
 
 
-def _answer_by_method(answers: Mapping[str, Answer], answer_refusal: AnswerRefusal, request: HttpRequest) -> Response:
-    """Answer by the function for the request's method, once more if the tenant's model has changed meanwhile."""
+def _answer_by_method(
+    answers: Mapping[str, Answer], answer_refusal: AnswerRefusal, request: HttpRequest
+) -> Response:
+    """Answer by the function for the request's method, once more if the tenant's model has changed
+    meanwhile."""
     try:
-        if request.method == "HEAD" and "GET" in answers:  # servers leave the body out, and tell its length
+        # servers leave the body out, and tell its length
+        if request.method == "HEAD" and "GET" in answers:
             request = replace(request, method="GET")
         if request.method not in answers:
             allowed = ", ".join("GET, HEAD" if method == "GET" else method for method in answers)
-            raise Refused(405, f"Send this with {' or '.join(answers)}, not {request.method}.", {"Allow": allowed})
+            raise Refused(
+                405,
+                f"Send this with {' or '.join(answers)}, not {request.method}.",
+                {"Allow": allowed},
+            )
         try:
             return answers[request.method](request)
         except WrongModel:
@@ -370,7 +438,8 @@ def is_picture(name: str) -> bool:
 
 
 def _parse_content_type(header: str) -> tuple[str, dict[str, str]]:
-    """Read a media type and its parameters, with names in lower case; "" if the header cannot be read.
+    """Read a media type and its parameters, with names in lower case; "" if the header cannot be
+    read.
 
     `text/html; Charset=UTF-8`: "text/html" and {"charset": "UTF-8"}.
     """
@@ -378,14 +447,16 @@ def _parse_content_type(header: str) -> tuple[str, dict[str, str]]:
     from email.utils import collapse_rfc2231_value
 
     is_latin1 = all(character <= "\xff" for character in header)  # a header can hold no others
-    if not is_latin1 or len(header) > _LONGEST_CONTENT_TYPE:  # parsing takes time by the square of the length
+    # parsing takes time by the square of the length
+    if not is_latin1 or len(header) > _LONGEST_CONTENT_TYPE:
         return "", {}
     message = Message()
     message["Content-Type"] = header
     try:
         (name, _), *options = message.get_params(failobj=[("", "")])
         return name.lower(), {key: collapse_rfc2231_value(value) for key, value in options}
-    except (TypeError, ValueError):  # the library falls over some parameters in parts and charsets (RFC 2231)
+    # the library falls over some parameters in parts and charsets (RFC 2231)
+    except (TypeError, ValueError):
         return "", {}
 
 
@@ -418,13 +489,15 @@ STATUSES: Mapping[type[RegularsError], int] = {
 def find_nearest(table: Mapping[type[RegularsError], Entry], error: type[Exception]) -> Entry:
     """Return the entry of the error's class, or of its nearest base that has one.
 
-    An error that is no RegularsError, so a fault of ours, gets the entry of RegularsError, which each table has.
+    An error that is no RegularsError, so a fault of ours, gets the entry of RegularsError, which
+    each table has.
     """
     return next(table[base] for base in (*error.__mro__, RegularsError) if base in table)
 
 
 def describe_error(error: Exception) -> str:
-    """Return the error's sentence, cut if a caller's own text made it long: it is sent back, and may be stored.
+    """Return the error's sentence, cut if a caller's own text made it long: it is sent back, and
+    may be stored.
 
     A fault of ours (no RegularsError) has one sentence for all, which tells nothing of the inside.
     """
@@ -437,7 +510,8 @@ def describe_error(error: Exception) -> str:
 class Wording(Struct, frozen=True):
     """A dialect's words for one of the book's errors.
 
-    `text`: a format, in which `{}` is the book's sentence, and `{UserId}` the member of that name that was sent.
+    `text`: a format, in which `{}` is the book's sentence, and `{UserId}` the member of that name
+    that was sent.
     """
 
     code: int | str
@@ -446,25 +520,36 @@ class Wording(Struct, frozen=True):
 
 
 def translate_error(
-    table: Mapping[type[RegularsError], Wording], error: Exception, sent_members: Mapping[str, str] = NOTHING
+    table: Mapping[type[RegularsError], Wording],
+    error: Exception,
+    sent_members: Mapping[str, str] = NOTHING,
 ) -> Failure:
     """Translate an error by a dialect's table. `sent_members`: the members that texts name."""
     if isinstance(error, Failure):
         return error
     wording = find_nearest(table, type(error))
-    text = Formatter().vformat(wording.text, (describe_error(error),), defaultdict(str, sent_members))
+    text = Formatter().vformat(
+        wording.text, (describe_error(error),), defaultdict(str, sent_members)
+    )
     return Failure(wording.code, text, wording.status, make_retry_header(error, wording.status))
 
 
 def report_answer(error: Exception, code: int | str, operation_name: str) -> None:
-    """Report that a request of this operation was answered with an error's code. A failure of ours is also logged."""
+    """Report that a request of this operation was answered with an error's code.
+
+    A failure of ours is also logged.
+    """
     telemetry.report_error_code(code, type(error).__name__)
-    if not isinstance(error, RegularsError | Failure) or isinstance(error, StorageUnavailable | Busy):
+    if not isinstance(error, RegularsError | Failure) or isinstance(
+        error, StorageUnavailable | Busy
+    ):
         report_failure(error, f"{operation_name} was answered {code}")
 
 
 class Part(Struct, frozen=True):
-    """A part of a multipart form. In `name` and `filename`, U+FFFD replaces bytes that are not in the form's charset.
+    """A part of a multipart form.
+
+    In `name` and `filename`, U+FFFD replaces bytes that are not in the form's charset.
 
     `media_type`, `charset`: what the part itself declares, in lower case; "" if that is nothing.
     """

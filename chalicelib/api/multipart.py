@@ -1,4 +1,5 @@
-"""The parts of a multipart body. They are read by werkzeug, as RFC 2046 and 7578 allow (docs/decisions).
+"""The parts of a multipart body. They are read by werkzeug, as RFC 2046 and 7578 allow
+(docs/decisions).
 
 Import this only when a multipart form has come: werkzeug takes 35 ms to load.
 """
@@ -9,7 +10,16 @@ import binascii
 from collections.abc import Callable
 
 from werkzeug.http import parse_options_header
-from werkzeug.sansio.multipart import BLANK_LINE_RE, Data, Epilogue, Event, Field, File, MultipartDecoder, State
+from werkzeug.sansio.multipart import (
+    BLANK_LINE_RE,
+    Data,
+    Epilogue,
+    Event,
+    Field,
+    File,
+    MultipartDecoder,
+    State,
+)
 
 from chalicelib.api.http import Part
 
@@ -19,24 +29,32 @@ MAX_PARTS = 40
 MAX_HEADERS = 8
 """Headers of one part of a form; browsers send two."""
 MAX_HEADERS_BYTES, MAX_ALL_HEADERS_BYTES = 4 * 1024, 16 * 1024
-"""Most bytes of the headers of one part, and of all. Clients send two or three headers, and perhaps a name of 255
-characters, twice: `filename` and `filename*`, of which each character may take nine bytes.
+"""Most bytes of the headers of one part, and of all. Clients send two or three headers, and perhaps
+a name of 255 characters, twice: `filename` and `filename*`, of which each character may take nine
+bytes.
 
-They are read before the signer of the form is known, and reading one takes time with the square of its length.
+They are read before the signer of the form is known, and reading one takes time with the square of
+its length.
 """
 
-_ENCODINGS: dict[str, Callable[[bytes], bytes]] = {"base64": binascii.a2b_base64, "quoted-printable": binascii.a2b_qp}
+_ENCODINGS: dict[str, Callable[[bytes], bytes]] = {
+    "base64": binascii.a2b_base64,
+    "quoted-printable": binascii.a2b_qp,
+}
 
 MAX_PREAMBLE_BYTES = 1024
 """Limit of bytes up to the end of the first boundary. Clients send nothing before it."""
 
 
 def parse_parts(body: bytes, boundary: bytes, codec: str) -> list[Part]:
-    """Read all parts in the order sent. Raises RequestEntityTooLarge if there are more than MAX_PARTS,
-    ValueError if the body is no multipart body.
+    """Read all parts in the order sent.
+
+    Raises RequestEntityTooLarge if there are more than MAX_PARTS, ValueError if the body is no
+    multipart body.
     """
     decoder = _Decoder(boundary, codec)
-    if decoder.preamble_re.search(body, 0, MAX_PREAMBLE_BYTES) is None:  # it compares the whole boundary at every byte
+    # it compares the whole boundary at every byte
+    if decoder.preamble_re.search(body, 0, MAX_PREAMBLE_BYTES) is None:
         raise ValueError(f"there is no boundary in its first {MAX_PREAMBLE_BYTES} bytes")
     decoder.receive_data(body)
     decoder.receive_data(None)
@@ -51,7 +69,8 @@ def parse_parts(body: bytes, boundary: bytes, codec: str) -> list[Part]:
 
 
 class _Decoder(MultipartDecoder):
-    """A werkzeug decoder with limits for the headers of parts, and with headers in other charsets than UTF-8."""
+    """A werkzeug decoder with limits for the headers of parts, and with headers in other charsets
+    than UTF-8."""
 
     def __init__(self, boundary: bytes, codec: str) -> None:
         super().__init__(boundary, max_parts=MAX_PARTS)
@@ -72,14 +91,19 @@ class _Decoder(MultipartDecoder):
             raise ValueError(f"the headers of a part have more than {MAX_HEADERS_BYTES} bytes")
         self._left_bytes -= size
         if self._left_bytes < 0:
-            raise ValueError(f"the headers of all parts have more than {MAX_ALL_HEADERS_BYTES} bytes")
+            raise ValueError(
+                f"the headers of all parts have more than {MAX_ALL_HEADERS_BYTES} bytes"
+            )
         headers = self.buffer[:size]
         if not headers.isascii():
             self.buffer[:size] = headers.decode(self._codec, "replace").encode()
 
 
 def _make_part(part_head: Field | File, data: bytes) -> Part:
-    """Make a part of its headers and its content, whose transfer encoding is undone. Raises ValueError."""
+    """Make a part of its headers and its content, whose transfer encoding is undone.
+
+    Raises ValueError.
+    """
     if part_head.name is None:  # though werkzeug declares a str
         raise ValueError("a part has no name")
     decode = _ENCODINGS.get(part_head.headers.get("content-transfer-encoding", "").lower())

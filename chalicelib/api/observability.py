@@ -1,9 +1,9 @@
 """Logs and metrics of invocations: a JSON line for each log record, and one for each invocation.
 
-In Lambda an invocation's line contains CloudWatch's embedded metrics ("Embedded metric format specification"), so that
-a metric costs no call. One box writes the same lines without them (regulars/serve/logs.py). A line has names of ours,
-counts, the id of the key that called and the address that it called from: no picture, template, secret or name of a
-person is ever in it.
+In Lambda an invocation's line contains CloudWatch's embedded metrics ("Embedded metric format
+specification"), so that a metric costs no call. One box writes the same lines without them
+(regulars/serve/logs.py). A line has names of ours, counts, the id of the key that called and the
+address that it called from: no picture, template, secret or name of a person is ever in it.
 """
 
 from __future__ import annotations
@@ -21,15 +21,21 @@ from chalicelib import telemetry
 from chalicelib.telemetry import SEARCH_MS, UNITS, Invocation, log_failure
 
 NAMESPACE = "Regulars"
-"""Namespace of the metrics. Their only dimension is the stack, since AWS charges for each further one."""
+"""Namespace of the metrics. Their only dimension is the stack, since AWS charges for each further
+one."""
 
 Next = Callable[[Any], Any]
 Tell = Callable[[Invocation, Mapping[str, float], float], None]
 """Is told of an invocation at its end, with its stages and its whole time in milliseconds."""
 
 
-def make_observer(environ: Mapping[str, str], out: TextIO | None = None) -> Callable[[Any, Next], Any]:
-    """Make the Chalice middleware for all handlers. `out`: receives the lines; None: standard output."""
+def make_observer(
+    environ: Mapping[str, str], out: TextIO | None = None
+) -> Callable[[Any, Next], Any]:
+    """Make the Chalice middleware for all handlers.
+
+    `out`: receives the lines; None: standard output.
+    """
     function = environ.get("AWS_LAMBDA_FUNCTION_NAME")
     if not function:
         return _answer_on_box
@@ -54,7 +60,11 @@ def make_observer(environ: Mapping[str, str], out: TextIO | None = None) -> Call
                     invocation.status = getattr(response, "status_code", 500)
 
     def tell(invocation: Invocation, stages: Mapping[str, float], ms: float) -> None:
-        line = _embed_metrics(invocation, stack, stages) | describe_invocation(invocation, stages, ms) | memory
+        line = (
+            _embed_metrics(invocation, stack, stages)
+            | describe_invocation(invocation, stages, ms)
+            | memory
+        )
         (out or sys.stdout).write(f"{json.dumps(line, separators=(',', ':'))}\n")
 
     return observe_event
@@ -64,7 +74,10 @@ def make_observer(environ: Mapping[str, str], out: TextIO | None = None) -> Call
 def observe_invocation(tell: Tell, function: str, request_id: str) -> Iterator[Invocation]:
     """Observe the work inside as one invocation, and `tell` of it at the end, also if it fails."""
     began = time.perf_counter()
-    with telemetry.begin_invocation(function, request_id) as invocation, telemetry.collect_stages() as stages:
+    with (
+        telemetry.begin_invocation(function, request_id) as invocation,
+        telemetry.collect_stages() as stages,
+    ):
         try:
             yield invocation
         finally:
@@ -72,7 +85,8 @@ def observe_invocation(tell: Tell, function: str, request_id: str) -> Iterator[I
 
 
 def _answer_on_box(event: Any, answer: Next) -> Any:
-    """Answer on one box: its server observes the work; else it is at least counted as its tenant's."""
+    """Answer on one box: its server observes the work; else it is at least counted as its
+    tenant's."""
     if telemetry.current() is not None:
         return answer(event)
     with telemetry.begin_invocation("box", ""):
@@ -80,7 +94,8 @@ def _answer_on_box(event: Any, answer: Next) -> Any:
 
 
 def log_as_json(environ: Mapping[str, str], root: logging.Logger | None = None) -> None:
-    """Make the log handlers that Lambda's runtime has set up write JSON; outside of Lambda do nothing."""
+    """Make the log handlers that Lambda's runtime has set up write JSON; outside of Lambda do
+    nothing."""
     if environ.get("AWS_LAMBDA_FUNCTION_NAME"):
         root = root or logging.getLogger()
         root.setLevel(logging.INFO)
@@ -108,12 +123,23 @@ class JsonLines(logging.Formatter):
         return json.dumps(line, ensure_ascii=False, separators=(",", ":")) + "\n"
 
 
-def describe_invocation(invocation: Invocation, stages: Mapping[str, float], ms: float) -> dict[str, Any]:
+def describe_invocation(
+    invocation: Invocation, stages: Mapping[str, float], ms: float
+) -> dict[str, Any]:
     """Describe an invocation by its names, times and counts."""
     rounded = {name: round(stage_ms, 1) for name, stage_ms in stages.items()}
-    line = {**_name_origin(invocation), "ms": round(ms, 1), **({"stages_ms": rounded} if rounded else {})}
+    line = {
+        **_name_origin(invocation),
+        "ms": round(ms, 1),
+        **({"stages_ms": rounded} if rounded else {}),
+    }
     error = None if invocation.error == invocation.code else invocation.error
-    request = {"route": invocation.route, "status": invocation.status, "code": invocation.code, "error": error}
+    request = {
+        "route": invocation.route,
+        "status": invocation.status,
+        "code": invocation.code,
+        "error": error,
+    }
     return (
         line
         | {name: value for name, value in request.items() if value is not None}
@@ -126,7 +152,9 @@ def _collect_metrics(invocation: Invocation, stages: Mapping[str, float]) -> dic
     return invocation.measured | searched
 
 
-def _embed_metrics(invocation: Invocation, stack: str, stages: Mapping[str, float]) -> dict[str, Any]:
+def _embed_metrics(
+    invocation: Invocation, stack: str, stages: Mapping[str, float]
+) -> dict[str, Any]:
     """Return what makes CloudWatch take metrics from a line."""
     measured = _collect_metrics(invocation, stages)
     if not measured:
@@ -138,7 +166,8 @@ def _embed_metrics(invocation: Invocation, stack: str, stages: Mapping[str, floa
 
 
 def _name_origin(invocation: Invocation) -> dict[str, str]:
-    """Return what is known of an invocation: its function, request, tenant, caller and sender's address."""
+    """Return what is known of an invocation: its function, request, tenant, caller and sender's
+    address."""
     origin = {
         "function": invocation.function,
         "request_id": invocation.request_id,

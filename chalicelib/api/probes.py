@@ -1,4 +1,5 @@
-"""Probes: calls that a client of another service sends. The doctor sends them and compares the answers.
+"""Probes: calls that a client of another service sends. The doctor sends them and compares the
+answers.
 
 No call changes anything: the picture that is sent shows nobody.
 """
@@ -58,7 +59,9 @@ def make_picture_file() -> tuple[str, bytes, str]:
     return "picture.jpg", draw_empty_picture(), "image/jpeg"
 
 
-def encode_multipart(fields: Mapping[str, Any], headers: Mapping[str, str] = {}) -> tuple[bytes, Mapping[str, str]]:
+def encode_multipart(
+    fields: Mapping[str, Any], headers: Mapping[str, str] = {}
+) -> tuple[bytes, Mapping[str, str]]:
     """Make a form's body, and the headers with its content type."""
     body, kind = urllib3.encode_multipart_formdata(fields)
     return body, {"Content-Type": kind, **headers}

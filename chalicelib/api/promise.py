@@ -1,11 +1,14 @@
-"""The promise of a stage, kept for a tenant of its own: a hook is told within seconds of a picture from a camera.
+"""The promise of a stage, kept for a tenant of its own: a hook is told within seconds of a picture
+from a camera.
 
-The canary (api/canary.py) offers and uploads a drawn face as a camera does, and waits until it is resolved and told.
-On the way are the cameras' address, S3, its events, both queues, ingest and deliver. Whether the hook was told is read
-where deliveries wait: one is written with the face's visit, and deleted when its receiver has answered.
+The canary (api/canary.py) offers and uploads a drawn face as a camera does, and waits until it is
+resolved and told. On the way are the cameras' address, S3, its events, both queues, ingest and
+deliver. Whether the hook was told is read where deliveries wait: one is written with the face's
+visit, and deleted when its receiver has answered.
 
-The camera's key is made of the tenant's signing key, which lies sealed in the tenant's item. So no other secret is
-kept. `regulars deploy` may not unseal it, so it gives the tenant new keys when it makes the camera.
+The camera's key is made of the tenant's signing key, which lies sealed in the tenant's item. So no
+other secret is kept. `regulars deploy` may not unseal it, so it gives the tenant new keys when it
+makes the camera.
 """
 
 from __future__ import annotations
@@ -39,7 +42,8 @@ _SHOWN_BYTES = 300
 
 
 class Reply(NamedTuple):
-    """An answer. `json`: None if the body is none; `shown`: the beginning of the body, for an error."""
+    """An answer. `json`: None if the body is none; `shown`: the beginning of the body, for an
+    error."""
 
     status: int
     body: bytes
@@ -60,7 +64,8 @@ Call = Callable[[str, str, bytes, Mapping[str, str]], Reply]
 """Calls a URL: method, URL, body and headers. Raises StorageUnavailable if no answer comes."""
 
 _LOOKS, _LOOKS_EVERY_S = 80, 0.5
-"""How often the canary looks whether the hook was told, and the seconds between: 40 of the 60 that its function has."""
+"""How often the canary looks whether the hook was told, and the seconds between: 40 of the 60 that
+its function has."""
 
 _VISIT_GAP_S = 60
 """The canary comes every five minutes. Each time is a visit, of which the hook is told."""
@@ -70,7 +75,10 @@ _SEEN = (Resolution.MATCHED, Resolution.STRANGER)
 
 def make_camera_key(signing_key: str) -> str:
     """Make the key of the tenant's camera: only who may unseal the tenant's signing key can."""
-    return OF_CAMERA + hmac.new(signing_key.encode(), b"promise camera", hashlib.sha256).hexdigest()[:32]
+    return (
+        OF_CAMERA
+        + hmac.new(signing_key.encode(), b"promise camera", hashlib.sha256).hexdigest()[:32]
+    )
 
 
 def name_camera(key: str) -> str:
@@ -79,13 +87,17 @@ def name_camera(key: str) -> str:
 
 
 def equip_tenant(services: Services, name: str, receiver: str) -> bool:
-    """Give the tenant the camera and the hook of the promise. Tell whether one was missing. Raises TenantNotFound.
+    """Give the tenant the camera and the hook of the promise.
 
-    With a camera the tenant gets new keys. `receiver`: the URL that the hook is posted to. The hook tells people, not
-    programs, since only such a one can post a form.
+    Tell whether one was missing. Raises TenantNotFound.
+
+    With a camera the tenant gets new keys. `receiver`: the URL that the hook is posted to. The hook
+    tells people, not programs, since only such a one can post a form.
     """
     tenant = services.tenants.get_by_name(name)
-    lacks_camera = not any(camera.id.startswith(f"{_NAME}-") for camera in services.cameras.list_all(tenant))
+    lacks_camera = not any(
+        camera.id.startswith(f"{_NAME}-") for camera in services.cameras.list_all(tenant)
+    )
     if lacks_camera:
         key = make_camera_key(services.tenants.rotate_keys(name).app_key)
         id_ = name_camera(key)
@@ -93,17 +105,26 @@ def equip_tenant(services: Services, name: str, receiver: str) -> bool:
     lacks_hook = all(hook.name != _NAME for hook in services.webhooks.hooks.list_all(name))
     if lacks_hook:
         channel = Channel(Way.REQUEST, url=receiver, headers={"Content-Type": URLENCODED})
-        services.webhooks.hooks.add(name, None, kinds=[EventKind.FACE_ARRIVED], name=_NAME, channel=channel)
+        services.webhooks.hooks.add(
+            name, None, kinds=[EventKind.FACE_ARRIVED], name=_NAME, channel=channel
+        )
     return lacks_camera or lacks_hook
 
 
 def time_promise(
-    services: Services, tenant: str, cameras_url: str, picture: bytes, call: Call, pause: Callable[[float], object]
+    services: Services,
+    tenant: str,
+    cameras_url: str,
+    picture: bytes,
+    call: Call,
+    pause: Callable[[float], object],
 ) -> float | None:
-    """Send a picture as a camera does. Return after how many seconds the hook was told; None: the key is not known.
+    """Send a picture as a camera does.
 
-    Raises StorageUnavailable if the offer or the upload is answered otherwise than it should be, if the face is not
-    taken in, or if the hook is not told in time.
+    Return after how many seconds the hook was told; None: the key is not known.
+
+    Raises StorageUnavailable if the offer or the upload is answered otherwise than it should be, if
+    the face is not taken in, or if the hook is not told in time.
     """
     _, signing_key = services.tenants.read_signing_key(tenant)
     key, began = make_camera_key(signing_key), time.monotonic()
@@ -118,18 +139,26 @@ def time_promise(
     id_ = _upload(reply, picture, call)
     waits_for = "S3's event, or ingest"
     for _ in range(_LOOKS):
-        seconds, capture = time.monotonic() - began, _read_capture(services, tenant, name_camera(key), id_)
+        seconds = time.monotonic() - began
+        capture = _read_capture(services, tenant, name_camera(key), id_)
         if capture is not None and capture.state in (CaptureState.RESOLVED, CaptureState.PARKED):
             _require_seen(capture)
-            if not any(walk_items(services.ports.storage.items, keys.OUTBOX, tenant, between=keys.PENDING)):
+            if not any(
+                walk_items(services.ports.storage.items, keys.OUTBOX, tenant, between=keys.PENDING)
+            ):
                 return seconds
             waits_for = "the hook"
         pause(_LOOKS_EVERY_S)
-    raise StorageUnavailable(f"capture {id_} waits for {waits_for} after {_LOOKS * _LOOKS_EVERY_S:.0f} s")
+    raise StorageUnavailable(
+        f"capture {id_} waits for {waits_for} after {_LOOKS * _LOOKS_EVERY_S:.0f} s"
+    )
 
 
 def _upload(reply: Reply, picture: bytes, call: Call) -> str:
-    """Upload a picture as the answer to its offer says, and return the capture's id. Raises StorageUnavailable."""
+    """Upload a picture as the answer to its offer says, and return the capture's id.
+
+    Raises StorageUnavailable.
+    """
     try:
         [upload] = reply.json["uploads"]
         method, url, headers, id_ = (upload[name] for name in ("method", "url", "headers", "id"))
@@ -154,7 +183,8 @@ def _read_capture(services: Services, tenant: str, camera: str, id_: str) -> Cap
 
 
 def _require_seen(capture: Capture) -> None:
-    """Raise StorageUnavailable unless the one face of the capture was known, or became a stranger's."""
+    """Raise StorageUnavailable unless the one face of the capture was known, or became a
+    stranger's."""
     if [sighting.resolution in _SEEN for sighting in capture.sightings] != [True]:
         state = f"{capture.state} ({capture.reason})" if capture.reason else capture.state
         raise StorageUnavailable(f"capture {capture.id} is {state}, and its face was not taken in")

@@ -1,4 +1,5 @@
-"""Is the service ready? Whether models, storage and galleries are at hand, for people who may not know more."""
+"""Is the service ready? Whether models, storage and galleries are at hand, for people who may not
+know more."""
 
 from __future__ import annotations
 
@@ -32,7 +33,10 @@ REMEMBERED = timedelta(seconds=5)
 
 INSPECTED_EVERY = timedelta(days=7)
 """How often a box reads its whole database to see whether it is damaged."""
-DAMAGED = "the database is damaged: `regulars fsck` says what can be read, `regulars restore` brings a backup back"
+DAMAGED = (
+    "the database is damaged: `regulars fsck` says what can be read, `regulars restore` "
+    "brings a backup back"
+)
 
 _NO_OBJECT = keys.face_picture("-", "-", "none")
 _STORAGE = "the storage does not answer"
@@ -47,8 +51,8 @@ OK = "ok"
 class Ready(Struct, frozen=True):
     """State of all that the service needs.
 
-    `subjects`: the state of each need: OK, a sentence about what is wrong, or None: not looked at, since one before is
-    wrong. `pack`: the model pack's name; None: no pack was found.
+    `subjects`: the state of each need: OK, a sentence about what is wrong, or None: not looked at,
+    since one before is wrong. `pack`: the model pack's name; None: no pack was found.
     """
 
     subjects: Mapping[str, str | None]
@@ -71,9 +75,12 @@ class Readiness(Service["Services"]):
         self._looking = threading.Lock()
 
     def check(self) -> Ready:
-        """Look whether all is at hand, with one tenant's gallery. It never raises: what fails is missing.
+        """Look whether all is at hand, with one tenant's gallery.
 
-        The answer may be REMEMBERED old. Its sentences tell nothing of the data; the log has the errors.
+        It never raises: what fails is missing.
+
+        The answer may be REMEMBERED old. Its sentences tell nothing of the data; the log has the
+        errors.
         """
         with self._looking:
             now = self.services.clock.now()
@@ -82,7 +89,8 @@ class Readiness(Service["Services"]):
             return replace(self._known[1], damage=DAMAGED if self.is_damaged else None)
 
     def inspect(self) -> None:
-        """Look for damage, unless this process did so in the last INSPECTED_EVERY: at each start and once a week."""
+        """Look for damage, unless this process did so in the last INSPECTED_EVERY: at each start
+        and once a week."""
         now = self.services.clock.now()
         if self._inspected_at is not None and abs(now - self._inspected_at) < INSPECTED_EVERY:
             return
@@ -95,8 +103,8 @@ class Readiness(Service["Services"]):
     def _inspect_parts(self) -> Ready:
         """Try storage, models and gallery, in this order, and stop at the first that fails.
 
-        The state of each that works is OK; of the one that fails, a sentence about the failure; of the rest, None. The
-        sentence is set before the try, so that it is there if the try raises.
+        The state of each that works is OK; of the one that fails, a sentence about the failure; of
+        the rest, None. The sentence is set before the try, so that it is there if the try raises.
         """
         states: dict[str, str | None] = dict.fromkeys(("storage", "models", "gallery"))
         pack = None

@@ -1,4 +1,5 @@
-"""Keys that are good for one service of a dialect, and reach one group (docs/decisions/0093, 0013)."""
+"""Keys that are good for one service of a dialect, and reach one group (docs/decisions/0093,
+0013)."""
 
 from __future__ import annotations
 
@@ -14,7 +15,10 @@ from chalicelib.services import Services
 
 
 class Holder(NamedTuple):
-    """The owner of a key. `group`: the one that it reaches; NO_GROUP for a service that has none."""
+    """The owner of a key.
+
+    `group`: the one that it reaches; NO_GROUP for a service that has none.
+    """
 
     tenant: Tenant
     key: ApiKey
@@ -29,7 +33,12 @@ NO_GROUP = Group(id="", name="", description="", count=0, capacity=None)
 
 
 def add_service_key(
-    services: Services, tenant: Tenant, name: str, service: str, group: str = "", given_uuid: str | None = None
+    services: Services,
+    tenant: Tenant,
+    name: str,
+    service: str,
+    group: str = "",
+    given_uuid: str | None = None,
 ) -> str:
     """Make a key of one of SERVICES, or take the UUID that is `given_uuid`, and return it.
 
@@ -40,8 +49,11 @@ def add_service_key(
     )
 
 
-def find_holder(services: Services, dialect: Dialect, service: str, secret: str, act: str) -> Holder | None:
-    """Return whose key a secret is; None if it is nobody's, of another service, or its group is gone.
+def find_holder(
+    services: Services, dialect: Dialect, service: str, secret: str, act: str
+) -> Holder | None:
+    """Return whose key a secret is; None if it is nobody's, of another service, or its group is
+    gone.
 
     `act`: the name of the call among the dialect's acts. Raises TooManyRequests.
     """
@@ -56,10 +68,14 @@ def find_holder(services: Services, dialect: Dialect, service: str, secret: str,
     )
 
 
-def use_key(services: Services, dialect: Dialect, tenant: Tenant, key: ApiKey, act: str) -> Holder | None:
-    """Return what a key reaches now, and note its use; None if its tenant is disabled or its group is gone.
+def use_key(
+    services: Services, dialect: Dialect, tenant: Tenant, key: ApiKey, act: str
+) -> Holder | None:
+    """Return what a key reaches now, and note its use; None if its tenant is disabled or its group
+    is gone.
 
-    The call counts against the key's rate, which is as high as that of v1's keys. Raises TooManyRequests.
+    The call counts against the key's rate, which is as high as that of v1's keys. Raises
+    TooManyRequests.
     """
     if tenant.disabled:
         return None

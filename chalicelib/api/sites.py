@@ -1,4 +1,5 @@
-"""Which site made a browser send this? What needs no key asks that, since a browser does what any page says."""
+"""Which site made a browser send this? What needs no key asks that, since a browser does what any
+page says."""
 
 from __future__ import annotations
 
@@ -19,7 +20,10 @@ def is_of_this_host(headers: Mapping[str, str], public_url: str | None) -> bool:
 
 
 def is_of_another_site(headers: Mapping[str, str], public_url: str | None) -> bool:
-    """Tell whether a browser says that a page of another site did. Programs say nothing about sites."""
+    """Tell whether a browser says that a page of another site did.
+
+    Programs say nothing about sites.
+    """
     site_header = headers.get("sec-fetch-site") or headers.get("origin")
     return bool(site_header) and not is_of_this_host(headers, public_url)
 
@@ -35,13 +39,19 @@ def parse_host(url: str) -> str:
 def list_own_names(public_url: str | None) -> set[str]:
     """Return the names by which this machine is called."""
     machine_name = socket.gethostname().lower()
-    return {"localhost", machine_name, f"{machine_name}.local", urlsplit(public_url or "").hostname or ""} - {""}
+    return {
+        "localhost",
+        machine_name,
+        f"{machine_name}.local",
+        urlsplit(public_url or "").hostname or "",
+    } - {""}
 
 
 def is_own_host(host: str, names: Collection[str]) -> bool:
     """Tell whether a Host header has an address or one of the names.
 
-    Any website can have a name of its own point here, and would read the answer in a browser of this network.
+    Any website can have a name of its own point here, and would read the answer in a browser of
+    this network.
     """
     try:
         name = urlsplit(f"//{host}").hostname or ""

@@ -1,4 +1,5 @@
 """Who may call, with which key or session, and how fast?
 
-access (keys). Inside: members (people who sign in), sessions, passkeys, rate_limits (requests, wrong passwords).
+access (keys). Inside: members (people who sign in), sessions, passkeys, rate_limits (requests,
+wrong passwords).
 """

@@ -1,8 +1,9 @@
-"""Access to the service (`Access`: keys, sessions, members, rate limits), and a tenant's API keys (`KeyRing`).
+"""Access to the service (`Access`: keys, sessions, members, rate limits), and a tenant's API keys
+(`KeyRing`).
 
-Each key has a name, a role and perhaps an end, so that people and programs have keys of their own. A tenant has up to
-MAX_KEYS. Storage holds a hash of each secret. The tenant's first key stands in the tenant's record, every other has a
-record of its own.
+Each key has a name, a role and perhaps an end, so that people and programs have keys of their own.
+A tenant has up to MAX_KEYS. Storage holds a hash of each secret. The tenant's first key stands in
+the tenant's record, every other has a record of its own.
 """
 
 from __future__ import annotations
@@ -16,7 +17,13 @@ from typing import TYPE_CHECKING, Any
 from msgspec.structs import replace
 
 from chalicelib.auth.rate_limits import Rates
-from chalicelib.auth.records import key_from, make_first_key_item, make_key_fields, make_key_item, parse_first_key
+from chalicelib.auth.records import (
+    key_from,
+    make_first_key_item,
+    make_key_fields,
+    make_key_item,
+    parse_first_key,
+)
 from chalicelib.auth.roles import ROLES, ApiKey, Role
 from chalicelib.book.idempotency import RequestId
 from chalicelib.domain import api_keys
@@ -60,7 +67,9 @@ _SAME = "not-changed-meanwhile"
 _LAST_DAY = datetime(2200, 1, 1, tzinfo=UTC)
 """The day before which a key must end, if it ends at all."""
 
-_BUSY = "the keys of this tenant are changed by others all the time: send the request again in a moment"
+_BUSY = (
+    "the keys of this tenant are changed by others all the time: send the request again in a moment"
+)
 
 
 class KeyRing(Service["Services"]):
@@ -92,18 +101,30 @@ class KeyRing(Service["Services"]):
         return self._add_key(tenant, self._check_key(key), request), secret
 
     def add_service_key(
-        self, tenant: Tenant, name: str, service: str, role: Role, *, group: str = "", given_secret: str | None = None
+        self,
+        tenant: Tenant,
+        name: str,
+        service: str,
+        role: Role,
+        *,
+        group: str = "",
+        given_secret: str | None = None,
     ) -> str:
         """Make a key of a dialect's service, and return its secret, a UUID.
 
-        `role`: the role of the service's keys. `group`: the id of the only group that it reaches; "": none.
-        `given_secret`: a UUID that becomes the secret; None: a new one is made. Raises InvalidInput if that is no UUID,
-        or a key has it already; TooManyKeys, Busy.
+        `role`: the role of the service's keys. `group`: the id of the only group that it reaches;
+        "": none. `given_secret`: a UUID that becomes the secret; None: a new one is made. Raises
+        InvalidInput if that is no UUID, or a key has it already; TooManyKeys, Busy.
         """
         secret = str(uuid.uuid4()) if given_secret is None else given_secret.lower()
         if not is_uuid(secret):
-            raise InvalidInput(f"a key of this kind is a UUID in 36 characters, not {secret[:40]!r}")
-        if self.services.items.get(keys.TENANTS, keys.api_key_item(api_keys.digest(secret))) is not None:
+            raise InvalidInput(
+                f"a key of this kind is a UUID in 36 characters, not {secret[:40]!r}"
+            )
+        if (
+            self.services.items.get(keys.TENANTS, keys.api_key_item(api_keys.digest(secret)))
+            is not None
+        ):
             raise InvalidInput("this key is in use already: give another one, or none")
         now = self.services.clock.now()
         key = ApiKey(
@@ -122,7 +143,9 @@ class KeyRing(Service["Services"]):
     def _add_key(self, tenant: Tenant, key: ApiKey, request: RequestId | None = None) -> ApiKey:
         present_keys = self._list_keys(tenant.name)
         if len(present_keys.rows) >= MAX_KEYS:
-            raise TooManyKeys(f"there are {MAX_KEYS} keys already, the most that a tenant may have: delete one")
+            raise TooManyKeys(
+                f"there are {MAX_KEYS} keys already, the most that a tenant may have: delete one"
+            )
         put = Put(keys.TENANTS, make_key_item(tenant.name, key), (absent("id-free"),))
         let_in_action = api_keys.let_in(keys.api_key_item(key.digest), tenant.name, key=key.id)
         self.services.requests.write_with_answer(
@@ -139,15 +162,22 @@ class KeyRing(Service["Services"]):
         return _find_key(self._list_keys(tenant.name).rows, id_)
 
     @retry_if_changed(_BUSY)
-    def change(self, tenant: Tenant, id_: str, changes: Mapping[str, Any], request: RequestId | None = None) -> ApiKey:
-        """Set the fields in `changes`: name, role, pictures, expires_at. They hold from the key's next request on.
+    def change(
+        self, tenant: Tenant, id_: str, changes: Mapping[str, Any], request: RequestId | None = None
+    ) -> ApiKey:
+        """Set the fields in `changes`: name, role, pictures, expires_at.
 
-        The first key cannot be changed. Raises KeyNotFound, InvalidInput, LastAdminKey, Busy, AnsweredAlready.
+        They hold from the key's next request on.
+
+        The first key cannot be changed. Raises KeyNotFound, InvalidInput, LastAdminKey, Busy,
+        AnsweredAlready.
         """
         present_keys = self._list_keys(tenant.name)
         former_key = _find_changeable_key(present_keys.rows, id_)
         if former_key.service and changes.get("role", former_key.role) is not former_key.role:
-            raise InvalidInput(f"the key of a service has the role {former_key.role}: it cannot be changed")
+            raise InvalidInput(
+                f"the key of a service has the role {former_key.role}: it cannot be changed"
+            )
         key = self._check_key(replace(former_key, **changes, version=former_key.version + 1))
         _require_permanent_admin(present_keys.rows, former_key, key)
         update = Update(
@@ -157,21 +187,28 @@ class KeyRing(Service["Services"]):
             set=make_key_fields(key),
             does=((key.describe_change(former_key), name_access("key", id_)),),
         )
-        self.services.requests.write_with_answer(tenant.name, [update, present_keys.changed], request, {"id": id_})
+        self.services.requests.write_with_answer(
+            tenant.name, [update, present_keys.changed], request, {"id": id_}
+        )
         return key
 
     @retry_if_changed(_BUSY)
     def renew(self, tenant: Tenant, id_: str, request: RequestId | None = None) -> str:
         """Replace the key's secret. The old one, and the sessions that it began, stop at once.
 
-        Raises KeyNotFound, InvalidInput for the first key and those of services, Busy, AnsweredAlready.
+        Raises KeyNotFound, InvalidInput for the first key and those of services, Busy,
+        AnsweredAlready.
         """
         secret = api_keys.new_key(api_keys.OF_TENANT)
         present_keys = self._list_keys(tenant.name)
         former_key = _find_renewable_key(present_keys.rows, id_)
-        key = replace(former_key, digest=api_keys.digest(secret), version=former_key.version + 1)  # the secret's hash
+        # the secret's hash
+        key = replace(former_key, digest=api_keys.digest(secret), version=former_key.version + 1)
         update = Update(
-            keys.TENANTS, keys.key_record(tenant.name, id_), _expect_version(former_key), set=make_key_fields(key)
+            keys.TENANTS,
+            keys.key_record(tenant.name, id_),
+            _expect_version(former_key),
+            set=make_key_fields(key),
         )
         let_in_action = api_keys.let_in(keys.api_key_item(key.digest), tenant.name, key=id_)
         shut_out_action = api_keys.shut_out(keys.api_key_item(former_key.digest), key=id_)
@@ -191,11 +228,17 @@ class KeyRing(Service["Services"]):
         self.services.requests.write_with_answer(tenant.name, actions, request, {"id": id_})
 
     def get_renewable(self, tenant: Tenant, id_: str) -> ApiKey:
-        """Return the key that `renew` would give another secret. Raises KeyNotFound and InvalidInput, as that does."""
+        """Return the key that `renew` would give another secret.
+
+        Raises KeyNotFound and InvalidInput, as that does.
+        """
         return _find_renewable_key(self._list_keys(tenant.name).rows, id_)
 
     def get_deletable(self, tenant: Tenant, id_: str) -> ApiKey:
-        """Return the key that `delete` would delete. Raises KeyNotFound and LastAdminKey, as that does."""
+        """Return the key that `delete` would delete.
+
+        Raises KeyNotFound and LastAdminKey, as that does.
+        """
         return _find_deletable_key(self._list_keys(tenant.name).rows, id_)
 
     def find_by_api_key(self, api_key: str) -> tuple[Tenant, ApiKey] | None:
@@ -203,10 +246,13 @@ class KeyRing(Service["Services"]):
 
         Raises WrongCredentials if the key's end has come.
         """
-        return self._find_by_secret(api_key) if api_keys.is_key(api_key, api_keys.OF_TENANT) else None
+        return (
+            self._find_by_secret(api_key) if api_keys.is_key(api_key, api_keys.OF_TENANT) else None
+        )
 
     def find_by_service_key(self, secret: str) -> tuple[Tenant, ApiKey] | None:
-        """Return the tenant, even a disabled one, and the key of a dialect's service, which may be written in any case.
+        """Return the tenant, even a disabled one, and the key of a dialect's service, which may be
+        written in any case.
 
         Raises WrongCredentials if the key's end has come.
         """
@@ -215,23 +261,33 @@ class KeyRing(Service["Services"]):
     def _find_by_secret(self, secret: str) -> tuple[Tenant, ApiKey] | None:
         hashed = api_keys.digest(secret)
         owner = self.services.tenants.read_owner(keys.api_key_item(hashed))
-        return None if owner is None else self.find_current(owner["tenant"], owner.get("key", FIRST), hashed)
+        return (
+            None
+            if owner is None
+            else self.find_current(owner["tenant"], owner.get("key", FIRST), hashed)
+        )
 
     def find_current(self, tenant: str, id_: str, digest: str) -> tuple[Tenant, ApiKey] | None:
         """Return the tenant and its key of this id, as they are now.
 
-        None if the key was deleted or renewed: then the hash of its secret is no longer `digest`. Raises
-        WrongCredentials if the key's end has come.
+        None if the key was deleted or renewed: then the hash of its secret is no longer `digest`.
+        Raises WrongCredentials if the key's end has come.
         """
         item_keys = [keys.tenant_item(tenant), keys.key_record(tenant, id_)]
         tenant_record, key_record = self.services.items.get_many(keys.TENANTS, item_keys)
         if tenant_record is None:
             return None
-        key = parse_first_key(tenant_record, key_record) if id_ == FIRST else parse_optional(key_from, key_record)
+        key = (
+            parse_first_key(tenant_record, key_record)
+            if id_ == FIRST
+            else parse_optional(key_from, key_record)
+        )
         if key is None or key.digest != digest:
             return None
         if key.is_expired(self.services.clock.now()):
-            raise WrongCredentials(f"this key was good until {key.expires_at:%Y-%m-%d %H:%M} UTC: ask for a new one")
+            raise WrongCredentials(
+                f"this key was good until {key.expires_at:%Y-%m-%d %H:%M} UTC: ask for a new one"
+            )
         return self.services.tenants.open_tenant(tenant_record), key
 
     def note_use(self, tenant: Tenant, key: ApiKey) -> None:
@@ -239,7 +295,8 @@ class KeyRing(Service["Services"]):
         hour = api_keys.hour_to_note(self.services.clock.now(), key.last_used_at)
         if hour is None:
             return
-        with suppress(ConditionFailed, Busy, StorageUnavailable):  # a request is answered without this note, too
+        # a request is answered without this note, too
+        with suppress(ConditionFailed, Busy, StorageUnavailable):
             self.services.items.transact([_make_use_note(tenant.name, key, hour)])
 
     def _list_keys(self, tenant: str) -> CountedList[ApiKey]:
@@ -247,19 +304,32 @@ class KeyRing(Service["Services"]):
         item_keys = [keys.tenant_item(tenant), keys.key_record(tenant, FIRST), (kind, changes_id)]
         tenant_record, key_record, changes = self.services.items.get_many(keys.TENANTS, item_keys)
         first = None if tenant_record is None else parse_first_key(tenant_record, key_record)
-        later_keys = map(key_from, walk_items(self.services.items, keys.TENANTS, kind, between=keys.ids_range(tenant)))
+        later_keys = map(
+            key_from,
+            walk_items(self.services.items, keys.TENANTS, kind, between=keys.ids_range(tenant)),
+        )
         by_age = sorted(later_keys, key=lambda key: (key.created_at, key.id))
         return CountedList(
-            [*([first] if first else []), *by_age], keys.TENANTS, {"kind": kind, "id": changes_id}, changes
+            [*([first] if first else []), *by_age],
+            keys.TENANTS,
+            {"kind": kind, "id": changes_id},
+            changes,
         )
 
     def _check_key(self, key: ApiKey) -> ApiKey:
         """Return the key in the form that is stored. Raises InvalidInput."""
         if key.role not in ROLES:
-            raise InvalidInput(f"role is {', '.join(ROLES)}, not {key.role}: a camera's key is made with the camera")
-        if key.expires_at is not None and not self.services.clock.now() < key.expires_at < _LAST_DAY:
             raise InvalidInput(
-                f"expires_at lies in the future, or is null for a key without an end; {key.expires_at.isoformat()} "
+                f"role is {', '.join(ROLES)}, not {key.role}: a camera's key is made with the "
+                "camera"
+            )
+        if (
+            key.expires_at is not None
+            and not self.services.clock.now() < key.expires_at < _LAST_DAY
+        ):
+            raise InvalidInput(
+                "expires_at lies in the future, or is null for a key without an end; "
+                f"{key.expires_at.isoformat()} "
                 "does not"
             )
         return replace(key, name=printable_name(key.name, NAME_LENGTH, "a key's"))
@@ -277,7 +347,8 @@ def _find_changeable_key(present_keys: Sequence[ApiKey], id_: str) -> ApiKey:
     """Return a key that may change. Raises KeyNotFound, InvalidInput."""
     if id_ == FIRST:
         raise InvalidInput(
-            "the first key stays as it is, and `regulars tenants rotate` renews it: make another key, then delete this"
+            "the first key stays as it is, and `regulars tenants rotate` renews it: make another "
+            "key, then delete this"
         )
     return _find_key(present_keys, id_)
 
@@ -286,7 +357,9 @@ def _find_renewable_key(present_keys: Sequence[ApiKey], id_: str) -> ApiKey:
     """Return a key that may get another secret. Raises KeyNotFound, InvalidInput."""
     key = _find_changeable_key(present_keys, id_)
     if key.service:
-        raise InvalidInput("the key of a service stays as it is: make another one, then delete this")
+        raise InvalidInput(
+            "the key of a service stays as it is: make another one, then delete this"
+        )
     return key
 
 
@@ -297,7 +370,9 @@ def _find_deletable_key(present_keys: Sequence[ApiKey], id_: str) -> ApiKey:
     return key
 
 
-def _require_permanent_admin(present_keys: Sequence[ApiKey], former_key: ApiKey, changed_key: ApiKey | None) -> None:
+def _require_permanent_admin(
+    present_keys: Sequence[ApiKey], former_key: ApiKey, changed_key: ApiKey | None
+) -> None:
     """Raise LastAdminKey if a change would leave no admin's key without an end.
 
     `former_key`, `changed_key`: the key that changes; None: it is deleted.
@@ -367,7 +442,9 @@ class Access(Service["Services"]):
 
     @lazy
     def rates(self) -> Rates:
-        return Rates(self.services.settings.requests_a_second, self.services.settings.searches_a_second)
+        return Rates(
+            self.services.settings.requests_a_second, self.services.settings.searches_a_second
+        )
 
     def list_jobs(self) -> tuple[Job, ...]:
         def forget_expired(context: JobContext) -> int:

@@ -1,4 +1,5 @@
-"""Addresses of senders: from whom does a request come behind proxies, and what counts as one sender?"""
+"""Addresses of senders: from whom does a request come behind proxies, and what counts as one
+sender?"""
 
 from __future__ import annotations
 
@@ -15,13 +16,15 @@ _V6_NETWORK = 64
 def find_sender(
     peer: str, headers: Mapping[str, str], proxies: Sequence[IPv4Network | IPv6Network]
 ) -> tuple[str, dict[str, str]]:
-    """Return the address that a request came from, and its headers without what our proxies added about its way.
+    """Return the address that a request came from, and its headers without what our proxies added
+    about its way.
 
-    The address is the peer's unless that is one of our proxies. Then it is the last in X-Forwarded-For that is none of
-    them. What stands before it, anybody can have written: that stays.
+    The address is the peer's unless that is one of our proxies. Then it is the last in
+    X-Forwarded-For that is none of them. What stands before it, anybody can have written: that
+    stays.
 
-    Peer 10.0.0.1, a proxy, and `X-Forwarded-For: 198.51.100.1, 192.0.2.7`: 192.0.2.7, and 198.51.100.1 stays in the
-    header.
+    Peer 10.0.0.1, a proxy, and `X-Forwarded-For: 198.51.100.1, 192.0.2.7`: 192.0.2.7, and
+    198.51.100.1 stays in the header.
     """
     forwarded_for = headers.get("x-forwarded-for", "").split(",")
     sender, believed_count = peer, 0
@@ -46,7 +49,8 @@ def is_in_networks(address: str, networks: Sequence[IPv4Network | IPv6Network]) 
 
 
 def find_network(address: str) -> str:
-    """Return what one sender has of addresses: an address of IPv4, also one written as IPv6, or a network of IPv6."""
+    """Return what one sender has of addresses: an address of IPv4, also one written as IPv6, or a
+    network of IPv6."""
     ip = parse_address(address)
     if isinstance(ip, IPv6Address):
         return str(ip_network((ip, _V6_NETWORK), strict=False))

@@ -1,6 +1,8 @@
-"""Callers by the names that people know: keys, members, cameras, and those that all clients of a kind share.
+"""Callers by the names that people know: keys, members, cameras, and those that all clients of a
+kind share.
 
-The audit has each by its id. A key that was deleted is known by nothing else, so its id has to be given.
+The audit has each by its id. A key that was deleted is known by nothing else, so its id has to be
+given.
 """
 
 from __future__ import annotations
@@ -30,8 +32,9 @@ class Callers(Service["Services"]):
     def find_caller(self, tenant: Tenant, named: str) -> str:
         """Return the name in the audit of a caller that is given by its id or its name.
 
-        `key 12` of "12" or "Office"; `member 7` of "member Ann" or "Ann". One that there is not is returned as the
-        audit would have it: it may have been deleted. Raises InvalidInput if several have this name.
+        `key 12` of "12" or "Office"; `member 7` of "member Ann" or "Ann". One that there is not is
+        returned as the audit would have it: it may have been deleted. Raises InvalidInput if
+        several have this name.
         """
         called = caller_of(named)
         known = dict(self._list_known(tenant))
@@ -44,7 +47,9 @@ class Callers(Service["Services"]):
             if name and (name == named or (caller.startswith(f"{kind} ") and name == rest))
         ]
         if len(matches) > 1:
-            raise InvalidInput(f"several callers are called {named[:70]!r}: give one of {', '.join(matches)}")
+            raise InvalidInput(
+                f"several callers are called {named[:70]!r}: give one of {', '.join(matches)}"
+            )
         return matches[0] if matches else called
 
     def require_caller(self, tenant: Tenant, named: str) -> None:
@@ -64,5 +69,10 @@ class Callers(Service["Services"]):
         """Yield the name in the audit of each caller that there is, and what people call it."""
         access = self.services.access
         yield from ((f"key {key.id}", key.name) for key in access.keys.list_all(tenant))
-        yield from ((f"member {member.id}", member.name) for member in access.members.list_all(tenant))
-        yield from ((f"camera {camera.id}", camera.name) for camera in self.services.cameras.list_all(tenant))
+        yield from (
+            (f"member {member.id}", member.name) for member in access.members.list_all(tenant)
+        )
+        yield from (
+            (f"camera {camera.id}", camera.name)
+            for camera in self.services.cameras.list_all(tenant)
+        )

@@ -1,7 +1,7 @@
 """Members of a tenant: the people who sign in to its console, and screens on the wall.
 
-A member is invited by a link. It holds tenant, member and a secret of 256 bits, of which storage holds a hash. It is
-good once, for seven days.
+A member is invited by a link. It holds tenant, member and a secret of 256 bits, of which storage
+holds a hash. It is good once, for seven days.
 """
 
 from __future__ import annotations
@@ -79,7 +79,8 @@ class Members(Service["Services"]):
     ) -> tuple[Member, str]:
         """Invite somebody; return the member and the invitation, which is shown nowhere else.
 
-        Raises InvalidInput, MemberExists, TooManyMembers, Busy, AnsweredAlready with the `id` of the member.
+        Raises InvalidInput, MemberExists, TooManyMembers, Busy, AnsweredAlready with the `id` of
+        the member.
         """
         now = self.services.clock.now()
         new_member = Member(
@@ -97,10 +98,14 @@ class Members(Service["Services"]):
         members = self._list_members(tenant.name)
         _require_free(members.rows, member)
         if len(members.rows) >= MAX_MEMBERS:
-            raise TooManyMembers(f"{MAX_MEMBERS} people may sign in already, the most of a tenant: remove one")
+            raise TooManyMembers(
+                f"{MAX_MEMBERS} people may sign in already, the most of a tenant: remove one"
+            )
         does = ((Effect.GIVES_ACCESS, name_access("member", member.id)),)
         put = Put(keys.TENANTS, make_member_item(tenant.name, member), (absent("id-free"),), does)
-        self.services.requests.write_with_answer(tenant.name, [put, members.changed], request, {"id": member.id})
+        self.services.requests.write_with_answer(
+            tenant.name, [put, members.changed], request, {"id": member.id}
+        )
         return member, invitation
 
     def change_member(
@@ -110,66 +115,105 @@ class Members(Service["Services"]):
 
         Raises MemberNotFound, MemberExists, InvalidInput, Busy, AnsweredAlready.
         """
-        return self._change_member(tenant.name, id_, lambda member: _check_member(replace(member, **changes)), request)
+        return self._change_member(
+            tenant.name, id_, lambda member: _check_member(replace(member, **changes)), request
+        )
 
-    def invite(self, tenant: Tenant, id_: str, request: RequestId | None = None) -> tuple[Member, str]:
-        """Make another invitation for somebody; the one before is good no more. Raises as `change`."""
+    def invite(
+        self, tenant: Tenant, id_: str, request: RequestId | None = None
+    ) -> tuple[Member, str]:
+        """Make another invitation for somebody; the one before is good no more.
+
+        Raises as `change`.
+        """
         invitation, fields = self._make_invitation(tenant, id_)
-        return self._change_member(tenant.name, id_, lambda member: replace(member, **fields), request), invitation
+        return self._change_member(
+            tenant.name, id_, lambda member: replace(member, **fields), request
+        ), invitation
 
-    def remove_passkey(self, tenant: Tenant, id_: str, passkey: str, request: RequestId | None = None) -> None:
-        """Remove one of a member's passkeys, and end the member's sessions. Raises PasskeyNotFound, and as `change`."""
+    def remove_passkey(
+        self, tenant: Tenant, id_: str, passkey: str, request: RequestId | None = None
+    ) -> None:
+        """Remove one of a member's passkeys, and end the member's sessions.
+
+        Raises PasskeyNotFound, and as `change`.
+        """
 
         def drop_passkey(member: Member) -> Member:
             other_passkeys = tuple(each for each in member.passkeys if each.id != passkey)
             if len(other_passkeys) == len(member.passkeys):
-                raise PasskeyNotFound(f"{member.name} has no passkey {passkey[:40]!r}: see the list")
+                raise PasskeyNotFound(
+                    f"{member.name} has no passkey {passkey[:40]!r}: see the list"
+                )
             return replace(member, passkeys=other_passkeys, digest=api_keys.new_secret())
 
         self._change_member(tenant.name, id_, drop_passkey, request)
 
     def end_sign_ins(self, tenant: Tenant, id_: str, is_over: Callable[[str], bool]) -> None:
-        """Take a member's ways to sign in that are over, and end the member's sessions. Raises as `change`.
+        """Take a member's ways to sign in that are over, and end the member's sessions.
+
+        Raises as `change`.
 
         `is_over`: tells it of one of `Member.sign_ins`.
         """
 
         def drop_ways(member: Member) -> Member:
-            password = None if member.password is None or is_over(member.password) else member.password
+            password = (
+                None if member.password is None or is_over(member.password) else member.password
+            )
             passkeys_left = tuple(passkey for passkey in member.passkeys if not is_over(passkey.id))
-            return replace(member, password=password, passkeys=passkeys_left, digest=api_keys.new_secret())
+            return replace(
+                member, password=password, passkeys=passkeys_left, digest=api_keys.new_secret()
+            )
 
         self._change_member(tenant.name, id_, drop_ways, None)
 
     def end_invitations(self, tenant: Tenant) -> int:
         """End all invitations that wait; return how many there were. Raises Busy."""
-        invited_members = [member for member in self.list_all(tenant) if member.invitation is not None]
+        invited_members = [
+            member for member in self.list_all(tenant) if member.invitation is not None
+        ]
         for member in invited_members:
             self._change_member(
-                tenant.name, member.id, lambda each: replace(each, invitation=None, invited_until=None), None
+                tenant.name,
+                member.id,
+                lambda each: replace(each, invitation=None, invited_until=None),
+                None,
             )
         return len(invited_members)
 
     @retry_if_changed(_BUSY)
     def delete(self, tenant: Tenant, id_: str, request: RequestId | None = None) -> None:
-        """Remove a member, whose sessions and invitation end at once. Raises MemberNotFound, Busy, AnsweredAlready."""
+        """Remove a member, whose sessions and invitation end at once.
+
+        Raises MemberNotFound, Busy, AnsweredAlready.
+        """
         members = self._list_members(tenant.name)
         member = _find_member(members.rows, id_)
         does = ((Effect.TAKES_ACCESS, name_access("member", id_)),)
-        member_delete = Delete(keys.TENANTS, keys.member_item(tenant.name, id_), expect_version(member), does)
-        self.services.requests.write_with_answer(tenant.name, [member_delete, members.changed], request, {"id": id_})
+        member_delete = Delete(
+            keys.TENANTS, keys.member_item(tenant.name, id_), expect_version(member), does
+        )
+        self.services.requests.write_with_answer(
+            tenant.name, [member_delete, members.changed], request, {"id": id_}
+        )
 
     def find_current(self, tenant: str, id_: str, digest: str) -> tuple[Tenant, Member] | None:
-        """Return the tenant and its member of this id, as they are now; None if the member's sessions have ended."""
+        """Return the tenant and its member of this id, as they are now; None if the member's
+        sessions have ended."""
         tenant_and_member = self._find_with_tenant(tenant, id_)
         return (
             tenant_and_member
-            if tenant_and_member is not None and hmac.compare_digest(tenant_and_member[1].digest, digest)
+            if tenant_and_member is not None
+            and hmac.compare_digest(tenant_and_member[1].digest, digest)
             else None
         )
 
     def find_invited(self, invitation: str) -> tuple[Tenant, Member]:
-        """Return an invitation's tenant and member. Raises WrongCredentials if it is used up, too old or not ours."""
+        """Return an invitation's tenant and member.
+
+        Raises WrongCredentials if it is used up, too old or not ours.
+        """
         parts = _INVITATION.fullmatch(invitation)
         tenant_and_member = self._find_with_tenant(parts[1], parts[2]) if parts else None
         if parts and tenant_and_member:
@@ -178,36 +222,51 @@ class Members(Service["Services"]):
             is_newest = hmac.compare_digest(member.invitation or "", api_keys.digest(parts[3]))
             if is_newest and until is not None and until > self.services.clock.now():
                 return tenant_and_member
-        raise WrongCredentials("this link is not good any more: it signs in once, within seven days; ask for a new one")
+        raise WrongCredentials(
+            "this link is not good any more: it signs in once, within seven days; ask for a new one"
+        )
 
     def find_by_handle(self, handle: bytes) -> tuple[Tenant, Member] | None:
         """Return the tenant and the member that a passkey names (`make_handle`)."""
         parts = _HANDLE.fullmatch(handle)
         return self._find_with_tenant(parts[1].decode(), parts[2].decode()) if parts else None
 
-    def find_by_name(self, tenant: str | None, name: str) -> tuple[str, tuple[Tenant, Member] | None]:
+    def find_by_name(
+        self, tenant: str | None, name: str
+    ) -> tuple[str, tuple[Tenant, Member] | None]:
         """Return the tenant's name and, if somebody has this name there, the tenant and the member.
 
-        `tenant`: None means the only one, or of two the only one that has people. Raises InvalidInput if there are
-        several.
+        `tenant`: None means the only one, or of two the only one that has people. Raises
+        InvalidInput if there are several.
         """
         tenant = self._find_only_tenant() if tenant is None else tenant
         record = self.services.items.get(keys.TENANTS, keys.tenant_item(tenant)) if tenant else None
         members = self._list_members(tenant).rows if record else ()
-        member = next((member for member in members if normalize_name(member.name) == normalize_name(name)), None)
-        return tenant, (self.services.tenants.open_tenant(record), member) if record and member else None
+        member = next(
+            (member for member in members if normalize_name(member.name) == normalize_name(name)),
+            None,
+        )
+        return tenant, (
+            self.services.tenants.open_tenant(record),
+            member,
+        ) if record and member else None
 
     def _find_only_tenant(self) -> str:
         """Return the name of the only tenant; "" if there is none.
 
-        If there are two, and only one of them has members, it is that one. Raises InvalidInput if there are several.
+        If there are two, and only one of them has members, it is that one. Raises InvalidInput if
+        there are several.
         """
-        stored_items = self.services.items.query(keys.TENANTS, keys.tenant_item("")[0], limit=3).items
+        stored_items = self.services.items.query(
+            keys.TENANTS, keys.tenant_item("")[0], limit=3
+        ).items
         names = [str(item["id"]) for item in stored_items]
         if len(names) == 2:  # as on a box that began with two
             names = [name for name in names if self._list_members(name).rows]
         if len(names) > 1:
-            raise InvalidInput("several shops are on this service: send the name of yours as `tenant`, too")
+            raise InvalidInput(
+                "several shops are on this service: send the name of yours as `tenant`, too"
+            )
         return names[0] if names else ""
 
     def _find_with_tenant(self, tenant: str, id_: str) -> tuple[Tenant, Member] | None:
@@ -219,15 +278,25 @@ class Members(Service["Services"]):
 
     def _make_invitation(self, tenant: Tenant, id_: str) -> tuple[str, dict[str, Any]]:
         """Make an invitation, and the fields that a member has of it."""
-        secret, until = secrets.token_urlsafe(SECRET_BYTES), self.services.clock.now() + INVITATION_LASTS
-        return f"{tenant.name}.{id_}.{secret}", {"invitation": api_keys.digest(secret), "invited_until": until}
+        secret = secrets.token_urlsafe(SECRET_BYTES)
+        until = self.services.clock.now() + INVITATION_LASTS
+        return f"{tenant.name}.{id_}.{secret}", {
+            "invitation": api_keys.digest(secret),
+            "invited_until": until,
+        }
 
     def _list_members(self, tenant: str) -> CountedList[Member]:
         kind, changes_id = keys.member_item(tenant, keys.CHANGES)
-        changes = self.services.items.get(keys.TENANTS, (kind, changes_id))  # first: it vouches for the list
-        members = map(member_from, walk_items(self.services.items, keys.TENANTS, kind, between=keys.ids_range(tenant)))
+        # first: it vouches for the list
+        changes = self.services.items.get(keys.TENANTS, (kind, changes_id))
+        members = map(
+            member_from,
+            walk_items(self.services.items, keys.TENANTS, kind, between=keys.ids_range(tenant)),
+        )
         by_age = sorted(members, key=lambda member: (member.created_at, member.id))
-        return CountedList(by_age, keys.TENANTS, {"kind": kind, "id": changes_id, "tenant": tenant}, changes)
+        return CountedList(
+            by_age, keys.TENANTS, {"kind": kind, "id": changes_id, "tenant": tenant}, changes
+        )
 
     @retry_if_changed(_BUSY)
     def _change_member(
@@ -239,7 +308,10 @@ class Members(Service["Services"]):
         member = replace(change(former_member), version=former_member.version + 1)
         _require_free(members.rows, member)
         self.services.requests.write_with_answer(
-            tenant, [make_member_put(tenant, member, former_member), members.changed], request, {"id": id_}
+            tenant,
+            [make_member_put(tenant, member, former_member), members.changed],
+            request,
+            {"id": id_},
         )
         return member
 
@@ -253,12 +325,18 @@ def _find_member(members: Sequence[Member], id_: str) -> Member:
 
 def _require_free(members: Sequence[Member], member: Member) -> None:
     """Raise MemberExists if somebody else has this name, however it is written."""
-    if any(other.id != member.id and normalize_name(other.name) == normalize_name(member.name) for other in members):
-        raise MemberExists(f"there is a {member.name!r} already: take a name that tells the two apart")
+    if any(
+        other.id != member.id and normalize_name(other.name) == normalize_name(member.name)
+        for other in members
+    ):
+        raise MemberExists(
+            f"there is a {member.name!r} already: take a name that tells the two apart"
+        )
 
 
 def make_handle(tenant: str, member: Member) -> bytes:
-    """Return a passkey's handle for its owner: 64 bytes at most, and no name of a person (WebAuthn, 14.6.1)."""
+    """Return a passkey's handle for its owner: 64 bytes at most, and no name of a person (WebAuthn,
+    14.6.1)."""
     return f"{tenant}#{member.id}".encode()
 
 
@@ -279,9 +357,14 @@ def normalize_name(name: str) -> str:
 
 
 def _check_member(member: Member) -> Member:
-    """Return the member in the form that is stored: who reads figures sees no pictures. Raises InvalidInput."""
+    """Return the member in the form that is stored: who reads figures sees no pictures.
+
+    Raises InvalidInput.
+    """
     if member.screen and member.role is not Role.VIEWER:
-        raise InvalidInput("a screen on the wall is a viewer: else anybody before it could change the book")
+        raise InvalidInput(
+            "a screen on the wall is a viewer: else anybody before it could change the book"
+        )
     if member.page and not member.screen:
         raise InvalidInput("a page is of a screen: send screen as true, or leave page out")
     if member.screen:

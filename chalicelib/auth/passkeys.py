@@ -1,6 +1,8 @@
-"""Passkeys: what a browser is asked, and whether its answer is right (W3C WebAuthn 3), by Yubico's fido2.
+"""Passkeys: what a browser is asked, and whether its answer is right (W3C WebAuthn 3), by Yubico's
+fido2.
 
-A passkey is good on the host name that it was made on. The device has unlocked it each time, by finger, face or PIN.
+A passkey is good on the host name that it was made on. The device has unlocked it each time, by
+finger, face or PIN.
 """
 
 from __future__ import annotations
@@ -40,25 +42,33 @@ class Site(NamedTuple):
 
 
 def parse_site(origin: str) -> Site:
-    """Read an origin such as `https://box.example:8443`. Raises InvalidInput if browsers make no passkeys there."""
+    """Read an origin such as `https://box.example:8443`.
+
+    Raises InvalidInput if browsers make no passkeys there.
+    """
     url = urlsplit(origin)
     host = url.hostname or ""
     if (url.scheme != "https" and host != _LOCAL) or parse_address(host):
         raise InvalidInput(
-            f"there are no passkeys on {origin[:100]}: browsers make them on https and a host name only, such as "
+            f"there are no passkeys on {origin[:100]}: browsers make them on https and a host name "
+            "only, such as "
             "https://box.example; take a password here"
         )
     return Site(origin, host)
 
 
-def check_registration(site: Site, challenge: str, response: Mapping[str, Any], now: datetime) -> Passkey:
+def check_registration(
+    site: Site, challenge: str, response: Mapping[str, Any], now: datetime
+) -> Passkey:
     """Check the answer to "make a passkey" and return that. Raises WrongCredentials."""
     try:
         registration = _make_server(site).register_complete(_make_state(challenge), response)
         data = registration.credential_data
         if data is None:
             raise ValueError("no credential in it")
-        return Passkey(websafe_encode(data.credential_id), site.host, bytes(data), registration.counter, now)
+        return Passkey(
+            websafe_encode(data.credential_id), site.host, bytes(data), registration.counter, now
+        )
     except Exception as error:  # what a stranger sent goes through the library's parsers
         raise _make_refusal(error) from error
 
@@ -71,23 +81,29 @@ def parse_handle(response: Mapping[str, Any]) -> bytes:
         raise _make_refusal(error) from error
 
 
-def check_sign_in(site: Site, challenge: str, passkeys: Sequence[Passkey], response: Mapping[str, Any]) -> Passkey:
+def check_sign_in(
+    site: Site, challenge: str, passkeys: Sequence[Passkey], response: Mapping[str, Any]
+) -> Passkey:
     """Check the answer to "sign in" and return the passkey that gave it, with its new counter.
 
-    Raises WrongCredentials if none of these gave it on this site, or if its counter says that it was copied.
+    Raises WrongCredentials if none of these gave it on this site, or if its counter says that it
+    was copied.
     """
     passkeys_here = {passkey.id: passkey for passkey in passkeys if passkey.host == site.host}
     try:
         credentials = [AttestedCredentialData(passkey.data) for passkey in passkeys_here.values()]
         answer = AuthenticationResponse.from_dict(response)
-        credential = _make_server(site).authenticate_complete(_make_state(challenge), credentials, response)
+        credential = _make_server(site).authenticate_complete(
+            _make_state(challenge), credentials, response
+        )
         passkey = passkeys_here[websafe_encode(credential.credential_id)]
         counter = answer.response.authenticator_data.counter
     except Exception as error:  # what a stranger sent goes through the library's parsers
         raise _make_refusal(error) from error
     if (counter or passkey.counter) and counter <= passkey.counter:
         raise WrongCredentials(
-            "this passkey was used elsewhere since, so it may be a copy: ask for a new link, and remove this passkey"
+            "this passkey was used elsewhere since, so it may be a copy: ask for a new link, and "
+            "remove this passkey"
         )
     return replace(passkey, counter=counter)
 
@@ -112,4 +128,6 @@ def _make_state(challenge: str) -> Mapping[str, Any]:
 
 def _make_refusal(error: Exception) -> WrongCredentials:
     reason = f" ({error})" if isinstance(error, ValueError) and str(error).isprintable() else ""
-    return WrongCredentials(f"this passkey does not sign in here{reason[:100]}: try once more, or ask for a new link")
+    return WrongCredentials(
+        f"this passkey does not sign in here{reason[:100]}: try once more, or ask for a new link"
+    )

@@ -1,6 +1,7 @@
 """Keys, members and sessions to items and back.
 
-Storage that expires items deletes a session after its `expires_at`. A key's record stays, so its end has another name.
+Storage that expires items deletes a session after its `expires_at`. A key's record stays, so its
+end has another name.
 """
 
 from __future__ import annotations
@@ -34,7 +35,9 @@ def make_key_fields(key: ApiKey) -> Item:
 
 
 def parse_first_key(tenant: Item, state: Item | None) -> ApiKey | None:
-    """Read a tenant's first key. `tenant`: the tenant's record. `state`: the key's own record; None: there is none.
+    """Read a tenant's first key.
+
+    `tenant`: the tenant's record. `state`: the key's own record; None: there is none.
 
     Returns None if the key was deleted, and the tenant's record has no newer one.
     """
@@ -51,8 +54,13 @@ def parse_first_key(tenant: Item, state: Item | None) -> ApiKey | None:
     )
 
 
-def make_first_key_item(tenant: str, *, used_at: datetime | None, deleted: str | None = None) -> Item:
-    """Make the own record of a first key. `deleted`: the hash of the secret with which it was deleted."""
+def make_first_key_item(
+    tenant: str, *, used_at: datetime | None, deleted: str | None = None
+) -> Item:
+    """Make the own record of a first key.
+
+    `deleted`: the hash of the secret with which it was deleted.
+    """
     kind, id_ = keys.key_record(tenant, FIRST)
     return {
         "kind": kind,
@@ -63,7 +71,9 @@ def make_first_key_item(tenant: str, *, used_at: datetime | None, deleted: str |
     }
 
 
-_MEMBER = Codec(Member, {"id": "member"}, rare="page", nulls="password invitation invited_until signed_in_at")
+_MEMBER = Codec(
+    Member, {"id": "member"}, rare="page", nulls="password invitation invited_until signed_in_at"
+)
 member_from = _MEMBER.read
 
 
@@ -73,11 +83,18 @@ def make_member_item(tenant: str, member: Member) -> Item:
 
 
 def make_sign_in_item(
-    item_key: tuple[str, str], tenant: str, key: ApiKey | Member, begun_at: datetime, expires_at: datetime | None
+    item_key: tuple[str, str],
+    tenant: str,
+    key: ApiKey | Member,
+    begun_at: datetime,
+    expires_at: datetime | None,
 ) -> Item:
-    """Make the item of a session, or of a code that begins one. One without an end has no `expires_at`.
+    """Make the item of a session, or of a code that begins one.
 
-    It is good as long as the `digest` of the key is the same. A member's is replaced to end sessions.
+    One without an end has no `expires_at`.
+
+    It is good as long as the `digest` of the key is the same. A member's is replaced to end
+    sessions.
     """
     return {
         "kind": item_key[0],

@@ -35,7 +35,10 @@ class ApiKey(Struct, frozen=True):
 
     @property
     def is_permanent_admin(self) -> bool:
-        """True if it is an admin's key that never ends. A tenant always has one, so that it is never locked out."""
+        """True if it is an admin's key that never ends.
+
+        A tenant always has one, so that it is never locked out.
+        """
         return self.role is Role.ADMIN and self.expires_at is None
 
     def is_expired(self, now: datetime) -> bool:
@@ -69,14 +72,19 @@ _FIGURES: Queries = {
     "measure": frozenset({"arrivals", "persons"}),
     "split": frozenset({"visit", "stay", "again", "camera"}),
 }
-"""Questions to the statistics that tell nobody from another. One by face, group, age or staff would."""
-_BY_ALL: Mapping[str, Queries] = {"GET /v1/session": {}, "DELETE /v1/session": {}, "GET /v1/statistics": _FIGURES}
+"""Questions to the statistics that tell nobody from another. One by face, group, age or staff
+would."""
+_BY_ALL: Mapping[str, Queries] = {
+    "GET /v1/session": {},
+    "DELETE /v1/session": {},
+    "GET /v1/statistics": _FIGURES,
+}
 PAGES_OF_FIGURES: Mapping[str, Mapping[str, Queries]] = {
     "report": _BY_ALL,
     "traffic": {**_BY_ALL, "GET /v1/cameras": {}},
 }
-"""Pages that show nobody, each with the operations that it calls, and what it asks them: who is invited to one may ask
-nothing else."""
+"""Pages that show nobody, each with the operations that it calls, and what it asks them: who is
+invited to one may ask nothing else."""
 
 
 def is_among(values: Sequence[str], allowed: frozenset[str] | None) -> bool:
@@ -120,7 +128,8 @@ class Member(Struct, frozen=True):
         return self.shown_page in PAGES_OF_FIGURES
 
     def may_ask(self, operation: str, query: Mapping[str, Sequence[str]]) -> bool:
-        """Tell whether its page asks this: any other page than one of figures may ask all that its role allows."""
+        """Tell whether its page asks this: any other page than one of figures may ask all that its
+        role allows."""
         page = self.shown_page
         if page is None or page not in PAGES_OF_FIGURES:
             return True
@@ -132,13 +141,19 @@ class Member(Struct, frozen=True):
     @property
     def sign_ins(self) -> tuple[str, ...]:
         """The ways by which the member signs in: ids of passkeys, and the hash of the password."""
-        return (*(passkey.id for passkey in self.passkeys), *([self.password] if self.password else []))
+        return (
+            *(passkey.id for passkey in self.passkeys),
+            *([self.password] if self.password else []),
+        )
 
     def describe_change(self, former: Member) -> Effect:
         """Return the effect of a change that made this member of the former one."""
         if not {*former.sign_ins} <= {*self.sign_ins}:
             return Effect.TAKES_SIGN_IN
-        if {*former.sign_ins} != {*self.sign_ins} or self.invitation not in (None, former.invitation):
+        if {*former.sign_ins} != {*self.sign_ins} or self.invitation not in (
+            None,
+            former.invitation,
+        ):
             return Effect.GIVES_ACCESS
         rights = [(member.role, member.pictures) for member in (former, self)]
         return Effect.ARRANGES if rights[0] == rights[1] else Effect.CHANGES_ACCESS
@@ -150,8 +165,8 @@ class Member(Struct, frozen=True):
 
 
 class Session(NamedTuple):
-    """A sign-in: a cookie stands for the key or the member until `expires_at` (None: for ever), or until the key is
-    renewed or deleted, or the member deleted."""
+    """A sign-in: a cookie stands for the key or the member until `expires_at` (None: for ever), or
+    until the key is renewed or deleted, or the member deleted."""
 
     tenant: Tenant
     key: ApiKey | Member

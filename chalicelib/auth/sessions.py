@@ -1,8 +1,10 @@
-"""Sessions of browsers: how do they begin, how long do they last (SESSION_LASTS), and when do they end?
+"""Sessions of browsers: how do they begin, how long do they last (SESSION_LASTS), and when do they
+end?
 
-A browser signs in and gets a token for its cookie: by a key, a code that is good once, an invitation, a password or a
-passkey. Storage holds hashes of tokens, codes and challenges. A session ends with the secret of its key or the mark of
-its member, so a renewed key or a removed person ends it at once.
+A browser signs in and gets a token for its cookie: by a key, a code that is good once, an
+invitation, a password or a passkey. Storage holds hashes of tokens, codes and challenges. A session
+ends with the secret of its key or the mark of its member, so a renewed key or a removed person ends
+it at once.
 """
 
 from __future__ import annotations
@@ -25,7 +27,13 @@ from chalicelib.auth.records import make_sign_in_item
 from chalicelib.auth.roles import ApiKey, Member, Session
 from chalicelib.domain import api_keys, audit_events
 from chalicelib.domain.effects import Effect, name_access
-from chalicelib.domain.errors import Busy, ConditionFailed, InvalidInput, TenantDisabled, WrongCredentials
+from chalicelib.domain.errors import (
+    Busy,
+    ConditionFailed,
+    InvalidInput,
+    TenantDisabled,
+    WrongCredentials,
+)
 from chalicelib.domain.model import Tenant
 from chalicelib.service import Service
 from chalicelib.storage import keys
@@ -48,7 +56,8 @@ MAX_PASSKEYS = 10
 _TOKEN_BYTES = 32
 """Random bytes of a session's token or a code: 256 bits, which nobody guesses."""
 _HALF_BYTES = 16
-"""Bytes of each half of a challenge: random ones, and the signature's first ones. 128 bits each are enough."""
+"""Bytes of each half of a challenge: random ones, and the signature's first ones. 128 bits each are
+enough."""
 _TIME_BYTES = 5
 """Bytes of a challenge's end, in seconds since 1970: enough until the year 36812."""
 
@@ -60,7 +69,10 @@ _UNKNOWN_KEY = "this key is unknown: it was mistyped, or another has taken its p
 
 
 class Challenge(Struct, frozen=True):
-    """Text that a passkey has to sign. `invited`: the maker of one by an invitation; None: somebody signs in."""
+    """Text that a passkey has to sign.
+
+    `invited`: the maker of one by an invitation; None: somebody signs in.
+    """
 
     text: str
     host: str
@@ -70,7 +82,11 @@ class Challenge(Struct, frozen=True):
     @property
     def handle(self) -> str | None:
         """Id of the user, in base64url, whose passkey is made."""
-        return write_base64url(make_handle(self.invited[0].name, self.invited[1])) if self.invited else None
+        return (
+            write_base64url(make_handle(self.invited[0].name, self.invited[1]))
+            if self.invited
+            else None
+        )
 
 
 def write_base64url(data: bytes) -> str:
@@ -92,14 +108,13 @@ class Sessions(Service["Services"]):
     def make_challenge(self, origin: str, invitation: str | None = None) -> Challenge:
         """Make a challenge for passkeys of the page's origin; with an invitation, to make one.
 
-        Raises InvalidInput if there are no passkeys on this origin, WrongCredentials for the invitation.
+        Raises InvalidInput if there are no passkeys on this origin, WrongCredentials for the
+        invitation.
         """
         from chalicelib.auth import passkeys  # a second of a cold start
 
-        site, invited = (
-            passkeys.parse_site(origin),
-            parse_optional(self.services.access.members.find_invited, invitation),
-        )
+        site = passkeys.parse_site(origin)
+        invited = parse_optional(self.services.access.members.find_invited, invitation)
         until = int((self.services.clock.now() + CHALLENGE_LASTS).timestamp())
         tenant_and_member_names = (invited[0].name, invited[1].id) if invited else ("", "")
         text = self._sign_challenge(
@@ -115,7 +130,10 @@ class Sessions(Service["Services"]):
         return self._begin_session(tenant_and_key, [], keep=keep)
 
     def begin_by_code(self, code: str, *, keep: bool = False) -> tuple[str, Session]:
-        """Begin a session with a code, which is used up then; return its token. Raises as `begin_by_key`."""
+        """Begin a session with a code, which is used up then; return its token.
+
+        Raises as `begin_by_key`.
+        """
         if not _SECRET.fullmatch(code):
             raise _make_unknown_code()
         item_key = keys.code_item(api_keys.digest(code))
@@ -138,17 +156,20 @@ class Sessions(Service["Services"]):
         origin: str = "",
         keep: bool = False,
     ) -> tuple[str, Session]:
-        """Accept an invitation, which is good once: set a password or add a passkey, and begin a session.
+        """Accept an invitation, which is good once: set a password or add a passkey, and begin a
+        session.
 
-        The member of a screen on the wall has neither. A new password ends the member's other sessions; a passkey does
-        not. Raises InvalidInput, WrongCredentials if the invitation is not good any more, Busy, TenantDisabled.
+        The member of a screen on the wall has neither. A new password ends the member's other
+        sessions; a passkey does not. Raises InvalidInput, WrongCredentials if the invitation is not
+        good any more, Busy, TenantDisabled.
         """
         tenant, former_member = self.services.access.members.find_invited(invitation)
         if ((password is None) == (passkey is None)) is not former_member.screen:
             raise InvalidInput(
                 "a screen on the wall signs in by its link alone"
                 if former_member.screen
-                else "send the password or the passkey that you sign in by from now on: one of the two"
+                else "send the password or the passkey that you sign in by from now on: one of the "
+                "two"
             )
         invited_member = replace(former_member, invitation=None, invited_until=None)
         actions: list[Action] = []
@@ -162,32 +183,51 @@ class Sessions(Service["Services"]):
         try:
             return self._begin_member_session(tenant, former_member, member, actions, keep=keep)
         except ConditionFailed as error:
-            raise WrongCredentials("this link was used meanwhile: it is good once; ask for a new one") from error
+            raise WrongCredentials(
+                "this link was used meanwhile: it is good once; ask for a new one"
+            ) from error
 
     def begin_by_password(
         self, tenant: str | None, name: str, password: str, address: str, *, keep: bool = False
     ) -> tuple[str, Session]:
-        """Begin a session with a name and a password. An unknown name is refused no sooner than a wrong password.
+        """Begin a session with a name and a password.
 
-        `tenant`: the name of the tenant; None: the only one. `address`: the sender's, whose wrong passwords are
-        counted. `keep`: whether it lasts as on a person's own device. Raises WrongCredentials, TooManyRequests, Busy,
-        TenantDisabled, InvalidInput if there are several tenants.
+        An unknown name is refused no sooner than a wrong password.
+
+        `tenant`: the name of the tenant; None: the only one. `address`: the sender's, whose wrong
+        passwords are counted. `keep`: whether it lasts as on a person's own device. Raises
+        WrongCredentials, TooManyRequests, Busy, TenantDisabled, InvalidInput if there are several
+        tenants.
         """
         tenant_name, tenant_and_member = self.services.access.members.find_by_name(tenant, name)
         person = f"{tenant_name}#{normalize_name(name)}"
-        with passwords.hold_hashing_place(), self.services.access.rates.count_guess(address, person):
+        with (
+            passwords.hold_hashing_place(),
+            self.services.access.rates.count_guess(address, person),
+        ):
             stored_hash = tenant_and_member[1].password if tenant_and_member else None
-            is_right = len(password) <= passwords.LENGTHS[-1] and passwords.matches_hash(password, stored_hash)
+            is_right = len(password) <= passwords.LENGTHS[-1] and passwords.matches_hash(
+                password, stored_hash
+            )
             if tenant_and_member is None or not is_right:
-                raise WrongCredentials("name and password do not fit: check both, or ask for a new link")
+                raise WrongCredentials(
+                    "name and password do not fit: check both, or ask for a new link"
+                )
         return self._sign_in_again(*tenant_and_member, [], keep=keep)
 
-    def begin_by_passkey(self, passkey: Mapping[str, Any], origin: str, *, keep: bool = False) -> tuple[str, Session]:
-        """Begin a session with a passkey's signature. Raises WrongCredentials, TenantDisabled, InvalidInput."""
+    def begin_by_passkey(
+        self, passkey: Mapping[str, Any], origin: str, *, keep: bool = False
+    ) -> tuple[str, Session]:
+        """Begin a session with a passkey's signature.
+
+        Raises WrongCredentials, TenantDisabled, InvalidInput.
+        """
         from chalicelib.auth import passkeys
 
         site, (challenge, use_up) = passkeys.parse_site(origin), self._check_challenge(passkey)
-        tenant_and_member = self.services.access.members.find_by_handle(passkeys.parse_handle(passkey))
+        tenant_and_member = self.services.access.members.find_by_handle(
+            passkeys.parse_handle(passkey)
+        )
         used_passkey = passkeys.check_sign_in(
             site, challenge, tenant_and_member[1].passkeys if tenant_and_member else (), passkey
         )
@@ -195,73 +235,107 @@ class Sessions(Service["Services"]):
             raise WrongCredentials(_UNKNOWN_KEY)
         tenant, member = tenant_and_member
         # The counter of the one that was used is higher now.
-        passkeys_now = tuple(used_passkey if each.id == used_passkey.id else each for each in member.passkeys)
-        return self._sign_in_again(tenant, replace(member, passkeys=passkeys_now), [use_up], keep=keep)
+        passkeys_now = tuple(
+            used_passkey if each.id == used_passkey.id else each for each in member.passkeys
+        )
+        return self._sign_in_again(
+            tenant, replace(member, passkeys=passkeys_now), [use_up], keep=keep
+        )
 
     def find(self, token: str) -> Session | None:
-        """Return the session of a token, even of a disabled tenant; None: there is none, or it has ended.
+        """Return the session of a token, even of a disabled tenant; None: there is none, or it has
+        ended.
 
         Raises WrongCredentials if the end of its key has come.
         """
-        sign_in = self._read_sign_in(keys.session_item(api_keys.digest(token))) if _SECRET.fullmatch(token) else None
+        sign_in = (
+            self._read_sign_in(keys.session_item(api_keys.digest(token)))
+            if _SECRET.fullmatch(token)
+            else None
+        )
         if sign_in is None:
             return None
         (tenant, key), item = sign_in
         expires_at_s = item.get("expires_at")
         return Session(
-            tenant, key, moment(item.get("begun_at", 0)), None if expires_at_s is None else moment(expires_at_s * 1000)
+            tenant,
+            key,
+            moment(item.get("begun_at", 0)),
+            None if expires_at_s is None else moment(expires_at_s * 1000),
         )
 
     def end(self, token: str) -> None:
         """End the session of a token; one that has ended is no error."""
         if _SECRET.fullmatch(token):
-            session_key, does = keys.session_item(api_keys.digest(token)), ((Effect.SIGNS_OUT, "session"),)
+            session_key = keys.session_item(api_keys.digest(token))
+            does = ((Effect.SIGNS_OUT, "session"),)
             write(self.services.items, [Delete(keys.TENANTS, session_key, does=does)])
 
     def end_all(self, tenant: str) -> int:
-        """End all sessions of a tenant, and all codes that wait, those of cameras, too; return how many there were."""
+        """End all sessions of a tenant, and all codes that wait, those of cameras, too; return how
+        many there were."""
         kinds = keys.session_item("")[0], keys.code_item("")[0]
-        items = (item for kind in kinds for item in walk_items(self.services.items, keys.TENANTS, kind))
-        return delete_in_parts(self.services.items, keys.TENANTS, (item for item in items if item["tenant"] == tenant))
+        items = (
+            item for kind in kinds for item in walk_items(self.services.items, keys.TENANTS, kind)
+        )
+        return delete_in_parts(
+            self.services.items, keys.TENANTS, (item for item in items if item["tenant"] == tenant)
+        )
 
     def forget_expired(self, tenant: str) -> int:
-        """Delete what has expired, on storage that does not do so itself, and sessions of people who are gone.
+        """Delete what has expired, on storage that does not do so itself, and sessions of people
+        who are gone.
 
         Return how many.
         """
         return delete_in_parts(self.services.items, keys.TENANTS, self._list_expired(tenant))
 
     def _list_expired(self, tenant: str) -> Iterator[Item]:
-        """Yield what has expired: sessions, codes and challenges. A session without an end is over with its holder."""
+        """Yield what has expired: sessions, codes and challenges.
+
+        A session without an end is over with its holder.
+        """
         now = self.services.clock.now().timestamp()
 
         def is_over(item: Item) -> bool:
             expires_at_s = item.get("expires_at")
             return self._find_holder(item) is None if expires_at_s is None else expires_at_s <= now
 
-        expiring = keys.session_item(""), keys.code_item(""), keys.challenge_item(""), keys.still_item("", "")
+        expiring = (
+            keys.session_item(""),
+            keys.code_item(""),
+            keys.challenge_item(""),
+            keys.still_item("", ""),
+        )
         for kind, _ in expiring:
             for item in walk_items(self.services.items, keys.TENANTS, kind):
                 if item["tenant"] in (tenant, "") and is_over(item):
                     yield item
 
-    def _read_sign_in(self, item_key: tuple[str, str]) -> tuple[tuple[Tenant, ApiKey | Member], Item] | None:
+    def _read_sign_in(
+        self, item_key: tuple[str, str]
+    ) -> tuple[tuple[Tenant, ApiKey | Member], Item] | None:
         """Read a session or a code, and its key or member; None if it is over."""
         item = self.services.items.get(keys.TENANTS, item_key)
-        if item is None or ("expires_at" in item and item["expires_at"] <= self.services.clock.now().timestamp()):
+        if item is None or (
+            "expires_at" in item and item["expires_at"] <= self.services.clock.now().timestamp()
+        ):
             return None
         holder = self._find_holder(item)
         return None if holder is None else (holder, item)
 
     def _find_holder(self, item: Item) -> tuple[Tenant, ApiKey | Member] | None:
         if "member" in item:
-            return self.services.access.members.find_current(item["tenant"], item["member"], item["digest"])
+            return self.services.access.members.find_current(
+                item["tenant"], item["member"], item["digest"]
+            )
         return self.services.access.keys.find_current(item["tenant"], item["key"], item["digest"])
 
     def _add_passkey(
         self, tenant: Tenant, member: Member, passkey: Mapping[str, Any], origin: str
     ) -> tuple[Member, Action]:
-        """Return the member with one more passkey, and the action that uses up the challenge that it signed.
+        """Return the member with one more passkey, and the action that uses up the challenge that
+        it signed.
 
         Raises InvalidInput, WrongCredentials.
         """
@@ -269,16 +343,25 @@ class Sessions(Service["Services"]):
 
         site = passkeys.parse_site(origin)
         challenge, use_up = self._check_challenge(passkey, tenant.name, member.id)
-        new_passkey = passkeys.check_registration(site, challenge, passkey, self.services.clock.now())
+        new_passkey = passkeys.check_registration(
+            site, challenge, passkey, self.services.clock.now()
+        )
         other_passkeys = tuple(each for each in member.passkeys if each.id != new_passkey.id)
         if len(other_passkeys) >= MAX_PASSKEYS:
-            raise InvalidInput(f"you have {MAX_PASSKEYS} passkeys already: ask for one to be removed first")
+            raise InvalidInput(
+                f"you have {MAX_PASSKEYS} passkeys already: ask for one to be removed first"
+            )
         return replace(member, passkeys=(*other_passkeys, new_passkey)), use_up
 
-    def _check_challenge(self, passkey: Mapping[str, Any], tenant: str = "", member: str = "") -> tuple[str, Action]:
-        """Return the challenge that a passkey signed, and the action that uses it up. Raises WrongCredentials.
+    def _check_challenge(
+        self, passkey: Mapping[str, Any], tenant: str = "", member: str = ""
+    ) -> tuple[str, Action]:
+        """Return the challenge that a passkey signed, and the action that uses it up.
 
-        `tenant`, `member`: the names for which it was made; "": for a sign-in, before which nobody is known.
+        Raises WrongCredentials.
+
+        `tenant`, `member`: the names for which it was made; "": for a sign-in, before which nobody
+        is known.
         """
         from chalicelib.auth import passkeys
 
@@ -289,26 +372,39 @@ class Sessions(Service["Services"]):
         if not is_ours or expires_at_s <= self.services.clock.now().timestamp():
             minutes = CHALLENGE_LASTS // timedelta(minutes=1)
             raise WrongCredentials(
-                f"this took longer than {minutes} minutes, or was made for something else: try once more"
+                f"this took longer than {minutes} minutes, or was made for something else: try "
+                "once more"
             )
         kind, id_ = keys.challenge_item(api_keys.digest(text))
         used_up = {"kind": kind, "id": id_, "tenant": tenant, "expires_at": expires_at_s}
         return text, Put(keys.TENANTS, used_up, (absent("challenge-unused"),))
 
     def _sign_challenge(self, unsigned: bytes, tenant: str, member: str) -> str:
-        """Complete a challenge by a signature of ours. So none has to be stored before it was answered rightly.
+        """Complete a challenge by a signature of ours.
 
-        `unsigned`: its end in UNIX seconds, 5 bytes, and 16 random bytes; 16 bytes of the signature follow them.
+        So none has to be stored before it was answered rightly.
+
+        `unsigned`: its end in UNIX seconds, 5 bytes, and 16 random bytes; 16 bytes of the signature
+        follow them.
         """
         signed = unsigned + f"{tenant}#{member}".encode()
-        return write_base64url(unsigned + hmac.digest(self._challenge_key, signed, "sha256")[:_HALF_BYTES])
+        return write_base64url(
+            unsigned + hmac.digest(self._challenge_key, signed, "sha256")[:_HALF_BYTES]
+        )
 
     @cached_property
     def _challenge_key(self) -> bytes:
         key_members = dict(zip(("kind", "id"), keys.CHALLENGE_KEY, strict=True))
-        key_item: Item = {**key_members, "tenant": "", "key": secrets.token_bytes(_TOKEN_BYTES), "expires_at": _NEVER}
+        key_item: Item = {
+            **key_members,
+            "tenant": "",
+            "key": secrets.token_bytes(_TOKEN_BYTES),
+            "expires_at": _NEVER,
+        }
         # it was made before
-        write_unless_changed(self.services.items, [Put(keys.TENANTS, key_item, (absent("challenge-key-free"),))])
+        write_unless_changed(
+            self.services.items, [Put(keys.TENANTS, key_item, (absent("challenge-key-free"),))]
+        )
         item = self.services.items.get(keys.TENANTS, keys.CHALLENGE_KEY)
         return bytes((item or key_item)["key"])
 
@@ -323,29 +419,47 @@ class Sessions(Service["Services"]):
             raise Busy("this person was changed meanwhile: try again") from error
 
     def _begin_member_session(
-        self, tenant: Tenant, former_member: Member, member: Member, actions: Sequence[Action], *, keep: bool
+        self,
+        tenant: Tenant,
+        former_member: Member,
+        member: Member,
+        actions: Sequence[Action],
+        *,
+        keep: bool,
     ) -> tuple[str, Session]:
         """Begin a session of a member, and note when."""
-        member = replace(member, version=former_member.version + 1, signed_in_at=self.services.clock.now())
+        member = replace(
+            member, version=former_member.version + 1, signed_in_at=self.services.clock.now()
+        )
         audit_events.add_details(member=member.audit_name)
         return self._begin_session(
-            (tenant, member), [*actions, make_member_put(tenant.name, member, former_member)], keep=keep
+            (tenant, member),
+            [*actions, make_member_put(tenant.name, member, former_member)],
+            keep=keep,
         )
 
     def _begin_session(
         self, holder: tuple[Tenant, ApiKey | Member], actions: Sequence[Action], *, keep: bool
     ) -> tuple[str, Session]:
-        """Store a session together with what the `actions` write; return its token and the session."""
+        """Store a session together with what the `actions` write; return its token and the
+        session."""
         tenant, key = holder
         if tenant.disabled:
             raise TenantDisabled("this tenant is not activated: ask its operator to enable it")
-        token, now = secrets.token_urlsafe(_TOKEN_BYTES), moment(milliseconds(self.services.clock.now()))
+        token = secrets.token_urlsafe(_TOKEN_BYTES)
+        now = moment(milliseconds(self.services.clock.now()))
         ends_at = _compute_end(key, now, keep=keep)
-        item = make_sign_in_item(keys.session_item(api_keys.digest(token)), tenant.name, key, now, ends_at)
-        does = ((Effect.SIGNS_IN, name_access("member" if isinstance(key, Member) else "key", key.id)),)
+        item = make_sign_in_item(
+            keys.session_item(api_keys.digest(token)), tenant.name, key, now, ends_at
+        )
+        does = (
+            (Effect.SIGNS_IN, name_access("member" if isinstance(key, Member) else "key", key.id)),
+        )
         if isinstance(key, ApiKey):
             audit_events.add_details(key=key.id)
-        write(self.services.items, [*actions, Put(keys.TENANTS, item, (absent("token-free"),), does)])
+        write(
+            self.services.items, [*actions, Put(keys.TENANTS, item, (absent("token-free"),), does)]
+        )
         return token, Session(tenant, key, now, ends_at)
 
 
@@ -359,11 +473,18 @@ def _compute_end(key: ApiKey | Member, now: datetime, *, keep: bool) -> datetime
 
 def _make_unknown_code() -> WrongCredentials:
     minutes = CODE_LASTS // timedelta(minutes=1)
-    return WrongCredentials(f"this code is not good any more: it signs in once, within {minutes} minutes; make another")
+    return WrongCredentials(
+        f"this code is not good any more: it signs in once, within {minutes} minutes; make another"
+    )
 
 
 def _set_password(tenant: Tenant, member: Member, password: str) -> Member:
-    """Return the member with another password, which ends the sessions so far. Raises InvalidInput."""
+    """Return the member with another password, which ends the sessions so far.
+
+    Raises InvalidInput.
+    """
     passwords.require_password(password, member.name, tenant.name)
     with passwords.hold_hashing_place():
-        return replace(member, password=passwords.hash_password(password), digest=api_keys.new_secret())
+        return replace(
+            member, password=passwords.hash_password(password), digest=api_keys.new_secret()
+        )

@@ -73,14 +73,23 @@ class StandingDocuments(Service["Services"]):
     def note_base(self, restored: Restored) -> None:
         """Note from which backup the book was restored: its documents say it from now on."""
         base = milliseconds(restored.backed_up_at)
-        item = {"tenant": restored.tenant.name, "id": keys.AUDIT_STANDING, "digest": "", "base": base}
+        item = {
+            "tenant": restored.tenant.name,
+            "id": keys.AUDIT_STANDING,
+            "digest": "",
+            "base": base,
+        }
         write(self.services.items, [Put(keys.AUDIT, item)])
 
     def _list_accesses(self, tenant: Tenant, key: bytes) -> Iterator[tuple[str, Access]]:
         items = self.services.items
         record = items.get(keys.TENANTS, keys.tenant_item(tenant.name)) or {}
         # The key as it is sealed: on a stage with another KMS key nobody can read it.
-        shared = bytes(record["app_key"]).hex(), str(record["appcode_digest"]), str(record["access_key_id"])
+        shared = (
+            bytes(record["app_key"]).hex(),
+            str(record["appcode_digest"]),
+            str(record["access_key_id"]),
+        )
         yield SHARED_KEYS, Access(frozenset(hash_with(key, text) for text in shared))
         for api_key in self.services.access.keys.list_all(tenant):
             yield name_access("key", api_key.id), _describe_key(api_key, key)
@@ -100,31 +109,46 @@ class StandingDocuments(Service["Services"]):
             marks_by_face.setdefault(face.faceid, set()).update(_list_restrictions(face))
         by_hash: dict[str, set[str]] = {}
         for faceid, marks in marks_by_face.items():
-            absorbed = {merge.other for merge in self.services.merges.records.list_below(tenant.name, faceid)}
+            absorbed = {
+                merge.other
+                for merge in self.services.merges.records.list_below(tenant.name, faceid)
+            }
             for part in {faceid, *absorbed}:
                 by_hash.setdefault(hash_with(key, "face", part), set()).update(marks)
         return {hashed: sorted(marks) for hashed, marks in by_hash.items()}
 
     def list_names(self, tenant: Tenant) -> list[str]:
-        """Return what each access of a tenant does, as an operator knows it: `key 12 is open (office, admin)`."""
+        """Return what each access of a tenant does, as an operator knows it: `key 12 is open
+        (office, admin)`."""
         access, cameras = self.services.access, self.services.cameras.list_all(tenant)
         return [
             f"{SHARED_KEYS} are open",
-            *(f"{name_access('key', key.id)} is open ({key.name}, {key.role})" for key in access.keys.list_all(tenant)),
+            *(
+                f"{name_access('key', key.id)} is open ({key.name}, {key.role})"
+                for key in access.keys.list_all(tenant)
+            ),
             *(
                 f"{name_access('member', member.id)} may sign in ({member.name}, {member.role})"
                 for member in access.members.list_all(tenant)
             ),
             *(
-                f"{name_access('hook', hook.id)} is told ({hook.url or hook.address or hook.name or 'a mailbox'})"
+                f"{name_access('hook', hook.id)} is told "
+                f"({hook.url or hook.address or hook.name or 'a mailbox'})"
                 for hook in self.services.webhooks.hooks.list_all(tenant.name)
                 if hook.enabled
             ),
-            *(f"{name_access('camera', camera.id)} sends ({camera.name})" for camera in cameras if camera.enabled),
+            *(
+                f"{name_access('camera', camera.id)} sends ({camera.name})"
+                for camera in cameras
+                if camera.enabled
+            ),
         ]
 
     def make_document(self, tenant: Tenant) -> tuple[str, Mapping[str, Any]]:
-        """Make the document of now, signed, and its name beside a backup. Raises Busy, StorageUnavailable."""
+        """Make the document of now, signed, and its name beside a backup.
+
+        Raises Busy, StorageUnavailable.
+        """
         statement = self._make_statement(tenant)
         signed = self.services.audit.signing.sign_statement(
             tenant.name, {**statement, "at": time_text(self.services.clock.now())}
@@ -136,7 +160,8 @@ class StandingDocuments(Service["Services"]):
         return make_statement(tenant.name, tenant.app_id, key, self.read(tenant))
 
     def tell_witness(self, tenant: Tenant) -> bool:
-        """Give the witness the document of now if it was given another one last; return whether it was.
+        """Give the witness the document of now if it was given another one last; return whether it
+        was.
 
         May be cut off anywhere and repeated. Raises StorageUnavailable, Unusable, Busy.
         """
@@ -154,20 +179,26 @@ class StandingDocuments(Service["Services"]):
         return True
 
     def end_by_documents(
-        self, restored: Restored, documents: Sequence[Document], freed_at: Mapping[tuple[str, str], datetime]
+        self,
+        restored: Restored,
+        documents: Sequence[Document],
+        freed_at: Mapping[tuple[str, str], datetime],
     ) -> Iterator[str]:
         """End what the documents of a tenant show ended since the backup; yield lines that say it.
 
-        `freed_at`: when a face lost a mark, by face and mark, if that is known besides: documents from before then are
-        too old for it. Those of another signer, or of another face key, are said and left aside: they stop no restore.
-        Settings stay as they are (`read_settings_changed`). May be cut off anywhere and repeated.
+        `freed_at`: when a face lost a mark, by face and mark, if that is known besides: documents
+        from before then are too old for it. Those of another signer, or of another face key, are
+        said and left aside: they stop no restore. Settings stay as they are
+        (`read_settings_changed`). May be cut off anywhere and repeated.
         """
         tenant = restored.tenant
         later, left_aside = self._choose(restored, documents)
         if left_aside:
             yield (
-                f"documents of what stands that this shop did not sign are left aside: {len(left_aside)}, by "
-                f"{', '.join(sorted(left_aside))}. If that is its key since the backup, name it by --key"
+                "documents of what stands that this shop did not sign are left aside: "
+                f"{len(left_aside)}, by "
+                f"{', '.join(sorted(left_aside))}. If that is its key since the backup, name it by "
+                "--key"
             )
         if not later:
             return
@@ -184,7 +215,8 @@ class StandingDocuments(Service["Services"]):
     def read_settings_changed(
         self, restored: Restored, documents: Sequence[Document]
     ) -> tuple[datetime, Mapping[str, Any]]:
-        """Return the settings that are not as they were last, with their last values, and of what time these are.
+        """Return the settings that are not as they were last, with their last values, and of what
+        time these are.
 
         A text that somebody wrote is a hash here, which begins with `#`.
         """
@@ -192,36 +224,51 @@ class StandingDocuments(Service["Services"]):
         if not later:
             return restored.backed_up_at, {}
         present, last = self.read(restored.tenant).settings, later[-1]
-        return last.at, {name: value for name, value in last.settings.items() if present.get(name, value) != value}
+        return last.at, {
+            name: value
+            for name, value in last.settings.items()
+            if present.get(name, value) != value
+        }
 
     def list_times(self, restored: Restored, documents: Sequence[Document]) -> list[datetime]:
         """Return the times of the tenant's own documents since the backup."""
         return [standing.at for standing in self._choose(restored, documents)[0]]
 
-    def _choose(self, restored: Restored, documents: Sequence[Document]) -> tuple[list[Standing], set[str]]:
-        """Return what the tenant's own documents since the backup say, the newest last, and the signers of others.
+    def _choose(
+        self, restored: Restored, documents: Sequence[Document]
+    ) -> tuple[list[Standing], set[str]]:
+        """Return what the tenant's own documents since the backup say, the newest last, and the
+        signers of others.
 
-        Of another life of the book those count that was restored from this backup, or a later one: what stands in a
-        trial of an older one says nothing of this. If the operator names a key, only that key's documents count: an old
-        key may be a thief's.
+        Of another life of the book those count that was restored from this backup, or a later one:
+        what stands in a trial of an older one says nothing of this. If the operator names a key,
+        only that key's documents count: an old key may be a thief's.
         """
         tenant, signing = restored.tenant, self.services.audit.signing
-        public_keys, key = signing.read_public_keys(tenant.name), fingerprint(signing.read_face_key(tenant.name))
+        public_keys = signing.read_public_keys(tenant.name)
+        key = fingerprint(signing.read_face_key(tenant.name))
         later, others = list[Standing](), set[str]()
         for document in documents:
             said = document.statement
-            if (said["tenant"], said["app_id"]) != (tenant.name, tenant.app_id) or document.at <= restored.backed_up_at:
+            if (said["tenant"], said["app_id"]) != (
+                tenant.name,
+                tenant.app_id,
+            ) or document.at <= restored.backed_up_at:
                 continue
             if restored.trusted and fingerprint(document.signer) not in restored.trusted:
                 others.add(fingerprint(document.signer))
                 continue
             try:
-                require_signer(document.signer, tenant.name, public_keys, restored.trusted, at=str(said["at"]))
+                require_signer(
+                    document.signer, tenant.name, public_keys, restored.trusted, at=str(said["at"])
+                )
             except InvalidInput:
                 others.add(fingerprint(document.signer))
                 continue
             standing = document.read_standing()
-            is_of_line = standing.life == tenant.life or (standing.base or _NEVER) >= restored.backed_up_at
+            is_of_line = (
+                standing.life == tenant.life or (standing.base or _NEVER) >= restored.backed_up_at
+            )
             if said["key"] != key:
                 others.add(fingerprint(document.signer))
             elif is_of_line:
@@ -229,7 +276,8 @@ class StandingDocuments(Service["Services"]):
         return sorted(later, key=lambda standing: standing.at), others
 
     def end_access(self, restored: Restored, ended: Ended) -> Iterator[str]:
-        """End an access, or its secrets that are over, and give it the rights that it had last; yield what was done."""
+        """End an access, or its secrets that are over, and give it the rights that it had last;
+        yield what was done."""
         tenant, (kind, _, id_) = restored.tenant, ended.access.partition(" ")
         try:
             if ended.access == SHARED_KEYS or id_ == FIRST:
@@ -248,20 +296,31 @@ class StandingDocuments(Service["Services"]):
             yield f"{ended.access} is not as it was last, and could not be ended: {error}"
 
     def _end_shared(self, restored: Restored, ended: Ended) -> Iterator[str]:
-        """End the keys that the tenant has from its first day. None of them ends alone but the first key."""
+        """End the keys that the tenant has from its first day.
+
+        None of them ends alone but the first key.
+        """
         tenant = restored.tenant
-        secrets = dict(self._list_accesses(tenant, self.services.audit.signing.read_face_key(tenant.name)))
+        secrets = dict(
+            self._list_accesses(tenant, self.services.audit.signing.read_face_key(tenant.name))
+        )
         if ended.is_gone and ended.access != SHARED_KEYS:
             try:
                 self.services.access.keys.delete(tenant, FIRST)
             except LastAdminKey:
                 restored.rotate(tenant.name)
-                yield "the first key was deleted, and is the only one of an admin here: it has another secret"
+                yield (
+                    "the first key was deleted, and is the only one of an admin here: it has "
+                    "another secret"
+                )
             else:
                 yield "the first key is deleted"
         elif ended.is_gone or not ended.over.isdisjoint(secrets[ended.access].secrets):
             restored.rotate(tenant.name)
-            yield "the shared keys were renewed since: all of them have other secrets now, such as in credentials.json"
+            yield (
+                "the shared keys were renewed since: all of them have other secrets now, such "
+                "as in credentials.json"
+            )
 
     def _end_key(self, restored: Restored, id_: str, ended: Ended) -> Iterator[str]:
         tenant, ring = restored.tenant, self.services.access.keys
@@ -272,13 +331,18 @@ class StandingDocuments(Service["Services"]):
                 ring.delete(tenant, id_)
             except LastAdminKey:
                 ring.renew(tenant, id_)
-                yield f"key {id_} was deleted, and is the only one of an admin here: it has a secret that nobody knows"
+                yield (
+                    f"key {id_} was deleted, and is the only one of an admin here: it has a "
+                    "secret that nobody knows"
+                )
             else:
                 yield f"key {id_} is deleted"
             return
         if ended.over:
             ring.renew(tenant, id_)
-            yield f"key {id_} was renewed since, and its secret of then is over: renew it to have one"
+            yield (
+                f"key {id_} was renewed since, and its secret of then is over: renew it to have one"
+            )
         if limits := _lessen_key(key, ended.rights):
             ring.change(tenant, id_, limits)
             yield f"key {id_} may do no more than it might last: {_say(limits)}"
@@ -289,10 +353,14 @@ class StandingDocuments(Service["Services"]):
             members.delete(tenant, id_)
             yield f"member {id_} is removed"
             return
-        key, member = self.services.audit.signing.read_face_key(tenant.name), members.get(tenant, id_)
+        key = self.services.audit.signing.read_face_key(tenant.name)
+        member = members.get(tenant, id_)
         if ended.over:
             members.end_sign_ins(tenant, id_, lambda way: hash_with(key, way) in ended.over)
-            yield f"member {id_} signs in no more by what was removed since: a new link lets them in again"
+            yield (
+                f"member {id_} signs in no more by what was removed since: a new link lets them "
+                "in again"
+            )
         if limits := _lessen(member.role, member.pictures, ended.rights):
             members.change_member(tenant, id_, limits)
             yield f"member {id_} may do no more than it might last: {_say(limits)}"
@@ -321,11 +389,17 @@ class StandingDocuments(Service["Services"]):
             yield f"camera {id_} is disabled"
 
     def _mark_faces(
-        self, tenant: Tenant, later: Sequence[Standing], freed_at: Mapping[tuple[str, str], datetime]
+        self,
+        tenant: Tenant,
+        later: Sequence[Standing],
+        freed_at: Mapping[tuple[str, str], datetime],
     ) -> Iterator[str]:
-        """Withdraw, restrict and hold the faces that the documents mark. None is freed: that is said by an export only.
+        """Withdraw, restrict and hold the faces that the documents mark.
 
-        A withdrawal counts that stands in any document, a hold and a restriction if they stand in the newest.
+        None is freed: that is said by an export only.
+
+        A withdrawal counts that stands in any document, a hold and a restriction if they stand in
+        the newest.
         """
         marked_at: dict[str, dict[str, datetime]] = {}
         for standing in later:
@@ -334,12 +408,12 @@ class StandingDocuments(Service["Services"]):
                 marked_at.setdefault(hashed, {}).update(dict.fromkeys(counting, standing.at))
         if not marked_at:
             return
-        key, reason = (
-            self.services.audit.signing.read_face_key(tenant.name),
-            f"as before the restore, by the document of {time_text(later[-1].at)}",
-        )
+        key = self.services.audit.signing.read_face_key(tenant.name)
+        reason = f"as before the restore, by the document of {time_text(later[-1].at)}"
         for faceid in sorted(self.services.erasure.again.read_people(tenant.name).faceids):
-            for mark, at in sorted(marked_at.get(hash_with(key, "face", faceid), {}).items(), reverse=True):
+            for mark, at in sorted(
+                marked_at.get(hash_with(key, "face", faceid), {}).items(), reverse=True
+            ):
                 if (freed := freed_at.get((faceid, mark))) is None or freed < at:
                     yield from self._mark_face(tenant, faceid, mark, reason)
 
@@ -359,7 +433,8 @@ class StandingDocuments(Service["Services"]):
             yield f"{faceid} is held"
 
     def end_sign_ins(self, tenant: Tenant) -> str:
-        """End all sessions, invitations and codes of a tenant, which a backup brought back; return a line about it."""
+        """End all sessions, invitations and codes of a tenant, which a backup brought back; return
+        a line about it."""
         ended_count = self.services.access.sessions.end_all(tenant.name)
         ended_count += self.services.access.members.end_invitations(tenant)
         return f"sessions, invitations and codes have ended ({ended_count}): sign in again"
@@ -391,10 +466,19 @@ def _describe_member(member: Member, key: bytes) -> Access:
 
 
 def _describe_hook(hook: Hook, key: bytes) -> Access:
-    """Describe a hook by its secret and by what it is sent. An erasure takes ids out of its `people`: not compared."""
-    fields = {name: str(value) for name, value in hook_fields(hook).items() if name not in ("secret", "people", "name")}
+    """Describe a hook by its secret and by what it is sent.
+
+    An erasure takes ids out of its `people`: not compared.
+    """
+    fields = {
+        name: str(value)
+        for name, value in hook_fields(hook).items()
+        if name not in ("secret", "people", "name")
+    }
     form = canonical_json({**fields, "people": str(hook.people is None)}).decode()
-    return Access(frozenset([hash_with(key, hook.sealed_secret.hex())]), {"form": hash_with(key, form)})
+    return Access(
+        frozenset([hash_with(key, hook.sealed_secret.hex())]), {"form": hash_with(key, form)}
+    )
 
 
 def _describe_camera(item: Item, key: bytes) -> Access:
@@ -422,5 +506,6 @@ def _lessen_key(key: ApiKey, last: Mapping[str, Any]) -> dict[str, Any]:
 
 def _say(limits: Mapping[str, Any]) -> str:
     return ", ".join(
-        f"{name} {value if not isinstance(value, bool) else str(value).lower()}" for name, value in limits.items()
+        f"{name} {value if not isinstance(value, bool) else str(value).lower()}"
+        for name, value in limits.items()
     )

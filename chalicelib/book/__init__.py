@@ -1,1 +1,2 @@
-"""What does the visitor book know, and how does it come to know it? Nothing beside it is imported."""
+"""What does the visitor book know, and how does it come to know it? Nothing beside it is
+imported."""

@@ -1,10 +1,10 @@
 """Which people who come often have stayed away for longer than ever?
 
-Nothing tells that somebody did not come, so the hourly sweep looks: at the people whose time has run out within a day,
-if a hook wants to know. Of each absence it tells once.
+Nothing tells that somebody did not come, so the hourly sweep looks: at the people whose time has
+run out within a day, if a hook wants to know. Of each absence it tells once.
 
-A day on which nobody at all was seen counts neither in an absence nor in a usual pause: the shop was closed, or the
-camera off. So after two weeks of holidays not everybody is overdue at once.
+A day on which nobody at all was seen counts neither in an absence nor in a usual pause: the shop
+was closed, or the camera off. So after two weeks of holidays not everybody is overdue at once.
 """
 
 from __future__ import annotations
@@ -49,10 +49,11 @@ _FACES_AT_ONCE = 25
 
 
 def overdue_at(arrivals: tuple[Arrival, ...], closed_days: Sequence[int] = ()) -> datetime | None:
-    """Return the time from which on somebody with these visits is overdue; None: too few visits, or too irregular ones.
+    """Return the time from which on somebody with these visits is overdue; None: too few visits, or
+    too irregular ones.
 
-    `visits on day 1, 8, 15, 22, 29, 36`: on day 50, after twice the usual week. `closed_days`: UTC days since 1970 that
-    do not count, ascending.
+    `visits on day 1, 8, 15, 22, 29, 36`: on day 50, after twice the usual week. `closed_days`: UTC
+    days since 1970 that do not count, ascending.
     """
     recent = arrivals[-_RECENT_VISITS:]
     if len(recent) < LEAST_VISITS:
@@ -73,7 +74,8 @@ def overdue_at(arrivals: tuple[Arrival, ...], closed_days: Sequence[int] = ()) -
 
 
 def _position_of_absence(event: Event) -> str:
-    """Return the position of an absence among all, by its time and then its face: couples have the same time.
+    """Return the position of an absence among all, by its time and then its face: couples have the
+    same time.
 
     It is stored for longer than the face may be, so it has a hash of the face's id.
     """
@@ -82,38 +84,60 @@ def _position_of_absence(event: Event) -> str:
 
 class Absences(Service["Book"]):
     def tell_hour(self, tenant: Tenant, now: datetime) -> int:
-        """Send hooks an event of each person who became overdue in the last day and was not reported yet.
+        """Send hooks an event of each person who became overdue in the last day and was not
+        reported yet.
 
-        Return how many were sent. Stop if another process sends them at this moment. The caller has looked whether a
-        hook names this kind of event.
+        Return how many were sent. Stop if another process sends them at this moment. The caller has
+        looked whether a hook names this kind of event.
         """
         outbox = self.services.webhooks.outbox
         last_sent_position = outbox.read_last_position(tenant.name, EventKind.FACE_OVERDUE)
-        groups = [group for group in self.services.groups.list_all(tenant) if group.id != STRANGER and not group.staff]
+        groups = [
+            group
+            for group in self.services.groups.list_all(tenant)
+            if group.id != STRANGER and not group.staff
+        ]
         closed_days = self.services.statistics.list_days_without_anybody(tenant)
-        events = [event for group in groups for event in self._list_overdue(tenant, group, now, closed_days)]
+        events = [
+            event
+            for group in groups
+            for event in self._list_overdue(tenant, group, now, closed_days)
+        ]
         event_by_position = {_position_of_absence(event): event for event in events}
         unsent_positions = sorted(
-            position for position in event_by_position if last_sent_position is None or position > last_sent_position
+            position
+            for position in event_by_position
+            if last_sent_position is None or position > last_sent_position
         )
         for count, position in enumerate(unsent_positions):
-            if not outbox.send_event_once(tenant.name, position, last_sent_position, event_by_position[position]):
+            if not outbox.send_event_once(
+                tenant.name, position, last_sent_position, event_by_position[position]
+            ):
                 return count
             last_sent_position = position
         return len(unsent_positions)
 
-    def _list_overdue(self, tenant: Tenant, group: Group, now: datetime, closed_days: Sequence[int]) -> list[Event]:
+    def _list_overdue(
+        self, tenant: Tenant, group: Group, now: datetime, closed_days: Sequence[int]
+    ) -> list[Event]:
         first_arrival, last_arrival = now - _LONGEST_ABSENCE - _LATE, now - _SHORTEST_ABSENCE
         first_arrival -= timedelta(
             days=len(closed_days) - bisect_right(closed_days, milliseconds(first_arrival) // DAY_MS)
         )
-        faces = self.services.faces.list_by_arrival(tenant, group, last_arrival, _FACES_AT_ONCE, first_arrival)
-        return [event for face in faces if (event := self._make_overdue_event(tenant, group, face, now, closed_days))]
+        faces = self.services.faces.list_by_arrival(
+            tenant, group, last_arrival, _FACES_AT_ONCE, first_arrival
+        )
+        return [
+            event
+            for face in faces
+            if (event := self._make_overdue_event(tenant, group, face, now, closed_days))
+        ]
 
     def _make_overdue_event(
         self, tenant: Tenant, group: Group, face: Face, now: datetime, closed_days: Sequence[int]
     ) -> Event | None:
-        """Make the event of a face; None: it is not overdue, or became overdue more than _LATE ago."""
+        """Make the event of a face; None: it is not overdue, or became overdue more than _LATE
+        ago."""
         visits = visits_from(self.services.items.get(keys.ARRIVALS, (tenant.name, face.faceid)))
         overdue_since = overdue_at(visits.arrivals.recent, closed_days)
         if overdue_since is None or not now - _LATE < overdue_since <= now:

@@ -1,6 +1,8 @@
-"""The visitor book: its rooms, each made at its first use, so that a cold start imports only what its route needs.
+"""The visitor book: its rooms, each made at its first use, so that a cold start imports only what
+its route needs.
 
-It stands alone: it neither imports nor calls rights or doors. What they have to do when it changes stands in `book_hooks`.
+It stands alone: it neither imports nor calls rights or doors. What they have to do when it changes
+stands in `book_hooks`.
 """
 
 from __future__ import annotations
@@ -45,10 +47,18 @@ if TYPE_CHECKING:
 
 
 class Book:
-    """The rooms of the book, as attributes. Set an attribute to replace a room. `items`: None: the storage's own."""
+    """The rooms of the book, as attributes.
 
-    def __init__(self, settings: BookSettings, ports: Machinery, items: ItemStore | None = None) -> None:
-        self.settings, self.ports, self.clock, self.storage = settings, ports, ports.clock, ports.storage
+    Set an attribute to replace a room. `items`: None: the storage's own.
+    """
+
+    def __init__(
+        self, settings: BookSettings, ports: Machinery, items: ItemStore | None = None
+    ) -> None:
+        self.settings = settings
+        self.ports = ports
+        self.clock = ports.clock
+        self.storage = ports.storage
         self.items = items or ports.storage.items
 
     def close(self) -> None:
@@ -69,10 +79,13 @@ class Book:
     def requests(self) -> Requests:
         from chalicelib.book.idempotency import Requests, Signatures
 
-        valid = timedelta(seconds=2 * self.settings.clock_tolerance_s)  # a time stamp may be as far ahead as behind
+        # a time stamp may be as far ahead as behind
+        valid = timedelta(seconds=2 * self.settings.clock_tolerance_s)
         # Only on one box may there be plain http, and one process that hears all requests.
         is_box = isinstance(self.settings.storage, Path)
-        return Requests(self.items, self.clock, valid, Signatures(self.clock, valid) if is_box else None)
+        return Requests(
+            self.items, self.clock, valid, Signatures(self.clock, valid) if is_box else None
+        )
 
     @lazy
     def writer(self) -> GalleryWriter:
@@ -207,7 +220,8 @@ class Book:
         return Reembedding(self)
 
     def wake(self, tenant: str, delay_s: int = 0, **work: object) -> None:
-        """Have the sweep go on with an `erasure`, a `group`, `consents` or `jobs` of the tenant, or with snapshots.
+        """Have the sweep go on with an `erasure`, a `group`, `consents` or `jobs` of the tenant, or
+        with snapshots.
 
         A loss is no harm.
         """

@@ -1,9 +1,11 @@
 """Which cameras are there, and when is one silent?
 
-Cameras are the sources of captures, each with settings and a bearer key of its own. Beside them stills, which show what
-a camera sees now, and the settings of whole boxes, which a wave brings from one box to all (domain/captures).
+Cameras are the sources of captures, each with settings and a bearer key of its own. Beside them
+stills, which show what a camera sees now, and the settings of whole boxes, which a wave brings from
+one box to all (domain/captures).
 
-A still is one small picture on request, for aiming the camera: no capture, in no statistics, soon gone.
+A still is one small picture on request, for aiming the camera: no capture, in no statistics, soon
+gone.
 """
 
 from __future__ import annotations
@@ -61,8 +63,24 @@ from chalicelib.domain.rules.usual import Usual, is_quieter
 from chalicelib.domain.setting import require
 from chalicelib.service import Service
 from chalicelib.storage import keys
-from chalicelib.storage.items import cut_in_parts, retry_if_changed, walk_items, write, write_unless_changed
-from chalicelib.storage.ports import Action, Delete, Item, Put, Update, absent, at_least, equals, exists
+from chalicelib.storage.items import (
+    cut_in_parts,
+    retry_if_changed,
+    walk_items,
+    write,
+    write_unless_changed,
+)
+from chalicelib.storage.ports import (
+    Action,
+    Delete,
+    Item,
+    Put,
+    Update,
+    absent,
+    at_least,
+    equals,
+    exists,
+)
 from chalicelib.storage.records.captures import (
     OUTAGES,
     STATUS,
@@ -83,14 +101,17 @@ MAX_CAMERAS = 1_000
 CODE_GOOD_FOR = timedelta(minutes=15)
 """So long may a code claim its camera: somebody types it into the box beside the camera."""
 _CODE_LETTERS, _CODE_LENGTH = "0123456789ABCDEFGHJKMNPQRSTVWXYZ", 12
-"""Of codes that claim a camera: 60 bits, in letters that nobody takes for another (Crockford's base 32)."""
+"""Of codes that claim a camera: 60 bits, in letters that nobody takes for another (Crockford's base
+32)."""
 _MISREAD_LETTERS = str.maketrans({"O": "0", "I": "1", "L": "1", "-": "", " ": ""})
 SEEN_EVERY = timedelta(minutes=1)
 """So often is it written at most that a camera without heartbeats was seen."""
 BEAT_EVERY = timedelta(minutes=7)
-"""So often is it written that a heartbeat came in which only numbers have changed: boxes beat every two minutes."""
+"""So often is it written that a heartbeat came in which only numbers have changed: boxes beat every
+two minutes."""
 NUMBERS_EVERY_MS = 900_000
-"""So often are those numbers written: their length changes, and pages of the file are divided and joined for it."""
+"""So often are those numbers written: their length changes, and pages of the file are divided and
+joined for it."""
 
 _ID_FREE, _NAME_FREE, _ROOM, _COUNTED = "id-free", "name-free", "room", "counted-as-read"
 _SAME, _KEY_SAME = "as-it-was-read", "key-as-it-was-read"
@@ -109,7 +130,8 @@ _BUSY = "this camera is changed by others all the time: send the request again i
 
 
 class CameraSettings(CameraOptions, frozen=True, kw_only=True):
-    """The settings of a Camera of domain/captures.py, with the names of its groups in place of their ids."""
+    """The settings of a Camera of domain/captures.py, with the names of its groups in place of
+    their ids."""
 
     groups: tuple[str, ...] | None = None
 
@@ -124,7 +146,8 @@ def legal_camera_name(name: str) -> str:
 
 
 def id_of_name(name: str) -> str:
-    """Return the name if it is a legal id, else one made of its legal characters, or `camera` if it has none."""
+    """Return the name if it is a legal id, else one made of its legal characters, or `camera` if it
+    has none."""
     if is_camera_id(name):
         return name
     plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode("ascii")
@@ -161,13 +184,21 @@ def boxes_of(cameras: Iterable[Camera]) -> list[EdgeBox]:
             for heard_at in (camera.last_seen_at, camera.failing_at)
             if heard_at is not None
         ]
-        last_heard_at, newest = max(heartbeats, key=lambda pair: pair[0], default=(None, box_cameras[0]))
-        boxes.append(EdgeBox(box_id, newest.status, last_heard_at, tuple(camera.id for camera in box_cameras)))
+        last_heard_at, newest = max(
+            heartbeats, key=lambda pair: pair[0], default=(None, box_cameras[0])
+        )
+        boxes.append(
+            EdgeBox(
+                box_id, newest.status, last_heard_at, tuple(camera.id for camera in box_cameras)
+            )
+        )
     return boxes
 
 
 class Cameras(Service["Book"]):
-    @retry_if_changed("many cameras of this tenant are added at once: send the request again in a moment")
+    @retry_if_changed(
+        "many cameras of this tenant are added at once: send the request again in a moment"
+    )
     def add(
         self,
         tenant: Tenant,
@@ -180,9 +211,10 @@ class Cameras(Service["Book"]):
     ) -> tuple[Camera, str]:
         """Add a camera; return it and its api_key, which is shown nowhere else.
 
-        `key`: the api_key; None: a random one. `id_` None: the id is made of the legal characters of the name, and made
-        unique. No camera's name or id may be another camera's name or id. Raises InvalidInput, GroupNotFound,
-        CameraExists, TooManyCameras, Busy, AnsweredAlready with the `id` of the camera.
+        `key`: the api_key; None: a random one. `id_` None: the id is made of the legal characters
+        of the name, and made unique. No camera's name or id may be another camera's name or id.
+        Raises InvalidInput, GroupNotFound, CameraExists, TooManyCameras, Busy, AnsweredAlready with
+        the `id` of the camera.
         """
         name = legal_camera_name(name)
         group_ids = self._read_group_ids(tenant, settings.groups)
@@ -194,11 +226,18 @@ class Cameras(Service["Book"]):
             name=name,
             created_at=self.services.clock.now(),
             group_ids=group_ids,
-            **{field: getattr(settings, field) for field in settings.__struct_fields__ if field != "groups"},
+            **{
+                field: getattr(settings, field)
+                for field in settings.__struct_fields__
+                if field != "groups"
+            },
         )
         try:
             self.services.requests.write_with_answer(
-                tenant.name, self._make_addition_actions(tenant, camera, key), request, {"id": camera.id}
+                tenant.name,
+                self._make_addition_actions(tenant, camera, key),
+                request,
+                {"id": camera.id},
             )
         except ConditionFailed as error:
             self._raise_refused(camera, error, may_choose_id=id_ is None and camera.id != name)
@@ -207,7 +246,12 @@ class Cameras(Service["Book"]):
 
     def list_all(self, tenant: Tenant) -> list[Camera]:
         """Return all cameras, by id."""
-        return [*map(camera_from, walk_items(self.services.items, keys.CAMERAS, tenant.name, between=keys.CAMERA_IDS))]
+        return [
+            *map(
+                camera_from,
+                walk_items(self.services.items, keys.CAMERAS, tenant.name, between=keys.CAMERA_IDS),
+            )
+        ]
 
     def count(self, tenant: Tenant) -> int:
         """Return the number of cameras, from one item."""
@@ -228,24 +272,30 @@ class Cameras(Service["Book"]):
             )
             if name_item is not None:
                 return self.get(tenant, name_item["camera"])
-        raise CameraNotFound(f"there is no camera {id_or_name[:100]!r}: make it first, or see the list of cameras")
+        raise CameraNotFound(
+            f"there is no camera {id_or_name[:100]!r}: make it first, or see the list of cameras"
+        )
 
     def id_of(self, tenant: Tenant, id_or_name: str) -> str:
-        """Return the camera's id; of one that is not there, since it was deleted perhaps, what it was called."""
+        """Return the camera's id; of one that is not there, since it was deleted perhaps, what it
+        was called."""
         try:
             return self.get_by_any_name(tenant, id_or_name).id
         except CameraNotFound:
             return id_or_name
 
     def find_by_api_key(self, api_key: str) -> tuple[Tenant, Camera] | None:
-        """Return the tenant and the camera of a key, even if one is disabled; None for a tenant's key."""
+        """Return the tenant and the camera of a key, even if one is disabled; None for a tenant's
+        key."""
         if not api_keys.is_key(api_key, api_keys.OF_CAMERA):
             return None
         hashed = api_keys.digest(api_key)
         owner = self.services.tenants.read_owner(keys.api_key_item(hashed))
         if owner is None:
             return None
-        wait_for_tenant = self.services.storage.begin_call(lambda: self.services.tenants.find(owner["tenant"]))
+        wait_for_tenant = self.services.storage.begin_call(
+            lambda: self.services.tenants.find(owner["tenant"])
+        )
         item = self.services.items.get(keys.CAMERAS, (owner["tenant"], owner["camera"]))
         tenant = wait_for_tenant()
         if tenant is None or item is None or item["key_digest"] != hashed:
@@ -261,11 +311,13 @@ class Cameras(Service["Book"]):
         revision: int | None = None,
         request: RequestId | None = None,
     ) -> Camera:
-        """Set the fields in `changes`: `name` and those of CameraSettings. Labels that are not sent stay.
+        """Set the fields in `changes`: `name` and those of CameraSettings.
 
-        Captures that wait to be resolved are resolved by the new settings. `revision`: the camera's version that the
-        caller read; None: any. Raises CameraNotFound, Changed, InvalidInput, GroupNotFound, CameraExists, Busy,
-        AnsweredAlready.
+        Labels that are not sent stay.
+
+        Captures that wait to be resolved are resolved by the new settings. `revision`: the camera's
+        version that the caller read; None: any. Raises CameraNotFound, Changed, InvalidInput,
+        GroupNotFound, CameraExists, Busy, AnsweredAlready.
         """
         camera = self.get(tenant, id_)
         require_revision("the camera", camera.version, revision)
@@ -291,11 +343,19 @@ class Cameras(Service["Book"]):
         Raises CameraNotFound, Busy, AnsweredAlready.
         """
         item = self._read_item(tenant, id_)
-        if_same = (equals("version", item["version"], _SAME), equals("key_digest", item["key_digest"], _KEY_SAME))
+        if_same = (
+            equals("version", item["version"], _SAME),
+            equals("key_digest", item["key_digest"], _KEY_SAME),
+        )
         actions: list[Action] = [
             Delete(keys.CAMERAS, (tenant.name, id_), if_same),
-            *(Delete(keys.CAMERAS, (tenant.name, name_key)) for name_key in sorted(_list_name_keys(id_, item["name"]))),
-            Update(keys.CAMERAS, (tenant.name, keys.CAMERAS_LEFT), (exists(_COUNTED),), add={"left": 1}),
+            *(
+                Delete(keys.CAMERAS, (tenant.name, name_key))
+                for name_key in sorted(_list_name_keys(id_, item["name"]))
+            ),
+            Update(
+                keys.CAMERAS, (tenant.name, keys.CAMERAS_LEFT), (exists(_COUNTED),), add={"left": 1}
+            ),
             api_keys.shut_out(keys.api_key_item(item["key_digest"]), camera=id_),
             Put(keys.CAMERAS, {"tenant": tenant.name, "id": keys.past_camera(id_), "camera": id_}),
         ]
@@ -303,20 +363,34 @@ class Cameras(Service["Book"]):
 
     @retry_if_changed(_BUSY)
     def replace_key(self, tenant: Tenant, id_: str, request: RequestId | None = None) -> str:
-        """Replace the camera's api_key; the old one stops at once. Raises CameraNotFound, Busy, AnsweredAlready."""
-        key, actions = _make_replacement_key(tenant, id_, self._read_item(tenant, id_)["key_digest"])
+        """Replace the camera's api_key; the old one stops at once.
+
+        Raises CameraNotFound, Busy, AnsweredAlready.
+        """
+        key, actions = _make_replacement_key(
+            tenant, id_, self._read_item(tenant, id_)["key_digest"]
+        )
         self.services.requests.write_with_answer(tenant.name, actions, request, {"id": id_})
         return key
 
     def make_claim_code(self, tenant: Tenant, id_: str) -> tuple[str, datetime]:
-        """Make a code by which a box gets the camera's key, once, and return until when. Raises CameraNotFound.
+        """Make a code by which a box gets the camera's key, once, and return until when.
+
+        Raises CameraNotFound.
 
         Another key of the camera ends it.
         """
-        digest, expires_at = self._read_item(tenant, id_)["key_digest"], self.services.clock.now() + CODE_GOOD_FOR
+        digest = self._read_item(tenant, id_)["key_digest"]
+        expires_at = self.services.clock.now() + CODE_GOOD_FOR
         code = "".join(secrets.choice(_CODE_LETTERS) for _ in range(_CODE_LENGTH))
         kind, code_digest = keys.code_item(api_keys.digest(code))
-        item = {"kind": kind, "id": code_digest, "tenant": tenant.name, "camera": id_, "digest": digest}
+        item = {
+            "kind": kind,
+            "id": code_digest,
+            "tenant": tenant.name,
+            "camera": id_,
+            "digest": digest,
+        }
         if_free = (absent("code-free"),)
         code_item = {**item, "expires_at": int(expires_at.timestamp())}
         does = ((Effect.GIVES_ACCESS, f"code of {name_access('camera', id_)}"),)
@@ -330,7 +404,11 @@ class Cameras(Service["Book"]):
         """
         code_key = keys.code_item(api_keys.digest(code.upper().translate(_MISREAD_LETTERS)))
         item = self.services.items.get(keys.TENANTS, code_key)
-        if item is None or "camera" not in item or item["expires_at"] <= self.services.clock.now().timestamp():
+        if (
+            item is None
+            or "camera" not in item
+            or item["expires_at"] <= self.services.clock.now().timestamp()
+        ):
             raise _make_code_error()
         if (tenant := self.services.tenants.find(item["tenant"])) is None:
             raise _make_code_error()
@@ -341,26 +419,36 @@ class Cameras(Service["Book"]):
         audit_events.add_details(of=id_)
         try:
             camera = self.get(tenant, id_)
-            write(self.services.items, [Delete(keys.TENANTS, code_key, (exists("code-unused"),)), *actions])
+            write(
+                self.services.items,
+                [Delete(keys.TENANTS, code_key, (exists("code-unused"),)), *actions],
+            )
         except (CameraNotFound, ConditionFailed) as error:
             raise _make_code_error() from error
         return camera, key
 
     def note_last_seen(self, tenant: Tenant, camera: Camera, now: datetime) -> None:
-        """Note that the camera was seen, as often as its heartbeats are, and that it is not silent any more."""
+        """Note that the camera was seen, as often as its heartbeats are, and that it is not silent
+        any more."""
         every = BEAT_EVERY if camera.status else SEEN_EVERY
         if camera.last_seen_at is None or camera.silent_since or now - camera.last_seen_at >= every:
             fields = {"last_seen_at": milliseconds(now), **_outage_fields(camera, tenant, now)}
             self._note_fields(tenant, camera.id, fields, no_more=("silent_since",))
 
     def note_heartbeat(
-        self, tenant: Tenant, camera: Camera, status: Mapping[str, Any] | None, *, is_working: bool = True
+        self,
+        tenant: Tenant,
+        camera: Camera,
+        status: Mapping[str, Any] | None,
+        *,
+        is_working: bool = True,
     ) -> Camera:
         """Note that the camera, as it was just read, was seen, and its status (None: it sent none).
 
-        News is written at once: another status, or the end of a silence. Other heartbeats are written every
-        BEAT_EVERY, and a status in which only numbers changed every NUMBERS_EVERY_MS. `is_working` False: the box
-        beside the camera says that it gives no pictures, so it was not seen. Raises CameraNotFound, InvalidInput.
+        News is written at once: another status, or the end of a silence. Other heartbeats are
+        written every BEAT_EVERY, and a status in which only numbers changed every NUMBERS_EVERY_MS.
+        `is_working` False: the box beside the camera says that it gives no pictures, so it was not
+        seen. Raises CameraNotFound, InvalidInput.
         """
         now = self.services.clock.now()
         status_fields = _choose_status_fields(camera, status, now, is_working=is_working)
@@ -375,18 +463,31 @@ class Cameras(Service["Book"]):
         return self.get(tenant, camera.id)
 
     def note_faceless(self, tenant: Tenant, camera: Camera, share: float | None) -> Camera:
-        """Note the share of the camera's captures without a face, as it was counted now. Return the changed camera."""
+        """Note the share of the camera's captures without a face, as it was counted now.
+
+        Return the changed camera.
+        """
         now = self.services.clock.now()
-        fields = {"faceless_share": parse_optional(number(".2f").write, share), "faceless_at": milliseconds(now)}
+        fields = {
+            "faceless_share": parse_optional(number(".2f").write, share),
+            "faceless_at": milliseconds(now),
+        }
         self._note_fields(tenant, camera.id, fields)
         return replace(camera, faceless_share=share, faceless_at=now)
 
     def list_silences(self, tenant: Tenant, now: datetime) -> list[tuple[Camera, Silence]]:
-        """Return the cameras that are silent or quiet, if that was not reported yet and nobody muted them."""
+        """Return the cameras that are silent or quiet, if that was not reported yet and nobody
+        muted them."""
         unreported = [
-            camera for camera in self.list_all(tenant) if camera.silent_since is None and not is_muted(camera, now)
+            camera
+            for camera in self.list_all(tenant)
+            if camera.silent_since is None and not is_muted(camera, now)
         ]
-        return [(camera, silence) for camera in unreported if (silence := find_silence(camera, tenant, now))]
+        return [
+            (camera, silence)
+            for camera in unreported
+            if (silence := find_silence(camera, tenant, now))
+        ]
 
     @retry_if_changed(_BUSY)
     def mute(self, tenant: Tenant, until: datetime, camera_id: str | None = None) -> None:
@@ -398,7 +499,8 @@ class Cameras(Service["Book"]):
         if not now < until <= now + MUTED_FOR:
             last_time = time_text(now + MUTED_FOR)
             raise InvalidInput(
-                f"cameras are muted for {MUTED_FOR.days} days at most: send an `until` after now, by {last_time}"
+                f"cameras are muted for {MUTED_FOR.days} days at most: send an `until` after now, "
+                f"by {last_time}"
             )
         self._change_muting(tenant, camera_id, {"muted_until": milliseconds(until)})
 
@@ -410,32 +512,52 @@ class Cameras(Service["Book"]):
         self._change_muting(tenant, camera_id, {}, removed_fields=("muted_until",))
 
     def _change_muting(
-        self, tenant: Tenant, camera_id: str | None, fields: Item, removed_fields: tuple[str, ...] = ()
+        self,
+        tenant: Tenant,
+        camera_id: str | None,
+        fields: Item,
+        removed_fields: tuple[str, ...] = (),
     ) -> None:
         cameras = self.list_all(tenant) if camera_id is None else [self.get(tenant, camera_id)]
         audit_events.add_details(of=camera_id or "all")
         if_there = (exists("camera-there"),)
         changes = [
-            Update(keys.CAMERAS, (tenant.name, camera.id), if_there, set=fields, remove=removed_fields, repeatable=True)
+            Update(
+                keys.CAMERAS,
+                (tenant.name, camera.id),
+                if_there,
+                set=fields,
+                remove=removed_fields,
+                repeatable=True,
+            )
             for camera in cameras
         ]
         for batch in cut_in_parts(changes, _MUTED_AT_ONCE):
             write(self.services.items, batch)
 
     def learn_usual(self, tenant: Tenant) -> None:
-        """Note what is usual for each camera that sends no heartbeats, by the visits of the last weeks."""
+        """Note what is usual for each camera that sends no heartbeats, by the visits of the last
+        weeks."""
         without_heartbeats = [
-            camera for camera in self.list_all(tenant) if camera.last_seen_at is not None and not camera.beats
+            camera
+            for camera in self.list_all(tenant)
+            if camera.last_seen_at is not None and not camera.beats
         ]
         if not without_heartbeats:
             return
         usual_by_camera = self.services.statistics.find_usual_of_cameras(tenant)
         for camera in without_heartbeats:
             usual = usual_by_camera.get(camera.id)
-            hundredths = () if usual is None else tuple(round(100 * people_of_hour) for people_of_hour in usual.hours)
+            hundredths = (
+                ()
+                if usual is None
+                else tuple(round(100 * people_of_hour) for people_of_hour in usual.hours)
+            )
             if hundredths != camera.usual:
                 fields = {"usual": USUAL.write(hundredths)} if hundredths else {}
-                self._note_fields(tenant, camera.id, fields, no_more=() if hundredths else ("usual",))
+                self._note_fields(
+                    tenant, camera.id, fields, no_more=() if hundredths else ("usual",)
+                )
 
     def list_jobs(self) -> tuple[Job, ...]:
         return (Job("usual", lambda context: self.learn_usual(context.tenant), nightly=True),)
@@ -443,21 +565,24 @@ class Cameras(Service["Book"]):
     def ask_for_still(self, tenant: Tenant, camera_id: str) -> Still:
         """Have the camera's box asked at its next heartbeat. Raises CameraNotFound, Conflict."""
         if not tenant.keeps_pictures:
-            raise Conflict("this tenant keeps no pictures (its setting keeps_pictures), and so no stills")
-        camera, now, last_still = (
-            self.get(tenant, camera_id),
-            self.services.clock.now(),
-            self.read_still(tenant, camera_id),
-        )
+            raise Conflict(
+                "this tenant keeps no pictures (its setting keeps_pictures), and so no stills"
+            )
+        camera = self.get(tenant, camera_id)
+        now = self.services.clock.now()
+        last_still = self.read_still(tenant, camera_id)
         if_there = (exists("camera-there"),)
         audit_events.add_details(of=camera.id)
         change = {"still_asked_at": milliseconds(now)}
         write(
-            self.services.items, [Update(keys.CAMERAS, (tenant.name, camera.id), if_there, set=change, repeatable=True)]
+            self.services.items,
+            [Update(keys.CAMERAS, (tenant.name, camera.id), if_there, set=change, repeatable=True)],
         )
         return replace(last_still, asked_at=now)
 
-    def store_still(self, tenant: Tenant, camera_id: str, picture: bytes, request: RequestId | None = None) -> None:
+    def store_still(
+        self, tenant: Tenant, camera_id: str, picture: bytes, request: RequestId | None = None
+    ) -> None:
         """Keep the picture that was asked for, for an hour.
 
         Raises CameraNotFound, Unusable, Conflict, AnsweredAlready.
@@ -465,7 +590,10 @@ class Cameras(Service["Book"]):
         camera, now = self.get(tenant, camera_id), self.services.clock.now()
         asked_at = _parse_open_request(camera, now)
         if asked_at is None or not tenant.keeps_pictures:
-            raise Conflict("nobody asks for a still of this camera: send one when still_asked_at of an answer says so")
+            raise Conflict(
+                "nobody asks for a still of this camera: send one when still_asked_at of an answer "
+                "says so"
+            )
         if len(picture) > MAX_BYTES or not picture.startswith(_JPEG):
             raise Unusable(f"a still is a JPEG of up to {MAX_BYTES} bytes")
         kind, id_ = keys.still_item(tenant.name, camera.id)
@@ -475,12 +603,18 @@ class Cameras(Service["Book"]):
             "expires_at": int((now + STILL_SHOWN_FOR).timestamp()),
         }
         if_same_request = (equals("still_asked_at", milliseconds(asked_at), "asked-as-read"),)
-        request_end = Update(keys.CAMERAS, (tenant.name, camera.id), if_same_request, remove=("still_asked_at",))
+        request_end = Update(
+            keys.CAMERAS, (tenant.name, camera.id), if_same_request, remove=("still_asked_at",)
+        )
         try:
-            still_put = Put(keys.TENANTS, {"kind": kind, "id": id_, "tenant": tenant.name, **fields})
+            still_put = Put(
+                keys.TENANTS, {"kind": kind, "id": id_, "tenant": tenant.name, **fields}
+            )
             self.services.requests.write_with_answer(tenant.name, [still_put, request_end], request)
         except ConditionFailed as error:
-            raise Conflict("this still was sent already, or another is asked for: look at the next answer") from error
+            raise Conflict(
+                "this still was sent already, or another is asked for: look at the next answer"
+            ) from error
 
     def read_still(self, tenant: Tenant, camera_id: str) -> Still:
         """Return the camera's last still, if it is kept yet. Raises CameraNotFound."""
@@ -493,7 +627,8 @@ class Cameras(Service["Book"]):
         return Still(_parse_open_request(camera, now), taken_at, bytes(item["picture"]))
 
     def read_wave(self, tenant: Tenant) -> Wave:
-        """Return how far the settings are that were set last; before that, nothing is set, and all have it."""
+        """Return how far the settings are that were set last; before that, nothing is set, and all
+        have it."""
         item = self.services.items.get(keys.CAMERAS, (tenant.name, keys.FLEET))
         wave = Wave(tenant.created_at, is_done=True) if item is None else wave_from(item)
         if not wave.is_done:
@@ -503,7 +638,8 @@ class Cameras(Service["Book"]):
     def compose_edge_settings(
         self, tenant: Tenant, camera: Camera, wanted_settings: Mapping[str, Any]
     ) -> Mapping[str, Any]:
-        """Return the settings of a camera's uploader as they are to be, with those that a wave sets."""
+        """Return the settings of a camera's uploader as they are to be, with those that a wave
+        sets."""
         item = self.services.items.get(keys.CAMERAS, (tenant.name, keys.FLEET))
         return (
             edge_of(wave_from(item), camera.status.get("box"), camera.edge, wanted_settings)
@@ -511,8 +647,13 @@ class Cameras(Service["Book"]):
             else wanted_settings
         )
 
-    def begin_wave(self, tenant: Tenant, settings: Mapping[str, Any], request: RequestId | None = None) -> Wave:
-        """Begin a wave, in place of the one before, or let that go on. Raises Busy, AnsweredAlready."""
+    def begin_wave(
+        self, tenant: Tenant, settings: Mapping[str, Any], request: RequestId | None = None
+    ) -> Wave:
+        """Begin a wave, in place of the one before, or let that go on.
+
+        Raises Busy, AnsweredAlready.
+        """
         wave = begin_wave(self.read_wave(tenant), settings, self.services.clock.now())
         self.services.requests.write_with_answer(
             tenant.name, [Put(keys.CAMERAS, wave_item(tenant.name, wave))], request
@@ -520,16 +661,22 @@ class Cameras(Service["Book"]):
         return wave
 
     def advance_wave(self, tenant: Tenant) -> None:
-        """Let the wave go on, and give each box that it has reached the settings, by its cameras. Raises Busy.
+        """Let the wave go on, and give each box that it has reached the settings, by its cameras.
 
-        A setting of boxes or a camera that somebody changes meanwhile is kept: the next call goes on from there.
+        Raises Busy.
+
+        A setting of boxes or a camera that somebody changes meanwhile is kept: the next call goes
+        on from there.
         """
         item = self.services.items.get(keys.CAMERAS, (tenant.name, keys.FLEET))
         if item is None:
             return
         wave_before = wave_from(item)
         now, cameras = self.services.clock.now(), self.list_all(tenant)
-        reports = {box.id: LastSign(box.last_seen_at, box.status.get("version")) for box in boxes_of(cameras)}
+        reports = {
+            box.id: LastSign(box.last_seen_at, box.status.get("version"))
+            for box in boxes_of(cameras)
+        }
         wave = advance_wave(wave_before, reports, now)
         if_same_wave = (equals("at", milliseconds(wave_before.at), "the-same-wave"),)
         put = Put(keys.CAMERAS, wave_item(tenant.name, wave), if_same_wave)
@@ -540,33 +687,59 @@ class Cameras(Service["Book"]):
                 edge_settings = edge_of(wave, box, camera.edge, camera.edge)
                 if edge_settings != camera.edge:
                     with suppress(Changed, CameraNotFound):
-                        self.change(tenant, camera.id, {"edge": edge_settings}, revision=camera.version)
+                        self.change(
+                            tenant, camera.id, {"edge": edge_settings}, revision=camera.version
+                        )
 
     def _read_item(self, tenant: Tenant, id_: str) -> Item:
-        item = self.services.items.get(keys.CAMERAS, (tenant.name, id_)) if is_camera_id(id_) else None
+        item = (
+            self.services.items.get(keys.CAMERAS, (tenant.name, id_)) if is_camera_id(id_) else None
+        )
         if item is None:
-            raise CameraNotFound(f"there is no camera {id_[:100]!r}: make it first, or see the list of cameras")
+            raise CameraNotFound(
+                f"there is no camera {id_[:100]!r}: make it first, or see the list of cameras"
+            )
         return item
 
-    def _note_fields(self, tenant: Tenant, id_: str, fields: Item, *, no_more: Sequence[str] = ()) -> None:
+    def _note_fields(
+        self, tenant: Tenant, id_: str, fields: Item, *, no_more: Sequence[str] = ()
+    ) -> None:
         if_there, key = (exists("camera-there"),), (tenant.name, id_)
-        change = Update(keys.CAMERAS, key, if_there, set=fields, remove=tuple(no_more), repeatable=True, lasts=False)
+        change = Update(
+            keys.CAMERAS,
+            key,
+            if_there,
+            set=fields,
+            remove=tuple(no_more),
+            repeatable=True,
+            lasts=False,
+        )
         write_unless_changed(self.services.items, [change])  # or it was deleted meanwhile
 
-    def _read_group_ids(self, tenant: Tenant, names: Sequence[str] | None) -> tuple[str, ...] | None:
+    def _read_group_ids(
+        self, tenant: Tenant, names: Sequence[str] | None
+    ) -> tuple[str, ...] | None:
         if names is None:
             return None
-        return tuple(dict.fromkeys(self.services.groups.get_by_name(tenant, name).id for name in names))
+        return tuple(
+            dict.fromkeys(self.services.groups.get_by_name(tenant, name).id for name in names)
+        )
 
     def _apply_changes(self, tenant: Tenant, camera: Camera, changes: Mapping[str, Any]) -> Camera:
         """Return the camera with the changes. Raises InvalidInput, GroupNotFound."""
-        fields = {name: value for name, value in changes.items() if name not in ("name", "labels", "groups")}
+        fields = {
+            name: value
+            for name, value in changes.items()
+            if name not in ("name", "labels", "groups")
+        }
         if "edge" in changes:
             fields["edge"] = self.compose_edge_settings(tenant, camera, changes["edge"])
         if "labels" in changes:
             fields["labels"] = camera.labels._replace(**changes["labels"])
         groups = changes.get("groups")
-        checked_settings = replace(_NO_SETTINGS, **fields, groups=None if groups is None else tuple(groups))
+        checked_settings = replace(
+            _NO_SETTINGS, **fields, groups=None if groups is None else tuple(groups)
+        )
         fields = {name: getattr(checked_settings, name) for name in fields}
         if "groups" in changes:
             fields["group_ids"] = self._read_group_ids(tenant, checked_settings.groups)
@@ -580,7 +753,9 @@ class Cameras(Service["Book"]):
             name_items = self.services.items.get_many(
                 keys.CAMERAS, [(tenant.name, keys.camera_name(id_)) for id_ in batch]
             )
-            free_ids = [id_ for id_, name_item in zip(batch, name_items, strict=True) if name_item is None]
+            free_ids = [
+                id_ for id_, name_item in zip(batch, name_items, strict=True) if name_item is None
+            ]
             if free_ids:
                 return free_ids[0]
         return wanted_id
@@ -590,23 +765,31 @@ class Cameras(Service["Book"]):
         names = {camera.id: _ID_FREE, camera.name: _NAME_FREE}
         return [
             Put(keys.CAMERAS, item, (absent(_ID_FREE),)),
-            *(_make_name_put(tenant.name, name, camera.id, condition) for name, condition in names.items()),
+            *(
+                _make_name_put(tenant.name, name, camera.id, condition)
+                for name, condition in names.items()
+            ),
             self._make_room_action(tenant),
             _make_key_put(tenant, camera.id, key),
         ]
 
     def _make_room_action(self, tenant: Tenant) -> Action:
-        """Return the action that takes one from the cameras left; a tenant's first camera begins that count."""
+        """Return the action that takes one from the cameras left; a tenant's first camera begins
+        that count."""
         if self.services.items.get(keys.CAMERAS, (tenant.name, keys.CAMERAS_LEFT)) is None:
             first_count = {"tenant": tenant.name, "id": keys.CAMERAS_LEFT, "left": MAX_CAMERAS - 1}
             return Put(keys.CAMERAS, first_count, (absent(_COUNTED),))
         if_room = (at_least("left", 1, _ROOM),)
         return Update(keys.CAMERAS, (tenant.name, keys.CAMERAS_LEFT), if_room, add={"left": -1})
 
-    def _raise_refused(self, camera: Camera, error: ConditionFailed, *, may_choose_id: bool) -> None:
+    def _raise_refused(
+        self, camera: Camera, error: ConditionFailed, *, may_choose_id: bool
+    ) -> None:
         """Raise the error that the failed conditions mean; return if another try may succeed."""
         if _ROOM in error.names:
-            raise TooManyCameras(f"there are {MAX_CAMERAS} cameras already, the most that a tenant may have") from error
+            raise TooManyCameras(
+                f"there are {MAX_CAMERAS} cameras already, the most that a tenant may have"
+            ) from error
         if _NAME_FREE in error.names:
             raise _make_name_in_use_error(camera.name) from error
         if _ID_FREE in error.names and not may_choose_id:
@@ -623,7 +806,8 @@ class Silence(StrEnum):
 
 
 def find_silence(camera: Camera, tenant: Tenant, now: datetime) -> Silence | None:
-    """Return whether an enabled camera should have been heard; one that was never heard is silent."""
+    """Return whether an enabled camera should have been heard; one that was never heard is
+    silent."""
     if not camera.enabled or camera.silent_after_s is None:
         return None
     if camera.last_seen_at is None or camera.beats:
@@ -632,7 +816,11 @@ def find_silence(camera: Camera, tenant: Tenant, now: datetime) -> Silence | Non
         return None
     zone = ZoneInfo(tenant.time_zone)
     since, until = (local_hour(at, zone) for at in (camera.last_seen_at, now))
-    return Silence.QUIET if is_quieter(usual_of(camera), since, until, parse_opening(tenant.opening)) else None
+    return (
+        Silence.QUIET
+        if is_quieter(usual_of(camera), since, until, parse_opening(tenant.opening))
+        else None
+    )
 
 
 def is_unwatched(camera: Camera, now: datetime) -> bool:
@@ -652,15 +840,21 @@ def is_muted(camera: Camera, now: datetime) -> bool:
 
 
 def silent_at(camera: Camera) -> datetime:
-    """Return when a camera is silent that is not heard any more; with heartbeats that may not all be written, later."""
+    """Return when a camera is silent that is not heard any more; with heartbeats that may not all
+    be written, later."""
     late = BEAT_EVERY if camera.last_seen_at and camera.status else timedelta()
-    return (camera.last_seen_at or camera.created_at) + timedelta(seconds=camera.silent_after_s or 0) + late
+    return (
+        (camera.last_seen_at or camera.created_at)
+        + timedelta(seconds=camera.silent_after_s or 0)
+        + late
+    )
 
 
 def _choose_status_fields(
     camera: Camera, status: Mapping[str, Any] | None, now: datetime, *, is_working: bool
 ) -> Item | None:
-    """Return the field of the status that a heartbeat writes, or none; None: the heartbeat is not written at all.
+    """Return the field of the status that a heartbeat writes, or none; None: the heartbeat is not
+    written at all.
 
     See `note_heartbeat`. Raises InvalidInput.
     """
@@ -676,14 +870,17 @@ def _choose_status_fields(
         return fields
     if now - written_at < (BEAT_EVERY if status else SEEN_EVERY):
         return None
-    is_same_period = milliseconds(now) // NUMBERS_EVERY_MS == milliseconds(written_at) // NUMBERS_EVERY_MS
+    is_same_period = (
+        milliseconds(now) // NUMBERS_EVERY_MS == milliseconds(written_at) // NUMBERS_EVERY_MS
+    )
     return {} if is_same_period else fields
 
 
 def _outage_fields(camera: Camera, tenant: Tenant, now: datetime) -> Item:
     """Return the fields that note the end of a silence; none if the camera was not silent.
 
-    A silence was reported (`silent_since`), or nobody was told of it, since the camera was muted when it began.
+    A silence was reported (`silent_since`), or nobody was told of it, since the camera was muted
+    when it began.
     """
     since = camera.last_seen_at or camera.created_at
     was_muted = is_muted(camera, since) and find_silence(camera, tenant, now)
@@ -701,14 +898,18 @@ def _without_numbers(status: Mapping[str, Any]) -> dict[str, Any]:
 def _make_code_error() -> WrongCredentials:
     minutes = CODE_GOOD_FOR // timedelta(minutes=1)
     return WrongCredentials(
-        f"this code is not good any more: it claims a camera once, within {minutes} minutes; make another"
+        f"this code is not good any more: it claims a camera once, within {minutes} minutes; make "
+        "another"
     )
 
 
 def _make_replacement_key(tenant: Tenant, id_: str, old: str) -> tuple[str, list[Action]]:
-    """Make another key of a camera, and the actions that put it in the place of the one with this digest."""
+    """Make another key of a camera, and the actions that put it in the place of the one with this
+    digest."""
     key, if_same_key = api_keys.new_key(api_keys.OF_CAMERA), (equals("key_digest", old, _KEY_SAME),)
-    change = Update(keys.CAMERAS, (tenant.name, id_), if_same_key, set={"key_digest": api_keys.digest(key)})
+    change = Update(
+        keys.CAMERAS, (tenant.name, id_), if_same_key, set={"key_digest": api_keys.digest(key)}
+    )
     shut_out_action = api_keys.shut_out(keys.api_key_item(old), camera=id_)
     return key, [change, shut_out_action, _make_key_put(tenant, id_, key)]
 
@@ -722,10 +923,17 @@ def _make_change_actions(tenant: str, before: Camera, after: Camera) -> list[Act
     fields = {**setting_fields(after), "version": after.version}
     effect = Effect.ARRANGES if after.enabled == before.enabled else Effect.CHANGES_ACCESS
     does = ((effect, name_access("camera", after.id)),)
-    actions: list[Action] = [Update(keys.CAMERAS, (tenant, after.id), if_same, set=fields, does=does)]
-    old_keys, new_keys = _list_name_keys(before.id, before.name), _list_name_keys(after.id, after.name)
-    actions += [Delete(keys.CAMERAS, (tenant, name_key)) for name_key in sorted(old_keys - new_keys)]
-    return actions + [_make_name_put(tenant, after.name, after.id, _NAME_FREE) for _ in new_keys - old_keys]
+    actions: list[Action] = [
+        Update(keys.CAMERAS, (tenant, after.id), if_same, set=fields, does=does)
+    ]
+    old_keys = _list_name_keys(before.id, before.name)
+    new_keys = _list_name_keys(after.id, after.name)
+    actions += [
+        Delete(keys.CAMERAS, (tenant, name_key)) for name_key in sorted(old_keys - new_keys)
+    ]
+    return actions + [
+        _make_name_put(tenant, after.name, after.id, _NAME_FREE) for _ in new_keys - old_keys
+    ]
 
 
 def _list_name_keys(id_: str, name: str) -> set[str]:
@@ -733,7 +941,11 @@ def _list_name_keys(id_: str, name: str) -> set[str]:
 
 
 def _make_name_put(tenant: str, name: str, id_: str, condition: str) -> Put:
-    return Put(keys.CAMERAS, {"tenant": tenant, "id": keys.camera_name(name), "camera": id_}, (absent(condition),))
+    return Put(
+        keys.CAMERAS,
+        {"tenant": tenant, "id": keys.camera_name(name), "camera": id_},
+        (absent(condition),),
+    )
 
 
 def _make_name_in_use_error(name: str) -> CameraExists:

@@ -2,11 +2,12 @@
 
 One transaction changes faces, counts, seq and journal, and stores the answer.
 
-`seq` serialises a tenant's gallery. A process commits one change of a tenant at a time. If another process commits
-first, the commit is tried again with the new seq.
+`seq` serialises a tenant's gallery. A process commits one change of a tenant at a time. If another
+process commits first, the commit is tried again with the new seq.
 
-A user's record changes only in a commit, with its faces. So everything that was read at a seq still held if a commit
-that is based on it succeeds. storage/items has all other writes, and the pauses between tries.
+A user's record changes only in a commit, with its faces. So everything that was read at a seq still
+held if a commit that is based on it succeeds. storage/items has all other writes, and the pauses
+between tries.
 """
 
 from __future__ import annotations
@@ -34,7 +35,14 @@ from chalicelib.domain.rules.templates import (
     reduce_templates,
 )
 from chalicelib.storage import keys
-from chalicelib.storage.items import Changed, count_attempts, directory_of, gone_of, retry_if_changed, write
+from chalicelib.storage.items import (
+    Changed,
+    count_attempts,
+    directory_of,
+    gone_of,
+    retry_if_changed,
+    write,
+)
 from chalicelib.storage.ports import (
     Action,
     Clock,
@@ -59,11 +67,12 @@ NEXT = "next-model"
 _SEQ = "seq"
 
 INDEX_EVERY = 256
-"""Commits between two calls of the index builder. The schedule calls it too, so a lost message does no harm."""
+"""Commits between two calls of the index builder. The schedule calls it too, so a lost message does
+no harm."""
 
 A_COMMIT_S = 0.08
-"""Time of a search and its commit on AWS. A process that lost a race waits: each search costs reads, and each refused
-commit as much as one that succeeds."""
+"""Time of a search and its commit on AWS. A process that lost a race waits: each search costs
+reads, and each refused commit as much as one that succeeds."""
 
 
 class GalleryMoved(Changed):
@@ -71,25 +80,28 @@ class GalleryMoved(Changed):
 
 
 retry_if_gallery_moved = retry_if_changed(
-    "the faces that are found are deleted or moved all the time: send the request again in a moment", 5
+    "the faces that are found are deleted or moved all the time: send the request again in a "
+    "moment",
+    5,
 )
-"""Decorates a search, so that it begins anew if the gallery changed while it looked (GalleryMoved). Raises Busy."""
+"""Decorates a search, so that it begins anew if the gallery changed while it looked (GalleryMoved).
+Raises Busy."""
 
 
 class Change(Struct, frozen=True):
     """A change of a gallery that one use case asks for. It is done as a whole or not at all.
 
-    `counts`: faces gained by group id, negative if lost; the groups exist.
-    `limited_groups`: those of them that have a capacity.
-    `new_group`: the directory item of a group to create, with its `count`.
-    `tenant`: numbers to add to other fields of the tenant's directory item; a field must not fall below zero.
-    `based_on`: the seq that the gallery must be at, else GalleryMoved is raised.
-    `model`: the model of the new templates, if they are added to a face that has others.
-    `skips_model_check`: restores, merges or cuts down existing faces, so their templates may be of an older model.
-    `switch_to`: the model to search the gallery with from now on. It must be the tenant's `next_model`.
-    `within`: groups that must be there, beside those of the faces that the journal changes.
-    `keeps_users`: a user stays even without faces. `users`: users gained by group id, negative if lost.
-    `dropped`: deleted groups whose faces are erased later. `erased`: deleted groups whose faces are all erased.
+    `counts`: faces gained by group id, negative if lost; the groups exist. `limited_groups`: those
+    of them that have a capacity. `new_group`: the directory item of a group to create, with its
+    `count`. `tenant`: numbers to add to other fields of the tenant's directory item; a field must
+    not fall below zero. `based_on`: the seq that the gallery must be at, else GalleryMoved is
+    raised. `model`: the model of the new templates, if they are added to a face that has others.
+    `skips_model_check`: restores, merges or cuts down existing faces, so their templates may be of
+    an older model. `switch_to`: the model to search the gallery with from now on. It must be the
+    tenant's `next_model`. `within`: groups that must be there, beside those of the faces that the
+    journal changes. `keeps_users`: a user stays even without faces. `users`: users gained by group
+    id, negative if lost. `dropped`: deleted groups whose faces are erased later. `erased`: deleted
+    groups whose faces are all erased.
     """
 
     actions: tuple[Action, ...]
@@ -114,17 +126,23 @@ class Change(Struct, frozen=True):
 
 
 def make_face_change(
-    before: Face, after: Face, actions: Sequence[Action] = (), limited_groups: frozenset[str] = frozenset()
+    before: Face,
+    after: Face,
+    actions: Sequence[Action] = (),
+    limited_groups: frozenset[str] = frozenset(),
 ) -> Change:
     """Return the change of the gallery that a changed face needs.
 
     It has no entries if group and templates are the same.
 
-    A new picture needs a template of the model that searches use. Pictures that it had before may have an older one.
+    A new picture needs a template of the model that searches use. Pictures that it had before may
+    have an older one.
     """
     counts = {} if after.group_id == before.group_id else {before.group_id: -1, after.group_id: 1}
     old_templates = [picture.templates for picture in before.pictures]
-    added_picture = next((picture for picture in after.pictures if picture.templates not in old_templates), None)
+    added_picture = next(
+        (picture for picture in after.pictures if picture.templates not in old_templates), None
+    )
     is_learnt = added_picture is not None and added_picture.learnt is not None
     return Change(
         tuple(actions),
@@ -142,7 +160,8 @@ def limited_groups(group: Group) -> frozenset[str]:
 
 
 class _Gallery:
-    """The lock of one tenant's commits, and the state of the gallery when this process last read or changed it."""
+    """The lock of one tenant's commits, and the state of the gallery when this process last read or
+    changed it."""
 
     def __init__(self) -> None:
         self.lock = threading.RLock()
@@ -154,7 +173,10 @@ class _Gallery:
 
 
 class GalleryWriter:
-    """The writer of galleries. It calls `build_index(tenant)` every INDEX_EVERY commits; that call must not raise."""
+    """The writer of galleries.
+
+    It calls `build_index(tenant)` every INDEX_EVERY commits; that call must not raise.
+    """
 
     def __init__(self, items: ItemStore, clock: Clock, build_index: Callable[[str], None]) -> None:
         self._items = items
@@ -166,16 +188,17 @@ class GalleryWriter:
     def commit(self, tenant: str, change: Change) -> int:
         """Commit a change and return the gallery's seq after it.
 
-        Raises ConditionFailed if a named condition does not hold (names about a group end in ":" + group id),
-        GalleryMoved if the gallery has left `based_on`, WrongModel if a face would have no template of the model that
-        searches use, Busy, StorageUnavailable, TenantNotFound.
+        Raises ConditionFailed if a named condition does not hold (names about a group end in
+        ":" + group id), GalleryMoved if the gallery has left `based_on`, WrongModel if a face would
+        have no template of the model that searches use, Busy, StorageUnavailable, TenantNotFound.
         """
         gallery = self._get_gallery(tenant)
         with count_stage("commit"), gallery.lock:
             return self._commit_with_retries(tenant, gallery, change)
 
     def save(self, tenant: str, change: Change) -> None:
-        """Commit a change, as `commit` does; if the gallery stays as it is, do its actions alone."""
+        """Commit a change, as `commit` does; if the gallery stays as it is, do its actions
+        alone."""
         if change.journal or change.within:
             self.commit(tenant, change)
         else:
@@ -183,7 +206,8 @@ class GalleryWriter:
 
     @contextmanager
     def hold_up_commits(self, tenant: str) -> Iterator[None]:
-        """Hold up this process's other commits for the tenant while the caller prepares a change based on the seq."""
+        """Hold up this process's other commits for the tenant while the caller prepares a change
+        based on the seq."""
         with self._get_gallery(tenant).lock:
             yield
 
@@ -196,9 +220,14 @@ class GalleryWriter:
             return self._galleries.setdefault(tenant, _Gallery())
 
     def _commit_with_retries(self, tenant: str, gallery: _Gallery, change: Change) -> int:
-        """Commit a change; try again if another process was first. The caller has the lock. Raises as `commit`."""
+        """Commit a change; try again if another process was first.
+
+        The caller has the lock. Raises as `commit`.
+        """
         for _ in count_attempts(first_s=A_COMMIT_S):
-            present_seq = self._read_gallery(tenant, gallery) if gallery.seq is None else gallery.seq
+            present_seq = (
+                self._read_gallery(tenant, gallery) if gallery.seq is None else gallery.seq
+            )
             if not _has_model_everywhere(change, gallery.model):
                 # The caller may know of a new model before this process does.
                 present_seq = self._read_gallery(tenant, gallery)
@@ -207,15 +236,20 @@ class GalleryWriter:
                 raise GalleryMoved
             if not _has_model_everywhere(change, gallery.model):
                 raise WrongModel(
-                    f"tenant {tenant!r} is searched with the model {gallery.model!r} by now: embed the picture with it"
+                    f"tenant {tenant!r} is searched with the model {gallery.model!r} by now: embed "
+                    "the picture with it"
                 )
             if deleted_groups := _list_needed_groups(change) & gallery.gone:
-                raise ConditionFailed(frozenset(f"{GROUP_EXISTS}:{group_id}" for group_id in deleted_groups))
+                raise ConditionFailed(
+                    frozenset(f"{GROUP_EXISTS}:{group_id}" for group_id in deleted_groups)
+                )
             seq, groups_being_erased = based_on + 1, (gallery.gone | change.dropped) - change.erased
             fields = _list_tenant_fields(change, groups_being_erased)
             try:
                 whole_change = self._add_user_changes(tenant, change)
-                self._items.transact(_make_actions(tenant, seq, whole_change, fields, self._clock.now()))
+                self._items.transact(
+                    _make_actions(tenant, seq, whole_change, fields, self._clock.now())
+                )
             except ConditionFailed as error:
                 gallery.seq = None
                 if _SEQ not in error.names:
@@ -232,14 +266,22 @@ class GalleryWriter:
                 if seq % INDEX_EVERY == 0:
                     self._build_index(tenant)
                 return seq
-        raise Busy("many changes of this tenant's gallery arrive at once: send the request again in a moment")
+        raise Busy(
+            "many changes of this tenant's gallery arrive at once: send the request again in a "
+            "moment"
+        )
 
     def _add_user_changes(self, tenant: str, change: Change) -> Change:
         actions, entries, users = follow_face_changes(
             self._items, tenant, change.journal, keeps_users=change.keeps_users
         )
         users.update(change.users)
-        return replace(change, actions=(*change.actions, *actions), journal=(*change.journal, *entries), users=users)
+        return replace(
+            change,
+            actions=(*change.actions, *actions),
+            journal=(*change.journal, *entries),
+            users=users,
+        )
 
     def _read_gallery(self, tenant: str, gallery: _Gallery) -> int:
         """Read the gallery's seq, model and deleted groups; return the seq."""
@@ -249,7 +291,8 @@ class GalleryWriter:
 
 
 def _has_model_everywhere(change: Change, model: str) -> bool:
-    """Return whether every face that is put, and every picture that is added, has a template of this model.
+    """Return whether every face that is put, and every picture that is added, has a template of
+    this model.
 
     A search would not find a face without one, nor find it by that picture.
     """
@@ -266,26 +309,38 @@ def _has_model_everywhere(change: Change, model: str) -> bool:
 
 def _list_needed_groups(change: Change) -> frozenset[str]:
     """Return the groups that must still exist: else a search would find a face of a deleted one."""
-    return change.within.union(entry.group_id for entry in change.journal if entry.edit not in (Edit.DELETE, Edit.DROP))
+    return change.within.union(
+        entry.group_id for entry in change.journal if entry.edit not in (Edit.DELETE, Edit.DROP)
+    )
 
 
 def _list_tenant_fields(change: Change, deleted_groups: frozenset[str]) -> dict[str, Any]:
-    """Return what changes in the tenant's record, which each request reads, and in the directory alike."""
+    """Return what changes in the tenant's record, which each request reads, and in the directory
+    alike."""
     model = {"model": change.switch_to} if change.switch_to else {}
     return {**model, "gone": sorted(deleted_groups)} if change.dropped or change.erased else model
 
 
-def _make_actions(tenant: str, seq: int, change: Change, fields: Item, now: datetime) -> list[Action]:
-    """Return the actions of a commit. `fields`: those to set in both the tenant's record and its directory."""
+def _make_actions(
+    tenant: str, seq: int, change: Change, fields: Item, now: datetime
+) -> list[Action]:
+    """Return the actions of a commit.
+
+    `fields`: those to set in both the tenant's record and its directory.
+    """
     gained_faces, switch_to = change.gained, change.switch_to
     conditions: list[Condition] = [equals("seq", seq - 1, _SEQ)]
     if gained_faces > 0:
         conditions.append(at_least("free", gained_faces, TENANT_ROOM))
-    conditions += [at_least(name, -number, name) for name, number in change.tenant.items() if number < 0]
+    conditions += [
+        at_least(name, -number, name) for name, number in change.tenant.items() if number < 0
+    ]
     if switch_to:
         conditions.append(equals("next_model", switch_to, NEXT))
     # A group that is dropped has no faceid.
-    edited_ids = (entry.faceid for entry in change.journal if entry.faceid and not is_users(entry.faceid))
+    edited_ids = (
+        entry.faceid for entry in change.journal if entry.faceid and not is_users(entry.faceid)
+    )
     edits = tuple((Effect.EDITS, faceid) for faceid in edited_ids)
     return [
         *change.actions,
@@ -299,21 +354,36 @@ def _make_actions(tenant: str, seq: int, change: Change, fields: Item, now: date
             add={"free": -gained_faces, **change.tenant},
             remove=("next_model",) if switch_to else (),
         ),
-        Put(keys.JOURNAL, journal_item(tenant, seq, now, change.journal), (absent("journal-free"),), edits),
+        Put(
+            keys.JOURNAL,
+            journal_item(tenant, seq, now, change.journal),
+            (absent("journal-free"),),
+            edits,
+        ),
     ]
 
 
 def _make_tenant_update(tenant: str, fields: Item) -> Update:
-    """Return the update by which a tenant's record follows its directory: deleted groups, and the model of searches."""
+    """Return the update by which a tenant's record follows its directory: deleted groups, and the
+    model of searches."""
     does = tuple((Effect.ARRANGES, name) for name in fields)
-    return Update(keys.TENANTS, keys.tenant_item(tenant), (exists("tenant-exists"),), set=fields, does=does)
+    return Update(
+        keys.TENANTS, keys.tenant_item(tenant), (exists("tenant-exists"),), set=fields, does=does
+    )
 
 
 def _make_group_actions(tenant: str, change: Change) -> list[Action]:
-    """Return the actions that make the new group, and count faces and users of the groups that gain or lose some."""
+    """Return the actions that make the new group, and count faces and users of the groups that gain
+    or lose some."""
     actions: list[Action] = []
     if change.new_group:
-        actions.append(Put(keys.DIRECTORY, change.new_group, (absent(f"{GROUP_EXISTS}:{change.new_group['id']}"),)))
+        actions.append(
+            Put(
+                keys.DIRECTORY,
+                change.new_group,
+                (absent(f"{GROUP_EXISTS}:{change.new_group['id']}"),),
+            )
+        )
     for group_id in dict.fromkeys((*change.counts, *change.users)):
         gained_faces = change.counts.get(group_id, 0)
         conditions: list[Condition] = [exists(f"{GROUP_EXISTS}:{group_id}")]
@@ -325,7 +395,14 @@ def _make_group_actions(tenant: str, change: Change) -> list[Action]:
             conditions.append(at_least("free", max(gained_faces, 0), f"{GROUP_ROOM}:{group_id}"))
         else:  # only a group with a capacity has `free`: it has got none meanwhile
             conditions.append(equals("free", None, f"{GROUP_ROOM}:{group_id}"))
-        actions.append(Update(keys.DIRECTORY, (tenant, keys.group_item(group_id)), tuple(conditions), add=added_counts))
+        actions.append(
+            Update(
+                keys.DIRECTORY,
+                (tenant, keys.group_item(group_id)),
+                tuple(conditions),
+                add=added_counts,
+            )
+        )
     return actions
 
 
@@ -343,31 +420,48 @@ def replace_user_faces(
 
     `changed_entries`: those of them whose templates the commit changes.
     """
-    stored_items = items.get_many(keys.FACES, [(tenant, faceid) for faceid in faceids]) if faceids else []
-    templates = {face.faceid: reduce_templates(face.templates) for face in map(face_from, filter(None, stored_items))}
+    stored_items = (
+        items.get_many(keys.FACES, [(tenant, faceid) for faceid in faceids]) if faceids else []
+    )
+    templates = {
+        face.faceid: reduce_templates(face.templates)
+        for face in map(face_from, filter(None, stored_items))
+    }
     for faceid, entry in changed_entries.items():
-        old_templates = templates.get(faceid, ()) if entry.edit is Edit.EMBED else ()  # it adds those of another model
+        # it adds those of another model
+        old_templates = templates.get(faceid, ()) if entry.edit is Edit.EMBED else ()
         by_model = {template.model: template for template in (*old_templates, *entry.templates)}
         templates[faceid] = tuple(by_model.values())
-    return replace(user, faceids=tuple(templates), templates=() if user.name else mean_of(templates.values()))
+    return replace(
+        user, faceids=tuple(templates), templates=() if user.name else mean_of(templates.values())
+    )
 
 
 def make_user_edit(tenant: str, before: User, after: User, *, learnt: bool = False) -> Edited:
-    """Return the actions and journal entries that replace user `before` by `after`. `learnt`: as in JournalEntry."""
+    """Return the actions and journal entries that replace user `before` by `after`.
+
+    `learnt`: as in JournalEntry.
+    """
     put = Put(keys.DIRECTORY, user_item(tenant, after))
     if not (before.templates or after.templates):
         return [put], []
     edit = Edit.REPLACE if after.templates else Edit.DELETE
-    return [put], [JournalEntry(edit, after.entry, gallery_group(after.group_id), after.templates, learnt=learnt)]
+    return [put], [
+        JournalEntry(
+            edit, after.entry, gallery_group(after.group_id), after.templates, learnt=learnt
+        )
+    ]
 
 
 def follow_face_changes(
     items: ItemStore, tenant: str, journal: Sequence[JournalEntry], *, keeps_users: bool = False
 ) -> tuple[list[Action], list[JournalEntry], Counter[str]]:
-    """Return the actions and entries for users that changes of faces cause, and the users that groups lose, negative.
+    """Return the actions and entries for users that changes of faces cause, and the users that
+    groups lose, negative.
 
-    A face that is deleted or moved leaves its user, which goes with the last one, unless `keeps_users`. For example
-    (actions, entries, {"staff": -1}): a user of the group `staff` is gone.
+    A face that is deleted or moved leaves its user, which goes with the last one, unless
+    `keeps_users`. For example (actions, entries, {"staff": -1}): a user of the group `staff` is
+    gone.
     """
     changes_by_user: dict[str, dict[str, JournalEntry]] = {}
     for entry in journal:
@@ -381,9 +475,13 @@ def follow_face_changes(
     for user in map(user_from, filter(None, stored_items)):
         changes = changes_by_user[user.entry]
         leaving_faceids = {
-            faceid for faceid, entry in changes.items() if entry.edit is Edit.DELETE or entry.group_id != user.group_id
+            faceid
+            for faceid, entry in changes.items()
+            if entry.edit is Edit.DELETE or entry.group_id != user.group_id
         }
-        changed_entries = {faceid: entry for faceid, entry in changes.items() if faceid not in leaving_faceids}
+        changed_entries = {
+            faceid: entry for faceid, entry in changes.items() if faceid not in leaving_faceids
+        }
         staying_faceids = [faceid for faceid in user.faceids if faceid not in leaving_faceids]
         is_learnt = not leaving_faceids and all(
             entry.learnt or entry.edit is Edit.EMBED for entry in changed_entries.values()

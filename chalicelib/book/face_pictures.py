@@ -1,7 +1,7 @@
 """Where are the pictures of faces, and when do they go?
 
-A picture is stored before the transaction that names it, and deleted if that is refused. It goes behind the transaction
-that names it no more.
+A picture is stored before the transaction that names it, and deleted if that is refused. It goes
+behind the transaction that names it no more.
 """
 
 from __future__ import annotations
@@ -30,39 +30,61 @@ NO_JPEG = FaceJpeg(b"")
 
 
 def drop_unwanted_pictures(tenant: Tenant, face: Face) -> Face:
-    """Return the face as it is kept if its tenant or group keeps no pictures: with the templates of each alone.
+    """Return the face as it is kept if its tenant or group keeps no pictures: with the templates of
+    each alone.
 
     A face under legal hold, or restricted, stays as it is.
     """
-    if tenant.keeps_pictures_of(face.group_id) or face.hold is not None or face.restriction is not None:
+    if (
+        tenant.keeps_pictures_of(face.group_id)
+        or face.hold is not None
+        or face.restriction is not None
+    ):
         return face
-    return replace(face, pictures=tuple(replace(picture, key="", sides=None, meant=None) for picture in face.pictures))
+    return replace(
+        face,
+        pictures=tuple(
+            replace(picture, key="", sides=None, meant=None) for picture in face.pictures
+        ),
+    )
 
 
 class FacePictures(Service["Book"]):
     """The JPEGs and thumbnails of faces, in blob storage."""
 
     def copy_picture(self, tenant: Tenant, face: Face, picture: Picture) -> Picture:
-        """Store a copy of another face's picture for this face. Call it before the transaction that names the copy."""
+        """Store a copy of another face's picture for this face.
+
+        Call it before the transaction that names the copy.
+        """
         jpeg = self.load_picture(picture)
-        return self.write_picture(tenant, face, replace(picture, key="", sides=None, meant=None), jpeg or NO_JPEG)
+        return self.write_picture(
+            tenant, face, replace(picture, key="", sides=None, meant=None), jpeg or NO_JPEG
+        )
 
     def move_pictures(self, tenant: Tenant, face: Face) -> Face:
-        """Return the face with its pictures under new keys, so that links to them which were given out end.
+        """Return the face with its pictures under new keys, so that links to them which were given
+        out end.
 
-        Call it before the transaction that names them. A held face loses no picture, and one of which no pictures are
-        kept gets none: it stays as it is.
+        Call it before the transaction that names them. A held face loses no picture, and one of
+        which no pictures are kept gets none: it stays as it is.
         """
         if face.hold is not None or not tenant.keeps_pictures_of(face.group_id):
             return face
-        moved = (self.copy_picture(tenant, face, picture) if picture.key else picture for picture in face.pictures)
+        moved = (
+            self.copy_picture(tenant, face, picture) if picture.key else picture
+            for picture in face.pictures
+        )
         return replace(face, pictures=tuple(moved))
 
-    def write_picture(self, tenant: Tenant, face: Face, picture: Picture, jpeg: FaceJpeg) -> Picture:
-        """Store a picture's JPEG and thumbnail under new keys of this face; return the picture with them.
+    def write_picture(
+        self, tenant: Tenant, face: Face, picture: Picture, jpeg: FaceJpeg
+    ) -> Picture:
+        """Store a picture's JPEG and thumbnail under new keys of this face; return the picture with
+        them.
 
-        If pictures of the face's group are not kept, nothing is stored. Call it before the transaction that names the
-        picture.
+        If pictures of the face's group are not kept, nothing is stored. Call it before the
+        transaction that names the picture.
         """
         if not jpeg.data or not tenant.keeps_pictures_of(face.group_id):
             return picture
@@ -82,12 +104,15 @@ class FacePictures(Service["Book"]):
         return not jpeg or self.services.storage.blobs.put_if_absent(key, jpeg, "image/jpeg")
 
     def load_picture(self, picture: Picture) -> FaceJpeg | None:
-        """Return a picture's JPEG and thumbnail; None if it is not kept, or its face was deleted meanwhile."""
+        """Return a picture's JPEG and thumbnail; None if it is not kept, or its face was deleted
+        meanwhile."""
         data = self.services.storage.blobs.get(picture.key) if picture.key else None
         if data is None or picture.sides is None:
             return None if data is None else FaceJpeg(data)
         thumbnail = self.services.storage.blobs.get(keys.thumbnail(picture.key))
-        return FaceJpeg(data, thumbnail, picture.sides, picture.meant) if thumbnail else FaceJpeg(data)
+        return (
+            FaceJpeg(data, thumbnail, picture.sides, picture.meant) if thumbnail else FaceJpeg(data)
+        )
 
     def load_jpeg(self, picture: Picture) -> bytes | None:
         """Return a picture's JPEG alone; None if it is not kept any more."""
@@ -95,9 +120,11 @@ class FacePictures(Service["Book"]):
 
     @contextmanager
     def replace_pictures(self, before: Iterable[str], after: Sequence[str]) -> Iterator[None]:
-        """Delete the pictures that faces no longer name after the commit in the block; the new ones if it is refused.
+        """Delete the pictures that faces no longer name after the commit in the block; the new ones
+        if it is refused.
 
-        All stay if its outcome is unknown (StorageUnavailable). The sweep removes them if no face names them.
+        All stay if its outcome is unknown (StorageUnavailable). The sweep removes them if no face
+        names them.
         """
         try:
             yield
@@ -109,7 +136,10 @@ class FacePictures(Service["Book"]):
         self.discard_pictures([key for key in before if key not in after])
 
     def discard_pictures(self, picture_keys: Sequence[str]) -> None:
-        """Delete pictures that, as the caller knows, no face names. The sweep deletes those that fail now."""
+        """Delete pictures that, as the caller knows, no face names.
+
+        The sweep deletes those that fail now.
+        """
         for key in filter(None, picture_keys):
             for stored in (keys.thumbnail(key), key):
                 with suppress(RegularsError):

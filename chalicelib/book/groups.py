@@ -1,8 +1,9 @@
 """Which groups does a tenant have, and which attributes do their faces have?
 
-If a group is full, GalleryWriter refuses a face more (GROUP_ROOM). An enrolment then fails, a face that should become a
-regular stays a stranger (domain/rules/visits), and a new stranger takes the place of the one last seen longest ago. An
-event says so, at most once an hour (domain/rules/sighting).
+If a group is full, GalleryWriter refuses a face more (GROUP_ROOM). An enrolment then fails, a face
+that should become a regular stays a stranger (domain/rules/visits), and a new stranger takes the
+place of the one last seen longest ago. An event says so, at most once an hour
+(domain/rules/sighting).
 """
 
 from __future__ import annotations
@@ -39,11 +40,22 @@ from chalicelib.domain.model import (
     PromotionSettings,
     Tenant,
 )
-from chalicelib.domain.names import GROUP_NAME_LENGTH, LONGEST_GROUP_NAME, legal_group_name, normalise_name
+from chalicelib.domain.names import (
+    GROUP_NAME_LENGTH,
+    LONGEST_GROUP_NAME,
+    legal_group_name,
+    normalise_name,
+)
 from chalicelib.domain.rules.hold import require_no_loss
 from chalicelib.service import Service
 from chalicelib.storage import keys
-from chalicelib.storage.items import delete_in_parts, directory_of, retry_if_changed, spared_faces, walk_items
+from chalicelib.storage.items import (
+    delete_in_parts,
+    directory_of,
+    retry_if_changed,
+    spared_faces,
+    walk_items,
+)
 from chalicelib.storage.ports import Action, Delete, Item, Update, at_least, equals, exists
 from chalicelib.storage.records.faces import attribute_items, face_from, group_from, group_item
 from chalicelib.storage.values import parse_optional, time_ordered_id
@@ -60,7 +72,9 @@ _LONGEST_ID = 64
 GROUP_SAME = "group-same"
 """Name of the condition that a group is as it was read."""
 
-CHANGED_ALL_THE_TIME = "this group is changed by others all the time: send the request again in a moment"
+CHANGED_ALL_THE_TIME = (
+    "this group is changed by others all the time: send the request again in a moment"
+)
 
 
 class Groups(Service["Book"]):
@@ -77,10 +91,12 @@ class Groups(Service["Book"]):
         max_name_length: int = GROUP_NAME_LENGTH,
         tells_id: bool = False,
     ) -> Group:
-        """Create an empty group, whose faces go as regulars do. `tells_id`: the request's answer has the group's `id`.
+        """Create an empty group, whose faces go as regulars do.
 
-        Raises IllegalGroupName, InvalidInput, GroupExists, IllegalCapacity, WrongAttributeCount, IllegalAttribute,
-        TooManyGroups; AnsweredAlready.
+        `tells_id`: the request's answer has the group's `id`.
+
+        Raises IllegalGroupName, InvalidInput, GroupExists, IllegalCapacity, WrongAttributeCount,
+        IllegalAttribute, TooManyGroups; AnsweredAlready.
         """
         name = legal_group_name(name, max_name_length)
         _require_description(description)
@@ -100,7 +116,10 @@ class Groups(Service["Book"]):
             raise GroupExists(f"there is a group {name!r} already: choose another name")
         self._require_capacity(tenant, capacity, count=0)
         item = group_item(tenant.name, group, now)
-        actions = [*group_puts(tenant.name, group, item), _make_limits_update(tenant.name, -1, -(capacity or 0))]
+        actions = [
+            *group_puts(tenant.name, group, item),
+            _make_limits_update(tenant.name, -1, -(capacity or 0)),
+        ]
         try:
             self.services.requests.write_with_answer(
                 tenant.name, actions, request, {"id": group.id} if tells_id else NO_BODY
@@ -110,12 +129,19 @@ class Groups(Service["Book"]):
         return group
 
     def change_by_name(
-        self, tenant: Tenant, name: str, changes: Mapping[str, Any], request: RequestId | None = None
+        self,
+        tenant: Tenant,
+        name: str,
+        changes: Mapping[str, Any],
+        request: RequestId | None = None,
     ) -> None:
         """Change the group of a name, as `change` does. Raises GroupNotFound, and as that."""
         _require_description(changes.get("description", ""))
         self.change_group(
-            tenant, lambda: self.get_by_name(tenant, name), lambda group: _apply_changes(group, changes), request
+            tenant,
+            lambda: self.get_by_name(tenant, name),
+            lambda group: _apply_changes(group, changes),
+            request,
         )
 
     def change_fields(
@@ -126,13 +152,16 @@ class Groups(Service["Book"]):
         revision: int | None = None,
         request: RequestId | None = None,
     ) -> Group:
-        """Set the fields in `changes`, and return the group. Its faces and observations are not rewritten.
+        """Set the fields in `changes`, and return the group.
 
-        `changes`: any of `name`, `capacity`, `description`, `attributes` (names), `learns`, `staff`, `unseen_days`;
-        `revision`: the group's version that the caller read; None: any. Raises GroupNotFound, Changed,
-        IllegalGroupName, InvalidInput, GroupExists, WrongAttributeCount, IllegalAttribute, Busy, AnsweredAlready;
-        DefaultGroup: its name may not change, it has no attributes, and settings say how long its faces are kept;
-        IllegalCapacity: not positive, below the group's count, or the sum of all groups would exceed the tenant's;
+        Its faces and observations are not rewritten.
+
+        `changes`: any of `name`, `capacity`, `description`, `attributes` (names), `learns`,
+        `staff`, `unseen_days`; `revision`: the group's version that the caller read; None: any.
+        Raises GroupNotFound, Changed, IllegalGroupName, InvalidInput, GroupExists,
+        WrongAttributeCount, IllegalAttribute, Busy, AnsweredAlready; DefaultGroup: its name may not
+        change, it has no attributes, and settings say how long its faces are kept; IllegalCapacity:
+        not positive, below the group's count, or the sum of all groups would exceed the tenant's;
         FaceHeld: a face under legal hold has a value of an attribute that is removed.
         """
         _require_description(changes.get("description", ""))
@@ -142,7 +171,9 @@ class Groups(Service["Book"]):
             require_revision("the group", group.version, revision)
             return group
 
-        return self.change_group(tenant, read_group, lambda group: _apply_changes(group, changes), request)
+        return self.change_group(
+            tenant, read_group, lambda group: _apply_changes(group, changes), request
+        )
 
     @retry_if_changed(CHANGED_ALL_THE_TIME)
     def change_group(
@@ -154,13 +185,16 @@ class Groups(Service["Book"]):
     ) -> Group:
         """Change a stored group, again if somebody else was first; return it as it is then.
 
-        `read_group`: reads the group; `change`: returns the changed one. Raises as `change` of this class does.
+        `read_group`: reads the group; `change`: returns the changed one. Raises as `change` of this
+        class does.
         """
         group = read_group()
         changed_group = replace(change(group), version=group.version + 1)
         self._require_values_kept(tenant, group, {*group.attributes} - {*changed_group.attributes})
         if changed_group.name != group.name and self._is_name_in_use(tenant, changed_group.name):
-            raise GroupExists(f"there is a group {changed_group.name!r} already: choose another name")
+            raise GroupExists(
+                f"there is a group {changed_group.name!r} already: choose another name"
+            )
         if changed_group.capacity != group.capacity:
             self._require_capacity(tenant, changed_group.capacity, group.count)
         try:
@@ -173,46 +207,77 @@ class Groups(Service["Book"]):
             raise
         return changed_group
 
-    def add_tags(self, tenant: Tenant, name: str, tags: Mapping[str, str], request: RequestId | None = None) -> Group:
+    def add_tags(
+        self, tenant: Tenant, name: str, tags: Mapping[str, str], request: RequestId | None = None
+    ) -> Group:
         """Add tags to a group, and replace those of the same keys.
 
-        Raises GroupNotFound, TooManyTags if it would have more than MAX_TAGS, Busy, AnsweredAlready.
+        Raises GroupNotFound, TooManyTags if it would have more than MAX_TAGS, Busy,
+        AnsweredAlready.
         """
 
         def add_tags(group: Group) -> Group:
             merged = {**group.tags, **tags}
             if len(merged) > MAX_TAGS:
-                raise TooManyTags(f"group {name!r} would have {len(merged)} tags, and {MAX_TAGS} are the most")
+                raise TooManyTags(
+                    f"group {name!r} would have {len(merged)} tags, and {MAX_TAGS} are the most"
+                )
             return replace(group, tags=merged)
 
         return self.change_group(tenant, lambda: self.get_by_name(tenant, name), add_tags, request)
 
-    def remove_tags(self, tenant: Tenant, name: str, tags: Sequence[str], request: RequestId | None = None) -> Group:
-        """Remove the tags of these keys from a group, if it has them. Raises GroupNotFound, Busy, AnsweredAlready."""
+    def remove_tags(
+        self, tenant: Tenant, name: str, tags: Sequence[str], request: RequestId | None = None
+    ) -> Group:
+        """Remove the tags of these keys from a group, if it has them.
+
+        Raises GroupNotFound, Busy, AnsweredAlready.
+        """
 
         def remove_tags(group: Group) -> Group:
-            return replace(group, tags={key: text for key, text in group.tags.items() if key not in tags})
+            return replace(
+                group, tags={key: text for key, text in group.tags.items() if key not in tags}
+            )
 
-        return self.change_group(tenant, lambda: self.get_by_name(tenant, name), remove_tags, request)
+        return self.change_group(
+            tenant, lambda: self.get_by_name(tenant, name), remove_tags, request
+        )
 
     def add_attributes(
         self, tenant: Tenant, name: str, attributes: Sequence[str], request: RequestId | None = None
     ) -> None:
-        """Add all attributes to a group, in their order, or none. Raises GroupNotFound, and as `append_attributes`."""
+        """Add all attributes to a group, in their order, or none.
+
+        Raises GroupNotFound, and as `append_attributes`.
+        """
         self.change_group(
-            tenant, lambda: self.get_by_name(tenant, name), lambda group: append_attributes(group, attributes), request
+            tenant,
+            lambda: self.get_by_name(tenant, name),
+            lambda group: append_attributes(group, attributes),
+            request,
         )
 
     def remove_attributes(
         self, tenant: Tenant, name: str, attributes: Sequence[str], request: RequestId | None = None
     ) -> None:
-        """Remove all attributes from a group, or none. Raises GroupNotFound, and as `drop_attributes`."""
+        """Remove all attributes from a group, or none.
+
+        Raises GroupNotFound, and as `drop_attributes`.
+        """
         self.change_group(
-            tenant, lambda: self.get_by_name(tenant, name), lambda group: drop_attributes(group, attributes), request
+            tenant,
+            lambda: self.get_by_name(tenant, name),
+            lambda group: drop_attributes(group, attributes),
+            request,
         )
 
-    def set_promotion_settings(self, tenant: Tenant, rule: PromotionSettings, request: RequestId | None = None) -> None:
-        """Set when a stranger becomes a regular, from each face's next arrival on. Raises InvalidInput."""
+    def set_promotion_settings(
+        self, tenant: Tenant, rule: PromotionSettings, request: RequestId | None = None
+    ) -> None:
+        """Set when a stranger becomes a regular, from each face's next arrival on.
+
+        Raises InvalidInput.
+        """
         self.services.requests.write_with_answer(
             tenant.name, [make_promotion_settings_update(tenant.name, asdict(rule))], request
         )
@@ -228,7 +293,8 @@ class Groups(Service["Book"]):
         return PromotionSettings(int(directory["arrive_times"]), int(directory["period_days"]))
 
     def choose_implicit_capacity(self, tenant: Tenant) -> int | None:
-        """Return the capacity of a group that is made by its name alone; None: it has none of its own.
+        """Return the capacity of a group that is made by its name alone; None: it has none of its
+        own.
 
         Raises TenantFull.
         """
@@ -237,7 +303,9 @@ class Groups(Service["Book"]):
             return None
         capacity = min(max_capacity, self.read_capacity_left(tenant))
         if capacity < 1:
-            raise TenantFull("the groups' capacities leave nothing for a new one: delete one, or name another")
+            raise TenantFull(
+                "the groups' capacities leave nothing for a new one: delete one, or name another"
+            )
         return capacity
 
     def read_capacity_left(self, tenant: Tenant) -> int:
@@ -254,27 +322,34 @@ class Groups(Service["Book"]):
 
     def find_by_id(self, tenant: Tenant, group_id: str) -> Group | None:
         return parse_optional(
-            group_from, self.services.items.get(keys.DIRECTORY, (tenant.name, keys.group_item(group_id)))
+            group_from,
+            self.services.items.get(keys.DIRECTORY, (tenant.name, keys.group_item(group_id))),
         )
 
     def list_limited(self, tenant: Tenant, group_ids: Iterable[str]) -> frozenset[str]:
         """Return those of the groups that have a capacity, for a Change's `limited_groups`."""
         groups = (self.find_by_id(tenant, id_) for id_ in group_ids)
-        return frozenset(group.id for group in groups if group is not None and group.capacity is not None)
+        return frozenset(
+            group.id for group in groups if group is not None and group.capacity is not None
+        )
 
     def get_by_name(self, tenant: Tenant, name: str) -> Group:
         """Return the group of that name. Raises GroupNotFound."""
         group = self.find(tenant, name)
         if group is None:
             short_name = name[:LONGEST_GROUP_NAME]
-            raise GroupNotFound(f"there is no group {short_name!r}: create it first, or see the list of groups")
+            raise GroupNotFound(
+                f"there is no group {short_name!r}: create it first, or see the list of groups"
+            )
         return group
 
     def get(self, tenant: Tenant, group_id: str) -> Group:
         """Return the group of that id. Raises GroupNotFound."""
         group = self.find_by_id(tenant, group_id) if 0 < len(group_id) <= _LONGEST_ID else None
         if group is None:
-            raise GroupNotFound(f"there is no group of the id {group_id[:_LONGEST_ID]!r}: see the list of groups")
+            raise GroupNotFound(
+                f"there is no group of the id {group_id[:_LONGEST_ID]!r}: see the list of groups"
+            )
         return group
 
     def delete(self, tenant: Tenant, name: str, request: RequestId | None = None) -> None:
@@ -282,57 +357,90 @@ class Groups(Service["Book"]):
         self._delete_group(tenant, lambda: self.get_by_name(tenant, name), request)
 
     def delete_id(self, tenant: Tenant, group_id: str, request: RequestId | None = None) -> None:
-        """Remove an empty group. Raises GroupNotFound, DefaultGroup, GroupNotEmpty, AnsweredAlready."""
+        """Remove an empty group.
+
+        Raises GroupNotFound, DefaultGroup, GroupNotEmpty, AnsweredAlready.
+        """
         self._delete_group(tenant, lambda: self.get(tenant, group_id), request)
 
     @retry_if_changed(CHANGED_ALL_THE_TIME)
-    def _delete_group(self, tenant: Tenant, read: Callable[[], Group], request: RequestId | None) -> None:
+    def _delete_group(
+        self, tenant: Tenant, read: Callable[[], Group], request: RequestId | None
+    ) -> None:
         group = read()
         require_deletable(group)
         if group.count:
-            raise GroupNotEmpty(f"group {group.name!r} holds {group.count} faces: delete or move them first")
+            raise GroupNotEmpty(
+                f"group {group.name!r} holds {group.count} faces: delete or move them first"
+            )
         if group.users:
-            raise GroupNotEmpty(f"group {group.name!r} has {group.users} users: delete them first, by DeleteUser")
-        deletion = [*group_deletes(tenant.name, group), _make_limits_update(tenant.name, 1, group.capacity or 0)]
+            raise GroupNotEmpty(
+                f"group {group.name!r} has {group.users} users: delete them first, by DeleteUser"
+            )
+        deletion = [
+            *group_deletes(tenant.name, group),
+            _make_limits_update(tenant.name, 1, group.capacity or 0),
+        ]
         self.services.requests.write_with_answer(tenant.name, deletion, request)
         self.forget_users(tenant, group.id)  # one that was made since the group was read
 
     def forget_users(self, tenant: Tenant, group_id: str) -> None:
-        """Delete the users of a group that is gone. It has no faces any more, so the gallery has none of them."""
-        stored_items = walk_items(self.services.items, keys.DIRECTORY, tenant.name, between=keys.users_range(group_id))
+        """Delete the users of a group that is gone.
+
+        It has no faces any more, so the gallery has none of them.
+        """
+        stored_items = walk_items(
+            self.services.items, keys.DIRECTORY, tenant.name, between=keys.users_range(group_id)
+        )
         delete_in_parts(self.services.items, keys.DIRECTORY, stored_items)
 
     def _is_name_in_use(self, tenant: Tenant, name: str) -> bool:
-        return self.services.items.get(keys.DIRECTORY, (tenant.name, keys.name_item(name))) is not None
+        return (
+            self.services.items.get(keys.DIRECTORY, (tenant.name, keys.name_item(name))) is not None
+        )
 
-    def _require_values_kept(self, tenant: Tenant, group: Group, removed_attributes: Set[Attribute]) -> None:
+    def _require_values_kept(
+        self, tenant: Tenant, group: Group, removed_attributes: Set[Attribute]
+    ) -> None:
         """Raise FaceHeld if a held face of the group has a value of an attribute that goes."""
         spared_ids = spared_faces(self.services.items, tenant.name) if removed_attributes else ()
         face_keys = [(tenant.name, faceid) for faceid in spared_ids]
-        for face in map(face_from, filter(None, self.services.items.get_many(keys.FACES, face_keys))):
+        for face in map(
+            face_from, filter(None, self.services.items.get_many(keys.FACES, face_keys))
+        ):
             if face.own_group_id == group.id:
                 ids = face.attributes.keys() - {attribute.id for attribute in removed_attributes}
-                require_no_loss(face, replace(face, attributes={id_: face.attributes[id_] for id_ in ids}))
+                require_no_loss(
+                    face, replace(face, attributes={id_: face.attributes[id_] for id_ in ids})
+                )
 
     def _require_capacity(self, tenant: Tenant, capacity: int | None, count: int) -> None:
         limits = tenant.limits
         if capacity is None:
             if limits.group_capacity_required:
-                raise IllegalCapacity("this tenant's groups need a capacity, a whole number above 0")
+                raise IllegalCapacity(
+                    "this tenant's groups need a capacity, a whole number above 0"
+                )
         elif not max(count, 1) <= capacity <= limits.faces:
             also_not = f" and not below the {count} faces of the group" if count > 1 else ""
-            raise IllegalCapacity(f"a capacity is a whole number from 1 to {limits.faces}{also_not}, not {capacity}")
+            raise IllegalCapacity(
+                f"a capacity is a whole number from 1 to {limits.faces}{also_not}, not {capacity}"
+            )
 
     def _refusal_error(self, tenant: Tenant, name: str, error: ConditionFailed) -> Exception:
         if NAME_FREE in error.names:
             return GroupExists(f"there is a group {name!r} already: choose another name")
         if CAPACITY_LEFT in error.names:
             return IllegalCapacity(
-                f"the capacities of all groups may sum to {tenant.limits.faces}, and this one would pass that: "
+                f"the capacities of all groups may sum to {tenant.limits.faces}, and this one "
+                "would pass that: "
                 "choose a smaller capacity"
             )
         if GROUPS_LEFT in error.names:
-            return TooManyGroups(f"there are {tenant.limits.groups} groups already, the most that this tenant may have")
+            return TooManyGroups(
+                f"there are {tenant.limits.groups} groups already, the most that this tenant may "
+                "have"
+            )
         return error
 
 
@@ -344,17 +452,25 @@ def make_promotion_settings_update(tenant: str, changes: Mapping[str, int]) -> U
     ):
         if changes.get(name, bounds[0]) not in bounds:
             raise InvalidInput(f"{called} is {bounds[0]} to {bounds[-1]}, not {changes[name]}")
-    return Update(keys.DIRECTORY, (tenant, keys.TENANT_ITEM), (exists("tenant-exists"),), set=dict(changes))
+    return Update(
+        keys.DIRECTORY, (tenant, keys.TENANT_ITEM), (exists("tenant-exists"),), set=dict(changes)
+    )
 
 
 def _require_description(description: str) -> None:
     if len(description) > DESCRIPTION_LENGTH:
-        raise InvalidInput(f"a description has up to {DESCRIPTION_LENGTH} characters, not {len(description)}")
+        raise InvalidInput(
+            f"a description has up to {DESCRIPTION_LENGTH} characters, not {len(description)}"
+        )
 
 
 def _order_by_creation(item: Item) -> tuple[int, int, str]:
     is_default = item["id"] in DEFAULT_GROUPS
-    return DEFAULT_GROUPS.index(item["id"]) if is_default else len(DEFAULT_GROUPS), item["created_at"], item["id"]
+    return (
+        DEFAULT_GROUPS.index(item["id"]) if is_default else len(DEFAULT_GROUPS),
+        item["created_at"],
+        item["id"],
+    )
 
 
 def require_room(group: Group | None, number: int = 1) -> None:
@@ -365,7 +481,8 @@ def require_room(group: Group | None, number: int = 1) -> None:
     if group is not None and group.room is not None and group.room < number:
         more = f", too many for {number} more" if number > 1 else ""
         raise GroupFull(
-            f"group {group.name!r} is full: {group.count} of {group.capacity} faces{more}; delete or move some first"
+            f"group {group.name!r} is full: {group.count} of {group.capacity} faces{more}; delete "
+            "or move some first"
         )
 
 
@@ -376,8 +493,14 @@ def require_deletable(group: Group) -> None:
 
 
 def group_deletes(tenant: str, group: Group) -> list[Action]:
-    """Return the actions that delete a group, if it is as it was read. Giving back its room is left to the caller."""
-    unchanged = (equals("version", group.version, GROUP_SAME), equals("count", group.count, GROUP_SAME))
+    """Return the actions that delete a group, if it is as it was read.
+
+    Giving back its room is left to the caller.
+    """
+    unchanged = (
+        equals("version", group.version, GROUP_SAME),
+        equals("count", group.count, GROUP_SAME),
+    )
     return [
         Delete(keys.DIRECTORY, (tenant, keys.group_item(group.id)), unchanged),
         Delete(keys.DIRECTORY, (tenant, keys.name_item(group.name)), (exists("name-exists"),)),
@@ -389,30 +512,51 @@ def _apply_changes(group: Group, changes: Mapping[str, Any]) -> Group:
 
     Raises IllegalGroupName, DefaultGroup, WrongAttributeCount, IllegalAttribute.
     """
-    name = legal_group_name(changes["name"]) if changes.get("name", group.name) != group.name else group.name
+    name = (
+        legal_group_name(changes["name"])
+        if changes.get("name", group.name) != group.name
+        else group.name
+    )
     if group.is_default and name != group.name:
-        raise DefaultGroup(f"the default group {group.name!r} keeps its name: send the same as its new one")
+        raise DefaultGroup(
+            f"the default group {group.name!r} keeps its name: send the same as its new one"
+        )
     if changes.get("unseen_days") is not None and group.is_default:
-        raise DefaultGroup(f"how long faces of {group.name!r} are kept is a setting: {group.id}_days of /v1/settings")
+        raise DefaultGroup(
+            f"how long faces of {group.name!r} are kept is a setting: {group.id}_days of "
+            "/v1/settings"
+        )
     if "attributes" in changes:
         group = replace_attributes(group, changes["attributes"])
     fields = ("capacity", "description", "learns", "staff", "unseen_days")
-    return replace(group, name=name, **{field: changes[field] for field in fields if field in changes})
+    return replace(
+        group, name=name, **{field: changes[field] for field in fields if field in changes}
+    )
 
 
 def _make_update_actions(tenant: str, group: Group, after: Group) -> list[Action]:
-    """Return the actions that store a group's new fields, if the group has the version that was read.
+    """Return the actions that store a group's new fields, if the group has the version that was
+    read.
 
-    Faces may come and go meanwhile, unless a group without a capacity gets one. If the capacity grows, the tenant must
-    have as much left; if it falls, the tenant gets the difference back.
+    Faces may come and go meanwhile, unless a group without a capacity gets one. If the capacity
+    grows, the tenant must have as much left; if it falls, the tenant gets the difference back.
 
-    `from a capacity of 100 to 120`: the tenant must have 20 left. `From 100 to 80`: it gets 20 back.
+    `from a capacity of 100 to 120`: the tenant must have 20 left. `From 100 to 80`: it gets 20
+    back.
     """
     conditions = [equals("version", group.version, GROUP_SAME)]
-    # `free` is the capacity less the count: it changes by as much as the capacity, even if people come and go.
-    fields: dict[str, Any] = {"name": after.name, "description": after.description, "version": after.version}
+    # `free` is the capacity less the count: it changes by as much as the capacity, even if people
+    # come and go.
+    fields: dict[str, Any] = {
+        "name": after.name,
+        "description": after.description,
+        "version": after.version,
+    }
     if after.attributes != group.attributes:
-        fields |= {"attributes": attribute_items(after), "next_attribute_id": after.next_attribute_id}
+        fields |= {
+            "attributes": attribute_items(after),
+            "next_attribute_id": after.next_attribute_id,
+        }
     for name in ("learns", "staff", "unseen_days"):
         if (value := getattr(after, name)) != getattr(group, name):
             fields[name] = value
@@ -430,23 +574,44 @@ def _make_update_actions(tenant: str, group: Group, after: Group) -> list[Action
         removed_fields = ("free",)
     item_key = (tenant, keys.group_item(group.id))
     actions: list[Action] = [
-        Update(keys.DIRECTORY, item_key, tuple(conditions), set=fields, add=added_counts, remove=removed_fields),
+        Update(
+            keys.DIRECTORY,
+            item_key,
+            tuple(conditions),
+            set=fields,
+            add=added_counts,
+            remove=removed_fields,
+        ),
     ]
     if gained_capacity := (after.capacity or 0) - (group.capacity or 0):
-        if_enough_left = (exists("tenant-exists"), at_least(CAPACITY_LEFT, gained_capacity, CAPACITY_LEFT))
+        if_enough_left = (
+            exists("tenant-exists"),
+            at_least(CAPACITY_LEFT, gained_capacity, CAPACITY_LEFT),
+        )
         actions.append(
-            Update(keys.DIRECTORY, (tenant, keys.TENANT_ITEM), if_enough_left, add={CAPACITY_LEFT: -gained_capacity})
+            Update(
+                keys.DIRECTORY,
+                (tenant, keys.TENANT_ITEM),
+                if_enough_left,
+                add={CAPACITY_LEFT: -gained_capacity},
+            )
         )
     if after.name != group.name:
-        old_name_delete = Delete(keys.DIRECTORY, (tenant, keys.name_item(group.name)), (exists("name-exists"),))
+        old_name_delete = Delete(
+            keys.DIRECTORY, (tenant, keys.name_item(group.name)), (exists("name-exists"),)
+        )
         actions += [old_name_delete, name_put(tenant, after)]
     return actions
 
 
 def _make_limits_update(tenant: str, groups: int, capacity: int) -> Update:
-    """Return the update that adds to the groups and the capacity that the tenant has left; negative: takes."""
+    """Return the update that adds to the groups and the capacity that the tenant has left;
+    negative: takes."""
     conditions = [exists("tenant-exists")]
     if groups < 0:
-        conditions += [at_least(GROUPS_LEFT, -groups, GROUPS_LEFT), at_least(CAPACITY_LEFT, -capacity, CAPACITY_LEFT)]
+        conditions += [
+            at_least(GROUPS_LEFT, -groups, GROUPS_LEFT),
+            at_least(CAPACITY_LEFT, -capacity, CAPACITY_LEFT),
+        ]
     added_counts = {GROUPS_LEFT: groups, CAPACITY_LEFT: capacity}
     return Update(keys.DIRECTORY, (tenant, keys.TENANT_ITEM), tuple(conditions), add=added_counts)

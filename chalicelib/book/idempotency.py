@@ -1,7 +1,7 @@
 """What does a repeated request get? The stored answer of the one before: nothing is done twice.
 
-On one box, a request that changes something may not come with the signature of a read, either, and a signature that
-covers the whole request is good for one second's calls.
+On one box, a request that changes something may not come with the signature of a read, either, and
+a signature that covers the whole request is good for one second's calls.
 """
 
 from __future__ import annotations
@@ -18,7 +18,12 @@ from typing import Any, TypeVar
 
 from msgspec import Struct
 
-from chalicelib.domain.errors import ConditionFailed, RegularsError, RequestReused, StorageUnavailable
+from chalicelib.domain.errors import (
+    ConditionFailed,
+    RegularsError,
+    RequestReused,
+    StorageUnavailable,
+)
 from chalicelib.domain.jobs import Job
 from chalicelib.storage import keys
 from chalicelib.storage.items import delete_in_parts, walk_items, write, write_unless_changed
@@ -34,7 +39,8 @@ OK = "ok"
 NO_BODY: Mapping[str, Any] = MappingProxyType({})
 
 PARTIAL = "partial"
-"""Code of the record of a request that takes several transactions and is not finished. Its body lists those done."""
+"""Code of the record of a request that takes several transactions and is not finished. Its body
+lists those done."""
 
 _KEPT_AT_LEAST = timedelta(hours=1)
 """How long the answer to a request is given again at least: clients repeat within minutes."""
@@ -45,9 +51,9 @@ _Done = TypeVar("_Done")
 class RequestId(Struct, frozen=True):
     """The identity of a request.
 
-    `key`: the same for a repeat of the request; `digest`: a hash of the whole content, files included. `reused`: the
-    sentence, in the dialect's own names, for a key that comes with other content. `kept_for`: how long the answer is
-    kept at least; None: as long as Requests says.
+    `key`: the same for a repeat of the request; `digest`: a hash of the whole content, files
+    included. `reused`: the sentence, in the dialect's own names, for a key that comes with other
+    content. `kept_for`: how long the answer is kept at least; None: as long as Requests says.
     """
 
     key: str
@@ -57,7 +63,10 @@ class RequestId(Struct, frozen=True):
 
 
 class Answer(Struct, frozen=True):
-    """The answer to a request. `code`: OK or the error's name; `body`: JSON values that the dialect answers from."""
+    """The answer to a request.
+
+    `code`: OK or the error's name; `body`: JSON values that the dialect answers from.
+    """
 
     code: str
     body: Mapping[str, Any]
@@ -72,15 +81,23 @@ class AnsweredAlready(Exception):
 
 
 class Requests:
-    """The stored answers. `valid`: how long after its arrival the same request may be accepted again; `signatures`:
-    those of reads that came, None: no signature is remembered."""
+    """The stored answers.
+
+    `valid`: how long after its arrival the same request may be accepted again; `signatures`: those
+    of reads that came, None: no signature is remembered.
+    """
 
     def __init__(
-        self, items: ItemStore, clock: Clock, valid: timedelta = _KEPT_AT_LEAST, signatures: Signatures | None = None
+        self,
+        items: ItemStore,
+        clock: Clock,
+        valid: timedelta = _KEPT_AT_LEAST,
+        signatures: Signatures | None = None,
     ) -> None:
         self._items = items
         self._clock = clock
-        self._kept_for = max(_KEPT_AT_LEAST, valid + timedelta(seconds=1))  # expires_at has whole seconds
+        # expires_at has whole seconds
+        self._kept_for = max(_KEPT_AT_LEAST, valid + timedelta(seconds=1))
         self._signatures = signatures
 
     def find(self, tenant: str, request: RequestId) -> Answer | None:
@@ -96,10 +113,11 @@ class Requests:
     def do_once(
         self, tenant: str, request: RequestId | None, do: Callable[[], _Done]
     ) -> tuple[_Done | None, Answer | None]:
-        """Do what a request asks for, once: return (result, None), or (None, the answer of an earlier attempt).
+        """Do what a request asks for, once: return (result, None), or (None, the answer of an
+        earlier attempt).
 
-        The other attempt may also run at the same time, so that this one fails because of it. `request` None: it is
-        done each time.
+        The other attempt may also run at the same time, so that this one fails because of it.
+        `request` None: it is done each time.
         """
         if request is None:
             return do(), None
@@ -120,38 +138,55 @@ class Requests:
             self._signatures.remember(key)
 
     def is_repeat(self, tenant: str, signature: str, call: str) -> bool:
-        """Store, if signatures are remembered, one of a whole change; return whether another `call` came under it.
+        """Store, if signatures are remembered, one of a whole change; return whether another `call`
+        came under it.
 
-        Clients sign by the second, so two attempts of one call in that second have one signature. It is stored, one
-        write a change, since it holds for minutes, in which a process may end and another begin.
+        Clients sign by the second, so two attempts of one call in that second have one signature.
+        It is stored, one write a change, since it holds for minutes, in which a process may end and
+        another begin.
         """
         if self._signatures is None:
             return False
-        first = self.store_answer(tenant, RequestId(f"signed-{signature}", ""), Answer(OK, {"call": call}))
+        first = self.store_answer(
+            tenant, RequestId(f"signed-{signature}", ""), Answer(OK, {"call": call})
+        )
         return first.body.get("call") != call
 
     def read_progress(self, tenant: str, request: RequestId | None) -> Mapping[str, Any] | None:
-        """Return the finished work of a request that was cut off between its transactions; None if it was not.
+        """Return the finished work of a request that was cut off between its transactions; None if
+        it was not.
 
-        Raises RequestReused if the request had other content, AnsweredAlready if it was answered meanwhile.
+        Raises RequestReused if the request had other content, AnsweredAlready if it was answered
+        meanwhile.
         """
         record = self._read_answer(tenant, request) if request else None
         if record is not None and record.code != PARTIAL:
             raise AnsweredAlready(record)
         return None if record is None else record.body
 
-    def begin_progress(self, tenant: str, request: RequestId, progress: Mapping[str, Any]) -> Mapping[str, Any]:
+    def begin_progress(
+        self, tenant: str, request: RequestId, progress: Mapping[str, Any]
+    ) -> Mapping[str, Any]:
         """Store the progress of a request, unless an attempt of it did; return what stands."""
-        is_first = write_unless_changed(self._items, [self.make_answer_put(tenant, request, Answer(PARTIAL, progress))])
+        is_first = write_unless_changed(
+            self._items, [self.make_answer_put(tenant, request, Answer(PARTIAL, progress))]
+        )
         stands = None if is_first else self._read_answer(tenant, request)
         return progress if stands is None else stands.body
 
     def make_answer_put(
-        self, tenant: str, request: RequestId, answer: Answer, *, partial_body: Mapping[str, Any] | None = None
+        self,
+        tenant: str,
+        request: RequestId,
+        answer: Answer,
+        *,
+        partial_body: Mapping[str, Any] | None = None,
     ) -> Put:
-        """Return the action that stores an answer, for the transaction of the change that it answers.
+        """Return the action that stores an answer, for the transaction of the change that it
+        answers.
 
-        Its condition is RECORDED: there is no record yet or, with `partial_body`, a PARTIAL one that has this body.
+        Its condition is RECORDED: there is no record yet or, with `partial_body`, a PARTIAL one
+        that has this body.
         """
         now = self._clock.now()
         expires_at = now + max(self._kept_for, request.kept_for or self._kept_for)
@@ -169,18 +204,32 @@ class Requests:
         return Put(
             keys.REQUESTS,
             item,
-            (equals("code", PARTIAL, RECORDED), equals("body", _format_body(partial_body), RECORDED)),
+            (
+                equals("code", PARTIAL, RECORDED),
+                equals("body", _format_body(partial_body), RECORDED),
+            ),
         )
 
     def store_answer(self, tenant: str, request: RequestId, answer: Answer) -> Answer:
-        """Store the answer of a request that changed nothing else. Return the answer that stands: the first one."""
-        is_first = write_unless_changed(self._items, [self.make_answer_put(tenant, request, answer)])
+        """Store the answer of a request that changed nothing else.
+
+        Return the answer that stands: the first one.
+        """
+        is_first = write_unless_changed(
+            self._items, [self.make_answer_put(tenant, request, answer)]
+        )
         return answer if is_first else self.find(tenant, request) or answer
 
     def write_with_answer(
-        self, tenant: str, actions: Sequence[Action], request: RequestId | None, body: Mapping[str, Any] = NO_BODY
+        self,
+        tenant: str,
+        actions: Sequence[Action],
+        request: RequestId | None,
+        body: Mapping[str, Any] = NO_BODY,
     ) -> None:
-        """Do all actions and store the answer with them, or do nothing. No actions: all is as the request asks for.
+        """Do all actions and store the answer with them, or do nothing.
+
+        No actions: all is as the request asks for.
 
         Raises AnsweredAlready, ConditionFailed, Busy, StorageUnavailable.
         """
@@ -190,7 +239,8 @@ class Requests:
 
     @contextmanager
     def raise_if_answered(self, tenant: str, request: RequestId | None) -> Iterator[None]:
-        """Raise AnsweredAlready if a transaction in the block fails, or may have, and an answer is stored."""
+        """Raise AnsweredAlready if a transaction in the block fails, or may have, and an answer is
+        stored."""
         try:
             yield
         except (ConditionFailed, StorageUnavailable):
@@ -207,16 +257,20 @@ class Requests:
         before: Mapping[str, Any] = NO_BODY,
         is_last: bool = True,
     ) -> list[Action]:
-        """Return the action that stores the answer OK, for the transaction of the change; none without a request.
+        """Return the action that stores the answer OK, for the transaction of the change; none
+        without a request.
 
-        `is_last` False: the request takes more transactions, and `body` lists what is done so far. `before`: the
-        progress that was read; with an empty list of what is done, no progress is stored yet.
+        `is_last` False: the request takes more transactions, and `body` lists what is done so far.
+        `before`: the progress that was read; with an empty list of what is done, no progress is
+        stored yet.
         """
         if request is None:
             return []
         partial_body = before if any(before.values()) else None
         return [
-            self.make_answer_put(tenant, request, Answer(OK if is_last else PARTIAL, body), partial_body=partial_body)
+            self.make_answer_put(
+                tenant, request, Answer(OK if is_last else PARTIAL, body), partial_body=partial_body
+            )
         ]
 
     def _read_answer(self, tenant: str, request: RequestId) -> Answer | None:
@@ -233,7 +287,13 @@ class Requests:
         return delete_in_parts(self._items, keys.REQUESTS, answers, self._clock.now())
 
     def list_jobs(self) -> tuple[Job, ...]:
-        return (Job("requests", lambda context: self.forget_expired(context.tenant.name), of_expired=True),)
+        return (
+            Job(
+                "requests",
+                lambda context: self.forget_expired(context.tenant.name),
+                of_expired=True,
+            ),
+        )
 
 
 def _format_body(body: Mapping[str, Any]) -> str:
@@ -241,14 +301,17 @@ def _format_body(body: Mapping[str, Any]) -> str:
 
 
 MOST = 100_000
-"""Signatures that are remembered, the newest: 25 MB at most, and 160 reads a second at a tolerance of 300 s."""
+"""Signatures that are remembered, the newest: 25 MB at most, and 160 reads a second at a tolerance
+of 300 s."""
 
 
 class Signatures:
-    """The keys of reads' signatures in this process's memory. `kept_for`: for how long after its arrival one may hold.
+    """The keys of reads' signatures in this process's memory.
 
-    A camera's signature covers neither the path nor a file, so somebody who overhears a read over plain http could send
-    it as a change, with a picture of their own.
+    `kept_for`: for how long after its arrival one may hold.
+
+    A camera's signature covers neither the path nor a file, so somebody who overhears a read over
+    plain http could send it as a change, with a picture of their own.
     """
 
     def __init__(self, clock: Clock, kept_for: timedelta, most: int = MOST) -> None:
@@ -263,7 +326,8 @@ class Signatures:
         now = self._clock.now()
         with self._lock:
             self._first.setdefault(key, now)
-            for oldest in list(islice(self._first, 2)):  # two for each that comes: those that have expired run out
+            # two for each that comes: those that have expired run out
+            for oldest in list(islice(self._first, 2)):
                 if len(self._first) > self._most or self._first[oldest] + self._kept_for < now:
                     del self._first[oldest]
 

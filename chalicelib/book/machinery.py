@@ -1,4 +1,5 @@
-"""What does the book need of those who run it? Settings, and the machinery that they choose (bootstrap)."""
+"""What does the book need of those who run it? Settings, and the machinery that they choose
+(bootstrap)."""
 
 from __future__ import annotations
 
@@ -65,7 +66,13 @@ class Machinery(Protocol):
         """Make what reads clients' objects."""
 
     def index(self, forget: Callable[[str, set[str]], object]) -> Compactor:
-        """Make the builder of snapshots. `forget`: deletes the pictures that changed faces of a tenant left behind."""
+        """Make the builder of snapshots.
+
+        `forget`: deletes the pictures that changed faces of a tenant left behind.
+        """
 
     def journal(self, tenant: str, after_seq: int, wanted_seq: int) -> list[JournalEntry] | None:
-        """Read the changes with seq `after_seq` + 1 to `wanted_seq`. Return None if one of them was trimmed."""
+        """Read the changes with seq `after_seq` + 1 to `wanted_seq`.
+
+        Return None if one of them was trimmed.
+        """

@@ -1,7 +1,8 @@
 """What is said of an event to people, and how does it reach them?
 
-A hook that has a way tells people. Its event is written, sent, repeated and erased as every hook's (book/webhooks);
-here it is decided, when it is sent, whether it is told, and in which words. See docs/decisions/0098.
+A hook that has a way tells people. Its event is written, sent, repeated and erased as every hook's
+(book/webhooks); here it is decided, when it is sent, whether it is told, and in which words. See
+docs/decisions/0098.
 """
 
 from __future__ import annotations
@@ -54,33 +55,52 @@ _NO_LONGER_THERE = (404, 410)
 
 class Messages(Service["Book"]):
     def check_hook(self, hook: Hook, channel: Channel) -> tuple[Hook, Channel]:
-        """Return a hook that tells people, and its channel, as they are stored. Raises InvalidInput."""
+        """Return a hook that tells people, and its channel, as they are stored.
+
+        Raises InvalidInput.
+        """
         channel = check_channel(channel)
         if channel.way is Way.MAIL and self.services.ports.mailer is None:
-            raise InvalidInput("no mail is sent from here: the operator sets smtp_host and smtp_from on the box first")
+            raise InvalidInput(
+                "no mail is sent from here: the operator sets smtp_host and smtp_from on the box "
+                "first"
+            )
         if channel.way is not Way.MAIL:
             self.services.ports.postman.require_url(channel.url)
         if channel.way is Way.PUSH:
             check_browser_key(from_base64url(channel.p256dh))
         if hook.picture and channel.way not in WITH_PICTURE:
-            raise InvalidInput(f"{channel.way} takes no picture: {', '.join(sorted(WITH_PICTURE))} do")
+            raise InvalidInput(
+                f"{channel.way} takes no picture: {', '.join(sorted(WITH_PICTURE))} do"
+            )
         template = hook.template or DEFAULT_TEMPLATE
         check_template(template, hook.kinds, channel)
         hours = check_hours(hook.hours)
-        return replace(hook, way=channel.way, address=channel.address, template=template, hours=hours), channel
+        return replace(
+            hook, way=channel.way, address=channel.address, template=template, hours=hours
+        ), channel
 
     def seal_channel(self, tenant: str, hook: Hook, channel: Channel) -> bytes:
         """Seal a channel. The sender of pushes is made here, for who sends them writes no keys."""
         if channel.way is Way.PUSH:
             self._read_private_key(tenant)
-        return self.services.storage.vault.seal(channel_text(channel), keys.hook_secret(tenant, hook.id))
+        return self.services.storage.vault.seal(
+            channel_text(channel), keys.hook_secret(tenant, hook.id)
+        )
 
     def read_channel(self, tenant: str, hook: Hook) -> Channel:
         """Return a hook's channel, in the clear."""
-        return channel_from(self.services.storage.vault.unseal(hook.sealed_secret, keys.hook_secret(tenant, hook.id)))
+        return channel_from(
+            self.services.storage.vault.unseal(
+                hook.sealed_secret, keys.hook_secret(tenant, hook.id)
+            )
+        )
 
     def read_push_key(self, tenant: str) -> str:
-        """Return what browsers know this tenant's sender by; the first call makes it. Raises Busy."""
+        """Return what browsers know this tenant's sender by; the first call makes it.
+
+        Raises Busy.
+        """
         return public_key(self._read_private_key(tenant))
 
     def _read_private_key(self, tenant: str) -> str:
@@ -92,15 +112,19 @@ class Messages(Service["Book"]):
             "id": keys.PUSH_KEY,
             "secret": self.services.storage.vault.seal(new_key(), context),
         }
-        write_unless_changed(self.services.items, [Put(keys.HOOKS, item_made, (absent("key-free"),))])
+        write_unless_changed(
+            self.services.items, [Put(keys.HOOKS, item_made, (absent("key-free"),))]
+        )
         return self._read_private_key(tenant)
 
     def forget_push_key(self, tenant: str) -> None:
-        """Delete the sender of pushes, which a lost key sealed: the next browser that asks makes another."""
+        """Delete the sender of pushes, which a lost key sealed: the next browser that asks makes
+        another."""
         write(self.services.items, [Delete(keys.HOOKS, keys.push_key(tenant))])
 
     def send_message(self, hook: Hook, delivery: Delivery) -> int | None:
-        """Send a delivery's message; return the status of the answer, or None if people are not to be told now.
+        """Send a delivery's message; return the status of the answer, or None if people are not to
+        be told now.
 
         Raises InvalidInput, Unusable and Busy, as the ports say.
         """
@@ -109,45 +133,64 @@ class Messages(Service["Book"]):
         zone = ZoneInfo(tenant.time_zone)
         event_time = moment_of_text(event["at"]).astimezone(zone)
         face = self._find_face(delivery.tenant, event)
-        if delivery.kind != EventKind.TEST and not self._is_wanted(hook, delivery, tenant, event_time, face):
+        if delivery.kind != EventKind.TEST and not self._is_wanted(
+            hook, delivery, tenant, event_time, face
+        ):
             return None
         if not self.claim_pause(hook, delivery):
             return None
-        values = event_values(event, zone, tenant.shown_name, self._read_camera_name(delivery.tenant, event))
+        values = event_values(
+            event, zone, tenant.shown_name, self._read_camera_name(delivery.tenant, event)
+        )
         status = 0
         try:
             picture = self._load_thumbnail(tenant, face) if hook.picture and face else None
-            status = self._send_by_channel(hook, delivery.tenant, tenant.shown_name, values, picture)
+            status = self._send_by_channel(
+                hook, delivery.tenant, tenant.shown_name, values, picture
+            )
         finally:
             if not 200 <= status < 300:
                 self._release_pause(hook, delivery)
         return status
 
-    def _is_wanted(self, hook: Hook, delivery: Delivery, tenant: Tenant, at: datetime, face: Face | None) -> bool:
-        """Tell whether people are told: at these hours, and of this person. A week is told once, whatever the hours."""
+    def _is_wanted(
+        self, hook: Hook, delivery: Delivery, tenant: Tenant, at: datetime, face: Face | None
+    ) -> bool:
+        """Tell whether people are told: at these hours, and of this person.
+
+        A week is told once, whatever the hours.
+        """
         if delivery.kind != EventKind.WEEK_ENDED and not hook.is_within_hours(at):
             return False
         names_a_face = bool(json.loads(delivery.payload)["data"].get("faceid"))
         return not names_a_face or (face is not None and self._may_be_told(tenant, face))
 
     def _may_be_told(self, tenant: Tenant, face: Face) -> bool:
-        """Tell whether somebody may be spoken of: not of people who are restricted, hidden, or without a ground."""
+        """Tell whether somebody may be spoken of: not of people who are restricted, hidden, or
+        without a ground."""
         if face.restriction is not None or face.group_id in tenant.hidden:
             return False
         consent = face.consent
-        if consent is not None and consent.expires_at is not None and consent.expires_at <= self.services.clock.now():
+        if (
+            consent is not None
+            and consent.expires_at is not None
+            and consent.expires_at <= self.services.clock.now()
+        ):
             return False
         return not tenant.consent_required or has_ground(consent)
 
     def claim_pause(self, hook: Hook, delivery: Delivery) -> bool:
         """Claim to be the one message of a hook's pause. Return whether this message has the claim.
 
-        In a pause of ten minutes, one message of each kind of event is sent. A repeat of that message has the claim,
-        too. Raises Busy if another message of the hook is sent at this moment.
+        In a pause of ten minutes, one message of each kind of event is sent. A repeat of that
+        message has the claim, too. Raises Busy if another message of the hook is sent at this
+        moment.
         """
         if not (name := hook.name_pause(delivery)):
             return True
-        claims, event_hash, at_ms = _parse_claims(hook), _hash_event_id(delivery), milliseconds(delivery.created_at)
+        claims = _parse_claims(hook)
+        event_hash = _hash_event_id(delivery)
+        at_ms = milliseconds(delivery.created_at)
         running_claims = {
             claimed_name: begin_and_hash
             for claimed_name, begin_and_hash in claims.items()
@@ -183,7 +226,9 @@ class Messages(Service["Book"]):
 
     def _write_claims(self, hook: Hook, delivery: Delivery, claims: Mapping[str, Any]) -> bool:
         if_same = (equals("claims", hook.claims or None, "nobody-else-tells"),)
-        update = Update(keys.HOOKS, (delivery.tenant, hook.id), if_same, set={"claims": json.dumps(claims)})
+        update = Update(
+            keys.HOOKS, (delivery.tenant, hook.id), if_same, set={"claims": json.dumps(claims)}
+        )
         return write_unless_changed(self.services.items, [update])
 
     def _find_face(self, tenant: str, event: Mapping[str, Any]) -> Face | None:
@@ -209,11 +254,16 @@ class Messages(Service["Book"]):
     def _send_by_channel(
         self, hook: Hook, tenant: str, shop: str, values: Mapping[str, str], picture: bytes | None
     ) -> int:
-        """Send a message by its hook's channel; return the status of the answer. `shop`: what the tenant is called."""
+        """Send a message by its hook's channel; return the status of the answer.
+
+        `shop`: what the tenant is called.
+        """
         channel = self.read_channel(tenant, hook)
         if channel.way is Way.MAIL:
             if (mailer := self.services.ports.mailer) is None:
-                raise InvalidInput("no mail is sent from here any more: the operator sets smtp_host and smtp_from")
+                raise InvalidInput(
+                    "no mail is sent from here any more: the operator sets smtp_host and smtp_from"
+                )
             text = message_text(hook.template, values)
             mailer.mail(channel.to, text.strip().splitlines()[0][:100], text, picture)
             return _SENT
@@ -221,7 +271,9 @@ class Messages(Service["Book"]):
             message = {"title": shop, "text": message_text(hook.template, values)}
             public_url = self.services.settings.public_url
             subject = public_url if public_url and public_url.startswith("https:") else _NO_SUBJECT
-            post = write_push(channel, message, self._read_private_key(tenant), subject, self.services.clock.now())
+            post = write_push(
+                channel, message, self._read_private_key(tenant), subject, self.services.clock.now()
+            )
         else:
             post = write_message(channel, hook.template, values, picture)
         status = self.services.ports.postman.post(post.url, post.body, post.headers, post.method)
@@ -229,7 +281,8 @@ class Messages(Service["Book"]):
 
 
 def _parse_claims(hook: Hook) -> dict[str, Any]:
-    """Return the pauses of a hook by name (`Hook.name_pause`), each as [begin in ms, hash of its event's id]."""
+    """Return the pauses of a hook by name (`Hook.name_pause`), each as [begin in ms, hash of its
+    event's id]."""
     return dict(json.loads(hook.claims or "{}"))
 
 

@@ -2,10 +2,10 @@
 
 All faces are embedded again from their pictures, then searches switch to the new model.
 
-Templates of the new model are stored beside the old ones and written to the journal, from which the new model's gallery
-is built. Searches use the old model until the tenant's directory item names the new one. That switch requires that all
-changes up to its seq are covered. The faces themselves hold the progress, so a run that was killed is simply started
-again.
+Templates of the new model are stored beside the old ones and written to the journal, from which the
+new model's gallery is built. Searches use the old model until the tenant's directory item names the
+new one. That switch requires that all changes up to its seq are covered. The faces themselves hold
+the progress, so a run that was killed is simply started again.
 
 Negatives are embedded from the pictures of their captures.
 """
@@ -29,7 +29,15 @@ from chalicelib.book.models import Embedder, list_known_templates
 from chalicelib.book.tenants import ENDED_CHANGES
 from chalicelib.domain.captures import RULES, parts_of_sighting
 from chalicelib.domain.errors import Busy, ConditionFailed, Conflict, InvalidInput, Unusable
-from chalicelib.domain.model import RESTRICTED, Edit, Face, JournalEntry, Negative, Picture, Template
+from chalicelib.domain.model import (
+    RESTRICTED,
+    Edit,
+    Face,
+    JournalEntry,
+    Negative,
+    Picture,
+    Template,
+)
 from chalicelib.domain.rules.templates import is_users, reduce_templates, user_of
 from chalicelib.service import Service
 from chalicelib.storage import keys
@@ -55,14 +63,16 @@ _MOST_ROUNDS = 1_000
 
 
 class ReembeddedNegatives(Struct, frozen=True):
-    """Counts of negatives that got a template of the new model now, and that cannot get one: their capture is gone."""
+    """Counts of negatives that got a template of the new model now, and that cannot get one: their
+    capture is gone."""
 
     embedded: int = 0
     without_capture: int = 0
 
 
 class Remaining(Struct, frozen=True):
-    """The work left: kept pictures that have no template of the new model, and the faces that have such pictures."""
+    """The work left: kept pictures that have no template of the new model, and the faces that have
+    such pictures."""
 
     faces: int
     pictures: int
@@ -71,9 +81,9 @@ class Remaining(Struct, frozen=True):
 class ReembeddingOutcome(Struct, frozen=True):
     """The outcome of a run.
 
-    `failures`: why a picture could not be embedded, by faceid; these faces are kept as they are. `lost`:
-    those of them without any template of the new model, which searches no longer find. `rejected`: the same for
-    negatives.
+    `failures`: why a picture could not be embedded, by faceid; these faces are kept as they are.
+    `lost`: those of them without any template of the new model, which searches no longer find.
+    `rejected`: the same for negatives.
     """
 
     model: str
@@ -95,16 +105,23 @@ class Reembedding(Service["Book"]):
         """Return how many faces the tenant has, by the counts of its groups."""
         return sum(
             int(group["count"])
-            for group in walk_items(self.services.items, keys.DIRECTORY, tenant, between=keys.GROUPS)
+            for group in walk_items(
+                self.services.items, keys.DIRECTORY, tenant, between=keys.GROUPS
+            )
         )
 
     def count_remaining(self, tenant: str, model: str) -> Remaining:
         """Count the pictures that a change to this model still has to embed. Reads all faces."""
-        picture_counts = [len(lacking_pictures) for _, lacking_pictures in self._list_lacking_faces(tenant, model)]
+        picture_counts = [
+            len(lacking_pictures) for _, lacking_pictures in self._list_lacking_faces(tenant, model)
+        ]
         return Remaining(len(picture_counts), sum(picture_counts))
 
-    def measure_embedding(self, tenant: str, old: Vision, new: Vision, max_faces: int = 8) -> float | None:
-        """Return the mean seconds that embedding the first few faces takes that need it; None: none can be measured."""
+    def measure_embedding(
+        self, tenant: str, old: Vision, new: Vision, max_faces: int = 8
+    ) -> float | None:
+        """Return the mean seconds that embedding the first few faces takes that need it; None: none
+        can be measured."""
         embedder = Embedder(old, new)
         seconds: list[float] = []  # of each face
         for face, pictures in self._list_lacking_faces(tenant, new.model):
@@ -121,9 +138,12 @@ class Reembedding(Service["Book"]):
         return fmean(seconds) if seconds else None
 
     def _list_lacking_faces(self, tenant: str, model: str) -> Iterator[tuple[Face, list[Picture]]]:
-        """Yield each face that has kept pictures without a template of the model, with those pictures."""
+        """Yield each face that has kept pictures without a template of the model, with those
+        pictures."""
         for face in _list_faces(self.services.items, tenant):
-            lacking_pictures = [picture for picture in face.pictures if picture.key and not picture.has(model)]
+            lacking_pictures = [
+                picture for picture in face.pictures if picture.key and not picture.has(model)
+            ]
             if lacking_pictures:
                 yield face, lacking_pictures
 
@@ -136,15 +156,25 @@ class Reembedding(Service["Book"]):
         *,
         threads: int = 1,
     ) -> ReembeddingOutcome:
-        """Embed all pictures that need it, then switch. Resume a run that was cut off; do nothing if all is done.
+        """Embed all pictures that need it, then switch.
 
-        `old`: the vision of the present model, which finds the right face if a picture shows several; `on_progress`:
-        told of how many of the faces were checked. Faces that cannot be embedded are left as they are and named in the
-        outcome. Raises TenantNotFound, Busy, also if another run changes the tenant to a different model,
-        StorageUnavailable; the work done until then is kept.
+        Resume a run that was cut off; do nothing if all is done.
+
+        `old`: the vision of the present model, which finds the right face if a picture shows
+        several; `on_progress`: told of how many of the faces were checked. Faces that cannot be
+        embedded are left as they are and named in the outcome. Raises TenantNotFound, Busy, also if
+        another run changes the tenant to a different model, StorageUnavailable; the work done until
+        then is kept.
         """
         self._require_pictures(tenant, new.model)
-        run = _Run(self, tenant, Embedder(old, new), on_progress, faces=self.count_faces(tenant), threads=threads)
+        run = _Run(
+            self,
+            tenant,
+            Embedder(old, new),
+            on_progress,
+            faces=self.count_faces(tenant),
+            threads=threads,
+        )
         self._announce_model(tenant, new.model)
         seq = self.services.writer.read_seq(tenant)
         run.embed_all_faces()
@@ -155,22 +185,31 @@ class Reembedding(Service["Book"]):
         for _ in range(_MOST_ROUNDS):
             seq = self._catch_up(run, seq)
             try:
-                self.services.writer.commit(tenant, Change((), (), based_on=seq, switch_to=new.model))
+                self.services.writer.commit(
+                    tenant, Change((), (), based_on=seq, switch_to=new.model)
+                )
             except GalleryMoved:
                 continue
             except ConditionFailed as error:
-                if self.read_model(tenant) != new.model:  # else a second run to the same model was first
-                    raise Busy(f"tenant {tenant!r} is being changed to another model: let one run end") from error
+                # else a second run to the same model was first
+                if self.read_model(tenant) != new.model:
+                    raise Busy(
+                        f"tenant {tenant!r} is being changed to another model: let one run end"
+                    ) from error
             # Pictures that were rejected since, until the switch.
             later_negatives = self._embed_negatives(tenant, Embedder(old, new))
             negatives = ReembeddedNegatives(
                 negatives.embedded + later_negatives.embedded, later_negatives.without_capture
             )
             return replace(run.make_outcome(switched=True), rejected=negatives)
-        raise Busy(f"faces of tenant {tenant!r} change faster than they are embedded: run this again in a quieter hour")
+        raise Busy(
+            f"faces of tenant {tenant!r} change faster than they are embedded: run this again in a "
+            "quieter hour"
+        )
 
     def _require_pictures(self, tenant: str, model: str) -> None:
-        """Raise Conflict if the tenant keeps no pictures, and faces would be lost, since nothing can be embedded."""
+        """Raise Conflict if the tenant keeps no pictures, and faces would be lost, since nothing
+        can be embedded."""
         item = self.services.items.get(keys.TENANTS, keys.tenant_item(tenant))
         if item is None or tenant_from(item).keeps_pictures:
             return
@@ -178,36 +217,51 @@ class Reembedding(Service["Book"]):
         lost_count = sum(not any(picture.has(model) for picture in face.compared) for face in faces)
         if lost_count:
             raise Conflict(
-                f"tenant {tenant!r} keeps no pictures, and only from pictures templates of another model are made: "
-                f"{lost_count} faces would be found no more. Stay with its model; or enrol its people anew in a new "
+                f"tenant {tenant!r} keeps no pictures, and only from pictures templates of another "
+                "model are made: "
+                f"{lost_count} faces would be found no more. Stay with its model; or enrol its "
+                "people anew in a new "
                 "tenant, which begins with the new model"
             )
 
     def _announce_model(self, tenant: str, model: str) -> None:
-        """Name the next model in the tenant's directory item, so that its gallery is kept too from now on."""
+        """Name the next model in the tenant's directory item, so that its gallery is kept too from
+        now on."""
         if self.read_model(tenant) == model:
             return
         if_there = (exists("tenant-exists"),)
         write(
             self.services.items,
-            [Update(keys.DIRECTORY, (tenant, keys.TENANT_ITEM), if_there, set={"next_model": model})],
+            [
+                Update(
+                    keys.DIRECTORY, (tenant, keys.TENANT_ITEM), if_there, set={"next_model": model}
+                )
+            ],
         )
 
     def _catch_up(self, run: _Run, covered_seq: int) -> int:
-        """Embed the faces that came or changed since seq `covered_seq`. Return the seq that is covered then."""
+        """Embed the faces that came or changed since seq `covered_seq`.
+
+        Return the seq that is covered then.
+        """
         until_seq = self.services.writer.read_seq(run.tenant)
         entries = self.services.ports.journal(run.tenant, covered_seq, until_seq)
         if entries is None:
             run.embed_all_faces()
         else:
             changed_faceids = [
-                e.faceid for e in entries if e.edit in (Edit.PUT, Edit.REPLACE) and not is_users(e.faceid)
+                e.faceid
+                for e in entries
+                if e.edit in (Edit.PUT, Edit.REPLACE) and not is_users(e.faceid)
             ]
             run.embed_some_faces(list(dict.fromkeys(changed_faceids)))
         return until_seq
 
     def _embed_negatives(self, tenant: str, embedder: Embedder) -> ReembeddedNegatives:
-        """Embed all negatives that have no template of the embedder's model yet. Called again, continue."""
+        """Embed all negatives that have no template of the embedder's model yet.
+
+        Called again, continue.
+        """
         embedded_count = gone_count = 0
         for faceid, negative in self.services.recognition.negatives.list_all(tenant):
             if any(template.model == embedder.model for template in negative.templates):
@@ -215,16 +269,22 @@ class Reembedding(Service["Book"]):
             template = self._embed_negative(tenant, negative, embedder)
             if template is None:
                 gone_count += 1
-            elif self.services.recognition.negatives.add_template(tenant, faceid, negative, template):
+            elif self.services.recognition.negatives.add_template(
+                tenant, faceid, negative, template
+            ):
                 embedded_count += 1
         return ReembeddedNegatives(embedded_count, gone_count)
 
-    def _embed_negative(self, tenant: str, negative: Negative, embedder: Embedder) -> Template | None:
+    def _embed_negative(
+        self, tenant: str, negative: Negative, embedder: Embedder
+    ) -> Template | None:
         try:
             capture_id, _ = parts_of_sighting(negative.sighting_id)
         except ValueError:
             return None
-        picture = self.services.storage.uploads.get(keys.capture_picture(tenant, negative.camera, capture_id))
+        picture = self.services.storage.uploads.get(
+            keys.capture_picture(tenant, negative.camera, capture_id)
+        )
         if picture is None:
             return None
         try:
@@ -249,7 +309,9 @@ class _Run(Struct):
     def embed_all_faces(self) -> None:
         """Embed the pictures of all faces that have no template of the new model yet."""
         self.done_faces = 0
-        for chunk in cut_in_parts(_list_faces(self.change.services.items, self.tenant), CHUNK_FACES):
+        for chunk in cut_in_parts(
+            _list_faces(self.change.services.items, self.tenant), CHUNK_FACES
+        ):
             self._commit_templates(chunk)
             self.done_faces += len(chunk)
             self.on_progress(self.done_faces, max(self.faces, self.done_faces))
@@ -262,22 +324,30 @@ class _Run(Struct):
     def _commit_templates(
         self, faces: Sequence[Face], picture_templates: PictureTemplates = MappingProxyType({})
     ) -> None:
-        """Commit the templates that the faces lack, in one transaction. `picture_templates`: those made before.
+        """Commit the templates that the faces lack, in one transaction.
+
+        `picture_templates`: those made before.
 
         If one face was changed meanwhile, each is read and committed by itself.
         """
         lacking_faces = [face for face in faces if self._lacks_templates(face)]
         with ThreadPoolExecutor(self.threads) as threads:
             templates_of_faces = list(
-                threads.map(lambda face: self._make_templates(face, picture_templates), lacking_faces)
+                threads.map(
+                    lambda face: self._make_templates(face, picture_templates), lacking_faces
+                )
             )
         embedded_faces = [
-            (face, templates) for face, templates in zip(lacking_faces, templates_of_faces, strict=True) if templates
+            (face, templates)
+            for face, templates in zip(lacking_faces, templates_of_faces, strict=True)
+            if templates
         ]
         if not embedded_faces:
             return
         try:
-            self.change.services.writer.commit(self.tenant, _make_change(self.tenant, embedded_faces))
+            self.change.services.writer.commit(
+                self.tenant, _make_change(self.tenant, embedded_faces)
+            )
         except ConditionFailed:
             for old_face, templates in embedded_faces:
                 if face := self._read_face(old_face.faceid):
@@ -315,12 +385,16 @@ class _Run(Struct):
         face = face_from(item) if item else None
         return (
             face
-            if face and _is_compared(face, gone_of(directory_of(self.change.services.items, self.tenant)))
+            if face
+            and _is_compared(face, gone_of(directory_of(self.change.services.items, self.tenant)))
             else None
         )
 
     def make_outcome(self, *, switched: bool) -> ReembeddingOutcome:
-        """Return the outcome. Of the faces that could not be embedded it names those for which that still holds."""
+        """Return the outcome.
+
+        Of the faces that could not be embedded it names those for which that still holds.
+        """
         model, reasons, lost_faceids = self.embedder.model, {}, set()
         for faceid, reason in sorted(self.failures.items()):
             face = self._read_face(faceid)
@@ -343,7 +417,8 @@ def _list_faces(items: ItemStore, tenant: str) -> Iterator[Face]:
 
 
 def _is_compared(face: Face, gone: Collection[str]) -> bool:
-    """Return whether a search finds the face, or sightings are compared with it since its record has ended.
+    """Return whether a search finds the face, or sightings are compared with it since its record
+    has ended.
 
     `gone`: the deleted groups.
     """
@@ -351,7 +426,8 @@ def _is_compared(face: Face, gone: Collection[str]) -> bool:
 
 
 def _make_change(tenant: str, embedded_faces: Sequence[tuple[Face, PictureTemplates]]) -> Change:
-    """Return the change that stores the new templates of these faces, each if nobody changed it since it was read."""
+    """Return the change that stores the new templates of these faces, each if nobody changed it
+    since it was read."""
     actions, journal = [], []
     for face, templates in embedded_faces:
         pictures = []
@@ -365,9 +441,15 @@ def _make_change(tenant: str, embedded_faces: Sequence[tuple[Face, PictureTempla
             [template for template in face_after.templates if template.model in new_models]
         )
         if_unchanged = equals("version", face.version, f"face-same:{face.faceid}")
-        actions.append(face_update(tenant, face.faceid, if_unchanged, set=picture_fields(face_after)))
+        actions.append(
+            face_update(tenant, face.faceid, if_unchanged, set=picture_fields(face_after))
+        )
         if face.group_id != RESTRICTED:
-            entry = JournalEntry(Edit.EMBED, face.faceid, face.group_id, compared_templates, user=user_of(face))
+            entry = JournalEntry(
+                Edit.EMBED, face.faceid, face.group_id, compared_templates, user=user_of(face)
+            )
             journal.append(entry)
     changes_ended = any(face.group_id == RESTRICTED for face, _ in embedded_faces)
-    return Change(tuple(actions), tuple(journal), tenant={ENDED_CHANGES: 1} if changes_ended else {})
+    return Change(
+        tuple(actions), tuple(journal), tenant={ENDED_CHANGES: 1} if changes_ended else {}
+    )

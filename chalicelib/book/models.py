@@ -1,9 +1,10 @@
 """Which embedding model does a tenant use, and what does it say of a picture?
 
-A tenant's settings of attributes, liveness and age, applied to vision's estimates of a picture's faces.
+A tenant's settings of attributes, liveness and age, applied to vision's estimates of a picture's
+faces.
 
-Beside it the faces on a capture's picture, the vision of each model that a tenant may name, and templates by another
-model, made from kept pictures.
+Beside it the faces on a capture's picture, the vision of each model that a tenant may name, and
+templates by another model, made from kept pictures.
 """
 
 from __future__ import annotations
@@ -46,7 +47,8 @@ if TYPE_CHECKING:
 class Estimated(Struct, frozen=True):
     """The estimates of a face, without those that the tenant switched off.
 
-    `spoof`: why the face is refused (`find_refusal`); None: it is not. `young`: whether its age is why.
+    `spoof`: why the face is refused (`find_refusal`); None: it is not. `young`: whether its age is
+    why.
     """
 
     estimates: Estimates
@@ -63,7 +65,8 @@ def estimate_faces(
     """
     described = vision.describe(image, faces, choose_attributes(tenant, ATTRIBUTES))
     return [
-        judge_estimates(tenant, round_estimates(estimates.gender_from(tenant.least_gender))) for estimates in described
+        judge_estimates(tenant, round_estimates(estimates.gender_from(tenant.least_gender)))
+        for estimates in described
     ]
 
 
@@ -76,12 +79,15 @@ def examine_faces(
     *,
     all_boxes: Sequence[BoundingBox] | None = None,
 ) -> tuple[Examined, list[Estimated]]:
-    """Embed and estimate faces at once: return what the models found, with the embeddings, and an Estimated a face.
+    """Embed and estimate faces at once: return what the models found, with the embeddings, and an
+    Estimated a face.
 
-    `wanted_attributes`: those to estimate, apart from what the tenant switched off. `all_boxes`: the boxes of all of
-    the picture's faces; with them, the JPEGs are cut out, too.
+    `wanted_attributes`: those to estimate, apart from what the tenant switched off. `all_boxes`:
+    the boxes of all of the picture's faces; with them, the JPEGs are cut out, too.
     """
-    examined = vision.examine(image, faces, choose_attributes(tenant, wanted_attributes), all_boxes=all_boxes)
+    examined = vision.examine(
+        image, faces, choose_attributes(tenant, wanted_attributes), all_boxes=all_boxes
+    )
     return examined, [
         judge_estimates(tenant, round_estimates(estimates.gender_from(tenant.least_gender)))
         for estimates in examined.estimates
@@ -96,11 +102,14 @@ def embed_faces(
     if not names:
         return vision.embed(image, faces), [None] * len(faces)
     examined = vision.examine(image, faces, names)
-    return examined.embeddings, [find_refusal(tenant, round_estimates(estimates)) for estimates in examined.estimates]
+    return examined.embeddings, [
+        find_refusal(tenant, round_estimates(estimates)) for estimates in examined.estimates
+    ]
 
 
 def choose_attributes(tenant: Tenant, wanted_attributes: Collection[str]) -> set[str]:
-    """Return which attributes to compute to show `wanted_attributes`: these, and those that the tenant requires."""
+    """Return which attributes to compute to show `wanted_attributes`: these, and those that the
+    tenant requires."""
     required = {"liveness": tenant.least_liveness, "age": tenant.min_age}
     return ({*wanted_attributes} - tenant.attributes_off) | {
         name for name, least_value in required.items() if least_value is not None
@@ -108,53 +117,67 @@ def choose_attributes(tenant: Tenant, wanted_attributes: Collection[str]) -> set
 
 
 def judge_estimates(tenant: Tenant, estimates: Estimates) -> Estimated:
-    return Estimated(tenant.visible(estimates), find_refusal(tenant, estimates), _is_too_young(tenant, estimates))
+    return Estimated(
+        tenant.visible(estimates), find_refusal(tenant, estimates), _is_too_young(tenant, estimates)
+    )
 
 
 def include_pose(quality: Quality, estimates: Estimates) -> Quality:
     """Return a face's quality with its pose, which only the quality of the estimates includes.
 
-    Both are products of factors, 0..100. So the factor of the pose is their quotient: 80 without it and 40 with it is a
-    frontality of 50. If that is the worst factor, the flaw is the pose.
+    Both are products of factors, 0..100. So the factor of the pose is their quotient: 80 without it
+    and 40 with it is a frontality of 50. If that is the worst factor, the flaw is the pose.
     """
     if estimates.quality is None:
         return quality
     frontality = 100 * estimates.quality / quality.total if quality.total > 0 else 100.0
     if frontality < quality.flaw_score:
         return replace(
-            quality, total=estimates.quality, flaw="turned too far away", flaw_score=frontality, aspect="pose"
+            quality,
+            total=estimates.quality,
+            flaw="turned too far away",
+            flaw_score=frontality,
+            aspect="pose",
         )
     return replace(quality, total=estimates.quality)
 
 
 def without_min_age(tenant: Tenant) -> Tenant:
-    """Return the tenant as an enrolment by a person sees it: `min_age` is for cameras and searches alone."""
+    """Return the tenant as an enrolment by a person sees it: `min_age` is for cameras and searches
+    alone."""
     return replace(tenant, min_age=None)
 
 
 def _is_too_young(tenant: Tenant, estimates: Estimates) -> bool:
-    return estimates.age is not None and tenant.min_age is not None and estimates.age < tenant.min_age
+    return (
+        estimates.age is not None and tenant.min_age is not None and estimates.age < tenant.min_age
+    )
 
 
 def find_refusal(tenant: Tenant, estimates: Estimates) -> str | None:
     """Return why a face is refused, or None.
 
-    If the tenant requires liveness and it is not known, every face is refused. A face of unknown age is not. The
-    estimated age is not told, since the tenant may have switched it off.
+    If the tenant requires liveness and it is not known, every face is refused. A face of unknown
+    age is not. The estimated age is not told, since the tenant may have switched it off.
     """
     if _is_too_young(tenant, estimates):
-        return f"the face is estimated to be younger than {tenant.min_age:g}, and such faces are left out (min_age)"
+        return (
+            f"the face is estimated to be younger than {tenant.min_age:g}, and such faces are "
+            "left out (min_age)"
+        )
     least_liveness, liveness = tenant.least_liveness, estimates.liveness
     if least_liveness is None:
         return None
     if liveness is None:
         return (
-            "liveness is required and the model pack has no model for it: get the pack's optional file, or "
+            "liveness is required and the model pack has no model for it: get the pack's optional "
+            "file, or "
             "require none (`regulars tenants set NAME --least-liveness none`)"
         )
     if liveness < least_liveness:
         return (
-            f"the face looks like a picture of a face: liveness {liveness:.2f} of {least_liveness:.2f}; "
+            f"the face looks like a picture of a face: liveness {liveness:.2f} of "
+            f"{least_liveness:.2f}; "
             "photograph the person, with some room about the head, and no screen or print"
         )
     return None
@@ -163,7 +186,8 @@ def find_refusal(tenant: Tenant, estimates: Estimates) -> str | None:
 class Reading:
     """A capture's faces, largest first, and their picture, which is decoded only when it is needed.
 
-    `attempt`: makes what is entered just before it is decoded, and left when what it was decoded for is done.
+    `attempt`: makes what is entered just before it is decoded, and left when what it was decoded
+    for is done.
     """
 
     def __init__(
@@ -175,7 +199,9 @@ class Reading:
         *,
         attempt: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
-        """Find the faces of a picture, or embed again the `faces` that were found in it before. Raises Unusable.
+        """Find the faces of a picture, or embed again the `faces` that were found in it before.
+
+        Raises Unusable.
 
         `attempt`: makes the context in which the picture is opened, which counts the attempt.
         """
@@ -184,7 +210,9 @@ class Reading:
         self._picture = picture
         self._attempt = attempt
         self._image: NDArray[np.uint8] | None = None
-        self.faces: Sequence[SeenFace] = self._find_faces() if faces is None else self._embed_again(faces)
+        self.faces: Sequence[SeenFace] = (
+            self._find_faces() if faces is None else self._embed_again(faces)
+        )
 
     @property
     def sides(self) -> Sides | None:
@@ -193,13 +221,18 @@ class Reading:
 
     def crop_face(self, seen_face: SeenFace) -> FaceJpeg:
         """Cut out the JPEG that a face will own if it is made from this sighting."""
-        other_boxes = [face.detected.box for face in self.faces if face.detected != seen_face.detected]
+        other_boxes = [
+            face.detected.box for face in self.faces if face.detected != seen_face.detected
+        ]
         with self._open_picture() as image:
             return self._vision.crop(image, seen_face.detected, other_boxes)
 
     @contextmanager
     def _open_picture(self) -> Iterator[NDArray[np.uint8]]:
-        """Give the pixels: H x W x 3. The first time they are decoded, and the block belongs to the attempt."""
+        """Give the pixels: H x W x 3.
+
+        The first time they are decoded, and the block belongs to the attempt.
+        """
         if self._image is not None:
             yield self._image
             return
@@ -208,20 +241,25 @@ class Reading:
             yield self._image
 
     def _embed_again(self, faces: Sequence[SeenFace]) -> list[SeenFace]:
-        """Embed faces again, at their places in the picture, if they were found before the model was changed."""
+        """Embed faces again, at their places in the picture, if they were found before the model
+        was changed."""
         vision = self._vision
         if all(face.template.model == vision.model for face in faces):
             return list(faces)
         with self._open_picture() as image:
             embeddings = vision.embed(image, [face.detected for face in faces])
-        return [replace(face, template=make_template(vision.model, embeddings[i])) for i, face in enumerate(faces)]
+        return [
+            replace(face, template=make_template(vision.model, embeddings[i]))
+            for i, face in enumerate(faces)
+        ]
 
     def _find_faces(self) -> list[SeenFace]:
         with self._open_picture() as image:
             return self._describe_faces(image)
 
     def _describe_faces(self, image: NDArray[np.uint8]) -> list[SeenFace]:
-        """Find the faces of the picture, with template, estimates, flaw, and why each is refused ("": it is not)."""
+        """Find the faces of the picture, with template, estimates, flaw, and why each is refused
+        ("": it is not)."""
         vision = self._vision
         faces = vision.detect(image)[:MAX_FACES]
         if not faces:
@@ -245,12 +283,16 @@ KEPT_PICTURE = PictureRules(frozenset({"JPEG"}), 1 << 24, 8192, 8192)
 SAME_FACE_FMR = 1e-3
 """FMR of the score at which a face in a kept picture is taken for the enrolled one.
 
-A face embedded again from its kept picture scores 0.85 or more, so this only has to rule out others in the picture.
+A face embedded again from its kept picture scores 0.85 or more, so this only has to rule out others
+in the picture.
 """
 
 
 class Embedder:
-    """The step from one model to the next. `old`: the vision of the present model; `new`: that of the next one."""
+    """The step from one model to the next.
+
+    `old`: the vision of the present model; `new`: that of the next one.
+    """
 
     def __init__(self, old: Vision, new: Vision) -> None:
         self._old = old
@@ -265,8 +307,9 @@ class Embedder:
     ) -> Template:
         """Return the new model's template of the face whose templates are `templates`.
 
-        The present model decides which face of the picture it is. If the new model's detector finds no face, the
-        present one's looks for it. Raises Unusable if none is the face, or it is not clear which one is.
+        The present model decides which face of the picture it is. If the new model's detector finds
+        no face, the present one's looks for it. Raises Unusable if none is the face, or it is not
+        clear which one is.
         """
         image = self._new.read_picture(picture, rules)
         faces = self._new.detect(image) or self._old.detect(image)
@@ -276,15 +319,25 @@ class Embedder:
         return make_template(self.model, self._new.embed(image, [face])[0])
 
     def _find_known_face(
-        self, templates: Sequence[Template], image: NDArray[np.uint8], detected_faces: Sequence[DetectedFace]
+        self,
+        templates: Sequence[Template],
+        image: NDArray[np.uint8],
+        detected_faces: Sequence[DetectedFace],
     ) -> DetectedFace:
-        """Return the detected face that the templates are of. Raises Unusable if none of them surely is it."""
+        """Return the detected face that the templates are of.
+
+        Raises Unusable if none of them surely is it.
+        """
         import numpy as np
 
-        known_vectors = [parse_vector(template) for template in templates if template.model == self._old.model]
+        known_vectors = [
+            parse_vector(template) for template in templates if template.model == self._old.model
+        ]
         if not known_vectors:
             if len(detected_faces) > 1:
-                raise Unusable("its picture shows several faces, and it has no template that tells which it is")
+                raise Unusable(
+                    "its picture shows several faces, and it has no template that tells which it is"
+                )
             return detected_faces[0]
         scores = (self._old.embed(image, detected_faces) @ np.stack(known_vectors).T).max(axis=1)
         best_index = int(np.argmax(scores))
@@ -294,7 +347,8 @@ class Embedder:
 
 
 def list_known_templates(face: Face, picture: Picture) -> tuple[Template, ...]:
-    """Return the templates that tell which face of its picture is meant: a spare one may show somebody else."""
+    """Return the templates that tell which face of its picture is meant: a spare one may show
+    somebody else."""
     return picture.templates if picture.spare else face.templates
 
 
@@ -311,11 +365,14 @@ class TenantVision(Service["Book"]):
         with self._making:
             if model not in self._made:
                 default = self.services.ports.vision()
-                self._made[model] = default if default.model == model else self.services.ports.vision_of(model)
+                self._made[model] = (
+                    default if default.model == model else self.services.ports.vision_of(model)
+                )
             return self._made[model]
 
     def make_operating_point(self, tenant: Tenant, model: str | None = None) -> OperatingPoint:
-        """Return the rule for a match in the tenant's galleries, of its model unless another one is given."""
+        """Return the rule for a match in the tenant's galleries, of its model unless another one is
+        given."""
         fpir = tenant.fpir or self.services.settings.fpir_target
         return OperatingPoint(self.choose_vision(model or tenant.model).impostor_curve, fpir)
 

@@ -1,7 +1,8 @@
-"""How good a picture must be to enrol a face, and which portrait is taken from it: template, estimates and JPEG.
+"""How good a picture must be to enrol a face, and which portrait is taken from it: template,
+estimates and JPEG.
 
-The quality is the tenant's `enrol_quality`, else MIN_QUALITY (domain/rules/decision). A face's portrait is its first
-picture (domain/model).
+The quality is the tenant's `enrol_quality`, else MIN_QUALITY (domain/rules/decision). A face's
+portrait is its first picture (domain/model).
 """
 
 from __future__ import annotations
@@ -41,14 +42,18 @@ if TYPE_CHECKING:
     Look = Callable[[NDArray[np.uint8]], list[DetectedFace]]
 
 CLEARLY_LARGEST = 2.0
-"""The largest face is clearly the one meant if it has at least this many times the area of the next."""
+"""The largest face is clearly the one meant if it has at least this many times the area of the
+next."""
 
 MAX_FACES = 40
 """Faces of one picture at most, so that their enrolment fits one transaction."""
 
 
 class Portrait(Struct, frozen=True):
-    """A face to be enrolled, of a picture or stored (then without box). `embedding`: (dimensions,) float32, unit."""
+    """A face to be enrolled, of a picture or stored (then without box).
+
+    `embedding`: (dimensions,) float32, unit.
+    """
 
     box: BoundingBox | None
     embedding: NDArray[np.float32]
@@ -71,31 +76,37 @@ class Portraits(Service["Book"]):
     def portray_largest(self, tenant: Tenant, picture: bytes, rules: PictureRules) -> Portrait:
         """Return the portrait of the clearly largest face.
 
-        Raises Unusable if there is no picture or face, no face is clearly the largest, or that face is too small, too
-        poor or not alive.
+        Raises Unusable if there is no picture or face, no face is clearly the largest, or that face
+        is too small, too poor or not alive.
         """
         vision = self.services.tenant_vision.choose_vision(tenant.model)
         seen_picture = _Seen.decode(tenant, vision, picture, rules, vision.largest)
         largest_face, *other_faces = seen_picture.faces
         if other_faces and largest_face.box.area < CLEARLY_LARGEST * other_faces[0].box.area:
             raise Unusable(
-                f"{len(seen_picture.faces)} faces were found and none is clearly the largest (at least twice the next "
+                f"{len(seen_picture.faces)} faces were found and none is clearly the largest (at "
+                "least twice the next "
                 "one's area): crop the picture to the one that is meant"
             )
         return seen_picture.portray_good_face(largest_face)
 
-    def portray_only(self, tenant: Tenant, picture: bytes, rules: PictureRules, least_score: float = 0.0) -> Portrait:
+    def portray_only(
+        self, tenant: Tenant, picture: bytes, rules: PictureRules, least_score: float = 0.0
+    ) -> Portrait:
         """Return the portrait of the only face that could be enrolled.
 
-        A face of a lower detector score than `least_score` does not count. Nor does a passer-by far behind: a face with
-        a side shorter than FAR times the picture's longer side. Raises Unusable if there is no picture or face, several
-        could be enrolled, or the face is too small, too poor or not alive.
+        A face of a lower detector score than `least_score` does not count. Nor does a passer-by far
+        behind: a face with a side shorter than FAR times the picture's longer side. Raises Unusable
+        if there is no picture or face, several could be enrolled, or the face is too small, too
+        poor or not alive.
         """
         vision = self.services.tenant_vision.choose_vision(tenant.model)
         seen_picture = _Seen.decode(tenant, vision, picture, rules, vision.detect, least_score)
         least_px = max(MIN_SIDE_PX, FAR * max(seen_picture.image.shape[:2]))
         large_faces = [face for face in seen_picture.faces if _shorter_side(face) >= least_px]
-        qualities = vision.qualities(seen_picture.image, large_faces) if len(large_faces) > 1 else []
+        qualities = (
+            vision.qualities(seen_picture.image, large_faces) if len(large_faces) > 1 else []
+        )
         good_faces = [
             face
             for face, quality in zip(large_faces, qualities, strict=False)
@@ -103,14 +114,18 @@ class Portraits(Service["Book"]):
         ]
         if len(good_faces) > 1:
             raise Unusable(
-                f"{len(good_faces)} faces were found that could be enrolled, and one may be on this picture: crop it "
+                f"{len(good_faces)} faces were found that could be enrolled, and one may be on "
+                "this picture: crop it "
                 "to the one that is meant",
                 "several faces",
             )
         return seen_picture.portray_good_face((good_faces or seen_picture.faces)[0])
 
     def portray_sighted(self, tenant: Tenant, sighted: SightedFace, photo: str) -> Portrait:
-        """Return the portrait of a face that a camera saw. Raises Unusable if it is too small, poor or not alive."""
+        """Return the portrait of a face that a camera saw.
+
+        Raises Unusable if it is too small, poor or not alive.
+        """
         face = sighted.seen
         _require_size(face.detected)
         if face.spoof:
@@ -118,24 +133,37 @@ class Portraits(Service["Book"]):
         quality = face.estimates.quality or 0.0
         _require_quality(Quality(quality, face.flaw, quality), _least_quality(tenant))
         jpeg = sighted.reading.crop_face(face)
-        return Portrait(face.detected.box, parse_vector(face.template), face.template, face.estimates, jpeg, photo)
+        return Portrait(
+            face.detected.box,
+            parse_vector(face.template),
+            face.template,
+            face.estimates,
+            jpeg,
+            photo,
+        )
 
     def portray_all(self, tenant: Tenant, picture: bytes, rules: PictureRules) -> list[Portrait]:
-        """Return the portraits of all faces, largest first, poor ones too unless the tenant sets a quality.
+        """Return the portraits of all faces, largest first, poor ones too unless the tenant sets a
+        quality.
 
-        Raises Unusable if there is no picture or face, there are over 40, or one is not alive or too poor for the
-        tenant.
+        Raises Unusable if there is no picture or face, there are over 40, or one is not alive or
+        too poor for the tenant.
         """
         vision = self.services.tenant_vision.choose_vision(tenant.model)
         seen_picture = _Seen.decode(tenant, vision, picture, rules, vision.detect)
         if len(seen_picture.faces) > MAX_FACES:
             raise Unusable(
-                f"{len(seen_picture.faces)} faces were found, and at most {MAX_FACES} are enrolled at once: crop the "
+                f"{len(seen_picture.faces)} faces were found, and at most {MAX_FACES} are enrolled "
+                "at once: crop the "
                 "picture"
             )
         portraits = seen_picture.portray_faces(seen_picture.faces)
         if tenant.enrol_quality is not None:
-            _require_all_good(tenant.enrol_quality, vision.qualities(seen_picture.image, seen_picture.faces), portraits)
+            _require_all_good(
+                tenant.enrol_quality,
+                vision.qualities(seen_picture.image, seen_picture.faces),
+                portraits,
+            )
         return portraits
 
 
@@ -150,17 +178,29 @@ class _Seen(Struct, frozen=True):
 
     @classmethod
     def decode(
-        cls, tenant: Tenant, vision: Vision, picture: bytes, rules: PictureRules, look: Look, least_score: float = 0.0
+        cls,
+        tenant: Tenant,
+        vision: Vision,
+        picture: bytes,
+        rules: PictureRules,
+        look: Look,
+        least_score: float = 0.0,
     ) -> _Seen:
         """Decode a picture and find its faces by `look`. Raises Unusable if there are none."""
         image = vision.read_picture(picture, rules)
         faces = [face for face in look(image) if face.score >= least_score]
         if not faces:
-            raise Unusable("no face was found in the picture: send one with a face, upright and in focus", "no face")
+            raise Unusable(
+                "no face was found in the picture: send one with a face, upright and in focus",
+                "no face",
+            )
         return cls(tenant, vision, image, faces, photo_id_of(picture))
 
     def portray_good_face(self, face: DetectedFace) -> Portrait:
-        """Return the portrait of one of the faces. Raises Unusable if it is too small, too poor or not alive."""
+        """Return the portrait of one of the faces.
+
+        Raises Unusable if it is too small, too poor or not alive.
+        """
         _require_size(face)
         least_quality = _least_quality(self.tenant)
         quality = self.vision.qualities(self.image, [face])[0]
@@ -170,7 +210,10 @@ class _Seen(Struct, frozen=True):
         return portrait
 
     def portray_faces(self, faces: Sequence[DetectedFace]) -> list[Portrait]:
-        """Return the portraits of some of the faces. Raises Unusable if one of them is not alive."""
+        """Return the portraits of some of the faces.
+
+        Raises Unusable if one of them is not alive.
+        """
         boxes = [face.box for face in self.faces]
         examined, estimated = examine_faces(
             self.vision, without_min_age(self.tenant), self.image, faces, all_boxes=boxes
@@ -204,21 +247,32 @@ def _shorter_side(face: DetectedFace) -> float:
 def _require_size(face: DetectedFace) -> None:
     if _shorter_side(face) < MIN_SIDE_PX:
         raise Unusable(
-            f"the face is too small to enrol: {_shorter_side(face):.0f} pixels, at least {MIN_SIDE_PX} are needed; "
+            f"the face is too small to enrol: {_shorter_side(face):.0f} pixels, at least "
+            f"{MIN_SIDE_PX} are needed; "
             "send a closer picture"
         )
 
 
-def _require_all_good(least_quality: float, qualities: Sequence[Quality], portraits: Sequence[Portrait]) -> None:
-    """Raise Unusable if a portrait is too poor. `qualities`: one for each portrait, without the pose."""
+def _require_all_good(
+    least_quality: float, qualities: Sequence[Quality], portraits: Sequence[Portrait]
+) -> None:
+    """Raise Unusable if a portrait is too poor.
+
+    `qualities`: one for each portrait, without the pose.
+    """
     for number, (quality, portrait) in enumerate(zip(qualities, portraits, strict=True), start=1):
-        which = "the face" if len(portraits) == 1 else f"face {number} of {len(portraits)}, the largest first,"
+        which = (
+            "the face"
+            if len(portraits) == 1
+            else f"face {number} of {len(portraits)}, the largest first,"
+        )
         _require_quality(include_pose(quality, portrait.estimates), least_quality, which)
 
 
 def _require_quality(quality: Quality, least_quality: float, face_name: str = "the face") -> None:
     if quality.total < least_quality:
         raise Unusable(
-            f"{face_name} is too poor to enrol, {quality.short_of(least_quality)}; send a sharper, larger, evenly lit "
+            f"{face_name} is too poor to enrol, {quality.short_of(least_quality)}; send a sharper, "
+            "larger, evenly lit "
             "picture that looks into the camera"
         )

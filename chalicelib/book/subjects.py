@@ -1,9 +1,11 @@
-"""Which names has a group, each with the photos that show it, and which of them is a face most like?
+"""Which names has a group, each with the photos that show it, and which of them is a face most
+like?
 
-A subject is a user (domain/rules/templates) with a name, and one face has all its photos; by which it is compared,
-domain/rules/choice says. An example is a photo that was given; its id holds the face's and the beginning of the photo's,
-so that nothing else has to be stored of it. Only a subject that was made before format UNITED may have several faces,
-until they are one, and one of which a face was restricted while it was made again.
+A subject is a user (domain/rules/templates) with a name, and one face has all its photos; by which
+it is compared, domain/rules/choice says. An example is a photo that was given; its id holds the
+face's and the beginning of the photo's, so that nothing else has to be stored of it. Only a subject
+that was made before format UNITED may have several faces, until they are one, and one of which a
+face was restricted while it was made again.
 """
 
 from __future__ import annotations
@@ -42,7 +44,13 @@ from chalicelib.domain.errors import (
 from chalicelib.domain.grounds import require_record
 from chalicelib.domain.jobs import Job, make_unfinished
 from chalicelib.domain.model import STRANGER, Candidate, Decision, Face, Group, Picture, Tenant
-from chalicelib.domain.names import FACE_NAME_LENGTH, LONGEST_NAME, face_name, is_same_name, normalise_name
+from chalicelib.domain.names import (
+    FACE_NAME_LENGTH,
+    LONGEST_NAME,
+    face_name,
+    is_same_name,
+    normalise_name,
+)
 from chalicelib.domain.pictures import PictureRules
 from chalicelib.domain.rules.decision import (
     SMALLEST_GALLERY,
@@ -97,7 +105,10 @@ _BUSY = "this subject is changed by others all the time: send the request again 
 
 
 class Example(NamedTuple):
-    """A photo of a subject. `subject`: its name; `like`: of a new subject's, who in the group it surely is, too."""
+    """A photo of a subject.
+
+    `subject`: its name; `like`: of a new subject's, who in the group it surely is, too.
+    """
 
     id: str
     subject: str
@@ -107,14 +118,16 @@ class Example(NamedTuple):
 
 
 class Nearest(NamedTuple):
-    """The subjects that a probe is closest to, closest first, and the decision on its best candidate."""
+    """The subjects that a probe is closest to, closest first, and the decision on its best
+    candidate."""
 
     near: list[Near]
     decision: Decision
 
 
 class Near(NamedTuple):
-    """A subject, or a face that is no subject's, and how close it is, 0..1 (domain/rules/decision)."""
+    """A subject, or a face that is no subject's, and how close it is, 0..1
+    (domain/rules/decision)."""
 
     name: str
     closeness: float
@@ -126,9 +139,15 @@ class Subjects(Service["Book"]):
     def list_all(self, tenant: Tenant, group: Group) -> list[User]:
         """Return the subjects, oldest first."""
         users = map(
-            user_from, walk_items(self.services.items, keys.DIRECTORY, tenant.name, between=keys.users_range(group.id))
+            user_from,
+            walk_items(
+                self.services.items, keys.DIRECTORY, tenant.name, between=keys.users_range(group.id)
+            ),
         )
-        return sorted((user for user in users if user.created_at), key=lambda user: (user.created_at, user.name))
+        return sorted(
+            (user for user in users if user.created_at),
+            key=lambda user: (user.created_at, user.name),
+        )
 
     def get(self, tenant: Tenant, group: Group, name: str) -> User:
         """Return the subject of a name, in whatever case. Raises UserNotFound."""
@@ -136,7 +155,9 @@ class Subjects(Service["Book"]):
             raise UserNotFound(f"there is no subject {name[:LONGEST_NAME]!r}: see the list of them")
         return subject
 
-    def find(self, tenant: Tenant, group: Group, name: str, *, matches_case: bool = False) -> User | None:
+    def find(
+        self, tenant: Tenant, group: Group, name: str, *, matches_case: bool = False
+    ) -> User | None:
         """Return the subject that a name means: the one that is spelled so, else the oldest."""
         subjects = [
             subject
@@ -145,7 +166,10 @@ class Subjects(Service["Book"]):
         ]
         return min(
             subjects,
-            key=lambda subject: (not is_same_name(subject.name, name, matches_case=True), subject.created_at),
+            key=lambda subject: (
+                not is_same_name(subject.name, name, matches_case=True),
+                subject.created_at,
+            ),
             default=None,
         )
 
@@ -161,10 +185,12 @@ class Subjects(Service["Book"]):
         raise UserExists(f"there is a subject {name!r} already: choose another name")
 
     def rename(self, tenant: Tenant, group: Group, name: str, new_name: str) -> None:
-        """Give a subject another name. One that has it already is united with it. Ids of examples stay good.
+        """Give a subject another name.
 
-        A call that was cut off is completed by the same call. Raises UserNotFound, InvalidInput, TooManyPictures,
-        LimitReached (storage/records/merges), FaceHeld, Busy.
+        One that has it already is united with it. Ids of examples stay good.
+
+        A call that was cut off is completed by the same call. Raises UserNotFound, InvalidInput,
+        TooManyPictures, LimitReached (storage/records/merges), FaceHeld, Busy.
         """
         for _ in count_attempts():
             with suppress(UserExists):
@@ -172,7 +198,10 @@ class Subjects(Service["Book"]):
         raise Busy(_BUSY)
 
     def _rename_once(self, tenant: Tenant, group: Group, name: str, new_name: str) -> None:
-        """Rename without a retry. Raises UserExists if the subject of the new name is another than was read."""
+        """Rename without a retry.
+
+        Raises UserExists if the subject of the new name is another than was read.
+        """
         source, subject_of_name = self.get(tenant, group, name), self.find(tenant, group, new_name)
         target = (
             replace(subject_of_name, name=_normalise_name(new_name))
@@ -192,12 +221,16 @@ class Subjects(Service["Book"]):
         return (
             Job(
                 "subjects",
-                lambda context: make_unfinished(self.unite_all(context.tenant, context.remaining_s)),
+                lambda context: make_unfinished(
+                    self.unite_all(context.tenant, context.remaining_s)
+                ),
                 nightly=True,
             ),
         )
 
-    def unite_all(self, tenant: Tenant, remaining_s: Callable[[], float] = lambda: float("inf")) -> bool:
+    def unite_all(
+        self, tenant: Tenant, remaining_s: Callable[[], float] = lambda: float("inf")
+    ) -> bool:
         """Make the faces of each subject one. Return False if the time ran out first.
 
         May be cut off anywhere and repeated. Raises Busy, StorageUnavailable.
@@ -210,7 +243,9 @@ class Subjects(Service["Book"]):
         return True
 
     def delete(self, tenant: Tenant, group: Group, subjects: Sequence[User], by: str) -> int:
-        """Delete subjects with their examples, and return how many these were. `by`: the asker, for the receipt.
+        """Delete subjects with their examples, and return how many these were.
+
+        `by`: the asker, for the receipt.
 
         Raises FaceHeld before it deletes anything, StorageUnavailable.
         """
@@ -222,8 +257,11 @@ class Subjects(Service["Book"]):
                 self.services.users.delete(tenant, group, subject.id)
         return len(examples)
 
-    def list_examples(self, tenant: Tenant, group: Group, subjects: Iterable[User]) -> Iterator[Example]:
-        """Yield the examples of these subjects, of each in the order in which the photos were given."""
+    def list_examples(
+        self, tenant: Tenant, group: Group, subjects: Iterable[User]
+    ) -> Iterator[Example]:
+        """Yield the examples of these subjects, of each in the order in which the photos were
+        given."""
         names = {faceid: subject.name for subject in subjects for faceid in subject.faceids}
         for batch in cut_in_parts(names, _AT_ONCE):
             for face in self.services.faces.read_faces_in_group(tenant, group, batch).values():
@@ -239,7 +277,11 @@ class Subjects(Service["Book"]):
         faceid, photo = _parts_of_example_id(id_)
         with suppress(FaceNotFound):
             face = self._read_face_now(tenant, faceid)
-            name = self._read_names(tenant, [face]).get(user_of(face), "") if face.group_id == group.id else ""
+            name = (
+                self._read_names(tenant, [face]).get(user_of(face), "")
+                if face.group_id == group.id
+                else ""
+            )
             for picture in list_given_pictures(face.pictures):
                 if name and _photo_bits(picture) == photo:
                     return Example(_example_id(face, picture) or id_, name, face, picture)
@@ -260,7 +302,9 @@ class Subjects(Service["Book"]):
         faceid = example.face.faceid
 
         def keep_others(face: Face) -> tuple[Picture, ...]:
-            other_pictures = tuple(picture for picture in face.pictures if picture.id != example.picture.id)
+            other_pictures = tuple(
+                picture for picture in face.pictures if picture.id != example.picture.id
+            )
             if other_pictures == face.pictures:
                 raise PictureNotFound(f"there is no example {example.id[:40]!r}")
             # What the face learnt by itself goes with the last given picture.
@@ -272,7 +316,11 @@ class Subjects(Service["Book"]):
             except LastPicture:
                 deletion = self.services.deletion
                 if deletion.delete_faces(
-                    tenant, [faceid], by=by, only=lambda face: not keep_others(face), keeps_users=True
+                    tenant,
+                    [faceid],
+                    by=by,
+                    only=lambda face: not keep_others(face),
+                    keeps_users=True,
                 ).success:
                     return None
             except FaceNotFound as error:
@@ -290,17 +338,22 @@ class Subjects(Service["Book"]):
         *,
         matches_case: bool = False,
     ) -> Example:
-        """Make a photo an example of a subject, which is made if there is none. The same photo again adds nothing.
+        """Make a photo an example of a subject, which is made if there is none.
 
-        A face of a lower detector score than `least_score` does not count. Raises InvalidInput, ConsentMissing,
-        Unusable, GroupFull, TenantFull, GroupNotFound, TooManyPictures, FaceHeld, Busy.
+        The same photo again adds nothing.
+
+        A face of a lower detector score than `least_score` does not count. Raises InvalidInput,
+        ConsentMissing, Unusable, GroupFull, TenantFull, GroupNotFound, TooManyPictures, FaceHeld,
+        Busy.
         """
         photo_id, portrait, like_name = photo_id_of(photo), None, ""
         for _ in count_attempts():
             seq = self.services.writer.read_seq(tenant.name) if portrait else 0
             subject = self.find(tenant, group, _normalise_name(name), matches_case=matches_case)
             faces = (
-                [*self.services.faces.read_faces_in_group(tenant, group, subject.faceids).values()] if subject else []
+                [*self.services.faces.read_faces_in_group(tenant, group, subject.faceids).values()]
+                if subject
+                else []
             )
             if subject and (example := _find_example(subject, faces, photo_id)):
                 return example
@@ -315,17 +368,24 @@ class Subjects(Service["Book"]):
                     subject = self._make_subject(tenant, group, name, matches_case=matches_case)
                     self.services.users.add(tenant, group, subject)
                 face, picture = self._add_photo(tenant, group, subject, faces, portrait, seq)
-                return Example(_example_id(face, picture) or "", subject.name, face, picture, like_name)
+                return Example(
+                    _example_id(face, picture) or "", subject.name, face, picture, like_name
+                )
         raise Busy(_BUSY)
 
     @retry_if_gallery_moved
     def _name_like_person(self, tenant: Tenant, group: Group, portrait: Portrait) -> str:
-        """Return who in the group a portrait surely shows: the subject, else the face's name or id; "" if nobody.
+        """Return who in the group a portrait surely shows: the subject, else the face's name or id;
+        "" if nobody.
 
         Strangers whom a camera saw count as nobody: the sweep joins them with the subject.
         """
-        probes = Probes(portrait.template.model, portrait.embedding[None], [portrait.estimates.quality])
-        (recognised,) = self.services.recognition.find_duplicates(tenant, probes, group_ids=[group.id])
+        probes = Probes(
+            portrait.template.model, portrait.embedding[None], [portrait.estimates.quality]
+        )
+        (recognised,) = self.services.recognition.find_duplicates(
+            tenant, probes, group_ids=[group.id]
+        )
         if recognised.face is None or recognised.face.group_id == STRANGER:
             return ""
         audit_events.report_people([recognised.face.faceid])
@@ -344,10 +404,12 @@ class Subjects(Service["Book"]):
         described_faces: Sequence[DescribedFace | None],
         max_subjects: int,
     ) -> list[Nearest]:
-        """Return the `max_subjects` subjects that each probe is closest to, closest first; none in an empty group.
+        """Return the `max_subjects` subjects that each probe is closest to, closest first; none in
+        an empty group.
 
-        `probes`: (n, dimensions) float32 unit rows of the tenant's model; `described_faces`: their faces, None for a
-        vector that was sent. A face that is refused is close to nobody, and if that is for its age, none are named.
+        `probes`: (n, dimensions) float32 unit rows of the tenant's model; `described_faces`: their
+        faces, None for a vector that was sent. A face that is refused is close to nobody, and if
+        that is for its age, none are named.
 
         Raises Busy.
         """
@@ -356,12 +418,17 @@ class Subjects(Service["Book"]):
         answer, faces, names = self._search_candidates(tenant, group, probes, max_subjects)
         nearest: list[Nearest] = []
         for described, probe, verdicts in zip(
-            described_faces, probes, judge_candidates(answer, point, population, probes), strict=True
+            described_faces,
+            probes,
+            judge_candidates(answer, point, population, probes),
+            strict=True,
         ):
             rated = self._rate_candidates(tenant, faces, probe, described, verdicts)
             near = _name_unless_refused(described, _rank_subjects(rated, names)[:max_subjects])
             nearest.append(Nearest(near, _decide_nearest(described, verdicts[0], answer.seq)))
-        audit_events.report_decisions([{"model": tenant.model, **decision_said(one.decision)} for one in nearest])
+        audit_events.report_decisions(
+            [{"model": tenant.model, **decision_said(one.decision)} for one in nearest]
+        )
         return nearest
 
     def _rate_candidates(
@@ -372,12 +439,14 @@ class Subjects(Service["Book"]):
         described: DescribedFace | None,
         verdicts: Iterable[Verdict],
     ) -> list[tuple[Candidate, float]]:
-        """Return each candidate with its closeness to a probe, the candidates in the verdicts' order.
+        """Return each candidate with its closeness to a probe, the candidates in the verdicts'
+        order.
 
-        The closeness is low if the two cannot be compared, or a negative is nearer. `described`: the probe's face;
-        None: unknown.
+        The closeness is low if the two cannot be compared, or a negative is nearer. `described`:
+        the probe's face; None: unknown.
         """
-        point, negatives = self.services.tenant_vision.make_operating_point(tenant), self.services.recognition.negatives
+        point = self.services.tenant_vision.make_operating_point(tenant)
+        negatives = self.services.recognition.negatives
         quality = None if described is None else described.quality.total
         rated: list[tuple[Candidate, float]] = []
         for verdict in verdicts:
@@ -385,9 +454,9 @@ class Subjects(Service["Book"]):
             if candidate is None:  # the search found nobody
                 continue
             face, score = faces[candidate.faceid], candidate.score
-            is_fit = is_match(score, score, quality, face.estimates.quality) and not negatives.turns_down(
-                tenant.name, face, probe, tenant.model, score
-            )
+            is_fit = is_match(
+                score, score, quality, face.estimates.quality
+            ) and not negatives.turns_down(tenant.name, face, probe, tenant.model, score)
             closeness = rate_closeness(
                 subtract_demand(score, verdict.demand),
                 point.curve,
@@ -399,10 +468,14 @@ class Subjects(Service["Book"]):
             rated.append((candidate, closeness))
         return rated
 
-    def compare_pictures(self, tenant: Tenant, seen_picture: SeenPicture, other: SeenPicture) -> list[float]:
+    def compare_pictures(
+        self, tenant: Tenant, seen_picture: SeenPicture, other: SeenPicture
+    ) -> list[float]:
         """Return how close a picture's only face is to each of another one's."""
         (only_face,) = seen_picture.described.faces
-        faces = [replace(face, spoof=face.spoof or only_face.spoof) for face in other.described.faces]
+        faces = [
+            replace(face, spoof=face.spoof or only_face.spoof) for face in other.described.faces
+        ]
         return self.rate_closeness_to_each(
             tenant, seen_picture.embeddings[0], other.embeddings, faces, only_face.quality.total
         )
@@ -415,10 +488,12 @@ class Subjects(Service["Book"]):
         described_faces: Sequence[DescribedFace | None],
         quality: float | None = None,
     ) -> list[float]:
-        """Return the closeness of a template and each of the others, (n, dimensions), as in a comparison of two faces.
+        """Return the closeness of a template and each of the others, (n, dimensions), as in a
+        comparison of two faces.
 
-        `described_faces`: the others' faces; None for a vector that was sent. `quality`: the quality of the template's
-        picture. A face that is refused is not close. The audit notes each closeness.
+        `described_faces`: the others' faces; None for a vector that was sent. `quality`: the
+        quality of the template's picture. A face that is refused is not close. The audit notes each
+        closeness.
         """
         import numpy as np
 
@@ -430,33 +505,46 @@ class Subjects(Service["Book"]):
             is_fit = is_match(score, score, described.quality.total if described else None, quality)
             is_refused = described is not None and bool(described.spoof)
             closenesses.append(0.0 if is_refused else rate_closeness(score, curve, is_fit=is_fit))
-        audit_events.report_decisions([{"model": tenant.model, "closeness": value} for value in closenesses])
+        audit_events.report_decisions(
+            [{"model": tenant.model, "closeness": value} for value in closenesses]
+        )
         return closenesses
 
     def template_of(self, tenant: Tenant, picture: Picture) -> Templates:
-        """Return the unit vector of an example. Raises PictureNotFound if it has none of the tenant's model yet."""
+        """Return the unit vector of an example.
+
+        Raises PictureNotFound if it has none of the tenant's model yet.
+        """
         template = of_model(picture.templates, tenant.model)
         if template is None:
-            raise PictureNotFound("the example has no template of the tenant's model yet: try again in a while")
+            raise PictureNotFound(
+                "the example has no template of the tenant's model yet: try again in a while"
+            )
         return parse_vector(template)
 
-    def _make_subject(self, tenant: Tenant, group: Group, name: str, *, matches_case: bool = False) -> User:
-        """Make a subject of a name that none has, with an id that none has. Raises UserExists if somebody was first.
+    def _make_subject(
+        self, tenant: Tenant, group: Group, name: str, *, matches_case: bool = False
+    ) -> User:
+        """Make a subject of a name that none has, with an id that none has.
 
-        A restricted face comes back to its subject by the subject's id, even if the subject is gone meanwhile. So that
-        id is kept for a subject of the same name.
+        Raises UserExists if somebody was first.
+
+        A restricted face comes back to its subject by the subject's id, even if the subject is gone
+        meanwhile. So that id is kept for a subject of the same name.
         """
-        normal_name, first_id, subjects_alike = (
-            _normalise_name(name),
-            subject_id(name),
-            list(self._list_alike(tenant, group, name)),
-        )
+        normal_name = _normalise_name(name)
+        first_id = subject_id(name)
+        subjects_alike = list(self._list_alike(tenant, group, name))
         if any(
             subject.created_at and is_same_name(subject.name, name, matches_case=matches_case)
             for subject in subjects_alike
         ):
             raise UserExists(f"there is a subject {name!r} already: choose another name")
-        restrictions = [face.restriction for face in self.services.faces.list_restricted(tenant) if face.restriction]
+        restrictions = [
+            face.restriction
+            for face in self.services.faces.list_restricted(tenant)
+            if face.restriction
+        ]
         restricted_names = {
             restriction.user: restriction.subject
             for restriction in restrictions
@@ -466,34 +554,53 @@ class Subjects(Service["Book"]):
         ids_of_same_name = (
             id_
             for id_, restricted_name in restricted_names.items()
-            if id_ not in used_ids and is_same_name(restricted_name, name, matches_case=matches_case)
+            if id_ not in used_ids
+            and is_same_name(restricted_name, name, matches_case=matches_case)
         )
-        id_ = next(ids_of_same_name, None) or free_subject_id(name, used_ids | restricted_names.keys())
+        id_ = next(ids_of_same_name, None) or free_subject_id(
+            name, used_ids | restricted_names.keys()
+        )
         return User(group.id, id_, name=normal_name, created_at=self.services.clock.now())
 
     def _list_alike(self, tenant: Tenant, group: Group, name: str) -> Iterator[User]:
         """Yield the subjects whose names fold to the same as this one."""
         between = keys.numbered_users_range(entry_of(group.id, subject_id(name)))
-        return map(user_from, walk_items(self.services.items, keys.DIRECTORY, tenant.name, between=between))
+        return map(
+            user_from, walk_items(self.services.items, keys.DIRECTORY, tenant.name, between=between)
+        )
 
     def _read_again(self, tenant: Tenant, group: Group, subject: User) -> User | None:
-        """Return the subject as it is now; None if it is gone, also if one whose name folds alike has its id now."""
+        """Return the subject as it is now; None if it is gone, also if one whose name folds alike
+        has its id now."""
         with suppress(UserNotFound):
             now = self.services.users.get(tenant, group, subject.id)
             return now if is_same_name(now.name, subject.name, matches_case=False) else None
         return None
 
     def _add_photo(
-        self, tenant: Tenant, group: Group, subject: User, faces: Sequence[Face], portrait: Portrait, seq: int
+        self,
+        tenant: Tenant,
+        group: Group,
+        subject: User,
+        faces: Sequence[Face],
+        portrait: Portrait,
+        seq: int,
     ) -> tuple[Face, Picture]:
         """Add a photo to the subject's face, as it was read, or make it."""
         if faces:
-            return faces[0], self.services.enrolment.pictures.add_portrait(tenant, faces[0], portrait, is_judged=False)
+            return faces[0], self.services.enrolment.pictures.add_portrait(
+                tenant, faces[0], portrait, is_judged=False
+            )
         now = self.services.clock.now()
-        new_face = _assign_to_subject(subject, Face(time_ordered_id(now), group.id, now, (), version=first_version()))
+        new_face = _assign_to_subject(
+            subject, Face(time_ordered_id(now), group.id, now, (), version=first_version())
+        )
         picture = self.services.enrolment.write_portrait(tenant, new_face, portrait, now)
         face = replace(new_face, pictures=(picture,))
-        put = Put(keys.DIRECTORY, user_item(tenant.name, replace(subject, faceids=(*subject.faceids, face.faceid))))
+        put = Put(
+            keys.DIRECTORY,
+            user_item(tenant.name, replace(subject, faceids=(*subject.faceids, face.faceid))),
+        )
         change = replace(make_enrolment_change(tenant, group, [face], [put]), based_on=seq)
         with self.services.face_pictures.replace_pictures((), [picture.key]):
             try:
@@ -504,7 +611,10 @@ class Subjects(Service["Book"]):
         return face, picture
 
     def _unite_faces(self, tenant: Tenant, group: Group, subject: User) -> None:
-        """Merge the subject's faces into that which was seen most; one that cannot be merged stays. Raises Busy."""
+        """Merge the subject's faces into that which was seen most; one that cannot be merged stays.
+
+        Raises Busy.
+        """
         if len(subject.faceids) < 2:
             return
         faces = self.services.faces.read_faces_in_group(tenant, group, subject.faceids).values()
@@ -514,32 +624,44 @@ class Subjects(Service["Book"]):
                 self._merge_faces(tenant, by_visits[0].faceid, other.faceid)
 
     def _merge_faces(self, tenant: Tenant, survivor: str, other: str) -> None:
-        """Merge two faces, if both are there: photos that look unlike the survivor's are spare then."""
+        """Merge two faces, if both are there: photos that look unlike the survivor's are spare
+        then."""
         with suppress(FaceNotFound):
             self.services.merges.merging.merge(tenant, survivor, other, is_sure=False)
 
     @retry_if_changed(_BUSY)
     def _move_face(self, tenant: Tenant, group: Group, source: User, target: User) -> User:
-        """Move one face of `source` to `target`, and delete the source if it has none left, in one transaction.
+        """Move one face of `source` to `target`, and delete the source if it has none left, in one
+        transaction.
 
-        `target`: a stored subject, or a new one, which is then made. Return the target as it is then. Raises UserExists
-        if the target has other faces than were read, or its id is another one's.
+        `target`: a stored subject, or a new one, which is then made. Return the target as it is
+        then. Raises UserExists if the target has other faces than were read, or its id is another
+        one's.
         """
         refusal = f"others have changed or made the subject {target.name!r}: send the request again"
-        seq, source_now = self.services.writer.read_seq(tenant.name), self._read_again(tenant, group, source)
+        seq = self.services.writer.read_seq(tenant.name)
+        source_now = self._read_again(tenant, group, source)
         if source_now is None:
             return target  # somebody has deleted it
         target_now = self._read_again(tenant, group, target)
         if (target_now.faceids if target_now else ()) != target.faceids:
             raise UserExists(refusal)
         target_before = target_now or replace(target, created_at=source_now.created_at)
-        faces = list(self.services.faces.read_faces_in_group(tenant, group, source_now.faceids).values())
+        faces = list(
+            self.services.faces.read_faces_in_group(tenant, group, source_now.faceids).values()
+        )
         moving_faces, staying_faces = faces[:1], faces[1:]
-        target_after = replace(target_before, faceids=(*target_before.faceids, *(face.faceid for face in moving_faces)))
+        target_after = replace(
+            target_before, faceids=(*target_before.faceids, *(face.faceid for face in moving_faces))
+        )
         source_after = replace(source_now, faceids=tuple(face.faceid for face in staying_faces))
         actions = [
             *self._make_naming_actions(tenant, moving_faces, target_after),
-            Put(keys.DIRECTORY, user_item(tenant.name, target_after), () if target_now else (absent(_USER_FREE),)),
+            Put(
+                keys.DIRECTORY,
+                user_item(tenant.name, target_after),
+                () if target_now else (absent(_USER_FREE),),
+            ),
             Put(keys.DIRECTORY, user_item(tenant.name, source_after))
             if staying_faces
             else Delete(keys.DIRECTORY, (tenant.name, keys.user_item(source_after.entry))),
@@ -557,17 +679,26 @@ class Subjects(Service["Book"]):
     @retry_if_changed(_BUSY)
     def _respell(self, tenant: Tenant, group: Group, target: User) -> None:
         """Write the same name another way: first in the face, then of the subject."""
-        seq, subject = self.services.writer.read_seq(tenant.name), self._read_again(tenant, group, target)
+        seq = self.services.writer.read_seq(tenant.name)
+        subject = self._read_again(tenant, group, target)
         if subject is None:
             return  # somebody has deleted it
-        for face in self.services.faces.read_faces_in_group(tenant, group, subject.faceids).values():
+        for face in self.services.faces.read_faces_in_group(
+            tenant, group, subject.faceids
+        ).values():
             if _assign_to_subject(target, face) != face:
-                seq = self._commit_actions(tenant, self._make_naming_actions(tenant, [face], target), seq)
+                seq = self._commit_actions(
+                    tenant, self._make_naming_actions(tenant, [face], target), seq
+                )
         self._commit_actions(
-            tenant, [Put(keys.DIRECTORY, user_item(tenant.name, replace(subject, name=target.name)))], seq
+            tenant,
+            [Put(keys.DIRECTORY, user_item(tenant.name, replace(subject, name=target.name)))],
+            seq,
         )
 
-    def _make_naming_actions(self, tenant: Tenant, faces: Iterable[Face], subject: User) -> list[Action]:
+    def _make_naming_actions(
+        self, tenant: Tenant, faces: Iterable[Face], subject: User
+    ) -> list[Action]:
         """Return the actions that make these faces the subject's."""
         actions: list[Action] = []
         for face in faces:
@@ -576,7 +707,10 @@ class Subjects(Service["Book"]):
         return actions
 
     def _commit_actions(self, tenant: Tenant, actions: Sequence[Action], seq: int) -> int:
-        """Commit these actions; return the seq after it. Raises GalleryMoved if the gallery has left `seq`."""
+        """Commit these actions; return the seq after it.
+
+        Raises GalleryMoved if the gallery has left `seq`.
+        """
         return self.services.writer.commit(
             tenant.name, Change(tuple(actions), (), based_on=seq, skips_model_check=True)
         )
@@ -584,21 +718,28 @@ class Subjects(Service["Book"]):
     def _delete_faces(self, tenant: Tenant, faceids: Sequence[str], by: str) -> None:
         deleted = self.services.deletion.delete_faces(tenant, faceids, by=by, keeps_users=True)
         if deleted.failed:
-            raise StorageUnavailable(f"{len(deleted.failed)} faces are left: send the request again")
+            raise StorageUnavailable(
+                f"{len(deleted.failed)} faces are left: send the request again"
+            )
 
     def _read_names(self, tenant: Tenant, faces: Iterable[Face]) -> dict[str, str]:
         """Return the names of the faces' subjects, by the subject's entry in the gallery."""
         entries = list(dict.fromkeys(filter(None, map(user_of, faces))))
         user_keys = [(tenant.name, keys.user_item(entry)) for entry in entries]
         stored_items = self.services.items.get_many(keys.DIRECTORY, user_keys)
-        return {user.entry: user.name for user in map(user_from, filter(None, stored_items)) if user.name}
+        return {
+            user.entry: user.name
+            for user in map(user_from, filter(None, stored_items))
+            if user.name
+        }
 
     def _search_candidates(
         self, tenant: Tenant, group: Group, probes: Templates, max_subjects: int
     ) -> tuple[SearchAnswer, dict[str, Face], dict[str, str]]:
         """Search for more and more faces until they are of `max_subjects` subjects.
 
-        Return the search's answer, the faces that it found by id, and the name of each: its subject's, else its id.
+        Return the search's answer, the faces that it found by id, and the name of each: its
+        subject's, else its id.
         """
         limit = max(_LEAST_CANDIDATES, 2 * max_subjects)
         while True:
@@ -632,12 +773,15 @@ def _normalise_name(name: str) -> str:
     """Return a subject's name as it is stored: in NFC. Raises InvalidInput."""
     normal = normalise_name(name, LONGEST_NAME)
     if not 1 <= len(normal) <= LONGEST_NAME:
-        raise InvalidInput(f"a subject's name has 1 to {LONGEST_NAME} characters, not {len(normal)}")
+        raise InvalidInput(
+            f"a subject's name has 1 to {LONGEST_NAME} characters, not {len(normal)}"
+        )
     return normal
 
 
 def _assign_to_subject(subject: User, face: Face) -> Face:
-    """Return the face as it is as the subject's: with its name, as far as a face's name can be that."""
+    """Return the face as it is as the subject's: with its name, as far as a face's name can be
+    that."""
     name = ""
     with suppress(InvalidInput):
         name = face_name(subject.name[:FACE_NAME_LENGTH])
@@ -645,7 +789,8 @@ def _assign_to_subject(subject: User, face: Face) -> Face:
 
 
 def _name_unless_refused(described: DescribedFace | None, near: list[Near]) -> list[Near]:
-    """Return whom a face is close to: nobody, if it is refused; if that is for its age, none is named.
+    """Return whom a face is close to: nobody, if it is refused; if that is for its age, none is
+    named.
 
     `described`: the face; None: a vector was sent, which nothing refuses.
     """
@@ -662,11 +807,14 @@ def _decide_nearest(described: DescribedFace | None, nearest: Verdict, seq: int)
     return decision.without_score() if described and described.spoof else decision
 
 
-def _rank_subjects(rated: Iterable[tuple[Candidate, float]], names: Mapping[str, str]) -> list[Near]:
-    """Return the subjects of candidates, closest first: each is as close as the closest of its faces.
+def _rank_subjects(
+    rated: Iterable[tuple[Candidate, float]], names: Mapping[str, str]
+) -> list[Near]:
+    """Return the subjects of candidates, closest first: each is as close as the closest of its
+    faces.
 
-    `rated`: each candidate and its closeness; `names`: of the subjects, by face. Of two that are as close, the one
-    with the higher score comes first, else the one whose name does.
+    `rated`: each candidate and its closeness; `names`: of the subjects, by face. Of two that are as
+    close, the one with the higher score comes first, else the one whose name does.
     """
     best_by_name: dict[str, tuple[float, float]] = {}  # closeness and score
     faceids = defaultdict[str, list[str]](list)
@@ -679,11 +827,18 @@ def _rank_subjects(rated: Iterable[tuple[Candidate, float]], names: Mapping[str,
 
 
 def _example_id(face: Face, picture: Picture) -> str | None:
-    """Return the id of a photo of a face: a UUID of version 8 (RFC 9562). None: somebody else chose the face's id.
+    """Return the id of a photo of a face: a UUID of version 8 (RFC 9562).
 
-    Its bits, less those of version and variant: 63 of the face's id, which is a number, then 59 of the photo's hash.
+    None: somebody else chose the face's id.
+
+    Its bits, less those of version and variant: 63 of the face's id, which is a number, then 59 of
+    the photo's hash.
     """
-    if not (face.faceid.isdecimal() and int(face.faceid) < 1 << _FACE_BITS and str(int(face.faceid)) == face.faceid):
+    if not (
+        face.faceid.isdecimal()
+        and int(face.faceid) < 1 << _FACE_BITS
+        and str(int(face.faceid)) == face.faceid
+    ):
         return None
     number = int(face.faceid) << _PHOTO_BITS | _photo_bits(picture)
     high, middle, low = number >> 74, number >> 62 & 0xFFF, number & (1 << 62) - 1

@@ -4,7 +4,8 @@ A user is one visitor: whichever of the faces a camera sees, the visit is the fi
 
 Users of a group are made and deleted, listed, and given faces or rid of them.
 
-The face's field, the user's list and the mean change in one commit, which is based on the seq that they were read at.
+The face's field, the user's list and the mean change in one commit, which is based on the seq that
+they were read at.
 """
 
 from __future__ import annotations
@@ -18,7 +19,13 @@ from msgspec.structs import replace
 
 from chalicelib.book.commit import GROUP_EXISTS, Change, make_user_edit, replace_user_faces
 from chalicelib.book.idempotency import RequestId
-from chalicelib.domain.errors import ConditionFailed, GroupNotFound, TooManyFaces, UserExists, UserNotFound
+from chalicelib.domain.errors import (
+    ConditionFailed,
+    GroupNotFound,
+    TooManyFaces,
+    UserExists,
+    UserNotFound,
+)
 from chalicelib.domain.grounds import require_ground
 from chalicelib.domain.model import Edit, Face, Group, JournalEntry, Tenant
 from chalicelib.domain.rules.hold import require_free
@@ -45,7 +52,10 @@ _Result = TypeVar("_Result")
 
 
 class Refusal(NamedTuple):
-    """A face that was not taken, and why. `similarity`: to the user, if that is why; `user`: the one that has it."""
+    """A face that was not taken, and why.
+
+    `similarity`: to the user, if that is why; `user`: the one that has it.
+    """
 
     faceid: str
     reason: str
@@ -66,11 +76,21 @@ class UserOutcome(Struct, frozen=True):
 
     def write_progress(self) -> dict[str, Any]:
         """Return the outcome as it is stored beside the request, for a repeat of it."""
-        return {"done": self.done, "refused": self.refused, "left": self.remaining, "held": self.face_count}
+        return {
+            "done": self.done,
+            "refused": self.refused,
+            "left": self.remaining,
+            "held": self.face_count,
+        }
 
     @classmethod
     def read_progress(cls, body: Mapping[str, Any]) -> UserOutcome:
-        return cls(body["done"], [Refusal(*refusal) for refusal in body["refused"]], body["left"], body["held"])
+        return cls(
+            body["done"],
+            [Refusal(*refusal) for refusal in body["refused"]],
+            body["left"],
+            body["held"],
+        )
 
 
 _Judged = tuple[list[str], list[Refusal]]
@@ -80,33 +100,49 @@ _Plan = tuple[Sequence[Action], Sequence[JournalEntry]]
 
 
 class Users(Service["Book"]):
-    def create(self, tenant: Tenant, group: Group, id_: str, request: RequestId | None = None) -> None:
+    def create(
+        self, tenant: Tenant, group: Group, id_: str, request: RequestId | None = None
+    ) -> None:
         """Make a user without faces. Raises UserExists, GroupNotFound, AnsweredAlready."""
         self.add(tenant, group, User(group.id, id_), request)
 
-    def add(self, tenant: Tenant, group: Group, user: User, request: RequestId | None = None) -> None:
+    def add(
+        self, tenant: Tenant, group: Group, user: User, request: RequestId | None = None
+    ) -> None:
         """Store a new user without faces. Raises UserExists, GroupNotFound, AnsweredAlready."""
         if_free = (absent(_USER_FREE),)
         try:
             self.services.requests.write_with_answer(
                 tenant.name,
-                [Put(keys.DIRECTORY, user_item(tenant.name, user), if_free), user_count_update(tenant, group, 1)],
+                [
+                    Put(keys.DIRECTORY, user_item(tenant.name, user), if_free),
+                    user_count_update(tenant, group, 1),
+                ],
                 request,
             )
         except ConditionFailed as error:
             if _USER_FREE in error.names:
-                raise UserExists(f"there is a user {user.id!r} already: choose another id") from error
+                raise UserExists(
+                    f"there is a user {user.id!r} already: choose another id"
+                ) from error
             raise _group_gone_error(group) from error
 
     def get(self, tenant: Tenant, group: Group, id_: str) -> User:
         """Read a user. Raises UserNotFound."""
-        item = self.services.items.get(keys.DIRECTORY, (tenant.name, keys.user_item(User(group.id, id_).entry)))
+        item = self.services.items.get(
+            keys.DIRECTORY, (tenant.name, keys.user_item(User(group.id, id_).entry))
+        )
         if item is None:
-            raise UserNotFound(f"there is no user {id_!r}: create it first, or see the list of users")
+            raise UserNotFound(
+                f"there is no user {id_!r}: create it first, or see the list of users"
+            )
         return user_from(item)
 
-    def read_page(self, tenant: Tenant, group: Group, limit: int, behind: str | None) -> tuple[list[User], str | None]:
-        """Return `limit` users of a group, by the bytes of their ids, and the id behind which the next page begins."""
+    def read_page(
+        self, tenant: Tenant, group: Group, limit: int, behind: str | None
+    ) -> tuple[list[User], str | None]:
+        """Return `limit` users of a group, by the bytes of their ids, and the id behind which the
+        next page begins."""
         items = walk_items(
             self.services.items,
             keys.DIRECTORY,
@@ -118,19 +154,28 @@ class Users(Service["Book"]):
         users = list(islice(map(user_from, items), limit + 1))
         return users[:limit], users[limit - 1].id if len(users) > limit else None
 
-    def delete(self, tenant: Tenant, group: Group, id_: str, request: RequestId | None = None) -> None:
-        """Delete a user; its faces stay. Raises UserNotFound, GroupNotFound, FaceHeld, Busy, AnsweredAlready."""
+    def delete(
+        self, tenant: Tenant, group: Group, id_: str, request: RequestId | None = None
+    ) -> None:
+        """Delete a user; its faces stay.
+
+        Raises UserNotFound, GroupNotFound, FaceHeld, Busy, AnsweredAlready.
+        """
 
         def plan_part(user: User) -> tuple[_Plan, bool]:
-            """Return the plan of one transaction, and whether it is the last one, which deletes the user, too."""
-            freed_faceids, remaining_faceids = user.faceids[:A_TRANSACTION], user.faceids[A_TRANSACTION:]
+            """Return the plan of one transaction, and whether it is the last one, which deletes the
+            user, too."""
+            freed_faceids = user.faceids[:A_TRANSACTION]
+            remaining_faceids = user.faceids[A_TRANSACTION:]
             faces = self.services.faces.read_faces_in_group(tenant, group, user.faceids)
             require_free(faces.values())
             updates = self._make_face_updates(
                 tenant, {faceid: faces[faceid] for faceid in freed_faceids if faceid in faces}, ""
             )
             if remaining_faceids:
-                user_after = replace_user_faces(self.services.items, tenant.name, user, remaining_faceids)
+                user_after = replace_user_faces(
+                    self.services.items, tenant.name, user, remaining_faceids
+                )
                 actions, journal = make_user_edit(tenant.name, user, user_after)
                 return ([*updates, *actions], journal), False
             user_delete = Delete(keys.DIRECTORY, (tenant.name, keys.user_item(user.entry)))
@@ -153,28 +198,37 @@ class Users(Service["Book"]):
     ) -> UserOutcome:
         """Give a user faces of its group. One that it has is neither done nor refused.
 
-        `least_similarity`: the similarity (0..100) to the faces that it had before, if it had any. Raises UserNotFound,
-        TooManyFaces, GroupNotFound, Busy, AnsweredAlready.
+        `least_similarity`: the similarity (0..100) to the faces that it had before, if it had any.
+        Raises UserNotFound, TooManyFaces, GroupNotFound, Busy, AnsweredAlready.
         """
 
         def judge_faces(user: User, before: UserOutcome, faces: Mapping[str, Face]) -> _Judged:
-            """Take the faces that nobody has. A user that had none before this request is compared with none."""
+            """Take the faces that nobody has.
+
+            A user that had none before this request is compared with none.
+            """
             free_faceids = [faceid for faceid, face in faces.items() if not face.user]
             compared_faceids = free_faceids if user.faceids and not before.done else []
-            similarities = {faceid: self._rate_similarity(tenant, user, faces[faceid]) for faceid in compared_faceids}
+            similarities = {
+                faceid: self._rate_similarity(tenant, user, faces[faceid])
+                for faceid in compared_faceids
+            }
             refusals = [
                 Refusal(faceid, LOW_MATCH_CONFIDENCE, similarity=similarity)
                 for faceid, similarity in similarities.items()
                 if similarity < least_similarity
             ]
             accepted_faceids = [
-                faceid for faceid in free_faceids if similarities.get(faceid, least_similarity) >= least_similarity
+                faceid
+                for faceid in free_faceids
+                if similarities.get(faceid, least_similarity) >= least_similarity
             ]
             # The first one of the user has its visits.
             accepted_faceids.sort(key=lambda faceid: -faces[faceid].arrive_count)
             if len(user.faceids) + len(accepted_faceids) > MAX_FACES:
                 raise TooManyFaces(
-                    f"user {id_!r} has {len(user.faceids)} faces, and {len(accepted_faceids)} more would pass "
+                    f"user {id_!r} has {len(user.faceids)} faces, and {len(accepted_faceids)} more "
+                    "would pass "
                     f"{MAX_FACES}, the most of one user: take some away first"
                 )
             return accepted_faceids, refusals
@@ -182,7 +236,12 @@ class Users(Service["Book"]):
         return self._change_faces(tenant, group, id_, faceids, request, judge_faces, joins=True)
 
     def disassociate_faces(
-        self, tenant: Tenant, group: Group, id_: str, faceids: Sequence[str], request: RequestId | None = None
+        self,
+        tenant: Tenant,
+        group: Group,
+        id_: str,
+        faceids: Sequence[str],
+        request: RequestId | None = None,
     ) -> UserOutcome:
         """Take faces away from a user. One that has no user is neither done nor refused.
 
@@ -207,9 +266,11 @@ class Users(Service["Book"]):
         *,
         joins: bool,
     ) -> UserOutcome:
-        """Give or take the faces that are judged fit, in one transaction or, beyond A_TRANSACTION, in two.
+        """Give or take the faces that are judged fit, in one transaction or, beyond A_TRANSACTION,
+        in two.
 
-        `judge`: returns which of the faces are given or taken, and which are refused; `joins`: they are given.
+        `judge`: returns which of the faces are given or taken, and which are refused; `joins`: they
+        are given.
         """
         outcome = UserOutcome(remaining=[*dict.fromkeys(faceids)])
 
@@ -227,14 +288,19 @@ class Users(Service["Book"]):
             refusals = [*_list_refusals(user, before.remaining, faces), *unfit_refusals]
             refusals.sort(key=lambda refusal: before.remaining.index(refusal.faceid))
             after = UserOutcome(
-                [*before.done, *faceids_now], [*before.refused, *refusals], faceids_later, len(user_faceids)
+                [*before.done, *faceids_now],
+                [*before.refused, *refusals],
+                faceids_later,
+                len(user_faceids),
             )
             actions = self._make_face_updates(
                 tenant, {faceid: faces[faceid] for faceid in faceids_now}, id_ if joins else ""
             )
             journal: list[JournalEntry] = []
             if faceids_now:
-                user_after = replace_user_faces(self.services.items, tenant.name, user, user_faceids)
+                user_after = replace_user_faces(
+                    self.services.items, tenant.name, user, user_faceids
+                )
                 puts, journal = make_user_edit(tenant.name, user, user_after)
                 actions += puts
             actions += self.services.requests.make_answer_actions(
@@ -246,7 +312,9 @@ class Users(Service["Book"]):
             outcome = self._commit_plan(tenant, group, id_, request, plan_part)
         return outcome
 
-    @retry_if_changed("these faces are changed by others all the time: send the request again in a moment")
+    @retry_if_changed(
+        "these faces are changed by others all the time: send the request again in a moment"
+    )
     def _commit_plan(
         self,
         tenant: Tenant,
@@ -255,22 +323,30 @@ class Users(Service["Book"]):
         request: RequestId | None,
         plan: Callable[[User], tuple[_Plan, _Result]],
     ) -> _Result:
-        """Plan with the user as it is now, commit the plan, and return its result. If others were first, plan again."""
+        """Plan with the user as it is now, commit the plan, and return its result.
+
+        If others were first, plan again.
+        """
         with self.services.writer.hold_up_commits(tenant.name):
             seq = self.services.writer.read_seq(tenant.name)
             (actions, journal), result = plan(self.get(tenant, group, id_))
             try:
                 with self.services.requests.raise_if_answered(tenant.name, request):
                     if actions:
-                        self.services.writer.commit(tenant.name, _make_change(tenant, group, actions, journal, seq))
+                        self.services.writer.commit(
+                            tenant.name, _make_change(tenant, group, actions, journal, seq)
+                        )
             except ConditionFailed as error:
                 if GROUP_EXISTS in error.names:
                     raise _group_gone_error(group) from error
                 raise
             return result
 
-    def _make_face_updates(self, tenant: Tenant, faces: Mapping[str, Face], user: str) -> list[Action]:
-        """Return the actions that make the faces the user's, if nobody changed them since they were read.
+    def _make_face_updates(
+        self, tenant: Tenant, faces: Mapping[str, Face], user: str
+    ) -> list[Action]:
+        """Return the actions that make the faces the user's, if nobody changed them since they were
+        read.
 
         `user`: its id; "": the faces are nobody's then. Raises ConsentMissing.
         """
@@ -278,7 +354,9 @@ class Users(Service["Book"]):
             require_ground(tenant, face, replace(face, user=user))
         user_change: dict[str, Any] = {"set": {"user": user}} if user else {"remove": ("user",)}
         return [
-            face_update(tenant.name, faceid, equals("version", face.version, "face-same"), **user_change)
+            face_update(
+                tenant.name, faceid, equals("version", face.version, "face-same"), **user_change
+            )
             for faceid, face in faces.items()
         ]
 
@@ -299,16 +377,28 @@ def _list_refusals(user: User, faceids: Sequence[str], faces: Mapping[str, Face]
     """Return the refusals of faces that are not there, and of those that another user has."""
     missing = [Refusal(faceid, FACE_NOT_FOUND) for faceid in faceids if faceid not in faces]
     other_faces = [face for face in faces.values() if face.user not in ("", user.id)]
-    return [*missing, *(Refusal(face.faceid, ASSOCIATED_TO_A_DIFFERENT_USER, face.user) for face in other_faces)]
+    return [
+        *missing,
+        *(Refusal(face.faceid, ASSOCIATED_TO_A_DIFFERENT_USER, face.user) for face in other_faces),
+    ]
 
 
 def _make_change(
-    tenant: Tenant, group: Group, actions: Sequence[Action], journal: Sequence[JournalEntry], seq: int
+    tenant: Tenant,
+    group: Group,
+    actions: Sequence[Action],
+    journal: Sequence[JournalEntry],
+    seq: int,
 ) -> Change:
-    """Return the change of a user, on condition that there is the group. If the actions change that, they say so."""
+    """Return the change of a user, on condition that there is the group.
+
+    If the actions change that, they say so.
+    """
     key = (tenant.name, keys.group_item(group.id))
     check = (
-        [] if any(action.key == key for action in actions) else [Check(keys.DIRECTORY, key, (exists(GROUP_EXISTS),))]
+        []
+        if any(action.key == key for action in actions)
+        else [Check(keys.DIRECTORY, key, (exists(GROUP_EXISTS),))]
     )
     return Change((*actions, *check), tuple(journal), based_on=seq, skips_model_check=True)
 

@@ -1,6 +1,7 @@
 """How are a face's visits read and stored, and how do its observations get another group's name?
 
-When is a face a regular, and what follows from that: domain/rules/visits. A tenant's numbers for it: book/groups.
+When is a face a regular, and what follows from that: domain/rules/visits. A tenant's numbers for
+it: book/groups.
 """
 
 from __future__ import annotations
@@ -20,13 +21,35 @@ from chalicelib.domain.model import REGULAR, STRANGER, Face, Tenant, is_faceid
 from chalicelib.domain.observations import ChangedObservation, Observation, ObservationKind, is_of
 from chalicelib.domain.rules.hold import require_no_loss
 from chalicelib.domain.rules.promotion import PromotionRule
-from chalicelib.domain.rules.visits import Arrival, DefaultGroups, FaceVisits, VisitPlan, Visits, list_touched_arrivals
+from chalicelib.domain.rules.visits import (
+    Arrival,
+    DefaultGroups,
+    FaceVisits,
+    VisitPlan,
+    Visits,
+    list_touched_arrivals,
+)
 from chalicelib.service import Service
 from chalicelib.storage import keys
 from chalicelib.storage.formats import PAGED
 from chalicelib.storage.items import observed_on, write
-from chalicelib.storage.ports import Action, Condition, Delete, ItemStore, Put, Update, absent, equals
-from chalicelib.storage.records.faces import face_from, face_item, face_update, group_from, picture_fields
+from chalicelib.storage.ports import (
+    Action,
+    Condition,
+    Delete,
+    ItemStore,
+    Put,
+    Update,
+    absent,
+    equals,
+)
+from chalicelib.storage.records.faces import (
+    face_from,
+    face_item,
+    face_update,
+    group_from,
+    picture_fields,
+)
 from chalicelib.storage.records.observations import (
     observation_from,
     page_item,
@@ -47,12 +70,18 @@ _A_TRANSACTION = 20
 
 class FaceVisitsStore(Service["Book"]):
     def read_face(
-        self, tenant: Tenant, faceid: str, at_ms: int | None = None, groups: DefaultGroups | None = None
+        self,
+        tenant: Tenant,
+        faceid: str,
+        at_ms: int | None = None,
+        groups: DefaultGroups | None = None,
     ) -> FaceVisits | None:
-        """Read a face; None if there is none, or its group is just being deleted. Raises TenantNotFound.
+        """Read a face; None if there is none, or its group is just being deleted.
 
-        `at_ms`: the time of a sighting for which it is read; None: its visits are read whole. `groups`: if the caller
-        has just read them.
+        Raises TenantNotFound.
+
+        `at_ms`: the time of a sighting for which it is read; None: its visits are read whole.
+        `groups`: if the caller has just read them.
         """
         if not is_faceid(faceid):
             return None
@@ -67,17 +96,28 @@ class FaceVisitsStore(Service["Book"]):
         if item is None:
             return None
         face, groups_of_all = face_from(item), wait_for_defaults()
-        default_groups = replace(groups_of_all, promotes=True) if has_ground(face.consent) else groups_of_all
-        group = default_groups.of_id(face.group_id) or self.services.groups.find_by_id(tenant, face.group_id)
+        default_groups = (
+            replace(groups_of_all, promotes=True) if has_ground(face.consent) else groups_of_all
+        )
+        group = default_groups.of_id(face.group_id) or self.services.groups.find_by_id(
+            tenant, face.group_id
+        )
         if group is None:
             return None
         head = replace(visits_from(stored_item), must_fit_one_item=tenant.format < PAGED)
         needs_pages = at_ms is None or head.needs_pages(face.group_id, at_ms, default_groups.rule)
-        visits = read_missing_pages(self.services.items, tenant.name, faceid, head) if needs_pages else head
+        visits = (
+            read_missing_pages(self.services.items, tenant.name, faceid, head)
+            if needs_pages
+            else head
+        )
         return FaceVisits(face, visits, default_groups, group)
 
     def read_default_groups(self, tenant: Tenant) -> DefaultGroups:
-        """Return the two default groups. Raises TenantNotFound: every tenant has them and cannot delete them."""
+        """Return the two default groups.
+
+        Raises TenantNotFound: every tenant has them and cannot delete them.
+        """
         names = [*map(keys.group_item, (STRANGER, REGULAR)), keys.TENANT_ITEM]
         stranger, regular, directory = self.services.items.get_many(
             keys.DIRECTORY, [(tenant.name, name) for name in names]
@@ -85,7 +125,9 @@ class FaceVisitsStore(Service["Book"]):
         if stranger is None or regular is None or directory is None:
             raise TenantNotFound(f"there is no tenant {tenant.name!r}")
         rule = PromotionRule(int(directory["arrive_times"]), int(directory["period_days"]) * DAY_MS)
-        faces_left, seq, numbered = (int(directory.get(name, 0)) for name in (FACES_LEFT, "seq", NUMBERED))
+        faces_left, seq, numbered = (
+            int(directory.get(name, 0)) for name in (FACES_LEFT, "seq", NUMBERED)
+        )
         stranger_and_regular = group_from(stranger), group_from(regular)
         return DefaultGroups(
             *stranger_and_regular,
@@ -98,34 +140,49 @@ class FaceVisitsStore(Service["Book"]):
             ended_records=read_ended_records(directory),
         )
 
-    def list_touched_sightings(self, tenant: str, face_visits: FaceVisits, plan: VisitPlan) -> Iterator[Observation]:
+    def list_touched_sightings(
+        self, tenant: str, face_visits: FaceVisits, plan: VisitPlan
+    ) -> Iterator[Observation]:
         """Yield the face's sightings that may have another group's name by the plan."""
         for arrival in list_touched_arrivals(face_visits.visits, plan.visits):
             yield from sightings_of_arrival(self.services.items, tenant, face_visits.face, arrival)
 
     def store_in_one_item(self, tenant: Tenant, face_visits: FaceVisits) -> FaceVisits:
-        """Store a face's visits in one item, for a transaction that has no room for pages; return the face then.
+        """Store a face's visits in one item, for a transaction that has no room for pages; return
+        the face then.
 
         The next visit makes pages again. Raises ConditionFailed if the visits changed meanwhile.
         """
         visits = replace(face_visits.visits, pages=(), must_fit_one_item=True)
         if face_visits.visits.pages:
-            write(self.services.items, visits_puts(tenant.name, face_visits.face.faceid, face_visits.visits, visits))
+            write(
+                self.services.items,
+                visits_puts(tenant.name, face_visits.face.faceid, face_visits.visits, visits),
+            )
             visits = replace(visits, version=visits.version + 1)
         return replace(face_visits, visits=visits)
 
     def write_surplus_changes(
-        self, tenant: str, face_visits: FaceVisits, changed_observations: Sequence[ChangedObservation]
+        self,
+        tenant: str,
+        face_visits: FaceVisits,
+        changed_observations: Sequence[ChangedObservation],
     ) -> tuple[FaceVisits, Sequence[ChangedObservation]]:
-        """Store changes of a face's observations until the rest fit a transaction; return the face and that rest.
+        """Store changes of a face's observations until the rest fit a transaction; return the face
+        and that rest.
 
-        Its visits are marked as regrouped meanwhile, so that the next writer after a crash looks at all sightings.
-        Raises ConditionFailed if the face's visits changed meanwhile.
+        Its visits are marked as regrouped meanwhile, so that the next writer after a crash looks at
+        all sightings. Raises ConditionFailed if the face's visits changed meanwhile.
         """
         faceid = face_visits.face.faceid
         while len(changed_observations) > _A_TRANSACTION:
-            visits = replace(face_visits.visits, is_regrouped=True, version=face_visits.visits.version + 1)
-            batch, changed_observations = changed_observations[:_A_TRANSACTION], changed_observations[_A_TRANSACTION:]
+            visits = replace(
+                face_visits.visits, is_regrouped=True, version=face_visits.visits.version + 1
+            )
+            batch, changed_observations = (
+                changed_observations[:_A_TRANSACTION],
+                changed_observations[_A_TRANSACTION:],
+            )
             write(
                 self.services.items,
                 [
@@ -140,12 +197,15 @@ class FaceVisitsStore(Service["Book"]):
 def sightings_of_arrival(
     items: ItemStore, tenant: str, face: Face, arrival: Arrival, below: str | None = None
 ) -> Iterator[Observation]:
-    """Yield the sightings of one arrival, newest first; with `below`, those whose `time_id` is less.
+    """Yield the sightings of one arrival, newest first; with `below`, those whose `time_id` is
+    less.
 
     All faces' observations of that time are read: few.
     """
     for day in range(arrival.last_ms // DAY_MS, arrival.first_ms // DAY_MS - 1, -1):
-        for item in observed_on(items, tenant, day, arrival.first_ms, arrival.last_ms, behind=below, reverse=True):
+        for item in observed_on(
+            items, tenant, day, arrival.first_ms, arrival.last_ms, behind=below, reverse=True
+        ):
             if item["faceid"] == face.faceid and item["kind"] == ObservationKind.SIGHTING:
                 observation = observation_from(item)
                 if is_of(face, observation):  # else it is of somebody before, who was deleted
@@ -153,10 +213,12 @@ def sightings_of_arrival(
 
 
 def make_visit_update(tenant: Tenant, before: Face, after: Face) -> Update:
-    """Return the update of a face's arrivals, group and pictures, if others have left these alone (FACE_SAME).
+    """Return the update of a face's arrivals, group and pictures, if others have left these alone
+    (FACE_SAME).
 
-    Always: nobody moved it to another group. If it is moved now: nobody holds it, and it has the same user, which it
-    then leaves. If its pictures change: nobody changed anything of it. Raises FaceHeld, ConsentMissing.
+    Always: nobody moved it to another group. If it is moved now: nobody holds it, and it has the
+    same user, which it then leaves. If its pictures change: nobody changed anything of it. Raises
+    FaceHeld, ConsentMissing.
     """
     require_no_loss(before, after)
     require_ground(tenant, before, after)
@@ -166,7 +228,10 @@ def make_visit_update(tenant: Tenant, before: Face, after: Face) -> Update:
     removed_fields: tuple[str, ...] = ()
     if after.group_id != before.group_id:
         removed_fields = ("user",)
-        conditions += [equals("user", before.user or None, FACE_SAME), equals("hold", None, FACE_SAME)]
+        conditions += [
+            equals("user", before.user or None, FACE_SAME),
+            equals("hold", None, FACE_SAME),
+        ]
     if after.pictures != before.pictures:
         names += picture_fields(after)
         conditions.append(equals("version", before.version, FACE_SAME))
@@ -175,10 +240,11 @@ def make_visit_update(tenant: Tenant, before: Face, after: Face) -> Update:
 
 
 def face_put(tenant: Tenant, before: Face, after: Face) -> Put:
-    """Return the write of a whole face that a caller changed, if it is still as it was read (condition FACE_SAME).
+    """Return the write of a whole face that a caller changed, if it is still as it was read
+    (condition FACE_SAME).
 
-    If another name is set, the same transaction needs `rename_actions` of book/faces. Raises FaceHeld,
-    ConsentMissing.
+    If another name is set, the same transaction needs `rename_actions` of book/faces. Raises
+    FaceHeld, ConsentMissing.
     """
     require_no_loss(before, after)
     require_ground(tenant, before, after)
@@ -193,16 +259,25 @@ def visits_puts(tenant: str, faceid: str, before: Visits, after: Visits) -> list
 
     These are the head, and those of the pages that change or go.
     """
-    if_same = equals("version", before.version, VISITS_SAME) if before.version else absent(VISITS_SAME)
+    if_same = (
+        equals("version", before.version, VISITS_SAME) if before.version else absent(VISITS_SAME)
+    )
     head, pages, deleted_pages = replace(after, version=before.version + 1).stored_after(before)
     return [
         Put(keys.ARRIVALS, visits_item(tenant, faceid, head), (if_same,)),
         *(Put(keys.ARRIVALS, page_item(tenant, faceid, *page)) for page in pages.items()),
-        *(Delete(keys.ARRIVALS, (tenant, keys.visits_page(faceid, start))) for start in deleted_pages),
+        *(
+            Delete(keys.ARRIVALS, (tenant, keys.visits_page(faceid, start)))
+            for start in deleted_pages
+        ),
     ]
 
 
-def visits_deletes(tenant: str, faceid: str, visits: Visits, when: Sequence[Condition] = ()) -> list[Action]:
+def visits_deletes(
+    tenant: str, faceid: str, visits: Visits, when: Sequence[Condition] = ()
+) -> list[Action]:
     """Return the deletions of the head, on a condition, and of the pages of a face's visits."""
-    pages = (Delete(keys.ARRIVALS, (tenant, keys.visits_page(faceid, start))) for start in visits.pages)
+    pages = (
+        Delete(keys.ARRIVALS, (tenant, keys.visits_page(faceid, start))) for start in visits.pages
+    )
     return [Delete(keys.ARRIVALS, (tenant, faceid), tuple(when)), *pages]

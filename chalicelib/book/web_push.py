@@ -1,5 +1,5 @@
-"""Web Push: what a browser that asked is sent (RFC 8030), encrypted for it alone (RFC 8291), by a sender whom its push
-service knows again (RFC 8292).
+"""Web Push: what a browser that asked is sent (RFC 8030), encrypted for it alone (RFC 8291), by a
+sender whom its push service knows again (RFC 8292).
 
 cryptography is imported at the first push: a start of another function pays nothing for it.
 """
@@ -18,7 +18,10 @@ from chalicelib.domain.channels import PUSHED_FOR, Channel, Post, from_base64url
 from chalicelib.domain.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey, EllipticCurvePublicKey
+    from cryptography.hazmat.primitives.asymmetric.ec import (
+        EllipticCurvePrivateKey,
+        EllipticCurvePublicKey,
+    )
 
 _RECORD_BYTES = 4096
 """Size of a record that the header names: a push is one record (RFC 8291, 4)."""
@@ -45,13 +48,19 @@ def public_key(private: str) -> str:
     return _text(_point(_private(private)))
 
 
-def write_push(channel: Channel, message: dict[str, str], private: str, subject: str, now: datetime) -> Post:
-    """Make the request to a browser's push service. `private`: the sender's key; `subject`: whom the service may ask.
+def write_push(
+    channel: Channel, message: dict[str, str], private: str, subject: str, now: datetime
+) -> Post:
+    """Make the request to a browser's push service.
+
+    `private`: the sender's key; `subject`: whom the service may ask.
 
     Raises InvalidInput if the browser's key is no point of the curve.
     """
     target = urlsplit(channel.url)
-    token = _signed_token({"aud": f"{target.scheme}://{target.netloc}", "sub": subject}, private, now + _TOKEN_LASTS)
+    token = _signed_token(
+        {"aud": f"{target.scheme}://{target.netloc}", "sub": subject}, private, now + _TOKEN_LASTS
+    )
     headers = {
         "Content-Type": "application/octet-stream",
         "Content-Encoding": "aes128gcm",
@@ -90,11 +99,19 @@ def _write_text(message: Mapping[str, str]) -> bytes:
     return _write_text({**message, longest: message[longest][:-cut]})
 
 
-def encrypt(text: bytes, receiver: bytes, secret: bytes, sender: str | None = None, salt: bytes | None = None) -> bytes:
-    """Encrypt a text of up to 3 KiB for a browser: a header, and one record (RFC 8291, 3.4; RFC 8188, 2.1).
+def encrypt(
+    text: bytes,
+    receiver: bytes,
+    secret: bytes,
+    sender: str | None = None,
+    salt: bytes | None = None,
+) -> bytes:
+    """Encrypt a text of up to 3 KiB for a browser: a header, and one record (RFC 8291, 3.4; RFC
+    8188, 2.1).
 
-    `receiver`: the browser's public key, 65 bytes; `secret`: its authentication secret, 16. `sender` and `salt`: new
-    ones each time, but for a test. Raises InvalidInput if the browser's key is no point of the curve.
+    `receiver`: the browser's public key, 65 bytes; `secret`: its authentication secret, 16.
+    `sender` and `salt`: new ones each time, but for a test. Raises InvalidInput if the browser's
+    key is no point of the curve.
     """
     from cryptography.hazmat.primitives.asymmetric import ec
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM

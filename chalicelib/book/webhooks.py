@@ -1,15 +1,16 @@
 """Who is told of an event, and how often is it tried?
 
-Hooks: URLs that a tenant's events are posted to, each with a secret that signs the posts; or channels by which people
-are told (book/messages).
+Hooks: URLs that a tenant's events are posted to, each with a secret that signs the posts; or
+channels by which people are told (book/messages).
 
-Outbox: a delivery is written in the transaction of its event, so that no crash loses it. It waits as an item; a message
-in the queue only says that it is time to look at it. `announce_overdue` replaces a lost message, and one that comes
-twice or too late finds nothing to do. See docs/decisions/0014.
+Outbox: a delivery is written in the transaction of its event, so that no crash loses it. It waits
+as an item; a message in the queue only says that it is time to look at it. `announce_overdue`
+replaces a lost message, and one that comes twice or too late finds nothing to do. See
+docs/decisions/0014.
 
-Deliveries: one attempt a message, repeated later if it fails, parked after a day. A hook that keeps failing gets a
-pause, and then one delivery that tries it before the others follow. So a slow receiver costs us little, and one that
-was down is not flooded when it is back.
+Deliveries: one attempt a message, repeated later if it fails, parked after a day. A hook that keeps
+failing gets a pause, and then one delivery that tries it before the others follow. So a slow
+receiver costs us little, and one that was down is not flooded when it is back.
 """
 
 from __future__ import annotations
@@ -81,7 +82,17 @@ from chalicelib.storage.items import (
     write_in_parts,
     write_unless_changed,
 )
-from chalicelib.storage.ports import Action, Condition, Delete, Does, Put, Update, absent, equals, exists
+from chalicelib.storage.ports import (
+    Action,
+    Condition,
+    Delete,
+    Does,
+    Put,
+    Update,
+    absent,
+    equals,
+    exists,
+)
 from chalicelib.storage.values import milliseconds, moment, parse_optional, time_ordered_id
 from chalicelib.telemetry import report_failure
 
@@ -93,7 +104,8 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 MAX_HOOKS = 20
-"""Hooks of a tenant. An event is written once for each hook that takes it, in one transaction of limited size."""
+"""Hooks of a tenant. An event is written once for each hook that takes it, in one transaction of
+limited size."""
 
 _SECRET_BYTES = 32
 """Bytes of a hook's secret, by which its deliveries are signed (HMAC-SHA-256)."""
@@ -105,20 +117,24 @@ _FACEID = re.compile(r"[!-~]{1,64}")
 
 
 FILTERS = {kind.value: kind for kind in EventKind if kind is not EventKind.TEST}
-"""Kinds of events that a hook may choose from, by name. A test comes to every hook that is tested."""
+"""Kinds of events that a hook may choose from, by name. A test comes to every hook that is
+tested."""
 
 
 class Hooks(Service["Book"]):
-    @retry_if_changed("many hooks of this tenant are added at once: send the request again in a moment")
+    @retry_if_changed(
+        "many hooks of this tenant are added at once: send the request again in a moment"
+    )
     def add(
         self, tenant: str, url: str | None, *, request: RequestId | None = None, **given: Any
     ) -> tuple[Hook, str | None]:
         """Add a hook; return it and its secret, which is not shown again.
 
-        `given`: `kinds`, `groups`, `cameras` and `people`, of which None takes everything, `enabled`, a `name`, and
-        whom it `passes_to`. With a `channel` it tells people, as `template`, `hours`, `pause_s` and `picture` say, and
-        has no secret of its own. Without a `url` and a channel it is a mailbox, which has none, either. Raises
-        InvalidInput, TooManyHooks, Busy, AnsweredAlready with the `id` of the hook.
+        `given`: `kinds`, `groups`, `cameras` and `people`, of which None takes everything,
+        `enabled`, a `name`, and whom it `passes_to`. With a `channel` it tells people, as
+        `template`, `hours`, `pause_s` and `picture` say, and has no secret of its own. Without a
+        `url` and a channel it is a mailbox, which has none, either. Raises InvalidInput,
+        TooManyHooks, Busy, AnsweredAlready with the `id` of the hook.
         """
         now = self.services.clock.now()
         id_ = time_ordered_id(now)
@@ -129,9 +145,16 @@ class Hooks(Service["Book"]):
             tenant, Hook(id=id_, created_at=now, sealed_secret=sealed_secret, **fields), channel
         )
         counter = self.services.items.get(keys.HOOKS, (tenant, keys.HOOK_ADDITIONS))
-        hooks = CountedList(self.list_all(tenant), keys.HOOKS, {"tenant": tenant, "id": keys.HOOK_ADDITIONS}, counter)
+        hooks = CountedList(
+            self.list_all(tenant),
+            keys.HOOKS,
+            {"tenant": tenant, "id": keys.HOOK_ADDITIONS},
+            counter,
+        )
         if len(hooks.rows) >= MAX_HOOKS:
-            raise TooManyHooks(f"there are {MAX_HOOKS} hooks already, the most that a tenant may have: delete one")
+            raise TooManyHooks(
+                f"there are {MAX_HOOKS} hooks already, the most that a tenant may have: delete one"
+            )
         does = ((Effect.GIVES_ACCESS, name_access("hook", id_)),)
         put = Put(keys.HOOKS, hook_item(tenant, hook), (absent("id-free"),), does)
         self.services.requests.write_with_answer(tenant, [put, hooks.changed], request, {"id": id_})
@@ -139,11 +162,14 @@ class Hooks(Service["Book"]):
 
     def list_all(self, tenant: str) -> list[Hook]:
         """Return all hooks, oldest first."""
-        hooks = map(hook_from, walk_items(self.services.items, keys.HOOKS, tenant, between=keys.HOOK_IDS))
+        hooks = map(
+            hook_from, walk_items(self.services.items, keys.HOOKS, tenant, between=keys.HOOK_IDS)
+        )
         return sorted(hooks, key=lambda hook: (hook.created_at, hook.id))
 
     def named_kinds(self, tenant: str) -> set[EventKind]:
-        """Return the kinds of events that hooks name: who takes all of them need not pay for what is looked for."""
+        """Return the kinds of events that hooks name: who takes all of them need not pay for what
+        is looked for."""
         return {kind for hook in self.list_all(tenant) if hook.enabled for kind in hook.kinds or ()}
 
     def find(self, tenant: str, id_: str) -> Hook | None:
@@ -167,18 +193,23 @@ class Hooks(Service["Book"]):
         *,
         check: Callable[[Hook], None] = lambda _: None,
     ) -> Hook:
-        """Set the fields in `changes`, which are those of `add`. A hook that was failing is tried again at once.
+        """Set the fields in `changes`, which are those of `add`.
 
-        `check`: raises if the caller may not leave the hook like this. Raises HookNotFound, InvalidInput, Busy,
-        AnsweredAlready.
+        A hook that was failing is tried again at once.
+
+        `check`: raises if the caller may not leave the hook like this. Raises HookNotFound,
+        InvalidInput, Busy, AnsweredAlready.
         """
         fields = self._check_fields(changes)
         channel = fields.pop("channel", None)
         stored_hook = self.get(tenant, id_)
-        becomes_mailbox_or_none = "url" in changes and (changes["url"] is None) is not (stored_hook.url is None)
+        becomes_mailbox_or_none = "url" in changes and (changes["url"] is None) is not (
+            stored_hook.url is None
+        )
         if becomes_mailbox_or_none or (channel and stored_hook.way is None):
             raise InvalidInput(
-                "a hook has a url for good, a mailbox none, and what tells people a channel: add another hook for that"
+                "a hook has a url for good, a mailbox none, and what tells people a channel: add "
+                "another hook for that"
             )
 
         def change_fields(hook: Hook) -> Hook:
@@ -207,24 +238,37 @@ class Hooks(Service["Book"]):
 
     def read_secret(self, tenant: str, hook: Hook) -> str:
         """Return the hook's secret in the clear, to sign with."""
-        return self.services.storage.vault.unseal(hook.sealed_secret, keys.hook_secret(tenant, hook.id))
+        return self.services.storage.vault.unseal(
+            hook.sealed_secret, keys.hook_secret(tenant, hook.id)
+        )
 
-    @retry_if_changed("this hook is changed by others all the time: send the request again in a moment")
+    @retry_if_changed(
+        "this hook is changed by others all the time: send the request again in a moment"
+    )
     def delete(self, tenant: str, id_: str, request: RequestId | None = None) -> None:
         """Delete a hook and its deliveries. Raises HookNotFound, AnsweredAlready."""
         self.get(tenant, id_)
         does = ((Effect.TAKES_ACCESS, name_access("hook", id_)),)
-        self.services.requests.write_with_answer(tenant, [Delete(keys.HOOKS, (tenant, id_), (_THERE,), does)], request)
-        for prefix in keys.DELIVERY_PREFIXES:  # if this is cut off, the rest are dropped when they are due, or expire
+        self.services.requests.write_with_answer(
+            tenant, [Delete(keys.HOOKS, (tenant, id_), (_THERE,), does)], request
+        )
+        # if this is cut off, the rest are dropped when they are due, or expire
+        for prefix in keys.DELIVERY_PREFIXES:
             deliveries = walk_items(
                 self.services.items, keys.OUTBOX, tenant, between=keys.deliveries_range(id_, prefix)
             )
             delete_in_parts(self.services.items, keys.OUTBOX, deliveries)
 
-    @retry_if_changed("this hook is changed by others all the time: send the request again in a moment")
-    def _change_hook(self, tenant: str, id_: str, change: Callable[[Hook], Hook], request: RequestId | None) -> Hook:
+    @retry_if_changed(
+        "this hook is changed by others all the time: send the request again in a moment"
+    )
+    def _change_hook(
+        self, tenant: str, id_: str, change: Callable[[Hook], Hook], request: RequestId | None
+    ) -> Hook:
         hook = self.get(tenant, id_)
-        changed_hook = replace(change(hook), failures=0, paused_until=None, claims="", version=hook.version + 1)
+        changed_hook = replace(
+            change(hook), failures=0, paused_until=None, claims="", version=hook.version + 1
+        )
         update = Update(
             keys.HOOKS,
             (tenant, id_),
@@ -236,11 +280,15 @@ class Hooks(Service["Book"]):
         self.services.requests.write_with_answer(tenant, [update], request, {"id": id_})
         return changed_hook
 
-    def note_fields(self, tenant: str, id_: str, condition: Condition = _THERE, **changes: Any) -> bool:
-        """Note how deliveries to a hook go; return False, and change nothing, if the condition does not hold."""
+    def note_fields(
+        self, tenant: str, id_: str, condition: Condition = _THERE, **changes: Any
+    ) -> bool:
+        """Note how deliveries to a hook go; return False, and change nothing, if the condition does
+        not hold."""
         does = ((Effect.ARRANGES, name_access("hook", id_)),)
         return write_unless_changed(
-            self.services.items, [Update(keys.HOOKS, (tenant, id_), (condition,), does=does, **changes)]
+            self.services.items,
+            [Update(keys.HOOKS, (tenant, id_), (condition,), does=does, **changes)],
         )
 
     def note_recovery(self, tenant: str, id_: str) -> None:
@@ -266,14 +314,21 @@ class Hooks(Service["Book"]):
         """Return the hook as it is stored, with its channel if it has one. Raises InvalidInput."""
         if channel is None and hook.way is None:
             if hook.template or hook.hours or hook.pause_s or hook.picture:
-                raise InvalidInput("template, hours, pause_s and picture are of a hook that has a channel")
+                raise InvalidInput(
+                    "template, hours, pause_s and picture are of a hook that has a channel"
+                )
             return hook
         if hook.url is not None:
             raise InvalidInput("a hook has a url or a channel: send url as null")
         messages = self.services.webhooks.messages
-        checked_hook, checked_channel = messages.check_hook(hook, channel or messages.read_channel(tenant, hook))
+        checked_hook, checked_channel = messages.check_hook(
+            hook, channel or messages.read_channel(tenant, hook)
+        )
         return (
-            replace(checked_hook, sealed_secret=messages.seal_channel(tenant, checked_hook, checked_channel))
+            replace(
+                checked_hook,
+                sealed_secret=messages.seal_channel(tenant, checked_hook, checked_channel),
+            )
             if channel
             else checked_hook
         )
@@ -284,7 +339,8 @@ class Hooks(Service["Book"]):
 
 
 def _describe_change(before: Hook, after: Hook) -> Does:
-    """Return what a changed hook's write does: another secret takes the one before, and gives one."""
+    """Return what a changed hook's write does: another secret takes the one before, and gives
+    one."""
     is_renewed = after.sealed_secret != before.sealed_secret and after.way is None
     effects = (Effect.TAKES_ACCESS, Effect.GIVES_ACCESS) if is_renewed else (Effect.CHANGES_ACCESS,)
     return tuple((effect, name_access("hook", after.id)) for effect in effects)
@@ -294,7 +350,8 @@ def require_url(hook: Hook) -> None:
     """Raise Conflict if nothing is posted to the hook, or nothing that a secret of ours signs."""
     if hook.is_mailbox:
         raise Conflict(
-            f"hook {hook.id} is a mailbox, to which nothing is posted: list its pending deliveries and acknowledge them"
+            f"hook {hook.id} is a mailbox, to which nothing is posted: list its pending deliveries "
+            "and acknowledge them"
         )
 
 
@@ -307,7 +364,9 @@ def _parse_kind(value: str) -> EventKind:
 
 def _check_faceid(value: str) -> str:
     if not _FACEID.fullmatch(value):
-        raise InvalidInput(f"people are ids of faces, such as 456088349737713666, not {value[:40]!r}")
+        raise InvalidInput(
+            f"people are ids of faces, such as 456088349737713666, not {value[:40]!r}"
+        )
     return value
 
 
@@ -330,15 +389,22 @@ class _Notice(Struct, frozen=True):
     due: int
 
 
-# Made once: msgspec looks into a type at its first use, which threads that deliver side by side must not share.
+# Made once: msgspec looks into a type at its first use, which threads that deliver side by side
+# must not share.
 _NOTICES = msgspec.json.Decoder(_Notice)
 
 
 class Outbox(Service["Book"]):
     def make_delivery_puts(self, tenant: str, events: Sequence[Event]) -> list[Action]:
-        """Return one Put for each event and each hook that takes it, for the transaction that causes the events."""
+        """Return one Put for each event and each hook that takes it, for the transaction that
+        causes the events."""
         return (
-            event_puts(tenant, self.services.webhooks.hooks.list_all(tenant), events, self.services.clock.now())
+            event_puts(
+                tenant,
+                self.services.webhooks.hooks.list_all(tenant),
+                events,
+                self.services.clock.now(),
+            )
             if events
             else []
         )
@@ -359,22 +425,33 @@ class Outbox(Service["Book"]):
                     return
 
     def read_last_position(self, tenant: str, kind: EventKind) -> str | None:
-        """Return the position of the last event of a kind that the sweep sent; None: it has sent none yet."""
-        return (self.services.items.get(keys.DIRECTORY, (tenant, keys.SWEPT_ITEM)) or {}).get(f"told {kind}")
+        """Return the position of the last event of a kind that the sweep sent; None: it has sent
+        none yet."""
+        return (self.services.items.get(keys.DIRECTORY, (tenant, keys.SWEPT_ITEM)) or {}).get(
+            f"told {kind}"
+        )
 
-    def send_event_once(self, tenant: str, position: str, position_before: str | None, event: Event) -> bool:
+    def send_event_once(
+        self, tenant: str, position: str, position_before: str | None, event: Event
+    ) -> bool:
         """Send hooks an event that the sweep found. Return False if another sweep was quicker.
 
-        The sweep finds events of a kind in the order of their positions. The write that makes an event's deliveries
-        notes its position, so no event is sent twice. `position`: the event's position; `position_before`: the last
-        one, which `read_last_position` returned.
+        The sweep finds events of a kind in the order of their positions. The write that makes an
+        event's deliveries notes its position, so no event is sent twice. `position`: the event's
+        position; `position_before`: the last one, which `read_last_position` returned.
         """
         actions = self.make_delivery_puts(tenant, [event])
         item_key, field_name = (tenant, keys.SWEPT_ITEM), f"told {event.kind}"
         if self.services.items.get(keys.DIRECTORY, item_key) is None:
             write_unless_changed(
                 self.services.items,
-                [Put(keys.DIRECTORY, {"tenant": tenant, "item": item_key[1]}, (absent("not-swept"),))],
+                [
+                    Put(
+                        keys.DIRECTORY,
+                        {"tenant": tenant, "item": item_key[1]},
+                        (absent("not-swept"),),
+                    )
+                ],
             )
         note = Update(
             keys.DIRECTORY,
@@ -395,14 +472,22 @@ class Outbox(Service["Book"]):
         wait_s = math.ceil((delivery.next_at - self.services.clock.now()).total_seconds())
         tenant, id_ = delivery_key(delivery)
         body = msgspec.json.encode(_Notice(tenant, id_, milliseconds(delivery.next_at))).decode()
-        self.services.storage.deliveries_queue.send(body, min(max(wait_s, 0), _LONGEST_QUEUE_DELAY_S), tenant)
+        self.services.storage.deliveries_queue.send(
+            body, min(max(wait_s, 0), _LONGEST_QUEUE_DELAY_S), tenant
+        )
 
     def delete_delivery(self, delivery: Delivery) -> None:
         write(self.services.items, [Delete(keys.OUTBOX, delivery_key(delivery))])
 
     def postpone_delivery(self, delivery: Delivery, next_at: datetime, last_error: str) -> None:
-        """Set the delivery's next attempt to `next_at`. If another worker was first, nothing is changed."""
-        self._move_delivery(delivery, replace(delivery, next_at=moment(milliseconds(next_at)), last_error=last_error))
+        """Set the delivery's next attempt to `next_at`.
+
+        If another worker was first, nothing is changed.
+        """
+        self._move_delivery(
+            delivery,
+            replace(delivery, next_at=moment(milliseconds(next_at)), last_error=last_error),
+        )
 
     def park(self, delivery: Delivery, last_error: str) -> None:
         """Park the delivery: it is given up. If another worker was first, nothing is changed."""
@@ -410,13 +495,18 @@ class Outbox(Service["Book"]):
         parked = replace(delivery, next_at=now, last_error=last_error, parked=True)
         if not write_unless_changed(self.services.items, _replacement_actions(delivery, parked)):
             return
-        _log.warning("delivery %s to hook %s is parked: %s", delivery.event_id, delivery.hook_id, last_error)
+        _log.warning(
+            "delivery %s to hook %s is parked: %s", delivery.event_id, delivery.hook_id, last_error
+        )
 
     def announce_overdue(self, tenant: str, overdue: timedelta = OVERDUE) -> int:
-        """Send messages for deliveries that are late by `overdue`; return how many, MAX_ANNOUNCED at most."""
+        """Send messages for deliveries that are late by `overdue`; return how many, MAX_ANNOUNCED
+        at most."""
         now = moment(milliseconds(self.services.clock.now()))
         late = (
-            delivery for delivery in self._list_deliveries(tenant, keys.PENDING) if delivery.next_at < now - overdue
+            delivery
+            for delivery in self._list_deliveries(tenant, keys.PENDING)
+            if delivery.next_at < now - overdue
         )
         announced = (delivery for delivery in late if self._hasten_delivery(delivery, now))
         return sum(1 for _ in islice(announced, MAX_ANNOUNCED))
@@ -428,16 +518,22 @@ class Outbox(Service["Book"]):
 
         Raises HookNotFound, InvalidInput (the token).
         """
-        waiting_prefix = keys.MAILBOX_PREFIX if self.services.webhooks.hooks.get(tenant, hook_id).is_mailbox else ""
+        waiting_prefix = (
+            keys.MAILBOX_PREFIX
+            if self.services.webhooks.hooks.get(tenant, hook_id).is_mailbox
+            else ""
+        )
         low, high = keys.deliveries_range(hook_id, keys.PARKED_PREFIX if parked else waiting_prefix)
-        page = self.services.items.query(keys.OUTBOX, tenant, low=low, high=high, limit=limit, token=token)
+        page = self.services.items.query(
+            keys.OUTBOX, tenant, low=low, high=high, limit=limit, token=token
+        )
         return ListPage(list(map(delivery_from, page.items)), page.token)
 
     def redeliver_hook(self, tenant: str, hook_id: str) -> int:
         """Send a hook's parked and waiting deliveries now; return how many, MAX_ANNOUNCED at most.
 
-        Call it again until it returns 0. Parked ones are then tried for another day. Raises HookNotFound, Conflict if
-        it is a mailbox.
+        Call it again until it returns 0. Parked ones are then tried for another day. Raises
+        HookNotFound, Conflict if it is a mailbox.
         """
         require_url(self.services.webhooks.hooks.get(tenant, hook_id))
         self.services.webhooks.hooks.note_recovery(tenant, hook_id)
@@ -461,30 +557,48 @@ class Outbox(Service["Book"]):
         Raises HookNotFound, Conflict if the hook has a URL.
         """
         if not self.services.webhooks.hooks.get(tenant, hook_id).is_mailbox:
-            raise Conflict(f"hook {hook_id} is no mailbox: what it receives is acknowledged by answering 2xx")
-        ids = (keys.delivery(hook_id, event_id, keys.MAILBOX_PREFIX) for event_id in dict.fromkeys(event_ids))
+            raise Conflict(
+                f"hook {hook_id} is no mailbox: what it receives is acknowledged by answering 2xx"
+            )
+        ids = (
+            keys.delivery(hook_id, event_id, keys.MAILBOX_PREFIX)
+            for event_id in dict.fromkeys(event_ids)
+        )
         write_in_parts(self.services.items, (Delete(keys.OUTBOX, (tenant, id_)) for id_ in ids))
 
     def forget_expired(self, tenant: str) -> int:
-        """Delete deliveries that have expired, on storage that does not do so itself; return how many."""
+        """Delete deliveries that have expired, on storage that does not do so itself; return how
+        many."""
         deliveries = walk_items(self.services.items, keys.OUTBOX, tenant, between=keys.EXPIRING)
-        return delete_in_parts(self.services.items, keys.OUTBOX, deliveries, self.services.clock.now())
+        return delete_in_parts(
+            self.services.items, keys.OUTBOX, deliveries, self.services.clock.now()
+        )
 
     def _list_deliveries(self, tenant: str, between: Bounds) -> Iterator[Delivery]:
-        return map(delivery_from, walk_items(self.services.items, keys.OUTBOX, tenant, between=between))
+        return map(
+            delivery_from, walk_items(self.services.items, keys.OUTBOX, tenant, between=between)
+        )
 
     def _hasten_delivery(self, delivery: Delivery, now: datetime) -> bool:
-        """Have the delivery tried now, a parked one for another day; return False if others changed it."""
+        """Have the delivery tried now, a parked one for another day; return False if others changed
+        it."""
         if not delivery.parked:
             return self._move_delivery(delivery, replace(delivery, next_at=now))
         fresh = replace(delivery, created_at=now, next_at=now, attempts=0, parked=False)
         return self._queue_delivery(_replacement_actions(delivery, fresh), fresh)
 
     def _move_delivery(self, delivery: Delivery, to: Delivery) -> bool:
-        """Store the delivery's new time; return False if the time is not the one that was read any more."""
+        """Store the delivery's new time; return False if the time is not the one that was read any
+        more."""
         unmoved = (equals("next_at", milliseconds(delivery.next_at), _UNMOVED),)
-        fields = {"next_at": milliseconds(to.next_at), "attempts": to.attempts, "last_error": to.last_error}
-        return self._queue_delivery([Update(keys.OUTBOX, delivery_key(delivery), unmoved, set=fields)], to)
+        fields = {
+            "next_at": milliseconds(to.next_at),
+            "attempts": to.attempts,
+            "last_error": to.last_error,
+        }
+        return self._queue_delivery(
+            [Update(keys.OUTBOX, delivery_key(delivery), unmoved, set=fields)], to
+        )
 
     def _queue_delivery(self, actions: Sequence[Action], delivery: Delivery) -> bool:
         """Store a delivery and queue its message; return False if others changed it."""
@@ -495,23 +609,29 @@ class Outbox(Service["Book"]):
 
 
 def _replacement_actions(delivery: Delivery, to: Delivery) -> list[Action]:
-    """Return the actions that move a delivery, unless its time or payload has changed since it was read."""
+    """Return the actions that move a delivery, unless its time or payload has changed since it was
+    read."""
     if_same = (
         equals("next_at", milliseconds(delivery.next_at), _UNMOVED),
         equals("payload", delivery.payload, _UNMOVED),
     )
-    return [Delete(keys.OUTBOX, delivery_key(delivery), if_same), Put(keys.OUTBOX, delivery_item(to))]
+    return [
+        Delete(keys.OUTBOX, delivery_key(delivery), if_same),
+        Put(keys.OUTBOX, delivery_item(to)),
+    ]
 
 
 ATTEMPT = timedelta(seconds=30)
-"""Time after which an attempt is over or its process is gone. So long the others wait for the one that tries a hook."""
+"""Time after which an attempt is over or its process is gone. So long the others wait for the one
+that tries a hook."""
 
 _FIRST_DELAY_S = 10
 """Wait before a delivery's second attempt, in s. It doubles with each further one."""
 _LONGEST_DELAY_S = 3_600
 """Longest wait of one delivery between two attempts: it is parked after a day."""
 _LONGEST_PAUSE_S = 900
-"""Longest pause of a hook that keeps failing: when the receiver is back, it gets its events within 15 minutes."""
+"""Longest pause of a hook that keeps failing: when the receiver is back, it gets its events within
+15 minutes."""
 
 _AT_ONCE = 10
 """Deliveries that one process attempts at once."""
@@ -524,17 +644,24 @@ _UPDATE = "update the service, then send its deliveries again"
 POSTS_OF_TENANT = 24
 """Posts of one tenant that may be under way."""
 POSTS_OF_HOOK = 4
-"""Posts that may be under way. If one more comes, the receiver is too slow: that delivery is postponed by seconds."""
+"""Posts that may be under way. If one more comes, the receiver is too slow: that delivery is
+postponed by seconds."""
 
 WAITED_S = 1.0
 """Seconds to wait for a free slot, so that a burst to a quick receiver is not postponed."""
 
 
 class DeliverySlots:
-    """Limits of simultaneous posts, of a tenant and of a hook. One more waits a second, then raises Busy."""
+    """Limits of simultaneous posts, of a tenant and of a hook.
+
+    One more waits a second, then raises Busy.
+    """
 
     def __init__(
-        self, of_tenant: int = POSTS_OF_TENANT, of_hook: int = POSTS_OF_HOOK, waited_s: float = WAITED_S
+        self,
+        of_tenant: int = POSTS_OF_TENANT,
+        of_hook: int = POSTS_OF_HOOK,
+        waited_s: float = WAITED_S,
     ) -> None:
         self._limits = {"tenant": of_tenant, "hook": of_hook}
         self._waited_s = waited_s
@@ -549,8 +676,12 @@ class DeliverySlots:
         with ExitStack() as slots:
             for kind, name in (("hook", f"{tenant}/{hook_id}"), ("tenant", tenant)):
                 limit = self._limits[kind]
-                slot = self._slots.setdefault((kind, name), threading.BoundedSemaphore(limit))  # one step
-                slow = f"the receiver of this {kind} is too slow: {limit} posts to it are under way already"
+                # one step
+                slot = self._slots.setdefault((kind, name), threading.BoundedSemaphore(limit))
+                slow = (
+                    f"the receiver of this {kind} is too slow: {limit} posts to it are under "
+                    "way already"
+                )
                 slots.enter_context(hold_slot(slot, slow, self._waited_s))
             yield
 
@@ -560,11 +691,14 @@ class Deliveries(Service["Book"]):
 
     def __init__(self, services: Book) -> None:
         super().__init__(services)
-        self.hooks, self.outbox, self.slots = services.webhooks.hooks, services.webhooks.outbox, DeliverySlots()
+        self.hooks = services.webhooks.hooks
+        self.outbox = services.webhooks.outbox
+        self.slots = DeliverySlots()
         self.jitter: Callable[[float, float], float] = random.uniform
 
     def deliver_all(self, bodies: Mapping[str, str]) -> dict[str, Exception]:
-        """Attempt the deliveries of messages by id, in parallel, so that none waits for another's receiver.
+        """Attempt the deliveries of messages by id, in parallel, so that none waits for another's
+        receiver.
 
         Return the errors of those that failed, by id: they have to be received again.
         """
@@ -577,39 +711,56 @@ class Deliveries(Service["Book"]):
             return None
 
         with ThreadPoolExecutor(min(_AT_ONCE, max(len(bodies), 1))) as pool:
-            map_ = pool.map if len(bodies) > 1 else map  # one box hands over one at a time: it needs no thread
+            # one box hands over one at a time: it needs no thread
+            map_ = pool.map if len(bodies) > 1 else map
             errors = dict(zip(bodies, map_(try_delivery, bodies.values()), strict=True))
         return {id_: error for id_, error in errors.items() if error}
 
     def attempt_delivery(self, message_body: str) -> None:
-        """Attempt the delivery that a message names; if it or its hook is not ready, postpone, park or drop it.
+        """Attempt the delivery that a message names; if it or its hook is not ready, postpone, park
+        or drop it.
 
-        Raises Busy and StorageUnavailable: the message has to be received again. Raises ValueError if it is no message
-        of the outbox.
+        Raises Busy and StorageUnavailable: the message has to be received again. Raises ValueError
+        if it is no message of the outbox.
         """
         notice = _NOTICES.decode(message_body)
-        delivery = parse_optional(delivery_from, self.services.items.get(keys.OUTBOX, (notice.tenant, notice.id)))
+        delivery = parse_optional(
+            delivery_from, self.services.items.get(keys.OUTBOX, (notice.tenant, notice.id))
+        )
         if delivery is None:
             return None
         now = self.services.clock.now()
         if delivery.next_at > now:
-            # Our delay may be longer than a queue's, so send it again. With another `due`, another message will come.
-            return self.outbox.queue_message(delivery) if milliseconds(delivery.next_at) == notice.due else None
+            # Our delay may be longer than a queue's, so send it again. With another `due`, another
+            # message will come.
+            return (
+                self.outbox.queue_message(delivery)
+                if milliseconds(delivery.next_at) == notice.due
+                else None
+            )
         if delivery.created_at < now - OVERDUE and self._may_name_expired(notice.tenant):
-            return self.outbox.postpone_delivery(delivery, now + OVERDUE, "the consent of somebody has expired")
+            return self.outbox.postpone_delivery(
+                delivery, now + OVERDUE, "the consent of somebody has expired"
+            )
         hook = self.hooks.find(notice.tenant, delivery.hook_id)
         if hook is None or hook.is_mailbox:  # deleted; a mailbox's deliveries have no message
             return self.outbox.delete_delivery(delivery)
         if not hook.enabled:
-            return self.outbox.park(delivery, "the hook is disabled: enable it, then send its deliveries again")
+            return self.outbox.park(
+                delivery, "the hook is disabled: enable it, then send its deliveries again"
+            )
         if not delivery.is_known:
-            return self.outbox.park(delivery, f"events of {delivery.kind[:40]!r} are of a later version: {_UPDATE}")
+            return self.outbox.park(
+                delivery, f"events of {delivery.kind[:40]!r} are of a later version: {_UPDATE}"
+            )
         if hook.is_failing and not self._may_probe(hook, delivery, now):
             return self._wait_for(hook, delivery, now)
         return self._attempt_delivery(hook, delivery)
 
     def send_test(self, tenant: str, hook_id: str, request: RequestId | None = None) -> Event:
-        """Send the hook an event of kind TEST, and return the event. Called again with the same request, send no other.
+        """Send the hook an event of kind TEST, and return the event.
+
+        Called again with the same request, send no other.
 
         Raises HookNotFound, Conflict if the hook is disabled, AnsweredAlready, Busy.
         """
@@ -618,28 +769,38 @@ class Deliveries(Service["Book"]):
             raise Conflict(f"hook {hook_id} is disabled: enable it, then test it")
         event = test_event(f"{EventKind.TEST}-{time_ordered_id(now)}", now, hook_id)
         put = event_put(tenant, hook, event, now)  # whether the hook takes it or not
-        self.services.requests.write_with_answer(tenant, [put], request, {"id": event.id, "at": milliseconds(event.at)})
+        self.services.requests.write_with_answer(
+            tenant, [put], request, {"id": event.id, "at": milliseconds(event.at)}
+        )
         self.outbox.send_messages(tenant, [put])
         return event
 
     def _may_name_expired(self, tenant: str) -> bool:
         """Tell whether somebody's consent has expired whom nobody has put away yet.
 
-        An event that waited may name such a person. The next reader of the tenant's faces puts them away, or what the
-        watch asks for. This one does not: on AWS its function may not write faces.
+        An event that waited may name such a person. The next reader of the tenant's faces puts them
+        away, or what the watch asks for. This one does not: on AWS its function may not write
+        faces.
         """
         with suppress(TenantNotFound):
-            return self.services.tenants.has_expired_consent(self.services.tenants.read_stored(tenant))
+            return self.services.tenants.has_expired_consent(
+                self.services.tenants.read_stored(tenant)
+            )
         return False
 
     def _attempt_delivery(self, hook: Hook, delivery: Delivery) -> None:
-        """Post a delivery, and delete, postpone or park it by the answer. Raises StorageUnavailable."""
+        """Post a delivery, and delete, postpone or park it by the answer.
+
+        Raises StorageUnavailable.
+        """
         tried = replace(delivery, attempts=delivery.attempts + 1)
         try:
             status = self._post_delivery(hook, delivery)
         except Busy as error:  # our own limits refused it, so this was no attempt
             return self.outbox.postpone_delivery(
-                delivery, self.services.clock.now() + timedelta(seconds=self.jitter(1, 5)), str(error)
+                delivery,
+                self.services.clock.now() + timedelta(seconds=self.jitter(1, 5)),
+                str(error),
             )
         except InvalidInput as error:
             return self.outbox.park(tried, str(error))
@@ -648,7 +809,9 @@ class Deliveries(Service["Book"]):
         except StorageUnavailable:
             raise
         except Exception as error:  # else it would come again and again, and nobody be told of it
-            report_failure(error, f"a delivery to hook {hook.id} of tenant {delivery.tenant} failed")
+            report_failure(
+                error, f"a delivery to hook {hook.id} of tenant {delivery.tenant} failed"
+            )
             return self._note_failure(hook, tried, "the service failed at it: its log says why")
         if status is None:
             return self.outbox.delete_delivery(delivery)
@@ -660,11 +823,14 @@ class Deliveries(Service["Book"]):
         if status == _GONE:
             if hook.way == Way.PUSH:  # a browser that is gone never comes back: it subscribes anew
                 self._switch_off_hook(hook, delivery.tenant)
-            return self.outbox.park(tried, "the receiver answered 410: it does not want this any more")
+            return self.outbox.park(
+                tried, "the receiver answered 410: it does not want this any more"
+            )
         return self._note_failure(hook, tried, f"the receiver answered {status}, not 200 to 299")
 
     def _post_delivery(self, hook: Hook, delivery: Delivery) -> int | None:
-        """Post a delivery, and return the status of the answer; None: nobody was to get it, so nothing was sent."""
+        """Post a delivery, and return the status of the answer; None: nobody was to get it, so
+        nothing was sent."""
         if hook.url is None:
             with self.slots.take_slot(delivery.tenant, hook.id):
                 return self.services.webhooks.messages.send_message(hook, delivery)
@@ -682,10 +848,13 @@ class Deliveries(Service["Book"]):
     def _switch_off_hook(self, hook: Hook, tenant: str) -> None:
         """Switch off a hook, unless somebody has changed it meanwhile."""
         if_same = equals("version", hook.version, "not-changed-meanwhile")
-        self.hooks.note_fields(tenant, hook.id, if_same, set={"enabled": False, "version": hook.version + 1})
+        self.hooks.note_fields(
+            tenant, hook.id, if_same, set={"enabled": False, "version": hook.version + 1}
+        )
 
     def _note_failure(self, hook: Hook, delivery: Delivery, error: str) -> None:
-        """Postpone or park the delivery, then count the hook's failure: a crash in between loses only the count."""
+        """Postpone or park the delivery, then count the hook's failure: a crash in between loses
+        only the count."""
         now = self.services.clock.now()
         if now >= delivery.ends_at:
             self.outbox.park(delivery, error)
@@ -693,7 +862,9 @@ class Deliveries(Service["Book"]):
             delay = timedelta(seconds=self.jitter(0, longest_delay_s(delivery.attempts)))
             self.outbox.postpone_delivery(delivery, min(now + delay, delivery.ends_at), error)
         failures = hook.failures + 1
-        paused_until = now + timedelta(seconds=pause_s(failures)) if failures >= FAILING_FROM else None
+        paused_until = (
+            now + timedelta(seconds=pause_s(failures)) if failures >= FAILING_FROM else None
+        )
         fields = {} if paused_until is None else {"paused_until": milliseconds(paused_until)}
         self.hooks.note_fields(delivery.tenant, hook.id, set=fields, add={"failures": 1})
 
@@ -707,8 +878,12 @@ class Deliveries(Service["Book"]):
         return self.hooks.note_fields(delivery.tenant, hook.id, nobody_else, set=probe_fields)
 
     def _wait_for(self, hook: Hook, delivery: Delivery, now: datetime) -> None:
-        """Postpone the delivery until the hook has been tried, at random so that not all come at the same moment."""
-        reason = delivery.last_error or f"not tried: the {hook.failures} deliveries to this hook before it failed"
+        """Postpone the delivery until the hook has been tried, at random so that not all come at
+        the same moment."""
+        reason = (
+            delivery.last_error
+            or f"not tried: the {hook.failures} deliveries to this hook before it failed"
+        )
         if now >= delivery.ends_at:
             return self.outbox.park(delivery, reason)
         free_at = max(now + ATTEMPT, hook.paused_until or now)
@@ -717,12 +892,14 @@ class Deliveries(Service["Book"]):
 
 
 def longest_delay_s(attempts: int) -> int:
-    """Return the longest wait after so many failed attempts (1 or more): 10 s, doubling up to an hour."""
+    """Return the longest wait after so many failed attempts (1 or more): 10 s, doubling up to an
+    hour."""
     return min(_LONGEST_DELAY_S, _FIRST_DELAY_S << min(attempts - 1, 20))
 
 
 def pause_s(failures: int) -> int:
-    """Return the pause of a hook with so many consecutive failures: 10 s, doubling up to 15 minutes."""
+    """Return the pause of a hook with so many consecutive failures: 10 s, doubling up to 15
+    minutes."""
     return min(_LONGEST_PAUSE_S, _FIRST_DELAY_S << min(max(failures - FAILING_FROM, 0), 20))
 
 
@@ -746,4 +923,10 @@ class Webhooks(Service["Book"]):
         return Deliveries(self.services)
 
     def list_jobs(self) -> tuple[Job, ...]:
-        return (Job("events", lambda context: self.outbox.forget_expired(context.tenant.name), of_expired=True),)
+        return (
+            Job(
+                "events",
+                lambda context: self.outbox.forget_expired(context.tenant.name),
+                of_expired=True,
+            ),
+        )

@@ -31,7 +31,10 @@ _SENT_AT = time(7)
 
 
 class Figures(NamedTuple):
-    """Visits of a time without staff (book/statistics/visitors). Each visit is new, returning or known."""
+    """Visits of a time without staff (book/statistics/visitors).
+
+    Each visit is new, returning or known.
+    """
 
     visits: int
     people: int
@@ -44,10 +47,12 @@ _NOTHING = Figures(0, 0, 0, 0, 0)
 
 
 class Week(Struct, frozen=True):
-    """Visits of seven days of a tenant's time zone, from a Monday on. `busiest`: an hour and its visits.
+    """Visits of seven days of a tenant's time zone, from a Monday on.
 
-    `days`: each day with its figures; `total`: those of the week, in which each person counts once; `staff`: how many
-    more visits were staff's.
+    `busiest`: an hour and its visits.
+
+    `days`: each day with its figures; `total`: those of the week, in which each person counts once;
+    `staff`: how many more visits were staff's.
     """
 
     days: tuple[tuple[date, Figures], ...]
@@ -66,7 +71,9 @@ class Weeks(Service["Book"]):
 
         statistics, zone = self.services.statistics, ZoneInfo(tenant.time_zone)
         visitors = statistics.visitors.read_staff(tenant).leave_out(EVERYTHING)
-        arrivals = Question(_span_of_week(zone, monday), Granularity.HOUR, Measure.ARRIVALS, wanted=visitors)
+        arrivals = Question(
+            _span_of_week(zone, monday), Granularity.HOUR, Measure.ARRIVALS, wanted=visitors
+        )
         hour_buckets = statistics.list_buckets(tenant, arrivals)
         busiest = max(
             ((sum(bucket.amounts.values()), bucket.time) for bucket in hour_buckets),
@@ -76,18 +83,23 @@ class Weeks(Service["Book"]):
         counts_by_day = self._count_by_kind(tenant, replace(arrivals, granularity=Granularity.DAY))
         by_week = replace(arrivals, granularity=Granularity.WEEK)
         monday_before = monday - timedelta(DAYS)
-        counts_before = self._count_by_kind(tenant, replace(by_week, span=_span_of_week(zone, monday_before)))
+        counts_before = self._count_by_kind(
+            tenant, replace(by_week, span=_span_of_week(zone, monday_before))
+        )
         days = [monday + timedelta(number) for number in range(DAYS)]
         return Week(
             days=tuple((day, counts_by_day.get(f"{day:%Y%m%d}", _NOTHING)) for day in days),
             total=self._count_by_kind(tenant, by_week).get(f"{monday:%Y%m%d}", _NOTHING),
             before=counts_before.get(f"{monday_before:%Y%m%d}", _NOTHING),
-            busiest=busiest and (datetime.strptime(busiest[1], "%Y%m%d%H").replace(tzinfo=zone), busiest[0]),
+            busiest=busiest
+            and (datetime.strptime(busiest[1], "%Y%m%d%H").replace(tzinfo=zone), busiest[0]),
             staff=statistics.count_staff(tenant, arrivals),
         )
 
     def tell_last(self, tenant: Tenant, now: datetime) -> bool:
-        """Send hooks the report of last week once, from Monday morning on. Return whether it was sent now.
+        """Send hooks the report of last week once, from Monday morning on.
+
+        Return whether it was sent now.
 
         A hook that is made later in the week gets it within the hour if no hook has got it yet.
         """
@@ -97,11 +109,15 @@ class Weeks(Service["Book"]):
             return False
         monday = this_monday - timedelta(DAYS)
         outbox = self.services.webhooks.outbox
-        last_reported_week, week_to_tell = outbox.read_last_position(tenant.name, EventKind.WEEK_ENDED), f"{monday}"
+        last_reported_week = outbox.read_last_position(tenant.name, EventKind.WEEK_ENDED)
+        week_to_tell = f"{monday}"
         if last_reported_week is not None and last_reported_week >= week_to_tell:
             return False
         return outbox.send_event_once(
-            tenant.name, week_to_tell, last_reported_week, _make_event(self.count_week(tenant, monday), tenant, now)
+            tenant.name,
+            week_to_tell,
+            last_reported_week,
+            _make_event(self.count_week(tenant, monday), tenant, now),
         )
 
     def _count_by_kind(self, tenant: Tenant, arrivals: Question) -> Mapping[str, Figures]:
@@ -114,9 +130,13 @@ class Weeks(Service["Book"]):
         )
         people = {bucket.time: sum(bucket.amounts.values()) for bucket in persons}
         figures = {}
-        for bucket in self.services.statistics.list_buckets(tenant, replace(arrivals, split=Split.VISIT)):
+        for bucket in self.services.statistics.list_buckets(
+            tenant, replace(arrivals, split=Split.VISIT)
+        ):
             kinds = [bucket.amounts.get(name, 0) for name in _KINDS]
-            figures[bucket.time] = Figures(sum(bucket.amounts.values()), people.get(bucket.time, 0), *kinds)
+            figures[bucket.time] = Figures(
+                sum(bucket.amounts.values()), people.get(bucket.time, 0), *kinds
+            )
         return figures
 
 
@@ -143,11 +163,17 @@ def describe_week(week: Week) -> str:
     now, before = week.total.visits, week.before.visits
     if not now:
         return "Nobody came."
-    came = f"{count_things(now, 'visit', 'visits')} by {count_things(week.total.people, 'person', 'people')}"
+    came = (
+        f"{count_things(now, 'visit', 'visits')} by "
+        f"{count_things(week.total.people, 'person', 'people')}"
+    )
     first_time = f"{week.total.new:,} for the first time"
     if not before:
         return f"{came}, {first_time}; nobody came the week before."
-    change = f"{abs(round(100 * (now / before - 1)))} % {'more' if now > before else 'fewer'} than the week before"
+    change = (
+        f"{abs(round(100 * (now / before - 1)))} % {'more' if now > before else 'fewer'} "
+        "than the week before"
+    )
     return f"{came}, {first_time}; {change if now != before else 'as many as the week before'}."
 
 
@@ -161,7 +187,9 @@ def format_notes(week: Week) -> list[str]:
     notes = []
     if week.busiest:
         hour, visits = week.busiest
-        notes.append(f"busiest hour: {hour:%A, %d %B, %H:00}, {count_things(visits, 'visit', 'visits')}")
+        notes.append(
+            f"busiest hour: {hour:%A, %d %B, %H:00}, {count_things(visits, 'visit', 'visits')}"
+        )
     if week.staff:
         notes.append(f"without {count_things(week.staff, 'visit', 'visits')} of staff")
     return notes

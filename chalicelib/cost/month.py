@@ -8,21 +8,31 @@ from datetime import date, timedelta
 
 from msgspec import Struct
 
-from chalicelib.cost.table import DAYS, Load, Prices, add_up_rows, read_prices, read_table, sum_up_usd
+from chalicelib.cost.table import (
+    DAYS,
+    Load,
+    Prices,
+    add_up_rows,
+    read_prices,
+    read_table,
+    sum_up_usd,
+)
 
 PACE_DAYS = 7
 """The days by whose pace the rest of a month is forecast: each weekday counts once."""
 
 
 class Traffic(Struct, frozen=True):
-    """Faces that the cameras of a tenant saw, each in a capture of its own, and faces that searches found."""
+    """Faces that the cameras of a tenant saw, each in a capture of its own, and faces that searches
+    found."""
 
     captures: float = 0.0
     searches: float = 0.0
 
 
 class Month(Struct, frozen=True):
-    """US dollars of a tenant's month at the list prices: of its days before today, and of all of it."""
+    """US dollars of a tenant's month at the list prices: of its days before today, and of all of
+    it."""
 
     usd_to_date: float
     usd_forecast: float
@@ -30,16 +40,20 @@ class Month(Struct, frozen=True):
 
 
 def find_first_day(today: date, made_on: date) -> date:
-    """Find the first day of which `reckon_month` needs the traffic. `made_on`: the day that made the tenant."""
+    """Find the first day of which `reckon_month` needs the traffic.
+
+    `made_on`: the day that made the tenant.
+    """
     return max(made_on, min(today.replace(day=1), today - timedelta(PACE_DAYS)))
 
 
 def reckon_month(stock: Load, traffic: Mapping[date, Traffic], today: date, made_on: date) -> Month:
     """Reckon the costs of the month of `today`: up to yesterday, and up to its end.
 
-    The days that remain are taken to have as much traffic as the last PACE_DAYS had on average. Days before `made_on`,
-    on which the tenant was made, cost nothing. `stock`: the tenant's faces, cameras and pictures, which cost the same
-    each day. `traffic`: by day; a day that is not in it had none.
+    The days that remain are taken to have as much traffic as the last PACE_DAYS had on average.
+    Days before `made_on`, on which the tenant was made, cost nothing. `stock`: the tenant's faces,
+    cameras and pictures, which cost the same each day. `traffic`: by day; a day that is not in it
+    had none.
     """
     first = max(made_on, today.replace(day=1))
     month_days = monthrange(today.year, today.month)[1]
@@ -47,10 +61,14 @@ def reckon_month(stock: Load, traffic: Mapping[date, Traffic], today: date, made
     so_far = _sum_up(traffic, first, today)
     begin = max(made_on, today - timedelta(PACE_DAYS))
     recent, pace = _sum_up(traffic, begin, today), remaining_days / max(1, (today - begin).days)
-    whole = Traffic(so_far.captures + recent.captures * pace, so_far.searches + recent.searches * pace)
+    whole = Traffic(
+        so_far.captures + recent.captures * pace, so_far.searches + recent.searches * pace
+    )
     prices = read_prices()
     return Month(
-        _price(stock, so_far, past_days, prices), _price(stock, whole, past_days + remaining_days, prices), prices
+        _price(stock, so_far, past_days, prices),
+        _price(stock, whole, past_days + remaining_days, prices),
+        prices,
     )
 
 

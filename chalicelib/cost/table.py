@@ -1,9 +1,11 @@
 """Cost of a month of given numbers, from a table that the lab has measured.
 
-`python -m regulars_lab.rigs.shop --write` writes table.json: AWS's charges for one capture, search and face kept, and
-for a month of a stage, tenant and camera, as a shop of thirty days used it on metered storage.
+`python -m regulars_lab.rigs.shop --write` writes table.json: AWS's charges for one capture, search
+and face kept, and for a month of a stage, tenant and camera, as a shop of thirty days used it on
+metered storage.
 
-A bill is quantities times AWS's list prices, by service. The prices come from a dated file, prices.toml.
+A bill is quantities times AWS's list prices, by service. The prices come from a dated file,
+prices.toml.
 """
 
 from __future__ import annotations
@@ -22,7 +24,8 @@ PRICES = Path(__file__).with_name("prices.toml")
 
 
 class Service(Struct, frozen=True):
-    """A service of AWS: the page of its prices, and the price of one of each quantity that it charges for."""
+    """A service of AWS: the page of its prices, and the price of one of each quantity that it
+    charges for."""
 
     name: str
     page: str
@@ -30,7 +33,10 @@ class Service(Struct, frozen=True):
 
 
 class Prices(Struct, frozen=True):
-    """The services of a bill, in its order. `always_free`: how many of a quantity cost nothing in a month."""
+    """The services of a bill, in its order.
+
+    `always_free`: how many of a quantity cost nothing in a month.
+    """
 
     date: str
     region: str
@@ -42,13 +48,19 @@ def read_prices() -> Prices:
     return msgspec.toml.decode(PRICES.read_bytes(), type=Prices)
 
 
-def price_by_service(quantities: Mapping[str, float], prices: Prices, *, with_free: bool) -> dict[str, float]:
+def price_by_service(
+    quantities: Mapping[str, float], prices: Prices, *, with_free: bool
+) -> dict[str, float]:
     """Price the quantities: US dollars by service. `with_free` deducts what is always free.
 
     Raises KeyError if a quantity has no price.
     """
     by_service = dict.fromkeys(prices.services, 0.0)
-    price_of = {unit: (name, usd) for name, service in prices.services.items() for unit, usd in service.usd.items()}
+    price_of = {
+        unit: (name, usd)
+        for name, service in prices.services.items()
+        for unit, usd in service.usd.items()
+    }
     for unit, quantity in quantities.items():
         free = prices.always_free.get(unit, 0.0) if with_free else 0.0
         service, usd = price_of[unit]
@@ -57,24 +69,32 @@ def price_by_service(quantities: Mapping[str, float], prices: Prices, *, with_fr
 
 
 def sum_up_usd(quantities: Mapping[str, float], prices: Prices) -> float:
-    """Price the quantities: US dollars of all services, without what is always free. Raises as `price_by_service`."""
+    """Price the quantities: US dollars of all services, without what is always free.
+
+    Raises as `price_by_service`.
+    """
     return sum(price_by_service(quantities, prices, with_free=False).values())
 
 
 FILE = Path(__file__).with_name("table.json")
 DAYS = 30
 PICTURE_KB, PICTURE_DAYS = 150, 30
-"""Size of a capture's picture in the measured table, and the days that it is kept there: the default of CaptureDays."""
+"""Size of a capture's picture in the measured table, and the days that it is kept there: the
+default of CaptureDays."""
 
 SWEEPS_AT_ONCE = 5
-"""The most runs that work off the index queue at the same time (BuildIndexConcurrency). Those that follow are warm."""
+"""The most runs that work off the index queue at the same time (BuildIndexConcurrency). Those that
+follow are warm."""
 
 
 class Table(Struct, frozen=True):
-    """`rows`: by kind, quantities by the names of prices.toml. `shop`: what was measured, on the day `measured`.
+    """`rows`: by kind, quantities by the names of prices.toml.
 
-    `ingest_s`: seconds for which a capture keeps a run of ingest busy. If its gallery has more than NEAR_FACES, that
-    is `far_s` longer; if no search function has it in memory, `cold_face_s` a face.
+    `shop`: what was measured, on the day `measured`.
+
+    `ingest_s`: seconds for which a capture keeps a run of ingest busy. If its gallery has more than
+    NEAR_FACES, that is `far_s` longer; if no search function has it in memory, `cold_face_s` a
+    face.
     """
 
     measured: str
@@ -88,8 +108,8 @@ class Table(Struct, frozen=True):
 class Load(Struct, frozen=True):
     """One shop's traffic, and how many such shops there are (`tenants`).
 
-    `faces`: those that are kept, new ones too; captures show one face each. `picture_kb`, `picture_days`: the size of
-    a capture's picture, and how long it is kept.
+    `faces`: those that are kept, new ones too; captures show one face each. `picture_kb`,
+    `picture_days`: the size of a capture's picture, and how long it is kept.
     """
 
     faces: int
@@ -101,20 +121,27 @@ class Load(Struct, frozen=True):
     picture_days: int = PICTURE_DAYS
 
     def find_cold_share(self, memory_mb: float = MEMORY_MB, disk_mb: float = DISK_MB) -> float:
-        """Find the share of searches whose gallery is in no search function's memory. Small galleries need none."""
+        """Find the share of searches whose gallery is in no search function's memory.
+
+        Small galleries need none.
+        """
         if self.faces <= NEAR_FACES:
             return 0.0
         return find_cold_share(self.tenants, count_held(self.faces, memory_mb, disk_mb))
 
     def count_busy_s(self, table: Table, cold_share: float) -> float:
-        """Return for how many seconds a capture keeps a run of ingest busy. `cold_share`: of its searches."""
+        """Return for how many seconds a capture keeps a run of ingest busy.
+
+        `cold_share`: of its searches.
+        """
         far_s = table.far_s if self.faces > NEAR_FACES else 0.0
         return table.ingest_s + far_s + cold_share * self.faces * table.cold_face_s
 
     def list_rows(self, table: Table) -> dict[str, Mapping[str, float]]:
         """Return the table's rows, those of captures and searches as they are in this load.
 
-        A capture has a picture of this size. Captures and searches pay for the search function, if they need it.
+        A capture has a picture of this size. Captures and searches pay for the search function, if
+        they need it.
         """
         capture = Counter(table.rows["capture"])
         capture["s3_gb"] *= self.picture_kb / PICTURE_KB * self.picture_days / PICTURE_DAYS  # type: ignore[assignment]
@@ -123,7 +150,11 @@ class Load(Struct, frozen=True):
             "cold_face": self.find_cold_share() * self.faces,
         }
         elsewhere = add_up_rows(table.rows, number_by_kind)
-        return {**table.rows, "capture": capture + elsewhere, "search": Counter(table.rows["search"]) + elsewhere}
+        return {
+            **table.rows,
+            "capture": capture + elsewhere,
+            "search": Counter(table.rows["search"]) + elsewhere,
+        }
 
 
 def read_table() -> Table:
@@ -133,8 +164,8 @@ def read_table() -> Table:
 def count_units(table: Table, of: Load) -> Counter[str]:
     """Count the units that AWS charges for a month of all shops, by the names of prices.toml.
 
-    `table.rows["capture"] = {"s3_puts": 1.4}`: each capture is charged with 1.4 writes to S3. If there are no captures,
-    the cameras are not counted either: they send nothing.
+    `table.rows["capture"] = {"s3_puts": 1.4}`: each capture is charged with 1.4 writes to S3. If
+    there are no captures, the cameras are not counted either: they send nothing.
     """
     numbers_of_shop = {
         "tenant": 1,
@@ -152,7 +183,9 @@ def count_units(table: Table, of: Load) -> Counter[str]:
     return add_up_rows(of.list_rows(table), number_by_kind)
 
 
-def add_up_rows(units_by_kind: Mapping[str, Mapping[str, float]], number_by_kind: Mapping[str, float]) -> Counter[str]:
+def add_up_rows(
+    units_by_kind: Mapping[str, Mapping[str, float]], number_by_kind: Mapping[str, float]
+) -> Counter[str]:
     """Add up a table's rows, each as often as there are of its kind."""
     units = Counter[str]()
     for kind, number in number_by_kind.items():

@@ -1,4 +1,5 @@
-"""Keys: making and hashing them, letting them in and shutting them out. Storage holds bearer keys as hashes only."""
+"""Keys: making and hashing them, letting them in and shutting them out. Storage holds bearer keys
+as hashes only."""
 
 from __future__ import annotations
 
@@ -34,7 +35,8 @@ _ACCESS_CHARACTERS, _SECRET_CHARACTERS = 18, 40
 
 
 def new_access_key() -> tuple[str, str]:
-    """Make a pair for Signature Version 4: an id, `RK` and 18 of A-Z and 2-7, and a secret of 40 letters and digits."""
+    """Make a pair for Signature Version 4: an id, `RK` and 18 of A-Z and 2-7, and a secret of 40
+    letters and digits."""
     id_ = "".join(secrets.choice(_BASE32) for _ in range(_ACCESS_CHARACTERS))
     letters = string.ascii_letters + string.digits
     return _ACCESS_PREFIX + id_, "".join(secrets.choice(letters) for _ in range(_SECRET_CHARACTERS))
@@ -60,25 +62,38 @@ _USED_EVERY = timedelta(hours=1)
 
 
 def hour_to_note(now: datetime, noted_at: datetime | None) -> datetime | None:
-    """Return the hour in which a key is used, or None if its last use was noted less than an hour before."""
+    """Return the hour in which a key is used, or None if its last use was noted less than an hour
+    before."""
     hour = now.replace(minute=0, second=0, microsecond=0)
     return hour if noted_at is None or hour - noted_at >= _USED_EVERY else None
 
 
 def let_in(pointer: tuple[str, str], tenant: str, **whose: str) -> Put:
-    """Return the action that makes a credential valid: the tenant's, or by `key` or `camera` that of one of its own."""
+    """Return the action that makes a credential valid: the tenant's, or by `key` or `camera` that
+    of one of its own."""
     kind, id_ = pointer
     item = {"kind": kind, "id": id_, "tenant": tenant, **whose}
-    return Put(keys.TENANTS, item, (absent(f"{kind}-free"),), ((Effect.GIVES_ACCESS, _name_holder(pointer, whose)),))
+    return Put(
+        keys.TENANTS,
+        item,
+        (absent(f"{kind}-free"),),
+        ((Effect.GIVES_ACCESS, _name_holder(pointer, whose)),),
+    )
 
 
 def shut_out(pointer: tuple[str, str], **whose: str) -> Delete:
-    """Return the action that makes a credential invalid: the tenant's, or by `key` or `camera` that of one of those."""
-    return Delete(keys.TENANTS, pointer, does=((Effect.TAKES_ACCESS, _name_holder(pointer, whose)),))
+    """Return the action that makes a credential invalid: the tenant's, or by `key` or `camera` that
+    of one of those."""
+    return Delete(
+        keys.TENANTS, pointer, does=((Effect.TAKES_ACCESS, _name_holder(pointer, whose)),)
+    )
 
 
 def _name_holder(pointer: tuple[str, str], whose: Mapping[str, str]) -> str:
-    """Return the access that a credential is of. Of the tenant's own, the bearer key is the first of its keys."""
+    """Return the access that a credential is of.
+
+    Of the tenant's own, the bearer key is the first of its keys.
+    """
     for kind, id_ in whose.items():
         return name_access(kind, id_)
     return name_access("key", FIRST) if pointer[0] == keys.api_key_item("")[0] else SHARED_KEYS

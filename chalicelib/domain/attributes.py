@@ -1,4 +1,5 @@
-"""User-defined attributes of a group's faces: up to five names, each with an id that is never used again."""
+"""User-defined attributes of a group's faces: up to five names, each with an id that is never used
+again."""
 
 from __future__ import annotations
 
@@ -6,7 +7,12 @@ from collections.abc import Collection, Sequence
 
 from msgspec.structs import replace
 
-from chalicelib.domain.errors import AttributeNotFound, DefaultGroup, IllegalAttribute, WrongAttributeCount
+from chalicelib.domain.errors import (
+    AttributeNotFound,
+    DefaultGroup,
+    IllegalAttribute,
+    WrongAttributeCount,
+)
 from chalicelib.domain.model import Attribute, Group
 
 MAX_ATTRIBUTES = 5
@@ -18,12 +24,30 @@ RESERVED = frozenset(
     {
         *("group_name", "pic", "age", "gender", "faceid", "age_range", "arrive_times", "pic_url"),
         *("total_num", "return_num"),  # up to here the source reserves them; the next ones are ours
-        *("arrive_count", "arrive_time", "new_group_name", "num", "page_num", "page_size", "faceid_list"),
+        *(
+            "arrive_count",
+            "arrive_time",
+            "new_group_name",
+            "num",
+            "page_num",
+            "page_size",
+            "faceid_list",
+        ),
         *("item1", "item2", "item3", "item4", "item5"),
         *("app_id", "random", "timestamp", "sign", "sign_type", "sn", "key"),
         *("code", "data", "msg", "point", "facdid"),
         # Names are read in either case of their first letter.
-        *("Age", "App_id", "Facdid", "Faceid", "Gender", "Group_name", "New_group_name", "Pic", "Random"),
+        *(
+            "Age",
+            "App_id",
+            "Facdid",
+            "Faceid",
+            "Gender",
+            "Group_name",
+            "New_group_name",
+            "Pic",
+            "Random",
+        ),
         *("Item1", "Item2", "Item3", "Item4", "Item5", "Sign", "Sign_type", "Sn", "Timestamp"),
     }
 )
@@ -33,13 +57,14 @@ RESERVED = frozenset(
 def append_attributes(group: Group, names: Sequence[str]) -> Group:
     """Return the group with these attributes behind its own, in their order.
 
-    Raises DefaultGroup, WrongAttributeCount (no name, or more than five in the group), IllegalAttribute (empty, over 50
-    characters, reserved, there already).
+    Raises DefaultGroup, WrongAttributeCount (no name, or more than five in the group),
+    IllegalAttribute (empty, over 50 characters, reserved, there already).
     """
     _require_own(group)
     if not 0 < len(names) <= MAX_ATTRIBUTES - len(group.attributes):
         raise WrongAttributeCount(
-            f"a group has up to {MAX_ATTRIBUTES} attributes; this one has {len(group.attributes)} and "
+            f"a group has up to {MAX_ATTRIBUTES} attributes; this one has {len(group.attributes)} "
+            "and "
             f"{len(names)} are to be added: send 1 to {MAX_ATTRIBUTES - len(group.attributes)}"
         )
     _require_legal(names, {*RESERVED, *(attribute.name for attribute in group.attributes)})
@@ -49,21 +74,33 @@ def append_attributes(group: Group, names: Sequence[str]) -> Group:
 def drop_attributes(group: Group, names: Sequence[str]) -> Group:
     """Return the group without these attributes; later ones move up.
 
-    Faces' values belong to the attribute's id, which is never used again, so they disappear with it. Raises
-    DefaultGroup, WrongAttributeCount, IllegalAttribute (empty, too long, named twice), AttributeNotFound.
+    Faces' values belong to the attribute's id, which is never used again, so they disappear with
+    it. Raises DefaultGroup, WrongAttributeCount, IllegalAttribute (empty, too long, named twice),
+    AttributeNotFound.
     """
     _require_own(group)
     if not 0 < len(names) <= MAX_ATTRIBUTES:
-        raise WrongAttributeCount(f"1 to {MAX_ATTRIBUTES} attributes are removed at once, not {len(names)}")
+        raise WrongAttributeCount(
+            f"1 to {MAX_ATTRIBUTES} attributes are removed at once, not {len(names)}"
+        )
     _require_legal(names, ())
-    missing = [name for name in names if name not in {attribute.name for attribute in group.attributes}]
+    missing = [
+        name for name in names if name not in {attribute.name for attribute in group.attributes}
+    ]
     if missing:
         raise AttributeNotFound(f"group {group.name!r} has no attribute {missing[0]!r}")
-    return replace(group, attributes=tuple(attribute for attribute in group.attributes if attribute.name not in names))
+    return replace(
+        group,
+        attributes=tuple(
+            attribute for attribute in group.attributes if attribute.name not in names
+        ),
+    )
 
 
 def replace_attributes(group: Group, names: Sequence[str]) -> Group:
-    """Return the group with these attributes only. Those that it has keep their ids and so the faces' values.
+    """Return the group with these attributes only.
+
+    Those that it has keep their ids and so the faces' values.
 
     Raises DefaultGroup, WrongAttributeCount (over five), IllegalAttribute.
     """
@@ -72,29 +109,43 @@ def replace_attributes(group: Group, names: Sequence[str]) -> Group:
         return group
     _require_own(group)
     if len(names) > MAX_ATTRIBUTES:
-        raise WrongAttributeCount(f"a group has up to {MAX_ATTRIBUTES} attributes, not {len(names)}")
+        raise WrongAttributeCount(
+            f"a group has up to {MAX_ATTRIBUTES} attributes, not {len(names)}"
+        )
     _require_legal(names, RESERVED)
-    extended = _make_attributes(group, (), [name for name in names if name not in present_attributes])
+    extended = _make_attributes(
+        group, (), [name for name in names if name not in present_attributes]
+    )
     new_attributes = {attribute.name: attribute for attribute in extended.attributes}
-    return replace(extended, attributes=tuple(present_attributes.get(name) or new_attributes[name] for name in names))
+    return replace(
+        extended,
+        attributes=tuple(present_attributes.get(name) or new_attributes[name] for name in names),
+    )
 
 
 def _make_attributes(group: Group, present: Sequence[Attribute], names: Sequence[str]) -> Group:
     first = group.next_attribute_id
     new_attributes = [Attribute(first + number, name) for number, name in enumerate(names)]
-    return replace(group, attributes=(*present, *new_attributes), next_attribute_id=first + len(new_attributes))
+    return replace(
+        group, attributes=(*present, *new_attributes), next_attribute_id=first + len(new_attributes)
+    )
 
 
 def _require_own(group: Group) -> None:
     if group.is_default:
-        raise DefaultGroup(f"the default group {group.name!r} has no attributes: use a group of your own")
+        raise DefaultGroup(
+            f"the default group {group.name!r} has no attributes: use a group of your own"
+        )
 
 
 def _require_legal(names: Sequence[str], used_names: Collection[str]) -> None:
     for index, name in enumerate(names):
         if not 0 < len(name) <= NAME_LENGTH:
             raise IllegalAttribute(
-                f"an attribute's name has 1 to {NAME_LENGTH} characters, {name[:60]!r} has {len(name)}"
+                f"an attribute's name has 1 to {NAME_LENGTH} characters, {name[:60]!r} has "
+                f"{len(name)}"
             )
         if name in used_names or name in names[:index]:
-            raise IllegalAttribute(f"the name {name!r} is reserved, there already, or sent twice: choose another")
+            raise IllegalAttribute(
+                f"the name {name!r} is reserved, there already, or sent twice: choose another"
+            )

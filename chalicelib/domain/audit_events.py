@@ -1,9 +1,11 @@
-"""The act under way: its actor, its name and its request. What is written meanwhile names it in the audit.
+"""The act under way: its actor, its name and its request. What is written meanwhile names it in the
+audit.
 
-The dialects' endpoints, the jobs and the command line begin an act; outside of one nothing is noted. The table at the
-end says what of each act becomes an entry, and privacy/reading what its answer tells of people; a dialect says
-both of its own acts (api/dialect.py). tests/privacy/audit/test_acts.py says which acts are none, and holds all against
-routes, jobs and commands. Routes of v1 are called by method and path, those of the dialects by their names, commands
+The dialects' endpoints, the jobs and the command line begin an act; outside of one nothing is
+noted. The table at the end says what of each act becomes an entry, and privacy/reading what its
+answer tells of people; a dialect says both of its own acts (api/dialect.py).
+tests/privacy/audit/test_acts.py says which acts are none, and holds all against routes, jobs and
+commands. Routes of v1 are called by method and path, those of the dialects by their names, commands
 and jobs by theirs.
 """
 
@@ -43,8 +45,9 @@ class Kind(StrEnum):
 class AuditEvent(Struct):
     """One call of somebody. `what`: its name; `by`: whose.
 
-    `tenant`: "" if what is written says whose it is. `about`: names of ours that say what it concerns, such as a key's
-    id; never a person's name, unless somebody gives it as a reason: with the entries about the face that is erased.
+    `tenant`: "" if what is written says whose it is. `about`: names of ours that say what it
+    concerns, such as a key's id; never a person's name, unless somebody gives it as a reason: with
+    the entries about the face that is erased.
     """
 
     what: str
@@ -53,14 +56,16 @@ class AuditEvent(Struct):
     tenant: str = ""
     about: Mapping[str, Any] = field(default_factory=dict)
     tells: Collection[str] = ()
-    """Kinds of data that its answer tells of people (privacy/reading); none: by its name, as the table there
-    says."""
+    """Kinds of data that its answer tells of people (privacy/reading); none: by its name, as the
+    table there says."""
     read: dict[str, None] = field(default_factory=dict)
     """The people of whom its answer says something, in order: a face's id, or `member ID`."""
     shown: dict[str, None] = field(default_factory=dict)
-    """Those whose pictures its answer shows: a face's id, `capture CAMERA ID` or `still CAMERA TIME`, in order."""
+    """Those whose pictures its answer shows: a face's id, `capture CAMERA ID` or `still CAMERA
+    TIME`, in order."""
     unnamed: int = 0
-    """People of whom its answer says something, and who have no face yet: subjects and users by their names alone."""
+    """People of whom its answer says something, and who have no face yet: subjects and users by
+    their names alone."""
     named: set[str] = field(default_factory=set)
     """The faces that its own entries name."""
     decided: list[Mapping[str, Any]] = field(default_factory=list)
@@ -87,7 +92,9 @@ def current() -> AuditEvent | None:
 
 
 def report_people(people: Iterable[str], *, unnamed: int = 0) -> None:
-    """Report that the answer says something of people. `AuditEvent.tells` says of which kind that is.
+    """Report that the answer says something of people.
+
+    `AuditEvent.tells` says of which kind that is.
 
     `people`: ids of faces, or `member ID`; `unnamed`: how many there are besides who have no face.
     """
@@ -116,16 +123,20 @@ def add_details(**about: Any) -> None:
 
 
 def report_decisions(decisions: list[Mapping[str, Any]]) -> None:
-    """Report what a search decided; a later search of the same act takes its place, since it was made again."""
+    """Report what a search decided; a later search of the same act takes its place, since it was
+    made again."""
     if (act := _current.get()) is not None:
         act.decided = decisions
 
 
 _ACTS: Mapping[Kind, Mapping[str, str]] = {
     Kind.CHANGE: {
-        "regulars": "captures redrive, consent withdraw, console, fsck, erase, receipt redo, hold set, hold lift, "
-        "restriction set, restriction lift, reembed, folder copied, tenants add, tenants set, tenants rotate, "
-        "tenants renew-signing, tenants disable, tenants enable, tenants keys add, tenants keys renew, "
+        "regulars": "captures redrive, consent withdraw, console, fsck, erase, receipt redo, hold "
+        "set, hold lift, "
+        "restriction set, restriction lift, reembed, folder copied, tenants add, tenants set, "
+        "tenants rotate, "
+        "tenants renew-signing, tenants disable, tenants enable, tenants keys add, tenants keys "
+        "renew, "
         "tenants keys delete",
     },
     Kind.DECISION: {
@@ -143,12 +154,14 @@ _ACTS: Mapping[Kind, Mapping[str, str]] = {
         "index": "joining",
     },
     Kind.NOTHING: {
-        "POST": "/v1/cameras/{id}/heartbeat, /v1/captures, /v1/captures/uploads, /v1/detect, /v1/hooks/{id}/ack, "
+        "POST": "/v1/cameras/{id}/heartbeat, /v1/captures, /v1/captures/uploads, /v1/detect, "
+        "/v1/hooks/{id}/ack, "
         "/v1/session/challenge",
         "PUT": "/v1/cameras/{id}/still",
     },
 }
-"""Acts by their beginnings. Every other call of v1 that is no GET is a change; every other act is nothing.
+"""Acts by their beginnings. Every other call of v1 that is no GET is a change; every other act is
+nothing.
 
 Those of the other dialects stand in their folders."""
 
@@ -165,7 +178,9 @@ ACTS: Mapping[str, Kind] = {
 
 def kinds_by_name(names: Mapping[Kind, str]) -> Mapping[str, Kind]:
     """Return the kind of each act. `names`: the acts of each kind, with commas between them."""
-    return {name: kind for kind, names_of_kind in names.items() for name in names_of_kind.split(", ")}
+    return {
+        name: kind for kind, names_of_kind in names.items() for name in names_of_kind.split(", ")
+    }
 
 
 def job(what: str, tenant: str) -> AuditEvent:
@@ -181,10 +196,17 @@ def kind_of(what: str) -> Kind:
 
 
 def decision_said(decision: Decision | None) -> dict[str, Any]:
-    """Describe a decision: the score, what it was held against, and the seq of the gallery. Numbers are texts."""
+    """Describe a decision: the score, what it was held against, and the seq of the gallery.
+
+    Numbers are texts.
+    """
     if decision is None:
         return {}
     score = None if decision.score is None else f"{decision.score:.6f}"
-    fields = {"score": score, "threshold": f"{decision.threshold:.6f}", "gallery_size": decision.gallery_size}
+    fields = {
+        "score": score,
+        "threshold": f"{decision.threshold:.6f}",
+        "gallery_size": decision.gallery_size,
+    }
     fpir = None if decision.fpir is None else f"{decision.fpir:g}"
     return omit_none({**fields, "seq": decision.seq, "visit": decision.by, "fpir": fpir})

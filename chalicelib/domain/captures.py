@@ -1,4 +1,5 @@
-"""Cameras, the pictures that they send, the outcome of each face in them, and the boxes beside cameras.
+"""Cameras, the pictures that they send, the outcome of each face in them, and the boxes beside
+cameras.
 
 Settings of all boxes of a tenant come to them in a wave: one box, a tenth of them, all.
 """
@@ -18,7 +19,14 @@ from msgspec.structs import replace
 
 from chalicelib.domain.errors import InvalidInput
 from chalicelib.domain.model import NO_LABELS, Decision, Labels, Template
-from chalicelib.domain.pictures import MAX_PICTURE_BYTES, BoundingBox, DetectedFace, Estimates, PictureRules, Sides
+from chalicelib.domain.pictures import (
+    MAX_PICTURE_BYTES,
+    BoundingBox,
+    DetectedFace,
+    Estimates,
+    PictureRules,
+    Sides,
+)
 from chalicelib.domain.setting import Setting, setting, settings_of
 from chalicelib.storage.values import milliseconds, photo_id
 
@@ -26,19 +34,24 @@ DAY_S = 86_400
 """Seconds of a day."""
 
 DEFAULT_GAP_S = 1_800
-"""How long nobody may see a person before the next sighting is a new visit, in s (a camera's `gap_s`)."""
+"""How long nobody may see a person before the next sighting is a new visit, in s (a camera's
+`gap_s`)."""
 DEFAULT_STRANGER_QUALITY = 40.0
-"""Of 100. All later pictures are compared with a stranger's first one, so it must be better than a probe."""
+"""Of 100. All later pictures are compared with a stranger's first one, so it must be better than a
+probe."""
 
 ERASED = "erased"
 """The reason of a sighting of somebody who was erased."""
 UNKEPT = "nobody, of whom nothing is kept"
-"""The reason of a sighting of somebody whose record of consent has ended, where strangers are kept."""
+"""The reason of a sighting of somebody whose record of consent has ended, where strangers are
+kept."""
 
 MAX_FACES = 100
 """Faces of one capture at most: the largest ones."""
 
-RULES = PictureRules(frozenset({"JPEG", "PNG"}), MAX_PICTURE_BYTES, max_long_side_px=8_192, max_short_side_px=8_192)
+RULES = PictureRules(
+    frozenset({"JPEG", "PNG"}), MAX_PICTURE_BYTES, max_long_side_px=8_192, max_short_side_px=8_192
+)
 """Of the pictures of captures."""
 
 _MS_WIDTH = 13
@@ -58,20 +71,27 @@ class CameraOptions(Struct, frozen=True, kw_only=True):
     )
     stranger_quality: float = setting(
         DEFAULT_STRANGER_QUALITY,
-        "From this quality on a face that nobody is found for is remembered as a stranger. At first "
+        "From this quality on a face that nobody is found for is remembered as a stranger. At "
+        "first "
         f"{DEFAULT_STRANGER_QUALITY:g}.",
         0,
         100,
     )
     keeps_strangers: bool = setting(
-        True, "Whether its strangers are remembered, if the tenant's setting `strangers` is keep. At first true."
+        True,
+        "Whether its strangers are remembered, if the tenant's setting `strangers` is keep. At "
+        "first true.",
     )
-    learns: bool = setting(True, "Whether faces learn from its sure sightings, if the tenant's do. At first true.")
+    learns: bool = setting(
+        True, "Whether faces learn from its sure sightings, if the tenant's do. At first true."
+    )
     enabled: bool = setting(True, "Captures of a disabled camera are refused. At first true.")
-    # Five minutes at least: `last_seen_at` of a bare camera is kept to the minute, and the watch looks every five.
+    # Five minutes at least: `last_seen_at` of a bare camera is kept to the minute, and the watch
+    # looks every five.
     silent_after_s: int | None = setting(
         600,
-        "After so many seconds without a capture or a heartbeat a camera that sends heartbeats counts as silent. One "
+        "After so many seconds without a capture or a heartbeat a camera that sends heartbeats "
+        "counts as silent. One "
         "that sends captures alone is judged by what is usual. At first 600.",
         300,
         30 * DAY_S,
@@ -86,7 +106,8 @@ CAMERA_SETTINGS: Mapping[str, Setting] = settings_of(CameraOptions)
 
 
 class Outage(NamedTuple):
-    """A silence of a camera, reported or muted: from when it was heard last until it was heard again."""
+    """A silence of a camera, reported or muted: from when it was heard last until it was heard
+    again."""
 
     since: datetime
     until: datetime
@@ -109,7 +130,8 @@ class Camera(CameraOptions, frozen=True):
     group_ids: tuple[str, ...] | None = None
     """Groups searched, besides `stranger` and `regular`; None: all."""
     last_seen_at: datetime | None = None
-    """Time of the last offer of captures or heartbeat: to the minute, to seven if it sent a status."""
+    """Time of the last offer of captures or heartbeat: to the minute, to seven if it sent a
+    status."""
     heartbeat_at: datetime | None = None
     """Time of the last heartbeat that was written while it worked."""
     silent_since: datetime | None = None
@@ -117,17 +139,20 @@ class Camera(CameraOptions, frozen=True):
     outages: tuple[Outage, ...] = ()
     """Its last silences, MOST_OUTAGES at most, the newest last."""
     usual: tuple[int, ...] = ()
-    """Hundredths of people of each hour of a usual week, Monday's first, if it sends no heartbeats; (): not known."""
+    """Hundredths of people of each hour of a usual week, Monday's first, if it sends no heartbeats;
+    (): not known."""
     muted_until: datetime | None = None
     """Until when nobody is told that it is silent."""
     failing_at: datetime | None = None
-    """Time of the last heartbeat, if it said that the camera gives nothing; None: it works, or says nothing."""
+    """Time of the last heartbeat, if it said that the camera gives nothing; None: it works, or says
+    nothing."""
     status: Mapping[str, Any] = field(default_factory=dict)
     """The status in its last heartbeat: texts, numbers, true or false by name."""
     still_asked_at: datetime | None = None
     """When somebody asked what it sees, and has no answer; None: nobody did."""
     faceless_share: float | None = None
-    """Part of its last captures that showed no face, 0..1; None: they are too few, or nobody counted."""
+    """Part of its last captures that showed no face, 0..1; None: they are too few, or nobody
+    counted."""
     faceless_at: datetime | None = None
     """When they were counted."""
     version: int = 1
@@ -179,7 +204,10 @@ class Instead(StrEnum):
 
 
 class Sighting(Struct, frozen=True):
-    """One face of a capture and its resolution. `number`: its place in the capture; the largest face is 0."""
+    """One face of a capture and its resolution.
+
+    `number`: its place in the capture; the largest face is 0.
+    """
 
     number: int
     resolution: Resolution
@@ -212,9 +240,11 @@ class Capture(Struct, frozen=True):
     reason: str = ""
     """Why it is parked."""
     track: str = ""
-    """The camera's name for a face's way through its pictures; "": none. No part of the capture's identity."""
+    """The camera's name for a face's way through its pictures; "": none. No part of the capture's
+    identity."""
     sides: Sides | None = None
-    """Those of the upright picture, in which the boxes of sightings lie. None: it was not read yet, or cannot be."""
+    """Those of the upright picture, in which the boxes of sightings lie. None: it was not read yet,
+    or cannot be."""
     is_of_rest: bool = False
     """Whether size and hash are those of what an erasure left of the picture, or of nothing."""
     erasures: int = 0
@@ -227,12 +257,14 @@ class Capture(Struct, frozen=True):
 
     @property
     def photo_after_erasure(self) -> str:
-        """Id of its photo once somebody on it was erased: it follows from the capture's id, not from the picture."""
+        """Id of its photo once somebody on it was erased: it follows from the capture's id, not
+        from the picture."""
         return photo_id(hashlib.sha256(self.id.encode()).hexdigest())
 
     @property
     def photos(self) -> frozenset[str]:
-        """Ids by which a face may have its photo: an erasure renames face by face, and older versions did not."""
+        """Ids by which a face may have its photo: an erasure renames face by face, and older
+        versions did not."""
         return frozenset({photo_id(self.sha256), self.photo_after_erasure})
 
     def with_sighting(self, sighting: Sighting, state: CaptureState) -> Capture:
@@ -265,18 +297,26 @@ def capture_id(tenant: str, camera_id: str, captured_at: datetime, sha256: str) 
 
 
 def shows_unkept(capture: Capture) -> bool:
-    """Return whether a capture shows somebody of whom nothing may be kept, whatever the tenant keeps of strangers."""
+    """Return whether a capture shows somebody of whom nothing may be kept, whatever the tenant
+    keeps of strangers."""
     return any(sighting.reason == UNKEPT for sighting in capture.sightings)
 
 
 def shows_nobody(capture: Capture) -> bool:
     """Return whether a capture shows, or may show, somebody who matches nobody."""
-    skipped = (sighting for sighting in capture.sightings if sighting.resolution is Resolution.SKIPPED)
-    return capture.state is CaptureState.PARKED or any(sighting.reason != ERASED for sighting in skipped)
+    skipped = (
+        sighting for sighting in capture.sightings if sighting.resolution is Resolution.SKIPPED
+    )
+    return capture.state is CaptureState.PARKED or any(
+        sighting.reason != ERASED for sighting in skipped
+    )
 
 
 def captured_ms(id_: str) -> int:
-    """Read the time of a capture from its id or a sighting's id, in ms since 1970. Raises ValueError."""
+    """Read the time of a capture from its id or a sighting's id, in ms since 1970.
+
+    Raises ValueError.
+    """
     return int(id_[:_MS_WIDTH])
 
 
@@ -304,13 +344,16 @@ FIRST_CAPTURED_AT = datetime(2000, 1, 1, tzinfo=UTC)
 def require_time(at: datetime, now: datetime, max_ahead_s: int) -> datetime:
     """Return a capture's time, cut to milliseconds.
 
-    Raises InvalidInput if it is before 2000, or more than `max_ahead_s` after now: then a camera's clock is wrong.
+    Raises InvalidInput if it is before 2000, or more than `max_ahead_s` after now: then a camera's
+    clock is wrong.
     """
     at = at.astimezone(UTC)
     if not FIRST_CAPTURED_AT <= at <= now + timedelta(seconds=max_ahead_s):
         raise InvalidInput(
-            f"captured_at is {at.isoformat(timespec='milliseconds')}, and the service's clock shows "
-            f"{now.isoformat(timespec='milliseconds')}: a picture may be up to {max_ahead_s} s ahead of "
+            f"captured_at is {at.isoformat(timespec='milliseconds')}, and the service's clock "
+            "shows "
+            f"{now.isoformat(timespec='milliseconds')}: a picture may be up to {max_ahead_s} s "
+            "ahead of "
             f"it, and not before {FIRST_CAPTURED_AT:%Y}. Set the camera's clock"
         )
     return at.replace(microsecond=at.microsecond // 1000 * 1000)
@@ -328,7 +371,8 @@ def is_camera_id(text: str) -> bool:
 def require_camera_id(text: str) -> str:
     if not is_camera_id(text):
         raise InvalidInput(
-            f"a camera's id has 1 to 64 letters, digits, `_`, `.` and `-` and begins with none of the last two, "
+            "a camera's id has 1 to 64 letters, digits, `_`, `.` and `-` and begins with none of "
+            "the last two, "
             f"not {text[:70]!r}"
         )
     return text
@@ -341,19 +385,22 @@ def require_track(text: str) -> str:
 
 
 SETTLES = timedelta(minutes=30)
-"""After so long the next boxes follow: a box that cannot run a version runs the former again within 15 minutes."""
+"""After so long the next boxes follow: a box that cannot run a version runs the former again within
+15 minutes."""
 SILENT_AFTER = timedelta(minutes=15)
 """A box that was not heard for so long is silent; heartbeats are written every seven minutes."""
 BEATS = timedelta(minutes=5)
 """So long after an outage boxes may take to be heard again: they beat every two minutes."""
 _FEWEST_TESTED, _CHANCE = 10, 0.01
-"""From so many boxes on chance may explain silent ones, if so many are silent at least once in a hundred times."""
+"""From so many boxes on chance may explain silent ones, if so many are silent at least once in a
+hundred times."""
 BOX_SETTINGS = ("version", "kib_per_s", "mib_per_month", "upload_hours")
 """Settings of a whole box."""
 
 
 class LastSign(Struct, frozen=True):
-    """The last heartbeat of a box: `at`: its time, None: there was none; `version`: the one that runs there."""
+    """The last heartbeat of a box: `at`: its time, None: there was none; `version`: the one that
+    runs there."""
 
     at: datetime | None
     version: object = None
@@ -363,7 +410,8 @@ class LastSign(Struct, frozen=True):
 
 
 class Wave(Struct, frozen=True):
-    """`reached`: the boxes that have the settings, in the order in which they got them, the last of them at `at`.
+    """`reached`: the boxes that have the settings, in the order in which they got them, the last of
+    them at `at`.
 
     It is empty once all have them: a thousand ids do not fit a stored item.
     """
@@ -379,31 +427,39 @@ class Wave(Struct, frozen=True):
     """When one of these boxes was silent first, or the whole service; None: all are heard."""
 
     def has(self, box: object) -> bool:
-        """Return whether a box has the settings. Its id is as its heartbeat says; without one it is none."""
+        """Return whether a box has the settings.
+
+        Its id is as its heartbeat says; without one it is none.
+        """
         return isinstance(box, str) and bool(box) and (self.is_done or box in self.reached)
 
 
 def edge_of(
     wave: Wave, box: object, settings_before: Mapping[str, Any], wanted_settings: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Return the settings of a camera that is to have those `wanted_settings`: what a wave sets stays as the wave says.
+    """Return the settings of a camera that is to have those `wanted_settings`: what a wave sets
+    stays as the wave says.
 
-    A box that the wave has not reached keeps those of the wave before, which `settings_before` has. Those that
-    `wanted_settings` names are replaced.
+    A box that the wave has not reached keeps those of the wave before, which `settings_before` has.
+    Those that `wanted_settings` names are replaced.
     """
     if wave.has(box):
-        return {name: value for name, value in wanted_settings.items() if name not in BOX_SETTINGS} | dict(
-            wave.settings
-        )
-    former = {name: value for name, value in settings_before.items() if name in BOX_SETTINGS and box}
+        return {
+            name: value for name, value in wanted_settings.items() if name not in BOX_SETTINGS
+        } | dict(wave.settings)
+    former = {
+        name: value for name, value in settings_before.items() if name in BOX_SETTINGS and box
+    }
     return {**former, **wanted_settings}
 
 
 def advance_wave(wave: Wave, boxes: Mapping[str, LastSign], now: datetime) -> Wave:
-    """Return the wave as it is to be now: first one box has the settings, then a tenth of `boxes`, then all.
+    """Return the wave as it is to be now: first one box has the settings, then a tenth of `boxes`,
+    then all.
 
-    It stops by itself if boxes that have the settings are not well. Boxes are switched off and lose their network by
-    themselves. So of ten or more, more have to be silent than by chance, compared with those without the settings.
+    It stops by itself if boxes that have the settings are not well. Boxes are switched off and lose
+    their network by themselves. So of ten or more, more have to be silent than by chance, compared
+    with those without the settings.
     """
     if wave.is_done or wave.stopped:
         return wave
@@ -415,22 +471,29 @@ def advance_wave(wave: Wave, boxes: Mapping[str, LastSign], now: datetime) -> Wa
 
 
 def _judge_version(wave: Wave, boxes: Mapping[str, LastSign], now: datetime) -> Wave:
-    """Return the wave, stopped if boxes that have the settings are heard, and run another version than these say."""
-    version, signs = wave.settings.get("version"), {box: boxes[box] for box in wave.reached if box in boxes}
-    boxes_of_other_version = [box for box, sign in signs.items() if sign.is_heard(now) and sign.version != version]
+    """Return the wave, stopped if boxes that have the settings are heard, and run another version
+    than these say."""
+    version = wave.settings.get("version")
+    signs = {box: boxes[box] for box in wave.reached if box in boxes}
+    boxes_of_other_version = [
+        box for box, sign in signs.items() if sign.is_heard(now) and sign.version != version
+    ]
     if version is None or not boxes_of_other_version:
         return wave
     return replace(wave, stopped=f"{version} does not run: {', '.join(boxes_of_other_version[:5])}")
 
 
 def _judge_silence(wave: Wave, boxes: Mapping[str, LastSign], now: datetime) -> Wave:
-    """Return the wave with whether boxes that have the settings are missed, or stopped since they are silent.
+    """Return the wave with whether boxes that have the settings are missed, or stopped since they
+    are silent.
 
-    After an outage of the service no box was heard. So one is silent only if it is missed for a while in which
-    another one is heard, or for longer.
+    After an outage of the service no box was heard. So one is silent only if it is missed for a
+    while in which another one is heard, or for longer.
     """
     silent_boxes = [box for box in wave.reached if not boxes.get(box, LastSign(None)).is_heard(now)]
-    are_others_heard = [sign.is_heard(now) for box, sign in boxes.items() if box not in wave.reached]
+    are_others_heard = [
+        sign.is_heard(now) for box, sign in boxes.items() if box not in wave.reached
+    ]
     if not silent_boxes or _is_by_chance(
         len(silent_boxes), len(wave.reached), are_others_heard.count(False), len(are_others_heard)
     ):
@@ -443,12 +506,15 @@ def _judge_silence(wave: Wave, boxes: Mapping[str, LastSign], now: datetime) -> 
 
 
 def _reach_next_boxes(wave: Wave, boxes: Mapping[str, LastSign], now: datetime) -> Wave:
-    """Return the wave with the next boxes: first one, then a tenth of all, then all; only those that are heard."""
+    """Return the wave with the next boxes: first one, then a tenth of all, then all; only those
+    that are heard."""
     a_tenth = -(-len(boxes) // 10)
     target = next((size for size in (1, a_tenth) if size > len(wave.reached)), len(boxes))
     if target == len(boxes):
         return replace(wave, reached=(), is_done=True, at=now)
-    ready_boxes = [box for box, sign in boxes.items() if sign.is_heard(now) and box not in wave.reached]
+    ready_boxes = [
+        box for box, sign in boxes.items() if sign.is_heard(now) and box not in wave.reached
+    ]
     next_boxes = tuple(ready_boxes[: target - len(wave.reached)])
     return replace(wave, reached=wave.reached + next_boxes, at=now) if next_boxes else wave
 
@@ -456,16 +522,19 @@ def _reach_next_boxes(wave: Wave, boxes: Mapping[str, LastSign], now: datetime) 
 def _is_by_chance(silent: int, of: int, silent_others: int, others: int) -> bool:
     """Tell whether `silent` boxes `of` so many may be silent by chance, by a binomial test.
 
-    The share that is silent by chance is that of the others, by Laplace's rule. If more than half are, or fewer than
-    _FEWEST_TESTED have the settings, it is no chance.
+    The share that is silent by chance is that of the others, by Laplace's rule. If more than half
+    are, or fewer than _FEWEST_TESTED have the settings, it is no chance.
     """
     share = (silent_others + 1) / (others + 2)
-    fewer = sum(comb(of, number) * share**number * (1 - share) ** (of - number) for number in range(silent))
+    fewer = sum(
+        comb(of, number) * share**number * (1 - share) ** (of - number) for number in range(silent)
+    )
     return of >= _FEWEST_TESTED and 2 * silent <= of and 1 - fewer >= _CHANCE
 
 
 def begin_wave(before: Wave, settings: Mapping[str, Any], now: datetime) -> Wave:
-    """Return a wave of these settings; one that has stopped goes on from where it is, if they are its own."""
+    """Return a wave of these settings; one that has stopped goes on from where it is, if they are
+    its own."""
     if before.stopped and before.settings == settings:
         return replace(before, at=now, stopped=None, missed_at=None)
     return Wave(now, settings)

@@ -1,6 +1,8 @@
-"""Messages to people: by which way they go, what their template may name, and the request that each way wants.
+"""Messages to people: by which way they go, what their template may name, and the request that each
+way wants.
 
-A channel is secret: who knows it can write to that phone, or read what it is told. See docs/decisions/0098.
+A channel is secret: who knows it can write to that phone, or read what it is told. See
+docs/decisions/0098.
 """
 
 from __future__ import annotations
@@ -46,7 +48,8 @@ class Channel(Struct, frozen=True, omit_defaults=True):
 
     @property
     def address(self) -> str:
-        """Return what may be shown of it: the host that it speaks to, plain http said, or the address of mail."""
+        """Return what may be shown of it: the host that it speaks to, plain http said, or the
+        address of mail."""
         if self.way is Way.MAIL:
             return self.to
         url = urlsplit(self.url)
@@ -54,7 +57,8 @@ class Channel(Struct, frozen=True, omit_defaults=True):
 
 
 class _Needs(NamedTuple):
-    """The fields that a way needs, those that it may have, and the beginning of its URL if that is always one."""
+    """The fields that a way needs, those that it may have, and the beginning of its URL if that is
+    always one."""
 
     needs: str = "url"
     may: str = ""
@@ -102,7 +106,10 @@ _MAIL = re.compile(r"[^\s@<>,;:\"()\[\]\\=?]{1,64}@[A-Za-z0-9.-]{1,190}")
 
 
 def check_channel(channel: Channel) -> Channel:
-    """Return the channel with the URL of its way. Raises InvalidInput, which says what is missing or too much."""
+    """Return the channel with the URL of its way.
+
+    Raises InvalidInput, which says what is missing or too much.
+    """
     needed_fields, allowed_fields, default_url = _NEEDS[channel.way]
     names = [name for name in Channel.__struct_fields__ if name not in ("way", "method")]
     given_names = {name for name in names if getattr(channel, name)}
@@ -110,7 +117,8 @@ def check_channel(channel: Channel) -> Channel:
         given_names.add("method")
     if missing := [name for name in needed_fields.split() if name not in given_names]:
         raise InvalidInput(
-            f"a channel of {channel.way} needs {' and '.join(needed_fields.split())}: send {missing[0]}, too"
+            f"a channel of {channel.way} needs {' and '.join(needed_fields.split())}: send "
+            f"{missing[0]}, too"
         )
     if surplus := sorted(given_names.difference(needed_fields.split(), allowed_fields.split())):
         known_fields = ", ".join([*needed_fields.split(), *allowed_fields.split()])
@@ -118,40 +126,55 @@ def check_channel(channel: Channel) -> Channel:
     _check_values(channel)
     checked = replace(channel, url=default_url) if default_url and not channel.url else channel
     if len(json.dumps(channel_fields(checked))) > _MOST_BYTES:
-        raise InvalidInput(f"the channel has over {_MOST_BYTES} bytes: shorten its URL or its headers")
+        raise InvalidInput(
+            f"the channel has over {_MOST_BYTES} bytes: shorten its URL or its headers"
+        )
     return checked
 
 
 def _check_values(channel: Channel) -> None:
-    """Raise InvalidInput if a value cannot be sent: the method, the token, the address, a header, or a key.
+    """Raise InvalidInput if a value cannot be sent: the method, the token, the address, a header,
+    or a key.
 
     The keys are those of a browser's push subscription.
     """
     if channel.method not in METHODS:
         raise InvalidInput(f"the method is {' or '.join(METHODS)}, not {channel.method[:20]!r}")
     if channel.token and not _TOKEN.fullmatch(channel.token):
-        raise InvalidInput("the token has 1 to 200 letters, digits and signs, none of them a slash or a space")
+        raise InvalidInput(
+            "the token has 1 to 200 letters, digits and signs, none of them a slash or a space"
+        )
     if channel.way is Way.MAIL and not _MAIL.fullmatch(channel.to):
         raise InvalidInput("to is one address of mail, as boss@shop.example")
     for name, value in channel.headers.items():
-        if not _HEADER.fullmatch(name) or name.lower() in _OUR_HEADERS or not _VALUE.fullmatch(value):
+        if (
+            not _HEADER.fullmatch(name)
+            or name.lower() in _OUR_HEADERS
+            or not _VALUE.fullmatch(value)
+        ):
             raise InvalidInput(
-                f"header {name[:64]!r} cannot be sent: a name has letters, digits and hyphens, a value up to 500 "
+                f"header {name[:64]!r} cannot be sent: a name has letters, digits and hyphens, a "
+                "value up to 500 "
                 "visible ASCII characters, and those of the connection itself are ours"
             )
     names = [name.lower() for name in channel.headers]
     if repeated := next((name for name in names if names.count(name) > 1), None):
         raise InvalidInput(f"header {repeated!r} is there twice: send it once")
     if channel.way is Way.PUSH:
-        for name, size in (("p256dh", 65), ("auth", 16)):  # RFC 8291: a point of the curve P-256, and a secret
+        # RFC 8291: a point of the curve P-256, and a secret
+        for name, size in (("p256dh", 65), ("auth", 16)):
             if len(from_base64url(getattr(channel, name))) != size:
-                raise InvalidInput(f"{name} is {size} bytes in base64url, as the browser's subscription has it")
+                raise InvalidInput(
+                    f"{name} is {size} bytes in base64url, as the browser's subscription has it"
+                )
 
 
 def channel_fields(channel: Channel) -> dict[str, Any]:
     """Return the fields of a channel that it has, as JSON takes them."""
     fields = {name: getattr(channel, name) for name in Channel.__struct_fields__}
-    return {name: dict(value) if name == "headers" else value for name, value in fields.items() if value}
+    return {
+        name: dict(value) if name == "headers" else value for name, value in fields.items() if value
+    }
 
 
 def channel_text(channel: Channel) -> str:
@@ -163,7 +186,9 @@ def channel_from(text: str) -> Channel:
     """Invert `channel_text`. Raises InvalidInput if its way is of a later version."""
     fields = json.loads(text)
     if fields["way"] not in _WAYS:
-        raise InvalidInput(f"channels of {fields['way'][:40]!r} are of a later version: update the service")
+        raise InvalidInput(
+            f"channels of {fields['way'][:40]!r} are of a later version: update the service"
+        )
     return Channel(**{**fields, "way": Way(fields["way"])})
 
 
@@ -220,17 +245,19 @@ def list_fields(kinds: Iterable[EventKind] | None) -> list[str]:
 
 
 def check_template(template: str, kinds: Iterable[EventKind] | None, channel: Channel) -> None:
-    """Check the template of a channel's messages about these kinds of event; `kinds` None: about all.
+    """Check the template of a channel's messages about these kinds of event; `kinds` None: about
+    all.
 
-    Raises InvalidInput if it is empty or too long, if it names a field that not all of these events have, or if the
-    channel sends JSON and the template is none.
+    Raises InvalidInput if it is empty or too long, if it names a field that not all of these events
+    have, or if the channel sends JSON and the template is none.
     """
     if not template.strip() or len(template) > MAX_TEMPLATE:
         raise InvalidInput(f"a template has 1 to {MAX_TEMPLATE} characters")
     fields = list_fields(kinds)
     if unknown := [name for name in _FIELD.findall(template) if name not in fields]:
         raise InvalidInput(
-            f"the template names {{{unknown[0][:40]}}}, which not all of these events have: there are "
+            f"the template names {{{unknown[0][:40]}}}, which not all of these events have: there "
+            "are "
             f"{', '.join(f'{{{name}}}' for name in fields)}"
         )
     if is_json(channel):
@@ -238,7 +265,8 @@ def check_template(template: str, kinds: Iterable[EventKind] | None, channel: Ch
             json.loads(fill_template(template, dict.fromkeys(fields, "x"), _escape_json))
         except ValueError:
             raise InvalidInput(
-                'the channel\'s Content-Type is application/json, and the template is none: as {"text": "{who}"}'
+                "the channel's Content-Type is application/json, and the template is none: as "
+                '{"text": "{who}"}'
             ) from None
 
 
@@ -253,16 +281,24 @@ def _content_types(channel: Channel) -> list[str]:
     return [value for name, value in channel.headers.items() if name.lower() == "content-type"]
 
 
-def fill_template(template: str, values: Mapping[str, str], escape: Callable[[str], str] = str) -> str:
-    """Put the values in place of the fields: `{who} came` with `who` Ann is `Ann came`. A value that lacks is ""."""
+def fill_template(
+    template: str, values: Mapping[str, str], escape: Callable[[str], str] = str
+) -> str:
+    """Put the values in place of the fields: `{who} came` with `who` Ann is `Ann came`.
+
+    A value that lacks is "".
+    """
     return _FIELD.sub(lambda match: escape(values.get(match[1], "")), template)
 
 
 def event_values(event: Mapping[str, Any], zone: tzinfo, shop: str, camera: str) -> dict[str, str]:
-    """Return the text for each placeholder of a channel's template. `event`: the body that a webhook gets.
+    """Return the text for each placeholder of a channel's template.
 
-    `zone`: the shop's time zone. `shop`, `camera`: their display names; `camera` is "" if the event has none. A test
-    event has sample values. `who` is the face's name; without one, its group and number; else the camera, or the shop.
+    `event`: the body that a webhook gets.
+
+    `zone`: the shop's time zone. `shop`, `camera`: their display names; `camera` is "" if the event
+    has none. A test event has sample values. `who` is the face's name; without one, its group and
+    number; else the camera, or the shop.
     """
     data, event_time = event["data"], moment_of_text(event["at"]).astimezone(zone)
     if event["type"] == EventKind.TEST:
@@ -279,7 +315,9 @@ def event_values(event: Mapping[str, Any], zone: tzinfo, shop: str, camera: str)
         "camera": camera,
         "visits": _write_plain(data.get("arrive_count", data.get("visits"))),
         "report": data.get("report", ""),
-        "last_seen": f"{moment_of_text(last_seen_at).astimezone(zone):%H:%M}" if last_seen_at else "",
+        "last_seen": f"{moment_of_text(last_seen_at).astimezone(zone):%H:%M}"
+        if last_seen_at
+        else "",
         "shop": shop,
         **_write_moment(event_time),
     }
@@ -298,9 +336,14 @@ _HOURS = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])-([01][0-9]|2[0-3]):([0-5][
 
 
 def check_hours(hours: str) -> str:
-    """Return the hours, or "" for all. Raises InvalidInput unless they are as `09:00-18:30`, or `22:00-06:00`."""
+    """Return the hours, or "" for all.
+
+    Raises InvalidInput unless they are as `09:00-18:30`, or `22:00-06:00`.
+    """
     if hours and not _HOURS.fullmatch(hours):
-        raise InvalidInput("hours are as 09:00-18:30, or over midnight as 22:00-06:00, in the shop's time zone")
+        raise InvalidInput(
+            "hours are as 09:00-18:30, or over midnight as 22:00-06:00, in the shop's time zone"
+        )
     return hours
 
 
@@ -324,18 +367,25 @@ PUSHED_FOR = timedelta(hours=1)
 """How long a push service keeps a message for a browser that is off."""
 
 
-def write_message(channel: Channel, template: str, values: Mapping[str, str], picture: bytes | None = None) -> Post:
+def write_message(
+    channel: Channel, template: str, values: Mapping[str, str], picture: bytes | None = None
+) -> Post:
     """Make the request that a way wants. `picture`: a JPEG for those of WITH_PICTURE."""
     if channel.way is Way.REQUEST:
         body = fill_template(template, values, _escape_json if is_json(channel) else str)
         content_type = {} if _content_types(channel) else {"Content-Type": _TEXT}
         return Post(channel.url, body.encode(), {**content_type, **channel.headers}, channel.method)
-    text = message_text(template, values, _escape_markdown if channel.way in _WITH_MARKDOWN else str)
+    text = message_text(
+        template, values, _escape_markdown if channel.way in _WITH_MARKDOWN else str
+    )
     return _WRITERS[channel.way](channel, text, picture)
 
 
-def message_text(template: str, values: Mapping[str, str], escape: Callable[[str], str] = str) -> str:
-    """Write a message as people read it; by the default template if this one leaves it blank, as a stranger's name."""
+def message_text(
+    template: str, values: Mapping[str, str], escape: Callable[[str], str] = str
+) -> str:
+    """Write a message as people read it; by the default template if this one leaves it blank, as a
+    stranger's name."""
     text = fill_template(template, values, escape)
     return (text if text.strip() else fill_template(DEFAULT_TEMPLATE, values, escape))[:MAX_TEXT]
 
@@ -358,24 +408,38 @@ def _to_ntfy(channel: Channel, text: str, picture: bytes | None) -> Post:
     if picture is None:
         return Post(channel.url, text.encode(), {"Content-Type": _TEXT, **headers})
     line = " ".join(text.split())
-    header_text = line if line.isascii() and line.isprintable() else Header(line, "utf-8", maxlinelen=100_000).encode()
-    return Post(channel.url, picture, {"Message": header_text, "Filename": "face.jpg", **headers}, "PUT")
+    header_text = (
+        line
+        if line.isascii() and line.isprintable()
+        else Header(line, "utf-8", maxlinelen=100_000).encode()
+    )
+    return Post(
+        channel.url, picture, {"Message": header_text, "Filename": "face.jpg", **headers}, "PUT"
+    )
 
 
 def _to_telegram(channel: Channel, text: str, picture: bytes | None) -> Post:
     call = f"{channel.url.rstrip('/')}/bot{channel.token}"
     if picture is None:
         return _post_json(f"{call}/sendMessage", {"chat_id": channel.to, "text": text})
-    return _post_form(f"{call}/sendPhoto", {"chat_id": channel.to, "caption": text}, "photo", picture)
+    return _post_form(
+        f"{call}/sendPhoto", {"chat_id": channel.to, "caption": text}, "photo", picture
+    )
 
 
 def _to_slack(channel: Channel, text: str, _picture: bytes | None) -> Post:
     # No name may call everybody of a channel: `<!channel>` is a command of Slack's.
-    return _post_json(channel.url, {"text": text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")})
+    return _post_json(
+        channel.url, {"text": text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")}
+    )
 
 
 def _to_teams(channel: Channel, text: str, _picture: bytes | None) -> Post:
-    card = {"type": "AdaptiveCard", "version": "1.2", "body": [{"type": "TextBlock", "text": text, "wrap": True}]}
+    card = {
+        "type": "AdaptiveCard",
+        "version": "1.2",
+        "body": [{"type": "TextBlock", "text": text, "wrap": True}],
+    }
     attached = {"contentType": "application/vnd.microsoft.card.adaptive", "content": card}
     return _post_json(channel.url, {"type": "message", "attachments": [attached]})
 
@@ -391,7 +455,9 @@ def _to_pushover(channel: Channel, text: str, picture: bytes | None) -> Post:
     url = f"{channel.url.rstrip('/')}/1/messages.json"
     fields = {"token": channel.token, "user": channel.to, "message": text}
     if picture is None:
-        return Post(url, urlencode(fields).encode(), {"Content-Type": "application/x-www-form-urlencoded"})
+        return Post(
+            url, urlencode(fields).encode(), {"Content-Type": "application/x-www-form-urlencoded"}
+        )
     return _post_form(url, fields, "attachment", picture)
 
 

@@ -1,4 +1,5 @@
-"""The ground on which somebody is in the book, and until when. Which changes need one: domain/grounds."""
+"""The ground on which somebody is in the book, and until when. Which changes need one:
+domain/grounds."""
 
 from __future__ import annotations
 
@@ -16,12 +17,16 @@ CONSENTS_END = datetime(2200, 1, 1, tzinfo=UTC)
 
 
 class Basis(StrEnum):
-    """The ground by which templates of somebody may be kept. GROUNDS are those of the GDPR's Article 9(2)."""
+    """The ground by which templates of somebody may be kept.
+
+    GROUNDS are those of the GDPR's Article 9(2).
+    """
 
     CONSENT = "consent"
     """9(2)(a), with 6(1)(a): explicit consent."""
     EMPLOYMENT = "employment"
-    """9(2)(b): obligations and rights in the field of employment, social security and social protection law."""
+    """9(2)(b): obligations and rights in the field of employment, social security and social
+    protection law."""
     VITAL_INTEREST = "vital_interest"
     """9(2)(c), with 6(1)(d): vital interests of somebody who cannot give consent."""
     LEGAL_CLAIMS = "legal_claims"
@@ -36,11 +41,20 @@ class Basis(StrEnum):
     """6(1)(f). Likewise."""
 
 
-GROUNDS = (Basis.CONSENT, Basis.EMPLOYMENT, Basis.VITAL_INTEREST, Basis.LEGAL_CLAIMS, Basis.PUBLIC_INTEREST)
+GROUNDS = (
+    Basis.CONSENT,
+    Basis.EMPLOYMENT,
+    Basis.VITAL_INTEREST,
+    Basis.LEGAL_CLAIMS,
+    Basis.PUBLIC_INTEREST,
+)
 
 
 class Consent(Struct, frozen=True):
-    """The record of one face. `evidence`: such as the signed form's place. `expires_at`: None if it does not end."""
+    """The record of one face.
+
+    `evidence`: such as the signed form's place. `expires_at`: None if it does not end.
+    """
 
     basis: Basis
     given_at: datetime
@@ -49,7 +63,10 @@ class Consent(Struct, frozen=True):
 
     @property
     def is_ground(self) -> bool:
-        """Return whether its basis allows templates. Who outlives a record is restricted (privacy/restrictions)."""
+        """Return whether its basis allows templates.
+
+        Who outlives a record is restricted (privacy/restrictions).
+        """
         return self.basis in GROUNDS
 
 
@@ -62,7 +79,9 @@ class Ending(StrEnum):
 
 
 class EndedRecords(NamedTuple):
-    """The state of a tenant's ended records, as its directory counts it. Of one state, the people are the same.
+    """The state of a tenant's ended records, as its directory counts it.
+
+    Of one state, the people are the same.
 
     `ends`: 0 if nobody whose record has ended is in the book; None: a version that counted nothing
     wrote the directory. `changes`: it grows with each change of these people, and never falls.
@@ -78,18 +97,25 @@ class EndedRecords(NamedTuple):
 
 
 def require_legal(consent: Consent, now: datetime) -> None:
-    """Raise InvalidInput if the basis is no ground, a time cannot be, or the evidence is too long."""
+    """Raise InvalidInput if the basis is no ground, a time cannot be, or the evidence is too
+    long."""
     if not consent.is_ground:
         raise InvalidInput(
-            f"basis is a ground of the GDPR's Article 9(2), {', '.join(GROUNDS)}: {consent.basis} is of Article 6 "
+            f"basis is a ground of the GDPR's Article 9(2), {', '.join(GROUNDS)}: {consent.basis} "
+            "is of Article 6 "
             "alone, which allows no templates"
         )
     if consent.given_at > now:
-        raise InvalidInput(f"given_at is when the basis began, at most now, not {consent.given_at.isoformat()}")
+        raise InvalidInput(
+            f"given_at is when the basis began, at most now, not {consent.given_at.isoformat()}"
+        )
     if consent.expires_at is not None and not now < consent.expires_at < CONSENTS_END:
         raise InvalidInput(
-            f"expires_at lies ahead, before {CONSENTS_END.year}, not at {consent.expires_at.isoformat()}; null: it "
+            f"expires_at lies ahead, before {CONSENTS_END.year}, not at "
+            f"{consent.expires_at.isoformat()}; null: it "
             "does not end"
         )
     if len(consent.evidence) > EVIDENCE_LENGTH:
-        raise InvalidInput(f"evidence has {EVIDENCE_LENGTH} characters at most, not {len(consent.evidence)}")
+        raise InvalidInput(
+            f"evidence has {EVIDENCE_LENGTH} characters at most, not {len(consent.evidence)}"
+        )

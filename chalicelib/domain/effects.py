@@ -1,7 +1,8 @@
 """Effects of writes on people and accesses, as the audit's entries and a restore know them.
 
-Who writes says the effect with the write itself (`does` of an action in storage/ports), once, where it happens. So
-an entry has it by whatever door, command or job the write came, and no list of those is needed.
+Who writes says the effect with the write itself (`does` of an action in storage/ports), once, where
+it happens. So an entry has it by whatever door, command or job the write came, and no list of those
+is needed.
 """
 
 from __future__ import annotations
@@ -18,7 +19,10 @@ from chalicelib.storage.ports import Does
 
 
 class Effect(StrEnum):
-    """Effect of a write. Its subject is a face's id, an access (`key 12`), or a setting (`strangers=keep`)."""
+    """Effect of a write.
+
+    Its subject is a face's id, an access (`key 12`), or a setting (`strangers=keep`).
+    """
 
     ADDS = "adds"
     EDITS = "edits"
@@ -39,7 +43,8 @@ class Effect(StrEnum):
     WITHDRAWS = "withdraws"
     GIVES_ACCESS = "gives access"
     TAKES_ACCESS = "takes access"
-    """The secret of the access is over. If its entry gives none to the same one, the access itself is gone."""
+    """The secret of the access is over. If its entry gives none to the same one, the access itself
+    is gone."""
     TAKES_SIGN_IN = "takes sign-in"
     """A way by which a member signs in is over: a passkey, or a password for another one."""
     CHANGES_ACCESS = "changes access"
@@ -53,11 +58,13 @@ class Effect(StrEnum):
 
 
 _OF_FACES = "adds edits names joins deletes holds releases restricts frees consents withdraws"
-OF_FACES, DELETING = frozenset(map(Effect, _OF_FACES.split())), frozenset({Effect.DELETES, Effect.JOINS})
+OF_FACES = frozenset(map(Effect, _OF_FACES.split()))
+DELETING = frozenset({Effect.DELETES, Effect.JOINS})
 """Effects whose subjects are faces, and those after which the face is gone."""
 
 SHARED_KEYS = "shared keys"
-"""The access by which all clients of a tenant come that have no key of their own: app_key, appcode and access key."""
+"""The access by which all clients of a tenant come that have no key of their own: app_key, appcode
+and access key."""
 SHOP = "shop"
 """The access of everybody: a disabled tenant has none."""
 
@@ -83,7 +90,9 @@ def _list_face_effects(before: Face, after: Face) -> Iterator[Effect]:
         yield Effect.RESTRICTS if reason else Effect.FREES
     if has and has.ended is Ending.WITHDRAWN and not (had and had.ended is Ending.WITHDRAWN):
         yield Effect.WITHDRAWS
-    if after.consent is not None and (after.consent != before.consent or _is_freed_by_record(before, after)):
+    if after.consent is not None and (
+        after.consent != before.consent or _is_freed_by_record(before, after)
+    ):
         yield Effect.CONSENTS
     if after.name != before.name:
         yield Effect.NAMES
@@ -96,7 +105,8 @@ def _is_freed_by_record(before: Face, after: Face) -> bool:
 
 
 def name_setting(name: str, value: Any) -> str:
-    """Return the subject that a setting is: with its value, unless somebody wrote it, who may have named a person."""
+    """Return the subject that a setting is: with its value, unless somebody wrote it, who may have
+    named a person."""
     if isinstance(value, str) and not SETTINGS[name].choices:
         return name
     if isinstance(value, Set):
@@ -105,7 +115,8 @@ def name_setting(name: str, value: Any) -> str:
 
 
 def parse_setting(subject: str) -> tuple[str, Any] | None:
-    """Read the name and the value of a setting from what `name_setting` returned; None: it has no value."""
+    """Read the name and the value of a setting from what `name_setting` returned; None: it has no
+    value."""
     name, has_value, text = subject.partition("=")
     return (name, json.loads(text)) if has_value else None
 

@@ -69,8 +69,9 @@
     |  |- WrongModel          the tenant's model has changed meanwhile: embed with the new one
     |- StorageUnavailable     nothing was changed; storage did not answer
 
-The kinds are few, and each tells the caller what to do; the message has the detail. One table maps this whole tree to
-statuses (`api/http.py`), and one to the codes of each dialect that has any (`api/*/errors.py`); tests enumerate them.
+The kinds are few, and each tells the caller what to do; the message has the detail. One table maps
+this whole tree to statuses (`api/http.py`), and one to the codes of each dialect that has any
+(`api/*/errors.py`); tests enumerate them.
 """
 
 from __future__ import annotations
@@ -82,9 +83,11 @@ from typing import Any
 
 
 class RegularsError(Exception):
-    """The base of all; `str(error)` is one English sentence: what was wrong and what would be right.
+    """The base of all; `str(error)` is one English sentence: what was wrong and what would be
+    right.
 
-    `details`: values by name that a dialect may answer beside the sentence; fractions are rounded to six digits.
+    `details`: values by name that a dialect may answer beside the sentence; fractions are rounded
+    to six digits.
     """
 
     index: int | None = None
@@ -92,7 +95,10 @@ class RegularsError(Exception):
 
     def __init__(self, message: str = "", **details: Any) -> None:
         super().__init__(message)
-        self.details = {name: round(value, 6) if isinstance(value, float) else value for name, value in details.items()}
+        self.details = {
+            name: round(value, 6) if isinstance(value, float) else value
+            for name, value in details.items()
+        }
 
 
 class InvalidInput(RegularsError): ...
@@ -196,7 +202,10 @@ class UserExists(Conflict): ...
 
 
 class FaceKnown(Conflict):
-    """An enrolment of somebody who is enrolled already. Details: as `face`, with a `score` of at least `threshold`."""
+    """An enrolment of somebody who is enrolled already.
+
+    Details: as `face`, with a `score` of at least `threshold`.
+    """
 
 
 class FaceErased(Conflict):
@@ -208,9 +217,12 @@ class Changed(Conflict):
 
 
 def require_revision(what: str, revision: int, read: int | None) -> None:
-    """Raise Changed if the caller read `what`, in words, at another revision than it has now; None: at any."""
+    """Raise Changed if the caller read `what`, in words, at another revision than it has now; None:
+    at any."""
     if read not in (None, revision):
-        raise Changed(f"{what} was changed meanwhile: it is at revision {revision}, and {read} was sent")
+        raise Changed(
+            f"{what} was changed meanwhile: it is at revision {revision}, and {read} was sent"
+        )
 
 
 class TenantExists(Conflict): ...
@@ -232,7 +244,10 @@ class LastAdminKey(Conflict): ...
 
 
 class SecretNotKept(Conflict):
-    """A repeat of a request that made a secret, which is stored nowhere. Details: the `id` of what was made."""
+    """A repeat of a request that made a secret, which is stored nowhere.
+
+    Details: the `id` of what was made.
+    """
 
 
 class RequestReused(Conflict): ...
@@ -283,7 +298,10 @@ class TooMany(LimitReached): ...
 
 
 class DailyLimitReached(LimitReached):
-    """A limit that holds for a day of the tenant. `again_in_s`: seconds until the next one begins."""
+    """A limit that holds for a day of the tenant.
+
+    `again_in_s`: seconds until the next one begins.
+    """
 
     def __init__(self, message: str, again_in_s: int = 86_400) -> None:
         super().__init__(message)
@@ -291,10 +309,14 @@ class DailyLimitReached(LimitReached):
 
 
 class TooManyRequests(LimitReached):
-    """Too many requests in a short time. `again_in_s`: seconds until the next one is answered; `headers`: the limit,
-    for the answer."""
+    """Too many requests in a short time.
 
-    def __init__(self, message: str, again_in_s: int = 1, headers: Mapping[str, str] = MappingProxyType({})) -> None:
+    `again_in_s`: seconds until the next one is answered; `headers`: the limit, for the answer.
+    """
+
+    def __init__(
+        self, message: str, again_in_s: int = 1, headers: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
         super().__init__(message)
         self.again_in_s = again_in_s
         self.headers = headers
@@ -319,25 +341,32 @@ class NotAllowed(Unauthorized): ...
 
 
 class OtherBook(NotAllowed):
-    """A request for another tenant's book, or another life of it, than the caller's key or session opens."""
+    """A request for another tenant's book, or another life of it, than the caller's key or session
+    opens."""
 
 
 class Unusable(RegularsError):
     """A picture that cannot be used: it is no picture, too large, without a face, or too poor.
 
-    `breaks`: the limit that it breaks: "bytes", "largest side", "least side", "format" (a known one), "picture" (it is
-    none), "no face", "several faces"; "": none of these. `sides`: width and height in pixels, if they break one.
+    `breaks`: the limit that it breaks: "bytes", "largest side", "least side", "format" (a known
+    one), "picture" (it is none), "no face", "several faces"; "": none of these. `sides`: width and
+    height in pixels, if they break one.
     """
 
-    def __init__(self, message: str, breaks: str = "", sides: tuple[int, int] | None = None, **details: Any) -> None:
+    def __init__(
+        self, message: str, breaks: str = "", sides: tuple[int, int] | None = None, **details: Any
+    ) -> None:
         super().__init__(message, **details)
         self.breaks = breaks
         self.sides = sides
 
 
 class NotThisPerson(Unusable):
-    """A picture that is too unlike the face. Details: `score`, how alike they are, and `threshold`, the score that it
-    would need; neither if they are not known."""
+    """A picture that is too unlike the face.
+
+    Details: `score`, how alike they are, and `threshold`, the score that it would need; neither if
+    they are not known.
+    """
 
 
 class AnotherFace(NotThisPerson):
@@ -349,8 +378,10 @@ class Busy(RegularsError):
 
 
 class WrongModel(Busy):
-    """An embedding by a model that is no longer the tenant's: the model was changed meanwhile. Nothing was searched or
-    changed."""
+    """An embedding by a model that is no longer the tenant's: the model was changed meanwhile.
+
+    Nothing was searched or changed.
+    """
 
 
 class StorageUnavailable(RegularsError):
@@ -367,7 +398,8 @@ def every_error(kind: type[RegularsError] = RegularsError) -> Iterator[type[Regu
 
 @contextmanager
 def mark_errors(index: int) -> Iterator[None]:
-    """Mark errors raised inside as concerning this one, from 0, of several things that were sent at once."""
+    """Mark errors raised inside as concerning this one, from 0, of several things that were sent at
+    once."""
     try:
         yield
     except RegularsError as error:

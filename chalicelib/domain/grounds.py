@@ -1,8 +1,9 @@
-"""Whom may a tenant have in its book that asks for consent? Whoever is more than a stranger of a camera has a ground.
+"""Whom may a tenant have in its book that asks for consent? Whoever is more than a stranger of a
+camera has a ground.
 
-A stranger has no name, no note or other text, no user, the group of strangers, and the picture that a camera made it
-from. Each action that stores a face asks here (book/visits, book/faces, book/users), so no dialect, command or job
-has to.
+A stranger has no name, no note or other text, no user, the group of strangers, and the picture that
+a camera made it from. Each action that stores a face asks here (book/visits, book/faces,
+book/users), so no dialect, command or job has to.
 """
 
 from __future__ import annotations
@@ -14,8 +15,8 @@ from chalicelib.domain.errors import ConsentMissing
 from chalicelib.domain.model import BLANK, RESTRICTED, STRANGER, Face, Picture, Tenant
 
 _TELLS_NOBODY = {"name", "age", "gender", "consent"}
-"""Fields that somebody writes and that need no ground here: estimates, and the ground itself. `more_than_a_stranger`
-has the name."""
+"""Fields that somebody writes and that need no ground here: estimates, and the ground itself.
+`more_than_a_stranger` has the name."""
 
 
 def has_ground(consent: Consent | None) -> bool:
@@ -24,14 +25,18 @@ def has_ground(consent: Consent | None) -> bool:
 
 
 def more_than_a_stranger(face: Face, before: Face | None = None) -> Iterator[str]:
-    """Yield in words what a face has that no stranger has. `before`: the face that had some of it already."""
+    """Yield in words what a face has that no stranger has.
+
+    `before`: the face that had some of it already.
+    """
     if face.name and (before is None or face.name != before.name):
         yield "a name"
     if face.group_id != STRANGER and (before is None or face.group_id != before.group_id):
         yield "a group"
     known_pictures = () if before is None else before.pictures
     if any(
-        _is_given(picture) and not any(picture.is_same(mine) for mine in known_pictures) for picture in face.pictures
+        _is_given(picture) and not any(picture.is_same(mine) for mine in known_pictures)
+        for picture in face.pictures
     ):
         yield "a picture"
     if face.user and (before is None or face.user != before.user):
@@ -39,10 +44,12 @@ def more_than_a_stranger(face: Face, before: Face | None = None) -> Iterator[str
 
 
 def list_gains(face: Face, before: Face | None = None) -> list[str]:
-    """List in words what a change gives somebody that needs a ground: all that makes a stranger somebody, and more.
+    """List in words what a change gives somebody that needs a ground: all that makes a stranger
+    somebody, and more.
 
-    Texts that somebody writes tell who it is, as a name does. Who is more than a stranger already, from before the
-    setting, gets no picture and no visits of others. `before`: as in `more_than_a_stranger`.
+    Texts that somebody writes tell who it is, as a name does. Who is more than a stranger already,
+    from before the setting, gets no picture and no visits of others. `before`: as in
+    `more_than_a_stranger`.
     """
     gains = [*more_than_a_stranger(face, before)]
     for name in (name for name in BLANK if name not in _TELLS_NOBODY):
@@ -50,7 +57,9 @@ def list_gains(face: Face, before: Face | None = None) -> list[str]:
         if written != BLANK[name] and (before is None or written != getattr(before, name)):
             gains.append(f"its {name}")
     if before is not None and [*more_than_a_stranger(face)]:
-        is_known = all(any(picture.is_same(mine) for mine in before.pictures) for picture in face.pictures)
+        is_known = all(
+            any(picture.is_same(mine) for mine in before.pictures) for picture in face.pictures
+        )
         if not is_known and "a picture" not in gains:
             gains.append("a picture")
         if face.merges > before.merges:
@@ -59,15 +68,19 @@ def list_gains(face: Face, before: Face | None = None) -> list[str]:
 
 
 def may_learn(tenant: Tenant, face: Face) -> bool:
-    """Return whether sightings may teach a face: a stranger's, or if a ground is asked for, of somebody who has one."""
-    return not tenant.consent_required or has_ground(face.consent) or not [*more_than_a_stranger(face)]
+    """Return whether sightings may teach a face: a stranger's, or if a ground is asked for, of
+    somebody who has one."""
+    return (
+        not tenant.consent_required or has_ground(face.consent) or not [*more_than_a_stranger(face)]
+    )
 
 
 def require_ground(tenant: Tenant, before: Face | None, after: Face) -> None:
-    """Raise ConsentMissing if a change gives somebody without a ground what no stranger has, or takes the ground away.
+    """Raise ConsentMissing if a change gives somebody without a ground what no stranger has, or
+    takes the ground away.
 
-    `before`: None: the face is new. A restricted face is used for nothing, and gets back what it had when that is
-    lifted.
+    `before`: None: the face is new. A restricted face is used for nothing, and gets back what it
+    had when that is lifted.
     """
     if not tenant.consent_required or has_ground(after.consent) or after.group_id == RESTRICTED:
         return
@@ -86,10 +99,18 @@ def require_record(tenant: Tenant, consent: Consent | None) -> None:
 
 def say_missing(faceid: str, gained: list[str] | tuple[str, ...]) -> str:
     """Say what is missing. `faceid`: "" of a new face."""
-    text = f"face {faceid!r} has no record of consent, so it gets neither name, text, group, picture, visits nor user"
-    who = f"{text} (here: {', '.join(gained)})" if faceid else "nobody is enrolled without a record of consent"
+    text = (
+        f"face {faceid!r} has no record of consent, so it gets neither name, text, group, "
+        "picture, visits nor user"
+    )
+    who = (
+        f"{text} (here: {', '.join(gained)})"
+        if faceid
+        else "nobody is enrolled without a record of consent"
+    )
     return (
-        f"{who}: the tenant's setting consent_required. Write the record down first (PUT /v1/faces/ID/consent, or the "
+        f"{who}: the tenant's setting consent_required. Write the record down first (PUT "
+        "/v1/faces/ID/consent, or the "
         "console), or send it with POST /v1/faces; the other dialects cannot"
     )
 
@@ -97,12 +118,15 @@ def say_missing(faceid: str, gained: list[str] | tuple[str, ...]) -> str:
 def say_withdrawn() -> str:
     """Say why somebody is not enrolled whose record of consent was withdrawn, or has expired."""
     return (
-        "this looks like somebody whose record of consent was withdrawn or has expired, so nobody is enrolled without "
-        "a record: write the record down again (PUT /v1/faces/ID/consent of the face that GET /v1/restrictions lists, "
+        "this looks like somebody whose record of consent was withdrawn or has expired, so nobody "
+        "is enrolled without "
+        "a record: write the record down again (PUT /v1/faces/ID/consent of the face that GET "
+        "/v1/restrictions lists, "
         "or the console), send one with POST /v1/faces, or erase that face first"
     )
 
 
 def _is_given(picture: Picture) -> bool:
-    """Return whether a person gave the picture: it was not learnt, and no camera made a stranger from it."""
+    """Return whether a person gave the picture: it was not learnt, and no camera made a stranger
+    from it."""
     return picture.learnt is None and picture.founded_at is None

@@ -1,7 +1,8 @@
 """Duties: what others have to do when the book changes. The book asks at the moment of the change.
 
-These are the book's hooks. Alone it has no duties; what has some says so in one place (`Services.book_hooks`). Actions ride
-in the transaction of the change itself, so that both are there or neither.
+These are the book's hooks. Alone it has no duties; what has some says so in one place
+(`Services.book_hooks`). Actions ride in the transaction of the change itself, so that both are
+there or neither.
 """
 
 # ruff: noqa: ARG002 -- the methods below do nothing, and their arguments are for the class that takes the duties
@@ -21,21 +22,26 @@ FULL = "full group"
 """The asker if a stranger leaves to make room for another."""
 
 MOST_LEAVING = 100
-"""Faces that leave together at most, by their weights, if nothing may be left of them: the record of an erasure has
-hashes of their pictures, small ones too, and templates, and at its end the receipt has them once more."""
+"""Faces that leave together at most, by their weights, if nothing may be left of them: the record
+of an erasure has hashes of their pictures, small ones too, and templates, and at its end the
+receipt has them once more."""
 
 
 def weight_of(face: Face) -> int:
-    """Return how many faces of MAX_COMPARED pictures have as many pictures as this one, with those merged into it."""
+    """Return how many faces of MAX_COMPARED pictures have as many pictures as this one, with those
+    merged into it."""
     more = (len(face.pictures) - 1) // MAX_COMPARED
     return 1 + more + (face.merges + more if face.merges else 0)
 
 
 class Departure(Struct, frozen=True):
-    """The consequences of faces that leave. `id`: names them for those who ask how far they are; "": nobody can ask.
+    """The consequences of faces that leave.
 
-    `faceids`: with the faces that were merged into them; `actions`: of the transaction that deletes the faces, or of
-    one before it; `follow`: called behind that transaction. If the process is killed in between, the clock goes on.
+    `id`: names them for those who ask how far they are; "": nobody can ask.
+
+    `faceids`: with the faces that were merged into them; `actions`: of the transaction that deletes
+    the faces, or of one before it; `follow`: called behind that transaction. If the process is
+    killed in between, the clock goes on.
     """
 
     id: str
@@ -48,9 +54,17 @@ class BookHooks:
     """The duties of a book that stands alone: none."""
 
     def faces_leave(
-        self, tenant: Tenant, faces: Sequence[Face], by: str, *, erases: bool, asked_at: datetime | None = None
+        self,
+        tenant: Tenant,
+        faces: Sequence[Face],
+        by: str,
+        *,
+        erases: bool,
+        asked_at: datetime | None = None,
     ) -> Departure:
-        """Say what follows faces that are about to be deleted. `by`: the asker; `erases`: nothing may be left of them.
+        """Say what follows faces that are about to be deleted.
+
+        `by`: the asker; `erases`: nothing may be left of them.
 
         `asked_at`: when that was asked for first, if a backup brought them back.
         It is called before the deletion, and again if that was refused. It writes nothing.
@@ -58,13 +72,16 @@ class BookHooks:
         return Departure("", tuple(face.faceid for face in faces))
 
     def refuse_erased(self, tenant: Tenant, faceid: str | None, template: bytes) -> None:
-        """Raise FaceErased if somebody was erased who had this id, or whose face had this very template."""
+        """Raise FaceErased if somebody was erased who had this id, or whose face had this very
+        template."""
 
     def consents_expire(self, tenant: Tenant) -> None:
-        """Hear that somebody's record of consent has expired, before anybody reads the tenant's faces. Raises Busy."""
+        """Hear that somebody's record of consent has expired, before anybody reads the tenant's
+        faces. Raises Busy."""
 
     def consents_await(self, tenant: Tenant) -> None:
-        """Hear the same from a reader that may not write what follows: raise Busy until another has written it."""
+        """Hear the same from a reader that may not write what follows: raise Busy until another has
+        written it."""
 
     def strangers_go(self, tenant: str) -> None:
         """Hear that a tenant forgets strangers from now on, after that was stored."""
@@ -72,10 +89,17 @@ class BookHooks:
     def face_changed(self, tenant: Tenant, faceid: str) -> None:
         """Hear that a face has lost sightings, or another face that was merged into it."""
 
-    def sighting_resolved(self, tenant: str, capture: Capture, sighting: Sighting) -> Sequence[Action]:
+    def sighting_resolved(
+        self, tenant: str, capture: Capture, sighting: Sighting
+    ) -> Sequence[Action]:
         """Return more actions for the transaction that stores who a sighting was."""
         return ()
 
-    def sighting_rejected(self, tenant: str, capture: Capture, sighting: Sighting) -> Sequence[Action]:
-        """Return more actions for the transaction by which a face loses a sighting. `sighting`: as it was resolved."""
+    def sighting_rejected(
+        self, tenant: str, capture: Capture, sighting: Sighting
+    ) -> Sequence[Action]:
+        """Return more actions for the transaction by which a face loses a sighting.
+
+        `sighting`: as it was resolved.
+        """
         return ()

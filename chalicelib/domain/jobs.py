@@ -19,21 +19,26 @@ NIGHT_HOUR = 3
 """The hour, in UTC, whose sweep does the nightly jobs, too."""
 
 NIGHT_DAYS = 4
-"""Days back that the nightly look for lost captures reaches: an ingest that stood still over a long weekend."""
+"""Days back that the nightly look for lost captures reaches: an ingest that stood still over a long
+weekend."""
 
 OWED = ("retention", "audit retention")
-"""Jobs for which people were told a date: it is noted when each was done, and reported if that is too long ago."""
+"""Jobs for which people were told a date: it is noted when each was done, and reported if that is
+too long ago."""
 
 TRUSTED = timedelta(days=1)
-"""On one box, a clock that is so far from that of the last sweep may be wrong. A sweep then does only what no clock
-decides."""
+"""On one box, a clock that is so far from that of the last sweep may be wrong. A sweep then does
+only what no clock decides."""
 
 SETTLED = timedelta(minutes=30)
 """So long a clock that was doubted has to run on: in less, somebody or the network may set it."""
 
 
 class Called(Struct, frozen=True):
-    """A call of the schedule. `believed_at`: the newest time that was believed; `doubted_since`: None if `at` is."""
+    """A call of the schedule.
+
+    `believed_at`: the newest time that was believed; `doubted_since`: None if `at` is.
+    """
 
     at: datetime
     believed_at: datetime
@@ -41,10 +46,11 @@ class Called(Struct, frozen=True):
 
 
 def judge_clock(before: Called | None, now: datetime) -> Called:
-    """Tell whether the clock is believed: near the time that was believed, or SETTLED after it was doubted, and near.
+    """Tell whether the clock is believed: near the time that was believed, or SETTLED after it was
+    doubted, and near.
 
-    So a jump is doubted from wherever it comes, and a box that is on for less than SETTLED, with days in between, never
-    believes its clock.
+    So a jump is doubted from wherever it comes, and a box that is on for less than SETTLED, with
+    days in between, never believes its clock.
     """
     if before is None or abs(now - before.believed_at) <= TRUSTED:
         return Called(now, now)
@@ -72,10 +78,13 @@ class Unfinished(Struct, frozen=True):
 
 
 class Job(Struct, frozen=True):
-    """A job, by the name that messages and the audit have for it. It may be cut off anywhere and repeated.
+    """A job, by the name that messages and the audit have for it.
 
-    `do`: returns an Unfinished if the time has run out, else anything. `nightly`: once a day. `ignores_clock`: it does
-    the same whatever the clock says. `of_expired`: it deletes what has expired, which some storage does by itself.
+    It may be cut off anywhere and repeated.
+
+    `do`: returns an Unfinished if the time has run out, else anything. `nightly`: once a day.
+    `ignores_clock`: it does the same whatever the clock says. `of_expired`: it deletes what has
+    expired, which some storage does by itself.
     """
 
     name: str
@@ -93,12 +102,18 @@ class Jobs(Protocol):
 
 
 def make_unfinished(is_done: bool) -> Unfinished | None:
-    """Return Unfinished for a job that was not done. Its next run finds by itself where to go on."""
+    """Return Unfinished for a job that was not done.
+
+    Its next run finds by itself where to go on.
+    """
     return None if is_done else Unfinished()
 
 
 class Due(NamedTuple, Generic[What]):
-    """A thing that is deleted. `since`: its age counts from then; `goes_at`: from then on it is kept no longer."""
+    """A thing that is deleted.
+
+    `since`: its age counts from then; `goes_at`: from then on it is kept no longer.
+    """
 
     since: datetime
     goes_at: datetime

@@ -1,8 +1,10 @@
-"""Local time as statistics need it: hours, days, weeks and months of a time zone, and their TIME keys. Pure.
+"""Local time as statistics need it: hours, days, weeks and months of a time zone, and their TIME
+keys. Pure.
 
-A local hour is a whole number: the time that a wall clock shows, in hours since 1970-01-01 00:00 of that clock. So an
-hour that occurs twice when clocks go back is one number, and a skipped hour has no instants. A local day is hour // 24:
-all instants that have its local date, even if they do not follow each other in UTC.
+A local hour is a whole number: the time that a wall clock shows, in hours since 1970-01-01 00:00 of
+that clock. So an hour that occurs twice when clocks go back is one number, and a skipped hour has
+no instants. A local day is hour // 24: all instants that have its local date, even if they do not
+follow each other in UTC.
 """
 
 from __future__ import annotations
@@ -37,7 +39,8 @@ LAST_SECOND = int(datetime(9999, 1, 1, tzinfo=UTC).timestamp()) - 1
 
 _EPOCH = date(1970, 1, 1).toordinal()
 _PROBE_S = 3 * 86_400
-"""No zone has changed its clocks twice within six days since 1970, so none is missed at this step."""
+"""No zone has changed its clocks twice within six days since 1970, so none is missed at this
+step."""
 
 
 class Granularity(StrEnum):
@@ -61,7 +64,9 @@ class Span(Struct, frozen=True):
         """
         for name, second in (("start", start), ("end", end)):
             if not 0 <= second <= LAST_SECOND:
-                raise InvalidInput(f"the {name} is in UNIX seconds, 0 to {LAST_SECOND}, not {second}")
+                raise InvalidInput(
+                    f"the {name} is in UNIX seconds, 0 to {LAST_SECOND}, not {second}"
+                )
         if end < start:
             raise InvalidInput(f"the end ({end}) lies before the start ({start}): swap them")
         return cls(start * 1000, end * 1000 + 999)
@@ -80,7 +85,8 @@ class Span(Struct, frozen=True):
 
 
 class Piece(Struct, frozen=True):
-    """A stretch of time, both ends included, during which the clocks are ahead of UTC by `offset_ms`."""
+    """A stretch of time, both ends included, during which the clocks are ahead of UTC by
+    `offset_ms`."""
 
     first_ms: int
     last_ms: int
@@ -89,17 +95,25 @@ class Piece(Struct, frozen=True):
     @property
     def hours(self) -> range:
         """The local hours that it touches."""
-        return range((self.first_ms + self.offset_ms) // HOUR_MS, (self.last_ms + self.offset_ms) // HOUR_MS + 1)
+        return range(
+            (self.first_ms + self.offset_ms) // HOUR_MS,
+            (self.last_ms + self.offset_ms) // HOUR_MS + 1,
+        )
 
 
 def require_zone(name: str) -> str:
     """Raise InvalidInput unless `name` is a time zone of the IANA database."""
     if name not in _zones():
         meant = name.lower().replace(" ", "_")
-        near = [zone for zone in sorted(_zones()) if zone.lower() == meant or zone.lower().endswith(f"/{meant}")]
+        near = [
+            zone
+            for zone in sorted(_zones())
+            if zone.lower() == meant or zone.lower().endswith(f"/{meant}")
+        ]
         hint = f": did you mean {near[0]}?" if near else ""
         raise InvalidInput(
-            f"a time zone has a name such as `Asia/Shanghai` or `Europe/Berlin`, not {name[:60]!r}{hint}"
+            "a time zone has a name such as `Asia/Shanghai` or `Europe/Berlin`, not "
+            f"{name[:60]!r}{hint}"
         )
     return name
 
@@ -111,7 +125,8 @@ def _zones() -> frozenset[str]:
 
 
 def local_hour(at: datetime, zone: ZoneInfo) -> float:
-    """Return what a wall clock shows at an instant, in hours since 1970-01-01 00:00 of that clock."""
+    """Return what a wall clock shows at an instant, in hours since 1970-01-01 00:00 of that
+    clock."""
     local = at.astimezone(zone)
     return (local.toordinal() - _EPOCH) * HOURS_PER_DAY + (
         local - local.replace(hour=0, minute=0, second=0)
@@ -126,8 +141,12 @@ class LocalTime:
 
     def divide_span(self, span: Span) -> list[Piece]:
         """Divide the span into stretches of one offset, in order."""
-        first, last = (datetime.fromtimestamp(ms // 1000, UTC).year for ms in (span.first_ms, span.last_ms))
-        changes = [change for year in range(first, last + 1) for change in _offsets(self._zone, year)]
+        first, last = (
+            datetime.fromtimestamp(ms // 1000, UTC).year for ms in (span.first_ms, span.last_ms)
+        )
+        changes = [
+            change for year in range(first, last + 1) for change in _offsets(self._zone, year)
+        ]
         pieces: list[Piece] = []
         for index, (since_ms, offset_ms) in enumerate(changes):
             until_ms = changes[index + 1][0] - 1 if index + 1 < len(changes) else span.last_ms
@@ -146,7 +165,9 @@ class LocalTime:
         if not len(at_ms):
             return at_ms
         pieces = self.divide_span(Span(int(at_ms.min()), int(at_ms.max())))
-        piece_indexes = np.searchsorted(np.array([piece.first_ms for piece in pieces]), at_ms, side="right") - 1
+        piece_indexes = (
+            np.searchsorted(np.array([piece.first_ms for piece in pieces]), at_ms, side="right") - 1
+        )
         offset_ms = np.array([piece.offset_ms for piece in pieces], np.int64)[piece_indexes]
         return np.asarray((at_ms + offset_ms) // HOUR_MS, np.int64)
 
@@ -174,13 +195,22 @@ class LocalTime:
         return moment(self.pieces_of(day)[0].first_ms)
 
     def list_buckets(self, granularity: Granularity, span: Span) -> list[int]:
-        """List every bucket that has an instant in the span, ascending. Raises InvalidInput for over 10,000."""
+        """List every bucket that has an instant in the span, ascending.
+
+        Raises InvalidInput for over 10,000.
+        """
         # No bucket lasts twice its usual length, so this refuses no span that would fit.
         if (span.last_ms - span.first_ms) // (2 * _USUAL_MS[granularity]) <= MAX_BUCKETS:
             number = _NUMBERS[granularity]
             buckets: set[int] = set()
             for piece in self.divide_span(span):
-                buckets.update(range(number(piece.hours[0]), number(piece.hours[-1]) + 1, _STEPS.get(granularity, 1)))
+                buckets.update(
+                    range(
+                        number(piece.hours[0]),
+                        number(piece.hours[-1]) + 1,
+                        _STEPS.get(granularity, 1),
+                    )
+                )
             if len(buckets) <= MAX_BUCKETS:
                 return sorted(buckets)
         raise InvalidInput(
@@ -195,7 +225,8 @@ def bucket_of(granularity: Granularity, hour: int) -> int:
 
 
 def time_key(granularity: Granularity, bucket: int) -> str:
-    """Write a bucket's TIME: YYYYMM of a month, YYYYMMDD of a week's Monday or of a day, YYYYMMDDHH of an hour."""
+    """Write a bucket's TIME: YYYYMM of a month, YYYYMMDD of a week's Monday or of a day, YYYYMMDDHH
+    of an hour."""
     match granularity:
         case Granularity.MONTH:
             return f"{bucket // 12:04d}{bucket % 12 + 1:02d}"
@@ -246,12 +277,16 @@ _USUAL_MS: Mapping[Granularity, int] = {
 
 @lru_cache(maxsize=4096)
 def _offsets(zone: str, year: int) -> tuple[tuple[int, int], ...]:
-    """List (since, offset) in ms of a UTC year: one entry for its first instant, one for each change of the clocks."""
-    return tuple((since * 1000, offset * 1000) for since, offset in _find_clock_changes(ZoneInfo(zone), year))
+    """List (since, offset) in ms of a UTC year: one entry for its first instant, one for each
+    change of the clocks."""
+    return tuple(
+        (since * 1000, offset * 1000) for since, offset in _find_clock_changes(ZoneInfo(zone), year)
+    )
 
 
 def _find_clock_changes(zone: ZoneInfo, year: int) -> Iterator[tuple[int, int]]:
-    """Yield (UNIX second, offset in seconds) of a UTC year: its first second, and each at which the clocks change.
+    """Yield (UNIX second, offset in seconds) of a UTC year: its first second, and each at which the
+    clocks change.
 
     It looks every _PROBE_S, and bisects the stretches at whose ends the offsets differ.
     """

@@ -28,7 +28,8 @@ REGULAR = "regular"
 DEFAULT_GROUPS = (STRANGER, REGULAR)
 """Names, and ids too, of the groups that exist from a tenant's first day."""
 RESTRICTED = "restricted"
-"""In place of the id of its group, for a face that nobody may match or look at: there is no such group."""
+"""In place of the id of its group, for a face that nobody may match or look at: there is no such
+group."""
 
 
 class Profile(StrEnum):
@@ -45,13 +46,18 @@ class Limits(Struct, frozen=True):
     faces: int
     group_capacity_required: bool
     implicit_group_capacity: int | None
-    """Largest capacity of a group that an enrolment creates; None: such a group has no capacity of its own."""
+    """Largest capacity of a group that an enrolment creates; None: such a group has no capacity of
+    its own."""
 
 
 LIMITS: Mapping[Profile, Limits] = MappingProxyType(
     {
-        Profile.CAMERA: Limits(10, 30_000, group_capacity_required=True, implicit_group_capacity=1_000),
-        Profile.CLOUD: Limits(1_000, 1_000_000, group_capacity_required=False, implicit_group_capacity=None),
+        Profile.CAMERA: Limits(
+            10, 30_000, group_capacity_required=True, implicit_group_capacity=1_000
+        ),
+        Profile.CLOUD: Limits(
+            1_000, 1_000_000, group_capacity_required=False, implicit_group_capacity=None
+        ),
     }
 )
 
@@ -69,7 +75,8 @@ NEVER_USED: Mapping[str, datetime] = MappingProxyType({})
 
 
 class Renewal(NamedTuple):
-    """The last renewal of a shared key: until when the key before it holds, too, and what the new one is for."""
+    """The last renewal of a shared key: until when the key before it holds, too, and what the new
+    one is for."""
 
     old_until: datetime
     name: str
@@ -99,15 +106,16 @@ class Tenant(StoredSettings, frozen=True):
     gone: frozenset[str] = frozenset()
     """Ids of deleted groups whose faces are still being erased: nobody sees these any more."""
     dialects_used_at: Mapping[str, datetime] = field(default_factory=lambda: NEVER_USED)
-    """By the dialect's name: the hour of the last call with its clients' shared key, if there was one since it was
-    made; by `name_old_key`: with the one before it."""
+    """By the dialect's name: the hour of the last call with its clients' shared key, if there was
+    one since it was made; by `name_old_key`: with the one before it."""
     renewals: Mapping[str, Renewal] = field(default_factory=lambda: NEVER_RENEWED)
     """By the dialect's name."""
     life: str = ""
-    """Random, and new whenever the book goes on from an earlier state, as after a restore. "": never since it was made
-    by a version that knew no lives."""
+    """Random, and new whenever the book goes on from an earlier state, as after a restore. "":
+    never since it was made by a version that knew no lives."""
     consents_end_at: datetime | None = None
-    """From then on somebody's record of consent may have expired (Tenants.opened); None: none expires."""
+    """From then on somebody's record of consent may have expired (Tenants.opened); None: none
+    expires."""
 
     @property
     def shown_name(self) -> str:
@@ -116,12 +124,16 @@ class Tenant(StoredSettings, frozen=True):
 
     @property
     def book_id(self) -> str:
-        """Return the id of its book: 16 hex digits, which never change. Nobody learns the app_id from it."""
+        """Return the id of its book: 16 hex digits, which never change.
+
+        Nobody learns the app_id from it.
+        """
         return hashlib.sha256(f"book {self.app_id}".encode()).hexdigest()[:16]
 
     @property
     def book(self) -> str:
-        """Return whose book it is, and in which life: `1f0c5e7a9b2d4c68.5d41402abc4b`; without a life it is 0."""
+        """Return whose book it is, and in which life: `1f0c5e7a9b2d4c68.5d41402abc4b`; without a
+        life it is 0."""
         return f"{self.book_id}.{self.life or '0'}"
 
     @property
@@ -133,7 +145,11 @@ class Tenant(StoredSettings, frozen=True):
     def limits(self) -> Limits:
         """Limits of its profile, with its own number of faces and groups if they are set."""
         of_profile = LIMITS[self.profile]
-        return replace(of_profile, faces=self.faces or of_profile.faces, groups=self.groups or of_profile.groups)
+        return replace(
+            of_profile,
+            faces=self.faces or of_profile.faces,
+            groups=self.groups or of_profile.groups,
+        )
 
     @property
     def forgets_strangers(self) -> bool:
@@ -160,7 +176,8 @@ class Tenant(StoredSettings, frozen=True):
 
 
 class Credentials(Struct, frozen=True):
-    """A tenant's secrets in the clear: they are shown to the operator once, and stored sealed or hashed."""
+    """A tenant's secrets in the clear: they are shown to the operator once, and stored sealed or
+    hashed."""
 
     tenant: str
     profile: Profile
@@ -182,13 +199,15 @@ class Attribute(Struct, frozen=True):
 
 
 ARRIVE_TIMES = range(1, 11)
-"""Arrivals that a tenant may ask of a stranger before it becomes a regular, 1 to 10, as the camera's contract says."""
+"""Arrivals that a tenant may ask of a stranger before it becomes a regular, 1 to 10, as the
+camera's contract says."""
 PERIOD_DAYS = range(1, 101)
 """Days within which they may be asked for. Arrivals are kept for 100 days (domain/rules/visits)."""
 
 
 class PromotionSettings(Struct, frozen=True):
-    """The tenant's numbers for the rule by which a stranger becomes a regular (domain/rules/promotion).
+    """The tenant's numbers for the rule by which a stranger becomes a regular
+    (domain/rules/promotion).
 
     As they are here, five arrivals within seven days make one.
     """
@@ -212,7 +231,8 @@ class Group(Struct, frozen=True):
     staff: bool = False
     """Its faces are no visitors (book/statistics/visitors)."""
     unseen_days: int | None = None
-    """Of a group of the user's own: days after which a face is deleted that was not seen again; None: never."""
+    """Of a group of the user's own: days after which a face is deleted that was not seen again;
+    None: never."""
     tags: Mapping[str, str] = field(default_factory=dict)
     """Texts by key, which mean something to the tenant's programs only."""
     users: int = 0
@@ -256,22 +276,27 @@ class Picture(Struct, frozen=True):
     id: str
     """Id of the photo (storage/values.py): a face has no photo twice, and a merge keeps the id."""
     key: str
-    """Key of the cropped photo among the face's own pictures in blob storage; "": it is not kept."""
+    """Key of the cropped photo among the face's own pictures in blob storage; "": it is not
+    kept."""
     added_at: datetime
     templates: tuple[Template, ...]
     estimates: Estimates = NO_ESTIMATES
     sides: Sides | None = None
-    """Those of the cropped photo, which then has a thumbnail too. None: it has none, since it was learnt."""
+    """Those of the cropped photo, which then has a thumbnail too. None: it has none, since it was
+    learnt."""
     learnt: Learnt | None = None
     """None: it was given, by a person or as the picture that a stranger was made from."""
     founded_at: datetime | None = None
-    """When the sighting was captured that a stranger was made from; None: nobody was made from it."""
+    """When the sighting was captured that a stranger was made from; None: nobody was made from
+    it."""
     found: Found | None = None
-    """The place of the face in the photo. None: it was not enrolled from one, or before this was kept."""
+    """The place of the face in the photo. None: it was not enrolled from one, or before this was
+    kept."""
     meant: BoundingBox | None = None
     """The place of the face in the cropped photo, if another one shows in it, too."""
     spare: bool = False
-    """The face is not compared by it: others are chosen (domain/rules/choice), or it looks like nobody of them."""
+    """The face is not compared by it: others are chosen (domain/rules/choice), or it looks like
+    nobody of them."""
 
     def has(self, model: str) -> bool:
         """Return whether this model embedded it."""
@@ -279,32 +304,41 @@ class Picture(Struct, frozen=True):
 
     def is_same(self, other: Picture) -> bool:
         """Return whether both are of the same photo, by their ids and templates."""
-        return self.id == other.id or any(template in other.templates for template in self.templates)
+        return self.id == other.id or any(
+            template in other.templates for template in self.templates
+        )
 
     def is_among(self, pictures: Iterable[Picture]) -> bool:
-        """Return whether it is one of these, spare or not. Its id may be another: an erasure of others changes it."""
+        """Return whether it is one of these, spare or not.
+
+        Its id may be another: an erasure of others changes it.
+        """
         return any(self == replace(picture, spare=self.spare, id=self.id) for picture in pictures)
 
 
 MAX_PICTURES = 100
-"""Most pictures of one face. Every sighting writes the face's record, of which each is about 0.7 KB."""
+"""Most pictures of one face. Every sighting writes the face's record, of which each is about 0.7
+KB."""
 
 MAX_NEGATIVES = 20
-"""Most pictures of one face of which people said "not this person". If there are more, it needs a better one."""
+"""Most pictures of one face of which people said "not this person". If there are more, it needs a
+better one."""
 
 MAX_COMPARED = 8
-"""Most pictures that a face is compared by: the mean of their templates (domain/rules/templates). The others are spare.
+"""Most pictures that a face is compared by: the mean of their templates (domain/rules/templates).
+The others are spare.
 
-The peculiarities of a photo weigh 1/n in the mean of n: three photos remove two thirds of them, eight remove seven
-eighths, and more would remove little.
+The peculiarities of a photo weigh 1/n in the mean of n: three photos remove two thirds of them,
+eight remove seven eighths, and more would remove little.
 """
 
 
 class Edit(StrEnum):
     """The kind of a change to the gallery.
 
-    DELETE, DROP and REPLACE leave old templates in the journal and in snapshots, which must be removed soon. EMBED adds
-    the templates of one more model; galleries of other models skip it. DROP takes all faces of a group away.
+    DELETE, DROP and REPLACE leave old templates in the journal and in snapshots, which must be
+    removed soon. EMBED adds the templates of one more model; galleries of other models skip it.
+    DROP takes all faces of a group away.
     """
 
     PUT = "put"
@@ -316,7 +350,10 @@ class Edit(StrEnum):
 
 
 class JournalEntry(Struct, frozen=True):
-    """One change of one face in the gallery. PUT, REPLACE and EMBED have templates; DROP names no face."""
+    """One change of one face in the gallery.
+
+    PUT, REPLACE and EMBED have templates; DROP names no face.
+    """
 
     edit: Edit
     faceid: str
@@ -325,8 +362,8 @@ class JournalEntry(Struct, frozen=True):
     learnt: bool = False
     """Of REPLACE: the face learnt, and nobody asked to have the old templates removed soon."""
     user: str = ""
-    """Of a face that had a user before: its entry (domain/rules/templates), which follows in the same commit. Not
-    stored."""
+    """Of a face that had a user before: its entry (domain/rules/templates), which follows in the
+    same commit. Not stored."""
 
 
 class Labels(NamedTuple):
@@ -350,8 +387,8 @@ class Hold(NamedTuple):
 
 
 class Restriction(NamedTuple):
-    """A face that is kept, and neither matched nor looked at: somebody said so (GDPR, Article 18), or its record of
-    consent has ended (Article 7(3)), or both.
+    """A face that is kept, and neither matched nor looked at: somebody said so (GDPR, Article 18),
+    or its record of consent has ended (Article 7(3)), or both.
     """
 
     reason: str
@@ -362,7 +399,8 @@ class Restriction(NamedTuple):
     user: str
     """Likewise its user; "" if it had none."""
     subject: str = ""
-    """The user's name, if it is a subject: the user goes with its last face, and comes back with it."""
+    """The user's name, if it is a subject: the user goes with its last face, and comes back with
+    it."""
     ended: Ending = Ending.NONE
     """How its record of consent ended; NONE: it did not."""
 
@@ -397,22 +435,27 @@ class Face(Struct, frozen=True):
     negatives: int = 0
     """Number of pictures that were rejected for this face."""
     merges: int = 0
-    """Upper bound of the number of faces that were merged into it and can come back; 0 means none."""
+    """Upper bound of the number of faces that were merged into it and can come back; 0 means
+    none."""
     moving: str = ""
     """Id of the merge whose observations still move to this face, or from it; "": there is none."""
     hold: Hold | None = None
     restriction: Restriction | None = None
     """It is in the group RESTRICTED then."""
     changed_at: datetime | None = None
-    """When a person last changed anything of it but its pictures by adding one; None: nobody did."""
+    """When a person last changed anything of it but its pictures by adding one; None: nobody
+    did."""
     external_id: str = ""
-    """The name that the caller gave to the photo that it was indexed from (ExternalImageId); "": none."""
+    """The name that the caller gave to the photo that it was indexed from (ExternalImageId); "":
+    none."""
     user: str = ""
     """The id of the user of its group that has it (domain/rules/templates); "": none."""
     number: int = 0
-    """The tenant's number for a stranger whom a camera saw, kept for good (docs/decisions/0075); 0: none."""
+    """The tenant's number for a stranger whom a camera saw, kept for good (docs/decisions/0075); 0:
+    none."""
     revision: int = 1
-    """Grows with each change by a caller. A sighting is none: no visit makes a name refused that is typed."""
+    """Grows with each change by a caller. A sighting is none: no visit makes a name refused that is
+    typed."""
     version: int = 1
     """Grows with each write."""
 
@@ -463,8 +506,8 @@ class Face(Struct, frozen=True):
 class NewFace(Struct, frozen=True):
     """A person to be enrolled, as a caller describes them.
 
-    `faceid`: None: one is made. `values`: attribute values by attribute name or `itemN`; names that the group lacks are
-    ignored. The other fields are Face's.
+    `faceid`: None: one is made. `values`: attribute values by attribute name or `itemN`; names that
+    the group lacks are ignored. The other fields are Face's.
     """
 
     faceid: str | None = None
@@ -491,7 +534,9 @@ OF_THE_SERVICE = frozenset(
 """Fields of a face that the service writes. All others are what somebody wrote of the person."""
 
 _NOBODY = Face("", "", datetime.min.replace(tzinfo=UTC), ())
-BLANK = {name: getattr(_NOBODY, name) for name in Face.__struct_fields__ if name not in OF_THE_SERVICE}
+BLANK = {
+    name: getattr(_NOBODY, name) for name in Face.__struct_fields__ if name not in OF_THE_SERVICE
+}
 """Fields that somebody wrote of a person, each with the value that says nothing.
 
 A legal hold, a merge and its undo, and a rejection that unmakes a face go by it.
@@ -506,7 +551,10 @@ def is_faceid(text: str) -> bool:
 
 
 class ListedFace(Struct, frozen=True):
-    """Row of a list of faces, with the names of Face. It has no template, and of the pictures only the portrait."""
+    """Row of a list of faces, with the names of Face.
+
+    It has no template, and of the pictures only the portrait.
+    """
 
     faceid: str
     group_id: str
@@ -548,9 +596,11 @@ class Decision(Struct, frozen=True):
     gallery_size: int
     """Number of faces that the probe was compared with."""
     false_match_probability: float | None = None
-    """Probability that a stranger's search of such a gallery finds anybody with as high a score; None: no score."""
+    """Probability that a stranger's search of such a gallery finds anybody with as high a score;
+    None: no score."""
     by: str | None = None
-    """The sighting of the same visit that was surely this face, without which the score would not have been enough."""
+    """The sighting of the same visit that was surely this face, without which the score would not
+    have been enough."""
     seq: int | None = None
     """That of the gallery that was searched; None: before this was kept, or there was no search."""
 
@@ -563,7 +613,8 @@ class Decision(Struct, frozen=True):
 
 
 MEMORY = ("was", "asked", "learnt")
-"""Fields of a Negative that only bring the sighting back as it was, and that tell of both people."""
+"""Fields of a Negative that only bring the sighting back as it was, and that tell of both
+people."""
 
 
 class Negative(Struct, frozen=True):
@@ -574,8 +625,10 @@ class Negative(Struct, frozen=True):
     camera: str = ""
     """Id of the camera of the sighting's capture."""
     was: Mapping[str, Any] = field(default_factory=dict)
-    """The observation as it was stored, without what is read again, if the sighting comes back; {}: not kept."""
+    """The observation as it was stored, without what is read again, if the sighting comes back; {}:
+    not kept."""
     asked: bool = False
     """Whether a review asked if it is the face."""
     learnt: Mapping[str, int] = field(default_factory=dict)
-    """When the face had learnt the pictures that left it with this sighting, in ms: by the sightings that show them."""
+    """When the face had learnt the pictures that left it with this sighting, in ms: by the
+    sightings that show them."""

@@ -1,7 +1,9 @@
-"""Names in the one form in which they are compared and stored, and the terms by which people are found.
+"""Names in the one form in which they are compared and stored, and the terms by which people are
+found.
 
-A face is found by the beginning of any word of its name. Chinese, Japanese and Korean put no spaces between words, so a
-run of these scripts is found by any part of it: each of its endings is a term. A stranger's number is a term, too.
+A face is found by the beginning of any word of its name. Chinese, Japanese and Korean put no spaces
+between words, so a run of these scripts is found by any part of it: each of its endings is a term.
+A stranger's number is a term, too.
 """
 
 from __future__ import annotations
@@ -44,9 +46,12 @@ _RUN_TOGETHER = ("CJK ", "HIRAGANA ", "KATAKANA", "HANGUL ", "BOPOMOFO ", "IDEOG
 
 
 def normalise_name(name: str, longest: int) -> str:
-    """Return the name in Unicode NFC. One that would have more than `longest` characters anyway stays as it is.
+    """Return the name in Unicode NFC.
 
-    Normalising takes time with the square of a run of combining marks (CPython gh-149079): seconds for 100 KB.
+    One that would have more than `longest` characters anyway stays as it is.
+
+    Normalising takes time with the square of a run of combining marks (CPython gh-149079): seconds
+    for 100 KB.
     """
     return name if len(name) > _MOST_TO_ONE * longest else unicodedata.normalize("NFC", name)
 
@@ -54,8 +59,8 @@ def normalise_name(name: str, longest: int) -> str:
 def is_same_name(one: str, other: str, *, matches_case: bool) -> bool:
     """Return whether two names mean one person. All dialects ask here.
 
-    Names are compared in NFC, whole: a client that sends `Tom ` asks for `Tom ` again. Where case does not count, in
-    lower case: case folding would make one of Weiß and Weiss, who are two.
+    Names are compared in NFC, whole: a client that sends `Tom ` asks for `Tom ` again. Where case
+    does not count, in lower case: case folding would make one of Weiß and Weiss, who are two.
     """
     return _comparison_form(one, matches_case) == _comparison_form(other, matches_case)
 
@@ -66,17 +71,24 @@ def _comparison_form(name: str, matches_case: bool) -> str:
 
 
 def sorting_form(name: str) -> str:
-    """Return what a name is sorted by, 64 characters at most: Émile stands beside emil, and Zoe behind both."""
+    """Return what a name is sorted by, 64 characters at most: Émile stands beside emil, and Zoe
+    behind both."""
     decomposed = unicodedata.normalize("NFKD", name[: 4 * FACE_NAME_LENGTH])
-    return "".join(letter for letter in decomposed if not unicodedata.combining(letter)).casefold()[:_SORTED_LENGTH]
+    return "".join(letter for letter in decomposed if not unicodedata.combining(letter)).casefold()[
+        :_SORTED_LENGTH
+    ]
 
 
 def printable_name(name: str, longest: int, whose: str) -> str:
-    """Return a name as it is stored: in NFC. Raises InvalidInput, which says `whose` it is, as in "a camera's"."""
+    """Return a name as it is stored: in NFC.
+
+    Raises InvalidInput, which says `whose` it is, as in "a camera's".
+    """
     normal = normalise_name(name, longest)
     if not 1 <= len(normal) <= longest or normal != normal.strip() or not normal.isprintable():
         raise InvalidInput(
-            f"{whose} name has 1 to {longest} printable characters and no space at either end, not {normal[:longest]!r}"
+            f"{whose} name has 1 to {longest} printable characters and no space at either end, not "
+            f"{normal[:longest]!r}"
         )
     return normal
 
@@ -90,17 +102,24 @@ def legal_group_name(name: str, longest: int = GROUP_NAME_LENGTH) -> str:
             f"this one has {len(normal)}: {normal[:GROUP_NAME_LENGTH]!r}"
         )
     if not is_one_line(normal):
-        raise IllegalGroupName(f"a group's name is one line, without control characters; this one has some: {normal!r}")
+        raise IllegalGroupName(
+            f"a group's name is one line, without control characters; this one has some: {normal!r}"
+        )
     return normal
 
 
 def face_name(name: str) -> str:
-    """Return a face's name as it is stored: in NFC, without spaces around it. Raises InvalidInput."""
+    """Return a face's name as it is stored: in NFC, without spaces around it.
+
+    Raises InvalidInput.
+    """
     normal = normalise_name(name, FACE_NAME_LENGTH).strip()
     if len(normal) > FACE_NAME_LENGTH:
         raise InvalidInput(f"name has up to {FACE_NAME_LENGTH} characters, not {len(normal)}")
     if not is_one_line(normal):
-        raise InvalidInput("name is one line of text: send it without line breaks and other control characters")
+        raise InvalidInput(
+            "name is one line of text: send it without line breaks and other control characters"
+        )
     return normal
 
 
@@ -118,7 +137,8 @@ def face_note(note: str) -> str:
 
 
 def make_terms(name: str, number: int = 0) -> tuple[str, ...]:
-    """Return the terms by which a face is found: the first MAX_TERMS of its name, and its number, each once."""
+    """Return the terms by which a face is found: the first MAX_TERMS of its name, and its number,
+    each once."""
     terms: dict[str, None] = {}
     for word in split_words(name):
         endings = range(len(word)) if _runs_together(word[0]) else range(1)
@@ -130,11 +150,12 @@ def make_terms(name: str, number: int = 0) -> tuple[str, ...]:
 def split_words(text: str) -> list[str]:
     """Return the words of a name, or of what is searched for in names, folded by NFKC and case.
 
-    A word is a run of letters, digits and marks. It ends where the script begins or ceases to be one that runs words
-    together: "Ann-Lee2 王小明a" has the words "ann", "lee2", "王小明" and "a".
+    A word is a run of letters, digits and marks. It ends where the script begins or ceases to be
+    one that runs words together: "Ann-Lee2 王小明a" has the words "ann", "lee2", "王小明" and "a".
     """
     words: list[str] = []
-    script: bool | None = None  # of the last character: whether it runs words together; None: it is of no word
+    # of the last character: whether it runs words together; None: it is of no word
+    script: bool | None = None
     for character in unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold()):
         category = unicodedata.category(character)[0]
         script_before, script = script, _runs_together(character) if category in "LMN" else None
@@ -148,7 +169,8 @@ def split_words(text: str) -> list[str]:
 
 
 def wanted_words(text: str) -> list[str]:
-    """Return the words that are searched for: of "Stranger 135", as a face without a name is called, the number."""
+    """Return the words that are searched for: of "Stranger 135", as a face without a name is
+    called, the number."""
     words = split_words(text)
     return words[1:] if len(words) == 2 and words[0] in _CALLED and words[1].isdecimal() else words
 

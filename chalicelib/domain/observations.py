@@ -1,4 +1,5 @@
-"""Observations: records that one face was in one picture at one time, enrolled, searched for or seen by a camera.
+"""Observations: records that one face was in one picture at one time, enrolled, searched for or
+seen by a camera.
 
 Reviews: few things that somebody should look at, since a person decides them better.
 """
@@ -29,7 +30,8 @@ class ObservationKind(StrEnum):
 
 
 class Measure(StrEnum):
-    """A unit of counts: observations, persons (each once a bucket), or arrivals (in the bucket in which they began)."""
+    """A unit of counts: observations, persons (each once a bucket), or arrivals (in the bucket in
+    which they began)."""
 
     OBSERVATIONS = "observations"
     PERSONS = "persons"
@@ -51,7 +53,8 @@ class Split(StrEnum):
     VISIT = "visit"
     """Of arrivals alone: whether it is the face's first one (VisitKind)."""
     STAY = "stay"
-    """Of arrivals alone: the minutes from first to last sighting, the largest of STAYS that they reach."""
+    """Of arrivals alone: the minutes from first to last sighting, the largest of STAYS that they
+    reach."""
     AGAIN = "again"
     """Of arrivals alone: whether the face came again within 30 days (CameAgain)."""
 
@@ -84,14 +87,16 @@ class VisitKind(StrEnum):
 
 
 class Only(StrEnum):
-    """A choice among arrivals: first ones, or those whose first sighting waits for a review of its match."""
+    """A choice among arrivals: first ones, or those whose first sighting waits for a review of its
+    match."""
 
     FIRST = "first"
     UNCERTAIN = "uncertain"
 
 
 class Dimensions(NamedTuple):
-    """The values by which a sealed day has its counts: by all others, its observations are counted one by one."""
+    """The values by which a sealed day has its counts: by all others, its observations are counted
+    one by one."""
 
     a: str
     b: str
@@ -107,14 +112,20 @@ class Dimensions(NamedTuple):
 
 
 class Passage(NamedTuple):
-    """A merge that moved an observation to another face. Undoing the merge moves it back, under `group_name`."""
+    """A merge that moved an observation to another face.
+
+    Undoing the merge moves it back, under `group_name`.
+    """
 
     merge: str
     group_name: str
 
 
 class Observation(Struct, frozen=True, dict=True):
-    """A unit that statistics count: one face, enrolled, found by a search, or sighted. It outlives the face."""
+    """A unit that statistics count: one face, enrolled, found by a search, or sighted.
+
+    It outlives the face.
+    """
 
     at: datetime
     """Time of the call, or of the sighting's capture; stored to the millisecond."""
@@ -136,7 +147,8 @@ class Observation(Struct, frozen=True, dict=True):
     passages: tuple[Passage, ...] = ()
     """Merges that moved it to its present face, the last one last."""
     written_at: datetime | None = None
-    """When it became its face's, if a merge moved it, or the face was enrolled after the picture was taken."""
+    """When it became its face's, if a merge moved it, or the face was enrolled after the picture
+    was taken."""
 
     @cached_property
     def at_ms(self) -> int:
@@ -149,43 +161,57 @@ class Observation(Struct, frozen=True, dict=True):
 
 
 _A_MOMENT = timedelta(minutes=1)
-"""The service makes an id from the clock: one that says so near a time to the enrolment is of its making."""
+"""The service makes an id from the clock: one that says so near a time to the enrolment is of its
+making."""
 
 
 def is_of(face: Face, observation: Observation) -> bool:
     """Return whether an observation with the id of a face is of this face.
 
-    Else it is of a face that had the id before and was deleted. Of a capture that came late, its time says nothing.
+    Else it is of a face that had the id before and was deleted. Of a capture that came late, its
+    time says nothing.
     """
     return is_new_id(face) or observation.since >= face.enrolled_at
 
 
 def is_new_id(face: Face) -> bool:
-    """Return whether the service chose the face's id, so that nobody had it before. A stranger's number says so.
+    """Return whether the service chose the face's id, so that nobody had it before.
+
+    A stranger's number says so.
 
     Of another face it is not known if the clock was wrong.
     """
     id_ = face.faceid
     return bool(face.number) or (
-        id_.isascii() and id_.isdigit() and len(id_) < 20 and abs(made_at(id_) - face.enrolled_at) < _A_MOMENT
+        id_.isascii()
+        and id_.isdigit()
+        and len(id_) < 20
+        and abs(made_at(id_) - face.enrolled_at) < _A_MOMENT
     )
 
 
-def keep_own(face: Face, observations: Sequence[Observation]) -> tuple[Sequence[Observation], datetime | None]:
+def keep_own(
+    face: Face, observations: Sequence[Observation]
+) -> tuple[Sequence[Observation], datetime | None]:
     """Keep those of all observations with the id of a face that are of this face.
 
-    Return also the time before which what names the id is another's; None: no other had it, since the service chose it,
-    as it does for strangers. A face that somebody enrolled has its enrolment among the observations. Once that has
-    expired, so have those of before.
+    Return also the time before which what names the id is another's; None: no other had it, since
+    the service chose it, as it does for strangers. A face that somebody enrolled has its enrolment
+    among the observations. Once that has expired, so have those of before.
     """
     at, kind = face.enrolled_at, ObservationKind.ENROLMENT
-    if is_new_id(face) or all((observation.at, observation.kind) != (at, kind) for observation in observations):
+    if is_new_id(face) or all(
+        (observation.at, observation.kind) != (at, kind) for observation in observations
+    ):
         return observations, None
     return [observation for observation in observations if is_of(face, observation)], at
 
 
 class ChangedObservation(Struct, frozen=True):
-    """A change of a stored observation. `after`: the new one, with the same time and id; None: it is removed."""
+    """A change of a stored observation.
+
+    `after`: the new one, with the same time and id; None: it is removed.
+    """
 
     before: Observation
     after: Observation | None
@@ -194,18 +220,26 @@ class ChangedObservation(Struct, frozen=True):
 def observed_estimates(face: Face, estimates: Estimates) -> Estimates:
     """Return the estimates of the picture for an observation.
 
-    Age and gender are those that the user set, else those of the picture, else those stored with the face.
+    Age and gender are those that the user set, else those of the picture, else those stored with
+    the face.
     """
     face_estimates = face.estimates
     return replace(
         estimates,
-        age=face.age if face.age is not None else face_estimates.age if estimates.age is None else estimates.age,
+        age=face.age
+        if face.age is not None
+        else face_estimates.age
+        if estimates.age is None
+        else estimates.age,
         gender=face.gender or estimates.gender or face_estimates.gender,
     )
 
 
 class ObservationFilter(Struct, frozen=True):
-    """A filter of observations: each value that is given must be equal. A label of "" is not given."""
+    """A filter of observations: each value that is given must be equal.
+
+    A label of "" is not given.
+    """
 
     labels: Labels = NO_LABELS
     group_name: str | None = None
@@ -232,7 +266,8 @@ class ObservationFilter(Struct, frozen=True):
 
     @property
     def text_for_tokens(self) -> str:
-        """Return the filter as a text that stays the same while staff come and go, for the tokens of pages."""
+        """Return the filter as a text that stays the same while staff come and go, for the tokens
+        of pages."""
         return json.dumps(asdict(self.with_all()), default=list)
 
     def with_all(self) -> ObservationFilter:
@@ -251,7 +286,10 @@ class ObservationFilter(Struct, frozen=True):
 
     def lets_pass(self, dimensions: Dimensions) -> bool:
         """Return whether all but the face fits."""
-        fit = (wanted_label in ("", label) for wanted_label, label in zip(self.labels, dimensions[:4], strict=True))
+        fit = (
+            wanted_label in ("", label)
+            for wanted_label, label in zip(self.labels, dimensions[:4], strict=True)
+        )
         return (
             self.group_name in (None, dimensions.group)
             and dimensions.group not in self.without
@@ -269,7 +307,8 @@ class ReviewKind(StrEnum):
     PROMOTED = "promoted"
     """A stranger became a regular: who is it?"""
     UNCERTAIN = "uncertain"
-    """A sighting was matched by a score little above the threshold, or is the lesser of two: is it this face?"""
+    """A sighting was matched by a score little above the threshold, or is the lesser of two: is it
+    this face?"""
 
 
 class NearFace(NamedTuple):
@@ -280,7 +319,10 @@ class NearFace(NamedTuple):
 
 
 class Review(Struct, frozen=True):
-    """A face, and the sighting that made somebody look at it. A face has one review at most of kind PROMOTED."""
+    """A face, and the sighting that made somebody look at it.
+
+    A face has one review at most of kind PROMOTED.
+    """
 
     kind: ReviewKind
     at: datetime
@@ -294,15 +336,22 @@ class Review(Struct, frozen=True):
     box: BoundingBox | None = None
     """The place of the face in the capture; None: nobody noted it."""
     near: tuple[NearFace, ...] = ()
-    """Of an uncertain match: the nearest faces when it was decided, best first. Some may be gone since."""
+    """Of an uncertain match: the nearest faces when it was decided, best first. Some may be gone
+    since."""
     twice: bool = False
-    """Of an uncertain match: whether the same picture shows the face twice, and the other one is more like it."""
+    """Of an uncertain match: whether the same picture shows the face twice, and the other one is
+    more like it."""
 
     @property
     def id(self) -> str:
-        return review_id(self.kind, self.faceid if self.kind is ReviewKind.PROMOTED else self.sighting_id)
+        return review_id(
+            self.kind, self.faceid if self.kind is ReviewKind.PROMOTED else self.sighting_id
+        )
 
 
 def review_id(kind: ReviewKind, subject: str) -> str:
-    """Make a review's id. `subject`: the face if it was promoted, the sighting if it is uncertain."""
+    """Make a review's id.
+
+    `subject`: the face if it was promoted, the sighting if it is uncertain.
+    """
     return f"{kind}-{subject}"

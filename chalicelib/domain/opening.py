@@ -1,6 +1,8 @@
-"""Opening hours of a shop, as `Mon-Fri 08:00-19:00, Sat 09:00-14:00`, the form of the edge uploader's hours. Pure.
+"""Opening hours of a shop, as `Mon-Fri 08:00-19:00, Sat 09:00-14:00`, the form of the edge
+uploader's hours. Pure.
 
-Days that are not named are closed; hours without a day are every day's; `18:00-02:00` ends on the next day.
+Days that are not named are closed; hours without a day are every day's; `18:00-02:00` ends on the
+next day.
 """
 
 from __future__ import annotations
@@ -22,7 +24,8 @@ _SPAN = rf"(?:{_DAY}(?:-{_DAY})? )?{_CLOCK}-{_CLOCK}"
 
 @lru_cache(maxsize=1_024)
 def parse_opening(text: str) -> frozenset[int]:
-    """Return the hours of the week, Monday's first, in which the shop is open at least in part; "": all of them.
+    """Return the hours of the week, Monday's first, in which the shop is open at least in part; "":
+    all of them.
 
     `Tue 08:30-10:00`: hours 32 and 33. Raises InvalidInput.
     """
@@ -30,10 +33,13 @@ def parse_opening(text: str) -> frozenset[int]:
     for span in text.split(",") if text.strip() else ["00:00-24:00"]:
         match = re.fullmatch(_SPAN, span.strip(), re.ASCII)
         if match is None:
-            raise InvalidInput(f"opening hours are as `Mon-Fri 08:00-19:00, Sat 09:00-14:00`, not {text[:60]!r}")
+            raise InvalidInput(
+                f"opening hours are as `Mon-Fri 08:00-19:00, Sat 09:00-14:00`, not {text[:60]!r}"
+            )
         first, last, *clocks = match.groups()
         begin_minute, end_minute = (60 * int(clock[:2]) + int(clock[3:]) for clock in clocks)
-        end_minute += 60 * HOURS_PER_DAY if end_minute <= begin_minute else 0  # it ends on the next day
+        # it ends on the next day
+        end_minute += 60 * HOURS_PER_DAY if end_minute <= begin_minute else 0
         hours_of_day = range(begin_minute // 60, math.ceil(end_minute / 60))
         for day in _list_days(first, last):
             opened.update((day * HOURS_PER_DAY + hour) % WEEK for hour in hours_of_day)
@@ -41,7 +47,10 @@ def parse_opening(text: str) -> frozenset[int]:
 
 
 def _list_days(first: str | None, last: str | None) -> range:
-    """Return the weekdays from one to another, Monday is 0: `Sat` to `Mon` are 5 to 7. Without names: each day."""
+    """Return the weekdays from one to another, Monday is 0: `Sat` to `Mon` are 5 to 7.
+
+    Without names: each day.
+    """
     if first is None:
         return range(len(DAYS))
     begin, end = DAYS.index(first), DAYS.index(last or first)
@@ -49,7 +58,10 @@ def _list_days(first: str | None, last: str | None) -> range:
 
 
 def write_opening(days: Sequence[tuple[int, int] | None]) -> str:
-    """Write the opening hours of each weekday, in whole hours; None: closed. Days of the same hours stand together."""
+    """Write the opening hours of each weekday, in whole hours; None: closed.
+
+    Days of the same hours stand together.
+    """
     spans: list[str] = []
     first = 0
     while first < len(days):

@@ -32,7 +32,8 @@ _LONGEST = 512
 """Characters of a bucket's name and prefix."""
 
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](?:/[A-Za-z0-9_.=+@-]+)*/?")
-"""A bucket's name in S3, and segments without signs that mean something in a policy of AWS or in a URL."""
+"""A bucket's name in S3, and segments without signs that mean something in a policy of AWS or in a
+URL."""
 
 _SEGMENTS = re.compile(r"[/\\]")
 
@@ -59,7 +60,8 @@ class BoundingBox(NamedTuple):
 class DetectedFace(Struct, frozen=True):
     """A face that the detector found: its box, five landmarks and a score of certainty.
 
-    `landmarks` are (x, y) in pixels: eye on the image's left, eye on its right, nose tip, mouth corner left, right.
+    `landmarks` are (x, y) in pixels: eye on the image's left, eye on its right, nose tip, mouth
+    corner left, right.
     """
 
     box: BoundingBox
@@ -68,7 +70,8 @@ class DetectedFace(Struct, frozen=True):
 
 
 class Pose(NamedTuple):
-    """Head pose in degrees. roll > 0: tilted clockwise in the image; yaw > 0: nose towards the image's right."""
+    """Head pose in degrees. roll > 0: tilted clockwise in the image; yaw > 0: nose towards the
+    image's right."""
 
     yaw: float
     pitch: float
@@ -76,7 +79,8 @@ class Pose(NamedTuple):
 
 
 class Estimates(Struct, frozen=True):
-    """Estimates of the attribute models for one face; None: the pack has no model for it, or it is too unsure."""
+    """Estimates of the attribute models for one face; None: the pack has no model for it, or it is
+    too unsure."""
 
     age: float | None = None
     gender: Gender | None = None
@@ -92,7 +96,8 @@ class Estimates(Struct, frozen=True):
     beauty: float | None = None
     """0..100"""
     liveness: float | None = None
-    """0..1: 1 is a face before the camera, 0 a picture of one (book/vision/describe/attributes.py)."""
+    """0..1: 1 is a face before the camera, 0 a picture of one
+    (book/vision/describe/attributes.py)."""
     heuristics: frozenset[str] = frozenset()
     """Names of the attributes that a formula estimated instead of a model."""
     emotions: tuple[tuple[str, float], ...] = ()
@@ -101,7 +106,8 @@ class Estimates(Struct, frozen=True):
     """Likewise both genders, also if `gender` is None because the model is too unsure."""
 
     def find_source(self, name: str) -> str | None:
-        """Return the source of an attribute, of ATTRIBUTES: "model", "heuristic", or None if it is not known."""
+        """Return the source of an attribute, of ATTRIBUTES: "model", "heuristic", or None if it is
+        not known."""
         if getattr(self, ATTRIBUTES[name][0]) is None:
             return None
         return "heuristic" if name in self.heuristics else "model"
@@ -118,7 +124,9 @@ class Estimates(Struct, frozen=True):
         fields: dict[str, Any] = {field: None for name in names for field in ATTRIBUTES[name]}
         emotions = () if "emotion" in names else self.emotions
         genders = () if "gender" in names else self.genders
-        return replace(self, **fields, heuristics=self.heuristics - names, emotions=emotions, genders=genders)
+        return replace(
+            self, **fields, heuristics=self.heuristics - names, emotions=emotions, genders=genders
+        )
 
 
 NO_ESTIMATES = Estimates()
@@ -134,7 +142,8 @@ ATTRIBUTES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "liveness": ("liveness",),
     }
 )
-"""The attributes that a tenant may switch off, each with its fields of Estimates. Quality stays: enrolment needs it."""
+"""The attributes that a tenant may switch off, each with its fields of Estimates. Quality stays:
+enrolment needs it."""
 
 
 class Found(NamedTuple):
@@ -151,7 +160,13 @@ class Found(NamedTuple):
         """Convert a face that was found in an upright picture of these sides."""
         box = face.box
         across, down = sides
-        box_and_score = (box.x / across, box.y / down, box.width / across, box.height / down, face.score)
+        box_and_score = (
+            box.x / across,
+            box.y / down,
+            box.width / across,
+            box.height / down,
+            face.score,
+        )
         return cls(*(round(number, FOUND_DIGITS) for number in box_and_score))
 
     def measure_overlap(self, other: Found) -> float:
@@ -193,19 +208,25 @@ class Quality(Struct, frozen=True):
     flaw_score: float
     """0..100: quality in this respect alone."""
     aspect: str = ""
-    """Name of the respect: size, sharpness, compression, exposure, eyes, detector or pose; "": not told."""
+    """Name of the respect: size, sharpness, compression, exposure, eyes, detector or pose; "": not
+    told."""
     sharpness: float = 0.0
     """0..1"""
     brightness: float = 0.0
     """0..1: mean grey level of the face, from black to white."""
 
     def short_of(self, least_quality: float) -> str:
-        """Say why it is below `least_quality`: "too blurred: 12 of 30". The number is rounded down: 29.9 is not 30."""
+        """Say why it is below `least_quality`: "too blurred: 12 of 30".
+
+        The number is rounded down: 29.9 is not 30.
+        """
         return f"{self.flaw}: {math.floor(self.total)} of {least_quality:g}"
 
 
 class PictureRules(Struct, frozen=True):
-    """The limits of a dialect for pictures. Its limits of sides hold for a stored picture and for an upright one.
+    """The limits of a dialect for pictures.
+
+    Its limits of sides hold for a stored picture and for an upright one.
 
     They are in the dialects' routes, and in book/captures/captures (captures and v1).
     """
@@ -217,7 +238,8 @@ class PictureRules(Struct, frozen=True):
     max_short_side_px: int
     min_short_side_px: int = 1
     most_pixels: int | None = None
-    """A picture with more is reduced, so that it takes little time, and a JPEG little memory; None: none is."""
+    """A picture with more is reduced, so that it takes little time, and a JPEG little memory; None:
+    none is."""
 
 
 def require_buckets(buckets: Collection[str]) -> None:
@@ -227,20 +249,25 @@ def require_buckets(buckets: Collection[str]) -> None:
     for bucket in sorted(buckets):
         if not _BUCKET.fullmatch(bucket) or len(bucket) > _LONGEST or _leads_elsewhere(bucket):
             raise InvalidInput(
-                "a picture bucket is as `bucket` or `bucket/prefix`: a bucket's name, for a prefix whole segments of "
+                "a picture bucket is as `bucket` or `bucket/prefix`: a bucket's name, for a prefix "
+                "whole segments of "
                 f"letters, digits and _.=+@-, not {bucket[:100]!r}"
             )
 
 
 def may_be_read(picture_buckets: Collection[str], bucket: str, key: str) -> bool:
-    """Tell whether an object may be read: it is in one of the buckets, and below the prefix, segment by segment.
+    """Tell whether an object may be read: it is in one of the buckets, and below the prefix,
+    segment by segment.
 
-    `bucket`: without a slash. A key with a segment `.` or `..`, escaped or not, is in none: S3 takes it as it is, a
-    server before it may not.
+    `bucket`: without a slash. A key with a segment `.` or `..`, escaped or not, is in none: S3
+    takes it as it is, a server before it may not.
     """
     if _leads_elsewhere(key):
         return False
-    return any(f"{bucket}/{key}".startswith(f"{picture_bucket.rstrip('/')}/") for picture_bucket in picture_buckets)
+    return any(
+        f"{bucket}/{key}".startswith(f"{picture_bucket.rstrip('/')}/")
+        for picture_bucket in picture_buckets
+    )
 
 
 def _leads_elsewhere(key: str) -> bool:

@@ -1,6 +1,8 @@
-"""What is one setting? A field of a class of settings, whose default is a row: its meaning, bounds and default.
+"""What is one setting? A field of a class of settings, whose default is a row: its meaning, bounds
+and default.
 
-Those of a tenant (tenant_settings), of a camera (captures) and of the operator (chalicelib/settings) are made so.
+Those of a tenant (tenant_settings), of a camera (captures) and of the operator
+(chalicelib/settings) are made so.
 """
 
 from __future__ import annotations
@@ -18,13 +20,15 @@ from chalicelib.domain.errors import InvalidInput
 class Setting(Struct, frozen=True):
     """A setting: what it means, in a sentence, and what it may be.
 
-    `default`: NODEFAULT, if it has to be set. `least`, `most`: of a number, or for a text and a set the most characters
-    or names; `above`: `least` itself is too little. `nothing`: what None means, or a default that is no value; "": it
-    is never None. `name` and `kind` (int, float, bool, str, frozenset, tuple or Path) are those of the field.
+    `default`: NODEFAULT, if it has to be set. `least`, `most`: of a number, or for a text and a set
+    the most characters or names; `above`: `least` itself is too little. `nothing`: what None means,
+    or a default that is no value; "": it is never None. `name` and `kind` (int, float, bool, str,
+    frozenset, tuple or Path) are those of the field.
 
-    Of a tenant's: `is_own`: the tenant sets it, too; else its operator alone. `option`: what the command line calls it;
-    "=": as the field; "": it is not there. Of an operator's: `read`: the reader of its text, which raises ValueError;
-    None: a number between `least` and `most`, else the text as it is. `choices`: all that it may be.
+    Of a tenant's: `is_own`: the tenant sets it, too; else its operator alone. `option`: what the
+    command line calls it; "=": as the field; "": it is not there. Of an operator's: `read`: the
+    reader of its text, which raises ValueError; None: a number between `least` and `most`, else the
+    text as it is. `choices`: all that it may be.
     """
 
     says: str
@@ -49,22 +53,36 @@ class Setting(Struct, frozen=True):
             return
         if self.choices:
             if value not in self.choices:
-                raise InvalidInput(f"{self.name} is {' or '.join(self.choices)}, not {str(value)[:40]!r}")
+                raise InvalidInput(
+                    f"{self.name} is {' or '.join(self.choices)}, not {str(value)[:40]!r}"
+                )
         elif self.kind is str:
             if self.most is not None and (len(value) > self.most or not value.isprintable()):
                 raise InvalidInput(f"{self.name} is one line of up to {self.most:g} characters")
         elif self.kind is not frozenset and not self.holds(value):
-            raise InvalidInput(f"{self.name} is {self.bounds}{self.or_none}, not {_format_number(value)}")
+            raise InvalidInput(
+                f"{self.name} is {self.bounds}{self.or_none}, not {_format_number(value)}"
+            )
 
     def holds(self, value: float) -> bool:
-        is_large_enough = self.least is None or (value > self.least if self.above else value >= self.least)
+        is_large_enough = self.least is None or (
+            value > self.least if self.above else value >= self.least
+        )
         return is_large_enough and (self.most is None or value <= self.most)
 
     @property
     def bounds(self) -> str:
         """Say which numbers are legal."""
-        least_text = "" if self.least is None else f"{'more than ' if self.above else ''}{_format_number(self.least)}"
-        return f"{least_text} at least" if self.most is None else f"{least_text} to {_format_number(self.most)}"
+        least_text = (
+            ""
+            if self.least is None
+            else f"{'more than ' if self.above else ''}{_format_number(self.least)}"
+        )
+        return (
+            f"{least_text} at least"
+            if self.most is None
+            else f"{least_text} to {_format_number(self.most)}"
+        )
 
     @property
     def or_none(self) -> str:
@@ -75,7 +93,9 @@ def _format_number(number: float) -> str:
     return f"{number:,}" if isinstance(number, int) else f"{number:g}"
 
 
-def setting(default: Any, says: str, least: float | None = None, most: float | None = None, **more: Any) -> Any:
+def setting(
+    default: Any, says: str, least: float | None = None, most: float | None = None, **more: Any
+) -> Any:
     """Make a field that is a setting: its row makes the default."""
     return field(default_factory=Setting(says, least, most, default=default, **more))
 
@@ -85,7 +105,11 @@ def settings_of(kind: type[Struct]) -> Mapping[str, Setting]:
     settings: dict[str, Setting] = {}
     for struct_field in fields(kind):
         if isinstance(of := struct_field.default_factory, Setting):
-            kinds = get_args(struct_field.type) if isinstance(struct_field.type, UnionType) else (struct_field.type,)
+            kinds = (
+                get_args(struct_field.type)
+                if isinstance(struct_field.type, UnionType)
+                else (struct_field.type,)
+            )
             plain, *_ = (get_origin(kind) or kind for kind in kinds if kind is not NoneType)
             settings[struct_field.name] = replace(of, name=of.name or struct_field.name, kind=plain)
     return MappingProxyType(settings)

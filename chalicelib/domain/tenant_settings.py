@@ -18,10 +18,12 @@ from chalicelib.domain.pictures import ATTRIBUTES, require_buckets
 from chalicelib.domain.setting import Setting, require, setting, settings_of
 
 MAX_FACES = 1_000_000
-"""So many have been shown to fit the functions that search a gallery and make its snapshots (docs/decisions/0088)."""
+"""So many have been shown to fit the functions that search a gallery and make its snapshots
+(docs/decisions/0088)."""
 
 MAX_GROUPS = 5_000
-"""A list of groups is one answer of up to about 1 KB a group, and Lambda's answers have up to 6 MB."""
+"""A list of groups is one answer of up to about 1 KB a group, and Lambda's answers have up to 6
+MB."""
 
 MOST_COUNTED = 1_000_000_000_000
 """Requests or megabytes of a day at most: their bytes are a number that storage takes."""
@@ -30,7 +32,8 @@ SIGHTING_DAYS = 120
 """Most days that the record of a capture is kept: storage itself expires it then."""
 
 STRANGER_DAYS, REGULAR_DAYS, OBSERVATION_DAYS, AUDIT_DAYS = 90, 1_095, 400, 400
-"""Days that new tenants begin with. A kind without days stays as long as the deployment keeps it, or for ever.
+"""Days that new tenants begin with. A kind without days stays as long as the deployment keeps it,
+or for ever.
 
 Regulars go after three years: the most that Illinois allows (BIPA, 740 ILCS 14/15(a)).
 """
@@ -39,13 +42,17 @@ KEEP, FORGET = "keep", "forget"
 """What becomes of strangers."""
 
 
-NoticeSetting = Literal["controller", "contact", "basis", "officer", "authority", "recipients", "transfers"]
+NoticeSetting = Literal[
+    "controller", "contact", "basis", "officer", "authority", "recipients", "transfers"
+]
 
 OF_NOTICE: tuple[NoticeSetting, ...] = get_args(NoticeSetting)
-"""Settings that a notice needs, by what Article 13 of the GDPR asks for; an empty one leaves a blank."""
+"""Settings that a notice needs, by what Article 13 of the GDPR asks for; an empty one leaves a
+blank."""
 
 NONE_SAID = "-"
-"""The text of a setting of the notice that says: there is none. An empty one says nothing, and leaves a blank."""
+"""The text of a setting of the notice that says: there is none. An empty one says nothing, and
+leaves a blank."""
 
 _PAGE = re.compile(r"https?://[^\s/?#]+(?:[/?#]\S*)?")
 
@@ -62,10 +69,13 @@ class StoredSettings(Struct, frozen=True, kw_only=True):
     display_name: str = setting(
         "", "What people call the tenant, in the console and invitations; empty: its id.", most=60
     )
-    time_zone: str = setting("Asia/Shanghai", "IANA name. Days, weeks and months are counted in it.")
+    time_zone: str = setting(
+        "Asia/Shanghai", "IANA name. Days, weeks and months are counted in it."
+    )
     opening: str = setting(
         "",
-        "Opening hours, such as `Mon-Fri 08:00-19:00, Sat 09:00-14:00`, outside of which nobody is missed. Empty: the "
+        "Opening hours, such as `Mon-Fri 08:00-19:00, Sat 09:00-14:00`, outside of which nobody is "
+        "missed. Empty: the "
         "usual week alone says when somebody is due.",
         most=200,
     )
@@ -73,22 +83,34 @@ class StoredSettings(Struct, frozen=True, kw_only=True):
         frozenset(), f"What is neither stored nor answered, of {', '.join(ATTRIBUTES)}.", most=6
     )
     least_liveness: float | None = setting(
-        None, "Faces that look less alive are neither enrolled nor identified.", 0, 1, above=True, nothing="any"
+        None,
+        "Faces that look less alive are neither enrolled nor identified.",
+        0,
+        1,
+        above=True,
+        nothing="any",
     )
     least_gender: float | None = setting(
-        None, "The score from which on a gender is told; 0.5: always.", 0.5, 1, nothing="as the model pack says"
+        None,
+        "The score from which on a gender is told; 0.5: always.",
+        0.5,
+        1,
+        nothing="as the model pack says",
     )
     min_age: float | None = setting(
         None,
-        "Faces that are estimated to be younger, in years, are neither enrolled by cameras nor identified. The "
-        "estimate is 2 to 4 years too high for children, whom recognition does not tell apart reliably.",
+        "Faces that are estimated to be younger, in years, are neither enrolled by cameras nor "
+        "identified. The "
+        "estimate is 2 to 4 years too high for children, whom recognition does not tell apart "
+        "reliably.",
         1,
         21,
         nothing="any",
     )
     fpir: float | None = setting(
         None,
-        "Share of searches by strangers that may return somebody (FPIR). Less misses more regulars, too.",
+        "Share of searches by strangers that may return somebody (FPIR). Less misses more "
+        "regulars, too.",
         0.0001,
         0.02,
         nothing="as the service says, 0.003 unless its operator changed it",
@@ -103,61 +125,91 @@ class StoredSettings(Struct, frozen=True, kw_only=True):
     review_margin: float = setting(
         0.03, "Matches that score less than this above their threshold are for review.", 0, 0.5
     )
-    learns: bool = setting(True, "Whether faces learn from their sure sightings, unless their camera or group says no.")
+    learns: bool = setting(
+        True, "Whether faces learn from their sure sightings, unless their camera or group says no."
+    )
     learnt_days: int | None = setting(
-        None, "Days after its capture for which a learnt picture is kept.", 1, 3_650, nothing="as long as its face"
+        None,
+        "Days after its capture for which a learnt picture is kept.",
+        1,
+        3_650,
+        nothing="as long as its face",
     )
     deletes_erase: bool = setting(
-        False, "Whether each deletion of a face erases the person, in all dialects (`DELETE /v1/faces`).", option=""
+        False,
+        "Whether each deletion of a face erases the person, in all dialects (`DELETE /v1/faces`).",
+        option="",
     )
     strangers: str = setting(
         KEEP,
-        "What becomes of somebody whom a camera sees and who matches nobody. keep: a template and pictures are kept, "
-        "so that a later visit is recognised; in the EU that needs a ground of the GDPR's Article 9(2). forget: "
-        "nothing is kept beyond the search, but how many there were in each hour. A camera may only forget more.",
+        "What becomes of somebody whom a camera sees and who matches nobody. keep: a template and "
+        "pictures are kept, "
+        "so that a later visit is recognised; in the EU that needs a ground of the GDPR's Article "
+        "9(2). forget: "
+        "nothing is kept beyond the search, but how many there were in each hour. A camera may "
+        "only forget more.",
         choices=(KEEP, FORGET),
     )
     consent_required: bool = setting(
         False,
-        "Nobody without a record of consent gets a name, a group but strangers, a given picture or a user; nor does a "
+        "Nobody without a record of consent gets a name, a group but strangers, a given picture or "
+        "a user; nor does a "
         "stranger who came often become a regular.",
     )
     expired_consent_erases: bool = setting(
         False,
-        "The hourly sweep erases people whose consent was withdrawn or has expired; else they stay restricted until "
+        "The hourly sweep erases people whose consent was withdrawn or has expired; else they stay "
+        "restricted until "
         "somebody erases them.",
     )
     ended_days: int = setting(
-        0, "Days after the end of their consent for which it waits, if expired_consent_erases.", 0, 3_650
+        0,
+        "Days after the end of their consent for which it waits, if expired_consent_erases.",
+        0,
+        3_650,
     )
-    controller: str = setting("", "Who is responsible for the data, with the address; the notice says it.", most=200)
+    controller: str = setting(
+        "", "Who is responsible for the data, with the address; the notice says it.", most=200
+    )
     contact: str = setting("", "How to reach them about the data.", most=200)
-    purposes: str = setting("", "What the faces are recognised for; empty: to count and recognise visitors.", most=500)
+    purposes: str = setting(
+        "", "What the faces are recognised for; empty: to count and recognise visitors.", most=500
+    )
     basis: str = setting(
         "",
-        "On what ground faces are compared and strangers kept, in your words: by the GDPR's Articles 6 and 9. The "
+        "On what ground faces are compared and strangers kept, in your words: by the GDPR's "
+        "Articles 6 and 9. The "
         "notice and the record say it. Empty: nobody has said it yet.",
         most=500,
     )
     officer: str = setting(
-        "", "The data protection officer, and how to reach them; `-`: there is none, and needs to be none.", most=200
+        "",
+        "The data protection officer, and how to reach them; `-`: there is none, and needs to be "
+        "none.",
+        most=200,
     )
     authority: str = setting("", "The supervisory authority that people may complain to.", most=200)
     recipients: str = setting(
         "",
-        "Who else gets data: whom hooks and MQTT tell, who runs the machine. `-`: nobody. Empty: the notice names the "
+        "Who else gets data: whom hooks and MQTT tell, who runs the machine. `-`: nobody. Empty: "
+        "the notice names the "
         "hosts that are told.",
         most=500,
     )
     transfers: str = setting(
-        "", "Third countries that data go to, and the safeguard of Articles 44 to 49; `-`: none.", most=500
+        "",
+        "Third countries that data go to, and the safeguard of Articles 44 to 49; `-`: none.",
+        most=500,
     )
     notice_url: str = setting(
-        "", "Where the whole notice stands, for the QR code on the sheet at the door: https://...", most=200
+        "",
+        "Where the whole notice stands, for the QR code on the sheet at the door: https://...",
+        most=200,
     )
     keeps_pictures: bool = setting(
         True,
-        "False: templates only. No face's picture is stored, that of a capture goes once it is resolved, and the sweep "
+        "False: templates only. No face's picture is stored, that of a capture goes once it is "
+        "resolved, and the sweep "
         "removes those that were stored before.",
         option="keeps-pictures/--no-pictures",
     )
@@ -169,25 +221,33 @@ class StoredSettings(Struct, frozen=True, kw_only=True):
     )
     """Stored by the groups' ids."""
     capture_days: int | None = setting(
-        None, "Days that the pictures of captures are kept.", 1, 36_500, nothing="as long as the service keeps any"
+        None,
+        "Days that the pictures of captures are kept.",
+        1,
+        36_500,
+        nothing="as long as the service keeps any",
     )
     sighting_days: int | None = setting(
         None,
-        "Days after which the records of captures go, which say who was seen in them. Not fewer than their pictures.",
+        "Days after which the records of captures go, which say who was seen in them. Not fewer "
+        "than their pictures.",
         1,
         SIGHTING_DAYS,
         nothing=f"{SIGHTING_DAYS}",
     )
     stranger_days: int | None = setting(
         None,
-        "Days after which a stranger is deleted who was not seen again. One who has a name is kept as a regular.",
+        "Days after which a stranger is deleted who was not seen again. One who has a name is kept "
+        "as a regular.",
         1,
         3_650,
         nothing="never",
     )
-    regular_days: int | None = setting(None, "The same for regulars. Groups have their own.", 1, 3_650, nothing="never")
-    # Visits are counted again from the observations of 100 days (domain/rules/visits), and one visit lasts 49 days at
-    # most.
+    regular_days: int | None = setting(
+        None, "The same for regulars. Groups have their own.", 1, 3_650, nothing="never"
+    )
+    # Visits are counted again from the observations of 100 days (domain/rules/visits), and one
+    # visit lasts 49 days at most.
     observation_days: int | None = setting(
         None,
         "Days that observations are kept, from which statistics are counted.",
@@ -195,10 +255,13 @@ class StoredSettings(Struct, frozen=True, kw_only=True):
         3_650,
         nothing="for ever",
     )
-    audit_days: int | None = setting(None, "Days that the audit is kept.", 1, 3_650, nothing="for ever")
+    audit_days: int | None = setting(
+        None, "Days that the audit is kept.", 1, 3_650, nothing="for ever"
+    )
     requests_a_day: int | None = setting(
         None,
-        "Requests with the AppCode that are allowed in a day of the time zone. To take none, disable the tenant.",
+        "Requests with the AppCode that are allowed in a day of the time zone. To take none, "
+        "disable the tenant.",
         1,
         MOST_COUNTED,
         nothing="any number",
@@ -206,7 +269,8 @@ class StoredSettings(Struct, frozen=True, kw_only=True):
     )
     capture_mb_a_day: int | None = setting(
         10_000,
-        "Megabytes of captures that each camera may offer in such a day. To take none, disable the camera.",
+        "Megabytes of captures that each camera may offer in such a day. To take none, disable the "
+        "camera.",
         21,
         MOST_COUNTED,
         nothing="any number",
@@ -221,7 +285,8 @@ class StoredSettings(Struct, frozen=True, kw_only=True):
     )
     answers_unknown: bool = setting(
         False,
-        "What no model sees, such as glasses and open eyes, is answered to programs that ask it as false, at 50 %.",
+        "What no model sees, such as glasses and open eyes, is answered to programs that ask it as "
+        "false, at 50 %.",
         is_own=False,
     )
     picture_buckets: frozenset[str] = setting(
@@ -230,7 +295,12 @@ class StoredSettings(Struct, frozen=True, kw_only=True):
         is_own=False,
     )
     faces: int | None = setting(
-        None, "Faces that it may hold.", 2, MAX_FACES, nothing="as many as its profile says", is_own=False
+        None,
+        "Faces that it may hold.",
+        2,
+        MAX_FACES,
+        nothing="as many as its profile says",
+        is_own=False,
     )
     groups: int | None = setting(
         None,
@@ -269,12 +339,22 @@ OF_TENANT = tuple(name for name, one in SETTINGS.items() if one.is_own)
 """Those that a tenant sets itself."""
 
 
-RETENTION = ("capture_days", "sighting_days", "stranger_days", "regular_days", "observation_days", "audit_days")
+RETENTION = (
+    "capture_days",
+    "sighting_days",
+    "stranger_days",
+    "regular_days",
+    "observation_days",
+    "audit_days",
+)
 """Settings of a tenant."""
 
 
 def count_capture_days(tenant: StoredSettings, max_days: int) -> int:
-    """Return for how many days the tenant's pictures of captures are kept. `max_days`: the deployment's days."""
+    """Return for how many days the tenant's pictures of captures are kept.
+
+    `max_days`: the deployment's days.
+    """
     return min(tenant.capture_days or max_days, max_days)
 
 

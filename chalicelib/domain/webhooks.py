@@ -59,7 +59,8 @@ class Way(StrEnum):
 class Event(Struct, frozen=True):
     """Something that happened. Its `id` is always the same, however often the event is processed.
 
-    `group`, `camera`: values that hooks filter by; None if the event has none. `data`: JSON values, sent as they are.
+    `group`, `camera`: values that hooks filter by; None if the event has none. `data`: JSON values,
+    sent as they are.
     """
 
     id: str
@@ -73,13 +74,20 @@ class Event(Struct, frozen=True):
 
 
 _WITHOUT_PAUSE = frozenset(
-    {EventKind.CAMERA_SILENT, EventKind.FACE_OVERDUE, EventKind.GROUP_FULL, EventKind.WEEK_ENDED, EventKind.TEST}
+    {
+        EventKind.CAMERA_SILENT,
+        EventKind.FACE_OVERDUE,
+        EventKind.GROUP_FULL,
+        EventKind.WEEK_ENDED,
+        EventKind.TEST,
+    }
 )
-"""Kinds of which each event is told: what is told once, alarms, of which the next is about something else, and what
-tries a hook."""
+"""Kinds of which each event is told: what is told once, alarms, of which the next is about
+something else, and what tries a hook."""
 
 PARKED_AT_AGE = timedelta(hours=24)
-"""Age of a delivery at its last attempt: then it is parked (book/webhooks.py says when it is tried again)."""
+"""Age of a delivery at its last attempt: then it is parked (book/webhooks.py says when it is tried
+again)."""
 
 FAILING_FROM = 5
 """Consecutive failures from which on a hook gets one delivery at a time."""
@@ -88,9 +96,9 @@ FAILING_FROM = 5
 class Hook(Struct, frozen=True):
     """A URL that receives the events that pass all its filters; a filter of None passes any.
 
-    With a `way` it tells people, by a channel that its secret holds. An earlier version, which knows no ways, finds no
-    URL, and posts nothing. Without both it is a mailbox: its events wait until the tenant's program reads and
-    acknowledges them.
+    With a `way` it tells people, by a channel that its secret holds. An earlier version, which
+    knows no ways, finds no URL, and posts nothing. Without both it is a mailbox: its events wait
+    until the tenant's program reads and acknowledges them.
     """
 
     id: str
@@ -98,7 +106,8 @@ class Hook(Struct, frozen=True):
     url: str | None
     created_at: datetime
     sealed_secret: bytes
-    """The secret that signs its deliveries, or the channel, sealed by the Vault; b"" of a mailbox, which has none."""
+    """The secret that signs its deliveries, or the channel, sealed by the Vault; b"" of a mailbox,
+    which has none."""
     kinds: tuple[EventKind, ...] | None = None
     groups: tuple[str, ...] | None = None
     """Names of the groups at the time of the event."""
@@ -108,7 +117,8 @@ class Hook(Struct, frozen=True):
     name: str | None = None
     """By which a program finds its mailbox."""
     passes_to: str = ""
-    """Whom the program that empties a mailbox tells of the events, as it says: such as an MQTT broker's host."""
+    """Whom the program that empties a mailbox tells of the events, as it says: such as an MQTT
+    broker's host."""
     failures: int = 0
     """Number of deliveries that failed since the last success."""
     paused_until: datetime | None = None
@@ -120,18 +130,20 @@ class Hook(Struct, frozen=True):
     way: str | None = None
     """A Way, or one that a later version has stored."""
     address: str = ""
-    """Part of its channel that may be shown: the host, after `http://` if it is not encrypted, or a mail address."""
+    """Part of its channel that may be shown: the host, after `http://` if it is not encrypted, or a
+    mail address."""
     template: str = ""
     """Of its messages."""
     hours: str = ""
     """Within which people are told, in the tenant's zone, as `09:00-18:30`; "": always."""
     pause_s: int = 0
-    """The least time between two messages of a kind of one group, or of one of `people`; what happens meanwhile is not
-    told."""
+    """The least time between two messages of a kind of one group, or of one of `people`; what
+    happens meanwhile is not told."""
     picture: bool = False
     """Whether the face's picture goes with a message."""
     claims: str = ""
-    """JSON: of what a pause runs, to the time when its event was written, in ms since 1970, and that event's mark."""
+    """JSON: of what a pause runs, to the time when its event was written, in ms since 1970, and
+    that event's mark."""
 
     def __repr__(self) -> str:
         return f"Hook({self.id!r})"  # no log shows its secret
@@ -146,13 +158,17 @@ class Hook(Struct, frozen=True):
 
     @property
     def recipient(self) -> str:
-        """Whom it tells: a host, of mail the domain alone, or whom a mailbox's program tells; "": it has not said."""
+        """Whom it tells: a host, of mail the domain alone, or whom a mailbox's program tells; "":
+        it has not said."""
         if self.way is not None:
             return self.address.rpartition("@")[2]
         return (urlsplit(self.url).hostname or "") if self.url else self.passes_to
 
     def is_within_hours(self, at: datetime) -> bool:
-        """Return whether people are told of what happens at this time, in the tenant's zone. The end is not."""
+        """Return whether people are told of what happens at this time, in the tenant's zone.
+
+        The end is not.
+        """
         if not self.hours:
             return True
         begin, _, end = self.hours.partition("-")
@@ -187,8 +203,8 @@ class Hook(Struct, frozen=True):
 class Delivery(Struct, frozen=True):
     """One event on its way to one hook.
 
-    `parked`: it is given up, and waits until somebody sends it again; `in_mailbox`: nobody sends it, and it waits until
-    somebody acknowledges it.
+    `parked`: it is given up, and waits until somebody sends it again; `in_mailbox`: nobody sends
+    it, and it waits until somebody acknowledges it.
     """
 
     tenant: str
@@ -235,7 +251,8 @@ def write_payload(tenant: str, event: Event) -> str:
 
 
 def make_signature(secret: str, at: datetime, body: bytes) -> str:
-    """Make `t=<unix seconds>,v1=<hex>`: HMAC-SHA256 by the secret's bytes over the time, a dot and the body."""
+    """Make `t=<unix seconds>,v1=<hex>`: HMAC-SHA256 by the secret's bytes over the time, a dot and
+    the body."""
     seconds = int(at.timestamp())
     digest = hmac.new(secret.encode(), b"%d." % seconds + body, hashlib.sha256).hexdigest()
     return f"t={seconds},v1={digest}"
@@ -247,7 +264,10 @@ _EVENT_ID = re.compile(r"[!-~]{1,200}")
 
 
 def _parse_kinds(stored: Collection[str]) -> tuple[EventKind, ...]:
-    """Read the kinds that this version knows; a later one may have stored others. Without any, a hook takes nothing."""
+    """Read the kinds that this version knows; a later one may have stored others.
+
+    Without any, a hook takes nothing.
+    """
     return tuple(EventKind(kind) for kind in stored if kind in _KINDS)
 
 
@@ -268,8 +288,11 @@ def hook_item(tenant: str, hook: Hook) -> Item:
 
 
 def hook_fields(hook: Hook) -> Item:
-    """Make the attributes that a tenant may change; those of failures and pauses come with the first failure."""
-    return _HOOK.write(hook, "url", "sealed_secret", "kinds", "groups", "cameras", "enabled", "name", *_RARE)
+    """Make the attributes that a tenant may change; those of failures and pauses come with the
+    first failure."""
+    return _HOOK.write(
+        hook, "url", "sealed_secret", "kinds", "groups", "cameras", "enabled", "name", *_RARE
+    )
 
 
 def list_absent_fields(hook: Hook) -> tuple[str, ...]:
@@ -278,7 +301,8 @@ def list_absent_fields(hook: Hook) -> tuple[str, ...]:
 
 
 def without_people(item: Item, faceids: Collection[str]) -> Update | None:
-    """Return the update that takes these faces out of what a hook tells of; None: it names none of them.
+    """Return the update that takes these faces out of what a hook tells of; None: it names none of
+    them.
 
     A hook that is left without anybody is off: else it would tell of everybody.
     """
@@ -286,35 +310,61 @@ def without_people(item: Item, faceids: Collection[str]) -> Update | None:
     people_left = [faceid for faceid in people if faceid not in faceids]
     if len(people_left) == len(people):
         return None
-    fields = {"people": people_left, **({} if people_left else {"enabled": False}), "version": item["version"] + 1}
+    fields = {
+        "people": people_left,
+        **({} if people_left else {"enabled": False}),
+        "version": item["version"] + 1,
+    }
     if_same = equals("version", item["version"], "not-changed-meanwhile")
-    return Update(keys.HOOKS, (item["tenant"], item["id"]), (if_same,), set=fields, remove=("claims",))
+    return Update(
+        keys.HOOKS, (item["tenant"], item["id"]), (if_same,), set=fields, remove=("claims",)
+    )
 
 
-def event_puts(tenant: str, hooks: Sequence[Hook], events: Sequence[Event], now: datetime) -> list[Action]:
-    """Return one Put for each event and each of the hooks that takes it, for the transaction that causes the events."""
-    return [event_put(tenant, hook, event, now) for event in events for hook in hooks if hook.lets_pass(event)]
+def event_puts(
+    tenant: str, hooks: Sequence[Hook], events: Sequence[Event], now: datetime
+) -> list[Action]:
+    """Return one Put for each event and each of the hooks that takes it, for the transaction that
+    causes the events."""
+    return [
+        event_put(tenant, hook, event, now)
+        for event in events
+        for hook in hooks
+        if hook.lets_pass(event)
+    ]
 
 
 def event_put(tenant: str, hook: Hook, event: Event, now: datetime) -> Put:
-    """Return the action that has the event delivered to the hook, whether the hook takes it or not."""
+    """Return the action that has the event delivered to the hook, whether the hook takes it or
+    not."""
     at, body = moment(milliseconds(now)), write_payload(tenant, event)
-    delivery = Delivery(tenant, hook.id, event.id, event.kind, body, at, at, in_mailbox=hook.is_mailbox)
+    delivery = Delivery(
+        tenant, hook.id, event.id, event.kind, body, at, at, in_mailbox=hook.is_mailbox
+    )
     return Put(keys.OUTBOX, delivery_item(delivery))
 
 
 def delivery_key(delivery: Delivery) -> tuple[str, str]:
-    prefix = keys.PARKED_PREFIX if delivery.parked else keys.MAILBOX_PREFIX if delivery.in_mailbox else ""
+    prefix = (
+        keys.PARKED_PREFIX
+        if delivery.parked
+        else keys.MAILBOX_PREFIX
+        if delivery.in_mailbox
+        else ""
+    )
     return delivery.tenant, keys.delivery(delivery.hook_id, delivery.event_id, prefix)
 
 
 def delivery_item(delivery: Delivery) -> Item:
     """Make a delivery's item.
 
-    Raises ValueError if the event's id cannot stand in a header: it is 1 to 200 visible ASCII characters.
+    Raises ValueError if the event's id cannot stand in a header: it is 1 to 200 visible ASCII
+    characters.
     """
     if not _EVENT_ID.fullmatch(delivery.event_id):
-        raise ValueError(f"an event's id is 1 to 200 visible ASCII characters, not {delivery.event_id[:200]!a}")
+        raise ValueError(
+            f"an event's id is 1 to 200 visible ASCII characters, not {delivery.event_id[:200]!a}"
+        )
     item = {"id": delivery_key(delivery)[1], **_DELIVERY.write(delivery)}
     if delivery.parked or delivery.in_mailbox:
         item["expires_at"] = int((delivery.next_at + KEPT_FOR).timestamp())
@@ -324,14 +374,22 @@ def delivery_item(delivery: Delivery) -> Item:
 def delivery_from(item: Item) -> Delivery:
     prefix, hook_id, event_id = keys.parts_of_delivery(item["id"])
     parked, in_mailbox = prefix == keys.PARKED_PREFIX, prefix == keys.MAILBOX_PREFIX
-    return _DELIVERY.read(item, hook_id=hook_id, event_id=event_id, parked=parked, in_mailbox=in_mailbox)
+    return _DELIVERY.read(
+        item, hook_id=hook_id, event_id=event_id, parked=parked, in_mailbox=in_mailbox
+    )
 
 
 def without_name(item: Item, faceids: Collection[str]) -> Update | None:
-    """Return the update that takes the name out of a delivery about one of these faces; None: there is none in it."""
+    """Return the update that takes the name out of a delivery about one of these faces; None: there
+    is none in it."""
     payload = json.loads(item["payload"])
     data = payload["data"]
     if not data.get("name") or {data.get("faceid"), data.get("other")}.isdisjoint(faceids):
         return None
     unnamed = json.dumps({**payload, "data": {**data, "name": ""}}, ensure_ascii=False)
-    return Update(keys.OUTBOX, (item["tenant"], item["id"]), (exists("still-there"),), set={"payload": unnamed})
+    return Update(
+        keys.OUTBOX,
+        (item["tenant"], item["id"]),
+        (exists("still-there"),),
+        set={"payload": unnamed},
+    )

@@ -1,8 +1,9 @@
 """A connection to the host of a URL that a stranger chose, and HTTP over it within one deadline.
 
-The name is resolved once, all its addresses are checked, and a checked address is dialled (docs/decisions/0008).
-`http.client` parses. It has no limit for the total time, nor for the bytes of headers, chunk framing and trailers; so
-`Exchange`, which stands between it and the socket, bounds those as the bytes come in.
+The name is resolved once, all its addresses are checked, and a checked address is dialled
+(docs/decisions/0008). `http.client` parses. It has no limit for the total time, nor for the bytes
+of headers, chunk framing and trailers; so `Exchange`, which stands between it and the socket,
+bounds those as the bytes come in.
 """
 
 from __future__ import annotations
@@ -29,7 +30,8 @@ if TYPE_CHECKING:
 
 
 MAX_HEAD_BYTES = 32 * 1024
-"""Bytes of an answer's head, of which redirects and cookies of ordinary hosts need a few thousand."""
+"""Bytes of an answer's head, of which redirects and cookies of ordinary hosts need a few
+thousand."""
 _HEADERS = {"User-Agent": "Regulars", "Accept-Encoding": "identity", "Connection": "close"}
 
 
@@ -52,10 +54,11 @@ class Deadline:
 
 
 class Exchange(io.RawIOBase):
-    """One request and its answer over `sock`, which the caller closes: the part of a socket that http.client uses.
+    """One request and its answer over `sock`, which the caller closes: the part of a socket that
+    http.client uses.
 
-    Waiting for the socket raises TimeoutError at the deadline. An answer of more than `allowed_bytes`, the head
-    included, raises Unusable.
+    Waiting for the socket raises TimeoutError at the deadline. An answer of more than
+    `allowed_bytes`, the head included, raises Unusable.
     """
 
     def __init__(self, sock: socket, target: Target, deadline: Deadline) -> None:
@@ -66,13 +69,17 @@ class Exchange(io.RawIOBase):
         self._received_bytes = 0
         self._ended = False
 
-    def send_request(self, method: str, headers: Mapping[str, str], body: bytes | None = None) -> HTTPResponse:
+    def send_request(
+        self, method: str, headers: Mapping[str, str], body: bytes | None = None
+    ) -> HTTPResponse:
         """Send the request and read the answer's head.
 
         Raises OSError, or HTTPException, whose message quotes the answer.
         """
-        connection = HTTPConnection(self._target.host, self._target.port)  # it opens none: this object is its socket
-        connection.default_port = PORTS[self._target.scheme]  # so that the Host header has a port only if needed
+        # it opens none: this object is its socket
+        connection = HTTPConnection(self._target.host, self._target.port)
+        # so that the Host header has a port only if needed
+        connection.default_port = PORTS[self._target.scheme]
         connection.auto_open = 0
         connection.sock = self
         connection.request(method, self._target.path, body, {**_HEADERS, **headers})
@@ -98,7 +105,10 @@ class Exchange(io.RawIOBase):
         self._received_bytes += count
         self._ended = count == 0
         if self._received_bytes > self.allowed_bytes:
-            raise Unusable(f"the URL's host sent too much beside what was asked: over {self.allowed_bytes} bytes")
+            raise Unusable(
+                f"the URL's host sent too much beside what was asked: over {self.allowed_bytes} "
+                "bytes"
+            )
         return count
 
     def close(self) -> None:
@@ -107,15 +117,17 @@ class Exchange(io.RawIOBase):
 
 _ADDRESSES_TRIED = 4
 """Addresses of a host that are tried one after another, within the call's time."""
-# A silent name server holds the system's resolver for 20 s (two servers, asked twice, 5 s each), four times as long as
-# a fetch lasts. With four lookups for each call, calls reach their limit first.
+# A silent name server holds the system's resolver for 20 s (two servers, asked twice, 5 s each),
+# four times as long as a fetch lasts. With four lookups for each call, calls reach their limit
+# first.
 _LOOKUPS_PER_CALL = 4
 
 Resolver = Callable[[str], Sequence[str]]
 """All addresses of a host name, as text, the best first. Raises OSError if there are none."""
 
 Dial = Callable[[Address, int, float], socket]
-"""A new TCP connection to exactly this address and port, made within so many seconds. Raises OSError."""
+"""A new TCP connection to exactly this address and port, made within so many seconds. Raises
+OSError."""
 
 
 def resolve(name: str) -> list[str]:
@@ -137,7 +149,9 @@ def dial(address: Address, port: int, timeout_s: float) -> socket:
 
 
 class Connector:
-    """The maker of connections, to `allowed` addresses only. `hint`: what to do about another address.
+    """The maker of connections, to `allowed` addresses only.
+
+    `hint`: what to do about another address.
 
     At most `at_once` calls have a slot at a time.
     """
@@ -164,11 +178,15 @@ class Connector:
         self._lookups = BoundedSemaphore(at_once * _LOOKUPS_PER_CALL)
 
     def hold_slot(self) -> AbstractContextManager[None]:
-        """Take one of the `at_once` slots, and give it back at the end. Raises Busy at once if none is free."""
+        """Take one of the `at_once` slots, and give it back at the end.
+
+        Raises Busy at once if none is free.
+        """
         return hold_slot(self._slots, _BUSY)
 
     def open_connection(self, target: Target, deadline: Deadline) -> socket:
-        """Connect to the target's host; for https with TLS, after a check of the certificate for the host's name.
+        """Connect to the target's host; for https with TLS, after a check of the certificate for
+        the host's name.
 
         Raises Unusable, Busy, TimeoutError, OSError (ssl.SSLCertVerificationError among them).
         """
@@ -179,8 +197,10 @@ class Connector:
             sock.settimeout(deadline.remaining_s())
             return self._tls.wrap_socket(
                 sock,
-                server_hostname=target.host,  # the certificate is checked for it, though an address was dialled
-                suppress_ragged_eofs=False,  # else a cut connection looks like the end of a picture without a length
+                # the certificate is checked for it, though an address was dialled
+                server_hostname=target.host,
+                # else a cut connection looks like the end of a picture without a length
+                suppress_ragged_eofs=False,
             )
         except BaseException:
             sock.close()
@@ -190,10 +210,14 @@ class Connector:
         addresses = self._allowed_addresses(target, deadline)[:_ADDRESSES_TRIED]
         for index, address in enumerate(addresses):
             try:
-                return self._dial(address, target.port, deadline.remaining_s() / (len(addresses) - index))
+                return self._dial(
+                    address, target.port, deadline.remaining_s() / (len(addresses) - index)
+                )
             except OSError:
                 deadline.remaining_s()
-        raise Unusable("no connection was made to the URL's host: check that it serves the public internet")
+        raise Unusable(
+            "no connection was made to the URL's host: check that it serves the public internet"
+        )
 
     def _allowed_addresses(self, target: Target, deadline: Deadline) -> Sequence[Address]:
         """Return the host's addresses. Raises Unusable if one of them is not allowed.
@@ -201,7 +225,11 @@ class Connector:
         All failures share one message, so that it reveals nothing of our network's names.
         """
         try:
-            addresses = [target.address] if target.address else self._look_up_addresses(target.host, deadline)
+            addresses = (
+                [target.address]
+                if target.address
+                else self._look_up_addresses(target.host, deadline)
+            )
             if addresses and all(map(self._allowed, addresses)):
                 return addresses
         except TimeoutError:

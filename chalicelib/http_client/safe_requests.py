@@ -1,9 +1,11 @@
-"""Safe requests to URLs of others: SafeFetcher fetches a picture, SafePostman posts a message to a hook.
+"""Safe requests to URLs of others: SafeFetcher fetches a picture, SafePostman posts a message to a
+hook.
 
 A stranger chose the URL of a picture: it gives the stranger no way into our network.
 
-A name is resolved once, and all its addresses are checked. The connection is made to a checked address, not to the
-name. A redirect is a new URL, for which all of this is done again. See docs/decisions/0008.
+A name is resolved once, and all its addresses are checked. The connection is made to a checked
+address, not to the name. A redirect is a new URL, for which all of this is done again. See
+docs/decisions/0008.
 
 Posts to a URL that a tenant chose are made safe by the same means (docs/decisions/0014).
 """
@@ -34,7 +36,8 @@ from chalicelib.http_client.url import Address, Target, is_public, parse_redirec
 from chalicelib.slots import hold_slot
 
 IMAGE_TYPES = frozenset({"image/jpeg", "image/jpg", "image/png", "image/bmp", "image/x-ms-bmp"})
-"""Accepted Content-Types. image/jpg and image/x-ms-bmp are not registered, but many hosts send them."""
+"""Accepted Content-Types. image/jpg and image/x-ms-bmp are not registered, but many hosts send
+them."""
 _REDIRECTS = (301, 302, 303, 307, 308)
 _OK = 200
 _PART_BYTES = 64 * 1024
@@ -46,14 +49,16 @@ _HEADERS = {"Accept": "image/jpeg, image/png, image/bmp"}
 def _ask_for_picture(exchange: Exchange, target: Target, max_bytes: int) -> bytes | Target:
     """Ask for the picture and read it, or return the place that the host names.
 
-    Raises Unusable for any answer but a picture within the limits, TimeoutError, OSError if the connection breaks, and
-    HTTPException. Messages of Unusable repeat nothing of an answer but its status and media type.
+    Raises Unusable for any answer but a picture within the limits, TimeoutError, OSError if the
+    connection breaks, and HTTPException. Messages of Unusable repeat nothing of an answer but its
+    status and media type.
     """
     with exchange.send_request("GET", _HEADERS) as response:
         if response.status in _REDIRECTS:
             return _read_location(target, response)
         _require_picture_head(response)
-        # Chunks add framing. A host whose framing is larger than the picture means to waste our time.
+        # Chunks add framing. A host whose framing is larger than the picture means to waste our
+        # time.
         exchange.allowed_bytes = 2 * max_bytes + MAX_HEAD_BYTES
         return _read_body(response, max_bytes)
 
@@ -66,28 +71,43 @@ def _read_location(target: Target, response: HTTPResponse) -> Target:
 
 
 def _require_picture_head(response: HTTPResponse) -> None:
-    """Raise Unusable unless an answer's head says that a picture follows, uncompressed, and of one length if of any."""
+    """Raise Unusable unless an answer's head says that a picture follows, uncompressed, and of one
+    length if of any."""
     if response.status != _OK:
-        raise Unusable(f"the URL's host answered with status {response.status}, not 200: send a URL that is public")
+        raise Unusable(
+            f"the URL's host answered with status {response.status}, not 200: send a URL that is "
+            "public"
+        )
     if (response.getheader("Content-Encoding") or "identity").strip().lower() != "identity":
-        raise Unusable("the URL's host sent the picture compressed: send a URL that answers as Accept-Encoding asks")
+        raise Unusable(
+            "the URL's host sent the picture compressed: send a URL that answers as "
+            "Accept-Encoding asks"
+        )
     if (response.getheader("Transfer-Encoding") or "chunked").strip().lower() != "chunked":
-        raise Unusable("the URL's host sent the picture in a transfer encoding other than chunked: use another host")
+        raise Unusable(
+            "the URL's host sent the picture in a transfer encoding other than chunked: use "
+            "another host"
+        )
     lengths = set(response.headers.get_all("Content-Length", []))
     if len(lengths) > 1 or not all(re.fullmatch(r"[0-9]{1,18}", length) for length in lengths):
-        raise Unusable("the URL's host did not say in one number how long the picture is: use another host")
+        raise Unusable(
+            "the URL's host did not say in one number how long the picture is: use another host"
+        )
     media_type = _MEDIA_TYPE.fullmatch((response.getheader("Content-Type") or "").lower())
     if media_type is None or media_type[1] not in IMAGE_TYPES:
         type_name = media_type[1] if media_type else "none"
         raise Unusable(
-            f"the answer's media type is {type_name}: send the URL of a picture that has image/jpeg, image/png or "
+            f"the answer's media type is {type_name}: send the URL of a picture that has "
+            "image/jpeg, image/png or "
             "image/bmp"
         )
 
 
 def _read_body(response: HTTPResponse, max_bytes: int) -> bytes:
     expected = response.length  # None: chunked, or until the connection ends
-    too_large = Unusable(f"the URL's picture has more than {max_bytes} bytes: send that of a smaller picture")
+    too_large = Unusable(
+        f"the URL's picture has more than {max_bytes} bytes: send that of a smaller picture"
+    )
     if expected is not None and expected > max_bytes:
         raise too_large
     body = bytearray()
@@ -103,7 +123,8 @@ def _read_body(response: HTTPResponse, max_bytes: int) -> bytes:
 MAX_BYTES = 2 * 1024 * 1024
 """Bytes of a picture that is fetched from a URL: the camera's contract takes 2 MB."""
 LIMIT_S = 5.0
-"""Time in s within which a picture has to be fetched, redirects and all: the caller waits for it."""
+"""Time in s within which a picture has to be fetched, redirects and all: the caller waits for
+it."""
 MAX_REDIRECTS = 3
 """Redirects that a fetch follows: http to https, then to a host of files."""
 AT_ONCE = 16
@@ -113,8 +134,10 @@ OF_TENANT = 4
 
 
 class SafeFetcher:
-    """The PictureFetcher port. At most `at_once` fetches run at a time, `of_tenant` of them for one tenant; another one
-    raises Busy without waiting.
+    """The PictureFetcher port.
+
+    At most `at_once` fetches run at a time, `of_tenant` of them for one tenant; another one raises
+    Busy without waiting.
 
     `limit_s` bounds a whole fetch, including lookups, connections, handshakes and redirects.
     """
@@ -138,7 +161,9 @@ class SafeFetcher:
         self._max_bytes = max_bytes
 
     def fetch(self, url: str, tenant: str) -> bytes:
-        """Fetch the picture's bytes: not empty, at most `max_bytes`. Only the declared media type is checked.
+        """Fetch the picture's bytes: not empty, at most `max_bytes`.
+
+        Only the declared media type is checked.
 
         Raises Unusable, which says what was wrong with the URL or the answer, and Busy.
         """
@@ -148,26 +173,35 @@ class SafeFetcher:
                 return self._follow_redirects(target, Deadline(self._limit_s))
         except TimeoutError as error:
             raise Unusable(
-                f"the picture was not there within {self._limit_s:g} s: use a faster host, or send the picture itself"
+                f"the picture was not there within {self._limit_s:g} s: use a faster host, or send "
+                "the picture itself"
             ) from error
         except ssl.SSLCertVerificationError as error:
             raise Unusable(
-                "the certificate of the URL's host is not valid: use a host whose certificate is valid for its name"
+                "the certificate of the URL's host is not valid: use a host whose certificate is "
+                "valid for its name"
             ) from error
         except IncompleteRead:
             raise Unusable(
-                "the URL's host ended the answer before the picture was complete: try again, or use another host"
+                "the URL's host ended the answer before the picture was complete: try again, or "
+                "use another host"
             ) from None
         except HTTPException:  # its message quotes the answer
             raise Unusable(
-                "the URL's host did not answer in HTTP/1.1: send the URL of a picture on a web server"
+                "the URL's host did not answer in HTTP/1.1: send the URL of a picture on a web "
+                "server"
             ) from None
         except OSError as error:
-            raise Unusable("the connection to the URL's host broke off: try again, or use another host") from error
+            raise Unusable(
+                "the connection to the URL's host broke off: try again, or use another host"
+            ) from error
 
     def _hold_tenant_slot(self, tenant: str) -> AbstractContextManager[None]:
         slots = self._tenant_slots.setdefault(tenant, BoundedSemaphore(self._of_tenant))  # one step
-        return hold_slot(slots, f"{self._of_tenant} pictures are being fetched for this tenant: try again in a moment")
+        return hold_slot(
+            slots,
+            f"{self._of_tenant} pictures are being fetched for this tenant: try again in a moment",
+        )
 
     def _follow_redirects(self, target: Target, deadline: Deadline) -> bytes:
         for _ in range(1 + MAX_REDIRECTS):
@@ -178,16 +212,21 @@ class SafeFetcher:
             if isinstance(answer, bytes):
                 return answer
             target = answer
-        raise Unusable(f"the URL redirects more than {MAX_REDIRECTS} times: send that of the picture itself")
+        raise Unusable(
+            f"the URL redirects more than {MAX_REDIRECTS} times: send that of the picture itself"
+        )
 
 
 POST_LIMIT_S = 10.0
-"""How long a hook may take to answer, in s. Then the delivery counts as failed and is tried again (book/webhooks)."""
+"""How long a hook may take to answer, in s. Then the delivery counts as failed and is tried again
+(book/webhooks)."""
 _DRAINED_BYTES = 64 * 1024
 """Bytes of an answer that are read though nobody wants them: some receivers stop if nobody does."""
 _DRAIN_S = 1.0
 """How long they are read, in s."""
-_HINT = "use one that is, or let the operator name its network in the setting REGULARS_HOOK_NETWORKS"
+_HINT = (
+    "use one that is, or let the operator name its network in the setting REGULARS_HOOK_NETWORKS"
+)
 
 Network = IPv4Network | IPv6Network
 
@@ -209,7 +248,9 @@ class SafePostman:
         at_once: int = 32,
     ) -> None:
         self._allowed = partial(_is_allowed, tuple(networks))
-        self._connector = Connector(resolver, dial, tls=tls, at_once=at_once, allowed=self._allowed, hint=_HINT)
+        self._connector = Connector(
+            resolver, dial, tls=tls, at_once=at_once, allowed=self._allowed, hint=_HINT
+        )
         self._limit_s = limit_s
 
     def require_url(self, url: str) -> None:
@@ -220,7 +261,9 @@ class SafePostman:
         self._read_target(url)
 
     def post(self, url: str, body: bytes, headers: Mapping[str, str], method: str = "POST") -> int:
-        """Post the body and return the answer's status. No redirect is followed: its status is returned.
+        """Post the body and return the answer's status.
+
+        No redirect is followed: its status is returned.
 
         Raises InvalidInput, Unusable and Busy, as the port says.
         """
@@ -231,13 +274,21 @@ class SafePostman:
                 with closing(self._connector.open_connection(target, deadline)) as sock:
                     return _post_body(Exchange(sock, target, deadline), method, body, headers)
         except TimeoutError as error:
-            raise Unusable(f"no answer within {self._limit_s:g} s: answer first and work afterwards") from error
+            raise Unusable(
+                f"no answer within {self._limit_s:g} s: answer first and work afterwards"
+            ) from error
         except ssl.SSLCertVerificationError as error:
-            raise Unusable("the receiver's certificate is not valid: get one for the name in the URL") from error
+            raise Unusable(
+                "the receiver's certificate is not valid: get one for the name in the URL"
+            ) from error
         except HTTPException:  # its message quotes the answer
-            raise Unusable("the receiver did not answer in HTTP/1.1: give the URL of a web server") from None
+            raise Unusable(
+                "the receiver did not answer in HTTP/1.1: give the URL of a web server"
+            ) from None
         except OSError as error:
-            raise Unusable("the connection broke off before the answer's head was complete: see why it did") from error
+            raise Unusable(
+                "the connection broke off before the answer's head was complete: see why it did"
+            ) from error
 
     def _read_target(self, url: str) -> Target:
         try:
@@ -252,7 +303,8 @@ class SafePostman:
 def _is_allowed(networks: Sequence[Network], address: Address) -> bool:
     """Return whether hooks may reach the address.
 
-    An address with a zone (`%eth0`) belongs to an interface of this machine, so no network of the operator's covers it.
+    An address with a zone (`%eth0`) belongs to an interface of this machine, so no network of the
+    operator's covers it.
     """
     if getattr(address, "scope_id", None) is not None:
         return False
@@ -260,7 +312,10 @@ def _is_allowed(networks: Sequence[Network], address: Address) -> bool:
 
 
 def _post_body(exchange: Exchange, method: str, body: bytes, headers: Mapping[str, str]) -> int:
-    """Post and return the status. Read on for a moment: some receivers stop when nobody listens any more."""
+    """Post and return the status.
+
+    Read on for a moment: some receivers stop when nobody listens any more.
+    """
     with exchange.send_request(method, headers, body) as response:
         exchange.allowed_bytes = MAX_HEAD_BYTES + _DRAINED_BYTES
         exchange.deadline.shorten(_DRAIN_S)

@@ -1,11 +1,12 @@
 """Entries of the audit, how they are stored, and the chain that they are closed into.
 
-An entry is a JSON object. Its leaf is the hash of a random salt and of its canonical JSON: the leaf alone does not
-let anybody guess the entry. The leaves of an hour make a Merkle tree, and its head holds the root, the hash of the head
-before it and a number. So whatever is changed, dropped or swapped below a head that somebody still has is found.
+An entry is a JSON object. Its leaf is the hash of a random salt and of its canonical JSON: the leaf
+alone does not let anybody guess the entry. The leaves of an hour make a Merkle tree, and its head
+holds the root, the hash of the head before it and a number. So whatever is changed, dropped or
+swapped below a head that somebody still has is found.
 
-Until its hour is closed an entry is an item. A sighting has none if closing finds it by its capture, whose transaction
-writes that item anyway.
+Until its hour is closed an entry is an item. A sighting has none if closing finds it by its
+capture, whose transaction writes that item anyway.
 """
 
 from __future__ import annotations
@@ -25,7 +26,13 @@ from msgspec.structs import asdict, fields
 
 from chalicelib import telemetry
 from chalicelib.domain.errors import InvalidInput
-from chalicelib.privacy.signing import PublicKeys, Renewal, canonical_json, renewal_of, verify_statement
+from chalicelib.privacy.signing import (
+    PublicKeys,
+    Renewal,
+    canonical_json,
+    renewal_of,
+    verify_statement,
+)
 from chalicelib.storage import keys
 from chalicelib.storage.ports import Clock, Item, Put, absent
 from chalicelib.storage.values import milliseconds, moment, moment_of_text, time_text
@@ -37,19 +44,22 @@ _SALT_BYTES = 16
 HOUR_MS = 3_600_000
 """Milliseconds of an hour, whose entries are closed together."""
 ERASED, TRIMMED = "audit erased", "audit trimmed"
-"""The entries by which entries go: what each says, the tenant has `signed` as a statement of that kind."""
+"""The entries by which entries go: what each says, the tenant has `signed` as a statement of that
+kind."""
 READ, READING = "people read", "reading"
-"""The entries of reading (privacy/reading): those that name people, and that of a closed hour, which has the
-numbers."""
+"""The entries of reading (privacy/reading): those that name people, and that of a closed hour,
+which has the numbers."""
 DAYS = "audit days"
-"""The kind of statement that the entry of a change of `audit_days` has `signed`, since hours go by these."""
+"""The kind of statement that the entry of a change of `audit_days` has `signed`, since hours go by
+these."""
 Statement = dict[str, Any]
 Sign = Callable[[str, Mapping[str, Any]], Mapping[str, Any]]
 """Signs a statement with the key of a tenant."""
 
 
 class Leaf(Struct, frozen=True):
-    """An entry in an hour: its hash, and the salt and the entry itself as long as they are kept (both or neither).
+    """An entry in an hour: its hash, and the salt and the entry itself as long as they are kept
+    (both or neither).
 
     `salt`: hexadecimal; `entry`: canonical JSON as text.
     """
@@ -63,8 +73,13 @@ class Leaf(Struct, frozen=True):
         read: Entry | None = None if self.entry is None else json.loads(self.entry)
         return read
 
-    def names_one_of(self, faceids: Collection[str], since: Mapping[str, datetime] = MappingProxyType({})) -> bool:
-        """Tell whether the entry is about one of these faces. `since`: when somebody else was enrolled with an id."""
+    def names_one_of(
+        self, faceids: Collection[str], since: Mapping[str, datetime] = MappingProxyType({})
+    ) -> bool:
+        """Tell whether the entry is about one of these faces.
+
+        `since`: when somebody else was enrolled with an id.
+        """
         text = self.entry or ""
         if not any(faceid in text for faceid in faceids):
             return False
@@ -98,7 +113,8 @@ def _hash_entry(salt: str, entry: str) -> str:
 
 
 def compute_root(leaves: Iterable[str]) -> str:
-    """Return the Merkle root of leaves' hashes (RFC 9162, 2.1.1: a tree is cut at the largest power of two)."""
+    """Return the Merkle root of leaves' hashes (RFC 9162, 2.1.1: a tree is cut at the largest power
+    of two)."""
     return _root([bytes.fromhex(leaf) for leaf in leaves]).hex()
 
 
@@ -112,8 +128,8 @@ def _root(leaves: Sequence[bytes]) -> bytes:
 class Head(Struct, frozen=True):
     """The newest element of the chain when its hour was closed.
 
-    `number`: from 1 on; an hour without entries has none. `hour`: its first millisecond. `root`: of the hour's leaves;
-    `before`: the hash of the head before it, "" for the first.
+    `number`: from 1 on; an hour without entries has none. `hour`: its first millisecond. `root`: of
+    the hour's leaves; `before`: the hash of the head before it, "" for the first.
     """
 
     tenant: str
@@ -146,8 +162,12 @@ def head_of(document: Any) -> Head:
     """Read the head of a document. Raises InvalidInput if it is none."""
     statement = document.get("statement") if isinstance(document, Mapping) else None
     kinds = {head_field.name: head_field.type for head_field in fields(Head)}
-    with suppress(ValueError, OverflowError):  # of an hour that no calendar has, or half a character
-        if isinstance(statement, Mapping) and {name: type(value) for name, value in statement.items()} == kinds:
+    # of an hour that no calendar has, or half a character
+    with suppress(ValueError, OverflowError):
+        if (
+            isinstance(statement, Mapping)
+            and {name: type(value) for name, value in statement.items()} == kinds
+        ):
             head = Head(**statement)
             if head.name and head.hash:
                 return head
@@ -157,22 +177,33 @@ def head_of(document: Any) -> Head:
 def is_as_closed(head: Head, leaves: Sequence[Leaf]) -> bool:
     """Tell whether these are the leaves that an hour was closed with, bare or not."""
     hashes = [leaf.hash for leaf in leaves]
-    return len(leaves) == head.count and all(leaf.is_whole for leaf in leaves) and compute_root(hashes) == head.root
+    return (
+        len(leaves) == head.count
+        and all(leaf.is_whole for leaf in leaves)
+        and compute_root(hashes) == head.root
+    )
 
 
 def said_signed(entry: Entry, sign: Sign, tenant: str, kind: str, **said: Any) -> Entry:
     """Add to an entry a statement that the tenant's key signs."""
-    return {**entry, "signed": sign(tenant, {"kind": kind, "tenant": tenant, "at": entry["at"], **said})}
+    return {
+        **entry,
+        "signed": sign(tenant, {"kind": kind, "tenant": tenant, "at": entry["at"], **said}),
+    }
 
 
 def statement_of(entry: Entry, tenant: str, public_keys: PublicKeys, hour: int) -> Statement:
-    """Return the signed statement of an entry. `hour`: the hour that the entry is closed with; if open, the next one.
+    """Return the signed statement of an entry.
 
-    Raises InvalidInput unless it is signed by the key of its time. An old key counts in the hour of its entry only: a
-    late one may be of somebody who stole that key.
+    `hour`: the hour that the entry is closed with; if open, the next one.
+
+    Raises InvalidInput unless it is signed by the key of its time. An old key counts in the hour of
+    its entry only: a late one may be of somebody who stole that key.
     """
     what = entry["what"]
-    statement, signer = verify_statement(entry.get("signed"), what if what in (ERASED, TRIMMED) else DAYS)
+    statement, signer = verify_statement(
+        entry.get("signed"), what if what in (ERASED, TRIMMED) else DAYS
+    )
     is_late = at_ms(entry) // HOUR_MS * HOUR_MS < hour
     renewals = () if is_late else map(renewal_of, public_keys.renewals)
     if (statement["tenant"], statement["at"]) != (tenant, entry["at"]) or signer not in {
@@ -188,14 +219,25 @@ def at_ms(entry: Entry) -> int:
 
 
 def faces_of(entry: Entry) -> set[str]:
-    """Return the ids of the faces that an entry is about, from the members that have some, and from no other text.
+    """Return the ids of the faces that an entry is about, from the members that have some, and from
+    no other text.
 
-    The caller who enrols a face chooses its id: it may be a camera's, a key's, or a word of ours such as `sighting`.
+    The caller who enrols a face chooses its id: it may be a camera's, a key's, or a word of ours
+    such as `sighting`.
     """
     # Of earlier versions.
-    faces_shown = (shown.removeprefix("face ") for shown in entry.get("shown", ()) if shown.startswith("face "))
-    faces_decided_on = (decision["face"] for decision in entry.get("decided", ()) if "face" in decision)
-    faces_read = (subject for subjects in entry.get("read", {}).values() for subject in subjects if " " not in subject)
+    faces_shown = (
+        shown.removeprefix("face ") for shown in entry.get("shown", ()) if shown.startswith("face ")
+    )
+    faces_decided_on = (
+        decision["face"] for decision in entry.get("decided", ()) if "face" in decision
+    )
+    faces_read = (
+        subject
+        for subjects in entry.get("read", {}).values()
+        for subject in subjects
+        if " " not in subject
+    )
     return {
         *entry.get("faces", ()),
         *entry.get("deleted", ()),
@@ -215,14 +257,15 @@ def _parse_faces_of_id(entry: Entry) -> list[str]:
 
 
 def list_absorbed_faces(entries: Iterable[Entry], faceids: Set[str]) -> set[str]:
-    """Return the faces that became a part of these, as the entries say. A merge that was undone does not count."""
+    """Return the faces that became a part of these, as the entries say.
+
+    A merge that was undone does not count.
+    """
     absorbed: set[str] = set()
     for entry in sorted(entries, key=lambda entry: str(entry["at"])):
-        what, named_faceids, deleted_faceids = (
-            str(entry["what"]),
-            {*entry.get("faces", ())},
-            {*entry.get("deleted", ())},
-        )
+        what = str(entry["what"])
+        named_faceids = {*entry.get("faces", ())}
+        deleted_faceids = {*entry.get("deleted", ())}
         if what.endswith("/undo"):
             absorbed -= named_faceids
         # A sighting may push a stranger out, who is no part of the face.
@@ -232,7 +275,10 @@ def list_absorbed_faces(entries: Iterable[Entry], faceids: Set[str]) -> set[str]
 
 
 def with_absorbed(faceids: Iterable[str], parts_of: Callable[[Set[str]], Set[str]]) -> list[str]:
-    """Return these faces, and those that became a part of them, or of these. `parts_of`: tells of some at once."""
+    """Return these faces, and those that became a part of them, or of these.
+
+    `parts_of`: tells of some at once.
+    """
     faceids_found = dict.fromkeys(faceids)
     new_faceids: Set[str] = faceids_found.keys()
     while new_faceids := parts_of(new_faceids) - faceids_found.keys():
@@ -241,10 +287,14 @@ def with_absorbed(faceids: Iterable[str], parts_of: Callable[[Set[str]], Set[str
 
 
 class Verified(Struct):
-    """The result of a check. `findings`: faults, none if it is empty; `last`: the newest head; `entries`: all that
-    stand in closed hours; `erased`: how many are bare, by the erasure that took their content; `trimmed`: how many
-    hours were let go, by the `audit_days` of then; `waiting`: how many entries are not closed, the first of which are
-    from `closes_at` on; `renewals`: those of the signing key, the oldest first."""
+    """The result of a check.
+
+    `findings`: faults, none if it is empty; `last`: the newest head; `entries`: all that stand in
+    closed hours; `erased`: how many are bare, by the erasure that took their content; `trimmed`:
+    how many hours were let go, by the `audit_days` of then; `waiting`: how many entries are not
+    closed, the first of which are from `closes_at` on; `renewals`: those of the signing key, the
+    oldest first.
+    """
 
     findings: list[str] = field(default_factory=list)
     renewals: list[Renewal] = field(default_factory=list)
@@ -258,7 +308,10 @@ class Verified(Struct):
 
 
 def entry_put(tenant: str, entry: Entry) -> Put:
-    """Return the action that stores an entry until its hour is closed. `entry`: with its `id` and `at`."""
+    """Return the action that stores an entry until its hour is closed.
+
+    `entry`: with its `id` and `at`.
+    """
     return Put(keys.AUDIT, entry_item(tenant, entry), (absent("entry-new"),))
 
 
@@ -271,7 +324,13 @@ def new_entry(clock: Clock, what: str, by: str, **more: Any) -> Entry:
     """Make an entry of now. Values that are None, "" or empty are left out."""
     ms = milliseconds(clock.now())
     fields = {name: value for name, value in more.items() if value not in (None, "", [], {})}
-    return {"id": f"{ms:013d}-{secrets.token_hex(6)}", "at": time_text(moment(ms)), "what": what, "by": by, **fields}
+    return {
+        "id": f"{ms:013d}-{secrets.token_hex(6)}",
+        "at": time_text(moment(ms)),
+        "what": what,
+        "by": by,
+        **fields,
+    }
 
 
 def request_id() -> str:
@@ -283,14 +342,18 @@ def request_id() -> str:
 def is_by(entry: Entry, caller: str) -> bool:
     """Tell whether an entry is of a caller, also if it signed in, or has a name beside its id."""
     by = entry["by"]
-    return by in (caller, f"{caller}, signed in") or (caller.startswith("member ") and by.endswith(f", {caller}"))
+    return by in (caller, f"{caller}, signed in") or (
+        caller.startswith("member ") and by.endswith(f", {caller}")
+    )
 
 
 class EntryFilter(Struct, frozen=True):
-    """A question to the audit; None: any. `face`: entries that name it; `by`: the actor, as `key first`.
+    """A question to the audit; None: any.
 
-    Who was read in a closed hour stands in entries beside that of the reading: these are for questions of a face or an
-    act.
+    `face`: entries that name it; `by`: the actor, as `key first`.
+
+    Who was read in a closed hour stands in entries beside that of the reading: these are for
+    questions of a face or an act.
     """
 
     since_ms: int | None = None

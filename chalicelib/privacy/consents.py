@@ -1,7 +1,7 @@
 """On what ground is somebody in the book, and until when? A record a face (domain/consent).
 
-It is a part of the face's record: deleted, merged and restored with it. An index has the faces by the record's end, but
-those whose record has ended: these are restricted (privacy/restrictions).
+It is a part of the face's record: deleted, merged and restored with it. An index has the faces by
+the record's end, but those whose record has ended: these are restricted (privacy/restrictions).
 """
 
 from __future__ import annotations
@@ -38,11 +38,15 @@ class Consents(Service["Services"]):
             raise ConsentNotFound(f"face {faceid!r} has no record of consent")
         return face, face.consent
 
-    def set(self, tenant: Tenant, faceid: str, consent: Consent, request: RequestId | None = None) -> None:
-        """Give the face this record in place of the one that it has. One that had ended is used again.
+    def set(
+        self, tenant: Tenant, faceid: str, consent: Consent, request: RequestId | None = None
+    ) -> None:
+        """Give the face this record in place of the one that it has.
 
-        Raises InvalidInput, FaceNotFound, FaceHeld, GroupFull if it finds no room in its group again, Busy,
-        AnsweredAlready.
+        One that had ended is used again.
+
+        Raises InvalidInput, FaceNotFound, FaceHeld, GroupFull if it finds no room in its group
+        again, Busy, AnsweredAlready.
         """
         require_legal(consent, self.services.clock.now())
         restrictions = self.services.restrictions
@@ -54,30 +58,40 @@ class Consents(Service["Services"]):
 
         self.services.faces.change_face(tenant, faceid, renew_consent, request, restricted=True)
 
-    def withdraw_consent(self, tenant: Tenant, faceid: str, request: RequestId | None = None) -> None:
-        """Take the record away, also from the faces that were merged into this one: no undo of a merge brings it back.
+    def withdraw_consent(
+        self, tenant: Tenant, faceid: str, request: RequestId | None = None
+    ) -> None:
+        """Take the record away, also from the faces that were merged into this one: no undo of a
+        merge brings it back.
 
-        In the same transaction the face is restricted: nobody is found, named, learnt or told of by it, until it is
-        erased or has a record again. So are the other faces of its subject. Links to its pictures that were given out
-        end. Of a held face record and pictures stay, as evidence. Raises FaceNotFound, ConsentNotFound, Busy,
-        AnsweredAlready.
+        In the same transaction the face is restricted: nobody is found, named, learnt or told of by
+        it, until it is erased or has a record again. So are the other faces of its subject. Links
+        to its pictures that were given out end. Of a held face record and pictures stay, as
+        evidence. Raises FaceNotFound, ConsentNotFound, Busy, AnsweredAlready.
         """
 
         def require_record(face: Face) -> None:
-            if face.consent is None or (face.restriction and face.restriction.ended is Ending.WITHDRAWN):
+            if face.consent is None or (
+                face.restriction and face.restriction.ended is Ending.WITHDRAWN
+            ):
                 raise ConsentNotFound(f"face {faceid!r} has no record of consent")
 
         self._withdraw(tenant, faceid, require_record, request)
 
     def withdraw_again(self, tenant: Tenant, faceid: str) -> None:
-        """Withdraw after a restore, whose book may be from before the record: without one the face is restricted, too.
+        """Withdraw after a restore, whose book may be from before the record: without one the face
+        is restricted, too.
 
         Raises FaceNotFound, Busy.
         """
         self._withdraw(tenant, faceid, lambda _: None, None)
 
     def _withdraw(
-        self, tenant: Tenant, faceid: str, require_record: Callable[[Face], None], request: RequestId | None
+        self,
+        tenant: Tenant,
+        faceid: str,
+        require_record: Callable[[Face], None],
+        request: RequestId | None,
     ) -> None:
         restrictions = self.services.restrictions
 
@@ -92,7 +106,9 @@ class Consents(Service["Services"]):
             if face.hold:
                 return replace(after, consent=face.consent), change
             updates = self._remove_from_merges(tenant.name, face)
-            return replace(after, consent=None), replace(change, actions=(*change.actions, *updates))
+            return replace(after, consent=None), replace(
+                change, actions=(*change.actions, *updates)
+            )
 
         require_record(self.services.faces.get(tenant, faceid, restricted=True))
         faceids = self.services.faces.find_person(tenant, faceid).faces
@@ -102,7 +118,8 @@ class Consents(Service["Services"]):
         self.services.faces.change_face(tenant, faceid, withdraw_record, request, restricted=True)
 
     def _end_links_to_crops(self, tenant: Tenant, faceids: Sequence[str]) -> None:
-        """Delete the person's faces that were cut out of captures: none is cut out again while the face is restricted.
+        """Delete the person's faces that were cut out of captures: none is cut out again while the
+        face is restricted.
 
         The sightings are read only if some face was cut out.
         """
@@ -117,28 +134,36 @@ class Consents(Service["Services"]):
     ) -> ListPage[Face]:
         """Return a page of the faces with a record, the one that expires first at the beginning.
 
-        `before`: only those that expire before then; None: all, last those that do not expire. Raises InvalidInput if
-        the token is damaged or another query's.
+        `before`: only those that expire before then; None: all, last those that do not expire.
+        Raises InvalidInput if the token is damaged or another query's.
         """
         pages = PageTokens(f"consents of {tenant.name} before {before}")
-        stored_items = self._list_items(tenant, before, behind=pages.parse_position(token, str), page_size=limit + 2)
+        stored_items = self._list_items(
+            tenant, before, behind=pages.parse_position(token, str), page_size=limit + 2
+        )
         page = pages.make_first_page(stored_items, limit, lambda item: str(item["consent_key"]))
         faces = self.services.faces.by_id(tenant, [item["faceid"] for item in page.rows])
-        return ListPage([face for face in faces.values() if face.consent is not None], page.next_token)
+        return ListPage(
+            [face for face in faces.values() if face.consent is not None], page.next_token
+        )
 
     def list_all(self, tenant: Tenant) -> Iterator[Face]:
-        """Yield all faces with a record that nobody withdrew, the first to expire at the beginning."""
+        """Yield all faces with a record that nobody withdrew, the first to expire at the
+        beginning."""
         for part in cut_in_parts(self._list_items(tenant, None), _AT_ONCE):
             yield from self.services.faces.by_id(tenant, [item["faceid"] for item in part]).values()
 
     def list_until(self, tenant: Tenant, before: datetime) -> Iterator[Face]:
-        """Yield the faces with a record that expires before then, the first to expire at the beginning."""
+        """Yield the faces with a record that expires before then, the first to expire at the
+        beginning."""
         for part in cut_in_parts(self._list_items(tenant, before), _AT_ONCE):
             yield from self.services.faces.by_id(tenant, [item["faceid"] for item in part]).values()
 
     def _list_items(self, tenant: Tenant, before: datetime | None, **how: Any) -> Iterator[Item]:
         between = None, None if before is None else keys.consents_until(before)
-        return walk_items(self.services.items, keys.FACES, tenant.name, index="by_consent", between=between, **how)
+        return walk_items(
+            self.services.items, keys.FACES, tenant.name, index="by_consent", between=between, **how
+        )
 
     def _require_known(self, tenant: Tenant, face: Face) -> Face:
         """Return the face if it is not restricted, or its record has ended. Raises FaceNotFound."""
@@ -149,7 +174,9 @@ class Consents(Service["Services"]):
     def _remove_from_merges(self, tenant: str, face: Face) -> list[Action]:
         """Return the actions that take the records out of what an undo would restore."""
         updates = list[Action]()
-        for merge in self.services.merges.records.list_below(tenant, face.faceid) if face.merges else []:
+        for merge in (
+            self.services.merges.records.list_below(tenant, face.faceid) if face.merges else []
+        ):
             if (backup := merge.backup) is not None:
                 without = replace(backup, face=replace(backup.face, consent=None), consent=None)
                 if without != backup:

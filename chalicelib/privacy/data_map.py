@@ -49,7 +49,8 @@ class Step(StrEnum):
     DAYS = "days"
     """Sealed days, which hold earlier observations."""
     LATE = "late"
-    """Writes of requests that were under way, and their stored answers. It begins when these have ended."""
+    """Writes of requests that were under way, and their stored answers. It begins when these have
+    ended."""
     GALLERY = "gallery"
     """Snapshots and the journal; then entries of the audit."""
     RECEIPT = "receipt"
@@ -98,11 +99,13 @@ _TABLES = {table.name: table for table in keys.TABLES}
 
 
 class DataCategory(Struct, frozen=True):
-    """A place. `name`: of a table, or what the objects are called in an archive and in docs/privacy.md.
+    """A place. `name`: of a table, or what the objects are called in an archive and in
+    docs/privacy.md.
 
-    `holds`: about a person, as an archive says it; `kept`: how long, and by `clocks` of retention, if it has some.
-    `archive`: how an archive has it; "": not at all. `keys`: what makes the keys of what lies there, in
-    storage/keys; `topics`: those of regulars/mqtt/discovery; `classes`: those that have a Codec.
+    `holds`: about a person, as an archive says it; `kept`: how long, and by `clocks` of retention,
+    if it has some. `archive`: how an archive has it; "": not at all. `keys`: what makes the keys of
+    what lies there, in storage/keys; `topics`: those of regulars/mqtt/discovery; `classes`: those
+    that have a Codec.
 
     `take_own`, of a table with items about several people: it makes of an item what it holds of one
     person; None: nothing. `others`: attributes that no archive has, since they are about other
@@ -143,11 +146,16 @@ def _take_own_changes(item: Item, subject: Subject) -> Item | None:
 
 
 def _take_own_negative(item: Item, subject: Subject) -> Item | None:
-    """Return a rejection for the person, without the templates of whom it shows, or of the person."""
+    """Return a rejection for the person, without the templates of whom it shows, or of the
+    person."""
     faceid, sighting = keys.parts_of_negative(item["id"])
     if faceid == subject.faceid:
         return {name: value for name, value in item.items() if name != "templates"}
-    return {**item, "id": keys.negative("another", sighting)} if sighting in subject.sightings else None
+    return (
+        {**item, "id": keys.negative("another", sighting)}
+        if sighting in subject.sightings
+        else None
+    )
 
 
 def _take_own_merge(item: Item, subject: Subject) -> Item | None:
@@ -188,7 +196,11 @@ def _delete_pair(item: Item, faceids: frozenset[str]) -> Action | None:
 
 def _take_own_event(item: Item, subject: Subject) -> Item | None:
     payload = json.loads(item["payload"])
-    return {**item, "payload": payload} if subject.is_named_in(payload, moment(item["created_at"])) else None
+    return (
+        {**item, "payload": payload}
+        if subject.is_named_in(payload, moment(item["created_at"]))
+        else None
+    )
 
 
 def _delete_event(item: Item, faceids: frozenset[str]) -> Action | None:
@@ -212,7 +224,10 @@ def _take_own_answer(item: Item, subject: Subject) -> Item | None:
     body, at = json.loads(item["body"]), moment(item["at"]) if "at" in item else None
     if not subject.is_named_in(body, at):
         return None
-    own = {name: subject.keep_own(value, at) if isinstance(value, list) else value for name, value in body.items()}
+    own = {
+        name: subject.keep_own(value, at) if isinstance(value, list) else value
+        for name, value in body.items()
+    }
     return {**item, "body": own}
 
 
@@ -237,10 +252,18 @@ def _is_one_named(value: Any, faceids: frozenset[str]) -> bool:
 
 
 def _outside(
-    name: str, holds: str, kept: str, end: Fate, restriction: Mark = Mark.AS_EVER, archive: str = "", **more: Any
+    name: str,
+    holds: str,
+    kept: str,
+    end: Fate,
+    restriction: Mark = Mark.AS_EVER,
+    archive: str = "",
+    **more: Any,
 ) -> DataCategory:
     """Make a place outside of the service's storage. `end`: by a deletion and by an erasure."""
-    return DataCategory(name, holds, kept, end, end, restriction, whose=Whose.OTHERS, archive=archive, **more)
+    return DataCategory(
+        name, holds, kept, end, end, restriction, whose=Whose.OTHERS, archive=archive, **more
+    )
 
 
 _STAYS = Fate("stays")
@@ -256,10 +279,13 @@ _WITH_PICTURES = Fate("gone with face pictures")
 DATA_MAP = (
     DataCategory(
         "faces",
-        "the face's record: group, name, note, attributes, labels, consent, legal hold, estimates (age, gender ...), "
+        "the face's record: group, name, note, attributes, labels, consent, legal hold, estimates "
+        "(age, gender ...), "
         "templates",
-        "until it is deleted or erased. A face that is not seen any more is deleted: a stranger after "
-        "`stranger_days` (90); a regular, or a stranger with a name, after `regular_days` (1,095); a face in a group "
+        "until it is deleted or erased. A face that is not seen any more is deleted: a stranger "
+        "after "
+        "`stranger_days` (90); a regular, or a stranger with a name, after `regular_days` (1,095); "
+        "a face in a group "
         "of yours after that group's `unseen_days` (at first the `regular_days`)",
         *_AT_ONCE,
         clocks=(Kind.CONSENTS, Kind.FACES),
@@ -287,9 +313,12 @@ DATA_MAP = (
     ),
     DataCategory(
         "users",
-        "the user or subject that the face belongs to: its id, the mean of its templates, a subject's name",
-        "until its last face is deleted, erased, restricted, moved or merged into another. If a program deletes the "
-        "last example of a subject, but does not erase the person, the subject's name stays until the subject is "
+        "the user or subject that the face belongs to: its id, the mean of its templates, a "
+        "subject's name",
+        "until its last face is deleted, erased, restricted, moved or merged into another. If a "
+        "program deletes the "
+        "last example of a subject, but does not erase the person, the subject's name stays until "
+        "the subject is "
         "deleted",
         _TAKEN_OUT,
         _TAKEN_OUT,
@@ -311,12 +340,15 @@ DATA_MAP = (
     ),
     DataCategory(
         "observations",
-        "when the person was enrolled, searched for or seen: time, camera, group, labels, the face's place "
+        "when the person was enrolled, searched for or seen: time, camera, group, labels, the "
+        "face's place "
         "in the picture, score, estimates",
-        "`observation_days` (400). After a face is deleted, its observations stay, for statistics. If another person "
+        "`observation_days` (400). After a face is deleted, its observations stay, for statistics. "
+        "If another person "
         "later gets the same id, the old observations do not belong to that person",
         Fate(
-            "changed in minutes: the person gets a random name, a new one for each day. Time, camera, group and labels "
+            "changed in minutes: the person gets a random name, a new one for each day. Time, "
+            "camera, group and labels "
             "stay, but not the name",
             Step.SIGHTINGS,
         ),
@@ -330,7 +362,8 @@ DATA_MAP = (
     ),
     DataCategory(
         "captures",
-        "the captures that show the person, where in the picture the face is, and how sure the match is",
+        "the captures that show the person, where in the picture the face is, and how sure the "
+        "match is",
         "`sighting_days` (120)",
         Fate("the person is removed from it in minutes", Step.SIGHTINGS),
         _STAYS,
@@ -346,7 +379,8 @@ DATA_MAP = (
     DataCategory(
         "journal",
         "recent changes of the gallery, with templates",
-        "until the service writes the next snapshot: normally minutes, after a deletion at most three hours",
+        "until the service writes the next snapshot: normally minutes, after a deletion at most "
+        "three hours",
         *_SNAPPED,
         agrees=Agrees.INDEX,
         keys=("seq_key",),
@@ -355,8 +389,10 @@ DATA_MAP = (
     ),
     DataCategory(
         "negatives",
-        "templates of rejected pictures: those that were rejected for this person (not this person), and those of this "
-        "person that were rejected for somebody else. Also what the sighting was before, so that the rejection can be "
+        "templates of rejected pictures: those that were rejected for this person (not this "
+        "person), and those of this "
+        "person that were rejected for somebody else. Also what the sighting was before, so that "
+        "the rejection can be "
         "undone",
         "as long as the face, 20 at most. What the sighting was before: a hundred days",
         *_TRACES,
@@ -368,8 +404,10 @@ DATA_MAP = (
     ),
     DataCategory(
         "merges",
-        "faces that were merged into this person's, with templates, pictures and name, as long as the merge can be "
-        "undone. Also the ids of faces that a correction made of this person's sightings, if the correction was "
+        "faces that were merged into this person's, with templates, pictures and name, as long as "
+        "the merge can be "
+        "undone. Also the ids of faces that a correction made of this person's sightings, if the "
+        "correction was "
         "undone later",
         "30 days",
         *_TRACES,
@@ -380,7 +418,8 @@ DATA_MAP = (
     ),
     DataCategory(
         "reviews",
-        "sightings of the person that somebody should check, and the faces that look most like them",
+        "sightings of the person that somebody should check, and the faces that look most like "
+        "them",
         "as long as the pictures of captures, or until somebody answers the review",
         _GONE._replace(take_out=_take_out_of_review),
         Fate("gone within a day"),
@@ -402,9 +441,11 @@ DATA_MAP = (
     ),
     DataCategory(
         "outbox",
-        "events about the person that wait for a hook, or that no program has fetched yet: id, name, group, camera, "
+        "events about the person that wait for a hook, or that no program has fetched yet: id, "
+        "name, group, camera, "
         "score",
-        "until the event is delivered. In a mailbox, or if delivery was given up: 30 days. The name goes with the "
+        "until the event is delivered. In a mailbox, or if delivery was given up: 30 days. The "
+        "name goes with the "
         "face. If its consent ends, the event goes",
         _GONE._replace(take_out=_delete_event),
         Fate("the name is removed in minutes", Step.TRACES, _take_name_out_of_event),
@@ -416,7 +457,8 @@ DATA_MAP = (
     ),
     DataCategory(
         "hooks",
-        "the ids of the faces about which a hook sends messages (its filter `people`). Hooks have nothing "
+        "the ids of the faces about which a hook sends messages (its filter `people`). Hooks have "
+        "nothing "
         "else about people in the book",
         "until the hook is changed or deleted",
         _GONE._replace(take_out=_take_out_of_hook),
@@ -438,7 +480,8 @@ DATA_MAP = (
     ),
     DataCategory(
         "stills",
-        "the picture that a camera sent when an operator asked for it, to aim the camera. The service does not "
+        "the picture that a camera sent when an operator asked for it, to aim the camera. The "
+        "service does not "
         "search for anybody in it",
         "an hour. It is deleted earlier if anybody is erased, or if pictures are switched off",
         _GONE,
@@ -449,7 +492,8 @@ DATA_MAP = (
     ),
     DataCategory(
         "audit",
-        "who did what with the person's data, when, and how the service recognised the person: ids, scores, keys, "
+        "who did what with the person's data, when, and how the service recognised the person: "
+        "ids, scores, keys, "
         "the reason of a legal hold. It has no names and no pictures",
         "`audit_days` (400)",
         Fate("the person is removed from it in minutes", Step.GALLERY),
@@ -470,7 +514,8 @@ DATA_MAP = (
     DataCategory(
         "capture pictures",
         "the pictures that cameras sent, with everybody whom they show",
-        "`capture_days` of the tenant, but at most `REGULARS_CAPTURE_DAYS`: 30 days. On AWS the maximum is the "
+        "`capture_days` of the tenant, but at most `REGULARS_CAPTURE_DAYS`: 30 days. On AWS the "
+        "maximum is the "
         "parameter `CaptureDays`",
         Fate("gone in minutes, or the person is made unrecognisable in it", Step.SIGHTINGS),
         _STAYS,
@@ -484,7 +529,8 @@ DATA_MAP = (
     ),
     DataCategory(
         "crops",
-        "faces that were cut out of captures when somebody looked at them, and small copies of captures",
+        "faces that were cut out of captures when somebody looked at them, and small copies of "
+        "captures",
         "as long as the capture's picture",
         _SEEN,
         _SEEN,
@@ -505,7 +551,8 @@ DATA_MAP = (
     ),
     DataCategory(
         "sealed days",
-        "the observations of a day, for statistics: time, face, group, camera, labels, gender, decade of age",
+        "the observations of a day, for statistics: time, face, group, camera, labels, gender, "
+        "decade of age",
         "as long as observations",
         Fate("changed in minutes, as observations are", Step.DAYS),
         _STAYS,
@@ -524,7 +571,8 @@ DATA_MAP = (
     ),
     _outside(
         "log",
-        "requests, with the ids of keys, members and cameras, and the senders' addresses. It has no face, no name "
+        "requests, with the ids of keys, members and cameras, and the senders' addresses. It has "
+        "no face, no name "
         "and no picture",
         "as your system keeps logs",
         _STAYS,
@@ -538,33 +586,42 @@ DATA_MAP = (
     ),
     _outside(
         "edge spool",
-        "pictures that the [edge uploader](edge.md) has not sent yet, that the service refused, or that cannot be read",
-        "until the service has them. Refused pictures: `kept_days` (30). Pictures that cannot be read: until "
+        "pictures that the [edge uploader](edge.md) has not sent yet, that the service refused, or "
+        "that cannot be read",
+        "until the service has them. Refused pictures: `kept_days` (30). Pictures that cannot be "
+        "read: until "
         "somebody deletes them in the folder `pictures`",
         _STAYS,
     ),
     _outside(
         "your files",
-        "the files that `regulars export`, `regulars about` and downloads of archives wrote, with everything about "
-        "the people in them; the source of an import. The import keeps no file but `NAME.refused.csv`, if pictures "
+        "the files that `regulars export`, `regulars about` and downloads of archives wrote, with "
+        "everything about "
+        "the people in them; the source of an import. The import keeps no file but "
+        "`NAME.refused.csv`, if pictures "
         "were refused. It deletes the journal of an earlier version (`NAME.import`)",
-        "as long as you keep them. If you import such a file later, the service refuses erased people: it recognises "
+        "as long as you keep them. If you import such a file later, the service refuses erased "
+        "people: it recognises "
         "them by id and by picture. You can tell it to enrol them all the same",
         _STAYS,
     ),
     _outside(
         "browsers",
-        "pictures that wait to be added, those that a page showed, and names, notes and other changes that wait until "
+        "pictures that wait to be added, those that a page showed, and names, notes and other "
+        "changes that wait until "
         "the service has answered",
-        "waiting pictures: until they are added. Waiting changes: until the service has them, a day at most. "
+        "waiting pictures: until they are added. Waiting changes: until the service has them, a "
+        "day at most. "
         "Shown pictures: an hour. Examples of a subject: a day",
         _STAYS,
     ),
     _outside(
         "MQTT",
-        "messages of `regulars mqtt` that the broker retains: the last arrival at a camera; with `--names` also a "
+        "messages of `regulars mqtt` that the broker retains: the last arrival at a camera; with "
+        "`--names` also a "
         "person's id and name",
-        "messages about a person: until `regulars mqtt` sees that the face is gone. Messages of an erased tenant: "
+        "messages about a person: until `regulars mqtt` sees that the face is gone. Messages of an "
+        "erased tenant: "
         "until you run `regulars mqtt --forget`. Programs that have read a message keep it",
         Fate("messages about the person go when `regulars mqtt` looks again"),
         Mark.AWAY,
@@ -579,8 +636,10 @@ DATA_MAP = (
     ),
     _outside(
         "backups",
-        "everything that the service stores. On AWS also the point-in-time recovery of tables, 35 days. Beside them, "
-        "and at the witness: receipts of erasures, and what stands, with keyed hashes of the ids of faces under hold, "
+        "everything that the service stores. On AWS also the point-in-time recovery of tables, 35 "
+        "days. Beside them, "
+        "and at the witness: receipts of erasures, and what stands, with keyed hashes of the ids "
+        "of faces under hold, "
         "restricted or withdrawn",
         "as long as you keep them, with people who were erased later: [after a "
         "restore](tasks/forget.md#after-a-restore)",
@@ -590,29 +649,37 @@ DATA_MAP = (
 
 NOBODYS = {
     "tenants": (
-        "customers and the digests of their keys; people who may sign in (name, role, public halves of passkeys, "
-        "slow hash of the password); sessions; signing keys, and the public halves of earlier signing keys; receipts "
+        "customers and the digests of their keys; people who may sign in (name, role, public "
+        "halves of passkeys, "
+        "slow hash of the password); sessions; signing keys, and the public halves of earlier "
+        "signing keys; receipts "
         "of erased tenants",
-        "tenant_item erased_item app_id_item appcode_item access_key_item api_key_item key_record signing_key "
+        "tenant_item erased_item app_id_item appcode_item access_key_item api_key_item key_record "
+        "signing_key "
         "session_item code_item challenge_item member_item",
         "Tenant StoredSettings ApiKey Member TenantErasure",
     ),
     "directory": (
-        "groups, counts, settings, and the progress of background jobs. Its `holds` and `users` have their own rows "
+        "groups, counts, settings, and the progress of background jobs. Its `holds` and `users` "
+        "have their own rows "
         "above",
-        "TENANT_ITEM QUOTA_ITEM SWEPT_ITEM CALLED_ITEM WITHHELD_ITEM KEPT_ITEM UNPICTURED_ITEM JOINED_ITEM "
-        "ERASURES_ITEM camera_quota_item group_item gone_item full_item name_item index_item nobodies_item",
+        "TENANT_ITEM QUOTA_ITEM SWEPT_ITEM CALLED_ITEM WITHHELD_ITEM KEPT_ITEM UNPICTURED_ITEM "
+        "JOINED_ITEM "
+        "ERASURES_ITEM camera_quota_item group_item gone_item full_item name_item index_item "
+        "nobodies_item",
         "Group Called PictureCount _Progress",
     ),
     "summaries": (
-        "counts for each day, and two bytes of a hash for each face that was seen that day. They are deleted "
+        "counts for each day, and two bytes of a hash for each face that was seen that day. They "
+        "are deleted "
         "together with `sealed days`",
         "calendar calendar_field totals label_counts label_chunk",
         "Seal",
     ),
     "cameras": ("cameras, their settings and status", "camera_name past_camera", "Camera Wave"),
     "erasures": (
-        "receipts of erasures, kept for ever: keyed hashes of the faces, and SHA-256 of the removed templates and "
+        "receipts of erasures, kept for ever: keyed hashes of the faces, and SHA-256 of the "
+        "removed templates and "
         "pictures. While an erasure runs, also the ids of the faces, for two hours at most",
         "",
         "Erasure",
@@ -629,20 +696,27 @@ def done_in(step: Step, *, erases: bool) -> Iterator[tuple[DataCategory, Fate]]:
 
 
 class Marked:
-    """The faces of a tenant under legal hold, and the restricted ones. It reads the lists of these only, and once."""
+    """The faces of a tenant under legal hold, and the restricted ones.
+
+    It reads the lists of these only, and once.
+    """
 
     def __init__(self, items: ItemStore, tenant: str) -> None:
         self._items, self._tenant = items, tenant
 
     @cached_property
     def _faces(self) -> tuple[list[str], list[str]]:
-        return list_faceids_on_hold(self._items, self._tenant), list_restricted_faceids(self._items, self._tenant)
+        return list_faceids_on_hold(self._items, self._tenant), list_restricted_faceids(
+            self._items, self._tenant
+        )
 
     def list_spared_faces(self, name: str) -> frozenset[str]:
         """Return the faces of which no clock or setting takes anything out of a place."""
         [place] = (place for place in DATA_MAP if place.name == name)
         marks = zip((place.hold, place.restriction), self._faces, strict=True)
-        return frozenset(face for mark, faces in marks if mark in (Mark.KEPT, Mark.HIDDEN) for face in faces)
+        return frozenset(
+            face for mark, faces in marks if mark in (Mark.KEPT, Mark.HIDDEN) for face in faces
+        )
 
 
 def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
@@ -655,14 +729,23 @@ def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
 def what_is_stored() -> str:
     """Return, in Markdown, the places with their contents, and how long these are kept."""
     head = ("place", "what is in it about a person", "found by", "how long")
-    return table(head, ((f"`{place.name}`", place.holds, place.whose, place.kept) for place in DATA_MAP))
+    return table(
+        head, ((f"`{place.name}`", place.holds, place.whose, place.kept) for place in DATA_MAP)
+    )
 
 
 def what_happens() -> str:
     """Return, in Markdown, what becomes of each place."""
     head = ("place", "deletion", "erasure", "restriction", "legal hold", "archive")
     rows = (
-        (place.name, place.deletion.says, place.erasure.says, place.restriction, place.hold, place.archive)
+        (
+            place.name,
+            place.deletion.says,
+            place.erasure.says,
+            place.restriction,
+            place.hold,
+            place.archive,
+        )
         for place in DATA_MAP
     )
     return table(head, ((f"`{name}`", *others, archive or "no") for name, *others, archive in rows))

@@ -1,4 +1,5 @@
-"""What did an entry do to people and accesses? Entries of now say it; of earlier ones it is known by the act's name."""
+"""What did an entry do to people and accesses? Entries of now say it; of earlier ones it is known
+by the act's name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Erasures: what is still to be forgotten of faces that were deleted, how far that is, and the receipt at its end."""
+"""Erasures: what is still to be forgotten of faces that were deleted, how far that is, and the
+receipt at its end."""
 
 from __future__ import annotations
 
@@ -38,11 +39,13 @@ SETTLED = timedelta(minutes=2)
 
 
 MOST_NAMED = 400
-"""Faces in one record with those that only the audit knows as a part of them; for more there are further records."""
+"""Faces in one record with those that only the audit knows as a part of them; for more there are
+further records."""
 
 OF_ERASURE = tuple(Step)
 OF_DELETION = (Step.TRACES, Step.SIGHTINGS)
-"""After a deletion that erases nobody: observations stay without age, gender and crops, events without the name."""
+"""After a deletion that erases nobody: observations stay without age, gender and crops, events
+without the name."""
 
 
 class Erasure(Struct, frozen=True):
@@ -56,19 +59,22 @@ class Erasure(Struct, frozen=True):
     faceids: tuple[str, ...] = ()
     """The faces, and those that were merged into them; () once the receipt alone is left to do."""
     number: int = 0
-    """How many faces were deleted; 0: it goes on with an earlier one, whose faces had become too many."""
+    """How many faces were deleted; 0: it goes on with an earlier one, whose faces had become too
+    many."""
     names: tuple[str, ...] = ()
-    """What the people are called, which their observations may have as labels; () once the receipt alone is left."""
+    """What the people are called, which their observations may have as labels; () once the receipt
+    alone is left."""
     step: int = 0
     """Number of its steps that are done."""
     seq: int | None = None
     """A change of the gallery after which the faces are gone; None: not looked up yet."""
     pseudonym: str = ""
-    """A secret of which the names are made that the observations get (`name_of_day`); "" once the receipt alone is left
-    to do: then nobody can tell which names are of one person."""
+    """A secret of which the names are made that the observations get (`name_of_day`); "" once the
+    receipt alone is left to do: then nobody can tell which names are of one person."""
     salt: str = ""
     faces: tuple[str, ...] = ()
-    """A hash of each faceid (`add_face_hashes`); () until the receipt alone is left to do, as the salt is ""."""
+    """A hash of each faceid (`add_face_hashes`); () until the receipt alone is left to do, as the
+    salt is ""."""
     face_key: str = ""
     """The fingerprint of the key that hashed them."""
     others: tuple[str, ...] = ()
@@ -93,7 +99,11 @@ class Erasure(Struct, frozen=True):
     @property
     def goes_on_at(self) -> datetime:
         """The time from which the next step may begin."""
-        return self.at + SETTLED if self.next_step in (Step.LATE, Step.GALLERY, Step.RECEIPT) else self.at
+        return (
+            self.at + SETTLED
+            if self.next_step in (Step.LATE, Step.GALLERY, Step.RECEIPT)
+            else self.at
+        )
 
 
 def receipt_name(app_id: str, id_: str) -> str:
@@ -105,16 +115,23 @@ def receipt_name(app_id: str, id_: str) -> str:
 
 
 def names_of(face: Face) -> set[str]:
-    """Return what a face is called: its name and, if it is a user's, the label that subjects once had their name in."""
+    """Return what a face is called: its name and, if it is a user's, the label that subjects once
+    had their name in."""
     return {face.name, face.labels.a if face.own_user else ""} - {""}
 
 
 def name_of_day(erasure: Erasure, faceid: str, day: datetime) -> str:
     """Make the name by which a face's observations of one day are counted. It stands nowhere else.
 
-    `day`: when the tenant's day began. So a day has as many people as before, and no two days one in common.
+    `day`: when the tenant's day began. So a day has as many people as before, and no two days one
+    in common.
     """
-    return ERASED + hashlib.sha256(f"{erasure.pseudonym}\n{faceid}\n{milliseconds(day)}".encode()).hexdigest()[:24]
+    return (
+        ERASED
+        + hashlib.sha256(
+            f"{erasure.pseudonym}\n{faceid}\n{milliseconds(day)}".encode()
+        ).hexdigest()[:24]
+    )
 
 
 def is_erased(faceid: str) -> bool:
@@ -123,11 +140,13 @@ def is_erased(faceid: str) -> bool:
 
 
 def add_face_hashes(erasure: Erasure, key: bytes, present_faces: Iterable[Face] = ()) -> Erasure:
-    """Give an erasure the hashes of its faces' ids. `key`: the tenant's, since ids can be guessed: they are times.
+    """Give an erasure the hashes of its faces' ids.
 
-    `present_faces`: the faces that have one of the ids now. Those that had it when the erasure was asked for are noted:
-    done again, the erasure of a former face leaves them. They are hashes, since the receipt tells nobody when others
-    came.
+    `key`: the tenant's, since ids can be guessed: they are times.
+
+    `present_faces`: the faces that have one of the ids now. Those that had it when the erasure was
+    asked for are noted: done again, the erasure of a former face leaves them. They are hashes,
+    since the receipt tells nobody when others came.
     """
     salt = secrets.token_hex(16)
     earlier_faces = [face for face in present_faces if face.enrolled_at <= erasure.at]
@@ -141,35 +160,55 @@ def add_face_hashes(erasure: Erasure, key: bytes, present_faces: Iterable[Face] 
 
 
 def require_receipt(
-    statement: Mapping[str, Any], signer: bytes, tenant: str, public_keys: PublicKeys, trusted_signers: Collection[str]
+    statement: Mapping[str, Any],
+    signer: bytes,
+    tenant: str,
+    public_keys: PublicKeys,
+    trusted_signers: Collection[str],
 ) -> None:
     """Raise InvalidInput unless a receipt is the tenant's, signed with its key of that time.
 
-    `public_keys`: the tenant's; `trusted_signers`: fingerprints of others that the operator believes at any time.
+    `public_keys`: the tenant's; `trusted_signers`: fingerprints of others that the operator
+    believes at any time.
     """
     if statement.get("tenant") != tenant:
-        raise InvalidInput(f"it is of tenant {str(statement.get('tenant'))[:60]!r}, not of {tenant!r}")
-    require_signer(signer, tenant, public_keys, trusted_signers, at=str(statement.get("done_at", "~")))
+        raise InvalidInput(
+            f"it is of tenant {str(statement.get('tenant'))[:60]!r}, not of {tenant!r}"
+        )
+    require_signer(
+        signer, tenant, public_keys, trusted_signers, at=str(statement.get("done_at", "~"))
+    )
 
 
 def require_signer(
-    signer: bytes, tenant: str, public_keys: PublicKeys, trusted_signers: Collection[str], *, at: str
+    signer: bytes,
+    tenant: str,
+    public_keys: PublicKeys,
+    trusted_signers: Collection[str],
+    *,
+    at: str,
 ) -> None:
-    """Raise InvalidInput unless the signer is the tenant's key of the time `at`, or one that the operator believes.
+    """Raise InvalidInput unless the signer is the tenant's key of the time `at`, or one that the
+    operator believes.
 
     `public_keys`, `trusted_signers`: as `require_receipt` has them.
     """
     signer_fingerprint = fingerprint(signer)
     if signer == public_keys.current or signer_fingerprint in trusted_signers:
         return
-    ends = [renewal.until for renewal in map(renewal_of, public_keys.renewals) if renewal.old == signer]
+    ends = [
+        renewal.until for renewal in map(renewal_of, public_keys.renewals) if renewal.old == signer
+    ]
     if not ends:
         raise InvalidInput(
-            f"tenant {tenant!r} has no key of this signer's fingerprint, {signer_fingerprint}: if you know whose it "
+            f"tenant {tenant!r} has no key of this signer's fingerprint, {signer_fingerprint}: if "
+            "you know whose it "
             "is, and trust it, name it by --key"
         )
     if at > max(ends):
-        raise InvalidInput(f"it says a time after {max(ends)}, when the key that signed it was renewed")
+        raise InvalidInput(
+            f"it says a time after {max(ends)}, when the key that signed it was renewed"
+        )
 
 
 def require_done(erasure: Erasure) -> Mapping[str, Any]:
@@ -180,7 +219,10 @@ def require_done(erasure: Erasure) -> Mapping[str, Any]:
 
 
 def is_of_face_key(statement: Mapping[str, Any], key: bytes) -> bool:
-    """Return whether the tenant's key hashed the faces. Early receipts do not say which it was, and count as of it."""
+    """Return whether the tenant's key hashed the faces.
+
+    Early receipts do not say which it was, and count as of it.
+    """
     return bool(statement["faces"].get("key", fingerprint(key)) == fingerprint(key))
 
 
@@ -188,14 +230,18 @@ def require_face_key(statement: Mapping[str, Any], key: bytes) -> None:
     """Raise InvalidInput if another key than the tenant's hashed the faces."""
     if not is_of_face_key(statement, key):
         raise InvalidInput(
-            "a key that this book never had hashed its faces, so nobody can tell whom it names. The book is from "
-            "before the tenant's first key: erase each person by the face's id, and leave this receipt out "
+            "a key that this book never had hashed its faces, so nobody can tell whom it names. "
+            "The book is from "
+            "before the tenant's first key: erase each person by the face's id, and leave this "
+            "receipt out "
             "(`regulars receipt redo --leave-out ID`)"
         )
 
 
 def list_named_faces(statement: Mapping[str, Any], key: bytes, faceids: Iterable[str]) -> list[str]:
-    """Return those of the faces that a receipt's statement names. `key`: as `add_face_hashes` got it.
+    """Return those of the faces that a receipt's statement names.
+
+    `key`: as `add_face_hashes` got it.
 
     Raises KeyError or TypeError if this is no statement of an erasure.
     """
@@ -204,13 +250,19 @@ def list_named_faces(statement: Mapping[str, Any], key: bytes, faceids: Iterable
 
 
 def says_who_stays(statement: Mapping[str, Any]) -> bool:
-    """Return whether a receipt's statement notes the others who had one of its ids. Those of early versions do not."""
+    """Return whether a receipt's statement notes the others who had one of its ids.
+
+    Those of early versions do not.
+    """
     return "others" in statement["faces"]
 
 
 def is_noted_as_other(statement: Mapping[str, Any], key: bytes, face: Face) -> bool:
-    """Return whether a receipt's statement says of a face with an id of its own that this is another, who stays."""
-    return _hash(key, statement["faces"]["salt"], _name_exactly(face)) in statement["faces"].get("others", ())
+    """Return whether a receipt's statement says of a face with an id of its own that this is
+    another, who stays."""
+    return _hash(key, statement["faces"]["salt"], _name_exactly(face)) in statement["faces"].get(
+        "others", ()
+    )
 
 
 def _name_exactly(face: Face) -> str:
@@ -222,7 +274,10 @@ def _hash(key: bytes, salt: str, faceid: str) -> str:
 
 
 def make_statement(tenant: str, erasure: Erasure, done_at: str, asked_at: str) -> dict[str, Any]:
-    """Make the statement of an erasure's receipt, which its tenant signs. It has all counts, zeros too."""
+    """Make the statement of an erasure's receipt, which its tenant signs.
+
+    It has all counts, zeros too.
+    """
     return {
         "kind": RECEIPT,
         "tenant": tenant,
@@ -238,8 +293,10 @@ def make_statement(tenant: str, erasure: Erasure, done_at: str, asked_at: str) -
         },
         "removed": {name: list(erasure.hashes.get(name, ())) for name in HASHED},
         "counts": {name: erasure.counts.get(name, 0) for name in COUNTED},
-        "left": "when and by which camera the person was enrolled, searched for or seen, with group and labels, under "
-        "a random name that stands nowhere else, another one each day, until observations expire; backups made before "
+        "left": "when and by which camera the person was enrolled, searched for or seen, with "
+        "group and labels, under "
+        "a random name that stands nowhere else, another one each day, until observations expire; "
+        "backups made before "
         "this",
     }
 
@@ -256,7 +313,11 @@ _ERASURE = Codec(
     ),
     counts=Form(
         lambda counts: {f"{COUNT}{name}": number for name, number in counts.items()},
-        lambda item: {name.removeprefix(COUNT): int(item[name]) for name in sorted(item) if name.startswith(COUNT)},
+        lambda item: {
+            name.removeprefix(COUNT): int(item[name])
+            for name in sorted(item)
+            if name.startswith(COUNT)
+        },
         whole=True,
     ),
     receipt=Form(json.dumps, json.loads),

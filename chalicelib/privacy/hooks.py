@@ -1,4 +1,5 @@
-"""Which duties do the rights of people lay on the book? Each is done by the room whose it is (domain/hooks)."""
+"""Which duties do the rights of people lay on the book? Each is done by the room whose it is
+(domain/hooks)."""
 
 from __future__ import annotations
 
@@ -20,17 +21,26 @@ if TYPE_CHECKING:
 
 
 class PrivacyHooks(Service["Services"], BookHooks):
-    """The record of what is to be forgotten of faces that leave, restrictions of people whose consent has expired,
-    erasures of strangers, no archive that shows another face, entries of sightings.
+    """The record of what is to be forgotten of faces that leave, restrictions of people whose
+    consent has expired, erasures of strangers, no archive that shows another face, entries of
+    sightings.
     """
 
     def faces_leave(
-        self, tenant: Tenant, faces: Sequence[Face], by: str, *, erases: bool, asked_at: datetime | None = None
+        self,
+        tenant: Tenant,
+        faces: Sequence[Face],
+        by: str,
+        *,
+        erases: bool,
+        asked_at: datetime | None = None,
     ) -> Departure:
         records = self.services.erasure.records
         erasure = records.make_erasure(tenant, faces, by, erases=erases, asked_at=asked_at)
         follow = partial(records.send_message, tenant.name, erasure)
-        return Departure(erasure.id, erasure.faceids, tuple(records.make_put_actions(tenant, erasure)), follow)
+        return Departure(
+            erasure.id, erasure.faceids, tuple(records.make_put_actions(tenant, erasure)), follow
+        )
 
     def refuse_erased(self, tenant: Tenant, faceid: str | None, template: bytes) -> None:
         self.services.erasure.refusals.refuse_erased(tenant, faceid, template)
@@ -40,22 +50,32 @@ class PrivacyHooks(Service["Services"], BookHooks):
 
     def consents_await(self, tenant: Tenant) -> None:
         self.services.restrictions.request_expiry(tenant)
-        raise Busy("the consent of somebody has just expired, and the sweep puts them away: try again in a moment")
+        raise Busy(
+            "the consent of somebody has just expired, and the sweep puts them away: try again in "
+            "a moment"
+        )
 
     def strangers_go(self, tenant: str) -> None:
-        """Have the sweep erase those that were kept, now. If the queue fails, it does so within the hour."""
+        """Have the sweep erase those that were kept, now.
+
+        If the queue fails, it does so within the hour.
+        """
         now, jobs = milliseconds(self.services.clock.now()), ("strangers", "pictures off")
         self.services.wake(tenant, hour=now, jobs=jobs, after="", is_part=True)
 
     def face_changed(self, tenant: Tenant, faceid: str) -> None:
         self.services.archives.forget(tenant, faceid)
 
-    def sighting_resolved(self, tenant: str, capture: Capture, sighting: Sighting) -> Sequence[Action]:
+    def sighting_resolved(
+        self, tenant: str, capture: Capture, sighting: Sighting
+    ) -> Sequence[Action]:
         from chalicelib.privacy.audit.sightings import sighting_put
 
         return sighting_put(tenant, capture, sighting)
 
-    def sighting_rejected(self, tenant: str, capture: Capture, sighting: Sighting) -> Sequence[Action]:
+    def sighting_rejected(
+        self, tenant: str, capture: Capture, sighting: Sighting
+    ) -> Sequence[Action]:
         from chalicelib.privacy.audit.sightings import rejected_put
 
         return rejected_put(tenant, self.services.clock, capture, sighting)

@@ -1,7 +1,8 @@
 """What do people have to be told? The notice, the record of processing, and the page of a receipt.
 
-They say what the settings of the tenant, its cameras, groups and hooks are (GDPR, Articles 13 and 30). What no program
-can know is a setting (docs/tasks/notice.md); one that is empty leaves a blank, and is named in `missing`.
+They say what the settings of the tenant, its cameras, groups and hooks are (GDPR, Articles 13 and
+30). What no program can know is a setting (docs/tasks/notice.md); one that is empty leaves a blank,
+and is named in `missing`.
 """
 
 from __future__ import annotations
@@ -48,9 +49,10 @@ _OF_NOBODY = frozenset({EventKind.CAMERA_SILENT, EventKind.GROUP_FULL, EventKind
 class Facts(Struct, frozen=True):
     """The facts of a tenant that its papers say.
 
-    `capture_days`: for how long the service keeps pictures of captures; `keeps_strangers`: the tenant does, and some
-    camera, or faces of strangers are there; `own_days`: the days of its own groups, None: for ever; `receivers`: hosts
-    that are told of people; `on_aws`: Amazon is a processor.
+    `capture_days`: for how long the service keeps pictures of captures; `keeps_strangers`: the
+    tenant does, and some camera, or faces of strangers are there; `own_days`: the days of its own
+    groups, None: for ever; `receivers`: hosts that are told of people; `on_aws`: Amazon is a
+    processor.
     """
 
     tenant: Tenant
@@ -62,7 +64,8 @@ class Facts(Struct, frozen=True):
 
     @property
     def recipients(self) -> str:
-        """The recipients of data, as the tenant says, or else those that are known; "": nobody has said."""
+        """The recipients of data, as the tenant says, or else those that are known; "": nobody has
+        said."""
         said, known = self.tenant.recipients, ", ".join(self.known)
         return known or said if said in ("", NONE_SAID) else said
 
@@ -73,14 +76,21 @@ class Facts(Struct, frozen=True):
 
     @property
     def missing(self) -> list[NoticeSetting]:
-        """The settings that leave a blank, or say that there are no recipients though some are told."""
-        untrue = {"recipients"} if self.tenant.recipients == NONE_SAID and self.known else set[str]()
+        """The settings that leave a blank, or say that there are no recipients though some are
+        told."""
+        untrue = (
+            {"recipients"} if self.tenant.recipients == NONE_SAID and self.known else set[str]()
+        )
         return [name for name in OF_NOTICE if not getattr(self.tenant, name) or name in untrue]
 
 
 class Page(Struct, frozen=True):
-    """A page to print. `sections`: lines by heading; `missing`: the settings that a reader has to fill in by hand,
-    since the tenant did not set them; `url`: what its QR code leads to; `attached`: HTML at the page's end."""
+    """A page to print.
+
+    `sections`: lines by heading; `missing`: the settings that a reader has to fill in by hand,
+    since the tenant did not set them; `url`: what its QR code leads to; `attached`: HTML at the
+    page's end.
+    """
 
     language: Language
     title: str
@@ -90,13 +100,17 @@ class Page(Struct, frozen=True):
     attached: Markup = Markup()
 
     def write_text(self) -> str:
-        parts = [f"{heading}\n" + "\n".join(f"- {line}" for line in lines) for heading, lines in self.sections.items()]
+        parts = [
+            f"{heading}\n" + "\n".join(f"- {line}" for line in lines)
+            for heading, lines in self.sections.items()
+        ]
         return "\n\n".join([self.title, *parts]) + "\n"
 
     def write_html(self) -> str:
         """Return a page of its own, for a sheet of A4."""
         sections = Markup().join(
-            Markup("<h2>{}</h2>{}").format(heading, write_list(lines)) for heading, lines in self.sections.items()
+            Markup("<h2>{}</h2>{}").format(heading, write_list(lines))
+            for heading, lines in self.sections.items()
         )
         page = Markup(
             '<!doctype html><html lang="{page.language}" dir="{direction}"><meta charset="utf-8">'
@@ -105,7 +119,9 @@ class Page(Struct, frozen=True):
         )
         code = draw_code(self.url).svg(self.url) if self.url else ""
         direction = direction_of(self.language)
-        return str(page.format(page=self, direction=direction, style=_STYLE, code=code, sections=sections))
+        return str(
+            page.format(page=self, direction=direction, style=_STYLE, code=code, sections=sections)
+        )
 
 
 def write_list(lines: Iterable[str]) -> Markup:
@@ -122,8 +138,13 @@ class _Writer:
         self.words = words_of(kind, language)
 
     def say(self, key: str, /, **values: object) -> str:
-        """Fill a sentence. The values keep their own direction, and lose a stop that would stand there twice."""
-        filled = {name: isolate(str(value).rstrip(" ."), self.language) for name, value in values.items()}
+        """Fill a sentence.
+
+        The values keep their own direction, and lose a stop that would stand there twice.
+        """
+        filled = {
+            name: isolate(str(value).rstrip(" ."), self.language) for name, value in values.items()
+        }
         return self.words[key].format(**filled)
 
     def fill_setting(self, key: str, name: str) -> str:
@@ -131,8 +152,17 @@ class _Writer:
         return self.say(key, **{name: getattr(self.tenant, name) or BLANK})
 
     def say_duration(self, key: str, days: int | None, unit: str = "days") -> str:
-        """Say for how many days something is kept; None: until the purpose is over. `unit`: since when they count."""
-        end = "endless" if days is None else unit if days != 1 else {"days": "day", "unseen": "unseen day"}[unit]
+        """Say for how many days something is kept; None: until the purpose is over.
+
+        `unit`: since when they count.
+        """
+        end = (
+            "endless"
+            if days is None
+            else unit
+            if days != 1
+            else {"days": "day", "unseen": "unseen day"}[unit]
+        )
         return self.words[key].format(end=self.say(end, days=days))
 
 
@@ -142,7 +172,10 @@ def write_notice(facts: Facts, language: Language) -> Page:
     words = writer.words
     sections = {
         words["who"]: _write_who(writer),
-        words["why"]: [facts.tenant.purposes or words["purposes"], writer.fill_setting("basis", "basis")],
+        words["why"]: [
+            facts.tenant.purposes or words["purposes"],
+            writer.fill_setting("basis", "basis"),
+        ],
         words["what"]: _write_what_happens(writer),
         words["long"]: _list_retention(writer),
         words["passed"]: _list_recipients(writer),
@@ -156,23 +189,33 @@ def write_notice(facts: Facts, language: Language) -> Page:
 
 
 def write_sheet(facts: Facts, language: Language) -> Page:
-    """Write what fits on a sheet at the door: the first layer, which says where the whole is (EDPB 3/2019, 7.1)."""
+    """Write what fits on a sheet at the door: the first layer, which says where the whole is (EDPB
+    3/2019, 7.1)."""
     to, url = _Writer(facts, language), facts.tenant.notice_url
     words = to.words
     whole = to.say("short whole", url=url) if url else words["short ask"]
     sections = {
         words["who"]: _write_who(to),
-        words["why"]: [facts.tenant.purposes or words["purposes"], to.fill_setting("basis", "basis")],
+        words["why"]: [
+            facts.tenant.purposes or words["purposes"],
+            to.fill_setting("basis", "basis"),
+        ],
         words["what"]: [words["short what"]],
         words["long"]: [_of_captures(to), _of_strangers(to)],
-        words["rights"]: [to.fill_setting("short rights", "contact"), to.fill_setting("complain", "authority"), whole],
+        words["rights"]: [
+            to.fill_setting("short rights", "contact"),
+            to.fill_setting("complain", "authority"),
+            whole,
+        ],
     }
     return Page(language, words["title"], sections, facts.missing, url)
 
 
 def _write_who(writer: _Writer) -> list[str]:
     controller = isolate(writer.tenant.controller or BLANK, writer.language)
-    officer = [] if writer.tenant.officer == NONE_SAID else [writer.fill_setting("officer", "officer")]
+    officer = (
+        [] if writer.tenant.officer == NONE_SAID else [writer.fill_setting("officer", "officer")]
+    )
     return [controller, writer.fill_setting("reach", "contact"), *officer]
 
 
@@ -193,7 +236,9 @@ def _write_what_happens(to: _Writer) -> list[str]:
 
 def _of_captures(to: _Writer) -> str:
     days = count_capture_days(to.tenant, to.facts.capture_days)
-    return to.say_duration("captures", days) if to.tenant.keeps_pictures else to.words["no captures"]
+    return (
+        to.say_duration("captures", days) if to.tenant.keeps_pictures else to.words["no captures"]
+    )
 
 
 def _of_strangers(writer: _Writer) -> str:
@@ -208,9 +253,17 @@ def _of_strangers(writer: _Writer) -> str:
 def _list_retention(writer: _Writer) -> list[str]:
     """Say for how long each kind is kept."""
     tenant, group_days = writer.tenant, writer.facts.own_days
-    pictures = ("partly pictured" if tenant.no_pictures_of else "pictured") if tenant.keeps_pictures else "unpictured"
+    pictures = (
+        ("partly pictured" if tenant.no_pictures_of else "pictured")
+        if tenant.keeps_pictures
+        else "unpictured"
+    )
     learns = tenant.learns and tenant.keeps_pictures and tenant.learnt_days is not None
-    longest = None if None in group_days else max((days for days in group_days if days is not None), default=None)
+    longest = (
+        None
+        if None in group_days
+        else max((days for days in group_days if days is not None), default=None)
+    )
     return [
         _of_captures(writer),
         writer.words[pictures],
@@ -240,7 +293,8 @@ _WHY = {
     "strangers are forgotten": "why strangers",
     FULL: "why full group",
 }
-"""Sentences about the asker of an erasure (privacy/erasure_progress); about any other, somebody ordered it."""
+"""Sentences about the asker of an erasure (privacy/erasure_progress); about any other, somebody
+ordered it."""
 
 _VERIFY = """python3 - {name} <<'END'
 import base64, json, sys
@@ -256,26 +310,42 @@ tail -c 32 key | openssl sha256
 """A shell's lines. The hexadecimal digits stand before a key of Ed25519 in DER (RFC 8410)."""
 
 
-def write_receipt_page(facts: Facts, language: Language, receipt: Mapping[str, Any], programs: Collection[str]) -> Page:
-    """Write the receipt of an erasure in plain words, for the person; the signed document is attached.
+def write_receipt_page(
+    facts: Facts, language: Language, receipt: Mapping[str, Any], programs: Collection[str]
+) -> Page:
+    """Write the receipt of an erasure in plain words, for the person; the signed document is
+    attached.
 
     `programs`: what receipts call programs that asked.
     """
-    receipt_writer, notice_writer, statement = (
-        _Writer(facts, language, "receipt"),
-        _Writer(facts, language),
-        receipt["statement"],
-    )
+    receipt_writer = _Writer(facts, language, "receipt")
+    notice_writer = _Writer(facts, language)
+    statement = receipt["statement"]
     words = receipt_writer.words
-    times = {name: str(statement[name])[:16].replace("T", " ") + " UTC" for name in ("asked_at", "done_at")}
-    numbers = {**statement["counts"], **{name: len(statement["removed"][name]) for name in ("pictures", "templates")}}
+    times = {
+        name: str(statement[name])[:16].replace("T", " ") + " UTC"
+        for name in ("asked_at", "done_at")
+    }
+    numbers = {
+        **statement["counts"],
+        **{name: len(statement["removed"][name]) for name in ("pictures", "templates")},
+    }
     key = fingerprint(public_key_from(receipt["public_key"]))
     data = base64.b64encode(json.dumps(receipt, ensure_ascii=False, indent=2).encode()).decode()
     name = f"erasure-{statement['id']}.json"
     sections = {
         words["who"]: [*_write_who(notice_writer)],
-        words["why"]: [words["why program" if statement["by"] in programs else _WHY.get(statement["by"], "why asked")]],
-        words["what"]: [receipt_writer.say("done", **times), receipt_writer.say("removed", **numbers)],
+        words["why"]: [
+            words[
+                "why program"
+                if statement["by"] in programs
+                else _WHY.get(statement["by"], "why asked")
+            ]
+        ],
+        words["what"]: [
+            receipt_writer.say("done", **times),
+            receipt_writer.say("removed", **numbers),
+        ],
         words["left"]: [words["numbers"], words["backups"], words["others"], words["again"]],
         words["proof"]: [
             receipt_writer.say("signed", name=name, key=key),
@@ -284,20 +354,27 @@ def write_receipt_page(facts: Facts, language: Language, receipt: Mapping[str, A
         ],
     }
     attached = Markup(
-        '<pre dir="ltr">{lines}</pre><p><a download="{name}" href="data:application/json;base64,{data}">{name}</a></p>'
+        '<pre dir="ltr">{lines}</pre><p><a download="{name}" '
+        'href="data:application/json;base64,{data}">{name}</a></p>'
     ).format(lines=_VERIFY.format(name=name), name=name, data=data)
     asked_settings = ("controller", "contact", "officer", "authority")
-    missing = [notice_setting for notice_setting in facts.missing if notice_setting in asked_settings]
+    missing = [
+        notice_setting for notice_setting in facts.missing if notice_setting in asked_settings
+    ]
     return Page(language, words["title"], sections, missing, attached=attached)
 
 
 def write_record(facts: Facts, measures: Sequence[str]) -> str:
-    """Write the tenant's record of processing, in Markdown (GDPR, Article 30). `measures`: what protects the data."""
+    """Write the tenant's record of processing, in Markdown (GDPR, Article 30).
+
+    `measures`: what protects the data.
+    """
     tenant, writer = facts.tenant, _Writer(facts, "en")
     estimates = ", ".join(name for name in ESTIMATED if name not in tenant.attributes_off) or "none"
     retention_texts = _list_retention(writer)
     rows = {
-        "(a) controller": f"{tenant.controller or '[name, address]'}, {tenant.contact or '[contact]'}; "
+        "(a) controller": f"{tenant.controller or '[name, address]'}, "
+        f"{tenant.contact or '[contact]'}; "
         f"data protection officer: {_fill_blank(tenant.officer, 'none', '[name, contact]')}; "
         "[joint controller, representative, if there are any]",
         "(b) purposes": tenant.purposes or "[such as: greet regular guests by name; count visits]",
@@ -306,10 +383,14 @@ def write_record(facts: Facts, measures: Sequence[str]) -> str:
         f"{'yes' if tenant.consent_required else 'no'}"
         f"{'; strangers are kept, on what basis?' if tenant.asked else ''}",
         "(c) people": "all who pass the cameras, who are "
-        f"{'kept as strangers' if facts.keeps_strangers else 'compared and not kept'}; people who were enrolled, [who]",
-        "(c) data": f"pictures{'' if tenant.keeps_pictures else ' (none is kept)'}, templates by {tenant.model} "
+        f"{'kept as strangers' if facts.keeps_strangers else 'compared and not kept'}; people who "
+        "were enrolled, [who]",
+        "(c) data": f"pictures{'' if tenant.keeps_pictures else ' (none is kept)'}, templates by "
+        f"{tenant.model} "
         f"(biometric data), times, cameras, [name, note, labels]; estimates: {estimates}",
-        "(d) recipients": _fill_blank(facts.recipients, "none", "[whom hooks and MQTT tell, who runs the machine]")
+        "(d) recipients": _fill_blank(
+            facts.recipients, "none", "[whom hooks and MQTT tell, who runs the machine]"
+        )
         + f"; told by hooks and MQTT: {', '.join(facts.receivers) or 'nobody'}",
         "(e) third countries": _fill_blank(
             tenant.transfers, "none", "[none; or: which, by what safeguard of Articles 44 to 49]"
@@ -318,7 +399,8 @@ def write_record(facts: Facts, measures: Sequence[str]) -> str:
         "(g) measures (Article 32)": "; ".join(measures),
     }
     return (
-        f"# Record of processing: {tenant.shown_name}\n\n{table(('Article 30(1)', ''), rows.items())}\n"
+        f"# Record of processing: {tenant.shown_name}\n\n"
+        f"{table(('Article 30(1)', ''), rows.items())}\n"
         f"## What is stored where, and how long\n\n{what_is_stored()}\n{what_happens()}"
     )
 
@@ -328,7 +410,8 @@ def _fill_blank(text: str, nothing: str, blank: str) -> str:
 
 
 _STYLE = Markup(
-    "@page{size:A4;margin:16mm}body{font:13pt/1.4 system-ui,sans-serif;max-width:178mm;margin:8mm auto;color:#111}"
+    "@page{size:A4;margin:16mm}body{font:13pt/1.4 system-ui,sans-serif;max-width:178mm;margin:8mm "
+    "auto;color:#111}"
     "h1{font-size:26pt;line-height:1.2;margin:0 0 6mm}h2{font-size:15pt;margin:5mm 0 1mm}"
     "ul{margin:0;padding-inline-start:6mm}li{margin:1mm 0;overflow-wrap:anywhere}"
     ".qr{float:inline-end;width:40mm}pre{font-size:9pt;white-space:pre-wrap;overflow-wrap:anywhere}"
@@ -340,10 +423,15 @@ class Notices(Service["Services"]):
     """The papers of a tenant: each from what its settings, cameras, groups and hooks are now."""
 
     def read_facts(self, tenant: Tenant) -> Facts:
-        """Read the facts of a tenant that its notice and its record of processing state. Raises TenantNotFound."""
+        """Read the facts of a tenant that its notice and its record of processing state.
+
+        Raises TenantNotFound.
+        """
         tenant_now = self.services.tenants.get_by_name(tenant.name)
         groups = self.services.groups.list_all(tenant_now)
-        cameras = [camera for camera in self.services.cameras.list_all(tenant_now) if camera.enabled]
+        cameras = [
+            camera for camera in self.services.cameras.list_all(tenant_now) if camera.enabled
+        ]
         has_strangers = any(group.count for group in groups if group.id == STRANGER)
         return Facts(
             tenant_now,
@@ -360,7 +448,11 @@ class Notices(Service["Services"]):
         return write_notice(self.read_facts(tenant), language)
 
     def write_receipt_page(
-        self, tenant: Tenant, language: Language, receipt: Mapping[str, Any], programs: Collection[str]
+        self,
+        tenant: Tenant,
+        language: Language,
+        receipt: Mapping[str, Any],
+        programs: Collection[str],
     ) -> Page:
         """Write a receipt's page."""
         return write_receipt_page(self.read_facts(tenant), language, receipt, programs)
@@ -369,6 +461,8 @@ class Notices(Service["Services"]):
 def list_recipients(hooks: Collection[Hook]) -> tuple[str, ...]:
     """Return whom these hooks tell of people now."""
     reporting_hooks = (
-        hook for hook in hooks if hook.enabled and (hook.kinds is None or not _OF_NOBODY.issuperset(hook.kinds))
+        hook
+        for hook in hooks
+        if hook.enabled and (hook.kinds is None or not _OF_NOBODY.issuperset(hook.kinds))
     )
     return tuple(sorted({hook.recipient for hook in reporting_hooks} - {""}))

@@ -1,10 +1,12 @@
-"""Reading of people: who was told what of whom, as the audit keeps it, so that after a breach somebody can say it.
+"""Reading of people: who was told what of whom, as the audit keeps it, so that after a breach
+somebody can say it.
 
-What an act tells is declared here, by its name, or by its dialect; the views report of whom (`acts.report_people`,
-`acts.report_picture`). Whatever a process was not told of in this hour is an entry of its own before the answer goes
-out, so that no kill loses it. When the hour is closed, these entries of one caller become one that has the numbers, and
-a few with the people. An erasure takes one of the few, or a name out of an entry that waits: the numbers stay, and so
-do nearly all others.
+What an act tells is declared here, by its name, or by its dialect; the views report of whom
+(`acts.report_people`, `acts.report_picture`). Whatever a process was not told of in this hour is an
+entry of its own before the answer goes out, so that no kill loses it. When the hour is closed,
+these entries of one caller become one that has the numbers, and a few with the people. An erasure
+takes one of the few, or a name out of an entry that waits: the numbers stay, and so do nearly all
+others.
 """
 
 from __future__ import annotations
@@ -81,7 +83,10 @@ _READS: Mapping[str, Mapping[str, str]] = {
         "/v1/verify": "likeness",
     },
     "PATCH": {"/v1/faces/{id}": _PICTURED, "/v1/members/{id}": "staff"},
-    "PUT": {"/v1/faces/{id}/consent": "names consents", "/v1/faces/{id}/hold, /v1/faces/{id}/restriction": "marks"},
+    "PUT": {
+        "/v1/faces/{id}/consent": "names consents",
+        "/v1/faces/{id}/hold, /v1/faces/{id}/restriction": "marks",
+    },
     "regulars": {
         "about": f"{_PICTURED} likeness consents marks",
         "audit list": "visits",
@@ -93,16 +98,25 @@ _READS: Mapping[str, Mapping[str, str]] = {
 
 
 def data_by_name(rows: Mapping[str, str]) -> Mapping[str, tuple[Data, ...]]:
-    """Return what the answer of each act tells of people. `rows`: kinds of data with spaces between them, by the names
-    of acts with commas between them."""
-    return {name: tuple(map(Data, kinds.split())) for names, kinds in rows.items() for name in names.split(", ")}
+    """Return what the answer of each act tells of people.
+
+    `rows`: kinds of data with spaces between them, by the names of acts with commas between them.
+    """
+    return {
+        name: tuple(map(Data, kinds.split()))
+        for names, kinds in rows.items()
+        for name in names.split(", ")
+    }
 
 
 READS: Mapping[str, tuple[Data, ...]] = {
-    f"{begin} {name}": kinds for begin, rows in _READS.items() for name, kinds in data_by_name(rows).items()
+    f"{begin} {name}": kinds
+    for begin, rows in _READS.items()
+    for name, kinds in data_by_name(rows).items()
 }
-"""By an act of v1 or a command: what its answer tells of people. Pictures that it links to are told besides, if the key
-sees some. A dialect says it of its own acts (api/dialect.py). Every other act tells of nobody."""
+"""By an act of v1 or a command: what its answer tells of people. Pictures that it links to are told
+besides, if the key sees some. A dialect says it of its own acts (api/dialect.py). Every other act
+tells of nobody."""
 
 WHOLE: Mapping[str, str] = {
     "POST /v1/exports": "the whole book, with names and pictures",
@@ -117,21 +131,29 @@ _AT_ONCE = 2_500
 """People whom one entry names."""
 _UNNAMED = "unnamed "
 _LEAVES = 50
-"""So many entries name the people of one caller and hour: the erasure of one person takes one of them."""
+"""So many entries name the people of one caller and hour: the erasure of one person takes one of
+them."""
 
 
 def is_person(subject: str) -> bool:
-    """Tell whether a subject of an entry is somebody, and not a capture or a still, which may show nobody known."""
+    """Tell whether a subject of an entry is somebody, and not a capture or a still, which may show
+    nobody known."""
     return " " not in subject or subject.startswith("member ")
 
 
 def kinds_of(act: AuditEvent) -> frozenset[Data]:
-    """Return what an act tells of people. One that reports people and declares nothing tells everything."""
+    """Return what an act tells of people.
+
+    One that reports people and declares nothing tells everything.
+    """
     return frozenset(map(Data, act.tells or READS.get(act.what, tuple(Data))))
 
 
 def group_by_kinds(kinds: Mapping[str, Iterable[str]]) -> dict[str, list[str]]:
-    """Return subjects by all the kinds that are told of them, as entries have them. `kinds`: kinds by subject."""
+    """Return subjects by all the kinds that are told of them, as entries have them.
+
+    `kinds`: kinds by subject.
+    """
     subjects_by_kinds = defaultdict[str, list[str]](list)
     for subject, subject_kinds in kinds.items():
         subjects_by_kinds[" ".join(sorted(subject_kinds))].append(subject)
@@ -153,15 +175,22 @@ def count_key(number: int) -> str:
 
 
 def in_entries(kinds: Mapping[str, Collection[str]]) -> Iterator[dict[str, Any]]:
-    """Yield what the entries of one answer say: `read`, and the first one `unnamed`. `kinds`: by subject."""
+    """Yield what the entries of one answer say: `read`, and the first one `unnamed`.
+
+    `kinds`: by subject.
+    """
     named_subjects = {
-        subject: subject_kinds for subject, subject_kinds in kinds.items() if not subject.startswith(_UNNAMED)
+        subject: subject_kinds
+        for subject, subject_kinds in kinds.items()
+        if not subject.startswith(_UNNAMED)
     }
     unnamed_counts = Counter(chain.from_iterable([*named_subjects.values()][MOST_NAMED:]))
     for kind in kinds.keys() - named_subjects.keys():
         unnamed_counts.update(dict.fromkeys(kinds[kind], int(kind.removeprefix(_UNNAMED))))
     for part in cut_in_parts([*named_subjects.items()][:MOST_NAMED], _AT_ONCE):
-        yield omit_none({"read": group_by_kinds(dict(part)), "unnamed": dict(unnamed_counts) or None})
+        yield omit_none(
+            {"read": group_by_kinds(dict(part)), "unnamed": dict(unnamed_counts) or None}
+        )
         unnamed_counts.clear()
     if unnamed_counts:
         yield {"unnamed": dict(unnamed_counts)}
@@ -171,17 +200,22 @@ def leave_out_people(entry: Entry, faceids: Collection[str]) -> Entry:
     """Return an entry that waits without these people, who are a number from now on."""
     kinds = read_of(entry)
     unnamed_counts = Counter[str](entry.get("unnamed", {}))
-    unnamed_counts.update(chain.from_iterable(kinds.pop(faceid) for faceid in {*faceids} & kinds.keys()))
+    unnamed_counts.update(
+        chain.from_iterable(kinds.pop(faceid) for faceid in {*faceids} & kinds.keys())
+    )
     other_fields = {name: value for name, value in entry.items() if name not in ("read", "unnamed")}
     return {
         **other_fields,
-        **omit_none({"read": group_by_kinds(kinds) or None, "unnamed": dict(unnamed_counts) or None}),
+        **omit_none(
+            {"read": group_by_kinds(kinds) or None, "unnamed": dict(unnamed_counts) or None}
+        ),
     }
 
 
 def sum_entries(entries: Iterable[Entry]) -> list[Entry]:
-    """Return what entries of reading become when their hour is closed: of each caller one with the numbers, and those
-    with the people. `entries`: of the form that `in_entries` gives, of any hours."""
+    """Return what entries of reading become when their hour is closed: of each caller one with the
+    numbers, and those with the people. `entries`: of the form that `in_entries` gives, of any
+    hours."""
     entries_by_caller = defaultdict[tuple[str, int], list[Entry]](list)
     for entry in entries:
         entries_by_caller[entry["by"], at_ms(entry) // HOUR_MS].append(entry)
@@ -193,7 +227,8 @@ def sum_entries(entries: Iterable[Entry]) -> list[Entry]:
 
 
 def _sum_caller(by: str, entries: Sequence[Entry]) -> Iterator[Entry]:
-    """Sum up what one caller read in an hour: first an entry with the numbers, then those with the people."""
+    """Sum up what one caller read in an hour: first an entry with the numbers, then those with the
+    people."""
     kinds, unnamed = defaultdict[str, set[str]](set), Counter[str]()
     for entry in entries:
         unnamed.update(entry.get("unnamed", {}))
@@ -233,11 +268,13 @@ def _new_id(at: str) -> str:
 
 
 class Tally(Struct):
-    """Sum of what entries say that a caller was told. `kinds`: by person; `captures`: pictures, whoever they show.
+    """Sum of what entries say that a caller was told.
 
-    `reads`: what each act tells, as READS, with those of the dialects.
-    `more`: people by kind who are counted and not named, perhaps more than once; `whole`: times and names of acts by
-    which all that is held left the service; `acts`: the names of all others.
+    `kinds`: by person; `captures`: pictures, whoever they show.
+
+    `reads`: what each act tells, as READS, with those of the dialects. `more`: people by kind who
+    are counted and not named, perhaps more than once; `whole`: times and names of acts by which all
+    that is held left the service; `acts`: the names of all others.
     """
 
     reads: Mapping[str, tuple[Data, ...]]
@@ -265,7 +302,8 @@ class Tally(Struct):
     def add(self, entries: Iterable[Entry]) -> None:
         """Add entries of the caller: all of a closed hour, or all that wait.
 
-        An hour's numbers count more people than its entries name, if some of these were erased or are unnamed.
+        An hour's numbers count more people than its entries name, if some of these were erased or
+        are unnamed.
         """
         counts_of_reading = dict[str, Counter[str]]()
         named_counts = defaultdict[str, Counter[str]](Counter)

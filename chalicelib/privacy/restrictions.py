@@ -1,8 +1,9 @@
 """Who is kept, and neither matched nor looked at? (docs/decisions/0049)
 
-A restricted face is in the group RESTRICTED, which is hidden as deleted groups are. So is one whose record of consent
-was withdrawn or has expired, until it is erased or there is a record again. A tenant's record says when the next one
-expires: whoever reads the tenant from then on restricts that face first (Tenants.open_tenant), so no reader has to ask.
+A restricted face is in the group RESTRICTED, which is hidden as deleted groups are. So is one whose
+record of consent was withdrawn or has expired, until it is erased or there is a record again. A
+tenant's record says when the next one expires: whoever reads the tenant from then on restricts that
+face first (Tenants.open_tenant), so no reader has to ask.
 """
 
 from __future__ import annotations
@@ -23,7 +24,15 @@ from chalicelib.domain import audit_events
 from chalicelib.domain.consent import CONSENTS_END, Ending
 from chalicelib.domain.errors import Busy, Conflict, ConsentMissing, FaceNotFound, TooMany
 from chalicelib.domain.jobs import STOPS_AT_S
-from chalicelib.domain.model import REGULAR, RESTRICTED, Edit, Face, JournalEntry, Restriction, Tenant
+from chalicelib.domain.model import (
+    REGULAR,
+    RESTRICTED,
+    Edit,
+    Face,
+    JournalEntry,
+    Restriction,
+    Tenant,
+)
 from chalicelib.domain.rules.templates import (
     MAX_FACES,
     User,
@@ -57,11 +66,13 @@ _EVENTS = 40
 
 _CHANGED = {ENDED_CHANGES: 1}
 _ONE_MORE = {WITHDRAWN: 1, **_CHANGED}
-"""The gain by which sightings are compared with somebody from the very change on that restricts the face."""
+"""The gain by which sightings are compared with somebody from the very change on that restricts the
+face."""
 
 
 class Restrictions(Service["Services"]):
-    """Faces that are kept and used for nothing: their group is RESTRICTED, which is hidden as deleted groups are."""
+    """Faces that are kept and used for nothing: their group is RESTRICTED, which is hidden as
+    deleted groups are."""
 
     most: int = MAX_HOLDS
     at_once: int = 100
@@ -72,20 +83,34 @@ class Restrictions(Service["Services"]):
         return self.services.faces.list_restricted(tenant)
 
     def read_page(self, tenant: Tenant, limit: int, token: str | None = None) -> ListPage[Face]:
-        """Return a page of the restricted faces, by enrolment. Raises InvalidInput if the token is damaged."""
+        """Return a page of the restricted faces, by enrolment.
+
+        Raises InvalidInput if the token is damaged.
+        """
         pages = PageTokens(f"restricted faces of {tenant.name}")
         items = faces_in(
-            self.services.items, tenant.name, RESTRICTED, behind=pages.parse_position(token, str), page_size=limit + 2
+            self.services.items,
+            tenant.name,
+            RESTRICTED,
+            behind=pages.parse_position(token, str),
+            page_size=limit + 2,
         )
         page = pages.make_first_page(items, limit, lambda item: str(item["enrolment_key"]))
-        faces = self.services.faces.by_id(tenant, [item["faceid"] for item in page.rows], restricted=True)
+        faces = self.services.faces.by_id(
+            tenant, [item["faceid"] for item in page.rows], restricted=True
+        )
         return ListPage(list(faces.values()), page.next_token)
 
-    def set(self, tenant: Tenant, faceid: str, reason: str, request: RequestId | None = None) -> Face:
-        """Take a face out of the gallery and of all lists, and its name out of events that wait. Return it.
+    def set(
+        self, tenant: Tenant, faceid: str, reason: str, request: RequestId | None = None
+    ) -> Face:
+        """Take a face out of the gallery and of all lists, and its name out of events that wait.
 
-        A user goes with its last face, and a subject with its name. If the face is restricted already, nothing changes.
-        Raises InvalidInput, FaceNotFound, Conflict, TooMany, Busy, AnsweredAlready.
+        Return it.
+
+        A user goes with its last face, and a subject with its name. If the face is restricted
+        already, nothing changes. Raises InvalidInput, FaceNotFound, Conflict, TooMany, Busy,
+        AnsweredAlready.
         """
         reason = check_reason(reason, "restriction", is_set=True)
         self.require_room(tenant, [faceid])
@@ -98,10 +123,13 @@ class Restrictions(Service["Services"]):
                 return None
             return replace(face, restriction=restriction._replace(reason=reason)), Change((), ())
 
-        return self.services.faces.change_face(tenant, faceid, restrict_face, request, restricted=True)
+        return self.services.faces.change_face(
+            tenant, faceid, restrict_face, request, restricted=True
+        )
 
     def restrict_ended(self, tenant: Tenant, face: Face, ending: Ending) -> tuple[Face, Change]:
-        """Return the face restricted, since its record of consent has ended, and the change that this needs.
+        """Return the face restricted, since its record of consent has ended, and the change that
+        this needs.
 
         Raises Changed if a merge of it went on, Busy.
         """
@@ -110,12 +138,16 @@ class Restrictions(Service["Services"]):
         if face.restriction is None:
             return self._restrict(tenant, face, "", ending)
         count_it = _count_in_directory(tenant, _ONE_MORE)
-        return replace(face, restriction=face.restriction._replace(ended=ending)), Change((count_it,), ())
+        return replace(face, restriction=face.restriction._replace(ended=ending)), Change(
+            (count_it,), ()
+        )
 
     def lift_renewed(self, tenant: Tenant, face: Face) -> tuple[Face, Change]:
-        """Return a face that has a record again without that restriction, and the change that this needs.
+        """Return a face that has a record again without that restriction, and the change that this
+        needs.
 
-        If it is restricted for another reason, too, it stays so. Raises GroupFull, FaceHeld, Changed, Busy.
+        If it is restricted for another reason, too, it stays so. Raises GroupFull, FaceHeld,
+        Changed, Busy.
         """
         if self.services.merges.mover.settle_faces(tenant, face):
             raise Changed
@@ -130,11 +162,13 @@ class Restrictions(Service["Services"]):
     def restrict_expired(
         self, tenant: Tenant, *, looks: bool = False, remaining_s: Callable[[], float] | None = None
     ) -> None:
-        """Restrict the faces whose records of consent have expired by now, and note when the next one does.
+        """Restrict the faces whose records of consent have expired by now, and note when the next
+        one does.
 
-        `looks`: look even if the tenant's record says that none has expired. `remaining_s`: how long the caller may
-        take; None: it has a client who waits, so that `at_once` faces are restricted. One is, however little time there
-        is. Raises Busy if more are left: nobody reads them meanwhile.
+        `looks`: look even if the tenant's record says that none has expired. `remaining_s`: how
+        long the caller may take; None: it has a client who waits, so that `at_once` faces are
+        restricted. One is, however little time there is. Raises Busy if more are left: nobody reads
+        them meanwhile.
         """
         now, end = self.services.clock.now(), tenant.consents_end_at
         if not looks and (end is None or end > now):
@@ -142,10 +176,15 @@ class Restrictions(Service["Services"]):
         for restricted_count in count():
             first_face = self._first_to_expire(tenant)
             if first_face is None or (
-                first_face.consent and first_face.consent.expires_at and first_face.consent.expires_at > now
+                first_face.consent
+                and first_face.consent.expires_at
+                and first_face.consent.expires_at > now
             ):
-                next_end = first_face.consent.expires_at if first_face and first_face.consent else None
-                if next_end != end:  # if others have noted one meanwhile, the next reader looks again
+                next_end = (
+                    first_face.consent.expires_at if first_face and first_face.consent else None
+                )
+                # if others have noted one meanwhile, the next reader looks again
+                if next_end != end:
                     self.services.tenants.note_consent_end(tenant, next_end)
                 return
             if (
@@ -153,8 +192,12 @@ class Restrictions(Service["Services"]):
                 if remaining_s is None
                 else (restricted_count and remaining_s() < STOPS_AT_S)
             ):
-                raise Busy("the consent of many people has just expired, and they are put away: send the request again")
-            # An entry of its own in the audit, whoever reads the tenant; one that was erased meanwhile is passed over.
+                raise Busy(
+                    "the consent of many people has just expired, and they are put away: send the "
+                    "request again"
+                )
+            # An entry of its own in the audit, whoever reads the tenant; one that was erased
+            # meanwhile is passed over.
             with (
                 suppress(FaceNotFound),
                 audit_events.begin_audit_event(audit_events.job("watch consents", tenant.name)),
@@ -162,12 +205,14 @@ class Restrictions(Service["Services"]):
                 self._expire_face(tenant, first_face.faceid, now)
 
     def request_expiry(self, tenant: Tenant) -> None:
-        """Have the sweep restrict the faces whose records of consent have expired by now, if there are some."""
+        """Have the sweep restrict the faces whose records of consent have expired by now, if there
+        are some."""
         if self.services.tenants.has_expired_consent(tenant):
             self.services.wake(tenant.name, consents=True)
 
     def note_withdrawn(self, tenant: Tenant) -> None:
-        """Note whether sightings have to be compared with somebody: a job, since versions before noted nothing.
+        """Note whether sightings have to be compared with somebody: a job, since versions before
+        noted nothing.
 
         If somebody's record ends meanwhile, the note stays as that change made it.
         """
@@ -181,29 +226,48 @@ class Restrictions(Service["Services"]):
             write_unless_changed(self.services.items, [update])
 
     def _expire_face(self, tenant: Tenant, faceid: str, now: datetime) -> None:
-        """Restrict a face if its record of consent has expired, and nobody has written another one meanwhile."""
+        """Restrict a face if its record of consent has expired, and nobody has written another one
+        meanwhile."""
 
         def expire_consent(face: Face) -> tuple[Face, Change] | None:
             is_over = face.consent and face.consent.expires_at and face.consent.expires_at <= now
-            is_done = face.restriction is not None and face.restriction.ended  # by somebody beside this one
-            return self.restrict_ended(tenant, face, Ending.EXPIRED) if is_over and not is_done else None
+            # by somebody beside this one
+            is_done = face.restriction is not None and face.restriction.ended
+            return (
+                self.restrict_ended(tenant, face, Ending.EXPIRED)
+                if is_over and not is_done
+                else None
+            )
 
         self.services.faces.change_face(tenant, faceid, expire_consent, None, restricted=True)
 
     def _first_to_expire(self, tenant: Tenant) -> Face | None:
-        """Return the face whose record expires first, of those that expire and are not restricted for it."""
+        """Return the face whose record expires first, of those that expire and are not restricted
+        for it."""
         between = None, keys.consents_until(CONSENTS_END)
         items = walk_items(
-            self.services.items, keys.FACES, tenant.name, index="by_consent", between=between, page_size=2
+            self.services.items,
+            keys.FACES,
+            tenant.name,
+            index="by_consent",
+            between=between,
+            page_size=2,
         )
-        pages = (self.services.faces.by_id(tenant, [item["faceid"]], restricted=True) for item in items)
+        pages = (
+            self.services.faces.by_id(tenant, [item["faceid"]], restricted=True) for item in items
+        )
         return next((face for page in pages for face in page.values() if face.consent), None)
 
-    def _restrict(self, tenant: Tenant, face: Face, reason: str, ended: Ending = Ending.NONE) -> tuple[Face, Change]:
-        """Return the face in the group RESTRICTED, and the change that this needs: events lose its name."""
+    def _restrict(
+        self, tenant: Tenant, face: Face, reason: str, ended: Ending = Ending.NONE
+    ) -> tuple[Face, Change]:
+        """Return the face in the group RESTRICTED, and the change that this needs: events lose its
+        name."""
         user = self.services.faces.read_user(tenant, user_of(face))
         now, lost_faces = self.services.clock.now(), {face.group_id: -1}
-        restriction = Restriction(reason, now, face.group_id, face.user, user.name if user else "", ended)
+        restriction = Restriction(
+            reason, now, face.group_id, face.user, user.name if user else "", ended
+        )
         after = replace(face, group_id=RESTRICTED, restriction=restriction, user="")
         if ended is not Ending.EXPIRED:  # which nobody did
             after = replace(after, changed_at=now)
@@ -219,9 +283,14 @@ class Restrictions(Service["Services"]):
         """Raise TooMany if these faces cannot all be restricted."""
         away = {*list_restricted_faceids(self.services.items, tenant.name)}
         if len(away.union(faceids)) > max(self.most, len(away)):
-            raise TooMany(f"a tenant restricts {self.most} faces at most, {len(away)} now: erase those not needed")
+            raise TooMany(
+                f"a tenant restricts {self.most} faces at most, {len(away)} now: erase those not "
+                "needed"
+            )
 
-    def _take_out_of_events(self, tenant: str, faceid: str, *, is_ended: bool) -> tuple[Action, ...]:
+    def _take_out_of_events(
+        self, tenant: str, faceid: str, *, is_ended: bool
+    ) -> tuple[Action, ...]:
         """Take the name out of events about the face, until the rest fit its transaction.
 
         Return the actions of these. A call that writes another one meanwhile changes the face.
@@ -240,14 +309,19 @@ class Restrictions(Service["Services"]):
             write_unless_changed(self.services.items, [action])
         return tuple(actions[:_EVENTS])
 
-    def lift(self, tenant: Tenant, faceid: str, reason: str, request: RequestId | None = None) -> Face:
-        """Return a face to its group and to the gallery, for this reason, which the audit has. Return it.
+    def lift(
+        self, tenant: Tenant, faceid: str, reason: str, request: RequestId | None = None
+    ) -> Face:
+        """Return a face to its group and to the gallery, for this reason, which the audit has.
 
-        If its group was deleted, it goes to the group of regulars; its user is made again if there is none, and if that
-        has no room, it has none. If its record of consent has ended, it stays restricted for that. If it has no
-        template of the tenant's model, since that changed meanwhile, no search finds it until its pictures are embedded
-        again. Raises InvalidInput, FaceNotFound, FaceHeld (a held face would lose its user), GroupFull, ConsentMissing
-        if it is restricted for its record alone, Conflict, Busy, AnsweredAlready.
+        Return it.
+
+        If its group was deleted, it goes to the group of regulars; its user is made again if there
+        is none, and if that has no room, it has none. If its record of consent has ended, it stays
+        restricted for that. If it has no template of the tenant's model, since that changed
+        meanwhile, no search finds it until its pictures are embedded again. Raises InvalidInput,
+        FaceNotFound, FaceHeld (a held face would lose its user), GroupFull, ConsentMissing if it is
+        restricted for its record alone, Conflict, Busy, AnsweredAlready.
         """
         check_reason(reason, "restriction", is_set=False)
 
@@ -259,47 +333,79 @@ class Restrictions(Service["Services"]):
                 return self._return_to_group(tenant, face, restriction)
             if not restriction.reason:
                 raise ConsentMissing(
-                    f"face {faceid!r} is restricted since {restriction.said}: write a record of consent down again, "
+                    f"face {faceid!r} is restricted since {restriction.said}: write a record of "
+                    "consent down again, "
                     "or erase the person"
                 )
             return replace(
-                face, restriction=restriction._replace(reason=""), changed_at=self.services.clock.now()
+                face,
+                restriction=restriction._replace(reason=""),
+                changed_at=self.services.clock.now(),
             ), Change((), ())
 
-        return self.services.faces.change_face(tenant, faceid, lift_restriction, request, restricted=True)
+        return self.services.faces.change_face(
+            tenant, faceid, lift_restriction, request, restricted=True
+        )
 
-    def _return_to_group(self, tenant: Tenant, face: Face, restriction: Restriction) -> tuple[Face, Change]:
-        """Return the face in the group and with the user that `restriction` says, and the change that this needs."""
+    def _return_to_group(
+        self, tenant: Tenant, face: Face, restriction: Restriction
+    ) -> tuple[Face, Change]:
+        """Return the face in the group and with the user that `restriction` says, and the change
+        that this needs."""
         is_group_there = self.services.groups.find_by_id(tenant, restriction.group_id) is not None
-        group_id, values = (restriction.group_id, face.attributes) if is_group_there else (REGULAR, {})
+        group_id, values = (
+            (restriction.group_id, face.attributes) if is_group_there else (REGULAR, {})
+        )
         user_id = restriction.user if is_group_there else ""
-        user = self.services.faces.read_user(tenant, entry_of(group_id, user_id)) if user_id else None
+        user = (
+            self.services.faces.read_user(tenant, entry_of(group_id, user_id)) if user_id else None
+        )
         has_room = bool(user_id) and (user is None or len(user.faceids) < MAX_FACES)
-        after = replace(face, group_id=group_id, attributes=values, user=user_id if has_room else "")
+        after = replace(
+            face, group_id=group_id, attributes=values, user=user_id if has_room else ""
+        )
         after = replace(after, restriction=None, changed_at=self.services.clock.now())
-        put = JournalEntry(Edit.PUT, face.faceid, group_id, reduce_templates(face.templates), user=user_of(after))
+        put = JournalEntry(
+            Edit.PUT, face.faceid, group_id, reduce_templates(face.templates), user=user_of(after)
+        )
         is_made = has_room and user is None
-        change = self._make_user_again(tenant.name, after, restriction.subject) if is_made else Change((), ())
-        counts, limited_groups = {group_id: 1}, self.services.groups.list_limited(tenant, [group_id])
-        change = replace(change, journal=(put, *change.journal), counts=counts, limited_groups=limited_groups)
+        change = (
+            self._make_user_again(tenant.name, after, restriction.subject)
+            if is_made
+            else Change((), ())
+        )
+        counts = {group_id: 1}
+        limited_groups = self.services.groups.list_limited(tenant, [group_id])
+        change = replace(
+            change, journal=(put, *change.journal), counts=counts, limited_groups=limited_groups
+        )
         return after, replace(change, skips_model_check=True)
 
     def _make_user_again(self, tenant: str, face: Face, subject: str) -> Change:
-        """Return the change that makes the face's user, gone with a restriction, unless it was made meanwhile.
+        """Return the change that makes the face's user, gone with a restriction, unless it was made
+        meanwhile.
 
         `subject`: its name.
         """
-        before = User(face.group_id, face.user, name=subject, created_at=face.enrolled_at if subject else None)
-        user = replace(before, faceids=(face.faceid,), templates=() if subject else mean_of([face.templates]))
+        before = User(
+            face.group_id, face.user, name=subject, created_at=face.enrolled_at if subject else None
+        )
+        user = replace(
+            before, faceids=(face.faceid,), templates=() if subject else mean_of([face.templates])
+        )
         _, entries = make_user_edit(tenant, before, user)
         put = Put(keys.DIRECTORY, user_item(tenant, user), (absent("user-free"),))
         return Change((put,), tuple(entries), users={face.group_id: 1})
 
 
 def _count_in_directory(tenant: Tenant, gains: Mapping[str, int]) -> Update:
-    return Update(keys.DIRECTORY, (tenant.name, keys.TENANT_ITEM), (exists("tenant-there"),), add=gains)
+    return Update(
+        keys.DIRECTORY, (tenant.name, keys.TENANT_ITEM), (exists("tenant-there"),), add=gains
+    )
 
 
 def _require_settled(face: Face) -> None:
     if face.moving:
-        raise Conflict(f"a merge of face {face.faceid!r} is still going on: send the request again in a minute")
+        raise Conflict(
+            f"a merge of face {face.faceid!r} is still going on: send the request again in a minute"
+        )

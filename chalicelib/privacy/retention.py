@@ -1,8 +1,9 @@
 """Retention: for how many days each kind of data is kept, and since when a face was not seen.
 
-Without a setting, data is kept as long as the deployment allows: a capture's picture for `capture_days` of
-chalicelib/settings, its record for SIGHTING_DAYS. Tenants from older versions have no settings, so
-nothing of theirs is deleted. New tenants begin with the numbers below (docs/decisions/0049).
+Without a setting, data is kept as long as the deployment allows: a capture's picture for
+`capture_days` of chalicelib/settings, its record for SIGHTING_DAYS. Tenants from older versions
+have no settings, so nothing of theirs is deleted. New tenants begin with the numbers below
+(docs/decisions/0049).
 """
 
 from __future__ import annotations
@@ -35,7 +36,8 @@ SWEPT = (Kind.CAPTURES, Kind.SIGHTINGS, Kind.OBSERVATIONS, Kind.FACES)
 
 
 ONE_IN_A_SWEEP, LEAST_A_SWEEP = 5, 5
-"""A sweep deletes one in five of a kind, or five, of what is overdue: only a wrong clock or a new setting asks more."""
+"""A sweep deletes one in five of a kind, or five, of what is overdue: only a wrong clock or a new
+setting asks more."""
 
 OVERDUE_AFTER = timedelta(days=2)
 """What became due since then is what each day brings, however much it is."""
@@ -48,7 +50,10 @@ PATIENCE = timedelta(days=7)
 
 
 class Withheld(Struct, frozen=True):
-    """Things of one kind that no sweep deletes yet. `number`: of those that are overdue; `at`: of the last look."""
+    """Things of one kind that no sweep deletes yet.
+
+    `number`: of those that are overdue; `at`: of the last look.
+    """
 
     number: int
     since: datetime
@@ -64,15 +69,20 @@ class Withheld(Struct, frozen=True):
 
 
 def is_too_many(overdue: int, total: int) -> bool:
-    """Return whether so many are too many for one sweep. `total`: how many of the kind there are."""
+    """Return whether so many are too many for one sweep.
+
+    `total`: how many of the kind there are.
+    """
     return overdue > LEAST_A_SWEEP and overdue * ONE_IN_A_SWEEP > total
 
 
-def find_withheld(before: Withheld | None, overdue: int, total: int, now: datetime) -> Withheld | None:
+def find_withheld(
+    before: Withheld | None, overdue: int, total: int, now: datetime
+) -> Withheld | None:
     """Tell what of a kind is withheld now; None: nothing. The arguments are those of `is_too_many`.
 
-    Time in which nobody looked counts as a day at most: the box was off, or its clock has jumped. The wait begins anew
-    if much more is to go than before.
+    Time in which nobody looked counts as a day at most: the box was off, or its clock has jumped.
+    The wait begins anew if much more is to go than before.
     """
     if not is_too_many(overdue, total):
         return None
@@ -83,8 +93,11 @@ def find_withheld(before: Withheld | None, overdue: int, total: int, now: dateti
 
 
 def find_unseen_days(tenant: Tenant, group: Group) -> int | None:
-    """Return after how many days without a visit a face of the group without a name is deleted; None: never."""
-    return {STRANGER: tenant.stranger_days, REGULAR: tenant.regular_days}.get(group.id, group.unseen_days)
+    """Return after how many days without a visit a face of the group without a name is deleted;
+    None: never."""
+    return {STRANGER: tenant.stranger_days, REGULAR: tenant.regular_days}.get(
+        group.id, group.unseen_days
+    )
 
 
 def find_unseen_days_of_face(tenant: Tenant, group: Group, face: Face) -> int | None:
@@ -101,7 +114,9 @@ def find_unseen_days_of_face(tenant: Tenant, group: Group, face: Face) -> int | 
 def goes_at(tenant: Tenant, group: Group, face: Face) -> datetime | None:
     """Return when the face is deleted unless somebody sees or changes it before; None: never."""
     days = find_unseen_days_of_face(tenant, group, face)
-    return None if days is None or face.hold is not None else unseen_since(face) + timedelta(days=days)
+    return (
+        None if days is None or face.hold is not None else unseen_since(face) + timedelta(days=days)
+    )
 
 
 def consent_ended_at(face: Face) -> datetime | None:
@@ -112,20 +127,32 @@ def consent_ended_at(face: Face) -> datetime | None:
 
 
 def erased_at(tenant: Tenant, face: Face) -> datetime | None:
-    """Return from when on the end of its consent has the face erased, if the tenant says so; None: it does not.
+    """Return from when on the end of its consent has the face erased, if the tenant says so; None:
+    it does not.
 
     Somebody who changes it after that end, or lifts what kept it, has a day to renew the record.
     """
     end = consent_ended_at(face)
-    if end is None or face.hold or (face.restriction and (face.restriction.reason or not face.restriction.ended)):
+    if (
+        end is None
+        or face.hold
+        or (face.restriction and (face.restriction.reason or not face.restriction.ended))
+    ):
         return None
     due_at = end + timedelta(days=tenant.ended_days)
     return (
-        due_at if face.changed_at is None or face.changed_at <= end else max(due_at, face.changed_at + RENEWED_WITHIN)
+        due_at
+        if face.changed_at is None or face.changed_at <= end
+        else max(due_at, face.changed_at + RENEWED_WITHIN)
     )
 
 
 def unseen_since(face: Face) -> datetime:
-    """Return since when a face is unseen: its last arrival, its enrolment or a person's change, whichever is latest."""
+    """Return since when a face is unseen: its last arrival, its enrolment or a person's change,
+    whichever is latest."""
     given_at = (picture.added_at for picture in face.pictures if picture.learnt is None)
-    return max(at for at in (face.enrolled_at, face.last_arrival_at, face.changed_at, *given_at) if at is not None)
+    return max(
+        at
+        for at in (face.enrolled_at, face.last_arrival_at, face.changed_at, *given_at)
+        if at is not None
+    )

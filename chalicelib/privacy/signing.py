@@ -1,10 +1,12 @@
 """Signed statements: what a tenant can prove to others, such as the receipt of an erasure.
 
-A signed statement is a JSON object of three: `statement`, `public_key` and `signature`. Signed are the statement's
-bytes in one form (`canonical_json`), by Ed25519 (RFC 8032). `cryptography` is imported at the first use.
+A signed statement is a JSON object of three: `statement`, `public_key` and `signature`. Signed are
+the statement's bytes in one form (`canonical_json`), by Ed25519 (RFC 8032). `cryptography` is
+imported at the first use.
 
-A renewal of a tenant's signing key is a statement that the new key signs. It holds the old key's signature, too, unless
-nobody could read the old key any more. So a thief of the old key alone cannot make its time longer.
+A renewal of a tenant's signing key is a statement that the new key signs. It holds the old key's
+signature, too, unless nobody could read the old key any more. So a thief of the old key alone
+cannot make its time longer.
 """
 
 from __future__ import annotations
@@ -28,7 +30,8 @@ _P = 2**255 - 19
 _ORDER_8 = 0x05FC536D880238B13933C6D305ACDFD5F098EFF289F4C345B027B2C28F95E826
 
 _SMALL_ORDER = {0, 1, _P - 1, _ORDER_8, _P - _ORDER_8}
-"""The y of the points whose order is 8 at most (RFC 8032, 5.1): a key of one of these signs any statement."""
+"""The y of the points whose order is 8 at most (RFC 8032, 5.1): a key of one of these signs any
+statement."""
 
 _SIGNED = {"statement", "public_key", "signature"}
 
@@ -36,14 +39,25 @@ _KIND = "renewal of the signing key"
 
 _BY_OLD = "old_signature"
 
-_FIELDS = {"kind": str, "tenant": str, "old": str, "new": str, "since": str, "until": str, "heads": int, _BY_OLD: str}
+_FIELDS = {
+    "kind": str,
+    "tenant": str,
+    "old": str,
+    "new": str,
+    "since": str,
+    "until": str,
+    "heads": int,
+    _BY_OLD: str,
+}
 
 
 def canonical_json(value: Any) -> bytes:
-    """Write a JSON value in the one form that is signed and hashed (RFC 8785). Raises ValueError if it has none.
+    """Write a JSON value in the one form that is signed and hashed (RFC 8785).
 
-    It has none with NaN, or with an integer that a double does not hold exactly. Raises UnicodeEncodeError if a text of
-    it is no UTF-8, as an argument of a command may be.
+    Raises ValueError if it has none.
+
+    It has none with NaN, or with an integer that a double does not hold exactly. Raises
+    UnicodeEncodeError if a text of it is no UTF-8, as an argument of a command may be.
     """
     import rfc8785
 
@@ -88,10 +102,12 @@ def parse_statement(text: bytes, kind: str) -> tuple[dict[str, Any], bytes]:
 
 
 def verify_statement(document: Any, kind: str = "") -> tuple[dict[str, Any], bytes]:
-    """Return a signed statement and the public key that it was signed with. Whose key that is, the caller must know.
+    """Return a signed statement and the public key that it was signed with.
 
-    `kind`: what the statement has to say that it is. Raises InvalidInput if it is no signed statement, of another kind,
-    or not as it was signed.
+    Whose key that is, the caller must know.
+
+    `kind`: what the statement has to say that it is. Raises InvalidInput if it is no signed
+    statement, of another kind, or not as it was signed.
     """
     from cryptography.exceptions import InvalidSignature
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -99,25 +115,35 @@ def verify_statement(document: Any, kind: str = "") -> tuple[dict[str, Any], byt
     fields = document if isinstance(document, dict) else {}
     statement = fields.get("statement")
     if not isinstance(statement, dict):
-        raise InvalidInput("this is no signed statement: `statement`, `public_key` and `signature` are its fields")
+        raise InvalidInput(
+            "this is no signed statement: `statement`, `public_key` and `signature` are its fields"
+        )
     if unsigned_fields := sorted(fields.keys() - _SIGNED):
         raise InvalidInput(
-            f"{str(unsigned_fields[0])[:60]!r} stands beside the statement: nobody has signed it, take it away"
+            f"{str(unsigned_fields[0])[:60]!r} stands beside the statement: nobody has signed it, "
+            "take it away"
         )
     if kind and statement.get("kind") != kind:
-        raise InvalidInput(f"the kind of this statement is {str(statement.get('kind'))[:60]!r}, not {kind!r}")
+        raise InvalidInput(
+            f"the kind of this statement is {str(statement.get('kind'))[:60]!r}, not {kind!r}"
+        )
     public_key = public_key_from(fields.get("public_key"))
     try:
         Ed25519PublicKey.from_public_bytes(public_key).verify(
             _bytes(fields.get("signature")), canonical_json(statement)
         )
     except (InvalidSignature, ValueError, RecursionError) as error:
-        raise InvalidInput("the signature is not of this statement and this key: one of them was changed") from error
+        raise InvalidInput(
+            "the signature is not of this statement and this key: one of them was changed"
+        ) from error
     return statement, public_key
 
 
 def public_key_from(text: Any) -> bytes:
-    """Read a public key of Ed25519 in base64. Raises InvalidInput, also for one that anything is signed by."""
+    """Read a public key of Ed25519 in base64.
+
+    Raises InvalidInput, also for one that anything is signed by.
+    """
     try:
         key = _bytes(text)
     except ValueError:
@@ -125,7 +151,9 @@ def public_key_from(text: Any) -> bytes:
     if len(key) != _KEY_BYTES:
         raise InvalidInput(f"a public key is {_KEY_BYTES} bytes in base64, not {str(text)[:60]!r}")
     if (int.from_bytes(key, "little") & (2**255 - 1)) % _P in _SMALL_ORDER:
-        raise InvalidInput("this public key is of small order: it fits any statement, so it proves nothing")
+        raise InvalidInput(
+            "this public key is of small order: it fits any statement, so it proves nothing"
+        )
     return key
 
 
@@ -150,8 +178,8 @@ Document = Mapping[str, Any]
 class Renewal(Struct, frozen=True):
     """The end of one signing key and the beginning of the next.
 
-    `since`, `until`: when the old key was made and replaced; `heads`: the number of the newest head of the audit that
-    it signed, 0 if none; `is_vouched`: whether it signed the renewal, too.
+    `since`, `until`: when the old key was made and replaced; `heads`: the number of the newest head
+    of the audit that it signed, 0 if none; `is_vouched`: whether it signed the renewal, too.
     """
 
     tenant: str
@@ -164,20 +192,29 @@ class Renewal(Struct, frozen=True):
 
 
 class PublicKeys(Struct, frozen=True):
-    """The public keys of a tenant: the one in use, and how it came from those before, the oldest first."""
+    """The public keys of a tenant: the one in use, and how it came from those before, the oldest
+    first."""
 
     current: bytes
     renewals: Sequence[Document] = ()
 
 
 def sign_renewal(statement: Mapping[str, Any], old: str | None, new: str) -> Document:
-    """Sign a renewal. `statement`: the fields of Renewal but the last; `old`, `new`: private halves; None: lost."""
+    """Sign a renewal.
+
+    `statement`: the fields of Renewal but the last; `old`, `new`: private halves; None: lost.
+    """
     fields = {"kind": _KIND, **statement}
-    return sign_statement({**fields, _BY_OLD: sign_statement(fields, old)["signature"] if old else ""}, new)
+    return sign_statement(
+        {**fields, _BY_OLD: sign_statement(fields, old)["signature"] if old else ""}, new
+    )
 
 
 def renewal_of(document: Any) -> Renewal:
-    """Read a renewal. Raises InvalidInput if it is none, or not as the keys signed it that it names."""
+    """Read a renewal.
+
+    Raises InvalidInput if it is none, or not as the keys signed it that it names.
+    """
     statement, by = verify_statement(document, _KIND)
     if {name: type(value) for name, value in statement.items()} != _FIELDS:
         raise InvalidInput("this is no renewal of a signing key")
@@ -187,5 +224,9 @@ def renewal_of(document: Any) -> Renewal:
         raise InvalidInput("the renewal of a signing key is signed by another key than the new one")
     is_vouched = bool(statement[_BY_OLD])
     if is_vouched:
-        verify_statement({"statement": fields, "public_key": fields["old"], "signature": statement[_BY_OLD]})
-    return Renewal(fields["tenant"], old, new, fields["since"], fields["until"], fields["heads"], is_vouched)
+        verify_statement(
+            {"statement": fields, "public_key": fields["old"], "signature": statement[_BY_OLD]}
+        )
+    return Renewal(
+        fields["tenant"], old, new, fields["since"], fields["until"], fields["heads"], is_vouched
+    )

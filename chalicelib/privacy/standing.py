@@ -1,10 +1,13 @@
-"""What stands: a signed document of the accesses, settings and marks of people that a tenant has at one time.
+"""What stands: a signed document of the accesses, settings and marks of people that a tenant has at
+one time.
 
-It lies beside backups and at the witness. A restored book is from before it: what the book has and the document lacks
-has ended since, and ends again. So its size is that of what there is, however much has ended.
+It lies beside backups and at the witness. A restored book is from before it: what the book has and
+the document lacks has ended since, and ends again. So its size is that of what there is, however
+much has ended.
 
-It names no person and holds no secret. Of a secret it has a hash by the tenant's face key, and of a face's id, too, as
-receipts of erasures do. Accesses have their ids: `key 12`. A text of a setting is a hash.
+It names no person and holds no secret. Of a secret it has a hash by the tenant's face key, and of a
+face's id, too, as receipts of erasures do. Accesses have their ids: `key 12`. A text of a setting
+is a hash.
 """
 
 from __future__ import annotations
@@ -41,7 +44,10 @@ _MS_WIDTH = 13
 
 
 class Access(Struct, frozen=True):
-    """Something by which somebody gets in, or is told. `secrets`: hashes of what opens it; `rights`: what it may."""
+    """Something by which somebody gets in, or is told.
+
+    `secrets`: hashes of what opens it; `rights`: what it may.
+    """
 
     secrets: frozenset[str] = frozenset()
     rights: Mapping[str, Any] = field(default_factory=dict)
@@ -50,8 +56,9 @@ class Access(Struct, frozen=True):
 class Standing(Struct, frozen=True):
     """Accesses, settings and marks of a tenant's book at one time.
 
-    `faces`: the marks of faces, by the hash of the id. `base`: when the backup was made from which the book was
-    restored last; None: it never was. `kinds`: those of accesses that it tells of: a later version may add some.
+    `faces`: the marks of faces, by the hash of the id. `base`: when the backup was made from which
+    the book was restored last; None: it never was. `kinds`: those of accesses that it tells of: a
+    later version may add some.
     """
 
     accesses: Mapping[str, Access]
@@ -69,8 +76,11 @@ Rotate = Callable[[str], object]
 
 
 class Restored(Struct, frozen=True):
-    """A tenant of a restored book. `backed_up_at`: when the backup was made; `standing`: what stood then; `rotate`: as
-    Rotate; `trusted`: the fingerprints of signers besides the tenant's keys."""
+    """A tenant of a restored book.
+
+    `backed_up_at`: when the backup was made; `standing`: what stood then; `rotate`: as Rotate;
+    `trusted`: the fingerprints of signers besides the tenant's keys.
+    """
 
     tenant: Tenant
     backed_up_at: datetime
@@ -82,8 +92,8 @@ class Restored(Struct, frozen=True):
 class Ended(Struct, frozen=True):
     """An access of a restored book that is not as it was last.
 
-    `is_gone`: the access itself is over; else `over` are the hashes of its secrets that are, and `rights` those that it
-    had last, with their values.
+    `is_gone`: the access itself is over; else `over` are the hashes of its secrets that are, and
+    `rights` those that it had last, with their values.
     """
 
     access: str
@@ -124,9 +134,11 @@ def compute_digest(statement: Mapping[str, Any]) -> str:
 
 
 def name_document(app_id: str, life: str, at: datetime | None = None) -> str:
-    """Make the name of a document where it is kept: one beside a backup, and with `at` one of many at a witness.
+    """Make the name of a document where it is kept: one beside a backup, and with `at` one of many
+    at a witness.
 
-    A book that was restored, or copied, has another life, and so never writes over the documents of the former one.
+    A book that was restored, or copied, has another life, and so never writes over the documents of
+    the former one.
     """
     time = "" if at is None else f"-{milliseconds(at):0{_MS_WIDTH}d}"
     return f"{RECEIPTS}{app_id}/{_NAME}{life or '0'}{time}.json"
@@ -140,7 +152,12 @@ def is_document(name: str) -> bool:
 def is_before(name: str, at: datetime) -> bool:
     """Tell whether the name of a document at a witness says that it is from before a time."""
     time = name.removesuffix(".json").rpartition("-")[2]
-    return is_document(name) and time.isdecimal() and len(time) == _MS_WIDTH and int(time) <= milliseconds(at)
+    return (
+        is_document(name)
+        and time.isdecimal()
+        and len(time) == _MS_WIDTH
+        and int(time) <= milliseconds(at)
+    )
 
 
 class Document(Struct, frozen=True):
@@ -166,7 +183,9 @@ class Document(Struct, frozen=True):
                 for name, access in said["accesses"].items()
             }
             faces = {str(hashed): tuple(map(str, marks)) for hashed, marks in said["faces"].items()}
-            settings, is_disabled, life = dict(said["settings"]), bool(said["disabled"]), str(said["life"])
+            settings = dict(said["settings"])
+            is_disabled = bool(said["disabled"])
+            life = str(said["life"])
             base = moment_of_text(said["base"]) if said["base"] else None
             kinds = frozenset(map(str, said["kinds"]))
         except (KeyError, TypeError, AttributeError, ValueError) as error:
@@ -175,13 +194,21 @@ class Document(Struct, frozen=True):
 
 
 def parse_document(document: Any) -> Document | None:
-    """Read a document; None if it is another statement. Raises InvalidInput if it is not as it was signed."""
+    """Read a document; None if it is another statement.
+
+    Raises InvalidInput if it is not as it was signed.
+    """
     statement, signer = verify_statement(document)
     if statement.get("kind") != KIND:
         return None
     read = Document(statement, signer)
     try:
-        if read.tenant and read.at and isinstance(statement["app_id"], str) and isinstance(statement["key"], str):
+        if (
+            read.tenant
+            and read.at
+            and isinstance(statement["app_id"], str)
+            and isinstance(statement["key"], str)
+        ):
             read.read_standing()
             return read
     except (KeyError, ValueError, TypeError) as error:
@@ -190,23 +217,30 @@ def parse_document(document: Any) -> Document | None:
 
 
 def list_ended(present: Standing, later: Sequence[Standing]) -> Iterator[Ended]:
-    """Yield the accesses of a restored book that are not as they were last. `later`: of times since, the newest last.
+    """Yield the accesses of a restored book that are not as they were last.
 
-    An access, and a secret, has to stand in all of them: none comes back under the same id. So a document that somebody
-    took away, or a clock that was wrong once, gives nothing back. Of rights the newest document has the last word.
+    `later`: of times since, the newest last.
+
+    An access, and a secret, has to stand in all of them: none comes back under the same id. So a
+    document that somebody took away, or a clock that was wrong once, gives nothing back. Of rights
+    the newest document has the last word.
     """
     for name, access in present.accesses.items():
         telling = [standing for standing in later if _get_kind(name) in standing.kinds]
         if not telling:
             continue
         known = [standing.accesses.get(name) for standing in telling]
-        secrets_left = access.secrets.intersection(*(each.secrets for each in known if each is not None))
+        secrets_left = access.secrets.intersection(
+            *(each.secrets for each in known if each is not None)
+        )
         last = known[-1]
         if last is None or any(each is None for each in known):
             yield Ended(name, is_gone=True)
             continue
         rights = {right: value for right, value in last.rights.items() if right in access.rights}
-        if secrets_left != access.secrets or rights != {right: access.rights[right] for right in rights}:
+        if secrets_left != access.secrets or rights != {
+            right: access.rights[right] for right in rights
+        }:
             yield Ended(name, over=access.secrets - secrets_left, rights=rights)
 
 
@@ -220,7 +254,8 @@ def list_new(present: Standing, later: Sequence[Standing]) -> list[str]:
 
 
 def write_value(value: Any, key: bytes, name: str) -> Any:
-    """Return a setting's value as a document has it: a hash of what somebody wrote, else the value itself."""
+    """Return a setting's value as a document has it: a hash of what somebody wrote, else the value
+    itself."""
     if isinstance(value, str) and not SETTINGS[name].choices:
         return f"#{hash_with(key, name, value)}"
     if isinstance(value, Set):

@@ -1,14 +1,13 @@
 """What is held about one person? The archive: one zip file, or several parts if it is large.
 
-everything.json                what every place holds about the person (privacy/data_map), as it is stored
-index.html                     the same for people to read, with nothing but the files beside it
-pictures/0.jpg, 0.160.jpg      the pictures of the face, and small ones
-merged/ID/0.jpg                those of faces that turned out to be this person
-captures/CAMERA/ID.jpg         what cameras sent; the faces of others are hidden
-crops/CAMERA/ID-0.jpg          the person's face in a capture
+everything.json                what every place holds about the person (privacy/data_map), as it is
+stored index.html                     the same for people to read, with nothing but the files beside
+it pictures/0.jpg, 0.160.jpg      the pictures of the face, and small ones merged/ID/0.jpg
+     those of faces that turned out to be this person captures/CAMERA/ID.jpg         what cameras
+sent; the faces of others are hidden crops/CAMERA/ID-0.jpg          the person's face in a capture
 
-Each part goes into the same folder. The first has everything but some of the captures; later parts have those. Raw
-items about the person go in without the fields about other people.
+Each part goes into the same folder. The first has everything but some of the captures; later parts
+have those. Raw items about the person go in without the fields about other people.
 """
 
 from __future__ import annotations
@@ -52,7 +51,14 @@ from chalicelib.storage.ports import Item, ItemStore, Table
 from chalicelib.storage.records.captures import capture_from
 from chalicelib.storage.records.merges import UNDONE_WITHIN, Merge
 from chalicelib.storage.records.observations import observation_item, read_visits
-from chalicelib.storage.values import milliseconds, moment, moment_of_text, nonce, texts_of, time_text
+from chalicelib.storage.values import (
+    milliseconds,
+    moment,
+    moment_of_text,
+    nonce,
+    texts_of,
+    time_text,
+)
 
 if TYPE_CHECKING:
     from chalicelib.services import Services
@@ -61,10 +67,10 @@ if TYPE_CHECKING:
 class Subject(Struct, dict=True):
     """The person of a face, in what is stored.
 
-    `observations`: the face's; `merges`: those that made it of others, and these others; `entries`: those of the audit
-    that name it; `since`: what was stored before then under its id is another's (domain/observations, `own`);
-    `merged`: the faces that became a part of it, each with the time from which its id is another's, if somebody was
-    enrolled with it since.
+    `observations`: the face's; `merges`: those that made it of others, and these others; `entries`:
+    those of the audit that name it; `since`: what was stored before then under its id is another's
+    (domain/observations, `own`); `merged`: the faces that became a part of it, each with the time
+    from which its id is another's, if somebody was enrolled with it since.
     """
 
     items: ItemStore
@@ -78,8 +84,14 @@ class Subject(Struct, dict=True):
 
     def list_ids(self, at: datetime | None = None) -> set[str]:
         """Return the ids that were the person's at a time; None: at any."""
-        own_ids = {self.faceid} if at is None or self.since is None or at >= self.since else set[str]()
-        return own_ids | {faceid for faceid, until in self.merged.items() if at is None or until is None or at < until}
+        own_ids = (
+            {self.faceid} if at is None or self.since is None or at >= self.since else set[str]()
+        )
+        return own_ids | {
+            faceid
+            for faceid, until in self.merged.items()
+            if at is None or until is None or at < until
+        }
 
     @property
     def faceid(self) -> str:
@@ -89,11 +101,15 @@ class Subject(Struct, dict=True):
     def sightings(self) -> dict[str, Observation]:
         """The observations by cameras, newest first, by id, which begins with the time."""
         observations = [
-            observation for observation in self.observations if observation.kind is ObservationKind.SIGHTING
+            observation
+            for observation in self.observations
+            if observation.kind is ObservationKind.SIGHTING
         ]
         return {
             observation.id: observation
-            for observation in sorted(observations, key=lambda observation: observation.id, reverse=True)
+            for observation in sorted(
+                observations, key=lambda observation: observation.id, reverse=True
+            )
         }
 
     def is_named_in(self, value: Any, at: datetime | None = None) -> bool:
@@ -111,11 +127,17 @@ def _one(table: Table, sort: str, subject: Subject) -> Iterator[Item]:
 
 
 def _read_arrivals(subject: Subject) -> Iterator[Item]:
-    """Read the visits, as [first, last, sightings] in place of the packed bytes that say the same."""
+    """Read the visits, as [first, last, sightings] in place of the packed bytes that say the
+    same."""
     item = subject.items.get(keys.ARRIVALS, (subject.tenant.name, subject.faceid))
     if item is not None:
         recent = read_visits(subject.items, subject.tenant.name, subject.faceid).arrivals.recent
-        yield {**item, "recent": [[arrival.first_ms, arrival.last_ms, arrival.sightings] for arrival in recent]}
+        yield {
+            **item,
+            "recent": [
+                [arrival.first_ms, arrival.last_ms, arrival.sightings] for arrival in recent
+            ],
+        }
 
 
 def _read_names(subject: Subject) -> Iterator[Item]:
@@ -123,13 +145,21 @@ def _read_names(subject: Subject) -> Iterator[Item]:
         (subject.tenant.name, keys.name_term(term, subject.faceid))
         for term in make_terms(subject.face.name, subject.face.number)
     ]
-    return (item for item in subject.items.get_many(keys.NAMES, name_keys) if item) if name_keys else iter([])
+    return (
+        (item for item in subject.items.get_many(keys.NAMES, name_keys) if item)
+        if name_keys
+        else iter([])
+    )
 
 
 def _read_users(subject: Subject) -> Iterator[Item]:
     """Read the user that has the face, without the other faces."""
     user = user_of(subject.face)
-    item = subject.items.get(keys.DIRECTORY, (subject.tenant.name, keys.user_item(user))) if user else None
+    item = (
+        subject.items.get(keys.DIRECTORY, (subject.tenant.name, keys.user_item(user)))
+        if user
+        else None
+    )
     if item and (own_faces := subject.keep_own(item["faces"])):
         yield {**item, "faces": own_faces}
 
@@ -139,14 +169,20 @@ def _read_captures(subject: Subject) -> Iterator[Item]:
     numbers_by_key: dict[tuple[str, str], set[int]] = {}
     for observation in subject.sightings.values():
         capture, number = parts_of_sighting(observation.id)
-        numbers_by_key.setdefault((keys.captures(subject.tenant.name, observation.camera), capture), set()).add(number)
+        numbers_by_key.setdefault(
+            (keys.captures(subject.tenant.name, observation.camera), capture), set()
+        ).add(number)
     capture_keys = list(numbers_by_key)
     for capture_key, item in zip(
-        capture_keys, subject.items.get_many(keys.CAPTURES, capture_keys) if capture_keys else [], strict=True
+        capture_keys,
+        subject.items.get_many(keys.CAPTURES, capture_keys) if capture_keys else [],
+        strict=True,
     ):
         if item is not None:
             own_sightings = [
-                sighting for sighting in item.get("sightings", ()) if int(sighting["n"]) in numbers_by_key[capture_key]
+                sighting
+                for sighting in item.get("sightings", ())
+                if int(sighting["n"]) in numbers_by_key[capture_key]
             ]
             yield {**item, "sightings": own_sightings}
 
@@ -163,14 +199,21 @@ def _read_audit(subject: Subject) -> Iterator[Item]:
             for name, value in others.items()
         }
         of_kinds = {name: _leave_own(entry[name], ids) for name in _BY_KIND if name in entry}
-        common_fields = {name: value for name, value in entry.items() if name not in (*_OF_SEVERAL, *_BY_KIND)}
+        common_fields = {
+            name: value for name, value in entry.items() if name not in (*_OF_SEVERAL, *_BY_KIND)
+        }
         own_fields = {name: value for name, value in {**own_parts, **of_kinds}.items() if value}
         yield {**common_fields, **own_fields}
 
 
-def _leave_own(subjects_by_kind: Mapping[str, Iterable[str]], ids: Set[str]) -> dict[str, list[str]]:
+def _leave_own(
+    subjects_by_kind: Mapping[str, Iterable[str]], ids: Set[str]
+) -> dict[str, list[str]]:
     """Return those subjects alone that are the person, by kind of data or by effect."""
-    own = {kind: [subject for subject in subjects if subject in ids] for kind, subjects in subjects_by_kind.items()}
+    own = {
+        kind: [subject for subject in subjects if subject in ids]
+        for kind, subjects in subjects_by_kind.items()
+    }
     return {kind: subjects for kind, subjects in own.items() if subjects}
 
 
@@ -180,7 +223,9 @@ _BY_KIND = ("read", "does")
 
 def _list_named_faces(part: Any) -> set[str]:
     """Return the faces that one value of an entry's list names."""
-    return faces_of({"decided": [part]} if isinstance(part, dict) else {"faces": [part], "shown": [part]})
+    return faces_of(
+        {"decided": [part]} if isinstance(part, dict) else {"faces": [part], "shown": [part]}
+    )
 
 
 READERS: Mapping[str, Callable[[Subject], Iterator[Item]]] = {
@@ -198,7 +243,11 @@ READERS: Mapping[str, Callable[[Subject], Iterator[Item]]] = {
 
 def read_holdings(subject: Subject) -> dict[str, list[Item]]:
     """Read the records of the person in every place, by its name."""
-    return {place.name: list(_read_place(place, subject)) for place in DATA_MAP if place.archive == AS_STORED}
+    return {
+        place.name: list(_read_place(place, subject))
+        for place in DATA_MAP
+        if place.archive == AS_STORED
+    }
 
 
 def _read_place(place: DataCategory, subject: Subject) -> Iterator[Item]:
@@ -207,7 +256,10 @@ def _read_place(place: DataCategory, subject: Subject) -> Iterator[Item]:
     else:
         stored_items = place.walk_items(subject.items, subject.tenant.name)
         own_items = filter(None, (take_own(item, subject) for item in stored_items))
-    return ({name: value for name, value in item.items() if name not in place.others} for item in own_items)
+    return (
+        {name: value for name, value in item.items() if name not in place.others}
+        for item in own_items
+    )
 
 
 _STYLE = Markup("""
@@ -222,27 +274,38 @@ _A_MOMENT = timedelta(minutes=1)
 _ESTIMATES = ("age", "gender", "emotion", "beauty", "liveness", "quality")
 
 
-def write_page(document: Mapping[str, Any], subject: Subject, captures: Mapping[str, str], language: Language) -> str:
-    """Write the page. `captures`: the names of the pictures that are in the archive, by the captures' ids."""
+def write_page(
+    document: Mapping[str, Any], subject: Subject, captures: Mapping[str, str], language: Language
+) -> str:
+    """Write the page.
+
+    `captures`: the names of the pictures that are in the archive, by the captures' ids.
+    """
     words = words_of("archive", language)
     zone = ZoneInfo(subject.tenant.time_zone)
-    observations = sorted(subject.observations, key=lambda observation: (observation.at, observation.id), reverse=True)
+    observations = sorted(
+        subject.observations, key=lambda observation: (observation.at, observation.id), reverse=True
+    )
     tables = {
         "record": _write_table([], _list_record_rows(subject, document["group"], words, zone)),
         "estimates": _write_table([], _estimates(subject)),
-        "visits": _write_table([words["first"], words["last"], words["times_seen"]], _list_visits(subject, zone)),
+        "visits": _write_table(
+            [words["first"], words["last"], words["times_seen"]], _list_visits(subject, zone)
+        ),
         "seen": _write_table(
             [words[name] for name in ("when", "what", "camera", "group", "score", "picture")],
             (_observation_row(observation, captures, words, zone) for observation in observations),
         ),
         "places": _write_table(
-            [words["place"], words["holds"], words["records"]], _list_places(document["held"], language)
+            [words["place"], words["holds"], words["records"]],
+            _list_places(document["held"], language),
         ),
         "kept": _write_table([], _retention_rows(document["kept"], words)),
     }
     hosts = [hook["host"] or hook["passes_to"] or words["mailbox"] for hook in document["told"]]
     notice = Markup().join(
-        Markup("<h3>{}</h3>{}\n").format(heading, write_list(lines)) for heading, lines in document["notice"].items()
+        Markup("<h3>{}</h3>{}\n").format(heading, write_list(lines))
+        for heading, lines in document["notice"].items()
     )
     return _PAGE.format(
         language=language,
@@ -277,7 +340,9 @@ _PAGE = Markup("""<!doctype html>
 """)
 
 
-def _list_record_rows(subject: Subject, group: str, words: Mapping[str, str], zone: ZoneInfo) -> list[list[str]]:
+def _list_record_rows(
+    subject: Subject, group: str, words: Mapping[str, str], zone: ZoneInfo
+) -> list[list[str]]:
     """List heading and value of each field that the face has."""
     face = subject.face
     origin = _find_origin(subject)
@@ -304,17 +369,24 @@ def _list_record_rows(subject: Subject, group: str, words: Mapping[str, str], zo
 
 
 def _find_origin(subject: Subject) -> ObservationKind | None:
-    """Tell the face's origin: an enrolment of that moment, else what is known first. None: nothing is known any more.
+    """Tell the face's origin: an enrolment of that moment, else what is known first.
+
+    None: nothing is known any more.
 
     A capture from before an enrolment may come after it, from a camera that was offline.
     """
     enrolled_at = subject.face.enrolled_at
     enrolments = (
-        observation.at for observation in subject.observations if observation.kind is ObservationKind.ENROLMENT
+        observation.at
+        for observation in subject.observations
+        if observation.kind is ObservationKind.ENROLMENT
     )
     if any(abs(at - enrolled_at) < _A_MOMENT for at in enrolments):
         return ObservationKind.ENROLMENT
-    return min(((observation.at, observation.kind) for observation in subject.observations), default=(None, None))[1]
+    return min(
+        ((observation.at, observation.kind) for observation in subject.observations),
+        default=(None, None),
+    )[1]
 
 
 def _describe_consent(consent: Consent | None, zone: ZoneInfo) -> str:
@@ -341,18 +413,31 @@ def _list_visits(subject: Subject, zone: ZoneInfo) -> list[list[str]]:
             _write_time(moment(arrival.last_ms), zone),
             str(arrival.sightings),
         ]
-        for arrival in reversed(read_visits(subject.items, subject.tenant.name, subject.faceid).arrivals.recent)
+        for arrival in reversed(
+            read_visits(subject.items, subject.tenant.name, subject.faceid).arrivals.recent
+        )
     ]
 
 
 def _observation_row(
     observation: Observation, captures: Mapping[str, str], words: Mapping[str, str], zone: ZoneInfo
 ) -> list[str]:
-    """Return the cells of an observation's row. `captures`: the names of pictures in the archive, by id."""
+    """Return the cells of an observation's row.
+
+    `captures`: the names of pictures in the archive, by id.
+    """
     decision = observation.decision
-    score = "" if decision is None or decision.score is None else f"{decision.score:.3f} ≥ {decision.threshold:.3f}"
+    score = (
+        ""
+        if decision is None or decision.score is None
+        else f"{decision.score:.3f} ≥ {decision.threshold:.3f}"
+    )
     picture = captures.get(parts_of_sighting(observation.id)[0]) if observation.camera else None
-    link = Markup('<a href="{0}"><img src="{0}" alt="" loading="lazy"></a>').format(picture) if picture else ""
+    link = (
+        Markup('<a href="{0}"><img src="{0}" alt="" loading="lazy"></a>').format(picture)
+        if picture
+        else ""
+    )
     return [
         _write_time(observation.at, zone),
         words[observation.kind],
@@ -375,7 +460,9 @@ def _list_places(holdings: Mapping[str, Any], language: Language) -> list[list[s
     ]
 
 
-def _retention_rows(days_by_name: Mapping[str, int | None], words: Mapping[str, str]) -> list[list[str]]:
+def _retention_rows(
+    days_by_name: Mapping[str, int | None], words: Mapping[str, str]
+) -> list[list[str]]:
     return [
         [words[name], words["until"] if days is None else f"{days} {words['days']}"]
         for name, days in days_by_name.items()
@@ -385,9 +472,13 @@ def _retention_rows(days_by_name: Mapping[str, int | None], words: Mapping[str, 
 def _write_table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> Markup:
     """Write a table. A cell is a text, or HTML already."""
     heads = Markup().join(Markup("<th>{}</th>").format(cell) for cell in head)
-    lines = [Markup().join(Markup("<td dir=auto>{}</td>").format(cell) for cell in row) for row in rows]
+    lines = [
+        Markup().join(Markup("<td dir=auto>{}</td>").format(cell) for cell in row) for row in rows
+    ]
     rows_of_all = ([heads] if heads else []) + lines
-    return Markup("<table>{}</table>").format(Markup().join(Markup("<tr>{}</tr>").format(row) for row in rows_of_all))
+    return Markup("<table>{}</table>").format(
+        Markup().join(Markup("<tr>{}</tr>").format(row) for row in rows_of_all)
+    )
 
 
 def _write_time(at: datetime, zone: ZoneInfo) -> str:
@@ -402,7 +493,10 @@ PART_S = 10.0
 
 
 class Part(Struct, frozen=True):
-    """One part of an archive, which waits at a URL. `next_part`: the token of the next part; None: this is the last."""
+    """One part of an archive, which waits at a URL.
+
+    `next_part`: the token of the next part; None: this is the last.
+    """
 
     url: str
     size: int
@@ -413,8 +507,11 @@ class Archives(Service["Services"]):
     part_bytes: int = 24_000_000
     """A part that is made for a request takes no more captures after so many bytes, or PART_S."""
 
-    def store_part(self, tenant: Tenant, faceid: str, language: Language, part: str | None = None) -> Part:
-        """Store a part of the archive for some hours, and return the URL that gives it for one or two.
+    def store_part(
+        self, tenant: Tenant, faceid: str, language: Language, part: str | None = None
+    ) -> Part:
+        """Store a part of the archive for some hours, and return the URL that gives it for one or
+        two.
 
         Raises FaceNotFound, InvalidInput if `part` is damaged or another face's.
         """
@@ -438,7 +535,8 @@ class Archives(Service["Services"]):
         )
 
     def forget(self, tenant: Tenant, faceid: str) -> None:
-        """Delete the archives of a face that wait at URLs, since they show another; what fails now goes in hours."""
+        """Delete the archives of a face that wait at URLs, since they show another; what fails now
+        goes in hours."""
         with suppress(RegularsError):
             for blob in self.services.storage.blobs.walk(keys.face_folder(tenant.name, faceid)):
                 if keys.is_archive(blob.key):
@@ -454,11 +552,15 @@ class Archives(Service["Services"]):
         after: str | None = None,
         is_full: Callable[[], bool] = lambda: False,
     ) -> str | None:
-        """Write an archive, or the part of it behind the sighting `after`. Return the place of the next part, if any.
+        """Write an archive, or the part of it behind the sighting `after`.
+
+        Return the place of the next part, if any.
 
         Raises FaceNotFound.
         """
-        subject = self._read_subject(tenant, self.services.faces.get(tenant, faceid, restricted=True))
+        subject = self._read_subject(
+            tenant, self.services.faces.get(tenant, faceid, restricted=True)
+        )
         with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
             captures = self._read_captures(subject)
             if after is None:
@@ -472,31 +574,48 @@ class Archives(Service["Services"]):
         return None
 
     def _read_subject(self, tenant: Tenant, face: Face) -> Subject:
-        """Read the person of a face, with the faces that were merged into it and what the audit says of them."""
-        observations, since = keep_own(face, [*self.services.merges.mover.list_observations(tenant, face.faceid)])
+        """Read the person of a face, with the faces that were merged into it and what the audit
+        says of them."""
+        observations, since = keep_own(
+            face, [*self.services.merges.mover.list_observations(tenant, face.faceid)]
+        )
         entries = self.services.audit.erasing.read_entries(tenant.name, {face.faceid})
         merges = self.services.merges.records.list_below(tenant.name, face.faceid)
         subject = Subject(self.services.items, tenant, face, observations, merges, entries, since)
         absorbed_faces = list_absorbed_faces(
-            [entry for entry in entries if subject.list_ids(moment_of_text(entry["at"]))], {face.faceid}
+            [entry for entry in entries if subject.list_ids(moment_of_text(entry["at"]))],
+            {face.faceid},
         )
-        merged_faceids = {*absorbed_faces, *(merge.other for merge in subject.merges if merge.is_same_person)} - {
-            face.faceid
-        }
+        merged_faceids = {
+            *absorbed_faces,
+            *(merge.other for merge in subject.merges if merge.is_same_person),
+        } - {face.faceid}
         if not merged_faceids:
             return subject
         enrolled_since = self.services.erasure.traces.read_later_enrolments(tenant, merged_faceids)
-        all_faceids = self.services.audit.erasing.with_absorbed(tenant.name, merged_faceids, enrolled_since)
-        enrolled_since = self.services.erasure.traces.read_later_enrolments(tenant, {*all_faceids} - {face.faceid})
+        all_faceids = self.services.audit.erasing.with_absorbed(
+            tenant.name, merged_faceids, enrolled_since
+        )
+        enrolled_since = self.services.erasure.traces.read_later_enrolments(
+            tenant, {*all_faceids} - {face.faceid}
+        )
         entries = self.services.audit.erasing.read_entries(tenant.name, {face.faceid, *all_faceids})
         return replace(
             subject,
             entries=entries,
-            merged={faceid: enrolled_since.get(faceid) for faceid in all_faceids if faceid != face.faceid},
+            merged={
+                faceid: enrolled_since.get(faceid)
+                for faceid in all_faceids
+                if faceid != face.faceid
+            },
         )
 
     def _begin(
-        self, subject: Subject, archive: zipfile.ZipFile, captures: dict[str, Capture], language: Language
+        self,
+        subject: Subject,
+        archive: zipfile.ZipFile,
+        captures: dict[str, Capture],
+        language: Language,
     ) -> None:
         files = list(self._list_pictures(subject))
         for name, key in files:
@@ -509,14 +628,17 @@ class Archives(Service["Services"]):
         page = write_page(document, subject, names, language)
         archive.writestr(PAGE, page, zipfile.ZIP_DEFLATED)
 
-    def _make_document(self, subject: Subject, pictures: list[str], language: Language) -> dict[str, Any]:
+    def _make_document(
+        self, subject: Subject, pictures: list[str], language: Language
+    ) -> dict[str, Any]:
         """Make the archive's document, of values that JSON has or `_make_plain` converts."""
         tenant, now = subject.tenant, self.services.clock.now()
         group = self.services.groups.find_by_id(tenant, subject.face.own_group_id)
         return {
             "format": FORMAT,
             "written_at": time_text(now),
-            "times": "milliseconds since 1970, UTC, unless they are texts; bytes are base64, templates float16",
+            "times": "milliseconds since 1970, UTC, unless they are texts; bytes are base64, "
+            "templates float16",
             "tenant": tenant.name,
             "notice": self.services.notices.write_notice(tenant, language).sections,
             "time_zone": tenant.time_zone,
@@ -530,7 +652,9 @@ class Archives(Service["Services"]):
             "told": self._list_hooks(tenant),
         }
 
-    def _list_retention(self, tenant: Tenant, group: Group | None, face: Face) -> dict[str, int | None]:
+    def _list_retention(
+        self, tenant: Tenant, group: Group | None, face: Face
+    ) -> dict[str, int | None]:
         """Return for how many days what is kept; None: until somebody deletes the face."""
         return {
             "capture_pictures": count_capture_days(tenant, self.services.settings.capture_days),
@@ -546,7 +670,8 @@ class Archives(Service["Services"]):
     def _list_hooks(self, tenant: Tenant) -> list[dict[str, Any]]:
         """Return the hooks, which were told of visits, unless their filters say no.
 
-        A mailbox has no host, but a name, and what its program passes on goes to those that `passes_to` names.
+        A mailbox has no host, but a name, and what its program passes on goes to those that
+        `passes_to` names.
         """
         filters = ("kinds", "groups", "cameras", "enabled", "created_at")
         hooks = walk_items(self.services.items, keys.HOOKS, tenant.name, between=keys.HOOK_IDS)
@@ -561,9 +686,17 @@ class Archives(Service["Services"]):
         ]
 
     def _list_pictures(self, subject: Subject) -> Iterator[tuple[str, str]]:
-        """Yield the name and the key of each picture of the face, and of the faces that are this person, too."""
-        merged = [merge.backup.face for merge in subject.merges if merge.is_active and merge.backup is not None]
-        for folder, face in (("pictures", subject.face), *((f"merged/{face.faceid}", face) for face in merged)):
+        """Yield the name and the key of each picture of the face, and of the faces that are this
+        person, too."""
+        merged = [
+            merge.backup.face
+            for merge in subject.merges
+            if merge.is_active and merge.backup is not None
+        ]
+        for folder, face in (
+            ("pictures", subject.face),
+            *((f"merged/{face.faceid}", face) for face in merged),
+        ):
             for number, picture in enumerate(face.pictures):
                 if picture.key:
                     yield f"{folder}/{number}.jpg", picture.key
@@ -579,35 +712,55 @@ class Archives(Service["Services"]):
         }
         capture_keys = [keys.capture(name, camera, capture) for camera, capture in ids]
         items = self.services.items.get_many(keys.CAPTURES, capture_keys) if capture_keys else []
-        since = milliseconds(self.services.clock.now() - timedelta(days=self.services.settings.capture_days + 1))
-        return {item["capture"]: capture_from(item) for item in items if item and item["offered_at"] >= since}
+        since = milliseconds(
+            self.services.clock.now() - timedelta(days=self.services.settings.capture_days + 1)
+        )
+        return {
+            item["capture"]: capture_from(item)
+            for item in items
+            if item and item["offered_at"] >= since
+        }
 
     def _add_capture(
-        self, subject: Subject, archive: zipfile.ZipFile, observation: Observation, captures: dict[str, Capture]
+        self,
+        subject: Subject,
+        archive: zipfile.ZipFile,
+        observation: Observation,
+        captures: dict[str, Capture],
     ) -> None:
         """Add the picture of a sighting to the archive, unless the archive has it already.
 
-        If somebody else is in the picture, they are made unrecognisable, and there is no crop. A picture in which that
-        cannot be done is left out. Otherwise the picture is added as it is, and the sighting's crop with it.
+        If somebody else is in the picture, they are made unrecognisable, and there is no crop. A
+        picture in which that cannot be done is left out. Otherwise the picture is added as it is,
+        and the sighting's crop with it.
         """
         id_, number = parts_of_sighting(observation.id)
         capture = captures.get(id_)
         if capture is None or capture_name(capture) in archive.NameToInfo:
             return
         tenant, name = subject.tenant, capture_name(capture)
-        picture = self.services.storage.uploads.get(keys.capture_picture(tenant.name, capture.camera_id, id_))
+        picture = self.services.storage.uploads.get(
+            keys.capture_picture(tenant.name, capture.camera_id, id_)
+        )
         if picture is None:
             return
         other_boxes = [
-            sighting.box for sighting in capture.sightings if f"{id_}-{sighting.number}" not in subject.sightings
+            sighting.box
+            for sighting in capture.sightings
+            if f"{id_}-{sighting.number}" not in subject.sightings
         ]
         if other_boxes:
             vision = self.services.tenant_vision.choose_vision(tenant.model)
-            with suppress(Unusable, InvalidInput):  # it cannot be read, so nobody else can be hidden in it
-                archive.writestr(name, vision.hidden(vision.read_picture(picture, RULES), other_boxes))
+            # it cannot be read, so nobody else can be hidden in it
+            with suppress(Unusable, InvalidInput):
+                archive.writestr(
+                    name, vision.hidden(vision.read_picture(picture, RULES), other_boxes)
+                )
             return
         archive.writestr(name, picture)
-        crop = self.services.storage.uploads.get(keys.crop(tenant.name, capture.camera_id, id_, number))
+        crop = self.services.storage.uploads.get(
+            keys.crop(tenant.name, capture.camera_id, id_, number)
+        )
         if crop is not None:
             archive.writestr(f"crops/{capture.camera_id}/{observation.id}.jpg", crop)
 

@@ -21,15 +21,19 @@ RECEIPT_OF_TENANT = "erasure of a tenant"
 """The kind of the receipt's statement."""
 
 UNDER_WAY = timedelta(minutes=16)
-"""After so long nothing of ours writes that knew the tenant: a function runs 15 minutes at most, and for as long a
-camera may use a URL that it was given."""
+"""After so long nothing of ours writes that knew the tenant: a function runs 15 minutes at most,
+and for as long a camera may use a URL that it was given."""
 
 OBJECTS, UPLOADS = "objects", "uploads"
-"""Counts of files: pictures of faces, snapshots, sealed days and closed hours; and what cameras sent."""
+"""Counts of files: pictures of faces, snapshots, sealed days and closed hours; and what cameras
+sent."""
 
 
 class TenantStep(StrEnum):
-    """The steps of a tenant's erasure, in this order. From before the first on, nobody finds the tenant."""
+    """The steps of a tenant's erasure, in this order.
+
+    From before the first on, nobody finds the tenant.
+    """
 
     ALL = "all"
     LATE = "late"
@@ -71,7 +75,11 @@ _TENANT_ERASURE = Codec(
     {"id": "erasure", "tenant": "id"},
     counts=Form(
         lambda counts: {f"{COUNT}{name}": number for name, number in counts.items()},
-        lambda item: {name.removeprefix(COUNT): int(item[name]) for name in sorted(item) if name.startswith(COUNT)},
+        lambda item: {
+            name.removeprefix(COUNT): int(item[name])
+            for name in sorted(item)
+            if name.startswith(COUNT)
+        },
         whole=True,
     ),
     receipt=Form(json.dumps, json.loads),

@@ -1,7 +1,8 @@
-"""Texts that people read. chalicelib/privacy/languages has a file a language, so that a lawyer reads one file.
+"""Texts that people read. chalicelib/privacy/languages has a file a language, so that a lawyer
+reads one file.
 
-A file has the texts by kind of page, and by what they say: the notice, the receipt, the archive and the places in it.
-The English of places is theirs (privacy/data_map).
+A file has the texts by kind of page, and by what they say: the notice, the receipt, the archive and
+the places in it. The English of places is theirs (privacy/data_map).
 """
 
 from __future__ import annotations
@@ -26,7 +27,9 @@ _FOLDER = Path(__file__).resolve().parents[1] / "languages"
 
 @cache
 def _file_of(language: str) -> Mapping[str, Mapping[str, str]]:
-    words: Mapping[str, Mapping[str, str]] = json.loads((_FOLDER / f"{language}.json").read_text(encoding="utf-8"))
+    words: Mapping[str, Mapping[str, str]] = json.loads(
+        (_FOLDER / f"{language}.json").read_text(encoding="utf-8")
+    )
     return words
 
 

@@ -9,16 +9,20 @@ from chalicelib.domain.errors import StorageUnavailable
 from chalicelib.domain.local_time import DAY_MS
 
 FORMAT = 4
-"""The format of this version. A change that makes an older version misread the data takes the next number."""
+"""The format of this version. A change that makes an older version misread the data takes the next
+number."""
 
 KNOWN = (2, 3, FORMAT)
-"""Formats that this version reads, and writes for a tenant whose record names them. No release had 3."""
+"""Formats that this version reads, and writes for a tenant whose record names them. No release
+had 3."""
 
 PAGED = 3
-"""From this format on, a face's visits have pages. Before, all stand in one item, which is a head."""
+"""From this format on, a face's visits have pages. Before, all stand in one item, which is a
+head."""
 
 UNITED = 4
-"""From this format on, the sweep makes the faces of each subject one. Before, one of many photos had several."""
+"""From this format on, the sweep makes the faces of each subject one. Before, one of many photos
+had several."""
 
 Due = tuple[int, int]
 """The format to which a tenant's data are to be raised, and when, in ms."""
@@ -27,7 +31,8 @@ Due = tuple[int, int]
 def upgrade_format(number: int, due: Due | None, now_ms: int) -> tuple[int, Due | None]:
     """Return a tenant's format and what is due, as this version's sweep leaves them.
 
-    The first sweep notes a day from now. If a version that is the older one sweeps meanwhile, it forgets the note.
+    The first sweep notes a day from now. If a version that is the older one sweeps meanwhile, it
+    forgets the note.
     """
     if number == FORMAT:
         return number, None
@@ -37,21 +42,26 @@ def upgrade_format(number: int, due: Due | None, now_ms: int) -> tuple[int, Due 
 
 
 def require_format(tenant: Mapping[str, Any]) -> None:
-    """Raise StorageUnavailable if a tenant's data are of another format, by the number in the tenant's record."""
+    """Raise StorageUnavailable if a tenant's data are of another format, by the number in the
+    tenant's record."""
     if complaint := wrong_format(f"the data of tenant {tenant['id']}", tenant.get("format")):
         raise StorageUnavailable(complaint)
 
 
 def wrong_format(data: str, number: object) -> str | None:
-    """Say why this version cannot read `data` with this format `number` (None: it has none); None if it can."""
+    """Say why this version cannot read `data` with this format `number` (None: it has none); None
+    if it can."""
     if number in KNOWN:
         return None
     if number is None:
         return (
-            f"{data} has no format number, so a version before 0.1.0 wrote it, and this one reads format {FORMAT}: "
-            "go on with the version that wrote it, or begin anew in an empty folder, on AWS in a new stage"
+            f"{data} has no format number, so a version before 0.1.0 wrote it, and this one reads "
+            f"format {FORMAT}: "
+            "go on with the version that wrote it, or begin anew in an empty folder, on AWS in a "
+            "new stage"
         )
     return (
-        f"{data} has format {number}, and this version reads format {FORMAT}: install the version that wrote it, "
+        f"{data} has format {number}, and this version reads format {FORMAT}: install the version "
+        "that wrote it, "
         "whose CHANGELOG names that format"
     )

@@ -1,4 +1,5 @@
-"""Parts of each process: the machine's clock, and decrypted secrets of a Vault, kept for a few minutes."""
+"""Parts of each process: the machine's clock, and decrypted secrets of a Vault, kept for a few
+minutes."""
 
 from __future__ import annotations
 
@@ -17,11 +18,15 @@ class SystemClock:
 
 
 KEPT_S = 300
-"""How long a process remembers an unsealed secret, in s: a revoked key of the vault works no longer than that."""
+"""How long a process remembers an unsealed secret, in s: a revoked key of the vault works no longer
+than that."""
 
 
 class CachedVault:
-    """The Vault port. The sealed bytes are the cache's key, so a secret that was exchanged is never found again."""
+    """The Vault port.
+
+    The sealed bytes are the cache's key, so a secret that was exchanged is never found again.
+    """
 
     def __init__(self, vault: Vault) -> None:
         self._vault = vault

@@ -2,10 +2,14 @@
 
 There are four ways to write. Services use the last three:
 
-- `ItemStore.transact`, the port: one transaction, tried once. For code below services, such as index.
-- `write`: the same, tried again while storage is busy. For writes that change no gallery and store no answer.
-- `Requests.write_with_answer`: stores the request's answer in the same transaction, so that a repeat is recognised.
-- `GalleryWriter.commit`: for changes of faces and their counts, which move the gallery's seq and its journal.
+- `ItemStore.transact`, the port: one transaction, tried once. For code below services, such as
+  index.
+- `write`: the same, tried again while storage is busy. For writes that change no gallery and store
+  no answer.
+- `Requests.write_with_answer`: stores the request's answer in the same transaction, so that a
+  repeat is recognised.
+- `GalleryWriter.commit`: for changes of faces and their counts, which move the gallery's seq and
+  its journal.
 """
 
 from __future__ import annotations
@@ -61,12 +65,13 @@ def walk_items(
     reverse: bool = False,
     page_size: int | None = None,
 ) -> Iterator[Item]:
-    """Yield all items that ItemStore.query finds, page by page: a page is read when its first item is needed.
+    """Yield all items that ItemStore.query finds, page by page: a page is read when its first item
+    is needed.
 
-    `between`: the lowest and the highest key, both included, None: any; `behind`: the key of the last item that the
-    caller has seen; `page_size`: the most items in one read, None: as many as the store gives; the others are those
-    of `query`. Items that are written
-    meanwhile may be missing, and items that are deleted meanwhile may be there. Raises the errors of `query`: Busy,
+    `between`: the lowest and the highest key, both included, None: any; `behind`: the key of the
+    last item that the caller has seen; `page_size`: the most items in one read, None: as many as
+    the store gives; the others are those of `query`. Items that are written meanwhile may be
+    missing, and items that are deleted meanwhile may be there. Raises the errors of `query`: Busy,
     StorageUnavailable, InvalidInput.
     """
     lowest, highest = between
@@ -100,7 +105,10 @@ def cut_in_parts(rows: Iterable[_R], size: int) -> Iterator[list[_R]]:
 
 
 def directory_of(items: ItemStore, tenant: str) -> Item:
-    """Read the tenant's directory item: seq, model, and the room that is left for it. Raises TenantNotFound."""
+    """Read the tenant's directory item: seq, model, and the room that is left for it.
+
+    Raises TenantNotFound.
+    """
     item = items.get(keys.DIRECTORY, (tenant, keys.TENANT_ITEM))
     if item is None:
         raise TenantNotFound(f"there is no tenant {tenant!r}")
@@ -113,7 +121,10 @@ def gone_of(directory: Item) -> frozenset[str]:
 
 
 def every_face(items: ItemStore, tenant: str, *, page_size: int | None = None) -> Iterator[Item]:
-    """Yield the items of all faces, without those of deleted groups and restricted ones. Raises TenantNotFound."""
+    """Yield the items of all faces, without those of deleted groups and restricted ones.
+
+    Raises TenantNotFound.
+    """
     hidden_groups = {*gone_of(directory_of(items, tenant)), RESTRICTED}
     found_items = walk_items(items, keys.FACES, tenant, page_size=page_size)
     return (item for item in found_items if item["group"] not in hidden_groups)
@@ -139,45 +150,75 @@ def list_restricted_faceids(items: ItemStore, tenant: str) -> list[str]:
 
 def list_faceids_on_hold(items: ItemStore, tenant: str) -> list[str]:
     """Return the ids of the faces under legal hold. Reads the list of these only."""
-    return [item["faceid"] for item in walk_items(items, keys.DIRECTORY, tenant, between=keys.HOLDS)]
+    return [
+        item["faceid"] for item in walk_items(items, keys.DIRECTORY, tenant, between=keys.HOLDS)
+    ]
 
 
 def spared_faces(items: ItemStore, tenant: str) -> frozenset[str]:
-    """Return the ids of the faces of which no clock and no setting takes anything: held ones and restricted ones."""
-    return frozenset(list_faceids_on_hold(items, tenant)).union(list_restricted_faceids(items, tenant))
+    """Return the ids of the faces of which no clock and no setting takes anything: held ones and
+    restricted ones."""
+    return frozenset(list_faceids_on_hold(items, tenant)).union(
+        list_restricted_faceids(items, tenant)
+    )
 
 
-def faces_in(items: ItemStore, tenant: str, group_id: str, index: str = "by_enrolment", **how: Any) -> Iterator[Item]:
-    """Yield what an index of the faces has of a group, in its order. `how`: more of what `every` takes."""
-    return walk_items(items, keys.FACES, tenant, **{"index": index, "between": keys.group_range(group_id), **how})
+def faces_in(
+    items: ItemStore, tenant: str, group_id: str, index: str = "by_enrolment", **how: Any
+) -> Iterator[Item]:
+    """Yield what an index of the faces has of a group, in its order.
+
+    `how`: more of what `every` takes.
+    """
+    return walk_items(
+        items, keys.FACES, tenant, **{"index": index, "between": keys.group_range(group_id), **how}
+    )
 
 
 def captures_of(
-    items: ItemStore, tenant: str, camera_id: str | None, first_ms: int = 0, last_ms: int = keys.LAST_MS, **how: Any
+    items: ItemStore,
+    tenant: str,
+    camera_id: str | None,
+    first_ms: int = 0,
+    last_ms: int = keys.LAST_MS,
+    **how: Any,
 ) -> Iterator[Item]:
-    """Yield the captures that were taken in a time, oldest first; without a camera, those of each that there ever was.
+    """Yield the captures that were taken in a time, oldest first; without a camera, those of each
+    that there ever was.
 
     `how`: more of what `every` takes.
     """
     between = keys.capture_range(max(first_ms, 0), last_ms)
     for camera in camera_ids(items, tenant) if camera_id is None else [camera_id]:
-        yield from walk_items(items, keys.CAPTURES, keys.captures(tenant, camera), **{"between": between, **how})
+        yield from walk_items(
+            items, keys.CAPTURES, keys.captures(tenant, camera), **{"between": between, **how}
+        )
 
 
 def observed_on(
-    items: ItemStore, tenant: str, day: int, first_ms: int = 0, last_ms: int = keys.LAST_MS, **how: Any
+    items: ItemStore,
+    tenant: str,
+    day: int,
+    first_ms: int = 0,
+    last_ms: int = keys.LAST_MS,
+    **how: Any,
 ) -> Iterator[Item]:
-    """Yield the observations of a UTC day, counted from 1970, that are of a time. `how`: more of what `every` takes."""
+    """Yield the observations of a UTC day, counted from 1970, that are of a time.
+
+    `how`: more of what `every` takes.
+    """
     between = keys.observation_range(first_ms, last_ms)
-    return walk_items(items, keys.OBSERVATIONS, keys.observations(tenant, day), between=between, **how)
+    return walk_items(
+        items, keys.OBSERVATIONS, keys.observations(tenant, day), between=between, **how
+    )
 
 
 def count_attempts(tries: int = TRIES, first_s: float = _FIRST_PAUSE_S) -> Iterator[int]:
     """Yield once for each try how many tries are left after it, and sleep between two tries.
 
-    Each pause is random, up to a limit that doubles from `first_s` (5 ms) to 200 ms ("full jitter": Brooker,
-    "Exponential Backoff And Jitter", 2015). 40 tries pause 3.5 s on average, 7 s at most. The caller leaves the loop
-    when it is done, and raises Busy after the loop.
+    Each pause is random, up to a limit that doubles from `first_s` (5 ms) to 200 ms ("full jitter":
+    Brooker, "Exponential Backoff And Jitter", 2015). 40 tries pause 3.5 s on average, 7 s at most.
+    The caller leaves the loop when it is done, and raises Busy after the loop.
     """
     for attempt in range(tries):
         if attempt:
@@ -189,11 +230,14 @@ class Changed(Exception):
     """A change by others of what was read: read it again."""
 
 
-def retry_if_changed(busy_message: str, tries: int = TRIES) -> Callable[[Callable[_P, _R]], Callable[_P, _R]]:
-    """Decorate work that reads, decides and writes, so that it begins anew if what it read has changed meanwhile.
+def retry_if_changed(
+    busy_message: str, tries: int = TRIES
+) -> Callable[[Callable[_P, _R]], Callable[_P, _R]]:
+    """Decorate work that reads, decides and writes, so that it begins anew if what it read has
+    changed meanwhile.
 
-    The work then raises ConditionFailed or Changed. After `tries` of them, Busy is raised with the sentence
-    `busy_message`.
+    The work then raises ConditionFailed or Changed. After `tries` of them, Busy is raised with the
+    sentence `busy_message`.
     """
 
     def decorate_work(work: Callable[_P, _R]) -> Callable[_P, _R]:
@@ -210,7 +254,8 @@ def retry_if_changed(busy_message: str, tries: int = TRIES) -> Callable[[Callabl
 
 
 def write(items: ItemStore, actions: Sequence[Action]) -> None:
-    """Do all actions or none, as ItemStore.transact does, but raise Busy only after 18 tries, 2.5 s of pauses."""
+    """Do all actions or none, as ItemStore.transact does, but raise Busy only after 18 tries, 2.5 s
+    of pauses."""
     for tries_left in count_attempts(_TRIES_WHILE_BUSY):
         try:
             items.transact(actions)
@@ -222,7 +267,8 @@ def write(items: ItemStore, actions: Sequence[Action]) -> None:
 
 
 def write_unless_changed(items: ItemStore, actions: Sequence[Action]) -> bool:
-    """Do all actions, as `write` does; return False, and change nothing, if a condition did not hold."""
+    """Do all actions, as `write` does; return False, and change nothing, if a condition did not
+    hold."""
     try:
         write(items, actions)
     except ConditionFailed:
@@ -231,7 +277,10 @@ def write_unless_changed(items: ItemStore, actions: Sequence[Action]) -> bool:
 
 
 class CountedList(Struct, Generic[_R], frozen=True):
-    """A list as it was read. `counter`: the item that counts the list's changes, which was read before the list."""
+    """A list as it was read.
+
+    `counter`: the item that counts the list's changes, which was read before the list.
+    """
 
     rows: Sequence[_R]
     table: Table
@@ -247,7 +296,10 @@ class CountedList(Struct, Generic[_R], frozen=True):
 
 
 def write_in_parts(items: ItemStore, actions: Iterable[Action]) -> int:
-    """Do actions that need not be done together, 50 a transaction; return how many. If cut off, some are done."""
+    """Do actions that need not be done together, 50 a transaction; return how many.
+
+    If cut off, some are done.
+    """
     done_count = 0
     for part in cut_in_parts(actions, _A_TRANSACTION):
         write(items, part)
@@ -256,14 +308,25 @@ def write_in_parts(items: ItemStore, actions: Iterable[Action]) -> int:
 
 
 def delete_in_parts(
-    items: ItemStore, table: Table, items_to_delete: Iterable[Item], expired_by: datetime | None = None
+    items: ItemStore,
+    table: Table,
+    items_to_delete: Iterable[Item],
+    expired_by: datetime | None = None,
 ) -> int:
-    """Delete items that were read, 50 a transaction, and return how many. If cut off, some are deleted.
+    """Delete items that were read, 50 a transaction, and return how many.
+
+    If cut off, some are deleted.
 
     `expired_by`: those that expire by then, for storage that does not do so itself; None: all.
     """
-    old = (item for item in items_to_delete if expired_by is None or item["expires_at"] <= expired_by.timestamp())
-    return write_in_parts(items, (Delete(table, (item[table.partition], item[table.sort])) for item in old))
+    old = (
+        item
+        for item in items_to_delete
+        if expired_by is None or item["expires_at"] <= expired_by.timestamp()
+    )
+    return write_in_parts(
+        items, (Delete(table, (item[table.partition], item[table.sort])) for item in old)
+    )
 
 
 Position = TypeVar("Position")
@@ -289,7 +352,9 @@ class ListPage(Struct, Generic[_Row], frozen=True):
 
 
 class PageTokens:
-    """The tokens of one query. Each holds a position in its list, and a checksum of both. They do not expire.
+    """The tokens of one query.
+
+    Each holds a position in its list, and a checksum of both. They do not expire.
 
     `query` holds everything that makes it different from others: tenant, filters, order.
     """
@@ -298,21 +363,29 @@ class PageTokens:
         self._query = query.encode()
 
     def make_token(self, position: str) -> str:
-        """Make the token of a position, the start of the next page. Raises UnicodeEncodeError unless it is ASCII."""
+        """Make the token of a position, the start of the next page.
+
+        Raises UnicodeEncodeError unless it is ASCII.
+        """
         payload = position.encode("ascii")
         return base64.urlsafe_b64encode(self._check(payload) + payload).decode("ascii")
 
     def make_page(self, rows: list[_Row], end: str | None) -> ListPage[_Row]:
-        """Make a page. `end`: the position at which the next page begins; None: this is the last."""
+        """Make a page. `end`: the position at which the next page begins; None: this is the
+        last."""
         return ListPage(rows, None if end is None else self.make_token(end))
 
-    def make_first_page(self, rows: Iterable[_Row], limit: int, position: Callable[[_Row], str]) -> ListPage[_Row]:
+    def make_first_page(
+        self, rows: Iterable[_Row], limit: int, position: Callable[[_Row], str]
+    ) -> ListPage[_Row]:
         """Make a page of the first `limit` rows.
 
         `position`: returns a row's position, behind which the next page begins.
         """
         first_rows = list(islice(rows, limit + 1))
-        return self.make_page(first_rows[:limit], position(first_rows[limit - 1]) if len(first_rows) > limit else None)
+        return self.make_page(
+            first_rows[:limit], position(first_rows[limit - 1]) if len(first_rows) > limit else None
+        )
 
     def make_filtered_page(
         self,
@@ -322,27 +395,33 @@ class PageTokens:
         make_rows: Callable[[list[_Stored]], list[_Row]],
         position_of_row: Callable[[_Row], str],
     ) -> ListPage[_Row]:
-        """Make a page of the first `limit` rows that `make_rows` makes of the stored ones, some at a time.
+        """Make a page of the first `limit` rows that `make_rows` makes of the stored ones, some at
+        a time.
 
-        It reads MOST_READ stored rows at most, so a page may have fewer rows than `limit`, and not be the last. The
-        positions are those behind which the next page may begin.
+        It reads MOST_READ stored rows at most, so a page may have fewer rows than `limit`, and not
+        be the last. The positions are those behind which the next page may begin.
         """
         rows: list[_Row] = []
         remaining_rows, read_count, last_position = iter(stored_rows), 0, None
         at_once = max(limit + 1, _AT_ONCE)
-        while len(rows) <= limit and (batch := list(islice(remaining_rows, min(at_once, MOST_READ - read_count)))):
+        while len(rows) <= limit and (
+            batch := list(islice(remaining_rows, min(at_once, MOST_READ - read_count)))
+        ):
             read_count, last_position = read_count + len(batch), position_of_stored(batch[-1])
             rows += make_rows(batch)
         if len(rows) > limit:
             return self.make_page(rows[:limit], position_of_row(rows[limit - 1]))
         return self.make_page(rows, last_position if read_count == MOST_READ else None)
 
-    def parse_position(self, token: str | None, parse_position: Callable[[str], Position]) -> Position | None:
-        """Read from a token the position at which its page begins; None: the first page, which has no token.
+    def parse_position(
+        self, token: str | None, parse_position: Callable[[str], Position]
+    ) -> Position | None:
+        """Read from a token the position at which its page begins; None: the first page, which has
+        no token.
 
-        `parse_position`: makes the position of its text, and raises ValueError or TypeError for another text. Raises
-        InvalidInput if the token is damaged or of another query. The checksum has no key, so people who know the query
-        can forge one.
+        `parse_position`: makes the position of its text, and raises ValueError or TypeError for
+        another text. Raises InvalidInput if the token is damaged or of another query. The checksum
+        has no key, so people who know the query can forge one.
         """
         if token is None:
             return None
@@ -364,7 +443,8 @@ class PageTokens:
 class FaceOrder(StrEnum):
     ENROLLED = "enrolled"
     ARRIVED = "arrived"
-    """By the last arrival or, without one, the enrolment: ascending, the longest away comes first."""
+    """By the last arrival or, without one, the enrolment: ascending, the longest away comes
+    first."""
     ID = "id"
     NAME = "name"
     """Order of a telephone book; people without a name come last."""

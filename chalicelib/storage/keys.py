@@ -19,7 +19,11 @@ FACES = Table(
     "faces",
     "tenant",
     "faceid",
-    indexes={"by_enrolment": "enrolment_key", "by_arrival": "arrival_key", "by_consent": "consent_key"},
+    indexes={
+        "by_enrolment": "enrolment_key",
+        "by_arrival": "arrival_key",
+        "by_consent": "consent_key",
+    },
     projections={
         "by_arrival": (
             "group",
@@ -67,7 +71,8 @@ _SEQ_WIDTH = 15
 """Digits of a seq in a key, so that keys sort by it."""
 
 
-# --- tenants: one partition a kind, so that a credential is found by a consistent read ------------------------------
+# --- tenants: one partition a kind, so that a credential is found by a consistent read
+# ------------------------------
 
 
 def tenant_item(name: str) -> tuple[str, str]:
@@ -75,7 +80,8 @@ def tenant_item(name: str) -> tuple[str, str]:
 
 
 ERASED = "erased"
-"""Kind of what is left of erased tenants: their receipts, by their names, which nobody gets again."""
+"""Kind of what is left of erased tenants: their receipts, by their names, which nobody gets
+again."""
 
 
 def erased_item(tenant: str) -> tuple[str, str]:
@@ -106,7 +112,8 @@ def key_record(tenant: str, id_: str) -> tuple[str, str]:
 
 
 def ids_range(tenant: str) -> tuple[str, str]:
-    """Make the bounds around the ids of a tenant's keys or members: digits (":" is the byte after "9")."""
+    """Make the bounds around the ids of a tenant's keys or members: digits (":" is the byte after
+    "9")."""
     return f"{tenant}#0", f"{tenant}#:"
 
 
@@ -172,14 +179,17 @@ def is_of_tenant(table: Table, item: Mapping[str, Any], tenant: str) -> bool:
     return tenant_of_item(table, item) == tenant
 
 
-# --- directory ------------------------------------------------------------------------------------------------------
+# --- directory
+# --------------------------------------------------------------------------------------------------
 
 TENANT_ITEM = "TENANT"
 QUOTA_ITEM = "QUOTA"
 SWEPT_ITEM = "SWEPT"
-"""Of the item that says when the tenant was last swept whole, and when the jobs were done that are owed."""
+"""Of the item that says when the tenant was last swept whole, and when the jobs were done that are
+owed."""
 CALLED_ITEM = "CALLED"
-"""Of the item that says when the schedule last asked for a sweep, and whether the clock was doubted then."""
+"""Of the item that says when the schedule last asked for a sweep, and whether the clock was doubted
+then."""
 WITHHELD_ITEM = "WITHHELD"
 """Of the item that says what is kept no longer, and is so much that the sweep waits with it."""
 KEPT_ITEM = "KEPT"
@@ -187,16 +197,21 @@ KEPT_ITEM = "KEPT"
 UNPICTURED_ITEM = "UNPICTURED"
 """Of the item that says how far pictures that are not kept any more were removed."""
 JOINED_ITEM = "JOINED"
-"""Of the item that says up to which change of the gallery faces were looked at that may be one person."""
+"""Of the item that says up to which change of the gallery faces were looked at that may be one
+person."""
 ERASURES_ITEM = "ERASURES"
-"""Of the item that gets another mark with each erasure: a process that has read all erasures sees that there is one."""
+"""Of the item that gets another mark with each erasure: a process that has read all erasures sees
+that there is one."""
 _GROUP_PREFIX = "GROUP#"
 GROUPS = (_GROUP_PREFIX, _GROUP_PREFIX[:-1] + "$")
 """Bounds around all groups ("$" is the byte after "#")."""
 
 
 def camera_quota_item(camera_id: str) -> str:
-    """Make the key of the item that counts what a camera offers in a day. It outlives the camera."""
+    """Make the key of the item that counts what a camera offers in a day.
+
+    It outlives the camera.
+    """
     return f"{QUOTA_ITEM}#{camera_id}"
 
 
@@ -214,7 +229,8 @@ def hold_item(faceid: str) -> str:
 
 
 def gone_item(group_id: str) -> str:
-    """Make the key of the item that says how the faces of a deleted group go, until they are gone."""
+    """Make the key of the item that says how the faces of a deleted group go, until they are
+    gone."""
     return f"GONE#{group_id}"
 
 
@@ -223,7 +239,8 @@ NOBODIES = "NOBODIES#", "NOBODIES$"
 
 
 def nobodies_item(hour_ms: int) -> str:
-    """Make the key of the item that counts the faces of an hour that matched nobody and were forgotten."""
+    """Make the key of the item that counts the faces of an hour that matched nobody and were
+    forgotten."""
     return f"NOBODIES#{hour_ms:0{_MS_WIDTH}d}"
 
 
@@ -247,12 +264,14 @@ def user_item(entry: str) -> str:
 
 
 def users_range(group_id: str) -> tuple[str, str]:
-    """Make the bounds around the users of a group, by their ids ("." is in no group's id; "/" is the byte after it)."""
+    """Make the bounds around the users of a group, by their ids ("." is in no group's id; "/" is
+    the byte after it)."""
     return f"{_USER_PREFIX}{group_id}.", f"{_USER_PREFIX}{group_id}/"
 
 
 def numbered_users_range(entry: str) -> tuple[str, str]:
-    """Make the bounds around a user's item and those whose ids are this one and a number (":" follows the digits)."""
+    """Make the bounds around a user's item and those whose ids are this one and a number (":"
+    follows the digits)."""
     return user_item(entry), f"{user_item(entry)}-:"
 
 
@@ -273,7 +292,8 @@ def index_item(model: str) -> str:
     return INDEX_RANGE[0] + model
 
 
-# --- faces ----------------------------------------------------------------------------------------------------------
+# --- faces
+# --------------------------------------------------------------------------------------------------
 
 
 def _milliseconds(at: datetime) -> str:
@@ -285,18 +305,23 @@ def enrolment_key(group_id: str, enrolled_at: datetime, faceid: str) -> str:
 
 
 def arrival_key(group_id: str, last_seen_at: datetime, faceid: str) -> str:
-    """Make a face's key in the order of arrival. `last_seen_at`: its last arrival, or its enrolment if it has none."""
+    """Make a face's key in the order of arrival.
+
+    `last_seen_at`: its last arrival, or its enrolment if it has none.
+    """
     return f"{group_id}#{_milliseconds(last_seen_at)}#{faceid}"
 
 
 def consent_key(expires_at: datetime | None, faceid: str) -> str:
-    """Make the key of a face with a record of consent, in the order in which they expire; last those that do not."""
+    """Make the key of a face with a record of consent, in the order in which they expire; last
+    those that do not."""
     ms = LAST_MS if expires_at is None else milliseconds(expires_at)
     return f"{ms:0{_MS_WIDTH}d}#{faceid}"
 
 
 def consents_until(before: datetime) -> str:
-    """Make the bound behind the keys of the records that expire before then ("#" is in each key)."""
+    """Make the bound behind the keys of the records that expire before then ("#" is in each
+    key)."""
     return f"{min(max(milliseconds(before), 0), LAST_MS):0{_MS_WIDTH}d}"
 
 
@@ -305,14 +330,16 @@ def group_range(group_id: str) -> tuple[str, str]:
     return f"{group_id}#", f"{group_id}$"
 
 
-# --- journal --------------------------------------------------------------------------------------------------------
+# --- journal
+# --------------------------------------------------------------------------------------------------
 
 
 def seq_key(seq: int) -> str:
     return f"{seq:0{_SEQ_WIDTH}d}"
 
 
-# --- observations: a partition is a UTC day; days are numbers since 1970 ----------------------------------------------
+# --- observations: a partition is a UTC day; days are numbers since 1970
+# ----------------------------------------------
 
 
 def observation(tenant: str, at_ms: int, id_: str) -> tuple[str, str]:
@@ -324,7 +351,8 @@ def observations(tenant: str, utc_day: int) -> str:
 
 
 def observation_range(first_ms: int, last_ms: int) -> tuple[str, str]:
-    """Make the bounds around a partition's observations between two instants, both included ("$" comes after "#")."""
+    """Make the bounds around a partition's observations between two instants, both included ("$"
+    comes after "#")."""
     return f"{first_ms:0{_MS_WIDTH}d}#", f"{last_ms:0{_MS_WIDTH}d}$"
 
 
@@ -334,7 +362,8 @@ def parts_of_observation(time_id: str) -> tuple[int, str]:
     return int(at_ms), id_
 
 
-# --- arrivals: the head of a face's visits by its id, and its pages behind it ("#" is in no faceid) -------------------
+# --- arrivals: the head of a face's visits by its id, and its pages behind it ("#" is in no faceid)
+# -------------------
 
 
 def visits_page(faceid: str, start_ms: int) -> str:
@@ -342,12 +371,14 @@ def visits_page(faceid: str, start_ms: int) -> str:
 
 
 def parts_of_visits(key: str) -> tuple[str, int]:
-    """Split a key of visits into the face's id and the start of the page in ms; -1: it is the head."""
+    """Split a key of visits into the face's id and the start of the page in ms; -1: it is the
+    head."""
     faceid, _, start = key.partition("#")
     return faceid, int(start or -1)
 
 
-# --- summaries: sealed days of a time zone, and the calendar of UTC days, which has no zone ---------------------------
+# --- summaries: sealed days of a time zone, and the calendar of UTC days, which has no zone
+# ---------------------------
 
 
 def calendar(tenant: str) -> str:
@@ -371,7 +402,8 @@ def totals(tenant: str, zone: str) -> str:
 
 
 def label_counts(tenant: str, zone: str) -> str:
-    """Make the partition of label counts: its own, so that a reader of `totals` does not read past these."""
+    """Make the partition of label counts: its own, so that a reader of `totals` does not read past
+    these."""
     return f"{tenant}#{zone}#labels"
 
 
@@ -379,7 +411,8 @@ def label_chunk(day: int, chunk: int) -> str:
     return f"{day_text(day)}#{chunk:03d}"
 
 
-# --- cameras; beside them the names that are taken, and how many more fit; no id begins with "#" ----------------------
+# --- cameras; beside them the names that are taken, and how many more fit; no id begins with "#"
+# ----------------------
 
 
 CAMERAS_LEFT = "#left"
@@ -395,7 +428,10 @@ CAMERA_IDS = ("0", None)
 
 
 def camera_name(name: str) -> str:
-    """Make the key by which a camera claims a name. It claims its name and its id, so that either means one camera."""
+    """Make the key by which a camera claims a name.
+
+    It claims its name and its id, so that either means one camera.
+    """
     return f"#name#{name}"
 
 
@@ -403,7 +439,8 @@ def past_camera(camera_id: str) -> str:
     return f"#past#{camera_id}"
 
 
-# --- captures: a partition a camera; an id begins with the time, so that ids are in the captures' order ---------------
+# --- captures: a partition a camera; an id begins with the time, so that ids are in the captures'
+# order ---------------
 
 
 def capture(tenant: str, camera_id: str, id_: str) -> tuple[str, str]:
@@ -415,11 +452,13 @@ def captures(tenant: str, camera_id: str) -> str:
 
 
 def capture_range(first_ms: int, last_ms: int) -> tuple[str, str]:
-    """Make the bounds around captures taken between two instants, both included ("." is the byte after "-")."""
+    """Make the bounds around captures taken between two instants, both included ("." is the byte
+    after "-")."""
     return f"{first_ms:0{_MS_WIDTH}d}-", f"{last_ms:0{_MS_WIDTH}d}."
 
 
-# --- hooks: ids are digits, so the counter of additions stands before them -------------------------------------------
+# --- hooks: ids are digits, so the counter of additions stands before them
+# -------------------------------------------
 
 HOOK_ADDITIONS = "#additions"
 HOOK_IDS = ("0", ":")
@@ -437,7 +476,8 @@ def hook_secret(tenant: str, hook_id: str) -> str:
     return f"{tenant}/hooks/{hook_id}"
 
 
-# --- outbox: deliveries that wait for a hook, and after them those in mailboxes and those that were given up ----------
+# --- outbox: deliveries that wait for a hook, and after them those in mailboxes and those that were
+# given up ----------
 
 PENDING = HOOK_IDS
 """Bounds around the waiting deliveries of every hook that has a URL."""
@@ -464,7 +504,8 @@ def parts_of_delivery(id_: str) -> tuple[str, str, str]:
     return prefix, hook_id, event_id
 
 
-# --- negatives: pictures that were rejected for a face ----------------------------------------------------------------
+# --- negatives: pictures that were rejected for a face
+# ----------------------------------------------------------------
 
 
 def negative(faceid: str, sighting_id: str) -> str:
@@ -481,7 +522,8 @@ def negatives_range(faceid: str) -> tuple[str, str]:
     return f"{faceid}#", f"{faceid}$"
 
 
-# --- merges: those of one survivor together, in order ("." is in no faceid; "/" is the byte after it) -----------------
+# --- merges: those of one survivor together, in order ("." is in no faceid; "/" is the byte after
+# it) -----------------
 
 
 def merge(survivor: str, id_: str) -> str:
@@ -496,14 +538,18 @@ def merges_range(survivor: str) -> tuple[str, str]:
 # ---------------------
 
 
-def reviews_range(kind: str, first_ms: int | None = None, last_ms: int | None = None) -> tuple[str, str]:
-    """Return the range of a kind's reviews; with `first_ms` and `last_ms`, of sightings' of that time."""
+def reviews_range(
+    kind: str, first_ms: int | None = None, last_ms: int | None = None
+) -> tuple[str, str]:
+    """Return the range of a kind's reviews; with `first_ms` and `last_ms`, of sightings' of that
+    time."""
     if first_ms is None or last_ms is None:
         return f"{kind}-", f"{kind}."
     return f"{kind}-{first_ms:0{_MS_WIDTH}d}-", f"{kind}-{last_ms:0{_MS_WIDTH}d}."
 
 
-# --- duplicates: pairs of faces, by the lower id ("." is in no faceid) ------------------------------------------------
+# --- duplicates: pairs of faces, by the lower id ("." is in no faceid)
+# ------------------------------------------------
 
 
 def duplicate(one: str, other: str) -> str:
@@ -536,7 +582,8 @@ def name_terms_range(prefix: str) -> tuple[str, str]:
     return prefix, prefix + "\U0010ffff"
 
 
-# --- audit: open entries, whose ids begin with a time; beside them the end of the chain, and its heads ----------------
+# --- audit: open entries, whose ids begin with a time; beside them the end of the chain, and its
+# heads ----------------
 
 AUDIT_END, AUDIT_WITNESSED, AUDIT_STANDING = "#end", "#witnessed", "#standing"
 AUDIT_OPEN = ("0", ":")
@@ -553,7 +600,8 @@ def audit_number(number: int) -> str:
     return f"{number:0{_NUMBER_WIDTH}d}"
 
 
-# --- blobs ----------------------------------------------------------------------------------------------------------
+# --- blobs
+# --------------------------------------------------------------------------------------------------
 
 
 def objects_of_tenant(tenant: str) -> str:
@@ -594,7 +642,8 @@ def face_folder(tenant: str, faceid: str) -> str:
 def archive(tenant: str, faceid: str, nonce: str) -> str:
     """Make the key of an archive of all that is held about a face.
 
-    It lies among the face's pictures: what deletes those that no face names deletes it after six to twelve hours.
+    It lies among the face's pictures: what deletes those that no face names deletes it after six to
+    twelve hours.
     """
     return f"{face_folder(tenant, faceid)}{nonce}.zip"
 
@@ -627,12 +676,16 @@ BEHIND_CAPTURES = ":"
 
 
 def crops(tenant: str) -> str:
-    """Return what the keys of crops begin with, among the captures. No camera is called `-crops`."""
+    """Return what the keys of crops begin with, among the captures.
+
+    No camera is called `-crops`.
+    """
     return f"{capture_pictures(tenant)}-crops/"
 
 
 def crop(tenant: str, camera_id: str, capture_id: str, part: int | str) -> str:
-    """Make the key of a face that was cut out of a capture, by its number, or of the thumbnail (WHOLE)."""
+    """Make the key of a face that was cut out of a capture, by its number, or of the thumbnail
+    (WHOLE)."""
     return f"{crops(tenant)}{camera_id}/{capture_id}-{part}.jpg"
 
 
@@ -659,7 +712,8 @@ def delta(base: str, seq: int, nonce: str) -> str:
 
 
 def base_of_snapshot(key: str) -> str:
-    """Read from a key that `delta` made the key of the whole snapshot; any other key is returned as it is."""
+    """Read from a key that `delta` made the key of the whole snapshot; any other key is returned as
+    it is."""
     name = key.rpartition("/")[2]
     return key.removesuffix(name) + name.rpartition(_ON)[2]
 

@@ -1,14 +1,16 @@
 """The limits that both twins keep, so that what one takes the other takes too.
 
-DynamoDB's rules for items, keys, conditions and transactions, which every item store applies. Source: Amazon DynamoDB
-Developer Guide, "Item sizes and formats" and "Quotas". Names and strings count their UTF-8 bytes, numbers half their
-significant digits plus one, lists and maps three bytes plus one per element.
+DynamoDB's rules for items, keys, conditions and transactions, which every item store applies.
+Source: Amazon DynamoDB Developer Guide, "Item sizes and formats" and "Quotas". Names and strings
+count their UTF-8 bytes, numbers half their significant digits plus one, lists and maps three bytes
+plus one per element.
 
-Attribute values are written in DynamoDB's own notation, `{"S": "text"}`: on the wire to DynamoDB, and as JSON in
-SQLite. With both, a whole number is read as an int, any other as a Decimal.
+Attribute values are written in DynamoDB's own notation, `{"S": "text"}`: on the wire to DynamoDB,
+and as JSON in SQLite. With both, a whole number is read as an int, any other as a Decimal.
 
-Queries: the range of keys, and the token that marks the end of the last page. Keys and uploads that both S3 and a
-folder can hold. Texts that every Queue and every Vault accepts: the limits of SQS and KMS.
+Queries: the range of keys, and the token that marks the end of the last page. Keys and uploads that
+both S3 and a folder can hold. Texts that every Queue and every Vault accepts: the limits of SQS and
+KMS.
 """
 
 from __future__ import annotations
@@ -28,14 +30,26 @@ from msgspec import Struct
 from chalicelib.domain.errors import ConditionFailed, InvalidInput, StorageUnavailable
 from chalicelib.domain.pictures import MAX_PICTURE_BYTES
 from chalicelib.storage.items import PageTokens
-from chalicelib.storage.ports import Action, Check, Condition, Delete, Item, Page, Put, Table, TableKey, Update, Upload
+from chalicelib.storage.ports import (
+    Action,
+    Check,
+    Condition,
+    Delete,
+    Item,
+    Page,
+    Put,
+    Table,
+    TableKey,
+    Update,
+    Upload,
+)
 
 Stored = Mapping[str, Any] | str
 """An item in DynamoDB's notation, as it is or as JSON."""
 
 EXACT = Context(prec=200)
-"""Context of enough digits that no sum or normalisation of stored numbers (38 digits, exponent -130 at least) is
-rounded."""
+"""Context of enough digits that no sum or normalisation of stored numbers (38 digits, exponent -130
+at least) is rounded."""
 
 
 def to_wire(value: Any) -> dict[str, Any]:
@@ -58,7 +72,10 @@ def to_wire(value: Any) -> dict[str, Any]:
 
 
 def from_wire(wire: Mapping[str, Any]) -> Any:
-    """Convert from DynamoDB's notation; B may be bytes or, in JSON, base64. Raises ValueError for another type."""
+    """Convert from DynamoDB's notation; B may be bytes or, in JSON, base64.
+
+    Raises ValueError for another type.
+    """
     ((kind, value),) = wire.items()
     match kind:
         case "S" | "BOOL":
@@ -86,7 +103,9 @@ def item_from_wire(wire: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def item_to_json(item: Mapping[str, Any]) -> str:
-    return json.dumps(item_to_wire(item), ensure_ascii=False, separators=(",", ":"), default=_base64)
+    return json.dumps(
+        item_to_wire(item), ensure_ascii=False, separators=(",", ":"), default=_base64
+    )
 
 
 def item_from_json(text: str) -> dict[str, Any]:
@@ -133,18 +152,26 @@ _TOO_BIG = 10**MAX_DIGITS
 
 
 def item_size(table: Table, item: Item) -> int:
-    """Count the item's bytes, with its largest index entry. Raises InvalidInput if it cannot be stored."""
+    """Count the item's bytes, with its largest index entry.
+
+    Raises InvalidInput if it cannot be stored.
+    """
     for name, max_bytes in ((table.partition, MAX_PARTITION_BYTES), (table.sort, MAX_SORT_BYTES)):
         require_key_text(table, name, item.get(name), max_bytes)
     size = sum(attribute_size(name, value) for name, value in item.items())
     size += max((index_entry_size(table, index, item) for index in table.indexes), default=0)
     if size > MAX_ITEM_BYTES:
-        raise InvalidInput(f"an item of {table.name} has {size} bytes; {MAX_ITEM_BYTES} is the most")
+        raise InvalidInput(
+            f"an item of {table.name} has {size} bytes; {MAX_ITEM_BYTES} is the most"
+        )
     return size
 
 
 def index_entry_size(table: Table, index: str, item: Item) -> int:
-    """Count the bytes of the item's entry in an index; 0 if it has none. Raises InvalidInput for an illegal key."""
+    """Count the bytes of the item's entry in an index; 0 if it has none.
+
+    Raises InvalidInput for an illegal key.
+    """
     attribute = table.indexes[index]
     if attribute not in item:
         return 0
@@ -156,10 +183,13 @@ def index_entry_size(table: Table, index: str, item: Item) -> int:
 def require_key_text(table: Table, name: str, value: Any, max_bytes: int) -> None:
     """Raise InvalidInput unless `value` is a string of 1 to `max_bytes` UTF-8 bytes."""
     if not isinstance(value, str):
-        raise InvalidInput(f"key attribute {name} of {table.name} is a string, not {type(value).__name__}")
+        raise InvalidInput(
+            f"key attribute {name} of {table.name} is a string, not {type(value).__name__}"
+        )
     if not 1 <= len(_encode_utf8(name, value)) <= max_bytes:
         raise InvalidInput(
-            f"key attribute {name} of {table.name} has 1 to {max_bytes} bytes, not {len(value.encode())}"
+            f"key attribute {name} of {table.name} has 1 to {max_bytes} bytes, not "
+            f"{len(value.encode())}"
         )
 
 
@@ -171,14 +201,20 @@ def require_key(table: Table, key: tuple[str, str]) -> int:
 
 
 def attribute_size(name: str, value: Any) -> int:
-    """Count the bytes of one attribute. Raises InvalidInput if the port does not allow the value."""
+    """Count the bytes of one attribute.
+
+    Raises InvalidInput if the port does not allow the value.
+    """
     if not isinstance(name, str) or not name:
         raise InvalidInput(f"an attribute's name is a string that is not empty, not {name!r}")
     return len(_encode_utf8(name, name)) + _measure_value(name, value, 1)
 
 
 def _measure_value(name: str, value: Any, depth: int) -> int:
-    """Count a value's bytes. `name`: its attribute's; `depth`: 1 for the attribute itself, 2 for a part of it."""
+    """Count a value's bytes.
+
+    `name`: its attribute's; `depth`: 1 for the attribute itself, 2 for a part of it.
+    """
     match value:
         case str():
             return len(_encode_utf8(name, value))
@@ -193,10 +229,14 @@ def _measure_value(name: str, value: Any, depth: int) -> int:
         case float():
             raise InvalidInput(f"attribute {name} is a float; store an int or a Decimal")
         case _:
-            raise InvalidInput(f"attribute {name} is of type {type(value).__name__}, which cannot be stored")
+            raise InvalidInput(
+                f"attribute {name} is of type {type(value).__name__}, which cannot be stored"
+            )
 
 
-def _measure_container(name: str, value: Mapping[str, Any] | list[Any] | tuple[Any, ...], depth: int) -> int:
+def _measure_container(
+    name: str, value: Mapping[str, Any] | list[Any] | tuple[Any, ...], depth: int
+) -> int:
     if depth > MAX_DEPTH:
         raise InvalidInput(f"attribute {name} is nested more than {MAX_DEPTH} deep")
     size = 3 + len(value)
@@ -204,7 +244,9 @@ def _measure_container(name: str, value: Mapping[str, Any] | list[Any] | tuple[A
         return size + sum(_measure_value(name, part, depth + 1) for part in value)
     for inner, part in value.items():
         if not isinstance(inner, str) or not inner:
-            raise InvalidInput(f"attribute {name} is a map whose keys are not all strings that are not empty")
+            raise InvalidInput(
+                f"attribute {name} is a map whose keys are not all strings that are not empty"
+            )
         size += len(_encode_utf8(inner, inner)) + _measure_value(name, part, depth + 1)
     return size
 
@@ -226,15 +268,22 @@ def _encode_utf8(name: str, text: str) -> bytes:
     try:
         return text.encode()
     except UnicodeEncodeError:
-        raise InvalidInput(f"attribute {name!r} holds half a surrogate pair, which is no text") from None
+        raise InvalidInput(
+            f"attribute {name!r} holds half a surrogate pair, which is no text"
+        ) from None
 
 
 EXISTENCE = frozenset({"exists", "equals", "at_least"})
 """Kinds of condition that hold only if the item exists."""
 
 
-def list_failed_conditions(actions: Sequence[Action], before: Sequence[Item | None]) -> frozenset[str]:
-    """Return the names of the conditions that do not hold. `before`: the item of each action; None: there is none."""
+def list_failed_conditions(
+    actions: Sequence[Action], before: Sequence[Item | None]
+) -> frozenset[str]:
+    """Return the names of the conditions that do not hold.
+
+    `before`: the item of each action; None: there is none.
+    """
     actions_and_items = zip(actions, before, strict=True)
     return frozenset(
         condition.name
@@ -251,12 +300,16 @@ Change = tuple[Action, Item | None, Item | None, str | None]
 def list_changes(actions: Sequence[Action], stored: Sequence[Stored | None]) -> list[Change]:
     """Return what a transaction changes. `stored`: the item of each action.
 
-    Raises ConditionFailed; InvalidInput if a sum or an item grows too large, or the attribute to add to is no number.
+    Raises ConditionFailed; InvalidInput if a sum or an item grows too large, or the attribute to
+    add to is no number.
     """
     before = _read_items(stored)
     if names := list_failed_conditions(actions, before):
         raise ConditionFailed(names)
-    versions = [(action, item, _apply_action(action, item)) for action, item in zip(actions, before, strict=True)]
+    versions = [
+        (action, item, _apply_action(action, item))
+        for action, item in zip(actions, before, strict=True)
+    ]
     return [
         (action, old, new, None if new is None else item_to_json(new))
         for action, old, new in versions
@@ -279,7 +332,9 @@ def _apply_action(action: Action, item: Item | None) -> Item | None:
                 value = changed_item.get(name, 0)
                 if not is_number(value):
                     raise InvalidInput(f"attribute {name} is no number: nothing can be added to it")
-                changed_item[name] = value + amount if isinstance(value, int) else EXACT.add(value, amount)
+                changed_item[name] = (
+                    value + amount if isinstance(value, int) else EXACT.add(value, amount)
+                )
             for name in action.remove:
                 changed_item.pop(name, None)
             item_size(action.table, changed_item)  # raises InvalidInput if it is too large by now
@@ -309,11 +364,14 @@ def is_number(value: Any) -> bool:
 
 
 def is_equal(left: Any, right: Any) -> bool:
-    """Compare as DynamoDB does: types differ, so True is not 1, but whole Decimals equal their ints."""
+    """Compare as DynamoDB does: types differ, so True is not 1, but whole Decimals equal their
+    ints."""
     if is_number(left) and is_number(right):
         return bool(left == right)
     if isinstance(left, Mapping) and isinstance(right, Mapping):
-        return left.keys() == right.keys() and all(is_equal(left[name], right[name]) for name in left)
+        return left.keys() == right.keys() and all(
+            is_equal(left[name], right[name]) for name in left
+        )
     if isinstance(left, list | tuple) and isinstance(right, list | tuple):
         return len(left) == len(right) and all(map(is_equal, left, right))
     for kind in (str, bool, bytes, type(None)):
@@ -327,7 +385,8 @@ MAX_ACTIONS = 100
 MAX_TRANSACTION_BYTES = 4 * 1024 * 1024
 """Bytes of a transaction that DynamoDB takes."""
 MAX_EXPRESSION_PARTS = 200
-"""Most attributes that one Update changes, or conditions of one action: DynamoDB limits expressions to 4 KB."""
+"""Most attributes that one Update changes, or conditions of one action: DynamoDB limits expressions
+to 4 KB."""
 
 
 def refuse_illegal(actions: Sequence[Action]) -> None:
@@ -337,7 +396,9 @@ def refuse_illegal(actions: Sequence[Action]) -> None:
     size = sum(_measure_action(action) for action in actions)
     if size > MAX_TRANSACTION_BYTES:
         raise InvalidInput(f"a transaction has at most {MAX_TRANSACTION_BYTES} bytes, not {size}")
-    (_, most_actions), *_ = Counter((action.table.name, action.key) for action in actions).most_common(1)
+    (_, most_actions), *_ = Counter(
+        (action.table.name, action.key) for action in actions
+    ).most_common(1)
     if most_actions > 1:
         raise InvalidInput("a transaction has at most one action on an item")
 
@@ -359,13 +420,16 @@ def _refuse_condition(condition: Condition) -> None:
     if condition.kind in ("equals", "at_least"):
         attribute_size(condition.field, condition.value)
     if condition.kind == "at_least" and not is_number(condition.value):
-        raise InvalidInput(f"condition {condition.name} compares {condition.field} with what is no number")
+        raise InvalidInput(
+            f"condition {condition.name} compares {condition.field} with what is no number"
+        )
 
 
 def _check_and_measure_update(update: Update) -> int:
     """Check an Update, and count the bytes that it writes.
 
-    Raises InvalidInput for all that DynamoDB would refuse whatever the item is, such as a change of the key.
+    Raises InvalidInput for all that DynamoDB would refuse whatever the item is, such as a change of
+    the key.
     """
     table = update.table
     if not any(condition.kind in EXISTENCE for condition in update.when):
@@ -379,7 +443,9 @@ def _check_and_measure_update(update: Update) -> int:
         raise InvalidInput(f"an Update of {table.name} leaves the key as it is")
     for name in table.indexes.values():
         if name in update.add:
-            raise InvalidInput(f"index attribute {name} of {table.name} is a string: nothing can be added to it")
+            raise InvalidInput(
+                f"index attribute {name} of {table.name} is a string: nothing can be added to it"
+            )
         if name in update.set:
             require_key_text(table, name, update.set[name], MAX_SORT_BYTES)
     for name, amount in update.add.items():
@@ -390,14 +456,17 @@ def _check_and_measure_update(update: Update) -> int:
 
 
 class Position(Struct, frozen=True):
-    """Last key of a page: the item's sort key and, through an index, the value that sorts it there."""
+    """Last key of a page: the item's sort key and, through an index, the value that sorts it
+    there."""
 
     sort: str
     value: str | None
 
 
 class Span(Struct, frozen=True):
-    """Keys of one partition from `low` to `high`, both included. Raises InvalidInput if no item can have these keys.
+    """Keys of one partition from `low` to `high`, both included.
+
+    Raises InvalidInput if no item can have these keys.
 
     `with_projection`: read the attributes that the index carries, not only its keys.
     """
@@ -428,12 +497,17 @@ class Span(Struct, frozen=True):
     @property
     def attributes(self) -> tuple[str, ...]:
         """Names of the attributes that are read through an index."""
-        carried = self.table.projections[self.index] if self.index is not None and self.with_projection else ()
+        carried = (
+            self.table.projections[self.index]
+            if self.index is not None and self.with_projection
+            else ()
+        )
         return (self.table.partition, self.table.sort, self.order, *carried)
 
     @property
     def is_empty(self) -> bool:
-        """True if no key lies between the bounds (UTF-8 order is code point order, which is Python's)."""
+        """True if no key lies between the bounds (UTF-8 order is code point order, which is
+        Python's)."""
         return self.high is not None and (not self.high or (self.low or "") > self.high)
 
     def make_token(self, end: Position) -> str:
@@ -449,7 +523,11 @@ class Span(Struct, frozen=True):
 
     @property
     def _tokens(self) -> PageTokens:
-        return PageTokens(json.dumps([self.table.name, self.partition, self.index, self.low, self.high, self.reverse]))
+        return PageTokens(
+            json.dumps(
+                [self.table.name, self.partition, self.index, self.low, self.high, self.reverse]
+            )
+        )
 
 
 def _position(text: str) -> Position:
@@ -461,7 +539,8 @@ def _position(text: str) -> Position:
 
 
 class Items(ABC):
-    """The ItemStore of both twins, which read and write items in DynamoDB's notation: it checks, and converts once."""
+    """The ItemStore of both twins, which read and write items in DynamoDB's notation: it checks,
+    and converts once."""
 
     def get(self, table: Table, key: tuple[str, str]) -> Item | None:
         require_key(table, key)
@@ -491,7 +570,9 @@ class Items(ABC):
         """Check the query, and read a page of its items."""
         if limit is not None and limit < 1:
             raise InvalidInput(f"a page has at least one item, not {limit}")
-        span = Span(table, partition, index, low, high, reverse=reverse, with_projection=with_projection)
+        span = Span(
+            table, partition, index, low, high, reverse=reverse, with_projection=with_projection
+        )
         start_position = span.parse_position(token)
         if span.is_empty:
             return Page((), None)
@@ -502,7 +583,9 @@ class Items(ABC):
             if with_projection
             else items
         )
-        return Page(tuple(shown_items), None if end_position is None else span.make_token(end_position))
+        return Page(
+            tuple(shown_items), None if end_position is None else span.make_token(end_position)
+        )
 
     def scan(self, table: Table, prefix: str = "") -> Iterator[Item]:
         for page in self._scan(table, prefix):
@@ -524,7 +607,8 @@ class Items(ABC):
     def _read_page(
         self, span: Span, after: Position | None, limit: int | None
     ) -> tuple[Sequence[Stored], Position | None]:
-        """Read a page from behind `after` on; return its items and its end, if there may be more."""
+        """Read a page from behind `after` on; return its items and its end, if there may be
+        more."""
 
     @abstractmethod
     def _scan(self, table: Table, prefix: str) -> Iterator[Sequence[Stored]]:
@@ -536,9 +620,14 @@ class Items(ABC):
 
 
 def _read_items(stored_items: Sequence[Stored | None]) -> list[Item | None]:
-    """Convert items. Raises StorageUnavailable if one is damaged: SQLite does not see what a page's bytes say."""
+    """Convert items.
+
+    Raises StorageUnavailable if one is damaged: SQLite does not see what a page's bytes say.
+    """
     try:
-        wires = (json.loads(stored) if isinstance(stored, str) else stored for stored in stored_items)
+        wires = (
+            json.loads(stored) if isinstance(stored, str) else stored for stored in stored_items
+        )
         return [None if wire is None else item_from_wire(wire) for wire in wires]
     except (ValueError, TypeError, RecursionError) as error:
         raise StorageUnavailable("an item of the database is damaged") from error
@@ -555,25 +644,34 @@ _UNFIT = re.compile(r"[\x00-\x1f\x7f\\]")
 def require_blob_key(key: str) -> tuple[str, ...]:
     """Return the key's segments.
 
-    Raises InvalidInput if the key is too long, has control characters or backslashes, or could leave the store.
+    Raises InvalidInput if the key is too long, has control characters or backslashes, or could
+    leave the store.
     """
     try:
         data = key.encode()
     except UnicodeEncodeError:
         raise InvalidInput("a blob key is text") from None
     segments = tuple(key.split("/"))
-    if not 1 <= len(data) <= MAX_KEY_BYTES or any(len(segment.encode()) > MAX_SEGMENT_BYTES for segment in segments):
-        raise InvalidInput(f"a blob key has 1 to {MAX_KEY_BYTES} bytes, {MAX_SEGMENT_BYTES} between two slashes")
+    if not 1 <= len(data) <= MAX_KEY_BYTES or any(
+        len(segment.encode()) > MAX_SEGMENT_BYTES for segment in segments
+    ):
+        raise InvalidInput(
+            f"a blob key has 1 to {MAX_KEY_BYTES} bytes, {MAX_SEGMENT_BYTES} between two slashes"
+        )
     if _UNFIT.search(key):
         raise InvalidInput(f"a blob key has no control characters and no backslash: {key!r}")
-    # No segment may start with a dot: that refuses `.` and `..`, and reserves names for the store's own files.
+    # No segment may start with a dot: that refuses `.` and `..`, and reserves names for the store's
+    # own files.
     if any(not segment or segment.startswith(".") for segment in segments):
         raise InvalidInput(f"no part of a blob key is empty or starts with a dot: {key!r}")
     return segments
 
 
 def require_prefix(prefix: str) -> tuple[str, ...]:
-    """Return the segments of the folder that `prefix` lies in. Raises InvalidInput if no key can have the prefix."""
+    """Return the segments of the folder that `prefix` lies in.
+
+    Raises InvalidInput if no key can have the prefix.
+    """
     if not prefix:
         return ()
     folder, slash, name_begin = prefix.rpartition("/")
@@ -584,7 +682,9 @@ def require_prefix(prefix: str) -> tuple[str, ...]:
 def require_range(begin: int, length: int) -> None:
     """Raise InvalidInput unless an object could have these bytes."""
     if begin < 0 or length < 1:
-        raise InvalidInput(f"a range of an object is 1 or more bytes from 0 on, not {length} from {begin}")
+        raise InvalidInput(
+            f"a range of an object is 1 or more bytes from 0 on, not {length} from {begin}"
+        )
 
 
 MAX_UPLOAD_BYTES = MAX_PICTURE_BYTES
@@ -596,7 +696,9 @@ _CONTENT_TYPE = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]*/[a-z0-9][a-z0-9!#$&^_.+-
 
 
 def make_upload_headers(upload: Upload) -> dict[str, str]:
-    """Make the headers by which S3 stores exactly these bytes, and only if the key is free. All of them are signed.
+    """Make the headers by which S3 stores exactly these bytes, and only if the key is free.
+
+    All of them are signed.
 
     Raises InvalidInput if no adapter would accept the upload.
     """
@@ -615,14 +717,17 @@ def make_upload_headers(upload: Upload) -> dict[str, str]:
 
 
 SIGNED_S = 2 * 3_600
-"""How long a signed URL is good from the hour on in which it was asked for: for one to two hours from then."""
+"""How long a signed URL is good from the hour on in which it was asked for: for one to two hours
+from then."""
 
 CACHE_CONTROL = "private, max-age=3600, immutable"
-"""The caches' rule in a signed URL's answer: objects never change, and their URLs stay the same for an hour."""
+"""The caches' rule in a signed URL's answer: objects never change, and their URLs stay the same for
+an hour."""
 
 
 def signed_from(now: datetime) -> datetime:
-    """Return the time that a URL is signed at: the hour, so that everybody who asks in it gets the same URL."""
+    """Return the time that a URL is signed at: the hour, so that everybody who asks in it gets the
+    same URL."""
     return now.replace(minute=0, second=0, microsecond=0)
 
 
@@ -641,8 +746,8 @@ MAX_VISIBILITY_S = 43_200
 MAX_DELAY_S = 900
 """Longest time by which SQS delays a message: 15 minutes."""
 
-# Characters that SQS refuses: XML cannot hold them. Compiled with the first message, since it takes half a millisecond
-# (of the allowed ones 2 to 6), and few cold starts send one.
+# Characters that SQS refuses: XML cannot hold them. Compiled with the first message, since it takes
+# half a millisecond (of the allowed ones 2 to 6), and few cold starts send one.
 _REFUSED = "[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]"
 
 
@@ -651,11 +756,14 @@ def require_message(body: str, delay_s: int) -> None:
     if not 0 <= delay_s <= MAX_DELAY_S:
         raise InvalidInput(f"a message is held back for 0 to {MAX_DELAY_S} seconds, not {delay_s}")
     if not body or re.search(_REFUSED, body) or len(body.encode()) > MAX_BODY_BYTES:
-        raise InvalidInput(f"a message is 1 to {MAX_BODY_BYTES} bytes of text without control characters")
+        raise InvalidInput(
+            f"a message is 1 to {MAX_BODY_BYTES} bytes of text without control characters"
+        )
 
 
 def require_receive(limit: int, visibility_s: int) -> None:
-    """Raise InvalidInput if SQS would not accept the number of messages or the time to hide them."""
+    """Raise InvalidInput if SQS would not accept the number of messages or the time to hide
+    them."""
     if not 1 <= limit <= MAX_MESSAGES:
         raise InvalidInput(f"1 to {MAX_MESSAGES} messages are received at a time, not {limit}")
     require_visibility(visibility_s)
@@ -664,7 +772,9 @@ def require_receive(limit: int, visibility_s: int) -> None:
 def require_visibility(visibility_s: int) -> None:
     """Raise InvalidInput if SQS would not hide a message for so long."""
     if not 0 <= visibility_s <= MAX_VISIBILITY_S:
-        raise InvalidInput(f"messages are hidden for 0 to {MAX_VISIBILITY_S} seconds, not {visibility_s}")
+        raise InvalidInput(
+            f"messages are hidden for 0 to {MAX_VISIBILITY_S} seconds, not {visibility_s}"
+        )
 
 
 MAX_SECRET_BYTES = 4096

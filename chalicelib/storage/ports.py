@@ -1,7 +1,8 @@
 """The narrow ports in front of all state and all machinery.
 
-`ItemStore`, `BlobStore` and `Queue` have an AWS adapter and an embedded one each. Each port has one test suite, which
-runs on every adapter (tests/storage). `Vision` is the ONNX pipeline. The ports of search are in domain/rules/decision.
+`ItemStore`, `BlobStore` and `Queue` have an AWS adapter and an embedded one each. Each port has one
+test suite, which runs on every adapter (tests/storage). `Vision` is the ONNX pipeline. The ports of
+search are in domain/rules/decision.
 """
 
 from __future__ import annotations
@@ -16,7 +17,15 @@ from urllib.parse import quote
 
 from msgspec import Struct, field
 
-from chalicelib.domain.pictures import ATTRIBUTES, BoundingBox, DetectedFace, Estimates, FaceJpeg, PictureRules, Quality
+from chalicelib.domain.pictures import (
+    ATTRIBUTES,
+    BoundingBox,
+    DetectedFace,
+    Estimates,
+    FaceJpeg,
+    PictureRules,
+    Quality,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,22 +37,24 @@ Does = tuple[tuple[str, str], ...]
 """Effects of a write, each with its subject."""
 
 Item = Mapping[str, Any]
-"""Attribute values: None, bool, int, Decimal, str, bytes, and lists and string-keyed maps of them; no floats."""
+"""Attribute values: None, bool, int, Decimal, str, bytes, and lists and string-keyed maps of them;
+no floats."""
 
 NOTHING: Item = MappingProxyType({})
 
 
-# --- items ------------------------------------------------------------------------------------------------------------
+# --- items
+# --------------------------------------------------------------------------------------------------
 
 
 class Table(Struct, frozen=True):
     """A table's name, its key attributes, and its strongly consistent indexes.
 
-    Key and index attributes are non-empty strings, ordered by their UTF-8 bytes. `indexes` maps the name of an index to
-    the attribute that sorts it within a partition. An item without that attribute is not in the index (sparse). An
-    index yields keys: partition, sort and index attribute. `projections` maps an index to the attributes that it
-    carries besides, for reads that ask for them. `expires`: DynamoDB deletes its items after their
-    `expires_at`.
+    Key and index attributes are non-empty strings, ordered by their UTF-8 bytes. `indexes` maps the
+    name of an index to the attribute that sorts it within a partition. An item without that
+    attribute is not in the index (sparse). An index yields keys: partition, sort and index
+    attribute. `projections` maps an index to the attributes that it carries besides, for reads that
+    ask for them. `expires`: DynamoDB deletes its items after their `expires_at`.
     """
 
     name: str
@@ -55,7 +66,8 @@ class Table(Struct, frozen=True):
 
 
 class Condition(Struct, frozen=True):
-    """A named requirement on an item's state before the transaction; make it with the functions below."""
+    """A named requirement on an item's state before the transaction; make it with the functions
+    below."""
 
     kind: str
     name: str
@@ -74,7 +86,8 @@ def exists(name: str) -> Condition:
 
 
 def equals(field: str, value: Any, name: str) -> Condition:
-    """Require an item whose attribute equals `value`; None: an item without the attribute, or with null in it."""
+    """Require an item whose attribute equals `value`; None: an item without the attribute, or with
+    null in it."""
     return Condition("equals", name, field, value)
 
 
@@ -84,9 +97,12 @@ def at_least(field: str, value: int, name: str) -> Condition:
 
 
 class Put(Struct, frozen=True, dict=True):  # for `key`
-    """A write of a whole item, which replaces the item of the same key. None values are stored as null.
+    """A write of a whole item, which replaces the item of the same key.
 
-    `does`: its effects on people and accesses, for the audit (domain/effects); storage does not read them.
+    None values are stored as null.
+
+    `does`: its effects on people and accesses, for the audit (domain/effects); storage does not
+    read them.
     """
 
     table: Table
@@ -101,12 +117,14 @@ class Put(Struct, frozen=True, dict=True):  # for `key`
 
 
 class Update(Struct, frozen=True):
-    """A change of an item's attributes. The item must exist: `when` needs an `exists`, `equals` or `at_least`.
+    """A change of an item's attributes.
 
-    `add` adds integers to numbers (a missing one counts as 0); `remove` drops attributes. An attribute may be in only
-    one of `set`, `add` and `remove`. `repeatable`: it does no harm if an Update that comes alone is done twice, should
-    its answer be lost: that costs half. Not `lasts`: a power cut may undo one that comes alone, and it waits for no
-    disk. `does`: as of Put.
+    The item must exist: `when` needs an `exists`, `equals` or `at_least`.
+
+    `add` adds integers to numbers (a missing one counts as 0); `remove` drops attributes. An
+    attribute may be in only one of `set`, `add` and `remove`. `repeatable`: it does no harm if an
+    Update that comes alone is done twice, should its answer be lost: that costs half. Not `lasts`:
+    a power cut may undo one that comes alone, and it waits for no disk. `does`: as of Put.
     """
 
     table: Table
@@ -142,7 +160,10 @@ TableKey = tuple[Table, tuple[str, str]]
 
 
 class Page(Struct, frozen=True):
-    """Some items in order, and an opaque token for the rest (None: no more). A page may end early, even empty."""
+    """Some items in order, and an opaque token for the rest (None: no more).
+
+    A page may end early, even empty.
+    """
 
     items: tuple[Item, ...]
     token: str | None
@@ -151,15 +172,17 @@ class Page(Struct, frozen=True):
 class ItemStore(Protocol):
     """Items in tables, read consistently, changed in transactions.
 
-    Every method raises Busy (throttled, contended: nothing changed) or StorageUnavailable (nothing changed, or for
-    `transact`: the outcome is unknown and `token` makes a repeat safe for ten minutes).
+    Every method raises Busy (throttled, contended: nothing changed) or StorageUnavailable (nothing
+    changed, or for `transact`: the outcome is unknown and `token` makes a repeat safe for ten
+    minutes).
     """
 
     def get(self, table: Table, key: tuple[str, str]) -> Item | None:
         """Read an item, strongly consistent; None if there is none."""
 
     def get_many(self, table: Table, keys: Sequence[tuple[str, str]]) -> list[Item | None]:
-        """Read the item of each key, in the keys' order; each read is strongly consistent, but they are no snapshot."""
+        """Read the item of each key, in the keys' order; each read is strongly consistent, but they
+        are no snapshot."""
 
     def get_each(self, table_keys: Sequence[TableKey]) -> list[Item | None]:
         """Read the item of each table and key, as `get_many` does."""
@@ -177,36 +200,43 @@ class ItemStore(Protocol):
         limit: int | None = None,
         token: str | None = None,
     ) -> Page:
-        """Read a page of one partition's items, strongly consistent, in the order of the table's or the index's keys.
+        """Read a page of one partition's items, strongly consistent, in the order of the table's or
+        the index's keys.
 
-        Only items with `low` <= sort key <= `high` are read, `limit` at most. `index`: items then have their keys only;
-        `with_projection`: also the attributes that the index carries. `token`: of the page before; it is valid for the
-        same arguments only. Raises InvalidInput for a damaged token, or a projection of an index that has none.
+        Only items with `low` <= sort key <= `high` are read, `limit` at most. `index`: items then
+        have their keys only; `with_projection`: also the attributes that the index carries.
+        `token`: of the page before; it is valid for the same arguments only. Raises InvalidInput
+        for a damaged token, or a projection of an index that has none.
         """
 
     def scan(self, table: Table, prefix: str = "") -> Iterator[Item]:
-        """Iterate over all items whose partition begins so, in no order. Of those written meanwhile, some may be there.
+        """Iterate over all items whose partition begins so, in no order.
+
+        Of those written meanwhile, some may be there.
 
         On AWS it reads the whole table: for an operator's commands; no function has the permission.
         """
 
     def transact(self, actions: Sequence[Action]) -> None:
-        """Do all actions or none. Of deletions alone, from one table and without conditions, some may be done if it
-        raises.
+        """Do all actions or none.
 
-        Raises ConditionFailed with the names of the conditions that did not hold. Raises InvalidInput, before anything
-        is sent, for actions that DynamoDB would refuse: none or over 100, over 4 MB, over 400 KB an item, two on one
-        item, an empty key, a float.
+        Of deletions alone, from one table and without conditions, some may be done if it raises.
+
+        Raises ConditionFailed with the names of the conditions that did not hold. Raises
+        InvalidInput, before anything is sent, for actions that DynamoDB would refuse: none or over
+        100, over 4 MB, over 400 KB an item, two on one item, an empty key, a float.
         """
 
 
-# --- blobs ----------------------------------------------------------------------------------------------------------
+# --- blobs
+# --------------------------------------------------------------------------------------------------
 
 
 class BlobStore(Protocol):
     """Bytes under `/`-separated keys. They do not change, but for what an erasure replaces.
 
-    Every method raises StorageUnavailable, and InvalidInput for a key that would lead out of the store.
+    Every method raises StorageUnavailable, and InvalidInput for a key that would lead out of the
+    store.
     """
 
     def get(self, key: str) -> bytes | None:
@@ -225,12 +255,15 @@ class BlobStore(Protocol):
         """Store durably. Returns False, and changes nothing, if the key is taken."""
 
     def replace(self, key: str, data: bytes, content_type: str) -> None:
-        """Store durably in place of what the key holds, so that a reader finds one or the other, whole."""
+        """Store durably in place of what the key holds, so that a reader finds one or the other,
+        whole."""
 
     def walk(self, prefix: str, after: str | None = None) -> Iterator[BlobInfo]:
-        """Iterate over objects whose key starts with `prefix` and is greater than `after`, in byte order of the key.
+        """Iterate over objects whose key starts with `prefix` and is greater than `after`, in byte
+        order of the key.
 
-        Objects that are stored or deleted meanwhile may come or not. Its errors may be raised on the way.
+        Objects that are stored or deleted meanwhile may come or not. Its errors may be raised on
+        the way.
         """
 
     def delete(self, key: str) -> None:
@@ -243,8 +276,8 @@ class PictureStore(BlobStore, Protocol):
     def signed_get(self, key: str) -> str:
         """Make a URL that gives the object to anybody, for one to two hours.
 
-        It is the same for an hour, and its answer may be kept by a cache for that long. Raises InvalidInput for a key
-        that would lead out of the store.
+        It is the same for an hour, and its answer may be kept by a cache for that long. Raises
+        InvalidInput for a key that would lead out of the store.
         """
 
 
@@ -254,24 +287,30 @@ SENT_AGAIN = "SentAgain"
 
 
 def picture_event(name: str, key: str) -> str:
-    """Write a message like the one that S3 sends to a queue when an object is stored, as far as it is read."""
+    """Write a message like the one that S3 sends to a queue when an object is stored, as far as it
+    is read."""
     return json.dumps({"Records": [{"eventName": name, "s3": {"object": {"key": quote(key)}}}]})
 
 
 class UploadStore(PictureStore, Protocol):
-    """Blobs that clients put there themselves: by a URL that allows one object, once, with the announced bytes.
+    """Blobs that clients put there themselves: by a URL that allows one object, once, with the
+    announced bytes.
 
-    Each upload sends a message to the captures' queue (S3's event notification, or its twin on one box).
+    Each upload sends a message to the captures' queue (S3's event notification, or its twin on one
+    box).
     """
 
     def put_upload(self, key: str, data: bytes, content_type: str) -> bool:
-        """Store an object as a client's upload does, message included. Returns False if the key is taken."""
+        """Store an object as a client's upload does, message included.
+
+        Returns False if the key is taken.
+        """
 
     def presigned_put(self, key: str, upload: Upload, expires_s: int) -> PresignedRequest:
         """Make the request that stores the object: `PUT` to the url with exactly these headers.
 
-        The store answers 200: stored; 412: the key is taken; 409: two at once, try again; 400: the bytes are not the
-        announced ones; 403: expired or changed.
+        The store answers 200: stored; 412: the key is taken; 409: two at once, try again; 400: the
+        bytes are not the announced ones; 403: expired or changed.
         """
 
 
@@ -295,7 +334,8 @@ class BlobInfo(Struct, frozen=True):
     stored_at: datetime
 
 
-# --- queues -----------------------------------------------------------------------------------------------------------
+# --- queues
+# --------------------------------------------------------------------------------------------------
 
 
 class Message(Struct, frozen=True):
@@ -305,10 +345,12 @@ class Message(Struct, frozen=True):
 
 
 class Queue(Protocol):
-    """At-least-once messages. A received message that is not deleted within the visibility timeout comes again.
+    """At-least-once messages.
 
-    After `max_receives` receives it is put aside, for people. Lambda, or a box's server, receives and deletes messages.
-    Every method raises Busy or StorageUnavailable.
+    A received message that is not deleted within the visibility timeout comes again.
+
+    After `max_receives` receives it is put aside, for people. Lambda, or a box's server, receives
+    and deletes messages. Every method raises Busy or StorageUnavailable.
     """
 
     def send(self, body: str, delay_s: int = 0, group: str = "") -> None:
@@ -318,13 +360,18 @@ class Queue(Protocol):
         """
 
     def drop(self, group: str) -> None:
-        """Delete all messages of a group, if the queue can do so. SQS cannot: they are dropped as they are received."""
+        """Delete all messages of a group, if the queue can do so.
+
+        SQS cannot: they are dropped as they are received.
+        """
 
     def hide(self, receipt: str, visibility_s: int) -> None:
-        """Let a received message come again after `visibility_s` from now; one that is gone is no error."""
+        """Let a received message come again after `visibility_s` from now; one that is gone is no
+        error."""
 
 
-# --- machinery --------------------------------------------------------------------------------------------------------
+# --- machinery
+# --------------------------------------------------------------------------------------------------
 
 
 class Clock(Protocol):
@@ -346,9 +393,12 @@ class Postman(Protocol):
         """Raise InvalidInput for a URL that is never posted to."""
 
     def post(self, url: str, body: bytes, headers: Mapping[str, str], method: str = "POST") -> int:
-        """Post to a URL that a stranger chose, and return the answer's status. No redirect is followed.
+        """Post to a URL that a stranger chose, and return the answer's status.
 
-        Raises InvalidInput for a URL that is never posted to, Unusable if the call failed, and Busy.
+        No redirect is followed.
+
+        Raises InvalidInput for a URL that is never posted to, Unusable if the call failed, and
+        Busy.
         """
 
 
@@ -356,7 +406,8 @@ class Mailer(Protocol):
     def mail(self, to: str, subject: str, text: str, picture: bytes | None = None) -> None:
         """Send a mail to one address, with a JPEG if there is one.
 
-        Raises InvalidInput if it can be no mail, and Unusable, which a tenant may read, if it was not sent.
+        Raises InvalidInput if it can be no mail, and Unusable, which a tenant may read, if it was
+        not sent.
         """
 
 
@@ -377,8 +428,13 @@ class PictureFetcher(Protocol):
 
 
 class ObjectReader(Protocol):
-    def read_object(self, bucket: str, key: str, version: str | None, most_bytes: int) -> bytes | None:
-        """Read an object of S3; None if it cannot be read, for whatever reason. Raises Unusable if it is larger."""
+    def read_object(
+        self, bucket: str, key: str, version: str | None, most_bytes: int
+    ) -> bytes | None:
+        """Read an object of S3; None if it cannot be read, for whatever reason.
+
+        Raises Unusable if it is larger.
+        """
 
 
 class Examined(Struct, frozen=True, eq=False):
@@ -416,10 +472,14 @@ class Vision(Protocol):
         """The population by which scores of this embedding are judged."""
 
     def read_picture(self, picture: bytes, rules: PictureRules) -> NDArray[np.uint8]:
-        """Decode a picture and turn it upright. Raises Unusable; a broken limit is found before decoding."""
+        """Decode a picture and turn it upright.
+
+        Raises Unusable; a broken limit is found before decoding.
+        """
 
     def size(self, picture: bytes, rules: PictureRules) -> tuple[int, int]:
-        """Return the width and height of the picture, upright, without decoding it: `read_picture` may reduce it.
+        """Return the width and height of the picture, upright, without decoding it: `read_picture`
+        may reduce it.
 
         Raises Unusable.
         """
@@ -428,13 +488,15 @@ class Vision(Protocol):
         """Find all faces, the largest box first."""
 
     def largest(self, image: NDArray[np.uint8]) -> list[DetectedFace]:
-        """Find the largest face, as `detect` does, and all of at least half its area, largest first.
+        """Find the largest face, as `detect` does, and all of at least half its area, largest
+        first.
 
         Smaller ones may be missing: in a huge picture nobody looks for them.
         """
 
     def whole(self, image: NDArray[np.uint8]) -> DetectedFace:
-        """Take the whole picture for a face that somebody cut out, as this embedding model wants it."""
+        """Take the whole picture for a face that somebody cut out, as this embedding model wants
+        it."""
 
     def examine(
         self,
@@ -446,37 +508,50 @@ class Vision(Protocol):
     ) -> Examined:
         """Do what `embed` and `describe` do, side by side on cores that are free.
 
-        `all_boxes`: the boxes of all of the picture's faces; with them it does what `crop` does, too.
+        `all_boxes`: the boxes of all of the picture's faces; with them it does what `crop` does,
+        too.
         """
 
     def embed(self, image: NDArray[np.uint8], faces: Sequence[DetectedFace]) -> NDArray[np.float32]:
         """Embed each face, in order: (n, dimensions) unit rows; n may be 0."""
 
     def qualities(self, image: NDArray[np.uint8], faces: Sequence[DetectedFace]) -> list[Quality]:
-        """Measure each face's quality without its pose, in order, from the pixels: no model runs."""
+        """Measure each face's quality without its pose, in order, from the pixels: no model
+        runs."""
 
     def describe(
-        self, image: NDArray[np.uint8], faces: Sequence[DetectedFace], wanted_attributes: Collection[str] = ATTRIBUTES
+        self,
+        image: NDArray[np.uint8],
+        faces: Sequence[DetectedFace],
+        wanted_attributes: Collection[str] = ATTRIBUTES,
     ) -> list[Estimates]:
         """Estimate each face's attributes, pose and quality, in order.
 
-        `wanted_attributes`: names of ATTRIBUTES; pose and quality are always estimated, and other models do not run.
+        `wanted_attributes`: names of ATTRIBUTES; pose and quality are always estimated, and other
+        models do not run.
         """
 
-    def crop(self, image: NDArray[np.uint8], face: DetectedFace, others: Sequence[BoundingBox] = ()) -> FaceJpeg:
+    def crop(
+        self, image: NDArray[np.uint8], face: DetectedFace, others: Sequence[BoundingBox] = ()
+    ) -> FaceJpeg:
         """Make a JPEG of the face with enough margin to detect and embed it again, and a thumbnail.
 
-        `others`: boxes of the picture's other faces; the thumbnail shows the one that is meant if one of them is in it.
+        `others`: boxes of the picture's other faces; the thumbnail shows the one that is meant if
+        one of them is in it.
         """
 
-    def show_face(self, image: NDArray[np.uint8], box: BoundingBox, others: Sequence[BoundingBox]) -> bytes:
-        """Make a JPEG of the face in a box to look at, which is brighter than all else if another face is in it."""
+    def show_face(
+        self, image: NDArray[np.uint8], box: BoundingBox, others: Sequence[BoundingBox]
+    ) -> bytes:
+        """Make a JPEG of the face in a box to look at, which is brighter than all else if another
+        face is in it."""
 
     def thumbnail(self, image: NDArray[np.uint8], side_px: int) -> bytes:
         """Make a JPEG of the whole picture, no side of which is longer than `side_px`."""
 
     def hidden(self, image: NDArray[np.uint8], boxes: Sequence[BoundingBox]) -> bytes:
-        """Make a JPEG of the whole picture in which nobody can recognise the faces in these boxes."""
+        """Make a JPEG of the whole picture in which nobody can recognise the faces in these
+        boxes."""
 
 
 FULL_BYTES = 500 * 10**6
@@ -501,11 +576,13 @@ class CallStarter(Protocol):
     """A way to begin a call to storage whose answer the caller does not need yet."""
 
     def __call__(self, work: Callable[[], _T], /) -> Callable[[], _T]:
-        """Begin the work, and return what waits for its end: it gives what the work returns, or raises its error."""
+        """Begin the work, and return what waits for its end: it gives what the work returns, or
+        raises its error."""
 
 
 def defer_call(work: Callable[[], _T], /) -> Callable[[], _T]:
-    """Do the work when its end is asked for: on one box, storage answers sooner than a thread begins."""
+    """Do the work when its end is asked for: on one box, storage answers sooner than a thread
+    begins."""
     return work
 
 
@@ -522,18 +599,20 @@ class Storage(Struct, frozen=True):
     close: Callable[[], None]
     """Closes open files and connections; the storage cannot be used afterwards."""
     wipe: Callable[[], None]
-    """Leaves nothing of deleted items in storage's own files, but for what somebody reads just then, if storage does
-    not see to that by itself."""
+    """Leaves nothing of deleted items in storage's own files, but for what somebody reads just
+    then, if storage does not see to that by itself."""
     expires_items: bool
     """Whether storage deletes items by itself after their `expires_at`."""
     scrub: Callable[[], None] = lambda: None
-    """Leaves nothing at all, whatever it costs: what an erasure ends with. Raises Busy while somebody reads the files
-    or backs them up, StorageUnavailable."""
+    """Leaves nothing at all, whatever it costs: what an erasure ends with. Raises Busy while
+    somebody reads the files or backs them up, StorageUnavailable."""
     begin_call: CallStarter = defer_call
     """Begins a call to storage beside the caller's other work."""
     disk: Callable[[], Disk] | None = None
     """Measures the disk that all of it is on; None: storage has no end."""
     waiting: Callable[[], int] | None = None
-    """Counts the captures that wait to be resolved; None: storage has a metric of its own for them."""
+    """Counts the captures that wait to be resolved; None: storage has a metric of its own for
+    them."""
     damage: Callable[[], str | None] = lambda: None
-    """Reads all items and says what is damaged, if anything is. Storage that sees to that itself says nothing."""
+    """Reads all items and says what is damaged, if anything is. Storage that sees to that itself
+    says nothing."""

@@ -14,7 +14,17 @@ from decimal import Decimal
 from enum import StrEnum
 from functools import cached_property, lru_cache
 from types import MappingProxyType, NoneType
-from typing import IO, Annotated, Any, Generic, NamedTuple, TypeVar, get_args, get_origin, get_type_hints
+from typing import (
+    IO,
+    Annotated,
+    Any,
+    Generic,
+    NamedTuple,
+    TypeVar,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
 
 from msgspec import NODEFAULT, Struct
 from msgspec.structs import fields
@@ -26,9 +36,10 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 _NO_TEXT = r"""(^|[;\t\r\n])(?=["\s]*([=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]|\d{16}))"""
-"""The place before what a spreadsheet takes for a formula, or for a number of more digits than it keeps. The last four
-signs are as wide as Chinese characters. It may divide cells by semicolons, and then takes quotes for a part of them.
-Compiled with the first download: each function imports this module."""
+"""The place before what a spreadsheet takes for a formula, or for a number of more digits than it
+keeps. The last four signs are as wide as Chinese characters. It may divide cells by semicolons, and
+then takes quotes for a part of them. Compiled with the first download: each function imports this
+module."""
 
 _RANDOM_BITS = 21
 
@@ -38,7 +49,10 @@ _VERSION_BITS = 48
 
 
 def milliseconds(at: datetime) -> int:
-    """Return the whole milliseconds since 1970. From 2038 on `int(timestamp() * 1000)` is often one less."""
+    """Return the whole milliseconds since 1970.
+
+    From 2038 on `int(timestamp() * 1000)` is often one less.
+    """
     return (at - _EPOCH) // timedelta(milliseconds=1)
 
 
@@ -74,7 +88,13 @@ def texts_of(value: Any) -> Iterator[str]:
     """Yield the texts in a JSON value, or an item's."""
     if isinstance(value, str):
         yield value
-    for part in value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else ():
+    for part in (
+        value.values()
+        if isinstance(value, dict)
+        else value
+        if isinstance(value, list | tuple)
+        else ()
+    ):
         yield from texts_of(part)
 
 
@@ -89,7 +109,8 @@ class Form(NamedTuple):
     write: Callable[[Any], Any]
     read: Callable[[Any], Any]
     whole: bool = False
-    """`write` makes several attributes of the record, also of None, and `read` is given the whole record."""
+    """`write` makes several attributes of the record, also of None, and `read` is given the whole
+    record."""
 
 
 def number(spec: str) -> Form:
@@ -99,11 +120,14 @@ def number(spec: str) -> Form:
 
 def many(form: Form | Codec[Any]) -> Form:
     """Return the form of a tuple of values of this form."""
-    return Form(lambda values: list(map(form.write, values)), lambda stored: tuple(map(form.read, stored)))
+    return Form(
+        lambda values: list(map(form.write, values)), lambda stored: tuple(map(form.read, stored))
+    )
 
 
 def row(kind: Callable[..., Any], forms: Iterable[Form | Codec[Any]]) -> Form:
-    """Return the form of a named tuple, which is stored as a list without names; values may lack at the end."""
+    """Return the form of a named tuple, which is stored as a list without names; values may lack at
+    the end."""
     writes, reads = zip(*((form.write, form.read) for form in forms), strict=True)
     return Form(
         lambda values: [write(value) for write, value in zip(writes, values, strict=True)],
@@ -120,8 +144,8 @@ def numbers(kind: Callable[..., Any], digits: int = 1) -> Form:
 def form_of(kind: Any) -> Form | Codec[Any]:
     """Return the form in which the values of a field are stored. `kind`: the field's annotation.
 
-    `int | None` has the form of `int`. A tuple with named fields, a tuple of many, a Struct and a StrEnum have forms of
-    their own. Other types have the form in _FORMS, or are stored as they are.
+    `int | None` has the form of `int`. A tuple with named fields, a tuple of many, a Struct and a
+    StrEnum have forms of their own. Other types have the form in _FORMS, or are stored as they are.
     """
     whole = kind.__origin__ if get_origin(kind) is Annotated else kind
     is_optional = NoneType in get_args(whole)
@@ -157,11 +181,13 @@ class _StoredField(NamedTuple):
 
 
 class Codec(Generic[_Record]):
-    """The way in which the records of a class are stored and read, field by field, by the fields' annotations.
+    """The way in which the records of a class are stored and read, field by field, by the fields'
+    annotations.
 
-    `names`: the attribute of a field, if it has another name. `rare`: fields that are left out if they have their
-    default. `nulls`: fields whose None is stored; of the others, None is left out. `apart`: fields that are not stored
-    here; `read` is given them. `forms`: the forms of fields that are stored otherwise than their annotation says.
+    `names`: the attribute of a field, if it has another name. `rare`: fields that are left out if
+    they have their default. `nulls`: fields whose None is stored; of the others, None is left out.
+    `apart`: fields that are not stored here; `read` is given them. `forms`: the forms of fields
+    that are stored otherwise than their annotation says.
     """
 
     def __init__(
@@ -185,18 +211,26 @@ class Codec(Generic[_Record]):
         for field in fields(self._kind):
             name = field.name
             if name not in self._apart:
-                missing = field.default if field.default_factory is NODEFAULT else field.default_factory()
+                missing = (
+                    field.default if field.default_factory is NODEFAULT else field.default_factory()
+                )
                 form = self._forms.get(name) or form_of(field.type)
                 says = missing if name in self._rare else NODEFAULT
                 plain = Form(form.write, form.read, form.whole)
-                table.append(_StoredField(name, self._names.get(name, name), plain, says, name in self._nulls))
+                table.append(
+                    _StoredField(
+                        name, self._names.get(name, name), plain, says, name in self._nulls
+                    )
+                )
         return table
 
     def write(self, record: _Record, *only_fields: str) -> dict[str, Any]:
-        """Make the attributes by which a record is stored. `only_fields`: the fields to write; none: all.
+        """Make the attributes by which a record is stored.
 
-        A field that spans several attributes writes them all. A value that equals the one of a missing attribute is not
-        written. None is stored only for the fields in `nulls`.
+        `only_fields`: the fields to write; none: all.
+
+        A field that spans several attributes writes them all. A value that equals the one of a
+        missing attribute is not written. None is stored only for the fields in `nulls`.
         """
         attributes: dict[str, Any] = {}
         for field in self._fields:
@@ -227,7 +261,8 @@ class Codec(Generic[_Record]):
         return self._kind(**given)
 
     def make_list_form(self) -> Form:
-        """Return the form of a record that is stored as a list of its values; a further field comes behind."""
+        """Return the form of a record that is stored as a list of its values; a further field comes
+        behind."""
         return Form(
             lambda value: [*map(self.write(value).get, self._attributes)],
             lambda stored: self.read(self.name_values(stored)),
@@ -260,10 +295,14 @@ HEX = Form(bytes.fromhex, lambda stored: bytes(stored).hex())
 
 
 def write_rows(rows: Iterable[Iterable[Any]], file: IO[str]) -> None:
-    """Write a table for spreadsheets: before a formula, and an id of 16 digits or more, stands an apostrophe."""
+    """Write a table for spreadsheets: before a formula, and an id of 16 digits or more, stands an
+    apostrophe."""
     import csv  # of a download alone
 
-    plain = ([re.sub(_NO_TEXT, r"\1'", value) if isinstance(value, str) else value for value in row] for row in rows)
+    plain = (
+        [re.sub(_NO_TEXT, r"\1'", value) if isinstance(value, str) else value for value in row]
+        for row in rows
+    )
     csv.writer(file, quoting=csv.QUOTE_ALL).writerows(plain)
 
 
@@ -280,8 +319,9 @@ _last_ms = 0
 def time_ordered_id(at: datetime) -> str:
     """Make a positive 63-bit number as text: milliseconds, then random bits.
 
-    Ids rise from call to call within a process. The condition under which an id is stored makes it unique: two
-    processes in one millisecond collide once in two million. 63 - 21 bits of milliseconds last until the year 2159.
+    Ids rise from call to call within a process. The condition under which an id is stored makes it
+    unique: two processes in one millisecond collide once in two million. 63 - 21 bits of
+    milliseconds last until the year 2159.
     """
     global _last_ms
     with _lock:
@@ -305,7 +345,8 @@ def is_uuid(text: str) -> bool:
 
 
 def photo_id(sha256: str) -> str:
-    """Make a photo's id, 32 hexadecimal digits, from the 64 of its bytes' SHA-256: the same photo has the same id."""
+    """Make a photo's id, 32 hexadecimal digits, from the 64 of its bytes' SHA-256: the same photo
+    has the same id."""
     return sha256[:32]
 
 

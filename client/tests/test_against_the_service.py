@@ -20,7 +20,9 @@ def regulars(tmp_path: Path) -> Iterator[Regulars]:
         yield client
 
 
-def test_a_picture_is_sent_as_it_is_and_a_repeat_is_the_same_capture(regulars: Regulars, tmp_path: Path) -> None:
+def test_a_picture_is_sent_as_it_is_and_a_repeat_is_the_same_capture(
+    regulars: Regulars, tmp_path: Path
+) -> None:
     regulars.add_camera(name="door")
     file = tmp_path / "one.jpg"
     Image.new("RGB", (32, 32)).save(file)
@@ -31,7 +33,9 @@ def test_a_picture_is_sent_as_it_is_and_a_repeat_is_the_same_capture(regulars: R
 
 
 def test_a_write_with_the_same_key_is_done_once(regulars: Regulars) -> None:
-    one = regulars.change_camera(regulars.add_camera(name="door").id, gap_s=60, idempotency_key="k-1")
+    one = regulars.change_camera(
+        regulars.add_camera(name="door").id, gap_s=60, idempotency_key="k-1"
+    )
     regulars.change_camera(one.id, gap_s=90)
     regulars.change_camera(one.id, gap_s=60, idempotency_key="k-1")
     assert regulars.get_camera(one.id).gap_s == 90

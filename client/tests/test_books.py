@@ -29,7 +29,13 @@ def test_the_book_of_the_last_answer_is_known_also_of_a_refusal() -> None:
 
 @pytest.mark.parametrize(
     ("header", "book"),
-    [(str(MINE), MINE), (MINE.id, None), ("0123456789abcdef.", None), ("shop.1", None), ("a" * 400, None)],
+    [
+        (str(MINE), MINE),
+        (MINE.id, None),
+        ("0123456789abcdef.", None),
+        ("shop.1", None),
+        ("a" * 400, None),
+    ],
 )
 def test_what_is_no_book_is_none(header: str, book: Book | None) -> None:
     service = Service(answer(ANSWER, f"{HEADER}: {header}"))

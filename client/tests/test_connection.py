@@ -9,7 +9,15 @@ from pathlib import Path
 
 import httpx
 import pytest
-from regulars_client import ApiError, NoAnswer, NotConfigured, Regulars, RegularsError, WrongAnswer, codes
+from regulars_client import (
+    ApiError,
+    NoAnswer,
+    NotConfigured,
+    Regulars,
+    RegularsError,
+    WrongAnswer,
+    codes,
+)
 from regulars_client.connection import VARIABLE, choose_key
 
 from tests.support.web.answering import Service, answer, problem
@@ -18,7 +26,10 @@ CAMERA_KEY = {"id": "door", "api_key": "ck_0"}
 
 
 class NoTls(socketserver.BaseRequestHandler):
-    """A service that speaks plain HTTP, and gets the first bytes of TLS. `met`: the number of connections."""
+    """A service that speaks plain HTTP, and gets the first bytes of TLS.
+
+    `met`: the number of connections.
+    """
 
     met = 0
 
@@ -32,8 +43,12 @@ def make_client(url: str, patience_s: float = 10.0) -> Regulars:
     return Regulars(url, api_key="rk_test", patience_s=patience_s)
 
 
-@pytest.mark.parametrize("first", [None, problem("503 Busy", "Busy"), problem("429 Often", "", "Retry-After: 0")])
-def test_a_write_that_met_a_busy_service_or_a_broken_connection_is_sent_again_with_its_key(first: bytes | None) -> None:
+@pytest.mark.parametrize(
+    "first", [None, problem("503 Busy", "Busy"), problem("429 Often", "", "Retry-After: 0")]
+)
+def test_a_write_that_met_a_busy_service_or_a_broken_connection_is_sent_again_with_its_key(
+    first: bytes | None,
+) -> None:
     service = Service(first, first, answer(CAMERA_KEY))
     with service.running() as url, make_client(url) as regulars:
         assert regulars.renew_camera_key("door").id == "door"
@@ -63,7 +78,11 @@ def test_it_waits_as_long_as_it_is_told_to() -> None:
 
 def test_what_would_take_longer_than_its_patience_is_not_tried_again() -> None:
     service = Service(problem("429 Often", "DailyLimitReached", "Retry-After: 40000"))
-    with service.running() as url, make_client(url) as regulars, pytest.raises(codes.DailyLimitReached) as caught:
+    with (
+        service.running() as url,
+        make_client(url) as regulars,
+        pytest.raises(codes.DailyLimitReached) as caught,
+    ):
         regulars.renew_camera_key("door")
     assert caught.value.retry_after_s == 40000
     assert len(service.heads) == 1
@@ -72,8 +91,13 @@ def test_what_would_take_longer_than_its_patience_is_not_tried_again() -> None:
 def test_a_repeat_is_not_printed() -> None:
     service = Service(problem("503 Busy", "Busy"), answer(CAMERA_KEY))
     with service.running() as url:
-        program = f"from regulars_client import Regulars; Regulars({url!r}, api_key='rk_x').renew_camera_key('door')"
-        done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+        program = (
+            f"from regulars_client import Regulars; Regulars({url!r}, "
+            "api_key='rk_x').renew_camera_key('door')"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", program], capture_output=True, text=True, check=True
+        )
     assert (done.stdout, done.stderr) == ("", "")
     assert len(service.heads) == 2
 
@@ -93,7 +117,11 @@ def test_https_that_cannot_be_spoken_is_told_at_once() -> None:
 
 def test_it_gives_up_when_its_patience_ends() -> None:
     service = Service(problem("503 Busy", "Busy"))
-    with service.running() as url, make_client(url, patience_s=0.5) as regulars, pytest.raises(codes.Busy):
+    with (
+        service.running() as url,
+        make_client(url, patience_s=0.5) as regulars,
+        pytest.raises(codes.Busy),
+    ):
         regulars.renew_camera_key("door")
     assert len(service.heads) > 1
     with (
@@ -105,10 +133,19 @@ def test_it_gives_up_when_its_patience_ends() -> None:
 
 def test_a_refusal_is_a_class_by_its_code_with_its_details() -> None:
     service = Service(problem("422 No", "AnotherFace", score=0.3, face="7"))
-    with service.running() as url, make_client(url) as regulars, pytest.raises(codes.NotThisPerson) as caught:
+    with (
+        service.running() as url,
+        make_client(url) as regulars,
+        pytest.raises(codes.NotThisPerson) as caught,
+    ):
         regulars.add_picture("8", picture=b"x")
     error = caught.value
-    assert (type(error), error.status, error.code, error.request_id) == (codes.AnotherFace, 422, "AnotherFace", "r-1")
+    assert (type(error), error.status, error.code, error.request_id) == (
+        codes.AnotherFace,
+        422,
+        "AnotherFace",
+        "r-1",
+    )
     assert (str(error), error.details) == ("what was wrong", {"score": 0.3, "face": "7"})
     places = {Path(frame.filename).parts[-2] for frame in traceback.extract_tb(error.__traceback__)}
     assert places == {"tests", "regulars_client"}, "no frames of the loop that tries again"
@@ -188,13 +225,20 @@ def test_a_picture_is_fetched_without_the_key() -> None:
 
 def test_a_crop_is_asked_for_with_the_key_at_the_own_service_only() -> None:
     store, service = Service(answer("bytes")), Service(b"")
-    with store.running() as elsewhere, service.running() as url, make_client(url + "/stage/") as regulars:
+    with (
+        store.running() as elsewhere,
+        service.running() as url,
+        make_client(url + "/stage/") as regulars,
+    ):
         service.answers = [answer("", f"Location: {elsewhere}/signed", status="302 Found")]
         crop = "/v1/captures/1-a/crops/0?camera=a%26b"
         thumbnail = "/v1/captures/1-a/thumbnail?camera=b"
         for link in (f"{url}/stage{crop}", f"https://box.example{crop}", crop, thumbnail):
             assert regulars.fetched(link) == b'"bytes"'
-    assert {head.partition(" HTTP")[0] for head in service.heads} == {f"GET /stage{crop}", f"GET /stage{thumbnail}"}
+    assert {head.partition(" HTTP")[0] for head in service.heads} == {
+        f"GET /stage{crop}",
+        f"GET /stage{thumbnail}",
+    }
     assert service.header("Authorization") == ["Bearer rk_test"] * 4
     assert store.header("Authorization") == []
 
@@ -261,10 +305,19 @@ def test_a_file_that_others_may_read_is_refused(tmp_path: Path) -> None:
 
 
 def test_no_text_and_no_log_shows_the_key(caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.DEBUG), Regulars("http://127.0.0.1:1", api_key=KEY, patience_s=0.3) as regulars:
+    with (
+        caplog.at_level(logging.DEBUG),
+        Regulars("http://127.0.0.1:1", api_key=KEY, patience_s=0.3) as regulars,
+    ):
         with pytest.raises(RegularsError) as caught:
             regulars.get_camera("door")
-        shown = [repr(regulars), repr(vars(regulars)), repr(caught.value), str(caught.value), caplog.text]
+        shown = [
+            repr(regulars),
+            repr(vars(regulars)),
+            repr(caught.value),
+            str(caught.value),
+            caplog.text,
+        ]
     assert len(caplog.records) > 3  # the libraries say much at this level
     assert not any(KEY in text for text in shown)
 
@@ -298,7 +351,10 @@ for kind in kinds:
 
 
 def test_many_threads_may_be_the_first_to_read_an_answer() -> None:
-    """msgspec looks into a type when it is first used; a thread that used it meanwhile crashed the process."""
+    """msgspec looks into a type when it is first used; a thread that used it meanwhile crashed the
+    process."""
     for _ in range(2):
-        done = subprocess.run([sys.executable, "-c", READ_BY_MANY], capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            [sys.executable, "-c", READ_BY_MANY], capture_output=True, text=True, check=False
+        )
         assert (done.returncode, done.stderr) == (0, "")

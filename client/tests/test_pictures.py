@@ -38,7 +38,9 @@ def test_a_larger_picture_is_made_smaller(kind: str) -> None:
 def test_a_picture_that_lies_is_stood_upright_when_it_is_made_smaller() -> None:
     exif = Image.Exif()
     exif[0x0112] = 6  # turned by a quarter
-    with Image.open(io.BytesIO(shrink_to_fit(noise(3600, 2400, "JPEG", exif=exif, quality=95)))) as made:
+    with Image.open(
+        io.BytesIO(shrink_to_fit(noise(3600, 2400, "JPEG", exif=exif, quality=95)))
+    ) as made:
         assert made.height > made.width
         assert 0x0112 not in made.getexif()
 

@@ -34,7 +34,9 @@ def made(url: str) -> Regulars:
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
 @pytest.mark.parametrize("variable", VARIABLES)
-def test_this_machine_is_asked_directly(host: str, variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_this_machine_is_asked_directly(
+    host: str, variable: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv(variable, DEAD)
     service = Service(answer(CAMERA_KEY))
     with service.running() as url, made(url.replace("127.0.0.1", host)) as regulars:
@@ -46,8 +48,22 @@ def test_this_machine_is_asked_directly(host: str, variable: str, monkeypatch: p
 @pytest.mark.parametrize(
     ("host", "is_here"),
     [
-        *[(host, True) for host in ("127.0.0.1", "127.9.9.9", "::1", "localhost", "LOCALHOST.", "a.localhost")],
-        *[(host, False) for host in ("10.0.0.1", "128.0.0.1", "::2", "localhost.example", "notlocalhost", "box", "")],
+        *[
+            (host, True)
+            for host in ("127.0.0.1", "127.9.9.9", "::1", "localhost", "LOCALHOST.", "a.localhost")
+        ],
+        *[
+            (host, False)
+            for host in (
+                "10.0.0.1",
+                "128.0.0.1",
+                "::2",
+                "localhost.example",
+                "notlocalhost",
+                "box",
+                "",
+            )
+        ],
     ],
 )
 def test_this_machine_is_known_by_its_name_or_address(host: str, is_here: bool) -> None:
@@ -73,12 +89,15 @@ def test_a_proxy_that_does_not_answer_is_named_by_its_variable_without_its_passw
     with made("http://faces.example") as regulars, pytest.raises(NoAnswer) as told:
         regulars.renew_camera_key("door")
     assert str(told.value) == (
-        "http://faces.example does not answer: [Errno 111] Connection refused. It was asked through "
+        "http://faces.example does not answer: [Errno 111] Connection refused. It was asked "
+        "through "
         f"{variable} (http://127.0.0.1:9): NO_PROXY=faces.example asks it directly"
     )
 
 
-@pytest.mark.parametrize("status", ["502 Bad Gateway", "503 Unavailable", "403 Forbidden", "407 Who are you"])
+@pytest.mark.parametrize(
+    "status", ["502 Bad Gateway", "503 Unavailable", "403 Forbidden", "407 Who are you"]
+)
 @pytest.mark.parametrize("url", ["http://faces.example", "https://faces.example"])
 def test_what_a_proxy_refuses_is_not_said_of_the_service_alone(
     url: str, status: str, proxy: tuple[Service, str], monkeypatch: pytest.MonkeyPatch
@@ -87,19 +106,29 @@ def test_what_a_proxy_refuses_is_not_said_of_the_service_alone(
     service, place = proxy
     service.answers = [answer("blocked", status=status)]
     monkeypatch.setenv("ALL_PROXY", place)
-    with made(url) as regulars, pytest.raises((ApiError, NoAnswer), match=re.escape(f"through ALL_PROXY ({place})")):
+    with (
+        made(url) as regulars,
+        pytest.raises((ApiError, NoAnswer), match=re.escape(f"through ALL_PROXY ({place})")),
+    ):
         regulars.renew_camera_key("door")
 
 
-def test_what_the_service_says_itself_is_no_proxys(proxy: tuple[Service, str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_the_service_says_itself_is_no_proxys(
+    proxy: tuple[Service, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     service, url = proxy
     service.answers = [problem("404 Not Found", "CameraNotFound")]
     monkeypatch.setenv("http_proxy", url)
-    with made("http://faces.example") as regulars, pytest.raises(ApiError, match=r"^what was wrong$"):
+    with (
+        made("http://faces.example") as regulars,
+        pytest.raises(ApiError, match=r"^what was wrong$"),
+    ):
         regulars.renew_camera_key("door")
 
 
-def test_no_proxy_asks_directly(proxy: tuple[Service, str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_proxy_asks_directly(
+    proxy: tuple[Service, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("HTTP_PROXY", proxy[1])
     monkeypatch.setenv("NO_PROXY", "other.invalid, faces.invalid")
     with made("http://faces.invalid") as regulars, pytest.raises(NoAnswer) as told:
@@ -108,9 +137,15 @@ def test_no_proxy_asks_directly(proxy: tuple[Service, str], monkeypatch: pytest.
     assert proxy[0].heads == []
 
 
-@pytest.mark.parametrize("url", ["ftp://proxy:21", "http://proxy:port", "socks5://user:hush@proxy:1080"])
-def test_what_is_no_proxy_is_said_with_its_variable(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "url", ["ftp://proxy:21", "http://proxy:port", "socks5://user:hush@proxy:1080"]
+)
+def test_what_is_no_proxy_is_said_with_its_variable(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("HTTPS_PROXY", url)
-    with pytest.raises(NotConfigured, match=r"^HTTPS_PROXY names no proxy that can be used: ") as told:
+    with pytest.raises(
+        NotConfigured, match=r"^HTTPS_PROXY names no proxy that can be used: "
+    ) as told:
         made("https://faces.example")
     assert "hush" not in str(told.value)

@@ -19,17 +19,36 @@ pytest_itemcollected = second_try("service", "started_regulars", "stand_in")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--edge-kills", type=int, default=80, help="how often edge/tests/test_killed.py kills uploaders")
-    parser.addoption("--edge-stream-s", type=float, default=12, help="how long edge/tests/test_streams.py streams")
-    parser.addoption("--edge-memory-s", type=float, default=2, help="how long edge/tests/test_whole_box.py watches")
     parser.addoption(
-        "--edge-soak-hours", type=float, default=1, help="how long edge/tests/test_soak.py lasts, simulated"
+        "--edge-kills",
+        type=int,
+        default=80,
+        help="how often edge/tests/test_killed.py kills uploaders",
+    )
+    parser.addoption(
+        "--edge-stream-s",
+        type=float,
+        default=12,
+        help="how long edge/tests/test_streams.py streams",
+    )
+    parser.addoption(
+        "--edge-memory-s",
+        type=float,
+        default=2,
+        help="how long edge/tests/test_whole_box.py watches",
+    )
+    parser.addoption(
+        "--edge-soak-hours",
+        type=float,
+        default=1,
+        help="how long edge/tests/test_soak.py lasts, simulated",
     )
 
 
 @pytest.fixture(autouse=True)
 def forget() -> None:
-    """Let each test's cameras be others than those of the test before, though all are at 127.0.0.1."""
+    """Let each test's cameras be others than those of the test before, though all are at
+    127.0.0.1."""
     login.REFUSALS.clear()
 
 

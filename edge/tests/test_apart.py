@@ -32,7 +32,9 @@ from rig.spooled import add, capture_of
 from rig.standin import StandIn
 
 
-@pytest.mark.parametrize("size", [(60_000, 60_000), (7_000, 7_000)], ids=["a bomb for Pillow", "within its limit"])
+@pytest.mark.parametrize(
+    "size", [(60_000, 60_000), (7_000, 7_000)], ids=["a bomb for Pillow", "within its limit"]
+)
 def test_a_picture_that_claims_to_be_huge_is_not_decoded(size: tuple[int, int]) -> None:
     frame = EncodedFrame(bomb(*size), Stamp(stated_ms=1))
     for look in (frame.image, lambda: frame.grey((64, 48))):
@@ -42,8 +44,11 @@ def test_a_picture_that_claims_to_be_huge_is_not_decoded(size: tuple[int, int]) 
     assert not is_whole(JPEG, bomb(*size) + bytes(100)), "nor to see whether it was cut off"
 
 
-def test_a_thread_that_fails_begins_again_and_the_box_goes_on(box: Box, stand_in: StandIn, tmp_path: Path) -> None:
-    """`faces` without a model, a password file that is gone: what one camera lacks is that camera's."""
+def test_a_thread_that_fails_begins_again_and_the_box_goes_on(
+    box: Box, stand_in: StandIn, tmp_path: Path
+) -> None:
+    """`faces` without a model, a password file that is gone: what one camera lacks is that
+    camera's."""
     good = Camera()
     box.configure(
         SNAPSHOT.format(host=good.host)
@@ -58,8 +63,13 @@ def test_a_thread_that_fails_begins_again_and_the_box_goes_on(box: Box, stand_in
     good.stop()
 
 
-def test_a_film_in_a_drop_is_not_read(tmp_path: Path, caplog: pytest.LogCaptureFixture, clock: FakeClock) -> None:
-    """Cameras drop films beside their pictures. 600 MB that were read at each look ended the box."""
+def test_a_film_in_a_drop_is_not_read(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, clock: FakeClock
+) -> None:
+    """Cameras drop films beside their pictures.
+
+    600 MB that were read at each look ended the box.
+    """
     drop = tmp_path / "ftp"
     drop.mkdir()
     for name, head in (("clip.mp4", b"\0\0\0\x20ftypisom"), ("huge.jpg", pictures.jpeg(1)[:100])):
@@ -99,7 +109,9 @@ class _Drips(Handler):
 
 def test_a_head_that_never_ends_is_given_up() -> None:
     camera, clock = Dripping(), FakeClock()
-    source = SnapshotSource(Http(clock, Timeouts(whole_s=0.3)), lambda: Address.read(camera.url), clock, 1)
+    source = SnapshotSource(
+        Http(clock, Timeouts(whole_s=0.3)), lambda: Address.read(camera.url), clock, 1
+    )
     with pytest.raises(SourceFailed, match=r"the head of its answer was not whole after 0\.3 s"):
         source.take_picture()
     camera.stop()
@@ -143,7 +155,12 @@ def test_pictures_of_a_camera_that_is_not_configured_any_more_hold_up_nobody(
     box: Box, stand_in: StandIn, camera: Camera
 ) -> None:
     """With a key for each camera there is no key for what is left of it: it is kept, and said."""
-    stand_in.books.cameras["door"] = {"id": "door", "name": "door", "api_key": "key-of-door", "enabled": True}
+    stand_in.books.cameras["door"] = {
+        "id": "door",
+        "name": "door",
+        "api_key": "key-of-door",
+        "enabled": True,
+    }
     with spools.open_spool(box.folder / "spool") as spool:
         add(spool, 7, origin=Origin("gone", "s"))
     own = box.folder / "door_key"
@@ -159,7 +176,8 @@ def test_pictures_of_a_camera_that_is_not_configured_any_more_hold_up_nobody(
 
 @pytest.mark.parametrize("command", ["run", "upload"])
 def test_a_spool_that_cannot_be_written_may_heal(box: Box, tmp_path: Path, command: str) -> None:
-    """A card that was remounted read-only: exit code 2 would keep systemd from ever trying again."""
+    """A card that was remounted read-only: exit code 2 would keep systemd from ever trying
+    again."""
     box.configure(SNAPSHOT.format(host="127.0.0.1:9"))
     (tmp_path / "spool").write_text("no folder")
     more = [] if command == "run" else [str(tmp_path), "--camera", "door"]
@@ -181,8 +199,13 @@ def disk(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Path]:
     subprocess.run(["umount", str(folder)], check=True)
 
 
-def test_a_disk_that_something_else_fills_twice_goes_on_sending(disk: Path, box: Box, stand_in: StandIn) -> None:
-    """Books that cannot grow cannot say that a picture is sent. So no room came back, and none was sent, ever."""
+def test_a_disk_that_something_else_fills_twice_goes_on_sending(
+    disk: Path, box: Box, stand_in: StandIn
+) -> None:
+    """Books that cannot grow cannot say that a picture is sent.
+
+    So no room came back, and none was sent, ever.
+    """
     (box.folder / "spool").symlink_to(disk)
     box.configure(f'[[camera]]\nname = "door"\nsource = "folder"\nfolder = "{box.folder}/ftp"\n')
     for sent in (30, 60):

@@ -102,7 +102,13 @@ def with_clock(picture: Image.Image, second: int) -> Image.Image:
     stamped = picture.copy()
     draw = ImageDraw.Draw(stamped)
     font = ImageFont.load_default(28)
-    draw.text((16, 12), f"2026-11-25 09:{second % 60:02d}:{second * 7 % 60:02d}", "white", font, stroke_width=2)
+    draw.text(
+        (16, 12),
+        f"2026-11-25 09:{second % 60:02d}:{second * 7 % 60:02d}",
+        "white",
+        font,
+        stroke_width=2,
+    )
     draw.text((1060, 676), "CAMERA 01", "white", font, stroke_width=2)
     return stamped
 
@@ -139,7 +145,10 @@ def test_an_empty_room_is_no_camera_that_stands_still(sigma: float) -> None:
 
 DAY_S, NOON_S = 86_400, 7 * 86_400 + 12 * 3_600
 FAULTS = {
-    "covered": (lambda _street, _at_s: noisy(Image.new("L", street.SIZE, 40), 2.0), "is the lens covered"),
+    "covered": (
+        lambda _street, _at_s: noisy(Image.new("L", street.SIZE, 40), 2.0),
+        "is the lens covered",
+    ),
     "black": (lambda _street, _at_s: Image.new("L", street.SIZE, 3), "is black"),
     "frozen": (lambda one, _at_s: one.picture(NOON_S), "has stood still"),
     "turned": (lambda one, at_s: one.picture(at_s, street.scene(99)), "was the camera turned"),
@@ -149,7 +158,9 @@ FAULTS = {
 
 @pytest.mark.slow
 @pytest.mark.parametrize("infrared", drawn([False, True], 1))
-def test_a_week_alarms_nobody_and_each_fault_after_it_is_told_within_half_an_hour(infrared: bool) -> None:
+def test_a_week_alarms_nobody_and_each_fault_after_it_is_told_within_half_an_hour(
+    infrared: bool,
+) -> None:
     """Day, night, lamps, a crowd, rain and a parked van, with a clock in the picture."""
     seen, now = street.Street(7, infrared=infrared), [0.0]
     check, said = (
@@ -178,7 +189,8 @@ def test_a_week_alarms_nobody_and_each_fault_after_it_is_told_within_half_an_hou
 @pytest.mark.slow
 @pytest.mark.parametrize("name", drawn(list(covers.scenes()), 1))
 def test_a_camera_that_is_covered_or_turned_is_told_within_an_hour(name: str) -> None:
-    """`python edge/tests/rig/covers.py --days 30` has the figures of all scenes, and false alarms of a month."""
+    """`python edge/tests/rig/covers.py --days 30` has the figures of all scenes, and false alarms
+    of a month."""
     alarms, told = covers.measure(3, name)
     missed = [cover for cover, said in told.items() if said is None]
     assert len(missed) <= 2, missed

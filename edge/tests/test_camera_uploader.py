@@ -43,10 +43,18 @@ def spool(tmp_path: Path, clock: FakeClock, stand_in: StandIn) -> Iterator[Spool
 
 
 def uploader_of(
-    spool: Spool, stand_in: StandIn, clock: FakeClock, url: str = "", *, makes: bool = True, **more: Any
+    spool: Spool,
+    stand_in: StandIn,
+    clock: FakeClock,
+    url: str = "",
+    *,
+    makes: bool = True,
+    **more: Any,
 ) -> CameraUploader:
     time = ServiceTime(clock)
-    service = Service(Http(clock), url or stand_in.url, lambda: stand_in.key, time, makes_cameras=makes)
+    service = Service(
+        Http(clock), url or stand_in.url, lambda: stand_in.key, time, makes_cameras=makes
+    )
     return CameraUploader(spool, service, "door", time, now=lambda: clock.boot_ms() / 1000, **more)
 
 
@@ -90,13 +98,17 @@ def test_one_bad_picture_is_set_aside_and_the_others_go_on(
     uploader = uploader_of(spool, stand_in, clock)
     drain(uploader, clock)
     assert uploader.dropped.counts() == {Dropped.REFUSED: 1}
-    assert sorted(there(stand_in)) == sorted(digests(*[number for number in range(20) if number != 13]))
+    assert sorted(there(stand_in)) == sorted(
+        digests(*[number for number in range(20) if number != 13])
+    )
     totals = spool.count_totals()["door"]
     assert (totals.refused, totals.unsent) == (1, 0)
     assert len(copies(spool.folder)) == 1, "the quarantine keeps the picture"
 
 
-def test_a_put_that_has_run_out_gets_a_new_address(spool: Spool, stand_in: StandIn, clock: FakeClock) -> None:
+def test_a_put_that_has_run_out_gets_a_new_address(
+    spool: Spool, stand_in: StandIn, clock: FakeClock
+) -> None:
     add(spool, 1)
     stand_in.url_good_s = -1
     uploader = uploader_of(spool, stand_in, clock)
@@ -120,7 +132,9 @@ def test_a_copy_that_rotted_on_the_disk_is_set_aside_and_not_sent_for_ever(
     assert spool.count_totals()["door"].refused == 1
 
 
-def test_a_missing_camera_is_made_only_where_that_is_wanted(spool: Spool, stand_in: StandIn, clock: FakeClock) -> None:
+def test_a_missing_camera_is_made_only_where_that_is_wanted(
+    spool: Spool, stand_in: StandIn, clock: FakeClock
+) -> None:
     add(spool, 1)
     result = uploader_of(spool, stand_in, clock, makes=False).make_round()
     assert result.needs_operator
@@ -128,7 +142,9 @@ def test_a_missing_camera_is_made_only_where_that_is_wanted(spool: Spool, stand_
     assert stand_in.books.cameras == {}
 
 
-def test_a_picture_that_always_fails_steps_aside(spool: Spool, stand_in: StandIn, clock: FakeClock) -> None:
+def test_a_picture_that_always_fails_steps_aside(
+    spool: Spool, stand_in: StandIn, clock: FakeClock
+) -> None:
     for number in range(3):
         add(spool, number)
     uploader = uploader_of(spool, stand_in, clock)
@@ -202,7 +218,9 @@ def test_retry_after_is_honoured(spool: Spool, stand_in: StandIn, clock: FakeClo
     assert 17 <= result.wait_s < 18
 
 
-def test_backoff_grows_while_only_the_puts_fail(spool: Spool, stand_in: StandIn, clock: FakeClock) -> None:
+def test_backoff_grows_while_only_the_puts_fail(
+    spool: Spool, stand_in: StandIn, clock: FakeClock
+) -> None:
     add(spool, 1)
     stand_in.fails_sha256 |= set(digests(1))
     uploader = uploader_of(spool, stand_in, clock)
@@ -210,14 +228,20 @@ def test_backoff_grows_while_only_the_puts_fail(spool: Spool, stand_in: StandIn,
     assert max(waits) > 1.0, waits
 
 
-def test_bandwidth_bounds_what_a_round_holds(spool: Spool, stand_in: StandIn, clock: FakeClock) -> None:
+def test_bandwidth_bounds_what_a_round_holds(
+    spool: Spool, stand_in: StandIn, clock: FakeClock
+) -> None:
     for number in range(10):
         add(spool, number)
     spent: list[float] = []
-    cap = Bandwidth(80.0, now=lambda: clock.boot_ms() / 1000, sleep=lambda seconds: spent.append(seconds))
+    cap = Bandwidth(
+        80.0, now=lambda: clock.boot_ms() / 1000, sleep=lambda seconds: spent.append(seconds)
+    )
     uploader = uploader_of(spool, stand_in, clock, bandwidth=cap)
     uploader.make_round()
-    assert len(stand_in.books.captures) == 2, "of 1,200 bytes each, in half a minute at 80 bytes a second"
+    assert len(stand_in.books.captures) == 2, (
+        "of 1,200 bytes each, in half a minute at 80 bytes a second"
+    )
 
 
 def test_what_is_taken_while_a_backlog_goes_out_is_among_the_next_ones(
@@ -226,7 +250,11 @@ def test_what_is_taken_while_a_backlog_goes_out_is_among_the_next_ones(
     """66 pictures wait; one more comes with each that goes, at 80 bytes a second."""
     for number in range(66):
         add(spool, number)
-    cap = Bandwidth(80.0, now=lambda: clock.boot_ms() / 1000, sleep=lambda seconds: clock.pass_(round(seconds * 1000)))
+    cap = Bandwidth(
+        80.0,
+        now=lambda: clock.boot_ms() / 1000,
+        sleep=lambda seconds: clock.pass_(round(seconds * 1000)),
+    )
     uploader = uploader_of(spool, stand_in, clock, bandwidth=cap)
     for number in range(66, 76):
         uploader.make_round()
@@ -236,7 +264,9 @@ def test_what_is_taken_while_a_backlog_goes_out_is_among_the_next_ones(
     assert len(sent & set(digests(*range(66)))) >= 9, "and of the backlog as many"
 
 
-def test_a_network_that_is_gone_is_no_verdict_on_a_picture(spool: Spool, stand_in: StandIn, clock: FakeClock) -> None:
+def test_a_network_that_is_gone_is_no_verdict_on_a_picture(
+    spool: Spool, stand_in: StandIn, clock: FakeClock
+) -> None:
     add(spool, 1)
     weather = Weather(None, share=0)
     uploader = uploader_of(spool, stand_in, clock, url=weather.url)
@@ -347,7 +377,9 @@ def test_the_count_outlives_the_process(tmp_path: Path) -> None:
             sent += 2 * MIB + 1007
 
 
-def test_pictures_wait_for_the_next_month(stand_in: StandIn, tmp_path: Path, clock: FakeClock) -> None:
+def test_pictures_wait_for_the_next_month(
+    stand_in: StandIn, tmp_path: Path, clock: FakeClock
+) -> None:
     stand_in.now_ms = clock.wall_ms
     with spools.open_spool(tmp_path / "spool", clock=clock) as spool:
         for number in range(40):
@@ -356,7 +388,13 @@ def test_pictures_wait_for_the_next_month(stand_in: StandIn, tmp_path: Path, clo
         service_time = ServiceTime(clock)
         uploader = CameraUploader(
             spool,
-            Service(Http(clock), stand_in.url, partial(str, stand_in.key), service_time, makes_cameras=True),
+            Service(
+                Http(clock),
+                stand_in.url,
+                partial(str, stand_in.key),
+                service_time,
+                makes_cameras=True,
+            ),
             "door",
             service_time,
             spend=allowance.spend,
@@ -374,7 +412,10 @@ def test_pictures_wait_for_the_next_month(stand_in: StandIn, tmp_path: Path, clo
 
 def test_the_cap_is_set_in_mib() -> None:
     server = {"url": "https://regulars.example"}
-    assert config.parse_config({"server": server, "upload": {"mib_per_month": 500}}).bytes_a_month == 500 * MIB
+    assert (
+        config.parse_config({"server": server, "upload": {"mib_per_month": 500}}).bytes_a_month
+        == 500 * MIB
+    )
     assert config.parse_config({"server": server}).bytes_a_month == math.inf
     with pytest.raises(Misconfigured, match="more than 0"):
         config.parse_config({"server": server, "upload": {"mib_per_month": 0}})
@@ -389,7 +430,9 @@ def test_settings_that_wait_for_a_file_are_taken_when_it_is_there_and_told_once_
         wired.append(camera)
         if len(wired) < 3:
             raise Misconfigured("the password's file is missing")
-        return Wiring(FolderSource(spool.folder, clock), Everything(), PerMinute(None), lambda: True)
+        return Wiring(
+            FolderSource(spool.folder, clock), Everything(), PerMinute(None), lambda: True
+        )
 
     health = health_of(uploader_of(spool, stand_in, clock))
     health.captures = [replace(health.captures[0], make=wire)]
@@ -411,7 +454,9 @@ def test_settings_that_change_nothing_of_a_camera_leave_its_source_alone(
 
     def wire(camera: config.CameraConfig) -> Wiring:
         wired.append(camera.send)
-        return Wiring(FolderSource(spool.folder, clock), Everything(), PerMinute(None), lambda: True)
+        return Wiring(
+            FolderSource(spool.folder, clock), Everything(), PerMinute(None), lambda: True
+        )
 
     health = health_of(uploader_of(spool, stand_in, clock))
     health.captures = [replace(health.captures[0], make=wire)]
@@ -479,7 +524,9 @@ def test_a_camera_that_was_made_anew_under_its_name_is_heard_from_the_next_heart
 ) -> None:
     health = health_of(uploader_of(spool, stand_in, clock))
     for id_ in ("c1", "c2"):
-        stand_in.books.cameras = {id_: {"id": id_, "name": "door", "api_key": f"key-of-{id_}", "enabled": True}}
+        stand_in.books.cameras = {
+            id_: {"id": id_, "name": "door", "api_key": f"key-of-{id_}", "enabled": True}
+        }
         for _ in range(2):
             health.send_heartbeat()
         assert (health.is_heard, stand_in.books.heartbeats[-1][0]) == (True, id_)
@@ -499,7 +546,9 @@ class Thrice(threading.Event):
         return self.is_set()
 
 
-@pytest.mark.parametrize(("asked", "waits"), [(None, [300.0] * 3), ("2026-03-01T12:00:00.000Z", [AIMED_BEAT_S] * 3)])
+@pytest.mark.parametrize(
+    ("asked", "waits"), [(None, [300.0] * 3), ("2026-03-01T12:00:00.000Z", [AIMED_BEAT_S] * 3)]
+)
 def test_heartbeats_come_soon_while_somebody_aims_the_camera(
     spool: Spool, stand_in: StandIn, clock: FakeClock, asked: str | None, waits: list[float]
 ) -> None:

@@ -1,4 +1,5 @@
-"""What a source gives is taken, at its hours and so many a minute, or counted as dropped with the reason."""
+"""What a source gives is taken, at its hours and so many a minute, or counted as dropped with the
+reason."""
 
 import logging
 import threading
@@ -31,7 +32,9 @@ PER_MINUTE, A_SECOND, SECONDS = 10, 5, 130
 class Film:
     """A frame each 0.2 s, worth what it is told; then silence, then the end."""
 
-    def __init__(self, worths: list[float], clock: FakeClock, quiet_s: int = 0, size: int = 0) -> None:
+    def __init__(
+        self, worths: list[float], clock: FakeClock, quiet_s: int = 0, size: int = 0
+    ) -> None:
         self._worths = worths
         self._more = bytes(size)
         self._clock = clock
@@ -40,7 +43,9 @@ class Film:
     def frames(self, stop: threading.Event) -> Iterator[Frame | None]:
         for number, worth in enumerate(self._worths):
             self._clock.pass_(1000 // A_SECOND)
-            frame = EncodedFrame(pictures.jpeg(number) + self._more, Stamp(Moment("boot", number, number)))
+            frame = EncodedFrame(
+                pictures.jpeg(number) + self._more, Stamp(Moment("boot", number, number))
+            )
             frame.worth = worth
             yield frame
         for _ in range(self._quiet_s):
@@ -48,7 +53,9 @@ class Film:
             yield None
 
 
-def filmed(folder: Path, worths: list[float], quiet_s: int = 0, size: int = 0) -> tuple[Spool, list[int]]:
+def filmed(
+    folder: Path, worths: list[float], quiet_s: int = 0, size: int = 0
+) -> tuple[Spool, list[int]]:
     """The spool afterwards, and the numbers of the frames in it."""
     clock = FakeClock()
     with spools.open_spool(folder, clock=clock) as spool:
@@ -63,7 +70,8 @@ def filmed(folder: Path, worths: list[float], quiet_s: int = 0, size: int = 0) -
 
 
 def test_the_best_are_taken_later(tmp_path: Path) -> None:
-    """The first ten are as they come; of the other 90, the eight best get their turn in the next minute."""
+    """The first ten are as they come; of the other 90, the eight best get their turn in the next
+    minute."""
     worths = [float(number * 37 % 101) for number in range(100)]
     _, rows = filmed(tmp_path, worths, quiet_s=61)
     assert rows[:PER_MINUTE] == list(range(PER_MINUTE))
@@ -71,13 +79,17 @@ def test_the_best_are_taken_later(tmp_path: Path) -> None:
     assert rows[PER_MINUTE:] == best
 
 
-def test_of_frames_that_are_worth_as_much_the_oldest_are_taken_in_their_order(tmp_path: Path) -> None:
+def test_of_frames_that_are_worth_as_much_the_oldest_are_taken_in_their_order(
+    tmp_path: Path,
+) -> None:
     _, rows = filmed(tmp_path, [1.0] * 100, quiet_s=61)
     assert rows == list(range(PER_MINUTE + MOST_WAITING))
 
 
 def test_of_frames_that_are_too_large_to_wait_together_the_best_stay(tmp_path: Path) -> None:
-    _, rows = filmed(tmp_path, [0.0] * PER_MINUTE + [0.3, 0.5, 0.2, 0.4, 0.9, 0.1, 0.3], 61, size=HELD_BYTES // 4)
+    _, rows = filmed(
+        tmp_path, [0.0] * PER_MINUTE + [0.3, 0.5, 0.2, 0.4, 0.9, 0.1, 0.3], 61, size=HELD_BYTES // 4
+    )
     assert rows[PER_MINUTE:] == [PER_MINUTE + number for number in (4, 1, 3)]
 
 
@@ -94,7 +106,9 @@ class Stream:
         while True:
             self.given += 1
             self.is_hour = self.given % 4 != 0
-            yield EncodedFrame(pictures.jpeg(self.given), Stamp(Moment("boot", self.given, self.given)))
+            yield EncodedFrame(
+                pictures.jpeg(self.given), Stamp(Moment("boot", self.given, self.given))
+            )
 
 
 class LastOf:
@@ -121,13 +135,17 @@ def test_a_camera_rests_outside_of_its_hours_and_begins_again(tmp_path: Path) ->
         capture = capture_of(spool, stream, LastOf(), is_open=is_open)
         began = time.monotonic()
         capture.run(stop)
-        taken = [row[0] for row in spool.books.read_rows("SELECT boot_ms FROM pictures ORDER BY id")]
+        taken = [
+            row[0] for row in spool.books.read_rows("SELECT boot_ms FROM pictures ORDER BY id")
+        ]
     assert taken == [3, 7], "what was chosen until then goes out when the hours end"
     assert (stream.opened, capture.finished) == (2, False)
     assert capture.alive_at >= began
 
 
-def test_the_log_has_the_first_of_a_reason_and_then_how_many_now_and_then(caplog: pytest.LogCaptureFixture) -> None:
+def test_the_log_has_the_first_of_a_reason_and_then_how_many_now_and_then(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     now = [0.0]
     tally = Tally("door", lambda: now[0])
     with caplog.at_level(logging.INFO):
@@ -190,7 +208,10 @@ class InTwo:
     def choose(self, frames: Iterable[Frame]) -> Iterator[Frame]:
         for number, frame in enumerate(frames):
             if number % 2:
-                yield from (EncodedFrame(frame.encode_picture()[:-1] + bytes([part]), frame.stamp) for part in range(2))
+                yield from (
+                    EncodedFrame(frame.encode_picture()[:-1] + bytes([part]), frame.stamp)
+                    for part in range(2)
+                )
 
 
 class AtTheEnd:
@@ -230,7 +251,8 @@ def test_a_source_whose_hours_close_for_a_moment_goes_on(tmp_path: Path) -> None
 
 
 def test_a_film_has_not_ended_before_what_was_held_of_it_is_taken(tmp_path: Path) -> None:
-    """Else the uploader, which ends with the last source, would end while faces wait for their turn.
+    """Else the uploader, which ends with the last source, would end while faces wait for their
+    turn.
 
     Nor does it hang meanwhile, however many there are.
     """
@@ -249,7 +271,11 @@ def test_a_film_has_not_ended_before_what_was_held_of_it_is_taken(tmp_path: Path
         per_minute = PerMinute(1, lambda: clock.boot_ms() / 1000)
         capture = capture_of(spool, Six(clock), AtTheEnd(), per_minute, waits=True)
         capture.run(Stop())
-        assert (ended, capture.finished, spool.count_totals()["door"].unsent) == ([False] * 5, True, 6)
+        assert (ended, capture.finished, spool.count_totals()["door"].unsent) == (
+            [False] * 5,
+            True,
+            6,
+        )
     assert len(turned) == len(ended)
 
 
@@ -267,11 +293,18 @@ def test_a_film_has_not_ended_before_what_was_held_of_it_is_taken(tmp_path: Path
     ids=["all", "chosen", "held", "crops", "per minute", "full", "damaged"],
 )
 def test_a_source_counts_what_it_drops(
-    tmp_path: Path, chooser: Chooser, limit: int | None, max_bytes: int, data: tuple[bytes, ...], counted: object
+    tmp_path: Path,
+    chooser: Chooser,
+    limit: int | None,
+    max_bytes: int,
+    data: tuple[bytes, ...],
+    counted: object,
 ) -> None:
     clock, tally = FakeClock(), Tally("door")
     with spools.open_spool(tmp_path / "spool", Limits(max_bytes, 0), clock) as spool:
-        capture = capture_of(spool, Six(clock, data), chooser, PerMinute(limit, lambda: 0.0), dropped=tally)
+        capture = capture_of(
+            spool, Six(clock, data), chooser, PerMinute(limit, lambda: 0.0), dropped=tally
+        )
         capture.run(threading.Event())
     assert tally.counts() == counted
 
@@ -280,11 +313,19 @@ class Somebody:
     """A detector that sees one face, who stands still."""
 
     def find_faces(self, frame: Frame) -> list[Face]:
-        return [Face((2.0, 2.0, 10.0, 10.0), ((5.0, 5.0), (9.0, 5.0), (7.0, 7.0), (5.0, 9.0), (9.0, 9.0)), 0.9)]
+        return [
+            Face(
+                (2.0, 2.0, 10.0, 10.0),
+                ((5.0, 5.0), (9.0, 5.0), (7.0, 7.0), (5.0, 9.0), (9.0, 9.0)),
+                0.9,
+            )
+        ]
 
 
 @pytest.mark.parametrize("fault", [SourceFailed("the stream has ended"), OSError("a driver's own")])
-def test_what_is_held_when_a_source_fails_is_taken_even_if_the_box_stops_then(tmp_path: Path, fault: Exception) -> None:
+def test_what_is_held_when_a_source_fails_is_taken_even_if_the_box_stops_then(
+    tmp_path: Path, fault: Exception
+) -> None:
     clock, tally, stop = FakeClock(), Tally("door"), threading.Event()
 
     class Failing(Six):
@@ -294,7 +335,9 @@ def test_what_is_held_when_a_source_fails_is_taken_even_if_the_box_stops_then(tm
             raise fault
 
     with spools.open_spool(tmp_path / "spool", clock=clock) as spool:
-        capture = capture_of(spool, Failing(clock), BestShot(Somebody(), longest_s=600), dropped=tally)
+        capture = capture_of(
+            spool, Failing(clock), BestShot(Somebody(), longest_s=600), dropped=tally
+        )
         with suppress(OSError):
             capture.run(stop)
         ((taken,),) = spool.books.read_rows("SELECT count(*) FROM pictures")

@@ -9,9 +9,23 @@ import pytest
 from PIL import Image, ImageChops, ImageDraw, ImageFilter, ImageOps
 from regulars_edge.choose.by_face import BestShot, WithFaces
 from regulars_edge.choose.chooser import Moving
-from regulars_edge.choose.faces import SMALLEST_FACE_PX, Area, Detector, Face, FaceFinder, judge_worth
+from regulars_edge.choose.faces import (
+    SMALLEST_FACE_PX,
+    Area,
+    Detector,
+    Face,
+    FaceFinder,
+    judge_worth,
+)
 from regulars_edge.clock import Moment
-from regulars_edge.frames import HELD_BYTES, WAITING_FRAMES, EncodedFrame, Frame, Pixels, encode_jpeg
+from regulars_edge.frames import (
+    HELD_BYTES,
+    WAITING_FRAMES,
+    EncodedFrame,
+    Frame,
+    Pixels,
+    encode_jpeg,
+)
 from regulars_edge.sources.video import DecodedFrame
 from regulars_edge.spool.model import Stamp
 from rig.film import decoded
@@ -24,7 +38,9 @@ def at(ms: int) -> Stamp:
 def scene(box_x: int | None, light: int = 0) -> Image.Image:
     """A noisy room, and somebody in it."""
     picture = Image.effect_noise((160, 120), 12).convert("RGB")
-    picture = Image.blend(picture, Image.new("RGB", (160, 120), (90 + light, 90 + light, 90 + light)), 0.5)
+    picture = Image.blend(
+        picture, Image.new("RGB", (160, 120), (90 + light, 90 + light, 90 + light)), 0.5
+    )
     if box_x is not None:
         ImageDraw.Draw(picture).rectangle((box_x, 30, box_x + 25, 100), (230, 210, 190))
     return picture
@@ -41,7 +57,9 @@ def test_motion_is_seen_and_noise_and_slow_light_are_not(kind: str) -> None:
     scenes = [scene(None, light=number) for number in range(10)]
     scenes += [scene(20 + 10 * number, light=10) for number in range(4)]
     frames: list[Frame] = [
-        encoded(picture, number * 1000) if kind == "encoded" else decoded(picture, at(number * 1000))
+        encoded(picture, number * 1000)
+        if kind == "encoded"
+        else decoded(picture, at(number * 1000))
         for number, picture in enumerate(scenes)
     ]
     chosen = list(Moving(0.01).choose(frames))
@@ -78,7 +96,9 @@ def detector() -> Detector:
     return Detector()
 
 
-def test_faces_are_found_where_they_are(detector: Detector, faces: Path, portraits: list[Path]) -> None:
+def test_faces_are_found_where_they_are(
+    detector: Detector, faces: Path, portraits: list[Path]
+) -> None:
     """Boxes of people: the face holds the eyes above the mouth; places without people have none."""
     for path in portraits:
         found = detector.find_faces(Image.open(path).convert("RGB"))
@@ -90,7 +110,9 @@ def test_faces_are_found_where_they_are(detector: Detector, faces: Path, portrai
     assert sum(len(detector.find_faces(Image.open(path).convert("RGB"))) for path in nobody) == 0
 
 
-def test_only_frames_with_a_large_enough_face_are_sent(detector: Detector, portraits: list[Path]) -> None:
+def test_only_frames_with_a_large_enough_face_are_sent(
+    detector: Detector, portraits: list[Path]
+) -> None:
     person = Image.open(portraits[1]).convert("RGB")
     nobody = Image.new("RGB", person.size, "teal")
     frames: list[Frame] = [decoded(picture, at(0)) for picture in (person, nobody)]
@@ -100,16 +122,22 @@ def test_only_frames_with_a_large_enough_face_are_sent(detector: Detector, portr
     assert list(WithFaces(FaceFinder(detector, 4000)).choose(frames)) == []
 
 
-def test_a_sharp_large_frontal_face_is_worth_more(detector: Detector, portraits: list[Path]) -> None:
+def test_a_sharp_large_frontal_face_is_worth_more(
+    detector: Detector, portraits: list[Path]
+) -> None:
     person = Image.open(portraits[1]).convert("RGB")
     (face,) = detector.find_faces(person)
     blurred = person.filter(ImageFilter.GaussianBlur(person.width / 60))
-    aside = Face(face.box_xywh, (face.landmarks[0], face.landmarks[1], face.landmarks[0]), face.score)
+    aside = Face(
+        face.box_xywh, (face.landmarks[0], face.landmarks[1], face.landmarks[0]), face.score
+    )
     small = Face((*face.box_xywh[:2], 30, 40), face.landmarks, face.score)
     assert judge_worth(person, face) > 2 * judge_worth(blurred, face)
     assert judge_worth(person, face) > 2 * judge_worth(person, aside)
     dim = person.point(lambda grey: grey // 4)
-    assert judge_worth(dim, face) > 0.8 * judge_worth(person, face), "light says nothing of sharpness"
+    assert judge_worth(dim, face) > 0.8 * judge_worth(person, face), (
+        "light says nothing of sharpness"
+    )
     assert judge_worth(person, face) > judge_worth(person, small)
 
 
@@ -123,7 +151,9 @@ class Told:
         return self._rows.get(frame.pixels.crop((0, 0, 1, 1)).getpixel((0, 0))[0], [])  # type: ignore[index]  # "L": one number
 
 
-def walk(rows: list[list[Face]], step_ms: int = 500, *, early: bool = False) -> tuple[BestShot, list[Frame]]:
+def walk(
+    rows: list[list[Face]], step_ms: int = 500, *, early: bool = False
+) -> tuple[BestShot, list[Frame]]:
     frames: list[Frame] = []
     for number in range(len(rows)):
         picture = Image.effect_noise((200, 200), 60).convert("RGB")
@@ -142,7 +172,9 @@ def face(x: float, size: float, score: float = 0.9) -> Face:
 
 
 def test_one_frame_a_track_the_best_one_when_the_face_is_gone() -> None:
-    chooser, frames = walk([[face(10, 40)], [face(14, 60)], [face(18, 90)], [face(30, 70)], *[[]] * 6])
+    chooser, frames = walk(
+        [[face(10, 40)], [face(14, 60)], [face(18, 90)], [face(30, 70)], *[[]] * 6]
+    )
     seen: list[int] = []
 
     def told() -> Iterator[Frame]:
@@ -163,7 +195,9 @@ def test_of_a_poor_face_one_frame_more_of_another_moment_goes_out() -> None:
 
 
 def test_early_sends_a_good_frame_at_once_and_a_better_one_in_the_end() -> None:
-    chooser, frames = walk([[face(10, 55)], [face(12, 85)], [face(14, 90)], [face(14, 88)], *[[]] * 6], early=True)
+    chooser, frames = walk(
+        [[face(10, 55)], [face(12, 85)], [face(14, 90)], [face(14, 88)], *[[]] * 6], early=True
+    )
     given: list[int] = []
     came: list[tuple[int, list[int]]] = []
     for frame in chooser.choose(given.append(at) or one for at, one in enumerate(frames)):  # type: ignore[func-returns-value]
@@ -214,11 +248,15 @@ def test_a_detector_is_asked_only_if_something_has_changed() -> None:
     still = FaceFinder(asked)
     room = Image.effect_noise((1280, 720), 20).convert("RGB")
     grains = [Image.effect_noise(room.size, 15).convert("RGB") for _ in range(3)]
-    assert [still.find_faces(looked(Image.blend(room, grain, 0.3))) for grain in grains] == [[face(1.0, 40)]] * 3
+    assert [still.find_faces(looked(Image.blend(room, grain, 0.3))) for grain in grains] == [
+        [face(1.0, 40)]
+    ] * 3
     assert asked.area == (0, 0, 1280, 720)
     somebody = room.copy()
     somebody.paste("white", (20, 10, 60, 50))
-    assert still.find_faces(looked(somebody)) == still.find_faces(looked(somebody)) == [face(2.0, 40)]
+    assert (
+        still.find_faces(looked(somebody)) == still.find_faces(looked(somebody)) == [face(2.0, 40)]
+    )
     left, top, right, bottom = asked.area
     assert (left, top) == (0, 0)
     assert 60 < right < 200, "what has changed, and the face beside it"
@@ -250,7 +288,9 @@ def test_all_of_a_4k_picture_is_seen_as_finely_as_faces_are_recognised(
         assert len(counting.find_faces(looked(room))) == at + 1
 
 
-def test_in_4k_most_faces_with_14_pixels_between_the_eyes_are_found(detector: Detector, portraits: list[Path]) -> None:
+def test_in_4k_most_faces_with_14_pixels_between_the_eyes_are_found(
+    detector: Detector, portraits: list[Path]
+) -> None:
     room = Image.effect_noise((3840, 2160), 12).convert("RGB")
     for down, path in enumerate(portraits[:3]):
         portrait = Image.open(path).convert("RGB")
@@ -262,7 +302,11 @@ def test_in_4k_most_faces_with_14_pixels_between_the_eyes_are_found(detector: De
     assert (
         len(
             counting.find_faces(
-                looked(ImageChops.add(room, Image.effect_noise(room.size, 6).convert("RGB"), offset=-128))
+                looked(
+                    ImageChops.add(
+                        room, Image.effect_noise(room.size, 6).convert("RGB"), offset=-128
+                    )
+                )
             )
         )
         >= 20
@@ -305,7 +349,10 @@ def test_faces_are_looked_for_anew_when_a_camera_changes_its_size(
         encoded(picture, 500 * number) if kind == "encoded" else decoded(picture, at(500 * number))
         for number, picture in enumerate(pictures)
     ]
-    sent = [Image.open(io.BytesIO(one.encode_picture())).convert("RGB") for one in chooser.choose(frames)]
+    sent = [
+        Image.open(io.BytesIO(one.encode_picture())).convert("RGB")
+        for one in chooser.choose(frames)
+    ]
     assert sent
     assert all(len(detector.find_faces(picture)) == 1 for picture in sent)
 
@@ -322,7 +369,9 @@ class Heavy(EncodedFrame):
 
 def test_of_a_crowd_before_a_large_camera_the_best_stay_within_the_bound_in_bytes() -> None:
     """Another face each time; each is worth more than the one before."""
-    chooser = BestShot(Told({number: [face(60.0 * number, 40, 0.1 + number / 25)] for number in range(20)}), 10.0)
+    chooser = BestShot(
+        Told({number: [face(60.0 * number, 40, 0.1 + number / 25)] for number in range(20)}), 10.0
+    )
     sent = list(chooser.choose(Heavy(10 * number, number) for number in range(20)))
     assert len(sent) == HELD_BYTES // (3 * 2**20) == 10
     assert sorted(moments(sent)) == [10 * number for number in range(10, 20)]

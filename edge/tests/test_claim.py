@@ -19,10 +19,14 @@ from rig.uploader import ENTRY
 
 def claim(folder: Path, code: str, url: str, *more: str) -> subprocess.CompletedProcess[str]:
     command = [ENTRY, "claim", code, url, *more]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=180, check=False)
+    return subprocess.run(
+        command, cwd=folder, capture_output=True, text=True, timeout=180, check=False
+    )
 
 
-def test_a_box_gets_its_keys_and_its_file_by_codes(started_regulars: Regulars, tmp_path: Path) -> None:
+def test_a_box_gets_its_keys_and_its_file_by_codes(
+    started_regulars: Regulars, tmp_path: Path
+) -> None:
     door, drop = started_regulars.add_camera(), started_regulars.add_camera()
     for id_, more in ((door, ["--camera", "rtsp://127.0.0.1:9/live"]), (drop, []), (door, [])):
         code = started_regulars.make_claim_code(id_)
@@ -57,14 +61,26 @@ def test_an_unclaimed_box_reads_the_code_of_the_console_by_its_camera(
 ) -> None:
     id_, folder = started_regulars.add_camera(), tmp_path / "ftp"
     made = started_regulars.ask(f"/v1/cameras/{id_}/claim", {})
-    command = [str(ENTRY), "claim", "--config", str(tmp_path / "edge.toml"), "--camera", str(folder)]
+    command = [
+        str(ENTRY),
+        "claim",
+        "--config",
+        str(tmp_path / "edge.toml"),
+        "--camera",
+        str(folder),
+    ]
     tried = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert (tried.returncode, "cannot be read: No such file" in tried.stderr) == (1, True), "the unit tries again"
+    assert (tried.returncode, "cannot be read: No such file" in tried.stderr) == (1, True), (
+        "the unit tries again"
+    )
     folder.mkdir()
     (folder / "0-broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 no picture at all \xff\xd9")
     Image.new("L", (600, 400), 128).save(folder / "1-before.png")
     scene = Image.new("L", (1280, 720), 90)
-    scene.paste(drawn(made["qr_path"], int(made["qr_size"])).rotate(4, expand=True, fillcolor=255), (400, 60))
+    scene.paste(
+        drawn(made["qr_path"], int(made["qr_size"])).rotate(4, expand=True, fillcolor=255),
+        (400, 60),
+    )
     scene.convert("RGB").save(folder / "2-seen.jpg", quality=70)
     assert subprocess.run(command, timeout=120, check=False).returncode == 0
     [camera] = config.load(tmp_path / "edge.toml").cameras
@@ -73,19 +89,28 @@ def test_an_unclaimed_box_reads_the_code_of_the_console_by_its_camera(
 
 
 @pytest.mark.parametrize("words", [("", "http://127.0.0.1:9"), (" ",), ("http://127.0.0.1:9",)])
-def test_a_claim_without_code_or_url_says_what_was_read(tmp_path: Path, words: tuple[str, ...]) -> None:
-    done = subprocess.run([ENTRY, "claim", *words], cwd=tmp_path, capture_output=True, text=True, check=False)
+def test_a_claim_without_code_or_url_says_what_was_read(
+    tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    done = subprocess.run(
+        [ENTRY, "claim", *words], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
     url = words[1] if len(words) > 1 else "none"
     assert done.stderr == (
-        f"regulars-edge: give CODE and URL, as the console shows them; CODE was {words[0]!r}, and URL {url}\n"
+        f"regulars-edge: give CODE and URL, as the console shows them; CODE was {words[0]!r}, and "
+        f"URL {url}\n"
     )
     assert done.returncode == 2
     assert [*tmp_path.iterdir()] == []
 
 
 def test_without_a_code_a_camera_is_needed_that_sees_it(tmp_path: Path) -> None:
-    done = subprocess.run([ENTRY, "claim"], cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert (done.returncode, "give CODE and URL, or --camera" in done.stderr) == (2, True), done.stderr
+    done = subprocess.run(
+        [ENTRY, "claim"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, "give CODE and URL, or --camera" in done.stderr) == (2, True), (
+        done.stderr
+    )
 
 
 def test_a_wrong_file_costs_no_code(started_regulars: Regulars, tmp_path: Path) -> None:
@@ -100,27 +125,42 @@ def test_a_wrong_file_costs_no_code(started_regulars: Regulars, tmp_path: Path) 
         assert (done.returncode, complaint in done.stderr) == (2, True), done.stderr
         assert file.read_text() == text
     file.unlink()
-    done = claim(tmp_path, code, started_regulars.url, "--config", "/proc/edge.toml")  # nobody may write there
+    # nobody may write there
+    done = claim(tmp_path, code, started_regulars.url, "--config", "/proc/edge.toml")
     assert (done.returncode, "/proc cannot be written" in done.stderr) == (2, True), done.stderr
     full = ["sh", "-c", 'ulimit -f 0; exec "$0" "$@"', ENTRY, "claim", code, started_regulars.url]
-    done = subprocess.run(full, cwd=tmp_path, capture_output=True, text=True, timeout=180, check=False)
-    assert (done.returncode, f"{tmp_path} cannot be written" in done.stderr) == (2, True), done.stderr
+    done = subprocess.run(
+        full, cwd=tmp_path, capture_output=True, text=True, timeout=180, check=False
+    )
+    assert (done.returncode, f"{tmp_path} cannot be written" in done.stderr) == (2, True), (
+        done.stderr
+    )
     assert claim(tmp_path, code, started_regulars.url).returncode == 0
 
 
-def test_a_key_whose_place_cannot_be_written_lies_beside_edge_toml(started_regulars: Regulars, tmp_path: Path) -> None:
+def test_a_key_whose_place_cannot_be_written_lies_beside_edge_toml(
+    started_regulars: Regulars, tmp_path: Path
+) -> None:
     """The code is used up by then, and the camera's old key with it."""
     id_ = started_regulars.add_camera()
-    rows = f'[[camera]]\nname = "{id_}"\nsource = "folder"\nfolder = "/f"\napi_key_file = "/proc/door.key"\n'
+    rows = (
+        f'[[camera]]\nname = "{id_}"\nsource = "folder"\nfolder = "/f"\napi_key_file = '
+        '"/proc/door.key"\n'
+    )
     (tmp_path / "edge.toml").write_text(f'[server]\nurl = "{started_regulars.url}"\n{rows}')
     code = started_regulars.make_claim_code(id_)
     done = claim(tmp_path, code, started_regulars.url)
-    assert (done.returncode, f'write api_key_file = "{tmp_path / id_}.key"' in done.stdout) == (0, True), done
+    assert (done.returncode, f'write api_key_file = "{tmp_path / id_}.key"' in done.stdout) == (
+        0,
+        True,
+    ), done
     assert config.read_secret(tmp_path / f"{id_}.key")
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="root alone gives files to others")
-def test_what_root_writes_for_a_box_stays_readable_by_the_user_that_it_runs_as(tmp_path: Path) -> None:
+def test_what_root_writes_for_a_box_stays_readable_by_the_user_that_it_runs_as(
+    tmp_path: Path,
+) -> None:
     file, uid = tmp_path / "edge.toml", 65534
     file.write_text("as it was")
     file.chmod(0o644)
@@ -182,11 +222,13 @@ def test_after_a_claim_by_root_the_units_user_runs_as_before_and_nobody_else_rea
             os.chown(etc / id_, unit, unit)
             text = file.read_text()
             if "[spool]" not in text:
-                file.write_text(f'{text}\n[spool]\nfolder = "{spool}"\nmin_free_mib = 1\n[metrics]\nport = 0\n')
+                file.write_text(
+                    f'{text}\n[spool]\nfolder = "{spool}"\nmin_free_mib = 1\n[metrics]\nport = 0\n'
+                )
             secrets = [file, *etc.glob("*.key")]
-            assert [(one.stat().st_uid, stat.S_IMODE(one.stat().st_mode)) for one in secrets] == [(unit, 0o600)] * len(
-                secrets
-            )
+            assert [(one.stat().st_uid, stat.S_IMODE(one.stat().st_mode)) for one in secrets] == [
+                (unit, 0o600)
+            ] * len(secrets)
             run = [sys.executable, "-c", AS_USER, str(unit), "run", str(file)]
             with subprocess.Popen(run, stderr=subprocess.PIPE, text=True) as process:
                 try:

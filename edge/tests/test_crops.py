@@ -1,4 +1,5 @@
-"""Faces with some room are sent in place of the whole frame, and the service says the same of them."""
+"""Faces with some room are sent in place of the whole frame, and the service says the same of
+them."""
 
 import hashlib
 import io
@@ -53,8 +54,11 @@ def test_a_crop_is_the_face_with_room_as_far_as_the_picture_goes() -> None:
 def test_a_crop_shows_its_part_and_keeps_the_time() -> None:
     one = frame(17)
     (part,) = cut_parts(one, [face(100.4, 100.4)], 0.5)
-    shown, meant = Image.open(io.BytesIO(part.encoded.encode_picture())), one.image().crop((40, 40, 201, 201))
-    off = sum(abs(a - b) for a, b in zip(shown.tobytes(), meant.tobytes(), strict=True)) / len(meant.tobytes())
+    shown = Image.open(io.BytesIO(part.encoded.encode_picture()))
+    meant = one.image().crop((40, 40, 201, 201))
+    off = sum(abs(a - b) for a, b in zip(shown.tobytes(), meant.tobytes(), strict=True)) / len(
+        meant.tobytes()
+    )
     assert off < 10, "of 255, as JPEG rounds noise; another part is off by 60"
     assert part.encoded.stamp == one.stamp
 
@@ -77,14 +81,28 @@ def test_each_of_a_frames_faces_is_sent_once() -> None:
 def test_the_best_shot_of_a_face_is_its_crop() -> None:
     rows = [[face(100, 100, 40), face(300, 100, 60)], [face(100, 100, 60), face(300, 100, 40)]]
     chosen = list(BestShot(Told(*rows), 10.0, 0.5).choose([frame(0), frame(200)]))
-    assert sorted((one.stamp.stated_ms, size_px(one)) for one in chosen) == [(0, (150, 160)), (200, (160, 160))]
+    assert sorted((one.stamp.stated_ms, size_px(one)) for one in chosen) == [
+        (0, (150, 160)),
+        (200, (160, 160)),
+    ]
 
 
 def test_crops_need_faces() -> None:
-    camera = {"name": "yard", "source": "rtsp", "url": "rtsp://cam/live", "send": "motion", "crop_room": 0.5}
-    for more, complaint in (({}, "crop_room needs send"), ({"send": "faces", "crop_room": 0.0}, "more than 0")):
+    camera = {
+        "name": "yard",
+        "source": "rtsp",
+        "url": "rtsp://cam/live",
+        "send": "motion",
+        "crop_room": 0.5,
+    }
+    for more, complaint in (
+        ({}, "crop_room needs send"),
+        ({"send": "faces", "crop_room": 0.0}, "more than 0"),
+    ):
         with pytest.raises(Misconfigured, match=complaint):
-            config.parse_config({"server": {"url": "https://regulars.example"}, "camera": [{**camera, **more}]})
+            config.parse_config(
+                {"server": {"url": "https://regulars.example"}, "camera": [{**camera, **more}]}
+            )
 
 
 @pytest.fixture
@@ -97,7 +115,10 @@ def scene(portrait: Path, number: int) -> DecodedFrame:
     """Somebody within a picture of 1280 x 720, the face about 120 pixels wide."""
     room = Image.effect_noise((1280, 720), 30).convert("RGB")
     person = Image.open(portrait).convert("RGB")
-    room.paste(person.resize((288, 288 * person.height // person.width)), (100 + 70 * number, 90 + 20 * number))
+    room.paste(
+        person.resize((288, 288 * person.height // person.width)),
+        (100 + 70 * number, 90 + 20 * number),
+    )
     return decoded(room, Stamp(stated_ms=pictures.FIRST_MS + number * 3_600_000))
 
 
@@ -122,7 +143,9 @@ def sent(
         if all(row["state"] == "resolved" for row in found):
             seen = [one for row in found for one in row["sightings"]]  # type: ignore[attr-defined]
             assert len(seen) == len(frames)
-            return [(one["resolution"], one["face"]) for one in seen], [one["score"] for one in seen]
+            return [(one["resolution"], one["face"]) for one in seen], [
+                one["score"] for one in seen
+            ]
         assert time.monotonic() < deadline, found
         time.sleep(0.2)
 
@@ -132,12 +155,20 @@ def test_the_service_knows_the_same_people_in_crops(
 ) -> None:
     first = portraits
     later = [path.with_name(path.name.replace("_1.", "_2.")) for path in first]
-    who, _ = sent(started_regulars, tmp_path / "first", [scene(path, at) for at, path in enumerate(first)])
-    assert len({face for _, face in who if face}) == len(first), "each is somebody, new or known by another test"
+    who, _ = sent(
+        started_regulars, tmp_path / "first", [scene(path, at) for at, path in enumerate(first)]
+    )
+    assert len({face for _, face in who if face}) == len(first), (
+        "each is somebody, new or known by another test"
+    )
     frames: list[Frame] = [scene(path, 10 + at) for at, path in enumerate(later)]
     crops = list(WithFaces(detector, ROOM).choose(frames))
-    assert sum(len(one.encode_picture()) for one in crops) < sum(len(one.encode_picture()) for one in frames) / 10
+    assert (
+        sum(len(one.encode_picture()) for one in crops)
+        < sum(len(one.encode_picture()) for one in frames) / 10
+    )
     in_frames, scores = sent(started_regulars, tmp_path / "frames", frames)
     in_crops, scores_of_crops = sent(started_regulars, tmp_path / "crops", crops)
     assert in_crops == in_frames == [("matched", face) for _, face in who]
-    assert max(abs(a - b) for a, b in zip(scores, scores_of_crops, strict=True) if a and b) < 0.1  # face-pack-3: 0.076
+    # face-pack-3: 0.076
+    assert max(abs(a - b) for a, b in zip(scores, scores_of_crops, strict=True) if a and b) < 0.1

@@ -87,8 +87,25 @@ def test_a_camera_is_verified_by_its_own_certificate_and_the_name_in_it(
 ) -> None:
     needed("openssl")
     key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
-    subject = ("-subj", f"/CN={name}", "-addext", f"subjectAltName={'IP' if name[0].isdigit() else 'DNS'}:{name}")
-    made = ("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", key, "-out", certificate, *subject)
+    subject = (
+        "-subj",
+        f"/CN={name}",
+        "-addext",
+        f"subjectAltName={'IP' if name[0].isdigit() else 'DNS'}:{name}",
+    )
+    made = (
+        "openssl",
+        "req",
+        "-x509",
+        "-newkey",
+        "rsa:2048",
+        "-nodes",
+        "-keyout",
+        key,
+        "-out",
+        certificate,
+        *subject,
+    )
     subprocess.run(made, check=True, capture_output=True)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
@@ -99,7 +116,9 @@ def test_a_camera_is_verified_by_its_own_certificate_and_the_name_in_it(
     def source(**more: str) -> LiveSource:
         return stream(url, interval_s=0.2, **more)
 
-    with pytest.raises(SourceFailed, match="If the camera's certificate is its own, let ca_file name it"):
+    with pytest.raises(
+        SourceFailed, match="If the camera's certificate is its own, let ca_file name it"
+    ):
         numbers(source(), 1)
     assert numbers(source(ca_file=str(certificate), tls_name=name), 1)
     if name != "127.0.0.1":
@@ -110,12 +129,19 @@ def test_a_camera_is_verified_by_its_own_certificate_and_the_name_in_it(
 @pytest.mark.parametrize(
     ("begins", "goes_on", "each_s", "said"),
     [
-        (b"RTSP/1.0 200 OK\r\nContent-Length: 99999999999\r\n\r\n", bytes(65_536), 0.0, "99999999999 bytes"),
+        (
+            b"RTSP/1.0 200 OK\r\nContent-Length: 99999999999\r\n\r\n",
+            bytes(65_536),
+            0.0,
+            "99999999999 bytes",
+        ),
         (b"RTSP/1.0 200 OK\r\nX: ", b"x", 0.05, r"was not whole after 0\.3 s"),
     ],
     ids=["flood", "drip"],
 )
-def test_a_camera_that_answers_without_end_fails(begins: bytes, goes_on: bytes, each_s: float, said: str) -> None:
+def test_a_camera_that_answers_without_end_fails(
+    begins: bytes, goes_on: bytes, each_s: float, said: str
+) -> None:
     """A thread that waited for each drop would stay, and one more would come with each try."""
     with socket.create_server(("127.0.0.1", 0)) as server:
 
@@ -138,7 +164,9 @@ def test_a_camera_that_answers_without_end_fails(begins: bytes, goes_on: bytes, 
             assert re.search(said, str(line.explain_error(SourceFailed("nothing"))))
 
 
-def test_a_camera_that_sends_to_another_gets_its_password_and_the_other_does_not(camera: Rtsp) -> None:
+def test_a_camera_that_sends_to_another_gets_its_password_and_the_other_does_not(
+    camera: Rtsp,
+) -> None:
     first = Rtsp(camera.film, RATE, "127.0.0.2")
     url = first.url.replace("//", "//admin:secret@")
     try:
@@ -147,7 +175,10 @@ def test_a_camera_that_sends_to_another_gets_its_password_and_the_other_does_not
             ("", {"DESCRIBE /live": camera.url}),
             ('Basic realm="x"', {"DESCRIBE /live": camera.url}),
             ('Digest realm="x", nonce="1"', {"OPTIONS /live": camera.url}),
-            ('Digest realm="x", nonce="1", qop="auth"', {"DESCRIBE /live": hall, "DESCRIBE /hall": camera.url}),
+            (
+                'Digest realm="x", nonce="1", qop="auth"',
+                {"DESCRIBE /live": hall, "DESCRIBE /hall": camera.url},
+            ),
         ):
             first.asks_for, first.moved, camera.asks_for, first.heard = asks_for, way, "", []
             assert numbers(live(url), 1)
@@ -172,7 +203,11 @@ def test_a_camera_of_another_machine_sends_nobody_to_this_one(camera: Rtsp) -> N
     other = Rtsp(camera.film, RATE, "127.0.0.2")
     other.moved = {"DESCRIBE /live": camera.url}
     with closing(
-        Line(Address.read(other.url), ssl.create_default_context, is_inward=lambda address: address == "127.0.0.1")
+        Line(
+            Address.read(other.url),
+            ssl.create_default_context,
+            is_inward=lambda address: address == "127.0.0.1",
+        )
     ) as line:
         with socket.create_connection(("127.0.0.1", urlsplit(line.url).port or 0)) as client:
             client.sendall(f"DESCRIBE {line.url} RTSP/1.0\r\nCSeq: 1\r\n\r\n".encode())
@@ -201,19 +236,28 @@ def test_a_stream_is_decoded_all_the_same_if_hardware_that_has_decoders_is_not_t
     assert caplog.text.count("v4l2m2m is not used") <= 1
 
 
-def test_a_decoder_with_a_name_gives_the_frames_of_the_usual_one(film: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """Software stands in for hardware: its decoder is made, opened and asked as one with a name of its own is."""
+def test_a_decoder_with_a_name_gives_the_frames_of_the_usual_one(
+    film: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Software stands in for hardware: its decoder is made, opened and asked as one with a name of
+    its own is."""
     import av
 
     with av.open(str(film)) as container:
         (stream,) = container.streams.video
         decoder = open_decoder(stream, "h264", "film")
-        found = [frame.to_image() for packet in container.demux(stream) for frame in decoder.decode(packet)]
+        found = [
+            frame.to_image()
+            for packet in container.demux(stream)
+            for frame in decoder.decode(packet)
+        ]
     assert [number_of(picture) for picture in found] == list(range(4 * GOP))
     assert not caplog.text
 
 
-def test_a_camera_that_is_not_there_is_no_fault_of_the_hardware(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_camera_that_is_not_there_is_no_fault_of_the_hardware(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     source = live("rtsp://127.0.0.1:9/live", hardware="vaapi")
     with pytest.raises(SourceFailed, match="cannot be read"):
         list(source.frames(threading.Event()))
@@ -221,7 +265,8 @@ def test_a_camera_that_is_not_there_is_no_fault_of_the_hardware(caplog: pytest.L
 
 
 class Failing(LiveSource):
-    """A stream whose decoder gives so many pictures, and then none; a second of it takes some milliseconds."""
+    """A stream whose decoder gives so many pictures, and then none; a second of it takes some
+    milliseconds."""
 
     def __init__(self, pictures: int) -> None:
         self.clock, self.pictures = FakeClock(), pictures
@@ -231,7 +276,9 @@ class Failing(LiveSource):
         mailbox.decoder = self
         while not mailbox.closed.wait(0.003):
             self.clock.pass_(1_000)
-            mailbox.put_packet(SimpleNamespace(pts=None, is_keyframe=True, size=1), self.clock.boot_ms())
+            mailbox.put_packet(
+                SimpleNamespace(pts=None, is_keyframe=True, size=1), self.clock.boot_ms()
+            )
 
     def decode(self, _packet: object) -> list[Any]:
         import av
@@ -305,7 +352,9 @@ def test_a_gate_is_open_while_something_moves_and_as_long_as_nothing_can_be_seen
 def test_a_camera_is_asked_for_snapshots_only_while_its_small_stream_moves() -> None:
     camera, small, stop = Camera(), Small(), threading.Event()
     gate = MotionGate(small, Moving(0.01))
-    source = SnapshotSource(Http(Clock()), lambda: Address.read(f"http://{camera.host}/"), Clock(), 0.02, gate)
+    source = SnapshotSource(
+        Http(Clock()), lambda: Address.read(f"http://{camera.host}/"), Clock(), 0.02, gate
+    )
     found: list[Any] = []
     thread = threading.Thread(target=lambda: found.extend(source.frames(stop)))
     thread.start()
@@ -322,13 +371,23 @@ def test_a_camera_is_asked_for_snapshots_only_while_its_small_stream_moves() -> 
     assert len([frame for frame in found if frame]) == camera.given
 
 
-def test_a_large_stream_is_looked_at_only_while_the_small_one_moves(camera: Rtsp, tmp_path: Path) -> None:
+def test_a_large_stream_is_looked_at_only_while_the_small_one_moves(
+    camera: Rtsp, tmp_path: Path
+) -> None:
     still = h264(tmp_path / "still.h264", [scene(20)] * 15, RATE)
     moves = h264(tmp_path / "moves.h264", [scene(x * 5) for x in range(15)], RATE)
     small = Rtsp(still, RATE)
-    row = {"name": "door", "source": "rtsp", "url": camera.url, "motion_url": small.url, "interval_s": 0.1}
+    row = {
+        "name": "door",
+        "source": "rtsp",
+        "url": camera.url,
+        "motion_url": small.url,
+        "interval_s": 0.1,
+    }
     config = parse_config({"server": {"url": "http://127.0.0.1:9"}, "camera": [row]})
-    source, stop, found = make_source(config.cameras[0], config, Clock()), threading.Event(), list[Any]()
+    source = make_source(config.cameras[0], config, Clock())
+    stop = threading.Event()
+    found = list[Any]()
     thread = threading.Thread(target=lambda: found.extend(source.frames(stop)))
     thread.start()
     until(lambda: found[-20:] == [None] * 20)
@@ -340,7 +399,9 @@ def test_a_large_stream_is_looked_at_only_while_the_small_one_moves(camera: Rtsp
     stop.set()
     thread.join()
     small.stop()
-    assert {number_of(frame.image()) for frame in found if frame} <= set(range(4 * GOP)), "they are the large stream's"
+    assert {number_of(frame.image()) for frame in found if frame} <= set(range(4 * GOP)), (
+        "they are the large stream's"
+    )
 
 
 @pytest.mark.parametrize(
@@ -348,7 +409,10 @@ def test_a_large_stream_is_looked_at_only_while_the_small_one_moves(camera: Rtsp
     [
         ({"source": "snapshot", "hardware": "vaapi"}, "is of sources rtsp and video"),
         ({"hardware": "gpu"}, "should be one of v4l2m2m, vaapi"),
-        ({"source": "video", "file": "a.mp4", "url": None, "motion_url": "rtsp://cam/sub"}, "rtsp and snapshot"),
+        (
+            {"source": "video", "file": "a.mp4", "url": None, "motion_url": "rtsp://cam/sub"},
+            "rtsp and snapshot",
+        ),
         ({"rotate": 45}, "should be 0, 90, 180 or 270"),
     ],
 )
@@ -356,7 +420,10 @@ def test_what_does_not_fit_the_source_is_told(more: dict[str, Any], complaint: s
     row = {"name": "yard", "source": "rtsp", "url": "rtsp://cam/live", **more}
     with pytest.raises(Misconfigured, match=complaint):
         parse_config(
-            {"server": {"url": "http://a"}, "camera": [{key: row[key] for key in row if row[key] is not None}]}
+            {
+                "server": {"url": "http://a"},
+                "camera": [{key: row[key] for key in row if row[key] is not None}],
+            }
         )
 
 
@@ -376,14 +443,26 @@ def turned(film: Path, degrees: int) -> Path:
 
 @pytest.mark.parametrize("degrees", MATRICES)
 @pytest.mark.parametrize("pixel", [1, 2])
-def test_a_film_is_seen_upright_and_as_wide_as_the_place_is(tmp_path: Path, degrees: int, pixel: int) -> None:
+def test_a_film_is_seen_upright_and_as_wide_as_the_place_is(
+    tmp_path: Path, degrees: int, pixel: int
+) -> None:
     corner = Image.new("RGB", (320, 180), "black")
     corner.paste("white", (0, 0, 80, 60))
     film = turned(encoded(tmp_path / "film.mp4", [corner] * 3, pixel=pixel), degrees)
-    frame = next(one for one in VideoFileSource(film, 0.1).frames(threading.Event()) if one is not None)
+    frame = next(
+        one for one in VideoFileSource(film, 0.1).frames(threading.Event()) if one is not None
+    )
     meant = corner.resize((320 * pixel, 180)).rotate(-degrees, expand=True)
-    pictures = [frame.image(), frame.grey((64, 48)), frame.crop((20, 10, meant.width - 30, meant.height - 40))]
-    expected = [meant, meant.resize((64, 48)), meant.crop((20, 10, meant.width - 30, meant.height - 40))]
+    pictures = [
+        frame.image(),
+        frame.grey((64, 48)),
+        frame.crop((20, 10, meant.width - 30, meant.height - 40)),
+    ]
+    expected = [
+        meant,
+        meant.resize((64, 48)),
+        meant.crop((20, 10, meant.width - 30, meant.height - 40)),
+    ]
     for picture, like in zip(pictures, expected, strict=True):
         assert picture.size == like.size
         difference = ImageChops.difference(picture.convert("L"), like.convert("L"))

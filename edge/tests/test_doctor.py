@@ -1,4 +1,5 @@
-"""`regulars-edge check --camera`: of each fault of a camera, whether it is named, and the lines that work."""
+"""`regulars-edge check --camera`: of each fault of a camera, whether it is named, and the lines
+that work."""
 
 import io
 import subprocess
@@ -33,7 +34,10 @@ def room(portrait: Path, side_px: int) -> Image.Image:
     whole = Image.open(portrait).convert("RGB")
     left, top, width, height = Detector().find_faces(whole)[0].box_xywh
     box = (left - width / 2, top - height / 2, left + 1.5 * width, top + 1.5 * height)
-    picture.paste(whole.crop(tuple(map(round, box))).resize((side_px, round(side_px * height / width))), (500, 100))
+    picture.paste(
+        whole.crop(tuple(map(round, box))).resize((side_px, round(side_px * height / width))),
+        (500, 100),
+    )
     return picture
 
 
@@ -46,7 +50,9 @@ def jpeg(picture: Image.Image) -> bytes:
 class Ward:
     """The two kinds of cameras, and how one is looked at."""
 
-    def __init__(self, folder: Path, rtsp: Rtsp, odd: Odd, person: Callable[[int], Image.Image]) -> None:
+    def __init__(
+        self, folder: Path, rtsp: Rtsp, odd: Odd, person: Callable[[int], Image.Image]
+    ) -> None:
         self.folder, self.rtsp, self.odd, self.person = folder, rtsp, odd, person
         self.user: dict[str, object] = {}
 
@@ -200,8 +206,14 @@ CAMERAS: dict[str, tuple[Callable[[Ward], Findings], str]] = {
     "another protocol": (no_rtsp, "is no RTSP"),
     "not there": (not_there, "Connection refused"),
     "turned": (shows(lambda ward: ward.person(400).rotate(90, expand=True)), "rotate = 90"),
-    "too dark": (shows(lambda ward: ImageEnhance.Brightness(ward.person(400)).enhance(0.15)), "too dark"),
-    "covered": (shows(lambda _: Image.new("RGB", (1280, 720), (90, 90, 90))), "is the lens covered"),
+    "too dark": (
+        shows(lambda ward: ImageEnhance.Brightness(ward.person(400)).enhance(0.15)),
+        "too dark",
+    ),
+    "covered": (
+        shows(lambda _: Image.new("RGB", (1280, 720), (90, 90, 90))),
+        "is the lens covered",
+    ),
     "faces too small": (shows(lambda ward: ward.person(90)), "faces are too small"),
     "too slow": (slow, "a picture takes 1."),
     "no picture": (answers(b"<html>login</html>"), "neither JPEG nor PNG"),
@@ -219,7 +231,9 @@ def test_a_cameras_fault_is_named(ward: Ward, name: str) -> None:
 
 
 def test_a_camera_that_is_well_has_no_fault_and_its_lines_work(ward: Ward, tmp_path: Path) -> None:
-    done = subprocess.run([ENTRY, "check", "--camera", ward.rtsp.url], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [ENTRY, "check", "--camera", ward.rtsp.url], capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done
     assert f'source = "rtsp"\nurl = "{ward.rtsp.url}"\nsend = "best_shot"' in done.stdout
     assert "pixels between the eyes" in done.stdout
@@ -233,7 +247,10 @@ eth0 000200C0 00000000 1 0 0 0 00FFFFFF
 
 def test_another_network_is_named(tmp_path: Path) -> None:
     (tmp_path / "route").write_text(ROUTES)
-    said = [explain_network(host, tmp_path / "route") for host in ("192.0.2.9", "192.168.1.64", "8.8.8.8", "camera")]
+    said = [
+        explain_network(host, tmp_path / "route")
+        for host in ("192.0.2.9", "192.168.1.64", "8.8.8.8", "camera")
+    ]
     assert [bool(one) for one in said] == [False, True, False, False]
     assert "another network" in said[1]
 
@@ -247,5 +264,7 @@ def test_a_turned_face_is_upright_by_the_setting(ward: Ward) -> None:
     found = ward.snapshot()
     assert found.settings == {"rotate": 270}
     rows = format_rows({"name": "door", "source": "snapshot", "url": ward.odd.url} | found.settings)
-    [camera] = config.parse_config(tomllib.loads(f'[server]\nurl = "https://x.example"\n{rows}')).cameras
+    [camera] = config.parse_config(
+        tomllib.loads(f'[server]\nurl = "https://x.example"\n{rows}')
+    ).cameras
     assert camera.rotate == 270, "the lines that are printed work"

@@ -1,4 +1,5 @@
-"""Which time a file's picture gets: that when it was taken, however the file came and however the clock was set."""
+"""Which time a file's picture gets: that when it was taken, however the file came and however the
+clock was set."""
 
 import json
 import os
@@ -52,7 +53,9 @@ def true_ms(stamp: Stamp, clock: FakeClock) -> int:
 
 
 @pytest.mark.parametrize("age_ms", [20_000, 20 * 60_000, HOUR_MS, 9 * HOUR_MS, 400 * DAY_MS])
-def test_a_file_that_is_moved_in_keeps_the_time_that_it_has(drop: Path, clock: FakeClock, age_ms: int) -> None:
+def test_a_file_that_is_moved_in_keeps_the_time_that_it_has(
+    drop: Path, clock: FakeClock, age_ms: int
+) -> None:
     source = FolderSource(drop, clock)
     frames(source, clock)
     taken_ms = clock.true_ms - age_ms
@@ -61,7 +64,9 @@ def test_a_file_that_is_moved_in_keeps_the_time_that_it_has(drop: Path, clock: F
     assert true_ms(frame.stamp, clock) == taken_ms
 
 
-def test_files_that_are_synced_in_together_keep_each_its_own_time(drop: Path, clock: FakeClock) -> None:
+def test_files_that_are_synced_in_together_keep_each_its_own_time(
+    drop: Path, clock: FakeClock
+) -> None:
     source = FolderSource(drop, clock)
     frames(source, clock)
     times = [clock.true_ms - minutes * 60_000 for minutes in (60, 50, 40, 30, 20)]
@@ -89,7 +94,9 @@ def test_a_clock_that_is_set_while_a_file_waits_moves_no_time(
     assert true_ms(frame.stamp, clock) == taken_ms
 
 
-def test_a_file_of_an_earlier_boot_keeps_its_time_while_the_clock_says_1970(drop: Path, clock: FakeClock) -> None:
+def test_a_file_of_an_earlier_boot_keeps_its_time_while_the_clock_says_1970(
+    drop: Path, clock: FakeClock
+) -> None:
     taken_ms = clock.true_ms - 30 * 60_000
     pictures.put(drop / "a.jpg", pictures.jpeg(1), taken_ms)
     clock.boot_again("boot-2")
@@ -138,7 +145,9 @@ def test_a_name_that_does_not_say_a_time_says_none(name: str) -> None:
 
 
 @pytest.mark.parametrize("pattern", ["", "%Y%m%d", "%H%M%S", "%Y%m%d%H%M%S%Q", "(%Y%m%d%H%M%S%"])
-def test_a_pattern_that_is_no_time_is_refused_with_what_would_be_right(pattern: str, tmp_path: Path) -> None:
+def test_a_pattern_that_is_no_time_is_refused_with_what_would_be_right(
+    pattern: str, tmp_path: Path
+) -> None:
     row = {"name": "door", "source": "folder", "folder": str(tmp_path), "time_in_name": pattern}
     with pytest.raises(Misconfigured, match=r"time_in_name.*%Y%m%d%H%M%S"):
         parse_config({"server": {"url": "http://127.0.0.1"}, "camera": [row]})
@@ -152,18 +161,30 @@ def test_exif_comes_before_the_name_and_the_name_before_the_files_time(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     source = FolderSource(drop, clock, zone=UTC, time_in_name=NameTime("%Y%m%d%H%M%S"))
-    (drop / "a20260304000000.jpg").write_bytes(pictures.jpeg_with_exif(1, "2026:03:04 05:06:07", "+00:00"))
+    (drop / "a20260304000000.jpg").write_bytes(
+        pictures.jpeg_with_exif(1, "2026:03:04 05:06:07", "+00:00")
+    )
     (drop / "b20260304050607.jpg").write_bytes(pictures.jpeg(2))
     (drop / "c.jpg").write_bytes(pictures.jpeg(3))
     for number, path in enumerate(sorted(drop.iterdir())):
         os.utime(path, (1_700_000_000 + number,) * 2)
     found = frames(source, clock)
-    assert [frame.stamp.stated_ms for frame in found] == [1_772_600_767_000, 1_772_600_767_000, 1_700_000_002_000]
+    assert [frame.stamp.stated_ms for frame in found] == [
+        1_772_600_767_000,
+        1_772_600_767_000,
+        1_700_000_002_000,
+    ]
     with spools.open_spool(tmp_path / "spool", clock=clock) as spool:
         for frame in found:
             content = parse_content(frame.encode_picture())
             assert content is not None
-            spool.add_picture(Origin("door", "folder:door"), frame.encode_picture(), content, frame.stamp, frame.mark)
+            spool.add_picture(
+                Origin("door", "folder:door"),
+                frame.encode_picture(),
+                content,
+                frame.stamp,
+                frame.mark,
+            )
     monkeypatch.setenv(SPOOL_VARIABLE, str(tmp_path / "spool"))
     assert main(["status", "--json"]) == 0
     said = json.loads(capsys.readouterr().out)["cameras"]["door"]["times_by"]

@@ -1,4 +1,5 @@
-"""`regulars-edge claim --page`: a box without edge.toml is claimed on a page, which strangers cannot use for more."""
+"""`regulars-edge claim --page`: a box without edge.toml is claimed on a page, which strangers
+cannot use for more."""
 
 import html
 import http.client
@@ -45,7 +46,8 @@ INNER = "AccessKeyId"
         f"{CODE} {URL}",
         f"  {CODE}\n{URL}/ \n",
         f"regulars-edge claim {CODE} {URL}",
-        f"regulars-edge claim {CODE} {URL} --camera 'rtsp://x'\nregulars-edge check --config edge.toml",
+        f"regulars-edge claim {CODE} {URL} --camera 'rtsp://x'\nregulars-edge check --config "
+        "edge.toml",
     ],
 )
 def test_code_and_address_are_read_as_the_console_shows_them(text: str) -> None:
@@ -71,7 +73,10 @@ def test_a_code_that_cannot_count_is_not_tried(text: str, only_url: str | None, 
 
 
 def test_a_service_in_the_clear_is_taken_on_the_box_itself_or_if_the_image_names_it() -> None:
-    for url, only_url in (("http://127.0.0.1:8000", None), ("http://192.168.7.2:8000", "http://192.168.7.2:8000")):
+    for url, only_url in (
+        ("http://127.0.0.1:8000", None),
+        ("http://192.168.7.2:8000", "http://192.168.7.2:8000"),
+    ):
         assert first_page.parse_code(f"{CODE} {url}", only_url) == (CODE, url)
     assert first_page.parse_code(CODE, URL) == (CODE, URL)
 
@@ -90,10 +95,19 @@ def test_a_camera_is_a_url_or_an_address_and_its_password_leaves_the_url() -> No
 @pytest.mark.parametrize(
     "form",
     [
-        *(Form(place=place) for place in ("", "/etc/passwd", "/dev/video0", "file:///x", "rtsp://", "rtsp:///live")),
         *(
             Form(place=place)
-            for place in ("rtsp://a:0/x", "rtsp://a/\n[server]", "gopher://x/", "10.0.0", "rtsp://[x/")
+            for place in ("", "/etc/passwd", "/dev/video0", "file:///x", "rtsp://", "rtsp:///live")
+        ),
+        *(
+            Form(place=place)
+            for place in (
+                "rtsp://a:0/x",
+                "rtsp://a/\n[server]",
+                "gopher://x/",
+                "10.0.0",
+                "rtsp://[x/",
+            )
         ),
         Form(place=STREAM, password="x"),
         Form(place=STREAM, user="admin", password="x "),
@@ -118,7 +132,9 @@ def test_any_body_is_a_form_or_a_mistake(body: bytes) -> None:
 # who asks
 
 
-@pytest.mark.parametrize("host", ["192.168.7.9:9110", "[fe80::1]:9110", "shop-12:9110", "SHOP-12.local", "127.0.0.1"])
+@pytest.mark.parametrize(
+    "host", ["192.168.7.9:9110", "[fe80::1]:9110", "shop-12:9110", "SHOP-12.local", "127.0.0.1"]
+)
 def test_the_page_answers_by_an_address_and_its_own_names(host: str) -> None:
     for origin in (None, f"http://{host}"):
         assert first_page.find_objection(host, origin, "192.168.7.50", {"shop-12"}) is None
@@ -127,14 +143,19 @@ def test_the_page_answers_by_an_address_and_its_own_names(host: str) -> None:
 @pytest.mark.parametrize(
     ("host", "origin", "caller"),
     [
-        *((host, None, "192.168.7.50") for host in ("evil.example", "shop-12.evil.example", "", "[", "a@evil.example")),
+        *(
+            (host, None, "192.168.7.50")
+            for host in ("evil.example", "shop-12.evil.example", "", "[", "a@evil.example")
+        ),
         ("192.168.7.9:9110", "https://evil.example", "192.168.7.50"),
         ("192.168.7.9:9110", "http://192.168.7.9", "192.168.7.50"),
         ("192.168.7.9:9110", "null", "192.168.7.50"),
         ("192.168.7.9:9110", None, "8.8.8.8"),
     ],
 )
-def test_other_websites_other_names_and_the_internet_get_nothing(host: str, origin: str | None, caller: str) -> None:
+def test_other_websites_other_names_and_the_internet_get_nothing(
+    host: str, origin: str | None, caller: str
+) -> None:
     assert first_page.find_objection(host, origin, caller, {"shop-12", "localhost"})
 
 
@@ -142,10 +163,14 @@ def test_other_websites_other_names_and_the_internet_get_nothing(host: str, orig
 
 
 class Fakes:
-    """The service, whose good codes are `good`, and a camera, which shows `picture` if the password is right."""
+    """The service, whose good codes are `good`, and a camera, which shows `picture` if the password
+    is right."""
 
     def __init__(self, folder: Path) -> None:
-        self.good, self.used, self.seen, self.now = {CODE}, list[str](), list[Mapping[str, object]](), 1_000.0
+        self.good = {CODE}
+        self.used = list[str]()
+        self.seen = list[Mapping[str, object]]()
+        self.now = 1_000.0
         self.address = "10.0.0.9"
         self.page = FirstPage(
             folder / "edge.toml",
@@ -171,11 +196,19 @@ class Fakes:
         if config.read_secret(Path(str(values["password_file"]))) != PASSWORD:
             return Findings([f"refuses user and password {INNER}"])
         more = {"transport": "udp", "rotate": 90}
-        return Findings(["it sends by UDP only"], more, 3, ["no face"], Image.new("RGB", (1920, 1080)))
+        return Findings(
+            ["it sends by UDP only"], more, 3, ["no face"], Image.new("RGB", (1920, 1080))
+        )
 
     def press(self, **more: str) -> str:
         token = html.unescape(re.findall('name="token" value="(.*?)"', self.page.show())[0])
-        form = {"code": f"{CODE} {URL}", "place": STREAM, "user": "admin", "password": PASSWORD, "token": token}
+        form = {
+            "code": f"{CODE} {URL}",
+            "place": STREAM,
+            "user": "admin",
+            "password": PASSWORD,
+            "token": token,
+        }
         return self.page.answer_form(urlencode(form | more).encode(), "192.168.7.50")
 
 
@@ -189,8 +222,15 @@ def test_a_box_is_connected_by_one_form(fakes: Fakes, tmp_path: Path) -> None:
     assert "The camera is connected" in said
     assert 'src="data:image/jpeg;base64,/9j/' in said
     [camera] = config.load(tmp_path / "edge.toml").cameras
-    assert (camera.name, camera.place, camera.user, camera.send) == ("cam_1", STREAM, "admin", "best_shot")
-    assert (camera.transport, camera.rotate) == ("udp", 0), "what one face lets guess is not written"
+    assert (camera.name, camera.place, camera.user, camera.send) == (
+        "cam_1",
+        STREAM,
+        "admin",
+        "best_shot",
+    )
+    assert (camera.transport, camera.rotate) == ("udp", 0), (
+        "what one face lets guess is not written"
+    )
     assert config.read_secret(camera.password_file) == PASSWORD
     assert config.read_secret(camera.api_key_file) == "ck_1"
     assert {stat.S_IMODE(file.stat().st_mode) for file in tmp_path.iterdir()} == {0o600}
@@ -198,7 +238,9 @@ def test_a_box_is_connected_by_one_form(fakes: Fakes, tmp_path: Path) -> None:
     assert "has a camera already" in fakes.press()
 
 
-def test_after_a_wrong_password_the_form_stays_and_the_code_still_counts(fakes: Fakes, tmp_path: Path) -> None:
+def test_after_a_wrong_password_the_form_stays_and_the_code_still_counts(
+    fakes: Fakes, tmp_path: Path
+) -> None:
     said = fakes.press(password="wrong-one")
     assert "are user and password right?" in said
     assert CODE in said
@@ -251,15 +293,23 @@ def test_whatever_answers_reads_alike_is_logged_and_leaves_nothing(
     assert PASSWORD not in line
 
 
-def test_whatever_a_service_answers_to_a_code_reads_alike_unless_the_box_was_made_for_it(fakes: Fakes) -> None:
+def test_whatever_a_service_answers_to_a_code_reads_alike_unless_the_box_was_made_for_it(
+    fakes: Fakes,
+) -> None:
     answers = []
-    for error in (NotAllowed(f"answered 403 {INNER}"), Unreachable("refused"), Busy("later"), ValueError(INNER)):
+    for error in (
+        NotAllowed(f"answered 403 {INNER}"),
+        Unreachable("refused"),
+        Busy("later"),
+        ValueError(INNER),
+    ):
         fakes.page.use_code = fail_with_code(error)
         answers.append(fakes.press())
     assert len(set(answers)) == 1
     assert "did not count" in answers[0]
     assert INNER not in answers[0]
-    fakes.page.only_url, fakes.page.use_code = URL, fail_with_code(NotAllowed("this code is not good any more"))
+    fakes.page.only_url = URL
+    fakes.page.use_code = fail_with_code(NotAllowed("this code is not good any more"))
     assert "not good any more" in fakes.press()
 
 
@@ -270,16 +320,23 @@ def fail_with_code(error: Exception) -> Callable[[str, str], tuple[str, str]]:
     return fail
 
 
-def test_a_camera_is_asked_where_its_name_led_once_and_edge_toml_has_the_name(fakes: Fakes, tmp_path: Path) -> None:
+def test_a_camera_is_asked_where_its_name_led_once_and_edge_toml_has_the_name(
+    fakes: Fakes, tmp_path: Path
+) -> None:
     fakes.address = "10.0.0.7"
     assert "The camera is connected" in fakes.press(place="rtsps://cam.local:8443/live?channel=2")
-    assert (fakes.seen[0]["url"], fakes.seen[0]["tls_name"]) == ("rtsps://10.0.0.7:8443/live?channel=2", "cam.local")
+    assert (fakes.seen[0]["url"], fakes.seen[0]["tls_name"]) == (
+        "rtsps://10.0.0.7:8443/live?channel=2",
+        "cam.local",
+    )
     [camera] = config.load(tmp_path / "edge.toml").cameras
     assert (camera.place, camera.tls_name) == ("rtsps://cam.local:8443/live?channel=2", None)
 
 
 @given(st.text(max_size=30), st.text(max_size=30), st.text(max_size=30))
-def test_nothing_that_is_entered_becomes_markup_and_no_password_is_shown(code: str, place: str, user: str) -> None:
+def test_nothing_that_is_entered_becomes_markup_and_no_password_is_shown(
+    code: str, place: str, user: str
+) -> None:
     hostile = "\"'><script>alert(1)</script></textarea>"
     plain = Texts(first_page.make_page(Form(), ["x"])).tags
     form = Form(hostile + code, hostile + place, hostile + user, PASSWORD)
@@ -313,7 +370,9 @@ def test_the_page_is_no_scanner_of_places_for_who_has_a_code(fakes: Fakes) -> No
     fakes.press(code=f"WRONG {URL}")
     for number in range(1, first_page.MOST_FAILED_TRIES):
         began_at = fakes.now
-        assert "No picture came from there" in fakes.press(place=f"rtsp://10.0.0.{number}/", password="x")
+        assert "No picture came from there" in fakes.press(
+            place=f"rtsp://10.0.0.{number}/", password="x"
+        )
         assert fakes.now - began_at >= first_page.WAIT_S
     assert fakes.page.is_over
     assert "too many wrong tries" in fakes.press()
@@ -335,7 +394,9 @@ def test_the_page_waits_for_an_hour_and_ends_no_trial_that_has_begun(fakes: Fake
     assert "The camera is connected" in fakes.press()
 
 
-def test_a_box_of_one_service_takes_no_other_and_the_page_says_only_what_is_needed(fakes: Fakes) -> None:
+def test_a_box_of_one_service_takes_no_other_and_the_page_says_only_what_is_needed(
+    fakes: Fakes,
+) -> None:
     fakes.page.only_url = "https://own.example"
     assert "codes of https://own.example alone" in fakes.press()
     assert "The camera is connected" in fakes.press(code=CODE)
@@ -389,7 +450,11 @@ def test_a_name_that_leads_to_several_addresses_leads_to_none_if_one_is_barred()
     [
         (STREAM, "10.0.0.9", {"url": STREAM}),
         ("rtsp://cam/live?a=b", "10.0.0.9", {"url": "rtsp://10.0.0.9/live?a=b"}),
-        ("https://cam:8443/x", "2001:db8::9", {"url": "https://[2001:db8::9]:8443/x", "tls_name": "cam"}),
+        (
+            "https://cam:8443/x",
+            "2001:db8::9",
+            {"url": "https://[2001:db8::9]:8443/x", "tls_name": "cam"},
+        ),
         ("https://[2001:db8::9]/x", "2001:db8::9", {"url": "https://[2001:db8::9]/x"}),
     ],
 )
@@ -408,7 +473,9 @@ def port() -> int:
 @pytest.fixture
 def box(tmp_path: Path, port: int) -> Iterator[subprocess.Popen[str]]:
     command = [str(ENTRY), "claim", "--config", str(tmp_path / "edge.toml"), "--page", str(port)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as process:
         yield process
         process.kill()
 
@@ -427,7 +494,8 @@ def call(
 
 @pytest.fixture
 def near(tmp_path: Path, port: int) -> Iterator[FirstPage]:
-    """A page that also asks cameras on this machine, as there is no other; what fails takes no time."""
+    """A page that also asks cameras on this machine, as there is no other; what fails takes no
+    time."""
     page = FirstPage(tmp_path / "edge.toml", find_address=lambda host: host, sleep=lambda _: None)
     with first_page._Server(port, page) as server:
         thread = threading.Thread(target=server.serve)
@@ -438,40 +506,66 @@ def near(tmp_path: Path, port: int) -> Iterator[FirstPage]:
 
 
 def test_a_box_is_claimed_on_its_page_with_a_real_camera(
-    near: FirstPage, port: int, started_regulars: Regulars, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    near: FirstPage,
+    port: int,
+    started_regulars: Regulars,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     pytest.importorskip("av")
     from rig.rtsp import Rtsp, h264
 
-    camera = Rtsp(h264(tmp_path / "live.h264", [Image.effect_noise((640, 360), 60).convert("RGB")] * RATE, RATE), RATE)
+    camera = Rtsp(
+        h264(
+            tmp_path / "live.h264", [Image.effect_noise((640, 360), 60).convert("RGB")] * RATE, RATE
+        ),
+        RATE,
+    )
     camera.asks_for, camera.password = 'Digest realm="cam", nonce="n0nce", qop="auth"', "r!ght"
     id_ = started_regulars.add_camera()
     code = started_regulars.make_claim_code(id_)
     status, text, headers = call(port, "GET")
-    assert (status, headers["Referrer-Policy"], headers["Cache-Control"]) == (200, "same-origin", "no-store")
+    assert (status, headers["Referrer-Policy"], headers["Cache-Control"]) == (
+        200,
+        "same-origin",
+        "no-store",
+    )
     assert "form-action 'self'" in headers["Content-Security-Policy"]
     token = html.unescape(re.findall('name="token" value="(.*?)"', text)[0])
-    form = {"code": f"{code} {started_regulars.url}", "place": camera.url, "user": "admin", "token": token}
+    form = {
+        "code": f"{code} {started_regulars.url}",
+        "place": camera.url,
+        "user": "admin",
+        "token": token,
+    }
     for more in ({"Host": "evil.example"}, {"Origin": "http://evil.example"}):
         assert call(port, "POST", urlencode(form | {"password": "r!ght"}), **more)[0] == 403
     for size in ("-1", "x", str(first_page.MOST_FORM_BYTES + 1)):
         assert call(port, "POST", "", **{"Content-Length": size})[0] == 413
     assert "No picture came" in call(port, "POST", urlencode(form | {"password": "wr0ng"}))[1]
-    assert "The camera is connected" in call(port, "POST", urlencode(form | {"password": "r!ght"}))[1]
+    assert (
+        "The camera is connected" in call(port, "POST", urlencode(form | {"password": "r!ght"}))[1]
+    )
     camera.stop()
     said = capsys.readouterr().out
     assert "refuses user and password" in said
     assert "r!ght" not in said
     assert "wr0ng" not in said
     [found] = config.load(tmp_path / "edge.toml").cameras
-    assert (found.name, found.place, config.read_secret(found.password_file)) == (id_, camera.url, "r!ght")
+    assert (found.name, found.place, config.read_secret(found.password_file)) == (
+        id_,
+        camera.url,
+        "r!ght",
+    )
     assert config.read_secret(found.api_key_file).startswith("ck_")
 
 
 def test_a_real_box_asks_nothing_of_itself_and_says_so_in_its_log(
     box: subprocess.Popen[str], port: int, started_regulars: Regulars, tmp_path: Path
 ) -> None:
-    assert re.fullmatch(rf"to connect a camera, open http://\S+:{port} in a browser .*\n", box.stdout.readline())
+    assert re.fullmatch(
+        rf"to connect a camera, open http://\S+:{port} in a browser .*\n", box.stdout.readline()
+    )
     code = started_regulars.make_claim_code(started_regulars.add_camera())
     token = html.unescape(re.findall('name="token" value="(.*?)"', call(port, "GET")[1])[0])
     with socket.create_server(("127.0.0.1", 0)) as inner:
@@ -481,7 +575,10 @@ def test_a_real_box_asks_nothing_of_itself_and_says_so_in_its_log(
         assert "No picture came" in call(port, "POST", urlencode(form))[1]
         with pytest.raises(BlockingIOError):
             inner.accept()
-    said = f"127.0.0.1: 127.0.0.1 leads to this machine, or to its cable alone (no picture from {place})\n"
+    said = (
+        "127.0.0.1: 127.0.0.1 leads to this machine, or to its cable alone (no picture from "
+        f"{place})\n"
+    )
     assert box.stdout.readline() == said
     (tmp_path / "edge.toml").write_text("")
     assert box.wait(60) == 0, "the uploader begins now"
@@ -493,11 +590,17 @@ def test_callers_who_say_nothing_take_their_places_and_no_more(near: FirstPage, 
     with ExitStack() as silent:
         for caller in range(first_page.MOST_CALLERS // first_page.MOST_OF_ONE):
             if caller:
-                assert call(port, "GET", source="127.0.1.1")[0] == 200, "one address leaves room for others"
+                assert call(port, "GET", source="127.0.1.1")[0] == 200, (
+                    "one address leaves room for others"
+                )
             for _ in range(first_page.MOST_OF_ONE):
                 source = (f"127.0.0.{caller + 2}", 0)
-                silent.enter_context(socket.create_connection(("127.0.0.1", port), source_address=source))
-            with socket.create_connection(("127.0.0.1", port), timeout=60, source_address=source) as late:
+                silent.enter_context(
+                    socket.create_connection(("127.0.0.1", port), source_address=source)
+                )
+            with socket.create_connection(
+                ("127.0.0.1", port), timeout=60, source_address=source
+            ) as late:
                 assert late.recv(1) == b"", "it hangs up"
         with socket.create_connection(("127.0.0.1", port), timeout=60) as late:
             assert late.recv(1) == b"", "they have all places together"
@@ -520,16 +623,24 @@ def test_the_page_ends_when_a_terminal_has_claimed_the_box(
 
 def test_the_unit_of_an_unclaimed_box_shows_the_page_or_waits_for_the_camera() -> None:
     unit = (Path(__file__).parents[1] / "systemd" / "regulars-edge-claim.service").read_text()
-    [line] = re.findall("^ExecStart=/opt/regulars-edge/current/bin/regulars-edge (.*)$", unit, re.MULTILINE)
+    [line] = re.findall(
+        "^ExecStart=/opt/regulars-edge/current/bin/regulars-edge (.*)$", unit, re.MULTILINE
+    )
     ways = re.findall(r'WAY=(.*?)["`]', unit)
     assert ways == ["--camera /dev/video0", "--page --url https://regulars.example"]
     found = [cli.make_parser().parse_args(line.replace("$WAY", way).split()) for way in ways]
     assert [(one.camera, one.page) for one in found] == [("/dev/video0", None), (None, 9110)]
     ends = f"\nRestartPreventExitStatus={exits.MISUSED} {exits.GAVE_UP}\n"
-    assert ends in unit, "the page does not stay for days, nor does it start before the service is filled in"
+    assert ends in unit, (
+        "the page does not stay for days, nor does it start before the service is filled in"
+    )
 
 
-@pytest.mark.parametrize("more", [["7KQM", URL], ["--camera", STREAM], ["--url", "ftp://x"], ["--url", URL]])
+@pytest.mark.parametrize(
+    "more", [["7KQM", URL], ["--camera", STREAM], ["--url", "ftp://x"], ["--url", URL]]
+)
 def test_the_page_asks_for_code_and_camera_itself(tmp_path: Path, more: list[str]) -> None:
-    done = subprocess.run([ENTRY, "claim", *more, "--page"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [ENTRY, "claim", *more, "--page"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 2, done

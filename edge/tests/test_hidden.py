@@ -1,4 +1,5 @@
-"""What a camera's URL asks for is shown nowhere: not by a command, a page, a log, or what the service is told."""
+"""What a camera's URL asks for is shown nowhere: not by a command, a page, a log, or what the
+service is told."""
 
 import contextlib
 import logging
@@ -55,15 +56,24 @@ def test_a_query_without_names_is_hidden_whole() -> None:
 
 
 def test_what_stands_beside_a_url_stays_and_a_second_look_changes_nothing() -> None:
-    shown = redact_text('edge.toml: url = "http://10.0.0.9/shot?a=b&c=d": it is busy (http://a/b?c=d). What? a = b')
-    assert shown == 'edge.toml: url = "http://10.0.0.9/shot?a=***&c=***": it is busy (http://a/b?c=***). What? a = b'
+    shown = redact_text(
+        'edge.toml: url = "http://10.0.0.9/shot?a=b&c=d": it is busy (http://a/b?c=d). What? a = b'
+    )
+    assert (
+        shown
+        == 'edge.toml: url = "http://10.0.0.9/shot?a=***&c=***": it is busy (http://a/b?c=***). '
+        "What? a = b"
+    )
     assert redact_text(shown) == shown
 
 
 def test_a_url_alone_has_its_spaces_and_quotes() -> None:
     for letters in (" ", "'", '"', ") ", "\t", "\n", "ä"):
         assert SECRET not in redact_url(f"http://10.0.0.9/shot?pass=x{letters}{SECRET}")
-    assert redact_url("rtsp://10.0.0.9:554/Streaming/Channels/101") == "rtsp://10.0.0.9:554/Streaming/Channels/101"
+    assert (
+        redact_url("rtsp://10.0.0.9:554/Streaming/Channels/101")
+        == "rtsp://10.0.0.9:554/Streaming/Channels/101"
+    )
 
 
 # a walk over what prints
@@ -71,7 +81,8 @@ def test_a_url_alone_has_its_spaces_and_quotes() -> None:
 
 @pytest.fixture(autouse=True)
 def former_logs() -> Iterator[None]:
-    """Let the tests after these have the logs that they had: commands send them to stderr, and most of them nowhere."""
+    """Let the tests after these have the logs that they had: commands send them to stderr, and most
+    of them nowhere."""
     root = logging.getLogger()
     level, handlers = root.level, [*root.handlers]
     yield
@@ -90,15 +101,24 @@ URLS = tuple(f"{scheme}://127.0.0.1:9/shot.cgi?{QUERY}" for scheme in ("http", "
 
 
 @pytest.mark.parametrize(
-    ("command", "argument"), [(name, argument) for name, command in COMMANDS.items() for argument in command.arguments]
+    ("command", "argument"),
+    [(name, argument) for name, command in COMMANDS.items() for argument in command.arguments],
 )
 def test_no_command_shows_a_url_at_whichever_argument_it_stands(
-    command: str, argument: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    command: str,
+    argument: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("REGULARS_EDGE_SPOOL", str(tmp_path / "spool"))
     url = URLS[1]
-    others = {"run": ["--config", "a.toml"], "update": ["--config", "a.toml"], "setup": ["--wait", "0.1"]}
+    others = {
+        "run": ["--config", "a.toml"],
+        "update": ["--config", "a.toml"],
+        "setup": ["--wait", "0.1"],
+    }
     needed = others.get(command, []) if argument not in ("--config", "--wait") else []
     given = [url] if argument[0] != "-" else [argument, url]
     with contextlib.suppress(SystemExit):  # of argparse
@@ -108,7 +128,9 @@ def test_no_command_shows_a_url_at_whichever_argument_it_stands(
     assert SECRET not in out.out + out.err
 
 
-def test_no_mistake_of_edge_toml_shows_a_url(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_no_mistake_of_edge_toml_shows_a_url(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     keys = [*config._CAMERA, *config.PLACES.values()]
     tables = "".join(f'[[camera]]\n{key} = "{URLS[0]}"\n' for key in dict.fromkeys(keys))
     file = tmp_path / "edge.toml"
@@ -162,7 +184,9 @@ def test_a_camera_that_answers_is_said_without_its_secrets(
     assert SECRET not in out.out + out.err
 
 
-def test_what_the_service_and_the_log_are_told_has_none(odd: Odd, caplog: pytest.LogCaptureFixture) -> None:
+def test_what_the_service_and_the_log_are_told_has_none(
+    odd: Odd, caplog: pytest.LogCaptureFixture
+) -> None:
     odd.status = 404
     row = make_camera_values("a", f"{odd.url}/shot.cgi?{QUERY}") | {"send": "all"}
     read = config.parse_config({"server": {"url": "http://127.0.0.1:9"}, "camera": [row]})
@@ -180,11 +204,24 @@ def test_the_search_for_cameras_shows_none(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     device = Device()
-    device.password, device.snapshot = None, f"http://127.0.0.1:{device.camera.port}/shot.jpg?{escape(QUERY)}"
+    device.password = None
+    device.snapshot = f"http://127.0.0.1:{device.camera.port}/shot.jpg?{escape(QUERY)}"
     device.camera.asks_for = ""
     monkeypatch.chdir(tmp_path)
     address = ":".join(map(str, device.address))
-    main(["setup", "--url", "https://a.example", "--probe", address, "--wait", "1", "--pictures", str(tmp_path)])
+    main(
+        [
+            "setup",
+            "--url",
+            "https://a.example",
+            "--probe",
+            address,
+            "--wait",
+            "1",
+            "--pictures",
+            str(tmp_path),
+        ]
+    )
     out = capsys.readouterr()
     device.stop()
     assert "password=***" in out.out, out
@@ -194,6 +231,13 @@ def test_the_search_for_cameras_shows_none(
 
 def test_the_page_of_a_new_box_gives_no_url_back_that_has_any(tmp_path: Path) -> None:
     assert SECRET not in first_page.make_page(first_page.Form(), [f"{url} is none" for url in URLS])
-    for place in (*URLS, f"10.0.0.9/shot?{QUERY}", f"admin:{SECRET}@10.0.0.9", f"rtsp://10.0.0.9/pass={SECRET}"):
+    for place in (
+        *URLS,
+        f"10.0.0.9/shot?{QUERY}",
+        f"admin:{SECRET}@10.0.0.9",
+        f"rtsp://10.0.0.9/pass={SECRET}",
+    ):
         assert SECRET not in first_page.make_page(first_page.Form(place=place))
-    assert "rtsp://10.0.0.9/live" in first_page.make_page(first_page.Form(place="rtsp://10.0.0.9/live"))
+    assert "rtsp://10.0.0.9/live" in first_page.make_page(
+        first_page.Form(place="rtsp://10.0.0.9/live")
+    )

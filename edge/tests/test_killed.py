@@ -68,7 +68,10 @@ def test_a_folders_upload_survives_kills(
     assert zygote.ended() == 0, (tmp_path / "uploader.log").read_text()[-3000:]
     weather.stop()
     there = pictures.there(service.captures("kill-upload"))
-    print(f"\nupload: {ended.get(-9, 0)} of {rounds} killed by {longest_s:.1f} s, {len(there)} captures, {weather.met}")
+    print(
+        f"\nupload: {ended.get(-9, 0)} of {rounds} killed by {longest_s:.1f} s, {len(there)} "
+        f"captures, {weather.met}"
+    )
     assert len(there) == len(set(there))
     assert set(there) == pictures.expected(folder)
     assert list((tmp_path / "spool" / "pictures").iterdir()) == [], "copies of what was sent"
@@ -78,7 +81,8 @@ def test_a_folders_upload_survives_kills(
 def test_a_watched_folder_survives_kills(
     service: StandIn | Regulars, zygote: Zygote, tmp_path: Path, kills: int
 ) -> None:
-    """The other half: here the files go when the spool has them, so what is lost is lost for good."""
+    """The other half: here the files go when the spool has them, so what is lost is lost for
+    good."""
     rng = random.Random(8)
     drop, weather = tmp_path / "ftp", Weather(service.url, share=0.1, seed=8)
     config = tmp_path / "edge.toml"
@@ -101,7 +105,10 @@ def test_a_watched_folder_survives_kills(
     for _ in range(rounds):
         if not drop.exists() or sum(1 for _ in drop.rglob("*.jpg")) < BACKLOG:
             pictures.fill(drop, A_KILL, start=number)
-            expected |= {hashlib.sha256(pictures.jpeg(one)).hexdigest() for one in range(number, number + A_KILL)}
+            expected |= {
+                hashlib.sha256(pictures.jpeg(one)).hexdigest()
+                for one in range(number, number + A_KILL)
+            }
             number += A_KILL
         assert zygote.killed_after(argv, env, rng.uniform(0, longest_s)) == -signal.SIGKILL
         longest_s *= 1 if has_taken(tmp_path / "spool") else LONGER
@@ -111,26 +118,43 @@ def test_a_watched_folder_survives_kills(
     pid = zygote.start(argv, env)
     deadline = time.monotonic() + 180 + kills / 20
     left = None
-    while time.monotonic() < deadline and (left != [] or log.read_text().count(" cameras, spool ") == starts):
+    while time.monotonic() < deadline and (
+        left != [] or log.read_text().count(" cameras, spool ") == starts
+    ):
         time.sleep(0.2)
-        left = [path for place in (drop, tmp_path / "spool" / "pictures") for path in place.rglob("*.jpg")]
+        left = [
+            path
+            for place in (drop, tmp_path / "spool" / "pictures")
+            for path in place.rglob("*.jpg")
+        ]
     os.kill(pid, signal.SIGTERM)
     assert zygote.ended() == 0, log.read_text()[-3000:]
     weather.stop()
     there = [sha256 for sha256, _ in pictures.there(service.captures("kill-watch"))]
-    print(f"\nrun: {rounds} killed, {len(there)} captures, {taken} of them taken by the killed, {weather.met}")
+    print(
+        f"\nrun: {rounds} killed, {len(there)} captures, {taken} of them taken by the killed, "
+        f"{weather.met}"
+    )
     assert len(there) == len(set(there))
     assert set(there) == expected
     assert left == [], "copies of what was sent"
 
 
-def test_the_service_is_killed_and_started_again(tmp_path: Path, started_regulars: Regulars) -> None:
+def test_the_service_is_killed_and_started_again(
+    tmp_path: Path, started_regulars: Regulars
+) -> None:
     folder = tmp_path / "in"
     pictures.fill(folder, 120, start=800_000)
     ended: list[subprocess.CompletedProcess[str]] = []
     thread = threading.Thread(
         target=lambda: ended.append(
-            upload(folder, started_regulars.url, started_regulars.key, tmp_path / "spool", camera="restarts")
+            upload(
+                folder,
+                started_regulars.url,
+                started_regulars.key,
+                tmp_path / "spool",
+                camera="restarts",
+            )
         )
     )
     thread.start()

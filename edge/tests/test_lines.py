@@ -41,7 +41,9 @@ class Camera:
     def _serve(self) -> None:
         with suppress(OSError):
             while True:
-                threading.Thread(target=self._talk, args=(self.server.accept()[0],), daemon=True).start()
+                threading.Thread(
+                    target=self._talk, args=(self.server.accept()[0],), daemon=True
+                ).start()
 
     def _talk(self, line: socket.socket) -> None:
         with line, line.makefile("rb") as messages, suppress(OSError):
@@ -93,7 +95,10 @@ def test_packets_by_tls_go_on_as_many_as_have_come(tmp_path: Path) -> None:
                 line.sendall(packet)
             messages.read()
 
-    with socket.create_server(("127.0.0.1", 0)) as plain, context.wrap_socket(plain, server_side=True) as server:
+    with (
+        socket.create_server(("127.0.0.1", 0)) as plain,
+        context.wrap_socket(plain, server_side=True) as server,
+    ):
         threading.Thread(target=lambda: play(server.accept()[0]), daemon=True).start()
         with client_of(f"rtsps://127.0.0.1:{server.getsockname()[1]}/live", certificate) as client:
             assert client.ask("PLAY") == OK
@@ -112,7 +117,10 @@ def test_packets_by_tls_go_on_as_many_as_have_come(tmp_path: Path) -> None:
     ],
 )
 def test_what_a_camera_asks_before_its_answer_is_passed_over(request_of_camera: bytes) -> None:
-    with closing(Camera(lambda message: request_of_camera + OK)) as camera, client_of(camera.url) as client:
+    with (
+        closing(Camera(lambda message: request_of_camera + OK)) as camera,
+        client_of(camera.url) as client,
+    ):
         for method in ("OPTIONS", "SETUP", "PLAY"):
             assert client.ask(method) == OK
 
@@ -134,14 +142,21 @@ def test_a_part_of_a_stream_may_have_a_space_in_its_name() -> None:
     with closing(Camera(lambda message: OK)) as camera, client_of(camera.url) as client:
         for method in ("SETUP", "PLAY", "GET_PARAMETER"):
             assert client.ask(method, "/track 1") == OK
-            assert camera.asked[-1].startswith(f"{method} {camera.url}/track 1 RTSP/1.0\r\n".encode())
+            assert camera.asked[-1].startswith(
+                f"{method} {camera.url}/track 1 RTSP/1.0\r\n".encode()
+            )
 
 
-@pytest.mark.parametrize("answer", [b"HTTP/1.1 400 Bad Request\r\n\r\n", b"SSH-2.0-camera\r\n", b"\x15\x03\x03\0\2"])
+@pytest.mark.parametrize(
+    "answer", [b"HTTP/1.1 400 Bad Request\r\n\r\n", b"SSH-2.0-camera\r\n", b"\x15\x03\x03\0\2"]
+)
 def test_what_does_not_speak_rtsp_is_said(answer: bytes) -> None:
     with closing(Camera(lambda message: answer)) as camera, client_of(camera.url) as client:
         assert client.ask("OPTIONS") == b""
-        assert re.search("answers something that is no RTSP", str(client.line.explain_error(SourceFailed("nothing"))))
+        assert re.search(
+            "answers something that is no RTSP",
+            str(client.line.explain_error(SourceFailed("nothing"))),
+        )
 
 
 @pytest.mark.parametrize("coding", ["utf-8", "latin-1"])
@@ -162,7 +177,12 @@ def test_a_realm_is_given_back_in_the_bytes_in_which_the_camera_said_it(coding: 
             assert client.ask("DESCRIBE") == OK
     secret = md5(b"%s:%s:%s" % (user.encode(), realm, password.encode()))
     expected = md5(b"%s:n:%s" % (secret, md5(f"DESCRIBE:{url}".encode())))
-    for said in (b'response="%s"' % expected, b'realm="%s"' % realm, f'username="{user}"'.encode(), url.encode()):
+    for said in (
+        b'response="%s"' % expected,
+        b'realm="%s"' % realm,
+        f'username="{user}"'.encode(),
+        url.encode(),
+    ):
         assert said in camera.asked[-1]
 
 
@@ -191,7 +211,10 @@ def test_a_camera_that_sends_to_another_name_or_port_of_its_own_gets_its_passwor
 ) -> None:
     with closing(Camera(lets_in(2))) as camera:
         own = camera.url.replace("127.0.0.1", "localhost")
-        with closing(Camera(sends_to(own, first))) as before, client_of(add_password(before.url)) as client:
+        with (
+            closing(Camera(sends_to(own, first))) as before,
+            client_of(add_password(before.url)) as client,
+        ):
             assert client.ask("DESCRIBE") == OK
             REFUSALS.check(camera.url, "admin", "secret")
 
@@ -202,15 +225,26 @@ def test_another_machine_that_a_camera_sends_to_gets_no_password_and_that_is_sai
 ) -> None:
     with closing(Camera(lets_in(2), "127.0.0.2")) as other:
         REFUSALS.count(other.url, "admin", "secret")
-        with closing(Camera(sends_to(other.url, first))) as before, client_of(add_password(before.url)) as client:
+        with (
+            closing(Camera(sends_to(other.url, first))) as before,
+            client_of(add_password(before.url)) as client,
+        ):
             assert client.ask("DESCRIBE") == b""
             said = str(client.line.explain_error(SourceFailed("nothing")))
-            assert re.search(f"sends to {other.url}, which does not get your password: let `url` name it", said)
+            assert re.search(
+                f"sends to {other.url}, which does not get your password: let `url` name it", said
+            )
             assert b"Authorization" not in b"".join(other.asked)
 
 
 @pytest.mark.parametrize(
-    "said", [b"", b"hello\r\n\r\n", b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", b"PLAY rtsp://127.0.0.1/ RTSP/1.0\r\n\r\n"]
+    "said",
+    [
+        b"",
+        b"hello\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"PLAY rtsp://127.0.0.1/ RTSP/1.0\r\n\r\n",
+    ],
 )
 def test_another_program_of_this_machine_does_not_end_a_line(said: bytes) -> None:
     with closing(Camera(lambda message: OK)) as camera, client_of(camera.url) as stranger:
@@ -241,7 +275,9 @@ def test_a_status_that_is_none_is_said_in_few_words(status: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    "answer", [OK.replace(b"\r\n", b"\n"), b"\r\n" + OK, b"\n\r\n" + OK], ids=["LF", "line", "lines"]
+    "answer",
+    [OK.replace(b"\r\n", b"\n"), b"\r\n" + OK, b"\n\r\n" + OK],
+    ids=["LF", "line", "lines"],
 )
 def test_an_answer_may_end_its_lines_otherwise_and_begin_with_blank_ones(answer: bytes) -> None:
     with closing(Camera(lambda message: answer)) as camera, client_of(camera.url) as client:
@@ -260,6 +296,8 @@ def test_a_refusal_without_a_challenge_leaves_the_former_one_while_it_plays(refu
     with closing(Camera(answer)) as camera, client_of(add_password(camera.url)) as client:
         assert client.ask("PLAY") == OK
         for number in (1, 2):
-            client.socket.sendall(f"GET_PARAMETER {client.line.url} RTSP/1.0\r\nCSeq: 2\r\n\r\n".encode())
+            client.socket.sendall(
+                f"GET_PARAMETER {client.line.url} RTSP/1.0\r\nCSeq: 2\r\n\r\n".encode()
+            )
             assert client.socket.recv(len(refusal), socket.MSG_WAITALL) == refusal
             assert b'Authorization: Digest username="admin"' in camera.asked[-1], number

@@ -38,7 +38,9 @@ def test_no_text_becomes_markup(text: str) -> None:
     assert shown((hostile, DOOR[1])).tags == shown(DOOR).tags
 
 
-@pytest.mark.parametrize("path", ["/picture/1", "/picture/-1", "/picture/0/", "/picture/²", "/x", "", "/../etc/passwd"])
+@pytest.mark.parametrize(
+    "path", ["/picture/1", "/picture/-1", "/picture/0/", "/picture/²", "/x", "", "/../etc/passwd"]
+)
 def test_nothing_else_is_there(path: str) -> None:
     assert page.make_answer(path, [DOOR], NOW_MS) is None
 

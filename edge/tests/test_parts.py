@@ -40,19 +40,32 @@ NOW_MS = 1_790_000_000_000
     ],
     ids=["its own offset", "the zone that is set", "another zone", "the machine's zone"],
 )
-def test_exif_time_with_and_without_an_offset(offset: str | None, zone: ZoneInfo | None, expected: datetime) -> None:
+def test_exif_time_with_and_without_an_offset(
+    offset: str | None, zone: ZoneInfo | None, expected: datetime
+) -> None:
     data = pictures.jpeg_with_exif(1, "2026:03:04 05:06:07", offset)
     assert parse_exif_ms(data, zone, NOW_MS) == round(expected.timestamp() * 1000)
 
 
 def test_exif_subseconds_that_are_no_number_count_as_none() -> None:
-    data = pictures.jpeg_with_exif(1, "2026:03:04 05:06:07", "+00:00", "777").replace(b"777\0", b"\xb277\0")
-    assert parse_exif_ms(data, None, NOW_MS) == round(datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC).timestamp() * 1000)
+    data = pictures.jpeg_with_exif(1, "2026:03:04 05:06:07", "+00:00", "777").replace(
+        b"777\0", b"\xb277\0"
+    )
+    assert parse_exif_ms(data, None, NOW_MS) == round(
+        datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC).timestamp() * 1000
+    )
 
 
 @pytest.mark.parametrize(
     "taken",
-    ["0000:00:00 00:00:00", "1970:01:01 00:00:00", "2000:01:01 00:00:12", "2099:01:01 00:00:00", "yesterday", ""],
+    [
+        "0000:00:00 00:00:00",
+        "1970:01:01 00:00:00",
+        "2000:01:01 00:00:12",
+        "2099:01:01 00:00:00",
+        "yesterday",
+        "",
+    ],
 )
 def test_an_exif_time_that_cannot_be_is_none(taken: str) -> None:
     assert parse_exif_ms(pictures.jpeg_with_exif(1, taken, "+00:00"), None, NOW_MS) is None
@@ -85,9 +98,16 @@ def test_backoff_waits_at_least_what_the_service_asks_for_within_reason() -> Non
 
 def test_bandwidth_is_kept_over_all_streams() -> None:
     now = [0.0]
-    cap = Bandwidth(2 * PIECE_BYTES, now=lambda: now[0], sleep=lambda seconds: now.__setitem__(0, now[0] + seconds))
+    cap = Bandwidth(
+        2 * PIECE_BYTES,
+        now=lambda: now[0],
+        sleep=lambda seconds: now.__setitem__(0, now[0] + seconds),
+    )
     for _ in range(2):
-        assert sum(map(len, throttle_stream(io.BytesIO(bytes(10 * PIECE_BYTES)), cap))) == 10 * PIECE_BYTES
+        assert (
+            sum(map(len, throttle_stream(io.BytesIO(bytes(10 * PIECE_BYTES)), cap)))
+            == 10 * PIECE_BYTES
+        )
     assert 9.0 <= now[0] <= 10.0
 
 
@@ -95,7 +115,9 @@ def test_hours_over_midnight_and_by_zone() -> None:
     night = Hours.read_spans(["22:00-06:00"], ZoneInfo("Europe/Berlin"))
 
     def at(hour: int) -> int:
-        return round(datetime(2026, 1, 5, hour, tzinfo=ZoneInfo("Europe/Berlin")).timestamp() * 1000)
+        return round(
+            datetime(2026, 1, 5, hour, tzinfo=ZoneInfo("Europe/Berlin")).timestamp() * 1000
+        )
 
     assert [night.is_open_at(at(hour)) for hour in (21, 22, 23, 0, 5, 6, 12)] == [
         False,
@@ -115,14 +137,33 @@ def test_hours_of_some_days() -> None:
     shop = Hours.read_spans(["Mon-Fri 08:00-20:00", "sat 09:00-14:00", "Fri-Sat 22:00-02:00"], UTC)
 
     def open_at(day: int, hour: int) -> bool:
-        return shop.is_open_at(round(datetime(2026, 1, 4 + day, hour, tzinfo=UTC).timestamp() * 1000))
+        return shop.is_open_at(
+            round(datetime(2026, 1, 4 + day, hour, tzinfo=UTC).timestamp() * 1000)
+        )
 
     sunday, monday, friday, saturday = 0, 1, 5, 6
-    assert [open_at(monday, hour) for hour in (1, 7, 8, 19, 20, 23)] == [False, False, True, True, False, False]
+    assert [open_at(monday, hour) for hour in (1, 7, 8, 19, 20, 23)] == [
+        False,
+        False,
+        True,
+        True,
+        False,
+        False,
+    ]
     assert [open_at(friday, hour) for hour in (1, 21, 22, 23)] == [False, False, True, True]
-    assert [open_at(saturday, hour) for hour in (1, 8, 9, 14, 23)] == [True, False, True, False, True]
+    assert [open_at(saturday, hour) for hour in (1, 8, 9, 14, 23)] == [
+        True,
+        False,
+        True,
+        False,
+        True,
+    ]
     assert [open_at(sunday + 7, hour) for hour in (1, 2, 12, 23)] == [True, False, False, False]
-    assert [span.start // 1440 for span in Hours.read_spans(["Sat-Mon 08:00-09:00"]).spans] == [5, 6, 0]
+    assert [span.start // 1440 for span in Hours.read_spans(["Sat-Mon 08:00-09:00"]).spans] == [
+        5,
+        6,
+        0,
+    ]
     with pytest.raises(ValueError, match="or as Mon-Fri"):
         Hours.read_spans(["Mo-Fr 08:00-20:00"])
 
@@ -148,9 +189,15 @@ def test_never_more_than_the_number_a_minute(passed_s: list[float], limit: int) 
     [
         ("rtsp://admin:pa@ss:w@10.0.0.9:554/live", "rtsp://***@10.0.0.9:554/live"),
         ("Authorization: Bearer rk_12345", "Authorization: Bearer ***"),
-        ("https://s3/x?X-Amz-Signature=abc&X-Amz-Date=1", "https://s3/x?X-Amz-Signature=***&X-Amz-Date=***"),
+        (
+            "https://s3/x?X-Amz-Signature=abc&X-Amz-Date=1",
+            "https://s3/x?X-Amz-Signature=***&X-Amz-Date=***",
+        ),
         ("http://admin:12/x@cam/1 is refused", "http://***@cam/1 is refused"),
-        ("the folder rtsp:/admin:it's x@cam cannot be read", "the folder rtsp://***@cam cannot be read"),
+        (
+            "the folder rtsp:/admin:it's x@cam cannot be read",
+            "the folder rtsp://***@cam cannot be read",
+        ),
         ("http://host/path@home and nothing else", "http://***@home and nothing else"),
     ],
 )
@@ -164,8 +211,12 @@ def test_no_password_of_a_url_survives(password: str) -> None:
 
 
 @pytest.mark.parametrize("source", ["rtsp", "snapshot"])
-@pytest.mark.parametrize("password", ["geheim/x", "geheim?x", "geheim#x", "geh[eim", "geheim℀", "12/geheim", "/geheim"])
-def test_a_url_whose_password_cuts_it_short_is_refused_and_not_shown(source: str, password: str) -> None:
+@pytest.mark.parametrize(
+    "password", ["geheim/x", "geheim?x", "geheim#x", "geh[eim", "geheim℀", "12/geheim", "/geheim"]
+)
+def test_a_url_whose_password_cuts_it_short_is_refused_and_not_shown(
+    source: str, password: str
+) -> None:
     scheme = {"rtsp": "rtsp", "snapshot": "http"}[source]
     with pytest.raises(Misconfigured, match=r"url is none.* password_file") as told:
         read_address(CameraConfig("door", source, f"{scheme}://admin:{password}@127.0.0.1/1"))
@@ -176,7 +227,10 @@ def test_a_url_in_a_wrong_place_of_edge_toml_is_said_without_the_password(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = tmp_path / "edge.toml"
-    file.write_text('[server]\nurl = "https://a.example"\n[[camera]]\nname = "a"\nsource = "rtsp://admin:12/x@cam"\n')
+    file.write_text(
+        '[server]\nurl = "https://a.example"\n[[camera]]\nname = "a"\nsource = '
+        '"rtsp://admin:12/x@cam"\n'
+    )
     assert main(["check", "--config", str(file)]) == exits.MISUSED
     assert "'rtsp://***@cam' should be one of" in capsys.readouterr().err
 
@@ -264,7 +318,8 @@ def test_digest_as_rfc_7616_works_it_out() -> None:
     """Section 3.9.1: the same user, both algorithms; the stronger one is chosen."""
     challenge = (
         'Digest realm="http-auth@example.org", qop="auth, auth-int", algorithm={}, '
-        'nonce="7ypf/xlj9XXwfDPEoM4URrv/xwf94BcCAzFZH4GiTo0v", opaque="FQhe/qaU925kfnzjCev0ciny7QMkPqMAFRtzCUYo5tdS"'
+        'nonce="7ypf/xlj9XXwfDPEoM4URrv/xwf94BcCAzFZH4GiTo0v", '
+        'opaque="FQhe/qaU925kfnzjCev0ciny7QMkPqMAFRtzCUYo5tdS"'
     )
     cnonce = "f2/wE4q74E6zIJEtWaHKaf5wv/H5QzzpXusqGemxURZJ"
     expected = {
@@ -274,10 +329,16 @@ def test_digest_as_rfc_7616_works_it_out() -> None:
     for algorithm, response in expected.items():
         credentials = Credentials("Mufasa", "Circle of Life", lambda: cnonce)
         assert credentials.accept_challenge([challenge.format(algorithm)])
-        assert f'response="{response}"' in str(credentials.header("GET", "http://www.example.org/dir/index.html"))
+        assert f'response="{response}"' in str(
+            credentials.header("GET", "http://www.example.org/dir/index.html")
+        )
     credentials = Credentials("Mufasa", "Circle of Life", lambda: cnonce)
-    assert credentials.accept_challenge([challenge.format("MD5"), challenge.format("SHA-256"), 'Basic realm="x"'])
-    assert expected["SHA-256"] in str(credentials.header("GET", "http://www.example.org/dir/index.html"))
+    assert credentials.accept_challenge(
+        [challenge.format("MD5"), challenge.format("SHA-256"), 'Basic realm="x"']
+    )
+    assert expected["SHA-256"] in str(
+        credentials.header("GET", "http://www.example.org/dir/index.html")
+    )
 
 
 def test_digest_without_quality_as_rfc_2069() -> None:
@@ -295,7 +356,11 @@ def test_digest_without_quality_as_rfc_2069() -> None:
 
 @pytest.mark.parametrize("url", ["http://cam/küche", "http://cam/厨房"])
 def test_an_authorization_can_be_sent_as_a_header_whatever_is_in_it(url: str) -> None:
-    for challenge in ('Digest realm="Büro", nonce="y"', 'Digest realm="\xe5\x8e\xa8", nonce="y"', 'Basic realm="Büro"'):
+    for challenge in (
+        'Digest realm="Büro", nonce="y"',
+        'Digest realm="\xe5\x8e\xa8", nonce="y"',
+        'Basic realm="Büro"',
+    ):
         credentials = Credentials("köchin厨", "pässwort厨")
         assert credentials.accept_challenge([challenge])
         header = credentials.header("GET", url) or ""
@@ -315,11 +380,17 @@ def test_basic_is_not_given_to_who_has_asked_for_digest_before() -> None:
 
 
 def test_a_challenge_that_cannot_be_met_is_said() -> None:
-    assert not Credentials("u", "p").accept_challenge(['Digest realm="x", nonce="y", algorithm=MD9'])
-    assert not Credentials("u", "p").accept_challenge(['Digest realm="x", nonce="y", qop="auth-int"', "Negotiate"])
+    assert not Credentials("u", "p").accept_challenge(
+        ['Digest realm="x", nonce="y", algorithm=MD9']
+    )
+    assert not Credentials("u", "p").accept_challenge(
+        ['Digest realm="x", nonce="y", qop="auth-int"', "Negotiate"]
+    )
 
 
-@pytest.mark.parametrize("challenge", ["Digest nonsense", "Digest nonce=", 'Digest nonce="a", realm=, =b, "'])
+@pytest.mark.parametrize(
+    "challenge", ["Digest nonsense", "Digest nonce=", 'Digest nonce="a", realm=, =b, "']
+)
 def test_a_challenge_that_is_no_challenge_breaks_nothing(challenge: str) -> None:
     credentials = Credentials("u", "p")
     if credentials.accept_challenge([challenge]):
@@ -338,7 +409,9 @@ def of(**more: object) -> dict[str, object]:
 
 
 def test_a_small_configuration_has_sensible_defaults(tmp_path: Path) -> None:
-    found = config.parse_config({"server": SERVER, "camera": [CAMERA]}, environment={"HOME": str(tmp_path)})
+    found = config.parse_config(
+        {"server": SERVER, "camera": [CAMERA]}, environment={"HOME": str(tmp_path)}
+    )
     assert found.url == "https://regulars.example"
     assert found.spool == tmp_path / ".local/state/regulars-edge"
     assert (found.cameras[0].interval_s, found.cameras[0].per_minute) == (1.0, 60)
@@ -360,7 +433,10 @@ def test_a_small_configuration_has_sensible_defaults(tmp_path: Path) -> None:
         ({"spool": {"unsent_days": 0}}, "unsent_days: should be more than 0"),
         ({"spool": {"drop": "all"}}, "one of newest, oldest"),
         ({"upload": {"kib_per_s": 0}}, "kib_per_s: should be more than 0"),
-        ({"server": {**SERVER, "heartbeat_s": 301}}, "heartbeat_s: should be more than 0 and at most 300"),
+        (
+            {"server": {**SERVER, "heartbeat_s": 301}},
+            "heartbeat_s: should be more than 0 and at most 300",
+        ),
         ({"metrics": {"port": 99_999}}, "port: should be 0 to 65535"),
         ({"metrics": {"port": -1}}, "port: should be 0 to 65535"),
         (of(per_minute=0), "per_minute: should be 1 or more"),
@@ -375,7 +451,14 @@ def test_a_small_configuration_has_sensible_defaults(tmp_path: Path) -> None:
         (
             {
                 "server": SERVER,
-                "camera": [{"name": "d", "source": "folder", "folder": "/f", "capture_hours": ["08:00-18:00"]}],
+                "camera": [
+                    {
+                        "name": "d",
+                        "source": "folder",
+                        "folder": "/f",
+                        "capture_hours": ["08:00-18:00"],
+                    }
+                ],
             },
             "of cameras that are asked",
         ),
@@ -385,18 +468,27 @@ def test_a_small_configuration_has_sensible_defaults(tmp_path: Path) -> None:
         ({"camera": [{**FOLDER, "after": "move:"}]}, "after is"),
     ],
 )
-def test_a_wrong_configuration_is_told_with_the_place(raw: dict[str, object], complaint: str) -> None:
+def test_a_wrong_configuration_is_told_with_the_place(
+    raw: dict[str, object], complaint: str
+) -> None:
     with pytest.raises(Misconfigured, match=complaint):
         config.parse_config({"server": SERVER, **raw}, environment={"HOME": "/nowhere"})
 
 
-def test_settings_of_the_whole_box_take_the_place_of_the_files_and_what_makes_no_sense_is_left_out() -> None:
+def test_settings_of_the_whole_box_take_the_place_of_the_files_and_what_makes_no_sense_is_left_out() -> (
+    None
+):
     upload = {"kib_per_s": 5, "hours": ["08:00-09:00"]}
     found = config.parse_config({"server": SERVER, "zone": "Asia/Tokyo", "upload": upload})
-    now = found.with_settings({"kib_per_s": 200, "mib_per_month": 7, "upload_hours": ["09:00-10:00"], "send": "all"})
+    now = found.with_settings(
+        {"kib_per_s": 200, "mib_per_month": 7, "upload_hours": ["09:00-10:00"], "send": "all"}
+    )
     assert (now.bandwidth_bytes_s, now.bytes_a_month) == (200 * 1024, 7 * 2**20)
     assert now.hours.is_open_at(0) != found.hours.is_open_at(0), "9 o'clock in Tokyo"
-    assert found.with_settings({"kib_per_s": "much", "mib_per_month": 0, "upload_hours": ["x"]}) == found
+    assert (
+        found.with_settings({"kib_per_s": "much", "mib_per_month": 0, "upload_hours": ["x"]})
+        == found
+    )
 
 
 def test_all_faults_of_a_configuration_are_told_at_once() -> None:
@@ -423,7 +515,8 @@ def test_importing_the_command_line_is_cheap() -> None:
         [
             sys.executable,
             "-c",
-            "import regulars_edge.cli, sys; print([m for m in ('PIL','urllib3','av','numpy') if m in sys.modules])",
+            "import regulars_edge.cli, sys; print([m for m in ('PIL','urllib3','av','numpy') if m "
+            "in sys.modules])",
         ],
         capture_output=True,
         text=True,
@@ -458,7 +551,10 @@ def test_a_machine_keeps_its_id_and_a_damaged_one_is_made_anew(tmp_path: Path) -
         (tmp_path / "box").write_text(damaged)
         assert len(Machine.of_folder(parsed, tmp_path).id) == 16
     (tmp_path / "box").write_bytes(b"\xff" * 16)
-    assert Machine.of_folder(parsed, tmp_path).id not in (machine.id, Machine.of_folder(parsed, tmp_path / "gone").id)
+    assert Machine.of_folder(parsed, tmp_path).id not in (
+        machine.id,
+        Machine.of_folder(parsed, tmp_path / "gone").id,
+    )
 
 
 def test_the_temperature_is_that_of_the_hottest_sensor_that_can_be_read(tmp_path: Path) -> None:

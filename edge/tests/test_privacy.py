@@ -51,21 +51,30 @@ def is_hidden(encoded: bytes) -> bool:
 
 
 @given(st.lists(st.tuples(share, share), min_size=3, max_size=6), share, share)
-def test_what_is_inside_a_mask_is_painted(corners: list[tuple[float, float]], x: float, y: float) -> None:
+def test_what_is_inside_a_mask_is_painted(
+    corners: list[tuple[float, float]], x: float, y: float
+) -> None:
     areas = Areas((tuple(corners),))
     if areas.contain(x, y):
-        assert areas.make_stencil((64, 48)).getpixel((min(63, int(x * 64)), min(47, int(y * 48)))) == 255
+        assert (
+            areas.make_stencil((64, 48)).getpixel((min(63, int(x * 64)), min(47, int(y * 48))))
+            == 255
+        )
 
 
 @pytest.mark.parametrize("kind", ["decoded", "JPEG", "PNG"])
 def test_a_masked_part_is_black_whatever_is_made_of_the_frame(kind: str) -> None:
-    frame: Frame = decoded(split(), STAMP) if kind == "decoded" else EncodedFrame(data(split(), kind), STAMP)
+    frame: Frame = (
+        decoded(split(), STAMP) if kind == "decoded" else EncodedFrame(data(split(), kind), STAMP)
+    )
     masked = Prepared(frame, LEFT_HALF)
     assert is_hidden(masked.encode_picture())
     assert is_hidden(data(masked.image(), "PNG"))
     assert masked.grey((12, 6)).getpixel((2, 3)) == 0
     if isinstance(frame, DecodedFrame):
-        assert frame.image().getpixel((10, 10)) == (255, 0, 0), "another one's picture stays as it is"
+        assert frame.image().getpixel((10, 10)) == (255, 0, 0), (
+            "another one's picture stays as it is"
+        )
 
 
 def test_no_exif_data_stays_that_may_show_the_picture() -> None:
@@ -75,7 +84,9 @@ def test_no_exif_data_stays_that_may_show_the_picture() -> None:
     masked = Prepared(
         EncodedFrame(data(split(), "JPEG", exif=exif, comment=b"secret"), STAMP), LEFT_HALF
     ).encode_picture()
-    assert not any(word in masked for word in (b"Exif", b"till", b"thumbnail", b"secret", b"2026:03:04"))
+    assert not any(
+        word in masked for word in (b"Exif", b"till", b"thumbnail", b"secret", b"2026:03:04")
+    )
 
 
 def test_masks_are_meant_for_the_picture_as_it_is_seen() -> None:
@@ -88,9 +99,13 @@ def test_masks_are_meant_for_the_picture_as_it_is_seen() -> None:
 
 @pytest.mark.parametrize("degrees", [90, 180, 270])
 @pytest.mark.parametrize("kind", ["decoded", "JPEG"])
-def test_a_camera_that_is_mounted_sideways_is_turned_and_its_masks_are_meant_for_that(kind: str, degrees: int) -> None:
+def test_a_camera_that_is_mounted_sideways_is_turned_and_its_masks_are_meant_for_that(
+    kind: str, degrees: int
+) -> None:
     lying = split().rotate(degrees, expand=True)
-    frame: Frame = decoded(lying, STAMP) if kind == "decoded" else EncodedFrame(data(lying, kind), STAMP)
+    frame: Frame = (
+        decoded(lying, STAMP) if kind == "decoded" else EncodedFrame(data(lying, kind), STAMP)
+    )
     shown = list(make_chooser(camera(send="all", rotate=degrees)).choose([frame]))
     (turned,) = shown
     assert is_hidden(turned.encode_picture())
@@ -100,7 +115,13 @@ def test_a_camera_that_is_mounted_sideways_is_turned_and_its_masks_are_meant_for
 
 
 def camera(**more: object) -> CameraConfig:
-    row = {"name": "yard", "source": "rtsp", "url": "rtsp://cam/live", "masks": [[0.0, 0.0, 0.5, 1.0]], **more}
+    row = {
+        "name": "yard",
+        "source": "rtsp",
+        "url": "rtsp://cam/live",
+        "masks": [[0.0, 0.0, 0.5, 1.0]],
+        **more,
+    }
     return config.parse_config(
         {
             "server": {"url": "https://regulars.example"},
@@ -135,7 +156,9 @@ def test_files_are_spooled_without_what_is_masked_and_a_broken_one_stays(tmp_pat
         with spool.open_picture(entry) as copy:
             assert is_hidden(copy.read())
     assert entry.captured_at_ms == datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC).timestamp() * 1000
-    assert [path.name for path in drop.iterdir()] == ["b.jpg"], "it cannot be masked, so it is not sent"
+    assert [path.name for path in drop.iterdir()] == ["b.jpg"], (
+        "it cannot be masked, so it is not sent"
+    )
     assert list(source.look()) == [], "and it is not tried again"
 
 
@@ -156,7 +179,9 @@ def test_faces_count_if_their_middle_is_in_a_zone() -> None:
             return [Face((x, 10.0, 40.0, 40.0), (), 0.9) for x in (30.0, 45.0)]
 
     frame = decoded(split(), STAMP)
-    assert [face.box_xywh[0] for face in FaceFinder(Two(), 40, LEFT_HALF).find_faces(frame)] == [30.0]
+    assert [face.box_xywh[0] for face in FaceFinder(Two(), 40, LEFT_HALF).find_faces(frame)] == [
+        30.0
+    ]
     assert FaceFinder(Two(), 41, LEFT_HALF).find_faces(frame) == []
 
 
@@ -170,7 +195,10 @@ def test_faces_count_if_their_middle_is_in_a_zone() -> None:
         ({"masks": [0.0, 0.0, 0.5, 0.5]}, "is no area"),
         ({"masks": "left"}, "should be of type list"),
         ({"zones": [[0.0, 0.0, 0.5, 0.5]]}, "set `send`"),
-        ({"source": "folder", "url": None, "folder": "/in", "after": "move:/out"}, "would show what the masks hide"),
+        (
+            {"source": "folder", "url": None, "folder": "/in", "after": "move:/out"},
+            "would show what the masks hide",
+        ),
     ],
 )
 def test_a_wrong_area_is_told(more: dict[str, object], complaint: str) -> None:
@@ -195,7 +223,13 @@ def test_the_services_settings_never_show_more_than_the_file_allows(
 
 def test_the_services_settings_leave_masks_zones_and_crops_as_they_are() -> None:
     before = camera(send="faces", crop_room=0.5, zones=[[0.0, 0.0, 0.5, 1.0]])
-    asked = {"masks": [], "zones": [], "crop_room": None, "url": "http://10.0.0.1/", "send": "best_shot"}
+    asked = {
+        "masks": [],
+        "zones": [],
+        "crop_room": None,
+        "url": "http://10.0.0.1/",
+        "send": "best_shot",
+    }
     after = before.with_settings(asked)
     assert (after.masks, after.zones, after.crop_room, after.place) == (
         before.masks,
@@ -208,8 +242,11 @@ def test_the_services_settings_leave_masks_zones_and_crops_as_they_are() -> None
 
 
 def test_the_service_hides_more_than_the_file_and_never_less() -> None:
-    left, right = [[0.0, 0.0], [0.5, 0.0], [0.5, 1.0], [0.0, 1.0]], [[0.5, 0.0], [1.0, 0.0], [1.0, 1.0], [0.5, 1.0]]
-    file = camera(masks=[left], send="faces", crop_room=0.5, zone="UTC", capture_hours=["08:00-12:00"])
+    left = [[0.0, 0.0], [0.5, 0.0], [0.5, 1.0], [0.0, 1.0]]
+    right = [[0.5, 0.0], [1.0, 0.0], [1.0, 1.0], [0.5, 1.0]]
+    file = camera(
+        masks=[left], send="faces", crop_room=0.5, zone="UTC", capture_hours=["08:00-12:00"]
+    )
     asked = {"masks": [right], "crop_room": 0.9, "capture_hours": ["10:00-20:00"], "zones": [left]}
     found = file.with_settings(asked)
     assert found.masks.contain(0.2, 0.5)
@@ -217,14 +254,26 @@ def test_the_service_hides_more_than_the_file_and_never_less() -> None:
     assert found.crop_room == 0.5
     assert file.with_settings({"crop_room": 0.2}).crop_room == 0.2
     hours = [9, 11, 13]
-    assert [found.capture_hours.is_open_at(hour * 3_600_000) for hour in hours] == [False, True, False]
-    assert file.with_settings({"capture_hours": []}).capture_hours.is_open_at(13 * 3_600_000) is False
+    assert [found.capture_hours.is_open_at(hour * 3_600_000) for hour in hours] == [
+        False,
+        True,
+        False,
+    ]
+    assert (
+        file.with_settings({"capture_hours": []}).capture_hours.is_open_at(13 * 3_600_000) is False
+    )
     assert found.zones is not None
     assert found.with_settings({"zones": [right]}).zones == found.zones
 
 
 @pytest.mark.parametrize(
-    "settings", [{"masks": [[[0, 0], [2, 2], [0, 1]]]}, {"interval_s": -1}, {"early": "yes"}, {"hardware": "abacus"}]
+    "settings",
+    [
+        {"masks": [[[0, 0], [2, 2], [0, 1]]]},
+        {"interval_s": -1},
+        {"early": "yes"},
+        {"hardware": "abacus"},
+    ],
 )
 def test_a_setting_of_the_service_that_is_wrong_is_told(settings: dict[str, object]) -> None:
     with pytest.raises(Misconfigured, match=next(iter(settings))):
@@ -236,15 +285,24 @@ def test_what_a_newer_service_sets_is_left_alone() -> None:
 
 
 def test_areas_are_rectangles_and_polygons() -> None:
-    found = camera(masks=[[0, 0, 0.5, 1], [[0.6, 0.1], [0.9, 0.1], [0.75, 0.4]]], zones=[[0, 0, 1, 1]], send="motion")
+    found = camera(
+        masks=[[0, 0, 0.5, 1], [[0.6, 0.1], [0.9, 0.1], [0.75, 0.4]]],
+        zones=[[0, 0, 1, 1]],
+        send="motion",
+    )
     assert found.masks is not None
-    assert [found.masks.contain(*point) for point in ((0.2, 0.9), (0.75, 0.2), (0.6, 0.4))] == [True, True, False]
+    assert [found.masks.contain(*point) for point in ((0.2, 0.9), (0.75, 0.2), (0.6, 0.4))] == [
+        True,
+        True,
+        False,
+    ]
 
 
 def test_upload_refuses_a_camera_with_masks(tmp_path: Path, stand_in: StandIn) -> None:
     toml = tmp_path / "edge.toml"
     toml.write_text(
-        f'[server]\nurl = "{stand_in.url}"\n[[camera]]\nname = "door"\nsource = "folder"\nfolder = "{tmp_path}"\n'
+        f'[server]\nurl = "{stand_in.url}"\n[[camera]]\nname = "door"\nsource = "folder"\nfolder = '
+        f'"{tmp_path}"\n'
         "masks = [[0.0, 0.0, 0.5, 1.0]]\n"
     )
     done = upload(tmp_path, stand_in.url, stand_in.key, tmp_path / "spool", "--config", str(toml))

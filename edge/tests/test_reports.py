@@ -36,7 +36,12 @@ DIGEST = 'Digest realm="cam", nonce="n0nce"'
 @pytest.fixture(scope="module")
 def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Four seconds, with a key frame each second."""
-    return h264(tmp_path_factory.mktemp("film") / "live.h264", [numbered(at) for at in range(4 * RATE)], RATE, RATE)
+    return h264(
+        tmp_path_factory.mktemp("film") / "live.h264",
+        [numbered(at) for at in range(4 * RATE)],
+        RATE,
+        RATE,
+    )
 
 
 @pytest.fixture
@@ -112,7 +117,9 @@ def test_a_camera_with_one_place_and_a_user_gives_its_pictures(rtsp: Rtsp) -> No
         ("PLAY", 500, "refuses PLAY .it answered 500"),
     ],
 )
-def test_what_a_camera_refuses_is_said_in_words(rtsp: Rtsp, method: str, status: int, said: str) -> None:
+def test_what_a_camera_refuses_is_said_in_words(
+    rtsp: Rtsp, method: str, status: int, said: str
+) -> None:
     rtsp.refuses = {method: status}
     with pytest.raises(SourceFailed, match=said):
         first_picture(rtsp.url)
@@ -135,7 +142,9 @@ def test_silence_behind_play_is_said(rtsp: Rtsp) -> None:
 
 
 def test_a_stream_that_names_its_parts_by_another_address_is_read(rtsp: Rtsp) -> None:
-    rtsp.content_base, rtsp.asks_for, rtsp.password = "rtsp://10.0.0.9:8554/live/", f"{DIGEST}, qop=auth", "pass word"
+    rtsp.content_base = "rtsp://10.0.0.9:8554/live/"
+    rtsp.asks_for = f"{DIGEST}, qop=auth"
+    rtsp.password = "pass word"
     assert first_picture(with_user(rtsp.url)) >= 0
 
 
@@ -145,8 +154,14 @@ def test_the_connection_is_kept_by_signed_requests_and_given_back_at_the_end(rts
     for _ in stream(with_user(rtsp.url), interval_s=0.2).frames(stop):
         if rtsp.asked.index("PLAY") < len(rtsp.asked) - 2:
             stop.set()
-    assert set(rtsp.asked[rtsp.asked.index("PLAY") + 1 :]) <= {"OPTIONS", "GET_PARAMETER", "TEARDOWN"}
-    assert len(rtsp.heard) >= len(rtsp.asked) - 2, "all but the first, and the one that brought the challenge"
+    assert set(rtsp.asked[rtsp.asked.index("PLAY") + 1 :]) <= {
+        "OPTIONS",
+        "GET_PARAMETER",
+        "TEARDOWN",
+    }
+    assert len(rtsp.heard) >= len(rtsp.asked) - 2, (
+        "all but the first, and the one that brought the challenge"
+    )
     until(lambda: rtsp.asked[-1] == "TEARDOWN")
 
 
@@ -162,7 +177,9 @@ def test_a_client_that_comes_again_is_answered_anew(rtsp: Rtsp) -> None:
 # a wrong password
 
 
-def test_a_wrong_password_is_given_four_times_an_hour_at_most_whoever_asks(rtsp: Rtsp, film: Path) -> None:
+def test_a_wrong_password_is_given_four_times_an_hour_at_most_whoever_asks(
+    rtsp: Rtsp, film: Path
+) -> None:
     """A stream, its small stream and snapshots of one host."""
     now = [0.0]
     refusals = Refusals(lambda: now[0])
@@ -276,7 +293,9 @@ def odd() -> Iterator[Odd]:
 def take_snapshot(camera: Odd) -> bytes:
     http = Http(Clock(), Timeouts(1, 1, 3))
     return (
-        SnapshotSource(http, lambda: Address.read(f"{camera.url}/shot.jpg"), Clock(), 1).take_picture().encode_picture()
+        SnapshotSource(http, lambda: Address.read(f"{camera.url}/shot.jpg"), Clock(), 1)
+        .take_picture()
+        .encode_picture()
     )
 
 
@@ -314,7 +333,9 @@ def progressive() -> bytes:
     return out.getvalue()
 
 
-def test_a_picture_elsewhere_at_the_same_camera_is_taken_and_another_camera_is_named(odd: Odd) -> None:
+def test_a_picture_elsewhere_at_the_same_camera_is_taken_and_another_camera_is_named(
+    odd: Odd,
+) -> None:
     odd.moved = {"/shot.jpg": "/now.jpg"}
     assert take_snapshot(odd) == PHOTO
     for to in ("http://10.0.0.10/shot.jpg", "ftp://127.0.0.1/shot.jpg"):
@@ -337,7 +358,9 @@ def test_mjpeg_is_a_source(odd: Odd, says_length: bool) -> None:
 
 
 @pytest.mark.parametrize("name", ["127.0.0.1", "DS-2CD2143"])
-def test_a_snapshot_by_https_is_verified_by_the_cameras_own_certificate(odd: Odd, tmp_path: Path, name: str) -> None:
+def test_a_snapshot_by_https_is_verified_by_the_cameras_own_certificate(
+    odd: Odd, tmp_path: Path, name: str
+) -> None:
     """As cameras make them: of their address, or of a name in the subject alone."""
     certificate, context = own_certificate(tmp_path, name)
     odd.server.socket = context.wrap_socket(odd.server.socket, server_side=True)
@@ -346,13 +369,18 @@ def test_a_snapshot_by_https_is_verified_by_the_cameras_own_certificate(odd: Odd
         with pytest.raises(SourceFailed, match=r"let ca_file name it, and tls_name the name in it"):
             next(stream(url, source="snapshot", **wrong).frames(threading.Event()))
     right = {"ca_file": str(certificate), "tls_name": name}
-    assert next(stream(url, source="snapshot", **right).frames(threading.Event())).encode_picture() == PHOTO
+    assert (
+        next(stream(url, source="snapshot", **right).frames(threading.Event())).encode_picture()
+        == PHOTO
+    )
 
 
 # ONVIF
 
 
-@pytest.mark.parametrize("around", [(b"\r\n", b""), (b"\n \xef\xbb\xbf", b""), (b"\0", b"\0\0"), (b"", b"\0\r\n")])
+@pytest.mark.parametrize(
+    "around", [(b"\r\n", b""), (b"\n \xef\xbb\xbf", b""), (b"\0", b"\0\0"), (b"", b"\0\r\n")]
+)
 def test_a_blank_line_or_zeros_around_xml_are_passed_over(around: tuple[bytes, bytes]) -> None:
     xml = b'<?xml version="1.0" encoding="UTF-8"?><a><b>door</b></a>'
     assert parse_text(parse_xml(around[0] + xml + around[1]), "b") == "door"
@@ -362,11 +390,14 @@ def test_a_blank_line_or_zeros_around_xml_are_passed_over(around: tuple[bytes, b
 
 
 def test_what_a_usb_camera_cannot_give_is_only_a_wish(film: Path) -> None:
-    """A camera without MJPEG refuses `input_format`, as this reader of raw pictures does a size that is none."""
+    """A camera without MJPEG refuses `input_format`, as this reader of raw pictures does a size
+    that is none."""
     raw = film.with_suffix(".raw")
     raw.write_bytes(bytes(160 * 120 * 3 // 2) * 3)
     options = {"pixel_format": "yuv420p", "video_size": "160x120"}
-    source = video.LiveSource(str(raw), "rawvideo", options, Clock(), 60, wishes={"pixel_format": "nothing"})
+    source = video.LiveSource(
+        str(raw), "rawvideo", options, Clock(), 60, wishes={"pixel_format": "nothing"}
+    )
     found = []
     with pytest.raises(SourceFailed, match="has ended"):
         found.extend(source.frames(threading.Event()))

@@ -25,7 +25,8 @@ from tests.support.needs import needed
 from tests.support.ports import free_port
 
 OFF_S = 60.0
-"""Tolerance of a capture's time. The uploader learns the service's clock from answers, which a busy machine delays."""
+"""Tolerance of a capture's time. The uploader learns the service's clock from answers, which a busy
+machine delays."""
 
 
 def test_a_snapshot_camera_and_an_ftp_drop_are_served_and_stop_when_told(
@@ -35,10 +36,12 @@ def test_a_snapshot_camera_and_an_ftp_drop_are_served_and_stop_when_told(
     drop = tmp_path / "ftp"
     drop.mkdir()
     box = Box(tmp_path, service)
-    door_name, yard_name = (f"{name}-{time.time_ns()}" for name in ("door", "yard"))  # a second try finds them empty
+    # a second try finds them empty
+    door_name, yard_name = (f"{name}-{time.time_ns()}" for name in ("door", "yard"))
     box.configure(
         SNAPSHOT.replace('"door"', f'"{door_name}"').format(host=camera.host)
-        + f'[[camera]]\nname = "{yard_name}"\nsource = "folder"\nfolder = "{drop}"\ninterval_s = 0.1\n'
+        + f'[[camera]]\nname = "{yard_name}"\nsource = "folder"\nfolder = "{drop}"\ninterval_s = '
+        "0.1\n"
     )
     began = time.time()
     box.start()
@@ -46,7 +49,10 @@ def test_a_snapshot_camera_and_an_ftp_drop_are_served_and_stop_when_told(
         (drop / f"{number}.jpg").write_bytes(pictures.jpeg(920_000 + number))
     until(lambda: camera.given > 12)
     until(lambda: not list(drop.iterdir()))
-    until(lambda: len(service.captures(yard_name)) >= 5 and len(service.captures(door_name)) >= 12, said=box.log)
+    until(
+        lambda: len(service.captures(yard_name)) >= 5 and len(service.captures(door_name)) >= 12,
+        said=box.log,
+    )
     assert box.stop() == 0, box.log()
     ended = time.time()  # until then the camera gives pictures
     assert "p%40ss" not in box.log()
@@ -59,12 +65,23 @@ def test_a_snapshot_camera_and_an_ftp_drop_are_served_and_stop_when_told(
     assert began - OFF_S < min(taken) <= max(taken) < ended + OFF_S
 
 
-def test_heartbeats_say_how_the_camera_is_and_that_it_has_failed(box: Box, stand_in: StandIn, camera: Camera) -> None:
+def test_heartbeats_say_how_the_camera_is_and_that_it_has_failed(
+    box: Box, stand_in: StandIn, camera: Camera
+) -> None:
     box.configure(SNAPSHOT.format(host=camera.host) + "silent_after_s = 5\n")
     box.start()
     until(lambda: len(stand_in.books.heartbeats) >= 3)
     assert stand_in.books.heartbeats[0][1]["working"] is True
-    known = {"box", "box_name", "version", "spooled", "disk_free_mib", "sent", "refused", "clock_error_s"}
+    known = {
+        "box",
+        "box_name",
+        "version",
+        "spooled",
+        "disk_free_mib",
+        "sent",
+        "refused",
+        "clock_error_s",
+    }
     until(lambda: known <= set(stand_in.books.heartbeats[-1][1]["status"]))
     assert "error" not in stand_in.books.heartbeats[-1][1]["status"]
     camera.stop()
@@ -83,11 +100,14 @@ def test_a_folder_without_new_files_is_dead_after_the_time_that_is_set(
         (tmp_path / name).mkdir()
     box.configure(
         f'[[camera]]\nname = "quiet"\nsource = "folder"\nfolder = "{tmp_path / "quiet"}"\n'
-        f'[[camera]]\nname = "dead"\nsource = "folder"\nfolder = "{tmp_path / "dead"}"\nsilent_after_s = 6\n'
+        f'[[camera]]\nname = "dead"\nsource = "folder"\nfolder = "{tmp_path / "dead"}"\n'
+        "silent_after_s = 6\n"
     )
 
     def said_last(name: str) -> Any:
-        return next((beat for camera, beat in reversed(stand_in.books.heartbeats) if camera == name), {})
+        return next(
+            (beat for camera, beat in reversed(stand_in.books.heartbeats) if camera == name), {}
+        )
 
     box.start()
     until(lambda: said_last("dead").get("working") is True, said=box.log)
@@ -116,34 +136,56 @@ def test_what_is_dropped_is_counted_by_reason(box: Box, stand_in: StandIn, camer
 
     def counted(name: str, reason: str) -> float:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=60) as response:
-            rows = dict(line.rsplit(" ", 1) for line in response.read().decode().splitlines() if line[0] != "#")
-        return float(rows.get(f'regulars_edge_dropped_pictures_total{{camera="{name}",reason="{reason}"}}', 0))
+            rows = dict(
+                line.rsplit(" ", 1)
+                for line in response.read().decode().splitlines()
+                if line[0] != "#"
+            )
+        return float(
+            rows.get(
+                f'regulars_edge_dropped_pictures_total{{camera="{name}",reason="{reason}"}}', 0
+            )
+        )
 
     until(lambda: answers(port), said=box.log)
-    until(lambda: counted("door", "per_minute") >= 5 and counted("yard", "not_chosen") >= 5, said=box.log)
+    until(
+        lambda: counted("door", "per_minute") >= 5 and counted("yard", "not_chosen") >= 5,
+        said=box.log,
+    )
     assert counted("door", "not_chosen") == counted("yard", "per_minute") == 0
     assert "door: 1 left out since the start: they were more than `per_minute` allows" in box.log()
     assert (
         "dropped_per_minute"
-        in next(beat for name, beat in reversed(stand_in.books.heartbeats) if name == "door")["status"]
+        in next(beat for name, beat in reversed(stand_in.books.heartbeats) if name == "door")[
+            "status"
+        ]
     )
     assert box.stop() == 0
 
 
-def test_what_grew_too_old_while_the_box_was_off_is_counted(box: Box, stand_in: StandIn, tmp_path: Path) -> None:
+def test_what_grew_too_old_while_the_box_was_off_is_counted(
+    box: Box, stand_in: StandIn, tmp_path: Path
+) -> None:
     box.configure(SNAPSHOT.format(host="127.0.0.1:9"))
     spool_table = f'folder = "{tmp_path / "spool"}"'
-    box.toml.write_text(box.toml.read_text().replace(spool_table, f"{spool_table}\nunsent_days = 0.00001"))
+    box.toml.write_text(
+        box.toml.read_text().replace(spool_table, f"{spool_table}\nunsent_days = 0.00001")
+    )
     with spools.open_spool(tmp_path / "spool") as spool:
         add(spool, 1)
     time.sleep(1)
     box.start()
-    until(lambda: "door: 1 left out since the start: they were not sent within" in box.log(), said=box.log)
+    until(
+        lambda: "door: 1 left out since the start: they were not sent within" in box.log(),
+        said=box.log,
+    )
     assert box.stop() == 0
     assert stand_in.captures() == []
 
 
-def test_systemd_hears_that_it_is_ready_alive_and_stopping(box: Box, tmp_path: Path, camera: Camera) -> None:
+def test_systemd_hears_that_it_is_ready_alive_and_stopping(
+    box: Box, tmp_path: Path, camera: Camera
+) -> None:
     box.configure(SNAPSHOT.format(host=camera.host))
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
         address = tmp_path / "n"
@@ -164,7 +206,9 @@ def test_the_local_port_has_the_figures_and_the_last_picture(
     box: Box, stand_in: StandIn, camera: Camera, tmp_path: Path
 ) -> None:
     port = free_port()
-    another_source = f'[[camera]]\nname = "door"\nsource = "folder"\nfolder = "{tmp_path / "nowhere"}"\n'
+    another_source = (
+        f'[[camera]]\nname = "door"\nsource = "folder"\nfolder = "{tmp_path / "nowhere"}"\n'
+    )
     box.configure(SNAPSHOT.format(host=camera.host) + another_source, f"[metrics]\nport = {port}\n")
     box.start()
     until(lambda: len(stand_in.captures()) > 3, said=box.log)
@@ -175,7 +219,9 @@ def test_the_local_port_has_the_figures_and_the_last_picture(
 
     kind, text = got("/metrics")
     assert kind.startswith("text/plain; version=0.0.4")
-    rows = dict(line.rsplit(" ", 1) for line in text.decode().splitlines() if not line.startswith("#"))
+    rows = dict(
+        line.rsplit(" ", 1) for line in text.decode().splitlines() if not line.startswith("#")
+    )
     assert float(rows['regulars_edge_sent_pictures_total{camera="door"}']) > 0
     assert rows['regulars_edge_camera_alive{camera="door"}'] == "1.0"
     assert abs(float(rows["regulars_edge_clock_error_seconds"])) < 5
@@ -186,7 +232,9 @@ def test_the_local_port_has_the_figures_and_the_last_picture(
     assert box.stop() == 0
 
 
-def test_status_speaks_beside_a_running_uploader(box: Box, stand_in: StandIn, camera: Camera) -> None:
+def test_status_speaks_beside_a_running_uploader(
+    box: Box, stand_in: StandIn, camera: Camera
+) -> None:
     box.configure(SNAPSHOT.format(host=camera.host))
     assert box.call("status").returncode == 2, "there is no spool yet"
     box.start()
@@ -203,7 +251,9 @@ def test_status_speaks_beside_a_running_uploader(box: Box, stand_in: StandIn, ca
 
 
 def test_logs_are_json_lines_if_wanted(box: Box, camera: Camera) -> None:
-    box.configure(SNAPSHOT.format(host=camera.host), '[metrics]\nport = 0\n[log]\nformat = "json"\n')
+    box.configure(
+        SNAPSHOT.format(host=camera.host), '[metrics]\nport = 0\n[log]\nformat = "json"\n'
+    )
     box.start()
     until(lambda: "service http" in box.log())
     camera.stop()
@@ -214,17 +264,24 @@ def test_logs_are_json_lines_if_wanted(box: Box, camera: Camera) -> None:
     assert {"time", "level", "logger", "message"} == set(rows[0])
 
 
-def test_a_film_is_sent_and_then_the_program_ends(box: Box, stand_in: StandIn, tmp_path: Path) -> None:
+def test_a_film_is_sent_and_then_the_program_ends(
+    box: Box, stand_in: StandIn, tmp_path: Path
+) -> None:
     from rig.film import video
 
     film = video(tmp_path / "film.mp4")
-    box.configure(f'[[camera]]\nname = "door"\nsource = "video"\nfile = "{film}"\ninterval_s = 0.5\nsend = "motion"\n')
+    box.configure(
+        f'[[camera]]\nname = "door"\nsource = "video"\nfile = "{film}"\ninterval_s = 0.5\nsend = '
+        '"motion"\n'
+    )
     box.start()
     assert box.running.wait(timeout=120) == 0, box.log()
     assert len(stand_in.captures()) == 5, box.log() + box.call("status", "--refused").stdout
     box.start()
     assert box.running.wait(timeout=120) == 0, box.log()
-    assert {one.puts for one in stand_in.books.captures.values()} == {1}, "a second time, nothing is new"
+    assert {one.puts for one in stand_in.books.captures.values()} == {1}, (
+        "a second time, nothing is new"
+    )
     assert "was read to its end before" in box.log()
     film.write_bytes(video(tmp_path / "other.mp4", frames=60).read_bytes())
     box.start()
@@ -239,7 +296,13 @@ def test_check_says_what_is_good(box: Box, stand_in: StandIn, camera: Camera) ->
     done = box.call("check")
     assert done.returncode == 0, done.stdout + done.stderr
     lines = dict(line.split(": ", 1) for line in done.stdout.splitlines())
-    assert list(lines) == ["ok   disk", "ok   camera door", "ok   network", "ok   credential of door", "ok   clock"]
+    assert list(lines) == [
+        "ok   disk",
+        "ok   camera door",
+        "ok   network",
+        "ok   credential of door",
+        "ok   clock",
+    ]
     assert "p%40ss" not in done.stdout
 
 
@@ -248,12 +311,15 @@ def test_check_says_how_far_away_a_face_counts(box: Box, stand_in: StandIn, came
     Image.new("RGB", (1920, 1080)).save(out, "JPEG")
     camera.gives = lambda number: out.getvalue()
     box.configure(
-        f'[[camera]]\nname = "door"\nsource = "snapshot"\nurl = "http://{camera.host}/"\nsend = "best_shot"\n'
+        f'[[camera]]\nname = "door"\nsource = "snapshot"\nurl = "http://{camera.host}/"\nsend = '
+        '"best_shot"\n'
     )
     assert "faces count from 26 pixels on, which is up to 5.5 m away" in box.call("check").stdout
 
 
-def test_check_shows_no_password_whatever_characters_it_has(box: Box, stand_in: StandIn, camera: Camera) -> None:
+def test_check_shows_no_password_whatever_characters_it_has(
+    box: Box, stand_in: StandIn, camera: Camera
+) -> None:
     url = f"http://admin:it's geheim@{camera.host}/shot"
     box.configure(f'[[camera]]\nname = "door"\nsource = "snapshot"\nurl = "{url}"\n')
     said = box.call("check").stdout
@@ -265,7 +331,10 @@ def test_check_says_that_a_picture_cannot_be_opened_and_that_a_url_is_none(
     box: Box, stand_in: StandIn, camera: Camera
 ) -> None:
     camera.gives = lambda number: b"\xff\xd8\xff\xe0 no picture at all \xff\xd9"
-    box.configure(SNAPSHOT.format(host=camera.host) + '[[camera]]\nname = "yard"\nsource = "rtsp"\nurl = "rtsp://[9"\n')
+    box.configure(
+        SNAPSHOT.format(host=camera.host)
+        + '[[camera]]\nname = "yard"\nsource = "rtsp"\nurl = "rtsp://[9"\n'
+    )
     said = box.call("check").stdout
     assert "BAD  camera door: its picture cannot be opened" in said
     assert "BAD  camera yard: camera yard: its url is none" in said
@@ -290,14 +359,19 @@ def test_check_says_what_to_do(box: Box, stand_in: StandIn, tmp_path: Path) -> N
     box.key_file.chmod(0o644)
     said = box.call("check").stdout
     assert "chmod 600" in said
-    assert "does not answer" not in said.replace("shot.jpg does not answer", ""), "nobody has asked the service"
+    assert "does not answer" not in said.replace("shot.jpg does not answer", ""), (
+        "nobody has asked the service"
+    )
 
 
 def test_check_tries_the_port_of_the_page(box: Box, stand_in: StandIn, camera: Camera) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         box.configure(SNAPSHOT.format(host=camera.host), f"[metrics]\nport = {port}\n")
-        assert f"BAD  local port: {port} cannot be had: Address already in use" in box.call("check").stdout
+        assert (
+            f"BAD  local port: {port} cannot be had: Address already in use"
+            in box.call("check").stdout
+        )
     assert f"ok   local port: http://127.0.0.1:{port} will be" in box.call("check").stdout
 
 
@@ -319,7 +393,13 @@ def test_a_wrong_key_loses_nothing_and_the_right_one_counts_without_a_restart(
 def test_the_units_are_ones_that_systemd_accepts(tmp_path: Path) -> None:
     units = sorted((Path(__file__).parents[1] / "systemd").iterdir())
     text = {unit.name: unit.read_text() for unit in units}
-    for line in ("Type=notify", "WatchdogSec=", "NoNewPrivileges=yes", "ProtectSystem=strict", "User=regulars-edge"):
+    for line in (
+        "Type=notify",
+        "WatchdogSec=",
+        "NoNewPrivileges=yes",
+        "ProtectSystem=strict",
+        "User=regulars-edge",
+    ):
         assert line in text["regulars-edge.service"]
     needed("systemd-analyze")
     for name, unit in text.items():
@@ -331,7 +411,9 @@ def test_the_units_are_ones_that_systemd_accepts(tmp_path: Path) -> None:
     assert "regulars-edge" not in done.stderr, done.stderr
 
 
-def test_a_camera_that_never_gave_a_picture_is_there_to_fall_silent(box: Box, stand_in: StandIn) -> None:
+def test_a_camera_that_never_gave_a_picture_is_there_to_fall_silent(
+    box: Box, stand_in: StandIn
+) -> None:
     box.configure(SNAPSHOT.format(host="127.0.0.1:9"))
     box.start()
     until(lambda: "door" in stand_in.books.cameras, said=box.log)
@@ -342,14 +424,18 @@ def test_a_camera_that_never_gave_a_picture_is_there_to_fall_silent(box: Box, st
 MASK = "masks = [[[0.0, 0.0], [0.5, 0.0], [0.5, 1.0], [0.0, 1.0]]]"
 
 
-@pytest.mark.parametrize("more", ["", 'send = "best_shot"\ncrop_room = 0.5'], ids=["whole frames", "only faces"])
+@pytest.mark.parametrize(
+    "more", ["", 'send = "best_shot"\ncrop_room = 0.5'], ids=["whole frames", "only faces"]
+)
 def test_somebody_who_asks_sees_what_the_camera_sees_behind_the_masks(
     started_regulars: Regulars, tmp_path: Path, camera: Camera, more: str
 ) -> None:
     name = f"run-still-{bool(more)}"
     camera.gives = lambda number: jpeg_of("white", number)
     box = Box(tmp_path, started_regulars)
-    box.configure(SNAPSHOT.format(host=camera.host).replace('"door"', f'"{name}"') + f"{MASK}\n{more}\n")
+    box.configure(
+        SNAPSHOT.format(host=camera.host).replace('"door"', f'"{name}"') + f"{MASK}\n{more}\n"
+    )
 
     def still(method: str) -> dict[str, Any]:
         request = urllib.request.Request(
@@ -372,7 +458,9 @@ def test_somebody_who_asks_sees_what_the_camera_sees_behind_the_masks(
             until(lambda: still("GET")["picture"] is not None, said=box.log)
             with Image.open(io.BytesIO(base64.b64decode(still("GET")["picture"]))) as seen:
                 assert max(seen.size) == 1000
-                assert max(seen.convert("L").crop((0, 0, 495, 800)).tobytes()) < 8, "black within the mask"
+                assert max(seen.convert("L").crop((0, 0, 495, 800)).tobytes()) < 8, (
+                    "black within the mask"
+                )
                 assert min(seen.convert("L").crop((505, 0, 1000, 800)).tobytes()) > 247
         assert box.stop() == 0
     finally:
@@ -394,7 +482,9 @@ def test_settings_of_the_service_are_taken_without_a_restart(
     name = "run-settings"
     box = Box(tmp_path, started_regulars)
     box.configure(
-        SNAPSHOT.format(host=camera.host).replace('"door"', f'"{name}"').replace("per_minute = 600", "per_minute = 1")
+        SNAPSHOT.format(host=camera.host)
+        .replace('"door"', f'"{name}"')
+        .replace("per_minute = 600", "per_minute = 1")
     )
     (tmp_path / "lacking").mkdir()  # a box without the extra `detector`
     (tmp_path / "lacking" / "onnxruntime.py").write_text('raise ImportError("it is not installed")')
@@ -419,7 +509,10 @@ def test_settings_of_the_service_are_taken_without_a_restart(
         set_to(per_minute=600)
         until(lambda: there() > 5, said=box.log)
         set_to(send="faces")
-        until(lambda: "the service's settings cannot be used: choosing faces needs" in box.log(), said=box.log)
+        until(
+            lambda: "the service's settings cannot be used: choosing faces needs" in box.log(),
+            said=box.log,
+        )
         sent = there()
         until(lambda: there() > sent, said=box.log)
         set_to(interval_s=60)
@@ -435,7 +528,9 @@ def test_settings_of_the_service_are_taken_without_a_restart(
             box.running.wait()
 
 
-def test_settings_of_the_service_outlive_a_restart_without_network(box: Box, stand_in: StandIn, camera: Camera) -> None:
+def test_settings_of_the_service_outlive_a_restart_without_network(
+    box: Box, stand_in: StandIn, camera: Camera
+) -> None:
     box.configure(SNAPSHOT.format(host=camera.host).replace("per_minute = 600", "per_minute = 1"))
     stand_in.books.cameras["door"] = {
         "id": "door",
@@ -458,14 +553,25 @@ def test_settings_of_the_service_outlive_a_restart_without_network(box: Box, sta
     assert box.stop() == 0
 
 
-def test_hours_of_the_whole_box_are_taken_from_the_service(box: Box, stand_in: StandIn, camera: Camera) -> None:
+def test_hours_of_the_whole_box_are_taken_from_the_service(
+    box: Box, stand_in: StandIn, camera: Camera
+) -> None:
     box.configure(SNAPSHOT.format(host=camera.host))
     far = (time.localtime().tm_hour + 12) % 24
     edge = {"upload_hours": [f"{far:02}:00-{far:02}:30"]}
-    stand_in.books.cameras["door"] = {"id": "door", "name": "door", "api_key": "x", "enabled": True, "edge": edge}
+    stand_in.books.cameras["door"] = {
+        "id": "door",
+        "name": "door",
+        "api_key": "x",
+        "enabled": True,
+        "edge": edge,
+    }
     box.start()
     until(lambda: stand_in.captures() != [], said=box.log)
-    until(lambda: json.loads(box.call("status", "--json").stdout)["cameras"]["door"]["unsent"] > 5, said=box.log)
+    until(
+        lambda: json.loads(box.call("status", "--json").stdout)["cameras"]["door"]["unsent"] > 5,
+        said=box.log,
+    )
     assert box.stop() == 0
 
 
@@ -474,5 +580,7 @@ def test_nobody_is_told_to_install_it_by_a_name_that_anybody_may_take() -> None:
     told = [edge.parent / "docs" / "edge.md", *edge.glob("systemd/*"), *edge.glob("src/**/*.py")]
     assert len(told) > 30
     for file in told:
-        by_name = re.search(r"pip3? install[^\n]*(?<![\w./-])regulars[-_]edge(?![\w./-])", file.read_text())
+        by_name = re.search(
+            r"pip3? install[^\n]*(?<![\w./-])regulars[-_]edge(?![\w./-])", file.read_text()
+        )
         assert by_name is None, f"{file}: {by_name}"

@@ -78,7 +78,9 @@ def offer_of(url: str) -> Offer:
 
 
 def xml(code: str) -> bytes:
-    return f"<?xml version='1.0'?><Error><Code>{code}</Code><Message>as S3 says it</Message></Error>".encode()
+    return (
+        f"<?xml version='1.0'?><Error><Code>{code}</Code><Message>as S3 says it</Message></Error>"
+    ).encode()
 
 
 @pytest.mark.parametrize(
@@ -98,7 +100,9 @@ def xml(code: str) -> bytes:
         (307, b"", Unreachable),
     ],
 )
-def test_what_the_store_answers_to_a_put(scripted: Scripted, status: int, body: bytes, error: type[Exception]) -> None:
+def test_what_the_store_answers_to_a_put(
+    scripted: Scripted, status: int, body: bytes, error: type[Exception]
+) -> None:
     scripted.says(status, body)
     with pytest.raises(error):
         service_at(scripted.url).put_picture(offer_of(scripted.url), io.BytesIO(b"abc"), CONTENT)
@@ -108,7 +112,9 @@ DIGEST = base64.b64encode(CONTENT.sha256).decode()
 
 
 @pytest.mark.parametrize("digest", ["", base64.b64encode(bytes(32)).decode()])
-def test_an_answer_that_does_not_name_the_picture_is_no_proof(scripted: Scripted, digest: str) -> None:
+def test_an_answer_that_does_not_name_the_picture_is_no_proof(
+    scripted: Scripted, digest: str
+) -> None:
     scripted.says(200, b"", x_amz_checksum_sha256=digest, ETag='"abc"')
     with pytest.raises(Busy, match="does not name the picture"):
         service_at(scripted.url).put_picture(offer_of(scripted.url), io.BytesIO(b"abc"), CONTENT)
@@ -131,7 +137,9 @@ def test_an_answer_that_does_not_name_the_picture_is_no_proof(scripted: Scripted
         (301, Unreachable),
     ],
 )
-def test_what_the_service_answers_to_an_offer(scripted: Scripted, status: int, error: type[Exception]) -> None:
+def test_what_the_service_answers_to_an_offer(
+    scripted: Scripted, status: int, error: type[Exception]
+) -> None:
     scripted.says(status, {"code": "Some", "detail": "words", "index": 0})
     with pytest.raises(error, match="Some: words") as caught:
         service_at(scripted.url).offer_pictures([CAPTURE])
@@ -141,7 +149,13 @@ def test_what_the_service_answers_to_an_offer(scripted: Scripted, status: int, e
 
 @pytest.mark.parametrize(
     ("said", "seconds"),
-    [("17", 17.0), ("Wed, 21 Oct 2026 07:30:00 GMT", 120.0), ("soon", None), ("\u00b2", None), ("", None)],
+    [
+        ("17", 17.0),
+        ("Wed, 21 Oct 2026 07:30:00 GMT", 120.0),
+        ("soon", None),
+        ("\u00b2", None),
+        ("", None),
+    ],
 )
 def test_retry_after_in_seconds_or_as_a_date_of_the_services_clock(
     scripted: Scripted, said: str, seconds: float | None
@@ -161,7 +175,12 @@ def test_what_a_proxy_refuses_is_no_verdict_on_a_picture(scripted: Scripted, sta
 
 def upload(**changes: object) -> dict[str, object]:
     checksum = base64.b64encode(CONTENT.sha256).decode()
-    row = {"id": "c1", "state": "wanted", "url": "http://x/", "headers": {"x-amz-checksum-sha256": checksum}}
+    row = {
+        "id": "c1",
+        "state": "wanted",
+        "url": "http://x/",
+        "headers": {"x-amz-checksum-sha256": checksum},
+    }
     return {**row, **changes}
 
 
@@ -174,11 +193,17 @@ def upload(**changes: object) -> dict[str, object]:
         {"uploads": []},
         {"uploads": [upload(), upload(id="c2")]},
         {"uploads": [{"id": "c1"}]},
-        {"uploads": [upload(headers={"X-Amz-Checksum-Sha256": base64.b64encode(b"x" * 32).decode()})]},
+        {
+            "uploads": [
+                upload(headers={"X-Amz-Checksum-Sha256": base64.b64encode(b"x" * 32).decode()})
+            ]
+        },
         {"uploads": [upload(headers={"x-amz-checksum-sha256": "no base64"})]},
     ],
 )
-def test_an_answer_that_cannot_be_this_requests_is_no_answer(scripted: Scripted, body: object) -> None:
+def test_an_answer_that_cannot_be_this_requests_is_no_answer(
+    scripted: Scripted, body: object
+) -> None:
     scripted.says(200, body)
     with pytest.raises(Unreachable, match="is not understood"):
         service_at(scripted.url).offer_pictures([CAPTURE])
@@ -214,13 +239,35 @@ def certified(scripted: Scripted, folder: Path, days: int = 2) -> Path:
     key, certificate = folder / "key.pem", folder / "certificate.pem"
     subprocess.run(
         [
-            *("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", key, "-out", certificate),
+            *(
+                "openssl",
+                "req",
+                "-x509",
+                "-newkey",
+                "rsa:2048",
+                "-nodes",
+                "-keyout",
+                key,
+                "-out",
+                certificate,
+            ),
             *("-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"),
         ],
         check=True,
         capture_output=True,
     )
-    signed = ["openssl", "x509", "-in", certificate, "-signkey", key, "-days", str(days), "-out", certificate]
+    signed = [
+        "openssl",
+        "x509",
+        "-in",
+        certificate,
+        "-signkey",
+        key,
+        "-days",
+        str(days),
+        "-out",
+        certificate,
+    ]
     subprocess.run(signed, check=True, capture_output=True)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
@@ -250,21 +297,31 @@ def test_a_new_certificate_counts_as_soon_as_ca_file_has_it(tmp_path: Path) -> N
         server.stop()
 
 
-def test_a_certificate_that_has_expired_may_be_a_clock_that_is_ahead(scripted: Scripted, tmp_path: Path) -> None:
+def test_a_certificate_that_has_expired_may_be_a_clock_that_is_ahead(
+    scripted: Scripted, tmp_path: Path
+) -> None:
     certificate = certified(scripted, tmp_path, days=-1)
-    with pytest.raises(Unreachable, match=r"certificate has expired.*Is this machine's clock right"):
-        service_at(scripted.url.replace("http:", "https:"), ca_file=certificate).offer_pictures([CAPTURE])
+    with pytest.raises(
+        Unreachable, match=r"certificate has expired.*Is this machine's clock right"
+    ):
+        service_at(scripted.url.replace("http:", "https:"), ca_file=certificate).offer_pictures(
+            [CAPTURE]
+        )
 
 
 def test_certificates_are_verified(scripted: Scripted, tmp_path: Path) -> None:
     certificate = certified(scripted, tmp_path)
     scripted.says(200, {"uploads": [upload()]})
     url = scripted.url.replace("http:", "https:")
-    with pytest.raises(Unreachable, match=r"CERTIFICATE_VERIFY_FAILED.*let ca_file of \[server\] name it"):
+    with pytest.raises(
+        Unreachable, match=r"CERTIFICATE_VERIFY_FAILED.*let ca_file of \[server\] name it"
+    ):
         service_at(url).offer_pictures([CAPTURE])
     assert len(service_at(url, ca_file=certificate).offer_pictures([CAPTURE])) == 1
     with pytest.raises(Unreachable, match=r"(?i)hostname|localhost"):
-        service_at(url.replace("127.0.0.1", "localhost"), ca_file=certificate).offer_pictures([CAPTURE])
+        service_at(url.replace("127.0.0.1", "localhost"), ca_file=certificate).offer_pictures(
+            [CAPTURE]
+        )
     with pytest.raises(Misconfigured, match="cannot be read"):
         service_at(url, ca_file=tmp_path / "nothing.pem")
 
@@ -280,7 +337,9 @@ class Proxy(Served):
 
 class _Proxies(Handler):
     def answer(self) -> None:
-        self.server.owner.asked.append(f"{self.command} {self.path} {self.headers.get('Proxy-Authorization')}")
+        self.server.owner.asked.append(
+            f"{self.command} {self.path} {self.headers.get('Proxy-Authorization')}"
+        )
         self.reply(502 if self.command == "CONNECT" else self.server.owner.status)
 
 
@@ -295,23 +354,36 @@ def proxy(monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy]:
     made.stop()
 
 
-def test_a_proxy_of_the_environment_is_honoured(proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_proxy_of_the_environment_is_honoured(
+    proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with_user = proxy.url.replace("http://", "http://user:p%40ss@")
-    for name, value in (("http_proxy", with_user), ("https_proxy", proxy.url), ("no_proxy", "127.0.0.1")):
+    for name, value in (
+        ("http_proxy", with_user),
+        ("https_proxy", proxy.url),
+        ("no_proxy", "127.0.0.1"),
+    ):
         monkeypatch.setenv(name, value)
     http = Http(FakeClock(), proxies=proxies_of_environment())
     assert http.exchange("GET", "http://service.example/v1").status == 200
     with pytest.raises(Unreachable):
         http.exchange("GET", "https://service.example/v1")
     user = "Basic " + base64.b64encode(b"user:p@ss").decode()
-    assert proxy.asked == [f"GET http://service.example/v1 {user}", "CONNECT service.example:443 None"]
+    assert proxy.asked == [
+        f"GET http://service.example/v1 {user}",
+        "CONNECT service.example:443 None",
+    ]
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
-def test_this_machine_is_asked_without_a_proxy(host: str, proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_this_machine_is_asked_without_a_proxy(
+    host: str, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
     direct = Proxy()
     monkeypatch.setenv("HTTP_PROXY", proxy.url)
-    Http(FakeClock(), proxies=proxies_of_environment()).exchange("GET", f"{direct.url.replace('127.0.0.1', host)}/v1")
+    Http(FakeClock(), proxies=proxies_of_environment()).exchange(
+        "GET", f"{direct.url.replace('127.0.0.1', host)}/v1"
+    )
     assert (proxy.asked, direct.asked) == ([], ["GET /v1 None"])
     direct.stop()
 
@@ -333,13 +405,17 @@ def test_a_proxy_that_does_not_answer_is_named_by_its_variable_without_its_passw
     with pytest.raises(Unreachable) as told:
         service_at(url, proxies=proxies_of_environment()).find_camera_id("door")
     assert str(told.value) == (
-        f"{url}/v1/cameras/door does not answer: Failed to establish a new connection: [Errno 111] Connection refused. "
-        f"It was asked through {variable} (http://127.0.0.1:1): NO_PROXY=service.example asks it directly"
+        f"{url}/v1/cameras/door does not answer: Failed to establish a new connection: [Errno 111] "
+        "Connection refused. "
+        f"It was asked through {variable} (http://127.0.0.1:1): NO_PROXY=service.example asks it "
+        "directly"
     )
 
 
 @pytest.mark.parametrize("status", [403, 407, 502, 503, 418])
-def test_what_a_proxy_says_in_place_of_the_service_is_said_with_its_variable(status: int, proxy: Proxy) -> None:
+def test_what_a_proxy_says_in_place_of_the_service_is_said_with_its_variable(
+    status: int, proxy: Proxy
+) -> None:
     proxy.status = status
     told = re.escape(f"through HTTP_PROXY ({proxy.url}), which may have said it")
     with pytest.raises((Unreachable, Busy, NotAllowed), match=told):
@@ -348,7 +424,9 @@ def test_what_a_proxy_says_in_place_of_the_service_is_said_with_its_variable(sta
 
 def test_no_proxy_is_blamed_for_a_service_that_is_asked_directly() -> None:
     with pytest.raises(Unreachable) as told:
-        service_at("http://127.0.0.1:1", proxies={"http": "http://127.0.0.1:2"}).find_camera_id("door")
+        service_at("http://127.0.0.1:1", proxies={"http": "http://127.0.0.1:2"}).find_camera_id(
+            "door"
+        )
     assert str(told.value).endswith(
         "does not answer: Failed to establish a new connection: [Errno 111] Connection refused"
     )
@@ -359,12 +437,21 @@ def test_what_is_no_proxy_is_said() -> None:
         Http(FakeClock(), proxies={"http": "socks5://proxy:1080"})
 
 
-def test_the_tenants_key_is_not_used_on_a_box_unless_that_was_asked_for(service: StandIn | Regulars) -> None:
+def test_the_tenants_key_is_not_used_on_a_box_unless_that_was_asked_for(
+    service: StandIn | Regulars,
+) -> None:
     clock = FakeClock()
 
     def with_key(key: str, tenant_key: bool) -> Service:
         time = ServiceTime(clock)
-        return Service(Http(clock), service.url, lambda: key, time, tenant_key=tenant_key, makes_cameras=tenant_key)
+        return Service(
+            Http(clock),
+            service.url,
+            lambda: key,
+            time,
+            tenant_key=tenant_key,
+            makes_cameras=tenant_key,
+        )
 
     assert with_key(service.key, True).find_camera_id("boxed")
     request = urllib.request.Request(

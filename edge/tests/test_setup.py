@@ -59,7 +59,9 @@ def asked(device: Device, password: str = PASSWORD) -> list[Camera]:
 # what it is for
 
 
-def test_a_camera_is_found_shown_and_written(device: Device, tmp_path: Path, password_file: Path) -> None:
+def test_a_camera_is_found_shown_and_written(
+    device: Device, tmp_path: Path, password_file: Path
+) -> None:
     device.password = device.camera.password = "secret"
     done = setup(
         device,
@@ -119,7 +121,9 @@ def test_without_a_service_it_only_shows(device: Device, tmp_path: Path) -> None
 def test_what_is_missing_is_said(device: Device, tmp_path: Path) -> None:
     done = setup(device, tmp_path, "--url", URL)
     assert done.returncode == 1
-    assert "lets nobody in without a password: give --camera-user and --password-file" in done.stdout
+    assert (
+        "lets nobody in without a password: give --camera-user and --password-file" in done.stdout
+    )
     assert not (tmp_path / "edge.toml").exists()
     device.datagrams = []
     done = setup(device, tmp_path, "--url", URL)
@@ -127,7 +131,10 @@ def test_what_is_missing_is_said(device: Device, tmp_path: Path) -> None:
     assert "no camera answered" in done.stdout
     assert "belong together" in setup(device, tmp_path, "--camera-user", USER).stderr
     assert "--wait: should be a number" in setup(device, tmp_path, "--wait", "nan").stderr
-    assert "is no address: write it as 10.0.0.9" in setup(device, tmp_path, "--probe", "no address").stderr
+    assert (
+        "is no address: write it as 10.0.0.9"
+        in setup(device, tmp_path, "--probe", "no address").stderr
+    )
 
 
 def test_a_wrong_password_is_said(device: Device) -> None:
@@ -144,7 +151,9 @@ def test_a_camera_with_a_wrong_clock_lets_in_who_asks_for_its_time(device: Devic
 def test_each_channel_of_a_recorder_is_a_camera(device: Device) -> None:
     device.channels = 3
     found = asked(device)
-    assert [camera.stream for camera in found] == [f"rtsp://127.0.0.1:554/live{n}?a=1&b=2" for n in range(3)]
+    assert [camera.stream for camera in found] == [
+        f"rtsp://127.0.0.1:554/live{n}?a=1&b=2" for n in range(3)
+    ]
     assert command.name_cameras(found) == ["it-1", "it-2", "it-3"]
 
 
@@ -198,7 +207,9 @@ def test_no_other_host_is_called_because_a_device_says_so(device: Device, uri: s
 
 
 @pytest.mark.parametrize("host", ["192.168.1.10", "0.0.0.0", ""])
-def test_a_camera_that_names_another_address_of_its_own_is_asked_where_it_answered(device: Device, host: str) -> None:
+def test_a_camera_that_names_another_address_of_its_own_is_asked_where_it_answered(
+    device: Device, host: str
+) -> None:
     """It has two networks, or had another address; path and port are as it says."""
     own = urlsplit(device.snapshot)
     device.snapshot = f"http://{host}:{own.port}{own.path}"
@@ -221,10 +232,14 @@ def test_a_wrong_clock_is_named_as_the_trouble(device: Device, kind: str) -> Non
     device.ahead_s = 0.0
     with pytest.raises(SourceFailed, match=r"its clock is \+10\.0 h off"):
         asked(device)
-    assert [call for call in device.calls if "GetProfiles" in call][1:] == [], "nor is it tried again"
+    assert [call for call in device.calls if "GetProfiles" in call][1:] == [], (
+        "nor is it tried again"
+    )
 
 
-LAUGHS = '<?xml version="1.0"?><!DOCTYPE l [<!ENTITY a "aaaaaaaa"><!ENTITY b "&a;&a;&a;&a;">]><l>&b;</l>'
+LAUGHS = (
+    '<?xml version="1.0"?><!DOCTYPE l [<!ENTITY a "aaaaaaaa"><!ENTITY b "&a;&a;&a;&a;">]><l>&b;</l>'
+)
 
 
 @pytest.mark.parametrize(
@@ -237,7 +252,10 @@ LAUGHS = '<?xml version="1.0"?><!DOCTYPE l [<!ENTITY a "aaaaaaaa"><!ENTITY b "&a
         ("<a>" * 100_000, "no XML"),
         ("<a>" * 100_000 + "</a>" * 100_000, "no camera"),
         (b"<a/>" * 2**20, "more than"),
-        ("<e><Fault><Text>not\x07 today</Text></Fault></e>".replace("\x07", "\x85"), "answered 200 not  today"),
+        (
+            "<e><Fault><Text>not\x07 today</Text></Fault></e>".replace("\x07", "\x85"),
+            "answered 200 not  today",
+        ),
         ('<e><Profiles token="1"/></e>', "no camera"),
     ],
 )
@@ -249,7 +267,8 @@ def test_no_answer_hurts(device: Device, answer: str | bytes, complaint: str) ->
 
 def test_a_device_of_endless_channels_has_an_end(device: Device) -> None:
     many = "".join(
-        f'<Profiles token="p&amp;0main"><VideoSourceConfiguration><SourceToken>{number}</SourceToken>'
+        f'<Profiles token="p&amp;0main"><VideoSourceConfiguration><SourceToken>{number}</'
+        "SourceToken>"
         "</VideoSourceConfiguration></Profiles>"
         for number in range(500)
     )
@@ -265,13 +284,17 @@ def test_what_nobody_asked_for_is_no_device(device: Device) -> None:
 def test_a_device_that_names_other_addresses_is_asked_at_its_own() -> None:
     question = uuid.uuid4()
     datagram = (
-        f"<a><RelatesTo>uuid:{question}</RelatesTo><ProbeMatch><XAddrs>http://10.0.0.1:8899/x</XAddrs></ProbeMatch></a>"
+        f"<a><RelatesTo>uuid:{question}</RelatesTo><ProbeMatch><XAddrs>http://10.0.0.1:"
+        "8899/x</XAddrs></ProbeMatch></a>"
     )
     found = onvif.parse_device(datagram.encode(), "10.0.0.9", question)
     assert found == onvif.Device("10.0.0.9", "http://10.0.0.9:8899/x", "camera")
 
 
-@given(st.binary(max_size=300) | st.text(max_size=300).map(lambda text: f"<ProbeMatch>{text}</ProbeMatch>".encode()))
+@given(
+    st.binary(max_size=300)
+    | st.text(max_size=300).map(lambda text: f"<ProbeMatch>{text}</ProbeMatch>".encode())
+)
 def test_a_datagram_is_a_device_or_none_or_refused(data: bytes) -> None:
     with contextlib.suppress(SourceFailed):
         onvif.parse_device(data, "10.0.0.9", uuid.uuid4())
@@ -290,7 +313,11 @@ def test_the_file_is_valid_whatever_a_device_calls_itself(name: str, path: str) 
     camera = Camera(onvif.Device("10.0.0.9", "", name), 1, stream="rtsp://10.0.0.9/a")
     try:
         text = command.make_toml(
-            URL, [(command.name_cameras([camera])[0], camera)], key_file=None, user=path, password_file=Path("p")
+            URL,
+            [(command.name_cameras([camera])[0], camera)],
+            key_file=None,
+            user=path,
+            password_file=Path("p"),
         )
     except Misconfigured:
         assert not path.isprintable()

@@ -1,5 +1,5 @@
-"""Two of everything: shops of one service, services, lives of a book, keys, folders. Pictures go where they were taken
-for, and are called there only if they were seen there.
+"""Two of everything: shops of one service, services, lives of a book, keys, folders. Pictures go
+where they were taken for, and are called there only if they were seen there.
 """
 
 import json
@@ -110,7 +110,11 @@ def there(shop: StandIn) -> set[str]:
 @pytest.mark.parametrize("is_known", [True, False], ids=["answered before", "never answered"])
 @pytest.mark.parametrize("place", [1, 2], ids=["second shop", "other service"])
 def test_what_waits_for_one_shop_goes_to_no_other(
-    laptop: Laptop, shops: tuple[StandIn, StandIn, StandIn], tmp_path: Path, place: int, is_known: bool
+    laptop: Laptop,
+    shops: tuple[StandIn, StandIn, StandIn],
+    tmp_path: Path,
+    place: int,
+    is_known: bool,
 ) -> None:
     first, other = shops[0], shops[place]
     for_first, for_other = fill(tmp_path / "a", 0), fill(tmp_path / "b", 3)
@@ -147,10 +151,13 @@ def test_pictures_are_called_there_only_if_they_were_seen_in_this_book_and_life(
     for shop in shops:
         assert_all_there(shop, "copied")
     first = shops[0]
-    assert [len(shop.offered) for shop in shops] == [3, 3, 3], "what was seen there is not asked again"
+    assert [len(shop.offered) for shop in shops] == [3, 3, 3], (
+        "what was seen there is not asked again"
+    )
     first.restore()
     assert_all_there(first)
-    first.book = f"{first.book[:16]}.another"  # a life that has the pictures: they are asked for, and not put
+    # a life that has the pictures: they are asked for, and not put
+    first.book = f"{first.book[:16]}.another"
     assert_all_there(first)
     assert (len(first.offered), {one.puts for one in first.books.captures.values()}) == (9, {1})
     first.restore()
@@ -179,9 +186,15 @@ def test_a_service_whose_book_is_another_each_time_gets_no_endless_upload(
     laptop: Laptop, stand_in: StandIn, tmp_path: Path
 ) -> None:
     fill(tmp_path / "in", 0)
-    stand_in.on_answer = lambda: setattr(stand_in, "book", f"00112233445566ff.{os.urandom(4).hex()}")
+    stand_in.on_answer = lambda: setattr(
+        stand_in, "book", f"00112233445566ff.{os.urandom(4).hex()}"
+    )
     code, said = laptop.upload(tmp_path / "in", stand_in.url, stand_in.key)
-    assert (code, "each time it was asked" in said, "0 pictures are at" in said) == (4, True, True), said
+    assert (code, "each time it was asked" in said, "0 pictures are at" in said) == (
+        4,
+        True,
+        True,
+    ), said
 
 
 def test_a_kill_between_offer_and_put_while_the_configuration_changes(
@@ -260,7 +273,9 @@ def make_rounds(uploader: CameraUploader, clock: FakeClock, rounds: int = 8) -> 
 
 
 @pytest.fixture
-def spool(tmp_path: Path, clock: FakeClock, shops: tuple[StandIn, StandIn, StandIn]) -> Iterator[Spool]:
+def spool(
+    tmp_path: Path, clock: FakeClock, shops: tuple[StandIn, StandIn, StandIn]
+) -> Iterator[Spool]:
     for shop in shops:
         shop.now_ms = lambda: clock.true_ms
     with spools.open_spool(tmp_path / "spool", clock=clock) as spool:
@@ -283,7 +298,8 @@ def test_a_key_that_becomes_another_shops_while_the_box_runs(
     first.is_down = False
     (entry,) = spool.list_next("door", 9, 10**9)
     key["now"] = second.key
-    with pytest.raises(Busy, match="the key is another one now"):  # it changed between two lines of a round
+    # it changed between two lines of a round
+    with pytest.raises(Busy, match="the key is another one now"):
         uploader.service.offer_pictures([entry])
     uploader.open_shop()
     add(spool, 2)
@@ -304,7 +320,11 @@ def test_a_book_that_is_another_all_at_once_refuses_and_the_pictures_wait(
     former, first.book = first.book, "00112233445566ff.1"
     add(spool, 1)
     make_rounds(uploader, clock)
-    assert (there(first), spool.count_totals()["door"].refused, spool.count_unsent()) == (set(), 0, 1)
+    assert (there(first), spool.count_totals()["door"].refused, spool.count_unsent()) == (
+        set(),
+        0,
+        1,
+    )
     assert [one.pictures for one in spool.list_waiting()] == [1]
     first.book = former
     uploader.asks = True
@@ -359,7 +379,9 @@ def test_a_key_that_is_renewed_while_the_service_is_away(
     assert there(first) == digests(1, 2)
 
 
-def test_what_was_taken_for_a_mistyped_url_can_be_released(laptop: Laptop, stand_in: StandIn, tmp_path: Path) -> None:
+def test_what_was_taken_for_a_mistyped_url_can_be_released(
+    laptop: Laptop, stand_in: StandIn, tmp_path: Path
+) -> None:
     sent = fill(tmp_path / "in", 0)
     assert laptop.upload(tmp_path / "in", "http://127.0.0.1:9", stand_in.key)[0] == 4
     shutil.rmtree(tmp_path / "in")
@@ -372,7 +394,10 @@ def test_what_was_taken_for_a_mistyped_url_can_be_released(laptop: Laptop, stand
 
 
 def test_a_service_of_an_older_version_gets_pictures_as_before_with_one_warning(
-    spool: Spool, shops: tuple[StandIn, StandIn, StandIn], clock: FakeClock, caplog: pytest.LogCaptureFixture
+    spool: Spool,
+    shops: tuple[StandIn, StandIn, StandIn],
+    clock: FakeClock,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     first, second, other = shops
     first.book = second.book = other.book = None
@@ -409,11 +434,17 @@ def test_settings_of_one_shop_are_not_anothers(
     uploader = uploader_of(spool, first.url, lambda: first.key, clock)
     make_rounds(uploader, clock)
     spool.keep_settings("door", {"send": "motion"})
-    assert health_of(uploader_of(spool, first.url, lambda: first.key, clock)).settings == {"send": "motion"}
+    assert health_of(uploader_of(spool, first.url, lambda: first.key, clock)).settings == {
+        "send": "motion"
+    }
     renewed = uploader_of(spool, first.url, lambda: "renewed", clock)
-    assert health_of(renewed).settings == {"send": "motion"}, "they hold until the service says whose key it is"
+    assert health_of(renewed).settings == {"send": "motion"}, (
+        "they hold until the service says whose key it is"
+    )
     make_rounds(renewed, clock)
-    assert health_of(uploader_of(spool, first.url, lambda: first.key, clock)).settings == {"send": "motion"}
+    assert health_of(uploader_of(spool, first.url, lambda: first.key, clock)).settings == {
+        "send": "motion"
+    }
     assert health_of(uploader_of(spool, other.url, lambda: other.key, clock)).settings == {}
 
 
@@ -456,7 +487,12 @@ def test_copies_of_damaged_books_wait_for_their_shop(
     assert (there(first), there(other)) == (digests(1), digests(2))
 
 
-_ROW: dict[str, Any] = {"camera": "door", "source": "upload", "content_type": "image/jpeg", "spooled_at_ms": STATED_MS}
+_ROW: dict[str, Any] = {
+    "camera": "door",
+    "source": "upload",
+    "content_type": "image/jpeg",
+    "spooled_at_ms": STATED_MS,
+}
 
 
 def write_as_before(folder: Path, number: int, state: State, path: Path | None = None) -> None:

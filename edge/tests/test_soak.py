@@ -1,7 +1,9 @@
-"""Eight sources misbehave for a day, by a seeded script, in simulated time: nothing is lost, double or untold.
+"""Eight sources misbehave for a day, by a seeded script, in simulated time: nothing is lost, double
+or untold.
 
-The uploader's own loops, spool and HTTP run as they are (rig/stage.py). The script breaks cameras, network, service,
-clocks and room, and stops and boots the box; it knows each picture that a camera gave, and when.
+The uploader's own loops, spool and HTTP run as they are (rig/stage.py). The script breaks cameras,
+network, service, clocks and room, and stops and boots the box; it knows each picture that a camera
+gave, and when.
 """
 
 import gc
@@ -57,7 +59,8 @@ DARK, BRIGHT = (40, 40, 40), (220, 220, 220)
 
 
 class Given:
-    """What the cameras gave, and when: a picture's digest and the true time in ms, in files, for memory is measured."""
+    """What the cameras gave, and when: a picture's digest and the true time in ms, in files, for
+    memory is measured."""
 
     def __init__(self, folder: Path, clock: FakeClock) -> None:
         self._folder, self._clock = folder, clock
@@ -150,14 +153,17 @@ class Stream:
             if draw < 0.05:
                 yield None
                 continue
-            yield EncodedFrame(day.given.note(self._name, day.picture()), Stamp(parse_moment(day.clock)))
+            yield EncodedFrame(
+                day.given.note(self._name, day.picture()), Stamp(parse_moment(day.clock))
+            )
 
 
 class Film:
     """A film's frames are what they are; the script notes them as they come.
 
-    Behind damage some look the same: within SAME_TIME_MS they are one picture. One that waits for room when the box
-    stops is not taken: the film is read again, if no other is in its place by then.
+    Behind damage some look the same: within SAME_TIME_MS they are one picture. One that waits for
+    room when the box stops is not taken: the film is read again, if no other is in its place by
+    then.
     """
 
     def __init__(self, day: Day, name: str, source: Source) -> None:
@@ -177,7 +183,8 @@ class Film:
 
 
 def drop_files(day: Day, name: str, drop: Path, over: Event) -> None:
-    """Files as cameras drop them: in two halves, cut off, twice, with wrong times, beside films and unfinished ones."""
+    """Files as cameras drop them: in two halves, cut off, twice, with wrong times, beside films and
+    unfinished ones."""
     drop.mkdir()
     while not over.wait(day.rng.uniform(10, 50)):
         data, path = day.picture(), drop / f"{next(day.number)}.jpg"
@@ -208,7 +215,8 @@ def drop_files(day: Day, name: str, drop: Path, over: Event) -> None:
 
 
 def sync_files(day: Day, name: str, drop: Path, over: Event) -> None:
-    """Files come in lots, with the times that they have; the folder is on a share that goes away now and then."""
+    """Files come in lots, with the times that they have; the folder is on a share that goes away
+    now and then."""
     drop.mkdir()
     away = drop.with_name("unmounted")
     while not over.wait(day.rng.uniform(60, 400)):
@@ -261,9 +269,12 @@ class Station:
 
 
 class Box:
-    """Wires the uploader's parts as run.Box does, in the stage's time, for one life of its process."""
+    """Wires the uploader's parts as run.Box does, in the stage's time, for one life of its
+    process."""
 
-    def __init__(self, day: Day, stations: list[Station], key: str, tallies: dict[str, Tally]) -> None:
+    def __init__(
+        self, day: Day, stations: list[Station], key: str, tallies: dict[str, Tally]
+    ) -> None:
         self._day, self._stations, self._key, self._tallies = day, stations, key, tallies
 
     @contextmanager
@@ -275,7 +286,9 @@ class Box:
             service_time = ServiceTime(day.clock, spool.read_anchor())
             http = Http(day.clock)
             for station in self._stations:
-                service = Service(http, day.weather.url, lambda: self._key, service_time, makes_cameras=True)
+                service = Service(
+                    http, day.weather.url, lambda: self._key, service_time, makes_cameras=True
+                )
                 self._begin(station, spool, service, service_time, stop)
             stage.begin(partial(self._sweep, spool, service_time, stop))
             yield spool
@@ -285,7 +298,14 @@ class Box:
             for reason, camera in spool.dropped:
                 self._tallies[camera].add(reason)
 
-    def _begin(self, station: Station, spool: Spool, service: Service, service_time: ServiceTime, stop: Event) -> None:
+    def _begin(
+        self,
+        station: Station,
+        spool: Spool,
+        service: Service,
+        service_time: ServiceTime,
+        stop: Event,
+    ) -> None:
         day, tally = self._day, self._tallies[station.name]
         uploader = CameraUploader(
             spool,
@@ -305,7 +325,9 @@ class Box:
                 per_minute = PerMinute(station.per_minute, day.stage.now_s)
                 wiring = Wiring(station.source(), station.chooser(), per_minute, lambda: True)
                 config = CameraConfig(station.name, "folder" if station.waits else "snapshot")
-                capture = Capture(config, partial(lambda made, _: made, wiring), spool, tally, uploader.wake.set)
+                capture = Capture(
+                    config, partial(lambda made, _: made, wiring), spool, tally, uploader.wake.set
+                )
                 self._guarded(capture.run, stop)
                 if station.ends:
                     stop.wait(day.units_s / 3)
@@ -331,7 +353,11 @@ class Box:
 
 def memory_mb() -> float:
     gc.collect()
-    rows = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines() if ":" in line)
+    rows = dict(
+        line.split(":", 1)
+        for line in Path("/proc/self/status").read_text().splitlines()
+        if ":" in line
+    )
     return int(rows["VmRSS"].split()[0]) / 1024
 
 
@@ -364,7 +390,9 @@ def stations(day: Day, cameras: dict[str, Camera]) -> list[Station]:
     return [
         Station("drop", lambda: FolderSource(place / "drop", day.clock, interval_s=5), waits=True),
         Station(
-            "synced", lambda: FolderSource(place / "sync", day.clock, interval_s=9, after=place / "moved"), waits=True
+            "synced",
+            lambda: FolderSource(place / "sync", day.clock, interval_s=9, after=place / "moved"),
+            waits=True,
         ),
         Station("snap", asked("snap", 30)),
         Station("fast", asked("fast", 8), per_minute=5),
@@ -439,12 +467,19 @@ def test_eight_sources_misbehave_for_a_day_and_nothing_is_lost_double_or_untold(
     stage.sleep(1)
     memory_mbs = []
     room = round(1_000_000 * hours / 24)
-    for first, last, drops_oldest in ((0, 7, False), (7, 13, True), (13, 19, False), (19, 24, True)):
+    for first, last, drops_oldest in (
+        (0, 7, False),
+        (7, 13, True),
+        (13, 19, False),
+        (19, 24, True),
+    ):
         limits = Limits(room, 1, drops_oldest, unsent_days=2.2 * day.units_s / 86_400)
         day.life_ends_s = day.began_s + last * day.units_s
         tidy(tmp_path / "drop")
         with Box(day, eight, service.key, tallies).alive(limits):
-            for at in sorted({*range(first + 1, last + 1), *(at for at in happens if first <= at < last)}):
+            for at in sorted(
+                {*range(first + 1, last + 1), *(at for at in happens if first <= at < last)}
+            ):
                 day.until(at)
                 happens.get(at, int)()
                 if at == int(at):
@@ -455,7 +490,10 @@ def test_eight_sources_misbehave_for_a_day_and_nothing_is_lost_double_or_untold(
     stage.sleep(day.units_s + 600)
     tidy(tmp_path / "drop")
     assert (stage.playing, stage.failed) == (0, [])
-    still = [Station(one.name, one.source if one.waits and not one.ends else Nothing, waits=True) for one in eight]
+    still = [
+        Station(one.name, one.source if one.waits and not one.ends else Nothing, waits=True)
+        for one in eight
+    ]
     with Box(day, still, service.key, tallies).alive(Limits(min_free_bytes=1)) as spool:
         for _ in range(2_000):
             stage.sleep(30)
@@ -464,19 +502,26 @@ def test_eight_sources_misbehave_for_a_day_and_nothing_is_lost_double_or_untold(
         stage.sleep(300)
         assert spool.count_unsent() == 0
         sql = "SELECT camera, sha256, captured_at_ms FROM pictures WHERE state = 2"
-        set_aside = {(camera, sha256.hex(), at_ms) for camera, sha256, at_ms in spool.books.read_rows(sql)}
+        set_aside = {
+            (camera, sha256.hex(), at_ms) for camera, sha256, at_ms in spool.books.read_rows(sql)
+        }
     there = service.captures()
     service.stop()
     weather.stop()
     for camera in cameras.values():
         camera.stop()
     took_s = time.monotonic() - began
-    print(f"\n{hours:g} hours in {took_s:.0f} s, {len(there)} captures, {sum(weather.met.values())} mishaps")
+    print(
+        f"\n{hours:g} hours in {took_s:.0f} s, {len(there)} captures, {sum(weather.met.values())} "
+        "mishaps"
+    )
     print("memory in MB:", *(f"{one:.0f}" for one in memory_mbs))
     for one in eight:
         rows = [row for row in there if row["camera"] == one.name]
         arrived = sum((one.name, row["sha256"], taken_ms(row)) in set_aside for row in rows)
-        account(one.name, rows, given.of(one.name), dict(tallies[one.name].counts()), arrived, day.cut)
+        account(
+            one.name, rows, given.of(one.name), dict(tallies[one.name].counts()), arrived, day.cut
+        )
     for first, last in itertools.pairwise((7, 13, 19, 24)):
         assert max(memory_mbs[first:last]) - memory_mbs[first] < 8, "memory is flat within a life"
 
@@ -486,19 +531,33 @@ def taken_ms(row: dict[str, Any]) -> int:
 
 
 def tidy(drop: Path) -> None:
-    """Take away the files that were cut off: a new process looks at them again, and counts them again."""
+    """Take away the files that were cut off: a new process looks at them again, and counts them
+    again."""
     for left in drop.glob("*.cut.jpg"):
         left.unlink()
 
 
 def account(
-    name: str, rows: list[dict[str, Any]], given: dict[str, int], told: dict[Dropped, int], arrived: int, cut: int
+    name: str,
+    rows: list[dict[str, Any]],
+    given: dict[str, int],
+    told: dict[Dropped, int],
+    arrived: int,
+    cut: int,
 ) -> None:
-    """Compare. `arrived`: those that were put, and dropped in an outage before anybody heard that they were there."""
-    print(f"{name:8} {len(given):6} given {len(rows):6} there {arrived:3}", *(f"{why} {told[why]}" for why in told))
+    """Compare. `arrived`: those that were put, and dropped in an outage before anybody heard that
+    they were there."""
+    print(
+        f"{name:8} {len(given):6} given {len(rows):6} there {arrived:3}",
+        *(f"{why} {told[why]}" for why in told),
+    )
     if name == "drop":
-        assert told.pop(Dropped.DAMAGED, 0) == cut, "files that were cut off, which the script does not count as given"
-    assert len(rows) - arrived + sum(told.values()) == len(given), f"{name}: lost without a word, or told twice"
+        assert told.pop(Dropped.DAMAGED, 0) == cut, (
+            "files that were cut off, which the script does not count as given"
+        )
+    assert len(rows) - arrived + sum(told.values()) == len(given), (
+        f"{name}: lost without a word, or told twice"
+    )
     assert len({row["id"] for row in rows}) == len(rows)
     if name not in ("masked", "film"):  # whose pictures are made here
         assert len({row["sha256"] for row in rows}) == len(rows), f"{name}: double"

@@ -44,11 +44,15 @@ def names(source: FolderSource, clock: FakeClock, pass_ms: int = 1_000) -> list[
 # a watched folder
 
 
-def test_a_file_is_taken_when_it_is_whole_and_has_not_changed_between_two_looks(drop: Path, clock: FakeClock) -> None:
+def test_a_file_is_taken_when_it_is_whole_and_has_not_changed_between_two_looks(
+    drop: Path, clock: FakeClock
+) -> None:
     source = FolderSource(drop, clock)
     data = pictures.jpeg(1)
     write(drop / "a.jpg", data[:500], clock)
-    assert [names(source, clock) for _ in range(3)] == [[], [], []], "it does not end as a JPEG does"
+    assert [names(source, clock) for _ in range(3)] == [[], [], []], (
+        "it does not end as a JPEG does"
+    )
     write(drop / "a.jpg", data, clock)
     assert names(source, clock) == []
     assert names(source, clock) == ["a.jpg"]
@@ -58,7 +62,8 @@ def test_a_file_that_was_cut_for_good_stays_and_is_counted_and_one_with_more_beh
     drop: Path, clock: FakeClock, tmp_path: Path
 ) -> None:
     source, dropped = FolderSource(drop, clock), Tally("door")
-    cut, more = pictures.jpeg_with_exif(1, "2026:03:04 05:06:07")[:-80], pictures.jpeg(2) + bytes(500)
+    cut = pictures.jpeg_with_exif(1, "2026:03:04 05:06:07")[:-80]
+    more = pictures.jpeg(2) + bytes(500)
     write(drop / "cut.jpg", cut, clock)
     write(drop / "more.jpg", more, clock)
     assert names(source, clock, QUIET_MS - 1_000) == []
@@ -95,7 +100,9 @@ def test_the_oldest_file_comes_first_sub_folders_too(drop: Path, clock: FakeCloc
     assert names(source, clock) == ["1.jpg", "2.jpg", "3.jpg"]
 
 
-def test_a_files_time_is_corrected_with_the_clock_that_gave_it(drop: Path, clock: FakeClock) -> None:
+def test_a_files_time_is_corrected_with_the_clock_that_gave_it(
+    drop: Path, clock: FakeClock
+) -> None:
     """An hour ahead when the file was written, set right before it is taken, and back again."""
     source = FolderSource(drop, clock, interval_s=1)
     names(source, clock)
@@ -110,7 +117,9 @@ def test_a_files_time_is_corrected_with_the_clock_that_gave_it(drop: Path, clock
         frame.release_file()
 
 
-def test_a_file_goes_only_when_the_spool_has_it(drop: Path, clock: FakeClock, tmp_path: Path) -> None:
+def test_a_file_goes_only_when_the_spool_has_it(
+    drop: Path, clock: FakeClock, tmp_path: Path
+) -> None:
     write(drop / "a.jpg", pictures.jpeg(1), clock)
     write(drop / "b.jpg", pictures.jpeg(2), clock)
     source = FolderSource(drop, clock)
@@ -127,7 +136,9 @@ def test_a_file_goes_only_when_the_spool_has_it(drop: Path, clock: FakeClock, tm
         assert "no room" in str(capture.trouble)
 
 
-def test_a_file_whose_removal_a_kill_cut_off_is_known_again(drop: Path, clock: FakeClock, tmp_path: Path) -> None:
+def test_a_file_whose_removal_a_kill_cut_off_is_known_again(
+    drop: Path, clock: FakeClock, tmp_path: Path
+) -> None:
     write(drop / "a.jpg", pictures.jpeg(1), clock)
     with spools.open_spool(tmp_path / "spool", clock=clock) as spool:
         for _ in range(2):
@@ -135,7 +146,10 @@ def test_a_file_whose_removal_a_kill_cut_off_is_known_again(drop: Path, clock: F
             names(source, clock)
             (frame,) = source.look()
             if drop.joinpath("a.jpg").exists():
-                copy = drop.joinpath("a.jpg").read_bytes(), drop.joinpath("a.jpg").stat().st_mtime_ns
+                copy = (
+                    drop.joinpath("a.jpg").read_bytes(),
+                    drop.joinpath("a.jpg").stat().st_mtime_ns,
+                )
             capture = capture_of(spool, source, waits=True)
             capture.take_picture(frame, threading.Event())
             assert list(drop.iterdir()) == []
@@ -144,17 +158,24 @@ def test_a_file_whose_removal_a_kill_cut_off_is_known_again(drop: Path, clock: F
         assert spool.count_totals()["door"].unsent == 1
 
 
-def test_files_can_be_moved_away_in_place_of_removed(drop: Path, clock: FakeClock, tmp_path: Path) -> None:
+def test_files_can_be_moved_away_in_place_of_removed(
+    drop: Path, clock: FakeClock, tmp_path: Path
+) -> None:
     source = FolderSource(drop, clock, after=tmp_path / "done")
     for data in (pictures.jpeg(1), pictures.jpeg(2)):
         write(drop / "day" / "a.jpg", data, clock)
         names(source, clock)
         (frame,) = source.look()
         frame.release_file()
-    assert sorted(path.name for path in (tmp_path / "done" / "day").iterdir()) == ["a-2.jpg", "a.jpg"]
+    assert sorted(path.name for path in (tmp_path / "done" / "day").iterdir()) == [
+        "a-2.jpg",
+        "a.jpg",
+    ]
 
 
-def test_a_file_that_is_written_anew_meanwhile_is_not_taken_away(drop: Path, clock: FakeClock) -> None:
+def test_a_file_that_is_written_anew_meanwhile_is_not_taken_away(
+    drop: Path, clock: FakeClock
+) -> None:
     source = FolderSource(drop, clock)
     write(drop / "shot.jpg", pictures.jpeg(1), clock)
     names(source, clock)
@@ -178,7 +199,10 @@ def test_a_folder_that_cannot_be_read_is_said_and_one_below_it_once(
             list(FolderSource(folder, clock).look())
         above = FolderSource(folder.parent, clock)
         assert [names(above, clock) for _ in range(3)] == [[], [], []]
-    assert caplog.text.count(f"{folder} cannot be read: Permission denied; its pictures are not sent") == 1
+    assert (
+        caplog.text.count(f"{folder} cannot be read: Permission denied; its pictures are not sent")
+        == 1
+    )
 
 
 # a snapshot URL
@@ -192,7 +216,9 @@ def test_a_snapshot_is_fetched_with_the_authentication_that_the_camera_asks_for(
     address = Address.read(f"http://admin:p%40ss%20word@{camera.host}/shot.jpg?channel=1")
     source = SnapshotSource(Http(clock), lambda: address, clock, 0.01)
     frames = [source.take_picture() for _ in range(3)]
-    assert [frame.encode_picture() for frame in frames] == [pictures.jpeg(number) for number in (1, 2, 3)]
+    assert [frame.encode_picture() for frame in frames] == [
+        pictures.jpeg(number) for number in (1, 2, 3)
+    ]
     assert camera.refused == (1 if asks_for else 0), "the challenge is remembered"
     assert frames[0].stamp.moment == clock.moment()
 
@@ -228,7 +254,9 @@ def test_a_film_gives_a_frame_an_interval_with_its_times_and_ends_when_its_file_
     file = video(tmp_path / name)
     os.utime(file, ns=(1_700_000_004_000_000_000,) * 2)
     frames = [frame for frame in VideoFileSource(file, 0.5).frames(threading.Event()) if frame]
-    assert [frame.stamp.stated_ms for frame in frames] == [1_700_000_000_000 + 500 * number for number in range(8)]
+    assert [frame.stamp.stated_ms for frame in frames] == [
+        1_700_000_000_000 + 500 * number for number in range(8)
+    ]
     assert frames[0].encode_picture()[:2] == b"\xff\xd8"
 
 
@@ -239,7 +267,9 @@ def test_what_is_no_film_is_said(tmp_path: Path, clock: FakeClock) -> None:
     (tmp_path / "a.mp4").write_bytes(b"no film")
     with pytest.raises(SourceFailed, match="cannot be read"):
         list(VideoFileSource(tmp_path / "a.mp4", 1).frames(threading.Event()))
-    with pytest.raises(SourceFailed, match=r"rtsp://127.0.0.1:9/live cannot be read: Connection refused$"):
+    with pytest.raises(
+        SourceFailed, match=r"rtsp://127.0.0.1:9/live cannot be read: Connection refused$"
+    ):
         list(stream("rtsp://admin:secret@127.0.0.1:9/live", clock=clock).frames(threading.Event()))
     with pytest.raises(SourceFailed, match="cannot be read"):
         list(LiveSource("/dev/no-camera", "v4l2", {}, clock, 1).frames(threading.Event()))

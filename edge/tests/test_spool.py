@@ -36,8 +36,12 @@ def test_of_copies_without_a_row_half_ones_go_and_whole_ones_are_taken_in(tmp_pa
     with spools.open_spool(tmp_path) as spool:
         add(spool, 1)
     stamp = Stamp(stated_ms=STATED_MS)
-    (tmp_path / "pictures" / files.make_name("yard", stamp, "image/jpeg")).write_bytes(b"\xff\xd8\xff half")
-    (tmp_path / "pictures" / files.make_name("yard", stamp, "image/jpeg")).write_bytes(pictures.jpeg(2))
+    (tmp_path / "pictures" / files.make_name("yard", stamp, "image/jpeg")).write_bytes(
+        b"\xff\xd8\xff half"
+    )
+    (tmp_path / "pictures" / files.make_name("yard", stamp, "image/jpeg")).write_bytes(
+        pictures.jpeg(2)
+    )
     with spools.open_spool(tmp_path) as spool:
         spool.take_in(threading.Event())
         assert len(copies(tmp_path)) == 2
@@ -49,7 +53,8 @@ def test_a_copy_of_what_is_done_goes_even_if_a_kill_came_before(tmp_path: Path) 
         taken = add(spool, 1)
         with spool.books.writing() as db:
             db.execute(
-                "UPDATE pictures SET state = 1, finished_at_ms = ? WHERE id = ?", (spool.clock.wall_ms(), taken.id)
+                "UPDATE pictures SET state = 1, finished_at_ms = ? WHERE id = ?",
+                (spool.clock.wall_ms(), taken.id),
             )
     assert len(copies(tmp_path)) == 1
     with spools.open_spool(tmp_path) as spool:
@@ -73,7 +78,9 @@ def test_the_same_picture_at_another_time_is_another_capture(tmp_path: Path) -> 
         assert add(spool, 1, origin=Origin("yard", "test")).is_new
 
 
-def test_the_boot_clock_decides_what_is_the_same_time_while_the_wall_clock_steps(tmp_path: Path) -> None:
+def test_the_boot_clock_decides_what_is_the_same_time_while_the_wall_clock_steps(
+    tmp_path: Path,
+) -> None:
     clock = FakeClock()
     with spools.open_spool(tmp_path, clock=clock) as spool:
         first = add(spool, 1, Stamp(clock.moment()))
@@ -84,7 +91,9 @@ def test_the_boot_clock_decides_what_is_the_same_time_while_the_wall_clock_steps
         assert add(spool, 1, Stamp(clock.moment())).is_new
 
 
-def test_no_frame_of_another_boot_is_the_same_whatever_its_wall_clock_says_but_a_file_is(tmp_path: Path) -> None:
+def test_no_frame_of_another_boot_is_the_same_whatever_its_wall_clock_says_but_a_file_is(
+    tmp_path: Path,
+) -> None:
     clock = FakeClock()
     with spools.open_spool(tmp_path, clock=clock) as spool:
         frame = add(spool, 1, Stamp(clock.moment()))
@@ -107,19 +116,25 @@ def test_a_file_is_known_by_its_path_size_and_time(tmp_path: Path) -> None:
         assert spool.find_picture("door", FileMark(mark.path, mark.size + 1, mark.mtime_ns)) is None
 
 
-def test_pictures_leave_in_the_order_in_which_they_came_each_camera_for_itself(tmp_path: Path) -> None:
+def test_pictures_leave_in_the_order_in_which_they_came_each_camera_for_itself(
+    tmp_path: Path,
+) -> None:
     with spools.open_spool(tmp_path) as spool:
         door = [add(spool, number).id for number in (3, 1, 2)]
         add(spool, 4, origin=Origin("yard", "test"))
         assert ids(spool) == door
-        assert [entry.id for entry in spool.list_next("door", 2, 10**9)] == [door[0], door[2]], "who is there now, too"
+        assert [entry.id for entry in spool.list_next("door", 2, 10**9)] == [door[0], door[2]], (
+            "who is there now, too"
+        )
         assert [entry.id for entry in spool.list_next("door", 1, 10**9)] == door[:1]
         assert [entry.id for entry in spool.list_next("door", 9, 10**9, skip={door[0]})] == door[1:]
         assert [entry.id for entry in spool.list_next("door", 9, 1)] == door[:1], "one at least"
         assert spool.list_cameras() == ["door", "yard"]
 
 
-def test_after_an_outage_the_newest_leave_by_turns_with_the_oldest_and_all_leave(tmp_path: Path) -> None:
+def test_after_an_outage_the_newest_leave_by_turns_with_the_oldest_and_all_leave(
+    tmp_path: Path,
+) -> None:
     with spools.open_spool(tmp_path) as spool:
         waiting = [add(spool, number).id for number in range(20)]
         left = []
@@ -177,7 +192,10 @@ def test_the_oldest_unsent_picture_makes_room_if_that_was_chosen(tmp_path: Path)
         assert spool.dropped == [(Dropped.SPOOL_FULL, "yard")], "whose picture went, not whose came"
         assert ids(spool) == kept
         assert len(copies(tmp_path)) == 2
-        assert (spool.count_totals()["yard"].turned_away, spool.count_totals()["yard"].refused) == (1, 1)
+        assert (spool.count_totals()["yard"].turned_away, spool.count_totals()["yard"].refused) == (
+            1,
+            1,
+        )
         assert spool.retry_refused() == 0
 
 
@@ -203,7 +221,9 @@ def test_what_was_refused_long_ago_is_there_when_somebody_asks_for_it_again(
     assert capsys.readouterr().out == "1 pictures will be offered once more\n"
 
 
-def test_what_cannot_be_sent_for_days_is_set_aside_with_the_reason(tmp_path: Path, clock: FakeClock) -> None:
+def test_what_cannot_be_sent_for_days_is_set_aside_with_the_reason(
+    tmp_path: Path, clock: FakeClock
+) -> None:
     with spools.open_spool(tmp_path, Limits(unsent_days=3), clock) as spool:
         old = add(spool, 1)
         clock.pass_(2 * DAY_MS)
@@ -220,7 +240,9 @@ def test_what_cannot_be_sent_for_days_is_set_aside_with_the_reason(tmp_path: Pat
         assert ids(spool) == [old.id, young.id], "who asks for it once more gets the days once more"
 
 
-def test_rows_of_what_is_done_are_forgotten_after_their_days_and_still_counted(tmp_path: Path) -> None:
+def test_rows_of_what_is_done_are_forgotten_after_their_days_and_still_counted(
+    tmp_path: Path,
+) -> None:
     clock = FakeClock()
     with spools.open_spool(tmp_path, Limits(kept_days=30), clock) as spool:
         taken, refused = add(spool, 1), add(spool, 2)
@@ -234,7 +256,9 @@ def test_rows_of_what_is_done_are_forgotten_after_their_days_and_still_counted(t
         assert len(copies(tmp_path)) == 1
 
 
-def test_rows_of_what_is_done_leave_within_hours_but_those_of_files_that_could_come_again(tmp_path: Path) -> None:
+def test_rows_of_what_is_done_leave_within_hours_but_those_of_files_that_could_come_again(
+    tmp_path: Path,
+) -> None:
     clock = FakeClock()
     with spools.open_spool(tmp_path, clock=clock) as spool:
         mark = FileMark(tmp_path / "a.jpg", len(pictures.jpeg(99)), 1)
@@ -246,7 +270,10 @@ def test_rows_of_what_is_done_leave_within_hours_but_those_of_files_that_could_c
         assert spool.books.read_rows("SELECT count(*) FROM pictures") == [(7,)]
         clock.pass_(2 * 3_600_000)
         spool.sweep()
-        assert spool.books.read_rows("SELECT id FROM pictures ORDER BY id") == [(of_file.id,), (left.id,)]
+        assert spool.books.read_rows("SELECT id FROM pictures ORDER BY id") == [
+            (of_file.id,),
+            (left.id,),
+        ]
         assert spool.find_picture("door", mark) is not None
         spool.record_done("door", {left.id: "left"})
         clock.pass_(2 * 3_600_000)
@@ -266,7 +293,8 @@ def test_what_is_held_is_known_again_after_a_start(tmp_path: Path) -> None:
 
 
 def written(folder: Path, kind: str) -> float:
-    """Take and send 100 pictures of 100 KB, one after the other as a camera gives them; bytes written per byte."""
+    """Take and send 100 pictures of 100 KB, one after the other as a camera gives them; bytes
+    written per byte."""
 
     def so_far() -> int:
         rows = dict(line.split(": ") for line in Path("/proc/self/io").read_text().splitlines())
@@ -281,10 +309,15 @@ def written(folder: Path, kind: str) -> float:
             found = parse_content(data)
             assert found is not None
             mark = (
-                FileMark(Path(f"/srv/ftp/entrance/2026/11/{number:06}.jpg"), size, number) if kind == "file" else None
+                FileMark(Path(f"/srv/ftp/entrance/2026/11/{number:06}.jpg"), size, number)
+                if kind == "file"
+                else None
             )
             spool.add_picture(DOOR, data, found, Stamp(parse_moment(clock)), mark)
-            ids = {one.id: hashlib.md5(b"%d" % one.id).hexdigest() for one in spool.list_next("door", 50, 10**9)}
+            ids = {
+                one.id: hashlib.md5(b"%d" % one.id).hexdigest()
+                for one in spool.list_next("door", 50, 10**9)
+            }
             spool.record_done("door", ids)
         return (so_far() - before) / (size * count)
 
@@ -354,7 +387,9 @@ def test_damaged_books_are_set_aside_and_the_pictures_are_taken_in_again(
             spool.take_in(threading.Event())
             spool.remember_anchor(Anchor(clock.true_ms - clock.boot_ms(), 1, 0))
             (*stated, stamped) = spool.list_next("door", 100, 10**9)
-            assert [one.captured_at_ms for one in stated] == [1_700_000_000_000 + at for at in range(0, 30, 2)]
+            assert [one.captured_at_ms for one in stated] == [
+                1_700_000_000_000 + at for at in range(0, 30, 2)
+            ]
             assert abs(stamped.captured_at_ms - taken_at) <= 1
             assert len(ids(spool, yard.camera)) == 15
             assert len(copies(tmp_path)) == 31, number
@@ -363,7 +398,9 @@ def test_damaged_books_are_set_aside_and_the_pictures_are_taken_in_again(
     assert "1 cannot be" in caplog.text
 
 
-def test_books_that_know_the_time_of_a_copy_that_cannot_be_read_stay_whatever_fails_then(tmp_path: Path) -> None:
+def test_books_that_know_the_time_of_a_copy_that_cannot_be_read_stay_whatever_fails_then(
+    tmp_path: Path,
+) -> None:
     """It is taken in when it can be read, and the service may have heard that time."""
     with spools.open_spool(tmp_path) as spool:
         for number in range(30):
@@ -409,7 +446,9 @@ def test_kills_while_pictures_are_taken_in_again_lose_none_and_double_none(tmp_p
 
 def damage_index(folder: Path, name: str) -> None:
     with database.open_books(folder) as db:
-        (root,) = db.execute("SELECT rootpage FROM sqlite_schema WHERE name = ?", (name,)).fetchone()
+        (root,) = db.execute(
+            "SELECT rootpage FROM sqlite_schema WHERE name = ?", (name,)
+        ).fetchone()
         (size,) = db.execute("PRAGMA page_size").fetchone()
     db.close()
     with (folder / database.FILE).open("r+b") as stream:
@@ -452,7 +491,9 @@ def test_pictures_are_taken_in_again_however_much_of_the_journal_a_bad_card_lost
     assert "12 pictures" in caplog.text
 
 
-def test_books_that_turn_out_damaged_while_they_are_used_are_set_aside_for_the_next_start(tmp_path: Path) -> None:
+def test_books_that_turn_out_damaged_while_they_are_used_are_set_aside_for_the_next_start(
+    tmp_path: Path,
+) -> None:
     with spools.open_spool(tmp_path) as spool:
         for number in range(100):
             add(spool, number)
@@ -465,7 +506,9 @@ def test_books_that_turn_out_damaged_while_they_are_used_are_set_aside_for_the_n
     assert list(tmp_path.glob("damaged-*")) == [], "what was taken in does not take room twice"
 
 
-def test_a_time_that_the_service_has_heard_stays_when_the_books_are_damaged(tmp_path: Path, clock: FakeClock) -> None:
+def test_a_time_that_the_service_has_heard_stays_when_the_books_are_damaged(
+    tmp_path: Path, clock: FakeClock
+) -> None:
     """With another time, the same picture would be another capture."""
     with spools.open_spool(tmp_path, clock=clock) as spool:
         for number in range(60):
@@ -481,7 +524,9 @@ def test_a_time_that_the_service_has_heard_stays_when_the_books_are_damaged(tmp_
         assert [entry.captured_at_ms for entry in spool.list_next("door", 10, 10**9)] == heard
 
 
-def test_books_of_which_a_part_cannot_be_read_are_damaged_and_those_on_a_read_only_disk_are_not(tmp_path: Path) -> None:
+def test_books_of_which_a_part_cannot_be_read_are_damaged_and_those_on_a_read_only_disk_are_not(
+    tmp_path: Path,
+) -> None:
     with spools.open_spool(tmp_path) as spool:
         for code, kind in (("SQLITE_IOERR_READ", BooksDamaged), ("SQLITE_READONLY", SpoolDamaged)):
             error = sqlite3.OperationalError("disk I/O error")

@@ -77,12 +77,15 @@ def test_a_consumer_that_is_slower_than_the_interval_gets_the_newest_frame_with_
         if time.monotonic() > until:
             stop.set()
     print(
-        f"{len(off_ms)} frames, off by {min(off_ms):.0f} to {max(off_ms):.0f} ms, late by {max(late_ms):.0f} ms at most"
+        f"{len(off_ms)} frames, off by {min(off_ms):.0f} to {max(off_ms):.0f} ms, late by "
+        f"{max(late_ms):.0f} ms at most"
     )
     assert len(off_ms) >= request.config.getoption("--edge-stream-s") / 2
     is_short = request.config.getoption("--edge-stream-s") < 60
     assert max(abs(off) for off in off_ms) <= (1_000 if is_short else 300)
-    assert max(late_ms) <= (5_000 if is_short else 1_500), "one after the other they would be 7 s late after 12 s"
+    assert max(late_ms) <= (5_000 if is_short else 1_500), (
+        "one after the other they would be 7 s late after 12 s"
+    )
 
 
 def noise(packet: av.Packet) -> av.Packet:
@@ -92,8 +95,11 @@ def noise(packet: av.Packet) -> av.Packet:
     return damaged
 
 
-def pushed(place: Path, waits_s: dict[int, float], frames: int, damaged: range = range(0)) -> threading.Thread:
-    """Write frames into a named pipe, each when a camera would have it, some later; `damaged` ones are noise."""
+def pushed(
+    place: Path, waits_s: dict[int, float], frames: int, damaged: range = range(0)
+) -> threading.Thread:
+    """Write frames into a named pipe, each when a camera would have it, some later; `damaged` ones
+    are noise."""
     os.mkfifo(place)
 
     def push() -> None:
@@ -134,7 +140,9 @@ def test_a_stream_that_falls_behind_is_said_and_its_frames_keep_the_time_when_th
     assert caplog.text.count("s behind") == 1
 
 
-def test_how_far_a_stream_is_behind_is_a_metric(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_how_far_a_stream_is_behind_is_a_metric(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("REGULARS_API_KEY", "key")
     yard = {"name": "yard", "source": "rtsp", "url": "rtsp://127.0.0.1:9/"}
     door = {"name": "door", "source": "folder", "folder": str(tmp_path)}
@@ -150,7 +158,9 @@ def test_how_far_a_stream_is_behind_is_a_metric(tmp_path: Path, monkeypatch: pyt
 
 def test_damaged_packets_of_a_stream_are_left_out_and_it_goes_on(tmp_path: Path) -> None:
     source = LiveSource(str(tmp_path / "live"), "nut", {}, Clock(), 0.1)
-    pushing = pushed(tmp_path / "live", dict.fromkeys(range(20, 35), 0.15), 35, damaged=range(21, 30))
+    pushing = pushed(
+        tmp_path / "live", dict.fromkeys(range(20, 35), 0.15), 35, damaged=range(21, 30)
+    )
     found = []
     with pytest.raises(SourceFailed, match="has ended"):
         found.extend(number_of(frame.image()) for frame in source.frames(threading.Event()))
@@ -194,7 +204,9 @@ def test_a_mailbox_decodes_only_what_the_newest_frame_needs_and_stays_small() ->
     assert (mailbox.decode_newest(), decoder.flushed) == (2, 0)
     put(3)
     put(4, key=True)
-    assert (mailbox.decode_newest(), decoder.flushed) == (4, 1), "3 is left out, so the decoder begins anew"
+    assert (mailbox.decode_newest(), decoder.flushed) == (4, 1), (
+        "3 is left out, so the decoder begins anew"
+    )
     put(*range(5, 30))
     assert mailbox.decode_newest() is None, "more than it may hold"
     put(30, key=True)
@@ -206,9 +218,13 @@ def test_a_mailbox_decodes_only_what_the_newest_frame_needs_and_stays_small() ->
 # films
 
 
-def test_a_frames_pixels_are_those_that_pyav_says_also_if_its_lines_are_padded_or_a_part_is_asked_for() -> None:
+def test_a_frames_pixels_are_those_that_pyav_says_also_if_its_lines_are_padded_or_a_part_is_asked_for() -> (
+    None
+):
     for size in ((160, 120), (161, 33), (1918, 2)):
-        frame = av.VideoFrame.from_image(Image.effect_noise(size, 90).convert("RGB")).reformat(format="yuv444p")
+        frame = av.VideoFrame.from_image(Image.effect_noise(size, 90).convert("RGB")).reformat(
+            format="yuv444p"
+        )
         made, meant = DecodedFrame(frame, Stamp(stated_ms=0)), frame.to_image()
         assert made.image().tobytes() == meant.tobytes()
         for box in ((0, 0, 1, 1), (3, 1, size[0] - 7, size[1]), (size[0] - 1, 0, size[0], size[1])):
@@ -225,11 +241,17 @@ def film(path: Path, seconds: float) -> Path:
 def taken(file: Path, interval_s: float) -> list[int]:
     """Return when its frames were taken, from the first one on."""
     frames = VideoFileSource(file, interval_s).frames(threading.Event())
-    times = [frame.stamp.stated_ms for frame in frames if frame is not None and frame.stamp.stated_ms is not None]
+    times = [
+        frame.stamp.stated_ms
+        for frame in frames
+        if frame is not None and frame.stamp.stated_ms is not None
+    ]
     return [at - times[0] for at in times]
 
 
-def test_one_frame_an_interval_is_one_in_each_however_many_intervals_there_are(tmp_path: Path) -> None:
+def test_one_frame_an_interval_is_one_in_each_however_many_intervals_there_are(
+    tmp_path: Path,
+) -> None:
     assert taken(film(tmp_path / "film.mp4", 60), 0.2) == [200 * number for number in range(300)]
 
 
@@ -245,7 +267,9 @@ def test_garbage_amid_a_film_is_passed_over(tmp_path: Path, name: str) -> None:
     assert len(times) >= 50
 
 
-def test_a_film_that_cannot_be_read_is_given_up(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_film_that_cannot_be_read_is_given_up(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     (tmp_path / "film.mp4").write_bytes(film(tmp_path / "whole.mp4", 3).read_bytes()[:1000])
     source = VideoFileSource(tmp_path / "film.mp4", 1)
     for _ in range(source.TRIES - 1):

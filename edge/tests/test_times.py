@@ -66,7 +66,8 @@ def test_pictures_wait_until_the_service_s_time_is_known(tmp_path: Path, clock: 
     with spools.open_spool(tmp_path, clock=clock) as spool:
         take(spool, 1, clock)
         assert spool.needs_time("door")
-        assert times(spool) == []  # as when the picture comes after the uploader has asked whether any waits
+        # as when the picture comes after the uploader has asked whether any waits
+        assert times(spool) == []
         anchored(spool, clock)
         assert times(spool) == [clock.true_ms]
 
@@ -92,7 +93,8 @@ def test_times_of_one_source_are_in_order_however_the_anchor_is_refined(
 
 
 def stamps(delays_ms: list[int], *, rate: float = 1.0, frame_ms: int = 67) -> list[float]:
-    """By how much each frame's stamp is off, if the frames come so late; the camera's time runs at `rate`."""
+    """By how much each frame's stamp is off, if the frames come so late; the camera's time runs at
+    `rate`."""
     time, off = StreamTime(), []
     for number, delay_ms in enumerate(delays_ms):
         true_ms = 50_000 + number * frame_ms
@@ -104,7 +106,9 @@ def stamps(delays_ms: list[int], *, rate: float = 1.0, frame_ms: int = 67) -> li
 
 @settings(deadline=None)
 @given(st.lists(st.integers(20, 5_000), min_size=10, max_size=300))
-def test_a_stamp_is_off_by_the_least_delay_so_far_however_late_a_frame_comes(delays_ms: list[int]) -> None:
+def test_a_stamp_is_off_by_the_least_delay_so_far_however_late_a_frame_comes(
+    delays_ms: list[int],
+) -> None:
     least = 10**9
     for off, delay_ms in zip(stamps(delays_ms), delays_ms, strict=True):
         least = min(least, delay_ms)
@@ -123,7 +127,13 @@ def test_a_camera_whose_time_runs_wrong_is_followed_for_hours(rate: float) -> No
 
 def test_a_camera_whose_time_begins_anew_is_followed() -> None:
     time = StreamTime()
-    for presented_ms, now_ms in ((1_000, 60_000), (1_100, 60_100), (0, 60_200), (100, 60_300), (9_000_000, 60_400)):
+    for presented_ms, now_ms in (
+        (1_000, 60_000),
+        (1_100, 60_100),
+        (0, 60_200),
+        (100, 60_300),
+        (9_000_000, 60_400),
+    ):
         time.note_packet(presented_ms, now_ms)
         assert time.find_taken_ms(presented_ms) == now_ms
 
@@ -137,8 +147,11 @@ def test_frames_without_presentation_times_were_taken_when_they_came() -> None:
 # the spool
 
 
-def test_pictures_that_are_chosen_late_keep_the_times_when_they_were_taken(tmp_path: Path, clock: FakeClock) -> None:
-    """best_shot gives a face's best frame when the face is gone: that of the face that stays longest comes last."""
+def test_pictures_that_are_chosen_late_keep_the_times_when_they_were_taken(
+    tmp_path: Path, clock: FakeClock
+) -> None:
+    """best_shot gives a face's best frame when the face is gone: that of the face that stays
+    longest comes last."""
     with spools.open_spool(tmp_path, clock=clock) as spool:
         anchored(spool, clock)
         for number, after_ms in enumerate((5_000, 2_000, 3_500, 1_999, 5_000)):
@@ -146,7 +159,9 @@ def test_pictures_that_are_chosen_late_keep_the_times_when_they_were_taken(tmp_p
         assert [at - clock.true_ms for at in times(spool)] == [5_000, 2_000, 3_500, 1_999, 5_001]
 
 
-def test_two_sources_of_a_camera_do_not_hold_up_each_others_times(tmp_path: Path, clock: FakeClock) -> None:
+def test_two_sources_of_a_camera_do_not_hold_up_each_others_times(
+    tmp_path: Path, clock: FakeClock
+) -> None:
     with spools.open_spool(tmp_path, clock=clock) as spool:
         anchored(spool, clock)
         take(spool, 1, clock, "rtsp")
@@ -154,7 +169,9 @@ def test_two_sources_of_a_camera_do_not_hold_up_each_others_times(tmp_path: Path
         assert times(spool) == [clock.true_ms, clock.true_ms]
 
 
-def test_a_boot_that_never_reached_the_service_is_taken_at_its_clocks_last_word(tmp_path: Path) -> None:
+def test_a_boot_that_never_reached_the_service_is_taken_at_its_clocks_last_word(
+    tmp_path: Path,
+) -> None:
     """Its clock was a day slow, then was set right: all of its pictures are put right with it."""
     clock = FakeClock(wall_error_ms=-86_400_000)
     truth = []
@@ -208,8 +225,11 @@ def states(spool: Spool) -> list[int]:
 
 @pytest.mark.parametrize("wrong_ms", [-BOOTED_MS, -DAY_MS, 400 * DAY_MS])
 @pytest.mark.parametrize("boots", [1, 2])
-def test_the_limits_in_days_survive_a_clock_that_jumps(tmp_path: Path, wrong_ms: int, boots: int) -> None:
-    """1970 to now, a day back, a year ahead, within a boot and from one boot to the next; and back again."""
+def test_the_limits_in_days_survive_a_clock_that_jumps(
+    tmp_path: Path, wrong_ms: int, boots: int
+) -> None:
+    """1970 to now, a day back, a year ahead, within a boot and from one boot to the next; and back
+    again."""
     clock = FakeClock(wall_error_ms=wrong_ms)
     limits = Limits(unsent_days=30, kept_days=30)
     for step in range(4):

@@ -9,11 +9,17 @@ SIZE = 40.0
 
 
 def face(x: float, y: float = 100.0, size: float = SIZE) -> Face:
-    eyes = ((x + size * 0.3, y + size * 0.4), (x + size * 0.7, y + size * 0.4), (x + size * 0.5, y + size * 0.6))
+    eyes = (
+        (x + size * 0.3, y + size * 0.4),
+        (x + size * 0.7, y + size * 0.4),
+        (x + size * 0.5, y + size * 0.6),
+    )
     return Face((x, y, size, size), eyes, 0.9)
 
 
-def ways(seen_at: Callable[[float], list[Face]], interval_s: float = 0.2, seconds: float = 6.0) -> int:
+def ways(
+    seen_at: Callable[[float], list[Face]], interval_s: float = 0.2, seconds: float = 6.0
+) -> int:
     """How many ways through the picture are told from each other."""
     tracks, ended = Tracks(10_000), 0
     for number in range(round(seconds / interval_s)):
@@ -65,7 +71,11 @@ def test_a_face_far_away_or_of_another_size_is_somebody_else() -> None:
 
 def test_best_shot_looks_five_times_a_second_unless_told_otherwise() -> None:
     camera = {"name": "yard", "source": "rtsp", "url": "rtsp://cam/live", "send": "best_shot"}
-    rows = [camera, {**camera, "name": "gate", "interval_s": 0.5}, {**camera, "name": "till", "send": "faces"}]
+    rows = [
+        camera,
+        {**camera, "name": "gate", "interval_s": 0.5},
+        {**camera, "name": "till", "send": "faces"},
+    ]
     found = config.parse_config({"server": {"url": "https://regulars.example"}, "camera": rows})
     assert [one.interval_s for one in found.cameras] == [0.2, 0.5, 1.0]
 

@@ -1,4 +1,5 @@
-"""Signed updates: real wheels, environments, signatures and processes; nothing but systemd is played."""
+"""Signed updates: real wheels, environments, signatures and processes; nothing but systemd is
+played."""
 
 import os
 import re
@@ -22,7 +23,15 @@ from regulars_edge import SPOOL, __version__
 from regulars_edge.clock import Clock
 from regulars_edge.config import Config
 from regulars_edge.report import Report, read_object, write_object
-from regulars_edge.update import MOST_STARTS, REST_LOOKS, TRIAL_LOOKS, WATCHED_LOOKS, State, _link_library, decide_step
+from regulars_edge.update import (
+    MOST_STARTS,
+    REST_LOOKS,
+    TRIAL_LOOKS,
+    WATCHED_LOOKS,
+    State,
+    _link_library,
+    decide_step,
+)
 from rig.box import SNAPSHOT, until
 from rig.camera import Camera
 from rig.clock import FakeClock
@@ -49,8 +58,13 @@ def library(folder: Path) -> None:
     """Make a wheel of a library that the uploader needs, newer than any there is."""
     with zipfile.ZipFile(folder / "shtab-99.0-py3-none-any.whl", "w") as archive:
         archive.writestr("shtab/__init__.py", "__version__ = '99.0'\n")
-        archive.writestr("shtab-99.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: shtab\nVersion: 99.0\n")
-        archive.writestr("shtab-99.0.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        archive.writestr(
+            "shtab-99.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: shtab\nVersion: 99.0\n"
+        )
+        archive.writestr(
+            "shtab-99.0.dist-info/WHEEL",
+            "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        )
         archive.writestr("shtab-99.0.dist-info/RECORD", "")
 
 
@@ -87,8 +101,11 @@ class Versions:
         command = [self.root / "current" / "bin" / "regulars-edge", "run", "--config", self.toml]
         self.unit = Unit(folder, command, clean(), sys.executable)
 
-    def lay(self, version: str, changes: Callable[[str, str], str] = lambda _name, text: text) -> None:
-        """Lay a version beside the others, as `prepare` leaves it, but for pip, which no version needs of its own."""
+    def lay(
+        self, version: str, changes: Callable[[str, str], str] = lambda _name, text: text
+    ) -> None:
+        """Lay a version beside the others, as `prepare` leaves it, but for pip, which no version
+        needs of its own."""
         made = self.root / version
         shutil.rmtree(made, ignore_errors=True)
         subprocess.run([sys.executable, "-I", "-m", "venv", "--without-pip", made], check=True)
@@ -97,16 +114,22 @@ class Versions:
             for library in Path(sysconfig.get_path("purelib")).iterdir():
                 if re.match("(?i)(urllib3|pil|shtab|prometheus)", library.name):
                     at = library.resolve()
-                    shutil.copytree(at, site / library.name) if at.is_dir() else shutil.copy2(at, site / library.name)
+                    shutil.copytree(at, site / library.name) if at.is_dir() else shutil.copy2(
+                        at, site / library.name
+                    )
         else:
-            for library in next((self.root / __version__).glob("lib/python*/site-packages")).iterdir():
+            for library in next(
+                (self.root / __version__).glob("lib/python*/site-packages")
+            ).iterdir():
                 if not library.name.startswith("regulars"):
                     _link_library(library, site / library.name)
         self._wheels.mkdir(exist_ok=True)
         with zipfile.ZipFile(wheel(self._wheels, version, changes)) as archive:
             archive.extractall(site)
         script, python = made / "bin" / "regulars-edge", f"#!{made}/bin/python"
-        script.write_text(f"{python}\nimport sys\nfrom regulars_edge.cli import command\nsys.exit(command())\n")
+        script.write_text(
+            f"{python}\nimport sys\nfrom regulars_edge.cli import command\nsys.exit(command())\n"
+        )
         script.chmod(0o755)
 
     @property
@@ -116,7 +139,9 @@ class Versions:
     def update(self) -> subprocess.CompletedProcess[str]:
         """What the timer does."""
         command = [self.root / "updater" / "bin" / "regulars-edge", "update", "--config", self.toml]
-        return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, env=clean())
+        return subprocess.run(
+            command, capture_output=True, text=True, timeout=120, check=False, env=clean()
+        )
 
     def report(self) -> Report:
         return Report.read_file(self.spool, Clock())
@@ -131,7 +156,9 @@ class Versions:
 
 
 def clean() -> dict[str, str]:
-    return {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "PIP_"))}
+    return {
+        name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "PIP_"))
+    }
 
 
 @pytest.fixture
@@ -142,7 +169,9 @@ def releases(tmp_path: Path) -> Iterator[Releases]:
 
 
 @pytest.fixture
-def versions(tmp_path: Path, started_regulars: Regulars, releases: Releases, camera: Camera) -> Iterator[Versions]:
+def versions(
+    tmp_path: Path, started_regulars: Regulars, releases: Releases, camera: Camera
+) -> Iterator[Versions]:
     made = Versions(tmp_path, started_regulars, releases, camera)
     yield made
     made.stop()
@@ -154,13 +183,20 @@ def status(service: Regulars, camera: str) -> Mapping[str, object]:
 
 
 def library_of(versions: Versions, version: str) -> str:
-    command = [versions.root / version / "bin" / "python", "-I", "-c", "import shtab; print(shtab.__version__)"]
+    command = [
+        versions.root / version / "bin" / "python",
+        "-I",
+        "-c",
+        "import shtab; print(shtab.__version__)",
+    ]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
 
 def ask_for(service: Regulars, versions: Versions, version: str) -> None:
     """Wait until the box is well, ask it for a version, and wait until it has heard of it."""
-    until(lambda: versions.report().is_well and versions.report().cameras == (versions.camera_id,), 60)
+    until(
+        lambda: versions.report().is_well and versions.report().cameras == (versions.camera_id,), 60
+    )
     with regulars_client.Regulars(service.url, api_key=service.key) as client:
         client.change_camera(versions.camera_id, edge=models.Edge(version=version))
     until(lambda: versions.report().wanted == version, 60)
@@ -183,8 +219,12 @@ def test_a_box_takes_the_signed_release_that_the_service_asks_for_and_keeps_it_w
     assert told["version"] == NEW
     assert "update" not in told
     assert library_of(versions, NEW) == "99.0"
-    assert library_of(versions, __version__) not in ("99.0", ""), "that of the version before is as it was"
-    assert State.read_file(versions.root) == State(former=__version__, least=__version__, watched=WATCHED_LOOKS)
+    assert library_of(versions, __version__) not in ("99.0", ""), (
+        "that of the version before is as it was"
+    )
+    assert State.read_file(versions.root) == State(
+        former=__version__, least=__version__, watched=WATCHED_LOOKS
+    )
     ask_for(started_regulars, versions, __version__)
     said = versions.update()
     assert said.stdout == f"{__version__} is tried in place of {NEW}\n", (
@@ -199,9 +239,20 @@ def test_what_is_not_signed_is_never_run(
 ) -> None:
     trap = tmp_path / "trap"
     ask_for(started_regulars, versions, NEW)
-    for attack in ("another's signature", "a changed wheel", "another version's name", "no signature"):
+    for attack in (
+        "another's signature",
+        "a changed wheel",
+        "another version's name",
+        "no signature",
+    ):
         folder = releases.add(NEW)
-        wheel(folder, NEW, lambda name, text: f"open({str(trap)!r}, 'w')\n{text}" if name == "__init__.py" else text)
+        wheel(
+            folder,
+            NEW,
+            lambda name, text: (
+                f"open({str(trap)!r}, 'w')\n{text}" if name == "__init__.py" else text
+            ),
+        )
         if attack == "another's signature":
             releases.sign(folder, releases.key.with_name("stranger"))
         elif attack == "another version's name":
@@ -235,7 +286,9 @@ def test_what_is_decided() -> None:
     assert decide_step(State(), __version__, replace(asked, wanted=None))[0] == "wait"
     assert decide_step(WAITING, NEW, WELL) == ("keep", State(former="1.0.0", watched=WATCHED_LOOKS))
     assert decide_step(WAITING, NEW, replace(WELL, cameras=()))[0] == "wait", "a camera is missing"
-    assert decide_step(WAITING, NEW, replace(WELL, version="1.0.0"))[0] == "switch", "the one before still runs"
+    assert decide_step(WAITING, NEW, replace(WELL, version="1.0.0"))[0] == "switch", (
+        "the one before still runs"
+    )
     silent = replace(WELL, version="", is_well=False)
     assert decide_step(WAITING, NEW, silent)[0] == "wait", "it starts"
     stays = State(former="1.0.0", watched=9, looks=TRIAL_LOOKS - 1)
@@ -244,19 +297,35 @@ def test_what_is_decided() -> None:
     assert decide_step(then, NEW, silent) == (
         "back",
         replace(
-            stays, looks=0, watched=0, failed=NEW, rest=REST_LOOKS, trouble=f"{NEW} was not well, 1.0.0 runs again"
+            stays,
+            looks=0,
+            watched=0,
+            failed=NEW,
+            rest=REST_LOOKS,
+            trouble=f"{NEW} was not well, 1.0.0 runs again",
         ),
     )
-    assert decide_step(then, NEW, replace(WELL, lasts=True))[1].looks == 0, "also if the service is out of reach"
-    assert decide_step(replace(then, watched=0), NEW, silent)[0] == "wait", "the box has worked for a day"
+    assert decide_step(then, NEW, replace(WELL, lasts=True))[1].looks == 0, (
+        "also if the service is out of reach"
+    )
+    assert decide_step(replace(then, watched=0), NEW, silent)[0] == "wait", (
+        "the box has worked for a day"
+    )
     again = replace(WELL, lasts=True, starts=MOST_STARTS + 3)
     assert decide_step(replace(stays, starts=3), NEW, again)[0] == "wait", "people start it, too"
-    assert decide_step(replace(stays, starts=2), NEW, again)[0] == "back", "it ends again and again, between looks too"
-    assert decide_step(replace(WAITING, looks=TRIAL_LOOKS), NEW, replace(WELL, is_well=False))[0] == "back"
+    assert decide_step(replace(stays, starts=2), NEW, again)[0] == "back", (
+        "it ends again and again, between looks too"
+    )
+    assert (
+        decide_step(replace(WAITING, looks=TRIAL_LOOKS), NEW, replace(WELL, is_well=False))[0]
+        == "back"
+    )
     step, then = decide_step(State(former="1.0.0"), NEW, Report(NEW, "0.9.0"))
     assert step == "wait"
     assert "older" in str(then.trouble), "an order may not bring an old fault back"
-    assert decide_step(State(former="1.0.0"), NEW, Report(NEW, "1.0.0"))[0] == "try", "the one before may come back"
+    assert decide_step(State(former="1.0.0"), NEW, Report(NEW, "1.0.0"))[0] == "try", (
+        "the one before may come back"
+    )
     step, then = decide_step(State(former="1.0.0", least="1.0.1"), NEW, Report(NEW, "1.0.0"))
     assert (step, "from 1.0.1 on" in str(then.trouble)) == ("wait", True), (
         "unless a signed release says that it may not"
@@ -282,7 +351,9 @@ VERSIONS = ["1.0.0", "2.0.0", "3.0.0", "4.0.0", "5.0.0"]
 
 @given(
     st.lists(st.tuples(st.sampled_from([*VERSIONS, None]), st.booleans()), max_size=40),
-    st.fixed_dictionaries({one: st.sampled_from(VERSIONS[: at + 1]) for at, one in enumerate(VERSIONS)}),
+    st.fixed_dictionaries(
+        {one: st.sampled_from(VERSIONS[: at + 1]) for at, one in enumerate(VERSIONS)}
+    ),
 )
 def test_no_order_brings_a_box_below_what_a_signed_release_named(
     orders: list[tuple[str | None, bool]], least: dict[str, str]
@@ -301,9 +372,18 @@ def test_no_order_brings_a_box_below_what_a_signed_release_named(
 
 
 @given(
-    st.lists(st.builds(Report, st.sampled_from(["1.0.0", NEW]), st.sampled_from([None, "1.0.0", NEW]), st.booleans()))
+    st.lists(
+        st.builds(
+            Report,
+            st.sampled_from(["1.0.0", NEW]),
+            st.sampled_from([None, "1.0.0", NEW]),
+            st.booleans(),
+        )
+    )
 )
-def test_whatever_is_reported_a_version_that_is_not_well_is_left_and_rests_for_a_day(reports: list[Report]) -> None:
+def test_whatever_is_reported_a_version_that_is_not_well_is_left_and_rests_for_a_day(
+    reports: list[Report],
+) -> None:
     state, current, tries = State(), "1.0.0", 0
     for at, report in enumerate([*reports, *[Report("1.0.0", NEW)] * REST_LOOKS]):
         step, state = decide_step(state, current, report)
@@ -317,12 +397,18 @@ def test_whatever_is_reported_a_version_that_is_not_well_is_left_and_rests_for_a
     assert tries <= 2
 
 
-def test_six_looks_take_longer_than_a_version_has_to_be_well_and_less_than_a_quarter_of_an_hour() -> None:
+def test_six_looks_take_longer_than_a_version_has_to_be_well_and_less_than_a_quarter_of_an_hour() -> (
+    None
+):
     timer = (Path(__file__).parents[1] / "systemd" / "regulars-edge-update.timer").read_text()
     minutes = int(re.findall(r"OnUnitActiveSec=(\d+)min", timer)[0])
-    late_s = int(re.findall(r"RandomizedDelaySec=(\d+)s", timer)[0]) + int(re.findall(r"AccuracySec=(\d+)s", timer)[0])
+    late_s = int(re.findall(r"RandomizedDelaySec=(\d+)s", timer)[0]) + int(
+        re.findall(r"AccuracySec=(\d+)s", timer)[0]
+    )
     assert TRIAL_LOOKS * minutes * 60 >= Config.well_after_s + 60
-    assert TRIAL_LOOKS * (minutes * 60 + late_s) <= 15 * 60 - 30, "30 s: the former version starts, and is heard"
+    assert TRIAL_LOOKS * (minutes * 60 + late_s) <= 15 * 60 - 30, (
+        "30 s: the former version starts, and is heard"
+    )
 
 
 def remember(versions: Versions, looks: int = 0, tried: str = BAD) -> None:
@@ -346,7 +432,8 @@ def is_well(versions: Versions, version: str) -> bool:
 
 
 def look_until(versions: Versions, version: str, looks: int = TRIAL_LOOKS + 2) -> None:
-    """Look every two minutes until a version runs that is well, and none is on trial; then it is heard."""
+    """Look every two minutes until a version runs that is well, and none is on trial; then it is
+    heard."""
     for _ in range(looks):
         if versions.report().version != version:
             two_minutes_pass(versions)
@@ -395,15 +482,21 @@ def well_for_an_hour(versions: Versions) -> None:
 
 RELEASES = {
     "crashes before READY": on_trial(CRASHES),
-    "refuses its edge.toml, which ends the unit": on_trial(in_module("run.py", READY, "        os._exit(2)")),
+    "refuses its edge.toml, which ends the unit": on_trial(
+        in_module("run.py", READY, "        os._exit(2)")
+    ),
     "crashes when it is READY": on_trial(in_module("run.py", LOOP, "        os._exit(3)")),
     "crashes after an hour": well_for_an_hour,
     "is never READY": on_trial(in_module("run.py", READY, "        time.sleep(3600)")),
     "hangs when it is READY": on_trial(in_module("run.py", LOOP, "        time.sleep(3600)")),
     "is not heard": on_trial(in_module("run.py", BEAT, "            continue")),
-    "cannot be imported": on_trial(in_module("camera_uploader.py", IMPORTS, "import nothing_of_this_name")),
+    "cannot be imported": on_trial(
+        in_module("camera_uploader.py", IMPORTS, "import nothing_of_this_name")
+    ),
     "has a broken updater": with_a_broken_updater,
-    "has an updater that does nothing": on_trial(in_module("update.py", "    if config.update_url", "    return 0")),
+    "has an updater that does nothing": on_trial(
+        in_module("update.py", "    if config.update_url", "    return 0")
+    ),
     "has a broken interpreter": without_an_interpreter,
 }
 
@@ -423,13 +516,19 @@ def test_the_former_version_is_heard_again_within_the_looks_of_a_quarter_of_an_h
         assert State.read_file(versions.root).failed == BAD, fault
         until(lambda: status(started_regulars, versions.camera_id).get("update") == why, 60)
         heard.append(fault)
-    print(f"{len(heard)} of {len(chosen)} boxes are heard again, of releases that: {', '.join(heard)}")
+    print(
+        f"{len(heard)} of {len(chosen)} boxes are heard again, of releases that: {', '.join(heard)}"
+    )
     assert len(RELEASES) >= 10
 
 
-STEPS = [(looks, stays, first) for looks, stays in ((0, False), (TRIAL_LOOKS, False), (1, True)) for first in (0, 1)]
-"""Looks that were done, and whether the version is well: it is switched to, taken back, or kept. Writes from `first` on
-are cut, every second one: a cut takes some eight seconds."""
+STEPS = [
+    (looks, stays, first)
+    for looks, stays in ((0, False), (TRIAL_LOOKS, False), (1, True))
+    for first in (0, 1)
+]
+"""Looks that were done, and whether the version is well: it is switched to, taken back, or kept.
+Writes from `first` on are cut, every second one: a cut takes some eight seconds."""
 CUT = """
 import os, sys
 left = int(sys.argv.pop(1))
@@ -460,7 +559,9 @@ def test_a_power_cut_before_each_write_of_a_step_leaves_a_version_that_is_well_i
         if stays:
             until(lambda: is_well(versions, BAD), 60)
         command = [versions.root / "updater" / "bin" / "python", "-I", "-c", CUT, str(writes)]
-        cut = subprocess.run([*command, "update", "--config", versions.toml], env=clean(), check=False)
+        cut = subprocess.run(
+            [*command, "update", "--config", versions.toml], env=clean(), check=False
+        )
         versions.boot()
         if stays:
             until(lambda: is_well(versions, BAD), 60)
@@ -484,7 +585,9 @@ def test_a_full_disk_lets_no_version_stay_that_is_not_well(
     root.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", "size=96m", "tmpfs", str(root)]
     if subprocess.run(mount, capture_output=True, check=False).returncode:
-        in_a_namespace_of_its_own(f"{__file__}::test_a_full_disk_lets_no_version_stay_that_is_not_well")
+        in_a_namespace_of_its_own(
+            f"{__file__}::test_a_full_disk_lets_no_version_stay_that_is_not_well"
+        )
         return
     versions = Versions(tmp_path, started_regulars, releases, camera)
     try:
@@ -501,7 +604,12 @@ def in_a_namespace_of_its_own(test: str) -> None:
     if NAMESPACE in os.environ or subprocess.run([*command, "true"], check=False).returncode:
         pytest.skip("needs to mount, as root or in a namespace of its own")
     pytests = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", test]
-    assert subprocess.run([*command, *pytests], env={**os.environ, NAMESPACE: "1"}, check=False).returncode == 0
+    assert (
+        subprocess.run(
+            [*command, *pytests], env={**os.environ, NAMESPACE: "1"}, check=False
+        ).returncode
+        == 0
+    )
 
 
 NAMESPACE = "TEST_IN_NAMESPACE"

@@ -13,7 +13,9 @@ from rig.standin import StandIn
 from rig.uploader import ENTRY, called, environment, upload
 
 
-def test_a_folder_with_all_that_people_have_in_folders(service: StandIn | Regulars, tmp_path: Path) -> None:
+def test_a_folder_with_all_that_people_have_in_folders(
+    service: StandIn | Regulars, tmp_path: Path
+) -> None:
     folder = tmp_path / "in"
     pictures.fill(folder, 12, start=900_000)
     (folder / "notes.txt").write_text("no picture")
@@ -49,7 +51,9 @@ def test_a_folder_with_all_that_people_have_in_folders(service: StandIn | Regula
     assert set(there) == pictures.expected(folder)
 
 
-def test_a_second_run_sends_what_is_new_and_nothing_twice(stand_in: StandIn, tmp_path: Path) -> None:
+def test_a_second_run_sends_what_is_new_and_nothing_twice(
+    stand_in: StandIn, tmp_path: Path
+) -> None:
     pictures.fill(tmp_path / "in", 5)
     assert upload(tmp_path / "in", stand_in.url, stand_in.key, tmp_path / "spool").returncode == 0
     pictures.fill(tmp_path / "in", 2, start=5)
@@ -59,7 +63,9 @@ def test_a_second_run_sends_what_is_new_and_nothing_twice(stand_in: StandIn, tmp
     assert len(stand_in.offered) == len(stand_in.captures()) == 7, "each is asked for once"
 
 
-def test_a_folder_that_has_more_than_the_spool_may_hold_gets_there(stand_in: StandIn, tmp_path: Path) -> None:
+def test_a_folder_that_has_more_than_the_spool_may_hold_gets_there(
+    stand_in: StandIn, tmp_path: Path
+) -> None:
     pictures.fill(tmp_path / "in", 150)
     config = tmp_path / "edge.toml"
     config.write_text(f"""
@@ -69,7 +75,9 @@ def test_a_folder_that_has_more_than_the_spool_may_hold_gets_there(stand_in: Sta
         max_mib = 0.01
         min_free_mib = 1
     """)
-    done = upload(tmp_path / "in", stand_in.url, stand_in.key, tmp_path / "spool", "--config", str(config))
+    done = upload(
+        tmp_path / "in", stand_in.url, stand_in.key, tmp_path / "spool", "--config", str(config)
+    )
     assert done.returncode == 0, done.stderr
     assert len(stand_in.captures()) == 150
     assert list((tmp_path / "spool" / "pictures").iterdir()) == []
@@ -82,14 +90,18 @@ def test_a_copy_of_a_little_later_is_the_same_picture_and_one_of_another_time_is
     folder = tmp_path / "in"
     folder.mkdir()
     for number in range(2):
-        pictures.put(folder / f"{number}.jpg", pictures.jpeg(1), pictures.FIRST_MS + number * apart_ms)
+        pictures.put(
+            folder / f"{number}.jpg", pictures.jpeg(1), pictures.FIRST_MS + number * apart_ms
+        )
     done = upload(folder, stand_in.url, stand_in.key, tmp_path / "spool")
     assert done.returncode == 0
     assert ("each is there once" in done.stdout) == (captures == 1)
     assert len(stand_in.captures()) == captures
 
 
-def test_exif_times_and_times_in_names_come_before_the_files_times(stand_in: StandIn, tmp_path: Path) -> None:
+def test_exif_times_and_times_in_names_come_before_the_files_times(
+    stand_in: StandIn, tmp_path: Path
+) -> None:
     folder = tmp_path / "in"
     folder.mkdir()
     (folder / "a.jpg").write_bytes(pictures.jpeg_with_exif(1, "2026:03:04 05:06:07", "+02:00", "5"))
@@ -99,10 +111,16 @@ def test_exif_times_and_times_in_names_come_before_the_files_times(stand_in: Sta
     done = upload(folder, stand_in.url, stand_in.key, tmp_path / "spool", *more)
     assert done.returncode == 0, done.stderr
     times = sorted(str(row["captured_at"]) for row in stand_in.captures())
-    assert times == ["2026-03-03T21:06:07.000Z", "2026-03-04T03:06:07.500Z", "2026-03-04T21:06:07.000Z"]
+    assert times == [
+        "2026-03-03T21:06:07.000Z",
+        "2026-03-04T03:06:07.500Z",
+        "2026-03-04T21:06:07.000Z",
+    ]
 
 
-def test_a_cameras_own_key_uploads_for_that_camera_only(service: StandIn | Regulars, tmp_path: Path) -> None:
+def test_a_cameras_own_key_uploads_for_that_camera_only(
+    service: StandIn | Regulars, tmp_path: Path
+) -> None:
     pictures.fill(tmp_path / "in", 2, start=910_000)
     request = urllib.request.Request(
         f"{service.url}/v1/cameras",
@@ -111,14 +129,19 @@ def test_a_cameras_own_key_uploads_for_that_camera_only(service: StandIn | Regul
     )
     with urllib.request.urlopen(request, timeout=10) as response:
         key = json.load(response)["api_key"]
-    assert upload(tmp_path / "in", service.url, key, tmp_path / "spool", camera="own-key").returncode == 0
+    assert (
+        upload(tmp_path / "in", service.url, key, tmp_path / "spool", camera="own-key").returncode
+        == 0
+    )
     assert len(service.captures("own-key")) == 2
     done = upload(tmp_path / "in", service.url, key, tmp_path / "spool", camera="another")
     assert done.returncode == 3
     assert "2 pictures are not yet there" in done.stderr
 
 
-def test_a_wrong_key_is_exit_3_at_once_and_not_shown(service: StandIn | Regulars, tmp_path: Path) -> None:
+def test_a_wrong_key_is_exit_3_at_once_and_not_shown(
+    service: StandIn | Regulars, tmp_path: Path
+) -> None:
     pictures.fill(tmp_path / "in", 2)
     done = upload(tmp_path / "in", service.url, "rk_wrong", tmp_path / "spool")
     assert done.returncode == 3
@@ -126,7 +149,9 @@ def test_a_wrong_key_is_exit_3_at_once_and_not_shown(service: StandIn | Regulars
     assert "rk_wrong" not in done.stderr + done.stdout
 
 
-def test_a_refused_picture_is_exit_1_and_the_others_are_there(stand_in: StandIn, tmp_path: Path) -> None:
+def test_a_refused_picture_is_exit_1_and_the_others_are_there(
+    stand_in: StandIn, tmp_path: Path
+) -> None:
     pictures.fill(tmp_path / "in", 5)
     (bad, _) = sorted(pictures.expected(tmp_path / "in"))[2]
     stand_in.refuse_sha256[bad] = "index"
@@ -139,9 +164,13 @@ def test_a_refused_picture_is_exit_1_and_the_others_are_there(stand_in: StandIn,
     assert upload(tmp_path / "in", stand_in.url, stand_in.key, tmp_path / "spool").returncode == 0
 
 
-def test_a_service_that_is_not_there_is_exit_4_after_the_time_that_was_given(tmp_path: Path) -> None:
+def test_a_service_that_is_not_there_is_exit_4_after_the_time_that_was_given(
+    tmp_path: Path,
+) -> None:
     pictures.fill(tmp_path / "in", 1)
-    done = upload(tmp_path / "in", "http://127.0.0.1:9", "rk_1", tmp_path / "spool", "--give-up-after", "0.01")
+    done = upload(
+        tmp_path / "in", "http://127.0.0.1:9", "rk_1", tmp_path / "spool", "--give-up-after", "0.01"
+    )
     assert done.returncode == 4
     assert "run the same command again" in done.stderr
 
@@ -156,7 +185,9 @@ def test_a_service_that_is_not_there_is_exit_4_after_the_time_that_was_given(tmp
         (["--camera", "x" * 151], "at most 150 bytes: use the id"),
     ],
 )
-def test_a_mistake_of_the_operator_is_exit_2_and_one_line(tmp_path: Path, more: list[str], said: str) -> None:
+def test_a_mistake_of_the_operator_is_exit_2_and_one_line(
+    tmp_path: Path, more: list[str], said: str
+) -> None:
     (tmp_path / "in").mkdir()
     done = upload(tmp_path / "in", "http://127.0.0.1:9", "rk_1", tmp_path / "spool", *more)
     assert done.returncode == 2
@@ -167,7 +198,9 @@ def test_a_mistake_of_the_operator_is_exit_2_and_one_line(tmp_path: Path, more: 
 def test_a_reader_that_has_read_enough_gets_no_traceback() -> None:
     reader, writer = os.pipe()
     os.close(reader)
-    done = subprocess.run([ENTRY, "completion", "bash"], stdout=writer, stderr=subprocess.PIPE, text=True, check=False)
+    done = subprocess.run(
+        [ENTRY, "completion", "bash"], stdout=writer, stderr=subprocess.PIPE, text=True, check=False
+    )
     os.close(writer)
     assert (done.returncode, done.stderr) == (1, "")
 
@@ -185,12 +218,25 @@ def test_a_spool_inside_of_the_folder_is_left_out(stand_in: StandIn, tmp_path: P
     assert "skipped" not in done.stdout
 
 
-@pytest.mark.skipif(os.geteuid() == 0 and not shutil.which("setpriv"), reason="root reads every file")
-def test_a_file_that_cannot_be_read_is_exit_1_for_it_may_be_a_picture(stand_in: StandIn, tmp_path: Path) -> None:
+@pytest.mark.skipif(
+    os.geteuid() == 0 and not shutil.which("setpriv"), reason="root reads every file"
+)
+def test_a_file_that_cannot_be_read_is_exit_1_for_it_may_be_a_picture(
+    stand_in: StandIn, tmp_path: Path
+) -> None:
     folder = tmp_path / "in"
     pictures.fill(folder, 2)
     (folder / "000000.jpg").chmod(0)
-    argv = [str(ENTRY), "upload", str(folder), "--url", stand_in.url, "--camera", "door", "--no-progress"]
+    argv = [
+        str(ENTRY),
+        "upload",
+        str(folder),
+        "--url",
+        stand_in.url,
+        "--camera",
+        "door",
+        "--no-progress",
+    ]
     if os.geteuid() == 0:
         argv = ["setpriv", "--bounding-set=-all", "--inh-caps=-all", "--reuid=0", *argv]
         argv[1:2] = ["--bounding-set=-dac_override,-dac_read_search"]

@@ -25,11 +25,18 @@ from rig.rtsp import Rtsp, h264
 UNIT = Path(__file__).parents[1] / "systemd" / "regulars-edge.service"
 PLAY = Path(__file__).parent / "rig" / "play_rtsp.py"
 RATE = 10
-SIZES_PX = {"large": (3840, 2160), "second": (1920, 1080), "third": (1920, 1080), "fourth": (1920, 1080)}
+SIZES_PX = {
+    "large": (3840, 2160),
+    "second": (1920, 1080),
+    "third": (1920, 1080),
+    "fourth": (1920, 1080),
+}
 SENDS = {"large": "best_shot", "second": "all", "third": "motion", "fourth": "faces"}
 
 
-def film(path: Path, size_px: tuple[int, int], portraits: Sequence[Path], number: int = 2 * RATE) -> Path:
+def film(
+    path: Path, size_px: tuple[int, int], portraits: Sequence[Path], number: int = 2 * RATE
+) -> Path:
     """Some people walk through the picture, each with a face of about a tenth of its height."""
     noise, side = Image.effect_noise(size_px, 30).convert("RGB"), size_px[1] // 4
     faces = [Image.open(file).convert("RGB").resize((side, side)) for file in portraits]
@@ -57,11 +64,15 @@ def playing(films: Sequence[Path]) -> Iterator[list[str]]:
 def four_streams_one_of_them_4k_with_faces_chosen(
     box: Box, stand_in: StandIn, portraits: list[Path], tmp_path: Path, seconds: float
 ) -> None:
-    films = {size: film(tmp_path / f"{size[0]}.h264", size, portraits[:4]) for size in {*SIZES_PX.values()}}
+    films = {
+        size: film(tmp_path / f"{size[0]}.h264", size, portraits[:4])
+        for size in {*SIZES_PX.values()}
+    }
     with playing([films[size] for size in SIZES_PX.values()]) as urls:
         box.configure(
             "".join(
-                f'[[camera]]\nname = "{name}"\nsource = "rtsp"\nurl = "{url}"\nsend = "{send}"\ntrack_s = 2\n'
+                f'[[camera]]\nname = "{name}"\nsource = "rtsp"\nurl = "{url}"\nsend = "{send}"\n'
+                "track_s = 2\n"
                 for (name, send), url in zip(SENDS.items(), urls, strict=True)
             ),
         )
@@ -94,7 +105,8 @@ WAYS = {
 
 
 def fisheyes(portraits: Sequence[Path]) -> list[bytes]:
-    """Make the largest pictures that are taken, of two people who change places, with every colour at every pixel."""
+    """Make the largest pictures that are taken, of two people who change places, with every colour
+    at every pixel."""
     noise, side = Image.effect_noise(FISHEYE_PX, 20).convert("RGB"), FISHEYE_PX[1] // 4
     faces = [Image.open(file).convert("RGB").resize((side, side)) for file in portraits[:2]]
     found = []
@@ -114,10 +126,12 @@ def four_pictures_of_40_million_pixels(
     pictures = fisheyes(portraits)
     cameras = {name: Camera() for name in WAYS}
     for camera in cameras.values():
-        camera.gives = lambda number: pictures[number % 2] + number.to_bytes(4, "big")  # no two are the same file
+        # no two are the same file
+        camera.gives = lambda number: pictures[number % 2] + number.to_bytes(4, "big")
     box.configure(
         "".join(
-            f'[[camera]]\nname = "{name}"\nsource = "snapshot"\nurl = "http://{camera.host}/"\n{WAYS[name]}\n'
+            f'[[camera]]\nname = "{name}"\nsource = "snapshot"\nurl = "http://{camera.host}/"\n'
+            f"{WAYS[name]}\n"
             for name, camera in cameras.items()
         ),
     )
@@ -133,7 +147,8 @@ def four_pictures_of_40_million_pixels(
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "sources", drawn([four_streams_one_of_them_4k_with_faces_chosen, four_pictures_of_40_million_pixels], 1)
+    "sources",
+    drawn([four_streams_one_of_them_4k_with_faces_chosen, four_pictures_of_40_million_pixels], 1),
 )
 def test_all_that_a_box_may_have_stays_below_the_units_memory(
     sources: Callable[..., None],
@@ -157,7 +172,10 @@ command()
 
 @pytest.fixture
 def camera(tmp_path: Path) -> Iterator[Rtsp]:
-    camera = Rtsp(h264(tmp_path / "film.h264", [numbered(number) for number in range(FILM_RATE)], FILM_RATE), FILM_RATE)
+    camera = Rtsp(
+        h264(tmp_path / "film.h264", [numbered(number) for number in range(FILM_RATE)], FILM_RATE),
+        FILM_RATE,
+    )
     yield camera
     camera.stop()
 
@@ -165,7 +183,9 @@ def camera(tmp_path: Path) -> Iterator[Rtsp]:
 def test_it_ends_in_peace_while_a_stream_is_read_and_a_library_takes_long_to_clean_up(
     camera: Rtsp, stand_in: StandIn, box: Box
 ) -> None:
-    box.configure(f'[[camera]]\nname = "door"\nsource = "rtsp"\nurl = "{camera.url}"\ninterval_s = 0.2\n')
+    box.configure(
+        f'[[camera]]\nname = "door"\nsource = "rtsp"\nurl = "{camera.url}"\ninterval_s = 0.2\n'
+    )
     box.start(entry=[sys.executable, "-c", SLOW_TO_LEAVE])
     until(lambda: len(stand_in.captures()) > 2, said=box.log)
     assert box.stop() == 0, box.log()

@@ -1,4 +1,5 @@
-"""The shipped units under a real systemd: `make systemd`, as root. Of the update's timer the test plays the clock."""
+"""The shipped units under a real systemd: `make systemd`, as root. Of the update's timer the test
+plays the clock."""
 
 import json
 import re
@@ -46,18 +47,31 @@ class InstalledBox:
             "/usr/sbin/nologin",
             "regulars-edge",
         )
-        call("install", "--directory", "--owner", "regulars-edge", "--mode", "700", "/etc/regulars-edge")
+        call(
+            "install",
+            "--directory",
+            "--owner",
+            "regulars-edge",
+            "--mode",
+            "700",
+            "/etc/regulars-edge",
+        )
         version = Path("/opt/regulars-edge") / __version__
-        call("/opt/python/bin/python3", "-m", "venv", "--without-pip", version)  # updates bring their own
+        # updates bring their own
+        call("/opt/python/bin/python3", "-m", "venv", "--without-pip", version)
         site = next((root / version.relative_to("/")).glob("lib/python*/site-packages"))
         for library in Path(sysconfig.get_path("purelib")).iterdir():
             if re.match("(?i)(urllib3|pil|shtab|prometheus)", library.name):
                 at = library.resolve()
-                shutil.copytree(at, site / library.name) if at.is_dir() else shutil.copy2(at, site / library.name)
+                shutil.copytree(at, site / library.name) if at.is_dir() else shutil.copy2(
+                    at, site / library.name
+                )
         with zipfile.ZipFile(wheel(folder, __version__)) as archive:
             archive.extractall(site)
         script = root / "opt/regulars-edge" / __version__ / "bin/regulars-edge"
-        script.write_text(f"#!{version}/bin/python\nfrom regulars_edge.cli import command\ncommand()\n")
+        script.write_text(
+            f"#!{version}/bin/python\nfrom regulars_edge.cli import command\ncommand()\n"
+        )
         script.chmod(0o755)
         for link in ("current", "updater"):
             (root / "opt/regulars-edge" / link).symlink_to(__version__)
@@ -89,10 +103,13 @@ class InstalledBox:
 
     def show(self, name: str) -> str:
         """Return a property of the uploader's unit."""
-        return self.machine.call("systemctl", "show", "--value", "--property", name, UPLOADER).stdout.strip()
+        return self.machine.call(
+            "systemctl", "show", "--value", "--property", name, UPLOADER
+        ).stdout.strip()
 
     def heard_version(self) -> object:
-        """Return the version that the service hears; None: the camera is not there, or does not work."""
+        """Return the version that the service hears; None: the camera is not there, or does not
+        work."""
         try:
             with regulars_client.Regulars(self._service.url, api_key=self._service.key) as client:
                 health = client.get_camera("door").health
@@ -107,22 +124,32 @@ class InstalledBox:
 
     def read_report(self) -> dict[str, object]:
         """Return what the uploader tells the update of itself."""
-        report: dict[str, object] = json.loads((self.machine.root / "var/lib/regulars-edge/report.json").read_text())
+        report: dict[str, object] = json.loads(
+            (self.machine.root / "var/lib/regulars-edge/report.json").read_text()
+        )
         return report
 
     def is_well(self, version: str) -> bool:
-        """Tell whether the uploader reports that this version is well, and that its camera gives pictures."""
+        """Tell whether the uploader reports that this version is well, and that its camera gives
+        pictures."""
         report = self.read_report()
-        return report["version"] == version and report["is_well"] is True and report["cameras"] == ["door"]
+        return (
+            report["version"] == version
+            and report["is_well"] is True
+            and report["cameras"] == ["door"]
+        )
 
     def update(self) -> tuple[str, str]:
-        """Do what the timer does; return the version that runs then, and the one on trial or that was taken back."""
+        """Do what the timer does; return the version that runs then, and the one on trial or that
+        was taken back."""
         # The timer does not start it five times in ten seconds, which is a failure.
         self.machine.call("systemctl", "reset-failed", UPDATE, check=False)
         self.machine.call("systemctl", "start", UPDATE)
         folder = self.machine.root / "opt/regulars-edge"
         state = json.loads((folder / "update.json").read_text())
-        return str((folder / "current").readlink()), str(state.get("tried") or state.get("failed") or "")
+        return str((folder / "current").readlink()), str(
+            state.get("tried") or state.get("failed") or ""
+        )
 
     def stop(self) -> None:
         self.machine.stop()
@@ -137,9 +164,15 @@ def box(tmp_path: Path, started_regulars: Regulars, camera: Camera) -> Iterator[
     installed.stop()
 
 
-def test_the_uploader_runs_is_heard_and_takes_back_releases_that_are_not_well(box: InstalledBox) -> None:
+def test_the_uploader_runs_is_heard_and_takes_back_releases_that_are_not_well(
+    box: InstalledBox,
+) -> None:
     box.machine.call("systemctl", "start", UPLOADER)  # returns when it is READY
-    assert (box.show("ActiveState"), box.show("NRestarts"), box.show("User")) == ("active", "0", "regulars-edge")
+    assert (box.show("ActiveState"), box.show("NRestarts"), box.show("User")) == (
+        "active",
+        "0",
+        "regulars-edge",
+    )
     until(lambda: box.heard_version() == __version__, said=box.machine.journal)
     box.releases.add("8.0.0")
     box.ask_for("8.0.0")
@@ -168,30 +201,50 @@ def test_the_uploader_runs_is_heard_and_takes_back_releases_that_are_not_well(bo
 def test_a_new_box_shows_its_page_and_begins_when_it_is_claimed(
     box: InstalledBox, started_regulars: Regulars, camera: Camera
 ) -> None:
-    """All cameras here are on the box itself, which its page does not ask: the claim comes from a terminal."""
+    """All cameras here are on the box itself, which its page does not ask: the claim comes from a
+    terminal."""
     folder = box.machine.root / "etc/regulars-edge"
     (folder / "edge.toml").unlink()
     box.machine.call("systemctl", "start", CLAIM)
-    until(lambda: "is an example: let it name your service" in box.machine.journal(), said=box.machine.journal)
+    until(
+        lambda: "is an example: let it name your service" in box.machine.journal(),
+        said=box.machine.journal,
+    )
     unit = box.machine.root / "etc/systemd/system" / CLAIM
-    unit.write_text(unit.read_text().replace("--url https://regulars.example", f"--url {started_regulars.url}"))
+    unit.write_text(
+        unit.read_text().replace("--url https://regulars.example", f"--url {started_regulars.url}")
+    )
     box.machine.call("systemctl", "daemon-reload")
     box.machine.call("systemctl", "start", CLAIM)
-    until(lambda: "to connect a camera, open http://" in box.machine.journal(), said=box.machine.journal)
+    until(
+        lambda: "to connect a camera, open http://" in box.machine.journal(),
+        said=box.machine.journal,
+    )
     id_ = started_regulars.add_camera()
     code, place = started_regulars.make_claim_code(id_), f"http://{camera.host}/shot.jpg"
     [token] = re.findall('name="token" value="(.*?)"', urlopen(PAGE, timeout=30).read().decode())
     form = {"code": code, "place": place, "user": USER, "password": PASSWORD, "token": token}
     said = urlopen(PAGE, urlencode(form).encode(), timeout=90).read().decode()
     assert "No picture came from there" in said, said + box.machine.journal()
-    until(lambda: f"leads to this machine, or to its cable alone (no picture from {place})" in box.machine.journal())
+    until(
+        lambda: (
+            f"leads to this machine, or to its cable alone (no picture from {place})"
+            in box.machine.journal()
+        )
+    )
     assert PASSWORD not in box.machine.journal()
     assert camera.given == 0
     code, file = started_regulars.make_claim_code(id_), "/etc/regulars-edge/edge.toml"
     command = "/opt/regulars-edge/current/bin/regulars-edge"
-    box.machine.call(command, "claim", code, started_regulars.url, "--camera", place, "--config", file)
+    box.machine.call(
+        command, "claim", code, started_regulars.url, "--camera", place, "--config", file
+    )
     until(lambda: box.show("ExecMainStartTimestamp") != "", said=box.machine.journal)
     written = [folder / "edge.toml", folder / f"{id_}.key"]
-    assert {(file.stat().st_uid, file.stat().st_mode & 0o777) for file in written} == {(folder.stat().st_uid, 0o600)}
+    assert {(file.stat().st_uid, file.stat().st_mode & 0o777) for file in written} == {
+        (folder.stat().st_uid, 0o600)
+    }
     box.machine.call("systemctl", "start", CLAIM)
-    assert box.machine.call("systemctl", "is-active", CLAIM, check=False).stdout.strip() == "inactive", "once"
+    assert (
+        box.machine.call("systemctl", "is-active", CLAIM, check=False).stdout.strip() == "inactive"
+    ), "once"

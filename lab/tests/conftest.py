@@ -1,4 +1,5 @@
-"""What the lab's tests share: made-up faces with a known spread, and the shared pictures as one folder a person."""
+"""What the lab's tests share: made-up faces with a known spread, and the shared pictures as one
+folder a person."""
 
 from pathlib import Path
 
@@ -29,7 +30,10 @@ PERSONS, PICTURES = 600, 4
 
 def pytest_sessionstart() -> None:
     if not studio.FOLDER.is_dir():
-        pytest.exit(f"the lab's tests need the labelled pictures beside the checkout, in {studio.FOLDER}", returncode=1)
+        pytest.exit(
+            f"the lab's tests need the labelled pictures beside the checkout, in {studio.FOLDER}",
+            returncode=1,
+        )
 
 
 @pytest.fixture(scope="session")
@@ -43,13 +47,16 @@ def faces() -> Faces:
     """600 persons with four pictures each, vectors with the spectrum of real templates."""
     maker = Maker("face-like", seed=7)
     first = maker.vectors(PERSONS)
-    rows = np.stack([maker.mates(first) for _ in range(PICTURES)], axis=1).reshape(-1, first.shape[1])
+    rows = np.stack([maker.mates(first) for _ in range(PICTURES)], axis=1).reshape(
+        -1, first.shape[1]
+    )
     return Faces(rows, np.ones(len(rows), bool), np.repeat(np.arange(PERSONS), PICTURES))
 
 
 @pytest.fixture(scope="session")
 def people(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The shared pictures of one person each, reduced, in LFW's layout; and one that shows nobody."""
+    """The shared pictures of one person each, reduced, in LFW's layout; and one that shows
+    nobody."""
     folder = tmp_path_factory.mktemp("people")
     counts: dict[str, int] = {}
     for label in labels(photos):
@@ -60,7 +67,9 @@ def people(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         (folder / name).mkdir(exist_ok=True)
         with Image.open(photos / label.file) as picture:
             picture.thumbnail((250, 250))
-            picture.convert("RGB").save(folder / name / f"{name}_{counts[name]:04d}.jpg", quality=90)
+            picture.convert("RGB").save(
+                folder / name / f"{name}_{counts[name]:04d}.jpg", quality=90
+            )
     (folder / "biden" / "notes.txt").write_text("no picture")
     Image.new("RGB", (250, 250), "teal").save(folder / "biden" / "biden_0009.jpg")
     return folder

@@ -1,8 +1,9 @@
 """The package, called by boto3 as it is through a function URL: `python -m lab.tests.packaged`.
 
-The package for this machine's processor runs as in Lambda (bench/lambda_runtime.py), with the environment that the
-template gives its function, on an emulated account in a process of its own. boto3 is told the endpoint and the keys,
-and nothing else; each answer is held against its model of the service. Without Python 3.13 it is skipped.
+The package for this machine's processor runs as in Lambda (bench/lambda_runtime.py), with the
+environment that the template gives its function, on an emulated account in a process of its own.
+boto3 is told the endpoint and the keys, and nothing else; each answer is held against its model of
+the service. Without Python 3.13 it is skipped.
 """
 
 import sys
@@ -43,7 +44,9 @@ def main() -> int:
                 _play(rekognition(url, keys), *portraits()[:2])
                 services.tenants.change_settings("shop", {"picture_buckets": {_BUCKET}})
                 _look_into_s3(rekognition(url, keys), portraits()[0])
-                _refused(rekognition(url, keys), rekognition(url, keys, aws_secret_access_key="x" * 40))
+                _refused(
+                    rekognition(url, keys), rekognition(url, keys, aws_secret_access_key="x" * 40)
+                )
     except package.NoInterpreter as error:
         print(f"packaged: skipped: {error}")
         return 0
@@ -58,19 +61,26 @@ def _play(faces: Any, ann: bytes, bob: bytes) -> None:
     """Enrol and find two people, and forget one. Raises AssertionError."""
     faces.create_collection(CollectionId="staff", Tags={"town": "Köln"})
     indexed = {
-        name: faces.index_faces(CollectionId="staff", Image={"Bytes": one}, ExternalImageId=name, MaxFaces=1)
+        name: faces.index_faces(
+            CollectionId="staff", Image={"Bytes": one}, ExternalImageId=name, MaxFaces=1
+        )
         for name, one in (("ann", ann), ("bob", bob))
     }
     ids = {name: answer["FaceRecords"][0]["Face"]["FaceId"] for name, answer in indexed.items()}
     found = faces.search_faces_by_image(CollectionId="staff", Image={"Bytes": ann})["FaceMatches"]
     _require([one["Face"]["ExternalImageId"] for one in found] == ["ann"], found)
     _require(found[0]["Similarity"] > 95, found)
-    _require(faces.search_faces(CollectionId="staff", FaceId=ids["ann"])["FaceMatches"] == [], "ann is like bob")
+    _require(
+        faces.search_faces(CollectionId="staff", FaceId=ids["ann"])["FaceMatches"] == [],
+        "ann is like bob",
+    )
     looked = faces.detect_faces(Image={"Bytes": bob}, Attributes=["ALL"])["FaceDetails"]
     _require(looked[0]["AgeRange"]["Low"] > 0, looked)
     compared = faces.compare_faces(SourceImage={"Bytes": ann}, TargetImage={"Bytes": bob})
     _require(compared["FaceMatches"] == [], compared)
-    again = faces.index_faces(CollectionId="staff", Image={"Bytes": ann}, ExternalImageId="ann", MaxFaces=1)
+    again = faces.index_faces(
+        CollectionId="staff", Image={"Bytes": ann}, ExternalImageId="ann", MaxFaces=1
+    )
     _require(again["FaceRecords"][0]["Face"]["FaceId"] == ids["ann"], again)
     deleted = faces.delete_faces(CollectionId="staff", FaceIds=[ids["ann"]])
     _require(deleted["DeletedFaces"] == [ids["ann"]], deleted)
@@ -81,13 +91,19 @@ def _play(faces: Any, ann: bytes, bob: bytes) -> None:
 def _look_into_s3(faces: Any, ann: bytes) -> None:
     """Read a picture from S3, and versions that are and are not there. Raises AssertionError."""
     s3 = boto3.client("s3")
-    s3.create_bucket(Bucket=_BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
+    s3.create_bucket(
+        Bucket=_BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-central-1"}
+    )
     s3.put_bucket_versioning(Bucket=_BUCKET, VersioningConfiguration={"Status": "Enabled"})
     version = s3.put_object(Bucket=_BUCKET, Key="staff/ann +1.jpg", Body=ann)["VersionId"]
     stored = {"Bucket": _BUCKET, "Name": "staff/ann +1.jpg"}
     for one in (stored, {**stored, "Version": version}):
         _require(len(faces.detect_faces(Image={"S3Object": one})["FaceDetails"]) == 1, one)
-    for one in ({**stored, "Version": "none"}, {**stored, "Name": "absent"}, {**stored, "Bucket": f"{_BUCKET}2"}):
+    for one in (
+        {**stored, "Version": "none"},
+        {**stored, "Name": "absent"},
+        {**stored, "Bucket": f"{_BUCKET}2"},
+    ):
         began = time.monotonic()
         try:
             answer = faces.detect_faces(Image={"S3Object": one})

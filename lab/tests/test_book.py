@@ -1,4 +1,5 @@
-"""How true a book is: the figures by hand and by their definition, and a folder of people played as captures."""
+"""How true a book is: the figures by hand and by their definition, and a folder of people played as
+captures."""
 
 import json
 import re
@@ -46,7 +47,11 @@ def test_what_is_nobodys_counts_in_no_other_figure() -> None:
 def test_b_cubed_is_what_its_definition_says(pairs: list[tuple[int, str]]) -> None:
     found = trueness(sightings(*pairs))
     both = [
-        [Fraction(sum(a == b for a in pairs), sum(a[part] == b[part] for a in pairs)) for b in pairs] for part in (1, 0)
+        [
+            Fraction(sum(a == b for a in pairs), sum(a[part] == b[part] for a in pairs))
+            for b in pairs
+        ]
+        for part in (1, 0)
     ]
     precision, recall = (float(sum(shares, Fraction()) / len(pairs)) for shares in both)
     assert (found.precision, found.recall) == (pytest.approx(precision), pytest.approx(recall))
@@ -56,14 +61,28 @@ def test_a_folder_is_played_as_captures(
     people: Path, pack: Pack, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     figures = tmp_path / "figures.json"
-    options = ["--orders", "2", "--out", str(tmp_path), "--json", str(figures), "--pack", pack.manifest.name]
+    options = [
+        "--orders",
+        "2",
+        "--out",
+        str(tmp_path),
+        "--json",
+        str(figures),
+        "--pack",
+        pack.manifest.name,
+    ]
     assert main(["evaluate", "--book", str(people), *options]) == 0
     played = json.loads(figures.read_text())["orders"]
     assert [one["learning"] for one in played] == ["off", "off", "on", "on"]
     first, second = played[2:]
     pictures = sum(file.suffix == ".jpg" for file in people.rglob("*"))
-    assert first["sightings"] + first["left_out"] == pictures == second["sightings"] + second["left_out"]
-    assert 2 <= first["persons"] <= len(list(people.iterdir()))  # of some all pictures are too poor to be remembered
+    assert (
+        first["sightings"] + first["left_out"]
+        == pictures
+        == second["sightings"] + second["left_out"]
+    )
+    # of some all pictures are too poor to be remembered
+    assert 2 <= first["persons"] <= len(list(people.iterdir()))
     assert min(first["precision"], second["precision"]) > 0.95
     printed = capsys.readouterr().out
     assert "split: people in several faces" in printed
@@ -81,21 +100,26 @@ def test_scenes_are_played_in_each_order_of_each_folder_and_whom_the_book_mixes_
         folder = tmp_path / "two" / f"obama {number % 2}"
         folder.mkdir(parents=True, exist_ok=True)
         (folder / file.name).symlink_to(file)
-    figures, folders = tmp_path / "figures.json", [labelled.read_folder(one) for one in (people, tmp_path / "two")]
+    figures = tmp_path / "figures.json"
+    folders = [labelled.read_folder(one) for one in (people, tmp_path / "two")]
     scenes = ("door", "backlog")
-    evaluate_book(folders, pack, DEFAULT_FPIR, orders=1, out=tmp_path, json_file=figures, scenes=scenes)
+    evaluate_book(
+        folders, pack, DEFAULT_FPIR, orders=1, out=tmp_path, json_file=figures, scenes=scenes
+    )
     played = json.loads(figures.read_text())["orders"]
     assert [(one["scene"], one["learning"]) for one in played] == [
         (scene, learning) for scene in scenes for learning in ("off", "on") for _ in folders
     ]
     assert [one["mixed"] for one in played] == [0, 1] * 4
     printed = capsys.readouterr().out
-    assert re.findall(r"^mixed in (\w+, \w+, \d): obama \d/\S+, obama \d/\S+$", printed, re.MULTILINE) == [
-        f"{scene}, {learning}, 2" for scene in scenes for learning in ("off", "on")
-    ]
+    assert re.findall(
+        r"^mixed in (\w+, \w+, \d): obama \d/\S+, obama \d/\S+$", printed, re.MULTILINE
+    ) == [f"{scene}, {learning}, 2" for scene in scenes for learning in ("off", "on")]
 
 
 @pytest.mark.parametrize("options", [[], ["--images", "a", "--book", "b"]])
-def test_one_of_images_and_book_is_named(options: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_one_of_images_and_book_is_named(
+    options: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["evaluate", *options]) == 2
     assert "not both" in capsys.readouterr().err

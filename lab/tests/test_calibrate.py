@@ -19,7 +19,8 @@ PERSONS = 200
 
 @pytest.fixture
 def options(faces: Faces, pack: Pack, tmp_path: Path) -> list[str]:
-    """Two pictures a person which were all seen already; the second person is the first under another name."""
+    """Two pictures a person which were all seen already; the second person is the first under
+    another name."""
     seen = []
     for person in range(PERSONS):
         folder = tmp_path / "people" / ("[b]p001" if person == 1 else f"p{person:03d}")
@@ -41,7 +42,8 @@ def options(faces: Faces, pack: Pack, tmp_path: Path) -> list[str]:
 def test_the_curve_is_written_beside_and_renamed(
     options: list[str], pack: Pack, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A file that is overwritten in place is torn for whoever reads it then, and after a kill for good."""
+    """A file that is overwritten in place is torn for whoever reads it then, and after a kill for
+    good."""
     file = tmp_path / "to" / packs.CALIBRATION
     file.parent.mkdir()
     file.write_text("the former curve")
@@ -53,12 +55,15 @@ def test_the_curve_is_written_beside_and_renamed(
     assert [path.name for path in file.parent.iterdir()] == [file.name]
     umask = os.umask(0)
     os.umask(umask)
-    assert file.stat().st_mode & 0o777 == 0o666 & ~umask  # the service that reads it may be another user's
+    # the service that reads it may be another user's
+    assert file.stat().st_mode & 0o777 == 0o666 & ~umask
     told = " ".join(capsys.readouterr().out.split())
     assert "they look like one person: [b]p001 and p000," in told
 
 
-def test_among_the_models_the_curve_is_the_one_that_the_service_uses(options: list[str], tmp_path: Path) -> None:
+def test_among_the_models_the_curve_is_the_one_that_the_service_uses(
+    options: list[str], tmp_path: Path
+) -> None:
     (models := tmp_path / "models").mkdir()
     before = packs.read_pack(models).manifest.impostor_curve
     assert main([*options, "--models", str(models)]) == 0
@@ -71,4 +76,7 @@ def test_without_a_folder_for_the_curve_nothing_is_measured(
     options: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(options) == 2
-    assert "name a folder for the curve: --models, from which the service takes it, or --to" in capsys.readouterr().err
+    assert (
+        "name a folder for the curve: --models, from which the service takes it, or --to"
+        in capsys.readouterr().err
+    )

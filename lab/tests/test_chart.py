@@ -16,8 +16,12 @@ CURVE = (np.array([0.0, 1e-4, 0.5, 1.0]), np.array([1.0, 0.2, 1e-3, 0.0]))
 @pytest.fixture(params=["trade-off", "densities"])
 def drawn(request: pytest.FixtureRequest) -> str:
     if request.param == "trade-off":
-        return chart.trade_off("a title", "FPIR", "FNIR", {"a <b> & c": CURVE, "none": (np.array([]), np.array([]))})
-    return chart.densities("a title", {"a <b> & c": np.arange(100), "none": np.zeros(100, int)}, [(0.4, "a mark")])
+        return chart.trade_off(
+            "a title", "FPIR", "FNIR", {"a <b> & c": CURVE, "none": (np.array([]), np.array([]))}
+        )
+    return chart.densities(
+        "a title", {"a <b> & c": np.arange(100), "none": np.zeros(100, int)}, [(0.4, "a mark")]
+    )
 
 
 def texts(svg: str) -> list[str]:
@@ -43,11 +47,16 @@ def test_its_colours_are_the_style_sheets(drawn: str) -> None:
 
 
 def test_it_is_drawn_alike_each_time() -> None:
-    assert chart.trade_off("t", "x", "y", {"a": CURVE}) == chart.trade_off("t", "x", "y", {"a": CURVE})
+    assert chart.trade_off("t", "x", "y", {"a": CURVE}) == chart.trade_off(
+        "t", "x", "y", {"a": CURVE}
+    )
 
 
 def test_two_charts_of_a_page_share_no_clip() -> None:
-    clips = [set(re.findall(r'<clipPath id="(\w+)"', chart.trade_off(title, "x", "y", {"a": CURVE}))) for title in "ab"]
+    clips = [
+        set(re.findall(r'<clipPath id="(\w+)"', chart.trade_off(title, "x", "y", {"a": CURVE})))
+        for title in "ab"
+    ]
     assert clips[0]
     assert clips[0].isdisjoint(clips[1])
 
@@ -64,7 +73,11 @@ def test_axes_of_rates_are_normal_deviates() -> None:
 def test_what_lies_beyond_an_axis_is_drawn_at_its_end() -> None:
     """A rate of 0 or 1 has no deviate."""
     svg = chart.trade_off("t", "x", "y", {"a": CURVE})
-    (path,) = re.findall(r'<path d="([^"]*)" clip-path="[^"]*" style="fill: none; stroke: var\(--one\)', svg)
+    (path,) = re.findall(
+        r'<path d="([^"]*)" clip-path="[^"]*" style="fill: none; stroke: var\(--one\)', svg
+    )
     points = re.findall(r"[ML] ([\d.]+) ([\d.]+)", path)
-    ticks = [text.get("x") for text in ElementTree.fromstring(svg).iter(f"{SVG}text")][: len(chart.RATES)]
+    ticks = [text.get("x") for text in ElementTree.fromstring(svg).iter(f"{SVG}text")][
+        : len(chart.RATES)
+    ]
     assert (points[0][0], points[-1][0]) == (ticks[0], ticks[-1])

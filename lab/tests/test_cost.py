@@ -22,7 +22,8 @@ def said() -> Any:
 
 
 def test_the_committed_figures_are_those_of_this_code(said: Any, tmp_path: Path) -> None:
-    """If code changed what an operation uses, `python -m regulars_lab.rigs.operations --write` commits that."""
+    """If code changed what an operation uses, `python -m regulars_lab.rigs.operations --write`
+    commits that."""
     committed, found = said["used"], operations.measure_operations(tmp_path)
     # A moment's number takes a byte more or less by its last zeros.
     assert committed.pop("bytes") == pytest.approx(found.pop("bytes"), rel=0.02)
@@ -31,7 +32,8 @@ def test_the_committed_figures_are_those_of_this_code(said: Any, tmp_path: Path)
 
 def test_every_operation_that_is_timed_is_measured_and_the_other_way_round(said: Any) -> None:
     assert {*said["here_ms"]} | {"build_index"} == {*said["used"]["operations"]}
-    assert {*said["cold_ms"]} == {*said["used"]["memory_mb"]} - {"canary"}  # it runs more often than it becomes cold
+    # it runs more often than it becomes cold
+    assert {*said["cold_ms"]} == {*said["used"]["memory_mb"]} - {"canary"}
     assert min([*said["here_ms"].values(), *said["cold_ms"].values()]) > 0
 
 
@@ -42,7 +44,11 @@ def test_a_capture_of_somebody_who_came_often_uses_no_more(said: Any, tmp_path: 
         for _ in range(60):
             stage.capture_arrival()()
         found = stage.second_of(stage.capture_within)
-    assert (found["reads"], found["writes"], found["calls"]) == (within["reads"], within["writes"], within["calls"])
+    assert (found["reads"], found["writes"], found["calls"]) == (
+        within["reads"],
+        within["writes"],
+        within["calls"],
+    )
 
 
 def test_a_picture_is_fetched_while_the_capture_is_read(said: Any) -> None:
@@ -58,23 +64,40 @@ def test_in_a_month_of_nobody_only_these_metrics_are_sent(tmp_path: Path) -> Non
     observe = make_observer({"AWS_LAMBDA_FUNCTION_NAME": "any"}, out)
     event = SimpleNamespace(context=SimpleNamespace(aws_request_id="1"))
     with open_stage(tmp_path, Eyes(), draw_picture) as stage:
-        for operation in (stage.watch, stage.sweep, stage.retention, stage.send_sweeps, stage.search_nobody):
+        for operation in (
+            stage.watch,
+            stage.sweep,
+            stage.retention,
+            stage.send_sweeps,
+            stage.search_nobody,
+        ):
             work = operation()
             observe(event, lambda _, work=work: work())
-    sent = [json.loads(line).get("_aws", {}).get("CloudWatchMetrics", []) for line in out.getvalue().splitlines()]
+    sent = [
+        json.loads(line).get("_aws", {}).get("CloudWatchMetrics", [])
+        for line in out.getvalue().splitlines()
+    ]
     names = {one["Name"] for (directive,) in filter(None, sent) for one in directive["Metrics"]}
-    assert names == {*shop.STANDING_METRICS} - {CANARY_SECONDS}, "the canary itself is played by tests/api alone"
+    assert names == {*shop.STANDING_METRICS} - {CANARY_SECONDS}, (
+        "the canary itself is played by tests/api alone"
+    )
 
 
 def test_two_days_of_a_shop_cost_a_capture_and_a_search_what_the_committed_table_says() -> None:
-    """The days cost a little more: of few people fewer come again. Times of this machine are in it, too."""
+    """The days cost a little more: of few people fewer come again.
+
+    Times of this machine are in it, too.
+    """
     (captures, *_), found, ingest_s = shop.measure_shops(days=2, a_day=200)
     assert ingest_s == pytest.approx(table.read_table().ingest_s, rel=0.1)
     assert captures.spent["offer"].runs == 400
-    assert found["search"]["kms_requests"] < 0.02, "the canary keeps the API warm, and a cold start asks KMS"
+    assert found["search"]["kms_requests"] < 0.02, (
+        "the canary keeps the API warm, and a cold start asks KMS"
+    )
     for kind, off in (("capture", 0.15), ("search", 0.1)):
         rows = (found[kind], table.read_table().rows[kind])
         now, committed = (
-            sum(table.price_by_service(row, table.read_prices(), with_free=False).values()) for row in rows
+            sum(table.price_by_service(row, table.read_prices(), with_free=False).values())
+            for row in rows
         )
         assert now == pytest.approx(committed, rel=off)

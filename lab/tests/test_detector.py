@@ -26,7 +26,9 @@ def test_each_pass_finds_what_opencv_finds(album: Album, pack: Pack) -> None:
         _, theirs = peer.detect(np.ascontiguousarray(canvas[:, :, ::-1]))
         ours = suppress_overlaps(detector.detect_rows([make_planes(canvas)], 0.6)[0], 0.3)
         assert len(ours) == len(theirs)
-        order = [int(np.argmax(measure_overlap(face[:4], ours))) for face in theirs.astype(np.float32)]
+        order = [
+            int(np.argmax(measure_overlap(face[:4], ours))) for face in theirs.astype(np.float32)
+        ]
         assert sorted(order) == list(range(len(ours)))
         assert ours[order][:, :14] == pytest.approx(theirs[:, :14], abs=0.05)
         assert ours[order][:, 14] == pytest.approx(theirs[:, 14], abs=0.005)

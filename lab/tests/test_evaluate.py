@@ -34,16 +34,22 @@ class Links(HTMLParser):
         self.addresses: list[str] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.addresses += [value or "" for name, value in attrs if name in ("src", "href", "xlink:href", "srcset")]
+        self.addresses += [
+            value or "" for name, value in attrs if name in ("src", "href", "xlink:href", "srcset")
+        ]
 
 
 @pytest.fixture(scope="module")
 def out(people: Path, pack: Pack, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("out")
-    (folder / "pairs.txt").write_text("2\t1\nobama\t1\t2\nobama\t1\tbiden\t1\nbiden\t1\t2\nbiden\t2\tobama\t1\n")
+    (folder / "pairs.txt").write_text(
+        "2\t1\nobama\t1\t2\nobama\t1\tbiden\t1\nbiden\t1\t2\nbiden\t2\tobama\t1\n"
+    )
     (folder / "labels.csv").write_text(
         "person,gender\n"
-        + "".join(f"{path.name},{'m' if path.name < 'london' else 'f'}\n" for path in people.iterdir())
+        + "".join(
+            f"{path.name},{'m' if path.name < 'london' else 'f'}\n" for path in people.iterdir()
+        )
     )
     options = ["--pairs", str(folder / "pairs.txt"), "--groups", str(folder / "labels.csv")]
     json_and_out = ["--json", str(folder / "figures.json"), "--out", str(folder)]
@@ -54,7 +60,11 @@ def out(people: Path, pack: Pack, tmp_path_factory: pytest.TempPathFactory) -> P
 
 def test_the_json_holds_fractions(out: Path, people: Path) -> None:
     found = json.loads((out / "figures.json").read_text())
-    assert (found["verification_accuracy"], found["verification_folds"], found["pairs_from"]) == (1.0, 2, "file")
+    assert (found["verification_accuracy"], found["verification_folds"], found["pairs_from"]) == (
+        1.0,
+        2,
+        "file",
+    )
     # biden's two pairs with one of nobody
     assert found["fnmr"]["0.001"] * found["mated_pairs"] == pytest.approx(2)
     assert found["fnmr"]["0.0001"] is None
@@ -62,7 +72,10 @@ def test_the_json_holds_fractions(out: Path, people: Path) -> None:
     assert found["failures"] == pytest.approx(1 / found["pictures"])
     assert [one["picture"] for one in found["failed_pictures"]] == ["biden/biden_0009.jpg"]
     assert set(found["stages_ms"]) == {"decode", "detect", "align", "embed", "quality"}
-    assert {(group["column"], group["value"]) for group in found["groups"]} == {("gender", "f"), ("gender", "m")}
+    assert {(group["column"], group["value"]) for group in found["groups"]} == {
+        ("gender", "f"),
+        ("gender", "m"),
+    }
     assert found["persons"] == len(list(people.iterdir()))
     assert found["identification"]["1"]["as_the_service_decides"]["fpir"] == 0.0
 
@@ -89,7 +102,9 @@ def test_the_page_needs_nothing_but_itself(out: Path) -> None:
     assert "nan" not in re.sub(r"[a-z]*nan[a-z]+|[a-z]+nan", "", html)
 
 
-def test_a_second_run_looks_at_nothing_and_finds_the_same(people: Path, pack: Pack, out: Path) -> None:
+def test_a_second_run_looks_at_nothing_and_finds_the_same(
+    people: Path, pack: Pack, out: Path
+) -> None:
     folder = labelled.read_folder(people)
     done: list[int] = []
     before = looking.see_all(pack, folder.files, out / "embeddings.sqlite", done.append)
@@ -107,7 +122,9 @@ def test_a_second_run_looks_at_nothing_and_finds_the_same(people: Path, pack: Pa
 
 
 @pytest.mark.parametrize("command", ["evaluate", "calibrate"])
-def test_a_folder_that_is_none_is_one_line(command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_folder_that_is_none_is_one_line(
+    command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     to = ["--to", str(tmp_path)] if command == "calibrate" else []
     assert main([command, "--images", str(tmp_path / "nowhere"), "--out", str(tmp_path), *to]) == 1
     assert re.fullmatch(r"regulars: there is no folder .*\n", capsys.readouterr().err)
@@ -116,7 +133,18 @@ def test_a_folder_that_is_none_is_one_line(command: str, tmp_path: Path, capsys:
 def test_too_few_persons_for_a_curve_are_one_line(
     people: Path, pack: Pack, out: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    options = ["--pack", pack.manifest.name, "--images", str(people), "--out", str(out), "--to", str(tmp_path)]
+    options = [
+        "--pack",
+        pack.manifest.name,
+        "--images",
+        str(people),
+        "--out",
+        str(out),
+        "--to",
+        str(tmp_path),
+    ]
     assert main(["calibrate", *options]) == 1
-    assert re.search(r"regulars: a face was found of \d+ persons; a curve needs 150", capsys.readouterr().err)
+    assert re.search(
+        r"regulars: a face was found of \d+ persons; a curve needs 150", capsys.readouterr().err
+    )
     assert list(tmp_path.iterdir()) == []

@@ -1,4 +1,5 @@
-"""Looking at a folder: what is kept, and what happens when a process or the file of what was seen is harmed."""
+"""Looking at a folder: what is kept, and what happens when a process or the file of what was seen
+is harmed."""
 
 import multiprocessing
 import os
@@ -30,13 +31,16 @@ class Counting(FakeVision):
 
     looks = 0
 
-    def qualities(self, image: np.typing.NDArray[np.uint8], faces: list[DetectedFace]) -> list[Quality]:  # type: ignore[override]
+    def qualities(
+        self, image: np.typing.NDArray[np.uint8], faces: list[DetectedFace]
+    ) -> list[Quality]:  # type: ignore[override]
         self.looks += 1
         return [Quality(float(self.looks), "too blurred", 0.0)]
 
 
 def test_times_are_those_of_models_that_are_loaded() -> None:
-    """Models are loaded at their first use: the first picture with a face is looked at twice, the second counts."""
+    """Models are loaded at their first use: the first picture with a face is looked at twice, the
+    second counts."""
     looker = looking.Looker(Counting())
     assert looker.look_at(picture()).failure == "no face was found"
     assert [looker.look_at(picture(Person(seed))).quality for seed in (1, 2, 3)] == [2.0, 3.0, 4.0]
@@ -109,7 +113,9 @@ def many(people: Path, tmp_path: Path) -> Path:
     return folder
 
 
-def test_a_worker_that_is_ended_is_one_line_and_a_second_run_goes_on(many: Path, pack: Pack, tmp_path: Path) -> None:
+def test_a_worker_that_is_ended_is_one_line_and_a_second_run_goes_on(
+    many: Path, pack: Pack, tmp_path: Path
+) -> None:
     """As the kernel ends one when memory runs out."""
     files = labelled.read_folder(many).files[:24]
     done: list[int] = []
@@ -129,14 +135,20 @@ def test_a_worker_that_is_ended_is_one_line_and_a_second_run_goes_on(many: Path,
 @pytest.fixture
 def evaluating(many: Path, pack: Pack, tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
     options = ["--images", str(many), "--pack", pack.manifest.name, "--out", str(tmp_path / "out")]
-    process = subprocess.Popen([sys.executable, "-m", "regulars", "evaluate", *options], stdout=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "regulars", "evaluate", *options], stdout=subprocess.DEVNULL
+    )
     yield process
     process.kill()
     process.wait()
 
 
-@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="whose child a process is, is read from /proc")
-def test_workers_end_with_the_command_that_is_killed(evaluating: subprocess.Popen[bytes], tmp_path: Path) -> None:
+@pytest.mark.skipif(
+    not Path("/proc/self/stat").exists(), reason="whose child a process is, is read from /proc"
+)
+def test_workers_end_with_the_command_that_is_killed(
+    evaluating: subprocess.Popen[bytes], tmp_path: Path
+) -> None:
     assert _within(60, lambda: (tmp_path / "out" / "embeddings.sqlite").exists())
     assert _within(60, lambda: len(_children(evaluating.pid)) >= 2)
     workers = _children(evaluating.pid)

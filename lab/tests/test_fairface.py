@@ -1,4 +1,5 @@
-"""Age and gender by group, on FairFace's pictures from the web: 30 men and 30 women of each of nine ages, or half."""
+"""Age and gender by group, on FairFace's pictures from the web: 30 men and 30 women of each of nine
+ages, or half."""
 
 import json
 from collections.abc import Sequence
@@ -15,7 +16,9 @@ from regulars_lab.studio import FAIRFACE as FACES
 from tests.support.examples import every
 from tests.support.pictures.album import ANY_PICTURE
 
-YEARS = {"0-2": 1.5, "3-9": 6.5, "70+": 75.0} | {f"{low}-{low + 9}": low + 5.0 for low in range(10, 70, 10)}
+YEARS = {"0-2": 1.5, "3-9": 6.5, "70+": 75.0} | {
+    f"{low}-{low + 9}": low + 5.0 for low in range(10, 70, 10)
+}
 """The middle of each age group; that of the last is a guess."""
 
 
@@ -53,9 +56,11 @@ def line(name: str, people: Sequence[Person]) -> str:
     years = np.array([one.years for one in people])
     told = [one for one in people if one.seen.gender is not None]
     return (
-        f"{name:6} {len(people):3} faces: age off by {np.abs(years).mean():4.1f} (mean {years.mean():+5.1f}), "
+        f"{name:6} {len(people):3} faces: age off by {np.abs(years).mean():4.1f} (mean "
+        f"{years.mean():+5.1f}), "
         f"gender told of {sum(one.gender is Gender.MALE for one in told):3} men "
-        f"and {sum(one.gender is Gender.FEMALE for one in told):3} women, right of {sum(one.is_right for one in told)}"
+        f"and {sum(one.gender is Gender.FEMALE for one in told):3} women, right of "
+        f"{sum(one.is_right for one in told)}"
     )
 
 
@@ -65,7 +70,9 @@ def test_the_figures(people: Sequence[Person], figures: list[str]) -> None:
     assert np.mean([abs(one.years) for one in people]) < 7
 
 
-def test_a_gender_that_is_told_is_wrong_at_most_one_time_in_twenty(people: Sequence[Person]) -> None:
+def test_a_gender_that_is_told_is_wrong_at_most_one_time_in_twenty(
+    people: Sequence[Person],
+) -> None:
     told = [one for one in people if one.seen.gender is not None]
     assert np.mean([one.is_right for one in told]) >= 0.95
     assert len(told) >= len(people) / 4

@@ -9,7 +9,13 @@ from hypothesis import strategies as st
 
 from chalicelib.book.search.gallery import Gallery
 from chalicelib.book.search.snapshots.segment import segment_of_faces
-from chalicelib.domain.rules.decision import ImpostorCurve, OperatingPoint, Population, SearchRequest, judge_candidates
+from chalicelib.domain.rules.decision import (
+    ImpostorCurve,
+    OperatingPoint,
+    Population,
+    SearchRequest,
+    judge_candidates,
+)
 from regulars.measuring import curves, open_set
 from regulars.measuring.open_set import Rule
 from regulars.measuring.pairs import NO_FACE, Faces, score_all_pairs
@@ -89,7 +95,8 @@ def test_no_threshold_calls_more_pairs_rightly(found: list[tuple[int, bool]]) ->
 
 
 def test_a_fold_is_called_by_the_threshold_of_the_others() -> None:
-    """Each fold's own best threshold would be right everywhere; the other fold's is wrong for one pair in two."""
+    """Each fold's own best threshold would be right everywhere; the other fold's is wrong for one
+    pair in two."""
     pairs = [Pair(0, 1, True, 0), Pair(0, 2, False, 0), Pair(0, 1, True, 1), Pair(0, 2, False, 1)]
     found = accuracy(np.array([0.9, 0.5, 0.4, 0.1]), pairs)
     assert (found.mean, found.folds, found.pairs) == (0.5, 2, 4)
@@ -118,10 +125,14 @@ def test_a_picture_without_a_face_is_one_of_nobody(faces: Faces) -> None:
     assert scores[2] == pytest.approx(float(few.embeddings[1] @ few.embeddings[2]), abs=1e-6)
 
 
-def test_a_search_of_the_evaluation_is_the_search_of_the_service(faces: Faces, decides: Rule) -> None:
+def test_a_search_of_the_evaluation_is_the_search_of_the_service(
+    faces: Faces, decides: Rule
+) -> None:
     """The same best face, and the same decision, from plain numpy and from the index."""
     gallery = faces.embeddings[: 4 * 400 : 4].astype(np.float16).astype(np.float32)
-    stored = [(f"f{n:04d}", "g", [row.astype(np.float16).tobytes()]) for n, row in enumerate(gallery)]
+    stored = [
+        (f"f{n:04d}", "g", [row.astype(np.float16).tobytes()]) for n, row in enumerate(gallery)
+    ]
     probes = np.concatenate((faces.embeddings[1:400:4], faces.embeddings[-200:]))
     view = Gallery("m", segment_of_faces("m", 1, stored)).view
     least = decides.population.bound_demands(probes)
@@ -132,12 +143,15 @@ def test_a_search_of_the_evaluation_is_the_search_of_the_service(faces: Faces, d
     assert (found.demands < 0).any()
     for number in range(len(probes)):
         verdict = max(
-            decided[number], key=lambda one: -1 if one.candidate is None else one.candidate.score - one.demand
+            decided[number],
+            key=lambda one: -1 if one.candidate is None else one.candidate.score - one.demand,
         )
         assert verdict.match == found.matches[number]
         if verdict.candidate is not None and verdict.match:
             assert verdict.candidate.faceid == f"f{found.best[number]:04d}"
-            assert verdict.candidate.score - verdict.demand == pytest.approx(found.scores[number], abs=1e-5)
+            assert verdict.candidate.score - verdict.demand == pytest.approx(
+                found.scores[number], abs=1e-5
+            )
     assert 50 < found.matches.sum() < 150
 
 
@@ -151,7 +165,9 @@ def test_half_of_the_persons_are_strangers(faces: Faces, decides: Rule) -> None:
     assert found.fpir < 0.02
 
 
-def test_rates_are_counted_at_the_threshold_that_so_many_strangers_pass(faces: Faces, decides: Rule) -> None:
+def test_rates_are_counted_at_the_threshold_that_so_many_strangers_pass(
+    faces: Faces, decides: Rule
+) -> None:
     found = open_set.run_searches(faces, decides, photos=1, trials=1)
     threshold = open_set.find_score_threshold(found.non_mated, 0.01)
     assert np.mean(found.non_mated > threshold) <= 0.01 < np.mean(found.non_mated >= threshold)
@@ -159,7 +175,9 @@ def test_rates_are_counted_at_the_threshold_that_so_many_strangers_pass(faces: F
     assert found.measure_fnir(1e-4) is None
 
 
-def test_a_rate_that_too_few_pictures_of_strangers_could_show_is_not_told(faces: Faces, decides: Rule) -> None:
+def test_a_rate_that_too_few_pictures_of_strangers_could_show_is_not_told(
+    faces: Faces, decides: Rule
+) -> None:
     """Ten draws search for the same few pictures again and again; that makes them no more."""
     two = open_set.run_searches(small(faces, 2), decides, photos=1)
     assert len(two.non_mated) == 30
@@ -207,7 +225,10 @@ class TestCalibration:
         """A tenth, since there are few to count."""
         rows = curves.make_population(faces.embeddings[3:1200:4])
         entry, _ = curves.measure_model(faces, [str(n) for n in range(600)], rows)
-        rule = Rule(OperatingPoint(ImpostorCurve.from_calibration(entry), 0.1), Population(rows, entry["usual"]))
+        rule = Rule(
+            OperatingPoint(ImpostorCurve.from_calibration(entry), 0.1),
+            Population(rows, entry["usual"]),
+        )
         found = open_set.run_searches(faces, rule, 1, trials=4)
         counted = open_set.find_score_threshold(found.non_mated, 0.1)
         assert rule.point.curve.identify_threshold(300, 0.1) == pytest.approx(counted, abs=0.02)
@@ -218,7 +239,9 @@ class TestCalibration:
         rows = curves.make_population(people)
         assert len(rows) == min(len(people) // curves.MIXED * curves.PARTITIONS, curves.MOST_ROWS)
         assert (rows == curves.make_population(people)).all()
-        others = np.sort(people @ (rows / np.linalg.norm(rows, axis=1, keepdims=True)).T, axis=0)[::-1]
+        others = np.sort(people @ (rows / np.linalg.norm(rows, axis=1, keepdims=True)).T, axis=0)[
+            ::-1
+        ]
         assert (others[0] - others[curves.MIXED - 1] < 0.6).all()
         assert (others[0] < 0.9).all()
 

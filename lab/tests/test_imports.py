@@ -8,7 +8,8 @@ import pytest
 import regulars_lab
 
 MODULES = sorted(one.name for one in pkgutil.walk_packages(regulars_lab.__path__, "regulars_lab."))
-MODULES = [name for name in MODULES if not name.startswith("regulars_lab.models.")]  # these need onnx
+# these need onnx
+MODULES = [name for name in MODULES if not name.startswith("regulars_lab.models.")]
 
 
 @pytest.mark.parametrize("name", MODULES)

@@ -8,6 +8,7 @@ from regulars_lab.bench import jobs
 def test_each_job_ends_in_time_and_hundreds_of_shops_are_done_in_theirs(tmp_path: Path) -> None:
     took = jobs.simulate_days(tmp_path, captures=250, cameras=5, days=8, parts=20)
     assert max(one.seconds for one in took) < jobs.LIMIT_S
-    assert min(jobs.most(took).values()) > 40  # what does not grow with the captures counts twenty times, too
+    # what does not grow with the captures counts twenty times, too
+    assert min(jobs.most(took).values()) > 40
     assert {one.when for one in took} == {*jobs.KINDS}
     assert "TOO LONG" not in jobs.table(took)

@@ -55,12 +55,21 @@ def test_a_folder_without_persons_is_refused(name: str, folder: Path) -> None:
 
 def test_pairs_are_named_as_lfw_names_them(folder: Path) -> None:
     """By the number in the file's name, else by place."""
-    found = pairs_of(folder, "2\t1\nBo\t1\t10\nBo\t2\tAnn_Lee\t1\nAnn_Lee\t1\t2\nAnn_Lee\t2\tBo\t1\n")
-    assert found == [Pair(2, 3, True, 0), Pair(4, 0, False, 0), Pair(0, 1, True, 1), Pair(1, 2, False, 1)]
+    found = pairs_of(
+        folder, "2\t1\nBo\t1\t10\nBo\t2\tAnn_Lee\t1\nAnn_Lee\t1\t2\nAnn_Lee\t2\tBo\t1\n"
+    )
+    assert found == [
+        Pair(2, 3, True, 0),
+        Pair(4, 0, False, 0),
+        Pair(0, 1, True, 1),
+        Pair(1, 2, False, 1),
+    ]
 
 
 @pytest.mark.parametrize("first", ["1", "1 1"])
-def test_pairs_of_one_fold_are_refused_since_no_other_gives_their_threshold(first: str, folder: Path) -> None:
+def test_pairs_of_one_fold_are_refused_since_no_other_gives_their_threshold(
+    first: str, folder: Path
+) -> None:
     """pairsDevTest.txt begins with a bare count."""
     with pytest.raises(IllegalPairs, match=r"one fold.*such as `10 300`"):
         pairs_of(folder, f"{first}\nBo 1 2\nBo 2 Ann_Lee 1\n")
@@ -79,12 +88,16 @@ def test_pairs_of_one_fold_are_refused_since_no_other_gives_their_threshold(firs
         (f"2\t1\nBo\tx\t2\nBo\t1\tAnn_Lee\t1\n{FOLD}", "line 2"),
     ],
 )
-def test_pairs_that_are_none_are_refused_with_the_line(text: str, message: str, folder: Path) -> None:
+def test_pairs_that_are_none_are_refused_with_the_line(
+    text: str, message: str, folder: Path
+) -> None:
     with pytest.raises(IllegalPairs, match=message):
         pairs_of(folder, text)
 
 
-def groups_of(folder: Path, text: str, encoding: str = "utf-8") -> tuple[LabelledFolder, dict[str, list[str | None]]]:
+def groups_of(
+    folder: Path, text: str, encoding: str = "utf-8"
+) -> tuple[LabelledFolder, dict[str, list[str | None]]]:
     path = folder / "labels.csv"
     path.write_bytes(text.encode(encoding))
     return read_folder(folder), read_groups(path, read_folder(folder))
@@ -127,8 +140,12 @@ def test_columns_are_parted_as_the_header_says(delimiter: str, folder: Path) -> 
 
 
 @pytest.mark.parametrize(("encoding", "line"), [("latin-1", 3), ("utf-16-le", 1)])
-def test_a_file_in_another_encoding_is_refused_with_the_line(encoding: str, line: int, folder: Path) -> None:
-    with pytest.raises(OperatorError, match=rf"line {line} of .*labels\.csv is no UTF-8.*save it as UTF-8"):
+def test_a_file_in_another_encoding_is_refused_with_the_line(
+    encoding: str, line: int, folder: Path
+) -> None:
+    with pytest.raises(
+        OperatorError, match=rf"line {line} of .*labels\.csv is no UTF-8.*save it as UTF-8"
+    ):
         groups_of(folder, "person,city\nBo,Rome\nZoë,Oslo\n", encoding)
     path = folder / "pairs.txt"
     path.write_bytes(f"2\t1\nBo\t1\t2\nZoë\t1\t2\n{FOLD}".encode(encoding))
@@ -147,7 +164,10 @@ def test_half_a_character_of_utf_16_is_refused(folder: Path) -> None:
     [
         ("", "has no column"),
         ("person,city\n", "has no line below its header"),
-        ("person,city\nAnn_Lee,Oslo\nBo,Rome,Italy\n", "line 3 of .* has more values than the header has columns"),
+        (
+            "person,city\nAnn_Lee,Oslo\nBo,Rome,Italy\n",
+            "line 3 of .* has more values than the header has columns",
+        ),
         ("person,city\nBo," + "x" * 200_000 + "\n", "line 2 of .* is no CSV"),
     ],
 )

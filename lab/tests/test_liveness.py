@@ -1,4 +1,5 @@
-"""Liveness on simulated attacks (regulars_lab.evaluate.spoof): what it catches, and what it is known to let pass."""
+"""Liveness on simulated attacks (regulars_lab.evaluate.spoof): what it catches, and what it is
+known to let pass."""
 
 import numpy as np
 import pytest
@@ -31,12 +32,15 @@ def test_most_attacks_whose_edges_are_seen_are_caught_and_most_live_faces_pass(
 ) -> None:
     """APCER and BPCER of ISO/IEC 30107-3 at 0.5.
 
-    What fills the picture passes, as docs/vision.md says. When that fails, liveness has become better: say so there.
+    What fills the picture passes, as docs/vision.md says. When that fails, liveness has become
+    better: say so there.
     """
     scores = scores_of(album, vision)
     for name in ATTACKS:
         apcer = float(np.mean(scores[name] >= LEAST))
-        figures.append(f"liveness, {name}: APCER {apcer:.2f} of {len(scores[name])} simulated attacks")
+        figures.append(
+            f"liveness, {name}: APCER {apcer:.2f} of {len(scores[name])} simulated attacks"
+        )
     for name in LIVE:
         bpcer = float(np.mean(scores[name] < LEAST))
         figures.append(f"liveness, {name}: BPCER {bpcer:.2f} of {len(scores[name])} faces")

@@ -1,4 +1,5 @@
-"""bench.load in short: it ends by itself, counts every request, and takes each dialect's refusal for one."""
+"""bench.load in short: it ends by itself, counts every request, and takes each dialect's refusal
+for one."""
 
 import json
 from pathlib import Path
@@ -27,7 +28,10 @@ def reply(status: int = 200, answer: Any = None, **headers: str) -> Reply:
         (reply(answer={"PERSON_TOKEN_STATUS": "1", "ERROR_CODE": "BUSY"}), load.REFUSED),
         *((reply(status), load.REFUSED) for status in (429, 503)),
         (reply(answer={"code": 210}), "code 210"),
-        (reply(answer={"PERSON_TOKEN_STATUS": "1", "ERROR_CODE": "INTERNAL_ERROR"}), "INTERNAL_ERROR"),
+        (
+            reply(answer={"PERSON_TOKEN_STATUS": "1", "ERROR_CODE": "INTERNAL_ERROR"}),
+            "INTERNAL_ERROR",
+        ),
         (reply(500, {"code": "InternalError"}), "HTTP 500"),
         (reply(403), "HTTP 403"),
     ],
@@ -57,7 +61,9 @@ def test_a_short_run_rises_and_falls_and_counts_every_request(
     assert sum(row["offered_a_second"] * 0.6 for row in rows) <= 60.5
     assert any(row["answered_a_second"] for row in rows)
     assert all(0 < row["p50_ms"] <= row["p99_ms"] for row in rows)
-    assert not [what for row in rows for what in row["errors"] if what not in ("timed out", load.NOT_SENT)], rows
+    assert not [
+        what for row in rows for what in row["errors"] if what not in ("timed out", load.NOT_SENT)
+    ], rows
     assert all(100 < row["mb"] < 4096 for row in rows)
     shown = capsys.readouterr().out
     assert shown.count("\n") == len(rows) + 3
@@ -66,4 +72,17 @@ def test_a_short_run_rises_and_falls_and_counts_every_request(
 
 def test_a_service_that_takes_more_memory_than_it_may_is_stopped(photos: Path) -> None:
     with pytest.raises(SystemExit, match=r"took .* MB, more than --memory-mb, and was killed"):
-        load.main(["--minutes", "0.1", "--shops", "1", "--faces", "1", "--requests", "9", "--memory-mb", "50"])
+        load.main(
+            [
+                "--minutes",
+                "0.1",
+                "--shops",
+                "1",
+                "--faces",
+                "1",
+                "--requests",
+                "9",
+                "--memory-mb",
+                "50",
+            ]
+        )

@@ -25,12 +25,16 @@ def item(size: int, **more: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(("size", "units"), [(100, 2), (1024, 2), (1025, 4), (2049, 6)])
-def test_a_kilobyte_begun_is_two_units_in_a_transaction(items: MeteredItems, size: int, units: int) -> None:
+def test_a_kilobyte_begun_is_two_units_in_a_transaction(
+    items: MeteredItems, size: int, units: int
+) -> None:
     items.transact([Put(HOOKS, item(size))])
     assert items.written["hooks"] == units
 
 
-def test_an_item_that_must_be_new_is_one_unit_a_kilobyte_begun_also_if_it_is_refused(items: MeteredItems) -> None:
+def test_an_item_that_must_be_new_is_one_unit_a_kilobyte_begun_also_if_it_is_refused(
+    items: MeteredItems,
+) -> None:
     items.transact([Put(HOOKS, item(1025), (absent("new"),))])
     assert items.written["hooks"] == 2
     with pytest.raises(ConditionFailed):
@@ -41,7 +45,9 @@ def test_an_item_that_must_be_new_is_one_unit_a_kilobyte_begun_also_if_it_is_ref
 def test_an_update_that_may_be_done_twice_is_one_unit_a_kilobyte_begun(items: MeteredItems) -> None:
     items.transact([Put(HOOKS, item(1025))])
     items.written.clear()
-    items.transact([Update(HOOKS, ("shop", "7"), (exists("there"),), add={"n": 1}, repeatable=True)])
+    items.transact(
+        [Update(HOOKS, ("shop", "7"), (exists("there"),), add={"n": 1}, repeatable=True)]
+    )
     assert items.written["hooks"] == 2
 
 
@@ -59,7 +65,9 @@ def test_deletions_without_conditions_are_one_unit_each(items: MeteredItems) -> 
     assert items.written["hooks"] == 2
 
 
-def test_a_transaction_that_a_condition_cancels_is_charged_all_the_same(items: MeteredItems) -> None:
+def test_a_transaction_that_a_condition_cancels_is_charged_all_the_same(
+    items: MeteredItems,
+) -> None:
     items.transact([Put(HOOKS, item(1500))])
     items.written.clear()
     with pytest.raises(ConditionFailed):
@@ -67,7 +75,9 @@ def test_a_transaction_that_a_condition_cancels_is_charged_all_the_same(items: M
     assert items.written["hooks"] == 4
 
 
-def test_an_index_entry_that_moves_is_two_writes_which_a_transaction_does_not_double(items: MeteredItems) -> None:
+def test_an_index_entry_that_moves_is_two_writes_which_a_transaction_does_not_double(
+    items: MeteredItems,
+) -> None:
     face = {"tenant": "shop", "faceid": "7", "enrolment_key": "a", "arrival_key": "a"}
     items.transact([Put(FACES, face)])
     assert items.written["faces"] == 2 + 2
@@ -77,7 +87,9 @@ def test_an_index_entry_that_moves_is_two_writes_which_a_transaction_does_not_do
 
 
 @pytest.mark.parametrize(("size", "units"), [(100, 1), (4096, 1), (4097, 2)])
-def test_a_consistent_read_is_a_unit_for_four_kilobytes_begun(items: MeteredItems, size: int, units: int) -> None:
+def test_a_consistent_read_is_a_unit_for_four_kilobytes_begun(
+    items: MeteredItems, size: int, units: int
+) -> None:
     items.transact([Put(HOOKS, item(size))])
     items.get(HOOKS, ("shop", "7"))
     assert items.spent["hooks get"] == units

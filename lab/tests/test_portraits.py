@@ -1,4 +1,5 @@
-"""Age, gender and expression by group, as people said of themselves: reported, and gated where enough of them are."""
+"""Age, gender and expression by group, as people said of themselves: reported, and gated where
+enough of them are."""
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping
@@ -29,10 +30,16 @@ class Group:
     expressions: list[bool]
 
     def line(self, name: str) -> str:
-        age = f"age off by {self.age_error:4.1f} (mean {np.mean(self.years):+5.1f}), " if self.years else ""
+        age = (
+            f"age off by {self.age_error:4.1f} (mean {np.mean(self.years):+5.1f}), "
+            if self.years
+            else ""
+        )
         return (
-            f"{name:22} {len(self.expressions):3} pictures: {age}gender told of {len(self.genders):2}, "
-            f"wrong of {self.genders.count(False)}, neutral or happy {np.mean(self.expressions):4.0%}"
+            f"{name:22} {len(self.expressions):3} pictures: {age}gender told of "
+            f"{len(self.genders):2}, "
+            f"wrong of {self.genders.count(False)}, neutral or happy "
+            f"{np.mean(self.expressions):4.0%}"
         )
 
     @property
@@ -41,8 +48,11 @@ class Group:
         return float(np.mean(np.abs(self.years))) if self.years else 0.0
 
 
-def tight(picture: Picture, face: DetectedFace, share: float, side_px: int, grey: bool = False) -> Picture:
-    """The square about the face, `share` of its box's longer side, as collections of faces are cut."""
+def tight(
+    picture: Picture, face: DetectedFace, share: float, side_px: int, grey: bool = False
+) -> Picture:
+    """The square about the face, `share` of its box's longer side, as collections of faces are
+    cut."""
     box, half = face.box, share * max(face.box.width, face.box.height) / 2
     x, y = box.x + box.width / 2, box.y + box.height / 2
     height, width = picture.shape[:2]
@@ -87,7 +97,14 @@ def groups(album: Album) -> dict[str, Group]:
 
 
 def names(label: Label) -> list[str]:
-    kinds = ["all", *(label.notes[kind] for kind in ("expression", "gender", "ethnicity") if kind in label.notes)]
+    kinds = [
+        "all",
+        *(
+            label.notes[kind]
+            for kind in ("expression", "gender", "ethnicity")
+            if kind in label.notes
+        ),
+    ]
     if "age" in label.notes:
         low = max(decade for decade in DECADES if decade <= int(label.notes["age"]))
         kinds.append(f"{low} to {low + 9} years")
@@ -99,7 +116,9 @@ def add(group: Group, label: Label, estimates: Estimates) -> None:
         group.years.append((estimates.age or 0) - int(label.notes["age"]))
     if estimates.gender is not None:
         group.genders.append(estimates.gender is Gender(label.notes["gender"]))
-    group.expressions.append(estimates.emotion == {"neutral": "neutral", "smiling": "happy"}[label.notes["expression"]])
+    group.expressions.append(
+        estimates.emotion == {"neutral": "neutral", "smiling": "happy"}[label.notes["expression"]]
+    )
 
 
 def test_the_figures(groups: dict[str, Group], figures: list[str]) -> None:
@@ -133,15 +152,21 @@ def test_changed_pictures_are_read_nearly_as_well(
 
 
 @pytest.mark.parametrize("share", [0.85, 1.05, 1.5])
-def test_a_tight_cut_changes_few_years(album: Album, vision: FacePipeline, figures: list[str], share: float) -> None:
-    """Pictures of 200 pixels that hardly hold the face: the age's crop then reaches over the edge."""
+def test_a_tight_cut_changes_few_years(
+    album: Album, vision: FacePipeline, figures: list[str], share: float
+) -> None:
+    """Pictures of 200 pixels that hardly hold the face: the age's crop then reaches over the
+    edge."""
     changes = []
     for file in PORTRAITS[::2]:
         seen = album.seen(file)
         picture = tight(seen.image, seen.faces[0], share, 200)
         (estimates,) = vision.describe(picture, vision.detect(picture)[:1])
         changes.append((estimates.age or 0) - (seen.estimates[0].age or 0))
-    figures.append(f"cut to {share} of the box: age off the wide picture's by {np.mean(np.abs(changes)):.1f} years")
+    figures.append(
+        f"cut to {share} of the box: age off the wide picture's by {np.mean(np.abs(changes)):.1f} "
+        "years"
+    )
     assert np.mean(np.abs(changes)) < 2.5
     assert np.max(np.abs(changes)) < 8
 
@@ -149,13 +174,24 @@ def test_a_tight_cut_changes_few_years(album: Album, vision: FacePipeline, figur
 @pytest.fixture(scope="module")
 def told(album: Album) -> list[tuple[Label, Estimates]]:
     """The pictures whose persons' ages and expressions are known."""
-    return [(label, album.seen(label.file).estimates[0]) for label in album.of("people") if "gender" in label.notes]
+    return [
+        (label, album.seen(label.file).estimates[0])
+        for label in album.of("people")
+        if "gender" in label.notes
+    ]
 
 
 def test_an_expression_is_no_surer_than_it_is_right(told: list[tuple[Label, Estimates]]) -> None:
-    """Neutral or smiling is what the labels say. Portraits are easy, so the score is rather too low here."""
+    """Neutral or smiling is what the labels say.
+
+    Portraits are easy, so the score is rather too low here.
+    """
     called = [
-        (estimates.emotion_score or 0, {"neutral": "neutral", "happy": "smiling"}.get(estimates.emotion or ""), label)
+        (
+            estimates.emotion_score or 0,
+            {"neutral": "neutral", "happy": "smiling"}.get(estimates.emotion or ""),
+            label,
+        )
         for label, estimates in told
     ]
     right = np.array([word == label.notes["expression"] for _, word, label in called])
@@ -202,13 +238,16 @@ def turned(pose: Pose | None) -> tuple[float, float, float]:
 
 
 def test_the_pose_by_landmarks_is_near_the_models(album: Album) -> None:
-    """Of faces of 40 pixels and more: the mean difference in degrees from the pack's model, on the same faces."""
+    """Of faces of 40 pixels and more: the mean difference in degrees from the pack's model, on the
+    same faces."""
     off = []
     for label in [*album.of("people"), *album.of("multi")]:
         seen = album.seen(label.file)
         for face, estimates in zip(seen.faces, seen.estimates, strict=True):
             if face.box.width >= LEAST_FACE_PX:
-                off.append(np.subtract(turned(estimate_pose(face.landmarks)), turned(estimates.pose)))
+                off.append(
+                    np.subtract(turned(estimate_pose(face.landmarks)), turned(estimates.pose))
+                )
                 assert estimates.find_source("pose") == "model"
     yaw, pitch, roll = np.abs(off).mean(axis=0)
     assert len(off) > 70

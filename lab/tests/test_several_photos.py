@@ -1,4 +1,5 @@
-"""How much better a person is known by several photos: those with the most among the labelled pictures."""
+"""How much better a person is known by several photos: those with the most among the labelled
+pictures."""
 
 from itertools import combinations
 from statistics import fmean
@@ -15,11 +16,14 @@ FEWEST = 5
 
 @pytest.fixture(scope="module")
 def persons(album: Album) -> dict[str, NDArray[np.float32]]:
-    """Embeddings (photos, dimensions) of each person; close-ups and covered faces are their person's too."""
+    """Embeddings (photos, dimensions) of each person; close-ups and covered faces are their
+    person's too."""
     found: dict[str, list[NDArray[np.float32]]] = {}
     for label in album.of("people"):
         [identity] = label.identities or ("",)
-        found.setdefault(identity.removesuffix("_zoom"), []).append(album.seen(label.file).embeddings[0])
+        found.setdefault(identity.removesuffix("_zoom"), []).append(
+            album.seen(label.file).embeddings[0]
+        )
     return {name: np.stack(rows) for name, rows in found.items() if name}
 
 
@@ -39,7 +43,9 @@ def scores(rows: NDArray[np.float32], photos: int) -> list[float]:
     ]
 
 
-def test_each_further_photo_helps_and_less_than_the_one_before(known: dict[str, NDArray[np.float32]]) -> None:
+def test_each_further_photo_helps_and_less_than_the_one_before(
+    known: dict[str, NDArray[np.float32]],
+) -> None:
     for rows in known.values():
         means = [fmean(scores(rows, photos)) for photos in range(1, len(rows))]
         gains = np.diff(means)
@@ -60,4 +66,7 @@ def test_strangers_come_hardly_nearer_to_the_mean_than_to_the_nearest_photo(
 ) -> None:
     for name, rows in known.items():
         strangers = np.concatenate([others for other, others in persons.items() if other != name])
-        assert float((strangers @ fuse_embeddings(rows)).max()) < float((strangers @ rows.T).max()) + 0.01
+        assert (
+            float((strangers @ fuse_embeddings(rows)).max())
+            < float((strangers @ rows.T).max()) + 0.01
+        )

@@ -20,7 +20,8 @@ PERSONS = ("Ann", "Bo", "Ann again", "[red]y[/]", *(f"p{n}" for n in range(4, 30
 
 @pytest.fixture
 def measured(faces: Faces) -> Figures:
-    """Thirty persons, of whom the third is the first under another name; one picture shows no face."""
+    """Thirty persons, of whom the third is the first under another name; one picture shows no
+    face."""
     few = small(faces, len(PERSONS))
     rows = few.embeddings.copy()
     rows[8:12] = rows[0:4]

@@ -1,4 +1,5 @@
-"""bench.throughput in short: every capture is resolved, half of them call the hook, and each figure is there."""
+"""bench.throughput in short: every capture is resolved, half of them call the hook, and each figure
+is there."""
 
 import json
 from pathlib import Path

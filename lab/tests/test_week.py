@@ -1,4 +1,5 @@
-"""A week on real pictures, uploaded in any order by presigned PUTs: the visitor book is the stated timeline."""
+"""A week on real pictures, uploaded in any order by presigned PUTs: the visitor book is the stated
+timeline."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -24,13 +25,22 @@ def test_the_visitor_book_equals_the_timeline_and_the_pages_say_its_figures(tmp_
     assert {one.group for one in week.expected} == {"stranger", "regular"}
     visitors, captures = len(week.expected), len(week.captures)
     assert len(week.entries) == visitors
-    page, of_lab = ((ROOT / page).read_text().replace("\n", " ") for page in ("docs/coming-from.md", "lab/README.md"))
+    page, of_lab = (
+        (ROOT / page).read_text().replace("\n", " ")
+        for page in ("docs/coming-from.md", "lab/README.md")
+    )
     assert f"{captures} captures in any order, {visitors} of {visitors} visitors" in page
-    assert f"{visitors} of {visitors} visitors are as the timeline states; {captures} captures" in of_lab
+    assert (
+        f"{visitors} of {visitors} visitors are as the timeline states; {captures} captures"
+        in of_lab
+    )
 
 
 def test_a_book_that_differs_from_the_timeline_is_seen_to() -> None:
-    week = {"1": Capture(MONDAY, "door", ("ann",)), "2": Capture(MONDAY + timedelta(hours=2), "door", ("ann",))}
+    week = {
+        "1": Capture(MONDAY, "door", ("ann",)),
+        "2": Capture(MONDAY + timedelta(hours=2), "door", ("ann",)),
+    }
     expected = timeline.expect_entries(list(week.values()))
     assert [(one.group, len(one.arrivals)) for one in expected] == [("stranger", 2)]
     entry = run.book.BookEntry("7", "stranger", 1, MONDAY, (MONDAY,), (MONDAY,), frozenset({"1"}))

@@ -1,7 +1,8 @@
-"""What was done since a backup, and a restore does again: by the audit's export, and by documents of what stands.
+"""What was done since a backup, and a restore does again: by the audit's export, and by documents
+of what stands.
 
-An export has the hours that were closed, and each erasure took the person's entries out of it: of those the receipts
-tell. What nobody can know is said.
+An export has the hours that were closed, and each erasure took the person's entries out of it: of
+those the receipts tell. What nobody can know is said.
 """
 
 from __future__ import annotations
@@ -26,10 +27,24 @@ from chalicelib.domain.effects import SHOP, Effect, parse_setting
 from chalicelib.domain.errors import FaceHeld, FaceNotFound, RegularsError
 from chalicelib.domain.model import Tenant
 from chalicelib.privacy.audit_entries import Document as Head
-from chalicelib.privacy.audit_entries import Entry, Verified, head_of, list_absorbed_faces, with_absorbed
+from chalicelib.privacy.audit_entries import (
+    Entry,
+    Verified,
+    head_of,
+    list_absorbed_faces,
+    with_absorbed,
+)
 from chalicelib.privacy.entry_effects import list_effects
 from chalicelib.privacy.signing import fingerprint
-from chalicelib.privacy.standing import HELD, RESTRICTED, WITHDRAWN, Document, Ended, Restored, Rotate
+from chalicelib.privacy.standing import (
+    HELD,
+    RESTRICTED,
+    WITHDRAWN,
+    Document,
+    Ended,
+    Restored,
+    Rotate,
+)
 from chalicelib.services import Services
 from chalicelib.storage.values import format_count, moment, moment_of_text, time_text
 from regulars.errors import OperatorError
@@ -41,7 +56,8 @@ _LEAST: Mapping[str, Any] = {"role": "viewer", "pictures": False, "enabled": Fal
 
 
 def make_rotate(services: Services) -> Rotate:
-    """Return what gives a tenant other shared keys: a box writes them into credentials.json, a stage prints them."""
+    """Return what gives a tenant other shared keys: a box writes them into credentials.json, a
+    stage prints them."""
     from regulars.tenants.credentials import CredentialsFile
 
     storage = services.settings.storage
@@ -60,11 +76,16 @@ Ask = Callable[[str], bool]
 
 
 def find_exports(after: Sequence[str]) -> list[Path]:
-    """Return the files of exports that `--after` names: none of `none`. Raises click.UsageError, OperatorError."""
+    """Return the files of exports that `--after` names: none of `none`.
+
+    Raises click.UsageError, OperatorError.
+    """
     if not after:
         raise click.UsageError(
-            "say what was done since the backup: --after FILE, of `regulars audit export`, does again holds, "
-            "restrictions, withdrawn consents, deletions and ended accesses; --after none takes only what lies beside "
+            "say what was done since the backup: --after FILE, of `regulars audit export`, does "
+            "again holds, "
+            "restrictions, withdrawn consents, deletions and ended accesses; --after none takes "
+            "only what lies beside "
             "the backup and at the witness"
         )
     exports = [Path(text) for text in after if text != "none"]
@@ -76,18 +97,25 @@ def find_exports(after: Sequence[str]) -> list[Path]:
 
 @contextmanager
 def remove_if_failed(data: object) -> Iterator[None]:
-    """Remove a restored folder again if the block fails: nobody serves what lacks the last holds by mistake."""
+    """Remove a restored folder again if the block fails: nobody serves what lacks the last holds by
+    mistake."""
     try:
         yield
     except BaseException:
         if isinstance(data, Path):
             shutil.rmtree(data)
-            print(f"{data} is removed again: nothing is restored, for the reason that follows", file=sys.stderr)
+            print(
+                f"{data} is removed again: nothing is restored, for the reason that follows",
+                file=sys.stderr,
+            )
         raise
 
 
 class AccessSince(Struct, frozen=True):
-    """Sum of what entries say of one access. `is_over`: its secret of the backup is; `is_gone`: the access itself."""
+    """Sum of what entries say of one access.
+
+    `is_over`: its secret of the backup is; `is_gone`: the access itself.
+    """
 
     is_over: bool = False
     is_gone: bool = False
@@ -95,8 +123,11 @@ class AccessSince(Struct, frozen=True):
 
 
 class Since(Struct):
-    """Changes since a backup. By face: if it is held and restricted, and why; if its consent is withdrawn; who is
-    deleted. By access, and by setting with the value, if entries say one."""
+    """Changes since a backup.
+
+    By face: if it is held and restricted, and why; if its consent is withdrawn; who is deleted. By
+    access, and by setting with the value, if entries say one.
+    """
 
     holds: dict[str, tuple[bool, str]] = field(default_factory=dict)
     restrictions: dict[str, tuple[bool, str]] = field(default_factory=dict)
@@ -117,9 +148,9 @@ _OF_FACES = ("holds", "restrictions", "withdrawn", "deleted")
 def read_changes_since(entries: Iterable[Entry], begin: datetime) -> Since:
     """Read what the acts since `begin` did: to faces, accesses and settings.
 
-    Of several acts of one kind about a face, the last one counts. It counts as well for a face that was merged into
-    that one, since a restored book has both faces again.
-    `set a hold of A; merge B into A`: after the restore A and B are held.
+    Of several acts of one kind about a face, the last one counts. It counts as well for a face that
+    was merged into that one, since a restored book has both faces again. `set a hold of A; merge B
+    into A`: after the restore A and B are held.
     """
     changes = Since()
     ordered_entries = sorted(entries, key=lambda entry: (entry["at"], entry.get("seq", 0)))
@@ -162,29 +193,47 @@ def _note_faces(changes: Since, effects: Mapping[str, Sequence[str]], reason: st
 
 
 def _note_accesses(changes: Since, effects: Mapping[str, Sequence[str]]) -> None:
-    """Note what one entry does to accesses. A secret that is over stays over: none comes back under the same id."""
-    given, taken = set(effects.get(Effect.GIVES_ACCESS, ())), set(effects.get(Effect.TAKES_ACCESS, ()))
+    """Note what one entry does to accesses.
+
+    A secret that is over stays over: none comes back under the same id.
+    """
+    given = set(effects.get(Effect.GIVES_ACCESS, ()))
+    taken = set(effects.get(Effect.TAKES_ACCESS, ()))
     for access in given | taken:
         before = changes.accesses.get(access, AccessSince())
         changes.accesses[access] = AccessSince(
-            before.is_over or access in taken, is_gone=access not in given, is_changed=before.is_changed
+            before.is_over or access in taken,
+            is_gone=access not in given,
+            is_changed=before.is_changed,
         )
     for access in effects.get(Effect.TAKES_SIGN_IN, ()):
         before = changes.accesses.get(access, AccessSince())
-        changes.accesses[access] = AccessSince(is_over=True, is_gone=before.is_gone, is_changed=before.is_changed)
+        changes.accesses[access] = AccessSince(
+            is_over=True, is_gone=before.is_gone, is_changed=before.is_changed
+        )
     for access in effects.get(Effect.CHANGES_ACCESS, ()):
         before = changes.accesses.get(access, AccessSince())
-        changes.accesses[access] = AccessSince(before.is_over, is_gone=before.is_gone, is_changed=True)
+        changes.accesses[access] = AccessSince(
+            before.is_over, is_gone=before.is_gone, is_changed=True
+        )
 
 
 def _spread_to_parts(facts: dict[str, _Said], entries: Sequence[Entry]) -> dict[str, _Said]:
-    """Return the facts by face, and also for each face that was merged into one of these, unless it has its own."""
-    parts_by_face = {faceid: with_absorbed([faceid], partial(list_absorbed_faces, entries)) for faceid in facts}
-    return {part: facts[faceid] for faceid, parts in parts_by_face.items() for part in parts} | facts
+    """Return the facts by face, and also for each face that was merged into one of these, unless it
+    has its own."""
+    parts_by_face = {
+        faceid: with_absorbed([faceid], partial(list_absorbed_faces, entries)) for faceid in facts
+    }
+    return {
+        part: facts[faceid] for faceid, parts in parts_by_face.items() for part in parts
+    } | facts
 
 
 class Export(Struct, frozen=True):
-    """A verified export of a tenant's audit. `until`: the time up to which it tells; None: it has no closed hour."""
+    """A verified export of a tenant's audit.
+
+    `until`: the time up to which it tells; None: it has no closed hour.
+    """
 
     tenant: str
     changes: Since
@@ -195,13 +244,15 @@ class Export(Struct, frozen=True):
 def read_export(services: Services, file: Path, begin: datetime, key: str | None) -> Export:
     """Read an audit's export: what it says of the time since `begin`.
 
-    `key`: the fingerprint of the key that signed the export; None: the tenant's own key. Raises OperatorError if the
-    file is not as it was signed, InvalidInput if it is no export.
+    `key`: the fingerprint of the key that signed the export; None: the tenant's own key. Raises
+    OperatorError if the file is not as it was signed, InvalidInput if it is no export.
     """
     from chalicelib.privacy.audit.audit import verified_export
 
     def find_key(name: str) -> str:
-        own_public_keys = services.audit.signing.read_public_keys(services.tenants.get_by_name(name).name)
+        own_public_keys = services.audit.signing.read_public_keys(
+            services.tenants.get_by_name(name).name
+        )
         return key or fingerprint(own_public_keys.current)
 
     with file.open(encoding="utf-8", errors="replace") as lines:
@@ -211,11 +262,14 @@ def read_export(services: Services, file: Path, begin: datetime, key: str | None
     last: Head | None = verified.last
     tenant = services.tenants.get_by_name(head_of(last).tenant)
     until = None if last is None else moment(head_of(last).hour) + timedelta(hours=1)
-    return Export(tenant.name, read_changes_since(entries, begin), until, list(_list_unknown(verified)))
+    return Export(
+        tenant.name, read_changes_since(entries, begin), until, list(_list_unknown(verified))
+    )
 
 
 def redo_export(services: Services, restored: Restored, export: Export) -> Iterator[str]:
-    """Do again what an export says, but settings; yield lines that say what was done, and what nobody knows."""
+    """Do again what an export says, but settings; yield lines that say what was done, and what
+    nobody knows."""
     yield from _apply_changes(services, restored.tenant, export.changes)
     yield from _end_accesses(services, restored, export.changes)
     yield from export.unknown
@@ -230,7 +284,9 @@ def _end_accesses(services: Services, restored: Restored, changes: Since) -> Ite
                 yield "the shop is disabled"
         elif access in present:
             over = present[access].secrets if since.is_over else frozenset[str]()
-            ended = Ended(access, is_gone=since.is_gone, over=over, rights=_LEAST if since.is_changed else {})
+            ended = Ended(
+                access, is_gone=since.is_gone, over=over, rights=_LEAST if since.is_changed else {}
+            )
             if ended.is_gone or ended.over or since.is_changed:
                 yield from services.access.standing.end_access(restored, ended)
 
@@ -238,38 +294,54 @@ def _end_accesses(services: Services, restored: Restored, changes: Since) -> Ite
 def _apply_changes(services: Services, tenant: Tenant, changes: Since) -> Iterator[str]:
     """Do the changes of faces again, and yield a line for each.
 
-    The order is: lift holds and restrictions, since a held face cannot be deleted; delete faces; withdraw consents; set
-    the holds and restrictions of the faces that are left.
+    The order is: lift holds and restrictions, since a held face cannot be deleted; delete faces;
+    withdraw consents; set the holds and restrictions of the faces that are left.
     """
     yield from _apply_marks(services, tenant, changes, are_set=False)
-    for faceid in services.faces.by_id(tenant, list(changes.deleted), restricted=True) if changes.deleted else ():
+    for faceid in (
+        services.faces.by_id(tenant, list(changes.deleted), restricted=True)
+        if changes.deleted
+        else ()
+    ):
         try:
             services.deletion.delete_faces(tenant, [faceid], by="operator")
             yield f"{faceid} is deleted"
         except FaceHeld:
             yield f"{faceid} was deleted, and is held: look at it"
-    for faceid in [faceid_of_face for faceid_of_face, is_gone in changes.withdrawn.items() if is_gone]:
+    for faceid in [
+        faceid_of_face for faceid_of_face, is_gone in changes.withdrawn.items() if is_gone
+    ]:
         with suppress(FaceNotFound):
             services.consents.withdraw_again(tenant, faceid)
             yield f"the consent of {faceid} is withdrawn"
     yield from _apply_marks(services, tenant, changes, are_set=True)
 
 
-def _apply_marks(services: Services, tenant: Tenant, changes: Since, *, are_set: bool) -> Iterator[str]:
-    """Set, or lift, the holds and restrictions whose last change did so, and yield a line for each face."""
+def _apply_marks(
+    services: Services, tenant: Tenant, changes: Since, *, are_set: bool
+) -> Iterator[str]:
+    """Set, or lift, the holds and restrictions whose last change did so, and yield a line for each
+    face."""
     for marks, mark_by_face, state in (
         (services.faces.holds, changes.holds, "held"),
         (services.restrictions, changes.restrictions, "restricted"),
     ):
         change = marks.set if are_set else marks.lift
-        for faceid in [faceid_of_face for faceid_of_face, (is_set, _) in mark_by_face.items() if is_set is are_set]:
+        for faceid in [
+            faceid_of_face
+            for faceid_of_face, (is_set, _) in mark_by_face.items()
+            if is_set is are_set
+        ]:
             try:
                 change(tenant, faceid, mark_by_face[faceid][1])
                 yield f"{faceid} is {'' if are_set else 'not '}{state}"
             except FaceNotFound:
                 continue
             except RegularsError as error:
-                yield f"{faceid} is to be {'' if are_set else 'not '}{state}, and that cannot be done: {error}"
+                yield (
+                    f"{faceid} is to be {'' if are_set else 'not '}{state}, and that cannot be "
+                    f"done: {error}"
+                )
 
 
 def _list_unknown(verification: Verified) -> Iterator[str]:
@@ -290,15 +362,22 @@ def redo_since(
     key: str | None,
     ask: Ask,
 ) -> Iterator[str]:
-    """Do again for all tenants what is known since the backup; yield a line for each thing, and for what is not known.
+    """Do again for all tenants what is known since the backup; yield a line for each thing, and for
+    what is not known.
 
-    `files`: exports of the audit; `documents`: of what stands; `key`: the fingerprint of a key that signed them,
-    besides the tenants' own. Raises as `read_export`.
+    `files`: exports of the audit; `documents`: of what stands; `key`: the fingerprint of a key that
+    signed them, besides the tenants' own. Raises as `read_export`.
     """
     exports = [read_export(services, file, backed_up_at, key) for file in files]
     rotate = make_rotate(services)
     for tenant in services.tenants.list_all():
-        restored = Restored(tenant, backed_up_at, services.access.standing.read(tenant), rotate, [key] if key else ())
+        restored = Restored(
+            tenant,
+            backed_up_at,
+            services.access.standing.read(tenant),
+            rotate,
+            [key] if key else (),
+        )
         with begin_restore_act(tenant):
             for line in redo_tenant(services, restored, exports, documents, ask):
                 yield f"{tenant.name}: {line}"
@@ -306,7 +385,9 @@ def redo_since(
 
 def begin_restore_act(tenant: Tenant) -> AbstractContextManager[AuditEvent]:
     """Count what is written inside as the restore of this tenant's book: the audit has it."""
-    return begin_audit_event(AuditEvent("regulars restore", "operator", Kind.CHANGE, tenant=tenant.name))
+    return begin_audit_event(
+        AuditEvent("regulars restore", "operator", Kind.CHANGE, tenant=tenant.name)
+    )
 
 
 def redo_tenant(
@@ -316,15 +397,19 @@ def redo_tenant(
     documents: Sequence[Document],
     ask: Ask,
 ) -> Iterator[str]:
-    """Do again for one tenant all that is known since its backup; yield lines that say it, and what nobody knows.
+    """Do again for one tenant all that is known since its backup; yield lines that say it, and what
+    nobody knows.
 
     It ends sessions, invitations and codes in any case, and begins another life of the book.
     """
-    tenant, own_exports = restored.tenant, [export for export in exports if export.tenant == restored.tenant.name]
+    tenant = restored.tenant
+    own_exports = [export for export in exports if export.tenant == restored.tenant.name]
     own_documents = [document for document in documents if document.tenant == tenant.name]
     for export in own_exports:
         yield from redo_export(services, restored, export)
-    freed_at = {freed: at for export in own_exports for freed, at in export.changes.freed_at.items()}
+    freed_at = {
+        freed: at for export in own_exports for freed, at in export.changes.freed_at.items()
+    }
     yield from services.access.standing.end_by_documents(restored, own_documents, freed_at)
     yield from _take_settings(services, restored, own_exports, own_documents, ask)
     yield services.access.standing.end_sign_ins(tenant)
@@ -342,7 +427,8 @@ def _take_settings(
     documents: Sequence[Document],
     ask: Ask,
 ) -> Iterator[str]:
-    """Say which settings are back that were others last, and set those again, if that is answered."""
+    """Say which settings are back that were others last, and set those again, if that is
+    answered."""
     said: dict[str, tuple[datetime, Any]] = {}
     unsaid: dict[str, None] = {}
     for export in exports:
@@ -357,9 +443,14 @@ def _take_settings(
     last = {name: value for name, (_, value) in said.items()}
     for name in unsaid:
         yield f"{name} was changed since, and is as it was then: look at it"
-    changes = {name: value for name, value in last.items() if getattr(restored.tenant, name) != value}
+    changes = {
+        name: value for name, value in last.items() if getattr(restored.tenant, name) != value
+    }
     for name, value in changes.items():
-        yield f"{name} is {_say_value(getattr(restored.tenant, name))} in the backup, and was {_say_value(value)} last"
+        yield (
+            f"{name} is {_say_value(getattr(restored.tenant, name))} in the backup, and was "
+            f"{_say_value(value)} last"
+        )
     if changes and ask(f"{restored.tenant.name}: set these as they were last?"):
         for name, value in changes.items():
             try:
@@ -377,20 +468,26 @@ _MOST_NAMED = 20
 """People with a record of consent who are named."""
 
 
-def _say_unknown(services: Services, restored: Restored, known_until: datetime | None) -> Iterator[str]:
-    """Say one by one what is open or stands in the restored book, of which nobody knows whether it ended later.
+def _say_unknown(
+    services: Services, restored: Restored, known_until: datetime | None
+) -> Iterator[str]:
+    """Say one by one what is open or stands in the restored book, of which nobody knows whether it
+    ended later.
 
     `known_until`: the time of the newest document or export; None: there is none.
     """
     tenant, time = restored.tenant, time_text(known_until or restored.backed_up_at)
     if known_until is None:
         yield (
-            f"nothing is known of it since then ({time}): no document of what stands lies beside the backup or at the "
+            f"nothing is known of it since then ({time}): no document of what stands lies beside "
+            "the backup or at the "
             "witness, and no export was given"
         )
     yield (
-        f"keys, members, hooks, cameras, settings and consents are as on {time}: end what you ended since, such as by "
-        f"{_name_command('tenants keys list --tenant', services, restored)}, or restore with --new-secrets"
+        f"keys, members, hooks, cameras, settings and consents are as on {time}: end what you "
+        "ended since, such as by "
+        f"{_name_command('tenants keys list --tenant', services, restored)}, or restore with "
+        "--new-secrets"
     )
     for access in services.access.standing.list_names(tenant):
         yield f"{access}, as on {time}"

@@ -1,6 +1,7 @@
 """The file of a backup or an export: a tar whose last member lists the others by size and SHA-256.
 
-A truncated file has no last member, and a changed one fails its digests. Nothing is restored from either.
+A truncated file has no last member, and a changed one fails its digests. Nothing is restored from
+either.
 """
 
 from __future__ import annotations
@@ -35,7 +36,8 @@ _DEEPEST = 16
 _HEADERS = frozenset({b"x", b"g", b"X", b"L", b"K"})
 """Kinds of headers before a member: of pax, for one or all, of Solaris, and of GNU."""
 _HEADER_BYTES = 4_096
-"""Largest header of a long name. Older versions of Python read one in the square of its size (CVE-2024-6232)."""
+"""Largest header of a long name. Older versions of Python read one in the square of its size
+(CVE-2024-6232)."""
 
 
 class Entry(NamedTuple):
@@ -85,12 +87,16 @@ class Writer:
 
 @contextmanager
 def write_archive(path: Path) -> Iterator[Writer]:
-    """Write a new file, readable by its owner only. It appears at `path` when the block ends without an error.
+    """Write a new file, readable by its owner only.
+
+    It appears at `path` when the block ends without an error.
 
     Raises FileExistsError if `path` exists.
     """
     if path.exists():
-        raise FileExistsError(f"{path} is there already, and nothing is written over it: name a new file")
+        raise FileExistsError(
+            f"{path} is there already, and nothing is written over it: name a new file"
+        )
     _remove_partial(path.parent)
     partial = path.with_name(f".{path.name}.{os.getpid()}{_PARTIAL}")
     with folder.name_in_errors(path, partial):
@@ -113,7 +119,9 @@ class _Head(tarfile.TarInfo):
     def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> _Head:
         header = super().frombuf(buf, encoding, errors)
         if header.type in _HEADERS and header.size > _HEADER_BYTES:
-            raise DamagedFile(f"this is no backup of ours: it holds a header of {header.size:,} bytes")
+            raise DamagedFile(
+                f"this is no backup of ours: it holds a header of {header.size:,} bytes"
+            )
         return header
 
 
@@ -124,7 +132,10 @@ def is_tar(path: Path) -> bool:
 
 
 def open_archive(path: Path, mode: Literal["r:", "r|"]) -> tarfile.TarFile:
-    """Open a file to read it at random or as a stream. Raises DamagedFile, which its iterator raises, too."""
+    """Open a file to read it at random or as a stream.
+
+    Raises DamagedFile, which its iterator raises, too.
+    """
     try:
         return tarfile.open(path, mode, tarinfo=_Head)
     except (tarfile.TarError, EOFError, RecursionError) as error:
@@ -134,8 +145,8 @@ def open_archive(path: Path, mode: Literal["r:", "r|"]) -> tarfile.TarFile:
 def check_file(path: Path, judge: Callable[[str, object], str | None] = wrong_format) -> Manifest:
     """Compare every byte of the file with its manifest, and return the manifest.
 
-    `judge`: returns what is wrong with a format; None: nothing. Raises DamagedFile if they differ, OperatorError if the
-    format is wrong, and OSError.
+    `judge`: returns what is wrong with a format; None: nothing. Raises DamagedFile if they differ,
+    OperatorError if the format is wrong, and OSError.
     """
     entries: dict[str, Entry] = {}
     manifest: Any = None
@@ -155,7 +166,9 @@ def check_file(path: Path, judge: Callable[[str, object], str | None] = wrong_fo
 
 
 def unpack_file(path: Path, into: Path) -> None:
-    """Write all entries but the manifest below the folder `into`. They are on the disk when this returns.
+    """Write all entries but the manifest below the folder `into`.
+
+    They are on the disk when this returns.
 
     Call `check_file` first: this does not compare them with the manifest.
     """
@@ -167,7 +180,9 @@ def unpack_file(path: Path, into: Path) -> None:
             for part in PurePosixPath(member.name).parts:
                 target.mkdir(mode=0o700, exist_ok=True)
                 target /= part
-            with os.fdopen(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            with os.fdopen(
+                os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb"
+            ) as file:
                 shutil.copyfileobj(content, file, _CHUNK)
                 file.flush()
                 os.fsync(file.fileno())
@@ -197,7 +212,9 @@ class _Hashing:
 
 
 def _read_members(tar: tarfile.TarFile) -> Iterator[tuple[tarfile.TarInfo, IO[bytes]]]:
-    """Yield each member and its content. Raises DamagedFile if one is no plain file of a name such as ours.
+    """Yield each member and its content.
+
+    Raises DamagedFile if one is no plain file of a name such as ours.
 
     A file with holes is none of ours either: two kilobytes of it may unpack to any size.
     """
@@ -211,9 +228,13 @@ def _read_members(tar: tarfile.TarFile) -> Iterator[tuple[tarfile.TarInfo, IO[by
 
 
 def _check_manifest(
-    path: Path, manifest: Any, entries: Mapping[str, Entry], judge: Callable[[str, object], str | None]
+    path: Path,
+    manifest: Any,
+    entries: Mapping[str, Entry],
+    judge: Callable[[str, object], str | None],
 ) -> Manifest:
-    """Return the manifest if it lists exactly the entries that the file has, with their sizes and digests.
+    """Return the manifest if it lists exactly the entries that the file has, with their sizes and
+    digests.
 
     Raises as `check_file`.
     """
@@ -226,10 +247,13 @@ def _check_manifest(
     except msgspec.ValidationError as error:
         raise DamagedFile(f"{path} is damaged: its list of files cannot be read") from error
     if differing := sorted(
-        name for name in {**parsed.entries, **entries} if parsed.entries.get(name) != entries.get(name)
+        name
+        for name in {**parsed.entries, **entries}
+        if parsed.entries.get(name) != entries.get(name)
     ):
         raise DamagedFile(
-            f"{path} is damaged: {differing[0]} is not what was written ({len(differing)} of {len(parsed.entries)})"
+            f"{path} is damaged: {differing[0]} is not what was written ({len(differing)} of "
+            f"{len(parsed.entries)})"
         )
     return parsed
 

@@ -1,9 +1,11 @@
-"""`regulars backup` and `regulars restore`: a data folder as one file, also while it is served, and back.
+"""`regulars backup` and `regulars restore`: a data folder as one file, also while it is served, and
+back.
 
-SQLite's online backup copies the database as it is at one moment, even if the service writes meanwhile. Objects never
-change. The service writes an object before the record that names it, and deletes it after that record. So the backup
-links all objects into its own folder before and after it copies the database. The copy can then name a missing object
-only if that object was made and deleted between the two. In that case the backup starts again.
+SQLite's online backup copies the database as it is at one moment, even if the service writes
+meanwhile. Objects never change. The service writes an object before the record that names it, and
+deletes it after that record. So the backup links all objects into its own folder before and after
+it copies the database. The copy can then name a missing object only if that object was made and
+deleted between the two. In that case the backup starts again.
 """
 
 from __future__ import annotations
@@ -40,17 +42,21 @@ _TRIES = 5
 
 
 def backup(settings: Settings, to: Path, as_of: datetime | None = None) -> Path:
-    """Back up the storage of the settings into the file `to`, or into a new file of the folder `to`; return its path.
+    """Back up the storage of the settings into the file `to`, or into a new file of the folder
+    `to`; return its path.
 
-    `as_of`: the time at which a stage's tables are copied; None: now. A box has no earlier time. Raises OperatorError,
-    StorageUnavailable or OSError. If the file exists after an error, it is whole.
+    `as_of`: the time at which a stage's tables are copied; None: now. A box has no earlier time.
+    Raises OperatorError, StorageUnavailable or OSError. If the file exists after an error, it is
+    whole.
     """
     data, now = settings.storage, datetime.now(UTC)
     path = to / f"regulars-{now:%Y%m%dT%H%M%SZ}.tar" if to.is_dir() else to
     if not isinstance(data, Path):
         return cloud_backup.backup(settings, data, path, as_of)
     if as_of is not None:
-        raise OperatorError("a box keeps no earlier time: restore a backup of then, or name a stage")
+        raise OperatorError(
+            "a box keeps no earlier time: restore a backup of then, or name a stage"
+        )
     folder.require_data(data)
     # A killed backup leaves its folder behind; the next one, or the sweep, removes it.
     with folder.hold_lock(data / BACKUP_LOCK), open_scratch(data / BACKUP) as scratch:
@@ -83,14 +89,16 @@ def _take_complete(data: Path, stage: Path) -> None:
         if not missing:
             return
     raise OperatorError(
-        f"{missing[0]} is named by a record and is not there, {len(missing)} in all: they are lost, or faces come and "
+        f"{missing[0]} is named by a record and is not there, {len(missing)} in all: they are "
+        "lost, or faces come and "
         "go faster than they can be copied; then try again when less is done"
     )
 
 
 def _take(data: Path, stage: Path) -> None:
     _link_objects(data, stage)
-    # A process that makes or rotates keys holds this lock until both the database and the file have changed.
+    # A process that makes or rotates keys holds this lock until both the database and the file have
+    # changed.
     with folder.hold_lock(data / credentials.LOCK):
         _copy_database(data / DATABASE, stage / DATABASE)
         (stage / credentials.FILE).unlink(missing_ok=True)
@@ -102,11 +110,14 @@ def _take(data: Path, stage: Path) -> None:
 def _link_objects(data: Path, stage: Path) -> None:
     for name in OBJECTS:
         for subfolder, child_names, files in os.walk(data / name, onerror=_raise_unless_missing):
-            child_names[:] = [subfolder for subfolder in child_names if not subfolder.startswith(".")]
+            child_names[:] = [
+                subfolder for subfolder in child_names if not subfolder.startswith(".")
+            ]
             target = stage / Path(subfolder).relative_to(data)
             target.mkdir(mode=0o700, parents=True, exist_ok=True)
             for file in files:
-                with suppress(FileExistsError, FileNotFoundError):  # linked in the first round; deleted meanwhile
+                # linked in the first round; deleted meanwhile
+                with suppress(FileExistsError, FileNotFoundError):
                     os.link(Path(subfolder) / file, target / file)
 
 
@@ -123,7 +134,8 @@ def _copy_database(source: Path, target: Path) -> None:
     target.unlink(missing_ok=True)
     try:
         with closing(sqlite3.connect(source)) as live, closing(sqlite3.connect(target)) as copy:
-            live.backup(copy, pages=-1)  # in one step: between steps, a write by the service would restart the copy
+            # in one step: between steps, a write by the service would restart the copy
+            live.backup(copy, pages=-1)
             copy.execute("PRAGMA journal_mode = DELETE")
             (verdict,) = copy.execute("PRAGMA quick_check").fetchone()
     except sqlite3.Error as error:
@@ -133,17 +145,24 @@ def _copy_database(source: Path, target: Path) -> None:
 
 
 def make_copy_error(source: Path, error: sqlite3.Error) -> OperatorError:
-    """Say why SQLite did not copy a database: the disk, a lock and the like are its errors of operation."""
+    """Say why SQLite did not copy a database: the disk, a lock and the like are its errors of
+    operation."""
     if not isinstance(error, sqlite3.OperationalError):
         return DamagedFile(f"the database {source} is damaged: {error}")
     is_full = error.sqlite_errorcode == sqlite3.SQLITE_FULL
     # One copy is for the backup, one is looked into (`_list_missing_blobs`).
-    why = ": its disk needs room for two more copies of it, and `regulars doctor` says how much is free"
-    return OperatorError(f"the database {source} cannot be copied ({error}){why if is_full else ''}")
+    why = (
+        ": its disk needs room for two more copies of it, and `regulars doctor` says how much "
+        "is free"
+    )
+    return OperatorError(
+        f"the database {source} cannot be copied ({error}){why if is_full else ''}"
+    )
 
 
 def _list_missing_blobs(stage: Path) -> list[str]:
-    """List the blobs that the copied database names and the stage lacks: pictures, snapshots and sealed days."""
+    """List the blobs that the copied database names and the stage lacks: pictures, snapshots and
+    sealed days."""
     # Opened in a copy of the copy: the store writes SQLite's log beside its file.
     with open_scratch(stage.with_name("look")) as scratch_folder:
         shutil.copyfile(stage / DATABASE, scratch_folder / DATABASE)
@@ -163,8 +182,8 @@ def _list_picture_keys(pictures: Iterable[Picture]) -> Iterator[str]:
 def _list_blob_keys(items: ItemStore) -> Iterator[str]:
     """Yield the keys of all objects that items name.
 
-    These are pictures of faces, and of faces that an active merge keeps; each model's newest snapshot of the gallery
-    and the one that it builds upon; the columns of sealed days.
+    These are pictures of faces, and of faces that an active merge keeps; each model's newest
+    snapshot of the gallery and the one that it builds upon; the columns of sealed days.
     """
     for tenant in walk_items(items, keys.TENANTS, keys.tenant_item("")[0]):
         name = tenant_from(tenant).name
@@ -186,15 +205,19 @@ def _list_blob_keys(items: ItemStore) -> Iterator[str]:
 
 
 def restore(
-    settings: Settings, file: Path, begin: Callable[[], object] = lambda: None, receipts_note: str = ""
+    settings: Settings,
+    file: Path,
+    begin: Callable[[], object] = lambda: None,
+    receipts_note: str = "",
 ) -> archive.Manifest:
     """Make the data folder from the file: all of it, or nothing if it fails.
 
-    `begin`: called before the first write to a stage, once file and stage are checked; not for a box.
-    `receipts_note`: the text of the folder's file MARK, which is there from the folder's first moment on.
+    `begin`: called before the first write to a stage, once file and stage are checked; not for a
+    box. `receipts_note`: the text of the folder's file MARK, which is there from the folder's first
+    moment on.
 
-    Raises UnusableFolder if the folder is not empty, OperatorError if the data is of another format, DamagedFile and
-    OSError.
+    Raises UnusableFolder if the folder is not empty, OperatorError if the data is of another
+    format, DamagedFile and OSError.
     """
     data = settings.storage
     if not isinstance(data, Path):
@@ -203,7 +226,9 @@ def restore(
     _require_free(data)
     manifest = archive.check_file(file)
     if DATABASE not in manifest.entries:
-        raise DamagedFile(f"{file} is the backup of a stage on AWS: restore it with that stage's settings")
+        raise DamagedFile(
+            f"{file} is the backup of a stage on AWS: restore it with that stage's settings"
+        )
     _require_known(file, manifest.entries)
     data.parent.mkdir(parents=True, exist_ok=True)
     with open_scratch(data.with_name(f".{data.name}.restoring")) as new_folder:
@@ -229,6 +254,7 @@ def _require_known(file: Path, names: Iterable[str]) -> None:
 def _require_free(data: Path) -> None:
     if data.exists() and (not data.is_dir() or any(data.iterdir())):
         raise UnusableFolder(
-            f"{data} is not empty: stop its service and move it away, or name another folder with --data; a backup is "
+            f"{data} is not empty: stop its service and move it away, or name another folder with "
+            "--data; a backup is "
             "never restored over what is there"
         )

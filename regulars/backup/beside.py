@@ -1,7 +1,8 @@
-"""The folders of a box's last backups, beside which the box writes what ended since, as far as it may write there.
+"""The folders of a box's last backups, beside which the box writes what ended since, as far as it
+may write there.
 
-So a restore knows it without a witness and without an export. The data folder notes the folders; no backup has the
-note, so that a restored folder begins without.
+So a restore knows it without a witness and without an export. The data folder notes the folders; no
+backup has the note, so that a restored folder begins without.
 """
 
 from __future__ import annotations
@@ -33,13 +34,16 @@ def note_folder(data: Path, backup_folder: Path) -> None:
 def list_folders(data: Path) -> list[Path]:
     """Return the folders that are noted; none if the note cannot be read."""
     try:
-        return [Path(text) for text in json.loads((data / NOTE).read_text(encoding="utf-8"))["folders"]]
+        return [
+            Path(text) for text in json.loads((data / NOTE).read_text(encoding="utf-8"))["folders"]
+        ]
     except (OSError, ValueError, KeyError, TypeError):
         return []
 
 
 def write_beside_backups(services: Services) -> Iterator[str]:
-    """Write receipts of erasures, and what stands now, beside a box's last backups; yield what could not be written.
+    """Write receipts of erasures, and what stands now, beside a box's last backups; yield what
+    could not be written.
 
     A folder that is not there is passed over: its disk may be elsewhere.
     """
@@ -51,6 +55,7 @@ def write_beside_backups(services: Services) -> Iterator[str]:
             write_beside(services, backup_folder)
         except (OSError, RegularsError) as error:
             yield (
-                f"what ends until the next backup cannot be noted beside the backups in {backup_folder}: {error}. A "
+                "what ends until the next backup cannot be noted beside the backups in "
+                f"{backup_folder}: {error}. A "
                 "restore knows it by a witness, or by an export of the audit"
             )

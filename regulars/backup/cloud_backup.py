@@ -1,7 +1,9 @@
-"""`regulars backup` and `regulars restore` on AWS: a stage's tables and objects as one file, also while it serves.
+"""`regulars backup` and `regulars restore` on AWS: a stage's tables and objects as one file, also
+while it serves.
 
-DynamoDB has no snapshot across tables. But each can be restored to the same second under another name, and is read
-there. The backup copies the objects before that second, and those that are new after it, as that of one box does.
+DynamoDB has no snapshot across tables. But each can be restored to the same second under another
+name, and is read there. The backup copies the objects before that second, and those that are new
+after it, as that of one box does.
 """
 
 from __future__ import annotations
@@ -44,17 +46,22 @@ _CHUNK_BYTES = 2_000_000
 _CONTENT_TYPE = "application/octet-stream"
 
 
-def backup(settings: Settings, storage: AwsStorage, path: Path, as_of: datetime | None = None) -> Path:
+def backup(
+    settings: Settings, storage: AwsStorage, path: Path, as_of: datetime | None = None
+) -> Path:
     """Write the stage's tables, as they are at one moment, and its objects into a file; return it.
 
-    Each table is copied by AWS as it was at that moment, read, and the copy removed. Objects are added before and after
-    it, so that each object that the tables name is in the file. `as_of`: the moment, to the second; None: the next
-    second. Raises OperatorError if a table keeps no earlier states, and leaves no file.
+    Each table is copied by AWS as it was at that moment, read, and the copy removed. Objects are
+    added before and after it, so that each object that the tables name is in the file. `as_of`: the
+    moment, to the second; None: the next second. Raises OperatorError if a table keeps no earlier
+    states, and leaves no file.
     """
     client, blobs = open_aws_client("dynamodb"), open_storage(settings, SystemClock())
     with tempfile.TemporaryDirectory() as folder, archive.write_archive(path) as writer:
         scratch_file = Path(folder, "one")
-        _add_objects(writer, blobs, _list_tenant_names(_open_items(storage.table_prefix)), scratch_file)
+        _add_objects(
+            writer, blobs, _list_tenant_names(_open_items(storage.table_prefix)), scratch_file
+        )
         as_of = as_of or datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=1)
         prefix = f"{storage.table_prefix}backup-{as_of:%Y%m%dT%H%M%SZ}-"
         table_copies: list[str] = []
@@ -64,22 +71,27 @@ def backup(settings: Settings, storage: AwsStorage, path: Path, as_of: datetime 
                 table_copies.append(prefix + table.name)
             items = _open_items(prefix)
             for table in keys.TABLES:
-                client.get_waiter("table_exists").wait(TableName=prefix + table.name, WaiterConfig=_WAITER_CONFIG)
+                client.get_waiter("table_exists").wait(
+                    TableName=prefix + table.name, WaiterConfig=_WAITER_CONFIG
+                )
                 with scratch_file.open("w", encoding="utf-8") as lines:
                     lines.writelines(f"{item_to_json(item)}\n" for item in items.scan(table))
                 writer.add(f"{ITEMS}/{table.name}.jsonl", scratch_file)
-            _add_objects(writer, blobs, _list_tenant_names(items), scratch_file)  # those since the first time
+            # those since the first time
+            _add_objects(writer, blobs, _list_tenant_names(items), scratch_file)
         finally:
             _remove(client, table_copies)
         writer.finish(as_of)
     return path
 
 
-def restore(settings: Settings, storage: AwsStorage, file: Path, begin: Callable[[], object]) -> archive.Manifest:
+def restore(
+    settings: Settings, storage: AwsStorage, file: Path, begin: Callable[[], object]
+) -> archive.Manifest:
     """Write the backup into the stage's tables and buckets, which must exist and be empty.
 
-    `begin`: called before the first write. Raises OperatorError if a table is not empty or the data is of another
-    format, and DamagedFile. Both are raised before any write.
+    `begin`: called before the first write. Raises OperatorError if a table is not empty or the data
+    is of another format, and DamagedFile. Both are raised before any write.
     """
     items, blobs = _open_items(storage.table_prefix), open_storage(settings, SystemClock())
     manifest = archive.check_file(file)
@@ -87,7 +99,9 @@ def restore(settings: Settings, storage: AwsStorage, file: Path, begin: Callable
         raise DamagedFile(f"{file} is the backup of one box: restore it with --data")
     for table in keys.TABLES:
         if next(items.scan(table), None) is not None:
-            raise OperatorError(f"{storage.table_prefix}{table.name} is not empty: restore into a stage that is new")
+            raise OperatorError(
+                f"{storage.table_prefix}{table.name} is not empty: restore into a stage that is new"
+            )
     with tempfile.TemporaryDirectory() as folder:
         archive.unpack_file(file, Path(folder))
         begin()
@@ -96,7 +110,10 @@ def restore(settings: Settings, storage: AwsStorage, file: Path, begin: Callable
             object_folder = Path(folder, name)
             with ThreadPoolExecutor(_AT_ONCE) as pool:
                 put = partial(_put, store, object_folder)
-                deque(pool.map(put, (path for path in object_folder.rglob("*") if path.is_file())), maxlen=0)
+                deque(
+                    pool.map(put, (path for path in object_folder.rglob("*") if path.is_file())),
+                    maxlen=0,
+                )
         for table in keys.TABLES:
             for chunk in _read_chunks(Path(folder) / ITEMS / f"{table.name}.jsonl"):
                 items.put_all(table, chunk)
@@ -104,7 +121,9 @@ def restore(settings: Settings, storage: AwsStorage, file: Path, begin: Callable
 
 
 def _put(store: BlobStore, object_folder: Path, path: Path) -> None:
-    store.put_if_absent(path.relative_to(object_folder).as_posix(), path.read_bytes(), _CONTENT_TYPE)
+    store.put_if_absent(
+        path.relative_to(object_folder).as_posix(), path.read_bytes(), _CONTENT_TYPE
+    )
 
 
 def _open_items(prefix: str) -> DynamoItemStore:
@@ -112,28 +131,37 @@ def _open_items(prefix: str) -> DynamoItemStore:
 
 
 def _list_tenant_names(items: DynamoItemStore) -> list[str]:
-    return [tenant_from(item).name for item in items.scan(keys.TENANTS) if item["kind"] == keys.tenant_item("")[0]]
+    return [
+        tenant_from(item).name
+        for item in items.scan(keys.TENANTS)
+        if item["kind"] == keys.tenant_item("")[0]
+    ]
 
 
 def _begin_copy(client: Any, table: str, copy: str, as_of: datetime) -> None:
     """Begin to copy a table, as it was at `as_of`, to a table of another name.
 
-    DynamoDB accepts a time only some five minutes after it, so this waits. Raises OperatorError if it is not accepted
-    by then, or the table keeps no earlier states.
+    DynamoDB accepts a time only some five minutes after it, so this waits. Raises OperatorError if
+    it is not accepted by then, or the table keeps no earlier states.
     """
     for _ in range(_TRIES):
         try:
-            client.restore_table_to_point_in_time(SourceTableName=table, TargetTableName=copy, RestoreDateTime=as_of)
+            client.restore_table_to_point_in_time(
+                SourceTableName=table, TargetTableName=copy, RestoreDateTime=as_of
+            )
         except client.exceptions.InvalidRestoreTimeException:
             if datetime.now(UTC) - as_of > _ACCEPTED_AFTER:
                 break
             time.sleep(_TRY_EVERY_S)
         except client.exceptions.PointInTimeRecoveryUnavailableException as error:
-            raise OperatorError(f"{table} keeps no point in time: switch point-in-time recovery on") from error
+            raise OperatorError(
+                f"{table} keeps no point in time: switch point-in-time recovery on"
+            ) from error
         else:
             return
     raise OperatorError(
-        f"{table} could not be copied as it was at {as_of:%H:%M:%S}Z: look at its backups in the console"
+        f"{table} could not be copied as it was at {as_of:%H:%M:%S}Z: look at its backups in the "
+        "console"
     )
 
 
@@ -145,8 +173,13 @@ def _remove(client: Any, copies: Sequence[str]) -> None:
         client.delete_table(TableName=name)
 
 
-def _add_objects(writer: archive.Writer, storage: Storage, tenants: Sequence[str], scratch_file: Path) -> None:
-    """Add the tenants' objects, but those that were added before. One that is deleted meanwhile is not wanted."""
+def _add_objects(
+    writer: archive.Writer, storage: Storage, tenants: Sequence[str], scratch_file: Path
+) -> None:
+    """Add the tenants' objects, but those that were added before.
+
+    One that is deleted meanwhile is not wanted.
+    """
     for name, store in (("blobs", storage.blobs), ("captures", storage.uploads)):
         for blob in (blob for tenant in tenants for blob in store.walk(f"{tenant}/")):
             if f"{name}/{blob.key}" not in writer and (data := store.get(blob.key)) is not None:

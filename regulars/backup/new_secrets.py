@@ -1,7 +1,9 @@
-"""`regulars restore --new-secrets`: all secrets anew, in a restored book whose old ones are lost, or known to others.
+"""`regulars restore --new-secrets`: all secrets anew, in a restored book whose old ones are lost,
+or known to others.
 
-On a stage with another KMS key nobody can read what the old one had sealed. On a box the folder has its own key; there
-people who should not may have the backup, or accesses that ended since are not known. So a box renews all keys.
+On a stage with another KMS key nobody can read what the old one had sealed. On a box the folder has
+its own key; there people who should not may have the backup, or accesses that ended since are not
+known. So a box renews all keys.
 """
 
 from __future__ import annotations
@@ -32,7 +34,8 @@ def renew_secrets(services: Services) -> Iterator[dict[str, object]]:
 def renew_tenant_secrets(services: Services, tenant: Tenant) -> dict[str, object]:
     """Replace secrets of a tenant; return its credentials, and by id the secrets of the rest.
 
-    Hooks that send messages to people are disabled until somebody sends their channel again, if nobody can read it.
+    Hooks that send messages to people are disabled until somebody sends their channel again, if
+    nobody can read it.
     """
     hooks, is_box = services.webhooks.hooks, isinstance(services.settings.storage, Path)
     credentials = asdict(_rotate_keys(services, tenant))
@@ -51,7 +54,11 @@ def renew_tenant_secrets(services: Services, tenant: Tenant) -> dict[str, object
 
 def _rotate_keys(services: Services, tenant: Tenant) -> Credentials:
     storage = services.settings.storage
-    book = CredentialsFile(storage, services.tenants) if isinstance(storage, Path) else services.tenants
+    book = (
+        CredentialsFile(storage, services.tenants)
+        if isinstance(storage, Path)
+        else services.tenants
+    )
     return book.rotate_keys(tenant.name)
 
 
@@ -69,5 +76,7 @@ def _renew_other_keys(services: Services, tenant: Tenant) -> dict[str, object]:
         else:
             secrets[key.id] = ring.renew(tenant, key.id)
     cameras = services.cameras
-    camera_keys = {camera.id: cameras.replace_key(tenant, camera.id) for camera in cameras.list_all(tenant)}
+    camera_keys = {
+        camera.id: cameras.replace_key(tenant, camera.id) for camera in cameras.list_all(tenant)
+    }
     return {"keys": secrets, "cameras": camera_keys}

@@ -1,6 +1,8 @@
-"""Receipts of erasures outside of a book, by which a restore erases again: beside backups, at a witness, in a folder.
+"""Receipts of erasures outside of a book, by which a restore erases again: beside backups, at a
+witness, in a folder.
 
-A restored folder has a mark from its first moment until all that is known is erased again, and is not served before.
+A restored folder has a mark from its first moment until all that is known is erased again, and is
+not served before.
 """
 
 from __future__ import annotations
@@ -33,10 +35,11 @@ _log = logging.getLogger(__name__)
 
 
 def write_beside(services: Services, backup_folder: Path) -> int:
-    """Write beside a backup the receipts of all erasures, and what stands now; return how many receipts there are.
+    """Write beside a backup the receipts of all erasures, and what stands now; return how many
+    receipts there are.
 
-    Receipts that are there already are left as they are. A tenant's document of what stands takes the place of the one
-    before, if that is of the same life.
+    Receipts that are there already are left as they are. A tenant's document of what stands takes
+    the place of the one before, if that is of the same life.
     """
     documents = {
         receipt_name(tenant.app_id, erasure.id): erasure.receipt
@@ -61,7 +64,10 @@ def write_beside(services: Services, backup_folder: Path) -> int:
 
 
 def read_receipts(locations: Iterable[str]) -> list[Receipt]:
-    """Read the receipts in these places: files, folders, buckets. Raises DamagedFile, OperatorError."""
+    """Read the receipts in these places: files, folders, buckets.
+
+    Raises DamagedFile, OperatorError.
+    """
     receipts: dict[str, Receipt] = {}
     for location in locations:
         for name, content in _read_documents(location):
@@ -72,10 +78,14 @@ def read_receipts(locations: Iterable[str]) -> list[Receipt]:
     return list(receipts.values())
 
 
-def read_standing_documents(locations: Iterable[str], since: datetime) -> tuple[list[Document], list[str]]:
-    """Read the documents of what stood at a later time, in these places; return also the names of damaged ones.
+def read_standing_documents(
+    locations: Iterable[str], since: datetime
+) -> tuple[list[Document], list[str]]:
+    """Read the documents of what stood at a later time, in these places; return also the names of
+    damaged ones.
 
-    A damaged one stops no restore: whoever may add files to a witness could make one. Raises OperatorError.
+    A damaged one stops no restore: whoever may add files to a witness could make one. Raises
+    OperatorError.
     """
     documents: dict[str, Document] = {}
     damaged: list[str] = []
@@ -96,7 +106,10 @@ def read_standing_documents(locations: Iterable[str], since: datetime) -> tuple[
 
 
 def _read_documents(location: str) -> Iterator[tuple[str, Callable[[], bytes]]]:
-    """Yield the names of documents in a file, a folder or a bucket, and what reads each. Raises OperatorError."""
+    """Yield the names of documents in a file, a folder or a bucket, and what reads each.
+
+    Raises OperatorError.
+    """
     path = Path(location)
     if path.is_file():
         yield path.name, path.read_bytes
@@ -106,7 +119,9 @@ def _read_documents(location: str) -> Iterator[tuple[str, Callable[[], bytes]]]:
     except StorageUnavailable as error:
         raise OperatorError(f"receipts of erasures cannot be read: {error}") from error
     if path.is_dir():
-        yield from ((file.name, file.read_bytes) for file in sorted(path.glob("*.json")) if file.is_file())
+        yield from (
+            (file.name, file.read_bytes) for file in sorted(path.glob("*.json")) if file.is_file()
+        )
 
 
 def _parse_receipt(name: str, data: bytes) -> Receipt | None:
@@ -131,7 +146,8 @@ def format_mark(locations: Sequence[str]) -> str:
 
 
 def list_places(data: object, services: Services) -> list[str]:
-    """Return the places of receipts that are known for a folder: those of its mark, and the witness."""
+    """Return the places of receipts that are known for a folder: those of its mark, and the
+    witness."""
     note_file = data / MARK if isinstance(data, Path) else None
     noted = (
         json.loads(note_file.read_text(encoding="utf-8"))["receipts"]
@@ -143,13 +159,18 @@ def list_places(data: object, services: Services) -> list[str]:
 
 
 def redo_erasures(
-    services: Services, receipts: Iterable[Receipt], trusted: Collection[str] = (), left_out: Collection[str] = ()
+    services: Services,
+    receipts: Iterable[Receipt],
+    trusted: Collection[str] = (),
+    left_out: Collection[str] = (),
 ) -> Iterator[str]:
-    """Do again all erasures that the book does not know; yield lines that say which. Take the mark away at the end.
+    """Do again all erasures that the book does not know; yield lines that say which.
 
-    `left_out`: the ids of those that are noted as done, since nobody can tell whom they name. May be cut off
-    anywhere and repeated. Raises InvalidInput once the others are done, which names those that cannot be: the mark
-    stays then.
+    Take the mark away at the end.
+
+    `left_out`: the ids of those that are noted as done, since nobody can tell whom they name. May
+    be cut off anywhere and repeated. Raises InvalidInput once the others are done, which names
+    those that cannot be: the mark stays then.
     """
     from regulars.privacy import wait_for_erasures
     from regulars.tenants.erasing import finish_erasure
@@ -164,9 +185,13 @@ def redo_erasures(
             deleted_tenants.add(tenant_receipt.tenant)
             yield f"{tenant_receipt.tenant}: the whole tenant is erased again"
     person_receipts = [
-        receipt for receipt in unknown if not receipt.is_of_tenant and receipt.tenant not in deleted_tenants
+        receipt
+        for receipt in unknown
+        if not receipt.is_of_tenant and receipt.tenant not in deleted_tenants
     ]
-    people_by_tenant = {name: again.read_people(name) for name in {receipt.tenant for receipt in person_receipts}}
+    people_by_tenant = {
+        name: again.read_people(name) for name in {receipt.tenant for receipt in person_receipts}
+    }
     begun_erasures = list[tuple[Receipt, list[str]]]()
     for person_receipt in person_receipts:
         with _note_refusal(refused):
@@ -175,7 +200,12 @@ def redo_erasures(
                 yield f"{person_receipt.tenant}: receipt {person_receipt.id} is left out"
             else:
                 begun_erasures.append(
-                    (person_receipt, again.begin(person_receipt, people_by_tenant[person_receipt.tenant], trusted))
+                    (
+                        person_receipt,
+                        again.begin(
+                            person_receipt, people_by_tenant[person_receipt.tenant], trusted
+                        ),
+                    )
                 )
     for receipt, ids in begun_erasures:
         wait_for_erasures(services, services.tenants.get_by_name(receipt.tenant), ids, alone=True)
@@ -206,7 +236,9 @@ def _finish_others(services: Services) -> None:
 
     for tenant in services.tenants.list_all():
         unfinished_ids = [
-            erasure.id for erasure in services.erasure.records.list_unfinished(tenant.name) if erasure.erases
+            erasure.id
+            for erasure in services.erasure.records.list_unfinished(tenant.name)
+            if erasure.erases
         ]
         wait_for_erasures(services, tenant, unfinished_ids, alone=True)
 
@@ -214,13 +246,14 @@ def _finish_others(services: Services) -> None:
 def require_erasures_done(services: Services, data: Path) -> None:
     """Raise OperatorError if a restored folder has somebody again who was erased since its backup.
 
-    That is so if the folder has the file MARK, or if the witness has receipts that the book does not know. If the
-    witness does not answer, that is logged, and nothing is raised.
+    That is so if the folder has the file MARK, or if the witness has receipts that the book does
+    not know. If the witness does not answer, that is logged, and nothing is raised.
     """
     command = f"`regulars receipt redo --data {quote(str(data))}`"
     if (data / MARK).exists():
         raise OperatorError(
-            f"{data} was restored, and erasures of since its backup are not done again: {command} does them"
+            f"{data} was restored, and erasures of since its backup are not done again: {command} "
+            "does them"
         )
     if not services.settings.witness:
         return
@@ -230,7 +263,9 @@ def require_erasures_done(services: Services, data: Path) -> None:
         readers = {name: read for name, read in documents_at_witness if not is_document(name)}
         documents = ((name, readers[name]()) for name in redoing.list_unknown_names(readers))
         undone = redoing.list_open(
-            receipt for name, document in documents if (receipt := _parse_receipt(name, document)) is not None
+            receipt
+            for name, document in documents
+            if (receipt := _parse_receipt(name, document)) is not None
         )
     except (RegularsError, OperatorError, OSError) as error:
         _log.warning("receipts of erasures at the witness cannot be looked at: %s", error)
@@ -238,6 +273,7 @@ def require_erasures_done(services: Services, data: Path) -> None:
     if undone:
         examples = ", ".join(map(str, undone[:3])) + (" and others" if len(undone) > 3 else "")
         raise OperatorError(
-            f"{data} has {format_count(len(undone), 'erasure', 'erasures')} less than the witness knows: {examples}. "
+            f"{data} has {format_count(len(undone), 'erasure', 'erasures')} less than the witness "
+            f"knows: {examples}. "
             f"Was it restored? {command} does them again, and then it is served"
         )

@@ -1,6 +1,8 @@
-"""The demo's pictures and the people on them, read from a folder and divided into enrolled people and strangers.
+"""The demo's pictures and the people on them, read from a folder and divided into enrolled people
+and strangers.
 
-Beside them the pictures that it makes of one: a smaller one, several side by side, one as wide as a camera's.
+Beside them the pictures that it makes of one: a smaller one, several side by side, one as wide as a
+camera's.
 """
 
 from __future__ import annotations
@@ -21,25 +23,29 @@ SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp"})
 LABELS = "labels.csv"
 
 MAX_ENROLLED, MAX_STRANGERS, MAX_PROBES, MAX_NOBODY, MAX_SEVERAL = 24, 8, 40, 6, 4
-"""How many people are enrolled, strangers and enrolled people are searched for, and pictures of nobody and of several
-are tried at most: the story stays short."""
+"""How many people are enrolled, strangers and enrolled people are searched for, and pictures of
+nobody and of several are tried at most: the story stays short."""
 STRANGERS_SHARE = 4
 """One person in so many is not enrolled and plays a stranger."""
 
 
 class Probe(Struct, frozen=True):
-    """A picture to enrol or to search with. `names`: of the people on it; none if it shows no face."""
+    """A picture to enrol or to search with.
+
+    `names`: of the people on it; none if it shows no face.
+    """
 
     photo: Photo
     names: frozenset[str] = frozenset()
 
 
 class Album(Struct, frozen=True):
-    """All pictures of a folder. `about`: where they come from; `nobody`: pictures without a face; `several`: of
-    several people.
+    """All pictures of a folder.
 
-    `labelled`: the folder states who is on each picture, so that a wrong answer of the service is a fault. If False,
-    the names are guessed from the files'.
+    `about`: where they come from; `nobody`: pictures without a face; `several`: of several people.
+
+    `labelled`: the folder states who is on each picture, so that a wrong answer of the service is a
+    fault. If False, the names are guessed from the files'.
     """
 
     about: str
@@ -69,7 +75,9 @@ def read_album(folder: Path) -> Album:
     Raises NoPictures if the folder has no pictures of people.
     """
     if not folder.is_dir():
-        raise NoPictures(f"there is no folder {folder}: name one with pictures, PHOTOS=folder or --photos folder")
+        raise NoPictures(
+            f"there is no folder {folder}: name one with pictures, PHOTOS=folder or --photos folder"
+        )
     if (folder / LABELS).is_file():
         album = _read_labelled_folder(folder)
     else:
@@ -81,27 +89,37 @@ def read_album(folder: Path) -> Album:
         in_folders = any("/" in photo.name for photos in people.values() for photo in photos)
         album = Album(source.about, _list_people(people), labelled=in_folders)
     if not album.people:
-        raise NoPictures(f"{folder} has no pictures of people ({', '.join(sorted(SUFFIXES))}): choose another folder")
+        raise NoPictures(
+            f"{folder} has no pictures of people ({', '.join(sorted(SUFFIXES))}): choose another "
+            "folder"
+        )
     return album
 
 
 def plan_story(album: Album) -> Plan:
-    """Divide the people: one in STRANGERS_SHARE plays a stranger, the others are enrolled by their first picture.
+    """Divide the people: one in STRANGERS_SHARE plays a stranger, the others are enrolled by their
+    first picture.
 
-    The people with the fewest pictures are the strangers. A person with a single picture always is one, as far as
-    MAX_STRANGERS goes: no picture would be left to search with.
+    The people with the fewest pictures are the strangers. A person with a single picture always is
+    one, as far as MAX_STRANGERS goes: no picture would be left to search with.
     """
     single_count = sum(len(person.photos) == 1 for person in album.people)
     stranger_count = min(
-        MAX_STRANGERS, len(album.people) - 1, max(single_count, len(album.people) // STRANGERS_SHARE, 1)
+        MAX_STRANGERS,
+        len(album.people) - 1,
+        max(single_count, len(album.people) // STRANGERS_SHARE, 1),
     )
-    strangers = sorted(album.people, key=lambda person: -len(person.photos))[len(album.people) - stranger_count :]
+    strangers = sorted(album.people, key=lambda person: -len(person.photos))[
+        len(album.people) - stranger_count :
+    ]
     enrolled = [person for person in album.people if person not in strangers][:MAX_ENROLLED]
     known_probes = _take_turns([_list_probes(person)[1:] for person in enrolled])[:MAX_PROBES]
     return Plan(
         enrolments=tuple(_list_probes(person)[0] for person in enrolled),
         known=tuple(known_probes),
-        strangers=tuple(_take_turns([_list_probes(person) for person in strangers])[:MAX_STRANGERS]),
+        strangers=tuple(
+            _take_turns([_list_probes(person) for person in strangers])[:MAX_STRANGERS]
+        ),
         nobody=album.nobody[:MAX_NOBODY],
         several=album.several[:MAX_SEVERAL],
         removed=known_probes[0] if known_probes else None,
@@ -109,7 +127,8 @@ def plan_story(album: Album) -> Plan:
 
 
 def _read_labelled_folder(folder: Path) -> Album:
-    """Read the pictures that labels.csv names: `people/ann_1.jpg,ann,1,` or `multi/2.jpg,ann|bob,2,`."""
+    """Read the pictures that labels.csv names: `people/ann_1.jpg,ann,1,` or
+    `multi/2.jpg,ann|bob,2,`."""
     people: dict[str, list[Photo]] = {}
     nobody: list[Probe] = []
     several: list[Probe] = []
@@ -124,8 +143,12 @@ def _read_labelled_folder(folder: Path) -> Album:
                 people.setdefault(min(names), []).append(probe.photo)
             elif names or line.get("faces") == "0":
                 (several if names else nobody).append(probe)
-    small_groups = sorted((probe for probe in several if len(probe.names) <= 8), key=lambda probe: probe.photo.name)
-    return Album(f"{folder}, by its {LABELS}", _list_people(people), tuple(nobody), tuple(small_groups))
+    small_groups = sorted(
+        (probe for probe in several if len(probe.names) <= 8), key=lambda probe: probe.photo.name
+    )
+    return Album(
+        f"{folder}, by its {LABELS}", _list_people(people), tuple(nobody), tuple(small_groups)
+    )
 
 
 def _list_probes(person: Person) -> list[Probe]:
@@ -133,12 +156,18 @@ def _list_probes(person: Person) -> list[Probe]:
 
 
 def _list_people(photos: Mapping[str, Sequence[Photo]]) -> tuple[Person, ...]:
-    """List the people by name. If one name continues another (`lisa`, `lisa_zoom`), leave the longer one out.
+    """List the people by name.
+
+    If one name continues another (`lisa`, `lisa_zoom`), leave the longer one out.
 
     The two may be one person.
     """
     names = sorted(photos)
-    alone = [name for name in names if photos[name] and not any(name.startswith(f"{other}_") for other in names)]
+    alone = [
+        name
+        for name in names
+        if photos[name] and not any(name.startswith(f"{other}_") for other in names)
+    ]
     return tuple(Person(name, name, tuple(photos[name])) for name in alone)
 
 
@@ -179,10 +208,15 @@ def encode_jpeg(picture: Image.Image, *, side_px: int, quality: int = 88) -> byt
 
 
 def join_side_by_side(photos: Sequence[bytes]) -> bytes:
-    """Make one JPEG of the pictures in a row, cropped to portraits of equal size. The crop keeps the top: the heads."""
+    """Make one JPEG of the pictures in a row, cropped to portraits of equal size.
+
+    The crop keeps the top: the heads.
+    """
     tiles = [
         ImageOps.fit(
-            turn_upright(open_picture(data)), (_STRIP_HEIGHT_PX * 4 // 5, _STRIP_HEIGHT_PX), centering=(0.5, 0.0)
+            turn_upright(open_picture(data)),
+            (_STRIP_HEIGHT_PX * 4 // 5, _STRIP_HEIGHT_PX),
+            centering=(0.5, 0.0),
         )
         for data in photos
     ]
@@ -194,4 +228,6 @@ def join_side_by_side(photos: Sequence[bytes]) -> bytes:
 
 def widen(data: bytes) -> bytes:
     """Make a JPEG of the picture as wide as a camera's, with grey at its sides."""
-    return encode_jpeg(ImageOps.pad(turn_upright(open_picture(data)), _WIDE_PX, color="#777"), side_px=_WIDE_PX[0])
+    return encode_jpeg(
+        ImageOps.pad(turn_upright(open_picture(data)), _WIDE_PX, color="#777"), side_px=_WIDE_PX[0]
+    )

@@ -15,11 +15,16 @@ from regulars.options import host_option, models_option, photos_option, port_opt
 @port_option
 @click.option("--once", is_flag=True, help="Stop when all is shown, instead of waiting for Ctrl-C.")
 @click.option(
-    "--public", is_flag=True, help="Show the drawn shop alone, to everybody: nobody signs in or changes anything."
+    "--public",
+    is_flag=True,
+    help="Show the drawn shop alone, to everybody: nobody signs in or changes anything.",
 )
 @models_option
-def demo(photos: Path | None, host: str, port: int, once: bool, public: bool, models: Path | None) -> int:
-    """Start the service, enrol people, search for them and for strangers, and show the answers in a table.
+def demo(
+    photos: Path | None, host: str, port: int, once: bool, public: bool, models: Path | None
+) -> int:
+    """Start the service, enrol people, search for them and for strangers, and show the answers in a
+    table.
 
     Then the people come before a camera, and a link opens the console on them.
 
@@ -31,7 +36,9 @@ def demo(photos: Path | None, host: str, port: int, once: bool, public: bool, mo
     """
     if public:
         if photos or once:
-            raise click.UsageError("--public shows drawn people, until Ctrl-C: leave out --photos and --once")
+            raise click.UsageError(
+                "--public shows drawn people, until Ctrl-C: leave out --photos and --once"
+            )
         from regulars.demo.public import serve_public
         from regulars.demo.run import open_scratch_folder
 

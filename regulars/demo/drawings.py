@@ -1,4 +1,5 @@
-"""Drawings of people, as many as a page needs: nobody has to be asked, and no licence is carried along."""
+"""Drawings of people, as many as a page needs: nobody has to be asked, and no licence is carried
+along."""
 
 from __future__ import annotations
 
@@ -37,7 +38,10 @@ class Look(Struct, frozen=True):
 
 
 def choose_look(number: int) -> Look:
-    """Choose how the person of this number looks. Numbers that follow each other differ in all that is seen."""
+    """Choose how the person of this number looks.
+
+    Numbers that follow each other differ in all that is seen.
+    """
     return Look(
         skin=SKIN[number % len(SKIN)],
         hair=HAIR[number * 3 % len(HAIR)],
@@ -51,7 +55,10 @@ def choose_look(number: int) -> Look:
 
 @cache
 def draw_person(number: int, *, smiles: bool) -> Image.Image:
-    """Draw the person of this number. `smiles`: whether as a camera sees the person: smiling, and darker."""
+    """Draw the person of this number.
+
+    `smiles`: whether as a camera sees the person: smiling, and darker.
+    """
     look, side = choose_look(number), SIDE_PX * _FINE
     image = Image.new("RGB", (side, side), look.wall)
     pen = ImageDraw.Draw(image)
@@ -71,9 +78,19 @@ def draw_person(number: int, *, smiles: bool) -> Image.Image:
     for eye_left in (290, 390):
         pen.ellipse(scale_box(eye_left, 338, eye_left + 40, 362), fill="#ffffff")
         pen.ellipse(scale_box(eye_left + 11, 340, eye_left + 31, 360), fill="#3a2a22")
-        pen.arc(scale_box(eye_left - 6, 312, eye_left + 46, 350), 205, 335, fill=look.hair, width=7 * _FINE)
+        pen.arc(
+            scale_box(eye_left - 6, 312, eye_left + 46, 350),
+            205,
+            335,
+            fill=look.hair,
+            width=7 * _FINE,
+        )
         if look.has_glasses:
-            pen.ellipse(scale_box(eye_left - 14, 322, eye_left + 54, 380), outline="#2b2b2b", width=5 * _FINE)
+            pen.ellipse(
+                scale_box(eye_left - 14, 322, eye_left + 54, 380),
+                outline="#2b2b2b",
+                width=5 * _FINE,
+            )
     pen.arc(scale_box(342, 370, 378, 420), 20, 160, fill=_darken(look.skin), width=6 * _FINE)
     pen.chord(scale_box(310, 420, 410, 470 if smiles else 452), 10, 170, fill="#b4504e")
     drawing = image.reduce(_FINE)

@@ -1,7 +1,8 @@
-"""Vision for drawn people: behind the last byte of a drawing stands who is on it, so no network has to run.
+"""Vision for drawn people: behind the last byte of a drawing stands who is on it, so no network has
+to run.
 
-A browser passes over what stands there. A drawn person's templates are random, so they are like nobody else's, and a
-face that real networks look at is never taken for a drawn one.
+A browser passes over what stands there. A drawn person's templates are random, so they are like
+nobody else's, and a face that real networks look at is never taken for a drawn one.
 """
 
 from __future__ import annotations
@@ -39,7 +40,8 @@ from regulars.demo.drawings import FACE, HEAD, SIDE_PX, draw_person, encode_jpeg
 PEOPLE = b"\npeople: "
 """Mark between a drawing and the people on it, who follow as JSON."""
 FACE_STEP_PX = 5.0
-"""Shift of each further face's box to the right, by which the people of one picture are told apart."""
+"""Shift of each further face's box to the right, by which the people of one picture are told
+apart."""
 THUMBNAIL_PX = 160
 """Longest side of a drawn face's small picture, in pixels."""
 QUALITY = 80.0
@@ -49,8 +51,8 @@ QUALITY = 80.0
 class DrawnPerson(Struct, frozen=True):
     """Somebody on a drawing. `number`: who it is.
 
-    `likeness`: how much the template is the person's own, 0..1. `take`: any number; another one gives another template
-    of the same likeness. `smiles`: as `draw_person` takes it.
+    `likeness`: how much the template is the person's own, 0..1. `take`: any number; another one
+    gives another template of the same likeness. `smiles`: as `draw_person` takes it.
     """
 
     number: int
@@ -94,13 +96,18 @@ class DrawnVision:
 
     def __init__(self, pack: Pack) -> None:
         manifest = pack.manifest
-        self.pack, self.model, self.dimensions = manifest.name, manifest.embedding.model, manifest.embedding.dimensions
+        self.pack = manifest.name
+        self.model = manifest.embedding.model
+        self.dimensions = manifest.embedding.dimensions
         self.impostor_curve = manifest.impostor_curve
 
     def read_picture(self, picture: bytes, rules: PictureRules) -> NDArray[np.uint8]:
         """Return the people of a drawing, as bytes of JSON in an array. Raises Unusable."""
         if len(picture) > rules.max_bytes:
-            raise Unusable(f"the picture has {len(picture)} bytes, at most {rules.max_bytes} are allowed", "bytes")
+            raise Unusable(
+                f"the picture has {len(picture)} bytes, at most {rules.max_bytes} are allowed",
+                "bytes",
+            )
         if PEOPLE not in picture:
             raise Unusable("the picture is no drawing of this demo: send one")
         return np.frombuffer(picture.rpartition(PEOPLE)[2], np.uint8).reshape(1, -1, 1)
@@ -113,7 +120,8 @@ class DrawnVision:
         x, y, width, height = FACE
         count = len(_read_people(image))
         return [
-            DetectedFace(BoundingBox(x + FACE_STEP_PX * number, y, width, height), (), 0.9) for number in range(count)
+            DetectedFace(BoundingBox(x + FACE_STEP_PX * number, y, width, height), (), 0.9)
+            for number in range(count)
         ]
 
     def largest(self, image: NDArray[np.uint8]) -> list[DetectedFace]:
@@ -139,7 +147,9 @@ class DrawnVision:
 
     def _embed_person(self, person: DrawnPerson) -> NDArray[np.float32]:
         own_direction = self._draw_direction(person.number)
-        noise = self._draw_direction(zlib.crc32(f"{person.number} {person.likeness} {person.take}".encode()))
+        noise = self._draw_direction(
+            zlib.crc32(f"{person.number} {person.likeness} {person.take}".encode())
+        )
         embedding = person.likeness * own_direction + np.sqrt(1 - person.likeness**2) * noise
         return np.asarray(embedding / np.linalg.norm(embedding), np.float32)
 
@@ -151,7 +161,10 @@ class DrawnVision:
         return [Quality(QUALITY, "too blurred", QUALITY) for _ in faces]
 
     def describe(
-        self, image: NDArray[np.uint8], faces: Sequence[DetectedFace], wanted: Collection[str] = ATTRIBUTES
+        self,
+        image: NDArray[np.uint8],
+        faces: Sequence[DetectedFace],
+        wanted: Collection[str] = ATTRIBUTES,
     ) -> list[Estimates]:
         unwanted = frozenset(ATTRIBUTES).difference(wanted, ["pose"])
         people = [_find_person(image, face) for face in faces]
@@ -170,12 +183,20 @@ class DrawnVision:
         ]
         return [each.without(unwanted) for each in estimates]
 
-    def crop(self, image: NDArray[np.uint8], face: DetectedFace, others: Sequence[BoundingBox] = ()) -> FaceJpeg:
+    def crop(
+        self, image: NDArray[np.uint8], face: DetectedFace, others: Sequence[BoundingBox] = ()
+    ) -> FaceJpeg:
         person = _find_person(image, face)
         head_jpeg, thumbnail = _draw_head(person.number, smiles=person.smiles)
-        return FaceJpeg(head_jpeg + _write_people([person]), thumbnail, Sides(HEAD[2] - HEAD[0], HEAD[3] - HEAD[1]))
+        return FaceJpeg(
+            head_jpeg + _write_people([person]),
+            thumbnail,
+            Sides(HEAD[2] - HEAD[0], HEAD[3] - HEAD[1]),
+        )
 
-    def show_face(self, image: NDArray[np.uint8], box: BoundingBox, others: Sequence[BoundingBox]) -> bytes:
+    def show_face(
+        self, image: NDArray[np.uint8], box: BoundingBox, others: Sequence[BoundingBox]
+    ) -> bytes:
         return self.crop(image, DetectedFace(box, (), 1.0)).data
 
     def thumbnail(self, image: NDArray[np.uint8], side_px: int) -> bytes:
@@ -184,7 +205,9 @@ class DrawnVision:
     def hidden(self, image: NDArray[np.uint8], boxes: Sequence[BoundingBox]) -> bytes:
         """Blur the drawing so that nobody is recognised; nobody is on it any more."""
         drawing = Image.open(io.BytesIO(_draw_jpeg(_read_people(image)[0].number, smiles=True)))
-        return encode_jpeg(drawing.filter(ImageFilter.GaussianBlur(SIDE_PX / 10))) + _write_people([])
+        return encode_jpeg(drawing.filter(ImageFilter.GaussianBlur(SIDE_PX / 10))) + _write_people(
+            []
+        )
 
 
 @cache

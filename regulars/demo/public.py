@@ -1,7 +1,8 @@
-"""The public demo: the drawn shop for strangers on the Internet, who may look at everything and change nothing.
+"""The public demo: the drawn shop for strangers on the Internet, who may look at everything and
+change nothing.
 
-It is one process, which gives each request a viewer's rights, whatever credentials came with it. Nothing is swept,
-sent or recognised.
+It is one process, which gives each request a viewer's rights, whatever credentials came with it.
+Nothing is swept, sent or recognised.
 """
 
 from __future__ import annotations
@@ -26,11 +27,15 @@ from regulars.tenants.credentials import FIRST_TENANT, CredentialsFile
 
 
 def serve_public(host: str, port: int, data: Path) -> None:
-    """Fill the empty folder `data` and serve it until SIGTERM or SIGINT. Raises PortTaken, MissingModel."""
+    """Fill the empty folder `data` and serve it until SIGTERM or SIGINT.
+
+    Raises PortTaken, MissingModel.
+    """
     settings = configuration.read_settings({"data": data}, os.environ, Path(os.devnull))
     pack, stop = packs.read_pack(), stop_on_signals()
     folder.prepare_folder(data)
-    # All strangers have one key: what limits them is the rate of their addresses. Drawings cost no network's time.
+    # All strangers have one key: what limits them is the rate of their addresses. Drawings cost no
+    # network's time.
     service_settings = replace(settings.settings, requests_a_second=1e6, searches_a_second=1e6)
     with (
         open_listener(host, port) as sock,
@@ -43,9 +48,16 @@ def serve_public(host: str, port: int, data: Path) -> None:
         name, _ = FIRST_TENANT
         print("a shop opens, whose drawn people have come for five weeks ...", flush=True)
         fill_shop(data, name, pack, datetime.now(UTC))
-        _, api_key = services.access.keys.add(services.tenants.get_by_name(name), "everybody", Role.VIEWER)
+        _, api_key = services.access.keys.add(
+            services.tenants.get_by_name(name), "everybody", Role.VIEWER
+        )
         app.provide.use(services)
         app.console_files.use(libraries.find_modules())
-        front = Front(PublicSite(app.app, services, api_key), sock, proxies=settings.serving.trusted_proxies)
-        print(f"everybody may look at {front.url}/console until Ctrl-C, which deletes this book", flush=True)
+        front = Front(
+            PublicSite(app.app, services, api_key), sock, proxies=settings.serving.trusted_proxies
+        )
+        print(
+            f"everybody may look at {front.url}/console until Ctrl-C, which deletes this book",
+            flush=True,
+        )
         front.run(stop)

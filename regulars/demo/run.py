@@ -1,4 +1,5 @@
-"""`regulars demo`, from finding pictures to Ctrl-C: the story in a terminal, then the console on its people."""
+"""`regulars demo`, from finding pictures to Ctrl-C: the story in a terminal, then the console on
+its people."""
 
 from __future__ import annotations
 
@@ -41,7 +42,9 @@ from regulars.tenants.command import make_link
 
 
 def demo(photos: Path | None, host: str, port: int, *, once: bool, models: Path | None) -> int:
-    """Play the story. Without `once`, keep serving until Ctrl-C, with the console open on the story's people.
+    """Play the story.
+
+    Without `once`, keep serving until Ctrl-C, with the console open on the story's people.
 
     Return the exit code: 1 if an answer about labelled pictures was wrong.
     """
@@ -56,10 +59,19 @@ def demo(photos: Path | None, host: str, port: int, *, once: bool, models: Path 
             with Connection(running.url) as connection:
                 v1 = V1(connection, credentials.read_credentials(running.data)[TENANT].api_key)
                 steps = [
-                    *track(Story(v1).play(plan), "it is at work", count_steps(plan), console=console, transient=True)
+                    *track(
+                        Story(v1).play(plan),
+                        "it is at work",
+                        count_steps(plan),
+                        console=console,
+                        transient=True,
+                    )
                 ]
                 console.print(make_table(steps, labelled=pictures.labelled))
-                console.print("strangers are kept: the story is how one of them becomes a regular", soft_wrap=True)
+                console.print(
+                    "strangers are kept: the story is how one of them becomes a regular",
+                    soft_wrap=True,
+                )
                 console.print(f"\nface models: {_find_pack(data, models).about}", soft_wrap=True)
                 console.print(f"{summarize(steps, labelled=pictures.labelled)}", style="bold")
                 if not once:
@@ -75,7 +87,9 @@ def demo(photos: Path | None, host: str, port: int, *, once: bool, models: Path 
 
 def _find_pack(data: Path, models: Path | None) -> Pack:
     """Return the pack that the service took, which reads no file of settings."""
-    settings = configuration.read_settings({"data": data, "models": models}, os.environ, Path(os.devnull)).settings
+    settings = configuration.read_settings(
+        {"data": data, "models": models}, os.environ, Path(os.devnull)
+    ).settings
     return packs.find(settings.models, settings.pack)
 
 
@@ -85,10 +99,17 @@ def find_pictures(photos: Path | None) -> Album:
 
 
 def wait_for_end(running: Service, console: Console) -> None:
-    """Print a link to the console, and wait for Ctrl-C. Raises OperatorError if the service ends by itself."""
+    """Print a link to the console, and wait for Ctrl-C.
+
+    Raises OperatorError if the service ends by itself.
+    """
     console.print(invite(running), soft_wrap=True, highlight=False)
-    console.print(f"credentials to try it yourself: {running.data / credentials.FILE}", soft_wrap=True)
-    console.print(f"the service stays at {running.url} until Ctrl-C, which deletes this book", soft_wrap=True)
+    console.print(
+        f"credentials to try it yourself: {running.data / credentials.FILE}", soft_wrap=True
+    )
+    console.print(
+        f"the service stays at {running.url} until Ctrl-C, which deletes this book", soft_wrap=True
+    )
     with suppress(KeyboardInterrupt):
         code = running.process.wait()
         raise OperatorError(f"the service ended by itself, with exit code {code}")
@@ -103,12 +124,15 @@ def open_scratch_folder() -> Iterator[Path]:
 
 @contextmanager
 def end_by_signals() -> Iterator[None]:
-    """Turn SIGTERM and SIGHUP into SystemExit, so that a `kill` or a closed terminal cleans up as Ctrl-C does."""
+    """Turn SIGTERM and SIGHUP into SystemExit, so that a `kill` or a closed terminal cleans up as
+    Ctrl-C does."""
 
     def end(number: int, _frame: FrameType | None) -> None:
         raise SystemExit(128 + number)
 
-    former_handlers = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGHUP)}
+    former_handlers = {
+        number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGHUP)
+    }
     try:
         yield
     finally:
@@ -119,7 +143,8 @@ def end_by_signals() -> Iterator[None]:
 def make_table(steps: Sequence[Step], *, labelled: bool = True) -> Table:
     """Make a table of the steps by chapter: picture, answer, score against threshold, time.
 
-    Only answers about `labelled` pictures are marked as right or wrong; names that are guessed judge nothing.
+    Only answers about `labelled` pictures are marked as right or wrong; names that are guessed
+    judge nothing.
     """
     result = Table(box=None, pad_edge=False, header_style="bold")
     result.add_column("picture", width=30, overflow="ellipsis", no_wrap=True)
@@ -153,7 +178,9 @@ def _format_cells(step: Step, *, labelled: bool) -> tuple[str, ...]:
     if step.score is None and step.threshold is not None:
         score = f"below {step.threshold:.2f}"
     elif step.score is not None and step.threshold is not None:
-        score = f"{step.score:.2f} {'≥' if step.score >= step.threshold else '<'} {step.threshold:.2f}"
+        score = (
+            f"{step.score:.2f} {'≥' if step.score >= step.threshold else '<'} {step.threshold:.2f}"
+        )
     subject, answer = escape(f"  {step.subject}"), f"[{colour}]{verdict}{escape(step.answer)}[/]"
     return subject, answer, score, f"{step.elapsed_ms:.0f} ms"
 
@@ -166,24 +193,36 @@ SETTLED_S = 300.0
 _EVERY = timedelta(minutes=1)
 """Time between two captures of the demo."""
 _BEFORE_STRANGERS = 3
-"""Pictures of the known that are newer than those of strangers, so that one sees both without scrolling."""
+"""Pictures of the known that are newer than those of strangers, so that one sees both without
+scrolling."""
 _BETWEEN, _MOST_BEFORE = timedelta(days=2), 3
-"""Time between the visits of a person, and how many of them were before today: all of them are of this week."""
+"""Time between the visits of a person, and how many of them were before today: all of them are of
+this week."""
 
 
 def send_captures(v1: V1, plan: Plan, now: datetime) -> None:
-    """Let the enrolled and the strangers come before a camera, on the pictures that are not enrolled."""
+    """Let the enrolled and the strangers come before a camera, on the pictures that are not
+    enrolled."""
     v1.call("POST", "/v1/cameras", {"id": ENTRANCE, "name": "Entrance"})
     newest = [*plan.known[:_BEFORE_STRANGERS], *plan.strangers, *plan.known[_BEFORE_STRANGERS:]]
-    captures = _make_captures([probe for probe in newest if not plan.removed or probe.names != plan.removed.names], now)
+    captures = _make_captures(
+        [probe for probe in newest if not plan.removed or probe.names != plan.removed.names], now
+    )
     for taken_at, picture in captures:
-        body = {"camera": ENTRANCE, "captured_at": taken_at.isoformat(), "picture": base64.b64encode(picture).decode()}
+        body = {
+            "camera": ENTRANCE,
+            "captured_at": taken_at.isoformat(),
+            "picture": base64.b64encode(picture).decode(),
+        }
         v1.call("POST", "/v1/captures", body)
     wait_until_resolved(v1, [ENTRANCE], len(captures))
 
 
 def wait_until_resolved(v1: V1, cameras: Iterable[str], count: int) -> None:
-    """Wait for the captures of these cameras. Raises OperatorError if one is parked, or they take too long."""
+    """Wait for the captures of these cameras.
+
+    Raises OperatorError if one is parked, or they take too long.
+    """
     deadline = time.monotonic() + SETTLED_S
     while time.monotonic() < deadline:
         pages = [v1.call("GET", f"/v1/captures?camera={camera}&limit=1000") for camera in cameras]
@@ -202,25 +241,35 @@ def invite(running: Service) -> str:
         link = make_link(services, services.tenants.get_by_name(TENANT), FIRST, running.url)
     another = f"{find_command()} console --tenant {TENANT} --data {running.data}"
     return (
-        f"see who came, in the console (the link signs in once, within ten minutes):\n  {link}\nanother link: {another}"
+        "see who came, in the console (the link signs in once, within ten minutes):\n  "
+        f"{link}\nanother link: {another}"
     )
 
 
 def find_command() -> str:
-    """Return how to call this installation's `regulars` in a terminal: `.venv/bin/regulars` in a checkout."""
+    """Return how to call this installation's `regulars` in a terminal: `.venv/bin/regulars` in a
+    checkout."""
     installed = Path(sys.executable).with_name("regulars")
     if (program := shutil.which("regulars")) and Path(program).absolute() == installed:
         return "regulars"
-    return str(installed.relative_to(Path.cwd()) if installed.is_relative_to(Path.cwd()) else installed)
+    return str(
+        installed.relative_to(Path.cwd()) if installed.is_relative_to(Path.cwd()) else installed
+    )
 
 
 def _make_captures(probes: Iterable[Probe], now: datetime) -> list[tuple[datetime, bytes]]:
-    """Make captures, each a time and a JPEG. Each person's first one is of today, the others of the days before."""
+    """Make captures, each a time and a JPEG.
+
+    Each person's first one is of today, the others of the days before.
+    """
     people: dict[frozenset[str], list[Probe]] = defaultdict(list)
     for probe in probes:
         people[probe.names].append(probe)
     return [
-        (now - (person_number + 1) * _EVERY - earlier_visits * _BETWEEN, album.widen(probe.photo.read()))
+        (
+            now - (person_number + 1) * _EVERY - earlier_visits * _BETWEEN,
+            album.widen(probe.photo.read()),
+        )
         for person_number, visits in enumerate(people.values())
         for earlier_visits, probe in enumerate(visits[: _MOST_BEFORE + 1])
     ]

@@ -1,7 +1,7 @@
 """The demo's shop: five weeks of visits of drawn people, written into a tenant's book.
 
-Each visit is a drawing that a camera takes at its time. The service then does with it what it does with any picture,
-only that nobody has to recognise the drawn people: `DrawnVision` knows them.
+Each visit is a drawing that a camera takes at its time. The service then does with it what it does
+with any picture, only that nobody has to recognise the drawn people: `DrawnVision` knows them.
 """
 
 from __future__ import annotations
@@ -70,7 +70,8 @@ CAMERAS = {"door": "Front door", "counter": "Counter", "terrace": "Terrace"}
 SHARES = (3, 2, 6)
 """Of the visits, by camera in that order."""
 SILENT_CAMERA, SILENT_FOR = "terrace", timedelta(days=6)
-"""A camera that shows nobody any more, for long enough that the console says so, on whatever weekday."""
+"""A camera that shows nobody any more, for long enough that the console says so, on whatever
+weekday."""
 OPENS, CLOSES = 9, 19
 """Local hours of the shop."""
 SUNDAY = 6
@@ -78,7 +79,8 @@ SUNDAY = 6
 TODAY = ((105, 40), (96, 9), (71, 3), (52, 110 + 14 * WEEKS), (33, 10), (18, 6), (9, 1), (2, 4))
 """Latest visits: minutes before now, and the number of the visitor."""
 UNSURE, UNSURE_LIKENESS = 3, 0.66
-"""Number of a visitor of today whom the camera saw badly, and how well: a card asks whether it is that person."""
+"""Number of a visitor of today whom the camera saw badly, and how well: a card asks whether it is
+that person."""
 
 
 class Visit(Struct, frozen=True, order=True):
@@ -102,9 +104,12 @@ class PastClock:
 
 
 def fill_shop(data: Path, tenant_name: str, pack: Pack, now: datetime) -> None:
-    """Write the shop into the book of a tenant in the folder `data`, which a service may serve meanwhile."""
+    """Write the shop into the book of a tenant in the folder `data`, which a service may serve
+    meanwhile."""
     clock = PastClock(now - timedelta(weeks=WEEKS))
-    with closing(build(Settings(storage=data), clock=clock, vision=lambda: DrawnVision(pack))) as services:
+    with closing(
+        build(Settings(storage=data), clock=clock, vision=lambda: DrawnVision(pack))
+    ) as services:
         services.tenants.change_settings(tenant_name, _SETTINGS)
         tenant = services.tenants.get_by_name(tenant_name)
         _open_shop(services, tenant)
@@ -139,11 +144,19 @@ def _open_shop(services: Services, tenant: Tenant) -> None:
     for id_, name in CAMERAS.items():
         services.cameras.add(tenant, id_, name, CameraSettings())
     hooks = services.webhooks.hooks
-    hooks.add(tenant.name, None, name="till", kinds=(EventKind.FACE_OVERDUE, EventKind.STRANGER_PROMOTED))
+    hooks.add(
+        tenant.name, None, name="till", kinds=(EventKind.FACE_OVERDUE, EventKind.STRANGER_PROMOTED)
+    )
     phone = Channel(Way.NTFY, url="https://ntfy.example/corner-shop")
     text = "{who} is here, at {camera}"
     hooks.add(
-        tenant.name, None, channel=phone, template=text, groups=(VIP,), kinds=(EventKind.FACE_ARRIVED,), enabled=False
+        tenant.name,
+        None,
+        channel=phone,
+        template=text,
+        groups=(VIP,),
+        kinds=(EventKind.FACE_ARRIVED,),
+        enabled=False,
     )
     for number, name in enumerate(NAMES):
         enrol_drawn(services, tenant, number, name, REGULAR if number % 4 else VIP)
@@ -153,7 +166,9 @@ def _open_shop(services: Services, tenant: Tenant) -> None:
 
 def enrol_drawn(services: Services, tenant: Tenant, number: int, name: str, group: str) -> None:
     """Enrol the drawn person of this number. The services look at pictures by DrawnVision."""
-    services.enrolment.enrol_largest_face(tenant, group, draw_portrait(DrawnPerson(number)), RULES, NewFace(name=name))
+    services.enrolment.enrol_largest_face(
+        tenant, group, draw_portrait(DrawnPerson(number)), RULES, NewFace(name=name)
+    )
 
 
 def _write_visit(services: Services, tenant: Tenant, visit: Visit) -> None:
@@ -165,7 +180,10 @@ def _write_visit(services: Services, tenant: Tenant, visit: Visit) -> None:
 
 
 def list_visits(now: datetime, zone: ZoneInfo) -> list[Visit]:
-    """Make up the visits of five weeks, in no order. The same time and zone give the same visits."""
+    """Make up the visits of five weeks, in no order.
+
+    The same time and zone give the same visits.
+    """
     other_visits = [*_list_visits_of_others(now, zone)]
     return [*other_visits, *_list_visits_of_overdue(now, other_visits)]
 
@@ -191,9 +209,14 @@ def _count_utc_days(time: datetime) -> int:
 
 
 def _list_visits_of_overdue(now: datetime, other_visits: Sequence[Visit]) -> Iterator[Visit]:
-    """Make up when the regular came who stays away now. Days without anybody are no absence (book/absences)."""
+    """Make up when the regular came who stays away now.
+
+    Days without anybody are no absence (book/absences).
+    """
     open_days = {_count_utc_days(visit.at) for visit in other_visits}
-    closed_days = [day for day in range(_count_utc_days(now), min(open_days), -1) if day not in open_days]
+    closed_days = [
+        day for day in range(_count_utc_days(now), min(open_days), -1) if day not in open_days
+    ]
     for pauses in range(LEAST_VISITS):
         came_at = now - STAYS_AWAY_FOR - pauses * EVERY
         for day in closed_days:
@@ -203,13 +226,19 @@ def _list_visits_of_overdue(now: datetime, other_visits: Sequence[Visit]) -> Ite
 
 
 def _list_visits_of_day(rng: random.Random, day: datetime, days_ago: int) -> Iterator[Visit]:
-    """Make up the visits of one day: of people who are known, of strangers, and of staff before the shop opens."""
+    """Make up the visits of one day: of people who are known, of strangers, and of staff before the
+    shop opens."""
     often = [number for number in range(len(NAMES)) if number != OVERDUE]
     known_people = rng.sample(often, KNOWN_A_DAY + 1 - days_ago % 4)
-    strangers = [*rng.sample(NEIGHBOURS, NEIGHBOURS_A_DAY), *ONCE_COME[ONCE_A_DAY * days_ago :][:ONCE_A_DAY]]
+    strangers = [
+        *rng.sample(NEIGHBOURS, NEIGHBOURS_A_DAY),
+        *ONCE_COME[ONCE_A_DAY * days_ago :][:ONCE_A_DAY],
+    ]
     for number in (*known_people, *strangers, *(NEW_REGULARS if days_ago < 5 else ())):
         (camera,) = rng.choices(list(CAMERAS), SHARES)
         came_at = day + timedelta(hours=rng.uniform(OPENS, CLOSES))
         yield Visit(came_at, camera, number, rng.uniform(0.8, 0.95), take=days_ago)
     for number in STAFF_NAMES:
-        yield Visit(day + timedelta(hours=OPENS - rng.uniform(0.1, 0.5)), "door", number, 0.9, take=days_ago)
+        yield Visit(
+            day + timedelta(hours=OPENS - rng.uniform(0.1, 0.5)), "door", number, 0.9, take=days_ago
+        )

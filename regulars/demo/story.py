@@ -66,7 +66,9 @@ class Story:
         """Enrol a person by one picture."""
         (person,) = probe.names
         reply = self._send_request(
-            "POST", "/v1/faces", _encode_picture(probe.photo) | {"group": REGULAR, "name": format_name(person)}
+            "POST",
+            "/v1/faces",
+            _encode_picture(probe.photo) | {"group": REGULAR, "name": format_name(person)},
         )
         if reply.status == 201:
             self._people[reply.json["id"]] = person
@@ -83,8 +85,9 @@ class Story:
     def _search(self, part: Part, probe: Probe) -> Step:
         """Search for all faces of a picture.
 
-        The answer is right if it names exactly the enrolled people on the picture. It also has to find a face if
-        somebody is on it, and none if nobody is. The score that is shown is the lowest of the matches.
+        The answer is right if it names exactly the enrolled people on the picture. It also has to
+        find a face if somebody is on it, and none if nobody is. The score that is shown is the
+        lowest of the matches.
         """
         reply = self._send_request("POST", f"/v1/{IDENTIFY}", _encode_picture(probe.photo))
         if reply.status != 200:
@@ -97,12 +100,24 @@ class Story:
                 elapsed_ms=reply.elapsed_ms,
             )
         faces = reply.json["faces"]
-        pairs = ((face, candidate) for face in faces for candidate in face["candidates"] if candidate["match"])
-        matches = [(candidate["score"], face["threshold"], candidate["face"]["id"]) for face, candidate in pairs]
+        pairs = (
+            (face, candidate)
+            for face in faces
+            for candidate in face["candidates"]
+            if candidate["match"]
+        )
+        matches = [
+            (candidate["score"], face["threshold"], candidate["face"]["id"])
+            for face, candidate in pairs
+        ]
         matched_people = {self._people[id_] for _, _, id_ in matches}
         answer = ", ".join(sorted(matched_people)) or ("nobody known" if faces else "no face")
-        right = matched_people == probe.names & {*self._people.values()} and bool(faces) == bool(probe.names)
-        score, threshold, _ = min(matches, default=(None, faces[0]["threshold"] if faces else None, ""))
+        right = matched_people == probe.names & {*self._people.values()} and bool(faces) == bool(
+            probe.names
+        )
+        score, threshold, _ = min(
+            matches, default=(None, faces[0]["threshold"] if faces else None, "")
+        )
         return Step(
             part=part,
             api=IDENTIFY,
@@ -128,7 +143,9 @@ class Story:
             elapsed_ms=reply.elapsed_ms,
         )
 
-    def _send_request(self, method: str, path: str, body_object: dict[str, Any] | None = None) -> Reply:
+    def _send_request(
+        self, method: str, path: str, body_object: dict[str, Any] | None = None
+    ) -> Reply:
         """Send a request, again every second as long as it is answered that too many came (429)."""
         while (reply := self._v1.request_reply(method, path, body_object)).status == 429:
             time.sleep(1)
@@ -143,11 +160,18 @@ def list_searched(plan: Plan) -> dict[Part, tuple[Probe, ...]]:
 
 def count_steps(plan: Plan) -> int:
     """Count the steps that `Story.play` makes of this plan, if all are enrolled."""
-    return len(plan.enrolments) + sum(map(len, list_searched(plan).values())) + (2 if plan.removed else 0)
+    return (
+        len(plan.enrolments)
+        + sum(map(len, list_searched(plan).values()))
+        + (2 if plan.removed else 0)
+    )
 
 
 def format_name(person: str) -> str:
-    """Return the name of a person as a face has it. A label without capitals, `ann_lee`, is written as names are."""
+    """Return the name of a person as a face has it.
+
+    A label without capitals, `ann_lee`, is written as names are.
+    """
     return (person.replace("_", " ").title() if person.islower() else person)[:100]
 
 

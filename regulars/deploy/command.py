@@ -26,23 +26,44 @@ def _split_pair(text: str) -> tuple[str, str]:
 
 
 @click.command(short_help="Deploy to AWS, or show what that would do.")
-@click.option("--stage", required=True, help="The stack is called regulars-STAGE; stages share nothing.")
+@click.option(
+    "--stage", required=True, help="The stack is called regulars-STAGE; stages share nothing."
+)
 @deed_options
 @click.option("--region", help="AWS region.  [default: the environment's]")
-@click.option("--bucket", help="Bucket to upload packages to.  [default: one that the command makes]")
+@click.option(
+    "--bucket", help="Bucket to upload packages to.  [default: one that the command makes]"
+)
 @click.option("--architecture", type=click.Choice(["arm64", "x86_64"]), default="arm64")
-@click.option("--python", type=click.Choice(["3.13", "3.12"]), default="3.13", help="Lambda's Python version.")
+@click.option(
+    "--python", type=click.Choice(["3.13", "3.12"]), default="3.13", help="Lambda's Python version."
+)
 @models_option
 @click.option(
-    "--pack", "packs", multiple=True, metavar="NAME", help="Model pack of your own to ship; repeat for several."
+    "--pack",
+    "packs",
+    multiple=True,
+    metavar="NAME",
+    help="Model pack of your own to ship; repeat for several.",
 )
-@click.option("--domain", metavar="NAME", help="Domain of yours that serves the API; ACM has its certificate.")
 @click.option(
-    "--preflight", is_flag=True, help="Say what the account would refuse, and end before anything is packaged."
+    "--domain", metavar="NAME", help="Domain of yours that serves the API; ACM has its certificate."
 )
-@click.option("--policy", is_flag=True, help="Print the IAM policy of a role that deploys the stage, and end.")
 @click.option(
-    "--parameter", "parameters", type=_split_pair, multiple=True, metavar="NAME=VALUE", help="See docs/deploy.md."
+    "--preflight",
+    is_flag=True,
+    help="Say what the account would refuse, and end before anything is packaged.",
+)
+@click.option(
+    "--policy", is_flag=True, help="Print the IAM policy of a role that deploys the stage, and end."
+)
+@click.option(
+    "--parameter",
+    "parameters",
+    type=_split_pair,
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="See docs/deploy.md.",
 )
 def deploy(
     stage: str,
@@ -59,7 +80,8 @@ def deploy(
     policy: bool,
     parameters: tuple[tuple[str, str], ...],
 ) -> None:
-    """Deploy this checkout to AWS as a stack of its own: package, upload, show the changes, carry them out.
+    """Deploy this checkout to AWS as a stack of its own: package, upload, show the changes, carry
+    them out.
 
     Before that it asks the account what would be refused. A dry run does not call AWS.
 
@@ -75,7 +97,9 @@ def deploy(
     from regulars.deploy.package import read_parameters
 
     if preflight and dry_run:
-        raise click.UsageError("--preflight asks the account, and --dry-run does not: give one of them")
+        raise click.UsageError(
+            "--preflight asks the account, and --dry-run does not: give one of them"
+        )
     stack = deploy.stack_name(stage)
     values = {**({"DomainName": domain} if domain else {}), **dict(parameters)}
     if policy:
@@ -88,7 +112,9 @@ def deploy(
     account = None if dry_run else _open_account(region, stack, rules, values)
     if preflight:
         return
-    plan = deploy.make_plan(stage, values, architecture=architecture, python=python, models=models, names=packs)
+    plan = deploy.make_plan(
+        stage, values, architecture=architecture, python=python, models=models, names=packs
+    )
     for line in plan.write_lines():
         print(line)
     if account is None:
@@ -99,8 +125,13 @@ def deploy(
     _carry_out(plan, account, stage, bucket, lambda: yes or ask_yes_or_no("Carry this out?"))
 
 
-def _open_account(region: str | None, stack: str, rules: Mapping[str, Any], values: Mapping[str, str]) -> Account:
-    """Return the account of the environment. Raises NotDeployed if it would refuse the deployment, and says why."""
+def _open_account(
+    region: str | None, stack: str, rules: Mapping[str, Any], values: Mapping[str, str]
+) -> Account:
+    """Return the account of the environment.
+
+    Raises NotDeployed if it would refuse the deployment, and says why.
+    """
     import boto3
 
     from regulars.deploy.preflight import Wanted, check_account, read_defaults
@@ -115,8 +146,13 @@ def _open_account(region: str | None, stack: str, rules: Mapping[str, Any], valu
     return account
 
 
-def _carry_out(plan: Plan, account: Account, stage: str, bucket: str | None, agree: Callable[[], bool]) -> None:
-    """Deploy a plan, make the canary's tenant, and compare the month's costs with the forecast. Raises NotDeployed."""
+def _carry_out(
+    plan: Plan, account: Account, stage: str, bucket: str | None, agree: Callable[[], bool]
+) -> None:
+    """Deploy a plan, make the canary's tenant, and compare the month's costs with the forecast.
+
+    Raises NotDeployed.
+    """
     from regulars.deploy import deploy
     from regulars.deploy.canary import add_canary
     from regulars.deploy.spent import compare_month
@@ -126,7 +162,9 @@ def _carry_out(plan: Plan, account: Account, stage: str, bucket: str | None, agr
         if deploy.deploy(plan, account, bucket, agree):
             os.environ["AWS_DEFAULT_REGION"] = account.region  # of the clients of the service, too
             present = account.read_parameters(plan.stack) or {}
-            add_canary(stage, present, (account.read_outputs(plan.stack) or {}).get("EndpointURL", ""))
+            add_canary(
+                stage, present, (account.read_outputs(plan.stack) or {}).get("EndpointURL", "")
+            )
             if not deploy.is_stopped(present):
                 for line in compare_month(account, stage, plan.stack, datetime.now(UTC)):
                     print(line)

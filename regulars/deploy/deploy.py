@@ -1,7 +1,7 @@
 """`regulars deploy`: this checkout as a stack of its own in an AWS account.
 
-It packages, uploads, shows the change set, asks, and carries it out (regulars/deploy/stack.py). A dry run ends before
-the first call to AWS.
+It packages, uploads, shows the change set, asks, and carries it out (regulars/deploy/stack.py). A
+dry run ends before the first call to AWS.
 """
 
 from __future__ import annotations
@@ -34,7 +34,8 @@ from regulars.errors import NotDeployed
 _STAGE = re.compile(r"[a-z]([a-z0-9-]{0,17}[a-z0-9])?")
 
 ORDINARY_CONCURRENCY = 1_000
-"""AWS's ordinary quota of functions that run at once in an account and region; a new account has as few as ten."""
+"""AWS's ordinary quota of functions that run at once in an account and region; a new account has as
+few as ten."""
 
 _LEAST_RUNS = 2
 """The most runs that AWS lets a queue start."""
@@ -57,7 +58,10 @@ class Plan(Struct, frozen=True):
 
     @property
     def digest(self) -> str:
-        """SHA-256 of the package. It names the upload, so that an unchanged package is not uploaded again."""
+        """SHA-256 of the package.
+
+        It names the upload, so that an unchanged package is not uploaded again.
+        """
         with self.archive.open("rb") as archive:
             return hashlib.file_digest(archive, "sha256").hexdigest()
 
@@ -67,22 +71,32 @@ class Plan(Struct, frozen=True):
         return list_tables(self.stack)
 
     def count_runs(self, concurrency: int) -> dict[str, str]:
-        """Return how many runs each queue and the API may start, by parameter, in an account of that concurrency.
+        """Return how many runs each queue and the API may start, by parameter, in an account of
+        that concurrency.
 
-        A queue a fifth at most: a run of ingest waits for one of the search function, and a fifth is left for callers.
-        The API half, if AWS lets that be reserved: people who call its open address take no more from the others.
+        A queue a fifth at most: a run of ingest waits for one of the search function, and a fifth
+        is left for callers. The API half, if AWS lets that be reserved: people who call its open
+        address take no more from the others.
         """
         parameters = self.template.get("Parameters", {})
-        shared = {name: int(rules["Default"]) for name, rules in parameters.items() if name.endswith("Concurrency")}
+        shared = {
+            name: int(rules["Default"])
+            for name, rules in parameters.items()
+            if name.endswith("Concurrency")
+        }
         runs_by_queue = {name: runs for name, runs in shared.items() if runs > 0}
-        queues = {name: str(max(_LEAST_RUNS, min(runs, concurrency // 5))) for name, runs in runs_by_queue.items()}
+        queues = {
+            name: str(max(_LEAST_RUNS, min(runs, concurrency // 5)))
+            for name, runs in runs_by_queue.items()
+        }
         half = concurrency // 2 if concurrency >= 2 * LEAST_UNRESERVED else -1
         return queues | ({_API: str(half)} if _API in parameters else {})
 
     def write_template(self, address: str) -> str:
         """Write the template as JSON, with its functions' code at `address` (s3://...).
 
-        An output names the first pack, which `regulars tenants add --stage` gives to new tenants. Functions know it.
+        An output names the first pack, which `regulars tenants add --stage` gives to new tenants.
+        Functions know it.
         """
         whole: dict[str, Any] = json.loads(json.dumps(self.template))
         for resource in whole["Resources"].values():
@@ -97,9 +111,15 @@ class Plan(Struct, frozen=True):
     def write_lines(self) -> Iterator[str]:
         """Yield the plan as lines to print."""
         yield f"stack       {self.stack}"
-        yield f"package     {self.archive}, {self.archive.stat().st_size / 1e6:.1f} MB, sha256 {self.digest[:12]}"
+        yield (
+            f"package     {self.archive}, {self.archive.stat().st_size / 1e6:.1f} MB, sha256 "
+            f"{self.digest[:12]}"
+        )
         for pack in self.packs:
-            yield f"pack        {pack.manifest.name}, model {pack.manifest.embedding.model}, of {pack.folder}"
+            yield (
+                f"pack        {pack.manifest.name}, model {pack.manifest.embedding.model}, of "
+                f"{pack.folder}"
+            )
         yield "parameters"
         for name, rules in sorted(self.template.get("Parameters", {}).items()):
             default = f"as it is, or {rules.get('Default', '')!r}"
@@ -111,19 +131,24 @@ class Plan(Struct, frozen=True):
         yield f"costs       {bill.sum_up_in_a_line(Load(1_000, 1_000, 1_000))}"
 
     def write_limits(self, concurrency: int, present: Mapping[str, str]) -> Iterator[str]:
-        """Yield lines about the account's concurrency, and for how many shops the stack's limits will be enough.
+        """Yield lines about the account's concurrency, and for how many shops the stack's limits
+        will be enough.
 
         `present`: values of the stack's parameters; empty: it is new.
         """
         initial = self.count_runs(concurrency)
         runs = ", ".join(f"{name} {count}" for name, count in initial.items())
-        yield f"limits      the account has room for {concurrency:,} functions at once, so a new stack gets {runs}"
+        yield (
+            f"limits      the account has room for {concurrency:,} functions at once, so a new "
+            f"stack gets {runs}"
+        )
         defaults = read_defaults(self.template.get("Parameters", {}))
         for line in shops.describe({**defaults, **initial, **present, **self.parameters}):
             yield f"            {line}"
         if concurrency < ORDINARY_CONCURRENCY // 10:
             yield (
-                f"            too few for traffic: ask AWS for {ORDINARY_CONCURRENCY:,} (Service Quotas, AWS Lambda, "
+                f"            too few for traffic: ask AWS for {ORDINARY_CONCURRENCY:,} (Service "
+                "Quotas, AWS Lambda, "
                 "Concurrent executions), then deploy with these parameters at their defaults"
             )
 
@@ -133,13 +158,19 @@ def is_stopped(parameters: Mapping[str, str]) -> bool:
     return any(name.endswith("Concurrency") and value == "0" for name, value in parameters.items())
 
 
-def find_rollback_alarms(template: Mapping[str, Any], parameters: Mapping[str, str]) -> dict[str, str]:
-    """Return the alarms that may roll an update back, each with the reason why it does not; "": it does.
+def find_rollback_alarms(
+    template: Mapping[str, Any], parameters: Mapping[str, str]
+) -> dict[str, str]:
+    """Return the alarms that may roll an update back, each with the reason why it does not; "": it
+    does.
 
-    AWS rolls an update back if its alarm is removed, or goes off. So an alarm is no guard if the update may remove it,
-    or stops functions, whose failures are then wanted. Alarms that need an SNS topic are left out.
+    AWS rolls an update back if its alarm is removed, or goes off. So an alarm is no guard if the
+    update may remove it, or stops functions, whose failures are then wanted. Alarms that need an
+    SNS topic are left out.
     """
-    conditions = {name: json.dumps(condition) for name, condition in template.get("Conditions", {}).items()}
+    conditions = {
+        name: json.dumps(condition) for name, condition in template.get("Conditions", {}).items()
+    }
     reasons = {}
     for name, resource in template["Resources"].items():
         condition_text = conditions.get(resource.get("Condition"), "")
@@ -153,7 +184,10 @@ def find_rollback_alarms(template: Mapping[str, Any], parameters: Mapping[str, s
 def stack_name(stage: str) -> str:
     """Name the stack of a stage. Raises InvalidInput if the stage is no legal name."""
     if not _STAGE.fullmatch(stage):
-        raise InvalidInput(f"a stage is 1 to 19 small letters, digits and inner hyphens, such as `prod`, not {stage!r}")
+        raise InvalidInput(
+            "a stage is 1 to 19 small letters, digits and inner hyphens, such as `prod`, not "
+            f"{stage!r}"
+        )
     return f"regulars-{stage}"
 
 
@@ -168,8 +202,8 @@ def make_plan(
 ) -> Plan:
     """Package this checkout.
 
-    `models`, `names`: of the packs to ship, as in `find_shipped_packs`. Raises InvalidInput for a wrong stage,
-    NotDeployed if packaging fails.
+    `models`, `names`: of the packs to ship, as in `find_shipped_packs`. Raises InvalidInput for a
+    wrong stage, NotDeployed if packaging fails.
     """
     stack = stack_name(stage)
     try:
@@ -188,18 +222,23 @@ def make_plan(
 
 
 def require_parameters(rules_by_name: Mapping[str, Any], parameters: Mapping[str, str]) -> None:
-    """Raise InvalidInput for a parameter that the template lacks, or a value that it does not allow.
+    """Raise InvalidInput for a parameter that the template lacks, or a value that it does not
+    allow.
 
     `rules_by_name`: the template's parameters.
     """
     for name, value in parameters.items():
         if name not in rules_by_name:
-            raise InvalidInput(f"there is no parameter {name}; there are {', '.join(sorted(rules_by_name))}")
+            raise InvalidInput(
+                f"there is no parameter {name}; there are {', '.join(sorted(rules_by_name))}"
+            )
         rules = rules_by_name[name]
         low, high = rules.get("MinValue", float("-inf")), rules.get("MaxValue", float("inf"))
         if rules["Type"] == "Number" and not low <= _parse_number(value) <= high:
             raise InvalidInput(f"{name} is a number from {low} to {high}, not {value!r}")
-        if (allowed := rules.get("AllowedValues")) and value not in [str(allowed_value) for allowed_value in allowed]:
+        if (allowed := rules.get("AllowedValues")) and value not in [
+            str(allowed_value) for allowed_value in allowed
+        ]:
             raise InvalidInput(f"{name} is one of {', '.join(map(str, allowed))}, not {value!r}")
         if len(value) > (max_length := rules.get("MaxLength", len(value))):
             raise InvalidInput(f"{name} has {max_length} characters at most, not {len(value)}")
@@ -210,11 +249,11 @@ def require_parameters(rules_by_name: Mapping[str, Any], parameters: Mapping[str
 def deploy(plan: Plan, account: Account, bucket: str | None, agree: Callable[[], bool]) -> bool:
     """Upload the package, print the change set, and carry it out if `agree` returns True.
 
-    The record of a failed first deployment is removed before that, if `agree` returns True for it, too. Returns whether
-    the stack is as planned in the end. Raises NotDeployed.
+    The record of a failed first deployment is removed before that, if `agree` returns True for it,
+    too. Returns whether the stack is as planned in the end. Raises NotDeployed.
 
-    `bucket`: an operator's own, in which nothing is deleted; None: one that the command makes, in which the stack's old
-    packages are.
+    `bucket`: an operator's own, in which nothing is deleted; None: one that the command makes, in
+    which the stack's old packages are.
     """
     if not _clear_failed_record(plan, account, agree):
         print(f"{plan.stack}: nothing was changed")
@@ -256,9 +295,11 @@ def deploy(plan: Plan, account: Account, bucket: str | None, agree: Callable[[],
 
 
 def _limit_canary(plan: Plan, account: Account, before: Mapping[str, str] | None) -> dict[str, str]:
-    """Return the parameter by which an update is taken back that makes a picture's way to a hook half as slow again.
+    """Return the parameter by which an update is taken back that makes a picture's way to a hook
+    half as slow again.
 
-    `before`: the stack's parameters before this deployment; None: it is new, and nobody knows how long that takes.
+    `before`: the stack's parameters before this deployment; None: it is new, and nobody knows how
+    long that takes.
     """
     if before is None or CANARY_LIMIT not in plan.template.get("Parameters", {}):
         return {}
@@ -269,10 +310,12 @@ def _limit_canary(plan: Plan, account: Account, before: Mapping[str, str] | None
 
 
 def _complete(plan: Plan, account: Account, before: Mapping[str, str] | None) -> None:
-    """Do for a stack what its template cannot. `before`: its parameters before this deployment; None: it is new.
+    """Do for a stack what its template cannot.
 
-    A table that is protected from its first moment would stay when the creation of the stack fails, and a budget is not
-    known to CloudFormation in each region.
+    `before`: its parameters before this deployment; None: it is new.
+
+    A table that is protected from its first moment would stay when the creation of the stack fails,
+    and a budget is not known to CloudFormation in each region.
     """
     account.protect_tables(plan.tables)
     for line in keep_budget(account, plan.stack, before, account.read_parameters(plan.stack) or {}):
@@ -280,22 +323,40 @@ def _complete(plan: Plan, account: Account, before: Mapping[str, str] | None) ->
 
 
 def _delete_old_packages(account: Account, bucket: str, stack: str, used: Iterable[str]) -> None:
-    """Delete the stack's packages that nothing needs. If AWS refuses, say so: the deployment is done by then."""
+    """Delete the stack's packages that nothing needs.
+
+    If AWS refuses, say so: the deployment is done by then.
+    """
     try:
         account.delete_old_packages(bucket, stack, used)
     except account.failures as error:
         print(f"warning     old packages stay in {bucket}: {error}")
 
 
-def _list_warnings(plan: Plan, parameters: Mapping[str, str], present: Mapping[str, str] | None) -> Iterator[str]:
-    """Yield a line if nobody would be told of alarms. `present`: the stack's parameters; None: there is none yet."""
-    if _TOPIC in plan.template["Parameters"] and not parameters.get(_TOPIC, (present or {}).get(_TOPIC)):
-        yield "warning     nobody is told when captures fail or what was deleted is not gone in time:"
-        yield f"            deploy with --parameter {_TOPIC}= and the ARN of an SNS topic (docs/deploy.md, Alarms)"
+def _list_warnings(
+    plan: Plan, parameters: Mapping[str, str], present: Mapping[str, str] | None
+) -> Iterator[str]:
+    """Yield a line if nobody would be told of alarms.
+
+    `present`: the stack's parameters; None: there is none yet.
+    """
+    if _TOPIC in plan.template["Parameters"] and not parameters.get(
+        _TOPIC, (present or {}).get(_TOPIC)
+    ):
+        yield (
+            "warning     nobody is told when captures fail or what was deleted is not gone in time:"
+        )
+        yield (
+            f"            deploy with --parameter {_TOPIC}= and the ARN of an SNS topic "
+            "(docs/deploy.md, Alarms)"
+        )
 
 
 def _clear_failed_record(plan: Plan, account: Account, agree: Callable[[], bool]) -> bool:
-    """Remove the record that a failed first deployment left, if `agree` returns True. Tell whether none is left."""
+    """Remove the record that a failed first deployment left, if `agree` returns True.
+
+    Tell whether none is left.
+    """
     if not account.has_failed_record(plan.stack, plan.tables):
         return True
     print(f"{plan.stack} could not be made before, and its record has to be removed first")

@@ -1,4 +1,5 @@
-"""The package that a deployment uploads: its model packs, and its making by the checkout's infra/package.py."""
+"""The package that a deployment uploads: its model packs, and its making by the checkout's
+infra/package.py."""
 
 from __future__ import annotations
 
@@ -23,11 +24,15 @@ _USUAL = ("arm64", "3.13")
 _CHECKOUT = Path(__file__).resolve().parents[2]
 
 
-def find_shipped_packs(models: Path | None, names: Sequence[str], environ: Mapping[str, str]) -> tuple[Pack, ...]:
-    """Find the packs that a package has: those of these names, and all of the program's own. Raises MissingModel.
+def find_shipped_packs(
+    models: Path | None, names: Sequence[str], environ: Mapping[str, str]
+) -> tuple[Pack, ...]:
+    """Find the packs that a package has: those of these names, and all of the program's own.
 
-    `models`: folder of packs of one's own; None: that of $REGULARS_MODELS, if set. No names: that of $REGULARS_PACK, if
-    set. The first pack is that of new tenants.
+    Raises MissingModel.
+
+    `models`: folder of packs of one's own; None: that of $REGULARS_MODELS, if set. No names: that
+    of $REGULARS_PACK, if set. The first pack is that of new tenants.
     """
     wanted_names = names or filter(None, [environ.get("REGULARS_PACK")])
     all_names = dict.fromkeys([*wanted_names, *packs.list_names(None)])
@@ -40,28 +45,43 @@ def _find_own_packs(environ: Mapping[str, str]) -> Path | None:
     return Path(folder) if folder else None
 
 
-def list_pack_options(models: Path | None, names: Sequence[str], environ: Mapping[str, str]) -> list[str]:
-    """Return the packaging's options for these packs: it runs in the checkout, wherever a relative folder is."""
+def list_pack_options(
+    models: Path | None, names: Sequence[str], environ: Mapping[str, str]
+) -> list[str]:
+    """Return the packaging's options for these packs: it runs in the checkout, wherever a relative
+    folder is."""
     folder = models or _find_own_packs(environ)
     options = [option for name in names for option in ("--pack", name)]
     return [*options, "--models", str(folder.resolve())] if folder else options
 
 
 def read_parameters() -> dict[str, Any]:
-    """Return the rules of the checkout's parameters, by their names, without packaging it. Raises NotDeployed."""
+    """Return the rules of the checkout's parameters, by their names, without packaging it.
+
+    Raises NotDeployed.
+    """
     merged: dict[str, Any] = json.loads(_run_in_checkout("infra.template", []))
     rules: dict[str, Any] = merged["Parameters"]
     return rules
 
 
-def package_checkout(architecture: str, python: str, models: Path | None, shipped: Sequence[Pack]) -> Path:
-    """Package the checkout as `make package` does, and return the folder of it. Raises NotDeployed."""
+def package_checkout(
+    architecture: str, python: str, models: Path | None, shipped: Sequence[Pack]
+) -> Path:
+    """Package the checkout as `make package` does, and return the folder of it.
+
+    Raises NotDeployed.
+    """
     out = _CHECKOUT / "build"
     if (architecture, python) != _USUAL:
         out /= f"python{python}-{architecture}"
     options = ["--architecture", architecture, "--python", python, "--out", str(out), "--required"]
     _run_in_checkout(
-        "infra.package", [*options, *list_pack_options(models, [pack.manifest.name for pack in shipped], os.environ)]
+        "infra.package",
+        [
+            *options,
+            *list_pack_options(models, [pack.manifest.name for pack in shipped], os.environ),
+        ],
     )
     return out
 
@@ -69,9 +89,15 @@ def package_checkout(architecture: str, python: str, models: Path | None, shippe
 def _run_in_checkout(module: str, options: Sequence[str]) -> str:
     """Run a module of the checkout; return what it printed. Raises NotDeployed."""
     if not (_CHECKOUT / "infra" / "package.py").is_file():
-        raise NotDeployed("only a checkout can be deployed: clone the repository and run `regulars deploy` there")
+        raise NotDeployed(
+            "only a checkout can be deployed: clone the repository and run `regulars deploy` there"
+        )
     run = subprocess.run(  # noqa: S603 -- our own command
-        [sys.executable, "-m", module, *options], cwd=_CHECKOUT, capture_output=True, text=True, check=False
+        [sys.executable, "-m", module, *options],
+        cwd=_CHECKOUT,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     if run.returncode:
         raise NotDeployed(f"nothing was packaged: {run.stdout}{run.stderr}".rstrip())

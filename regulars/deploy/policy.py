@@ -1,4 +1,5 @@
-"""The IAM policy of a role that deploys a stage, and no other: `regulars deploy --stage NAME --policy` prints it."""
+"""The IAM policy of a role that deploys a stage, and no other: `regulars deploy --stage NAME
+--policy` prints it."""
 
 from __future__ import annotations
 
@@ -13,28 +14,41 @@ MOST_CHARACTERS = 6_144
 
 _NAMED = {
     "cloudformation:*:*:stack/STACK/* cloudformation:*:*:changeSet/regulars-* "
-    "cloudformation:*:aws:transform/Serverless-*": "CreateChangeSet DeleteChangeSet DeleteStack DescribeChangeSet "
-    "DescribeEvents DescribeStackEvents DescribeStacks ExecuteChangeSet ListStackResources UpdateTerminationProtection",
-    "s3:::regulars-packages-* s3:::regulars-packages-*/*": "CreateBucket DeleteObject GetObject ListBucket "
+    "cloudformation:*:aws:transform/Serverless-*": "CreateChangeSet DeleteChangeSet DeleteStack "
+    "DescribeChangeSet "
+    "DescribeEvents DescribeStackEvents DescribeStacks ExecuteChangeSet ListStackResources "
+    "UpdateTerminationProtection",
+    "s3:::regulars-packages-* s3:::regulars-packages-*/*": "CreateBucket DeleteObject GetObject "
+    "ListBucket "
     "PutBucketPublicAccessBlock PutObject",
-    "s3:::STACK-*": "CreateBucket DeleteBucket DeleteBucketPolicy GetBucket* Get*Configuration List* "
-    "PutBucketNotification PutBucketOwnershipControls PutBucketPolicy PutBucketPublicAccessBlock PutBucketTagging "
+    "s3:::STACK-*": "CreateBucket DeleteBucket DeleteBucketPolicy GetBucket* Get*Configuration "
+    "List* "
+    "PutBucketNotification PutBucketOwnershipControls PutBucketPolicy PutBucketPublicAccessBlock "
+    "PutBucketTagging "
     "PutEncryptionConfiguration PutLifecycleConfiguration *agResource",
-    "dynamodb:*:*:table/STACK-*": "ConditionCheckItem CreateTable DeleteItem DeleteTable Describe* GetItem "
-    "GetResourcePolicy ListTagsOfResource PutItem Query Scan *agResource UpdateContinuousBackups UpdateItem "
+    "dynamodb:*:*:table/STACK-*": "ConditionCheckItem CreateTable DeleteItem DeleteTable Describe* "
+    "GetItem "
+    "GetResourcePolicy ListTagsOfResource PutItem Query Scan *agResource UpdateContinuousBackups "
+    "UpdateItem "
     "UpdateTable UpdateTimeToLive",
-    "sqs:*:*:STACK-*": "CreateQueue DeleteQueue GetQueue* ListQueueTags SetQueueAttributes TagQueue UntagQueue",
-    "lambda:*:*:function:STACK-*": "AddPermission CreateFunction* DeleteFunction* Get* List* PutFunction* "
+    "sqs:*:*:STACK-*": "CreateQueue DeleteQueue GetQueue* ListQueueTags SetQueueAttributes "
+    "TagQueue UntagQueue",
+    "lambda:*:*:function:STACK-*": "AddPermission CreateFunction* DeleteFunction* Get* List* "
+    "PutFunction* "
     "RemovePermission *agResource UpdateFunction*",
-    "logs:*:*:log-group:/aws/*/STACK*": "CreateLogGroup DeleteLogGroup DeleteRetentionPolicy Describe* "
+    "logs:*:*:log-group:/aws/*/STACK*": "CreateLogGroup DeleteLogGroup DeleteRetentionPolicy "
+    "Describe* "
     "GetDataProtectionPolicy ListTagsForResource PutRetentionPolicy *agResource",
-    "events:*:*:rule/STACK-*": "DeleteRule DescribeRule List* PutRule PutTargets RemoveTargets *agResource",
+    "events:*:*:rule/STACK-*": "DeleteRule DescribeRule List* PutRule PutTargets RemoveTargets "
+    "*agResource",
     "cloudwatch:*:*:alarm:STACK-*": "DeleteAlarms ListTagsForResource PutMetricAlarm *agResource",
-    "cloudwatch::*:dashboard/STACK": "DeleteDashboards GetDashboard ListTagsForResource PutDashboard *agResource",
+    "cloudwatch::*:dashboard/STACK": "DeleteDashboards GetDashboard ListTagsForResource "
+    "PutDashboard *agResource",
     "xray:*:*:sampling-rule/STACK-*": "DeleteSamplingRule UpdateSamplingRule",
     "budgets::*:budget/STACK": "ModifyBudget ViewBudget",
     "apigateway:*::/account": "GET",
-    "iam::*:role/STACK-* iam::*:policy/STACK-*": "CreatePolicy* DeletePolicy* DeleteRole Get* List* PassRole *agRole "
+    "iam::*:role/STACK-* iam::*:policy/STACK-*": "CreatePolicy* DeletePolicy* DeleteRole Get* "
+    "List* PassRole *agRole "
     "UpdateAssumeRolePolicy UpdateRole*",
 }
 """Actions with the stack's resources, by the ends of their ARNs."""
@@ -44,44 +58,54 @@ _BOUNDED = "CreateRole *RolePolicy"
 
 _NAMELESS = {
     "apigateway": "DELETE GET PATCH POST PUT",
-    "kms": "CreateKey DescribeKey *KeyRotation Get* ListResourceTags PutKeyPolicy *agResource UpdateKeyDescription",
+    "kms": "CreateKey DescribeKey *KeyRotation Get* ListResourceTags PutKeyPolicy *agResource "
+    "UpdateKeyDescription",
     "lambda": "*EventSourceMapping* ListTags *agResource",
     "xray": "CreateSamplingRule GetSamplingRules ListTagsForResource *agResource",
 }
-"""Actions with resources whose names nobody chooses. CloudFormation alone may do them for the role."""
+"""Actions with resources whose names nobody chooses. CloudFormation alone may do them for the
+role."""
 
 _POLICY = re.compile(r"arn:[a-z-]+:iam::([0-9]{12}|aws):policy/[A-Za-z0-9_+=,.@/-]+")
-"""As the template has it (infra/functions.yaml), without what a policy would read as a pattern or a variable."""
+"""As the template has it (infra/functions.yaml), without what a policy would read as a pattern or a
+variable."""
 
 _GATEWAY = "ops.apigateway.amazonaws.com"
 
 _ASKED = (
-    "acm:ListCertificates cloudformation:GetTemplateSummary lambda:GetAccountSettings sts:GetCallerIdentity "
-    "cloudwatch:DescribeAlarms cloudwatch:GetMetricData kms:DescribeKey logs:DescribeLogGroups sns:GetTopicAttributes"
+    "acm:ListCertificates cloudformation:GetTemplateSummary lambda:GetAccountSettings "
+    "sts:GetCallerIdentity "
+    "cloudwatch:DescribeAlarms cloudwatch:GetMetricData kms:DescribeKey logs:DescribeLogGroups "
+    "sns:GetTopicAttributes"
 )
 
 
 def make_role_policy(stack: str, boundary: str = "") -> dict[str, Any]:
-    """Make the policy of a role that deploys the stack, in any region of its account and in any partition.
+    """Make the policy of a role that deploys the stack, in any region of its account and in any
+    partition.
 
-    Statements are of six kinds: what is only asked; resources whose names begin as the stack; what makes its roles;
-    sealing by KMS; the role that API Gateway needs for a domain; and resources without a name, which CloudFormation
-    alone may make. `boundary`: ARN of a policy of IAM; the role then makes only roles with that permissions boundary.
-    Raises InvalidInput for one that the role itself could change, or with which the policy is too long for IAM.
+    Statements are of six kinds: what is only asked; resources whose names begin as the stack; what
+    makes its roles; sealing by KMS; the role that API Gateway needs for a domain; and resources
+    without a name, which CloudFormation alone may make. `boundary`: ARN of a policy of IAM; the
+    role then makes only roles with that permissions boundary. Raises InvalidInput for one that the
+    role itself could change, or with which the policy is too long for IAM.
     """
     if boundary and not _POLICY.fullmatch(boundary):
         raise InvalidInput(
-            f"RoleBoundary is the ARN of a policy, such as arn:aws:iam::123456789012:policy/NAME, not {boundary!r}"
+            "RoleBoundary is the ARN of a policy, such as arn:aws:iam::123456789012:policy/NAME, "
+            f"not {boundary!r}"
         )
     if boundary.rpartition(":policy/")[2].startswith(f"{stack}-"):
         raise InvalidInput(
-            f"RoleBoundary is a policy whose name does not begin with {stack}-, since the role may change those, "
+            f"RoleBoundary is a policy whose name does not begin with {stack}-, since the role may "
+            "change those, "
             f"not {boundary}"
         )
     policy = {"Version": "2012-10-17", "Statement": [*_list_statements(stack, boundary)]}
     if (size := len(json.dumps(policy, separators=(",", ":")))) > MOST_CHARACTERS:
         raise InvalidInput(
-            f"the policy has {size:,} characters, and IAM takes {MOST_CHARACTERS:,}: give the boundary a shorter name"
+            f"the policy has {size:,} characters, and IAM takes {MOST_CHARACTERS:,}: give the "
+            "boundary a shorter name"
         )
     return policy
 
@@ -98,7 +122,9 @@ def _list_statements(stack: str, boundary: str) -> list[dict[str, Any]]:
     roles = f"arn:*:iam::*:role/{stack}-*"
     if boundary:
         only_bounded = {"StringEquals": {"iam:PermissionsBoundary": boundary}}
-        making_roles = _allow(f"{_BOUNDED} PutRolePermissionsBoundary", roles, service="iam", **only_bounded)
+        making_roles = _allow(
+            f"{_BOUNDED} PutRolePermissionsBoundary", roles, service="iam", **only_bounded
+        )
     else:
         making_roles = _allow(_BOUNDED, roles, service="iam")
     nameless_statements = [

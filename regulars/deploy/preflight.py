@@ -1,7 +1,9 @@
-"""What an account would refuse, or do to no avail, found before anything is packaged: `regulars deploy --preflight`.
+"""What an account would refuse, or do to no avail, found before anything is packaged: `regulars
+deploy --preflight`.
 
-AWS refuses such things minutes into a deployment, when it makes the resource that they are of, and takes all back. Each
-check reads from the account, and changes nothing. A check that the role may not make is a warning that names the right.
+AWS refuses such things minutes into a deployment, when it makes the resource that they are of, and
+takes all back. Each check reads from the account, and changes nothing. A check that the role may
+not make is a warning that names the right.
 """
 
 from __future__ import annotations
@@ -18,21 +20,25 @@ from regulars.errors import NotDeployed
 from regulars.findings import Finding, failed, warning, well
 
 WITHOUT_TYPE = {
-    "AWS::Lambda::Url": "ap-east-2 ap-south-2 ap-southeast-4 ap-southeast-5 ap-southeast-6 ap-southeast-7 ca-west-1 "
+    "AWS::Lambda::Url": "ap-east-2 ap-south-2 ap-southeast-4 ap-southeast-5 ap-southeast-6 "
+    "ap-southeast-7 ca-west-1 "
     "cn-northwest-1 eu-central-2 il-central-1 me-central-1 mx-central-1 us-gov-east-1 us-gov-west-1"
 }
-"""Regions in which CloudFormation does not know a type of the template, by that type. A test holds the list against
-the registries of all regions (tests/infra/test_refusals.py)."""
+"""Regions in which CloudFormation does not know a type of the template, by that type. A test holds
+the list against the registries of all regions (tests/infra/test_refusals.py)."""
 
 _URLS_DOUBTED = "eu-south-2"
-"""Regions that know the type, and that Lambda's Developer Guide leaves out of those with function URLs (2026)."""
+"""Regions that know the type, and that Lambda's Developer Guide leaves out of those with function
+URLs (2026)."""
 
 _SLOW_REGIONS = (
-    "af-south-1 ap-south-2 ap-southeast-3 ap-southeast-4 ap-southeast-5 ap-southeast-7 ca-west-1 eu-central-2 "
+    "af-south-1 ap-south-2 ap-southeast-3 ap-southeast-4 ap-southeast-5 ap-southeast-7 ca-west-1 "
+    "eu-central-2 "
     "eu-south-1 eu-south-2 il-central-1 me-central-1 mx-central-1"
 )
 _SLOW_RATE = 2_500
-"""Requests a second that an account's gateways take in these regions, 10,000 in others (API Gateway's quotas, 2026)."""
+"""Requests a second that an account's gateways take in these regions, 10,000 in others (API
+Gateway's quotas, 2026)."""
 
 _OWN = ("acm", "iam")
 """Services whose resources AWS takes from the stack's own account alone."""
@@ -43,7 +49,8 @@ class Wanted(Struct, frozen=True):
 
     stack: str
     given: Mapping[str, str]
-    """Parameters of this call. A fault in one is refused; in one that the stack has already, it is a warning."""
+    """Parameters of this call. A fault in one is refused; in one that the stack has already, it is
+    a warning."""
 
     present: Mapping[str, str] | None
     """Parameters of the stack; None: there is none yet."""
@@ -78,11 +85,15 @@ def _check_region(account: Account, wanted: Wanted) -> Iterator[Finding]:
     if lacking:
         yield failed(
             "region",
-            f"CloudFormation does not know {', '.join(lacking)} in {account.region}, and cameras need it: take another "
+            f"CloudFormation does not know {', '.join(lacking)} in {account.region}, and cameras "
+            "need it: take another "
             "region, or run a box (docs/install.md)",
         )
     elif account.region in _URLS_DOUBTED.split():
-        yield warning("region", f"Lambda's guide says that {account.region} has no function URLs, which cameras need")
+        yield warning(
+            "region",
+            f"Lambda's guide says that {account.region} has no function URLs, which cameras need",
+        )
     else:
         yield well("region", f"{account.region} has all that the stack is made of")
 
@@ -92,7 +103,8 @@ def _check_rate(account: Account, wanted: Wanted) -> Iterator[Finding]:
     if rate > _SLOW_RATE and account.region in _SLOW_REGIONS.split():
         yield warning(
             "ApiRate",
-            f"is {rate:,.0f}, and an account has {_SLOW_RATE:,} in {account.region} unless AWS has raised it: ask for "
+            f"is {rate:,.0f}, and an account has {_SLOW_RATE:,} in {account.region} unless AWS has "
+            "raised it: ask for "
             "more in Service Quotas (API Gateway, Throttle rate)",
         )
 
@@ -104,15 +116,23 @@ def _check_arns(account: Account, wanted: Wanted) -> Iterator[Finding]:
             continue
         _, partition, service, region, owner, _ = value.split(":", 5)
         if region not in ("", account.region):
-            yield wanted.find_fault(name, f"is of {region}, and AWS takes one of {account.region}, the stack's region")
+            yield wanted.find_fault(
+                name, f"is of {region}, and AWS takes one of {account.region}, the stack's region"
+            )
         elif partition != account.partition:
-            yield wanted.find_fault(name, f"is of the partition {partition}, and the stack's is {account.partition}")
+            yield wanted.find_fault(
+                name, f"is of the partition {partition}, and the stack's is {account.partition}"
+            )
         elif owner in (account.id, "aws"):
             yield well(name, f"is of this account: {value}")
         elif service in _OWN:
-            yield wanted.find_fault(name, f"is of the account {owner}, and AWS takes one of {account.id}, the stack's")
+            yield wanted.find_fault(
+                name, f"is of the account {owner}, and AWS takes one of {account.id}, the stack's"
+            )
         else:
-            yield warning(name, f"is of the account {owner}: its policy has to allow {account.id} to use it")
+            yield warning(
+                name, f"is of the account {owner}: its policy has to allow {account.id} to use it"
+            )
 
 
 def _check_topic(account: Account, wanted: Wanted) -> Iterator[Finding]:
@@ -121,25 +141,39 @@ def _check_topic(account: Account, wanted: Wanted) -> Iterator[Finding]:
         return
     attributes = account.read_topic(topic)
     if attributes is None:
-        yield wanted.find_fault("AlarmTopic", f"is no topic that there is: aws sns create-topic --name {topic[-20:]}")
+        yield wanted.find_fault(
+            "AlarmTopic", f"is no topic that there is: aws sns create-topic --name {topic[-20:]}"
+        )
         return
     yield from judge_topic(attributes, wanted)
 
 
 def judge_topic(attributes: Mapping[str, str], wanted: Wanted) -> Iterator[Finding]:
-    """Say whether alarms, and the budget if there is one, can be sent to a topic. `attributes`: as SNS has them."""
+    """Say whether alarms, and the budget if there is one, can be sent to a topic.
+
+    `attributes`: as SNS has them.
+    """
     key = attributes.get("KmsMasterKeyId", "")
     if key.endswith("alias/aws/sns"):
         yield wanted.find_fault(
             "AlarmTopic",
-            "is encrypted by alias/aws/sns, which CloudWatch may not use, so no alarm arrives: encrypt it by a key of "
-            "yours, whose policy allows cloudwatch.amazonaws.com kms:Decrypt and kms:GenerateDataKey*, or not",
+            "is encrypted by alias/aws/sns, which CloudWatch may not use, so no alarm arrives: "
+            "encrypt it by a key of "
+            "yours, whose policy allows cloudwatch.amazonaws.com kms:Decrypt and "
+            "kms:GenerateDataKey*, or not",
         )
     elif key:
         says = f"is encrypted by {key}: its policy has to allow cloudwatch.amazonaws.com"
-        yield warning("AlarmTopic", f"{says} kms:Decrypt and kms:GenerateDataKey*, or no alarm arrives")
-    if float(wanted.read_value("BudgetUsd") or 0) and "budgets.amazonaws.com" not in attributes.get("Policy", ""):
-        yield warning("BudgetUsd", "the topic's policy does not let budgets.amazonaws.com publish (docs/deploy.md)")
+        yield warning(
+            "AlarmTopic", f"{says} kms:Decrypt and kms:GenerateDataKey*, or no alarm arrives"
+        )
+    if float(wanted.read_value("BudgetUsd") or 0) and "budgets.amazonaws.com" not in attributes.get(
+        "Policy", ""
+    ):
+        yield warning(
+            "BudgetUsd",
+            "the topic's policy does not let budgets.amazonaws.com publish (docs/deploy.md)",
+        )
 
 
 def _check_key(account: Account, wanted: Wanted) -> Iterator[Finding]:
@@ -149,16 +183,21 @@ def _check_key(account: Account, wanted: Wanted) -> Iterator[Finding]:
     described = account.read_key(key)
     if described is None or described["KeyState"] != "Enabled":
         state = described["KeyState"] if described else "not there"
-        yield wanted.find_fault("CustomerKey", f"is {state}: take a key that is enabled, or enable it")
+        yield wanted.find_fault(
+            "CustomerKey", f"is {state}: take a key that is enabled, or enable it"
+        )
     elif described.get("KeySpec", "SYMMETRIC_DEFAULT") != "SYMMETRIC_DEFAULT":
-        yield wanted.find_fault("CustomerKey", f"is {described['KeySpec']}, and tables take a symmetric key")
+        yield wanted.find_fault(
+            "CustomerKey", f"is {described['KeySpec']}, and tables take a symmetric key"
+        )
 
 
 def _check_access_log(account: Account, wanted: Wanted) -> Iterator[Finding]:
     if wanted.read_value("AccessLog") == "on" and account.find_log_role() is None:
         yield wanted.find_fault(
             "AccessLog",
-            "is on, and API Gateway has no role in this account and region to write logs by: set one (API Gateway, "
+            "is on, and API Gateway has no role in this account and region to write logs by: set "
+            "one (API Gateway, "
             "Settings, CloudWatch log role ARN), or leave it off",
         )
 
@@ -183,11 +222,16 @@ def _check_concurrency(account: Account, wanted: Wanted) -> Iterator[Finding]:
     if more > 0 and free - more < LEAST_UNRESERVED:
         yield failed(
             "concurrency",
-            f"{more:,.0f} runs more would be reserved of {free:,} that are free, and AWS keeps {LEAST_UNRESERVED} for "
-            "functions that reserve none: reserve fewer, or ask for more (Service Quotas, AWS Lambda)",
+            f"{more:,.0f} runs more would be reserved of {free:,} that are free, and AWS keeps "
+            f"{LEAST_UNRESERVED} for "
+            "functions that reserve none: reserve fewer, or ask for more (Service Quotas, AWS "
+            "Lambda)",
         )
     else:
-        yield well("concurrency", f"{free:,} functions may run at once besides those with runs of their own")
+        yield well(
+            "concurrency",
+            f"{free:,} functions may run at once besides those with runs of their own",
+        )
 
 
 _SHARES = "-1"
@@ -204,7 +248,9 @@ def _check_names(account: Account, wanted: Wanted) -> Iterator[Finding]:
         return
     if left := [*account.list_left_names(wanted.stack)]:
         yield failed(
-            "names", f"AWS refuses names that are taken, by {', '.join(left)}: delete them, or deploy another stage"
+            "names",
+            f"AWS refuses names that are taken, by {', '.join(left)}: delete them, or deploy "
+            "another stage",
         )
     else:
         yield well("names", f"nothing is called as {wanted.stack} would call it")

@@ -33,7 +33,11 @@ WATCHED_MINUTES = 10
 _MOST_FAULTS = 10
 """Faults of a change set that are told."""
 
-_SILENT = {"OK": "", "ALARM": "it is on: see to it first", "INSUFFICIENT_DATA": "it does not know its state yet"}
+_SILENT = {
+    "OK": "",
+    "ALARM": "it is on: see to it first",
+    "INSUFFICIENT_DATA": "it does not know its state yet",
+}
 """By an alarm's state, why it does not roll an update back."""
 
 _DELETED = "deleted"
@@ -51,7 +55,8 @@ _CHARGED = {
         "Duration": ("AWS/Lambda", "FunctionName", "lambda_gb_s"),
     },
 }
-"""CloudWatch's metrics of a resource by its type: namespace, dimension, and the unit by the names of prices.toml."""
+"""CloudWatch's metrics of a resource by its type: namespace, dimension, and the unit by the names
+of prices.toml."""
 
 LEAST_UNRESERVED = 100
 """The part of an account's concurrency that AWS keeps for functions that reserve none."""
@@ -59,10 +64,12 @@ LEAST_UNRESERVED = 100
 _DENIED = ("AccessDenied", "AccessDeniedException", "AuthorizationError", "UnauthorizedOperation")
 
 _TOLD_OF_BUDGET = (("ACTUAL", 80.0), ("FORECASTED", 100.0))
-"""Per cent of the budget of which its topic is told: what was spent, and the forecast of the month."""
+"""Per cent of the budget of which its topic is told: what was spent, and the forecast of the
+month."""
 
 _KEPT_PACKAGES = 4
-"""Packages of a stack that stay in the bucket, and as many templates. AWS rolls back to the one that the stack has."""
+"""Packages of a stack that stay in the bucket, and as many templates. AWS rolls back to the one
+that the stack has."""
 
 _KEYS_OF_CERTIFICATES = ["RSA_2048", "RSA_3072", "RSA_4096", "EC_prime256v1", "EC_secp384r1"]
 
@@ -94,7 +101,8 @@ class Account:
         self.partition = self.caller.split(":")[1]
 
     def read_concurrency(self) -> int:
-        """Return how many functions the account may run at once in this region, besides what is reserved already."""
+        """Return how many functions the account may run at once in this region, besides what is
+        reserved already."""
         limits = self._session.client("lambda").get_account_settings()["AccountLimit"]
         return int(limits["UnreservedConcurrentExecutions"])
 
@@ -117,7 +125,8 @@ class Account:
         return described
 
     def find_log_role(self) -> str | None:
-        """Return the ARN of the role by which API Gateway writes logs in this account and region; None: it has none."""
+        """Return the ARN of the role by which API Gateway writes logs in this account and region;
+        None: it has none."""
         return self._session.client("apigateway").get_account().get("cloudwatchRoleArn") or None
 
     def list_left_names(self, stack: str) -> Iterator[str]:
@@ -133,23 +142,32 @@ class Account:
         for prefix in (f"/aws/lambda/{stack}/", of_gateway):
             for page in pages.paginate(logGroupNamePrefix=prefix):
                 names = (group["logGroupName"] for group in page["logGroups"])
-                yield from (f"the log group {name}" for name in names if prefix != of_gateway or name == of_gateway)
+                yield from (
+                    f"the log group {name}"
+                    for name in names
+                    if prefix != of_gateway or name == of_gateway
+                )
 
     def read_budget(self, name: str) -> Budget | None:
         """Return the account's budget of that name; None if there is none."""
         budgets = self._session.client("budgets")
         try:
-            limit = budgets.describe_budget(AccountId=self.id, BudgetName=name)["Budget"]["BudgetLimit"]
+            limit = budgets.describe_budget(AccountId=self.id, BudgetName=name)["Budget"][
+                "BudgetLimit"
+            ]
             kind, share = _TOLD_OF_BUDGET[0]
             found = budgets.describe_subscribers_for_notification(
                 AccountId=self.id, BudgetName=name, Notification=_make_notification(kind, share)
             )
         except budgets.exceptions.NotFoundException:
             return None
-        return Budget(float(limit["Amount"]), "".join(one["Address"] for one in found["Subscribers"]))
+        return Budget(
+            float(limit["Amount"]), "".join(one["Address"] for one in found["Subscribers"])
+        )
 
     def make_budget(self, name: str, budget: Budget) -> None:
-        """Make a budget of the whole account: one by the stack's tag counts nothing until the tag is activated."""
+        """Make a budget of the whole account: one by the stack's tag counts nothing until the tag
+        is activated."""
         self._session.client("budgets").create_budget(
             AccountId=self.id,
             Budget={
@@ -173,45 +191,72 @@ class Account:
     def read_settings(self, stack: str) -> dict[str, str]:
         """Return a stack's outputs as settings: IndexQueueUrl is REGULARS_INDEX_QUEUE_URL.
 
-        Of a stack that was deleted, those of the tables and buckets that it left. Raises NotDeployed.
+        Of a stack that was deleted, those of the tables and buckets that it left. Raises
+        NotDeployed.
         """
         outputs = self.read_outputs(stack)
         if outputs is None:
             return self._read_left_settings(stack)
-        return {f"REGULARS_{re.sub('(?<=[a-z])(?=[A-Z])', '_', key).upper()}": text for key, text in outputs.items()}
+        return {
+            f"REGULARS_{re.sub('(?<=[a-z])(?=[A-Z])', '_', key).upper()}": text
+            for key, text in outputs.items()
+        }
 
     def read_outputs(self, stack: str) -> dict[str, str] | None:
         """Return a stack's outputs by name; None: there is no such stack."""
         record = self._find_stack(stack)
         if record is None or _is_new(record):
             return None
-        return {output["OutputKey"]: str(output["OutputValue"]) for output in record.get("Outputs", [])}
+        return {
+            output["OutputKey"]: str(output["OutputValue"]) for output in record.get("Outputs", [])
+        }
 
     def _read_left_settings(self, stack: str) -> dict[str, str]:
-        """Return the settings by which the tables and buckets of a deleted stack can be read. Raises NotDeployed."""
+        """Return the settings by which the tables and buckets of a deleted stack can be read.
+
+        Raises NotDeployed.
+        """
         if self._find_table(f"{stack}-{keys.TENANTS.name}") is None:
             raise NotDeployed(f"there is no stack {stack} in {self.region}")
         names = [bucket["Name"] for bucket in self._s3.list_buckets()["Buckets"]]
         buckets = {}
-        for setting, kind in (("REGULARS_BUCKET", "databucket"), ("REGULARS_CAPTURES_BUCKET", "capturesbucket")):
+        for setting, kind in (
+            ("REGULARS_BUCKET", "databucket"),
+            ("REGULARS_CAPTURES_BUCKET", "capturesbucket"),
+        ):
             found = [name for name in names if name.startswith(f"{stack}-{kind}-")]
             if len(found) != 1:
                 raise NotDeployed(
-                    f"there is no stack {stack}, but there are its tables, and {len(found)} buckets {stack}-{kind}-*: "
-                    "name all in the environment and leave --stage out (docs/operations.md, A deleted stack)"
+                    f"there is no stack {stack}, but there are its tables, and {len(found)} "
+                    f"buckets {stack}-{kind}-*: "
+                    "name all in the environment and leave --stage out (docs/operations.md, A "
+                    "deleted stack)"
                 )
             buckets[setting] = found[0]
-        print(f"the stack {stack} is deleted: its tables and {', '.join(buckets.values())} are read", file=sys.stderr)
-        queues = dict.fromkeys((f"REGULARS_{kind}_QUEUE_URL" for kind in ("INDEX", "CAPTURES", "DELIVERIES")), _DELETED)
+        print(
+            f"the stack {stack} is deleted: its tables and {', '.join(buckets.values())} are read",
+            file=sys.stderr,
+        )
+        queues = dict.fromkeys(
+            (f"REGULARS_{kind}_QUEUE_URL" for kind in ("INDEX", "CAPTURES", "DELIVERIES")), _DELETED
+        )
         key = os.environ.get("REGULARS_SECRETS_KEY", _DELETED)
-        return {"REGULARS_TABLE_PREFIX": f"{stack}-", "REGULARS_SECRETS_KEY": key, **buckets, **queues}
+        return {
+            "REGULARS_TABLE_PREFIX": f"{stack}-",
+            "REGULARS_SECRETS_KEY": key,
+            **buckets,
+            **queues,
+        }
 
     def read_parameters(self, stack: str) -> dict[str, str] | None:
         """Return the values of a stack's parameters; None if it is not made yet."""
         record = self._find_stack(stack)
         if record is None or _is_new(record) or record["StackStatus"] in _NEVER_MADE:
             return None
-        return {parameter["ParameterKey"]: parameter["ParameterValue"] for parameter in record.get("Parameters", [])}
+        return {
+            parameter["ParameterKey"]: parameter["ParameterValue"]
+            for parameter in record.get("Parameters", [])
+        }
 
     def made_at(self, stack: str) -> datetime:
         """Return when a stack was made. Raises NotDeployed if there is none."""
@@ -220,21 +265,34 @@ class Account:
         created_at: datetime = record["CreationTime"]
         return created_at
 
-    def count_units(self, stack: str, since: datetime, until: datetime) -> tuple[Counter[str], float]:
-        """Return the units that AWS charged for a stack's tables and functions, and how many captures it resolved.
+    def count_units(
+        self, stack: str, since: datetime, until: datetime
+    ) -> tuple[Counter[str], float]:
+        """Return the units that AWS charged for a stack's tables and functions, and how many
+        captures it resolved.
 
         The units have the names of prices.toml. The memory of functions is taken as it is now.
         """
         functions, metrics = self._session.client("lambda"), []
         for resource in self._list_resources(stack):
             name = resource.get("PhysicalResourceId", "")
-            for metric, (namespace, dimension, unit) in _CHARGED.get(resource["ResourceType"], {}).items():
+            for metric, (namespace, dimension, unit) in _CHARGED.get(
+                resource["ResourceType"], {}
+            ).items():
                 times = 1.0
                 if metric == "Duration":
-                    times = functions.get_function_configuration(FunctionName=name)["MemorySize"] / 1024 / 1000
+                    times = (
+                        functions.get_function_configuration(FunctionName=name)["MemorySize"]
+                        / 1024
+                        / 1000
+                    )
                 metrics.append((unit, times, _make_sum_query(namespace, metric, dimension, name)))
-        metrics.append((CAPTURES_RESOLVED, 1.0, _make_sum_query(NAMESPACE, CAPTURES_RESOLVED, "Stack", stack)))
-        queries = [{"Id": f"m{number}", "MetricStat": stat} for number, (_, _, stat) in enumerate(metrics)]
+        metrics.append(
+            (CAPTURES_RESOLVED, 1.0, _make_sum_query(NAMESPACE, CAPTURES_RESOLVED, "Stack", stack))
+        )
+        queries = [
+            {"Id": f"m{number}", "MetricStat": stat} for number, (_, _, stat) in enumerate(metrics)
+        ]
         pages = self._session.client("cloudwatch").get_paginator("get_metric_data")
         units = Counter[str]()
         for page in pages.paginate(MetricDataQueries=queries, StartTime=since, EndTime=until):
@@ -244,18 +302,33 @@ class Account:
         return units, units.pop(CAPTURES_RESOLVED, 0.0)
 
     def list_canary_seconds(self, stack: str, since: datetime, until: datetime) -> list[float]:
-        """Return how long the canary's pictures took to the hook, in s, as CloudWatch has it of each five minutes."""
-        of = {"Namespace": NAMESPACE, "MetricName": CANARY_SECONDS, "Dimensions": [{"Name": "Stack", "Value": stack}]}
+        """Return how long the canary's pictures took to the hook, in s, as CloudWatch has it of
+        each five minutes."""
+        of = {
+            "Namespace": NAMESPACE,
+            "MetricName": CANARY_SECONDS,
+            "Dimensions": [{"Name": "Stack", "Value": stack}],
+        }
         query = {"Id": "took", "MetricStat": {"Metric": of, "Period": 300, "Stat": "Maximum"}}
         pages = self._session.client("cloudwatch").get_paginator("get_metric_data")
         found = pages.paginate(MetricDataQueries=[query], StartTime=since, EndTime=until)
-        return [value for page in found for result in page["MetricDataResults"] for value in result["Values"]]
+        return [
+            value
+            for page in found
+            for result in page["MetricDataResults"]
+            for value in result["Values"]
+        ]
 
     def find_certificate(self, domain: str) -> str:
-        """Return the ARN of an issued certificate that covers a domain. Raises NotDeployed if there is none."""
+        """Return the ARN of an issued certificate that covers a domain.
+
+        Raises NotDeployed if there is none.
+        """
         pages = self._session.client("acm").get_paginator("list_certificates")
         wildcard = f"*.{domain.partition('.')[2]}"
-        for page in pages.paginate(CertificateStatuses=["ISSUED"], Includes={"keyTypes": _KEYS_OF_CERTIFICATES}):
+        for page in pages.paginate(
+            CertificateStatuses=["ISSUED"], Includes={"keyTypes": _KEYS_OF_CERTIFICATES}
+        ):
             for certificate in page["CertificateSummaryList"]:
                 if {domain, wildcard} & {
                     certificate["DomainName"],
@@ -263,18 +336,21 @@ class Account:
                 }:
                     return str(certificate["CertificateArn"])
         raise NotDeployed(
-            f"no certificate of {self.region} covers {domain}: request one (`aws acm request-certificate "
+            f"no certificate of {self.region} covers {domain}: request one (`aws acm "
+            "request-certificate "
             f"--domain-name {domain} --validation-method DNS`) and deploy again when it is issued"
         )
 
     def provide_bucket(self, name: str | None) -> str:
-        """Return the bucket `name`, or without a name the account's own for packages, which is made at first use.
+        """Return the bucket `name`, or without a name the account's own for packages, which is made
+        at first use.
 
         Raises NotDeployed if the bucket cannot be used.
         """
         bucket = name or f"regulars-packages-{self.id}-{self.region}"
         try:
-            # Somebody else may have taken the name first: without the owner's check they would get our code.
+            # Somebody else may have taken the name first: without the owner's check they would get
+            # our code.
             self._s3.head_bucket(Bucket=bucket, ExpectedBucketOwner=self.id)
         except self.failures as error:
             if name or _parse_status(error) != 404:
@@ -296,13 +372,17 @@ class Account:
         return f"{host.replace('://', f'://{bucket}.')}/{key}"
 
     def delete_old_packages(self, bucket: str, stack: str, used: Iterable[str]) -> int:
-        """Delete a stack's packages and templates but the newest, and those in use; return how many. `used`: keys."""
-        pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=f"{stack}/")
+        """Delete a stack's packages and templates but the newest, and those in use; return how
+        many. `used`: keys."""
+        pages = self._s3.get_paginator("list_objects_v2").paginate(
+            Bucket=bucket, Prefix=f"{stack}/"
+        )
         objects = [found for page in pages for found in page.get("Contents", [])]
         kept = {*used}
         for suffix in (".zip", ".json"):
             of_kind = sorted(
-                (one for one in objects if one["Key"].endswith(suffix)), key=lambda one: one["LastModified"]
+                (one for one in objects if one["Key"].endswith(suffix)),
+                key=lambda one: one["LastModified"],
             )
             kept |= {one["Key"] for one in of_kind[-_KEPT_PACKAGES:]}
         old_keys = [one["Key"] for one in objects if one["Key"] not in kept]
@@ -319,17 +399,23 @@ class Account:
         initial: Mapping[str, str],
         alarms: Mapping[str, str],
     ) -> Change | None:
-        """Make a change set of the stack, new or old; None if nothing would change. Raises NotDeployed.
+        """Make a change set of the stack, new or old; None if nothing would change.
 
-        `initial`: values of parameters that are neither in `parameters` nor in the stack yet. `alarms`: by their names
-        in the template, those that may roll the update back, with the reason why one does not; "": it does.
+        Raises NotDeployed.
+
+        `initial`: values of parameters that are neither in `parameters` nor in the stack yet.
+        `alarms`: by their names in the template, those that may roll the update back, with the
+        reason why one does not; "": it does.
         """
         present = self.read_parameters(stack)
         is_new, present_names = present is None, [*(present or ())]
         name = f"regulars-{int(time.time())}"
         declared = self._formation.get_template_summary(TemplateURL=template_url)["Parameters"]
         declared_names = {parameter["ParameterKey"] for parameter in declared}
-        new_values = {**{key: value for key, value in initial.items() if key not in present_names}, **parameters}
+        new_values = {
+            **{key: value for key, value in initial.items() if key not in present_names},
+            **parameters,
+        }
         trigger_arns, reasons = ([], {}) if is_new else self._list_guards(stack, alarms)
         made = self._formation.create_change_set(
             StackName=stack,
@@ -338,7 +424,10 @@ class Account:
             TemplateURL=template_url,
             Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
             Parameters=[
-                *({"ParameterKey": key, "ParameterValue": value} for key, value in new_values.items()),
+                *(
+                    {"ParameterKey": key, "ParameterValue": value}
+                    for key, value in new_values.items()
+                ),
                 *(
                     {"ParameterKey": key, "UsePreviousValue": True}
                     for key in present_names
@@ -346,20 +435,30 @@ class Account:
                 ),
             ],
             RollbackConfiguration={
-                "RollbackTriggers": [{"Arn": arn, "Type": "AWS::CloudWatch::Alarm"} for arn in trigger_arns],
+                "RollbackTriggers": [
+                    {"Arn": arn, "Type": "AWS::CloudWatch::Alarm"} for arn in trigger_arns
+                ],
                 "MonitoringTimeInMinutes": WATCHED_MINUTES if trigger_arns else 0,
             },
         )
-        return self._wait_for_change(Change(self._formation, stack, name, is_new, reasons), made["Id"])
+        return self._wait_for_change(
+            Change(self._formation, stack, name, is_new, reasons), made["Id"]
+        )
 
-    def _list_guards(self, stack: str, alarms: Mapping[str, str]) -> tuple[list[str], dict[str, str]]:
-        """Return the ARNs of the alarms that guard an update. Return for each alarm why it does not; "": it does.
+    def _list_guards(
+        self, stack: str, alarms: Mapping[str, str]
+    ) -> tuple[list[str], dict[str, str]]:
+        """Return the ARNs of the alarms that guard an update.
 
-        An alarm that is on already would roll back the update that is to mend it. An alarm without data yet may go off
-        whatever the update does. `alarms`: reasons that are known already, by the alarms' names in the template.
+        Return for each alarm why it does not; "": it does.
+
+        An alarm that is on already would roll back the update that is to mend it. An alarm without
+        data yet may go off whatever the update does. `alarms`: reasons that are known already, by
+        the alarms' names in the template.
         """
         logical_names = {
-            resource["PhysicalResourceId"]: resource["LogicalResourceId"] for resource in self._list_resources(stack)
+            resource["PhysicalResourceId"]: resource["LogicalResourceId"]
+            for resource in self._list_resources(stack)
         }
         names = [physical for physical, logical in logical_names.items() if logical in alarms]
         describe_alarms = self._session.client("cloudwatch").describe_alarms
@@ -368,7 +467,8 @@ class Account:
             for alarm in (describe_alarms(AlarmNames=names)["MetricAlarms"] if names else ())
         }
         reasons = {
-            name: why or (_SILENT[states[name]["StateValue"]] if name in states else "it is not made yet")
+            name: why
+            or (_SILENT[states[name]["StateValue"]] if name in states else "it is not made yet")
             for name, why in alarms.items()
         }
         return [states[name]["AlarmArn"] for name, why in reasons.items() if not why], reasons
@@ -379,7 +479,10 @@ class Account:
 
     @contextmanager
     def stop_functions(self, stack: str) -> Iterator[None]:
-        """Let no function of a stack run while the block lasts. If the block fails, they stay stopped."""
+        """Let no function of a stack run while the block lasts.
+
+        If the block fails, they stay stopped.
+        """
         functions = self._session.client("lambda")
         kind = "AWS::Lambda::Function"
         names = [
@@ -395,13 +498,15 @@ class Account:
             if (runs := limit.get("ReservedConcurrentExecutions")) is None:
                 functions.delete_function_concurrency(FunctionName=name)
             else:
-                functions.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=runs)
+                functions.put_function_concurrency(
+                    FunctionName=name, ReservedConcurrentExecutions=runs
+                )
 
     def has_failed_record(self, stack: str, tables: Iterable[str]) -> bool:
         """Tell whether all that is there of the stack is the record of a failed first deployment.
 
-        Raises NotDeployed if there are tables of these names, but no stack: nobody but the operator knows what they
-        hold.
+        Raises NotDeployed if there are tables of these names, but no stack: nobody but the operator
+        knows what they hold.
         """
         stack_record = self._find_stack(stack)
         has_failed = stack_record is not None and stack_record["StackStatus"] in _NEVER_MADE
@@ -409,7 +514,8 @@ class Account:
             return False
         if left_tables := [name for name in tables if self._find_table(name)]:
             raise NotDeployed(
-                f"there is no stack {stack}, but there are its tables {', '.join(left_tables)}: deploy another stage, "
+                f"there is no stack {stack}, but there are its tables {', '.join(left_tables)}: "
+                "deploy another stage, "
                 "or back up what they hold and delete them (docs/operations.md, A deleted stack)"
             )
         return has_failed
@@ -420,9 +526,13 @@ class Account:
 
         self._formation.delete_stack(StackName=name)
         try:
-            self._formation.get_waiter("stack_delete_complete").wait(StackName=name, WaiterConfig=_WAIT)
+            self._formation.get_waiter("stack_delete_complete").wait(
+                StackName=name, WaiterConfig=_WAIT
+            )
         except WaiterError as error:
-            raise NotDeployed(f"{name} could not be deleted, its events say why: {error}") from error
+            raise NotDeployed(
+                f"{name} could not be deleted, its events say why: {error}"
+            ) from error
 
     def protect_tables(self, tables: Iterable[str]) -> None:
         """Protect tables against deletion."""
@@ -438,16 +548,24 @@ class Account:
         return table
 
     def _wait_for_change(self, change: Change, arn: str) -> Change | None:
-        """Wait until the change set is made, and return it; None: it would change nothing. Raises NotDeployed."""
+        """Wait until the change set is made, and return it; None: it would change nothing.
+
+        Raises NotDeployed.
+        """
         from botocore.exceptions import WaiterError
 
         change_name = {"StackName": change.stack, "ChangeSetName": change.name}
         try:
-            self._formation.get_waiter("change_set_create_complete").wait(**change_name, WaiterConfig={"Delay": 2})
+            self._formation.get_waiter("change_set_create_complete").wait(
+                **change_name, WaiterConfig={"Delay": 2}
+            )
         except WaiterError as error:
-            reason = self._formation.describe_change_set(**change_name).get("StatusReason", str(error))
+            reason = self._formation.describe_change_set(**change_name).get(
+                "StatusReason", str(error)
+            )
             nothing_changes = any(phrase in reason for phrase in _NOTHING_CHANGES)
-            faults = [] if nothing_changes else self._list_faults(arn)  # before they go with the change set
+            # before they go with the change set
+            faults = [] if nothing_changes else self._list_faults(arn)
             change.forget()
             if nothing_changes:
                 return None
@@ -457,7 +575,9 @@ class Account:
         return change
 
     def _list_faults(self, arn: str) -> list[str]:
-        """Say what CloudFormation found wrong before it made a change set. It tells that by the change set's ARN alone.
+        """Say what CloudFormation found wrong before it made a change set.
+
+        It tells that by the change set's ARN alone.
 
         Since November 2025 the reason of a change set that failed says no more than where to ask.
         """
@@ -469,9 +589,14 @@ class Account:
         except self.failures as error:
             return [f"why is not to be read ({error})"]
         reasons = (
-            (event, event.get("ValidationStatusReason") or event.get("ResourceStatusReason")) for event in events
+            (event, event.get("ValidationStatusReason") or event.get("ResourceStatusReason"))
+            for event in events
         )
-        texts = [f"{event.get('LogicalResourceId', arn)}: {reason}" for event, reason in reasons if reason]
+        texts = [
+            f"{event.get('LogicalResourceId', arn)}: {reason}"
+            for event, reason in reasons
+            if reason
+        ]
         return texts[:_MOST_FAULTS]
 
     def _find_stack(self, name: str) -> dict[str, Any] | None:
@@ -495,13 +620,25 @@ class Account:
 
     def _make_bucket(self, bucket: str) -> None:
         where = {} if self.region == "us-east-1" else {"LocationConstraint": self.region}
-        self._s3.create_bucket(Bucket=bucket, **({"CreateBucketConfiguration": where} if where else {}))
-        closed = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets")
-        self._s3.put_public_access_block(Bucket=bucket, PublicAccessBlockConfiguration=dict.fromkeys(closed, True))
+        self._s3.create_bucket(
+            Bucket=bucket, **({"CreateBucketConfiguration": where} if where else {})
+        )
+        closed = (
+            "BlockPublicAcls",
+            "IgnorePublicAcls",
+            "BlockPublicPolicy",
+            "RestrictPublicBuckets",
+        )
+        self._s3.put_public_access_block(
+            Bucket=bucket, PublicAccessBlockConfiguration=dict.fromkeys(closed, True)
+        )
 
 
 class Change(Struct, frozen=True):
-    """A change set, before it is carried out. `new`: it makes the stack; `silent`: why alarms do not roll it back."""
+    """A change set, before it is carried out.
+
+    `new`: it makes the stack; `silent`: why alarms do not roll it back.
+    """
 
     formation: Any
     stack: str
@@ -510,19 +647,26 @@ class Change(Struct, frozen=True):
     silent: Mapping[str, str]
 
     def write_lines(self) -> Iterator[str]:
-        """Yield a line for each resource that it adds (+), changes (~) or removes (-), and say if AWS replaces it."""
+        """Yield a line for each resource that it adds (+), changes (~) or removes (-), and say if
+        AWS replaces it."""
         pages = self.formation.get_paginator("describe_change_set").paginate(
             StackName=self.stack, ChangeSetName=self.name
         )
-        for change in (entry["ResourceChange"] for page in pages for entry in page.get("Changes", [])):
-            sign, loss = _SIGNS.get(change["Action"], "?"), _LOST.get(change.get("Replacement", ""), "")
+        for change in (
+            entry["ResourceChange"] for page in pages for entry in page.get("Changes", [])
+        ):
+            sign = _SIGNS.get(change["Action"], "?")
+            loss = _LOST.get(change.get("Replacement", ""), "")
             yield f"{sign} {change['ResourceType']:<32} {change['LogicalResourceId']}{loss}"
         for alarm, why in self.silent.items():
             if why:
                 yield f"warning     {alarm} does not roll this update back: {why}"
 
     def forget(self) -> None:
-        """Delete the change set. If it would make the stack, delete the empty stack that stands for it."""
+        """Delete the change set.
+
+        If it would make the stack, delete the empty stack that stands for it.
+        """
         if self.new:
             self.formation.delete_stack(StackName=self.stack)
         else:
@@ -531,41 +675,63 @@ class Change(Struct, frozen=True):
     def carry_out(self) -> dict[str, str]:
         """Carry it out and wait for its end; return the stack's outputs by name.
 
-        Raises NotDeployed with the resources that failed, if AWS rolls it back, or if it takes more than an hour.
+        Raises NotDeployed with the resources that failed, if AWS rolls it back, or if it takes more
+        than an hour.
         """
         from botocore.exceptions import WaiterError
 
-        # A failed first deployment then leaves nothing, not even the resources that a later deletion would keep.
+        # A failed first deployment then leaves nothing, not even the resources that a later
+        # deletion would keep.
         self.formation.execute_change_set(
-            StackName=self.stack, ChangeSetName=self.name, RetainExceptOnCreate=True, ClientRequestToken=self.name
+            StackName=self.stack,
+            ChangeSetName=self.name,
+            RetainExceptOnCreate=True,
+            ClientRequestToken=self.name,
         )
-        waiter = self.formation.get_waiter("stack_create_complete" if self.new else "stack_update_complete")
+        waiter = self.formation.get_waiter(
+            "stack_create_complete" if self.new else "stack_update_complete"
+        )
         try:
             waiter.wait(StackName=self.stack, WaiterConfig=_WAIT)
         except WaiterError as error:
             why = "; ".join(self._list_failures())
-            waits = f"{self.stack} goes on without the command, which waits no longer: call it again later"
+            waits = (
+                f"{self.stack} goes on without the command, which waits no longer: call it "
+                "again later"
+            )
             raise NotDeployed(f"{self.stack} was rolled back: {why}" if why else waits) from error
-        self.formation.update_termination_protection(StackName=self.stack, EnableTerminationProtection=True)
+        self.formation.update_termination_protection(
+            StackName=self.stack, EnableTerminationProtection=True
+        )
         (stack,) = self.formation.describe_stacks(StackName=self.stack)["Stacks"]
         return {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
 
     def _list_failures(self) -> list[str]:
-        """Say which resources failed first, or, if none did, why AWS rolled back, such as an alarm."""
+        """Say which resources failed first, or, if none did, why AWS rolled back, such as an
+        alarm."""
         pages = self.formation.get_paginator("describe_stack_events").paginate(StackName=self.stack)
         events = [event for page in pages for event in page["StackEvents"]]
         status_and_text = [
-            (event["ResourceStatus"], f"{event['LogicalResourceId']}: {event.get('ResourceStatusReason', '')}")
+            (
+                event["ResourceStatus"],
+                f"{event['LogicalResourceId']}: {event.get('ResourceStatusReason', '')}",
+            )
             for event in reversed(events)
             if event.get("ClientRequestToken") == self.name
         ]
         failed = [text for status, text in status_and_text if status.endswith("_FAILED")]
-        return failed[:3] or [text for status, text in status_and_text if status.endswith("ROLLBACK_IN_PROGRESS")]
+        return failed[:3] or [
+            text for status, text in status_and_text if status.endswith("ROLLBACK_IN_PROGRESS")
+        ]
 
 
 def _make_sum_query(namespace: str, metric: str, dimension: str, name: str) -> dict[str, Any]:
     """Ask CloudWatch for the sum of each day of one metric, as its MetricStat."""
-    of = {"Namespace": namespace, "MetricName": metric, "Dimensions": [{"Name": dimension, "Value": name}]}
+    of = {
+        "Namespace": namespace,
+        "MetricName": metric,
+        "Dimensions": [{"Name": dimension, "Value": name}],
+    }
     return {"Metric": of, "Period": _A_DAY_S, "Stat": "Sum"}
 
 

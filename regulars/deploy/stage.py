@@ -1,4 +1,5 @@
-"""A stage by its name: its settings, as the outputs of its stack state them, and the tenant of its canary."""
+"""A stage by its name: its settings, as the outputs of its stack state them, and the tenant of its
+canary."""
 
 from __future__ import annotations
 
@@ -19,7 +20,10 @@ def read_settings(stage: str) -> dict[str, str]:
 
 
 def stop_functions(stage: str | None) -> AbstractContextManager[None]:
-    """Let no function of a stage run while a block lasts, or for good if it fails. None: of a box, whose are none."""
+    """Let no function of a stage run while a block lasts, or for good if it fails.
+
+    None: of a box, whose are none.
+    """
     if stage is None:
         return nullcontext()
     account, stack = _find_account_and_stack(stage)

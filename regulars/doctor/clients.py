@@ -1,6 +1,7 @@
 """Calls as a client of another service sends them, and a line for each answer that differs.
 
-No call changes anything. The file of keys has lines such as `app_id: 7F03`, as `regulars tenants keys add` prints them.
+No call changes anything. The file of keys has lines such as `app_id: 7F03`, as `regulars tenants
+keys add` prints them.
 """
 
 from __future__ import annotations
@@ -28,10 +29,11 @@ def read_keys(path: Path | None) -> Keys:
 
 
 def check_client_calls(name: str, url: str, keys: Keys) -> Iterator[Finding]:
-    """Send one call of each kind that the dialect's clients send, and yield a finding about each answer.
+    """Send one call of each kind that the dialect's clients send, and yield a finding about each
+    answer.
 
-    The first call with a body is sent once more with two slashes before its path, as some clients do. The service's
-    clock is compared with ours, too.
+    The first call with a body is sent once more with two slashes before its path, as some clients
+    do. The service's clock is compared with ours, too.
     """
     dialect, parts = dialects.find_dialect(name), urlsplit(url)
     service = f"{parts.scheme}://{parts.netloc}"
@@ -45,15 +47,24 @@ def check_client_calls(name: str, url: str, keys: Keys) -> Iterator[Finding]:
         for probe in (*probes, slash._replace(path=f"/{slash.path}")):
             reply = connection.request(probe.method, base + probe.path, probe.body, probe.headers)
             if probe.is_right(reply):
-                yield well(probe.subject, f"{probe.method} {probe.path} is answered as the client expects")
+                yield well(
+                    probe.subject, f"{probe.method} {probe.path} is answered as the client expects"
+                )
             else:
                 yield failed(
                     probe.subject,
-                    f"{probe.method} {probe.path} is answered with HTTP {reply.status}: {_find_reason(reply)}",
+                    f"{probe.method} {probe.path} is answered with HTTP {reply.status}: "
+                    f"{_find_reason(reply)}",
                 )
-        time_header = connection.request("GET", f"{base}/v1/faces", b"", {}).headers.get("x-regulars-time")
+        time_header = connection.request("GET", f"{base}/v1/faces", b"", {}).headers.get(
+            "x-regulars-time"
+        )
         if time_header and abs(late_s := int(time_header) / 1000 - time.time()) > _LATE_S:
-            yield failed("clock", f"the service's clock is {late_s:+.0f} s from this machine's: let a network set both")
+            yield failed(
+                "clock",
+                f"the service's clock is {late_s:+.0f} s from this machine's: let a network set "
+                "both",
+            )
     yield well("limits", dialect.limits)
 
 

@@ -1,6 +1,7 @@
 """`regulars doctor`: all checks, a line each.
 
-Here are those of the models, and of what the book holds: cameras that fell silent, hooks whose events do not arrive.
+Here are those of the models, and of what the book holds: cameras that fell silent, hooks whose
+events do not arrive.
 """
 
 from __future__ import annotations
@@ -52,7 +53,10 @@ def check_models(settings: Settings, tenants: list[Tenant]) -> Iterator[Finding]
     """Check each file of the packs that tenants have, and that new ones get, by its sha256."""
     try:
         of_new = packs.find(settings.models, settings.pack)
-        used_packs = [of_new, *(packs.find_by_model(tenant.model, settings.models) for tenant in tenants)]
+        used_packs = [
+            of_new,
+            *(packs.find_by_model(tenant.model, settings.models) for tenant in tenants),
+        ]
         for pack in {pack.manifest.name: pack for pack in used_packs}.values():
             yield from check_files(pack)
     except MissingModel as error:
@@ -63,13 +67,17 @@ def check_files(pack: Pack) -> Iterator[Finding]:
     """Check each file of the pack by its sha256."""
     wrong = {file: state for file, state in packs.verify(pack).items() if state is not State.OK}
     for file, state in wrong.items():
-        yield failed("models", f"{pack.folder / file.name} is {state}, by its sha256. {packs.describe_remedy(pack)}")
+        yield failed(
+            "models",
+            f"{pack.folder / file.name} is {state}, by its sha256. {packs.describe_remedy(pack)}",
+        )
     if not wrong:
         yield well("models", f"face models: {pack.about}")
 
 
 def check_place(data: Path) -> Iterator[Finding]:
-    """Check that the folder is the one that was served before, so that `serve` does not ask what it is."""
+    """Check that the folder is the one that was served before, so that `serve` does not ask what it
+    is."""
     if doubt := describe_doubt(data):
         yield failed("folder", doubt)
 
@@ -89,12 +97,17 @@ def check_book(settings: Settings) -> Iterator[Finding]:
             yield from check_ends(services, active)
             yield from check_notices(services, active)
     except RegularsError as error:
-        yield failed("book", f"{error}: `regulars fsck` looks closer, `regulars restore` brings a backup back")
+        yield failed(
+            "book",
+            f"{error}: `regulars fsck` looks closer, `regulars restore` brings a backup back",
+        )
 
 
 def check_cameras(services: Services, tenants: list[Tenant], now: datetime) -> Iterator[Finding]:
     """Check that no camera is silent for longer than it may be."""
-    cameras = [(tenant, camera) for tenant in tenants for camera in services.cameras.list_all(tenant)]
+    cameras = [
+        (tenant, camera) for tenant in tenants for camera in services.cameras.list_all(tenant)
+    ]
     silent = [(tenant, camera) for tenant, camera in cameras if find_silence(camera, tenant, now)]
     for tenant, camera in silent:
         since = (
@@ -103,7 +116,9 @@ def check_cameras(services: Services, tenants: list[Tenant], now: datetime) -> I
             else f"is silent since {time_text(camera.last_seen_at)}"
         )
         yield warning(
-            "cameras", f"{camera.id} of tenant {tenant.name} {since}: look at its uploader, by `regulars-edge status`"
+            "cameras",
+            f"{camera.id} of tenant {tenant.name} {since}: look at its uploader, by `regulars-edge "
+            "status`",
         )
     if not silent:
         yield well("cameras", f"there are {len(cameras)}, and none is silent")
@@ -112,9 +127,14 @@ def check_cameras(services: Services, tenants: list[Tenant], now: datetime) -> I
 def check_hooks(services: Services, tenants: list[Tenant]) -> Iterator[Finding]:
     """Check that hooks may be reached by the settings, and that their events arrive."""
     hooks = [
-        (tenant, hook) for tenant in tenants for hook in services.webhooks.hooks.list_all(tenant.name) if hook.enabled
+        (tenant, hook)
+        for tenant in tenants
+        for hook in services.webhooks.hooks.list_all(tenant.name)
+        if hook.enabled
     ]
-    findings = [finding for tenant, hook in hooks for finding in _check_hook(services, tenant, hook)]
+    findings = [
+        finding for tenant, hook in hooks for finding in _check_hook(services, tenant, hook)
+    ]
     yield from findings
     if not findings:
         yield well("hooks", f"there are {len(hooks)}, and nothing waits to be sent again")
@@ -126,18 +146,24 @@ def check_retention(services: Services, tenants: list[Tenant]) -> Iterator[Findi
         for kind, withheld in services.erasure.retention.read_withheld(tenant).items():
             yield warning(
                 "retention",
-                f"{withheld.number} {kind} of tenant {tenant.name} are more than a sweep deletes: they go on "
-                f"{withheld.goes_at:%Y-%m-%d}. If clock and days are right, `regulars retention --tenant {tenant.name} "
+                f"{withheld.number} {kind} of tenant {tenant.name} are more than a sweep deletes: "
+                "they go on "
+                f"{withheld.goes_at:%Y-%m-%d}. If clock and days are right, `regulars retention "
+                f"--tenant {tenant.name} "
                 "--all` deletes them; if not, set them",
             )
 
 
 def check_notices(services: Services, tenants: list[Tenant]) -> Iterator[Finding]:
-    """Check that it is said on what basis strangers are kept, and that the notice beside the cameras has no blanks."""
-    yield from (warning("privacy", f"{tenant.name}: {tenant.asked}") for tenant in tenants if tenant.asked)
+    """Check that it is said on what basis strangers are kept, and that the notice beside the
+    cameras has no blanks."""
+    yield from (
+        warning("privacy", f"{tenant.name}: {tenant.asked}") for tenant in tenants if tenant.asked
+    )
     facts_of_tenants = [services.notices.read_facts(tenant) for tenant in tenants]
     for facts in facts_of_tenants:
-        blanks = [name for name in facts.missing if name != "basis" or not facts.tenant.asked]  # else it is said above
+        # else it is said above
+        blanks = [name for name in facts.missing if name != "basis" or not facts.tenant.asked]
         if blanks:
             yield warning(
                 "notice",
@@ -157,13 +183,17 @@ def check_ends(services: Services, tenants: list[Tenant]) -> Iterator[Finding]:
             more = " and others" if len(endless_groups) > _GROUPS_LISTED else ""
             yield warning(
                 "retention",
-                f"{tenant.name} keeps people for ever in {', '.join(endless_groups[:_GROUPS_LISTED])}{more}: set "
-                "`unseen_days` of a group of yours, `stranger_days` or `regular_days` of the tenant (docs/privacy.md)",
+                f"{tenant.name} keeps people for ever in "
+                f"{', '.join(endless_groups[:_GROUPS_LISTED])}{more}: set "
+                "`unseen_days` of a group of yours, `stranger_days` or `regular_days` of the "
+                "tenant (docs/privacy.md)",
             )
 
 
 def _check_hook(services: Services, tenant: Tenant, hook: Hook) -> Iterator[Finding]:
-    """Check a hook's URL, and yield a warning if events could not be delivered. A mailbox is not checked.
+    """Check a hook's URL, and yield a warning if events could not be delivered.
+
+    A mailbox is not checked.
 
     The hook is named by its host, since the rest of a URL is often secret.
     """
@@ -181,7 +211,8 @@ def _check_hook(services: Services, tenant: Tenant, hook: Hook) -> Iterator[Find
         failed_deliveries = [delivery for delivery in page.rows if delivery.attempts]
         count_by_state[state] = len(failed_deliveries)
         last_error = max(
-            ((delivery.next_at, delivery.last_error) for delivery in failed_deliveries), default=(None, last_error)
+            ((delivery.next_at, delivery.last_error) for delivery in failed_deliveries),
+            default=(None, last_error),
         )[1]
     if any(count_by_state.values()):
         summary = ", ".join(f"{count} {state}" for state, count in count_by_state.items() if count)
@@ -190,10 +221,12 @@ def _check_hook(services: Services, tenant: Tenant, hook: Hook) -> Iterator[Find
 
 
 def check_all(read: Callable[[], Configuration]) -> Iterator[Finding]:
-    """Check settings, folder, machine, service and book, in this order. `read`: reads the settings that are set here.
+    """Check settings, folder, machine, service and book, in this order.
 
-    A service that runs is checked by the settings that it was started with. The book is checked if it is there and the
-    folder is right; else only the models are.
+    `read`: reads the settings that are set here.
+
+    A service that runs is checked by the settings that it was started with. The book is checked if
+    it is there and the folder is right; else only the models are.
     """
     began = datetime.now(UTC)
     try:
@@ -213,7 +246,9 @@ def check_all(read: Callable[[], Configuration]) -> Iterator[Finding]:
     else:
         yield well("settings", f"of process {running.process}, which serves the folder")
     for name in configured.list_differences(in_use):
-        yield warning("settings", f"{name} is set here, and the service runs by another: a restart takes it")
+        yield warning(
+            "settings", f"{name} is set here, and the service runs by another: a restart takes it"
+        )
     yield check_python()
     folder_findings = list(check_folder(data))
     yield from folder_findings
@@ -225,7 +260,9 @@ def check_all(read: Callable[[], Configuration]) -> Iterator[Finding]:
     yield from check_ports(serving, running)
     yield from check_certificate(serving, settings.public_url, began)
     yield from check_keyless(settings, serving)
-    if (data / DATABASE).is_file() and all(finding.level is not Level.FAILED for finding in folder_findings):
+    if (data / DATABASE).is_file() and all(
+        finding.level is not Level.FAILED for finding in folder_findings
+    ):
         yield from check_book(settings)
     else:
         yield from check_models(settings, [])

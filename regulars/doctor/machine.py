@@ -1,7 +1,8 @@
-"""Checks of the machine: the data folder, its disk, the clock, the ports, and the certificate that `serve` shows.
+"""Checks of the machine: the data folder, its disk, the clock, the ports, and the certificate that
+`serve` shows.
 
-A check gives findings: what it found, and what mends it. The certificate is read, fits its key, has not ended, and has
-the right names.
+A check gives findings: what it found, and what mends it. The certificate is read, fits its key, has
+not ended, and has the right names.
 """
 
 from __future__ import annotations
@@ -42,11 +43,24 @@ ROOM_BYTES, SHARE = 10 * 10**9, 0.1
 """The disk is nearly full if less than both is free, as the console says, too."""
 MEANWHILE = timedelta(minutes=1)
 """A running service goes on writing, and two clocks of one machine may differ a little."""
-_OF_NETWORKS = ("9p", "afs", "ceph", "cifs", "fuse.sshfs", "glusterfs", "lustre", "ncpfs", "nfs", "nfs4", "smb3")
+_OF_NETWORKS = (
+    "9p",
+    "afs",
+    "ceph",
+    "cifs",
+    "fuse.sshfs",
+    "glusterfs",
+    "lustre",
+    "ncpfs",
+    "nfs",
+    "nfs4",
+    "smb3",
+)
 _ASK_S = 10.0
 """How long a program or a server that is asked may take, in s."""
 LEAST_BYTES = 10**9
-"""The service and its models take 0.6 GB, and a picture of 4096x4096 0.3 GB (docs/operations.md)."""
+"""The service and its models take 0.6 GB, and a picture of 4096x4096 0.3 GB
+(docs/operations.md)."""
 
 
 def check_folder(data: Path) -> Iterator[Finding]:
@@ -56,7 +70,10 @@ def check_folder(data: Path) -> Iterator[Finding]:
     elif not data.is_dir():
         yield failed("folder", f"{data} is a file: name a folder with `data`")
     elif not os.access(data, os.R_OK | os.W_OK | os.X_OK):
-        yield failed("folder", f"{data} belongs to {_name_owner(data)} and may not be written: run this as its owner")
+        yield failed(
+            "folder",
+            f"{data} belongs to {_name_owner(data)} and may not be written: run this as its owner",
+        )
     else:
         yield from _check_lasting(data)
         yield from _check_ownership(data)
@@ -67,22 +84,29 @@ def _check_parent(data: Path) -> Finding:
     if nearest_parent.is_dir() and os.access(nearest_parent, os.W_OK | os.X_OK):
         return well("folder", f"there is no {data} yet: `regulars serve` makes it")
     return failed(
-        "folder", f"{data} cannot be made, since {nearest_parent} may not be written: name another with `data`"
+        "folder",
+        f"{data} cannot be made, since {nearest_parent} may not be written: name another with "
+        "`data`",
     )
 
 
 def _check_lasting(data: Path) -> Iterator[Finding]:
-    """Check whether the data folder can hold a book: that it is ours, can be locked, and is on a local disk."""
+    """Check whether the data folder can hold a book: that it is ours, can be locked, and is on a
+    local disk."""
     kind = name_file_system(data)
     if (strange_file := folder.find_strange_file(data)) is not None:
         yield failed(
-            "folder", f"{data} holds {strange_file} and no data of a service: name a folder of its own with `data`"
+            "folder",
+            f"{data} holds {strange_file} and no data of a service: name a folder of its own with "
+            "`data`",
         )
     elif not _can_lock(data / folder.LOCK):
         yield failed("folder", f"{data} cannot be locked ({kind}): move it to a local disk")
     elif kind in _OF_NETWORKS:
         yield warning(
-            "folder", f"{data} is on {kind}, over a network: SQLite wants a local disk, move the folder to one"
+            "folder",
+            f"{data} is on {kind}, over a network: SQLite wants a local disk, move the folder to "
+            "one",
         )
     elif (data / DATABASE).is_file():
         yield well("folder", f"{data} can be written and locked ({kind})")
@@ -99,7 +123,10 @@ def _check_ownership(data: Path) -> Iterator[Finding]:
     foreign_names = [name for name in foreign_names if name != "lost+found"]  # of a disk of its own
     if foreign_names:
         mend = f"`chown -R {_name_owner(data)} {data}`"
-        yield failed("folder", f"{data} belongs to {_name_owner(data)}, and {foreign_names[0]} in it does not: {mend}")
+        yield failed(
+            "folder",
+            f"{data} belongs to {_name_owner(data)}, and {foreign_names[0]} in it does not: {mend}",
+        )
     if data.stat().st_mode & 0o077:
         yield warning("folder", f"others of this machine may look into {data}: `chmod 700 {data}`")
 
@@ -112,7 +139,8 @@ def _name_owner(path: Path) -> str:
 
 
 def name_file_system(path: Path) -> str:
-    """Name the kind of file system that the path is on, as the kernel calls it; "unknown" elsewhere than on Linux."""
+    """Name the kind of file system that the path is on, as the kernel calls it; "unknown" elsewhere
+    than on Linux."""
     device, kind = path.stat().st_dev, "unknown"
     try:
         mounts = Path("/proc/self/mountinfo").read_text("utf-8", "replace").splitlines()
@@ -136,29 +164,37 @@ def _can_lock(lock: Path) -> bool:
 
 
 def check_python(
-    version: tuple[int, ...] = sys.version_info[:3], mended: bool = hasattr(tarfile, "_header_length_prefix_re")
+    version: tuple[int, ...] = sys.version_info[:3],
+    mended: bool = hasattr(tarfile, "_header_length_prefix_re"),
 ) -> Finding:
-    """Check that Python reads hostile archives in a short time (CVE-2024-6232), by its version, or as `mended` by a
-    distribution, such as Debian's 3.11.2.
+    """Check that Python reads hostile archives in a short time (CVE-2024-6232), by its version, or
+    as `mended` by a distribution, such as Debian's 3.11.2.
     """
     version_text = ".".join(map(str, version))
     if not mended and (version < (3, 11, 10) or (3, 12) <= version < (3, 12, 6)):
         return warning(
-            "python", f"{version_text} reads hostile archives slowly: update to 3.11.10, 3.12.6 or 3.13, or newer"
+            "python",
+            f"{version_text} reads hostile archives slowly: update to 3.11.10, 3.12.6 or 3.13, or "
+            "newer",
         )
     return well("python", version_text)
 
 
 def check_disk(data: Path) -> Finding:
     """Check how much of the folder's disk is free."""
-    existing_path = next(path for path in (data.absolute(), *data.absolute().parents) if path.exists())
+    existing_path = next(
+        path for path in (data.absolute(), *data.absolute().parents) if path.exists()
+    )
     return judge_free_space(disk_of(existing_path))
 
 
 def judge_free_space(disk: Disk) -> Finding:
     """Judge the free space of a disk."""
     free_text = f"{disk.free_bytes / 1e9:.1f} GB of {disk.total_bytes / 1e9:.1f} GB are free"
-    mend = "free some, move the folder to a larger disk, or keep captures for fewer days (`capture_days`)"
+    mend = (
+        "free some, move the folder to a larger disk, or keep captures for fewer days "
+        "(`capture_days`)"
+    )
     if disk.is_full:
         return failed("disk", f"{free_text}: {mend}")
     if disk.free_bytes < min(ROOM_BYTES, disk.total_bytes * SHARE):
@@ -167,14 +203,18 @@ def judge_free_space(disk: Disk) -> Finding:
 
 
 def check_machine(settings: Settings, running: Served | None) -> Iterator[Finding]:
-    """Check what the machine has, and what a quota leaves the service; if none runs, it leaves what it leaves here."""
+    """Check what the machine has, and what a quota leaves the service; if none runs, it leaves what
+    it leaves here."""
     core_count, remaining_quota = cores_to_run_on(), quota()
     if running is not None and running.process.isdecimal():
         with suppress(OSError):  # it may have ended meanwhile
-            core_count, remaining_quota = cores_to_run_on(int(running.process)), quota(running.process)
+            core_count = cores_to_run_on(int(running.process))
+            remaining_quota = quota(running.process)
     yield describe_cores(core_count, remaining_quota)
     yield describe_memory(
-        os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"), remaining_quota, settings.memory_mb * 2**20
+        os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"),
+        remaining_quota,
+        settings.memory_mb * 2**20,
     )
 
 
@@ -184,31 +224,46 @@ def describe_cores(core_count: int, quota: Quota) -> Finding:
     if quota.cores is None:
         return well("cores", cores_text)
     usable = cores_within(quota, core_count)
-    return well("cores", f"{cores_text}, of which a quota leaves {quota.cores:g}: the service computes on {usable}")
+    return well(
+        "cores",
+        f"{cores_text}, of which a quota leaves {quota.cores:g}: the service computes on {usable}",
+    )
 
 
 def describe_memory(total_bytes: int, quota: Quota, limit_bytes: int) -> Finding:
-    """Say how much memory there is, and how much the quota leaves; warn of one in which large pictures find no room."""
+    """Say how much memory there is, and how much the quota leaves; warn of one in which large
+    pictures find no room."""
     usable_bytes, memory_text = total_bytes, f"{total_bytes / 1e9:.1f} GB"
     if quota.memory_bytes is not None and quota.memory_bytes < total_bytes:
         usable_bytes, limit_gb = quota.memory_bytes, limit_memory(quota, limit_bytes) / 1e9
         usable_gb = usable_bytes / 1e9
-        memory_text += f", of which a quota leaves {usable_gb:.1f} GB: the service stays below {limit_gb:.1f} GB"
+        memory_text += (
+            f", of which a quota leaves {usable_gb:.1f} GB: the service stays below "
+            f"{limit_gb:.1f} GB"
+        )
     if usable_bytes < LEAST_BYTES:
         return warning(
-            "memory", f"{memory_text}, in which a large picture finds no room: give it {LEAST_BYTES / 1e9:.0f} GB"
+            "memory",
+            f"{memory_text}, in which a large picture finds no room: give it "
+            f"{LEAST_BYTES / 1e9:.0f} GB",
         )
     return well("memory", memory_text)
 
 
 def check_clock(data: Path, now: datetime) -> Finding:
-    """Check the clock against times that cannot be later: this program's files, and the last write to the book."""
+    """Check the clock against times that cannot be later: this program's files, and the last write
+    to the book."""
     book = [("the book was written to", data / name) for name in (DATABASE, f"{DATABASE}-wal")]
     clock_says = f"it says {_format_minute(now)}"
     for event, path in (("this program was installed", Path(__file__)), *book):
-        if path.exists() and (file_time := datetime.fromtimestamp(path.stat().st_mtime, UTC)) > now + MEANWHILE:
+        if (
+            path.exists()
+            and (file_time := datetime.fromtimestamp(path.stat().st_mtime, UTC)) > now + MEANWHILE
+        ):
             later = f"{event} at {_format_minute(file_time)}"
-            return failed("clock", f"{clock_says}, and {later}: set it, as by `timedatectl set-ntp 1`")
+            return failed(
+                "clock", f"{clock_says}, and {later}: set it, as by `timedatectl set-ntp 1`"
+            )
     if is_set_by_network() is False:
         return warning("clock", f"{clock_says}, and no network sets it: `timedatectl set-ntp 1`")
     return well("clock", clock_says)
@@ -222,14 +277,19 @@ def is_set_by_network() -> bool | None:
     """Ask systemd whether NTP sets the clock; None: it does not know, as in a container."""
     command = ["timedatectl", "show", "--property=NTP", "--property=NTPSynchronized"]
     try:
-        answer = subprocess.run(command, capture_output=True, text=True, timeout=_ASK_S, check=True).stdout  # noqa: S603 -- a command of this module
+        answer = subprocess.run(
+            command, capture_output=True, text=True, timeout=_ASK_S, check=True
+        ).stdout  # noqa: S603 -- a command of this module
     except (OSError, subprocess.SubprocessError):
         return None
     return "=yes" in answer if "=" in answer else None
 
 
 def check_ports(serving: ServeSettings, running: Served | None) -> Iterator[Finding]:
-    """Check that each port is free. A service that runs has its ports: without them it does not begin."""
+    """Check that each port is free.
+
+    A service that runs has its ports: without them it does not begin.
+    """
     if running is None:
         yield _check_port("port", serving.host, serving.port)
         if serving.metrics_port is not None:
@@ -264,21 +324,37 @@ def check_service(running: Served | None) -> Finding:
         answers = answer.json()
     except (urllib3.exceptions.HTTPError, ValueError) as error:
         return failed("service", f"{label} does not answer ({error}): its log says why")
-    faults = [str(text) for name, text in answers.items() if name not in ("ready", "pack") and text not in ("ok", None)]
+    faults = [
+        str(text)
+        for name, text in answers.items()
+        if name not in ("ready", "pack") and text not in ("ok", None)
+    ]
     if answer.status != 200:
-        return failed("service", f"{label} is not ready: {'; '.join(faults) or answer.status}; its log says why")
+        return failed(
+            "service",
+            f"{label} is not ready: {'; '.join(faults) or answer.status}; its log says why",
+        )
     return well("service", f"{label} is ready, with {answers.get('pack')}")
 
 
-def check_certificate(serving: ServeSettings, public_url: str | None, now: datetime) -> Iterator[Finding]:
-    """Check the certificate's files, end and names. If the settings name none, check who could overhear the service."""
+def check_certificate(
+    serving: ServeSettings, public_url: str | None, now: datetime
+) -> Iterator[Finding]:
+    """Check the certificate's files, end and names.
+
+    If the settings name none, check who could overhear the service.
+    """
     if serving.tls_cert is None or serving.tls_key is None:
         is_https_outside = public_url is not None and public_url.startswith("https:")
         state = "a proxy speaks TLS" if is_https_outside else "the service speaks plain HTTP"
         if serving.host in ("127.0.0.1", "::1", "localhost") or is_https_outside:
             yield well("tls", f"none is set: {state}")
         else:
-            yield warning("tls", f"{state} at {serving.host}, which others may overhear: set `tls_cert` and `tls_key`")
+            yield warning(
+                "tls",
+                f"{state} at {serving.host}, which others may overhear: set `tls_cert` and "
+                "`tls_key`",
+            )
         return
     try:
         Certificate(serving.tls_cert, serving.tls_key)
@@ -301,8 +377,11 @@ def check_keyless(settings: Settings, serving: ServeSettings) -> Iterator[Findin
 def _check_keyless_networks(
     dialect: Dialect, keyless_clients: Keyless, settings: Settings, serving: ServeSettings
 ) -> Finding:
-    """Check whether a proxy could pass strangers' calls on as those of a machine that needs no key."""
-    [setting_name] = (setting.name for setting in list_rows(type(keyless_clients)) if setting.kind is tuple)
+    """Check whether a proxy could pass strangers' calls on as those of a machine that needs no
+    key."""
+    [setting_name] = (
+        setting.name for setting in list_rows(type(keyless_clients)) if setting.kind is tuple
+    )
     by_proxy = (settings.public_url or "").startswith("https:") and serving.tls_cert is None
     proxies_among_clients = [
         trusted_proxy
@@ -312,17 +391,21 @@ def _check_keyless_networks(
     if by_proxy and not serving.trusted_proxies:
         return warning(
             "keyless",
-            f"a proxy stands before a service that `{setting_name}` may call without a key, and what it passes on "
+            f"a proxy stands before a service that `{setting_name}` may call without a key, and "
+            "what it passes on "
             "may look like its own: name it in `trusted_proxies`, and let it set X-Forwarded-For",
         )
     if proxies_among_clients:
         return warning(
             "keyless",
-            f"the proxy {proxies_among_clients[0]} is in `{setting_name}`: what it passes on without X-Forwarded-For "
+            f"the proxy {proxies_among_clients[0]} is in `{setting_name}`: what it passes on "
+            "without X-Forwarded-For "
             "needs no key. Let it set that header, or name single machines",
         )
     return well(
-        "keyless", f"`{setting_name}` may call {dialect.title}'s paths without a key, and no proxy is among them"
+        "keyless",
+        f"`{setting_name}` may call {dialect.title}'s paths without a key, and no proxy is among "
+        "them",
     )
 
 
@@ -340,10 +423,24 @@ def _check_ending(chain: Path, certificate: x509.Certificate, now: datetime) -> 
 
 def _check_names(certificate: x509.Certificate, public_url: str | None) -> Finding:
     host = urlsplit(public_url or "").hostname
-    name_lists = [each.value for each in certificate.extensions if isinstance(each.value, x509.SubjectAlternativeName)]
-    names = [str(name.value) for all_ in name_lists for name in all_ if isinstance(name, x509.DNSName | x509.IPAddress)]
+    name_lists = [
+        each.value
+        for each in certificate.extensions
+        if isinstance(each.value, x509.SubjectAlternativeName)
+    ]
+    names = [
+        str(name.value)
+        for all_ in name_lists
+        for name in all_
+        if isinstance(name, x509.DNSName | x509.IPAddress)
+    ]
     if not names:
-        return failed("tls", "the certificate has no name that clients accept: make one with a subjectAltName")
+        return failed(
+            "tls", "the certificate has no name that clients accept: make one with a subjectAltName"
+        )
     if host and not {host, f"*.{host.partition('.')[2]}"} & {*map(str.lower, names)}:
-        return failed("tls", f"the certificate is of {', '.join(names)}, and not of {host}, which `public_url` says")
+        return failed(
+            "tls",
+            f"the certificate is of {', '.join(names)}, and not of {host}, which `public_url` says",
+        )
     return well("tls", f"the certificate is of {', '.join(names)}")

@@ -27,20 +27,21 @@ FEWEST_ABOVE = 10
 TAIL_FMRS, TAIL_PAIRS = (1e-4, 1e-3), 100
 """False match rates at which the exponential tail may begin: the lowest that so many pairs show.
 
-The tail's rate is 1 / (mean excess over that score), the maximum likelihood estimate. Scores fall faster the higher
-they are, so a tail from 1e-3 asks for more than strangers reach.
+The tail's rate is 1 / (mean excess over that score), the maximum likelihood estimate. Scores fall
+faster the higher they are, so a tail from 1e-3 asks for more than strangers reach.
 """
 
 FEWEST_PERSONS = 150
 """Persons that a curve needs: they make some 11,000 pairs, about ten of them in the tail."""
 
 MIXED, PARTITIONS = 8, 4
-"""People of whom a row of a population is the mean, and how often everybody is in one: so there are fewer rows than
-people, and none can be computed back from all of them."""
+"""People of whom a row of a population is the mean, and how often everybody is in one: so there are
+fewer rows than people, and none can be computed back from all of them."""
 
 SHARE = 0.75
-"""Part of the nearness to a population that is demanded: its rows lie so much nearer to their middle. It is that of
-face-pack-3; 0.65 takes more strangers of one kind for somebody (docs/lab/accuracy.md)."""
+"""Part of the nearness to a population that is demanded: its rows lie so much nearer to their
+middle. It is that of face-pack-3; 0.65 takes more strangers of one kind for somebody
+(docs/lab/accuracy.md)."""
 
 MOST_ROWS = 512
 """Averages of people that a population has."""
@@ -48,7 +49,8 @@ _TRIES = 40
 """Draws of groups of people, of which the most different are taken."""
 
 USUAL = 0.25
-"""Share of the folder's people who are no nearer to the population than is usual: half of a quarter of all pairs."""
+"""Share of the folder's people who are no nearer to the population than is usual: half of a quarter
+of all pairs."""
 
 _BLOCK = 512
 """Rows that are compared at a time, to bound memory."""
@@ -56,12 +58,17 @@ _MEANING = "fmr(t) = fmr_at * exp(-rate * (t - above)) beyond the last point"
 
 
 def make_population(people: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Make a population's rows of templates (n, dimensions), one a person. A row is the mean of MIXED near people.
+    """Make a population's rows of templates (n, dimensions), one a person.
+
+    A row is the mean of MIXED near people.
 
     Raises NoPictures if they are fewer than FEWEST_PERSONS.
     """
     if len(people) < FEWEST_PERSONS:
-        raise NoPictures(f"a face was found of {len(people)} persons; a population needs {FEWEST_PERSONS} or more")
+        raise NoPictures(
+            f"a face was found of {len(people)} persons; a population needs {FEWEST_PERSONS} or "
+            "more"
+        )
     centred = people - people.mean(axis=0)
     centred /= np.linalg.norm(centred, axis=1, keepdims=True)
     scores, random = centred @ centred.T, np.random.default_rng(0)
@@ -71,8 +78,11 @@ def make_population(people: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.asarray(middle + SHARE * (templates - middle), np.float16).astype(np.float32)
 
 
-def _cut_in_groups(scores: NDArray[np.float32], random: np.random.Generator) -> list[NDArray[np.intp]]:
-    """Put everybody into one group of MIXED people who are near to each other; fewer than MIXED are left over.
+def _cut_in_groups(
+    scores: NDArray[np.float32], random: np.random.Generator
+) -> list[NDArray[np.intp]]:
+    """Put everybody into one group of MIXED people who are near to each other; fewer than MIXED are
+    left over.
 
     `scores`: of each pair of people, (n, n). The best of several random tries is returned.
     """
@@ -82,7 +92,9 @@ def _cut_in_groups(scores: NDArray[np.float32], random: np.random.Generator) -> 
         for person in random.permutation(len(scores)).tolist():
             if is_free[person] and is_free.sum() >= MIXED:
                 is_free[person] = False
-                nearest = np.argsort(-np.where(is_free, scores[person], -2.0), kind="stable")[: MIXED - 1]
+                nearest = np.argsort(-np.where(is_free, scores[person], -2.0), kind="stable")[
+                    : MIXED - 1
+                ]
                 is_free[nearest] = False
                 groups.append(np.array([person, *nearest]))
         return groups
@@ -96,7 +108,8 @@ def _cut_in_groups(scores: NDArray[np.float32], random: np.random.Generator) -> 
 def measure_model(
     faces: Faces, persons: Sequence[str], population: NDArray[np.float32]
 ) -> tuple[dict[str, Any], Suspects]:
-    """Compute a model's entry of calibration.json, and the pairs that it leaves out as likely label errors.
+    """Compute a model's entry of calibration.json, and the pairs that it leaves out as likely label
+    errors.
 
     Raises NoPictures if fewer than FEWEST_PERSONS have a picture with a face.
     """
@@ -104,12 +117,15 @@ def measure_model(
     embeddings, names = choose_one_each(faces, persons)
     if len(embeddings) < FEWEST_PERSONS:
         raise NoPictures(
-            f"a face was found of {len(embeddings)} persons; a curve needs {FEWEST_PERSONS} or more, and thousands to "
+            f"a face was found of {len(embeddings)} persons; a curve needs {FEWEST_PERSONS} or "
+            "more, and thousands to "
             "be good"
         )
     left_out = find_suspects(embeddings, names, mated)
     usual_nearness = (
-        float(np.quantile(Population(population, 0.0).measure_nearness(embeddings), USUAL)) if len(population) else 0.0
+        float(np.quantile(Population(population, 0.0).measure_nearness(embeddings), USUAL))
+        if len(population)
+        else 0.0
     )
     plain_scores, scores_less_demand = _score_non_mated(
         embeddings, left_out.limit, Population(population, round(usual_nearness, 4))
@@ -131,15 +147,23 @@ def measure_model(
 
 
 def write_curve(
-    folder: Path, pack: Pack, source: str, entry: dict[str, Any], population: NDArray[np.float32] | None
+    folder: Path,
+    pack: Pack,
+    source: str,
+    entry: dict[str, Any],
+    population: NDArray[np.float32] | None,
 ) -> Path:
-    """Write a pack's curve into a folder, and its population if it was made anew. Return the curve's file."""
+    """Write a pack's curve into a folder, and its population if it was made anew.
+
+    Return the curve's file.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     if population is not None:
         np.save(folder / packs.BESIDE_A_CURVE, population.astype(np.float16))
     document = {
         "source": f"{source}, one picture a person compared",
-        "pipeline": f"{pack.manifest.name}: the face that the picture is of, as `regulars evaluate` takes it",
+        "pipeline": f"{pack.manifest.name}: the face that the picture is of, as `regulars "
+        "evaluate` takes it",
         pack.manifest.embedding.model: entry,
     }
     file = folder / packs.CALIBRATION
@@ -150,7 +174,8 @@ def write_curve(
 def _score_non_mated(
     embeddings: NDArray[np.float32], limit: float, population: Population
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the scores of all pairs of different persons below `limit`, and less their demands, the highest first."""
+    """Return the scores of all pairs of different persons below `limit`, and less their demands,
+    the highest first."""
     plain_scores, scores_less_demand = [], []
     for begin in range(0, len(embeddings), _BLOCK):
         block, later = embeddings[begin : begin + _BLOCK], embeddings[begin:]
@@ -164,8 +189,8 @@ def _score_non_mated(
 def _measure_curve(falling_scores: NDArray[np.float64]) -> dict[str, Any]:
     """Compute the points and the exponential tail of the curve.
 
-    A point is left out if fewer than FEWEST_ABOVE pairs are above its threshold. `falling_scores`: of pairs of
-    different persons, the highest first.
+    A point is left out if fewer than FEWEST_ABOVE pairs are above its threshold. `falling_scores`:
+    of pairs of different persons, the highest first.
     """
     points: list[dict[str, float]] = []
     for rate in RATES:
@@ -175,7 +200,9 @@ def _measure_curve(falling_scores: NDArray[np.float64]) -> dict[str, Any]:
         threshold = round(float(falling_scores[index]), 4)
         if not points or threshold > points[-1]["threshold"]:
             points.append({"fmr": rate, "threshold": threshold})
-    tail_fmr = next((fmr for fmr in TAIL_FMRS if fmr * len(falling_scores) >= TAIL_PAIRS), TAIL_FMRS[-1])
+    tail_fmr = next(
+        (fmr for fmr in TAIL_FMRS if fmr * len(falling_scores) >= TAIL_PAIRS), TAIL_FMRS[-1]
+    )
     tail_begin = falling_scores[int(tail_fmr * len(falling_scores))]
     excess = falling_scores[falling_scores > tail_begin] - tail_begin
     tail = {

@@ -1,7 +1,9 @@
-"""FPIR in galleries of one kind of people: the rate of an ordinary folder says little of people who look alike.
+"""FPIR in galleries of one kind of people: the rate of an ordinary folder says little of people who
+look alike.
 
-A kind is a value of a label (an age group, a gender), or a cluster of templates: those whom the model puts close
-together. Half of a kind are enrolled, ONE_KIND at most, and the others are strangers.
+A kind is a value of a label (an age group, a gender), or a cluster of templates: those whom the
+model puts close together. Half of a kind are enrolled, ONE_KIND at most, and the others are
+strangers.
 """
 
 from __future__ import annotations
@@ -22,7 +24,8 @@ FEWEST = 40
 """People of a kind of which a rate is told."""
 
 A_CLUSTER = 250
-"""People for each of whom there is one cluster more: fewer would make clusters of whom nothing can be measured."""
+"""People for each of whom there is one cluster more: fewer would make clusters of whom nothing can
+be measured."""
 
 _DRAWS = 20
 """Galleries that are drawn for each kind."""
@@ -35,10 +38,11 @@ _RESAMPLED = 200
 
 
 class Kind(Struct, frozen=True):
-    """The FPIR as the service decides, in galleries of `gallery_size` people of one kind, each by one picture.
+    """The FPIR as the service decides, in galleries of `gallery_size` people of one kind, each by
+    one picture.
 
-    `low`, `high`: 95 % interval, by drawing people again with replacement (bootstrap); it is (0, 3 / strangers) if no
-    stranger was taken for anybody (the rule of three).
+    `low`, `high`: 95 % interval, by drawing people again with replacement (bootstrap); it is (0, 3
+    / strangers) if no stranger was taken for anybody (the rule of three).
     """
 
     column: str
@@ -55,7 +59,8 @@ def measure_kinds(
 ) -> list[Kind]:
     """Measure each kind of people, and return the kinds with the highest rate first.
 
-    `embeddings`: of a picture of each person. `labels`: by column, the label of each person; None: there is none.
+    `embeddings`: of a picture of each person. `labels`: by column, the label of each person; None:
+    there is none.
     """
     found_kinds = [
         _measure_kind(column, value, embeddings[np.array(members)], rule)
@@ -67,21 +72,28 @@ def measure_kinds(
 
 
 def find_clusters(embeddings: NDArray[np.float32]) -> list[str]:
-    """Return the cluster of each person, "1" to "n", by k-means on the sphere (Dhillon and Modha 2001).
+    """Return the cluster of each person, "1" to "n", by k-means on the sphere (Dhillon and Modha
+    2001).
 
-    The mean embedding is subtracted before. Of several random starts, the one with the largest similarity is taken.
+    The mean embedding is subtracted before. Of several random starts, the one with the largest
+    similarity is taken.
     """
     count = max(len(embeddings) // A_CLUSTER, 2)
     unit = _normalize_rows(embeddings - embeddings.mean(axis=0))
     best, numbers = -np.inf, np.zeros(len(embeddings), np.intp)
     for seed in range(_STARTS):
-        centres = unit[np.random.default_rng(seed).choice(len(unit), min(count, len(unit)), replace=False)]
+        centres = unit[
+            np.random.default_rng(seed).choice(len(unit), min(count, len(unit)), replace=False)
+        ]
         for _ in range(_ROUNDS):
             nearest = (unit @ centres.T).argmax(axis=1)
             sums = [unit[nearest == number].sum(axis=0) for number in range(len(centres))]
             centres = _normalize_rows(
                 np.array(
-                    [vector_sum if vector_sum.any() else old for vector_sum, old in zip(sums, centres, strict=True)]
+                    [
+                        vector_sum if vector_sum.any() else old
+                        for vector_sum, old in zip(sums, centres, strict=True)
+                    ]
                 )
             )
         total = float((unit @ centres.T).max(axis=1).sum())
@@ -91,7 +103,8 @@ def find_clusters(embeddings: NDArray[np.float32]) -> list[str]:
 
 
 def _measure_kind(column: str, value: str, embeddings: NDArray[np.float32], rule: Rule) -> Kind:
-    """Measure the FPIR among people of one kind, with its interval of 95 % by a bootstrap over the persons.
+    """Measure the FPIR among people of one kind, with its interval of 95 % by a bootstrap over the
+    persons.
 
     If no search finds anybody, the upper bound is 3 / n (the rule of three).
     """
@@ -109,12 +122,13 @@ def _measure_kind(column: str, value: str, embeddings: NDArray[np.float32], rule
             low=0.0,
             high=min(3 / len(embeddings), 1.0),
         )
-    matches_of_person, searches_of_person = (
-        np.bincount(people, matched, len(embeddings)),
-        np.bincount(people, minlength=len(embeddings)),
-    )
+    matches_of_person = np.bincount(people, matched, len(embeddings))
+    searches_of_person = np.bincount(people, minlength=len(embeddings))
     drawn = (random.integers(len(embeddings), size=len(embeddings)) for _ in range(_RESAMPLED))
-    rates = [matches_of_person[people].sum() / max(searches_of_person[people].sum(), 1) for people in drawn]
+    rates = [
+        matches_of_person[people].sum() / max(searches_of_person[people].sum(), 1)
+        for people in drawn
+    ]
     low, high = np.quantile(rates, (0.025, 0.975))
     return Kind(
         column=column,
@@ -133,7 +147,10 @@ def _run_searches(
     """Yield each draw's strangers, and whether each was taken for somebody."""
     for seed in range(_DRAWS):
         order = np.random.default_rng(seed).permutation(len(embeddings))
-        yield order[size:], open_set.search(embeddings[order[:size]], embeddings[order[size:]], rule).matches
+        yield (
+            order[size:],
+            open_set.search(embeddings[order[:size]], embeddings[order[size:]], rule).matches,
+        )
 
 
 def _group_by_value(values: Sequence[str | None]) -> Iterator[tuple[str, list[int]]]:
@@ -142,4 +159,6 @@ def _group_by_value(values: Sequence[str | None]) -> Iterator[tuple[str, list[in
 
 
 def _normalize_rows(rows: NDArray[np.floating]) -> NDArray[np.floating]:
-    return np.asarray(rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), np.finfo(np.float32).tiny))
+    return np.asarray(
+        rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), np.finfo(np.float32).tiny)
+    )

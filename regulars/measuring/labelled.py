@@ -30,14 +30,20 @@ def describe_folder(labelled: LabelledFolder) -> str:
 
 
 def read_folder(folder: Path, *, alone: bool = False) -> LabelledFolder:
-    """Read the names of a labelled folder. `alone`: a picture that lies in no person's folder is a person's only one.
+    """Read the names of a labelled folder.
+
+    `alone`: a picture that lies in no person's folder is a person's only one.
 
     Raises NoPictures if no folder in it has pictures.
     """
     if not folder.is_dir():
-        raise NoPictures(f"there is no folder {folder}: name one that holds a folder of pictures for each person")
+        raise NoPictures(
+            f"there is no folder {folder}: name one that holds a folder of pictures for each person"
+        )
     files_by_name = {
-        make_readable(path.stem): [path] for path in sorted(folder.iterdir()) if alone and _is_picture(path)
+        make_readable(path.stem): [path]
+        for path in sorted(folder.iterdir())
+        if alone and _is_picture(path)
     }
     files_by_name |= {
         make_readable(path.name): sorted(file for file in path.iterdir() if _is_picture(file))
@@ -47,7 +53,8 @@ def read_folder(folder: Path, *, alone: bool = False) -> LabelledFolder:
     people = {name: files for name, files in files_by_name.items() if files}
     if not people:
         raise NoPictures(
-            f"{folder} holds no folder with pictures ({', '.join(sorted(SUFFIXES))}): make one folder a person, "
+            f"{folder} holds no folder with pictures ({', '.join(sorted(SUFFIXES))}): make one "
+            "folder a person, "
             "such as Ann_Lee/Ann_Lee_0001.jpg"
         )
     persons = tuple(people)
@@ -64,5 +71,6 @@ def _is_picture(path: Path) -> bool:
 
 
 def make_readable(name: str) -> str:
-    """Make a file's name encodable: a byte that is no UTF-8 becomes a backslash, an x and two digits."""
+    """Make a file's name encodable: a byte that is no UTF-8 becomes a backslash, an x and two
+    digits."""
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

@@ -1,7 +1,8 @@
-"""Results of looking at pictures, saved by the picture's sha256 and the digest of models and program.
+"""Results of looking at pictures, saved by the picture's sha256 and the digest of models and
+program.
 
-So an interrupted run continues where it stopped, and a second run has nothing to look at. The file holds biometric
-templates: only its owner may read it. If you delete the pictures, delete it too.
+So an interrupted run continues where it stopped, and a second run has nothing to look at. The file
+holds biometric templates: only its owner may read it. If you delete the pictures, delete it too.
 """
 
 from __future__ import annotations
@@ -20,11 +21,16 @@ from numpy.typing import NDArray
 
 from regulars.errors import DamagedFile, OperatorError
 
-_SCHEMA = "CREATE TABLE IF NOT EXISTS seen (sha256 TEXT, by TEXT, face TEXT, embedding BLOB, PRIMARY KEY (sha256, by))"
+_SCHEMA = (
+    "CREATE TABLE IF NOT EXISTS seen (sha256 TEXT, by TEXT, face TEXT, embedding BLOB, "
+    "PRIMARY KEY (sha256, by))"
+)
 
 
 class PictureResult(Struct, frozen=True):
-    """The person found in a picture. `failure`: why there is none, else empty. `faces`: number of detected faces.
+    """The person found in a picture.
+
+    `failure`: why there is none, else empty. `faces`: number of detected faces.
 
     `stages_ms`: time by stage. `embedding`: a unit vector, None after a failure.
     """
@@ -37,7 +43,10 @@ class PictureResult(Struct, frozen=True):
 
 
 class Memory:
-    """File of results. Its methods raise OperatorError if SQLite cannot use the file, DamagedFile, and OSError."""
+    """File of results.
+
+    Its methods raise OperatorError if SQLite cannot use the file, DamagedFile, and OSError.
+    """
 
     def __init__(self, path: Path, pack_digest: str) -> None:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -58,11 +67,14 @@ class Memory:
     def find(self, sha256: str) -> PictureResult | None:
         with self._translate_errors():
             row = self._connection.execute(
-                "SELECT face, embedding FROM seen WHERE sha256 = ? AND by = ?", (sha256, self._pack_digest)
+                "SELECT face, embedding FROM seen WHERE sha256 = ? AND by = ?",
+                (sha256, self._pack_digest),
             ).fetchone()
             if row is None:
                 return None
-            embedding = None if row[1] is None else np.frombuffer(row[1], dtype="<f4").astype(np.float32)
+            embedding = (
+                None if row[1] is None else np.frombuffer(row[1], dtype="<f4").astype(np.float32)
+            )
             return PictureResult(**json.loads(row[0]), embedding=embedding)
 
     def keep(self, results: Iterable[tuple[str, PictureResult]]) -> None:
@@ -85,7 +97,8 @@ class Memory:
             yield
         except sqlite3.OperationalError as error:
             raise OperatorError(
-                f"{self._path} cannot be used ({error}): name a folder with --out where you may write and there is room"
+                f"{self._path} cannot be used ({error}): name a folder with --out where you may "
+                "write and there is room"
             ) from error
         except (sqlite3.DatabaseError, ValueError, TypeError) as error:
             raise DamagedFile(
@@ -94,9 +107,12 @@ class Memory:
 
 
 def _make_private(path: Path) -> None:
-    """Make the file, or take away the rights of others. SQLite gives its log and index the mode of the file.
+    """Make the file, or take away the rights of others.
 
-    An existing file is not opened: closing a descriptor would drop this process's locks on it (POSIX).
+    SQLite gives its log and index the mode of the file.
+
+    An existing file is not opened: closing a descriptor would drop this process's locks on it
+    (POSIX).
     """
     with suppress(FileExistsError):
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))

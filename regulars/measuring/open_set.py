@@ -1,9 +1,10 @@
-"""1:N figures: half of the persons are enrolled, the others are strangers, and pictures of all are searched for.
+"""1:N figures: half of the persons are enrolled, the others are strangers, and pictures of all are
+searched for.
 
-Scores and decisions are the service's: the best face of the gallery, its score less the demand of the two
-(domain/rules/decision), over templates as they are stored. FNIR counts a mated search if its best face is another
-person's, if its score is too low, or if its picture shows no face. FPIR counts a non-mated search if it finds somebody
-(ISO/IEC 19795-1).
+Scores and decisions are the service's: the best face of the gallery, its score less the demand of
+the two (domain/rules/decision), over templates as they are stored. FNIR counts a mated search if
+its best face is another person's, if its score is too low, or if its picture shows no face. FPIR
+counts a non-mated search if it finds somebody (ISO/IEC 19795-1).
 """
 
 from __future__ import annotations
@@ -32,14 +33,16 @@ NEVER = -4.0
 
 
 class Rule(Struct, frozen=True):
-    """The rule by which the service decides: an operating point, and the population by which scores are judged."""
+    """The rule by which the service decides: an operating point, and the population by which scores
+    are judged."""
 
     point: OperatingPoint
     population: Population
 
 
 class Searches(Struct, frozen=True):
-    """Scores of searches, less the demand of the best pair; and of their nearest face, as they are (`mated_plain`).
+    """Scores of searches, less the demand of the best pair; and of their nearest face, as they are
+    (`mated_plain`).
 
     `mated_accepted`, `non_mated_accepted`: whether the service finds the right person, or anybody.
     """
@@ -52,7 +55,8 @@ class Searches(Struct, frozen=True):
     mated_accepted: NDArray[np.bool_]
     non_mated_accepted: NDArray[np.bool_]
     strangers: NDArray[np.intp]
-    """Index of the picture of each non-mated search. Several trials may search for the same picture."""
+    """Index of the picture of each non-mated search. Several trials may search for the same
+    picture."""
 
     @property
     def stranger_pictures(self) -> int:
@@ -70,8 +74,11 @@ class Searches(Struct, frozen=True):
         return float(1 - np.mean(self.mated_accepted)) if len(self.mated_accepted) else None
 
     def measure_fnir(self, fpir: float, *, plain: bool = False) -> float | None:
-        """Return the FNIR at the threshold that gives this FPIR; None if there are too few strangers to say."""
-        mated, non_mated = (self.mated_plain, self.non_mated_plain) if plain else (self.mated, self.non_mated)
+        """Return the FNIR at the threshold that gives this FPIR; None if there are too few
+        strangers to say."""
+        mated, non_mated = (
+            (self.mated_plain, self.non_mated_plain) if plain else (self.mated, self.non_mated)
+        )
         if not len(mated) or self.stranger_pictures * fpir < 1:
             return None
         return float(np.mean(mated <= find_score_threshold(non_mated, fpir)))
@@ -84,10 +91,12 @@ def find_score_threshold(non_mated: NDArray[np.float64], fpir: float) -> float:
 
 
 def run_searches(faces: Faces, rule: Rule, photos: int, trials: int = TRIALS) -> Searches:
-    """Enrol half of the persons by `photos` pictures each. Search for their other pictures and for strangers.
+    """Enrol half of the persons by `photos` pictures each.
 
-    A known person with `photos` pictures or fewer is not searched for: all pictures but one are enrolled, or the only
-    one.
+    Search for their other pictures and for strangers.
+
+    A known person with `photos` pictures or fewer is not searched for: all pictures but one are
+    enrolled, or the only one.
     """
     return join_searches([_run_trial(faces, rule, photos, seed) for seed in range(trials)])
 
@@ -96,14 +105,20 @@ def join_searches(parts: Sequence[Searches]) -> Searches:
     """Count the searches of several galleries together; the gallery's size is the mean."""
     return Searches(
         round(float(np.mean([part.gallery_size for part in parts]))),
-        *(np.concatenate([getattr(part, name) for part in parts]) for name in Searches.__struct_fields__[1:]),
+        *(
+            np.concatenate([getattr(part, name) for part in parts])
+            for name in Searches.__struct_fields__[1:]
+        ),
     )
 
 
 def _run_trial(faces: Faces, rule: Rule, photos: int, seed: int) -> Searches:
-    """Enrol one random half of the persons by `photos` pictures each. Search for their other ones, and for strangers.
+    """Enrol one random half of the persons by `photos` pictures each.
 
-    PROBES_A_PERSON pictures of each person are searched for. A person whose pictures show no face is not enrolled.
+    Search for their other ones, and for strangers.
+
+    PROBES_A_PERSON pictures of each person are searched for. A person whose pictures show no face
+    is not enrolled.
     """
     random = np.random.default_rng(seed)
     persons = random.permutation(np.unique(faces.person_of))
@@ -120,14 +135,24 @@ def _run_trial(faces: Faces, rule: Rule, photos: int, seed: int) -> Searches:
         fit_pictures = own_pictures[faces.found[own_pictures]]
         enrolled_pictures = fit_pictures[: min(photos, max(len(own_pictures) - 1, 1))]
         if len(enrolled_pictures):
-            gallery.append(fuse_embeddings(faces.embeddings[enrolled_pictures]).astype(np.float16).astype(np.float32))
+            gallery.append(
+                fuse_embeddings(faces.embeddings[enrolled_pictures])
+                .astype(np.float16)
+                .astype(np.float32)
+            )
             owners.append(person)
         if len(own_pictures) > photos:
-            mated += [index for index in own_pictures.tolist() if index not in enrolled_pictures][:PROBES_A_PERSON]
+            mated += [index for index in own_pictures.tolist() if index not in enrolled_pictures][
+                :PROBES_A_PERSON
+            ]
     gallery_and_owners = (
-        (np.stack(gallery), np.array(owners)) if gallery else (np.zeros((0, 1), np.float32), np.zeros(0, np.intp))
+        (np.stack(gallery), np.array(owners))
+        if gallery
+        else (np.zeros((0, 1), np.float32), np.zeros(0, np.intp))
     )
-    return _search_gallery(faces, rule, gallery_and_owners, np.array(mated, np.intp), np.array(strangers, np.intp))
+    return _search_gallery(
+        faces, rule, gallery_and_owners, np.array(mated, np.intp), np.array(strangers, np.intp)
+    )
 
 
 def _search_gallery(
@@ -139,7 +164,8 @@ def _search_gallery(
 ) -> Searches:
     """Search the gallery for people who are in it (`mated`) and for strangers.
 
-    `gallery_and_owners`: templates (n, dimensions), and whose each is (n,). `mated`, `strangers`: numbers of pictures.
+    `gallery_and_owners`: templates (n, dimensions), and whose each is (n,). `mated`, `strangers`:
+    numbers of pictures.
     """
     gallery, owners = gallery_and_owners
     probes = np.concatenate((mated, strangers))
@@ -167,7 +193,8 @@ def _search_gallery(
 
 
 class Answer(Struct, frozen=True):
-    """Results by probe: the best row of the gallery, its score less the demand, and whether it is a match.
+    """Results by probe: the best row of the gallery, its score less the demand, and whether it is a
+    match.
 
     `nearest`, `plain`: the row of the highest score as it is, and that score.
     """
@@ -181,7 +208,8 @@ class Answer(Struct, frozen=True):
 
 
 def search(gallery: NDArray[np.float32], probes: NDArray[np.float32], rule: Rule) -> Answer:
-    """Search for each probe in the gallery, and decide as the service does: by the score less the pair's demand.
+    """Search for each probe in the gallery, and decide as the service does: by the score less the
+    pair's demand.
 
     `gallery`, `probes`: embeddings, one a row.
     """
@@ -189,9 +217,12 @@ def search(gallery: NDArray[np.float32], probes: NDArray[np.float32], rule: Rule
     demands = rule.population.compute_demands(probes, gallery)
     best = (plain_scores - demands).argmax(axis=1)
     demand_of_best, top_scores = (
-        np.take_along_axis(values, best[:, None], axis=1)[:, 0] for values in (demands, plain_scores)
+        np.take_along_axis(values, best[:, None], axis=1)[:, 0]
+        for values in (demands, plain_scores)
     )
-    thresholds = [rule.point.find_threshold(len(gallery), demand) for demand in demand_of_best.tolist()]
+    thresholds = [
+        rule.point.find_threshold(len(gallery), demand) for demand in demand_of_best.tolist()
+    ]
     return Answer(
         best=best,
         scores=top_scores - demand_of_best,

@@ -1,7 +1,7 @@
 """1:1 scores (ISO/IEC 19795-1) of all pairs of a folder's pictures, and FNMR at an FMR.
 
-A picture without a face matches nobody: its mated pairs count as false non-matches, and its non-mated ones do not
-count.
+A picture without a face matches nobody: its mated pairs count as false non-matches, and its
+non-mated ones do not count.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 BINS = 20_000
-"""Bins of scores from -1 to 1, each 1e-4 wide. Non-mated pairs, often hundreds of millions, are only counted."""
+"""Bins of scores from -1 to 1, each 1e-4 wide. Non-mated pairs, often hundreds of millions, are
+only counted."""
 
 NO_FACE = -2.0
 """Score of a pair with a picture that shows no face: below every cosine."""
@@ -21,7 +22,10 @@ _BLOCK = 1024
 
 
 class Faces(Struct, frozen=True):
-    """All pictures of a folder. `embeddings` (n, d): unit rows, or zeros if `found` (n,) is False. `person_of` (n,)."""
+    """All pictures of a folder.
+
+    `embeddings` (n, d): unit rows, or zeros if `found` (n,) is False. `person_of` (n,).
+    """
 
     embeddings: NDArray[np.float32]
     found: NDArray[np.bool_]
@@ -32,7 +36,10 @@ class Faces(Struct, frozen=True):
 
 
 class PairScores(Struct, frozen=True):
-    """Scores of all pairs. `mated`: of every mated pair, NO_FACE among them; `non_mated`: counts in each of BINS."""
+    """Scores of all pairs.
+
+    `mated`: of every mated pair, NO_FACE among them; `non_mated`: counts in each of BINS.
+    """
 
     mated: NDArray[np.float32]
     non_mated: NDArray[np.int64]
@@ -42,19 +49,29 @@ class PairScores(Struct, frozen=True):
         return int(self.non_mated.sum())
 
     def compute_fmr(self) -> NDArray[np.float64]:
-        """Return the share of non-mated pairs at or above each of `edges`, (BINS + 1,). The last is 0."""
-        counts_above: NDArray[np.int64] = np.concatenate((np.cumsum(self.non_mated[::-1])[::-1], [0]))
+        """Return the share of non-mated pairs at or above each of `edges`, (BINS + 1,).
+
+        The last is 0.
+        """
+        counts_above: NDArray[np.int64] = np.concatenate(
+            (np.cumsum(self.non_mated[::-1])[::-1], [0])
+        )
         return np.asarray(counts_above / max(self.non_mated_pairs, 1))
 
     def find_threshold(self, fmr: float) -> float | None:
-        """Return the lowest edge with an FMR of at most `fmr`; None if there are too few pairs to say."""
+        """Return the lowest edge with an FMR of at most `fmr`; None if there are too few pairs to
+        say."""
         if self.non_mated_pairs * fmr < 1:
             return None
         return float(list_bin_edges()[int(np.argmax(self.compute_fmr() <= fmr))])
 
     def measure_fnmr(self, fmr: float) -> float | None:
         threshold = self.find_threshold(fmr)
-        return None if threshold is None or not len(self.mated) else float(np.mean(self.mated < threshold))
+        return (
+            None
+            if threshold is None or not len(self.mated)
+            else float(np.mean(self.mated < threshold))
+        )
 
 
 def list_bin_edges() -> NDArray[np.float64]:
@@ -63,7 +80,8 @@ def list_bin_edges() -> NDArray[np.float64]:
 
 
 def score_all_pairs(faces: Faces) -> PairScores:
-    """Score every pair of pictures of the folder once: list the scores of one person's, count those of two persons'.
+    """Score every pair of pictures of the folder once: list the scores of one person's, count those
+    of two persons'.
 
     A pair of one person's pictures has NO_FACE if one of them shows no face.
     """
@@ -76,10 +94,14 @@ def score_all_pairs(faces: Faces) -> PairScores:
         is_later = np.arange(len(embeddings) - begin)[None, :] > np.arange(end - begin)[:, None]
         is_same_person = owners[begin:end, None] == owners[None, begin:]
         mated.append(scores[is_later & is_same_person])
-        bins = np.clip((scores[is_later & ~is_same_person].astype(np.float64) + 1) * (BINS / 2), 0, BINS - 1).astype(
-            np.int64
-        )
+        bins = np.clip(
+            (scores[is_later & ~is_same_person].astype(np.float64) + 1) * (BINS / 2), 0, BINS - 1
+        ).astype(np.int64)
         counts += np.bincount(bins, minlength=BINS)
     pictures_by_person = np.bincount(faces.person_of)
-    faceless_pair_count = int((pictures_by_person * (pictures_by_person - 1) // 2).sum()) - sum(map(len, mated))
-    return PairScores(np.concatenate([*mated, np.full(faceless_pair_count, NO_FACE, np.float32)]), counts)
+    faceless_pair_count = int((pictures_by_person * (pictures_by_person - 1) // 2).sum()) - sum(
+        map(len, mated)
+    )
+    return PairScores(
+        np.concatenate([*mated, np.full(faceless_pair_count, NO_FACE, np.float32)]), counts
+    )

@@ -1,4 +1,5 @@
-"""`regulars models` and `regulars reembed`: the model packs, one of one's own, and the change from one to another.
+"""`regulars models` and `regulars reembed`: the model packs, one of one's own, and the change from
+one to another.
 
 command, add (with network, trial and build), reembed.
 """

@@ -1,4 +1,5 @@
-"""`regulars models add`: a pack of an operator's own network, measured beside the program's pack."""
+"""`regulars models add`: a pack of an operator's own network, measured beside the program's
+pack."""
 
 from __future__ import annotations
 
@@ -33,11 +34,14 @@ Rate = tuple[str, str]
 """What is measured, and the figure."""
 
 
-def add_pack(folder: Path, models: Path | None, fpir: float, *, images: Path, population: Path, out: Path) -> int:
-    """Check the network in `folder`, measure it beside the program's pack, and put the pack into `models`.
+def add_pack(
+    folder: Path, models: Path | None, fpir: float, *, images: Path, population: Path, out: Path
+) -> int:
+    """Check the network in `folder`, measure it beside the program's pack, and put the pack into
+    `models`.
 
-    `images`: pictures of people, a folder each; `population`: pictures of many others. Return the exit code. Raises
-    OperatorError, MissingModel, OSError; then `models` is as it was.
+    `images`: pictures of people, a folder each; `population`: pictures of many others. Return the
+    exit code. Raises OperatorError, MissingModel, OSError; then `models` is as it was.
     """
     offer = read_offer(folder)
     target = _choose_target(models, offer)
@@ -72,26 +76,37 @@ def add_pack(folder: Path, models: Path | None, fpir: float, *, images: Path, po
         place_pack(draft, offer, own_figures, describe_folder(people), target)
     print(f"{describe_folder(people)}; thresholds are the service's, for an FPIR of {fpir:g}")
     print("\n".join(_format_table(columns)))
-    print(f"{offer.pack} is in {target}: `regulars reembed --pack {offer.pack}` changes tenants to it")
+    print(
+        f"{offer.pack} is in {target}: `regulars reembed --pack {offer.pack}` changes tenants to it"
+    )
     return 0
 
 
 def _choose_target(models: Path | None, offer: Offer) -> Path:
     """Return the folder that the pack will have. Raises OperatorError, MissingModel."""
     if models is None:
-        raise OperatorError("name the folder of your packs, which the service reads, too: --models or REGULARS_MODELS")
+        raise OperatorError(
+            "name the folder of your packs, which the service reads, too: --models or "
+            "REGULARS_MODELS"
+        )
     packs.require_folder(models)
     if not os.access(models, os.W_OK | os.X_OK):
-        raise OperatorError(f"{models} may not be written: run this as its owner, who adds packs to it")
+        raise OperatorError(
+            f"{models} may not be written: run this as its owner, who adds packs to it"
+        )
     require_free(models / offer.pack)
     return models / offer.pack
 
 
 def _rate_program(program: Pack, faces: Faces, people: LabelledFolder, fpir: float) -> list[Rate]:
     """Measure the program's pack, by the thresholds that the service takes from its curve."""
-    rule = Rule(OperatingPoint(program.manifest.impostor_curve, fpir), program.manifest.parse_population())
+    rule = Rule(
+        OperatingPoint(program.manifest.impostor_curve, fpir), program.manifest.parse_population()
+    )
     by_photos = {
-        photos: open_set.join_searches([open_set.run_searches(half, rule, photos) for half, _ in _halve(faces)])
+        photos: open_set.join_searches(
+            [open_set.run_searches(half, rule, photos) for half, _ in _halve(faces)]
+        )
         for photos in PHOTOS
     }
     return _list_rates(by_photos, faces, people, rule)
@@ -100,7 +115,8 @@ def _rate_program(program: Pack, faces: Faces, people: LabelledFolder, fpir: flo
 def _rate_own(measured: Measured, people: LabelledFolder, fpir: float) -> list[Rate]:
     """Measure how well the new pack tells people apart, with thresholds for the rate `fpir`.
 
-    The people are cut in halves. Each half is judged by the curve of the other half, since its own would fit too well.
+    The people are cut in halves. Each half is judged by the curve of the other half, since its own
+    would fit too well.
     """
 
     def make_rule(entry: Mapping[str, Any]) -> Rule:
@@ -112,7 +128,9 @@ def _rate_own(measured: Measured, people: LabelledFolder, fpir: float) -> list[R
         for half, other_half in _halve(measured.faces)
     ]
     by_photos = {
-        photos: open_set.join_searches([open_set.run_searches(half, rule, photos) for half, rule in halves])
+        photos: open_set.join_searches(
+            [open_set.run_searches(half, rule, photos) for half, rule in halves]
+        )
         for photos in PHOTOS
     }
     return _list_rates(by_photos, measured.faces, people, make_rule(measured.entry))
@@ -126,13 +144,21 @@ def _halve(faces: Faces) -> list[tuple[Faces, Faces]]:
     return [(first_half, second_half), (second_half, first_half)]
 
 
-def _list_rates(by_photos: Mapping[int, Searches], faces: Faces, people: LabelledFolder, rule: Rule) -> list[Rate]:
+def _list_rates(
+    by_photos: Mapping[int, Searches], faces: Faces, people: LabelledFolder, rule: Rule
+) -> list[Rate]:
     rates, fpir = list[Rate](), rule.point.fpir_target
     for photos, searches in by_photos.items():
         rates += [
-            (f"{PHOTOS[photos]}: FPIR, strangers who are taken for somebody", _format_rate(searches.fpir)),
+            (
+                f"{PHOTOS[photos]}: FPIR, strangers who are taken for somebody",
+                _format_rate(searches.fpir),
+            ),
             (f"{PHOTOS[photos]}: FNIR, people who are missed", _format_rate(searches.fnir)),
-            (f"{PHOTOS[photos]}: FNIR at an FPIR of {fpir:g}", _format_rate(searches.measure_fnir(fpir))),
+            (
+                f"{PHOTOS[photos]}: FNIR at an FPIR of {fpir:g}",
+                _format_rate(searches.measure_fnir(fpir)),
+            ),
         ]
     closest = kinds.measure_kinds(choose_one_each(faces, people.persons)[0], {}, rule)[0]
     return [*rates, ("the people who look most alike to it: FPIR", _format_rate(closest.fpir))]
@@ -156,8 +182,13 @@ def _format_table(columns: Mapping[str, Sequence[Rate]]) -> list[str]:
     first = next(iter(columns.values()))
     width = max(len(label) for label, _ in first)
     widths = [max(len(name), 9) for name in columns]
-    lines = [" " * width + "".join(f"  {name:>{size}}" for name, size in zip(columns, widths, strict=True))]
+    lines = [
+        " " * width
+        + "".join(f"  {name:>{size}}" for name, size in zip(columns, widths, strict=True))
+    ]
     for rates in zip(*columns.values(), strict=True):
-        figures = "".join(f"  {figure:>{size}}" for (_, figure), size in zip(rates, widths, strict=True))
+        figures = "".join(
+            f"  {figure:>{size}}" for (_, figure), size in zip(rates, widths, strict=True)
+        )
         lines.append(f"{rates[0][0]:<{width}}{figures}")
     return lines

@@ -30,7 +30,8 @@ from regulars.measuring.suspects import choose_one_each
 from regulars.models.network import BASIS, CENTRE, MANIFEST, Offer
 
 BASE = "face-pack-1"
-"""The pack whose other models the new one takes: its gender needs no template, which no other network makes."""
+"""The pack whose other models the new one takes: its gender needs no template, which no other
+network makes."""
 
 FEWEST_PERSONS = 2 * curves.FEWEST_PERSONS
 """Persons that a measurement needs: the curve of each half judges the other half."""
@@ -39,19 +40,22 @@ OWN_NUMBERS = 100
 """Numbers of operators' models begin here; those of the program's packs stay below."""
 
 ADDING, LOCK = ".adding", ".adding.lock"
-"""Folder in which a pack is copied, among the operator's packs, and the lock of the one run that adds.
+"""Folder in which a pack is copied, among the operator's packs, and the lock of the one run that
+adds.
 
 A killed run leaves only the folder. The next one removes it.
 """
 
 LOST = 1e-9
-"""Part of the templates' variance that the directions may hold which a basis leaves out: rounding."""
+"""Part of the templates' variance that the directions may hold which a basis leaves out:
+rounding."""
 
 
 class Measured(Struct, frozen=True):
     """Numbers of a pack that were measured on pictures, and the templates of these.
 
-    `basis`: None if all directions count. `population`: its rows. `entry`: the curve, as calibration.json has it.
+    `basis`: None if all directions count. `population`: its rows. `entry`: the curve, as
+    calibration.json has it.
     """
 
     centre: NDArray[np.float32]
@@ -63,15 +67,18 @@ class Measured(Struct, frozen=True):
 
 def choose_number(models: Path) -> int:
     """Return the number of the new model, which no pack in `models` has."""
-    used_numbers = [packs.read_pack(models, name).manifest.embedding.number for name in packs.list_names(models)]
+    used_numbers = [
+        packs.read_pack(models, name).manifest.embedding.number for name in packs.list_names(models)
+    ]
     return max(*used_numbers, OWN_NUMBERS - 1) + 1
 
 
 def make_draft(folder: Path, offer: Offer, draft_folder: Path) -> Pack:
-    """Copy the offered networks, and the base pack's files of all other roles, into the folder `draft_folder`.
+    """Copy the offered networks, and the base pack's files of all other roles, into the folder
+    `draft_folder`.
 
-    Return the pack. Its embeddings are not centred yet. Raises UnusableNetwork if a network has the name of one of
-    these files.
+    Return the pack. Its embeddings are not centred yet. Raises UnusableNetwork if a network has the
+    name of one of these files.
     """
     base = packs.read_pack(name=BASE)
     role = EmbeddingRole(model="draft", number=0, networks=offer.networks)
@@ -80,13 +87,19 @@ def make_draft(folder: Path, offer: Offer, draft_folder: Path) -> Pack:
         shutil.copyfile(base.find_path(file.name), draft_folder / file.name)
     names = dict.fromkeys(network.file for network in offer.networks)
     if used_names := names.keys() & {file.name for file in base_files}:
-        raise UnusableNetwork(f"{', '.join(used_names)} is the name of a file of the program's: rename yours")
+        raise UnusableNetwork(
+            f"{', '.join(used_names)} is the name of a file of the program's: rename yours"
+        )
     for name in names:
         shutil.copyfile(folder / name, draft_folder / name)
     for licence in packs.PACKS.joinpath(packs.DEFAULT_PACK).glob("LICENSE.*"):
         shutil.copyfile(licence, draft_folder / licence.name)
-    pack_files = [_describe_file(draft_folder / name, offer.licence, offer.upstream) for name in names]
-    manifest = replace(base.manifest, name=offer.pack, embedding=role, files=(*pack_files, *base_files))
+    pack_files = [
+        _describe_file(draft_folder / name, offer.licence, offer.upstream) for name in names
+    ]
+    manifest = replace(
+        base.manifest, name=offer.pack, embedding=role, files=(*pack_files, *base_files)
+    )
     return Pack(manifest, draft_folder)
 
 
@@ -96,9 +109,14 @@ def _describe_file(file: Path, licence: str, upstream: str) -> PackFile:
 
 
 def measure_pack(
-    draft: Pack, faces: Faces, people: LabelledFolder, other_faces: Faces, other_people: LabelledFolder
+    draft: Pack,
+    faces: Faces,
+    people: LabelledFolder,
+    other_faces: Faces,
+    other_people: LabelledFolder,
 ) -> Measured:
-    """Compute centre, basis and population from other people's faces, and the curve from the people's own.
+    """Compute centre, basis and population from other people's faces, and the curve from the
+    people's own.
 
     Raises NoPictures if people are too few for one of them.
     """
@@ -106,7 +124,8 @@ def measure_pack(
     portraits, _ = choose_one_each(faces, people.persons)
     if len(portraits) < FEWEST_PERSONS:
         raise NoPictures(
-            f"a face was found of {len(portraits)} persons in {people.folder}: a pack needs {FEWEST_PERSONS} or more, "
+            f"a face was found of {len(portraits)} persons in {people.folder}: a pack needs "
+            f"{FEWEST_PERSONS} or more, "
             "since the thresholds of one half are tried on the other"
         )
     strangers, _ = choose_one_each(other_faces, other_people.persons)
@@ -115,23 +134,27 @@ def measure_pack(
     basis = _find_basis(join_parts(role, parts, centre, None))
     population = curves.make_population(join_parts(role, parts, centre, basis))
     embeddings = np.zeros((len(faces.found), population.shape[1]), np.float32)
-    embeddings[faces.found] = join_parts(role, _split_parts(role, faces.embeddings[faces.found]), centre, basis)
+    embeddings[faces.found] = join_parts(
+        role, _split_parts(role, faces.embeddings[faces.found]), centre, basis
+    )
     centred = replace(faces, embeddings=embeddings)
     entry, _ = curves.measure_model(centred, people.persons, population)
     return Measured(centre=centre, basis=basis, population=population, entry=entry, faces=centred)
 
 
 def _split_parts(role: EmbeddingRole, embeddings: NDArray[np.float32]) -> list[NDArray[np.float32]]:
-    """Return the unit embeddings of each network, of which the rows were joined without a centre."""
+    """Return the unit embeddings of each network, of which the rows were joined without a
+    centre."""
     begins = np.cumsum([network.dimensions for network in role.networks[:-1]])
     return [scale_to_unit(part) for part in np.split(embeddings, begins, axis=1)]
 
 
 def _find_basis(embeddings: NDArray[np.float32]) -> NDArray[np.float32] | None:
-    """Return orthonormal directions (dimensions, columns) that keep all but LOST of the templates' variance.
+    """Return orthonormal directions (dimensions, columns) that keep all but LOST of the templates'
+    variance.
 
-    None: no direction can be left out, or the people are too few to say. The number of columns is a multiple of eight.
-    The directions are turned at random, so that no single one has a meaning.
+    None: no direction can be left out, or the people are too few to say. The number of columns is a
+    multiple of eight. The directions are turned at random, so that no single one has a meaning.
     """
     people, dimensions = embeddings.shape
     if people <= dimensions:
@@ -146,7 +169,8 @@ def _find_basis(embeddings: NDArray[np.float32]) -> NDArray[np.float32] | None:
 
 
 def write_pack(draft: Pack, offer: Offer, measured: Measured, source: str, number: int) -> Pack:
-    """Write what was measured, and the manifest, into the draft's folder; return the pack as it will be read.
+    """Write what was measured, and the manifest, into the draft's folder; return the pack as it
+    will be read.
 
     `number`: the model's number in the records. `source`: the pictures that it was measured with.
     """
@@ -167,7 +191,10 @@ def write_pack(draft: Pack, offer: Offer, measured: Measured, source: str, numbe
         basis="" if measured.basis is None else BASIS,
         columns=0 if measured.basis is None else measured.basis.shape[1],
     )
-    computed_files = [_describe_file(folder / name, "computed from your pictures", source) for name in computed_names]
+    computed_files = [
+        _describe_file(folder / name, "computed from your pictures", source)
+        for name in computed_names
+    ]
     manifest = replace(draft.manifest, embedding=role, files=(*draft.files, *computed_files))
     pack = Pack(manifest, folder)
     curves.write_curve(folder, pack, source, measured.entry, measured.population)
@@ -176,7 +203,10 @@ def write_pack(draft: Pack, offer: Offer, measured: Measured, source: str, numbe
 
 
 def _write_manifest(pack: Pack, offer: Offer) -> str:
-    """Write a manifest with the pack's files and its embedding role. The other roles are those of the base pack."""
+    """Write a manifest with the pack's files and its embedding role.
+
+    The other roles are those of the base pack.
+    """
     base = (packs.PACKS / BASE / MANIFEST).read_text(encoding="utf-8")
     quality = packs.read_pack(name=BASE).manifest.quality
     tables = re.split(r"(?m)^(?=\[)", re.sub(r"(?m)^#.*\n", "", base))
@@ -207,15 +237,19 @@ def _write_table(name: str, values: Mapping[str, Any]) -> str:
     Of the characters that TOML has only escaped, JSON leaves U+007F as it is.
     """
     lines = [
-        f"{key} = {json.dumps(value, ensure_ascii=False)}".replace("\x7f", r"\u007f") for key, value in values.items()
+        f"{key} = {json.dumps(value, ensure_ascii=False)}".replace("\x7f", r"\u007f")
+        for key, value in values.items()
     ]
     return "\n".join([*([name] if name else []), *lines]) + "\n"
 
 
 def place_pack(draft: Pack, offer: Offer, measured: Measured, source: str, target: Path) -> None:
-    """Make a pack of the draft, with a number of its own, and put it at `target`. Runs that add wait for each other.
+    """Make a pack of the draft, with a number of its own, and put it at `target`.
 
-    Raises OperatorError if the name was taken meanwhile, MissingModel, OSError; then nothing is added.
+    Runs that add wait for each other.
+
+    Raises OperatorError if the name was taken meanwhile, MissingModel, OSError; then nothing is
+    added.
     """
     with hold_lock(target.parent / LOCK):
         require_free(target)
@@ -225,17 +259,21 @@ def place_pack(draft: Pack, offer: Offer, measured: Measured, source: str, targe
 
 
 def require_whole(pack: Pack) -> None:
-    """Raise OperatorError unless the pack's folder is read as the pack that was meant, each file with its digest."""
+    """Raise OperatorError unless the pack's folder is read as the pack that was meant, each file
+    with its digest."""
     try:
         manifest = read_manifest(pack.folder)
         manifest.parse_population()
     except (ValueError, LookupError, TypeError) as error:
-        raise OperatorError(f"the pack {pack.manifest.name} came out wrong, and is not added: {error}") from error
+        raise OperatorError(
+            f"the pack {pack.manifest.name} came out wrong, and is not added: {error}"
+        ) from error
     wrong = [file.name for file, state in packs.verify(pack).items() if state is not State.OK]
     if (manifest.files, manifest.embedding) != (pack.files, pack.manifest.embedding) or wrong:
         changed_files = ", ".join(wrong) or "its manifest"
         raise OperatorError(
-            f"the pack {pack.manifest.name} came out wrong, and is not added: {changed_files} changed meanwhile"
+            f"the pack {pack.manifest.name} came out wrong, and is not added: {changed_files} "
+            "changed meanwhile"
         )
 
 
@@ -243,12 +281,14 @@ def require_free(target: Path) -> None:
     """Raise OperatorError if a pack or something else has the name already."""
     if target.name in packs.list_names(target.parent):
         raise OperatorError(
-            f"there is a pack {target.name} already, and stored templates may be of it: choose another name for `pack` "
+            f"there is a pack {target.name} already, and stored templates may be of it: choose "
+            "another name for `pack` "
             "in the manifest"
         )
     if target.exists():
         raise OperatorError(
-            f"{target} is there already, and is no pack, since it has no {MANIFEST}: move it away, or choose another "
+            f"{target} is there already, and is no pack, since it has no {MANIFEST}: move it away, "
+            "or choose another "
             "name for `pack` in the manifest"
         )
 
@@ -256,7 +296,8 @@ def require_free(target: Path) -> None:
 def copy_pack(pack: Pack, target: Path) -> None:
     """Copy the pack's files to the folder `target`, which appears when all of them are on the disk.
 
-    All users may read the copies. The caller holds the lock. Raises OSError; then `target` is as it was.
+    All users may read the copies. The caller holds the lock. Raises OSError; then `target` is as it
+    was.
     """
     scratch = target.parent / ADDING
     if scratch.exists():

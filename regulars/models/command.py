@@ -15,13 +15,16 @@ _MIB = 1024 * 1024
 
 
 @click.group(
-    invoke_without_command=True, no_args_is_help=False, short_help="List the face models, check their files, add one."
+    invoke_without_command=True,
+    no_args_is_help=False,
+    short_help="List the face models, check their files, add one.",
 )
 @models_option
 @config_option
 @click.pass_context
 def models(context: click.Context, models: Path | None) -> int:
-    """List the packs of face models with their licences, and check each file against its digest (docs/models.md).
+    """List the packs of face models with their licences, and check each file against its digest
+    (docs/models.md).
 
     The exit code is 1 if a file is missing or damaged.
 
@@ -36,25 +39,50 @@ def models(context: click.Context, models: Path | None) -> int:
         return 0
     path = choose_settings(models=models, here=True).models
     packs.require_folder(path)
-    wrong = [pack for name in packs.list_names(path) if not _report(pack := packs.read_pack(path, name))]
+    wrong = [
+        pack for name in packs.list_names(path) if not _report(pack := packs.read_pack(path, name))
+    ]
     for pack in wrong:
-        print(f"{pack.manifest.name} is not complete. {packs.describe_remedy(pack)}", file=sys.stderr)
+        print(
+            f"{pack.manifest.name} is not complete. {packs.describe_remedy(pack)}", file=sys.stderr
+        )
     return 1 if wrong else 0
 
 
 @models.command()
 @click.argument("folder", type=PATH)
-@click.option("--images", type=PATH, required=True, help="Folder of Person_Name/picture.jpg: who is told apart.")
-@click.option("--population", type=PATH, required=True, help="Folder of many other people, balanced, a picture each.")
 @click.option(
-    "--out", type=PATH, default=Path("evaluation"), help="Folder for results to reuse; it holds biometric templates."
+    "--images",
+    type=PATH,
+    required=True,
+    help="Folder of Person_Name/picture.jpg: who is told apart.",
+)
+@click.option(
+    "--population",
+    type=PATH,
+    required=True,
+    help="Folder of many other people, balanced, a picture each.",
+)
+@click.option(
+    "--out",
+    type=PATH,
+    default=Path("evaluation"),
+    help="Folder for results to reuse; it holds biometric templates.",
 )
 @models_option
 @click.pass_obj
-def add(before: Path | None, folder: Path, images: Path, population: Path, out: Path, models: Path | None) -> int:
+def add(
+    before: Path | None,
+    folder: Path,
+    images: Path,
+    population: Path,
+    out: Path,
+    models: Path | None,
+) -> int:
     """Make a pack of a network of your own, and measure it beside the program's.
 
-    The folder has an ONNX file and a manifest.toml (docs/models.md). Nothing is added if either is wrong.
+    The folder has an ONNX file and a manifest.toml (docs/models.md). Nothing is added if either is
+    wrong.
 
     \b
     Examples:
@@ -63,11 +91,14 @@ def add(before: Path | None, folder: Path, images: Path, population: Path, out: 
     from regulars.models.add import add_pack
 
     settings = choose_settings(models=models or before, here=True)
-    return add_pack(folder, settings.models, settings.fpir_target, images=images, population=population, out=out)
+    return add_pack(
+        folder, settings.models, settings.fpir_target, images=images, population=population, out=out
+    )
 
 
 def _report(pack: Pack) -> bool:
-    """Print the pack with the state of each file, compared by its digest; return whether it is complete."""
+    """Print the pack with the state of each file, compared by its digest; return whether it is
+    complete."""
     states = packs.verify(pack)
     print(f"{pack.about}  embedding {pack.manifest.embedding.model}  ({pack.manifest.licence})")
     for file, state in states.items():
@@ -79,18 +110,31 @@ def _report(pack: Pack) -> bool:
 
 
 @click.command(short_help="Change tenants to another model.")
-@click.option("--pack", required=True, metavar="NAME", help="The pack to change to, such as one of your own.")
-@click.option("--tenant", "tenants", multiple=True, metavar="NAME", help="Only this tenant; repeat for several.")
+@click.option(
+    "--pack", required=True, metavar="NAME", help="The pack to change to, such as one of your own."
+)
+@click.option(
+    "--tenant",
+    "tenants",
+    multiple=True,
+    metavar="NAME",
+    help="Only this tenant; repeat for several.",
+)
 @click.option("--estimate", is_flag=True, help="Only say how long it takes.")
 @storage_options
 @models_option
 def reembed(
-    pack: str, tenants: tuple[str, ...], estimate: bool, data: Path | None, stage: str | None, models: Path | None
+    pack: str,
+    tenants: tuple[str, ...],
+    estimate: bool,
+    data: Path | None,
+    stage: str | None,
+    models: Path | None,
 ) -> int:
     """Embed the stored pictures with another pack's model, then switch searches to it.
 
-    The service may run meanwhile. If the command is interrupted, run it again: it continues where it stopped
-    (docs/models.md).
+    The service may run meanwhile. If the command is interrupted, run it again: it continues where
+    it stopped (docs/models.md).
 
     \b
     Examples:

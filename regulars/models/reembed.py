@@ -1,4 +1,5 @@
-"""`regulars reembed`: a change of tenants to another pack's model, with an estimate of its time and a progress bar."""
+"""`regulars reembed`: a change of tenants to another pack's model, with an estimate of its time and
+a progress bar."""
 
 from __future__ import annotations
 
@@ -23,8 +24,8 @@ from regulars.options import find_tenants, open_services
 def reembed_tenants(settings: Settings, pack_name: str, names: Sequence[str]) -> int:
     """Change the tenants (none named: all) to the pack's model.
 
-    Return the exit code: 1 if the search no longer finds some of the faces. Raises OperatorError if there is no such
-    data folder, TenantNotFound.
+    Return the exit code: 1 if the search no longer finds some of the faces. Raises OperatorError if
+    there is no such data folder, TenantNotFound.
     """
     lost_count = 0
     with _open_with_model(settings, pack_name) as (services, new):
@@ -39,7 +40,10 @@ def reembed_tenants(settings: Settings, pack_name: str, names: Sequence[str]) ->
 
 
 def print_estimates(settings: Settings, pack_name: str, names: Sequence[str]) -> None:
-    """Print how much work `reembed_tenants` would be, a line a tenant. Raises OperatorError, TenantNotFound."""
+    """Print how much work `reembed_tenants` would be, a line a tenant.
+
+    Raises OperatorError, TenantNotFound.
+    """
     with _open_with_model(settings, pack_name) as (services, new):
         for tenant in find_tenants(services, names):
             old = services.tenant_vision.choose_vision(tenant.model)
@@ -55,18 +59,23 @@ def _open_with_model(settings: Settings, pack_name: str) -> Iterator[tuple[Servi
 
 
 def _describe_work(services: Services, tenant: str, old: Vision, new: FacePipeline) -> str:
-    """Describe the remaining work in one line, without a time if no picture is left to estimate it by."""
+    """Describe the remaining work in one line, without a time if no picture is left to estimate it
+    by."""
     remaining = services.reembedding.count_remaining(tenant, new.model)
     if not remaining.faces:
         return f"{tenant}: all faces have their templates of {new.model} already"
     seconds = services.reembedding.measure_embedding(tenant, old, new)
     duration = (
-        "" if seconds is None else f", about {_describe_duration(remaining.faces * seconds / count_cores())} here"
+        ""
+        if seconds is None
+        else f", about {_describe_duration(remaining.faces * seconds / count_cores())} here"
     )
     return f"{tenant}: {remaining.faces} faces{duration}; reads {remaining.pictures} pictures"
 
 
-def _change_model(services: Services, tenant: str, old: Vision, new: FacePipeline) -> ReembeddingOutcome:
+def _change_model(
+    services: Services, tenant: str, old: Vision, new: FacePipeline
+) -> ReembeddingOutcome:
     with Bar(*Bar.get_default_columns(), MofNCompleteColumn(), console=Console(stderr=True)) as bar:
         task = bar.add_task(f"{tenant} to {new.model}", total=None)
 
@@ -77,21 +86,31 @@ def _change_model(services: Services, tenant: str, old: Vision, new: FacePipelin
 
 
 def _print_outcome(tenant: str, outcome: ReembeddingOutcome) -> None:
-    """Print how many faces have the new model's embeddings, and which have not, with the reasons."""
+    """Print how many faces have the new model's embeddings, and which have not, with the
+    reasons."""
     outlook = "searches go by it from now on" if outcome.switched else "they go by it already"
     print(f"{tenant}: {outcome.embedded} faces embedded by {outcome.model}; {outlook}")
     if outcome.rejected.embedded or outcome.rejected.without_capture:
         print(
             f"{tenant}: {outcome.rejected.embedded} pictures that are not a face's embedded too, "
-            f"{outcome.rejected.without_capture} no longer tell it from others: their captures are gone"
+            f"{outcome.rejected.without_capture} no longer tell it from others: their captures are "
+            "gone"
         )
     if outcome.lost:
-        print(f"{tenant}: {len(outcome.lost)} faces are kept without a template of {outcome.model} and are not found:")
+        print(
+            f"{tenant}: {len(outcome.lost)} faces are kept without a template of {outcome.model} "
+            "and are not found:"
+        )
         _print_reasons(outcome, outcome.lost)
-        print("give each a picture (updateFace, or enrol it again) to have it found", file=sys.stderr)
+        print(
+            "give each a picture (updateFace, or enrol it again) to have it found", file=sys.stderr
+        )
     poorer = outcome.failures.keys() - outcome.lost
     if poorer:
-        print(f"{tenant}: {len(poorer)} faces are found by some of their pictures only; of another one:")
+        print(
+            f"{tenant}: {len(poorer)} faces are found by some of their pictures only; of another "
+            "one:"
+        )
         _print_reasons(outcome, poorer)
 
 

@@ -1,4 +1,5 @@
-"""Whether a network is given faces as it learnt to see them: its colours, the scale of its pixels, its alignment."""
+"""Whether a network is given faces as it learnt to see them: its colours, the scale of its pixels,
+its alignment."""
 
 from __future__ import annotations
 
@@ -31,9 +32,12 @@ Found = tuple[NDArray[np.uint8], DetectedFace]
 
 
 def try_other_ways(draft: Pack, people: LabelledFolder) -> None:
-    """Take faces as the manifest says, and in other usual ways. Raises UnusableNetwork if another is clearly better.
+    """Take faces as the manifest says, and in other usual ways.
 
-    A wrong order of colours, scale of pixels or alignment makes a network worse, and is no error by itself.
+    Raises UnusableNetwork if another is clearly better.
+
+    A wrong order of colours, scale of pixels or alignment makes a network worse, and is no error by
+    itself.
     """
     faces, owners = _find_pairs(FacePipeline(draft), people)
     if len(owners) < TRIED_PERSONS:
@@ -42,32 +46,43 @@ def try_other_ways(draft: Pack, people: LabelledFolder) -> None:
 
     def measure_network(network: Network) -> float:
         role = EmbeddingRole(model="draft", number=0, networks=(network,))
-        crops = [align_face(image, face.landmarks, network.points, network.size_px) for image, face in faces]
+        crops = [
+            align_face(image, face.landmarks, network.points, network.size_px)
+            for image, face in faces
+        ]
         work = plan_embeddings(sessions, role, [(network, crops)])
         return measure_separation(work.answer([part() for part in work.parts]), owners)
 
     for network in draft.manifest.embedding.networks:
         stated_separation = measure_network(network)
         best_separation, difference = max(
-            (measure_network(other_network), difference) for difference, other_network in vary_network(network)
+            (measure_network(other_network), difference)
+            for difference, other_network in vary_network(network)
         )
         if best_separation > CLEARLY_BETTER * stated_separation:
             raise UnusableNetwork(
-                f"{network.file} tells {len(owners) // 2} of your people apart better with {difference}: by "
-                f"{best_separation:.1f} standard deviations, and by {stated_separation:.1f} as its manifest says. "
+                f"{network.file} tells {len(owners) // 2} of your people apart better with "
+                f"{difference}: by "
+                f"{best_separation:.1f} standard deviations, and by {stated_separation:.1f} as its "
+                "manifest says. "
                 "Correct the manifest"
             )
 
 
-def _find_pairs(vision: FacePipeline, people: LabelledFolder) -> tuple[list[Found], NDArray[np.intp]]:
-    """Find the faces of the first TRIED_PERSONS people on two pictures each; return them and whose they are."""
+def _find_pairs(
+    vision: FacePipeline, people: LabelledFolder
+) -> tuple[list[Found], NDArray[np.intp]]:
+    """Find the faces of the first TRIED_PERSONS people on two pictures each; return them and whose
+    they are."""
     files: dict[int, list[Path]] = {}
     for file, person in zip(people.files, people.person_of, strict=True):
         files.setdefault(person, []).append(file)
     faces, owners = list[Found](), list[int]()
     for person, own_paths in files.items():
         if len(own_paths) > 1 and len(owners) < 2 * TRIED_PERSONS:
-            found_faces = [face for file in own_paths[:2] if (face := _find_face(vision, file)) is not None]
+            found_faces = [
+                face for file in own_paths[:2] if (face := _find_face(vision, file)) is not None
+            ]
             if len(found_faces) == 2:
                 faces += found_faces
                 owners += [person, person]
@@ -84,9 +99,13 @@ def _find_face(vision: FacePipeline, file: Path) -> Found | None:
 
 
 def measure_separation(embeddings: NDArray[np.float32], owners: NDArray[np.intp]) -> float:
-    """Return d': the distance of the mean scores of one person's and of two persons' pictures, in deviations."""
+    """Return d': the distance of the mean scores of one person's and of two persons' pictures, in
+    deviations."""
     centred = scale_to_unit(embeddings - embeddings.mean(axis=0))
-    scores, pairs = centred @ centred.T, np.triu(np.ones((len(embeddings), len(embeddings)), bool), 1)
+    scores = centred @ centred.T
+    pairs = np.triu(np.ones((len(embeddings), len(embeddings)), bool), 1)
     same = owners[:, None] == owners[None]
     mated, non_mated = scores[pairs & same], scores[pairs & ~same]
-    return float((mated.mean() - non_mated.mean()) / np.sqrt((mated.var() + non_mated.var()) / 2 + 1e-12))
+    return float(
+        (mated.mean() - non_mated.mean()) / np.sqrt((mated.var() + non_mated.var()) / 2 + 1e-12)
+    )

@@ -1,1 +1,2 @@
-"""How do Home Assistant and Frigate hear of arrivals, and how do Frigate's pictures become captures?"""
+"""How do Home Assistant and Frigate hear of arrivals, and how do Frigate's pictures become
+captures?"""

@@ -17,12 +17,21 @@ AGAIN_S = 5.0
 _log = logging.getLogger(__name__)
 
 
-def run(broker: Broker, steps: Sequence[Callable[[], float]], stop: threading.Event, again_s: float = AGAIN_S) -> None:
+def run(
+    broker: Broker,
+    steps: Sequence[Callable[[], float]],
+    stop: threading.Event,
+    again_s: float = AGAIN_S,
+) -> None:
     """Connect, and call each of `steps` in a thread of its own until `stop` is set.
 
-    A step returns the seconds until the next one. One that fails is tried again, and the reason is logged once.
+    A step returns the seconds until the next one. One that fails is tried again, and the reason is
+    logged once.
     """
-    threads = [threading.Thread(target=_repeat_step, args=(step, stop, again_s), daemon=True) for step in steps]
+    threads = [
+        threading.Thread(target=_repeat_step, args=(step, stop, again_s), daemon=True)
+        for step in steps
+    ]
     broker.start()
     for thread in threads:
         thread.start()
@@ -33,7 +42,8 @@ def run(broker: Broker, steps: Sequence[Callable[[], float]], stop: threading.Ev
 
 
 def _repeat_step(step: Callable[[], float], stop: threading.Event, again_s: float) -> None:
-    """Call `step` until `stop` is set, each time after the seconds that it returns, or `again_s` if it fails.
+    """Call `step` until `stop` is set, each time after the seconds that it returns, or `again_s` if
+    it fails.
 
     The same complaint is logged once.
     """

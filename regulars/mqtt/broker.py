@@ -1,4 +1,5 @@
-"""The connection to an MQTT broker. paho-mqtt connects again by itself and keeps what is not confirmed until it is."""
+"""The connection to an MQTT broker. paho-mqtt connects again by itself and keeps what is not
+confirmed until it is."""
 
 from __future__ import annotations
 
@@ -40,16 +41,29 @@ class Address(Struct, frozen=True):
 
     @classmethod
     def of(cls, url: str) -> Address:
-        """Read mqtt://HOST[:PORT] or mqtts://HOST[:PORT]. Raises OperatorError, which never shows a password."""
+        """Read mqtt://HOST[:PORT] or mqtts://HOST[:PORT].
+
+        Raises OperatorError, which never shows a password.
+        """
         if "@" in url:
-            raise OperatorError("--broker holds no user and no password: --user and --password-file name them")
+            raise OperatorError(
+                "--broker holds no user and no password: --user and --password-file name them"
+            )
         try:
             parts = urlsplit(url)
             port = parts.port
         except ValueError as error:
             raise OperatorError(f"--broker is no URL: {error}") from error
-        if parts.scheme not in _PORTS or not parts.hostname or parts.path.strip("/") or parts.query or parts.fragment:
-            raise OperatorError(f"--broker is mqtt://HOST[:PORT] or mqtts://HOST[:PORT], not {url!r}")
+        if (
+            parts.scheme not in _PORTS
+            or not parts.hostname
+            or parts.path.strip("/")
+            or parts.query
+            or parts.fragment
+        ):
+            raise OperatorError(
+                f"--broker is mqtt://HOST[:PORT] or mqtts://HOST[:PORT], not {url!r}"
+            )
         return cls(parts.hostname, port or _PORTS[parts.scheme], parts.scheme == "mqtts")
 
 
@@ -62,14 +76,22 @@ class Login(Struct, frozen=True):
 
 
 class Broker:
-    """One connection, which says at `available` whether it is there; "": nowhere. Messages are told by one thread.
+    """One connection, which says at `available` whether it is there; "": nowhere.
 
-    `client_id`: no other connection may have it, or the broker ends that one. `start` begins; `is_connected` says
-    whether it is there now, `connections` how often it came about.
+    Messages are told by one thread.
+
+    `client_id`: no other connection may have it, or the broker ends that one. `start` begins;
+    `is_connected` says whether it is there now, `connections` how often it came about.
     """
 
     def __init__(
-        self, address: Address, client_id: str, available: str, *, login: Login | None = None, ca: Path | None = None
+        self,
+        address: Address,
+        client_id: str,
+        available: str,
+        *,
+        login: Login | None = None,
+        ca: Path | None = None,
     ) -> None:
         """Make the client, which connects later. Raises OperatorError."""
         self._address, self._available = address, available
@@ -85,7 +107,8 @@ class Broker:
             except (OSError, ssl.SSLError) as error:
                 raise OperatorError(f"--ca-file {ca} cannot be used: {error}") from error
         self._confirmed: deque[int] = deque()
-        self._client.on_connect, self._client.on_disconnect = self._handle_connect, self._handle_disconnect
+        self._client.on_connect = self._handle_connect
+        self._client.on_disconnect = self._handle_disconnect
         why = ", or its certificate is not trusted" if address.tls else ""
         self._client.on_connect_fail = lambda *_: self._say(
             logging.WARNING, f"cannot be reached{why}; it is tried again"
@@ -106,11 +129,15 @@ class Broker:
 
     @property
     def is_listening(self) -> bool:
-        """Return whether the broker has confirmed all that `listen` asked for: then it sends what it retains."""
+        """Return whether the broker has confirmed all that `listen` asked for: then it sends what
+        it retains."""
         return self.is_connected and self._subscriptions >= len(self._topics)
 
     def listen(self, topic: str, hear: Callable[[str, bytes], object]) -> None:
-        """Call `hear` with the topic and the payload of each message, in a thread of its own. Only before `start`."""
+        """Call `hear` with the topic and the payload of each message, in a thread of its own.
+
+        Only before `start`.
+        """
 
         def heard(_client: Client, _data: Any, message: MQTTMessage) -> None:
             try:
@@ -130,21 +157,26 @@ class Broker:
         """Say goodbye, so that the broker need not find out, and end the connection."""
         self._is_open = False
         if self._available and self.is_connected:
-            self._client.publish(self._available, OFFLINE, QOS, retain=True).wait_for_publish(_GOODBYE_S)
+            self._client.publish(self._available, OFFLINE, QOS, retain=True).wait_for_publish(
+                _GOODBYE_S
+            )
         self._client.disconnect()
         self._client.loop_stop()
-        # Without these, nothing holds the client when this is dropped, and it closes its sockets at once.
+        # Without these, nothing holds the client when this is dropped, and it closes its sockets at
+        # once.
         for topic in self._topics:
             self._client.message_callback_remove(topic)
         self._client.on_connect = self._client.on_disconnect = self._client.on_connect_fail = None
         self._client.on_publish = self._client.on_subscribe = None
 
     def tell(self, topic: str, payload: str, *, retain: bool = False) -> int:
-        """Send a message, or have it wait for the connection; return the number by which it is confirmed."""
+        """Send a message, or have it wait for the connection; return the number by which it is
+        confirmed."""
         return self._client.publish(topic, payload, QOS, retain=retain).mid
 
     def tell_now(self, topic: str, payload: str) -> None:
-        """Send a message that is of no use later: it is not confirmed, and dropped if there is no connection."""
+        """Send a message that is of no use later: it is not confirmed, and dropped if there is no
+        connection."""
         if self.is_connected:
             self._client.publish(topic, payload, 0)
 
@@ -153,8 +185,11 @@ class Broker:
         while self._confirmed:
             yield self._confirmed.popleft()
 
-    def _handle_connect(self, client: Client, _data: Any, _flags: ConnectFlags, reason: ReasonCode, *_: Any) -> None:
-        """Subscribe to the topics again, and say that the bridge is there: the broker has forgotten both."""
+    def _handle_connect(
+        self, client: Client, _data: Any, _flags: ConnectFlags, reason: ReasonCode, *_: Any
+    ) -> None:
+        """Subscribe to the topics again, and say that the bridge is there: the broker has forgotten
+        both."""
         if reason.is_failure:
             self._say(logging.ERROR, f"refuses the connection: {reason}")
             return
@@ -167,7 +202,8 @@ class Broker:
         self._say(logging.INFO, "is connected")
 
     def _correct_availability(self, _topic: str, payload: bytes) -> None:
-        """Say once more that the bridge is there, if another one has said goodbye at the same topic."""
+        """Say once more that the bridge is there, if another one has said goodbye at the same
+        topic."""
         if payload == OFFLINE.encode() and self._is_open:
             self._client.publish(self._available, ONLINE, QOS, retain=True)
 
@@ -178,7 +214,10 @@ class Broker:
         self, _client: Client, _data: Any, _flags: DisconnectFlags, reason: ReasonCode, *_: Any
     ) -> None:
         if reason.is_failure:
-            self._say(logging.WARNING, f"has gone ({reason}); what is not confirmed is sent when it is back")
+            self._say(
+                logging.WARNING,
+                f"has gone ({reason}); what is not confirmed is sent when it is back",
+            )
 
     def _say(self, level: int, text: str) -> None:
         """Log an act of the broker, once until it does something else."""

@@ -35,20 +35,37 @@ _PATIENCE_S = 2.0
 _log = logging.getLogger(__name__)
 
 _broker_options = join_options(
-    click.option("--broker", required=True, metavar="URL", help="mqtt://HOST[:PORT], or mqtts:// for TLS."),
+    click.option(
+        "--broker", required=True, metavar="URL", help="mqtt://HOST[:PORT], or mqtts:// for TLS."
+    ),
     click.option("--user", help="The broker's user."),
     click.option(
-        "--password-file", type=PATH, help=f"File with that user's password, mode 600.  [default: ${PASSWORD}]"
+        "--password-file",
+        type=PATH,
+        help=f"File with that user's password, mode 600.  [default: ${PASSWORD}]",
     ),
-    click.option("--ca-file", type=PATH, help="Certificates (PEM) to trust.  [default: the system's]"),
-    click.option("--discovery", default="homeassistant", metavar="PREFIX", help="Home Assistant's discovery prefix."),
+    click.option(
+        "--ca-file", type=PATH, help="Certificates (PEM) to trust.  [default: the system's]"
+    ),
+    click.option(
+        "--discovery",
+        default="homeassistant",
+        metavar="PREFIX",
+        help="Home Assistant's discovery prefix.",
+    ),
 )
 
 
 @click.command(short_help="Tell an MQTT broker and Home Assistant who comes.")
 @url_option
-@click.option("--key-file", type=PATH, help="File that holds an admin's key.  [default: $REGULARS_API_KEY]")
-@click.option("--mailbox", metavar="NAME", help="The mailbox whose events are told; made if there is none. Or its id.")
+@click.option(
+    "--key-file", type=PATH, help="File that holds an admin's key.  [default: $REGULARS_API_KEY]"
+)
+@click.option(
+    "--mailbox",
+    metavar="NAME",
+    help="The mailbox whose events are told; made if there is none. Or its id.",
+)
 @_broker_options
 @click.option(
     "--frigate",
@@ -56,9 +73,13 @@ _broker_options = join_options(
     metavar="URL",
     help="Frigate, whose pictures of people become captures: http://HOST:5000.",
 )
-@click.option("--names", is_flag=True, help="Tell names: entities of people, and sub-labels in Frigate.")
 @click.option(
-    "--forget", metavar="TENANT", help="Empty what the broker retains of an erased tenant, and end. Or its book."
+    "--names", is_flag=True, help="Tell names: entities of people, and sub-labels in Frigate."
+)
+@click.option(
+    "--forget",
+    metavar="TENANT",
+    help="Empty what the broker retains of an erased tenant, and end. Or its book.",
 )
 def mqtt(
     *,
@@ -70,24 +91,30 @@ def mqtt(
     forget: str | None,
     **broker: Any,
 ) -> int:
-    """Tell an MQTT broker who comes, so that Home Assistant finds each camera and person; take Frigate's pictures.
+    """Tell an MQTT broker who comes, so that Home Assistant finds each camera and person; take
+    Frigate's pictures.
 
-    It runs until Ctrl-C. Events come from a mailbox, which keeps them for 30 days until the broker has confirmed them.
+    It runs until Ctrl-C. Events come from a mailbox, which keeps them for 30 days until the broker
+    has confirmed them.
 
     \b
     Examples:
-      regulars mqtt --broker mqtt://127.0.0.1 --mailbox home
-      regulars mqtt --broker mqtts://broker.lan --user regulars --password-file password --mailbox home --names
-      regulars mqtt --broker mqtt://127.0.0.1 --frigate http://127.0.0.1:5000 --names
-      regulars mqtt --broker mqtt://127.0.0.1 --forget shop-12
+      regulars mqtt --broker mqtt://127.0.0.1 --mailbox home regulars mqtt --broker
+      mqtts://broker.lan --user regulars --password-file password --mailbox home --names regulars
+      mqtt --broker mqtt://127.0.0.1 --frigate http://127.0.0.1:5000 --names regulars mqtt --broker
+      mqtt://127.0.0.1 --forget shop-12
     """
     if forget is not None:
         if mailbox or frigate or not _TENANT.fullmatch(forget):
-            raise click.UsageError("--forget takes the name of one tenant, and neither --mailbox nor --frigate")
+            raise click.UsageError(
+                "--forget takes the name of one tenant, and neither --mailbox nor --frigate"
+            )
         return _forget(forget, BrokerOptions(**broker))
     if mailbox is None and frigate is None:
         raise click.UsageError("there is nothing to do: --mailbox, --frigate or both; or --forget")
-    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)-7s %(message)s")
+    logging.basicConfig(
+        stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)-7s %(message)s"
+    )
     for library in ("httpx", "stamina"):
         logging.getLogger(library).setLevel(logging.WARNING)
     with Access(url, key_file, patience_s=_PATIENCE_S).open_client() as service:
@@ -105,7 +132,10 @@ class BrokerOptions(Struct, frozen=True):
     discovery: str
 
     def connect(self, login: Login | None, available: str) -> Broker:
-        """Connect by a name that no other connection has. `available`: the topic that says whether it is there."""
+        """Connect by a name that no other connection has.
+
+        `available`: the topic that says whether it is there.
+        """
         from regulars.mqtt.broker import Address, Broker
 
         name = f"regulars-{secrets.token_hex(6)}"
@@ -113,7 +143,12 @@ class BrokerOptions(Struct, frozen=True):
 
 
 def _run_bridge(
-    service: Regulars, options: BrokerOptions, *, mailbox: str | None, frigate: str | None, names: bool
+    service: Regulars,
+    options: BrokerOptions,
+    *,
+    mailbox: str | None,
+    frigate: str | None,
+    names: bool,
 ) -> None:
     from regulars.mqtt.bridge import run
     from regulars.mqtt.broker import Address
@@ -123,25 +158,34 @@ def _run_bridge(
     login = _make_login(options.user, options.password_file)
     descriptions = describe_book(service, options.discovery)
     topics = descriptions.topics
-    recipients = ", ".join((host, *([urlsplit(frigate).hostname or frigate] if frigate and names else [])))
+    recipients = ", ".join(
+        (host, *([urlsplit(frigate).hostname or frigate] if frigate and names else []))
+    )
     mailbox_id = mailbox and find_or_make_mailbox(service, mailbox, recipients)
-    connection = options.connect(login, topics.available if mailbox_id else topics.frigate_available)
+    connection = options.connect(
+        login, topics.available if mailbox_id else topics.frigate_available
+    )
     turns = Turns(connection, f"{topics.bridges}/{mailbox_id or 'frigate'}")
-    steps = _make_steps(service, connection, descriptions, mailbox=mailbox_id, frigate=frigate, names=names)
+    steps = _make_steps(
+        service, connection, descriptions, mailbox=mailbox_id, frigate=frigate, names=names
+    )
     run(connection, [turns.step, *map(turns.guard, steps)], stop_on_signals())
 
 
 def describe_book(service: Regulars, discovery: str) -> Descriptions:
-    """Return the topics of the service's book, and let the service refuse requests once it has another one.
+    """Return the topics of the service's book, and let the service refuse requests once it has
+    another one.
 
-    A restore gives the book another life. Nothing is remembered here of the book but events that were told already.
+    A restore gives the book another life. Nothing is remembered here of the book but events that
+    were told already.
     """
     from regulars.mqtt.discovery import Descriptions, Topics
 
     tenant, book = service.get_session().tenant, service.book
     if book is None:
         _log.warning(
-            "this service is of an older version, which does not say whose book it is: another box with a tenant %s at "
+            "this service is of an older version, which does not say whose book it is: another box "
+            "with a tenant %s at "
             "this broker has the same entities, and they take each other's people away",
             tenant,
         )
@@ -164,7 +208,8 @@ def _make_login(user: str | None, password_file: Path | None) -> Login | None:
 def _forget(tenant: str, options: BrokerOptions) -> int:
     """Empty the retained messages of a tenant, or of a book, and print how many they were.
 
-    Raises OperatorError if several books at the broker are called so: which one is meant is not known.
+    Raises OperatorError if several books at the broker are called so: which one is meant is not
+    known.
     """
     from regulars.mqtt.discovery import Topics
     from regulars.mqtt.forgetting import empty_messages, find_books
@@ -176,19 +221,25 @@ def _forget(tenant: str, options: BrokerOptions) -> int:
     if len(books) > 1:
         listed = ", ".join(f"{book} ({service_url})" for book, service_url in sorted(books.items()))
         raise OperatorError(
-            f"{len(books)} books at this broker are called {tenant}: {listed}. Name the one that was erased by its id, "
+            f"{len(books)} books at this broker are called {tenant}: {listed}. Name the one that "
+            "was erased by its id, "
             "as --forget ID"
         )
-    count = empty_messages(connect(), [Topics(book, options.discovery) for book in sorted({tenant, *books})])
+    count = empty_messages(
+        connect(), [Topics(book, options.discovery) for book in sorted({tenant, *books})]
+    )
     print(f"{count} retained messages of {tenant} are emptied")
     return 0
 
 
 def find_or_make_mailbox(service: Regulars, id_or_name: str, recipient: str) -> str:
-    """Return the id of the mailbox that has this id or name. If there is none, make one of that name.
+    """Return the id of the mailbox that has this id or name.
 
-    The mailbox says from now on that its events go to `recipient`: the notice and the archive of a person name it.
-    Raises RegularsError of the client, and OperatorError if it is a hook with a URL.
+    If there is none, make one of that name.
+
+    The mailbox says from now on that its events go to `recipient`: the notice and the archive of a
+    person name it. Raises RegularsError of the client, and OperatorError if it is a hook with a
+    URL.
     """
     hooks = [service.get_hook(id_or_name)] if id_or_name.isdecimal() else service.list_hooks().hooks
     hook = next((hook for hook in hooks if id_or_name in (hook.id, hook.name)), None)
@@ -200,7 +251,9 @@ def find_or_make_mailbox(service: Regulars, id_or_name: str, recipient: str) -> 
             passes_to=recipient,
         ).id
     if hook.url is not None:
-        raise OperatorError(f"{id_or_name} is a hook with a URL, and no mailbox: give --mailbox another name")
+        raise OperatorError(
+            f"{id_or_name} is a hook with a URL, and no mailbox: give --mailbox another name"
+        )
     if hook.passes_to != recipient:
         service.change_hook(hook.id, passes_to=recipient)
     return hook.id
@@ -215,7 +268,8 @@ def _make_steps(
     frigate: str | None,
     names: bool,
 ) -> list[Callable[[], float]]:
-    """Make the steps that the bridge repeats: from the mailbox to the broker, and from Frigate to the service."""
+    """Make the steps that the bridge repeats: from the mailbox to the broker, and from Frigate to
+    the service."""
     from regulars.mqtt.frigate import Frigate
     from regulars.mqtt.publishing import Publisher
     from regulars.mqtt.snapshots import TOPIC, Snapshots
@@ -225,7 +279,10 @@ def _make_steps(
         steps.append(Publisher(service, mailbox, broker, descriptions, names=names).step)
     if frigate is not None:
         snapshots = Snapshots(
-            service, Frigate(frigate), gives_names=names, count_connections=lambda: broker.connections
+            service,
+            Frigate(frigate),
+            gives_names=names,
+            count_connections=lambda: broker.connections,
         )
         broker.listen(TOPIC, snapshots.take_message)
         steps.append(snapshots.step)

@@ -19,12 +19,17 @@ EVENTS = ("face.arrived", "stranger.created", "stranger.promoted", "group.full",
 """Kinds of events that a camera's entity has. The other kinds have no camera."""
 
 LATE = timedelta(minutes=5)
-"""An event that is told so long after it happened says so, for automations that welcome somebody."""
+"""An event that is told so long after it happened says so, for automations that welcome
+somebody."""
 
 
 class Topics(Struct, frozen=True):
-    """The topics of one book. `book`: its id, or the tenant's name if the service is too old to say it, since then
-    another tenant of that name at the same broker has the same topics. `prefix`: of Home Assistant's discovery."""
+    """The topics of one book.
+
+    `book`: its id, or the tenant's name if the service is too old to say it, since then another
+    tenant of that name at the same broker has the same topics. `prefix`: of Home Assistant's
+    discovery.
+    """
 
     book: str
     prefix: str = "homeassistant"
@@ -52,7 +57,13 @@ class Topics(Struct, frozen=True):
     def retained(self) -> tuple[str, ...]:
         """All that a broker retains of this book, as patterns."""
         of_today = self.today, self.today_config
-        return self.configs, self.name_person("+"), self.available, self.frigate_available, *of_today
+        return (
+            self.configs,
+            self.name_person("+"),
+            self.available,
+            self.frigate_available,
+            *of_today,
+        )
 
     @property
     def _node(self) -> str:
@@ -89,9 +100,11 @@ class Topics(Struct, frozen=True):
 
 
 def find_described(topic: str, payload: bytes, prefix: str) -> tuple[str, str] | None:
-    """Return whose book the description of its visits of today is, at this topic: the topics' part, and the device's
-    name; None: it is no such description."""
-    topic_match = re.fullmatch(rf"{re.escape(prefix)}/sensor/regulars_([a-z0-9-]{{1,40}})/config", topic)
+    """Return whose book the description of its visits of today is, at this topic: the topics' part,
+    and the device's name; None: it is no such description."""
+    topic_match = re.fullmatch(
+        rf"{re.escape(prefix)}/sensor/regulars_([a-z0-9-]{{1,40}})/config", topic
+    )
     name = parse_device(payload).get("name")
     return (topic_match[1], name) if topic_match and isinstance(name, str) else None
 
@@ -111,7 +124,10 @@ def name_device(tenant: str) -> str:
 
 
 class Descriptions(Struct, frozen=True):
-    """The names of entities and the topics of their states. `url`: the service's; `version`: its."""
+    """The names of entities and the topics of their states.
+
+    `url`: the service's; `version`: its.
+    """
 
     topics: Topics
     tenant: str
@@ -120,7 +136,9 @@ class Descriptions(Struct, frozen=True):
 
     def describe_camera(self, camera: Camera) -> str:
         topic = self.topics.name_camera(camera.id)
-        return self._describe_entity(f"camera_{camera.id}", camera.name or camera.id, topic, event_types=EVENTS)
+        return self._describe_entity(
+            f"camera_{camera.id}", camera.name or camera.id, topic, event_types=EVENTS
+        )
 
     def describe_today(self) -> str:
         topic, state = self.topics.today, "{{ value_json.visits }}"
@@ -182,14 +200,21 @@ def write_camera_event(event: Event, now: datetime, face: Face | None) -> str:
 def write_figures(totals: ArrivalTotals) -> str:
     """Say how many came: visits without staff, the people, and each kind of visit."""
     kinds = {kind: totals.kinds.get(kind, 0) for kind in ("new", "returning", "known")}
-    return _write_json({"visits": totals.arrivals, "people": totals.persons, **kinds, "staff": totals.staff})
+    return _write_json(
+        {"visits": totals.arrivals, "people": totals.persons, **kinds, "staff": totals.staff}
+    )
 
 
 def write_person_state(event: Event) -> str:
     """Name the camera that saw somebody."""
     at = event.at.isoformat()
     return _write_json(
-        {"camera": event.camera, "at": at, "group": event.group, "visit": event.data.get("arrive_count")}
+        {
+            "camera": event.camera,
+            "at": at,
+            "group": event.group,
+            "visit": event.data.get("arrive_count"),
+        }
     )
 
 

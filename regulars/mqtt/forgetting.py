@@ -1,4 +1,5 @@
-"""Empties all that a broker retains of a tenant that was erased, and whose key is no longer good."""
+"""Empties all that a broker retains of a tenant that was erased, and whose key is no longer
+good."""
 
 from __future__ import annotations
 
@@ -17,14 +18,16 @@ _SETTLE_S = 1.0
 """Once nothing new has come for this time, the broker has sent all its retained messages."""
 
 HEARD_S = 60.0
-"""How long a broker is listened to that goes on naming topics: anybody who writes to it can make it do so."""
+"""How long a broker is listened to that goes on naming topics: anybody who writes to it can make it
+do so."""
 
 _LOOK_S = 0.05
 """How often it is looked whether the broker has answered, in s."""
 
 
 def find_books(broker: Broker, tenant: str, prefix: str) -> dict[str, str]:
-    """Return the books at the broker whose tenant has this name, with the URL of each one's service.
+    """Return the books at the broker whose tenant has this name, with the URL of each one's
+    service.
 
     `prefix`: of Home Assistant's discovery. Raises OperatorError if the broker does not answer.
     """
@@ -40,27 +43,37 @@ def find_books(broker: Broker, tenant: str, prefix: str) -> dict[str, str]:
 
 
 def empty_messages(broker: Broker, books: Iterable[Topics], heard_s: float = HEARD_S) -> int:
-    """Empty the books' retained messages; return how many. Raises OperatorError if the broker does not do it."""
+    """Empty the books' retained messages; return how many.
+
+    Raises OperatorError if the broker does not do it.
+    """
     retained_topics: set[str] = set()
 
     def hear(topic: str, payload: bytes) -> None:
         (retained_topics.add if payload else retained_topics.discard)(topic)
 
-    with _listen(broker, [pattern for topics in books for pattern in topics.retained], hear, heard_s):
+    with _listen(
+        broker, [pattern for topics in books for pattern in topics.retained], hear, heard_s
+    ):
         emptied_topics = sorted(retained_topics)
         for topic in emptied_topics:
             broker.tell(topic, "", retain=True)
         _wait_until(
-            lambda: not retained_topics, "the broker still has messages of this tenant: may its user write them all?"
+            lambda: not retained_topics,
+            "the broker still has messages of this tenant: may its user write them all?",
         )
         return len(emptied_topics)
 
 
 @contextmanager
 def _listen(
-    broker: Broker, patterns: Iterable[str], hear: Callable[[str, bytes], object], heard_s: float = HEARD_S
+    broker: Broker,
+    patterns: Iterable[str],
+    hear: Callable[[str, bytes], object],
+    heard_s: float = HEARD_S,
 ) -> Iterator[None]:
-    """Connect while the block runs, which begins when `hear` was called with all that the broker retains there.
+    """Connect while the block runs, which begins when `hear` was called with all that the broker
+    retains there.
 
     Raises OperatorError if the broker does not answer, or goes on for longer than `heard_s`.
     """
@@ -78,7 +91,10 @@ def _listen(
         broker.listen(pattern, note)
     broker.start()
     try:
-        _wait_until(lambda: broker.is_listening, "the broker does not take the connection: nothing is changed")
+        _wait_until(
+            lambda: broker.is_listening,
+            "the broker does not take the connection: nothing is changed",
+        )
         listens_at = time.monotonic()
         while time.monotonic() - max(listens_at, newest_at) < _SETTLE_S:
             if time.monotonic() - listens_at > heard_s:

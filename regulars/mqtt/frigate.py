@@ -1,4 +1,5 @@
-"""Frigate's interfaces, as 0.14 to 0.17 document them: its events over MQTT, its HTTP API on the port without a login.
+"""Frigate's interfaces, as 0.14 to 0.17 document them: its events over MQTT, its HTTP API on the
+port without a login.
 
 https://docs.frigate.video/integrations/mqtt/#frigateevents, https://docs.frigate.video/integrations/api/frigate-http-api/
 """
@@ -91,7 +92,10 @@ class _Listed(Struct):
 
 
 def parse_event(payload: bytes) -> FrigateEvent | None:
-    """Read a message at frigate/events; None: no person of whom there is a picture. Raises NotFrigates."""
+    """Read a message at frigate/events; None: no person of whom there is a picture.
+
+    Raises NotFrigates.
+    """
     message = _parse_json(payload, _Message)
     after = message.after
     if after.label != "person" or not after.has_snapshot or after.false_positive:
@@ -101,11 +105,17 @@ def parse_event(payload: bytes) -> FrigateEvent | None:
 
 
 def parse_events(body: bytes) -> list[FrigateEvent]:
-    """Read the answer to a question for events; return those that have ended. Raises NotFrigates."""
+    """Read the answer to a question for events; return those that have ended.
+
+    Raises NotFrigates.
+    """
     listed_events: Sequence[_Listed] = _parse_json(body, list[_Listed])
     return [
         FrigateEvent(
-            event.id, event.camera, (event.data and event.data.snapshot_frame_time) or event.start_time, ended=True
+            event.id,
+            event.camera,
+            (event.data and event.data.snapshot_frame_time) or event.start_time,
+            ended=True,
         )
         for event in listed_events
         if event.has_snapshot and event.end_time is not None
@@ -129,19 +139,37 @@ class Frigate:
     def fetch_snapshot(self, event: str) -> bytes:
         """Return the best picture of a person so far, cut out, without Frigate's drawings."""
         query = {"crop": 1, "bbox": 0, "timestamp": 0, "quality": 90}
-        return self._send_request("GET", f"events/{event}/snapshot.jpg?{urlencode(query)}", MOST_BYTES)
+        return self._send_request(
+            "GET", f"events/{event}/snapshot.jpg?{urlencode(query)}", MOST_BYTES
+        )
 
     def list_ended(self, since_s: float) -> list[FrigateEvent]:
-        """Return the people of whom there are pictures, and who have gone since `since_s`. Raises NotFrigates."""
-        query = {"labels": "person", "has_snapshot": 1, "include_thumbnails": 0, "limit": MOST_LISTED, "after": since_s}
-        return parse_events(self._send_request("GET", f"events?{urlencode(query)}", _MOST_LISTED_BYTES))
+        """Return the people of whom there are pictures, and who have gone since `since_s`.
+
+        Raises NotFrigates.
+        """
+        query = {
+            "labels": "person",
+            "has_snapshot": 1,
+            "include_thumbnails": 0,
+            "limit": MOST_LISTED,
+            "after": since_s,
+        }
+        return parse_events(
+            self._send_request("GET", f"events?{urlencode(query)}", _MOST_LISTED_BYTES)
+        )
 
     def set_label(self, event: str, name: str, score: float) -> None:
         """Say who it is. `score` is told as more than 0 and at most 1, which Frigate wants."""
-        body = {"subLabel": name[:LONGEST_SUB_LABEL], "subLabelScore": round(min(1.0, max(0.001, score)), 3)}
+        body = {
+            "subLabel": name[:LONGEST_SUB_LABEL],
+            "subLabelScore": round(min(1.0, max(0.001, score)), 3),
+        }
         self._send_request("POST", f"events/{event}/sub_label", MOST_BYTES, body)
 
-    def _send_request(self, method: str, path: str, max_bytes: int, body: dict[str, object] | None = None) -> bytes:
+    def _send_request(
+        self, method: str, path: str, max_bytes: int, body: dict[str, object] | None = None
+    ) -> bytes:
         """Return the answer's body, of up to `max_bytes` bytes.
 
         Raises Away if another try may succeed, Refused if not.

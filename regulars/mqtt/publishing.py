@@ -1,7 +1,9 @@
-"""Publishes the events of a mailbox to a broker, and keeps Home Assistant's entities as the cameras and people are.
+"""Publishes the events of a mailbox to a broker, and keeps Home Assistant's entities as the cameras
+and people are.
 
-An event stays in the mailbox until the broker has confirmed it. So neither's absence loses one, for the 30 days that a
-mailbox keeps them. Which entities there are is asked of the broker, which retains their descriptions: there is no file.
+An event stays in the mailbox until the broker has confirmed it. So neither's absence loses one, for
+the 30 days that a mailbox keeps them. Which entities there are is asked of the broker, which
+retains their descriptions: there is no file.
 """
 
 from __future__ import annotations
@@ -39,8 +41,8 @@ _REMEMBERED = 10_000
 class Publisher:
     """Publisher of a tenant's events, cameras and people.
 
-    `names`: whether people are named, with an entity each; if not, the entities that there are go. `tidy_s`: seconds
-    between two looks for faces that were deleted or renamed.
+    `names`: whether people are named, with an entity each; if not, the entities that there are go.
+    `tidy_s`: seconds between two looks for faces that were deleted or renamed.
     """
 
     def __init__(
@@ -73,22 +75,34 @@ class Publisher:
         self._former = Topics(descriptions.tenant, self._topics.prefix)
         """Topics of earlier versions: of all tenants of one name at a broker."""
         self._own_former_topics: set[str] = set()
-        """Topics of descriptions there that were of this service, by its URL, and that the broker has."""
+        """Topics of descriptions there that were of this service, by its URL, and that the broker
+        has."""
         if self._former != self._topics:
             for pattern in (self._former.configs, self._former.today_config):
                 broker.listen(pattern, self._note_former_topic)
 
     def step(self) -> float:
-        """Tell the new events; return the seconds until the next step. Raises RegularsError of the client."""
+        """Tell the new events; return the seconds until the next step.
+
+        Raises RegularsError of the client.
+        """
         self._acknowledge()
         if not self._broker.is_connected:
             return EVERY_S
         if self._unconfirmed_ids:
             return CONFIRMED_S
         self._keep_entities()
-        page = next(self._service.list_deliveries(self._mailbox, state="pending", limit=AT_ONCE).pages())
-        fresh = [delivery.event for delivery in page.deliveries if delivery.event.id not in self._event_ids]
-        faces = self._read_named_faces({str(event.data.get("faceid")) for event in fresh if "faceid" in event.data})
+        page = next(
+            self._service.list_deliveries(self._mailbox, state="pending", limit=AT_ONCE).pages()
+        )
+        fresh = [
+            delivery.event
+            for delivery in page.deliveries
+            if delivery.event.id not in self._event_ids
+        ]
+        faces = self._read_named_faces(
+            {str(event.data.get("faceid")) for event in fresh if "faceid" in event.data}
+        )
         for event in sorted(fresh, key=lambda event: event.at):
             self._tell(event, faces.get(str(event.data.get("faceid"))))
         return CONFIRMED_S if self._unconfirmed_ids else EVERY_S
@@ -103,7 +117,10 @@ class Publisher:
             del self._confirmed_ids[:AT_ONCE]
 
     def _tell(self, event: Event, face: Face | None) -> None:
-        """Publish an event and, if the face may be named, its person. One without a camera is only acknowledged."""
+        """Publish an event and, if the face may be named, its person.
+
+        One without a camera is only acknowledged.
+        """
         self._event_ids[event.id] = None
         if len(self._event_ids) > _REMEMBERED:
             del self._event_ids[next(iter(self._event_ids))]
@@ -111,26 +128,35 @@ class Publisher:
             self._confirmed_ids.append(event.id)
             return
         if face is not None:
-            self._describe(self._topics.name_person_config(face.id), self._descriptions.describe_person(face))
-            self._broker.tell(self._topics.name_person(face.id), discovery.write_person_state(event), retain=True)
+            self._describe(
+                self._topics.name_person_config(face.id), self._descriptions.describe_person(face)
+            )
+            self._broker.tell(
+                self._topics.name_person(face.id), discovery.write_person_state(event), retain=True
+            )
         payload = discovery.write_camera_event(event, datetime.now(UTC), face)
-        self._unconfirmed_ids[self._broker.tell(self._topics.name_camera(event.camera), payload)] = event.id
+        self._unconfirmed_ids[
+            self._broker.tell(self._topics.name_camera(event.camera), payload)
+        ] = event.id
 
     def _keep_entities(self) -> None:
-        """Describe the cameras and people anew if they changed, and take away those that are gone."""
+        """Describe the cameras and people anew if they changed, and take away those that are
+        gone."""
         if self._connection_number != self._broker.connections:
-            self._connection_number, self._tidy_at = (
-                self._broker.connections,
-                time.monotonic() + min(_SETTLE_S, self._tidy_s),
-            )
+            self._connection_number = self._broker.connections
+            self._tidy_at = time.monotonic() + min(_SETTLE_S, self._tidy_s)
             self._published.clear()
         if time.monotonic() < self._tidy_at:
             return
         topics_at_broker = self._topics_at_broker.copy()
-        described_faces = [face for topic in topics_at_broker if (face := self._topics.find_face(topic))]
+        described_faces = [
+            face for topic in topics_at_broker if (face := self._topics.find_face(topic))
+        ]
         payload_by_topic = {
             **{
-                self._topics.name_camera_config(camera.id): self._descriptions.describe_camera(camera)
+                self._topics.name_camera_config(camera.id): self._descriptions.describe_camera(
+                    camera
+                )
                 for camera in self._service.list_cameras().cameras
             },
             **{
@@ -155,8 +181,13 @@ class Publisher:
     def _read_named_faces(self, ids: Iterable[str]) -> dict[str, Face]:
         """Return those of the faces that are there, have a name and may be told by it."""
         wanted_ids: Sequence[str] = sorted(ids) if self._shows_names else []
-        chunks = [list(wanted_ids[begin : begin + AT_ONCE]) for begin in range(0, len(wanted_ids), AT_ONCE)]
-        faces = [face for chunk in chunks for face in self._service.list_faces(ids=chunk, limit=AT_ONCE)]
+        chunks = [
+            list(wanted_ids[begin : begin + AT_ONCE])
+            for begin in range(0, len(wanted_ids), AT_ONCE)
+        ]
+        faces = [
+            face for chunk in chunks for face in self._service.list_faces(ids=chunk, limit=AT_ONCE)
+        ]
         return {face.id: face for face in faces if face.name}
 
     def _describe(self, topic: str, payload: str) -> None:
@@ -172,7 +203,8 @@ class Publisher:
         self._published.pop(topic, None)
 
     def _take_former_away(self) -> None:
-        """Take away what an earlier version described of this service, which has topics of its book's id now."""
+        """Take away what an earlier version described of this service, which has topics of its
+        book's id now."""
         for topic in self._own_former_topics.copy():
             face, states = self._former.find_face(topic), [topic]
             if face is not None:

@@ -1,7 +1,8 @@
-"""Frigate's pictures become captures, and the names of those who are recognised go back as sub-labels.
+"""Frigate's pictures become captures, and the names of those who are recognised go back as
+sub-labels.
 
-Frigate keeps what it saw, so nothing is kept here: what came while somebody was away is asked of Frigate, and what
-became of it of the service, whose captures bear the event as their `track`.
+Frigate keeps what it saw, so nothing is kept here: what came while somebody was away is asked of
+Frigate, and what became of it of the service, whose captures bear the event as their `track`.
 """
 
 from __future__ import annotations
@@ -22,10 +23,12 @@ from regulars.mqtt.frigate import Away, Frigate, FrigateEvent, NotFrigates, Refu
 
 TOPIC = "frigate/events"
 BACK_S = 24 * 3600.0
-"""How far back it looks for people who came while Frigate, the broker, the service or this program was away."""
+"""How far back it looks for people who came while Frigate, the broker, the service or this program
+was away."""
 
 EVERY_S, NEXT_TRY_S = 0.5, 10.0
-"""Seconds between two looks at what is due, and until a picture that was not sent is tried again."""
+"""Seconds between two looks at what is due, and until a picture that was not sent is tried
+again."""
 SETTLED_S = 600.0
 """So long a capture may take until it is resolved, and a name until Frigate takes it."""
 
@@ -65,7 +68,10 @@ class _DueSnapshot(Struct):
 
 
 class _Label(Struct, frozen=True):
-    """A name that Frigate gets as soon as the capture is resolved. `until`: when it is given up, by the same clock."""
+    """A name that Frigate gets as soon as the capture is resolved.
+
+    `until`: when it is given up, by the same clock.
+    """
 
     event_id: str
     capture_id: str
@@ -74,7 +80,9 @@ class _Label(Struct, frozen=True):
 
 
 class Snapshots:
-    """`gives_names`: whether Frigate is told who it is. `count_connections`: how often the broker was there anew.
+    """`gives_names`: whether Frigate is told who it is.
+
+    `count_connections`: how often the broker was there anew.
 
     `no_picture_s`: after which time a picture is asked for again that Frigate did not have yet.
     """
@@ -112,7 +120,8 @@ class Snapshots:
             self._add_due_snapshot(event)
 
     def _say_unread(self, topic: str, error: NotFrigates) -> None:
-        """Log a message that is none, but now and then if there are many: anybody at the broker may send them."""
+        """Log a message that is none, but now and then if there are many: anybody at the broker may
+        send them."""
         self._unread_count += 1
         if time.monotonic() >= self._next_unread_at:
             _log.warning("%s: %s (%d such messages so far)", topic, error, self._unread_count)
@@ -121,9 +130,10 @@ class Snapshots:
     def step(self) -> float:
         """Send the pictures that are due, and give Frigate the names that are known by now.
 
-        After a new connection to the broker, Frigate is first asked for the events that were missed. So it is if the
-        book has another life, as after a restore: then the pictures of before are perhaps not there. Returns the
-        seconds until the next step. Raises Away, and RegularsError of the client.
+        After a new connection to the broker, Frigate is first asked for the events that were
+        missed. So it is if the book has another life, as after a restore: then the pictures of
+        before are perhaps not there. Returns the seconds until the next step. Raises Away, and
+        RegularsError of the client.
         """
         if self._book not in (None, self._service.book):
             self._people.clear()
@@ -151,7 +161,9 @@ class Snapshots:
 
     def _list_due_snapshots(self) -> list[_DueSnapshot]:
         with self._lock:
-            return [snapshot for snapshot in self._snapshots.values() if snapshot.at <= time.monotonic()]
+            return [
+                snapshot for snapshot in self._snapshots.values() if snapshot.at <= time.monotonic()
+            ]
 
     def _forget_snapshot(self, snapshot: _DueSnapshot) -> None:
         """Forget a picture that was sent or given up, unless the event has a newer one by now."""
@@ -160,10 +172,13 @@ class Snapshots:
                 del self._snapshots[snapshot.event.id]
 
     def _catch_up(self) -> None:
-        """Ask Frigate for the people of the last BACK_S seconds, and send those of whom the service has no picture."""
+        """Ask Frigate for the people of the last BACK_S seconds, and send those of whom the service
+        has no picture."""
         since_s = time.time() - BACK_S
         try:
-            ended_events = [event for event in self._frigate.list_ended(since_s) if event.id not in self._people]
+            ended_events = [
+                event for event in self._frigate.list_ended(since_s) if event.id not in self._people
+            ]
         except (NotFrigates, Refused) as error:
             _log.error("who came before cannot be asked of Frigate: %s", error)
             return
@@ -183,9 +198,11 @@ class Snapshots:
             _log.info("%d people came to Frigate's cameras meanwhile", len(missed))
 
     def _send(self, snapshot: _DueSnapshot) -> None:
-        """Fetch the event's picture from Frigate and send it to the service, unless that has it already.
+        """Fetch the event's picture from Frigate and send it to the service, unless that has it
+        already.
 
-        An event gets MOST_PICTURES, and one at its end. If Frigate has no picture yet, it is asked again later.
+        An event gets MOST_PICTURES, and one at its end. If Frigate has no picture yet, it is asked
+        again later.
         """
         event = snapshot.event
         snapshot.at = time.monotonic() + NEXT_TRY_S  # if it fails, the others come first
@@ -220,7 +237,8 @@ class Snapshots:
     def _store_picture(self, event: FrigateEvent, picture: bytes) -> models.Capture | None:
         """Store a picture in the service, which gets the camera first if it has none of this name.
 
-        None if the service refuses this picture; the reason is logged. Raises what concerns all pictures.
+        None if the service refuses this picture; the reason is logged. Raises what concerns all
+        pictures.
         """
         captured_at = datetime.fromtimestamp(event.at, UTC)
         try:
@@ -243,7 +261,8 @@ class Snapshots:
     def _give_back(self, label: _Label) -> None:
         """Give Frigate the name of the largest face in the capture, once that is resolved.
 
-        Only a better score than before replaces a name. If the capture is not resolved in time, it is given up.
+        Only a better score than before replaces a name. If the capture is not resolved in time, it
+        is given up.
         """
         try:
             capture = self._service.get_capture(label.capture_id, camera=label.camera)
@@ -253,7 +272,12 @@ class Snapshots:
         if capture.state in ("wanted", "stored") and time.monotonic() < label.until:
             return
         face = capture.sightings[0] if capture.state == "resolved" and capture.sightings else None
-        if face is not None and face.resolution == "matched" and face.name and face.score is not None:
+        if (
+            face is not None
+            and face.resolution == "matched"
+            and face.name
+            and face.score is not None
+        ):
             person = self._provide_person(label.event_id)
             if face.score > person.score:
                 try:

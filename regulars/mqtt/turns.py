@@ -1,7 +1,8 @@
-"""Is another program of the same mailbox at work? The one that was started first works, the others wait until it ends.
+"""Is another program of the same mailbox at work? The one that was started first works, the others
+wait until it ends.
 
-Each says at one topic that it is there, with its *rank*: when it was started, and a random number. Nothing is retained
-there. One that hangs says nothing, so the next one takes its place.
+Each says at one topic that it is there, with its *rank*: when it was started, and a random number.
+Nothing is retained there. One that hangs says nothing, so the next one takes its place.
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ _log = logging.getLogger(__name__)
 
 
 def parse_turn(payload: bytes) -> tuple[str, str] | None:
-    """Read the rank of a program, and its host as a log may have it; None: another one wrote this."""
+    """Read the rank of a program, and its host as a log may have it; None: another one wrote
+    this."""
     try:
         said = json.loads(payload)
         rank, host = str(said["rank"]), str(said["host"])[:100]
@@ -38,9 +40,14 @@ def parse_turn(payload: bytes) -> tuple[str, str] | None:
 
 
 class Turns:
-    """The turn of this program among those of one mailbox, at `topic`. `every_s`, `settle_s`: as the constants."""
+    """The turn of this program among those of one mailbox, at `topic`.
 
-    def __init__(self, broker: Broker, topic: str, *, every_s: float = EVERY_S, settle_s: float = SETTLE_S) -> None:
+    `every_s`, `settle_s`: as the constants.
+    """
+
+    def __init__(
+        self, broker: Broker, topic: str, *, every_s: float = EVERY_S, settle_s: float = SETTLE_S
+    ) -> None:
         """Begin to listen; the broker connects later."""
         self._broker, self._topic = broker, topic
         self._every_s, self._settle_s = every_s, settle_s
@@ -64,9 +71,18 @@ class Turns:
 
     @property
     def is_mine(self) -> bool:
-        """Tell whether this program may work: since it connected it has waited for an answer, and none came."""
-        has_settled = self._connection_number == self._broker.connections and time.monotonic() >= self._settled_at
-        return self._broker.is_connected and bool(self._connection_number) and has_settled and not self._senior
+        """Tell whether this program may work: since it connected it has waited for an answer, and
+        none came."""
+        has_settled = (
+            self._connection_number == self._broker.connections
+            and time.monotonic() >= self._settled_at
+        )
+        return (
+            self._broker.is_connected
+            and bool(self._connection_number)
+            and has_settled
+            and not self._senior
+        )
 
     def guard(self, step: Callable[[], float]) -> Callable[[], float]:
         """Make a step that does nothing while it is another program's turn."""
@@ -74,17 +90,22 @@ class Turns:
 
     def _tell(self) -> None:
         self._told_at = time.monotonic()
-        self._broker.tell_now(self._topic, json.dumps({"rank": self._rank, "host": socket.gethostname()}))
+        self._broker.tell_now(
+            self._topic, json.dumps({"rank": self._rank, "host": socket.gethostname()})
+        )
 
     def _hear(self, _topic: str, payload: bytes) -> None:
-        """Give way to a program that was started before this one; tell one that came later that this one is there."""
+        """Give way to a program that was started before this one; tell one that came later that
+        this one is there."""
         if (said := parse_turn(payload)) is None:
             return
         rank, host = said
         if rank < self._rank:
             if not self._senior:
                 _log.warning(
-                    "`regulars mqtt` tells this mailbox already, on %s: this one waits until that one has ended", host
+                    "`regulars mqtt` tells this mailbox already, on %s: this one waits until that "
+                    "one has ended",
+                    host,
                 )
             self._senior, self._senior_heard_at = host, time.monotonic()
         elif rank > self._rank and not self._senior:

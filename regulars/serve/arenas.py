@@ -17,23 +17,28 @@ _KEPT_BYTES = 64 * 1024 * 1024
 
 
 def give_large_blocks_back() -> bool:
-    """Return large blocks to the system as soon as they are free. Return False if the C library is not glibc.
+    """Return large blocks to the system as soon as they are free.
 
-    By default glibc keeps freed blocks below a limit, and raises this limit with each larger block that is freed, up to
-    32 MiB. After pictures of 8192 pixels it kept half a gigabyte.
+    Return False if the C library is not glibc.
 
-    Of smaller blocks a pool keeps as much as an ordinary picture takes. Otherwise the system would empty each page, and
-    hand it out again at the next picture. That took a seventh of a search's time, and a twentieth of a capture's.
+    By default glibc keeps freed blocks below a limit, and raises this limit with each larger block
+    that is freed, up to 32 MiB. After pictures of 8192 pixels it kept half a gigabyte.
+
+    Of smaller blocks a pool keeps as much as an ordinary picture takes. Otherwise the system would
+    empty each page, and hand it out again at the next picture. That took a seventh of a search's
+    time, and a twentieth of a capture's.
     """
     return _set(_M_MMAP_THRESHOLD, _LARGE_BYTES) and _set(_M_TRIM_THRESHOLD, _KEPT_BYTES)
 
 
 def limit_arenas(max_pools: int) -> bool:
-    """Allow at most `max_pools` pools. Return False if the C library is not glibc, which alone has such a limit.
+    """Allow at most `max_pools` pools.
 
-    By default glibc makes up to eight pools a core. Each keeps tens of megabytes after a large picture: half a gigabyte
-    after sixteen of them. Fewer pools cost no time, since Python's threads compute in turn, and only one thread a core
-    looks at pictures.
+    Return False if the C library is not glibc, which alone has such a limit.
+
+    By default glibc makes up to eight pools a core. Each keeps tens of megabytes after a large
+    picture: half a gigabyte after sixteen of them. Fewer pools cost no time, since Python's threads
+    compute in turn, and only one thread a core looks at pictures.
     """
     return _set(_M_ARENA_MAX, max_pools)
 

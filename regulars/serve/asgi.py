@@ -1,4 +1,5 @@
-"""The handler of requests as the ASGI application that uvicorn calls at the end of each request's head."""
+"""The handler of requests as the ASGI application that uvicorn calls at the end of each request's
+head."""
 
 from __future__ import annotations
 
@@ -19,7 +20,14 @@ from chalicelib.telemetry import Invocation
 from regulars.serve import logs
 from regulars.serve.connections import Connection, Phase
 from regulars.serve.lanes import Budget, Holding
-from regulars.serve.messages import BAD_REQUEST, BodyTooLarge, Request, Response, make_json_response, make_message
+from regulars.serve.messages import (
+    BAD_REQUEST,
+    BodyTooLarge,
+    Request,
+    Response,
+    make_json_response,
+    make_message,
+)
 
 _HOST = re.compile(r"(?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?")
 
@@ -42,7 +50,10 @@ class Gone(Exception):
 
 
 class Application:
-    """The ASGI application of a handler. `proxies`: those whose X-Forwarded-For tells the sender."""
+    """The ASGI application of a handler.
+
+    `proxies`: those whose X-Forwarded-For tells the sender.
+    """
 
     def __init__(self, handler: Handler, proxies: Proxies = ()) -> None:
         self._handler, self._proxies = handler, proxies
@@ -80,14 +91,19 @@ class Application:
         except Busy as full:
             invocation.status, invocation.code = 503, type(full).__name__
             unread = "There is no room for this answer: read those that are on their way"
-            await exchange.answer(make_json_response(503, {"message": unread}, ("Retry-After", "1")))
+            await exchange.answer(
+                make_json_response(503, {"message": unread}, ("Retry-After", "1"))
+            )
 
     async def _answer_request(self, scope: Mapping[str, Any], exchange: Exchange) -> Response:
-        """Have the handler answer the request. Answer 400 if its head breaks HTTP, 500 if the handler fails.
+        """Have the handler answer the request.
+
+        Answer 400 if its head breaks HTTP, 500 if the handler fails.
 
         Raises Gone if the client has left.
         """
-        if scope["client"] is None:  # it went away before we took it, and the kernel has forgotten its address
+        # it went away before we took it, and the kernel has forgotten its address
+        if scope["client"] is None:
             raise Gone
         try:
             request = _make_request(scope, self._proxies)
@@ -116,13 +132,17 @@ class Exchange:
         self._connection, self._receive, self._send = connection, receive, send
         self.is_whole = False
         self.must_ask = False
-        """Whether the client sends its body only when it is asked for it, which uvicorn does at the first `receive`."""
+        """Whether the client sends its body only when it is asked for it, which uvicorn does at the
+        first `receive`."""
         self.sender = ""
         self.is_last = False
         """Whether the connection is closed after the answer."""
 
     async def read_body(self, limit: int, holding: Holding) -> bytes:
-        """Receive the body, of at most `limit` bytes, which `holding` counts. Raises BodyTooLarge, Busy, Gone."""
+        """Receive the body, of at most `limit` bytes, which `holding` counts.
+
+        Raises BodyTooLarge, Busy, Gone.
+        """
         body, holding.stop = bytearray(), self._connection.abort
         self._connection.enter(Phase.BODY)
         while not self.is_whole:
@@ -144,7 +164,10 @@ class Exchange:
         return bytes(event["body"])
 
     async def answer(self, response: Response) -> None:
-        """Send the answer. A body that was not read comes first to its end, or the connection is closed."""
+        """Send the answer.
+
+        A body that was not read comes first to its end, or the connection is closed.
+        """
         connection = self._connection
         if self.must_ask and not self.is_whole:  # body or next request may follow: both look alike
             self.is_last = True
@@ -152,21 +175,29 @@ class Exchange:
         if self.is_last or connection.is_last:
             headers.append((b"connection", b"close"))
         connection.enter(Phase.LEAVING)
-        await self._send({"type": "http.response.start", "status": response.status, "headers": headers})
-        await self._send({"type": "http.response.body", "body": response.sent_body, "more_body": True})
+        await self._send(
+            {"type": "http.response.start", "status": response.status, "headers": headers}
+        )
+        await self._send(
+            {"type": "http.response.body", "body": response.sent_body, "more_body": True}
+        )
         while not self.is_whole and not self.is_last:
             await self._receive_piece()
         await self._send({"type": "http.response.body"})
 
 
 def _make_request(scope: Mapping[str, Any], proxies: Proxies) -> Request:
-    """Make the request of its head, as uvicorn hands it over. Raises ValueError if it breaks HTTP."""
+    """Make the request of its head, as uvicorn hands it over.
+
+    Raises ValueError if it breaks HTTP.
+    """
     headers: dict[str, str] = {}
     for raw_name, raw_value in scope["headers"]:
         name, value = raw_name.decode("ascii"), raw_value.decode("latin-1").strip(" \t")
         if name == "host" and name in headers:
             raise ValueError("a request has one Host")
-        headers[name] = join_values(name, (headers[name], value)) if name in headers else value  # as signatures want it
+        # as signatures want it
+        headers[name] = join_values(name, (headers[name], value)) if name in headers else value
     version = scope["http_version"]
     if version not in ("1.0", "1.1"):
         raise ValueError("only HTTP/1.0 and 1.1 are known")
@@ -191,7 +222,9 @@ def _make_request(scope: Mapping[str, Any], proxies: Proxies) -> Request:
 
 
 def parse_paths(scope: Mapping[str, Any]) -> tuple[str, str]:
-    """Return the target's path, decoded and as it was sent. A client may send a whole URL (RFC 9112, 3.2.2).
+    """Return the target's path, decoded and as it was sent.
+
+    A client may send a whole URL (RFC 9112, 3.2.2).
 
     Raises ValueError.
     """

@@ -1,9 +1,10 @@
 """Connections: h11 reads the requests, uvicorn calls the application at the end of each head.
 
-No byte is changed before h11 has framed it. The subclass adds uvicorn's missing time-outs and limits. The handler asks
-for a body that it wants; another body is read and dropped, so that the client can send to the end and read its answer.
-A slow client is closed. At the limit of connections, it closes some of the sender with the most, first those that have
-used up most of their time.
+No byte is changed before h11 has framed it. The subclass adds uvicorn's missing time-outs and
+limits. The handler asks for a body that it wants; another body is read and dropped, so that the
+client can send to the end and read its answer. A slow client is closed. At the limit of
+connections, it closes some of the sender with the most, first those that have used up most of their
+time.
 """
 
 from __future__ import annotations
@@ -36,8 +37,8 @@ CONNECTIONS = 1024
 """Most connections."""
 
 OTHER_FILES = 1024
-"""Descriptors for all but connections: for those that wait to be opened, half as many, and for dozens of threads each
-of which opens the database and its log."""
+"""Descriptors for all but connections: for those that wait to be opened, half as many, and for
+dozens of threads each of which opens the database and its log."""
 
 SENDERS_AT_ONCE = 8
 """Senders of whom a connection is opened before those that are open are looked at: some 3 ms."""
@@ -46,11 +47,12 @@ HEAD_BYTES = 16 * 1024
 """Most bytes of a head."""
 
 CHUNK_HEAD_BYTES = 1024
-"""Most bytes of a chunk's size line, or of all trailers. h11 takes time with the square of a line's leading blanks: of
-16 KiB half a second."""
+"""Most bytes of a chunk's size line, or of all trailers. h11 takes time with the square of a line's
+leading blanks: of 16 KiB half a second."""
 
 HEARD_OUT_BYTES = 64 * 1024 * 1024
-"""Limit to which a body that is not wanted is read, so that the client can send to the end and read its answer."""
+"""Limit to which a body that is not wanted is read, so that the client can send to the end and read
+its answer."""
 
 STILL_COMING_S = 1.0
 """Grace period for request bodies after SIGTERM."""
@@ -59,12 +61,15 @@ LOOK_EVERY_S = 0.1
 """How often it is looked for connections that are too slow, in s."""
 
 _NO_HEAD = re.compile(rb"[\0\v\f]|\r(?!\n|\Z)|(?<!\r)\n|\n[ \t]")
-"""Bytes that end a line of a head for some servers only, or that no head has (RFC 9112, 2.2 and 5.2; RFC 9110, 5.5).
-Without it, h11 takes no time with the square of a line's length."""
+"""Bytes that end a line of a head for some servers only, or that no head has (RFC 9112, 2.2 and
+5.2; RFC 9110, 5.5). Without it, h11 takes no time with the square of a line's length."""
 
 _EMPTY_LINES = re.compile(rb"[\r\n]*")
 
-_NO_REQUEST = "This is no HTTP request (RFC 9112). Its target is percent-encoded, and its lines end with CR LF."
+_NO_REQUEST = (
+    "This is no HTTP request (RFC 9112). Its target is percent-encoded, and its lines "
+    "end with CR LF."
+)
 
 
 class Timeouts(Struct, frozen=True):
@@ -79,7 +84,8 @@ class Timeouts(Struct, frozen=True):
     bytes_a_second: float = 4096.0
     """Slowest rate of a body or of an answer; what is slower counts as a pause."""
     kept_s: float = 75.0
-    """For the next request on a connection that had one. Load balancers keep theirs for 60 s, so it is longer."""
+    """For the next request on a connection that had one. Load balancers keep theirs for 60 s, so it
+    is longer."""
 
 
 class Phase(Enum):
@@ -95,7 +101,10 @@ class Phase(Enum):
 
 
 class _Flow(FlowControl):
-    """uvicorn's pauses of reading. Reading goes on only when h11 has read all that has come: so no more waits here."""
+    """uvicorn's pauses of reading.
+
+    Reading goes on only when h11 has read all that has come: so no more waits here.
+    """
 
     def __init__(self, transport: asyncio.Transport, unread: bytearray) -> None:
         super().__init__(transport)
@@ -121,7 +130,8 @@ class Connection(H11Protocol):
         self._is_chunked = False
         """Whether the body that comes is in chunks."""
         self._unread = bytearray()
-        """Bytes that h11 has not read. If a client sends several requests at once, the later ones wait here."""
+        """Bytes that h11 has not read. If a client sends several requests at once, the later ones
+        wait here."""
         self._limiter = limiter
         self._link: Any = None
         self._phase, self.since = Phase.NEW, time.monotonic()
@@ -129,7 +139,10 @@ class Connection(H11Protocol):
         self._task: asyncio.Task[None] | None = None
 
     def open(self, sock: socket.socket, tls: ssl.SSLContext | None) -> None:
-        """Begin with a client that was taken. It counts at once; its handshake of TLS takes as long as a head may."""
+        """Begin with a client that was taken.
+
+        It counts at once; its handshake of TLS takes as long as a head may.
+        """
         self._sock = sock
         self.enter(Phase.HEAD)
         self._limiter.enter(self)
@@ -176,14 +189,23 @@ class Connection(H11Protocol):
     def eof_received(self) -> bool:  # type: ignore[override]
         """Keep the connection open for the answer that is due, which TLS does not allow."""
         self._has_eof = True
-        return self._is_answering and not self._is_in_body and self._link.get_extra_info("sslcontext") is None
+        return (
+            self._is_answering
+            and not self._is_in_body
+            and self._link.get_extra_info("sslcontext") is None
+        )
 
     def _read_request(self) -> None:
-        """Have h11 read up to the end of a request, in pieces, so that it never holds more than HEAD_BYTES.
+        """Have h11 read up to the end of a request, in pieces, so that it never holds more than
+        HEAD_BYTES.
 
         Bytes of a later request wait in `_unread`, and no more are read from the client meanwhile.
         """
-        while self.is_open and not self.is_refused and (self.conn.their_state is h11.IDLE or self._is_in_body):
+        while (
+            self.is_open
+            and not self.is_refused
+            and (self.conn.their_state is h11.IDLE or self._is_in_body)
+        ):
             held_by_h11 = self.conn.trailing_data[0]
             # RFC 9112, 2.2: empty lines may precede a request.
             if self.conn.their_state is h11.IDLE and not held_by_h11:
@@ -214,10 +236,15 @@ class Connection(H11Protocol):
             self._refuse(_NO_REQUEST)
         else:
             super().data_received(head_bytes[len(held_by_h11) :])
-            self._is_chunked = self._is_in_body and any(name == b"transfer-encoding" for name, _ in self.headers)
+            self._is_chunked = self._is_in_body and any(
+                name == b"transfer-encoding" for name, _ in self.headers
+            )
 
     def _read_body(self, held_by_h11: bytes) -> None:
-        """Have h11 read more of a body. `held_by_h11`: a chunk's size line, or trailers, that have no end yet."""
+        """Have h11 read more of a body.
+
+        `held_by_h11`: a chunk's size line, or trailers, that have no end yet.
+        """
         room = max(0, (CHUNK_HEAD_BYTES if self._is_chunked else HEAD_BYTES) - len(held_by_h11))
         piece = bytes(self._unread[:room])
         del self._unread[:room]
@@ -242,9 +269,10 @@ class Connection(H11Protocol):
     def _refuse(self, text: str) -> None:
         """Answer 400 to bytes that are no request, and close the connection.
 
-        If an answer is on its way already, only close. Else write the refusal. If these bytes followed a good head, or
-        over TLS, which cannot close one direction alone, close at once. Else close our direction, and drop what the
-        client still sends, so that it can read the refusal.
+        If an answer is on its way already, only close. Else write the refusal. If these bytes
+        followed a good head, or over TLS, which cannot close one direction alone, close at once.
+        Else close our direction, and drop what the client still sends, so that it can read the
+        refusal.
         """
         if self._is_answering and self.cycle.response_started:
             self._link.close()
@@ -252,7 +280,11 @@ class Connection(H11Protocol):
         _log.warning("400 %s: %s", BAD_REQUEST, text)
         headers = [("Content-Type", "text/plain; charset=utf-8"), ("Connection", "close")]
         data = b"" if self._is_answering and self.scope["method"] == "HEAD" else text.encode()
-        for event in (h11.Response(status_code=400, headers=headers), h11.Data(data=data), h11.EndOfMessage()):
+        for event in (
+            h11.Response(status_code=400, headers=headers),
+            h11.Data(data=data),
+            h11.EndOfMessage(),
+        ):
             self._link.write(self.conn.send(event))
         if self._is_answering:  # else it would answer, or ask for the body, too
             self.cycle.disconnected, self.cycle.waiting_for_100_continue = True, False
@@ -282,7 +314,9 @@ class Connection(H11Protocol):
         self.enter(Phase.OURS)
 
     def end(self) -> None:
-        """Begin with the connection's next request, after an answer. A part of it may have come already.
+        """Begin with the connection's next request, after an answer.
+
+        A part of it may have come already.
 
         If the client sends nothing more, and no request is left, close the connection.
         """
@@ -290,7 +324,11 @@ class Connection(H11Protocol):
         if self.is_refused:
             return
         self.enter(Phase.KEPT)
-        if not self.is_open or self.conn.our_state is not h11.DONE or self.conn.their_state is not h11.DONE:
+        if (
+            not self.is_open
+            or self.conn.our_state is not h11.DONE
+            or self.conn.their_state is not h11.DONE
+        ):
             return
         self._unread[:0] = self.conn.trailing_data[0]
         self.conn = h11.Connection(h11.SERVER)
@@ -329,13 +367,21 @@ class Connection(H11Protocol):
         return self._link is not None and not self._link.is_closing()
 
     def measure_used_share(self, patience: Timeouts, now: float) -> float:
-        """Return the used share of the timeout; from 1 on, it has passed. 0 while the server itself is busy with it."""
+        """Return the used share of the timeout; from 1 on, it has passed.
+
+        0 while the server itself is busy with it.
+        """
         if self._phase is Phase.OURS:
             return 0.0
-        limits_s = {Phase.NEW: patience.new_s, Phase.KEPT: patience.kept_s, Phase.HEAD: patience.head_s}
+        limits_s = {
+            Phase.NEW: patience.new_s,
+            Phase.KEPT: patience.kept_s,
+            Phase.HEAD: patience.head_s,
+        }
         limit_s = limits_s.get(self._phase, patience.body_s)
         if unread_bytes := self._unsent_bytes:  # of an answer
-            self._renew_time(max(0, self._unread_bytes - unread_bytes))  # more is unread if it was only now written
+            # more is unread if it was only now written
+            self._renew_time(max(0, self._unread_bytes - unread_bytes))
             self._unread_bytes, limit_s = unread_bytes, patience.body_s
         return (now - self.since) / limit_s
 
@@ -346,12 +392,18 @@ class Connection(H11Protocol):
             self._task.cancel()
 
     def _renew_time(self, size: int) -> None:
-        """Give the client its time anew, less what `size` bytes take at the slowest allowed rate."""
-        self.since = min(time.monotonic(), self.since + size / self._limiter.patience.bytes_a_second)
+        """Give the client its time anew, less what `size` bytes take at the slowest allowed
+        rate."""
+        self.since = min(
+            time.monotonic(), self.since + size / self._limiter.patience.bytes_a_second
+        )
 
 
 class Arrivals:
-    """Connections that were taken and are not opened yet. Their senders take turns, also beside a crowd."""
+    """Connections that were taken and are not opened yet.
+
+    Their senders take turns, also beside a crowd.
+    """
 
     def __init__(self) -> None:
         self.number = 0
@@ -363,7 +415,10 @@ class Arrivals:
         self.number += 1
 
     def take_some(self) -> Iterator[tuple[socket.socket, str]]:
-        """Yield one of each of some senders. What was given up is closed: to open it would take ten times as long."""
+        """Yield one of each of some senders.
+
+        What was given up is closed: to open it would take ten times as long.
+        """
         for sender in [*self._by_sender][:SENDERS_AT_ONCE]:
             sockets = self._by_sender.pop(sender)
             while sockets:
@@ -401,14 +456,17 @@ class ConnectionLimiter:
     def close_overdue(self) -> None:
         """Close the connections that have used up their time."""
         now = time.monotonic()
-        for connection in [each for each in self._connections if each.measure_used_share(self.patience, now) >= 1]:
+        for connection in [
+            each for each in self._connections if each.measure_used_share(self.patience, now) >= 1
+        ]:
             connection.abort()
 
     async def see_off(self, timeout_s: float) -> None:
-        """Wait until all connections are closed, `timeout_s` at most, and abort those that are left.
+        """Wait until all connections are closed, `timeout_s` at most, and abort those that are
+        left.
 
-        Idle ones are closed at once. After STILL_COMING_S, those are aborted whose request is not there in full, or
-        whose answer is sent and not taken.
+        Idle ones are closed at once. After STILL_COMING_S, those are aborted whose request is not
+        there in full, or whose answer is sent and not taken.
         """
         began = time.monotonic()
         for connection in self._connections:
@@ -417,30 +475,39 @@ class ConnectionLimiter:
         while self._connections and time.monotonic() < began + timeout_s:
             await asyncio.sleep(LOOK_EVERY_S)
             self.close_overdue()
-            for connection in [each for each in self._connections if each.is_idle]:  # such as one that shook hands now
+            # such as one that shook hands now
+            for connection in [each for each in self._connections if each.is_idle]:
                 connection.shutdown()
             if time.monotonic() > began + STILL_COMING_S:
-                for connection in [each for each in self._connections if each.is_partial or each.is_sent]:
+                for connection in [
+                    each for each in self._connections if each.is_partial or each.is_sent
+                ]:
                     connection.abort()
         for connection in list(self._connections):
             connection.abort()
 
     def _make_room(self) -> None:
-        """Close some of the sender with the most: first what has used up most of its time, then what came last."""
+        """Close some of the sender with the most: first what has used up most of its time, then
+        what came last."""
         now = time.monotonic()
         busiest_sender = Counter(each.sender for each in self._connections).most_common(1)[0][0]
         connections = [each for each in self._connections if each.sender == busiest_sender]
         used_shares = {each: each.measure_used_share(self.patience, now) for each in connections}
         waiting = sorted(
-            (each for each in connections if used_shares[each] > 0), key=used_shares.__getitem__, reverse=True
+            (each for each in connections if used_shares[each] > 0),
+            key=used_shares.__getitem__,
+            reverse=True,
         )
-        for connection in waiting[: max(1, self.places // 8)] or [max(connections, key=lambda each: each.since)]:
+        for connection in waiting[: max(1, self.places // 8)] or [
+            max(connections, key=lambda each: each.since)
+        ]:
             connection.abort()
             self.leave(connection)  # now, since many come before it is lost
 
 
 def count_places(wanted_count: int = CONNECTIONS) -> int:
-    """Return the most connections: `wanted_count`, or fewer if the process may not open so many files.
+    """Return the most connections: `wanted_count`, or fewer if the process may not open so many
+    files.
 
     It first raises the process's soft limit, which is often 1024, as far as needed and allowed.
     """
@@ -449,4 +516,8 @@ def count_places(wanted_count: int = CONNECTIONS) -> int:
     if soft != resource.RLIM_INFINITY and soft < needed:
         soft = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    return wanted_count if soft == resource.RLIM_INFINITY else max(32, min(wanted_count, soft - OTHER_FILES))
+    return (
+        wanted_count
+        if soft == resource.RLIM_INFINITY
+        else max(32, min(wanted_count, soft - OTHER_FILES))
+    )

@@ -1,7 +1,8 @@
-"""The part of SQS and the scheduler on one box: it calls the app's event handlers with messages, and by schedule.
+"""The part of SQS and the scheduler on one box: it calls the app's event handlers with messages,
+and by schedule.
 
-The handlers are those of app.py, and get the events that AWS would send. The app's own registrations say which handlers
-there are, and how often a schedule runs.
+The handlers are those of app.py, and get the events that AWS would send. The app's own
+registrations say which handlers there are, and how often a schedule runs.
 """
 
 from __future__ import annotations
@@ -37,7 +38,8 @@ MAX_BATCH = 10
 """Messages that a function gets at once, as of SQS."""
 
 NICENESS = 5
-"""By how much the threads that feed handlers are nicer: answers come before a backlog of captures."""
+"""By how much the threads that feed handlers are nicer: answers come before a backlog of
+captures."""
 
 FAILED_S = 5.0
 """Pause after a step that failed."""
@@ -62,7 +64,8 @@ class Background:
         return self._stop.is_set()
 
     def start(self, name: str, step: Callable[[], float]) -> None:
-        """Start a thread that calls `step` again and again; it returns the seconds to wait until the next call."""
+        """Start a thread that calls `step` again and again; it returns the seconds to wait until
+        the next call."""
         thread = threading.Thread(target=self._run, args=(name, step), name=name, daemon=True)
         self._threads.append(thread)
         thread.start()
@@ -75,7 +78,8 @@ class Background:
         return not any(thread.is_alive() for thread in self._threads)
 
     def _run(self, name: str, step: Callable[[], float]) -> None:
-        """Call `step` until the end, each time after the seconds that it returns, or FAILED_S if it fails."""
+        """Call `step` until the end, each time after the seconds that it returns, or FAILED_S if it
+        fails."""
         if sys.platform == "linux":  # only there do threads have a niceness of their own
             this_thread = os.PRIO_PROCESS, threading.get_native_id()
             os.setpriority(*this_thread, os.getpriority(*this_thread) + NICENESS)
@@ -94,11 +98,13 @@ def feed_handlers(
     background: Background,
     only: Collection[str] | None = None,
 ) -> None:
-    """Start the threads of each event handler that `app` has registered. Schedules run once at the start.
+    """Start the threads of each event handler that `app` has registered.
 
-    `queues`: the queue and the number of its threads, by the handler's name. `only`: the names of the handlers that are
-    wanted; None: all. Several threads of a queue take one
-    message each at a time, so that none waits behind another's. Raises ValueError if nothing on one box feeds a
+    Schedules run once at the start.
+
+    `queues`: the queue and the number of its threads, by the handler's name. `only`: the names of
+    the handlers that are wanted; None: all. Several threads of a queue take one message each at a
+    time, so that none waits behind another's. Raises ValueError if nothing on one box feeds a
     handler.
     """
     for source in app.event_sources:
@@ -111,11 +117,17 @@ def feed_handlers(
             every_s = parse_interval_s(source.schedule_expression)
             background.start(name, partial(_run_schedule, handler, name, every_s))
         else:
-            raise ValueError(f"nothing on one box feeds the handler {name} ({type(source).__name__})")
+            raise ValueError(
+                f"nothing on one box feeds the handler {name} ({type(source).__name__})"
+            )
 
 
 def _feed_queue(
-    source: SQSEventConfig, handler: Handler, queue: SqliteQueue, threads: int, background: Background
+    source: SQSEventConfig,
+    handler: Handler,
+    queue: SqliteQueue,
+    threads: int,
+    background: Background,
 ) -> None:
     """Start the threads that take messages from a queue and call its handler."""
     name, limit, visibility_s = source.name, min(source.batch_size, MAX_BATCH), VISIBILITY_S
@@ -138,12 +150,19 @@ def _feed_queue(
 
 
 def handle_messages(
-    messages: list[Message], queue: SqliteQueue, handler: Handler, name: str, visibility_s: int = VISIBILITY_S
+    messages: list[Message],
+    queue: SqliteQueue,
+    handler: Handler,
+    name: str,
+    visibility_s: int = VISIBILITY_S,
 ) -> float:
-    """Give a queue's messages to `handler`, then delete those that succeeded. Return the seconds to wait.
+    """Give a queue's messages to `handler`, then delete those that succeeded.
 
-    As on SQS, a failed message comes again after the visibility timeout, or after the time that its handler has set.
-    After its last try it goes to the dead letters. If a handler answers `batchItemFailures`, only these have failed.
+    Return the seconds to wait.
+
+    As on SQS, a failed message comes again after the visibility timeout, or after the time that its
+    handler has set. After its last try it goes to the dead letters. If a handler answers
+    `batchItemFailures`, only these have failed.
     """
     if not messages:
         return IDLE_S
@@ -159,14 +178,18 @@ def handle_messages(
 
 
 def parse_interval_s(expression: str | ScheduleExpression) -> float:
-    """Return the seconds between two runs of a schedule. Raises ValueError if it is no rate, nor a minute each hour."""
+    """Return the seconds between two runs of a schedule.
+
+    Raises ValueError if it is no rate, nor a minute each hour.
+    """
     text = expression.to_string() if isinstance(expression, ScheduleExpression) else expression
     if _HOURLY.fullmatch(text):
         return _UNIT_S["hour"]
     matched = _RATE.fullmatch(text)
     if matched is None:
         raise ValueError(
-            f"schedules on one box are rate(<n> minutes|hours|days) or cron(<minute> * * * ? *), not {text}"
+            "schedules on one box are rate(<n> minutes|hours|days) or cron(<minute> * * * ? *), "
+            f"not {text}"
         )
     return int(matched[1]) * _UNIT_S[matched[2]]
 
@@ -181,7 +204,8 @@ def _record(message: Message) -> dict[str, Any]:
 
 
 def _run_schedule(handler: Handler, name: str, every_s: float) -> float:
-    """Call the handler with the event that the scheduler of AWS would send; return the seconds until the next call."""
+    """Call the handler with the event that the scheduler of AWS would send; return the seconds
+    until the next call."""
     now = datetime.now(UTC)
     event = {
         "version": "0",

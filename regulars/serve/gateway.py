@@ -1,7 +1,9 @@
-"""The part of API Gateway on one box: it makes an HTTP request the gateway's event, and the app's answer a response.
+"""The part of API Gateway on one box: it makes an HTTP request the gateway's event, and the app's
+answer a response.
 
-The events have the shape of a REST API's Lambda proxy integration (payload version 1.0), so the same app answers here
-and in Lambda. Only the body is there as it came: base64 and back takes longer than all else here.
+The events have the shape of a REST API's Lambda proxy integration (payload version 1.0), so the
+same app answers here and in Lambda. Only the body is there as it came: base64 and back takes longer
+than all else here.
 """
 
 from __future__ import annotations
@@ -22,12 +24,21 @@ from chalicelib.api.dialects import find_owner
 from chalicelib.api.http import MAX_BODY_BYTES, ONE_BOX, Views
 from chalicelib.api.v1 import routes as v1
 from chalicelib.domain.errors import Busy, NotFound
-from regulars.serve.messages import BodyTooLarge, Request, Response, compress_response, convert_response, make_message
+from regulars.serve.messages import (
+    BodyTooLarge,
+    Request,
+    Response,
+    compress_response,
+    convert_response,
+    make_message,
+)
 
 _log = logging.getLogger(__name__)
 _STATUSES: Mapping[type[Exception], int] = {NotFound: 404, BodyTooLarge: 413}
 """Of what the front refuses, in dialects that have codes in the body, too."""
-_OWN_HEADERS = frozenset({"connection", "content-length", "date", "keep-alive", "transfer-encoding", "upgrade"})
+_OWN_HEADERS = frozenset(
+    {"connection", "content-length", "date", "keep-alive", "transfer-encoding", "upgrade"}
+)
 _OF_THE_CONNECTION = frozenset({"transfer-encoding"})
 """Headers that the app does not see: it gets a chunked body in one piece."""
 
@@ -35,7 +46,8 @@ _OF_THE_CONNECTION = frozenset({"transfer-encoding"})
 class Context(Struct, frozen=True):
     """The part of Lambda's context object that handlers may use.
 
-    `chalice.local.LambdaContext` would measure the time left by the wall clock, which somebody may set meanwhile.
+    `chalice.local.LambdaContext` would measure the time left by the wall clock, which somebody may
+    set meanwhile.
     """
 
     function_name: str
@@ -56,7 +68,8 @@ class Gateway:
     """The part of the server in front of a Chalice app."""
 
     copies = 5
-    """Times that a body lies in memory: as it came, as text, as bytes again, its parts or members, as a picture."""
+    """Times that a body lies in memory: as it came, as text, as bytes again, its parts or members,
+    as a picture."""
 
     def __init__(self, app: Chalice) -> None:
         """Stand before `app`, which answers several threads at a time."""
@@ -71,7 +84,9 @@ class Gateway:
     def answer_error(self, head: Request, error: Exception) -> Response:
         """Answer in the words of the path's dialect."""
         views, status = find_views(head.path), _STATUSES.get(type(error))
-        response = views.answer_error(views.body_too_long if isinstance(error, BodyTooLarge) else error, head.path)
+        response = views.answer_error(
+            views.body_too_long if isinstance(error, BodyTooLarge) else error, head.path
+        )
         if status and response.status_code == 200:
             response.status_code = status
         if isinstance(error, Busy):
@@ -79,11 +94,16 @@ class Gateway:
         return convert_response(response)
 
     def answer(self, request: Request) -> Response:
-        """Answer one request by the app. An error of the app becomes the gateway's 502. Raises NotFound."""
+        """Answer one request by the app.
+
+        An error of the app becomes the gateway's 502. Raises NotFound.
+        """
         matched = self._match_route(request)
         try:
             answer = self._app(_make_event(request, matched), Context("api"))
-            return compress_response(_make_response(answer), request.headers.get("accept-encoding", ""))
+            return compress_response(
+                _make_response(answer), request.headers.get("accept-encoding", "")
+            )
         except Exception:
             _log.exception("the handler of a %s failed", request.method)
             return make_message(502, "Internal server error")
@@ -98,16 +118,30 @@ class Gateway:
 
 
 def _make_event(request: Request, matched: tuple[str, dict[str, str]]) -> dict[str, Any]:
-    """Make the gateway's event of a request. `matched`: the route and the parameters of its path."""
-    headers = {name.title(): value for name, value in request.headers.items() if name not in _OF_THE_CONNECTION}
+    """Make the gateway's event of a request.
+
+    `matched`: the route and the parameters of its path.
+    """
+    headers = {
+        name.title(): value
+        for name, value in request.headers.items()
+        if name not in _OF_THE_CONNECTION
+    }
     headers["X-Forwarded-Proto"] = request.scheme
     invocation = telemetry.current()
-    caller = {"method": request.method, "sourceIp": request.client, "userAgent": headers.get("User-Agent")}
+    caller = {
+        "method": request.method,
+        "sourceIp": request.client,
+        "userAgent": headers.get("User-Agent"),
+    }
     event = {
         "rawPath": request.called_path,
         "rawQueryString": request.query,
         "headers": headers,
-        "requestContext": {"http": caller, "requestId": invocation.request_id if invocation else str(uuid.uuid4())},
+        "requestContext": {
+            "http": caller,
+            "requestId": invocation.request_id if invocation else str(uuid.uuid4()),
+        },
         "body": request.body or None,
     }
     return convert_to_rest_event(event, *matched, ONE_BOX)

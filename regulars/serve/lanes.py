@@ -1,6 +1,8 @@
-"""Threads and memory, shared fairly: each lane has so many threads at most, and lanes that wait take turns.
+"""Threads and memory, shared fairly: each lane has so many threads at most, and lanes that wait
+take turns.
 
-A lane may hold half of the memory that the others leave; strangers, of no tenant as far as is proved, a third of all.
+A lane may hold half of the memory that the others leave; strangers, of no tenant as far as is
+proved, a third of all.
 """
 
 from __future__ import annotations
@@ -24,14 +26,16 @@ ASKED_EVERY = 10
 """If no call of a lane ended at so many looks, a test call is made in it."""
 
 SMALL_BYTES = 64 * 1024
-"""Up to this size a piece does not count in a budget: all connections together have no more than 64 MiB of them."""
+"""Up to this size a piece does not count in a budget: all connections together have no more than 64
+MiB of them."""
 
 
 FULL = "the service has no room for this request now: send it again in a second"
 
 
 class _Lane:
-    """Places of a lane, and its door: one of the lane at a time waits for a thread, so that lanes take turns."""
+    """Places of a lane, and its door: one of the lane at a time waits for a thread, so that lanes
+    take turns."""
 
     def __init__(self, places: int) -> None:
         self.places, self.door = asyncio.Semaphore(places), asyncio.Lock()
@@ -45,8 +49,8 @@ class _Lane:
 class Lanes:
     """Threads for the calls of an event loop. A lane is a tenant's, or a sender's.
 
-    `threads`: all there are. `places`: most threads of one lane. `waiting`: most calls that wait in one lane. All
-    methods are called in the event loop's thread.
+    `threads`: all there are. `places`: most threads of one lane. `waiting`: most calls that wait in
+    one lane. All methods are called in the event loop's thread.
     """
 
     def __init__(self, threads: int, places: int, waiting: int) -> None:
@@ -58,8 +62,9 @@ class Lanes:
     async def run(self, lane_name: str, work: Callable[[], _Result]) -> _Result:
         """Do `work` in a thread, in the caller's context, as soon as it is the lane's turn.
 
-        If the caller is cancelled, work that has not begun leaves the lane. Work that has begun keeps its place in the
-        lane until its end. Raises Busy if the lane's places and its queue are full, and what the work raises.
+        If the caller is cancelled, work that has not begun leaves the lane. Work that has begun
+        keeps its place in the lane until its end. Raises Busy if the lane's places and its queue
+        are full, and what the work raises.
         """
         lane = self._lanes.setdefault(lane_name, _Lane(self._places))
         if lane.inside >= self._places + self._waiting:
@@ -118,7 +123,9 @@ class Lanes:
 
 
 class Budget:
-    """A budget of bytes for requests under way. A lane may hold half of what others leave, strangers a third of all.
+    """A budget of bytes for requests under way.
+
+    A lane may hold half of what others leave, strangers a third of all.
 
     It is used in one thread.
     """
@@ -127,18 +134,21 @@ class Budget:
         self._size = size
         self.holdings: set[Holding] = set()
         self._held: Counter[str] = Counter()
-        """What they hold in all, by lane, so that each piece that comes costs the same however many there are."""
+        """What they hold in all, by lane, so that each piece that comes costs the same however many
+        there are."""
 
     def note(self, holding: Holding, size: int) -> None:
-        """Add `size`, which may be negative, to what the lane holds, unless the holding was ended."""
+        """Add `size`, which may be negative, to what the lane holds, unless the holding was
+        ended."""
         if holding in self.holdings:
             self._held[holding.lane] += size
 
     def make_room(self, lane: str, size: int, asks: Holding) -> None:
         """Return if the lane has room for `size` more bytes. Raises Busy if it has none.
 
-        Requests whose tenant is not known yet have a lane in common, in which room is made. The sender that holds the
-        most bytes has its largest request ended. If that is the request that asks, it gets Busy.
+        Requests whose tenant is not known yet have a lane in common, in which room is made. The
+        sender that holds the most bytes has its largest request ended. If that is the request that
+        asks, it gets Busy.
         """
         while size and not self._has_room(lane, size):
             strangers = [
@@ -151,7 +161,10 @@ class Budget:
                 bytes_by_sender[holding.sender] += holding.held
             largest = max(
                 [asks, *strangers],
-                key=lambda holding: (bytes_by_sender[holding.sender], holding.held + size * (holding is asks)),
+                key=lambda holding: (
+                    bytes_by_sender[holding.sender],
+                    holding.held + size * (holding is asks),
+                ),
             )
             if largest is asks:
                 raise Busy(FULL)
@@ -159,17 +172,25 @@ class Budget:
 
     def _has_room(self, lane: str, size: int) -> bool:
         would = self._held[lane] + size
-        return would <= (self._size // 3 if lane == UNPROVED else self._size - self._held.total() - size)
+        return would <= (
+            self._size // 3 if lane == UNPROVED else self._size - self._held.total() - size
+        )
 
 
 class Holding:
     """A block during which the bytes that have come count in a lane, each `copies` times.
 
-    `stop`: ends what is still coming, so that others have its room; None: all has come. `sender`: whose it is.
+    `stop`: ends what is still coming, so that others have its room; None: all has come. `sender`:
+    whose it is.
     """
 
     def __init__(
-        self, budget: Budget, lane: str, copies: int, stop: Callable[[], None] | None = None, sender: str = ""
+        self,
+        budget: Budget,
+        lane: str,
+        copies: int,
+        stop: Callable[[], None] | None = None,
+        sender: str = "",
     ) -> None:
         self.lane, self.stop, self.sender, self.held = lane, stop, sender, 0
         self._budget, self._copies, self._bytes = budget, copies, 0

@@ -1,4 +1,5 @@
-"""The log of one box: on stderr, a line for each request, each message and each run of a schedule, and each fault.
+"""The log of one box: on stderr, a line for each request, each message and each run of a schedule,
+and each fault.
 
 The names in a line are those of the functions in Lambda (chalicelib/api/observability.py).
 """
@@ -26,10 +27,13 @@ summary = logging.getLogger("regulars.summary")
 """The log of a start. It is written at every level but `error`."""
 
 
-def log_to_stderr(form: str | None, level: str, other_loggers: Iterable[logging.Logger] = ()) -> None:
+def log_to_stderr(
+    form: str | None, level: str, other_loggers: Iterable[logging.Logger] = ()
+) -> None:
     """Write all logs from `level` on to stderr, so that stdout has only the ready line.
 
-    `form`: "text" or "json"; None: text on a terminal, else JSON. `other_loggers`: they lose handlers of their own.
+    `form`: "text" or "json"; None: text on a terminal, else JSON. `other_loggers`: they lose
+    handlers of their own.
     """
     handler = logging.StreamHandler(sys.stderr)
     handler.terminator = ""  # the formatters end their lines
@@ -60,8 +64,11 @@ class TextLines(logging.Formatter):
         return f"{super().format(record)}{f' [{tenant}]' if tenant else ''}\n"
 
 
-def observe_invocation(function: str, request_id: str | None = None) -> AbstractContextManager[Invocation]:
-    """Observe the work inside as one invocation of `function`: count it, and write its line at the end."""
+def observe_invocation(
+    function: str, request_id: str | None = None
+) -> AbstractContextManager[Invocation]:
+    """Observe the work inside as one invocation of `function`: count it, and write its line at the
+    end."""
     return observability.observe_invocation(_tell, function, request_id or str(uuid.uuid4()))
 
 
@@ -78,8 +85,13 @@ def _tell(invocation: Invocation, stages: Mapping[str, float], ms: float) -> Non
 
 
 def _choose_level(invocation: Invocation) -> int:
-    """Weigh a line. What asks every few seconds, an open console and Prometheus, would bury the rest."""
-    if (invocation.status or 0) >= REFUSED or invocation.code is not None or invocation.measured.get(CAPTURES_PARKED):
+    """Weigh a line. What asks every few seconds, an open console and Prometheus, would bury the
+    rest."""
+    if (
+        (invocation.status or 0) >= REFUSED
+        or invocation.code is not None
+        or invocation.measured.get(CAPTURES_PARKED)
+    ):
         return logging.WARNING
     often = (invocation.route or "").startswith(("GET /console", f"GET {metrics.PATH}"))
     return logging.DEBUG if often or invocation.status == HTTPStatus.NOT_MODIFIED else logging.INFO

@@ -25,7 +25,10 @@ _WITHOUT_BODY = frozenset({204, 304})
 
 
 class Request(Struct, frozen=True):
-    """A request. `headers`: by lower-case name, repeated ones joined with commas. `client`: the sender's address."""
+    """A request. `headers`: by lower-case name, repeated ones joined with commas.
+
+    `client`: the sender's address.
+    """
 
     method: str
     path: str
@@ -38,7 +41,8 @@ class Request(Struct, frozen=True):
     called_path: str = ""
     """As it was sent, decoded."""
     escaped_path: str = ""
-    """In its normal form, with its escapes: a slash that is escaped parts nothing. "": as `path`."""
+    """In its normal form, with its escapes: a slash that is escaped parts nothing. "": as
+    `path`."""
 
     @property
     def is_chunked(self) -> bool:
@@ -64,7 +68,10 @@ class Response(Struct, frozen=True):
         return b"" if self.status in _WITHOUT_BODY else self.body
 
     def encode_headers(self) -> list[tuple[bytes, bytes]]:
-        """Return the headers as they are sent. Answers are never cached unless their headers say so."""
+        """Return the headers as they are sent.
+
+        Answers are never cached unless their headers say so.
+        """
         headers, invocation = list(self.headers), telemetry.current()
         present_names = {name.lower() for name, _ in headers}
         if "cache-control" not in present_names:
@@ -73,15 +80,22 @@ class Response(Struct, frozen=True):
             headers.append(("X-Request-Id", invocation.request_id))
         if self.status not in _WITHOUT_BODY:
             headers.append(("Content-Length", str(len(self.body))))
-        return [(name.encode("latin-1", "replace"), value.encode("latin-1", "replace")) for name, value in headers]
+        return [
+            (name.encode("latin-1", "replace"), value.encode("latin-1", "replace"))
+            for name, value in headers
+        ]
 
 
 class BodyTooLarge(Exception):
     """A body has more bytes than were allowed."""
 
 
-def make_json_response(status: int, body: Mapping[str, object], *headers: tuple[str, str]) -> Response:
-    return Response(status, (("Content-Type", "application/json"), *headers), json.dumps(body).encode())
+def make_json_response(
+    status: int, body: Mapping[str, object], *headers: tuple[str, str]
+) -> Response:
+    return Response(
+        status, (("Content-Type", "application/json"), *headers), json.dumps(body).encode()
+    )
 
 
 def convert_response(app_response: AppResponse) -> Response:
@@ -101,15 +115,16 @@ _LONGEST = 1000
 """Characters of an Accept-Encoding that are read: it takes time with the square of them."""
 
 _LEVEL, _LEVEL_FOR_GOOD = 4, 9
-"""30,000 ids (660 KB) take 18 ms and are 44 % of their size; at level 9, 117 ms and 42 %. That pays for what a browser
-asks for once.
+"""30,000 ids (660 KB) take 18 ms and are 44 % of their size; at level 9, 117 ms and 42 %. That pays
+for what a browser asks for once.
 """
 
 _TEXTS = ("text/", "application/json", "application/problem+json")
 
 
 def compress_response(response: Response, accepted: str) -> Response:
-    """Compress the answer's body if it is a longer text and `accepted`, the Accept-Encoding, has gzip."""
+    """Compress the answer's body if it is a longer text and `accepted`, the Accept-Encoding, has
+    gzip."""
     headers = {name.lower(): value for name, value in response.headers}
     if (
         len(response.body) < LEAST_BYTES

@@ -1,7 +1,8 @@
-"""Figures of one box for Prometheus: what was done since the start, and how the folder and its cameras are.
+"""Figures of one box for Prometheus: what was done since the start, and how the folder and its
+cameras are.
 
-The names are those of CloudWatch's metrics (telemetry.py) and of the edge uploader's, as Prometheus writes
-them.
+The names are those of CloudWatch's metrics (telemetry.py) and of the edge uploader's, as Prometheus
+writes them.
 """
 
 from __future__ import annotations
@@ -28,8 +29,22 @@ from chalicelib.api.sites import is_own_host
 from chalicelib.book.cameras import find_silence
 from chalicelib.domain.errors import RegularsError
 from chalicelib.services import Services
-from chalicelib.telemetry import CANARY_SECONDS, JOURNAL_TAIL, SEARCH_MS, STUCK_AGE, SWEEP_AGE, UNITS, Invocation
-from regulars.serve.messages import BodyTooLarge, Request, Response, compress_response, convert_response
+from chalicelib.telemetry import (
+    CANARY_SECONDS,
+    JOURNAL_TAIL,
+    SEARCH_MS,
+    STUCK_AGE,
+    SWEEP_AGE,
+    UNITS,
+    Invocation,
+)
+from regulars.serve.messages import (
+    BodyTooLarge,
+    Request,
+    Response,
+    compress_response,
+    convert_response,
+)
 
 BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 """Bounds of the histograms of times, in s."""
@@ -44,10 +59,17 @@ def name_of(metric: str) -> str:
 
 _SINCE_THE_START = CollectorRegistry()
 _REQUESTS = Counter(
-    "regulars_requests", "Answers, by route, status and code.", ("route", "status", "code"), registry=_SINCE_THE_START
+    "regulars_requests",
+    "Answers, by route, status and code.",
+    ("route", "status", "code"),
+    registry=_SINCE_THE_START,
 )
 _REQUEST_S = Histogram(
-    "regulars_request_seconds", "Until the answer was sent.", ("route",), registry=_SINCE_THE_START, buckets=BUCKETS_S
+    "regulars_request_seconds",
+    "Until the answer was sent.",
+    ("route",),
+    registry=_SINCE_THE_START,
+    buckets=BUCKETS_S,
 )
 _SEARCH_S = Histogram(
     f"{name_of(SEARCH_MS)}_seconds",
@@ -56,9 +78,17 @@ _SEARCH_S = Histogram(
     buckets=BUCKETS_S,
 )
 _LATEST = {
-    JOURNAL_TAIL: Gauge(name_of(JOURNAL_TAIL), "Changes behind the newest snapshot.", registry=_SINCE_THE_START),
-    STUCK_AGE: Gauge(f"{name_of(STUCK_AGE)}_seconds", "Age of the oldest stuck capture.", registry=_SINCE_THE_START),
-    SWEEP_AGE: Gauge(f"{name_of(SWEEP_AGE)}_seconds", "Age of the oldest sweep.", registry=_SINCE_THE_START),
+    JOURNAL_TAIL: Gauge(
+        name_of(JOURNAL_TAIL), "Changes behind the newest snapshot.", registry=_SINCE_THE_START
+    ),
+    STUCK_AGE: Gauge(
+        f"{name_of(STUCK_AGE)}_seconds",
+        "Age of the oldest stuck capture.",
+        registry=_SINCE_THE_START,
+    ),
+    SWEEP_AGE: Gauge(
+        f"{name_of(SWEEP_AGE)}_seconds", "Age of the oldest sweep.", registry=_SINCE_THE_START
+    ),
 }
 _COUNTERS = {
     name: Counter(name_of(name), f"{name}, as in CloudWatch.", registry=_SINCE_THE_START)
@@ -87,7 +117,10 @@ PATH = "/metrics"
 
 
 class Figures:
-    """All that the metrics' port answers. `names`: those of this machine, by which it may be asked."""
+    """All that the metrics' port answers.
+
+    `names`: those of this machine, by which it may be asked.
+    """
 
     copies = 1
 
@@ -95,9 +128,14 @@ class Figures:
         self._everything, self._names = make_registry(services), names
 
     def admit(self, head: Request) -> int:
-        """Allow no body. Raises Failure for another path, and if a page of a browser may be what asks."""
+        """Allow no body.
+
+        Raises Failure for another path, and if a page of a browser may be what asks.
+        """
         if not is_own_host(head.headers.get("host", ""), self._names):
-            raise Refused(403, "Ask for this machine by its address, or by its name in `public_url`.")
+            raise Refused(
+                403, "Ask for this machine by its address, or by its name in `public_url`."
+            )
         if (head.method, head.path) != ("GET", PATH):
             raise Refused(404, f"Here is GET {PATH} only.")
         telemetry.of_route(head.method, head.path)
@@ -106,10 +144,14 @@ class Figures:
     def answer_error(self, _head: Request, error: Exception) -> Response:
         if isinstance(error, BodyTooLarge):
             error = Refused(413, "This takes no body.")
-        return convert_response(answer_plainly(error if isinstance(error, Failure) else Failure("", str(error), 503)))
+        return convert_response(
+            answer_plainly(error if isinstance(error, Failure) else Failure("", str(error), 503))
+        )
 
     def answer(self, request: Request) -> Response:
-        response = Response(200, (("Content-Type", CONTENT_TYPE_PLAIN_0_0_4),), generate_latest(self._everything))
+        response = Response(
+            200, (("Content-Type", CONTENT_TYPE_PLAIN_0_0_4),), generate_latest(self._everything)
+        )
         return compress_response(response, request.headers.get("accept-encoding", ""))
 
 
@@ -122,14 +164,19 @@ def make_registry(services: Services) -> CollectorRegistry:
 
 
 class Stored(Collector):
-    """The faces and cameras of all tenants, and the disk. If storage does not answer, they are left out."""
+    """The faces and cameras of all tenants, and the disk.
+
+    If storage does not answer, they are left out.
+    """
 
     def __init__(self, services: Services) -> None:
         self._services = services
 
     def collect(self) -> list[Metric]:
         damaged = GaugeMetricFamily(
-            "regulars_database_damaged", "1 if damage was found.", self._services.readiness.is_damaged
+            "regulars_database_damaged",
+            "1 if damage was found.",
+            self._services.readiness.is_damaged,
         )
         try:
             return [damaged, *self._read_metrics()]
@@ -138,7 +185,8 @@ class Stored(Collector):
             return [damaged]
 
     def _read_metrics(self) -> Iterator[Metric]:
-        """Yield the figures of now: faces, cameras that are heard, captures that wait, and the disk."""
+        """Yield the figures of now: faces, cameras that are heard, captures that wait, and the
+        disk."""
         services = self._services
         faces = GaugeMetricFamily("regulars_faces", "Faces of a tenant.", labels=["tenant"])
         alive = GaugeMetricFamily(
@@ -149,9 +197,15 @@ class Stored(Collector):
         for tenant in services.tenants.list_all():
             faces.add_metric([tenant.name], services.account.measure_usage(tenant).faces)
             for camera in services.cameras.list_all(tenant):
-                alive.add_metric([tenant.name, camera.id], not find_silence(camera, tenant, services.clock.now()))
+                alive.add_metric(
+                    [tenant.name, camera.id], not find_silence(camera, tenant, services.clock.now())
+                )
         yield from (faces, alive)
         if (waiting := services.ports.storage.waiting) is not None:
-            yield GaugeMetricFamily("regulars_captures_waiting", "Captures that wait to be resolved.", waiting())
+            yield GaugeMetricFamily(
+                "regulars_captures_waiting", "Captures that wait to be resolved.", waiting()
+            )
         if (disk := services.ports.storage.disk) is not None:
-            yield GaugeMetricFamily("regulars_disk_free_bytes", "Free for this process.", disk().free_bytes)
+            yield GaugeMetricFamily(
+                "regulars_disk_free_bytes", "Free for this process.", disk().free_bytes
+            )

@@ -1,4 +1,5 @@
-"""A site for strangers on the Internet: they look at everything that one key may see, and change nothing."""
+"""A site for strangers on the Internet: they look at everything that one key may see, and change
+nothing."""
 
 from __future__ import annotations
 
@@ -21,13 +22,25 @@ from regulars.serve.site import Site
 
 RATE = Rate("requests", "requests of an address", a_second=20, burst=200)
 """A page of the console asks for some fifty things at once, mostly pictures."""
-REFUSAL = "this is a public demo, where everybody may look and nobody may change anything: run `make demo` for your own"
+REFUSAL = (
+    "this is a public demo, where everybody may look and nobody may change anything: run "
+    "`make demo` for your own"
+)
 WORK = Rate("work", "milliseconds of work for an address", a_second=250, burst=10_000)
-"""A page of figures takes two seconds of a core. Four addresses that ask all the time use one core."""
+"""A page of figures takes two seconds of a core. Four addresses that ask all the time use one
+core."""
 CONSOLE_START = "/"
 """Path that leads to the console, although a dialect has it, too."""
 FORWARDED_HEADERS = frozenset(
-    {"host", "accept", "accept-encoding", "accept-language", "if-none-match", "user-agent", "x-forwarded-proto"}
+    {
+        "host",
+        "accept",
+        "accept-encoding",
+        "accept-language",
+        "if-none-match",
+        "user-agent",
+        "x-forwarded-proto",
+    }
 )
 """Headers of strangers that the service sees. None of them is a credential."""
 
@@ -48,9 +61,12 @@ class _MeteredGateway(Gateway):
 
 
 class PublicSite(Site):
-    """Handler of a public demo's requests: only GET is answered, by the rights of one key, and no dialect."""
+    """Handler of a public demo's requests: only GET is answered, by the rights of one key, and no
+    dialect."""
 
-    def __init__(self, app: Chalice, services: Services, api_key: str, rate: Rate = RATE, work: Rate = WORK) -> None:
+    def __init__(
+        self, app: Chalice, services: Services, api_key: str, rate: Rate = RATE, work: Rate = WORK
+    ) -> None:
         self._buckets, self._work = Buckets(rate), Buckets(work)
         super().__init__(_MeteredGateway(app, self._work), make_signed_blobs(services))
         self._authorization = f"Bearer {api_key}"
@@ -60,7 +76,9 @@ class PublicSite(Site):
         try:
             self._buckets.take(find_network(head.client))
             self._work.take(find_network(head.client))
-            if head.method != "GET" or (find_owner(head.path) is not None and head.path != CONSOLE_START):
+            if head.method != "GET" or (
+                find_owner(head.path) is not None and head.path != CONSOLE_START
+            ):
                 raise NotAllowed(REFUSAL)
         except (NotAllowed, TooManyRequests) as error:
             return convert_response(v1.VIEWS.answer_error(error, head.path))

@@ -1,7 +1,7 @@
 """`regulars serve`: the whole service in one process, on one data folder.
 
-One thread reads all connections; a request takes a thread of its own when it is whole and wanted. All threads share the
-warm gallery and the loaded models (docs/decisions/0013).
+One thread reads all connections; a request takes a thread of its own when it is whole and wanted.
+All threads share the warm gallery and the loaded models (docs/decisions/0013).
 """
 
 from __future__ import annotations
@@ -72,7 +72,8 @@ DRAIN_S = 10.0
 """How long requests in progress may take after a signal to stop."""
 
 DELIVERING_THREADS = 48
-"""Threads for webhooks. A slow receiver holds one for some seconds; a tenant has 24 at most (book/webhooks)."""
+"""Threads for webhooks. A slow receiver holds one for some seconds; a tenant has 24 at most
+(book/webhooks)."""
 
 BACKLOG = 1024
 """Connections that the kernel keeps until the server takes them."""
@@ -84,7 +85,8 @@ WARM_TENANTS = 16
 """Tenants whose galleries are loaded before the first request."""
 
 _OF_TRIALS = ("ingest",)
-"""Handlers that a trial of a backup feeds: none that tells anybody, or does something by the clock."""
+"""Handlers that a trial of a backup feeds: none that tells anybody, or does something by the
+clock."""
 
 LINKED_TENANTS = 3
 """Most tenants for whom a start makes links to the console."""
@@ -92,8 +94,9 @@ LINKED_TENANTS = 3
 _log = logging.getLogger(__name__)
 
 _SWITCH_S = 0.001
-"""Longest turn of a thread that computes in Python while others wait. A request waits for several turns; with Python's
-own 5 ms, a getGroupList took up to 220 ms beside two threads that computed, with 1 ms up to 70 ms."""
+"""Longest turn of a thread that computes in Python while others wait. A request waits for several
+turns; with Python's own 5 ms, a getGroupList took up to 220 ms beside two threads that computed,
+with 1 ms up to 70 ms."""
 
 
 def serve(configuration: Configuration, data: Path, *, tls: Certificate | None) -> None:
@@ -113,7 +116,13 @@ def serve(configuration: Configuration, data: Path, *, tls: Certificate | None) 
         services = _build_services(configuration, data)
         _log_start(services, configuration, data)
         background = _start_handlers(services, stop)
-        front = Front(make_site(app.app, services), sock, tls=tls, proxies=serving.trusted_proxies, watchdog=Watchdog())
+        front = Front(
+            make_site(app.app, services),
+            sock,
+            tls=tls,
+            proxies=serving.trusted_proxies,
+            watchdog=Watchdog(),
+        )
         _announce(front.url, tell, services, configuration, data=data)
         answered = _answer_requests(front, services, serving, stop)
         if not (background.join(DRAIN_S) and answered):
@@ -122,7 +131,8 @@ def serve(configuration: Configuration, data: Path, *, tls: Certificate | None) 
 
 
 def _prepare_process() -> None:
-    """Leave processor time and memory to what a box serves beside: threads, arenas, and turns of Python's lock."""
+    """Leave processor time and memory to what a box serves beside: threads, arenas, and turns of
+    Python's lock."""
     limit_numpy_threads()
     arenas.limit_arenas(count_cores())
     arenas.give_large_blocks_back()
@@ -136,7 +146,9 @@ def _build_services(configuration: Configuration, data: Path) -> Services:
     from regulars.backup.receipts import require_erasures_done
 
     settings = configuration.settings
-    services = bootstrap.build(settings, mailer=None if settings.is_trial else make_mailer(configuration.mail))
+    services = bootstrap.build(
+        settings, mailer=None if settings.is_trial else make_mailer(configuration.mail)
+    )
     require_erasures_done(services, data)
     for complaint in CredentialsFile(data, services.tenants).provide():
         logs.summary.warning("%s", complaint)
@@ -151,7 +163,9 @@ def _log_start(services: Services, configuration: Configuration, data: Path) -> 
     for line in describe_start(data, services, configuration.file):
         logs.summary.info("%s", line)
     for pack in sorted(pack_names):
-        logs.summary.info("face models: %s", packs.read_pack(configuration.settings.models, pack).about)
+        logs.summary.info(
+            "face models: %s", packs.read_pack(configuration.settings.models, pack).about
+        )
     for warning in list_warnings(services, data):
         logs.summary.warning("%s", warning)
 
@@ -171,8 +185,13 @@ def _start_handlers(services: Services, stop: threading.Event) -> events.Backgro
     return background
 
 
-def _answer_requests(front: Front, services: Services, serving: ServeSettings, stop: threading.Event) -> bool:
-    """Print the ready line, and answer until `stop`. Return whether all requests were answered in time."""
+def _answer_requests(
+    front: Front, services: Services, serving: ServeSettings, stop: threading.Event
+) -> bool:
+    """Print the ready line, and answer until `stop`.
+
+    Return whether all requests were answered in time.
+    """
     with serve_metrics(services, serving) as at:
         if at is not None:
             logs.summary.info("metrics are at %s%s", at, metrics.PATH)
@@ -182,63 +201,86 @@ def _answer_requests(front: Front, services: Services, serving: ServeSettings, s
 
 
 def _announce(
-    url: str, tell: Callable[[str, str], None], services: Services, configuration: Configuration, *, data: Path
+    url: str,
+    tell: Callable[[str, str], None],
+    services: Services,
+    configuration: Configuration,
+    *,
+    data: Path,
 ) -> None:
     """Tell other commands where the folder is served, and log where its console is."""
     tell(url, "\n".join(configuration.write_lines()))
     asks = sys.stderr.isatty() and logs.is_text(configuration.serving.log_format)
-    for line in write_console_lines(services, configuration.settings.public_url or url, data, asks=asks):
+    for line in write_console_lines(
+        services, configuration.settings.public_url or url, data, asks=asks
+    ):
         logs.summary.info("%s", line)
 
 
 def list_warnings(services: Services, data: Path) -> Iterator[str]:
-    """Yield what somebody has to do: free a full disk, and answer, such as on what basis strangers are kept.
+    """Yield what somebody has to do: free a full disk, and answer, such as on what basis strangers
+    are kept.
 
     Of a trial it says first that it is one.
     """
     if services.settings.is_trial:
         yield (
-            f"this is a trial of {data}: hooks, mails, pushes and the witness are told nothing, and nothing is swept. "
+            f"this is a trial of {data}: hooks, mails, pushes and the witness are told nothing, "
+            "and nothing is swept. "
             "Its own keys open it: what is changed here changes nothing in the service"
         )
     disk = services.storage.disk and services.storage.disk()
     if disk and disk.is_full:
         free_mb, full_mb = disk.free_bytes / 1e6, FULL_BYTES / 1e6
-        yield f"the disk of {data} is full: {free_mb:.1f} MB are left, and pictures are taken from {full_mb:.0f} MB on"
+        yield (
+            f"the disk of {data} is full: {free_mb:.1f} MB are left, and pictures are taken "
+            f"from {full_mb:.0f} MB on"
+        )
     for tenant in services.tenants.list_all():
         if tenant.asked and not tenant.disabled:
             yield f"{tenant.name}: {tenant.asked}"
 
 
 def limit_numpy_threads() -> None:
-    """Have numpy compute on one thread, unless the environment says otherwise. Call it before numpy is loaded.
+    """Have numpy compute on one thread, unless the environment says otherwise.
 
-    Several threads would wait for each other in a loop while the models' threads need the cores. A product of two small
-    matrices then took 6 ms in place of 0.4. A template that another thread made meanwhile took 30 ms in place of 16.
+    Call it before numpy is loaded.
+
+    Several threads would wait for each other in a loop while the models' threads need the cores. A
+    product of two small matrices then took 6 ms in place of 0.4. A template that another thread
+    made meanwhile took 30 ms in place of 16.
     """
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 
 def leave_no_core() -> None:
-    """Have the system write no memory of this process into a file if it crashes: faces of erased people may be in it.
+    """Have the system write no memory of this process into a file if it crashes: faces of erased
+    people may be in it.
 
-    With a limit of 1 byte Linux calls no program that collects cores, either; such a one need not look at a limit of 0.
+    With a limit of 1 byte Linux calls no program that collects cores, either; such a one need not
+    look at a limit of 0.
     """
     _, hard = resource.getrlimit(resource.RLIMIT_CORE)
     resource.setrlimit(resource.RLIMIT_CORE, (1 if hard else 0, hard))
 
 
 def end_at_once() -> NoReturn:
-    """End the process although some threads still compute. All that was acknowledged is stored, as after a kill.
+    """End the process although some threads still compute.
+
+    All that was acknowledged is stored, as after a kill.
 
     Python would stop such a thread inside C++, which aborts the process.
     """
-    _log.warning("stopped in the middle of work that took too long: requests without an answer may be sent again")
+    _log.warning(
+        "stopped in the middle of work that took too long: requests without an answer may be sent "
+        "again"
+    )
     os._exit(0)
 
 
 def describe_start(data: Path, services: Services, config: Path | None) -> Iterator[str]:
-    """Yield the lines that the log begins with: version, folder, settings, tenants, and captures that wait."""
+    """Yield the lines that the log begins with: version, folder, settings, tenants, and captures
+    that wait."""
     tenants = services.tenants.list_all()
     faces = sum(services.account.measure_usage(tenant).faces for tenant in tenants)
     yield f"regulars {version('regulars')}, data in {data}, keys of its tenants in {data / FILE}"
@@ -247,23 +289,32 @@ def describe_start(data: Path, services: Services, config: Path | None) -> Itera
     yield f"tenants: {len(tenants)}, faces: {faces}"
     yield describe_zones(tenants, data)
     if (waiting := services.ports.storage.waiting) is not None and (waiting_count := waiting()):
-        yield f"captures that wait from before: {waiting_count}; they are resolved now, oldest first"
+        yield (
+            f"captures that wait from before: {waiting_count}; they are resolved now, oldest first"
+        )
 
 
 def describe_zones(tenants: Sequence[Tenant], data: Path) -> str:
     """Say in which time zones the tenants' days are counted."""
     zones = Counter(tenant.time_zone for tenant in tenants).most_common()
-    zone_text = zones[0][0] if len(zones) == 1 else ", ".join(f"{zone} (tenants: {number})" for zone, number in zones)
-    another = f"`regulars tenants set NAME --time-zone ZONE --data {shlex.quote(str(data))}` sets another"
+    zone_text = (
+        zones[0][0]
+        if len(zones) == 1
+        else ", ".join(f"{zone} (tenants: {number})" for zone, number in zones)
+    )
+    another = (
+        f"`regulars tenants set NAME --time-zone ZONE --data {shlex.quote(str(data))}` sets another"
+    )
     return f"days are counted in the time zone {zone_text}; {another}"
 
 
 def write_console_lines(services: Services, url: str, data: Path, *, asks: bool) -> list[str]:
     """Return lines that say how to come to the console.
 
-    `asks`: whether somebody sits at the terminal. Then each tenant has a line with a link that signs in, if there are
-    LINKED_TENANTS at most. Else one line has the URL, and the command that prints a link. A log has no links, since
-    people who read it within ten minutes could sign in by them.
+    `asks`: whether somebody sits at the terminal. Then each tenant has a line with a link that
+    signs in, if there are LINKED_TENANTS at most. Else one line has the URL, and the command that
+    prints a link. A log has no links, since people who read it within ten minutes could sign in by
+    them.
     """
     tenants = services.tenants.list_all()
     if not asks or len(tenants) > LINKED_TENANTS:
@@ -272,23 +323,29 @@ def write_console_lines(services: Services, url: str, data: Path, *, asks: bool)
     links = []
     for tenant in tenants:
         with suppress(KeyNotFound):
-            links.append(f"console of tenant {tenant.name}: {make_link(services, tenant, FIRST, url)}")
+            links.append(
+                f"console of tenant {tenant.name}: {make_link(services, tenant, FIRST, url)}"
+            )
     return links
 
 
 def feed_handlers(app: Chalice, services: Any, background: events.Background) -> None:
-    """Start the threads that call the app's event handlers; in a trial, of those alone that resolve pictures."""
+    """Start the threads that call the app's event handlers; in a trial, of those alone that resolve
+    pictures."""
     storage = services.ports.storage
     queues = {
         "build_index": (storage.index_queue, 1),
         "ingest": (storage.captures_queue, count_cores()),
         "deliver": (storage.deliveries_queue, DELIVERING_THREADS),
     }
-    events.feed_handlers(app, queues, background, only=_OF_TRIALS if services.settings.is_trial else None)
+    events.feed_handlers(
+        app, queues, background, only=_OF_TRIALS if services.settings.is_trial else None
+    )
 
 
 def note_beside_backups(services: Services, logged: set[str]) -> float:
-    """Write beside the box's backups what ended since, and log what could not be written; return the pause in s.
+    """Write beside the box's backups what ended since, and log what could not be written; return
+    the pause in s.
 
     `logged`: what was logged before, so that each complaint is logged once.
     """
@@ -309,12 +366,17 @@ def make_site(app: Chalice, services: Services) -> Site:
 def make_signed_blobs(services: Services) -> dict[str, SignedBlobs]:
     """Return the parts of the server that answer signed URLs, by the prefix of their paths."""
     stores = services.ports.storage.uploads, services.ports.storage.blobs
-    return {store.paths.prefix: SignedBlobs(store) for store in stores if isinstance(store, FolderUploadStore)}
+    return {
+        store.paths.prefix: SignedBlobs(store)
+        for store in stores
+        if isinstance(store, FolderUploadStore)
+    }
 
 
 @contextmanager
 def serve_metrics(services: Services, serving: ServeSettings) -> Iterator[str | None]:
-    """Serve GET /metrics at a port of its own, if one is set, and yield its URL; None: there is none. Raises PortTaken.
+    """Serve GET /metrics at a port of its own, if one is set, and yield its URL; None: there is
+    none. Raises PortTaken.
 
     It takes few connections: those that say nothing use up none of the service's descriptors.
     """
@@ -323,7 +385,8 @@ def serve_metrics(services: Services, serving: ServeSettings) -> Iterator[str | 
         return
     host_names = {*list_own_names(services.settings.public_url), serving.metrics_host.lower()}
     with open_listener(serving.metrics_host, serving.metrics_port, "--metrics-port") as sock:
-        stop, metrics_site = threading.Event(), Site(metrics.Figures(services, host_names), threads=METRICS_THREADS)
+        stop = threading.Event()
+        metrics_site = Site(metrics.Figures(services, host_names), threads=METRICS_THREADS)
         front = Front(metrics_site, sock, connections=METRICS_CONNECTIONS)
         thread = threading.Thread(target=front.run, args=(stop, STILL_COMING_S))
         thread.start()
@@ -376,9 +439,11 @@ class Front:
         return self._site.close(stopped_at + drain_s - time.monotonic())
 
     async def _run(self, stop: threading.Event, drain_s: float) -> float:
-        """Serve until `stop` is set, then take no new connection and wait for the open ones, `drain_s` at most.
+        """Serve until `stop` is set, then take no new connection and wait for the open ones,
+        `drain_s` at most.
 
-        Return the time at which `stop` was seen, by the monotonic clock. If one part fails, all end.
+        Return the time at which `stop` was seen, by the monotonic clock. If one part fails, all
+        end.
         """
         async with asyncio.TaskGroup() as tasks:
             taking = tasks.create_task(self._take())
@@ -424,7 +489,10 @@ class Front:
                 await asyncio.sleep(0)
 
     async def _wait_for_connection(self) -> None:
-        """Return when a connection has come. It is not taken yet: nobody would close it if the server stopped here."""
+        """Return when a connection has come.
+
+        It is not taken yet: nobody would close it if the server stopped here.
+        """
         loop, come = asyncio.get_running_loop(), asyncio.Event()
         loop.add_reader(self._sock, come.set)
         try:
@@ -441,7 +509,8 @@ def open_listener(host: str, port: int, option: str = "--port") -> socket.socket
         )[0]
     except socket.gaierror as error:
         raise PortTaken(f"{host} is no address of this machine: {error.strerror}") from error
-    sock = socket.socket(family, kind, protocol)  # with its protocol, by which asyncio knows TCP and sets TCP_NODELAY
+    # with its protocol, by which asyncio knows TCP and sets TCP_NODELAY
+    sock = socket.socket(family, kind, protocol)
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         sock.bind(address)
@@ -449,15 +518,18 @@ def open_listener(host: str, port: int, option: str = "--port") -> socket.socket
     except (OSError, OverflowError) as error:
         sock.close()
         reason = error.strerror if isinstance(error, OSError) else str(error)
-        raise PortTaken(f"port {port} of {host} is not to be had ({reason}): choose another with {option}") from error
+        raise PortTaken(
+            f"port {port} of {host} is not to be had ({reason}): choose another with {option}"
+        ) from error
     return sock
 
 
 def warm_up(services: Any) -> set[str]:
-    """Run the models once and search once in the galleries of WARM_TENANTS tenants, so that no first request is slow.
+    """Run the models once and search once in the galleries of WARM_TENANTS tenants, so that no
+    first request is slow.
 
-    These are the models of these tenants and that of new ones. Returns the names of the models' packs. Raises
-    MissingModel if a file of a pack is missing.
+    These are the models of these tenants and that of new ones. Returns the names of the models'
+    packs. Raises MissingModel if a file of a pack is missing.
     """
     import numpy as np
 
@@ -469,11 +541,15 @@ def warm_up(services: Any) -> set[str]:
         for tenant in services.tenants.list_all()[:WARM_TENANTS]
     }
     probe_by_model: dict[str, Any] = {}
-    visions = {vision.model: vision for vision in (services.ports.vision(), *vision_by_tenant.values())}.values()
+    visions = {
+        vision.model: vision for vision in (services.ports.vision(), *vision_by_tenant.values())
+    }.values()
     for vision in visions:
         vision.load()
         vision.detect(picture)
         probe_by_model[vision.model] = vision.examine(picture, [face], all_boxes=[]).embeddings
     for tenant, vision in vision_by_tenant.items():
-        services.ports.search.search(tenant, SearchRequest(vision.model, probe_by_model[vision.model]))
+        services.ports.search.search(
+            tenant, SearchRequest(vision.model, probe_by_model[vision.model])
+        )
     return {vision.pack for vision in visions}

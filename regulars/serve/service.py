@@ -1,4 +1,5 @@
-"""Processes that run until they are told to stop: `regulars serve` in one of its own, and this one."""
+"""Processes that run until they are told to stop: `regulars serve` in one of its own, and this
+one."""
 
 from __future__ import annotations
 
@@ -42,11 +43,23 @@ def run_service(
 
     `options`: more options of `regulars serve`. Raises OperatorError if it does not start.
     """
-    command = [sys.executable, "-m", "regulars", "serve", "--host", host, "--port", str(port), "--data", str(data)]
+    command = [
+        sys.executable,
+        "-m",
+        "regulars",
+        "serve",
+        "--host",
+        host,
+        "--port",
+        str(port),
+        "--data",
+        str(data),
+    ]
     command += ["--log-level", log_level, "--config", os.devnull, *options]
     if models is not None:
         command += ["--models", str(models)]
-    # In a session of its own: Ctrl-C then reaches only the caller, which stops the service properly.
+    # In a session of its own: Ctrl-C then reaches only the caller, which stops the service
+    # properly.
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)  # noqa: S603 - ours
     try:
         yield Service(_wait_until_ready(process), data, process)
@@ -69,7 +82,10 @@ def stop(process: subprocess.Popen[str]) -> int:
 
 
 def _wait_until_ready(process: subprocess.Popen[str]) -> str:
-    """Wait for the ready line that `serve` prints, and return its URL. Raises OperatorError if none comes in time."""
+    """Wait for the ready line that `serve` prints, and return its URL.
+
+    Raises OperatorError if none comes in time.
+    """
     assert process.stdout is not None  # noqa: S101 -- it was asked for
     kill_timer = threading.Timer(START_S, os.kill, (process.pid, signal.SIGKILL))
     kill_timer.start()
@@ -84,7 +100,10 @@ def _wait_until_ready(process: subprocess.Popen[str]) -> str:
 
 
 def stop_on_signals() -> threading.Event:
-    """Return the event that SIGTERM or SIGINT sets to ask this process to stop. A second of them ends it at once."""
+    """Return the event that SIGTERM or SIGINT sets to ask this process to stop.
+
+    A second of them ends it at once.
+    """
     event = threading.Event()
 
     def on_signal(number: int, _frame: FrameType | None) -> None:

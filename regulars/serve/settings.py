@@ -41,7 +41,10 @@ class ServeSettings(Struct, frozen=True):
     )
     tls_key: Path | None = setting(None, "the certificate's private key (PEM)", read=Path)
     log_format: str | None = setting(
-        None, "form of the log, text or json", nothing="text on a terminal, else json", **_make_choice(*FORMS)
+        None,
+        "form of the log, text or json",
+        nothing="text on a terminal, else json",
+        **_make_choice(*FORMS),
     )
     log_level: str = setting(
         "info",
@@ -64,23 +67,32 @@ class ServeSettings(Struct, frozen=True):
 
     def __post_init__(self) -> None:
         if (self.tls_cert is None) != (self.tls_key is None):
-            raise SettingError("--tls-cert and --tls-key are given together, and so are tls_cert and tls_key")
+            raise SettingError(
+                "--tls-cert and --tls-key are given together, and so are tls_cert and tls_key"
+            )
 
 
 _EVERYWHERE = {"0.0.0.0": ("192.0.2.1", "127.0.0.1"), "::": ("2001:db8::1", "::1")}  # noqa: S104 -- not bound to here
-"""All addresses of this machine: one far away, which no machine has (RFC 5737, 3849), and this machine's to itself."""
+"""All addresses of this machine: one far away, which no machine has (RFC 5737, 3849), and this
+machine's to itself."""
 
 
 def make_url(host: str, port: int, *, tls: bool) -> str:
-    """Make the beginning of the service's URLs. If it listens everywhere, its host is the one that others reach."""
+    """Make the beginning of the service's URLs.
+
+    If it listens everywhere, its host is the one that others reach.
+    """
     host = _find_outward_address(host) if host in _EVERYWHERE else host
     return f"{'https' if tls else 'http'}://{f'[{host}]' if ':' in host else host}:{port}"
 
 
 def _find_outward_address(host: str) -> str:
-    """Return this machine's address on its way to others, which the kernel knows without a packet being sent."""
+    """Return this machine's address on its way to others, which the kernel knows without a packet
+    being sent."""
     far_address, own_address = _EVERYWHERE[host]
-    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM) as sock:
+    with socket.socket(
+        socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM
+    ) as sock:
         try:
             sock.connect((far_address, 9))
         except OSError:  # there is no network

@@ -1,4 +1,5 @@
-"""What is done with a request: decided at its head, its body taken if it is wanted, then answered in a thread."""
+"""What is done with a request: decided at its head, its body taken if it is wanted, then answered
+in a thread."""
 
 from __future__ import annotations
 
@@ -22,9 +23,11 @@ from regulars.serve.lanes import UNPROVED, Budget, Holding, Lanes
 from regulars.serve.messages import BodyTooLarge, Request, Response, make_json_response
 
 THREADS = count_cores() + 30
-"""Threads that answer. Vision runs few of them at a time; waiting searches must not delay short requests.
+"""Threads that answer. Vision runs few of them at a time; waiting searches must not delay short
+requests.
 
-Measured with 16 searching clients: a getGroupList takes 5 ms with 30 threads, 400 ms with 6, at equal throughput.
+Measured with 16 searching clients: a getGroupList takes 5 ms with 30 threads, 400 ms with 6, at
+equal throughput.
 """
 
 PLACES = 8
@@ -34,8 +37,8 @@ WAITING = 64
 """Requests of one tenant that may wait for its threads."""
 
 STRANGERS_THREADS, STRANGERS_PLACES = 4, 2
-"""Threads that find whose a request is, and answer what is nobody's; and how many of them one sender may hold, or one
-claim of a sender's that was proved before.
+"""Threads that find whose a request is, and answer what is nobody's; and how many of them one
+sender may hold, or one claim of a sender's that was proved before.
 
 Most is read only to be refused, and reading takes the GIL.
 """
@@ -71,7 +74,10 @@ class Part(Protocol):
 
 
 class Site:
-    """The handler of all requests. Each of `others` answers the paths below its prefix, `gateway` all else."""
+    """The handler of all requests.
+
+    Each of `others` answers the paths below its prefix, `gateway` all else.
+    """
 
     def __init__(
         self,
@@ -87,14 +93,20 @@ class Site:
         self._read_caller = read_caller
         self._budget = Budget(bodies_bytes)
         self._tenants = Lanes(threads, PLACES, WAITING)
-        self._doors: WeakValueDictionary[tuple[object, ...], asyncio.Semaphore] = WeakValueDictionary()
-        self._strangers = Lanes(min(threads, STRANGERS_THREADS), STRANGERS_PLACES, THREADS * WAITING)
+        self._doors: WeakValueDictionary[tuple[object, ...], asyncio.Semaphore] = (
+            WeakValueDictionary()
+        )
+        self._strangers = Lanes(
+            min(threads, STRANGERS_THREADS), STRANGERS_PLACES, THREADS * WAITING
+        )
         self._still_s, self._unwell_s = 0.0, unwell_s
 
     def measure_stillness(self) -> tuple[float, str]:
-        """Return for how many seconds no call has ended in the stillest lane, and the name of that lane.
+        """Return for how many seconds no call has ended in the stillest lane, and the name of that
+        lane.
 
-        It counts looks, LOOK_EVERY_S apart, and not the clock: so a machine that has too much to do gets longer.
+        It counts looks, LOOK_EVERY_S apart, and not the clock: so a machine that has too much to do
+        gets longer.
         """
         looks_by_lane = {**self._strangers.count_still_looks(), **self._tenants.count_still_looks()}
         stillest = max(looks_by_lane, key=looks_by_lane.__getitem__, default="")
@@ -102,56 +114,76 @@ class Site:
         return self._still_s, stillest
 
     async def __call__(self, head: Request, exchange: Exchange) -> Response:
-        """Answer a request by the part of the site that its path belongs to; the gateway has all other paths.
+        """Answer a request by the part of the site that its path belongs to; the gateway has all
+        other paths.
 
-        A body that is announced as too long is refused before it comes. HEALTH is answered here, outside of any lane.
+        A body that is announced as too long is refused before it comes. HEALTH is answered here,
+        outside of any lane.
         """
         if (head.method, head.path) == ("GET", HEALTH):  # not in a lane: it says whether they move
             telemetry.of_route(head.method, head.path)
             is_alive = self._still_s < self._unwell_s
             return make_json_response(200 if is_alive else 503, {"alive": is_alive})
         part = next(
-            (part for prefix, part in self._parts_by_prefix.items() if head.path.startswith(prefix)), self._gateway
+            (
+                part
+                for prefix, part in self._parts_by_prefix.items()
+                if head.path.startswith(prefix)
+            ),
+            self._gateway,
         )
         try:
             limit = part.admit(head)
             caller_hint = self._read_caller(head)
             if head.announced_bytes > limit:
                 raise BodyTooLarge
-            return await self._answer_request(part, head, caller_hint, partial(exchange.read_body, limit))
+            return await self._answer_request(
+                part, head, caller_hint, partial(exchange.read_body, limit)
+            )
         except (RegularsError, Failure, BodyTooLarge) as error:
             telemetry.report_error_code(type(error).__name__, type(error).__name__)
             return part.answer_error(head, error)
 
-    async def _answer_request(self, part: Part, head: Request, caller_hint: CallerHint, body: Body) -> Response:
+    async def _answer_request(
+        self, part: Part, head: Request, caller_hint: CallerHint, body: Body
+    ) -> Response:
         """Find the request's tenant, read the body, and answer in the tenant's lane.
 
-        If the head is enough to find the tenant, a request of nobody is answered before its body is read. Else the body
-        is read first, and counts among those of nobody until its tenant is found.
+        If the head is enough to find the tenant, a request of nobody is answered before its body is
+        read. Else the body is read first, and counts among those of nobody until its tenant is
+        found.
         """
         tenant = caller_hint.tenant
         if tenant is None and not caller_hint.by_body:
             tenant_or_answer = await self._prove_tenant(part, head, caller_hint)
-            if isinstance(tenant_or_answer, Response):  # nobody's credentials: the answer needed no body
+            # nobody's credentials: the answer needed no body
+            if isinstance(tenant_or_answer, Response):
                 return tenant_or_answer
             tenant = tenant_or_answer
-        with Holding(self._budget, tenant or UNPROVED, part.copies, sender=find_network(head.client)) as holding:
+        with Holding(
+            self._budget, tenant or UNPROVED, part.copies, sender=find_network(head.client)
+        ) as holding:
             request = replace(head, body=await body(holding))
             if tenant is None:
                 caller_hint = self._read_caller(request)
-                tenant_or_answer = caller_hint.tenant or await self._prove_tenant(part, request, caller_hint)
+                tenant_or_answer = caller_hint.tenant or await self._prove_tenant(
+                    part, request, caller_hint
+                )
                 if isinstance(tenant_or_answer, Response):
                     return tenant_or_answer
                 tenant = tenant_or_answer
                 holding.move(tenant)
             return await self._tenants.run(tenant, partial(part.answer, request))
 
-    async def _prove_tenant(self, part: Part, request: Request, caller_hint: CallerHint) -> str | Response:
-        """Return the tenant whose credentials the request has; if they are nobody's, return the answer.
+    async def _prove_tenant(
+        self, part: Part, request: Request, caller_hint: CallerHint
+    ) -> str | Response:
+        """Return the tenant whose credentials the request has; if they are nobody's, return the
+        answer.
 
-        A request whose claim was proved before waits in a lane of its former tenant, others in the lane of their
-        sender. Of one sender, requests with different claims take turns. So do short bodies and long ones, which take
-        far longer to read. Raises Busy.
+        A request whose claim was proved before waits in a lane of its former tenant, others in the
+        lane of their sender. Of one sender, requests with different claims take turns. So do short
+        bodies and long ones, which take far longer to read. Raises Busy.
         """
         sender = find_network(request.client)
         lanes, lane_name = self._strangers, sender
@@ -159,9 +191,14 @@ class Site:
             lanes, lane_name = self._tenants, f"proofs of {caller_hint.former_tenant}"
         turns = (len(request.body) <= SHORT_BYTES, sender, *caller_hint.claim_key)
         async with self._doors.setdefault(turns, asyncio.Semaphore(STRANGERS_PLACES)):
-            return await lanes.run(lane_name, lambda: caller_hint.prove(request) or part.answer(request))
+            return await lanes.run(
+                lane_name, lambda: caller_hint.prove(request) or part.answer(request)
+            )
 
     def close(self, timeout_s: float) -> bool:
-        """End the threads; wait so long for calls whose clients have gone. Return False if one still runs."""
+        """End the threads; wait so long for calls whose clients have gone.
+
+        Return False if one still runs.
+        """
         timeout_s = max(timeout_s, ENDING_S)
         return all([self._tenants.close(timeout_s), self._strangers.close(ENDING_S)])

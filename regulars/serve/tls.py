@@ -1,4 +1,5 @@
-"""The certificate that a server shows: checked before the start, read again when its files change, and its end told."""
+"""The certificate that a server shows: checked before the start, read again when its files change,
+and its end told."""
 
 from __future__ import annotations
 
@@ -34,7 +35,9 @@ class Certificate:
         self._told_on: date | None = None
 
     def renew(self) -> None:
-        """Take the files again if they have changed. If those cannot be used, say so once and keep the ones in use.
+        """Take the files again if they have changed.
+
+        If those cannot be used, say so once and keep the ones in use.
 
         Handshakes from then on see the new certificate; connections that are open stay.
         """
@@ -46,7 +49,8 @@ class Certificate:
             return
         self._known_state = state
         try:
-            self._load_context()  # first apart: a chain whose key does not fit would spoil the context
+            # first apart: a chain whose key does not fit would spoil the context
+            self._load_context()
             self.context.load_cert_chain(self._chain, self._key, _refuse_passphrase)
             self._ends_at, self._told_on = self._read_end(), None
             _log.info("the certificate %s was read again", self._chain)
@@ -55,14 +59,22 @@ class Certificate:
 
     def tell_end(self, now: datetime) -> None:
         """Log, once a day, that the certificate ends soon, or that clients refuse it."""
-        if self._ends_at is None or (self._ends_at - now).days >= SOON_DAYS or self._told_on == now.date():
+        if (
+            self._ends_at is None
+            or (self._ends_at - now).days >= SOON_DAYS
+            or self._told_on == now.date()
+        ):
             return
         self._told_on = now.date()
         if self._ends_at <= now:
             what = f"has ended at {self._ends_at:%Y-%m-%d}, so clients refuse it"
         else:
             what = f"ends in {(self._ends_at - now).days} days, at {self._ends_at:%Y-%m-%d}"
-        _log.warning("the certificate %s %s: renew it; new files are taken without a restart", self._chain, what)
+        _log.warning(
+            "the certificate %s %s: renew it; new files are taken without a restart",
+            self._chain,
+            what,
+        )
 
     def _read_end(self) -> datetime | None:
         """Return when the certificate ends; None: only OpenSSL can read it."""
@@ -85,11 +97,15 @@ class Certificate:
         try:
             context.load_cert_chain(self._chain, self._key, _refuse_passphrase)
         except _Locked as error:
-            raise OperatorError(f"{self._key} is locked by a passphrase: `openssl pkey` writes one without") from error
+            raise OperatorError(
+                f"{self._key} is locked by a passphrase: `openssl pkey` writes one without"
+            ) from error
         except ssl.SSLError as error:
             foreign = error.reason == "KEY_VALUES_MISMATCH"
             why = "the key is another certificate's" if foreign else "one of them is not PEM"
-            raise OperatorError(f"{self._chain} and {self._key} are no certificate and its key: {why}") from error
+            raise OperatorError(
+                f"{self._chain} and {self._key} are no certificate and its key: {why}"
+            ) from error
         return context
 
 

@@ -1,7 +1,8 @@
 """The part of S3's signed URLs on one box: it stores an object once, returns it, and announces it.
 
-Answers, error codes and the notification are S3's, so that a client and the `ingest` function see no difference. It
-stands beside the gateway, not behind it, since pictures are larger than the gateway's limit.
+Answers, error codes and the notification are S3's, so that a client and the `ingest` function see
+no difference. It stands beside the gateway, not behind it, since pictures are larger than the
+gateway's limit.
 """
 
 from __future__ import annotations
@@ -45,30 +46,49 @@ class SignedBlobs:
         self.prefix = store.paths.prefix
 
     def admit(self, head: Request) -> int:
-        """Return how many bytes the body may have. Raises RegularsError, Failure unless the request is signed."""
+        """Return how many bytes the body may have.
+
+        Raises RegularsError, Failure unless the request is signed.
+        """
         telemetry.of_route(head.method, f"{self.prefix}{{key}}")
         if head.method == "PUT":
             if "content-length" not in head.headers:
-                raise Failure("MissingContentLength", "You must provide the Content-Length HTTP header", 411)
+                raise Failure(
+                    "MissingContentLength", "You must provide the Content-Length HTTP header", 411
+                )
             if head.announced_bytes > MAX_UPLOAD_BYTES:
                 raise BodyTooLarge
-        self._store.paths.require_signed(head.method, self._read_key(head), head.query, head.headers)
+        self._store.paths.require_signed(
+            head.method, self._read_key(head), head.query, head.headers
+        )
         return MAX_UPLOAD_BYTES
 
     def answer_error(self, head: Request, error: Exception) -> Response:
         """Answer in S3's words."""
         if isinstance(error, BodyTooLarge):
-            limit_text = f"Your proposed upload exceeds the maximum allowed size of {MAX_UPLOAD_BYTES} bytes"
+            limit_text = (
+                f"Your proposed upload exceeds the maximum allowed size of {MAX_UPLOAD_BYTES} bytes"
+            )
             error = Failure("EntityTooLarge", limit_text)
         failure, key = translate_error(_TABLE, error), self._read_key(head)
         report_answer(error, failure.code, f"{head.method} {self.prefix}{{key}}")
         id_ = uuid.uuid4().hex[:16].upper()
-        elements = {"Code": failure.code, "Message": failure.text, "Resource": f"/{BUCKET}/{key}", "RequestId": id_}
+        elements = {
+            "Code": failure.code,
+            "Message": failure.text,
+            "Resource": f"/{BUCKET}/{key}",
+            "RequestId": id_,
+        }
         inner = Markup().join(
-            Markup("<{0}>{1}</{0}>").format(name, one_line(str(value))) for name, value in elements.items()
+            Markup("<{0}>{1}</{0}>").format(name, one_line(str(value)))
+            for name, value in elements.items()
         )
         body = Markup('<?xml version="1.0" encoding="UTF-8"?>\n<Error>{}</Error>').format(inner)
-        headers = (("Content-Type", "application/xml"), ("x-amz-request-id", id_), *failure.headers.items())
+        headers = (
+            ("Content-Type", "application/xml"),
+            ("x-amz-request-id", id_),
+            *failure.headers.items(),
+        )
         return Response(failure.status, headers, body.encode())
 
     def answer(self, request: Request) -> Response:
@@ -80,9 +100,14 @@ class SignedBlobs:
         body, key = request.body, self._read_key(request)
         sha256 = base64.b64encode(hashlib.sha256(body).digest()).decode("ascii")
         if sha256 != request.headers["x-amz-checksum-sha256"]:
-            raise Failure("BadDigest", "The SHA256 you specified did not match the calculated checksum")
+            raise Failure(
+                "BadDigest", "The SHA256 you specified did not match the calculated checksum"
+            )
         if not self._store.put_upload(key, body, request.headers["content-type"]):
-            reason = "At least one of the pre-conditions you specified did not hold: the object is there already"
+            reason = (
+                "At least one of the pre-conditions you specified did not hold: the object "
+                "is there already"
+            )
             raise Failure("PreconditionFailed", reason, 412)
         stored_headers = (("ETag", f'"{etag_of(body)}"'), ("x-amz-checksum-sha256", sha256))
         return Response(200, (*stored_headers, ("Content-Type", "application/xml")))
@@ -92,8 +117,11 @@ class SignedBlobs:
         data = self._store.get(self._read_key(request))
         if data is None:
             raise Failure("NoSuchKey", "The specified key does not exist", 404)
-        # From the first bytes, not from the uploader's word: a browser must never show an upload as a page.
-        content_type = next((kind for start, kind in _KINDS if data.startswith(start)), "application/octet-stream")
+        # From the first bytes, not from the uploader's word: a browser must never show an upload as
+        # a page.
+        content_type = next(
+            (kind for start, kind in _KINDS if data.startswith(start)), "application/octet-stream"
+        )
         headers = (
             ("ETag", f'"{etag_of(data)}"'),
             ("Content-Type", content_type),

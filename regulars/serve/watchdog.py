@@ -1,7 +1,9 @@
-"""Guard of the server: one that stands still for a minute ends, and is started again, whatever the cause.
+"""Guard of the server: one that stands still for a minute ends, and is started again, whatever the
+cause.
 
-systemd and containers start a process again that ends with an error, so nothing else has to watch it. A timer of
-faulthandler's ends it if its loop does not turn: that needs neither the loop nor the GIL.
+systemd and containers start a process again that ends with an error, so nothing else has to watch
+it. A timer of faulthandler's ends it if its loop does not turn: that needs neither the loop nor the
+GIL.
 """
 
 from __future__ import annotations
@@ -17,7 +19,8 @@ _log = logging.getLogger(__name__)
 
 
 class Watchdog:
-    """A guard that ends the process, and says why, if the server stands still for so many seconds."""
+    """A guard that ends the process, and says why, if the server stands still for so many
+    seconds."""
 
     def __init__(self, ends_after_s: float = ENDS_AFTER_S) -> None:
         self._ends_after_s = ends_after_s
@@ -33,6 +36,10 @@ class Watchdog:
         """Take note that the loop turns, and that a lane has been still for so long."""
         faulthandler.dump_traceback_later(self._ends_after_s, exit=True)
         if still_s >= self._ends_after_s:
-            _log.critical("for %d s no call of %s has ended: the server ends, to be started again", still_s, lane_name)
+            _log.critical(
+                "for %d s no call of %s has ended: the server ends, to be started again",
+                still_s,
+                lane_name,
+            )
             faulthandler.dump_traceback()
             os._exit(1)

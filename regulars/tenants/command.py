@@ -1,4 +1,5 @@
-"""The command line of `regulars tenants`, with `keys` of a tenant, and `regulars console`: a link that signs in."""
+"""The command line of `regulars tenants`, with `keys` of a tenant, and `regulars console`: a link
+that signs in."""
 
 from __future__ import annotations
 
@@ -57,7 +58,9 @@ def _parse_names(text: str) -> frozenset[str]:
     return frozenset() if names == {_NONE} else names
 
 
-def _parse_amount(text: str, kind: type[int | float] = float, expected: str = "a number") -> float | str:
+def _parse_amount(
+    text: str, kind: type[int | float] = float, expected: str = "a number"
+) -> float | str:
     try:
         return text if text == _NONE else kind(text)
     except ValueError:
@@ -73,9 +76,13 @@ def _make_option(setting: Setting) -> Callable[[Any], Any]:
     called = setting.name.replace("_", "-") if setting.option == "=" else setting.option
     if setting.kind is bool:
         on, _, off = called.partition("/--")
-        return click.option(f"--{on}/--{off or f'no-{on}'}", setting.name, default=None, help=setting.says)
+        return click.option(
+            f"--{on}/--{off or f'no-{on}'}", setting.name, default=None, help=setting.says
+        )
     if setting.choices:
-        return click.option(f"--{called}", setting.name, type=click.Choice(setting.choices), help=setting.says)
+        return click.option(
+            f"--{called}", setting.name, type=click.Choice(setting.choices), help=setting.says
+        )
     kind, metavar = _KINDS[setting.kind]
     bounds = f"Legal: {setting.bounds}{setting.or_none}." if setting.kind in (int, float) else ""
     begins = getattr(TenantSettings(), setting.name)
@@ -84,20 +91,30 @@ def _make_option(setting: Setting) -> Callable[[Any], Any]:
     return click.option(f"--{called}", setting.name, type=kind, metavar=metavar, help=help_text)
 
 
-_KINDS = {int: (_count, "N"), float: (_parse_amount, "NUMBER"), str: (str, "TEXT"), frozenset: (_parse_names, "NAMES")}
+_KINDS = {
+    int: (_count, "N"),
+    float: (_parse_amount, "NUMBER"),
+    str: (str, "TEXT"),
+    frozenset: (_parse_names, "NAMES"),
+}
 _settings_options = join_options(*(_make_option(one) for one in SETTINGS.values() if one.option))
 
 
 def _list_changes(options: dict[str, Any]) -> dict[str, Any]:
-    """Pick the given settings, by their names in TenantSettings; `none` becomes None, or no text."""
+    """Pick the given settings, by their names in TenantSettings; `none` becomes None, or no
+    text."""
     texts = {name for name, setting in SETTINGS.items() if setting.kind is str}
     nothing = dict.fromkeys(texts, "")
     return {
-        name: nothing.get(name) if value == _NONE else value for name, value in options.items() if value is not None
+        name: nothing.get(name) if value == _NONE else value
+        for name, value in options.items()
+        if value is not None
     }
 
 
-@click.group(no_args_is_help=False, short_help="Add, list, set, rotate, disable and enable tenants.")
+@click.group(
+    no_args_is_help=False, short_help="Add, list, set, rotate, disable and enable tenants."
+)
 def tenants() -> None:
     """Manage customers: isolated galleries with credentials of their own.
 
@@ -122,9 +139,9 @@ def tenants() -> None:
 def add(name: str, profile: str, data: Path | None, stage: str | None, **options: Any) -> None:
     """Make a tenant and print its credentials.
 
-    NAME has 1 to 40 small letters, digits and hyphens. A tenant of profile `camera` keeps strangers unless you say
-    otherwise: its contract has a group of them. Its days are those of this machine's time zone, or of the one
-    that you name; a stage has none of its own.
+    NAME has 1 to 40 small letters, digits and hyphens. A tenant of profile `camera` keeps strangers
+    unless you say otherwise: its contract has a group of them. Its days are those of this machine's
+    time zone, or of the one that you name; a stage has none of its own.
 
     \b
     Examples:
@@ -135,25 +152,38 @@ def add(name: str, profile: str, data: Path | None, stage: str | None, **options
     changes = _list_changes(options)
     if "strangers" not in changes and Profile(profile) is not Profile.CAMERA:
         raise click.UsageError(
-            "say what becomes of strangers: --strangers forget keeps nothing of somebody who matches nobody, but a "
-            "count; --strangers keep remembers them, so that they can become regulars. In the EU that needs a ground "
+            "say what becomes of strangers: --strangers forget keeps nothing of somebody who "
+            "matches nobody, but a "
+            "count; --strangers keep remembers them, so that they can become regulars. In the EU "
+            "that needs a ground "
             "of the GDPR's Article 9(2), which you say by --basis (docs/tasks/consent.md)"
         )
     with closing(open_services(choose_settings(data=data, stage=stage), new=True)) as services:
         if "time_zone" not in changes and not isinstance(services.settings.storage, Path):
-            raise InvalidInput("a stage has no time zone of its own: say the shop's, as --time-zone Europe/Berlin")
+            raise InvalidInput(
+                "a stage has no time zone of its own: say the shop's, as --time-zone Europe/Berlin"
+            )
         settings = TenantSettings(**{"time_zone": find_machine_zone(), **changes})
-        _change_and_print_credentials(services, lambda book: book.add(name, Profile(profile), settings))
+        _change_and_print_credentials(
+            services, lambda book: book.add(name, Profile(profile), settings)
+        )
         if services.tenants.read_stored(name).model != services.ports.model():
             print(
-                "its face models are those of the other tenants, for a day after an update: `regulars reembed` changes "
+                "its face models are those of the other tenants, for a day after an update: "
+                "`regulars reembed` changes "
                 "them later",
                 file=sys.stderr,
             )
-    print(f"its days are counted in the time zone {settings.time_zone}; `tenants set` changes that", file=sys.stderr)
+    print(
+        f"its days are counted in the time zone {settings.time_zone}; `tenants set` changes that",
+        file=sys.stderr,
+    )
     stage_options = f" --stage {stage} --url URL, with the URL that `regulars deploy` printed"
     place_options = stage_options if stage else f" --data {quote(str(data))}" if data else ""
-    print(f"for a link that signs a browser in: regulars console --tenant {name}{place_options}", file=sys.stderr)
+    print(
+        f"for a link that signs a browser in: regulars console --tenant {name}{place_options}",
+        file=sys.stderr,
+    )
 
 
 @tenants.command("list")
@@ -221,19 +251,24 @@ def key(name: str, data: Path | None) -> None:
     assert isinstance(storage, Path)  # noqa: S101 -- it is of one box
     credentials_of_tenant = read_credentials(storage).get(name)
     if credentials_of_tenant is None:
-        raise OperatorError(f"{storage / FILE} has no tenant {name!r}: `regulars tenants list` shows all")
+        raise OperatorError(
+            f"{storage / FILE} has no tenant {name!r}: `regulars tenants list` shows all"
+        )
     print(credentials_of_tenant.api_key)
 
 
 @tenants.command("renew-signing")
 @click.option(
-    "--lost", is_flag=True, help="Go on if the old key cannot be read any more, and so cannot sign the new one."
+    "--lost",
+    is_flag=True,
+    help="Go on if the old key cannot be read any more, and so cannot sign the new one.",
 )
 @named_tenant
 def renew_signing(services: Services, tenant: Tenant, *, lost: bool) -> None:
     """Give a tenant a new key that signs receipts and the audit.
 
-    The old key's signatures stay good. The next sweep signs the hours and receipts that wait for a key.
+    The old key's signatures stay good. The next sweep signs the hours and receipts that wait for a
+    key.
 
     \b
     Examples:
@@ -244,7 +279,8 @@ def renew_signing(services: Services, tenant: Tenant, *, lost: bool) -> None:
     print(f"fingerprint  {fingerprint(renewal.new)}")
     print(f"before that  {describe_earlier_key(renewal)}")
     print(
-        "hand out the new fingerprint, and keep the audit's next head elsewhere; what waits is signed by the next sweep"
+        "hand out the new fingerprint, and keep the audit's next head elsewhere; what waits is "
+        "signed by the next sweep"
     )
 
 
@@ -269,9 +305,14 @@ def enable(services: Services, name: str) -> None:
 def _print_settings(services: Services, tenant: Tenant) -> None:
     """Print all settings of one tenant, a line each."""
     value_by_setting = describe_tenant(tenant)
-    for setting, days in (("capture-days", services.settings.capture_days), ("sighting-days", SIGHTING_DAYS)):
+    for setting, days in (
+        ("capture-days", services.settings.capture_days),
+        ("sighting-days", SIGHTING_DAYS),
+    ):
         value_by_setting[setting] = (
-            f"{days} (the service's)" if value_by_setting[setting] == "any" else value_by_setting[setting]
+            f"{days} (the service's)"
+            if value_by_setting[setting] == "any"
+            else value_by_setting[setting]
         )
     for line in align_rows([*value_by_setting.items()]):
         print(line)
@@ -289,7 +330,9 @@ def describe_tenant(tenant: Tenant) -> dict[str, str]:
             setting.name.removesuffix("_only").replace("_", "-"): _describe_value(tenant, setting)
             for setting in SETTINGS.values()
         },
-        "enrol-quality": _write_in_words(MIN_QUALITY if tenant.enrol_quality is None else tenant.enrol_quality),
+        "enrol-quality": _write_in_words(
+            MIN_QUALITY if tenant.enrol_quality is None else tenant.enrol_quality
+        ),
         "faces": str(tenant.limits.faces),
         "groups": str(tenant.limits.groups),
         "model": tenant.model,
@@ -316,21 +359,46 @@ def _write_in_words(value: object, nothing: str = "none") -> str:
 
 def format_tenants(tenants: Iterable[Tenant]) -> list[str]:
     """Format a heading and a line for each tenant, in aligned columns."""
-    lines = [("TENANT", "PROFILE", "APP_ID", "STATE", "SINCE", "TIME ZONE", "REQUESTS A DAY", "ONLY", "NAME")]
+    lines = [
+        (
+            "TENANT",
+            "PROFILE",
+            "APP_ID",
+            "STATE",
+            "SINCE",
+            "TIME ZONE",
+            "REQUESTS A DAY",
+            "ONLY",
+            "NAME",
+        )
+    ]
     for tenant in tenants:
         since = f"{tenant.created_at:%Y-%m-%d}"
         strict = {"HMAC-SHA256": tenant.refuse_md5, "numeric faceids": tenant.numeric_faceids_only}
         rules = ", ".join(rule for rule, is_set in strict.items() if is_set)
         identity = (tenant.name, tenant.profile.value, tenant.app_id)
         quota = _write_in_words(tenant.requests_a_day, "any")
-        lines.append((*identity, _name_state(tenant), since, tenant.time_zone, quota, rules, tenant.display_name))
+        lines.append(
+            (
+                *identity,
+                _name_state(tenant),
+                since,
+                tenant.time_zone,
+                quota,
+                rules,
+                tenant.display_name,
+            )
+        )
     return align_rows(lines)
 
 
 def align_rows(rows: Sequence[Sequence[str]]) -> list[str]:
     """Format rows in columns, each as wide as its widest cell."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return ["  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip() for cells in rows]
+    return [
+        "  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip()
+        for cells in rows
+    ]
 
 
 def _name_state(tenant: Tenant) -> str:
@@ -338,8 +406,13 @@ def _name_state(tenant: Tenant) -> str:
 
 
 def describe_earlier_key(renewal: Renewal) -> str:
-    """Describe the key that a renewal ended: its fingerprint, when it was in use, and if it signed the next one."""
-    vouches = "it signed the next key, too" if renewal.is_vouched else "it was lost, and did not sign the next key"
+    """Describe the key that a renewal ended: its fingerprint, when it was in use, and if it signed
+    the next one."""
+    vouches = (
+        "it signed the next key, too"
+        if renewal.is_vouched
+        else "it was lost, and did not sign the next key"
+    )
     return f"{fingerprint(renewal.old)}, from {renewal.since} to {renewal.until}; {vouches}"
 
 
@@ -348,8 +421,8 @@ def _change_and_print_credentials(
 ) -> None:
     """Make the change and print the credentials.
 
-    On one box they are also written to credentials.json. If that fails, they are printed before the error is raised. A
-    stage never shows them again.
+    On one box they are also written to credentials.json. If that fails, they are printed before the
+    error is raised. A stage never shows them again.
     """
     if isinstance(services.settings.storage, Path):
         book = CredentialsFile(services.settings.storage, services.tenants)
@@ -362,7 +435,8 @@ def _change_and_print_credentials(
     else:
         print(json.dumps(asdict(change(services.tenants)), indent=2))
         print(
-            "keep these: the cloud keeps app_key and secret_access_key sealed, appcode and api_key as hashes, "
+            "keep these: the cloud keeps app_key and secret_access_key sealed, appcode and api_key "
+            "as hashes, "
             "and shows none of them again",
             file=sys.stderr,
         )
@@ -410,11 +484,30 @@ def list_keys(services: Services, tenant: Tenant) -> None:
 @keys.command("add")
 @named_tenant
 @click.argument("key_name", metavar="KEY_NAME")
-@click.option("--role", type=click.Choice(["viewer", "operator", "admin"]), default="viewer", help="What it may do.")
+@click.option(
+    "--role",
+    type=click.Choice(["viewer", "operator", "admin"]),
+    default="viewer",
+    help="What it may do.",
+)
 @click.option("--pictures/--no-pictures", default=True, help="Whether it sees pictures of people.")
-@click.option("--days", type=click.IntRange(1, 36_500), metavar="N", help="Days until it ends.  [default: no end]")
-@click.option("--for", "dialect", type=click.Choice(_WITH_SERVICES), help="Keys for this API's clients instead.")
-@click.option("--group", metavar="NAME", help="With --for: the group of its subjects; it is made if there is none.")
+@click.option(
+    "--days",
+    type=click.IntRange(1, 36_500),
+    metavar="N",
+    help="Days until it ends.  [default: no end]",
+)
+@click.option(
+    "--for",
+    "dialect",
+    type=click.Choice(_WITH_SERVICES),
+    help="Keys for this API's clients instead.",
+)
+@click.option(
+    "--group",
+    metavar="NAME",
+    help="With --for: the group of its subjects; it is made if there is none.",
+)
 @_key_files
 def add_key(
     services: Services,
@@ -430,15 +523,27 @@ def add_key(
 ) -> None:
     """Make a key and print its secret, which is shown nowhere else."""
     if (dialect is None) != (group is None) or (dialect is None and any(files.values())):
-        raise OperatorError("--for and --group go together, and the keys that clients have already go with them")
+        raise OperatorError(
+            "--for and --group go together, and the keys that clients have already go with them"
+        )
     if dialect is not None and group is not None:
         given_uuids = {
-            service: None if file is None else file.read(_MOST_READ).strip() for service, file in files.items()
+            service: None if file is None else file.read(_MOST_READ).strip()
+            for service, file in files.items()
         }
-        _add_services(services, tenant, key_name, [*dialects.find_dialect(dialect).services], group, given_uuids)
+        _add_services(
+            services,
+            tenant,
+            key_name,
+            [*dialects.find_dialect(dialect).services],
+            group,
+            given_uuids,
+        )
         return
     expires_at = None if days is None else datetime.now(UTC) + timedelta(days=days)
-    key, secret = services.access.keys.add(tenant, key_name, Role(role), pictures=pictures, expires_at=expires_at)
+    key, secret = services.access.keys.add(
+        tenant, key_name, Role(role), pictures=pictures, expires_at=expires_at
+    )
     print(secret)
     print(f"key {key.id} of {tenant.name}; only a hash of it is kept: note it now", file=sys.stderr)
 
@@ -451,15 +556,25 @@ def _add_services(
     group_name: str,
     given_uuids: Mapping[str, str | None],
 ) -> None:
-    """Make and print a key for each of these services of a dialect. The first one reaches the group `group_name`.
+    """Make and print a key for each of these services of a dialect.
 
-    The group is made if it is not there. `given_uuids`: the keys that clients have already, by service; None: a new key
-    is made. Raises OperatorError, before anything is made, if one is no UUID, or is of another dialect's service.
+    The first one reaches the group `group_name`.
+
+    The group is made if it is not there. `given_uuids`: the keys that clients have already, by
+    service; None: a new key is made. Raises OperatorError, before anything is made, if one is no
+    UUID, or is of another dialect's service.
     """
     if not all(value is None or is_uuid(value) for value in given_uuids.values()):
-        raise OperatorError("a key of such a client is a UUID in 36 characters, and nothing else stands in its file")
-    if other := next((name for name, value in given_uuids.items() if value is not None and name not in names), None):
-        raise OperatorError(f"--{other} is of another dialect: here are {', '.join(f'--{name}' for name in names)}")
+        raise OperatorError(
+            "a key of such a client is a UUID in 36 characters, and nothing else stands in its file"
+        )
+    if other := next(
+        (name for name, value in given_uuids.items() if value is not None and name not in names),
+        None,
+    ):
+        raise OperatorError(
+            f"--{other} is of another dialect: here are {', '.join(f'--{name}' for name in names)}"
+        )
     groups = services.groups
     if groups.find(tenant, group_name) is None:
         groups.create(tenant, group_name, groups.choose_implicit_capacity(tenant), "")
@@ -468,24 +583,37 @@ def _add_services(
         group_id = group.id if service == names[0] else ""
         print(
             f"{service}:",
-            add_service_key(services, tenant, f"{key_name}, {service}", service, group_id, given_uuids[service]),
+            add_service_key(
+                services, tenant, f"{key_name}, {service}", service, group_id, given_uuids[service]
+            ),
         )
     print(f"keys of {tenant.name}; only hashes of them are kept: note them now", file=sys.stderr)
 
 
 @keys.command("renew", short_help="Give a key another secret; the old one stops.")
 @_of_key
-def renew_key(services: Services, tenant: Tenant, key_id: str, confirm: Callable[[str], bool]) -> None:
-    """Give a key another secret and print that; the old one stops at once. For the first: `regulars tenants rotate`."""
-    if _confirm_key_change(services.access.keys.get_renewable(tenant, key_id), confirm, "gets another secret"):
+def renew_key(
+    services: Services, tenant: Tenant, key_id: str, confirm: Callable[[str], bool]
+) -> None:
+    """Give a key another secret and print that; the old one stops at once.
+
+    For the first: `regulars tenants rotate`.
+    """
+    if _confirm_key_change(
+        services.access.keys.get_renewable(tenant, key_id), confirm, "gets another secret"
+    ):
         print(services.access.keys.renew(tenant, key_id))
 
 
 @keys.command("delete")
 @_of_key
-def delete_key(services: Services, tenant: Tenant, key_id: str, confirm: Callable[[str], bool]) -> None:
+def delete_key(
+    services: Services, tenant: Tenant, key_id: str, confirm: Callable[[str], bool]
+) -> None:
     """Delete a key; it and the sessions that it began stop at once."""
-    if _confirm_key_change(services.access.keys.get_deletable(tenant, key_id), confirm, "is deleted"):
+    if _confirm_key_change(
+        services.access.keys.get_deletable(tenant, key_id), confirm, "is deleted"
+    ):
         services.access.keys.delete(tenant, key_id)
 
 
@@ -495,7 +623,9 @@ def _confirm_key_change(key: ApiKey, confirm: Callable[[str], bool], consequence
 
 @click.command(short_help="Print a link that signs a browser in.")
 @click.option("--tenant", metavar="NAME", help="Tenant to sign in to.  [default: the only one]")
-@click.option("--key", "key_id", metavar="ID", default=FIRST, help="Key whose rights the session has.")
+@click.option(
+    "--key", "key_id", metavar="ID", default=FIRST, help="Key whose rights the session has."
+)
 @click.option(
     "--url",
     type=SERVICE_URL,
@@ -524,9 +654,14 @@ def make_link(services: Services, tenant: Tenant, key_id: str, url: str) -> str:
 
 
 def _find_url(storage: Path | AwsStorage) -> str:
-    """Return the folder's URL or, if no service runs, the one that it would have. Raises OperatorError for a stage."""
+    """Return the folder's URL or, if no service runs, the one that it would have.
+
+    Raises OperatorError for a stage.
+    """
     if not isinstance(storage, Path):
-        raise OperatorError("say where the stage is served, with --url: `regulars deploy` printed it")
+        raise OperatorError(
+            "say where the stage is served, with --url: `regulars deploy` printed it"
+        )
     running = folder.find_server(storage)
     return running.url if running and running.url else read_configuration().serving.url
 
@@ -537,5 +672,7 @@ def format_keys(api_keys: Iterable[ApiKey]) -> list[str]:
     for key in api_keys:
         last_used = "never" if key.last_used_at is None else f"{key.last_used_at:%Y-%m-%d %H:00}"
         until = "no end" if key.expires_at is None else f"{key.expires_at:%Y-%m-%d %H:%M}"
-        lines.append((key.id, key.role.value, "yes" if key.pictures else "no", last_used, until, key.name))
+        lines.append(
+            (key.id, key.role.value, "yes" if key.pictures else "no", last_used, until, key.name)
+        )
     return align_rows(lines)

@@ -1,8 +1,8 @@
 """credentials.json: the credentials in the clear for the operator, kept in step with the store.
 
-The store encrypts keys and hashes codes, so keys that are not written to the file at once are lost: if the process is
-killed just then, the next start says which tenant needs new ones. The file is read before any change, so that a damaged
-file stops the change.
+The store encrypts keys and hashes codes, so keys that are not written to the file at once are lost:
+if the process is killed just then, the next start says which tenant needs new ones. The file is
+read before any change, so that a damaged file stops the change.
 """
 
 from __future__ import annotations
@@ -33,11 +33,13 @@ LOCK = "credentials.lock"
 _UTC = "Etc/UTC"
 
 FIRST_TENANT = ("shop", Profile.CLOUD)
-"""Tenant that the first start of a data folder makes, unless one was added before. Every dialect works with it."""
+"""Tenant that the first start of a data folder makes, unless one was added before. Every dialect
+works with it."""
 
 
 def find_machine_zone() -> str:
-    """Return the IANA name of the zone by which this machine shows the time; UTC if it has no zone with a name."""
+    """Return the IANA name of the zone by which this machine shows the time; UTC if it has no zone
+    with a name."""
     import tzlocal
 
     try:
@@ -59,17 +61,22 @@ class CredentialsFile:
     def provide(self) -> list[str]:
         """Make the first tenant if there is none, in the machine's time zone.
 
-        Return the file's faults, a sentence each. They stop nothing: clients that have their keys are served.
+        Return the file's faults, a sentence each. They stop nothing: clients that have their keys
+        are served.
 
-        Making it is noted in the audit, so that the tenant has its signing key at once. Without that key, a backup
-        could not tell which faces a receipt is about.
+        Making it is noted in the audit, so that the tenant has its signing key at once. Without
+        that key, a backup could not tell which faces a receipt is about.
         """
         with folder.hold_lock(self._data / LOCK):
             try:
                 entries = _read_entries(self.path)
                 if self._tenants.is_unused():
-                    with audit_events.begin_audit_event(audit_events.job("regulars tenants add", FIRST_TENANT[0])):
-                        credentials = self._tenants.add(*FIRST_TENANT, TenantSettings(time_zone=find_machine_zone()))
+                    with audit_events.begin_audit_event(
+                        audit_events.job("regulars tenants add", FIRST_TENANT[0])
+                    ):
+                        credentials = self._tenants.add(
+                            *FIRST_TENANT, TenantSettings(time_zone=find_machine_zone())
+                        )
                     self._write_down(credentials, entries)
             except DamagedFile as error:
                 return [str(error)]
@@ -78,8 +85,8 @@ class CredentialsFile:
     def add(self, name: str, profile: Profile, settings: TenantSettings) -> Credentials:
         """Make a tenant and write its credentials down.
 
-        Raises TenantExists, InvalidInput, DamagedFile, and NotWrittenDown if the tenant is made and the file cannot be
-        written.
+        Raises TenantExists, InvalidInput, DamagedFile, and NotWrittenDown if the tenant is made and
+        the file cannot be written.
         """
         with folder.hold_lock(self._data / LOCK):
             entries = _read_entries(self.path)
@@ -89,7 +96,8 @@ class CredentialsFile:
     def rotate_keys(self, name: str) -> Credentials:
         """Give a tenant new secrets and write them down.
 
-        Raises TenantNotFound, DamagedFile, and NotWrittenDown if the secrets are valid and the file cannot be written.
+        Raises TenantNotFound, DamagedFile, and NotWrittenDown if the secrets are valid and the file
+        cannot be written.
         """
         with folder.hold_lock(self._data / LOCK):
             entries = _read_entries(self.path)
@@ -108,11 +116,16 @@ class CredentialsFile:
         return [name for name in names if not self._opens(entries.get(name))]
 
     def _opens(self, entry: Credentials | None) -> bool:
-        """Tell whether one of the entry's credentials is valid in the store: an admin may have renewed others there."""
+        """Tell whether one of the entry's credentials is valid in the store: an admin may have
+        renewed others there."""
         if entry is None:
             return False
-        signer, pair = self._tenants.find_by_app_id(entry.app_id), self._tenants.find_by_access_key(entry.access_key_id)
-        bearers = self._tenants.find_by_appcode(entry.appcode), self._tenants.find_by_api_key(entry.api_key)
+        signer = self._tenants.find_by_app_id(entry.app_id)
+        pair = self._tenants.find_by_access_key(entry.access_key_id)
+        bearers = (
+            self._tenants.find_by_appcode(entry.appcode),
+            self._tenants.find_by_api_key(entry.api_key),
+        )
         return (
             (signer is not None and signer[1] == entry.app_key)
             or (pair is not None and pair[1] == entry.secret_access_key)
@@ -121,11 +134,15 @@ class CredentialsFile:
 
     def _describe_lost_keys(self, name: str) -> str:
         return (
-            f"{self.path} has no keys of {name} that work; clients that have them are served. Where they are lost, "
-            f"`{_write_rotation(name, self._data)}` makes new ones, writes them down, and stops the old"
+            f"{self.path} has no keys of {name} that work; clients that have them are served. "
+            "Where they are lost, "
+            f"`{_write_rotation(name, self._data)}` makes new ones, writes them down, and stops "
+            "the old"
         )
 
-    def _keep_credentials(self, credentials: Credentials, entries: dict[str, Credentials]) -> Credentials:
+    def _keep_credentials(
+        self, credentials: Credentials, entries: dict[str, Credentials]
+    ) -> Credentials:
         try:
             self._write_down(credentials, entries)
         except OSError as error:
@@ -141,15 +158,21 @@ class CredentialsFile:
         self._write(entries)
 
     def _write(self, entries: dict[str, Credentials]) -> None:
-        folder.write_durably(self.path, json.dumps([asdict(entry) for entry in entries.values()], indent=2) + "\n")
+        folder.write_durably(
+            self.path, json.dumps([asdict(entry) for entry in entries.values()], indent=2) + "\n"
+        )
 
 
 def read_credentials(data: Path) -> dict[str, Credentials]:
-    """Read the file's entries by tenant, for a client on the same box. Raises DamagedFile, FileNotFoundError."""
+    """Read the file's entries by tenant, for a client on the same box.
+
+    Raises DamagedFile, FileNotFoundError.
+    """
     path = data / FILE
     if not path.exists():
         raise FileNotFoundError(
-            f"there is no {path}: the first `regulars serve --data {shlex.quote(str(data))}` writes it, "
+            f"there is no {path}: the first `regulars serve --data {shlex.quote(str(data))}` "
+            "writes it, "
             f"and if it was lost, `{_write_rotation('NAME', data)}` does"
         )
     return _read_entries(path)
@@ -158,18 +181,24 @@ def read_credentials(data: Path) -> dict[str, Credentials]:
 def _read_entries(path: Path) -> dict[str, Credentials]:
     """Read a file's entries by tenant, in the file's order. Raises DamagedFile."""
     try:
-        return {entry.tenant: entry for entry in msgspec.json.decode(path.read_bytes(), type=list[Credentials])}
+        return {
+            entry.tenant: entry
+            for entry in msgspec.json.decode(path.read_bytes(), type=list[Credentials])
+        }
     except FileNotFoundError:
         return {}
     except OSError as error:
         raise _make_damage_error(path, f"cannot be read ({error.strerror})") from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise _make_damage_error(path, f"is not the JSON list that was written there ({error})") from error
+        raise _make_damage_error(
+            path, f"is not the JSON list that was written there ({error})"
+        ) from error
 
 
 def _make_damage_error(path: Path, how: str) -> DamagedFile:
     return DamagedFile(
-        f"{path} {how}; nothing was changed, and clients that have their keys are served. Repair it, or move it away "
+        f"{path} {how}; nothing was changed, and clients that have their keys are served. Repair "
+        "it, or move it away "
         f"and run `{_write_rotation('NAME', path.parent)}` for each tenant whose keys are lost"
     )
 

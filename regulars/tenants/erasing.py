@@ -27,17 +27,24 @@ _PAUSE_S = 1.0
 
 @click.command(short_help="Leave nothing of a tenant; write the receipt.")
 @click.argument("name", metavar="NAME")
-@click.option("--yes", "typed", metavar="NAME", help="Do it without asking: the tenant's name once more.")
-@click.option("--receipt", type=PATH, help="Where the receipt is written.  [default: erasure-of-NAME.json]")
+@click.option(
+    "--yes", "typed", metavar="NAME", help="Do it without asking: the tenant's name once more."
+)
+@click.option(
+    "--receipt", type=PATH, help="Where the receipt is written.  [default: erasure-of-NAME.json]"
+)
 @with_services
 def erase(services: Services, *, name: str, typed: str | None, receipt: Path | None) -> None:
-    """Erase a tenant: people, pictures, visits, captures, cameras, hooks, keys, members, audit. Nobody brings it back.
+    """Erase a tenant: people, pictures, visits, captures, cameras, hooks, keys, members, audit.
 
-    The tenant is gone at once. If a service runs, the rest takes 16 minutes, since what is under way ends first. If the
-    command is stopped, the same command goes on. No tenant gets the name again.
+    Nobody brings it back.
 
-    It says what it does not reach: backups, receivers of hooks and MQTT (`regulars mqtt --forget`), and what else is
-    outside of the service.
+    The tenant is gone at once. If a service runs, the rest takes 16 minutes, since what is under
+    way ends first. If the command is stopped, the same command goes on. No tenant gets the name
+    again.
+
+    It says what it does not reach: backups, receivers of hooks and MQTT (`regulars mqtt --forget`),
+    and what else is outside of the service.
 
     \b
     Examples:
@@ -50,9 +57,13 @@ def erase(services: Services, *, name: str, typed: str | None, receipt: Path | N
     erasure = services.erasure.of_tenants.find(name)
     if erasure is None:
         _require_name(services, name, typed)
-        erasure = services.erasure.of_tenants.begin(name, "operator", under_way=_measure_under_way(services))
+        erasure = services.erasure.of_tenants.begin(
+            name, "operator", under_way=_measure_under_way(services)
+        )
         print(
-            f"{name} is gone; what it stored is deleted now. If this is stopped, the same command goes on", flush=True
+            f"{name} is gone; what it stored is deleted now. If this is stopped, the same command "
+            "goes on",
+            flush=True,
         )
     if isinstance(services.settings.storage, Path):
         CredentialsFile(services.settings.storage, services.tenants).forget(name)
@@ -69,32 +80,41 @@ def erase(services: Services, *, name: str, typed: str | None, receipt: Path | N
 
 
 def _measure_under_way(services: Services) -> timedelta:
-    """Return for how long something may still write that knows the tenant: not at all while nobody serves a folder."""
+    """Return for how long something may still write that knows the tenant: not at all while nobody
+    serves a folder."""
     storage = services.settings.storage
     return timedelta(0) if isinstance(storage, Path) and find_server(storage) is None else UNDER_WAY
 
 
 def _require_place(out: Path) -> None:
     if out.exists() or not os.access(out.absolute().parent, os.W_OK):
-        raise OperatorError(f"the receipt cannot be written to {out}, so nothing is erased: name a new file, --receipt")
+        raise OperatorError(
+            f"the receipt cannot be written to {out}, so nothing is erased: name a new file, "
+            "--receipt"
+        )
 
 
 def _require_name(services: Services, name: str, typed: str | None) -> None:
     """Say what goes, and have the name typed. Raises TenantNotFound, OperatorError."""
     tenant = services.tenants.get_by_name(name)
     usage = services.account.measure_usage(tenant)
-    faces, groups = format_count(usage.faces, "face", "faces"), format_count(usage.groups, "group", "groups")
+    faces = format_count(usage.faces, "face", "faces")
+    groups = format_count(usage.groups, "group", "groups")
     print(f"{name} has {faces} in {groups}, since {tenant.created_at:%Y-%m-%d}", flush=True)
     if typed is None:
         if not sys.stdin.isatty():
-            raise OperatorError(f"there is nobody to ask, and nothing is changed; --yes {name} carries it out")
+            raise OperatorError(
+                f"there is nobody to ask, and nothing is changed; --yes {name} carries it out"
+            )
         typed = input(f"Nobody can bring it back. Type its name to erase {name}: ").strip()
     if typed != name:
         raise OperatorError(f"that is not {name!r}, and nothing is changed")
 
 
 def finish_erasure(services: Services, name: str) -> TenantErasure:
-    """Do the steps of a tenant's erasure, waiting for those whose time has not come. Return it when it is done.
+    """Do the steps of a tenant's erasure, waiting for those whose time has not come.
+
+    Return it when it is done.
 
     Each new reason to wait is printed once.
     """

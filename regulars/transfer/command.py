@@ -33,14 +33,23 @@ PATIENCE_S, _FIRST_PATIENCE_S = 120.0, 2.0
 url_option = click.option("--url", help=f"The service.  [default: $REGULARS_URL, or {URL}]")
 _service_options = join_options(
     url_option,
-    click.option("--key-file", type=PATH, help="File that holds the tenant's key.  [default: $REGULARS_API_KEY]"),
-    click.option("--data", type=PATH, help="Data folder that nobody serves now, in place of --url and a key."),
-    click.option("--tenant", metavar="NAME", help="Tenant of the data folder.  [default: its first]"),
+    click.option(
+        "--key-file",
+        type=PATH,
+        help="File that holds the tenant's key.  [default: $REGULARS_API_KEY]",
+    ),
+    click.option(
+        "--data", type=PATH, help="Data folder that nobody serves now, in place of --url and a key."
+    ),
+    click.option(
+        "--tenant", metavar="NAME", help="Tenant of the data folder.  [default: its first]"
+    ),
 )
 
 
 class Access(Struct, frozen=True):
-    """A way to reach a tenant: by a URL and a key, or in a data folder, which is served for as long as it takes."""
+    """A way to reach a tenant: by a URL and a key, or in a data folder, which is served for as long
+    as it takes."""
 
     url: str | None
     key_file: Path | None
@@ -54,12 +63,16 @@ class Access(Struct, frozen=True):
 
     @contextmanager
     def open_client(self) -> Iterator[Regulars]:
-        """Yield the client. Raises OperatorError, also for what the client raises within the block."""
+        """Yield the client.
+
+        Raises OperatorError, also for what the client raises within the block.
+        """
         try:
             from regulars_client import errors
         except ModuleNotFoundError as error:
             raise OperatorError(
-                "this needs the client: install the wheel regulars_client beside regulars, as docs/install.md shows"
+                "this needs the client: install the wheel regulars_client beside regulars, as "
+                "docs/install.md shows"
             ) from error
         try:
             with self._open_client() as service:
@@ -69,22 +82,28 @@ class Access(Struct, frozen=True):
 
     @contextmanager
     def _open_client(self) -> Iterator[Regulars]:
-        """Open a client of the service by its URL and key, or start one on the data folder while the block lasts."""
+        """Open a client of the service by its URL and key, or start one on the data folder while
+        the block lasts."""
         from regulars_client import Regulars
 
         if self.data is None:
             if self.tenant is not None:
                 raise click.UsageError("a key belongs to one tenant: --tenant goes with --data")
-            with Regulars(self._url, key_file=self.key_file, patience_s=_FIRST_PATIENCE_S) as service:
+            with Regulars(
+                self._url, key_file=self.key_file, patience_s=_FIRST_PATIENCE_S
+            ) as service:
                 service.get_session()  # so that a wrong URL or key is told at once
                 book = service.book
             with Regulars(self._url, key_file=self.key_file, patience_s=self.patience_s) as service:
                 if book is not None:
-                    service.pin_book(book)  # else half of the work could go to another one, as after a restore
+                    # else half of the work could go to another one, as after a restore
+                    service.pin_book(book)
                 yield service
             return
         if self.url is not None or self.key_file is not None:
-            raise click.UsageError("a tenant is reached by --url and a key, or in a folder by --data, not by both")
+            raise click.UsageError(
+                "a tenant is reached by --url and a key, or in a folder by --data, not by both"
+            )
         from regulars.serve.service import run_service
 
         with (
@@ -99,27 +118,58 @@ def _choose_key(data: Path, tenant: str | None) -> str:
 
     credentials_by_tenant = credentials.read_credentials(data)
     if tenant is not None and tenant not in credentials_by_tenant:
-        raise OperatorError(f"{data} has no keys of {tenant}: it has those of {', '.join(credentials_by_tenant)}")
+        raise OperatorError(
+            f"{data} has no keys of {tenant}: it has those of {', '.join(credentials_by_tenant)}"
+        )
     return credentials_by_tenant[tenant or next(iter(credentials_by_tenant))].api_key
 
 
 @click.command("import", short_help="Enrol many people: folders, a table, an export.")
 @click.argument("source")
-@click.option("--from", "service", type=click.Choice(["compreface", "immich"]), help="Service at the URL SOURCE.")
-@click.option("--from-key-file", type=PATH, metavar="FILE", help="File that holds that service's key.")
-@click.option("--collection", metavar="ID", help="Rekognition's collection that says who is on the pictures in S3.")
-@click.option("--group", metavar="NAME", help="Group of the people; made if need be. Tables and exports name groups.")
 @click.option(
-    "--if-known", type=click.Choice(["enrol", "refuse"]), default="enrol", help="People whom it knows already."
+    "--from",
+    "service",
+    type=click.Choice(["compreface", "immich"]),
+    help="Service at the URL SOURCE.",
 )
 @click.option(
-    "--if-erased", type=click.Choice(["enrol", "refuse"]), default="refuse", help="People whom receipts name."
+    "--from-key-file", type=PATH, metavar="FILE", help="File that holds that service's key."
 )
-@click.option("--trust", is_flag=True, help="Take further pictures of a person whatever they look like.")
+@click.option(
+    "--collection",
+    metavar="ID",
+    help="Rekognition's collection that says who is on the pictures in S3.",
+)
+@click.option(
+    "--group",
+    metavar="NAME",
+    help="Group of the people; made if need be. Tables and exports name groups.",
+)
+@click.option(
+    "--if-known",
+    type=click.Choice(["enrol", "refuse"]),
+    default="enrol",
+    help="People whom it knows already.",
+)
+@click.option(
+    "--if-erased",
+    type=click.Choice(["enrol", "refuse"]),
+    default="refuse",
+    help="People whom receipts name.",
+)
+@click.option(
+    "--trust", is_flag=True, help="Take further pictures of a person whatever they look like."
+)
 @click.option("--rules", is_flag=True, help="Take over the settings of an export, too.")
 @click.option("--dry-run", is_flag=True, help="Look at every picture, report, and change nothing.")
-@click.option("--journal", type=PATH, hidden=True)  # earlier versions kept a file of what was done so far
-@click.option("--report", type=PATH, metavar="FILE", help="Refused pictures, as CSV.  [default: beside the source]")
+# earlier versions kept a file of what was done so far
+@click.option("--journal", type=PATH, hidden=True)
+@click.option(
+    "--report",
+    type=PATH,
+    metavar="FILE",
+    help="Refused pictures, as CSV.  [default: beside the source]",
+)
 @_service_options
 def import_(  # the options are the command's, a name each
     *,
@@ -148,8 +198,9 @@ def import_(  # the options are the command's, a name each
       the URL of CompreFace or immich, with --from and --from-key-file
       s3://BUCKET/PREFIX, a folder a person, or with --collection what Rekognition indexed
 
-    Killed at any moment and run again, it goes on; nothing comes twice: the book says who is in already. It ends with
-    who has no picture in and why. The exit code is 1 if a picture was refused.
+    Killed at any moment and run again, it goes on; nothing comes twice: the book says who is in
+    already. It ends with who has no picture in and why. The exit code is 1 if a picture was
+    refused.
 
     \b
     Examples:
@@ -161,27 +212,47 @@ def import_(  # the options are the command's, a name each
     from regulars.transfer.importing import Import, Rehearsal, print_outcome
 
     if report and not report.absolute().parent.is_dir():
-        raise OperatorError(f"there is no folder {report.parent} for --report: make it, or name another file")
+        raise OperatorError(
+            f"there is no folder {report.parent} for --report: make it, or name another file"
+        )
     into = Access(**access)
-    files_base = Path(source) if "://" not in source else Path(re.sub(r"[^\w.-]+", "-", source.strip("/")))
-    with open_source(source, service, from_key_file, collection) as people, into.open_client() as tenant:
+    files_base = (
+        Path(source) if "://" not in source else Path(re.sub(r"[^\w.-]+", "-", source.strip("/")))
+    )
+    with (
+        open_source(source, service, from_key_file, collection) as people,
+        into.open_client() as tenant,
+    ):
         if group is None and any(person.group is None for person in people.people):
-            raise click.UsageError(f"{people.about}, does not say the group of everybody: name one with --group")
-        judged: dict[str, Any] = {"group": group, "if_known": if_known, "is_vouched_for": trust, "if_erased": if_erased}
+            raise click.UsageError(
+                f"{people.about}, does not say the group of everybody: name one with --group"
+            )
+        judged: dict[str, Any] = {
+            "group": group,
+            "if_known": if_known,
+            "is_vouched_for": trust,
+            "if_erased": if_erased,
+        }
         if dry_run:
             fates = _rehearse(Rehearsal(service=tenant, **judged), people)
         else:
             fates = _enrol_people(Import(service=tenant, **judged), people, with_rules=rules)
             remove_former_journal(journal or files_base.with_name(f"{files_base.name}.import"))
     return print_outcome(
-        people, fates, report or files_base.with_name(f"{files_base.name}.refused.csv"), dry_run=dry_run
+        people,
+        fates,
+        report or files_base.with_name(f"{files_base.name}.refused.csv"),
+        dry_run=dry_run,
     )
 
 
 def _rehearse(rehearsal: Rehearsal, source: Source) -> list[Fate]:
     from regulars.transfer.importing import show_progress
 
-    with show_progress(source.photo_count) as advance, _tell_if_stopped(lambda: "nothing was changed"):
+    with (
+        show_progress(source.photo_count) as advance,
+        _tell_if_stopped(lambda: "nothing was changed"),
+    ):
         return rehearsal.rehearse(source, advance)
 
 
@@ -190,7 +261,8 @@ def _enrol_people(import_: Import, source: Source, *, with_rules: bool) -> list[
 
     def say_how_far() -> str:
         return (
-            f"{len(import_.people_in):,} of {len(source.people):,} people are in, as far as it looked; "
+            f"{len(import_.people_in):,} of {len(source.people):,} people are in, as far as it "
+            "looked; "
             "nothing is lost, and the same command goes on"
         )
 
@@ -199,9 +271,11 @@ def _enrol_people(import_: Import, source: Source, *, with_rules: bool) -> list[
 
 
 def remove_former_journal(path: Path) -> None:
-    """Delete the file in which an earlier version noted what it had done, if it is there: nobody needs it any more.
+    """Delete the file in which an earlier version noted what it had done, if it is there: nobody
+    needs it any more.
 
-    It outlives the erasure of the people whom it tells of, and who has its source, or guesses names, can read it.
+    It outlives the erasure of the people whom it tells of, and who has its source, or guesses
+    names, can read it.
     """
     try:
         with path.open("rb") as stream:
@@ -210,7 +284,10 @@ def remove_former_journal(path: Path) -> None:
         return
     if isinstance(first, dict) and "import" in first:
         path.unlink()
-        print(f"{path}, in which an earlier version noted what it had done, is deleted: the book says who is in")
+        print(
+            f"{path}, in which an earlier version noted what it had done, is deleted: the book "
+            "says who is in"
+        )
 
 
 @contextmanager
@@ -225,7 +302,9 @@ def _tell_if_stopped(how_far: Callable[[], str]) -> Iterator[None]:
 
 @click.command(short_help="Write a tenant's people into one file.")
 @click.argument("file", type=PATH)
-@click.option("--history", is_flag=True, help="With observations and arrivals as CSV, which are not imported.")
+@click.option(
+    "--history", is_flag=True, help="With observations and arrivals as CSV, which are not imported."
+)
 @_service_options
 def export(*, file: Path, history: bool, **access: Any) -> None:
     """Write a tenant's groups, faces with their names, settings and pictures into FILE, a new tar.
@@ -241,24 +320,37 @@ def export(*, file: Path, history: bool, **access: Any) -> None:
 
     with Access(**access).open_client() as service, importing.show_progress(None) as advance:
         count = exports.export(service, file, history=history, advance=advance)
-    print(f"{file}  {count:,} faces, {file.stat().st_size:,} bytes; it holds pictures and names: keep it safe")
+    print(
+        f"{file}  {count:,} faces, {file.stat().st_size:,} bytes; it holds pictures and names: "
+        "keep it safe"
+    )
     print("legal holds and restricted faces are not in it: `regulars backup` keeps those")
 
 
 def open_source(
-    source: str, service: str | None = None, key_file: Path | None = None, collection: str | None = None
+    source: str,
+    service: str | None = None,
+    key_file: Path | None = None,
+    collection: str | None = None,
 ) -> AbstractContextManager[Source]:
-    """Read the people of a source: a service's URL, a bucket, a folder, the file of an export, or a table.
+    """Read the people of a source: a service's URL, a bucket, a folder, the file of an export, or a
+    table.
 
     Raises UsageError if the options do not go with the source, OperatorError if it cannot be read.
     """
     from regulars.backup import archive
     from regulars.transfer import exports, services, sources
 
-    if (service is None) != (key_file is None) or (service is not None) != source.startswith(("http://", "https://")):
-        raise click.UsageError("a service's people are read by its URL, --from and --from-key-file together")
+    if (service is None) != (key_file is None) or (service is not None) != source.startswith(
+        ("http://", "https://")
+    ):
+        raise click.UsageError(
+            "a service's people are read by its URL, --from and --from-key-file together"
+        )
     if collection is not None and not source.startswith("s3://"):
-        raise click.UsageError("a collection has no pictures: name those that were indexed, s3://BUCKET/PREFIX")
+        raise click.UsageError(
+            "a collection has no pictures: name those that were indexed, s3://BUCKET/PREFIX"
+        )
     if service is not None and key_file is not None:
         return nullcontext(services.read_service(service, source, key_file))
     if source.startswith("s3://"):
@@ -267,5 +359,9 @@ def open_source(
     if path.is_dir():
         return nullcontext(sources.read_folder(path))
     if not path.is_file():
-        raise OperatorError(f"there is no {path}: name a folder, a table (.csv), or the file of an export")
-    return exports.open_export(path) if archive.is_tar(path) else nullcontext(sources.read_table(path))
+        raise OperatorError(
+            f"there is no {path}: name a folder, a table (.csv), or the file of an export"
+        )
+    return (
+        exports.open_export(path) if archive.is_tar(path) else nullcontext(sources.read_table(path))
+    )

@@ -1,4 +1,5 @@
-"""The file of an export, written and read: a tar of JSON lines and pictures, with the digests of all last.
+"""The file of an export, written and read: a tar of JSON lines and pictures, with the digests of
+all last.
 
 It holds the book as it is while the export runs.
 
@@ -41,8 +42,11 @@ IN_FLIGHT = 4
 """Faces or people that are looked after at a time."""
 
 RULES, GROUPS, FACES = "rules.json", "groups.jsonl", "faces.jsonl"
-RULES_KEPT = tuple(name for name in (*OF_TENANT, *OF_PROMOTION_SETTINGS) if name != "no_pictures_of")
-"""Settings that are a tenant's own choice, and mean the same elsewhere. `no_pictures_of` names groups, made later."""
+RULES_KEPT = tuple(
+    name for name in (*OF_TENANT, *OF_PROMOTION_SETTINGS) if name != "no_pictures_of"
+)
+"""Settings that are a tenant's own choice, and mean the same elsewhere. `no_pictures_of` names
+groups, made later."""
 
 Line = TypeVar("Line")
 
@@ -59,8 +63,9 @@ class GroupLine(msgspec.Struct, kw_only=True):
 
 
 class FaceLine(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """A face, as it is made again by an enrolment, whose members these are. `age` and `gender` only if somebody set
-    them.
+    """A face, as it is made again by an enrolment, whose members these are.
+
+    `age` and `gender` only if somebody set them.
     """
 
     id: str
@@ -78,7 +83,8 @@ class FaceLine(msgspec.Struct, kw_only=True, omit_defaults=True):
 
 @contextmanager
 def open_export(path: Path) -> Iterator[Source]:
-    """Check an export to the last byte and open it: its people's photos can be read within the block.
+    """Check an export to the last byte and open it: its people's photos can be read within the
+    block.
 
     Raises DamagedFile, OperatorError if it is another kind of file.
     """
@@ -99,15 +105,22 @@ def open_export(path: Path) -> Iterator[Source]:
             for line in _read_lines(path, FACES, read_member(FACES), FaceLine)
         ]
         rules = next(iter(_read_lines(path, RULES, read_member(RULES), dict[str, Any])), {})
-        yield Source(f"{path}, an export", people, [msgspec.to_builtins(group) for group in groups], rules)
+        yield Source(
+            f"{path}, an export", people, [msgspec.to_builtins(group) for group in groups], rules
+        )
 
 
 def _export_person(path: Path, line: FaceLine, members: Mapping[str, Any], read: Any) -> Person:
-    """Make the person of a line, whose photos `read` takes from the tar. Raises DamagedFile if one is not there."""
+    """Make the person of a line, whose photos `read` takes from the tar.
+
+    Raises DamagedFile if one is not there.
+    """
     if missing := [name for name in line.pictures if name not in members]:
         raise DamagedFile(f"{path} holds no {missing[0]}, a picture of face {line.id!r}")
     others = ("id", "group", "pictures", "name")
-    other_fields = {name: getattr(line, name) for name in FaceLine.__struct_fields__ if name not in others}
+    other_fields = {
+        name: getattr(line, name) for name in FaceLine.__struct_fields__ if name not in others
+    }
     return Person(
         key=line.id,
         name=line.name,
@@ -128,7 +141,9 @@ def _read_lines(path: Path, name: str, data: bytes, kind: type[Line]) -> Sequenc
         try:
             lines.append(decoder.decode(line))
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise DamagedFile(f"line {number} of {name} in {path} is none of ours: {error}") from error
+            raise DamagedFile(
+                f"line {number} of {name} in {path} is none of ours: {error}"
+            ) from error
     return lines
 
 
@@ -146,25 +161,36 @@ _LINKS = ("url", "portrait")
 _AT_ONCE = 100
 """Faces that are exported in one step."""
 _NO_PICTURE = (403, 404)
-"""Answers of a signed URL if its picture is gone. S3 answers 403 to people who may not list the bucket."""
+"""Answers of a signed URL if its picture is gone. S3 answers 403 to people who may not list the
+bucket."""
 
 Exported = tuple[FaceLine, list[bytes]]
 
 
-def export(service: Regulars, path: Path, *, history: bool, advance: Callable[[int], object]) -> int:
-    """Write a tenant's settings, groups, faces and pictures into a new file, and return the number of faces.
+def export(
+    service: Regulars, path: Path, *, history: bool, advance: Callable[[int], object]
+) -> int:
+    """Write a tenant's settings, groups, faces and pictures into a new file, and return the number
+    of faces.
 
-    `history`: whether to add tables of all observations and arrivals. `advance`: gets how many more faces were written.
+    `history`: whether to add tables of all observations and arrivals. `advance`: gets how many more
+    faces were written.
 
-    Raises FileExistsError, OperatorError if the key sees no pictures, and what the service refuses with.
+    Raises FileExistsError, OperatorError if the key sees no pictures, and what the service refuses
+    with.
     """
     if not service.get_session().pictures:
-        raise OperatorError("this key sees no pictures, and an export without them is none: use another key")
+        raise OperatorError(
+            "this key sees no pictures, and an export without them is none: use another key"
+        )
     service.begin_export()
     with archive.write_archive(path) as writer, tempfile.TemporaryFile() as lines:
         rules = msgspec.to_builtins(service.get_settings())
         _add(writer, RULES, msgspec.json.encode({name: rules[name] for name in RULES_KEPT}))
-        groups = [msgspec.convert(group, GroupLine, from_attributes=True) for group in service.list_groups()]
+        groups = [
+            msgspec.convert(group, GroupLine, from_attributes=True)
+            for group in service.list_groups()
+        ]
         _add(writer, GROUPS, b"".join(msgspec.json.encode(group) + b"\n" for group in groups))
         count = 0
         for line, pictures in _fetch_faces(service):
@@ -178,7 +204,8 @@ def export(service: Regulars, path: Path, *, history: bool, advance: Callable[[i
         writer.add_stream(FACES, lines, size)
         if history:
             _add_table(writer, OBSERVATIONS, service.list_observations())
-            _add_table(writer, ARRIVALS, service.list_arrivals(from_="1970-01-01T00:00:00Z"))  # else only today's
+            # else only today's
+            _add_table(writer, ARRIVALS, service.list_arrivals(from_="1970-01-01T00:00:00Z"))
         writer.finish(datetime.now(UTC), FORMAT)
     return count
 
@@ -186,7 +213,10 @@ def export(service: Regulars, path: Path, *, history: bool, advance: Callable[[i
 def _fetch_faces(service: Regulars) -> Iterator[Exported]:
     """Yield every face with its pictures, by id. The pictures of a few are fetched at a time."""
     consents = {consent.face: consent for consent in service.list_consents()}
-    faces = ((number, face, consents.get(face.id)) for number, face in enumerate(service.list_faces(order="id")))
+    faces = (
+        (number, face, consents.get(face.id))
+        for number, face in enumerate(service.list_faces(order="id"))
+    )
     with ThreadPoolExecutor(IN_FLIGHT) as pool:
         while batch := list(islice(faces, _AT_ONCE)):
             exported_faces = pool.map(lambda person: _fetch_pictures(service, *person), batch)
@@ -198,11 +228,14 @@ def _fetch_pictures(
 ) -> Exported | None:
     """Fetch a face's pictures, without those that it has learnt, unless it has no others.
 
-    None if the face was deleted meanwhile. If a picture was deleted meanwhile, the pictures are listed once more.
+    None if the face was deleted meanwhile. If a picture was deleted meanwhile, the pictures are
+    listed once more.
     """
     for may_have_gone in (True, False):
         try:
-            pictures = [picture for picture in service.list_pictures(face.id).pictures if picture.url]
+            pictures = [
+                picture for picture in service.list_pictures(face.id).pictures if picture.url
+            ]
             given_pictures = [picture for picture in pictures if picture.learnt is None] or pictures
             return _make_line(number, face, len(given_pictures), consent), [
                 service.fetched(picture.url) for picture in given_pictures if picture.url
@@ -215,19 +248,30 @@ def _fetch_pictures(
     raise AssertionError("a picture is there or not")
 
 
-def _make_line(number: int, face: models.Face, picture_count: int, consent: models.Consent | None) -> FaceLine:
-    """Make the line of a face. An age or a gender that was estimated is left out: an import estimates it anew."""
+def _make_line(
+    number: int, face: models.Face, picture_count: int, consent: models.Consent | None
+) -> FaceLine:
+    """Make the line of a face.
+
+    An age or a gender that was estimated is left out: an import estimates it anew.
+    """
     estimates = face.estimates
     age = None if estimates.age is not None and face.age == round(estimates.age.value) else face.age
     is_estimated = estimates.gender is not None and face.gender == estimates.gender.value
     unlike: dict[str, Any] = {
-        "pictures": [f"pictures/{number}/{picture_number}.jpg" for picture_number in range(picture_count)],
+        "pictures": [
+            f"pictures/{number}/{picture_number}.jpg" for picture_number in range(picture_count)
+        ],
         "age": age,
         "gender": None if is_estimated or face.gender == "unknown" else face.gender,
-        "labels": {name: value for name, value in msgspec.to_builtins(face.labels).items() if value},
+        "labels": {
+            name: value for name, value in msgspec.to_builtins(face.labels).items() if value
+        },
         "consent": None
         if consent is None
-        else {name: getattr(consent, name) for name in ("basis", "given_at", "evidence", "expires_at")},
+        else {
+            name: getattr(consent, name) for name in ("basis", "given_at", "evidence", "expires_at")
+        },
     }
     alike = {name: getattr(face, name) for name in FaceLine.__struct_fields__ if name not in unlike}
     return FaceLine(**alike, **unlike)
@@ -246,18 +290,25 @@ def _add_table(writer: archive.Writer, name: str, records: Iterable[msgspec.Stru
 
 
 def write_table(records: Iterable[msgspec.Struct], file: IO[bytes]) -> None:
-    """Write a table with a column a member; members of members are JSON. Links are left out: they soon end.
+    """Write a table with a column a member; members of members are JSON.
+
+    Links are left out: they soon end.
 
     A text that a spreadsheet would take for a formula begins with `'`.
     """
     text = io.TextIOWrapper(file, encoding="utf-8", newline="")
     for number, record in enumerate(records):
-        members = {name: value for name, value in msgspec.to_builtins(record).items() if not name.endswith(_LINKS)}
+        members = {
+            name: value
+            for name, value in msgspec.to_builtins(record).items()
+            if not name.endswith(_LINKS)
+        }
         write_rows([*([] if number else [members]), map(_make_cell, members.values())], text)
     text.detach()  # which writes what is left
 
 
 def _make_cell(value: Any) -> Any:
     if isinstance(value, dict | list):
-        return json.dumps(value, ensure_ascii=False).replace(";", "\\u003b")  # it divides cells in some countries
+        # it divides cells in some countries
+        return json.dumps(value, ensure_ascii=False).replace(";", "\\u003b")
     return value

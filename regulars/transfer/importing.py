@@ -1,6 +1,8 @@
-"""Import of people over v1: four at a time, the best picture first, each once whatever happens meanwhile (presence).
+"""Import of people over v1: four at a time, the best picture first, each once whatever happens
+meanwhile (presence).
 
-With it: a rehearsal, which looks at every picture and changes nothing, and the lines while it runs and at its end.
+With it: a rehearsal, which looks at every picture and changes nothing, and the lines while it runs
+and at its end.
 """
 
 from __future__ import annotations
@@ -35,19 +37,33 @@ _LEAST_ROOM = 1000
 """Room in a group that is made for an import, if it must be limited."""
 
 _OF_THE_PHOTO = (codes.Unusable, PictureTooLarge)
-_OF_THE_PERSON = (codes.InvalidInput, codes.AttributeNotFound, codes.FaceExists, codes.FaceKnown, codes.FaceErased)
-"""Refusals that are reported. Any other error ends the import: it would meet all the others, too."""
+_OF_THE_PERSON = (
+    codes.InvalidInput,
+    codes.AttributeNotFound,
+    codes.FaceExists,
+    codes.FaceKnown,
+    codes.FaceErased,
+)
+"""Refusals that are reported. Any other error ends the import: it would meet all the others,
+too."""
 
 Advance = Callable[[int], object]
 """Moves a progress bar on: by so many photos whose fate is known now."""
 
 
-KEPT, PRESENT, REFUSED, LEFT_OUT, BARE = "kept", "in already", "refused", "left out", "without a picture"
+KEPT = "kept"
+PRESENT = "in already"
+REFUSED = "refused"
+LEFT_OUT = "left out"
+BARE = "without a picture"
 
 
 class ImportOutcome(Struct, frozen=True):
-    """The fate of a photo. `name`: its file; `why`: the reason of a refusal, in the service's words; or
-    who else a person looks like."""
+    """The fate of a photo.
+
+    `name`: its file; `why`: the reason of a refusal, in the service's words; or who else a person
+    looks like.
+    """
 
     name: str
     state: str
@@ -73,9 +89,12 @@ class Ready(Struct, frozen=True):
 
 
 class Import(Struct):
-    """One import into one group. `if_known`: what happens to people whom the tenant knows already; `if_erased`: to
-    those whom a receipt of the tenant names, or of whom it has the very picture. `people_in`: keys of those who are in
-    the book, as far as it came."""
+    """One import into one group.
+
+    `if_known`: what happens to people whom the tenant knows already; `if_erased`: to those whom a
+    receipt of the tenant names, or of whom it has the very picture. `people_in`: keys of those who
+    are in the book, as far as it came.
+    """
 
     service: Regulars
     group: str | None
@@ -87,32 +106,42 @@ class Import(Struct):
     def run(self, source: Source, advance: Advance, *, with_rules: bool) -> list[Fate]:
         """Import all people of the source. Return the fate of each photo.
 
-        The settings (`with_rules`) and the groups come first. Raises the first error that concerns more than one person
-        or photo; what was done until then stays, and the next run finds it. Raises OperatorError before anything is
-        done if the service cannot refuse people who were erased, or has no such setting.
+        The settings (`with_rules`) and the groups come first. Raises the first error that concerns
+        more than one person or photo; what was done until then stays, and the next run finds it.
+        Raises OperatorError before anything is done if the service cannot refuse people who were
+        erased, or has no such setting.
         """
         if self.if_erased == "refuse":
             require_refusals(self.service)
         if with_rules:
             if unknown := sorted(source.rules.keys() - set(RULES_KEPT)):
                 raise OperatorError(
-                    f"{source.about}, has the setting {unknown[0]!r}: leave out --rules, it is none here"
+                    f"{source.about}, has the setting {unknown[0]!r}: leave out --rules, it is "
+                    "none here"
                 )
             self.service.change_settings(**source.rules)
         require_groups(self.service, source, self.group)
-        restricted_ids = frozenset(restriction.face for restriction in self.service.list_restrictions())
-        return process_people(source.people, lambda person: self._import_person(person, restricted_ids), advance)
+        restricted_ids = frozenset(
+            restriction.face for restriction in self.service.list_restrictions()
+        )
+        return process_people(
+            source.people, lambda person: self._import_person(person, restricted_ids), advance
+        )
 
     def _import_person(self, person: Person, restricted_ids: Set[str]) -> list[Fate]:
         """Send those of a person's photos that the book has not, the best first.
 
-        Photos over MAX_PICTURES are left out. If the service refuses the person, all photos that are left are refused.
-        `restricted_ids`: faces of people who are in the book, and not to be used: nobody of them comes in anew.
+        Photos over MAX_PICTURES are left out. If the service refuses the person, all photos that
+        are left are refused. `restricted_ids`: faces of people who are in the book, and not to be
+        used: nobody of them comes in anew.
         """
         photos, unreadable = _read_photos(person)
         face_ids = choose_face_ids(person, self._name_group(person), [*photos])
         if restricted := sorted(restricted_ids & set(face_ids.values())):
-            why = f"this person is face {restricted[0]!r}, which is restricted: it is kept, and used for nothing"
+            why = (
+                f"this person is face {restricted[0]!r}, which is restricted: it is kept, and "
+                "used for nothing"
+            )
             outcomes = [ImportOutcome(photo.name, REFUSED, why) for photo in photos.values()]
         else:
             presence = find_person(self.service, person, face_ids) or Presence()
@@ -121,10 +150,19 @@ class Import(Struct):
         return [Fate(person.key, outcome) for outcome in (*unreadable, *outcomes)]
 
     def _send_photos(
-        self, person: Person, photos: Mapping[str, Ready], face_ids: Mapping[str, str], presence: Presence
+        self,
+        person: Person,
+        photos: Mapping[str, Ready],
+        face_ids: Mapping[str, str],
+        presence: Presence,
     ) -> list[ImportOutcome]:
-        """Send the photos that the person's face lacks, and keep in `presence` which it has then."""
-        outcomes = [ImportOutcome(photo.name, PRESENT) for id_, photo in photos.items() if id_ in presence.photo_ids]
+        """Send the photos that the person's face lacks, and keep in `presence` which it has
+        then."""
+        outcomes = [
+            ImportOutcome(photo.name, PRESENT)
+            for id_, photo in photos.items()
+            if id_ in presence.photo_ids
+        ]
         missing = [photo for id_, photo in photos.items() if id_ not in presence.photo_ids]
         has_room = presence.given_count < MAX_PICTURES
         refusal = ""
@@ -133,7 +171,9 @@ class Import(Struct):
                 outcomes.append(ImportOutcome(photo.name, REFUSED, refusal))
                 continue
             if presence.given_count >= MAX_PICTURES:
-                outcomes.append(ImportOutcome(photo.name, LEFT_OUT, f"a face has up to {MAX_PICTURES} pictures"))
+                outcomes.append(
+                    ImportOutcome(photo.name, LEFT_OUT, f"a face has up to {MAX_PICTURES} pictures")
+                )
                 continue
             try:
                 outcomes.append(self._send(person, photo, face_ids, presence))
@@ -145,7 +185,10 @@ class Import(Struct):
         return outcomes
 
     def _order_by_quality(self, person: Person, photos: Sequence[Ready]) -> list[Ready]:
-        """Order the photos: those of one face first, the better the earlier. One alone needs no look."""
+        """Order the photos: those of one face first, the better the earlier.
+
+        One alone needs no look.
+        """
         if person.is_vouched_for or len(photos) < 2:
             return [*photos]
         worth = {photo.id: self._measure_worth(photo) for photo in photos}
@@ -158,8 +201,13 @@ class Import(Struct):
             return False, -1.0
         return len(faces) == 1, max((face.quality or 0.0 for face in faces), default=-1.0)
 
-    def _send(self, person: Person, photo: Ready, face_ids: Mapping[str, str], presence: Presence) -> ImportOutcome:
-        """Enrol the person by this photo or, if the person has a face, add it to that. Return what became of it."""
+    def _send(
+        self, person: Person, photo: Ready, face_ids: Mapping[str, str], presence: Presence
+    ) -> ImportOutcome:
+        """Enrol the person by this photo or, if the person has a face, add it to that.
+
+        Return what became of it.
+        """
         if photo.id in presence.photo_ids:  # the face was found by the photo before
             return ImportOutcome(photo.name, PRESENT)
         if presence.photo_ids:
@@ -182,26 +230,37 @@ class Import(Struct):
         return ImportOutcome(photo.name, KEPT, looks_like)
 
     def _join_known(
-        self, person: Person, photo: Ready, face_ids: Mapping[str, str], known_id: str, presence: Presence
+        self,
+        person: Person,
+        photo: Ready,
+        face_ids: Mapping[str, str],
+        known_id: str,
+        presence: Presence,
     ) -> bool:
-        """Go on with the face that the service knows the photo by, if that is the person; tell whether it is."""
+        """Go on with the face that the service knows the photo by, if that is the person; tell
+        whether it is."""
         group = self._name_group(person)
         found = find_known_person(
-            self.service, person, group=group, photo_id=photo.id, face_ids=face_ids, known_id=known_id
+            self.service,
+            person,
+            group=group,
+            photo_id=photo.id,
+            face_ids=face_ids,
+            known_id=known_id,
         )
         if found is not None:
-            presence.faceid, presence.photo_ids, presence.given_count = (
-                found.faceid,
-                found.photo_ids,
-                found.given_count,
-            )
+            presence.faceid = found.faceid
+            presence.photo_ids = found.photo_ids
+            presence.given_count = found.given_count
         return found is not None
 
     def _name_likeness(self, known_id: str) -> str:
         face = self.service.get_face(known_id)
         return "" if face.group == STRANGER else f"looks like {face.name or f'face {face.id}'}"
 
-    def _enrol(self, person: Person, photo: Ready, faceid: str, if_known: Literal["enrol", "refuse"]) -> None:
+    def _enrol(
+        self, person: Person, photo: Ready, faceid: str, if_known: Literal["enrol", "refuse"]
+    ) -> None:
         self.service.enrol_face(
             group=self._name_group(person),
             picture=photo.data,
@@ -229,7 +288,9 @@ def read_photo(photo: Photo) -> Ready:
 def _read_photos(person: Person) -> tuple[dict[str, Ready], list[ImportOutcome]]:
     """Read the person's photos, by id; and say which of them no service would read."""
     photos: dict[str, Ready] = {}
-    unreadable = [] if person.photos else [ImportOutcome("", BARE, "no picture of this person was kept")]
+    unreadable = (
+        [] if person.photos else [ImportOutcome("", BARE, "no picture of this person was kept")]
+    )
     for photo in person.photos:
         try:
             ready = read_photo(photo)
@@ -241,10 +302,14 @@ def _read_photos(person: Person) -> tuple[dict[str, Ready], list[ImportOutcome]]
 
 
 def require_refusals(service: Regulars) -> None:
-    """Check that the service can refuse people who were erased. Raises OperatorError if its version cannot."""
+    """Check that the service can refuse people who were erased.
+
+    Raises OperatorError if its version cannot.
+    """
     if "if_erased" not in service.get_document()["components"]["schemas"]["NewFace"]["properties"]:
         raise OperatorError(
-            "this service is of an older version, which cannot refuse people who were erased: update it first, or let "
+            "this service is of an older version, which cannot refuse people who were erased: "
+            "update it first, or let "
             "them in by --if-erased enrol"
         )
 
@@ -252,8 +317,9 @@ def require_refusals(service: Regulars) -> None:
 def require_groups(service: Regulars, source: Source, group: str | None) -> None:
     """Make the groups that are not there yet.
 
-    A group of an export gets the fields that it has in the export, also if it is there already without a face. A group
-    of another source gets the attributes of its people. `group`: that of people without a group of their own.
+    A group of an export gets the fields that it has in the export, also if it is there already
+    without a face. A group of another source gets the attributes of its people. `group`: that of
+    people without a group of their own.
     """
     exported_by_name = {each["name"]: each for each in source.groups}
     attribute_counts: dict[str, Counter[str]] = {}
@@ -273,7 +339,9 @@ def require_groups(service: Regulars, source: Source, group: str | None) -> None
 
 def _add_exported_group(service: Regulars, exported: Mapping[str, Any]) -> None:
     later_fields = {name: exported[name] for name in ("learns", "staff") if name in exported}
-    new_group = service.add_group(**{name: exported[name] for name in exported if name not in later_fields})
+    new_group = service.add_group(
+        **{name: exported[name] for name in exported if name not in later_fields}
+    )
     if later_fields != {"learns": True, "staff": False}:
         service.change_group(new_group.id, **later_fields)
 
@@ -281,7 +349,9 @@ def _add_exported_group(service: Regulars, exported: Mapping[str, Any]) -> None:
 def _complete_group(service: Regulars, group: models.Group, exported: Mapping[str, Any]) -> None:
     """Give a group the fields that it has in the export, if it has others."""
     if any(getattr(group, name) != exported[name] for name in exported):
-        service.change_group(group.id, **{name: exported[name] for name in exported if name != "name"})
+        service.change_group(
+            group.id, **{name: exported[name] for name in exported if name != "name"}
+        )
 
 
 def _add_group(service: Regulars, name: str, attributes: list[str], people: int) -> None:
@@ -291,10 +361,14 @@ def _add_group(service: Regulars, name: str, attributes: list[str], people: int)
         service.add_group(name=name, attributes=attributes, capacity=max(2 * people, _LEAST_ROOM))
 
 
-def process_people(people: Iterable[Person], look: Callable[[Person], list[Fate]], advance: Advance) -> list[Fate]:
-    """Call `look` with each person, IN_FLIGHT of them at a time, and return all fates, by person and picture.
+def process_people(
+    people: Iterable[Person], look: Callable[[Person], list[Fate]], advance: Advance
+) -> list[Fate]:
+    """Call `look` with each person, IN_FLIGHT of them at a time, and return all fates, by person
+    and picture.
 
-    The first error ends it, when those that were begun are done. `advance`: hears how many pictures are done.
+    The first error ends it, when those that were begun are done. `advance`: hears how many pictures
+    are done.
     """
     people_left, fates = iter(people), []
     with ThreadPoolExecutor(IN_FLIGHT) as pool:
@@ -305,7 +379,9 @@ def process_people(people: Iterable[Person], look: Callable[[Person], list[Fate]
                 for future in finished:
                     fates += future.result()
                     advance(len(future.result()))
-                running |= {pool.submit(look, person) for person in islice(people_left, len(finished))}
+                running |= {
+                    pool.submit(look, person) for person in islice(people_left, len(finished))
+                }
         except KeyboardInterrupt:
             print("stopping: people who are being looked after are finished first", file=sys.stderr)
             raise
@@ -313,9 +389,11 @@ def process_people(people: Iterable[Person], look: Callable[[Person], list[Fate]
 
 
 class Rehearsal(Import):
-    """An import that writes nothing: the same people in the same order, judged by the rules of an enrolment.
+    """An import that writes nothing: the same people in the same order, judged by the rules of an
+    enrolment.
 
-    What it cannot know is said (UNKNOWN_BEFORE). `first_photos`: by the person's key, the photo that would enrol.
+    What it cannot know is said (UNKNOWN_BEFORE). `first_photos`: by the person's key, the photo
+    that would enrol.
     """
 
     first_photos: dict[str, Ready] = field(default_factory=dict)
@@ -324,17 +402,25 @@ class Rehearsal(Import):
     def rehearse(self, source: Source, advance: Advance) -> list[Fate]:
         """Return what would become of each photo. Settings and groups stay as they are."""
         self.asks_consent = self.service.get_settings().consent_required
-        restricted_ids = frozenset(restriction.face for restriction in self.service.list_restrictions())
-        return process_people(source.people, lambda person: self._import_person(person, restricted_ids), advance)
+        restricted_ids = frozenset(
+            restriction.face for restriction in self.service.list_restrictions()
+        )
+        return process_people(
+            source.people, lambda person: self._import_person(person, restricted_ids), advance
+        )
 
-    def _send(self, person: Person, photo: Ready, face_ids: Mapping[str, str], presence: Presence) -> ImportOutcome:
+    def _send(
+        self, person: Person, photo: Ready, face_ids: Mapping[str, str], presence: Presence
+    ) -> ImportOutcome:
         """Judge a photo as the import would, in place of sending it. Raises ConsentMissing."""
         if photo.id in presence.photo_ids:
             return ImportOutcome(photo.name, PRESENT)
         is_further = bool(presence.photo_ids)
         if not is_further and self.asks_consent and not person.other_fields.get("consent"):
             raise codes.ConsentMissing("nobody is enrolled without a record of consent")
-        why = self.service.detect(picture=photo.data, enrols="further" if is_further else "first").refused
+        why = self.service.detect(
+            picture=photo.data, enrols="further" if is_further else "first"
+        ).refused
         if not why and is_further and not (self.is_vouched_for or person.is_vouched_for):
             why = self._find_unlikeness(person, photo, presence.faceid)
         if why:
@@ -344,7 +430,8 @@ class Rehearsal(Import):
         return ImportOutcome(photo.name, KEPT)
 
     def _find_unlikeness(self, person: Person, photo: Ready, faceid: str) -> str:
-        """Say if a photo is unlike the one that would enrol the person, or the person's face in the book."""
+        """Say if a photo is unlike the one that would enrol the person, or the person's face in the
+        book."""
         first = self.first_photos.get(person.key)
         verified = (
             self.service.verify(picture=photo.data, face=faceid)
@@ -355,7 +442,8 @@ class Rehearsal(Import):
 
 
 UNKNOWN_BEFORE = (
-    "only the import finds who is in the book already or was erased, whom two of these people look like, and a picture "
+    "only the import finds who is in the book already or was erased, whom two of these people look "
+    "like, and a picture "
     "that is like the person's first one and unlike the others"
 )
 
@@ -368,12 +456,21 @@ _EVERY_S = 60.0
 
 
 @contextmanager
-def show_progress(total: int | None, clock: Callable[[], float] = monotonic) -> Iterator[Callable[[int], object]]:
-    """Show progress on stderr: a bar if that is a terminal, else a line a minute. Yield the function that moves it on.
+def show_progress(
+    total: int | None, clock: Callable[[], float] = monotonic
+) -> Iterator[Callable[[int], object]]:
+    """Show progress on stderr: a bar if that is a terminal, else a line a minute.
+
+    Yield the function that moves it on.
 
     `total`: the number of pictures; None: faces are counted, and nobody knows how many there are.
     """
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
     console, noun = Console(stderr=True), "pictures" if total is not None else "faces"
     done_count, printed_at = 0, clock()
 
@@ -383,15 +480,23 @@ def show_progress(total: int | None, clock: Callable[[], float] = monotonic) -> 
         done_count += count
         if not console.is_terminal and clock() - printed_at >= _EVERY_S:
             printed_at = clock()
-            print(f"{done_count:,}{'' if total is None else f' of {total:,}'} {noun}", file=sys.stderr, flush=True)
+            print(
+                f"{done_count:,}{'' if total is None else f' of {total:,}'} {noun}",
+                file=sys.stderr,
+                flush=True,
+            )
 
-    with Bar(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+    with Bar(
+        *columns, console=console, transient=True, disable=not console.is_terminal
+    ) as progress:
         task = progress.add_task(noun, total=total)
         yield advance
 
 
 def print_outcome(source: Source, fates: Sequence[Fate], file: Path, *, dry_run: bool) -> int:
-    """Print each person of whom no picture was taken, and how often each reason was given. Return the exit code.
+    """Print each person of whom no picture was taken, and how often each reason was given.
+
+    Return the exit code.
 
     All refused pictures are in `file` then. If none was, there is no such file.
     """
@@ -405,7 +510,8 @@ def print_outcome(source: Source, fates: Sequence[Fate], file: Path, *, dry_run:
         _print_refused(refused, fates, names, file)
     _print_examples(f"people who came without a picture: {len(pictureless):,}", pictureless, names)
     _print_examples(
-        f"people who look like somebody in the book (merge them if they are one): {len(look_alikes):,}",
+        "people who look like somebody in the book (merge them if they are one): "
+        f"{len(look_alikes):,}",
         look_alikes,
         names,
     )
@@ -415,16 +521,24 @@ def print_outcome(source: Source, fates: Sequence[Fate], file: Path, *, dry_run:
     return 1 if refused else 0
 
 
-def _print_refused(refused: Sequence[Fate], fates: Sequence[Fate], names: Mapping[str, str], file: Path) -> None:
-    """Print of whom no picture is in, and why pictures were refused; write all that were into `file`."""
+def _print_refused(
+    refused: Sequence[Fate], fates: Sequence[Fate], names: Mapping[str, str], file: Path
+) -> None:
+    """Print of whom no picture is in, and why pictures were refused; write all that were into
+    `file`."""
     pictures_in = Counter(fate.person for fate in fates if fate.outcome.state in (KEPT, PRESENT))
     _write(
         file,
-        [(names[fate.person], fate.outcome.name, fate.outcome.why, str(pictures_in[fate.person])) for fate in refused],
+        [
+            (names[fate.person], fate.outcome.name, fate.outcome.why, str(pictures_in[fate.person]))
+            for fate in refused
+        ],
     )
     of_people_without = [fate for fate in refused if not pictures_in[fate.person]]
     people_without = {fate.person for fate in of_people_without}
-    _print_examples(f"people of whom no picture is in: {len(people_without):,}", of_people_without, names)
+    _print_examples(
+        f"people of whom no picture is in: {len(people_without):,}", of_people_without, names
+    )
     of_others = [fate for fate in refused if pictures_in[fate.person]]
     _print_examples("refused pictures of the others:", of_others, names)
     print("how often each reason was given:")
@@ -434,7 +548,8 @@ def _print_refused(refused: Sequence[Fate], fates: Sequence[Fate], names: Mappin
 
 
 def _sum_up(fates: Sequence[Fate], *, verb: str) -> str:
-    """Say how many people and pictures were added, were in the book already, were refused, and were not needed."""
+    """Say how many people and pictures were added, were in the book already, were refused, and were
+    not needed."""
     counts = Counter(fate.outcome.state for fate in fates)
     people_present = {fate.person for fate in fates if fate.outcome.state == PRESENT}
     added = [fate for fate in fates if fate.outcome.state == KEPT]
@@ -459,16 +574,23 @@ def _print_examples(title: str, refused: Sequence[Fate], names: Mapping[str, str
     if refused:
         print(title)
     for fate in refused[:_LISTED]:
-        print(f"  {one_line(names[fate.person])}: {one_line(fate.outcome.name)}: {one_line(fate.outcome.why)}")
+        print(
+            f"  {one_line(names[fate.person])}: {one_line(fate.outcome.name)}: "
+            f"{one_line(fate.outcome.why)}"
+        )
     if len(refused) > _LISTED:
         print(f"  and {len(refused) - _LISTED:,} more")
 
 
 def _shorten_reason(why: str) -> str:
-    """Return a reason without its numbers, names, ids and advice, which differ from picture to picture."""
-    return re.sub(r"'[^']*'|\b\w*\d[\w.]*", "…", one_line(why).partition(": ")[0].partition("; ")[0])
+    """Return a reason without its numbers, names, ids and advice, which differ from picture to
+    picture."""
+    return re.sub(
+        r"'[^']*'|\b\w*\d[\w.]*", "…", one_line(why).partition(": ")[0].partition("; ")[0]
+    )
 
 
 def _write(file: Path, lines: Iterable[Sequence[str]]) -> None:
-    with file.open("w", encoding="utf-8-sig", newline="") as stream:  # the mark tells a spreadsheet that it is UTF-8
+    # the mark tells a spreadsheet that it is UTF-8
+    with file.open("w", encoding="utf-8-sig", newline="") as stream:
         write_rows([HEADER, *lines], stream)

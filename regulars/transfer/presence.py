@@ -1,8 +1,10 @@
-"""Who of a source is in the book already? The book itself is asked, so an import keeps no file of what it did.
+"""Who of a source is in the book already? The book itself is asked, so an import keeps no file of
+what it did.
 
-A face that an import makes has an id that is computed of the person's group and name in the source, and of the photo
-that makes it. So the next import of the same asks for these ids: after a kill, in another shop, after a restore or a
-deletion it learns what is true there and then. Nobody who knows an id alone can tell the name: it takes the photo, too.
+A face that an import makes has an id that is computed of the person's group and name in the source,
+and of the photo that makes it. So the next import of the same asks for these ids: after a kill, in
+another shop, after a restore or a deletion it learns what is true there and then. Nobody who knows
+an id alone can tell the name: it takes the photo, too.
 """
 
 from __future__ import annotations
@@ -22,10 +24,12 @@ _LARGEST_ID = 2**63 - 1
 
 
 class Presence(Struct):
-    """State of a person in the book. `faceid`: the person's face, or the one to be made; it is changed in place.
+    """State of a person in the book.
 
-    `photo_ids`: of all pictures that the face has; none: it is not there. `given_count`: pictures that it did not learn
-    by itself.
+    `faceid`: the person's face, or the one to be made; it is changed in place.
+
+    `photo_ids`: of all pictures that the face has; none: it is not there. `given_count`: pictures
+    that it did not learn by itself.
     """
 
     faceid: str = ""
@@ -34,12 +38,18 @@ class Presence(Struct):
 
 
 def choose_face_ids(person: Person, group: str, photo_ids: Sequence[str]) -> dict[str, str]:
-    """Return the id of the face that each photo would make, by the photo: the source's own id, if it has one."""
-    return {photo_id: person.id or _compute_face_id(group, person.key, photo_id) for photo_id in photo_ids}
+    """Return the id of the face that each photo would make, by the photo: the source's own id, if
+    it has one."""
+    return {
+        photo_id: person.id or _compute_face_id(group, person.key, photo_id)
+        for photo_id in photo_ids
+    }
 
 
 def _compute_face_id(group: str, key: str, photo_id: str) -> str:
-    parts = "\n".join(part.replace("\\", "\\\\").replace("\n", "\\n") for part in (group, key, photo_id))
+    parts = "\n".join(
+        part.replace("\\", "\\\\").replace("\n", "\\n") for part in (group, key, photo_id)
+    )
     digest = hashlib.sha256(parts.encode("utf-8", "surrogatepass")).digest()
     return str(int.from_bytes(digest[:8]) % _LARGEST_ID + 1)
 
@@ -47,8 +57,9 @@ def _compute_face_id(group: str, key: str, photo_id: str) -> str:
 def find_person(service: Regulars, person: Person, face_ids: Mapping[str, str]) -> Presence | None:
     """Find the face that an import made of the person; None: there is none.
 
-    `face_ids`: of `choose_face_ids`. An id that the source gives may be somebody else's: it is this person's if a
-    picture or the name is the same. Pictures of an export are trusted, so there the name alone says too little.
+    `face_ids`: of `choose_face_ids`. An id that the source gives may be somebody else's: it is this
+    person's if a picture or the name is the same. Pictures of an export are trusted, so there the
+    name alone says too little.
     """
     for face in _list_faces(service, [*dict.fromkeys(face_ids.values())]):
         presence = read_presence(service, face.id)
@@ -61,19 +72,29 @@ def find_person(service: Regulars, person: Person, face_ids: Mapping[str, str]) 
 
 
 def find_known_person(
-    service: Regulars, person: Person, *, group: str, photo_id: str, face_ids: Mapping[str, str], known_id: str
+    service: Regulars,
+    person: Person,
+    *,
+    group: str,
+    photo_id: str,
+    face_ids: Mapping[str, str],
+    known_id: str,
 ) -> Presence | None:
-    """Tell whether a face that a photo was recognised as is the person: it has this very photo, and is called the same.
+    """Tell whether a face that a photo was recognised as is the person: it has this very photo, and
+    is called the same.
 
-    So it is of an import by an earlier version, which let the service choose ids, or of somebody who entered the photo
-    by hand. Or one of the person's faces was merged into it. None: the person only looks like it.
+    So it is of an import by an earlier version, which let the service choose ids, or of somebody
+    who entered the photo by hand. Or one of the person's faces was merged into it. None: the person
+    only looks like it.
     """
     presence = read_presence(service, known_id)
     if presence is None or photo_id not in presence.photo_ids:
         return None
     face = service.get_face(known_id)
     is_same = known_id in face_ids.values() or (face.name, face.group) == (person.name, group)
-    if is_same or any(_is_merged_into(service, id_, known_id) for id_ in dict.fromkeys(face_ids.values())):
+    if is_same or any(
+        _is_merged_into(service, id_, known_id) for id_ in dict.fromkeys(face_ids.values())
+    ):
         return presence
     return None
 

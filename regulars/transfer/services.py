@@ -1,8 +1,9 @@
-"""People whom another face service knows: CompreFace and immich by their APIs, pictures in S3 with or without a
-collection of Rekognition.
+"""People whom another face service knows: CompreFace and immich by their APIs, pictures in S3 with
+or without a collection of Rekognition.
 
-CompreFace: its REST API description 1.2.0. immich: its OpenAPI document, 1.106 and newer. Rekognition: its service
-model `rekognition/2016-06-27`; it keeps no pictures, so that those come from the bucket that they were indexed from.
+CompreFace: its REST API description 1.2.0. immich: its OpenAPI document, 1.106 and newer.
+Rekognition: its service model `rekognition/2016-06-27`; it keeps no pictures, so that those come
+from the bucket that they were indexed from.
 """
 
 from __future__ import annotations
@@ -29,7 +30,10 @@ _MOST_BYTES = 64 * 2**20
 
 
 class Api:
-    """GET requests to a service with its key. Raises OperatorError if it is away or refuses, OSError for a 404."""
+    """GET requests to a service with its key.
+
+    Raises OperatorError if it is away or refuses, OSError for a 404.
+    """
 
     def __init__(self, url: str, key: str) -> None:
         self._url = url.rstrip("/")
@@ -37,11 +41,16 @@ class Api:
             4,
             headers={"x-api-key": key},
             timeout=urllib3.Timeout(connect=5, read=60),
-            retries=urllib3.Retry(3, backoff_factor=0.5, redirect=0, status_forcelist=(429, 502, 503, 504)),
+            retries=urllib3.Retry(
+                3, backoff_factor=0.5, redirect=0, status_forcelist=(429, 502, 503, 504)
+            ),
         )
 
     def get(self, path: str, **query: Any) -> bytes:
-        """Return the body of an answer. Raises FileNotFoundError if it is 404, OperatorError if none comes."""
+        """Return the body of an answer.
+
+        Raises FileNotFoundError if it is 404, OperatorError if none comes.
+        """
         address = f"{self._url}{path}{'?' if query else ''}{urlencode(query)}"
         try:
             answer = self._http.request("GET", address, preload_content=False)
@@ -53,7 +62,8 @@ class Api:
         if answer.status != 200:
             answer_text = escape_name(data[:200].decode(errors="replace"))
             raise OperatorError(
-                f"{address} answers {answer.status}, {answer_text!r}: check the address and --from-key-file"
+                f"{address} answers {answer.status}, {answer_text!r}: check the address and "
+                "--from-key-file"
             )
         return data
 
@@ -62,19 +72,26 @@ class Api:
         try:
             return json.loads(self.get(path, **query))
         except (OSError, ValueError, RecursionError) as error:
-            raise OperatorError(f"{self._url}{path} is not in the form that was asked for: {error}") from error
+            raise OperatorError(
+                f"{self._url}{path} is not in the form that was asked for: {error}"
+            ) from error
 
 
 def list_compreface_people(api: Api) -> Iterator[Person]:
     """Yield the subjects of a recognition service, with their examples."""
     faces = "/api/v1/recognition/faces"
-    subjects: dict[str, list[str]] = {name: [] for name in api.get_json("/api/v1/recognition/subjects")["subjects"]}
+    subjects: dict[str, list[str]] = {
+        name: [] for name in api.get_json("/api/v1/recognition/subjects")["subjects"]
+    }
     pages = (api.get_json(faces, page=number, size=_PAGE)["faces"] for number in itertools.count())
     for item in _list_items(pages, "image_id"):
         subjects.setdefault(item["subject"], []).append(item["image_id"])
     for name, ids in subjects.items():
         photos = (
-            Photo(f"{escape_name(name)}/{image_id}", partial(api.get, f"{faces}/{quote(image_id, safe='')}/img"))
+            Photo(
+                f"{escape_name(name)}/{image_id}",
+                partial(api.get, f"{faces}/{quote(image_id, safe='')}/img"),
+            )
             for image_id in ids
         )
         yield Person(key=name, name=name, photos=tuple(photos))
@@ -94,12 +111,17 @@ def list_immich_people(api: Api) -> Iterator[Person]:
         if item["name"]:
             read = partial(api.get, f"/api/people/{quote(item['id'], safe='')}/thumbnail")
             yield Person(
-                key=item["id"], name=item["name"], photos=(Photo(f"{escape_name(item['name'])}/{item['id']}", read),)
+                key=item["id"],
+                name=item["name"],
+                photos=(Photo(f"{escape_name(item['name'])}/{item['id']}", read),),
             )
 
 
 def _list_items(pages: Iterable[Any], id_: str) -> Iterator[Any]:
-    """Yield the items of the pages, each once. A page with nothing new is the last: some services give one for ever."""
+    """Yield the items of the pages, each once.
+
+    A page with nothing new is the last: some services give one for ever.
+    """
     known_ids = set[str]()
     for page in pages:
         fresh = {item[id_]: item for item in page if item[id_] not in known_ids}
@@ -128,19 +150,25 @@ def read_service(service: str, url: str, key_file: Path) -> Source:
 
 
 def read_people(service: str, api: Api) -> list[Person]:
-    """Read the people of a service by its answers. Raises OperatorError if these have another form."""
+    """Read the people of a service by its answers.
+
+    Raises OperatorError if these have another form.
+    """
     try:
         return list(APIS[service](api))
     except (KeyError, TypeError, AttributeError, ValueError) as error:
-        raise OperatorError(f"this is no {service}: its answer has another form ({error!r})") from error
+        raise OperatorError(
+            f"this is no {service}: its answer has another form ({error!r})"
+        ) from error
 
 
 def read_bucket(url: str, collection: str | None) -> Source:
     """Read the pictures below s3://BUCKET/PREFIX, and divide them by person.
 
-    Without a `collection`, a folder is a person, or the part of a file's name before its last `_` is one. With a
-    `collection`, its faces say who is one person: those of one UserId, else those of one ExternalImageId. That names a
-    picture's file, with or without its ending, or the folder of the picture. Raises NoPictures, OperatorError.
+    Without a `collection`, a folder is a person, or the part of a file's name before its last `_`
+    is one. With a `collection`, its faces say who is one person: those of one UserId, else those of
+    one ExternalImageId. That names a picture's file, with or without its ending, or the folder of
+    the picture. Raises NoPictures, OperatorError.
     """
     try:
         import boto3
@@ -155,7 +183,11 @@ def read_bucket(url: str, collection: str | None) -> Source:
         pictures = [key for key in keys if key.suffix.lower() in SUFFIXES]
         faces = []
         if collection is not None:
-            listed = boto3.client("rekognition").get_paginator("list_faces").paginate(CollectionId=collection)
+            listed = (
+                boto3.client("rekognition")
+                .get_paginator("list_faces")
+                .paginate(CollectionId=collection)
+            )
             faces = [face for page in listed for face in page["Faces"]]
     except (BotoCoreError, ClientError) as error:
         raise OperatorError(f"{url}: {error}") from error
@@ -174,12 +206,16 @@ def read_bucket(url: str, collection: str | None) -> Source:
         if collection is not None
         else group_by_person(pictures, PurePosixPath(prefix))
     )
-    about = f"{url}, {'a folder a person' if collection is None else f'by the collection {collection}'}"
+    about = (
+        f"{url}, {'a folder a person' if collection is None else f'by the collection {collection}'}"
+    )
     return Source(
         about,
         [
             Person(
-                key=name, name=name, photos=tuple(Photo(str(key), partial(read_object, key)) for key in sorted(paths))
+                key=name,
+                name=name,
+                photos=tuple(Photo(str(key), partial(read_object, key)) for key in sorted(paths)),
             )
             for name, paths in people.items()
         ],
@@ -199,8 +235,13 @@ def group_by_person(pictures: Iterable[PurePosixPath], prefix: PurePosixPath) ->
     return people
 
 
-def pair_with_collection(faces: Iterable[dict[str, Any]], pictures: Iterable[PurePosixPath]) -> People:
-    """Give the faces of a collection their pictures. A face of which none is found has an empty set."""
+def pair_with_collection(
+    faces: Iterable[dict[str, Any]], pictures: Iterable[PurePosixPath]
+) -> People:
+    """Give the faces of a collection their pictures.
+
+    A face of which none is found has an empty set.
+    """
     paths_by_name: dict[str, set[PurePosixPath]] = {}
     for key in pictures:
         for name in (key.name, key.stem, key.parent.name):

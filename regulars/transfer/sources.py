@@ -1,7 +1,7 @@
 """People to import, named by folders, by files or by a table.
 
-A folder: a folder a person, `name_1.jpg` beside each other, or what Frigate and Double Take keep. A table: CSV with a
-line a picture. An archive: the file of an export (exports).
+A folder: a folder a person, `name_1.jpg` beside each other, or what Frigate and Double Take keep. A
+table: CSV with a line a picture. An archive: the file of an export (exports).
 """
 
 from __future__ import annotations
@@ -38,10 +38,10 @@ class Photo(Struct, frozen=True):
 class Person(Struct, frozen=True):
     """A person of a source, who becomes a face in the book.
 
-    `key`: the person's name in the journal, unique within a source. `id`: of the face; None: any. `group`: of the face;
-    None: the group that the import names. `other_fields`: further members of the request, such as age.
-    `is_vouched_for`: whether the photos were one face already. Then their order stays, and their likeness is not
-    judged.
+    `key`: the person's name in the journal, unique within a source. `id`: of the face; None: any.
+    `group`: of the face; None: the group that the import names. `other_fields`: further members of
+    the request, such as age. `is_vouched_for`: whether the photos were one face already. Then their
+    order stays, and their likeness is not judged.
     """
 
     key: str
@@ -67,7 +67,8 @@ class Source(Struct, frozen=True):
 
 
 def escape_name(name: str) -> str:
-    """Return a file's name as a text that can be written; bytes that are no UTF-8 become `\\xfc`."""
+    """Return a file's name as a text that can be written; bytes that are no UTF-8 become
+    `\\xfc`."""
     return os.fsencode(name).decode(errors="backslashreplace")
 
 
@@ -80,28 +81,40 @@ SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".heic", ".heif"
 
 FRIGATE, DOUBLE_TAKE = Path("clips/faces"), Path(".storage/train")
 UNNAMED = "train"
-"""Frigate keeps the faces that nobody has named yet in a folder of this name, beside those of people."""
+"""Frigate keeps the faces that nobody has named yet in a folder of this name, beside those of
+people."""
 
 
 def read_folder(folder: Path) -> Source:
-    """Read the people of a folder, which is Frigate's, Double Take's, has a folder a person, or pictures by name.
+    """Read the people of a folder, which is Frigate's, Double Take's, has a folder a person, or
+    pictures by name.
 
-    Pictures outside of the folders of people are left out. If there are no such folders, a file's name says whose it
-    is: `Ann_2.jpg` is Ann's. Raises NoPictures if there are no pictures of people.
+    Pictures outside of the folders of people are left out. If there are no such folders, a file's
+    name says whose it is: `Ann_2.jpg` is Ann's. Raises NoPictures if there are no pictures of
+    people.
     """
     for inner, about in ((FRIGATE, "Frigate's faces"), (DOUBLE_TAKE, "Double Take's faces")):
         if (folder / inner).is_dir():
-            return Source(f"{folder}, {about}", _make_people(_group_by_folder(folder / inner), folder / inner))
+            return Source(
+                f"{folder}, {about}", _make_people(_group_by_folder(folder / inner), folder / inner)
+            )
     by_folder = _group_by_folder(folder)
     if by_folder:
         other_count = len(list_pictures(folder)) + _count_deeper_pictures(folder)
-        left_out = f", without the {other_count:,} pictures beside the folders or deeper" if other_count else ""
+        left_out = (
+            f", without the {other_count:,} pictures beside the folders or deeper"
+            if other_count
+            else ""
+        )
         source = Source(f"{folder}, a folder a person{left_out}", _make_people(by_folder, folder))
     else:
-        source = Source(f"{folder}, by file name", _make_people(_group_by_prefix(list_pictures(folder)), folder))
+        source = Source(
+            f"{folder}, by file name", _make_people(_group_by_prefix(list_pictures(folder)), folder)
+        )
     if not source.people:
         raise NoPictures(
-            f"{folder} has no pictures ({', '.join(sorted(SUFFIXES))}), nor has a folder right in it: "
+            f"{folder} has no pictures ({', '.join(sorted(SUFFIXES))}), nor has a folder right in "
+            "it: "
             "name a folder that has one for each person, or files NAME_1.jpg"
         )
     return source
@@ -118,12 +131,16 @@ def _is_picture(path: Path) -> bool:
 
 def _count_deeper_pictures(folder: Path) -> int:
     """Count the pictures in folders within people's folders."""
-    deeper_paths = (path.relative_to(folder) for path in folder.glob("*/*/**/*") if _is_picture(path))
+    deeper_paths = (
+        path.relative_to(folder) for path in folder.glob("*/*/**/*") if _is_picture(path)
+    )
     return sum(not any(part.startswith(".") for part in path.parts) for path in deeper_paths)
 
 
 def _group_by_folder(folder: Path) -> dict[str, list[Path]]:
-    inner_folders = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+    inner_folders = sorted(
+        path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")
+    )
     is_frigates = folder.parts[-2:] == FRIGATE.parts
     return {
         path.name: paths
@@ -142,7 +159,9 @@ def _group_by_prefix(files: Iterable[Path]) -> dict[str, list[Path]]:
 def _make_people(files: dict[str, list[Path]], folder: Path) -> list[Person]:
     return [
         Person(
-            key=escape_name(name), name=escape_name(name), photos=tuple(Photo.from_file(file, folder) for file in paths)
+            key=escape_name(name),
+            name=escape_name(name),
+            photos=tuple(Photo.from_file(file, folder) for file in paths),
         )
         for name, paths in files.items()
     ]
@@ -162,11 +181,12 @@ Fault = tuple[int, str]
 
 
 def read_table(file: Path) -> Source:
-    """Read a table with the columns path, and as many as are wanted of name, id, group, age, gender, note, label_a to
-    label_d. Any other column is an attribute of that name. UTF-8, UTF-16, GB18030 and Windows-1252 are told apart.
+    """Read a table with the columns path, and as many as are wanted of name, id, group, age,
+    gender, note, label_a to label_d. Any other column is an attribute of that name. UTF-8, UTF-16,
+    GB18030 and Windows-1252 are told apart.
 
-    Lines with the same id are one person, and so are those without id that have the same name and group. Raises
-    DamagedFile, which names every line that is wrong.
+    Lines with the same id are one person, and so are those without id that have the same name and
+    group. Raises DamagedFile, which names every line that is wrong.
     """
     if _is_picture(file):
         raise DamagedFile(f"{file} is a picture: name the folder that has it, or a table")
@@ -182,7 +202,8 @@ def read_table(file: Path) -> Source:
         columns = _name_columns(reader.fieldnames or ())
         if "path" not in columns.values():
             raise DamagedFile(
-                f"{file} has no column `path`: its first line names the columns, with path among them, and says "
+                f"{file} has no column `path`: its first line names the columns, with path among "
+                "them, and says "
                 f"{first_line.strip()[:80]!r}"
             )
         for row in reader:
@@ -190,13 +211,21 @@ def read_table(file: Path) -> Source:
                 faults.append((reader.line_num, "has not as many cells as the first line"))
                 continue
             cells = {columns[name]: value.strip() for name, value in row.items()}
-            lines_by_person.setdefault(_identify_person(cells, reader.line_num), []).append((reader.line_num, cells))
+            lines_by_person.setdefault(_identify_person(cells, reader.line_num), []).append(
+                (reader.line_num, cells)
+            )
     except csv.Error as error:
         raise DamagedFile(f"{file} is no table in {encoding}: {error}") from error
     people = [_make_person(file, key, lines, faults) for key, lines in lines_by_person.items()]
     if faults:
-        unlisted = f"; and {len(faults) - _MAX_FAULTS_SHOWN:,} more" if len(faults) > _MAX_FAULTS_SHOWN else ""
-        fault_list = "; ".join(f"line {line} {fault}" for line, fault in sorted(faults)[:_MAX_FAULTS_SHOWN])
+        unlisted = (
+            f"; and {len(faults) - _MAX_FAULTS_SHOWN:,} more"
+            if len(faults) > _MAX_FAULTS_SHOWN
+            else ""
+        )
+        fault_list = "; ".join(
+            f"line {line} {fault}" for line, fault in sorted(faults)[:_MAX_FAULTS_SHOWN]
+        )
         raise DamagedFile(f"{file}, read as {encoding}: {fault_list}{unlisted}")
     return Source(f"{file}, a line a picture, in {encoding}", people)
 
@@ -204,8 +233,8 @@ def read_table(file: Path) -> Source:
 def _decode_table(data: bytes) -> tuple[str, str]:
     """Decode a spreadsheet's table. Return the text and the name of its encoding.
 
-    A table that is not in UTF has bytes above 127. If most of them stand in pairs, it is taken for Chinese (GB18030).
-    In European names (Windows-1252) most stand alone.
+    A table that is not in UTF has bytes above 127. If most of them stand in pairs, it is taken for
+    Chinese (GB18030). In European names (Windows-1252) most stand alone.
     """
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return data.decode("utf-16", "replace"), "UTF-16"
@@ -221,9 +250,13 @@ _ENCODINGS = {"utf-8-sig": "UTF-8", "gb18030": "GB18030", "cp1252": "Windows-125
 
 
 def _name_columns(names: Sequence[str]) -> dict[str, str]:
-    """Return our name of each column of a table; another program's names are taken unless ours are there."""
+    """Return our name of each column of a table; another program's names are taken unless ours are
+    there."""
     our_name_by_other = {
-        other: name for name, other_names in _OTHER_NAMES.items() if name not in names for other in other_names
+        other: name
+        for name, other_names in _OTHER_NAMES.items()
+        if name not in names
+        for other in other_names
     }
     return {name: our_name_by_other.get(name, name) for name in names}
 
@@ -235,10 +268,13 @@ def _identify_person(cells: Row, line: int) -> tuple[str, str]:
     return (cells.get("group", ""), cells["name"]) if cells.get("name") else ("line", str(line))
 
 
-def _make_person(file: Path, key: tuple[str, str], lines: list[tuple[int, Row]], faults: list[Fault]) -> Person:
+def _make_person(
+    file: Path, key: tuple[str, str], lines: list[tuple[int, Row]], faults: list[Fault]
+) -> Person:
     """Make a person of all their lines. Add to `faults` what is wrong with a line.
 
-    All lines of a person have the same values, or none. Each names a picture below the table's folder.
+    All lines of a person have the same values, or none. Each names a picture below the table's
+    folder.
     """
     value_by_name: dict[str, str] = {}
     photos = []
@@ -246,16 +282,25 @@ def _make_person(file: Path, key: tuple[str, str], lines: list[tuple[int, Row]],
         for name, value in cells.items():
             if name != "path" and value and value_by_name.setdefault(name, value) != value:
                 earlier_line = (
-                    f"a line before {value_by_name[name][:40]!r}: all lines of a person say the same, or nothing"
+                    f"a line before {value_by_name[name][:40]!r}: all lines of a "
+                    "person say the same, or nothing"
                 )
                 faults.append((line, f"says {name} {value[:40]!r}, {earlier_line}"))
-        candidate_paths = [file.parent / path for path in (cells["path"], cells["path"].replace("\\", "/")) if path]
+        candidate_paths = [
+            file.parent / path for path in (cells["path"], cells["path"].replace("\\", "/")) if path
+        ]
         found_path = next(filter(_is_file, candidate_paths), None)
         if found_path is None:
             faults.append((line, f"names a file, and there is no picture {cells['path']!r}"))
         elif not found_path.resolve().is_relative_to(file.parent.resolve()):
             # Another's table may name our own pictures.
-            faults.append((line, f"names {cells['path']!r}, which is not below the table's folder: copy it there"))
+            faults.append(
+                (
+                    line,
+                    f"names {cells['path']!r}, which is not below the table's folder: copy it "
+                    "there",
+                )
+            )
         else:
             photos.append(Photo.from_file(found_path, file.parent))
     return Person(
@@ -271,13 +316,16 @@ def _make_person(file: Path, key: tuple[str, str], lines: list[tuple[int, Row]],
 def _is_file(path: Path) -> bool:
     try:
         return path.is_file()
-    except (OSError, ValueError):  # longer than the file system's names, or not to be written in its encoding
+    # longer than the file system's names, or not to be written in its encoding
+    except (OSError, ValueError):
         return False
 
 
 def _read_other_fields(line: int, cells: Row, faults: list[Fault]) -> dict[str, Any]:
     other_members = ("name", "id", "group")
-    fields: dict[str, Any] = {name: cells[name] for name in TEXTS if name in cells and name not in other_members}
+    fields: dict[str, Any] = {
+        name: cells[name] for name in TEXTS if name in cells and name not in other_members
+    }
     if re.fullmatch("[0-9]{1,9}", cells.get("age", "")):
         fields["age"] = int(cells["age"])
     elif "age" in cells:
@@ -285,4 +333,8 @@ def _read_other_fields(line: int, cells: Row, faults: list[Fault]) -> dict[str, 
     labels = {letter: cells[_LABEL + letter] for letter in LABELS if _LABEL + letter in cells}
     known_columns = {*TEXTS, "path", "age", *(_LABEL + letter for letter in LABELS)}
     attributes = {name: value for name, value in cells.items() if name not in known_columns}
-    return {**fields, **({"labels": labels} if labels else {}), **({"attributes": attributes} if attributes else {})}
+    return {
+        **fields,
+        **({"labels": labels} if labels else {}),
+        **({"attributes": attributes} if attributes else {}),
+    }

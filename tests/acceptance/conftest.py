@@ -1,4 +1,5 @@
-"""A box for acceptance: one of its own, or the one that `--rekognition` names, with AWS's variables for the keys."""
+"""A box for acceptance: one of its own, or the one that `--rekognition` names, with AWS's variables
+for the keys."""
 
 import json
 import os
@@ -40,21 +41,35 @@ class Tenant(Struct, frozen=True):
             region_name="eu-central-1",
             aws_access_key_id=self.access_key_id,
             aws_secret_access_key=self.secret_access_key,
-            config=Config(**{"retries": {"total_max_attempts": 6, "mode": "standard"}, "read_timeout": 60, **config}),
+            config=Config(
+                **{
+                    "retries": {"total_max_attempts": 6, "mode": "standard"},
+                    "read_timeout": 60,
+                    **config,
+                }
+            ),
         )
 
         def held(operation_model: Any, response_dict: dict[str, Any], **_event: Any) -> None:
             if response_dict["status_code"] == 200:
-                hold(json.loads(response_dict["body"]), operation_model.output_shape, operation_model.name)
+                hold(
+                    json.loads(response_dict["body"]),
+                    operation_model.output_shape,
+                    operation_model.name,
+                )
 
         made.meta.events.register("before-parse.rekognition", held)
         return made
 
 
 @pytest.fixture(scope="session")
-def tenant(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> Iterator[Tenant]:
+def tenant(
+    tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config
+) -> Iterator[Tenant]:
     if url := pytestconfig.getoption("--rekognition"):
-        yield Tenant(url.rstrip("/"), os.environ["AWS_ACCESS_KEY_ID"], os.environ["AWS_SECRET_ACCESS_KEY"])
+        yield Tenant(
+            url.rstrip("/"), os.environ["AWS_ACCESS_KEY_ID"], os.environ["AWS_SECRET_ACCESS_KEY"]
+        )
         return
     server = Server(tmp_path_factory.mktemp("acceptance") / "data")
     pair = server.credentials("shop")
@@ -86,7 +101,8 @@ def image(file: str) -> dict[str, bytes]:
 
 @pytest.fixture(scope="session")
 def staff(boto: Any) -> dict[str, str]:
-    """FaceIds of two people in a collection, by ExternalImageId, and the collection's name as `collection`."""
+    """FaceIds of two people in a collection, by ExternalImageId, and the collection's name as
+    `collection`."""
     collection = f"acceptance-{uuid4()}"
     boto.create_collection(CollectionId=collection)
     found = {"collection": collection}

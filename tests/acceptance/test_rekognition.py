@@ -1,4 +1,5 @@
-"""The contract of the Rekognition dialect, sections 5 to 10, by boto3: collections, faces, searches."""
+"""The contract of the Rekognition dialect, sections 5 to 10, by boto3: collections, faces,
+searches."""
 
 import base64
 import io
@@ -25,12 +26,17 @@ def area(detail: dict[str, Any]) -> float:
 # --- 5, sent again ---
 
 
-def test_a_creation_that_is_sent_again_with_the_sdks_id_is_answered_as_the_first_time(wire: Wire, name: str) -> None:
+def test_a_creation_that_is_sent_again_with_the_sdks_id_is_answered_as_the_first_time(
+    wire: Wire, name: str
+) -> None:
     invocation = {"amz-sdk-invocation-id": name}
-    one, again = (wire.call("CreateCollection", {"CollectionId": f"{name}-2"}, invocation) for _ in range(2))
+    one, again = (
+        wire.call("CreateCollection", {"CollectionId": f"{name}-2"}, invocation) for _ in range(2)
+    )
     assert one.status == again.status == 200
     assert one.json == again.json
-    other = wire.call("CreateCollection", {"CollectionId": f"{name}-3"}, invocation)  # nothing is remembered
+    # nothing is remembered
+    other = wire.call("CreateCollection", {"CollectionId": f"{name}-3"}, invocation)
     assert other.status == 200
     text = f"The collection id: {name}-2 already exists"
     assert wire.call("CreateCollection", {"CollectionId": f"{name}-2"}).error == (
@@ -42,27 +48,40 @@ def test_a_creation_that_is_sent_again_with_the_sdks_id_is_answered_as_the_first
 # --- 6, pictures ---
 
 
-@pytest.mark.parametrize("sent", [{}, {"Bytes": b"x", "S3Object": {"Bucket": "pictures", "Name": "n"}}])
+@pytest.mark.parametrize(
+    "sent", [{}, {"Bytes": b"x", "S3Object": {"Bucket": "pictures", "Name": "n"}}]
+)
 def test_an_image_has_either_bytes_or_an_object(boto: Any, sent: dict[str, Any]) -> None:
     assert refused(boto.detect_faces, Image=sent)[0] == "InvalidParameterException"
 
 
 def test_an_object_that_is_not_allowed_is_not_there(boto: Any) -> None:
-    text = "Unable to get object metadata from S3. Check object key, region and/or access permissions."
+    text = (
+        "Unable to get object metadata from S3. Check object key, region and/or access permissions."
+    )
     sent = {"S3Object": {"Bucket": "somebodys", "Name": "ann.jpg", "Version": "1"}}
     assert refused(boto.detect_faces, Image=sent) == ("InvalidS3ObjectException", text)
 
 
 def test_other_formats_and_broken_pictures_have_an_invalid_format(boto: Any) -> None:
     cut_short = image(photos.PORTRAIT)["Bytes"][:5000]
-    for sent in (page(form="WEBP")["Bytes"], page(form="GIF")["Bytes"], page(form="BMP")["Bytes"], cut_short, b"x"):
+    for sent in (
+        page(form="WEBP")["Bytes"],
+        page(form="GIF")["Bytes"],
+        page(form="BMP")["Bytes"],
+        cut_short,
+        b"x",
+    ):
         error = refused(boto.detect_faces, Image={"Bytes": sent})
         assert error == ("InvalidImageFormatException", "Request has invalid image format")
 
 
 def test_sides_have_80_to_8192_pixels(boto: Any) -> None:
     code, text = refused(boto.detect_faces, Image=page(79, width=300))
-    assert (code, text.startswith("Request has invalid parameters: ")) == ("InvalidParameterException", True)
+    assert (code, text.startswith("Request has invalid parameters: ")) == (
+        "InvalidParameterException",
+        True,
+    )
     code, text = refused(boto.detect_faces, Image=page(80, width=8_193))
     assert code == "ImageTooLargeException"
     assert text.startswith("Image dimensions: 8193 x 80 pixels exceed the maximum limit")
@@ -77,17 +96,25 @@ def test_a_collection_is_created_and_described(boto: Any, name: str) -> None:
     created = boto.create_collection(CollectionId=f"{name}.a_B")
     assert created["StatusCode"] == 200
     arn = created["CollectionArn"]
-    assert re.fullmatch(rf"arn:aws:rekognition:eu-central-1:\d{{12}}:collection/{re.escape(name)}\.a_B", arn)
+    assert re.fullmatch(
+        rf"arn:aws:rekognition:eu-central-1:\d{{12}}:collection/{re.escape(name)}\.a_B", arn
+    )
     assert re.fullmatch(r"7\.\d+", created["FaceModelVersion"])
     described = boto.describe_collection(CollectionId=f"{name}.a_B")
     assert (described["FaceCount"], described["UserCount"]) == (0, 0)
-    assert (described["CollectionARN"], described["FaceModelVersion"]) == (arn, created["FaceModelVersion"])
+    assert (described["CollectionARN"], described["FaceModelVersion"]) == (
+        arn,
+        created["FaceModelVersion"],
+    )
     assert described["CreationTimestamp"].year >= 2026
 
 
 def test_a_collection_exists_once_and_case_counts(boto: Any, name: str) -> None:
     text = f"The collection id: {name} already exists"
-    assert refused(boto.create_collection, CollectionId=name) == ("ResourceAlreadyExistsException", text)
+    assert refused(boto.create_collection, CollectionId=name) == (
+        "ResourceAlreadyExistsException",
+        text,
+    )
     assert boto.create_collection(CollectionId=name.upper())["StatusCode"] == 200
 
 
@@ -124,11 +151,16 @@ def test_a_deleted_collection_is_gone_with_all_that_it_had(boto: Any, name: str)
     assert again != face
 
 
-def test_a_deletion_that_is_sent_again_with_the_sdks_id_is_answered_as_the_first_time(wire: Wire, name: str) -> None:
+def test_a_deletion_that_is_sent_again_with_the_sdks_id_is_answered_as_the_first_time(
+    wire: Wire, name: str
+) -> None:
     sent, invocation = {"CollectionId": name}, {"amz-sdk-invocation-id": f"delete-{name}"}
     for _ in range(2):
         assert wire.call("DeleteCollection", sent, invocation).json == {"StatusCode": 200}
-    assert wire.call("CreateCollection", sent, {"amz-sdk-invocation-id": f"create-{name}"}).status == 200
+    assert (
+        wire.call("CreateCollection", sent, {"amz-sdk-invocation-id": f"create-{name}"}).status
+        == 200
+    )
     assert wire.call("DeleteCollection", sent, invocation).json == {"StatusCode": 200}
     assert wire.call("DescribeCollection", sent).status == 200
 
@@ -137,7 +169,10 @@ def test_the_default_collections_are_there_and_neither_created_nor_deleted(boto:
     for default in ("stranger", "regular"):
         assert boto.describe_collection(CollectionId=default)["FaceModelVersion"]
         created = refused(boto.create_collection, CollectionId=default)
-        assert created == ("ResourceAlreadyExistsException", f"The collection id: {default} already exists")
+        assert created == (
+            "ResourceAlreadyExistsException",
+            f"The collection id: {default} already exists",
+        )
         assert refused(boto.delete_collection, CollectionId=default)[0] == "AccessDeniedException"
 
 
@@ -176,15 +211,22 @@ def test_tags_are_added_replaced_and_taken_away(boto: Any, name: str) -> None:
     arn = boto.create_collection(CollectionId=f"{name}-t", Tags={"shop": "1"})["CollectionArn"]
     boto.tag_resource(ResourceArn=arn, Tags={"shop": "2", "Straße": ""})
     assert boto.list_tags_for_resource(ResourceArn=arn)["Tags"] == {"shop": "2", "Straße": ""}
-    boto.untag_resource(ResourceArn=arn.replace("eu-central-1", "us-east-1"), TagKeys=["shop", "absent"])
+    boto.untag_resource(
+        ResourceArn=arn.replace("eu-central-1", "us-east-1"), TagKeys=["shop", "absent"]
+    )
     assert boto.list_tags_for_resource(ResourceArn=arn)["Tags"] == {"Straße": ""}
 
 
 def test_a_collection_has_up_to_50_tags(boto: Any, name: str) -> None:
     arn = boto.describe_collection(CollectionId=name)["CollectionARN"]
     boto.tag_resource(ResourceArn=arn, Tags={f"k{n}": "" for n in range(50)})
-    assert refused(boto.tag_resource, ResourceArn=arn, Tags={"more": ""})[0] == "ServiceQuotaExceededException"
-    assert refused(boto.tag_resource, ResourceArn=arn, Tags={"aws:x": ""})[0] == "ValidationException"
+    assert (
+        refused(boto.tag_resource, ResourceArn=arn, Tags={"more": ""})[0]
+        == "ServiceQuotaExceededException"
+    )
+    assert (
+        refused(boto.tag_resource, ResourceArn=arn, Tags={"aws:x": ""})[0] == "ValidationException"
+    )
     assert len(boto.list_tags_for_resource(ResourceArn=arn)["Tags"]) == 50
 
 
@@ -218,10 +260,18 @@ def test_an_indexed_face_is_told_with_all_that_is_known(boto: Any, name: str) ->
     face, detail = record["Face"], record["FaceDetail"]
     assert UUID(face["FaceId"]).version == 5
     assert UUID(face["ImageId"])
-    assert (face["ExternalImageId"], face["IndexFacesModelVersion"]) == ("a:1", answer["FaceModelVersion"])
-    assert (face["BoundingBox"], face["Confidence"]) == (detail["BoundingBox"], detail["Confidence"])
+    assert (face["ExternalImageId"], face["IndexFacesModelVersion"]) == (
+        "a:1",
+        answer["FaceModelVersion"],
+    )
+    assert (face["BoundingBox"], face["Confidence"]) == (
+        detail["BoundingBox"],
+        detail["Confidence"],
+    )
     assert set(detail) >= DEFAULT | {"AgeRange", "Gender"}
-    (looked_at,) = boto.detect_faces(Image=image(photos.PORTRAIT), Attributes=["ALL"])["FaceDetails"]
+    (looked_at,) = boto.detect_faces(Image=image(photos.PORTRAIT), Attributes=["ALL"])[
+        "FaceDetails"
+    ]
     assert looked_at == detail
     (listed,) = boto.list_faces(CollectionId=name)["Faces"]
     assert listed == face
@@ -229,25 +279,35 @@ def test_an_indexed_face_is_told_with_all_that_is_known(boto: Any, name: str) ->
     assert boto.describe_collection(CollectionId=name)["FaceCount"] == 1
 
 
-def test_a_call_makes_faces_of_its_own_and_one_that_is_sent_again_does_not(wire: Wire, boto: Any, name: str) -> None:
+def test_a_call_makes_faces_of_its_own_and_one_that_is_sent_again_does_not(
+    wire: Wire, boto: Any, name: str
+) -> None:
     sent = {"CollectionId": name, "Image": image(photos.TWO)}
     one, other = ids(boto.index_faces(**sent)), ids(boto.index_faces(**sent))
     assert not {*one} & {*other}
     assert boto.describe_collection(CollectionId=name)["FaceCount"] == 2 * len(one)
     picture = {"Bytes": base64.b64encode(sent["Image"]["Bytes"]).decode()}
     again = [
-        ids(wire.call("IndexFaces", {**sent, "Image": picture}, {"amz-sdk-invocation-id": f"i-{name}"}).json)
+        ids(
+            wire.call(
+                "IndexFaces", {**sent, "Image": picture}, {"amz-sdk-invocation-id": f"i-{name}"}
+            ).json
+        )
         for _ in range(2)
     ]
     assert again[0] == again[1]
     assert not {*again[0]} & {*one, *other}
 
 
-def test_the_same_picture_under_the_same_name_has_the_same_ids_and_adds_nothing(boto: Any, name: str) -> None:
+def test_the_same_picture_under_the_same_name_has_the_same_ids_and_adds_nothing(
+    boto: Any, name: str
+) -> None:
     sent = {"CollectionId": name, "Image": image(photos.TWO), "ExternalImageId": "one"}
     first, again = boto.index_faces(**sent), boto.index_faces(**sent)
     assert ids(first) == ids(again)
-    assert [one["Face"] for one in first["FaceRecords"]] == [one["Face"] for one in again["FaceRecords"]]
+    assert [one["Face"] for one in first["FaceRecords"]] == [
+        one["Face"] for one in again["FaceRecords"]
+    ]
     assert boto.describe_collection(CollectionId=name)["FaceCount"] == len(set(ids(first)))
     other = boto.index_faces(**{**sent, "ExternalImageId": "other"})
     assert not {*ids(first)} & {*ids(other)}
@@ -264,10 +324,14 @@ def test_a_deleted_face_gets_its_id_again(boto: Any, name: str) -> None:
 
 
 def test_faces_beyond_max_faces_are_unindexed_with_their_reason(boto: Any, name: str) -> None:
-    everybody = boto.index_faces(CollectionId=name, Image=image(photos.GROUP), QualityFilter="NONE", MaxFaces=1)
+    everybody = boto.index_faces(
+        CollectionId=name, Image=image(photos.GROUP), QualityFilter="NONE", MaxFaces=1
+    )
     assert len(everybody["FaceRecords"]) == 1
     unindexed = everybody["UnindexedFaces"]
-    assert [one["Reasons"] for one in unindexed] == [["EXCEEDS_MAX_FACES"]] * (photos.GROUP_SIZE - 1)
+    assert [one["Reasons"] for one in unindexed] == [["EXCEEDS_MAX_FACES"]] * (
+        photos.GROUP_SIZE - 1
+    )
     areas = [area(one["FaceDetail"]) for one in (*everybody["FaceRecords"], *unindexed)]
     assert areas == sorted(areas, reverse=True)
 
@@ -281,18 +345,26 @@ def test_faces_are_listed_by_enrolment_in_pages_and_narrowed_by_ids(boto: Any, n
     made = []
     for one, _ in photos.PAIRS[:3]:
         made += ids(boto.index_faces(CollectionId=name, Image=image(one)))
-    pages = boto.get_paginator("list_faces").paginate(CollectionId=name, PaginationConfig={"PageSize": 1})
+    pages = boto.get_paginator("list_faces").paginate(
+        CollectionId=name, PaginationConfig={"PageSize": 1}
+    )
     assert [one["FaceId"] for each in pages for one in each["Faces"]] == made
-    assert [one["FaceId"] for one in boto.list_faces(CollectionId=name, MaxResults=0)["Faces"]] == made
+    assert [
+        one["FaceId"] for one in boto.list_faces(CollectionId=name, MaxResults=0)["Faces"]
+    ] == made
     some = boto.list_faces(CollectionId=name, FaceIds=[made[2], ABSENT, made[0]])
     assert [one["FaceId"] for one in some["Faces"]] == [made[0], made[2]]
 
 
 def test_deletions_are_told_once_each_in_the_order_sent(boto: Any, name: str) -> None:
-    one, two = (ids(boto.index_faces(CollectionId=name, Image=image(file)))[0] for file in photos.PAIRS[0])
+    one, two = (
+        ids(boto.index_faces(CollectionId=name, Image=image(file)))[0] for file in photos.PAIRS[0]
+    )
     answer = boto.delete_faces(CollectionId=name, FaceIds=[two, ABSENT, one, two])
     assert answer["DeletedFaces"] == [two, one]
-    assert answer["UnsuccessfulFaceDeletions"] == [{"FaceId": ABSENT, "Reasons": ["FACE_NOT_FOUND"]}]
+    assert answer["UnsuccessfulFaceDeletions"] == [
+        {"FaceId": ABSENT, "Reasons": ["FACE_NOT_FOUND"]}
+    ]
 
 
 def test_what_can_be_no_face_id_is_a_broken_constraint(boto: Any, staff: dict[str, str]) -> None:
@@ -308,27 +380,41 @@ def test_what_can_be_no_face_id_is_a_broken_constraint(boto: Any, staff: dict[st
 
 def test_a_search_by_face_finds_the_others_at_once_and_not_itself(boto: Any, name: str) -> None:
     one, two, other = (
-        ids(boto.index_faces(CollectionId=name, Image=image(file)))[0] for file in (*photos.PAIRS[0], photos.OTHER)
+        ids(boto.index_faces(CollectionId=name, Image=image(file)))[0]
+        for file in (*photos.PAIRS[0], photos.OTHER)
     )
     answer = boto.search_faces(CollectionId=name, FaceId=one)
     assert answer["SearchedFaceId"] == one
     assert [match["Face"]["FaceId"] for match in answer["FaceMatches"]] == [two]
     assert answer["FaceMatches"][0]["Similarity"] >= 80
-    everybody = boto.search_faces(CollectionId=name, FaceId=one, FaceMatchThreshold=0)["FaceMatches"]
+    everybody = boto.search_faces(CollectionId=name, FaceId=one, FaceMatchThreshold=0)[
+        "FaceMatches"
+    ]
     assert [match["Face"]["FaceId"] for match in everybody] == [two, other]
     assert everybody[1]["Similarity"] < 80
-    assert len(boto.search_faces(CollectionId=name, FaceId=one, FaceMatchThreshold=0, MaxFaces=1)["FaceMatches"]) == 1
+    assert (
+        len(
+            boto.search_faces(CollectionId=name, FaceId=one, FaceMatchThreshold=0, MaxFaces=1)[
+                "FaceMatches"
+            ]
+        )
+        == 1
+    )
     boto.delete_faces(CollectionId=name, FaceIds=[two])
     assert boto.search_faces(CollectionId=name, FaceId=one)["FaceMatches"] == []
 
 
-def test_a_face_that_is_not_in_the_collection_is_told(boto: Any, name: str, staff: dict[str, str]) -> None:
+def test_a_face_that_is_not_in_the_collection_is_told(
+    boto: Any, name: str, staff: dict[str, str]
+) -> None:
     text = ("InvalidParameterException", "faceId was not found in the collection.")
     for faceid in (ABSENT, staff["one"]):
         assert refused(boto.search_faces, CollectionId=name, FaceId=faceid) == text
 
 
-def test_a_search_by_image_finds_the_person_on_another_photo(boto: Any, staff: dict[str, str]) -> None:
+def test_a_search_by_image_finds_the_person_on_another_photo(
+    boto: Any, staff: dict[str, str]
+) -> None:
     for who, (_, again) in zip(("one", "two"), photos.PAIRS, strict=False):
         answer = boto.search_faces_by_image(CollectionId=staff["collection"], Image=image(again))
         assert [match["Face"]["FaceId"] for match in answer["FaceMatches"]] == [staff[who]]
@@ -337,7 +423,9 @@ def test_a_search_by_image_finds_the_person_on_another_photo(boto: Any, staff: d
         assert set(answer["SearchedFaceBoundingBox"]) == {"Left", "Top", "Width", "Height"}
 
 
-def test_a_search_by_image_computes_nothing_that_is_not_asked_for(boto: Any, staff: dict[str, str]) -> None:
+def test_a_search_by_image_computes_nothing_that_is_not_asked_for(
+    boto: Any, staff: dict[str, str]
+) -> None:
     sent = {"CollectionId": staff["collection"], "Image": image(photos.PORTRAIT_AGAIN)}
     times = boto.search_faces_by_image(**sent)["ResponseMetadata"]["HTTPHeaders"]["server-timing"]
     assert "embed" in times
@@ -346,17 +434,23 @@ def test_a_search_by_image_computes_nothing_that_is_not_asked_for(boto: Any, sta
 
 def test_a_search_without_a_face_is_told(boto: Any, staff: dict[str, str]) -> None:
     text = ("InvalidParameterException", "There are no faces in the image. Should be at least 1.")
-    assert refused(boto.search_faces_by_image, CollectionId=staff["collection"], Image=page()) == text
+    assert (
+        refused(boto.search_faces_by_image, CollectionId=staff["collection"], Image=page()) == text
+    )
 
 
 @pytest.mark.parametrize("threshold", [0, 79.9999, 80, 100])
-def test_thresholds_choose_by_similarity(boto: Any, staff: dict[str, str], threshold: float) -> None:
+def test_thresholds_choose_by_similarity(
+    boto: Any, staff: dict[str, str], threshold: float
+) -> None:
     sent = {"CollectionId": staff["collection"], "Image": image(photos.PORTRAIT_AGAIN)}
     all_ = boto.search_faces_by_image(**sent, FaceMatchThreshold=0)["FaceMatches"]
     some = boto.search_faces_by_image(**sent, FaceMatchThreshold=threshold)["FaceMatches"]
     assert len(all_) == 2
     assert some == [one for one in all_ if one["Similarity"] >= threshold]
-    assert [one["Similarity"] for one in all_] == sorted((one["Similarity"] for one in all_), reverse=True)
+    assert [one["Similarity"] for one in all_] == sorted(
+        (one["Similarity"] for one in all_), reverse=True
+    )
 
 
 # --- 9 and 10, what is looked at ---
@@ -374,7 +468,11 @@ def test_the_largest_face_of_the_source_is_compared_with_each_of_the_target(boto
 
 @pytest.mark.parametrize("empty", ["SourceImage", "TargetImage"])
 def test_a_comparison_without_a_face_says_in_which_picture(boto: Any, empty: str) -> None:
-    sent = {"SourceImage": image(photos.PORTRAIT), "TargetImage": image(photos.PORTRAIT), empty: page()}
+    sent = {
+        "SourceImage": image(photos.PORTRAIT),
+        "TargetImage": image(photos.PORTRAIT),
+        empty: page(),
+    }
     code, text = refused(boto.compare_faces, **sent)
     assert code == "InvalidParameterException"
     assert text.startswith("Request has invalid parameters: ")
@@ -396,12 +494,29 @@ def test_details_are_those_that_are_asked_for(boto: Any) -> None:
         (face,) = boto.detect_faces(**sent, Attributes=attributes)["FaceDetails"]
         assert set(face) == DEFAULT | more
     (face,) = boto.detect_faces(**sent, Attributes=["ALL"])["FaceDetails"]
-    never = {"Eyeglasses", "Sunglasses", "Beard", "Mustache", "EyesOpen", "MouthOpen", "FaceOccluded", "EyeDirection"}
+    never = {
+        "Eyeglasses",
+        "Sunglasses",
+        "Beard",
+        "Mustache",
+        "EyesOpen",
+        "MouthOpen",
+        "FaceOccluded",
+        "EyeDirection",
+    }
     assert not never & set(face)
     assert face["AgeRange"]["Low"] < face["AgeRange"]["High"]
     assert face["Gender"]["Value"] in {"Male", "Female"}
     if emotions := face.get("Emotions"):
-        assert {one["Type"] for one in emotions} >= {"HAPPY", "SAD", "ANGRY", "SURPRISED", "FEAR", "DISGUSTED", "CALM"}
+        assert {one["Type"] for one in emotions} >= {
+            "HAPPY",
+            "SAD",
+            "ANGRY",
+            "SURPRISED",
+            "FEAR",
+            "DISGUSTED",
+            "CALM",
+        }
         assert sum(one["Confidence"] for one in emotions) == pytest.approx(100, abs=0.1)
         assert face["Smile"]["Value"] == (emotions[0]["Type"] == "HAPPY")
 
@@ -423,7 +538,10 @@ def test_faces_come_largest_first_with_landmarks_in_their_boxes(boto: Any) -> No
 def test_a_filter_leaves_out_faces_of_fewer_than_32_pixels(boto: Any, name: str) -> None:
     with Image.open(photos.FOLDER / photos.PORTRAIT) as picture:
         (face,) = boto.detect_faces(Image=image(photos.PORTRAIT))["FaceDetails"]
-        scale = 28 / min(face["BoundingBox"]["Width"] * picture.width, face["BoundingBox"]["Height"] * picture.height)
+        scale = 28 / min(
+            face["BoundingBox"]["Width"] * picture.width,
+            face["BoundingBox"]["Height"] * picture.height,
+        )
         small = picture.resize((round(picture.width * scale), round(picture.height * scale)))
     white, data = Image.new("RGB", (200, 200), "white"), io.BytesIO()
     white.paste(small, (10, 10))

@@ -1,4 +1,5 @@
-"""The contract of the Rekognition dialect on users, by boto3: people with several faces in a collection."""
+"""The contract of the Rekognition dialect on users, by boto3: people with several faces in a
+collection."""
 
 from typing import Any
 
@@ -18,7 +19,10 @@ def no_user(user: str) -> tuple[str, str]:
 @pytest.fixture
 def faces(boto: Any, name: str) -> list[str]:
     """Two faces of one person, one of another, in the collection."""
-    return [ids(boto.index_faces(CollectionId=name, Image=image(file)))[0] for file in (*photos.PAIRS[0], photos.OTHER)]
+    return [
+        ids(boto.index_faces(CollectionId=name, Image=image(file)))[0]
+        for file in (*photos.PAIRS[0], photos.OTHER)
+    ]
 
 
 @pytest.fixture
@@ -61,7 +65,9 @@ def test_what_is_missing_is_named_collection_first(boto: Any, name: str) -> None
 def test_users_are_listed_by_their_bytes_in_pages(boto: Any, name: str) -> None:
     for user in ("b", "a", "B", "a.1", "a-1", "a_1"):
         boto.create_user(CollectionId=name, UserId=user)
-    pages = boto.get_paginator("list_users").paginate(CollectionId=name, PaginationConfig={"PageSize": 4})
+    pages = boto.get_paginator("list_users").paginate(
+        CollectionId=name, PaginationConfig={"PageSize": 4}
+    )
     listed = [one for each in pages for one in each["Users"]]
     assert [one["UserId"] for one in listed] == ["B", "a", "a-1", "a.1", "a_1", "b"]
     assert {one["UserStatus"] for one in listed} == {"CREATED"}
@@ -86,7 +92,11 @@ def test_faces_are_associated_once_each_and_others_told_with_their_reason(
     assert taken["AssociatedFaces"] == []
     assert taken["UserStatus"] == "CREATED"
     (refusal,) = taken["UnsuccessfulFaceAssociations"]
-    assert refusal == {"FaceId": two, "UserId": "ann", "Reasons": ["ASSOCIATED_TO_A_DIFFERENT_USER"]}
+    assert refusal == {
+        "FaceId": two,
+        "UserId": "ann",
+        "Reasons": ["ASSOCIATED_TO_A_DIFFERENT_USER"],
+    }
     anybody = boto.associate_faces(**where, FaceIds=[other], UserMatchThreshold=0)
     assert anybody["AssociatedFaces"] == [{"FaceId": other}]
 
@@ -104,7 +114,9 @@ def test_a_users_face_is_listed_with_the_user_and_not_deleted(
     assert answer["UnsuccessfulFaceDeletions"] == [reason]
 
 
-def test_faces_are_disassociated_and_others_told(boto: Any, where: dict[str, str], faces: list[str]) -> None:
+def test_faces_are_disassociated_and_others_told(
+    boto: Any, where: dict[str, str], faces: list[str]
+) -> None:
     bob = {**where, "UserId": "bob"}
     boto.create_user(**bob)
     boto.associate_faces(**bob, FaceIds=[faces[2]])
@@ -118,7 +130,9 @@ def test_faces_are_disassociated_and_others_told(boto: Any, where: dict[str, str
     assert boto.list_faces(**where)["Faces"] == []
 
 
-def test_users_are_found_by_face_by_user_and_by_image(boto: Any, where: dict[str, str], faces: list[str]) -> None:
+def test_users_are_found_by_face_by_user_and_by_image(
+    boto: Any, where: dict[str, str], faces: list[str]
+) -> None:
     collection = {"CollectionId": where["CollectionId"]}
     for user in ("again", "empty"):
         boto.create_user(**collection, UserId=user)
@@ -141,7 +155,9 @@ def test_users_are_found_by_face_by_user_and_by_image(boto: Any, where: dict[str
     assert stranger["UserMatches"] == []
 
 
-def test_a_search_of_users_has_a_user_or_a_face(boto: Any, where: dict[str, str], faces: list[str]) -> None:
+def test_a_search_of_users_has_a_user_or_a_face(
+    boto: Any, where: dict[str, str], faces: list[str]
+) -> None:
     collection = {"CollectionId": where["CollectionId"]}
     assert refused(boto.search_users, CollectionId="nobody")[0] == "InvalidParameterException"
     assert refused(boto.search_users, **where, FaceId=faces[0])[0] == "InvalidParameterException"
@@ -149,17 +165,23 @@ def test_a_search_of_users_has_a_user_or_a_face(boto: Any, where: dict[str, str]
     assert refused(boto.search_users, **collection, FaceId=ABSENT) == text
 
 
-def test_no_face_is_no_error_and_smaller_faces_are_not_searched(boto: Any, where: dict[str, str]) -> None:
+def test_no_face_is_no_error_and_smaller_faces_are_not_searched(
+    boto: Any, where: dict[str, str]
+) -> None:
     collection = {"CollectionId": where["CollectionId"]}
     nobody = boto.search_users_by_image(**collection, Image=page())
     assert "SearchedFace" not in nobody
     assert (nobody["UserMatches"], nobody["UnsearchedFaces"]) == ([], [])
     group = boto.search_users_by_image(**collection, Image=image(photos.GROUP))
-    assert [one["Reasons"] for one in group["UnsearchedFaces"]] == [["FACE_NOT_LARGEST"]] * (photos.GROUP_SIZE - 1)
+    assert [one["Reasons"] for one in group["UnsearchedFaces"]] == [["FACE_NOT_LARGEST"]] * (
+        photos.GROUP_SIZE - 1
+    )
     assert all(set(one["FaceDetails"]) == DEFAULT for one in group["UnsearchedFaces"])
 
 
-def test_a_deleted_users_faces_stay_and_are_free(boto: Any, where: dict[str, str], faces: list[str]) -> None:
+def test_a_deleted_users_faces_stay_and_are_free(
+    boto: Any, where: dict[str, str], faces: list[str]
+) -> None:
     boto.delete_user(**where)
     assert boto.describe_collection(CollectionId=where["CollectionId"])["UserCount"] == 0
     assert refused(boto.delete_user, **where) == no_user("ann")
@@ -167,17 +189,25 @@ def test_a_deleted_users_faces_stay_and_are_free(boto: Any, where: dict[str, str
     assert [one["FaceId"] for one in listed] == faces
     assert not any("UserId" in one for one in listed)
     boto.create_user(**where)
-    assert boto.associate_faces(**where, FaceIds=faces[:1])["AssociatedFaces"] == [{"FaceId": faces[0]}]
+    assert boto.associate_faces(**where, FaceIds=faces[:1])["AssociatedFaces"] == [
+        {"FaceId": faces[0]}
+    ]
 
 
-def test_a_token_is_done_once_and_is_of_one_request(boto: Any, where: dict[str, str], faces: list[str]) -> None:
+def test_a_token_is_done_once_and_is_of_one_request(
+    boto: Any, where: dict[str, str], faces: list[str]
+) -> None:
     token = {"ClientRequestToken": f"t{where['CollectionId'][-36:]}"}
     sent = {**where, "FaceIds": faces[1:2], **token}
     first, again = boto.associate_faces(**sent), boto.associate_faces(**sent)
     assert first["AssociatedFaces"] == again["AssociatedFaces"] == [{"FaceId": faces[1]}]
     name, text = refused(boto.associate_faces, **{**sent, "FaceIds": faces[:1]})
     assert name == "IdempotentParameterMismatchException"
-    assert text == f"The ClientRequestToken: {token['ClientRequestToken']} you have supplied is already in use."
+    assert (
+        text
+        == f"The ClientRequestToken: {token['ClientRequestToken']} you have supplied is already in "
+        "use."
+    )
     bob = {**where, "UserId": "bob", **token}
     for _ in range(2):
         boto.create_user(**bob)
@@ -193,6 +223,8 @@ def test_a_user_counts_neither_as_a_face_nor_in_other_searches(
     collection = {"CollectionId": where["CollectionId"]}
     described = boto.describe_collection(**collection)
     assert (described["FaceCount"], described["UserCount"]) == (3, 1)
-    found = boto.search_faces_by_image(**collection, Image=image(photos.PORTRAIT), FaceMatchThreshold=0)
+    found = boto.search_faces_by_image(
+        **collection, Image=image(photos.PORTRAIT), FaceMatchThreshold=0
+    )
     assert {one["Face"]["FaceId"] for one in found["FaceMatches"]} == set(faces)
     assert found["FaceMatches"][0]["Face"]["UserId"] == "ann"

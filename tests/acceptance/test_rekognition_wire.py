@@ -1,4 +1,5 @@
-"""The contract of the Rekognition dialect, sections 1 to 4 and 11: what arrives, who calls, what is refused first."""
+"""The contract of the Rekognition dialect, sections 1 to 4 and 11: what arrives, who calls, what is
+refused first."""
 
 import base64
 import re
@@ -41,7 +42,9 @@ def test_an_answer_has_type_id_date_length_and_times(wire: Wire) -> None:
     assert "x-amz-crc32" not in answer.headers
 
 
-@pytest.mark.parametrize("sent", [JSON, "application/x-amz-json-1.0", "application/json; charset=utf-8"])
+@pytest.mark.parametrize(
+    "sent", [JSON, "application/x-amz-json-1.0", "application/json; charset=utf-8"]
+)
 def test_three_content_types_are_taken(wire: Wire, sent: str) -> None:
     assert wire.call("ListCollections", {}, {"Content-Type": sent}).status == 200
 
@@ -58,7 +61,12 @@ def test_an_error_is_named_in_header_and_body_with_the_requests_id(wire: Wire) -
 
 
 def test_unknown_members_and_null_are_ignored(wire: Wire) -> None:
-    assert wire.call("ListCollections", {"Unknown": {"a": [1]}, "MaxResults": None, "NextToken": ""}).status == 200
+    assert (
+        wire.call(
+            "ListCollections", {"Unknown": {"a": [1]}, "MaxResults": None, "NextToken": ""}
+        ).status
+        == 200
+    )
 
 
 def test_a_whole_number_may_be_written_as_a_fraction(wire: Wire) -> None:
@@ -66,16 +74,26 @@ def test_a_whole_number_may_be_written_as_a_fraction(wire: Wire) -> None:
     assert wire.call("ListCollections", b'{"MaxResults": 5.5}').error[0] == "SerializationException"
 
 
-@pytest.mark.parametrize("body", [b"{", b"[]", b"\xff", b'{"MaxResults": "5"}', b'{"MaxResults": NaN}', b"[" * 99_999])
-def test_what_is_not_json_of_these_types_is_a_serialization_exception(wire: Wire, body: bytes) -> None:
+@pytest.mark.parametrize(
+    "body", [b"{", b"[]", b"\xff", b'{"MaxResults": "5"}', b'{"MaxResults": NaN}', b"[" * 99_999]
+)
+def test_what_is_not_json_of_these_types_is_a_serialization_exception(
+    wire: Wire, body: bytes
+) -> None:
     assert wire.call("ListCollections", body).error[0] == "SerializationException"
 
 
 @pytest.mark.parametrize("number", [b"1e999", b"-1e999", b"9" * 400, b"1" + b"0" * 4000, b"1e308"])
 def test_no_number_is_too_large_to_be_refused(wire: Wire, number: bytes) -> None:
-    for operation, member in (("ListCollections", b"MaxResults"), ("SearchFaces", b"FaceMatchThreshold")):
+    for operation, member in (
+        ("ListCollections", b"MaxResults"),
+        ("SearchFaces", b"FaceMatchThreshold"),
+    ):
         sent = b'{"CollectionId": "c", "FaceId": "1", "' + member + b'": ' + number + b"}"
-        assert wire.call(operation, sent).error[0] in {"SerializationException", "ValidationException"}
+        assert wire.call(operation, sent).error[0] in {
+            "SerializationException",
+            "ValidationException",
+        }
 
 
 @pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH"])  # GET leads to a box's console
@@ -154,7 +172,9 @@ def test_any_region_is_the_same_store(wire: Wire, region: str, name: str) -> Non
     assert answer.json["CollectionARN"].startswith(f"arn:aws:rekognition:{region}:")
 
 
-@pytest.mark.parametrize(("off_s", "begins"), [(-400, "Signature expired: "), (400, "Signature not yet current: ")])
+@pytest.mark.parametrize(
+    ("off_s", "begins"), [(-400, "Signature expired: "), (400, "Signature not yet current: ")]
+)
 def test_a_time_that_is_off_is_told_with_the_time_here(wire: Wire, off_s: int, begins: str) -> None:
     at = datetime.now(UTC) + timedelta(seconds=off_s)
     answer = wire.call("ListCollections", {}, at=at)
@@ -166,14 +186,20 @@ def test_a_time_that_is_off_is_told_with_the_time_here(wire: Wire, off_s: int, b
     assert wire.call("ListCollections", {}, at=at - timedelta(seconds=off_s * 0.4)).status == 200
 
 
-@pytest.mark.parametrize("hashed", ["UNSIGNED-PAYLOAD", "STREAMING-AWS4-HMAC-SHA256-PAYLOAD", "0" * 64])
+@pytest.mark.parametrize(
+    "hashed", ["UNSIGNED-PAYLOAD", "STREAMING-AWS4-HMAC-SHA256-PAYLOAD", "0" * 64]
+)
 def test_a_body_that_is_not_hashed_is_refused(wire: Wire, hashed: str) -> None:
     answer = wire.call("ListCollections", {}, {"X-Amz-Content-SHA256": hashed})
     assert answer.error[0] == "InvalidSignatureException"
 
 
 def test_stale_session_tokens_and_headers_of_the_clients_choice_are_taken(wire: Wire) -> None:
-    more = {"X-Amz-Security-Token": "stale", "amz-sdk-request": "attempt=1;  max=3 ", "x-other": "a,  b"}
+    more = {
+        "X-Amz-Security-Token": "stale",
+        "amz-sdk-request": "attempt=1;  max=3 ",
+        "x-other": "a,  b",
+    }
     assert wire.call("ListCollections", {}, more).status == 200
 
 
@@ -188,7 +214,12 @@ def test_a_header_that_is_repeated_is_signed_with_commas(wire: Wire) -> None:
 
 
 def test_an_unknown_operation_is_told_before_anything_else(wire: Wire) -> None:
-    for target in ("RekognitionService.Nothing", "RekognitionService.", "Other.DetectFaces", "detectFaces"):
+    for target in (
+        "RekognitionService.Nothing",
+        "RekognitionService.",
+        "Other.DetectFaces",
+        "detectFaces",
+    ):
         assert wire.send(b"{", {"X-Amz-Target": target}).error[0] == "UnknownOperationException"
 
 
@@ -199,7 +230,11 @@ def test_the_other_operations_of_the_model_are_refused_by_name(wire: Wire) -> No
         text = f"Regulars has no {operation}: it answers the face operations of Amazon Rekognition"
         answer = wire.call(operation, b"{")
         assert (answer.status, answer.error) == (400, ("AccessDeniedException", text))
-    assert wire.send(b"{", {"X-Amz-Target": "RekognitionService.DetectText"}).error[0].startswith("MissingAuth")
+    assert (
+        wire.send(b"{", {"X-Amz-Target": "RekognitionService.DetectText"})
+        .error[0]
+        .startswith("MissingAuth")
+    )
 
 
 @pytest.mark.parametrize("operation", ["IndexFaces", "SearchFacesByImage"])
@@ -228,17 +263,27 @@ def test_both_pictures_are_looked_at_before_their_faces(wire: Wire) -> None:
 # --- 4, errors ---
 
 
-def test_a_validation_exception_has_amazons_words_and_names_all_that_it_finds(boto: Any, name: str) -> None:
+def test_a_validation_exception_has_amazons_words_and_names_all_that_it_finds(
+    boto: Any, name: str
+) -> None:
     pattern = r"Member must satisfy regular expression pattern: [a-zA-Z0-9_.\-:]+"
-    error = refused(boto.index_faces, CollectionId=name, Image=image(photos.PORTRAIT), ExternalImageId="a b")
+    error = refused(
+        boto.index_faces, CollectionId=name, Image=image(photos.PORTRAIT), ExternalImageId="a b"
+    )
     text = "Value 'a b' at 'externalImageId' failed to satisfy constraint: " + pattern
     assert error == ("ValidationException", f"1 validation error detected: {text}")
 
 
 def test_a_picture_of_more_than_five_mib_is_a_broken_constraint(wire: Wire) -> None:
     sent = {"Image": {"Bytes": base64.b64encode(bytes(5_242_881)).decode()}}
-    text = "Value at 'image.bytes' failed to satisfy constraint: Member must have length less than or equal to 5242880"
-    assert wire.call("DetectFaces", sent).error == ("ValidationException", f"1 validation error detected: {text}")
+    text = (
+        "Value at 'image.bytes' failed to satisfy constraint: Member must have length less "
+        "than or equal to 5242880"
+    )
+    assert wire.call("DetectFaces", sent).error == (
+        "ValidationException",
+        f"1 validation error detected: {text}",
+    )
 
 
 def test_a_body_of_more_than_the_endpoint_takes_names_its_limit(wire: Wire) -> None:

@@ -4,7 +4,10 @@ import io
 import json
 from typing import Any
 
-LAMBDA = {"AWS_LAMBDA_FUNCTION_NAME": "regulars-prod-APIHandler", "REGULARS_TABLE_PREFIX": "regulars-prod-"}
+LAMBDA = {
+    "AWS_LAMBDA_FUNCTION_NAME": "regulars-prod-APIHandler",
+    "REGULARS_TABLE_PREFIX": "regulars-prod-",
+}
 
 
 def lines(out: io.StringIO) -> list[dict[str, Any]]:

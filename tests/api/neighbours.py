@@ -1,6 +1,8 @@
-"""Two shops in one data folder that have all in common but their words: no word of alpha may be in an answer to beta.
+"""Two shops in one data folder that have all in common but their words: no word of alpha may be in
+an answer to beta.
 
-They have the group `vip`, the camera `door` and the face `7` with the same ids. All else of a shop has its word in it.
+They have the group `vip`, the camera `door` and the face `7` with the same ids. All else of a shop
+has its word in it.
 """
 
 from __future__ import annotations
@@ -58,18 +60,27 @@ ALPHA, BETA = "alpha", "beta"
 WORDS = {ALPHA: "kestrel", BETA: "plover"}
 _NOBODYS_WORD = "godwit"
 _NOBODY_SEEN = 999
-_V1, _SUNMI, REKOGNITION, COMPREFACE, DEEPSTACK = "/v1/", "/openapi/", "/ ", "/api/v1/", "/v1/vision/"
-"""What the paths of a dialect begin with. Rekognition's operations have one path, behind which their names stand."""
+_V1 = "/v1/"
+_SUNMI = "/openapi/"
+REKOGNITION = "/ "
+COMPREFACE = "/api/v1/"
+DEEPSTACK = "/v1/vision/"
+"""What the paths of a dialect begin with. Rekognition's operations have one path, behind which
+their names stand."""
 
 
 class Shop(Struct, frozen=True):
-    """A furnished tenant. `ids`: by the slots of support/api/samples.py; `camera_key`: the key of ids["camera"]."""
+    """A furnished tenant.
+
+    `ids`: by the slots of support/api/samples.py; `camera_key`: the key of ids["camera"].
+    """
 
     credentials: Credentials
     camera_key: str
     ids: Mapping[str, str]
     of_other_camera: Mapping[str, str]
-    """Ids of the shop's camera `door`, by the same slots: they are not for the key of ids["camera"]."""
+    """Ids of the shop's camera `door`, by the same slots: they are not for the key of
+    ids["camera"]."""
     secrets: frozenset[str]
     services: Mapping[str, str]
     """Its keys of CompreFace's services and DeepStack's."""
@@ -77,14 +88,18 @@ class Shop(Struct, frozen=True):
     @property
     def nobodys(self) -> dict[str, str]:
         """Ids of the same form that nobody has."""
-        return {slot: _nobodys(slot, id_, WORDS[self.credentials.tenant]) for slot, id_ in self.ids.items()}
+        return {
+            slot: _nobodys(slot, id_, WORDS[self.credentials.tenant])
+            for slot, id_ in self.ids.items()
+        }
 
 
 class Street(Struct, frozen=True):
-    """The folder that is copied for each request that changes something, and what is known of its shops.
+    """The folder that is copied for each request that changes something, and what is known of its
+    shops.
 
-    Keys that are void: those of a `disabled` tenant and of its camera, and those that a tenant had until they were
-    `rotated`.
+    Keys that are void: those of a `disabled` tenant and of its camera, and those that a tenant had
+    until they were `rotated`.
     """
 
     folder: Path
@@ -98,8 +113,13 @@ class Street(Struct, frozen=True):
         clock = FakeClock()
         services = build(Settings(storage=folder, **UNHURRIED), clock=clock, vision=FakeVision)
         app = make_stage(services).app
-        shops = {name: _furnished(services, app, clock, name, 100 * n) for n, name in enumerate(WORDS, start=1)}
-        disabled, rotated = (services.tenants.add(name, Profile.CAMERA) for name in ("disabled", "rotated"))
+        shops = {
+            name: _furnished(services, app, clock, name, 100 * n)
+            for n, name in enumerate(WORDS, start=1)
+        }
+        disabled, rotated = (
+            services.tenants.add(name, Profile.CAMERA) for name in ("disabled", "rotated")
+        )
         camera_key = V1Client(app, disabled.api_key).add_camera("door")["api_key"]
         services.tenants.disable("disabled")
         services.tenants.rotate_keys("rotated")
@@ -121,7 +141,8 @@ class _Meaning:
 
 
 class Walk:
-    """Sends requests to the street as it was made, or to a copy of it that no request has changed."""
+    """Sends requests to the street as it was made, or to a copy of it that no request has
+    changed."""
 
     def __init__(self, street: Street, folder: Path) -> None:
         self.street = street
@@ -139,7 +160,9 @@ class Walk:
             self._copies += 1
             self._here = shutil.copytree(self.street.folder, self._folder / str(self._copies))
             vision = FakeVision()
-            services = build(Settings(storage=self._here, **UNHURRIED), clock=self.clock, vision=lambda: vision)
+            services = build(
+                Settings(storage=self._here, **UNHURRIED), clock=self.clock, vision=lambda: vision
+            )
             known = [ids for shop in self.street.shops.values() for ids in (shop.ids, shop.nobodys)]
             services.ports.pictures_by_url = FakePictures(
                 {ids["photo_url"]: base64.b64decode(ids["photo"]) for ids in known}
@@ -165,14 +188,21 @@ class Walk:
             self._stage.services.close()
 
     def _written(self) -> object:
-        """Return what changes when somebody writes: the database's version, its files with their sizes and times."""
+        """Return what changes when somebody writes: the database's version, its files with their
+        sizes and times."""
         stats = [(file.path, file.stat()) for file in files(self._here)]
         version = self._watch.execute("PRAGMA data_version").fetchone()
         return version, sorted((name, stat.st_size, stat.st_mtime_ns) for name, stat in stats)
 
     def send(self, method: str, path: str, sample: Sample, *, meant: str = "", **key: Any) -> Reply:
         """The answer to a filled sample. `meant`: the book that the request names; "": none."""
-        how = _of_v1 if path.startswith(_V1) else self._of_sunmi if path.startswith(_SUNMI) else _of_icredit
+        how = (
+            _of_v1
+            if path.startswith(_V1)
+            else self._of_sunmi
+            if path.startswith(_SUNMI)
+            else _of_icredit
+        )
         how = self._of_rekognition if path.startswith(REKOGNITION) else how
         how = _of_compreface if path.startswith(COMPREFACE) else how
         how = _of_deepstack if path.startswith(DEEPSTACK) else how
@@ -190,18 +220,26 @@ class Walk:
     ) -> Reply:
         operation = path.removeprefix(REKOGNITION)
         if access_key_id:
-            return signed.call(app, access_key_id, secret, operation, sample.fields, self.clock.now())
+            return signed.call(
+                app, access_key_id, secret, operation, sample.fields, self.clock.now()
+            )
         target = {"X-Amz-Target": f"RekognitionService.{operation}"}
         body = json.dumps(dict(sample.fields)).encode()
-        return send(app, "/", body, content_type=CONTENT_TYPE, headers={**target, **(headers or {})})
+        return send(
+            app, "/", body, content_type=CONTENT_TYPE, headers={**target, **(headers or {})}
+        )
 
     def changed(self) -> set[object]:
-        """What was stored as the street was made, or is now, but not both. The next request goes to a new copy then."""
+        """What was stored as the street was made, or is now, but not both.
+
+        The next request goes to a new copy then.
+        """
         if self._written() == self._known:
             return set()
         changed = stored(self._here) ^ self._as_made
         self._known = self._written()
-        if any(row[0] != keys.AUDIT.name for row in changed):  # that something was read alters no answer
+        # that something was read alters no answer
+        if any(row[0] != keys.AUDIT.name for row in changed):
             self.close()
         return changed
 
@@ -216,12 +254,22 @@ class Walk:
         headers: Mapping[str, str] | None = None,
     ) -> Reply:
         self._random += 1
-        public = {"app_id": app_id, "random": self._random, "timestamp": int(self.clock.now().timestamp())}
-        pairs: Pairs = [(name, str(value)) for name, value in {**(public if app_id else {}), **sample.fields}.items()]
+        public = {
+            "app_id": app_id,
+            "random": self._random,
+            "timestamp": int(self.clock.now().timestamp()),
+        }
+        pairs: Pairs = [
+            (name, str(value))
+            for name, value in {**(public if app_id else {}), **sample.fields}.items()
+        ]
         pairs += [("sign", md5_sign(pairs, app_key))] if app_key else []
         if not sample.pic:
             return send(app, path, urlencode(pairs).encode(), content_type=FORM, headers=headers)
-        parts = [*(Part(name, value.encode()) for name, value in pairs), jpeg(base64.b64decode(sample.pic))]
+        parts = [
+            *(Part(name, value.encode()) for name, value in pairs),
+            jpeg(base64.b64decode(sample.pic)),
+        ]
         return send(app, path, multipart(parts), content_type=MULTIPART, headers=headers)
 
 
@@ -233,11 +281,23 @@ def _of_compreface(
     query = {name: [value] for name, value in sample.query.items()}
     sent = sample.fields.get("list", sample.fields)
     body = json.dumps(sent).encode() if sent else b""
-    return send(app, path, body, method=method, content_type="application/json", headers=headers, query=query)
+    return send(
+        app,
+        path,
+        body,
+        method=method,
+        content_type="application/json",
+        headers=headers,
+        query=query,
+    )
 
 
 def _of_deepstack(app: Chalice, _method: str, path: str, sample: Sample, key: str = "") -> Reply:
-    files = {name: base64.b64decode(value) for name, value in sample.fields.items() if name.startswith("image")}
+    files = {
+        name: base64.b64decode(value)
+        for name, value in sample.fields.items()
+        if name.startswith("image")
+    }
     fields = {name: value for name, value in sample.fields.items() if name not in files}
     return DeepStack(app, key).call(path.removeprefix(FACE), files, **fields)
 
@@ -255,12 +315,21 @@ def _of_v1(
     asked = {**sample.query, **(query or {})}
     if sample.pic:
         data = base64.b64decode(sample.pic)
-        return V1Client(app, None).send(method, path, data, query=asked, headers=headers, content_type="image/jpeg")
-    return V1Client(app, None).send(method, path, sample.fields or None, query=asked, headers=headers)
+        return V1Client(app, None).send(
+            method, path, data, query=asked, headers=headers, content_type="image/jpeg"
+        )
+    return V1Client(app, None).send(
+        method, path, sample.fields or None, query=asked, headers=headers
+    )
 
 
 def _of_icredit(
-    app: Chalice, _method: str, path: str, sample: Sample, headers: Mapping[str, str] | None = None, **fields: str
+    app: Chalice,
+    _method: str,
+    path: str,
+    sample: Sample,
+    headers: Mapping[str, str] | None = None,
+    **fields: str,
 ) -> Reply:
     return send(app, path, urlencode({**sample.fields, **fields}).encode(), headers=headers)
 
@@ -298,9 +367,16 @@ def appcode(code: str) -> dict[str, Any]:
 def stored(folder: Path) -> set[object]:
     """Every row of the database and every file of a data folder."""
     with closing(sqlite3.connect(folder / "regulars.sqlite")) as database:
-        tables = [name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
-        rows: set[object] = {(table, *row) for table in tables for row in database.execute(f"SELECT * FROM {table}")}
-    return rows | {(os.path.relpath(file, folder), Path(file).read_bytes()) for file in files(folder)}
+        tables = [
+            name
+            for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+        ]
+        rows: set[object] = {
+            (table, *row) for table in tables for row in database.execute(f"SELECT * FROM {table}")
+        }
+    return rows | {
+        (os.path.relpath(file, folder), Path(file).read_bytes()) for file in files(folder)
+    }
 
 
 def files(folder: Path | str) -> Iterator[os.DirEntry[str]]:
@@ -328,17 +404,28 @@ def _furnished(services: Services, app: Chalice, clock: FakeClock, tenant: str, 
     gate_key = v1.add_camera(f"{word}.Gate", id=f"{word}-gate", labels={"a": label})["api_key"]
     door_key = v1.add_camera(f"{word}.Door", id="door")["api_key"]
     v1.done("POST", f"/v1/cameras/{word}-gate/heartbeat", {"status": {"place": word}})
-    seen = [v1.take(services, _photo(seed), minutes, f"{word}-gate", tenant).id for minutes in (60, 180)]
+    seen = [
+        v1.take(services, _photo(seed), minutes, f"{word}-gate", tenant).id for minutes in (60, 180)
+    ]
     at_the_door = v1.take(services, _photo(seed + 1), 120, "door", tenant).id
     doubted = v1.take(services, _photo(seed + 1, side_px=90), 240, f"{word}-gate", tenant).id
     v1.done("POST", f"/v1/faces/{word}-2/sightings/{doubted}-0/reject")
     for n in (1, 2):
         v1.done("PATCH", f"/v1/faces/{word}-{n}", {"name": f"{word} Lee", "note": word})
     for n in (1, 2):
-        v1.done("PUT", f"/v1/faces/{word}-{n}/consent", {"basis": "consent", "given_at": 0, "evidence": f"{word} form"})
+        v1.done(
+            "PUT",
+            f"/v1/faces/{word}-{n}/consent",
+            {"basis": "consent", "given_at": 0, "evidence": f"{word} form"},
+        )
     groups = {group["name"]: group["id"] for group in v1.done("GET", "/v1/groups")["groups"]}
-    added = v1.done("POST", f"/v1/faces/{face}/pictures", {"picture": _text(_photo(seed, side_px=90))})
-    merges = [v1.done("POST", f"/v1/faces/{word}-{n}/merge", {"other": f"{word}-{n + 1}"})["merge"] for n in (3, 5)]
+    added = v1.done(
+        "POST", f"/v1/faces/{face}/pictures", {"picture": _text(_photo(seed, side_px=90))}
+    )
+    merges = [
+        v1.done("POST", f"/v1/faces/{word}-{n}/merge", {"other": f"{word}-{n + 1}"})["merge"]
+        for n in (3, 5)
+    ]
     hook, secret = _hook(services, v1, tenant, word)
     key = v1.done("POST", "/v1/keys", {"name": f"{word} key"})
     member, passkey = with_passkey(v1, f"{word} Maria", Device(), "four words that fit")
@@ -350,7 +437,11 @@ def _furnished(services: Services, app: Chalice, clock: FakeClock, tenant: str, 
     for one, other in pairwise(alike.values()):
         services.merges.duplicates.suggest_pair(customer, one, other, Decision(0.4, 0.5, 9, 0.02))
     for n in (8, 9):
-        v1.done("POST", "/v1/faces", {"id": f"{word}-{n}", "group": club, "picture": _text(_photo(seed + n))})
+        v1.done(
+            "POST",
+            "/v1/faces",
+            {"id": f"{word}-{n}", "group": club, "picture": _text(_photo(seed + n))},
+        )
         erasure = v1.done("DELETE", f"/v1/faces/{word}-{n}", erase="true")["id"]
     members = services.groups.get_by_name(customer, club)
     for user in (f"{word}-one", f"{word}-two"):
@@ -360,14 +451,24 @@ def _furnished(services: Services, app: Chalice, clock: FakeClock, tenant: str, 
     services.groups.create(customer, f"{word}-family", 20, "")
     family = services.groups.get_by_name(customer, f"{word}-family")
     kinds = {
-        kind: add_service_key(services, customer, kind, kind, family.id if kind in ("recognition", "deepstack") else "")
+        kind: add_service_key(
+            services,
+            customer,
+            kind,
+            kind,
+            family.id if kind in ("recognition", "deepstack") else "",
+        )
         for kind in SERVICES
     }
     kin = services.subjects.enrol_photo(customer, family, f"{word} kin", _photo(seed), RULES, 0.0)
 
     def listed(operation: str, **members: Any) -> str:
         keys_ = own.access_key_id, own.secret_access_key
-        return str(signed.call(app, *keys_, operation, {"MaxResults": 1, **members}, clock.now()).json["NextToken"])
+        return str(
+            signed.call(app, *keys_, operation, {"MaxResults": 1, **members}, clock.now()).json[
+                "NextToken"
+            ]
+        )
 
     ids = {
         "example": kin.id,
@@ -386,7 +487,9 @@ def _furnished(services: Services, app: Chalice, clock: FakeClock, tenant: str, 
         "other_face": f"{word}-2",
         "consenting": f"{word}-2",
         "audit_token": v1.done("GET", "/v1/audit", limit=1)["next_token"],
-        "restrictions_token": PageTokens(f"restricted faces of {tenant}").make_token("restricted#0"),
+        "restrictions_token": PageTokens(f"restricted faces of {tenant}").make_token(
+            "restricted#0"
+        ),
         "consents_token": v1.done("GET", "/v1/consents", limit=1)["next_token"],
         "face_name": f"{word} lee",
         "photo": _text(_photo(seed)),
@@ -410,7 +513,9 @@ def _furnished(services: Services, app: Chalice, clock: FakeClock, tenant: str, 
         "erasure": erasure,
         "erasures_token": v1.done("GET", "/v1/erasures", limit=1)["next_token"],
         "mailbox": v1.done("POST", "/v1/hooks", {"url": None})["id"],
-        "everything_token": PageTokens(f"everything of {face} of {tenant}").make_token(f"{seen[0]}-0"),
+        "everything_token": PageTokens(f"everything of {face} of {tenant}").make_token(
+            f"{seen[0]}-0"
+        ),
         "observations_token": v1.done("GET", "/v1/observations", limit=1)["next_token"],
         "arrivals_token": v1.done("GET", "/v1/arrivals", limit=1, **SINCE)["next_token"],
         "review": reviews[0].id,
@@ -422,9 +527,9 @@ def _furnished(services: Services, app: Chalice, clock: FakeClock, tenant: str, 
         "sightings_token": v1.done("GET", f"/v1/faces/{face}/sightings", limit=1)["next_token"],
         "merges_token": v1.done("GET", "/v1/merges", limit=1)["next_token"],
         "deliveries_token": v1.done("GET", f"/v1/hooks/{hook}/deliveries", limit=1)["next_token"],
-        "query_token": market.call(QUERY, {"START_TIME": "0", "END_TIME": "9999999999", "PAGE_SIZE": "1"})[
-            "NEXT_PAGE_TOKEN"
-        ],
+        "query_token": market.call(
+            QUERY, {"START_TIME": "0", "END_TIME": "9999999999", "PAGE_SIZE": "1"}
+        )["NEXT_PAGE_TOKEN"],
     }
     assert all(ids.values()), ids
     secrets = {
@@ -450,12 +555,15 @@ def _furnished(services: Services, app: Chalice, clock: FakeClock, tenant: str, 
 
 
 def _groups_and_faces(camera: CameraClient, word: str, seed: int) -> None:
-    answers = [camera.create_group(name, 20, word) for name in ("vip", f"{word}-club", f"{word}-room")]
+    answers = [
+        camera.create_group(name, 20, word) for name in ("vip", f"{word}-club", f"{word}-room")
+    ]
     for group in ("vip", f"{word}-club"):
         fields = {"num": "1", "group_name": group, "name_list": f'["{word} size"]'}
         answers.append(camera.call("addFaceInfoItem", fields))
     answers += [
-        camera.add_face(f"{word}-club", _photo(seed + n - 1), faceid=f"{word}-{n}", item1=word) for n in range(1, 7)
+        camera.add_face(f"{word}-club", _photo(seed + n - 1), faceid=f"{word}-{n}", item1=word)
+        for n in range(1, 7)
     ]
     answers.append(camera.add_face("vip", _photo(seed + 6), faceid="7", item1=word))
     assert [answer["code"] for answer in answers] == [0] * len(answers)
@@ -463,10 +571,18 @@ def _groups_and_faces(camera: CameraClient, word: str, seed: int) -> None:
 
 def _hook(services: Services, v1: V1Client, tenant: str, word: str) -> tuple[str, str]:
     """A hook that could not be told of two events, and its secret."""
-    hook = v1.done("POST", "/v1/hooks", {"url": f"https://8.8.8.8/{word}", "events": ["group.full"]})
+    hook = v1.done(
+        "POST", "/v1/hooks", {"url": f"https://8.8.8.8/{word}", "events": ["group.full"]}
+    )
     outbox = services.webhooks.outbox
     events = [
-        Event(f"group.full-{number}", EventKind.GROUP_FULL, services.clock.now(), f"{word}-club", data={"of": word})
+        Event(
+            f"group.full-{number}",
+            EventKind.GROUP_FULL,
+            services.clock.now(),
+            f"{word}-club",
+            data={"of": word},
+        )
         for number in range(2)
     ]
     services.items.transact(outbox.make_delivery_puts(tenant, events))

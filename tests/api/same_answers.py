@@ -1,7 +1,7 @@
 """Requests of each dialect as clients write them, which one box and a stage on AWS answer alike.
 
-`ROWS` is the table: a request, its recorded status, and a text of its recorded body. Where the two cannot be the same,
-`apart` has the stage's status and text, and the page that says so.
+`ROWS` is the table: a request, its recorded status, and a text of its recorded body. Where the two
+cannot be the same, `apart` has the stage's status and text, and the page that says so.
 """
 
 from __future__ import annotations
@@ -64,7 +64,10 @@ class Apart(Struct, frozen=True):
 
 
 class Row(Struct, frozen=True):
-    """A request and its answer. `url`: path and query as they are sent, with `{slots}`; so have headers and texts."""
+    """A request and its answer.
+
+    `url`: path and query as they are sent, with `{slots}`; so have headers and texts.
+    """
 
     name: str
     method: str
@@ -83,7 +86,9 @@ class Row(Struct, frozen=True):
         body = self.body if isinstance(self.body, bytes) else self.body(both.ids)
         if self.operation:
             headers += _sign(both, path, self.operation, body)
-        return Call(self.method, path, query, (("Host", urlsplit(both.box.url).netloc), *headers), body)
+        return Call(
+            self.method, path, query, (("Host", urlsplit(both.box.url).netloc), *headers), body
+        )
 
 
 @contextmanager
@@ -97,7 +102,10 @@ def both_served(folder: Path) -> Iterator[Both]:
         group = services.groups.get_by_name(tenant, "family").id
         services.cameras.add(tenant, "front-door", "Front", CameraSettings())
         ids = {
-            **{name: add_service_key(services, tenant, name, name, group) for name in ("recognition", "deepstack")},
+            **{
+                name: add_service_key(services, tenant, name, name, group)
+                for name in ("recognition", "deepstack")
+            },
             "key": keys.api_key,
             "appcode": keys.appcode,
             "app_id": keys.app_id,
@@ -119,8 +127,12 @@ def both_served(folder: Path) -> Iterator[Both]:
 
 
 def _sign(both: Both, path: str, operation: str, body: bytes) -> tuple[tuple[str, str], ...]:
-    request = AWSRequest("POST", both.box.url + path, {"X-Amz-Target": f"RekognitionService.{operation}"}, body)
-    SigV4Auth(Credentials(both.ids["access_key_id"], both.ids["secret"]), "rekognition", "box").add_auth(request)
+    request = AWSRequest(
+        "POST", both.box.url + path, {"X-Amz-Target": f"RekognitionService.{operation}"}, body
+    )
+    SigV4Auth(
+        Credentials(both.ids["access_key_id"], both.ids["secret"]), "rekognition", "box"
+    ).add_auth(request)
     return (("Content-Type", "application/x-amz-json-1.1"), *request.headers.items())
 
 
@@ -128,7 +140,15 @@ def _photo(seed: int) -> bytes:
     return picture(Person(seed, side_px=120.0))
 
 
-def row(name: str, method: str, url: str, status: int, text: str = "", *headers: tuple[str, str], **more: Any) -> Row:
+def row(
+    name: str,
+    method: str,
+    url: str,
+    status: int,
+    text: str = "",
+    *headers: tuple[str, str],
+    **more: Any,
+) -> Row:
     return Row(name, method, url, status, text, headers, **more)
 
 
@@ -166,7 +186,9 @@ def _icredit(**fields: str) -> bytes:
 OPERATIONS = "docs/operations.md"
 _NOBODYS = (OPERATIONS, "At a path that is nobody's")
 _TOO_LARGE = "says in other words that a body is too large"
-MORE_THAN_4_MIB, MORE_THAN_6_MIB, MORE_THAN_10_MIB = (b" " * (mib * 1024 * 1024 + 1) for mib in (4, 6, 10))
+MORE_THAN_4_MIB, MORE_THAN_6_MIB, MORE_THAN_10_MIB = (
+    b" " * (mib * 1024 * 1024 + 1) for mib in (4, 6, 10)
+)
 
 V1 = (
     row("a header in small letters", "GET", "/v1/groups", 200, "family", ("authorization", "Bearer {key}")),
@@ -203,7 +225,8 @@ V1 = (
         body=b'{"name": "family"}'),
     row("a body that is awaited", "POST", "/v1/groups", 409, "family", KEY, AS_JSON, ("Expect", "100-continue"),
         body=b'{"name": "family"}'),
-    row("bytes that are no UTF-8", "POST", "/v1/groups", 400, "", KEY, AS_JSON, body=b'{"name": "\xff\xfe"}',
+    row("bytes that are no UTF-8", "POST", "/v1/groups", 400, "", KEY, AS_JSON, body=b'{"name": '
+b'"\xff\xfe"}',
         apart=Apart(400, "U+FFFD", OPERATIONS, "JSON is UTF-8")),
     row("a picture as a body", "POST", "/v1/identify", 200, "", KEY, ("Content-Type", "image/jpeg"), body=FACE),
     row("a picture of a type in capitals", "POST", "/v1/identify", 200, "", KEY, ("Content-Type", "IMAGE/JPEG"),
@@ -256,7 +279,8 @@ COMPREFACE = (
     row("a picture of an example", "GET", f"{FACES}/{{example}}/img", 200, "", X_KEY, ("Accept", "image/jpeg")),
     row("a picture of an example to a browser", "GET", f"{FACES}/{{example}}/img", 200, "side_px", X_KEY,
         ("Accept", "text/html,image/jpeg,*/*;q=0.8"),
-        apart=Apart(200, "W3si", "docs/compreface.md", "comes as bytes if `Accept` begins with `image/jpeg`")),
+        apart=Apart(200, "W3si", "docs/compreface.md", "comes as bytes if `Accept` begins with "
+"`image/jpeg`")),
     row("a path that is nobody's", "GET", "/api/v1/recognition/nowhere", 404, "docs/compreface.md", X_KEY,
         apart=Apart(404, "openapi", *_NOBODYS)),
     row("a form with a picture", "POST", "/api/v1/recognition/recognize", 200, "Ann Lee", X_KEY,
@@ -354,8 +378,10 @@ REKOGNITION = (
         ("X-Amz-Target", "RekognitionService.ListFaces"), body=b"{}"),
     row("no body", "POST", "/", 400, "", operation="ListFaces"),
     row("a body over 4 MiB", "POST", "/", 400, "collectionId", operation="ListFaces", body=b"{}" + MORE_THAN_4_MIB,
-        apart=Apart(400, "ImageTooLargeException", "docs/rekognition.md", "More is ImageTooLargeException")),
-    row("HEAD", "HEAD", "/", 302, "", apart=Apart(405, "", "docs/rekognition.md", "At its root it takes POST alone")),
+        apart=Apart(400, "ImageTooLargeException", "docs/rekognition.md", "More is "
+"ImageTooLargeException")),
+    row("HEAD", "HEAD", "/", 302, "", apart=Apart(405, "", "docs/rekognition.md", "At its root it "
+"takes POST alone")),
 )  # fmt: skip
 CAMERAS = (
     row("a camera", "GET", "/v1/cameras/front-door", 200, "front-door", ("authorization", "Bearer {key}")),

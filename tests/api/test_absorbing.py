@@ -1,4 +1,5 @@
-"""Somebody is enrolled in each dialect whom a camera saw before: the answer has its form, and the new face is found."""
+"""Somebody is enrolled in each dialect whom a camera saw before: the answer has its form, and the
+new face is found."""
 
 import base64
 
@@ -29,7 +30,9 @@ def see(v1: V1Client, services: Services, minutes_ago: int, person: Person = ANN
     return v1.take(services, picture(person), minutes_ago).sightings[0].faceid or ""
 
 
-@pytest.mark.shows("sunmi", "A stranger whom the cameras made of the same person becomes part of the new face")
+@pytest.mark.shows(
+    "sunmi", "A stranger whom the cameras made of the same person becomes part of the new face"
+)
 def test_sunmi_answers_the_new_faceid_which_cameras_and_searches_find_from_then_on(
     door: V1Client, services: Services, camera: CameraClient
 ) -> None:
@@ -56,16 +59,25 @@ def test_icredit_answers_tokens_of_its_form_for_one_or_for_everybody_in_a_pictur
     assert [see(door, services, 100, person) for person in (ANN, BOB)] == found
 
 
-def test_v1_says_whom_it_absorbed_also_when_it_is_asked_again(door: V1Client, services: Services) -> None:
+def test_v1_says_whom_it_absorbed_also_when_it_is_asked_again(
+    door: V1Client, services: Services
+) -> None:
     stranger = see(door, services, 300)
     body = {"picture": base64.b64encode(PORTRAIT).decode(), "group": "VIP", "name": "Ann"}
     door.done("POST", "/v1/groups", {"name": "VIP", "capacity": 5})
     key = {"Idempotency-Key": "a"}
     answers = [door.send("POST", "/v1/faces", body, headers=key).json for _ in range(2)]
     assert answers[0] == answers[1]
-    assert (answers[0]["absorbed"], answers[0]["arrive_count"], answers[0]["pictures"]) == ([stranger], 1, 2)
+    assert (answers[0]["absorbed"], answers[0]["arrive_count"], answers[0]["pictures"]) == (
+        [stranger],
+        1,
+        2,
+    )
     assert (
-        door.done("POST", "/v1/faces", {**body, "picture": base64.b64encode(picture(BOB)).decode()})["absorbed"] == []
+        door.done(
+            "POST", "/v1/faces", {**body, "picture": base64.b64encode(picture(BOB)).decode()}
+        )["absorbed"]
+        == []
     )
     assert see(door, services, 100) == answers[0]["id"]
     [merge] = door.done("GET", "/v1/merges")["merges"]

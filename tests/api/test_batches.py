@@ -23,7 +23,9 @@ RECEIVES = 20
 class Function:
     """A function that has this much time, of which each message takes a part."""
 
-    def __init__(self, queue: SqliteQueue, clock: FakeClock, left_s: float = 120, takes_s: float = 1) -> None:
+    def __init__(
+        self, queue: SqliteQueue, clock: FakeClock, left_s: float = 120, takes_s: float = 1
+    ) -> None:
         self._queue, self._clock = queue, clock
         self._left_s, self._takes_s = left_s, takes_s
         self.failing: dict[str, Exception] = {}
@@ -43,7 +45,9 @@ class Function:
         return batches.handle_each(SQSEvent(event, self), self.work, self._queue)
 
     def work_off(self) -> None:
-        handle_messages(self._queue.receive(MAX_BATCH, VISIBILITY_S), self._queue, self, "ingest", VISIBILITY_S)
+        handle_messages(
+            self._queue.receive(MAX_BATCH, VISIBILITY_S), self._queue, self, "ingest", VISIBILITY_S
+        )
 
 
 @pytest.fixture
@@ -61,7 +65,8 @@ def visible_after(queue: SqliteQueue, clock: FakeClock) -> int:
 
 
 @pytest.mark.parametrize(
-    ("error", "pause_s"), [(Busy("others are at it"), 2), (MemoryError("a fault of ours"), VISIBILITY_S)]
+    ("error", "pause_s"),
+    [(Busy("others are at it"), 2), (MemoryError("a fault of ours"), VISIBILITY_S)],
 )
 def test_a_failed_message_comes_again_soon_if_it_may_succeed_then_and_the_others_are_done(
     queue: SqliteQueue, clock: FakeClock, error: Exception, pause_s: int
@@ -80,7 +85,9 @@ def test_the_work_is_told_when_sqs_got_a_message(queue: SqliteQueue, clock: Fake
     record = {"messageId": "1", "receiptHandle": "r", "body": "x"}
     record |= {"attributes": {"ApproximateReceiveCount": "3", "SentTimestamp": "1531136255184"}}
     event = SQSEvent({"Records": [record]}, Function(queue, clock))
-    assert batches.handle_each(event, lambda *given: told.append(given), queue) == {"batchItemFailures": []}
+    assert batches.handle_each(event, lambda *given: told.append(given), queue) == {
+        "batchItemFailures": []
+    }
     assert told == [("x", 3, datetime(2018, 7, 9, 11, 37, 35, 184_000, tzinfo=UTC))]
 
 
@@ -93,7 +100,9 @@ def test_the_pause_doubles_up_to_a_quarter_of_an_hour_and_an_outage_of_three_hou
     pauses, began = [], clock.now()
     while not put_aside(queue):
         at = clock.now()
-        while clock.now() - at < timedelta(hours=1) and not (messages := queue.receive(1, VISIBILITY_S)):
+        while clock.now() - at < timedelta(hours=1) and not (
+            messages := queue.receive(1, VISIBILITY_S)
+        ):
             clock.advance(timedelta(seconds=1))
         if not messages:
             break
@@ -104,7 +113,9 @@ def test_the_pause_doubles_up_to_a_quarter_of_an_hour_and_an_outage_of_three_hou
             "body": "x",
             "attributes": {"ApproximateReceiveCount": str(messages[0].receive_count)},
         }
-        assert function({"Records": [record]}, None) == {"batchItemFailures": [{"itemIdentifier": "m"}]}
+        assert function({"Records": [record]}, None) == {
+            "batchItemFailures": [{"itemIdentifier": "m"}]
+        }
     assert pauses == [0, 2, 4, 8, 16, 32, 64, 128, 256, 512, *[900] * 10]
     assert timedelta(hours=2, minutes=45) < clock.now() - began
 
@@ -121,7 +132,9 @@ def test_a_batch_stops_while_there_is_time_and_the_rest_comes_again_at_once(
     assert [(message.body, message.receive_count) for message in rest] == [("3", 2), ("4", 2)]
 
 
-def test_the_first_message_is_begun_however_little_time_there_is(queue: SqliteQueue, clock: FakeClock) -> None:
+def test_the_first_message_is_begun_however_little_time_there_is(
+    queue: SqliteQueue, clock: FakeClock
+) -> None:
     function = Function(queue, clock, left_s=30)
     queue.send("one")
     function.work_off()
@@ -129,10 +142,17 @@ def test_the_first_message_is_begun_however_little_time_there_is(queue: SqliteQu
 
 
 def test_a_message_whose_pause_could_not_be_set_is_failed_all_the_same_and_counted() -> None:
-    record = {"messageId": "m", "receiptHandle": "r", "body": "x", "attributes": {"ApproximateReceiveCount": "1"}}
+    record = {
+        "messageId": "m",
+        "receiptHandle": "r",
+        "body": "x",
+        "attributes": {"ApproximateReceiveCount": "1"},
+    }
     event = SQSEvent({"Records": [record]}, None)
     failed = {"m": StorageUnavailable("DynamoDB does not answer")}
     with telemetry.begin_invocation("deliver", "r") as this:
-        assert batches.report_failed(event, failed, NoQueue()) == {"batchItemFailures": [{"itemIdentifier": "m"}]}
+        assert batches.report_failed(event, failed, NoQueue()) == {
+            "batchItemFailures": [{"itemIdentifier": "m"}]
+        }
     assert this.measured == {FAILURES_UNAVAILABLE: 1}
     assert batches.report_failed(event, {}, NoQueue()) == {"batchItemFailures": []}

@@ -28,7 +28,9 @@ def api(real_services: Services) -> Iterator[Receiver]:
         heard = receiver.heard[-1]
         content_type = heard.headers["Content-Type"]
         if heard.path.startswith("/api/"):
-            reply = send(app, heard.path.removeprefix("/api"), heard.body, content_type=content_type)
+            reply = send(
+                app, heard.path.removeprefix("/api"), heard.body, content_type=content_type
+            )
         else:
             event = event_of("POST", heard.path, {"content-type": content_type}, heard.body)
             told = app(event, SimpleNamespace(aws_request_id="canary"))
@@ -47,11 +49,16 @@ def cameras_url(api: Receiver) -> str:
     return f"{api.origin}/"
 
 
-def test_a_stage_that_works_knows_nobody_and_stores_nothing(api: Receiver, real_services: Services) -> None:
+def test_a_stage_that_works_knows_nobody_and_stores_nothing(
+    api: Receiver, real_services: Services
+) -> None:
     real_services.tenants.add("canary", Profile.CAMERA)
     canary.run_canary(real_services, url(api), cameras_url(api), "canary")
     canary.run_canary(real_services, url(api), cameras_url(api), "canary")
-    assert [one.path for one in api.heard] == 2 * ["/api/openapi/face/getFaceByPicture", "/v1/captures/uploads"]
+    assert [one.path for one in api.heard] == 2 * [
+        "/api/openapi/face/getFaceByPicture",
+        "/v1/captures/uploads",
+    ]
     directory = real_services.groups.list_all(real_services.tenants.get_by_name("canary"))
     assert [group.count for group in directory] == [0, 0]
 
@@ -66,7 +73,10 @@ def test_the_drawn_face_is_found_and_only_that() -> None:
 
 
 def test_its_tenant_has_to_be_made_first(services: Services) -> None:
-    with receiving(a_good_stage) as api, pytest.raises(TenantNotFound, match="there is no tenant 'canary'"):
+    with (
+        receiving(a_good_stage) as api,
+        pytest.raises(TenantNotFound, match="there is no tenant 'canary'"),
+    ):
         canary.run_canary(services, url(api), cameras_url(api), "canary")
     assert api.heard == []
 
@@ -94,11 +104,16 @@ def test_silence_is_a_failure(services: Services) -> None:
 
 
 @pytest.mark.parametrize("status", [200, 405, 502])
-def test_an_address_of_cameras_that_answers_otherwise_is_a_failure(services: Services, status: int) -> None:
+def test_an_address_of_cameras_that_answers_otherwise_is_a_failure(
+    services: Services, status: int
+) -> None:
     services.tenants.add("canary", Profile.CAMERA)
 
     def behave(handler: http.server.BaseHTTPRequestHandler) -> None:
         (answers(status) if handler.path == "/v1/captures/uploads" else a_good_stage)(handler)
 
-    with receiving(behave) as api, pytest.raises(StorageUnavailable, match=f"cameras' address was answered {status}"):
+    with (
+        receiving(behave) as api,
+        pytest.raises(StorageUnavailable, match=f"cameras' address was answered {status}"),
+    ):
         canary.run_canary(services, url(api), cameras_url(api), "canary")

@@ -1,4 +1,5 @@
-"""/console is a page whose files have their digests in their URLs, under a policy that trusts this server alone."""
+"""/console is a page whose files have their digests in their URLs, under a policy that trusts this
+server alone."""
 
 import base64
 import hashlib
@@ -71,14 +72,24 @@ def main_url(app: Chalice) -> str:
     return found[1]
 
 
-@pytest.mark.parametrize("taken_off", ["", "/faces", "/shop/faces"], ids=["no proxy", "by a proxy", "two segments"])
-@pytest.mark.parametrize(("stage", "path"), [*product(["", "/api"], ["/", "/console/"]), ("/api", "")])
-def test_the_root_leads_to_the_console_below_whatever_path(app: Chalice, stage: str, path: str, taken_off: str) -> None:
-    """On a box, whose paths have no stage, and on AWS, whose stage may be called without a slash at its end."""
+@pytest.mark.parametrize(
+    "taken_off", ["", "/faces", "/shop/faces"], ids=["no proxy", "by a proxy", "two segments"]
+)
+@pytest.mark.parametrize(
+    ("stage", "path"), [*product(["", "/api"], ["/", "/console/"]), ("/api", "")]
+)
+def test_the_root_leads_to_the_console_below_whatever_path(
+    app: Chalice, stage: str, path: str, taken_off: str
+) -> None:
+    """On a box, whose paths have no stage, and on AWS, whose stage may be called without a slash at
+    its end."""
     answer = send(app, path or "/", method="GET", content_type=None, called=stage + path)
     assert answer.status == 302
     called = f"https://box.example{taken_off}{stage}{path}"
-    assert urljoin(called, answer.headers["location"]) == f"https://box.example{taken_off}{stage}/console"
+    assert (
+        urljoin(called, answer.headers["location"])
+        == f"https://box.example{taken_off}{stage}/console"
+    )
 
 
 def test_every_file_is_kept_for_good_under_the_digest_of_what_it_holds(app: Chalice) -> None:
@@ -92,19 +103,23 @@ def test_every_file_is_kept_for_good_under_the_digest_of_what_it_holds(app: Chal
         assert hashlib.sha256(answer.body.encode()).hexdigest().startswith(url.split(".")[-2])
 
 
-def test_each_file_that_a_file_imports_is_in_the_map_by_the_name_that_it_imports(app: Chalice) -> None:
+def test_each_file_that_a_file_imports_is_in_the_map_by_the_name_that_it_imports(
+    app: Chalice,
+) -> None:
     urls = json.loads(import_map(app))["imports"]
     joined = {name: url for name, url in urls.items() if name.endswith(JOINED)}
     folders = {path.parent.relative_to(OURS).as_posix() for path in OURS.rglob("*.js")}
-    assert {name.removeprefix("./console/").removesuffix(JOINED).strip("/") for name in joined} == folders - {"."} | {
-        ""
-    }
+    assert {
+        name.removeprefix("./console/").removesuffix(JOINED).strip("/") for name in joined
+    } == folders - {"."} | {""}
     for name, url in joined.items():
-        code = re.sub(r"/\*.*?\*/", "", got(app, url.removeprefix(".")).body, flags=re.DOTALL)  # types in comments
+        # types in comments
+        code = re.sub(r"/\*.*?\*/", "", got(app, url.removeprefix(".")).body, flags=re.DOTALL)
         imported = re.findall(r'(?:from |import\()"([^"]+)"', code)
-        assert {f"./{posixpath.normpath(posixpath.join(posixpath.dirname(name), one))}" for one in imported} <= set(
-            urls
-        )
+        assert {
+            f"./{posixpath.normpath(posixpath.join(posixpath.dirname(name), one))}"
+            for one in imported
+        } <= set(urls)
 
 
 def test_it_can_be_installed_as_an_app_that_begins_at_the_page(app: Chalice) -> None:
@@ -115,7 +130,9 @@ def test_it_can_be_installed_as_an_app_that_begins_at_the_page(app: Chalice) -> 
     assert policy(app)["manifest-src"] == ["'self'"]
     assert urljoin(place, manifest["start_url"]) == urljoin(place, manifest["scope"]) == "/console"
     for icon in manifest["icons"]:
-        assert got(app, urljoin(place, icon["src"])).status == 200, "the manifest has the digest of console/icon.svg"
+        assert got(app, urljoin(place, icon["src"])).status == 200, (
+            "the manifest has the digest of console/icon.svg"
+        )
 
 
 def test_what_the_first_page_imports_is_one_file_and_no_other_page_is_in_it(app: Chalice) -> None:
@@ -135,12 +152,23 @@ def test_the_page_is_asked_for_each_time_and_sent_if_it_has_changed(app: Chalice
 
 def test_scripts_are_this_servers_and_those_in_the_page_by_their_hashes(app: Chalice) -> None:
     scripts = re.findall(r"<script[^>]*>(.*?)</script>", got(app, "/console").body, re.DOTALL)
-    digests = [base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts]
+    digests = [
+        base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts
+    ]
     found = policy(app)
     assert found["script-src"] == ["'self'", *(f"'sha256-{digest}'" for digest in digests)]
     assert len(scripts) == 2
-    assert found["default-src"] == found["base-uri"] == found["form-action"] == found["frame-ancestors"] == ["'none'"]
-    assert (found["trusted-types"], found["require-trusted-types-for"]) == (["worker"], ["'script'"])
+    assert (
+        found["default-src"]
+        == found["base-uri"]
+        == found["form-action"]
+        == found["frame-ancestors"]
+        == ["'none'"]
+    )
+    assert (found["trusted-types"], found["require-trusted-types-for"]) == (
+        ["worker"],
+        ["'script'"],
+    )
     assert found["img-src"] == ["'self'", "blob:"]
 
 
@@ -153,17 +181,23 @@ def test_no_file_of_ours_writes_markup_or_names_another_server() -> None:
     for path in (one for one in OURS.rglob("*") if one.is_file()):
         text = path.read_text()
         assert not re.search(
-            r"innerHTML|outerHTML|insertAdjacent|document\.write|eval\(|new Function|dangerously", text
+            r"innerHTML|outerHTML|insertAdjacent|document\.write|eval\(|new Function|dangerously",
+            text,
         ), path
         assert not re.findall(r"https?://(?!www\.w3\.org/|[a-z]+\.example/)", text), path
 
 
-def test_the_libraries_beside_our_own_files_are_told_apart_wherever_all_of_them_lie(tmp_path: Path) -> None:
+def test_the_libraries_beside_our_own_files_are_told_apart_wherever_all_of_them_lie(
+    tmp_path: Path,
+) -> None:
     ours = tmp_path / LIBRARIES / "console"
     for name in ("main.js", "visits/visits.js", f"{LIBRARIES}/preact.mjs"):
         (ours / name).parent.mkdir(parents=True, exist_ok=True)
         (ours / name).touch()
-    assert [path.relative_to(ours).as_posix() for path in list_own_files(ours)] == ["main.js", "visits/visits.js"]
+    assert [path.relative_to(ours).as_posix() for path in list_own_files(ours)] == [
+        "main.js",
+        "visits/visits.js",
+    ]
 
 
 def test_without_the_libraries_it_says_which_command_fetches_them(tmp_path: Path) -> None:

@@ -23,7 +23,8 @@ globalThis.more = import("./people/list.js").then(({ names }) => names());
     "lib": 'import{one as n}from"other/lib";var t=n;export default function(r){return r*t}',
     "other/lib": "var t=21;export{t as one,t as two};\n//# sourceMappingURL=lib.mjs.map",
     "./console/later.js": "export async function later() { return t; }\nconst t = 3;\n",
-    "./console/shared/parts.js": "const t = 5;\nexport const number = t;\nexport class Box { held = t; }\n",
+    "./console/shared/parts.js": "const t = 5;\nexport const number = t;\nexport class Box { held "
+    "= t; }\n",
     "./console/shared/lazy.js": "const t = 7;\nexport default function Lazy() { return t; }\n",
     "./console/people/list.js": """import { number } from "../shared/parts.js";
 import Lazy from "../shared/lazy.js";
@@ -47,9 +48,14 @@ def test_joined_modules_do_what_they_do_apart(tmp_path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
     (tmp_path / "package.json").write_text('{"type": "module"}')
-    ask = f'await import("{(tmp_path / "console" / JOINED).as_uri()}"); console.log(JSON.stringify([said, await more]))'
+    ask = (
+        f'await import("{(tmp_path / "console" / JOINED).as_uri()}"); '
+        "console.log(JSON.stringify([said, await more]))"
+    )
     node = compute_driver_executable()[0]
-    said = subprocess.run([node, "--input-type=module", "--eval", ask], capture_output=True, text=True, check=True)
+    said = subprocess.run(
+        [node, "--input-type=module", "--eval", ask], capture_output=True, text=True, check=True
+    )
     assert json.loads(said.stdout) == [[42, 5, 5, 7], [5, 7, "own", "own"]]
 
 
@@ -60,13 +66,21 @@ def test_joined_modules_do_what_they_do_apart(tmp_path: Path) -> None:
         ({MAIN: "export let changing = 1;"}, "does not read: export let"),
         ({MAIN: 'export * from "lib";'}, "does not read: export"),
         ({"lib": 'import{own as n}from"./console/main.js";'}, "need each other"),
-        ({"./console/shared/lazy.js": 'import { own } from "../people/own.js";'}, "need each other: ./console/"),
         (
-            {"./console/later.js": 'import { at } from "./shared/at.js";', "./console/shared/at.js": "import.meta.url"},
+            {"./console/shared/lazy.js": 'import { own } from "../people/own.js";'},
+            "need each other: ./console/",
+        ),
+        (
+            {
+                "./console/later.js": 'import { at } from "./shared/at.js";',
+                "./console/shared/at.js": "import.meta.url",
+            },
             "import.meta",
         ),
     ],
 )
-def test_what_is_not_read_or_goes_round_in_a_circle_is_refused(changed: dict[str, str], why: str) -> None:
+def test_what_is_not_read_or_goes_round_in_a_circle_is_refused(
+    changed: dict[str, str], why: str
+) -> None:
     with pytest.raises(ValueError, match=why):
         join_modules({**MODULES, **changed})

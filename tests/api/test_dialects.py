@@ -1,4 +1,5 @@
-"""A dialect is one folder and one line: no other Python of the product names it, and a further one needs no change.
+"""A dialect is one folder and one line: no other Python of the product names it, and a further one
+needs no change.
 
 The console is not meant: it has words of its own for the programs that people choose among.
 """
@@ -21,7 +22,8 @@ API = ROOT / "chalicelib/api"
 PRODUCT = ("app.py", "chalicelib", "regulars", "edge/src", "infra")
 LIST = Path(dialects.__file__).relative_to(ROOT)
 OF_PRODUCTS = ROOT / "regulars/transfer"
-"""Takes people over from other products, by the products' own APIs. It names these, and knows nothing of a dialect."""
+"""Takes people over from other products, by the products' own APIs. It names these, and knows
+nothing of a dialect."""
 
 
 def product_files() -> Iterator[Path]:
@@ -37,15 +39,20 @@ def product_files() -> Iterator[Path]:
 
 
 def named_in(path: Path) -> set[str]:
-    """The dialects that a file names: in an identifier, a text, a comment or a docstring, in any case."""
-    return {found.lower() for found in re.findall("|".join(NAMES), path.read_text(encoding="utf-8"), re.IGNORECASE)}
+    """The dialects that a file names: in an identifier, a text, a comment or a docstring, in any
+    case."""
+    return {
+        found.lower()
+        for found in re.findall("|".join(NAMES), path.read_text(encoding="utf-8"), re.IGNORECASE)
+    }
 
 
 def test_no_file_outside_of_its_folder_names_a_dialect() -> None:
     files = list(product_files())
     assert len(files) > 300
     named = {
-        path.relative_to(ROOT): names - {path.relative_to(API).parts[0] if path.is_relative_to(API) else ""}
+        path.relative_to(ROOT): names
+        - {path.relative_to(API).parts[0] if path.is_relative_to(API) else ""}
         for path in files
         if (names := named_in(path))
     }
@@ -197,7 +204,9 @@ def test_a_sixth_dialect_is_a_folder_and_one_line(tmp_path: Path) -> None:
     listed = (ROOT / LIST).read_text(encoding="utf-8")
     last = f'    "{NAMES[-1]}",\n'
     assert last in listed
-    (tmp_path / LIST.name).write_text(listed.replace(last, f'{last}    "sixth",\n'), encoding="utf-8")
+    (tmp_path / LIST.name).write_text(
+        listed.replace(last, f'{last}    "sixth",\n'), encoding="utf-8"
+    )
     environ = {"REGULARS_DATA": str(tmp_path / "data"), "REGULARS_SIXTH_GREETING": "good day"}
     done = subprocess.run(
         [sys.executable, "-c", ASK, str(tmp_path)],

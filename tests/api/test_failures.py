@@ -1,5 +1,5 @@
-"""Storage that fails under every route of every dialect: one log record with the cause, one count, and no word of
-AWS's in the answer.
+"""Storage that fails under every route of every dialect: one log record with the cause, one count,
+and no word of AWS's in the answer.
 """
 
 import base64
@@ -33,12 +33,25 @@ from tests.support.fakes import UNHURRIED, FakePictures, FakeVision
 from tests.support.storage.failing import PORTS
 
 ROLE = "arn:aws:sts::111122223333:assumed-role/regulars-prod-ApiHandlerRole"
-DENIED = f"User: {ROLE} is not authorized to perform: dynamodb:Query on resource: table/regulars-prod-faces"
-TOLD_TO_NOBODY = ("arn:", "111122223333", "Role", "regulars-prod", "authorized", "ClientError", "Traceback", "a bug")
+DENIED = (
+    f"User: {ROLE} is not authorized to perform: dynamodb:Query on resource: "
+    "table/regulars-prod-faces"
+)
+TOLD_TO_NOBODY = (
+    "arn:",
+    "111122223333",
+    "Role",
+    "regulars-prod",
+    "authorized",
+    "ClientError",
+    "Traceback",
+    "a bug",
+)
 
 
 class Trouble(Struct, frozen=True):
-    """How storage fails, and what must be told: the metric, the record's level, and each dialect's code.
+    """How storage fails, and what must be told: the metric, the record's level, and each dialect's
+    code.
 
     `spares_credentials`: credentials are read nevertheless, so that requests come further.
     """
@@ -65,12 +78,22 @@ def _bug() -> NoReturn:
 
 
 UNAVAILABLE = (211, 41, 503, "STORAGE_UNAVAILABLE", "StorageUnavailable", "ThrottlingException")
-_DENIED = Trouble(_of_aws("AccessDeniedException", DENIED), "FailuresUnavailable", logging.ERROR, DENIED, UNAVAILABLE)
+_DENIED = Trouble(
+    _of_aws("AccessDeniedException", DENIED),
+    "FailuresUnavailable",
+    logging.ERROR,
+    DENIED,
+    UNAVAILABLE,
+)
 TROUBLES = {
     "denied": _DENIED,
     "denied at once": replace(_DENIED, spares_credentials=False),
     "refused": Trouble(
-        _of_aws("ValidationException", DENIED), "FailuresUnavailable", logging.ERROR, DENIED, UNAVAILABLE
+        _of_aws("ValidationException", DENIED),
+        "FailuresUnavailable",
+        logging.ERROR,
+        DENIED,
+        UNAVAILABLE,
     ),
     # SUNMI's endpoints that list no 220 answer 211 (api/sunmi/endpoint.py).
     "throttled": Trouble(
@@ -142,13 +165,18 @@ class TroubledWalk(Walk):
     def app(self) -> Chalice:
         if self._app is None:
             settings = Settings(
-                storage=Path(shutil.copytree(self.street.folder, self._folder / "troubled")), **UNHURRIED
+                storage=Path(shutil.copytree(self.street.folder, self._folder / "troubled")),
+                **UNHURRIED,
             )
             whole = open_storage(settings, self.clock)
             failing = {name: Failing(getattr(whole, name), self._trouble) for name in PORTS}
-            services = build(settings, clock=self.clock, vision=FakeVision, storage=replace(whole, **failing))
+            services = build(
+                settings, clock=self.clock, vision=FakeVision, storage=replace(whole, **failing)
+            )
             ids = self.street.shops[ALPHA].ids
-            services.ports.pictures_by_url = FakePictures({ids["photo_url"]: base64.b64decode(ids["photo"])})
+            services.ports.pictures_by_url = FakePictures(
+                {ids["photo_url"]: base64.b64decode(ids["photo"])}
+            )
             self._stage = make_stage(services)
             self._app = self._stage.app
             self._app.register_middleware(observability.make_observer(LAMBDA, self.out), "all")
@@ -182,12 +210,17 @@ def test_a_failure_of_any_use_case_is_logged_once_and_counted_and_its_cause_is_t
             walk.out.truncate(walk.out.seek(0))
             reply = walk.send(method, path, sample.filled(shop.ids), **key_of(shop, path))
             told = [record for record in caplog.records if record.levelno >= logging.WARNING]
-            wrong += [f"{method} {path} {number}: {what}" for what in _wrong(trouble, reply, told, walk.out)]
+            wrong += [
+                f"{method} {path} {number}: {what}"
+                for what in _wrong(trouble, reply, told, walk.out)
+            ]
     walk.close()
     assert not wrong, "\n".join(wrong)
 
 
-def _wrong(trouble: Trouble, reply: Reply, told: list[logging.LogRecord], out: io.StringIO) -> list[str]:
+def _wrong(
+    trouble: Trouble, reply: Reply, told: list[logging.LogRecord], out: io.StringIO
+) -> list[str]:
     [line] = lines(out)
     body = reply.json
     code = body.get("code", body.get("ERROR_CODE", body.get("__type")))
@@ -195,8 +228,12 @@ def _wrong(trouble: Trouble, reply: Reply, told: list[logging.LogRecord], out: i
     found = {
         f"answers {reply.body}": code not in trouble.codes,
         f"tells {reply.body}": any(word in reply.body for word in TOLD_TO_NOBODY),
-        f"logs {texts}": not (len(texts) == 1 and trouble.cause in texts[0] and str(code) in texts[0]),
-        f"logs at {[record.levelname for record in told]}": [record.levelno for record in told] != [trouble.level],
-        f"has the line {json.dumps(line)}": (line.get("code"), line.get(trouble.metric)) != (code, 1),
+        f"logs {texts}": not (
+            len(texts) == 1 and trouble.cause in texts[0] and str(code) in texts[0]
+        ),
+        f"logs at {[record.levelname for record in told]}": [record.levelno for record in told]
+        != [trouble.level],
+        f"has the line {json.dumps(line)}": (line.get("code"), line.get(trouble.metric))
+        != (code, 1),
     }
     return [what for what, is_so in found.items() if is_so]

@@ -53,7 +53,9 @@ def test_alive_is_said_without_a_key_and_without_the_services() -> None:
 
 
 @pytest.mark.parametrize("tenants", [0, 1, 2])
-def test_ready_is_said_with_the_name_of_the_pack(stage: Chalice, services: Services, tenants: int) -> None:
+def test_ready_is_said_with_the_name_of_the_pack(
+    stage: Chalice, services: Services, tenants: int
+) -> None:
     for number in range(tenants):
         services.tenants.add(f"shop-{number}", Profile.CAMERA)
     reply = get(stage, "/ready")
@@ -84,7 +86,11 @@ def test_storage_that_fails_is_missing_and_no_more_is_told(
 def test_a_full_disk_is_not_ready(stage: Chalice, services: Services) -> None:
     services.storage = replace(services.storage, disk=lambda: Disk(FULL_BYTES - 1, 10**12))
     reply = get(stage, "/ready")
-    assert (reply.status, reply.json["storage"], reply.json["models"]) == (503, "the disk is full", None)
+    assert (reply.status, reply.json["storage"], reply.json["models"]) == (
+        503,
+        "the disk is full",
+        None,
+    )
 
 
 def test_a_pack_that_is_not_complete_is_missing(stage: Chalice, services: Services) -> None:
@@ -125,7 +131,13 @@ def test_a_sweep_looks_for_damage_at_the_start_and_once_a_week_and_the_service_s
 ) -> None:
     found = [None, "Tree 4 page 5", None]
     services.storage = replace(services.storage, damage=lambda: found.pop(0))
-    for days, left, damage in ((0, 2, None), (6, 2, None), (1, 1, DAMAGED), (6, 1, DAMAGED), (1, 0, None)):
+    for days, left, damage in (
+        (0, 2, None),
+        (6, 2, None),
+        (1, 1, DAMAGED),
+        (6, 1, DAMAGED),
+        (1, 0, None),
+    ):
         clock.advance(timedelta(days=days))
         services.sweep.request_sweeps(clock.now())
         reply = get(stage, "/ready")
@@ -135,5 +147,7 @@ def test_a_sweep_looks_for_damage_at_the_start_and_once_a_week_and_the_service_s
 @pytest.mark.parametrize("path", ["/health", "/ready"])
 def test_other_methods_and_keys_change_nothing(stage: Chalice, path: str) -> None:
     assert send(stage, path, json.dumps({}).encode(), content_type="application/json").status == 405
-    with_key = send(stage, path, method="GET", content_type=None, headers={"Authorization": "Bearer rk_nobody"})
+    with_key = send(
+        stage, path, method="GET", content_type=None, headers={"Authorization": "Bearer rk_nobody"}
+    )
     assert with_key.status == 200

@@ -1,4 +1,5 @@
-"""A legal hold preserves: whatever a dialect says, nothing of a held face is removed or replaced."""
+"""A legal hold preserves: whatever a dialect says, nothing of a held face is removed or
+replaced."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -28,7 +29,9 @@ EVA, FINN, GUS, MAX = 11, 12, 13, 14
 HOUR = timedelta(hours=1)
 CONSENT = {"basis": "consent", "given_at": "2026-02-28T09:00:00.000Z", "evidence": "drawer 3"}
 FORGETFUL = {
-    **dict.fromkeys(("capture_days", "sighting_days", "stranger_days", "regular_days", "learnt_days"), 30),
+    **dict.fromkeys(
+        ("capture_days", "sighting_days", "stranger_days", "regular_days", "learnt_days"), 30
+    ),
     "observation_days": 150,
     "keeps_pictures": False,
     "expired_consent_erases": True,
@@ -46,34 +49,58 @@ class Shop:
         book, clock = self.book, self.book.clock
         credentials = book.services.tenants.rotate_keys("shop")
         app = make_stage(book.services).app
-        self.v1, self.market = V1Client(app, credentials.api_key), MarketClient(app, credentials.appcode)
+        self.v1 = V1Client(app, credentials.api_key)
+        self.market = MarketClient(app, credentials.appcode)
         self.sunmi = CameraClient(app, credentials.app_id, credentials.app_key, clock)
         clock.advance(SystemClock().now() - clock.now())  # boto3 signs by this machine's clock
         self.rekognition = client(app, credentials)
         self.v1.done("POST", "/v1/groups", {"name": "vip", "attributes": ["hobby"]})
         self.other = self.enrolled(FINN, "7")
-        consent = CONSENT  # without an end, at which the person would be restricted (tests/privacy/consents)
-        said = {"name": "Eva", "note": "theremin", "age": 30, "attributes": {"hobby": "chess"}, "consent": consent}
+        # without an end, at which the person would be restricted (tests/privacy/consents)
+        consent = CONSENT
+        said = {
+            "name": "Eva",
+            "note": "theremin",
+            "age": 30,
+            "attributes": {"hobby": "chess"},
+            "consent": consent,
+        }
         self.eva = self.enrolled(EVA, "21", **said)
-        self.v1.done("PATCH", f"/v1/faces/{self.eva}", {"labels": {"a": "north"}, "gender": "female"})
+        self.v1.done(
+            "PATCH", f"/v1/faces/{self.eva}", {"labels": {"a": "north"}, "gender": "female"}
+        )
         self.sightings = [self.seen(EVA, hours) for hours in (9, 5, 2)]
         added = {"picture": photo(EVA, side_px=55.0)}
         self.picture = self.v1.done("POST", f"/v1/faces/{self.eva}/pictures", added)["id"]
         self.mistaken = self.seen(EVA, 1, side_px=91.0)
         self.v1.done("POST", f"/v1/faces/{self.eva}/sightings/{self.mistaken}/reject")
-        self.twin = self.v1.done("GET", f"/v1/captures/{self.seen(GUS, 7)[:-2]}", camera="door")["sightings"][0]["face"]
-        self.merge = self.v1.done("POST", f"/v1/faces/{self.eva}/merge", {"other": self.twin})["merge"]
+        self.twin = self.v1.done("GET", f"/v1/captures/{self.seen(GUS, 7)[:-2]}", camera="door")[
+            "sightings"
+        ][0]["face"]
+        self.merge = self.v1.done("POST", f"/v1/faces/{self.eva}/merge", {"other": self.twin})[
+            "merge"
+        ]
         self.rekognition.create_user(CollectionId="vip", UserId="eva")
-        self.rekognition.associate_faces(CollectionId="vip", UserId="eva", FaceIds=[self.eva], UserMatchThreshold=0)
-        [self.group] = [one["id"] for one in self.v1.done("GET", "/v1/groups")["groups"] if one["name"] == "vip"]
+        self.rekognition.associate_faces(
+            CollectionId="vip", UserId="eva", FaceIds=[self.eva], UserMatchThreshold=0
+        )
+        [self.group] = [
+            one["id"] for one in self.v1.done("GET", "/v1/groups")["groups"] if one["name"] == "vip"
+        ]
         self.v1.done("PUT", f"/v1/faces/{self.eva}/hold", {"held": True, "reason": "case 7"})
 
     def enrolled(self, who: int, id_: str, **more: Any) -> str:
-        return str(self.v1.done("POST", "/v1/faces", {"group": "vip", "id": id_, "picture": photo(who), **more})["id"])
+        return str(
+            self.v1.done(
+                "POST", "/v1/faces", {"group": "vip", "id": id_, "picture": photo(who), **more}
+            )["id"]
+        )
 
     def seen(self, who: int, hours_ago: float, **looks: float) -> str:
         """Have a camera see somebody; return the sighting's id."""
-        [capture] = self.book.see(Shot(self.book.clock.now() - hours_ago * HOUR, (Person(who, **looks),)))
+        [capture] = self.book.see(
+            Shot(self.book.clock.now() - hours_ago * HOUR, (Person(who, **looks),))
+        )
         return f"{capture.id}-0"
 
     def kept(self) -> tuple[dict[str, Any], dict[str, bytes]]:
@@ -84,9 +111,21 @@ class Shop:
         merges = book.services.merges.records.list_below(book.tenant.name, self.eva)
         about = read_holdings(Subject(items, book.tenant, face, observations, merges, []))
         told = ("audit", "journal", "outbox", "requests", "reviews", "duplicates")
-        stored = {name: found for name, found in about.items() if name not in told and not name.startswith("blobs")}
-        own = (f"/faces/{self.eva}/", f"/faces/{self.twin}/", *(f"/{one[:-2]}" for one in self.sightings))
-        files = {str(one): one.read_bytes() for one in book.folder.rglob("*") if any(part in str(one) for part in own)}
+        stored = {
+            name: found
+            for name, found in about.items()
+            if name not in told and not name.startswith("blobs")
+        }
+        own = (
+            f"/faces/{self.eva}/",
+            f"/faces/{self.twin}/",
+            *(f"/{one[:-2]}" for one in self.sightings),
+        )
+        files = {
+            str(one): one.read_bytes()
+            for one in book.folder.rglob("*")
+            if any(part in str(one) for part in own)
+        }
         return {**stored, "merges": list(walk_items(items, keys.MERGES, "shop"))}, files
 
 
@@ -176,7 +215,9 @@ def test_no_job_takes_anything_from_a_held_face_and_what_adds_goes_on(tmp_path: 
     with closing(Book(tmp_path)) as book:
         shop = Shop(book)
         before, files = shop.kept()
-        assert len(files) == 11, "three captures; three pictures, and the twin's own, with their thumbnails"
+        assert len(files) == 11, (
+            "three captures; three pictures, and the twin's own, with their thumbnails"
+        )
         book.services.tenants.change_settings("shop", FORGETFUL)
         shop.v1.done("PATCH", f"/v1/groups/{shop.group}", {"unseen_days": 30})
         book.clock.advance(timedelta(days=400))

@@ -9,7 +9,14 @@ from chalice.test import Client
 from msgspec.structs import replace
 
 from chalicelib.api.dialects import find_owner
-from chalicelib.api.http import FUNCTION_URL, ONE_BOX, HttpRequest, Refused, make_search_headers, write_server_timing
+from chalicelib.api.http import (
+    FUNCTION_URL,
+    ONE_BOX,
+    HttpRequest,
+    Refused,
+    make_search_headers,
+    write_server_timing,
+)
 from chalicelib.domain.model import Decision
 from tests.support.api.gateway import BOUNDARY, FORM, MULTIPART, send
 from tests.support.api.icredit.client import PATHS, MarketClient
@@ -32,16 +39,22 @@ ENDPOINTS = [
 ]
 
 
-def request_of(body: bytes | str, headers: Mapping[str, str], *, is_base64: bool = False) -> HttpRequest:
+def request_of(
+    body: bytes | str, headers: Mapping[str, str], *, is_base64: bool = False
+) -> HttpRequest:
     return HttpRequest("POST", "/x", headers, {}, body, is_base64)
 
 
 @pytest.mark.shows("icredit", "Another method is HTTP 405.")
 @pytest.mark.shows("sunmi", "Each call is POST")
 @pytest.mark.parametrize("method", ["GET", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"])
-def test_every_endpoint_declares_every_method_and_answers_405_to_all_but_post(app: Chalice, method: str) -> None:
+def test_every_endpoint_declares_every_method_and_answers_405_to_all_but_post(
+    app: Chalice, method: str
+) -> None:
     owners = {path: find_owner(path) for path in app.routes}
-    assert set(ENDPOINTS) == {path for path, one in owners.items() if one and one.name in ("sunmi", "icredit")}
+    assert set(ENDPOINTS) == {
+        path for path, one in owners.items() if one and one.name in ("sunmi", "icredit")
+    }
     for path in ENDPOINTS:
         reply = send(app, path, method=method, content_type=None)
         assert reply.status == 405
@@ -133,7 +146,9 @@ def test_a_body_over_4_mib_is_413(app: Chalice, market: MarketClient) -> None:
         content_type = FORM if path in PATHS else MULTIPART
         for size, status in ((LIMIT, 200), (LIMIT + 1, 413)):
             body = b"a=" + b"x" * (size - 2)
-            assert send(app, path, body, content_type=content_type, headers=headers).status == status
+            assert (
+                send(app, path, body, content_type=content_type, headers=headers).status == status
+            )
 
 
 @pytest.mark.parametrize("coding", ["gzip", "GZIP ", "br"])
@@ -145,9 +160,13 @@ def test_a_compressed_body_is_415_and_told_how_to_come(stage: str, coding: str) 
     assert (refused.value.status, refused.value.headers) == (415, {"Accept-Encoding": "identity"})
 
 
-@pytest.mark.parametrize(("coding", "stage"), [("gzip", "api"), ("identity", ONE_BOX), ("amz-1.0", FUNCTION_URL)])
+@pytest.mark.parametrize(
+    ("coding", "stage"), [("gzip", "api"), ("identity", ONE_BOX), ("amz-1.0", FUNCTION_URL)]
+)
 def test_other_codings_are_read_as_is_what_the_gateway_unpacked(coding: str, stage: str) -> None:
-    assert replace(request_of(b"a=1", {"content-encoding": coding}), stage=stage).read_body() == b"a=1"
+    assert (
+        replace(request_of(b"a=1", {"content-encoding": coding}), stage=stage).read_body() == b"a=1"
+    )
 
 
 def test_no_cache_keeps_an_answer(app: Chalice) -> None:
@@ -183,7 +202,9 @@ def test_answers_are_json_in_utf_8_that_people_can_read(camera: CameraClient) ->
 
 
 @pytest.mark.shows("sunmi", "Every answer has the header Server-Timing")
-def test_every_answer_tells_how_long_its_stages_took(app: Chalice, camera: CameraClient, market: MarketClient) -> None:
+def test_every_answer_tells_how_long_its_stages_took(
+    app: Chalice, camera: CameraClient, market: MarketClient
+) -> None:
     replies = [
         camera.signed("getGroupList").sent(),
         market.post(b"", FORM),
@@ -191,11 +212,16 @@ def test_every_answer_tells_how_long_its_stages_took(app: Chalice, camera: Camer
         send(app, GROUPS, content_type="text/plain"),
     ]
     for reply in replies:
-        assert re.fullmatch(r"(\w+;dur=\d+\.\d, )*total;dur=\d+\.\d", reply.headers["server-timing"])
+        assert re.fullmatch(
+            r"(\w+;dur=\d+\.\d, )*total;dur=\d+\.\d", reply.headers["server-timing"]
+        )
 
 
 def test_stages_are_named_in_the_order_of_their_first_use() -> None:
-    assert write_server_timing({"decode": 7.94, "detect": 5.06}, 20) == "decode;dur=7.9, detect;dur=5.1, total;dur=20.0"
+    assert (
+        write_server_timing({"decode": 7.94, "detect": 5.06}, 20)
+        == "decode;dur=7.9, detect;dur=5.1, total;dur=20.0"
+    )
 
 
 def test_search_headers_leave_out_the_score_where_nothing_was_compared() -> None:
@@ -207,8 +233,12 @@ def test_search_headers_leave_out_the_score_where_nothing_was_compared() -> None
     assert "X-Regulars-Score" not in make_search_headers([Decision(None, 0.3, 0)])
 
 
-def test_chalices_own_test_client_drives_the_endpoints_too(app: Chalice, camera: CameraClient) -> None:
+def test_chalices_own_test_client_drives_the_endpoints_too(
+    app: Chalice, camera: CameraClient
+) -> None:
     with Client(app) as client:
-        body = "&".join(f"{name}={value}" for name, value in camera.signed("getGroupList").pairs).encode()
+        body = "&".join(
+            f"{name}={value}" for name, value in camera.signed("getGroupList").pairs
+        ).encode()
         response = client.http.post(GROUPS, headers={"Content-Type": FORM}, body=body)
         assert (response.status_code, response.json_body["code"]) == (200, 0)

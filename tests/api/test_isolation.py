@@ -1,6 +1,8 @@
-"""Every route with another tenant's ids and with every kind of key: nothing of theirs is shown, changed or let in.
+"""Every route with another tenant's ids and with every kind of key: nothing of theirs is shown,
+changed or let in.
 
-The walk is made from the dialects' tables of routes, and its requests from tests/support/api/samples.py.
+The walk is made from the dialects' tables of routes, and its requests from
+tests/support/api/samples.py.
 """
 
 from __future__ import annotations
@@ -53,7 +55,9 @@ from tests.support.api.v1.document import names_of
 from tests.support.box.blob_server import opened, start
 from tests.support.fakes import FakeClock
 
-OF_CAMERAS = [(operation.method, operation.path) for operation in v1.OPERATIONS if operation.of_cameras]
+OF_CAMERAS = [
+    (operation.method, operation.path) for operation in v1.OPERATIONS if operation.of_cameras
+]
 
 every_route = pytest.mark.parametrize(("method", "path"), ROUTES)
 
@@ -73,12 +77,18 @@ def walk(street: Street, tmp_path_factory: pytest.TempPathFactory) -> Iterator[W
 def test_the_walk_goes_past_every_route_of_the_app() -> None:
     of_everybody = {operation.path for operation in v1.OPERATIONS if operation.role is None}
     of_everybody |= {"/health", "/ready", "/", console.PATH, *console.FILES}
-    of_everybody |= {one.path for one in compreface.OPERATIONS if not one.service or "{second}" in one.path}
+    of_everybody |= {
+        one.path for one in compreface.OPERATIONS if not one.service or "{second}" in one.path
+    }
     of_everybody |= {*deepstack.STATUS_PATHS}
     elsewhere = set(application.app.routes) - {path for _, path in ROUTES} - of_everybody
-    assert not elsewhere, f"{elsewhere} are in no table that the walk is made from: add their dialect's to ROUTES"
+    assert not elsewhere, (
+        f"{elsewhere} are in no table that the walk is made from: add their dialect's to ROUTES"
+    )
     left = set(SAMPLES) - set(ROUTES)
-    assert not left, f"{left} are no routes any more: take their samples out of tests/support/api/samples.py"
+    assert not left, (
+        f"{left} are no routes any more: take their samples out of tests/support/api/samples.py"
+    )
 
 
 def declared() -> Iterator[tuple[tuple[str, str], Collection[str]]]:
@@ -86,12 +96,18 @@ def declared() -> Iterator[tuple[tuple[str, str], Collection[str]]]:
     for operation in v1.OPERATIONS:
         if operation.role is None:
             continue
-        yield (operation.method, operation.path), {*names_of(operation.body), *names_of(operation.query)}
+        yield (
+            (operation.method, operation.path),
+            {*names_of(operation.body), *names_of(operation.query)},
+        )
     for endpoint in sunmi.ENDPOINTS:
         yield ("POST", sunmi.PREFIX + endpoint.name), endpoint.parameters - ITEMS
     for operation, members in rekognition.REQUESTS.items():
         yield ("POST", REKOGNITION + operation), members.members
-    yield ("POST", f"{icredit.PREFIX}manage"), {f"CONTROL_TYPE={control}" for control in icredit._CONTROLS}
+    yield (
+        ("POST", f"{icredit.PREFIX}manage"),
+        {f"CONTROL_TYPE={control}" for control in icredit._CONTROLS},
+    )
 
 
 def test_the_samples_send_all_that_can_be_sent() -> None:
@@ -101,25 +117,41 @@ def test_the_samples_send_all_that_can_be_sent() -> None:
             sent |= {*sample.query, *sample.fields, *({"pic"} if sample.pic else ())}
             sent |= {f"{name}={value}" for name, value in sample.fields.items()}
         unsent = set(names) - sent
-        assert not unsent, f"no sample of {route} sends {unsent}: add one to tests/support/api/samples.py"
+        assert not unsent, (
+            f"no sample of {route} sends {unsent}: add one to tests/support/api/samples.py"
+        )
 
 
 @every_route
-def test_another_tenants_ids_are_answered_as_ids_that_nobody_has(walk: Walk, method: str, path: str) -> None:
+def test_another_tenants_ids_are_answered_as_ids_that_nobody_has(
+    walk: Walk, method: str, path: str
+) -> None:
     alpha, beta = (walk.street.shops[name] for name in (ALPHA, BETA))
     for sample in samples_of(method, path):
         own = asked(walk, method, path, sample, beta, {})
-        assert own.outcome == asked(walk, method, path, sample, alpha, {}).outcome, "the shops are furnished alike"
+        assert own.outcome == asked(walk, method, path, sample, alpha, {}).outcome, (
+            "the shops are furnished alike"
+        )
         for slots in combinations(sample.slots):
-            theirs = asked(walk, method, path, sample, beta, {slot: alpha.ids[slot] for slot in slots})
-            nobodys = asked(walk, method, path, sample, beta, {slot: alpha.nobodys[slot] for slot in slots})
+            theirs = asked(
+                walk, method, path, sample, beta, {slot: alpha.ids[slot] for slot in slots}
+            )
+            nobodys = asked(
+                walk, method, path, sample, beta, {slot: alpha.nobodys[slot] for slot in slots}
+            )
             assert theirs.shown == nobodys.shown, slots
-            assert nobodys.shown != own.shown or sample.free >= slots, f"an own {slots} is answered like anything"
+            assert nobodys.shown != own.shown or sample.free >= slots, (
+                f"an own {slots} is answered like anything"
+            )
 
 
 @pytest.mark.parametrize(
     ("method", "path"),
-    [route for route in ROUTES if route[1].startswith("/v1/") and not route[1].startswith(DEEPSTACK)],
+    [
+        route
+        for route in ROUTES
+        if route[1].startswith("/v1/") and not route[1].startswith(DEEPSTACK)
+    ],
 )
 def test_a_cameras_key_finds_another_cameras_ids_no_more_than_those_that_nobody_has(
     walk: Walk, method: str, path: str
@@ -131,9 +163,13 @@ def test_a_cameras_key_finds_another_cameras_ids_no_more_than_those_that_nobody_
         if (method, path) not in OF_CAMERAS:
             assert own.outcome == (403, "NotAllowed")
         for slots in combinations(sample.slots):
-            nobodys = asked(walk, method, path, sample, beta, {slot: beta.nobodys[slot] for slot in slots}, key)
+            nobodys = asked(
+                walk, method, path, sample, beta, {slot: beta.nobodys[slot] for slot in slots}, key
+            )
             for others in (alpha.ids, {**beta.ids, **beta.of_other_camera}):
-                theirs = asked(walk, method, path, sample, beta, {slot: others[slot] for slot in slots}, key)
+                theirs = asked(
+                    walk, method, path, sample, beta, {slot: others[slot] for slot in slots}, key
+                )
                 if others is alpha.ids or "camera" in slots or "capture" in slots:
                     assert theirs.shown == nobodys.shown, (slots, others is alpha.ids)
 
@@ -143,7 +179,9 @@ class Asked:
 
     def __init__(self, reply: Reply, sent: Mapping[str, str]) -> None:
         self.reply = reply
-        headers = {name: value for name, value in reply.headers.items() if name not in _OF_THE_MOMENT}
+        headers = {
+            name: value for name, value in reply.headers.items() if name not in _OF_THE_MOMENT
+        }
         self.text = f"{sorted(headers.items())} {reply.body}"
         for slot, id_ in sorted(sent.items(), key=lambda pair: -len(pair[1])):
             self.text = self.text.replace(id_, f"<{slot}>")
@@ -151,7 +189,9 @@ class Asked:
     @property
     def outcome(self) -> tuple[int, Any]:
         answer = self.reply.json if self.reply.body.startswith("{") else {}
-        named = answer.get("code") or answer.get("ERROR_CODE") or answer.get("error", {}).get("code")
+        named = (
+            answer.get("code") or answer.get("ERROR_CODE") or answer.get("error", {}).get("code")
+        )
         return self.reply.status, named or answer.get("__type")
 
     @property
@@ -178,7 +218,8 @@ _MADE = (
     r"-?\b0\.\d{4,}\b",
     r'(?<=Ms":)\d+',
 )
-"""What an answer may hold because the request made it: ids, keys, times, and scores of the picture that was sent."""
+"""What an answer may hold because the request made it: ids, keys, times, and scores of the picture
+that was sent."""
 
 
 def asked(
@@ -190,19 +231,26 @@ def asked(
     others: Mapping[str, str],
     key: Mapping[str, Any] | None = None,
 ) -> Asked:
-    """A shop's answer to a sample with its own ids but for `others`. Fails if it shows or touches its neighbour."""
+    """A shop's answer to a sample with its own ids but for `others`.
+
+    Fails if it shows or touches its neighbour.
+    """
     ids = {**shop.ids, **others}
     reply = walk.send(method, path, sample.filled(ids), **(key or key_of(shop, path)))
     answer = Asked(reply, {slot: ids[slot] for slot in sample.slots})
     neighbour = BETA if shop.credentials.tenant == ALPHA else ALPHA
-    assert not [row for row in walk.changed() if neighbour in repr(row)], f"it changed what {neighbour} has"
+    assert not [row for row in walk.changed() if neighbour in repr(row)], (
+        f"it changed what {neighbour} has"
+    )
     assert names_nothing_of(walk.street.shops[neighbour], answer.text), answer.text
     return answer
 
 
 def names_nothing_of(shop: Shop, text: str) -> bool:
     tenant = shop.credentials.tenant
-    return not [told for told in (tenant, WORDS[tenant], *shop.ids.values(), *shop.secrets) if told in text]
+    return not [
+        told for told in (tenant, WORDS[tenant], *shop.ids.values(), *shop.secrets) if told in text
+    ]
 
 
 def combinations(slots: list[str]) -> list[frozenset[str]]:
@@ -211,19 +259,36 @@ def combinations(slots: list[str]) -> list[frozenset[str]]:
 
 
 def wrong_keys(street: Street, path: str) -> Iterator[tuple[str, dict[str, Any], tuple[int, Any]]]:
-    """Keys that do not open a route: what they are, how they are sent, and the status and code of the refusal."""
+    """Keys that do not open a route: what they are, how they are sent, and the status and code of
+    the refusal."""
     alpha, beta = (street.shops[name] for name in (ALPHA, BETA))
     own, disabled, rotated = alpha.credentials, street.disabled, street.rotated
     zeros = "0" * 32
-    public = [("app_id", own.app_id), ("random", "1000000"), ("timestamp", str(int(FakeClock().now().timestamp())))]
+    public = [
+        ("app_id", own.app_id),
+        ("random", "1000000"),
+        ("timestamp", str(int(FakeClock().now().timestamp()))),
+    ]
     signed = {**dict(public), "sign": md5_sign(public, own.app_key)}
     if path.startswith(DEEPSTACK):
-        for key in ("", own.api_key, beta.services["detection"], "11111111-2222-4333-8444-555555555555"):
+        for key in (
+            "",
+            own.api_key,
+            beta.services["detection"],
+            "11111111-2222-4333-8444-555555555555",
+        ):
             yield key, {"key": key}, (401, 401)
     elif path.startswith("/v1/"):
         unknown = (401, "WrongCredentials")
         yield "none", {}, unknown
-        for code in (zeros, own.appcode, own.app_key, own.app_id, digest(own.api_key), own.api_key[3:]):
+        for code in (
+            zeros,
+            own.appcode,
+            own.app_key,
+            own.app_id,
+            digest(own.api_key),
+            own.api_key[3:],
+        ):
             for mark in ("", "rk_", "ck_"):
                 if mark + code != own.api_key:
                     yield f"{mark}{code}", bearer(mark + code), unknown
@@ -235,7 +300,9 @@ def wrong_keys(street: Street, path: str) -> Iterator[tuple[str, dict[str, Any],
         yield "disabled", bearer(disabled.api_key), (403, "TenantDisabled")
         yield "disabled camera", bearer(street.disabled_camera_key), (403, "TenantDisabled")
     elif path.startswith(REKOGNITION):
-        refused = {name: (400, f"{name}Exception") for name in ("UnrecognizedClient", "InvalidSignature")}
+        refused = {
+            name: (400, f"{name}Exception") for name in ("UnrecognizedClient", "InvalidSignature")
+        }
         yield "none", {}, (400, "MissingAuthenticationTokenException")
         yield "a bearer key", bearer(own.api_key), (400, "IncompleteSignatureException")
         pair = access_key(own)
@@ -260,16 +327,34 @@ def wrong_keys(street: Street, path: str) -> Iterator[tuple[str, dict[str, Any],
             as_alpha = {"app_id": own.app_id, "headers": headers}
             yield f"unsigned, {headers}", {"headers": headers}, (200, 2)
             yield f"unsigned with an app_id, {headers}", as_alpha, (200, 2)
-            for key in (zeros, beta.credentials.app_key, own.appcode, own.api_key, alpha.camera_key, own.app_id):
+            for key in (
+                zeros,
+                beta.credentials.app_key,
+                own.appcode,
+                own.api_key,
+                alpha.camera_key,
+                own.app_id,
+            ):
                 yield f"signed with {key}, {headers}", {**as_alpha, "app_key": key}, (200, 5)
         for app_id in (zeros[:16], ALPHA, own.api_key, beta.credentials.app_id):
             yield f"as {app_id}", {"app_id": app_id, "app_key": own.app_key}, (200, 5)
-        yield "before the rotation", {"app_id": rotated.app_id, "app_key": rotated.app_key}, (200, 5)
+        yield (
+            "before the rotation",
+            {"app_id": rotated.app_id, "app_key": rotated.app_key},
+            (200, 5),
+        )
         yield "disabled", {"app_id": disabled.app_id, "app_key": disabled.app_key}, (200, 7)
     else:
         unknown = (400, None)
         yield "none", {}, unknown
-        for code in (zeros, own.api_key, own.app_key, own.app_id, alpha.camera_key, digest(own.appcode)):
+        for code in (
+            zeros,
+            own.api_key,
+            own.app_key,
+            own.app_id,
+            alpha.camera_key,
+            digest(own.appcode),
+        ):
             yield code, appcode(code), unknown
         yield "the app code as a key", bearer(own.appcode), unknown
         yield "the api key", bearer(own.api_key), unknown
@@ -294,11 +379,19 @@ OTHER_BOOK = "is for another one|was restored or copied"
 
 
 @every_route
-def test_a_request_that_means_another_book_is_refused_and_changes_nothing(walk: Walk, method: str, path: str) -> None:
+def test_a_request_that_means_another_book_is_refused_and_changes_nothing(
+    walk: Walk, method: str, path: str
+) -> None:
     alpha = walk.street.shops[ALPHA]
     book, neighbours = (walk.services.tenants.get_by_name(name).book for name in (ALPHA, BETA))
     sample = samples_of(method, path)[0].filled(alpha.ids)
-    for meant in (neighbours, neighbours.partition(".")[0], f"{book}0", f"{book}, {neighbours}", "-"):
+    for meant in (
+        neighbours,
+        neighbours.partition(".")[0],
+        f"{book}0",
+        f"{book}, {neighbours}",
+        "-",
+    ):
         refused = walk.send(method, path, sample, meant=meant, **key_of(alpha, path))
         changed = [row for row in walk.changed() if b"key" not in row]  # but that the key was used
         assert re.search(OTHER_BOOK, refused.body), refused.body
@@ -340,7 +433,10 @@ class Uploads(Struct, frozen=True):
     def urls(self, shop: str, name: str) -> dict[str, str]:
         """The shop's URLs for an object, by method."""
         key = f"{shop}/door/{name}"
-        return {"GET": self.store.signed_get(key), "PUT": self.store.presigned_put(key, UPLOAD, 900).url}
+        return {
+            "GET": self.store.signed_get(key),
+            "PUT": self.store.presigned_put(key, UPLOAD, 900).url,
+        }
 
     def send(self, method: str, url: str, headers: Mapping[str, str]) -> tuple[int, bytes]:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
@@ -364,15 +460,21 @@ def foreign_queries(uploads: Uploads, method: str, name: str) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "POST", "PATCH", "DELETE", "OPTIONS"])
-def test_a_signed_url_is_good_for_its_own_method_and_object_only(uploads: Uploads, walk: Walk, method: str) -> None:
+def test_a_signed_url_is_good_for_its_own_method_and_object_only(
+    uploads: Uploads, walk: Walk, method: str
+) -> None:
     before = {path: path.read_bytes() for path in uploads.data.rglob("*/door/*")}
     to_store = uploads.store.presigned_put("x", UPLOAD, 9).headers
     keys = walk.street.shops[BETA].credentials
     for name in ("there", "missing"):
         paths = [f"/_blobs/{ALPHA}/door/{name}"]
-        paths += [f"/_blobs/{BETA}/door/{up}{up}{ALPHA}/door/{name}" for up in ("../", "%2e%2e/", "..%2f", "..%5c")]
+        paths += [
+            f"/_blobs/{BETA}/door/{up}{up}{ALPHA}/door/{name}"
+            for up in ("../", "%2e%2e/", "..%2f", "..%5c")
+        ]
         for query in foreign_queries(uploads, method, name):
-            headers = to_store if "checksum" in query else {}  # an x-amz header that is not signed is refused
+            # an x-amz header that is not signed is refused
+            headers = to_store if "checksum" in query else {}
             for path in paths:
                 for key in ({}, bearer(keys.api_key)["headers"], appcode(keys.appcode)["headers"]):
                     status, body = uploads.send(method, f"{path}?{query}", {**headers, **key})

@@ -1,4 +1,5 @@
-"""Somebody who is in a group already, by whatever dialect, and is enrolled under a new name: the answer says so."""
+"""Somebody who is in a group already, by whatever dialect, and is enrolled under a new name: the
+answer says so."""
 
 import base64
 from collections.abc import Callable
@@ -36,7 +37,11 @@ def key_for(services: Services, house: Credentials) -> Callable[..., str]:
 
     def key_for(service: str, group: str = "family") -> str:
         return add_service_key(
-            services, tenant, f"{service} {group}", service, services.groups.get_by_name(tenant, group).id
+            services,
+            tenant,
+            f"{service} {group}",
+            service,
+            services.groups.get_by_name(tenant, group).id,
         )
 
     return key_for
@@ -77,8 +82,15 @@ def test_each_dialect_tells_of_the_others_subjects_and_of_its_own(
     assert compreface(app, first, "Zo%C3%AB", photo(2)) is None
     assert deepstack(app, second, "Zoe", photo(2, 1)) == "Zoë"
     assert compreface(app, first, "Other", photo(2, 2)) in ("Zo%C3%AB", "Zoe")
-    refused = {"picture": base64.b64encode(photo(2, 3)).decode(), "group": "family", "if_known": "refuse"}
-    assert V1Client(app, house.api_key).failed(409, "POST", "/v1/faces", refused)["code"] == "FaceKnown"
+    refused = {
+        "picture": base64.b64encode(photo(2, 3)).decode(),
+        "group": "family",
+        "if_known": "refuse",
+    }
+    assert (
+        V1Client(app, house.api_key).failed(409, "POST", "/v1/faces", refused)["code"]
+        == "FaceKnown"
+    )
 
 
 def test_nothing_is_told_of_more_photos_of_one_name_nor_of_anybody_else(
@@ -89,7 +101,9 @@ def test_nothing_is_told_of_more_photos_of_one_name_nor_of_anybody_else(
     assert compreface(app, key, "Bob", photo(2)) is None
 
 
-def test_a_key_learns_nothing_of_other_groups(app: Chalice, house: Credentials, key_for: Callable[..., str]) -> None:
+def test_a_key_learns_nothing_of_other_groups(
+    app: Chalice, house: Credentials, key_for: Callable[..., str]
+) -> None:
     enrol(app, house, 1, "office", name="Ann")
     assert compreface(app, key_for("recognition"), "Mum", photo(1, 1)) is None
     assert deepstack(app, key_for("deepstack"), "Mummy", photo(2)) is None

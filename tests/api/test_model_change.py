@@ -1,4 +1,5 @@
-"""A tenant's model is changed by a process of its own: what clients of the one that serves are told."""
+"""A tenant's model is changed by a process of its own: what clients of the one that serves are
+told."""
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -21,7 +22,16 @@ from tests.support.api.icredit.client import tokens as tokens_of
 from tests.support.api.stage import make_stage
 from tests.support.api.sunmi.client import CameraClient
 from tests.support.api.v1.client import V1Client
-from tests.support.fakes import REFUSING_VISIONS, RULES, FakeClock, FakeVision, OtherVision, Person, photo, picture
+from tests.support.fakes import (
+    REFUSING_VISIONS,
+    RULES,
+    FakeClock,
+    FakeVision,
+    OtherVision,
+    Person,
+    photo,
+    picture,
+)
 
 OLD, NEW = FakeVision(), OtherVision()
 
@@ -61,7 +71,10 @@ class Shop:
     def process(self) -> Services:
         visions = {self.old.model: self.old, self.new.model: self.new}
         return build(
-            Settings(storage=self.folder), clock=self.clock, vision=lambda: self.old, vision_of=visions.__getitem__
+            Settings(storage=self.folder),
+            clock=self.clock,
+            vision=lambda: self.old,
+            vision_of=visions.__getitem__,
         )
 
     def change_elsewhere(self, old: FakeVision = OLD, new: FakeVision = NEW) -> None:
@@ -142,7 +155,9 @@ def test_whatever_comes_first_behind_the_change_succeeds_and_so_does_the_next(
 
 
 @pytest.mark.parametrize("step", STEPS)
-def test_a_request_in_whose_middle_the_model_changes_succeeds(shop: Shop, step: Callable[[Shop, str], None]) -> None:
+def test_a_request_in_whose_middle_the_model_changes_succeeds(
+    shop: Shop, step: Callable[[Shop, str], None]
+) -> None:
     [faceid] = add(shop, 1)
     shop.change_during_the_next_request()
     step(shop, faceid)
@@ -198,7 +213,8 @@ def asks(shop: Shop) -> None:
 
 @pytest.fixture(params=REFUSING_VISIONS)
 def refusing(request: pytest.FixtureRequest, tmp_path: Path, clock: FakeClock) -> Iterator[Shop]:
-    """A shop whose old model refused everybody when it was asked last, of whom the new one has nothing to complain."""
+    """A shop whose old model refused everybody when it was asked last, of whom the new one has
+    nothing to complain."""
     with closing(Shop(tmp_path / "data", clock, old=request.param())) as shop:
         asks(shop)
         assert shop.camera.add_face("regular", picture(Person(1)))["code"] != 0
@@ -210,7 +226,9 @@ def put_in(shop: Shop, seed: int) -> str:
     """By a process that knows of the change."""
     with closing(shop.process()) as elsewhere:
         tenant = elsewhere.tenants.get_by_name("shop")
-        return elsewhere.enrolment.enrol_largest_face(tenant, "regular", picture(Person(seed)), RULES).faceid
+        return elsewhere.enrolment.enrol_largest_face(
+            tenant, "regular", picture(Person(seed)), RULES
+        ).faceid
 
 
 class TestARefusalByTheOldModel:
@@ -230,7 +248,9 @@ class TestARefusalByTheOldModel:
         assert found(refusing, 1) == faceid
 
     def test_an_enrolment_of_all(self, refusing: Shop) -> None:
-        assert len(persons(refusing.market.enrol("vip", picture(Person(1, 90), Person(2, 80))))) == 2
+        assert (
+            len(persons(refusing.market.enrol("vip", picture(Person(1, 90), Person(2, 80))))) == 2
+        )
 
     def test_a_search_for_all(self, refusing: Shop) -> None:
         faceid = put_in(refusing, 1)
@@ -240,7 +260,12 @@ class TestARefusalByTheOldModel:
     def test_a_token(self, refusing: Shop, control_type: str) -> None:
         """Whose face has no template of the old model."""
         faceid = put_in(refusing, 1)
-        fields = {"CONTROL_TYPE": control_type, "IMAGE_TYPE": "3", "IMAGE": faceid, "PERSON_GROUP_LABEL": "regular"}
+        fields = {
+            "CONTROL_TYPE": control_type,
+            "IMAGE_TYPE": "3",
+            "IMAGE": faceid,
+            "PERSON_GROUP_LABEL": "regular",
+        }
         assert tokens_of(refusing.market.manage(**fields)) == [faceid]
 
     @pytest.mark.parametrize("trust", [False, True])
@@ -264,7 +289,12 @@ def test_a_token_of_a_face_that_the_old_model_never_knew(shop: Shop, control_typ
     add(shop, 1)
     shop.change_elsewhere()
     faceid = put_in(shop, 2)
-    fields = {"CONTROL_TYPE": control_type, "IMAGE_TYPE": "3", "IMAGE": faceid, "PERSON_GROUP_LABEL": "regular"}
+    fields = {
+        "CONTROL_TYPE": control_type,
+        "IMAGE_TYPE": "3",
+        "IMAGE": faceid,
+        "PERSON_GROUP_LABEL": "regular",
+    }
     assert tokens_of(shop.market.manage(**fields)) == [faceid]
 
 
@@ -272,5 +302,8 @@ def test_a_refusal_by_the_present_model_stands(shop: Shop) -> None:
     add(shop, 1)
     shop.change_elsewhere()
     asks(shop)
-    assert "liveness 0.20 of 0.50" in shop.camera.add_face("regular", picture(Person(2, liveness=0.2)))["msg"]
+    assert (
+        "liveness 0.20 of 0.50"
+        in shop.camera.add_face("regular", picture(Person(2, liveness=0.2)))["msg"]
+    )
     assert "no face was found" in shop.camera.add_face("regular", picture())["msg"]

@@ -1,4 +1,5 @@
-"""A name means one person, by one rule in all dialects: each pair is two people, or one, wherever names name people."""
+"""A name means one person, by one rule in all dialects: each pair is two people, or one, wherever
+names name people."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -30,7 +31,13 @@ from tests.support.api.rekognition.client import client as rekognition
 from tests.support.api.v1.client import V1Client
 from tests.support.fakes import FakeClock, Person, picture
 
-TWO_PEOPLE = [("Anna Weiß", "Anna Weiss"), ("Straße", "STRASSE"), ("ﬁn", "fin"), ("Ann ", "Ann"), (" Ann", "Ann")]
+TWO_PEOPLE = [
+    ("Anna Weiß", "Anna Weiss"),
+    ("Straße", "STRASSE"),
+    ("ﬁn", "fin"),
+    ("Ann ", "Ann"),
+    (" Ann", "Ann"),
+]
 BY_CASE = [("ann", "Ann"), ("ZOË", "zoë"), ("İpek", "i̇pek")]
 ONE_PERSON = [("Zoë", "Zoe\u0308"), ("한글", "\u1112\u1161\u11ab\u1100\u1173\u11af")]
 
@@ -164,7 +171,9 @@ def test_compreface_answers_the_stored_spelling(compreface: OfCompreFace) -> Non
     compreface.enrol("Ann Lee", 1)
     reply = compreface.client.form(f"{RECOGNITION}/faces?subject=ANN%20LEE", file=photo(2))
     assert reply.json["subject"] == "Ann Lee"
-    assert compreface.client.delete(f"{RECOGNITION}/subjects/ann%20lee").json == {"subject": "Ann Lee"}
+    assert compreface.client.delete(f"{RECOGNITION}/subjects/ann%20lee").json == {
+        "subject": "Ann Lee"
+    }
 
 
 def test_one_book_has_both_of_two_people_whose_names_differ_in_case_only(
@@ -196,13 +205,19 @@ def test_the_night_unites_nobody_whose_names_only_fold_alike(
 def test_a_rename_reaches_one_of_two_and_unites_no_others(compreface: OfCompreFace) -> None:
     compreface.enrol("Anna Weiß", 1)
     path = f"{RECOGNITION}/subjects"
-    assert compreface.client.json(f"{path}/Anna%20Wei%C3%9F", {"subject": "Anna Weiss"}, "PUT").json["updated"]
+    assert compreface.client.json(
+        f"{path}/Anna%20Wei%C3%9F", {"subject": "Anna Weiss"}, "PUT"
+    ).json["updated"]
     assert compreface.names() == ["Anna Weiss"]
     compreface.enrol("Anna Weiß", 2)
     assert sorted(compreface.names()) == ["Anna Weiss", "Anna Weiß"]
-    assert compreface.client.json(f"{path}/anna%20weiss", {"subject": "ANNA WEISS"}, "PUT").json["updated"]
+    assert compreface.client.json(f"{path}/anna%20weiss", {"subject": "ANNA WEISS"}, "PUT").json[
+        "updated"
+    ]
     assert sorted(compreface.names()) == ["ANNA WEISS", "Anna Weiß"]
-    assert compreface.client.json(f"{path}/ANNA%20WEISS", {"subject": "Anna Weiß"}, "PUT").json["updated"]
+    assert compreface.client.json(f"{path}/ANNA%20WEISS", {"subject": "Anna Weiß"}, "PUT").json[
+        "updated"
+    ]
     assert compreface.names() == ["Anna Weiß"]
     assert [compreface.named(seed) for seed in (1, 2)] == ["Anna Weiß"] * 2
 
@@ -210,9 +225,15 @@ def test_a_rename_reaches_one_of_two_and_unites_no_others(compreface: OfCompreFa
 def test_who_was_stored_by_an_earlier_version_is_found_by_each_spelling_that_it_meant(
     services: Services, compreface: Dialect, deepstack: Dialect
 ) -> None:
-    """Their ids were made of folded names. Its first of each kind still has it, so that version finds it, too."""
+    """Their ids were made of folded names.
+
+    Its first of each kind still has it, so that version finds it, too.
+    """
     deepstack.enrol("Anna WEISS", 1)
-    (stored,) = (user_from(one) for one in walk_items(services.items, keys.DIRECTORY, "home", between=keys.USERS))
+    (stored,) = (
+        user_from(one)
+        for one in walk_items(services.items, keys.DIRECTORY, "home", between=keys.USERS)
+    )
     assert stored.id == subject_id("Anna Weiß")
     for name in ("anna weiss", "ANNA WEISS"):
         compreface.enrol(name, 1)
@@ -235,7 +256,9 @@ def test_somebody_who_is_restricted_keeps_the_place_from_another_name(
     assert [deepstack.named(seed) for seed in (1, 2)] == ["Anna Weiß", "Anna Weiss"]
 
 
-def test_users_and_images_of_rekognition_are_told_apart_by_case(app: Chalice, house: Credentials, clock: Any) -> None:
+def test_users_and_images_of_rekognition_are_told_apart_by_case(
+    app: Chalice, house: Credentials, clock: Any
+) -> None:
     clock.advance(SystemClock().now() - clock.now())
     amazon = rekognition(app, house)
     amazon.create_collection(CollectionId="staff")
@@ -256,14 +279,21 @@ def test_a_name_of_v1_is_nobodys_alone_and_an_id_is_exact(
     v1 = V1Client(app, house.api_key)
     for number, name in enumerate((one, other)):
         query = {"group": "family", "name": name, "id": ("guest", "Guest")[number]}
-        assert v1.send("POST", "/v1/faces", photo(number + 1), query=query, content_type="image/png").status == 201
+        assert (
+            v1.send(
+                "POST", "/v1/faces", photo(number + 1), query=query, content_type="image/png"
+            ).status
+            == 201
+        )
         clock.advance(timedelta(seconds=1))
     assert v1.send("DELETE", "/v1/faces/Guest").status < 300
     assert [face["name"] for face in v1.done("GET", "/v1/faces")["faces"]] == [one.strip()]
 
 
 @pytest.mark.parametrize(("one", "other"), [*TWO_PEOPLE, *BY_CASE])
-def test_folders_of_two_names_are_imported_as_two_people(tmp_path: Path, one: str, other: str) -> None:
+def test_folders_of_two_names_are_imported_as_two_people(
+    tmp_path: Path, one: str, other: str
+) -> None:
     for name in (one, other):
         (tmp_path / name).mkdir()
         (tmp_path / name / "1.jpg").write_bytes(b"a picture")

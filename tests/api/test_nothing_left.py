@@ -1,7 +1,9 @@
-"""People come in by every way, live there, and go by every way: then all that is kept is searched, whatever wrote it.
+"""People come in by every way, live there, and go by every way: then all that is kept is searched,
+whatever wrote it.
 
-It knows no table and no file: what it looks for are the names, ids, notes, templates and pictures of each person, in
-the data folder, in the broker's file and in the log. The ways in are those of tests/support/api/ways_in.py.
+It knows no table and no file: what it looks for are the names, ids, notes, templates and pictures
+of each person, in the data folder, in the broker's file and in the log. The ways in are those of
+tests/support/api/ways_in.py.
 """
 
 import base64
@@ -21,14 +23,23 @@ from regulars.backup.backup import backup
 from regulars.cli import commands
 from tests.support.api.compreface.client import Client as CompreFace
 from tests.support.api.deepstack.client import Client as DeepStack
-from tests.support.api.ways_in import BRING_NOBODY, IN, TRIED, House, Somebody, open_house, tell_broker
+from tests.support.api.ways_in import (
+    BRING_NOBODY,
+    IN,
+    TRIED,
+    House,
+    Somebody,
+    open_house,
+    tell_broker,
+)
 from tests.support.book.book import MINUTE, MONDAY, Shot
 from tests.support.book.written import changed_texts
 from tests.support.fakes import RULES, Person, photo, picture
 from tests.support.faults.shop import Box
 from tests.support.faults.use_cases import everything
 
-# --- out --------------------------------------------------------------------------------------------------------------
+# --- out
+# --------------------------------------------------------------------------------------------------
 
 
 def _erased(box: Box, one: Somebody) -> None:
@@ -60,13 +71,25 @@ def _own_dialect(box: Box, one: Somebody) -> None:
         assert box.market.delete(one.group, one.faceid)["PERSON_TOKEN_STATUS"] == "0"
     elif one.way_in in ("rekognition", "user"):
         if one.way_in == "user":
-            assert box.rekognition("DeleteUser", CollectionId=one.group, UserId=f"user-{one.name}")["status"] == 200
-        assert box.rekognition("DeleteFaces", CollectionId=one.group, FaceIds=[one.faceid])["DeletedFaces"]
+            assert (
+                box.rekognition("DeleteUser", CollectionId=one.group, UserId=f"user-{one.name}")[
+                    "status"
+                ]
+                == 200
+            )
+        assert box.rekognition("DeleteFaces", CollectionId=one.group, FaceIds=[one.faceid])[
+            "DeletedFaces"
+        ]
     elif one.way_in == "compreface":
         client = CompreFace(box.app, box.ids[f"recognition of {one.group}"])
         assert client.delete(f"/api/v1/recognition/subjects/{one.name}").status == 200
     elif one.way_in == "deepstack":
-        assert DeepStack(box.app, box.ids[f"deepstack of {one.group}"]).call("/delete", userid=one.name).status == 200
+        assert (
+            DeepStack(box.app, box.ids[f"deepstack of {one.group}"])
+            .call("/delete", userid=one.name)
+            .status
+            == 200
+        )
     else:
         _deleted(box, one)
     box.v1.done("PATCH", "/v1/settings", {"deletes_erase": False})
@@ -84,7 +107,12 @@ def _group(box: Box, one: Somebody) -> None:
 
 def _consent(box: Box, one: Somebody) -> None:
     ends = (box.clock.now() + timedelta(hours=1)).isoformat()
-    body = {"basis": "consent", "given_at": "2026-03-01T00:00:00Z", "expires_at": ends, "evidence": one.note}
+    body = {
+        "basis": "consent",
+        "given_at": "2026-03-01T00:00:00Z",
+        "expires_at": ends,
+        "evidence": one.note,
+    }
     box.v1.done("PUT", f"/v1/faces/{one.faceid}/consent", body)
 
 
@@ -94,7 +122,9 @@ def _retention(box: Box, one: Somebody) -> None:
 
 def _merged(box: Box, one: Somebody) -> None:
     sent = photo(one.seed + 9_000, side_px=140.0)
-    other = box.v1.done("POST", "/v1/faces", {"picture": sent, "group": "regular", "name": f"{one.name}-second"})
+    other = box.v1.done(
+        "POST", "/v1/faces", {"picture": sent, "group": "regular", "name": f"{one.name}-second"}
+    )
     box.v1.done("POST", f"/v1/faces/{other['id']}/merge", {"other": one.faceid})
     box.v1.done("DELETE", f"/v1/faces/{other['id']}", erase="true")
 
@@ -113,17 +143,19 @@ OUT: dict[str, Callable[[Box, Somebody], None]] = {
 }
 
 
-# --- what is kept of them, and what is found --------------------------------------------------------------------------
+# --- what is kept of them, and what is found
+# --------------------------------------------------------------------------
 
 
 def live(box: Box, one: Somebody, beside: Somebody) -> None:
-    """Be seen alone and beside another, searched for in three dialects, looked at, mistaken, and told of."""
+    """Be seen alone and beside another, searched for in three dialects, looked at, mistaken, and
+    told of."""
     at = MONDAY + timedelta(days=6) + one.seed % 1_000 * 3 * MINUTE
-    alone, both, wrong = (
-        box.see(Shot(at, (Person(one.seed),)))[0],
-        box.see(Shot(at + MINUTE, (Person(one.seed, side_px=99.0), Person(beside.seed, side_px=80.0))))[0],
-        box.see(Shot(at + 2 * MINUTE, (Person(one.seed, side_px=91.0),)))[0],
-    )
+    alone = box.see(Shot(at, (Person(one.seed),)))[0]
+    both = box.see(
+        Shot(at + MINUTE, (Person(one.seed, side_px=99.0), Person(beside.seed, side_px=80.0)))
+    )[0]
+    wrong = box.see(Shot(at + 2 * MINUTE, (Person(one.seed, side_px=91.0),)))[0]
     for capture in (alone, both):
         box.services.captures.pictures.get_thumbnail_url(box.tenant, "door", capture.id)
         box.services.captures.pictures.get_crop_url(box.tenant, "door", capture.id, 0)
@@ -144,15 +176,21 @@ def needles(box: Box, one: Somebody) -> dict[str, bytes]:
     texts = {"name": one.name.lower(), "Name": one.name, "note": one.note, "id": one.faceid}
     shown = {
         "a picture": f'"seed": {one.seed}',
-        f"its own picture{' of a camera' * (one.way_in in SEEN)}": f'"seed": {one.seed}, "side_px": 140.0',
+        f"its own picture{' of a camera' * (one.way_in in SEEN)}": f'"seed": {one.seed}, '
+        '"side_px": 140.0',
     }
-    return {**templates, **encoded, **{name: text.encode() for name, text in {**texts, **shown}.items()}}
+    return {
+        **templates,
+        **encoded,
+        **{name: text.encode() for name, text in {**texts, **shown}.items()},
+    }
 
 
 SEEN = {"camera", "capture", "upload", "frigate"}
 """Ways in whose picture is a capture's."""
 STAYS = {"id", "a picture", "its own picture of a camera"}
-"""What a plain deletion leaves: the id with observations and entries of the audit, and captures' pictures."""
+"""What a plain deletion leaves: the id with observations and entries of the audit, and captures'
+pictures."""
 
 
 def found(kept: dict[str, bytes], everybody: list[Somebody]) -> list[str]:
@@ -168,7 +206,9 @@ def found(kept: dict[str, bytes], everybody: list[Somebody]) -> list[str]:
 
 
 def kept_in(folder: Path) -> dict[str, bytes]:
-    files = [path for path in folder.rglob("*") if path.is_file() and not path.name.endswith("-shm")]
+    files = [
+        path for path in folder.rglob("*") if path.is_file() and not path.name.endswith("-shm")
+    ]
     return {str(path.relative_to(folder.parent)): path.read_bytes() for path in files}
 
 
@@ -182,7 +222,10 @@ def test_whoever_came_by_any_way_and_went_by_any_is_found_nowhere(
     house: House, caplog: pytest.LogCaptureFixture, record_property: Callable[[str, object], None]
 ) -> None:
     caplog.set_level(logging.INFO)
-    box, ways = house.box, [(way_in, way_out) for place, way_in in enumerate(IN) for way_out in [*OUT][place % 4 :: 4]]
+    box = house.box
+    ways = [
+        (way_in, way_out) for place, way_in in enumerate(IN) for way_out in [*OUT][place % 4 :: 4]
+    ]
     mailbox = box.v1.done("POST", "/v1/hooks", {"url": None, "events": ["face.arrived"]})["id"]
     everybody = [Somebody(*one) for one in ways]
     for one in everybody:
@@ -193,7 +236,9 @@ def test_whoever_came_by_any_way_and_went_by_any_is_found_nowhere(
         one.wanted = needles(box, one)
     told(house, mailbox, everybody)
     before = found(kept_in(box.folder), everybody)
-    assert {line.partition(":")[0] for line in before} == {f"{one.way_in}, {one.way_out}" for one in everybody}
+    assert {line.partition(":")[0] for line in before} == {
+        f"{one.way_in}, {one.way_out}" for one in everybody
+    }
     for one in everybody:
         OUT[one.way_out](box, one)
     box.settle()
@@ -204,14 +249,19 @@ def test_whoever_came_by_any_way_and_went_by_any_is_found_nowhere(
     leave(box)
     told(house, mailbox, everybody, are_gone=True)
     house.broker.rest()
-    log = "\n".join(caplog.handler.format(one) for one in caplog.records if not one.name.startswith("httpx"))
+    log = "\n".join(
+        caplog.handler.format(one) for one in caplog.records if not one.name.startswith("httpx")
+    )
     log += (house.broker.folder / "log").read_text()
     kept = {**kept_in(box.folder), **kept_in(house.broker.folder), "the log": log.encode()}
     left = found(kept, everybody)
 
     points = sum(len(one.wanted) for one in everybody)
     record_property("nothing_left", (len(everybody), points, len(kept)))
-    print(f"{len(everybody)} people, {len(IN)} ways in, {len(OUT)} out: {points} things in {len(kept)} files")
+    print(
+        f"{len(everybody)} people, {len(IN)} ways in, {len(OUT)} out: {points} things in "
+        f"{len(kept)} files"
+    )
     assert min(points, len(log)) > 0, "nothing was tried"
     assert any(name.endswith("mosquitto.db") for name in kept)
     assert left == [], f"{len(left)} of {len(everybody)} people in {len(kept)} files"
@@ -221,7 +271,8 @@ def test_whoever_came_by_any_way_and_went_by_any_is_found_nowhere(
 def test_nobodies_whom_a_shop_forgets_are_in_no_backup_and_at_no_broker(
     house: House, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Somebody who is known comes between them and is told of, so the broker and the backup have what they should."""
+    """Somebody who is known comes between them and is told of, so the broker and the backup have
+    what they should."""
     caplog.set_level(logging.INFO)
     box, known = house.box, Somebody("v1", "erased")
     known.faceid = IN["v1"].go(house, known)
@@ -229,30 +280,42 @@ def test_nobodies_whom_a_shop_forgets_are_in_no_backup_and_at_no_broker(
     mailbox = box.v1.done("POST", "/v1/hooks", {"url": None, "events": ["face.arrived"]})["id"]
     nobodies = [Somebody("camera", "forgotten") for _ in range(200)]
     for place, one in enumerate(nobodies):
-        box.see(Shot(MONDAY + timedelta(days=6) + place * MINUTE, (Person(one.seed, side_px=140.0),)))
+        box.see(
+            Shot(MONDAY + timedelta(days=6) + place * MINUTE, (Person(one.seed, side_px=140.0),))
+        )
         one.wanted = _needles_of_nobody(box, one)
     at = MONDAY + timedelta(days=6, hours=5)
     beside = Person(nobodies[0].seed, side_px=80.0)
-    box.see(Shot(at, (Person(known.seed),)), Shot(at + MINUTE, (Person(known.seed, side_px=99.0), beside)))
+    box.see(
+        Shot(at, (Person(known.seed),)),
+        Shot(at + MINUTE, (Person(known.seed, side_px=99.0), beside)),
+    )
     known.wanted = needles(box, known)
     told(house, mailbox, [known])
     tar = backup(Settings(storage=box.folder), tmp_path / "shop.tar")
     house.broker.rest()
-    log = "\n".join(caplog.handler.format(one) for one in caplog.records if not one.name.startswith("httpx"))
+    log = "\n".join(
+        caplog.handler.format(one) for one in caplog.records if not one.name.startswith("httpx")
+    )
     kept = {
         **kept_in(box.folder),
         **kept_in(house.broker.folder),
         tar.name: tar.read_bytes(),
         "the log": (log + (house.broker.folder / "log").read_text()).encode(),
     }
-    assert {path for line in found(kept, [known]) for path in [line.rpartition(" in ")[2]]} >= {tar.name}
+    assert {path for line in found(kept, [known]) for path in [line.rpartition(" in ")[2]]} >= {
+        tar.name
+    }
     assert found(kept, nobodies) == []
 
 
 def _needles_of_nobody(box: Box, one: Somebody) -> dict[str, bytes]:
     image = box.vision.read_picture(one.photo, RULES)
     [template] = box.vision.embed(image, box.vision.detect(image))
-    shown = {"a picture": f'"seed": {one.seed}'.encode(), "its hash": hashlib.sha256(one.photo).digest()}
+    shown = {
+        "a picture": f'"seed": {one.seed}'.encode(),
+        "its hash": hashlib.sha256(one.photo).digest(),
+    }
     return {"template": template.astype(np.float16).tobytes(), **shown}
 
 
@@ -262,17 +325,25 @@ def test_each_way_in_is_a_route_a_function_or_a_command_and_no_command_is_left_o
     assert {*everything(), *commands.commands} >= TRIED
 
 
-def told(house: House, mailbox: str, everybody: Collection[Somebody], *, are_gone: bool = False) -> None:
-    """Tell the broker who came, by name, and who is gone, until all that it retains says so: ids of topics, too."""
-    tell_broker(house, mailbox, lambda retained: bool(found(retained, [*everybody])), are_gone=are_gone)
+def told(
+    house: House, mailbox: str, everybody: Collection[Somebody], *, are_gone: bool = False
+) -> None:
+    """Tell the broker who came, by name, and who is gone, until all that it retains says so: ids of
+    topics, too."""
+    tell_broker(
+        house, mailbox, lambda retained: bool(found(retained, [*everybody])), are_gone=are_gone
+    )
 
 
 def leave(box: Box) -> None:
-    """Two days pass: consents end, nobody of the group `unseen` is seen, and all that was begun is done."""
+    """Two days pass: consents end, nobody of the group `unseen` is seen, and all that was begun is
+    done."""
     for _ in range(2):
         box.clock.advance(timedelta(days=1))
         box.settle()
-        box.services.erasure.retention.sweep_tenant(box.tenant, swept_kinds=(Kind.CONSENTS,), is_confirmed=True)
+        box.services.erasure.retention.sweep_tenant(
+            box.tenant, swept_kinds=(Kind.CONSENTS,), is_confirmed=True
+        )
         box.v1.done("PATCH", "/v1/settings", {"deletes_erase": True})
         box.services.erasure.retention.sweep_tenant(box.tenant, is_confirmed=True)
         box.v1.done("PATCH", "/v1/settings", {"deletes_erase": False})

@@ -39,13 +39,19 @@ def test_a_request_is_a_line_with_route_status_tenant_and_times(
 ) -> None:
     v1.failed(404, "GET", "/v1/faces/somebody")
     [line] = lines(out)
-    assert (line["route"], line["status"], line["tenant"]) == ("GET /v1/faces/{id}", 404, shop.tenant)
+    assert (line["route"], line["status"], line["tenant"]) == (
+        "GET /v1/faces/{id}",
+        404,
+        shop.tenant,
+    )
     assert line["function"] == "regulars-prod-APIHandler"
     assert line["ms"] > 0
     assert "_aws" not in line
 
 
-def test_an_answer_and_the_log_have_one_id_of_the_request_by_one_name(out: io.StringIO, v1: V1Client) -> None:
+def test_an_answer_and_the_log_have_one_id_of_the_request_by_one_name(
+    out: io.StringIO, v1: V1Client
+) -> None:
     refused = v1.send("GET", "/v1/faces/somebody")
     [line] = lines(out)
     assert refused.json["request_id"] == line["request_id"] == LAMBDAS_ID
@@ -55,7 +61,8 @@ def test_a_mistake_of_the_caller_is_a_code_on_the_line_and_no_failure(
     out: io.StringIO, camera: CameraClient, v1: V1Client, caplog: pytest.LogCaptureFixture
 ) -> None:
     mistaken = camera.signed("deleteGroup", [("name", "nowhere")])
-    assert [mistaken.answer()["code"], mistaken.answer()["code"]] == [204, 204]  # the second as it was stored
+    # the second as it was stored
+    assert [mistaken.answer()["code"], mistaken.answer()["code"]] == [204, 204]
     v1.failed(404, "GET", "/v1/faces/somebody")
     camera.call("getGroupList")
     assert [line.get("code") for line in lines(out)] == [204, 204, "FaceNotFound", None]
@@ -64,7 +71,13 @@ def test_a_mistake_of_the_caller_is_a_code_on_the_line_and_no_failure(
 
 
 @pytest.mark.parametrize(
-    "error", [StorageUnavailable("no answer"), Busy("try again"), InvalidInput("no search"), KeyError("a bug")]
+    "error",
+    [
+        StorageUnavailable("no answer"),
+        Busy("try again"),
+        InvalidInput("no search"),
+        KeyError("a bug"),
+    ],
 )
 def test_a_function_that_fails_says_why_and_leaves_the_count_to_aws(
     error: Exception, caplog: pytest.LogCaptureFixture
@@ -82,10 +95,15 @@ def test_a_function_that_fails_says_why_and_leaves_the_count_to_aws(
     assert "_aws" not in line
     [record] = caplog.records
     text = logging.Formatter().format(record)
-    assert all(word in text for word in ("search failed", type(error).__name__, "what storage said", "in detail"))
+    assert all(
+        word in text
+        for word in ("search failed", type(error).__name__, "what storage said", "in detail")
+    )
 
 
-def test_a_search_measures_itself_in_the_stack_that_it_is_of(out: io.StringIO, camera: CameraClient) -> None:
+def test_a_search_measures_itself_in_the_stack_that_it_is_of(
+    out: io.StringIO, camera: CameraClient
+) -> None:
     camera.call("getFaceByPicture", pic=picture(Person(1)))
     [line] = lines(out)
     [directive] = line["_aws"]["CloudWatchMetrics"]
@@ -95,7 +113,9 @@ def test_a_search_measures_itself_in_the_stack_that_it_is_of(out: io.StringIO, c
 
 def test_a_line_has_the_functions_memory() -> None:
     out = io.StringIO()
-    observed = observability.make_observer({**LAMBDA, "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "1769"}, out)
+    observed = observability.make_observer(
+        {**LAMBDA, "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "1769"}, out
+    )
     observed(SimpleNamespace(context=SimpleNamespace(aws_request_id="r-1")), lambda _: None)
     [line] = lines(out)
     assert line["mb"] == 1769
@@ -107,7 +127,9 @@ def test_who_is_not_known_is_nobodys_request(out: io.StringIO, app: Chalice) -> 
     assert (line["status"], "tenant" in line) == (401, False)
 
 
-def test_on_one_box_nothing_is_written(app: Chalice, camera: CameraClient, capsys: pytest.CaptureFixture[str]) -> None:
+def test_on_one_box_nothing_is_written(
+    app: Chalice, camera: CameraClient, capsys: pytest.CaptureFixture[str]
+) -> None:
     app.register_middleware(observability.make_observer({}), "all")
     camera.call("getGroupList")
     assert capsys.readouterr().out == ""
@@ -118,7 +140,9 @@ def test_a_record_is_one_line_of_json_with_the_fault_in_it() -> None:
         raise ValueError("what went wrong\nand where")
     except ValueError:
         fault = sys.exc_info()
-    record = logging.LogRecord("chalicelib.x", logging.ERROR, "x.py", 1, "%s failed", ("this",), fault)
+    record = logging.LogRecord(
+        "chalicelib.x", logging.ERROR, "x.py", 1, "%s failed", ("this",), fault
+    )
     with telemetry.begin_invocation("ingest", "r-1"):
         telemetry.of_tenant("shop")
         text = observability.JsonLines().format(record)

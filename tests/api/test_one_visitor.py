@@ -1,4 +1,5 @@
-"""One person is one visitor, by whatever way the photos came that name it, and however many these are."""
+"""One person is one visitor, by whatever way the photos came that name it, and however many these
+are."""
 
 import hashlib
 from collections.abc import Callable
@@ -50,10 +51,16 @@ Way = Callable[[str, int], Any]
 
 @pytest.fixture(params=["compreface", "deepstack", "rekognition", "import"])
 def enrol_photos(
-    request: pytest.FixtureRequest, app: Chalice, services: Services, tenant: Tenant, credentials: Credentials
+    request: pytest.FixtureRequest,
+    app: Chalice,
+    services: Services,
+    tenant: Tenant,
+    credentials: Credentials,
 ) -> Way:
     def key(service: str, name: str) -> str:
-        return add_service_key(services, tenant, service, service, services.groups.get_by_name(tenant, name).id)
+        return add_service_key(
+            services, tenant, service, service, services.groups.get_by_name(tenant, name).id
+        )
 
     def compreface(group: str, number: int) -> None:
         client = Client(app, key("recognition", group))
@@ -67,14 +74,20 @@ def enrol_photos(
 
     def rekognition(group: str, number: int) -> None:
         client = rekognition_client(app, credentials)
-        faces = [id_ for one in photos(number) for id_ in ids(client.index_faces(CollectionId=group, Image=image(one)))]
+        faces = [
+            id_
+            for one in photos(number)
+            for id_ in ids(client.index_faces(CollectionId=group, Image=image(one)))
+        ]
         client.create_user(CollectionId=group, UserId="ann")
         client.associate_faces(CollectionId=group, UserId="ann", FaceIds=faces)
 
     def import_photos(group: str, number: int) -> None:
         """Do what v1's calls of `regulars import` do."""
         first, *others = map(picture, photos(number))
-        face = services.enrolment.enrol_largest_face(tenant, group, first, RULES, NewFace(name="Ann"))
+        face = services.enrolment.enrol_largest_face(
+            tenant, group, first, RULES, NewFace(name="Ann")
+        )
         for one in others:
             services.enrolment.pictures.add_photo(tenant, face.faceid, one, RULES)
 
@@ -92,7 +105,9 @@ def see(services: Services, tenant: Tenant, at: datetime, person: Person) -> Non
     sha256 = hashlib.sha256(shot).hexdigest()
     id_ = capture_id(tenant.name, "door", at, sha256)
     capture = Capture(id_, "door", at, sha256, len(shot), "image/jpeg", CaptureState.WANTED)
-    services.storage.uploads.put_if_absent(keys.capture_picture(tenant.name, "door", id_), shot, "image/jpeg")
+    services.storage.uploads.put_if_absent(
+        keys.capture_picture(tenant.name, "door", id_), shot, "image/jpeg"
+    )
     services.items.transact([Put(keys.CAPTURES, capture_item(tenant.name, capture, at))])
     services.sightings.ingest.resolve_capture(tenant.name, "door", id_)
 

@@ -1,4 +1,5 @@
-"""What is read as a picture: any type that says so, and base64 as people's programs write it, alike in the dialects."""
+"""What is read as a picture: any type that says so, and base64 as people's programs write it, alike
+in the dialects."""
 
 import base64
 from collections.abc import Callable
@@ -35,7 +36,9 @@ WRITTEN: dict[str, Callable[[bytes], str]] = {
     "as a data URI in capitals": lambda data: f"DATA:;BASE64,{base64.b64encode(data).decode()}",
     "URL-safe": lambda data: base64.urlsafe_b64encode(data).decode(),
     "without padding": lambda data: base64.b64encode(data).decode().rstrip("="),
-    "with all of it": lambda data: "data:;base64,\n" + base64.urlsafe_b64encode(data).decode().rstrip("=") + "\n",
+    "with all of it": lambda data: (
+        "data:;base64,\n" + base64.urlsafe_b64encode(data).decode().rstrip("=") + "\n"
+    ),
 }
 written = pytest.mark.parametrize("write", WRITTEN.values(), ids=WRITTEN)
 
@@ -53,13 +56,19 @@ def home(services: Services) -> Credentials:
 def key_for(services: Services, home: Credentials) -> Callable[[str], str]:
     tenant = services.tenants.get_by_name("home")
     family = services.groups.get_by_name(tenant, "family").id
-    return lambda name: add_service_key(services, tenant, name, name, family if name == "deepstack" else "")
+    return lambda name: add_service_key(
+        services, tenant, name, name, family if name == "deepstack" else ""
+    )
 
 
 @written
 def test_one_reader_knows_all_that_is_written(write: Callable[[bytes], str]) -> None:
     for length in range(250, len(ANY) + 1):
-        assert parse_base64(write(ANY[:length])) == parse_base64(clean_form_value(write(ANY[:length]))) == ANY[:length]
+        assert (
+            parse_base64(write(ANY[:length]))
+            == parse_base64(clean_form_value(write(ANY[:length])))
+            == ANY[:length]
+        )
 
 
 @pytest.mark.parametrize("text", NO_BASE64)
@@ -76,23 +85,34 @@ def test_every_dialect_that_takes_base64_takes_it_written_so(
     v1, market = V1Client(app, home.api_key), MarketClient(app, home.appcode)
     assert len(v1.done("POST", "/v1/detect", {"picture": write(PEOPLE)})["faces"]) == 2
     compreface = CompreFace(app, key_for("detection"))
-    assert len(compreface.json("/api/v1/detection/detect", {"file": write(PEOPLE)}).json["result"]) == 2
+    assert (
+        len(compreface.json("/api/v1/detection/detect", {"file": write(PEOPLE)}).json["result"])
+        == 2
+    )
     key = key_for("deepstack")
     for type_, body in (
         (FORM, f"api_key={key}&image={quote(write(PEOPLE), safe='')}".encode()),
-        (MULTIPART, multipart([Part("api_key", key.encode()), Part("image", write(PEOPLE).encode())])),
+        (
+            MULTIPART,
+            multipart([Part("api_key", key.encode()), Part("image", write(PEOPLE).encode())]),
+        ),
     ):
         seen = send(app, FACE, body, content_type=type_, headers={"Host": "127.0.0.1"})
         assert len(seen.json["predictions"]) == 2, seen
-    found = market.manage(CONTROL_TYPE="0", IMAGE_TYPE="0", IMAGE=write(PEOPLE), PERSON_GROUP_LABEL="family")
+    found = market.manage(
+        CONTROL_TYPE="0", IMAGE_TYPE="0", IMAGE=write(PEOPLE), PERSON_GROUP_LABEL="family"
+    )
     assert len(found["PERSON_ENTITY"]) == 2
 
 
-def test_a_form_whose_plus_signs_became_spaces_is_read(app: Chalice, key_for: Callable[[str], str]) -> None:
+def test_a_form_whose_plus_signs_became_spaces_is_read(
+    app: Chalice, key_for: Callable[[str], str]
+) -> None:
     text = base64.b64encode(PEOPLE + b" " * 3 + b">>>").decode()
     assert parse_base64(clean_form_value(base64.b64encode(ANY).decode().replace("+", " "))) == ANY
     body = f"api_key={key_for('deepstack')}&image={text}".encode()
-    assert send(app, FACE, body, content_type=FORM, headers={"Host": "127.0.0.1"}).status == 400  # its JSON has an end
+    # its JSON has an end
+    assert send(app, FACE, body, content_type=FORM, headers={"Host": "127.0.0.1"}).status == 400
 
 
 @pytest.mark.parametrize("text", NO_BASE64)
@@ -108,17 +128,38 @@ def test_no_base64_is_told_in_each_dialects_words(
     assert seen.json == {"success": False, "error": "No valid image file found", "code": 400}
 
 
-@pytest.mark.parametrize("name", ["with line breaks", "as a data URI", "URL-safe", "without padding"])
-def test_rekognition_refuses_what_amazon_refuses(app: Chalice, home: Credentials, clock: Any, name: str) -> None:
+@pytest.mark.parametrize(
+    "name", ["with line breaks", "as a data URI", "URL-safe", "without padding"]
+)
+def test_rekognition_refuses_what_amazon_refuses(
+    app: Chalice, home: Credentials, clock: Any, name: str
+) -> None:
     """Its clients give bytes, and write the base64 themselves."""
     clock.advance(SystemClock().now() - clock.now())
     image = {"Bytes": WRITTEN[name](PEOPLE).encode()}
-    assert refused(rekognition(app, home).detect_faces, Image=image)[0] == "InvalidImageFormatException"
+    assert (
+        refused(rekognition(app, home).detect_faces, Image=image)[0]
+        == "InvalidImageFormatException"
+    )
 
 
 TYPES = [
-    *("image/jpeg", "image/jpg", "image/pjpeg", "IMAGE/JPEG", "image/png", "image/gif", "image/webp", "image/heic"),
-    *("application/octet-stream", "binary/octet-stream", "image/jpeg; charset=binary", "image/jpeg;name=a.jpg"),
+    *(
+        "image/jpeg",
+        "image/jpg",
+        "image/pjpeg",
+        "IMAGE/JPEG",
+        "image/png",
+        "image/gif",
+        "image/webp",
+        "image/heic",
+    ),
+    *(
+        "application/octet-stream",
+        "binary/octet-stream",
+        "image/jpeg; charset=binary",
+        "image/jpeg;name=a.jpg",
+    ),
 ]
 
 
@@ -128,13 +169,19 @@ def sent_as(app: Chalice, home: Credentials, content_type: str) -> Reply:
 
 
 @pytest.mark.parametrize("content_type", TYPES)
-def test_a_bare_picture_may_be_called_any_picture_or_octets(app: Chalice, home: Credentials, content_type: str) -> None:
+def test_a_bare_picture_may_be_called_any_picture_or_octets(
+    app: Chalice, home: Credentials, content_type: str
+) -> None:
     reply = sent_as(app, home, content_type)
     assert (reply.status, len(reply.json.get("faces", ()))) == (200, 2)
 
 
-@pytest.mark.parametrize("content_type", ["text/plain", "application/pdf", "video/mp4", "image", "octet-stream"])
-def test_anything_else_is_415_and_says_what_to_send(app: Chalice, home: Credentials, content_type: str) -> None:
+@pytest.mark.parametrize(
+    "content_type", ["text/plain", "application/pdf", "video/mp4", "image", "octet-stream"]
+)
+def test_anything_else_is_415_and_says_what_to_send(
+    app: Chalice, home: Credentials, content_type: str
+) -> None:
     reply = sent_as(app, home, content_type)
     assert (reply.status, "image/jpeg" in reply.json["detail"]) == (415, True)
 

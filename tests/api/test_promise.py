@@ -1,4 +1,5 @@
-"""The promise over real HTTP, against the whole application with the real models: offer, upload, ingest, hook."""
+"""The promise over real HTTP, against the whole application with the real models: offer, upload,
+ingest, hook."""
 
 import http.server
 import json
@@ -31,7 +32,8 @@ from tests.support.hooks.receiver import Receiver, answers, receiving
 
 @dataclass
 class Front:
-    """A stage's addresses: the API, the cameras' address, and S3, whose event nothing tells until `work` is done."""
+    """A stage's addresses: the API, the cameras' address, and S3, whose event nothing tells until
+    `work` is done."""
 
     services: Services
     receiver: Receiver
@@ -58,7 +60,9 @@ class Front:
     def ask(self, pause: Callable[[float], object], most_s: float = 0.0) -> dict[str, float]:
         """Let the canary ask once; returns what it measured."""
         with telemetry.begin_invocation("canary", "1") as invocation:
-            canary.run_canary(self.services, self.url, f"{self.receiver.origin}/", "canary", most_s, pause)
+            canary.run_canary(
+                self.services, self.url, f"{self.receiver.origin}/", "canary", most_s, pause
+            )
         return invocation.measured
 
 
@@ -78,11 +82,16 @@ def front(tmp_path: Path, clock: FakeClock, pipeline: FacePipeline) -> Iterator[
             made.stored.append(key)
             answers(200)(handler)
         elif heard.path.startswith("/api/"):
-            reply = send(app, heard.path.removeprefix("/api"), heard.body, content_type=content_type)
+            reply = send(
+                app, heard.path.removeprefix("/api"), heard.body, content_type=content_type
+            )
             answers(reply.status, reply.body.encode())(handler)
         else:
             named = {name.lower(): value for name, value in heard.headers.items()}
-            told = app(event_of("POST", heard.path, named, heard.body), SimpleNamespace(aws_request_id="canary"))
+            told = app(
+                event_of("POST", heard.path, named, heard.body),
+                SimpleNamespace(aws_request_id="canary"),
+            )
             body = json.loads(told["body"])
             for upload in body.get("uploads", ()):
                 picture = keys.capture_picture("canary", canary_camera(services), upload["id"])
@@ -100,9 +109,13 @@ def canary_camera(services: Services) -> str:
     return name_camera(make_camera_key(services.tenants.read_signing_key("canary")[1]))
 
 
-def test_a_picture_is_told_to_the_hook_and_its_seconds_are_a_metric(front: Front, clock: FakeClock) -> None:
+def test_a_picture_is_told_to_the_hook_and_its_seconds_are_a_metric(
+    front: Front, clock: FakeClock
+) -> None:
     assert equip_tenant(front.services, "canary", canary.name_receiver(front.url))
-    assert not equip_tenant(front.services, "canary", canary.name_receiver(front.url)), "it is there already"
+    assert not equip_tenant(front.services, "canary", canary.name_receiver(front.url)), (
+        "it is there already"
+    )
     for _ in range(3):
         assert front.ask(front.work, most_s=600)[telemetry.CANARY_SECONDS] > 0
         clock.advance(timedelta(minutes=5))
@@ -112,13 +125,17 @@ def test_a_picture_is_told_to_the_hook_and_its_seconds_are_a_metric(front: Front
 
 def test_a_stage_whose_canary_has_no_camera_yet_is_not_timed(front: Front) -> None:
     assert telemetry.CANARY_SECONDS not in front.ask(front.work)
-    with pytest.raises(StorageUnavailable, match="told of a picture within 10 s, and its camera's key is not known"):
+    with pytest.raises(
+        StorageUnavailable, match="told of a picture within 10 s, and its camera's key is not known"
+    ):
         front.ask(front.work, most_s=10)
 
 
 def test_a_stage_that_is_slower_than_it_was_fails(front: Front) -> None:
     equip_tenant(front.services, "canary", canary.name_receiver(front.url))
-    with pytest.raises(StorageUnavailable, match=r"told of a picture within 1e-09 s, and it took [0-9.]+ s"):
+    with pytest.raises(
+        StorageUnavailable, match=r"told of a picture within 1e-09 s, and it took [0-9.]+ s"
+    ):
         front.ask(front.work, most_s=1e-9)
 
 

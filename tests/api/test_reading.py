@@ -1,6 +1,8 @@
-"""Who is read is an entry of the audit: whatever route of whatever dialect names people says so, to every kind of key.
+"""Who is read is an entry of the audit: whatever route of whatever dialect names people says so, to
+every kind of key.
 
-The walk is that of tests/support/api/routes.py: a new route that answers people and does not declare it fails here.
+The walk is that of tests/support/api/routes.py: a new route that answers people and does not
+declare it fails here.
 """
 
 import io
@@ -53,7 +55,9 @@ def street(tmp_path_factory: pytest.TempPathFactory) -> Street:
 @pytest.fixture(scope="module")
 def role_keys(street: Street) -> Mapping[str, tuple[str, str]]:
     """By role: the id by which the audit knows the key, and the key."""
-    services = build(Settings(storage=street.folder, **UNHURRIED), clock=FakeClock(), vision=FakeVision)
+    services = build(
+        Settings(storage=street.folder, **UNHURRIED), clock=FakeClock(), vision=FakeVision
+    )
     v1 = V1Client(make_stage(services).app, street.shops[ALPHA].credentials.api_key)
     made = {name: v1.done("POST", "/v1/keys", {"name": name, **how}) for name, how in ROLES.items()}
     services.close()
@@ -66,7 +70,9 @@ def role_keys(street: Street) -> Mapping[str, tuple[str, str]]:
 
 
 @pytest.fixture(scope="module")
-def walk(street: Street, role_keys: Mapping[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Walk]:
+def walk(
+    street: Street, role_keys: Mapping[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Walk]:
     assert role_keys  # before the street is copied
     walk = Walk(street, tmp_path_factory.mktemp("walk"))
     yield walk
@@ -74,10 +80,15 @@ def walk(street: Street, role_keys: Mapping[str, str], tmp_path_factory: pytest.
 
 
 def words_of(services: Services) -> dict[str, set[str]]:
-    """What names each face in an answer: its id, its name, its subject's and its user's. One of them is enough."""
+    """What names each face in an answer: its id, its name, its subject's and its user's.
+
+    One of them is enough.
+    """
     faces: list[Face] = [face_from(one) for one in walk_items(services.items, keys.FACES, ALPHA)]
     words = {face.faceid: {face.faceid, face.name} - {""} for face in faces if face.faceid != "7"}
-    for user in map(user_from, walk_items(services.items, keys.DIRECTORY, ALPHA, between=keys.USERS)):
+    for user in map(
+        user_from, walk_items(services.items, keys.DIRECTORY, ALPHA, between=keys.USERS)
+    ):
         for faceid in user.faceids:
             words[faceid] |= {user.name or user.id}
     return words
@@ -86,7 +97,11 @@ def words_of(services: Services) -> dict[str, set[str]]:
 def named_in(text: str, words: Mapping[str, set[str]]) -> set[str]:
     """The faces that a text names: by an id, or by a name that is no other face's."""
     said = set(re.findall(r'"((?:[^"\\]|\\.)*)"', text))
-    return {face for face, own in words.items() if face in said or (own & said and _is_only_one(own & said, words))}
+    return {
+        face
+        for face, own in words.items()
+        if face in said or (own & said and _is_only_one(own & said, words))
+    }
 
 
 def _is_only_one(names: set[str], words: Mapping[str, set[str]]) -> bool:
@@ -102,20 +117,32 @@ def act_of(method: str, path: str, sample: Sample) -> str:
     if path.startswith("/ "):
         return f"rekognition {path[2:]}"
     if path.startswith("/v1/vision/"):
-        return f"deepstack {'list_names' if name == 'list' else 'detect' if begin.endswith('vision') else name}"
+        return (
+            "deepstack "
+            f"{'list_names' if name == 'list' else 'detect' if begin.endswith('vision') else name}"
+        )
     ours = [one.name for one in compreface.OPERATIONS if (one.method, one.path) == (method, path)]
     return ours[0] if ours else f"{method} {path}"
 
 
-def read(walk: Walk, method: str, path: str, sample: Sample, key: Mapping[str, Any]) -> tuple[Any, set[str], Tally]:
-    """The reply to a request, whom it names, and what the audit says of it. The process is a new one each time."""
+def read(
+    walk: Walk, method: str, path: str, sample: Sample, key: Mapping[str, Any]
+) -> tuple[Any, set[str], Tally]:
+    """The reply to a request, whom it names, and what the audit says of it.
+
+    The process is a new one each time.
+    """
     assert walk.app
     services = walk.services
     services.audit.reads = Reads(services)
     words = words_of(services)
     before = {one.id for one in services.audit.chain.list_waiting(ALPHA)}
     reply = walk.send(method, path, sample, **key)
-    new = [one.leaf.content or {} for one in services.audit.chain.list_waiting(ALPHA) if one.id not in before]
+    new = [
+        one.leaf.content or {}
+        for one in services.audit.chain.list_waiting(ALPHA)
+        if one.id not in before
+    ]
     tally = Tally(READS)
     tally.add(new)
     assert {act for one in new for act in one.get("acts", ())} <= READS.keys(), (
@@ -128,13 +155,20 @@ def read(walk: Walk, method: str, path: str, sample: Sample, key: Mapping[str, A
 
 
 def sent_in(sample: Sample) -> set[str]:
-    return {*re.findall(r'[^"\\\\]+', json.dumps([dict(sample.path), dict(sample.query), dict(sample.fields)]))}
+    return {
+        *re.findall(
+            r'[^"\\\\]+', json.dumps([dict(sample.path), dict(sample.query), dict(sample.fields)])
+        )
+    }
 
 
 def require_noted(
     walk: Walk, method: str, path: str, key: Mapping[str, Any], *, on_one_copy: bool = False
 ) -> Iterator[tuple[set[str], set[Data]]]:
-    """Send all samples of a route; fail if one names somebody of whom the audit does not say so. Yield both."""
+    """Send all samples of a route; fail if one names somebody of whom the audit does not say so.
+
+    Yield both.
+    """
     for sample in (one.filled(walk.street.shops[ALPHA].ids) for one in samples_of(method, path)):
         act = act_of(method, path, sample)
         words = words_of(walk.services)
@@ -142,8 +176,17 @@ def require_noted(
         if not on_one_copy:
             walk.changed()
         sent = sent_in(sample)
-        told = people if act in READS and reply.status < 300 else {one for one in people if not words[one] & sent}
-        assert told <= tally.kinds.keys(), (act, reply.status, sorted(told - tally.kinds.keys()), reply.body[:500])
+        told = (
+            people
+            if act in READS and reply.status < 300
+            else {one for one in people if not words[one] & sent}
+        )
+        assert told <= tally.kinds.keys(), (
+            act,
+            reply.status,
+            sorted(told - tally.kinds.keys()),
+            reply.body[:500],
+        )
         seen = {Data(kind) for own in tally.kinds.values() for kind in own}
         if _PICTURE.search(reply.body):
             assert Data.PICTURES in seen or tally.captures, (act, reply.body[:500])
@@ -153,12 +196,17 @@ def require_noted(
 @pytest.mark.parametrize(("method", "path"), ROUTES)
 def test_whom_a_route_names_the_audit_names(walk: Walk, method: str, path: str) -> None:
     shop: Shop = walk.street.shops[ALPHA]
-    assert len([*require_noted(walk, method, path, key_of(shop, path))]) == len(samples_of(method, path))
+    assert len([*require_noted(walk, method, path, key_of(shop, path))]) == len(
+        samples_of(method, path)
+    )
 
 
 @pytest.mark.parametrize("role", [*ROLES, "admin", "camera"])
 def test_after_a_breach_all_people_and_kinds_that_a_key_of_a_role_read_are_printed(
-    walk: Walk, role_keys: Mapping[str, tuple[str, str]], role: str, capsys: pytest.CaptureFixture[str]
+    walk: Walk,
+    role_keys: Mapping[str, tuple[str, str]],
+    role: str,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     id_, key = role_keys[role]
     people, kinds = set[str](), set[Data]()
@@ -167,11 +215,25 @@ def test_after_a_breach_all_people_and_kinds_that_a_key_of_a_role_read_are_print
             people |= named
             kinds |= told
     folder = str(walk.services.settings.storage)
-    asked = ["audit", "breach", "--tenant", ALPHA, "--key", id_, "--since", "2026-01-01", "--data", folder]
+    asked = [
+        "audit",
+        "breach",
+        "--tenant",
+        ALPHA,
+        "--key",
+        id_,
+        "--since",
+        "2026-01-01",
+        "--data",
+        folder,
+    ]
     capsys.readouterr()
     assert main(asked) == 0
     printed = capsys.readouterr().out
-    of = {one: {*own.split()} for one, own in re.findall(r"^person   (.+): (.+)$", printed, re.MULTILINE)}
+    of = {
+        one: {*own.split()}
+        for one, own in re.findall(r"^person   (.+): (.+)$", printed, re.MULTILINE)
+    }
     assert people <= of.keys()
     assert kinds == {Data(kind) for own in of.values() for kind in own}
     assert f"people   {len(of)}\n" in printed
@@ -196,7 +258,9 @@ def test_the_log_line_of_each_call_has_the_caller_and_the_address(
     walk.changed()
     line = json.loads(log.getvalue())
     assert line["address"] == SOURCE_IP
-    assert line["caller"] in ("app_id", "appcode", "access key") or line["caller"].startswith("key ")
+    assert line["caller"] in ("app_id", "appcode", "access key") or line["caller"].startswith(
+        "key "
+    )
 
 
 def test_a_refused_role_has_the_caller_and_a_member_no_name(walk: Walk, log: io.StringIO) -> None:

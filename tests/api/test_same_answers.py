@@ -22,13 +22,28 @@ from tests.support.api.whole_gateway import Answer, answer_call
 
 ROOT = Path(__file__).resolve().parents[2]
 COMPARED = (
-    *("content-type", "location", "allow", "retry-after", "cache-control", "www-authenticate", "x-regulars-book"),
-    *("access-control-allow-origin", "access-control-allow-methods", "access-control-allow-headers", "accept-encoding"),
+    *(
+        "content-type",
+        "location",
+        "allow",
+        "retry-after",
+        "cache-control",
+        "www-authenticate",
+        "x-regulars-book",
+    ),
+    *(
+        "access-control-allow-origin",
+        "access-control-allow-methods",
+        "access-control-allow-headers",
+        "accept-encoding",
+    ),
     *("content-security-policy", "x-ca-error-message", "x-ca-error-code", "x-regulars-score"),
 )
-"""Headers that clients read. The gateway gives `WWW-Authenticate` another name, as docs/api.md says."""
+"""Headers that clients read. The gateway gives `WWW-Authenticate` another name, as docs/api.md
+says."""
 _OF_THE_MOMENT = re.compile(
-    rb'(?:https?:[^"]*)?/_pictures/[^"]*|,? ?"(?:request_id|Logref|processMs|analysisRoundTripMs)": ?(?:"[^"]*"|[0-9]+)'
+    rb'(?:https?:[^"]*)?/_pictures/[^"]*|,? '
+    rb'?"(?:request_id|Logref|processMs|analysisRoundTripMs)": ?(?:"[^"]*"|[0-9]+)'
 )
 """What of a body no two answers have: where its pictures are, its id, and its milliseconds."""
 APART = {("POST", "/v1/session/challenge"), ("GET", "/api/v1/config")}
@@ -54,7 +69,11 @@ def ask_box(url: str, call: Call) -> Answer:
         for name, value in reply.getheaders():
             headers.setdefault(name.lower(), []).append(value)
         body = reply.read()
-    return Answer(reply.status, headers, gzip.decompress(body) if headers.get("content-encoding") == ["gzip"] else body)
+    return Answer(
+        reply.status,
+        headers,
+        gzip.decompress(body) if headers.get("content-encoding") == ["gzip"] else body,
+    )
 
 
 def ask_url(app: Chalice, call: Call) -> Answer:
@@ -65,12 +84,16 @@ def ask_url(app: Chalice, call: Call) -> Answer:
     event = event_of(call.method, f"{call.path}?{call.query}", headers, call.body)
     answer = app(event, SimpleNamespace(aws_request_id="1"))
     answered = {name.lower(): [str(value)] for name, value in answer["headers"].items()}
-    return Answer(answer["statusCode"], answered, b"" if call.method == "HEAD" else answer["body"].encode())
+    return Answer(
+        answer["statusCode"], answered, b"" if call.method == "HEAD" else answer["body"].encode()
+    )
 
 
 def read(answer: Answer) -> Any:
     """Return what clients read of an answer."""
-    headers = {name.removeprefix("x-amzn-remapped-"): values for name, values in answer.headers.items()}
+    headers = {
+        name.removeprefix("x-amzn-remapped-"): values for name, values in answer.headers.items()
+    }
     told = {name: headers[name] for name in COMPARED if name in headers}
     body = _OF_THE_MOMENT.sub(b"", answer.body)
     try:
@@ -110,6 +133,8 @@ def test_every_route_answers_each_method_alike_to_those_who_have_no_key(both: Bo
             call = Call(method, path, headers=(("Host", urlsplit(both.box.url).netloc),))
             if (method, route) in APART:
                 continue
-            if (box := read(ask_box(both.box.url, call))) != (stage := read(answer_call(both.app, call))):
+            if (box := read(ask_box(both.box.url, call))) != (
+                stage := read(answer_call(both.app, call))
+            ):
                 apart.append((method, path, box, stage))
     assert apart == []

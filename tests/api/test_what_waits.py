@@ -1,7 +1,8 @@
-"""Somebody withdraws while something about her waits, or was given out: from then on nothing of it tells of her.
+"""Somebody withdraws while something about her waits, or was given out: from then on nothing of it
+tells of her.
 
-What waits is found by what is stored, not by a list: whatever names her afterwards has to be a place that is kept for
-nobody to see (chalicelib/privacy/data_map.py), or one of TELL_NOBODY.
+What waits is found by what is stored, not by a list: whatever names her afterwards has to be a
+place that is kept for nobody to see (chalicelib/privacy/data_map.py), or one of TELL_NOBODY.
 """
 
 import re
@@ -26,8 +27,11 @@ TELL_NOBODY = {
     "journal": "of the gallery: it says that she left it, and is cut within three hours",
     "requests": "who sends a request again gets the answer that it got",
 }
-LINKS_STAY = re.compile(r"/_blobs/shop/(-crops/door/.*-whole\.jpg|door/\d+-\w+)$|/_pictures/.*\.zip$")
-"""Links to whole pictures of captures, which are kept as captures are, and to her own archive: two hours at most."""
+LINKS_STAY = re.compile(
+    r"/_blobs/shop/(-crops/door/.*-whole\.jpg|door/\d+-\w+)$|/_pictures/.*\.zip$"
+)
+"""Links to whole pictures of captures, which are kept as captures are, and to her own archive: two
+hours at most."""
 
 
 @pytest.fixture
@@ -47,7 +51,11 @@ def eva(house: House) -> Somebody:
     box, one = house.box, Somebody("v1", "withdrawn")
     for way in (
         {"url": "http://127.0.0.1:1025/hook"},
-        {"url": None, "channel": {"way": "ntfy", "url": "http://127.0.0.1:1025/phone"}, "events": ["face.arrived"]},
+        {
+            "url": None,
+            "channel": {"way": "ntfy", "url": "http://127.0.0.1:1025/phone"},
+            "events": ["face.arrived"],
+        },
         {"url": None, "events": ["face.arrived"]},
     ):
         one.also = box.v1.done("POST", "/v1/hooks", way)["id"]
@@ -56,7 +64,10 @@ def eva(house: House) -> Somebody:
     box.v1.done("PUT", f"/v1/faces/{one.faceid}/consent", record)
     at = MONDAY + timedelta(days=6)
     other = Person(one.seed + 1_000_000, side_px=80.0)
-    box.see(Shot(at, (Person(one.seed),)), Shot(at + timedelta(hours=5), (Person(one.seed, side_px=99.0), other)))
+    box.see(
+        Shot(at, (Person(one.seed),)),
+        Shot(at + timedelta(hours=5), (Person(one.seed, side_px=99.0), other)),
+    )
     return one
 
 
@@ -73,7 +84,9 @@ def list_naming(house: House, one: Somebody) -> dict[str, list[str]]:
     return found
 
 
-def test_whatever_names_her_from_then_on_is_kept_for_nobody_to_see(house: House, eva: Somebody) -> None:
+def test_whatever_names_her_from_then_on_is_kept_for_nobody_to_see(
+    house: House, eva: Somebody
+) -> None:
     before = list_naming(house, eva)
     assert len(before[keys.OUTBOX.name]) == 2 * HOOKS
     withdraw(house, eva)
@@ -88,7 +101,9 @@ def test_whatever_names_her_from_then_on_is_kept_for_nobody_to_see(house: House,
 def test_what_the_broker_retains_of_her_goes(house: House, eva: Somebody) -> None:
     def names_her(retained: dict[str, bytes]) -> bool:
         return any(
-            text in f"{topic} {payload!r}" for topic, payload in retained.items() for text in (eva.faceid, eva.name)
+            text in f"{topic} {payload!r}"
+            for topic, payload in retained.items()
+            for text in (eva.faceid, eva.name)
         )
 
     tell_broker(house, eva.also, names_her)
@@ -96,18 +111,30 @@ def test_what_the_broker_retains_of_her_goes(house: House, eva: Somebody) -> Non
     tell_broker(house, eva.also, names_her, are_gone=True)
 
 
-LISTS = ("/v1/faces", "/v1/captures", "/v1/reviews", "/v1/observations", "/v1/arrivals", "/v1/merges")
+LISTS = (
+    "/v1/faces",
+    "/v1/captures",
+    "/v1/reviews",
+    "/v1/observations",
+    "/v1/arrivals",
+    "/v1/merges",
+)
 
 
 def ask(house: House, one: Somebody) -> Iterator[tuple[str, Any]]:
     """Yield what v1 answers to the calls that show people and what was seen of them, by path."""
     captures = [each["id"] for each in house.box.v1.done("GET", "/v1/captures")["captures"]]
-    paths = [f"/v1/faces/{one.faceid}{part}" for part in ("", "/pictures", "/sightings", "/everything")]
+    paths = [
+        f"/v1/faces/{one.faceid}{part}" for part in ("", "/pictures", "/sightings", "/everything")
+    ]
     for path in [*LISTS, *paths]:
         yield path, house.box.v1.send("GET", path)
     for id_ in captures:
         for part in ("", "/thumbnail", "/crops/0", "/crops/1"):
-            yield part, house.box.v1.send("GET", f"/v1/captures/{id_}{part}", query={"camera": "door"})
+            yield (
+                part,
+                house.box.v1.send("GET", f"/v1/captures/{id_}{part}", query={"camera": "door"}),
+            )
 
 
 def list_links(value: Any) -> Iterator[str]:
@@ -125,7 +152,11 @@ def list_links(value: Any) -> Iterator[str]:
 def find_links(house: House, one: Somebody) -> set[str]:
     found = set[str]()
     for _, reply in ask(house, one):
-        found |= {*list_links(reply.json if reply.body and reply.status == 200 else reply.headers.get("location"))}
+        found |= {
+            *list_links(
+                reply.json if reply.body and reply.status == 200 else reply.headers.get("location")
+            )
+        }
     return found
 
 
@@ -141,16 +172,26 @@ def is_shown(house: House, link: str, one: Somebody) -> bool:
 
 def test_links_that_were_given_out_end(house: House, eva: Somebody) -> None:
     links = [link for link in sorted(find_links(house, eva)) if is_shown(house, link, eva)]
-    assert len(links) > len({urlsplit(link).path for link in links if LINKS_STAY.search(urlsplit(link).path)}) > 0
+    assert (
+        len(links)
+        > len({urlsplit(link).path for link in links if LINKS_STAY.search(urlsplit(link).path)})
+        > 0
+    )
     withdraw(house, eva)
     still = [urlsplit(link).path for link in links if is_shown(house, link, eva)]
     assert [path for path in still if not LINKS_STAY.search(path)] == []
 
 
-def test_no_list_says_who_was_there_and_no_new_link_shows_her_face(house: House, eva: Somebody) -> None:
+def test_no_list_says_who_was_there_and_no_new_link_shows_her_face(
+    house: House, eva: Somebody
+) -> None:
     withdraw(house, eva)
-    answers = {path: str(reply.body) for path, reply in ask(house, eva) if not path.endswith("/everything")}
-    telling = [path for path, text in answers.items() if eva.name in text or f'"{eva.faceid}"' in text]
+    answers = {
+        path: str(reply.body) for path, reply in ask(house, eva) if not path.endswith("/everything")
+    }
+    telling = [
+        path for path, text in answers.items() if eva.name in text or f'"{eva.faceid}"' in text
+    ]
     assert [path for path in telling if eva.faceid not in path] == []
     new = [urlsplit(link).path for link in find_links(house, eva) if is_shown(house, link, eva)]
     assert [path for path in new if not LINKS_STAY.search(path)] == []

@@ -1,7 +1,9 @@
-"""Who withdrew comes again on six days by every way in: nothing is kept of her, whatever is kept of strangers.
+"""Who withdrew comes again on six days by every way in: nothing is kept of her, whatever is kept of
+strangers.
 
-A camera's picture of her is counted as a person without a face. By hand nobody enrols her without a new record. The
-ways in are those of tests/support/api/ways_in.py, which the walk over all routes holds complete.
+A camera's picture of her is counted as a person without a face. By hand nobody enrols her without a
+new record. The ways in are those of tests/support/api/ways_in.py, which the walk over all routes
+holds complete.
 """
 
 import re
@@ -67,16 +69,29 @@ def count_nobodies(box: Box) -> int:
 
 
 def find_traces(box: Box, people: Sequence[Somebody]) -> Iterator[str]:
-    """Yield what is kept of the pictures with which they came again, and of templates beside those from before."""
+    """Yield what is kept of the pictures with which they came again, and of templates beside those
+    from before."""
     stores = {store.walk: store.get for store in (box.storage.blobs, box.storage.uploads)}
     kept = {blob.key: get(blob.key) or b"" for walk, get in stores.items() for blob in walk("")}
     faces = [face_from(item) for item in walk_items(box.storage.items, keys.FACES, "shop")]
     for one in people:
-        looks = [f'"seed": {one.seed}, "side_px": {140.0 + day}'.encode() for day in range(1, DAYS + 1)]
-        yield from (f"{one.way_in}: the picture {key}" for key, data in kept.items() for look in looks if look in data)
+        looks = [
+            f'"seed": {one.seed}, "side_px": {140.0 + day}'.encode() for day in range(1, DAYS + 1)
+        ]
+        yield from (
+            f"{one.way_in}: the picture {key}"
+            for key, data in kept.items()
+            for look in looks
+            if look in data
+        )
         for face in faces:
-            if face.faceid != one.faceid and any(is_of(template, one) for template in face.templates):
-                yield f"{one.way_in}: the face {face.faceid} of group {face.group_id}, {face.arrive_count} visits"
+            if face.faceid != one.faceid and any(
+                is_of(template, one) for template in face.templates
+            ):
+                yield (
+                    f"{one.way_in}: the face {face.faceid} of group {face.group_id}, "
+                    f"{face.arrive_count} visits"
+                )
     for item in walk_items(box.storage.items, keys.CAPTURES, keys.captures("shop", "door")):
         if "detection" in item:
             yield f"the templates of the capture {item}"

@@ -11,7 +11,13 @@ from hypothesis import strategies as st
 from chalicelib.auth.access import MAX_KEYS, KeyRing
 from chalicelib.auth.roles import Role
 from chalicelib.domain.api_keys import FIRST
-from chalicelib.domain.errors import InvalidInput, KeyNotFound, LastAdminKey, RegularsError, TooManyKeys
+from chalicelib.domain.errors import (
+    InvalidInput,
+    KeyNotFound,
+    LastAdminKey,
+    RegularsError,
+    TooManyKeys,
+)
 from chalicelib.domain.model import Credentials, Profile, Tenant
 from chalicelib.services import Services
 from chalicelib.storage.ports import Action
@@ -32,7 +38,9 @@ def shop(services: Services, credentials: Credentials) -> Tenant:
     return services.tenants.get_by_name(credentials.tenant)
 
 
-def test_the_tenants_own_key_is_listed_as_first(services: Services, shop: Tenant, credentials: Credentials) -> None:
+def test_the_tenants_own_key_is_listed_as_first(
+    services: Services, shop: Tenant, credentials: Credentials
+) -> None:
     (key,) = services.access.keys.list_all(shop)
     assert (key.id, key.name, key.role, key.pictures) == (FIRST, FIRST, Role.ADMIN, True)
     assert (key.created_at, key.expires_at, key.last_used_at) == (shop.created_at, None, None)
@@ -72,7 +80,10 @@ def test_the_first_key_stays_as_it_is_but_can_be_deleted_and_comes_back_by_rotat
     assert services.access.keys.find_by_api_key(credentials.api_key) is None
     assert services.tenants.find_by_api_key(credentials.api_key) is None
     assert [key.name for key in services.access.keys.list_all(shop)] == ["mine"]
-    assert services.access.keys.find_by_api_key(services.tenants.rotate_keys("shop").api_key) is not None
+    assert (
+        services.access.keys.find_by_api_key(services.tenants.rotate_keys("shop").api_key)
+        is not None
+    )
     assert [key.name for key in services.access.keys.list_all(shop)] == [FIRST, "mine"]
 
 
@@ -90,9 +101,14 @@ def test_the_last_admins_key_without_an_end_neither_goes_nor_becomes_less(
     assert services.access.keys.change(shop, key.id, {"name": "still mine"}).name == "still mine"
 
 
-def test_two_admins_who_delete_each_other_at_once_leave_one(services: Services, shop: Tenant) -> None:
+def test_two_admins_who_delete_each_other_at_once_leave_one(
+    services: Services, shop: Tenant
+) -> None:
     for _ in range(5):
-        ids = [services.access.keys.add(shop, f"admin {number}", Role.ADMIN)[0].id for number in range(4)]
+        ids = [
+            services.access.keys.add(shop, f"admin {number}", Role.ADMIN)[0].id
+            for number in range(4)
+        ]
 
         def delete(id_: str) -> None:
             with suppress(LastAdminKey, KeyNotFound):
@@ -100,7 +116,9 @@ def test_two_admins_who_delete_each_other_at_once_leave_one(services: Services, 
 
         with ThreadPoolExecutor(5) as pool:
             list(pool.map(delete, [FIRST, *ids]))
-        assert len([key for key in services.access.keys.list_all(shop) if key.is_permanent_admin]) == 1
+        assert (
+            len([key for key in services.access.keys.list_all(shop) if key.is_permanent_admin]) == 1
+        )
         for key in services.access.keys.list_all(shop)[1:]:
             services.access.keys.delete(shop, key.id)
 
@@ -116,7 +134,9 @@ def test_two_admins_who_delete_each_other_at_once_leave_one(services: Services, 
         max_size=12,
     )
 )
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 def test_whatever_is_done_an_admin_without_an_end_is_left(
     services: Services, clock: FakeClock, steps: list[tuple[str, int, Role, bool]]
 ) -> None:
@@ -140,7 +160,9 @@ def test_whatever_is_done_an_admin_without_an_end_is_left(
         assert any(key.is_permanent_admin for key in services.access.keys.list_all(tenant))
 
 
-def test_there_is_an_end_to_the_number_of_keys_even_if_many_come_at_once(services: Services, shop: Tenant) -> None:
+def test_there_is_an_end_to_the_number_of_keys_even_if_many_come_at_once(
+    services: Services, shop: Tenant
+) -> None:
     for number in range(MAX_KEYS - 3):
         services.access.keys.add(shop, f"{number}")
 
@@ -173,7 +195,9 @@ def test_the_hour_of_use_is_noted_once_an_hour_even_if_many_requests_come_at_onc
     items = Counted(services.ports.storage.items)
     ring = KeyRing(book_with(services, items=items))
     for _ in range(3):
-        known = [found for one in (secret, credentials.api_key) if (found := ring.find_by_api_key(one))]
+        known = [
+            found for one in (secret, credentials.api_key) if (found := ring.find_by_api_key(one))
+        ]
         items.written = 0
         with ThreadPoolExecutor(4) as pool:
             list(pool.map(lambda both: ring.note_use(*both), known * 10))

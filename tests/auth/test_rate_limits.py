@@ -40,7 +40,10 @@ def test_a_burst_may_come_at_once_and_then_so_many_a_second() -> None:
 def test_the_headers_tell_what_is_left_and_when_to_come_again() -> None:
     timer = Timer()
     buckets = Rates(100, 10, timer).searches
-    assert buckets.take("a") == {"RateLimit-Policy": '"searches";q=20;w=2', "RateLimit": '"searches";r=19;t=1'}
+    assert buckets.take("a") == {
+        "RateLimit-Policy": '"searches";q=20;w=2',
+        "RateLimit": '"searches";r=19;t=1',
+    }
     assert taken(buckets, "a", 18) == 18
     assert buckets.take("a")["RateLimit"] == '"searches";r=0;t=2'
     with pytest.raises(
@@ -48,7 +51,10 @@ def test_the_headers_tell_what_is_left_and_when_to_come_again() -> None:
     ) as refused:
         buckets.take("a")
     assert refused.value.again_in_s == 1
-    assert refused.value.headers == {"RateLimit-Policy": '"searches";q=20;w=2', "RateLimit": '"searches";r=0;t=1'}
+    assert refused.value.headers == {
+        "RateLimit-Policy": '"searches";q=20;w=2',
+        "RateLimit": '"searches";r=0;t=1',
+    }
 
 
 def test_ten_wrong_sign_ins_a_minute_come_from_an_address() -> None:
@@ -81,7 +87,9 @@ def test_many_threads_take_no_more_than_there_is() -> None:
     burst=st.integers(1, 100),
     pauses=st.lists(st.floats(0, 5), max_size=60),
 )
-def test_never_more_than_the_burst_and_the_rate_allow(rate: float, burst: int, pauses: list[float]) -> None:
+def test_never_more_than_the_burst_and_the_rate_allow(
+    rate: float, burst: int, pauses: list[float]
+) -> None:
     timer = Timer()
     buckets = Buckets(Rate("x", "x", rate, burst), timer)
     begin, done = timer.now, 0

@@ -36,7 +36,9 @@ def shop(services: Services, credentials: Credentials) -> Tenant:
 
 def stored(services: Services) -> int:
     items = services.ports.storage.items
-    return sum(1 for kind in ("session", "code", "challenge") for _ in walk_items(items, TENANTS, kind))
+    return sum(
+        1 for kind in ("session", "code", "challenge") for _ in walk_items(items, TENANTS, kind)
+    )
 
 
 def test_no_two_sessions_have_one_token(services: Services, credentials: Credentials) -> None:
@@ -65,7 +67,9 @@ def test_a_session_ends_after_twelve_hours_or_with_its_key(
     assert services.access.sessions.find(long) is None
 
 
-def test_signing_out_ends_this_session_and_no_other(services: Services, credentials: Credentials) -> None:
+def test_signing_out_ends_this_session_and_no_other(
+    services: Services, credentials: Credentials
+) -> None:
     one, other = (services.access.sessions.begin_by_key(credentials.api_key)[0] for _ in range(2))
     for _ in range(2):
         services.access.sessions.end(one)
@@ -78,16 +82,31 @@ def test_a_renewed_deleted_or_rotated_key_ends_its_sessions_and_codes_at_once(
 ) -> None:
     ann, anns = services.access.keys.add(shop, "Ann")
     ben, bens = services.access.keys.add(shop, "Ben")
-    tokens = {key: services.access.sessions.begin_by_key(key)[0] for key in (anns, bens, credentials.api_key)}
+    tokens = {
+        key: services.access.sessions.begin_by_key(key)[0]
+        for key in (anns, bens, credentials.api_key)
+    }
     code = services.access.sessions.make_code(shop, ann)
     services.access.keys.renew(shop, ann.id)
-    assert [services.access.sessions.find(token) is None for token in tokens.values()] == [True, False, False]
+    assert [services.access.sessions.find(token) is None for token in tokens.values()] == [
+        True,
+        False,
+        False,
+    ]
     with pytest.raises(WrongCredentials, match="not good any more"):
         services.access.sessions.begin_by_code(code)
     services.access.keys.delete(shop, ben.id)
-    assert [services.access.sessions.find(token) is None for token in tokens.values()] == [True, True, False]
+    assert [services.access.sessions.find(token) is None for token in tokens.values()] == [
+        True,
+        True,
+        False,
+    ]
     services.tenants.rotate_keys("shop")
-    assert [services.access.sessions.find(token) is None for token in tokens.values()] == [True, True, True]
+    assert [services.access.sessions.find(token) is None for token in tokens.values()] == [
+        True,
+        True,
+        True,
+    ]
 
 
 def test_a_disabled_tenant_begins_no_session_and_its_own_say_so(
@@ -106,7 +125,9 @@ def test_a_disabled_tenant_begins_no_session_and_its_own_say_so(
             begin(secret)
 
 
-def test_a_code_signs_in_once_within_ten_minutes(services: Services, shop: Tenant, clock: FakeClock) -> None:
+def test_a_code_signs_in_once_within_ten_minutes(
+    services: Services, shop: Tenant, clock: FakeClock
+) -> None:
     first = services.access.keys.get(shop, FIRST)
     code = services.access.sessions.make_code(shop, first)
     clock.advance(10 * MINUTE - timedelta(seconds=1))
@@ -120,7 +141,9 @@ def test_a_code_signs_in_once_within_ten_minutes(services: Services, shop: Tenan
             services.access.sessions.begin_by_code(wrong)
 
 
-def test_a_code_that_many_send_at_once_signs_in_one_of_them(services: Services, shop: Tenant) -> None:
+def test_a_code_that_many_send_at_once_signs_in_one_of_them(
+    services: Services, shop: Tenant
+) -> None:
     code = services.access.sessions.make_code(shop, services.access.keys.get(shop, FIRST))
     tokens = []
 

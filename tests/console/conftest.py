@@ -27,7 +27,15 @@ from regulars.serve import service
 from regulars.tenants import credentials
 from tests.support.needs import needed
 from tests.support.noon import zone_at_noon
-from tests.support.pictures.photos import CUT_OFF, FOLDER, GROUP, OTHER, OTHER_AGAIN, PAIRS, PORTRAIT_AGAIN
+from tests.support.pictures.photos import (
+    CUT_OFF,
+    FOLDER,
+    GROUP,
+    OTHER,
+    OTHER_AGAIN,
+    PAIRS,
+    PORTRAIT_AGAIN,
+)
 from tests.support.second_try import second_try
 
 pytest_itemcollected = second_try("chromium")
@@ -81,7 +89,8 @@ globalThis.timesBack = 0;
 history.back = () => { globalThis.timesBack += 1; setTimeout(back, 300); };
 addEventListener("popstate", () => { globalThis.isBack = globalThis.timesBack > 0; });
 """
-"""Script of a browser that goes back late, as on a busy machine, and counts how often a page asked it to."""
+"""Script of a browser that goes back late, as on a busy machine, and counts how often a page asked
+it to."""
 
 
 class Book(Struct, frozen=True):
@@ -97,7 +106,10 @@ class Book(Struct, frozen=True):
 
 @pytest.fixture(scope="session")
 def chromium() -> str:
-    """Return the browser's path. Without one the flows are skipped; the gate installs it, so there they always run."""
+    """Return the browser's path.
+
+    Without one the flows are skipped; the gate installs it, so there they always run.
+    """
     return CHROMIUM or needed(BROWSERS[0])
 
 
@@ -105,10 +117,16 @@ def chromium() -> str:
 def book(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Book]:
     """Serve a book: people enrolled, most of them seen by two cameras, and strangers."""
     with contextlib.ExitStack() as until_the_end:
-        with pytest.MonkeyPatch.context() as patch:  # read at the start alone: tests of other files come after it
+        # read at the start alone: tests of other files come after it
+        with pytest.MonkeyPatch.context() as patch:
             patch.setenv("REGULARS_HOOK_NETWORKS", "127.0.0.0/8")  # where the tests' receivers are
-            running = until_the_end.enter_context(service.run_service(tmp_path_factory.mktemp("console")))
-        assert main(["tenants", "add", "empty", "--strangers", "keep", "--data", str(running.data)]) == 0
+            running = until_the_end.enter_context(
+                service.run_service(tmp_path_factory.mktemp("console"))
+            )
+        assert (
+            main(["tenants", "add", "empty", "--strangers", "keep", "--data", str(running.data)])
+            == 0
+        )
         known = credentials.read_credentials(running.data)
         book = Book(running.url, running.data, known["shop"].api_key, known["empty"].api_key)
         with book.client() as client:
@@ -117,7 +135,8 @@ def book(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bo
 
 
 def taken_anew(path: Path) -> bytes:
-    """Return the picture in other bytes: one that is enrolled is no sighting that can be another person's."""
+    """Return the picture in other bytes: one that is enrolled is no sighting that can be another
+    person's."""
     out = io.BytesIO()
     with Image.open(path) as image:
         image.save(out, "JPEG", quality=90)
@@ -133,7 +152,9 @@ def fill(client: Regulars, data: Path) -> None:
     groups = ["VIP" if index % 3 == 0 else "regular" for index in range(len(NAMES))]
     for (first, _), name, group in zip(PAIRS[:2], NAMES, groups, strict=False):
         client.enrol_face(picture=FOLDER / first, group=group, name=name)
-    with contextlib.closing(build(Settings(storage=data), vision=lambda: DrawnVision(packs.read_pack()))) as services:
+    with contextlib.closing(
+        build(Settings(storage=data), vision=lambda: DrawnVision(packs.read_pack()))
+    ) as services:
         tenant = services.tenants.get_by_name("shop")
         for number, (name, group) in list(enumerate(zip(NAMES, groups, strict=True)))[2:]:
             enrol_drawn(services, tenant, number, name, group)
@@ -142,7 +163,9 @@ def fill(client: Regulars, data: Path) -> None:
             at = now - timedelta(days=back, seconds=60 * (len(COME) - index))
             camera = "counter" if index % 3 == 1 else "door"
             client.take_capture(picture=taken_anew(FOLDER / picture), camera=camera, captured_at=at)
-    client.take_capture(picture=FOLDER / GROUP, camera="door", captured_at=now - timedelta(seconds=20))
+    client.take_capture(
+        picture=FOLDER / GROUP, camera="door", captured_at=now - timedelta(seconds=20)
+    )
     end = datetime.now(UTC) + timedelta(seconds=60)
     while [*client.list_captures(state="stored")]:
         assert datetime.now(UTC) < end, "the captures were not resolved"
@@ -150,7 +173,8 @@ def fill(client: Regulars, data: Path) -> None:
 
 @pytest.fixture(scope="package")
 def browser(chromium: str) -> Iterator[Browser]:
-    """Start the browser for files in a row: while Playwright runs, tests of other folders cannot use asyncio."""
+    """Start the browser for files in a row: while Playwright runs, tests of other folders cannot
+    use asyncio."""
     expect.set_options(timeout=QUICK_MS)
     with sync_playwright() as playwright:
         launched = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
@@ -170,7 +194,11 @@ class Visitor:
         context.on("weberror", lambda error: self.complaints.append(str(error.error)))
         context.on(
             "console",
-            lambda said: self.complaints.append(f"{said.text} {said.location}") if said.type == "error" else None,
+            lambda said: (
+                self.complaints.append(f"{said.text} {said.location}")
+                if said.type == "error"
+                else None
+            ),
         )
         context.add_init_script(TELL_VIOLATIONS)
 
@@ -180,24 +208,35 @@ class Visitor:
         return page
 
     def sign_in(self, key: str | None = None) -> Visitor:
-        answer = self.context.request.post(f"{self.book.url}/v1/session", data={"api_key": key or self.book.key})
+        answer = self.context.request.post(
+            f"{self.book.url}/v1/session", data={"api_key": key or self.book.key}
+        )
         assert answer.status == 201, answer.text()
         return self
 
     def forgive(self, *texts: str) -> None:
         """Forget complaints with such a text: Chromium tells every request that fails."""
-        self.complaints[:] = [one for one in self.complaints if not any(text in one for text in texts)]
+        self.complaints[:] = [
+            one for one in self.complaints if not any(text in one for text in texts)
+        ]
 
     def check(self) -> None:
         """Assert that nothing went wrong, and that nobody else was asked anything."""
-        foreign = [one.url for one in self.requests if not one.url.startswith((self.book.url, "blob:", "data:"))]
+        foreign = [
+            one.url
+            for one in self.requests
+            if not one.url.startswith((self.book.url, "blob:", "data:"))
+        ]
         secrets = [one.url for one in self.requests if "rk_" in one.url or "code=" in one.url]
         assert (self.complaints, foreign, secrets) == ([], [], [])
 
 
 @contextlib.contextmanager
-def visiting(browser: Browser, book: Book, key: str | None = "", **context: Any) -> Iterator[Visitor]:
-    """Give a visitor in a context of its own, signed in by `key`; "": not yet; None: by the book's own."""
+def visiting(
+    browser: Browser, book: Book, key: str | None = "", **context: Any
+) -> Iterator[Visitor]:
+    """Give a visitor in a context of its own, signed in by `key`; "": not yet; None: by the book's
+    own."""
     visitor = Visitor(browser.new_context(**{"viewport": DESK, "locale": "en-GB", **context}), book)
     yield visitor if key == "" else visitor.sign_in(key)
     visitor.check()
@@ -217,12 +256,14 @@ def page(visitor: Visitor) -> Page:
 
 
 def press_pair(page: Page, first: str, second: str) -> None:
-    """Press two keys that mean something together, at once: half a second later, the first would stand for itself."""
+    """Press two keys that mean something together, at once: half a second later, the first would
+    stand for itself."""
     page.evaluate(PRESS, [first, second])
 
 
 def heading(page: Page, text: str) -> None:
-    """Wait for the page of this title, and for its module, before which the title may stand alone."""
+    """Wait for the page of this title, and for its module, before which the title may stand
+    alone."""
     expect(page.get_by_role("heading", level=1, name=text, exact=True)).to_be_visible()
     expect(page.locator(".page.coming")).to_have_count(0)
 
@@ -249,8 +290,12 @@ def reload(page: Page) -> None:
 
 
 def _without_dialogs(page: Page) -> None:
-    """Wait for the last dialog's place in the history: given back a moment after it closes, it ends what loads then."""
-    becomes(page, lambda: page.evaluate("!history.state?.dialog && !document.querySelector('dialog[open]')"))
+    """Wait for the last dialog's place in the history: given back a moment after it closes, it ends
+    what loads then."""
+    becomes(
+        page,
+        lambda: page.evaluate("!history.state?.dialog && !document.querySelector('dialog[open]')"),
+    )
 
 
 def shoot(page: Page, name: str, *, whole: bool = False) -> None:
@@ -270,16 +315,22 @@ def shoot(page: Page, name: str, *, whole: bool = False) -> None:
 
 @contextlib.contextmanager
 def time_stands(page: Page) -> Iterator[None]:
-    """Hold the page's clock, which is installed: "Undo" is there for eight seconds, and the machine may be slow."""
+    """Hold the page's clock, which is installed: "Undo" is there for eight seconds, and the machine
+    may be slow."""
     page.clock.pause_at(datetime.fromtimestamp(page.evaluate("Date.now()") / 1000 + 1, UTC))
     yield
     page.clock.resume()
 
 
 def settle(page: Page) -> None:
-    """Wait until all pictures have come. Playwright's own wait would need eval, which the policy forbids."""
+    """Wait until all pictures have come.
+
+    Playwright's own wait would need eval, which the policy forbids.
+    """
     for _ in range(200):
-        if page.evaluate("[...document.images].every((one) => one.complete || one.loading === 'lazy')"):
+        if page.evaluate(
+            "[...document.images].every((one) => one.complete || one.loading === 'lazy')"
+        ):
             return
         page.wait_for_timeout(100)
     pytest.fail("some pictures did not come")

@@ -23,7 +23,8 @@ VIEWS: tuple[View, ...] = (
     (PHONE, "light", ALL),
     (PHONE, "dark", COLOURS),
 )
-"""How axe looks at a page, and by which rules: in the dark only colours differ, and at 200 % only places."""
+"""How axe looks at a page, and by which rules: in the dark only colours differ, and at 200 % only
+places."""
 LIGHT = [view for view in VIEWS if view[1] == "light"]
 DRAWN = random.Random(commit())
 
@@ -32,24 +33,32 @@ BROKEN_TABLES = """[...document.querySelectorAll("table")].filter(table => !/tab
 
 
 def assert_accessible(page: Page, views: Sequence[View] = ()) -> None:
-    """Assert that nothing scrolls sideways, wide, at 200 % or on a phone, and that axe finds nothing in these views.
+    """Assert that nothing scrolls sideways, wide, at 200 % or on a phone, and that axe finds
+    nothing in these views.
 
-    Without `views` it looks in one, drawn anew by each commit: test_every_page.py has every page in all of them.
+    Without `views` it looks in one, drawn anew by each commit: test_every_page.py has every page in
+    all of them.
     """
     chosen = views or [DRAWN.choice(VIEWS)]
     for view in VIEWS:
         viewport, scheme, rules = view
         page.set_viewport_size(viewport)
-        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), ("it scrolls sideways", viewport)
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), (
+            "it scrolls sideways",
+            viewport,
+        )
         assert page.evaluate(BROKEN_TABLES) == [], ("another stylesheet lays a table out", viewport)
         if view not in chosen:
             continue
         page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
         if not page.evaluate("'axe' in window"):
-            page.evaluate(AXE_SCRIPT)  # half a megabyte, which axe's own library would send for each view
+            # half a megabyte, which axe's own library would send for each view
+            page.evaluate(AXE_SCRIPT)
         options = {"runOnly": rules, "resultTypes": ["violations"]}
         found = page.evaluate("(options) => axe.run(options)", options)["violations"]
-        told = [(one["id"], one["nodes"][0]["html"], one["nodes"][0]["failureSummary"]) for one in found]
+        told = [
+            (one["id"], one["nodes"][0]["html"], one["nodes"][0]["failureSummary"]) for one in found
+        ]
         assert told == [], (page.url, viewport, scheme)
     page.set_viewport_size({"width": 1440, "height": 900})
     page.emulate_media(color_scheme="light")

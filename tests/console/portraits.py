@@ -28,7 +28,10 @@ _ALL_ARE_CLOSE, _NONE_IS_CLOSE = 0.5, 0.0
 
 @dataclass
 class Shop:
-    """A tenant with a camera. People have numbers: those who are enrolled from 0 on, strangers from 1,000 on."""
+    """A tenant with a camera.
+
+    People have numbers: those who are enrolled from 0 on, strangers from 1,000 on.
+    """
 
     book: conftest.Book
     services: Services
@@ -43,9 +46,12 @@ class Shop:
             enrol_drawn(self.services, self.tenant, number, name, REGULAR)
 
     def enrol_sister(self, number: int, name: str) -> None:
-        """Enrol somebody like the person of this number, and less so than a match needs to be the better one."""
+        """Enrol somebody like the person of this number, and less so than a match needs to be the
+        better one."""
         drawing = draw_portrait(DrawnPerson(number, likeness=0.6))
-        self.services.enrolment.enrol_largest_face(self.tenant, REGULAR, drawing, RULES, NewFace(name=name))
+        self.services.enrolment.enrol_largest_face(
+            self.tenant, REGULAR, drawing, RULES, NewFace(name=name)
+        )
 
     def see(self, number: int, hours_ago: float, *, like: float = _LIKE, times: int = 1) -> None:
         people = [DrawnPerson(number, likeness=like, take=hours_ago)] * times
@@ -54,8 +60,16 @@ class Shop:
         capture = self.services.captures.store_shot(self.tenant, shot)
         self.services.sightings.ingest.resolve_capture(self.name, "door", capture.id)
 
-    def ask(self, *, uncertain: int = 0, promoted: int = 0, strangers: int = 0, names: tuple[str, ...] = ()) -> Shop:
-        """Fill the queues: matches of those enrolled, strangers who came on three days, and strangers who came once."""
+    def ask(
+        self,
+        *,
+        uncertain: int = 0,
+        promoted: int = 0,
+        strangers: int = 0,
+        names: tuple[str, ...] = (),
+    ) -> Shop:
+        """Fill the queues: matches of those enrolled, strangers who came on three days, and
+        strangers who came once."""
         self.enrol(*names)
         self.services.tenants.change_settings(self.name, {"review_margin": _NONE_IS_CLOSE})
         for number in range(promoted):

@@ -17,6 +17,8 @@ PEOPLE = tuple(name or f"Number {number}" for number, name in enumerate(NAMES))
 
 
 @contextmanager
-def reviewing(browser: Browser, shop: Shop, key: str | None = None, **context: Any) -> Iterator[Visitor]:
+def reviewing(
+    browser: Browser, shop: Shop, key: str | None = None, **context: Any
+) -> Iterator[Visitor]:
     with visiting(browser, shop.book, key, **context) as visitor:
         yield visitor

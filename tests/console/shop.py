@@ -22,7 +22,10 @@ NAMES = ("Ann Lee", HOSTILE, "Ann Other", "王芳", "", "Dmitri")
 
 
 class Shop(Struct, frozen=True):
-    """A tenant of its own with a small book, so that a flow may change whatever it likes. `box`: with its key."""
+    """A tenant of its own with a small book, so that a flow may change whatever it likes.
+
+    `box`: with its key.
+    """
 
     box: Box
     name: str
@@ -42,7 +45,9 @@ class Shop(Struct, frozen=True):
         """Let the camera see somebody, and the service resolve it."""
         services = self.box.services
         at = services.clock.now() - timedelta(minutes=minutes_ago)
-        capture = services.captures.store_shot(self.tenant, Shot("door", picture(person), "image/jpeg", at))
+        capture = services.captures.store_shot(
+            self.tenant, Shot("door", picture(person), "image/jpeg", at)
+        )
         services.sightings.ingest.resolve_capture(self.name, "door", capture.id)
 
     @property

@@ -14,10 +14,16 @@ __all__ = ["box", "shop"]
 FRAMES = 30
 
 
-def test_nobody_is_added_twice_if_answers_are_lost_and_the_browser_asks_before_it_leaves_who_waits(shop: Shop) -> None:
+def test_nobody_is_added_twice_if_answers_are_lost_and_the_browser_asks_before_it_leaves_who_waits(
+    shop: Shop,
+) -> None:
     page = shop.open("#/add")
     files = [
-        {"name": f"{name}_{n}.jpg", "mimeType": "image/jpeg", "buffer": picture(Person(seed, likeness=0.9 - n / 100))}
+        {
+            "name": f"{name}_{n}.jpg",
+            "mimeType": "image/jpeg",
+            "buffer": picture(Person(seed, likeness=0.9 - n / 100)),
+        }
         for seed, name in ((91, "Nina"), (92, "Omar"))
         for n in (1, 2)
     ]
@@ -46,12 +52,16 @@ def test_nobody_is_added_twice_if_answers_are_lost_and_the_browser_asks_before_i
     shop.visitor.forgive("ERR_FAILED")
 
 
-def test_what_is_no_picture_is_said_and_what_the_browser_cannot_show_is_no_broken_picture(shop: Shop) -> None:
+def test_what_is_no_picture_is_said_and_what_the_browser_cannot_show_is_no_broken_picture(
+    shop: Shop,
+) -> None:
     page = shop.open("#/add")
     for place in ("#/add", "#/search"):
         page.goto(f"{page.url.partition('#')[0]}{place}")
         choose = page.get_by_label("Choose pictures" if place == "#/add" else "Choose a picture")
-        choose.set_input_files({"name": "film.mov", "mimeType": "video/quicktime", "buffer": b"film"})
+        choose.set_input_files(
+            {"name": "film.mov", "mimeType": "video/quicktime", "buffer": b"film"}
+        )
         expect(page.get_by_role("alert")).to_contain_text("There was no picture in it.")
         shoot(page, f"no-picture-{place[2:]}")
     page.goto(f"{page.url.partition('#')[0]}#/add")
@@ -71,10 +81,12 @@ def test_somebody_is_added_by_the_webcam(browser: Browser, tmp_path: Path) -> No
     chromium = browser.browser_type.launch(
         executable_path=CHROMIUM, args=[*fake, f"--use-file-for-fake-video-capture={film}"]
     )
-    with service.run_service(tmp_path / "shop") as running:  # real eyes, and a book that no other flow looks at
+    # real eyes, and a book that no other flow looks at
+    with service.run_service(tmp_path / "shop") as running:
         key = credentials.read_credentials(running.data)["shop"].api_key
         visitor = Visitor(
-            chromium.new_context(viewport=DESK, locale="en-GB"), Book(running.url, running.data, key, key)
+            chromium.new_context(viewport=DESK, locale="en-GB"),
+            Book(running.url, running.data, key, key),
         )
         page = visitor.sign_in().open("#/add")
         page.get_by_role("button", name="Webcam").click()

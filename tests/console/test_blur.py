@@ -1,4 +1,5 @@
-"""Hidden faces and names: while it is on, no page shows a face or a name to customers who look at the screen, too."""
+"""Hidden faces and names: while it is on, no page shows a face or a name to customers who look at
+the screen, too."""
 
 from collections.abc import Iterator
 
@@ -34,7 +35,9 @@ def shop(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sh
     with mall(tmp_path_factory.mktemp("blur")) as made:
         shop = made.shop().ask(names=NAMES, uncertain=3, promoted=1, strangers=1)
         with shop.book.client() as client:
-            client.enrol_face(picture=draw_portrait(DrawnPerson(0, take=1)), group="regular", name=TWIN)
+            client.enrol_face(
+                picture=draw_portrait(DrawnPerson(0, take=1)), group="regular", name=TWIN
+            )
             for face in client.list_faces():
                 client.change_face(face.id, note="Ž is her note")
         assert shop.services.joining.join_tenant(shop.tenant)
@@ -60,7 +63,9 @@ def test_no_page_shows_a_face_or_a_name(page: Page, shop: Shop) -> None:
     with shop.book.client() as client:
         ann = next(iter(client.list_faces(name=ANN))).id
     for name in PAGES:
-        page.evaluate("hash => { location.hash = hash }", f"#/{name}/{ann if name == 'person' else ''}")
+        page.evaluate(
+            "hash => { location.hash = hash }", f"#/{name}/{ann if name == 'person' else ''}"
+        )
         ready(page)
         assert_hidden(page)
         shoot(page, f"blur-{name}")
@@ -110,7 +115,9 @@ def test_a_picture_that_is_looked_at_is_blurred(page: Page, name: str) -> None:
     assert_hidden(page)
 
 
-def test_the_eye_hides_names_whatever_their_length_and_what_is_typed_can_be_read(shop: Shop, browser: Browser) -> None:
+def test_the_eye_hides_names_whatever_their_length_and_what_is_typed_can_be_read(
+    shop: Shop, browser: Browser
+) -> None:
     with visiting(browser, shop.book, None) as visitor:
         page = visitor.open("#/people")
         ready(page)
@@ -118,11 +125,15 @@ def test_the_eye_hides_names_whatever_their_length_and_what_is_typed_can_be_read
         eye.click()
         expect(eye).to_have_attribute("aria-pressed", "true")
         expect(page).to_have_title("Hidden · People · Regulars")
-        widths = page.locator(".card:not(.nameless) .name").evaluate_all("all => all.map((one) => one.offsetWidth)")
+        widths = page.locator(".card:not(.nameless) .name").evaluate_all(
+            "all => all.map((one) => one.offsetWidth)"
+        )
         assert len(widths) > 1
         assert len(set(widths)) == 1
         page.get_by_label("Only names with …").fill("Ann Žlee")
-        typed = page.get_by_label("Only names with …").evaluate("one => getComputedStyle(one).webkitTextFillColor")
+        typed = page.get_by_label("Only names with …").evaluate(
+            "one => getComputedStyle(one).webkitTextFillColor"
+        )
         assert typed != "rgba(0, 0, 0, 0)"
         assert_accessible(page)
         eye.click()

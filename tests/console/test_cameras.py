@@ -55,7 +55,9 @@ def test_a_camera_is_made_its_key_is_used_by_the_uploader_and_its_picture_is_see
     page.goto(f"{book.url}/console#/cameras")
     page.get_by_role("button", name="New camera").click()
     dialog = page.get_by_role("dialog")
-    expect(dialog.get_by_role("group", name="Kind of camera").get_by_role("button")).to_have_count(7)
+    expect(dialog.get_by_role("group", name="Kind of camera").get_by_role("button")).to_have_count(
+        7
+    )
     looked_at(page, "camera-new")
     dialog.get_by_role("button", name="Sends by FTP").click()
     expect(dialog.get_by_label("Name", exact=True)).to_be_focused()
@@ -72,7 +74,8 @@ def test_a_camera_is_made_its_key_is_used_by_the_uploader_and_its_picture_is_see
     with page.expect_download() as download:
         dialog.get_by_role("button", name=".key").click()
     looked_at(page, "camera-key")
-    secret, config = download.value.path().read_text(), dialog.get_by_label("edge.toml").input_value()
+    secret = download.value.path().read_text()
+    config = dialog.get_by_label("edge.toml").input_value()
     assert re.fullmatch("ck_[0-9a-f]{32}", secret)
     dialog.get_by_role("button", name="Done").click()
     expect(page.get_by_label("Name", exact=True)).to_have_value(HOSTILE)
@@ -93,7 +96,9 @@ def test_a_camera_is_made_its_key_is_used_by_the_uploader_and_its_picture_is_see
         becomes(page, lambda: id_ not in [one.id for one in client.list_cameras().cameras])
 
 
-def test_what_the_uploader_finds_wrong_with_a_new_camera_stands_beside_its_code(page: Page, book: Book) -> None:
+def test_what_the_uploader_finds_wrong_with_a_new_camera_stands_beside_its_code(
+    page: Page, book: Book
+) -> None:
     page.goto(f"{book.url}/console#/cameras")
     page.get_by_role("button", name="New camera").click()
     dialog = page.get_by_role("dialog")
@@ -128,7 +133,10 @@ def test_a_camera_that_pushes_is_added_by_four_clicks(page: Page, book: Book) ->
     expect(page.get_by_text("Waiting for the first picture")).to_be_visible()
     picture = str(FOLDER / PORTRAIT)
     sent = subprocess.run(
-        ["bash", "-c", line.replace("picture.jpg", picture)], capture_output=True, text=True, check=False
+        ["bash", "-c", line.replace("picture.jpg", picture)],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert '"state":' in sent.stdout, sent
     expect(page.get_by_text("1 face in it. The largest is")).to_be_visible(timeout=40_000)
@@ -136,7 +144,9 @@ def test_a_camera_that_pushes_is_added_by_four_clicks(page: Page, book: Book) ->
         client.delete_camera(page.url.rpartition("/")[2])
 
 
-def test_a_box_claims_a_camera_by_the_line_that_the_page_shows(page: Page, book: Book, tmp_path: Path) -> None:
+def test_a_box_claims_a_camera_by_the_line_that_the_page_shows(
+    page: Page, book: Book, tmp_path: Path
+) -> None:
     with book.client() as client:
         made = client.add_camera(name="Yard")
     page.goto(f"{book.url}/console#/cameras/{made.id}")
@@ -145,7 +155,11 @@ def test_a_box_claims_a_camera_by_the_line_that_the_page_shows(page: Page, book:
     line = page.get_by_label("Commands").input_value().splitlines()[0].split()
     assert line[:2] == ["regulars-edge", "claim"]
     claimed = subprocess.run(
-        [sys.executable, "-m", "regulars_edge", *line[1:]], cwd=tmp_path, capture_output=True, text=True, check=False
+        [sys.executable, "-m", "regulars_edge", *line[1:]],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert claimed.returncode == 0, claimed.stderr
     assert (tmp_path / f"{made.id}.key").read_text().strip() != made.api_key
@@ -165,7 +179,10 @@ def test_a_new_box_is_connected_on_its_own_page_with_what_the_console_shows(
     expect(dialog.get_by_text("such as 192.168.7.9:9110")).to_be_visible()
     looked_at(page, "camera-on-page")
     code, port = dialog.get_by_label("Code for a box").input_value(), free_port()
-    with serving_picture(FOLDER / PORTRAIT) as camera, showing_first_page(tmp_path / "edge.toml", port) as box:
+    with (
+        serving_picture(FOLDER / PORTRAIT) as camera,
+        showing_first_page(tmp_path / "edge.toml", port) as box,
+    ):
         its = page.context.browser.new_page(viewport=PHONE)
         its.goto(f"http://127.0.0.1:{port}")
         for label, typed in (("Code", code), ("Address of the camera", "rtsp://127.0.0.1:9/live")):
@@ -182,7 +199,9 @@ def test_a_new_box_is_connected_on_its_own_page_with_what_the_console_shows(
         its.get_by_label("Password").fill("s3cret")
         its.get_by_role("button", name="Connect").click()
         expect(its.get_by_text("The camera is connected.")).to_be_visible(timeout=90_000)
-        assert its.get_by_role("img").evaluate("image => image.naturalWidth") > 0, "the policy lets its picture be seen"
+        assert its.get_by_role("img").evaluate("image => image.naturalWidth") > 0, (
+            "the policy lets its picture be seen"
+        )
         assert_accessible(its, LIGHT)
         shoot(its, "first-page-connected", whole=True)
         its.close()
@@ -199,7 +218,10 @@ def test_a_new_box_is_connected_on_its_own_page_with_what_the_console_shows(
 
 @contextmanager
 def showing_first_page(file: Path, port: int) -> Iterator[Thread]:
-    """A new box's page. Its cameras are on this machine, which a box takes for itself, and asks nothing of."""
+    """A new box's page.
+
+    Its cameras are on this machine, which a box takes for itself, and asks nothing of.
+    """
     page = first_page.FirstPage(file, find_address=lambda _: "127.0.0.1", sleep=lambda _: None)
     with first_page._Server(port, page) as server:
         thread = Thread(target=server.serve)
@@ -238,15 +260,21 @@ def test_a_camera_of_a_dialect_gets_a_new_key_and_is_seen_to_use_it(page: Page, 
     assert dialog.get_by_label("App ID").input_value() == known.app_id
     key = dialog.get_by_label("App key").input_value()
     with Connection(book.url) as connection:
-        assert Sunmi(connection, known).call("getGroupList", {}).code == DONE, "it serves the first camera"
+        assert Sunmi(connection, known).call("getGroupList", {}).code == DONE, (
+            "it serves the first camera"
+        )
         dialog.get_by_label("Address of this service").fill("192.168.1.20")
         expect(dialog.get_by_text("This is no address of a service")).to_be_visible()
         dialog.get_by_role("button", name="Done").click()
-        waits = page.get_by_role("status").filter(has_text="Back door (SUNMI camera) waits for its first call")
+        waits = page.get_by_role("status").filter(
+            has_text="Back door (SUNMI camera) waits for its first call"
+        )
         expect(waits).to_be_visible()
         page.get_by_role("button", name="New camera").click()
         dialog.get_by_role("button", name="SUNMI camera").click()
-        expect(dialog.get_by_text(re.compile("A new key stops it at once.*something still has it"))).to_be_visible()
+        expect(
+            dialog.get_by_text(re.compile("A new key stops it at once.*something still has it"))
+        ).to_be_visible()
         page.keyboard.press("Escape")
         assert Sunmi(connection, replace(known, app_key=key)).call("getGroupList", {}).code == DONE
     expect(waits).to_have_count(0)
@@ -293,7 +321,13 @@ def test_health_heartbeat_and_settings_of_a_camera_stand_in_words(page: Page, bo
         client.send_heartbeat(
             "counter",
             working=False,
-            status={"version": "0.1.0", "disk_free_mib": 300, "lag_s": 2.5, "battery": 7, "error": "no frame came"},
+            status={
+                "version": "0.1.0",
+                "disk_free_mib": 300,
+                "lag_s": 2.5,
+                "battery": 7,
+                "error": "no frame came",
+            },
         )
     page.goto(f"{book.url}/console#/cameras")
     cells = page.get_by_role("gridcell")
@@ -321,13 +355,21 @@ def with_outages(route: Route) -> None:
     """Answer as if the camera had been silent three times, long ago, the day before, and now."""
     answer, now = route.fetch(), datetime.now(UTC)
     body = answer.json() | {"created_at": time_text(now - timedelta(days=30))}
-    spans = ((now - timedelta(days=9), now - timedelta(days=8)), (now - timedelta(days=1), now - timedelta(hours=20)))
+    spans = (
+        (now - timedelta(days=9), now - timedelta(days=8)),
+        (now - timedelta(days=1), now - timedelta(hours=20)),
+    )
     ended = [{"since": time_text(since), "until": time_text(until)} for since, until in spans]
-    body["health"]["outages"] = [*ended, {"since": time_text(now - timedelta(hours=1)), "until": None}]
+    body["health"]["outages"] = [
+        *ended,
+        {"since": time_text(now - timedelta(hours=1)), "until": None},
+    ]
     route.fulfill(response=answer, json=body)
 
 
-def test_each_setting_of_a_camera_is_changed_in_place_and_taken_back(page: Page, book: Book) -> None:
+def test_each_setting_of_a_camera_is_changed_in_place_and_taken_back(
+    page: Page, book: Book
+) -> None:
     page.goto(f"{book.url}/console#/cameras/door")
     keeps = page.get_by_role("switch", name="Keeps strangers")
     keeps.click()
@@ -348,9 +390,20 @@ def test_each_setting_of_a_camera_is_changed_in_place_and_taken_back(page: Page,
     with book.client() as client:
         becomes(page, lambda: client.get_camera("door").groups)
         now = client.get_camera("door")
-        assert (now.name, now.silent_after_s, now.gap_s, now.stranger_quality) == ("Front gate", 600, 2700, 55)
+        assert (now.name, now.silent_after_s, now.gap_s, now.stranger_quality) == (
+            "Front gate",
+            600,
+            2700,
+            55,
+        )
         assert now.groups == ["VIP"]
-        first = {"name": "Front door", "groups": None, "silent_after_s": None, "gap_s": 1800, "stranger_quality": 40.0}
+        first = {
+            "name": "Front door",
+            "groups": None,
+            "silent_after_s": None,
+            "gap_s": 1800,
+            "stranger_quality": 40.0,
+        }
         client.change_camera("door", **first)
 
 
@@ -371,18 +424,27 @@ def test_what_somebody_else_changed_meanwhile_is_shown_and_not_written_over(
     visitor.forgive("409")
 
 
-def test_boxes_are_listed_the_worst_first_and_lead_to_their_cameras(browser: Browser, tmp_path: Path) -> None:
+def test_boxes_are_listed_the_worst_first_and_lead_to_their_cameras(
+    browser: Browser, tmp_path: Path
+) -> None:
     with serving(tmp_path) as box:
         key = box.services.tenants.add("fleet", Profile.CAMERA).api_key
         tenant = box.services.tenants.get_by_name("fleet")
 
         def beat(camera: str, number: int, *, works: bool = True, **told: object) -> None:
             added, _ = box.services.cameras.add(tenant, camera, camera.title())
-            status = {"box": f"b{number:03}", "box_name": f"shop-{number}", "version": "1.0", **told}
+            status = {
+                "box": f"b{number:03}",
+                "box_name": f"shop-{number}",
+                "version": "1.0",
+                **told,
+            }
             box.services.cameras.note_heartbeat(tenant, added, status, is_working=works)
 
         beat("door", 1, disk_free_mib=90_000, temperature_c=51, clock_error_s=0.2)
-        visitor = Visitor(browser.new_context(viewport=DESK), Book(box.url, tmp_path, key, key)).sign_in()
+        visitor = Visitor(
+            browser.new_context(viewport=DESK), Book(box.url, tmp_path, key, key)
+        ).sign_in()
         page = visitor.open("#/cameras")
         expect(page.get_by_text("1 camera")).to_be_visible()
         expect(page.get_by_role("link", name="Boxes")).to_have_count(0)  # one box is no fleet
@@ -436,12 +498,16 @@ def test_another_key_is_made_by_keys_alone(page: Page, book: Book) -> None:
     renew = page.get_by_role("button", name="Create another key")
     renew.focus()
     page.keyboard.press("Enter")
-    expect(page.get_by_role("dialog").get_by_label("Key", exact=True)).to_have_value(re.compile("^ck_"))
+    expect(page.get_by_role("dialog").get_by_label("Key", exact=True)).to_have_value(
+        re.compile("^ck_")
+    )
     page.get_by_role("dialog").get_by_role("button", name="I have kept it").press("Enter")
     expect(renew).to_be_focused()
 
 
-def test_a_thousand_cameras_are_few_elements_and_few_requests(browser: Browser, tmp_path: Path) -> None:
+def test_a_thousand_cameras_are_few_elements_and_few_requests(
+    browser: Browser, tmp_path: Path
+) -> None:
     with serving(tmp_path) as box:
         key = box.services.tenants.add("many", Profile.CAMERA).api_key
         tenant = box.services.tenants.get_by_name("many")
@@ -449,7 +515,9 @@ def test_a_thousand_cameras_are_few_elements_and_few_requests(browser: Browser, 
             box.services.cameras.add(tenant, f"c{index:04}", f"Camera {index:04}")
         seen = box.services.clock.now() + timedelta(minutes=1)
         box.services.cameras.note_last_seen(tenant, box.services.cameras.get(tenant, "c0700"), seen)
-        visitor = Visitor(browser.new_context(viewport=DESK), Book(box.url, tmp_path, key, key)).sign_in()
+        visitor = Visitor(
+            browser.new_context(viewport=DESK), Book(box.url, tmp_path, key, key)
+        ).sign_in()
         page = visitor.open("#/cameras")
         expect(page.get_by_text("1,000 cameras")).to_be_visible()
         expect(page.get_by_role("gridcell", name="Camera 0000")).to_be_visible()
@@ -458,7 +526,10 @@ def test_a_thousand_cameras_are_few_elements_and_few_requests(browser: Browser, 
         with time_stands(page):
             for share in range(1, 21):
                 before = first.get_attribute("aria-label") or ""
-                page.evaluate("share => scrollTo(0, share * document.documentElement.scrollHeight)", share / 20)
+                page.evaluate(
+                    "share => scrollTo(0, share * document.documentElement.scrollHeight)",
+                    share / 20,
+                )
                 expect(first).not_to_have_attribute("aria-label", before)
                 page.clock.run_for(SHORT_MS)
             asked = len(captures_asked(visitor))
@@ -478,13 +549,17 @@ def captures_asked(visitor: Visitor) -> list[str]:
     return [one.url for one in visitor.requests if "/v1/captures" in one.url]
 
 
-def test_somebody_who_aims_a_camera_asks_its_box_for_a_picture(browser: Browser, tmp_path: Path) -> None:
+def test_somebody_who_aims_a_camera_asks_its_box_for_a_picture(
+    browser: Browser, tmp_path: Path
+) -> None:
     with serving(tmp_path) as box:
         key = box.services.tenants.add("aims", Profile.CAMERA).api_key
         tenant = box.services.tenants.get_by_name("aims")
         door, _ = box.services.cameras.add(tenant, "door", "Door")
         box.services.cameras.note_heartbeat(tenant, door, {"box": "b1", "version": "1.0"})
-        visitor = Visitor(browser.new_context(viewport=DESK), Book(box.url, tmp_path, key, key)).sign_in()
+        visitor = Visitor(
+            browser.new_context(viewport=DESK), Book(box.url, tmp_path, key, key)
+        ).sign_in()
         page = visitor.open("#/cameras/door")
         page.get_by_role("button", name="Ask for a picture").click()
         expect(page.get_by_text("The box answers after its next heartbeat")).to_be_visible()

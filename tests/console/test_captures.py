@@ -12,7 +12,18 @@ from chalicelib.domain.captures import Capture, CaptureState, capture_id
 from chalicelib.storage import keys
 from chalicelib.storage.ports import Put
 from chalicelib.storage.records.captures import capture_item
-from tests.console.conftest import COME, DESK, TOUCH, Book, Visitor, becomes, heading, settle, shoot, visiting
+from tests.console.conftest import (
+    COME,
+    DESK,
+    TOUCH,
+    Book,
+    Visitor,
+    becomes,
+    heading,
+    settle,
+    shoot,
+    visiting,
+)
 from tests.console.looks import assert_accessible, looked_at
 from tests.support.box.box import serving
 from tests.support.pictures.photos import FOLDER, PORTRAIT
@@ -35,7 +46,9 @@ def parked(book: Book, tmp_path_factory: pytest.TempPathFactory) -> str:
     broken = tmp_path_factory.mktemp("broken") / "broken.jpg"
     broken.write_bytes((FOLDER / PORTRAIT).read_bytes()[:2000])
     with book.client() as client:
-        id_ = client.take_capture(picture=broken, camera="door", captured_at=datetime.now(UTC) - timedelta(days=2)).id
+        id_ = client.take_capture(
+            picture=broken, camera="door", captured_at=datetime.now(UTC) - timedelta(days=2)
+        ).id
         wait_until(client, id_, "parked")
     return str(id_)
 
@@ -99,7 +112,9 @@ def test_each_face_says_who_it_is_or_why_it_was_skipped(cells: Page, book: Book)
         expect(cells.get_by_role("dialog")).to_contain_text(one.reason)
 
 
-def test_a_parked_capture_says_why_and_is_sent_again(cells: Page, book: Book, parked: str, visitor: Visitor) -> None:
+def test_a_parked_capture_says_why_and_is_sent_again(
+    cells: Page, book: Book, parked: str, visitor: Visitor
+) -> None:
     cells.get_by_label("State", exact=True).select_option(label="Failed")
     cell = cells.get_by_role("gridcell")
     expect(cell).to_have_count(1)
@@ -180,7 +195,9 @@ def many(browser: Browser, tmp_path: Path) -> Iterator[Visitor]:
             id_ = capture_id("shop", "door", at, "0" * 64)
             capture = Capture(id_, "door", at, "0" * 64, 1, "image/jpeg", CaptureState.RESOLVED)
             storage.items.transact([Put(keys.CAPTURES, capture_item("shop", capture, at))])
-        visitor = Visitor(browser.new_context(viewport=DESK), Book(box.url, tmp_path, box.key, "")).sign_in()
+        visitor = Visitor(
+            browser.new_context(viewport=DESK), Book(box.url, tmp_path, box.key, "")
+        ).sign_in()
         yield visitor
         visitor.context.close()
 

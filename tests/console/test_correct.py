@@ -1,7 +1,8 @@
-"""A wrong visit gets a new name: whole and once, however the network breaks, and although somebody leaves at once.
+"""A wrong visit gets a new name: whole and once, however the network breaks, and although somebody
+leaves at once.
 
-`CORRECTIONS=100` tries each of the ten moments often, on a network of up to three seconds; the gate tries the first
-four once.
+`CORRECTIONS=100` tries each of the ten moments often, on a network of up to three seconds; the gate
+tries the first four once.
 """
 
 import os
@@ -32,7 +33,8 @@ def shops(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[M
 
 @pytest.fixture
 def shop(shops: Mall) -> Shop:
-    """Return a shop in which Goldie came, and with her name somebody else, TRIES times, three pictures a visit."""
+    """Return a shop in which Goldie came, and with her name somebody else, TRIES times, three
+    pictures a visit."""
     shop = shops.shop()
     shop.enrol("Goldie Hawn", "Ann Lee")
     for number in range(TRIES):
@@ -54,8 +56,13 @@ def hours_ago(number: int) -> float:
 
 def asked(page: Page, shop: Shop, now: datetime, number: int) -> None:
     """Open the day, and name whose visit it is, up to Enter."""
-    page.goto(f"{shop.book.url}/console#/visits?day={now.astimezone(ZoneInfo(shop.tenant.time_zone)):%Y-%m-%d}")
-    row = page.get_by_role("listitem").filter(has=page.locator(f'time[datetime^="{now:%Y-%m-%dT%H:%M}"]'))
+    page.goto(
+        f"{shop.book.url}/console#/visits?"
+        f"day={now.astimezone(ZoneInfo(shop.tenant.time_zone)):%Y-%m-%d}"
+    )
+    row = page.get_by_role("listitem").filter(
+        has=page.locator(f'time[datetime^="{now:%Y-%m-%dT%H:%M}"]')
+    )
     row.get_by_role("button", name="Wrong?").click()
     page.get_by_role("combobox", name="Who is it?").fill(NAME.format(number))
     expect(page.get_by_role("option", name=NAME.format(number))).to_be_visible()
@@ -75,7 +82,12 @@ def slow(page: Page, latency_ms: int, *, offline: bool = False) -> None:
         TOOLS[page] = page.context.new_cdp_session(page)
     tools = TOOLS[page]
     tools.send("Network.enable")
-    limits = {"offline": offline, "latency": latency_ms, "downloadThroughput": -1, "uploadThroughput": -1}
+    limits = {
+        "offline": offline,
+        "latency": latency_ms,
+        "downloadThroughput": -1,
+        "uploadThroughput": -1,
+    }
     tools.send("Network.emulateNetworkConditions", limits)
 
 
@@ -121,7 +133,11 @@ def service_is_busy(page: Page, visitor: Visitor, wait_ms: int) -> None:
         status = next(tries, None)
         if status is None:
             return route.continue_()
-        return route.fulfill(status=status, body="{}", headers={"Retry-After": "1", "Content-Type": "application/json"})
+        return route.fulfill(
+            status=status,
+            body="{}",
+            headers={"Retry-After": "1", "Content-Type": "application/json"},
+        )
 
     page.route(OFTEN, refuse)
     page.keyboard.press("Enter")
@@ -194,7 +210,9 @@ def test_a_visit_with_a_new_name_is_right_whenever_the_network_breaks_or_somebod
         wrong = []
         for number, now in enumerate(begins(shop)):
             asked(page, shop, now, number)
-            moment, latency, wait = MOMENTS[number % len(MOMENTS)], draw.choice(LATENCIES_MS), draw.randrange(0, 1500)
+            moment = MOMENTS[number % len(MOMENTS)]
+            latency = draw.choice(LATENCIES_MS)
+            wait = draw.randrange(0, 1500)
             slow(page, latency)
             moment(page, visitor, wait)
             page = opened_again(page, visitor)
@@ -222,14 +240,18 @@ def holds_soon(page: Page, holds: Callable[[], bool]) -> bool:
     return False
 
 
-def test_what_only_this_browser_has_says_so_in_its_row_and_in_the_frame(browser: Browser, shop: Shop) -> None:
+def test_what_only_this_browser_has_says_so_in_its_row_and_in_the_frame(
+    browser: Browser, shop: Shop
+) -> None:
     """Also after the page was loaded again, until the service has it."""
     with shop.book.client() as client, reviewing(browser, shop) as visitor:
         page = visitor.open()
         asked(page, shop, begins(shop)[1], 1)
         page.route(OFTEN, lambda route: route.abort())
         page.keyboard.press("Enter")
-        row = page.get_by_role("listitem").filter(has_text=f"Now: {NAME.format(1)}. Waits for the network")
+        row = page.get_by_role("listitem").filter(
+            has_text=f"Now: {NAME.format(1)}. Waits for the network"
+        )
         counted = page.get_by_role("status").filter(has_text="1 change waits for the network")
         for _ in range(2):
             expect(row).to_be_visible()
@@ -245,7 +267,9 @@ def test_what_only_this_browser_has_says_so_in_its_row_and_in_the_frame(browser:
         visitor.forgive("ERR_", "Failed to fetch")
 
 
-def test_a_name_that_somebody_has_is_kept_before_anything_is_asked(browser: Browser, shop: Shop) -> None:
+def test_a_name_that_somebody_has_is_kept_before_anything_is_asked(
+    browser: Browser, shop: Shop
+) -> None:
     """Then it is asked: one person, or two? Who says one, joins them."""
     with shop.book.client() as client, reviewing(browser, shop) as visitor:
         page = visitor.open()
@@ -257,10 +281,14 @@ def test_a_name_that_somebody_has_is_kept_before_anything_is_asked(browser: Brow
         expect(dialog).to_be_visible()
         assert len([*client.list_faces(name="Ann Lee")]) == 2, "it is kept by now"
         dialog.get_by_role("button", name="One person").click()
-        becomes(page, lambda: [one.arrive_count for one in client.list_faces(name="Ann Lee")] == [1])
+        becomes(
+            page, lambda: [one.arrive_count for one in client.list_faces(name="Ann Lee")] == [1]
+        )
 
 
-def test_the_row_says_who_it_is_now_on_any_day_and_again_who_it_was(browser: Browser, shop: Shop) -> None:
+def test_the_row_says_who_it_is_now_on_any_day_and_again_who_it_was(
+    browser: Browser, shop: Shop
+) -> None:
     with shop.book.client() as client, reviewing(browser, shop) as visitor:
         page = visitor.open()
         asked(page, shop, begins(shop)[2], 2)
@@ -276,6 +304,8 @@ def test_the_row_says_who_it_is_now_on_any_day_and_again_who_it_was(browser: Bro
         expect(row).to_contain_text("seen 3 times")
         page.keyboard.press("u")
         expect(berta).to_have_count(0)
-        becomes(page, lambda: next(iter(client.list_faces(name="Goldie Hawn"))).arrive_count == TRIES)
+        becomes(
+            page, lambda: next(iter(client.list_faces(name="Goldie Hawn"))).arrive_count == TRIES
+        )
         assert [*client.list_faces(name=NAME.format(2))] == []
         leave(page)

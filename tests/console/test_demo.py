@@ -17,7 +17,9 @@ from tests.console.conftest import DESK, Book, Visitor, becomes, shoot
 from tests.console.pages import PAGES, ready
 from tests.support.noon import zone_at_noon
 
-ARE_DRAWN = "all => all.every((one) => one.naturalWidth || one.getBoundingClientRect().top > innerHeight)"
+ARE_DRAWN = (
+    "all => all.every((one) => one.naturalWidth || one.getBoundingClientRect().top > innerHeight)"
+)
 """Whether all pictures in sight are there; a browser fetches those further down when it likes."""
 
 LISTS = {
@@ -40,7 +42,8 @@ LINK = re.compile(r"(http://\S+?)/console(#code=\S+)")
 
 @contextmanager
 def demo(folder: Path) -> Iterator[tuple[str, str]]:
-    """Run the demo, with all that it writes in `folder`; give the service's URL and the code of the link."""
+    """Run the demo, with all that it writes in `folder`; give the service's URL and the code of the
+    link."""
     command = [sys.executable, "-m", "regulars", "demo", "--port", "0"]
     around = {**os.environ, "TZ": zone_at_noon(), "TMPDIR": str(folder), "PYTHONUNBUFFERED": "1"}
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=around)
@@ -59,11 +62,15 @@ def test_the_demos_link_leads_to_a_shop_of_which_every_page_has_something_to_sho
     browser: Browser, tmp_path: Path
 ) -> None:
     with demo(tmp_path) as (url, code):
-        visitor = Visitor(browser.new_context(viewport=DESK, locale="en-GB"), Book(url, tmp_path, "", ""))
+        visitor = Visitor(
+            browser.new_context(viewport=DESK, locale="en-GB"), Book(url, tmp_path, "", "")
+        )
         page = visitor.open(code)
         neighbour = page.get_by_role("listitem").filter(has_text="Neighbour").first
         expect(neighbour.get_by_role("link", name="Neighbour")).to_be_visible()
-        expect(neighbour.get_by_role("img", name=re.compile("Portrait|As the camera saw it"))).to_have_count(2)
+        expect(
+            neighbour.get_by_role("img", name=re.compile("Portrait|As the camera saw it"))
+        ).to_have_count(2)
         expect(neighbour).to_contain_text(re.compile(r"\bvisit\b"))
         becomes(page, lambda: page.locator("img").evaluate_all(ARE_DRAWN))
         assert page.get_by_role("dialog").count() == 0
@@ -71,7 +78,9 @@ def test_the_demos_link_leads_to_a_shop_of_which_every_page_has_something_to_sho
         shoot(page, "demo")
         person = page.get_by_role("link", name=NAMES[4]).first.get_attribute("href")
         for name in PAGES:
-            page.evaluate("place => { location.hash = place }", person if name == "person" else f"#/{name}")
+            page.evaluate(
+                "place => { location.hash = place }", person if name == "person" else f"#/{name}"
+            )
             ready(page)
             expect(page.locator(".empty")).to_have_count(0)
             if name in LISTS:

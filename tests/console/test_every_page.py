@@ -1,4 +1,5 @@
-"""What holds for every page, also for one that is new: texts of others stay texts, and all of it is accessible.
+"""What holds for every page, also for one that is new: texts of others stay texts, and all of it is
+accessible.
 
 The pages are those of console/pages.js. One book has something to show on each of them.
 """
@@ -21,7 +22,8 @@ from tests.console.portraits import Shop, mall
 from tests.support.box.box import serving
 
 SAY_NOTHING_OF_OTHERS = {"add", "report", "search"}
-"""Pages of numbers, or that show a text of somebody else only once a picture was chosen, or two people look alike."""
+"""Pages of numbers, or that show a text of somebody else only once a picture was chosen, or two
+people look alike."""
 
 ATTACKS = (
     "<img src=x onerror=alert(1)>",
@@ -41,7 +43,8 @@ NAMES = tuple(f"{attack} zq{number}z" for number, attack in enumerate(ATTACKS))
 """Each ends in a word by which it is found again, whatever became of the rest."""
 
 INJECTED = (
-    "main :is(script, iframe, object, embed, b, i, base, style, [onerror], [onclick], [onfocus], [href^=javascript])"
+    "main :is(script, iframe, object, embed, b, i, base, style, [onerror], [onclick], "
+    "[onfocus], [href^=javascript])"
 )
 SHOWN = """() => {
   const elsewhere = ["href", "src", "id", "for", "value"];
@@ -71,7 +74,8 @@ TOO_SMALL = """(least) => {
       return `${one.outerHTML.slice(0, 120)} ${Math.round(width)} x ${Math.round(height)}`;
     });
 }"""
-"""Lists what a finger would miss: a link within a text is as large as its text, a field as its label."""
+"""Lists what a finger would miss: a link within a text is as large as its text, a field as its
+label."""
 
 TOO_WIDE = """() => [...document.querySelectorAll("#console :is(button, .button)")]
   .filter((one) => getComputedStyle(one).overflowX === "visible" && one.scrollWidth > one.clientWidth + 1)
@@ -83,11 +87,14 @@ LEAST_PX = 44
 
 @pytest.fixture(scope="module")
 def shop(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
-    """A book in which others chose every text: names, notes, labels, groups, cameras, hooks and keys."""
+    """A book in which others chose every text: names, notes, labels, groups, cameras, hooks and
+    keys."""
     with mall(tmp_path_factory.mktemp("pages")) as made:
         shop = made.shop().ask(names=NAMES, uncertain=len(NAMES), promoted=2, strangers=2)
         with shop.book.client() as client:
-            group = client.add_group(name=NAMES[0], capacity=100, description=NAMES[1], attributes=[NAMES[2]]).name
+            group = client.add_group(
+                name=NAMES[0], capacity=100, description=NAMES[1], attributes=[NAMES[2]]
+            ).name
             client.add_camera(id="back", name=NAMES[0], labels={"a": NAMES[2]})
             client.add_group(name=NAMES[-1], capacity=1)
             client.add_camera(id="long", name=NAMES[-1], labels={"a": NAMES[-1]})
@@ -99,11 +106,17 @@ def shop(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sh
             for face in client.list_faces(group="regular"):
                 client.change_face(face.id, note=NAMES[5], labels=models.FaceLabels(a=NAMES[4]))
             client.change_settings(
-                controller=NAMES[3], contact=NAMES[6], purposes=NAMES[4], basis=NAMES[5], recipients=NAMES[-1]
+                controller=NAMES[3],
+                contact=NAMES[6],
+                purposes=NAMES[4],
+                basis=NAMES[5],
+                recipients=NAMES[-1],
             )
             for face in list(client.list_faces(name="onerror"))[:1]:
                 soon = datetime.now(UTC) + timedelta(days=9)
-                client.set_consent(face.id, basis="consent", given_at=0, evidence=NAMES[7], expires_at=soon)
+                client.set_consent(
+                    face.id, basis="consent", given_at=0, evidence=NAMES[7], expires_at=soon
+                )
                 client.change_face(face.id, group=group, attributes={NAMES[2]: NAMES[1]})
             client.take_capture(picture=draw_capture(DrawnPerson(1)), camera="back")
             client.take_capture(picture=draw_capture(DrawnPerson(0)), camera="door")
@@ -113,7 +126,9 @@ def shop(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sh
 @pytest.fixture
 def visitor(shop: Shop, browser: Browser) -> Iterator[Visitor]:
     with visiting(browser, shop.book, None) as visitor:
-        visitor.context.on("dialog", lambda dialog: pytest.fail(f"a text was run: {dialog.message}"))
+        visitor.context.on(
+            "dialog", lambda dialog: pytest.fail(f"a text was run: {dialog.message}")
+        )
         yield visitor
 
 
@@ -139,7 +154,9 @@ def assert_texts(page: Page, some: bool) -> None:
             name = NAMES[int(number)]
             assert name in text or in_a_url(name) in text
     assert page.locator(INJECTED).evaluate_all("all => all.map((one) => one.outerHTML)") == []
-    assert shown or not some, "nothing of the book is shown; say so in SAY_NOTHING_OF_OTHERS if that is right"
+    assert shown or not some, (
+        "nothing of the book is shown; say so in SAY_NOTHING_OF_OTHERS if that is right"
+    )
 
 
 def in_a_url(name: str) -> str:
@@ -168,7 +185,11 @@ def test_what_others_wrote_is_text_and_the_page_is_accessible_in_both_languages(
 def test_a_files_name_is_text(visitor: Visitor, shop: Shop, name: str) -> None:
     page = opened(visitor, shop, name)
     files = [
-        {"name": f"{text.replace('/', '')}.jpg", "mimeType": "image/jpeg", "buffer": draw_portrait(DrawnPerson(number))}
+        {
+            "name": f"{text.replace('/', '')}.jpg",
+            "mimeType": "image/jpeg",
+            "buffer": draw_portrait(DrawnPerson(number)),
+        }
         for number, text in enumerate(NAMES[:3])
     ]
     page.locator("input[type=file]").first.set_input_files(files if name == "add" else files[:1])
@@ -179,12 +200,16 @@ def test_a_files_name_is_text(visitor: Visitor, shop: Shop, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_all_that_is_touched_on_a_phone_is_as_large_as_a_finger(phone: Visitor, shop: Shop, name: str) -> None:
+def test_all_that_is_touched_on_a_phone_is_as_large_as_a_finger(
+    phone: Visitor, shop: Shop, name: str
+) -> None:
     page = opened(phone, shop, name)
     small = page.evaluate(TOO_SMALL, LEAST_PX)
     assert small == [], small
     assert page.evaluate(TOO_WIDE) == []
-    assert page.evaluate("document.documentElement.scrollWidth") == PHONE["width"], "it scrolls sideways"
+    assert page.evaluate("document.documentElement.scrollWidth") == PHONE["width"], (
+        "it scrolls sideways"
+    )
     page.close()
 
 
@@ -194,15 +219,36 @@ MAY_NOT: tuple[tuple[str, str, str, dict[str, str], dict[str, str]], ...] = (
     ("viewer", "visits", ".visits > li", {"button": "Who is it|Wrong", "textbox": ""}, {}),
     ("viewer", "privacy", "main", {}, {"switch": "Ask for consent"}),
     ("operator", "cameras", "main", {"button": "New camera"}, {}),
-    ("operator", "cameras/door", "main", {"button": "Delete this camera"}, {"switch": "Keeps strangers"}),
-    ("operator", "settings", "body", {"button": "New key", "link": "Connections"}, {"combobox": "Time zone"}),
+    (
+        "operator",
+        "cameras/door",
+        "main",
+        {"button": "Delete this camera"},
+        {"switch": "Keeps strangers"},
+    ),
+    (
+        "operator",
+        "settings",
+        "body",
+        {"button": "New key", "link": "Connections"},
+        {"combobox": "Time zone"},
+    ),
 )
-"""Role of a key, page, and in a part of it what is not offered, and what is there and cannot be changed."""
+"""Role of a key, page, and in a part of it what is not offered, and what is there and cannot be
+changed."""
 
 
-@pytest.mark.parametrize(("role", "name", "part", "absent", "disabled"), MAY_NOT, ids=[one[1] for one in MAY_NOT])
+@pytest.mark.parametrize(
+    ("role", "name", "part", "absent", "disabled"), MAY_NOT, ids=[one[1] for one in MAY_NOT]
+)
 def test_what_a_key_may_not_change_is_not_offered(
-    browser: Browser, shop: Shop, role: str, name: str, part: str, absent: dict[str, str], disabled: dict[str, str]
+    browser: Browser,
+    shop: Shop,
+    role: str,
+    name: str,
+    part: str,
+    absent: dict[str, str],
+    disabled: dict[str, str],
 ) -> None:
     with shop.book.client() as client:
         key = client.add_key(name=f"{role} of {name}", role=role).api_key
@@ -229,8 +275,13 @@ EMPTY = {
 }
 
 
-def test_a_book_in_which_nothing_is_yet_says_what_would_fill_it(browser: Browser, tmp_path: Path) -> None:
-    with serving(tmp_path) as box, visiting(browser, Book(box.url, tmp_path, box.key, ""), None) as visitor:
+def test_a_book_in_which_nothing_is_yet_says_what_would_fill_it(
+    browser: Browser, tmp_path: Path
+) -> None:
+    with (
+        serving(tmp_path) as box,
+        visiting(browser, Book(box.url, tmp_path, box.key, ""), None) as visitor,
+    ):
         for name, says in EMPTY.items():
             page = visitor.open(f"#/{name}")
             expect(page.get_by_text(says)).to_be_visible()

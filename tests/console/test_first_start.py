@@ -1,4 +1,5 @@
-"""A new user gets from an empty folder to people who are recognised in under five minutes, without reading."""
+"""A new user gets from an empty folder to people who are recognised in under five minutes, without
+reading."""
 
 import os
 import pty
@@ -27,7 +28,8 @@ PEOPLE = dict(zip(("Ann Lee", "Ben Okafor", "Chloé Dubois"), PAIRS, strict=Fals
 
 @contextmanager
 def started_by_a_person(data: Path) -> Iterator[tuple[str, str, str]]:
-    """Start the service in a terminal, which it prints links to; give the first one's tenant, URL and code."""
+    """Start the service in a terminal, which it prints links to; give the first one's tenant, URL
+    and code."""
     ours, its = pty.openpty()
     command = [sys.executable, "-m", "regulars", "serve", "--data", str(data), "--port", "0"]
     around = {**os.environ, "TZ": zone_at_noon()}
@@ -53,7 +55,10 @@ def test_somebody_who_has_read_nothing_drops_a_folder_and_sees_everybody_in_it_r
     began = time.monotonic()
     data = tmp_path / "shop"
     with started_by_a_person(data) as (tenant, url, code):
-        visitor = Visitor(browser.new_context(viewport=PHONE, has_touch=True, locale="en-GB"), Book(url, data, "", ""))
+        visitor = Visitor(
+            browser.new_context(viewport=PHONE, has_touch=True, locale="en-GB"),
+            Book(url, data, "", ""),
+        )
         page = visitor.open(code)
         page.get_by_role("button", name="Not now").tap()
         page.get_by_role("link", name="Add people").tap()
@@ -64,11 +69,16 @@ def test_somebody_who_has_read_nothing_drops_a_folder_and_sees_everybody_in_it_r
         with Regulars(url, api_key=credentials.read_credentials(data)[tenant].api_key) as client:
             client.add_camera(id="door", name="Front door", labels={})
             for _, picture in PEOPLE.values():
-                client.take_capture(picture=FOLDER / picture, camera="door", captured_at=datetime.now(UTC))
+                client.take_capture(
+                    picture=FOLDER / picture, camera="door", captured_at=datetime.now(UTC)
+                )
         for name in PEOPLE:
             expect(page.get_by_role("link", name=name)).to_be_visible(timeout=60_000)
         settle(page)
-        print(f"from an empty folder to {len(PEOPLE)} people recognised: {time.monotonic() - began:.0f} s")
+        print(
+            f"from an empty folder to {len(PEOPLE)} people recognised: "
+            f"{time.monotonic() - began:.0f} s"
+        )
         shoot(page, "first-start")
         visitor.check()
         visitor.context.close()

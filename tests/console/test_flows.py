@@ -23,11 +23,13 @@ MOST_FILES, MOST_BYTES = 8, 58_000
 LOADED = """() => [...new Map(["resource", "navigation"].flatMap((kind) => performance.getEntriesByType(kind))
   .filter((one) => one.initiatorType !== "img")
   .map((one) => [new URL(one.name).pathname, one.encodedBodySize]))]"""
-"""Lists what the page has loaded, but for pictures: paths, and bytes as they were sent. What is read again from the
-browser's cache counts once."""
+"""Lists what the page has loaded, but for pictures: paths, and bytes as they were sent. What is
+read again from the browser's cache counts once."""
 
 
-def test_the_link_that_the_command_prints_signs_in_once_and_leaves_no_code_behind(visitor: Visitor, book: Book) -> None:
+def test_the_link_that_the_command_prints_signs_in_once_and_leaves_no_code_behind(
+    visitor: Visitor, book: Book
+) -> None:
     options = ["--tenant", "shop", "--data", str(book.data), "--url", book.url]
     command = [sys.executable, "-m", "regulars", "console", *options]
     link = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
@@ -45,7 +47,9 @@ def test_the_link_that_the_command_prints_signs_in_once_and_leaves_no_code_behin
     visitor.forgive("401")
 
 
-def test_the_root_leads_to_the_sign_in_and_a_wrong_key_is_told(visitor: Visitor, book: Book) -> None:
+def test_the_root_leads_to_the_sign_in_and_a_wrong_key_is_told(
+    visitor: Visitor, book: Book
+) -> None:
     page = visitor.context.new_page()
     page.goto(book.url)
     assert page.url == f"{book.url}/console"
@@ -61,12 +65,16 @@ def test_the_root_leads_to_the_sign_in_and_a_wrong_key_is_told(visitor: Visitor,
     visitor.forgive("401")
 
 
-def test_a_wrong_match_is_given_to_the_right_person_in_its_row_by_two_clicks(page: Page, book: Book) -> None:
+def test_a_wrong_match_is_given_to_the_right_person_in_its_row_by_two_clicks(
+    page: Page, book: Book
+) -> None:
     with book.client() as client:
         ids = {one.name: one.id for one in client.list_faces(group="regular")}
         visit = next(one for one in client.list_arrivals() if one.name in ids)
         name, before = str(visit.name), client.get_face(visit.face).rejections
-    row = page.get_by_role("listitem").filter(has=page.locator(f'time[datetime^="{visit.first:%Y-%m-%dT%H:%M:%S}"]'))
+    row = page.get_by_role("listitem").filter(
+        has=page.locator(f'time[datetime^="{visit.first:%Y-%m-%dT%H:%M:%S}"]')
+    )
     dialog = page.get_by_role("dialog", name="Who is it?")
     row.get_by_role("button", name="Wrong?").click()
     expect(dialog.get_by_role("option")).to_have_count(5)
@@ -82,12 +90,15 @@ def test_a_wrong_match_is_given_to_the_right_person_in_its_row_by_two_clicks(pag
     expect(row.get_by_role("link", name=right)).to_be_visible(timeout=20_000)
     assert_accessible(page)
     with book.client() as client:
-        assert {one.sighting: one.face for one in client.list_arrivals()}[visit.sighting] == ids[right]
+        assert {one.sighting: one.face for one in client.list_arrivals()}[visit.sighting] == ids[
+            right
+        ]
         assert client.get_face(visit.face).rejections - before == visit.sightings
 
 
 def folder_of_people(folder: Path) -> Path:
-    """Make a folder a person, of two pictures each, one of them with a house beside, and a group photograph."""
+    """Make a folder a person, of two pictures each, one of them with a house beside, and a group
+    photograph."""
     people = folder / "people"
     for name, pair in zip(("Ann Lee", "Ben Okafor", "Chloé Dubois"), PAIRS, strict=False):
         (people / name).mkdir(parents=True)
@@ -150,7 +161,9 @@ def test_what_was_there_stays_while_the_service_is_away(page: Page, visitor: Vis
     visitor.forgive("ERR_INTERNET_DISCONNECTED")
 
 
-def test_the_question_mark_lists_the_keys_of_the_page_and_they_can_be_switched_off(page: Page) -> None:
+def test_the_question_mark_lists_the_keys_of_the_page_and_they_can_be_switched_off(
+    page: Page,
+) -> None:
     heading(page, "Visits")
     page.keyboard.press("?")
     expect(page.get_by_role("dialog")).to_contain_text("Find somebody")
@@ -164,7 +177,9 @@ def test_the_question_mark_lists_the_keys_of_the_page_and_they_can_be_switched_o
     assert page.get_by_role("dialog").count() == 0
 
 
-def test_a_session_that_ends_meanwhile_leads_back_to_the_same_place(page: Page, visitor: Visitor, book: Book) -> None:
+def test_a_session_that_ends_meanwhile_leads_back_to_the_same_place(
+    page: Page, visitor: Visitor, book: Book
+) -> None:
     page.goto(f"{book.url}/console#/people?group=VIP")
     expect(page.get_by_role("gridcell").first).to_be_visible()
     settle(page)
@@ -178,32 +193,42 @@ def test_a_session_that_ends_meanwhile_leads_back_to_the_same_place(page: Page, 
     visitor.forgive("401")
 
 
-def test_the_first_page_is_small_and_a_second_visit_asks_for_nothing_that_stays(visitor: Visitor, book: Book) -> None:
+def test_the_first_page_is_small_and_a_second_visit_asks_for_nothing_that_stays(
+    visitor: Visitor, book: Book
+) -> None:
     page = visitor.sign_in().open()
     expect(page.get_by_role("group", name="Whom to show")).to_be_visible()
     becomes(page, lambda: any("/v1/statistics" in path for path, _ in page.evaluate(LOADED)))
     loaded = page.evaluate(LOADED)
     files = [size for path, size in loaded if path.startswith("/console")]
     bodies = sum(size for _, size in loaded)
-    print(f"first page: {len(files)} files of the console, {sum(files)} bytes; {bodies} with the API's answers")
+    print(
+        f"first page: {len(files)} files of the console, {sum(files)} bytes; {bodies} with the "
+        "API's answers"
+    )
     assert len(files) <= MOST_FILES
     assert bodies <= MOST_BYTES
     page.reload()
     expect(page.get_by_role("listitem").first).to_be_visible()
     entries = "performance.getEntriesByType('resource')"
-    again = page.evaluate(f"{entries}.filter((one) => one.name.includes('/console/') && one.transferSize > 0).length")
+    again = page.evaluate(
+        f"{entries}.filter((one) => one.name.includes('/console/') && one.transferSize > 0).length"
+    )
     assert again == 0
 
 
 def test_a_page_comes_although_each_of_its_files_is_refused_at_first(visitor: Visitor) -> None:
-    """As an account on AWS refuses what comes beyond its ten runs: the page says that it waits, and is whole then."""
+    """As an account on AWS refuses what comes beyond its ten runs: the page says that it waits, and
+    is whole then."""
     refused: list[str] = []
 
     def refuse_once(route: Route, request: Request) -> None:
         if request.url in refused:
             return route.continue_()
         refused.append(request.url)
-        return route.fulfill(status=502, content_type="application/json", body='{"message": "The service is busy"}')
+        return route.fulfill(
+            status=502, content_type="application/json", body='{"message": "The service is busy"}'
+        )
 
     visitor.context.route(lambda url: "/console/" in url, refuse_once)
     page = visitor.open()

@@ -5,7 +5,16 @@ import re
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.console.conftest import PHONE, SLOW_TO_GO_BACK, TOUCH, Book, becomes, heading, shoot, visiting
+from tests.console.conftest import (
+    PHONE,
+    SLOW_TO_GO_BACK,
+    TOUCH,
+    Book,
+    becomes,
+    heading,
+    shoot,
+    visiting,
+)
 from tests.console.looks import assert_accessible, looked_at
 
 MOST = 5
@@ -91,7 +100,9 @@ def test_back_closes_a_dialog_and_the_page_stays(book: Book, browser: Browser) -
         expect(page).to_have_url("about:blank")
 
 
-def test_a_dialog_that_opens_while_the_browser_goes_back_from_the_last_one_stays(book: Book, browser: Browser) -> None:
+def test_a_dialog_that_opens_while_the_browser_goes_back_from_the_last_one_stays(
+    book: Book, browser: Browser
+) -> None:
     with visiting(browser, book, None) as visitor:
         visitor.context.add_init_script(SLOW_TO_GO_BACK)
         page = visitor.open("#/people")
@@ -106,13 +117,20 @@ def test_a_dialog_that_opens_while_the_browser_goes_back_from_the_last_one_stays
         expect(page.get_by_label("Name or id")).to_be_visible()
 
 
-def test_a_failing_service_is_told_once_and_asked_again_by_itself(book: Book, browser: Browser) -> None:
+def test_a_failing_service_is_told_once_and_asked_again_by_itself(
+    book: Book, browser: Browser
+) -> None:
     with visiting(browser, book, None) as visitor:
         page = visitor.open("#/people")
         expect(page.get_by_role("gridcell").first).to_be_visible()
         page.clock.install()
-        answer = '{"code": "Overloaded", "detail": "the service is overloaded", "request_id": "an-id"}'
-        page.route("**/v1/*", lambda route: route.fulfill(status=503, body=answer, content_type="application/json"))
+        answer = (
+            '{"code": "Overloaded", "detail": "the service is overloaded", "request_id": "an-id"}'
+        )
+        page.route(
+            "**/v1/*",
+            lambda route: route.fulfill(status=503, body=answer, content_type="application/json"),
+        )
         alert = page.get_by_role("alert")
         page.get_by_role("link", name="Connections", exact=True).click()
         expect(page.get_by_role("heading", name="Connections")).to_be_visible()
@@ -120,14 +138,18 @@ def test_a_failing_service_is_told_once_and_asked_again_by_itself(book: Book, br
         page.unroute("**/v1/*")
         page.clock.run_for(9000)
         expect(alert).to_have_count(0)
-        page.route("**/v1/*", lambda route: route.fulfill(status=503, body=answer, content_type="application/json"))
+        page.route(
+            "**/v1/*",
+            lambda route: route.fulfill(status=503, body=answer, content_type="application/json"),
+        )
         page.get_by_role("link", name="Settings", exact=True).click()
         expect(alert).to_have_count(1)
         expect(page.get_by_text("Details")).to_have_count(1)
         page.get_by_text("Details").click()
         expect(page.get_by_text("an-id")).to_be_visible()
         page.clock.run_for(9000)
-        expect(alert).to_contain_text(re.compile("Trying again in (9|[1-3][0-9]) s"))  # longer than the 8 s before
+        # longer than the 8 s before
+        expect(alert).to_contain_text(re.compile("Trying again in (9|[1-3][0-9]) s"))
         expect(page.get_by_text("an-id")).to_be_visible()
         looked_at(page, "failing")
         visitor.forgive("503")

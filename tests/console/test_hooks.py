@@ -5,7 +5,17 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.console.conftest import TOUCH, Book, Visitor, becomes, heading, press_pair, reload, shoot, visiting
+from tests.console.conftest import (
+    TOUCH,
+    Book,
+    Visitor,
+    becomes,
+    heading,
+    press_pair,
+    reload,
+    shoot,
+    visiting,
+)
 from tests.console.looks import assert_accessible, looked_at
 from tests.support.hooks.receiver import Receiver, answers, receiving
 
@@ -24,7 +34,9 @@ def receiver() -> Iterator[Receiver]:
         yield receiver
 
 
-def test_a_hook_is_made_its_secret_shown_once_and_a_test_arrives(page: Page, book: Book, receiver: Receiver) -> None:
+def test_a_hook_is_made_its_secret_shown_once_and_a_test_arrives(
+    page: Page, book: Book, receiver: Receiver
+) -> None:
     page.goto(f"{book.url}/console#/hooks")
     page.get_by_role("button", name="New connection").click()
     expect(page.locator("main code")).to_have_count(0)  # no line for a shell, for a manager
@@ -44,7 +56,9 @@ def test_a_hook_is_made_its_secret_shown_once_and_a_test_arrives(page: Page, boo
     looked_at(page, "hook", whole=True)
 
 
-def test_what_was_given_up_is_told_with_its_error_and_sent_again(page: Page, book: Book, receiver: Receiver) -> None:
+def test_what_was_given_up_is_told_with_its_error_and_sent_again(
+    page: Page, book: Book, receiver: Receiver
+) -> None:
     receiver.answer_from_now_on(answers(410))
     with book.client() as client:
         hook = client.add_hook(url=receiver.url).id
@@ -61,7 +75,9 @@ def test_what_was_given_up_is_told_with_its_error_and_sent_again(page: Page, boo
     becomes(page, lambda: len(receiver.bodies) == 2)
 
 
-def test_url_filters_and_the_switch_are_changed_in_place(page: Page, book: Book, receiver: Receiver) -> None:
+def test_url_filters_and_the_switch_are_changed_in_place(
+    page: Page, book: Book, receiver: Receiver
+) -> None:
     with book.client() as client:
         hook = client.add_hook(url=receiver.url).id
         page.goto(f"{book.url}/console#/hooks/{hook}")
@@ -82,7 +98,9 @@ def test_url_filters_and_the_switch_are_changed_in_place(page: Page, book: Book,
         page.get_by_role("button", name="Remove VIP").click()
         expect(page.get_by_text("All groups")).to_be_visible()
         page.get_by_role("button", name="Make another secret").click()
-        expect(page.get_by_role("dialog").get_by_label("Key", exact=True)).to_have_value(re.compile("^whsec_"))
+        expect(page.get_by_role("dialog").get_by_label("Key", exact=True)).to_have_value(
+            re.compile("^whsec_")
+        )
         page.get_by_role("button", name="I have kept it").click()
         page.get_by_role("button", name="Delete this connection").click()
         heading(page, "Connections")
@@ -90,7 +108,9 @@ def test_url_filters_and_the_switch_are_changed_in_place(page: Page, book: Book,
         heading(page, f"{receiver.url}&more=1")
 
 
-def test_a_url_that_hooks_may_not_reach_is_refused_with_the_reason(page: Page, visitor: Visitor, book: Book) -> None:
+def test_a_url_that_hooks_may_not_reach_is_refused_with_the_reason(
+    page: Page, visitor: Visitor, book: Book
+) -> None:
     page.goto(f"{book.url}/console#/hooks")
     page.get_by_role("button", name="New connection").click()
     page.get_by_role("dialog").get_by_label("URL", exact=True).last.fill("ftp://shop.example/")
@@ -121,7 +141,9 @@ def test_a_mailbox_is_made_tested_and_emptied_by_keys_alone(page: Page, book: Bo
     expect(page.get_by_role("heading", name="1 event waits")).to_have_count(0)
 
 
-def test_a_failing_hook_stands_first_and_is_opened_by_touch(book: Book, browser: Browser, receiver: Receiver) -> None:
+def test_a_failing_hook_stands_first_and_is_opened_by_touch(
+    book: Book, browser: Browser, receiver: Receiver
+) -> None:
     with (
         visiting(browser, book, None, **TOUCH) as visitor,
         book.client() as client,

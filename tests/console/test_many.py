@@ -76,7 +76,9 @@ def opened(visitor: Visitor) -> Page:
     return page
 
 
-def test_one_of_30_000_is_in_sight_by_few_requests_and_far_sooner_than_in_a_plain_list(visitor: Visitor) -> None:
+def test_one_of_30_000_is_in_sight_by_few_requests_and_far_sooner_than_in_a_plain_list(
+    visitor: Visitor,
+) -> None:
     page = opened(visitor)
     calls = [one.url for one in visitor.requests if "/v1/" in one.url and "/session" not in one.url]
     assert len(calls) <= MOST_REQUESTS, calls
@@ -88,18 +90,25 @@ def test_one_of_30_000_is_in_sight_by_few_requests_and_far_sooner_than_in_a_plai
     plain_ms = [jump(page, share / 4) for share in range(1, 5)]
     ratio = median(plain_ms) / median(jumps_ms)
     print(
-        f"{len(calls)} requests, {used_mb:.0f} MB; a jump takes {median(jumps_ms):.0f} ms, {max(jumps_ms):.0f} at worst"
+        f"{len(calls)} requests, {used_mb:.0f} MB; a jump takes {median(jumps_ms):.0f} ms, "
+        f"{max(jumps_ms):.0f} at worst"
     )
-    print(f"in a plain list of the same people {median(plain_ms):.0f} ms, {ratio:.0f} times as long")
+    print(
+        f"in a plain list of the same people {median(plain_ms):.0f} ms, {ratio:.0f} times as long"
+    )
     assert ratio >= LEAST_RATIO
 
 
-def test_exactly_300_of_30_000_are_moved_and_back_and_120_deleted_although_the_page_is_left(visitor: Visitor) -> None:
+def test_exactly_300_of_30_000_are_moved_and_back_and_120_deleted_although_the_page_is_left(
+    visitor: Visitor,
+) -> None:
     with visitor.book.client() as client:
         if "VIP" not in {one.name for one in client.list_groups()}:  # a first try has made it
             client.add_group(name="VIP")
     page = opened(visitor)
-    shown = page.evaluate("fetch('/v1/face-ids?order=enrolled&desc=true').then((one) => one.json())")["ids"]
+    shown = page.evaluate(
+        "fetch('/v1/face-ids?order=enrolled&desc=true').then((one) => one.json())"
+    )["ids"]
 
     def of(group: str) -> list[str]:
         answer = page.evaluate(f"fetch('/v1/face-ids?group={group}').then((one) => one.json())")
@@ -122,7 +131,8 @@ def test_exactly_300_of_30_000_are_moved_and_back_and_120_deleted_although_the_p
 
 
 def it_stops_and_says_how_far_it_came(page: Page, of: Callable[[str], list[str]]) -> None:
-    """Let the second of three requests fail; what the first moved is moved, and the rest is told."""
+    """Let the second of three requests fail; what the first moved is moved, and the rest is
+    told."""
     sent: list[str] = []
 
     def answer(route: Route) -> None:
@@ -132,7 +142,9 @@ def it_stops_and_says_how_far_it_came(page: Page, of: Callable[[str], list[str]]
     choose(page, CHOSEN)
     page.route("**/face-changes", answer)
     page.get_by_label("Move to").select_option("VIP")
-    expect(page.get_by_text(f"100 of {CHOSEN} are done, the others stayed as they were")).to_be_visible()
+    expect(
+        page.get_by_text(f"100 of {CHOSEN} are done, the others stayed as they were")
+    ).to_be_visible()
     assert len(of("VIP")) == 100
     page.unroute("**/face-changes")
 
@@ -180,6 +192,8 @@ def choose(page: Page, count: int) -> None:
     page.locator('[data-index="0"] input').click()
     columns = int(page.get_by_role("grid").get_attribute("aria-colcount") or 0)
     last = page.locator(f'[data-index="{count - 1}"]')
-    page.evaluate(f"scrollTo(0, {count // columns} * document.querySelector('.grid-row').offsetHeight)")
+    page.evaluate(
+        f"scrollTo(0, {count // columns} * document.querySelector('.grid-row').offsetHeight)"
+    )
     last.click(modifiers=["Shift"], position={"x": 60, "y": 60})
     expect(page.get_by_text(f"{count} selected", exact=True)).to_be_visible()

@@ -1,4 +1,5 @@
-"""One shop, and all who count its visits: they give the same figures, by book/statistics/visitors."""
+"""One shop, and all who count its visits: they give the same figures, by
+book/statistics/visitors."""
 
 import csv
 import io
@@ -25,21 +26,33 @@ from tests.support.fakes import Person, picture
 __all__ = ["box"]
 
 WEEK = timedelta(7)
-CAME = {0: (1, 3, 5), 1: (2,), 20: (1, 2, 3), 21: (4,), 30: (1, 2, 3, 4, 5), 31: (2, 4), 40: (2, 3, 4, 5, 6), 50: (6,)}
-"""Days of the week on which people came: two regulars, strangers, two of VIP, somebody who works there, and one who
-does since, without a name."""
+CAME = {
+    0: (1, 3, 5),
+    1: (2,),
+    20: (1, 2, 3),
+    21: (4,),
+    30: (1, 2, 3, 4, 5),
+    31: (2, 4),
+    40: (2, 3, 4, 5, 6),
+    50: (6,),
+}
+"""Days of the week on which people came: two regulars, strangers, two of VIP, somebody who works
+there, and one who does since, without a name."""
 STAFF, STAFF_SINCE = 40, 50
 VIP = (30, 31)
 
 
 def see(shop: Shop, seed: int, at: datetime) -> None:
     services = shop.box.services
-    capture = services.captures.store_shot(shop.tenant, Shot("door", picture(Person(seed)), "image/jpeg", at))
+    capture = services.captures.store_shot(
+        shop.tenant, Shot("door", picture(Person(seed)), "image/jpeg", at)
+    )
     services.sightings.ingest.resolve_capture(shop.name, "door", capture.id)
 
 
 def fill(shop: Shop, client: Regulars, monday: datetime) -> None:
-    """Let the people of CAME come in the week of that Monday, and some of them in the one before."""
+    """Let the people of CAME come in the week of that Monday, and some of them in the one
+    before."""
     client.add_camera(id="door", name="Front door", labels={})
     for seed in (0, 1):
         client.enrol_face(picture=picture(Person(seed)), group="regular", name=f"Nr {seed}")
@@ -55,7 +68,9 @@ def fill(shop: Shop, client: Regulars, monday: datetime) -> None:
     for one in client.list_groups():
         if one.name == "Team":
             client.change_group(one.id, staff=True)
-    last = next(one for one in client.list_arrivals(from_=monday, staff=True) if one.first.weekday() == 6)
+    last = next(
+        one for one in client.list_arrivals(from_=monday, staff=True) if one.first.weekday() == 6
+    )
     client.change_face(last.face, group="Team")
 
 
@@ -71,7 +86,9 @@ def count_by_icredit(url: str, appcode: str, **asked: str) -> int:
     return int(one["AMOUNT"])
 
 
-def test_every_figure_of_a_week_is_the_same_wherever_it_stands(box: Box, browser: Browser, tmp_path: Path) -> None:
+def test_every_figure_of_a_week_is_the_same_wherever_it_stands(
+    box: Box, browser: Browser, tmp_path: Path
+) -> None:
     made = box.services.tenants.add("one", Profile.CAMERA, SETTINGS)
     own = replace(box, key=made.api_key)
     with visiting(browser, Book(box.url, tmp_path, own.key, own.key)) as visitor:
@@ -88,10 +105,14 @@ def compare_all(shop: Shop, appcode: str) -> None:
         span = {"from_": since, "to": until}
         by_visit = client.get_statistics(**span, by="week", split="visit")
         kinds = amounts(by_visit)
-        visits, people = kinds.total(), amounts(client.get_statistics(**span, by="week", measure="persons")).total()
+        visits = kinds.total()
+        people = amounts(client.get_statistics(**span, by="week", measure="persons")).total()
         staff = by_visit.staff
         seen = Counter(seed for seed, days in CAME.items() for _ in days)
-        assert (visits, staff) == (seen.total() - seen[STAFF] - seen[STAFF_SINCE], seen[STAFF] + seen[STAFF_SINCE])
+        assert (visits, staff) == (
+            seen.total() - seen[STAFF] - seen[STAFF_SINCE],
+            seen[STAFF] + seen[STAFF_SINCE],
+        )
         assert kinds["known"] + kinds["new"] + kinds["returning"] == visits
         later = sum(seen[one] for one in (*VIP, 0, 1)) - len((*VIP, 1))
         assert (people, kinds["known"]) == (len(CAME) - 2, later), "VIPs are known, as regulars are"
@@ -100,17 +121,28 @@ def compare_all(shop: Shop, appcode: str) -> None:
         assert (totals.arrivals, totals.persons, totals.staff) == (visits, people, staff)
         assert Counter(totals.kinds) == kinds
         assert Counter(totals.groups) == amounts(client.get_statistics(**span, split="group"))
-        everybody = next(client.list_arrivals(**span, limit=1, totals=True, staff=True).pages()).totals
+        everybody = next(
+            client.list_arrivals(**span, limit=1, totals=True, staff=True).pages()
+        ).totals
         assert (everybody.arrivals, everybody.kinds["staff"]) == (visits + staff, staff)
-        shown = {one.face: one.group for capture in client.list_captures(**span) for one in capture.sightings}
+        shown = {
+            one.face: one.group
+            for capture in client.list_captures(**span)
+            for one in capture.sightings
+        }
         groups = {one.id: one.group for one in client.list_faces(ids=[*shown])}
         assert shown == groups, "a capture calls somebody by the group that the face is in"
         assert {*groups.values()} == {"stranger", "regular", "VIP", "Team"}
         told = discovery.write_figures(totals)
         assert f'"visits": {visits}, "people": {people}, "new": {kinds["new"]}' in told
 
-    span_s = {"START_TIME": str(int(since.timestamp())), "END_TIME": str(int(until.timestamp()) - 1)}
-    assert count_by_icredit(shop.box.url, appcode, **span_s, STATISTICAL="1", DISTINCT="1") == people
+    span_s = {
+        "START_TIME": str(int(since.timestamp())),
+        "END_TIME": str(int(until.timestamp()) - 1),
+    }
+    assert (
+        count_by_icredit(shop.box.url, appcode, **span_s, STATISTICAL="1", DISTINCT="1") == people
+    )
 
     week = services.sightings.weeks.count_week(shop.tenant, monday.date())
     report = (visits, people, kinds["new"], kinds["returning"], kinds["known"])

@@ -1,4 +1,5 @@
-"""Pages of another site, in a browser of a machine from which calls need no key, or that is signed in."""
+"""Pages of another site, in a browser of a machine from which calls need no key, or that is signed
+in."""
 
 import contextlib
 import functools
@@ -49,7 +50,9 @@ class Quiet(http.server.SimpleHTTPRequestHandler):
 @contextlib.contextmanager
 def site() -> Iterator[int]:
     """Serve the photos as another site would, and give the port."""
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=str(FOLDER))) as server:
+    with http.server.ThreadingHTTPServer(
+        ("127.0.0.1", 0), functools.partial(Quiet, directory=str(FOLDER))
+    ) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         yield server.server_address[1]
@@ -66,7 +69,17 @@ def box(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ser
         patch.setenv("REGULARS_DEEPSTACK_TENANT", "shop")
         patch.setenv("REGULARS_DEEPSTACK_NETWORKS", "127.0.0.0/8")
         with service.run_service(data) as running:
-            args = ["tenants", "keys", "add", "shop", "Viseron", "--for", "deepstack", "--group", "regular"]
+            args = [
+                "tenants",
+                "keys",
+                "add",
+                "shop",
+                "Viseron",
+                "--for",
+                "deepstack",
+                "--group",
+                "regular",
+            ]
             assert main([*args, "--data", str(data)]) == 0
             for name in ("Ann", "Bob"):
                 assert call(running, "register", {"userid": name}, photo=True)["success"]
@@ -98,13 +111,24 @@ def state(box: Service) -> tuple[list[str], list[str]]:
     return call(box, "list", {})["faces"], [one["name"] for one in groups["groups"]]
 
 
-def test_pages_of_another_site_read_nothing_and_change_nothing(box: Service, context: BrowserContext) -> None:
+def test_pages_of_another_site_read_nothing_and_change_nothing(
+    box: Service, context: BrowserContext
+) -> None:
     before = state(box)
     assert before[0] == ["Ann", "Bob"]
     read = []
     with site() as port:
-        for at in (f"http://evil.test:{port}", f"http://127.0.0.1:{port}", f"http://localhost:{port}"):
-            for options in ({}, PLAIN, {**PLAIN, "referrerPolicy": "no-referrer"}, {"credentials": "include"}):
+        for at in (
+            f"http://evil.test:{port}",
+            f"http://127.0.0.1:{port}",
+            f"http://localhost:{port}",
+        ):
+            for options in (
+                {},
+                PLAIN,
+                {**PLAIN, "referrerPolicy": "no-referrer"},
+                {"credentials": "include"},
+            ):
                 page = context.new_page()
                 page.goto(f"{at}/{PORTRAIT}")
                 photo = {**options, "photo": f"{at}/{PORTRAIT}"}

@@ -23,12 +23,18 @@ from tests.support.noon import zone_at_noon
 __all__ = ["box", "shop"]
 
 
-def test_people_are_chosen_in_a_table_and_labelled_and_the_labels_are_taken_back(shop: Shop) -> None:
+def test_people_are_chosen_in_a_table_and_labelled_and_the_labels_are_taken_back(
+    shop: Shop,
+) -> None:
     page = shop.open()
     page.get_by_role("button", name="As a table").click()
-    expect(page.get_by_role("columnheader")).to_have_text(["Name", "Group", "Visits", "Last seen ↓", "Added"])
+    expect(page.get_by_role("columnheader")).to_have_text(
+        ["Name", "Group", "Visits", "Last seen ↓", "Added"]
+    )
     page.get_by_role("columnheader", name="Added").get_by_role("button").click()
-    expect(page.get_by_role("columnheader", name="Added")).to_have_attribute("aria-sort", "descending")
+    expect(page.get_by_role("columnheader", name="Added")).to_have_attribute(
+        "aria-sort", "descending"
+    )
     page.get_by_role("columnheader", name="Added").get_by_role("button").click()
     expect(page).to_have_url(re.compile("sort=oldest"))
     rows = page.locator(".entry[data-index]")
@@ -46,21 +52,32 @@ def test_people_are_chosen_in_a_table_and_labelled_and_the_labels_are_taken_back
     dialog.get_by_role("button", name="Save").click()
     expect(page.get_by_text("2 people labelled")).to_be_visible()
     with shop.box.client() as client:
-        assert sorted(one.labels.b for one in client.list_faces()) == ["", "", "", "", "member", "member"]
+        assert sorted(one.labels.b for one in client.list_faces()) == [
+            "",
+            "",
+            "",
+            "",
+            "member",
+            "member",
+        ]
         page.keyboard.press("u")
         becomes(page, lambda: not any(one.labels.b for one in client.list_faces()))
     reload(page)
     expect(rows.first).to_be_visible()
 
 
-def test_people_are_listed_by_name_and_by_visits_and_the_browser_keeps_the_order(shop: Shop) -> None:
+def test_people_are_listed_by_name_and_by_visits_and_the_browser_keeps_the_order(
+    shop: Shop,
+) -> None:
     for minutes in (300, 200, 100):
         shop.see(Person(NAMES.index("Dmitri")), minutes)
     shop.see(Person(NAMES.index("王芳")), 50)
     page = shop.open()
     cells = page.get_by_role("gridcell")
     page.get_by_label("Order").select_option(label="A to Z")
-    expect(cells).to_contain_text([HOSTILE, "Ann Lee", "Ann Other", "Dmitri", "王芳", "No name yet"])
+    expect(cells).to_contain_text(
+        [HOSTILE, "Ann Lee", "Ann Other", "Dmitri", "王芳", "No name yet"]
+    )
     page.get_by_label("Order").select_option(label="Most visits")
     expect(cells.nth(1)).to_contain_text("王芳")
     expect(cells.first).to_contain_text("Dmitri")
@@ -69,9 +86,13 @@ def test_people_are_listed_by_name_and_by_visits_and_the_browser_keeps_the_order
     expect(page.get_by_label("Order")).to_have_value("most")
     expect(cells.first).to_contain_text("Dmitri")
     page.get_by_role("button", name="As a table").click()
-    expect(page.get_by_role("columnheader", name="Visits")).to_have_attribute("aria-sort", "descending")
+    expect(page.get_by_role("columnheader", name="Visits")).to_have_attribute(
+        "aria-sort", "descending"
+    )
     page.get_by_role("columnheader", name="Name").get_by_role("button").click()
-    expect(page.get_by_role("columnheader", name="Name")).to_have_attribute("aria-sort", "ascending")
+    expect(page.get_by_role("columnheader", name="Name")).to_have_attribute(
+        "aria-sort", "ascending"
+    )
     looked_at(page, "people-by-name")
 
 
@@ -101,7 +122,10 @@ def test_a_stranger_of_whom_a_picture_came_late_has_the_earlier_day_first(shop: 
     with shop.box.client() as client:
         [face] = client.list_faces(group="stranger")
     assert face.arrive_time
-    times = [at.astimezone(ZoneInfo(shop.tenant.time_zone)) for at in (face.arrive_time, face.enrolled_at)]
+    times = [
+        at.astimezone(ZoneInfo(shop.tenant.time_zone))
+        for at in (face.arrive_time, face.enrolled_at)
+    ]
     first, last = (f"{at:%a} {at.day} {at:%b}" for at in times)
     page = shop.open("#/people?group=stranger")
     expect(page.get_by_role("gridcell").locator("small")).to_have_text(f"{first} – {last}")
@@ -129,7 +153,9 @@ def test_three_are_merged_into_the_chosen_one_and_unmerged(shop: Shop) -> None:
     dialog = page.get_by_role("dialog")
     with shop.box.client() as client:
         stays = next(one.id for one in client.list_faces(name="Dmitri"))
-        dialog.get_by_role("button", name="Let Dmitri stay").or_(dialog.locator(".stays", has_text="Dmitri")).click()
+        dialog.get_by_role("button", name="Let Dmitri stay").or_(
+            dialog.locator(".stays", has_text="Dmitri")
+        ).click()
         expect(dialog).to_contain_text("Dmitri stays")
         expect(dialog).to_contain_text("3 photos")
         looked_at(page, "people-merge")
@@ -165,7 +191,9 @@ def test_a_group_is_made_noted_renamed_and_deleted_on_the_page(shop: Shop) -> No
         expect(page.get_by_label("Room for how many")).to_have_value("8")
         page.get_by_label("Name of the group").fill("Deliveries")
         page.get_by_role("button", name="Save").click()
-        expect(page.get_by_role("button", name="Deliveries")).to_have_attribute("aria-pressed", "true")
+        expect(page.get_by_role("button", name="Deliveries")).to_have_attribute(
+            "aria-pressed", "true"
+        )
         page.get_by_role("button", name="Edit the group").click()
         page.get_by_role("button", name="Delete the group").click()
         expect(page.get_by_role("button", name="Deliveries")).to_have_count(0)
@@ -204,7 +232,9 @@ def test_the_table_for_spreadsheets_has_everybody_and_no_formula(shop: Shop) -> 
         page.get_by_role("button", name="Save as CSV").click()
     text = Path(loading.value.path()).read_bytes().decode("utf-8-sig")
     rows = list(csv.DictReader(io.StringIO(text)))
-    assert sorted(row["Name"] for row in rows) == sorted(["'" + name if name == HOSTILE else name for name in NAMES])
+    assert sorted(row["Name"] for row in rows) == sorted(
+        ["'" + name if name == HOSTILE else name for name in NAMES]
+    )
     assert {row["Visits"] for row in rows} == {"0"}
     page.get_by_role("gridcell").filter(has_text="Dmitri").get_by_role("checkbox").click()
     with page.expect_download() as loading:
@@ -224,7 +254,9 @@ def test_a_phone_selects_and_moves_by_touch(shop: Shop, browser: Browser) -> Non
         becomes(page, lambda: shop.groups()["VIP"] == 0)
 
 
-def test_who_is_deleted_is_gone_from_every_page_at_once_and_comes_back_when_undone(shop: Shop) -> None:
+def test_who_is_deleted_is_gone_from_every_page_at_once_and_comes_back_when_undone(
+    shop: Shop,
+) -> None:
     page = shop.open()
     page.get_by_role("gridcell").filter(has_text="Dmitri").click()
     page.get_by_role("button", name="What is seldom done").click()
@@ -253,7 +285,9 @@ def test_who_signs_out_while_a_deletion_waits_has_deleted(shop: Shop) -> None:
     shop.visitor.forgive("401")
 
 
-def test_a_first_visit_shows_its_picture_once_and_a_later_one_beside_the_portrait(shop: Shop) -> None:
+def test_a_first_visit_shows_its_picture_once_and_a_later_one_beside_the_portrait(
+    shop: Shop,
+) -> None:
     with shop.box.client() as client:
         client.change_settings(time_zone=zone_at_noon())
     shop.see(Person(77), 100)

@@ -76,10 +76,14 @@ def test_a_gender_that_is_not_known_is_set_and_taken_back(shop: Shop) -> None:
     becomes(page, lambda: shop.face("Dmitri").gender == "male")
     page.get_by_role("button", name="Undo").click()
     becomes(page, lambda: shop.face("Dmitri").gender == "unknown")
-    assert shop.box.services.faces.get(shop.tenant, shop.face("Dmitri").id).gender is None, "it is not set"
+    assert shop.box.services.faces.get(shop.tenant, shop.face("Dmitri").id).gender is None, (
+        "it is not set"
+    )
 
 
-def test_viewers_begin_with_blurred_faces_and_the_browser_keeps_what_they_choose(shop: Shop) -> None:
+def test_viewers_begin_with_blurred_faces_and_the_browser_keeps_what_they_choose(
+    shop: Shop,
+) -> None:
     with shop.box.client() as client:
         key = client.add_key(name="Screen at the desk", role="viewer").api_key
     page = shop.visitor.sign_in(key).open("#/people")
@@ -124,7 +128,9 @@ def test_what_a_group_notes_is_changed_in_place_and_taken_back(shop: Shop) -> No
         becomes(page, lambda: shop.face("Dmitri").attributes == {"plate": "B 1"})
 
 
-def test_a_sighting_becomes_a_photo_and_a_photo_of_somebody_else_only_if_it_is_vouched_for(shop: Shop) -> None:
+def test_a_sighting_becomes_a_photo_and_a_photo_of_somebody_else_only_if_it_is_vouched_for(
+    shop: Shop,
+) -> None:
     shop.box.services.tenants.change_settings(
         shop.name, {"learns": False}
     )  # else the service takes the photo by itself
@@ -132,14 +138,20 @@ def test_a_sighting_becomes_a_photo_and_a_photo_of_somebody_else_only_if_it_is_v
     page = shop.person("Dmitri")
     photos = page.get_by_role("img", name="Photo, added")
     expect(photos).to_have_count(1)
-    expect(page.get_by_role("table", name=re.compile(r"^Visits of the last \d+ weeks"))).to_be_visible()
+    expect(
+        page.get_by_role("table", name=re.compile(r"^Visits of the last \d+ weeks"))
+    ).to_be_visible()
     page.get_by_role("button", name=re.compile("^As the camera saw")).click()
     viewer = page.get_by_role("dialog", name=re.compile("Front door"))
     viewer.get_by_role("button", name="Use as a photo").click()
     viewer.get_by_role("button", name="Close").click()
     reload(page)
     expect(photos).to_have_count(2)
-    stranger = {"name": "she.jpg", "mimeType": "image/jpeg", "buffer": picture(Person(SOMEBODY_ELSE))}
+    stranger = {
+        "name": "she.jpg",
+        "mimeType": "image/jpeg",
+        "buffer": picture(Person(SOMEBODY_ELSE)),
+    }
     page.get_by_label("Add photos").set_input_files(stranger)
     expect(page.get_by_text("does not look like this face")).to_be_visible()
     assert shop.face("Dmitri").pictures == 2
@@ -163,20 +175,30 @@ def test_a_sighting_is_given_to_the_right_person_beside_the_others(shop: Shop) -
     expect(page.get_by_text("Now: Ann Lee").first).to_be_visible()
     assert_accessible(page)
     leave(page)
-    becomes(page, lambda: (shop.face("Dmitri").arrive_count, shop.face("Ann Lee").arrive_count) == (0, 1))
+    becomes(
+        page,
+        lambda: (shop.face("Dmitri").arrive_count, shop.face("Ann Lee").arrive_count) == (0, 1),
+    )
 
 
-def test_a_day_of_somebodys_calendar_and_a_visits_date_lead_to_the_visits_of_that_day(shop: Shop) -> None:
+def test_a_day_of_somebodys_calendar_and_a_visits_date_lead_to_the_visits_of_that_day(
+    shop: Shop,
+) -> None:
     shop.see(Person(DMITRI, side_px=300, likeness=0.8))
     day = shop.box.services.clock.now().astimezone(ZoneInfo(shop.tenant.time_zone)).date()
-    for lead in (lambda page: page.get_by_role("table").get_by_role("link"), lambda page: page.locator(".came-when a")):
+    for lead in (
+        lambda page: page.get_by_role("table").get_by_role("link"),
+        lambda page: page.locator(".came-when a"),
+    ):
         page = shop.person("Dmitri")
         lead(page).click()
         expect(page).to_have_url(re.compile(f"#/visits.*day={day}"))
         expect(page.get_by_role("link", name="Dmitri")).to_be_visible()
 
 
-def test_days_next_to_each_other_are_large_enough_to_touch_and_say_their_own_date_far_in_the_east(shop: Shop) -> None:
+def test_days_next_to_each_other_are_large_enough_to_touch_and_say_their_own_date_far_in_the_east(
+    shop: Shop,
+) -> None:
     with shop.box.client() as client:
         client.change_settings(time_zone="Pacific/Kiritimati")
     for days in range(8):
@@ -191,7 +213,9 @@ def test_days_next_to_each_other_are_large_enough_to_touch_and_say_their_own_dat
 
 
 @pytest.mark.parametrize("width", [PHONE["width"], 900])
-def test_on_a_narrow_screen_the_facts_stand_above_the_visits_and_the_photos_below(shop: Shop, width: int) -> None:
+def test_on_a_narrow_screen_the_facts_stand_above_the_visits_and_the_photos_below(
+    shop: Shop, width: int
+) -> None:
     page = shop.person("Dmitri")
     page.set_viewport_size({**PHONE, "width": width})
     in_order = [
@@ -238,7 +262,9 @@ def test_a_merge_of_the_last_days_is_undone_where_it_is_listed(shop: Shop) -> No
     with shop.box.client() as client:
         client.merge_faces(shop.face("Ann Lee").id, other=shop.face("Ann Other").id)
         page = shop.person("Ann Lee")
-        merges = page.locator("section").filter(has=page.get_by_role("heading", name="Merged into this one"))
+        merges = page.locator("section").filter(
+            has=page.get_by_role("heading", name="Merged into this one")
+        )
         expect(merges.get_by_text("Ann Other")).to_be_visible()
         looked_at(page, "person-merges", whole=True)
         merges.get_by_role("button", name="Make two again").click()
@@ -247,7 +273,9 @@ def test_a_merge_of_the_last_days_is_undone_where_it_is_listed(shop: Shop) -> No
         assert [shop.face(name).pictures for name in ("Ann Lee", "Ann Other")] == [1, 1]
 
 
-def test_who_was_not_recognised_is_found_among_the_strangers_since_then_and_merged_and_unmerged(shop: Shop) -> None:
+def test_who_was_not_recognised_is_found_among_the_strangers_since_then_and_merged_and_unmerged(
+    shop: Shop,
+) -> None:
     shop.see(Person(SOMEBODY_ELSE), 400)
     shop.see(Person(DMITRI), 300)
     shop.see(Person(DMITRI, side_px=140, likeness=0.25), 200)
@@ -262,7 +290,9 @@ def test_who_was_not_recognised_is_found_among_the_strangers_since_then_and_merg
     skipped = missed.get_by_role("link", name=re.compile("skipped since"))
     expect(skipped).to_have_attribute("href", re.compile("skipped"))
     best.get_by_role("button", name="Same person: merge").click()
-    page.get_by_role("dialog", name="Are they one person?").get_by_role("button", name="Merge", exact=True).click()
+    page.get_by_role("dialog", name="Are they one person?").get_by_role(
+        "button", name="Merge", exact=True
+    ).click()
     becomes(page, lambda: shop.face("Dmitri").arrive_count == 2)
     expect(page.get_by_role("dialog")).to_have_count(0)
     page.get_by_role("button", name="Undo").click()
@@ -281,7 +311,9 @@ def test_all_that_is_held_about_somebody_is_a_file_to_hand_over(shop: Shop, tmp_
     expect(page.get_by_text("The file is on its way")).to_be_visible()
 
 
-def test_a_legal_hold_is_set_with_a_reason_and_nobody_can_be_deleted_while_it_holds(shop: Shop) -> None:
+def test_a_legal_hold_is_set_with_a_reason_and_nobody_can_be_deleted_while_it_holds(
+    shop: Shop,
+) -> None:
     page = shop.open()
     page.get_by_role("gridcell").filter(has_text="Dmitri").click()
     page.get_by_role("button", name=SELDOM).click()
@@ -295,7 +327,9 @@ def test_a_legal_hold_is_set_with_a_reason_and_nobody_can_be_deleted_while_it_ho
     expect(page.get_by_text("case 7")).to_be_visible()
     expect(delete).to_be_disabled()
     expect(page.get_by_role("button", name="Erase this person")).to_be_disabled()
-    expect(page.get_by_text("Under legal hold: the person can be neither deleted nor erased")).to_be_visible()
+    expect(
+        page.get_by_text("Under legal hold: the person can be neither deleted nor erased")
+    ).to_be_visible()
     looked_at(page, "person-held", whole=True)
     with shop.box.client() as client:
         assert [one.reason for one in client.list_holds()] == ["case 7"]
@@ -314,7 +348,9 @@ def go_on_later(shop: Shop) -> None:
     book_with(services, clock=later).erasure.steps.continue_all(shop.tenant)
 
 
-def test_somebody_is_erased_once_the_name_is_typed_and_the_receipt_is_a_file(shop: Shop, tmp_path: Path) -> None:
+def test_somebody_is_erased_once_the_name_is_typed_and_the_receipt_is_a_file(
+    shop: Shop, tmp_path: Path
+) -> None:
     shop.see(Person(DMITRI, side_px=300, likeness=0.8))
     page = shop.person("Dmitri")
     page.get_by_role("button", name=SELDOM).click()
@@ -336,12 +372,15 @@ def test_somebody_is_erased_once_the_name_is_typed_and_the_receipt_is_a_file(sho
     with shop.box.client() as client:
         assert list(client.list_faces(name="Dmitri")) == []
     go_on_later(shop)
-    expect(page.get_by_text("Records of visits without the person: 2. Pictures deleted or blurred: 1.")).to_be_visible()
+    expect(
+        page.get_by_text("Records of visits without the person: 2. Pictures deleted or blurred: 1.")
+    ).to_be_visible()
     shoot(page, "erase-done")
     with page.expect_download() as waited:
         page.get_by_role("button", name="Save the receipt").click()
     waited.value.save_as(tmp_path / "receipt.json")
-    assert cli.main(["receipt", "verify", str(tmp_path / "receipt.json")]) == 2  # unchanged; whose key, nobody said
+    # unchanged; whose key, nobody said
+    assert cli.main(["receipt", "verify", str(tmp_path / "receipt.json")]) == 2
     page.get_by_role("button", name="Page for the person").click()
     dialog = page.get_by_role("dialog")
     expect(dialog).to_contain_text("Blank on it: who is responsible")
@@ -415,12 +454,16 @@ def test_a_hold_of_one_face_offers_all_of_its_subject_and_takes_them_unless_some
         assert {one.face for one in client.list_holds()} == {zoes[0], zoes[2]}
 
 
-def test_a_restriction_takes_all_of_a_subject_and_is_lifted_on_the_page_privacy(shop: Shop, zoes: list[str]) -> None:
+def test_a_restriction_takes_all_of_a_subject_and_is_lifted_on_the_page_privacy(
+    shop: Shop, zoes: list[str]
+) -> None:
     page, dialog = seldom(shop, zoes[0], "Restrict")
     listed(dialog, zoes, all_=True)
     dialog.get_by_label("Why").fill("contested")
     dialog.get_by_role("button", name="Restrict").click()
-    section = page.locator("section").filter(has=page.get_by_role("heading", name="Restriction", exact=True))
+    section = page.locator("section").filter(
+        has=page.get_by_role("heading", name="Restriction", exact=True)
+    )
     expect(section.get_by_role("listitem")).to_have_count(3)
     looked_at(page, "restricted", whole=True)
     with shop.box.client() as client:
@@ -455,7 +498,9 @@ def test_an_erasure_takes_all_of_a_subject(shop: Shop, zoes: list[str]) -> None:
 
 
 @pytest.mark.parametrize("all_", [False, True])
-def test_of_a_user_the_shown_face_is_erased_and_all_if_that_is_chosen(shop: Shop, user: list[str], all_: bool) -> None:
+def test_of_a_user_the_shown_face_is_erased_and_all_if_that_is_chosen(
+    shop: Shop, user: list[str], all_: bool
+) -> None:
     page, dialog = seldom(shop, user[0], "Erase this person")
     listed(dialog, user, all_=False).set_checked(all_)
     dialog.get_by_label("Type Dmitri or the id").fill("Dmitri")
@@ -474,7 +519,9 @@ def test_who_withdraws_consent_is_erased_if_that_is_wanted(shop: Shop) -> None:
         page.get_by_role("button", name="And erase the person").click()
         dialog = page.get_by_role("dialog", name="Erase this person")
         dialog.get_by_role("button", name="Cancel").click()
-        assert [one.face for one in client.list_consents()] == [face], "nothing is done before it is sure"
+        assert [one.face for one in client.list_consents()] == [face], (
+            "nothing is done before it is sure"
+        )
         page.get_by_role("button", name="Withdraw").click()
         page.get_by_role("button", name="And erase the person").click()
         dialog.get_by_label("the id").fill(face)

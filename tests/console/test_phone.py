@@ -1,4 +1,5 @@
-"""The page "Tell my phone": a rule is made on one screen, tried out, and taken away; a browser shows what is pushed."""
+"""The page "Tell my phone": a rule is made on one screen, tried out, and taken away; a browser
+shows what is pushed."""
 
 from collections.abc import Iterator
 
@@ -45,11 +46,18 @@ def test_a_phone_is_told_of_a_group_and_tried_out(page: Page, book: Book, phone:
     assert phone.heard[0].headers["Authorization"] == "Bearer tk_1"
     with book.client() as client:
         [hook] = client.list_hooks().hooks
-    assert (hook.way, hook.groups, hook.cameras, hook.hours) == ("ntfy", ["VIP"], ["door"], "08:00-20:00")
+    assert (hook.way, hook.groups, hook.cameras, hook.hours) == (
+        "ntfy",
+        ["VIP"],
+        ["door"],
+        "08:00-20:00",
+    )
     assert (hook.pause_s, hook.picture) == (600, True)
     assert_accessible(page)
     row.get_by_role("link").click()
-    expect(page.get_by_label("Words of the message")).to_have_value("{who} is here: {camera}, {time}")
+    expect(page.get_by_label("Words of the message")).to_have_value(
+        "{who} is here: {camera}, {time}"
+    )
     page.go_back()
     row.get_by_role("button", name="Tell this phone no more").click()
     expect(row).to_have_count(0)
@@ -57,7 +65,13 @@ def test_a_phone_is_told_of_a_group_and_tried_out(page: Page, book: Book, phone:
 
 def test_no_pause_is_offered_for_what_waits_for_none(page: Page, book: Book) -> None:
     page.goto(f"{book.url}/console#/phone")
-    for whom, count in (("VIP", 1), ("camera.silent", 0), ("face.overdue", 0), ("week.ended", 0), ("person", 1)):
+    for whom, count in (
+        ("VIP", 1),
+        ("camera.silent", 0),
+        ("face.overdue", 0),
+        ("week.ended", 0),
+        ("person", 1),
+    ):
         page.get_by_label("Of whom").select_option(whom)
         expect(page.get_by_label("Not more often than")).to_have_count(count)
         expect(page.get_by_label("Only from")).to_have_count(0 if whom == "week.ended" else 1)
@@ -95,14 +109,18 @@ def test_a_phone_has_one_column(book: Book, browser: Browser) -> None:
 
 
 def test_a_browser_gets_a_worker_and_says_why_it_is_not_told(book: Book, browser: Browser) -> None:
-    """This machine's browser has no push service, and allows no notifications. What the worker does: worker.test.js."""
+    """This machine's browser has no push service, and allows no notifications.
+
+    What the worker does: worker.test.js.
+    """
     with visiting(browser, book) as visitor:
         page = visitor.sign_in().open("#/phone")
         page.context.grant_permissions(["notifications"], origin=book.url)
         tools = page.context.new_cdp_session(page)
         states: list[str] = []
         tools.on(
-            "ServiceWorker.workerVersionUpdated", lambda said: states.extend(one["status"] for one in said["versions"])
+            "ServiceWorker.workerVersionUpdated",
+            lambda said: states.extend(one["status"] for one in said["versions"]),
         )
         tools.send("ServiceWorker.enable")
         page.get_by_label("By", exact=True).select_option("push")

@@ -1,4 +1,5 @@
-"""The pictures of README, of a shop of drawn people: `make pictures` keeps them, other runs only look at the pages."""
+"""The pictures of README, of a shop of drawn people: `make pictures` keeps them, other runs only
+look at the pages."""
 
 import io
 import os
@@ -52,7 +53,9 @@ def shot(page: Page, name: str) -> None:
 
 def test_the_pages_that_readme_shows_have_people_with_names_and_faces(page: Page) -> None:
     row = page.get_by_role("listitem").filter(has_text="Ella Strong")
-    expect(row.get_by_role("img", name=re.compile("Portrait|As the camera saw it"))).to_have_count(2)
+    expect(row.get_by_role("img", name=re.compile("Portrait|As the camera saw it"))).to_have_count(
+        2
+    )
     expect(row).to_contain_text("visit")
     shot(page, "visits")
     for name, shown in (

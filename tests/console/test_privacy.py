@@ -64,10 +64,14 @@ def type_text(page: Page, label: str, text: str) -> None:
     page.get_by_label(label, exact=True).press("Enter")
 
 
-def test_the_notice_is_filled_in_place_shown_in_other_languages_and_saved(page: Page, book: Book) -> None:
+def test_the_notice_is_filled_in_place_shown_in_other_languages_and_saved(
+    page: Page, book: Book
+) -> None:
     opened(page, book)
     blank = page.get_by_text("Blank on it:")
-    expect(blank).to_contain_text("who is responsible, how to reach them, legal basis, data protection officer")
+    expect(blank).to_contain_text(
+        "who is responsible, how to reach them, legal basis, data protection officer"
+    )
     for label, text in OWN.items():
         type_text(page, label, text)
     sheet = page.get_by_role("article")
@@ -115,12 +119,15 @@ def test_the_sheet_has_a_code_once_the_whole_has_a_place(page: Page, book: Book)
 
 
 LONG = {
-    "controller": "Ann Lee Gesellschaft mit beschränkter Haftung & Co. KG, Alte Hauptstraße 111, 12345 Musterstadt",
+    "controller": "Ann Lee Gesellschaft mit beschränkter Haftung & Co. KG, Alte Hauptstraße 111, "
+    "12345 Musterstadt",
     "contact": "datenschutz@ann-lee-gesellschaft.example, +49 30 1234567",
     "purposes": "Stammgäste zu begrüßen und Besuche zu zählen, damit genug von uns da sind",
-    "basis": "ausdrückliche Einwilligung, Artikel 6 Absatz 1 Buchstabe a und Artikel 9 Absatz 2 Buchstabe a",
+    "basis": "ausdrückliche Einwilligung, Artikel 6 Absatz 1 Buchstabe a und Artikel 9 Absatz 2 "
+    "Buchstabe a",
     "officer": "Ben May, Musterweg 1, 12345 Musterstadt, dsb@ann-lee-gesellschaft.example",
-    "authority": "Berliner Beauftragte für Datenschutz und Informationsfreiheit, Alt-Moabit 59-61, 10555 Berlin",
+    "authority": "Berliner Beauftragte für Datenschutz und Informationsfreiheit, Alt-Moabit 59-61, "
+    "10555 Berlin",
     "notice_url": "https://www.ann-lee-gesellschaft.example/datenschutz/kameras",
 }
 
@@ -136,7 +143,9 @@ def test_the_sheet_fits_on_one_side_of_a4_in_each_language(page: Page, book: Boo
 
 
 def test_the_console_offers_the_languages_that_there_are() -> None:
-    offered = re.findall(r'\["(\w\w)", "', Path("console/shared/languages.js").read_text(encoding="utf-8"))
+    offered = re.findall(
+        r'\["(\w\w)", "', Path("console/shared/languages.js").read_text(encoding="utf-8")
+    )
     assert offered == [*LANGUAGES]
 
 
@@ -145,11 +154,17 @@ def test_printed_is_the_sheet_alone(page: Page, book: Book) -> None:
     expect(page.get_by_role("article")).to_be_visible()
     page.emulate_media(media="print")
     expect(page.get_by_role("article")).to_be_visible()
-    for hidden in (page.locator(".rail"), page.get_by_role("heading", name="Public key"), page.get_by_role("button")):
+    for hidden in (
+        page.locator(".rail"),
+        page.get_by_role("heading", name="Public key"),
+        page.get_by_role("button"),
+    ):
         expect(hidden.locator("visible=true")).to_have_count(0)
 
 
-def test_a_consent_is_written_down_listed_when_it_ends_and_withdrawn(page: Page, book: Book) -> None:
+def test_a_consent_is_written_down_listed_when_it_ends_and_withdrawn(
+    page: Page, book: Book
+) -> None:
     face = ann(book)
     opened(page, book, f"person/{face}")
     page.get_by_role("button", name="Write it down").click()
@@ -176,10 +191,14 @@ def test_a_consent_is_written_down_listed_when_it_ends_and_withdrawn(page: Page,
     expect(page.get_by_text("its consent is withdrawn")).to_be_visible()
     with book.client() as client:
         assert list(client.list_consents()) == []
-        assert [one.ended for one in client.list_restrictions() if one.face == face] == ["withdrawn"]
+        assert [one.ended for one in client.list_restrictions() if one.face == face] == [
+            "withdrawn"
+        ]
 
 
-def test_pictures_are_switched_off_and_people_have_shapes_in_their_place(page: Page, book: Book) -> None:
+def test_pictures_are_switched_off_and_people_have_shapes_in_their_place(
+    page: Page, book: Book
+) -> None:
     opened(page, book)
     page.get_by_role("switch", name="Keep pictures").click()
     becomes(page, lambda: not settings(book).keeps_pictures)

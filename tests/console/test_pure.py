@@ -1,4 +1,5 @@
-"""Rules of the console that need no page, in the Node that Playwright brings; and the shape of its modules."""
+"""Rules of the console that need no page, in the Node that Playwright brings; and the shape of its
+modules."""
 
 import json
 import os
@@ -28,14 +29,23 @@ ZONES = (
 )
 MOST_COLUMNS, MOST_LINES = 120, 60
 
-_BEGUN = re.compile(r"( *)(?:export )?(?:default )?(?:async )?(?:function|const \w+ = .*=> [({]$|[#\w]+\(.*\) {$)")
+_BEGUN = re.compile(
+    r"( *)(?:export )?(?:default )?(?:async )?(?:function|const \w+ = .*=> [({]$|[#\w]+\(.*\) {$)"
+)
 
 
 def node(*words: str) -> str:
-    """Run Node where modules find the console's libraries and the little of a browser that rules need."""
+    """Run Node where modules find the console's libraries and the little of a browser that rules
+    need."""
     found = {name: path.as_uri() for name, path in find_modules().items()}
     said = subprocess.run(
-        [compute_driver_executable()[0], "--import", BROWSER, "--disable-warning=MODULE_TYPELESS_PACKAGE_JSON", *words],
+        [
+            compute_driver_executable()[0],
+            "--import",
+            BROWSER,
+            "--disable-warning=MODULE_TYPELESS_PACKAGE_JSON",
+            *words,
+        ],
         env={**os.environ, "CONSOLE_LIBRARIES": json.dumps(found)},
         capture_output=True,
         text=True,
@@ -62,7 +72,9 @@ def test_the_uploader_reads_the_file_of_each_kind_of_camera() -> None:
         console.log(JSON.stringify(kinds.map((kind) => edgeFile(kind, given))));
         """,
     )
-    cameras = [one for file in json.loads(written) for one in parse_config(tomllib.loads(file)).cameras]
+    cameras = [
+        one for file in json.loads(written) for one in parse_config(tomllib.loads(file)).cameras
+    ]
     assert [(one.source, one.place) for one in cameras] == [
         (source, place) for source in ("rtsp", "folder", "rtsp", "usb")
     ]
@@ -93,16 +105,24 @@ def test_days_begin_by_the_clocks_of_the_tenants_zone() -> None:
 def too_long(path: Path) -> Iterator[str]:
     """Yield the long lines and functions of a file."""
     lines = path.read_text(encoding="utf-8").splitlines()
-    yield from (f"line {n} has {len(line)} characters" for n, line in enumerate(lines, 1) if len(line) > MOST_COLUMNS)
+    yield from (
+        f"line {n} has {len(line)} characters"
+        for n, line in enumerate(lines, 1)
+        if len(line) > MOST_COLUMNS
+    )
     for n, line in enumerate(lines):
         begun = _BEGUN.match(line)
         if begun and path.suffix == ".js":
-            end = next((at for at in range(n, len(lines)) if re.match(begun[1] + r"[})]", lines[at])), n)
+            end = next(
+                (at for at in range(n, len(lines)) if re.match(begun[1] + r"[})]", lines[at])), n
+            )
             if end - n >= MOST_LINES:
                 yield f"the function of line {n + 1} has {end - n + 1} lines"
 
 
-NAMES = {path.relative_to(OURS).as_posix() for path in OURS.rglob("*") if path.suffix in (".js", ".css")}
+NAMES = {
+    path.relative_to(OURS).as_posix() for path in OURS.rglob("*") if path.suffix in (".js", ".css")
+}
 
 
 @pytest.mark.parametrize("name", sorted(NAMES))

@@ -6,7 +6,9 @@ from tests.console.conftest import Book, becomes, heading, visiting
 from tests.console.looks import assert_accessible, looked_at
 
 
-def test_a_week_is_one_sheet_with_its_figures_and_prints_without_the_menu(page: Page, book: Book) -> None:
+def test_a_week_is_one_sheet_with_its_figures_and_prints_without_the_menu(
+    page: Page, book: Book
+) -> None:
     page.goto(f"{book.url}/console#/traffic")
     page.get_by_role("link", name="Week on paper").click()
     heading(page, "Visits of shop")
@@ -60,7 +62,9 @@ def test_a_link_to_read_the_week_is_made_there_opens_nothing_else_and_is_taken_b
         boss.forgive("401")
 
 
-def test_traffic_that_is_shown_alone_asks_for_nothing_of_anybody(book: Book, browser: Browser) -> None:
+def test_traffic_that_is_shown_alone_asks_for_nothing_of_anybody(
+    book: Book, browser: Browser
+) -> None:
     with book.client() as client:
         for one in client.list_members().members:  # a second try begins anew
             client.delete_member(one.id)

@@ -68,7 +68,8 @@ def sighting(page: Page) -> str:
 
 
 def in_sight(page: Page, shown: str) -> None:
-    """Wait until the card of the sighting `shown` is in sight: after an undo it comes back with the answer."""
+    """Wait until the card of the sighting `shown` is in sight: after an undo it comes back with the
+    answer."""
     expect(card(page).locator(f'img[src*="{shown.rpartition("-")[0]}"]').first).to_be_visible()
 
 
@@ -88,13 +89,18 @@ addEventListener("keydown", ({ key, target }) => {
 
 
 def decide(page: Page, decision: str, name: str = "") -> tuple[str, str, str]:
-    """Decide about the card in sight by keys; return its sighting, the decision, and who was named or chosen."""
+    """Decide about the card in sight by keys; return its sighting, the decision, and who was named
+    or chosen."""
     page.wait_for_timeout(PACE_MS)
     shown = sighting(page)
     if decision == "candidate":
         own = card(page).locator("figcaption .name").all_inner_texts()
         named = card(page).locator(".near .name").all_inner_texts()
-        known = [number for number, one in enumerate(named, 1) if one.startswith("Person") and one not in own]
+        known = [
+            number
+            for number, one in enumerate(named, 1)
+            if one.startswith("Person") and one not in own
+        ]
         if known:
             page.keyboard.press(str(known[0]))
             return shown, decision, named[known[0] - 1]
@@ -109,7 +115,9 @@ def decide(page: Page, decision: str, name: str = "") -> tuple[str, str, str]:
 def test_two_dozen_cards_are_decided_by_keys_with_two_requests_each_and_no_wait_for_a_picture(
     browser: Browser, shop: Shop
 ) -> None:
-    shop.ask(uncertain=EACH, promoted=EACH, names=tuple(f"Person {number}" for number in range(EACH)))
+    shop.ask(
+        uncertain=EACH, promoted=EACH, names=tuple(f"Person {number}" for number in range(EACH))
+    )
     decided: list[tuple[str, str, str]] = []
     with shop.book.client() as client, reviewing(browser, shop) as visitor:
         about = {one.sighting: one.face for one in client.list_reviews()}
@@ -118,8 +126,12 @@ def test_two_dozen_cards_are_decided_by_keys_with_two_requests_each_and_no_wait_
         page.evaluate(WATCH)
         asked(page, "A new regular: who is it?")
         settle(page)
-        for number, decision in zip(range(EACH), cycle(["n", "d", "candidate", "Enter"]), strict=False):
-            expect(card(page).get_by_text(re.compile("^(Most like|Nobody here is like this)$"))).to_be_visible()
+        for number, decision in zip(
+            range(EACH), cycle(["n", "d", "candidate", "Enter"]), strict=False
+        ):
+            expect(
+                card(page).get_by_text(re.compile("^(Most like|Nobody here is like this)$"))
+            ).to_be_visible()
             decided.append(decide(page, decision, f"Customer {number}"))
         queue(page, "Is it them?")
         asked(page, re.compile("Is this Person"))
@@ -133,7 +145,10 @@ def test_two_dozen_cards_are_decided_by_keys_with_two_requests_each_and_no_wait_
         # The last one may still be between the person that it leaves and the one to whom it goes.
         becomes(
             page,
-            lambda: not [*client.list_reviews()] and len([*client.list_observations(kind="sighting")]) == sightings,
+            lambda: (
+                not [*client.list_reviews()]
+                and len([*client.list_observations(kind="sighting")]) == sightings
+            ),
         )
         calls = [one for one in visitor.requests if "/v1/" in one.url and "/crops/" not in one.url]
         print(f"{len(decided)} decisions by {len(calls)} requests")
@@ -141,14 +156,21 @@ def test_two_dozen_cards_are_decided_by_keys_with_two_requests_each_and_no_wait_
         observed = {one.id: one for one in client.list_observations(kind="sighting")}
         there = {one.id: one for one in client.list_faces()}
         for one in decided:
-            assert is_in_the_book(one, about[one[0]], observed[one[0]], there.get(about[one[0]])), one
+            assert is_in_the_book(one, about[one[0]], observed[one[0]], there.get(about[one[0]])), (
+                one
+            )
 
 
 def is_in_the_book(decided: tuple[str, str, str], face: str, now: Any, held: Any) -> bool:
-    """Return whether the book has a decision about a sighting of a face. `now`: its observation; `held`: the face."""
+    """Return whether the book has a decision about a sighting of a face.
+
+    `now`: its observation; `held`: the face.
+    """
     _, decision, whom = decided
     if held is None:
-        return decision == "d" or (decision == "candidate" and now.face != face and now.name == whom)
+        return decision == "d" or (
+            decision == "candidate" and now.face != face and now.name == whom
+        )
     if decision == "n":
         return bool(held.name == whom)
     if decision == "Enter":
@@ -210,7 +232,9 @@ def test_a_new_regular_is_named_moved_merged_or_deleted_by_keys_and_each_is_undo
         in_sight(page, shown)
         page.keyboard.press("d")
         page.keyboard.press("o")
-        expect(page.get_by_role("dialog").get_by_role("img", name="The whole picture")).to_be_visible()
+        expect(
+            page.get_by_role("dialog").get_by_role("img", name="The whole picture")
+        ).to_be_visible()
         shoot(page, "review-whole")
         assert_accessible(page)
         page.keyboard.press("Escape")
@@ -244,8 +268,13 @@ def test_a_close_match_is_confirmed_or_rejected_by_mouse(browser: Browser, shop:
         looked_at(page, "review-nothing")
         leave(page)
         becomes(page, lambda: not [*client.list_reviews()])
-        becomes(page, lambda: names[1] not in {one.name for one in client.list_observations(kind="sighting")})
-        becomes(page, lambda: chosen in {one.name for one in client.list_observations(kind="sighting")})
+        becomes(
+            page,
+            lambda: names[1] not in {one.name for one in client.list_observations(kind="sighting")},
+        )
+        becomes(
+            page, lambda: chosen in {one.name for one in client.list_observations(kind="sighting")}
+        )
 
 
 def test_a_picture_that_shows_somebody_twice_says_so(browser: Browser, shop: Shop) -> None:
@@ -288,16 +317,21 @@ def test_strangers_are_gone_through_by_touch(browser: Browser, shop: Shop) -> No
 
 
 def look_alikes(shop: Shop, *pairs: str) -> None:
-    """Enrol pairs of one person each, in a poor light, and let the service compare them: the later the less alike."""
+    """Enrol pairs of one person each, in a poor light, and let the service compare them: the later
+    the less alike."""
     for number, name in enumerate(pairs):
         for side, called in enumerate((name, f"{name} Again")):
             person = DrawnPerson(60 + number, likeness=0.84 - 0.02 * number, take=side)
             picture = draw_capture(person) if side else draw_portrait(person)
-            shop.services.enrolment.enrol_largest_face(shop.tenant, "regular", picture, RULES, NewFace(name=called))
+            shop.services.enrolment.enrol_largest_face(
+                shop.tenant, "regular", picture, RULES, NewFace(name=called)
+            )
     assert shop.services.joining.join_tenant(shop.tenant)
 
 
-def test_of_pairs_the_most_alike_comes_first_and_a_key_says_one_or_two_people(browser: Browser, shop: Shop) -> None:
+def test_of_pairs_the_most_alike_comes_first_and_a_key_says_one_or_two_people(
+    browser: Browser, shop: Shop
+) -> None:
     look_alikes(shop, "Rosa", "Sam")
     with shop.book.client() as client, reviewing(browser, shop) as visitor:
         pairs = sorted(client.list_duplicates(), key=lambda one: -(one.score or 0))
@@ -321,7 +355,9 @@ def test_of_pairs_the_most_alike_comes_first_and_a_key_says_one_or_two_people(br
         becomes(page, lambda: not [*client.list_duplicates()])
 
 
-def test_who_a_match_is_instead_is_chosen_by_name_or_as_nobody(browser: Browser, shop: Shop) -> None:
+def test_who_a_match_is_instead_is_chosen_by_name_or_as_nobody(
+    browser: Browser, shop: Shop
+) -> None:
     shop.ask(uncertain=2, names=PEOPLE[:3])
     with shop.book.client() as client, reviewing(browser, shop) as visitor:
         page = opened(visitor)
@@ -333,7 +369,9 @@ def test_who_a_match_is_instead_is_chosen_by_name_or_as_nobody(browser: Browser,
         expect(dialog.get_by_role("option").first).to_be_visible()
         looked_at(page, "review-whose")
         page.keyboard.insert_text(PEOPLE[2])
-        expect(dialog.get_by_role("option", name=PEOPLE[2]).first).to_have_attribute("aria-selected", "true")
+        expect(dialog.get_by_role("option", name=PEOPLE[2]).first).to_have_attribute(
+            "aria-selected", "true"
+        )
         page.keyboard.press("Enter")
         in_sight_not(page, first)
         second = sighting(page)
@@ -343,16 +381,24 @@ def test_who_a_match_is_instead_is_chosen_by_name_or_as_nobody(browser: Browser,
         leave(page)
         becomes(
             page,
-            lambda: {one.id: one.name for one in client.list_observations(kind="sighting")}.get(first) == PEOPLE[2],
+            lambda: (
+                {one.id: one.name for one in client.list_observations(kind="sighting")}.get(first)
+                == PEOPLE[2]
+            ),
         )
-        becomes(page, lambda: second not in {one.id for one in client.list_observations(kind="sighting")})
+        becomes(
+            page,
+            lambda: second not in {one.id for one in client.list_observations(kind="sighting")},
+        )
 
 
 def in_sight_not(page: Page, shown: str) -> None:
     expect(card(page).locator(f'img[src*="{shown.rpartition("-")[0]}"]')).to_have_count(0)
 
 
-def test_whoever_gets_a_name_that_is_there_is_asked_for_and_may_be_that_person(browser: Browser, shop: Shop) -> None:
+def test_whoever_gets_a_name_that_is_there_is_asked_for_and_may_be_that_person(
+    browser: Browser, shop: Shop
+) -> None:
     shop.ask(promoted=1, names=PEOPLE[:2])
     with shop.book.client() as client, reviewing(browser, shop) as visitor:
         page = opened(visitor)
@@ -380,7 +426,10 @@ def test_on_a_phone_no_somebody_else_and_yes_lie_side_by_side(
         asked(page, re.compile("Is this"))
         settle(page)
         shown = sighting(page)
-        buttons = [card(page).get_by_role("button", name=name, exact=True) for name in ("No", "Somebody else …", "Yes")]
+        buttons = [
+            card(page).get_by_role("button", name=name, exact=True)
+            for name in ("No", "Somebody else …", "Yes")
+        ]
         boxes = [one.bounding_box() or {} for one in buttons]
         assert len({round(one["y"]) for one in boxes}) == 1
         assert max(one["width"] for one in boxes) - min(one["width"] for one in boxes) < 1
@@ -392,7 +441,9 @@ def test_on_a_phone_no_somebody_else_and_yes_lie_side_by_side(
         page.get_by_role("button", name="Skip").tap()
 
 
-def test_what_somebody_else_decided_meanwhile_goes_with_a_sentence(browser: Browser, shop: Shop) -> None:
+def test_what_somebody_else_decided_meanwhile_goes_with_a_sentence(
+    browser: Browser, shop: Shop
+) -> None:
     shop.ask(promoted=3, names=PEOPLE[:1])
     with shop.book.client() as client, reviewing(browser, shop) as visitor:
         about = {one.sighting: one.face for one in client.list_reviews()}
@@ -443,7 +494,8 @@ def test_viewers_see_the_cards_and_no_button_that_decides(browser: Browser, shop
     with shop.book.client() as client:
         key = client.add_key(name="Screen at the desk", role="viewer").api_key
     with reviewing(browser, shop, key) as visitor:
-        page, question = opened(visitor), re.compile(rf"^Is this {PEOPLE[0]} ?\?$")  # a hidden name is a box of its own
+        # a hidden name is a box of its own
+        page, question = opened(visitor), re.compile(rf"^Is this {PEOPLE[0]} ?\?$")
         asked(page, question)
         expect(page.get_by_text("Your key may look, and not decide")).to_be_visible()
         assert card(page).get_by_role("button").all_inner_texts() == [""]

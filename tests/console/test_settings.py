@@ -6,7 +6,18 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
-from tests.console.conftest import DESK, Book, Visitor, becomes, heading, leave, press_pair, reload, shoot, visiting
+from tests.console.conftest import (
+    DESK,
+    Book,
+    Visitor,
+    becomes,
+    heading,
+    leave,
+    press_pair,
+    reload,
+    shoot,
+    visiting,
+)
 from tests.console.looks import assert_accessible, looked_at
 from tests.support.pictures.photos import FOLDER, PORTRAIT
 
@@ -30,7 +41,14 @@ def settings_as_they_were(book: Book) -> Iterator[dict[str, Any]]:
     with book.client() as client:
         before = settings(book)
         yield before
-        names = ["stranger_days", "observation_days", "fpir", "display_name", "attributes_off", "learns"]
+        names = [
+            "stranger_days",
+            "observation_days",
+            "fpir",
+            "display_name",
+            "attributes_off",
+            "learns",
+        ]
         names += [name for name, _, _ in VALUES.values()]
         client.change_settings(**{name: before[name] for name in names})
 
@@ -48,7 +66,8 @@ def holds(page: Page, book: Book, name: str, value: Any) -> None:
 
 @contextmanager
 def offered_again(page: Page) -> Iterator[None]:
-    """Wait until the "Undo" of a change has taken the place of the one before: the service hears sooner of it."""
+    """Wait until the "Undo" of a change has taken the place of the one before: the service hears
+    sooner of it."""
     before = page.get_by_role("button", name="Undo").element_handles()
     yield
     for one in before:
@@ -60,7 +79,9 @@ def field(page: Page, label: str) -> Any:
     return page.get_by_role("main").get_by_label(label, exact=True)
 
 
-def test_the_browsers_time_zone_is_offered_until_it_is_the_tenants(browser: Browser, book: Book) -> None:
+def test_the_browsers_time_zone_is_offered_until_it_is_the_tenants(
+    browser: Browser, book: Book
+) -> None:
     with visiting(browser, book, None, timezone_id="America/Lima") as visitor:
         page = visitor.open("#/settings")
         offered = page.get_by_role("button", name="America/Lima")
@@ -71,7 +92,8 @@ def test_the_browsers_time_zone_is_offered_until_it_is_the_tenants(browser: Brow
         expect(offered).to_have_count(0)
     with book.client() as client:
         client.change_settings(time_zone="Asia/Kolkata")
-    with visiting(browser, book, None, timezone_id="Asia/Kolkata") as visitor:  # which Chromium calls Asia/Calcutta
+    # which Chromium calls Asia/Calcutta
+    with visiting(browser, book, None, timezone_id="Asia/Kolkata") as visitor:
         page = visitor.open("#/settings")
         expect(field(page, "Time zone")).to_have_value("Asia/Kolkata")
         expect(page.get_by_role("button", name="Take this browser")).to_have_count(0)
@@ -81,7 +103,9 @@ def test_a_shop_has_a_name_that_people_read_in_place_of_its_id(page: Page, book:
     page.goto(f"{book.url}/console#/settings")
     account = page.get_by_role("link", name="Settings and account")
     expect(account).to_contain_text("shop")
-    name = page.locator("section", has=page.get_by_role("heading", name="The shop")).get_by_label("Name", exact=True)
+    name = page.locator("section", has=page.get_by_role("heading", name="The shop")).get_by_label(
+        "Name", exact=True
+    )
     name.fill("Ann's corner")
     name.press("Enter")
     holds(page, book, "display_name", "Ann's corner")
@@ -96,10 +120,8 @@ def test_a_shop_has_a_name_that_people_read_in_place_of_its_id(page: Page, book:
 def test_how_sure_a_match_must_be_is_chosen_by_what_it_does(page: Page, book: Book) -> None:
     page.goto(f"{book.url}/console#/settings")
     sure = page.get_by_role("group", name="How sure a match must be")
-    said, balanced = (
-        page.locator(".setting").filter(has=sure),
-        sure.get_by_role("button", name="Balanced", pressed=True),
-    )
+    said = page.locator(".setting").filter(has=sure)
+    balanced = sure.get_by_role("button", name="Balanced", pressed=True)
     expect(balanced).to_be_visible()
     expect(said).to_contain_text("About 2 of 1,000 strangers")
     with offered_again(page):
@@ -149,7 +171,9 @@ def test_what_goes_by_the_days_is_said_before_it_goes(page: Page, book: Book) ->
         stranger = client.enrol_face(picture=FOLDER / PORTRAIT, group="stranger")
         strangers = len(list(client.list_faces(group="stranger")))
         page.goto(f"{book.url}/console#/privacy")
-        section = page.locator("main section").filter(has=page.get_by_role("heading", name="What is stored"))
+        section = page.locator("main section").filter(
+            has=page.get_by_role("heading", name="What is stored")
+        )
         expect(section.get_by_text("30 days")).to_be_visible()
         expect(section.get_by_text("Nothing goes within seven days.")).to_be_visible()
         field(page, "Strangers who do not come").fill("1")
@@ -220,7 +244,8 @@ def test_language_appearance_and_blur_are_kept_by_the_browser(page: Page) -> Non
     reload(page)
     heading(page, "设置")
     assert page.evaluate(
-        "[document.documentElement.lang, document.documentElement.dataset.theme, document.documentElement.dataset.blur]"
+        "[document.documentElement.lang, document.documentElement.dataset.theme, "
+        "document.documentElement.dataset.blur]"
     ) == ["zh", "dark", "on"]
     page.get_by_role("link", name="人员").click()
     expect(page.get_by_role("gridcell").first).to_be_visible()
@@ -242,7 +267,9 @@ def test_a_key_is_made_shown_once_renewed_and_deleted(
     first = secret.input_value()
     looked_at(page, "key-shown")
     dialog.get_by_role("button", name="I have kept it").click()
-    row = page.get_by_role("listitem").filter(has=page.get_by_role("button", name="Delete the key Till <b>2</b>"))
+    row = page.get_by_role("listitem").filter(
+        has=page.get_by_role("button", name="Delete the key Till <b>2</b>")
+    )
     expect(row).to_contain_text("never used")
     assert page.get_by_text(first).count() == 0
     till = Visitor(browser.new_context(viewport=DESK, locale="en-GB"), book).sign_in(first)
@@ -254,7 +281,8 @@ def test_a_key_is_made_shown_once_renewed_and_deleted(
     assert dialog.get_by_label("Key", exact=True).input_value() != first
     dialog.get_by_role("button", name="I have kept it").click()
     elsewhere.get_by_role("link", name="People", exact=True).click()
-    expect(elsewhere.get_by_label("Password")).to_be_visible()  # the old key has ended, and so has its session
+    # the old key has ended, and so has its session
+    expect(elsewhere.get_by_label("Password")).to_be_visible()
     till.context.close()
     row.get_by_role("button", name="Delete the key").click()
     expect(row).to_have_count(0)
@@ -276,7 +304,8 @@ def test_a_key_that_is_deleted_ends_its_session(visitor: Visitor, book: Book) ->
         page = visitor.sign_in(made.api_key).open("#/settings")
         expect(page.get_by_text("Only a manager changes what follows")).to_be_visible()
         client.delete_key(made.id)
-    page.evaluate("location.hash = '#/cameras'")  # no click: the page may have noticed by itself, and has no link then
+    # no click: the page may have noticed by itself, and has no link then
+    page.evaluate("location.hash = '#/cameras'")
     expect(page.get_by_label("Password")).to_be_visible()
     visitor.forgive("401")
 
@@ -287,7 +316,9 @@ def test_a_disk_that_is_nearly_full_is_warned_of(page: Page, book: Book) -> None
 
     def nearly_full(route: Route) -> None:
         usage = route.fetch().json()
-        route.fulfill(json={**usage, "disk": {"free_bytes": 800_000_000, "total_bytes": 64_000_000_000}})
+        route.fulfill(
+            json={**usage, "disk": {"free_bytes": 800_000_000, "total_bytes": 64_000_000_000}}
+        )
 
     page.route("**/v1/usage", nearly_full)
     page.goto(f"{book.url}/console#/settings")
@@ -300,10 +331,21 @@ def test_a_shop_on_aws_has_its_month_in_dollars_beside_the_forecast_and_one_box_
     page: Page, book: Book
 ) -> None:
     page.goto(f"{book.url}/console#/settings")
-    expect(page.get_by_text("Counted once a day").or_(page.get_by_text("counted")).first).to_be_visible()
+    expect(
+        page.get_by_text("Counted once a day").or_(page.get_by_text("counted")).first
+    ).to_be_visible()
     expect(page.get_by_text("USD")).to_have_count(0)
-    cost = {"usd_to_date": 1.204, "usd_forecast": 34.5, "prices_of": "2025-06-30", "region": "us-east-1"}
-    page.route("**/v1/usage", lambda route: route.fulfill(json={**route.fetch().json(), "cost": cost}))
+    cost = {
+        "usd_to_date": 1.204,
+        "usd_forecast": 34.5,
+        "prices_of": "2025-06-30",
+        "region": "us-east-1",
+    }
+    page.route(
+        "**/v1/usage", lambda route: route.fulfill(json={**route.fetch().json(), "cost": cost})
+    )
     page.reload()
     told = page.get_by_text("1.20 USD until yesterday, some 34.50 USD in the whole month.")
-    expect(told).to_contain_text("at AWS's list prices in us-east-1 of 2025-06-30: AWS's bill may differ")
+    expect(told).to_contain_text(
+        "at AWS's list prices in us-east-1 of 2025-06-30: AWS's bill may differ"
+    )

@@ -57,7 +57,9 @@ def sign_out(page: Page) -> None:
     expect(page.get_by_label("Password")).to_be_visible()
 
 
-def test_a_link_makes_a_passkey_and_next_time_the_device_signs_in_by_one_click(someone: Visitor, local: Book) -> None:
+def test_a_link_makes_a_passkey_and_next_time_the_device_signs_in_by_one_click(
+    someone: Visitor, local: Book
+) -> None:
     page = with_device(someone)
     page.goto(f"{local.url}/console{invite(local, 'Maria', role='operator')}")
     expect(page.get_by_role("heading", name="Hello Maria")).to_be_visible()
@@ -72,7 +74,9 @@ def test_a_link_makes_a_passkey_and_next_time_the_device_signs_in_by_one_click(s
     heading(page, "Settings")
 
 
-def test_an_address_without_passkeys_says_so_and_takes_a_password(visitor: Visitor, book: Book) -> None:
+def test_an_address_without_passkeys_says_so_and_takes_a_password(
+    visitor: Visitor, book: Book
+) -> None:
     path = invite(book, "Ben", role="operator")
     page = visitor.open(path)
     expect(page.get_by_text("no passkeys on this address")).to_be_visible()
@@ -83,7 +87,9 @@ def test_an_address_without_passkeys_says_so_and_takes_a_password(visitor: Visit
     page.get_by_label("Name", exact=True).fill("ben")
     page.get_by_label("Password").fill("not these four words")
     page.keyboard.press("Enter")
-    expect(page.get_by_role("alert")).to_have_text("Name and password do not fit. Check both, or ask for a new link.")
+    expect(page.get_by_role("alert")).to_have_text(
+        "Name and password do not fit. Check both, or ask for a new link."
+    )
     page.get_by_label("Password").fill(WORDS)
     page.keyboard.press("Enter")
     heading(page, "Settings")
@@ -121,7 +127,9 @@ def test_what_was_typed_is_still_there_when_the_session_ends_and_is_saved_after_
     visitor.forgive("401")
 
 
-def test_a_page_that_opens_while_the_service_is_away_goes_on_once_it_is_back(visitor: Visitor) -> None:
+def test_a_page_that_opens_while_the_service_is_away_goes_on_once_it_is_back(
+    visitor: Visitor,
+) -> None:
     visitor.sign_in()
     for away, says in (("**/v1/session", "cannot be reached"), (re.compile(r"/words[./]en"), None)):
         visitor.context.route(away, lambda route: route.abort())
@@ -135,7 +143,9 @@ def test_a_page_that_opens_while_the_service_is_away_goes_on_once_it_is_back(vis
     visitor.forgive("ERR_FAILED")
 
 
-def test_an_admin_invites_and_removes_in_the_settings(page: Page, book: Book, browser: Browser) -> None:
+def test_an_admin_invites_and_removes_in_the_settings(
+    page: Page, book: Book, browser: Browser
+) -> None:
     page.goto(f"{book.url}/console#/settings")
     page.get_by_role("button", name="Invite").click()
     dialog = page.get_by_role("dialog")
@@ -178,8 +188,12 @@ def test_a_password_on_a_service_of_several_shops_is_followed_by_the_question_wh
 ) -> None:
     known = credentials.read_credentials(book.data)
     if "third" not in known:
-        assert main(["tenants", "add", "third", "--strangers", "keep", "--data", str(book.data)]) == 0
-    path = invite(replace(book, key=credentials.read_credentials(book.data)["third"].api_key), "Uma")
+        assert (
+            main(["tenants", "add", "third", "--strangers", "keep", "--data", str(book.data)]) == 0
+        )
+    path = invite(
+        replace(book, key=credentials.read_credentials(book.data)["third"].api_key), "Uma"
+    )
     with visiting(browser, book) as visitor:
         page = visitor.open(path)
         page.get_by_label("A password of your own").fill(WORDS)
@@ -200,12 +214,15 @@ def test_a_password_on_a_service_of_several_shops_is_followed_by_the_question_wh
         visitor.forgive("400", "401")
 
 
-def test_the_first_admin_is_asked_once_for_a_passkey_of_her_own(browser: Browser, local: Book) -> None:
+def test_the_first_admin_is_asked_once_for_a_passkey_of_her_own(
+    browser: Browser, local: Book
+) -> None:
     empty = replace(local, key=local.empty_key)
     with empty.client() as client:
         for one in client.list_members().members:  # of the first try
             client.delete_member(one.id)
-        client.add_member(name="Ida", role="admin")  # as when the page was left before there was a passkey
+        # as when the page was left before there was a passkey
+        client.add_member(name="Ida", role="admin")
     with visiting(browser, empty) as visitor:
         page = with_device(visitor)
         page.goto(f"{local.url}/console")

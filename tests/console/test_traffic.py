@@ -1,4 +1,5 @@
-"""Traffic: figures of a period beside the one before, which the book's own observations are counted against."""
+"""Traffic: figures of a period beside the one before, which the book's own observations are counted
+against."""
 
 import csv
 import re
@@ -26,7 +27,18 @@ from chalicelib.storage.items import write_in_parts
 from chalicelib.storage.ports import ItemStore, Put
 from chalicelib.storage.records.observations import make_calendar_actions, observation_item
 from chalicelib.storage.values import milliseconds
-from tests.console.conftest import DESK, PHONE, TOUCH, Book, Visitor, heading, press_pair, settle, shoot, visiting
+from tests.console.conftest import (
+    DESK,
+    PHONE,
+    TOUCH,
+    Book,
+    Visitor,
+    heading,
+    press_pair,
+    settle,
+    shoot,
+    visiting,
+)
 from tests.console.looks import looked_at
 from tests.support.book.synthetic import visits
 from tests.support.box.box import Box, serving
@@ -46,7 +58,10 @@ CAMERAS = {"counter": "Counter", "door": HOSTILE}
 
 
 class Shop(Struct, frozen=True):
-    """A book of some weeks. `lately_key`: of a book that begins a week ago, a moment after this time."""
+    """A book of some weeks.
+
+    `lately_key`: of a book that begins a week ago, a moment after this time.
+    """
 
     box: Box
     book: Book
@@ -57,7 +72,9 @@ class Shop(Struct, frozen=True):
         self, first: date, last: date, of: Callable[[Observation], object] = lambda _: "total"
     ) -> Counter[object]:
         """Count the visits of some days of the tenant's zone."""
-        return Counter(of(one) for one in self.seen if first <= one.at.astimezone(ZONE).date() <= last)
+        return Counter(
+            of(one) for one in self.seen if first <= one.at.astimezone(ZONE).date() <= last
+        )
 
 
 MOST_SHIFTED = 0.02
@@ -82,7 +99,8 @@ new PerformanceObserver((list) => {
 
 @pytest.fixture(scope="module")
 def shop(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
-    """Serve a book of some weeks, each visit another person's, so that visits and persons are as many."""
+    """Serve a book of some weeks, each visit another person's, so that visits and persons are as
+    many."""
     folder = tmp_path_factory.mktemp("traffic")
     with serving(folder, clock=FakeClock(NOW.astimezone(UTC))) as box:
         tenants, items = box.services.tenants, box.services.ports.storage.items
@@ -93,13 +111,19 @@ def shop(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         seen = tuple(weeks())
         fill(items, "shop", seen)
         lately = tenants.add("lately", Profile.CAMERA, TenantSettings(time_zone=ZONE.key)).api_key
-        fill(items, "lately", [one for one in seen if one.at >= NOW - WEEK and local(one).date() < MONDAY])
+        fill(
+            items,
+            "lately",
+            [one for one in seen if one.at >= NOW - WEEK and local(one).date() < MONDAY],
+        )
         yield Shop(box, Book(box.url, folder, box.key, ""), seen, lately)
 
 
 def fill(items: ItemStore, tenant: str, seen: Sequence[Observation]) -> None:
     days = Span(milliseconds(seen[0].at), milliseconds(seen[-1].at)).utc_days
-    write_in_parts(items, make_calendar_actions(tenant, days, (), Calendar(items).read_months(tenant, days)))
+    write_in_parts(
+        items, make_calendar_actions(tenant, days, (), Calendar(items).read_months(tenant, days))
+    )
     write_in_parts(items, (Put(keys.OBSERVATIONS, observation_item(tenant, one)) for one in seen))
 
 
@@ -107,7 +131,8 @@ def weeks() -> Iterator[Observation]:
     random, today = np.random.default_rng(7), NOW.replace(hour=0)
     for back in range(DAYS, -1, -1):
         for one in sorted(
-            visits(today - timedelta(days=back), A_DAY - back, random, back * 1000), key=lambda one: one.at
+            visits(today - timedelta(days=back), A_DAY - back, random, back * 1000),
+            key=lambda one: one.at,
         ):
             if one.at < NOW:
                 camera = "counter" if int(one.id, 16) % 3 == 0 else "door"
@@ -117,7 +142,9 @@ def weeks() -> Iterator[Observation]:
 
 @pytest.fixture
 def visitor(shop: Shop, browser: Browser) -> Iterator[Visitor]:
-    with visiting(browser, shop.book, None, timezone_id=ELSEWHERE, accept_downloads=True) as visitor:
+    with visiting(
+        browser, shop.book, None, timezone_id=ELSEWHERE, accept_downloads=True
+    ) as visitor:
         visitor.context.clock.set_fixed_time(NOW)
         yield visitor
 
@@ -133,7 +160,8 @@ def end_of(month: date) -> date:
 def shown(page: Page) -> dict[str, list[str]]:
     """Return the figures of the first table, by what stands before them."""
     rows = page.locator(".numbers").first.evaluate(
-        "(table) => [...table.tBodies[0].rows].map((row) => [...row.cells].map((one) => one.innerText))"
+        "(table) => [...table.tBodies[0].rows].map((row) => [...row.cells].map((one) => "
+        "one.innerText))"
     )
     return {name: amounts for name, *amounts in rows}
 
@@ -141,14 +169,19 @@ def shown(page: Page) -> dict[str, list[str]]:
 def test_this_week_stands_beside_the_last_and_the_same_figures_are_a_table_one_key_away(
     visitor: Visitor, shop: Shop
 ) -> None:
-    page = visitor.open("#/people")  # not Visits, which asks for the pictures of today's visits: there are none
+    # not Visits, which asks for the pictures of today's visits: there are none
+    page = visitor.open("#/people")
     heading(page, "People")
     press_pair(page, "g", "t")
     heading(page, "Traffic")
     this_week = shop.count(MONDAY, TODAY).total()
     expect(page.locator(".amount.sum")).to_contain_text(f"{this_week} visit")
-    by_then = sum(local(one).date() >= MONDAY - WEEK and one.at < NOW - WEEK for one in shop.seen[:-1])
-    expect(page.locator(".amount.sum")).to_contain_text(re.compile(rf"by the same time: {by_then}(?!\d)"))
+    by_then = sum(
+        local(one).date() >= MONDAY - WEEK and one.at < NOW - WEEK for one in shop.seen[:-1]
+    )
+    expect(page.locator(".amount.sum")).to_contain_text(
+        re.compile(rf"by the same time: {by_then}(?!\d)")
+    )
     expect(page.locator(".plot").first).to_be_visible()
     expect(page.get_by_role("table", name="The week by the hour")).to_be_visible()
     shoot(page, "traffic", whole=True)
@@ -166,7 +199,9 @@ def test_this_week_stands_beside_the_last_and_the_same_figures_are_a_table_one_k
 
 
 @pytest.mark.parametrize("viewport", [DESK, PHONE, {"width": 1440, "height": 2400}])
-def test_nothing_that_is_in_sight_moves_while_traffic_loads(shop: Shop, browser: Browser, viewport: Any) -> None:
+def test_nothing_that_is_in_sight_moves_while_traffic_loads(
+    shop: Shop, browser: Browser, viewport: Any
+) -> None:
     """Also if the service answers late, and each call at another time."""
     with visiting(browser, shop.book, None, timezone_id=ELSEWHERE, viewport=viewport) as visitor:
         visitor.context.clock.set_fixed_time(NOW)
@@ -189,25 +224,40 @@ def test_a_bar_leads_to_the_visits_of_its_day(visitor: Visitor, shop: Shop) -> N
     page.keyboard.press("Enter")
     heading(page, "Visits")
     assert page.url.endswith(f"#/visits?day={MONDAY}")
-    expect(page.locator(".figures button").first).to_have_text(f"{shop.count(MONDAY, MONDAY)['total']} visits")
+    expect(page.locator(".figures button").first).to_have_text(
+        f"{shop.count(MONDAY, MONDAY)['total']} visits"
+    )
     visitor.forgive("404")
 
 
-def test_a_week_in_which_nobody_came_yet_stands_beside_the_last_all_the_same(visitor: Visitor, shop: Shop) -> None:
+def test_a_week_in_which_nobody_came_yet_stands_beside_the_last_all_the_same(
+    visitor: Visitor, shop: Shop
+) -> None:
     page = visitor.sign_in(shop.lately_key).open("#/traffic")
-    expect(page.locator(".amount.sum")).to_contain_text(re.compile(r"^0 visits.*by the same time: 0(?!\d)"))
+    expect(page.locator(".amount.sum")).to_contain_text(
+        re.compile(r"^0 visits.*by the same time: 0(?!\d)")
+    )
     page.keyboard.press("t")
     expect(page.locator(".plot")).to_have_count(0)
     saturday = MONDAY - timedelta(days=2)
-    assert [*shown(page).values()][saturday.weekday()] == ["no figure", str(shop.count(saturday, saturday).total())]
+    assert [*shown(page).values()][saturday.weekday()] == [
+        "no figure",
+        str(shop.count(saturday, saturday).total()),
+    ]
 
 
-def test_on_the_31st_of_a_month_it_stands_beside_no_more_than_the_month_before(visitor: Visitor) -> None:
+def test_on_the_31st_of_a_month_it_stands_beside_no_more_than_the_month_before(
+    visitor: Visitor,
+) -> None:
     """Nobody came in that month, of which nothing is said."""
     visitor.context.clock.set_fixed_time(datetime(2026, 3, 31, 15, tzinfo=ZONE))
     page = visitor.open("#/traffic?span=month")
     expect(page.locator(".amount.sum")).to_have_text(re.compile(r"^[1-9]\d* visits\s*$"))
-    asked = [dict(parse_qsl(urlsplit(one.url).query)) for one in visitor.requests if "/v1/statistics" in one.url]
+    asked = [
+        dict(parse_qsl(urlsplit(one.url).query))
+        for one in visitor.requests
+        if "/v1/statistics" in one.url
+    ]
     february, march = (datetime(2026, month, 1, tzinfo=ZONE) for month in (2, 3))
     compared = [one["to"] for one in asked if datetime.fromisoformat(one["from"]) == february]
     assert {datetime.fromisoformat(one) for one in compared} == {march}
@@ -226,7 +276,9 @@ SPLITS: dict[str, tuple[dict[str, str], Callable[[Observation], object]]] = {
 
 
 @pytest.mark.parametrize("split", SPLITS)
-def test_a_week_is_split_by_camera_gender_age_or_a_label(visitor: Visitor, shop: Shop, split: str) -> None:
+def test_a_week_is_split_by_camera_gender_age_or_a_label(
+    visitor: Visitor, shop: Shop, split: str
+) -> None:
     names, of = SPLITS[split]
     page = visitor.open(f"#/traffic?at={MONDAY - WEEK}&measure=persons")
     page.get_by_label("Split by").select_option(label=split)
@@ -241,7 +293,9 @@ def test_a_week_is_split_by_camera_gender_age_or_a_label(visitor: Visitor, shop:
     assert page.locator("img[src=x]").count() == 0, "a name is text"
 
 
-def test_arrow_keys_go_through_a_chart_and_screen_readers_are_told(visitor: Visitor, shop: Shop) -> None:
+def test_arrow_keys_go_through_a_chart_and_screen_readers_are_told(
+    visitor: Visitor, shop: Shop
+) -> None:
     page = visitor.open(f"#/traffic?at={MONDAY - WEEK}")
     chart = page.get_by_role("slider", name="Visits, By day")
     expect(page.locator(".plot").first).to_be_visible()
@@ -251,7 +305,9 @@ def test_arrow_keys_go_through_a_chart_and_screen_readers_are_told(visitor: Visi
     page.keyboard.press("Home")
     page.keyboard.press("ArrowRight")
     tuesday = MONDAY - WEEK + timedelta(days=1)
-    expect(chart).to_have_attribute("aria-valuetext", re.compile(rf"^Tue.* {shop.count(tuesday, tuesday).total()}, .*"))
+    expect(chart).to_have_attribute(
+        "aria-valuetext", re.compile(rf"^Tue.* {shop.count(tuesday, tuesday).total()}, .*")
+    )
     expect(page.locator(".told").first).to_contain_text("Tue")
     shoot(page, "traffic-cursor")
     box = page.locator(".plot").first.bounding_box()
@@ -266,7 +322,9 @@ def test_the_figures_come_as_csv(visitor: Visitor, shop: Shop) -> None:
         page.get_by_role("button", name="CSV").click()
     assert begun.value.suggested_filename == f"visits-{MONDAY - WEEK}.csv"
     rows = [*csv.DictReader(begun.value.path().read_text().splitlines())]
-    counts = shop.count(MONDAY - WEEK, MONDAY - timedelta(days=1), lambda one: (str(local(one).date()), one.camera))
+    counts = shop.count(
+        MONDAY - WEEK, MONDAY - timedelta(days=1), lambda one: (str(local(one).date()), one.camera)
+    )
     assert {(row["time"], row["camera"]): int(row["amount"]) for row in rows} == counts
 
 
@@ -274,7 +332,9 @@ def test_a_year_by_day_is_one_request(visitor: Visitor, shop: Shop) -> None:
     page = visitor.open("#/traffic?span=year&by=day&beside=no")
     this_year = shop.count(date(TODAY.year, 1, 1), TODAY).total()
     expect(page.locator(".amount.sum")).to_contain_text(f"{this_year} visit")
-    by_day = [one.url for one in visitor.requests if "/v1/statistics" in one.url and "by=day" in one.url]
+    by_day = [
+        one.url for one in visitor.requests if "/v1/statistics" in one.url and "by=day" in one.url
+    ]
     assert len(by_day) == 1
     expect(page.locator(".plot").first).to_be_visible()
     page.keyboard.press("t")
@@ -294,7 +354,9 @@ def test_what_is_shown_stays_while_the_service_is_away(visitor: Visitor, shop: S
     visitor.context.set_offline(False)
     page.get_by_role("alert").first.get_by_role("button", name="Try again").click()
     month = (MONDAY - WEEK).replace(day=1)
-    expect(page.locator(".amount.sum")).to_contain_text(f"{shop.count(month, end_of(month)).total()} visit")
+    expect(page.locator(".amount.sum")).to_contain_text(
+        f"{shop.count(month, end_of(month)).total()} visit"
+    )
     page.get_by_label("Split by").select_option(label="Nothing")
     expect(page.locator(".parts")).to_have_count(0)
     visitor.forgive("ERR_INTERNET_DISCONNECTED")
@@ -314,17 +376,24 @@ def test_a_typical_week_by_the_hour_has_numbers_in_steps_of_one_colour_that_lead
     }
     first, last = local(shop.seen[0]).date(), MONDAY - timedelta(days=1)
     counts = shop.count(first, last, lambda one: (local(one).weekday(), f"{local(one):%H}"))
-    weekdays = Counter((first + timedelta(days=one)).weekday() for one in range((last - first).days + 1))
+    weekdays = Counter(
+        (first + timedelta(days=one)).weekday() for one in range((last - first).days + 1)
+    )
     means = {(day, hour): count / weekdays[day] for (day, hour), count in counts.items()}
     found = {place: float(text) for place, text in cells.items() if text != "·"}
-    assert found == {place: pytest.approx(mean, abs=0.5 if mean >= 10 else 0.0501) for place, mean in means.items()}
+    assert found == {
+        place: pytest.approx(mean, abs=0.5 if mean >= 10 else 0.0501)
+        for place, mean in means.items()
+    }
     assert table.locator(".most").count() >= 1
     table.locator("tbody tr").first.get_by_role("link").first.click()
     expect(page).to_have_url(re.compile(rf"#/visits\?day={MONDAY - WEEK}&hour=\d\d$"))
     visitor.forgive("404")
 
 
-def test_a_time_without_anything_leads_to_the_first_day_that_has_something(visitor: Visitor, shop: Shop) -> None:
+def test_a_time_without_anything_leads_to_the_first_day_that_has_something(
+    visitor: Visitor, shop: Shop
+) -> None:
     page = visitor.open("#/traffic?at=2024-02-29")
     expect(page.get_by_role("heading", name="Nothing in this time")).to_be_visible()
     first = local(shop.seen[0]).date()
@@ -336,7 +405,9 @@ def test_a_time_without_anything_leads_to_the_first_day_that_has_something(visit
     expect(page.get_by_role("heading", name="Nothing in this time")).to_be_visible()
 
 
-def test_a_phone_shows_all_of_it_by_touch_in_chinese_to_a_viewer(shop: Shop, browser: Browser) -> None:
+def test_a_phone_shows_all_of_it_by_touch_in_chinese_to_a_viewer(
+    shop: Shop, browser: Browser
+) -> None:
     with shop.box.client() as client:
         key = client.add_key(name="Screen", role="viewer").api_key
     with visiting(browser, shop.book, key, **TOUCH, locale="zh-CN") as visitor:
@@ -351,7 +422,9 @@ def test_a_phone_shows_all_of_it_by_touch_in_chinese_to_a_viewer(shop: Shop, bro
         assert 0 <= box["x"] <= box["x"] + box["width"] <= PHONE["width"]
         page.touchscreen.tap(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
         expect(page.locator(".told strong").first).to_contain_text("月")
-        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "it scrolls sideways"
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), (
+            "it scrolls sideways"
+        )
         page.get_by_role("button", name="表格", exact=True).tap()
         expect(page.get_by_role("table").first).to_be_visible()
 

@@ -1,4 +1,5 @@
-"""Two tabs of one browser, and one service with several shops: a page reads and writes the shop that it shows."""
+"""Two tabs of one browser, and one service with several shops: a page reads and writes the shop
+that it shows."""
 
 import re
 
@@ -22,11 +23,15 @@ def groups_of(book: Book) -> set[str]:
 
 
 def listen(visitor: Visitor) -> list[tuple[str, str, int]]:
-    """Return a list that gets the book that each call names, the book that answers, and the status."""
+    """Return a list that gets the book that each call names, the book that answers, and the
+    status."""
     heard: list[tuple[str, str, int]] = []
 
     def hear(answer: Response) -> None:
-        meant, book = (headers.get("x-regulars-book", "") for headers in (answer.request.headers, answer.headers))
+        meant, book = (
+            headers.get("x-regulars-book", "")
+            for headers in (answer.request.headers, answer.headers)
+        )
         heard.append((meant, book, answer.status))
 
     visitor.context.on("response", hear)
@@ -42,25 +47,32 @@ def sign_in_again(page: Page, key: str) -> None:
     expect(dialog).to_have_count(0)
 
 
-def test_a_group_of_a_tab_is_made_in_its_own_shop_or_not_at_all(visitor: Visitor, book: Book) -> None:
+def test_a_group_of_a_tab_is_made_in_its_own_shop_or_not_at_all(
+    visitor: Visitor, book: Book
+) -> None:
     page = visitor.sign_in().open("#/people")
     heading(page, "People")
     page.get_by_role("button", name="New group").click()
     page.get_by_label("Name of the group").fill(NEW_GROUP)
     visitor.sign_in(book.empty_key)  # as another tab does
-    page.get_by_role("button", name="Create the group").dispatch_event("click")  # the page may ask by itself before
+    # the page may ask by itself before
+    page.get_by_role("button", name="Create the group").dispatch_event("click")
     expect(page.get_by_role("dialog", name="Sign in to go on")).to_contain_text(OTHER)
     assert NEW_GROUP not in groups_of(book)
     looked_at(page, "other-shop")
     sign_in_again(page, book.key)
     with book.client() as client:
         becomes(page, lambda: NEW_GROUP in {group.name for group in client.list_groups()})
-        client.delete_group(next(group.id for group in client.list_groups() if group.name == NEW_GROUP))
+        client.delete_group(
+            next(group.id for group in client.list_groups() if group.name == NEW_GROUP)
+        )
     page.close()
     visitor.forgive("412")
 
 
-def test_no_page_shows_or_changes_another_shop_than_the_one_it_began_with(visitor: Visitor, book: Book) -> None:
+def test_no_page_shows_or_changes_another_shop_than_the_one_it_began_with(
+    visitor: Visitor, book: Book
+) -> None:
     with book.client() as client:
         face = next(iter(client.list_faces())).id
     heard = listen(visitor)
@@ -85,10 +97,12 @@ def test_no_page_shows_or_changes_another_shop_than_the_one_it_began_with(visito
 
 def test_nothing_but_the_calls_that_name_the_book_asks_v1() -> None:
     for path in locate_folder().rglob("*.js"):
-        if path.name not in ("api.js", "start.js"):  # the start asks for the console's files, before there is a book
+        # the start asks for the console's files, before there is a book
+        if path.name not in ("api.js", "start.js"):
             text = path.read_text()
             assert not re.search(
-                r"""\bfetch\((?!import\.meta)|XMLHttpRequest|EventSource|["'`]v1/|\baddress\(""", text
+                r"""\bfetch\((?!import\.meta)|XMLHttpRequest|EventSource|["'`]v1/|\baddress\(""",
+                text,
             ), f"{path.name}: call v1 by get or send of api.js, which name the book"
 
 
@@ -101,7 +115,14 @@ def test_changes_that_wait_are_sent_to_the_life_of_the_book_that_they_were_made_
         group = next(group for group in client.list_groups() if group.name == "VIP")
     known = visitor.context.request.get(f"{book.url}/v1/session").json()
     waiting = [
-        {"path": f"groups/{group.id}", "method": "PATCH", "name": f"n{number}", "book": of, "by": by, "at": 4e12}
+        {
+            "path": f"groups/{group.id}",
+            "method": "PATCH",
+            "name": f"n{number}",
+            "book": of,
+            "by": by,
+            "at": 4e12,
+        }
         | {"body": {"description": f"of {number}"}}
         for number, (of, by) in enumerate(
             (

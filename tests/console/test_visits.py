@@ -75,7 +75,9 @@ def visits(page: Page) -> Locator:
 
 def polls(visitor: Visitor, page: Page) -> int:
     """Count how often a tab asked who came."""
-    return len([one for one in visitor.requests if "/v1/arrivals" in one.url and one.frame.page == page])
+    return len(
+        [one for one in visitor.requests if "/v1/arrivals" in one.url and one.frame.page == page]
+    )
 
 
 def polled(visitor: Visitor, page: Page) -> None:
@@ -187,7 +189,10 @@ def test_sound_and_notification_are_off_until_they_are_switched_on_and_tell_of_o
         becomes(page, lambda: page.evaluate("[asked, told, tones]") == [1, [], 1])
         shop.see(2, 0, like=0.9)
         expect(visits(page)).to_have_count(4)
-        becomes(page, lambda: page.evaluate("[asked, told, tones]") == [1, [[PEOPLE[2], "first visit"]], 2])
+        becomes(
+            page,
+            lambda: page.evaluate("[asked, told, tones]") == [1, [[PEOPLE[2], "first visit"]], 2],
+        )
         page.keyboard.press("b")
         shop.see(3, 0, like=0.9)
         expect(visits(page)).to_have_count(5)
@@ -216,7 +221,9 @@ def test_who_it_is_is_said_by_touch(browser: Browser, shop: Shop) -> None:
         assert zoe.group == "regular"
         wrong(page, PEOPLE[0]).tap()
         expect(page.get_by_role("option")).to_have_count(5)
-        ends = page.locator(".found .score").evaluate_all("all => all.map((one) => one.getBoundingClientRect().right)")
+        ends = page.locator(".found .score").evaluate_all(
+            "all => all.map((one) => one.getBoundingClientRect().right)"
+        )
         assert len(set(ends)) == 1, "the scores stand below each other"
         page.get_by_role("button", name="Nobody: not a face").tap()
         expect(visits(page).last).to_contain_text("Now: nobody")
@@ -277,7 +284,9 @@ def figures(page: Page) -> list[str]:
     return page.locator(".figures button").all_text_contents()
 
 
-def test_a_day_is_listed_to_its_end_and_its_figures_are_those_of_the_book(browser: Browser, crowd: Shop) -> None:
+def test_a_day_is_listed_to_its_end_and_its_figures_are_those_of_the_book(
+    browser: Browser, crowd: Shop
+) -> None:
     with crowd.book.client() as client, reviewing(browser, crowd) as visitor:
         visitor.context.add_init_script(BUSY)
         page = visitor.open()
@@ -289,7 +298,9 @@ def test_a_day_is_listed_to_its_end_and_its_figures_are_those_of_the_book(browse
         expect(visits(page)).to_have_count(len(came))
         first = sum(one.visit == 1 for one in came)
         people = len({one.face for one in came})
-        expect(page.locator(".figures")).to_contain_text(f"{len(came)} visits{people} people{first} for the first time")
+        expect(page.locator(".figures")).to_contain_text(
+            f"{len(came)} visits{people} people{first} for the first time"
+        )
         headings = page.locator(".hour h2").all_text_contents()
         assert sum(int(one.split("· ")[1]) for one in headings) == len(came)
         page.get_by_role("button", name="for the first time").click()
@@ -300,7 +311,9 @@ def test_a_day_is_listed_to_its_end_and_its_figures_are_those_of_the_book(browse
         assert figures(page)[0] == f"{len(came)} visits"
 
 
-def test_a_day_stands_beside_the_week_before_unless_nobody_came_then(browser: Browser, shop: Shop) -> None:
+def test_a_day_stands_beside_the_week_before_unless_nobody_came_then(
+    browser: Browser, shop: Shop
+) -> None:
     """The shop was closed a week ago; of the day nine days ago, two days ago is a week later."""
     shop.see(0, 24 * 9, like=0.9)
     shop.see(0, 24 * 9 + 1, like=0.9)
@@ -343,7 +356,9 @@ def test_an_hour_is_a_bar_to_click_and_an_address(browser: Browser, shop: Shop) 
     zone = ZoneInfo(shop.tenant.time_zone)
     yesterday = (shop.services.clock.now() - timedelta(days=1)).astimezone(zone).date()
     with shop.book.client() as client, reviewing(browser, shop) as visitor:
-        came = [one.first.astimezone(zone) for one in client.list_arrivals(from_="2026-01-01T00:00:00Z")]
+        came = [
+            one.first.astimezone(zone) for one in client.list_arrivals(from_="2026-01-01T00:00:00Z")
+        ]
         by_hour = Counter(f"{one:%H}" for one in came if one.date() == yesterday)
         page = visitor.open(f"#/visits?day={yesterday}")
         expect(visits(page)).to_have_count(4)
@@ -369,7 +384,9 @@ def test_an_hour_is_a_bar_to_click_and_an_address(browser: Browser, shop: Shop) 
         expect(visits(page)).to_have_count(4)
 
 
-def test_the_bars_of_today_follow_who_comes_while_another_hour_is_shown(browser: Browser, shop: Shop) -> None:
+def test_the_bars_of_today_follow_who_comes_while_another_hour_is_shown(
+    browser: Browser, shop: Shop
+) -> None:
     shop.see(7100, 3)
     zone, now = ZoneInfo(shop.tenant.time_zone), shop.services.clock.now()
     before, then = ((now - timedelta(hours=hours)).astimezone(zone).hour for hours in (3, 1))
@@ -399,7 +416,9 @@ def test_who_comes_while_somebody_reads_below_waits(browser: Browser, crowd: Sho
 
 
 @pytest.mark.parametrize("size", [(390, 844), (640, 400)], ids=["phone", "zoomed"])
-def test_the_first_visitor_is_in_sight_on_small_screens(browser: Browser, shop: Shop, size: tuple[int, int]) -> None:
+def test_the_first_visitor_is_in_sight_on_small_screens(
+    browser: Browser, shop: Shop, size: tuple[int, int]
+) -> None:
     with reviewing(browser, shop) as visitor:
         page = watching(visitor)
         page.set_viewport_size({"width": size[0], "height": size[1]})

@@ -8,11 +8,15 @@ from chalicelib.api.console_files import locate_folder
 OURS = locate_folder()
 
 FILES = {
-    path.relative_to(OURS).as_posix(): json.loads(path.read_text(encoding="utf-8")) for path in OURS.rglob("*.json")
+    path.relative_to(OURS).as_posix(): json.loads(path.read_text(encoding="utf-8"))
+    for path in OURS.rglob("*.json")
 }
 TABLES = {
     language: {
-        name: text for path, table in FILES.items() if path.endswith(f"{language}.json") for name, text in table.items()
+        name: text
+        for path, table in FILES.items()
+        if path.endswith(f"{language}.json")
+        for name, text in table.items()
     }
     for language in ("en", "zh")
 }
@@ -26,7 +30,9 @@ _CHOICES = ("language.", "theme.", "blur.", "shortcuts.")
 
 def values(text: str | dict[str, str]) -> set[str]:
     return {
-        name for one in ([text] if isinstance(text, str) else text.values()) for name in re.findall(r"\{(\w+)\}", one)
+        name
+        for one in ([text] if isinstance(text, str) else text.values())
+        for name in re.findall(r"\{(\w+)\}", one)
     }
 
 
@@ -53,14 +59,19 @@ def test_each_text_that_a_module_asks_for_is_there() -> None:
 def test_each_text_is_used() -> None:
     literals = {name for code in MODULES.values() for name in _LITERAL.findall(code)}
     made = tuple(start for code in MODULES.values() for start, _ in _MADE.findall(code) if start)
-    unused = [name for name in TABLES["en"] if name not in literals and not name.startswith((*made, *_CHOICES))]
+    unused = [
+        name
+        for name in TABLES["en"]
+        if name not in literals and not name.startswith((*made, *_CHOICES))
+    ]
     assert unused == []
 
 
 def test_no_module_has_words_between_its_tags() -> None:
     for path, code in MODULES.items():
         shown = re.findall(
-            r">\s*([A-Za-z][a-z]+(?: [a-z]+)+)[^<`]*<", re.sub(r"<code>.*?</code>|\$\{[^{}]*\}", "", code)
+            r">\s*([A-Za-z][a-z]+(?: [a-z]+)+)[^<`]*<",
+            re.sub(r"<code>.*?</code>|\$\{[^{}]*\}", "", code),
         )
         assert shown == [], path
 

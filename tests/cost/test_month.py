@@ -1,4 +1,5 @@
-"""A tenant's month in dollars: by hand from the prices of docs/deploy.md, on first days of months and of tenants."""
+"""A tenant's month in dollars: by hand from the prices of docs/deploy.md, on first days of months
+and of tenants."""
 
 from collections.abc import Iterator
 from datetime import date, timedelta
@@ -8,7 +9,11 @@ import pytest
 from chalicelib.cost.month import PACE_DAYS, Month, Traffic, find_first_day, reckon_month
 from chalicelib.cost.table import Load, count_units, read_prices, read_table, sum_up_usd
 
-CAPTURE, SEARCH, FACE, CAMERA, TENANT = 0.0321 / 1_000, 0.0156 / 1_000, 0.0015 / 1_000, 0.0305, 0.0160
+CAPTURE = 0.0321 / 1_000
+SEARCH = 0.0156 / 1_000
+FACE = 0.0015 / 1_000
+CAMERA = 0.0305
+TENANT = 0.0160
 """US dollars of one, as docs/deploy.md says them: to 0.0001."""
 
 ALWAYS = date(2020, 1, 1)
@@ -28,12 +33,17 @@ def usd(month: Month) -> tuple[float, float]:
 
 
 def test_a_month_is_what_came_times_its_price_and_what_stands_by_the_day() -> None:
-    """In April, 30 days: after ten of them a third of what stands, and the rest at the same pace."""
+    """In April, 30 days: after ten of them a third of what stands, and the rest at the same
+    pace."""
     traffic = dict.fromkeys(days(APRIL, 10), Traffic(1_000, 100))
     month = reckon_month(stock(3_000, 2), traffic, APRIL + timedelta(10), ALWAYS)
     stands = 3_000 * FACE + 2 * CAMERA + TENANT
-    expected = 10_000 * CAPTURE + 1_000 * SEARCH + stands / 3, 30_000 * CAPTURE + 3_000 * SEARCH + stands
-    assert usd(month) == pytest.approx(expected, abs=2e-3)  # prices are rounded, and 30,000 are multiplied by them
+    expected = (
+        10_000 * CAPTURE + 1_000 * SEARCH + stands / 3,
+        30_000 * CAPTURE + 3_000 * SEARCH + stands,
+    )
+    # prices are rounded, and 30,000 are multiplied by them
+    assert usd(month) == pytest.approx(expected, abs=2e-3)
     assert usd(month) == pytest.approx((0.3637, 1.0908), abs=2e-3)
     assert (month.prices.date, month.prices.region) == (read_prices().date, read_prices().region)
 
@@ -43,10 +53,14 @@ def test_the_forecast_of_a_month_of_thirty_days_is_that_of_the_command_without_t
     month = reckon_month(stock(3_000, 2), traffic, APRIL + timedelta(10), ALWAYS)
     rows, whole = read_table().rows, Load(3_000, 1_000, 100, cameras=2)
     of_stage = sum(sum_up_usd(rows[kind], read_prices()) for kind in ("stage", "start", "traffic"))
-    assert month.usd_forecast == pytest.approx(sum_up_usd(count_units(read_table(), whole), read_prices()) - of_stage)
+    assert month.usd_forecast == pytest.approx(
+        sum_up_usd(count_units(read_table(), whole), read_prices()) - of_stage
+    )
 
 
-def test_on_the_first_day_nothing_was_spent_and_the_forecast_is_at_the_pace_of_the_last_week() -> None:
+def test_on_the_first_day_nothing_was_spent_and_the_forecast_is_at_the_pace_of_the_last_week() -> (
+    None
+):
     traffic = dict.fromkeys(days(APRIL - timedelta(7), 7), Traffic(200))
     now, whole = usd(reckon_month(stock(), traffic, APRIL, ALWAYS))
     assert now == 0
@@ -55,8 +69,11 @@ def test_on_the_first_day_nothing_was_spent_and_the_forecast_is_at_the_pace_of_t
 
 
 def test_the_pace_is_the_last_weeks_and_not_the_months() -> None:
-    """Each weekday counts once: a shop that is closed on Sundays is not forecast higher on a Sunday."""
-    traffic = dict.fromkeys(days(APRIL, 20), Traffic(0)) | dict.fromkeys(days(APRIL + timedelta(13), 7), Traffic(70))
+    """Each weekday counts once: a shop that is closed on Sundays is not forecast higher on a
+    Sunday."""
+    traffic = dict.fromkeys(days(APRIL, 20), Traffic(0)) | dict.fromkeys(
+        days(APRIL + timedelta(13), 7), Traffic(70)
+    )
     now, whole = usd(reckon_month(stock(), traffic, APRIL + timedelta(20), ALWAYS))
     assert whole - now == pytest.approx(10 * 70 * CAPTURE + TENANT / 3, abs=1e-4)
     assert find_first_day(APRIL + timedelta(20), ALWAYS) == APRIL
@@ -71,7 +88,9 @@ def test_what_came_today_is_not_counted_yet() -> None:
 
 
 @pytest.mark.parametrize("age", range(10))
-def test_a_young_tenant_pays_from_its_first_day_and_its_pace_is_that_of_its_own_days(age: int) -> None:
+def test_a_young_tenant_pays_from_its_first_day_and_its_pace_is_that_of_its_own_days(
+    age: int,
+) -> None:
     made_on = APRIL + timedelta(4)
     today = made_on + timedelta(age)
     traffic = dict.fromkeys(days(made_on, age), Traffic(100))

@@ -1,4 +1,5 @@
-"""The pages of the dialects and of the client do what they print, against a real server, and name what is served."""
+"""The pages of the dialects and of the client do what they print, against a real server, and name
+what is served."""
 
 import json
 import os
@@ -34,7 +35,8 @@ from tests.support.closeness import CURVE
 from tests.support.pictures import photos as at_hand
 
 API, CLIENT, SUNMI, ICREDIT, REKOGNITION, COMPREFACE = (
-    DOCS / f"{page}.md" for page in ("api", "client", "sunmi", "icredit", "rekognition", "compreface")
+    DOCS / f"{page}.md"
+    for page in ("api", "client", "sunmi", "icredit", "rekognition", "compreface")
 )
 
 
@@ -61,7 +63,9 @@ def test_all_pages_and_sentences_say_the_largest_picture_that_the_code_takes() -
     most = f"{MAX_PICTURE_BYTES // 2**20} MiB"
     assert f"| a capture | {most} |" in read(API)
     assert f"8192 pixels a side and {most};" in read(API)
-    assert f"a call up to {most}, on AWS {MAX_BODY_BYTES // 2**20} MiB" in read(DOCS / "deepstack.md")
+    assert f"a call up to {most}, on AWS {MAX_BODY_BYTES // 2**20} MiB" in read(
+        DOCS / "deepstack.md"
+    )
     assert f"by signed URLs, up to {most} each" in read(DOCS / "operations.md")
     assert f"for pictures of {most}" in read(DOCS / "api/v1.yaml")
     too_long = (deepstack.VIEWS.body_too_long, most), (v1.TOO_LONG, "27 MiB")
@@ -69,7 +73,9 @@ def test_all_pages_and_sentences_say_the_largest_picture_that_the_code_takes() -
     assert [figure in str(refused) for refused, figure in too_long] == [True, True]
 
 
-def test_the_client_enrols_searches_and_tells_who_came_as_the_page_prints_it(server: Server, photos: Path) -> None:
+def test_the_client_enrols_searches_and_tells_who_came_as_the_page_prints_it(
+    server: Server, photos: Path
+) -> None:
     sees(server, photos / at_hand.OTHER)
     (block,) = re.findall(r"```python\n(.*?)```", read(CLIENT), re.DOTALL)
     folder = server.data.parent
@@ -93,12 +99,16 @@ def test_the_client_enrols_searches_and_tells_who_came_as_the_page_prints_it(ser
 
 def test_the_session_of_sunmi_answers_what_it_shows(server: Server, photos: Path) -> None:
     tools = ("md5sum", "sort", "paste", "sed", "od")
-    answers = Session.of("A session to paste", SUNMI).answers(server, photos / at_hand.OTHER, *tools)
+    answers = Session.of("A session to paste", SUNMI).answers(
+        server, photos / at_hand.OTHER, *tools
+    )
     assert [json.loads(answer)["code"] for answer in answers] == [0] * 6
 
 
 def test_the_session_of_icredit_answers_what_it_shows(server: Server, photos: Path) -> None:
-    answers = Session.of("A session to paste", ICREDIT).answers(server, photos / at_hand.OTHER, "base64", "date")
+    answers = Session.of("A session to paste", ICREDIT).answers(
+        server, photos / at_hand.OTHER, "base64", "date"
+    )
     enrolled, found, observed, counted = (json.loads(answer) for answer in answers)
     (token,) = (person["PERSON_TOKEN"] for person in enrolled["PERSON_ENTITY"])
     for answer in (enrolled, found, observed):
@@ -113,20 +123,28 @@ def test_the_session_of_icredit_answers_what_it_shows(server: Server, photos: Pa
 
 
 def test_the_page_of_icredit_names_the_operations_that_there_are() -> None:
-    served = {path.rsplit("/", 1)[1] for path in app.app.routes if path.startswith("/icredit/face/")}
+    served = {
+        path.rsplit("/", 1)[1] for path in app.app.routes if path.startswith("/icredit/face/")
+    }
     assert served == {"manage", "query", "analysis"}
     assert served == set(re.findall(r"`(\w+)`", read(ICREDIT).partition("\n## ")[0]))
 
 
 def test_the_page_of_sunmi_names_the_endpoints_that_there_are() -> None:
-    served = {path.rsplit("/", 1)[1] for path in app.app.routes if path.startswith("/openapi/face/")}
+    served = {
+        path.rsplit("/", 1)[1] for path in app.app.routes if path.startswith("/openapi/face/")
+    }
     named = {
-        name for name in served | {"noSuchEndpoint"} if re.search(rf"\b{name}\b", read(SUNMI).partition("\n## ")[0])
+        name
+        for name in served | {"noSuchEndpoint"}
+        if re.search(rf"\b{name}\b", read(SUNMI).partition("\n## ")[0])
     }
     assert served == named | {"getFaceIDList"} & served
 
 
-def test_rekognitions_session_finds_the_person_on_the_second_photo(server: Server, photos: Path) -> None:
+def test_rekognitions_session_finds_the_person_on_the_second_photo(
+    server: Server, photos: Path
+) -> None:
     shutil.copyfile(photos / at_hand.PORTRAIT_AGAIN, server.data.parent / "second.jpg")
     session = Session.of("Move in ten minutes", REKOGNITION)
     (found,) = session.output(server, "sed", picture=photos / at_hand.PORTRAIT)
@@ -154,7 +172,10 @@ class _Bucket(BaseHTTPRequestHandler):
 @pytest.fixture
 def s3(photos: Path) -> Iterator[dict[str, str]]:
     """The environment of a program that has a bucket with two portraits."""
-    _Bucket.objects = {"people/ann.jpg": photos / at_hand.PORTRAIT, "people/ben.jpg": photos / at_hand.OTHER}
+    _Bucket.objects = {
+        "people/ann.jpg": photos / at_hand.PORTRAIT,
+        "people/ben.jpg": photos / at_hand.OTHER,
+    }
     with ThreadingHTTPServer(("127.0.0.1", 0), _Bucket) as front:
         threading.Thread(target=front.serve_forever, daemon=True).start()
         url = f"http://127.0.0.1:{front.server_port}"
@@ -162,15 +183,21 @@ def s3(photos: Path) -> Iterator[dict[str, str]]:
         front.shutdown()
 
 
-def test_rekognitions_session_indexes_a_buckets_photos_and_may_be_run_again(server: Server, s3: dict[str, str]) -> None:
+def test_rekognitions_session_indexes_a_buckets_photos_and_may_be_run_again(
+    server: Server, s3: dict[str, str]
+) -> None:
     session = Session.of("Index again from S3", REKOGNITION)
     for _ in range(2):
         assert session.output(server, **s3) == ["2 faces"]
 
 
 def test_the_page_of_rekognition_names_the_operations_that_are_answered_and_only_those() -> None:
-    rows = re.findall(r"^\| (?:collections|faces|users|pictures) \| (.*) \|$", read(REKOGNITION), re.MULTILINE)
-    named = {name for cell in rows for name in re.findall(r"\b[A-Z][a-z]+[A-Z]\w+", cell)} - {"S3Object"}
+    rows = re.findall(
+        r"^\| (?:collections|faces|users|pictures) \| (.*) \|$", read(REKOGNITION), re.MULTILINE
+    )
+    named = {name for cell in rows for name in re.findall(r"\b[A-Z][a-z]+[A-Z]\w+", cell)} - {
+        "S3Object"
+    }
     assert named == requests.REQUESTS.keys()
     assert named <= set(requests.REQUESTS)
 
@@ -179,13 +206,20 @@ def test_every_call_of_v1_in_the_docs_is_served() -> None:
     paths = yaml.safe_load(read(DOCS / "api/v1.yaml"))["paths"]
     served = {f"{method.upper()} {path}" for path, methods in paths.items() for method in methods}
     pages = [*DOCS.glob("*.md"), *DOCS.glob("tasks/*.md")]
-    named = {call for page in pages for call in re.findall(r"`((?:GET|POST|PATCH|DELETE) /v1/[\w/{}.-]+)", read(page))}
+    named = {
+        call
+        for page in pages
+        for call in re.findall(r"`((?:GET|POST|PATCH|DELETE) /v1/[\w/{}.-]+)", read(page))
+    }
     assert len(named) > 20
     assert named <= served
 
 
 def test_the_session_of_compreface_answers_what_it_shows(server: Server, photos: Path) -> None:
-    added, found = map(json.loads, Session.of("Switch it on", COMPREFACE).answers(server, photos / at_hand.PORTRAIT))
+    added, found = map(
+        json.loads,
+        Session.of("Switch it on", COMPREFACE).answers(server, photos / at_hand.PORTRAIT),
+    )
     assert (set(added), added["subject"]) == ({"image_id", "subject"}, "Ann")
     (face,) = found["result"]
     assert face["subjects"] == [{"subject": "Ann", "similarity": 1.0}]

@@ -32,9 +32,13 @@ def test_links_and_commands_of_a_page_exist(page: Path) -> None:
         assert (page.parent / link).exists(), link
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if "\nregulars " in read(page)], ids=lambda page: page.stem)
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES if "\nregulars " in read(page)], ids=lambda page: page.stem
+)
 def test_the_commands_of_a_page_have_the_options_that_it_names(page: Path) -> None:
-    lab = tomllib.loads(read(ROOT / "lab/pyproject.toml"))["project"]["entry-points"]["regulars.commands"]
+    lab = tomllib.loads(read(ROOT / "lab/pyproject.toml"))["project"]["entry-points"][
+        "regulars.commands"
+    ]
     for line in re.findall(r"^\s*regulars ([a-z].*)", read(page).replace("\\\n", ""), re.MULTILINE):
         name, *words = line.split()
         if name in lab:
@@ -44,12 +48,20 @@ def test_the_commands_of_a_page_have_the_options_that_it_names(page: Path) -> No
             if command.invoke_without_command and words[0] not in command.commands:
                 break
             command = command.commands[words.pop(0)]
-        options |= {one for parameter in command.params for one in (*parameter.opts, *parameter.secondary_opts)}
-        assert {word.strip("[]") for word in words if re.match(r"\[?--[a-z]", word)} <= options, line
+        options |= {
+            one
+            for parameter in command.params
+            for one in (*parameter.opts, *parameter.secondary_opts)
+        }
+        assert {word.strip("[]") for word in words if re.match(r"\[?--[a-z]", word)} <= options, (
+            line
+        )
 
 
 def test_make_help_names_every_target_that_says_what_it_is() -> None:
-    said = subprocess.run(["make", "--silent", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    said = subprocess.run(
+        ["make", "--silent", "help"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
     described = set(re.findall(r"^([a-z-]+):.*##", read(ROOT / "Makefile"), re.MULTILINE))
     assert {line.split()[1] for line in said.splitlines()} == described >= {"demo", "test", "help"}
 
@@ -57,7 +69,9 @@ def test_make_help_names_every_target_that_says_what_it_is() -> None:
 def test_contributing_maps_the_folders_that_there_are() -> None:
     section = CONTRIBUTING.partition("\n## Where things are\n")[2].partition("\n## ")[0]
     mapped = {Path(name) for name in re.findall(r"^\| `([\w/.]+)` \|", section, re.MULTILINE)}
-    folders = {path.parent for path in ROOT.glob("*/__init__.py")} | {p.parent for p in ROOT.glob("chalicelib/*/*.py")}
+    folders = {path.parent for path in ROOT.glob("*/__init__.py")} | {
+        p.parent for p in ROOT.glob("chalicelib/*/*.py")
+    }
     there = {folder.relative_to(ROOT) for folder in folders} - {Path("chalicelib")}
     assert there <= mapped
     assert all((ROOT / path).exists() for path in mapped)
@@ -71,18 +85,36 @@ def test_every_decision_is_in_the_list_of_decisions() -> None:
 def test_every_decision_that_is_cited_is_there() -> None:
     numbers = {page.name[:4] for page in DOCS.glob("decisions/[0-9]*.md")}
     kinds = {".py", ".toml", ".yaml", ".md"}
-    sources = [path for folder in OURS for path in (ROOT / folder).rglob("*") if path.suffix in kinds]
+    sources = [
+        path for folder in OURS for path in (ROOT / folder).rglob("*") if path.suffix in kinds
+    ]
     cited = {number for path in sources for number in re.findall(r"decisions/(\d{4})", read(path))}
     assert len(cited) > 10
     assert cited <= numbers
 
 
-QUESTIONS = {"what", "who", "whoever", "whose", "that", "how", "where", "whatever", "when", "until", "so", "without"}
+QUESTIONS = {
+    "what",
+    "who",
+    "whoever",
+    "whose",
+    "that",
+    "how",
+    "where",
+    "whatever",
+    "when",
+    "until",
+    "so",
+    "without",
+}
 QUESTIONS |= {"each", "whether"}
 
 
 def test_docstrings_begin_with_a_verb_or_a_noun() -> None:
-    sources = [*(path for folder in OURS for path in (ROOT / folder).rglob("*.py")), ROOT / "app.py"]
+    sources = [
+        *(path for folder in OURS for path in (ROOT / folder).rglob("*.py")),
+        ROOT / "app.py",
+    ]
     found = [
         f"{source.relative_to(ROOT)}: {node.name}"
         for source in sources
@@ -112,11 +144,15 @@ OF_OTHERS = {
 
 
 def test_every_error_of_the_page_on_trouble_is_written_by_the_code() -> None:
-    written = {text for folder in SOURCES for file in (ROOT / folder).rglob("*.py") for text in texts(file)}
+    written = {
+        text for folder in SOURCES for file in (ROOT / folder).rglob("*.py") for text in texts(file)
+    }
     rows = re.findall(r"^\| (`.*?) \| ", read(DOCS / "tasks/trouble.md"), re.MULTILINE)
     listed = {error for row in rows for error in re.findall(r"`([^`]+)`", row)}
     assert len(listed) > 30
-    assert [error for error in sorted(listed - OF_OTHERS) if not any(error in text for text in written)] == []
+    assert [
+        error for error in sorted(listed - OF_OTHERS) if not any(error in text for text in written)
+    ] == []
 
 
 def texts(file: Path) -> Iterator[str]:
@@ -124,28 +160,44 @@ def texts(file: Path) -> Iterator[str]:
     nodes = list(ast.walk(ast.parse(file.read_bytes())))
     told = {id(node.value) for node in nodes if isinstance(node, ast.Expr)}  # docstrings
     for node in nodes:
-        if isinstance(node, ast.Constant) and isinstance(node.value, str | bytes) and id(node) not in told:
+        if (
+            isinstance(node, ast.Constant)
+            and isinstance(node.value, str | bytes)
+            and id(node) not in told
+        ):
             yield node.value if isinstance(node.value, str) else node.value.decode("latin-1")
         elif isinstance(node, ast.JoinedStr):
-            yield "".join(str(part.value) if isinstance(part, ast.Constant) else "…" for part in node.values)
+            yield "".join(
+                str(part.value) if isinstance(part, ast.Constant) else "…" for part in node.values
+            )
 
 
 def tables(page: str) -> Iterator[list[list[str]]]:
     """The tables of a page, rows of cells, the head first."""
     for block in re.findall(r"(?:^\|.*\|\n)+", read(DOCS / page), re.MULTILINE):
-        rows = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in block.splitlines()]
+        rows = [
+            [cell.strip() for cell in line.strip("|").split(" | ")] for line in block.splitlines()
+        ]
         yield [rows[0], *rows[2:]]
 
 
 CLAIMS = [
-    (row[0], row[-1]) for page in PRIVACY for table in tables(page) for row in table[1:] if "proved by" in table[0][-1]
+    (row[0], row[-1])
+    for page in PRIVACY
+    for table in tables(page)
+    for row in table[1:]
+    if "proved by" in table[0][-1]
 ]
 """The claims of the pages on privacy, each with what proves it."""
 
 
 @cache
 def functions(file: str) -> set[str]:
-    return {one.name for one in ast.walk(ast.parse(read(ROOT / file))) if isinstance(one, ast.FunctionDef)}
+    return {
+        one.name
+        for one in ast.walk(ast.parse(read(ROOT / file)))
+        if isinstance(one, ast.FunctionDef)
+    }
 
 
 @pytest.mark.parametrize(("claim", "proof"), CLAIMS, ids=lambda text: text[:60])
@@ -160,14 +212,23 @@ def test_each_claim_on_privacy_names_tests_that_there_are(claim: str, proof: str
 def test_there_are_claims_of_every_kind() -> None:
     kinds = {claim.partition(":")[0] for claim, _ in CLAIMS}
     assert set("STRIDE") <= kinds
-    assert {"linking", "identifying", "non-repudiation", "detecting", "unawareness", "non-compliance"} <= kinds
+    assert {
+        "linking",
+        "identifying",
+        "non-repudiation",
+        "detecting",
+        "unawareness",
+        "non-compliance",
+    } <= kinds
 
 
 def test_the_page_on_privacy_names_every_place_that_holds_something_about_people() -> None:
     page = (DOCS / "privacy.md").read_text(encoding="utf-8")
     for table in (data_map.what_is_stored(), data_map.what_happens(), data_map.of_nobody()):
         assert table in page, f"docs/privacy.md needs this table:\n{table}"
-    assert f"`REGULARS_CAPTURE_DAYS`: {Settings(Path()).capture_days} days" in read(DOCS / "privacy.md")
+    assert f"`REGULARS_CAPTURE_DAYS`: {Settings(Path()).capture_days} days" in read(
+        DOCS / "privacy.md"
+    )
 
 
 @pytest.mark.parametrize("page", [*PRIVACY, "dpia.md"])
@@ -197,7 +258,12 @@ def test_the_list_of_all_pages_has_each_page_of_the_site() -> None:
 def test_what_the_gate_runs_takes_nothing_from_beside_the_checkout() -> None:
     """A stranger has nothing there. What needs it is in the lab."""
     folders = ("tests", "edge", "client", "chalicelib", "regulars")
-    files = [file for folder in folders for file in ROOT.glob(f"{folder}/**/*.py") if file != Path(__file__)]
+    files = [
+        file
+        for folder in folders
+        for file in ROOT.glob(f"{folder}/**/*.py")
+        if file != Path(__file__)
+    ]
     beside = re.compile(r"/ \"shared\"|Path\(\"shared\"")
     assert len(files) > 500
     assert [str(file.relative_to(ROOT)) for file in files if beside.search(read(file))] == []

@@ -1,4 +1,5 @@
-"""Docstrings explain what is there: no parameter, field or class that has gone, and no text beside another one's."""
+"""Docstrings explain what is there: no parameter, field or class that has gone, and no text beside
+another one's."""
 
 import ast
 import re
@@ -9,9 +10,20 @@ from pathlib import Path
 from tests.support.box.session import ROOT, read
 
 FOLDERS = ("chalicelib", "regulars", "infra", "edge/src")
-SOURCES = [*(path for folder in FOLDERS for path in sorted((ROOT / folder).rglob("*.py"))), ROOT / "app.py"]
+SOURCES = [
+    *(path for folder in FOLDERS for path in sorted((ROOT / folder).rglob("*.py"))),
+    ROOT / "app.py",
+]
 OTHERS_NAMES = {
-    *("CodeProject", "CropImage", "DateTimeDigitized", "DateTimeOriginal", "DeMenthon", "InsightFace", "JavaScript"),
+    *(
+        "CodeProject",
+        "CropImage",
+        "DateTimeDigitized",
+        "DateTimeOriginal",
+        "DeMenthon",
+        "InsightFace",
+        "JavaScript",
+    ),
     *("LambdaContext", "PublicKeyCredential", "UserGuide", "to_image"),
 }
 """Programs, people, and names in the code of others."""
@@ -72,26 +84,41 @@ def place(source: Path, node: ast.stmt) -> str:
 
 def names_of_code(text: str) -> set[str]:
     """Return words of several humps, and names in backticks."""
-    return {*re.findall(r"\b[A-Z][a-z0-9]+(?:[A-Z][a-z0-9]+)+\b", text), *re.findall(r"`([a-z_]\w*)`", text)}
+    return {
+        *re.findall(r"\b[A-Z][a-z0-9]+(?:[A-Z][a-z0-9]+)+\b", text),
+        *re.findall(r"`([a-z_]\w*)`", text),
+    }
 
 
 def explained_names(text: str) -> set[str]:
-    """Return the names that are followed by a colon and so explained: `first` and `last`: of the span."""
+    """Return the names that are followed by a colon and so explained: `first` and `last`: of the
+    span."""
     groups = re.findall(r"((?:`\w+`(?:, | and )?)+):", text)
     return {name for group in groups for name in re.findall(r"`(\w+)`", group)}
 
 
 def names_inside(node: Documented) -> set[str]:
-    """Return what a docstring may explain: a function's names; a class's fields, methods and their parameters."""
+    """Return what a docstring may explain: a function's names; a class's fields, methods and their
+    parameters."""
     inside = list(ast.walk(node))
     if not isinstance(node, ast.ClassDef):
-        return {str(getattr(one, field, "")) for one in inside for field in ("arg", "id", "attr", "name")}
+        return {
+            str(getattr(one, field, ""))
+            for one in inside
+            for field in ("arg", "id", "attr", "name")
+        }
     methods = [one for one in node.body if isinstance(one, ast.FunctionDef | ast.AsyncFunctionDef)]
     fields = [one for one in node.body if isinstance(one, ast.Assign | ast.AnnAssign)]
     own = {one.name for one in node.body if isinstance(one, Documented)}
-    own |= {one.arg for method in methods for one in ast.walk(method.args) if isinstance(one, ast.arg)}
+    own |= {
+        one.arg for method in methods for one in ast.walk(method.args) if isinstance(one, ast.arg)
+    }
     own |= {one.id for field in fields for one in ast.walk(field) if isinstance(one, ast.Name)}
-    return own | {one.attr for one in inside if isinstance(one, ast.Attribute) and ast.unparse(one.value) == "self"}
+    return own | {
+        one.attr
+        for one in inside
+        if isinstance(one, ast.Attribute) and ast.unparse(one.value) == "self"
+    }
 
 
 @cache
@@ -101,24 +128,39 @@ def nodes_of(source: Path) -> list[ast.AST]:
 
 @cache
 def bodies_of(source: Path) -> list[list[ast.stmt]]:
-    return [body for node in nodes_of(source) if isinstance(body := getattr(node, "body", None), list)]
+    return [
+        body for node in nodes_of(source) if isinstance(body := getattr(node, "body", None), list)
+    ]
 
 
 def text_of(node: ast.stmt) -> str:
-    """Return the text of a docstring, be it of a module, a class, a function or a value above it; else nothing."""
+    """Return the text of a docstring, be it of a module, a class, a function or a value above it;
+    else nothing."""
     value = node.value if isinstance(node, ast.Expr) else None
     return value.value if isinstance(value, ast.Constant) and isinstance(value.value, str) else ""
 
 
 @cache
 def words_of_code() -> set[str]:
-    """Return all names and words of the sources but those of docstrings and comments, and those of templates."""
+    """Return all names and words of the sources but those of docstrings and comments, and those of
+    templates."""
     written: set[str] = set()
     for source in SOURCES:
         texts = {id(node.value) for body in bodies_of(source) for node in body if text_of(node)}
         for node in nodes_of(source):
-            written |= {str(getattr(node, field, "") or "") for field in ("id", "attr", "name", "arg", "asname")}
-            if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in texts:
+            written |= {
+                str(getattr(node, field, "") or "")
+                for field in ("id", "attr", "name", "arg", "asname")
+            }
+            if (
+                isinstance(node, ast.Constant)
+                and isinstance(node.value, str)
+                and id(node) not in texts
+            ):
                 written.add(node.value)
-    files = [*(ROOT / "infra").rglob("*.yaml"), ROOT / "regulars" / "requirements.txt", ROOT / "requirements.txt"]
+    files = [
+        *(ROOT / "infra").rglob("*.yaml"),
+        ROOT / "regulars" / "requirements.txt",
+        ROOT / "requirements.txt",
+    ]
     return {word for text in (*written, *map(read, files)) for word in re.findall(r"\w+", text)}

@@ -43,7 +43,9 @@ def prepare(regulars: Regulars, picture: Path) -> None:
         regulars.enrol_face(id=id_, group="regular", name=name, picture=picture)
 
 
-def test_each_example_prints_the_same_in_python_and_in_javascript(server: Server, photos: Path) -> None:
+def test_each_example_prints_the_same_in_python_and_in_javascript(
+    server: Server, photos: Path
+) -> None:
     needed("node")
     key, folder = server.credentials("shop").api_key, server.data.parent
     shutil.copy(photos / at_hand.PORTRAIT, folder / "portrait.jpg")
@@ -55,7 +57,9 @@ def test_each_example_prints_the_same_in_python_and_in_javascript(server: Server
             for language, command in RUN.items():
                 if page != "today":
                     prepare(regulars, folder / "portrait.jpg")
-                [block] = re.findall(rf"```{language}\n(.*?)```", read(TASKS / f"{page}.md"), re.DOTALL)
+                [block] = re.findall(
+                    rf"```{language}\n(.*?)```", read(TASKS / f"{page}.md"), re.DOTALL
+                )
                 done = subprocess.run(
                     [*command, block.replace("http://127.0.0.1:8000", server.url)],
                     cwd=folder,
@@ -68,6 +72,8 @@ def test_each_example_prints_the_same_in_python_and_in_javascript(server: Server
                 assert (done.stdout.strip(), done.stderr) == (printed, ""), f"{page}, {language}"
             if page in CURL:
                 prepare(regulars, folder / "portrait.jpg")
-                answer = Session.of("In your program", TASKS / f"{page}.md").output(server, REGULARS_API_KEY=key)
+                answer = Session.of("In your program", TASKS / f"{page}.md").output(
+                    server, REGULARS_API_KEY=key
+                )
                 assert re.match(r'{"(id|url)":', answer[0]), answer
     assert (folder / "ann.zip").read_bytes().startswith(b"PK")

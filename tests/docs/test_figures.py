@@ -1,4 +1,5 @@
-"""Figures of how well people are told apart are those of docs/accuracy.md, and pages are called as the console does."""
+"""Figures of how well people are told apart are those of docs/accuracy.md, and pages are called as
+the console does."""
 
 import json
 import re
@@ -19,9 +20,14 @@ def cells(row: str) -> list[str]:
 
 
 def shares() -> Iterator[tuple[str, list[int]]]:
-    """Yield what each choice of Settings costs: of 1,000 strangers, of 100 visits by one photo, and by three."""
+    """Yield what each choice of Settings costs: of 1,000 strangers, of 100 visits by one photo, and
+    by three."""
     for choice in ("Strict", "Balanced", "Open"):
-        [line] = [line for line in read(ACCURACY).splitlines() if re.match(rf"\| 0\.\d+, {choice} \|", line)]
+        [line] = [
+            line
+            for line in read(ACCURACY).splitlines()
+            if re.match(rf"\| 0\.\d+, {choice} \|", line)
+        ]
         strangers, one, three = map(float, line.strip("|").split("|")[1:])
         yield choice.lower(), [round(1000 * strangers), round(100 * one), round(100 * three)]
 
@@ -30,7 +36,10 @@ def shares() -> Iterator[tuple[str, list[int]]]:
 def test_settings_says_what_accuracy_measured(language: str) -> None:
     words = json.loads(read(ADMIN / f"words.{language}.json"))
     for choice, figures in shares():
-        said = [int(number.replace(",", "")) for number in re.findall(r"\d[\d,]*", words[f"set.sure.{choice}.says"])]
+        said = [
+            int(number.replace(",", ""))
+            for number in re.findall(r"\d[\d,]*", words[f"set.sure.{choice}.says"])
+        ]
         assert [number for number in said if number not in (100, 1000)] == figures, choice
 
 
@@ -44,7 +53,8 @@ def test_tasks_say_what_accuracy_measured() -> None:
 def test_readme_says_what_accuracy_measured_and_the_less_favourable_rows_too() -> None:
     readme = read(ROOT / "README.md")
     one, three = (
-        cells(f"{number}, as the service decides")[-1].split(", ") for number in ("one photo", "three photos")
+        cells(f"{number}, as the service decides")[-1].split(", ")
+        for number in ("one photo", "three photos")
     )
     for fpir, fnir in (one, three):
         assert f"{100 * float(fnir):.1f} %" in readme
@@ -69,5 +79,7 @@ def test_pages_of_the_console_are_called_as_it_calls_them() -> None:
     called = {text for name, text in words.items() if re.fullmatch(r"page\.\w+", name)}
     reached = called - {words["page.add"], words["page.search"]}  # by a button of People
     for page in DOCS.glob("tasks/*.md"):
-        assert set(re.findall(r"\b(?:[Oo]n|[Ii]n|Open) \*\*([A-Z][\w ]*)\*\*", read(page))) <= reached, page
+        assert (
+            set(re.findall(r"\b(?:[Oo]n|[Ii]n|Open) \*\*([A-Z][\w ]*)\*\*", read(page))) <= reached
+        ), page
     assert f"*{words['people.add']}*" in read(DOCS / "tasks/try.md")

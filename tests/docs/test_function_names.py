@@ -1,4 +1,5 @@
-"""A function says what it does: verb and object. Of all functions at most three in a hundred are a participle alone."""
+"""A function says what it does: verb and object. Of all functions at most three in a hundred are a
+participle alone."""
 
 import ast
 import re
@@ -9,7 +10,8 @@ ROOT = Path(__file__).resolve().parents[2]
 FOLDERS = ("chalicelib", "regulars", "edge/src", "client/src", "lab/src", "infra")
 SHARE = 0.03
 IRREGULAR = (
-    "kept|seen|shown|written|said|taken|left|done|given|known|held|told|gone|made|found|sent|meant|built|read|lost|begun|chosen|"
+    "kept|seen|shown|written|said|taken|left|done|given|known|held|told|gone|made|found|sent|meant|"
+    "built|read|lost|begun|chosen|"
     "drawn|spoken|spent"
 )
 PARTICIPLE = re.compile(rf"_*(\w+ed|{IRREGULAR})_*")
@@ -21,7 +23,9 @@ def function_names() -> Iterator[str]:
     """Name each function of the product and the lab, with its file."""
     for path in sorted(path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and not node.name.startswith("__"):
+            if isinstance(
+                node, ast.FunctionDef | ast.AsyncFunctionDef
+            ) and not node.name.startswith("__"):
                 decorators = {each.id for each in node.decorator_list if isinstance(each, ast.Name)}
                 if not decorators & READ_AS_VALUES:
                     yield f"{path.relative_to(ROOT)}: {node.name}"
@@ -29,12 +33,17 @@ def function_names() -> Iterator[str]:
 
 def test_functions_are_called_by_a_verb_and_its_object() -> None:
     names = list(function_names())
-    alone = [name for name in names if "_" not in name.split()[1].strip("_") and PARTICIPLE.fullmatch(name.split()[1])]
+    alone = [
+        name
+        for name in names
+        if "_" not in name.split()[1].strip("_") and PARTICIPLE.fullmatch(name.split()[1])
+    ]
     assert len(names) > 4_000
     assert len(alone) <= SHARE * len(names), "\n".join(alone)
 
 
 def test_a_participle_is_seen_behind_underscores() -> None:
-    assert [bool(PARTICIPLE.fullmatch(name)) for name in ("kept", "_told", "named_", "keep_face", "open")] == [
-        True
-    ] * 3 + [False] * 2
+    assert [
+        bool(PARTICIPLE.fullmatch(name))
+        for name in ("kept", "_told", "named_", "keep_face", "open")
+    ] == [True] * 3 + [False] * 2

@@ -1,4 +1,5 @@
-"""docs/tasks/home-assistant.md: its commands against a real server, its YAML against what Home Assistant documents.
+"""docs/tasks/home-assistant.md: its commands against a real server, its YAML against what Home
+Assistant documents.
 
 Its templates are rendered by the same library (Jinja), and its webhook is a stand-in.
 """
@@ -33,9 +34,13 @@ TRIGGERS = {
 REST = {"resource", "scan_interval", "headers", "sensor"}
 SENSOR = {"name", "unique_id", "value_template", "unit_of_measurement", "state_class"}
 ENTITY = {"name", "unique_id", "state_topic", "availability_topic", "qos", "device", "origin"}
-DISCOVERED = {"event": {"event_types"}, "sensor": {"value_template", "json_attributes_topic", "icon"}}
+DISCOVERED = {
+    "event": {"event_types"},
+    "sensor": {"value_template", "json_attributes_topic", "icon"},
+}
 DEVICE = {"identifiers", "name", "manufacturer", "sw_version", "configuration_url"}
-"""What Home Assistant's documentation has of each: https://www.home-assistant.io/docs/, as of 2025.4."""
+"""What Home Assistant's documentation has of each: https://www.home-assistant.io/docs/, as of
+2025.4."""
 
 
 class _Yaml(yaml.SafeLoader):
@@ -46,7 +51,9 @@ _Yaml.add_constructor("!secret", lambda loader, node: f"secret {node.value}")
 
 
 def settings(section: str) -> dict[str, Any]:
-    (block,) = re.findall(r"```yaml\n(.*?)```", read(PAGE).split(f"## {section}\n")[1].split("\n## ")[0], re.DOTALL)
+    (block,) = re.findall(
+        r"```yaml\n(.*?)```", read(PAGE).split(f"## {section}\n")[1].split("\n## ")[0], re.DOTALL
+    )
     return yaml.load(block, _Yaml)
 
 
@@ -72,7 +79,11 @@ def said(one: dict[str, Any], trigger: Any) -> str | None:
 
 def test_the_entities_are_those_of_the_page_and_in_home_assistants_form(tmp_path: Path) -> None:
     one = automation("By a broker")
-    with serving(tmp_path / "data") as box, mosquitto(tmp_path / "m") as broker, listening(broker) as listener:
+    with (
+        serving(tmp_path / "data") as box,
+        mosquitto(tmp_path / "m") as broker,
+        listening(broker) as listener,
+    ):
         shop = Shop(box)
         with shop.client:
             shop.enrol("Ann Lee")
@@ -93,13 +104,23 @@ def test_the_entities_are_those_of_the_page_and_in_home_assistants_form(tmp_path
         "sensor.regulars_shop_visits_today",
     }
     assert one["trigger"]["entity_id"] == "event.regulars_shop_front_door", "of the tenant `shop`"
-    states = [SimpleNamespace(to_state=SimpleNamespace(attributes=event)) for event in listener.events(ARRIVALS)]
-    assert [said(one, state) for state in states] == ["Ann Lee is at the door", "Somebody is at the door"]
-    late = SimpleNamespace(to_state=SimpleNamespace(attributes={**listener.events(ARRIVALS)[0], "late": True}))
+    states = [
+        SimpleNamespace(to_state=SimpleNamespace(attributes=event))
+        for event in listener.events(ARRIVALS)
+    ]
+    assert [said(one, state) for state in states] == [
+        "Ann Lee is at the door",
+        "Somebody is at the door",
+    ]
+    late = SimpleNamespace(
+        to_state=SimpleNamespace(attributes={**listener.events(ARRIVALS)[0], "late": True})
+    )
     assert said(one, late) is None
 
 
-def test_a_hook_starts_the_automation(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_hook_starts_the_automation(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     one = automation("By a webhook")
     posted: list[tuple[str, bytes]] = []
 
@@ -132,7 +153,9 @@ def test_a_hook_starts_the_automation(photos: Path, tmp_path: Path, monkeypatch:
     assert said(one, SimpleNamespace(json={**json.loads(body), "type": "camera.silent"})) is None
 
 
-def test_sensors_read_who_came_today_with_a_key_that_may_only_read(server: Server, photos: Path) -> None:
+def test_sensors_read_who_came_today_with_a_key_that_may_only_read(
+    server: Server, photos: Path
+) -> None:
     [line] = Session.of("Who came today", PAGE).output(server, "curl")
     secret = yaml.safe_load(line)
     assert set(secret) == {"regulars_authorization"}
@@ -144,7 +167,9 @@ def test_sensors_read_who_came_today_with_a_key_that_may_only_read(server: Serve
             for resource in settings("Who came today")["rest"]:
                 assert set(resource) == REST
                 assert resource["headers"] == {"Authorization": "secret regulars_authorization"}
-                answer = V1(connection, key).call("GET", resource["resource"].removeprefix("http://127.0.0.1:8000"))
+                answer = V1(connection, key).call(
+                    "GET", resource["resource"].removeprefix("http://127.0.0.1:8000")
+                )
                 for sensor in resource["sensor"]:
                     assert set(sensor) <= SENSOR
                     shown[sensor["name"]] = rendered(sensor["value_template"], value_json=answer)

@@ -30,7 +30,8 @@ def server(tmp_path: Path) -> Iterator[Server]:
 
 @pytest.fixture
 def status(server: Server, tmp_path: Path) -> Iterator[Callable[..., int]]:
-    """Ask nginx, which answers by now; of the page's block only files, the two ports and the name are changed."""
+    """Ask nginx, which answers by now; of the page's block only files, the two ports and the name
+    are changed."""
     program = needed("nginx")
     chain, key = certificate(tmp_path)
     port = free_port()
@@ -44,7 +45,8 @@ def status(server: Server, tmp_path: Path) -> Iterator[Callable[..., int]]:
         assert shown in block
         block = block.replace(shown, str(real))
     folders = "".join(
-        f"{name}_temp_path {tmp_path}/{name};\n" for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+        f"{name}_temp_path {tmp_path}/{name};\n"
+        for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
     )
     (tmp_path / "nginx.conf").write_text(
         # Workers would be of another user, who may not write to the test's folder.
@@ -52,14 +54,20 @@ def status(server: Server, tmp_path: Path) -> Iterator[Callable[..., int]]:
         f"pid {tmp_path}/nginx.pid; error_log {tmp_path}/error.log warn; events {{}}\n"
         f"http {{ access_log off;\n{folders}{block}}}\n"
     )
-    running = subprocess.Popen([program, "-c", str(tmp_path / "nginx.conf"), "-e", str(tmp_path / "error.log")])
+    running = subprocess.Popen(
+        [program, "-c", str(tmp_path / "nginx.conf"), "-e", str(tmp_path / "error.log")]
+    )
     trusted = ssl.create_default_context(cafile=str(tmp_path / "chain.pem"))
 
-    def ask(path: str, body: bytes | None = None, method: str = "PUT", address: str = "", **headers: str) -> int:
+    def ask(
+        path: str, body: bytes | None = None, method: str = "PUT", address: str = "", **headers: str
+    ) -> int:
         way = httpx.HTTPTransport(verify=trusted, local_address=address or None)
         with httpx.Client(transport=way, timeout=60) as client:
             url = f"https://127.0.0.1:{port}{path}"
-            return client.request(method if body else "GET", url, content=body, headers=headers).status_code
+            return client.request(
+                method if body else "GET", url, content=body, headers=headers
+            ).status_code
 
     def answers() -> bool:
         try:
@@ -75,12 +83,15 @@ def status(server: Server, tmp_path: Path) -> Iterator[Callable[..., int]]:
 
 def test_nginx_passes_requests_on_and_bodies_of_20_mib(status: Callable[..., int]) -> None:
     assert status("/health") == 200
-    assert status("/_blobs/x", bytes(20 << 20)) == 403, "the service's answer to an upload that nobody signed"
+    assert status("/_blobs/x", bytes(20 << 20)) == 403, (
+        "the service's answer to an upload that nobody signed"
+    )
     assert status("/_blobs/x", bytes(21 << 20)) == 413, "nginx's"
 
 
 def sign_in(status: Callable[..., int], address: str, written: str = "") -> int:
-    """Sign in with a wrong key, from an address, and perhaps with another that the client wrote itself."""
+    """Sign in with a wrong key, from an address, and perhaps with another that the client wrote
+    itself."""
     said = {"Content-Type": "application/json", **({"X-Forwarded-For": written} if written else {})}
     return status("/v1/session", b'{"api_key": "rk_0"}', "POST", address, **said)
 
@@ -91,6 +102,8 @@ def test_a_page_of_many_files_comes_at_once_and_wrong_sign_ins_are_limited_by_th
     with ThreadPoolExecutor(6) as browser:
         files = list(browser.map(status, ["/health"] * 180))
     assert set(files) == {200}
-    assert "delaying request" not in (tmp_path / "error.log").read_text(), "as a limit of ten a second did"
+    assert "delaying request" not in (tmp_path / "error.log").read_text(), (
+        "as a limit of ten a second did"
+    )
     assert [sign_in(status, "127.0.0.3") for _ in range(12)] == [401] * 10 + [429] * 2
     assert sign_in(status, "127.0.0.4", written="127.0.0.3") == 401

@@ -1,4 +1,5 @@
-"""docs/operations.md names every alarm and every metric that there is, and no other; its console says what it shows."""
+"""docs/operations.md names every alarm and every metric that there is, and no other; its console
+says what it shows."""
 
 import json
 import re
@@ -32,7 +33,11 @@ def rows(heading: str) -> set[str]:
 
 def test_there_is_a_line_in_the_runbook_for_every_alarm() -> None:
     resources = template.join_parts()["Resources"]
-    alarms = {name for name, resource in resources.items() if resource.get("Type") == "AWS::CloudWatch::Alarm"}
+    alarms = {
+        name
+        for name, resource in resources.items()
+        if resource.get("Type") == "AWS::CloudWatch::Alarm"
+    }
     assert rows("Alarms") == alarms
 
 
@@ -53,11 +58,15 @@ def a_shop_with_a_wrong_count_a_face_that_is_not_found_and_a_lost_picture(folder
             services.enrolment.enrol_largest_face(
                 tenant, "regular", picture(Person(number)), RULES, NewFace(faceid=faceid)
             )
-        services.writer.commit("shop-12", Change((), (JournalEntry(Edit.DELETE, "anna", "regular"),)))
+        services.writer.commit(
+            "shop-12", Change((), (JournalEntry(Edit.DELETE, "anna", "regular"),))
+        )
         storage = services.ports.storage
         storage.blobs.delete(services.faces.get(tenant, "bernd").picture_key)
         regular = ("shop-12", keys.group_item("regular"))
-        storage.items.transact([Update(keys.DIRECTORY, regular, (exists("there"),), add={"count": 1, "free": -1})])
+        storage.items.transact(
+            [Update(keys.DIRECTORY, regular, (exists("there"),), add={"count": 1, "free": -1})]
+        )
 
 
 def test_fsck_says_what_the_page_shows(
@@ -65,7 +74,11 @@ def test_fsck_says_what_the_page_shows(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     a_shop_with_a_wrong_count_a_face_that_is_not_found_and_a_lost_picture(tmp_path / "shop")
-    block = PAGE.partition("\n## Checking what is stored\n")[2].partition("```console\n")[2].partition("```")[0]
+    block = (
+        PAGE.partition("\n## Checking what is stored\n")[2]
+        .partition("```console\n")[2]
+        .partition("```")[0]
+    )
     shown = re.findall(r"^\$ regulars (.*)\n((?:[^$].*\n)+)", block, re.MULTILINE)
     assert len(shown) == 2
     for command, printed in shown:
@@ -78,7 +91,9 @@ def test_the_commands_about_a_lost_signing_key_do_what_the_pages_say(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("REGULARS_DATA", str(tmp_path / "shop"))
-    with closing(bootstrap.build(Settings(storage=tmp_path / "shop"), vision=FakeVision)) as services:
+    with closing(
+        bootstrap.build(Settings(storage=tmp_path / "shop"), vision=FakeVision)
+    ) as services:
         services.tenants.add("shop-12", Profile.CAMERA)
         receipt = services.audit.signing.sign_statement(
             "shop-12", {"kind": "erasure", "done_at": "2026-11-21T09:00:00.000Z"}
@@ -106,7 +121,9 @@ def test_the_commands_about_retention_do_what_the_page_says(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    with closing(bootstrap.build(Settings(storage=tmp_path / "shop"), vision=FakeVision)) as services:
+    with closing(
+        bootstrap.build(Settings(storage=tmp_path / "shop"), vision=FakeVision)
+    ) as services:
         services.tenants.add("shop-12", Profile.CAMERA)
     block = PAGE.partition("\n## Retention\n")[2]
     commands = re.findall(r"^\$ regulars (.*)$", block, re.MULTILINE)

@@ -37,19 +37,29 @@ def test_a_folder_of_people_is_enrolled(server: Server, photos: Path) -> None:
     assert looked.endswith("2 people with 4 pictures would be added, 0 refused")
     assert done.endswith("2 people with 4 pictures added, 0 refused")
     with Connection(server.url) as connection:
-        faces = V1(connection, server.credentials("shop").api_key).call("GET", "/v1/faces?group=regular")
+        faces = V1(connection, server.credentials("shop").api_key).call(
+            "GET", "/v1/faces?group=regular"
+        )
     assert {face["name"] for face in faces["faces"]} == {"person 0", "person 1"}
 
 
 def test_the_people_of_compreface_come_along(server: Server, photos: Path) -> None:
     subjects = {f"person {number}": pair for number, pair in enumerate(at_hand.PAIRS[:2])}
-    faces = [{"image_id": Path(one).stem, "subject": name} for name, pair in subjects.items() for one in pair]
+    faces = [
+        {"image_id": Path(one).stem, "subject": name}
+        for name, pair in subjects.items()
+        for one in pair
+    ]
     listed = "/api/v1/recognition/faces"
     answers: dict[str, object] = {
         "/api/v1/recognition/subjects": {"subjects": [*subjects]},
         f"{listed}?page=0&size=1000": {"faces": faces},
         f"{listed}?page=1&size=1000": {"faces": []},
-        **{f"{listed}/{Path(one).stem}/img": (photos / one).read_bytes() for pair in subjects.values() for one in pair},
+        **{
+            f"{listed}/{Path(one).stem}/img": (photos / one).read_bytes()
+            for pair in subjects.values()
+            for one in pair
+        },
     }
     key = server.data.parent / "compreface.key"
     key.touch(mode=0o600)
@@ -118,12 +128,16 @@ def test_a_branch_is_opened_as_the_page_says(server: Server, photos: Path) -> No
 
 def test_the_units_of_the_nightly_backup_are_right(tmp_path: Path) -> None:
     needed("systemd-analyze")
-    units = re.findall(r"cat > /etc/systemd/system/(\S+) <<END\n(.*?)END\n", read(TASKS / "backup.md"), re.DOTALL)
+    units = re.findall(
+        r"cat > /etc/systemd/system/(\S+) <<END\n(.*?)END\n", read(TASKS / "backup.md"), re.DOTALL
+    )
     assert [name for name, _ in units] == ["regulars-backup.service", "regulars-backup.timer"]
     for name, text in units:
         (tmp_path / name).write_text(text.replace("/opt/regulars/bin/regulars", "/bin/true"))
     files = [tmp_path / name for name, _ in units]
-    done = subprocess.run(["systemd-analyze", "verify", *files], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        ["systemd-analyze", "verify", *files], capture_output=True, text=True, check=False
+    )
     assert [name for name, _ in units if name in done.stderr] == [], done.stderr
 
 
@@ -148,13 +162,19 @@ def test_a_consent_is_written_down_and_listed(server: Server, photos: Path) -> N
     assert listed["consents"] == [written]
 
 
-def test_what_is_held_about_somebody_is_written_by_face_and_by_photo(server: Server, photos: Path) -> None:
+def test_what_is_held_about_somebody_is_written_by_face_and_by_photo(
+    server: Server, photos: Path
+) -> None:
     page, (enrolled, sent) = TASKS / "asked.md", at_hand.PAIRS[0]
     folder = server.data.parent
     with Connection(server.url) as connection:
         v1 = V1(connection, server.credentials("shop").api_key)
         picture = base64.b64encode((photos / enrolled).read_bytes()).decode()
-        v1.call("POST", "/v1/faces", {"id": "ann", "group": "regular", "name": "Ann", "picture": picture})
+        v1.call(
+            "POST",
+            "/v1/faces",
+            {"id": "ann", "group": "regular", "name": "Ann", "picture": picture},
+        )
     shutil.copy(photos / sent, folder / "letter.jpg")
     for section, file in (
         ("With the command line", "ann"),
@@ -162,7 +182,9 @@ def test_what_is_held_about_somebody_is_written_by_face_and_by_photo(server: Ser
     ):
         [printed] = Session.of(section, page).output(server)
         assert re.fullmatch(
-            rf"{file}\.zip  face ann, [\d,]+ bytes; it is about this person: hand it to nobody else", printed
+            rf"{file}\.zip  face ann, [\d,]+ bytes; it is about this person: hand it to nobody "
+            r"else",
+            printed,
         )
         with zipfile.ZipFile(folder / f"{file}.zip") as archive:
             document = json.loads(archive.read("everything.json"))
@@ -181,7 +203,10 @@ def test_the_notice_says_who_is_responsible(server: Server) -> None:
     assert "Ann Lee Ltd, 1 High Street" in printed
     assert "privacy@shop.example" in printed
     assert "____" not in printed
-    whole, sheet = ((server.data.parent / name).read_text(encoding="utf-8") for name in ("notice.html", "door.html"))
+    whole, sheet = (
+        (server.data.parent / name).read_text(encoding="utf-8")
+        for name in ("notice.html", "door.html")
+    )
     assert '<html lang="de"' in whole
     assert '<svg class="qr"' in sheet
     assert "no TLS: plain http" in (server.data.parent / "record.md").read_text(encoding="utf-8")
@@ -189,20 +214,28 @@ def test_the_notice_says_who_is_responsible(server: Server) -> None:
 
 def test_every_command_of_the_uploader_that_docs_name_is_there() -> None:
     pages = [read(page) for page in [*DOCS.glob("*.md"), *TASKS.glob("*.md")]]
-    told = [line for text in pages for line in re.findall(r"(?:^|`|\n)regulars-edge ([a-z]+\b[^`\n#]*)", text)]
+    told = [
+        line
+        for text in pages
+        for line in re.findall(r"(?:^|`|\n)regulars-edge ([a-z]+\b[^`\n#]*)", text)
+    ]
     program = Path(sys.executable).with_name("regulars-edge")
     usages: dict[str, str] = {}
     for line in told:
         name = line.split()[0]
         if name not in usages:
-            done = subprocess.run([program, name, "--help"], capture_output=True, text=True, timeout=60, check=False)
+            done = subprocess.run(
+                [program, name, "--help"], capture_output=True, text=True, timeout=60, check=False
+            )
             assert done.returncode == 0, f"regulars-edge {name}: {done.stderr}"
             usages[name] = done.stdout
         assert all(option in usages[name] for option in re.findall(r"--[a-z-]+", line)), line
     assert {"upload", "setup", "check", "run"} <= set(usages)
 
 
-def test_an_arrival_is_told_to_a_broker_as_the_page_says(server: Server, photos: Path, tmp_path: Path) -> None:
+def test_an_arrival_is_told_to_a_broker_as_the_page_says(
+    server: Server, photos: Path, tmp_path: Path
+) -> None:
     page = TASKS / "mqtt.md"
     with mosquitto(tmp_path / "mosquitto") as broker, listening(broker) as listener:
         with Session.of("Begin", page).running(server, BROKER=f"mqtt://127.0.0.1:{broker.port}"):
@@ -218,16 +251,26 @@ def test_an_arrival_is_told_to_a_broker_as_the_page_says(server: Server, photos:
     assert (event["event_type"], event["group"], event["visit"]) == ("face.arrived", "stranger", 1)
 
 
-def test_a_person_whom_frigate_sees_is_named_there(server: Server, photos: Path, tmp_path: Path) -> None:
+def test_a_person_whom_frigate_sees_is_named_there(
+    server: Server, photos: Path, tmp_path: Path
+) -> None:
     (one, other), seen = at_hand.PAIRS[0], "1607123955.475377-mxklsc"
     folder = tmp_path / "people" / "Ann Lee"
     folder.mkdir(parents=True)
     (folder / "1.jpg").write_bytes((photos / one).read_bytes())
     key = server.credentials("shop").api_key
-    Session(f"REGULARS_API_KEY={key} regulars import people --url $URL --group regular").output(server)
-    with mosquitto(tmp_path / "mosquitto") as broker, listening(broker) as listener, frigate() as stand_in:
+    Session(f"REGULARS_API_KEY={key} regulars import people --url $URL --group regular").output(
+        server
+    )
+    with (
+        mosquitto(tmp_path / "mosquitto") as broker,
+        listening(broker) as listener,
+        frigate() as stand_in,
+    ):
         session = Session.of("Begin", TASKS / "frigate.md")
-        with session.running(server, BROKER=f"mqtt://127.0.0.1:{broker.port}", FRIGATE=stand_in.url):
+        with session.running(
+            server, BROKER=f"mqtt://127.0.0.1:{broker.port}", FRIGATE=stand_in.url
+        ):
             until(lambda: bool(stand_in.asked))
             stand_in.sees(listener, seen, time.time(), (photos / other).read_bytes(), kind="end")
             until(lambda: bool(stand_in.labels))

@@ -27,7 +27,9 @@ def is_genuine() -> Callable[..., bool]:
     return names["is_genuine"]
 
 
-def test_the_lines_take_what_a_receiver_gets(tmp_path: Path, is_genuine: Callable[..., bool]) -> None:
+def test_the_lines_take_what_a_receiver_gets(
+    tmp_path: Path, is_genuine: Callable[..., bool]
+) -> None:
     clock = FakeClock(datetime.now(UTC))
     with stores(tmp_path, clock) as (items, queue), receiving(answers(200)) as receiver:
         desk = Desk(items, queue, clock)
@@ -51,12 +53,22 @@ def test_the_lines_refuse_what_is_no_signature(is_genuine: Callable[..., bool]) 
     old = make_signature("secret", datetime.now(UTC) - timedelta(hours=1), BODY)
     with_a_new_time = re.sub(r"t=\d+", f"t={int(time.time())}", old)
     zeros = "0" * 64
-    for wrong in ("", "t=1", "v1=00", f"t=x,v1={zeros}", f"t=\u0661,v1={zeros}", "t=,v1=", with_a_new_time):
+    for wrong in (
+        "",
+        "t=1",
+        "v1=00",
+        f"t=x,v1={zeros}",
+        f"t=\u0661,v1={zeros}",
+        "t=,v1=",
+        with_a_new_time,
+    ):
         assert not is_genuine("secret", wrong, BODY), wrong
 
 
 def test_the_page_names_every_event_and_no_other() -> None:
-    assert re.findall(r"^\| `([a-z]+(?:\.[a-z]+)?)` \|", PAGE, re.MULTILINE) == [kind.value for kind in EventKind]
+    assert re.findall(r"^\| `([a-z]+(?:\.[a-z]+)?)` \|", PAGE, re.MULTILINE) == [
+        kind.value for kind in EventKind
+    ]
 
 
 def test_the_pages_body_has_the_members_that_are_sent() -> None:

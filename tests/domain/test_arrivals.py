@@ -1,4 +1,5 @@
-"""Arrivals: whatever order sightings come in, they make the same visits; promotions follow the contract to the ms."""
+"""Arrivals: whatever order sightings come in, they make the same visits; promotions follow the
+contract to the ms."""
 
 import random
 
@@ -16,7 +17,9 @@ GAP = 30 * MINUTE
 RULE = PromotionRule(3, 7 * DAY_MS)
 
 sightings = st.lists(
-    st.tuples(st.integers(0, 3_000 * MINUTE), st.sampled_from([MINUTE, GAP, 50 * MINUTE])), min_size=1, max_size=40
+    st.tuples(st.integers(0, 3_000 * MINUTE), st.sampled_from([MINUTE, GAP, 50 * MINUTE])),
+    min_size=1,
+    max_size=40,
 )
 
 
@@ -28,7 +31,8 @@ def after(seen: list[tuple[int, int]]) -> Arrivals:
 
 
 def by_definition(seen: list[tuple[int, int]]) -> list[tuple[int, int, int]]:
-    """First, last and number of each visit: sorted, one goes on while the next comes within a gap of one before."""
+    """First, last and number of each visit: sorted, one goes on while the next comes within a gap
+    of one before."""
     visits: list[tuple[int, int, int]] = []
     until = -1
     for at_ms, gap_ms in sorted(seen):
@@ -42,10 +46,14 @@ def by_definition(seen: list[tuple[int, int]]) -> list[tuple[int, int, int]]:
 
 
 @given(sightings, st.randoms())
-def test_any_order_makes_the_visits_of_the_definition(seen: list[tuple[int, int]], rng: random.Random) -> None:
+def test_any_order_makes_the_visits_of_the_definition(
+    seen: list[tuple[int, int]], rng: random.Random
+) -> None:
     shuffled = list(seen)
     rng.shuffle(shuffled)
-    assert [(a.first_ms, a.last_ms, a.sightings) for a in after(shuffled).recent] == by_definition(seen)
+    assert [(a.first_ms, a.last_ms, a.sightings) for a in after(shuffled).recent] == by_definition(
+        seen
+    )
 
 
 @given(sightings, sightings)
@@ -56,7 +64,9 @@ def test_joining_two_faces_is_adding_all_sightings_to_one(
 
 
 @given(sightings, st.integers(0, 39))
-def test_taking_a_sighting_out_is_never_having_added_it(seen: list[tuple[int, int]], place: int) -> None:
+def test_taking_a_sighting_out_is_never_having_added_it(
+    seen: list[tuple[int, int]], place: int
+) -> None:
     place %= len(seen)
     rest = seen[:place] + seen[place + 1 :]
     whole = after(seen)
@@ -101,7 +111,10 @@ def test_folding_keeps_the_counts_and_whatever_a_sighting_can_still_reach(
     assert folded.add_sighting(earliest, GAP).count == arrivals.add_sighting(earliest, GAP).count
 
 
-@given(st.lists(st.integers(0, 20 * 48).map(lambda n: n * 25 * MINUTE), min_size=1, max_size=25), st.randoms())
+@given(
+    st.lists(st.integers(0, 20 * 48).map(lambda n: n * 25 * MINUTE), min_size=1, max_size=25),
+    st.randoms(),
+)
 def test_in_any_order_a_face_ends_promoted_as_of_the_same_time_or_not_at_all(
     times: list[int], rng: random.Random
 ) -> None:

@@ -112,8 +112,12 @@ def test_days_are_numbered_as_they_are_written() -> None:
         assert day_number(day_text(number)) == number
 
 
-@pytest.mark.parametrize(("granularity", "longest_s"), [(Granularity.HOUR, 3600), (Granularity.DAY, 86_400)])
-def test_ten_thousand_buckets_are_listed_and_one_more_is_an_error(granularity: Granularity, longest_s: int) -> None:
+@pytest.mark.parametrize(
+    ("granularity", "longest_s"), [(Granularity.HOUR, 3600), (Granularity.DAY, 86_400)]
+)
+def test_ten_thousand_buckets_are_listed_and_one_more_is_an_error(
+    granularity: Granularity, longest_s: int
+) -> None:
     shanghai, start = LocalTime("Asia/Shanghai"), second_of("2000-01-01", 16 * 3600)
     fits = Span.of_seconds(start, start + 10_000 * longest_s - 1)
 
@@ -125,7 +129,12 @@ def test_ten_thousand_buckets_are_listed_and_one_more_is_an_error(granularity: G
 
 
 def test_end_before_start_and_times_in_milliseconds_are_refused() -> None:
-    for start, end in ((5, 4), (-1, 4), (0, LAST_SECOND + 1), (1_767_225_600_000, 1_767_225_600_001)):
+    for start, end in (
+        (5, 4),
+        (-1, 4),
+        (0, LAST_SECOND + 1),
+        (1_767_225_600_000, 1_767_225_600_001),
+    ):
         with pytest.raises(InvalidInput):
             Span.of_seconds(start, end)
     assert Span.of_seconds(7, 7) == Span(7000, 7999)

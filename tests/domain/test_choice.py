@@ -25,8 +25,12 @@ def compared_seeds(pictures: tuple[Picture, ...]) -> list[int]:
     return [int(one.id, 16) for one in pictures if not one.spare]
 
 
-given_ones = st.lists(st.tuples(st.sampled_from([1, 1, 1, 2]), st.booleans()), min_size=1, max_size=14).map(
-    lambda found: tuple(picture(number, person, spare=spare) for number, (person, spare) in enumerate(found))
+given_ones = st.lists(
+    st.tuples(st.sampled_from([1, 1, 1, 2]), st.booleans()), min_size=1, max_size=14
+).map(
+    lambda found: tuple(
+        picture(number, person, spare=spare) for number, (person, spare) in enumerate(found)
+    )
 )
 
 
@@ -47,7 +51,10 @@ def test_of_more_than_eight_those_stay_whose_mean_is_nearest_to_the_mean_of_all(
 
     def nearness(numbers: list[int]) -> float:
         return float(
-            fuse_embeddings(np.stack([parse_vector(pictures[number].templates[0]) for number in numbers])) @ mean
+            fuse_embeddings(
+                np.stack([parse_vector(pictures[number].templates[0]) for number in numbers])
+            )
+            @ mean
         )
 
     chosen = compared_seeds(CHOOSER.choose_pictures(pictures))

@@ -1,4 +1,5 @@
-"""Tests of the table by which records are written and read: what is missing, what is null, what stands apart."""
+"""Tests of the table by which records are written and read: what is missing, what is null, what
+stands apart."""
 
 from datetime import UTC, datetime
 
@@ -16,7 +17,9 @@ class Seen(Struct, frozen=True):
     times: int = 1
 
 
-SEEN = Codec(Seen, {"at": "at_ms"}, apart="id", rare="names times", nulls="until", score=number(".2f"))
+SEEN = Codec(
+    Seen, {"at": "at_ms"}, apart="id", rare="names times", nulls="until", score=number(".2f")
+)
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 
 
@@ -31,4 +34,7 @@ def test_a_record_comes_back_with_the_digits_that_are_kept() -> None:
 
 
 def test_some_fields_of_a_record_are_written_alone() -> None:
-    assert SEEN.write(Seen("1", AT, names=("a",)), "names", "until") == {"names": ["a"], "until": None}
+    assert SEEN.write(Seen("1", AT, names=("a",)), "names", "until") == {
+        "names": ["a"],
+        "until": None,
+    }

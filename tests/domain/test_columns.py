@@ -7,7 +7,13 @@ from hypothesis import strategies as st
 
 from chalicelib.domain.local_time import Span
 from chalicelib.domain.model import Labels
-from chalicelib.domain.observations import OF_ARRIVALS, Dimensions, ObservationFilter, ObservationKind, Split
+from chalicelib.domain.observations import (
+    OF_ARRIVALS,
+    Dimensions,
+    ObservationFilter,
+    ObservationKind,
+    Split,
+)
 from chalicelib.domain.pictures import Gender
 from chalicelib.storage.records import columns as codec
 from chalicelib.storage.records.columns import (
@@ -80,12 +86,16 @@ def rows_of(columns: Columns) -> list[Row]:
 @settings(deadline=None)
 @given(rows)
 def test_columns_come_back_in_order(observed: list[Row]) -> None:
-    assert rows_of(codec.decode_columns(codec.encode_columns(Columns.from_rows(observed)))) == in_order(observed)
+    assert rows_of(
+        codec.decode_columns(codec.encode_columns(Columns.from_rows(observed)))
+    ) == in_order(observed)
 
 
 @settings(deadline=None)
 @given(rows, filters)
-def test_selected_rows_are_those_that_equal_all_that_is_given(observed: list[Row], wanted: ObservationFilter) -> None:
+def test_selected_rows_are_those_that_equal_all_that_is_given(
+    observed: list[Row], wanted: ObservationFilter
+) -> None:
     span = Span(1_500_000_000_000, 1_500_040_000_000)
     columns = Columns.from_rows(observed)
 
@@ -104,7 +114,12 @@ def test_selected_rows_are_those_that_equal_all_that_is_given(observed: list[Row
 
 
 @settings(deadline=None)
-@given(rows, labels, st.sampled_from([200, 10**6]), st.sampled_from([None, Split.CAMERA, Split.LABEL_B]))
+@given(
+    rows,
+    labels,
+    st.sampled_from([200, 10**6]),
+    st.sampled_from([None, Split.CAMERA, Split.LABEL_B]),
+)
 def test_label_counts_in_chunks_sum_to_the_whole(
     observed: list[Row], label: str, most_bytes: int, split: Split | None
 ) -> None:
@@ -118,7 +133,8 @@ def test_label_counts_in_chunks_sum_to_the_whole(
         for value, by_hour in codec.decode_counts(chunk).count_by_hour(wanted, split).items():
             summed.update({(value, hour): int(count) for hour, count in enumerate(by_hour)})
     chosen = [
-        (rows_of(columns)[number].dimensions, int(hour[number])) for number in columns.select_rows(wanted, ALWAYS)
+        (rows_of(columns)[number].dimensions, int(hour[number]))
+        for number in columns.select_rows(wanted, ALWAYS)
     ]
     assert +summed == Counter((one.value(split) if split else "", hour) for one, hour in chosen)
 
@@ -133,18 +149,32 @@ def test_rows_have_the_values_of_a_split(observed: list[Row], split: Split | Non
     meant = {
         None: lambda row: "",
         Split.GENDER: lambda row: row.gender.value,
-        Split.AGE: lambda row: "unknown" if row.decade is None else f"{row.decade}0".replace("00", "0"),
+        Split.AGE: lambda row: (
+            "unknown" if row.decade is None else f"{row.decade}0".replace("00", "0")
+        ),
     }.get(split, lambda row: row.dimensions.value(split))
     assert [names[place] for place in places] == [meant(row) for row in in_order(observed)]
 
 
 def test_age_is_rounded_as_it_is_shown_and_has_an_end() -> None:
-    assert [decade_of(age) for age in (0.0, 9.4, 9.6, 29.5, 30.0, 195.0, 900.0, -3.0)] == [0, 0, 1, 3, 3, 19, 19, 0]
+    assert [decade_of(age) for age in (0.0, 9.4, 9.6, 29.5, 30.0, 195.0, 900.0, -3.0)] == [
+        0,
+        0,
+        1,
+        3,
+        3,
+        19,
+        19,
+        0,
+    ]
 
 
 def test_chunks_are_as_small_as_they_must_be() -> None:
     columns = Columns.from_rows(
-        [Row(n, "i", "f", Dimensions(f"label {n}", "", "", "", "g", "", "sighting")) for n in range(2_000)]
+        [
+            Row(n, "i", "f", Dimensions(f"label {n}", "", "", "", "g", "", "sighting"))
+            for n in range(2_000)
+        ]
     )
 
     chunks = codec.encode_counts(LabelCounts.from_columns(columns, columns.at_ms % 24), 2_000)

@@ -10,7 +10,14 @@ from msgspec.structs import replace
 
 import chalicelib
 from chalicelib.domain.consent import Basis, Consent, Ending
-from chalicelib.domain.effects import DELETING, OF_FACES, Effect, describe_face_change, name_setting, parse_setting
+from chalicelib.domain.effects import (
+    DELETING,
+    OF_FACES,
+    Effect,
+    describe_face_change,
+    name_setting,
+    parse_setting,
+)
 from chalicelib.domain.model import Face, Hold, Restriction
 
 SOURCES = Path(chalicelib.__file__).parent
@@ -40,10 +47,14 @@ CASES = {
         {Effect.WITHDRAWS},
     ),
     "expired, which nobody did": Case(
-        CONSENTING, replace(CONSENTING, restriction=WITHDRAWN._replace(ended=Ending.EXPIRED)), {Effect.EDITS}
+        CONSENTING,
+        replace(CONSENTING, restriction=WITHDRAWN._replace(ended=Ending.EXPIRED)),
+        {Effect.EDITS},
     ),
     "consented": Case(PLAIN, CONSENTING, {Effect.CONSENTS}),
-    "consented again, as before": Case(replace(CONSENTING, restriction=WITHDRAWN), CONSENTING, {Effect.CONSENTS}),
+    "consented again, as before": Case(
+        replace(CONSENTING, restriction=WITHDRAWN), CONSENTING, {Effect.CONSENTS}
+    ),
     "named": Case(PLAIN, replace(PLAIN, name="Ann"), {Effect.NAMES}),
     "edited": Case(PLAIN, replace(PLAIN, note="left-handed"), {Effect.EDITS}),
 }
@@ -51,7 +62,9 @@ CASES = {
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 def test_a_changed_face_does_what_differs(case: Case) -> None:
-    assert {*describe_face_change(case.before, case.after)} == {(effect, "ann") for effect in case.effects}
+    assert {*describe_face_change(case.before, case.after)} == {
+        (effect, "ann") for effect in case.effects
+    }
 
 
 @pytest.mark.parametrize(
@@ -64,7 +77,9 @@ def test_a_changed_face_does_what_differs(case: Case) -> None:
         ("attributes_off", frozenset({"age"}), None),
     ],
 )
-def test_a_setting_is_said_with_its_value_unless_somebody_wrote_it(name: str, value: object, said: object) -> None:
+def test_a_setting_is_said_with_its_value_unless_somebody_wrote_it(
+    name: str, value: object, said: object
+) -> None:
     subject = name_setting(name, value)
     assert parse_setting(subject) == said
     assert said is not None or subject == name, "a text may name a person"
@@ -88,15 +103,26 @@ def test_each_effect_is_of_faces_or_of_what_is_no_face() -> None:
 def test_each_write_of_a_face_says_what_it_does() -> None:
     """The audit's entry names the faces that writes say, and no others."""
     writes = [call for path in SOURCES.rglob("*.py") for call in list_writes_of_faces(path)]
-    silent = [call for call in writes if len(call.args) < 4 and "does" not in {word.arg for word in call.keywords}]
+    silent = [
+        call
+        for call in writes
+        if len(call.args) < 4 and "does" not in {word.arg for word in call.keywords}
+    ]
     assert len(writes) > 4
-    assert not [ast.unparse(call) for call in silent], "say its effect (`does`), or write by `face_update`"
+    assert not [ast.unparse(call) for call in silent], (
+        "say its effect (`does`), or write by `face_update`"
+    )
 
 
 def list_writes_of_faces(path: Path) -> list[ast.Call]:
-    calls = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call) and node.args]
+    calls = [
+        node
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call) and node.args
+    ]
     return [
         call
         for call in calls
-        if ast.unparse(call.func) in ("Put", "Update", "Delete") and ast.unparse(call.args[0]).endswith("FACES")
+        if ast.unparse(call.func) in ("Put", "Update", "Delete")
+        and ast.unparse(call.args[0]).endswith("FACES")
     ]

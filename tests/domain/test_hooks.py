@@ -39,7 +39,12 @@ names = st.sampled_from(["vip", "staff", "stranger"])
 cameras = st.sampled_from(["door", "till", "yard"])
 kinds = st.sampled_from(list(EventKind))
 events = st.builds(
-    Event, id=st.just("e1"), kind=kinds, at=st.just(AT), group=st.none() | names, camera=st.none() | cameras
+    Event,
+    id=st.just("e1"),
+    kind=kinds,
+    at=st.just(AT),
+    group=st.none() | names,
+    camera=st.none() | cameras,
 )
 moments = st.integers(1_600_000_000_000, 4_000_000_000_000).map(moment)
 hooks = st.builds(
@@ -141,7 +146,11 @@ def test_delivery_stands_where_its_state_and_its_hook_are_looked_for(one: Delive
 @given(deliveries)
 def test_delivery_is_named_by_its_hook_and_its_event(one: Delivery) -> None:
     for prefix in DELIVERY_PREFIXES:
-        assert parts_of_delivery(delivery(one.hook_id, one.event_id, prefix)) == (prefix, one.hook_id, one.event_id)
+        assert parts_of_delivery(delivery(one.hook_id, one.event_id, prefix)) == (
+            prefix,
+            one.hook_id,
+            one.event_id,
+        )
 
 
 def test_counter_of_hooks_is_no_hook() -> None:

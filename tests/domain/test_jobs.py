@@ -26,7 +26,9 @@ def test_a_time_is_believed_only_after_calls_near_it_or_near_one_that_was(steps:
         if now.doubted_since is None and not near_believed:
             assert before.doubted_since
             assert now.at - before.doubted_since >= SETTLED
-        assert (now.believed_at == now.at) is (now.doubted_since is None) or now.at == before.believed_at
+        assert (now.believed_at == now.at) is (
+            now.doubted_since is None
+        ) or now.at == before.believed_at
 
 
 @given(MINUTES, MINUTES)

@@ -16,7 +16,9 @@ def test_journal_keys_are_in_the_order_of_seq(a: int, b: int) -> None:
 
 
 @given(st.sampled_from(["stranger", "regular", "123", "1234"]), moments, faceids)
-def test_index_keys_lie_in_their_groups_range_and_in_no_other(group: str, at: datetime, faceid: str) -> None:
+def test_index_keys_lie_in_their_groups_range_and_in_no_other(
+    group: str, at: datetime, faceid: str
+) -> None:
     key = keys.enrolment_key(group, at, faceid)
     inside = {
         other

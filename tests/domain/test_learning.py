@@ -11,7 +11,12 @@ from chalicelib.domain.model import MAX_COMPARED, Decision, Learnt, Picture
 from chalicelib.domain.pictures import Estimates
 from chalicelib.domain.rules import templates
 from chalicelib.domain.rules.decision import anchor_threshold
-from chalicelib.domain.rules.templates import MAX_LEARNT, choose_pictures_to_keep, is_sure, make_template
+from chalicelib.domain.rules.templates import (
+    MAX_LEARNT,
+    choose_pictures_to_keep,
+    is_sure,
+    make_template,
+)
 from tests.support.fakes import CURVE, embedding_of
 
 FIRST = datetime(2026, 3, 1, tzinfo=UTC)
@@ -21,11 +26,15 @@ def learnt(number: int, hours: float, quality: float) -> Picture:
     at = FIRST + timedelta(hours=hours)
     template = make_template("fake", embedding_of(number))
     how = Learnt(f"{int(at.timestamp() * 1000):013d}-{number:024x}-0", "door", at)
-    return Picture(f"{number:032x}", f"{number}.jpg", at, (template,), Estimates(quality=quality), learnt=how)
+    return Picture(
+        f"{number:032x}", f"{number}.jpg", at, (template,), Estimates(quality=quality), learnt=how
+    )
 
 
 def owned(number: int) -> Picture:
-    return Picture(f"{number + 1000:032x}", "", FIRST, (make_template("fake", embedding_of(number + 1000)),))
+    return Picture(
+        f"{number + 1000:032x}", "", FIRST, (make_template("fake", embedding_of(number + 1000)),)
+    )
 
 
 sightings = st.lists(
@@ -42,7 +51,8 @@ own = st.integers(1, MAX_COMPARED).map(lambda number: [owned(one) for one in ran
 
 
 def by_definition(pictures: Sequence[Picture], room: int) -> set[str]:
-    """Of the best of each hour, take in turns the best left of each day; of equal turns the better one first."""
+    """Of the best of each hour, take in turns the best left of each day; of equal turns the better
+    one first."""
     left = {
         one.id: one
         for one in pictures
@@ -111,15 +121,21 @@ def test_faces_merged_in_any_grouping_keep_the_same(
     groups = [choose_pictures_to_keep([*own, *seen]) for own, seen in faces]
     while len(groups) > 1:
         first, second = (groups.pop(rng.randrange(len(groups))) for _ in range(2))
-        both = list(dict.fromkeys([*templates.list_given_pictures(first), *templates.list_given_pictures(second)]))[
-            :MAX_COMPARED
-        ]
-        groups.append(choose_pictures_to_keep([*both, *(one for one in (*first, *second) if one.learnt)]))
+        both = list(
+            dict.fromkeys(
+                [*templates.list_given_pictures(first), *templates.list_given_pictures(second)]
+            )
+        )[:MAX_COMPARED]
+        groups.append(
+            choose_pictures_to_keep([*both, *(one for one in (*first, *second) if one.learnt)])
+        )
     assert [one for one in groups[0] if one.learnt] == [one for one in everything if one.learnt]
 
 
 def test_the_hour_that_made_a_stranger_teaches_a_better_picture_or_another_view() -> None:
-    first = replace(owned(1), estimates=Estimates(quality=45), founded_at=FIRST + timedelta(hours=0.1))
+    first = replace(
+        owned(1), estimates=Estimates(quality=45), founded_at=FIRST + timedelta(hours=0.1)
+    )
 
     def adds(to: Picture, hours: float, quality: float, likeness: float = 0.8) -> bool:
         row = likeness * embedding_of(1001) + np.sqrt(1 - likeness**2) * embedding_of(2)
@@ -186,5 +202,9 @@ def test_a_sighting_is_sure_by_its_own_match_and_quality() -> None:
     assert is_sure(Decision(0.7, 0.5, 1_000, 0.0009), 35)
     assert not is_sure(Decision(0.7, 0.5, 1_000, 0.0009), 34.9)
     assert not is_sure(Decision(0.7, 0.5, 1_000, 0.0009), None)
-    assert not is_sure(Decision(0.7, 0.5, 1_000, 0.0009, by="a-0"), 35), "another sighting vouches for it"
-    assert CURVE.operating_threshold(10, 0.1) < anchor_threshold(CURVE) < CURVE.operating_threshold(10)
+    assert not is_sure(Decision(0.7, 0.5, 1_000, 0.0009, by="a-0"), 35), (
+        "another sighting vouches for it"
+    )
+    assert (
+        CURVE.operating_threshold(10, 0.1) < anchor_threshold(CURVE) < CURVE.operating_threshold(10)
+    )

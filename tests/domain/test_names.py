@@ -6,7 +6,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chalicelib.domain.errors import InvalidInput
-from chalicelib.domain.names import MAX_TERMS, face_name, face_note, is_found, make_terms, normalise_name, split_words
+from chalicelib.domain.names import (
+    MAX_TERMS,
+    face_name,
+    face_note,
+    is_found,
+    make_terms,
+    normalise_name,
+    split_words,
+)
 from chalicelib.storage import keys
 
 

@@ -30,16 +30,25 @@ def id_of(at: datetime) -> str:
         (replace(SEEN, written_at=NOON - HOUR / 2), False),
     ],
 )
-def test_what_became_the_faces_before_somebody_enrolled_it_is_anothers(seen: Observation, is_own: bool) -> None:
+def test_what_became_the_faces_before_somebody_enrolled_it_is_anothers(
+    seen: Observation, is_own: bool
+) -> None:
     stored = observation_from(observation_item("shop", seen))
-    assert keep_own(FACE, [stored, ENROLLED]) == ([stored, ENROLLED] if is_own else [ENROLLED], NOON)
+    assert keep_own(FACE, [stored, ENROLLED]) == (
+        [stored, ENROLLED] if is_own else [ENROLLED],
+        NOON,
+    )
 
 
 def test_a_face_that_nobody_enrolled_has_an_id_that_no_other_had() -> None:
     assert keep_own(FACE, [SEEN]) == ([SEEN], None)
 
 
-@pytest.mark.parametrize(("made_at", "is_new"), [(NOON, True), (NOON - HOUR, False), (NOON + HOUR, False)])
-def test_nor_has_one_whose_id_the_service_made_when_somebody_enrolled_it(made_at: datetime, *, is_new: bool) -> None:
+@pytest.mark.parametrize(
+    ("made_at", "is_new"), [(NOON, True), (NOON - HOUR, False), (NOON + HOUR, False)]
+)
+def test_nor_has_one_whose_id_the_service_made_when_somebody_enrolled_it(
+    made_at: datetime, *, is_new: bool
+) -> None:
     face = replace(FACE, faceid=id_of(made_at))
     assert keep_own(face, [SEEN, ENROLLED])[0] == ([SEEN, ENROLLED] if is_new else [ENROLLED])

@@ -31,7 +31,9 @@ def test_a_forged_place_that_cannot_be_read_is_refused(place: str) -> None:
 def test_a_page_that_reads_the_most_and_finds_too_little_goes_on_behind_what_it_read() -> None:
     def page(token: str | None) -> ListPage[int]:
         stored = range((TOKENS.parse_position(token, int) or 0) + 1, 2_502)
-        return TOKENS.make_filtered_page(stored, str, 3, lambda some: [one for one in some if one % 1_250 == 0], str)
+        return TOKENS.make_filtered_page(
+            stored, str, 3, lambda some: [one for one in some if one % 1_250 == 0], str
+        )
 
     found = [page(None)]
     while token := found[-1].next_token:

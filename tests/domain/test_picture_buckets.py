@@ -55,14 +55,18 @@ def test_a_tenant_begins_with_nothing() -> None:
     assert not may_be_read(frozenset(), "photos", "ann.jpg")
 
 
-@given(bucket=st.sampled_from(["photos", "photos2", "archive", "slashed", "archive.2026"]), key=KEYS)
+@given(
+    bucket=st.sampled_from(["photos", "photos2", "archive", "slashed", "archive.2026"]), key=KEYS
+)
 def test_what_is_allowed_begins_with_a_place_and_never_climbs(bucket: str, key: str) -> None:
     if may_be_read(PLACES, bucket, key):
         assert any(f"{bucket}/{key}".startswith(place.rstrip("/") + "/") for place in PLACES)
         assert not {".", ".."} & set(key.split("/"))
 
 
-@pytest.mark.parametrize("place", ["photos", "archive/2026/staff", "slashed/faces/", "a-b.c1/d_e.f=g+h@i-j"])
+@pytest.mark.parametrize(
+    "place", ["photos", "archive/2026/staff", "slashed/faces/", "a-b.c1/d_e.f=g+h@i-j"]
+)
 def test_buckets_and_prefixes_are_places(place: str) -> None:
     require_buckets({place})
 

@@ -15,7 +15,9 @@ def unit(rows: NDArray[np.float64]) -> NDArray[np.float32]:
     return np.asarray(rows / np.linalg.norm(rows, axis=-1, keepdims=True), np.float32)
 
 
-def people(seed: int, count: int, kind: int | None = None, share: float = 0.7) -> NDArray[np.float32]:
+def people(
+    seed: int, count: int, kind: int | None = None, share: float = 0.7
+) -> NDArray[np.float32]:
     """Templates of people; those of one kind share a direction."""
     random = np.random.default_rng(seed)
     own = unit(random.standard_normal((count, DIMENSIONS)))
@@ -28,7 +30,9 @@ def people(seed: int, count: int, kind: int | None = None, share: float = 0.7) -
 @pytest.fixture(scope="module")
 def population() -> Population:
     rows = np.concatenate([people(1, 200), people(2, 40, kind=1)])
-    return Population(rows, float(np.quantile(Population(rows, 0.0).measure_nearness(people(3, 200)), 0.25)))
+    return Population(
+        rows, float(np.quantile(Population(rows, 0.0).measure_nearness(people(3, 200)), 0.25))
+    )
 
 
 @given(seed=st.integers(0, 2**32))
@@ -40,23 +44,35 @@ def test_a_demand_is_the_same_from_either_side(population: Population, seed: int
     assert demands[2, 3] == pytest.approx(population.compute_demand(ones[2], others[3]))
 
 
-def test_a_demand_goes_both_ways_unless_the_curve_was_measured_before_that(population: Population) -> None:
+def test_a_demand_goes_both_ways_unless_the_curve_was_measured_before_that(
+    population: Population,
+) -> None:
     former = replace(population, lowers=False)
     alike, others = people(7, 30, kind=1), people(8, 30)
     assert population.compute_demands(alike, alike).min() > 0
     assert np.quantile(population.compute_demands(others, others), 0.1) < 0
     assert former.compute_demands(others, others).min() == 0
-    assert former.compute_demands(alike, alike) == pytest.approx(population.compute_demands(alike, alike))
+    assert former.compute_demands(alike, alike) == pytest.approx(
+        population.compute_demands(alike, alike)
+    )
 
 
 @given(seed=st.integers(0, 2**32), share=st.floats(0, 1), lowers=st.booleans())
-def test_no_demand_is_less_than_its_bound(population: Population, seed: int, share: float, lowers: bool) -> None:
-    """Whoever the other is: anybody, one who looks like nobody of the population, and those behind its middle."""
+def test_no_demand_is_less_than_its_bound(
+    population: Population, seed: int, share: float, lowers: bool
+) -> None:
+    """Whoever the other is: anybody, one who looks like nobody of the population, and those behind
+    its middle."""
     judging = replace(population, lowers=lowers)
     middle = judging.rows.mean(axis=0)
     _, _, directions = np.linalg.svd(judging.rows - middle)
     others = np.concatenate(
-        (people(seed, 20, kind=seed % 3 or None, share=share), directions, -directions, unit(middle)[None])
+        (
+            people(seed, 20, kind=seed % 3 or None, share=share),
+            directions,
+            -directions,
+            unit(middle)[None],
+        )
     )
     stored = np.concatenate((others, -unit(middle)[None])).astype(np.float16).astype(np.float32)
     probes = np.concatenate((people(seed + 1, 5), stored[-2:]))
@@ -83,7 +99,9 @@ def test_scores_of_strangers_of_a_kind_are_as_low_as_anybodys_once_their_demand_
     assert highest(alike, judged=True) < highest(others, judged=True) + 0.02
 
 
-def test_nearness_is_the_mean_of_the_best_scores_with_the_rows_less_their_middle(population: Population) -> None:
+def test_nearness_is_the_mean_of_the_best_scores_with_the_rows_less_their_middle(
+    population: Population,
+) -> None:
     face = people(11, 1)
     middle = population.rows.mean(axis=0)
     scores = np.sort((population.rows - middle) @ unit(face - middle)[0])[::-1]

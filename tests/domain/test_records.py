@@ -43,7 +43,9 @@ moments = st.datetimes(datetime(2000, 1, 1), datetime(2200, 1, 1), timezones=st.
 )
 tenths = st.integers(-900, 1000).map(lambda n: n / 10)
 thousandths = st.integers(0, 1000).map(lambda n: n / 1000)
-templates = st.lists(st.builds(Template, st.sampled_from(["m", "n"]), st.binary(max_size=8)), max_size=4).map(tuple)
+templates = st.lists(
+    st.builds(Template, st.sampled_from(["m", "n"]), st.binary(max_size=8)), max_size=4
+).map(tuple)
 estimates = st.builds(
     Estimates,
     st.none() | tenths,
@@ -81,16 +83,25 @@ BY_KIND = {
     Labels: st.builds(Labels, texts, texts),
     Consent: st.builds(Consent, st.sampled_from(Basis), moments, texts, st.none() | moments),
     Hold: st.builds(Hold, texts, moments),
-    Restriction: st.builds(Restriction, texts, moments, texts, texts, texts, st.sampled_from(Ending)),
+    Restriction: st.builds(
+        Restriction, texts, moments, texts, texts, texts, st.sampled_from(Ending)
+    ),
 }
 
 
 def values_of(field: FieldInfo) -> st.SearchStrategy[Any]:
-    """Values of a field of a face: what says nothing, or another. A new field needs nothing here unless its kind is."""
+    """Values of a field of a face: what says nothing, or another.
+
+    A new field needs nothing here unless its kind is.
+    """
     if field.name in BY_NAME:
         return BY_NAME[field.name]
     values = BY_KIND[kinds_of(field.type)[0]]
-    return values if field.required else st.just(getattr(Face("f", "g", START, ()), field.name)) | values
+    return (
+        values
+        if field.required
+        else st.just(getattr(Face("f", "g", START, ()), field.name)) | values
+    )
 
 
 faces = st.builds(Face, **{field.name: values_of(field) for field in fields(Face)})
@@ -103,7 +114,18 @@ def test_face_comes_back_as_it_was_stored(face: Face) -> None:
 
 def test_a_stranger_is_a_unit_of_writing_so_that_an_arrival_costs_no_more() -> None:
     at, seen = datetime(2026, 1, 1, tzinfo=UTC), Pose(-12.3, -14.7, -11.2)
-    estimates = Estimates(33.4, Gender.FEMALE, 0.912, "surprise", 0.834, seen, 81.4, 59.2, 0.929, frozenset({"beauty"}))
+    estimates = Estimates(
+        33.4,
+        Gender.FEMALE,
+        0.912,
+        "surprise",
+        0.834,
+        seen,
+        81.4,
+        59.2,
+        0.929,
+        frozenset({"beauty"}),
+    )
     picture = Picture(
         bytes(16).hex(),
         keys.face_picture("shop", "456140626329642571", "0123456789abcdef"),
@@ -113,7 +135,9 @@ def test_a_stranger_is_a_unit_of_writing_so_that_an_arrival_costs_no_more() -> N
         Sides(1000, 1000),
         founded_at=at,
     )
-    stranger = Face("456140626329642571", "stranger", at, (picture,), arrive_count=999, last_arrival_at=at)
+    stranger = Face(
+        "456140626329642571", "stranger", at, (picture,), arrive_count=999, last_arrival_at=at
+    )
     item = face_item("shop", replace(stranger, number=99_999, version=1_000))
     assert sum(attribute_size(name, value) for name, value in item.items()) <= 1024 - 40
 
@@ -121,7 +145,11 @@ def test_a_stranger_is_a_unit_of_writing_so_that_an_arrival_costs_no_more() -> N
 @given(faces)
 def test_what_the_index_by_arrival_carries_is_all_that_a_list_shows(face: Face) -> None:
     item = face_item("t", face)
-    carried = {name: item[name] for name in ("tenant", "faceid", *keys.FACES.projections["by_arrival"]) if name in item}
+    carried = {
+        name: item[name]
+        for name in ("tenant", "faceid", *keys.FACES.projections["by_arrival"])
+        if name in item
+    }
     listed = listed_face_from(carried)
     assert listed == listed_face_from(item)
     assert listed.portrait == replace(face.portrait, templates=())
@@ -134,7 +162,11 @@ def shared_fields(*kinds: type[ListedFace | Face]) -> set[str]:
     return set.intersection(*({field.name for field in fields(kind)} for kind in kinds))
 
 
-@given(st.builds(Estimates, st.floats(0, 120), quality=st.floats(0, 100), emotion_score=st.floats(0, 1)))
+@given(
+    st.builds(
+        Estimates, st.floats(0, 120), quality=st.floats(0, 100), emotion_score=st.floats(0, 1)
+    )
+)
 def test_estimates_as_stored_are_what_comes_back(estimates: Estimates) -> None:
     kept = round_estimates(estimates)
     assert round_estimates(kept) == kept
@@ -144,13 +176,25 @@ def test_estimates_as_stored_are_what_comes_back(estimates: Estimates) -> None:
 @given(st.none() | st.integers(0, 30_000), st.integers(0, 100))
 def test_group_comes_back_as_it_was_stored(capacity: int | None, count: int) -> None:
     made = datetime(2026, 1, 1, tzinfo=UTC)
-    group = Group("1", "vip", "d", count, capacity, (Attribute(1, "hobby"),), 3, tags={"site": ""}, created_at=made)
+    group = Group(
+        "1",
+        "vip",
+        "d",
+        count,
+        capacity,
+        (Attribute(1, "hobby"),),
+        3,
+        tags={"site": ""},
+        created_at=made,
+    )
     item = group_item("t", group, made)
     assert group_from(item) == group
     assert ("free" in item) == (capacity is not None)
 
 
-@given(st.lists(st.builds(JournalEntry, st.sampled_from(Edit), st.just("f"), st.just("g"), templates)))
+@given(
+    st.lists(st.builds(JournalEntry, st.sampled_from(Edit), st.just("f"), st.just("g"), templates))
+)
 def test_journal_comes_back_as_it_was_stored(entries: list[JournalEntry]) -> None:
     item = journal_item("t", 7, datetime(2026, 1, 1, tzinfo=UTC), entries)
     assert journal_entries(item) == tuple(entries)

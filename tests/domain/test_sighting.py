@@ -1,4 +1,5 @@
-"""What a sighting changes, by what was read before it: visits, promotion, group, learnt pictures, events, reviews."""
+"""What a sighting changes, by what was read before it: visits, promotion, group, learnt pictures,
+events, reviews."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -12,7 +13,18 @@ from msgspec.structs import replace
 
 from chalicelib.domain.captures import Camera, Capture, CaptureState, Resolution, SeenFace, Sighting
 from chalicelib.domain.local_time import DAY_MS
-from chalicelib.domain.model import REGULAR, STRANGER, Decision, Face, Group, Hold, Learnt, Picture, Profile, Tenant
+from chalicelib.domain.model import (
+    REGULAR,
+    STRANGER,
+    Decision,
+    Face,
+    Group,
+    Hold,
+    Learnt,
+    Picture,
+    Profile,
+    Tenant,
+)
 from chalicelib.domain.observations import NearFace, Observation, ReviewKind
 from chalicelib.domain.pictures import BoundingBox, DetectedFace, Estimates, Gender
 from chalicelib.domain.rules.promotion import Promotion, PromotionRule
@@ -54,23 +66,39 @@ VIP = Group("9", "vip", "", 1, None)
 A_WEEK = 7 * DAY_MS
 
 
-def groups(times: int = 3, *, stranger: tuple[int, int | None] = (1, None), regular: Any = (1, None)) -> DefaultGroups:
-    """The default groups with their counts and capacities. `times`: arrivals in a week that make a regular."""
-    both = (Group(id_, f"the {id_}s", "", *size) for id_, size in ((STRANGER, stranger), (REGULAR, regular)))
-    return DefaultGroups(*both, PromotionRule(times, A_WEEK), faces_left=10, seq=1, model="m", numbered=0)
+def groups(
+    times: int = 3, *, stranger: tuple[int, int | None] = (1, None), regular: Any = (1, None)
+) -> DefaultGroups:
+    """The default groups with their counts and capacities.
+
+    `times`: arrivals in a week that make a regular.
+    """
+    both = (
+        Group(id_, f"the {id_}s", "", *size)
+        for id_, size in ((STRANGER, stranger), (REGULAR, regular))
+    )
+    return DefaultGroups(
+        *both, PromotionRule(times, A_WEEK), faces_left=10, seq=1, model="m", numbered=0
+    )
 
 
-def seen(quality: float | None = 60.0, who: int = 1, likeness: float = 0.9, side: float = 100.0) -> SeenFace:
+def seen(
+    quality: float | None = 60.0, who: int = 1, likeness: float = 0.9, side: float = 100.0
+) -> SeenFace:
     """Somebody's face; the less `likeness`, the less it looks like the others of that person."""
     row = likeness * embedding_of(who) + np.sqrt(1 - likeness**2) * embedding_of(5_000)
     template = make_template("fake", (row / np.linalg.norm(row)).astype(np.float32))
     return SeenFace(
-        DetectedFace(BoundingBox(1, 2, side, side + 9), (), 0.9), template, Estimates(quality=quality), "blurred"
+        DetectedFace(BoundingBox(1, 2, side, side + 9), (), 0.9),
+        template,
+        Estimates(quality=quality),
+        "blurred",
     )
 
 
 def sighted(minutes: float, face: SeenFace | None = None, **changes: Any) -> OpenSighting:
-    at, fields = MONDAY + minutes * MINUTE, {"tenant": TENANT, "camera": DOOR, "now": NOW, **changes}
+    at = MONDAY + minutes * MINUTE
+    fields = {"tenant": TENANT, "camera": DOOR, "now": NOW, **changes}
     photo = f"{round(minutes * 60) % 10**9:032x}{7:032x}"
     id_ = f"{milliseconds(at):013d}-{photo[:24]}"
     capture = Capture(id_, "door", at, photo, 9, "image/jpeg", CaptureState.STORED)
@@ -78,12 +106,19 @@ def sighted(minutes: float, face: SeenFace | None = None, **changes: Any) -> Ope
 
 
 def given_picture(who: int = 1, quality: float = 70.0) -> Picture:
-    return Picture("f" * 32, "one.jpg", MONDAY, (seen(who=who, likeness=1.0).template,), Estimates(quality=quality))
+    return Picture(
+        "f" * 32,
+        "one.jpg",
+        MONDAY,
+        (seen(who=who, likeness=1.0).template,),
+        Estimates(quality=quality),
+    )
 
 
 @dataclass
 class Story:
-    """A face, sighted again and again, and its observations: a book of one page, without storage."""
+    """A face, sighted again and again, and its observations: a book of one page, without
+    storage."""
 
     groups: DefaultGroups
     group: Group | None = None
@@ -98,13 +133,22 @@ class Story:
         return FaceVisits(self.face, self.visits, self.groups, group)
 
     def see(self, *minutes: float, **changes: Any) -> SightingOutcome:
-        """Resolve sightings at these minutes after Monday nine o'clock; return the outcome of the last one."""
+        """Resolve sightings at these minutes after Monday nine o'clock; return the outcome of the
+        last one."""
         return [self.take(sighted(at, **changes)) for at in minutes][-1]
 
     def take(self, one: OpenSighting, **read: Any) -> SightingOutcome:
         stored = tuple(self.observations.values())
         outcome = resolve_sighting(
-            Context(one, self.held, plan_visits(one, self.held), MATCH, judge=JUDGE, sightings=stored, **read)
+            Context(
+                one,
+                self.held,
+                plan_visits(one, self.held),
+                MATCH,
+                judge=JUDGE,
+                sightings=stored,
+                **read,
+            )
         )
         self.face, self.visits = outcome.face, outcome.visits
         changed = [change.after for change in outcome.renamed if change.after is not None]
@@ -122,7 +166,8 @@ def kinds(outcome: SightingOutcome) -> list[EventKind]:
     return [event.kind for event in outcome.events]
 
 
-# --- visits and promotion ---------------------------------------------------------------------------------------------
+# --- visits and promotion
+# ---------------------------------------------------------------------------------------------
 
 
 @pytest.mark.shows("sunmi", "rolling and to the second")
@@ -151,13 +196,17 @@ def kinds(outcome: SightingOutcome) -> list[EventKind]:
         "in any order",
     ],
 )
-def test_who_arrives_often_enough_is_a_regular(rule: int, minutes: Sequence[float], group: str, count: int) -> None:
+def test_who_arrives_often_enough_is_a_regular(
+    rule: int, minutes: Sequence[float], group: str, count: int
+) -> None:
     story = Story(groups(rule))
     story.see(*minutes)
     assert story.kept() == (group, count)
     promotion = story.visits.promotion
     first = [name for name in story.names() if name == "strangers"]
-    assert story.names() == first + ["regulars"] * (len(minutes) - len(first)), "the group of their time"
+    assert story.names() == first + ["regulars"] * (len(minutes) - len(first)), (
+        "the group of their time"
+    )
     assert (promotion is None) == (group == STRANGER) == (len(first) == len(minutes))
 
 
@@ -189,7 +238,9 @@ def test_sightings_of_a_group_of_ones_own_keep_its_name_when_a_promotion_moves()
     held = replace(story.held, visits=replace(story.visits, is_regrouped=True))
     [first, second] = story.observations.values()
     own = replace(first, group_name="vip")
-    assert list_touched_arrivals(held.visits, held.visits) == held.visits.arrivals.recent, "cut off: all are looked at"
+    assert list_touched_arrivals(held.visits, held.visits) == held.visits.arrivals.recent, (
+        "cut off: all are looked at"
+    )
     assert rename_sightings(held.groups, held.visits, [own, first, second]) == []
     wrong = replace(second, group_name=held.groups.stranger.name)
     assert [one.after for one in rename_sightings(held.groups, held.visits, [wrong])] == [second]
@@ -215,9 +266,11 @@ def test_a_full_group_refuses_and_is_tried_again_at_the_next_arrival() -> None:
     story.groups = groups(2, regular=(1, 2))
     last = story.see(2 * DAY)
     assert story.kept() == (REGULAR, 3)
-    assert kinds(last) == [EventKind.FACE_ARRIVED, EventKind.STRANGER_PROMOTED, EventKind.GROUP_FULL], (
-        "it took the last place"
-    )
+    assert kinds(last) == [
+        EventKind.FACE_ARRIVED,
+        EventKind.STRANGER_PROMOTED,
+        EventKind.GROUP_FULL,
+    ], "it took the last place"
     back = Story(groups(2))
     back.see(0, 40)
     back.groups = groups(2, stranger=(1, 1))
@@ -269,10 +322,14 @@ def test_a_visit_that_falls_in_two_may_make_a_regular_and_one_that_goes_a_strang
     held = replace(story.held, face=apply_plan(story.face, left), visits=left.visits)
     last = left.visits.arrivals.recent[-1]
     again = plan_without_sighting(held, last, [], now_ms)
-    assert (again.group_id, again.visits.promotion, again.visits.arrivals.count) == (STRANGER, None, 2)
-    assert plan_without_sighting(held, last, [(at[2] + 60_000, gap_ms)], now_ms).group_id == REGULAR, (
-        "the visit goes on"
+    assert (again.group_id, again.visits.promotion, again.visits.arrivals.count) == (
+        STRANGER,
+        None,
+        2,
     )
+    assert (
+        plan_without_sighting(held, last, [(at[2] + 60_000, gap_ms)], now_ms).group_id == REGULAR
+    ), "the visit goes on"
 
 
 def test_the_first_of_two_new_arrivals_that_promote_counts() -> None:
@@ -283,7 +340,9 @@ def test_the_first_of_two_new_arrivals_that_promote_counts() -> None:
     at = [milliseconds(MONDAY + minutes * MINUTE) for minutes in (3 * DAY, 3 * DAY + 50)]
     arrival = story.visits.arrivals.find_around(at[0])
     assert arrival is not None
-    left = plan_without_sighting(story.held, arrival, [(one, 1_800_000) for one in at], milliseconds(NOW))
+    left = plan_without_sighting(
+        story.held, arrival, [(one, 1_800_000) for one in at], milliseconds(NOW)
+    )
     assert left.visits.promotion == Promotion(at[0], story.groups.rule)
 
 
@@ -296,7 +355,8 @@ def test_only_an_arrival_promotes_and_only_a_promotion_is_undone() -> None:
     assert plan(VIP.id, Visits(Arrivals(), Promotion(0, groups(2).rule))).group_id == VIP.id
 
 
-# --- somebody new -----------------------------------------------------------------------------------------------------
+# --- somebody new
+# --------------------------------------------------------------------------------------------------
 
 
 def newcomer(default: DefaultGroups, one: OpenSighting | None = None, **read: Any) -> Context:
@@ -307,10 +367,17 @@ def newcomer(default: DefaultGroups, one: OpenSighting | None = None, **read: An
 
 def test_somebody_new_is_a_stranger_with_one_arrival_or_a_regular_at_once() -> None:
     outcome = resolve_sighting(newcomer(groups(3), decision=Decision(None, 0.5, 7)))
-    assert (outcome.face.group_id, outcome.face.arrive_count, outcome.face.last_arrival_at) == (STRANGER, 1, MONDAY)
+    assert (outcome.face.group_id, outcome.face.arrive_count, outcome.face.last_arrival_at) == (
+        STRANGER,
+        1,
+        MONDAY,
+    )
     assert (outcome.sighting.resolution, outcome.sighting.faceid) == (Resolution.STRANGER, "8")
     assert (outcome.observation.decision, outcome.observation.group_name) == (None, "the strangers")
-    assert (kinds(outcome), outcome.reviews) == ([EventKind.STRANGER_CREATED, EventKind.FACE_ARRIVED], ())
+    assert (kinds(outcome), outcome.reviews) == (
+        [EventKind.STRANGER_CREATED, EventKind.FACE_ARRIVED],
+        (),
+    )
     assert outcome.face.pictures == (make_founding_picture(outcome.context.open_sighting),)
     assert outcome.new_picture is outcome.face.portrait, "it is stored when all is decided"
     regular = resolve_sighting(newcomer(groups(1)))
@@ -318,7 +385,11 @@ def test_somebody_new_is_a_stranger_with_one_arrival_or_a_regular_at_once() -> N
     assert kinds(regular)[-1] == EventKind.STRANGER_PROMOTED
     assert [(one.kind, one.decision) for one in regular.reviews] == [(ReviewKind.PROMOTED, None)]
     late = resolve_sighting(newcomer(groups(1), sighted(-101 * DAY)))
-    assert (late.face.group_id, late.face.arrive_count, kinds(late)) == (STRANGER, 0, [EventKind.STRANGER_CREATED])
+    assert (late.face.group_id, late.face.arrive_count, kinds(late)) == (
+        STRANGER,
+        0,
+        [EventKind.STRANGER_CREATED],
+    )
 
 
 GONE = Face("3", STRANGER, MONDAY, ())
@@ -343,7 +414,9 @@ def test_a_new_face_needs_a_place_and_it_is_told_when_the_last_one_is_taken(
 ) -> None:
     context = newcomer(default, evicted=evicted)
     assert context.has_room == has_room
-    told = [event for event in resolve_sighting(context).events if event.kind is EventKind.GROUP_FULL]
+    told = [
+        event for event in resolve_sighting(context).events if event.kind is EventKind.GROUP_FULL
+    ]
     assert [event.group for event in told] == ([f"the {full}s"] if full else [])
 
 
@@ -352,7 +425,11 @@ def test_it_is_told_once_an_hour_that_a_group_is_full() -> None:
     for since, told in ((FULL_AGAIN_AFTER, True), (FULL_AGAIN_AFTER - timedelta(seconds=1), False)):
         events = resolve_sighting(newcomer(default, full_reported_at=NOW - since)).events
         assert (EventKind.GROUP_FULL in [event.kind for event in events]) == told
-    [event] = [one for one in resolve_sighting(newcomer(default)).events if one.kind is EventKind.GROUP_FULL]
+    [event] = [
+        one
+        for one in resolve_sighting(newcomer(default)).events
+        if one.kind is EventKind.GROUP_FULL
+    ]
     assert event.id == f"group.full-stranger-{milliseconds(NOW)}"
     assert (event.at, event.camera, event.data) == (NOW, "door", {"capacity": 3})
 
@@ -366,7 +443,12 @@ def test_it_is_told_once_an_hour_that_a_group_is_full() -> None:
         (seen(55), {}, 60, "nobody, and too poor to be remembered, blurred: 55 of 60"),
         (seen(60), {}, 60, ""),
         (seen(39), {}, 25, "nobody, and too poor to be remembered, blurred: 39 of 40"),
-        (seen(19), {"stranger_quality": 0.0}, None, "nobody, and too poor to be remembered, blurred: 19 of 20"),
+        (
+            seen(19),
+            {"stranger_quality": 0.0},
+            None,
+            "nobody, and too poor to be remembered, blurred: 19 of 20",
+        ),
         (seen(60, side=32), {}, None, ""),
         (seen(60, side=31.5), {}, None, "nobody, and too small to be remembered: 31 of 32 px"),
         (seen(60), {"keeps_strangers": False}, None, "nobody; this camera keeps no strangers"),
@@ -375,21 +457,35 @@ def test_it_is_told_once_an_hour_that_a_group_is_full() -> None:
 def test_who_is_worth_remembering(
     face: SeenFace, camera: dict[str, Any], enrol_quality: float | None, reason: str
 ) -> None:
-    one = sighted(0, face, camera=replace(DOOR, **camera), tenant=replace(TENANT, enrol_quality=enrol_quality))
+    one = sighted(
+        0, face, camera=replace(DOOR, **camera), tenant=replace(TENANT, enrol_quality=enrol_quality)
+    )
     assert one.why_not_kept == reason
 
 
-# --- what is said of it -----------------------------------------------------------------------------------------------
+# --- what is said of it
+# -----------------------------------------------------------------------------------------------
 
 
 def test_a_sighting_says_who_it_was_and_by_what_it_was_decided() -> None:
-    story = Story(groups(2), face=Face("7", STRANGER, MONDAY, (given_picture(),), name="Ann", gender=Gender.FEMALE))
+    story = Story(
+        groups(2),
+        face=Face("7", STRANGER, MONDAY, (given_picture(),), name="Ann", gender=Gender.FEMALE),
+    )
     outcome = story.see(0)
     assert (outcome.sighting.resolution, outcome.sighting.decision) == (Resolution.MATCHED, MATCH)
-    assert (outcome.observation.decision, outcome.observation.estimates.gender) == (MATCH, Gender.FEMALE)
+    assert (outcome.observation.decision, outcome.observation.estimates.gender) == (
+        MATCH,
+        Gender.FEMALE,
+    )
     [event] = outcome.events
     id_ = outcome.observation.id
-    assert (event.id, event.at, event.group, event.camera) == (f"face.arrived-{id_}", MONDAY, "the strangers", "door")
+    assert (event.id, event.at, event.group, event.camera) == (
+        f"face.arrived-{id_}",
+        MONDAY,
+        "the strangers",
+        "door",
+    )
     assert event.data == {
         "faceid": "7",
         "name": "Ann",
@@ -404,20 +500,32 @@ def test_a_sighting_says_who_it_was_and_by_what_it_was_decided() -> None:
         "gallery_size": 7,
         "false_match_probability": 0.0001,
     }
-    assert (kinds(story.see(5)), kinds(story.see(DAY))) == ([], [EventKind.FACE_ARRIVED, EventKind.STRANGER_PROMOTED])
+    assert (kinds(story.see(5)), kinds(story.see(DAY))) == (
+        [],
+        [EventKind.FACE_ARRIVED, EventKind.STRANGER_PROMOTED],
+    )
     corrected = replace(sighted(3 * DAY), correction=2)
     assert story.take(corrected).events[0].id.endswith("-0-again2")
 
 
-@pytest.mark.parametrize(("margin", "asked"), [(0.5, True), (0.4001, True), (0.4, False), (0.0, False)])
-def test_a_close_match_is_asked_about_with_the_faces_that_it_was_like(margin: float, asked: bool) -> None:
+@pytest.mark.parametrize(
+    ("margin", "asked"), [(0.5, True), (0.4001, True), (0.4, False), (0.0, False)]
+)
+def test_a_close_match_is_asked_about_with_the_faces_that_it_was_like(
+    margin: float, asked: bool
+) -> None:
     near = (NearFace("7", 0.9), NearFace("3", 0.4))
     outcome = Story(groups()).take(
         replace(sighted(0, tenant=replace(TENANT, review_margin=margin)), nearest_faces=near)
     )
     assert [one.kind for one in outcome.reviews] == ([ReviewKind.UNCERTAIN] if asked else [])
     for one in outcome.reviews:
-        assert (one.faceid, one.sighting_id, one.decision, one.near) == ("7", outcome.observation.id, MATCH, near)
+        assert (one.faceid, one.sighting_id, one.decision, one.near) == (
+            "7",
+            outcome.observation.id,
+            MATCH,
+            near,
+        )
         assert (one.at, one.camera, one.box) == (MONDAY, "door", outcome.sighting.box)
 
 
@@ -433,10 +541,8 @@ def test_a_match_at_its_threshold_is_close_and_nobody_is_none() -> None:
 
 def test_a_resolved_face_is_put_at_its_place_in_the_capture() -> None:
     one = replace(sighted(0), total=2)
-    first, second = (
-        one.make_sighting(Resolution.SKIPPED, reason="a"),
-        replace(one, number=1).make_sighting(Resolution.SKIPPED),
-    )
+    first = one.make_sighting(Resolution.SKIPPED, reason="a")
+    second = replace(one, number=1).make_sighting(Resolution.SKIPPED)
     half = one.resolved_capture(first)
     assert (half.state, half.sightings) == (CaptureState.STORED, (first,))
     whole = replace(one, number=1, capture=half).resolved_capture(second)
@@ -446,11 +552,16 @@ def test_a_resolved_face_is_put_at_its_place_in_the_capture() -> None:
     assert (again.state, again.sightings) == (CaptureState.RESOLVED, (other, second))
 
 
-# --- learning ---------------------------------------------------------------------------------------------------------
+# --- learning
+# --------------------------------------------------------------------------------------------------
 
 
 def learns(
-    one: OpenSighting, face: Face | None = None, *, group: Group | None = None, decision: Decision = MATCH
+    one: OpenSighting,
+    face: Face | None = None,
+    *,
+    group: Group | None = None,
+    decision: Decision = MATCH,
 ) -> bool:
     """Whether the face, by default one of a good given picture, learns the sighting."""
     face, default = face or Face("7", STRANGER, MONDAY, (given_picture(),)), groups()
@@ -511,19 +622,30 @@ def test_nothing_is_learnt_from_whom_only_the_learnt_pictures_look_like() -> Non
     face = Face("7", STRANGER, MONDAY, (given_picture(who=1), drifted))
     assert not learns(sighted(DAY, seen(who=2)), face)
     assert learns(sighted(DAY, seen(who=1)), face)
-    other = replace(given_picture(), templates=(replace(given_picture().templates[0], model="other"),))
-    assert not learns(sighted(DAY), replace(face, pictures=(other,))), "the model knows none of the given ones"
+    other = replace(
+        given_picture(), templates=(replace(given_picture().templates[0], model="other"),)
+    )
+    assert not learns(sighted(DAY), replace(face, pictures=(other,))), (
+        "the model knows none of the given ones"
+    )
 
 
 def test_the_hour_that_made_a_stranger_teaches_only_what_is_better() -> None:
     face = Face("7", STRANGER, MONDAY, (replace(given_picture(), founded_at=MONDAY),))
-    assert [learns(sighted(10, seen(quality)), face) for quality in (75, 79, 80)] == [False, False, True]
+    assert [learns(sighted(10, seen(quality)), face) for quality in (75, 79, 80)] == [
+        False,
+        False,
+        True,
+    ]
     assert learns(sighted(60, seen(75)), face), "of another hour"
 
 
 def test_a_visit_teaches_once_unless_a_later_picture_is_better() -> None:
     story = Story(groups())
-    told = [story.take(sighted(DAY + n, seen(q))).new_picture is not None for n, q in enumerate((50, 55, 59, 60))]
+    told = [
+        story.take(sighted(DAY + n, seen(q))).new_picture is not None
+        for n, q in enumerate((50, 55, 59, 60))
+    ]
     assert (told, len(story.face.pictures)) == ([True, False, False, True], 2)
 
 

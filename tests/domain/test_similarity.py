@@ -1,10 +1,17 @@
-"""The scale of similarities: one meaning at every size, on the side of 80 on which the decision is."""
+"""The scale of similarities: one meaning at every size, on the side of 80 on which the decision
+is."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib.domain.rules.decision import DEFAULT_FPIR, MATCH, ImpostorCurve, fit_similarity, rate_similarity
+from chalicelib.domain.rules.decision import (
+    DEFAULT_FPIR,
+    MATCH,
+    ImpostorCurve,
+    fit_similarity,
+    rate_similarity,
+)
 
 CURVE = ImpostorCurve(((0.1, 0.2), (0.3, 1e-2), (0.45, 1e-4), (0.55, 1e-6)), 0.45, 1e-4, 46.0)
 sizes = st.integers(0, 5_000_000)
@@ -28,7 +35,9 @@ def test_80_is_where_the_service_says_the_same_person(faces: int) -> None:
     ("strangers", "level"), [(0.003, 80), (0.001, 90), (0.0003, 95), (0.00003, 99), (1 - 1e-9, 50)]
 )
 @pytest.mark.parametrize("faces", [1_000, 30_000, 1_000_000])
-def test_a_similarity_says_how_many_strangers_are_expected(strangers: float, level: float, faces: int) -> None:
+def test_a_similarity_says_how_many_strangers_are_expected(
+    strangers: float, level: float, faces: int
+) -> None:
     fmr = 1 / faces if level == 50 else 1 - (1 - strangers) ** (1 / faces)
     assert rate_similarity(CURVE.threshold_at(fmr), CURVE, faces) == pytest.approx(level, abs=1e-3)
 
@@ -47,8 +56,12 @@ def test_the_ends() -> None:
 
 
 def test_another_target_moves_the_points_from_80_on() -> None:
-    assert rate_similarity(CURVE.operating_threshold(5_000, 0.01), CURVE, 5_000, 0.01) == pytest.approx(80, abs=1e-4)
-    assert rate_similarity(CURVE.operating_threshold(5_000, 0.001), CURVE, 5_000, 0.01) == pytest.approx(95, abs=1e-4)
+    assert rate_similarity(
+        CURVE.operating_threshold(5_000, 0.01), CURVE, 5_000, 0.01
+    ) == pytest.approx(80, abs=1e-4)
+    assert rate_similarity(
+        CURVE.operating_threshold(5_000, 0.001), CURVE, 5_000, 0.01
+    ) == pytest.approx(95, abs=1e-4)
 
 
 @given(scores, sizes)

@@ -1,4 +1,5 @@
-"""What is usual, and when a camera is quieter: the rule, a camera that follows it, and years of shops."""
+"""What is usual, and when a camera is quieter: the rule, a camera that follows it, and years of
+shops."""
 
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -49,9 +50,13 @@ def test_an_hour_has_the_mean_of_the_weeks_that_the_book_has() -> None:
 def test_those_who_are_due_add_up(first: float, more: float, opening: set[int]) -> None:
     usual = Usual(tuple(float(hour % 7) for hour in range(HOURS_PER_WEEK)))
     middle, end = HOUR + first, HOUR + first + more
-    parts = count_expected(usual, HOUR, middle, opening) + count_expected(usual, middle, end, opening)
+    parts = count_expected(usual, HOUR, middle, opening) + count_expected(
+        usual, middle, end, opening
+    )
     assert count_expected(usual, HOUR, end, opening) == pytest.approx(parts, abs=1e-6)
-    assert count_expected(usual, HOUR, HOUR + HOURS_PER_WEEK, opening) == sum(usual.hours[hour] for hour in opening)
+    assert count_expected(usual, HOUR, HOUR + HOURS_PER_WEEK, opening) == sum(
+        usual.hours[hour] for hour in opening
+    )
 
 
 def test_nobody_is_missed_while_the_shop_is_closed() -> None:
@@ -82,9 +87,13 @@ def test_hours_behind_midnight_are_of_the_next_day() -> None:
     assert hour_of_week(HOUR) == 10
 
 
-@pytest.mark.parametrize("text", ["always", "Mo 08:00-19:00", "Mon 8-19", "Mon 08:00-25:00", "Mon 08:60-09:00", ","])
+@pytest.mark.parametrize(
+    "text", ["always", "Mo 08:00-19:00", "Mon 8-19", "Mon 08:00-25:00", "Mon 08:60-09:00", ","]
+)
 def test_other_hours_are_refused_with_an_example(text: str) -> None:
-    with pytest.raises(InvalidInput, match="opening hours are as `Mon-Fri 08:00-19:00, Sat 09:00-14:00`"):
+    with pytest.raises(
+        InvalidInput, match="opening hours are as `Mon-Fri 08:00-19:00, Sat 09:00-14:00`"
+    ):
         parse_opening(text)
 
 
@@ -99,13 +108,20 @@ def test_what_is_written_is_read(week: list[tuple[int, int] | None]) -> None:
 
 
 def test_opening_hours_are_proposed_from_the_usual_week() -> None:
-    usual = Usual(tuple(3.0 if hour < 144 and 8 <= hour % 24 < 19 else 0.001 for hour in range(HOURS_PER_WEEK)))
+    usual = Usual(
+        tuple(
+            3.0 if hour < 144 and 8 <= hour % 24 < 19 else 0.001 for hour in range(HOURS_PER_WEEK)
+        )
+    )
     assert write_opening(propose_hours(usual)) == "Mon-Sat 08:00-19:00"
 
 
 @pytest.mark.parametrize(("people", "days", "seeds"), [(5, 365, 4), (30, 365, 2), (300, 240, 1)])
-def test_a_camera_that_works_is_called_quiet_once_a_month_at_most(people: float, days: int, seeds: int) -> None:
-    """Holidays, vacation and a slow summer included; `python -m tests.support.book.shop_years` has more of them."""
+def test_a_camera_that_works_is_called_quiet_once_a_month_at_most(
+    people: float, days: int, seeds: int
+) -> None:
+    """Holidays, vacation and a slow summer included; `python -m tests.support.book.shop_years` has
+    more of them."""
     years = [judge_year(draw_year(people, seed, days)) for seed in range(seeds)]
     months, hours = sum(one.months for one in years), sum(one.hours for one in years)
     assert sum(one.alarms.total() for one in years) <= months
@@ -122,7 +138,9 @@ def test_a_camera_without_heartbeats_is_quiet_by_its_own_usual_week(book: Book) 
     def see(at: datetime) -> None:
         camera = services.cameras.get(book.tenant, "api")
         services.cameras.note_last_seen(book.tenant, camera, at)
-        capture = services.captures.store_shot(book.tenant, Shot("api", picture(Person(number)), "image/jpeg", at))
+        capture = services.captures.store_shot(
+            book.tenant, Shot("api", picture(Person(number)), "image/jpeg", at)
+        )
         services.sightings.ingest.resolve_capture(book.tenant.name, "api", capture.id)
 
     number = 0
@@ -144,8 +162,13 @@ def test_a_camera_without_heartbeats_is_quiet_by_its_own_usual_week(book: Book) 
     assert (state(hours=1), state(days=1), state(days=3)) == (None, None, Silence.QUIET)
     assert local_hour(MONDAY, zone) == 24 * (MONDAY.date().toordinal() - 719_163) + MONDAY.hour
     services.cameras.note_heartbeat(book.tenant, camera, None)
-    assert state(minutes=11) is Silence.SILENT, "a sender with heartbeats is silent after its minutes"
+    assert state(minutes=11) is Silence.SILENT, (
+        "a sender with heartbeats is silent after its minutes"
+    )
     later = book.clock.now() + timedelta(hours=1)
-    assert [one.id for one, _ in services.cameras.list_silences(book.tenant, later)] == ["api", "door"]
+    assert [one.id for one, _ in services.cameras.list_silences(book.tenant, later)] == [
+        "api",
+        "door",
+    ]
     services.cameras.mute(book.tenant, later + timedelta(hours=9))
     assert services.cameras.list_silences(book.tenant, later) == []

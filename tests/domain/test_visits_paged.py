@@ -1,4 +1,5 @@
-"""Visits in a head and pages: whatever is written one by one is what the whole visits are, and little is written."""
+"""Visits in a head and pages: whatever is written one by one is what the whole visits are, and
+little is written."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -48,13 +49,18 @@ class Shelf:
         if before.needs_pages(group, at_ms, RULE):
             before = self.whole()
         arrivals = before.arrivals.add_sighting(at_ms, gap_ms)
-        self.write(before, replace(before, arrivals=arrivals.fold_oldest() if before.is_whole else arrivals))
+        self.write(
+            before,
+            replace(before, arrivals=arrivals.fold_oldest() if before.is_whole else arrivals),
+        )
 
 
 def long_known(number: int, folded: int = 0) -> Shelf:
     """A face whose visits stand in one item, as the first format had them."""
     shelf = Shelf()
-    recent = tuple(Arrival(at, at, at + 1_000) for at in range(BEGIN, BEGIN + 2_000 * number, 2_000))
+    recent = tuple(
+        Arrival(at, at, at + 1_000) for at in range(BEGIN, BEGIN + 2_000 * number, 2_000)
+    )
     visits = Visits(Arrivals(recent, folded, folded), version=1)
     shelf.items["eva"] = visits_item("shop", "eva", visits)
     return shelf
@@ -66,14 +72,19 @@ late = st.lists(st.tuples(st.integers(0, 1_000), st.sampled_from([1, 7, 400])), 
 
 @examples(20, 300)
 @given(in_order, late, st.sampled_from([STRANGER, REGULAR]))
-def test_written_by_heads_they_are_the_same_visits(number: int, late: list[tuple[int, int]], group: str) -> None:
+def test_written_by_heads_they_are_the_same_visits(
+    number: int, late: list[tuple[int, int]], group: str
+) -> None:
     shelf, meant = Shelf(), Arrivals()
     seen = [(BEGIN + 7 * MINUTE * place, MINUTE) for place in range(number)]
     seen += [(BEGIN + at * MINUTE, gap * MINUTE) for at, gap in late]
     for at_ms, gap_ms in [*seen, *((at_ms + 10**9, gap_ms) for at_ms, gap_ms in seen)]:
         shelf.see(at_ms, gap_ms, group)
         meant = meant.add_sighting(at_ms, gap_ms)
-        assert (shelf.head().arrivals.count, shelf.head().arrivals.sightings) == (meant.count, meant.sightings)
+        assert (shelf.head().arrivals.count, shelf.head().arrivals.sightings) == (
+            meant.count,
+            meant.sightings,
+        )
         assert len(shelf.head().arrivals.recent) <= MOST_IN_HEAD
     assert shelf.whole().arrivals == meant
 

@@ -31,7 +31,9 @@ def test_what_is_sent_is_the_example_of_the_standard() -> None:
 
 
 def test_each_message_is_encrypted_by_another_key() -> None:
-    once, again = (encrypt(b"here", from_base64url(BROWSER), from_base64url(SECRET)) for _ in range(2))
+    once, again = (
+        encrypt(b"here", from_base64url(BROWSER), from_base64url(SECRET)) for _ in range(2)
+    )
     assert once[:16] != again[:16]
     assert once[21:86] != again[21:86]
 
@@ -46,7 +48,9 @@ def test_the_push_service_knows_the_sender_by_a_signed_token() -> None:
     signed, _, signature = token.removeprefix("t=").rpartition(".")
     raw = from_base64url(signature)
     numbers = (int.from_bytes(half, "big") for half in (raw[:32], raw[32:]))
-    point = ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), from_base64url(public_key(key)))
+    point = ec.EllipticCurvePublicKey.from_encoded_point(
+        ec.SECP256R1(), from_base64url(public_key(key))
+    )
     point.verify(encode_dss_signature(*numbers), signed.encode(), ec.ECDSA(SHA256()))
     claims = json.loads(from_base64url(signed.partition(".")[2]))
     assert claims == {
@@ -61,7 +65,9 @@ def test_the_push_service_knows_the_sender_by_a_signed_token() -> None:
 def test_a_message_of_any_letters_fits_into_what_push_services_take(text: str, title: str) -> None:
     channel = Channel(Way.PUSH, "https://push.example/abc", p256dh=BROWSER, auth=SECRET)
     for each in (text, "a" + text, f"ab{text}"):
-        post = write_push(channel, {"title": title, "text": each}, new_key(), "https://box.example", AT)
+        post = write_push(
+            channel, {"title": title, "text": each}, new_key(), "https://box.example", AT
+        )
         assert len(post.body) <= 4096
 
 

@@ -1,4 +1,5 @@
-"""Whether a box answered well, all that it stores agrees with itself, and it logged no error of ours."""
+"""Whether a box answered well, all that it stores agrees with itself, and it logged no error of
+ours."""
 
 from __future__ import annotations
 
@@ -18,7 +19,8 @@ from tests.support.faults.stored import Beginning
 
 
 class Errors(logging.Handler):
-    """What is logged as an error of ours: none of these faults is one, and to tell of them is right."""
+    """What is logged as an error of ours: none of these faults is one, and to tell of them is
+    right."""
 
     def __init__(self) -> None:
         super().__init__(logging.ERROR)
@@ -44,7 +46,8 @@ class Errors(logging.Handler):
 
 
 class Endings:
-    """Faults at the ends of a walk's points, looked for once if several ends are alike, as most are.
+    """Faults at the ends of a walk's points, looked for once if several ends are alike, as most
+    are.
 
     Alike is what is stored, what the hook heard and the time, but for what was drawn at random.
     """
@@ -84,7 +87,11 @@ def disagreeing(box: Box) -> list[str]:
     """What does not agree with itself when all jobs were done."""
     box.settle()
     return [
-        *([] if box.nothing_else_is_stored() else ["a picture without a face, or a face without its picture"]),
+        *(
+            []
+            if box.nothing_else_is_stored()
+            else ["a picture without a face, or a face without its picture"]
+        ),
         *disagreements(box.services, box.tenant),
         *disagreements_of_visits(box),
         *amounts(box),

@@ -20,7 +20,8 @@ def shops(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Shop]]
 
 
 class Points(Struct, frozen=True):
-    """`told`: takes how many points there are, how many of those chosen were tried and skipped, and their ends."""
+    """`told`: takes how many points there are, how many of those chosen were tried and skipped, and
+    their ends."""
 
     every: bool
     seed: str

@@ -29,14 +29,17 @@ class Deadly(FakeVision):
 def main(folder: Path, starts: int) -> None:
     """Do what `regulars serve` does: resume what was cut off, then work the queue off.
 
-    `starts`: how often it was started before. Each time, what the one before held can be received again.
+    `starts`: how often it was started before. Each time, what the one before held can be received
+    again.
     """
     book = Book(folder, vision=Deadly())
     book.clock.advance(starts * timedelta(seconds=VISIBILITY_S))
     app.provide.use(book.services)
     book.services.watch.resume_all()
     queue = book.storage.captures_queue
-    while handle_messages(queue.receive(MAX_BATCH, VISIBILITY_S), queue, app.ingest, "ingest") == 0.0:
+    while (
+        handle_messages(queue.receive(MAX_BATCH, VISIBILITY_S), queue, app.ingest, "ingest") == 0.0
+    ):
         pass
     book.close()
 

@@ -1,7 +1,9 @@
-"""What a use case did to people and accesses: its entries say it, and a restore from before gives none of it back.
+"""What a use case did to people and accesses: its entries say it, and a restore from before gives
+none of it back.
 
-The use cases are those of all routes, dialects, functions and jobs (`everything`), and what is looked for is found by
-their entries: no list of acts decides. So a new one that says nothing, or that a restore undoes, fails.
+The use cases are those of all routes, dialects, functions and jobs (`everything`), and what is
+looked for is found by their entries: no list of acts decides. So a new one that says nothing, or
+that a restore undoes, fails.
 """
 
 from __future__ import annotations
@@ -31,7 +33,8 @@ UNDONE = {
     *(Effect.HOLDS, Effect.RESTRICTS, Effect.WITHDRAWS),
     *(Effect.TAKES_ACCESS, Effect.TAKES_SIGN_IN, Effect.CHANGES_ACCESS, Effect.SETS),
 }
-"""Effects that a restore would undo: of the others an export knows deletions, and receipts erasures."""
+"""Effects that a restore would undo: of the others an export knows deletions, and receipts
+erasures."""
 
 
 def entries(box: Box) -> dict[str, Mapping[str, Any]]:
@@ -50,13 +53,21 @@ def without_effect(written: Mapping[str, Mapping[str, Any]]) -> list[str]:
 
 
 def _says(entry: Mapping[str, Any]) -> bool:
-    """Whether an entry has to say what it does. A sighting's entry is a decision, unless it pushed somebody out."""
+    """Whether an entry has to say what it does.
+
+    A sighting's entry is a decision, unless it pushed somebody out.
+    """
     what = entry["what"]
-    return (_OF_DIALECTS.get(what) or audit_events.kind_of(what)) in _SAY or (what == "sighting" and "deleted" in entry)
+    return (_OF_DIALECTS.get(what) or audit_events.kind_of(what)) in _SAY or (
+        what == "sighting" and "deleted" in entry
+    )
 
 
-def given_back(box: Box, shop: Shop, folder: Path, written: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
-    """What comes back by a restore of the shop as it was before, by the documents and by the export."""
+def given_back(
+    box: Box, shop: Shop, folder: Path, written: Mapping[str, Mapping[str, Any]]
+) -> Iterator[str]:
+    """What comes back by a restore of the shop as it was before, by the documents and by the
+    export."""
     if UNDONE.isdisjoint({effect for entry in written.values() for effect in list_effects(entry)}):
         return
     tenant = box.services.tenants.find("shop")
@@ -87,9 +98,15 @@ def _list_excess(name: str, now: Access, before: Access, last: Access | None) ->
         return
     if now.secrets & before.secrets - last.secrets:
         yield f"{name} opens again by a secret that was over"
-    if not Role(last.rights.get("role", Role.VIEWER)).includes(Role(now.rights.get("role", Role.VIEWER))):
+    if not Role(last.rights.get("role", Role.VIEWER)).includes(
+        Role(now.rights.get("role", Role.VIEWER))
+    ):
         yield f"{name} has the role {now.rights['role']}"
-    yield from (f"{name} has {right} again" for right in ("pictures", "enabled") if is_more(right, now, last))
+    yield from (
+        f"{name} has {right} again"
+        for right in ("pictures", "enabled")
+        if is_more(right, now, last)
+    )
 
 
 def is_more(right: str, now: Access, last: Access) -> bool:

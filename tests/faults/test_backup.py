@@ -1,7 +1,9 @@
-"""`regulars backup` and `regulars restore`, failed and killed at every call to the disk, are done if done again.
+"""`regulars backup` and `regulars restore`, failed and killed at every call to the disk, are done
+if done again.
 
-They use no port, so Python's audit events are their calls: opens, links, renames, removals, looks into folders. Each
-point is a process of its own, because it is killed by a true kill -9, and because such a hook is never taken out again.
+They use no port, so Python's audit events are their calls: opens, links, renames, removals, looks
+into folders. Each point is a process of its own, because it is killed by a true kill -9, and
+because such a hook is never taken out again.
 """
 
 import errno
@@ -45,9 +47,11 @@ FAULTS = {"failed": _fail, "killed": _kill}
 
 
 def apart(do: Callable[[], object], below: Path, seen: Callable[[str, int], None]) -> int:
-    """Do it in a process of its own, and tell `seen` of each of its calls to a file below the folder, before each."""
+    """Do it in a process of its own, and tell `seen` of each of its calls to a file below the
+    folder, before each."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # a fork beside threads: the child uses none of them
+        # a fork beside threads: the child uses none of them
+        warnings.simplefilter("ignore", DeprecationWarning)
         child = os.fork()
     if child:
         return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
@@ -55,7 +59,10 @@ def apart(do: Callable[[], object], below: Path, seen: Callable[[str, int], None
 
     def hook(event: str, arguments: tuple[Any, ...]) -> None:
         nonlocal number
-        if any(isinstance(one, str | os.PathLike) and os.fspath(one).startswith(str(below)) for one in arguments):
+        if any(
+            isinstance(one, str | os.PathLike) and os.fspath(one).startswith(str(below))
+            for one in arguments
+        ):
             number += 1
             seen(event, number)
 
@@ -73,7 +80,8 @@ def apart(do: Callable[[], object], below: Path, seen: Callable[[str, int], None
 
 @dataclass
 class Place:
-    """A folder with a shop's `data`, the `backups` that are made of it, and where they are restored, `again`."""
+    """A folder with a shop's `data`, the `backups` that are made of it, and where they are
+    restored, `again`."""
 
     root: Path
 
@@ -100,8 +108,14 @@ class Place:
         return restore(Settings(storage=self.again), self.file)
 
     def wrong(self, right: dict[str, Any]) -> list[str]:
-        """What is not as it was, after both were done: the data, the copy, or files that nobody needs."""
-        left = [path for name in (self.file, self.again) for path in name.parent.iterdir() if path != name]
+        """What is not as it was, after both were done: the data, the copy, or files that nobody
+        needs."""
+        left = [
+            path
+            for name in (self.file, self.again)
+            for path in name.parent.iterdir()
+            if path != name
+        ]
         left += [path for path in self.data.iterdir() if path.name.startswith(".")]
         return [
             *(f"{path.relative_to(self.root)} is left" for path in left),
@@ -143,13 +157,19 @@ def test_failed_or_killed_at_any_call_to_the_disk_and_done_again_it_is_done(
     begin()
     assert apart(do, place.root, noted) == DONE
     shutil.rmtree(place.root)
-    every = [(at, name, fault) for at, name in enumerate(calls.read_text().split("\n")[:-1], 1) for fault in FAULTS]
+    every = [
+        (at, name, fault)
+        for at, name in enumerate(calls.read_text().split("\n")[:-1], 1)
+        for fault in FAULTS
+    ]
     chosen, tried, wrong = points.chosen(every, what), 0, []
     for at, name, fault in chosen:
         begin()
         happened = tmp_path / "happened"
 
-        def happens(_event: str, number: int, at: int = at, fault: str = fault, happened: Path = happened) -> None:
+        def happens(
+            _event: str, number: int, at: int = at, fault: str = fault, happened: Path = happened
+        ) -> None:
             if number == at:
                 happened.touch()
                 FAULTS[fault]()
@@ -157,7 +177,11 @@ def test_failed_or_killed_at_any_call_to_the_disk_and_done_again_it_is_done(
         ended = apart(do, place.root, happens)
         tried += happened.exists()
         happened.unlink(missing_ok=True)
-        found = [f"ended with {ended}"] if ended not in {"failed": (DONE, REFUSED), "killed": (KILLED,)}[fault] else []
+        found = (
+            [f"ended with {ended}"]
+            if ended not in {"failed": (DONE, REFUSED), "killed": (KILLED,)}[fault]
+            else []
+        )
         if ended == DONE and not made.exists():
             found.append("it said that it was done, and nothing was made")
         if not made.exists():

@@ -1,5 +1,5 @@
-"""A tenant that asks for consent: through no route, function or job does somebody without it become more than a
-stranger. Every row of use_cases.py is tried, so that a new door is, too.
+"""A tenant that asks for consent: through no route, function or job does somebody without it become
+more than a stranger. Every row of use_cases.py is tried, so that a new door is, too.
 """
 
 from collections.abc import Mapping
@@ -20,7 +20,10 @@ OF_9_2 = {"consent", "employment", "vital_interest", "legal_claims", "public_int
 
 def read_faces(box: Box) -> dict[str, Face]:
     """All faces, whatever their groups."""
-    return {item["faceid"]: face_from(item) for item in walk_items(box.storage.items, keys.FACES, "shop")}
+    return {
+        item["faceid"]: face_from(item)
+        for item in walk_items(box.storage.items, keys.FACES, "shop")
+    }
 
 
 def gained(before: Mapping[str, Face], after: Mapping[str, Face]) -> list[str]:
@@ -32,7 +35,9 @@ def gained(before: Mapping[str, Face], after: Mapping[str, Face]) -> list[str]:
             continue
         if face.name and (old is None or old.name != face.name):
             found.append(f"{faceid}: the name {face.name!r}")
-        if face.group_id not in ("stranger", "restricted") and (old is None or old.group_id != face.group_id):
+        if face.group_id not in ("stranger", "restricted") and (
+            old is None or old.group_id != face.group_id
+        ):
             found.append(f"{faceid}: the group {face.group_id}")
         for called in BLANK.keys() - {"name", "age", "gender", "consent"}:
             text = getattr(face, called)
@@ -46,7 +51,10 @@ def gained(before: Mapping[str, Face], after: Mapping[str, Face]) -> list[str]:
         if face.user and (old is None or old.user != face.user):
             found.append(f"{faceid}: the user {face.user}")
         photos = {one.id for one in old.pictures} if old else set()
-        if any(one.id not in photos and one.learnt is None and one.founded_at is None for one in face.pictures):
+        if any(
+            one.id not in photos and one.learnt is None and one.founded_at is None
+            for one in face.pictures
+        ):
             found.append(f"{faceid}: a picture")
     return found
 
@@ -79,8 +87,8 @@ DOORS = {
     "POST /v1/merges/{id}/undo",
     *(BY_THE_CLOCK := {"ingest", "sweep", "watch"}),
 }
-"""Routes of which some row gives somebody something if the tenant does not ask, and no consent with it. By the clock:
-a stranger who came often is a regular, or two faces are one.
+"""Routes of which some row gives somebody something if the tenant does not ask, and no consent with
+it. By the clock: a stranger who came often is a regular, or two faces are one.
 """
 
 
@@ -93,7 +101,9 @@ def test_nobody_without_consent_becomes_more_than_a_stranger(
     assert held == []
     if through:
         assert case.route in DOORS, "it is a door that nobody knew: write it down here"
-        assert "consent" in str(answer).lower() or case.route in BY_THE_CLOCK, f"the refusal does not say why: {answer}"
+        assert "consent" in str(answer).lower() or case.route in BY_THE_CLOCK, (
+            f"the refusal does not say why: {answer}"
+        )
 
 
 def test_each_door_is_a_row() -> None:

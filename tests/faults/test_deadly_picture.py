@@ -25,12 +25,18 @@ def put_deadly(book: Book) -> Capture:
     at, sha256 = MONDAY - timedelta(minutes=1), hashlib.sha256(DEADLY).hexdigest()
     id_ = capture_id("shop", "door", at, sha256)
     capture = Capture(id_, "door", at, sha256, len(DEADLY), "image/jpeg", CaptureState.WANTED)
-    book.storage.uploads.put_if_absent(keys.capture_picture("shop", "door", id_), DEADLY, "image/jpeg")
-    book.storage.items.transact([Put(keys.CAPTURES, capture_item("shop", capture, book.clock.now()))])
+    book.storage.uploads.put_if_absent(
+        keys.capture_picture("shop", "door", id_), DEADLY, "image/jpeg"
+    )
+    book.storage.items.transact(
+        [Put(keys.CAPTURES, capture_item("shop", capture, book.clock.now()))]
+    )
     return capture
 
 
-def test_a_picture_that_kills_its_worker_is_parked_and_all_others_are_resolved(tmp_path: Path) -> None:
+def test_a_picture_that_kills_its_worker_is_parked_and_all_others_are_resolved(
+    tmp_path: Path,
+) -> None:
     with closing(Book(tmp_path / "data")) as book:
         deadly = put_deadly(book)
         others = [book.put(shot(minutes, seed)) for minutes, seed in ((-2, 1), (0, 2), (1, 3))]
@@ -47,4 +53,7 @@ def test_a_picture_that_kills_its_worker_is_parked_and_all_others_are_resolved(t
         assert parked.state is CaptureState.PARKED
         assert f"opened {MAX_ATTEMPTS} times" in parked.reason
         for capture in others:
-            assert book.services.captures.get(book.tenant, "door", capture.id).state is CaptureState.RESOLVED
+            assert (
+                book.services.captures.get(book.tenant, "door", capture.id).state
+                is CaptureState.RESOLVED
+            )

@@ -1,4 +1,5 @@
-"""Every use case, failed or killed at every call to storage that it makes, is answered, and done if done again."""
+"""Every use case, failed or killed at every call to storage that it makes, is answered, and done if
+done again."""
 
 from pathlib import Path
 
@@ -14,13 +15,20 @@ from tests.support.storage.failing import points as faulty
 
 
 def test_everything_has_a_row() -> None:
-    """Add a row to support/faults/use_cases.py for what is missing: how it is called, and in which shop it succeeds."""
+    """Add a row to support/faults/use_cases.py for what is missing: how it is called, and in which
+    shop it succeeds."""
     rows = {case.route for case in USE_CASES}
-    assert sorted(set(everything()) - rows) == [], "has no row in tests/support/faults/use_cases.py: add one"
-    assert sorted(rows - set(everything())) == [], "is no route, function or job any more: take its row away"
+    assert sorted(set(everything()) - rows) == [], (
+        "has no row in tests/support/faults/use_cases.py: add one"
+    )
+    assert sorted(rows - set(everything())) == [], (
+        "is no route, function or job any more: take its row away"
+    )
     paths = {route.split()[1] for route in rows if "/" in route}
     paths |= {path for _, path in WITHOUT_STORAGE}
-    assert sorted(set(app.app.routes) - paths) == [], "is served by no dialect that `everything` knows: add its table"
+    assert sorted(set(app.app.routes) - paths) == [], (
+        "is served by no dialect that `everything` knows: add its table"
+    )
     assert len({str(case) for case in USE_CASES}) == len(USE_CASES), "two rows have the same name"
 
 
@@ -28,7 +36,11 @@ KILLS, FAILURES = 2, 1
 """So many kills and failures of each write are tried in the gate, others by each commit."""
 
 ROWS = [
-    pytest.param(case, id=str(case), marks=pytest.mark.xfail(strict=True, reason=case.defect) if case.defect else ())
+    pytest.param(
+        case,
+        id=str(case),
+        marks=pytest.mark.xfail(strict=True, reason=case.defect) if case.defect else (),
+    )
     for case in USE_CASES
 ]
 
@@ -40,7 +52,8 @@ def test_failed_or_killed_at_any_call_and_done_again_it_is_done(
     tmp_path: Path,
     points: Points,
 ) -> None:
-    """Of what only reads, `make faults` tries the points; the gate, some kills and some failures of each write."""
+    """Of what only reads, `make faults` tries the points; the gate, some kills and some failures of
+    each write."""
     walk = Walk(case, shops[case.shop], tmp_path)
     answer, calls = walk.answered()
     every = faulty(calls)
@@ -50,7 +63,9 @@ def test_failed_or_killed_at_any_call_and_done_again_it_is_done(
         return
     right = walk.undisturbed(answer)
     failures = [one for one in every if one[2].error is not Killed]
-    chosen = points.chosen(kills, f"{case} killed", KILLS) + points.chosen(failures, f"{case} failed", FAILURES)
+    chosen = points.chosen(kills, f"{case} killed", KILLS) + points.chosen(
+        failures, f"{case} failed", FAILURES
+    )
     wrong = [
         f"{fault.name} at call {at}, {name}: {what}"
         for at, name, fault in chosen

@@ -20,12 +20,16 @@ GROUP = "VIP"
 
 
 def album(folder: Path, pictures: int) -> Path:
-    """So many pictures of people who have up to ten each, some of them bad, some of somebody else."""
+    """So many pictures of people who have up to ten each, some of them bad, some of somebody
+    else."""
     photos: dict[str, list[bytes]] = {}
     for number in range(pictures):
         name = f"p{number // 5 if number % 3 else number}"
         seed = int(name[1:])
-        shown = Person(seed if number % 17 else 100_000 + number, quality=50 + number % 45 if number % 11 else 3)
+        shown = Person(
+            seed if number % 17 else 100_000 + number,
+            quality=50 + number % 45 if number % 11 else 3,
+        )
         photos.setdefault(name, []).append(picture(shown) if number % 13 else picture())
     return people(folder, **photos)
 
@@ -42,7 +46,17 @@ class Counting(FakeVision):
 
 def started(box: Box, source: Path) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-m", "regulars", "import", str(source), "--group", GROUP, "--url", box.url],
+        [
+            sys.executable,
+            "-m",
+            "regulars",
+            "import",
+            str(source),
+            "--group",
+            GROUP,
+            "--url",
+            box.url,
+        ],
         env={**os.environ, "REGULARS_API_KEY": box.key},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -65,8 +79,12 @@ def killed_at(process: subprocess.Popen[str], vision: Counting, looks: int) -> b
     return process.returncode < 0
 
 
-def test_an_import_that_is_killed_equals_one_that_was_not(tmp_path: Path, request: pytest.FixtureRequest) -> None:
-    kills, pictures = (request.config.getoption(name) for name in ("--import-kills", "--import-pictures"))
+def test_an_import_that_is_killed_equals_one_that_was_not(
+    tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    kills, pictures = (
+        request.config.getoption(name) for name in ("--import-kills", "--import-pictures")
+    )
     source = album(tmp_path / "people", pictures)
     vision = Counting()
     with serving(tmp_path / "whole", vision) as box:
@@ -76,9 +94,12 @@ def test_an_import_that_is_killed_equals_one_that_was_not(tmp_path: Path, reques
     vision, done = Counting(), 0
     with serving(tmp_path / "killed", vision) as box:
         for _ in range(kills):
-            # A run that finds all in looks at the refused ones alone, so that each kill comes in the middle of a run.
+            # A run that finds all in looks at the refused ones alone, so that each kill comes in
+            # the middle of a run.
             done += killed_at(
-                started(box, source), vision, vision.looks + random.randint(1, min(looks // kills, looks_again))
+                started(box, source),
+                vision,
+                vision.looks + random.randint(1, min(looks // kills, looks_again)),
             )
         assert done == kills
         finished(box, source)

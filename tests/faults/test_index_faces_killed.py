@@ -1,4 +1,5 @@
-"""Programs with boto3 index pictures while the service is killed: afterwards each face is there once."""
+"""Programs with boto3 index pictures while the service is killed: afterwards each face is there
+once."""
 
 import hashlib
 import queue
@@ -34,7 +35,9 @@ PATIENCE_S = 900.0
 def album(count: int) -> list[bytes]:
     """So many files, each another one by a comment; on some are two people."""
     shown = [_small(name) for name in (*at_hand.PORTRAITS[:6], at_hand.TWO)]
-    return [_with_comment(shown[number % len(shown)], str(number).encode()) for number in range(count)]
+    return [
+        _with_comment(shown[number % len(shown)], str(number).encode()) for number in range(count)
+    ]
 
 
 def _small(name: str) -> bytes:
@@ -63,11 +66,17 @@ class Program:
 
     def index(self, picture: bytes, number: int) -> list[str]:
         """Return the FaceIds of the picture."""
-        sent = {"CollectionId": COLLECTION, "Image": {"Bytes": picture}, "ExternalImageId": f"p{number}"}
+        sent = {
+            "CollectionId": COLLECTION,
+            "Image": {"Bytes": picture},
+            "ExternalImageId": f"p{number}",
+        }
         until = time.monotonic() + PATIENCE_S
         while time.monotonic() < until:
             try:
-                return [one["Face"]["FaceId"] for one in self.client.index_faces(**sent)["FaceRecords"]]
+                return [
+                    one["Face"]["FaceId"] for one in self.client.index_faces(**sent)["FaceRecords"]
+                ]
             except BotoCoreError:
                 time.sleep(0.2)  # there is no service at present
             except self.client.exceptions.ThrottlingException:
@@ -76,7 +85,9 @@ class Program:
 
 
 def test_what_eight_programs_index_is_there_once_after_kill_9(tmp_path: Path, request: Any) -> None:
-    kills, count = (request.config.getoption(name) for name in ("--index-kills", "--index-pictures"))
+    kills, count = (
+        request.config.getoption(name) for name in ("--index-kills", "--index-pictures")
+    )
     pictures, answers = album(count), dict[int, list[str]]()
     server = Server(tmp_path / "data")
     port, pair = server.url.rpartition(":")[2], server.credentials("shop")
@@ -97,7 +108,9 @@ def test_what_eight_programs_index_is_there_once_after_kill_9(tmp_path: Path, re
     with ThreadPoolExecutor(CLIENTS) as pool:
         running = [pool.submit(run) for _ in range(CLIENTS)]
         for kill in range(kills):
-            while len(answers) < (kill + 0.5) / kills * count and not all(one.done() for one in running):
+            while len(answers) < (kill + 0.5) / kills * count and not all(
+                one.done() for one in running
+            ):
                 time.sleep(0.01)
             time.sleep(random.uniform(0, 0.2))
             assert not all(one.done() for one in running), "the programs were done before the kill"
@@ -106,7 +119,9 @@ def test_what_eight_programs_index_is_there_once_after_kill_9(tmp_path: Path, re
         for one in running:
             one.result(PATIENCE_S)
     client = Program(server.url, pair).client
-    pages = client.get_paginator("list_faces").paginate(CollectionId=COLLECTION, PaginationConfig={"PageSize": 100})
+    pages = client.get_paginator("list_faces").paginate(
+        CollectionId=COLLECTION, PaginationConfig={"PageSize": 100}
+    )
     listed = [one["FaceId"] for page in pages for one in page["Faces"]]
     assert client.describe_collection(CollectionId=COLLECTION)["FaceCount"] == len(listed)
     assert server.stop() == 0
@@ -116,10 +131,14 @@ def test_what_eight_programs_index_is_there_once_after_kill_9(tmp_path: Path, re
         assert disagreements(services, tenant) == []
     assert len(answers) == count
     for number, ids in answers.items():
-        assert ids == [_derived(group, pictures[number], number, place) for place in range(len(ids))]
+        assert ids == [
+            _derived(group, pictures[number], number, place) for place in range(len(ids))
+        ]
     assert all(answers.values())
     assert sorted(listed) == sorted(one for ids in answers.values() for one in ids)
-    print(f"\n{count} pictures by {CLIENTS} programs, {kills} kills: {len(listed)} faces, each once")
+    print(
+        f"\n{count} pictures by {CLIENTS} programs, {kills} kills: {len(listed)} faces, each once"
+    )
 
 
 def _derived(group: str, picture: bytes, number: int, place: int) -> str:

@@ -21,7 +21,8 @@ WORKERS = 4
 
 
 class Worker(threading.Thread):
-    """Enrols until the server is gone, deletes every fourth again, and keeps what was acknowledged."""
+    """Enrols until the server is gone, deletes every fourth again, and keeps what was
+    acknowledged."""
 
     def __init__(self, client: Sunmi, name: str, pictures: list[bytes]) -> None:
         super().__init__(name=name)
@@ -44,7 +45,9 @@ class Worker(threading.Thread):
 
     def _enrol(self, faceid: str, number: int) -> None:
         self.attempted.add(faceid)
-        reply = self._client.add_face("regular", faceid, self._pictures[number % len(self._pictures)])
+        reply = self._client.add_face(
+            "regular", faceid, self._pictures[number % len(self._pictures)]
+        )
         if reply.code:
             self.refused.append(f"{faceid}: {reply.code} {reply.message}")
             return
@@ -66,7 +69,10 @@ def pictures(photos: Path) -> list[bytes]:
 def opened(data: Path) -> Iterator[tuple[Services, Tenant]]:
     services = build(Settings(storage=data))
     try:
-        yield services, next(tenant for tenant in services.tenants.list_all() if tenant.name == "shop")
+        yield (
+            services,
+            next(tenant for tenant in services.tenants.list_all() if tenant.name == "shop"),
+        )
     finally:
         services.close()
 
@@ -99,7 +105,10 @@ def test_after_kill_9_during_enrolments_counts_index_and_pictures_agree(
             present |= worker.attempted & stored
             acknowledged += len(worker.enrolled)
         assert stored == present
-    print(f"\n{kills} kills, {acknowledged} enrolments acknowledged, {len(present)} faces present, all agree")
+    print(
+        f"\n{kills} kills, {acknowledged} enrolments acknowledged, {len(present)} faces present, "
+        "all agree"
+    )
     server = Server(data)
     client = server.client()
     with client.connection:

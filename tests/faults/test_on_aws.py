@@ -1,7 +1,8 @@
-"""The same walk on DynamoDB, S3, SQS and KMS, emulated: what fails are their calls, and as botocore says it.
+"""The same walk on DynamoDB, S3, SQS and KMS, emulated: what fails are their calls, and as botocore
+says it.
 
-So the adapters' own repeats and translations stand between the fault and the use case. Each point is a process of its
-own: the emulation is in its memory, and what a point changes is gone with it.
+So the adapters' own repeats and translations stand between the fault and the use case. Each point
+is a process of its own: the emulation is in its memory, and what a point changes is gone with it.
 """
 
 import json
@@ -45,7 +46,8 @@ ROWS = (
     "ingest somebody new",
     "build_index",
 )
-"""Use cases that together call each adapter. The gate walks one, which each commit draws: a point takes a second."""
+"""Use cases that together call each adapter. The gate walks one, which each commit draws: a point
+takes a second."""
 
 Answer = TypeVar("Answer")
 
@@ -108,7 +110,11 @@ def _stored(region: str) -> frozenset[str]:
                 for name, bucket in buckets.items()
                 for key, one in bucket.keys.items()
             ),
-            *(f"{name} {message.body}" for name, queue in queues.items() for message in queue._messages),
+            *(
+                f"{name} {message.body}"
+                for name, queue in queues.items()
+                for message in queue._messages
+            ),
         ]
     )
 
@@ -117,7 +123,8 @@ def apart(work: Callable[[], Answer]) -> Answer:
     """Do it in a process of its own, with a copy of all that this one has in memory."""
     reading, writing = os.pipe()
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # a fork beside threads: the child uses none of them
+        # a fork beside threads: the child uses none of them
+        warnings.simplefilter("ignore", DeprecationWarning)
         child = os.fork()
     if not child:
         random.seed()  # or all would draw the same ids
@@ -146,7 +153,9 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CloudShop]:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    metafunc.parametrize("name", ROWS if metafunc.config.getoption("--every-fault") else drawn(ROWS, 1))
+    metafunc.parametrize(
+        "name", ROWS if metafunc.config.getoption("--every-fault") else drawn(ROWS, 1)
+    )
 
 
 def test_failed_or_killed_at_any_call_to_aws_and_done_again_it_is_done(

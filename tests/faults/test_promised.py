@@ -16,10 +16,22 @@ DONE = "def test_it():\n    pass\n"
     ("source", "code", "workers"),
     [(SKIPPED, 1, []), (NOT_COLLECTED, 1, ["-n", "1"]), (DONE, 0, []), (SKIPPED, 1, ["-n", "1"])],
 )
-def test_a_proof_fails_if_a_test_of_it_is_skipped(tmp_path: Path, source: str, code: int, workers: list[str]) -> None:
+def test_a_proof_fails_if_a_test_of_it_is_skipped(
+    tmp_path: Path, source: str, code: int, workers: list[str]
+) -> None:
     (tmp_path / "test_proof.py").write_text(source)
     (tmp_path / "test_held.py").write_text(DONE)
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "tests.support.promised", "-p", "no:schemathesis", *workers]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "tests.support.promised",
+        "-p",
+        "no:schemathesis",
+        *workers,
+    ]
     command += [f"--rootdir={tmp_path}", str(tmp_path)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == code, done.stdout

@@ -1,4 +1,5 @@
-"""What shares faces, groups or observations, done by two processes at once: before each call of one the other does all.
+"""What shares faces, groups or observations, done by two processes at once: before each call of one
+the other does all.
 
 So conditions fail that really do not hold. What is stored agrees with itself afterwards.
 """
@@ -47,24 +48,44 @@ OF_THE_GALLERY: dict[str, Do] = {
     "rename a group": _row("POST /openapi/face/updateGroup"),
     "delete a group": _row("POST /openapi/face/deleteGroup"),
     "make a group": _row("POST /icredit/face/manage 0 a new group"),
-    "let in less": lambda box: box.services.tenants.change_settings("shop", {"faces": 10_200, "groups": 6}),
+    "let in less": lambda box: box.services.tenants.change_settings(
+        "shop", {"faces": 10_200, "groups": 6}
+    ),
     "add a photo": _row("POST /v1/faces/{id}/pictures"),
     "change the model": _row("reembed"),
 }
 PAIRS = [
-    *((shop, one, OF_VISITS[one], OF_VISITS) for shop in ("shop", "merging") for one in ("merge", "see late")),
-    *((shop, one, OF_VISITS[one], OF_VISITS) for shop in ("merged", "undoing") for one in ("undo", "see late")),
-    *(("shop", one, OF_VISITS[one], OF_VISITS) for one in ("reject", "see both", "merge the other way")),
+    *(
+        (shop, one, OF_VISITS[one], OF_VISITS)
+        for shop in ("shop", "merging")
+        for one in ("merge", "see late")
+    ),
+    *(
+        (shop, one, OF_VISITS[one], OF_VISITS)
+        for shop in ("merged", "undoing")
+        for one in ("undo", "see late")
+    ),
+    *(
+        ("shop", one, OF_VISITS[one], OF_VISITS)
+        for one in ("reject", "see both", "merge the other way")
+    ),
     ("shop", "forget", _forget, OF_VISITS),
     *(("shop", one, do, OF_THE_GALLERY) for one, do in OF_THE_GALLERY.items()),
 ]
 
 
 @pytest.mark.parametrize(
-    ("shop", "name", "do", "rivals"), [pytest.param(*one, id=f"{one[1]} ({one[0]})") for one in PAIRS]
+    ("shop", "name", "do", "rivals"),
+    [pytest.param(*one, id=f"{one[1]} ({one[0]})") for one in PAIRS],
 )
 def test_another_process_comes_between_any_two_calls_and_all_agrees(
-    shop: str, name: str, do: Do, rivals: dict[str, Do], shops: dict[str, Shop], tmp_path: Path, points: Points
+    shop: str,
+    name: str,
+    do: Do,
+    rivals: dict[str, Do],
+    shops: dict[str, Shop],
+    tmp_path: Path,
+    points: Points,
 ) -> None:
     with shops[shop].copied(tmp_path) as box:
         box.calls.names.clear()
@@ -74,7 +95,11 @@ def test_another_process_comes_between_any_two_calls_and_all_agrees(
     chosen, tried, wrong, heard = points.chosen(every, f"{name} ({shop})"), 0, [], Errors()
     endings = Endings(shops[shop].texts())
     for at, rival in chosen:
-        with heard.listening(), shops[shop].copied(tmp_path) as box, closing(Box(box.folder, shops[shop])) as other:
+        with (
+            heard.listening(),
+            shops[shop].copied(tmp_path) as box,
+            closing(Box(box.folder, shops[shop])) as other,
+        ):
             box.calls.let(at, partial(_tried, rivals[rival], other))
             _tried(do, box)
             tried += len(box.calls.names) >= at

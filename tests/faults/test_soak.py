@@ -20,9 +20,12 @@ THREADS = 16
 
 
 class Visitor(threading.Thread):
-    """One person who is enrolled from one picture, looked for with another, deleted, and looked for again."""
+    """One person who is enrolled from one picture, looked for with another, deleted, and looked for
+    again."""
 
-    def __init__(self, client: Sunmi, person: str, enrolled: bytes, probe: bytes, until: float) -> None:
+    def __init__(
+        self, client: Sunmi, person: str, enrolled: bytes, probe: bytes, until: float
+    ) -> None:
         super().__init__(name=person)
         self._client, self._enrolled, self._probe, self._until = client, enrolled, probe, until
         self.done: Counter[str] = Counter()
@@ -32,7 +35,9 @@ class Visitor(threading.Thread):
         with self._client.connection:
             while time.monotonic() < self._until and not self.wrong:
                 faceid = f"{self.name}-{self.done['enrol']}"
-                self._expect("enrol", self._client.add_face("regular", faceid, self._enrolled).code, DONE)
+                self._expect(
+                    "enrol", self._client.add_face("regular", faceid, self._enrolled).code, DONE
+                )
                 found = self._client.search(self._probe)
                 self._expect("search", (found.code, found.data.get("faceid")), (DONE, faceid))
                 deleted = self._client.delete_faces("regular", [faceid])
@@ -68,4 +73,7 @@ def test_threads_of_enrol_search_and_delete_end_in_a_true_count(
     assert services.groups.get_by_name(camera, "regular").count == len(visitors)
     assert disagreements(services, camera) == []
     services.close()
-    print(f"\n{sum((visitor.done for visitor in visitors), Counter())} by {len(visitors)} threads, all right")
+    print(
+        f"\n{sum((visitor.done for visitor in visitors), Counter())} by {len(visitors)} threads, "
+        "all right"
+    )

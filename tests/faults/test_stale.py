@@ -19,7 +19,8 @@ PEOPLE_A_WRITER = 12
 
 @dataclass
 class Visitor:
-    """One person: `faceid` as it was acknowledged last (None: deleted, or never there), and how often it changed.
+    """One person: `faceid` as it was acknowledged last (None: deleted, or never there), and how
+    often it changed.
 
     `changes` is odd while a change is on its way, so a search knows whether it ran beside one.
     """
@@ -88,7 +89,9 @@ def test_search_that_begins_after_an_acknowledged_write_sees_it(
         except Exception as error:
             book.errors.append(error)
 
-    threads = [threading.Thread(target=work, args=(number,)) for number in range(WRITERS + SEARCHERS)]
+    threads = [
+        threading.Thread(target=work, args=(number,)) for number in range(WRITERS + SEARCHERS)
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:

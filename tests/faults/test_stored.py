@@ -25,13 +25,23 @@ def test_what_was_drawn_is_no_difference() -> None:
         ('faces 410653399461103202 {"count": 3}', "arrivals 410653399461103202"),
         ('faces 410653399461103202 {"count": 2}', "arrivals 410653399461103201"),
         ('faces 410653399461103202 {"count": 2}', "arrivals 410653399461103203"),
-        ('faces 410653399461103202 {"count": 2}', "arrivals 410653399461103202", "at 1773651600000"),
-        ('faces 410653399461103202 {"count": 2}', "arrivals 410653399461103202", "at 1773651600001"),
+        (
+            'faces 410653399461103202 {"count": 2}',
+            "arrivals 410653399461103202",
+            "at 1773651600000",
+        ),
+        (
+            'faces 410653399461103202 {"count": 2}',
+            "arrivals 410653399461103202",
+            "at 1773651600001",
+        ),
     ],
     ids=["a number", "a face that was there", "another face", "what is there still", "a time"],
 )
 def test_all_else_is(other: tuple[str, ...]) -> None:
-    assert _came('faces 410653399461103202 {"count": 2}', "arrivals 410653399461103202") != _came(*other)
+    assert _came('faces 410653399461103202 {"count": 2}', "arrivals 410653399461103202") != _came(
+        *other
+    )
 
 
 def test_a_long_name_was_not_drawn() -> None:

@@ -22,7 +22,10 @@ def templates(box: Box) -> set[bytes]:
 
 @dataclass
 class Right:
-    """How a use case ends that nothing disturbs. `answer`: by place in it; what is new each time is left out."""
+    """How a use case ends that nothing disturbs.
+
+    `answer`: by place in it; what is new each time is left out.
+    """
 
     calls: list[str]
     places: set[str]
@@ -31,7 +34,10 @@ class Right:
 
 
 class Walk:
-    """Each point begins in a copy of the shop. `tried`: at how many a fault happened; `endings`: how they ended."""
+    """Each point begins in a copy of the shop.
+
+    `tried`: at how many a fault happened; `endings`: how they ended.
+    """
 
     def __init__(self, case: UseCase, shop: Shop, folder: Path) -> None:
         self._case = case
@@ -44,7 +50,8 @@ class Walk:
     def answered(self) -> tuple[dict[str, Any], list[str]]:
         """An answer that nothing disturbs, and the calls that were made for it.
 
-        Its entries say what it did to people and accesses, and a restore from before gives none of that back.
+        Its entries say what it did to people and accesses, and a restore from before gives none of
+        that back.
         """
         with self._shop.copied(self._folder) as box:
             known = entries(box)
@@ -66,7 +73,8 @@ class Walk:
             assert is_success(answer), answer
             calls = list(box.calls.names)
             assert templates(box) <= known or self._case.route in TRIED | {"reembed"}, (
-                "it is a way into the book: tests/support/api/ways_in.py has to try it, and nothing may be left of it"
+                "it is a way into the book: tests/support/api/ways_in.py has to try it, and "
+                "nothing may be left of it"
             )
             state: dict[str, Any] = {}
 
@@ -79,7 +87,11 @@ class Walk:
             assert not wrong, "\n".join(wrong)
         places = dict(flat(answer))
         # How long it took may be the same twice, and another time not.
-        same = {at: value for at, value in places.items() if again.get(at, self) == value and not at.endswith("Ms")}
+        same = {
+            at: value
+            for at, value in places.items()
+            if again.get(at, self) == value and not at.endswith("Ms")
+        }
         return Right(calls, set(places), same, state)
 
     def disturbed(self, at: int, fault: Fault, right: Right) -> list[str]:
@@ -112,7 +124,9 @@ class Walk:
         return [] if is_right else [f"answered {answer}"]
 
     def _unlike(self, state: dict[str, Any], right: dict[str, Any]) -> list[str]:
-        unlike = [what for what in right if state[what] != right[what] and what != self._case.counts_again]
+        unlike = [
+            what for what in right if state[what] != right[what] and what != self._case.counts_again
+        ]
         return [f"{what} are {state[what]}, not {right[what]}" for what in unlike]
 
     def _do(self, box: Box) -> Any:
@@ -126,7 +140,13 @@ class Walk:
 
 def flat(answer: Any, place: str = "") -> Iterator[tuple[str, Any]]:
     """The leaves of an answer, each with its place."""
-    entries = answer.items() if isinstance(answer, dict) else enumerate(answer) if isinstance(answer, list) else None
+    entries = (
+        answer.items()
+        if isinstance(answer, dict)
+        else enumerate(answer)
+        if isinstance(answer, list)
+        else None
+    )
     if entries is None:
         yield place, answer
         return

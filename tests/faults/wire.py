@@ -1,7 +1,8 @@
-"""Emulated AWS that fails at one of the calls of our clients: what botocore raises then, and what AWS has done or not.
+"""Emulated AWS that fails at one of the calls of our clients: what botocore raises then, and what
+AWS has done or not.
 
-A call is one of the client library, after its own retries. A transaction that is sent again is known by its token,
-which the emulation does not do by itself.
+A call is one of the client library, after its own retries. A transaction that is sent again is
+known by its token, which the emulation does not do by itself.
 """
 
 import json
@@ -15,19 +16,28 @@ from botocore.exceptions import ClientError, ConnectionClosedError, ReadTimeoutE
 
 from tests.support.storage.failing import Killed
 
-WRITES = {"TransactWriteItems", "PutItem", "UpdateItem", "DeleteItem"} | {"PutObject", "DeleteObject"}
+WRITES = {"TransactWriteItems", "PutItem", "UpdateItem", "DeleteItem"} | {
+    "PutObject",
+    "DeleteObject",
+}
 WRITES |= {"SendMessage", "DeleteMessage"}
 TRANSACT = "TransactWriteItems"
 
 
 def _answer(code: str, status: int, **more: Any) -> Callable[[str], BaseException]:
-    response = {"Error": {"Code": code, "Message": code}, "ResponseMetadata": {"HTTPStatusCode": status}, **more}
+    response = {
+        "Error": {"Code": code, "Message": code},
+        "ResponseMetadata": {"HTTPStatusCode": status},
+        **more,
+    }
     return lambda operation: ClientError(response, operation)  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True)
 class WireFault:
-    """`made`: the error of an operation. `done`: AWS has done it. `again`: each repeat of the call has the fault, too.
+    """`made`: the error of an operation.
+
+    `done`: AWS has done it. `again`: each repeat of the call has the fault, too.
 
     `only`: the operation that may have it; "": all.
     """
@@ -42,8 +52,11 @@ class WireFault:
         return (not self.done or operation in WRITES) and operation.startswith(self.only)
 
 
-LOST, RESET = ReadTimeoutError(endpoint_url="https://aws"), ConnectionClosedError(endpoint_url="https://aws")
-CONFLICT = _answer("TransactionCanceledException", 400, CancellationReasons=[{"Code": "TransactionConflict"}])
+LOST = ReadTimeoutError(endpoint_url="https://aws")
+RESET = ConnectionClosedError(endpoint_url="https://aws")
+CONFLICT = _answer(
+    "TransactionCanceledException", 400, CancellationReasons=[{"Code": "TransactionConflict"}]
+)
 WIRE_FAULTS = (
     WireFault("throttled", _answer("ThrottlingException", 400)),
     WireFault("conflict", CONFLICT, only=TRANSACT),
@@ -58,7 +71,10 @@ WIRE_FAULTS = (
 
 
 class Wire:
-    """The calls of a process to AWS, in order: `names` are the operations'. The same as ports.Calls, at the wire."""
+    """The calls of a process to AWS, in order: `names` are the operations'.
+
+    The same as ports.Calls, at the wire.
+    """
 
     def __init__(self) -> None:
         self.names: list[str] = []

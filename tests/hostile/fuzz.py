@@ -1,10 +1,13 @@
-"""Fuzzing of every parser: `make fuzz`, or `python -m tests.hostile.fuzz --inputs 1000000 --seed 1`.
+"""Fuzzing of every parser: `make fuzz`, or `python -m tests.hostile.fuzz --inputs 1000000 --seed
+1`.
 
-Half of the inputs are files of a corpus that are broken at random, the others come from a hypothesis strategy. The seed
-decides all of them. Each input is judged: what the parser raises, and how long it takes; and each parser, by how much
-memory the process has more of afterwards. tests/hostile/parsers.py has the table of the parsers.
+Half of the inputs are files of a corpus that are broken at random, the others come from a
+hypothesis strategy. The seed decides all of them. Each input is judged: what the parser raises, and
+how long it takes; and each parser, by how much memory the process has more of afterwards.
+tests/hostile/parsers.py has the table of the parsers.
 
-Each parser runs in a process of its own, so that a crash stops no other and memory is measured for one parser alone.
+Each parser runs in a process of its own, so that a crash stops no other and memory is measured for
+one parser alone.
 """
 
 import argparse
@@ -47,7 +50,8 @@ STUCK_S = 20.0
 """Processor time after which an input is given up."""
 
 MOST_GROWTH = 24 * 2**20
-"""Bytes that the process may have more of after a parser's inputs than after the first tenth of them."""
+"""Bytes that the process may have more of after a parser's inputs than after the first tenth of
+them."""
 
 MOST_MEMORY = 6 * 2**30
 """Address space of a parser's process."""
@@ -62,8 +66,9 @@ SHOWN = 5
 class Parser(Struct, frozen=True):
     """What reads bytes that others chose.
 
-    `errors`: those that it documents; anything else that it raises, and any error that is logged with its traceback, is
-    a finding. `of`: the modules that it goes through. `share`: how many inputs it gets, next to the other parsers.
+    `errors`: those that it documents; anything else that it raises, and any error that is logged
+    with its traceback, is a finding. `of`: the modules that it goes through. `share`: how many
+    inputs it gets, next to the other parsers.
     """
 
     opened: Opened
@@ -84,7 +89,10 @@ class Finding(Struct, frozen=True):
 
 @dataclass
 class Result:
-    """What came of a parser's inputs. `slowest_s`: processor time of the slowest, `growth`: bytes."""
+    """What came of a parser's inputs.
+
+    `slowest_s`: processor time of the slowest, `growth`: bytes.
+    """
 
     inputs: int = 0
     slowest_s: float = 0.0
@@ -102,7 +110,8 @@ class Stuck(BaseException):
     """An input took `STUCK_S`."""
 
 
-# --- inputs -----------------------------------------------------------------------------------------------------------
+# --- inputs
+# --------------------------------------------------------------------------------------------------
 
 
 def inputs(parser: Parser, seed: str) -> Iterator[bytes]:
@@ -117,7 +126,8 @@ def inputs(parser: Parser, seed: str) -> Iterator[bytes]:
 
 
 def of_strategy(strategy: st.SearchStrategy[bytes], seed: str) -> Iterator[bytes]:
-    """Yield what hypothesis draws, in batches that grow: within one it remembers all that it has drawn."""
+    """Yield what hypothesis draws, in batches that grow: within one it remembers all that it has
+    drawn."""
     rng, count = random.Random(seed), 16
     while True:
         yield from drawn(strategy, rng.getrandbits(32), count)
@@ -144,7 +154,8 @@ def drawn(strategy: st.SearchStrategy[bytes], seed: int, count: int) -> list[byt
 
 
 def mutated(corpus: Sequence[bytes], rng: random.Random) -> Iterator[bytes]:
-    """Yield files of the corpus as files are broken: changed, cut, doubled, spliced, and with extreme numbers."""
+    """Yield files of the corpus as files are broken: changed, cut, doubled, spliced, and with
+    extreme numbers."""
     while True:
         data = rng.choice(corpus)
         for _ in range(rng.choice((1, 1, 2, 3, 6))):
@@ -180,7 +191,8 @@ def ended(data: bytes, _: Sequence[bytes], rng: random.Random) -> bytes:
 def extreme(data: bytes, _: Sequence[bytes], rng: random.Random) -> bytes:
     """A number in the file as small or large as it can be, in bytes."""
     start = rng.randrange(len(data))
-    order, number = rng.choice("<>"), rng.choice((0, 1, 0x7FFFFFFF, 0xFFFFFFFF, 0x80000000, 65535, 1023))
+    order = rng.choice("<>")
+    number = rng.choice((0, 1, 0x7FFFFFFF, 0xFFFFFFFF, 0x80000000, 65535, 1023))
     size = rng.choice((1, 2, 4))
     return data[:start] + struct.pack(f"{order}I", number)[:size] + data[start + size :]
 
@@ -201,15 +213,113 @@ def spliced(data: bytes, corpus: Sequence[bytes], rng: random.Random) -> bytes:
 MUTATIONS = (noised, cut, doubled, ended, extreme, spelled, spliced)
 
 WORDS = (
-    *(b'"', b"'", b"\\", b"{", b"}", b"[", b"]", b"[[", b",", b":", b";", b"=", b"&", b"%", b"+", b"-", b"--", b"/"),
-    *(b"..", b"#", b"?", b" ", b"\t", b"\r", b"\n", b"\r\n", b"\r\n\r\n", b"\x00", b"\x7f", b"\xff", b"\xef\xbb\xbf"),
-    *(b"null", b"true", b"false", b"NaN", b"Infinity", b"-Infinity", b"inf", b"nan", b"1e999", b"-1e999", b"1e-999"),
-    *(b"0", b"-0", b"-1", b"00", b"1.5", b"9" * 19, b"9" * 400, b"9" * 5000, b"0x10", b"1_0", b"253402300800"),
-    *(b"%00", b"%ff", b"%2541", b"%zz", b"%u1234", b"\\u0000", b"\\ud800", b"\\uffff", b"\\udc00\\ud800"),
-    *("é".encode(), "会".encode(), "😀".encode(), "\u202e".encode(), "\u2028".encode(), "ſ".encode(), "İ".encode()),
-    *("²".encode(), "٣".encode(), "e\u0301\u0323".encode(), b"\xc0\x80", b"\xed\xa0\x80", "\ufffd".encode()),
-    *(b"[" * 2000, b'{"a":' * 2000, b"a" * 3000, b"-" * 300, b"\xff\xda\x00\x02", b"\xff\xd8", b"IEND", b"acTL"),
-    *(b"chunked", b"Content-Length: 5\r\n", b"Transfer-Encoding: chunked\r\n", b"charset=", b"utf-16", b"boundary="),
+    *(
+        b'"',
+        b"'",
+        b"\\",
+        b"{",
+        b"}",
+        b"[",
+        b"]",
+        b"[[",
+        b",",
+        b":",
+        b";",
+        b"=",
+        b"&",
+        b"%",
+        b"+",
+        b"-",
+        b"--",
+        b"/",
+    ),
+    *(
+        b"..",
+        b"#",
+        b"?",
+        b" ",
+        b"\t",
+        b"\r",
+        b"\n",
+        b"\r\n",
+        b"\r\n\r\n",
+        b"\x00",
+        b"\x7f",
+        b"\xff",
+        b"\xef\xbb\xbf",
+    ),
+    *(
+        b"null",
+        b"true",
+        b"false",
+        b"NaN",
+        b"Infinity",
+        b"-Infinity",
+        b"inf",
+        b"nan",
+        b"1e999",
+        b"-1e999",
+        b"1e-999",
+    ),
+    *(
+        b"0",
+        b"-0",
+        b"-1",
+        b"00",
+        b"1.5",
+        b"9" * 19,
+        b"9" * 400,
+        b"9" * 5000,
+        b"0x10",
+        b"1_0",
+        b"253402300800",
+    ),
+    *(
+        b"%00",
+        b"%ff",
+        b"%2541",
+        b"%zz",
+        b"%u1234",
+        b"\\u0000",
+        b"\\ud800",
+        b"\\uffff",
+        b"\\udc00\\ud800",
+    ),
+    *(
+        "é".encode(),
+        "会".encode(),
+        "😀".encode(),
+        "\u202e".encode(),
+        "\u2028".encode(),
+        "ſ".encode(),
+        "İ".encode(),
+    ),
+    *(
+        "²".encode(),
+        "٣".encode(),
+        "e\u0301\u0323".encode(),
+        b"\xc0\x80",
+        b"\xed\xa0\x80",
+        "\ufffd".encode(),
+    ),
+    *(
+        b"[" * 2000,
+        b'{"a":' * 2000,
+        b"a" * 3000,
+        b"-" * 300,
+        b"\xff\xda\x00\x02",
+        b"\xff\xd8",
+        b"IEND",
+        b"acTL",
+    ),
+    *(
+        b"chunked",
+        b"Content-Length: 5\r\n",
+        b"Transfer-Encoding: chunked\r\n",
+        b"charset=",
+        b"utf-16",
+        b"boundary=",
+    ),
 )
 
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -227,10 +337,13 @@ def with_checksums(png: bytes) -> bytes:
     return b"".join([*parts, png[at:]])
 
 
-# --- judging ----------------------------------------------------------------------------------------------------------
+# --- judging
+# --------------------------------------------------------------------------------------------------
 
 
-def fuzz(parser: Parser, count: int, seed: str, before: Callable[[bytes], object] | None = None) -> Result:
+def fuzz(
+    parser: Parser, count: int, seed: str, before: Callable[[bytes], object] | None = None
+) -> Result:
     """Give the parser `count` inputs. `before` gets each input before the parser does."""
     result, feed, warm = Result(), inputs(parser, seed), None
     with errors_logged() as logged, stuck_after():
@@ -245,12 +358,18 @@ def fuzz(parser: Parser, count: int, seed: str, before: Callable[[bytes], object
             warm = resident() if warm is None else warm
     result.growth = max(resident() - (warm or 0), 0)
     if result.growth > MOST_GROWTH:
-        result.add("memory", f"{result.growth / 2**20:.0f} MiB more memory after {count} inputs", b"")
+        result.add(
+            "memory", f"{result.growth / 2**20:.0f} MiB more memory after {count} inputs", b""
+        )
     return result
 
 
 def judge(
-    read: Read, data: bytes, errors: tuple[type[Exception], ...], logged: list[BaseException], result: Result
+    read: Read,
+    data: bytes,
+    errors: tuple[type[Exception], ...],
+    logged: list[BaseException],
+    result: Result,
 ) -> None:
     """Read one input, and keep what is wrong with it."""
     seconds, error = timed(read, data)
@@ -280,7 +399,11 @@ def timed(read: Read, data: bytes) -> tuple[float, BaseException | None]:
 
 def place_of(error: BaseException) -> str:
     frames = traceback.extract_tb(error.__traceback__)
-    return f"{type(error).__name__} {frames[-1].filename}:{frames[-1].lineno}" if frames else type(error).__name__
+    return (
+        f"{type(error).__name__} {frames[-1].filename}:{frames[-1].lineno}"
+        if frames
+        else type(error).__name__
+    )
 
 
 @contextmanager
@@ -320,7 +443,8 @@ def resident() -> int:
     return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
 
 
-# --- the command ------------------------------------------------------------------------------------------------------
+# --- the command
+# --------------------------------------------------------------------------------------------------
 
 
 def shares(parsers: dict[str, Parser], total: int) -> dict[str, int]:
@@ -334,7 +458,8 @@ HEADER = f"{'parser':28} {'inputs':>9} {'slowest':>9} {'growth':>9}  findings"
 
 def line(name: str, result: Result) -> str:
     return (
-        f"{name:28} {result.inputs:9,} {result.slowest_s * 1000:6.0f} ms {result.growth / 2**20:5.1f} MiB"
+        f"{name:28} {result.inputs:9,} {result.slowest_s * 1000:6.0f} ms "
+        f"{result.growth / 2**20:5.1f} MiB"
         f"  {len(result.findings)}"
     )
 
@@ -343,9 +468,15 @@ def main() -> int:
     from tests.hostile.parsers import PARSERS
 
     options = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    options.add_argument("--inputs", type=int, default=INPUTS, help="how many, of all parsers together")
-    options.add_argument("--seed", default=None, help="as an earlier run printed it; default: a new one")
-    options.add_argument("--parser", choices=[*PARSERS], help="only this one, with all the inputs, in this process")
+    options.add_argument(
+        "--inputs", type=int, default=INPUTS, help="how many, of all parsers together"
+    )
+    options.add_argument(
+        "--seed", default=None, help="as an earlier run printed it; default: a new one"
+    )
+    options.add_argument(
+        "--parser", choices=[*PARSERS], help="only this one, with all the inputs, in this process"
+    )
     chosen = options.parse_args()
     seed = chosen.seed or f"{random.SystemRandom().getrandbits(32):x}"
     if chosen.parser:
@@ -376,13 +507,21 @@ LAST = "REGULARS_FUZZ_LAST"
 def alone(name: str, parser: Parser, count: int, seed: str) -> int:
     resource.setrlimit(resource.RLIMIT_AS, (MOST_MEMORY, MOST_MEMORY))
     logging.getLogger().addHandler(logging.NullHandler())
-    result = fuzz(parser, count, f"{seed}/{name}", keeping(os.environ[LAST]) if LAST in os.environ else None)
-    print(line(name, result), *[str(one) for one in islice(result.findings.values(), SHOWN)], sep="\n  ", flush=True)
+    result = fuzz(
+        parser, count, f"{seed}/{name}", keeping(os.environ[LAST]) if LAST in os.environ else None
+    )
+    print(
+        line(name, result),
+        *[str(one) for one in islice(result.findings.values(), SHOWN)],
+        sep="\n  ",
+        flush=True,
+    )
     return min(len(result.findings), 1)
 
 
 def keeping(path: str) -> Callable[[bytes], None]:
-    """Return what writes an input to the file, so that it is there whatever becomes of this process."""
+    """Return what writes an input to the file, so that it is there whatever becomes of this
+    process."""
     descriptor = os.open(path, os.O_WRONLY)
     return lambda data: os.pwrite(descriptor, len(data).to_bytes(8, "little") + data, 0)
 

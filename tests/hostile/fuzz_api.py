@@ -1,4 +1,5 @@
-"""Schemathesis against v1 as one box serves it: no server error, no answer or refusal that the document does not allow.
+"""Schemathesis against v1 as one box serves it: no server error, no answer or refusal that the
+document does not allow.
 
 `python -m tests.hostile.fuzz_api --examples 100 [--include-path /v1/hooks]`
 """
@@ -37,10 +38,12 @@ checks.positive_data_acceptance.expected-statuses = ["2xx", "3xx", 400, 401, 403
 
 
 def fuzz(folder: Path, examples: int, *more: str, stateful: bool = True) -> tuple[int, str]:
-    """Try every operation that deletes nothing so often, with what the document allows, and with what it forbids.
+    """Try every operation that deletes nothing so often, with what the document allows, and with
+    what it forbids.
 
-    `stateful`: go from answers to the operations that take their ids, too, four times as often, since most ways are
-    short. They lead to those that delete, too. Returns the exit code and what was printed.
+    `stateful`: go from answers to the operations that take their ids, too, four times as often,
+    since most ways are short. They lead to those that delete, too. Returns the exit code and what
+    was printed.
     """
     services = build(Settings(storage=folder / "data"), clock=FakeClock(), vision=FakeVision)
     key = services.tenants.add("shop", Profile.CLOUD).api_key
@@ -55,7 +58,9 @@ def fuzz(folder: Path, examples: int, *more: str, stateful: bool = True) -> tupl
         "/v1/captures/\\{id\\}": f'"path.id" = "{capture}", "query.camera" = "door"',
     }
     lists = [one.path for one in OPERATIONS if {"token", "from"} & {*names_of(one.query)}]
-    common = CONFIG.read_text("utf-8") + LISTS.format(paths=", ".join(f'"{path}"' for path in lists))
+    common = CONFIG.read_text("utf-8") + LISTS.format(
+        paths=", ".join(f'"{path}"' for path in lists)
+    )
     tables = [IDS.format(path=path, parameters=parameters) for path, parameters in ids.items()]
     known, unknown = folder / "known.toml", folder / "unknown.toml"
     known.write_text(common + "".join(tables), "utf-8")
@@ -65,7 +70,14 @@ def fuzz(folder: Path, examples: int, *more: str, stateful: bool = True) -> tupl
         services.enrolment.enrol_largest_face(
             shop, "regular", picture(Person(seed, side_px=90)), RULES, NewFace(faceid=id_)
         )
-    each = ("--phases", "examples,coverage,fuzzing", "--exclude-method", "DELETE", "--max-examples", str(examples))
+    each = (
+        "--phases",
+        "examples,coverage,fuzzing",
+        "--exclude-method",
+        "DELETE",
+        "--max-examples",
+        str(examples),
+    )
     ways = ("--phases", "stateful", "--max-examples", str(4 * examples))
     runs = [
         ("--config-file", str(known), "run", *each),

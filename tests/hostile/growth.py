@@ -1,7 +1,8 @@
 """The worst inputs known to each parser of what strangers send, and what these cost: `make growth`.
 
-A quadratic parser takes sixteen times as long for four times the input. The gate counts lines and bytes instead of time
-(test_growth.py): that is the same on each machine, and does not see what one call of a library does. This does.
+A quadratic parser takes sixteen times as long for four times the input. The gate counts lines and
+bytes instead of time (test_growth.py): that is the same on each machine, and does not see what one
+call of a library does. This does.
 """
 
 import gc
@@ -30,9 +31,11 @@ from chalicelib.storage.items import PageTokens
 from regulars.serve.lanes import SMALL_BYTES, UNPROVED, Budget, Holding
 
 MOST = 8
-"""Times as long as for a quarter of the input: four, and up to seven were seen when caches were full."""
+"""Times as long as for a quarter of the input: four, and up to seven were seen when caches were
+full."""
 LEAST_S = 0.015
-"""Shorter runs are not compared: a refusal after the first bytes costs nothing, and caches weigh more than inputs."""
+"""Shorter runs are not compared: a refusal after the first bytes costs nothing, and caches weigh
+more than inputs."""
 TRIES = 40
 
 URLENCODED = MediaType("application/x-www-form-urlencoded")
@@ -71,14 +74,23 @@ def of_part(n: int, head: bytes, part: bytes) -> object:
 CASES: dict[str, tuple[int, Callable[[int], Callable[[], object]]]] = {
     # JSON
     "a member twice, v1": (4_000, lambda n: partial(parse_finite_object, members(n, again=True))),
-    "a member twice, iCREDIT": (4_000, lambda n: partial(parse_parameters, MediaType(JSON), members(n, again=True))),
+    "a member twice, iCREDIT": (
+        4_000,
+        lambda n: partial(parse_parameters, MediaType(JSON), members(n, again=True)),
+    ),
     "unknown members": (2_500, lambda n: partial(unknown_members, members(n))),
     "nested lists": (40_000, lambda n: lambda: parse_finite_object(b"[" * n)),
     "nested objects": (40_000, lambda n: lambda: parse_finite_object(b'{"a":' * n)),
     "a long number": (100_000, lambda n: lambda: parse_finite_object(b'{"a":' + b"9" * n + b"}")),
-    "a long fraction": (100_000, lambda n: lambda: parse_finite_object(b'{"a":0.' + b"9" * n + b"}")),
+    "a long fraction": (
+        100_000,
+        lambda n: lambda: parse_finite_object(b'{"a":0.' + b"9" * n + b"}"),
+    ),
     "escapes": (20_000, lambda n: lambda: parse_finite_object(b'{"a":"' + rb"\u00e9" * n + b'"}')),
-    "half characters": (20_000, lambda n: lambda: parse_finite_object(b'{"a":"' + rb"\ud800" * n + b'"}')),
+    "half characters": (
+        20_000,
+        lambda n: lambda: parse_finite_object(b'{"a":"' + rb"\ud800" * n + b'"}'),
+    ),
     # urlencoded forms, and what stands in their values
     "percent signs": (20_000, lambda n: lambda: parse_form(URLENCODED, b"a=" + b"%" * n)),
     "escaped bytes": (10_000, lambda n: lambda: parse_form(URLENCODED, b"a=" + b"%e4%bc%9a" * n)),
@@ -88,8 +100,14 @@ CASES: dict[str, tuple[int, Callable[[int], Callable[[], object]]]] = {
     "a picture of spaces": (100_000, lambda n: lambda: decode_base64(" " * n)),
     "a picture of line breaks": (100_000, lambda n: lambda: decode_base64("\r\n" * n)),
     "a data URL": (100_000, lambda n: lambda: decode_base64("data:" + ":" * n)),
-    "digits": (100_000, lambda n: lambda: SunmiParameters({"n": "9" * n}, {}, frozenset()).parse_number("n")),
-    "zeros": (100_000, lambda n: lambda: SunmiParameters({"n": "-" + "0" * n}, {}, frozenset()).parse_number("n")),
+    "digits": (
+        100_000,
+        lambda n: lambda: SunmiParameters({"n": "9" * n}, {}, frozenset()).parse_number("n"),
+    ),
+    "zeros": (
+        100_000,
+        lambda n: lambda: SunmiParameters({"n": "-" + "0" * n}, {}, frozenset()).parse_number("n"),
+    ),
     "seconds": (100_000, lambda n: lambda: Parameters({"n": "9" * n}).parse_seconds("n")),
     "a list of commas": (40_000, lambda n: lambda: parse_list("list", "," * n)),
     "a list of quotes": (100_000, lambda n: lambda: parse_list("list", "\u201c" * n)),
@@ -106,27 +124,41 @@ CASES: dict[str, tuple[int, Callable[[int], Callable[[], object]]]] = {
     "parts": (10_000, lambda n: lambda: parse_form(MULTIPART, (HEAD + b"\r\n\r\n") * n)),
     "quoted-printable": (
         50_000,
-        lambda n: lambda: of_part(n, b"Content-Transfer-Encoding: quoted-printable\r\n", b"=\r\n=3D"),
+        lambda n: (
+            lambda: of_part(n, b"Content-Transfer-Encoding: quoted-printable\r\n", b"=\r\n=3D")
+        ),
     ),
-    "base64": (100_000, lambda n: lambda: of_part(n, b"Content-Transfer-Encoding: base64\r\n", b"=AAAA")),
+    "base64": (
+        100_000,
+        lambda n: lambda: of_part(n, b"Content-Transfer-Encoding: base64\r\n", b"=AAAA"),
+    ),
     # signatures and times
     "a timestamp of digits": (100_000, lambda n: lambda: form(n)),
     "a sign": (100_000, lambda n: partial(is_signed, [("a", "b")], "key", "x" * n)),
     "a name of blanks": (20_000, lambda n: lambda: form(n, "+" * n + "a", "+")),
     "a time of digits": (100_000, lambda n: lambda: parse_time("2" * n)),
     "a number as time": (1_000, lambda n: partial(parse_time, 10**n)),
-    "a query's number": (100_000, lambda n: lambda: parse_query({"limit": ["9" * n]}, CapturesWanted)),
+    "a query's number": (
+        100_000,
+        lambda n: lambda: parse_query({"limit": ["9" * n]}, CapturesWanted),
+    ),
     "a query's time": (100_000, lambda n: lambda: parse_time_parameter("9" * n)),
     # tokens
     "a token": (100_000, lambda n: lambda: TOKENS.parse_position("A" * n, str)),
     "a token without padding": (100_000, lambda n: lambda: TOKENS.parse_position("=" * n, str)),
-    "a forged number": (100_000, lambda n: lambda: TOKENS.parse_position(TOKENS.make_token("9" * n), int)),
+    "a forged number": (
+        100_000,
+        lambda n: lambda: TOKENS.parse_position(TOKENS.make_token("9" * n), int),
+    ),
     # connections
     "bodies that come at once": (250, lambda n: lambda: bodies_at_once(n)),
     # names
     "a composed name": (4_000, lambda n: lambda: normalise_name(marks(n), 96)),
     "a group's name": (4_000, lambda n: lambda: legal_group_name(marks(n))),
-    "a group's name in a filter": (4_000, lambda n: lambda: normalise_filter(ObservationFilter(group_name=marks(n)))),
+    "a group's name in a filter": (
+        4_000,
+        lambda n: lambda: normalise_filter(ObservationFilter(group_name=marks(n))),
+    ),
     "a camera's name": (4_000, lambda n: lambda: legal_camera_name(marks(n))),
     # pictures
     "JPEG segments": (50_000, lambda n: lambda: of_jpeg(n, b"\xff\xdb\x00\x02")),
@@ -137,17 +169,26 @@ CASES: dict[str, tuple[int, Callable[[int], Callable[[], object]]]] = {
     "JPEG junk": (100_000, lambda n: lambda: of_jpeg(n, b"\x00")),
     "JPEG stuffing": (100_000, lambda n: lambda: of_jpeg(n, b"\xff\x00")),
     "JPEG Exif": (20_000, lambda n: lambda: of_jpeg(n, EXIF)),
-    "JPEG scans": (2_000, lambda n: lambda: insert_noise(b"\xff\xd8" + (SCAN + b"\x00\xff\xd0") * n)),
-    "JPEG segments after a scan": (50_000, lambda n: lambda: insert_noise(SCAN + b"\x00" + b"\xff\xfe\x00\x02" * n)),
+    "JPEG scans": (
+        2_000,
+        lambda n: lambda: insert_noise(b"\xff\xd8" + (SCAN + b"\x00\xff\xd0") * n),
+    ),
+    "JPEG segments after a scan": (
+        50_000,
+        lambda n: lambda: insert_noise(SCAN + b"\x00" + b"\xff\xfe\x00\x02" * n),
+    ),
     "bytes behind a PNG": (
         100_000,
-        lambda n: lambda: drop_metadata(b"\x89PNG\r\n\x1a\n" + bytes(4) + b"IEND    " + bytes(n), "PNG"),
+        lambda n: (
+            lambda: drop_metadata(b"\x89PNG\r\n\x1a\n" + bytes(4) + b"IEND    " + bytes(n), "PNG")
+        ),
     ),
     "PNG chunks": (
         50_000,
         lambda n: (
             lambda: drop_metadata(
-                b"\x89PNG\r\n\x1a\n" + bytes(4) + b"tEXt" + b"    " + (bytes(4) + b"tEXt    ") * n, "PNG"
+                b"\x89PNG\r\n\x1a\n" + bytes(4) + b"tEXt" + b"    " + (bytes(4) + b"tEXt    ") * n,
+                "PNG",
             )
         ),
     ),
@@ -177,12 +218,16 @@ def seconds(work: Callable[[], object]) -> float:
 
 
 def least_seconds(case: str) -> tuple[float, float]:
-    """The least times for an input and for four times of it; both are taken again until they are in proportion."""
+    """The least times for an input and for four times of it; both are taken again until they are in
+    proportion."""
     n, make = CASES[case]
     small, large = make(n), make(4 * n)
     least_small = least_large = float("inf")
     for _ in range(TRIES):
-        least_small, least_large = min(least_small, seconds(small)), min(least_large, seconds(large))
+        least_small, least_large = (
+            min(least_small, seconds(small)),
+            min(least_large, seconds(large)),
+        )
         if is_in_proportion(least_small, least_large):
             break
     return least_small, least_large
@@ -200,7 +245,11 @@ def main() -> int:
         well = is_in_proportion(small_s, large_s)
         code |= not well
         said = "ok" if well else "GROWS"
-        print(f"{said:6} {case:30} {small_s * 1000:8.1f} ms, four times of it {large_s * 1000:8.1f} ms", flush=True)
+        print(
+            f"{said:6} {case:30} {small_s * 1000:8.1f} ms, four times of it {large_s * 1000:8.1f} "
+            "ms",
+            flush=True,
+        )
     return code
 
 

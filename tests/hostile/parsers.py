@@ -1,4 +1,5 @@
-"""Every parser of what others send: how it is fed, its corpus and strategy, and the errors that it documents."""
+"""Every parser of what others send: how it is fed, its corpus and strategy, and the errors that it
+documents."""
 
 import base64
 import io
@@ -138,7 +139,15 @@ from tests.support.api.sunmi.samples import SAMPLES, furnish, jpeg
 from tests.support.api.v1.client import offer_of, require_as_documented
 from tests.support.api.v1.document import names_of
 from tests.support.box.apps import serving
-from tests.support.fakes import FakeClock, FakePictures, FakeVision, Person, embedding_of, photo, picture
+from tests.support.fakes import (
+    FakeClock,
+    FakePictures,
+    FakeVision,
+    Person,
+    embedding_of,
+    photo,
+    picture,
+)
 from tests.support.mqtt.frigate import message as frigates_message
 from tests.support.storage.search import FOUND, FakeSearch
 
@@ -154,11 +163,22 @@ PASSKEY_SITE = passkeys.parse_site("https://box.example")
 
 
 def passkey(data: bytes) -> None:
-    """Read what a page says that a device signed: a line of what was asked, and then the device's data."""
+    """Read what a page says that a device signed: a line of what was asked, and then the device's
+    data."""
     asked, _, signed = data.partition(b"\n")
-    parts = {"clientDataJSON": asked, "attestationObject": signed, "authenticatorData": signed, "signature": signed}
+    parts = {
+        "clientDataJSON": asked,
+        "attestationObject": signed,
+        "authenticatorData": signed,
+        "signature": signed,
+    }
     answer = {name: websafe_encode(part) for name, part in parts.items()}
-    sent = {"id": "AA", "rawId": "AA", "type": "public-key", "response": {**answer, "userHandle": "AA"}}
+    sent = {
+        "id": "AA",
+        "rawId": "AA",
+        "type": "public-key",
+        "response": {**answer, "userHandle": "AA"},
+    }
     known = Passkey("AA", PASSKEY_SITE.host, signed, 0, datetime.now(UTC))
     for read in (
         passkeys.parse_challenge,
@@ -171,8 +191,13 @@ def passkey(data: bytes) -> None:
 
 
 PASSKEYS = [
-    websafe_decode(one["client_data"]) + b"\n" + websafe_decode(one.get("attestation") or one["authenticator_data"])
-    for one in (device(1).make({"user_handle": "AA", "challenge": "AA"}), device(1).sign({"challenge": "AA"}))
+    websafe_decode(one["client_data"])
+    + b"\n"
+    + websafe_decode(one.get("attestation") or one["authenticator_data"])
+    for one in (
+        device(1).make({"user_handle": "AA", "challenge": "AA"}),
+        device(1).sign({"challenge": "AA"}),
+    )
 ]
 
 
@@ -188,7 +213,8 @@ def tried(*reads: Callable[[], object]) -> None:
             read()
 
 
-# --- strategies -------------------------------------------------------------------------------------------------------
+# --- strategies
+# --------------------------------------------------------------------------------------------------
 
 texts = st.text(max_size=12)
 values = st.recursive(
@@ -203,10 +229,13 @@ def as_json(value: object) -> bytes:
 
 
 json_values = values.map(as_json)
-lines = st.lists(st.sampled_from("abcCONTENT-:;= \t\"'\\/%&*[]{}.,0123456789é会\r\n\x00"), max_size=60).map("".join)
+lines = st.lists(
+    st.sampled_from("abcCONTENT-:;= \t\"'\\/%&*[]{}.,0123456789é会\r\n\x00"), max_size=60
+).map("".join)
 any_bytes = st.binary(max_size=80) | lines.map(str.encode)
 
-# --- forms, JSON, parameters ------------------------------------------------------------------------------------------
+# --- forms, JSON, parameters
+# ------------------------------------------------------------------------------------------
 
 PARTS = multipart(
     [
@@ -214,18 +243,44 @@ PARTS = multipart(
         Part("pic", b"\xff\xd8\xff\x00picture", "a.jpg", ("Content-Type: image/jpeg",)),
         Part("x", "大门".encode("gbk"), None, ("Content-Type: text/plain; charset=gbk",)),
         Part("y", b"YWJj", None, ("Content-Transfer-Encoding: base64",)),
-        Part("z", b"a=3D=\r\n", "", ("Content-Transfer-Encoding: quoted-printable", "X-Folded: a\r\n b")),
+        Part(
+            "z",
+            b"a=3D=\r\n",
+            "",
+            ("Content-Transfer-Encoding: quoted-printable", "X-Folded: a\r\n b"),
+        ),
     ]
 )
-PAIRS = urlencode({"name": "大门", "num": "2", "faceid_list": '["7","8"]', "age": "", "weight": "59 kg"}).encode()
-SIGNED = b"app_id=a&random=abc123&timestamp=1772366400&sign=00ff&sign_type=HMAC-SHA256&name=%E5%A4%A7&Sign=x"
-LISTS = ('["105","106"]', "[\u201c7\u201d]", "a,b\uff0cc", "[[]]", "{}", "7", "[", '["\\ud800"]', "[1e999]")
+PAIRS = urlencode(
+    {"name": "大门", "num": "2", "faceid_list": '["7","8"]', "age": "", "weight": "59 kg"}
+).encode()
+SIGNED = (
+    b"app_id=a&random=abc123&timestamp=1772366400&sign=00ff&sign_type=HMAC-SHA256&name="
+    b"%E5%A4%A7&Sign=x"
+)
+LISTS = (
+    '["105","106"]',
+    "[\u201c7\u201d]",
+    "a,b\uff0cc",
+    "[[]]",
+    "{}",
+    "7",
+    "[",
+    '["\\ud800"]',
+    "[1e999]",
+)
 ICREDIT = urlencode(
     {"CONTROL_TYPE": "1", "IMAGE": "data:image/jpeg;base64,%2F9j%2FAA==", "PERSON_TOKEN": "7", "LABLE_A": "a",
      "START_TIME": "1772323200", "PAGE_SIZE": "1000", "FILL": "1"}
 )  # fmt: skip
 OFFERED = [offer_of(b"x", "2026-03-01T12:00:00Z"), offer_of(b"y", 1772366400, "till")]
-OFFER = {"captures": OFFERED, "limit": 3, "at": "2026-03-01T12:00:00.5+02:00", "n": -0.5, "p": "/9j/"}
+OFFER = {
+    "captures": OFFERED,
+    "limit": 3,
+    "at": "2026-03-01T12:00:00.5+02:00",
+    "n": -0.5,
+    "p": "/9j/",
+}
 
 
 def form_of(data: bytes) -> object:
@@ -233,29 +288,43 @@ def form_of(data: bytes) -> object:
 
 
 def multipart_of(data: bytes) -> object:
-    return parse_form(MediaType("multipart/form-data", one_of([*CHARSETS.values()], data), BOUNDARY.encode()), data)
+    return parse_form(
+        MediaType("multipart/form-data", one_of([*CHARSETS.values()], data), BOUNDARY.encode()),
+        data,
+    )
 
 
 def members_of(data: bytes) -> object:
     parse_finite_object(data)
-    tried(*(partial(parse_body, data, struct) for struct in (NewCamera, Offers, NewHook, NewPicture)))
+    tried(
+        *(partial(parse_body, data, struct) for struct in (NewCamera, Offers, NewHook, NewPicture))
+    )
     return parse_parameters(MediaType(JSON), data)
 
 
 def channel_of(data: bytes) -> object:
-    """Read a channel and a template as an admin sends them, and write the message of an event that has such words."""
+    """Read a channel and a template as an admin sends them, and write the message of an event that
+    has such words."""
     texts = [*data.decode("latin-1").split("\n"), *[""] * 9]
     fields = dict(zip(("url", "token", "to", "p256dh", "auth"), texts, strict=False))
     headers = {texts[5]: texts[6]} if texts[5] else {}
     way, method = one_of([*Way], data), one_of(["POST", "PUT"], data)
-    channel = channels.check_channel(channels.Channel(way, **fields, method=method, headers=headers))
+    channel = channels.check_channel(
+        channels.Channel(way, **fields, method=method, headers=headers)
+    )
     if way is not Way.MAIL:
         parse_url(channel.url)
     channels.check_template(texts[7], None, channel)
     values = {"who": texts[8], "name": texts[8], "camera": "door"}
     if way is Way.PUSH:
-        return write_push(channel, {"text": texts[8]}, new_key(), "https://box.example", datetime.now(UTC))
-    return channels.message_text(texts[7], values) if way is Way.MAIL else write_message(channel, texts[7], values)
+        return write_push(
+            channel, {"text": texts[8]}, new_key(), "https://box.example", datetime.now(UTC)
+        )
+    return (
+        channels.message_text(texts[7], values)
+        if way is Way.MAIL
+        else write_message(channel, texts[7], values)
+    )
 
 
 def opening_of(data: bytes) -> object:
@@ -263,7 +332,9 @@ def opening_of(data: bytes) -> object:
 
 
 def content_type_of(data: bytes) -> object:
-    request = HttpRequest("POST", "/", {"content-type": data.decode("latin-1")}, {}, data, one_of([True, False], data))
+    request = HttpRequest(
+        "POST", "/", {"content-type": data.decode("latin-1")}, {}, data, one_of([True, False], data)
+    )
     return request.parse_media_type(FORMS)
 
 
@@ -284,9 +355,15 @@ def rekognition_members_of(data: bytes) -> object:
 
 
 def compreface_request_of(data: bytes) -> object:
-    """What the dialect reads of a request: query and body are these, the type one of those that it takes."""
+    """What the dialect reads of a request: query and body are these, the type one of those that it
+    takes."""
     query, _, body = data.partition(b"\n")
-    types = ("application/json", FORM, "multipart/form-data", f"multipart/form-data; boundary={BOUNDARY}")
+    types = (
+        "application/json",
+        FORM,
+        "multipart/form-data",
+        f"multipart/form-data; boundary={BOUNDARY}",
+    )
     headers = {"content-type": one_of(list(types), data)}
     values = parse_qs(query.decode("latin-1"), keep_blank_values=True)
     named = {"name": query.decode("latin-1")}
@@ -305,15 +382,24 @@ def compreface_request_of(data: bytes) -> object:
 
 def target_of(data: bytes) -> object:
     """A request's target, as uvicorn gives it: decoded, and as it came."""
-    return parse_paths({"path": unquote(data.decode("ascii", "replace")).partition("?")[0], "raw_path": data})
+    return parse_paths(
+        {"path": unquote(data.decode("ascii", "replace")).partition("?")[0], "raw_path": data}
+    )
 
 
 def function_url_of(data: bytes) -> object:
-    """An event of a function URL whose path, query and body are these; Lambda itself writes the event."""
+    """An event of a function URL whose path, query and body are these; Lambda itself writes the
+    event."""
     path, query, body = ([*data.decode("utf-8", "replace").split("\n", 2), "", ""])[:3]
     http = {"method": "POST", "path": path, "sourceIp": "203.0.113.7", "userAgent": body}
     context = {"requestId": "x", "http": http}
-    event = {"version": "2.0", "rawPath": path, "rawQueryString": query, "headers": {"host": "x"}, "body": body}
+    event = {
+        "version": "2.0",
+        "rawPath": path,
+        "rawQueryString": query,
+        "headers": {"host": "x"},
+        "body": body,
+    }
     return convert_to_rest_event(
         {**event, "requestContext": context, "isBase64Encoded": False}, path, {"id": query}, ""
     )
@@ -327,13 +413,18 @@ def picture_place_of(data: bytes) -> object:
 def rekognition_signature_of(data: bytes) -> object:
     authorization, at, path, body = (*data.decode("latin-1").split("\n", 3), "", "", "")[:4]
     headers = {"authorization": authorization, "x-amz-date": at, "host": "box"}
-    request, now = SignedRequest(path, headers, body.encode(), {path: [at]}), datetime(2026, 1, 15, 9, 30, tzinfo=UTC)
-    verify_signature(parse_signature(headers), request, "secret", now, tolerance=timedelta(hours=1), hosts=())
+    request = SignedRequest(path, headers, body.encode(), {path: [at]})
+    now = datetime(2026, 1, 15, 9, 30, tzinfo=UTC)
+    verify_signature(
+        parse_signature(headers), request, "secret", now, tolerance=timedelta(hours=1), hosts=()
+    )
     return None
 
 
 def sunmi_parameters_of(data: bytes) -> object:
-    media_type = one_of([MediaType(FORM), MediaType("multipart/form-data", boundary=BOUNDARY.encode())], data)
+    media_type = one_of(
+        [MediaType(FORM), MediaType("multipart/form-data", boundary=BOUNDARY.encode())], data
+    )
     if data.startswith(b"--"):
         media_type = MediaType("multipart/form-data", boundary=BOUNDARY.encode())
     found = Parameters.read(parse_form(media_type, data), frozenset(words.SUNMI_NAMES))
@@ -378,8 +469,16 @@ def time_of(data: bytes) -> object:
 def cookie_of(data: bytes) -> object:
     """A cookie, and who says to have sent it: each line a header."""
     cookie, site, origin, host, *_ = [*data.decode("latin-1").split("\n"), "", "", "", ""]
-    sent = {"cookie": cookie, "sec-fetch-site": site, "origin": origin, "host": host, "content-type": JSON}
-    request = HttpRequest("POST", "/v1/keys", {name: value for name, value in sent.items() if value}, {}, b"", False)
+    sent = {
+        "cookie": cookie,
+        "sec-fetch-site": site,
+        "origin": origin,
+        "host": host,
+        "content-type": JSON,
+    }
+    request = HttpRequest(
+        "POST", "/v1/keys", {name: value for name, value in sent.items() if value}, {}, b"", False
+    )
     with suppress(NotAllowed):
         require_own_page(request, "https://box.example")
     return parse_session_token(request.headers, None)
@@ -389,7 +488,8 @@ def sender_behind(told: str) -> str:
     return find_sender("127.0.0.1", {"x-forwarded-for": told}, parse_networks("127.0.0.1"))[0]
 
 
-# --- whole requests ---------------------------------------------------------------------------------------------------
+# --- whole requests
+# --------------------------------------------------------------------------------------------------
 
 KEY = b"rk_KEY"
 """Stands for the credential in a request's head."""
@@ -401,7 +501,8 @@ def request(method: str, path: str, body: bytes, *headers: str) -> bytes:
 
 
 def answered(app: Chalice, credential: str, data: bytes) -> object:
-    """Send a request as the gateway would, which lets no other through; the answer is as the contract says."""
+    """Send a request as the gateway would, which lets no other through; the answer is as the
+    contract says."""
     head, _, body = data.replace(KEY, credential.encode()).partition(b"\n\n")
     first, *headers = head.decode("latin-1").split("\n")
     method, _, target = first.partition(" ")
@@ -424,11 +525,16 @@ def answered(app: Chalice, credential: str, data: bytes) -> object:
     return reply
 
 
-KNOWN_PICTURES = {*words.PICTURES, *(sample.pic for sample in SAMPLES.values()), picture(Person(1, side_px=90))}
+KNOWN_PICTURES = {
+    *words.PICTURES,
+    *(sample.pic for sample in SAMPLES.values()),
+    picture(Person(1, side_px=90)),
+}
 
 
 class SeesWhole(FakeVision):
-    """Cannot read a broken picture, as vision; here pictures are texts, which break in other ways."""
+    """Cannot read a broken picture, as vision; here pictures are texts, which break in other
+    ways."""
 
     def read_picture(self, picture: bytes, rules: PictureRules) -> NDArray[np.uint8]:
         return super().read_picture(picture if picture in KNOWN_PICTURES else b"", rules)
@@ -450,7 +556,8 @@ def requests(credential: Callable[[Any], str]) -> Opened:
     @contextmanager
     def opened(folder: Path) -> Iterator[Read]:
         with shop(folder) as (services, credentials):
-            app, rules = make_stage(services).app, PictureRules(frozenset({"JPEG"}), 10**7, 4096, 4096)
+            app = make_stage(services).app
+            rules = PictureRules(frozenset({"JPEG"}), 10**7, 4096, 4096)
             services.enrolment.enrol_largest_face(
                 services.tenants.get_by_name("shop"),
                 "regular",
@@ -463,7 +570,11 @@ def requests(credential: Callable[[Any], str]) -> Opened:
     return opened
 
 
-V1_HEADERS = ("Host: box.example", "Content-Type: application/json", f"Authorization: Bearer {KEY.decode()}")
+V1_HEADERS = (
+    "Host: box.example",
+    "Content-Type: application/json",
+    f"Authorization: Bearer {KEY.decode()}",
+)
 V1_IDS = defaultdict(lambda: "door", photo=photo(1))
 
 
@@ -471,12 +582,20 @@ def v1_request(operation: Operation) -> bytes:
     """The operation's first sample, or texts where others send credentials."""
     route = operation.method, operation.path
     sample = (
-        V1_SAMPLES[route][0] if route in V1_SAMPLES else Sample(fields=dict.fromkeys(names_of(operation.body), "x"))
+        V1_SAMPLES[route][0]
+        if route in V1_SAMPLES
+        else Sample(fields=dict.fromkeys(names_of(operation.body), "x"))
     )
     filled, path = sample.filled(V1_IDS), operation.path
     for name, value in filled.path.items():
         path = path.replace(f"{{{name}}}", value)
-    body = base64.b64decode(filled.pic) if filled.pic else as_json(filled.fields) if filled.fields else b""
+    body = (
+        base64.b64decode(filled.pic)
+        if filled.pic
+        else as_json(filled.fields)
+        if filled.fields
+        else b""
+    )
     return request(operation.method, f"{path}?{urlencode(filled.query)}", body, *V1_HEADERS)
 
 
@@ -501,7 +620,10 @@ def icredit_requests(draw: st.DrawFn) -> bytes:
 
 
 def sunmi_form(endpoint: str, fields: dict[str, str], pic: bytes | None) -> bytes:
-    return f"{endpoint}\n".encode() + urlencode({**fields, **({"pic": pic} if pic else {})}, errors="replace").encode()
+    return (
+        f"{endpoint}\n".encode()
+        + urlencode({**fields, **({"pic": pic} if pic else {})}, errors="replace").encode()
+    )
 
 
 SUNMI = [sunmi_form(endpoint, sample.fields, sample.pic) for endpoint, sample in SAMPLES.items()]
@@ -509,7 +631,9 @@ sunmi_forms = st.builds(
     sunmi_form,
     st.sampled_from([*SAMPLES]),
     st.dictionaries(
-        st.sampled_from(words.SUNMI_NAMES), st.sampled_from(words.SUNMI_VALUES) | st.text(max_size=6), max_size=5
+        st.sampled_from(words.SUNMI_NAMES),
+        st.sampled_from(words.SUNMI_VALUES) | st.text(max_size=6),
+        max_size=5,
     ),
     st.none() | st.just(picture(Person(1))),
 )
@@ -517,19 +641,27 @@ sunmi_forms = st.builds(
 
 @contextmanager
 def sunmi_signed(folder: Path) -> Iterator[Read]:
-    """Forms that are signed after they were broken, so that they reach what is behind the signature."""
+    """Forms that are signed after they were broken, so that they reach what is behind the
+    signature."""
     with shop(folder) as (services, credentials):
-        camera = CameraClient(make_stage(services).app, credentials.app_id, credentials.app_key, services.clock)
+        camera = CameraClient(
+            make_stage(services).app, credentials.app_id, credentials.app_key, services.clock
+        )
         furnish(camera)
 
         def sent(data: bytes) -> None:
             endpoint, _, form = data.partition(b"\n")
             pairs = parse_qsl(form.decode("latin-1"), keep_blank_values=True, errors="replace")
             files = [jpeg(value.encode()) for name, value in pairs if name == "pic"]
-            fields = [pair for pair in pairs if pair[0] not in ("pic", "sign_type")]  # signed by MD5
+            # signed by MD5
+            fields = [pair for pair in pairs if pair[0] not in ("pic", "sign_type")]
             if any(set(name) & set('"\\\r\n') for name, _ in fields):
                 files = []  # such names have no one spelling in multipart
-            name = endpoint.decode("latin-1") if endpoint.decode("latin-1") in SAMPLES else one_of([*SAMPLES], endpoint)
+            name = (
+                endpoint.decode("latin-1")
+                if endpoint.decode("latin-1") in SAMPLES
+                else one_of([*SAMPLES], endpoint)
+            )
             reply = camera.signed(name, fields, files).sent()
             if reply.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
                 return
@@ -567,7 +699,10 @@ rekognition_calls = st.builds(
     st.sampled_from([*REQUESTS]),
     st.dictionaries(
         st.sampled_from(REKOGNITION_NAMES),
-        values | st.sampled_from([{"S3Object": {"Bucket": "169.254.169.254", "Name": ".."}}, {"Bytes": ""}, "vault"]),
+        values
+        | st.sampled_from(
+            [{"S3Object": {"Bucket": "169.254.169.254", "Name": ".."}}, {"Bytes": ""}, "vault"]
+        ),
         max_size=3,
     ),
 )
@@ -575,18 +710,29 @@ rekognition_calls = st.builds(
 
 @contextmanager
 def rekognition_signed(folder: Path) -> Iterator[Read]:
-    """Calls that are signed after they were broken, and reach what is behind the signature; another tenant is there."""
+    """Calls that are signed after they were broken, and reach what is behind the signature; another
+    tenant is there."""
     with shop(folder) as (services, credentials):
         app, other = make_stage(services).app, services.tenants.add("other", Profile.CLOUD)
         numbers = itertools.count()
 
         def call(of: Credentials, operation: str, members: dict[str, Any] | bytes) -> Reply:
-            """Make a call with a signed number, so that the same call of the same second is another one."""
-            pair, at, number = (of.access_key_id, of.secret_access_key), services.clock.now(), str(next(numbers))
-            return rekognition.call(app, *pair, operation, members, at, number, signs_invocation=True)
+            """Make a call with a signed number, so that the same call of the same second is another
+            one."""
+            pair = (of.access_key_id, of.secret_access_key)
+            at = services.clock.now()
+            number = str(next(numbers))
+            return rekognition.call(
+                app, *pair, operation, members, at, number, signs_invocation=True
+            )
 
         def furnished(of: Credentials, collection: str, word: str) -> None:
-            assert call(of, "CreateCollection", {"CollectionId": collection, "Tags": {word: word}}).status == 200
+            assert (
+                call(
+                    of, "CreateCollection", {"CollectionId": collection, "Tags": {word: word}}
+                ).status
+                == 200
+            )
             sent = {"CollectionId": collection, "Image": MEMBERS["Image"], "ExternalImageId": word}
             assert call(of, "IndexFaces", sent).json["FaceRecords"]
 
@@ -595,7 +741,11 @@ def rekognition_signed(folder: Path) -> Iterator[Read]:
 
         def sent(data: bytes) -> None:
             name, _, body = data.partition(b"\n")
-            operation = name.decode("latin-1") if name.decode("latin-1") in REQUESTS else one_of([*REQUESTS], name)
+            operation = (
+                name.decode("latin-1")
+                if name.decode("latin-1") in REQUESTS
+                else one_of([*REQUESTS], name)
+            )
             reply = call(credentials, operation, body)
             assert reply.status in (200, 400, 413), reply.json
             assert reply.status == 200 or reply.json["Code"]
@@ -606,9 +756,12 @@ def rekognition_signed(folder: Path) -> Iterator[Read]:
         yield sent
 
 
-# --- pictures ---------------------------------------------------------------------------------------------------------
+# --- pictures
+# --------------------------------------------------------------------------------------------------
 
-RULES = PictureRules(frozenset({"JPEG", "PNG", "BMP", "WEBP", "HEIC", "GIF"}), 2**24, 2048, 2048, most_pixels=600)
+RULES = PictureRules(
+    frozenset({"JPEG", "PNG", "BMP", "WEBP", "HEIC", "GIF"}), 2**24, 2048, 2048, most_pixels=600
+)
 EXIF = b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0"
 
 
@@ -622,7 +775,9 @@ def bmp(compression: int, bits: int, header: int) -> bytes:
     """A bitmap of kinds that Pillow does not write."""
     palette = b"".join(bytes((i, i, i, 0)) for i in range(256))
     offset, pixels = 14 + header + len(palette), bytes(range(256)) * 12
-    fields = struct.pack("<IiiHHIIiiII", header, 40, 30, 1, bits, compression, len(pixels), 2835, 2835, 256, 0)
+    fields = struct.pack(
+        "<IiiHHIIiiII", header, 40, 30, 1, bits, compression, len(pixels), 2835, 2835, 256, 0
+    )
     head = b"BM" + struct.pack("<IHHI", offset + len(pixels), 0, 0, offset)
     return head + fields + bytes(header - 40) + palette + pixels
 
@@ -638,12 +793,23 @@ def pictures() -> list[bytes]:
         encoded(noise, "JPEG", exif=EXIF),
         encoded(noise, "JPEG", exif=timed),
         encoded(Image.new("RGB", (40, 30), (128, 128, 128)), "JPEG"),
-        *(encoded(noise.convert(mode), "PNG") for mode in ("RGB", "L", "P", "1", "RGBA", "LA", "I;16")),
+        *(
+            encoded(noise.convert(mode), "PNG")
+            for mode in ("RGB", "L", "P", "1", "RGBA", "LA", "I;16")
+        ),
         encoded(noise.convert("P"), "PNG", transparency=b"\x80\x40", exif=timed),
         encoded(noise, "PNG", save_all=True, append_images=[noise]),
         *(encoded(noise.convert(mode), "BMP") for mode in ("RGB", "L", "P", "1", "RGBA")),
-        *(bmp(*kind, header) for kind in ((1, 8), (2, 4), (0, 16), (3, 16), (3, 32), (0, 2)) for header in (40, 124)),
-        *(encoded(noise.convert(mode), "WEBP", lossless=lossless) for mode in ("RGB", "RGBA") for lossless in (0, 1)),
+        *(
+            bmp(*kind, header)
+            for kind in ((1, 8), (2, 4), (0, 16), (3, 16), (3, 32), (0, 2))
+            for header in (40, 124)
+        ),
+        *(
+            encoded(noise.convert(mode), "WEBP", lossless=lossless)
+            for mode in ("RGB", "RGBA")
+            for lossless in (0, 1)
+        ),
         encoded(noise.convert("RGBA"), "WEBP", exif=timed),
         encoded(noise, "GIF", save_all=True, append_images=[Image.new("RGB", (60, 50))]),
         encoded(noise.convert("RGBA"), "GIF"),
@@ -668,7 +834,11 @@ def picture_of(data: bytes) -> None:
 
 def edge_picture_of(data: bytes) -> object:
     whole = edge_picture.is_whole(edge_picture.JPEG, data)
-    return edge_picture.parse_content(data), whole, edge_picture.parse_exif_ms(data, UTC, 1_800_000_000_000)
+    return (
+        edge_picture.parse_content(data),
+        whole,
+        edge_picture.parse_exif_ms(data, UTC, 1_800_000_000_000),
+    )
 
 
 exif_texts = st.text(st.characters(max_codepoint=127), max_size=8)
@@ -677,15 +847,21 @@ exif_texts = st.text(st.characters(max_codepoint=127), max_size=8)
 def with_exif(at: str, fraction: str, offset: str) -> bytes:
     """A picture that says such times."""
     tags = Image.Exif()
-    tags.get_ifd(0x8769).update({0x9003: f"2026:03:01 12:00:0{at}", 0x9291: fraction, 0x9011: offset})
+    tags.get_ifd(0x8769).update(
+        {0x9003: f"2026:03:01 12:00:0{at}", 0x9291: fraction, 0x9011: offset}
+    )
     return encoded(Image.new("L", (8, 8)), "JPEG", exif=tags)
 
 
-# --- what is stored ---------------------------------------------------------------------------------------------------
+# --- what is stored
+# --------------------------------------------------------------------------------------------------
 
 
 def snapshot(faces: int) -> bytes:
-    rows = [(f"face{n}", f"g{n % 3}", [embedding_of(n).astype("<f2").tobytes()] * (1 + n % 2)) for n in range(faces)]
+    rows = [
+        (f"face{n}", f"g{n % 3}", [embedding_of(n).astype("<f2").tobytes()] * (1 + n % 2))
+        for n in range(faces)
+    ]
     return segment.encode_segment(segment_of_faces("m", 7, rows))
 
 
@@ -695,11 +871,18 @@ def snapshot_of(data: bytes) -> object:
 
 AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
 JOURNAL = [
-    item_to_json(journal_item("shop", 7, AT, [JournalEntry(edit, "f", "g", (Template("m", b"\0\x3c" * 8),))])).encode()
+    item_to_json(
+        journal_item("shop", 7, AT, [JournalEntry(edit, "f", "g", (Template("m", b"\0\x3c" * 8),))])
+    ).encode()
     for edit in Edit
 ]
 DAY = columns.Columns.from_rows(
-    columns.Row(1_772_366_400_000 + n, f"id{n}", f"face{n % 3}", Dimensions("a", "", "", "", "vip", "door", "sighting"))
+    columns.Row(
+        1_772_366_400_000 + n,
+        f"id{n}",
+        f"face{n % 3}",
+        Dimensions("a", "", "", "", "vip", "door", "sighting"),
+    )
     for n in range(9)
 )
 DAYS = [
@@ -728,7 +911,8 @@ def page_token_of(data: bytes) -> None:
 
 def sorted_list_place_of(data: bytes) -> None:
     for order in (FaceOrder.NAME, FaceOrder.VISITS):
-        with suppress(ValueError, TypeError, RecursionError):  # of which a page token makes a refusal
+        # of which a page token makes a refusal
+        with suppress(ValueError, TypeError, RecursionError):
             parse_rank_position(order, data.decode("utf-8", "replace"))
 
 
@@ -751,7 +935,12 @@ def exported(folder: Path) -> Iterator[Read]:
         path = folder / "export"
         path.unlink(missing_ok=True)
         rules, groups, *faces = [*data.split(b"\n"), b""]
-        members = {exports.RULES: rules, exports.GROUPS: groups, exports.FACES: b"\n".join(faces), "a/0.jpg": b"photo"}
+        members = {
+            exports.RULES: rules,
+            exports.GROUPS: groups,
+            exports.FACES: b"\n".join(faces),
+            "a/0.jpg": b"photo",
+        }
         with archive.write_archive(path) as writer:
             for name, content in members.items():
                 writer.add_stream(name, io.BytesIO(content), len(content))
@@ -766,7 +955,16 @@ EXPORT = b"\n".join(
     (
         as_json({"time_zone": "Asia/Shanghai", "arrive_times": 3}),
         as_json({"name": "VIP", "capacity": 100, "attributes": ["hobby"]}),
-        as_json({"id": "7", "group": "VIP", "name": "Ann", "age": 34, "labels": {"a": "x"}, "pictures": ["a/0.jpg"]}),
+        as_json(
+            {
+                "id": "7",
+                "group": "VIP",
+                "name": "Ann",
+                "age": 34,
+                "labels": {"a": "x"},
+                "pictures": ["a/0.jpg"],
+            }
+        ),
         as_json({"id": "8", "group": "VIP", "pictures": []}),
     )
 )
@@ -845,7 +1043,9 @@ def backups(folder: Path) -> Iterator[Read]:
 
 
 SIGNED_PATHS = SignedPaths(b"s" * 32, FakeClock())
-SIGNED_PATH = SIGNED_PATHS.sign("PUT", "shop/door/1-abc", {"Content-Type": "image/jpeg"}, 900).encode()
+SIGNED_PATH = SIGNED_PATHS.sign(
+    "PUT", "shop/door/1-abc", {"Content-Type": "image/jpeg"}, 900
+).encode()
 
 
 def signed_path_of(data: bytes) -> None:
@@ -853,11 +1053,19 @@ def signed_path_of(data: bytes) -> None:
     SIGNED_PATHS.require_signed("PUT", unquote(path), query, {"content-type": "image/jpeg"})
 
 
-# --- messages and events ----------------------------------------------------------------------------------------------
+# --- messages and events
+# ----------------------------------------------------------------------------------------------
 
 
 def event_of(key: object) -> dict[str, Any]:
-    return {"Records": [{"eventName": "ObjectCreated:Put", "s3": {"bucket": {"name": "b"}, "object": {"key": key}}}]}
+    return {
+        "Records": [
+            {
+                "eventName": "ObjectCreated:Put",
+                "s3": {"bucket": {"name": "b"}, "object": {"key": key}},
+            }
+        ]
+    }
 
 
 S3_EVENTS = [
@@ -898,7 +1106,10 @@ class Replies:
         self._data = data
 
     def invoke(self, FunctionName: str, Payload: bytes) -> dict[str, Any]:  # noqa: N803 - boto3's names
-        return {"Payload": io.BytesIO(self._data), "FunctionError": one_of(["", "Unhandled"], self._data)}
+        return {
+            "Payload": io.BytesIO(self._data),
+            "FunctionError": one_of(["", "Unhandled"], self._data),
+        }
 
 
 REPLIES = [
@@ -911,7 +1122,8 @@ def reply_of(data: bytes) -> object:
     return remote_search.LambdaSearch(Replies(data), ["search"]).search("shop", SEARCH)  # type: ignore[arg-type]
 
 
-# --- answers of hosts that others chose -------------------------------------------------------------------------------
+# --- answers of hosts that others chose
+# -------------------------------------------------------------------------------
 
 
 class Wire:
@@ -978,7 +1190,12 @@ URLS = [
         b"http://192.0.2.1/",
         b"http://xn--e1afmkfd.example",
     ),
-    *("http://会.example/é".encode(), b"http://0x7f.1/", b"http://u@a.example/", b"http://a.example:8080/%zz"),
+    *(
+        "http://会.example/é".encode(),
+        b"http://0x7f.1/",
+        b"http://u@a.example/",
+        b"http://a.example:8080/%zz",
+    ),
 ]
 
 
@@ -1013,17 +1230,24 @@ class Said:
 def client_answer_of(data: bytes) -> object:
     """What the client makes of an answer, and of a refusal."""
     status = one_of((200, 404, 429, 500), data)
-    response = httpx.Response(status, content=data, request=httpx.Request("GET", "http://a.example/v1/x"))
+    response = httpx.Response(
+        status, content=data, request=httpx.Request("GET", "http://a.example/v1/x")
+    )
     if status >= 400:
         return make_refusal(response).details
     return read_answer(response, CameraKeyMade)
 
 
 PICTURE = edge_picture.parse_content(PICTURES[0])
-UPLOADS = {"uploads": [{"id": "1", "state": "new", "url": "http://a", "headers": {"x-amz-checksum-sha256": "AA=="}}]}
+UPLOADS = {
+    "uploads": [
+        {"id": "1", "state": "new", "url": "http://a", "headers": {"x-amz-checksum-sha256": "AA=="}}
+    ]
+}
 SERVICE_ANSWERS = [
     b"200\nX-Regulars-Time: 1772366400000\n\n" + as_json(UPLOADS),
-    b"429\nRetry-After: 5\nDate: Sun, 01 Mar 2026 12:00:00 GMT\n\n" + as_json({"code": "x", "index": 0}),
+    b"429\nRetry-After: 5\nDate: Sun, 01 Mar 2026 12:00:00 GMT\n\n"
+    + as_json({"code": "x", "index": 0}),
     b"503\nRetry-After: Sun, 01 Mar 2026 12:00:05 GMT\nDate: Sun, 01 Mar 2026 12:00:00 GMT\n\n",
     b"403\n\n<Error><Code>AccessDenied</Code><Message>no</Message></Error>",
     b"200\n\n" + as_json({"cameras": [{"id": "door", "name": "door"}], "id": "door"}),
@@ -1046,8 +1270,10 @@ def service_answer_of(data: bytes) -> None:
 
 PROBED = uuid.UUID(int=7)
 PROBE_MATCH = (
-    f"<e:Envelope xmlns:e='e' xmlns:d='d'><RelatesTo>urn:uuid:{PROBED}</RelatesTo><d:ProbeMatch><d:Scopes>"
-    "onvif://www.onvif.org/name/Front%20door</d:Scopes><d:XAddrs>http://10.0.0.9/onvif/device_service</d:XAddrs>"
+    "<e:Envelope xmlns:e='e' "
+    f"xmlns:d='d'><RelatesTo>urn:uuid:{PROBED}</RelatesTo><d:ProbeMatch><d:Scopes>"
+    "onvif://www.onvif.org/name/Front%20door</d:Scopes><d:XAddrs>http://10.0.0.9/onvif/"
+    "device_service</d:XAddrs>"
     "</d:ProbeMatch></e:Envelope>"
 ).encode()
 
@@ -1084,7 +1310,8 @@ def box_report_of(data: bytes) -> None:
     report.find_newest([told.version, told.wanted])
 
 
-# --- settings ---------------------------------------------------------------------------------------------------------
+# --- settings
+# --------------------------------------------------------------------------------------------------
 
 labels = st.lists(texts, max_size=3).map(tuple)
 numbers = st.integers() | st.floats()
@@ -1113,7 +1340,8 @@ tenant_settings = st.fixed_dictionaries(
         "display_name": texts,
         "controller": texts,
         "purposes": texts,
-        "notice_url": texts | st.sampled_from(["https://shop.example/cameras", "javascript:alert(1)"]),
+        "notice_url": texts
+        | st.sampled_from(["https://shop.example/cameras", "javascript:alert(1)"]),
         "faces": st.none() | st.integers(),
         "groups": st.none() | st.integers(),
     },
@@ -1133,8 +1361,10 @@ def settings_of(data: bytes) -> None:
 
 
 ENVIRONMENT = [
-    b"REGULARS_DATA=shop\nREGULARS_CLOCK_TOLERANCE_S=300\nREGULARS_FPIR=0.001\nREGULARS_CAPTURE_DAYS=30\n"
-    b"REGULARS_SEARCH_MEMORY_MB=1024\nREGULARS_SEARCH_DISK_MB=2048\nREGULARS_PUBLIC_URL=https://box.example:8443\n"
+    b"REGULARS_DATA=shop\nREGULARS_CLOCK_TOLERANCE_S=300\nREGULARS_FPIR=0.001\n"
+    b"REGULARS_CAPTURE_DAYS=30\n"
+    b"REGULARS_SEARCH_MEMORY_MB=1024\nREGULARS_SEARCH_DISK_MB=2048\n"
+    b"REGULARS_PUBLIC_URL=https://box.example:8443\n"
     b"REGULARS_HOOK_NETWORKS=192.168.7.0/24, fd00::/8"
 ]
 
@@ -1147,12 +1377,16 @@ def file_of_settings(data: bytes) -> object:
 
 def environment_of(data: bytes) -> object:
     lines = data.decode("utf-8", "replace").split("\n")
-    return Settings.from_environment({name: value for name, _, value in (line.partition("=") for line in lines)})
+    return Settings.from_environment(
+        {name: value for name, _, value in (line.partition("=") for line in lines)}
+    )
 
 
 EDGE = [
     block.encode()
-    for block in re.findall(r"```toml\n(.*?)```", Path("docs/edge.md").read_text(encoding="utf-8"), re.DOTALL)
+    for block in re.findall(
+        r"```toml\n(.*?)```", Path("docs/edge.md").read_text(encoding="utf-8"), re.DOTALL
+    )
 ]
 
 
@@ -1168,7 +1402,9 @@ def edge_files(folder: Path) -> Iterator[Read]:
 
 OFFERS = [
     block.encode()
-    for block in re.findall(r"```toml\n(.*?)```", Path("docs/models.md").read_text(encoding="utf-8"), re.DOTALL)
+    for block in re.findall(
+        r"```toml\n(.*?)```", Path("docs/models.md").read_text(encoding="utf-8"), re.DOTALL
+    )
 ]
 
 
@@ -1185,7 +1421,8 @@ def offered_networks(folder: Path) -> Iterator[Read]:
 
 
 offer_numbers = st.tuples(
-    st.sampled_from(["dimensions", "size_px", "weight", "mean", "deviation"]), st.floats() | st.integers()
+    st.sampled_from(["dimensions", "size_px", "weight", "mean", "deviation"]),
+    st.floats() | st.integers(),
 ).map(
     lambda pair: (
         re.sub(rb"(?m)^%s = .*\n" % pair[0].encode(), b"", OFFERS[0])
@@ -1194,25 +1431,35 @@ offer_numbers = st.tuples(
 )
 
 edge_numbers = st.sampled_from(["max_mib", "min_free_mib", "unsent_days", "kept_days"]).flatmap(
-    lambda name: st.floats().map(lambda number: f'[server]\nurl="http://a"\n[spool]\n{name} = {number!r}\n'.encode())
+    lambda name: st.floats().map(
+        lambda number: f'[server]\nurl="http://a"\n[spool]\n{name} = {number!r}\n'.encode()
+    )
 )
 
-# --- bytes on a connection --------------------------------------------------------------------------------------------
+# --- bytes on a connection
+# --------------------------------------------------------------------------------------------
 
 AUTHORISED = b"Host: a\r\nAuthorization: Bearer " + KEY + b"\r\n"
 CONNECTIONS = [
     b"GET /v1/cameras HTTP/1.1\r\n" + AUTHORISED + b"\r\n",
-    b"POST /v1/cameras HTTP/1.1\r\n" + AUTHORISED + b"Content-Type: application/json\r\nContent-Length: 15\r\n\r\n"
+    b"POST /v1/cameras HTTP/1.1\r\n"
+    + AUTHORISED
+    + b"Content-Type: application/json\r\nContent-Length: 15\r\n\r\n"
     b'{"name":"door"}',
     b"POST /v1/cameras HTTP/1.1\r\n"
     + AUTHORISED
     + b"Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
     b'5;a=b\r\n{"nam\r\na\r\ne":"till"}\r\n0\r\nX: y\r\n\r\n',
-    b"POST /icredit/face/query?AppCode=x HTTP/1.1\r\nHost: a\r\nContent-Length: 6\r\nTransfer-Encoding: chunked\r\n\r\n"
+    b"POST /icredit/face/query?AppCode=x HTTP/1.1\r\nHost: a\r\nContent-Length: 6\r\n"
+    b"Transfer-Encoding: chunked\r\n\r\n"
     b"0\r\n\r\nGET /",
-    b"POST /openapi/face/getGroupList HTTP/1.1\r\nHost: a\r\nContent-Type: " + FORM.encode() + b"\r\n"
+    b"POST /openapi/face/getGroupList HTTP/1.1\r\nHost: a\r\nContent-Type: "
+    + FORM.encode()
+    + b"\r\n"
     b"Content-Length: %d\r\n\r\n" % len(SIGNED) + SIGNED,
-    b"POST /openapi/face/addFace HTTP/1.1\r\nHost: a\r\nContent-Type: " + MULTIPART.encode() + b"\r\n"
+    b"POST /openapi/face/addFace HTTP/1.1\r\nHost: a\r\nContent-Type: "
+    + MULTIPART.encode()
+    + b"\r\n"
     b"Content-Length: %d\r\n\r\n" % len(PARTS) + PARTS,
     b"PUT "
     + SIGNED_PATH
@@ -1220,16 +1467,21 @@ CONNECTIONS = [
     b"GET http://a/v1/faces/%e4%bc%9a?limit=1 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
     b"HEAD /v1/cameras HTTP/1.0\r\nX: " + b"y" * 2000 + b"\r\n\r\n",
     b"POST /v1/cameras HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n{}",
-    b"GET /v1/faces HTTP/1.1\r\n" + (AUTHORISED + b"\r\nGET /v1/hooks HTTP/1.1\r\n") * 2 + AUTHORISED + b"\r\n",
+    b"GET /v1/faces HTTP/1.1\r\n"
+    + (AUTHORISED + b"\r\nGET /v1/hooks HTTP/1.1\r\n") * 2
+    + AUTHORISED
+    + b"\r\n",
     b"OPTIONS * HTTP/1.1\r\nHost: a\r\nX: a\r\n b\r\n\r\n",
 ]
 NOT_IMPLEMENTED = (501, 505)
-"""Statuses for methods, transfer codings and versions that the server does not speak (RFC 9110, 15.6)."""
+"""Statuses for methods, transfer codings and versions that the server does not speak (RFC 9110,
+15.6)."""
 
 
 @contextmanager
 def connections(folder: Path) -> Iterator[Read]:
-    """The HTTP front of one box with all behind it: each input is all that comes on one connection."""
+    """The HTTP front of one box with all behind it: each input is all that comes on one
+    connection."""
     with (
         shop(folder) as (services, credentials),
         serving(make_site(make_stage(services).app, services)) as (host, port, _),
@@ -1237,19 +1489,25 @@ def connections(folder: Path) -> Iterator[Read]:
 
         def sent(data: bytes) -> None:
             answer = b""
-            with suppress(ConnectionError), socket.create_connection((host, port), timeout=10) as client:
+            with (
+                suppress(ConnectionError),
+                socket.create_connection((host, port), timeout=10) as client,
+            ):
                 client.sendall(data.replace(KEY, credentials.api_key.encode()))
                 with suppress(OSError):  # the server has closed by now
                     client.shutdown(socket.SHUT_WR)
                 while part := client.recv(65536):
                     answer += part
             statuses = [int(found) for found in re.findall(rb"(?m)^HTTP/1\.[01] (\d{3}) ", answer)]
-            assert all(status < 500 or status in NOT_IMPLEMENTED for status in statuses), answer[:500]
+            assert all(status < 500 or status in NOT_IMPLEMENTED for status in statuses), answer[
+                :500
+            ]
 
         yield sent
 
 
-# --- the table --------------------------------------------------------------------------------------------------------
+# --- the table
+# --------------------------------------------------------------------------------------------------
 
 API, WEB = "chalicelib.api", "chalicelib.http_client"
 
@@ -1270,7 +1528,8 @@ PARSERS = {
     "JSON bodies": Parser(
         plain(members_of), (InvalidInput,),
         (f"{API}.forms", f"{API}.v1.wire", f"{API}.v1.validation"),
-        [as_json(OFFER), b'{"a": "\\ud83d\\ude00", "b": 1e308, "c": [[]], "d": 99999999999999999999}'],
+        [as_json(OFFER), b'{"a": "\\ud83d\\ude00", "b": 1e308, "c": [[]], "d": '
+b'99999999999999999999}'],
         st.dictionaries(texts, values, max_size=4).map(as_json) | json_values,
     ),
     "channels": Parser(
@@ -1278,8 +1537,10 @@ PARSERS = {
         ("chalicelib.domain.channels", "chalicelib.book.web_push"),
         [
             b"https://ntfy.sh/door\ntk_1\n\n\n\n\n\n{who} is here\nAnn",
-            b"https://a.example/\n\n\n\n\nContent-Type\napplication/json\n{\"a\": \"{name}\"}\n\"[x](y)",
-            b"\n\nboss@shop.example\n\n\n\n\n{who}, {camera}\n=?utf-8?q?=0A?=", b"\n1:a\n9\n\n\n\n\n{name}\n",
+            b"https://a.example/\n\n\n\n\nContent-Type\napplication/json\n{\"a\": \"{name}\"}\n"
+b"\"[x](y)",
+            b"\n\nboss@shop.example\n\n\n\n\n{who}, {camera}\n=?utf-8?q?=0A?=", b"\n1:a\n9\n\n\n\n"
+b"\n{name}\n",
         ],
         lines.map(lambda text: text.encode()),
     ),
@@ -1296,7 +1557,8 @@ PARSERS = {
     "cookies": Parser(
         plain(cookie_of), (WrongCredentials,), (f"{API}.v1.auth",),
         [
-            b"regulars=" + b"A" * 43, b"a=b; regulars=x; regulars=y\nsame-origin", b"regulars=x\n\nhttp://box:1\nbox:1",
+            b"regulars=" + b"A" * 43, b"a=b; regulars=x; regulars=y\nsame-origin", b"regulars=x\n\n"
+b"http://box:1\nbox:1",
             b"x\n\nhttp://[::1\nbox", b"x\n\nhttp://u@[v1.x]:99999\nbox", b"x\n\n//\xbd\nbox",
         ],
         any_bytes,
@@ -1330,7 +1592,8 @@ PARSERS = {
         (f"{API}.rekognition.signature", f"{API}.rekognition.operation"),
         [
             b"AWS4-HMAC-SHA256 Credential=RKA/20260115/x/rekognition/aws4_request, "
-            b"SignedHeaders=host;x-amz-date;x-amz-target, Signature=00\n20260115T093000Z\n/a%20b\n{}",
+            b"SignedHeaders=host;x-amz-date;x-amz-target, Signature=00\n20260115T093000Z\n/a%20b\n"
+b"{}",
             b"AWS4-HMAC-SHA256 Credential=////,SignedHeaders=;,Signature=\nx\n\n",
         ],
         any_bytes,
@@ -1340,7 +1603,8 @@ PARSERS = {
         [b"/a%20b", b"http://box/a%2Fb", b"http://[::1/x", b"*", b"box:443"], any_bytes,
     ),
     "function URL events": Parser(
-        plain(function_url_of), (), (f"{API}.application",), [b"/\nX-Amz-Signature=00&a=%zz&=&;\n{}"], any_bytes
+        plain(function_url_of), (), (f"{API}.application",), [b"/\nX-Amz-Signature=00&a=%zz&=&;\n"
+b"{}"], any_bytes
     ),
     "places of pictures": Parser(
         plain(picture_place_of), (), ("chalicelib.domain.pictures",),
@@ -1448,7 +1712,8 @@ PARSERS = {
     ),
     "operator's file": Parser(
         plain(file_of_settings), (SettingError,), ("regulars.configuration",),
-        [b'data = "shop"\nport = 8443\nhook_networks = ["192.168.7.0/24"]\n# comment\nfpir = 1e-3'], any_bytes,
+        [b'data = "shop"\nport = 8443\nhook_networks = ["192.168.7.0/24"]\n# comment\nfpir = '
+b'1e-3'], any_bytes,
     ),
     "cameras' answers to a probe": Parser(
         plain(probe_answer_of), (SourceFailed,), ("regulars_edge.setup.onvif",),
@@ -1463,7 +1728,8 @@ PARSERS = {
     ),
     "forms of a new box": Parser(
         plain(first_form_of), (Misconfigured,), ("regulars_edge.setup.first_page",),
-        [b"10.0.0.9:9110\ncode=7KQM-2XHP-94TD+https%3A%2F%2Fa.example&place=rtsp%3A%2F%2Fu%3Ap%4010.0.0.9%2Flive&user=a&password=b",
+        [b"10.0.0.9:9110\ncode=7KQM-2XHP-94TD+https%3A%2F%2Fa.example&place="
+b"rtsp%3A%2F%2Fu%3Ap%4010.0.0.9%2Flive&user=a&password=b",
          b"box.local\ncode=%3Cscript%3E&place=10.0.0.9"], any_bytes,
     ),
     "reports of a box": Parser(

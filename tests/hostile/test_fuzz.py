@@ -43,7 +43,8 @@ FOUND = [
     ("search answers", b'{"errorType": []}'),
     (
         "service's answers",
-        b"503\nRetry-After: Sun, 01 Mar 2026 11111111111111111112:00:05 GMT\nDate: Sun, 01 Mar 2026 12:00:00 GMT\n\n",
+        b"503\nRetry-After: Sun, 01 Mar 2026 11111111111111111112:00:05 GMT\nDate: Sun, 01 Mar "
+        b"2026 12:00:00 GMT\n\n",
     ),
     ("content types", b"application/x-www-form-urlencoded; charset*=u\x00''utf%2d8"),
     ("S3 events", b'{"Records": [{"s3": {"object": {"key": {}}}}]}'),
@@ -83,7 +84,8 @@ def test_what_was_found_stays_mended(name: str, data: bytes) -> None:
 
 # What turns bytes and texts into something else.
 PARSES = re.compile(
-    r"\b(json\.loads?|tomllib\.loads?|msgspec\.json\.decode|msgspec\.json\.Decoder|unpack_from|tarfile\.open|parse_qsl?|urlsplit|b64decode|zlib\.decompress"
+    r"\b(json\.loads?|tomllib\.loads?|msgspec\.json\.decode|msgspec\.json\.Decoder|unpack_from|"
+    r"tarfile\.open|parse_qsl?|urlsplit|b64decode|zlib\.decompress"
     r"|unquote\w*|fromisoformat|strptime)\("
 )
 OURS = {
@@ -97,10 +99,13 @@ OURS = {
     "chalicelib.book.messages": "events that it has stored itself",
     "regulars.demo": "answers of the service that it has started itself",
     "regulars.deploy": "a template that it has made itself",
-    "regulars.doctor": "answers of the service on its own machine, and URLs that were checked when they were set",
-    "regulars.measuring.memory": "results that it has stored itself, in a file of the operator's alone",
+    "regulars.doctor": "answers of the service on its own machine, and URLs that were checked when "
+    "they were set",
+    "regulars.measuring.memory": "results that it has stored itself, in a file of the operator's "
+    "alone",
     "regulars.mqtt.broker": "an option of the operator",
-    "regulars.libraries": "a list that is a file of the package, and archives that are checked by SHA-256",
+    "regulars.libraries": "a list that is a file of the package, and archives that are checked by "
+    "SHA-256",
     "regulars.serve.server": "the public URL, which was checked when it was set",
     "regulars.tenants.credentials": "a file of the operator's that it has written itself",
     "regulars_edge.doctor": "a place among its own options",
@@ -109,13 +114,16 @@ OURS = {
     "regulars_edge.spool.spool": "settings that it has stored itself, in a file of the box's user",
     "regulars_edge.sources": "URLs and credentials of the operator's configuration, and films",
     "chalicelib.storage.aws.blobs": "URLs that it signs itself",
-    "chalicelib.storage.aws.vault": "secrets that it has sealed itself, and a parameter of the operator's",
+    "chalicelib.storage.aws.vault": "secrets that it has sealed itself, and a parameter of the "
+    "operator's",
     "chalicelib.book.search.scan.scan": "what its own C has written into its own memory",
-    "chalicelib.book.vision.packs": "packs of the program, and those that `regulars models add` wrote and read again",
+    "chalicelib.book.vision.packs": "packs of the program, and those that `regulars models add` "
+    "wrote and read again",
     "chalicelib.privacy.audit_entries": "entries that it has written itself",
     "chalicelib.storage.records.captures": "items that it has written itself",
     "chalicelib.storage.values": "texts of its own: `time_text` wrote them",
-    "chalicelib.privacy.audit": "entries and renewals that it has written itself; verifying tells which are damaged",
+    "chalicelib.privacy.audit": "entries and renewals that it has written itself; verifying tells "
+    "which are damaged",
     "chalicelib.privacy.subject_access": "answers and items that it has stored itself",
     "chalicelib.privacy.erasure_progress": "receipts that it has signed itself",
     "chalicelib.privacy.erasure": "counts, events and answers that it has stored itself",
@@ -124,7 +132,8 @@ OURS = {
     "chalicelib.api.promise": "answers of the stage itself",
     "regulars.protection": "URLs of hooks, which were checked when they were added",
     "regulars.mqtt.command": "a URL among its own options",
-    "chalicelib.privacy.notices": "nothing: the lines that it prints do, for the person who checks a receipt",
+    "chalicelib.privacy.notices": "nothing: the lines that it prints do, for the person who checks "
+    "a receipt",
     "chalicelib.book.week": "hours that statistics have written themselves",
     "chalicelib.book.captures.captures": "a digest that is read from a request, in v1's requests",
 }
@@ -133,15 +142,24 @@ OURS = {
 
 def test_no_parser_is_forgotten() -> None:
     named = {module for parser in PARSERS.values() for module in parser.of}
-    for root in ("app.py", "chalicelib", "regulars", "edge/src/regulars_edge", "client/src/regulars_client"):
+    for root in (
+        "app.py",
+        "chalicelib",
+        "regulars",
+        "edge/src/regulars_edge",
+        "client/src/regulars_client",
+    ):
         for file in [Path(root)] if root.endswith(".py") else sorted(Path(root).rglob("*.py")):
             module = ".".join(file.with_suffix("").parts).removesuffix(".__init__")
             module = re.sub(r"^(edge|client)\.src\.", "", module)
             if PARSES.search(file.read_text(encoding="utf-8")) and module not in named:
-                assert any(f"{module}.".startswith(f"{ours}.") for ours in OURS), f"{module} is in no row of PARSERS"
+                assert any(f"{module}.".startswith(f"{ours}.") for ours in OURS), (
+                    f"{module} is in no row of PARSERS"
+                )
 
 
-# --- the fuzzer itself ------------------------------------------------------------------------------------------------
+# --- the fuzzer itself
+# ------------------------------------------------------------------------------------------------
 
 
 def found(read: Read, *errors: type[Exception], count: int = 60) -> list[str]:
@@ -178,7 +196,9 @@ def test_an_input_that_takes_long_is_found() -> None:
 
 def test_memory_that_grows_is_found() -> None:
     kept: list[bytes] = []
-    assert ["MiB more memory" in what for what in found(lambda _: kept.append(b"x" * 2**20))] == [True]
+    assert ["MiB more memory" in what for what in found(lambda _: kept.append(b"x" * 2**20))] == [
+        True
+    ]
 
 
 def test_a_seed_makes_the_same_inputs_again() -> None:

@@ -1,6 +1,8 @@
-"""The document allows what v1 answers and refuses, and forbids the rest; `make fuzz-api` tries histories, too.
+"""The document allows what v1 answers and refuses, and forbids the rest; `make fuzz-api` tries
+histories, too.
 
-A quarter of the paths is tried for each commit, so that a day's gates try most; `make slow` tries all.
+A quarter of the paths is tried for each commit, so that a day's gates try most; `make slow` tries
+all.
 """
 
 from pathlib import Path

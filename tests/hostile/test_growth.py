@@ -1,6 +1,7 @@
 """Every parser of what strangers send does work in proportion to its input, whatever that is.
 
-Work is counted, in lines and in bytes, so that the answer is the same on each machine; `make growth` takes the times.
+Work is counted, in lines and in bytes, so that the answer is the same on each machine; `make
+growth` takes the times.
 """
 
 from collections.abc import Callable
@@ -11,7 +12,8 @@ from tests.hostile.growth import CASES
 from tests.support.cost import Cost, cost
 
 MOST = 6
-"""Times as much work from 4 n to 16 n as from n to 4 n: four times if in proportion, sixteen times by the square."""
+"""Times as much work from 4 n to 16 n as from n to 4 n: four times if in proportion, sixteen times
+by the square."""
 LEAST = Cost(lines=2_000, allocated_bytes=200_000)
 """Less more work is not compared: a buffer that is made larger is counted where it is made."""
 SHARE = 64

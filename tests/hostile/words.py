@@ -1,4 +1,5 @@
-"""Names and values that hostile requests are made of, and what any answer to them is: a table for each dialect."""
+"""Names and values that hostile requests are made of, and what any answer to them is: a table for
+each dialect."""
 
 from hypothesis import strategies as st
 
@@ -9,24 +10,87 @@ from tests.support.api.icredit.client import ANALYSIS, MANAGE, QUERY, encoded, f
 from tests.support.api.sunmi.source import LISTED
 from tests.support.fakes import Person, picture
 
-# --- SUNMI ------------------------------------------------------------------------------------------------------------
+# --- SUNMI
+# --------------------------------------------------------------------------------------------------
 
 SUNMI_NAMES = (
-    *("name", "group_name", "new_group_name", "capacity", "description", "Description", " name", "old_name"),
-    *("num", "faceid", "facdid", "faceid_list", "page_num", "page_size", "age", "gender", "pic", "item1", "Item9"),
-    *("name_list", "arrive_times", "period", "Period", "weight", "Weight", "NewGroup_name", "New_group_name"),
+    *(
+        "name",
+        "group_name",
+        "new_group_name",
+        "capacity",
+        "description",
+        "Description",
+        " name",
+        "old_name",
+    ),
+    *(
+        "num",
+        "faceid",
+        "facdid",
+        "faceid_list",
+        "page_num",
+        "page_size",
+        "age",
+        "gender",
+        "pic",
+        "item1",
+        "Item9",
+    ),
+    *(
+        "name_list",
+        "arrive_times",
+        "period",
+        "Period",
+        "weight",
+        "Weight",
+        "NewGroup_name",
+        "New_group_name",
+    ),
     *("app_id", "random", "timestamp", "sign", "Sign", "sign_type", "sn", "", "hobby"),
 )
 SUNMI_VALUES = (
-    *("", "0", "1", "2", "-1", "7", "007", "10", "101", "1e9", "9" * 30, "x", " ", "vip", "stranger", "regular"),
-    *("[]", '["7"]', "[“7”]", '["7","8"]', "[[]]", "{}", "\x00", "员" * 97, "😀", "MD5", "HMAC-SHA256", "ſ", "İ"),
+    *(
+        "",
+        "0",
+        "1",
+        "2",
+        "-1",
+        "7",
+        "007",
+        "10",
+        "101",
+        "1e9",
+        "9" * 30,
+        "x",
+        " ",
+        "vip",
+        "stranger",
+        "regular",
+    ),
+    *(
+        "[]",
+        '["7"]',
+        "[“7”]",
+        '["7","8"]',
+        "[[]]",
+        "{}",
+        "\x00",
+        "员" * 97,
+        "😀",
+        "MD5",
+        "HMAC-SHA256",
+        "ſ",
+        "İ",
+    ),
     *('["weight"]', '["weight","a"]', '["Age"]', '[""]', "a,b,c,d,e,f", "empty", "svip", "8", "K"),
 )
 PICTURES = (b"", b"x", picture(), picture(Person(1)), picture(Person(1), Person(2)))
 
 
 def listed(endpoint: str, names: set[str]) -> frozenset[int]:
-    """Codes of the endpoint that was meant, without 1: an addFace without a picture may be an updateFace.
+    """Codes of the endpoint that was meant, without 1: an addFace without a picture may be an
+    updateFace.
 
     `names`: of what was sent and is not empty.
     """
@@ -35,10 +99,26 @@ def listed(endpoint: str, names: set[str]) -> frozenset[int]:
     return LISTED["updateFace" if means_update else ALIASES.get(endpoint, endpoint)] - {1, 5, 7}
 
 
-# --- iCREDIT ----------------------------------------------------------------------------------------------------------
+# --- iCREDIT
+# --------------------------------------------------------------------------------------------------
 
-URLS = {"http://a.example/": picture(Person(1)), "http://b.example/": b"no picture", "http://c.example/": Busy("busy")}
-TIMES = ["0", "1772323200", "1772366400", "1772409600", "253370764799", "253370764800", "-1", "x", "1e9", ""]
+URLS = {
+    "http://a.example/": picture(Person(1)),
+    "http://b.example/": b"no picture",
+    "http://c.example/": Busy("busy"),
+}
+TIMES = [
+    "0",
+    "1772323200",
+    "1772366400",
+    "1772409600",
+    "253370764799",
+    "253370764800",
+    "-1",
+    "x",
+    "1e9",
+    "",
+]
 ICREDIT_VALUES = {
     "CONTROL_TYPE": ["0", "1", "3", "2"],
     "IMAGE_TYPE": ["0", "0", "3", "2", "1"],
@@ -72,7 +152,9 @@ def fields_of(path: str) -> st.SearchStrategy[dict[str, str]]:
     return st.fixed_dictionaries(
         {name: st.sampled_from(ICREDIT_VALUES[name]) for name in ICREDIT_NEEDS[path]},
         optional={
-            name: st.sampled_from(values) for name, values in ICREDIT_VALUES.items() if name not in ICREDIT_NEEDS[path]
+            name: st.sampled_from(values)
+            for name, values in ICREDIT_VALUES.items()
+            if name not in ICREDIT_NEEDS[path]
         },
     )
 

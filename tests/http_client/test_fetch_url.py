@@ -77,8 +77,12 @@ def test_address_that_is_not_public_is_none_by_any_name(address: str) -> None:
 
 
 @pytest.mark.parametrize("address", A_FEW_NOT_PUBLIC)
-@pytest.mark.parametrize("beside", [[], [PUBLIC], [PUBLIC, OTHER_PUBLIC]], ids=["alone", "second", "third"])
-def test_name_with_an_address_that_is_not_public_is_refused_whole(address: str, beside: list[str]) -> None:
+@pytest.mark.parametrize(
+    "beside", [[], [PUBLIC], [PUBLIC, OTHER_PUBLIC]], ids=["alone", "second", "third"]
+)
+def test_name_with_an_address_that_is_not_public_is_refused_whole(
+    address: str, beside: list[str]
+) -> None:
     internet = Internet({"picture.example": [[*beside, address]]})
     with pytest.raises(Unusable, match="not public"):
         fetcher(internet).fetch("https://picture.example/", "shop")
@@ -114,7 +118,9 @@ def test_third_redirect_is_checked_like_the_first() -> None:
 
     def answer(sock: socket.socket, request: bytes) -> None:
         hops = int(request.split(b" ")[1][1:])
-        redirect(f"/{hops + 1}" if hops < 2 else "http://169.254.169.254/latest/meta-data/")(sock, request)
+        redirect(f"/{hops + 1}" if hops < 2 else "http://169.254.169.254/latest/meta-data/")(
+            sock, request
+        )
 
     with serving(answer) as port:
         internet.listen(PUBLIC, 80, port)
@@ -125,7 +131,13 @@ def test_third_redirect_is_checked_like_the_first() -> None:
 
 def test_refusals_tell_nothing_of_the_names_and_addresses_of_our_network() -> None:
     messages = set()
-    for host in ("private.example", "loopback.example", "nobody.example", "unheard-of.example", "10.1.2.3"):
+    for host in (
+        "private.example",
+        "loopback.example",
+        "nobody.example",
+        "unheard-of.example",
+        "10.1.2.3",
+    ):
         with pytest.raises(Unusable) as refusal:
             fetcher(Internet()).fetch(f"http://{host}/", "shop")
         messages.add(str(refusal.value))
@@ -152,7 +164,11 @@ def test_host_of_many_addresses_is_tried_at_a_few() -> None:
     [
         ("http://public.example", "public.example", "/"),
         ("HTTP://Public.Example.:80/a/../b?c=d#e", "public.example", "/a/../b?c=d"),
-        ("http://public.example/%E4%BA%BA/a%20b.jpg?x=%2F&y", "public.example", "/%E4%BA%BA/a%20b.jpg?x=%2F&y"),
+        (
+            "http://public.example/%E4%BA%BA/a%20b.jpg?x=%2F&y",
+            "public.example",
+            "/%E4%BA%BA/a%20b.jpg?x=%2F&y",
+        ),
         ("http://public.example/\u4eba.jpg?\u4eba", "public.example", "/%E4%BA%BA.jpg?%E4%BA%BA"),
         ("http://public.example?a@127.0.0.1", "public.example", "/?a@127.0.0.1"),
         ("http://public.example#@127.0.0.1/", "public.example", "/"),
@@ -293,7 +309,11 @@ def test_dialer_closes_what_it_could_not_connect() -> None:
         dial(ip_address("127.0.0.1"), port, 1.0)
 
 
-OWN_PORTS = {"http://public.example:443/", "http://public.example:8080/", "https://public.example:80/"}
+OWN_PORTS = {
+    "http://public.example:443/",
+    "http://public.example:8080/",
+    "https://public.example:80/",
+}
 """What pictures are not fetched from; of these, hooks may use ports from 1024 on."""
 
 ORIGIN = parse_url("http://public.example/here")
@@ -322,7 +342,9 @@ def test_every_hostile_url_is_refused_however_it_comes(url: str) -> None:
             connector.open_connection(read(), Deadline(5))
         assert is_sentence(str(refusal.value))
     assert internet.dialled == []
-    assert url not in SPELLINGS or internet.resolved == [], "no spelling of an address is taken for a name"
+    assert url not in SPELLINGS or internet.resolved == [], (
+        "no spelling of an address is taken for a name"
+    )
 
 
 @pytest.mark.parametrize("url", sorted(RELATIVE))

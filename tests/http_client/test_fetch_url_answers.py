@@ -1,4 +1,5 @@
-"""What a public host may answer, and how long it may take: real servers, reached under a public address."""
+"""What a public host may answer, and how long it may take: real servers, reached under a public
+address."""
 
 import gzip
 import http.server
@@ -27,7 +28,9 @@ def fetched(answer: Answer, *, limit_s: float = 5.0, max_bytes: int = MAX_BYTES)
     with serving(answer) as port:
         internet = Internet()
         internet.listen(PUBLIC, 80, port)
-        return SafeFetcher(internet.resolve, internet.dial, limit_s=limit_s, max_bytes=max_bytes).fetch(URL, "shop")
+        return SafeFetcher(
+            internet.resolve, internet.dial, limit_s=limit_s, max_bytes=max_bytes
+        ).fetch(URL, "shop")
 
 
 def refusal(answer: Answer, *, limit_s: float = 5.0, max_bytes: int = MAX_BYTES) -> str:
@@ -72,7 +75,9 @@ def test_picture_is_fetched(answer: Answer) -> None:
     assert fetched(answer) == PICTURE
 
 
-@pytest.mark.parametrize("media_type", ["image/jpeg", "image/jpg", "image/png", "image/bmp", "image/x-ms-bmp"])
+@pytest.mark.parametrize(
+    "media_type", ["image/jpeg", "image/jpg", "image/png", "image/bmp", "image/x-ms-bmp"]
+)
 def test_picture_of_each_type_is_fetched(media_type: str) -> None:
     assert fetched(says(head(f"Content-Type: {media_type}", LENGTH), PICTURE)) == PICTURE
 
@@ -107,7 +112,11 @@ def test_proxies_of_the_environment_are_not_used(monkeypatch: pytest.MonkeyPatch
 @pytest.mark.parametrize("status", ["301 A", "302 A", "303 A", "307 A", "308 A"])
 def test_three_redirects_are_followed(status: str) -> None:
     def answer(sock: socket.socket, request: bytes) -> None:
-        places = {b"/picture.jpg": "two", b"/two": f"http://{PUBLIC}/three", b"/three": "//public.example/\u56db"}
+        places = {
+            b"/picture.jpg": "two",
+            b"/two": f"http://{PUBLIC}/three",
+            b"/three": "//public.example/\u56db",
+        }
         place = places.get(request.split(b" ")[1])
         (redirect(place, status) if place else says(head(JPEG, LENGTH), PICTURE))(sock, request)
 
@@ -119,7 +128,10 @@ def test_three_redirects_are_followed(status: str) -> None:
     [
         (redirect("/picture.jpg"), "redirects more than 3 times"),
         (says(head(status="302 Found")), "redirects to nowhere"),
-        (says(head("Location: http://\xff/", status="302 Found").replace(b"\xc3\xbf", b"\xff")), "no URL"),
+        (
+            says(head("Location: http://\xff/", status="302 Found").replace(b"\xc3\xbf", b"\xff")),
+            "no URL",
+        ),
         (redirect("http://[/"), "no URL"),
         (redirect("/a\tb"), "control character"),
         (redirect("ftp://public.example/"), "after a redirect, the URL's scheme"),
@@ -129,22 +141,34 @@ def test_three_redirects_are_followed(status: str) -> None:
         (says(head(JPEG, status="204 No Content")), "status 204"),
         (says(head(JPEG, status="500 secret"), b"secret"), "status 500"),
         (says(head("Content-Type: text/html; charset=utf-8"), b"secret"), "type is text/html"),
-        (says(head("Content-Type: application/octet-stream"), PICTURE), "type is application/octet-stream"),
+        (
+            says(head("Content-Type: application/octet-stream"), PICTURE),
+            "type is application/octet-stream",
+        ),
         (says(head("Content-Type: image/svg+xml"), b"<svg>secret</svg>"), "type is image/svg+xml"),
         (says(head(), PICTURE), "type is none"),
         (says(head("Content-Type: secret <script>"), PICTURE), "type is none"),
         (says(head(JPEG, "Content-Type: text/html"), PICTURE), "type is"),
         (says(head(JPEG, "Content-Encoding: gzip"), gzip.compress(PICTURE)), "compressed"),
         (says(head(JPEG, "Content-Encoding: identity, br"), PICTURE), "compressed"),
-        (says(head(JPEG, "Transfer-Encoding: gzip, chunked"), chunked(PICTURE)), "transfer encoding"),
+        (
+            says(head(JPEG, "Transfer-Encoding: gzip, chunked"), chunked(PICTURE)),
+            "transfer encoding",
+        ),
         (says(head(JPEG, "Content-Length: 5, 6"), PICTURE), "one number"),
         (says(head(JPEG, "Content-Length: 5", "Content-Length: 6"), PICTURE), "one number"),
         (says(head(JPEG, "Content-Length: -1"), PICTURE), "one number"),
         (says(head(JPEG, "Content-Length: +5"), PICTURE), "one number"),
         (says(head(JPEG, "Content-Length: 0")), "empty"),
         (says(head(JPEG, LENGTH), PICTURE[:-1]), "before the picture was complete"),
-        (says(head(JPEG, "Transfer-Encoding: chunked"), chunked(PICTURE)[:-9]), "before the picture was complete"),
-        (says(head(JPEG, "Transfer-Encoding: chunked"), b"secret\r\n"), "before the picture was complete"),
+        (
+            says(head(JPEG, "Transfer-Encoding: chunked"), chunked(PICTURE)[:-9]),
+            "before the picture was complete",
+        ),
+        (
+            says(head(JPEG, "Transfer-Encoding: chunked"), b"secret\r\n"),
+            "before the picture was complete",
+        ),
         (says(head(JPEG)[:-2]), "broke off"),
         (says(head(JPEG, "X-Secret: secret")[:-9]), "broke off"),
         (says(), "HTTP/1.1"),
@@ -162,7 +186,10 @@ def test_other_answer_is_refused_and_not_quoted(answer: Answer, what: str) -> No
 
 
 def test_picture_of_just_the_limit_is_fetched() -> None:
-    assert len(fetched(says(head(JPEG, f"Content-Length: {MAX_BYTES}"), bytes(MAX_BYTES)))) == MAX_BYTES
+    assert (
+        len(fetched(says(head(JPEG, f"Content-Length: {MAX_BYTES}"), bytes(MAX_BYTES))))
+        == MAX_BYTES
+    )
 
 
 @pytest.mark.parametrize(
@@ -250,7 +277,8 @@ def test_host_that_accepts_no_connection_is_given_up_at_the_deadline() -> None:
         SafeFetcher(lambda _: [PUBLIC, OTHER_PUBLIC], dial, limit_s=0.1).fetch(URL, "shop")
 
 
-# --- https ------------------------------------------------------------------------------------------------------------
+# --- https
+# --------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -259,7 +287,10 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
 
 
 def fetched_by_tls(
-    answer: Answer, server: ssl.SSLContext | None, client: ssl.SSLContext | None, limit_s: float = 5.0
+    answer: Answer,
+    server: ssl.SSLContext | None,
+    client: ssl.SSLContext | None,
+    limit_s: float = 5.0,
 ) -> bytes:
     with serving(answer, server) as port:
         internet = Internet()
@@ -283,7 +314,9 @@ def test_picture_is_fetched_by_https_with_the_hosts_name(authority: Authority) -
 
 def test_certificate_of_another_name_is_refused(authority: Authority) -> None:
     with pytest.raises(Unusable, match="certificate"):
-        fetched_by_tls(says(head(JPEG), PICTURE), authority.server("other.example"), authority.client())
+        fetched_by_tls(
+            says(head(JPEG), PICTURE), authority.server("other.example"), authority.client()
+        )
 
 
 def test_certificate_of_an_unknown_authority_is_refused(authority: Authority) -> None:
@@ -296,7 +329,9 @@ def test_certificate_for_a_name_is_none_for_its_address(authority: Authority) ->
         internet = Internet()
         internet.listen(PUBLIC, 443, port)
         with pytest.raises(Unusable, match="certificate"):
-            SafeFetcher(internet.resolve, internet.dial, tls=authority.client()).fetch(f"https://{PUBLIC}/", "shop")
+            SafeFetcher(internet.resolve, internet.dial, tls=authority.client()).fetch(
+                f"https://{PUBLIC}/", "shop"
+            )
 
 
 def test_server_without_tls_is_refused(authority: Authority) -> None:
@@ -347,4 +382,7 @@ def test_redirect_from_http_to_https_is_followed(authority: Authority) -> None:
     ):
         internet.listen(PUBLIC, 80, clear)
         internet.listen(PUBLIC, 443, sealed)
-        assert SafeFetcher(internet.resolve, internet.dial, tls=authority.client()).fetch(URL, "shop") == PICTURE
+        assert (
+            SafeFetcher(internet.resolve, internet.dial, tls=authority.client()).fetch(URL, "shop")
+            == PICTURE
+        )

@@ -1,4 +1,5 @@
-"""Whom hooks reach, and what receivers may do: real servers, and nobody who is not public unless it is allowed."""
+"""Whom hooks reach, and what receivers may do: real servers, and nobody who is not public unless it
+is allowed."""
 
 import threading
 import time
@@ -44,7 +45,8 @@ def refusal(behaviour: Behaviour, limit_s: float = 2.0) -> str:
     return str(error.value)
 
 
-# --- what is sent -----------------------------------------------------------------------------------------------------
+# --- what is sent
+# --------------------------------------------------------------------------------------------------
 
 
 def test_receiver_gets_the_body_and_the_headers_that_were_given() -> None:
@@ -88,12 +90,16 @@ def test_status_is_what_the_receiver_answered(status: int) -> None:
     assert posted(answers(status, b"" if status == 204 else b"said")) == status
 
 
-# --- what receivers do ------------------------------------------------------------------------------------------------
+# --- what receivers do
+# ------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_redirect_is_not_followed(status: int) -> None:
-    with receiving(answers(200)) as elsewhere, receiving(answers(status, headers={"Location": elsewhere.url})) as first:
+    with (
+        receiving(answers(200)) as elsewhere,
+        receiving(answers(status, headers={"Location": elsewhere.url})) as first,
+    ):
         assert local().post(first.url, BODY, HEADERS) == status
         assert len(first.heard) == 1
         assert elsewhere.heard == []
@@ -101,13 +107,20 @@ def test_redirect_is_not_followed(status: int) -> None:
 
 def test_receiver_that_hangs_is_given_up_at_the_deadline() -> None:
     over = threading.Event()
-    assert refusal(hangs(over), limit_s=0.2) == "no answer within 0.2 s: answer first and work afterwards"
+    assert (
+        refusal(hangs(over), limit_s=0.2)
+        == "no answer within 0.2 s: answer first and work afterwards"
+    )
     over.set()
 
 
 @pytest.mark.parametrize(
     "parts",
-    [[b"HTTP/1.1 200 OK\r\n", *([b"X-More: 1\r\n"] * 100)], [b"H"] * 100, [b"HTTP/1.1 100 Continue\r\n\r\n"] * 100],
+    [
+        [b"HTTP/1.1 200 OK\r\n", *([b"X-More: 1\r\n"] * 100)],
+        [b"H"] * 100,
+        [b"HTTP/1.1 100 Continue\r\n\r\n"] * 100,
+    ],
     ids=["headers", "status line", "interim answers"],
 )
 def test_answer_that_drips_is_given_up_at_the_deadline(parts: list[bytes]) -> None:
@@ -121,10 +134,17 @@ def test_answer_that_drips_behind_its_head_counts_and_is_not_waited_for() -> Non
 
 @pytest.mark.parametrize(
     "said",
-    [b"", b"HTTP/1.1 2", b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-Cut", b"220 secret.internal ESMTP\r\n\r\n"],
+    [
+        b"",
+        b"HTTP/1.1 2",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-Cut",
+        b"220 secret.internal ESMTP\r\n\r\n",
+    ],
     ids=["nothing", "status", "headers", "no HTTP"],
 )
-def test_receiver_that_closes_before_its_answer_has_not_taken_it_and_is_not_quoted(said: bytes) -> None:
+def test_receiver_that_closes_before_its_answer_has_not_taken_it_and_is_not_quoted(
+    said: bytes,
+) -> None:
     why = refusal(says(said))
     assert why.startswith(("the connection broke off", "the receiver did not answer in HTTP"))
     assert "secret" not in why
@@ -171,7 +191,8 @@ def test_calls_at_a_time_are_limited_and_the_next_is_told_so_at_once() -> None:
                 first.result()
 
 
-# --- TLS --------------------------------------------------------------------------------------------------------------
+# --- TLS
+# --------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -198,7 +219,8 @@ def test_certificate_is_checked_for_the_name_though_an_address_is_dialled(
         postman.post("https://public.example:8443/", BODY, HEADERS)
 
 
-# --- whom a hook reaches ----------------------------------------------------------------------------------------------
+# --- whom a hook reaches
+# ----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("url", ONE_OF_EACH_KIND)
@@ -215,7 +237,10 @@ def test_hostile_url_makes_no_connection(url: str) -> None:
         SPELLINGS[0],
         "ftp://public.example/",
         "http://user:secret@public.example/",
-        *(f"http://public.example:{port}/" for port in (0, 1, 22, 25, 443, 1023, 65536, 100000, "08080", "+8080")),
+        *(
+            f"http://public.example:{port}/"
+            for port in (0, 1, 22, 25, 443, 1023, 65536, 100000, "08080", "+8080")
+        ),
         "https://public.example:80/",
         "http://[::1]/",
         "http://169.254.169.254/latest/meta-data/",
@@ -235,7 +260,9 @@ def test_url_that_is_never_posted_to_is_known_without_asking_anybody(url: str) -
 
 def test_name_may_be_looked_up_later() -> None:
     internet = Internet()
-    SafePostman(internet.resolve, internet.dial).require_url("https://not-there-yet.example:8443/hook")
+    SafePostman(internet.resolve, internet.dial).require_url(
+        "https://not-there-yet.example:8443/hook"
+    )
     assert internet.resolved == []
 
 
@@ -262,7 +289,9 @@ def test_only_the_networks_that_the_operator_names_are_reached_besides(
     internet = Internet({"inside.example": [answer]})
     with receiving(answers(200)) as receiver:
         internet.listen(answer[0], 8000, receiver.port)
-        postman = SafePostman(internet.resolve, internet.dial, networks=[ip_network(text) for text in networks])
+        postman = SafePostman(
+            internet.resolve, internet.dial, networks=[ip_network(text) for text in networks]
+        )
         if reached:
             assert postman.post("http://inside.example:8000/", BODY, HEADERS) == 200
         else:
@@ -272,13 +301,17 @@ def test_only_the_networks_that_the_operator_names_are_reached_besides(
 
 
 def test_picture_is_not_fetched_from_where_hooks_may_go() -> None:
-    settings = Settings.from_environment({"REGULARS_DATA": "x", "REGULARS_HOOK_NETWORKS": "127.0.0.0/8, ::1/128"})
+    settings = Settings.from_environment(
+        {"REGULARS_DATA": "x", "REGULARS_HOOK_NETWORKS": "127.0.0.0/8, ::1/128"}
+    )
     assert settings.hook_networks == (LOOPBACK, ip_network("::1/128"))
     with pytest.raises(Unusable, match="not public"):
         SafeFetcher().fetch("http://127.0.0.1/", "shop")
 
 
-@pytest.mark.parametrize("text", ["127.0.0.1/8", "localhost", "10.0.0.0/8;127.0.0.0/8", "10.0.0.0/33"])
+@pytest.mark.parametrize(
+    "text", ["127.0.0.1/8", "localhost", "10.0.0.0/8;127.0.0.0/8", "10.0.0.0/33"]
+)
 def test_networks_that_are_none_are_refused_at_the_start(text: str) -> None:
     with pytest.raises(SettingError, match="REGULARS_HOOK_NETWORKS"):
         Settings.from_environment({"REGULARS_DATA": "x", "REGULARS_HOOK_NETWORKS": text})

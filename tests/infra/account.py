@@ -1,4 +1,5 @@
-"""The deployed functions in an emulated account: app.py's own handlers, wired as on AWS, each with its environment."""
+"""The deployed functions in an emulated account: app.py's own handlers, wired as on AWS, each with
+its environment."""
 
 import io
 import json
@@ -35,7 +36,8 @@ SEARCH_FUNCTIONS = ("regulars-test-Search-1", "regulars-test-Search2-2", "regula
 _QUEUES = {"build_index": "index_queue", "ingest": "captures_queue", "deliver": "deliveries_queue"}
 _CLIENTS = ("dynamodb", "s3", "sqs", "kms")
 _RUN_S = {"ingest": 120, "deliver": 120, "build_index": 30, "watch": 300, "sweep": 300}
-"""Longer than any handler here takes; of build_index so short that each sweep sends a message for the rest."""
+"""Longer than any handler here takes; of build_index so short that each sweep sends a message for
+the rest."""
 
 
 def arns_of(aws: Aws) -> dict[str, str]:
@@ -52,14 +54,22 @@ def arns_of(aws: Aws) -> dict[str, str]:
         return f"arn:aws:kms:{place}:key/{physical}"
 
     known = {name: arn(name, physical) for name, physical in aws.physical.items()}
-    own = {"Partition": "aws", "Region": aws.region, "AccountId": ACCOUNT, "StackName": "regulars-test"}
-    searches = {name: f"arn:aws:lambda:{aws.region}:{ACCOUNT}:function:{name}" for name in SEARCH_FUNCTIONS}
+    own = {
+        "Partition": "aws",
+        "Region": aws.region,
+        "AccountId": ACCOUNT,
+        "StackName": "regulars-test",
+    }
+    searches = {
+        name: f"arn:aws:lambda:{aws.region}:{ACCOUNT}:function:{name}" for name in SEARCH_FUNCTIONS
+    }
     return {**known, **searches, **{f"AWS::{name}": value for name, value in own.items()}}
 
 
 @dataclass
 class Account:
-    """`services`: as a function has them that calls the search function; `alone`: as one that does not."""
+    """`services`: as a function has them that calls the search function; `alone`: as one that does
+    not."""
 
     aws: Aws
     clock: FakeClock
@@ -73,21 +83,26 @@ class Account:
 
     @property
     def api(self) -> Any:
-        """What tests' clients take for the app: API Gateway, which hands their events to the api function."""
+        """What tests' clients take for the app: API Gateway, which hands their events to the api
+        function."""
         return _Gateway(self)
 
     def http(self, event: Mapping[str, Any]) -> Any:
         return self._run("api", self.services, lambda: app.app(dict(event), Context("api")))
 
     def search(self, event: Mapping[str, Any]) -> Any:
-        return self._run("search", self.alone, lambda: search_function.search(dict(event), Context("search")))
+        return self._run(
+            "search", self.alone, lambda: search_function.search(dict(event), Context("search"))
+        )
 
     def canary(self, url: str, tenant: str) -> None:
         """The scheduler calls, with what infra/functions.yaml says."""
         self._run(
             "canary",
             self.alone,
-            lambda: app.canary({"url": url, "cameras_url": url, "tenant": tenant}, Context("canary")),
+            lambda: app.canary(
+                {"url": url, "cameras_url": url, "tenant": tenant}, Context("canary")
+            ),
         )
 
     def message(self, function: str, *bodies: str, waited_s: float = 0) -> Any:
@@ -105,7 +120,9 @@ class Account:
         ]
         services = self.services if function == "ingest" else self.alone
         context = Context(function, deadline=time.monotonic() + _RUN_S[function])
-        return self._run(function, services, lambda: getattr(app, function)({"Records": records}, context))
+        return self._run(
+            function, services, lambda: getattr(app, function)({"Records": records}, context)
+        )
 
     def work_off(self, function: str) -> int:
         """Give a function what is in its queue now; returns how many messages."""
@@ -124,7 +141,13 @@ class Account:
 
     def tick(self, function: str) -> None:
         """The scheduler calls."""
-        event = {"version": "0", "id": "1", "detail-type": "Scheduled Event", "source": "aws.events", "detail": {}}
+        event = {
+            "version": "0",
+            "id": "1",
+            "detail-type": "Scheduled Event",
+            "source": "aws.events",
+            "detail": {},
+        }
         event |= {
             "account": ACCOUNT,
             "time": self.clock.now().strftime("%Y-%m-%dT%H:%M:%SZ"),
@@ -137,12 +160,15 @@ class Account:
             pass  # its messages, and those of the runs whose time was short
 
     def clear(self) -> None:
-        """Let no tenant be there: a sweep takes them all, and the emulation looks through a whole table for a query.
+        """Let no tenant be there: a sweep takes them all, and the emulation looks through a whole
+        table for a query.
 
         Messages for them still come, and the functions drop them.
         """
         dynamodb = self.aws.client("dynamodb")
-        for table in (physical for name, physical in self.aws.physical.items() if name.endswith("Table")):
+        for table in (
+            physical for name, physical in self.aws.physical.items() if name.endswith("Table")
+        ):
             schema = dynamodb.describe_table(TableName=table)["Table"]["KeySchema"]
             for item in dynamodb.get_paginator("scan").paginate(TableName=table).search("Items"):
                 key = {one["AttributeName"]: item[one["AttributeName"]] for one in schema}
@@ -153,8 +179,13 @@ class Account:
         self.clock.advance(timedelta(**by))
 
     def restart(self, near_faces: int = 0) -> None:
-        """Functions hold nothing: each starts cold. They search galleries of up to `near_faces` themselves."""
-        self.services, self.alone = _services(self.aws, self.clock, self.services.ports.vision, near_faces)
+        """Functions hold nothing: each starts cold.
+
+        They search galleries of up to `near_faces` themselves.
+        """
+        self.services, self.alone = _services(
+            self.aws, self.clock, self.services.ports.vision, near_faces
+        )
 
     def _run(self, function: str, services: Services, work: Callable[[], Any]) -> Any:
         app.provide.use(services)
@@ -177,7 +208,9 @@ class _Gateway:
 @contextmanager
 def account(aws: Aws, clock: FakeClock, vision: Vision) -> Iterator[Account]:
     arns = arns_of(aws)
-    recorder = Recorder({aws.physical[name]: arn for name, arn in arns.items() if name in aws.physical})
+    recorder = Recorder(
+        {aws.physical[name]: arn for name, arn in arns.items() if name in aws.physical}
+    )
     recorder.arns = {**recorder.arns, **{name: arns[name] for name in SEARCH_FUNCTIONS}}
     services, alone = _services(aws, clock, lambda: vision)
     made = Account(aws, clock, recorder, services, alone)
@@ -185,7 +218,9 @@ def account(aws: Aws, clock: FakeClock, vision: Vision) -> Iterator[Account]:
     def invoked(params: Mapping[str, Any], **_: Any) -> tuple[Any, dict[str, Any]]:
         """Lambda, which moto has only as containers: the handler's answer in place of HTTP's."""
         answer = json.dumps(made.search(json.loads(params["body"]))).encode()
-        return SimpleNamespace(status_code=200), {"Payload": StreamingBody(io.BytesIO(answer), len(answer))}
+        return SimpleNamespace(status_code=200), {
+            "Payload": StreamingBody(io.BytesIO(answer), len(answer))
+        }
 
     root, written = logging.getLogger(), logging.StreamHandler(made.lines)
     written.setFormatter(observability.JsonLines())
@@ -224,6 +259,8 @@ def _services(
     )
     here = (ip_network("127.0.0.0/8"),)
     settings = Settings(storage=storage, hook_networks=here, clock_tolerance_s=86_400)
-    alone = Settings(storage=AwsStorage(**{**asdict(storage), "search_function": None}), hook_networks=here)
+    alone = Settings(
+        storage=AwsStorage(**{**asdict(storage), "search_function": None}), hook_networks=here
+    )
     first, second = (bootstrap.build(one, clock=clock, vision=vision) for one in (settings, alone))
     return first, second

@@ -1,4 +1,5 @@
-"""Which AWS calls were made on behalf of which function, seen where botocore builds them; and what policies allow."""
+"""Which AWS calls were made on behalf of which function, seen where botocore builds them; and what
+policies allow."""
 
 import fnmatch
 import json
@@ -26,7 +27,10 @@ _S3_ACTIONS = {"HeadObject": "GetObject", "ListObjectsV2": "ListBucket"}
 
 
 class Call(Struct, frozen=True, order=True):
-    """One action on one resource, as IAM decides on it. `partition`: of an item of the tenants' table, else ""."""
+    """One action on one resource, as IAM decides on it.
+
+    `partition`: of an item of the tenants' table, else "".
+    """
 
     function: str
     action: str
@@ -35,7 +39,8 @@ class Call(Struct, frozen=True, order=True):
 
 
 class Grant(Struct, frozen=True):
-    """One action on one resource of a statement; `partitions`: only items of these (empty: of all)."""
+    """One action on one resource of a statement; `partitions`: only items of these (empty: of
+    all)."""
 
     function: str
     sid: str
@@ -70,14 +75,19 @@ class Recorder:
 
     def watch(self, client: Any) -> None:
         """Signed URLs are noted as the calls that they allow: S3 asks whether their signer may."""
-        client.meta.events.register("before-parameter-build", self._note, unique_id=f"recorder-{id(self)}")
+        client.meta.events.register(
+            "before-parameter-build", self._note, unique_id=f"recorder-{id(self)}"
+        )
 
     def forget(self, client: Any) -> None:
         client.meta.events.unregister("before-parameter-build", unique_id=f"recorder-{id(self)}")
 
     @contextmanager
     def working(self, function: str) -> Iterator[None]:
-        """What it does in threads is its work, too. Those without its context are taken for the one that began last."""
+        """What it does in threads is its work, too.
+
+        Those without its context are taken for the one that began last.
+        """
         token = _FUNCTION.set(function)
         with self._lock:
             self._working.append(function)
@@ -107,7 +117,11 @@ def _calls(
                 yield Call(function, f"dynamodb:{action}", resource, partition)
         case "s3":
             action, bucket = _S3_ACTIONS.get(operation, operation), arns[params["Bucket"]]
-            yield Call(function, f"s3:{action}", bucket if action == "ListBucket" else f"{bucket}/{params['Key']}")
+            yield Call(
+                function,
+                f"s3:{action}",
+                bucket if action == "ListBucket" else f"{bucket}/{params['Key']}",
+            )
         case "sqs":
             yield Call(function, f"sqs:{operation}", arns[params["QueueUrl"]])
         case "kms":
@@ -118,13 +132,19 @@ def _calls(
             raise AssertionError(f"nobody has said yet what IAM calls {operation} of {service}")
 
 
-def _dynamodb(operation: str, params: Mapping[str, Any], arns: Mapping[str, str]) -> Iterator[tuple[str, str, str]]:
+def _dynamodb(
+    operation: str, params: Mapping[str, Any], arns: Mapping[str, str]
+) -> Iterator[tuple[str, str, str]]:
     """Action, ARN and partition."""
     match operation:
         case "TransactWriteItems":
             for part in params["TransactItems"]:
                 ((kind, request),) = part.items()
-                yield _TRANSACTED[kind], arns[request["TableName"]], _partition(request.get("Item") or request["Key"])
+                yield (
+                    _TRANSACTED[kind],
+                    arns[request["TableName"]],
+                    _partition(request.get("Item") or request["Key"]),
+                )
         case "BatchGetItem":
             for table, wanted in params["RequestItems"].items():
                 for key in wanted["Keys"]:
@@ -133,7 +153,11 @@ def _dynamodb(operation: str, params: Mapping[str, Any], arns: Mapping[str, str]
             table, index = arns[params["TableName"]], params.get("IndexName")
             yield operation, f"{table}/index/{index}" if index else table, ""
         case "GetItem" | "PutItem" | "UpdateItem" | "DeleteItem":
-            yield operation, arns[params["TableName"]], _partition(params.get("Item") or params["Key"])
+            yield (
+                operation,
+                arns[params["TableName"]],
+                _partition(params.get("Item") or params["Key"]),
+            )
         case _:
             raise AssertionError(f"nobody has said yet what IAM calls {operation} of DynamoDB")
 

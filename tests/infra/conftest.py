@@ -1,5 +1,5 @@
-"""The merged template, what Chalice packages of an application that has our functions and routes, and no code, and what
-SAM translates that into for CloudFormation."""
+"""The merged template, what Chalice packages of an application that has our functions and routes,
+and no code, and what SAM translates that into for CloudFormation."""
 
 import json
 import os
@@ -67,9 +67,12 @@ def watch(event):
 
 @pytest.fixture(scope="session")
 def packaged_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """sam.json as `chalice package` writes it with our configuration, policies and merged template."""
+    """sam.json as `chalice package` writes it with our configuration, policies and merged
+    template."""
     folder = tmp_path_factory.mktemp("packaged")
-    shutil.copytree(package.ROOT / ".chalice", folder / ".chalice", ignore=shutil.ignore_patterns("deploy*"))
+    shutil.copytree(
+        package.ROOT / ".chalice", folder / ".chalice", ignore=shutil.ignore_patterns("deploy*")
+    )
     routes = {path: [*methods] for path, methods in app.routes.items()}
     (folder / "app.py").write_text(f"ROUTES = {routes}\n{APPLICATION}")
     (folder / "requirements.txt").write_text("")
@@ -97,7 +100,8 @@ def packaged(packaged_path: Path) -> dict[str, Any]:
 @pytest.fixture(scope="session")
 def translated(packaged_path: Path) -> dict[str, Any]:
     """What CloudFormation gets of it: SAM's translator is the one that AWS runs."""
-    from samtranslator.parser.parser import Parser  # its import takes seconds, and each worker imports this module
+    # its import takes seconds, and each worker imports this module
+    from samtranslator.parser.parser import Parser
     from samtranslator.translator.translator import Translator
 
     whole = json.loads(packaged_path.read_text())

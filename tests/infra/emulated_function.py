@@ -1,7 +1,8 @@
-"""What the emulated Python does with the unpacked package: `python -I emulated_function.py FOLDER PICTURE...`.
+"""What the emulated Python does with the unpacked package: `python -I emulated_function.py FOLDER
+PICTURE...`.
 
-It prints JSON: the name of the search kernel that passed its self-check, the model pack, and the embedding of the first
-face of each picture.
+It prints JSON: the name of the search kernel that passed its self-check, the model pack, and the
+embedding of the first face of each picture.
 """
 
 import json
@@ -24,6 +25,10 @@ if __name__ == "__main__":
         embeddings.append(pipeline.embed(image, pipeline.detect(image)[:1])[0].tolist())
     sys.stdout.write(
         json.dumps(
-            {"kernel": "compiled" if load_kernel() else "none", "pack": pack.manifest.name, "embeddings": embeddings}
+            {
+                "kernel": "compiled" if load_kernel() else "none",
+                "pack": pack.manifest.name,
+                "embeddings": embeddings,
+            }
         )
     )

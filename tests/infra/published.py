@@ -1,8 +1,10 @@
-"""A release's folder alone, from a plain web server: install, first face, camera, webhook, upgrade and way back.
+"""A release's folder alone, from a plain web server: install, first face, camera, webhook, upgrade
+and way back.
 
-`make published`, of `make proofs`. What a person types is typed, in a folder with nothing else. Of the checkout come
-the two releases, made of commits, two pictures, and the data folders that releases before left. There is no compiler:
-pip takes wheels only, and CC is none. The images are loaded from their archives and run, if this machine can.
+`make published`, of `make proofs`. What a person types is typed, in a folder with nothing else. Of
+the checkout come the two releases, made of commits, two pictures, and the data folders that
+releases before left. There is no compiler: pip takes wheels only, and CC is none. The images are
+loaded from their archives and run, if this machine can.
 """
 
 from __future__ import annotations
@@ -57,18 +59,39 @@ KEY = "regulars tenants key shop --data data"
 
 
 class Visitor:
-    """Somebody with a folder, a shell and Python. `home`: an empty one, but for how packages are reached."""
+    """Somebody with a folder, a shell and Python.
+
+    `home`: an empty one, but for how packages are reached.
+    """
 
     def __init__(self, folder: Path, **variables: str) -> None:
         self.folder = folder
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "REGULARS_"))}
+        kept = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("PYTHON", "REGULARS_"))
+        }
         path = f"{folder}/service/bin:{folder}/edge/bin:/usr/bin:/bin"
-        self.environment = {**kept, "PATH": path, "CC": "/bin/false", "no_proxy": "127.0.0.1", **variables}
+        self.environment = {
+            **kept,
+            "PATH": path,
+            "CC": "/bin/false",
+            "no_proxy": "127.0.0.1",
+            **variables,
+        }
 
     def types(self, line: str) -> str:
-        """Return what the line prints. Raises AssertionError with the end of what it said if it fails."""
+        """Return what the line prints.
+
+        Raises AssertionError with the end of what it said if it fails.
+        """
         done = subprocess.run(
-            ["bash", "-c", line], cwd=self.folder, env=self.environment, capture_output=True, text=True, check=False
+            ["bash", "-c", line],
+            cwd=self.folder,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            check=False,
         )
         assert done.returncode == 0, f"{line}: {done.stdout[-1000:]}{done.stderr[-2000:]}"
         return done.stdout
@@ -79,7 +102,12 @@ class Visitor:
         command = ["regulars", "serve", "--port", "0", "--data", data, "--log-level", "error"]
         command[0] = str(self.folder / "service/bin/regulars")
         process = subprocess.Popen(
-            command, cwd=self.folder, env=self.environment, stdout=subprocess.PIPE, text=True, start_new_session=True
+            command,
+            cwd=self.folder,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
         )
         try:
             word, _, url = process.stdout.readline().strip().partition(" ")
@@ -93,7 +121,16 @@ class Visitor:
 def served(folder: Path) -> Iterator[str]:
     """`python3 -m http.server`, a plain web server."""
     port = free_port()
-    command = [sys.executable, "-m", "http.server", str(port), "--bind", "127.0.0.1", "--directory", str(folder)]
+    command = [
+        sys.executable,
+        "-m",
+        "http.server",
+        str(port),
+        "--bind",
+        "127.0.0.1",
+        "--directory",
+        str(folder),
+    ]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         yield f"http://127.0.0.1:{port}"
@@ -123,7 +160,10 @@ def told() -> Iterator[tuple[str, list[dict[str, object]]]]:
 
 
 def main(before: str = "HEAD") -> int:
-    """Try it all, and print what each step took. `before`: the commit or tag of the release that is installed first."""
+    """Try it all, and print what each step took.
+
+    `before`: the commit or tag of the release that is installed first.
+    """
     with tempfile.TemporaryDirectory() as scratch, told() as (receiver, got):
         folder, began = Path(scratch) / "shop", time.monotonic()
         folder.mkdir()
@@ -139,18 +179,29 @@ def main(before: str = "HEAD") -> int:
         _install(visitor, older)
         done("downloaded, sums right, installed without a compiler")
         with visitor.serving("data") as at:
-            visitor.environment |= {"REGULARS_URL": at, "REGULARS_API_KEY": visitor.types(KEY).strip()}
+            visitor.environment |= {
+                "REGULARS_URL": at,
+                "REGULARS_API_KEY": visitor.types(KEY).strip(),
+            }
             done("first start")
             _put(folder / "people/Ann Lee/1.jpg", "people/neighbour_1.jpg")
             visitor.types("regulars import people --group regular")
             done("first own face")
             visitor.types(f"service/bin/python -c '{ADD_HOOK}' {at} {receiver}")
         came: list[str] = []
-        for release, hours in ((older, (90, 80, 70)), (newer, (60, 50)), (older, (40, 30)), (newer, (20,))):
+        for release, hours in (
+            (older, (90, 80, 70)),
+            (newer, (60, 50)),
+            (older, (40, 30)),
+            (newer, (20,)),
+        ):
             if came:
                 _install(visitor, release)
             came = _come(visitor, came, hours, got)
-            done(f"{release.version}: none lost; Ann Lee came by camera, which the webhook heard: {len(came)} visits")
+            done(
+                f"{release.version}: none lost; Ann Lee came by camera, which the webhook heard: "
+                f"{len(came)} visits"
+            )
             visitor.types(f"regulars backup backup-{len(came)}.tar --data data")
         for data in sorted(FOLDER.glob(f"*{ENDING}")):
             with tarfile.open(data) as tar:
@@ -171,7 +222,9 @@ class Release(Struct, frozen=True):
     def of(cls, root: Path, commit: str, version: str) -> Release:
         """Build a commit's wheels as that version, with what is fetched and compiled here."""
         root.mkdir()
-        archive = subprocess.run(["git", "archive", commit], cwd=ROOT, capture_output=True, check=True).stdout
+        archive = subprocess.run(
+            ["git", "archive", commit], cwd=ROOT, capture_output=True, check=True
+        ).stdout
         subprocess.run(["tar", "-x", "-C", root], input=archive, check=True)
         shutil.copytree(FETCHED, root / FETCHED.relative_to(ROOT), dirs_exist_ok=True)
         for kernel in KERNELS:
@@ -180,14 +233,22 @@ class Release(Struct, frozen=True):
         assert now
         for file in (file for pattern in SAYING for file in root.rglob(pattern)):
             file.write_text(
-                replace_version(file.read_text(encoding="utf-8"), now[1], version, "2026-01-01"), encoding="utf-8"
+                replace_version(file.read_text(encoding="utf-8"), now[1], version, "2026-01-01"),
+                encoding="utf-8",
             )
-        run_command([sys.executable, "-m", "infra.wheels"], cwd=root, variables={"PYTHONPATH": str(root)})
+        run_command(
+            [sys.executable, "-m", "infra.wheels"], cwd=root, variables={"PYTHONPATH": str(root)}
+        )
         return cls(root / "dist", version)
 
 
-def _come(visitor: Visitor, before: list[str], hours: Sequence[int], got: list[dict[str, object]]) -> list[str]:
-    """Have a camera see Ann Lee so many hours ago; return all visits. Raises AssertionError if one is lost."""
+def _come(
+    visitor: Visitor, before: list[str], hours: Sequence[int], got: list[dict[str, object]]
+) -> list[str]:
+    """Have a camera see Ann Lee so many hours ago; return all visits.
+
+    Raises AssertionError if one is lost.
+    """
     got.clear()
     with visitor.serving("data") as at:
         assert _visits(visitor, at) == before
@@ -218,13 +279,18 @@ def _visits(visitor: Visitor, at: str) -> list[str]:
 
 
 def _install(visitor: Visitor, release: Release) -> None:
-    """Download what the sums name, compare, and install service, client and uploader as docs/install.md says."""
+    """Download what the sums name, compare, and install service, client and uploader as
+    docs/install.md says."""
     shutil.rmtree(dist := visitor.folder / "dist", ignore_errors=True)
     dist.mkdir()
     with served(release.dist) as url:
         get = f"cd dist && curl --fail --silent --retry 9 --retry-connrefused --remote-name {url}"
         visitor.types(f"{get}/{wheels.SUMS}")
-        names = [line.split()[1] for line in (dist / wheels.SUMS).read_text().splitlines() if line[0] != "#"]
+        names = [
+            line.split()[1]
+            for line in (dist / wheels.SUMS).read_text().splitlines()
+            if line[0] != "#"
+        ]
         for name in names:
             visitor.types(f"{get}/{name}")
     visitor.types(f"cd dist && sha256sum --check --strict --quiet {wheels.SUMS}")

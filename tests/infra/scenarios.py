@@ -12,8 +12,22 @@ from typing import Any
 from chalicelib.api.promise import equip_tenant
 from chalicelib.book.commit import INDEX_EVERY
 from chalicelib.domain.captures import captured_ms
-from chalicelib.domain.model import RESTRICTED, Credentials, Decision, Labels, Negative, Profile, Tenant
-from chalicelib.domain.observations import NearFace, Observation, ObservationKind, Review, ReviewKind
+from chalicelib.domain.model import (
+    RESTRICTED,
+    Credentials,
+    Decision,
+    Labels,
+    Negative,
+    Profile,
+    Tenant,
+)
+from chalicelib.domain.observations import (
+    NearFace,
+    Observation,
+    ObservationKind,
+    Review,
+    ReviewKind,
+)
 from chalicelib.domain.pictures import BoundingBox
 from chalicelib.domain.rules.templates import make_template
 from chalicelib.domain.tenant_settings import TenantSettings
@@ -56,10 +70,16 @@ class Shop:
         self.credentials: Credentials = account.services.tenants.add(
             name, Profile.CLOUD, TenantSettings(time_zone="UTC", deletes_erase=False)
         )
-        self.camera = CameraClient(account.api, self.credentials.app_id, self.credentials.app_key, account.clock)
+        self.camera = CameraClient(
+            account.api, self.credentials.app_id, self.credentials.app_key, account.clock
+        )
         self.market = MarketClient(account.api, self.credentials.appcode)
         self.v1 = V1Client(account.api, self.credentials.api_key)
-        account.secrets += [self.credentials.app_key, self.credentials.appcode, self.credentials.api_key]
+        account.secrets += [
+            self.credentials.app_key,
+            self.credentials.appcode,
+            self.credentials.api_key,
+        ]
 
     @property
     def tenant(self) -> Tenant:
@@ -136,7 +156,8 @@ def camera_api(account: Account) -> None:
 
 
 def keys_and_sessions(account: Account) -> None:
-    """Keys are made, changed, used and deleted; a browser signs in and out; so does a person, who is removed."""
+    """Keys are made, changed, used and deleted; a browser signs in and out; so does a person, who
+    is removed."""
     shop = Shop(account, "with-keys")
     made = shop.v1.done("POST", "/v1/keys", {"name": "Ann", "role": "admin"})
     place = f"/v1/keys/{made['id']}"
@@ -147,7 +168,11 @@ def keys_and_sessions(account: Account) -> None:
     signed_in = shop.v1.with_key(None).send("POST", "/v1/session", {"api_key": account.secrets[-1]})
     cookie = signed_in.headers["set-cookie"].partition(";")[0]
     account.secrets.append(cookie.partition("=")[2])
-    headers = {"Cookie": cookie, "Sec-Fetch-Site": "same-origin", "Content-Type": "application/json"}
+    headers = {
+        "Cookie": cookie,
+        "Sec-Fetch-Site": "same-origin",
+        "Content-Type": "application/json",
+    }
     browser = shop.v1.with_key(None)
     assert browser.send("GET", "/v1/session", headers=headers).status == 200
     assert browser.send("DELETE", "/v1/session", headers=headers).status == 204
@@ -184,7 +209,9 @@ def cloud_api(account: Account) -> None:
     shop.v1.done("PATCH", f"/v1/faces/{ann}", {"name": "Ann Lee"})
     token = {"IMAGE_TYPE": "3", "PERSON_GROUP_LABEL": "gold"}
     assert shop.market.manage(CONTROL_TYPE="0", IMAGE=ann, **token)["PERSON_TOKEN_STATUS"] == "0"
-    assert shop.market.manage(CONTROL_TYPE="1", IMAGE=bob, **{**token, "PERSON_GROUP_LABEL": "vip"})["PERSON_ENTITY"]
+    assert shop.market.manage(
+        CONTROL_TYPE="1", IMAGE=bob, **{**token, "PERSON_GROUP_LABEL": "vip"}
+    )["PERSON_ENTITY"]
     assert shop.market.search("vip", ANN, LABLE_A="door")["PERSON_ENTITY"]
     _observe(shop, account.clock.now() - timedelta(days=3), count=40)
     account.tick("sweep")  # seals the day
@@ -204,13 +231,21 @@ def cloud_api(account: Account) -> None:
     account.later(days=-2)
     account.tick("sweep")  # whose clock is right: what the other one sealed is undone
     shop.v1.done("GET", f"/v1/faces/{ann}/everything")
-    assert any(one["hour"] for one in shop.v1.done("GET", "/v1/audit")["entries"]), "an hour is closed"
+    assert any(one["hour"] for one in shop.v1.done("GET", "/v1/audit")["entries"]), (
+        "an hour is closed"
+    )
     assert shop.market.delete("vip", bob)["PERSON_TOKEN_STATUS"] == "0"
 
 
 def readiness(account: Account) -> None:
     ready = send(account.api, "/ready", method="GET", content_type=None)
-    assert ready.json == {"ready": True, "pack": "fake-pack", "storage": "ok", "models": "ok", "gallery": "ok"}
+    assert ready.json == {
+        "ready": True,
+        "pack": "fake-pack",
+        "storage": "ok",
+        "models": "ok",
+        "gallery": "ok",
+    }
 
 
 def captures_and_visits(account: Account) -> None:
@@ -231,7 +266,8 @@ def captures_and_visits(account: Account) -> None:
     shop.v1.done("GET", "/v1/cameras/door")
     assert shop.camera.call("updateMigration", {"arrive_times": "3", "period": "20"})["code"] == 0
     with _told(shop):
-        for minutes_ago in (600, 590, 400, 300, 200, 500):  # new, still there, again, promoted, again, and before that
+        # new, still there, again, promoted, again, and before that
+        for minutes_ago in (600, 590, 400, 300, 200, 500):
             shop.see(ANN, minutes_ago)
         shop.see(ANN, 101 * 24 * 60)  # too old to be an arrival
         _next_commit_is_announced(shop)
@@ -293,14 +329,21 @@ def hooks(account: Account) -> None:
 
 
 def messages(account: Account) -> None:
-    """People are told by a phone and a browser: with a name, a camera and a picture, and not of who is restricted."""
+    """People are told by a phone and a browser: with a name, a camera and a picture, and not of who
+    is restricted."""
     shop = Shop(account, "telling-shop")
     shop.v1.add_camera("door", id="door")
     with receiving(answers(200)) as receiver:
         ntfy = {"way": "ntfy", "url": receiver.url, "token": "tk_of_the_shop"}
         browser = {"way": "push", "url": receiver.url, "p256dh": BROWSER, "auth": BROWSERS_SECRET}
-        account.secrets += [shop.v1.done("GET", "/v1/push-key")["key"], ntfy["token"], BROWSERS_SECRET]
-        hook = shop.v1.done("POST", "/v1/hooks", {"url": None, "channel": ntfy, "picture": True, "pause_s": 1})["id"]
+        account.secrets += [
+            shop.v1.done("GET", "/v1/push-key")["key"],
+            ntfy["token"],
+            BROWSERS_SECRET,
+        ]
+        hook = shop.v1.done(
+            "POST", "/v1/hooks", {"url": None, "channel": ntfy, "picture": True, "pause_s": 1}
+        )["id"]
         shop.v1.done("POST", "/v1/hooks", {"url": None, "channel": browser, "template": "{who}"})
         ann = shop.see(ANN, 10)["face"]
         _deliver_all(account)
@@ -332,7 +375,8 @@ def searches_from_anywhere(account: Account) -> None:
     account.later(hours=2)
     _forget_and_build(account, shop, "12")
     account.later(hours=2)
-    account.message("build_index", f'{{"tenant": "{shop.name}"}}')  # trims, and drops the snapshot before
+    # trims, and drops the snapshot before
+    account.message("build_index", f'{{"tenant": "{shop.name}"}}')
     _enrol(shop, 14)
     account.restart()
     _lose_snapshots(account, shop)
@@ -394,12 +438,18 @@ def kept_no_longer(account: Account) -> None:
     account.tick("sweep")  # seals the day of the first
     days = {"capture_days": 1, "sighting_days": 1, "stranger_days": 1, "observation_days": 150}
     shop.v1.done("PATCH", "/v1/settings", days)
-    assert [one["now"] for one in shop.v1.done("GET", "/v1/retention")["kinds"] if one["kind"] == "observations"] == [1]
+    assert [
+        one["now"]
+        for one in shop.v1.done("GET", "/v1/retention")["kinds"]
+        if one["kind"] == "observations"
+    ] == [1]
     account.later(days=2)
     _at_hour(account, 3)
     account.tick("sweep")
     told = shop.v1.done("GET", "/v1/retention")["kinds"]
-    assert [one["now"] for one in told if one["kind"] != "captures"] == [0, 0, 0, 0], "S3 has a clock of its own"
+    assert [one["now"] for one in told if one["kind"] != "captures"] == [0, 0, 0, 0], (
+        "S3 has a clock of its own"
+    )
     assert shop.v1.done("GET", "/v1/faces")["faces"] == []
 
 
@@ -426,7 +476,9 @@ def pictures_off(account: Account) -> None:
     shop.see(picture(Person(88)), 5)
     account.tick("sweep")
     shop.v1.done("POST", "/v1/cameras/door/still")
-    given = box.send("PUT", "/v1/cameras/door/still", {"picture": base64.b64encode(b"\xff\xd8\xff").decode()})
+    given = box.send(
+        "PUT", "/v1/cameras/door/still", {"picture": base64.b64encode(b"\xff\xd8\xff").decode()}
+    )
     assert given.status < 300, given
     shop.v1.done("PATCH", "/v1/settings", {"keeps_pictures": False})
     shop.see(picture(Person(89)), 3)
@@ -440,7 +492,11 @@ def _consent_for_a_day(account: Account, shop: Shop) -> None:
     assert shop.camera.add_face("regular", picture(Person(77)), faceid="77")["code"] == 0
     shop.v1.done("PATCH", "/v1/faces/77", {"name": "Ann Lee"})
     now = account.clock.now()
-    record = {"basis": "consent", "given_at": now.isoformat(), "expires_at": (now + timedelta(days=1)).isoformat()}
+    record = {
+        "basis": "consent",
+        "given_at": now.isoformat(),
+        "expires_at": (now + timedelta(days=1)).isoformat(),
+    }
     shop.v1.done("PUT", "/v1/faces/77/consent", record)
     assert [one["face"] for one in shop.v1.done("GET", "/v1/consents")["consents"]] == ["77"]
     account.services.tenants.change_settings(shop.name, {"expired_consent_erases": True})
@@ -456,7 +512,13 @@ def merges(account: Account) -> None:
     shop.v1.add_camera("door", id="door")
     assert shop.camera.call("updateMigration", {"arrive_times": "10", "period": "20"})["code"] == 0
     old = shop.see(BOB, 102 * 24 * 60)
-    for minutes_ago, data in ((3000, ANN), (2990, BOB), (600, ANN), (500, BOB), (40, picture(Person(1, 90)))):
+    for minutes_ago, data in (
+        (3000, ANN),
+        (2990, BOB),
+        (600, ANN),
+        (500, BOB),
+        (40, picture(Person(1, 90))),
+    ):
         lookalike = shop.see(data, minutes_ago)
     too_old = shop.see(picture(Person(2, 90)), 101 * 24 * 60)
     account.tick("sweep")  # seals the first of these days
@@ -467,7 +529,8 @@ def merges(account: Account) -> None:
     account.services.tenants.change_settings(
         shop.name, {"review_margin": 0.5}
     )  # what he is then taken for is for review
-    account.services.tenants.change_settings(shop.name, {"learns": False})  # else this one absorbs him
+    # else this one absorbs him
+    account.services.tenants.change_settings(shop.name, {"learns": False})
     assert shop.camera.add_face("regular", picture(Person(2, 85)), faceid="8")["code"] == 0
     account.services.tenants.change_settings(shop.name, {"learns": True})
     shop.v1.done("POST", f"/v1/faces/{bob}/sightings/{too_old['id']}/reject")
@@ -477,7 +540,8 @@ def merges(account: Account) -> None:
     assert shop.v1.done("POST", f"/v1/merges/{merge}/undo")["state"] == "undone"
     merge = shop.v1.done("POST", f"/v1/faces/{ann}/merge", {"other": bob})["merge"]
     account.later(minutes=30)
-    _observe(shop, account.clock.now() - timedelta(minutes=40), count=1, faceid=bob)  # by who had found him before
+    # by who had found him before
+    _observe(shop, account.clock.now() - timedelta(minutes=40), count=1, faceid=bob)
     account.tick("sweep")
     _cut_off(shop, ann, merge)
     account.tick("sweep")  # goes on with it
@@ -521,7 +585,8 @@ def joins(account: Account) -> None:
 
 
 def seen_before(account: Account) -> None:
-    """People are enrolled whom a camera saw before, one of them surely so only by a second picture."""
+    """People are enrolled whom a camera saw before, one of them surely so only by a second
+    picture."""
     shop = Shop(account, "seen-before-shop")
     shop.v1.add_camera("door", id="door")
     shop.see(picture(poor(24)), 300)
@@ -537,7 +602,9 @@ def seen_before(account: Account) -> None:
 
 
 def _two_strangers(shop: Shop, seed: int) -> tuple[str, str]:
-    first, second = (shop.see(picture(poor(seed, which)), 300 - 60 * which)["face"] for which in range(2))
+    first, second = (
+        shop.see(picture(poor(seed, which)), 300 - 60 * which)["face"] for which in range(2)
+    )
     return first, second
 
 
@@ -549,11 +616,20 @@ def _with_good_picture(shop: Shop, faceid: str, seed: int) -> None:
 def people(account: Account) -> None:
     shop = Shop(account, "people-shop")
     shop.v1.add_camera("door", id="door")
-    group = shop.v1.done("POST", "/v1/groups", {"name": "vip", "capacity": 9, "attributes": ["seat"]})["id"]
-    shop.v1.done("PATCH", f"/v1/groups/{group}", {"name": "VIP", "capacity": 10, "attributes": ["row"]})
+    group = shop.v1.done(
+        "POST", "/v1/groups", {"name": "vip", "capacity": 9, "attributes": ["seat"]}
+    )["id"]
+    shop.v1.done(
+        "PATCH", f"/v1/groups/{group}", {"name": "VIP", "capacity": 10, "attributes": ["row"]}
+    )
     shop.v1.done("GET", f"/v1/groups/{group}")
     for id_, data in (("1", ANN), ("2", BOB), ("3", CLEO)):
-        new = {"id": id_, "group": "VIP", "picture": base64.b64encode(data).decode(), "name": "Lee \u738b\u660e"}
+        new = {
+            "id": id_,
+            "group": "VIP",
+            "picture": base64.b64encode(data).decode(),
+            "name": "Lee \u738b\u660e",
+        }
         shop.v1.done("POST", "/v1/faces", {**new, "if_known": "refuse"})
     arrived = {"group": "VIP", "order": "arrived", "desc": "true"}
     for query in ({"order": "id"}, arrived, {"name": "lee"}, {"ids": ["1"]}):
@@ -566,18 +642,25 @@ def people(account: Account) -> None:
     shop.v1.done("POST", f"/v1/faces/1/sightings/{lookalike['id']}/reject")
     assert shop.v1.done("GET", "/v1/faces/1/rejections")["rejections"]
     shop.v1.done_without_body("DELETE", f"/v1/faces/1/rejections/{lookalike['id']}")
-    assert len(shop.v1.done("POST", "/v1/face-changes", {"ids": ["1", "2"], "delete": True})["done"]) == 2
+    assert (
+        len(shop.v1.done("POST", "/v1/face-changes", {"ids": ["1", "2"], "delete": True})["done"])
+        == 2
+    )
     shop.v1.done("POST", "/v1/hooks", {"url": None})
-    assert shop.see(picture(Person(3, 90)), 20)["face"] == "3"  # an event with the name waits in the mailbox
+    # an event with the name waits in the mailbox
+    assert shop.see(picture(Person(3, 90)), 20)["face"] == "3"
     shop.v1.done_without_body("DELETE", "/v1/faces/3")
     shop.v1.done_without_body("DELETE", f"/v1/groups/{group}")
     account.later(minutes=3)
     account.tick("sweep")  # takes the name out of it
-    assert "\u738b" not in str([one["payload"] for one in walk_items(shop.items, keys.OUTBOX, shop.name)])
+    assert "\u738b" not in str(
+        [one["payload"] for one in walk_items(shop.items, keys.OUTBOX, shop.name)]
+    )
 
 
 def erasures(account: Account) -> None:
-    """Somebody is erased who came alone and beside another, was taken for another, merged and suggested."""
+    """Somebody is erased who came alone and beside another, was taken for another, merged and
+    suggested."""
     shop = Shop(account, "erasing-shop")
     shop.v1.add_camera("door", id="door")
     shop.v1.done("POST", "/v1/hooks", {"url": None})
@@ -591,18 +674,29 @@ def erasures(account: Account) -> None:
     shop.v1.done("POST", f"/v1/faces/{ann}/merge", {"other": other})
     bob = next(one["id"] for one in shop.v1.done("GET", "/v1/faces")["faces"] if one["id"] != ann)
     known = [account.services.faces.get(shop.tenant, one) for one in (ann, bob)]
-    account.services.merges.duplicates.suggest_pair(shop.tenant, *known, Decision(0.4, 0.5, 9, 0.02))
+    account.services.merges.duplicates.suggest_pair(
+        shop.tenant, *known, Decision(0.4, 0.5, 9, 0.02)
+    )
     taken_for_bob = Negative(alone[1]["id"], (make_template("fake", embedding_of(1)),), "door")
-    shop.items.transact([account.services.recognition.negatives.make_put(shop.name, bob, taken_for_bob)])
+    shop.items.transact(
+        [account.services.recognition.negatives.make_put(shop.name, bob, taken_for_bob)]
+    )
     account.services.tenants.change_settings(shop.name, {"time_zone": "Asia/Shanghai"})
     again = {"Idempotency-Key": "once"}
     shop.v1.send("PATCH", f"/v1/faces/{ann}", {"name": "Ann"}, headers=again)
-    shop.v1.send("POST", "/v1/face-changes", {"ids": [ann], "group": "regular"}, headers={"Idempotency-Key": "2nd"})
+    shop.v1.send(
+        "POST",
+        "/v1/face-changes",
+        {"ids": [ann], "group": "regular"},
+        headers={"Idempotency-Key": "2nd"},
+    )
     account.services.items.transact(
         [Put(keys.REVIEWS, review_item(shop.name, _compared_with(ann, bob, alone[2]["id"])))]
     )
     query = {"erase": "true"}
-    id_ = shop.v1.send("DELETE", f"/v1/faces/{ann}", query=query, headers={"Idempotency-Key": "3rd"}).json["id"]
+    id_ = shop.v1.send(
+        "DELETE", f"/v1/faces/{ann}", query=query, headers={"Idempotency-Key": "3rd"}
+    ).json["id"]
     shop.v1.done("GET", "/v1/erasures")
     _build_all(account)
     account.later(minutes=3)
@@ -621,7 +715,9 @@ def collections(account: Account) -> None:
         ("DeleteCollection", {}),
     ):
         asked = {"CollectionId": "staff", **members}
-        reply = signed.call(account.api, own.access_key_id, own.secret_access_key, operation, asked, now, operation)
+        reply = signed.call(
+            account.api, own.access_key_id, own.secret_access_key, operation, asked, now, operation
+        )
         assert reply.status == 200, reply.body
     assert shop.tenant.gone
     _build_all(account)
@@ -630,7 +726,8 @@ def collections(account: Account) -> None:
 
 
 def expiries(account: Account) -> None:
-    """Each function works for a shop in which somebody's consent has just expired, of whom an event waits.
+    """Each function works for a shop in which somebody's consent has just expired, of whom an event
+    waits.
 
     Who may not write what a restriction writes leaves the person to `build_index`.
     """
@@ -681,7 +778,10 @@ WORK_AFTER_EXPIRY: Mapping[str, tuple[Callable[[Account, Shop], object], bool]] 
     "ingest": (_capture_after_expiry, True),
     "deliver": (lambda account, _shop: _deliver_all(account), False),
     "watch": (lambda account, _shop: account.tick("watch"), False),
-    "build_index": (lambda account, shop: account.message("build_index", f'{{"tenant": "{shop.name}"}}'), True),
+    "build_index": (
+        lambda account, shop: account.message("build_index", f'{{"tenant": "{shop.name}"}}'),
+        True,
+    ),
     "sweep": (lambda account, _shop: account.tick("sweep"), True),
 }
 """By each function, what it does in such a shop, and whether the person is restricted then."""
@@ -690,7 +790,8 @@ SEND_NOBODY = {"canary", "deliver"}
 """Functions that neither restrict nor have it done: they find and name nobody until it is."""
 
 
-# --- parts ------------------------------------------------------------------------------------------------------------
+# --- parts
+# --------------------------------------------------------------------------------------------------
 
 
 def _compared_with(near: str, faceid: str, sighting_id: str) -> Review:
@@ -735,7 +836,8 @@ def _told(shop: Shop) -> Iterator[None]:
 
 
 def failures(account: Account) -> None:
-    """The schedules find that all is well; then DynamoDB fails in each way, and callers are told."""
+    """The schedules find that all is well; then DynamoDB fails in each way, and callers are
+    told."""
     shop = Shop(account, "canary")
     assert account.message("ingest") == {"batchItemFailures": []}
     with receiving(a_good_stage) as api:
@@ -749,13 +851,16 @@ def failures(account: Account) -> None:
 
 
 def _keep_promise(account: Account, shop: Shop) -> None:
-    """The canary's picture goes by offer, upload, ingest and deliver to its hook, while it waits for the upload."""
+    """The canary's picture goes by offer, upload, ingest and deliver to its hook, while it waits
+    for the upload."""
 
     def behave(handler: BaseHTTPRequestHandler) -> None:
         heard = front.heard[-1]
         if handler.command == "PUT":
             with account.recorder.working("api"):  # whose leave a signed URL is
-                account.services.ports.storage.uploads.put_if_absent(heard.path[1:], picture(Person(55)), "image/jpeg")
+                account.services.ports.storage.uploads.put_if_absent(
+                    heard.path[1:], picture(Person(55)), "image/jpeg"
+                )
             account.message("ingest", account.stored(heard.path[1:]))
             with account.recorder.working("deliver"):  # whose role polls the queue
                 _deliver_all(account)
@@ -773,7 +878,11 @@ def _keep_promise(account: Account, shop: Shop) -> None:
 
     with receiving(behave) as front:
         assert equip_tenant(account.services, shop.name, f"{front.origin}/hook")
-        [camera] = [one for one in account.services.cameras.list_all(shop.tenant) if one.id.startswith("promise-")]
+        [camera] = [
+            one
+            for one in account.services.cameras.list_all(shop.tenant)
+            if one.id.startswith("promise-")
+        ]
         account.canary(front.origin, shop.name)
         assert [one.path for one in front.heard].count("/hook") == 1
 
@@ -781,7 +890,12 @@ def _keep_promise(account: Account, shop: Shop) -> None:
 @contextmanager
 def _dynamodb_answers(code: str | None) -> Iterator[None]:
     """To queries; None: a bug of ours."""
-    refused = {"Error": {"Code": code, "Message": "User: arn:aws:sts::123456789012:assumed-role/api may not"}}
+    refused = {
+        "Error": {
+            "Code": code,
+            "Message": "User: arn:aws:sts::123456789012:assumed-role/api may not",
+        }
+    }
 
     def answer(**_: Any) -> Any:
         if code is None:
@@ -804,7 +918,12 @@ def _full_of_strangers(shop: Shop) -> None:
 
 
 def _strangers_may_be(shop: Shop, count: int) -> None:
-    fields = {"old_name": "stranger", "name": "stranger", "capacity": str(count), "description": "few"}
+    fields = {
+        "old_name": "stranger",
+        "name": "stranger",
+        "capacity": str(count),
+        "description": "few",
+    }
     assert shop.camera.call("updateGroup", fields)["code"] == 0
 
 
@@ -884,9 +1003,12 @@ def _lose_snapshots(account: Account, shop: Shop) -> None:
 
 
 def _orphan(account: Account, shop: Shop) -> None:
-    """A picture whose face was never made, and entries of an hour that was not closed: functions were cut off."""
+    """A picture whose face was never made, and entries of an hour that was not closed: functions
+    were cut off."""
     for key in (keys.face_picture(shop.name, "nobody", "0"), keys.audit_entries(shop.name, 1, "0")):
-        account.aws.client("s3").put_object(Bucket=account.aws.physical["DataBucket"], Key=key, Body=b"x")
+        account.aws.client("s3").put_object(
+            Bucket=account.aws.physical["DataBucket"], Key=key, Body=b"x"
+        )
 
 
 def _at_hour(account: Account, hour: int) -> None:

@@ -45,7 +45,9 @@ def test_a_call_upwards_or_aside_is_against_the_order_whatever_it_is_written_lik
     (rooms / "middle").mkdir(parents=True)
     (tmp_path / "pyproject.toml").write_text(PYPROJECT)
     (rooms / "book.py").write_text(BOOK)
-    (rooms / "middle" / "other.py").write_text(f"class Other:\n    def do(self, book):\n        {call}\n")
+    (rooms / "middle" / "other.py").write_text(
+        f"class Other:\n    def do(self, book):\n        {call}\n"
+    )
     [order] = read_orders(tmp_path)
     assert any(is_against(order, arrow) for arrow in list_arrows(tmp_path)) is against
 
@@ -57,7 +59,9 @@ def test_a_room_calls_itself_and_what_is_in_no_order_as_it_likes() -> None:
     assert is_against(order, Arrow("a.low.x", "a.high", ""))
 
 
-def test_every_room_is_called_and_none_against_the_order(capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_room_is_called_and_none_against_the_order(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     assert main() == 0
     assert " 0 against the order" in capsys.readouterr().out
     called = {arrow.target for arrow in list_arrows()}

@@ -1,4 +1,5 @@
-"""What runs one box without a checkout: the Containerfile, compose.yaml, the Caddyfile and the unit in infra/box."""
+"""What runs one box without a checkout: the Containerfile, compose.yaml, the Caddyfile and the unit
+in infra/box."""
 
 import json
 import os
@@ -38,7 +39,9 @@ def containerfile() -> list[str]:
 
 
 @pytest.mark.parametrize("name", SERVICES)
-def test_every_container_has_a_root_that_is_read_only_and_no_rights(name: str, compose: dict[str, Any]) -> None:
+def test_every_container_has_a_root_that_is_read_only_and_no_rights(
+    name: str, compose: dict[str, Any]
+) -> None:
     service = compose["services"][name]
     assert service["read_only"] is True
     assert service["cap_drop"] == ["ALL"]
@@ -46,12 +49,16 @@ def test_every_container_has_a_root_that_is_read_only_and_no_rights(name: str, c
     assert service.get("cap_add", []) == (["NET_BIND_SERVICE"] if name == "caddy" else [])
 
 
-def test_the_service_keeps_all_in_one_volume_and_is_asked_for_its_health(compose: dict[str, Any]) -> None:
+def test_the_service_keeps_all_in_one_volume_and_is_asked_for_its_health(
+    compose: dict[str, Any],
+) -> None:
     service = compose["services"]["service"]
     assert service["volumes"] == ["data:/data"]
     assert "http://127.0.0.1:8000/health" in service["healthcheck"]["test"]
     assert service["restart"] == "unless-stopped", "what ends itself is started again"
-    assert {volume.split(":")[0] for one in compose["services"].values() for volume in one["volumes"]} <= {
+    assert {
+        volume.split(":")[0] for one in compose["services"].values() for volume in one["volumes"]
+    } <= {
         *compose["volumes"],
         *(f"./{name}" for name in ("Caddyfile", "edge.toml")),
     }
@@ -74,7 +81,9 @@ def test_compose_builds_targets_that_there_are_from_the_wheels(
             assert (one["build"]["context"], one["build"]["dockerfile"]) == (".", "Containerfile")
 
 
-def test_each_image_runs_as_a_user_without_a_name_for_any_processor(containerfile: list[str]) -> None:
+def test_each_image_runs_as_a_user_without_a_name_for_any_processor(
+    containerfile: list[str],
+) -> None:
     text = "\n".join(containerfile)
     for image in ("service", "edge"):
         body = text.split(f" AS {image}\n")[1].split("\nFROM")[0]
@@ -104,7 +113,9 @@ def test_the_unit_is_one_that_systemd_accepts_and_calls_safe(tmp_path: Path, uni
     needed("systemd-analyze")
     ours = tmp_path / unit.name
     ours.write_text(re.sub(r"/opt/[a-z/-]+/bin/regulars[a-z-]*", "/bin/true", unit.read_text()))
-    done = subprocess.run(["systemd-analyze", "verify", ours], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        ["systemd-analyze", "verify", ours], capture_output=True, text=True, check=False
+    )
     assert ours.name not in done.stderr, done.stderr
     assert "\nRestart=on-failure\n" in ours.read_text(), "what ends itself is started again"
     asked = ["systemd-analyze", "security", "--offline=yes", "--threshold=20", ours]
@@ -114,7 +125,9 @@ def test_the_unit_is_one_that_systemd_accepts_and_calls_safe(tmp_path: Path, uni
 
 def test_all_projects_are_of_one_version() -> None:
     projects = [ROOT / "pyproject.toml", *ROOT.glob("[cel]*/pyproject.toml")]
-    assert [tomllib.loads(one.read_text())["project"]["version"] for one in projects] == [VERSION] * 4
+    assert [tomllib.loads(one.read_text())["project"]["version"] for one in projects] == [
+        VERSION
+    ] * 4
 
 
 def test_caddy_before_the_service_gives_sunmis_session_over_https(
@@ -137,13 +150,20 @@ def test_caddy_before_the_service_gives_sunmis_session_over_https(
         "REGULARS_UPSTREAM": server.url.removeprefix("http://"),
     }
     # Its own port for administration would be the same for all that run at once.
-    (tmp_path / "Caddyfile").write_text((BOX / "Caddyfile").read_text().replace("{\n", "{\n\tadmin off\n", 1))
+    (tmp_path / "Caddyfile").write_text(
+        (BOX / "Caddyfile").read_text().replace("{\n", "{\n\tadmin off\n", 1)
+    )
     command = [caddy, "run", "--config", tmp_path / "Caddyfile"]
     with (tmp_path / "caddy.log").open("w") as log:
         process = subprocess.Popen(command, env={**os.environ, **said}, stderr=log, cwd=tmp_path)
     try:
         root = tmp_path / "caddy" / "caddy" / "pki" / "authorities" / "local" / "root.crt"
-        until(lambda: root.is_file() and "certificate obtained successfully" in (tmp_path / "caddy.log").read_text())
+        until(
+            lambda: (
+                root.is_file()
+                and "certificate obtained successfully" in (tmp_path / "caddy.log").read_text()
+            )
+        )
         monkeypatch.setenv("CURL_CA_BUNDLE", str(root))
         server.url = f"https://localhost:{port}"
         session = Session.of("A session to paste", ROOT / "docs/sunmi.md")
@@ -160,14 +180,18 @@ def test_no_image_of_ours_is_looked_for_at_a_registry(compose: dict[str, Any]) -
         assert one["image"].startswith("localhost/") == ("build" in one)
 
 
-def test_kubernetes_runs_one_process_with_the_images_user_folder_and_ports(containerfile: list[str]) -> None:
+def test_kubernetes_runs_one_process_with_the_images_user_folder_and_ports(
+    containerfile: list[str],
+) -> None:
     service, box = yaml.safe_load_all((BOX / "kubernetes.yaml").read_text())
     assert box["spec"]["replicas"] == 1, "a folder is served by one process"
     pod = box["spec"]["template"]["spec"]
     (container,) = pod["containers"]
     user = f"USER {pod['securityContext']['runAsUser']}:{pod['securityContext']['runAsGroup']}"
     assert user in containerfile
-    assert pod["securityContext"]["fsGroup"] == pod["securityContext"]["runAsGroup"], "so the volume is the user's"
+    assert pod["securityContext"]["fsGroup"] == pod["securityContext"]["runAsGroup"], (
+        "so the volume is the user's"
+    )
     assert container["securityContext"] == {
         "allowPrivilegeEscalation": False,
         "readOnlyRootFilesystem": True,

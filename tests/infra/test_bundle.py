@@ -48,7 +48,9 @@ def test_a_whole_bundle_tells_its_sizes(tmp_path: Path, whole: dict[str, bytes])
         ("chalicelib/book/search/scan/kernel-aarch64.so", "kernel"),
     ],
 )
-def test_a_bundle_without_a_part_is_refused(tmp_path: Path, whole: dict[str, bytes], lost: str, told: str) -> None:
+def test_a_bundle_without_a_part_is_refused(
+    tmp_path: Path, whole: dict[str, bytes], lost: str, told: str
+) -> None:
     assert whole.pop(lost) is not None
     with pytest.raises(Failed, match=told):
         bundle.check_bundle(zipped(tmp_path, whole), ARM, [])
@@ -63,13 +65,17 @@ def test_a_model_that_is_another_file_is_refused(tmp_path: Path) -> None:
         package._list_pack_files(packs.find(tmp_path, NAME))
 
 
-def test_a_bundle_that_unzips_to_too_much_is_refused(tmp_path: Path, whole: dict[str, bytes]) -> None:
+def test_a_bundle_that_unzips_to_too_much_is_refused(
+    tmp_path: Path, whole: dict[str, bytes]
+) -> None:
     whole["big"] = bytes(bundle.MAX_UNZIPPED_BYTES + 1)
     with pytest.raises(Failed, match="bytes unzipped; the limit is 165,000,000"):
         bundle.check_bundle(zipped(tmp_path, whole), ARM, [])
 
 
-def test_a_bundle_that_is_too_heavy_to_fetch_is_refused(tmp_path: Path, whole: dict[str, bytes]) -> None:
+def test_a_bundle_that_is_too_heavy_to_fetch_is_refused(
+    tmp_path: Path, whole: dict[str, bytes]
+) -> None:
     path = zipped(tmp_path, whole)
     with zipfile.ZipFile(path, "a", zipfile.ZIP_STORED) as archive:
         archive.writestr("big", bytes(bundle.MAX_ZIPPED_BYTES))
@@ -77,7 +83,9 @@ def test_a_bundle_that_is_too_heavy_to_fetch_is_refused(tmp_path: Path, whole: d
         bundle.check_bundle(path, ARM, [])
 
 
-def test_a_pack_of_ones_own_may_make_the_bundle_larger(tmp_path: Path, whole: dict[str, bytes]) -> None:
+def test_a_pack_of_ones_own_may_make_the_bundle_larger(
+    tmp_path: Path, whole: dict[str, bytes]
+) -> None:
     own_pack(tmp_path)
     shipped = [packs.find(tmp_path, name) for name in (NAME, packs.DEFAULT_PACK)]
     said = bundle.check_bundle(zipped(tmp_path, whole), ARM, shipped)
@@ -109,6 +117,15 @@ def test_a_pack_is_shipped_whole_with_what_was_measured_here(tmp_path: Path) -> 
             pack.manifest.measured.usual,
         )
         assert len(found.parse_population().rows) == people
-        assert all((folder / file.name).read_bytes() == pack.read_content(file.name) for file in pack.files)
-    folder = unpacked(package._list_pack_files(packs.read_pack()), tmp_path / "again") / packs.DEFAULT_PACK
-    assert len(manifest.read_manifest(folder).parse_population().rows) == len(product.parse_population().rows) > 200
+        assert all(
+            (folder / file.name).read_bytes() == pack.read_content(file.name) for file in pack.files
+        )
+    folder = (
+        unpacked(package._list_pack_files(packs.read_pack()), tmp_path / "again")
+        / packs.DEFAULT_PACK
+    )
+    assert (
+        len(manifest.read_manifest(folder).parse_population().rows)
+        == len(product.parse_population().rows)
+        > 200
+    )

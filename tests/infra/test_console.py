@@ -37,11 +37,20 @@ def event(path: str, **headers: str) -> dict[str, Any]:
         "resource": route,
         "path": path,
         "httpMethod": "GET",
-        "headers": {"Host": "id.execute-api.eu-central-1.amazonaws.com", "Accept": "*/*", **headers},
+        "headers": {
+            "Host": "id.execute-api.eu-central-1.amazonaws.com",
+            "Accept": "*/*",
+            **headers,
+        },
         "multiValueQueryStringParameters": None,
         "pathParameters": parameters or None,
         "stageVariables": None,
-        "requestContext": {"path": STAGE + path, "resourcePath": route, "httpMethod": "GET", "stage": "api"},
+        "requestContext": {
+            "path": STAGE + path,
+            "resourcePath": route,
+            "httpMethod": "GET",
+            "stage": "api",
+        },
         "body": None,
         "isBase64Encoded": False,
     }
@@ -49,7 +58,8 @@ def event(path: str, **headers: str) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The application as its function finds it: our modules, the console, its libraries, and nothing else of ours."""
+    """The application as its function finds it: our modules, the console, its libraries, and
+    nothing else of ours."""
     folder = tmp_path_factory.mktemp("task")
     left_out = shutil.ignore_patterns("__pycache__", "model_packs", "*.so")
     shutil.copytree(package.ROOT / "chalicelib", folder / "chalicelib", ignore=left_out)
@@ -76,7 +86,9 @@ def answers(folder: Path, *events: dict[str, Any]) -> list[dict[str, Any]]:
         **urls,
     }
     command = [sys.executable, "-c", FUNCTION, json.dumps(events)]
-    done = subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command, cwd=folder, env=environ, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
     if all("pathParameters" in one and one["pathParameters"] for one in events):
         assert done.stderr.splitlines()[-1] == "False", "a file needs nothing of AWS"
@@ -102,8 +114,12 @@ def test_the_page_its_files_and_the_way_there_come_from_the_package(unpacked: Pa
     found = answers(unpacked, *map(event, urls))
     assert (again["statusCode"], again["body"]) == (304, "")
     assert {one["statusCode"] for one in found} == {200}
-    assert not any(one.get("isBase64Encoded") for one in found), "the gateway passes text to every browser"
-    assert not any(one["headers"]["Content-Type"].startswith(("application/octet", "image/p")) for one in found)
+    assert not any(one.get("isBase64Encoded") for one in found), (
+        "the gateway passes text to every browser"
+    )
+    assert not any(
+        one["headers"]["Content-Type"].startswith(("application/octet", "image/p")) for one in found
+    )
 
 
 def test_the_licences_of_the_libraries_go_with_them() -> None:

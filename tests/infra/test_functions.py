@@ -1,8 +1,10 @@
-"""Rights and logs of the functions in a shop's life: each may do what it was seen to do, and nothing else.
+"""Rights and logs of the functions in a shop's life: each may do what it was seen to do, and
+nothing else.
 
-app.py's own handlers run in an emulated account, which asks nobody for leave; botocore says what they call, and that is
-held beside .chalice/policies. Logs are JSON: whose they are, what they count, and never what must not be there. It
-takes a minute to play, so all that needs it is in this file.
+app.py's own handlers run in an emulated account, which asks nobody for leave; botocore says what
+they call, and that is held beside .chalice/policies. Logs are JSON: whose they are, what they
+count, and never what must not be there. It takes a minute to play, so all that needs it is in this
+file.
 """
 
 import base64
@@ -75,14 +77,17 @@ def test_a_function_is_granted_every_call_that_it_makes(played: Account, functio
 
 
 def test_each_function_works_for_a_shop_in_which_a_consent_has_expired() -> None:
-    """A new one needs a row: whoever opens a tenant either restricts that person, or leaves it to another."""
+    """A new one needs a row: whoever opens a tenant either restricts that person, or leaves it to
+    another."""
     assert set(scenarios.WORK_AFTER_EXPIRY) == set(FUNCTIONS)
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_a_function_is_granted_nothing_that_it_never_does(played: Account, function: str) -> None:
     made = calls_of(played, function)
-    unused = [grant for grant in granted(played, function) if not any(grant.allows(call) for call in made)]
+    unused = [
+        grant for grant in granted(played, function) if not any(grant.allows(call) for call in made)
+    ]
     unexplained = [grant for grant in unused if grant.action not in NOT_CALLED_BY_US]
     assert not unexplained, "\n".join(map(str, unexplained))
 
@@ -93,13 +98,18 @@ def test_who_reads_objects_of_a_bucket_may_know_which_are_not_there_and_nobody_e
 ) -> None:
     allowed = granted(played, function)
     lists = {grant.resource for grant in allowed if grant.action == "s3:ListBucket"}
-    reads = {grant.resource.partition("/")[0] for grant in allowed if grant.action == "s3:GetObject"}
+    reads = {
+        grant.resource.partition("/")[0] for grant in allowed if grant.action == "s3:GetObject"
+    }
     assert lists == reads
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
-def test_only_the_parts_of_a_name_that_nobody_knows_beforehand_are_left_open(played: Account, function: str) -> None:
-    """A tenant, a face, an object's own name, a stream of the function's own log: IAM has no narrower form for them."""
+def test_only_the_parts_of_a_name_that_nobody_knows_beforehand_are_left_open(
+    played: Account, function: str
+) -> None:
+    """A tenant, a face, an object's own name, a stream of the function's own log: IAM has no
+    narrower form for them."""
     for grant in granted(played, function):
         if grant.action.startswith("xray:"):  # it has no resource that a segment belongs to
             continue
@@ -123,7 +133,8 @@ def test_all_that_the_policies_of_the_functions_say_is_looked_at(played: Account
     assert {call.function for call in played.recorder.calls} == set(FUNCTIONS)
 
 
-# --- what they write to their logs ------------------------------------------------------------------------------------
+# --- what they write to their logs
+# ------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -138,7 +149,13 @@ def lines(text: str) -> list[dict[str, Any]]:
 
 def test_every_line_is_json_with_its_function_and_request(lines: list[dict[str, Any]]) -> None:
     ours = [line for line in lines if "ms" in line or line["logger"].startswith("chalicelib")]
-    assert {line["function"] for line in ours if "function" in line} >= {"api", "ingest", "deliver", "sweep", "search"}
+    assert {line["function"] for line in ours if "function" in line} >= {
+        "api",
+        "ingest",
+        "deliver",
+        "sweep",
+        "search",
+    }
     assert all(line["request_id"] for line in lines if "ms" in line)
 
 
@@ -146,8 +163,8 @@ def test_an_api_call_and_a_capture_say_whose_they_are(lines: list[dict[str, Any]
     served = [line for line in lines if "ms" in line and line["function"] in ("api", "ingest")]
     assert served
     nobodys = [line for line in served if "tenant" not in line]
-    # S3's test event comes with another message. Nobody's are whether the service is ready, what a passkey has to sign,
-    # and an empty batch; all else is somebody's.
+    # S3's test event comes with another message. Nobody's are whether the service is ready, what a
+    # passkey has to sign, and an empty batch; all else is somebody's.
     assert len(nobodys) == 3
 
 
@@ -178,7 +195,11 @@ def test_every_metric_is_written_in_the_embedded_format(lines: list[dict[str, An
 
 def test_no_secret_is_ever_in_a_log(played: Account, text: str) -> None:
     assert len(played.secrets) > 10
-    assert not [secret for secret in played.secrets if secret in text or secret.removeprefix("whsec_") in text]
+    assert not [
+        secret
+        for secret in played.secrets
+        if secret in text or secret.removeprefix("whsec_") in text
+    ]
 
 
 @pytest.mark.parametrize("person", PEOPLE)
@@ -194,7 +215,9 @@ def test_no_picture_and_no_template_is_ever_in_a_log(text: str, person: int) -> 
         assert json.dumps(head.decode("latin-1"))[1:-1] not in text
 
 
-def test_a_line_of_an_invocation_is_short_since_it_is_paid_for_by_its_bytes(lines: list[dict[str, Any]]) -> None:
+def test_a_line_of_an_invocation_is_short_since_it_is_paid_for_by_its_bytes(
+    lines: list[dict[str, Any]],
+) -> None:
     sizes = sorted(len(json.dumps(line)) for line in lines if "ms" in line)
     assert sizes[len(sizes) // 2] < 400
     assert sizes[-1] < 1_000

@@ -7,8 +7,12 @@ from infra.images import NEWEST_DEBIAN_URL, add_docker_manifest, make_sources_li
 
 
 def test_an_archive_says_for_docker_which_of_its_files_are_the_image(tmp_path: Path) -> None:
-    """`docker load` of 20.10 found nothing in one with OCI's index alone, and loads this by its name."""
-    image = {"config": {"digest": "sha256:c"}, "layers": [{"digest": "sha256:1"}, {"digest": "sha256:2"}]}
+    """`docker load` of 20.10 found nothing in one with OCI's index alone, and loads this by its
+    name."""
+    image = {
+        "config": {"digest": "sha256:c"},
+        "layers": [{"digest": "sha256:1"}, {"digest": "sha256:2"}],
+    }
     files = {"index.json": {"manifests": [{"digest": "sha256:m"}]}, "blobs/sha256/m": image}
     with tarfile.open(tmp_path / "image.tar", "w") as tar:
         for name, content in files.items():
@@ -33,6 +37,10 @@ def test_only_the_lists_of_another_day_may_have_run_out() -> None:
         "deb http://deb.debian.org/debian trixie-updates main",
         "deb http://deb.debian.org/debian-security trixie-security main",
     ]
-    for line in make_sources_list("http://snapshot.debian.org/archive/{}/20261126T000000Z").splitlines():
-        assert line.startswith("deb [check-valid-until=no] http://snapshot.debian.org/archive/debian")
+    for line in make_sources_list(
+        "http://snapshot.debian.org/archive/{}/20261126T000000Z"
+    ).splitlines():
+        assert line.startswith(
+            "deb [check-valid-until=no] http://snapshot.debian.org/archive/debian"
+        )
         assert "/20261126T000000Z trixie" in line

@@ -27,7 +27,9 @@ def libraries(name: str) -> set[str]:
 @pytest.mark.parametrize("name", SHIPPED)
 def test_only_wheels_that_are_named_hold_libraries_under_the_gpl(name: str) -> None:
     held = {library for library in libraries(name) if OF_GPL.match(library)}
-    assert not held or name in sbom.WHOLE, f"{name} holds {held}: NOTICE, infra/licences and the bill have to say so"
+    assert not held or name in sbom.WHOLE, (
+        f"{name} holds {held}: NOTICE, infra/licences and the bill have to say so"
+    )
 
 
 def test_the_page_says_what_the_wheel_av_holds_in_the_version_that_is_locked() -> None:
@@ -35,7 +37,10 @@ def test_the_page_says_what_the_wheel_av_holds_in_the_version_that_is_locked() -
         "a new version: look at its libraries, and read the page again"
     )
     if distribution("av").version != dict(read_versions(EDGE))["av"]:
-        pytest.skip("the page is about the locked version of av, and another one is installed: `make lock UPGRADE=1`")
+        pytest.skip(
+            "the page is about the locked version of av, and another one is installed: `make lock "
+            "UPGRADE=1`"
+        )
     assert len(held := libraries("av")) > 20
     assert {library for library in held if not re.search(rf"\b{library}\b", PAGE)} == set()
 

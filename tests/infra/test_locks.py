@@ -27,10 +27,13 @@ TARGETS = [
 
 
 def asked(file: Path) -> list[Requirement]:
-    """Return what a file of requirements asks for, or a project, whose extras count for the uploader alone."""
+    """Return what a file of requirements asks for, or a project, whose extras count for the
+    uploader alone."""
     if file.suffix == ".toml":
         project = tomllib.loads(file.read_text())["project"]
-        extras = project["optional-dependencies"].values() if file.is_relative_to(ROOT / "edge") else ()
+        extras = (
+            project["optional-dependencies"].values() if file.is_relative_to(ROOT / "edge") else ()
+        )
         return [Requirement(line) for lines in (project["dependencies"], *extras) for line in lines]
     lines = (line.partition("#")[0].strip() for line in file.read_text().splitlines())
     return [Requirement(line) for line in lines if line]
@@ -39,8 +42,16 @@ def asked(file: Path) -> list[Requirement]:
 def pinned(text: str, target: Target) -> dict[str, str]:
     """Return the version of each distribution that the lock names for a target."""
     lines = [Requirement(line.rstrip(" \\")) for line in text.splitlines() if line[:1].isalnum()]
-    here = {"python_version": target.python, "python_full_version": f"{target.python}.0", "sys_platform": "linux"}
-    here |= {"platform_machine": target.machine, "platform_python_implementation": "CPython", "os_name": "posix"}
+    here = {
+        "python_version": target.python,
+        "python_full_version": f"{target.python}.0",
+        "sys_platform": "linux",
+    }
+    here |= {
+        "platform_machine": target.machine,
+        "platform_python_implementation": "CPython",
+        "os_name": "posix",
+    }
     fitting = [line for line in lines if line.marker is None or line.marker.evaluate(here)]
     return {canonicalize_name(line.name): next(iter(line.specifier)).version for line in fitting}
 
@@ -49,13 +60,19 @@ def test_each_lock_is_looked_at() -> None:
     assert {*LOCKS.glob("*.txt")} == {*FILES}
 
 
-@pytest.mark.parametrize(("lock", "target"), TARGETS, ids=[f"{lock.stem}-{target.name}" for lock, target in TARGETS])
-def test_the_lock_has_all_that_is_asked_for_in_a_version_that_fits(lock: Path, target: Target) -> None:
+@pytest.mark.parametrize(
+    ("lock", "target"), TARGETS, ids=[f"{lock.stem}-{target.name}" for lock, target in TARGETS]
+)
+def test_the_lock_has_all_that_is_asked_for_in_a_version_that_fits(
+    lock: Path, target: Target
+) -> None:
     versions = pinned(lock.read_text(), target)
     for one in (one for file in FILES[lock] for one in asked(ROOT / file)):
         name = canonicalize_name(one.name)
         assert name in versions, f"{lock.name} lacks {name}: {UPDATE}"
-        assert one.specifier.contains(versions[name]), f"{lock.name} has {name} {versions[name]}, not {one}: {UPDATE}"
+        assert one.specifier.contains(versions[name]), (
+            f"{lock.name} has {name} {versions[name]}, not {one}: {UPDATE}"
+        )
 
 
 @pytest.mark.parametrize("lock", FILES, ids=lambda lock: lock.stem)
@@ -65,4 +82,6 @@ def test_each_line_of_a_lock_names_one_version_and_hashes(lock: Path) -> None:
         head, *hashes = block.splitlines()
         assert re.match(r"[\w.-]+==[\w.]+( ; .+)? \\$", head), head
         assert hashes, head
-        assert all(re.fullmatch(r"    --hash=sha256:[0-9a-f]{64}( \\)?", line) for line in hashes), block
+        assert all(
+            re.fullmatch(r"    --hash=sha256:[0-9a-f]{64}( \\)?", line) for line in hashes
+        ), block

@@ -1,5 +1,5 @@
-"""What the template says of running the functions: logs that end, alarms that are few, names that a second stage shares
-with no other, and answers of the gateway that callers can read.
+"""What the template says of running the functions: logs that end, alarms that are few, names that a
+second stage shares with no other, and answers of the gateway that callers can read.
 """
 
 import json
@@ -47,17 +47,25 @@ def texts(value: Any, key: str = "") -> Iterator[tuple[str, Any]]:
             yield from texts(inner, key)
 
 
-def test_every_function_writes_to_a_log_of_its_own_that_ends_and_may_do_so(packaged: dict[str, Any]) -> None:
+def test_every_function_writes_to_a_log_of_its_own_that_ends_and_may_do_so(
+    packaged: dict[str, Any],
+) -> None:
     groups = resources(packaged, "AWS::Logs::LogGroup")
     functions = resources(packaged, "AWS::Serverless::Function")
-    assert {f["LoggingConfig"]["LogGroup"]["Ref"] for f in functions.values()} == set(groups) - {"AccessLogs"}
+    assert {f["LoggingConfig"]["LogGroup"]["Ref"] for f in functions.values()} == set(groups) - {
+        "AccessLogs"
+    }
     assert all(group["RetentionInDays"] == {"Ref": "LogDays"} for group in groups.values())
-    roles = {function: template.name_role(name) for name, function in template.list_functions().items()}
+    roles = {
+        function: template.name_role(name) for name, function in template.list_functions().items()
+    }
     roles |= dict.fromkeys(template.list_search_functions(), "SearchRole")
     for name, function in functions.items():
         log = groups[function["LoggingConfig"]["LogGroup"]["Ref"]]["LogGroupName"]["Fn::Sub"]
         allowed = [
-            s["Resource"]["Fn::Sub"] for s in statements(packaged, roles[name]) if "logs:PutLogEvents" in actions(s)
+            s["Resource"]["Fn::Sub"]
+            for s in statements(packaged, roles[name])
+            if "logs:PutLogEvents" in actions(s)
         ]
         assert [pattern.partition("log-group:")[2] for pattern in allowed] == [f"{log}:*"]
 
@@ -100,19 +108,34 @@ def test_every_queue_tells_when_its_messages_fail(packaged: dict[str, Any]) -> N
     # Its function fails as a whole, with its only message.
     assert alarm(packaged, "BuildIndexErrors")["MetricName"] == "Errors"
     assert (
-        packaged["Resources"]["BuildIndex"]["Properties"]["Events"]["BuildIndexSqsEventSource"]["Properties"][
-            "BatchSize"
-        ]
+        packaged["Resources"]["BuildIndex"]["Properties"]["Events"]["BuildIndexSqsEventSource"][
+            "Properties"
+        ]["BatchSize"]
         == 1
     )
 
 
-def test_alarms_that_nobody_would_be_told_of_are_those_that_roll_an_update_back(packaged: dict[str, Any]) -> None:
+def test_alarms_that_nobody_would_be_told_of_are_those_that_roll_an_update_back(
+    packaged: dict[str, Any],
+) -> None:
     alarms = resources(packaged, "AWS::CloudWatch::Alarm")
-    always = {name for name, one in packaged["Resources"].items() if one.get("Condition") != "HasAlarmTopic"}
+    always = {
+        name
+        for name, one in packaged["Resources"].items()
+        if one.get("Condition") != "HasAlarmTopic"
+    }
     assert always & alarms.keys() == set(find_rollback_alarms(packaged, {}))
-    assert all(alarms[name]["Period"] * alarms[name]["EvaluationPeriods"] <= 600 for name in always & alarms.keys())
-    assert always & alarms.keys() == {"ApiErrors", "UrlErrors", "StorageFails", "Unexpected", "CanaryFails"}
+    assert all(
+        alarms[name]["Period"] * alarms[name]["EvaluationPeriods"] <= 600
+        for name in always & alarms.keys()
+    )
+    assert always & alarms.keys() == {
+        "ApiErrors",
+        "UrlErrors",
+        "StorageFails",
+        "Unexpected",
+        "CanaryFails",
+    }
 
 
 def test_alarms_are_twenty_one_and_all_but_one_on_one_metric_and_none_is_late_by_missing_data(
@@ -122,9 +145,12 @@ def test_alarms_are_twenty_one_and_all_but_one_on_one_metric_and_none_is_late_by
     assert len(alarms) == 21  # docs/deploy.md says what they cost
     assert {name for name, one in alarms.items() if "Metrics" in one} == {"SearchErrors"}
     missing = {name for name, one in alarms.items() if one["TreatMissingData"] != "notBreaching"}
-    assert missing == {"CanaryFails", "WatchErrors"}  # a watch that does not run reports no sweep that is late, either
+    # a watch that does not run reports no sweep that is late, either
+    assert missing == {"CanaryFails", "WatchErrors"}
     assert all('"AlarmTopic"' in json.dumps(one["AlarmActions"]) for one in alarms.values())
-    assert set(PAGE_OF_ALARMS.read_text(encoding="utf-8").split("## Alarms")[1].split("`")) >= set(alarms)
+    assert set(PAGE_OF_ALARMS.read_text(encoding="utf-8").split("## Alarms")[1].split("`")) >= set(
+        alarms
+    )
 
 
 def test_failures_of_each_kind_and_of_each_function_that_nobody_calls_directly_have_an_alarm(
@@ -134,9 +160,13 @@ def test_failures_of_each_kind_and_of_each_function_that_nobody_calls_directly_h
     counted = {one["MetricName"] for one in alarms if one.get("Namespace") == NAMESPACE}
     assert {name for name in UNITS if name.startswith("Failures")} <= counted
     watched = {
-        (d["Value"]["Ref"], a["MetricName"]) for a in alarms for d in a.get("Dimensions", ()) if "Ref" in d["Value"]
+        (d["Value"]["Ref"], a["MetricName"])
+        for a in alarms
+        for d in a.get("Dimensions", ())
+        if "Ref" in d["Value"]
     }
-    assert {("BuildIndex", "Errors"), ("BuildIndex", "Invocations")} <= watched  # its jobs stop before the limit
+    # its jobs stop before the limit
+    assert {("BuildIndex", "Errors"), ("BuildIndex", "Invocations")} <= watched
     assert {("Ingest", "Errors"), ("Ingest", "Duration")} <= watched
     for function in ("Search", "Ingest"):
         timeout_s = packaged["Resources"][function]["Properties"]["Timeout"]
@@ -148,22 +178,41 @@ def test_an_alarm_counts_the_errors_of_all_search_functions_and_one_what_their_c
 ) -> None:
     """AWS takes ten metrics an alarm (Using math expressions with CloudWatch metrics)."""
     *each, total = alarm(packaged, "SearchErrors")["Metrics"]
-    sources = [(one["MetricStat"]["Metric"], one["MetricStat"]["Stat"], one["ReturnData"]) for one in each]
-    assert [metric["Dimensions"][0]["Value"]["Ref"] for metric, _, _ in sources] == template.list_search_functions()
-    assert {(metric["MetricName"], stat, shown) for metric, stat, shown in sources} == {("Errors", "Sum", False)}
+    sources = [
+        (one["MetricStat"]["Metric"], one["MetricStat"]["Stat"], one["ReturnData"]) for one in each
+    ]
+    assert [
+        metric["Dimensions"][0]["Value"]["Ref"] for metric, _, _ in sources
+    ] == template.list_search_functions()
+    assert {(metric["MetricName"], stat, shown) for metric, stat, shown in sources} == {
+        ("Errors", "Sum", False)
+    }
     assert (total["Expression"], total["ReturnData"]) == ("SUM(METRICS())", True)
     assert len(each) <= 10
     slow = alarm(packaged, "SearchIsSlow")
-    assert (slow["Namespace"], slow["MetricName"], slow["Statistic"]) == (NAMESPACE, "SearchMs", "Maximum")
+    assert (slow["Namespace"], slow["MetricName"], slow["Statistic"]) == (
+        NAMESPACE,
+        "SearchMs",
+        "Maximum",
+    )
 
 
-def test_a_canary_that_fails_or_does_not_run_alarms_unless_it_is_switched_off(packaged: dict[str, Any]) -> None:
+def test_a_canary_that_fails_or_does_not_run_alarms_unless_it_is_switched_off(
+    packaged: dict[str, Any],
+) -> None:
     fails = alarm(packaged, "CanaryFails")
-    assert (fails["TreatMissingData"], fails["MetricName"], fails["Period"]) == ("breaching", "Errors", 300)
+    assert (fails["TreatMissingData"], fails["MetricName"], fails["Period"]) == (
+        "breaching",
+        "Errors",
+        300,
+    )
     assert packaged["Resources"]["CanaryFails"]["Condition"] == "HasCanary"
     (event,) = packaged["Resources"]["Canary"]["Properties"]["Events"].values()
     asked = event["Properties"]
-    assert (asked["Schedule"], asked["State"]) == ("rate(5 minutes)", {"Fn::If": ["HasCanary", "ENABLED", "DISABLED"]})
+    assert (asked["Schedule"], asked["State"]) == (
+        "rate(5 minutes)",
+        {"Fn::If": ["HasCanary", "ENABLED", "DISABLED"]},
+    )
     text = asked["Input"]["Fn::Sub"].replace("${CanarySeconds}", "5")
     sent = json.loads(re.sub(r"\$\{([\w:.]+)\}", r"<\1>", text))
     assert sent["most_s"] == 5
@@ -179,20 +228,31 @@ def test_a_canary_that_fails_or_does_not_run_alarms_unless_it_is_switched_off(pa
 def test_ingest_gets_an_empty_batch_every_five_minutes(packaged: dict[str, Any]) -> None:
     """Lambda keeps a function for longer than that, so captures seldom wait for a cold start."""
     asked = packaged["Resources"]["Ingest"]["Properties"]["Events"]["EveryFiveMinutes"]
-    assert asked == {"Type": "Schedule", "Properties": {"Schedule": "rate(5 minutes)", "Input": '{"Records": []}'}}
+    assert asked == {
+        "Type": "Schedule",
+        "Properties": {"Schedule": "rate(5 minutes)", "Input": '{"Records": []}'},
+    }
 
 
-def test_requests_are_logged_by_the_gateway_only_if_the_account_can(packaged: dict[str, Any]) -> None:
+def test_requests_are_logged_by_the_gateway_only_if_the_account_can(
+    packaged: dict[str, Any],
+) -> None:
     assert packaged["Parameters"]["AccessLog"]["Default"] == "off"
-    condition, log, otherwise = packaged["Resources"]["RestAPI"]["Properties"]["AccessLogSetting"]["Fn::If"]
+    condition, log, otherwise = packaged["Resources"]["RestAPI"]["Properties"]["AccessLogSetting"][
+        "Fn::If"
+    ]
     assert (condition, otherwise) == ("HasAccessLog", {"Ref": "AWS::NoValue"})
     line = json.loads(log["Format"])
     assert {"ip", "route", "status", "ms"} <= set(line)
-    assert line["request_id"] == "$context.integration.requestId"  # Lambda's, as in the functions' logs
+    # Lambda's, as in the functions' logs
+    assert line["request_id"] == "$context.integration.requestId"
     # The query holds the AppCode that the market sends.
     assert not re.search(r"querystring|\.path\b|header", log["Format"], re.IGNORECASE)
     group = packaged["Resources"][log["DestinationArn"]["Fn::GetAtt"][0]]
-    assert (group["Condition"], group["Properties"]["RetentionInDays"]) == ("HasAccessLog", {"Ref": "LogDays"})
+    assert (group["Condition"], group["Properties"]["RetentionInDays"]) == (
+        "HasAccessLog",
+        {"Ref": "LogDays"},
+    )
 
 
 def test_the_dashboard_is_json_and_names_only_what_there_is(packaged: dict[str, Any]) -> None:
@@ -203,7 +263,9 @@ def test_the_dashboard_is_json_and_names_only_what_there_is(packaged: dict[str, 
     assert {name for name in named if not name.startswith("AWS::")} <= set(packaged["Resources"])
 
 
-def test_one_request_in_a_hundred_is_traced_through_the_api_and_the_search(packaged: dict[str, Any]) -> None:
+def test_one_request_in_a_hundred_is_traced_through_the_api_and_the_search(
+    packaged: dict[str, Any],
+) -> None:
     assert packaged["Parameters"]["TracingRate"]["Default"] == 0.01
     (rule,) = resources(packaged, "AWS::XRay::SamplingRule").values()
     assert rule["SamplingRule"]["FixedRate"] == {"Ref": "TracingRate"}
@@ -215,7 +277,8 @@ def test_one_request_in_a_hundred_is_traced_through_the_api_and_the_search(packa
 
 def test_concurrency_is_shared_unless_a_parameter_reserves_it(packaged: dict[str, Any]) -> None:
     for name, function in resources(packaged, "AWS::Serverless::Function").items():
-        # A poller that is turned away uses up a message's receives; it has a limit of its own (app.py).
+        # A poller that is turned away uses up a message's receives; it has a limit of its own
+        # (app.py).
         if any(event["Type"] == "SQS" for event in function.get("Events", {}).values()):
             assert "ReservedConcurrentExecutions" not in function
             continue
@@ -223,7 +286,9 @@ def test_concurrency_is_shared_unless_a_parameter_reserves_it(packaged: dict[str
         parameter = packaged["Parameters"][f"{kind}Concurrency"]
         assert (parameter["Default"], parameter["MinValue"]) == (-1, -1)
         (condition, reserved, otherwise) = function["ReservedConcurrentExecutions"]["Fn::If"]
-        assert packaged["Conditions"][condition] == {"Fn::Not": [{"Fn::Equals": [{"Ref": f"{kind}Concurrency"}, -1]}]}
+        assert packaged["Conditions"][condition] == {
+            "Fn::Not": [{"Fn::Equals": [{"Ref": f"{kind}Concurrency"}, -1]}]
+        }
         assert (reserved, otherwise) == ({"Ref": f"{kind}Concurrency"}, {"Ref": "AWS::NoValue"})
 
 
@@ -252,11 +317,16 @@ UNKNOWN_PATH = ("MISSING_AUTHENTICATION_TOKEN", "INVALID_SIGNATURE")
 
 
 @pytest.mark.parametrize("name", UNKNOWN_PATH)
-def test_the_gateway_answers_an_unknown_path_as_one_box_does(packaged: dict[str, Any], name: str) -> None:
-    """It takes a bearer key on a path that it does not know for a signature of AWS's, and a wrong one."""
+def test_the_gateway_answers_an_unknown_path_as_one_box_does(
+    packaged: dict[str, Any], name: str
+) -> None:
+    """It takes a bearer key on a path that it does not know for a signature of AWS's, and a wrong
+    one."""
     definition = packaged["Resources"]["RestAPI"]["Properties"]["DefinitionBody"]
     answer = definition["x-amazon-apigateway-gateway-responses"][name]
-    on_one_box = Gateway(app.app).answer_error(Request("GET", "/no/such/path"), NotFound(v1.UNKNOWN))
+    on_one_box = Gateway(app.app).answer_error(
+        Request("GET", "/no/such/path"), NotFound(v1.UNKNOWN)
+    )
     expected = json.loads(on_one_box.body)
     read = json.loads(answer["responseTemplates"]["application/json"])
     assert {member: read[member] for member in expected} == expected
@@ -265,10 +335,14 @@ def test_the_gateway_answers_an_unknown_path_as_one_box_does(packaged: dict[str,
     assert content_type.strip("'").startswith(dict(on_one_box.headers)["Content-Type"])
 
 
-def test_what_the_gateway_answers_itself_is_read_by_callers_of_each_dialect(packaged: dict[str, Any]) -> None:
+def test_what_the_gateway_answers_itself_is_read_by_callers_of_each_dialect(
+    packaged: dict[str, Any],
+) -> None:
     definition = packaged["Resources"]["RestAPI"]["Properties"]["DefinitionBody"]
     answers = definition["x-amazon-apigateway-gateway-responses"]
-    assert {"MISSING_AUTHENTICATION_TOKEN", "THROTTLED", "DEFAULT_4XX", "DEFAULT_5XX"} <= set(answers)
+    assert {"MISSING_AUTHENTICATION_TOKEN", "THROTTLED", "DEFAULT_4XX", "DEFAULT_5XX"} <= set(
+        answers
+    )
     for name, answer in answers.items():
         body = answer["responseTemplates"]["application/json"]
         read = json.loads(body.replace("$context.error.messageString", '"what the gateway says"'))
@@ -287,10 +361,14 @@ def test_the_gateway_compresses_as_one_box_does(packaged: dict[str, Any]) -> Non
 
 
 def test_uploads_reach_the_functions_as_bytes() -> None:
-    assert {"multipart/form-data", "application/x-www-form-urlencoded"} <= set(app.app.api.binary_types)
+    assert {"multipart/form-data", "application/x-www-form-urlencoded"} <= set(
+        app.app.api.binary_types
+    )
 
 
-def test_every_parameter_says_what_it_is_and_stands_in_the_deployers_page(packaged: dict[str, Any]) -> None:
+def test_every_parameter_says_what_it_is_and_stands_in_the_deployers_page(
+    packaged: dict[str, Any],
+) -> None:
     page = PAGE.read_text(encoding="utf-8")
     for name, parameter in packaged["Parameters"].items():
         assert parameter["Description"]
@@ -307,6 +385,8 @@ def test_every_parameter_says_what_it_is_and_stands_in_the_deployers_page(packag
         ({"Rules": [1]}, {"Rules": [2]}),
     ],
 )
-def test_parts_that_say_two_things_of_one_are_refused(one: dict[str, Any], other: dict[str, Any]) -> None:
+def test_parts_that_say_two_things_of_one_are_refused(
+    one: dict[str, Any], other: dict[str, Any]
+) -> None:
     with pytest.raises(ValueError, match=r"two templates say what Resources\.It\.\w+ is"):
         template.join_templates({"Resources": {"It": one}}, {"Resources": {"It": other}})

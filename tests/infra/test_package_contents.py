@@ -50,7 +50,8 @@ assert (part.name, part.filename, part.data) == ("image", "a.jpg", b"xyz")
 for library in ("botocore", "urllib3", "werkzeug"):
     assert sys.modules[library].__file__.startswith(sys.argv[1]), library
 """
-"""Clients sign and send, and a body of several parts can be read, without what the package leaves out."""
+"""Clients sign and send, and a body of several parts can be read, without what the package leaves
+out."""
 
 
 def files(folder: Path, contents: dict[str, bytes]) -> Path:
@@ -62,8 +63,19 @@ def files(folder: Path, contents: dict[str, bytes]) -> Path:
 
 
 def test_what_no_function_opens_is_dropped_with_the_folders_it_leaves_empty(tmp_path: Path) -> None:
-    kept = ["numpy/linalg.py", "numpy/typing/__init__.py", "numpy-2.dist-info/METADATA", "top.py", "PIL/_imaging.x.so"]
-    dropped = ["numpy/core/tests/test_it.py", "numpy/__init__.pyi", "numpy/f2py/deep/er.py", "numpy/core/x.h"]
+    kept = [
+        "numpy/linalg.py",
+        "numpy/typing/__init__.py",
+        "numpy-2.dist-info/METADATA",
+        "top.py",
+        "PIL/_imaging.x.so",
+    ]
+    dropped = [
+        "numpy/core/tests/test_it.py",
+        "numpy/__init__.pyi",
+        "numpy/f2py/deep/er.py",
+        "numpy/core/x.h",
+    ]
     leftovers = ["PIL/_avif.x.so", "onnxruntime/tools/a.py"]
     files(tmp_path, dict.fromkeys([*kept, *dropped, *leftovers], b""))
     dependencies.prune_folder(tmp_path)
@@ -85,12 +97,18 @@ def test_a_library_stays_for_as_long_as_something_that_stays_links_to_it(tmp_pat
     }
     files(tmp_path, contents)
     dependencies.prune_folder(tmp_path)
-    gone = {"PIL/_avif.x.so", *(f"pillow.libs/lib{name}-1.so" for name in ("avif", "yuv", "freetype", "harfbuzz"))}
+    gone = {
+        "PIL/_avif.x.so",
+        *(f"pillow.libs/lib{name}-1.so" for name in ("avif", "yuv", "freetype", "harfbuzz")),
+    }
     assert set(bundle.list_files_below(tmp_path)) == contents.keys() - gone
 
 
-def test_the_same_content_is_the_same_bytes_whenever_and_however_it_was_written(tmp_path: Path) -> None:
-    one, two = files(tmp_path / "one", {"b": b"2", "a/c": b"1"}), files(tmp_path / "two", {"a/c": b"1", "b": b"2"})
+def test_the_same_content_is_the_same_bytes_whenever_and_however_it_was_written(
+    tmp_path: Path,
+) -> None:
+    one = files(tmp_path / "one", {"b": b"2", "a/c": b"1"})
+    two = files(tmp_path / "two", {"a/c": b"1", "b": b"2"})
     os.utime(one / "b", (1, 1))
     (two / "b").chmod(0o600)
     for folder in (one, two):
@@ -105,11 +123,15 @@ def test_a_target_is_named_as_each_tool_wants_it(architecture: str, python: str)
     assert f"manylinux_2_28_{target.machine}" in target.wheel_platforms
 
 
-def test_modules_are_compiled_and_not_compared_with_their_source_at_an_import(tmp_path: Path) -> None:
+def test_modules_are_compiled_and_not_compared_with_their_source_at_an_import(
+    tmp_path: Path,
+) -> None:
     (tmp_path / "module.py").write_text("x = 1\n")
     dependencies.compile_modules(tmp_path, Path(sys.executable))
     [compiled] = tmp_path.glob("__pycache__/module.*.pyc")
-    assert compiled.read_bytes()[4:8] == bytes((1, 0, 0, 0)), "by a hash that is not checked (PEP 552)"
+    assert compiled.read_bytes()[4:8] == bytes((1, 0, 0, 0)), (
+        "by a hash that is not checked (PEP 552)"
+    )
 
 
 def test_a_name_on_the_path_that_does_not_run_is_no_interpreter(tmp_path: Path) -> None:
@@ -124,8 +146,12 @@ def test_clients_and_forms_work_with_what_is_left_of_their_libraries(tmp_path: P
     for library in (botocore, urllib3, werkzeug):
         source = Path(str(library.__file__)).parent
         others = {folder.name for folder in (source / "data").glob("*/")} - set(SERVICES)
-        shutil.copytree(source, tmp_path / source.name, ignore=shutil.ignore_patterns("__pycache__", *others))
-    texts = gzip.decompress(next(tmp_path.glob("botocore/data/s3/*/service-2.json.gz")).read_bytes())
+        shutil.copytree(
+            source, tmp_path / source.name, ignore=shutil.ignore_patterns("__pycache__", *others)
+        )
+    texts = gzip.decompress(
+        next(tmp_path.glob("botocore/data/s3/*/service-2.json.gz")).read_bytes()
+    )
     dependencies.prune_folder(tmp_path)
     left = gzip.decompress(next(tmp_path.glob("botocore/data/s3/*/service-2.json.gz")).read_bytes())
     assert len(left) < len(texts) / 4
@@ -139,5 +165,8 @@ def test_clients_and_forms_work_with_what_is_left_of_their_libraries(tmp_path: P
         "CreateSession",
     }
     assert set(json.loads(left)["operations"]) == operations
-    environ = {"PYTHONPATH": f"{tmp_path}{os.pathsep}{dependencies.__file__.rsplit('/infra/')[0]}", **AWS}
+    environ = {
+        "PYTHONPATH": f"{tmp_path}{os.pathsep}{dependencies.__file__.rsplit('/infra/')[0]}",
+        **AWS,
+    }
     subprocess.run([sys.executable, "-c", LEFT, tmp_path], env=environ, check=True)

@@ -1,4 +1,5 @@
-"""What `chalice package` makes of the functions: each knows its storage and may do what it needs, and no more."""
+"""What `chalice package` makes of the functions: each knows its storage and may do what it needs,
+and no more."""
 
 import json
 import subprocess
@@ -40,16 +41,22 @@ POLICIES = Path(template.FOLDER).parent / ".chalice" / "policies"
 
 
 def environment(packaged: dict[str, Any], function: str) -> dict[str, Any]:
-    """As SAM gives it to the function: the global variables and its own, with the parameters' first values."""
+    """As SAM gives it to the function: the global variables and its own, with the parameters' first
+    values."""
     shared: dict[str, Any] = packaged["Globals"]["Function"]["Environment"]["Variables"]
-    own: dict[str, Any] = packaged["Resources"][function]["Properties"].get("Environment", {}).get("Variables", {})
+    own: dict[str, Any] = (
+        packaged["Resources"][function]["Properties"].get("Environment", {}).get("Variables", {})
+    )
     return {name: _first_value(packaged, value) for name, value in (shared | own).items()}
 
 
 def settings(packaged: dict[str, Any], function: str) -> Settings:
     """As the function reads them from its environment."""
     variables = environment(packaged, function)
-    texts = {name: value if isinstance(value, str) else json.dumps(value) for name, value in variables.items()}
+    texts = {
+        name: value if isinstance(value, str) else json.dumps(value)
+        for name, value in variables.items()
+    }
     return Settings.from_environment(texts)
 
 
@@ -79,72 +86,104 @@ def test_a_functions_environment_names_its_storage(packaged: dict[str, Any], fun
     )
 
 
-def test_commands_read_the_settings_of_all_functions_from_the_outputs(packaged: dict[str, Any]) -> None:
+def test_commands_read_the_settings_of_all_functions_from_the_outputs(
+    packaged: dict[str, Any],
+) -> None:
     variables = packaged["Globals"]["Function"]["Environment"]["Variables"]
     said = {name.upper(): one["Value"] for name, one in packaged["Outputs"].items()}
     for name in {name for name in variables if name.startswith("REGULARS_")} - {"REGULARS_WITNESS"}:
         assert said[name.removeprefix("REGULARS_").replace("_", "")] == variables[name]
     assert variables["REGULARS_WITNESS"] == {"Fn::If": ["HasWitness", said["WITNESS"], ""]}
-    assert packaged["Outputs"]["Witness"]["Condition"] == "HasWitness", "a restore reads the receipts there"
+    assert packaged["Outputs"]["Witness"]["Condition"] == "HasWitness", (
+        "a restore reads the receipts there"
+    )
 
 
 def test_functions_that_load_galleries_have_the_disk_and_those_that_make_snapshots_keep_none(
     packaged: dict[str, Any],
 ) -> None:
-    disks = {name: of.get("EphemeralStorage") for name, of in resources(packaged, "AWS::Serverless::Function").items()}
+    disks = {
+        name: of.get("EphemeralStorage")
+        for name, of in resources(packaged, "AWS::Serverless::Function").items()
+    }
     given = {name for name, disk in disks.items() if disk == {"Size": {"Ref": "SearchDisk"}}}
     assert given == {*template.list_search_functions(), "BuildIndex"}
     kept = {name: environment(packaged, name).get("REGULARS_SEARCH_MEMORY_MB") for name in given}
     assert kept == {**dict.fromkeys(template.list_search_functions()), "BuildIndex": "0"}
-    sizes = {name: packaged["Parameters"][name]["Default"] for name in ("SearchMemory", "SearchDisk")}
-    assert sizes == {"SearchMemory": MEMORY_MB, "SearchDisk": DISK_MB}, "`regulars cost` reckons with these"
+    sizes = {
+        name: packaged["Parameters"][name]["Default"] for name in ("SearchMemory", "SearchDisk")
+    }
+    assert sizes == {"SearchMemory": MEMORY_MB, "SearchDisk": DISK_MB}, (
+        "`regulars cost` reckons with these"
+    )
 
 
-def test_search_functions_are_alike_and_their_callers_know_all_of_them(packaged: dict[str, Any]) -> None:
-    """An earlier version of a caller, whose variables may be updated before its code, finds the first by its name."""
+def test_search_functions_are_alike_and_their_callers_know_all_of_them(
+    packaged: dict[str, Any],
+) -> None:
+    """An earlier version of a caller, whose variables may be updated before its code, finds the
+    first by its name."""
     names = template.list_search_functions()
     assert len(names) == SEARCH_FUNCTIONS
     assert all(packaged["Resources"][name] == packaged["Resources"]["Search"] for name in names)
     for caller in SEARCHING:
         variables = environment(packaged, caller)
         assert variables["REGULARS_SEARCH_FUNCTION"] == {"Ref": "Search"}
-        assert variables["REGULARS_MORE_SEARCH_FUNCTIONS"]["Fn::Join"][1] == [{"Ref": name} for name in names[1:]]
+        assert variables["REGULARS_MORE_SEARCH_FUNCTIONS"]["Fn::Join"][1] == [
+            {"Ref": name} for name in names[1:]
+        ]
 
 
 def test_callers_may_call_any_search_function(translated: dict[str, Any]) -> None:
     """CloudFormation makes a function's name of the stack's, its own, and an end."""
     for role in ("ApiHandlerRole", "IngestRole"):
         (policy,) = translated["Resources"][role]["Properties"]["Policies"]
-        [resource] = [one["Resource"] for one in policy["PolicyDocument"]["Statement"] if one["Sid"] == "Search"]
-        pattern = resource["Fn::Sub"].rpartition(":function:")[2].replace("${AWS::StackName}", "regulars-prod")
-        functions = {name for name, one in translated["Resources"].items() if one["Type"] == "AWS::Lambda::Function"}
+        [resource] = [
+            one["Resource"]
+            for one in policy["PolicyDocument"]["Statement"]
+            if one["Sid"] == "Search"
+        ]
+        pattern = (
+            resource["Fn::Sub"]
+            .rpartition(":function:")[2]
+            .replace("${AWS::StackName}", "regulars-prod")
+        )
+        functions = {
+            name
+            for name, one in translated["Resources"].items()
+            if one["Type"] == "AWS::Lambda::Function"
+        }
         named = {name for name in functions if fnmatchcase(f"regulars-prod-{name}-AbC", pattern)}
         assert named == {*template.list_search_functions()}
 
 
 def source_of(packaged: dict[str, Any], function: str) -> dict[str, Any]:
-    properties: dict[str, Any] = packaged["Resources"][function]["Properties"]["Events"][f"{function}SqsEventSource"][
-        "Properties"
-    ]
+    properties: dict[str, Any] = packaged["Resources"][function]["Properties"]["Events"][
+        f"{function}SqsEventSource"
+    ]["Properties"]
     return properties
 
 
 @pytest.mark.parametrize(
-    ("function", "messages", "times", "most"), [("BuildIndex", 1, 10, 5), ("Ingest", 5, 20, 10), ("Deliver", 10, 20, 5)]
+    ("function", "messages", "times", "most"),
+    [("BuildIndex", 1, 10, 5), ("Ingest", 5, 20, 10), ("Deliver", 10, 20, 5)],
 )
 def test_a_function_works_off_the_stacks_own_queue(
     packaged: dict[str, Any], function: str, messages: int, times: int, most: int
 ) -> None:
-    """A message stays hidden for six runs, and what fails too often goes to the queue's own dead letters."""
+    """A message stays hidden for six runs, and what fails too often goes to the queue's own dead
+    letters."""
     (name, dead_letters), source = QUEUES[function], source_of(packaged, function)
-    properties, queue = packaged["Resources"][function]["Properties"], packaged["Resources"][name]["Properties"]
+    properties = packaged["Resources"][function]["Properties"]
+    queue = packaged["Resources"][name]["Properties"]
     assert (source["Queue"], source["BatchSize"]) == ({"Fn::GetAtt": [name, "Arn"]}, messages)
     if messages > 1:  # only what failed comes again
         assert source["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
     assert queue["VisibilityTimeout"] == 6 * properties["Timeout"]
     dead = {"deadLetterTargetArn": {"Fn::GetAtt": [dead_letters, "Arn"]}, "maxReceiveCount": times}
     assert queue["RedrivePolicy"] == dead
-    # The event source's limit, not the function's own: a poller that is turned away uses up a message's receives.
+    # The event source's limit, not the function's own: a poller that is turned away uses up a
+    # message's receives.
     assert "ReservedConcurrentExecutions" not in properties
     assert source["ScalingConfig"] == {"MaximumConcurrency": {"Ref": f"{function}Concurrency"}}
     parameter = packaged["Parameters"][f"{function}Concurrency"]
@@ -155,7 +194,9 @@ def test_a_second_picture_has_time_where_the_first_took_its_worst(packaged: dict
     assert packaged["Resources"]["Ingest"]["Properties"]["Timeout"] >= 2 * WORST_MESSAGE_S
 
 
-@pytest.mark.parametrize(("function", "within_s"), [("APIHandler", 29), ("Ingest", WORST_MESSAGE_S)])
+@pytest.mark.parametrize(
+    ("function", "within_s"), [("APIHandler", 29), ("Ingest", WORST_MESSAGE_S)]
+)
 def test_a_search_that_hangs_leaves_its_caller_time_to_say_so(
     packaged: dict[str, Any], function: str, within_s: float
 ) -> None:
@@ -193,8 +234,12 @@ def test_only_what_ends_by_itself_may_send_to_the_queue_that_invokes_it_more_tha
     assert looping == {"Deliver": "Allow", "BuildIndex": "Allow", "Ingest": "Allow"}
 
 
-def test_every_function_has_a_role_of_its_own_and_search_functions_share_one(packaged: dict[str, Any]) -> None:
-    roles = {name: f["Role"] for name, f in resources(packaged, "AWS::Serverless::Function").items()}
+def test_every_function_has_a_role_of_its_own_and_search_functions_share_one(
+    packaged: dict[str, Any],
+) -> None:
+    roles = {
+        name: f["Role"] for name, f in resources(packaged, "AWS::Serverless::Function").items()
+    }
     role_by_function = FUNCTIONS | dict.fromkeys(template.list_search_functions(), "SearchRole")
     assert roles == {name: {"Fn::GetAtt": [role, "Arn"]} for name, role in role_by_function.items()}
 
@@ -205,7 +250,10 @@ def test_no_role_may_do_everything_or_touch_everything(packaged: dict[str, Any],
         assert statement["Effect"] == "Allow"
         assert not any("*" in action for action in actions(statement))
         # X-Ray has no resource that a segment belongs to.
-        assert statement["Sid"] == "WriteTraces" or "*" not in (statement["Resource"], *statement["Resource"])
+        assert statement["Sid"] == "WriteTraces" or "*" not in (
+            statement["Resource"],
+            *statement["Resource"],
+        )
 
 
 @pytest.mark.parametrize("role", FUNCTIONS.values())
@@ -214,13 +262,20 @@ def test_each_right_stands_in_one_statement(packaged: dict[str, Any], role: str)
         (action, json.dumps(resource), json.dumps(one.get("Condition")))
         for one in statements(packaged, role)
         for action in actions(one)
-        for resource in (one["Resource"] if isinstance(one["Resource"], list) else [one["Resource"]])
+        for resource in (
+            one["Resource"] if isinstance(one["Resource"], list) else [one["Resource"]]
+        )
     ]
     assert [right for right in {*rights} if rights.count(right) > 1] == []
 
 
 def allowed(packaged: dict[str, Any], action: str) -> set[str]:
-    return {role for role in FUNCTIONS.values() for s in statements(packaged, role) if action in actions(s)}
+    return {
+        role
+        for role in FUNCTIONS.values()
+        for s in statements(packaged, role)
+        if action in actions(s)
+    }
 
 
 def test_the_api_seals_secrets_and_who_signs_events_or_searches_unseals_them(
@@ -231,21 +286,34 @@ def test_the_api_seals_secrets_and_who_signs_events_or_searches_unseals_them(
     assert allowed(packaged, "kms:Decrypt") == unsealing
 
 
-def test_a_function_writes_of_tenants_only_keys_sessions_and_settings(packaged: dict[str, Any]) -> None:
+def test_a_function_writes_of_tenants_only_keys_sessions_and_settings(
+    packaged: dict[str, Any],
+) -> None:
     tenants = {"Fn::GetAtt": ["TenantsTable", "Arn"]}
     written: dict[str, set[str]] = {}
     for role in FUNCTIONS.values():
         for statement in statements(packaged, role):
-            resources = statement["Resource"] if isinstance(statement["Resource"], list) else [statement["Resource"]]
-            writes = [a for a in actions(statement) if a.endswith(("PutItem", "UpdateItem", "DeleteItem"))]
+            resources = (
+                statement["Resource"]
+                if isinstance(statement["Resource"], list)
+                else [statement["Resource"]]
+            )
+            writes = [
+                a for a in actions(statement) if a.endswith(("PutItem", "UpdateItem", "DeleteItem"))
+            ]
             if tenants in resources and writes:
                 assert role in ("ApiHandlerRole", "BuildIndexRole")
                 assert resources == [tenants]
                 condition = statement["Condition"]
                 assert condition["Null"] == {"dynamodb:LeadingKeys": "false"}
                 partitions = condition["ForAllValues:StringEquals"]["dynamodb:LeadingKeys"]
-                # The sweep signs receipts, and forgets erased groups, stills and AppCodes that hold no more.
-                assert role == "ApiHandlerRole" or partitions in (["signing_key"], ["tenant"], ["appcode", "still"])
+                # The sweep signs receipts, and forgets erased groups, stills and AppCodes that hold
+                # no more.
+                assert role == "ApiHandlerRole" or partitions in (
+                    ["signing_key"],
+                    ["tenant"],
+                    ["appcode", "still"],
+                )
                 if role == "BuildIndexRole" and "appcode" in partitions:
                     assert writes == ["dynamodb:DeleteItem"]
                 for partition in partitions:
@@ -263,7 +331,8 @@ def test_a_function_writes_of_tenants_only_keys_sessions_and_settings(packaged: 
         "tenant",
     }
     assert written["signing_key"] == {"dynamodb:PutItem"}
-    assert written["tenant"] == {"dynamodb:UpdateItem"}  # a tenant is neither made nor deleted by a request
+    # a tenant is neither made nor deleted by a request
+    assert written["tenant"] == {"dynamodb:UpdateItem"}
 
 
 def test_pictures_of_captures_are_put_through_the_api_and_changed_by_erasures_only(
@@ -271,7 +340,9 @@ def test_pictures_of_captures_are_put_through_the_api_and_changed_by_erasures_on
 ) -> None:
     captures = {"Fn::Sub": "${CapturesBucket.Arn}/*"}
     granted = {
-        role: sorted(a for s in statements(packaged, role) if s["Resource"] == captures for a in actions(s))
+        role: sorted(
+            a for s in statements(packaged, role) if s["Resource"] == captures for a in actions(s)
+        )
         for role in FUNCTIONS.values()
     }
     reading = ["s3:GetObject"]
@@ -286,7 +357,12 @@ def test_pictures_of_captures_are_put_through_the_api_and_changed_by_erasures_on
 def test_the_search_function_changes_nothing(packaged: dict[str, Any]) -> None:
     writing = ("Put", "Update", "Delete", "Send", "Invoke")
     telling = ("logs:", "xray:")
-    allowed = [a for s in statements(packaged, "SearchRole") for a in actions(s) if not a.startswith(telling)]
+    allowed = [
+        a
+        for s in statements(packaged, "SearchRole")
+        for a in actions(s)
+        if not a.startswith(telling)
+    ]
     assert allowed
     assert not [action for action in allowed if action.partition(":")[2].startswith(writing)]
 
@@ -329,7 +405,13 @@ def test_the_linter_finds_nothing(packaged_path: Path) -> None:
 
 def test_the_search_function_starts_without_the_dialects(packaged: dict[str, Any]) -> None:
     module, name = packaged["Resources"]["Search"]["Properties"]["Handler"].rsplit(".", 1)
-    code = f"import json, sys; from {module.replace('/', '.')} import {name}; print(json.dumps(sorted(sys.modules)))"
+    code = (
+        f"import json, sys; from {module.replace('/', '.')} import {name}; "
+        "print(json.dumps(sorted(sys.modules)))"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     loaded = set(json.loads(done.stdout))
-    assert not {"app", "chalice", "numpy", "botocore", "chalicelib.api.http", "chalicelib.api.sunmi"} & loaded
+    assert (
+        not {"app", "chalice", "numpy", "botocore", "chalicelib.api.http", "chalicelib.api.sunmi"}
+        & loaded
+    )

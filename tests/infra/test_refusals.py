@@ -1,6 +1,8 @@
-"""A book of refusals: rules that AWS keeps, and no emulator, linter or translator here does, each with its source.
+"""A book of refusals: rules that AWS keeps, and no emulator, linter or translator here does, each
+with its source.
 
-Each is tried twice: on what is deployed, which breaks none, and on that with one fault, which the rule has to find.
+Each is tried twice: on what is deployed, which breaks none, and on that with one fault, which the
+rule has to find.
 """
 
 import json
@@ -34,7 +36,8 @@ BOUNDED = {**BY_CLOUDFORMATION, "iam:PermissionsBoundary": BOUNDARY}
 class Deployed(NamedTuple):
     """What AWS gets: the template as SAM translates it, and the policy of the role that deploys it.
 
-    `without_type`: the regions that the command refuses, by the type that CloudFormation does not know there.
+    `without_type`: the regions that the command refuses, by the type that CloudFormation does not
+    know there.
     """
 
     template: dict[str, Any]
@@ -72,7 +75,9 @@ def find_sibling_variables(deployed: Deployed) -> Iterator[str]:
         for depth, part in enumerate(parts):
             if part.startswith("{"):
                 variables["/".join(parts[:depth])].add(part)
-    yield from (f"{place} has {sorted(names)}" for place, names in variables.items() if len(names) > 1)
+    yield from (
+        f"{place} has {sorted(names)}" for place, names in variables.items() if len(names) > 1
+    )
 
 
 _PLACE = "eu-central-1:123456789012"
@@ -87,7 +92,8 @@ _ARNS = {
     "AWS::IAM::Role": f"iam:{_GLOBAL}:role/{STACK}-IngestRole-AbC",
     "AWS::KMS::Key": f"kms:{_PLACE}:key/11111111-2222-3333-4444-555555555555",
     "AWS::Lambda::EventInvokeConfig": f"lambda:{_PLACE}:function:{STACK}-Canary-AbC",
-    "AWS::Lambda::EventSourceMapping": f"lambda:{_PLACE}:event-source-mapping:11111111-2222-3333-4444-555555555555",
+    "AWS::Lambda::EventSourceMapping": f"lambda:{_PLACE}:event-source-mapping:11111111-2222-3333-"
+    "4444-555555555555",
     "AWS::Lambda::Function": f"lambda:{_PLACE}:function:{STACK}-Ingest-AbC",
     "AWS::Lambda::Permission": f"lambda:{_PLACE}:function:{STACK}-Ingest-AbC",
     "AWS::Lambda::Url": f"lambda:{_PLACE}:function:{STACK}-APIHandler-AbC",
@@ -98,30 +104,42 @@ _ARNS = {
     "AWS::SQS::QueuePolicy": f"sqs:{_PLACE}:{STACK}-CapturesQueue-AbC",
     "AWS::XRay::SamplingRule": f"xray:{_PLACE}:sampling-rule/{STACK}-api",
 }
-"""What each type's resources are called, behind the partition. Those of API Gateway have names that nobody chooses."""
+"""What each type's resources are called, behind the partition. Those of API Gateway have names that
+nobody chooses."""
 
 
 UNUSED = (
     "*Replica* *Kinesis* *ImportTable *ContributorInsights *ResourcePolicy *BatchWriteItem "
-    "s3:*Metadata* s3:*Analytics* s3:*Metrics* s3:*Cors s3:*CORS s3:*Website s3:*Accelerate* s3:*Abac s3:*Acl "
-    "s3:*Logging s3:*Lock* s3:*Inventory* s3:*Tiering* s3:*Replication* s3:*Versioning s3:DeleteBucketEncryption "
-    "s3:DeleteBucketLifecycle s3:DeleteObject kms:*ableKey kms:ScheduleKeyDeletion logs:*ssociateKmsKey "
-    "*LogDelivery logs:*DataProtection* logs:*IndexPolicy *BearerTokenAuthentication *DeletionProtection "
-    "lambda:Associate* *CodeSigning* *CapacityProvider *PublishVersion *ScalingConfig *RuntimeManagementConfig "
+    "s3:*Metadata* s3:*Analytics* s3:*Metrics* s3:*Cors s3:*CORS s3:*Website s3:*Accelerate* "
+    "s3:*Abac s3:*Acl "
+    "s3:*Logging s3:*Lock* s3:*Inventory* s3:*Tiering* s3:*Replication* s3:*Versioning "
+    "s3:DeleteBucketEncryption "
+    "s3:DeleteBucketLifecycle s3:DeleteObject kms:*ableKey kms:ScheduleKeyDeletion "
+    "logs:*ssociateKmsKey "
+    "*LogDelivery logs:*DataProtection* logs:*IndexPolicy *BearerTokenAuthentication "
+    "*DeletionProtection "
+    "lambda:Associate* *CodeSigning* *CapacityProvider *PublishVersion *ScalingConfig "
+    "*RuntimeManagementConfig "
     "iam:DeleteRolePermissionsBoundary iam:*Group* iam:*User* *UpdateRestApiPolicy "
 )
-"""Writes with which CloudFormation makes what this template lacks, or which it tries without need."""
+"""Writes with which CloudFormation makes what this template lacks, or which it tries without
+need."""
 
 
 def find_missing_rights(deployed: Deployed) -> Iterator[str]:
-    """CloudFormation's own schemas say which actions it calls for a type. Each has to be allowed on that type's ARN."""
+    """CloudFormation's own schemas say which actions it calls for a type.
+
+    Each has to be allowed on that type's ARN.
+    """
     for kind in deployed.kinds:
         service = kind.split("::")[1].lower()
         for phase, handler in _read_schema(kind)["handlers"].items():
             for action in handler["permissions"] if phase != "list" else ():
                 of = "AWS::IAM::Role" if action.endswith("RolePolicy") else kind
                 arn = f"arn:aws:{_ARNS.get(of, f'{service}:::x')}"
-                is_needed = action.startswith(f"{service}:") and not any(fnmatch(action, one) for one in UNUSED.split())
+                is_needed = action.startswith(f"{service}:") and not any(
+                    fnmatch(action, one) for one in UNUSED.split()
+                )
                 if is_needed and not is_allowed(deployed.policy, action, arn, BOUNDED):
                     yield f"{phase} of {kind}: {action}"
 
@@ -131,15 +149,25 @@ def _read_schema(kind: str) -> dict[str, Any]:
 
 
 def find_missing_link(deployed: Deployed) -> Iterator[str]:
-    role = f"arn:aws:iam:{_GLOBAL}:role/aws-service-role/ops.apigateway.amazonaws.com/AWSServiceRoleForAPIGateway"
+    role = (
+        f"arn:aws:iam:{_GLOBAL}:role/aws-service-role/ops.apigateway.amazonaws.com/"
+        "AWSServiceRoleForAPIGateway"
+    )
     if deployed.properties_by_name("AWS::ApiGateway::DomainName"):
-        allowed = is_allowed(deployed.policy, "iam:CreateServiceLinkedRole", role, BY_CLOUDFORMATION)
+        allowed = is_allowed(
+            deployed.policy, "iam:CreateServiceLinkedRole", role, BY_CLOUDFORMATION
+        )
         yield from () if allowed else ("iam:CreateServiceLinkedRole",)
 
 
 def find_partitions(deployed: Deployed) -> Iterator[str]:
-    for name, one in (*deployed.template["Resources"].items(), ("the printed policy", deployed.policy)):
-        yield from (f"{name}: {found}" for found in re.findall(r'"(arn:aws:[^"]*)', json.dumps(one)))
+    for name, one in (
+        *deployed.template["Resources"].items(),
+        ("the printed policy", deployed.policy),
+    ):
+        yield from (
+            f"{name}: {found}" for found in re.findall(r'"(arn:aws:[^"]*)', json.dumps(one))
+        )
 
 
 def find_large_policies(deployed: Deployed) -> Iterator[str]:
@@ -149,13 +177,19 @@ def find_large_policies(deployed: Deployed) -> Iterator[str]:
 
 
 def _list_policies(deployed: Deployed) -> Iterator[tuple[str, Any, int]]:
-    """Yield name, document and most characters of each. A reference is written for each that it may be put in for."""
+    """Yield name, document and most characters of each.
+
+    A reference is written for each that it may be put in for.
+    """
     yield "the printed policy", deployed.policy, MOST_CHARACTERS
     for name, one in deployed.properties_by_name("AWS::IAM::ManagedPolicy").items():
         yield name, one["PolicyDocument"], MOST_CHARACTERS
     for name, one in deployed.properties_by_name("AWS::IAM::Role").items():
         documents = [policy["PolicyDocument"] for policy in one["Policies"]]
-        shared = [use["PolicyDocument"] for use in deployed.properties_by_name("AWS::IAM::Policy").values()]
+        shared = [
+            use["PolicyDocument"]
+            for use in deployed.properties_by_name("AWS::IAM::Policy").values()
+        ]
         yield name, _fill([*documents, *shared]), 10_240
 
 
@@ -171,8 +205,15 @@ def _fill(value: Any) -> Any:
 def find_ways_to_an_administrator(deployed: Deployed) -> Iterator[str]:
     """Yield what the role may do with a role that has not the boundary, or to be rid of it."""
     role = f"arn:aws:iam:{_GLOBAL}:role/{STACK}-x"
-    of_roles = "CreateRole AttachRolePolicy PutRolePolicy PutRolePermissionsBoundary DeleteRolePermissionsBoundary"
-    for context in (BY_CLOUDFORMATION, {}, {"iam:PermissionsBoundary": "arn:aws:iam::aws:policy/AdministratorAccess"}):
+    of_roles = (
+        "CreateRole AttachRolePolicy PutRolePolicy PutRolePermissionsBoundary "
+        "DeleteRolePermissionsBoundary"
+    )
+    for context in (
+        BY_CLOUDFORMATION,
+        {},
+        {"iam:PermissionsBoundary": "arn:aws:iam::aws:policy/AdministratorAccess"},
+    ):
         for action in of_roles.split():
             if is_allowed(deployed.policy, f"iam:{action}", role, context):
                 yield f"iam:{action} with {context}"
@@ -190,21 +231,31 @@ def find_unbounded_roles(deployed: Deployed) -> Iterator[str]:
 
 
 def find_unknown_types(deployed: Deployed) -> Iterator[str]:
-    """Compare what the command refuses with the registry of each region, as cfn-lint brings them."""
+    """Compare what the command refuses with the registry of each region, as cfn-lint brings
+    them."""
     folder = Path(cfnlint.__file__).parent / "data" / "schemas" / "providers"
     for registry in sorted(folder.glob("*-*-*.json")):
         known = json.loads(registry.read_text())
         for kind in deployed.kinds:
             is_refused = registry.stem in deployed.without_type.get(kind, "").split()
             if is_refused is (kind in known):
-                yield f"{registry.stem}: {kind} is {'refused and known' if is_refused else 'unknown and not refused'}"
+                yield (
+                    f"{registry.stem}: {kind} is "
+                    f"{'refused and known' if is_refused else 'unknown and not refused'}"
+                )
 
 
 def find_loose_arns(deployed: Deployed) -> Iterator[str]:
-    """A parameter that is an ARN names the service, and a region and an account as AWS writes them."""
+    """A parameter that is an ARN names the service, and a region and an account as AWS writes
+    them."""
     for name, rules in deployed.template["Parameters"].items():
         if "ARN" in rules.get("Description", ""):
-            for wrong in ("my-topic", "alias/mine", "x", "arn:aws:ec2:eu-central-1:123456789012:vpc/vpc-1"):
+            for wrong in (
+                "my-topic",
+                "alias/mine",
+                "x",
+                "arn:aws:ec2:eu-central-1:123456789012:vpc/vpc-1",
+            ):
                 if re.fullmatch(rules.get("AllowedPattern", ".*"), wrong):
                     yield f"{name} takes {wrong}"
 
@@ -214,7 +265,9 @@ def drop_right(action: str, resource: str) -> Callable[[Deployed], object]:
 
     def drop(deployed: Deployed) -> None:
         [statement] = [
-            one for one in deployed.policy["Statement"] if action in one["Action"] and resource in one["Resource"]
+            one
+            for one in deployed.policy["Statement"]
+            if action in one["Action"] and resource in one["Resource"]
         ]
         statement["Action"].remove(action)
 
@@ -225,7 +278,9 @@ RULES = {
     "A REST API takes one variable name at each place of a path": Rule(
         "amazon-archives/aws-apigateway-importer 202",
         find_sibling_variables,
-        lambda deployed: deployed.paths.update({"/console/{file}": deployed.paths["/console/{name}"]}),
+        lambda deployed: deployed.paths.update(
+            {"/console/{file}": deployed.paths["/console/{name}"]}
+        ),
     ),
     "Event source mappings are tagged when they are made, under ARNs of their own": Rule(
         "aws-samples/sample-autonomous-cloud-coding-agents 407",
@@ -241,7 +296,11 @@ RULES = {
         "amplify-education/serverless-domain-manager 112",
         find_missing_link,
         lambda deployed: deployed.policy["Statement"].remove(
-            next(one for one in deployed.policy["Statement"] if one["Action"] == ["iam:CreateServiceLinkedRole"])
+            next(
+                one
+                for one in deployed.policy["Statement"]
+                if one["Action"] == ["iam:CreateServiceLinkedRole"]
+            )
         ),
     ),
     "A managed policy has 6,144 characters at most, all inline policies of a role 10,240": Rule(
@@ -252,7 +311,9 @@ RULES = {
     "An ARN begins with the partition of its region": Rule(
         "terraform-aws-modules/terraform-aws-iam 39",
         find_partitions,
-        lambda deployed: deployed.policy["Statement"][1]["Resource"].append("arn:aws:s3:::regulars-packages-*"),
+        lambda deployed: deployed.policy["Statement"][1]["Resource"].append(
+            "arn:aws:s3:::regulars-packages-*"
+        ),
     ),
     "Who may make roles without a boundary is an administrator": Rule(
         "docs.aws.amazon.com/IAM/latest/UserGuide/access_policies_boundaries.html",
@@ -262,12 +323,16 @@ RULES = {
     "Where a company demands a boundary, a role without one is not made": Rule(
         "alexcasalboni/aws-lambda-power-tuning 117",
         find_unbounded_roles,
-        lambda deployed: deployed.properties_by_name("AWS::IAM::Role")["SweepRole"].pop("PermissionsBoundary"),
+        lambda deployed: deployed.properties_by_name("AWS::IAM::Role")["SweepRole"].pop(
+            "PermissionsBoundary"
+        ),
     ),
     "CloudFormation does not know each type in each region": Rule(
         "docs.aws.amazon.com/lambda/latest/dg/urls-configuration.html",
         find_unknown_types,
-        lambda deployed: deployed.template["Resources"].update({"Budget": {"Type": "AWS::Budgets::Budget"}}),
+        lambda deployed: deployed.template["Resources"].update(
+            {"Budget": {"Type": "AWS::Budgets::Budget"}}
+        ),
     ),
     "An alarm takes a topic of its own region, and each ARN its own service": Rule(
         "cds-snc/notification-terraform 128",
@@ -291,7 +356,10 @@ def cite(source: str) -> str:
     if source.startswith("docs."):
         return f"[AWS](https://{source})"
     repository, number = source.split()
-    return f"[{repository.partition('/')[2]} {number}](https://github.com/{repository}/issues/{number})"
+    return (
+        f"[{repository.partition('/')[2]} "
+        f"{number}](https://github.com/{repository}/issues/{number})"
+    )
 
 
 @pytest.fixture(scope="module")
@@ -308,9 +376,24 @@ def test_what_is_deployed_breaks_no_rule_and_its_fault_does(deployed: Deployed, 
     assert [*find(faulty)] != [], "a rule that finds nothing holds nothing"
 
 
-DIRECT = {"acm", "budgets", "cloudformation", "sns", "sts", "kms:Encrypt", "lambda:GetAccountSettings", "s3:PutObject"}
-DIRECT |= {"cloudwatch:GetMetricData", "dynamodb:ConditionCheckItem", "iam:CreateServiceLinkedRole", "s3:DeleteObject"}
-"""Services and actions that `regulars deploy` itself calls, and what API Gateway does for the first domain."""
+DIRECT = {
+    "acm",
+    "budgets",
+    "cloudformation",
+    "sns",
+    "sts",
+    "kms:Encrypt",
+    "lambda:GetAccountSettings",
+    "s3:PutObject",
+}
+DIRECT |= {
+    "cloudwatch:GetMetricData",
+    "dynamodb:ConditionCheckItem",
+    "iam:CreateServiceLinkedRole",
+    "s3:DeleteObject",
+}
+"""Services and actions that `regulars deploy` itself calls, and what API Gateway does for the first
+domain."""
 
 
 def test_a_role_that_deploys_may_do_nothing_that_no_type_needs(deployed: Deployed) -> None:
@@ -325,10 +408,13 @@ def test_a_role_that_deploys_touches_one_stack(deployed: Deployed) -> None:
     for one in deployed.policy["Statement"]:
         if "*" in one["Resource"]:
             reads = all(re.search(":(Get|List|Describe)", action) for action in one["Action"])
-            assert reads or one["Condition"], "what has no name is changed through CloudFormation, or with our context"
+            assert reads or one["Condition"], (
+                "what has no name is changed through CloudFormation, or with our context"
+            )
         else:
             known = (
-                f"{STACK}|regulars-packages|changeSet/regulars-|:/account|transform/|aws-service-role/ops.apigateway"
+                f"{STACK}|regulars-packages|changeSet/regulars-|:/account|transform/|aws-"
+                "service-role/ops.apigateway"
             )
             assert [of for of in one["Resource"] if not re.search(known, of)] == []
 
@@ -336,7 +422,9 @@ def test_a_role_that_deploys_touches_one_stack(deployed: Deployed) -> None:
 def test_a_policy_without_a_boundary_is_the_same_but_for_its_condition() -> None:
     def list_rights(boundary: str) -> set[tuple[str, str]]:
         statements = make_role_policy("regulars-prod", boundary)["Statement"]
-        return {(action, of) for one in statements for action in one["Action"] for of in one["Resource"]}
+        return {
+            (action, of) for one in statements for action in one["Action"] for of in one["Resource"]
+        }
 
     bounding = ("iam:PutRolePermissionsBoundary", "arn:*:iam::*:role/regulars-prod-*")
     assert list_rights(BOUNDARY) - list_rights("") == {bounding}
@@ -348,7 +436,10 @@ def test_a_policy_without_a_boundary_is_the_same_but_for_its_condition() -> None
         (f"arn:aws:iam::123456789012:policy/{STACK}-boundary", f"does not begin with {STACK}-"),
         ("arn:aws:iam::123456789012:policy/*", "is the ARN of a policy"),
         ("arn:aws:iam::123456789012:role/bound", "is the ARN of a policy"),
-        (f"arn:aws:iam::123456789012:policy/{'path/' * 102}{'b' * 128}", "give the boundary a shorter name"),
+        (
+            f"arn:aws:iam::123456789012:policy/{'path/' * 102}{'b' * 128}",
+            "give the boundary a shorter name",
+        ),
     ],
 )
 def test_a_boundary_that_would_bound_nothing_is_refused(boundary: str, says: str) -> None:

@@ -26,10 +26,16 @@ def git(tmp_path: Path) -> Callable[..., str]:
     """Git in a small checkout of main."""
 
     def run(*words: str) -> str:
-        return subprocess.run(["git", *words], cwd=tmp_path, capture_output=True, text=True, check=True).stdout.strip()
+        return subprocess.run(
+            ["git", *words], cwd=tmp_path, capture_output=True, text=True, check=True
+        ).stdout.strip()
 
     run("init", "--quiet", "--initial-branch=main")
-    for name, value in (("user.name", "Ann"), ("user.email", "ann@shop.example"), ("user.signingkey", "")):
+    for name, value in (
+        ("user.name", "Ann"),
+        ("user.email", "ann@shop.example"),
+        ("user.signingkey", ""),
+    ):
         run("config", name, value)
     for name, text in {**FILES, ".gitignore": "/dist/\n/key*\n"}.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
@@ -44,7 +50,9 @@ def build(tmp_path: Path) -> Callable[[], None]:
     def built() -> None:
         (tmp_path / "dist").mkdir(exist_ok=True)
         content = (tmp_path / "pyproject.toml").read_bytes()
-        (tmp_path / "dist" / SUMS).write_text(f"{hashlib.sha256(content).hexdigest()}  regulars.whl\n")
+        (tmp_path / "dist" / SUMS).write_text(
+            f"{hashlib.sha256(content).hexdigest()}  regulars.whl\n"
+        )
 
     return built
 
@@ -79,7 +87,10 @@ def test_the_sums_are_signed_by_the_key_that_git_signs_with(
     assert "SHA256SUMS.sig" in make_release("1.2.3", tmp_path, build, lambda: "4 images")[0]
     sums = tmp_path / "dist" / SUMS
     check = ["ssh-keygen", "-Y", "check-novalidate", "-n", "file", "-s", f"{sums}.sig"]
-    assert subprocess.run(check, input=sums.read_bytes(), capture_output=True, check=False).returncode == 0
+    assert (
+        subprocess.run(check, input=sums.read_bytes(), capture_output=True, check=False).returncode
+        == 0
+    )
     assert "BEGIN SSH SIGNATURE" in git("cat-file", "tag", "v1.2.3")
 
 
@@ -89,12 +100,21 @@ def test_the_sums_are_signed_by_the_key_that_git_signs_with(
         ("1.2", [], "'1.2' is no version: say make release VERSION=1.2.3"),
         ("", [], "is no version"),
         ("1.2.4", [], "python -m tests.releases.make 1.2.4, and commit it"),
-        ("1.2.3", ["switch", "--quiet", "--create", "work"], "releases are made of main, and this is work"),
+        (
+            "1.2.3",
+            ["switch", "--quiet", "--create", "work"],
+            "releases are made of main, and this is work",
+        ),
         ("1.2.3", ["mv", "README.md", "LIESMICH.md"], "changes that are not committed"),
     ],
 )
 def test_nothing_is_changed_if_something_is_not_ready(
-    tmp_path: Path, git: Callable[..., str], build: Callable[[], None], version: str, change: list[str], why: str
+    tmp_path: Path,
+    git: Callable[..., str],
+    build: Callable[[], None],
+    version: str,
+    change: list[str],
+    why: str,
 ) -> None:
     if change:
         git(*change)
@@ -114,7 +134,9 @@ def test_a_release_without_a_section_of_what_is_new_is_refused(
         make_release("1.2.3", tmp_path, build, lambda: "4 images")
 
 
-def test_builds_that_differ_are_no_release_and_leave_nothing(tmp_path: Path, git: Callable[..., str]) -> None:
+def test_builds_that_differ_are_no_release_and_leave_nothing(
+    tmp_path: Path, git: Callable[..., str]
+) -> None:
     numbers, before = itertools.count(), git("rev-parse", "HEAD")
 
     def build() -> None:

@@ -14,13 +14,17 @@ from regulars.libraries import list_console_libraries
 def installed(folder: Path, name: str, version: str, licence: str) -> Path:
     metadata = folder / f"{name}-{version}.dist-info" / "METADATA"
     metadata.parent.mkdir(parents=True)
-    metadata.write_text(f"Metadata-Version: 2.4\nName: {name}\nVersion: {version}\n{licence}\n\nAbout it.")
+    metadata.write_text(
+        f"Metadata-Version: 2.4\nName: {name}\nVersion: {version}\n{licence}\n\nAbout it."
+    )
     return folder
 
 
 @pytest.fixture
 def bill(tmp_path: Path) -> Path:
-    libraries = installed(tmp_path / "libraries", "Some_Thing", "1.2", "License-Expression: Apache-2.0 OR MIT")
+    libraries = installed(
+        tmp_path / "libraries", "Some_Thing", "1.2", "License-Expression: Apache-2.0 OR MIT"
+    )
     installed(libraries, "odd", "3", "License: As you like it")
     chalice = installed(tmp_path / "chalice", "chalice", "1.34", "License: Apache License 2.0")
     installed(chalice, "wheel", "1", "License: MIT")
@@ -28,13 +32,20 @@ def bill(tmp_path: Path) -> Path:
     model.parent.mkdir()
     model.write_bytes(b"weights")
     real = packs.read_pack()
-    file = replace(real.files[0], name="small.onnx", sha256=hashlib.sha256(b"weights").hexdigest(), size_bytes=7)
+    file = replace(
+        real.files[0],
+        name="small.onnx",
+        sha256=hashlib.sha256(b"weights").hexdigest(),
+        size_bytes=7,
+    )
     pack = Pack(replace(real.manifest, files=(file,)), model.parent)
     pages = list_console_libraries()
     sbom.write_package_bill(tmp_path / sbom.NAME, libraries, chalice, [pack], pages)
     again = tmp_path / "again.json"
     sbom.write_package_bill(again, libraries, chalice, [pack], pages)
-    assert again.read_bytes() == (tmp_path / sbom.NAME).read_bytes(), "the same content is the same bytes"
+    assert again.read_bytes() == (tmp_path / sbom.NAME).read_bytes(), (
+        "the same content is the same bytes"
+    )
     return tmp_path / sbom.NAME
 
 
@@ -53,4 +64,6 @@ def test_it_names_the_libraries_chalice_and_the_models_that_are_there(bill: Path
     assert parts["Some_Thing"]["purl"] == "pkg:pypi/some-thing@1.2"
     assert parts["Some_Thing"]["licenses"] == [{"expression": "Apache-2.0 OR MIT"}]
     assert parts["odd"]["licenses"] == [{"license": {"name": "As you like it"}}]
-    assert parts["small.onnx"]["hashes"] == [{"alg": "SHA-256", "content": hashlib.sha256(b"weights").hexdigest()}]
+    assert parts["small.onnx"]["hashes"] == [
+        {"alg": "SHA-256", "content": hashlib.sha256(b"weights").hexdigest()}
+    ]

@@ -1,5 +1,5 @@
-"""Tests of all that holds state: the tables of storage/keys.py and no others, buckets, queues, the key; their
-safety."""
+"""Tests of all that holds state: the tables of storage/keys.py and no others, buckets, queues, the
+key; their safety."""
 
 from typing import Any
 
@@ -15,7 +15,11 @@ HOLDS_DATA = ("AWS::DynamoDB::Table", "AWS::S3::Bucket", "AWS::KMS::Key")
 
 
 def of_type(kind: str) -> dict[str, dict[str, Any]]:
-    return {name: resource["Properties"] for name, resource in STORAGE.items() if resource["Type"] == kind}
+    return {
+        name: resource["Properties"]
+        for name, resource in STORAGE.items()
+        if resource["Type"] == kind
+    }
 
 
 def key_of(schema: list[dict[str, str]]) -> tuple[str, str]:
@@ -41,22 +45,30 @@ def table_of(properties: dict[str, Any]) -> Table:
 
 def test_the_template_has_exactly_the_tables_of_the_code() -> None:
     in_template = [table_of(properties) for properties in of_type("AWS::DynamoDB::Table").values()]
-    assert sorted(in_template, key=lambda table: table.name) == sorted(TABLES, key=lambda table: table.name)
+    assert sorted(in_template, key=lambda table: table.name) == sorted(
+        TABLES, key=lambda table: table.name
+    )
 
 
 def test_a_table_defines_its_key_attributes_as_strings_and_no_others() -> None:
     for properties in of_type("AWS::DynamoDB::Table").values():
         table = table_of(properties)
-        defined = {entry["AttributeName"]: entry["AttributeType"] for entry in properties["AttributeDefinitions"]}
+        defined = {
+            entry["AttributeName"]: entry["AttributeType"]
+            for entry in properties["AttributeDefinitions"]
+        }
         assert defined == dict.fromkeys([table.partition, table.sort, *table.indexes.values()], "S")
 
 
 def test_every_table_is_recoverable_and_paid_by_use() -> None:
     for properties in of_type("AWS::DynamoDB::Table").values():
         assert properties["BillingMode"] == "PAY_PER_REQUEST"
-        # `regulars deploy` protects it once the stack stands: else it would stay when the creation of the stack fails.
+        # `regulars deploy` protects it once the stack stands: else it would stay when the creation
+        # of the stack fails.
         assert "DeletionProtectionEnabled" not in properties
-        assert properties["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
+        assert properties["PointInTimeRecoverySpecification"] == {
+            "PointInTimeRecoveryEnabled": True
+        }
 
 
 def test_sessions_stored_answers_captures_and_what_was_sent_expire_and_nothing_else() -> None:
@@ -66,33 +78,50 @@ def test_sessions_stored_answers_captures_and_what_was_sent_expire_and_nothing_e
         if "TimeToLiveSpecification" in properties
     }
     assert expiring == {
-        table.name: {"AttributeName": "expires_at", "Enabled": True} for table in (TENANTS, REQUESTS, CAPTURES, OUTBOX)
+        table.name: {"AttributeName": "expires_at", "Enabled": True}
+        for table in (TENANTS, REQUESTS, CAPTURES, OUTBOX)
     }
 
 
-@pytest.mark.parametrize("name", [name for name, resource in STORAGE.items() if resource["Type"] in HOLDS_DATA])
+@pytest.mark.parametrize(
+    "name", [name for name, resource in STORAGE.items() if resource["Type"] in HOLDS_DATA]
+)
 def test_what_holds_data_outlives_its_stack(name: str) -> None:
-    assert (STORAGE[name]["DeletionPolicy"], STORAGE[name]["UpdateReplacePolicy"]) == ("Retain", "Retain")
+    assert (STORAGE[name]["DeletionPolicy"], STORAGE[name]["UpdateReplacePolicy"]) == (
+        "Retain",
+        "Retain",
+    )
 
 
 @pytest.mark.parametrize("name", ["DataBucket", "CapturesBucket"])
 def test_a_bucket_is_private_encrypted_and_reached_by_tls_only(name: str) -> None:
     assert set(of_type("AWS::S3::Bucket")) == {"DataBucket", "CapturesBucket"}
     bucket = of_type("AWS::S3::Bucket")[name]
-    (policy,) = [p for p in of_type("AWS::S3::BucketPolicy").values() if p["Bucket"] == {"Ref": name}]
+    (policy,) = [
+        p for p in of_type("AWS::S3::BucketPolicy").values() if p["Bucket"] == {"Ref": name}
+    ]
     assert set(bucket["PublicAccessBlockConfiguration"].values()) == {True}
     assert len(bucket["PublicAccessBlockConfiguration"]) == 4
     assert bucket["OwnershipControls"] == {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]}
     assert "BucketEncryption" in bucket
     (statement,) = policy["PolicyDocument"]["Statement"]
-    assert (statement["Effect"], statement["Principal"], statement["Action"]) == ("Deny", "*", "s3:*")
+    assert (statement["Effect"], statement["Principal"], statement["Action"]) == (
+        "Deny",
+        "*",
+        "s3:*",
+    )
     assert statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
-    assert statement["Resource"] == [{"Fn::GetAtt": [name, "Arn"]}, {"Fn::Sub": f"${{{name}.Arn}}/*"}]
+    assert statement["Resource"] == [
+        {"Fn::GetAtt": [name, "Arn"]},
+        {"Fn::Sub": f"${{{name}.Arn}}/*"},
+    ]
 
 
 def test_pictures_of_captures_go_after_the_days_of_the_parameter() -> None:
     rules = of_type("AWS::S3::Bucket")["CapturesBucket"]["LifecycleConfiguration"]["Rules"]
-    assert [rule["ExpirationInDays"] for rule in rules if "ExpirationInDays" in rule] == [{"Ref": "CaptureDays"}]
+    assert [rule["ExpirationInDays"] for rule in rules if "ExpirationInDays" in rule] == [
+        {"Ref": "CaptureDays"}
+    ]
     assert make_storage()["Parameters"]["CaptureDays"]["Default"] == 30
 
 
@@ -106,14 +135,23 @@ def test_a_picture_that_is_put_is_told_to_the_captures_queue_and_s3_may_do_so() 
     (policy,) = of_type("AWS::SQS::QueuePolicy").values()
     assert policy["Queues"] == [{"Ref": "CapturesQueue"}]
     (statement,) = policy["PolicyDocument"]["Statement"]
-    assert (statement["Effect"], statement["Principal"], statement["Action"], statement["Resource"]) == (
+    assert (
+        statement["Effect"],
+        statement["Principal"],
+        statement["Action"],
+        statement["Resource"],
+    ) == (
         "Allow",
         {"Service": "s3.amazonaws.com"},
         "sqs:SendMessage",
         {"Fn::GetAtt": ["CapturesQueue", "Arn"]},
     )
-    assert statement["Condition"]["StringEquals"] == {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}
+    assert statement["Condition"]["StringEquals"] == {
+        "aws:SourceAccount": {"Ref": "AWS::AccountId"}
+    }
 
 
 def test_messages_are_encrypted() -> None:
-    assert all(properties["SqsManagedSseEnabled"] for properties in of_type("AWS::SQS::Queue").values())
+    assert all(
+        properties["SqsManagedSseEnabled"] for properties in of_type("AWS::SQS::Queue").values()
+    )

@@ -7,14 +7,17 @@ from typing import Any
 from app import app
 
 MOST_BYTES, MOST_RESOURCES = 1_000_000, 300
-"""What CloudFormation takes of a template, and API Gateway of an API. A third of the resources is left free here."""
+"""What CloudFormation takes of a template, and API Gateway of an API. A third of the resources is
+left free here."""
 
 
 def resources(translated: dict[str, Any], kind: str) -> dict[str, Any]:
     return {name: one for name, one in translated["Resources"].items() if one["Type"] == kind}
 
 
-def test_each_public_stage_has_limits_logs_tracing_and_its_alarm(translated: dict[str, Any]) -> None:
+def test_each_public_stage_has_limits_logs_tracing_and_its_alarm(
+    translated: dict[str, Any],
+) -> None:
     stages = resources(translated, "AWS::ApiGateway::Stage")
     unguarded = [
         name
@@ -38,8 +41,11 @@ def test_each_public_stage_has_limits_logs_tracing_and_its_alarm(translated: dic
     assert "api" in json.dumps(watched)
 
 
-def test_a_canary_that_fails_once_is_not_asked_again_before_its_time(translated: dict[str, Any]) -> None:
-    """Lambda's two retries would be errors of the next five minutes, too, and so look like two failures in a row."""
+def test_a_canary_that_fails_once_is_not_asked_again_before_its_time(
+    translated: dict[str, Any],
+) -> None:
+    """Lambda's two retries would be errors of the next five minutes, too, and so look like two
+    failures in a row."""
     [config] = resources(translated, "AWS::Lambda::EventInvokeConfig").values()
     assert config["Properties"]["FunctionName"] == {"Ref": "Canary"}
     assert config["Properties"]["MaximumRetryAttempts"] == 0

@@ -1,4 +1,5 @@
-"""One list has every place that may hold something of a person: nothing is stored that it does not name."""
+"""One list has every place that may hold something of a person: nothing is stored that it does not
+name."""
 
 import ast
 import inspect
@@ -16,7 +17,16 @@ from chalicelib.domain.model import JournalEntry, Negative
 from chalicelib.domain.observations import Review
 from chalicelib.domain.rules.templates import User
 from chalicelib.domain.webhooks import Delivery, Hook
-from chalicelib.privacy.data_map import AS_STORED, DATA_MAP, NOBODYS, Agrees, Mark, Marked, Step, Whose
+from chalicelib.privacy.data_map import (
+    AS_STORED,
+    DATA_MAP,
+    NOBODYS,
+    Agrees,
+    Mark,
+    Marked,
+    Step,
+    Whose,
+)
 from chalicelib.privacy.erasure_progress import OF_DELETION, OF_ERASURE
 from chalicelib.privacy.retention import Kind
 from chalicelib.privacy.subject_access import READERS
@@ -49,8 +59,13 @@ def test_each_table_is_a_place_or_one_of_nobody() -> None:
 
 
 def test_each_class_that_is_stored_is_in_one_place() -> None:
-    stored = {name for path in SOURCES.rglob("*.py") for name in list_classes_with_codec(path)} - {"origin"}
-    named = [*(name for one in DATA_MAP for name in one.classes), *" ".join(one[2] for one in NOBODYS.values()).split()]
+    stored = {name for path in SOURCES.rglob("*.py") for name in list_classes_with_codec(path)} - {
+        "origin"
+    }
+    named = [
+        *(name for one in DATA_MAP for name in one.classes),
+        *" ".join(one[2] for one in NOBODYS.values()).split(),
+    ]
     assert len(named) == len({*named})
     assert {*named} == stored, "a new class that is stored: say in privacy/data_map where it lies"
 
@@ -62,16 +77,19 @@ def list_classes_with_codec(path: Path) -> list[str]:
 
 OF_ONE_PERSON: Mapping[type[Struct], str] = {
     User: "group_id id faceids name created_at",
-    Capture: "id camera_id captured_at sha256 size content_type state sightings reason track sides is_of_rest erasures",
+    Capture: "id camera_id captured_at sha256 size content_type state sightings reason track sides "
+    "is_of_rest erasures",
     Sighting: "number resolution box faceid quality reason decision resolved_at model correction",
     JournalEntry: "edit faceid group_id templates learnt user",
     Negative: "sighting_id templates camera",
     Merge: "id survivor other at state renaming backup joined is_return",
-    MergeBackup: "face visits negatives survivor_group_id survivor_visits pictures learnt spare given "
+    MergeBackup: "face visits negatives survivor_group_id survivor_visits pictures learnt spare "
+    "given "
     "name note consent",
     Review: "kind at faceid camera sighting_id decision box near twice",
     Duplicate: "first second at decision are_two",
-    Delivery: "tenant hook_id event_id kind payload created_at next_at attempts last_error parked in_mailbox",
+    Delivery: "tenant hook_id event_id kind payload created_at next_at attempts last_error parked "
+    "in_mailbox",
     Hook: "id url created_at sealed_secret kinds groups cameras enabled name passes_to failures "
     "paused_until version people way address template hours pause_s picture claims",
 }
@@ -80,21 +98,32 @@ a reader, parts those that have a list."""
 
 
 @pytest.mark.parametrize("kind", OF_ONE_PERSON, ids=lambda kind: kind.__name__)
-def test_each_field_of_what_may_be_about_several_people_says_whose_it_is(kind: type[Struct]) -> None:
+def test_each_field_of_what_may_be_about_several_people_says_whose_it_is(
+    kind: type[Struct],
+) -> None:
     [place] = (one for one in DATA_MAP if kind.__name__ in one.classes)
     fields = {*kind.__struct_fields__} - {*place.others}
     assert fields == {*OF_ONE_PERSON[kind].split()} - {*place.others}, (
-        "a new field: name it here if each person of the item may have it, else in `others` of its place"
+        "a new field: name it here if each person of the item may have it, else in `others` of its "
+        "place"
     )
 
 
 def test_each_place_of_several_people_has_its_fields_here() -> None:
-    shared = {one.name for one in DATA_MAP if one.take_own or one.others or one.erasure.take_out} - {"requests"}
-    assert {one.name for one in DATA_MAP if {kind.__name__ for kind in OF_ONE_PERSON} & {*one.classes}} == shared
+    shared = {
+        one.name for one in DATA_MAP if one.take_own or one.others or one.erasure.take_out
+    } - {"requests"}
+    assert {
+        one.name for one in DATA_MAP if {kind.__name__ for kind in OF_ONE_PERSON} & {*one.classes}
+    } == shared
 
 
 def test_each_topic_about_somebody_is_in_the_list() -> None:
-    told = {name for name, one in vars(Topics).items() if inspect.isfunction(one) and not name.startswith("_")}
+    told = {
+        name
+        for name, one in vars(Topics).items()
+        if inspect.isfunction(one) and not name.startswith("_")
+    }
     named = {topic for one in DATA_MAP for topic in one.topics}
     assert named == told - {"find_face"}
 
@@ -111,7 +140,9 @@ def test_what_is_done_item_by_item_is_done_in_a_table_whose_time_is_known() -> N
         if one.take_own or one.erasure.take_out or one.deletion.take_out:
             assert tables[one.name].partition == "tenant", one.name
             times = [kind for kind in OF_ONE_PERSON if kind.__name__ in one.classes]
-            assert all(one.time in kind.__struct_fields__ for kind in times if kind not in OF_NO_TIME), one.name
+            assert all(
+                one.time in kind.__struct_fields__ for kind in times if kind not in OF_NO_TIME
+            ), one.name
 
 
 OF_NO_TIME = {JournalEntry, Negative, MergeBackup}
@@ -119,7 +150,9 @@ OF_NO_TIME = {JournalEntry, Negative, MergeBackup}
 
 
 @pytest.mark.parametrize("erases", [True, False])
-def test_each_place_that_a_step_takes_something_from_is_walked(tmp_path: Path, erases: bool) -> None:
+def test_each_place_that_a_step_takes_something_from_is_walked(
+    tmp_path: Path, erases: bool
+) -> None:
     with closing(Book(tmp_path)) as book:
         for step in (Step.TRACES, Step.LATE):
             book.services.erasure.traces.erase(book.tenant, step, ["ann"], 0, erases=erases)
@@ -136,14 +169,29 @@ def test_nothing_that_the_service_stores_of_a_face_outlives_its_erasure() -> Non
 def test_each_kind_that_retention_deletes_is_the_clock_of_one_place() -> None:
     clocks = [kind for one in DATA_MAP for kind in one.clocks]
     assert sorted(clocks) == sorted(Kind)
-    of_setting = {one.name for one in DATA_MAP if re.search("`[a-z]+_days`", one.kept)} - {"audit", "edge spool"}
-    assert of_setting == {one.name for one in DATA_MAP if one.clocks}, "`audit_days` is the audit's own job"
+    of_setting = {one.name for one in DATA_MAP if re.search("`[a-z]+_days`", one.kept)} - {
+        "audit",
+        "edge spool",
+    }
+    assert of_setting == {one.name for one in DATA_MAP if one.clocks}, (
+        "`audit_days` is the audit's own job"
+    )
 
 
 def test_the_consistency_check_walks_each_place_that_has_something_to_agree_with() -> None:
     assert {one.agrees for one in DATA_MAP} == {None, *Agrees}
     unchecked = {one.name for one in DATA_MAP if one.is_ours and one.agrees is None}
-    assert unchecked == {"reviews", "duplicates", "outbox", "requests", "stills", "audit", "crops", "archives", "hooks"}
+    assert unchecked == {
+        "reviews",
+        "duplicates",
+        "outbox",
+        "requests",
+        "stills",
+        "audit",
+        "crops",
+        "archives",
+        "hooks",
+    }
     assert all(one.agrees is None for one in DATA_MAP if not one.is_ours)
 
 
@@ -159,7 +207,9 @@ def test_what_a_hold_or_a_restriction_keeps_no_clock_takes(tmp_path: Path) -> No
             spared |= {"restricted"} if place.restriction in (Mark.KEPT, Mark.HIDDEN) else set()
             assert marked.list_spared_faces(place.name) == spared, place.name
     clocked = [one for one in DATA_MAP if one.clocks or one.name == "crops"]
-    assert all(one.hold is Mark.KEPT and one.restriction in (Mark.KEPT, Mark.HIDDEN) for one in clocked)
+    assert all(
+        one.hold is Mark.KEPT and one.restriction in (Mark.KEPT, Mark.HIDDEN) for one in clocked
+    )
 
 
 @pytest.mark.parametrize("language", [one for one in LANGUAGES if one != "en"])

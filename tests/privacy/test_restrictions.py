@@ -10,7 +10,14 @@ import pytest
 from msgspec.structs import replace
 
 from chalicelib.domain.consent import Basis, Consent
-from chalicelib.domain.errors import Conflict, FaceExists, FaceHeld, FaceNotFound, InvalidInput, UserNotFound
+from chalicelib.domain.errors import (
+    Conflict,
+    FaceExists,
+    FaceHeld,
+    FaceNotFound,
+    InvalidInput,
+    UserNotFound,
+)
 from chalicelib.domain.model import Face
 from chalicelib.domain.rules.templates import MAX_FACES
 from chalicelib.privacy.restrictions import Restrictions
@@ -33,7 +40,9 @@ def restrictions(book: Book) -> Restrictions:
 
 
 def is_found(book: Book, seed: int = EVA) -> str | None:
-    match = book.services.recognition.face_analysis.search_by_picture(book.tenant, picture(Person(seed)), RULES).match
+    match = book.services.recognition.face_analysis.search_by_picture(
+        book.tenant, picture(Person(seed)), RULES
+    ).match
     return match.face.faceid if match else None
 
 
@@ -75,19 +84,25 @@ def test_somebody_who_is_restricted_and_comes_again_is_counted_as_a_stranger(boo
     assert book.services.faces.get(book.tenant, sighting.faceid or "").group_id == "stranger"
 
 
-def test_retention_leaves_it_with_what_shows_it_and_an_expired_consent_does_not_erase_it(book: Book) -> None:
+def test_retention_leaves_it_with_what_shows_it_and_an_expired_consent_does_not_erase_it(
+    book: Book,
+) -> None:
     own = {"stranger_days": 1, "capture_days": 1, "sighting_days": 1}
     book.services.tenants.change_settings("shop", {**own, "expired_consent_erases": True})
     [seen, _] = book.see(shot(0, EVA), shot(5, FINN))
     eva = seen.sightings[0].faceid or ""
-    expiring = Consent(Basis.CONSENT, book.clock.now(), expires_at=book.clock.now() + timedelta(days=1))
+    expiring = Consent(
+        Basis.CONSENT, book.clock.now(), expires_at=book.clock.now() + timedelta(days=1)
+    )
     book.services.consents.set(book.tenant, eva, expiring)
     restrictions(book).set(book.tenant, eva, "letter 7")
     book.clock.advance(timedelta(days=30))
     retention = book.services.erasure.retention
     retention.sweep_tenant(book.services.tenants.get_by_name("shop"), lambda: float("inf"))
     assert [face.faceid for face in book.faces()] == [eva]
-    assert [blob.key.rpartition("/")[2] for blob in book.storage.uploads.walk("shop/door/")] == [seen.id]
+    assert [blob.key.rpartition("/")[2] for blob in book.storage.uploads.walk("shop/door/")] == [
+        seen.id
+    ]
     assert book.disagreements() == []
 
 
@@ -98,7 +113,9 @@ def test_it_is_in_the_archive_of_all_that_is_held_about_the_person(book: Book) -
     book.services.archives.write(book.tenant, eva.faceid, file, "en")
     with zipfile.ZipFile(file) as archive:
         assert "pictures/0.jpg" in archive.namelist()
-        assert "<td dir=auto>kept without being used since</td>" in archive.read("index.html").decode()
+        assert (
+            "<td dir=auto>kept without being used since</td>" in archive.read("index.html").decode()
+        )
 
 
 def test_a_deletion_does_not_find_it_though_the_tenant_has_deletions_erase(book: Book) -> None:
@@ -106,7 +123,9 @@ def test_a_deletion_does_not_find_it_though_the_tenant_has_deletions_erase(book:
     restrictions(book).set(book.tenant, eva.faceid, "letter 7")
     book.services.tenants.change_settings("shop", {"deletes_erase": True})
     assert deletion.delete_faces(book.tenant, [eva.faceid]).not_exist == [eva.faceid]
-    assert deletion.delete_faces_of_group(book.tenant, "regular", [eva.faceid]).not_exist == [eva.faceid]
+    assert deletion.delete_faces_of_group(book.tenant, "regular", [eva.faceid]).not_exist == [
+        eva.faceid
+    ]
     assert [one.faceid for one in restrictions(book).list_all(book.tenant)] == [eva.faceid]
 
 
@@ -118,7 +137,10 @@ def test_an_event_that_waits_names_it_no_more(book: Book) -> None:
     book.see(*(shot(day * 24 * 60, EVA) for day in range(5)), shot(5, FINN))
 
     def told() -> Counter[tuple[str, str]]:
-        found = (json.loads(item["payload"])["data"] for item in walk_items(book.storage.items, keys.OUTBOX, "shop"))
+        found = (
+            json.loads(item["payload"])["data"]
+            for item in walk_items(book.storage.items, keys.OUTBOX, "shop")
+        )
         return Counter((data["faceid"], data["name"]) for data in found)
 
     assert told() == {(eva.faceid, "Eva Lee"): 60, (finn.faceid, "Finn Lee"): 12}
@@ -143,7 +165,9 @@ def test_it_can_be_erased_but_under_legal_hold(book: Book) -> None:
     assert book.disagreements() == []
 
 
-def test_it_leaves_its_user_and_returns_to_the_regulars_if_its_group_was_deleted(book: Book) -> None:
+def test_it_leaves_its_user_and_returns_to_the_regulars_if_its_group_was_deleted(
+    book: Book,
+) -> None:
     book.services.groups.create(book.tenant, "vip", None, "")
     eva = book.enrol(Person(EVA), "vip")
     vip = book.services.groups.get_by_name(book.tenant, "vip")
@@ -154,7 +178,9 @@ def test_it_leaves_its_user_and_returns_to_the_regulars_if_its_group_was_deleted
     book.services.deletion.groups.delete(book.tenant, "vip")
     tenant = book.services.tenants.get_by_name("shop")
     book.services.deletion.groups.continue_tenant(tenant, lambda: float("inf"))
-    after = restrictions(book).lift(book.services.tenants.get_by_name("shop"), eva.faceid, "withdrawn")
+    after = restrictions(book).lift(
+        book.services.tenants.get_by_name("shop"), eva.faceid, "withdrawn"
+    )
     assert (after.group_id, after.user, is_found(book)) == ("regular", "", eva.faceid)
     assert book.services.consistency.list_disagreements("shop") == []
 
@@ -181,7 +207,9 @@ def test_a_held_face_of_a_user_is_restricted_and_returns_to_its_user(book: Book)
     assert book.disagreements() == []
 
 
-def test_a_restriction_is_not_lifted_while_a_held_face_would_lose_its_user_by_that(book: Book) -> None:
+def test_a_restriction_is_not_lifted_while_a_held_face_would_lose_its_user_by_that(
+    book: Book,
+) -> None:
     eva, regular = of_a_user(book), book.services.groups.get_by_name(book.tenant, "regular")
     book.services.faces.holds.set(book.tenant, eva.faceid, "case 7")
     restrictions(book).set(book.tenant, eva.faceid, "letter 7")
@@ -228,7 +256,9 @@ def test_it_has_a_reason_and_twice_is_once(book: Book) -> None:
         restrictions(book).set(book.tenant, eva.faceid, " ")
     restrictions(book).lift(book.tenant, eva.faceid, "it is not restricted")
     first = restrictions(book).set(book.tenant, eva.faceid, "letter 7")
-    assert restrictions(book).set(book.tenant, eva.faceid, "letter 8").restriction == first.restriction
+    assert (
+        restrictions(book).set(book.tenant, eva.faceid, "letter 8").restriction == first.restriction
+    )
 
 
 @pytest.mark.parametrize("is_set", [True, False])
@@ -239,8 +269,12 @@ def test_while_a_merge_moves_its_observations_a_face_is_neither_restricted_nor_f
     if not is_set:
         restrictions(book).set(book.tenant, eva, "letter 7")
     there = (exists("there"),)
-    book.storage.items.transact([Update(keys.FACES, ("shop", eva), there, set={"moving": "m"}, add={"version": 1})])
+    book.storage.items.transact(
+        [Update(keys.FACES, ("shop", eva), there, set={"moving": "m"}, add={"version": 1})]
+    )
     change = restrictions(book).set if is_set else restrictions(book).lift
     with pytest.raises(Conflict, match="is still going on: send the request again in a minute"):
         change(book.tenant, eva, "letter 8")
-    assert (book.services.faces.get(book.tenant, eva, restricted=True).restriction is None) is is_set
+    assert (
+        book.services.faces.get(book.tenant, eva, restricted=True).restriction is None
+    ) is is_set

@@ -3,7 +3,13 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib.privacy.retention import LEAST_A_SWEEP, ONE_IN_A_SWEEP, PATIENCE, Withheld, find_withheld
+from chalicelib.privacy.retention import (
+    LEAST_A_SWEEP,
+    ONE_IN_A_SWEEP,
+    PATIENCE,
+    Withheld,
+    find_withheld,
+)
 
 NOW = datetime(2026, 3, 2, tzinfo=UTC)
 BEFORE = st.none() | st.builds(
@@ -22,7 +28,9 @@ def test_what_is_overdue_goes_at_once_if_it_is_few_or_a_fifth_at_most(
 
 
 @given(st.lists(st.integers(-10_000, 10_000), max_size=30))
-def test_the_wait_is_a_week_of_which_each_gap_between_two_looks_counts_as_a_day_at_most(hours: list[int]) -> None:
+def test_the_wait_is_a_week_of_which_each_gap_between_two_looks_counts_as_a_day_at_most(
+    hours: list[int],
+) -> None:
     found, now, waited = find_withheld(None, 10, 10, NOW), NOW, timedelta()
     for step in hours:
         now += timedelta(hours=step)

@@ -23,8 +23,12 @@ statements = st.dictionaries(st.text(), values, max_size=4)
 
 
 @given(statements)
-def test_a_signed_statement_is_read_again_with_its_key_however_it_is_written(statement: dict[str, Any]) -> None:
-    document = dict(reversed(json.loads(json.dumps(signing.sign_statement(statement, PRIVATE))).items()))
+def test_a_signed_statement_is_read_again_with_its_key_however_it_is_written(
+    statement: dict[str, Any],
+) -> None:
+    document = dict(
+        reversed(json.loads(json.dumps(signing.sign_statement(statement, PRIVATE))).items())
+    )
     assert signing.verify_statement(document) == (statement, PUBLIC)
 
 
@@ -94,4 +98,6 @@ def test_a_number_that_has_no_one_form_is_not_signed_and_proves_nothing(number: 
     with pytest.raises(ValueError, match=r"domain|representable"):
         signing.sign_statement({"a": number}, PRIVATE)
     with pytest.raises(InvalidInput, match="was changed"):
-        signing.verify_statement({**signing.sign_statement({"a": 1}, PRIVATE), "statement": {"a": number}})
+        signing.verify_statement(
+            {**signing.sign_statement({"a": 1}, PRIVATE), "statement": {"a": number}}
+        )

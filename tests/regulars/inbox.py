@@ -9,7 +9,8 @@ from typing import ClassVar
 
 
 class Inbox(socketserver.StreamRequestHandler):
-    """The least of a mail server: it takes what it is given, and offers TLS and passwords only if it has `tls`."""
+    """The least of a mail server: it takes what it is given, and offers TLS and passwords only if
+    it has `tls`."""
 
     mails: ClassVar[list[bytes]] = []
     heard: ClassVar[list[bytes]] = []
@@ -30,7 +31,9 @@ class Inbox(socketserver.StreamRequestHandler):
             elif word == b"EHLO" and self.tls is not None:
                 answer = b"250-here\r\n250-AUTH PLAIN\r\n250 STARTTLS\r\n"
             self.connection.sendall(
-                {b"QUIT": b"221 bye\r\n", b"AUTH": b"235 right\r\n", b"STAR": b"220 go on\r\n"}.get(word, answer)
+                {b"QUIT": b"221 bye\r\n", b"AUTH": b"235 right\r\n", b"STAR": b"220 go on\r\n"}.get(
+                    word, answer
+                )
             )
             if word == b"STAR" and self.tls is not None:
                 try:

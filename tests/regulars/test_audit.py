@@ -66,26 +66,36 @@ def test_before_anything_is_closed_it_is_said_that_nothing_is_verified(
     assert "nothing is closed yet (0 hours, 0 entries)" in said
 
 
-def test_an_audit_that_was_emptied_is_a_finding(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_audit_that_was_emptied_is_a_finding(
+    shop: Shop, capsys: pytest.CaptureFixture[str]
+) -> None:
     audit = shop.services.audit
     for element in [*audit.chain.list_elements("shop")]:
         audit.chain.replace_leaves(element, None)
     for blob in [*shop.services.ports.storage.blobs.walk(keys.audit_folder("shop"))]:
         shop.services.ports.storage.blobs.delete(blob.key)
     for partition in (keys.audit_heads("shop"), "shop"):
-        gone = [(one["tenant"], one["id"]) for one in walk_items(shop.services.items, keys.AUDIT, partition)]
+        gone = [
+            (one["tenant"], one["id"])
+            for one in walk_items(shop.services.items, keys.AUDIT, partition)
+        ]
         write(shop.services.items, [Delete(keys.AUDIT, key) for key in gone])
     assert run(shop, "verify") == 1
     assert "shop: 1 finding (0 hours, 0 entries)" in capsys.readouterr().out
 
 
-def test_a_changed_entry_is_said_and_the_exit_code_is_1(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_changed_entry_is_said_and_the_exit_code_is_1(
+    shop: Shop, capsys: pytest.CaptureFixture[str]
+) -> None:
     chain = shop.services.audit.chain
     element = next(chain.list_elements("shop"))
     leaves = chain.read_leaves(element)
     chain.replace_leaves(element, [forged(leaves[0]), *leaves[1:]])
     assert run(shop, "verify") == 1
-    assert "hour 1 (2026-03-16T09): its entries are not those that it was closed with" in capsys.readouterr().out
+    assert (
+        "hour 1 (2026-03-16T09): its entries are not those that it was closed with"
+        in capsys.readouterr().out
+    )
 
 
 def test_a_head_that_was_kept_shows_that_the_chain_was_cut_off(
@@ -114,7 +124,9 @@ def test_entries_are_listed_by_face_and_the_list_is_an_entry_itself(
     assert "regulars audit list" in {one["what"] for one in shop.open()}
 
 
-def test_an_export_has_every_head_and_entry_with_its_salt_and_is_never_overwritten(shop: Shop, tmp_path: Path) -> None:
+def test_an_export_has_every_head_and_entry_with_its_salt_and_is_never_overwritten(
+    shop: Shop, tmp_path: Path
+) -> None:
     file = tmp_path / "audit.jsonl"
     assert run(shop, "export", str(file)) == 0
     lines = [json.loads(line) for line in file.read_text().splitlines()]
@@ -125,7 +137,9 @@ def test_an_export_has_every_head_and_entry_with_its_salt_and_is_never_overwritt
     assert run(shop, "export", str(file)) == 1
 
 
-def test_a_tenant_without_a_closed_hour_has_no_head(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_tenant_without_a_closed_hour_has_no_head(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     made = Shop(tmp_path / "new")
     with closing(made.services):
         assert run(made, "head") == 2
@@ -135,10 +149,14 @@ def test_a_tenant_without_a_closed_hour_has_no_head(tmp_path: Path, capsys: pyte
 def an_export(shop: Shop, path: Path) -> tuple[list[str], str]:
     """Write an export of the shop; return its lines, and the fingerprint of the shop's key."""
     assert run(shop, "export", str(path)) == 0
-    return path.read_text().splitlines(), fingerprint(shop.services.audit.signing.read_public_keys("shop").current)
+    return path.read_text().splitlines(), fingerprint(
+        shop.services.audit.signing.read_public_keys("shop").current
+    )
 
 
-def test_an_export_is_verified_by_its_key_alone(shop: Shop, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_export_is_verified_by_its_key_alone(
+    shop: Shop, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     shop.services.audit.erasing.erase("shop", ["ben"], "4561")
     shop.closed()
     _, key = an_export(shop, tmp_path / "audit.jsonl")
@@ -146,7 +164,9 @@ def test_an_export_is_verified_by_its_key_alone(shop: Shop, tmp_path: Path, caps
     said = capsys.readouterr().out
     assert "what is there is unchanged (3 hours, " in said
     assert "shop: 1 entry was erased by erasure 4561" in said
-    assert main(["audit", "verify", "--file", str(tmp_path / "audit.jsonl"), "--key", "0" * 64]) == 1
+    assert (
+        main(["audit", "verify", "--file", str(tmp_path / "audit.jsonl"), "--key", "0" * 64]) == 1
+    )
     with (tmp_path / "audit.jsonl").open("a") as more:
         more.write('{"open": {"hash": "", "entry": "{\\"what\\": \\"audit erased\\"}"}}')
     assert main(["audit", "verify", "--file", str(tmp_path / "audit.jsonl"), "--key", key]) == 1
@@ -170,7 +190,10 @@ def test_what_is_no_line_of_an_export_is_named(
     (head, *_), key = an_export(shop, path := tmp_path / "audit.jsonl")
     path.write_bytes(head.encode() + b"\n" + line)
     assert main(["audit", "verify", "--file", str(path), "--key", key]) == 2
-    assert "line 2 is none of an export of an audit: `regulars audit export` writes one" in capsys.readouterr().err
+    assert (
+        "line 2 is none of an export of an audit: `regulars audit export` writes one"
+        in capsys.readouterr().err
+    )
 
 
 @pytest.mark.parametrize("said", [{"hour": 10**30}, {"hour": 10**16}, {"tenant": "\ud800"}])
@@ -181,10 +204,15 @@ def test_a_head_that_none_can_be_is_named(
     document = json.loads(head)
     path.write_text(json.dumps({**document, "statement": {**document["statement"], **said}}))
     assert main(["audit", "verify", "--file", str(path), "--key", key]) == 2
-    assert "line 1 is none of an export of an audit: `regulars audit export` writes one" in capsys.readouterr().err
+    assert (
+        "line 1 is none of an export of an audit: `regulars audit export` writes one"
+        in capsys.readouterr().err
+    )
 
 
-def test_whatever_line_of_an_export_is_changed_dropped_or_swapped_is_found(shop: Shop, tmp_path: Path) -> None:
+def test_whatever_line_of_an_export_is_changed_dropped_or_swapped_is_found(
+    shop: Shop, tmp_path: Path
+) -> None:
     lines, key = an_export(shop, tmp_path / "audit.jsonl")
     tried = 0
     for place, line in enumerate(lines):
@@ -202,6 +230,9 @@ def test_whatever_line_of_an_export_is_changed_dropped_or_swapped_is_found(shop:
                 continue
             path = tmp_path / "changed.jsonl"
             path.write_text("\n".join(changed))
-            assert main(["audit", "verify", "--file", str(path), "--key", key]) in (1, 2), (place, line[:200])
+            assert main(["audit", "verify", "--file", str(path), "--key", key]) in (1, 2), (
+                place,
+                line[:200],
+            )
             tried += 1
     assert tried >= 2 * len(lines)

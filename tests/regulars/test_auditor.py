@@ -1,4 +1,5 @@
-"""An auditor's own program: written after docs/audit.md alone, with nothing of ours, in some 30 lines."""
+"""An auditor's own program: written after docs/audit.md alone, with nothing of ours, in some 30
+lines."""
 
 import subprocess
 import sys
@@ -64,20 +65,29 @@ def shop(tmp_path: Path) -> Iterator[Shop]:
         assert made.v1.send("PATCH", "/v1/settings", {"audit_days": 1}).status == 200
         assert made.services.audit.erasing.trim("shop", 1) == 2
         made.closed()
-        made.services.audit.erasing.erase("shop", ["bens-friend"], "4562")  # in an hour that is open
+        # in an hour that is open
+        made.services.audit.erasing.erase("shop", ["bens-friend"], "4562")
         yield made
 
 
-def test_thirty_lines_written_after_the_page_verify_an_export_and_find_each_change(shop: Shop, tmp_path: Path) -> None:
-    assert len(AUDITOR.strip().splitlines()) <= 36, "some thirty, and three that import and name what is used"
+def test_thirty_lines_written_after_the_page_verify_an_export_and_find_each_change(
+    shop: Shop, tmp_path: Path
+) -> None:
+    assert len(AUDITOR.strip().splitlines()) <= 36, (
+        "some thirty, and three that import and name what is used"
+    )
     export, program = tmp_path / "audit.jsonl", tmp_path / "auditor.py"
-    assert main(["audit", "export", str(export), "--tenant", "shop", "--data", str(shop.folder)]) == 0
+    assert (
+        main(["audit", "export", str(export), "--tenant", "shop", "--data", str(shop.folder)]) == 0
+    )
     program.write_text(AUDITOR)
     key = fingerprint(shop.services.audit.signing.read_public_keys("shop").current)
 
     def said(lines: list[str], key: str = key) -> str:
         export.write_text("".join(lines))
-        run = subprocess.run([sys.executable, str(program), str(export), key], capture_output=True, text=True)
+        run = subprocess.run(
+            [sys.executable, str(program), str(export), key], capture_output=True, text=True
+        )
         return run.stderr.strip().rpartition("\n")[2] if run.returncode else "unchanged"
 
     lines = export.read_text().splitlines(keepends=True)
@@ -86,10 +96,16 @@ def test_thirty_lines_written_after_the_page_verify_an_export_and_find_each_chan
     assert said(lines) == "unchanged"
     assert said(lines, "0" * 64) == "AssertionError: signed by another key"
     changes: list[tuple[Callable[[list[str]], list[str]], str]] = [
-        (lambda kept: [*kept[:entry], kept[entry].replace("dora", "mary"), *kept[entry + 1 :]], "an entry was changed"),
+        (
+            lambda kept: [*kept[:entry], kept[entry].replace("dora", "mary"), *kept[entry + 1 :]],
+            "an entry was changed",
+        ),
         (lambda kept: [*kept[: heads[1]], *kept[heads[2] :]], "an hour is missing"),
         (lambda kept: [one for one in kept if "audit erased" not in one], "an entry is gone"),
-        (lambda kept: [*kept[:entry], kept[entry + 1], kept[entry], *kept[entry + 2 :]], "an entry is gone"),
+        (
+            lambda kept: [*kept[:entry], kept[entry + 1], kept[entry], *kept[entry + 2 :]],
+            "an entry is gone",
+        ),
     ]
     for change, finding in changes:
         assert finding in said(change(lines))

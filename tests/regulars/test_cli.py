@@ -16,7 +16,10 @@ Captured = pytest.CaptureFixture[str]
 
 _RESOURCES = ["BUCKET", "CAPTURES_BUCKET", "SECRETS_KEY"]
 _QUEUES = [f"{name}_QUEUE_URL" for name in ("INDEX", "CAPTURES", "DELIVERIES")]
-AWS = {"REGULARS_TABLE_PREFIX": "regulars-", **{f"REGULARS_{name}": name.lower() for name in (*_RESOURCES, *_QUEUES)}}
+AWS = {
+    "REGULARS_TABLE_PREFIX": "regulars-",
+    **{f"REGULARS_{name}": name.lower() for name in (*_RESOURCES, *_QUEUES)},
+}
 
 
 COMMANDS = (
@@ -28,7 +31,9 @@ COMMANDS = (
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_has_help_with_examples(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_command_has_help_with_examples(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     for option in ("--help", "-h"):
         assert main([*command.split(), option]) == 0
         said = capsys.readouterr().out
@@ -36,7 +41,9 @@ def test_every_command_has_help_with_examples(command: str, capsys: pytest.Captu
         assert f"\n  {'Examples' if command else 'Start here'}:\n    regulars" in said
 
 
-@pytest.mark.parametrize("group", [[], ["tenants"], ["tenants", "keys"], ["captures"], ["hold"], ["receipt"]])
+@pytest.mark.parametrize(
+    "group", [[], ["tenants"], ["tenants", "keys"], ["captures"], ["hold"], ["receipt"]]
+)
 def test_no_command_is_told_in_half_a_sentence(
     group: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -54,24 +61,52 @@ def test_no_command_is_told_in_half_a_sentence(
         (["tenants", "list", "--data", "empty"], 1, "there is no data folder empty"),
         (["today", "--data", "empty"], 1, "there is no data folder empty"),
         (["captures", "parked", "--data", "empty"], 1, "there is no data folder empty"),
-        (["backup", "nowhere/x.tar", "--data", "here"], 1, "regulars: nowhere/x.tar: No such file or directory"),
-        (["backup", "here", "--data", "here"], 1, "here is in the data folder, and would be lost with it"),
+        (
+            ["backup", "nowhere/x.tar", "--data", "here"],
+            1,
+            "regulars: nowhere/x.tar: No such file or directory",
+        ),
+        (
+            ["backup", "here", "--data", "here"],
+            1,
+            "here is in the data folder, and would be lost with it",
+        ),
         (["tenants", "key", "nobody", "--data", "here"], 1, "there is no here/credentials.json"),
-        (["tenants", "add", "Bad Name", "--strangers", "keep", "--data", "here"], 2, "a tenant's name is"),
+        (
+            ["tenants", "add", "Bad Name", "--strangers", "keep", "--data", "here"],
+            2,
+            "a tenant's name is",
+        ),
         (["tenants", "set", "nobody", "--data", "here"], 2, "say what to set"),
-        (["tenants", "set", "nobody", "--requests-a-day", "5", "--data", "here"], 1, "there is no tenant 'nobody'"),
+        (
+            ["tenants", "set", "nobody", "--requests-a-day", "5", "--data", "here"],
+            1,
+            "there is no tenant 'nobody'",
+        ),
         (["tenants", "rotate", "nobody", "--data", "here"], 1, "there is no tenant 'nobody'"),
         (["tenants", "disable", "nobody", "--data", "here"], 1, "there is no tenant 'nobody'"),
         (["demo", "--photos", "nowhere"], 1, "there is no folder nowhere"),
         (["serve", "--data", "file"], 1, "file is a file: name a folder with --data"),
-        (["serve", "--data", "people"], 1, "people holds Ann Lee and no data of a service: name a folder of its own"),
+        (
+            ["serve", "--data", "people"],
+            1,
+            "people holds Ann Lee and no data of a service: name a folder of its own",
+        ),
         (
             ["tenants", "add", "shop", "--strangers", "keep", "--data", "people"],
             1,
             "holds Ann Lee and no data of a service",
         ),
-        (["serve", "--data", "file/x"], 1, "the data folder file/x cannot be made (Not a directory): name one with"),
-        (["serve", "--data", "/proc/x"], 1, "the data folder /proc/x cannot be made (No such file or directory)"),
+        (
+            ["serve", "--data", "file/x"],
+            1,
+            "the data folder file/x cannot be made (Not a directory): name one with",
+        ),
+        (
+            ["serve", "--data", "/proc/x"],
+            1,
+            "the data folder /proc/x cannot be made (No such file or directory)",
+        ),
         (["tenants", "add", "shop", "--strangers", "keep", "--data", "file"], 1, "file is a file"),
         (["tenants", "list", "--data", "file"], 1, "there is no data folder file"),
         ([], 2, "Missing command; see `regulars --help`"),
@@ -82,19 +117,43 @@ def test_no_command_is_told_in_half_a_sentence(
         (["restore"], 2, "Missing argument 'FILE'; see `regulars restore --help`"),
         (["serv"], 2, "No such command 'serv'"),
         *(
-            ([*command, url], 2, f"it is as https://box.example or http://10.0.0.2:8000, not {url!r}")
-            for command in (["doctor", "--url"], ["console", "--url"], ["mqtt", "--broker", "mqtt://x", "--frigate"])
+            (
+                [*command, url],
+                2,
+                f"it is as https://box.example or http://10.0.0.2:8000, not {url!r}",
+            )
+            for command in (
+                ["doctor", "--url"],
+                ["console", "--url"],
+                ["mqtt", "--broker", "mqtt://x", "--frigate"],
+            )
             for url in ("http://[::1", "ftp://box", "http://box:80a")
         ),
         (["serve", "--prt", "1"], 2, "No such option '--prt'"),
         (["serve", "here"], 2, "unexpected extra argument"),
-        (["tenants", "add", "shop", "--profile", "box"], 2, "'box' is not one of 'camera', 'cloud'"),
-        (["tenants", "set", "shop", "--enrol-quality", "good"], 2, "a number, or `none`, not 'good'"),
-        *((["serve", "--port", port], 2, "is a port, a number from 0 to 65535") for port in ("x", "-1", "65536", "")),
+        (
+            ["tenants", "add", "shop", "--profile", "box"],
+            2,
+            "'box' is not one of 'camera', 'cloud'",
+        ),
+        (
+            ["tenants", "set", "shop", "--enrol-quality", "good"],
+            2,
+            "a number, or `none`, not 'good'",
+        ),
+        *(
+            (["serve", "--port", port], 2, "is a port, a number from 0 to 65535")
+            for port in ("x", "-1", "65536", "")
+        ),
     ],
 )
 def test_a_mistake_is_one_line_on_stderr(
-    command: list[str], code: int, says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured
+    command: list[str],
+    code: int,
+    says: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: Captured,
 ) -> None:
     monkeypatch.chdir(tmp_path)
     bootstrap.build(Settings(storage=tmp_path / "here")).close()
@@ -111,7 +170,9 @@ def test_a_mistake_is_one_line_on_stderr(
     assert err.count("\n") == 1
 
 
-@pytest.mark.parametrize("left", [(), ("..gitignore.17", "serve.lock"), ("lost+found", "regulars.toml")])
+@pytest.mark.parametrize(
+    "left", [(), ("..gitignore.17", "serve.lock"), ("lost+found", "regulars.toml")]
+)
 def test_what_a_first_start_left_behind_or_a_disk_begins_with_is_no_strangers(
     tmp_path: Path, left: tuple[str, ...]
 ) -> None:
@@ -122,7 +183,9 @@ def test_what_a_first_start_left_behind_or_a_disk_begins_with_is_no_strangers(
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_a_folder_that_may_not_be_written_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_folder_that_may_not_be_written_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     tmp_path.chmod(0o500)
     for command in (["serve"], ["tenants", "list"], ["tenants", "rotate", "camera"]):
         assert main([*command, "--data", str(tmp_path)]) == 1
@@ -144,7 +207,10 @@ def test_ctrl_c_ends_a_command_with_130(tmp_path: Path) -> None:
         "--data",
         str(tmp_path / "data"),
     ]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as restoring, backup.open("wb"):
+    with (
+        subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as restoring,
+        backup.open("wb"),
+    ):
         restoring.send_signal(signal.SIGINT)  # it reads, and waits for more
         _, said = restoring.communicate(timeout=180)
     assert (restoring.returncode, said.strip()) == (130, "")
@@ -158,11 +224,15 @@ assert main(["--help"]) == main(["tenants", "set", "--help"]) == 0
 slow = {"numpy", "onnxruntime", "boto3", "botocore", "PIL", "sqlite3", "rich", "chalice", "uvicorn", "infra"}
 print(slow & set(sys.modules), file=sys.stderr)
 """
-    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=180)
+    ran = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=180
+    )
     assert (ran.returncode, ran.stderr) == (0, "set()\n")
 
 
-def test_tenants_of_the_cloud_are_reached_where_no_folder_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tenants_of_the_cloud_are_reached_where_no_folder_is_named(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.delenv("REGULARS_DATA", raising=False)
     assert choose_settings().storage == Path("regulars-data")
     for name, value in AWS.items():
@@ -191,7 +261,10 @@ def test_a_server_always_serves_a_folder(monkeypatch: pytest.MonkeyPatch) -> Non
     ],
 )
 def test_the_public_url_is_read_without_its_last_slash(given: str, read: str | None) -> None:
-    assert Settings.from_environment({"REGULARS_DATA": "d", "REGULARS_PUBLIC_URL": given}).public_url == read
+    assert (
+        Settings.from_environment({"REGULARS_DATA": "d", "REGULARS_PUBLIC_URL": given}).public_url
+        == read
+    )
 
 
 @pytest.mark.parametrize(
@@ -205,20 +278,35 @@ def test_the_public_url_is_read_without_its_last_slash(given: str, read: str | N
         ({"AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "3008", "REGULARS_SEARCH_MEMORY_MB": "0"}, 0),
     ],
 )
-def test_galleries_take_a_share_of_a_functions_memory(environ: dict[str, str], memory_mb: int) -> None:
-    assert Settings.from_environment({"REGULARS_DATA": "d", **environ}).search_memory_mb == memory_mb
+def test_galleries_take_a_share_of_a_functions_memory(
+    environ: dict[str, str], memory_mb: int
+) -> None:
+    assert (
+        Settings.from_environment({"REGULARS_DATA": "d", **environ}).search_memory_mb == memory_mb
+    )
 
 
 def test_the_disk_of_galleries_is_given_in_mib_or_depends_on_what_is_free() -> None:
     given = Settings.from_environment({"REGULARS_DATA": "d", "REGULARS_SEARCH_DISK_MB": "700"})
-    assert (given.search_disk_mb, Settings.from_environment({"REGULARS_DATA": "d"}).search_disk_mb) == (700, None)
+    assert (
+        given.search_disk_mb,
+        Settings.from_environment({"REGULARS_DATA": "d"}).search_disk_mb,
+    ) == (700, None)
     with pytest.raises(SettingError, match="REGULARS_SEARCH_DISK_MB is a number from 1 to"):
         Settings.from_environment({"REGULARS_DATA": "d", "REGULARS_SEARCH_DISK_MB": "0"})
 
 
 @pytest.mark.parametrize(
     "given",
-    ["box.example", "ftp://box", "https://", "http://box:port", "http://box:0", "https://box?x", "https://me@box"],
+    [
+        "box.example",
+        "ftp://box",
+        "https://",
+        "http://box:port",
+        "http://box:0",
+        "https://box?x",
+        "https://me@box",
+    ],
 )
 def test_a_public_url_that_is_none_is_refused(given: str) -> None:
     with pytest.raises(SettingError, match="REGULARS_PUBLIC_URL is as https://box"):
@@ -237,11 +325,15 @@ PAGES = [page for pattern in _OURS for page in ROOT.glob(pattern)]
 
 OF_THE_LAB = {"calibrate", "evaluate"}
 """What the lab adds is tried with its wheel (tests/infra/test_wheels.py)."""
-_ACTIONS = "add|list|set|rotate|renew-signing|renew|delete|disable|enable|get|verify|record|withdraw|erase|redo"
+_ACTIONS = (
+    "add|list|set|rotate|renew-signing|renew|delete|disable|enable|get|verify|record|"
+    "withdraw|erase|redo"
+)
 
 
 def named(tool: str) -> set[str]:
-    """What stands after the tool's name in the messages, examples and pages that we give to people."""
+    """What stands after the tool's name in the messages, examples and pages that we give to
+    people."""
     pattern = rf"(?:[`\"/]|\n +){tool} ([a-z][a-z-]*(?: [a-z][a-z-]*)?[^`\"\n]*)"
     return {found for page in PAGES for found in re.findall(pattern, page.read_text())}
 

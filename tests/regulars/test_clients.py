@@ -17,7 +17,12 @@ PICTURE = b"\xff\xd8\r\n--x\x00"
 
 
 def test_the_signature_is_that_of_public_client_code() -> None:
-    parameters = {"timestamp": "1593029283", "random": "289192", "sn": "FS101D8BS00106", "app_id": "JO83UNV983U9OR"}
+    parameters = {
+        "timestamp": "1593029283",
+        "random": "289192",
+        "sn": "FS101D8BS00106",
+        "app_id": "JO83UNV983U9OR",
+    }
     assert compute_signature(parameters, "12345678") == "72CB1C1031D3BA103D2FA1A57E171C2D"
 
 
@@ -75,7 +80,9 @@ def url() -> Iterator[str]:
 
 def test_a_connection_is_used_again_and_each_request_is_timed(url: str) -> None:
     with Connection(url) as connection:
-        replies = [connection.request("POST", "/a?b=c", b"x" * size, {}) for size in (0, 10, 1_000_000)]
+        replies = [
+            connection.request("POST", "/a?b=c", b"x" * size, {}) for size in (0, 10, 1_000_000)
+        ]
     assert len({reply.json["port"] for reply in replies}) == 1
     assert [reply.json["bytes"] for reply in replies] == [0, 10, 1_000_000]
     assert all(reply.elapsed_ms > 0 for reply in replies)
@@ -98,16 +105,24 @@ def test_an_answer_that_is_no_json_has_none() -> None:
 HALF = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nab"
 
 
-@pytest.mark.parametrize("answer", [b"", HALF, None], ids=["nothing", "half of it", "nothing in time"])
+@pytest.mark.parametrize(
+    "answer", [b"", HALF, None], ids=["nothing", "half of it", "nothing in time"]
+)
 def test_without_a_whole_answer_it_is_a_connection_error(answer: bytes | None) -> None:
     done = threading.Event()
     says_it = says(answer) if answer is not None else lambda *_: done.wait(10)
-    with serving(says_it) as port, Connection(f"http://127.0.0.1:{port}", timeout_s=0.3) as connection:
+    with (
+        serving(says_it) as port,
+        Connection(f"http://127.0.0.1:{port}", timeout_s=0.3) as connection,
+    ):
         with pytest.raises(ConnectionError):
             connection.request("GET", "/", b"", {})
         done.set()
 
 
 def test_nobody_there_is_a_connection_error() -> None:
-    with Connection(f"http://127.0.0.1:{free_port()}") as connection, pytest.raises(ConnectionError):
+    with (
+        Connection(f"http://127.0.0.1:{free_port()}") as connection,
+        pytest.raises(ConnectionError),
+    ):
         connection.request("GET", "/", b"", {})

@@ -37,7 +37,9 @@ def written(folder: Path, text: str) -> Path:
 
 def test_a_file_sets_what_the_environment_and_options_do_not(tmp_path: Path) -> None:
     file = written(tmp_path, ALL)
-    read = configuration.read_settings({"port": 9000}, {"REGULARS_FPIR": "0.002", "REGULARS_PACK": ""}, file)
+    read = configuration.read_settings(
+        {"port": 9000}, {"REGULARS_FPIR": "0.002", "REGULARS_PACK": ""}, file
+    )
     assert (read.settings.storage, read.settings.models) == (tmp_path / "shop", Path("/srv/models"))
     assert read.settings.hook_networks == (ip_network("192.168.7.0/24"), ip_network("fd00::/8"))
     assert (read.settings.public_url, read.settings.pack) == ("https://box.example", None)
@@ -46,10 +48,16 @@ def test_a_file_sets_what_the_environment_and_options_do_not(tmp_path: Path) -> 
     assert (read.serving.host, read.given_values["data"].source) == ("127.0.0.1", str(file))
 
 
-def test_without_any_all_is_as_it_is_initially(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_any_all_is_as_it_is_initially(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     read = configuration.read_settings({}, {})
-    assert (read.settings.storage, read.serving.port, read.file) == (Path("regulars-data"), 8000, None)
+    assert (read.settings.storage, read.serving.port, read.file) == (
+        Path("regulars-data"),
+        8000,
+        None,
+    )
     written(tmp_path, "port = 8001")
     assert configuration.read_settings({}, {}).serving.port == 8001
     other = tmp_path / "other.toml"
@@ -74,8 +82,14 @@ def test_without_any_all_is_as_it_is_initially(tmp_path: Path, monkeypatch: pyte
             "hook_networks = '10.0.0.0/8'",
             'regulars.toml: hook_networks is texts, as ["...", "..."], not \'10.0.0.0/8\'',
         ),
-        ("hook_networks = ['lan']", "regulars.toml: hook_networks is networks such as 192.168.7.0/24"),
-        ("log_level = 'loud'", "regulars.toml: log_level is one of debug, info, warning, error, not 'loud'"),
+        (
+            "hook_networks = ['lan']",
+            "regulars.toml: hook_networks is networks such as 192.168.7.0/24",
+        ),
+        (
+            "log_level = 'loud'",
+            "regulars.toml: log_level is one of debug, info, warning, error, not 'loud'",
+        ),
         ("port = ", "regulars.toml is no TOML: "),
         ("port = " + "9" * 20_000, "regulars.toml is no TOML: "),
         ("port = 0x" + "9" * 20_000, "regulars.toml: port is a number of too many digits"),
@@ -88,7 +102,11 @@ def test_without_any_all_is_as_it_is_initially(tmp_path: Path, monkeypatch: pyte
     ],
 )
 def test_a_mistake_in_the_file_is_said_with_its_place(
-    text: str, says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    text: str,
+    says: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
     written(tmp_path, text)
@@ -99,7 +117,9 @@ def test_a_mistake_in_the_file_is_said_with_its_place(
     assert [path.name for path in tmp_path.iterdir()] == ["regulars.toml"]
 
 
-def test_a_file_that_is_named_must_be_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_file_that_is_named_must_be_there(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["tenants", "list", "--config", str(tmp_path / "nope.toml")]) == 2
     assert "nope.toml cannot be read: No such file or directory" in capsys.readouterr().err
     assert main(["tenants", "list", "--config", "x", "--stage", "prod"]) == 2
@@ -113,21 +133,36 @@ def test_a_variable_that_begins_as_ours_and_is_none_is_refused_without_its_value
     for command in (["tenants", "list"], ["serve"], ["models"], ["config"]):
         assert main(command) == 2
         said = capsys.readouterr().err
-        assert "REGULARS_HOOK_NETWORK in the environment: no such setting; did you mean REGULARS_HOOK_NETWORKS?" in said
+        assert (
+            "REGULARS_HOOK_NETWORK in the environment: no such setting; did you mean "
+            "REGULARS_HOOK_NETWORKS?" in said
+        )
         assert "hush" not in said
 
 
-def added_by_kubernetes(service: str, address: str, ports: dict[str, tuple[int, str]]) -> dict[str, str]:
-    """What a pod gets for a Service, as pkg/kubelet/envvars/envvars.go has it. `ports`: number and protocol by name."""
+def added_by_kubernetes(
+    service: str, address: str, ports: dict[str, tuple[int, str]]
+) -> dict[str, str]:
+    """What a pod gets for a Service, as pkg/kubelet/envvars/envvars.go has it.
+
+    `ports`: number and protocol by name.
+    """
     begin = service.upper().replace("-", "_")
     host = f"[{address}]" if ":" in address else address
     first = next(iter(ports.values()))
     added = {f"{begin}_SERVICE_HOST": address, f"{begin}_SERVICE_PORT": str(first[0])}
     for name, (number, protocol) in ports.items():
         one, url = f"{begin}_PORT_{number}_{protocol}", f"{protocol.lower()}://{host}:{number}"
-        added |= {f"{begin}_SERVICE_PORT_{name.upper().replace('-', '_')}": str(number)} if name else {}
+        added |= (
+            {f"{begin}_SERVICE_PORT_{name.upper().replace('-', '_')}": str(number)} if name else {}
+        )
         added |= {f"{begin}_PORT": url} if (number, protocol) == first else {}
-        added |= {one: url, f"{one}_PROTO": protocol.lower(), f"{one}_PORT": str(number), f"{one}_ADDR": address}
+        added |= {
+            one: url,
+            f"{one}_PROTO": protocol.lower(),
+            f"{one}_PORT": str(number),
+            f"{one}_ADDR": address,
+        }
     return added
 
 
@@ -141,7 +176,11 @@ SERVICES = [
     ("regulars", "fd00::7", {"http-web": (8000, "TCP"), "metrics": (9109, "TCP")}),
     ("regulars-edge", "10.0.0.8", {"": (9109, "TCP")}),
     ("regulars-metrics", "10.0.0.9", {"": (9100, "TCP")}),
-    ("regulars-http", "10.0.0.10", {"web": (80, "TCP"), "quic": (443, "UDP"), "signal-2": (5000, "SCTP")}),
+    (
+        "regulars-http",
+        "10.0.0.10",
+        {"web": (80, "TCP"), "quic": (443, "UDP"), "signal-2": (5000, "SCTP")},
+    ),
 ]
 
 
@@ -152,9 +191,9 @@ def test_what_kubernetes_adds_for_a_service_of_our_name_sets_nothing(
     added = added_by_kubernetes(service, address, ports)
     assert configuration.read_settings({}, added) == configuration.read_settings({}, {})
     assert Settings.from_environment({**added, "REGULARS_DATA": "d"}) == Settings(storage=Path("d"))
-    assert edge_config.parse_config(EDGE, environment={**added, **HOME}) == edge_config.parse_config(
-        EDGE, environment=HOME
-    )
+    assert edge_config.parse_config(
+        EDGE, environment={**added, **HOME}
+    ) == edge_config.parse_config(EDGE, environment=HOME)
 
 
 def test_beside_such_services_every_command_runs(
@@ -171,20 +210,26 @@ def test_beside_such_services_every_command_runs(
     assert server.stop() == 0
 
 
-def test_a_setting_beside_a_service_of_that_name_holds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_setting_beside_a_service_of_that_name_holds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     added = added_by_kubernetes("regulars", "10.0.0.7", {"": (8000, "TCP")})
     assert configuration.read_settings({}, {**added, "REGULARS_PORT": "9000"}).serving.port == 9000
 
 
-@pytest.mark.parametrize("name", sorted(added_by_kubernetes("regulars-edge", "10.0.0.7", {"web": (8000, "TCP")})))
+@pytest.mark.parametrize(
+    "name", sorted(added_by_kubernetes("regulars-edge", "10.0.0.7", {"web": (8000, "TCP")}))
+)
 def test_what_kubernetes_would_not_write_is_a_mistake_all_the_same(name: str) -> None:
     for wrong in ("", "hush", "tcp:8000", "10.0.0.7/8", "-1"):
         with pytest.raises(SettingError, match=f"{name} in the environment: no such setting"):
             configuration.read_settings({}, {name: wrong})
 
 
-@pytest.mark.parametrize("name", ["REGULARS_SERVICES_HOST", "REGULARS_PORTS", "REGULARS_PORT_TCP", "REGULARS_HOSTS"])
+@pytest.mark.parametrize(
+    "name", ["REGULARS_SERVICES_HOST", "REGULARS_PORTS", "REGULARS_PORT_TCP", "REGULARS_HOSTS"]
+)
 def test_a_name_that_kubernetes_does_not_make_is_a_mistake(name: str) -> None:
     for text in ("10.0.0.7", "8000", "tcp://10.0.0.7:8000"):
         with pytest.raises(SettingError, match=f"{name} in the environment: no such setting"):
@@ -192,13 +237,22 @@ def test_a_name_that_kubernetes_does_not_make_is_a_mistake(name: str) -> None:
 
 
 def test_every_variable_that_our_files_name_is_known() -> None:
-    """What the uploader, compose.yaml, the Caddyfile and the pages tell people to export stops no command."""
-    tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split(
-        "\n"
-    )
-    files = [ROOT / name for name in tracked if name and not name.startswith(("tests/", "edge/tests/", "CHANGELOG"))]
+    """What the uploader, compose.yaml, the Caddyfile and the pages tell people to export stops no
+    command."""
+    tracked = subprocess.run(
+        ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.split("\n")
+    files = [
+        ROOT / name
+        for name in tracked
+        if name and not name.startswith(("tests/", "edge/tests/", "CHANGELOG"))
+    ]
     texts = [file.read_text("utf-8", "ignore") for file in files if file.is_file()]
-    named = {name for text in texts for name in re.findall(r"(?<![A-Z_])REGULARS_[A-Z][A-Z_]+[A-Z]\b(?!-)", text)}
+    named = {
+        name
+        for text in texts
+        for name in re.findall(r"(?<![A-Z_])REGULARS_[A-Z][A-Z_]+[A-Z]\b(?!-)", text)
+    }
     assert named <= set(VARIABLES)
 
 
@@ -211,8 +265,15 @@ def test_a_service_takes_its_settings_from_a_file_and_says_so(tmp_path: Path) ->
 
 
 def rows() -> st.SearchStrategy[dict[str, Any]]:
-    numbers = {"port": st.integers(0, 65_535), "fpir": st.floats(1e-9, 0.5), "capture_days": st.integers(1, 36_500)}
-    words = {"pack": st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1), "host": st.just("::1")}
+    numbers = {
+        "port": st.integers(0, 65_535),
+        "fpir": st.floats(1e-9, 0.5),
+        "capture_days": st.integers(1, 36_500),
+    }
+    words = {
+        "pack": st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1),
+        "host": st.just("::1"),
+    }
     networks = {"hook_networks": st.lists(st.ip_addresses().map(ip_network), min_size=1).map(tuple)}
     return st.fixed_dictionaries({}, optional={**numbers, **words, **networks})
 
@@ -226,10 +287,17 @@ def test_an_option_goes_before_the_environment_and_that_before_the_file(
 
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "x.toml"
-        path.write_text("\n".join(configuration.read_settings(file, {}, Path("/dev/null")).write_lines()), "utf-8")
+        path.write_text(
+            "\n".join(configuration.read_settings(file, {}, Path("/dev/null")).write_lines()),
+            "utf-8",
+        )
         texts = {name_variable(TABLE[key]): text(value) for key, value in environ.items()}
         read = configuration.read_settings(options, texts, path)
-    assert {key: one.value for key, one in read.given_values.items()} == {**file, **environ, **options}
+    assert {key: one.value for key, one in read.given_values.items()} == {
+        **file,
+        **environ,
+        **options,
+    }
 
 
 def test_what_is_in_force_is_printed_as_a_file_of_all_settings(
@@ -260,7 +328,9 @@ def test_the_pages_list_of_settings_is_what_the_command_prints() -> None:
 
 
 def test_the_pages_example_of_a_file_can_be_read(tmp_path: Path) -> None:
-    example = (ROOT / "docs/operations.md").read_text().partition("```toml\n")[2].partition("```")[0]
+    example = (
+        (ROOT / "docs/operations.md").read_text().partition("```toml\n")[2].partition("```")[0]
+    )
     read = configuration.read_settings({}, {}, written(tmp_path, example))
     assert read.serving.tls_cert == tmp_path / "chain.pem"
     assert read.settings.storage == Path("/srv/regulars")
@@ -269,7 +339,10 @@ def test_the_pages_example_of_a_file_can_be_read(tmp_path: Path) -> None:
 def test_the_units_file_can_be_read_and_is_the_one_that_it_names() -> None:
     box = ROOT / "infra/box"
     read = configuration.read_settings({}, {}, box / "regulars.toml")
-    assert (read.settings.storage, read.serving.host) == (Path("/var/lib/regulars/data"), "127.0.0.1")
+    assert (read.settings.storage, read.serving.host) == (
+        Path("/var/lib/regulars/data"),
+        "127.0.0.1",
+    )
     commented = re.sub("^#([a-z])", r"\1", (box / "regulars.toml").read_text(), flags=re.MULTILINE)
     for line in commented.splitlines():
         if line.startswith("#") or not line:
@@ -280,14 +353,19 @@ def test_the_units_file_can_be_read_and_is_the_one_that_it_names() -> None:
 
 @pytest.mark.parametrize("row", TABLE.values(), ids=lambda row: row.name)
 def test_every_row_reads_a_text(row: Setting) -> None:
-    texts = {int: "9108" if "port" in row.name else "1000", float: "0.25" if row.name == "fpir" else "1000"}
+    texts = {
+        int: "9108" if "port" in row.name else "1000",
+        float: "0.25" if row.name == "fpir" else "1000",
+    }
     texts[tuple] = "10.0.0.0/8"
     own = {
         "witness": "/mnt/heads",
         "public_url": "https://box.example",
         "endpoint_hosts": "faces.example, 10.0.0.2:8000",
     }
-    assert parse_named(row, own.get(row.name) or texts.get(row.kind, (*row.choices, "text")[0]), "here")
+    assert parse_named(
+        row, own.get(row.name) or texts.get(row.kind, (*row.choices, "text")[0]), "here"
+    )
 
 
 def test_a_value_is_read_by_its_row_alone() -> None:

@@ -1,4 +1,5 @@
-"""A command that is asked of a face, camera or caller that there is not says so: nothing found would be a result."""
+"""A command that is asked of a face, camera or caller that there is not says so: nothing found
+would be a result."""
 
 from collections.abc import Iterator
 from contextlib import closing
@@ -18,7 +19,12 @@ NAMES = {
     "--key": "thief",
 }
 """Options that name something of a tenant, and what there is not."""
-OTHERS = {("console", "--key"), ("erase", "--key"), ("receipt verify", "--key"), ("audit verify", "--key")}
+OTHERS = {
+    ("console", "--key"),
+    ("erase", "--key"),
+    ("receipt verify", "--key"),
+    ("audit verify", "--key"),
+}
 """Of these the key is a file, or the fingerprint of who signed."""
 MORE = {
     "audit breach": ["--since", "2026-03-02T07:23"],
@@ -31,7 +37,9 @@ MORE = {
 }
 
 
-def list_commands(group: click.Group, names: tuple[str, ...] = ()) -> Iterator[tuple[str, click.Command]]:
+def list_commands(
+    group: click.Group, names: tuple[str, ...] = ()
+) -> Iterator[tuple[str, click.Command]]:
     for name, command in group.commands.items():
         if isinstance(command, click.Group):
             yield from list_commands(command, (*names, name))
@@ -45,7 +53,9 @@ def list_filters() -> list[tuple[str, str]]:
         for name, command in list_commands(commands)
         for parameter in command.params
         for option in parameter.opts
-        if option in NAMES and (name, option) not in OTHERS and any(one.name == "tenant" for one in command.params)
+        if option in NAMES
+        and (name, option) not in OTHERS
+        and any(one.name == "tenant" for one in command.params)
     ]
 
 
@@ -75,9 +85,20 @@ def test_what_there_is_not_is_refused(
     assert NAMES[option] in said.err
 
 
-def test_a_caller_is_taken_by_its_name_as_by_its_id(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_caller_is_taken_by_its_name_as_by_its_id(
+    shop: Shop, capsys: pytest.CaptureFixture[str]
+) -> None:
     keys = shop.services.access.keys.list_all(shop.tenant)
     for named in (keys[0].id, keys[0].name, f"key {keys[0].id}"):
-        options = ["--key", named, "--since", "2026-03-02T07:23", "--tenant", "shop", "--data", str(shop.folder)]
+        options = [
+            "--key",
+            named,
+            "--since",
+            "2026-03-02T07:23",
+            "--tenant",
+            "shop",
+            "--data",
+            str(shop.folder),
+        ]
         assert main(["audit", "breach", *options]) == 0
         assert f"what key {keys[0].id} read" in capsys.readouterr().out

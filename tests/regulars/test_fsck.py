@@ -20,7 +20,9 @@ def book(tmp_path: Path) -> Path:
     with closing(Book(tmp_path / "data")) as book:
         book.see(shot(0, 1, 2), shot(60, 1), *(shot(600 + n, 1) for n in range(40)))
         book.services.tenants.add("other", Profile.CAMERA)
-        left = Update(keys.CAMERAS, ("shop", keys.CAMERAS_LEFT), (exists("there"),), set={"left": 1})
+        left = Update(
+            keys.CAMERAS, ("shop", keys.CAMERAS_LEFT), (exists("there"),), set={"left": 1}
+        )
         book.storage.items.transact([left])
     return tmp_path / "data"
 
@@ -43,7 +45,8 @@ def test_what_does_not_agree_is_a_line_and_the_exit_code_is_1_until_it_is_mended
 def test_a_damaged_page_is_told_and_all_that_can_be_read_is_checked(
     book: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    midst = [milliseconds(MONDAY + timedelta(minutes=600 + n)) for n in range(15, 25)]  # a page of captures alone
+    # a page of captures alone
+    midst = [milliseconds(MONDAY + timedelta(minutes=600 + n)) for n in range(15, 25)]
     tear(book / DATABASE, *(f'"capture":{{"S":"{at}'.encode() for at in midst))
     assert main(["fsck", "--data", str(book)]) == 1
     said = capsys.readouterr().out.splitlines()

@@ -1,4 +1,5 @@
-"""Fetching the libraries of pages, while pip installs the package in whose folder they come to lie."""
+"""Fetching the libraries of pages, while pip installs the package in whose folder they come to
+lie."""
 
 import hashlib
 import subprocess
@@ -20,17 +21,28 @@ shutil.copy({archive!r}, sys.argv[sys.argv.index("--pack-destination") + 1])
 
 
 def test_libraries_are_fetched_by_a_python_without_packages() -> None:
-    subprocess.run([sys.executable, "-S", "-c", "import regulars.libraries"], cwd=Path(__file__).parents[2], check=True)
+    subprocess.run(
+        [sys.executable, "-S", "-c", "import regulars.libraries"],
+        cwd=Path(__file__).parents[2],
+        check=True,
+    )
 
 
-def test_pip_does_not_see_what_is_being_fetched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pip_does_not_see_what_is_being_fetched(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     page, archive, seen = tmp_path / "page.js", tmp_path / "one-1.tgz", tmp_path / "seen"
     page.write_bytes(b"export {};")
     with tarfile.open(archive, "w:gz") as made:
         made.add(page, "package/page.js")
     commands = tmp_path / "commands"
     commands.mkdir()
-    names = {"python": sys.executable, "seen": str(seen), "package": str(tmp_path / "package"), "archive": str(archive)}
+    names = {
+        "python": sys.executable,
+        "seen": str(seen),
+        "package": str(tmp_path / "package"),
+        "archive": str(archive),
+    }
     (commands / "npm").write_text(NPM.format(**names))
     (commands / "npm").chmod(0o755)
     monkeypatch.setenv("PATH", str(commands), prepend=":")

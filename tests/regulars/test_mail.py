@@ -1,4 +1,5 @@
-"""Mail of a box: what a stranger's name may not write, and what a server's refusal tells a tenant."""
+"""Mail of a box: what a stranger's name may not write, and what a server's refusal tells a
+tenant."""
 
 import itertools
 import socket
@@ -16,11 +17,21 @@ from regulars.errors import OperatorError
 from regulars.mail import MailSettings, Replies, SmtpMailer, send_mail
 from tests.regulars.inbox import Inbox, receiving_mail
 
-HEADERS = ["From", "To", "Subject", "Auto-Submitted", "Content-Type", "Content-Transfer-Encoding", "MIME-Version"]
+HEADERS = [
+    "From",
+    "To",
+    "Subject",
+    "Auto-Submitted",
+    "Content-Type",
+    "Content-Transfer-Encoding",
+    "MIME-Version",
+]
 
 
 def mailer(port: int) -> SmtpMailer:
-    return SmtpMailer(MailSettings(smtp_host="127.0.0.1", smtp_port=port, smtp_from="regulars@shop.example"))
+    return SmtpMailer(
+        MailSettings(smtp_host="127.0.0.1", smtp_port=port, smtp_from="regulars@shop.example")
+    )
 
 
 @pytest.mark.parametrize(
@@ -60,14 +71,18 @@ def test_what_can_never_be_a_mail_is_said_so(to: str, subject: str, text: str) -
 
 
 @pytest.mark.parametrize("refuses", [False, True])
-def test_a_tenant_is_told_nothing_of_the_operators_mail_server(caplog: pytest.LogCaptureFixture, refuses: bool) -> None:
+def test_a_tenant_is_told_nothing_of_the_operators_mail_server(
+    caplog: pytest.LogCaptureFixture, refuses: bool
+) -> None:
     with (
         receiving_mail(b"550 <boss@shop.example> is unknown at mx7.host.example\r\n") as port,
         pytest.raises(Unusable) as refused,
     ):
         mailer(port if refuses else 1).mail("boss@shop.example", "Eva", "The text")
     assert str(refused.value) == "the box's mail server did not take it"
-    assert ("mx7.host.example" if refuses else "127.0.0.1:1:") in caplog.text, "the operator reads it"
+    assert ("mx7.host.example" if refuses else "127.0.0.1:1:") in caplog.text, (
+        "the operator reads it"
+    )
     assert "boss" not in caplog.text
 
 
@@ -103,7 +118,10 @@ def test_a_greeting_without_end_is_not_read_to_it(says: bytes, why: str) -> None
     letter = EmailMessage()
     letter["From"], letter["To"] = "regulars@shop.example", "boss@shop.example"
     with hostile(says) as port, pytest.raises(OperatorError, match=why):
-        send_mail(letter, MailSettings(smtp_host="127.0.0.1", smtp_port=port, smtp_from="regulars@shop.example"))
+        send_mail(
+            letter,
+            MailSettings(smtp_host="127.0.0.1", smtp_port=port, smtp_from="regulars@shop.example"),
+        )
 
 
 def test_a_reply_that_trickles_ends_in_time() -> None:
@@ -122,4 +140,9 @@ def test_replies_are_read_as_a_file_reads_them() -> None:
         with its:
             its.sendall(b"250-one\r\n250 two\r\nthr")
         replies = Replies(ours)
-        assert [replies.readline(100) for _ in range(4)] == [b"250-one\r\n", b"250 two\r\n", b"thr", b""]
+        assert [replies.readline(100) for _ in range(4)] == [
+            b"250-one\r\n",
+            b"250 two\r\n",
+            b"thr",
+            b"",
+        ]

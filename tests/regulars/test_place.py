@@ -1,4 +1,5 @@
-"""A copied data folder does not go on as the first one; a moved one does, and is asked about as seldom as can be."""
+"""A copied data folder does not go on as the first one; a moved one does, and is asked about as
+seldom as can be."""
 
 import json
 import shutil
@@ -18,7 +19,15 @@ from chalicelib.settings import Settings
 from regulars.backup.receipts import require_erasures_done
 from regulars.cli import MISUSED, main
 from regulars.errors import CopiedFolder
-from regulars.place import FILE, Place, describe_doubt, find_place, is_same, note_place, require_place
+from regulars.place import (
+    FILE,
+    Place,
+    describe_doubt,
+    find_place,
+    is_same,
+    note_place,
+    require_place,
+)
 from regulars.tenants.credentials import CredentialsFile, read_credentials
 from tests.support.fakes import RULES, UNHURRIED, FakeClock, FakeVision, Person, picture
 
@@ -36,9 +45,17 @@ HERE = Place(inode=7, born_ns=5, machine="m", path="/srv/shop")
     [
         ("the same start again", {}, True),
         ("a folder that was renamed", {"path": "/srv/other"}, True),
-        ("a volume on another node, or a disk in another machine", {"machine": "n", "path": "/data"}, True),
+        (
+            "a volume on another node, or a disk in another machine",
+            {"machine": "n", "path": "/data"},
+            True,
+        ),
         ("a network disk that numbers files anew", {"inode": 8}, True),
-        ("a disk whose system no longer says when files were made", {"born_ns": None, "machine": ""}, True),
+        (
+            "a disk whose system no longer says when files were made",
+            {"born_ns": None, "machine": ""},
+            True,
+        ),
         ("that, with files numbered anew", {"born_ns": None, "inode": 8, "machine": ""}, False),
         ("files put back at their place", {"inode": 8, "born_ns": 6}, True),
         ("a copy beside it", {"inode": 8, "born_ns": 6, "path": "/srv/branch"}, False),
@@ -65,7 +82,8 @@ def test_files_that_are_copied_are_told_from_those_that_are_moved(tmp_path: Path
         assert (data / FILE).read_bytes() == noted
     copy = Path(shutil.copytree(data, tmp_path / "copy"))
     with pytest.raises(
-        CopiedFolder, match=rf"served from {data}.*folder moved --data {copy}.*folder copied --data {copy}"
+        CopiedFolder,
+        match=rf"served from {data}.*folder moved --data {copy}.*folder copied --data {copy}",
     ):
         require_place(copy)
     moved = data.rename(tmp_path / "moved")
@@ -84,7 +102,8 @@ def test_a_mark_that_was_not_written_whole_stops_nothing(tmp_path: Path, torn: b
     assert json.loads((tmp_path / FILE).read_bytes())["path"] == str(tmp_path)
 
 
-# --- a copy goes on ---------------------------------------------------------------------------------------------------
+# --- a copy goes on
+# --------------------------------------------------------------------------------------------------
 
 
 def open_box(data: Path, witness: Path) -> Services:
@@ -100,7 +119,8 @@ def witness(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def first(tmp_path: Path, witness: Path) -> Path:
-    """A box with two shops, a person, a camera, hooks, a mailbox, a further key and somebody who is signed in."""
+    """A box with two shops, a person, a camera, hooks, a mailbox, a further key and somebody who is
+    signed in."""
     data = tmp_path / "first"
     act = AuditEvent("regulars tenants add", "operator", Kind.CHANGE)
     with closing(open_box(data, witness)) as services, begin_audit_event(act):
@@ -151,7 +171,10 @@ def test_a_copy_that_goes_on_has_nothing_of_the_first_but_its_people(
             assert mine.book_id != theirs.book_id
             assert mine.life != theirs.life
             assert theirs.app_id == new[name].app_id
-            for services, valid, void in ((one, old[name], new[name]), (other, new[name], old[name])):
+            for services, valid, void in (
+                (one, old[name], new[name]),
+                (other, new[name], old[name]),
+            ):
                 assert services.tenants.find_by_api_key(valid.api_key)
                 assert services.tenants.find_by_appcode(valid.appcode)
                 assert services.tenants.find_by_app_id(valid.app_id)[1] == valid.app_key
@@ -163,13 +186,21 @@ def test_a_copy_that_goes_on_has_nothing_of_the_first_but_its_people(
             hooks = other.webhooks.hooks.list_all(name)
             assert {hook.name: hook.enabled for hook in hooks} == {"office": False, "home": True}
             assert all(hook.enabled for hook in one.webhooks.hooks.list_all(name))
-            assert one.audit.signing.read_public_keys(name) != other.audit.signing.read_public_keys(name)
+            assert one.audit.signing.read_public_keys(name) != other.audit.signing.read_public_keys(
+                name
+            )
             assert [face.name for face in other.faces.by_id(theirs, ["7"]).values()] == ["Ann"]
-        assert main(["audit", "verify", "--tenant", name, "--data", str(copy)]) == 0, "the new key has its entry"
-    assert (first / "secrets/signed-paths").read_bytes() != (copy / "secrets/signed-paths").read_bytes()
+        assert main(["audit", "verify", "--tenant", name, "--data", str(copy)]) == 0, (
+            "the new key has its entry"
+        )
+    assert (first / "secrets/signed-paths").read_bytes() != (
+        copy / "secrets/signed-paths"
+    ).read_bytes()
 
 
-def test_what_the_copy_erases_does_not_stop_the_first_at_one_witness(first: Path, copy: Path, witness: Path) -> None:
+def test_what_the_copy_erases_does_not_stop_the_first_at_one_witness(
+    first: Path, copy: Path, witness: Path
+) -> None:
     assert main(["folder", "copied", "--data", str(copy)]) == 0
     with closing(open_box(copy, witness)) as branch:
         tenant = branch.tenants.get_by_name("shop")

@@ -38,7 +38,8 @@ PRIVATE, PUBLIC = signing.new_key()
 PRINT = signing.fingerprint(PUBLIC)
 
 
-# --- about ----------------------------------------------------------------------------------------------------------
+# --- about
+# --------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -60,7 +61,9 @@ def photo(anns_book: Book, *people: Person) -> Path:
     return file
 
 
-def test_the_file_is_about_the_person_and_for_its_owner_only(anns_book: Book, tmp_path: Path) -> None:
+def test_the_file_is_about_the_person_and_for_its_owner_only(
+    anns_book: Book, tmp_path: Path
+) -> None:
     out = tmp_path / "ann.zip"
     assert about(anns_book, "--face", "ann", "--out", str(out)) == 0
     with zipfile.ZipFile(out) as archive:
@@ -71,16 +74,32 @@ def test_the_file_is_about_the_person_and_for_its_owner_only(anns_book: Book, tm
 
 def test_a_photo_finds_the_person_and_is_no_visit(anns_book: Book) -> None:
     before = anns_book.observed()
-    assert find_face_of_photo(anns_book.services, anns_book.tenant, photo(anns_book, Person(1, side_px=98.0))) == "ann"
-    assert find_face_of_photo(anns_book.services, anns_book.tenant, photo(anns_book, Person(77))) is None
+    assert (
+        find_face_of_photo(
+            anns_book.services, anns_book.tenant, photo(anns_book, Person(1, side_px=98.0))
+        )
+        == "ann"
+    )
+    assert (
+        find_face_of_photo(anns_book.services, anns_book.tenant, photo(anns_book, Person(77)))
+        is None
+    )
     assert anns_book.observed() == before
 
 
 def test_a_photo_finds_somebody_who_is_restricted(anns_book: Book, capsys: Captured) -> None:
     anns_book.services.restrictions.set(anns_book.tenant, "ann", "letter 7")
     [again] = anns_book.see(shot(120, 1))
-    assert find_face_of_photo(anns_book.services, anns_book.tenant, photo(anns_book, Person(1, side_px=98.0))) == "ann"
-    assert find_face_of_photo(anns_book.services, anns_book.tenant, photo(anns_book, Person(77))) is None
+    assert (
+        find_face_of_photo(
+            anns_book.services, anns_book.tenant, photo(anns_book, Person(1, side_px=98.0))
+        )
+        == "ann"
+    )
+    assert (
+        find_face_of_photo(anns_book.services, anns_book.tenant, photo(anns_book, Person(77)))
+        is None
+    )
     assert f"--face {again.sightings[0].faceid}" in capsys.readouterr().err
 
 
@@ -123,17 +142,20 @@ def test_a_file_that_is_there_is_not_written_over(anns_book: Book, tmp_path: Pat
     assert out.read_text() == "mine"
 
 
-# --- erase ----------------------------------------------------------------------------------------------------------
+# --- erase
+# --------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
-    """The folder of a shop where Ann and Bob are enrolled and were seen, and a backup of it beside."""
+    """The folder of a shop where Ann and Bob are enrolled and were seen, and a backup of it
+    beside."""
     with closing(Book(tmp_path / "data")) as book:
         for seed, faceid in ((1, "ann"), (2, "bob")):
             book.enrol(Person(seed), faceid=faceid)
         book.see(shot(0, 1), shot(60, 1, 2))
-        book.services.audit.signing.read_public_keys("shop")  # made by then, as each hour of the audit is signed
+        # made by then, as each hour of the audit is signed
+        book.services.audit.signing.read_public_keys("shop")
     shutil.copytree(tmp_path / "data", tmp_path / "restored")
     return tmp_path / "data"
 
@@ -180,7 +202,8 @@ def test_a_reason_that_is_no_text_is_refused(data: Path, capsys: Captured) -> No
     options = ["--tenant", "shop", "--data", str(data), "--face", "ann"]
     assert main(["hold", "set", *options, "--reason", "\udcff"]) == 2
     assert capsys.readouterr().err == (
-        "regulars: an argument has bytes that are no UTF-8: rename the file or folder, or type the text again\n"
+        "regulars: an argument has bytes that are no UTF-8: rename the file or folder, or type the "
+        "text again\n"
     )
     assert main(["hold", "list", *options[:4]]) == 0
     assert "no face is held" in capsys.readouterr().err
@@ -198,23 +221,31 @@ def test_a_face_is_erased_and_its_receipt_verified(data: Path, capsys: Captured)
 
 
 def subject_of(book: Book, number: int) -> list[str]:
-    """Ann again, by another program: a subject of so many faces, as a book of before may have it."""
+    """Ann again, by another program: a subject of so many faces, as a book of before may have
+    it."""
     group = book.services.groups.get_by_name(book.tenant, "regular")
     photos = [[picture(Person(seed))] for seed in range(50, 50 + number)]
     return several_faces(book.services, book.tenant, group, "Ann Bell Cole Dunn Ede Fox", photos)
 
 
-def test_faces_of_a_person_that_an_erasure_has_left_are_told_and_each_part_has_a_receipt(data: Path) -> None:
+def test_faces_of_a_person_that_an_erasure_has_left_are_told_and_each_part_has_a_receipt(
+    data: Path,
+) -> None:
     receipt = data.parent / "receipt.json"
     with served(data) as book, open_services_of(data, None) as services:
         faces = subject_of(book, 24)
         meanwhile = Meanwhile(services.items)
-        meanwhile.first = [dict, lambda: book.services.faces.holds.set(book.tenant, faces[-1], "asked")]
+        meanwhile.first = [
+            dict,
+            lambda: book.services.faces.holds.set(book.tenant, faces[-1], "asked"),
+        ]
 
         def erased_of(services: Services, faceid: str) -> None:
             erase_one(services, book.tenant, faceid, receipt, lambda _: True, is_former=False)
 
-        with pytest.raises(OperatorError, match=f"still in the book.* --face ({'|'.join(faces)})") as left:
+        with pytest.raises(
+            OperatorError, match=f"still in the book.* --face ({'|'.join(faces)})"
+        ) as left:
             erased_of(book_with(services, items=meanwhile), faces[0])
         assert {"ann", "bob"} < set(book.faceids()) < {"ann", "bob", *faces}
         receipt.unlink()
@@ -228,9 +259,14 @@ def test_faces_of_a_person_that_an_erasure_has_left_are_told_and_each_part_has_a
 def test_each_of_the_records_that_one_erasure_goes_on_in_gives_a_receipt(data: Path) -> None:
     receipt = data.parent / "receipt.json"
     with closing(Book(data)) as book:
-        eva, *parts = (one.sightings[0].faceid or "" for one in book.see(*(shot(60 * n, 11 + n) for n in range(5))))
+        eva, *parts = (
+            one.sightings[0].faceid or ""
+            for one in book.see(*(shot(60 * n, 11 + n) for n in range(5)))
+        )
         for part in parts:
-            with audit_events.begin_audit_event(AuditEvent("POST /v1/faces/{id}/merge", "key first", Kind.CHANGE)):
+            with audit_events.begin_audit_event(
+                AuditEvent("POST /v1/faces/{id}/merge", "key first", Kind.CHANGE)
+            ):
                 book.services.merges.merging.merge(book.tenant, eva, part)
         book.clock.advance(UNDONE_WITHIN + timedelta(days=1))
         book.sweep()
@@ -238,8 +274,13 @@ def test_each_of_the_records_that_one_erasure_goes_on_in_gives_a_receipt(data: P
         book.services.erasure.steps.most_named = 2
         assert erase(data, "--face", eva, "--receipt", str(receipt), "--yes") == 0
         key = book.services.audit.signing.read_face_key("shop")
-    said = [signing.parse_statement(one.read_bytes(), RECEIPT)[0] for one in data.parent.glob("receipt*.json")]
-    assert sorted(one for each in said for one in list_named_faces(each, key, [eva, *parts])) == sorted([eva, *parts])
+    said = [
+        signing.parse_statement(one.read_bytes(), RECEIPT)[0]
+        for one in data.parent.glob("receipt*.json")
+    ]
+    assert sorted(
+        one for each in said for one in list_named_faces(each, key, [eva, *parts])
+    ) == sorted([eva, *parts])
     assert len(said) == 3
 
 
@@ -253,7 +294,9 @@ def test_all_faces_of_a_person_are_marked_or_none(data: Path) -> None:
 
 
 @pytest.mark.parametrize("mark", ["hold", "restriction"])
-def test_a_face_is_marked_listed_and_freed_by_its_id(data: Path, capsys: Captured, mark: str) -> None:
+def test_a_face_is_marked_listed_and_freed_by_its_id(
+    data: Path, capsys: Captured, mark: str
+) -> None:
     def said(*command: str) -> str:
         assert main([mark, *command, "--tenant", "shop", "--data", str(data)]) == 0
         return "".join(capsys.readouterr())
@@ -265,9 +308,13 @@ def test_a_face_is_marked_listed_and_freed_by_its_id(data: Path, capsys: Capture
     assert said("list").startswith("no face is ")
 
 
-def test_nobody_is_erased_by_a_receipt_in_which_something_was_changed(data: Path, capsys: Captured) -> None:
+def test_nobody_is_erased_by_a_receipt_in_which_something_was_changed(
+    data: Path, capsys: Captured
+) -> None:
     said = {"kind": "erasure", "id": "7"}
-    receipt = written(data.parent, signing.sign_statement(said, PRIVATE) | {"statement": {**said, "id": "8"}})
+    receipt = written(
+        data.parent, signing.sign_statement(said, PRIVATE) | {"statement": {**said, "id": "8"}}
+    )
     assert erase(data, "--again", str(receipt), "--yes") == 1
     assert "was changed" in capsys.readouterr().err
 
@@ -294,12 +341,16 @@ def test_nobody_is_erased_by_a_paper_that_is_no_receipt_of_this_tenant(
         )
         paper = written(restored, sign("shop", {**true, **changes}))
         capsys.readouterr()
-        assert erase(restored, "--again", str(data.parent / "receipt.json"), str(paper), "--yes") == 1
+        assert (
+            erase(restored, "--again", str(data.parent / "receipt.json"), str(paper), "--yes") == 1
+        )
         assert said in capsys.readouterr().err
         assert set(book.faceids()) == {"ann", "bob"}
 
 
-def test_a_receipt_of_a_key_that_the_operator_names_erases_again(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_receipt_of_a_key_that_the_operator_names_erases_again(
+    data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     true = json.loads(erased(data).read_text())["statement"]
     paper = written(data, signing.sign_statement(true, PRIVATE))
     monkeypatch.chdir(data.parent)
@@ -320,7 +371,9 @@ def test_people_of_many_receipts_are_deleted_before_the_first_is_waited_for(
     with served(restored, at_each_erasure=lambda: left.append(set(book.faceids()))) as book:
         assert erase(restored, "--again", "a.json", "b.json", "--yes") == 0
     assert left[0] == set()
-    assert len(list(data.parent.glob("erasure-*.json"))) == 1, "one erasure for all, and one receipt"
+    assert len(list(data.parent.glob("erasure-*.json"))) == 1, (
+        "one erasure for all, and one receipt"
+    )
 
 
 def test_nobody_is_erased_again_while_one_of_them_is_held(data: Path, capsys: Captured) -> None:
@@ -368,11 +421,19 @@ def test_somebody_who_is_restricted_is_erased_again_too(
     ("options", "code", "said"),
     [
         ([], 2, "name the person by --face, or by the receipts"),
-        (["--face", "ann", "--again", "receipt.json"], 2, "name the person by --face, or by the receipts"),
+        (
+            ["--face", "ann", "--again", "receipt.json"],
+            2,
+            "name the person by --face, or by the receipts",
+        ),
         (["--again", "a.json", "--receipt", "b.json"], 2, "--receipt goes with --face"),
         (["--face", "ann", "--key", "x"], 2, "--key goes with --again"),
         (["--former", "--again", "a.json"], 2, "--former goes with --face"),
-        (["--face", "ann", "--former", "--yes"], 1, "there is no other face 'ann', and none that was deleted"),
+        (
+            ["--face", "ann", "--former", "--yes"],
+            1,
+            "there is no other face 'ann', and none that was deleted",
+        ),
         (["--face", "nobody", "--yes"], 1, "there is no face 'nobody'"),
         (["--again", "missing.json"], 1, "missing.json"),
     ],
@@ -389,7 +450,10 @@ def test_what_cannot_be_done_is_said_and_nobody_is_erased(
 def test_nobody_is_erased_if_the_receipt_cannot_be_written(data: Path, capsys: Captured) -> None:
     there = data.parent / "another.json"
     there.write_text("another receipt")
-    for receipt, said in ((there, "is there already"), (data.parent / "none" / "r.json", "nobody is erased")):
+    for receipt, said in (
+        (there, "is there already"),
+        (data.parent / "none" / "r.json", "nobody is erased"),
+    ):
         assert erase(data, "--face", "ann", "--receipt", str(receipt)) == 1
         assert said in capsys.readouterr().err
     assert there.read_text() == "another receipt"
@@ -443,12 +507,15 @@ def test_nothing_is_left_in_the_folder_before_there_is_a_receipt(
     assert main(["receipt", "verify", str(receipt)]) == 2
 
 
-# --- receipt, notice ------------------------------------------------------------------------------------------------
+# --- receipt, notice
+# ------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
 def receipt(tmp_path: Path) -> Path:
-    return written(tmp_path, signing.sign_statement({"kind": "erasure", "id": "7", "said": "\u674e"}, PRIVATE))
+    return written(
+        tmp_path, signing.sign_statement({"kind": "erasure", "id": "7", "said": "\u674e"}, PRIVATE)
+    )
 
 
 def written(folder: Path, document: Any) -> Path:
@@ -464,7 +531,9 @@ def test_a_receipt_is_checked_offline_and_shown(receipt: Path, capsys: Captured)
     assert "this receipt of an erasure is as it was signed" in out
 
 
-def test_a_receipt_whose_signer_nobody_named_is_unchanged_and_not_believed(receipt: Path, capsys: Captured) -> None:
+def test_a_receipt_whose_signer_nobody_named_is_unchanged_and_not_believed(
+    receipt: Path, capsys: Captured
+) -> None:
     assert main(["receipt", "verify", str(receipt)]) == 2
     assert f"unchanged, by an unknown key: its fingerprint is {PRINT}" in capsys.readouterr().out
 
@@ -473,17 +542,29 @@ def test_a_receipt_whose_signer_nobody_named_is_unchanged_and_not_believed(recei
     "statement",
     [
         {"kind": "renewal of the signing key"},
-        {"tenant": "shop", "number": 1, "hour": 0, "count": 0, "root": "", "before": "", "closed_at": 0},
+        {
+            "tenant": "shop",
+            "number": 1,
+            "hour": 0,
+            "count": 0,
+            "root": "",
+            "before": "",
+            "closed_at": 0,
+        },
     ],
     ids=["renewal", "head"],
 )
-def test_what_was_signed_and_is_no_receipt_is_refused(statement: Any, tmp_path: Path, capsys: Captured) -> None:
+def test_what_was_signed_and_is_no_receipt_is_refused(
+    statement: Any, tmp_path: Path, capsys: Captured
+) -> None:
     other = written(tmp_path, signing.sign_statement(statement, PRIVATE))
     assert main(["receipt", "verify", str(other), "--key", PRINT]) == 1
     assert "is no receipt of an erasure: the kind" in capsys.readouterr().err
 
 
-def test_the_signer_is_compared_with_a_key_or_its_fingerprint(receipt: Path, capsys: Captured) -> None:
+def test_the_signer_is_compared_with_a_key_or_its_fingerprint(
+    receipt: Path, capsys: Captured
+) -> None:
     public = json.loads(receipt.read_text())["public_key"]
     for given in (public, PRINT, PRINT.upper()):
         assert main(["receipt", "verify", str(receipt), "--key", given]) == 0
@@ -515,13 +596,34 @@ def test_the_key_of_a_tenant_is_printed(tmp_path: Path, capsys: Captured) -> Non
 
 def test_the_notice_is_printed_as_text_and_as_a_page(tmp_path: Path, capsys: Captured) -> None:
     data = str(tmp_path / "data")
-    assert main(["tenants", "add", "shop", "--strangers", "keep", "--data", data, "--controller", "Ann Lee Ltd"]) == 0
+    assert (
+        main(
+            [
+                "tenants",
+                "add",
+                "shop",
+                "--strangers",
+                "keep",
+                "--data",
+                data,
+                "--controller",
+                "Ann Lee Ltd",
+            ]
+        )
+        == 0
+    )
     capsys.readouterr()
     assert main(["notice", "--tenant", "shop", "--data", data]) == 0
     printed = capsys.readouterr()
     assert "Ann Lee Ltd" in printed.out
     assert "regulars tenants set shop --contact TEXT" in printed.err
-    own = {"contact": "at the till", "basis": "consent", "authority": "ICO", "transfers": "-", "recipients": "-"}
+    own = {
+        "contact": "at the till",
+        "basis": "consent",
+        "authority": "ICO",
+        "transfers": "-",
+        "recipients": "-",
+    }
     options = [text for name, value in own.items() for text in (f"--{name}", value)]
     assert main(["tenants", "set", "shop", "--data", data, "--officer", "-", *options]) == 0
     capsys.readouterr()
@@ -543,7 +645,10 @@ def test_the_sheet_for_the_door_is_printed_and_a_page_for_its_code_is_asked_for(
     printed = capsys.readouterr()
     assert "<svg" not in printed.out
     assert "--notice-url https://..." in printed.err
-    assert main(["tenants", "set", "shop", "--data", data, "--notice-url", "https://shop.example"]) == 0
+    assert (
+        main(["tenants", "set", "shop", "--data", data, "--notice-url", "https://shop.example"])
+        == 0
+    )
     capsys.readouterr()
     assert main([*sheet, "--language", "nl"]) == 0
     printed = capsys.readouterr()
@@ -551,14 +656,18 @@ def test_the_sheet_for_the_door_is_printed_and_a_page_for_its_code_is_asked_for(
     assert "--notice-url" not in printed.err
 
 
-def test_whom_hooks_tell_is_proposed_where_recipients_are_blank(tmp_path: Path, capsys: Captured) -> None:
+def test_whom_hooks_tell_is_proposed_where_recipients_are_blank(
+    tmp_path: Path, capsys: Captured
+) -> None:
     with closing(Book(tmp_path / "data")) as book:
         book.services.webhooks.hooks.add("shop", None, passes_to="broker.lan, frigate.lan")
     assert main(["notice", "--tenant", "shop", "--data", str(tmp_path / "data")]) == 0
     assert "--recipients 'broker.lan, frigate.lan'" in capsys.readouterr().err
 
 
-def test_the_record_of_processing_says_the_settings_the_hooks_and_every_place(tmp_path: Path, capsys: Captured) -> None:
+def test_the_record_of_processing_says_the_settings_the_hooks_and_every_place(
+    tmp_path: Path, capsys: Captured
+) -> None:
     with closing(Book(tmp_path / "data")) as book:
         own = {
             "controller": "Ann Lee Ltd",
@@ -570,12 +679,20 @@ def test_the_record_of_processing_says_the_settings_the_hooks_and_every_place(tm
         book.services.webhooks.hooks.add("shop", "http://127.0.0.1:1999/told")
     assert main(["privacy", "record", "--tenant", "shop", "--data", str(tmp_path / "data")]) == 0
     said = capsys.readouterr().out
-    for text in ("Ann Lee Ltd, [contact]", "To greet you", "222 days", "gender, emotion", "127.0.0.1 |"):
+    for text in (
+        "Ann Lee Ltd, [contact]",
+        "To greet you",
+        "222 days",
+        "gender, emotion",
+        "127.0.0.1 |",
+    ):
         assert text in said
     assert all(f"| `{place.name}` |" in said for place in DATA_MAP)
 
 
-@pytest.mark.parametrize(("language", "words"), [("en", "Removed: {} pictures of"), ("zh", "人脸照片 {} 张")])
+@pytest.mark.parametrize(
+    ("language", "words"), [("en", "Removed: {} pictures of"), ("zh", "人脸照片 {} 张")]
+)
 def test_a_receipt_is_a_page_to_print_with_the_signed_file_in_it(
     anns_book: Book, capsys: Captured, language: str, words: str
 ) -> None:

@@ -1,4 +1,5 @@
-"""What the record of processing says of TLS, disk and folder: what is on, and not what should be."""
+"""What the record of processing says of TLS, disk and folder: what is on, and not what should
+be."""
 
 import os
 from contextlib import closing
@@ -30,7 +31,9 @@ OPEN, NEAR = ServeSettings(host="0.0.0.0"), ServeSettings()
         (OPEN, None, "NOT ENCRYPTED: plain http at 0.0.0.0, which others may overhear"),
     ],
 )
-def test_the_way_is_said_as_it_is(serving: ServeSettings, public_url: str | None, says: str) -> None:
+def test_the_way_is_said_as_it_is(
+    serving: ServeSettings, public_url: str | None, says: str
+) -> None:
     assert says in say_transport(serving, public_url)
 
 

@@ -1,4 +1,5 @@
-"""A dry run is the run without the deed: it refuses what the run refuses, by the same words, and changes nothing.
+"""A dry run is the run without the deed: it refuses what the run refuses, by the same words, and
+changes nothing.
 
 The walk finds each command that has --dry-run. What it cannot try here is in ELSEWHERE.
 """
@@ -22,12 +23,14 @@ from tests.support.faults.stored import stored
 Captured = pytest.CaptureFixture[str]
 
 ELSEWHERE = {"import", "deploy"}
-"""Their runs need a service: tests/regulars/transfer/test_rehearsal.py tries ten folders, and the account of AWS is
-not asked, which the dry run says."""
+"""Their runs need a service: tests/regulars/transfer/test_rehearsal.py tries ten folders, and the
+account of AWS is not asked, which the dry run says."""
 
 
 class Case(NamedTuple):
-    """A command line below a command. `prepare`: makes what it is about; its answer takes the place of `{}`.
+    """A command line below a command.
+
+    `prepare`: makes what it is about; its answer takes the place of `{}`.
 
     `code`: how both end.
     """
@@ -120,7 +123,9 @@ def test_each_command_that_has_a_dry_run_is_tried() -> None:
         for number, case in enumerate(cases)
     ],
 )
-def test_a_dry_run_ends_as_the_run_does(command: str, case: Case, tmp_path: Path, capsys: Captured) -> None:
+def test_a_dry_run_ends_as_the_run_does(
+    command: str, case: Case, tmp_path: Path, capsys: Captured
+) -> None:
     data = tmp_path / "shop"
     with closing(Book(data)) as book:
         about = case.prepare(book)

@@ -51,14 +51,17 @@ def test_a_week_is_told_by_day_with_its_busiest_hour(book: Book) -> None:
         ["day,visits,people,new,returning,known", "2026-03-02,2,2,2,0,0", "2026-03-03,1,1,0,1,0"],
     )
     empty = format_text(
-        book.services.sightings.weeks.count_week(book.tenant, MONDAY.date() - timedelta(7)), book.tenant
+        book.services.sightings.weeks.count_week(book.tenant, MONDAY.date() - timedelta(7)),
+        book.tenant,
     )
     assert "\nNobody came.\n" in empty
 
 
 def test_days_are_those_of_the_tenants_zone(book: Book) -> None:
     book.services.tenants.change_settings("shop", {"time_zone": "Pacific/Auckland"})
-    week = book.services.sightings.weeks.count_week(book.services.tenants.get_by_name("shop"), MONDAY.date())
+    week = book.services.sightings.weeks.count_week(
+        book.services.tenants.get_by_name("shop"), MONDAY.date()
+    )
     assert [one.visits for _, one in week.days] == [2, 1, 0, 1, 0, 0, 0]
     assert week.busiest
     assert f"{week.busiest[0]:%H:%M %z}" == "22:00 +1300"
@@ -90,7 +93,9 @@ def command(book: Book, *options: str) -> list[str]:
 
 
 def test_a_shops_name_writes_no_header(book: Book) -> None:
-    book.services.tenants.change_settings("shop", {"display_name": "=?utf-8?q?=0ABcc:_x@evil.example?="})
+    book.services.tenants.change_settings(
+        "shop", {"display_name": "=?utf-8?q?=0ABcc:_x@evil.example?="}
+    )
     tenant = book.services.tenants.get_by_name("shop")
     mail = compose_mail(
         book.services.sightings.weeks.count_week(tenant, MONDAY.date()),
@@ -101,7 +106,9 @@ def test_a_shops_name_writes_no_header(book: Book) -> None:
     assert "Bcc" not in message_from_bytes(mail.as_bytes())
 
 
-def test_a_report_is_mailed_with_the_table_beside_it(book: Book, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_report_is_mailed_with_the_table_beside_it(
+    book: Book, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("REGULARS_SMTP_FROM", "regulars@shop.example")
     with inbox(monkeypatch) as mails:
         assert main(command(book, "--to", "boss@shop.example")) == 0
@@ -151,11 +158,23 @@ def test_a_password_is_sent_to_a_server_whose_certificate_is_good_and_to_no_othe
     ("set_", "options", "says"),
     [
         ({}, ["--to", "a@b.example"], "--to needs the setting smtp_host"),
-        ({"REGULARS_SMTP_HOST": "mail.example"}, ["--to", "a@b.example"], "--to needs the setting smtp_from"),
+        (
+            {"REGULARS_SMTP_HOST": "mail.example"},
+            ["--to", "a@b.example"],
+            "--to needs the setting smtp_from",
+        ),
         ({}, ["--to", "boss"], "--to is an address such as boss@shop.example, not 'boss'"),
-        ({}, ["--to", "a@b.example\nc@d.example"], "--to is an address such as boss@shop.example, not 'a@b.example"),
+        (
+            {},
+            ["--to", "a@b.example\nc@d.example"],
+            "--to is an address such as boss@shop.example, not 'a@b.example",
+        ),
         ({}, ["--to", ""], "--to is an address such as boss@shop.example, not ''"),
-        ({"REGULARS_SMTP_USER": "ann"}, ["--to", "a@b.example"], "smtp_user and smtp_password_file are given together"),
+        (
+            {"REGULARS_SMTP_USER": "ann"},
+            ["--to", "a@b.example"],
+            "smtp_user and smtp_password_file are given together",
+        ),
         ({}, ["--week", "March"], "'March' does not match the format '%Y-%m-%d'"),
         ({}, ["--week", "9999-12-27"], "--week is a day of the years 1971 to 9998, not 9999-12-27"),
         ({}, ["--week", "1970-01-01"], "--week is a day of the years 1971 to 9998, not 1970-01-01"),

@@ -44,7 +44,12 @@ def printed(book: Book, now: datetime = NOW, width: int = 120) -> str:
 
 def ids(book: Book) -> list[str]:
     """Of the first, the second and the third person."""
-    return [face.faceid for face in sorted(book.faces(), key=lambda face: (-face.arrive_count, face.last_arrival_at))]
+    return [
+        face.faceid
+        for face in sorted(
+            book.faces(), key=lambda face: (-face.arrive_count, face.last_arrival_at)
+        )
+    ]
 
 
 def test_today_says_who_came_which_visit_it_is_and_who_is_new(week: Book) -> None:
@@ -105,14 +110,18 @@ def test_no_terminal_obeys_what_a_group_is_called(week: Book) -> None:
     daily, _, _ = ids(week)
     hostile = "VIP\u202e\u200b\ue000"
     week.services.groups.create(week.tenant, hostile, 9, "")
-    week.services.enrolment.update.change_face(week.tenant, daily, FaceChanges(new_group_name=hostile))
+    week.services.enrolment.update.change_face(
+        week.tenant, daily, FaceChanges(new_group_name=hostile)
+    )
     week.see(shot(6 * DAYS + 7 * HOURS, 1))
     shown = printed(week)
     assert "VIP" in shown
     assert all(one.isprintable() for line in shown.splitlines() for one in line)
 
 
-def test_the_command_prints_the_books_that_have_faces(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_prints_the_books_that_have_faces(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     with closing(Book(tmp_path / "data")) as book:
         now = datetime.now(UTC).replace(microsecond=0)
         book.clock.advance(now - book.clock.now())

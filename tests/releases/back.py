@@ -1,7 +1,8 @@
-"""`python -m tests.releases.back COMMIT…`: upgrade a box from each commit, go back, and upgrade again.
+"""`python -m tests.releases.back COMMIT…`: upgrade a box from each commit, go back, and upgrade
+again.
 
-Each version is installed in a checkout of its own and does all by its command line and HTTP, as at its users. Each step
-sets the clock ahead, since a format is raised a day after the first sweep.
+Each version is installed in a checkout of its own and does all by its command line and HTTP, as at
+its users. Each step sets the clock ahead, since a format is raised a day after the first sweep.
 
 It exits with 1 unless each step says what `expected_outcomes` has for it.
 """
@@ -37,20 +38,23 @@ VISITS = 5
 """Visits in each step, an hour apart, so that none goes on with the one before."""
 
 HOURS_BETWEEN = 13
-"""Hours between two steps. If the last sweep was a day ago or more, the next one doubts the clock."""
+"""Hours between two steps. If the last sweep was a day ago or more, the next one doubts the
+clock."""
 
 STEPS = ("older", "newer", "older", "newer", "newer", "newer", "older", "newer")
 """Which version runs, step by step, as a deployment that goes wrong and is repeated.
 
-The newer one notes at its first sweep that it will raise the format a day later. An older one's sweep forgets the note,
-so the sixth step raises the format; if it does not, the fourth. Then the older version refuses the data.
+The newer one notes at its first sweep that it will raise the format a day later. An older one's
+sweep forgets the note, so the sixth step raises the format; if it does not, the fourth. Then the
+older version refuses the data.
 """
 
 
 class Version(Struct, frozen=True):
     """A version in a checkout. `format`: the format to which it raises a tenant's data.
 
-    `forgets`: whether its sweep forgets the note of a newer version that is taken back, as since 25 November 2026.
+    `forgets`: whether its sweep forgets the note of a newer version that is taken back, as since 25
+    November 2026.
     """
 
     root: Path
@@ -58,7 +62,8 @@ class Version(Struct, frozen=True):
     forgets: bool = True
 
     def start(self, *words: str | Path, **variables: str) -> subprocess.Popen[str]:
-        """Start its command line: of the environment in its checkout, if there is one, else of this one."""
+        """Start its command line: of the environment in its checkout, if there is one, else of this
+        one."""
         own = self.root / ".venv" / "bin" / "python"
         return subprocess.Popen(
             [own if own.exists() else sys.executable, "-m", "regulars", *words],
@@ -71,14 +76,17 @@ class Version(Struct, frozen=True):
 
 
 class Outcome(Struct, frozen=True):
-    """What a step left: the format of the tenant's data, all visits so far, and whether the version took the data."""
+    """What a step left: the format of the tenant's data, all visits so far, and whether the version
+    took the data."""
 
     format: int
     visits: int
     is_refused: bool = False
 
 
-def expected_outcomes(older: Version, newer: Version, steps: Sequence[str] = STEPS) -> list[Outcome]:
+def expected_outcomes(
+    older: Version, newer: Version, steps: Sequence[str] = STEPS
+) -> list[Outcome]:
     """Return what each step must leave: no visit is lost, and none is counted twice."""
     outcomes, visits = [], 0
     raised_in = 5 if older.forgets else 3
@@ -90,7 +98,9 @@ def expected_outcomes(older: Version, newer: Version, steps: Sequence[str] = STE
     return outcomes
 
 
-def go_back_and_forth(older: Version, newer: Version, data: Path, steps: Sequence[str] = STEPS) -> Iterator[Outcome]:
+def go_back_and_forth(
+    older: Version, newer: Version, data: Path, steps: Sequence[str] = STEPS
+) -> Iterator[Outcome]:
     """Do the steps on the folder `data`, and yield what each of them left."""
     clock, versions = build_clock(data.parent), {"older": older, "newer": newer}
     key, visits = add_tenant(older, data), 0
@@ -115,7 +125,9 @@ def build_clock(folder: Path) -> Path:
 def serve(version: Version, data: Path, clock: Path, ahead: timedelta) -> Iterator[str | None]:
     """Run a version's server with its clock ahead, and yield its URL; None if it does not start."""
     seconds = str(int(ahead.total_seconds()))
-    with version.start("serve", "--port", "0", "--data", data, LD_PRELOAD=str(clock), CLOCK_AHEAD_S=seconds) as process:
+    with version.start(
+        "serve", "--port", "0", "--data", data, LD_PRELOAD=str(clock), CLOCK_AHEAD_S=seconds
+    ) as process:
         assert process.stdout
         try:
             ready = process.stdout.readline()
@@ -125,7 +137,10 @@ def serve(version: Version, data: Path, clock: Path, ahead: timedelta) -> Iterat
 
 
 def add_tenant(version: Version, data: Path) -> str:
-    """Add TENANT, which remembers strangers, and return its key. Early versions do not ask about strangers."""
+    """Add TENANT, which remembers strangers, and return its key.
+
+    Early versions do not ask about strangers.
+    """
     asks = "--strangers" in version.start("tenants", "add", "--help").communicate()[0]
     options = ["--strangers", "keep"] if asks else []
     answer, _ = version.start("tenants", "add", TENANT, "--data", data, *options).communicate()
@@ -139,8 +154,11 @@ def takes_no_calls(url: str, key: str) -> bool:
 
 
 def send_visits(url: str, key: str, now: datetime, *, is_first: bool) -> int:
-    """Send VISITS captures of two people in turn, and return all visits that the tenant then has."""
-    with httpx.Client(base_url=url, headers={"Authorization": f"Bearer {key}"}, timeout=60) as client:
+    """Send VISITS captures of two people in turn, and return all visits that the tenant then
+    has."""
+    with httpx.Client(
+        base_url=url, headers={"Authorization": f"Bearer {key}"}, timeout=60
+    ) as client:
         if is_first:
             client.post("/v1/cameras", json={"name": "door"}).raise_for_status()
         for number in range(VISITS):
@@ -152,9 +170,11 @@ def send_visits(url: str, key: str, now: datetime, *, is_first: bool) -> int:
 
 
 def takes_capture(client: httpx.Client, picture: bytes, moment: datetime) -> bool:
-    """Send a capture, and tell whether it was taken; False if it is to be sent again, as every client does.
+    """Send a capture, and tell whether it was taken; False if it is to be sent again, as every
+    client does.
 
-    The first sweep deletes files of uploads that were given up a day ago, and files have the time of the machine.
+    The first sweep deletes files of uploads that were given up a day ago, and files have the time
+    of the machine.
     """
     parameters = {"camera": "door", "captured_at": moment.strftime("%Y-%m-%dT%H:%M:%SZ")}
     headers = {"Content-Type": "image/jpeg"}
@@ -163,8 +183,14 @@ def takes_capture(client: httpx.Client, picture: bytes, moment: datetime) -> boo
 
 
 def are_all_resolved(client: httpx.Client) -> bool:
-    """Tell whether all captures of the tenant are resolved. Raises ValueError if one has failed for good."""
-    states = {one["state"] for one in client.get("/v1/captures", params={"camera": "door"}).json()["captures"]}
+    """Tell whether all captures of the tenant are resolved.
+
+    Raises ValueError if one has failed for good.
+    """
+    states = {
+        one["state"]
+        for one in client.get("/v1/captures", params={"camera": "door"}).json()["captures"]
+    }
     if others := states - {"stored", "resolved"}:
         raise ValueError(f"captures are {', '.join(sorted(others))}")
     return states == {"resolved"}
@@ -172,24 +198,32 @@ def are_all_resolved(client: httpx.Client) -> bool:
 
 def read_format(data: Path) -> int:
     """Return the number of the format in the tenant's record."""
-    tenant = open_storage(Settings(storage=data), FakeClock()).items.get(keys.TENANTS, keys.tenant_item(TENANT))
+    tenant = open_storage(Settings(storage=data), FakeClock()).items.get(
+        keys.TENANTS, keys.tenant_item(TENANT)
+    )
     assert tenant
     return int(tenant["format"])
 
 
 def check_out(commit: str, root: Path) -> Version:
-    """Put a commit of this repository into the folder `root`, install it there, and return the version."""
+    """Put a commit of this repository into the folder `root`, install it there, and return the
+    version."""
     root.mkdir()
     archive = subprocess.run(["git", "archive", commit], cwd=HERE, capture_output=True, check=True)
     subprocess.run(["tar", "-x"], cwd=root, input=archive.stdout, check=True)
     subprocess.run(["make", "setup"], cwd=root, capture_output=True, check=True)
     texts = [file.read_text() for file in (root / "chalicelib").rglob("*.py")]
-    (number,) = {int(found[1]) for text in texts if (found := re.search(r"^FORMAT = (\d+)$", text, re.MULTILINE))}
+    (number,) = {
+        int(found[1])
+        for text in texts
+        if (found := re.search(r"^FORMAT = (\d+)$", text, re.MULTILINE))
+    }
     return Version(root, number, forgets=any("format_due" in text for text in texts))
 
 
 def main(commits: Sequence[str]) -> int:
-    """Go back to each commit, print what each step left beside what it must leave, and return how many were wrong."""
+    """Go back to each commit, print what each step left beside what it must leave, and return how
+    many were wrong."""
     wrong, newer = 0, Version(HERE, FORMAT)
     for commit in commits:
         with tempfile.TemporaryDirectory() as scratch:
@@ -198,7 +232,13 @@ def main(commits: Sequence[str]) -> int:
             outcomes = go_back_and_forth(older, newer, Path(scratch) / "data")
             for name, outcome, needed in zip(STEPS, outcomes, expected, strict=True):
                 wrong += outcome != needed
-                print(commit, name, outcome, "right" if outcome == needed else f"WRONG: {needed} is right", flush=True)
+                print(
+                    commit,
+                    name,
+                    outcome,
+                    "right" if outcome == needed else f"WRONG: {needed} is right",
+                    flush=True,
+                )
     return wrong
 
 

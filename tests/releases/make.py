@@ -1,6 +1,8 @@
-"""`python -m tests.releases.make 1.2.3`: the data folder of a small drawn shop, as today's code leaves it, in a file.
+"""`python -m tests.releases.make 1.2.3`: the data folder of a small drawn shop, as today's code
+leaves it, in a file.
 
-Each release adds its own before it is made. Later ones leave it as it is: what a version wrote, the next ones open.
+Each release adds its own before it is made. Later ones leave it as it is: what a version wrote, the
+next ones open.
 """
 
 import sys
@@ -17,7 +19,8 @@ from tests.support.releases import ENDING, FOLDER
 
 
 def furnish(shop: Shop) -> None:
-    """Do some of all: enrol three, see one of them and two strangers, name, seal, erase, and close the audit."""
+    """Do some of all: enrol three, see one of them and two strangers, name, seal, erase, and close
+    the audit."""
     shop.enrol(1, "anna")
     shop.enrol(2, "ben")
     shop.services.enrolment.update.change_face(shop.tenant, "anna", FaceChanges(name="Anna Lee"))

@@ -17,7 +17,9 @@ FIRST = 2
 def older(tmp_path: Path) -> Version:
     """This code as it was with the first format: it knows no pages of visits."""
     root = tmp_path / "older"
-    shutil.copytree(HERE / "chalicelib", root / "chalicelib", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(
+        HERE / "chalicelib", root / "chalicelib", ignore=shutil.ignore_patterns("__pycache__")
+    )
     (root / "app.py").write_bytes((HERE / "app.py").read_bytes())
     for folder in ("regulars", "console", "client"):
         (root / folder).symlink_to(HERE / folder)
@@ -36,7 +38,9 @@ def older(tmp_path: Path) -> Version:
 def test_upgrade_back_and_upgrade_lose_no_visit(older: Version, tmp_path: Path) -> None:
     newer = Version(HERE, FORMAT)
     steps = STEPS[:3]  # `make back` does all
-    assert [*go_back_and_forth(older, newer, tmp_path / "data", steps)] == expected_outcomes(older, newer, steps)
+    assert [*go_back_and_forth(older, newer, tmp_path / "data", steps)] == expected_outcomes(
+        older, newer, steps
+    )
 
 
 @pytest.mark.parametrize(
@@ -48,7 +52,13 @@ def test_upgrade_back_and_upgrade_lose_no_visit(older: Version, tmp_path: Path) 
         (FORMAT - 1, (FORMAT, NOW + 1), (FORMAT - 1, (FORMAT, NOW + 1))),
         (FORMAT - 1, (FORMAT, NOW), (FORMAT, None)),
     ],
-    ids=["nothing to do", "a newer version was taken back", "first sweep", "too soon", "a day later"],
+    ids=[
+        "nothing to do",
+        "a newer version was taken back",
+        "first sweep",
+        "too soon",
+        "a day later",
+    ],
 )
 def test_a_format_is_raised_a_day_after_the_first_sweep(
     number: int, due: Due | None, after: tuple[int, Due | None]

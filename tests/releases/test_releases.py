@@ -1,4 +1,5 @@
-"""The data folder that each release left is opened by this code: read, recognised by, verified, and erased from."""
+"""The data folder that each release left is opened by this code: read, recognised by, verified, and
+erased from."""
 
 import tarfile
 from collections.abc import Iterator
@@ -35,20 +36,28 @@ def test_there_is_one_of_this_version() -> None:
 
 def test_faces_visits_and_statistics_are_as_they_were_left(book: Book) -> None:
     faces = {face.faceid: face for face in book.faces()}
-    assert (faces["anna"].name, faces["anna"].arrive_count, faces["ben"].arrive_count) == ("Anna Lee", 3, 0)
+    assert (faces["anna"].name, faces["anna"].arrive_count, faces["ben"].arrive_count) == (
+        "Anna Lee",
+        3,
+        0,
+    )
     assert len(faces) == 4
     assert sum(book.observed().values()) == 3 + 5  # enrolments, sightings
     assert book.disagreements() == []
 
 
 def test_who_was_enrolled_is_recognised_and_visits_go_on(book: Book) -> None:
-    found = book.services.recognition.face_analysis.search_by_picture(book.tenant, picture(Person(1)), RULES)
+    found = book.services.recognition.face_analysis.search_by_picture(
+        book.tenant, picture(Person(1)), RULES
+    )
     assert found.match
     book.see(shot(72 * 60, 1, 5))
     assert next(face.arrive_count for face in book.faces() if face.faceid == "anna") == 4
 
 
-def test_its_audit_is_verified_and_nothing_disagrees(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_its_audit_is_verified_and_nothing_disagrees(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["audit", "verify", "--tenant", "shop", "--data", str(folder)]) == 0
     assert "what is there is unchanged (" in capsys.readouterr().out
     assert main(["fsck", "--data", str(folder)]) == 0
@@ -57,5 +66,7 @@ def test_its_audit_is_verified_and_nothing_disagrees(folder: Path, capsys: pytes
 def test_somebody_is_erased_from_it(book: Book) -> None:
     book.services.deletion.delete_faces(book.tenant, ["anna"], erase=True)
     assert "anna" not in set(book.faceids())
-    assert not book.services.recognition.face_analysis.search_by_picture(book.tenant, picture(Person(1)), RULES).match
+    assert not book.services.recognition.face_analysis.search_by_picture(
+        book.tenant, picture(Person(1)), RULES
+    ).match
     assert book.services.audit.verifying.verify_tenant("shop").findings == []

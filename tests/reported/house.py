@@ -1,4 +1,5 @@
-"""One served box with a fake vision, and a second one with the real models, for all that users of others reported."""
+"""One served box with a fake vision, and a second one with the real models, for all that users of
+others reported."""
 
 from __future__ import annotations
 
@@ -45,7 +46,10 @@ CASES: dict[int, tuple[str, ...]] = {}
 
 
 def replays(number: int, *where: str) -> Callable[[_Test], _Test]:
-    """Decorate the test that replays a case. `where`: project and number in its tracker, as the page has them."""
+    """Decorate the test that replays a case.
+
+    `where`: project and number in its tracker, as the page has them.
+    """
     CASES[number] = where
     return lambda test: test
 
@@ -81,7 +85,9 @@ class House(Struct, frozen=True):
 
     def key(self, service: str, group: str) -> str:
         id_ = self.services.groups.get_by_name(self.tenant, group).id
-        return add_service_key(self.services, self.tenant, f"key-{next(self.numbers)}", service, id_)
+        return add_service_key(
+            self.services, self.tenant, f"key-{next(self.numbers)}", service, id_
+        )
 
     def compreface(self, group: str = "") -> CompreFace:
         return CompreFace(self.app, self.key("recognition", group or self.group()))
@@ -103,7 +109,9 @@ class House(Struct, frozen=True):
     def see(self, *people: Person, days_ago: int = 0) -> Capture:
         """Take a capture of people before a camera of their own, and resolve it."""
         camera, at = self.camera(), self.services.clock.now() - timedelta(days=days_ago)
-        taken = self.services.captures.store_shot(self.tenant, Shot(camera, picture(*people), "image/jpeg", at))
+        taken = self.services.captures.store_shot(
+            self.tenant, Shot(camera, picture(*people), "image/jpeg", at)
+        )
         return self.services.sightings.ingest.resolve_capture("home", camera, taken.id)
 
     def http(self, method: str, path: str, body: Any = None, **headers: str) -> Answered:
@@ -113,10 +121,15 @@ class House(Struct, frozen=True):
             named = {name.replace("_", "-"): value for name, value in headers.items()}
             connection.request(method, path, body, named)
             reply = connection.getresponse()
-            return Answered(reply.status, {name.lower(): value for name, value in reply.getheaders()}, reply.read())
+            return Answered(
+                reply.status,
+                {name.lower(): value for name, value in reply.getheaders()},
+                reply.read(),
+            )
 
     def raw(self, *parts: bytes) -> bytes:
-        """Send bytes, each part once something came back for the one before, and return all that came."""
+        """Send bytes, each part once something came back for the one before, and return all that
+        came."""
         at = urlsplit(self.url)
         came = b""
         with socket.create_connection((at.hostname, at.port), timeout=20) as connection:
@@ -130,7 +143,8 @@ class House(Struct, frozen=True):
 
 @contextmanager
 def house(data: Path, vision: Vision, host: str = "127.0.0.1") -> Iterator[House]:
-    """Serve a box. `host`: where it listens; from the networks of this machine DeepStack's calls need no key."""
+    """Serve a box. `host`: where it listens; from the networks of this machine DeepStack's calls
+    need no key."""
     settings = Settings(
         storage=data,
         requests_a_second=MANY,
@@ -138,7 +152,10 @@ def house(data: Path, vision: Vision, host: str = "127.0.0.1") -> Iterator[House
         of_dialects={"deepstack": KeylessClients("home", (ip_network("127.0.0.0/8"),))},
     )
     stop = threading.Event()
-    with closing(build(settings, vision=lambda: vision)) as services, open_listener(host, 0) as sock:
+    with (
+        closing(build(settings, vision=lambda: vision)) as services,
+        open_listener(host, 0) as sock,
+    ):
         credentials = services.tenants.add("home", Profile.CLOUD)
         app = make_stage(services).app
         front = Front(make_site(app, services), sock)

@@ -1,7 +1,7 @@
 """Reports of API Gateway, Lambda and S3, from users of Chalice, SAM, CDK, powertools and boto3.
 
-A request goes to the box and to a stage, which answer alike (tests/api/test_same_answers.py has more). The page:
-docs/reported.md.
+A request goes to the box and to a stage, which answer alike (tests/api/test_same_answers.py has
+more). The page: docs/reported.md.
 """
 
 import json
@@ -25,7 +25,9 @@ from tests.support.fakes import FakeClock
 FACES, SUBJECTS = f"{RECOGNITION}/faces", f"{RECOGNITION}/subjects"
 
 
-def asked(box: House, method: str, target: str, body: str = "", **headers: str) -> tuple[int, bytes]:
+def asked(
+    box: House, method: str, target: str, body: str = "", **headers: str
+) -> tuple[int, bytes]:
     """Ask the box and a stage, which give the same status; return it, and the box's body."""
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     reply = box.http(method, target, body.encode() or None, **headers)
@@ -39,13 +41,17 @@ def asked(box: House, method: str, target: str, body: str = "", **headers: str) 
 def test_a_sign_that_is_escaped_in_a_path_is_that_sign(box: House) -> None:
     box.services.cameras.add(box.tenant, "front-door.1", "Front", CameraSettings())
     for id_ in ("front-door.1", "front%2Ddoor.1", "%66ront-door%2e1"):
-        status, body = asked(box, "GET", f"/v1/cameras/{id_}", Authorization=f"Bearer {box.credentials.api_key}")
+        status, body = asked(
+            box, "GET", f"/v1/cameras/{id_}", Authorization=f"Bearer {box.credentials.api_key}"
+        )
         assert (status, json.loads(body)["id"]) == (200, "front-door.1")
 
 
 @replays(48, "serverless-java-container 200", "aws-sam-cli 3524")
 def test_a_slash_that_is_escaped_in_a_path_is_part_of_a_name(box: House) -> None:
-    status, body = asked(box, "GET", "/v1/cameras/a%2Fb", Authorization=f"Bearer {box.credentials.api_key}")
+    status, body = asked(
+        box, "GET", "/v1/cameras/a%2Fb", Authorization=f"Bearer {box.credentials.api_key}"
+    )
     assert (status, json.loads(body)["code"]) == (404, "CameraNotFound")
     assert b"'a/b'" in body
 
@@ -57,7 +63,10 @@ def test_signs_that_may_stand_in_a_path_stand_for_themselves(box: House, name: s
     client.add(quote(name), photo(4701))
     headers = {"x_api_key": str(client.key), "Content_Type": "application/json"}
     for renamed in (name, quote(name)):
-        assert asked(box, "PUT", f"{SUBJECTS}/{renamed}", json.dumps({"subject": name}), **headers)[0] == 200
+        assert (
+            asked(box, "PUT", f"{SUBJECTS}/{renamed}", json.dumps({"subject": name}), **headers)[0]
+            == 200
+        )
 
 
 @replays(50, "opennextjs-aws 770", "hono 4358")
@@ -72,20 +81,27 @@ def test_what_was_escaped_twice_is_read_once(box: House) -> None:
 
 @replays(51, "sveltekit-adapter-aws 175", "ed-donner/production 166")
 def test_a_page_asks_for_few_files_at_first(box: House) -> None:
-    """That it comes although each of them is refused once, tests/console/test_flows.py tries in a browser."""
+    """That it comes although each of them is refused once, tests/console/test_flows.py tries in a
+    browser."""
     page = box.http("GET", "/console").body.decode()
     main, *others = re.findall(r'(?:data-main|href)="\./(console/[^"]+)"', page)
     assert len(others) == 3, "icon, manifest and stylesheet"
-    assert not re.search("^import ", box.http("GET", f"/{main}").body.decode(), re.MULTILINE), "it needs no other file"
+    assert not re.search("^import ", box.http("GET", f"/{main}").body.decode(), re.MULTILINE), (
+        "it needs no other file"
+    )
 
 
 @replays(52, "chalice 391", "chalice 1095")
-def test_a_browser_gets_a_picture_from_a_stage_by_the_first_type_that_it_accepts(box: House) -> None:
+def test_a_browser_gets_a_picture_from_a_stage_by_the_first_type_that_it_accepts(
+    box: House,
+) -> None:
     client = box.compreface()
     path = f"{FACES}/{client.add('Ann', photo(4901))}/img"
 
     def answered(accept: str) -> Answer:
-        return answer_call(box.app, Call("GET", path, headers=(("x-api-key", str(client.key)), ("Accept", accept))))
+        return answer_call(
+            box.app, Call("GET", path, headers=(("x-api-key", str(client.key)), ("Accept", accept)))
+        )
 
     picture = box.http("GET", path, x_api_key=str(client.key), Accept="text/html,*/*").body
     assert answered("image/jpeg,*/*;q=0.8").body == picture
@@ -96,7 +112,12 @@ def test_a_browser_gets_a_picture_from_a_stage_by_the_first_type_that_it_accepts
 @replays(53, "caddy-lambda 36", "dynamic-image-transformation 282")
 def test_the_largest_body_that_is_taken_fits_an_event_in_base64(box: House) -> None:
     largest_headers = tuple((f"X-Header-{number}", "x" * 1000) for number in range(10))
-    call = Call("POST", FACES, headers=(("Content-Type", MULTIPART), *largest_headers), body=b"\xff" * MAX_BODY_BYTES)
+    call = Call(
+        "POST",
+        FACES,
+        headers=(("Content-Type", MULTIPART), *largest_headers),
+        body=b"\xff" * MAX_BODY_BYTES,
+    )
     event = make_event(box.app, call, call.path)
     assert event["isBase64Encoded"]
     assert len(json.dumps(event)) < 6_291_456
@@ -131,6 +152,8 @@ def test_json_and_texts_are_no_base64_beside_pictures(box: House) -> None:
     )
     assert not {*kinds} & {*box.app.api.binary_types}
     event = make_event(
-        box.app, Call("POST", "/v1/groups", headers=(("Content-Type", kinds[0]),), body=b"{}"), "/v1/groups"
+        box.app,
+        Call("POST", "/v1/groups", headers=(("Content-Type", kinds[0]),), body=b"{}"),
+        "/v1/groups",
     )
     assert (event["body"], event["isBase64Encoded"]) == ("{}", False)

@@ -1,4 +1,5 @@
-"""Reports of the machine that a service runs on, from users of others, replayed. The page: docs/reported.md."""
+"""Reports of the machine that a service runs on, from users of others, replayed. The page:
+docs/reported.md."""
 
 from pathlib import Path
 
@@ -13,7 +14,11 @@ from tests.reported.house import replays
 def test_what_kubernetes_adds_for_a_service_of_our_name_is_no_setting() -> None:
     begin = "REGULARS_PORT_8000_TCP"
     added = {"REGULARS_SERVICE_HOST": "10.0.0.7", "REGULARS_SERVICE_PORT": "8000"}
-    added |= {"REGULARS_PORT": "tcp://10.0.0.7:8000", begin: "tcp://10.0.0.7:8000", f"{begin}_ADDR": "10.0.0.7"}
+    added |= {
+        "REGULARS_PORT": "tcp://10.0.0.7:8000",
+        begin: "tcp://10.0.0.7:8000",
+        f"{begin}_ADDR": "10.0.0.7",
+    }
     added |= {f"{begin}_PORT": "8000", f"{begin}_PROTO": "tcp"}
     assert configuration.read_settings({}, added) == configuration.read_settings({}, {})
     assert Settings.from_environment({**added, "REGULARS_DATA": "d"}).storage.name == "d"

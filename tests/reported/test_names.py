@@ -1,4 +1,5 @@
-"""Reports of names and of who is who, from users of other face services, replayed. The page: docs/reported.md."""
+"""Reports of names and of who is who, from users of other face services, replayed. The page:
+docs/reported.md."""
 
 import json
 from concurrent.futures import ThreadPoolExecutor
@@ -12,7 +13,22 @@ from tests.support.api.compreface.client import RECOGNITION
 from tests.support.fakes import RULES, Person, picture
 
 ODD = [
-    *("[test]", "{test}", "a%20b", "a%2Fb", "C++", "what?", "#1", "..", "a/b", "a/b/c", "a\\b", "a;b", "o'neil", '"x"'),
+    *(
+        "[test]",
+        "{test}",
+        "a%20b",
+        "a%2Fb",
+        "C++",
+        "what?",
+        "#1",
+        "..",
+        "a/b",
+        "a/b/c",
+        "a\\b",
+        "a;b",
+        "o'neil",
+        '"x"',
+    ),
     *("a&b=c", "👩‍👩‍👧", "שלום", "山田 太郎", "100 %"),
 ]
 
@@ -23,13 +39,21 @@ def test_any_name_is_enrolled_renamed_and_deleted(box: House, name: str) -> None
     key, path = box.key("recognition", box.group()), f"{RECOGNITION}/subjects"
     sent = {"file": b64(photo(1))}
     as_json = {"x_api_key": key, "Content_Type": "application/json"}
-    added = box.http("POST", f"{RECOGNITION}/faces?subject={quote(name, safe='')}", json.dumps(sent), **as_json)
+    added = box.http(
+        "POST", f"{RECOGNITION}/faces?subject={quote(name, safe='')}", json.dumps(sent), **as_json
+    )
     assert (added.status, added.json["subject"]) == (201, name)
-    renamed = box.http("PUT", f"{path}/{quote(name, safe='')}", json.dumps({"subject": "plain"}), **as_json)
+    renamed = box.http(
+        "PUT", f"{path}/{quote(name, safe='')}", json.dumps({"subject": "plain"}), **as_json
+    )
     assert (renamed.status, renamed.json) == (200, {"updated": True})
-    again = box.http("POST", f"{RECOGNITION}/faces?subject={quote(name, safe='')}", json.dumps(sent), **as_json)
+    again = box.http(
+        "POST", f"{RECOGNITION}/faces?subject={quote(name, safe='')}", json.dumps(sent), **as_json
+    )
     assert again.status == 201
-    assert box.http("DELETE", f"{path}/{quote(name, safe='')}", x_api_key=key).json == {"subject": name}
+    assert box.http("DELETE", f"{path}/{quote(name, safe='')}", x_api_key=key).json == {
+        "subject": name
+    }
 
 
 @replays(2, "deepface 1304", "deepface 1529")
@@ -62,7 +86,9 @@ def test_two_people_with_nearly_the_same_name_are_two(box: House) -> None:
 def test_a_rename_may_change_the_case_alone_and_deepstack_counts_it(box: House) -> None:
     client, other = box.compreface(), box.deepstack()
     client.add("ann", photo(1))
-    assert client.json(f"{RECOGNITION}/subjects/ann", {"subject": "Ann"}, "PUT").json == {"updated": True}
+    assert client.json(f"{RECOGNITION}/subjects/ann", {"subject": "Ann"}, "PUT").json == {
+        "updated": True
+    }
     assert client.named(photo(1, 1))[0]["subject"] == "Ann"
     other.register("ann", photo(1))
     other.register("Ann", photo(2))
@@ -99,8 +125,12 @@ def test_a_plugin_that_is_undefined_is_harmless(box: House) -> None:
 
 @replays(9, "CompreFace 1310")
 def test_spaces_between_plugins_unknown_ones_and_empty_values_are_harmless(box: House) -> None:
-    query = "face_plugins=age,%20pose,%20no_such&limit=&prediction_count=&det_prob_threshold=&status="
-    (face,) = box.compreface().form(f"{RECOGNITION}/recognize?{query}", file=photo(1)).json["result"]
+    query = (
+        "face_plugins=age,%20pose,%20no_such&limit=&prediction_count=&det_prob_threshold=&status="
+    )
+    (face,) = (
+        box.compreface().form(f"{RECOGNITION}/recognize?{query}", file=photo(1)).json["result"]
+    )
     assert {"age", "pose"} <= face.keys()
 
 
@@ -113,7 +143,9 @@ def test_each_subject_is_named_once_the_likeliest_first(box: House) -> None:
     found = client.named(photo(3, 2), "prediction_count=100")
     assert sorted(one["subject"] for one in found) == ["P1", "P2", "P3", "P4", "P5"]
     assert found[0]["subject"] == "P3"
-    assert [one["similarity"] for one in found] == sorted((one["similarity"] for one in found), reverse=True)
+    assert [one["similarity"] for one in found] == sorted(
+        (one["similarity"] for one in found), reverse=True
+    )
 
 
 @replays(11, "double-take 150", "skrashevich/double-take 614")
@@ -121,7 +153,10 @@ def test_twenty_photos_of_one_person_are_one_visitor(box: House) -> None:
     client = box.compreface()
     for number in range(20):
         client.add("Twenty", photo(1_100, number))
-    seen = [box.see(Person(1_100, side_px=150.0 + day), days_ago=12 - day).sightings[0].faceid for day in range(12)]
+    seen = [
+        box.see(Person(1_100, side_px=150.0 + day), days_ago=12 - day).sightings[0].faceid
+        for day in range(12)
+    ]
     assert len(set(seen)) == 1
     (face,) = box.services.faces.search_by_name(box.tenant, "twenty", 10).rows
     assert (face.faceid, face.arrive_count, len(client.examples("size=100"))) == (seen[0], 12, 20)
@@ -140,7 +175,10 @@ def test_boxes_are_as_detected_while_nobody_is_enrolled(box: House) -> None:
     client, two = box.deepstack(), picture(Person(1), Person(2, side_px=70.0))
     sides = ("x_min", "y_min", "x_max", "y_max")
     found = [
-        [[one[side] for side in sides] for one in client.call(path, {"image": two}).json["predictions"]]
+        [
+            [one[side] for side in sides]
+            for one in client.call(path, {"image": two}).json["predictions"]
+        ]
         for path in ("", "/recognize")
     ]
     assert found[0] == found[1] != []
@@ -152,8 +190,22 @@ def test_registrations_in_a_row_and_at_once_are_all_taken(box: House) -> None:
     for number in range(20):
         client.register("Ann", photo(1, number))
     with ThreadPoolExecutor(6) as threads:
-        assert len(list(threads.map(lambda seed: client.register(f"P{seed}", photo(seed)), range(10, 22)))) == 12
-        assert len(list(threads.map(lambda number: client.register("Bob", photo(2, number)), range(8)))) == 8
+        assert (
+            len(
+                list(
+                    threads.map(
+                        lambda seed: client.register(f"P{seed}", photo(seed)), range(10, 22)
+                    )
+                )
+            )
+            == 12
+        )
+        assert (
+            len(
+                list(threads.map(lambda number: client.register("Bob", photo(2, number)), range(8)))
+            )
+            == 8
+        )
     assert sorted(client.names()) == sorted(["Ann", "Bob", *(f"P{seed}" for seed in range(10, 22))])
 
 
@@ -191,5 +243,7 @@ def test_one_person_in_two_groups_has_the_name_of_each(box: House) -> None:
 
 @replays(41, "frigate 23450")
 def test_a_smear_is_no_example(box: House) -> None:
-    refused = box.compreface().form(f"{RECOGNITION}/faces?subject=Ann", file=picture(Person(1, side_px=17.0)))
+    refused = box.compreface().form(
+        f"{RECOGNITION}/faces?subject=Ann", file=picture(Person(1, side_px=17.0))
+    )
     assert (refused.status, "at least 32" in refused.json["message"]) == (400, True)

@@ -15,6 +15,8 @@ def test_each_case_of_the_page_is_replayed_and_each_that_is_replayed_is_on_the_p
     for file in Path(__file__).parent.glob("test_*.py"):
         import_module(f"tests.reported.{file.stem}")
     rows = ROW.findall((ROOT / "docs/reported.md").read_text())
-    told = {int(number): () if where == NOBODY else tuple(where.split(", ")) for number, where in rows}
+    told = {
+        int(number): () if where == NOBODY else tuple(where.split(", ")) for number, where in rows
+    }
     assert len(told) == len(rows), "each case has one row"
     assert told == CASES

@@ -1,5 +1,5 @@
-"""Reports of what pictures are, from users of other face services, replayed with the real models. The page:
-docs/reported.md."""
+"""Reports of what pictures are, from users of other face services, replayed with the real models.
+The page: docs/reported.md."""
 
 import io
 import os
@@ -36,7 +36,9 @@ def boxes(real: House, data: bytes) -> list[dict[str, float]]:
     return [one["box"] for one in reply.json["faces"]]
 
 
-def face_of(real: House, name: str = photos.PORTRAIT) -> tuple[Image.Image, tuple[int, int, int, int]]:
+def face_of(
+    real: House, name: str = photos.PORTRAIT
+) -> tuple[Image.Image, tuple[int, int, int, int]]:
     """Open a photo, and find the left, top, right and lower side of its face."""
     image = open_photo(name)
     (box, *_) = boxes(real, jpeg(image))
@@ -78,7 +80,8 @@ def test_of_a_phones_picture_with_a_second_one_the_first_counts(real: House) -> 
 
 @replays(30, "photoprism 5616", "fgallery 26")
 def test_a_colour_profile_that_is_wrong_is_passed_over(real: House) -> None:
-    image, profile = open_photo(), ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    image = open_photo()
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     longer = (len(profile) * 7).to_bytes(4, "big") + profile[4:]
     for data in (
         jpeg(image, icc_profile=longer),
@@ -105,7 +108,9 @@ def on_its_side(image: Image.Image) -> bytes:
 
 
 @replays(31, "resizer 111", "face_recognition 553", "face_recognition 381")
-@pytest.mark.parametrize("make", [lambda one: jpeg(one.convert("CMYK")), on_its_side, with_long_exif, glue_pictures])
+@pytest.mark.parametrize(
+    "make", [lambda one: jpeg(one.convert("CMYK")), on_its_side, with_long_exif, glue_pictures]
+)
 def test_odd_jpegs_are_read_upright(real: House, make: Callable[[Image.Image], bytes]) -> None:
     image, (left, top, *_) = face_of(real)
     (box,) = boxes(real, make(image))
@@ -157,7 +162,9 @@ def test_a_face_that_fills_its_picture_is_found(real: House, side: int, part: fl
 
 
 @replays(45, "retinaface 98", "deepface 1307")
-@pytest.mark.parametrize(("side", "part"), [("left", 0.5), ("right", 0.33), ("chin", 0.25), ("forehead", 0.3)])
+@pytest.mark.parametrize(
+    ("side", "part"), [("left", 0.5), ("right", 0.33), ("chin", 0.25), ("forehead", 0.3)]
+)
 def test_a_face_that_the_edge_cuts_is_found(real: House, side: str, part: float) -> None:
     assert len(boxes(real, jpeg(cut(*face_of(real), side, part)))) == 1
 
@@ -167,7 +174,11 @@ def test_a_box_without_a_home_and_with_a_senseless_zone_starts_quietly(tmp_path:
     """On one core, too. What it logs is its own: no library complains."""
     serve = ["serve", "--port", "0", "--data", str(tmp_path / "data")]
     on_one_core = f"import os; os.sched_setaffinity(0, [{min(os.sched_getaffinity(0))}])"
-    command = [sys.executable, "-c", f"{on_one_core}; from regulars.cli import main; raise SystemExit(main({serve}))"]
+    command = [
+        sys.executable,
+        "-c",
+        f"{on_one_core}; from regulars.cli import main; raise SystemExit(main({serve}))",
+    ]
     bare = {"PATH": os.environ["PATH"], "TZ": "Nowhere/At-all", "HOME": "/nonexistent"}
     log = tmp_path / "log"
     with (

@@ -1,4 +1,5 @@
-"""Reports of how requests are written, from users of other services, replayed over HTTP. The page: docs/reported.md."""
+"""Reports of how requests are written, from users of other services, replayed over HTTP. The page:
+docs/reported.md."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -21,7 +22,12 @@ def form(*parts: bytes, boundary: str = "B", end: bytes = b"\r\n") -> bytes:
     return b"".join(line + end + part + end for part in parts) + line + b"--" + end
 
 
-def part(data: bytes, disposition: str = 'name="image"; filename="a.jpg"', end: str = "\r\n", **headers: str) -> bytes:
+def part(
+    data: bytes,
+    disposition: str = 'name="image"; filename="a.jpg"',
+    end: str = "\r\n",
+    **headers: str,
+) -> bytes:
     lines = [f"Content-Disposition: form-data; {disposition}"]
     lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
     return end.join([*lines, "", ""]).encode() + data
@@ -47,7 +53,11 @@ def test_a_form_has_fields_and_bytes_of_any_value(box: House) -> None:
     assert (
         faces(
             box,
-            form(part(b"0.4", 'name="min_confidence"'), part(smile), part(bytes(range(256)), 'name="x"; filename="b"')),
+            form(
+                part(b"0.4", 'name="min_confidence"'),
+                part(smile),
+                part(bytes(range(256)), 'name="x"; filename="b"'),
+            ),
         )
         == 1
     )
@@ -55,7 +65,13 @@ def test_a_form_has_fields_and_bytes_of_any_value(box: House) -> None:
 
 @replays(23, "opencpu 292")
 @pytest.mark.parametrize(
-    "said", ["boundary=B; charset=utf-8", 'charset=utf-8; boundary="B"', "charset=UTF-8;boundary=B", 'boundary="B"']
+    "said",
+    [
+        "boundary=B; charset=utf-8",
+        'charset=utf-8; boundary="B"',
+        "charset=UTF-8;boundary=B",
+        'boundary="B"',
+    ],
 )
 def test_a_charset_may_stand_beside_the_boundary(box: House, said: str) -> None:
     assert faces(box, form(part(photo(1))), f"multipart/form-data; {said}") == 1
@@ -64,7 +80,11 @@ def test_a_charset_may_stand_beside_the_boundary(box: House, said: str) -> None:
 @replays(24, "urllib3 900", "werkzeug 932", "SynoAI 66")
 @pytest.mark.parametrize(
     "disposition",
-    ["name=\"image\"; filename*=utf-8''b%C3%A4r.jpg", "name=image; filename=a.jpg", "name=image; filename=bär.jpg"],
+    [
+        "name=\"image\"; filename*=utf-8''b%C3%A4r.jpg",
+        "name=image; filename=a.jpg",
+        "name=image; filename=bär.jpg",
+    ],
 )
 def test_a_files_name_may_be_written_in_each_way(box: House, disposition: str) -> None:
     assert faces(box, form(part(photo(1), disposition))) == 1
@@ -76,7 +96,9 @@ def test_a_part_without_a_files_name_is_a_file_by_its_type_or_told(box: House) -
         assert faces(box, form(part(photo(1), 'name="image"', Content_Type=type_))) == 1
     sent = form(part(photo(1), 'name="picture"'))
     key = f"Bearer {box.credentials.api_key}"
-    told = box.http("POST", DETECT, sent, Content_Type="multipart/form-data; boundary=B", Authorization=key)
+    told = box.http(
+        "POST", DETECT, sent, Content_Type="multipart/form-data; boundary=B", Authorization=key
+    )
     assert told.status == 400
     assert "picture" in told.json["detail"]
 
@@ -90,15 +112,19 @@ def test_a_boundary_line_that_comes_twice_is_one(box: House) -> None:
 
 @replays(27, "cpp-httplib 349", "aiohttp 267")
 def test_a_body_may_wait_for_100_or_come_in_chunks_and_old_heads_are_read(box: House) -> None:
-    body, key = (
-        photo(1),
-        b"Authorization: Bearer " + box.credentials.api_key.encode() + b"\r\nContent-Type: image/jpeg\r\n",
+    body = photo(1)
+    key = (
+        b"Authorization: Bearer "
+        + box.credentials.api_key.encode()
+        + b"\r\nContent-Type: image/jpeg\r\n"
     )
     head = b"POST /v1/detect HTTP/1.1\r\nHost: box\r\nConnection: close\r\n" + key
     sized = b"Content-Length: %d\r\n" % len(body)
     waits = box.raw(head + sized + b"Expect: 100-continue\r\n\r\n", body)
     assert waits.startswith(b"HTTP/1.1 100")
-    chunks = b"".join(b"%x\r\n%b\r\n" % (len(one), one) for one in (body[:9], body[9:])) + b"0\r\n\r\n"
+    chunks = (
+        b"".join(b"%x\r\n%b\r\n" % (len(one), one) for one in (body[:9], body[9:])) + b"0\r\n\r\n"
+    )
     old = head.replace(b"HTTP/1.1\r\nHost: box\r\n", b"HTTP/1.0\r\n")
     whole = head.replace(b"POST /", b"POST http://box/")
     sent = [head + b"Transfer-Encoding: chunked\r\n\r\n" + chunks]
@@ -109,15 +135,21 @@ def test_a_body_may_wait_for_100_or_come_in_chunks_and_old_heads_are_read(box: H
 
 
 @replays(28, "code-dot-org 39285", "node-imager 22")
-@pytest.mark.parametrize("type_", ["image/jpg", "image/pjpeg", "image/jpeg; charset=binary", "binary/octet-stream"])
+@pytest.mark.parametrize(
+    "type_", ["image/jpg", "image/pjpeg", "image/jpeg; charset=binary", "binary/octet-stream"]
+)
 def test_a_picture_may_be_called_jpg(box: House, type_: str) -> None:
     key = f"Bearer {box.credentials.api_key}"
-    assert len(box.http("POST", DETECT, photo(1), Content_Type=type_, Authorization=key).json["faces"]) == 1
+    assert (
+        len(box.http("POST", DETECT, photo(1), Content_Type=type_, Authorization=key).json["faces"])
+        == 1
+    )
 
 
 @replays(32, "deepface 1162", "deepface 664")
 @pytest.mark.parametrize(
-    "write", [b64, lambda data: f"data:image/jpeg;base64,{b64(data)}", lambda data: b64(data) + "\n"]
+    "write",
+    [b64, lambda data: f"data:image/jpeg;base64,{b64(data)}", lambda data: b64(data) + "\n"],
 )
 def test_base64_is_read_by_one_rule(box: House, write: object) -> None:
     assert callable(write)
@@ -139,7 +171,9 @@ def test_rekognition_refuses_base64_of_base64_as_amazon_does(box: House, text: s
 def test_of_a_picture_of_two_the_larger_is_searched_for(box: House) -> None:
     amazon, group = box.amazon(), box.group()
     for seed in (1, 2):
-        amazon.index_faces(CollectionId=group, Image={"Bytes": photo(seed)}, ExternalImageId=f"p{seed}")
+        amazon.index_faces(
+            CollectionId=group, Image={"Bytes": photo(seed)}, ExternalImageId=f"p{seed}"
+        )
     two = picture(Person(2, side_px=60.0), Person(1, side_px=120.0))
     found = amazon.search_faces_by_image(CollectionId=group, Image={"Bytes": two})["FaceMatches"]
     assert [one["Face"]["ExternalImageId"] for one in found] == ["p1"]
@@ -148,11 +182,16 @@ def test_of_a_picture_of_two_the_larger_is_searched_for(box: House) -> None:
 @replays(21, "librephotos 920", "kinto 1171")
 def test_a_list_may_be_emptied_while_it_is_read(box: House) -> None:
     v1, group, amazon = box.v1(), box.group(), box.amazon()
-    ids = {v1.done("POST", "/v1/faces", {"picture": b64(photo(seed)), "group": group})["id"] for seed in range(12)}
+    ids = {
+        v1.done("POST", "/v1/faces", {"picture": b64(photo(seed)), "group": group})["id"]
+        for seed in range(12)
+    }
     seen: list[str] = []
     token: str | None = None
     while len(seen) < 12:
-        page = v1.done("GET", "/v1/faces", None, group=group, limit=3, **({"token": token} if token else {}))
+        page = v1.done(
+            "GET", "/v1/faces", None, group=group, limit=3, **({"token": token} if token else {})
+        )
         seen += [one["id"] for one in page["faces"]]
         for one in page["faces"]:
             v1.send("DELETE", f"/v1/faces/{one['id']}")
@@ -216,7 +255,9 @@ def test_an_address_of_ipv4_is_itself_where_ipv6_listens_too(tmp_path: Path) -> 
         port = box.url.rpartition(":")[2].rstrip("/")
         found = {}
         for host in ("127.0.0.1", "[::1]"):
-            here = House(f"http://{host}:{port}", box.services, box.app, box.credentials, box.numbers)
+            here = House(
+                f"http://{host}:{port}", box.services, box.app, box.credentials, box.numbers
+            )
             found[host] = here.http("POST", f"{FACE}/list").status
     assert found == {"127.0.0.1": 200, "[::1]": 401}
 

@@ -38,8 +38,12 @@ def test_an_object_comes_back_as_it_was(blobs: BlobStore, folder: str, data: byt
     assert blobs.get(f"{folder}a/b.jpg") == data
 
 
-@pytest.mark.parametrize(("begin", "length"), [(0, 1), (0, 10), (3, 4), (9, 1), (5, 100), (10, 1), (11, 5)])
-def test_a_range_is_as_many_of_its_bytes_as_there_are(blobs: BlobStore, folder: str, begin: int, length: int) -> None:
+@pytest.mark.parametrize(
+    ("begin", "length"), [(0, 1), (0, 10), (3, 4), (9, 1), (5, 100), (10, 1), (11, 5)]
+)
+def test_a_range_is_as_many_of_its_bytes_as_there_are(
+    blobs: BlobStore, folder: str, begin: int, length: int
+) -> None:
     put(blobs, f"{folder}a", b"0123456789")
     assert blobs.get_range(f"{folder}a", begin, length) == b"0123456789"[begin : begin + length]
     assert blobs.size(f"{folder}a") == 10
@@ -52,13 +56,17 @@ def test_an_empty_object_has_a_size_and_no_bytes(blobs: BlobStore, folder: str) 
 
 
 @pytest.mark.parametrize(("begin", "length"), [(-1, 5), (0, 0), (0, -1)])
-def test_a_range_of_nothing_is_refused(blobs: BlobStore, folder: str, begin: int, length: int) -> None:
+def test_a_range_of_nothing_is_refused(
+    blobs: BlobStore, folder: str, begin: int, length: int
+) -> None:
     put(blobs, f"{folder}a")
     with pytest.raises(InvalidInput):
         blobs.get_range(f"{folder}a", begin, length)
 
 
-def test_of_what_is_not_there_there_is_neither_content_nor_range_nor_size(blobs: BlobStore, folder: str) -> None:
+def test_of_what_is_not_there_there_is_neither_content_nor_range_nor_size(
+    blobs: BlobStore, folder: str
+) -> None:
     put(blobs, f"{folder}a/b")
     for key in ("a", "a/b/c", "a/c", "b"):
         assert blobs.get(f"{folder}{key}") is None
@@ -90,7 +98,9 @@ def test_deleting_what_is_not_there_is_no_error(blobs: BlobStore, folder: str) -
     assert listed(blobs, folder) == [f"{folder}a/b"]
 
 
-def test_objects_are_listed_in_the_byte_order_of_the_whole_key(blobs: BlobStore, folder: str) -> None:
+def test_objects_are_listed_in_the_byte_order_of_the_whole_key(
+    blobs: BlobStore, folder: str
+) -> None:
     for key in KEYS:
         put(blobs, folder + key)
     assert listed(blobs, folder) == [folder + key for key in IN_ORDER]
@@ -119,14 +129,20 @@ def test_what_is_deleted_as_it_comes_costs_no_other_object(blobs: BlobStore, fol
 def test_a_prefix_need_not_end_at_a_slash(blobs: BlobStore, folder: str, prefix: str) -> None:
     for key in KEYS:
         put(blobs, folder + key)
-    assert listed(blobs, folder + prefix) == [folder + key for key in IN_ORDER if key.startswith(prefix)]
+    assert listed(blobs, folder + prefix) == [
+        folder + key for key in IN_ORDER if key.startswith(prefix)
+    ]
 
 
-@pytest.mark.parametrize("after", ["", "faces/a", "faces/a/", "faces/a/1.jpg", "faces/a/15", "faces0", "index", "zz"])
+@pytest.mark.parametrize(
+    "after", ["", "faces/a", "faces/a/", "faces/a/1.jpg", "faces/a/15", "faces0", "index", "zz"]
+)
 def test_after_may_be_any_text(blobs: BlobStore, folder: str, after: str) -> None:
     for key in KEYS:
         put(blobs, folder + key)
-    assert listed(blobs, folder, folder + after) == [folder + key for key in IN_ORDER if key.encode() > after.encode()]
+    assert listed(blobs, folder, folder + after) == [
+        folder + key for key in IN_ORDER if key.encode() > after.encode()
+    ]
 
 
 def test_a_listing_tells_size_and_time(blobs: BlobStore, folder: str) -> None:
@@ -145,7 +161,9 @@ def test_a_listing_tells_size_and_time(blobs: BlobStore, folder: str) -> None:
         "a\x00b", "a\nb", "\ud800", "x" * 256, "y/" * 600 + "y", "é" * 128,
     ],
 )  # fmt: skip
-def test_a_key_that_leaves_the_store_or_fits_no_store_is_refused(blobs: BlobStore, key: str) -> None:
+def test_a_key_that_leaves_the_store_or_fits_no_store_is_refused(
+    blobs: BlobStore, key: str
+) -> None:
     with pytest.raises(InvalidInput):
         put(blobs, key)
     with pytest.raises(InvalidInput):

@@ -41,13 +41,18 @@ def test_both_bounds_are_included_and_bounds_with_nothing_between_them_yield_not
     counted: CountedReads, tenant: str
 ) -> None:
     def found(low: str, high: str) -> list[str]:
-        return [item["item"] for item in walk_items(counted, DIRECTORY, tenant, between=(low, high), page_size=2)]
+        return [
+            item["item"]
+            for item in walk_items(counted, DIRECTORY, tenant, between=(low, high), page_size=2)
+        ]
 
     assert found("03", "09") == SORTS[3:10]
     assert found("09", "03") == found("031", "032") == []
 
 
-def test_a_page_is_read_when_its_first_item_is_asked_for(counted: CountedReads, tenant: str) -> None:
+def test_a_page_is_read_when_its_first_item_is_asked_for(
+    counted: CountedReads, tenant: str
+) -> None:
     found = walk_items(counted, DIRECTORY, tenant, page_size=5)
     assert counted.pages == 0
     assert len(list(islice(found, 5))) == 5

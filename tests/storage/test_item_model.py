@@ -37,7 +37,8 @@ State = dict[str, dict[str, Any]]
 
 SORTS = ["a", "a#", "b", "é", "🙂"]
 NUMBERS = st.integers(-3, 3)
-# Text that no number is compared with (at_least names "n"), for moto cannot; no bools, for moto takes True for 1.
+# Text that no number is compared with (at_least names "n"), for moto cannot; no bools, for moto
+# takes True for 1.
 VALUES = st.none() | NUMBERS | st.sampled_from(["", "x", b"x", [1, "x"], {"m": None}])
 CONDITIONS: st.SearchStrategy[Condition] = st.one_of(
     st.just(exists("exists")),
@@ -62,15 +63,28 @@ def actions(draw: st.DrawFn, tenant: str, sort: str) -> Action:
             when = tuple(draw(st.lists(CONDITIONS, min_size=1, max_size=2)))
             change: dict[str, Any] = draw(
                 st.sampled_from(
-                    [{}, {"add": {"n": 2}}, {"add": {"n": -1}, "remove": ("v",)}, {"remove": ("n", "enrolment_key")}]
+                    [
+                        {},
+                        {"add": {"n": 2}},
+                        {"add": {"n": -1}, "remove": ("v",)},
+                        {"remove": ("n", "enrolment_key")},
+                    ]
                 )
             )
             wanted = {"v": draw(VALUES), **draw(INDEXED)}
-            kept = {name: value for name, value in wanted.items() if name not in change.get("remove", ())}
+            kept = {
+                name: value
+                for name, value in wanted.items()
+                if name not in change.get("remove", ())
+            }
             return Update(FACES, key, when, set=kept, **change)
         case _:
             item = {"tenant": tenant, "faceid": sort, "v": draw(VALUES), **draw(INDEXED)}
-            return Put(FACES, item | draw(st.just({}) | NUMBERS.map(lambda n: {"n": n})), draw(ANY_CONDITIONS))
+            return Put(
+                FACES,
+                item | draw(st.just({}) | NUMBERS.map(lambda n: {"n": n})),
+                draw(ANY_CONDITIONS),
+            )
 
 
 TENANT = "the tenant"
@@ -89,9 +103,15 @@ def holds(item: dict[str, Any] | None, condition: Condition) -> bool:
 
 
 def model_of(state: State, transaction: tuple[Action, ...]) -> set[str]:
-    """Does the transaction to the state, or nothing and returns the names of the conditions that do not hold."""
+    """Does the transaction to the state, or nothing and returns the names of the conditions that do
+    not hold."""
     sorts = [a.item["faceid"] if isinstance(a, Put) else a.key[1] for a in transaction]
-    names = {c.name for a, s in zip(transaction, sorts, strict=True) for c in a.when if not holds(state.get(s), c)}
+    names = {
+        c.name
+        for a, s in zip(transaction, sorts, strict=True)
+        for c in a.when
+        if not holds(state.get(s), c)
+    }
     for action, sort in zip(transaction, sorts, strict=True) if not names else ():
         match action:
             case Put():
@@ -101,7 +121,9 @@ def model_of(state: State, transaction: tuple[Action, ...]) -> set[str]:
             case Update():
                 item = state[sort] | dict(action.set)
                 item |= {name: item.get(name, 0) + amount for name, amount in action.add.items()}
-                state[sort] = {name: value for name, value in item.items() if name not in action.remove}
+                state[sort] = {
+                    name: value for name, value in item.items() if name not in action.remove
+                }
     return names
 
 
@@ -129,7 +151,9 @@ def agree(items: ItemStore, tenant: str, transactions: list[tuple[Action, ...]])
 def assert_same(items: ItemStore, tenant: str, state: State) -> None:
     in_order = sorted(state, key=str.encode)
     assert list(items.query(FACES, tenant).items) == [state[sort] for sort in in_order]
-    indexed = [(state[sort]["enrolment_key"], sort) for sort in in_order if "enrolment_key" in state[sort]]
+    indexed = [
+        (state[sort]["enrolment_key"], sort) for sort in in_order if "enrolment_key" in state[sort]
+    ]
     page = items.query(FACES, tenant, index="by_enrolment", limit=3)
     found = [(item["enrolment_key"], item["faceid"]) for item in page.items]
     if page.token:
@@ -168,8 +192,15 @@ def test_sqlite_does_what_a_dictionary_does(transactions: list[tuple[Action, ...
 
 
 @given(transactions=st.lists(TRANSACTIONS, min_size=1, max_size=5))
-@settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_dynamo_does_what_a_dictionary_does(dynamodb: Any, transactions: list[tuple[Action, ...]]) -> None:
+@settings(
+    max_examples=40,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+def test_dynamo_does_what_a_dictionary_does(
+    dynamodb: Any, transactions: list[tuple[Action, ...]]
+) -> None:
     tenant = uuid.uuid4().hex
     items = DynamoItemStore(dynamodb, PREFIX)
     agree(items, tenant, for_tenant(transactions, tenant))

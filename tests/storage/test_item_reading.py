@@ -38,11 +38,14 @@ EVERY_KIND: dict[str, Any] = {
 
 def put_all(items: ItemStore, tenant: str, sorts: list[str]) -> None:
     for start in range(0, len(sorts), 50):
-        items.transact([Put(DIRECTORY, {"tenant": tenant, "item": s}) for s in sorts[start : start + 50]])
+        items.transact(
+            [Put(DIRECTORY, {"tenant": tenant, "item": s}) for s in sorts[start : start + 50]]
+        )
 
 
 def put_pages(items: ItemStore, tenant: str) -> list[str]:
-    """Put more than a scan reads at once: a thousand items from SQLite, a megabyte from DynamoDB."""
+    """Put more than a scan reads at once: a thousand items from SQLite, a megabyte from
+    DynamoDB."""
     count, size = (1_001, 1) if isinstance(items, SqliteItemStore) else (7, 300_000)
     sorts = [f"{number:04d}" for number in range(count)]
     for sort in sorts:
@@ -72,12 +75,20 @@ def test_an_item_of_every_kind_of_value_comes_back_as_it_was(items: ItemStore, t
     items.transact([Put(DIRECTORY, item)])
     found = items.get(DIRECTORY, (tenant, "all kinds"))
     assert found == item
-    assert {name: type(value) for name, value in found.items()} == {name: type(value) for name, value in item.items()}
+    assert {name: type(value) for name, value in found.items()} == {
+        name: type(value) for name, value in item.items()
+    }
 
 
-@pytest.mark.parametrize(("stored", "read"), [(Decimal("7.0"), 7), (Decimal("1E+3"), 1000), (Decimal("-0"), 0)])
-def test_a_whole_decimal_comes_back_as_an_int(items: ItemStore, tenant: str, stored: Decimal, read: int) -> None:
-    items.transact([Put(DIRECTORY, {"tenant": tenant, "item": "n", "n": stored, "short": Decimal("1.50")})])
+@pytest.mark.parametrize(
+    ("stored", "read"), [(Decimal("7.0"), 7), (Decimal("1E+3"), 1000), (Decimal("-0"), 0)]
+)
+def test_a_whole_decimal_comes_back_as_an_int(
+    items: ItemStore, tenant: str, stored: Decimal, read: int
+) -> None:
+    items.transact(
+        [Put(DIRECTORY, {"tenant": tenant, "item": "n", "n": stored, "short": Decimal("1.50")})]
+    )
     found = items.get(DIRECTORY, (tenant, "n"))
     assert (found["n"], type(found["n"])) == (read, int)
     assert str(found["short"]) == "1.5"
@@ -95,15 +106,36 @@ def test_what_is_not_there_is_none(items: ItemStore, tenant: str) -> None:
     assert items.query(DIRECTORY, tenant).items == ()
 
 
-def test_get_many_answers_in_the_order_of_the_keys_with_gaps_and_repeats(items: ItemStore, tenant: str) -> None:
+def test_get_many_answers_in_the_order_of_the_keys_with_gaps_and_repeats(
+    items: ItemStore, tenant: str
+) -> None:
     put_all(items, tenant, [f"i{n:03d}" for n in range(130)])
     wanted = ["i129", "missing", "i000", "i129", *(f"i{n:03d}" for n in range(130))]
     found = items.get_many(DIRECTORY, [(tenant, sort) for sort in wanted])
-    assert [item and item["item"] for item in found] == [None if sort == "missing" else sort for sort in wanted]
+    assert [item and item["item"] for item in found] == [
+        None if sort == "missing" else sort for sort in wanted
+    ]
 
 
 def test_items_come_in_the_byte_order_of_their_keys(items: ItemStore, tenant: str) -> None:
-    sorts = ["a", "B", "a#", "a$", "a#1", "é", "e", "z", "日本", "\ue000", "🙂", "\uffff", "A\x7f", "0", "10", "9"]
+    sorts = [
+        "a",
+        "B",
+        "a#",
+        "a$",
+        "a#1",
+        "é",
+        "e",
+        "z",
+        "日本",
+        "\ue000",
+        "🙂",
+        "\uffff",
+        "A\x7f",
+        "0",
+        "10",
+        "9",
+    ]
     put_all(items, tenant, sorts)
     in_byte_order = sorted(sorts, key=str.encode)
     assert sorts_of(all_pages(items, DIRECTORY, tenant)) == in_byte_order
@@ -142,10 +174,17 @@ def test_pages_follow_each_other_without_gap_or_repeat(
 )
 @pytest.mark.parametrize("reverse", [False, True])
 def test_bounds_are_included(
-    items: ItemStore, tenant: str, low: str | None, high: str | None, expected: list[str], reverse: bool
+    items: ItemStore,
+    tenant: str,
+    low: str | None,
+    high: str | None,
+    expected: list[str],
+    reverse: bool,
 ) -> None:
     put_all(items, tenant, list("abcde"))
-    found = sorts_of(all_pages(items, DIRECTORY, tenant, low=low, high=high, reverse=reverse, limit=2))
+    found = sorts_of(
+        all_pages(items, DIRECTORY, tenant, low=low, high=high, reverse=reverse, limit=2)
+    )
     assert found == (expected[::-1] if reverse else expected)
 
 
@@ -160,15 +199,23 @@ def test_partitions_and_tables_keep_apart(items: ItemStore, tenant: str) -> None
 def test_a_page_token_survives_changes_around_it(items: ItemStore, tenant: str) -> None:
     put_all(items, tenant, ["a", "c", "e", "g"])
     page = items.query(DIRECTORY, tenant, limit=2)
-    items.transact([Delete(DIRECTORY, (tenant, "c")), *(Put(DIRECTORY, {"tenant": tenant, "item": s}) for s in "bd")])
+    items.transact(
+        [
+            Delete(DIRECTORY, (tenant, "c")),
+            *(Put(DIRECTORY, {"tenant": tenant, "item": s}) for s in "bd"),
+        ]
+    )
     rest = items.query(DIRECTORY, tenant, limit=10, token=page.token)
     assert sorts_of(list(rest.items)) == ["d", "e", "g"]
 
 
-# --- indexes ----------------------------------------------------------------------------------------------------------
+# --- indexes
+# --------------------------------------------------------------------------------------------------
 
 
-def face(tenant: str, faceid: str, enrolment: str | None = None, arrival: str | None = None) -> dict[str, Any]:
+def face(
+    tenant: str, faceid: str, enrolment: str | None = None, arrival: str | None = None
+) -> dict[str, Any]:
     keys = {"enrolment_key": enrolment, "arrival_key": arrival}
     indexed = {name: key for name, key in keys.items() if key is not None}
     return {"tenant": tenant, "faceid": faceid, "labels": {"a": "x"}, **indexed}
@@ -181,33 +228,56 @@ def enrolled(items: ItemStore, tenant: str, **kwargs: Any) -> list[Item]:
 def test_an_index_yields_keys_only_in_its_own_order(items: ItemStore, tenant: str) -> None:
     items.transact([Put(FACES, face(tenant, f"f{n}", f"g#{9 - n}", f"g#{n}")) for n in range(5)])
     assert enrolled(items, tenant) == [
-        {"tenant": tenant, "faceid": f"f{n}", "enrolment_key": f"g#{9 - n}"} for n in (4, 3, 2, 1, 0)
+        {"tenant": tenant, "faceid": f"f{n}", "enrolment_key": f"g#{9 - n}"}
+        for n in (4, 3, 2, 1, 0)
     ]
     arrivals = all_pages(items, FACES, tenant, index="by_arrival", reverse=True)
     assert [item["faceid"] for item in arrivals] == ["f4", "f3", "f2", "f1", "f0"]
 
 
-def test_an_index_yields_the_rows_that_it_carries_only_if_they_are_asked_for(items: ItemStore, tenant: str) -> None:
+def test_an_index_yields_the_rows_that_it_carries_only_if_they_are_asked_for(
+    items: ItemStore, tenant: str
+) -> None:
     carried = {"name": "Ann", "labels": {"a": "x"}, "portrait": {"nonce": b"1"}}
-    whole = [face(tenant, f"f{n}", "g#1", f"g#{9 - n}") | carried | {"templates": [b"t"]} for n in range(5)]
+    whole = [
+        face(tenant, f"f{n}", "g#1", f"g#{9 - n}") | carried | {"templates": [b"t"]}
+        for n in range(5)
+    ]
     items.transact([Put(FACES, one) for one in whole])
-    expected = [{"tenant": tenant, "faceid": f"f{n}", "arrival_key": f"g#{9 - n}"} for n in (4, 3, 2, 1, 0)]
+    expected = [
+        {"tenant": tenant, "faceid": f"f{n}", "arrival_key": f"g#{9 - n}"} for n in (4, 3, 2, 1, 0)
+    ]
     assert all_pages(items, FACES, tenant, index="by_arrival") == expected
     rows = all_pages(items, FACES, tenant, index="by_arrival", with_projection=True)
     assert rows == [one | carried for one in expected]
     assert all_pages(
-        items, FACES, tenant, index="by_arrival", with_projection=True, low="g#6", high="g#7", reverse=True
+        items,
+        FACES,
+        tenant,
+        index="by_arrival",
+        with_projection=True,
+        low="g#6",
+        high="g#7",
+        reverse=True,
     ) == [
         rows[2],
         rows[1],
     ]
-    items.transact([Update(FACES, (tenant, "f4"), (exists("face"),), set={"name": "Ben"}, remove=("portrait",))])
+    items.transact(
+        [
+            Update(
+                FACES, (tenant, "f4"), (exists("face"),), set={"name": "Ben"}, remove=("portrait",)
+            )
+        ]
+    )
     [changed, *_] = all_pages(items, FACES, tenant, index="by_arrival", with_projection=True)
     assert changed == {**expected[0], "name": "Ben", "labels": {"a": "x"}}
 
 
 @pytest.mark.parametrize("index", [None, "by_enrolment"])
-def test_rows_are_not_asked_of_what_carries_none(items: ItemStore, tenant: str, index: str | None) -> None:
+def test_rows_are_not_asked_of_what_carries_none(
+    items: ItemStore, tenant: str, index: str | None
+) -> None:
     with pytest.raises(InvalidInput, match="projection"):
         items.query(FACES, tenant, index=index, with_projection=True)
 
@@ -215,17 +285,29 @@ def test_rows_are_not_asked_of_what_carries_none(items: ItemStore, tenant: str, 
 def test_an_index_takes_bounds_and_pages(items: ItemStore, tenant: str) -> None:
     items.transact([Put(FACES, face(tenant, f"f{n}", f"{'gh'[n % 2]}#{n}")) for n in range(10)])
     for reverse in (False, True):
-        found = [item["faceid"] for item in enrolled(items, tenant, low="g#", high="g$", reverse=reverse, limit=2)]
+        found = [
+            item["faceid"]
+            for item in enrolled(items, tenant, low="g#", high="g$", reverse=reverse, limit=2)
+        ]
         assert found == ["f0", "f2", "f4", "f6", "f8"][:: -1 if reverse else 1]
 
 
-# --- what a reader may not ask ----------------------------------------------------------------------------------------
+# --- what a reader may not ask
+# ----------------------------------------------------------------------------------------
 
 
 def damaged(token: str) -> list[str]:
     raw = base64.urlsafe_b64decode(token)
     flipped = raw[:-3] + bytes([raw[-3] ^ 1]) + raw[-2:]
-    return ["", "x", "????", token[:-4], "A" * 40, base64.urlsafe_b64encode(flipped).decode(), token + "AAAA"]
+    return [
+        "",
+        "x",
+        "????",
+        token[:-4],
+        "A" * 40,
+        base64.urlsafe_b64encode(flipped).decode(),
+        token + "AAAA",
+    ]
 
 
 def test_a_damaged_token_is_refused(items: ItemStore, tenant: str) -> None:
@@ -240,7 +322,12 @@ def test_a_damaged_token_is_refused(items: ItemStore, tenant: str) -> None:
 def test_a_token_of_another_call_is_refused(items: ItemStore, tenant: str) -> None:
     items.transact([Put(FACES, face(tenant, f"f{n}", f"g#{n}")) for n in range(4)])
     token = items.query(FACES, tenant, limit=2).token
-    others: list[dict[str, Any]] = [{"reverse": True}, {"low": "a"}, {"high": "z"}, {"index": "by_enrolment"}]
+    others: list[dict[str, Any]] = [
+        {"reverse": True},
+        {"low": "a"},
+        {"high": "z"},
+        {"index": "by_enrolment"},
+    ]
     for other in others:
         with pytest.raises(InvalidInput):
             items.query(FACES, tenant, limit=2, token=token, **other)
@@ -261,7 +348,9 @@ def test_a_page_of_nothing_is_refused(items: ItemStore, tenant: str, limit: int)
         items.query(DIRECTORY, tenant, limit=limit)
 
 
-@pytest.mark.parametrize("key", [("", "s"), ("p", ""), ("p" * 2049, "s"), ("p", "é" * 513), ("p", "\ud800")])
+@pytest.mark.parametrize(
+    "key", [("", "s"), ("p", ""), ("p" * 2049, "s"), ("p", "é" * 513), ("p", "\ud800")]
+)
 def test_a_key_that_no_item_can_have_is_refused(items: ItemStore, key: tuple[str, str]) -> None:
     with pytest.raises(InvalidInput):
         items.get(DIRECTORY, key)

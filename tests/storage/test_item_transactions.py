@@ -1,4 +1,5 @@
-"""ItemStore: all of a transaction or nothing of it, and exactly the names of the conditions that did not hold."""
+"""ItemStore: all of a transaction or nothing of it, and exactly the names of the conditions that
+did not hold."""
 
 from collections.abc import Callable
 from decimal import Decimal
@@ -119,11 +120,14 @@ def expect(items: ItemStore, actions: list[Action], holds: bool) -> None:
 
 
 @pytest.mark.parametrize(("condition", "holds"), OF_AN_ITEM_THAT_IS_THERE, ids=str)
-def test_a_condition_of_an_item_that_is_there(items: ItemStore, tenant: str, condition: Condition, holds: bool) -> None:
+def test_a_condition_of_an_item_that_is_there(
+    items: ItemStore, tenant: str, condition: Condition, holds: bool
+) -> None:
     if condition == FAILS_IN_MOTO and isinstance(items, DynamoItemStore):
         pytest.skip("moto fails to compare a text with a number")
     if str(condition) in map(str, WRONG_IN_MOTO) and isinstance(items, DynamoItemStore):
-        holds = not holds  # moto compares values of two types as Python does; this tells when it no longer does
+        # moto compares values of two types as Python does; this tells when it no longer does
+        holds = not holds
     for action in with_condition(tenant, "there", condition):
         put_there(items, tenant)
         before = everything(items, tenant)
@@ -132,7 +136,8 @@ def test_a_condition_of_an_item_that_is_there(items: ItemStore, tenant: str, con
         assert unchanged == (not holds or isinstance(action, Check))
 
 
-# --- what each action does --------------------------------------------------------------------------------------------
+# --- what each action does
+# --------------------------------------------------------------------------------------------
 
 
 def test_an_update_sets_adds_and_removes_and_leaves_the_rest(items: ItemStore, tenant: str) -> None:
@@ -146,7 +151,15 @@ def test_an_update_sets_adds_and_removes_and_leaves_the_rest(items: ItemStore, t
         remove=("yes", "missing"),
     )
     items.transact([change])
-    expected: dict[str, Any] = {**item, "text": "six", "new": [1], "null": 1, "count": {}, "n": -2, "fresh": 3}
+    expected: dict[str, Any] = {
+        **item,
+        "text": "six",
+        "new": [1],
+        "null": 1,
+        "count": {},
+        "n": -2,
+        "fresh": 3,
+    }
     expected["fraction"] = Decimal("4.5")
     del expected["yes"]
     assert items.get(DIRECTORY, (tenant, "there")) == expected
@@ -160,7 +173,9 @@ def test_sums_are_exact_far_beyond_floats(items: ItemStore, tenant: str) -> None
 
 
 def test_a_hundred_actions_are_one_transaction(items: ItemStore, tenant: str) -> None:
-    actions: list[Action] = [Put(DIRECTORY, {"tenant": tenant, "item": f"{n:03d}"}) for n in range(100)]
+    actions: list[Action] = [
+        Put(DIRECTORY, {"tenant": tenant, "item": f"{n:03d}"}) for n in range(100)
+    ]
     items.transact(actions)
     assert len(everything(items, tenant)) == 100
 
@@ -179,7 +194,8 @@ def test_nothing_is_added_to_what_is_no_number(items: ItemStore, tenant: str, fi
     assert everything(items, tenant) == before
 
 
-# --- what DynamoDB would refuse ---------------------------------------------------------------------------------------
+# --- what DynamoDB would refuse
+# ---------------------------------------------------------------------------------------
 
 
 def put_of(tenant: str, value: Any) -> list[Action]:
@@ -238,9 +254,15 @@ REFUSED: dict[str, Callable[[str], list[Action]]] = {
     "a sort key of 1025 bytes": lambda t: [Delete(DIRECTORY, (t, "é" * 512 + "x"))],
     "an empty index key": lambda t: [Put(FACES, {"tenant": t, "faceid": "f", "enrolment_key": ""})],
     "a null index key": lambda t: [Put(FACES, {"tenant": t, "faceid": "f", "enrolment_key": None})],
-    "a number for an index key": lambda t: [Put(FACES, {"tenant": t, "faceid": "f", "arrival_key": 1})],
-    "an index key set to null": lambda t: [Update(FACES, (t, "f"), (exists("c"),), set={"arrival_key": None})],
-    "an index key added to": lambda t: [Update(FACES, (t, "f"), (exists("c"),), add={"arrival_key": 1})],
+    "a number for an index key": lambda t: [
+        Put(FACES, {"tenant": t, "faceid": "f", "arrival_key": 1})
+    ],
+    "an index key set to null": lambda t: [
+        Update(FACES, (t, "f"), (exists("c"),), set={"arrival_key": None})
+    ],
+    "an index key added to": lambda t: [
+        Update(FACES, (t, "f"), (exists("c"),), add={"arrival_key": 1})
+    ],
     "an item over 400 KB": lambda t: [big(t, "i", 400 * 1024)],
     "an update over 400 KB": lambda t: update_of(t, set={"v": "x" * 400 * 1024}),
     "a growth over 400 KB": lambda t: update_of(t, set={"v": "x" * (400 * 1024 - 60)}),
@@ -264,7 +286,9 @@ MOTO_LETS_THROUGH = {"a sum of 39 digits"}  # it adds without DynamoDB's limit o
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_what_dynamodb_refuses_is_refused_and_nothing_changes(items: ItemStore, tenant: str, case: str) -> None:
+def test_what_dynamodb_refuses_is_refused_and_nothing_changes(
+    items: ItemStore, tenant: str, case: str
+) -> None:
     if case in MOTO_LETS_THROUGH and isinstance(items, DynamoItemStore):
         put_there(items, tenant)
         items.transact(REFUSED[case](tenant))  # this tells when moto no longer lets it through
@@ -278,12 +302,21 @@ def test_what_dynamodb_refuses_is_refused_and_nothing_changes(items: ItemStore, 
 
 
 def test_what_dynamodb_takes_is_taken(items: ItemStore, tenant: str) -> None:
-    values: list[Any] = ["x" * 1000, [], {}, nested(32), 10**38 - 1, Decimal("0." + "1" * 38), Decimal("1E-130")]
+    values: list[Any] = [
+        "x" * 1000,
+        [],
+        {},
+        nested(32),
+        10**38 - 1,
+        Decimal("0." + "1" * 38),
+        Decimal("1E-130"),
+    ]
     for value in values:
         items.transact(put_of(tenant, value))
     # Moto's parser runs out of stack at DynamoDB's own limit.
     many = {f"a{n}": n for n in range(100)}
     items.transact([Update(DIRECTORY, (tenant, "i"), (exists("i"),), set=many, remove=("value",))])
-    # Moto's own limit is 405,000 bytes, a little below DynamoDB's 409,600; test_limits.py holds the exact one.
+    # Moto's own limit is 405,000 bytes, a little below DynamoDB's 409,600; test_limits.py holds the
+    # exact one.
     items.transact([big(tenant, "large", 404_000)])
     items.transact([Delete(DIRECTORY, (tenant, "large"))])

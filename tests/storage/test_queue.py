@@ -43,7 +43,9 @@ def test_a_message_of_a_tenant_comes_like_any_other_and_is_hidden_and_deleted_li
 def test_sqs_is_told_whose_a_message_is(aws: Aws) -> None:
     queue, client = fresh_sqs_queue(aws), aws.client("sqs")
     queue.send("x", group="shop")
-    answer = client.receive_message(QueueUrl=queue._url, MessageSystemAttributeNames=["MessageGroupId"])
+    answer = client.receive_message(
+        QueueUrl=queue._url, MessageSystemAttributeNames=["MessageGroupId"]
+    )
     assert answer["Messages"][0]["Attributes"]["MessageGroupId"] == "shop"
 
 
@@ -55,14 +57,19 @@ def test_on_one_box_tenants_take_turns_and_messages_of_versions_without_them_com
             queue.send(f"large {number}", group="large")
         queue.send("small", group="small")
         with closing(sqlite3.connect(tmp_path / "queue.db")) as connection, connection:
-            connection.execute("INSERT INTO messages (queue, visible_at_ms, body) VALUES ('captures', 0, 'of before')")
+            connection.execute(
+                "INSERT INTO messages (queue, visible_at_ms, body) VALUES ('captures', 0, 'of "
+                "before')"
+            )
         come = [message.body for _ in range(9) for message in queue.receive(1, 600)]
         assert come[:3] == ["of before", "large 0", "small"]
         assert come[3:] == [f"large {number}" for number in range(1, 5)]
         assert queue.waiting() == 7
 
 
-def test_on_one_box_messages_that_nobody_may_receive_hold_up_no_other_tenant(tmp_path: Path, clock: FakeClock) -> None:
+def test_on_one_box_messages_that_nobody_may_receive_hold_up_no_other_tenant(
+    tmp_path: Path, clock: FakeClock
+) -> None:
     with closing(SqliteQueue(tmp_path / "queue.db", "captures", clock, MAX_RECEIVES)) as queue:
         for _ in range(20):
             queue.send("poison", group="a")
@@ -122,7 +129,9 @@ def test_hiding_what_is_gone_or_was_received_again_since_changes_nothing(queue: 
 
 
 @pytest.mark.parametrize("visibility_s", [-1, 43_201])
-def test_a_time_that_sqs_would_not_hide_a_message_for_is_refused(queue: Queue, visibility_s: int) -> None:
+def test_a_time_that_sqs_would_not_hide_a_message_for_is_refused(
+    queue: Queue, visibility_s: int
+) -> None:
     queue.send("x")
     (message,) = queue.receive(1, 600)
     with pytest.raises(InvalidInput):
@@ -166,14 +175,18 @@ def test_a_poisoned_message_does_not_hold_up_the_others(queue: Queue) -> None:
     assert [message.body for message in queue.receive(10, 30)] == ["good"]
 
 
-@pytest.mark.parametrize("body", ["", "a\x00b", "\x1b", "\ufffe", "\ud800", "é" * (128 * 1024) + "x"], ids=len)
+@pytest.mark.parametrize(
+    "body", ["", "a\x00b", "\x1b", "\ufffe", "\ud800", "é" * (128 * 1024) + "x"], ids=len
+)
 def test_a_message_that_sqs_would_not_take_is_refused(queue: Queue, body: str) -> None:
     with pytest.raises(InvalidInput):
         queue.send(body)
     assert queue.receive(1, 0) == []
 
 
-def test_a_delayed_message_is_held_back_and_the_others_are_not(queue: Queue, let_pass: Pass) -> None:
+def test_a_delayed_message_is_held_back_and_the_others_are_not(
+    queue: Queue, let_pass: Pass
+) -> None:
     queue.send("later", delay_s=1)
     queue.send("now")
     assert [message.body for message in queue.receive(10, 30)] == ["now"]
@@ -200,7 +213,9 @@ def test_a_message_may_have_its_full_length(queue: Queue) -> None:
 
 
 @pytest.mark.parametrize(("limit", "visibility_s"), [(0, 1), (11, 1), (1, -1), (1, 43_201)])
-def test_a_receive_that_sqs_would_not_do_is_refused(queue: Queue, limit: int, visibility_s: int) -> None:
+def test_a_receive_that_sqs_would_not_do_is_refused(
+    queue: Queue, limit: int, visibility_s: int
+) -> None:
     with pytest.raises(InvalidInput):
         queue.receive(limit, visibility_s)
 
@@ -218,7 +233,9 @@ def test_a_queue_that_is_not_there_is_unavailable(aws: Aws) -> None:
             call()
 
 
-def test_on_one_box_the_messages_of_a_tenant_are_dropped_and_no_others(tmp_path: Path, clock: FakeClock) -> None:
+def test_on_one_box_the_messages_of_a_tenant_are_dropped_and_no_others(
+    tmp_path: Path, clock: FakeClock
+) -> None:
     with closing(SqliteQueue(tmp_path / "queue.db", "captures", clock)) as queue:
         for group in ("shop", "shop-2", ""):
             queue.send(f"of {group}", group=group)
@@ -226,7 +243,12 @@ def test_on_one_box_the_messages_of_a_tenant_are_dropped_and_no_others(tmp_path:
         queue.drop("shop")
         assert {one.body for one in queue.receive(10, 1)} == {"of shop-2", "of "}
         clock.advance(timedelta(hours=1))
-        assert {one.body for one in queue.receive(10, 1)} == {"of shop-2", "of ", "later of shop-2", "later of "}
+        assert {one.body for one in queue.receive(10, 1)} == {
+            "of shop-2",
+            "of ",
+            "later of shop-2",
+            "later of ",
+        }
 
 
 def test_sqs_drops_nothing_and_says_so_by_no_error(aws: Aws) -> None:

@@ -54,7 +54,9 @@ def test_what_we_upload_ourselves_is_stored_once(uploads: UploadStore) -> None:
 
 @pytest.mark.parametrize("size", [1, MAX_UPLOAD_BYTES])
 def test_an_upload_has_up_to_20_mib(uploads: UploadStore, size: int) -> None:
-    assert uploads.presigned_put("t/c/1", Upload(SHA256, size, "image/png"), 900).headers["Content-Length"] == str(size)
+    assert uploads.presigned_put("t/c/1", Upload(SHA256, size, "image/png"), 900).headers[
+        "Content-Length"
+    ] == str(size)
 
 
 @pytest.mark.parametrize(
@@ -72,7 +74,9 @@ def test_an_upload_has_up_to_20_mib(uploads: UploadStore, size: int) -> None:
     ],
     ids=repr,
 )
-def test_an_upload_that_could_not_be_checked_is_refused(uploads: UploadStore, upload: Upload) -> None:
+def test_an_upload_that_could_not_be_checked_is_refused(
+    uploads: UploadStore, upload: Upload
+) -> None:
     with pytest.raises(InvalidInput):
         uploads.presigned_put("t/c/1", upload, 900)
 
@@ -91,9 +95,14 @@ def test_nothing_is_signed_for_a_key_that_leaves_the_store(uploads: UploadStore,
         uploads.signed_get(key)
 
 
-def test_a_folders_urls_are_paths_unless_it_knows_what_they_begin_with(tmp_path: Path, clock: FakeClock) -> None:
+def test_a_folders_urls_are_paths_unless_it_knows_what_they_begin_with(
+    tmp_path: Path, clock: FakeClock
+) -> None:
     paths = SignedPaths(bytes(32), clock)
-    at_home, outside = (FolderUploadStore(tmp_path / "captures", paths, base) for base in ("", "https://box.example"))
+    at_home, outside = (
+        FolderUploadStore(tmp_path / "captures", paths, base)
+        for base in ("", "https://box.example")
+    )
     for signed in (
         lambda store: store.presigned_put("t/c/1", UPLOAD, 900).url,
         lambda store: store.signed_get("t/c/1"),

@@ -12,7 +12,8 @@ from chalicelib.domain.errors import RegularsError
 
 
 class Cost(NamedTuple):
-    """What a call did: lines of Python, and bytes that it allocated, also those that it freed again."""
+    """What a call did: lines of Python, and bytes that it allocated, also those that it freed
+    again."""
 
     lines: int
     allocated_bytes: int

@@ -1,4 +1,5 @@
-"""Stand-ins for the machinery at the ports' other side; storage is never faked, the embedded one is used."""
+"""Stand-ins for the machinery at the ports' other side; storage is never faked, the embedded one is
+used."""
 
 import base64
 import json
@@ -32,7 +33,9 @@ from chalicelib.storage.ports import Examined
 DIMENSIONS = 256
 RULES = PictureRules(frozenset({"JPEG", "PNG"}), 1_048_576, 1920, 1080)
 NO_POPULATION = Population(np.zeros((0, 1), np.float32), 0.0)
-CURVE = ImpostorCurve(((0.1, 0.1), (0.3, 0.001), (0.5, 1e-6)), tail_above=0.3, tail_fmr=0.001, tail_rate=35.0)
+CURVE = ImpostorCurve(
+    ((0.1, 0.1), (0.3, 0.001), (0.5, 1e-6)), tail_above=0.3, tail_fmr=0.001, tail_rate=35.0
+)
 
 
 UNHURRIED: Mapping[str, float] = {"requests_a_second": 1e6, "searches_a_second": 1e6}
@@ -56,7 +59,8 @@ class FakeClock:
 
 
 class Person(Struct, frozen=True):
-    """Somebody in a fake picture: who (any number), how large, how well seen; `likeness` of the pose to the person.
+    """Somebody in a fake picture: who (any number), how large, how well seen; `likeness` of the
+    pose to the person.
 
     `liveness` or `age` None: vision has no model for it.
     """
@@ -100,7 +104,8 @@ def embedding_of(seed: int, dimensions: int = DIMENSIONS) -> NDArray[np.float32]
 
 
 class FakeVision:
-    """core.ports.Vision over pictures made by `picture`: one person's embeddings are alike, two persons' are not."""
+    """core.ports.Vision over pictures made by `picture`: one person's embeddings are alike, two
+    persons' are not."""
 
     model = "fake"
     pack = "fake-pack"
@@ -110,7 +115,10 @@ class FakeVision:
 
     def read_picture(self, picture: bytes, rules: PictureRules) -> NDArray[np.uint8]:
         if len(picture) > rules.max_bytes:
-            raise Unusable(f"the picture has {len(picture)} bytes, at most {rules.max_bytes} are allowed", "bytes")
+            raise Unusable(
+                f"the picture has {len(picture)} bytes, at most {rules.max_bytes} are allowed",
+                "bytes",
+            )
         try:
             people = json.loads(picture)
             assert isinstance(people, list)
@@ -143,7 +151,11 @@ class FakeVision:
         *,
         all_boxes: Sequence[BoundingBox] | None = None,
     ) -> Examined:
-        others = [[one for one in all_boxes if one != face.box] for face in faces] if all_boxes is not None else []
+        others = (
+            [[one for one in all_boxes if one != face.box] for face in faces]
+            if all_boxes is not None
+            else []
+        )
         jpegs = [self.crop(image, face, some) for face, some in zip(faces, others, strict=False)]
         return Examined(self.embed(image, faces), self.describe(image, faces, wanted), jpegs)
 
@@ -151,7 +163,9 @@ class FakeVision:
         rows = []
         for face in faces:
             person = self._person(image, face)
-            noise = embedding_of(hash((person.seed, person.side_px, person.quality)) % 2**32, self.dimensions)
+            noise = embedding_of(
+                hash((person.seed, person.side_px, person.quality)) % 2**32, self.dimensions
+            )
             own = embedding_of(person.seed, self.dimensions)
             vector = person.likeness * own + np.sqrt(1 - person.likeness**2) * noise
             rows.append(vector / np.linalg.norm(vector))
@@ -162,7 +176,10 @@ class FakeVision:
         return [Quality(quality, "too blurred", quality) for quality in found]
 
     def describe(
-        self, image: NDArray[np.uint8], faces: Sequence[DetectedFace], wanted: Collection[str] = ATTRIBUTES
+        self,
+        image: NDArray[np.uint8],
+        faces: Sequence[DetectedFace],
+        wanted: Collection[str] = ATTRIBUTES,
     ) -> list[Estimates]:
         left_out = frozenset({"age", "gender", "emotion", "liveness"}.difference(wanted))
         return [
@@ -181,21 +198,28 @@ class FakeVision:
             for person in (self._person(image, face) for face in faces)
         ]
 
-    def crop(self, image: NDArray[np.uint8], face: DetectedFace, others: Sequence[BoundingBox] = ()) -> FaceJpeg:
+    def crop(
+        self, image: NDArray[np.uint8], face: DetectedFace, others: Sequence[BoundingBox] = ()
+    ) -> FaceJpeg:
         data = picture(self._person(image, face))
         return FaceJpeg(data, b"small " + data, Sides(640, 480))
 
-    def show_face(self, image: NDArray[np.uint8], box: BoundingBox, others: Sequence[BoundingBox]) -> bytes:
+    def show_face(
+        self, image: NDArray[np.uint8], box: BoundingBox, others: Sequence[BoundingBox]
+    ) -> bytes:
         return self.crop(image, DetectedFace(box, (), 1.0)).data
 
     def thumbnail(self, image: NDArray[np.uint8], side_px: int) -> bytes:
         return b"small " + image.tobytes()
 
     def hidden(self, image: NDArray[np.uint8], boxes: Sequence[BoundingBox]) -> bytes:
-        """Somebody in one of the boxes becomes nobody: a face of another seed, too poor to be compared."""
+        """Somebody in one of the boxes becomes nobody: a face of another seed, too poor to be
+        compared."""
         gone = {round((box.x - 10) / 5) for box in boxes}
         people = self._people(image)
-        return picture(*(replace(HIDDEN, side_px=p.side_px) if n in gone else p for n, p in enumerate(people)))
+        return picture(
+            *(replace(HIDDEN, side_px=p.side_px) if n in gone else p for n, p in enumerate(people))
+        )
 
     def _people(self, image: NDArray[np.uint8]) -> list[Person]:
         return [Person(**person) for person in json.loads(image.tobytes())]
@@ -211,7 +235,11 @@ class OtherVision(FakeVision):
     dimensions = 96
 
     def embed(self, image: NDArray[np.uint8], faces: Sequence[DetectedFace]) -> NDArray[np.float32]:
-        turned = np.random.default_rng(7).standard_normal((DIMENSIONS, self.dimensions)).astype(np.float32)
+        turned = (
+            np.random.default_rng(7)
+            .standard_normal((DIMENSIONS, self.dimensions))
+            .astype(np.float32)
+        )
         rows = FakeVision().embed(image, faces) @ turned
         return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True), dtype=np.float32)
 
@@ -223,7 +251,10 @@ class SeesNobody(FakeVision):
 
 class KnowsNoLiveness(FakeVision):
     def describe(
-        self, image: NDArray[np.uint8], faces: Sequence[DetectedFace], wanted: Collection[str] = ATTRIBUTES
+        self,
+        image: NDArray[np.uint8],
+        faces: Sequence[DetectedFace],
+        wanted: Collection[str] = ATTRIBUTES,
     ) -> list[Estimates]:
         return [replace(one, liveness=None) for one in super().describe(image, faces, wanted)]
 
@@ -233,7 +264,10 @@ class FindsAllBlurred(FakeVision):
         return [Quality(21.0, "too blurred", 21.0) for _ in faces]
 
     def describe(
-        self, image: NDArray[np.uint8], faces: Sequence[DetectedFace], wanted: Collection[str] = ATTRIBUTES
+        self,
+        image: NDArray[np.uint8],
+        faces: Sequence[DetectedFace],
+        wanted: Collection[str] = ATTRIBUTES,
     ) -> list[Estimates]:
         return [replace(one, quality=21.0) for one in super().describe(image, faces, wanted)]
 
@@ -251,20 +285,25 @@ class FakePictures:
 
     def fetch(self, url: str, tenant: str) -> bytes:
         self.fetched.append(url)
-        found = self._at.get(url, Unusable("the URL's host answered with status 404: send one that is public"))
+        found = self._at.get(
+            url, Unusable("the URL's host answered with status 404: send one that is public")
+        )
         if isinstance(found, RegularsError):
             raise found
         return found
 
 
 class FakeObjects:
-    """core.ports.ObjectReader over objects by bucket and key, and by version if one was put with it."""
+    """core.ports.ObjectReader over objects by bucket and key, and by version if one was put with
+    it."""
 
     def __init__(self, at: Mapping[tuple[str, ...], bytes | RegularsError]) -> None:
         self._at = at
         self.asked: list[tuple[str, ...]] = []
 
-    def read_object(self, bucket: str, key: str, version: str | None, most_bytes: int) -> bytes | None:
+    def read_object(
+        self, bucket: str, key: str, version: str | None, most_bytes: int
+    ) -> bytes | None:
         self.asked.append(tuple(filter(None, (bucket, key, version))))
         found = self._at.get(self.asked[-1])
         if isinstance(found, RegularsError):

@@ -1,4 +1,5 @@
-"""Folders of all tests, the uploader's too: in memory if there is some, else and for the marker `disk` on disk."""
+"""Folders of all tests, the uploader's too: in memory if there is some, else and for the marker
+`disk` on disk."""
 
 import os
 import shutil

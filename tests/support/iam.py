@@ -8,11 +8,18 @@ BY_CLOUDFORMATION = {"aws:CalledVia": "cloudformation.amazonaws.com"}
 """What a request says that CloudFormation sends for its caller."""
 
 
-def is_allowed(policy: Mapping[str, Any], action: str, arn: str, context: Mapping[str, str] | None = None) -> bool:
-    """Tell whether a statement allows the action on the resource. `context`: the request's condition keys."""
+def is_allowed(
+    policy: Mapping[str, Any], action: str, arn: str, context: Mapping[str, str] | None = None
+) -> bool:
+    """Tell whether a statement allows the action on the resource.
+
+    `context`: the request's condition keys.
+    """
     return any(
         statement["Effect"] == "Allow"
-        and any(fnmatchcase(action.lower(), pattern.lower()) for pattern in listed(statement["Action"]))
+        and any(
+            fnmatchcase(action.lower(), pattern.lower()) for pattern in listed(statement["Action"])
+        )
         and any(fnmatchcase(arn, pattern) for pattern in listed(statement["Resource"]))
         and _is_met(statement.get("Condition", {}), context or {})
         for statement in policy["Statement"]
@@ -32,7 +39,9 @@ def _is_met(conditions: Mapping[str, Mapping[str, Any]], context: Mapping[str, s
             if key not in context:
                 return False
             patterns = listed(values)
-            is_like = operator.endswith("Like") and any(fnmatchcase(context[key], pattern) for pattern in patterns)
+            is_like = operator.endswith("Like") and any(
+                fnmatchcase(context[key], pattern) for pattern in patterns
+            )
             if not (is_like or context[key] in patterns):
                 return False
     return True

@@ -1,4 +1,5 @@
-"""Programs that some tests need and that no package registry of Python brings: without one, its tests are skipped.
+"""Programs that some tests need and that no package registry of Python brings: without one, its
+tests are skipped.
 
 CONTRIBUTING names the packages in one line, and the last lines of a run say what was missing.
 """

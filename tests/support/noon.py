@@ -1,4 +1,5 @@
-"""A time zone in which it is noon now: no day ends, and none begins, while a test looks at today."""
+"""A time zone in which it is noon now: no day ends, and none begins, while a test looks at
+today."""
 
 from datetime import UTC, datetime
 

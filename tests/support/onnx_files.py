@@ -1,4 +1,5 @@
-"""Small ONNX files, written by hand: no package for them is needed. Numbers are the fields of onnx.proto."""
+"""Small ONNX files, written by hand: no package for them is needed. Numbers are the fields of
+onnx.proto."""
 
 import struct
 
@@ -30,7 +31,12 @@ def _value(name: str, kind: int, sizes: tuple[int, ...]) -> bytes:
 
 
 def _tensor(name: str, kind: int, sizes: tuple[int, ...], content: bytes) -> bytes:
-    return b"".join(_integer(1, size) for size in sizes) + _integer(2, kind) + _text(8, name.encode()) + content
+    return (
+        b"".join(_integer(1, size) for size in sizes)
+        + _integer(2, kind)
+        + _text(8, name.encode())
+        + content
+    )
 
 
 FLOAT, INT64, BOOL = 1, 7, 9
@@ -40,13 +46,18 @@ WEIGHTS = _text(9, bytes(4 * 128))
 def weights_in(file: str) -> bytes:
     """What a tensor has in place of its numbers if they are in another file."""
     said = {"location": file, "offset": "0", "length": str(4 * 128)}
-    written = [_text(13, _text(1, key.encode()) + _text(2, value.encode())) for key, value in said.items()]
+    written = [
+        _text(13, _text(1, key.encode()) + _text(2, value.encode())) for key, value in said.items()
+    ]
     return b"".join(written) + _integer(14, 1)
 
 
 def network(weights: bytes = WEIGHTS, *, is_endless: bool = False) -> bytes:
-    """A network that takes x, (1, 3, 112, 112), and gives y, (1, 128): its weights, whatever the picture shows."""
-    axes = _text(5, _text(1, b"axes") + b"".join(_integer(8, axis) for axis in (1, 2, 3)) + _integer(20, 7))
+    """A network that takes x, (1, 3, 112, 112), and gives y, (1, 128): its weights, whatever the
+    picture shows."""
+    axes = _text(
+        5, _text(1, b"axes") + b"".join(_integer(8, axis) for axis in (1, 2, 3)) + _integer(20, 7)
+    )
     flat = _text(5, _text(1, b"keepdims") + _integer(3, 0) + _integer(20, 2))
     nodes = [
         _node("ReduceMean", "x", "mean", axes + flat),
@@ -68,7 +79,9 @@ def network(weights: bytes = WEIGHTS, *, is_endless: bool = False) -> bytes:
     else:
         tensors += [_tensor("weights", FLOAT, (128,), weights)]
     graph = b"".join(nodes) + _text(2, b"g") + b"".join(_text(5, tensor) for tensor in tensors)
-    graph += _text(11, _value("x", FLOAT, (1, 3, 112, 112))) + _text(12, _value("y", FLOAT, (1, 128)))
+    graph += _text(11, _value("x", FLOAT, (1, 3, 112, 112))) + _text(
+        12, _value("y", FLOAT, (1, 128))
+    )
     return _integer(1, 8) + _text(8, _text(1, b"") + _integer(2, 13)) + _text(7, graph)
 
 
@@ -77,5 +90,7 @@ def _body() -> bytes:
     graph = _node("Identity", "go", "still") + _node("Identity", "value", "same") + _text(2, b"b")
     taken = [_value("turn", INT64, ()), _value("go", BOOL, ()), _value("value", FLOAT, (128,))]
     given = [_value("still", BOOL, ()), _value("same", FLOAT, (128,))]
-    graph += b"".join(_text(11, value) for value in taken) + b"".join(_text(12, value) for value in given)
+    graph += b"".join(_text(11, value) for value in taken) + b"".join(
+        _text(12, value) for value in given
+    )
     return _text(5, _text(1, b"body") + _text(6, graph) + _integer(20, 5))

@@ -4,7 +4,8 @@ import secrets
 import socket
 
 FIRST, AFTER = 20_000, 32_000
-"""Below the ports that systems give to those who ask for any: else a connection may take it meanwhile."""
+"""Below the ports that systems give to those who ask for any: else a connection may take it
+meanwhile."""
 
 
 def free_port() -> int:

@@ -1,4 +1,5 @@
-"""A second try for tests that drive a browser or another process: the machines that they run on are shared."""
+"""A second try for tests that drive a browser or another process: the machines that they run on are
+shared."""
 
 from collections.abc import Callable, Collection
 
@@ -8,8 +9,8 @@ import pytest
 def second_try(*fixtures: str, imports: Collection[str] = ()) -> Callable[[pytest.Item], None]:
     """Return a `pytest_itemcollected` for a conftest: it marks tests that take any of `fixtures`.
 
-    `imports`: names; all tests of a module that imports one of them are marked, too. Tests that kill get one try: what
-    a kill loses is lost seldom, and once is too often.
+    `imports`: names; all tests of a module that imports one of them are marked, too. Tests that
+    kill get one try: what a kill loses is lost seldom, and once is too often.
     """
 
     def pytest_itemcollected(item: pytest.Item) -> None:

@@ -35,10 +35,16 @@ from tests.support.fakes import Person
 ROOT = Path(__file__).parents[2]
 
 
-def require_decided(place: str, names: Collection[str], found: Collection[str], why_not: Mapping[str, str]) -> None:
-    """Fail for each field that is neither there nor left out for a reason; the reasons are of fields that are not."""
+def require_decided(
+    place: str, names: Collection[str], found: Collection[str], why_not: Mapping[str, str]
+) -> None:
+    """Fail for each field that is neither there nor left out for a reason; the reasons are of
+    fields that are not."""
     new = [name for name in names if name not in found and name not in why_not]
-    assert not new, f"Face.{new[0]} is new: put it into {place}, or say in {Path(__file__).name} why it is not there"
+    assert not new, (
+        f"Face.{new[0]} is new: put it into {place}, or say in {Path(__file__).name} why it is not "
+        "there"
+    )
     assert not {*why_not} & {*found}, "the reason is out of date"
 
 
@@ -72,9 +78,15 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
 
 
 def test_a_hold_keeps_it(shop: Shop) -> None:
-    kept = [name for name in BLANK if loses_anything(shop.eva, replace(shop.eva, **{name: BLANK[name]}))]
+    kept = [
+        name for name in BLANK if loses_anything(shop.eva, replace(shop.eva, **{name: BLANK[name]}))
+    ]
     require_decided("chalicelib/domain/rules/hold.py", BLANK, kept, {})
-    assert not [name for name in BLANK if loses_anything(shop.gus, replace(shop.gus, **{name: WRITTEN[name]}))]
+    assert not [
+        name
+        for name in BLANK
+        if loses_anything(shop.gus, replace(shop.gus, **{name: WRITTEN[name]}))
+    ]
 
 
 def test_a_rejection_that_unmakes_a_face_does_not_lose_it(shop: Shop) -> None:
@@ -82,7 +94,9 @@ def test_a_rejection_that_unmakes_a_face_does_not_lose_it(shop: Shop) -> None:
     lost = [name for name in BLANK if has_only_a_name(replace(shop.gus, **{name: WRITTEN[name]}))]
     kept = [name for name in BLANK if name not in lost]
     why_not = {"name": "who gives a visit back to its person has named the face by mistake"}
-    require_decided("has_only_a_name (chalicelib/book/sightings/rejection.py)", BLANK, kept, why_not)
+    require_decided(
+        "has_only_a_name (chalicelib/book/sightings/rejection.py)", BLANK, kept, why_not
+    )
 
 
 def test_a_merge_takes_it_over_and_its_undo_gives_it_back(tmp_path: Path) -> None:
@@ -90,7 +104,9 @@ def test_a_merge_takes_it_over_and_its_undo_gives_it_back(tmp_path: Path) -> Non
     with closing(shop.book.services):
         why_not = {
             **dict.fromkeys(("age", "gender"), "the survivor's is estimated from its own pictures"),
-            **dict.fromkeys(("attributes", "labels"), "a program finds the survivor by its own, as they are"),
+            **dict.fromkeys(
+                ("attributes", "labels"), "a program finds the survivor by its own, as they are"
+            ),
             "external_id": "it is the name of the photo that the survivor was indexed from",
         }
         require_decided("MergeBackup (chalicelib/storage/records/merges.py)", BLANK, TAKEN, why_not)
@@ -103,9 +119,13 @@ def test_a_merge_takes_it_over_and_its_undo_gives_it_back(tmp_path: Path) -> Non
 
 def test_a_tenant_that_asks_for_consent_asks_before_a_stranger_gets_it(shop: Shop) -> None:
     stranger = replace(shop.gus, group_id=STRANGER, pictures=())
-    asked = [name for name in BLANK if list_gains(replace(stranger, **{name: WRITTEN[name]}), stranger)]
+    asked = [
+        name for name in BLANK if list_gains(replace(stranger, **{name: WRITTEN[name]}), stranger)
+    ]
     why_not = {
-        **dict.fromkeys(("age", "gender"), "they are estimates, of which many people have the same"),
+        **dict.fromkeys(
+            ("age", "gender"), "they are estimates, of which many people have the same"
+        ),
         "consent": "it is the ground",
     }
     require_decided("list_gains (chalicelib/domain/grounds.py)", BLANK, asked, why_not)
@@ -117,7 +137,9 @@ def test_the_archive_of_a_person_shows_it(shop: Shop) -> None:
     page = ZipFile(file).read("index.html").decode()
     shown = [name for name in BLANK if all(f">{text}" in page for text in show(WRITTEN[name]))]
     why_not = {"external_id": "everything.json has it"}
-    require_decided("_list_record_rows (chalicelib/privacy/subject_access.py)", BLANK, shown, why_not)
+    require_decided(
+        "_list_record_rows (chalicelib/privacy/subject_access.py)", BLANK, shown, why_not
+    )
 
 
 def show(value: Any) -> list[str]:
@@ -133,10 +155,18 @@ def test_v1_answers_and_takes_it(shop: Shop) -> None:
     index = "external_id", "only Rekognition knows it"
     consent = "consent", "it has routes of its own"
     place = "{} (chalicelib/api/v1/faces.py)"
-    for kind, why_not in ((v1.Face, [index, consent]), (v1.NewFace, [index]), (v1.FaceChanges, [index, consent])):
+    for kind, why_not in (
+        (v1.Face, [index, consent]),
+        (v1.NewFace, [index]),
+        (v1.FaceChanges, [index, consent]),
+    ):
         require_decided(place.format(kind.__name__), BLANK, kind.__struct_fields__, dict(why_not))
     answer = shop.v1.done("GET", f"/v1/faces/{shop.eva.faceid}")
-    plain = {name: WRITTEN[name] for name in BLANK if name in answer and name not in ("attributes", "labels")}
+    plain = {
+        name: WRITTEN[name]
+        for name in BLANK
+        if name in answer and name not in ("attributes", "labels")
+    }
     assert {name: answer[name] for name in plain} == plain
 
 
@@ -146,11 +176,14 @@ def test_each_list_answers_it_as_the_face_does(shop: Shop, order: FaceOrder) -> 
     answer = shop.v1.done("GET", f"/v1/faces/{shop.eva.faceid}")
     unlike = {"kept_until", "portrait"}  # a list does not say the first; the other has a signed URL
     for name in answer.keys() - unlike:
-        assert listed[shop.eva.faceid][name] == answer[name], f"by {order}: put {name} into {LISTED}"
+        assert listed[shop.eva.faceid][name] == answer[name], (
+            f"by {order}: put {name} into {LISTED}"
+        )
 
 
 LISTED = (
-    "ListedFace, and into by_arrival (chalicelib/storage/keys.py), but ask first: a stage on AWS that exists cannot "
+    "ListedFace, and into by_arrival (chalicelib/storage/keys.py), but ask first: a stage on AWS "
+    "that exists cannot "
     "change a local secondary index"
 )
 
@@ -164,10 +197,14 @@ def test_the_index_by_arrival_is_as_stages_have_it() -> None:
 
 def test_an_export_and_a_table_bring_along_what_an_enrolment_takes() -> None:
     names = {*v1.NewFace.__struct_fields__} - {"picture", "if_known", "if_erased"}
-    require_decided("FaceLine (regulars/transfer/exports.py)", sorted(names), FaceLine.__struct_fields__, {})
+    require_decided(
+        "FaceLine (regulars/transfer/exports.py)", sorted(names), FaceLine.__struct_fields__, {}
+    )
     others = {"age", "attributes", "labels"}  # a number, any other column, and a column each
     why_not = {"consent": "a record has parts, for which a table has no columns: v1 records it"}
-    require_decided("TEXTS (regulars/transfer/sources.py)", sorted(names), {*COLUMNS} | others, why_not)
+    require_decided(
+        "TEXTS (regulars/transfer/sources.py)", sorted(names), {*COLUMNS} | others, why_not
+    )
 
 
 def test_the_console_shows_a_person_what_may_be_changed() -> None:

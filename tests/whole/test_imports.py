@@ -108,7 +108,9 @@ def modules_after(code: str, folder: Path) -> set[str]:
     return set(printed_by(code, folder)[-1])
 
 
-def test_the_endpoints_of_groups_load_neither_numbers_nor_models_nor_pictures(tmp_path: Path) -> None:
+def test_the_endpoints_of_groups_load_neither_numbers_nor_models_nor_pictures(
+    tmp_path: Path,
+) -> None:
     loaded = modules_after(ASK, tmp_path)
     assert "chalicelib.book.groups" in loaded
     assert not (HEAVY | SLOW) & loaded
@@ -119,7 +121,11 @@ def test_the_endpoints_of_groups_load_neither_numbers_nor_models_nor_pictures(tm
         "chalicelib.book.vision.packs.packs",
     }
     """Of the model that a new tenant is searched with."""
-    assert {name for name in loaded if name.startswith(("chalicelib.book.vision", "chalicelib.book.search"))} <= naming
+    assert {
+        name
+        for name in loaded
+        if name.startswith(("chalicelib.book.vision", "chalicelib.book.search"))
+    } <= naming
     busy = {"chalicelib.book.recognition.recognition", "chalicelib.book.statistics.statistics"}
     assert not {*busy, "chalicelib.sweep"} & loaded
 
@@ -137,13 +143,20 @@ def test_a_search_loads_neither_rooms_nor_the_audit(tmp_path: Path) -> None:
     services.close()
     loaded = modules_after(OF_SEARCH, tmp_path)
     assert "chalicelib.book.search.galleries" in loaded
-    assert not {"chalicelib.services", "chalicelib.book.book", "chalicelib.privacy.audit.audit"} & loaded
+    assert (
+        not {"chalicelib.services", "chalicelib.book.book", "chalicelib.privacy.audit.audit"}
+        & loaded
+    )
 
 
 def test_the_application_itself_loads_no_client_and_no_use_case(tmp_path: Path) -> None:
-    loaded = modules_after("import app, json, sys; print(json.dumps(sorted(sys.modules)))", tmp_path)
+    loaded = modules_after(
+        "import app, json, sys; print(json.dumps(sorted(sys.modules)))", tmp_path
+    )
     assert not (HEAVY | {"botocore", "sqlite3"}) & loaded
-    assert "chalicelib.api.v1.endpoint" not in loaded, "the modules of v1 are loaded by the first request to them"
+    assert "chalicelib.api.v1.endpoint" not in loaded, (
+        "the modules of v1 are loaded by the first request to them"
+    )
     # whose types the dialects' requests are made of
     types = {"chalicelib.book.idempotency"}
     rooms = {*read_all_rooms().values()}
@@ -165,7 +178,9 @@ print(json.dumps(sorted(app.app.routes)))
 """
 
 
-def test_a_function_loads_a_dialect_at_the_first_request_to_it_with_all_of_its_routes(tmp_path: Path) -> None:
+def test_a_function_loads_a_dialect_at_the_first_request_to_it_with_all_of_its_routes(
+    tmp_path: Path,
+) -> None:
     paths = [next(path for path in app.app.routes if one.owns(path)) for one in WITH_PATHS]
     said = {"PATHS": json.dumps(paths), "AWS_LAMBDA_FUNCTION_NAME": "api"}
     loaded, *_, routes = printed_by(ON_LAMBDA, tmp_path, **said)
@@ -173,7 +188,9 @@ def test_a_function_loads_a_dialect_at_the_first_request_to_it_with_all_of_its_r
     assert routes == sorted(app.app.routes)
 
 
-def test_a_dialect_that_failed_to_load_is_loaded_at_the_next_request_to_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_dialect_that_failed_to_load_is_loaded_at_the_next_request_to_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     own = Application("api")
     own.register_dialects(app.provide, at_once=False)
     with monkeypatch.context() as broken:

@@ -1,4 +1,5 @@
-"""Captures that nothing resolves are heard of within a quarter of an hour, whatever the cause and the watch's minute.
+"""Captures that nothing resolves are heard of within a quarter of an hour, whatever the cause and
+the watch's minute.
 
 Each failure is played minute by minute, with the alarm of the template.
 """
@@ -28,7 +29,9 @@ MINUTE = timedelta(minutes=1)
 class Refusing(FakeVision):
     """Refuses each picture, or those that `is_refused` names."""
 
-    def __init__(self, error: Exception, is_refused: Callable[[bytes], bool] = lambda _: True) -> None:
+    def __init__(
+        self, error: Exception, is_refused: Callable[[bytes], bool] = lambda _: True
+    ) -> None:
         self.error, self.is_refused = error, is_refused
 
     def read_picture(self, picture: bytes, rules: PictureRules) -> NDArray[np.uint8]:
@@ -38,7 +41,8 @@ class Refusing(FakeVision):
 
 
 class Played:
-    """A shop whose camera sends a picture every few minutes, and whose queue is worked off each minute."""
+    """A shop whose camera sends a picture every few minutes, and whose queue is worked off each
+    minute."""
 
     def __init__(self, folder: Path, watched_at: int, vision: FakeVision | None = None) -> None:
         self.book, self.watched_at = Book(folder, vision=vision or FakeVision()), watched_at
@@ -69,17 +73,23 @@ class Played:
         queue = self.book.storage.captures_queue
         for message in queue.receive(10, 45):
             try:
-                self.book.services.sightings.ingest.take_message(message.body, message.receive_count)
+                self.book.services.sightings.ingest.take_message(
+                    message.body, message.receive_count
+                )
             except RegularsError:
                 continue  # it comes again: soon, as the pauses of the queue begin
             queue.delete(message.receipt)
 
     def rings_after(self) -> int | None:
-        """Return the first minute at which each of the alarm's last periods has a value that is too high."""
+        """Return the first minute at which each of the alarm's last periods has a value that is too
+        high."""
         period, count = ALARM["Period"] // 60, ALARM["EvaluationPeriods"]
         for minute in range(1, max(self.told) + period):
             ends = [minute - period * back for back in range(count)]
-            highest = [max((v for at, v in self.told.items() if end - period < at <= end), default=0) for end in ends]
+            highest = [
+                max((v for at, v in self.told.items() if end - period < at <= end), default=0)
+                for end in ends
+            ]
             if min(highest) >= ALARM["Threshold"]:
                 return minute
         return None
@@ -95,7 +105,9 @@ FAILURES: dict[str, tuple[Any, dict[str, Any]]] = {
 
 @pytest.mark.parametrize("watched_at", [0, 2, 4])
 @pytest.mark.parametrize("failure", FAILURES)
-def test_a_failure_is_heard_within_a_quarter_of_an_hour(tmp_path: Path, failure: str, watched_at: int) -> None:
+def test_a_failure_is_heard_within_a_quarter_of_an_hour(
+    tmp_path: Path, failure: str, watched_at: int
+) -> None:
     error, how = FAILURES[failure]
     played = Played(tmp_path, watched_at, Refusing(error) if error else None)
     played.play(20, **how)
@@ -103,7 +115,8 @@ def test_a_failure_is_heard_within_a_quarter_of_an_hour(tmp_path: Path, failure:
 
 
 def test_a_shop_at_work_raises_no_alarm(tmp_path: Path) -> None:
-    """Neither does a picture that is damaged among good ones, nor one that was offered and never put."""
+    """Neither does a picture that is damaged among good ones, nor one that was offered and never
+    put."""
     seen: list[bytes] = []
 
     def is_damaged(picture: bytes) -> bool:

@@ -1,4 +1,5 @@
-"""The hourly sweep as it is called: the schedule sends a message for each tenant, and each message is one tenant's."""
+"""The hourly sweep as it is called: the schedule sends a message for each tenant, and each message
+is one tenant's."""
 
 import json
 import os
@@ -49,11 +50,20 @@ class Hour:
         self.failed: list[str] = []
 
     def tick(self, remaining_s: float = 300.0, at: datetime | None = None) -> int:
-        """The scheduler calls the sweep; then the queue's messages are worked off. Return how many there were."""
+        """The scheduler calls the sweep; then the queue's messages are worked off.
+
+        Return how many there were.
+        """
         app.provide.use(self.services)
         when = (at or self.clock.now()).strftime("%Y-%m-%dT%H:%M:%SZ")
         more = {"account": "0", "time": when, "region": "box", "resources": []}
-        event = {"version": "0", "id": "1", "detail-type": "Scheduled Event", "source": "aws.events", "detail": {}}
+        event = {
+            "version": "0",
+            "id": "1",
+            "detail-type": "Scheduled Event",
+            "source": "aws.events",
+            "detail": {},
+        }
         with self._tried():
             app.sweep({**event, **more}, Context("sweep"))
         return self.work_off(remaining_s)
@@ -63,10 +73,17 @@ class Hour:
         while found := self.storage.index_queue.receive(10, 1_800):
             for message in found:
                 messages += 1
-                record = {"messageId": "m", "receiptHandle": "r", "body": message.body, "eventSource": "aws:sqs"}
+                record = {
+                    "messageId": "m",
+                    "receiptHandle": "r",
+                    "body": message.body,
+                    "eventSource": "aws:sqs",
+                }
                 record["attributes"] = {"ApproximateReceiveCount": str(message.receive_count)}
                 with self._tried():
-                    context = replace(Context("build_index"), deadline=Context("").deadline - 30 + remaining_s)
+                    context = replace(
+                        Context("build_index"), deadline=Context("").deadline - 30 + remaining_s
+                    )
                     app.build_index({"Records": [record]}, context)
                     self.storage.index_queue.delete(message.receipt)
         return messages
@@ -76,7 +93,9 @@ class Hour:
         for _ in range(10):
             for message in self.storage.index_queue.receive(10, 60):
                 with suppress(by):
-                    self.services.sweep.handle_message(message.body, message.receive_count, lambda: 300.0)
+                    self.services.sweep.handle_message(
+                        message.body, message.receive_count, lambda: 300.0
+                    )
                     self.storage.index_queue.delete(message.receipt)
             self.clock.advance(timedelta(minutes=2))
 
@@ -136,7 +155,9 @@ def swept_at(hour: Hour, tenant: str) -> int | None:
     return None if item is None or "at" not in item else int(item["at"])
 
 
-def test_ten_tenants_of_two_hundred_always_fail_and_the_others_are_swept_each_hour(tmp_path: Path) -> None:
+def test_ten_tenants_of_two_hundred_always_fail_and_the_others_are_swept_each_hour(
+    tmp_path: Path,
+) -> None:
     names = [f"shop-{number:03d}" for number in range(200)]
     ill = set(names[::20])
     hour = Hour(tmp_path, failing(ill))
@@ -147,7 +168,9 @@ def test_ten_tenants_of_two_hundred_always_fail_and_the_others_are_swept_each_ho
         hour.tick()
         now = milliseconds(hour.clock.now())
         assert {name for name in names if swept_at(hour, name) == now} == set(names) - ill
-        assert {name for name, key in left.items() if hour.storage.blobs.size(key) is None} >= set(names) - ill
+        assert {name for name, key in left.items() if hour.storage.blobs.size(key) is None} >= set(
+            names
+        ) - ill
         hour.clock.advance(timedelta(hours=6))
     hour.services.close()
 
@@ -164,7 +187,9 @@ def test_a_job_that_fails_stops_no_other_and_its_message_comes_again(tmp_path: P
     assert swept_at(hour, "shop") is None
     hour.clock.advance(timedelta(hours=1))
     jobs = len(hour.services.sweep._list_jobs(hour.clock.now()))
-    assert hour.work_off() == 1 + jobs, "the message that failed does not come again, by a message for each job"
+    assert hour.work_off() == 1 + jobs, (
+        "the message that failed does not come again, by a message for each job"
+    )
     assert len(hour.failed) == 2
     hour.services.close()
 
@@ -187,7 +212,9 @@ def test_a_job_that_never_ends_does_not_hold_up_the_others_for_ever(hour: Hour) 
     assert swept_at(hour, "shop") is None, "a sweep that is not whole is reported as one"
 
 
-def test_a_night_whose_look_for_lost_captures_never_ends_still_deletes_what_is_kept_no_longer(tmp_path: Path) -> None:
+def test_a_night_whose_look_for_lost_captures_never_ends_still_deletes_what_is_kept_no_longer(
+    tmp_path: Path,
+) -> None:
     """As on AWS, where these are the jobs of one message a day."""
 
     class Killed(BaseException):
@@ -199,7 +226,9 @@ def test_a_night_whose_look_for_lost_captures_never_ends_still_deletes_what_is_k
 
     hour = Hour(tmp_path, lambda storage: replace(storage, expires_items=True))
     tenant = add_tenant(hour.services, "shop", Profile.CLOUD)
-    stranger = hour.services.enrolment.enrol_largest_face(tenant, "stranger", picture(Person(1)), RULES)
+    stranger = hour.services.enrolment.enrol_largest_face(
+        tenant, "stranger", picture(Person(1)), RULES
+    )
     hour.services.captures.redrive = Hanging()
     hour.clock.advance(timedelta(days=200))
     hour.services.sweep.request_sweeps(hour.clock.now().replace(hour=3))
@@ -208,7 +237,9 @@ def test_a_night_whose_look_for_lost_captures_never_ends_still_deletes_what_is_k
     hour.services.close()
 
 
-def test_retention_that_does_not_come_to_an_end_for_a_night_makes_the_sweep_late(tmp_path: Path) -> None:
+def test_retention_that_does_not_come_to_an_end_for_a_night_makes_the_sweep_late(
+    tmp_path: Path,
+) -> None:
     hour = Hour(tmp_path, lambda storage: replace(storage, expires_items=True))
     tenant = add_tenant(hour.services, "shop", Profile.CLOUD)
 
@@ -240,7 +271,12 @@ def test_the_look_at_pictures_goes_on_where_its_time_ran_out(hour: Hour) -> None
     hour.services.deletion.orphans = small_pages(hour, 2)
     left = [hour.leave_picture("shop", str(number)) for number in range(5)]
     seen: list[int] = []
-    body = {"tenant": "shop", "hour": milliseconds(hour.clock.now()), "chores": ["pictures"], "after": ""}
+    body = {
+        "tenant": "shop",
+        "hour": milliseconds(hour.clock.now()),
+        "chores": ["pictures"],
+        "after": "",
+    }
     hour.storage.index_queue.send(json.dumps(body))
     while messages := hour.storage.index_queue.receive(10, 60):
         for message in messages:
@@ -250,12 +286,17 @@ def test_the_look_at_pictures_goes_on_where_its_time_ran_out(hour: Hour) -> None
     assert seen == [3, 1, 0, 0]
 
 
-def test_jobs_that_fail_until_the_time_runs_out_come_again_after_a_pause_and_are_then_done(tmp_path: Path) -> None:
-    """A message for the rest would come at once, fail slowly, too, and so on without end and without an error."""
+def test_jobs_that_fail_until_the_time_runs_out_come_again_after_a_pause_and_are_then_done(
+    tmp_path: Path,
+) -> None:
+    """A message for the rest would come at once, fail slowly, too, and so on without end and
+    without an error."""
     ill = {"shop"}
     hour = Hour(tmp_path, failing(ill))
     hour.services.tenants.add("shop", Profile.CAMERA)
-    assert hour.tick(remaining_s=30.0) == 2, "one more, since no group is to be erased, which cannot fail"
+    assert hour.tick(remaining_s=30.0) == 2, (
+        "one more, since no group is to be erased, which cannot fail"
+    )
     for _ in range(3):
         before = len(hour.failed)
         hour.clock.advance(timedelta(minutes=30))
@@ -265,7 +306,9 @@ def test_jobs_that_fail_until_the_time_runs_out_come_again_after_a_pause_and_are
     ill.clear()
     hour.clock.advance(timedelta(minutes=30))
     hour.work_off(remaining_s=30.0)
-    assert swept_at(hour, "shop") is None, "of jobs in messages of their own, nobody knows whether they were all"
+    assert swept_at(hour, "shop") is None, (
+        "of jobs in messages of their own, nobody knows whether they were all"
+    )
     hour.tick(remaining_s=30.0)
     assert swept_at(hour, "shop") == milliseconds(hour.clock.now())
     hour.services.close()
@@ -295,14 +338,19 @@ def test_a_message_of_a_commit_asks_for_snapshots_only(hour: Hour) -> None:
     assert swept_at(hour, "shop") is None
 
 
-# --- pictures ---------------------------------------------------------------------------------------------------------
+# --- pictures
+# --------------------------------------------------------------------------------------------------
 
 
-def test_pictures_that_a_cut_off_deletion_left_are_gone_with_the_journals_last_word_of_the_face(hour: Hour) -> None:
+def test_pictures_that_a_cut_off_deletion_left_are_gone_with_the_journals_last_word_of_the_face(
+    hour: Hour,
+) -> None:
     """They may be years old: no listing of young pictures would find them."""
     tenant = hour.services.tenants.get_by_name("shop")
     faces = [
-        hour.services.enrolment.enrol_largest_face(tenant, "regular", picture(Person(n)), RULES).faceid
+        hour.services.enrolment.enrol_largest_face(
+            tenant, "regular", picture(Person(n)), RULES
+        ).faceid
         for n in range(3)
     ]
     kept = [face.picture_key for face in map(partial(hour.services.faces.get, tenant), faces[1:])]
@@ -324,7 +372,9 @@ def test_a_deletion_of_many_faces_lists_no_more_pages_than_there_are(hour: Hour)
     on_meter, meter = meter_storage(hour.storage)
     orphans = OrphanedPictures(book_with(hour.services, items=on_meter.items, storage=on_meter))
     orphans.delete_of("shop", [f"{number:02d}" for number in range(0, 30, 2)])
-    left = sorted(keys.faceid_of_picture("shop", blob.key) for blob in hour.storage.blobs.walk("shop/faces/"))
+    left = sorted(
+        keys.faceid_of_picture("shop", blob.key) for blob in hour.storage.blobs.walk("shop/faces/")
+    )
     assert left == [f"{number:02d}" for number in range(1, 30, 2)]
     assert meter.calls["s3 put"] == 1
 
@@ -335,7 +385,9 @@ def test_pictures_of_many_pages_are_each_found(hour: Hour) -> None:
         hour.leave_picture("shop", name)
         hour.leave_picture("shop", f"{name}-x")  # "-" comes before the "/" of the other folder
     small_pages(hour, 3).delete_of("shop", names[::3])
-    left = {keys.faceid_of_picture("shop", blob.key) for blob in hour.storage.blobs.walk("shop/faces/")}
+    left = {
+        keys.faceid_of_picture("shop", blob.key) for blob in hour.storage.blobs.walk("shop/faces/")
+    }
     assert left == {*names, *(f"{name}-x" for name in names)} - set(names[::3])
 
 
@@ -348,11 +400,13 @@ def test_an_old_picture_that_nobody_names_goes_on_the_first_of_the_month(hour: H
     assert hour.storage.blobs.size(key) is None
 
 
-# --- what a sweep reads -----------------------------------------------------------------------------------------------
+# --- what a sweep reads
+# -----------------------------------------------------------------------------------------------
 
 
 def of_size(folder: Path, faces: int) -> Meter:
-    """Meter a sweep of a tenant with so many faces, each with its picture, after a snapshot, without changes."""
+    """Meter a sweep of a tenant with so many faces, each with its picture, after a snapshot,
+    without changes."""
     on_meter: list[Meter] = []
 
     def wrap(storage: Storage) -> Storage:
@@ -394,14 +448,18 @@ def test_a_sweep_of_3_000_faces_without_changes_reads_50_units_at_most_and_as_ma
     assert sum(many.reads.values()) <= 50
     assert many.calls["s3 get"] == 0
     assert few.writes == many.writes
-    assert many.calls["s3 put"] - few.calls["s3 put"] == 3, "a thousand pictures are listed by a call"
+    assert many.calls["s3 put"] - few.calls["s3 put"] == 3, (
+        "a thousand pictures are listed by a call"
+    )
 
 
 def test_a_clock_that_jumped_deletes_nothing_by_it_until_it_has_run_on(
     hour: Hour, caplog: pytest.LogCaptureFixture
 ) -> None:
     tenant = hour.services.tenants.get_by_name("shop")
-    stranger = hour.services.enrolment.enrol_largest_face(tenant, "stranger", picture(Person(1)), RULES)
+    stranger = hour.services.enrolment.enrol_largest_face(
+        tenant, "stranger", picture(Person(1)), RULES
+    )
     hour.tick()
     right = hour.clock.now()
     for days in (-1, 0, 100, 100, 0, 400, 3_650, 401, 0, -3_650, 100):
@@ -421,12 +479,16 @@ def test_a_deletion_is_swept_whatever_the_clock_says(hour: Hour) -> None:
     hour.services.deletion.delete_faces(tenant, [face.faceid], by="first", erase=True)
     hour.clock.advance(timedelta(days=400))
     hour.tick()
-    assert [one.done_at is not None for one in hour.services.erasure.records.read_page("shop", 1).rows] == [True]
+    assert [
+        one.done_at is not None for one in hour.services.erasure.records.read_page("shop", 1).rows
+    ] == [True]
 
 
 def test_a_message_that_waited_while_the_clock_jumped_deletes_nothing(hour: Hour) -> None:
     tenant = hour.services.tenants.get_by_name("shop")
-    stranger = hour.services.enrolment.enrol_largest_face(tenant, "stranger", picture(Person(1)), RULES)
+    stranger = hour.services.enrolment.enrol_largest_face(
+        tenant, "stranger", picture(Person(1)), RULES
+    )
     hour.services.sweep.request_sweeps(hour.clock.now())
     hour.clock.advance(timedelta(days=3_650))
     assert hour.work_off() == 1
@@ -440,16 +502,22 @@ def test_a_job_that_always_fails_does_not_let_the_clock_be_doubted(hour: Hour) -
 
     hour.services.index = Failing()
     tenant = hour.services.tenants.get_by_name("shop")
-    stranger = hour.services.enrolment.enrol_largest_face(tenant, "stranger", picture(Person(1)), RULES)
+    stranger = hour.services.enrolment.enrol_largest_face(
+        tenant, "stranger", picture(Person(1)), RULES
+    )
     for _ in range(100 * 2):
         hour.tick()
         hour.clock.advance(timedelta(hours=12))
     assert hour.services.faces.find(tenant, stranger.faceid) is None
 
 
-def test_a_box_that_is_on_for_an_hour_every_other_day_deletes_what_is_kept_no_longer(hour: Hour) -> None:
+def test_a_box_that_is_on_for_an_hour_every_other_day_deletes_what_is_kept_no_longer(
+    hour: Hour,
+) -> None:
     tenant = hour.services.tenants.get_by_name("shop")
-    stranger = hour.services.enrolment.enrol_largest_face(tenant, "stranger", picture(Person(1)), RULES)
+    stranger = hour.services.enrolment.enrol_largest_face(
+        tenant, "stranger", picture(Person(1)), RULES
+    )
     for _ in range(50):
         hour.tick()
         hour.clock.advance(timedelta(hours=1))

@@ -36,7 +36,9 @@ def pending(services: Services, tenant: Tenant) -> list[Delivery]:
     return [delivery_from(item) for item in found.items]
 
 
-def add_camera(services: Services, tenant: Tenant, id_: str = "door", silent_after_s: int | None = 900) -> None:
+def add_camera(
+    services: Services, tenant: Tenant, id_: str = "door", silent_after_s: int | None = 900
+) -> None:
     services.cameras.add(tenant, id_, f"the {id_}", CameraSettings(silent_after_s=silent_after_s))
 
 
@@ -53,7 +55,10 @@ def test_silent_camera_is_told_once(
     clock.advance(timedelta(seconds=1))
     for _ in range(3):
         services.watch.run()
-    silent = "camera door of tenant cloud fell silent: nothing came from it since 2026-03-01T12:05:00.000Z"
+    silent = (
+        "camera door of tenant cloud fell silent: nothing came from it since "
+        "2026-03-01T12:05:00.000Z"
+    )
     assert caplog.messages == [silent]
     (told,) = pending(services, cloud)
     assert (told.hook_id, told.kind) == (hook.id, EventKind.CAMERA_SILENT)
@@ -95,7 +100,9 @@ def test_the_age_of_the_oldest_sweep_is_reported(services: Services, clock: Fake
     assert oldest() == 3600
 
 
-def test_a_watch_whose_time_always_runs_out_looks_at_all_tenants_in_turn(services: Services, clock: FakeClock) -> None:
+def test_a_watch_whose_time_always_runs_out_looks_at_all_tenants_in_turn(
+    services: Services, clock: FakeClock
+) -> None:
     tenants = [add_tenant(services, f"shop-{number}", Profile.CLOUD) for number in range(5)]
     for tenant in tenants:
         add_camera(services, tenant)
@@ -108,7 +115,9 @@ def test_a_watch_whose_time_always_runs_out_looks_at_all_tenants_in_turn(service
 
 
 @given(st.integers(1, 2_000), st.datetimes(timezones=st.just(UTC)))
-def test_runs_that_reach_a_third_of_the_tenants_leave_none_out_for_an_hour(count: int, now: datetime) -> None:
+def test_runs_that_reach_a_third_of_the_tenants_leave_none_out_for_an_hour(
+    count: int, now: datetime
+) -> None:
     reached = {
         (choose_first_tenant(count, now + timedelta(minutes=5 * run)) + place) % count
         for run in range(12)
@@ -117,7 +126,9 @@ def test_runs_that_reach_a_third_of_the_tenants_leave_none_out_for_an_hour(count
     assert len(reached) == count
 
 
-def test_camera_that_was_heard_again_may_fall_silent_again(services: Services, cloud: Tenant, clock: FakeClock) -> None:
+def test_camera_that_was_heard_again_may_fall_silent_again(
+    services: Services, cloud: Tenant, clock: FakeClock
+) -> None:
     services.webhooks.hooks.add(cloud.name, URL)
     add_camera(services, cloud)
     heard = [clock.now()]
@@ -136,7 +147,9 @@ def test_camera_that_was_heard_again_may_fall_silent_again(services: Services, c
 
 
 @pytest.mark.parametrize("why", ["no limit", "disabled camera", "disabled tenant"])
-def test_camera_may_be_silent(services: Services, cloud: Tenant, clock: FakeClock, why: str) -> None:
+def test_camera_may_be_silent(
+    services: Services, cloud: Tenant, clock: FakeClock, why: str
+) -> None:
     services.webhooks.hooks.add(cloud.name, URL)
     add_camera(services, cloud, silent_after_s=None if why == "no limit" else 900)
     if why == "disabled camera":
@@ -192,7 +205,9 @@ def test_silence_that_another_tells_meanwhile_is_not_told_again(
     assert services.cameras.get(cloud, "door").silent_since == told_at
 
 
-def test_what_is_told_of_a_silent_camera_says_why(services: Services, cloud: Tenant, clock: FakeClock) -> None:
+def test_what_is_told_of_a_silent_camera_says_why(
+    services: Services, cloud: Tenant, clock: FakeClock
+) -> None:
     services.webhooks.hooks.add(cloud.name, URL)
     add_camera(services, cloud)
     services.cameras.note_heartbeat(
@@ -204,7 +219,9 @@ def test_what_is_told_of_a_silent_camera_says_why(services: Services, cloud: Ten
     assert json.loads(told.payload)["data"]["error"] == "no route to it"
 
 
-def test_silence_is_noted_where_no_hook_wants_it(services: Services, cloud: Tenant, clock: FakeClock) -> None:
+def test_silence_is_noted_where_no_hook_wants_it(
+    services: Services, cloud: Tenant, clock: FakeClock
+) -> None:
     services.webhooks.hooks.add(cloud.name, URL, kinds=["face.arrived"])
     add_camera(services, cloud)
     clock.advance(QUARTER)
@@ -213,7 +230,9 @@ def test_silence_is_noted_where_no_hook_wants_it(services: Services, cloud: Tena
     assert services.cameras.get(cloud, "door").silent_since == clock.now()
 
 
-def test_what_is_overdue_in_the_outbox_is_announced(services: Services, cloud: Tenant, clock: FakeClock) -> None:
+def test_what_is_overdue_in_the_outbox_is_announced(
+    services: Services, cloud: Tenant, clock: FakeClock
+) -> None:
     services.webhooks.hooks.add(cloud.name, URL)
     event = Event("group.full-1", EventKind.GROUP_FULL, clock.now(), "vip")
     services.items.transact(services.webhooks.outbox.make_delivery_puts(cloud.name, [event]))
@@ -224,8 +243,11 @@ def test_what_is_overdue_in_the_outbox_is_announced(services: Services, cloud: T
     assert len(services.ports.storage.deliveries_queue.receive(10, 30)) == 1
 
 
-def test_job_that_fails_holds_up_no_other_and_no_other_tenant(services: Services, clock: FakeClock) -> None:
-    """Captures come between cameras and outbox; the first tenant's fail in our words, the second's in nobody's."""
+def test_job_that_fails_holds_up_no_other_and_no_other_tenant(
+    services: Services, clock: FakeClock
+) -> None:
+    """Captures come between cameras and outbox; the first tenant's fail in our words, the second's
+    in nobody's."""
     tenants = [add_tenant(services, name, Profile.CLOUD) for name in ("one", "other", "third")]
     for tenant in tenants:
         services.webhooks.hooks.add(tenant.name, URL)

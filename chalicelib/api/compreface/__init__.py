@@ -16,9 +16,11 @@ DIALECT = Dialect(
     (PREFIX, "/core/"),
     kinds_by_name(
         {
-            Kind.CHANGE: "add_subject, rename_subject, delete_subject, delete_subjects, add_example, delete_example, "
+            Kind.CHANGE: "add_subject, rename_subject, delete_subject, delete_subjects, "
+            "add_example, delete_example, "
             "delete_examples, delete_examples_of_subject",
-            Kind.DECISION: "recognize, recognize_embeddings, verify, verify_example, verify_embeddings",
+            Kind.DECISION: "recognize, recognize_embeddings, verify, verify_example, "
+            "verify_embeddings",
         }
     ),
     data_by_name(

@@ -16,7 +16,12 @@ from chalicelib.api.compreface.requests import RULES, Options, Photo
 from chalicelib.api.http import Failure
 from chalicelib.domain.errors import Unusable
 from chalicelib.domain.rules.decision import FAR
-from chalicelib.domain.rules.recognised import MOST_FACES, DescribedFace, PictureOptions, SeenPicture
+from chalicelib.domain.rules.recognised import (
+    MOST_FACES,
+    DescribedFace,
+    PictureOptions,
+    SeenPicture,
+)
 
 Body = dict[str, Any]
 
@@ -35,7 +40,8 @@ _MODELS = ("age", "gender")
 
 
 class LookedAt(Struct, frozen=True):
-    """A picture's faces that pass the options, largest first, and the milliseconds by name that all took together."""
+    """A picture's faces that pass the options, largest first, and the milliseconds by name that all
+    took together."""
 
     seen: SeenPicture
     options: Options
@@ -43,9 +49,11 @@ class LookedAt(Struct, frozen=True):
     detected: bool = True
 
     def describe_face(self, number: int, **members: Any) -> Body:
-        """Return a face with its box, and with the details that the options ask for and the picture has.
+        """Return a face with its box, and with the details that the options ask for and the picture
+        has.
 
-        `number`: the face's index among those of the picture. `members`: further members of the answer.
+        `number`: the face's index among those of the picture. `members`: further members of the
+        answer.
         """
         face, plugins = self.seen.described.faces[number], self.options.plugins
         estimates, pose = face.estimates, face.estimates.pose
@@ -57,7 +65,9 @@ class LookedAt(Struct, frozen=True):
             gender, probability = estimates.genders[0]
             body["gender"] = {"probability": round(float(probability), 5), "value": str(gender)}
         if "pose" in plugins and pose is not None:
-            body["pose"] = {name: round(float(getattr(pose, name)), 5) for name in ("pitch", "roll", "yaw")}
+            body["pose"] = {
+                name: round(float(getattr(pose, name)), 5) for name in ("pitch", "roll", "yaw")
+            }
         if "landmarks" in plugins:
             body["landmarks"] = [[round(x), round(y)] for x, y in face.detected.landmarks]
         if "calculator" in plugins:
@@ -72,11 +82,14 @@ class LookedAt(Struct, frozen=True):
         if not self.options.status:
             return {}
         pack = context.services.tenant_vision.choose_vision(context.tenant.model).pack
-        version_by_plugin = {name: context.tenant.model if name == "calculator" else pack for name in self.times}
+        version_by_plugin = {
+            name: context.tenant.model if name == "calculator" else pack for name in self.times
+        }
         return {"plugins_versions": version_by_plugin}
 
     def _describe_box(self, face: DescribedFace) -> Body:
-        """Return a face's box in whole pixels, as wide and high as theirs; the whole picture if none was looked for."""
+        """Return a face's box in whole pixels, as wide and high as theirs; the whole picture if
+        none was looked for."""
         width, height = self.seen.described.width, self.seen.described.height
         if not self.detected:
             return {"probability": 1.0, "x_max": width, "y_max": height, "x_min": 0, "y_min": 0}
@@ -91,31 +104,44 @@ class LookedAt(Struct, frozen=True):
 
 
 def compute_probability(score: float) -> float:
-    """Return how sure the detector is, on their scale: clear faces have 0.99, and programs send 0.8 to 0.95."""
+    """Return how sure the detector is, on their scale: clear faces have 0.99, and programs send 0.8
+    to 0.95."""
     return 1 - _SPREAD * ((_CLEAR - min(max(score, _LEAST), _CLEAR)) / (_CLEAR - _LEAST)) ** 2
 
 
 def compute_least_score(threshold: float) -> float:
-    """Return the detector's score at which `compute_probability` reaches a threshold; none does above the best one."""
+    """Return the detector's score at which `compute_probability` reaches a threshold; none does
+    above the best one."""
     if threshold <= 1 - _SPREAD:
         return 0.0
     return _CLEAR - (_CLEAR - _LEAST) * math.sqrt((1 - threshold) / _SPREAD)
 
 
 def look_at_picture(
-    context: CompreFaceContext, photo: Photo, *, embeds: bool, live: bool = False, cropped: bool = False
+    context: CompreFaceContext,
+    photo: Photo,
+    *,
+    embeds: bool,
+    live: bool = False,
+    cropped: bool = False,
 ) -> LookedAt:
     """Look at a picture for the faces that the options ask for.
 
-    Faces below the asked probability are left out, and of the others all but the `limit` largest. Raises Failure if
-    none is left. Details that the tenant has switched off (`attributes_off`) are neither computed nor shown.
+    Faces below the asked probability are left out, and of the others all but the `limit` largest.
+    Raises Failure if none is left. Details that the tenant has switched off (`attributes_off`) are
+    neither computed nor shown.
 
-    `embeds`: whether embeddings are needed. `live`: whether liveness is measured. `cropped`: whether the whole picture
-    is one face; then no face is looked for or left out, and there is no pose.
+    `embeds`: whether embeddings are needed. `live`: whether liveness is measured. `cropped`:
+    whether the whole picture is one face; then no face is looked for or left out, and there is no
+    pose.
     """
     options, plugins = context.options, context.options.plugins
     needs_embeddings = embeds or "calculator" in plugins
-    models = [model for model in _MODELS if model in plugins and model not in context.tenant.attributes_off]
+    models = [
+        model
+        for model in _MODELS
+        if model in plugins and model not in context.tenant.attributes_off
+    ]
     picture_options = PictureOptions(
         models,
         max_faces=MOST_FACES,
@@ -132,9 +158,14 @@ def look_at_picture(
     times = _name_times(stages, models, needs_embeddings, plugins)
     if cropped:
         return LookedAt(
-            picture, replace(shown_options, plugins=shown_options.plugins - {"pose"}), times, detected=False
+            picture,
+            replace(shown_options, plugins=shown_options.plugins - {"pose"}),
+            times,
+            detected=False,
         )
-    sure = picture.leave_out(lambda face: compute_probability(face.detected.score) < options.threshold)
+    sure = picture.leave_out(
+        lambda face: compute_probability(face.detected.score) < options.threshold
+    )
     largest_ids = {id(face) for face in sure.described.faces[: options.limit or MOST_FACES]}
     shown = sure.leave_out(lambda face: id(face) not in largest_ids)
     if not shown.described.faces:
@@ -143,11 +174,16 @@ def look_at_picture(
 
 
 def keep_only_face(looked_at: LookedAt) -> LookedAt:
-    """Return the picture with its only face, or the only one that is no passer-by far behind. Raises Failure."""
+    """Return the picture with its only face, or the only one that is no passer-by far behind.
+
+    Raises Failure.
+    """
     described_picture = looked_at.seen.described
     far_px = FAR * max(described_picture.width, described_picture.height)
     boxes = [(each, each.detected.box) for each in described_picture.faces]
-    near_faces = [each for each, box in boxes if min(box.width, box.height) >= far_px] or [*described_picture.faces[:1]]
+    near_faces = [each for each, box in boxes if min(box.width, box.height) >= far_px] or [
+        *described_picture.faces[:1]
+    ]
     if len(near_faces) > 1:
         raise Failure(31, SEVERAL_FACES)
     return replace(looked_at, seen=looked_at.seen.leave_out(lambda face: face is not near_faces[0]))
@@ -160,7 +196,9 @@ def translate_unusable(photo: Photo) -> Iterator[None]:
         yield
     except Unusable as error:
         ending = photo.name.rpartition(".")[2].lower()
-        if error.breaks == "format" or (error.breaks == "picture" and photo.name and ending not in _ENDINGS):
+        if error.breaks == "format" or (
+            error.breaks == "picture" and photo.name and ending not in _ENDINGS
+        ):
             raise Failure(21, f"File [{photo.name}] has an unavailable extension") from error
         raise
 
@@ -168,7 +206,10 @@ def translate_unusable(photo: Photo) -> Iterator[None]:
 def _name_times(
     stages: dict[str, float], models: Sequence[str], embeds: bool, plugins: frozenset[str]
 ) -> dict[str, float]:
-    """Return the milliseconds of what ran. Models run beside each other: each counts what all took together."""
+    """Return the milliseconds of what ran.
+
+    Models run beside each other: each counts what all took together.
+    """
     examine_ms = stages.get("examine", 0.0) + stages.get("attributes", 0.0)
     names = {
         "detector": stages.get("detect", 0.0),

@@ -38,7 +38,8 @@ CORS: Mapping[str, str] = MappingProxyType(
     {
         "Access-Control-Allow-Origin": "*",
         "Access-Control-Allow-Methods": "GET, POST, PUT, DELETE, OPTIONS",
-        "Access-Control-Allow-Headers": "DNT,User-Agent,X-Requested-With,If-Modified-Since,Cache-Control,Content-Type,"
+        "Access-Control-Allow-Headers": "DNT,User-Agent,X-Requested-With,If-Modified-Since,Cache-"
+        "Control,Content-Type,"
         "Range,x-api-key",
     }
 )
@@ -69,7 +70,9 @@ def _translate_unusable(error: errors.Unusable) -> Failure:
         return Failure(0, describe_error(error), 413)
     if error.breaks == "several faces":
         return Failure(31, SEVERAL_FACES)
-    return Failure(28, NO_FACE if error.breaks == "no face" else f"{NO_FACE}: {describe_error(error)}")
+    return Failure(
+        28, NO_FACE if error.breaks == "no face" else f"{NO_FACE}: {describe_error(error)}"
+    )
 
 
 def make_response(failure: Failure) -> Response:
@@ -78,7 +81,11 @@ def make_response(failure: Failure) -> Response:
 
 
 def answer_error(error: Exception) -> tuple[int | str, Response]:
-    failure = _translate_unusable(error) if isinstance(error, errors.Unusable) else translate_error(TABLE, error)
+    failure = (
+        _translate_unusable(error)
+        if isinstance(error, errors.Unusable)
+        else translate_error(TABLE, error)
+    )
     return failure.code, make_response(failure)
 
 
@@ -110,7 +117,8 @@ class CompreFaceContext(Struct, frozen=True, dict=True):
 
 
 class CompreFaceOperation(Struct, frozen=True):
-    """An operation. `service`: whose keys may call it; "": it needs none, and its view gets services and request.
+    """An operation. `service`: whose keys may call it; "": it needs none, and its view gets
+    services and request.
 
     `status`: of its success.
     """
@@ -133,7 +141,9 @@ class CompreFaceOperation(Struct, frozen=True):
 
     def answer(self, provide: Provide, request: HttpRequest) -> Response:
         """Answer a request. Raises WrongModel once, and Refused."""
-        response = answer_request(request, lambda: self._run_view(provide(), request), answer_error, self.name)
+        response = answer_request(
+            request, lambda: self._run_view(provide(), request), answer_error, self.name
+        )
         response.headers |= CORS
         return response
 
@@ -144,11 +154,17 @@ class CompreFaceOperation(Struct, frozen=True):
         with services.audit.reads.enter_act(context.make_act(self.act)):
             return self._make_response(self.view(context), context.response_headers)
 
-    def _make_response(self, body: Any, headers: Mapping[str, str] = MappingProxyType({})) -> Response:
-        return body if isinstance(body, Response) else make_json_response(body, self.status, headers)
+    def _make_response(
+        self, body: Any, headers: Mapping[str, str] = MappingProxyType({})
+    ) -> Response:
+        return (
+            body if isinstance(body, Response) else make_json_response(body, self.status, headers)
+        )
 
 
-def authenticate(services: Services, request: HttpRequest, service: str, act: str) -> CompreFaceContext:
+def authenticate(
+    services: Services, request: HttpRequest, service: str, act: str
+) -> CompreFaceContext:
     """Return whose request for an act it is. Raises Failure, TooManyRequests."""
     key = request.headers.get("x-api-key", "").partition(",")[0].strip()
     if not key:

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
-from chalicelib.api.probes import Keys, Probe, encode_multipart, expect_member, is_done, make_picture_file
+from chalicelib.api.probes import (
+    Keys,
+    Probe,
+    encode_multipart,
+    expect_member,
+    is_done,
+    make_picture_file,
+)
 from chalicelib.domain.errors import InvalidInput
 
 _NO_FACE = 28
 """Code for a picture without a face."""
 
-LIMITS = "0.5 is the match, however many are enrolled, in place of a raw likeness: take 0.5 (docs/compreface.md)"
+LIMITS = (
+    "0.5 is the match, however many are enrolled, in place of a raw likeness: take 0.5 "
+    "(docs/compreface.md)"
+)
 
 
 def make_probes(keys: Keys) -> list[Probe]:
@@ -17,7 +27,13 @@ def make_probes(keys: Keys) -> list[Probe]:
     if key := keys.get("recognition"):
         key_header = {"x-api-key": key}
         probes += [
-            Probe("subjects", "/api/v1/recognition/subjects", is_done, headers=key_header, method="GET"),
+            Probe(
+                "subjects",
+                "/api/v1/recognition/subjects",
+                is_done,
+                headers=key_header,
+                method="GET",
+            ),
             Probe(
                 "search",
                 "/api/v1/recognition/recognize",
@@ -31,8 +47,15 @@ def make_probes(keys: Keys) -> list[Probe]:
     if key := keys.get("verification"):
         files = {"source_image": make_picture_file(), "target_image": make_picture_file()}
         probes.append(
-            Probe("verify", "/api/v1/verification/verify", faceless, *encode_multipart(files, {"x-api-key": key}))
+            Probe(
+                "verify",
+                "/api/v1/verification/verify",
+                faceless,
+                *encode_multipart(files, {"x-api-key": key}),
+            )
         )
     if not probes:
-        raise InvalidInput("the file that --keys names has none of `recognition`, `detection` and `verification`")
+        raise InvalidInput(
+            "the file that --keys names has none of `recognition`, `detection` and `verification`"
+        )
     return probes

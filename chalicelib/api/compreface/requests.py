@@ -1,4 +1,5 @@
-"""Requests as clients send them: parameters of the query and the form, pictures as files or base64, names in paths."""
+"""Requests as clients send them: parameters of the query and the form, pictures as files or base64,
+names in paths."""
 
 from __future__ import annotations
 
@@ -25,7 +26,9 @@ PLUGINS = ("age", "gender", "landmarks", "pose", "calculator")
 FORMATS = frozenset({"JPEG", "PNG", "BMP", "WEBP", "GIF"})
 LARGEST_FILE_BYTES = 5 * 1024 * 1024
 """Bytes of a picture, as CompreFace takes them."""
-RULES = PictureRules(formats=FORMATS, max_bytes=LARGEST_FILE_BYTES, max_long_side_px=8_192, max_short_side_px=8_192)
+RULES = PictureRules(
+    formats=FORMATS, max_bytes=LARGEST_FILE_BYTES, max_long_side_px=8_192, max_short_side_px=8_192
+)
 
 _NAMES = (
     *("limit", "det_prob_threshold", "prediction_count", "face_plugins", "status", "detect_faces"),
@@ -35,7 +38,9 @@ _JOINED = re.compile(rf"\?(?=(?:{'|'.join(_NAMES)})=)")
 """The JavaScript SDK puts `?` before each parameter; from the second on it should be `&`."""
 
 _WHOLE = re.compile(r"[+-]?[0-9]{1,18}")
-_FLAGS = dict.fromkeys(("true", "on", "yes", "1"), True) | dict.fromkeys(("false", "off", "no", "0"), False)
+_FLAGS = dict.fromkeys(("true", "on", "yes", "1"), True) | dict.fromkeys(
+    ("false", "off", "no", "0"), False
+)
 _NOT_BASE64 = Failure(21, "Provided value is not Base64")
 _MAX_NAME_CHARACTERS, _FORBIDDEN_CHARACTER = 50, re.compile(r"[;/\\]")
 _MAX_PAGE, _USUAL_PAGE = 2_000, 20
@@ -64,7 +69,8 @@ class Sent(Texts, frozen=True):
         if sent_type.name == JSON:
             return cls(query, json=_parse_json(body), is_json=True)
         if sent_type.name == MULTIPART and not sent_type.boundary:
-            first_line = body.partition(b"\n")[0].strip()  # "--" and the boundary, which the header did not name
+            # "--" and the boundary, which the header did not name
+            first_line = body.partition(b"\n")[0].strip()
             form_type = replace(sent_type, boundary=first_line[2:])
         else:
             form_type = sent_type
@@ -72,7 +78,8 @@ class Sent(Texts, frozen=True):
             form = parse_form(form_type, body) if body else Form()
         except InvalidInput as error:
             raise Failure(0, str(error)) from error
-        first_values = dict(reversed(form.fields))  # of a field that came twice, the first one counts
+        # of a field that came twice, the first one counts
+        first_values = dict(reversed(form.fields))
         return cls({**first_values, **query}, form.uploads)
 
     def read_picture(self, name: str = "file") -> Photo:
@@ -106,7 +113,9 @@ class Sent(Texts, frozen=True):
         if len(name) > _MAX_NAME_CHARACTERS:
             raise Failure(26, f"Subject name size must be between 1 and {_MAX_NAME_CHARACTERS}")
         if _FORBIDDEN_CHARACTER.search(name):
-            raise Failure(36, r"The name cannot contain the following special characters: ';', '/', '\'")
+            raise Failure(
+                36, r"The name cannot contain the following special characters: ';', '/', '\'"
+            )
         return name
 
     def read_ids(self) -> list[str]:
@@ -118,7 +127,8 @@ class Sent(Texts, frozen=True):
         return [parse_image_id(text) for text in self.json]
 
     def read_page(self) -> tuple[int, int]:
-        """Return the number of the page, from 0, and its size; what is no such number counts as not sent."""
+        """Return the number of the page, from 0, and its size; what is no such number counts as not
+        sent."""
         page, size = (self.values.get(name, "") for name in ("page", "size"))
         number = int(page) if _WHOLE.fullmatch(page) else 0
         wanted_size = int(size) if _WHOLE.fullmatch(size) else 0
@@ -133,7 +143,10 @@ class Sent(Texts, frozen=True):
 
 
 class Photo(Struct, frozen=True):
-    """A picture. `name`: the file's; "": it has none. `raw`: its bytes, or what stands in place of base64."""
+    """A picture. `name`: the file's; "": it has none.
+
+    `raw`: its bytes, or what stands in place of base64.
+    """
 
     raw: Any
     name: str = ""
@@ -156,17 +169,24 @@ class Options(Struct, frozen=True):
 
     @classmethod
     def read(cls, sent: Sent) -> Options:
-        """Read the options from the parameters that were sent, and take the default of each that was not.
+        """Read the options from the parameters that were sent, and take the default of each that
+        was not.
 
-        Raises Failure: for the first value of a wrong type, or for all values that are out of their bounds. Unknown
-        plugins are left out.
+        Raises Failure: for the first value of a wrong type, or for all values that are out of their
+        bounds. Unknown plugins are left out.
         """
         defaults = cls()
         limit = _parse_parameter(sent, "limit", defaults.limit, _parse_whole, "a whole number")
-        count = _parse_parameter(sent, "prediction_count", defaults.count, _parse_whole, "a whole number")
-        threshold = _parse_parameter(sent, "det_prob_threshold", defaults.threshold, _parse_finite, "a number")
+        count = _parse_parameter(
+            sent, "prediction_count", defaults.count, _parse_whole, "a whole number"
+        )
+        threshold = _parse_parameter(
+            sent, "det_prob_threshold", defaults.threshold, _parse_finite, "a number"
+        )
         status = _parse_parameter(sent, "status", defaults.status, _parse_flag, "true or false")
-        detects = _parse_parameter(sent, "detect_faces", defaults.detects, _parse_flag, "true or false")
+        detects = _parse_parameter(
+            sent, "detect_faces", defaults.detects, _parse_flag, "true or false"
+        )
         flaws = [
             ("Limit should be equal or greater than 0; ", limit < 0),
             ("prediction_count should be equal or greater than 1; ", count < 1),

@@ -1,4 +1,5 @@
-"""The operations by their paths, and their views: detection, verification, subjects, their examples, recognition."""
+"""The operations by their paths, and their views: detection, verification, subjects, their
+examples, recognition."""
 
 from __future__ import annotations
 
@@ -61,7 +62,9 @@ def detect(context: CompreFaceContext) -> Body:
     photo = context.sent.read_picture()
     looked_at = look_at_picture(context, photo, embeds=False)
     return {
-        "result": [looked_at.describe_face(number) for number in range(len(looked_at.seen.described.faces))],
+        "result": [
+            looked_at.describe_face(number) for number in range(len(looked_at.seen.described.faces))
+        ],
         **looked_at.describe_versions(context),
     }
 
@@ -72,24 +75,34 @@ def verify(context: CompreFaceContext) -> Body:
     source, target = (look_at_picture(context, photo, embeds=True, live=True) for photo in photos)
     source = keep_only_face(source)
     closeness = context.services.subjects.compare_pictures(context.tenant, source.seen, target.seen)
-    matches = [target.describe_face(number, similarity=value) for number, value in enumerate(closeness)]
+    matches = [
+        target.describe_face(number, similarity=value) for number, value in enumerate(closeness)
+    ]
     return {
         "result": [
-            {"source_image_face": source.describe_face(0), "face_matches": matches, **source.describe_versions(context)}
+            {
+                "source_image_face": source.describe_face(0),
+                "face_matches": matches,
+                **source.describe_versions(context),
+            }
         ]
     }
 
 
 def verify_embeddings(context: CompreFaceContext) -> Body:
-    """Compare embeddings with an example, if the path has the example's id; else with an embedding that was sent."""
+    """Compare embeddings with an example, if the path has the example's id; else with an embedding
+    that was sent."""
     if "id" in context.request.parameters:
-        targets, id_ = context.sent.read_vectors("embeddings"), parse_image_id(context.request.parameters["id"])
+        targets = context.sent.read_vectors("embeddings")
+        id_ = parse_image_id(context.request.parameters["id"])
         normalize_vectors(context, targets)  # what is wrong with them is said first
         example = _find_example(context, id_, "Image Id is incorrect")
         report_people([example.face.faceid])
         return {
             "result": compare_embeddings(
-                context, context.services.subjects.template_of(context.tenant, example.picture), targets
+                context,
+                context.services.subjects.template_of(context.tenant, example.picture),
+                targets,
             )
         }
     source, targets = context.sent.read_vectors("source"), context.sent.read_vectors("targets")
@@ -105,7 +118,11 @@ def show_config(_services: Services, request: HttpRequest) -> Body:
 def show_consistence(services: Services, _request: HttpRequest) -> Body:
     if not services.readiness.check().is_ready:
         raise StorageUnavailable("the service is not ready")
-    flags = {"demoFaceCollectionIsInconsistent": False, "dbIsInconsistent": False, "saveImagesToDB": True}
+    flags = {
+        "demoFaceCollectionIsInconsistent": False,
+        "dbIsInconsistent": False,
+        "saveImagesToDB": True,
+    }
     return {**flags, "status": "OK"}
 
 
@@ -119,7 +136,9 @@ def show_status(services: Services, _request: HttpRequest) -> Body:
     return {"status": "OK", **versions, "available_plugins": dict.fromkeys(PLUGINS, vision.pack)}
 
 
-def compare_embeddings(context: CompreFaceContext, template: NDArray[np.float32], embeddings: list[Any]) -> list[Body]:
+def compare_embeddings(
+    context: CompreFaceContext, template: NDArray[np.float32], embeddings: list[Any]
+) -> list[Body]:
     """Return each embedding as it was sent, with its closeness to a face, the closest first.
 
     `template`: the face's.
@@ -127,27 +146,38 @@ def compare_embeddings(context: CompreFaceContext, template: NDArray[np.float32]
     closeness = context.services.subjects.rate_closeness_to_each(
         context.tenant, template, normalize_vectors(context, embeddings), [None] * len(embeddings)
     )
-    bodies = [{"embedding": each, "similarity": value} for each, value in zip(embeddings, closeness, strict=True)]
+    bodies = [
+        {"embedding": each, "similarity": value}
+        for each, value in zip(embeddings, closeness, strict=True)
+    ]
     return sorted(bodies, key=lambda body: -body["similarity"])
 
 
 def normalize_vectors(context: CompreFaceContext, embeddings: Sequence[Any]) -> NDArray[np.float32]:
-    """Return embeddings that were sent, scaled to length 1, as an array of (embeddings, dimensions).
+    """Return embeddings that were sent, scaled to length 1, as an array of (embeddings,
+    dimensions).
 
-    Raises Failure if one is no list of numbers, or has more or fewer numbers than the model's. It also raises Failure
-    if one has no direction, since a number is not finite, or all are 0.
+    Raises Failure if one is no list of numbers, or has more or fewer numbers than the model's. It
+    also raises Failure if one has no direction, since a number is not finite, or all are 0.
     """
     import numpy as np
 
     length = context.services.tenant_vision.choose_vision(context.tenant.model).dimensions
     for embedding in embeddings:
-        if not isinstance(embedding, list) or not all(type(value) in (int, float) for value in embedding):
+        if not isinstance(embedding, list) or not all(
+            type(value) in (int, float) for value in embedding
+        ):
             raise Failure(0, "An embedding is a list of numbers")
         if len(embedding) != length:
-            raise Failure(36, f"This embedding has {len(embedding)} numbers, and those of the model here have {length}")
+            raise Failure(
+                36,
+                f"This embedding has {len(embedding)} numbers, and those of the model here have "
+                f"{length}",
+            )
     try:
         vectors = np.asarray(embeddings, dtype=np.float64)
-        vectors /= max(float(np.abs(vectors).max()), _ZERO_LENGTH)  # so that no square of a number overflows
+        # so that no square of a number overflows
+        vectors /= max(float(np.abs(vectors).max()), _ZERO_LENGTH)
     except OverflowError:
         raise Failure(36, "An embedding's numbers are finite") from None
     norms = np.linalg.norm(vectors, axis=1, keepdims=True)
@@ -163,7 +193,11 @@ def list_subjects(context: CompreFaceContext) -> Body:
 
 
 def add_subject(context: CompreFaceContext) -> Body:
-    return {"subject": context.services.subjects.add(context.tenant, context.group, context.sent.parse_new_name()).name}
+    return {
+        "subject": context.services.subjects.add(
+            context.tenant, context.group, context.sent.parse_new_name()
+        ).name
+    }
 
 
 def rename_subject(context: CompreFaceContext) -> Body:
@@ -194,7 +228,9 @@ def list_examples(context: CompreFaceContext) -> Body:
     oldest_first = sorted(examples, key=lambda each: (each.picture.added_at, each.id))
     page, size = context.sent.read_page()
     return {
-        "faces": [_describe_example(each) for each in oldest_first[page * size : (page + 1) * size]],
+        "faces": [
+            _describe_example(each) for each in oldest_first[page * size : (page + 1) * size]
+        ],
         "page_number": page,
         "page_size": size,
         "total_pages": -(-len(oldest_first) // size),
@@ -241,7 +277,10 @@ def delete_example(context: CompreFaceContext) -> Body:
 
 
 def delete_examples(context: CompreFaceContext) -> list[Body]:
-    """Delete examples by their ids: none of them if the face of one is held. Ids of no example are left out."""
+    """Delete examples by their ids: none of them if the face of one is held.
+
+    Ids of no example are left out.
+    """
     subjects = context.services.subjects
     examples: list[Example] = []
     deleted: list[Body] = []
@@ -263,7 +302,9 @@ def show_example(context: CompreFaceContext) -> Response:
 def show_static(services: Services, request: HttpRequest) -> Response:
     """Show a picture by the key in the path: what is not there, or not this key's, has no bytes."""
     id_ = parse_image_id(request.parameters["id"])
-    holder = find_holder(services, DIALECT, "recognition", request.parameters["key"], show_example.__name__)
+    holder = find_holder(
+        services, DIALECT, "recognition", request.parameters["key"], show_example.__name__
+    )
     if holder is None:
         return _answer_picture(b"")
     context = CompreFaceContext(services, request, *holder)
@@ -273,9 +314,16 @@ def show_static(services: Services, request: HttpRequest) -> Response:
 
 def recognize(context: CompreFaceContext) -> Body:
     photo = context.sent.read_picture()
-    looked_at = look_at_picture(context, photo, embeds=True, live=True, cropped=not context.options.detects)
-    subjects_by_face = _find_nearest(context, looked_at.seen.embeddings, looked_at.seen.described.faces)
-    results = [looked_at.describe_face(number, subjects=subjects) for number, subjects in enumerate(subjects_by_face)]
+    looked_at = look_at_picture(
+        context, photo, embeds=True, live=True, cropped=not context.options.detects
+    )
+    subjects_by_face = _find_nearest(
+        context, looked_at.seen.embeddings, looked_at.seen.described.faces
+    )
+    results = [
+        looked_at.describe_face(number, subjects=subjects)
+        for number, subjects in enumerate(subjects_by_face)
+    ]
     return {"result": results, **looked_at.describe_versions(context)}
 
 
@@ -301,7 +349,9 @@ def verify_example(context: CompreFaceContext) -> Body:
 
 def recognize_embeddings(context: CompreFaceContext) -> Body:
     vectors = context.sent.read_vectors("embeddings")
-    subjects_by_embedding = _find_nearest(context, normalize_vectors(context, vectors), [None] * len(vectors))
+    subjects_by_embedding = _find_nearest(
+        context, normalize_vectors(context, vectors), [None] * len(vectors)
+    )
     return {
         "result": [
             {"embedding": embedding, "similarities": each}
@@ -311,15 +361,31 @@ def recognize_embeddings(context: CompreFaceContext) -> Body:
 
 
 def _find_nearest(
-    context: CompreFaceContext, probes: NDArray[np.float32], described_faces: Sequence[DescribedFace | None]
+    context: CompreFaceContext,
+    probes: NDArray[np.float32],
+    described_faces: Sequence[DescribedFace | None],
 ) -> list[list[Body]]:
-    """Return the candidates for each probe. `described_faces`: its face; None: a vector was sent."""
+    """Return the candidates for each probe.
+
+    `described_faces`: its face; None: a vector was sent.
+    """
     nearest = context.services.subjects.find_nearest(
-        context.tenant, context.group, probes, described_faces, min(context.options.count, _MOST_NAMED)
+        context.tenant,
+        context.group,
+        probes,
+        described_faces,
+        min(context.options.count, _MOST_NAMED),
     )
-    context.response_headers.update(make_search_headers([of_probe.decision for of_probe in nearest]))
-    report_people(faceid for of_probe in nearest for near in of_probe.near for faceid in near.faceids)
-    return [[{"subject": near.name, "similarity": near.closeness} for near in of_probe.near] for of_probe in nearest]
+    context.response_headers.update(
+        make_search_headers([of_probe.decision for of_probe in nearest])
+    )
+    report_people(
+        faceid for of_probe in nearest for near in of_probe.near for faceid in near.faceids
+    )
+    return [
+        [{"subject": near.name, "similarity": near.closeness} for near in of_probe.near]
+        for of_probe in nearest
+    ]
 
 
 def _find_subject(context: CompreFaceContext, name: str) -> User:
@@ -346,18 +412,25 @@ def _show_picture(context: CompreFaceContext, id_: str) -> Response:
         example = context.services.subjects.get_example(context.tenant, context.group, id_)
     except PictureNotFound:
         return _answer_picture(b"")
-    jpeg = context.services.face_pictures.load_jpeg(example.picture) if context.key.pictures else None
+    jpeg = (
+        context.services.face_pictures.load_jpeg(example.picture) if context.key.pictures else None
+    )
     if jpeg:
         report_picture(example.face.faceid)
     return _answer_picture(jpeg or b"")
 
 
 def _answer_picture(jpeg: bytes) -> Response:
-    return Response(jpeg, {"Content-Type": "image/jpeg", "Cache-Control": "private, max-age=86400"}, 200)
+    return Response(
+        jpeg, {"Content-Type": "image/jpeg", "Cache-Control": "private, max-age=86400"}, 200
+    )
 
 
 _RECOGNITION = f"{PREFIX}recognition"
-_NAMED = tuple(f"{_RECOGNITION}/subjects/{name}" for name in ("{name}", "{name}/{second}", "{name}/{second}/{third}"))
+_NAMED = tuple(
+    f"{_RECOGNITION}/subjects/{name}"
+    for name in ("{name}", "{name}/{second}", "{name}/{second}/{third}")
+)
 """A name may have slashes, which are escaped or not."""
 
 OPERATIONS = (
@@ -376,9 +449,13 @@ OPERATIONS = (
     CompreFaceOperation("POST", f"{_RECOGNITION}/faces/{{id}}/verify", verify_example),
     CompreFaceOperation("POST", f"{_RECOGNITION}/recognize", recognize),
     CompreFaceOperation("POST", f"{_RECOGNITION}/embeddings/recognize", recognize_embeddings),
-    CompreFaceOperation("POST", f"{_RECOGNITION}/embeddings/faces/{{id}}/verify", verify_embeddings),
+    CompreFaceOperation(
+        "POST", f"{_RECOGNITION}/embeddings/faces/{{id}}/verify", verify_embeddings
+    ),
     CompreFaceOperation("POST", f"{PREFIX}verification/verify", verify, "verification"),
-    CompreFaceOperation("POST", f"{PREFIX}verification/embeddings/verify", verify_embeddings, "verification"),
+    CompreFaceOperation(
+        "POST", f"{PREFIX}verification/embeddings/verify", verify_embeddings, "verification"
+    ),
     CompreFaceOperation("POST", f"{PREFIX}detection/detect", detect, "detection"),
     CompreFaceOperation("GET", f"{PREFIX}consistence/status", show_consistence, service=""),
     CompreFaceOperation("GET", f"{PREFIX}config", show_config, service=""),
@@ -402,7 +479,9 @@ VIEWS = Views(
     unknown_path="There is no such path here: docs/compreface.md names those that are.",
     body_too_long=Refused(413, "The body is larger than 10 MiB, or a file than 5 MiB."),
     parse_credential=parse_credential,
-    max_bytes_by_route={(one.method, one.path): ONE_BOX_BODY_BYTES for one in OPERATIONS if one.method == "POST"},
+    max_bytes_by_route={
+        (one.method, one.path): ONE_BOX_BODY_BYTES for one in OPERATIONS if one.method == "POST"
+    },
     answers_by_path=_BY_PATH,
     answer_refusal=make_response,
 )

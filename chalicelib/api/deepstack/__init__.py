@@ -1,4 +1,5 @@
-"""How are DeepStack's and CodeProject.AI's face routes said? `/v1/vision/face*`: forms with files, and a key in them.
+"""How are DeepStack's and CodeProject.AI's face routes said? `/v1/vision/face*`: forms with files,
+and a key in them.
 
 The page for users: docs/deepstack.md.
 """
@@ -23,7 +24,8 @@ class KeylessClients(Keyless, frozen=True):
 
     tenant: str | None = setting(
         None,
-        "tenant of DeepStack's clients that send no key: they use its oldest key of `--for deepstack`",
+        "tenant of DeepStack's clients that send no key: they use its oldest key of `--for "
+        "deepstack`",
         name="deepstack_tenant",
         nothing="none",
     )

@@ -14,7 +14,13 @@ from msgspec import Struct
 from chalicelib import telemetry
 from chalicelib.api import http
 from chalicelib.api.base64_text import clean_form_value, parse_base64
-from chalicelib.api.credentials import NOBODY, Head, KeyCredential, find_by_service_key, parse_form_value
+from chalicelib.api.credentials import (
+    NOBODY,
+    Head,
+    KeyCredential,
+    find_by_service_key,
+    parse_form_value,
+)
 from chalicelib.api.deepstack import DIALECT, PREFIX, SERVICE, KeylessClients
 from chalicelib.api.forms import Form, read_sent_form
 from chalicelib.api.http import (
@@ -39,21 +45,32 @@ from chalicelib.domain.audit_events import report_people, report_users
 from chalicelib.domain.errors import TenantNotFound, Unusable
 from chalicelib.domain.model import Group, Tenant
 from chalicelib.domain.pictures import MAX_PICTURE_BYTES, PictureRules
-from chalicelib.domain.rules.recognised import DescribedFace, DescribedPicture, PictureOptions, SeenPicture
+from chalicelib.domain.rules.recognised import (
+    DescribedFace,
+    DescribedPicture,
+    PictureOptions,
+    SeenPicture,
+)
 from chalicelib.services import Services
 from chalicelib.settings import Settings
 from chalicelib.version import VERSION
 
 NO_FACE = "no face detected"
 NO_IMAGE = "No valid image file found"
-_TABLE = {error: Wording(status, status) for error, status in {**http.STATUSES, errors.LimitReached: 400}.items()}
-"""Errors as HTTP statuses, by which the answer's `code` goes, too; a used-up limit is a bad request."""
+_TABLE = {
+    error: Wording(status, status)
+    for error, status in {**http.STATUSES, errors.LimitReached: 400}.items()
+}
+"""Errors as HTTP statuses, by which the answer's `code` goes, too; a used-up limit is a bad
+request."""
 
 
 def translate_error(error: Exception) -> Failure:
     """Translate an error."""
     if isinstance(error, Unusable):
-        return Failure(0, NO_FACE if error.breaks == "no face" else f"invalid image: {describe_error(error)}")
+        return Failure(
+            0, NO_FACE if error.breaks == "no face" else f"invalid image: {describe_error(error)}"
+        )
     return http.translate_error(_TABLE, error)
 
 
@@ -68,7 +85,8 @@ def answer_error(error: Exception) -> tuple[int, Response]:
 
 
 class DeepStackContext(Struct, frozen=True):
-    """Argument of a view: the use cases, the tenant whose key was sent, the key and its group, and what was sent.
+    """Argument of a view: the use cases, the tenant whose key was sent, the key and its group, and
+    what was sent.
 
     `values`: of the form's fields, by their names. `uploads`: its files.
     """
@@ -117,9 +135,11 @@ RULES = PictureRules(
     max_short_side_px=8_192,
 )
 REGISTER_TIME = timedelta(seconds=10)
-"""How long a call begins with photos. A tenant whose calls all take a minute looks like a server that stands still."""
+"""How long a call begins with photos. A tenant whose calls all take a minute looks like a server
+that stands still."""
 LEAST_DETECTED, LEAST_NAMED = 0.55, 0.5
-"""The least confidence if none is sent: of DeepStack's detector; and of a name, for which no less counts."""
+"""The least confidence if none is sent: of DeepStack's detector; and of a name, for which no less
+counts."""
 
 
 def detect(context: DeepStackContext) -> Body:
@@ -128,7 +148,8 @@ def detect(context: DeepStackContext) -> Body:
     faces = [face for face in picture.described.faces if face.detected.score >= min_score]
     return {
         "predictions": [
-            {"confidence": round(face.detected.score, 5), **_describe_box(face, picture.described)} for face in faces
+            {"confidence": round(face.detected.score, 5), **_describe_box(face, picture.described)}
+            for face in faces
         ]
     }
 
@@ -136,11 +157,14 @@ def detect(context: DeepStackContext) -> Body:
 def register(context: DeepStackContext) -> Body:
     """Enrol somebody by the pictures of all files that were sent.
 
-    The answer's `refused` has a line for each picture that was not enrolled. Such a picture shows no clear face, or
-    several, or REGISTER_TIME was over before it. `looks_like` is the name of somebody else whom a picture looks like.
-    Raises Failure if no name or no picture was sent. Raises the error of the first picture if all are refused.
+    The answer's `refused` has a line for each picture that was not enrolled. Such a picture shows
+    no clear face, or several, or REGISTER_TIME was over before it. `looks_like` is the name of
+    somebody else whom a picture looks like. Raises Failure if no name or no picture was sent.
+    Raises the error of the first picture if all are refused.
     """
-    name, subjects, clock = context.parse_userid(), context.services.subjects, context.services.clock
+    name = context.parse_userid()
+    subjects = context.services.subjects
+    clock = context.services.clock
     if not context.uploads:
         raise Failure(0, NO_IMAGE)
     is_known = subjects.find(context.tenant, context.group, name, matches_case=True) is not None
@@ -149,7 +173,9 @@ def register(context: DeepStackContext) -> Body:
     ends_at = clock.now() + REGISTER_TIME
     for upload in context.uploads:
         if clock.now() > ends_at:
-            no_time_left = errors.Busy("the photos before it took all the time of this call: send it again")
+            no_time_left = errors.Busy(
+                "the photos before it took all the time of this call: send it again"
+            )
             errors_by_field.append((upload.name, no_time_left))
             continue
         try:
@@ -171,16 +197,20 @@ def register(context: DeepStackContext) -> Body:
 
 
 def recognize(context: DeepStackContext) -> Body:
-    """Say who each face of the picture is: the nearest person of the group, or "unknown" if nobody is near enough.
+    """Say who each face of the picture is: the nearest person of the group, or "unknown" if nobody
+    is near enough.
 
     `min_confidence` can only raise the least closeness that gets a name (LEAST_NAMED).
     """
-    image, min_closeness = context.parse_image(), max(LEAST_NAMED, context.parse_least_confidence(LEAST_NAMED))
+    image = context.parse_image()
+    min_closeness = max(LEAST_NAMED, context.parse_least_confidence(LEAST_NAMED))
     picture = _look_at_picture(context, image, embeds=True)
     faces = picture.described.faces
     if not faces:
         return {"predictions": []}
-    found_nearest = context.services.subjects.find_nearest(context.tenant, context.group, picture.embeddings, faces, 1)
+    found_nearest = context.services.subjects.find_nearest(
+        context.tenant, context.group, picture.embeddings, faces, 1
+    )
     predictions = []
     for face, (near, _) in zip(faces, found_nearest, strict=True):
         nearest = near[0] if near and near[0].closeness >= min_closeness else None
@@ -200,7 +230,8 @@ def match(context: DeepStackContext) -> Body:
         few = "expected two image files, only one found"
         raise Failure(0, few if len(context.uploads) == 1 else "only two images allowed")
     picture, other = (
-        _keep_largest_face(_look_at_picture(context, upload.data, embeds=True)) for upload in context.uploads
+        _keep_largest_face(_look_at_picture(context, upload.data, embeds=True))
+        for upload in context.uploads
     )
     (closeness,) = context.services.subjects.compare_pictures(context.tenant, picture, other)
     return {"similarity": round(closeness, 5)}
@@ -215,7 +246,11 @@ def list_names(context: DeepStackContext) -> Body:
 def delete(context: DeepStackContext) -> None:
     """Delete a name with its faces; one that is not there is gone already."""
     subjects = context.services.subjects
-    if (subject := subjects.find(context.tenant, context.group, context.parse_userid(), matches_case=True)) is not None:
+    if (
+        subject := subjects.find(
+            context.tenant, context.group, context.parse_userid(), matches_case=True
+        )
+    ) is not None:
         subjects.delete(context.tenant, context.group, [subject], context.key.id)
 
 
@@ -261,20 +296,30 @@ class DeepStackOperation(Struct, frozen=True):
     def answer(self, provide: Provide, request: HttpRequest) -> Response:
         """Answer a request. Raises WrongModel once, and Refused."""
         return answer_request(
-            request, lambda: make_json_response(self._run_view(provide(), request)), answer_error, self.name
+            request,
+            lambda: make_json_response(self._run_view(provide(), request)),
+            answer_error,
+            self.name,
         )
 
     def _run_view(self, services: Services, request: HttpRequest) -> dict[str, Any]:
-        """Authenticate the form and answer by the view. If pictures were sent, the answer has their times."""
+        """Authenticate the form and answer by the view.
+
+        If pictures were sent, the answer has their times.
+        """
         most_bytes = request.limit_bytes(MAX_PICTURE_BYTES)
         form = read_sent_form(request, most_bytes) if request.read_body(most_bytes) else Form()
-        values, uploads = dict(reversed(form.fields)), (*form.uploads, *_parse_base64_pictures(form))
+        values = dict(reversed(form.fields))
+        uploads = (*form.uploads, *_parse_base64_pictures(form))
         holder = authenticate(services, request, values.get("api_key", ""), self.act)
         act = DIALECT.make_act(self.act, f"key {holder.key.id}", holder.tenant)
         enter_book(request.headers, holder.tenant, act.by)
         began = time.perf_counter()
         with services.audit.reads.enter_act(act), telemetry.collect_stages() as stages:
-            answer = {"success": True, **(self.view(DeepStackContext(services, *holder, values, uploads)) or {})}
+            answer = {
+                "success": True,
+                **(self.view(DeepStackContext(services, *holder, values, uploads)) or {}),
+            }
         return {**answer, **_describe_times(stages, began)} if uploads else answer
 
 
@@ -298,17 +343,24 @@ STATUS_PATHS = (
         for what in ("ping", "version", "updateavailable", "analysis/list")
     ),
 )
-"""Questions of CodeProject.AI's clients before the first face: is there a server, which, and what can it do? No key is
-needed."""
+"""Questions of CodeProject.AI's clients before the first face: is there a server, which, and what
+can it do? No key is needed."""
 
 
 def _parse_base64_pictures(form: Form) -> Iterator[Part]:
-    """Yield the picture among the fields: `image` in base64, of a client that sends no file. Raises Failure."""
+    """Yield the picture among the fields: `image` in base64, of a client that sends no file.
+
+    Raises Failure.
+    """
     for name, value in form.fields:
         if name == "image" and value:
             try:
                 yield Part(
-                    name=name, filename=None, media_type="", charset="", data=parse_base64(clean_form_value(value))
+                    name=name,
+                    filename=None,
+                    media_type="",
+                    charset="",
+                    data=parse_base64(clean_form_value(value)),
                 )
             except ValueError:
                 raise Failure(0, NO_IMAGE) from None
@@ -324,14 +376,34 @@ def _describe_times(stages: Mapping[str, float], began: float) -> Mapping[str, i
 def _answer_status(_provide: Provide, _request: HttpRequest) -> Response:
     """Answer that the server is there, with its version and its one module."""
     major, minor, patch = map(int, VERSION.split("."))
-    version = {"major": major, "minor": minor, "patch": patch, "preRelease": "", "securityUpdate": False, "build": 0}
-    version_members = {"version": version, "current": version, "latest": version, "updateAvailable": False}
-    module = {"moduleId": "FaceProcessing", "name": "Face Processing", "version": VERSION, "status": "Started"}
-    return make_json_response({"success": True, "message": VERSION, "statuses": [module], **version_members})
+    version = {
+        "major": major,
+        "minor": minor,
+        "patch": patch,
+        "preRelease": "",
+        "securityUpdate": False,
+        "build": 0,
+    }
+    version_members = {
+        "version": version,
+        "current": version,
+        "latest": version,
+        "updateAvailable": False,
+    }
+    module = {
+        "moduleId": "FaceProcessing",
+        "name": "Face Processing",
+        "version": VERSION,
+        "status": "Started",
+    }
+    return make_json_response(
+        {"success": True, "message": VERSION, "statuses": [module], **version_members}
+    )
 
 
 def authenticate(services: Services, request: HttpRequest, secret: str, act: str) -> Holder:
-    """Return the holder of the request's key or, without one, the tenant of the address that it comes from.
+    """Return the holder of the request's key or, without one, the tenant of the address that it
+    comes from.
 
     `act`: the operation's name among the dialect's acts. Raises Failure, TooManyRequests.
     """
@@ -339,28 +411,39 @@ def authenticate(services: Services, request: HttpRequest, secret: str, act: str
         holder = find_holder(services, DIALECT, SERVICE, secret, act)
     else:
         holder = _find_keyless_holder(
-            services, find_tenant_of_keyless_client(services.settings, request.address, request.headers), act
+            services,
+            find_tenant_of_keyless_client(services.settings, request.address, request.headers),
+            act,
         )
     if holder is None:
         raise Failure(0, "Incorrect api key", 401)
     return holder
 
 
-def find_tenant_of_keyless_client(settings: Settings, address: str, headers: Mapping[str, str]) -> str | None:
-    """Return the tenant whose calls without a key come from this address; None: none is set for this address.
+def find_tenant_of_keyless_client(
+    settings: Settings, address: str, headers: Mapping[str, str]
+) -> str | None:
+    """Return the tenant whose calls without a key come from this address; None: none is set for
+    this address.
 
-    The address must be the caller's own. So Failure is raised if the call came through an unnamed proxy, from a page of
-    another site, or to a host name that is not this machine's.
+    The address must be the caller's own. So Failure is raised if the call came through an unnamed
+    proxy, from a page of another site, or to a host name that is not this machine's.
     """
     keyless = settings.get_dialect_settings(DIALECT.name, KeylessClients)
     if not is_in_networks(address, keyless.networks):
         return None
     if any(name in headers for name in FORWARDING):
-        raise Failure(0, "Incorrect api key: a proxy that `trusted_proxies` does not name sent this without one", 401)
+        raise Failure(
+            0,
+            "Incorrect api key: a proxy that `trusted_proxies` does not name sent this without one",
+            401,
+        )
     if is_of_another_site(headers, settings.public_url):
         raise Failure(0, "Incorrect api key: another site's page sent this without one", 401)
     if not is_own_host(headers.get("host", ""), list_own_names(settings.public_url)):
-        raise Failure(0, "Incorrect api key: without one, call this machine by its address or its name", 401)
+        raise Failure(
+            0, "Incorrect api key: without one, call this machine by its address or its name", 401
+        )
     return keyless.tenant
 
 
@@ -373,19 +456,26 @@ def _find_keyless_holder(services: Services, name: str | None, act: str) -> Hold
     except TenantNotFound:
         return None
     now, keys = services.clock.now(), services.access.keys.list_all(tenant)
-    own_key = next((key for key in keys if key.service == SERVICE and not key.is_expired(now)), None)
+    own_key = next(
+        (key for key in keys if key.service == SERVICE and not key.is_expired(now)), None
+    )
     return None if own_key is None else use_key(services, DIALECT, tenant, own_key, act)
 
 
 def parse_credential(settings: Settings, request: Head) -> KeyCredential:
-    """Read the key in a form or, without one, whose calls from this address are. A question of status needs none."""
+    """Read the key in a form or, without one, whose calls from this address are.
+
+    A question of status needs none.
+    """
     if not request.path.startswith(PREFIX):
         return NOBODY
     try:
         tenant = find_tenant_of_keyless_client(settings, request.client, request.headers)
     except Failure:
         tenant = None
-    return KeyCredential(find_by_service_key, parse_form_value(b"api_key", request.body), tenant, in_body=True)
+    return KeyCredential(
+        find_by_service_key, parse_form_value(b"api_key", request.body), tenant, in_body=True
+    )
 
 
 VIEWS = Views(

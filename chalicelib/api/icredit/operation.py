@@ -1,7 +1,9 @@
-"""One operation: authenticate by the app code, count against the quota, run, and answer in the dialect's form.
+"""One operation: authenticate by the app code, count against the quota, run, and answer in the
+dialect's form.
 
-The API market sends an app code with each call; a call that is not allowed is refused in the words of its gateway.
-The source names no codes of errors. Those in CODES are ours, and callers may rely on them.
+The API market sends an app code with each call; a call that is not allowed is refused in the words
+of its gateway. The source names no codes of errors. Those in CODES are ours, and callers may rely
+on them.
 """
 
 from __future__ import annotations
@@ -86,7 +88,8 @@ class ICreditOperation(Struct, frozen=True):
     def answer(self, provide: Provide, request: HttpRequest) -> Response:
         """Answer the request.
 
-        Raises Refused if the caller may not call, or if the request is not one of this dialect. Raises WrongModel once.
+        Raises Refused if the caller may not call, or if the request is not one of this dialect.
+        Raises WrongModel once.
         """
         headers: dict[str, str] = {}
 
@@ -108,7 +111,12 @@ class ICreditOperation(Struct, frozen=True):
     def answer_error(self, error: Exception) -> tuple[str, Response]:
         code = find_nearest(CODES, type(error))
         empty = dict.fromkeys(self.failed_lists, ())
-        failure = {"PERSON_TOKEN_STATUS": "1", **empty, "ERROR_CODE": code, "ERROR_MSG": describe_error(error)}
+        failure = {
+            "PERSON_TOKEN_STATUS": "1",
+            **empty,
+            "ERROR_CODE": code,
+            "ERROR_MSG": describe_error(error),
+        }
         return code, make_json_response(failure)
 
 
@@ -118,12 +126,15 @@ _APPCODE = "appcode"
 def authenticate(request: HttpRequest, services: Services) -> Tenant:
     """Return the tenant with the app code of the request, and count the request against its quota.
 
-    It counts whatever is answered, but not twice if it is tried again after a change of the model. Raises Refused: 400
-    if the code is missing or unknown, 403 if the tenant is disabled or its quota is used up.
+    It counts whatever is answered, but not twice if it is tried again after a change of the model.
+    Raises Refused: 400 if the code is missing or unknown, 403 if the tenant is disabled or its
+    quota is used up.
     """
     appcode = parse_appcode(request.headers, request.query)
     newest = services.tenants.find_by_appcode(appcode) if appcode else None
-    tenant = newest or (services.tenants.find_by_old_appcode(appcode, DIALECT.name) if appcode else None)
+    tenant = newest or (
+        services.tenants.find_by_old_appcode(appcode, DIALECT.name) if appcode else None
+    )
     if tenant is None:
         raise _make_refusal(400, "Invalid AppCode", "A400AC")
     if tenant.disabled:
@@ -135,11 +146,14 @@ def authenticate(request: HttpRequest, services: Services) -> Tenant:
 
 
 def parse_appcode(headers: Mapping[str, str], query: Mapping[str, Sequence[str]]) -> str | None:
-    """Read the app code from `Authorization: APPCODE <code>`, else from the query, in which its name has any case."""
+    """Read the app code from `Authorization: APPCODE <code>`, else from the query, in which its
+    name has any case."""
     scheme, _, code = headers.get("authorization", "").strip().partition(" ")
     if scheme.lower() == _APPCODE:
         return code.strip()
-    codes = {value for name, values in query.items() if name.lower() == _APPCODE for value in values}
+    codes = {
+        value for name, values in query.items() if name.lower() == _APPCODE for value in values
+    }
     return codes.pop().strip() if len(codes) == 1 else None
 
 

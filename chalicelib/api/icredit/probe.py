@@ -13,7 +13,11 @@ LIMITS = OWN_THRESHOLD
 
 def make_probes(keys: Keys) -> list[Probe]:
     """Make a search."""
-    parameters = {"CONTROL_TYPE": "1", "IMAGE_TYPE": "0", "IMAGE": base64.b64encode(draw_empty_picture()).decode()}
+    parameters = {
+        "CONTROL_TYPE": "1",
+        "IMAGE_TYPE": "0",
+        "IMAGE": base64.b64encode(draw_empty_picture()).decode(),
+    }
     body = urlencode({**parameters, "PERSON_GROUP_LABEL": keys.get("group", "regular")}).encode()
     headers = {"Content-Type": URLENCODED, "Authorization": f"APPCODE {keys['appcode']}"}
     return [Probe("search", "/icredit/face/manage", is_done, body, headers)]

@@ -1,4 +1,5 @@
-"""Parameters of an operation, from a form or a JSON object, and the picture that one of them holds."""
+"""Parameters of an operation, from a form or a JSON object, and the picture that one of them
+holds."""
 
 from __future__ import annotations
 
@@ -37,7 +38,8 @@ class Parameters(Texts, frozen=True):
         token = self.required_text(name).strip()
         if not is_faceid(token):
             raise FaceNotFound(
-                f"there is no face {token[:70]!r}: a PERSON_TOKEN has 1 to 64 letters, digits, `_` or `-`"
+                f"there is no face {token[:70]!r}: a PERSON_TOKEN has 1 to 64 letters, digits, `_` "
+                "or `-`"
             )
         return token
 
@@ -46,20 +48,28 @@ class Parameters(Texts, frozen=True):
         text = self.required_text(name)
         if not _DIGITS.fullmatch(text) or int(text) > LAST_SECOND:
             raise InvalidInput(
-                f"{name} is a time in UNIX seconds, such as 1573441871 (no milliseconds, no date), not {text[:40]!r}"
+                f"{name} is a time in UNIX seconds, such as 1573441871 (no milliseconds, no date), "
+                f"not {text[:40]!r}"
             )
         return int(text)
 
     def parse_flag(self, name: str) -> bool:
         text = self.text(name)
         if text not in (None, "0", "1"):
-            raise InvalidInput(f"{name} is 1 (yes) or 0 (no, as when it is not sent), not {text[:40]!r}")
+            raise InvalidInput(
+                f"{name} is 1 (yes) or 0 (no, as when it is not sent), not {text[:40]!r}"
+            )
         return text == "1"
 
     def _parse_label(self, letter: str) -> str:
-        spelled = {value for name in (f"LABLE_{letter}", f"LABEL_{letter}") if (value := self.text(name))}
+        spelled = {
+            value for name in (f"LABLE_{letter}", f"LABEL_{letter}") if (value := self.text(name))
+        }
         if len(spelled) > 1:
-            raise InvalidInput(f"LABLE_{letter} and LABEL_{letter} are one label, and they differ: send one of them")
+            raise InvalidInput(
+                f"LABLE_{letter} and LABEL_{letter} are one label, and they differ: send one of "
+                "them"
+            )
         label = spelled.pop() if spelled else ""
         if len(label) > MAX_LABEL:
             raise InvalidInput(f"LABLE_{letter} has up to {MAX_LABEL} characters, not {len(label)}")
@@ -77,17 +87,25 @@ def parse_parameters(media_type: MediaType, body: bytes) -> Parameters:
 
 
 def decode_base64(sent_text: str) -> bytes:
-    """Decode base64 text that may be URL-encoded once or twice more. Raises Unusable if it is none, or too large."""
+    """Decode base64 text that may be URL-encoded once or twice more.
+
+    Raises Unusable if it is none, or too large.
+    """
     text = sent_text
     for _ in range(_TIMES_ENCODED):
         text = unquote(text) if "%" in text else text
     text = clean_form_value(text)
     if len(text) > MAX_ENCODED:
-        raise Unusable(f"IMAGE has up to {MAX_ENCODED} characters of base64, not {len(text)}: send a smaller picture")
+        raise Unusable(
+            f"IMAGE has up to {MAX_ENCODED} characters of base64, not {len(text)}: send a smaller "
+            "picture"
+        )
     try:
         return parse_base64(text)
     except ValueError as error:
-        raise Unusable("IMAGE is not base64: encode the picture's bytes, then URL-encode the text in a form") from error
+        raise Unusable(
+            "IMAGE is not base64: encode the picture's bytes, then URL-encode the text in a form"
+        ) from error
 
 
 def _list_pairs(form: Form) -> Iterable[tuple[str, str]]:
@@ -96,7 +114,9 @@ def _list_pairs(form: Form) -> Iterable[tuple[str, str]]:
         try:
             yield upload.name, upload.data.decode("ascii")
         except UnicodeDecodeError as error:
-            raise InvalidInput(f"{upload.name[:100]!r} is sent as text; a picture as base64") from error
+            raise InvalidInput(
+                f"{upload.name[:100]!r} is sent as text; a picture as base64"
+            ) from error
 
 
 def _parse_scalar(name: str, value: Any) -> str:

@@ -1,4 +1,5 @@
-"""The operations: manage enrols, searches or deletes, by CONTROL_TYPE; query and analysis tell the people observed.
+"""The operations: manage enrols, searches or deletes, by CONTROL_TYPE; query and analysis tell the
+people observed.
 
 Answers are in iCREDIT's form: every field is present, every scalar a text, "" for unknown values.
 """
@@ -14,7 +15,14 @@ from msgspec.structs import replace
 from chalicelib.api.credentials import Head, KeyCredential
 from chalicelib.api.http import Views, make_search_headers
 from chalicelib.api.icredit import DIALECT, PREFIX
-from chalicelib.api.icredit.operation import CODES, PERSONS, Body, ICreditContext, ICreditOperation, parse_appcode
+from chalicelib.api.icredit.operation import (
+    CODES,
+    PERSONS,
+    Body,
+    ICreditContext,
+    ICreditOperation,
+    parse_appcode,
+)
 from chalicelib.api.icredit.request import MAX_ENCODED, Parameters, decode_base64
 from chalicelib.domain import audit_events
 from chalicelib.domain.errors import Busy, FaceNotFound, InvalidInput, RegularsError
@@ -60,7 +68,9 @@ _TOKENS = ("3", "2")
 def manage(context: ICreditContext) -> Body:
     control = context.parameters.required_text("CONTROL_TYPE")
     if control not in _CONTROLS:
-        raise InvalidInput(f"CONTROL_TYPE is 0 (enrol), 1 (search) or 3 (delete), not {control[:40]!r}")
+        raise InvalidInput(
+            f"CONTROL_TYPE is 0 (enrol), 1 (search) or 3 (delete), not {control[:40]!r}"
+        )
     return _CONTROLS[control](context)
 
 
@@ -69,26 +79,36 @@ def enrol(context: ICreditContext) -> Body:
     group, labels = parameters.required_text("PERSON_GROUP_LABEL"), parameters.parse_labels()
     if _is_token(parameters):
         return describe_enrolled_faces(
-            [enrolment.enrol_stored_face(context.tenant, group, parameters.parse_token("IMAGE"), labels)]
+            [
+                enrolment.enrol_stored_face(
+                    context.tenant, group, parameters.parse_token("IMAGE"), labels
+                )
+            ]
         )
     picture, rules = _read_picture(context)
-    return describe_enrolled_faces(enrolment.enrol_all_in_picture(context.tenant, group, picture, rules, labels))
+    return describe_enrolled_faces(
+        enrolment.enrol_all_in_picture(context.tenant, group, picture, rules, labels)
+    )
 
 
 def search(context: ICreditContext) -> Body:
     """Search for all faces of a picture, or for one face of the book by its token.
 
-    The answer has the labels that are stored with the faces that were found. The labels of the call are stored with
-    the observations that it makes.
+    The answer has the labels that are stored with the faces that were found. The labels of the call
+    are stored with the observations that it makes.
     """
     parameters, analysis = context.parameters, context.services.recognition.face_analysis
     group, labels = parameters.required_text("PERSON_GROUP_LABEL"), parameters.parse_labels()
     if _is_token(parameters):
-        match = analysis.search_by_face(context.tenant, parameters.parse_token("IMAGE"), group, labels)
+        match = analysis.search_by_face(
+            context.tenant, parameters.parse_token("IMAGE"), group, labels
+        )
         matches = [match] if match else []
     else:
         picture, rules = _read_picture(context)
-        matches = analysis.search_all_in_picture(context.tenant, picture, group, rules, labels).matches
+        matches = analysis.search_all_in_picture(
+            context.tenant, picture, group, rules, labels
+        ).matches
     if matches:
         context.response_headers.update(make_search_headers([match.decision for match in matches]))
     return describe_matches(matches)
@@ -98,11 +118,16 @@ def delete(context: ICreditContext) -> Body:
     parameters = context.parameters
     group = parameters.required_text("PERSON_GROUP_LABEL")
     token = _parse_token_to_delete(parameters)
-    deleted = context.services.deletion.delete_faces_of_group(context.tenant, group, [token], by="icredit")
+    deleted = context.services.deletion.delete_faces_of_group(
+        context.tenant, group, [token], by="icredit"
+    )
     if deleted.failed:
         raise Busy("the face is in use and was not deleted: try again")
     if deleted.not_exist:
-        raise FaceNotFound(f"there is no face {token!r} in group {group[:100]!r}: delete it with its own group's label")
+        raise FaceNotFound(
+            f"there is no face {token!r} in group {group[:100]!r}: delete it with its own group's "
+            "label"
+        )
     return DONE
 
 
@@ -117,7 +142,8 @@ def _is_token(parameters: Parameters) -> bool:
     kind = parameters.required_text("IMAGE_TYPE")
     if kind not in (_BASE64, _URL, *_TOKENS):
         raise InvalidInput(
-            f"IMAGE_TYPE is 0 (base64 of a picture), 1 (its URL) or 3 (a PERSON_TOKEN), not {kind[:40]!r}"
+            "IMAGE_TYPE is 0 (base64 of a picture), 1 (its URL) or 3 (a PERSON_TOKEN), not "
+            f"{kind[:40]!r}"
         )
     return kind in _TOKENS
 
@@ -131,7 +157,9 @@ def _read_picture(context: ICreditContext) -> tuple[bytes, PictureRules]:
         return decode_base64(context.parameters.required_text("IMAGE")), PICTURES
     url = context.parameters.required_text("IMAGE")
     with count_stage("fetch"):
-        return context.services.ports.pictures_by_url.fetch(url, context.tenant.name), PICTURES_BY_URL
+        return context.services.ports.pictures_by_url.fetch(
+            url, context.tenant.name
+        ), PICTURES_BY_URL
 
 
 def _parse_token_to_delete(parameters: Parameters) -> str:
@@ -142,9 +170,14 @@ def _parse_token_to_delete(parameters: Parameters) -> str:
     person_token = parameters.text("PERSON_TOKEN")
     image_token = parameters.text("IMAGE") if parameters.text("IMAGE_TYPE") in _TOKENS else None
     if not person_token and not image_token:
-        raise InvalidInput("a deletion needs the face's token: send it as PERSON_TOKEN, or as IMAGE with IMAGE_TYPE 3")
+        raise InvalidInput(
+            "a deletion needs the face's token: send it as PERSON_TOKEN, or as IMAGE with "
+            "IMAGE_TYPE 3"
+        )
     if person_token and image_token and person_token.strip() != image_token.strip():
-        raise InvalidInput("PERSON_TOKEN and IMAGE hold two different tokens: send the one to delete")
+        raise InvalidInput(
+            "PERSON_TOKEN and IMAGE hold two different tokens: send the one to delete"
+        )
     return parameters.parse_token("PERSON_TOKEN" if person_token else "IMAGE")
 
 
@@ -168,11 +201,18 @@ def query(context: ICreditContext) -> Body:
         _parse_filter(parameters),
         start,
         end,
-        page_size=parameters.parse_number("PAGE_SIZE", PAGE_SIZES[0], max_page_size) or max_page_size,  # None: not said
+        # None: not said
+        page_size=parameters.parse_number("PAGE_SIZE", PAGE_SIZES[0], max_page_size)
+        or max_page_size,
         page_token=parameters.text("PAGE_TOKEN"),
     )
-    persons = [_describe_observation(observation) for observation in page.observations]  # the dialect's word
-    return {**_render_persons(persons), "NEXT_PAGE_TOKEN": page.next_token or "", "TOTAL": str(page.total)}
+    # the dialect's word
+    persons = [_describe_observation(observation) for observation in page.observations]
+    return {
+        **_render_persons(persons),
+        "NEXT_PAGE_TOKEN": page.next_token or "",
+        "TOTAL": str(page.total),
+    }
 
 
 def analysis(context: ICreditContext) -> Body:
@@ -183,18 +223,24 @@ def analysis(context: ICreditContext) -> Body:
     parameters = context.parameters
     statistical = parameters.required_text("STATISTICAL")
     if statistical not in _UNITS:
-        raise InvalidInput(f"STATISTICAL is 0 (month), 1 (week), 2 (day) or 3 (hour), not {statistical[:40]!r}")
+        raise InvalidInput(
+            f"STATISTICAL is 0 (month), 1 (week), 2 (day) or 3 (hour), not {statistical[:40]!r}"
+        )
     granularity, unit = _UNITS[statistical]
     start, end = _parse_span(parameters)
     fill, distinct = parameters.parse_flag("FILL"), parameters.parse_flag("DISTINCT")
     sent_filter = _parse_filter(parameters)
-    visitor_filter = context.services.statistics.visitors.read_staff(context.tenant).leave_out(sent_filter)
+    visitor_filter = context.services.statistics.visitors.read_staff(context.tenant).leave_out(
+        sent_filter
+    )
     amounts = context.services.statistics.count_by_time(
         context.tenant, visitor_filter, start, end, granularity, fill=fill, distinct=distinct
     )
     if sent_filter.faceid is not None and any(amounts.values()):
         audit_events.report_people([sent_filter.faceid])
-    entities = [{"TIME_UNIT": unit, "TIME": time, "AMOUNT": str(amount)} for time, amount in amounts.items()]
+    entities = [
+        {"TIME_UNIT": unit, "TIME": time, "AMOUNT": str(amount)} for time, amount in amounts.items()
+    ]
     return {**DONE, **dict.fromkeys(STATISTICS, entities)}
 
 
@@ -214,8 +260,13 @@ def _parse_filter(parameters: Parameters) -> ObservationFilter:
 
     token = parameters.text("PERSON_TOKEN")
     if token is not None and not is_faceid(token := token.strip()):
-        raise InvalidInput(f"a PERSON_TOKEN has 1 to 64 letters, digits, `_` or `-`: no face is called {token[:70]!r}")
-    return ObservationFilter(parameters.parse_labels(), parameters.text("PERSON_GROUP_LABEL"), token)
+        raise InvalidInput(
+            "a PERSON_TOKEN has 1 to 64 letters, digits, `_` or `-`: no face is called "
+            f"{token[:70]!r}"
+        )
+    return ObservationFilter(
+        parameters.parse_labels(), parameters.text("PERSON_GROUP_LABEL"), token
+    )
 
 
 def describe_enrolled_faces(faces: Sequence[EnrolledFace]) -> Body:
@@ -245,11 +296,14 @@ def _render_person(enrolled: EnrolledFace | Match, decision: Decision | None = N
         age=estimates.age if face.age is None else face.age,
         gender=estimates.gender if face.gender is None else face.gender,
     )
-    return _render_entity(face, enrolled.group.name, shown_estimates, box=enrolled.box, decision=decision)
+    return _render_entity(
+        face, enrolled.group.name, shown_estimates, box=enrolled.box, decision=decision
+    )
 
 
 def _describe_observation(observation: Observation) -> Body:
-    from chalicelib.domain.observations import ObservationKind  # not at the cold starts of other requests
+    # not at the cold starts of other requests
+    from chalicelib.domain.observations import ObservationKind
 
     decision = observation.decision if observation.kind is ObservationKind.SEARCH else None
     group, estimates = observation.group_name, observation.estimates
@@ -285,12 +339,20 @@ def _render_entity(
 
 
 def _render_box(box: BoundingBox | None) -> Body:
-    """Render a box in whole pixels. One that reaches over the picture's left or upper edge is cut there."""
+    """Render a box in whole pixels.
+
+    One that reaches over the picture's left or upper edge is cut there.
+    """
     if box is None:
         return dict.fromkeys(("LEFT", "TOP", "WIDTH", "HEIGHT"), "")
     left_px, top_px = max(round(box.x), 0), max(round(box.y), 0)
     width_px, height_px = round(box.x + box.width) - left_px, round(box.y + box.height) - top_px
-    return {"LEFT": str(left_px), "TOP": str(top_px), "WIDTH": str(max(width_px, 0)), "HEIGHT": str(max(height_px, 0))}
+    return {
+        "LEFT": str(left_px),
+        "TOP": str(top_px),
+        "WIDTH": str(max(width_px, 0)),
+        "HEIGHT": str(max(height_px, 0)),
+    }
 
 
 def _render_whole(value: float | None) -> str:
@@ -299,7 +361,9 @@ def _render_whole(value: float | None) -> str:
 
 def _render_pose(pose: Pose | None) -> str:
     return (
-        "" if pose is None else ",".join(f"{round(angle, 1) + 0.0:.1f}" for angle in (pose.yaw, pose.pitch, pose.roll))
+        ""
+        if pose is None
+        else ",".join(f"{round(angle, 1) + 0.0:.1f}" for angle in (pose.yaw, pose.pitch, pose.roll))
     )
 
 
@@ -313,12 +377,16 @@ _BY_NAME = {operation.name: operation for operation in OPERATIONS}
 
 
 def _find_tenant(services: Services, appcode: str) -> Tenant | None:
-    return services.tenants.find_by_appcode(appcode) or services.tenants.find_by_old_appcode(appcode, DIALECT.name)
+    return services.tenants.find_by_appcode(appcode) or services.tenants.find_by_old_appcode(
+        appcode, DIALECT.name
+    )
 
 
 def parse_credential(_settings: Settings, request: Head) -> KeyCredential:
     """Read the app code of a request."""
-    return KeyCredential(_find_tenant, parse_appcode(request.headers, parse_qs(request.query)) or "")
+    return KeyCredential(
+        _find_tenant, parse_appcode(request.headers, parse_qs(request.query)) or ""
+    )
 
 
 def make_gateway_fields(error: type[RegularsError], text: str) -> Mapping[str, object]:
@@ -327,10 +395,14 @@ def make_gateway_fields(error: type[RegularsError], text: str) -> Mapping[str, o
 
 
 VIEWS = Views(
-    answer_error=lambda error, path: _BY_NAME.get(path.removeprefix(PREFIX), OPERATIONS[0]).answer_error(error)[1],
+    answer_error=lambda error, path: _BY_NAME.get(
+        path.removeprefix(PREFIX), OPERATIONS[0]
+    ).answer_error(error)[1],
     unknown_path=f"There is no such call here: by POST, there are {', '.join(_BY_NAME)}.",
     body_too_long=InvalidInput("The body is larger than 4 MiB."),
     parse_credential=parse_credential,
-    answers_by_path={PREFIX + operation.name: {"POST": operation.answer} for operation in OPERATIONS},
+    answers_by_path={
+        PREFIX + operation.name: {"POST": operation.answer} for operation in OPERATIONS
+    },
     make_gateway_fields=make_gateway_fields,
 )

@@ -16,13 +16,16 @@ from chalicelib.domain.setting import setting
 from chalicelib.privacy.reading import data_by_name
 
 _HOST = r"(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:]+\])(?::\d{1,5})?"
-"""Compiled when the setting is read: that takes longer than all else here, and a cold start waits for it."""
+"""Compiled when the setting is read: that takes longer than all else here, and a cold start waits
+for it."""
 
 
 def _parse_hosts(text: str) -> tuple[str, ...]:
     names = tuple(name for part in text.split(",") if (name := part.strip()))
     if not all(re.fullmatch(_HOST, name) for name in names):
-        raise ValueError("is names such as faces.example or 10.0.0.2:8000, with commas between them")
+        raise ValueError(
+            "is names such as faces.example or 10.0.0.2:8000, with commas between them"
+        )
     return names
 
 
@@ -31,7 +34,8 @@ class SignedHosts(Struct, frozen=True):
 
     endpoint_hosts: tuple[str, ...] = setting(
         (),
-        "names, with ports, by which clients of the Rekognition dialect call a proxy that changes `Host`",
+        "names, with ports, by which clients of the Rekognition dialect call a proxy that changes "
+        "`Host`",
         read=_parse_hosts,
         nothing="none",
     )
@@ -43,9 +47,11 @@ DIALECT = Dialect(
     (ROOT,),
     kinds_by_name(
         {
-            Kind.CHANGE: "CreateCollection, DeleteCollection, TagResource, UntagResource, IndexFaces, DeleteFaces, "
+            Kind.CHANGE: "CreateCollection, DeleteCollection, TagResource, UntagResource, "
+            "IndexFaces, DeleteFaces, "
             "CreateUser, DeleteUser, AssociateFaces, DisassociateFaces",
-            Kind.DECISION: "CompareFaces, SearchFaces, SearchFacesByImage, SearchUsers, SearchUsersByImage",
+            Kind.DECISION: "CompareFaces, SearchFaces, SearchFacesByImage, SearchUsers, "
+            "SearchUsersByImage",
         }
     ),
     data_by_name(

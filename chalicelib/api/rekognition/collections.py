@@ -28,7 +28,13 @@ from chalicelib.domain.model import DEFAULT_GROUPS, Face, Group
 from chalicelib.domain.names import LONGEST_GROUP_NAME
 from chalicelib.domain.pictures import Found, Sides
 from chalicelib.domain.rules.decision import MATCH
-from chalicelib.domain.rules.recognised import MOST_FACES, PictureOptions, RankingRequest, Similar, SimilarUser
+from chalicelib.domain.rules.recognised import (
+    MOST_FACES,
+    PictureOptions,
+    RankingRequest,
+    Similar,
+    SimilarUser,
+)
 from chalicelib.storage.items import PageTokens, cut_in_parts
 from chalicelib.storage.values import milliseconds
 
@@ -66,7 +72,9 @@ def create_collection(context: RekognitionContext, members: Members) -> Members:
 def delete_collection(context: RekognitionContext, members: Members) -> Members:
     of_groups = context.services.deletion.groups
     context.change_once(
-        lambda: of_groups.delete(context.tenant, members["CollectionId"], context.request_id, by="rekognition")
+        lambda: of_groups.delete(
+            context.tenant, members["CollectionId"], context.request_id, by="rekognition"
+        )
     )
     return {"StatusCode": 200}
 
@@ -76,8 +84,12 @@ def list_collections(context: RekognitionContext, members: Members) -> Members:
     max_groups = members.get("MaxResults") or LARGEST_PAGE
     tokens = PageTokens(f"collections {context.tenant.name}")
     last_sort_key = parse_place(tokens, members.get("NextToken"))
-    groups = [group for group in context.services.groups.list_all(context.tenant) if _is_collection(group)]
-    remaining_groups = [group for group in groups if last_sort_key is None or _make_sort_key(group) > last_sort_key]
+    groups = [
+        group for group in context.services.groups.list_all(context.tenant) if _is_collection(group)
+    ]
+    remaining_groups = [
+        group for group in groups if last_sort_key is None or _make_sort_key(group) > last_sort_key
+    ]
     page = remaining_groups[:max_groups]
     answer: dict[str, object] = {
         "CollectionIds": [group.name for group in page],
@@ -128,7 +140,10 @@ def find_collection(context: RekognitionContext, name: str) -> Group:
 
 
 def write_arn(context: RekognitionContext, name: str) -> str:
-    """Name a collection as AWS does. Twelve digits of the tenant stand in place of an account's number."""
+    """Name a collection as AWS does.
+
+    Twelve digits of the tenant stand in place of an account's number.
+    """
     digest = hashlib.sha256(context.tenant.name.encode()).digest()
     account = int.from_bytes(digest[:8], "big") % 10**12
     return f"arn:aws:rekognition:{context.region}:{account:012d}:collection/{name}"
@@ -140,7 +155,10 @@ def write_model_version(context: RekognitionContext) -> str:
 
 
 def parse_place(tokens: PageTokens, token: str | None) -> str | None:
-    """Return the place that a NextToken names; None if there is none, or it is empty. Raises Failure."""
+    """Return the place that a NextToken names; None if there is none, or it is empty.
+
+    Raises Failure.
+    """
     if not token:
         return None
     try:
@@ -150,7 +168,8 @@ def parse_place(tokens: PageTokens, token: str | None) -> str | None:
 
 
 def _is_collection(group: Group) -> bool:
-    """Tell whether a group is listed: a default one only while it holds faces, so that a new account is empty."""
+    """Tell whether a group is listed: a default one only while it holds faces, so that a new
+    account is empty."""
     is_named = _NAME.fullmatch(group.name) is not None
     return is_named and (group.id not in DEFAULT_GROUPS or group.count > 0)
 
@@ -166,7 +185,9 @@ def _parse_arn(text: str) -> str:
     """Return the collection that an ARN names. Raises Failure."""
     arn_match = _ARN.fullmatch(text)
     if arn_match is None:
-        raise Failure("InvalidParameterException", f"{BAD_REQUEST}: ResourceArn is not that of a collection")
+        raise Failure(
+            "InvalidParameterException", f"{BAD_REQUEST}: ResourceArn is not that of a collection"
+        )
     return arn_match[1]
 
 
@@ -175,7 +196,8 @@ _OF_NUMBER = re.compile(r"00000000-0000-0000-([0-9a-f]{4})-([0-9a-f]{12})")
 
 
 def index_faces(context: RekognitionContext, members: Members) -> Members:
-    """Enrol the faces of a picture, and describe those that were not enrolled, with the reason of each."""
+    """Enrol the faces of a picture, and describe those that were not enrolled, with the reason of
+    each."""
     group, picture = read_collection_and_picture(context, members)
     attributes = members.get("DetectionAttributes", [])
     indexed = context.services.enrolment.everybody.index_faces(
@@ -191,7 +213,9 @@ def index_faces(context: RekognitionContext, members: Members) -> Members:
     described_picture, version = indexed.seen.described, write_model_version(context)
     unseen = context.tenant.answers_unknown
     details = [
-        describe_face_detail(face, described_picture.width, described_picture.height, attributes, unseen=unseen)
+        describe_face_detail(
+            face, described_picture.width, described_picture.height, attributes, unseen=unseen
+        )
         for face in described_picture.faces
     ]
     return {
@@ -208,10 +232,13 @@ def index_faces(context: RekognitionContext, members: Members) -> Members:
 
 
 def list_faces(context: RekognitionContext, members: Members) -> Members:
-    """List a page of a collection's faces: all, or those of `UserId`, or of `FaceIds`, or of both."""
+    """List a page of a collection's faces: all, or those of `UserId`, or of `FaceIds`, or of
+    both."""
     group = find_collection(context, members["CollectionId"])
     max_faces = members.get("MaxResults") or LARGEST_PAGE
-    asked_ids = None if "FaceIds" not in members else [parse_faceid(text) for text in members["FaceIds"]]
+    asked_ids = (
+        None if "FaceIds" not in members else [parse_faceid(text) for text in members["FaceIds"]]
+    )
     wanted_ids: Sequence[str] | None = asked_ids
     if "UserId" in members:
         ids_of_user = context.services.users.get(context.tenant, group, members["UserId"]).faceids
@@ -225,12 +252,17 @@ def list_faces(context: RekognitionContext, members: Members) -> Members:
         else lists.list_wanted_by_enrolment(context.tenant, group, max_faces, position, wanted_ids)
     )
     version = write_model_version(context)
-    answer = {"Faces": [describe_face(face, version) for face in faces], "FaceModelVersion": version}
+    answer = {
+        "Faces": [describe_face(face, version) for face in faces],
+        "FaceModelVersion": version,
+    }
     return answer if following is None else {**answer, "NextToken": tokens.make_token(following)}
 
 
 def delete_faces(context: RekognitionContext, members: Members) -> Members:
-    """Delete faces, MAX_DELETED at a time. Return the ids of those that were deleted, and why each other one stays.
+    """Delete faces, MAX_DELETED at a time.
+
+    Return the ids of those that were deleted, and why each other one stays.
 
     A face stays if it belongs to a user. A face that is not in the collection is named, too.
     """
@@ -239,19 +271,25 @@ def delete_faces(context: RekognitionContext, members: Members) -> Members:
     deleted_ids: set[str] = set()
     for number, batch in enumerate(cut_in_parts(asked_ids, MAX_DELETED)):
         deleted_ids |= _delete_batch(context, group, batch, number)
-    undeleted_ids = {faceid: text for faceid, text in asked_ids.items() if faceid not in deleted_ids}
-    kept_faces_by_id = context.services.faces.read_faces_in_group(context.tenant, group, [*undeleted_ids])
+    undeleted_ids = {
+        faceid: text for faceid, text in asked_ids.items() if faceid not in deleted_ids
+    }
+    kept_faces_by_id = context.services.faces.read_faces_in_group(
+        context.tenant, group, [*undeleted_ids]
+    )
     return {
         "DeletedFaces": [write_faceid(faceid) for faceid in asked_ids if faceid in deleted_ids],
         "UnsuccessfulFaceDeletions": [
-            _describe_kept_face(text, kept_faces_by_id.get(faceid)) for faceid, text in undeleted_ids.items()
+            _describe_kept_face(text, kept_faces_by_id.get(faceid))
+            for faceid, text in undeleted_ids.items()
         ],
     }
 
 
 def search_faces(context: RekognitionContext, members: Members) -> Members:
     """Search for faces of the collection that are like one of them."""
-    group, faceid = find_collection(context, members["CollectionId"]), parse_faceid(members["FaceId"])
+    group = find_collection(context, members["CollectionId"])
+    faceid = parse_faceid(members["FaceId"])
     face = find_face(context, group, faceid)
     audit_events.report_people([faceid])
     similar_faces = context.services.recognition.ranking.rank_faces_like(
@@ -261,52 +299,74 @@ def search_faces(context: RekognitionContext, members: Members) -> Members:
         least_similarity=members.get("FaceMatchThreshold", MATCH),
         max_faces=members.get("MaxFaces", LARGEST_PAGE),
     )
-    return {"SearchedFaceId": write_faceid(faceid), **_describe_face_matches(context, similar_faces)}
+    return {
+        "SearchedFaceId": write_faceid(faceid),
+        **_describe_face_matches(context, similar_faces),
+    }
 
 
 def search_faces_by_image(context: RekognitionContext, members: Members) -> Members:
     """Search for the largest face of a picture that the quality filter lets through.
 
-    Nobody is found for a face that is no living person's (`spoof`). Raises Failure if no face is let through.
+    Nobody is found for a face that is no living person's (`spoof`). Raises Failure if no face is
+    let through.
     """
     group, picture = read_collection_and_picture(context, members)
     quality_filter = members.get("QualityFilter", "NONE")
     is_filtered = quality_filter != "NONE"
     # Without a filter, the largest face is searched, so no other is described.
     max_described = MOST_FACES if is_filtered else 1
-    options = PictureOptions(max_faces=max_described, embeds=True, poses=is_filtered, checks_liveness=True)
-    seen_picture = context.services.recognition.face_analysis.describe_picture(context.tenant, picture, RULES, options)
+    options = PictureOptions(
+        max_faces=max_described, embeds=True, poses=is_filtered, checks_liveness=True
+    )
+    seen_picture = context.services.recognition.face_analysis.describe_picture(
+        context.tenant, picture, RULES, options
+    )
     fit = seen_picture.leave_out(partial(find_flaw, quality_filter=quality_filter))
     if not fit.described.faces:
-        raise Failure("InvalidParameterException", "There are no faces in the image. Should be at least 1.")
+        raise Failure(
+            "InvalidParameterException", "There are no faces in the image. Should be at least 1."
+        )
     largest = fit.described.faces[0]
-    min_similarity, max_faces = members.get("FaceMatchThreshold", MATCH), members.get("MaxFaces", LARGEST_PAGE)
+    min_similarity = members.get("FaceMatchThreshold", MATCH)
+    max_faces = members.get("MaxFaces", LARGEST_PAGE)
     similar_faces = (
         []
         if largest.spoof
         else context.services.recognition.ranking.rank_faces(
-            context.tenant, group, RankingRequest(fit.embeddings[0], largest.quality.total, min_similarity, max_faces)
+            context.tenant,
+            group,
+            RankingRequest(fit.embeddings[0], largest.quality.total, min_similarity, max_faces),
         )
     )
-    box_members = describe_box(Found.convert_face(largest.detected, Sides(fit.described.width, fit.described.height)))
+    box_members = describe_box(
+        Found.convert_face(largest.detected, Sides(fit.described.width, fit.described.height))
+    )
     return {
         **{f"SearchedFace{name}": value for name, value in box_members.items()},
         **_describe_face_matches(context, similar_faces),
     }
 
 
-def _describe_face_matches(context: RekognitionContext, similar_faces: Sequence[Similar]) -> dict[str, Any]:
+def _describe_face_matches(
+    context: RekognitionContext, similar_faces: Sequence[Similar]
+) -> dict[str, Any]:
     version = write_model_version(context)
     matches = [
-        {"Similarity": similar.similarity, "Face": describe_face(similar.face, version)} for similar in similar_faces
+        {"Similarity": similar.similarity, "Face": describe_face(similar.face, version)}
+        for similar in similar_faces
     ]
     return {"FaceMatches": matches, "FaceModelVersion": version}
 
 
-def read_collection_and_picture(context: RekognitionContext, members: Members) -> tuple[Group, bytes]:
+def read_collection_and_picture(
+    context: RekognitionContext, members: Members
+) -> tuple[Group, bytes]:
     """Return the collection and the picture that are asked about. Raises Failure, GroupNotFound."""
     require_one_picture(members["Image"])
-    return find_collection(context, members["CollectionId"]), read_picture(context, members["Image"])
+    return find_collection(context, members["CollectionId"]), read_picture(
+        context, members["Image"]
+    )
 
 
 def find_face(context: RekognitionContext, group: Group, faceid: str) -> Face:
@@ -320,7 +380,10 @@ def find_face(context: RekognitionContext, group: Group, faceid: str) -> Face:
 def describe_face(face: Face, version: str) -> dict[str, Any]:
     """Return the Face of answers, with what is known of it."""
     audit_events.report_people([face.faceid])
-    answer: dict[str, Any] = {"FaceId": write_faceid(face.faceid), "ImageId": str(uuid.UUID(hex=face.portrait.id))}
+    answer: dict[str, Any] = {
+        "FaceId": write_faceid(face.faceid),
+        "ImageId": str(uuid.UUID(hex=face.portrait.id)),
+    }
     if face.external_id:
         answer["ExternalImageId"] = face.external_id
     if face.user:
@@ -345,14 +408,23 @@ def parse_faceid(faceid: str) -> str:
     return str(number) if 0 < number < 2**63 else faceid
 
 
-def _delete_batch(context: RekognitionContext, group: Group, faceids: list[str], number: int) -> set[str]:
-    """Delete up to MAX_DELETED faces, and return those that were there. Raises StorageUnavailable if some are left.
+def _delete_batch(
+    context: RekognitionContext, group: Group, faceids: list[str], number: int
+) -> set[str]:
+    """Delete up to MAX_DELETED faces, and return those that were there.
 
-    `number`: of the batch among those of the request. A repeat finds the answer of each batch that was done.
+    Raises StorageUnavailable if some are left.
+
+    `number`: of the batch among those of the request. A repeat finds the answer of each batch that
+    was done.
     """
-    batch_id = context.request_id and replace(context.request_id, key=f"{context.request_id.key}-{number}")
+    batch_id = context.request_id and replace(
+        context.request_id, key=f"{context.request_id.key}-{number}"
+    )
     delete_faces = partial(
-        context.services.deletion.delete_faces_of_group, by="rekognition", only=lambda face: not face.user
+        context.services.deletion.delete_faces_of_group,
+        by="rekognition",
+        only=lambda face: not face.user,
     )
     deleted = replace(context, request_id=batch_id).change_once(
         lambda: asdict(delete_faces(context.tenant, group.name, faceids, batch_id))
@@ -379,14 +451,18 @@ _LEAST = 75.0
 def create_user(context: RekognitionContext, members: Members) -> None:
     name, users = members["CollectionId"], context.services.users
     context.change_once(
-        lambda: users.create(context.tenant, find_collection(context, name), members["UserId"], context.request_id)
+        lambda: users.create(
+            context.tenant, find_collection(context, name), members["UserId"], context.request_id
+        )
     )
 
 
 def delete_user(context: RekognitionContext, members: Members) -> None:
     name, users = members["CollectionId"], context.services.users
     context.change_once(
-        lambda: users.delete(context.tenant, find_collection(context, name), members["UserId"], context.request_id)
+        lambda: users.delete(
+            context.tenant, find_collection(context, name), members["UserId"], context.request_id
+        )
     )
 
 
@@ -398,20 +474,29 @@ def list_users(context: RekognitionContext, members: Members) -> Members:
         context.tenant, group, members.get("MaxResults", MOST_USERS), position
     )
     audit_events.report_users(users)
-    answer = {"Users": [{"UserId": user.id, "UserStatus": _name_status(len(user.faceids))} for user in users]}
+    answer = {
+        "Users": [
+            {"UserId": user.id, "UserStatus": _name_status(len(user.faceids))} for user in users
+        ]
+    }
     return answer if following is None else {**answer, "NextToken": tokens.make_token(following)}
 
 
 def associate_faces(context: RekognitionContext, members: Members) -> Members:
     associate = partial(
-        context.services.users.associate_faces, least_similarity=members.get("UserMatchThreshold", _LEAST)
+        context.services.users.associate_faces,
+        least_similarity=members.get("UserMatchThreshold", _LEAST),
     )
-    return _change_user_faces(context, members, associate, "AssociatedFaces", "UnsuccessfulFaceAssociations")
+    return _change_user_faces(
+        context, members, associate, "AssociatedFaces", "UnsuccessfulFaceAssociations"
+    )
 
 
 def disassociate_faces(context: RekognitionContext, members: Members) -> Members:
     disassociate = context.services.users.disassociate_faces
-    return _change_user_faces(context, members, disassociate, "DisassociatedFaces", "UnsuccessfulFaceDisassociations")
+    return _change_user_faces(
+        context, members, disassociate, "DisassociatedFaces", "UnsuccessfulFaceDisassociations"
+    )
 
 
 def _change_user_faces(
@@ -423,13 +508,16 @@ def _change_user_faces(
 ) -> Members:
     """Add faces to a user or remove them by `change`, and describe the outcome of each face.
 
-    A request that is sent again gets the outcome of the first. `done_member`, `refused_member`: members of the answer.
+    A request that is sent again gets the outcome of the first. `done_member`, `refused_member`:
+    members of the answer.
     """
 
     def work() -> dict[str, Any]:
         group = find_collection(context, members["CollectionId"])
         faceids = [parse_faceid(text) for text in members["FaceIds"]]
-        return change(context.tenant, group, members["UserId"], faceids, request=context.request_id).write_progress()
+        return change(
+            context.tenant, group, members["UserId"], faceids, request=context.request_id
+        ).write_progress()
 
     outcome = UserOutcome.read_progress(context.change_once(work))
     return {
@@ -440,39 +528,56 @@ def _change_user_faces(
 
 
 def search_users(context: RekognitionContext, members: Members) -> Members:
-    """Search for users like a user of the collection, or like one of its faces. Raises Failure unless it is one."""
+    """Search for users like a user of the collection, or like one of its faces.
+
+    Raises Failure unless it is one.
+    """
     names = members.keys() & {"UserId", "FaceId"}
     if len(names) != 1:
         reason = "not both" if names else "one of them is needed"
-        raise Failure("InvalidParameterException", f"{BAD_REQUEST}: a search has UserId or FaceId, {reason}")
-    group, ranking = find_collection(context, members["CollectionId"]), context.services.recognition.ranking
-    min_similarity, max_users = members.get("UserMatchThreshold", MATCH), members.get("MaxUsers", MOST_USERS)
+        raise Failure(
+            "InvalidParameterException", f"{BAD_REQUEST}: a search has UserId or FaceId, {reason}"
+        )
+    group = find_collection(context, members["CollectionId"])
+    ranking = context.services.recognition.ranking
+    min_similarity = members.get("UserMatchThreshold", MATCH)
+    max_users = members.get("MaxUsers", MOST_USERS)
     if "UserId" in members:
         user = context.services.users.get(context.tenant, group, members["UserId"])
         audit_events.report_users([user])
         similar_users = ranking.rank_users_like_user(
             context.tenant, group, user, least_similarity=min_similarity, max_users=max_users
         )
-        return {**_describe_user_matches(context, similar_users), "SearchedUser": {"UserId": user.id}}
+        return {
+            **_describe_user_matches(context, similar_users),
+            "SearchedUser": {"UserId": user.id},
+        }
     face = find_face(context, group, parse_faceid(members["FaceId"]))
     audit_events.report_people([face.faceid])
     similar_users = ranking.rank_users_like_face(
         context.tenant, group, face, least_similarity=min_similarity, max_users=max_users
     )
-    return {**_describe_user_matches(context, similar_users), "SearchedFace": {"FaceId": write_faceid(face.faceid)}}
+    return {
+        **_describe_user_matches(context, similar_users),
+        "SearchedFace": {"FaceId": write_faceid(face.faceid)},
+    }
 
 
 def search_users_by_image(context: RekognitionContext, members: Members) -> Members:
     """Search for users like the largest face of a picture that the quality filter lets through.
 
-    The other faces are described with the reason of each: a flaw, or that it is not the largest. Nobody is found for a
-    face that is no living person's (`spoof`).
+    The other faces are described with the reason of each: a flaw, or that it is not the largest.
+    Nobody is found for a face that is no living person's (`spoof`).
     """
     group, picture = read_collection_and_picture(context, members)
     options = PictureOptions(max_faces=MOST_FACES, embeds=True, checks_liveness=True)
-    seen_picture = context.services.recognition.face_analysis.describe_picture(context.tenant, picture, RULES, options)
+    seen_picture = context.services.recognition.face_analysis.describe_picture(
+        context.tenant, picture, RULES, options
+    )
     described_picture = seen_picture.described
-    reasons = [find_flaw(face, members.get("QualityFilter", "NONE")) for face in described_picture.faces]
+    reasons = [
+        find_flaw(face, members.get("QualityFilter", "NONE")) for face in described_picture.faces
+    ]
     details = [
         describe_face_detail(face, described_picture.width, described_picture.height, [])
         for face in described_picture.faces
@@ -484,11 +589,17 @@ def search_users_by_image(context: RekognitionContext, members: Members) -> Memb
         largest = described_picture.faces[fit_numbers[0]]
         answer["SearchedFace"] = {"FaceDetail": details[fit_numbers[0]]}
         if not largest.spoof:
-            min_similarity, max_users = members.get("UserMatchThreshold", MATCH), members.get("MaxUsers", MOST_USERS)
+            min_similarity = members.get("UserMatchThreshold", MATCH)
+            max_users = members.get("MaxUsers", MOST_USERS)
             ranking_request = RankingRequest(
-                seen_picture.embeddings[fit_numbers[0]], largest.quality.total, min_similarity, max_users
+                seen_picture.embeddings[fit_numbers[0]],
+                largest.quality.total,
+                min_similarity,
+                max_users,
             )
-            similar_users = context.services.recognition.ranking.rank_users(context.tenant, group, ranking_request)
+            similar_users = context.services.recognition.ranking.rank_users(
+                context.tenant, group, ranking_request
+            )
     searched_numbers = fit_numbers[:1]
     answer["UnsearchedFaces"] = [
         {"FaceDetails": details[number], "Reasons": [reason or "FACE_NOT_LARGEST"]}
@@ -498,9 +609,14 @@ def search_users_by_image(context: RekognitionContext, members: Members) -> Memb
     return {**answer, **_describe_user_matches(context, similar_users)}
 
 
-def _describe_user_matches(context: RekognitionContext, similar_users: Sequence[SimilarUser]) -> dict[str, Any]:
+def _describe_user_matches(
+    context: RekognitionContext, similar_users: Sequence[SimilarUser]
+) -> dict[str, Any]:
     users = [
-        {"Similarity": similar_user.similarity, "User": {"UserId": similar_user.id, "UserStatus": "ACTIVE"}}
+        {
+            "Similarity": similar_user.similarity,
+            "User": {"UserId": similar_user.id, "UserStatus": "ACTIVE"},
+        }
         for similar_user in similar_users
     ]
     return {"UserMatches": users, "FaceModelVersion": write_model_version(context)}

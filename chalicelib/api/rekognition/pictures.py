@@ -1,4 +1,5 @@
-"""Pictures in Rekognition's words: Image members, FaceDetail, quality filters; and the operations that only look."""
+"""Pictures in Rekognition's words: Image members, FaceDetail, quality filters; and the operations
+that only look."""
 
 from __future__ import annotations
 
@@ -20,13 +21,18 @@ def require_one_picture(image: Mapping[str, Any]) -> None:
     """Raise Failure unless an Image member has a picture, once."""
     if len(image) != 1:
         reason = "not both" if image else "one of them is needed"
-        raise Failure("InvalidParameterException", f"{BAD_REQUEST}: an Image has Bytes or S3Object, {reason}")
+        raise Failure(
+            "InvalidParameterException", f"{BAD_REQUEST}: an Image has Bytes or S3Object, {reason}"
+        )
     if "S3Object" in image and not {"Bucket", "Name"} <= image["S3Object"].keys():
-        raise Failure("InvalidParameterException", f"{BAD_REQUEST}: an S3Object has Bucket and Name")
+        raise Failure(
+            "InvalidParameterException", f"{BAD_REQUEST}: an S3Object has Bucket and Name"
+        )
 
 
 def read_picture(context: RekognitionContext, image: Mapping[str, Any]) -> bytes:
-    """Return the bytes of an Image member: those that it has, or those of the S3 object that it names.
+    """Return the bytes of an Image member: those that it has, or those of the S3 object that it
+    names.
 
     Raises Failure if there is no such object, or the tenant may not read it.
     """
@@ -40,7 +46,8 @@ def read_picture(context: RekognitionContext, image: Mapping[str, Any]) -> bytes
     if stored_bytes is None:
         raise Failure(
             "InvalidS3ObjectException",
-            "Unable to get object metadata from S3. Check object key, region and/or access permissions.",
+            "Unable to get object metadata from S3. Check object key, region and/or access "
+            "permissions.",
         )
     return stored_bytes
 
@@ -50,7 +57,15 @@ MODELS: Mapping[str, str] = MappingProxyType(
 )
 """The attribute of ATTRIBUTES (domain/pictures.py) that each of Rekognition's needs."""
 
-_UNSEEN = ("EYEGLASSES", "SUNGLASSES", "BEARD", "MUSTACHE", "EYES_OPEN", "MOUTH_OPEN", "FACE_OCCLUDED")
+_UNSEEN = (
+    "EYEGLASSES",
+    "SUNGLASSES",
+    "BEARD",
+    "MUSTACHE",
+    "EYES_OPEN",
+    "MOUTH_OPEN",
+    "FACE_OCCLUDED",
+)
 """Attributes that no model here sees. Of two values, a Confidence is 50 at least."""
 
 _LANDMARKS = ("eyeLeft", "eyeRight", "nose", "mouthLeft", "mouthRight")
@@ -67,8 +82,15 @@ _EMOTIONS = {
     "contempt": "UNKNOWN",
 }
 
-_LEAST_QUALITY = {"NONE": 0.0, "AUTO": MIN_QUALITY, "LOW": MIN_QUALITY, "MEDIUM": 40.0, "HIGH": 60.0}
-"""Quality, 0 to 100, from which on a face passes each QualityFilter. MEDIUM and HIGH are our choice."""
+_LEAST_QUALITY = {
+    "NONE": 0.0,
+    "AUTO": MIN_QUALITY,
+    "LOW": MIN_QUALITY,
+    "MEDIUM": 40.0,
+    "HIGH": 60.0,
+}
+"""Quality, 0 to 100, from which on a face passes each QualityFilter. MEDIUM and HIGH are our
+choice."""
 _LEAST_SIDE_PX = 32.0
 """Shorter side of the smallest face that is described, in pixels."""
 
@@ -84,13 +106,17 @@ _REASONS = {
 
 
 def choose_models(attributes: Sequence[str]) -> frozenset[str]:
-    """Return the attributes of the book that are asked for. An empty list asks for Rekognition's default members."""
+    """Return the attributes of the book that are asked for.
+
+    An empty list asks for Rekognition's default members.
+    """
     wanted_names = MODELS if "ALL" in attributes else attributes
     return frozenset(MODELS[name] for name in wanted_names if name in MODELS)
 
 
 def describe_box(face: Found) -> Members:
-    """Return a face's box as shares of the picture's sides, over which it may reach, and the detector's confidence."""
+    """Return a face's box as shares of the picture's sides, over which it may reach, and the
+    detector's confidence."""
     return {
         "BoundingBox": {"Width": face.width, "Height": face.height, "Left": face.x, "Top": face.y},
         "Confidence": max(50.0, 100 - 160 * (1 - min(face.score, 1.0)) ** 2),
@@ -108,7 +134,10 @@ def find_flaw(face: DescribedFace, quality_filter: str) -> str:
 
 
 def describe_compared_face(face: DescribedFace, width: int, height: int) -> Members:
-    """Return the members that every face of a picture has. `width`, `height`: those of the picture."""
+    """Return the members that every face of a picture has.
+
+    `width`, `height`: those of the picture.
+    """
     detected, quality, pose = face.detected, face.quality, face.estimates.pose
     detail: Members = {
         **describe_box(Found.convert_face(detected, Sides(width, height))),
@@ -116,19 +145,35 @@ def describe_compared_face(face: DescribedFace, width: int, height: int) -> Memb
             {"Type": name, "X": x / width, "Y": y / height}
             for name, (x, y) in zip(_LANDMARKS, detected.landmarks, strict=False)
         ],
-        "Quality": {"Brightness": 100 * quality.brightness**0.5, "Sharpness": 100 * quality.sharpness},
+        "Quality": {
+            "Brightness": 100 * quality.brightness**0.5,
+            "Sharpness": 100 * quality.sharpness,
+        },
     }
     if pose is not None:
-        detail["Pose"] = {"Roll": pose.roll, "Yaw": pose.yaw, "Pitch": -pose.pitch}  # theirs is positive looking up
+        # theirs is positive looking up
+        detail["Pose"] = {"Roll": pose.roll, "Yaw": pose.yaw, "Pitch": -pose.pitch}
     return detail
 
 
 def describe_face_detail(
-    face: DescribedFace, width: int, height: int, attributes: Collection[str], *, unseen: bool = False
+    face: DescribedFace,
+    width: int,
+    height: int,
+    attributes: Collection[str],
+    *,
+    unseen: bool = False,
 ) -> Members:
-    """Return a FaceDetail with the attributes that were asked for and are known. `unseen`: with those that are not."""
+    """Return a FaceDetail with the attributes that were asked for and are known.
+
+    `unseen`: with those that are not.
+    """
     wanted_names = {*MODELS, *_UNSEEN, "EYE_DIRECTION"} if "ALL" in attributes else attributes
-    described = {_name_member(name): _DESCRIBERS[name](face.estimates) for name in _DESCRIBERS if name in wanted_names}
+    described = {
+        _name_member(name): _DESCRIBERS[name](face.estimates)
+        for name in _DESCRIBERS
+        if name in wanted_names
+    }
     known_members = {name: value for name, value in described.items() if value is not None}
     return {
         **describe_compared_face(face, width, height),
@@ -143,9 +188,12 @@ def _name_member(attribute: str) -> str:
 
 
 def _describe_unseen(face: DescribedFace, wanted_names: Collection[str]) -> Members:
-    """Return "no" for what nobody looked at, as unsure as can be; of the eyes, the direction of the head."""
+    """Return "no" for what nobody looked at, as unsure as can be; of the eyes, the direction of the
+    head."""
     answers: dict[str, Any] = {
-        _name_member(name): {"Value": False, "Confidence": 50.0} for name in _UNSEEN if name in wanted_names
+        _name_member(name): {"Value": False, "Confidence": 50.0}
+        for name in _UNSEEN
+        if name in wanted_names
     }
     if (pose := face.estimates.pose) is not None and "EYE_DIRECTION" in wanted_names:
         answers["EyeDirection"] = {"Yaw": pose.yaw, "Pitch": -pose.pitch, "Confidence": 50.0}
@@ -156,11 +204,15 @@ def _describe_age(estimates: Estimates) -> Members | None:
     if estimates.age is None:
         return None
     either_way = max(3.0, 0.15 * estimates.age)
-    return {"Low": max(0, round(estimates.age - either_way)), "High": round(estimates.age + either_way)}
+    return {
+        "Low": max(0, round(estimates.age - either_way)),
+        "High": round(estimates.age + either_way),
+    }
 
 
 def _describe_gender(estimates: Estimates) -> Members | None:
-    """Return the likelier gender, however unsure it is: Amazon always tells it, and programs read the member."""
+    """Return the likelier gender, however unsure it is: Amazon always tells it, and programs read
+    the member."""
     if not estimates.genders:
         return None
     gender, score = estimates.genders[0]
@@ -169,7 +221,8 @@ def _describe_gender(estimates: Estimates) -> Members | None:
 
 def _describe_emotions(estimates: Estimates) -> list[Members] | None:
     return [
-        {"Type": _EMOTIONS[name], "Confidence": 100 * probability} for name, probability in estimates.emotions
+        {"Type": _EMOTIONS[name], "Confidence": 100 * probability}
+        for name, probability in estimates.emotions
     ] or None
 
 
@@ -193,31 +246,44 @@ def detect_faces(context: RekognitionContext, members: Members) -> Members:
     """Describe the faces of a picture. Nobody is searched for."""
     attributes = members.get("Attributes", [])
     require_one_picture(members["Image"])
-    picture, analysis = read_picture(context, members["Image"]), context.services.recognition.face_analysis
+    picture = read_picture(context, members["Image"])
+    analysis = context.services.recognition.face_analysis
     described_picture = analysis.describe_picture(
-        context.tenant, picture, RULES, PictureOptions(choose_models(attributes), max_faces=MOST_FACES)
+        context.tenant,
+        picture,
+        RULES,
+        PictureOptions(choose_models(attributes), max_faces=MOST_FACES),
     ).described
     unseen = context.tenant.answers_unknown
     return {
         "FaceDetails": [
-            describe_face_detail(face, described_picture.width, described_picture.height, attributes, unseen=unseen)
+            describe_face_detail(
+                face, described_picture.width, described_picture.height, attributes, unseen=unseen
+            )
             for face in described_picture.faces
         ]
     }
 
 
 def compare_faces(context: RekognitionContext, members: Members) -> Members:
-    """Compare the largest face of the source with each face of the target, the most similar ones first.
+    """Compare the largest face of the source with each face of the target, the most similar ones
+    first.
 
-    Faces that the quality filter refuses count in neither picture. Raises Failure if a picture has no other face.
+    Faces that the quality filter refuses count in neither picture. Raises Failure if a picture has
+    no other face.
     """
     names = ("SourceImage", "TargetImage")
     for name in names:
         require_one_picture(members[name])
     quality_filter = members.get("QualityFilter", "NONE")
-    describe = partial(context.services.recognition.face_analysis.describe_picture, context.tenant, rules=RULES)
-    # Of the source, only the largest face is compared; a filter may refuse it, so the others are described then, too.
-    source_options = PictureOptions(max_faces=1 if quality_filter == "NONE" else MOST_FACES, embeds=True)
+    describe = partial(
+        context.services.recognition.face_analysis.describe_picture, context.tenant, rules=RULES
+    )
+    # Of the source, only the largest face is compared; a filter may refuse it, so the others are
+    # described then, too.
+    source_options = PictureOptions(
+        max_faces=1 if quality_filter == "NONE" else MOST_FACES, embeds=True
+    )
     target_options = PictureOptions(max_faces=MOST_FACES, embeds=True)
     seen_source = describe(read_picture(context, members["SourceImage"]), options=source_options)
     seen_target = describe(read_picture(context, members["TargetImage"]), options=target_options)
@@ -227,7 +293,9 @@ def compare_faces(context: RekognitionContext, members: Members) -> Members:
         if not picture.described.faces:
             text = f"{BAD_REQUEST}: there is no face in {name} that can be compared"
             raise Failure("InvalidParameterException", text)
-    similarities = context.services.recognition.verification.rate_similarities(context.tenant, source, target)
+    similarities = context.services.recognition.verification.rate_similarities(
+        context.tenant, source, target
+    )
     min_similarity = members.get("SimilarityThreshold", MATCH)
     sides = target.described.width, target.described.height
     compared = [
@@ -235,7 +303,9 @@ def compare_faces(context: RekognitionContext, members: Members) -> Members:
         for similarity, face in zip(similarities, target.described.faces, strict=True)
     ]
     matches: list[dict[str, Any]] = [
-        {"Similarity": similarity, "Face": face} for similarity, face in compared if similarity >= min_similarity
+        {"Similarity": similarity, "Face": face}
+        for similarity, face in compared
+        if similarity >= min_similarity
     ]
     matches.sort(key=lambda match: -match["Similarity"])
     largest = source.described.faces[0].detected

@@ -9,7 +9,10 @@ from typing import Any
 
 from chalicelib.api.probes import Keys, Probe, draw_empty_picture, is_done
 
-LIMITS = "a match has reached the service's threshold; FaceMatchThreshold asks for more (docs/rekognition.md)"
+LIMITS = (
+    "a match has reached the service's threshold; FaceMatchThreshold asks for more "
+    "(docs/rekognition.md)"
+)
 
 
 def make_probes(keys: Keys) -> list[Probe]:
@@ -27,7 +30,10 @@ def _make_signed_ask(keys: Keys, subject: str, operation: str, members: Mapping[
     from botocore.credentials import Credentials
 
     credentials = Credentials(keys["access_key_id"], keys["secret_access_key"])
-    headers = {"Content-Type": "application/x-amz-json-1.1", "X-Amz-Target": f"RekognitionService.{operation}"}
+    headers = {
+        "Content-Type": "application/x-amz-json-1.1",
+        "X-Amz-Target": f"RekognitionService.{operation}",
+    }
     body = json.dumps(members).encode()
     aws_request = AWSRequest("POST", f"{keys['service']}/", headers, body)
     SigV4Auth(credentials, "rekognition", keys.get("region", "eu-central-1")).add_auth(aws_request)

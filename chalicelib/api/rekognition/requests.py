@@ -1,7 +1,9 @@
-"""The operations' requests: their members and what these may be, as in Rekognition's service model (2016-06-27).
+"""The operations' requests: their members and what these may be, as in Rekognition's service model
+(2016-06-27).
 
-A member of another JSON type than the model's is a SerializationException, whatever else is wrong. All constraints that
-do not hold are told together in one ValidationException. Unknown members and null are passed over.
+A member of another JSON type than the model's is a SerializationException, whatever else is wrong.
+All constraints that do not hold are told together in one ValidationException. Unknown members and
+null are passed over.
 """
 
 from __future__ import annotations
@@ -58,8 +60,14 @@ class Number(Struct, frozen=True):
     whole: bool = False
 
     def read_value(self, value: Any, member_path: str, problems: Problems) -> float | int:
-        if isinstance(value, bool) or not isinstance(value, int | float) or (self.whole and value % 1):
-            raise _make_type_failure(member_path, value, "a whole number" if self.whole else "a number")
+        if (
+            isinstance(value, bool)
+            or not isinstance(value, int | float)
+            or (self.whole and value % 1)
+        ):
+            raise _make_type_failure(
+                member_path, value, "a whole number" if self.whole else "a number"
+            )
         problems += (
             _describe_flaw(value, member_path, flaw)
             for flaw in _list_bound_flaws(value, self.least, self.most, "value")
@@ -77,9 +85,13 @@ class Blob(Struct, frozen=True):
         try:
             data = base64.b64decode(value, validate=True)
         except (binascii.Error, ValueError):
-            raise Failure("SerializationException", f"{member_path} is not in base64, with its padding") from None
+            raise Failure(
+                "SerializationException", f"{member_path} is not in base64, with its padding"
+            ) from None
         flaws = _list_bound_flaws(len(data), self.least, self.most)
-        problems += (f"Value at '{member_path}' failed to satisfy constraint: {flaw}" for flaw in flaws)
+        problems += (
+            f"Value at '{member_path}' failed to satisfy constraint: {flaw}" for flaw in flaws
+        )
         return data
 
 
@@ -89,14 +101,22 @@ class ListOf(Struct, frozen=True):
     most: int | None = None
 
     def read_value(self, value: Any, member_path: str, problems: Problems) -> list[str]:
-        """Read a list of texts, without its nulls. Add the flaws of its length and of its texts to `problems`."""
+        """Read a list of texts, without its nulls.
+
+        Add the flaws of its length and of its texts to `problems`.
+        """
         if not isinstance(value, list):
             raise _make_type_failure(member_path, value, "a list")
-        members = [self.member.read_value(member, member_path, []) for member in value if member is not None]
+        members = [
+            self.member.read_value(member, member_path, [])
+            for member in value
+            if member is not None
+        ]
         quoted = f"[{', '.join(members)}]"
         flaws = [flaw for member in members for flaw in self.member.list_flaws(member)]
         problems += (
-            _describe_flaw(quoted, member_path, flaw) for flaw in _list_bound_flaws(len(members), self.least, self.most)
+            _describe_flaw(quoted, member_path, flaw)
+            for flaw in _list_bound_flaws(len(members), self.least, self.most)
         )
         problems += (
             _describe_flaw(quoted, member_path, f"Member must satisfy constraint: [{flaw}]")
@@ -112,19 +132,29 @@ class MapOf(Struct, frozen=True):
     most: int | None = None
 
     def read_value(self, value: Any, member_path: str, problems: Problems) -> dict[str, str]:
-        """Read a map of texts, without its nulls. Add the flaws of its size, keys and values to `problems`."""
+        """Read a map of texts, without its nulls.
+
+        Add the flaws of its size, keys and values to `problems`.
+        """
         if not isinstance(value, dict):
             raise _make_type_failure(member_path, value, "an object")
-        texts = {key: self.value.read_value(sent, member_path, []) for key, sent in value.items() if sent is not None}
+        texts = {
+            key: self.value.read_value(sent, member_path, [])
+            for key, sent in value.items()
+            if sent is not None
+        }
         quoted = "{" + ", ".join(f"{key}={text}" for key, text in texts.items()) + "}"
         problems += (
-            _describe_flaw(quoted, member_path, flaw) for flaw in _list_bound_flaws(len(texts), self.least, self.most)
+            _describe_flaw(quoted, member_path, flaw)
+            for flaw in _list_bound_flaws(len(texts), self.least, self.most)
         )
         for part, flaws in (
             ("keys", [flaw for key in texts for flaw in self.key.list_flaws(key)]),
             ("value", [flaw for text in texts.values() for flaw in self.value.list_flaws(text)]),
         ):
-            sentences = (f"Map {part} must satisfy constraint: [{flaw}]" for flaw in dict.fromkeys(flaws))
+            sentences = (
+                f"Map {part} must satisfy constraint: [{flaw}]" for flaw in dict.fromkeys(flaws)
+            )
             problems += (_describe_flaw(quoted, member_path, flaw) for flaw in sentences)
         return texts
 
@@ -136,7 +166,10 @@ class Members(Struct, frozen=True):
     required: tuple[str, ...] = ()
 
     def read_value(self, value: Any, member_path: str, problems: Problems) -> dict[str, Any]:
-        """Read an object's members by their kinds, and pass others over. Add to `problems` what is wrong or missing."""
+        """Read an object's members by their kinds, and pass others over.
+
+        Add to `problems` what is wrong or missing.
+        """
         if not isinstance(value, dict):
             raise _make_type_failure(member_path or "the body", value, "an object")
         members: dict[str, Any] = {}
@@ -145,7 +178,9 @@ class Members(Struct, frozen=True):
             if value.get(name) is not None:
                 members[name] = kind.read_value(value[name], inner, problems)
             elif name in self.required:
-                problems.append(f"Value null at '{inner}' failed to satisfy constraint: Member must not be null")
+                problems.append(
+                    f"Value null at '{inner}' failed to satisfy constraint: Member must not be null"
+                )
         return members
 
 
@@ -157,7 +192,9 @@ def parse_members(body: bytes, request: Members) -> dict[str, Any]:
     try:
         value = json.loads(body.decode() or "{}", parse_constant=_refuse_constant)
     except (ValueError, RecursionError):
-        raise Failure("SerializationException", "The body is not one JSON object in UTF-8") from None
+        raise Failure(
+            "SerializationException", "The body is not one JSON object in UTF-8"
+        ) from None
     problems: Problems = []
     members = request.read_value(value, "", problems)
     if problems:
@@ -173,7 +210,10 @@ def _refuse_constant(constant: str) -> None:
 def _list_bound_flaws(
     size: float, min_size: int | None, max_size: int | None, measured: str = "length"
 ) -> Iterator[str]:
-    """Say which of its bounds a length or a value does not keep. `measured`: the word for what `size` is."""
+    """Say which of its bounds a length or a value does not keep.
+
+    `measured`: the word for what `size` is.
+    """
     if min_size is not None and size < min_size:
         yield f"Member must have {measured} greater than or equal to {min_size}"
     if max_size is not None and size > max_size:
@@ -187,19 +227,32 @@ def _describe_flaw(value: object, member_path: str, flaw: str) -> str:
 
 
 def _make_type_failure(member_path: str, value: object, right_kind: str) -> Failure:
-    kinds = {str: "a string", bool: "true or false", list: "a list", dict: "an object", type(None): "null"}
+    kinds = {
+        str: "a string",
+        bool: "true or false",
+        list: "a list",
+        dict: "an object",
+        type(None): "null",
+    }
     return Failure(
-        "SerializationException", f"{member_path} is {right_kind}, not {kinds.get(type(value)) or str(value)[:20]}"
+        "SerializationException",
+        f"{member_path} is {right_kind}, not {kinds.get(type(value)) or str(value)[:20]}",
     )
 
 
 def _is_tag_text(text: str) -> bool:
-    """Tell whether these are letters, separators and digits of any script, or signs that tags may have."""
+    """Tell whether these are letters, separators and digits of any script, or signs that tags may
+    have."""
     return all(letter in "_.:/=+-@" or unicodedata.category(letter)[0] in "LZN" for letter in text)
 
 
 _TAG = r"[\p{L}\p{Z}\p{N}_.:/=+\-@]*"
-_TAG_KEY = Text(1, 128, f"^(?!aws:){_TAG}$", fits=lambda text: _is_tag_text(text) and not text.startswith("aws:"))
+_TAG_KEY = Text(
+    1,
+    128,
+    f"^(?!aws:){_TAG}$",
+    fits=lambda text: _is_tag_text(text) and not text.startswith("aws:"),
+)
 _TAGS = MapOf(_TAG_KEY, Text(0, 256, f"^({_TAG})$", fits=_is_tag_text), 0, 200)
 _COLLECTION = Text(1, 255, r"[a-zA-Z0-9_.\-]+")
 _USER = Text(1, 128, r"[a-zA-Z0-9_.\-:]+")
@@ -218,7 +271,13 @@ _MOST = Number(1, 4_096, whole=True)
 _PAGE = Number(0, 4_096, whole=True)
 _MOST_USERS = Number(1, 500, whole=True)
 _FILTER = Text(choices=("NONE", "AUTO", "LOW", "MEDIUM", "HIGH"))
-_S3_OBJECT = Members({"Bucket": Text(3, 255, r"[0-9A-Za-z\.\-_]*"), "Name": Text(1, 1_024), "Version": Text(1, 1_024)})
+_S3_OBJECT = Members(
+    {
+        "Bucket": Text(3, 255, r"[0-9A-Za-z\.\-_]*"),
+        "Name": Text(1, 1_024),
+        "Version": Text(1, 1_024),
+    }
+)
 _IMAGE = Members({"Bytes": Blob(1, MAX_BLOB), "S3Object": _S3_OBJECT})
 _ATTRIBUTE_NAMES = """
 DEFAULT ALL AGE_RANGE BEARD EMOTIONS EYE_DIRECTION EYEGLASSES EYES_OPEN GENDER MOUTH_OPEN MUSTACHE FACE_OCCLUDED SMILE
@@ -251,31 +310,52 @@ REQUESTS: Mapping[str, Members] = {
         QualityFilter=_FILTER,
     ),
     "ListFaces": _require(
-        _COLLECTION_ID, NextToken=_NEXT, MaxResults=_PAGE, UserId=_USER, FaceIds=ListOf(_FACE, 1, 4_096)
+        _COLLECTION_ID,
+        NextToken=_NEXT,
+        MaxResults=_PAGE,
+        UserId=_USER,
+        FaceIds=ListOf(_FACE, 1, 4_096),
     ),
     "DeleteFaces": _require({**_COLLECTION_ID, "FaceIds": ListOf(_FACE, 1, 4_096)}),
-    "SearchFaces": _require({**_COLLECTION_ID, "FaceId": _FACE}, MaxFaces=_MOST, FaceMatchThreshold=_PERCENT),
+    "SearchFaces": _require(
+        {**_COLLECTION_ID, "FaceId": _FACE}, MaxFaces=_MOST, FaceMatchThreshold=_PERCENT
+    ),
     "SearchFacesByImage": _require(
-        {**_COLLECTION_ID, "Image": _IMAGE}, MaxFaces=_MOST, FaceMatchThreshold=_PERCENT, QualityFilter=_FILTER
+        {**_COLLECTION_ID, "Image": _IMAGE},
+        MaxFaces=_MOST,
+        FaceMatchThreshold=_PERCENT,
+        QualityFilter=_FILTER,
     ),
     "CompareFaces": _require(
-        {"SourceImage": _IMAGE, "TargetImage": _IMAGE}, SimilarityThreshold=_PERCENT, QualityFilter=_FILTER
+        {"SourceImage": _IMAGE, "TargetImage": _IMAGE},
+        SimilarityThreshold=_PERCENT,
+        QualityFilter=_FILTER,
     ),
     "DetectFaces": _require({"Image": _IMAGE}, Attributes=_ATTRIBUTES),
     "CreateUser": _require(_USER_ID, ClientRequestToken=_TOKEN),
     "DeleteUser": _require(_USER_ID, ClientRequestToken=_TOKEN),
     "ListUsers": _require(_COLLECTION_ID, MaxResults=_MOST_USERS, NextToken=_NEXT),
     "AssociateFaces": _require(
-        {**_USER_ID, "FaceIds": ListOf(_FACE, 1, 100)}, UserMatchThreshold=_PERCENT, ClientRequestToken=_TOKEN
+        {**_USER_ID, "FaceIds": ListOf(_FACE, 1, 100)},
+        UserMatchThreshold=_PERCENT,
+        ClientRequestToken=_TOKEN,
     ),
     "DisassociateFaces": Members(
-        {**_USER_ID, "ClientRequestToken": _TOKEN, "FaceIds": ListOf(_FACE, 1, 100)}, (*_USER_ID, "FaceIds")
+        {**_USER_ID, "ClientRequestToken": _TOKEN, "FaceIds": ListOf(_FACE, 1, 100)},
+        (*_USER_ID, "FaceIds"),
     ),
     "SearchUsers": _require(
-        _COLLECTION_ID, UserId=_USER, FaceId=_FACE, UserMatchThreshold=_PERCENT, MaxUsers=_MOST_USERS
+        _COLLECTION_ID,
+        UserId=_USER,
+        FaceId=_FACE,
+        UserMatchThreshold=_PERCENT,
+        MaxUsers=_MOST_USERS,
     ),
     "SearchUsersByImage": _require(
-        {**_COLLECTION_ID, "Image": _IMAGE}, UserMatchThreshold=_PERCENT, MaxUsers=_MOST_USERS, QualityFilter=_FILTER
+        {**_COLLECTION_ID, "Image": _IMAGE},
+        UserMatchThreshold=_PERCENT,
+        MaxUsers=_MOST_USERS,
+        QualityFilter=_FILTER,
     ),
 }
 """The members of each operation that is answered, those that must be there first."""
@@ -305,4 +385,5 @@ StopProjectVersion StopStreamProcessor UpdateDatasetEntries UpdateStreamProcesso
 """
 
 OTHER_OPERATIONS = frozenset(_OTHERS.split())
-"""Operations of the service model that find something else than faces in a picture, and are refused by name."""
+"""Operations of the service model that find something else than faces in a picture, and are refused
+by name."""

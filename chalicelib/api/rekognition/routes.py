@@ -30,7 +30,9 @@ def parse_credential(_settings: Settings, request: Head) -> Credential:
     if scheme != signature.ALGORITHM:
         return NOBODY
     key_match = _ACCESS_KEY.search(parameters)
-    return SignatureCredential(operation.find_signer, key_match[1] if key_match else "", operation.remember_signer)
+    return SignatureCredential(
+        operation.find_signer, key_match[1] if key_match else "", operation.remember_signer
+    )
 
 
 VIEWS = Views(

@@ -1,6 +1,8 @@
-"""One endpoint: authenticate, repeat a stored answer or run, and answer in the camera's envelope, or with its codes.
+"""One endpoint: authenticate, repeat a stored answer or run, and answer in the camera's envelope,
+or with its codes.
 
-The vendor does not publish its table of codes. The meanings follow from the endpoints that list each code.
+The vendor does not publish its table of codes. The meanings follow from the endpoints that list
+each code.
 """
 
 from __future__ import annotations
@@ -105,11 +107,13 @@ _SUBSTITUTES: Mapping[tuple[str, int], int] = {
     ("getFaceByArrival", 204): 207,
     ("getFaceByPicture", 207): 283,
 }
-"""Substitutes for codes that an endpoint does not list. Without one, BUSY becomes 211 and any other code 2."""
+"""Substitutes for codes that an endpoint does not list. Without one, BUSY becomes 211 and any other
+code 2."""
 
 
 def choose_code(error: Exception, endpoint: str) -> int:
-    """Return the code with which `endpoint` answers this error: always one of those that it lists."""
+    """Return the code with which `endpoint` answers this error: always one of those that it
+    lists."""
     code = find_nearest(CODES, type(error))
     if code in LISTED[endpoint]:
         return code
@@ -117,7 +121,8 @@ def choose_code(error: Exception, endpoint: str) -> int:
 
 
 class SunmiContext(Struct, frozen=True):
-    """First argument of a view, beside the parameters that were sent: the use cases, and the authenticated tenant."""
+    """First argument of a view, beside the parameters that were sent: the use cases, and the
+    authenticated tenant."""
 
     services: Services
     tenant: Tenant
@@ -140,10 +145,12 @@ def remember_signer(services: Services, tenant: Tenant) -> Recognise:
 
 
 class Endpoint(Struct, frozen=True):
-    """An endpoint of the dialect. `view` does the work, and `render` makes the `data` of its result.
+    """An endpoint of the dialect.
 
-    A stored result is rendered again, without the view. `means` returns another endpoint if the form was meant for that
-    one; the answer then has that one's codes.
+    `view` does the work, and `render` makes the `data` of its result.
+
+    A stored result is rendered again, without the view. `means` returns another endpoint if the
+    form was meant for that one; the answer then has that one's codes.
     """
 
     name: str
@@ -162,19 +169,27 @@ class Endpoint(Struct, frozen=True):
             nonlocal meant_endpoint
             form = read_sent_form(request)
             meant_endpoint = (self.means(form) if self.means else None) or self
-            return make_json_response(meant_endpoint.respond(provide, request, form, headers), headers=headers)
+            return make_json_response(
+                meant_endpoint.respond(provide, request, form, headers), headers=headers
+            )
 
-        return answer_request(request, work, lambda error: meant_endpoint.answer_error(error, headers), self.name)
+        return answer_request(
+            request, work, lambda error: meant_endpoint.answer_error(error, headers), self.name
+        )
 
-    def answer_error(self, error: Exception, headers: Mapping[str, str] = NOTHING) -> tuple[int, Response]:
+    def answer_error(
+        self, error: Exception, headers: Mapping[str, str] = NOTHING
+    ) -> tuple[int, Response]:
         failure = self.describe_failure(error)
         return failure["code"], make_json_response(failure, headers=headers)
 
-    def respond(self, provide: Provide, request: HttpRequest, form: Form, headers: dict[str, str]) -> Body:
+    def respond(
+        self, provide: Provide, request: HttpRequest, form: Form, headers: dict[str, str]
+    ) -> Body:
         """Authenticate a signed form, run its view once, and render the view's result.
 
-        A request that changes something has an id, by which a repeat gets the stored answer. Of a request that only
-        reads, the signature is remembered.
+        A request that changes something has an id, by which a repeat gets the stored answer. Of a
+        request that only reads, the signature is remembered.
         """
         signed = SignedForm.read(form)
         services = provide()
@@ -192,17 +207,24 @@ class Endpoint(Struct, frozen=True):
         return {"code": DONE, "data": data} if data else {"code": DONE}
 
     def _run_view_once(self, context: SunmiContext, form: Form) -> Answer:
-        """Run the view once. A permanent failure is stored, so that a retry fails in the same words."""
+        """Run the view once.
+
+        A permanent failure is stored, so that a retry fails in the same words.
+        """
         requests, tenant = context.services.requests, context.tenant.name
         try:
             answer_body, stored_answer = requests.do_once(
-                tenant, context.request_id, lambda: self.view(context, Parameters.read(form, self.parameters))
+                tenant,
+                context.request_id,
+                lambda: self.view(context, Parameters.read(form, self.parameters)),
             )
         except RegularsError as error:
             failure = self.describe_failure(error)
             if context.request_id is None or failure["code"] in NEVER_STORED:
                 raise
-            return requests.store_answer(tenant, context.request_id, Answer(type(error).__name__, failure))
+            return requests.store_answer(
+                tenant, context.request_id, Answer(type(error).__name__, failure)
+            )
         return stored_answer or Answer(OK, answer_body or {})
 
     def describe_failure(self, error: Exception) -> Body:

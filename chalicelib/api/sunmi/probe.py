@@ -1,4 +1,5 @@
-"""What a camera's software sends and expects. It shares no code with what answers, so that a mistake in one shows."""
+"""What a camera's software sends and expects. It shares no code with what answers, so that a
+mistake in one shows."""
 
 from __future__ import annotations
 
@@ -8,7 +9,14 @@ from collections.abc import Mapping
 from urllib.parse import urlencode
 
 from chalicelib.api.http import URLENCODED
-from chalicelib.api.probes import OWN_THRESHOLD, Keys, Probe, encode_multipart, expect_member, make_picture_file
+from chalicelib.api.probes import (
+    OWN_THRESHOLD,
+    Keys,
+    Probe,
+    encode_multipart,
+    expect_member,
+    make_picture_file,
+)
 
 DONE, NO_MATCH, UNUSABLE = 0, 283, 210
 """Most frequent codes."""
@@ -18,15 +26,28 @@ LIMITS = OWN_THRESHOLD
 
 def make_probes(keys: Keys) -> list[Probe]:
     """Make a question and a search, both signed."""
-    parameters = {"app_id": keys["app_id"], "random": "1234567890", "timestamp": str(int(time.time()))}
+    parameters = {
+        "app_id": keys["app_id"],
+        "random": "1234567890",
+        "timestamp": str(int(time.time())),
+    }
     parameters["sign"] = compute_signature(parameters, keys["app_key"])
     form = {"Content-Type": URLENCODED}
     search = encode_multipart({**parameters, "pic": make_picture_file()})
     return [
         Probe(
-            "groups", "/openapi/face/getGroupList", expect_member("code", DONE), urlencode(parameters).encode(), form
+            "groups",
+            "/openapi/face/getGroupList",
+            expect_member("code", DONE),
+            urlencode(parameters).encode(),
+            form,
         ),
-        Probe("search", "/openapi/face/getFaceByPicture", expect_member("code", UNUSABLE, NO_MATCH), *search),
+        Probe(
+            "search",
+            "/openapi/face/getFaceByPicture",
+            expect_member("code", UNUSABLE, NO_MATCH),
+            *search,
+        ),
     ]
 
 

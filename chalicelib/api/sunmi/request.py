@@ -1,7 +1,9 @@
-"""A request: its parameters, read as leniently as the camera's documented examples need, and its signer.
+"""A request: its parameters, read as leniently as the camera's documented examples need, and its
+signer.
 
-Names are trimmed and their first letter may have either case, `facdid` means `faceid`, and a list may have typographic
-quotes or none. Signatures are checked on the text that was sent, before any of this.
+Names are trimmed and their first letter may have either case, `facdid` means `faceid`, and a list
+may have typographic quotes or none. Signatures are checked on the text that was sent, before any of
+this.
 """
 
 from __future__ import annotations
@@ -53,7 +55,10 @@ def omit_empty_files(uploads: Iterable[Part]) -> list[Part]:
 
 
 class Parameters(Texts, frozen=True):
-    """Parameters and files by name. Unless a method says otherwise, an empty parameter counts as not sent."""
+    """Parameters and files by name.
+
+    Unless a method says otherwise, an empty parameter counts as not sent.
+    """
 
     files: Mapping[str, bytes]
     own_names: frozenset[str]
@@ -61,15 +66,22 @@ class Parameters(Texts, frozen=True):
 
     @classmethod
     def read(cls, form: Form, own_names: frozenset[str]) -> Parameters:
-        """Read the parameters of a form. Raises InvalidInput if one name, leniently read, was sent twice."""
-        known_names = own_names | PUBLIC | {alias for alias, name in ALIASES.items() if name in own_names}
+        """Read the parameters of a form.
+
+        Raises InvalidInput if one name, leniently read, was sent twice.
+        """
+        known_names = (
+            own_names | PUBLIC | {alias for alias, name in ALIASES.items() if name in own_names}
+        )
 
         def parse_name(sent_name: str) -> str:
             name = match_name(sent_name, known_names)
             return ALIASES.get(name, name) if name in known_names else name
 
         fields = [(parse_name(name), value) for name, value in form.fields]
-        files = [(parse_name(upload.name), upload.data) for upload in omit_empty_files(form.uploads)]
+        files = [
+            (parse_name(upload.name), upload.data) for upload in omit_empty_files(form.uploads)
+        ]
         collect_once([*fields, *files])
         return cls(dict(fields), dict(files), own_names)
 
@@ -105,7 +117,8 @@ class Parameters(Texts, frozen=True):
         return data
 
     def list_others(self) -> dict[str, str]:
-        """Return `itemN` and all names that are not the endpoint's own; they may be attributes of the group.
+        """Return `itemN` and all names that are not the endpoint's own; they may be attributes of
+        the group.
 
         Empty ones are included.
         """
@@ -114,7 +127,8 @@ class Parameters(Texts, frozen=True):
 
 
 def parse_list(name: str, text: str) -> list[str]:
-    """Read a JSON array of texts, also with other quotes; a text that is not JSON is split at its commas."""
+    """Read a JSON array of texts, also with other quotes; a text that is not JSON is split at its
+    commas."""
     # Single quotes last: within double ones they are apostrophes.
     for json_text in (text, text.translate(_DOUBLE_QUOTES), text.translate(_QUOTES)):
         try:
@@ -126,7 +140,9 @@ def parse_list(name: str, text: str) -> list[str]:
         if isinstance(parsed, dict):
             raise InvalidInput(f'{name} is a list such as ["105"], not an object')
     inner = text.strip().removeprefix("[").removesuffix("]")
-    return _check_texts(name, [item.strip().strip(_ANY_QUOTE).strip() for item in _COMMAS.split(inner)])
+    return _check_texts(
+        name, [item.strip().strip(_ANY_QUOTE).strip() for item in _COMMAS.split(inner)]
+    )
 
 
 def _check_texts(name: str, items: list[Any]) -> list[str]:
@@ -146,9 +162,9 @@ _MILLISECOND_DIGITS = 13
 class SignedForm(Struct, frozen=True):
     """A form that has its public parameters; none of them is verified yet.
 
-    The checks raise, in the contract's order: InvalidInput if a public parameter is missing or empty, or a time stamp
-    has other than digits; StaleRequest if random is malformed or the time stamp out of tolerance; WrongCredentials for
-    app_id or sign; then TenantDisabled.
+    The checks raise, in the contract's order: InvalidInput if a public parameter is missing or
+    empty, or a time stamp has other than digits; StaleRequest if random is malformed or the time
+    stamp out of tolerance; WrongCredentials for app_id or sign; then TenantDisabled.
     """
 
     form: Form
@@ -160,7 +176,9 @@ class SignedForm(Struct, frozen=True):
 
     @classmethod
     def read(cls, form: Form) -> SignedForm:
-        """Read the public parameters. Raises InvalidInput if one is missing or malformed, or any name was sent twice.
+        """Read the public parameters.
+
+        Raises InvalidInput if one is missing or malformed, or any name was sent twice.
 
         With a name sent twice, it would be unclear which value is signed.
         """
@@ -170,21 +188,34 @@ class SignedForm(Struct, frozen=True):
         for name in _REQUIRED:
             if not public.get(name):
                 raise InvalidInput(
-                    f"{name} is missing or empty: app_id, random, timestamp and sign are required in the body"
+                    f"{name} is missing or empty: app_id, random, timestamp and sign are required "
+                    "in the body"
                 )
         if not _DIGITS.fullmatch(public["timestamp"]):
             raise InvalidInput("timestamp has digits only: seconds since 1970")
         app_id, random, timestamp, sign = (public[name] for name in _REQUIRED)
-        return cls(form, app_id, random, timestamp, sign, _parse_sign_type(public.get("sign_type") or SignType.MD5))
+        return cls(
+            form,
+            app_id,
+            random,
+            timestamp,
+            sign,
+            _parse_sign_type(public.get("sign_type") or SignType.MD5),
+        )
 
     def authenticate(self, services: Services) -> Tenant:
-        """Return the tenant that signed the form. Raises StaleRequest, WrongCredentials, TenantDisabled."""
+        """Return the tenant that signed the form.
+
+        Raises StaleRequest, WrongCredentials, TenantDisabled.
+        """
         if not _RANDOM.fullmatch(self.random):
             raise StaleRequest("random has 6 to 10 letters or digits")
         self._require_fresh(services.clock.now(), services.settings.clock_tolerance_s)
         tenant_and_key = services.tenants.find_by_app_id(self.app_id)
         if tenant_and_key is None:
-            raise WrongCredentials("this app_id is unknown: use the one of the tenant's credentials")
+            raise WrongCredentials(
+                "this app_id is unknown: use the one of the tenant's credentials"
+            )
         tenant, app_key = tenant_and_key
         if self.sign_type is SignType.MD5 and tenant.refuse_md5:
             raise WrongCredentials("this tenant refuses MD5: sign with sign_type=HMAC-SHA256")
@@ -213,11 +244,14 @@ class SignedForm(Struct, frozen=True):
 
         The content is the path, the parameters and the files, in any order.
         """
-        files = [(upload.name, hashlib.sha256(upload.data).hexdigest()) for upload in self.form.uploads]
+        files = [
+            (upload.name, hashlib.sha256(upload.data).hexdigest()) for upload in self.form.uploads
+        ]
         return RequestId(
             key=self.key,
             digest=_compute_digest([path, sorted(self._list_signed_pairs()), sorted(files)]),
-            reused="these random, timestamp and sign were used for another request: take a new random or timestamp and "
+            reused="these random, timestamp and sign were used for another request: take a new "
+            "random or timestamp and "
             "sign again",
         )
 
@@ -232,10 +266,13 @@ class SignedForm(Struct, frozen=True):
         return [pair for pair in self.form.fields if match_name(pair[0], PUBLIC) != "sign"]
 
     def _require_fresh(self, now: datetime, tolerance_s: int) -> None:
-        signed_s = (parse_whole(self.timestamp) or 0) / (1000 if len(self.timestamp) == _MILLISECOND_DIGITS else 1)
+        signed_s = (parse_whole(self.timestamp) or 0) / (
+            1000 if len(self.timestamp) == _MILLISECOND_DIGITS else 1
+        )
         if abs(now.timestamp() - signed_s) > tolerance_s:
             raise StaleRequest(
-                f"timestamp is more than {tolerance_s} s away from the service's clock, which shows "
+                f"timestamp is more than {tolerance_s} s away from the service's clock, which "
+                "shows "
                 f"{int(now.timestamp())}: set the caller's clock"
             )
 
@@ -269,7 +306,8 @@ def sign(pairs: Pairs, app_key: str, sign_type: SignType = SignType.MD5) -> str:
 
 
 def is_signed(pairs: Pairs, app_key: str, claimed: str, sign_type: SignType = SignType.MD5) -> bool:
-    """Tell, in constant time, whether `claimed`, hex in either case, signs the pairs with or without the empty ones."""
+    """Tell, in constant time, whether `claimed`, hex in either case, signs the pairs with or
+    without the empty ones."""
     all_pairs = list(pairs)
     filled_pairs = [pair for pair in all_pairs if pair[1]]
     claimed_bytes = claimed.encode().upper()

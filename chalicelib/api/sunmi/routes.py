@@ -1,4 +1,5 @@
-"""The camera's endpoints: each view parses, calls one use case, and renders its result for the camera's software."""
+"""The camera's endpoints: each view parses, calls one use case, and renders its result for the
+camera's software."""
 
 from __future__ import annotations
 
@@ -12,7 +13,14 @@ from chalicelib.api.credentials import Head, SignatureCredential, parse_form_val
 from chalicelib.api.forms import Form
 from chalicelib.api.http import Views, make_search_headers
 from chalicelib.api.sunmi import PREFIX
-from chalicelib.api.sunmi.endpoint import CODES, Body, Endpoint, SunmiContext, find_signer, remember_signer
+from chalicelib.api.sunmi.endpoint import (
+    CODES,
+    Body,
+    Endpoint,
+    SunmiContext,
+    find_signer,
+    remember_signer,
+)
 from chalicelib.api.sunmi.request import ITEMS, Parameters, match_name, omit_empty_files
 from chalicelib.domain import audit_events
 from chalicelib.domain.errors import (
@@ -34,11 +42,15 @@ if TYPE_CHECKING:
 ALIASES = {"getFaceIDList": "getFaceList"}
 
 PICTURES = PictureRules(
-    formats=frozenset({"JPEG", "PNG"}), max_bytes=1_048_576, max_long_side_px=1920, max_short_side_px=1080
+    formats=frozenset({"JPEG", "PNG"}),
+    max_bytes=1_048_576,
+    max_long_side_px=1920,
+    max_short_side_px=1080,
 )
 
 _OF_FACE = frozenset({"group_name", "faceid", "pic", "age", "gender", "new_group_name"}) | ITEMS
-"""Of updateFace and addFace, which ignores new_group_name unless the name turns it into an updateFace."""
+"""Of updateFace and addFace, which ignores new_group_name unless the name turns it into an
+updateFace."""
 
 _ONLY_UPDATED = {"new_group_name", "facdid"}
 
@@ -61,7 +73,10 @@ def is_update(form: Form) -> bool:
 
 
 def add_face(context: SunmiContext, parameters: Parameters) -> Body:
-    """Enrol the largest face of a picture. Parameters with unknown names are values of the group's attributes."""
+    """Enrol the largest face of a picture.
+
+    Parameters with unknown names are values of the group's attributes.
+    """
     enrolled = context.services.enrolment.enrol_largest_face(
         context.tenant,
         parameters.required_text("group_name"),
@@ -100,7 +115,8 @@ def delete_face(context: SunmiContext, parameters: Parameters) -> Body:
     faceids = parameters.read_ids("faceid_list")
     if number != len(faceids) or not 1 <= number <= 100:
         raise InvalidInput(
-            f"num is the length of faceid_list, 1 to 100; it is {number} and the list has {len(faceids)}"
+            f"num is the length of faceid_list, 1 to 100; it is {number} and the list has "
+            f"{len(faceids)}"
         )
     return asdict(
         context.services.deletion.delete_faces_of_group(
@@ -122,7 +138,8 @@ def get_face(context: SunmiContext, parameters: Parameters) -> Body:
 
 def get_face_list(context: SunmiContext, parameters: Parameters) -> Body:
     name = parameters.required_text("group_name")
-    page_num, page_size = parameters.parse_number("page_num", low=1), parameters.parse_number("page_size", 1, 100)
+    page_num = parameters.parse_number("page_num", low=1)
+    page_size = parameters.parse_number("page_size", 1, 100)
     page = context.services.faces.read_page(context.tenant, name, page_num or 1, page_size or 10)
     return {"total_num": page.group.count, **_render_page(page)}
 
@@ -153,47 +170,66 @@ def create_group(context: SunmiContext, parameters: Parameters) -> None:
 
 
 def update_group(context: SunmiContext, parameters: Parameters) -> None:
-    old_name, new_fields = parameters.required_text("old_name"), _read_group_fields(context, parameters)
-    context.services.groups.change_by_name(context.tenant, old_name, new_fields._asdict(), request=context.request_id)
+    old_name = parameters.required_text("old_name")
+    new_fields = _read_group_fields(context, parameters)
+    context.services.groups.change_by_name(
+        context.tenant, old_name, new_fields._asdict(), request=context.request_id
+    )
 
 
 def update_migration(context: SunmiContext, parameters: Parameters) -> None:
-    rule = PromotionSettings(parameters.required_number("arrive_times"), parameters.required_number("period"))
+    rule = PromotionSettings(
+        parameters.required_number("arrive_times"), parameters.required_number("period")
+    )
     context.services.groups.set_promotion_settings(context.tenant, rule, request=context.request_id)
 
 
 def delete_group(context: SunmiContext, parameters: Parameters) -> None:
-    context.services.groups.delete(context.tenant, parameters.required_text("name"), request=context.request_id)
+    context.services.groups.delete(
+        context.tenant, parameters.required_text("name"), request=context.request_id
+    )
 
 
 def get_group_list(context: SunmiContext, _: Parameters) -> Body:
-    groups, promotion_settings = (
-        context.services.groups.list_all(context.tenant),
-        context.services.groups.read_promotion_settings(context.tenant),
-    )
+    groups = context.services.groups.list_all(context.tenant)
+    promotion_settings = context.services.groups.read_promotion_settings(context.tenant)
     return {
-        "face_group": [_render_group(context.tenant, group, promotion_settings) for group in groups],
+        "face_group": [
+            _render_group(context.tenant, group, promotion_settings) for group in groups
+        ],
         "num": len(groups),
     }
 
 
 def add_face_info_item(context: SunmiContext, parameters: Parameters) -> None:
     group_name, names = parameters.required_text("group_name"), _parse_attribute_names(parameters)
-    context.services.groups.add_attributes(context.tenant, group_name, names, request=context.request_id)
+    context.services.groups.add_attributes(
+        context.tenant, group_name, names, request=context.request_id
+    )
 
 
 def remove_face_info_item(context: SunmiContext, parameters: Parameters) -> None:
     group_name, names = parameters.required_text("group_name"), _parse_attribute_names(parameters)
-    context.services.groups.remove_attributes(context.tenant, group_name, names, request=context.request_id)
+    context.services.groups.remove_attributes(
+        context.tenant, group_name, names, request=context.request_id
+    )
 
 
 def get_face_info_item(context: SunmiContext, parameters: Parameters) -> Body:
-    group = context.services.groups.get_by_name(context.tenant, parameters.required_text("group_name"))
-    return {"num": len(group.attributes), "name_list": [attribute.name for attribute in group.attributes]}
+    group = context.services.groups.get_by_name(
+        context.tenant, parameters.required_text("group_name")
+    )
+    return {
+        "num": len(group.attributes),
+        "name_list": [attribute.name for attribute in group.attributes],
+    }
 
 
 class _GroupFields(NamedTuple):
-    """The fields of a group. `capacity`: None: it was not sent, and the tenant's groups need none."""
+    """The fields of a group.
+
+    `capacity`: None: it was not sent, and the tenant's groups need none.
+    """
 
     name: str
     capacity: int | None
@@ -202,16 +238,23 @@ class _GroupFields(NamedTuple):
 
 def _read_group_fields(context: SunmiContext, parameters: Parameters) -> _GroupFields:
     """Read the fields of a group, which are all required but the capacity. Raises InvalidInput."""
-    read = parameters.required_number if context.tenant.limits.group_capacity_required else parameters.parse_number
+    read = (
+        parameters.required_number
+        if context.tenant.limits.group_capacity_required
+        else parameters.parse_number
+    )
     name, capacity = parameters.required_maybe_empty("name"), read("capacity")
     return _GroupFields(name, capacity, parameters.required_maybe_empty("description"))
 
 
 def _parse_attribute_names(parameters: Parameters) -> list[str]:
-    """Read the names, trimmed as all parameters' names are, because addFace sends values under these names."""
+    """Read the names, trimmed as all parameters' names are, because addFace sends values under
+    these names."""
     number, names = parameters.required_number("num"), parameters.read_texts("name_list")
     if number != len(names):
-        raise WrongAttributeCount(f"num is the length of name_list; it is {number} and the list has {len(names)}")
+        raise WrongAttributeCount(
+            f"num is the length of name_list; it is {number} and the list has {len(names)}"
+        )
     return [name.strip() for name in names]
 
 
@@ -239,7 +282,11 @@ def render_face(face: Face, group: Group) -> Body:
 def _render_page(page: FacePage) -> Body:
     """Render a page of faces, with the count under both names that the source has for it."""
     rendered_faces = [render_listed_face(each, page.group) for each in page.faces]
-    return {"num": len(rendered_faces), "return_num": len(rendered_faces), "faceid_list": rendered_faces}
+    return {
+        "num": len(rendered_faces),
+        "return_num": len(rendered_faces),
+        "faceid_list": rendered_faces,
+    }
 
 
 def render_listed_face(face: Face, group: Group) -> Body:
@@ -258,19 +305,29 @@ def render_listed_face(face: Face, group: Group) -> Body:
 
 
 def _render_attributes(face: Face, group: Group) -> Body:
-    """Render every attribute of the group, by its name and by its place; "" if the face has no value."""
-    values = [(attribute.name, face.attributes.get(attribute.id, "")) for attribute in group.attributes]
-    return dict(values) | {f"item{number}": value for number, (_, value) in enumerate(values, start=1)}
+    """Render every attribute of the group, by its name and by its place; "" if the face has no
+    value."""
+    values = [
+        (attribute.name, face.attributes.get(attribute.id, "")) for attribute in group.attributes
+    ]
+    return dict(values) | {
+        f"item{number}": value for number, (_, value) in enumerate(values, start=1)
+    }
 
 
 def choose_age_range(face: Face) -> int | None:
-    """Return the range, 1 to 8, of a face's age: of the age that was set, else of the estimate; None: no age."""
+    """Return the range, 1 to 8, of a face's age: of the age that was set, else of the estimate;
+    None: no age."""
     age = face.estimates.age if face.age is None else face.age
     return None if age is None else bisect_left(_LAST_AGES, round(age)) + 1
 
 
 def _describe_deletion(body: Body) -> Body:
-    return {"success_list": body["success"], "failed_list": body["failed"], "not_exist_list": body["not_exist"]}
+    return {
+        "success_list": body["success"],
+        "failed_list": body["failed"],
+        "not_exist_list": body["not_exist"],
+    }
 
 
 _GROUP = frozenset({"name", "capacity", "description"})
@@ -281,13 +338,21 @@ _UPDATE_FACE = Endpoint("updateFace", update_face, _OF_FACE, changes=True)
 ENDPOINTS = (
     Endpoint("createGroup", create_group, _GROUP, changes=True),
     Endpoint("updateGroup", update_group, _GROUP | {"old_name"}, changes=True),
-    Endpoint("updateMigration", update_migration, frozenset({"arrive_times", "period"}), changes=True),
+    Endpoint(
+        "updateMigration", update_migration, frozenset({"arrive_times", "period"}), changes=True
+    ),
     Endpoint("deleteGroup", delete_group, frozenset({"name"}), changes=True),
     Endpoint("getGroupList", get_group_list),
     Endpoint("addFaceInfoItem", add_face_info_item, _ATTRIBUTES, changes=True),
     Endpoint("removeFaceInfoItem", remove_face_info_item, _ATTRIBUTES, changes=True),
     Endpoint("getFaceInfoItem", get_face_info_item, frozenset({"group_name"})),
-    Endpoint("addFace", add_face, _OF_FACE, changes=True, means=lambda form: _UPDATE_FACE if is_update(form) else None),
+    Endpoint(
+        "addFace",
+        add_face,
+        _OF_FACE,
+        changes=True,
+        means=lambda form: _UPDATE_FACE if is_update(form) else None,
+    ),
     Endpoint(
         "deleteFace",
         delete_face,
@@ -309,7 +374,9 @@ _BY_NAME |= {alias: _BY_NAME[name] for alias, name in ALIASES.items()}
 
 def parse_credential(_settings: Settings, request: Head) -> SignatureCredential:
     """Read the app_id that signed a request."""
-    return SignatureCredential(find_signer, parse_form_value(b"app_id", request.body), remember_signer)
+    return SignatureCredential(
+        find_signer, parse_form_value(b"app_id", request.body), remember_signer
+    )
 
 
 def make_gateway_fields(error: type[RegularsError], text: str) -> Mapping[str, object]:
@@ -318,10 +385,15 @@ def make_gateway_fields(error: type[RegularsError], text: str) -> Mapping[str, o
 
 
 VIEWS = Views(
-    answer_error=lambda error, path: _BY_NAME.get(path.removeprefix(PREFIX), ENDPOINTS[0]).answer_error(error)[1],
-    unknown_path=f"There is no such call here: by POST, there are {', '.join(one.name for one in ENDPOINTS)}.",
+    answer_error=lambda error, path: _BY_NAME.get(
+        path.removeprefix(PREFIX), ENDPOINTS[0]
+    ).answer_error(error)[1],
+    unknown_path="There is no such call here: by POST, there are "
+    f"{', '.join(one.name for one in ENDPOINTS)}.",
     body_too_long=InvalidInput("The body is larger than 4 MiB."),
     parse_credential=parse_credential,
-    answers_by_path={PREFIX + name: {"POST": endpoint.answer} for name, endpoint in _BY_NAME.items()},
+    answers_by_path={
+        PREFIX + name: {"POST": endpoint.answer} for name, endpoint in _BY_NAME.items()
+    },
     make_gateway_fields=make_gateway_fields,
 )

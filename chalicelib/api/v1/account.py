@@ -1,4 +1,5 @@
-"""A tenant's own settings, what it uses, what retention deletes next, the audit, and the notice to post at cameras."""
+"""A tenant's own settings, what it uses, what retention deletes next, the audit, and the notice to
+post at cameras."""
 
 from __future__ import annotations
 
@@ -37,17 +38,29 @@ operations = Operations()
 
 _MIGRATION = {
     "arrive_times": Annotated[
-        int, Meta(ge=1, le=10, description="A stranger who arrives so often within `period_days` becomes a regular.")
+        int,
+        Meta(
+            ge=1,
+            le=10,
+            description="A stranger who arrives so often within `period_days` becomes a regular.",
+        ),
     ],
     "period_days": Annotated[int, Meta(ge=1, le=100)],
 }
 _OPERATORS = {
-    "model": Annotated[str, Meta(description="Id of the embedding model. Its operator changes it.")],
+    "model": Annotated[
+        str, Meta(description="Id of the embedding model. Its operator changes it.")
+    ],
     "requests_a_day": Annotated[
-        int | None, Meta(description="Of those that send the AppCode; null: any number. Its operator sets it.")
+        int | None,
+        Meta(description="Of those that send the AppCode; null: any number. Its operator sets it."),
     ],
     "captures_kept_days": Annotated[
-        int, Meta(description="For how long captures' pictures are kept: `capture_days`, or the service's own if less.")
+        int,
+        Meta(
+            description="For how long captures' pictures are kept: `capture_days`, or the "
+            "service's own if less."
+        ),
     ],
 }
 _FIRST = ("display_name", "time_zone")
@@ -61,7 +74,9 @@ if TYPE_CHECKING:
 else:
     _sent = [(name, kind | UnsetType, UNSET) for name, kind in _TYPES.items()]
     _OwnChanges = defstruct("_OwnChanges", _sent, bases=(Changes,), kw_only=True)
-    _OwnSettings = defstruct("_OwnSettings", [*(_TYPES | _OPERATORS).items()], bases=(Answer,), kw_only=True)
+    _OwnSettings = defstruct(
+        "_OwnSettings", [*(_TYPES | _OPERATORS).items()], bases=(Answer,), kw_only=True
+    )
 
 
 class SettingsChanges(_OwnChanges): ...
@@ -79,12 +94,19 @@ class Limits(Answer):
     hooks: int
     keys: int
     pictures_of_a_face: int
-    requests_a_day: Annotated[int | None, Meta(description="Of those that send the AppCode; null: any number.")]
+    requests_a_day: Annotated[
+        int | None, Meta(description="Of those that send the AppCode; null: any number.")
+    ]
     capture_mb_a_day: Annotated[
-        int | None, Meta(description="Megabytes of captures that each camera may offer a day; null: any number.")
+        int | None,
+        Meta(
+            description="Megabytes of captures that each camera may offer a day; null: any number."
+        ),
     ]
     capture_bytes: Annotated[int, Meta(description="Of one capture that is offered and uploaded.")]
-    body_bytes: Annotated[int, Meta(description="Of a body with a picture. One without has up to 4 MiB everywhere.")]
+    body_bytes: Annotated[
+        int, Meta(description="Of a body with a picture. One without has up to 4 MiB everywhere.")
+    ]
 
 
 class KeptCaptures(Answer):
@@ -112,36 +134,65 @@ class Cost(Answer):
     """
 
     usd_to_date: Annotated[
-        float, Meta(ge=0, description="US dollars of the month's days until yesterday, in the tenant's time zone.")
+        float,
+        Meta(
+            ge=0,
+            description="US dollars of the month's days until yesterday, in the tenant's time "
+            "zone.",
+        ),
     ]
     usd_forecast: Annotated[
-        float, Meta(ge=0, description="Of the whole month, if the days that are left are as the last seven.")
+        float,
+        Meta(
+            ge=0, description="Of the whole month, if the days that are left are as the last seven."
+        ),
     ]
-    prices_of: Annotated[str, Meta(description="The day on which the list prices were written down, as 2025-06-30.")]
+    prices_of: Annotated[
+        str, Meta(description="The day on which the list prices were written down, as 2025-06-30.")
+    ]
     region: Annotated[str, Meta(description="The region of AWS whose prices they are.")]
 
 
 class Usage(Answer):
     groups: int
     faces: int
-    capacity_left: Annotated[int, Meta(description="What the capacities of groups may still grow by, all together.")]
+    capacity_left: Annotated[
+        int, Meta(description="What the capacities of groups may still grow by, all together.")
+    ]
     cameras: int
     hooks: int
     requests_today: Annotated[
-        int | None, Meta(description="Of those that send the AppCode; null: not counted, since any number may come.")
+        int | None,
+        Meta(
+            description="Of those that send the AppCode; null: not counted, since any number may "
+            "come."
+        ),
     ]
-    captures_kept: Annotated[KeptCaptures | None, Meta(description="Null until they were counted for the first time.")]
+    captures_kept: Annotated[
+        KeptCaptures | None, Meta(description="Null until they were counted for the first time.")
+    ]
     disk: Annotated[
         Disk | None,
-        Meta(description="The disk of the box that keeps everything; null: storage without an end, on AWS."),
+        Meta(
+            description="The disk of the box that keeps everything; null: storage without an end, "
+            "on AWS."
+        ),
     ]
     nobodies: Annotated[
-        list[Nobodies], Meta(description="Of the last 24 hours, if the tenant's setting `strangers` is forget.")
+        list[Nobodies],
+        Meta(description="Of the last 24 hours, if the tenant's setting `strangers` is forget."),
     ]
-    cost: Annotated[Cost | None, Meta(description="Null on one box, and for those whose role is less than admin.")]
+    cost: Annotated[
+        Cost | None,
+        Meta(description="Null on one box, and for those whose role is less than admin."),
+    ]
     changes: Annotated[int, Meta(description="How many changes the gallery has seen.")]
     snapshot_lag: Annotated[
-        int, Meta(description="How many of the last changes the snapshot lacks: a search that starts cold reads them.")
+        int,
+        Meta(
+            description="How many of the last changes the snapshot lacks: a search that starts "
+            "cold reads them."
+        ),
     ]
     limits: Limits
 
@@ -152,15 +203,23 @@ class EarlierKey(Answer):
     public_key: str
     fingerprint: str
     since: Time
-    until: Annotated[Time, Meta(description="When it was renewed: trust nothing of a later time that it signed.")]
+    until: Annotated[
+        Time, Meta(description="When it was renewed: trust nothing of a later time that it signed.")
+    ]
     signed_next: Annotated[
-        bool, Meta(description="Whether it signed the key after it, too; false: nobody could read it any more.")
+        bool,
+        Meta(
+            description="Whether it signed the key after it, too; false: nobody could read it any "
+            "more."
+        ),
     ]
 
 
 class SigningKey(Answer):
     public_key: Annotated[str, Meta(description="Of Ed25519: 32 bytes in base64.")]
-    fingerprint: Annotated[str, Meta(description="SHA-256 of these bytes, in hexadecimal, which people compare.")]
+    fingerprint: Annotated[
+        str, Meta(description="SHA-256 of these bytes, in hexadecimal, which people compare.")
+    ]
     earlier: Annotated[list[EarlierKey], Meta(description="The keys before it, the oldest first.")]
 
 
@@ -189,7 +248,9 @@ def change_settings(context: V1Context, body: SettingsChanges) -> Settings:
         changes["attributes_off"] = frozenset(changes["attributes_off"])
     if "no_pictures_of" in changes:
         find_group = context.services.groups.get_by_name
-        changes["no_pictures_of"] = frozenset(find_group(context.tenant, name).id for name in changes["no_pictures_of"])
+        changes["no_pictures_of"] = frozenset(
+            find_group(context.tenant, name).id for name in changes["no_pictures_of"]
+        )
     context.services.account.change(context.tenant, changes, context.request_id)
     return get_settings(context)
 
@@ -200,7 +261,9 @@ def get_usage(context: V1Context) -> Usage:
     usage = context.services.account.measure_usage(context.tenant)
     return Usage.made_of(
         usage,
-        captures_kept=None if usage.kept is None else KeptCaptures.made_of(usage.kept, bytes=usage.kept.size),
+        captures_kept=None
+        if usage.kept is None
+        else KeptCaptures.made_of(usage.kept, bytes=usage.kept.size),
         disk=None if usage.disk is None else Disk.made_of(usage.disk),
         nobodies=[Nobodies(hour=time_text(hour), number=number) for hour, number in usage.nobodies],
         cost=_reckon_cost(context, usage),
@@ -210,7 +273,8 @@ def get_usage(context: V1Context) -> Usage:
 
 @operations("GET", "/v1/signing-key", Role.VIEWER)
 def get_signing_key(context: V1Context) -> SigningKey:
-    """Read the public keys that this tenant's receipts are checked with: the one in use, and those before it.
+    """Read the public keys that this tenant's receipts are checked with: the one in use, and those
+    before it.
 
     It changes only if the operator renews it. The first call makes it.
     """
@@ -236,7 +300,8 @@ def _describe_public_key(key: bytes) -> dict[str, str]:
 
 
 def _reckon_cost(context: V1Context, used: account.Usage) -> Cost | None:
-    """Reckon the tenant's month for somebody who may administrate it; None: for others, and on one box."""
+    """Reckon the tenant's month for somebody who may administrate it; None: for others, and on one
+    box."""
     if not context.caller.role.includes(Role.ADMIN):
         return None
     if (month := context.services.account.reckon_month(context.tenant, used)) is None:
@@ -268,7 +333,10 @@ class NoticeWanted(Sent):
     language: Language = "en"
     layer: Annotated[
         Literal["whole", "sheet"],
-        Meta(description="whole: all that Article 13 of the GDPR asks for. sheet: the first layer, for the door."),
+        Meta(
+            description="whole: all that Article 13 of the GDPR asks for. sheet: the first layer, "
+            "for the door."
+        ),
     ] = "whole"
 
 
@@ -288,32 +356,45 @@ class Notice(Answer):
     missing: Annotated[
         list[NoticeSetting],
         Meta(
-            description="Settings that are empty: the notice has a blank to fill in by hand for each. `recipients`, "
+            description="Settings that are empty: the notice has a blank to fill in by hand for "
+            "each. `recipients`, "
             "too, if it says that there are none and some are told."
         ),
     ]
     recipients: Annotated[
-        list[str], Meta(description="Who gets data, as far as it is known: to propose as the setting `recipients`.")
+        list[str],
+        Meta(
+            description="Who gets data, as far as it is known: to propose as the setting "
+            "`recipients`."
+        ),
     ]
     qr_path: Annotated[
         str | None,
-        Meta(description="Of the sheet: the code of `notice_url`, an SVG path of its dark squares. Null: none is set."),
+        Meta(
+            description="Of the sheet: the code of `notice_url`, an SVG path of its dark squares. "
+            "Null: none is set."
+        ),
     ]
     qr_size: Annotated[int | None, Meta(description="Squares of the code's side.")]
 
 
 @operations("GET", "/v1/notice", Role.VIEWER, tag="notice")
 def get_notice(context: V1Context, query: NoticeWanted) -> Notice:
-    """Write the notice to post where the cameras look, from the settings of the tenant, its cameras and its hooks."""
+    """Write the notice to post where the cameras look, from the settings of the tenant, its cameras
+    and its hooks."""
     from chalicelib.privacy import notices
 
     facts = context.services.notices.read_facts(context.tenant)
-    page = (notices.write_sheet if query.layer == "sheet" else notices.write_notice)(facts, query.language)
+    page = (notices.write_sheet if query.layer == "sheet" else notices.write_notice)(
+        facts, query.language
+    )
     code = draw_qr_code(page.url) if page.url else {"qr_path": None, "qr_size": None}
     return Notice(
         language=query.language,
         title=page.title,
-        sections=[NoticeSection(heading=heading, lines=lines) for heading, lines in page.sections.items()],
+        sections=[
+            NoticeSection(heading=heading, lines=lines) for heading, lines in page.sections.items()
+        ],
         text=page.write_text(),
         html=page.write_html(),
         missing=page.missing,
@@ -326,31 +407,52 @@ class Kept(Answer):
     """One kind of data, and of faces one group."""
 
     kind: Kind
-    group: Annotated[str | None, Meta(description="The name of a group of faces; null for the other kinds.")]
+    group: Annotated[
+        str | None, Meta(description="The name of a group of faces; null for the other kinds.")
+    ]
     days: Annotated[int | None, Meta(description="For how long it is kept; null: for ever.")]
     now: Annotated[int, Meta(ge=0, description="How many go with the next sweep.")]
-    within_7_days: Annotated[int, Meta(ge=0, description="How many are gone within seven days, those of `now` too.")]
-    more: Annotated[bool, Meta(description="There are more: each is read, so no more than 10,000 are counted.")]
-    oldest: Annotated[Time | None, Meta(description="Since when the oldest of them is kept; null: nothing goes.")]
+    within_7_days: Annotated[
+        int, Meta(ge=0, description="How many are gone within seven days, those of `now` too.")
+    ]
+    more: Annotated[
+        bool, Meta(description="There are more: each is read, so no more than 10,000 are counted.")
+    ]
+    oldest: Annotated[
+        Time | None, Meta(description="Since when the oldest of them is kept; null: nothing goes.")
+    ]
     waits_until: Annotated[
-        Time | None, Meta(description="Those of `now` are too many for one sweep: they go then; null: with the next.")
+        Time | None,
+        Meta(
+            description="Those of `now` are too many for one sweep: they go then; null: with the "
+            "next."
+        ),
     ]
 
 
 class Retention(Answer):
     kinds: list[Kept]
-    held: Annotated[int, Meta(ge=0, description="How many faces are under legal hold, and so not among those that go.")]
+    held: Annotated[
+        int,
+        Meta(
+            ge=0, description="How many faces are under legal hold, and so not among those that go."
+        ),
+    ]
 
 
 @operations("GET", "/v1/retention", Role.OPERATOR, tag="retention")
 def get_retention(context: V1Context) -> Retention:
-    """Say what the sweep deletes next and within seven days, by the settings as they are. Nothing is deleted.
+    """Say what the sweep deletes next and within seven days, by the settings as they are.
+
+    Nothing is deleted.
 
     Faces under legal hold, and what shows them, are not counted.
     """
     planned = context.services.erasure.retention.plan(context.tenant)
     kinds = [Kept.made_of(plan, within_7_days=plan.soon) for plan in planned]
-    return Retention(kinds=kinds, held=len(context.services.faces.holds.list_all(context.tenant.name)))
+    return Retention(
+        kinds=kinds, held=len(context.services.faces.holds.list_all(context.tenant.name))
+    )
 
 
 Name = Annotated[str, Meta(max_length=200)]
@@ -359,11 +461,19 @@ Name = Annotated[str, Meta(max_length=200)]
 class EntriesWanted(Sent):
     """Of a time, a face, an act or somebody; all that is given must fit."""
 
-    since: Annotated[Instant | None, Meta(description="From this time on.")] = field(default=None, name="from")
-    until: Annotated[Instant | None, Meta(description="Before this time.")] = field(default=None, name="to")
+    since: Annotated[Instant | None, Meta(description="From this time on.")] = field(
+        default=None, name="from"
+    )
+    until: Annotated[Instant | None, Meta(description="Before this time.")] = field(
+        default=None, name="to"
+    )
     face: Annotated[Name | None, Meta(description="Only entries that name this face.")] = None
-    what: Annotated[Name | None, Meta(description="Only this act, such as `PATCH /v1/settings` or `sighting`.")] = None
-    by: Annotated[Name | None, Meta(description="Only who acted so: `key first`, `camera door`, `operator`.")] = None
+    what: Annotated[
+        Name | None, Meta(description="Only this act, such as `PATCH /v1/settings` or `sighting`.")
+    ] = None
+    by: Annotated[
+        Name | None, Meta(description="Only who acted so: `key first`, `camera door`, `operator`.")
+    ] = None
     limit: Annotated[int, Meta(ge=1, le=500)] = 100
     token: Token | None = None
 
@@ -373,18 +483,27 @@ class Entry(Answer):
 
     id: str
     at: Time
-    what: Annotated[str, Meta(description="A route, a command, a job of the service, or `sighting`.")]
+    what: Annotated[
+        str, Meta(description="A route, a command, a job of the service, or `sighting`.")
+    ]
     by: Annotated[
-        str, Meta(description="A person, a key's or a camera's id, a dialect's credential, the operator or `regulars`.")
+        str,
+        Meta(
+            description="A person, a key's or a camera's id, a dialect's credential, the operator "
+            "or `regulars`."
+        ),
     ]
     hour: Annotated[
-        int | None, Meta(description="Number of the closed hour that holds it; null: it is not closed yet.")
+        int | None,
+        Meta(description="Number of the closed hour that holds it; null: it is not closed yet."),
     ]
     details: Annotated[
         dict[str, Any],
         Meta(
-            description="What else it says: `faces`, `deleted`, the gallery's `seq`, the `request`, of a decision the "
-            "model, score and threshold, and of reading `people` and `kinds`, their numbers, or `read`, who they are."
+            description="What else it says: `faces`, `deleted`, the gallery's `seq`, the "
+            "`request`, of a decision the "
+            "model, score and threshold, and of reading `people` and `kinds`, their numbers, or "
+            "`read`, who they are."
         ),
     ]
 
@@ -396,23 +515,40 @@ class EntriesPage(Answer):
 
 @operations("GET", "/v1/audit", Role.ADMIN, tag="audit")
 def list_entries(context: V1Context, query: EntriesWanted) -> EntriesPage:
-    """List the audit's entries, newest first. A page may be short, or empty, and still have a `next_token`."""
+    """List the audit's entries, newest first.
+
+    A page may be short, or empty, and still have a `next_token`.
+    """
     from chalicelib.privacy.audit_entries import EntryFilter
 
-    first, last = (None if instant is None else milliseconds(instant) for instant in (query.since, query.until))
-    caller = None if query.by is None else context.services.access.callers.find_caller(context.tenant, query.by)
+    first, last = (
+        None if instant is None else milliseconds(instant) for instant in (query.since, query.until)
+    )
+    caller = (
+        None
+        if query.by is None
+        else context.services.access.callers.find_caller(context.tenant, query.by)
+    )
     entry_filter = EntryFilter(first, last, query.face, query.what, caller)
-    page = context.services.audit.chain.read_page(context.tenant.name, entry_filter, query.limit, query.token)
+    page = context.services.audit.chain.read_page(
+        context.tenant.name, entry_filter, query.limit, query.token
+    )
     if not page.rows and page.next_token is None:
-        from chalicelib.api.v1.filters import require_named_in_audit  # it knows the acts of all dialects
+        # it knows the acts of all dialects
+        from chalicelib.api.v1.filters import require_named_in_audit
 
-        require_named_in_audit(context.services, context.tenant, face=query.face, act=query.what, by=query.by)
+        require_named_in_audit(
+            context.services, context.tenant, face=query.face, act=query.what, by=query.by
+        )
     audit_events.report_people(face for _, entry in page.rows for face in sorted(faces_of(entry)))
     return EntriesPage(
-        entries=[_describe_entry(hour, dict(entry)) for hour, entry in page.rows], next_token=page.next_token
+        entries=[_describe_entry(hour, dict(entry)) for hour, entry in page.rows],
+        next_token=page.next_token,
     )
 
 
 def _describe_entry(hour: int | None, entry: dict[str, Any]) -> Entry:
     id_, at_text, act, by = (entry.pop(name) for name in ("id", "at", "what", "by"))
-    return Entry(id=id_, at=time_text(moment_of_text(at_text)), what=act, by=by, hour=hour, details=entry)
+    return Entry(
+        id=id_, at=time_text(moment_of_text(at_text)), what=act, by=by, hour=hour, details=entry
+    )

@@ -1,8 +1,9 @@
-"""Authentication: by a bearer key, a tenant's or one of its cameras', or by the cookie of a session.
+"""Authentication: by a bearer key, a tenant's or one of its cameras', or by the cookie of a
+session.
 
-A browser sends a cookie by itself, also when another site makes it send a request. So with a cookie, whatever changes
-something must come from a page of this very host, as the browser says. It must also be JSON, or have neither body nor
-content type, since no form of HTML can send that.
+A browser sends a cookie by itself, also when another site makes it send a request. So with a
+cookie, whatever changes something must come from a page of this very host, as the browser says. It
+must also be JSON, or have neither body nor content type, since no form of HTML can send that.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ if TYPE_CHECKING:
 
 
 class Caller(Struct, frozen=True):
-    """The authenticated caller: somebody with a `key` of the tenant, a member who signed in, or a `camera`.
+    """The authenticated caller: somebody with a `key` of the tenant, a member who signed in, or a
+    `camera`.
 
     `session`: that of the cookie which came in place of the key.
     """
@@ -41,7 +43,13 @@ class Caller(Struct, frozen=True):
         """Id by which the caller's requests are known."""
         if isinstance(self.key, Member):
             return f"member {self.key.id}"
-        return self.key.id if self.key is not None else f"camera {self.camera.id}" if self.camera is not None else ""
+        return (
+            self.key.id
+            if self.key is not None
+            else f"camera {self.camera.id}"
+            if self.camera is not None
+            else ""
+        )
 
     @property
     def audit_name(self) -> str:
@@ -54,7 +62,13 @@ class Caller(Struct, frozen=True):
 
     @property
     def name(self) -> str:
-        return self.key.name if self.key is not None else self.camera.id if self.camera is not None else ""
+        return (
+            self.key.name
+            if self.key is not None
+            else self.camera.id
+            if self.camera is not None
+            else ""
+        )
 
     @property
     def role(self) -> Role:
@@ -62,7 +76,8 @@ class Caller(Struct, frozen=True):
 
     @property
     def sees_pictures(self) -> bool:
-        """True if pictures of people may be shown to the caller: to no camera, which only sends them."""
+        """True if pictures of people may be shown to the caller: to no camera, which only sends
+        them."""
         return self.key is not None and self.key.pictures
 
     @property
@@ -78,24 +93,36 @@ class Caller(Struct, frozen=True):
     def require_may_give(self, *, pictures: bool) -> None:
         """Raise NotAllowed if somebody would be shown `pictures` by a caller who is shown none."""
         if pictures and not self.sees_pictures:
-            raise NotAllowed("this key sees no pictures, and can let nobody see any: use one that does")
+            raise NotAllowed(
+                "this key sees no pictures, and can let nobody see any: use one that does"
+            )
 
     def require_role(self, needed: Role, *, of_cameras: bool) -> None:
-        """Raise NotAllowed if the key's role does not include `needed`. `of_cameras`: a camera's key will do, too."""
+        """Raise NotAllowed if the key's role does not include `needed`.
+
+        `of_cameras`: a camera's key will do, too.
+        """
         if self.role.includes(needed) or (of_cameras and self.role is Role.CAMERA):
             return
         if self.role is Role.CAMERA:
             raise NotAllowed(
-                f"this needs a key of role {needed}, and a camera's key can upload its captures and nothing else: use "
+                f"this needs a key of role {needed}, and a camera's key can upload its captures "
+                "and nothing else: use "
                 "a key of the tenant"
             )
         if isinstance(self.key, Member):
-            raise NotAllowed(f"this needs the role {needed}, and yours is {self.role}: ask somebody who manages")
-        raise NotAllowed(f"this needs a key of role {needed}, and this key's role is {self.role}: use another key")
+            raise NotAllowed(
+                f"this needs the role {needed}, and yours is {self.role}: ask somebody who manages"
+            )
+        raise NotAllowed(
+            f"this needs a key of role {needed}, and this key's role is {self.role}: use another "
+            "key"
+        )
 
     @property
     def is_of_figures(self) -> bool:
-        """True if the caller was invited to a page of figures, on which nobody is told from another."""
+        """True if the caller was invited to a page of figures, on which nobody is told from
+        another."""
         return isinstance(self.key, Member) and self.key.is_of_figures
 
     def require_page(self, operation: str, query: Mapping[str, Sequence[str]]) -> None:
@@ -105,27 +132,32 @@ class Caller(Struct, frozen=True):
         """
         if isinstance(self.key, Member) and not self.key.may_ask(operation, query):
             raise NotAllowed(
-                f"you were invited to the page {self.key.shown_page} alone, which does not need this: ask somebody who "
+                f"you were invited to the page {self.key.shown_page} alone, which does not need "
+                "this: ask somebody who "
                 "manages for a sign-in of your own"
             )
 
     def require_camera(self, *names: str | None) -> None:
-        """Raise NotAllowed if the caller is a camera and any of these ids or names is another's; None: not given."""
+        """Raise NotAllowed if the caller is a camera and any of these ids or names is another's;
+        None: not given."""
         if self.camera is None:
             return
         for name in names:
             if name is not None and name not in (self.camera.id, self.camera.name):
                 raise NotAllowed(
-                    f"this is the key of camera {self.camera.id!r}, which is good for that camera only: "
+                    f"this is the key of camera {self.camera.id!r}, which is good for that camera "
+                    "only: "
                     "use the tenant's api_key"
                 )
 
 
 def authenticate(request: HttpRequest, services: Services) -> Caller:
-    """Return the caller whose key the request has or, without a key, whose session its cookie names.
+    """Return the caller whose key the request has or, without a key, whose session its cookie
+    names.
 
-    The use of a key is noted. Raises WrongCredentials if there is neither, or it is not good any more. Raises
-    NotAllowed if another site's page made the browser send its cookie, and TenantDisabled.
+    The use of a key is noted. Raises WrongCredentials if there is neither, or it is not good any
+    more. Raises NotAllowed if another site's page made the browser send its cookie, and
+    TenantDisabled.
     """
     public_url = services.settings.public_url
     if "authorization" in request.headers:
@@ -159,7 +191,8 @@ def _authenticate_bearer(header: str, services: Services) -> Caller:
 
 def _make_no_key_error() -> WrongCredentials:
     return WrongCredentials(
-        "send `Authorization: Bearer <api_key>`: the key stands in the tenant's credentials, a camera's own in the "
+        "send `Authorization: Bearer <api_key>`: the key stands in the tenant's credentials, a "
+        "camera's own in the "
         "answer that made the camera"
     )
 
@@ -181,18 +214,24 @@ def is_secure(headers: Mapping[str, str], public_url: str | None) -> bool:
 
 
 def parse_session_token(headers: Mapping[str, str], public_url: str | None) -> str | None:
-    """Return the token of the session's cookie; None if there is none. Raises WrongCredentials if it came twice.
+    """Return the token of the session's cookie; None if there is none.
+
+    Raises WrongCredentials if it came twice.
 
     An earlier version named the cookie without the port: such a session goes on.
     """
     cookie_text = headers.get("cookie", "")
-    pairs = [(name, token) for name, _, token in (part.strip().partition("=") for part in cookie_text.split(";"))]
+    pairs = [
+        (name, token)
+        for name, _, token in (part.strip().partition("=") for part in cookie_text.split(";"))
+    ]
     name, former_name = _name_cookie(headers, public_url), _choose_name(headers, public_url)
     for sent_name in (name, former_name):
         tokens = [token for each, token in pairs if each == sent_name]
         if len(tokens) > 1:
             raise WrongCredentials(
-                f"the cookie {sent_name} was sent {len(tokens)} times: delete this site's cookies and sign in"
+                f"the cookie {sent_name} was sent {len(tokens)} times: delete this site's cookies "
+                "and sign in"
             )
         if tokens:
             return tokens[0]
@@ -200,7 +239,8 @@ def parse_session_token(headers: Mapping[str, str], public_url: str | None) -> s
 
 
 def _name_cookie(headers: Mapping[str, str], public_url: str | None) -> str:
-    """Name the cookie by the port, if a browser shows one: it sends all cookies of a host to all of its ports.
+    """Name the cookie by the port, if a browser shows one: it sends all cookies of a host to all of
+    its ports.
 
     So a trial beside the service, at another port, takes nobody's session.
     """
@@ -216,31 +256,47 @@ def _choose_name(headers: Mapping[str, str], public_url: str | None) -> str:
     return _SECURE_NAME if is_secure(headers, public_url) else _NAME
 
 
-def make_cookie(token: str, expires_at: datetime | None, request: HttpRequest, services: Services) -> str:
-    """Make the header that sets the cookie. None: as long as browsers keep one; a time that is over deletes it."""
+def make_cookie(
+    token: str, expires_at: datetime | None, request: HttpRequest, services: Services
+) -> str:
+    """Make the header that sets the cookie.
+
+    None: as long as browsers keep one; a time that is over deletes it.
+    """
     secure, now = is_secure(request.headers, services.settings.public_url), services.clock.now()
     name = _name_cookie(request.headers, services.settings.public_url)
     left_s = _LONGEST_S if expires_at is None else int((expires_at - now).total_seconds())
-    return f"{name}={token}; Max-Age={left_s}; Path=/; HttpOnly; SameSite=Strict{'; Secure' if secure else ''}"
+    return (
+        f"{name}={token}; Max-Age={left_s}; Path=/; HttpOnly; "
+        f"SameSite=Strict{'; Secure' if secure else ''}"
+    )
 
 
 def require_own_page(request: HttpRequest, public_url: str | None) -> None:
-    """Raise NotAllowed if a request with a cookie changes something and is not from a page of this host."""
+    """Raise NotAllowed if a request with a cookie changes something and is not from a page of this
+    host."""
     if request.method in _SAFE:
         return
     if not is_of_this_host(request.headers, public_url):
         raise NotAllowed(
-            "with a cookie, only a page of this host may do this: the browser says that another site asked for it, or "
-            "says nothing (Sec-Fetch-Site, Origin). A program sends `Authorization: Bearer <api_key>`"
+            "with a cookie, only a page of this host may do this: the browser says that another "
+            "site asked for it, or "
+            "says nothing (Sec-Fetch-Site, Origin). A program sends `Authorization: Bearer "
+            "<api_key>`"
         )
     if request.encoded_body or request.headers.get("content-type"):
         request.parse_media_type((JSON,))
 
 
 def require_no_other_site(request: HttpRequest, public_url: str | None) -> None:
-    """Raise NotAllowed if a page of another site sent this. Programs, which say nothing about sites, may."""
+    """Raise NotAllowed if a page of another site sent this.
+
+    Programs, which say nothing about sites, may.
+    """
     if is_of_another_site(request.headers, public_url):
-        raise NotAllowed("another site's page asked for this sign-in: open the console of this host itself")
+        raise NotAllowed(
+            "another site's page asked for this sign-in: open the console of this host itself"
+        )
 
 
 def find_origin(request: HttpRequest, public_url: str | None) -> str:
@@ -249,4 +305,7 @@ def find_origin(request: HttpRequest, public_url: str | None) -> str:
     our_hosts = {request.headers.get("host", "").lower(), parse_host(public_url or "")} - {""}
     if parse_host(sent_origin) in our_hosts:
         return sent_origin.lower()
-    return f"http{'s' if is_secure(request.headers, public_url) else ''}://{request.headers.get('host', '').lower()}"
+    return (
+        f"http{'s' if is_secure(request.headers, public_url) else ''}:/"
+        f"/{request.headers.get('host', '').lower()}"
+    )

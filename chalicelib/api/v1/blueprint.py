@@ -1,4 +1,5 @@
-"""The routes of v1. Their modules are loaded at their first request, so that a cold start pays for one route."""
+"""The routes of v1. Their modules are loaded at their first request, so that a cold start pays for
+one route."""
 
 from __future__ import annotations
 
@@ -13,7 +14,10 @@ from chalicelib.api.v1.paths import PATHS
 
 
 def make_blueprint(provide: Provide) -> Blueprint:
-    """Register all operations of the dialect. `provide` returns the services; the first request calls it."""
+    """Register all operations of the dialect.
+
+    `provide` returns the services; the first request calls it.
+    """
 
     def refusal(refused: Failure) -> Response:
         from chalicelib.api.v1 import endpoint  # not at the cold starts of other dialects
@@ -32,4 +36,6 @@ def _load_answers(provide: Provide, module: str, path: str) -> Mapping[str, Answ
     from chalicelib.api.v1 import endpoint  # not at the cold starts of other dialects
 
     operations = import_module(f"{__package__}.{module}").operations
-    return endpoint.make_answers(provide, [operation for operation in operations if operation.path == path])
+    return endpoint.make_answers(
+        provide, [operation for operation in operations if operation.path == path]
+    )

@@ -48,23 +48,37 @@ OfCamera = Annotated[Text, Meta(description="Id or name of a camera.")]
 OfGroup = Annotated[Text, Meta(description="Name that the group had at that time.")]
 OfFace = Annotated[Text, Meta(description="Id of a face.")]
 From = Annotated[Instant, Meta(description="The first instant.")]
-To = Annotated[Instant, Meta(description="The instant behind the last one; without it, there is no end.")]
-Today = Annotated[Instant, Meta(description="The first instant; without it, today's first in the tenant's time zone.")]
+To = Annotated[
+    Instant, Meta(description="The instant behind the last one; without it, there is no end.")
+]
+Today = Annotated[
+    Instant,
+    Meta(description="The first instant; without it, today's first in the tenant's time zone."),
+]
 WithStaff = Annotated[
     bool,
-    Meta(description="Whether with staff: who is in a group that is `staff` now, and visits under such a group's name. "
+    Meta(description="Whether with staff: who is in a group that is `staff` now, and visits under "
+"such a group's name. "
          "A `face`, or a `group` that is staff, is answered with either."),
 ]  # fmt: skip
-OfStaff = Annotated[int, Meta(ge=0, description="How many more are left out, since they are of staff.")]
+OfStaff = Annotated[
+    int, Meta(ge=0, description="How many more are left out, since they are of staff.")
+]
 PictureUrl = Annotated[
     str | None,
     Meta(
-        description="The whole capture, while captures are kept; good for an hour or two. Null if it is no sighting, "
+        description="The whole capture, while captures are kept; good for an hour or two. Null if "
+        "it is no sighting, "
         "or the key sees no pictures."
     ),
 ]
-PortraitOf = Annotated[Portrait | None, Meta(description="The face's portrait; null if the face was deleted.")]
-Named = Annotated[str | None, Meta(description='The face\'s name, "" if it has none; null if the face was deleted.')]
+PortraitOf = Annotated[
+    Portrait | None, Meta(description="The face's portrait; null if the face was deleted.")
+]
+Named = Annotated[
+    str | None,
+    Meta(description='The face\'s name, "" if it has none; null if the face was deleted.'),
+]
 
 
 class SeenFace(Decided):
@@ -84,17 +98,23 @@ class Observation(SeenFace):
     at: Time
     kind: Annotated[
         ObservationKind,
-        Meta(description="sighting: a camera saw the face. enrolment, search: somebody sent its picture; no visit."),
+        Meta(
+            description="sighting: a camera saw the face. enrolment, search: somebody sent its "
+            "picture; no visit."
+        ),
     ]
     group: Annotated[str, Meta(description="What the face was at that time.")]
     camera: Annotated[str | None, Meta(description="Id of the camera; null if it is no sighting.")]
-    capture: Annotated[str | None, Meta(description="Id of the capture; null if it is no sighting.")]
+    capture: Annotated[
+        str | None, Meta(description="Id of the capture; null if it is no sighting.")
+    ]
     labels: Labels
     box: Annotated[Box | None, Meta(description="The place of the face in the picture.")]
     crop_url: Annotated[
         str | None,
         Meta(
-            description="Shows the face, cut out of the capture, to who sends a key, while captures are kept. Null as "
+            description="Shows the face, cut out of the capture, to who sends a key, while "
+            "captures are kept. Null as "
             "`picture_url` is."
         ),
     ]
@@ -123,7 +143,11 @@ class FaceArrival(SeenFace):
     """
 
     group: Annotated[
-        str, Meta(description="What the face was when it arrived; a stranger who has a name since is in that of now.")
+        str,
+        Meta(
+            description="What the face was when it arrived; a stranger who has a name since is in "
+            "that of now."
+        ),
     ]
     camera: Annotated[str, Meta(description="Id of the camera that saw the face first.")]
     sighting: Annotated[str, Meta(description="Id of the first sighting.")]
@@ -131,16 +155,22 @@ class FaceArrival(SeenFace):
     last: Annotated[Time, Meta(description="When it was seen last, so far.")]
     sightings: Annotated[int, Meta(ge=1)]
     crop_url: Annotated[
-        str | None, Meta(description="The face as it was sighted first; null: the key sees no pictures.")
+        str | None,
+        Meta(description="The face as it was sighted first; null: the key sees no pictures."),
     ]
     visit: Annotated[
         Annotated[int, Meta(ge=1)] | None,
-        Meta(description="7 for the face's seventh visit. Null if the face was deleted, or for an old visit: of visits "
-             "older than 100 days and the period of the rule for regulars only the number is kept."),
+        Meta(description="7 for the face's seventh visit. Null if the face was deleted, or for an "
+"old visit: of visits "
+             "older than 100 days and the period of the rule for regulars only the number is "
+"kept."),
     ]  # fmt: skip
     before: Annotated[
         Time | None,
-        Meta(description="When the face was seen last at the visit before. Null if there was none, or it is that old."),
+        Meta(
+            description="When the face was seen last at the visit before. Null if there was none, "
+            "or it is that old."
+        ),
     ]
 
 
@@ -153,14 +183,18 @@ class ArrivalsWanted(Paged):
     staff: WithStaff = False
     only: Annotated[
         Only | None,
-        Meta(description="first: first visits of their faces, as far back as the history is kept. uncertain: visits "
+        Meta(description="first: first visits of their faces, as far back as the history is kept. "
+"uncertain: visits "
              "whose first sighting waits for a review of its match."),
     ] = None  # fmt: skip
-    totals: Annotated[bool, Meta(description="Whether to count all pages, too. That reads the whole time.")] = False
+    totals: Annotated[
+        bool, Meta(description="Whether to count all pages, too. That reads the whole time.")
+    ] = False
 
 
 class ArrivalTotals(Answer):
-    """Counts of the visits of the time, camera, group and face asked for, exact as the statistics."""
+    """Counts of the visits of the time, camera, group and face asked for, exact as the
+    statistics."""
 
     arrivals: Annotated[int, Meta(ge=0)]
     persons: Annotated[int, Meta(ge=0, description="How many faces these are.")]
@@ -168,14 +202,18 @@ class ArrivalTotals(Answer):
     uncertain: Annotated[int, Meta(ge=0, description="With `only=uncertain`, so many are listed.")]
     groups: Annotated[dict[str, int], Meta(description="By name, as `group` of the visits.")]
     kinds: Annotated[
-        dict[str, int], Meta(description="Each visit once: new, returning, known or staff, as by `split=visit`.")
+        dict[str, int],
+        Meta(description="Each visit once: new, returning, known or staff, as by `split=visit`."),
     ]
     staff: OfStaff
 
 
 class ArrivalsPage(Answer):
     arrivals: list[FaceArrival]
-    totals: Annotated[ArrivalTotals | None, Meta(description="Null unless asked for. `only` does not narrow them.")]
+    totals: Annotated[
+        ArrivalTotals | None,
+        Meta(description="Null unless asked for. `only` does not narrow them."),
+    ]
     time_zone: Annotated[str, Meta(description="The tenant's, by which today begins.")]
     next_token: NextToken
 
@@ -194,27 +232,37 @@ class Format(StrEnum):
 
 class StatisticsWanted(Sent):
     from_: Today | None = field(default=None, name="from")
-    to: Annotated[Instant, Meta(description="The instant behind the last one; without it, now.")] | None = None
+    to: (
+        Annotated[Instant, Meta(description="The instant behind the last one; without it, now.")]
+        | None
+    ) = None
     by: Granularity = Granularity.DAY
     measure: Annotated[
         Measure,
         Meta(
-            description="arrivals: visits, in the bucket in which they began, and with the camera, group, labels, "
-            "gender and age of their first sighting. persons: faces, each once a bucket (and once for each value of "
+            description="arrivals: visits, in the bucket in which they began, and with the camera, "
+            "group, labels, "
+            "gender and age of their first sighting. persons: faces, each once a bucket (and once "
+            "for each value of "
             "the split). observations: all of them, of `kind`."
         ),
     ] = Measure.ARRIVALS
     split: Annotated[
         Split,
-        Meta(description="An amount for each value. age: by tens of years. visit, of arrivals: new (the face's first), "
-             "returning (a later one of a stranger), known (of somebody in another group), staff. stay, of arrivals: "
+        Meta(description="An amount for each value. age: by tens of years. visit, of arrivals: new "
+"(the face's first), "
+             "returning (a later one of a stranger), known (of somebody in another group), staff. "
+"stay, of arrivals: "
              "the minutes from first to last "
-             "sighting, the largest of 0, 1, 5, 15, 30 and 60 that they reach. again, of arrivals: yes, no, or open: "
-             "whether the face came again within 30 days. Both are `unknown` of a visit that is not kept any more."),
+             "sighting, the largest of 0, 1, 5, 15, 30 and 60 that they reach. again, of arrivals: "
+"yes, no, or open: "
+             "whether the face came again within 30 days. Both are `unknown` of a visit that is "
+"not kept any more."),
     ] | None = None  # fmt: skip
     kind: Annotated[
         KindCounted,
-        Meta(description="What counts as an observation: without it sightings, or all with `split=kind`."),
+        Meta(description="What counts as an observation: without it sightings, or all with "
+"`split=kind`."),
     ] | None = None  # fmt: skip
     camera: OfCamera | None = None
     group: OfGroup | None = None
@@ -227,7 +275,8 @@ class Bucket(Answer):
     time: Annotated[
         str,
         Meta(
-            description="By the clocks of the tenant's time zone: 2026-11, the Monday's 2026-11-16, 2026-11-20, or "
+            description="By the clocks of the tenant's time zone: 2026-11, the Monday's "
+            "2026-11-16, 2026-11-20, or "
             "2026-11-20T09:00.",
             pattern=r"^\d{4}-\d\d(-\d\d(T\d\d:00)?)?$",
         ),
@@ -235,14 +284,17 @@ class Bucket(Answer):
     amounts: Annotated[
         dict[str, int],
         Meta(
-            description="By value of the split, those with 0 left out, an age or gender that is not known as "
+            description="By value of the split, those with 0 left out, an age or gender that is "
+            "not known as "
             "`unknown`; without a split, `total`."
         ),
     ]
 
 
 class Statistics(Answer):
-    buckets: Annotated[list[Bucket], Meta(description="Every bucket of the time asked for, in order.")]
+    buckets: Annotated[
+        list[Bucket], Meta(description="Every bucket of the time asked for, in order.")
+    ]
     time_zone: str
     begun: Annotated[
         Annotated[str, Meta(pattern=r"^\d{4}-\d\d-\d\d$")] | None,
@@ -257,16 +309,22 @@ def list_observations(context: V1Context, query: ObservationsWanted) -> Observat
 
     Enrolments and searches are no visits: `kind` says what an observation is.
     """
-    span, observation_filter = (
-        _make_span(context, query.from_, query.to, moment(0)),
-        _make_filter(context, query, query.kind),
-    )
+    span = _make_span(context, query.from_, query.to, moment(0))
+    observation_filter = _make_filter(context, query, query.kind)
     page = context.services.statistics.observations.read_page(
         context.tenant, observation_filter, span, query.limit, query.token
     )
     if not page.observations and page.next_token is None:
-        require_named(context.services, context.tenant, camera=query.camera, group=query.group, face=query.face)
-    faces = context.services.faces.by_id(context.tenant, {observation.faceid for observation in page.observations})
+        require_named(
+            context.services,
+            context.tenant,
+            camera=query.camera,
+            group=query.group,
+            face=query.face,
+        )
+    faces = context.services.faces.by_id(
+        context.tenant, {observation.faceid for observation in page.observations}
+    )
     return ObservationsPage(
         observations=[
             _describe_observation(context, observation, faces.get(observation.faceid))
@@ -278,16 +336,27 @@ def list_observations(context: V1Context, query: ObservationsWanted) -> Observat
 
 @operations("GET", "/v1/arrivals", Role.VIEWER)
 def list_arrivals(context: V1Context, query: ArrivalsWanted) -> ArrivalsPage:
-    """List who came and which visit it was, by its first sighting, newest first; without `from` who came today.
+    """List who came and which visit it was, by its first sighting, newest first; without `from` who
+    came today.
 
-    It follows late captures, merges and rejections, as the book does. A page reads 5,000 observations at most. So it
-    may have fewer than `limit`, even none, and not be the last: go on until `next_token` is null.
+    It follows late captures, merges and rejections, as the book does. A page reads 5,000
+    observations at most. So it may have fewer than `limit`, even none, and not be the last: go on
+    until `next_token` is null.
     """
-    span, observation_filter = _make_span(context, query.from_, query.to), _make_filter(context, query, None)
+    span = _make_span(context, query.from_, query.to)
+    observation_filter = _make_filter(context, query, None)
     all_arrivals = context.services.sightings.arrivals
-    page = all_arrivals.read_page(context.tenant, observation_filter, span, query.limit, query.token, choice=query.only)
+    page = all_arrivals.read_page(
+        context.tenant, observation_filter, span, query.limit, query.token, choice=query.only
+    )
     if not page.rows and page.next_token is None:
-        require_named(context.services, context.tenant, camera=query.camera, group=query.group, face=query.face)
+        require_named(
+            context.services,
+            context.tenant,
+            camera=query.camera,
+            group=query.group,
+            face=query.face,
+        )
     totals = (
         ArrivalTotals.made_of(all_arrivals.count_arrivals(context.tenant, observation_filter, span))
         if query.totals
@@ -302,14 +371,18 @@ def list_arrivals(context: V1Context, query: ArrivalsWanted) -> ArrivalsPage:
 
 
 class UsualWeek(Answer):
-    """The visits of a usual week: the mean of the last eight weeks, less if the last two were slower. Without staff."""
+    """The visits of a usual week: the mean of the last eight weeks, less if the last two were
+    slower. Without staff."""
 
     hours: Annotated[
         list[Annotated[list[float], Meta(min_length=24, max_length=24)]],
-        Meta(description="Visits by weekday, Monday's first, and hour of the tenant's clocks. Empty: the book has "
+        Meta(description="Visits by weekday, Monday's first, and hour of the tenant's clocks. "
+"Empty: the book has "
              "fewer than two weeks, or hardly any visits.", max_length=7),
     ]  # fmt: skip
-    proposed: Annotated[str, Meta(description="Opening hours that it makes likely, for the setting `opening`.")]
+    proposed: Annotated[
+        str, Meta(description="Opening hours that it makes likely, for the setting `opening`.")
+    ]
     time_zone: str
 
 
@@ -327,13 +400,16 @@ def get_usual(context: V1Context) -> UsualWeek:
 
 @operations("GET", "/v1/statistics", Role.VIEWER)
 def get_statistics(context: V1Context, query: StatisticsWanted) -> Statistics | endpoint.TextAnswer:
-    """Count arrivals, persons or observations by hour, day, week or month of the tenant's time zone.
+    """Count arrivals, persons or observations by hour, day, week or month of the tenant's time
+    zone.
 
-    Exact: it equals a recount of all observations, each in the group that its face was in then. 400 if the time has
-    over 10,000 buckets, or a split over 100,000 amounts. With `format=csv` a line for each amount; a value that a
-    spreadsheet would take for a formula, or round as a number, begins with an apostrophe.
+    Exact: it equals a recount of all observations, each in the group that its face was in then. 400
+    if the time has over 10,000 buckets, or a split over 100,000 amounts. With `format=csv` a line
+    for each amount; a value that a spreadsheet would take for a formula, or round as a number,
+    begins with an apostrophe.
     """
-    from chalicelib.book.statistics.statistics import Question  # not at the other routes' cold starts
+    # not at the other routes' cold starts
+    from chalicelib.book.statistics.statistics import Question
 
     attributes_off = context.tenant.attributes_off
     if query.split is not None and query.split.value in attributes_off:
@@ -345,7 +421,13 @@ def get_statistics(context: V1Context, query: StatisticsWanted) -> Statistics | 
     question = Question(span, query.by, query.measure, query.split, observation_filter)
     buckets = context.services.statistics.list_buckets(context.tenant, question, fill=True)
     if not any(bucket.amounts for bucket in buckets):
-        require_named(context.services, context.tenant, camera=query.camera, group=query.group, face=query.face)
+        require_named(
+            context.services,
+            context.tenant,
+            camera=query.camera,
+            group=query.group,
+            face=query.face,
+        )
     elif query.face is not None:
         audit_events.report_people([query.face])
     if query.format is Format.CSV:
@@ -358,37 +440,53 @@ def get_statistics(context: V1Context, query: StatisticsWanted) -> Statistics | 
         ],
         time_zone=context.tenant.time_zone,
         begun=None if first_day is None else _write_bucket_time(first_day),
-        staff=0 if context.caller.is_of_figures else context.services.statistics.count_staff(context.tenant, question),
+        staff=0
+        if context.caller.is_of_figures
+        else context.services.statistics.count_staff(context.tenant, question),
     )
 
 
 def _make_span(
-    context: V1Context, first: datetime | None, end: datetime | None, default_first: datetime | None = None
+    context: V1Context,
+    first: datetime | None,
+    end: datetime | None,
+    default_first: datetime | None = None,
 ) -> Span:
     """Return the span from `first` to the instant before `end`; without an `end`, it has none.
 
-    If `first` is None, the span begins at `default_first`. If that is None, too, it begins today at midnight, in the
-    tenant's time zone. Raises InvalidInput if the years are out of range, or `end` is not after `first`.
+    If `first` is None, the span begins at `default_first`. If that is None, too, it begins today at
+    midnight, in the tenant's time zone. Raises InvalidInput if the years are out of range, or `end`
+    is not after `first`.
     """
     if first is None:
-        first = default_first or LocalTime(context.tenant.time_zone).begin_of_day(context.services.clock.now())
+        first = default_first or LocalTime(context.tenant.time_zone).begin_of_day(
+            context.services.clock.now()
+        )
     last_ms = 1000 * LAST_SECOND if end is None else milliseconds(end) - 1
     for name, ms in (("from", milliseconds(first)), ("to", last_ms)):
         if not 0 <= ms <= 1000 * LAST_SECOND:
             raise InvalidInput(f"{name} is a time of the years 1970 to 9998")
     if last_ms < milliseconds(first):
-        raise InvalidInput(f"to ({time_text(moment(last_ms + 1))}) is not behind from ({time_text(first)})")
+        raise InvalidInput(
+            f"to ({time_text(moment(last_ms + 1))}) is not behind from ({time_text(first)})"
+        )
     return Span(milliseconds(first), last_ms)
 
 
 def _make_filter(
-    context: V1Context, query: ObservationsWanted | ArrivalsWanted | StatisticsWanted, kind: ObservationKind | None
+    context: V1Context,
+    query: ObservationsWanted | ArrivalsWanted | StatisticsWanted,
+    kind: ObservationKind | None,
 ) -> ObservationFilter:
     camera = query.camera and context.services.cameras.id_of(context.tenant, query.camera)
-    observation_filter = ObservationFilter(group_name=query.group, faceid=query.face, kind=kind, camera=camera)
+    observation_filter = ObservationFilter(
+        group_name=query.group, faceid=query.face, kind=kind, camera=camera
+    )
     if isinstance(query, ObservationsWanted) or query.staff:
         return observation_filter
-    return context.services.statistics.visitors.read_staff(context.tenant).leave_out(observation_filter)
+    return context.services.statistics.visitors.read_staff(context.tenant).leave_out(
+        observation_filter
+    )
 
 
 def _choose_kind(query: StatisticsWanted) -> ObservationKind | None:
@@ -397,7 +495,9 @@ def _choose_kind(query: StatisticsWanted) -> ObservationKind | None:
     return None if query.kind is KindCounted.ALL else ObservationKind(query.kind.value)
 
 
-def _describe_observation(context: V1Context, observation: observations.Observation, face: Face | None) -> Observation:
+def _describe_observation(
+    context: V1Context, observation: observations.Observation, face: Face | None
+) -> Observation:
     """Describe an observation. `face`: the one that was observed; None if it was deleted."""
     is_sighting = observation.kind is ObservationKind.SIGHTING and not is_erased(observation.faceid)
     age = observation.estimates.age
@@ -412,10 +512,13 @@ def _describe_observation(context: V1Context, observation: observations.Observat
     )
 
 
-def describe_arrival(context: V1Context, face_arrival: sightings.FaceArrival, only: Only | None = None) -> FaceArrival:
+def describe_arrival(
+    context: V1Context, face_arrival: sightings.FaceArrival, only: Only | None = None
+) -> FaceArrival:
     """Describe an arrival by its first sighting.
 
-    `only`: the choice of the query. If it asks for first visits, each has number 1, whatever has come late before it.
+    `only`: the choice of the query. If it asks for first visits, each has number 1, whatever has
+    come late before it.
     """
     first = face_arrival.first
     return FaceArrival.made_of(
@@ -430,8 +533,13 @@ def describe_arrival(context: V1Context, face_arrival: sightings.FaceArrival, on
     )
 
 
-def _describe_seen_face(context: V1Context, observation: observations.Observation, face: Face | None) -> dict[str, Any]:
-    """Return the members of a SeenFace. `face`: None if it was deleted. Only a sighting has a picture and a crop."""
+def _describe_seen_face(
+    context: V1Context, observation: observations.Observation, face: Face | None
+) -> dict[str, Any]:
+    """Return the members of a SeenFace.
+
+    `face`: None if it was deleted. Only a sighting has a picture and a crop.
+    """
     urls: dict[str, str | None] = {"picture_url": None, "crop_url": None}
     if not is_erased(observation.faceid):
         audit_events.report_people([observation.faceid])

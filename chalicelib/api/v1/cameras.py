@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 from msgspec import UNSET, Meta, UnsetType, defstruct
 
-from chalicelib.api.v1.endpoint import Operations, V1Context, answer_as, answer_nothing, refuse_secret_again
+from chalicelib.api.v1.endpoint import (
+    Operations,
+    V1Context,
+    answer_as,
+    answer_nothing,
+    refuse_secret_again,
+)
 from chalicelib.api.v1.shapes import Labels, Name, QrPath, draw_qr_code
 from chalicelib.api.v1.wire import (
     Answer,
@@ -36,7 +42,10 @@ CameraKey = Annotated[str, Meta(pattern="^ck_[0-9a-f]{32}$")]
 Label = Annotated[str, Meta(max_length=100)]
 Groups = Annotated[
     Annotated[list[Annotated[str, Meta(max_length=1000)]], Meta(max_length=100)] | None,
-    Meta(description="Names of the groups that are searched, besides `stranger` and `regular`; null, all."),
+    Meta(
+        description="Names of the groups that are searched, besides `stranger` and `regular`; "
+        "null, all."
+    ),
 ]
 Status = Annotated[
     dict[
@@ -45,26 +54,34 @@ Status = Annotated[
     ],
     Meta(
         max_length=32,
-        description="What the camera said of itself in its last heartbeat; numbers alone are kept every 15 minutes.",
+        description="What the camera said of itself in its last heartbeat; numbers alone are kept "
+        "every 15 minutes.",
     ),
 ]
 
 
 _VERSION = r"^(0|[1-9][0-9]{0,3})\.(0|[1-9][0-9]{0,3})\.(0|[1-9][0-9]{0,3})$"
 _DAY, _TIME = "(Mon|Tue|Wed|Thu|Fri|Sat|Sun)", "(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)"
-Span = Annotated[str, Meta(pattern=f"^({_DAY}(-{_DAY})? )?{_TIME}-{_TIME}$", examples=["Mon-Fri 08:00-20:00"])]
+Span = Annotated[
+    str, Meta(pattern=f"^({_DAY}(-{_DAY})? )?{_TIME}-{_TIME}$", examples=["Mon-Fri 08:00-20:00"])
+]
 Spans = Annotated[list[Span], Meta(max_length=16)]
 Version = Annotated[str, Meta(pattern=_VERSION, examples=["1.2.3"])]
 KibPerS = Annotated[
-    float, Meta(ge=1, le=1_000_000, description="Most kibibytes of pictures that a box sends a second.")
+    float,
+    Meta(ge=1, le=1_000_000, description="Most kibibytes of pictures that a box sends a second."),
 ]
 MibPerMonth = Annotated[
-    float, Meta(ge=1, le=10_000_000, description="Most mebibytes of pictures that it sends a month.")
+    float,
+    Meta(ge=1, le=10_000_000, description="Most mebibytes of pictures that it sends a month."),
 ]
 Corner = Annotated[list[Annotated[float, Meta(ge=0, le=1)]], Meta(min_length=2, max_length=2)]
 Areas = Annotated[
     list[Annotated[list[Corner], Meta(min_length=3, max_length=16)]],
-    Meta(max_length=16, description="Polygons: corners [x, y] in shares of the upright picture, from its top left."),
+    Meta(
+        max_length=16,
+        description="Polygons: corners [x, y] in shares of the upright picture, from its top left.",
+    ),
 ]
 
 
@@ -78,10 +95,11 @@ class BoxSettings(Sent):
 
 
 class Edge(BoxSettings):
-    """Settings that the edge uploader takes in place of those in its edge.toml, without a restart: at the first frame
-    after a heartbeat (docs/edge.md). What is sent takes the place of all that were set; {}, of its file again. But
-    what `PUT /v1/fleet` has set for the camera's box stays. What the file hides stays hidden: masks are added to its
-    own, hours hold within its own, its zones stay, and its crops only become smaller."""
+    """Settings that the edge uploader takes in place of those in its edge.toml, without a restart:
+    at the first frame after a heartbeat (docs/edge.md). What is sent takes the place of all that
+    were set; {}, of its file again. But what `PUT /v1/fleet` has set for the camera's box stays.
+    What the file hides stays hidden: masks are added to its own, hours hold within its own, its
+    zones stay, and its crops only become smaller."""
 
     send: Literal["all", "motion", "faces", "best_shot"] | UnsetType = UNSET
     interval_s: Annotated[float, Meta(ge=0.05, le=60)] | UnsetType = UNSET
@@ -115,8 +133,13 @@ if TYPE_CHECKING:
     from chalicelib.api.v1.wire import Answer as _Options
     from chalicelib.api.v1.wire import Sent as _SentOptions
 else:
-    _types = {"groups": Groups, **{name: make_setting_type(one) for name, one in captures.CAMERA_SETTINGS.items()}}
-    _sent = [(name, kind | UnsetType, UNSET) for name, kind in {"labels": LabelChanges, **_types}.items()]
+    _types = {
+        "groups": Groups,
+        **{name: make_setting_type(one) for name, one in captures.CAMERA_SETTINGS.items()},
+    }
+    _sent = [
+        (name, kind | UnsetType, UNSET) for name, kind in {"labels": LabelChanges, **_types}.items()
+    ]
     _SentOptions = defstruct("_SentOptions", _sent, bases=(Sent,), kw_only=True)
     _answered = {"id": CameraId, "name": Name, "labels": Labels, **_types}
     _Options = defstruct("_Options", [*_answered.items()], bases=(Answer,), kw_only=True)
@@ -133,7 +156,8 @@ class NewCamera(CameraSettings, kw_only=True):
     id: Annotated[
         CameraId | None,
         Meta(
-            description="Null: one is made of the name. A camera that was deleted is gone on with under its id, and "
+            description="Null: one is made of the name. A camera that was deleted is gone on with "
+            "under its id, and "
             "what it captured is this camera's: of another place, give another id."
         ),
     ] = None
@@ -146,12 +170,14 @@ class CameraChanges(CameraSettings, Changes):
 
 class Heartbeat(Sent):
     status: Annotated[
-        Status | None, Meta(description="It takes the place of the last one; null or not sent, that one stays.")
+        Status | None,
+        Meta(description="It takes the place of the last one; null or not sent, that one stays."),
     ] = None
     working: Annotated[
         bool,
         Meta(
-            description="false: the camera gives nothing, says what stands beside it. Its status is kept, and it "
+            description="false: the camera gives nothing, says what stands beside it. Its status "
+            "is kept, and it "
             "counts as not seen, so that it falls silent."
         ),
     ] = True
@@ -169,17 +195,26 @@ class Health(Answer):
     state: Annotated[
         State,
         Meta(
-            description="failing: its last heartbeat said that it gives nothing; status.error may say why. silent: it "
-            "sends heartbeats, and was not seen for its silent_after_s. quiet: it sends captures alone, and is quieter "
-            "than usual. unwatched: it has no silent_after_s, or too little is known of it, so nobody knows whether it "
+            description="failing: its last heartbeat said that it gives nothing; status.error may "
+            "say why. silent: it "
+            "sends heartbeats, and was not seen for its silent_after_s. quiet: it sends captures "
+            "alone, and is quieter "
+            "than usual. unwatched: it has no silent_after_s, or too little is known of it, so "
+            "nobody knows whether it "
             "still works."
         ),
     ]
-    muted_until: Annotated[Time | None, Meta(description="Until then nobody is told that it is silent or quiet.")]
-    failing_at: Annotated[
-        Time | None, Meta(description="The last heartbeat, if it said that the camera gives nothing.")
+    muted_until: Annotated[
+        Time | None, Meta(description="Until then nobody is told that it is silent or quiet.")
     ]
-    outages: Annotated[list[Outage], Meta(description="Its last 16 silences, and the present one, the newest last.")]
+    failing_at: Annotated[
+        Time | None,
+        Meta(description="The last heartbeat, if it said that the camera gives nothing."),
+    ]
+    outages: Annotated[
+        list[Outage],
+        Meta(description="Its last 16 silences, and the present one, the newest last."),
+    ]
     status: Status
 
 
@@ -189,26 +224,36 @@ class Camera(_Options, kw_only=True):
     labels: Labels
     groups: Groups
     edge: Edge
-    revision: Annotated[int, Meta(ge=1, description="Grows with each change by a caller; what it sends is none.")]
+    revision: Annotated[
+        int, Meta(ge=1, description="Grows with each change by a caller; what it sends is none.")
+    ]
     created_at: Time
     forgets_strangers: Annotated[
         bool,
         Meta(
-            description="Whether nothing is kept of strangers whom it sees: by its own `keeps_strangers`, or by the "
+            description="Whether nothing is kept of strangers whom it sees: by its own "
+            "`keeps_strangers`, or by the "
             "tenant's setting `strangers`, which overrules it."
         ),
     ]
     last_seen_at: Annotated[
         Time | None,
-        Meta(description="The last offer of captures or heartbeat: to the minute, to seven if it sent a status."),
+        Meta(
+            description="The last offer of captures or heartbeat: to the minute, to seven if it "
+            "sent a status."
+        ),
     ]
     still_asked_at: Annotated[
-        Time | None, Meta(description="A still is asked for: its box sends one by `PUT /v1/cameras/{id}/still`.")
+        Time | None,
+        Meta(
+            description="A still is asked for: its box sends one by `PUT /v1/cameras/{id}/still`."
+        ),
     ]
     faceless_share: Annotated[
         Annotated[float, Meta(ge=0, le=1)] | None,
         Meta(
-            description="Part of its last hundred captures that showed no face, counted with its heartbeats, once an "
+            description="Part of its last hundred captures that showed no face, counted with its "
+            "heartbeats, once an "
             "hour. If it is high, its box sends too many. Null: fewer than 20, or no heartbeat.",
         ),
     ]
@@ -228,14 +273,21 @@ class Cameras(Answer):
 
 
 class EdgeBox(Answer):
-    """A machine with the edge uploader, as the last heartbeat of its cameras told; null is what it did not tell."""
+    """A machine with the edge uploader, as the last heartbeat of its cameras told; null is what it
+    did not tell."""
 
     id: Annotated[str, Meta(max_length=200)]
-    name: Annotated[str | None, Meta(description="What its edge.toml calls it, else its host name.")]
-    last_seen_at: Annotated[Time | None, Meta(description="To seven minutes, also if its cameras give nothing.")]
+    name: Annotated[
+        str | None, Meta(description="What its edge.toml calls it, else its host name.")
+    ]
+    last_seen_at: Annotated[
+        Time | None, Meta(description="To seven minutes, also if its cameras give nothing.")
+    ]
     version: Annotated[str | None, Meta(description="The uploader's.")]
     disk_free_mib: Annotated[float | None, Meta(description="Of its spool's disk.")]
-    clock_error_s: Annotated[float | None, Meta(description="By how much its clock is ahead of the service's.")]
+    clock_error_s: Annotated[
+        float | None, Meta(description="By how much its clock is ahead of the service's.")
+    ]
     temperature_c: Annotated[float | None, Meta(description="Of its hottest sensor.")]
     cameras: Annotated[list[CameraId], Meta(max_length=1000)]
 
@@ -245,22 +297,32 @@ class Boxes(Answer):
 
 
 class Fleet(Answer):
-    """Settings of whole boxes, and the wave that brings them: to one box, half an hour later to a tenth of them, then
-    to all. It stops if a box that has them falls silent while others are heard, or does not run the version."""
+    """Settings of whole boxes, and the wave that brings them: to one box, half an hour later to a
+    tenth of them, then to all. It stops if a box that has them falls silent while others are heard,
+    or does not run the version."""
 
     settings: BoxSettings
     state: Literal["going", "done", "stopped"]
-    reached: Annotated[list[str], Meta(max_length=1000, description="Ids of the boxes that have them.")]
+    reached: Annotated[
+        list[str], Meta(max_length=1000, description="Ids of the boxes that have them.")
+    ]
     at: Annotated[Time, Meta(description="When it was set, or the last of these got them.")]
-    stopped: Annotated[str | None, Meta(description="Why no more boxes get them; set them anew to go on.")]
-    most_boxes: Annotated[int, Meta(description="Boxes that a tenant may have; each has a camera at least.")]
+    stopped: Annotated[
+        str | None, Meta(description="Why no more boxes get them; set them anew to go on.")
+    ]
+    most_boxes: Annotated[
+        int, Meta(description="Boxes that a tenant may have; each has a camera at least.")
+    ]
     most_cameras: Annotated[int, Meta(description="Cameras that a tenant may have.")]
 
 
 class Still(Answer):
-    """Picture of a camera, sent when somebody asked last: black within its box's masks, small, kept for an hour."""
+    """Picture of a camera, sent when somebody asked last: black within its box's masks, small, kept
+    for an hour."""
 
-    asked_at: Annotated[Time | None, Meta(description="Of a request that waits for its answer, up to ten minutes.")]
+    asked_at: Annotated[
+        Time | None, Meta(description="Of a request that waits for its answer, up to ten minutes.")
+    ]
     taken_at: Time | None
     picture: Annotated[bytes | None, Meta(description="A JPEG, in base64.")]
 
@@ -274,7 +336,9 @@ class CameraKeyMade(Answer):
 
 
 class ClaimCode(Answer):
-    claim_code: Annotated[str, Meta(pattern="^[0-9A-Z]{4}(-[0-9A-Z]{4}){2}$", examples=["7KQM-2XHP-94TD"])]
+    claim_code: Annotated[
+        str, Meta(pattern="^[0-9A-Z]{4}(-[0-9A-Z]{4}){2}$", examples=["7KQM-2XHP-94TD"])
+    ]
     qr_path: QrPath
     qr_size: int
     expires_at: Time
@@ -282,7 +346,10 @@ class ClaimCode(Answer):
 
 @operations("GET", "/v1/cameras", Role.VIEWER)
 def list_cameras(context: V1Context) -> Cameras:
-    """List all cameras, by id. Whoever was invited to a page of figures sees their ids and names, and nothing more."""
+    """List all cameras, by id.
+
+    Whoever was invited to a page of figures sees their ids and names, and nothing more.
+    """
     cameras = context.services.cameras.list_all(context.tenant)
     if context.caller.is_of_figures:
         cameras = [captures.Camera(camera.id, camera.name, camera.created_at) for camera in cameras]
@@ -290,13 +357,17 @@ def list_cameras(context: V1Context) -> Cameras:
 
 
 @operations(
-    "POST", "/v1/cameras", Role.ADMIN, status=201, again=refuse_secret_again("camera", "ask for another key of it")
+    "POST",
+    "/v1/cameras",
+    Role.ADMIN,
+    status=201,
+    again=refuse_secret_again("camera", "ask for another key of it"),
 )
 def add_camera(context: V1Context, body: NewCamera) -> CameraMade:
     """Add a camera and its key, which is shown nowhere else.
 
-    Without an `id` the camera gets its name as its id, or what of the name is legal as one. Names and ids are one
-    realm: a camera's name is no other camera's name or id.
+    Without an `id` the camera gets its name as its id, or what of the name is legal as one. Names
+    and ids are one realm: a camera's name is no other camera's name or id.
     """
     from chalicelib.book import cameras as bounds  # not at the other routes' cold starts
 
@@ -304,21 +375,30 @@ def add_camera(context: V1Context, body: NewCamera) -> CameraMade:
     del settings["id"], settings["name"]
     settings["labels"] = model.Labels(**settings.get("labels", {}))
     camera, api_key = context.services.cameras.add(
-        context.tenant, body.id, body.name, bounds.CameraSettings(**settings), request=context.request_id
+        context.tenant,
+        body.id,
+        body.name,
+        bounds.CameraSettings(**settings),
+        request=context.request_id,
     )
     return _describe_cameras(context, CameraMade, [camera], api_key=api_key)[0]
 
 
 class Muting(Sent):
-    until: Annotated[Instant | None, Meta(description="In the future, 31 days at most; null: they are told again.")]
+    until: Annotated[
+        Instant | None,
+        Meta(description="In the future, 31 days at most; null: they are told again."),
+    ]
     camera: Annotated[CameraId | None, Meta(description="null: all cameras.")] = None
 
 
 @operations("PUT", "/v1/mute", Role.OPERATOR)
 def mute_cameras(context: V1Context, body: Muting) -> Cameras:
-    """Have nobody told that a camera, or any, is silent or quieter than usual until a time: no hook and no red line.
+    """Have nobody told that a camera, or any, is silent or quieter than usual until a time: no hook
+    and no red line.
 
-    A silence meanwhile is noted among the camera's outages once it ends. One that goes on is told after that time.
+    A silence meanwhile is noted among the camera's outages once it ends. One that goes on is told
+    after that time.
     """
     if body.until is None:
         context.services.cameras.unmute(context.tenant, body.camera)
@@ -332,7 +412,12 @@ def list_boxes(context: V1Context) -> Boxes:
     """List the machines with the edge uploader, by id."""
     from chalicelib.book.cameras import boxes_of  # not at the other routes' cold starts
 
-    return Boxes(boxes=[_describe_box(box) for box in boxes_of(context.services.cameras.list_all(context.tenant))])
+    return Boxes(
+        boxes=[
+            _describe_box(box)
+            for box in boxes_of(context.services.cameras.list_all(context.tenant))
+        ]
+    )
 
 
 @operations("GET", "/v1/fleet", Role.VIEWER)
@@ -347,8 +432,13 @@ def get_fleet(context: V1Context) -> Fleet:
 
 @operations("PUT", "/v1/fleet", Role.ADMIN, again=answer_as(get_fleet))
 def change_fleet(context: V1Context, body: FleetChanges) -> Fleet:
-    """Set what holds for whole boxes, in a wave: one box first. The former wave ends where it is."""
-    context.services.cameras.begin_wave(context.tenant, list_sent_members(body.settings), context.request_id)
+    """Set what holds for whole boxes, in a wave: one box first.
+
+    The former wave ends where it is.
+    """
+    context.services.cameras.begin_wave(
+        context.tenant, list_sent_members(body.settings), context.request_id
+    )
     return get_fleet(context)
 
 
@@ -356,7 +446,9 @@ def change_fleet(context: V1Context, body: FleetChanges) -> Fleet:
 def get_camera(context: V1Context) -> Camera:
     """Read one camera."""
     context.caller.require_camera(context.path_values["id"])
-    return _describe_camera(context, context.services.cameras.get(context.tenant, context.path_values["id"]))
+    return _describe_camera(
+        context, context.services.cameras.get(context.tenant, context.path_values["id"])
+    )
 
 
 @operations("PATCH", "/v1/cameras/{id}", Role.ADMIN, again=answer_as(get_camera))
@@ -385,62 +477,91 @@ def delete_camera(context: V1Context) -> None:
 def send_heartbeat(context: V1Context, body: Heartbeat) -> Camera:
     """Say how the camera is; answered with its settings."""
     context.caller.require_camera(context.path_values["id"])
-    cameras, id_, caller = context.services.cameras, context.path_values["id"], context.caller.camera
-    known_camera = caller if caller is not None and caller.id == id_ else cameras.get(context.tenant, id_)
-    camera = cameras.note_heartbeat(context.tenant, known_camera, body.status, is_working=body.working)
-    return _describe_camera(context, context.services.captures.count_faceless(context.tenant, camera))
+    cameras = context.services.cameras
+    id_ = context.path_values["id"]
+    caller = context.caller.camera
+    known_camera = (
+        caller if caller is not None and caller.id == id_ else cameras.get(context.tenant, id_)
+    )
+    camera = cameras.note_heartbeat(
+        context.tenant, known_camera, body.status, is_working=body.working
+    )
+    return _describe_camera(
+        context, context.services.captures.count_faceless(context.tenant, camera)
+    )
 
 
 @operations(
-    "POST", "/v1/cameras/{id}/key", Role.ADMIN, again=refuse_secret_again("a key of camera", "ask for one once more")
+    "POST",
+    "/v1/cameras/{id}/key",
+    Role.ADMIN,
+    again=refuse_secret_again("a key of camera", "ask for one once more"),
 )
 def renew_camera_key(context: V1Context) -> CameraKeyMade:
     """Make another key; the old one stops at once."""
     id_ = context.path_values["id"]
-    return CameraKeyMade(id=id_, api_key=context.services.cameras.replace_key(context.tenant, id_, context.request_id))
+    return CameraKeyMade(
+        id=id_,
+        api_key=context.services.cameras.replace_key(context.tenant, id_, context.request_id),
+    )
 
 
 @operations("POST", "/v1/cameras/{id}/claim", Role.ADMIN, status=201)
 def make_claim_code(context: V1Context) -> ClaimCode:
-    """Make a code by which a box gets this camera's key: once, within 15 minutes, until the camera gets another key.
+    """Make a code by which a box gets this camera's key: once, within 15 minutes, until the camera
+    gets another key.
 
-    The key that the camera has stays until the code is used. The QR code has the line that the box runs,
-    `regulars-edge claim` with the code and the URL of this service.
+    The key that the camera has stays until the code is used. The QR code has the line that the box
+    runs, `regulars-edge claim` with the code and the URL of this service.
     """
-    code, expires_at = context.services.cameras.make_claim_code(context.tenant, context.path_values["id"])
+    code, expires_at = context.services.cameras.make_claim_code(
+        context.tenant, context.path_values["id"]
+    )
     line = f"regulars-edge claim {code} {context.route('')}"
     return ClaimCode(claim_code=code, expires_at=time_text(expires_at), **draw_qr_code(line))
 
 
 @operations("POST", "/v1/cameras/{id}/still", Role.OPERATOR, status=202)
 def ask_for_still(context: V1Context) -> Still:
-    """Ask what the camera sees: its box answers after its next heartbeat, and quickly for ten minutes from then on.
+    """Ask what the camera sees: its box answers after its next heartbeat, and quickly for ten
+    minutes from then on.
 
     409 Conflict if the tenant keeps no pictures. The key must see pictures.
     """
     context.caller.require_pictures()
-    return Still.made_of(context.services.cameras.ask_for_still(context.tenant, context.path_values["id"]))
+    return Still.made_of(
+        context.services.cameras.ask_for_still(context.tenant, context.path_values["id"])
+    )
 
 
 @operations("GET", "/v1/cameras/{id}/still", Role.OPERATOR)
 def get_still(context: V1Context) -> Still:
     """Read the last still, if it is no older than an hour. The key must see pictures."""
     context.caller.require_pictures()
-    return Still.made_of(context.services.cameras.read_still(context.tenant, context.path_values["id"]))
+    return Still.made_of(
+        context.services.cameras.read_still(context.tenant, context.path_values["id"])
+    )
 
 
 @operations("PUT", "/v1/cameras/{id}/still", Role.OPERATOR, of_cameras=True, again=answer_nothing)
 def give_still(context: V1Context, body: StillTaken) -> None:
-    """Send the still that was asked for: a JPEG of up to 256 KiB. It is no capture, and nobody is searched in it.
+    """Send the still that was asked for: a JPEG of up to 256 KiB.
+
+    It is no capture, and nobody is searched in it.
 
     409 Conflict if nobody asks.
     """
     context.caller.require_camera(context.path_values["id"])
-    context.services.cameras.store_still(context.tenant, context.path_values["id"], body.picture, context.request_id)
+    context.services.cameras.store_still(
+        context.tenant, context.path_values["id"], body.picture, context.request_id
+    )
 
 
 def _describe_box(box: cameras.EdgeBox) -> EdgeBox:
-    """Describe a box. A status holds whatever was sent, so what is of another type counts as not sent."""
+    """Describe a box.
+
+    A status holds whatever was sent, so what is of another type counts as not sent.
+    """
 
     def parse_status(name: str, kind: type[_Told]) -> _Told | None:
         value = box.status.get(name)
@@ -475,7 +596,9 @@ def _describe_camera(context: V1Context, camera: captures.Camera) -> Camera:
 def _describe_cameras(
     context: V1Context, kind: type[_Camera], cameras: Sequence[captures.Camera], **more: str
 ) -> list[_Camera]:
-    """Describe cameras, with the names of the groups that they look for. Deleted groups are left out.
+    """Describe cameras, with the names of the groups that they look for.
+
+    Deleted groups are left out.
 
     `kind`: the class of the answer. `more`: members that only this class has.
     """
@@ -484,7 +607,11 @@ def _describe_cameras(
         names = {group.id: group.name for group in context.services.groups.list_all(context.tenant)}
     now, descriptions = context.services.clock.now(), []
     for camera in cameras:
-        groups = None if camera.group_ids is None else [names[id_] for id_ in camera.group_ids if id_ in names]
+        groups = (
+            None
+            if camera.group_ids is None
+            else [names[id_] for id_ in camera.group_ids if id_ in names]
+        )
         descriptions.append(
             kind.made_of(
                 camera,
@@ -503,13 +630,18 @@ def _describe_health(tenant: model.Tenant, camera: captures.Camera, now: datetim
     muted_until = camera.muted_until if camera.muted_until and now < camera.muted_until else None
     outages = [Outage.made_of(outage) for outage in camera.outages]
     if state in ("silent", "quiet"):
-        outages.append(Outage(since=time_text(camera.last_seen_at or camera.created_at), until=None))
-    return Health.made_of(camera, state=state, outages=outages, muted_until=parse_optional(time_text, muted_until))
+        outages.append(
+            Outage(since=time_text(camera.last_seen_at or camera.created_at), until=None)
+        )
+    return Health.made_of(
+        camera, state=state, outages=outages, muted_until=parse_optional(time_text, muted_until)
+    )
 
 
 def _name_state(tenant: model.Tenant, camera: captures.Camera, now: datetime) -> State:
     """Name the camera's state: of several that fit, the first in this order."""
-    from chalicelib.book.cameras import find_silence, is_unwatched  # not at the other routes' cold starts
+    # not at the other routes' cold starts
+    from chalicelib.book.cameras import find_silence, is_unwatched
 
     if not camera.enabled:
         return "disabled"

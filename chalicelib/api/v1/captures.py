@@ -1,4 +1,5 @@
-"""Captures: offer for upload, send in one step, list, read; and reviews, what somebody should look at in them."""
+"""Captures: offer for upload, send in one step, list, read; and reviews, what somebody should look
+at in them."""
 
 from __future__ import annotations
 
@@ -13,11 +14,34 @@ from msgspec.structs import replace
 from chalicelib.api.v1.cameras import CameraId
 from chalicelib.api.v1.endpoint import Operations, Redirect, V1Context, answer_nothing
 from chalicelib.api.v1.filters import require_named
-from chalicelib.api.v1.shapes import Box, Decided, Number, describe_decision, link_capture, parse_number
-from chalicelib.api.v1.wire import Answer, Instant, NextToken, Paged, PictureSent, Sent, Text, Time, Token
+from chalicelib.api.v1.shapes import (
+    Box,
+    Decided,
+    Number,
+    describe_decision,
+    link_capture,
+    parse_number,
+)
+from chalicelib.api.v1.wire import (
+    Answer,
+    Instant,
+    NextToken,
+    Paged,
+    PictureSent,
+    Sent,
+    Text,
+    Time,
+    Token,
+)
 from chalicelib.auth.roles import Role
 from chalicelib.domain import audit_events, captures, errors, observations
-from chalicelib.domain.captures import CaptureState, FacesShown, Resolution, parts_of_sighting, sighting_id
+from chalicelib.domain.captures import (
+    CaptureState,
+    FacesShown,
+    Resolution,
+    parts_of_sighting,
+    sighting_id,
+)
 from chalicelib.domain.model import DEFAULT_GROUPS, Face, Tenant
 from chalicelib.domain.observations import ReviewKind
 from chalicelib.privacy.erasure_progress import is_erased
@@ -42,14 +66,16 @@ CaptureId = Annotated[
 PictureUrl = Annotated[
     str | None,
     Meta(
-        description="The whole capture, while captures are kept; good for an hour or two. Null: the key sees no "
+        description="The whole capture, while captures are kept; good for an hour or two. Null: "
+        "the key sees no "
         "pictures."
     ),
 ]
 CropUrl = Annotated[
     str | None,
     Meta(
-        description="Shows the face, cut out of the capture, to who sends a key, while captures are kept. Null: the "
+        description="Shows the face, cut out of the capture, to who sends a key, while captures "
+        "are kept. Null: the "
         "key sees no pictures."
     ),
 ]
@@ -57,22 +83,35 @@ Track = Annotated[
     Text,
     Meta(
         extra_json_schema={"pattern": "^[A-Za-z0-9_.-]{1,64}$"},
-        description="The camera's name for one face's way through its pictures, different for each. Captures of one "
+        description="The camera's name for one face's way through its pictures, different for "
+        "each. Captures of one "
         "track are evidence for each other. It is no part of the capture's identity.",
     ),
 ]
-OfCamera = Annotated[Text, Meta(description="Id or name. With a camera's key, that camera may be left out.")]
+OfCamera = Annotated[
+    Text, Meta(description="Id or name. With a camera's key, that camera may be left out.")
+]
 
 
 class OfferedCapture(Sent):
-    sha256: Annotated[Text, Meta(description="Of the picture's bytes, 64 hexadecimal digits or base64.")]
+    sha256: Annotated[
+        Text, Meta(description="Of the picture's bytes, 64 hexadecimal digits or base64.")
+    ]
     size: Annotated[int, Meta(ge=1, le=20_971_520, description="Bytes.")]
-    content_type: Annotated[Text, Meta(extra_json_schema={"enum": ["image/jpeg", "image/png", "image/jpg"]})]
+    content_type: Annotated[
+        Text, Meta(extra_json_schema={"enum": ["image/jpeg", "image/png", "image/jpg"]})
+    ]
     captured_at: Annotated[
         Instant,
-        Meta(description="When the picture was taken, from the year 2000 on; the camera's clock may be 300 s ahead."),
+        Meta(
+            description="When the picture was taken, from the year 2000 on; the camera's clock may "
+            "be 300 s ahead."
+        ),
     ]
-    camera: Annotated[Text, Meta(description="Id or name. Required, except with a camera's key.")] | UnsetType = UNSET
+    camera: (
+        Annotated[Text, Meta(description="Id or name. Required, except with a camera's key.")]
+        | UnsetType
+    ) = UNSET
     track: Track | None = None
 
 
@@ -101,21 +140,27 @@ class Sighting(Decided):
     face: Annotated[
         str | None,
         Meta(
-            description="Id of the face that it is of now: merges move sightings. Null also of a person who is "
+            description="Id of the face that it is of now: merges move sightings. Null also of a "
+            "person who is "
             "restricted or withdrew; then there is no `crop_url`."
         ),
     ]
     name: Annotated[
         str | None,
         Meta(
-            description='The face\'s name, "" if it has none. Null: there is no face, it was deleted, or a camera asks.'
+            description='The face\'s name, "" if it has none. Null: there is no face, it was '
+            "deleted, or a camera asks."
         ),
     ]
     number: Number
-    group: Annotated[str | None, Meta(description="Name of the face's group now; null as `name` is.")]
+    group: Annotated[
+        str | None, Meta(description="Name of the face's group now; null as `name` is.")
+    ]
     box: Box
     quality: float | None
-    reason: Annotated[str | None, Meta(description="Why it was skipped, or what somebody said of it.")]
+    reason: Annotated[
+        str | None, Meta(description="Why it was skipped, or what somebody said of it.")
+    ]
     crop_url: CropUrl
 
 
@@ -129,27 +174,35 @@ class Capture(Answer):
     state: Annotated[
         CaptureState,
         Meta(
-            description="wanted: offered, the picture is not there. stored: it is there and waits to be resolved. "
-            "resolved: every face in it has its outcome. parked: it cannot be resolved, `reason` says why."
+            description="wanted: offered, the picture is not there. stored: it is there and waits "
+            "to be resolved. "
+            "resolved: every face in it has its outcome. parked: it cannot be resolved, `reason` "
+            "says why."
         ),
     ]
     track: Track | None
     reason: Annotated[str | None, Meta(description="Why it is parked.")]
     width: Annotated[
-        int | None, Meta(description="Pixels of the upright picture, in which boxes lie. Null: it was not read yet.")
+        int | None,
+        Meta(
+            description="Pixels of the upright picture, in which boxes lie. Null: it was not read "
+            "yet."
+        ),
     ]
     height: int | None
     url: Annotated[
         str | None,
         Meta(
-            description="The picture, while captures are kept; good for an hour or two. Null: it is not there, or the "
+            description="The picture, while captures are kept; good for an hour or two. Null: it "
+            "is not there, or the "
             "key sees no pictures."
         ),
     ]
     thumb_url: Annotated[
         str | None,
         Meta(
-            description="The same of up to 320 pixels, to who sends a key; of a capture that is not resolved, `url` "
+            description="The same of up to 320 pixels, to who sends a key; of a capture that is "
+            "not resolved, `url` "
             "itself."
         ),
     ]
@@ -161,13 +214,19 @@ class CapturesWanted(Sent):
     since: Annotated[Instant | None, Meta(description="Only those taken then or later.")] = field(
         default=None, name="from"
     )
-    until: Annotated[Instant | None, Meta(description="Only those taken before.")] = field(default=None, name="to")
-    state: Annotated[Literal["stored", "resolved", "parked"] | None, Meta(description="Only those in this state.")] = (
-        None
+    until: Annotated[Instant | None, Meta(description="Only those taken before.")] = field(
+        default=None, name="to"
     )
+    state: Annotated[
+        Literal["stored", "resolved", "parked"] | None,
+        Meta(description="Only those in this state."),
+    ] = None
     faces: Annotated[
         FacesShown | None,
-        Meta(description="Only resolved ones that show no face, or a face that was skipped for a `reason`."),
+        Meta(
+            description="Only resolved ones that show no face, or a face that was skipped for a "
+            "`reason`."
+        ),
     ] = None
     limit: Annotated[int, Meta(ge=1, le=1000)] = 100
     token: Token | None = None
@@ -182,31 +241,38 @@ class CaptureTaken(PictureSent):
     camera: OfCamera | None = None
     captured_at: Annotated[
         Instant | None,
-        Meta(description="When the picture was taken; without it, when it comes. See captures that are offered."),
+        Meta(
+            description="When the picture was taken; without it, when it comes. See captures that "
+            "are offered."
+        ),
     ] = None
     track: Track | None = None
 
 
 class CaptureWanted(Sent):
-    camera: Annotated[Text | None, Meta(description="Id or name. Required, except with a camera's key.")] = None
+    camera: Annotated[
+        Text | None, Meta(description="Id or name. Required, except with a camera's key.")
+    ] = None
 
 
 @operations("POST", "/v1/captures/uploads", Role.OPERATOR, of_cameras=True)
 def offer_captures(context: V1Context, body: Offers) -> Uploads:
-    """Offer 1 to 100 captures; each that is wanted is answered with the request that stores its picture.
+    """Offer 1 to 100 captures; each that is wanted is answered with the request that stores its
+    picture.
 
-    Send each request as it is answered: `method` to `url` with exactly these `headers` and the picture as the body,
-    within 15 minutes. It is answered 200: stored. 412: it is there already. 409 or 503: try again. 400: these are not
-    the bytes that were announced. 403: the URL has expired; offer the capture again.
+    Send each request as it is answered: `method` to `url` with exactly these `headers` and the
+    picture as the body, within 15 minutes. It is answered 200: stored. 412: it is there already.
+    409 or 503: try again. 400: these are not the bytes that were announced. 403: the URL has
+    expired; offer the capture again.
 
-    All or nothing: if one capture is bad, nothing is taken, and the error's `index` says which. The same capture
-    (camera, `captured_at` to the millisecond, `sha256`) has the same id, however often it is offered; one whose picture
-    is there gets neither method nor url.
+    All or nothing: if one capture is bad, nothing is taken, and the error's `index` says which. The
+    same capture (camera, `captured_at` to the millisecond, `sha256`) has the same id, however often
+    it is offered; one whose picture is there gets neither method nor url.
 
-    A camera may offer so many megabytes a day as its tenant's setting `capture_mb_a_day` says (10,000 at first; days of
-    the tenant's time zone). Each new capture counts with its size, and with 64,000 bytes at least; one that is offered
-    again counts again only if its size or type changed. Beyond that: 429 DailyLimitReached, whose `Retry-After` ends
-    with the day.
+    A camera may offer so many megabytes a day as its tenant's setting `capture_mb_a_day` says
+    (10,000 at first; days of the tenant's time zone). Each new capture counts with its size, and
+    with 64,000 bytes at least; one that is offered again counts again only if its size or type
+    changed. Beyond that: 429 DailyLimitReached, whose `Retry-After` ends with the day.
     """
     offers = []
     for index, offered in enumerate(body.captures):
@@ -214,22 +280,32 @@ def offer_captures(context: V1Context, body: Offers) -> Uploads:
             offers.append(_make_offer(context, offered, f"captures[{index}]"))
     uploads = context.services.captures.offer_uploads(context.tenant, offers, context.caller.camera)
     now = context.services.clock.now()
-    return Uploads(uploads=[_describe_upload(context, upload) for upload in uploads], server_time=time_text(now))
+    return Uploads(
+        uploads=[_describe_upload(context, upload) for upload in uploads],
+        server_time=time_text(now),
+    )
 
 
 @operations("POST", "/v1/captures", Role.OPERATOR, status=202, of_cameras=True)
 def take_capture(context: V1Context, body: CaptureTaken) -> Capture:
-    """Send a capture in one step: offered, uploaded and stored when the answer comes, resolved a moment later.
+    """Send a capture in one step: offered, uploaded and stored when the answer comes, resolved a
+    moment later.
 
     On AWS a body has up to 4 MiB; offer a larger one (`POST /v1/captures/uploads`).
 
-    The same picture of the same camera and `captured_at` is one capture, however often and in whatever way it is sent.
-    Without `captured_at`, a repeat is another capture, unless it has the same `Idempotency-Key`.
+    The same picture of the same camera and `captured_at` is one capture, however often and in
+    whatever way it is sent. Without `captured_at`, a repeat is another capture, unless it has the
+    same `Idempotency-Key`.
     """
-    from chalicelib.book.captures.captures import Shot, type_of  # not at the other routes' cold starts
+    # not at the other routes' cold starts
+    from chalicelib.book.captures.captures import Shot, type_of
 
     shot = Shot(
-        _require_camera(context, body.camera), body.picture, type_of(body.picture), body.captured_at, body.track or ""
+        _require_camera(context, body.camera),
+        body.picture,
+        type_of(body.picture),
+        body.captured_at,
+        body.track or "",
     )
     return _describe_one_capture(
         context, context.services.captures.store_shot(context.tenant, shot, context.request_id)
@@ -240,12 +316,13 @@ def take_capture(context: V1Context, body: CaptureTaken) -> Capture:
 def list_captures(context: V1Context, query: CapturesWanted) -> CapturesPage:
     """List the captures whose picture is there, newest first.
 
-    Of one camera, or of all that there are. Captures of a camera that was deleted stay, and are listed by its id only.
-    A page shows 2,500 faces and reads a thousand captures at most, also those that do not pass the filters, and offered
-    ones that never came. So it may have fewer than `limit`, even none, and not be the last: go on until `next_token` is
-    null.
+    Of one camera, or of all that there are. Captures of a camera that was deleted stay, and are
+    listed by its id only. A page shows 2,500 faces and reads a thousand captures at most, also
+    those that do not pass the filters, and offered ones that never came. So it may have fewer than
+    `limit`, even none, and not be the last: go on until `next_token` is null.
     """
-    from chalicelib.book.captures.captures import CaptureFilter  # not at the other routes' cold starts
+    # not at the other routes' cold starts
+    from chalicelib.book.captures.captures import CaptureFilter
 
     camera = _choose_camera(context, query.camera)
     state = None if query.state is None else CaptureState(query.state)
@@ -255,9 +332,12 @@ def list_captures(context: V1Context, query: CapturesWanted) -> CapturesPage:
     )
     if not page.rows and page.next_token is None:
         require_named(context.services, context.tenant, camera=camera)
-    faces = find_faces_seen(context, ((capture, sighting) for capture in page.rows for sighting in capture.sightings))
+    faces = find_faces_seen(
+        context, ((capture, sighting) for capture in page.rows for sighting in capture.sightings)
+    )
     return CapturesPage(
-        captures=[_describe_capture(context, capture, faces) for capture in page.rows], next_token=page.next_token
+        captures=[_describe_capture(context, capture, faces) for capture in page.rows],
+        next_token=page.next_token,
     )
 
 
@@ -266,13 +346,16 @@ def get_capture(context: V1Context, query: CaptureWanted) -> Capture:
     """Read one capture, one whose picture never came too."""
     return _describe_one_capture(
         context,
-        context.services.captures.get(context.tenant, _find_camera_id(context, query), context.path_values["id"]),
+        context.services.captures.get(
+            context.tenant, _find_camera_id(context, query), context.path_values["id"]
+        ),
     )
 
 
 @operations("POST", "/v1/captures/{id}/redrive", Role.OPERATOR)
 def redrive_capture(context: V1Context, body: CaptureWanted) -> Capture:
-    """Send a parked capture again, once its cause is mended: a moment later it is resolved, or parked anew.
+    """Send a parked capture again, once its cause is mended: a moment later it is resolved, or
+    parked anew.
 
     One that is not parked stays as it is.
     """
@@ -280,7 +363,9 @@ def redrive_capture(context: V1Context, body: CaptureWanted) -> Capture:
     context.services.captures.redrive.redrive(
         context.tenant, [context.services.captures.get(context.tenant, camera, id_)]
     )
-    return _describe_one_capture(context, context.services.captures.get(context.tenant, camera, id_))
+    return _describe_one_capture(
+        context, context.services.captures.get(context.tenant, camera, id_)
+    )
 
 
 def _find_camera_id(context: V1Context, query: CaptureWanted) -> str:
@@ -292,26 +377,32 @@ def _find_camera_id(context: V1Context, query: CaptureWanted) -> str:
 def get_crop(context: V1Context, query: CaptureWanted) -> Redirect:
     """Show one face of a capture, cut out: 302 to a JPEG, which is kept as long as captures are.
 
-    `n` counts the capture's faces from 0, the largest first. If another face is in it, all but this one is darker. 403
-    NotAllowed if the key sees no pictures; 409 Conflict if the capture's picture is not kept any more.
+    `n` counts the capture's faces from 0, the largest first. If another face is in it, all but this
+    one is darker. 403 NotAllowed if the key sees no pictures; 409 Conflict if the capture's picture
+    is not kept any more.
     """
     number = context.path_values["n"]
     if not _NUMBER.fullmatch(number):
         raise errors.InvalidInput(f"n is a whole number from 0 on, not {number[:40]!r}")
     pictures = context.services.captures.pictures
     return _redirect_to_picture(
-        context, query, lambda tenant, camera, id_: pictures.get_crop_url(tenant, camera, id_, int(number))
+        context,
+        query,
+        lambda tenant, camera, id_: pictures.get_crop_url(tenant, camera, id_, int(number)),
     )
 
 
 @operations("GET", "/v1/captures/{id}/thumbnail", Role.VIEWER, status=302)
 def get_thumbnail(context: V1Context, query: CaptureWanted) -> Redirect:
-    """Show a whole capture, small: 302 to a JPEG of up to 320 pixels a side, which is kept as long as captures are.
+    """Show a whole capture, small: 302 to a JPEG of up to 320 pixels a side, which is kept as long
+    as captures are.
 
-    403 NotAllowed if the key sees no pictures; 409 Conflict if the capture is not resolved, or its picture is not kept
-    any more.
+    403 NotAllowed if the key sees no pictures; 409 Conflict if the capture is not resolved, or its
+    picture is not kept any more.
     """
-    return _redirect_to_picture(context, query, context.services.captures.pictures.get_thumbnail_url)
+    return _redirect_to_picture(
+        context, query, context.services.captures.pictures.get_thumbnail_url
+    )
 
 
 def _redirect_to_picture(
@@ -330,7 +421,9 @@ def _choose_camera(context: V1Context, camera_id: str | None) -> str | None:
 
 
 def _require_camera(
-    context: V1Context, camera_id: str | None, lacks: str = "camera is missing: say whose capture this is"
+    context: V1Context,
+    camera_id: str | None,
+    lacks: str = "camera is missing: say whose capture this is",
 ) -> str:
     """Return the camera that has to be meant. Raises InvalidInput, NotAllowed."""
     camera = _choose_camera(context, camera_id)
@@ -343,8 +436,12 @@ def _make_offer(context: V1Context, offered_capture: OfferedCapture, member_path
     from chalicelib.book.captures.captures import Offer  # not at the other routes' cold starts
 
     sent_camera = None if offered_capture.camera is UNSET else offered_capture.camera
-    camera = _require_camera(context, sent_camera, f"{member_path}.camera is missing: it is required")
-    return Offer(**structs.asdict(offered_capture) | {"camera": camera, "track": offered_capture.track or ""})
+    camera = _require_camera(
+        context, sent_camera, f"{member_path}.camera is missing: it is required"
+    )
+    return Offer(
+        **structs.asdict(offered_capture) | {"camera": camera, "track": offered_capture.track or ""}
+    )
 
 
 def _describe_upload(context: V1Context, upload: OfferedUpload) -> Upload:
@@ -367,38 +464,59 @@ class SeenNow(NamedTuple):
 def find_faces_seen(
     context: V1Context, sightings: Iterable[tuple[captures.Capture, captures.Sighting]]
 ) -> Mapping[str, SeenNow]:
-    """Return the face that each sighting belongs to now, by the sightings' ids. A camera's key gets restricted ones.
+    """Return the face that each sighting belongs to now, by the sightings' ids.
+
+    A camera's key gets restricted ones.
 
     A sighting may belong to another face now than to the one that its capture was resolved to.
     """
     faceid_by_sighting = {
-        (milliseconds(capture.captured_at), sighting_id(capture.id, sighting.number)): sighting.faceid
+        (
+            milliseconds(capture.captured_at),
+            sighting_id(capture.id, sighting.number),
+        ): sighting.faceid
         for capture, sighting in sightings
         if sighting.faceid
     }
-    face_by_sighting = context.services.faces.find_by_sightings(context.tenant, faceid_by_sighting, restricted=True)
+    face_by_sighting = context.services.faces.find_by_sightings(
+        context.tenant, faceid_by_sighting, restricted=True
+    )
     if context.caller.camera is not None:
         face_by_sighting = {id_: face for id_, face in face_by_sighting.items() if face.restriction}
     names = {id_: id_ for id_ in DEFAULT_GROUPS}
     if any(face.group_id not in names for face in face_by_sighting.values()):
-        names |= {group.id: group.name for group in context.services.groups.list_all(context.tenant)}
-    return {id_: SeenNow(face, names.get(face.group_id, "")) for id_, face in face_by_sighting.items()}
+        names |= {
+            group.id: group.name for group in context.services.groups.list_all(context.tenant)
+        }
+    return {
+        id_: SeenNow(face, names.get(face.group_id, "")) for id_, face in face_by_sighting.items()
+    }
 
 
 def _describe_one_capture(context: V1Context, capture: captures.Capture) -> Capture:
     return _describe_capture(
-        context, capture, find_faces_seen(context, ((capture, sighting) for sighting in capture.sightings))
+        context,
+        capture,
+        find_faces_seen(context, ((capture, sighting) for sighting in capture.sightings)),
     )
 
 
-def _describe_capture(context: V1Context, capture: captures.Capture, faces: Mapping[str, SeenNow]) -> Capture:
-    """Describe a capture. `faces`: the face that each sighting belongs to now, by the sighting's id."""
+def _describe_capture(
+    context: V1Context, capture: captures.Capture, faces: Mapping[str, SeenNow]
+) -> Capture:
+    """Describe a capture.
+
+    `faces`: the face that each sighting belongs to now, by the sighting's id.
+    """
     key = keys.capture_picture(context.tenant.name, capture.camera_id, capture.id)
     width, height = capture.sides or (None, None)
     url = None
     if capture.state is not CaptureState.WANTED:
         url = link_capture(
-            context, capture.camera_id, capture.id, context.services.ports.storage.uploads.signed_get(key)
+            context,
+            capture.camera_id,
+            capture.id,
+            context.services.ports.storage.uploads.signed_get(key),
         )
     is_resolved = capture.state is CaptureState.RESOLVED
     return Capture.made_of(
@@ -409,8 +527,12 @@ def _describe_capture(context: V1Context, capture: captures.Capture, faces: Mapp
         width=width,
         height=height,
         url=url,
-        thumb_url=_link_part(context, capture.camera_id, capture.id, "thumbnail") if is_resolved else url,
-        sightings=[describe_sighting(context, capture, sighting, faces) for sighting in capture.sightings],
+        thumb_url=_link_part(context, capture.camera_id, capture.id, "thumbnail")
+        if is_resolved
+        else url,
+        sightings=[
+            describe_sighting(context, capture, sighting, faces) for sighting in capture.sightings
+        ],
     )
 
 
@@ -437,9 +559,14 @@ def _link_part(context: V1Context, camera: str, capture: str, part: str) -> str 
 
 
 def describe_sighting(
-    context: V1Context, capture: captures.Capture, sighting: captures.Sighting, faces: Mapping[str, SeenNow]
+    context: V1Context,
+    capture: captures.Capture,
+    sighting: captures.Sighting,
+    faces: Mapping[str, SeenNow],
 ) -> Sighting:
-    """Describe one face of a capture. `faces`: the face that each sighting belongs to now, by the sighting's id.
+    """Describe one face of a capture.
+
+    `faces`: the face that each sighting belongs to now, by the sighting's id.
 
     Of a person who is restricted it says neither who was there, nor shows the face.
     """
@@ -449,7 +576,9 @@ def describe_sighting(
     if is_restricted:
         sighting, face, group = replace(sighting, faceid=None), None, None
     audit_events.report_people(
-        faceid for faceid in (sighting.faceid, face and face.faceid) if faceid and not is_erased(faceid)
+        faceid
+        for faceid in (sighting.faceid, face and face.faceid)
+        if faceid and not is_erased(faceid)
     )
     return Sighting.made_of(
         sighting,
@@ -468,7 +597,8 @@ class ReviewsWanted(Paged):
     kind: Annotated[
         ReviewKind | None,
         Meta(
-            description="promoted: a stranger became a regular, who is it? uncertain: a match little above its "
+            description="promoted: a stranger became a regular, who is it? uncertain: a match "
+            "little above its "
             "threshold, or the lesser of two in one picture, is it this face?"
         ),
     ] = None
@@ -480,7 +610,9 @@ class NearFace(Answer):
 
 
 class Review(Decided):
-    id: Annotated[str, Meta(extra_json_schema={"pattern": "^(promoted|uncertain)-[A-Za-z0-9_-]{1,70}$"})]
+    id: Annotated[
+        str, Meta(extra_json_schema={"pattern": "^(promoted|uncertain)-[A-Za-z0-9_-]{1,70}$"})
+    ]
     kind: ReviewKind
     at: Annotated[Time, Meta(description="When the picture was taken.")]
     face: str
@@ -493,14 +625,16 @@ class Review(Decided):
     near: Annotated[
         list[NearFace],
         Meta(
-            description="Of an uncertain match: the five faces that the sighting was most like when it was decided, "
+            description="Of an uncertain match: the five faces that the sighting was most like "
+            "when it was decided, "
             "best first. Some may be gone since."
         ),
     ]
     twice: Annotated[
         bool,
         Meta(
-            description="Of an uncertain match: whether the same picture shows the face twice, and this sighting is "
+            description="Of an uncertain match: whether the same picture shows the face twice, and "
+            "this sighting is "
             "less like it. One of the two is somebody else, a mirror or a poster."
         ),
     ]
@@ -513,20 +647,29 @@ class ReviewsPage(Answer):
 
 @operations("GET", "/v1/reviews", Role.VIEWER, tag="reviews")
 def list_reviews(context: V1Context, query: ReviewsWanted) -> ReviewsPage:
-    """List what somebody should look at: uncertain matches newest first, then regulars whom nobody has named.
+    """List what somebody should look at: uncertain matches newest first, then regulars whom nobody
+    has named.
 
-    A review is over when it is done, and by itself when the face is deleted, merged into another, named or moved to
-    another group, when its sighting is rejected, and when the picture is not kept any more. A page may have fewer than
-    `limit` and not be the last: go on until `next_token` is null.
+    A review is over when it is done, and by itself when the face is deleted, merged into another,
+    named or moved to another group, when its sighting is rejected, and when the picture is not kept
+    any more. A page may have fewer than `limit` and not be the last: go on until `next_token` is
+    null.
     """
-    page = context.services.sightings.reviews.read_page(context.tenant, query.kind, query.limit, query.token)
-    return ReviewsPage(reviews=[_describe_review(context, review) for review in page.rows], next_token=page.next_token)
+    page = context.services.sightings.reviews.read_page(
+        context.tenant, query.kind, query.limit, query.token
+    )
+    return ReviewsPage(
+        reviews=[_describe_review(context, review) for review in page.rows],
+        next_token=page.next_token,
+    )
 
 
 @operations("POST", "/v1/reviews/{id}/done", Role.OPERATOR, tag="reviews", again=answer_nothing)
 def finish_review(context: V1Context) -> None:
     """Say that nobody needs to look at this any more. Nothing else is changed."""
-    context.services.sightings.reviews.forget_review(context.tenant, context.path_values["id"], context.request_id)
+    context.services.sightings.reviews.forget_review(
+        context.tenant, context.path_values["id"], context.request_id
+    )
 
 
 def _describe_review(context: V1Context, review: observations.Review) -> Review:

@@ -1,4 +1,5 @@
-"""Operations of data protection: consent, legal holds, receipts of erasures, and all that is held about a person."""
+"""Operations of data protection: consent, legal holds, receipts of erasures, and all that is held
+about a person."""
 
 from __future__ import annotations
 
@@ -9,7 +10,17 @@ from msgspec import UNSET, Meta, UnsetType, field
 
 from chalicelib.api.dialects import NAMES
 from chalicelib.api.v1.endpoint import Operations, V1Context, answer_as, answer_nothing
-from chalicelib.api.v1.wire import Answer, Instant, NextToken, Paged, Sent, Text, Time, Token, parse_as
+from chalicelib.api.v1.wire import (
+    Answer,
+    Instant,
+    NextToken,
+    Paged,
+    Sent,
+    Text,
+    Time,
+    Token,
+    parse_as,
+)
 from chalicelib.auth.roles import Role
 from chalicelib.book import faces
 from chalicelib.book.faces import Person
@@ -31,10 +42,14 @@ operations = Operations()
 LegalBasis = Annotated[
     Basis,
     Meta(
-        description="By the GDPR, Article 9(2). `consent`: (a), explicit consent. `employment`: (b), law of "
-        "employment, social security and social protection. `vital_interest`: (c). `legal_claims`: (f). "
-        "`public_interest`: (g), substantial public interest, on the basis of law. Records of earlier versions may "
-        "have `contract`, `legal_obligation` or `legitimate_interest`, of Article 6 alone: these count as none."
+        description="By the GDPR, Article 9(2). `consent`: (a), explicit consent. `employment`: "
+        "(b), law of "
+        "employment, social security and social protection. `vital_interest`: (c). `legal_claims`: "
+        "(f). "
+        "`public_interest`: (g), substantial public interest, on the basis of law. Records of "
+        "earlier versions may "
+        "have `contract`, `legal_obligation` or `legitimate_interest`, of Article 6 alone: these "
+        "count as none."
     ),
 ]
 Ground = Annotated[
@@ -42,7 +57,11 @@ Ground = Annotated[
     Meta(description="A ground of the GDPR's Article 9(2), as in the answer."),
 ]
 Evidence = Annotated[
-    str, Meta(max_length=500, description="What shows it, such as where the signed form lies. It is no file.")
+    str,
+    Meta(
+        max_length=500,
+        description="What shows it, such as where the signed form lies. It is no file.",
+    ),
 ]
 
 
@@ -50,9 +69,13 @@ class NewConsent(Sent):
     """On what basis somebody is in the book."""
 
     basis: Ground
-    given_at: Annotated[Instant, Meta(description="When it was given, or when the basis began; at most now.")]
+    given_at: Annotated[
+        Instant, Meta(description="When it was given, or when the basis began; at most now.")
+    ]
     evidence: Evidence = ""
-    expires_at: Annotated[Instant | None, Meta(description="In the future; null: it does not end.")] = None
+    expires_at: Annotated[
+        Instant | None, Meta(description="In the future; null: it does not end.")
+    ] = None
 
 
 class Consent(Answer):
@@ -66,11 +89,13 @@ class Consent(Answer):
 
 class ConsentsWanted(Paged):
     expires_before: Annotated[
-        Instant | None, Meta(description="Only those that expire before then, and that have already; else all.")
+        Instant | None,
+        Meta(description="Only those that expire before then, and that have already; else all."),
     ] = None
-    face: Annotated[Text | None, Meta(description="Only that of this face, or none; without any other parameter.")] = (
-        None
-    )
+    face: Annotated[
+        Text | None,
+        Meta(description="Only that of this face, or none; without any other parameter."),
+    ] = None
 
 
 class ConsentsPage(Answer):
@@ -80,15 +105,21 @@ class ConsentsPage(Answer):
 
 @operations("GET", "/v1/consents", Role.VIEWER, tag="consents")
 def list_consents(context: V1Context, query: ConsentsWanted) -> ConsentsPage:
-    """List the records of all faces, the one that expires first at the beginning; last those that do not expire."""
+    """List the records of all faces, the one that expires first at the beginning; last those that
+    do not expire."""
     if query.face is not None:
         if query.expires_before is not None or query.token is not None:
-            raise errors.InvalidInput("face is one record at most: leave out expires_before and token")
+            raise errors.InvalidInput(
+                "face is one record at most: leave out expires_before and token"
+            )
         found_face = context.services.faces.get(context.tenant, query.face)
         return ConsentsPage(
-            consents=[_answer(found_face, found_face.consent)] if found_face.consent else [], next_token=None
+            consents=[_answer(found_face, found_face.consent)] if found_face.consent else [],
+            next_token=None,
         )
-    page = context.services.consents.read_page(context.tenant, query.expires_before, query.limit, query.token)
+    page = context.services.consents.read_page(
+        context.tenant, query.expires_before, query.limit, query.token
+    )
     records = [_answer(face, face.consent) for face in page.rows if face.consent]
     return ConsentsPage(consents=records, next_token=page.next_token)
 
@@ -100,7 +131,9 @@ def get_consent(context: V1Context) -> Consent:
     return _answer(face, record)
 
 
-@operations("PUT", "/v1/faces/{id}/consent", Role.OPERATOR, tag="consents", again=answer_as(get_consent))
+@operations(
+    "PUT", "/v1/faces/{id}/consent", Role.OPERATOR, tag="consents", again=answer_as(get_consent)
+)
 def set_consent(context: V1Context, body: NewConsent) -> Consent:
     """Write down on what basis a face is in the book, in place of what was written before."""
     context.services.consents.set(
@@ -113,12 +146,15 @@ def set_consent(context: V1Context, body: NewConsent) -> Consent:
 def withdraw_consent(context: V1Context) -> None:
     """Take a face's record away. No undo of a merge brings it back.
 
-    The face is restricted at once, as by `PUT /v1/faces/{id}/restriction`, and so are the others of its subject: nobody
-    finds it, names it, learns from it or is told of it. Then erase it, or leave that to the sweep: the setting
-    `expired_consent_erases`, after `ended_days`. A record that is written down again brings it back. So it is when a
-    record expires. Of a face under legal hold the record itself stays, as evidence.
+    The face is restricted at once, as by `PUT /v1/faces/{id}/restriction`, and so are the others of
+    its subject: nobody finds it, names it, learns from it or is told of it. Then erase it, or leave
+    that to the sweep: the setting `expired_consent_erases`, after `ended_days`. A record that is
+    written down again brings it back. So it is when a record expires. Of a face under legal hold
+    the record itself stays, as evidence.
     """
-    context.services.consents.withdraw_consent(context.tenant, context.path_values["id"], context.request_id)
+    context.services.consents.withdraw_consent(
+        context.tenant, context.path_values["id"], context.request_id
+    )
 
 
 def make_consent_record(body: NewConsent) -> consent.Consent:
@@ -135,13 +171,19 @@ Reason = Annotated[str, Meta(min_length=1, max_length=500)]
 
 Taken = Annotated[
     list[str],
-    Meta(description="The face, and all others of its subject, if it has one: a change is of all of them."),
+    Meta(
+        description="The face, and all others of its subject, if it has one: a change is of all of "
+        "them."
+    ),
 ]
-Others = Annotated[list[str], Meta(description="Other faces of its user, if it has one: a change leaves these.")]
+Others = Annotated[
+    list[str], Meta(description="Other faces of its user, if it has one: a change leaves these.")
+]
 Whole = Annotated[
     bool | None,
     Meta(
-        description="True: all faces of its subject or user. False: this face alone. Null: all of a subject, and of a "
+        description="True: all faces of its subject or user. False: this face alone. Null: all of "
+        "a subject, and of a "
         "user this one alone."
     ),
 ]
@@ -149,14 +191,21 @@ Whole = Annotated[
 
 class MarkChange(Sent, kw_only=True):
     reason: Annotated[
-        Reason, Meta(description="Why: what the person asks for, the number of a case, the letter of an authority.")
+        Reason,
+        Meta(
+            description="Why: what the person asks for, the number of a case, the letter of an "
+            "authority."
+        ),
     ]
     whole: Whole = None
 
 
 class Marked(Answer, kw_only=True):
     face: Annotated[str, Meta(description="Its id.")]
-    reason: Annotated[str | None, Meta(description="Null if it is neither held nor restricted; likewise the time.")]
+    reason: Annotated[
+        str | None,
+        Meta(description="Null if it is neither held nor restricted; likewise the time."),
+    ]
     since: Time | None
     faces: Taken
     others: Others
@@ -167,8 +216,8 @@ def _describe_protection(
 ) -> dict[str, Any]:
     """Return the members that the answers about holds and restrictions have in common.
 
-    `protection`: the face's hold or restriction; None: it has none. `person`: the face's person; None: the answer is
-    about the face alone.
+    `protection`: the face's hold or restriction; None: it has none. `person`: the face's person;
+    None: the answer is about the face alone.
     """
     faces, others = person or Person((faceid,), ())
     reason = None if protection is None else protection.reason
@@ -176,7 +225,13 @@ def _describe_protection(
         reason = protection.said
     since = None if protection is None else time_text(protection.at)
     audit_events.report_people([faceid, *faces, *others])
-    return {"face": faceid, "reason": reason, "since": since, "faces": list(faces), "others": list(others)}
+    return {
+        "face": faceid,
+        "reason": reason,
+        "since": since,
+        "faces": list(faces),
+        "others": list(others),
+    }
 
 
 def _read_face_and_person(context: V1Context) -> tuple[Face, Person]:
@@ -190,7 +245,10 @@ class HoldChange(MarkChange):
 
 
 class Hold(Marked):
-    """The legal hold of a face. Nothing of a face on hold is removed or replaced, and retention leaves it as it is."""
+    """The legal hold of a face.
+
+    Nothing of a face on hold is removed or replaced, and retention leaves it as it is.
+    """
 
     held: bool
 
@@ -202,10 +260,16 @@ class Holds(Answer):
 
 @operations("GET", "/v1/holds", Role.OPERATOR, tag="holds")
 def list_holds(context: V1Context) -> Holds:
-    """List the faces under legal hold, by their ids. It reads these only, however many faces there are."""
+    """List the faces under legal hold, by their ids.
+
+    It reads these only, however many faces there are.
+    """
     found_faces = context.services.faces.holds.list_all(context.tenant.name)
     return Holds(
-        holds=[Hold(held=True, **_describe_protection(face.faceid, face.hold)) for face in found_faces], next_token=None
+        holds=[
+            Hold(held=True, **_describe_protection(face.faceid, face.hold)) for face in found_faces
+        ],
+        next_token=None,
     )
 
 
@@ -218,27 +282,41 @@ def get_hold(context: V1Context) -> Hold:
 
 @operations("PUT", "/v1/faces/{id}/hold", Role.ADMIN, tag="holds", again=answer_as(get_hold))
 def change_hold(context: V1Context, body: HoldChange) -> Hold:
-    """Set or lift the legal hold of a face, and of the other faces of its subject, or of its user (`whole`).
+    """Set or lift the legal hold of a face, and of the other faces of its subject, or of its user
+    (`whole`).
 
-    While it is held, whatever would delete it, or remove or replace a picture, value, sighting or the consent of it, is
-    answered 409 FaceHeld and changes nothing: so are a rejection, a merge into another face and the undo of one into
-    it. It still gains visits, pictures, values that were empty, and other faces by merges. Retention leaves the face,
-    its observations and the captures that show it. Set again, only the reason changes. 409 TooMany if 1,000 are held.
-    If the setting `expired_consent_erases` is on and the consent expired meanwhile, the face is erased a day after the
-    hold is lifted: renew the consent until then.
+    While it is held, whatever would delete it, or remove or replace a picture, value, sighting or
+    the consent of it, is answered 409 FaceHeld and changes nothing: so are a rejection, a merge
+    into another face and the undo of one into it. It still gains visits, pictures, values that were
+    empty, and other faces by merges. Retention leaves the face, its observations and the captures
+    that show it. Set again, only the reason changes. 409 TooMany if 1,000 are held. If the setting
+    `expired_consent_erases` is on and the consent expired meanwhile, the face is erased a day after
+    the hold is lifted: renew the consent until then.
     """
     _change_each(context, body, context.services.faces.holds, is_set=body.held)
     return get_hold(context)
 
 
-def _change_each(context: V1Context, body: MarkChange, marks: faces.Holds | Restricting, *, is_set: bool) -> None:
-    """Change all that are meant. The request is answered with the last, so that a repeat ends what was cut off."""
-    faceids = context.services.faces.find_person(context.tenant, context.path_values["id"]).choose_faces(body.whole)
+def _change_each(
+    context: V1Context, body: MarkChange, marks: faces.Holds | Restricting, *, is_set: bool
+) -> None:
+    """Change all that are meant.
+
+    The request is answered with the last, so that a repeat ends what was cut off.
+    """
+    faceids = context.services.faces.find_person(
+        context.tenant, context.path_values["id"]
+    ).choose_faces(body.whole)
     change = marks.set if is_set else marks.lift
     if is_set:
         marks.require_room(context.tenant, faceids)
     for faceid in reversed(faceids):
-        change(context.tenant, faceid, body.reason, context.request_id if faceid == faceids[0] else None)
+        change(
+            context.tenant,
+            faceid,
+            body.reason,
+            context.request_id if faceid == faceids[0] else None,
+        )
 
 
 class RestrictionChange(MarkChange):
@@ -246,17 +324,24 @@ class RestrictionChange(MarkChange):
 
 
 class Restriction(Marked):
-    """Restriction of a face. Restricted, it is kept without being used: nobody matches it, or reads it by its id."""
+    """Restriction of a face.
+
+    Restricted, it is kept without being used: nobody matches it, or reads it by its id.
+    """
 
     restricted: bool
     ended: Annotated[
         Literal["withdrawn", "expired"] | None,
-        Meta(description="How its record of consent ended, which restricts it, too; null: it did not."),
+        Meta(
+            description="How its record of consent ended, which restricts it, too; null: it did "
+            "not."
+        ),
     ]
     erased_at: Annotated[
         Time | None,
         Meta(
-            description="From then on the sweep erases it, since its consent has ended; null: somebody has to decide."
+            description="From then on the sweep erases it, since its consent has ended; null: "
+            "somebody has to decide."
         ),
     ]
 
@@ -272,17 +357,26 @@ class RestrictionsWanted(Sent):
 
 @operations("GET", "/v1/restrictions", Role.OPERATOR, tag="restrictions")
 def list_restrictions(context: V1Context, query: RestrictionsWanted) -> Restrictions:
-    """List the restricted faces (GDPR, Article 18), and those whose consent has ended. No other list shows them."""
+    """List the restricted faces (GDPR, Article 18), and those whose consent has ended.
+
+    No other list shows them.
+    """
     page = context.services.restrictions.read_page(context.tenant, 1_000, query.token)
     return Restrictions(
-        restrictions=[_describe_restriction(context, face) for face in page.rows], next_token=page.next_token
+        restrictions=[_describe_restriction(context, face) for face in page.rows],
+        next_token=page.next_token,
     )
 
 
-_ENDED: Mapping[str, Literal["withdrawn", "expired"]] = {"withdrawn": "withdrawn", "expired": "expired"}
+_ENDED: Mapping[str, Literal["withdrawn", "expired"]] = {
+    "withdrawn": "withdrawn",
+    "expired": "expired",
+}
 
 
-def _describe_restriction(context: V1Context, face: Face, person: Person | None = None) -> Restriction:
+def _describe_restriction(
+    context: V1Context, face: Face, person: Person | None = None
+) -> Restriction:
     restriction = face.restriction
     erased_at_time = (
         erased_at(context.tenant, face)
@@ -303,16 +397,24 @@ def get_restriction(context: V1Context) -> Restriction:
     return _describe_restriction(context, *_read_face_and_person(context))
 
 
-@operations("PUT", "/v1/faces/{id}/restriction", Role.ADMIN, tag="restrictions", again=answer_as(get_restriction))
+@operations(
+    "PUT",
+    "/v1/faces/{id}/restriction",
+    Role.ADMIN,
+    tag="restrictions",
+    again=answer_as(get_restriction),
+)
 def change_restriction(context: V1Context, body: RestrictionChange) -> Restriction:
-    """Restrict a face and all others of its subject, or of its user (`whole`), or lift that: GDPR, Article 18.
+    """Restrict a face and all others of its subject, or of its user (`whole`), or lift that: GDPR,
+    Article 18.
 
-    A restricted face is kept as it is, with its pictures, and used for nothing: no search finds it, no list has it,
-    and a call that names it is answered as if there were none, by every dialect. Who comes again is counted as a
-    stranger. It is in archives of all that is held about a person, it can be erased, and retention leaves it. Lifted,
-    it is in its group again, or in that of regulars if its own was deleted; of a consent that expired meanwhile, it
-    is as after a legal hold. If its record of consent has ended, it stays restricted until there is one again.
-    409 TooMany if 1,000 are restricted.
+    A restricted face is kept as it is, with its pictures, and used for nothing: no search finds it,
+    no list has it, and a call that names it is answered as if there were none, by every dialect.
+    Who comes again is counted as a stranger. It is in archives of all that is held about a person,
+    it can be erased, and retention leaves it. Lifted, it is in its group again, or in that of
+    regulars if its own was deleted; of a consent that expired meanwhile, it is as after a legal
+    hold. If its record of consent has ended, it stays restricted until there is one again. 409
+    TooMany if 1,000 are restricted.
     """
     _change_each(context, body, context.services.restrictions, is_set=body.restricted)
     return get_restriction(context)
@@ -322,18 +424,20 @@ class ErasuresWanted(Paged): ...
 
 
 class ErasedFaces(Answer):
-    """The faces as hashes: HMAC-SHA-256 of the salt, a line break and the face's id, in hexadecimal. The tenant has the
-    key, and nobody else can tell who it was."""
+    """The faces as hashes: HMAC-SHA-256 of the salt, a line break and the face's id, in
+    hexadecimal. The tenant has the key, and nobody else can tell who it was."""
 
     salt: str
     sha256: list[str]
     key: Annotated[
-        str | UnsetType, Meta(description="SHA-256 of that key. Receipts of early versions do not have it.")
+        str | UnsetType,
+        Meta(description="SHA-256 of that key. Receipts of early versions do not have it."),
     ] = UNSET
     others: Annotated[
         list[str] | UnsetType,
         Meta(
-            description="Hashes of those who had one of the ids then, and stay. Receipts of early versions have none."
+            description="Hashes of those who had one of the ids then, and stay. Receipts of early "
+            "versions have none."
         ),
     ] = UNSET
 
@@ -346,7 +450,10 @@ class Removed(Answer):
 
 
 class ErasedCounts(Answer):
-    """Counts of what the book held. `captures_hidden`: pictures that show others, and the person not any more."""
+    """Counts of what the book held.
+
+    `captures_hidden`: pictures that show others, and the person not any more.
+    """
 
     observations: int = 0
     captures_deleted: int = 0
@@ -359,7 +466,9 @@ class ReceiptStatement(Answer):
     id: str
     asked_at: Time
     done_at: Time
-    by: Annotated[str, Meta(description="Id of the key that asked for it, or a word for another way.")]
+    by: Annotated[
+        str, Meta(description="Id of the key that asked for it, or a word for another way.")
+    ]
     faces: ErasedFaces
     removed: Removed
     counts: ErasedCounts
@@ -367,13 +476,22 @@ class ReceiptStatement(Answer):
 
 
 class Receipt(Answer):
-    """A statement that the tenant signs: save it as it is. `regulars receipt verify` checks it without the service."""
+    """A statement that the tenant signs: save it as it is.
+
+    `regulars receipt verify` checks it without the service.
+    """
 
     statement: ReceiptStatement
     public_key: Annotated[
-        str, Meta(description="Of Ed25519, in base64: `GET /v1/signing-key` has it, perhaps among the earlier ones.")
+        str,
+        Meta(
+            description="Of Ed25519, in base64: `GET /v1/signing-key` has it, perhaps among the "
+            "earlier ones."
+        ),
     ]
-    signature: Annotated[str, Meta(description="Over the statement in canonical JSON (RFC 8785), in base64.")]
+    signature: Annotated[
+        str, Meta(description="Over the statement in canonical JSON (RFC 8785), in base64.")
+    ]
 
 
 class Erasure(Answer):
@@ -399,17 +517,21 @@ class ErasuresPage(Answer):
 def list_erasures(context: V1Context, query: ErasuresWanted) -> ErasuresPage:
     """List the erasures, newest first, with their receipts."""
     page = context.services.erasure.records.read_page(context.tenant.name, query.limit, query.token)
-    return ErasuresPage(erasures=[describe_erasure(erasure) for erasure in page.rows], next_token=page.next_token)
+    return ErasuresPage(
+        erasures=[describe_erasure(erasure) for erasure in page.rows], next_token=page.next_token
+    )
 
 
 @operations("GET", "/v1/erasures/{id}", Role.OPERATOR, tag="erasures")
 def get_erasure(context: V1Context) -> Erasure:
     """Read how far an erasure is, and its receipt once it is done.
 
-    The face is gone before the erasure is answered at all. The rest takes minutes: requests that were under way end
-    first, and a service that was stopped goes on within the hour.
+    The face is gone before the erasure is answered at all. The rest takes minutes: requests that
+    were under way end first, and a service that was stopped goes on within the hour.
     """
-    return describe_erasure(context.services.erasure.records.get(context.tenant.name, context.path_values["id"]))
+    return describe_erasure(
+        context.services.erasure.records.get(context.tenant.name, context.path_values["id"])
+    )
 
 
 class ReceiptPageWanted(Sent):
@@ -417,25 +539,32 @@ class ReceiptPageWanted(Sent):
 
 
 class ReceiptPage(Answer):
-    """The receipt in plain words, as a page of its own to print on A4, with the signed document in it."""
+    """The receipt in plain words, as a page of its own to print on A4, with the signed document in
+    it."""
 
     language: Language
     title: str
     html: str
     missing: Annotated[
         list[NoticeSetting],
-        Meta(description="Settings that are empty, so that it has a blank for each, such as `controller`."),
+        Meta(
+            description="Settings that are empty, so that it has a blank for each, such as "
+            "`controller`."
+        ),
     ]
 
 
 @operations("GET", "/v1/erasures/{id}/page", Role.OPERATOR, tag="erasures")
 def get_receipt_page(context: V1Context, query: ReceiptPageWanted) -> ReceiptPage:
-    """Write the receipt of an erasure for the person: why, what was done, what is left, and how to check it.
+    """Write the receipt of an erasure for the person: why, what was done, what is left, and how to
+    check it.
 
     An erasure that goes on has none yet.
     """
     erasure = context.services.erasure.records.get(context.tenant.name, context.path_values["id"])
-    page = context.services.notices.write_receipt_page(context.tenant, query.language, require_done(erasure), NAMES)
+    page = context.services.notices.write_receipt_page(
+        context.tenant, query.language, require_done(erasure), NAMES
+    )
     return ReceiptPage.made_of(page, html=page.write_html())
 
 
@@ -453,31 +582,48 @@ def describe_erasure(erasure: erasure_progress.Erasure) -> Erasure:
 
 class EverythingWanted(Sent):
     language: Annotated[Language, Meta(description="Of the page in it that people read.")] = "en"
-    part: Annotated[Text | None, Meta(description="The `next_part` of the answer before; not sent, the first.")] = None
+    part: Annotated[
+        Text | None, Meta(description="The `next_part` of the answer before; not sent, the first.")
+    ] = None
 
 
 class Everything(Answer):
-    url: Annotated[str, Meta(description="The zip file, for an hour. The URL needs no key: give it to nobody else.")]
+    url: Annotated[
+        str,
+        Meta(
+            description="The zip file, for an hour. The URL needs no key: give it to nobody else."
+        ),
+    ]
     size: Annotated[int, Meta(ge=0, description="Bytes.")]
-    next_part: Annotated[str | None, Meta(description="Ask for the next part with it; null: this is the last.")]
+    next_part: Annotated[
+        str | None, Meta(description="Ask for the next part with it; null: this is the last.")
+    ]
     others: Annotated[
-        list[str], Meta(description="Other faces of the same subject or user: ask for each of them, too.")
+        list[str],
+        Meta(description="Other faces of the same subject or user: ask for each of them, too."),
     ]
     missing: Annotated[
         list[str],
-        Meta(description="Settings that are empty, so that its page has a blank for each, such as `contact`."),
+        Meta(
+            description="Settings that are empty, so that its page has a blank for each, such as "
+            "`contact`."
+        ),
     ]
 
 
 @operations("GET", "/v1/faces/{id}/everything", Role.ADMIN, tag="everything")
 def get_everything(context: V1Context, query: EverythingWanted) -> Everything:
-    """Get all that is held about a person, as a zip file: `everything.json`, `index.html` to read, and pictures.
+    """Get all that is held about a person, as a zip file: `everything.json`, `index.html` to read,
+    and pictures.
 
-    Captures that show others, too, come with the faces of these others hidden. An archive of over 24 MB comes in parts:
-    ask until `next_part` is null, and unpack all into one folder. The key must see pictures.
+    Captures that show others, too, come with the faces of these others hidden. An archive of over
+    24 MB comes in parts: ask until `next_part` is null, and unpack all into one folder. The key
+    must see pictures.
     """
     context.caller.require_pictures()
-    part = context.services.archives.store_part(context.tenant, context.path_values["id"], query.language, query.part)
+    part = context.services.archives.store_part(
+        context.tenant, context.path_values["id"], query.language, query.part
+    )
     person = context.services.faces.find_person(context.tenant, context.path_values["id"])
     audit_events.report_people([*person.faces, *person.others])
     return Everything.made_of(
@@ -492,5 +638,6 @@ def get_everything(context: V1Context, query: EverythingWanted) -> Everything:
 def begin_export(context: V1Context) -> None:
     """Say that you read the whole book now, to keep it elsewhere: the audit has an entry of that.
 
-    Nothing else is done. `regulars export` says so by itself. What is read then is an entry, too, as all reading is.
+    Nothing else is done. `regulars export` says so by itself. What is read then is an entry, too,
+    as all reading is.
     """

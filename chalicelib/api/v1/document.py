@@ -1,4 +1,5 @@
-"""The OpenAPI document of v1, made of the operations, their types and their docstrings; and its route."""
+"""The OpenAPI document of v1, made of the operations, their types and their docstrings; and its
+route."""
 
 from __future__ import annotations
 
@@ -14,7 +15,13 @@ import msgspec
 
 from chalicelib.api.http import JSON, MULTIPART, STATUSES, find_nearest
 from chalicelib.api.v1 import errors
-from chalicelib.api.v1.endpoint import IDEMPOTENCY_KEY, Operations, Redirect, TextAnswer, V1Operation
+from chalicelib.api.v1.endpoint import (
+    IDEMPOTENCY_KEY,
+    Operations,
+    Redirect,
+    TextAnswer,
+    V1Operation,
+)
 from chalicelib.api.v1.wire import Changes, Instant, Sent, WithPicture
 from chalicelib.domain.errors import every_error
 
@@ -28,8 +35,11 @@ _FIRST_S, _LAST_MS = -62_135_596_800, 253_402_300_799_999
 
 _ETAG = {"description": "Changes with the answer.", "schema": {"type": "string"}}
 _FAILURE = {
-    "description": "It failed: `code` says why, and the description of this document lists the codes by status.",
-    "content": {errors.PROBLEM: {"schema": {"$ref": _REFERENCE.format(name=errors.Problem.__name__)}}},
+    "description": "It failed: `code` says why, and the description of this document lists the "
+    "codes by status.",
+    "content": {
+        errors.PROBLEM: {"schema": {"$ref": _REFERENCE.format(name=errors.Problem.__name__)}}
+    },
 }
 _LIMITS = {
     "RateLimit": "How many requests the key may still send, and for how long.",
@@ -38,7 +48,8 @@ _LIMITS = {
 _IF_NONE_MATCH = {
     "name": "If-None-Match",
     "in": "header",
-    "description": "The ETag of the answer that you have: if it would be the same, it is 304 and not sent.",
+    "description": "The ETag of the answer that you have: if it would be the same, it is 304 and "
+    "not sent.",
     "schema": {"type": "string"},
 }
 _IDEMPOTENCY = "IdempotencyKey"
@@ -46,8 +57,10 @@ _BESIDE_PICTURE = "Only if the body is the picture itself; else it stands in the
 _KEY_OF_REQUEST = {
     "name": IDEMPOTENCY_KEY,
     "in": "header",
-    "description": "A name for this request, new for each, so that it can be sent again and is done once: for 24 hours "
-    "a repeat is answered, and nothing is changed. An answer with a secret is not kept: 409 SecretNotKept with the id.",
+    "description": "A name for this request, new for each, so that it can be sent again and is "
+    "done once: for 24 hours "
+    "a repeat is answered, and nothing is changed. An answer with a secret is not kept: 409 "
+    "SecretNotKept with the id.",
     "schema": {"type": "string", "pattern": "^[!-~]{1,64}$"},
 }
 
@@ -111,7 +124,10 @@ def make_document(operations: Iterable[V1Operation]) -> dict[str, Any]:
             "parameters": {"IfNoneMatch": _IF_NONE_MATCH, _IDEMPOTENCY: _KEY_OF_REQUEST},
             "headers": {
                 "ETag": _ETAG,
-                **{name: {"description": about, "schema": {"type": "string"}} for name, about in _LIMITS.items()},
+                **{
+                    name: {"description": about, "schema": {"type": "string"}}
+                    for name, about in _LIMITS.items()
+                },
             },
             "responses": {"Problem": _FAILURE},
             "schemas": dict(sorted(schemas.components.items())),
@@ -143,7 +159,8 @@ class _Schemas:
         return {"$ref": _REFERENCE.format(name=name)}
 
     def members(self, kind: type[msgspec.Struct]) -> tuple[Mapping[str, Any], Sequence[str]]:
-        """Return the schemas of a Struct's members by name, and the names of those that are required."""
+        """Return the schemas of a Struct's members by name, and the names of those that are
+        required."""
         schema = self.components[kind.__name__]
         return schema["properties"], schema.get("required", [])
 
@@ -172,7 +189,8 @@ def _describe_custom_type(kind: type[Any]) -> dict[str, Any]:
                 {"type": "string", "format": "date-time"},
                 {"type": "number", "minimum": _FIRST_S, "maximum": _LAST_MS},
             ],
-            "description": "RFC 3339 with any offset, or UNIX seconds, or from 100000000000 on milliseconds.",
+            "description": "RFC 3339 with any offset, or UNIX seconds, or from 100000000000 on "
+            "milliseconds.",
         }
     raise NotImplementedError(f"nobody describes {kind}")
 
@@ -187,7 +205,10 @@ def _tidy(schema: dict[str, Any]) -> None:
 
 
 def _describe_operation(operation: V1Operation, schemas: _Schemas) -> dict[str, Any]:
-    """Describe an operation as OpenAPI does. The docstring of its view is summary and description."""
+    """Describe an operation as OpenAPI does.
+
+    The docstring of its view is summary and description.
+    """
     summary, _, description = inspect.getdoc(operation.view).partition("\n\n")  # type: ignore[union-attr] # every view has a docstring
     body, (first_word, *other_words) = operation.body, operation.view.__name__.split("_")
     return {
@@ -225,7 +246,10 @@ def _describe_parameters(operation: V1Operation, schemas: _Schemas) -> list[dict
         ]
     if operation.query is not None:
         members, required = schemas.members(operation.query)
-        parameters += [_describe_parameter(name, member, needed=name in required) for name, member in members.items()]
+        parameters += [
+            _describe_parameter(name, member, needed=name in required)
+            for name, member in members.items()
+        ]
     return parameters
 
 
@@ -238,9 +262,13 @@ def _describe_beside_picture(parameter: dict[str, Any], schemas: _Schemas) -> di
 
 
 def _describe_parameter(name: str, member: Mapping[str, Any], *, needed: bool) -> dict[str, Any]:
-    """Describe a parameter of the query by the schema of its member. `needed`: whether it has to be sent."""
+    """Describe a parameter of the query by the schema of its member.
+
+    `needed`: whether it has to be sent.
+    """
     schema = _drop_null(member)
-    if {"type": "string", "format": "date-time"} in schema.get("anyOf", ()):  # a number is a text there, too
+    # a number is a text there, too
+    if {"type": "string", "format": "date-time"} in schema.get("anyOf", ()):
         schema = {
             "type": "string",
             "format": "date-time",
@@ -257,7 +285,9 @@ def _list_members_beside_picture(body: type[WithPicture], schemas: _Schemas) -> 
     They have no defaults, since clients that are generated from the document would send them.
     """
     members, _ = schemas.members(body)
-    members_beside_picture = {name: member for name, member in members.items() if not _is_file(member)}
+    members_beside_picture = {
+        name: member for name, member in members.items() if not _is_file(member)
+    }
     return {
         name: {key: value for key, value in member.items() if key != "default"}
         for name, member in members_beside_picture.items()
@@ -269,10 +299,19 @@ def _is_file(member: Mapping[str, Any]) -> bool:
 
 
 def _drop_null(schema: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a parameter's schema: one that is not sent, or empty, is null to the view, but nobody sends null."""
-    plain_schema = {name: value for name, value in schema.items() if not (name == "default" and value in (None, []))}
+    """Return a parameter's schema: one that is not sent, or empty, is null to the view, but nobody
+    sends null."""
+    plain_schema = {
+        name: value
+        for name, value in schema.items()
+        if not (name == "default" and value in (None, []))
+    }
     options = [schema for schema in plain_schema.pop("anyOf", ()) if schema != {"type": "null"}]
-    return {**options[0], **plain_schema} if len(options) == 1 else {**plain_schema, **_omit_if_empty("anyOf", options)}
+    return (
+        {**options[0], **plain_schema}
+        if len(options) == 1
+        else {**plain_schema, **_omit_if_empty("anyOf", options)}
+    )
 
 
 def _describe_body(operation: V1Operation, body: Any, schemas: _Schemas) -> dict[str, Any]:
@@ -285,20 +324,28 @@ def _describe_body(operation: V1Operation, body: Any, schemas: _Schemas) -> dict
 
 
 def _describe_picture_forms(body: type[WithPicture], schemas: _Schemas) -> dict[str, Any]:
-    """Return the contents, beside JSON, that a body with a picture may have: a form, and the bare picture."""
+    """Return the contents, beside JSON, that a body with a picture may have: a form, and the bare
+    picture."""
     members, required = schemas.members(body)
     file = {"type": "string", "format": "binary"}
-    fields = {name: file if _is_file(member) else _drop_null(member) for name, member in members.items()}
+    fields = {
+        name: file if _is_file(member) else _drop_null(member) for name, member in members.items()
+    }
     form = {
         "type": "object",
         "properties": fields,
         **_omit_if_empty("required", [*required]),
         "additionalProperties": False,
     }
-    encodings = {name: {"contentType": JSON} for name, member in fields.items() if schemas.is_object(member)}
+    encodings = {
+        name: {"contentType": JSON} for name, member in fields.items() if schemas.is_object(member)
+    }
     bare_pictures = {media_type: {"schema": file} for media_type in body.MEDIA_TYPES}
     form_schema = schemas.add(f"{body.__name__}Form", form)
-    return {MULTIPART: {"schema": form_schema, **_omit_if_empty("encoding", encodings)}, **bare_pictures}
+    return {
+        MULTIPART: {"schema": form_schema, **_omit_if_empty("encoding", encodings)},
+        **bare_pictures,
+    }
 
 
 def _describe_successes(operation: V1Operation, schemas: _Schemas) -> dict[str, Any]:
@@ -311,7 +358,9 @@ def _describe_successes(operation: V1Operation, schemas: _Schemas) -> dict[str, 
             headers = {"Location": {"required": True, "schema": {"type": "string"}}}
             responses["302"] = {"description": "It is found at another URL.", "headers": headers}
         else:
-            answer = responses.setdefault(str(operation.status), {"description": "It is done.", "content": {}})
+            answer = responses.setdefault(
+                str(operation.status), {"description": "It is done.", "content": {}}
+            )
             if kind is TextAnswer:
                 answer["content"]["text/*"] = {"schema": {"type": "string"}}
             else:
@@ -329,7 +378,9 @@ def _describe_successes(operation: V1Operation, schemas: _Schemas) -> dict[str, 
 
 def _list_codes() -> str:
     """List the codes of problems by their status."""
-    codes_by_status: dict[int, list[str]] = {status: [errors.name_code(status)] for status in errors.REFUSALS}
+    codes_by_status: dict[int, list[str]] = {
+        status: [errors.name_code(status)] for status in errors.REFUSALS
+    }
     for error in every_error():
         codes_by_status.setdefault(find_nearest(STATUSES, error), []).append(error.__name__)
     codes_by_status.setdefault(500, []).append(errors.INTERNAL)

@@ -1,4 +1,5 @@
-"""One operation: authenticate, read the request, run, and answer in JSON or with the error's status.
+"""One operation: authenticate, read the request, run, and answer in JSON or with the error's
+status.
 
 A request that comes again with its Idempotency-Key is answered, and not done a second time.
 """
@@ -24,7 +25,14 @@ from chalicelib.api import http
 from chalicelib.api.http import JSON, MAX_BODY_BYTES, Answer, HttpRequest, Provide, Refused
 from chalicelib.api.v1 import errors
 from chalicelib.api.v1.auth import Caller, authenticate
-from chalicelib.api.v1.wire import MAX_BYTES, Sent, WithPicture, parse_body, parse_query, read_with_picture
+from chalicelib.api.v1.wire import (
+    MAX_BYTES,
+    Sent,
+    WithPicture,
+    parse_body,
+    parse_query,
+    read_with_picture,
+)
 from chalicelib.auth.roles import Role
 from chalicelib.book.idempotency import OK, RequestId
 from chalicelib.book.idempotency import Answer as Stored
@@ -36,7 +44,8 @@ from chalicelib.services import Services
 from chalicelib.storage.values import milliseconds
 
 TIME_HEADER = "X-Regulars-Time"
-"""Time of the answer by the server's clock, in UNIX milliseconds, for callers whose own clock is wrong."""
+"""Time of the answer by the server's clock, in UNIX milliseconds, for callers whose own clock is
+wrong."""
 
 SIGN_IN_BYTES = 8192
 """Bytes of the body of a sign-in, which anybody may send."""
@@ -46,7 +55,8 @@ _KEPT = timedelta(hours=24)
 
 _KEY = re.compile(r"[!-~]{1,64}")
 _REUSED = (
-    f"this {IDEMPOTENCY_KEY} came with another method, path, query or body within the last 24 hours: take a new one "
+    f"this {IDEMPOTENCY_KEY} came with another method, path, query or body within the last 24 "
+    "hours: take a new one "
     "for each new request"
 )
 
@@ -55,9 +65,11 @@ _View = TypeVar("_View", bound=Callable[..., Any])
 
 
 class V1Context(Struct, frozen=True):
-    """First argument of a view, which has all of the request but query and body, and what it needs to answer it.
+    """First argument of a view, which has all of the request but query and body, and what it needs
+    to answer it.
 
-    `services`: the use cases. `caller`: whose key or session it is. `path_values`: values of the `{names}` in the path.
+    `services`: the use cases. `caller`: whose key or session it is. `path_values`: values of the
+    `{names}` in the path.
     """
 
     services: Services
@@ -69,7 +81,8 @@ class V1Context(Struct, frozen=True):
     """A view may add response headers."""
     request: HttpRequest
     request_id: RequestId | None = None
-    """It identifies repeats of a request that changes something; None: it came without an Idempotency-Key."""
+    """It identifies repeats of a request that changes something; None: it came without an
+    Idempotency-Key."""
 
     @property
     def tenant(self) -> Tenant:
@@ -90,7 +103,8 @@ class V1Context(Struct, frozen=True):
         return self.complete_url(url)
 
     def complete_url(self, url: str) -> str:
-        """Complete a URL of ours that may be a path only, as on one box, with the origin that was called."""
+        """Complete a URL of ours that may be a path only, as on one box, with the origin that was
+        called."""
         return f"{self.origin}{url}" if url.startswith("/") else url
 
 
@@ -118,14 +132,14 @@ class Redirect(Struct, frozen=True):
 class V1Operation(Struct, frozen=True, dict=True):
     """An operation of the dialect: `view` answers `method` on `path` for keys of `role` and above.
 
-    The document is written from the view. Its name is the operation's id, and its docstring the operation's text. Its
-    parameters `query` and `body` are Structs of what may be sent beside the path. The Struct that it returns is sent as
-    JSON with `status`; None is sent as 204.
+    The document is written from the view. Its name is the operation's id, and its docstring the
+    operation's text. Its parameters `query` and `body` are Structs of what may be sent beside the
+    path. The Struct that it returns is sent as JSON with `status`; None is sent as 204.
 
-    `role`: None if no key is needed. Such a view takes a KeylessContext as its `context`, or no context.
-    `of_cameras`: a camera's key may call it, too; the view checks that the request concerns that camera.
-    `again`: answers a repeat of a request that was done, from the body that the use case stored with its change. None:
-    the view is called again, which changes nothing more.
+    `role`: None if no key is needed. Such a view takes a KeylessContext as its `context`, or no
+    context. `of_cameras`: a camera's key may call it, too; the view checks that the request
+    concerns that camera. `again`: answers a repeat of a request that was done, from the body that
+    the use case stored with its change. None: the view is called again, which changes nothing more.
     `searches`: whether it looks for faces in a picture; then fewer requests a second are allowed.
     `tag`: its chapter in the document; the module's name if empty.
     """
@@ -155,7 +169,8 @@ class V1Operation(Struct, frozen=True, dict=True):
 
     @property
     def is_write(self) -> bool:
-        """Return whether it needs a key and may change something: then it takes an Idempotency-Key."""
+        """Return whether it needs a key and may change something: then it takes an
+        Idempotency-Key."""
         return self.role is not None and self.method != "GET"
 
     @property
@@ -166,18 +181,32 @@ class V1Operation(Struct, frozen=True, dict=True):
     @property
     def most_bytes(self) -> int:
         """Most bytes of a body."""
-        return MAX_BYTES if self.takes_picture else SIGN_IN_BYTES if self.is_sign_in else MAX_BODY_BYTES
+        return (
+            MAX_BYTES
+            if self.takes_picture
+            else SIGN_IN_BYTES
+            if self.is_sign_in
+            else MAX_BODY_BYTES
+        )
 
     @property
     def takes_picture(self) -> bool:
-        """Tell whether the body has a picture. Its view takes no query, which belongs to the body then."""
+        """Tell whether the body has a picture.
+
+        Its view takes no query, which belongs to the body then.
+        """
         body = self.body
         return isinstance(body, type) and issubclass(body, WithPicture)
 
-    def answer(self, provide: Provide, reading: V1Operation | None, request: HttpRequest) -> Response:
-        """Answer the request. Raises WrongModel once, and Refused; other errors and faults of ours become answers.
+    def answer(
+        self, provide: Provide, reading: V1Operation | None, request: HttpRequest
+    ) -> Response:
+        """Answer the request.
 
-        `reading`: the operation that reads what this one changes, for `If-Match` and `present`; None: there is none.
+        Raises WrongModel once, and Refused; other errors and faults of ours become answers.
+
+        `reading`: the operation that reads what this one changes, for `If-Match` and `present`;
+        None: there is none.
         """
         operation_name = f"{self.method} {self.path}"
         return http.answer_request(
@@ -191,12 +220,18 @@ class V1Operation(Struct, frozen=True, dict=True):
         """Raise Refused(412) if the resource changed since the caller read it, by `If-Match`."""
         read = replace(request, method="GET", query={}, encoded_body=b"", is_base64=False)
         present = str(self._tag_answer(read, self._run_view(provide, read)).headers.get("ETag", ""))
-        known_tags = {part.strip().removeprefix("W/") for part in request.headers["if-match"].split(",")}
+        known_tags = {
+            part.strip().removeprefix("W/") for part in request.headers["if-match"].split(",")
+        }
         if not known_tags & {present.removeprefix("W/"), "*"}:
-            raise Refused(412, f"This was changed since you read it: read it again; its ETag is {present}.")
+            raise Refused(
+                412, f"This was changed since you read it: read it again; its ETag is {present}."
+            )
 
     def _tag_answer(self, request: HttpRequest, response: Response) -> Response:
-        """Add its ETag to the answer of a GET. If the caller has that one already (If-None-Match), return 304.
+        """Add its ETag to the answer of a GET.
+
+        If the caller has that one already (If-None-Match), return 304.
 
         The tag is weak, since the answer may be sent compressed.
         """
@@ -207,14 +242,22 @@ class V1Operation(Struct, frozen=True, dict=True):
         known_tags = {part.strip() for part in request.headers.get("if-none-match", "").split(",")}
         if not known_tags & {tag, tag.removeprefix("W/"), "*"}:
             return response
-        return Response("", {name: value for name, value in response.headers.items() if name != "Content-Type"}, 304)
+        return Response(
+            "",
+            {name: value for name, value in response.headers.items() if name != "Content-Type"},
+            304,
+        )
 
-    def _run_view(self, provide: Provide, request: HttpRequest, reading: V1Operation | None = None) -> Response:
-        """Authenticate the caller, check its role, count the request against its rate, and answer by the view.
+    def _run_view(
+        self, provide: Provide, request: HttpRequest, reading: V1Operation | None = None
+    ) -> Response:
+        """Authenticate the caller, check its role, count the request against its rate, and answer
+        by the view.
 
-        The repeat of a request that was done is answered from what was stored then. `reading`: the operation that
-        reads what this one changes; None: there is none. By it, `If-Match` is checked, and an error about a change that
-        somebody made meanwhile (Changed) says how the resource is now.
+        The repeat of a request that was done is answered from what was stored then. `reading`: the
+        operation that reads what this one changes; None: there is none. By it, `If-Match` is
+        checked, and an error about a change that somebody made meanwhile (Changed) says how the
+        resource is now.
         """
         if self.role is None:
             return self._run_keyless_view(provide, request)
@@ -227,7 +270,13 @@ class V1Operation(Struct, frozen=True, dict=True):
         headers = dict(rate.take(f"{caller.tenant.name}#{caller.id}"))
         id_ = identify_request(request, caller.id, self.most_bytes)
         context = V1Context(
-            services, caller, request.parameters, _parse_origin(request), headers, request, request_id=id_
+            services,
+            caller,
+            request.parameters,
+            _parse_origin(request),
+            headers,
+            request,
+            request_id=id_,
         )
         arguments = self._read_request(request)
 
@@ -242,16 +291,26 @@ class V1Operation(Struct, frozen=True, dict=True):
                 raise
 
         again = None if self.again is None else partial(self.again, context)
-        is_search_without_answer = self.searches and self.again is None  # its use case may store one by itself
+        # its use case may store one by itself
+        is_search_without_answer = self.searches and self.again is None
         with services.audit.reads.enter_act(self._make_act(caller, request)):
-            answer = run() if id_ is None or is_search_without_answer else answer_once(context, run, again=again)
+            answer = (
+                run()
+                if id_ is None or is_search_without_answer
+                else answer_once(context, run, again=again)
+            )
         return _make_response(answer, self.status, context.response_headers)
 
     def _make_act(self, caller: Caller, request: HttpRequest) -> AuditEvent:
-        """Return the act that the audit notes. A camera's key sees its own captures only: its reads are not noted."""
+        """Return the act that the audit notes.
+
+        A camera's key sees its own captures only: its reads are not noted.
+        """
         name, id_ = f"{self.method} {self.path}", request.parameters.get("id")
         kind = Kind.NOTHING if caller.camera is not None else kind_of(name)
-        about = {"face" if self.path.startswith("/v1/faces/") else "of": id_} if id_ is not None else {}
+        about = (
+            {"face" if self.path.startswith("/v1/faces/") else "of": id_} if id_ is not None else {}
+        )
         return AuditEvent(name, caller.audit_name, kind, caller.tenant.name, about)
 
     def _run_keyless_view(self, provide: Provide, request: HttpRequest) -> Response:
@@ -261,11 +320,15 @@ class V1Operation(Struct, frozen=True, dict=True):
         if "context" in self.types:
             arguments["context"] = KeylessContext(provide(), request, headers)
         operation_name = f"{self.method} {self.path}"
-        with audit_events.begin_audit_event(AuditEvent(operation_name, "sign-in", kind_of(operation_name))):
+        with audit_events.begin_audit_event(
+            AuditEvent(operation_name, "sign-in", kind_of(operation_name))
+        ):
             return _make_response(self.view(**arguments), self.status, headers)
 
     def _read_request(self, request: HttpRequest) -> dict[str, Any]:
-        """Read the view's arguments `query` and `body`. One that the view does not take has to be empty.
+        """Read the view's arguments `query` and `body`.
+
+        One that the view does not take has to be empty.
 
         Raises InvalidInput, Refused.
         """
@@ -286,10 +349,12 @@ class V1Operation(Struct, frozen=True, dict=True):
 
 
 class Operations(list[V1Operation]):
-    """The operations of a module, which its views join by this decorator: method, path, role, and what `V1Operation` has
-    beside."""
+    """The operations of a module, which its views join by this decorator: method, path, role, and
+    what `V1Operation` has beside."""
 
-    def __call__(self, method: str, path: str, role: Role | None, **more: Any) -> Callable[[_View], _View]:
+    def __call__(
+        self, method: str, path: str, role: Role | None, **more: Any
+    ) -> Callable[[_View], _View]:
         def add_operation(view: _View) -> _View:
             self.append(V1Operation(method, path, view, role, **more))
             return view
@@ -335,7 +400,9 @@ def _parse_origin(request: HttpRequest) -> str:
     return f"{scheme}://{host}" if host else ""
 
 
-def _add_server_time(provide: Provide, answer: Callable[[_Asked], Response]) -> Callable[[_Asked], Response]:
+def _add_server_time(
+    provide: Provide, answer: Callable[[_Asked], Response]
+) -> Callable[[_Asked], Response]:
     """Wrap `answer` so that it adds the server's time."""
 
     def answer_with_time(request: _Asked) -> Response:
@@ -351,28 +418,41 @@ def _add_server_time(provide: Provide, answer: Callable[[_Asked], Response]) -> 
 
 
 def identify_request(request: HttpRequest, caller_id: str, most_bytes: int) -> RequestId | None:
-    """Return the id that a request and its repeats share; None: it has no Idempotency-Key, or only reads.
+    """Return the id that a request and its repeats share; None: it has no Idempotency-Key, or only
+    reads.
 
-    The id has a digest of all that was sent, by which another request with the same key is found. The key is stored as
-    a hash, since it may contain data that must be forgotten: a name, a face's id. `most_bytes`: the limit of the body.
-    Raises InvalidInput if the key is none, Refused if the body is too long.
+    The id has a digest of all that was sent, by which another request with the same key is found.
+    The key is stored as a hash, since it may contain data that must be forgotten: a name, a face's
+    id. `most_bytes`: the limit of the body. Raises InvalidInput if the key is none, Refused if the
+    body is too long.
     """
     sent_key = request.headers.get(IDEMPOTENCY_KEY.lower())
     if sent_key is None or request.method == "GET":
         return None
     if not _KEY.fullmatch(sent_key):
-        raise InvalidInput(f"{IDEMPOTENCY_KEY} has 1 to 64 visible ASCII characters, not {sent_key[:64]!r}")
-    request_line = [request.method, request.path, sorted(request.parameters.items()), sorted(request.query.items())]
-    digest = hashlib.sha256(json.dumps(request_line).encode() + b"\n" + request.read_body(most_bytes))
+        raise InvalidInput(
+            f"{IDEMPOTENCY_KEY} has 1 to 64 visible ASCII characters, not {sent_key[:64]!r}"
+        )
+    request_line = [
+        request.method,
+        request.path,
+        sorted(request.parameters.items()),
+        sorted(request.query.items()),
+    ]
+    digest = hashlib.sha256(
+        json.dumps(request_line).encode() + b"\n" + request.read_body(most_bytes)
+    )
     key = hashlib.sha256(sent_key.encode()).hexdigest()
     return RequestId(f"v1#{caller_id}#{key}", digest.hexdigest(), _REUSED, _KEPT)
 
 
-def answer_once(context: V1Context, run: Callable[[], Any], *, again: Callable[[Mapping[str, Any]], Any] | None) -> Any:
+def answer_once(
+    context: V1Context, run: Callable[[], Any], *, again: Callable[[Mapping[str, Any]], Any] | None
+) -> Any:
     """Run a view by `run`. If this request was done before, answer it from what was stored then.
 
-    `again`: makes the answer to a repeat from what was stored; None: the view is run again. A request that failed
-    changed nothing, so its repeat is tried anew.
+    `again`: makes the answer to a repeat from what was stored; None: the view is run again. A
+    request that failed changed nothing, so its repeat is tried anew.
     """
     requests, tenant = context.services.requests, context.tenant.name
     answer, stored_answer = requests.do_once(tenant, context.request_id, run)
@@ -385,11 +465,15 @@ def answer_once(context: V1Context, run: Callable[[], Any], *, again: Callable[[
 
 
 def refuse_secret_again(what: str, instead: str) -> Callable[..., NoReturn]:
-    """Return an `again` for an operation whose answer has a secret. `what`: was made; `instead`: how to go on."""
+    """Return an `again` for an operation whose answer has a secret.
+
+    `what`: was made; `instead`: how to go on.
+    """
 
     def again(_context: object, body: Mapping[str, Any]) -> NoReturn:
         raise SecretNotKept(
-            f"this request was done before: {what} {body['id']!r} is made, and its secret was shown once: {instead}",
+            f"this request was done before: {what} {body['id']!r} is made, and its secret was "
+            f"shown once: {instead}",
             id=str(body["id"]),
         )
 

@@ -1,4 +1,5 @@
-"""Answers to errors in v1: problem details (RFC 9457) with the error's name as `code`, its own sentence as `detail`."""
+"""Answers to errors in v1: problem details (RFC 9457) with the error's name as `code`, its own
+sentence as `detail`."""
 
 from __future__ import annotations
 
@@ -26,7 +27,9 @@ PROBLEM = "application/problem+json"
 INTERNAL = "InternalError"
 UNKNOWN = "There is no such path or method here: /v1/openapi.json has those of v1."
 TOO_LONG = Refused(
-    413, "the body is larger than this operation takes: 4 MiB, or 27 MiB if it has a picture; send a smaller one"
+    413,
+    "the body is larger than this operation takes: 4 MiB, or 27 MiB if it has a picture; send a "
+    "smaller one",
 )
 
 REFUSALS = (404, 405, 412, 413, 415)
@@ -35,45 +38,76 @@ REFUSALS = (404, 405, 412, 413, 415)
 _UNKNOWN_KEY = {"WWW-Authenticate": 'Bearer realm="regulars"'}
 
 
-Code = Annotated[str, Meta(pattern="^[A-Z][A-Za-z0-9]+$", description="The error's name; callers may rely on it.")]
+Code = Annotated[
+    str,
+    Meta(pattern="^[A-Z][A-Za-z0-9]+$", description="The error's name; callers may rely on it."),
+]
 
 
 class Problem(Struct, kw_only=True):
     """An error (RFC 9457). A request that fails changes nothing and may be sent again."""
 
-    index: Annotated[int, Meta(ge=0, description="Which of several things that were sent at once.")] | UnsetType = UNSET
+    index: (
+        Annotated[int, Meta(ge=0, description="Which of several things that were sent at once.")]
+        | UnsetType
+    ) = UNSET
     score: (
         Annotated[
-            float, Meta(description="NotThisPerson, AnotherFace, FaceKnown: how much the picture looks like the face.")
+            float,
+            Meta(
+                description="NotThisPerson, AnotherFace, FaceKnown: how much the picture looks "
+                "like the face."
+            ),
         ]
         | UnsetType
     ) = UNSET
     threshold: (
-        Annotated[float, Meta(description="NotThisPerson, AnotherFace, FaceKnown: what the score has to reach.")]
+        Annotated[
+            float,
+            Meta(description="NotThisPerson, AnotherFace, FaceKnown: what the score has to reach."),
+        ]
         | UnsetType
     ) = UNSET
     face: (
-        Annotated[str, Meta(description="AnotherFace, FaceKnown: the id of the face that the picture looks like.")]
+        Annotated[
+            str,
+            Meta(
+                description="AnotherFace, FaceKnown: the id of the face that the picture looks "
+                "like."
+            ),
+        ]
         | UnsetType
     ) = UNSET
-    into: Annotated[str, Meta(description="FaceMerged: the id of the face into which it was merged.")] | UnsetType = (
-        UNSET
-    )
-    present: Annotated[dict[str, Any], Meta(description="Changed: the face or the group as it is now.")] | UnsetType = (
-        UNSET
-    )
-    other_score: Annotated[float, Meta(description="AnotherFace: how much it looks like that one.")] | UnsetType = UNSET
+    into: (
+        Annotated[str, Meta(description="FaceMerged: the id of the face into which it was merged.")]
+        | UnsetType
+    ) = UNSET
+    present: (
+        Annotated[dict[str, Any], Meta(description="Changed: the face or the group as it is now.")]
+        | UnsetType
+    ) = UNSET
+    other_score: (
+        Annotated[float, Meta(description="AnotherFace: how much it looks like that one.")]
+        | UnsetType
+    ) = UNSET
     id: Annotated[str, Meta(description="SecretNotKept: of what was made.")] | UnsetType = UNSET
-    type: Annotated[str, Meta(description="`urn:regulars:` and the code.", examples=["urn:regulars:CameraNotFound"])]
+    type: Annotated[
+        str,
+        Meta(description="`urn:regulars:` and the code.", examples=["urn:regulars:CameraNotFound"]),
+    ]
     title: Annotated[str, Meta(description="The code in words.")]
     status: Annotated[int, Meta(ge=400, le=599)]
     detail: Annotated[str, Meta(description="What was wrong, and what would be right.")]
     code: Code
-    request_id: Annotated[str, Meta(description="By which the log knows the request.")] | UnsetType = UNSET
+    request_id: (
+        Annotated[str, Meta(description="By which the log knows the request.")] | UnsetType
+    ) = UNSET
 
 
 def answer_error(error: Exception) -> tuple[str, Response]:
-    """Make the answer to an error, and return the error's code with it. A fault of ours is answered without details.
+    """Make the answer to an error, and return the error's code with it.
+
+    A fault of ours is answered without details.
 
     `index` in the answer says which of several items that were sent at once is wrong.
     """
@@ -89,7 +123,9 @@ def answer_error(error: Exception) -> tuple[str, Response]:
         **(_UNKNOWN_KEY if status == 401 else {}),
         **getattr(error, "headers", {}),
     }
-    return code, _make_answer(status, code, describe_error(error), headers, {**about, **error.details})
+    return code, _make_answer(
+        status, code, describe_error(error), headers, {**about, **error.details}
+    )
 
 
 def answer_refusal(refused: Failure) -> Response:
@@ -101,7 +137,9 @@ def name_code(status: int) -> str:
     return "BodyTooLarge" if status == 413 else HTTPStatus(status).phrase.title().replace(" ", "")
 
 
-def make_problem(status: int, code: str, sentence: str, details: Mapping[str, Any] | None = None) -> dict[str, Any]:
+def make_problem(
+    status: int, code: str, sentence: str, details: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
     """Make the body of an error, with the id that the log has of the request."""
     invocation = telemetry.current()
     return {
@@ -116,7 +154,11 @@ def make_problem(status: int, code: str, sentence: str, details: Mapping[str, An
 
 
 def _make_answer(
-    status: int, code: str, sentence: str, headers: Mapping[str, str], details: Mapping[str, Any] | None = None
+    status: int,
+    code: str,
+    sentence: str,
+    headers: Mapping[str, str],
+    details: Mapping[str, Any] | None = None,
 ) -> Response:
     return make_json_response(
         make_problem(status, code, sentence, details), status, {"Content-Type": PROBLEM, **headers}

@@ -8,8 +8,21 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from msgspec import UNSET, Meta, UnsetType, field
 
 from chalicelib.api.v1.book import FaceArrival, describe_arrival
-from chalicelib.api.v1.captures import CropUrl, PictureUrl, Sighting, describe_sighting, find_faces_seen, link_sighting
-from chalicelib.api.v1.data_protection import Erasure, NewConsent, Whole, describe_erasure, make_consent_record
+from chalicelib.api.v1.captures import (
+    CropUrl,
+    PictureUrl,
+    Sighting,
+    describe_sighting,
+    find_faces_seen,
+    link_sighting,
+)
+from chalicelib.api.v1.data_protection import (
+    Erasure,
+    NewConsent,
+    Whole,
+    describe_erasure,
+    make_consent_record,
+)
 from chalicelib.api.v1.endpoint import Operations, V1Context, answer_as
 from chalicelib.api.v1.shapes import (
     Box,
@@ -59,7 +72,8 @@ Age = Annotated[int, Meta(ge=0, le=120)]
 Value = Annotated[str, Meta(max_length=50)]
 Label = Annotated[str, Meta(max_length=100)]
 Values = Annotated[
-    dict[str, Value], Meta(description="By the names of the group's attributes; one that is not named has no value.")
+    dict[str, Value],
+    Meta(description="By the names of the group's attributes; one that is not named has no value."),
 ]
 
 
@@ -78,26 +92,41 @@ class Face(Answer):
     name: Name
     number: Number
     note: Note
-    age: Annotated[int | None, Meta(description="The age that was set, else the estimate. The gender likewise.")]
+    age: Annotated[
+        int | None,
+        Meta(description="The age that was set, else the estimate. The gender likewise."),
+    ]
     gender: Gender
-    attributes: Annotated[dict[str, str], Meta(description="Values by the names of the group's attributes.")]
+    attributes: Annotated[
+        dict[str, str], Meta(description="Values by the names of the group's attributes.")
+    ]
     labels: Labels
     enrolled_at: Time
     arrive_count: Annotated[int, Meta(ge=0)]
     arrive_time: Annotated[Time | None, Meta(description="When the last arrival began.")]
-    quality: Annotated[float | None, Meta(description="0 to 100, of the face's portrait, which is its first picture.")]
+    quality: Annotated[
+        float | None,
+        Meta(description="0 to 100, of the face's portrait, which is its first picture."),
+    ]
     estimates: Estimates
     portrait: Portrait
     pictures: Annotated[int, Meta(ge=1, le=100, description="How many there are.")]
-    rejections: Annotated[int, Meta(ge=0, le=20, description="How many pictures were rejected for it.")]
+    rejections: Annotated[
+        int, Meta(ge=0, le=20, description="How many pictures were rejected for it.")
+    ]
     revision: Annotated[
         int,
-        Meta(ge=1, description="Grows with each change that a caller makes. A sighting and its effects do not count."),
+        Meta(
+            ge=1,
+            description="Grows with each change that a caller makes. A sighting and its effects do "
+            "not count.",
+        ),
     ]
     kept_until: Annotated[
         Time | None,
         Meta(
-            description="When retention deletes the face, unless it is seen or changed before. Null: never, such as a "
+            description="When retention deletes the face, unless it is seen or changed before. "
+            "Null: never, such as a "
             "stranger with a name; lists of a group or of all do not say it."
         ),
     ]
@@ -106,7 +135,10 @@ class Face(Answer):
 class EnrolledFace(Face):
     absorbed: Annotated[
         list[str],
-        Meta(description="Strangers of the cameras who are surely this person: they are part of this face now."),
+        Meta(
+            description="Strangers of the cameras who are surely this person: they are part of "
+            "this face now."
+        ),
     ]
 
 
@@ -114,7 +146,10 @@ class NewFace(PictureSent):
     group: Text
     id: Annotated[
         FaceId | None,
-        Meta(description="If you send none, one is chosen. Some tenants have whole numbers only, from 1 on."),
+        Meta(
+            description="If you send none, one is chosen. Some tenants have whole numbers only, "
+            "from 1 on."
+        ),
     ] = None
     name: Name = ""
     note: Note = ""
@@ -123,15 +158,22 @@ class NewFace(PictureSent):
     attributes: Values = field(default_factory=dict)
     labels: FaceLabels = field(default_factory=FaceLabels)
     consent: Annotated[
-        NewConsent | None, Meta(description="400 ConsentMissing without it if the tenant has `consent_required`.")
+        NewConsent | None,
+        Meta(description="400 ConsentMissing without it if the tenant has `consent_required`."),
     ] = None
     if_known: Annotated[
         Literal["enrol", "refuse"],
-        Meta(description="`refuse`: 409 FaceKnown if the same person is enrolled already, in any group."),
+        Meta(
+            description="`refuse`: 409 FaceKnown if the same person is enrolled already, in any "
+            "group."
+        ),
     ] = "enrol"
     if_erased: Annotated[
         Literal["enrol", "refuse"],
-        Meta(description="`refuse`: 409 FaceErased if somebody with the id, or with this very picture, was erased."),
+        Meta(
+            description="`refuse`: 409 FaceErased if somebody with the id, or with this very "
+            "picture, was erased."
+        ),
     ] = "enrol"
 
 
@@ -140,9 +182,15 @@ class FaceChanges(Changes):
     note: Note | UnsetType = UNSET
     group: Text | UnsetType = UNSET
     age: Annotated[Age | None, Meta(description="Null: as it is estimated.")] | UnsetType = UNSET
-    gender: Annotated[Gender | None, Meta(description="Null: as it is estimated.")] | UnsetType = UNSET
+    gender: Annotated[Gender | None, Meta(description="Null: as it is estimated.")] | UnsetType = (
+        UNSET
+    )
     attributes: (
-        Annotated[dict[str, Value], Meta(description='By name; "" clears one, one that is not sent stays.')] | UnsetType
+        Annotated[
+            dict[str, Value],
+            Meta(description='By name; "" clears one, one that is not sent stays.'),
+        ]
+        | UnsetType
     ) = UNSET
     labels: FaceLabels | UnsetType = UNSET
     revision: Revision | UnsetType = UNSET
@@ -153,23 +201,32 @@ class FacesWanted(Paged):
     order: Annotated[
         FaceOrder | None,
         Meta(
-            description="`enrolled`, as without one: by the time of enrolment. `arrived`: by the last arrival or else "
-            "the enrolment, so that the person away longest comes first. `id`: of all groups only. `name`: from A to "
-            "Z, people without one last. `visits`: the fewest first, without those since the first page was read. If "
-            "captures come late meanwhile, a face may be on two pages or on none. These two list 10,000 faces at most, "
+            description="`enrolled`, as without one: by the time of enrolment. `arrived`: by the "
+            "last arrival or else "
+            "the enrolment, so that the person away longest comes first. `id`: of all groups only. "
+            "`name`: from A to "
+            "Z, people without one last. `visits`: the fewest first, without those since the first "
+            "page was read. If "
+            "captures come late meanwhile, a face may be on two pages or on none. These two list "
+            "10,000 faces at most, "
             "else 409 TooMany, and go on for an hour after the first page."
         ),
     ] = None
     desc: Annotated[bool, Meta(description="The other way round.")] = False
     ids: Annotated[
         Annotated[list[FaceId], Meta(max_length=100)] | None,
-        Meta(description="These faces, in this order; those that are not there are left out. An empty list: no faces."),
+        Meta(
+            description="These faces, in this order; those that are not there are left out. An "
+            "empty list: no faces."
+        ),
     ] = None
     name: Annotated[
         Annotated[str, Meta(max_length=100)] | None,
         Meta(
-            description="Those in whose name each of these words begins a word, whatever its case; in Chinese, "
-            "Japanese and Korean, any part of a name. Found are the first eight words, or characters of such a part. "
+            description="Those in whose name each of these words begins a word, whatever its case; "
+            "in Chinese, "
+            "Japanese and Korean, any part of a name. Found are the first eight words, or "
+            "characters of such a part. "
             "`135` and `stranger 135` find a number, too."
         ),
     ] = None
@@ -189,7 +246,10 @@ class FaceIdsWanted(Sent):
 
 class FaceIds(Answer):
     ids: Annotated[list[str], Meta(max_length=100_000)]
-    seq: Annotated[int, Meta(ge=0, description="How many changes the faces had seen before these ids were read.")]
+    seq: Annotated[
+        int,
+        Meta(ge=0, description="How many changes the faces had seen before these ids were read."),
+    ]
 
 
 class FaceSighting(Decided):
@@ -226,10 +286,15 @@ class SightingsPage(Answer):
 
 
 class FaceDeletion(Sent):
-    erase: Annotated[bool, Meta(description="Leave nothing of the person, and answer the erasure.")] = False
+    erase: Annotated[
+        bool, Meta(description="Leave nothing of the person, and answer the erasure.")
+    ] = False
     former: Annotated[
         bool,
-        Meta(description="With `erase`: the person of before, if the id is somebody else's now; that person stays."),
+        Meta(
+            description="With `erase`: the person of before, if the id is somebody else's now; "
+            "that person stays."
+        ),
     ] = False
     whole: Whole = None
 
@@ -237,30 +302,38 @@ class FaceDeletion(Sent):
 class Erased(Erasure):
     """The erasure of a person; of dozens of faces it has several parts, and this is the last."""
 
-    erasures: Annotated[list[str], Meta(description="Ids of all parts, this one last; each has a receipt of its own.")]
+    erasures: Annotated[
+        list[str],
+        Meta(description="Ids of all parts, this one last; each has a receipt of its own."),
+    ]
 
 
 class NotThisFace(Sent):
     """A rejection. Without `other` and `instead`, a search says whose sighting it is."""
 
-    other: Annotated[Text | None, Meta(description="Id of the face that the sighting is instead.")] = None
+    other: Annotated[
+        Text | None, Meta(description="Id of the face that the sighting is instead.")
+    ] = None
     instead: Annotated[
         Instead | None,
         Meta(
-            description="stranger: nobody known. new: somebody new, with `name`. nobody: no face at all, and no visit."
+            description="stranger: nobody known. new: somebody new, with `name`. nobody: no face "
+            "at all, and no visit."
         ),
     ] = None
     name: Annotated[Name | None, Meta(description="Of somebody new, who is a regular then.")] = None
     visit: Annotated[bool, Meta(description="Whether all sightings of its visit go along.")] = False
     only: Annotated[
-        Annotated[list[Text], Meta(max_length=500)] | None, Meta(description="With `visit`, these of its sightings.")
+        Annotated[list[Text], Meta(max_length=500)] | None,
+        Meta(description="With `visit`, these of its sightings."),
     ] = None
 
 
 class Rejected(Answer):
     """The sighting as it is now, and the face that it left, or the one that this was merged into.
 
-    `sightings`: all that went along. `arrival`: the visit that the sighting is of now; null: it is none.
+    `sightings`: all that went along. `arrival`: the visit that the sighting is of now; null: it is
+    none.
     """
 
     sighting: Sighting
@@ -273,26 +346,35 @@ class Rejected(Answer):
 def list_faces(context: V1Context, query: FacesWanted) -> FacesPage:
     """List faces: of a group or of all, those of some ids, or those of a name.
 
-    A page costs the same wherever it is in the list. One of a name reads a thousand names at most, so it may have fewer
-    than `limit`, even none, and not be the last: go on until `next_token` is null. Faces that come, go or move while
-    pages are read may be missing. Of a tenant of over 100 groups, the orders `enrolled` and `arrived` need a `group`.
+    A page costs the same wherever it is in the list. One of a name reads a thousand names at most,
+    so it may have fewer than `limit`, even none, and not be the last: go on until `next_token` is
+    null. Faces that come, go or move while pages are read may be missing. Of a tenant of over 100
+    groups, the orders `enrolled` and `arrived` need a `group`.
     """
     _require_one_list(query)
     faces, order = context.services.faces, query.order or FaceOrder.ENROLLED
     if query.ids is not None:
         return FacesPage(
-            faces=describe_faces(context, faces.by_id(context.tenant, query.ids).values()), next_token=None
+            faces=describe_faces(context, faces.by_id(context.tenant, query.ids).values()),
+            next_token=None,
         )
     if query.name is not None:
         name_page = faces.search_by_name(context.tenant, query.name, query.limit, query.token)
-        return FacesPage(faces=describe_faces(context, name_page.rows), next_token=name_page.next_token)
-    page = faces.lists.read_page(context.tenant, query.group, order, query.limit, query.token, descending=query.desc)
+        return FacesPage(
+            faces=describe_faces(context, name_page.rows), next_token=name_page.next_token
+        )
+    page = faces.lists.read_page(
+        context.tenant, query.group, order, query.limit, query.token, descending=query.desc
+    )
     return FacesPage(faces=describe_faces(context, page.rows), next_token=page.next_token)
 
 
 @operations("GET", "/v1/face-ids", Role.VIEWER)
 def list_face_ids(context: V1Context, query: FaceIdsWanted) -> FaceIds:
-    """List the ids of all faces of a group, or of all groups, in one answer. 409 TooMany if there are over 100,000."""
+    """List the ids of all faces of a group, or of all groups, in one answer.
+
+    409 TooMany if there are over 100,000.
+    """
     face_ids = context.services.faces.lists.list_ids(
         context.tenant, query.group, query.order, descending=query.desc, known=query.known
     )
@@ -302,25 +384,33 @@ def list_face_ids(context: V1Context, query: FaceIdsWanted) -> FaceIds:
 
 def _answer_enrolment_again(context: V1Context, body: Mapping[str, Any]) -> EnrolledFace:
     face = context.services.faces.get(context.tenant, body["faceid"])
-    return _describe_enrolled_face(context, context.services.enrolment.absorb_strangers(context.tenant, face))
+    return _describe_enrolled_face(
+        context, context.services.enrolment.absorb_strangers(context.tenant, face)
+    )
 
 
-@operations("POST", "/v1/faces", Role.OPERATOR, status=201, again=_answer_enrolment_again, searches=True)
+@operations(
+    "POST", "/v1/faces", Role.OPERATOR, status=201, again=_answer_enrolment_again, searches=True
+)
 def enrol_face(context: V1Context, body: NewFace) -> EnrolledFace:
     """Enrol somebody: the largest face of a picture becomes a face of a group.
 
-    422 Unusable, with the reason, if no face is clearly the largest (at least twice the next one's area), or it is too
-    small, too poor or not alive. A search finds the face at once.
+    422 Unusable, with the reason, if no face is clearly the largest (at least twice the next one's
+    area), or it is too small, too poor or not alive. A search finds the face at once.
 
-    Strangers whom the cameras made of the same person become part of the face, with their visits and pictures, if they
-    are surely that person: `absorbed` names them. Each is a merge, which can be undone. A face that somebody put into a
-    group is never absorbed. With `if_known` `refuse`, nothing is: 409 FaceKnown names the `face` that the picture looks
-    like, strangers too, and the `score`.
+    Strangers whom the cameras made of the same person become part of the face, with their visits
+    and pictures, if they are surely that person: `absorbed` names them. Each is a merge, which can
+    be undone. A face that somebody put into a group is never absorbed. With `if_known` `refuse`,
+    nothing is: 409 FaceKnown names the `face` that the picture looks like, strangers too, and the
+    `score`.
     """
-    from chalicelib.book.enrolment.enrolment import require_attributes  # not at the other routes' cold starts
+    # not at the other routes' cold starts
+    from chalicelib.book.enrolment.enrolment import require_attributes
 
     if body.attributes:
-        require_attributes(context.services.groups.get_by_name(context.tenant, body.group), body.attributes)
+        require_attributes(
+            context.services.groups.get_by_name(context.tenant, body.group), body.attributes
+        )
     face = context.services.enrolment.enrol_largest_face(
         context.tenant,
         body.group,
@@ -352,16 +442,18 @@ def _describe_enrolled_face(context: V1Context, face: model.Face) -> EnrolledFac
 @operations("GET", "/v1/faces/{id}", Role.VIEWER)
 def get_face(context: V1Context) -> Face:
     """Read one enrolled face."""
-    return describe_face(context, context.services.faces.get(context.tenant, context.path_values["id"]))
+    return describe_face(
+        context, context.services.faces.get(context.tenant, context.path_values["id"])
+    )
 
 
 @operations("PATCH", "/v1/faces/{id}", Role.OPERATOR, again=answer_as(get_face))
 def change_face(context: V1Context, body: FaceChanges) -> Face:
     """Change what is sent; the rest stays.
 
-    With another `group` the face moves there; values of attributes follow their names, and those that the group lacks
-    are dropped. With `revision`, 409 Changed if another caller has changed the face since it was read; `present` is the
-    face as it is now. A visit is no change.
+    With another `group` the face moves there; values of attributes follow their names, and those
+    that the group lacks are dropped. With `revision`, 409 Changed if another caller has changed the
+    face since it was read; `present` is the face as it is now. A visit is no change.
     """
     from chalicelib.book.enrolment import enrolment  # not at the other routes' cold starts
 
@@ -374,7 +466,11 @@ def change_face(context: V1Context, body: FaceChanges) -> Face:
         **changes,
     )
     face = context.services.enrolment.update.change_face(
-        context.tenant, context.path_values["id"], face_changes, revision=revision, request=context.request_id
+        context.tenant,
+        context.path_values["id"],
+        face_changes,
+        revision=revision,
+        request=context.request_id,
     )
     return describe_face(context, face)
 
@@ -387,23 +483,31 @@ def _answer_deletion_again(context: V1Context, body: Mapping[str, Any]) -> Erase
 def delete_face(context: V1Context, query: FaceDeletion) -> Erased | None:
     """Forget a face: its templates, pictures, names and merges. Its visits stay in the statistics.
 
-    No search finds it from then on. Its pictures are gone at once, its templates from every copy within three hours,
-    and age, gender and crops of its sightings within the hour.
+    No search finds it from then on. Its pictures are gone at once, its templates from every copy
+    within three hours, and age, gender and crops of its sightings within the hour.
 
-    With `erase`, or if the setting `deletes_erase` says so, nothing is left of the person: not in captures either,
-    where the face is made unrecognisable if the picture shows others. Counts stay, under a random name. 202 has the
-    erasure, which takes some minutes: `GET /v1/erasures/{id}` says how far it is, and has the receipt at its end. It
-    also erases what is left of a face that was deleted without it. With `erase`, all faces of its subject go, too, or
-    with `whole` of its user: `GET /v1/faces/{id}/hold` lists them before. Of dozens there are several erasures, and the
-    last is answered; 503 Busy says that some are left. If the id was given to somebody else since, `former` erases what
-    is left of the one before. 410 FaceMerged names the face into which it was merged: who erases that one erases both.
+    With `erase`, or if the setting `deletes_erase` says so, nothing is left of the person: not in
+    captures either, where the face is made unrecognisable if the picture shows others. Counts stay,
+    under a random name. 202 has the erasure, which takes some minutes: `GET /v1/erasures/{id}` says
+    how far it is, and has the receipt at its end. It also erases what is left of a face that was
+    deleted without it. With `erase`, all faces of its subject go, too, or with `whole` of its user:
+    `GET /v1/faces/{id}/hold` lists them before. Of dozens there are several erasures, and the last
+    is answered; 503 Busy says that some are left. If the id was given to somebody else since,
+    `former` erases what is left of the one before. 410 FaceMerged names the face into which it was
+    merged: who erases that one erases both.
     """
-    faceid, deletion, caller_id = context.path_values["id"], context.services.deletion, context.caller.id
+    faceid = context.path_values["id"]
+    deletion = context.services.deletion
+    caller_id = context.caller.id
     if (query.former or query.whole) and not query.erase:
         raise errors.InvalidInput("former and whole go with erase: a deletion is of one face")
-    if query.former or (query.erase and not context.services.faces.by_id(context.tenant, [faceid], restricted=True)):
+    if query.former or (
+        query.erase and not context.services.faces.by_id(context.tenant, [faceid], restricted=True)
+    ):
         context.services.faces.require_not_merged(context.tenant, faceid)
-        deleted = context.services.erasure.erase_gone_face(context.tenant, faceid, context.request_id, by=caller_id)
+        deleted = context.services.erasure.erase_gone_face(
+            context.tenant, faceid, context.request_id, by=caller_id
+        )
     else:
         context.services.faces.get(context.tenant, faceid, restricted=query.erase)
         faceids = (
@@ -416,8 +520,13 @@ def delete_face(context: V1Context, query: FaceDeletion) -> Erased | None:
             context.tenant, faceids[::-1], context.request_id, by=caller_id, erase=query.erase
         )
     if deleted.failed:
-        require_free(context.services.faces.by_id(context.tenant, deleted.failed, restricted=True).values())
-        raise errors.Busy(f"{len(deleted.failed)} faces of this person are left: send the request again in a moment")
+        require_free(
+            context.services.faces.by_id(context.tenant, deleted.failed, restricted=True).values()
+        )
+        raise errors.Busy(
+            f"{len(deleted.failed)} faces of this person are left: send the request again in a "
+            "moment"
+        )
     if faceid in deleted.not_exist:
         raise errors.FaceNotFound(f"there is no face {faceid!r} any more")
     return _describe_erasures(context, deleted.erasures)
@@ -432,7 +541,8 @@ def _describe_erasures(context: V1Context, ids: Sequence[str]) -> Erased | None:
 
 @operations("GET", "/v1/faces/{id}/sightings", Role.VIEWER)
 def list_sightings(context: V1Context, query: SightingsWanted) -> SightingsPage:
-    """List when the face was seen, newest first, and its arrivals, as far back as they are kept (100 days and more)."""
+    """List when the face was seen, newest first, and its arrivals, as far back as they are kept
+    (100 days and more)."""
     timeline = context.services.sightings.read_timeline(
         context.tenant, context.path_values["id"], query.limit, query.token
     )
@@ -440,7 +550,9 @@ def list_sightings(context: V1Context, query: SightingsWanted) -> SightingsPage:
     return SightingsPage(
         name=timeline.face.name,
         number=parse_number(timeline.face),
-        sightings=[_describe_face_sighting(context, observation) for observation in timeline.sightings],
+        sightings=[
+            _describe_face_sighting(context, observation) for observation in timeline.sightings
+        ],
         total=timeline.total,
         next_token=timeline.next_token,
         arrivals=[
@@ -453,7 +565,9 @@ def list_sightings(context: V1Context, query: SightingsWanted) -> SightingsPage:
 def _answer_rejection_again(context: V1Context, body: Mapping[str, Any]) -> Rejected:
     faceid, sighting = context.path_values["id"], context.path_values["sighting"]
     if "visit" in body:
-        gift_answer = context.services.sightings.rejection.answer_gift_again(context.tenant, faceid, sighting, body)
+        gift_answer = context.services.sightings.rejection.answer_gift_again(
+            context.tenant, faceid, sighting, body
+        )
         return _describe_rejection(context, gift_answer.rejected, gift_answer.sightings)
     rejected = context.services.sightings.rejection.continue_rejection(
         context.tenant, faceid, sighting, body["camera"], body.get("other")
@@ -461,34 +575,42 @@ def _answer_rejection_again(context: V1Context, body: Mapping[str, Any]) -> Reje
     return _describe_rejection(context, rejected, [sighting])
 
 
-@operations("POST", "/v1/faces/{id}/sightings/{sighting}/reject", Role.OPERATOR, again=_answer_rejection_again)
+@operations(
+    "POST",
+    "/v1/faces/{id}/sightings/{sighting}/reject",
+    Role.OPERATOR,
+    again=_answer_rejection_again,
+)
 def reject_sighting(context: V1Context, body: NotThisFace) -> Rejected:
     """Say "not this person": the sighting leaves the face, and is resolved anew without it.
 
-    The face's arrivals and counts follow, a regular may be a stranger again. The picture is remembered (20 of a
-    face at most): a later one that is nearer to it than to the face does not match the face. The sighting goes to
-    another face that matches. Else it makes a stranger, if it is good enough and the camera keeps strangers; else it is
-    nobody's. Hooks are told as of any sighting, with an id of its own. If the photo is one
-    of the face's pictures, it is taken away first: 409 LastPicture if it is the only one.
+    The face's arrivals and counts follow, a regular may be a stranger again. The picture is
+    remembered (20 of a face at most): a later one that is nearer to it than to the face does not
+    match the face. The sighting goes to another face that matches. Else it makes a stranger, if it
+    is good enough and the camera keeps strangers; else it is nobody's. Hooks are told as of any
+    sighting, with an id of its own. If the photo is one of the face's pictures, it is taken away
+    first: 409 LastPicture if it is the only one.
 
-    409 Conflict if a face was made from the sighting, and nobody gave it another picture (delete the face, merge it, or
-    undo the merge), if the sighting's picture is not kept any more, or if it is over 100 days old. 404 SightingNotFound
-    if it is not, or no longer, this face's.
+    409 Conflict if a face was made from the sighting, and nobody gave it another picture (delete
+    the face, merge it, or undo the merge), if the sighting's picture is not kept any more, or if it
+    is over 100 days old. 404 SightingNotFound if it is not, or no longer, this face's.
 
-    With `other`, it is that face's sighting, without a score, whatever a search would say; the face learns from it as
-    from any other. With `instead`, it is a new stranger, somebody new, or nobody. If it was that face's before, it
-    comes back as it was: with group, score, threshold and what the face had learnt; hooks are told nothing.
+    With `other`, it is that face's sighting, without a score, whatever a search would say; the face
+    learns from it as from any other. With `instead`, it is a new stranger, somebody new, or nobody.
+    If it was that face's before, it comes back as it was: with group, score, threshold and what the
+    face had learnt; hooks are told nothing.
 
-    With `visit`, all sightings of its visit go to the same person by this one call, which a repeat finishes; a face
-    that was made from them, and has no other, no name and no picture by hand, is merged into `other`. What is refused
-    changes nothing. To take it back, send `sightings` of the answer as `only`, with the former face as `other`: who was
-    made of them goes, too.
+    With `visit`, all sightings of its visit go to the same person by this one call, which a repeat
+    finishes; a face that was made from them, and has no other, no name and no picture by hand, is
+    merged into `other`. What is refused changes nothing. To take it back, send `sightings` of the
+    answer as `only`, with the former face as `other`: who was made of them goes, too.
     """
     faceid, sighting = context.path_values["id"], context.path_values["sighting"]
     if body.only is not None and not body.visit:
         raise errors.InvalidInput("only names sightings of a visit: send visit: true with it")
     if body.visit or body.name or body.instead is Instead.NEW:
-        from chalicelib.domain.rules.sighting import Reassignment  # not at the other routes' cold starts
+        # not at the other routes' cold starts
+        from chalicelib.domain.rules.sighting import Reassignment
 
         sighting_ids = tuple(body.only or ()) if body.visit else (sighting,)
         gift = Reassignment(body.other, body.instead, body.name or "", sighting_ids)
@@ -502,8 +624,11 @@ def reject_sighting(context: V1Context, body: NotThisFace) -> Rejected:
     return _describe_rejection(context, rejected, [sighting])
 
 
-def _describe_rejection(context: V1Context, rejected: sighting.Rejected, ids: Sequence[str]) -> Rejected:
-    """Describe a rejection: the sighting as it is now, the face that it left, and the arrival of its new face.
+def _describe_rejection(
+    context: V1Context, rejected: sighting.Rejected, ids: Sequence[str]
+) -> Rejected:
+    """Describe a rejection: the sighting as it is now, the face that it left, and the arrival of
+    its new face.
 
     If nobody has the sighting now, there is no arrival.
 
@@ -511,10 +636,17 @@ def _describe_rejection(context: V1Context, rejected: sighting.Rejected, ids: Se
     """
     seen_sighting = rejected.sighting
     sighting = describe_sighting(
-        context, rejected.capture, seen_sighting, find_faces_seen(context, [(rejected.capture, seen_sighting)])
+        context,
+        rejected.capture,
+        seen_sighting,
+        find_faces_seen(context, [(rejected.capture, seen_sighting)]),
     )
     arrivals = context.services.sightings.arrivals
-    arrival = arrivals.find_by_sighting(context.tenant, sighting.face, sighting.id) if sighting.face else None
+    arrival = (
+        arrivals.find_by_sighting(context.tenant, sighting.face, sighting.id)
+        if sighting.face
+        else None
+    )
     return Rejected(
         sighting=sighting,
         face=describe_face(context, rejected.face),
@@ -540,7 +672,9 @@ def describe_face(context: V1Context, face: model.Face) -> Face:
     return described
 
 
-def describe_faces(context: V1Context, faces: Iterable[model.Face | model.ListedFace]) -> list[Face]:
+def describe_faces(
+    context: V1Context, faces: Iterable[model.Face | model.ListedFace]
+) -> list[Face]:
     """Describe faces, reading each of their groups once."""
     faces = list(faces)
     audit_events.report_people(face.faceid for face in faces)
@@ -549,11 +683,18 @@ def describe_faces(context: V1Context, faces: Iterable[model.Face | model.Listed
     return [_describe_face_of_group(context, face, groups[face.group_id]) for face in faces]
 
 
-def _describe_face_of_group(context: V1Context, face: model.Face | model.ListedFace, group: model.Group | None) -> Face:
-    """Describe a face, with the estimates where nobody has set age or gender. `group`: None: it is being deleted."""
+def _describe_face_of_group(
+    context: V1Context, face: model.Face | model.ListedFace, group: model.Group | None
+) -> Face:
+    """Describe a face, with the estimates where nobody has set age or gender.
+
+    `group`: None: it is being deleted.
+    """
     estimates = face.estimates
     age = estimates.age if face.age is None else face.age
-    names = {} if group is None else {attribute.id: attribute.name for attribute in group.attributes}
+    names = (
+        {} if group is None else {attribute.id: attribute.name for attribute in group.attributes}
+    )
     return Face.made_of(
         face,
         id=face.faceid,
@@ -567,18 +708,30 @@ def _describe_face_of_group(context: V1Context, face: model.Face | model.ListedF
         portrait=describe_portrait(context, face),
         pictures=face.picture_count,
         rejections=face.negatives,
-        kept_until=goes_at(context.tenant, group, face) if group and isinstance(face, model.Face) else None,
+        kept_until=goes_at(context.tenant, group, face)
+        if group and isinstance(face, model.Face)
+        else None,
     )
 
 
 def _require_one_list(query: FacesWanted) -> None:
     """Raise InvalidInput if the query asks for two kinds of lists at once."""
-    order_parameters = {"group": query.group is not None, "order": query.order is not None, "desc": query.desc}
-    if query.ids is not None and (query.name is not None or query.token is not None or any(order_parameters.values())):
-        raise errors.InvalidInput("ids are answered all at once, in their order: send them without any other parameter")
+    order_parameters = {
+        "group": query.group is not None,
+        "order": query.order is not None,
+        "desc": query.desc,
+    }
+    if query.ids is not None and (
+        query.name is not None or query.token is not None or any(order_parameters.values())
+    ):
+        raise errors.InvalidInput(
+            "ids are answered all at once, in their order: send them without any other parameter"
+        )
     if query.name is not None and any(order_parameters.values()):
         names = ", ".join(name for name, is_sent in order_parameters.items() if is_sent)
-        raise errors.InvalidInput(f"names are searched in all groups, in the order of the names: leave out {names}")
+        raise errors.InvalidInput(
+            f"names are searched in all groups, in the order of the names: leave out {names}"
+        )
 
 
 class FaceSelection(Sent):
@@ -594,7 +747,9 @@ class FailedFace(Answer):
     """A face that stays as it was."""
 
     id: str
-    code: Annotated[str, Meta(description="The error's name, as if this face alone had been changed.")]
+    code: Annotated[
+        str, Meta(description="The error's name, as if this face alone had been changed.")
+    ]
     message: str
 
 
@@ -607,23 +762,32 @@ class FacesChanged(Answer):
 
 def _answer_change_again(_context: V1Context, body: Mapping[str, Any]) -> FacesChanged:
     if "done" in body:
-        return FacesChanged(done=body["done"], failed=[FailedFace(**fields) for fields in body["failed"]])
+        return FacesChanged(
+            done=body["done"], failed=[FailedFace(**fields) for fields in body["failed"]]
+        )
     from chalicelib.book.deletion.deletion import Deleted
 
     return _describe_deletion(Deleted(**body))
 
 
-@operations("POST", "/v1/face-changes", Role.OPERATOR, tag="face_changes", again=_answer_change_again)
+@operations(
+    "POST", "/v1/face-changes", Role.OPERATOR, tag="face_changes", again=_answer_change_again
+)
 def change_faces(context: V1Context, body: FaceSelection) -> FacesChanged:
-    """Move, label or delete up to 100 faces of any groups: each by itself, so that one that fails stops no other.
+    """Move, label or delete up to 100 faces of any groups: each by itself, so that one that fails
+    stops no other.
 
     But 409 FaceHeld, and nothing is changed, if one that is to be deleted is under legal hold.
     """
     if (body.group is not UNSET) + (body.labels is not UNSET) + body.delete != 1:
-        raise errors.InvalidInput("send one of group, labels and delete (true): one kind of change at a time")
+        raise errors.InvalidInput(
+            "send one of group, labels and delete (true): one kind of change at a time"
+        )
     if body.delete:
         return _describe_deletion(
-            context.services.deletion.delete_faces(context.tenant, body.ids, context.request_id, by=context.caller.id)
+            context.services.deletion.delete_faces(
+                context.tenant, body.ids, context.request_id, by=context.caller.id
+            )
         )
     from chalicelib.book.enrolment.enrolment import FaceChanges
 
@@ -632,13 +796,18 @@ def change_faces(context: V1Context, body: FaceSelection) -> FacesChanged:
         changes = FaceChanges(new_group_name=body.group)
     else:
         changes = FaceChanges(labels=list_sent_members(body).get("labels", {}))
-    changed = context.services.enrolment.update.change_many(context.tenant, body.ids, changes, context.request_id)
-    return FacesChanged.made_of(changed, failed=[FailedFace.made_of(failed_face) for failed_face in changed.failed])
+    changed = context.services.enrolment.update.change_many(
+        context.tenant, body.ids, changes, context.request_id
+    )
+    return FacesChanged.made_of(
+        changed, failed=[FailedFace.made_of(failed_face) for failed_face in changed.failed]
+    )
 
 
 def _describe_deletion(deleted: Deleted) -> FacesChanged:
     missing = [
-        FailedFace(id=id_, code="FaceNotFound", message=f"there is no face {id_!r}") for id_ in deleted.not_exist
+        FailedFace(id=id_, code="FaceNotFound", message=f"there is no face {id_!r}")
+        for id_ in deleted.not_exist
     ]
     busy = "storage was busy, and the face is still there: send it again in a moment"
     failed_faces = [FailedFace(id=id_, code="Busy", message=busy) for id_ in deleted.failed]

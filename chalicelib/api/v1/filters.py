@@ -1,6 +1,8 @@
-"""Filters that name something: one that names what there is not is an error. An empty answer would read as a result.
+"""Filters that name something: one that names what there is not is an error. An empty answer would
+read as a result.
 
-They are asked only if nothing was found. So what is gone is found by its name as long as something of it is left.
+They are asked only if nothing was found. So what is gone is found by its name as long as something
+of it is left.
 """
 
 from __future__ import annotations
@@ -30,8 +32,13 @@ def require_named(
     group: str | None = None,
     face: str | None = None,
 ) -> None:
-    """Raise CameraNotFound, GroupNotFound or FaceNotFound if a filter names what there is not. None: no filter."""
-    if camera is not None and services.cameras.id_of(tenant, camera) not in camera_ids(services.items, tenant.name):
+    """Raise CameraNotFound, GroupNotFound or FaceNotFound if a filter names what there is not.
+
+    None: no filter.
+    """
+    if camera is not None and services.cameras.id_of(tenant, camera) not in camera_ids(
+        services.items, tenant.name
+    ):
         known_cameras = [one.id for one in services.cameras.list_all(tenant)]
         raise CameraNotFound(f"there is no camera {camera[:70]!r}, {say_known(known_cameras)}")
     if group is not None and services.groups.find(tenant, group) is None:
@@ -44,11 +51,16 @@ def require_named(
 def require_named_in_audit(
     services: Services, tenant: Tenant, *, face: str | None, act: str | None, by: str | None
 ) -> None:
-    """Raise FaceNotFound or InvalidInput if a filter of the audit names what there is not. None: no filter."""
+    """Raise FaceNotFound or InvalidInput if a filter of the audit names what there is not.
+
+    None: no filter.
+    """
     if face is not None:
         services.faces.get(tenant, face, restricted=True)
     if act is not None and not is_act(act):
-        raise InvalidInput(f"what is an act, as 'PATCH /v1/settings' or 'sighting', not {act[:70]!r}")
+        raise InvalidInput(
+            f"what is an act, as 'PATCH /v1/settings' or 'sighting', not {act[:70]!r}"
+        )
     if by is not None:
         services.access.callers.require_caller(tenant, by)
 

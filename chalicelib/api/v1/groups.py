@@ -8,7 +8,15 @@ from typing import Annotated, Any
 from msgspec import UNSET, Meta, UnsetType, field
 
 from chalicelib.api.v1.endpoint import Operations, V1Context, answer_as, answer_nothing
-from chalicelib.api.v1.wire import Answer, Changes, NextToken, Revision, Sent, Text, list_sent_members
+from chalicelib.api.v1.wire import (
+    Answer,
+    Changes,
+    NextToken,
+    Revision,
+    Sent,
+    Text,
+    list_sent_members,
+)
 from chalicelib.auth.roles import Role
 from chalicelib.domain import model
 
@@ -23,7 +31,10 @@ GroupName = Annotated[
 ]
 Capacity = Annotated[
     Annotated[int, Meta(ge=1, le=1_000_000)] | None,
-    Meta(description="How many faces it may hold; null, as many as the tenant may. A camera profile needs a number."),
+    Meta(
+        description="How many faces it may hold; null, as many as the tenant may. A camera profile "
+        "needs a number."
+    ),
 ]
 Description = Annotated[str, Meta(max_length=150)]
 Attributes = Annotated[
@@ -31,17 +42,23 @@ Attributes = Annotated[
     Meta(max_length=5, description="Names of what is noted of each face of the group."),
 ]
 Learns = Annotated[
-    bool, Meta(description="Whether its faces learn from their sure sightings, if the tenant's do. At first true.")
+    bool,
+    Meta(
+        description="Whether its faces learn from their sure sightings, if the tenant's do. At "
+        "first true."
+    ),
 ]
 Staff = Annotated[
     bool,
-    Meta(description="Whether its faces are staff, and no visitors: arrivals and statistics leave them out unless "
+    Meta(description="Whether its faces are staff, and no visitors: arrivals and statistics leave "
+"them out unless "
          "`staff=true` asks for them. At first false."),
 ]  # fmt: skip
 UnseenDays = Annotated[
     Annotated[int, Meta(ge=1, le=3_650)] | None,
     Meta(
-        description="Days after which a face of the group is deleted that was not seen again; null: never. A new "
+        description="Days after which a face of the group is deleted that was not seen again; "
+        "null: never. A new "
         "group has the tenant's `regular_days`. For `stranger` and `regular` the settings say it."
     ),
 ]
@@ -75,7 +92,9 @@ class Group(Answer):
     staff: Staff
     unseen_days: UnseenDays
     count: Annotated[int, Meta(ge=0, description="How many faces it holds.")]
-    revision: Annotated[int, Meta(ge=1, description="Grows with each change by a caller; faces that come are none.")]
+    revision: Annotated[
+        int, Meta(ge=1, description="Grows with each change by a caller; faces that come are none.")
+    ]
 
 
 class Groups(Answer):
@@ -87,7 +106,10 @@ class Groups(Answer):
 def list_groups(context: V1Context) -> Groups:
     """List all groups: `stranger` and `regular` first, then as they were made."""
     return Groups(
-        groups=[describe_group(group) for group in context.services.groups.list_all(context.tenant)], next_token=None
+        groups=[
+            describe_group(group) for group in context.services.groups.list_all(context.tenant)
+        ],
+        next_token=None,
     )
 
 
@@ -99,8 +121,8 @@ def _answer_group_again(context: V1Context, body: Mapping[str, Any]) -> Group:
 def add_group(context: V1Context, body: NewGroup) -> Group:
     """Make an empty group.
 
-    409 TooManyGroups if the tenant may have no more; 400 IllegalCapacity if the capacities of all groups would sum to
-    more faces than the tenant may have.
+    409 TooManyGroups if the tenant may have no more; 400 IllegalCapacity if the capacities of all
+    groups would sum to more faces than the tenant may have.
     """
     group = context.services.groups.create(
         context.tenant,
@@ -124,9 +146,9 @@ def get_group(context: V1Context) -> Group:
 def change_group(context: V1Context, body: GroupChanges) -> Group:
     """Change what is sent; the rest stays.
 
-    `attributes` takes the place of all. One that stays keeps its values, wherever it stands; the values of one that
-    goes are forgotten, also if the name comes again. The names of `stranger` and `regular` stay, and they have no
-    attributes (400 DefaultGroup).
+    `attributes` takes the place of all. One that stays keeps its values, wherever it stands; the
+    values of one that goes are forgotten, also if the name comes again. The names of `stranger` and
+    `regular` stay, and they have no attributes (400 DefaultGroup).
     """
     changes = list_sent_members(body)
     revision = changes.pop("revision", None)

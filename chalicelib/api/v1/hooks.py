@@ -10,8 +10,23 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from chalicelib.api.v1.cameras import CameraId
-from chalicelib.api.v1.endpoint import Operations, V1Context, answer_as, answer_nothing, refuse_secret_again
-from chalicelib.api.v1.wire import Answer, Changes, NextToken, Sent, Time, Token, list_sent_members, parse_as
+from chalicelib.api.v1.endpoint import (
+    Operations,
+    V1Context,
+    answer_as,
+    answer_nothing,
+    refuse_secret_again,
+)
+from chalicelib.api.v1.wire import (
+    Answer,
+    Changes,
+    NextToken,
+    Sent,
+    Time,
+    Token,
+    list_sent_members,
+    parse_as,
+)
 from chalicelib.auth.roles import Role
 from chalicelib.domain import audit_events, channels, webhooks
 from chalicelib.domain.webhooks import EventKind, Way
@@ -25,27 +40,34 @@ HookId = Annotated[str, Meta(pattern="^[0-9]{1,20}$")]
 HookSecret = Annotated[
     str,
     Meta(
-        pattern="^whsec_[A-Za-z0-9_-]{43}$", description="Shown nowhere else. Its bytes are the key of the signature."
+        pattern="^whsec_[A-Za-z0-9_-]{43}$",
+        description="Shown nowhere else. Its bytes are the key of the signature.",
     ),
 ]
 Url = Annotated[
     str,
     Meta(
         max_length=2048,
-        description="http or https, on its own port or one from 1024 on, at a public address, or one that the operator "
+        description="http or https, on its own port or one from 1024 on, at a public address, or "
+        "one that the operator "
         "lets hooks reach.",
         extra_json_schema={"format": "uri"},
     ),
 ]
 Events = Annotated[
-    Annotated[list[Annotated[str, Meta(extra_json_schema={"enum": _KINDS})]], Meta(min_length=1, max_length=100)]
+    Annotated[
+        list[Annotated[str, Meta(extra_json_schema={"enum": _KINDS})]],
+        Meta(min_length=1, max_length=100),
+    ]
     | None,
     Meta(description="Which kinds are told; null for all."),
 ]
 Groups = Annotated[
-    Annotated[list[Annotated[str, Meta(max_length=1000)]], Meta(min_length=1, max_length=100)] | None,
+    Annotated[list[Annotated[str, Meta(max_length=1000)]], Meta(min_length=1, max_length=100)]
+    | None,
     Meta(
-        description="Only events of groups that have one of these names when it happens, and so none that has no "
+        description="Only events of groups that have one of these names when it happens, and so "
+        "none that has no "
         "group; null for all."
     ),
 ]
@@ -54,12 +76,15 @@ Cameras = Annotated[
     Meta(description="Only events of these cameras; null for all."),
 ]
 
-HookName = Annotated[str, Meta(min_length=1, max_length=100, description="What it is for, such as `home`.")]
+HookName = Annotated[
+    str, Meta(min_length=1, max_length=100, description="What it is for, such as `home`.")
+]
 PassesTo = Annotated[
     str,
     Meta(
         max_length=200,
-        description="Whom the program that empties a mailbox tells of the events, such as an MQTT broker's host. The "
+        description="Whom the program that empties a mailbox tells of the events, such as an MQTT "
+        "broker's host. The "
         "notice proposes it as a recipient, and the archive of a person names it.",
     ),
 ]
@@ -74,18 +99,26 @@ class Channel(Sent):
     way: Way
     url: Annotated[
         Url,
-        Meta(description="Of ntfy (with its topic), Slack, Teams, Discord, request and push; else if it is your own."),
+        Meta(
+            description="Of ntfy (with its topic), Slack, Teams, Discord, request and push; else "
+            "if it is your own."
+        ),
     ] = ""
     token: Annotated[
-        Secret, Meta(description="Of ntfy, if it needs one; of Telegram's bot; of Pushover's application.")
+        Secret,
+        Meta(description="Of ntfy, if it needs one; of Telegram's bot; of Pushover's application."),
     ] = ""
-    to: Annotated[Secret, Meta(description="Telegram's chat, Pushover's user, an address of mail.")] = ""
+    to: Annotated[
+        Secret, Meta(description="Telegram's chat, Pushover's user, an address of mail.")
+    ] = ""
     method: Annotated[Literal["POST", "PUT"], Meta(description="Of request.")] = "POST"
     headers: Annotated[
         dict[Annotated[str, Meta(max_length=64)], Annotated[str, Meta(max_length=500)]],
         Meta(max_length=20, description="Of request, such as Authorization."),
     ] = msgspec.field(default_factory=dict)
-    p256dh: Annotated[Secret, Meta(description="Of push, as the browser's subscription has it.")] = ""
+    p256dh: Annotated[
+        Secret, Meta(description="Of push, as the browser's subscription has it.")
+    ] = ""
     auth: Annotated[Secret, Meta(description="Of push, as the browser's subscription has it.")] = ""
 
 
@@ -93,7 +126,8 @@ Template = Annotated[
     str,
     Meta(
         max_length=500,
-        description="The text of a message, with fields such as {who}, {camera} and {time}. A field that the events "
+        description="The text of a message, with fields such as {who}, {camera} and {time}. A "
+        "field that the events "
         "lack is refused with the list of those that they have.",
     ),
 ]
@@ -101,7 +135,8 @@ Hours = Annotated[
     str,
     Meta(
         pattern="^([0-9]{2}:[0-9]{2}-[0-9]{2}:[0-9]{2})?$",
-        description="Within which people are told, in the tenant's time zone, as 09:00-18:30; empty: always.",
+        description="Within which people are told, in the tenant's time zone, as 09:00-18:30; "
+        "empty: always.",
     ),
 ]
 PauseS = Annotated[
@@ -109,13 +144,17 @@ PauseS = Annotated[
     Meta(
         ge=0,
         le=86_400,
-        description="The least seconds between two messages of a kind of event or, with `people`, of a person; what "
+        description="The least seconds between two messages of a kind of event or, with `people`, "
+        "of a person; what "
         "happens meanwhile is not told. camera.silent and group.full wait for no pause.",
     ),
 ]
 People = Annotated[
     Annotated[list[Annotated[str, Meta(max_length=64)]], Meta(min_length=1, max_length=100)] | None,
-    Meta(description="Only events of these faces; null for all. If all of them are erased, the hook is off."),
+    Meta(
+        description="Only events of these faces; null for all. If all of them are erased, the hook "
+        "is off."
+    ),
 ]
 
 
@@ -127,7 +166,10 @@ class HookSettings(Sent):
     name: HookName | UnsetType | None = UNSET
     passes_to: PassesTo | UnsetType = UNSET
     people: People | UnsetType = UNSET
-    channel: Annotated[Channel, Meta(description="Makes a hook that tells people: `url` is null.")] | UnsetType = UNSET
+    channel: (
+        Annotated[Channel, Meta(description="Makes a hook that tells people: `url` is null.")]
+        | UnsetType
+    ) = UNSET
     template: Template | UnsetType = UNSET
     hours: Hours | UnsetType = UNSET
     pause_s: PauseS | UnsetType = UNSET
@@ -135,7 +177,8 @@ class HookSettings(Sent):
         Annotated[
             bool,
             Meta(
-                description="Sends the face's picture along. Only keys that see pictures set it, or change a hook that "
+                description="Sends the face's picture along. Only keys that see pictures set it, "
+                "or change a hook that "
                 "has it; any admin's may end it."
             ),
         ]
@@ -147,20 +190,27 @@ class NewHook(HookSettings, kw_only=True):
     url: Annotated[
         Url | None,
         Meta(
-            description="Null makes a mailbox, whose events wait for 30 days until a program acknowledges them. With a "
+            description="Null makes a mailbox, whose events wait for 30 days until a program "
+            "acknowledges them. With a "
             "channel, it makes what tells people."
         ),
     ]
 
 
 class HookChanges(HookSettings, Changes):
-    url: Annotated[Url | None, Meta(description="Null of a hook that has none, and of no other.")] | UnsetType = UNSET
+    url: (
+        Annotated[Url | None, Meta(description="Null of a hook that has none, and of no other.")]
+        | UnsetType
+    ) = UNSET
 
 
 class HookHealth(Answer):
     state: Annotated[
         Literal["ok", "failing", "disabled"],
-        Meta(description="failing: the last 5 deliveries or more failed; it is tried with one at a time."),
+        Meta(
+            description="failing: the last 5 deliveries or more failed; it is tried with one at a "
+            "time."
+        ),
     ]
     failures: Annotated[int, Meta(ge=0, description="Since the last delivery that did not fail.")]
     paused_until: Time | None
@@ -175,13 +225,22 @@ class Hook(Answer):
     enabled: bool
     name: str | None
     passes_to: PassesTo
-    people: Annotated[list[str] | None, Meta(description="Null for all; empty if all of them were erased.")]
+    people: Annotated[
+        list[str] | None, Meta(description="Null for all; empty if all of them were erased.")
+    ]
     way: Annotated[
         str | None,
-        Meta(description="A Way by which people are told, or one that a later version has stored; null: a program is."),
+        Meta(
+            description="A Way by which people are told, or one that a later version has stored; "
+            "null: a program is."
+        ),
     ]
     address: Annotated[
-        str, Meta(description="The host of its channel, after http:// if that is plain; or its address of mail.")
+        str,
+        Meta(
+            description="The host of its channel, after http:// if that is plain; or its address "
+            "of mail."
+        ),
     ]
     template: Template
     hours: Hours
@@ -192,7 +251,9 @@ class Hook(Answer):
 
 
 class HookMade(Hook):
-    secret: Annotated[HookSecret | None, Meta(description="Null of a mailbox, and of what tells people.")]
+    secret: Annotated[
+        HookSecret | None, Meta(description="Null of a mailbox, and of what tells people.")
+    ]
 
 
 class Hooks(Answer):
@@ -208,7 +269,8 @@ class DeliveriesWanted(Sent):
     state: Annotated[
         Literal["parked", "pending"],
         Meta(
-            description="parked: given up after 24 hours, kept for 30 days. pending: still to be sent or, of a "
+            description="parked: given up after 24 hours, kept for 30 days. pending: still to be "
+            "sent or, of a "
             "mailbox, to be acknowledged."
         ),
     ] = "parked"
@@ -219,8 +281,12 @@ class DeliveriesWanted(Sent):
 class Event(Answer):
     """The message that is posted to a hook."""
 
-    id: Annotated[str, Meta(description="The same happening has the same id, however often it is posted.")]
-    type: Annotated[str, Meta(description="A kind of event, or one that a later version has stored.")]
+    id: Annotated[
+        str, Meta(description="The same happening has the same id, however often it is posted.")
+    ]
+    type: Annotated[
+        str, Meta(description="A kind of event, or one that a later version has stored.")
+    ]
     at: Time
     tenant: str
     group: str | None
@@ -233,7 +299,10 @@ class Delivery(Answer):
     state: Literal["parked", "pending"]
     attempts: Annotated[int, Meta(ge=0)]
     created_at: Time
-    next_at: Annotated[Time | None, Meta(description="When it is tried next; null if it is parked or in a mailbox.")]
+    next_at: Annotated[
+        Time | None,
+        Meta(description="When it is tried next; null if it is parked or in a mailbox."),
+    ]
     parked_at: Time | None
     last_error: str
 
@@ -251,7 +320,9 @@ class EventIds(Sent):
 
 
 class Acknowledged(Answer):
-    acknowledged: Annotated[int, Meta(ge=1, le=100, description="How many different events were named.")]
+    acknowledged: Annotated[
+        int, Meta(ge=1, le=100, description="How many different events were named.")
+    ]
 
 
 class TestSent(Answer):
@@ -265,7 +336,12 @@ class Redelivered(Answer):
 @operations("GET", "/v1/hooks", Role.ADMIN)
 def list_hooks(context: V1Context) -> Hooks:
     """List all hooks, by age."""
-    return Hooks(hooks=[_describe_hook(hook) for hook in context.services.webhooks.hooks.list_all(context.tenant.name)])
+    return Hooks(
+        hooks=[
+            _describe_hook(hook)
+            for hook in context.services.webhooks.hooks.list_all(context.tenant.name)
+        ]
+    )
 
 
 def _answer_hook_again(context: V1Context, body: Mapping[str, Any]) -> HookMade:
@@ -280,7 +356,8 @@ def _answer_hook_again(context: V1Context, body: Mapping[str, Any]) -> HookMade:
 def add_hook(context: V1Context, body: NewHook) -> HookMade:
     """Add a hook and its secret, which is shown nowhere else.
 
-    What is sent to it, how to check the signature, and how people are told, stands in docs/webhooks.md.
+    What is sent to it, how to check the signature, and how people are told, stands in
+    docs/webhooks.md.
     """
     hook, secret = context.services.webhooks.hooks.add(
         context.tenant.name, **_list_settings(context, body), request=context.request_id
@@ -300,7 +377,11 @@ def _list_settings(context: V1Context, body: HookSettings) -> dict[str, Any]:
 
 class PushKey(Answer):
     key: Annotated[
-        str, Meta(pattern="^[A-Za-z0-9_-]{87}$", description="What `applicationServerKey` takes, in base64url.")
+        str,
+        Meta(
+            pattern="^[A-Za-z0-9_-]{87}$",
+            description="What `applicationServerKey` takes, in base64url.",
+        ),
     ]
 
 
@@ -316,7 +397,9 @@ def get_push_key(context: V1Context) -> PushKey:
 @operations("GET", "/v1/hooks/{id}", Role.ADMIN)
 def get_hook(context: V1Context) -> Hook:
     """Read one hook."""
-    return _describe_hook(context.services.webhooks.hooks.get(context.tenant.name, context.path_values["id"]))
+    return _describe_hook(
+        context.services.webhooks.hooks.get(context.tenant.name, context.path_values["id"])
+    )
 
 
 @operations("PATCH", "/v1/hooks/{id}", Role.ADMIN, again=answer_as(get_hook))
@@ -333,24 +416,38 @@ def change_hook(context: V1Context, body: HookChanges) -> Hook:
 
     change = context.services.webhooks.hooks.change_hook
     return _describe_hook(
-        change(context.tenant.name, context.path_values["id"], changes, context.request_id, check=check_pictures)
+        change(
+            context.tenant.name,
+            context.path_values["id"],
+            changes,
+            context.request_id,
+            check=check_pictures,
+        )
     )
 
 
 @operations("DELETE", "/v1/hooks/{id}", Role.ADMIN, again=answer_nothing)
 def delete_hook(context: V1Context) -> None:
     """Forget a hook with all that waits for it."""
-    context.services.webhooks.hooks.delete(context.tenant.name, context.path_values["id"], context.request_id)
+    context.services.webhooks.hooks.delete(
+        context.tenant.name, context.path_values["id"], context.request_id
+    )
 
 
 @operations(
-    "POST", "/v1/hooks/{id}/secret", Role.ADMIN, again=refuse_secret_again("a secret of hook", "ask for one once more")
+    "POST",
+    "/v1/hooks/{id}/secret",
+    Role.ADMIN,
+    again=refuse_secret_again("a secret of hook", "ask for one once more"),
 )
 def renew_hook_secret(context: V1Context) -> HookSecretMade:
     """Make another secret; the old one signs nothing any more."""
     id_ = context.path_values["id"]
     return HookSecretMade(
-        id=id_, secret=context.services.webhooks.hooks.replace_secret(context.tenant.name, id_, context.request_id)
+        id=id_,
+        secret=context.services.webhooks.hooks.replace_secret(
+            context.tenant.name, id_, context.request_id
+        ),
     )
 
 
@@ -365,7 +462,8 @@ def list_deliveries(context: V1Context, query: DeliveriesWanted) -> DeliveriesPa
         token=query.token,
     )
     return DeliveriesPage(
-        deliveries=[_describe_delivery(delivery) for delivery in page.rows], next_token=page.next_token
+        deliveries=[_describe_delivery(delivery) for delivery in page.rows],
+        next_token=page.next_token,
     )
 
 
@@ -376,7 +474,9 @@ def redeliver(context: V1Context) -> Redelivered:
     Up to 500 in a call; call again until it answers 0.
     """
     return Redelivered(
-        redelivered=context.services.webhooks.outbox.redeliver_hook(context.tenant.name, context.path_values["id"])
+        redelivered=context.services.webhooks.outbox.redeliver_hook(
+            context.tenant.name, context.path_values["id"]
+        )
     )
 
 
@@ -386,19 +486,24 @@ def acknowledge(context: V1Context, body: EventIds) -> Acknowledged:
 
     Those that are not in it, or not any more, are passed over, so a call may be repeated.
     """
-    context.services.webhooks.outbox.acknowledge_deliveries(context.tenant.name, context.path_values["id"], body.ids)
+    context.services.webhooks.outbox.acknowledge_deliveries(
+        context.tenant.name, context.path_values["id"], body.ids
+    )
     return Acknowledged(acknowledged=len(set(body.ids)))
 
 
 def _answer_test_again(context: V1Context, body: Mapping[str, Any]) -> TestSent:
-    return _describe_test_event(context, webhooks.test_event(body["id"], moment(body["at"]), context.path_values["id"]))
+    return _describe_test_event(
+        context, webhooks.test_event(body["id"], moment(body["at"]), context.path_values["id"])
+    )
 
 
 @operations("POST", "/v1/hooks/{id}/test", Role.ADMIN, status=202, again=_answer_test_again)
 def test_hook(context: V1Context) -> TestSent:
     """Send the hook an event of kind `test`, whatever its filters are.
 
-    It is sent like any other event: look at the deliveries that are pending to see whether it arrived.
+    It is sent like any other event: look at the deliveries that are pending to see whether it
+    arrived.
     """
     return _describe_test_event(
         context,
@@ -409,7 +514,9 @@ def test_hook(context: V1Context) -> TestSent:
 
 
 def _describe_test_event(context: V1Context, event: webhooks.Event) -> TestSent:
-    return TestSent(event=parse_as(Event, json.loads(webhooks.write_payload(context.tenant.name, event))))
+    return TestSent(
+        event=parse_as(Event, json.loads(webhooks.write_payload(context.tenant.name, event)))
+    )
 
 
 def _describe_hook(hook: webhooks.Hook) -> Hook:
@@ -417,13 +524,17 @@ def _describe_hook(hook: webhooks.Hook) -> Hook:
 
 
 def _describe_health(hook: webhooks.Hook) -> HookHealth:
-    return HookHealth.made_of(hook, state="disabled" if not hook.enabled else "failing" if hook.is_failing else "ok")
+    return HookHealth.made_of(
+        hook, state="disabled" if not hook.enabled else "failing" if hook.is_failing else "ok"
+    )
 
 
 def _describe_delivery(delivery: webhooks.Delivery) -> Delivery:
     """Describe a delivery. `event` is the body that is posted."""
     event = parse_as(Event, json.loads(delivery.payload))
-    audit_events.report_people(event.data[name] for name in ("faceid", "other") if event.data.get(name))
+    audit_events.report_people(
+        event.data[name] for name in ("faceid", "other") if event.data.get(name)
+    )
     return Delivery.made_of(
         delivery,
         event=event,

@@ -23,7 +23,8 @@ operations = Operations()
 KeyRole = Annotated[
     Literal["viewer", "operator", "admin"],
     Meta(
-        description="A viewer reads the book. An operator also enrols, edits, merges, rejects, deletes and searches. "
+        description="A viewer reads the book. An operator also enrols, edits, merges, rejects, "
+        "deletes and searches. "
         "An admin also has cameras, hooks, settings and keys."
     ),
 ]
@@ -35,7 +36,9 @@ class NewKey(Sent, kw_only=True):
     name: Name
     role: KeyRole = "viewer"
     pictures: Pictures = True
-    expires_at: Annotated[Instant | None, Meta(description="In the future; null: the key has no end.")] = None
+    expires_at: Annotated[
+        Instant | None, Meta(description="In the future; null: the key has no end.")
+    ] = None
 
 
 class KeyChanges(Changes):
@@ -46,13 +49,20 @@ class KeyChanges(Changes):
 
 
 class Key(Answer):
-    id: Annotated[str, Meta(description="`first`: the key in the tenant's credentials, which can only be deleted.")]
+    id: Annotated[
+        str,
+        Meta(
+            description="`first`: the key in the tenant's credentials, which can only be deleted."
+        ),
+    ]
     name: Name
     role: KeyRole
     pictures: Pictures
     created_at: Time
     expires_at: Time | None
-    last_used_at: Annotated[Time | None, Meta(description="The hour of its last request; null: there was none yet.")]
+    last_used_at: Annotated[
+        Time | None, Meta(description="The hour of its last request; null: there was none yet.")
+    ]
 
 
 class KeyMade(Key):
@@ -69,27 +79,38 @@ class KeyRenewed(Answer):
 
 
 DialectId: Any = getitem(Literal, tuple(SHARED_KEYS))
-AppId = Annotated[str | None, Meta(description="The app_id that its clients send; null if they send none.")]
+AppId = Annotated[
+    str | None, Meta(description="The app_id that its clients send; null if they send none.")
+]
 
 
 class DialectKey(Answer):
-    """The one key that all clients of a dialect share: an App key, which signs, or an AppCode, which is sent."""
+    """The one key that all clients of a dialect share: an App key, which signs, or an AppCode,
+    which is sent."""
 
     id: DialectId
     app_id: AppId
     last_used_at: Annotated[
-        Time | None, Meta(description="The hour of its last call; null: none came since the key was made.")
+        Time | None,
+        Meta(description="The hour of its last call; null: none came since the key was made."),
     ]
-    old_until: Annotated[Time | None, Meta(description="Until when the key before it holds, too; null: none does.")]
+    old_until: Annotated[
+        Time | None, Meta(description="Until when the key before it holds, too; null: none does.")
+    ]
     old_used_at: Annotated[
         Time | None,
         Meta(
-            description="The hour of the last call with that older key since the newest was made; null: none came. "
+            description="The hour of the last call with that older key since the newest was made; "
+            "null: none came. "
             "Whoever called still has to get the newest."
         ),
     ]
     waits_for: Annotated[
-        str, Meta(description='What the key was made for, until its first call; "": nobody said it, or it has called.')
+        str,
+        Meta(
+            description='What the key was made for, until its first call; "": nobody said it, or '
+            "it has called."
+        ),
     ]
 
 
@@ -98,11 +119,14 @@ class DialectKeys(Answer):
 
 
 class NewDialectKey(Sent):
-    name: Annotated[str, Meta(max_length=100, description="What the key is for, such as a camera's name.")] = ""
+    name: Annotated[
+        str, Meta(max_length=100, description="What the key is for, such as a camera's name.")
+    ] = ""
     at_once: Annotated[
         bool,
         Meta(
-            description="true: the key before it stops at once, as after a leak, and with it all who have no new one."
+            description="true: the key before it stops at once, as after a leak, and with it all "
+            "who have no new one."
         ),
     ] = False
 
@@ -110,14 +134,18 @@ class NewDialectKey(Sent):
 class DialectKeyMade(Answer):
     id: DialectId
     app_id: AppId
-    old_until: Annotated[Time | None, Meta(description="Until when the key before it holds, too; null: none does.")]
+    old_until: Annotated[
+        Time | None, Meta(description="Until when the key before it holds, too; null: none does.")
+    ]
     secret: Annotated[str, Meta(pattern="^[0-9a-f]{32}$", description="Shown nowhere else.")]
 
 
 @operations("GET", "/v1/keys", Role.ADMIN)
 def list_keys(context: V1Context) -> Keys:
     """List all keys: the tenant's first one, then the others by age."""
-    return Keys(keys=[Key.made_of(key) for key in context.services.access.keys.list_all(context.tenant)])
+    return Keys(
+        keys=[Key.made_of(key) for key in context.services.access.keys.list_all(context.tenant)]
+    )
 
 
 @operations(
@@ -128,7 +156,8 @@ def list_keys(context: V1Context) -> Keys:
     again=refuse_secret_again("key", "renew the key, or delete it and make another"),
 )
 def add_key(context: V1Context, body: NewKey) -> KeyMade:
-    """Make a key, so that each person and each program has its own; its secret is shown nowhere else."""
+    """Make a key, so that each person and each program has its own; its secret is shown nowhere
+    else."""
     context.caller.require_may_give(pictures=body.pictures)
     key, secret = context.services.access.keys.add(
         context.tenant,
@@ -165,35 +194,48 @@ def change_key(context: V1Context, body: KeyChanges) -> Key:
     if changes.get("pictures"):
         context.caller.require_may_give(pictures=not _read_key(context).pictures)
     return Key.made_of(
-        context.services.access.keys.change(context.tenant, context.path_values["id"], changes, context.request_id)
+        context.services.access.keys.change(
+            context.tenant, context.path_values["id"], changes, context.request_id
+        )
     )
 
 
 @operations("DELETE", "/v1/keys/{id}", Role.ADMIN, again=answer_nothing)
 def delete_key(context: V1Context) -> None:
     """Delete a key; it and the sessions that it began stop at once."""
-    context.services.access.keys.delete(context.tenant, context.path_values["id"], context.request_id)
+    context.services.access.keys.delete(
+        context.tenant, context.path_values["id"], context.request_id
+    )
 
 
 @operations(
-    "POST", "/v1/keys/{id}/renew", Role.ADMIN, again=refuse_secret_again("a secret of key", "renew it once more")
+    "POST",
+    "/v1/keys/{id}/renew",
+    Role.ADMIN,
+    again=refuse_secret_again("a secret of key", "renew it once more"),
 )
 def renew_key(context: V1Context) -> KeyRenewed:
     """Make another secret; the old one and the sessions that it began stop at once."""
     id_ = context.path_values["id"]
     context.caller.require_may_give(pictures=_read_key(context).pictures)
-    return KeyRenewed(id=id_, api_key=context.services.access.keys.renew(context.tenant, id_, context.request_id))
+    return KeyRenewed(
+        id=id_, api_key=context.services.access.keys.renew(context.tenant, id_, context.request_id)
+    )
 
 
 @operations("GET", "/v1/dialects", Role.ADMIN)
 def list_dialects(context: V1Context) -> DialectKeys:
     """Read when the keys that all clients of a dialect share were used last."""
-    return DialectKeys(dialects=[_describe_dialect_key(context, id_, key) for id_, key in SHARED_KEYS.items()])
+    return DialectKeys(
+        dialects=[_describe_dialect_key(context, id_, key) for id_, key in SHARED_KEYS.items()]
+    )
 
 
 def _describe_dialect_key(context: V1Context, id_: str, key: SharedKey) -> DialectKey:
-    """Describe the key that all clients of a dialect share, and the old one while that still holds."""
-    last_used_at, renewal = context.tenant.dialects_used_at.get(id_), context.tenant.renewals.get(id_)
+    """Describe the key that all clients of a dialect share, and the old one while that still
+    holds."""
+    last_used_at = context.tenant.dialects_used_at.get(id_)
+    renewal = context.tenant.renewals.get(id_)
     is_old_valid = renewal is not None and context.services.clock.now() < renewal.old_until
     return DialectKey.made_of(
         context,
@@ -201,24 +243,38 @@ def _describe_dialect_key(context: V1Context, id_: str, key: SharedKey) -> Diale
         app_id=_choose_app_id(context, key),
         last_used_at=last_used_at,
         old_until=renewal.old_until if renewal and is_old_valid else None,
-        old_used_at=context.tenant.dialects_used_at.get(name_old_key(id_)) if is_old_valid else None,
+        old_used_at=context.tenant.dialects_used_at.get(name_old_key(id_))
+        if is_old_valid
+        else None,
         waits_for=renewal.name if renewal and last_used_at is None else "",
     )
 
 
-@operations("POST", "/v1/dialects/{id}/key", Role.ADMIN, again=refuse_secret_again("a key of", "ask for one more"))
+@operations(
+    "POST",
+    "/v1/dialects/{id}/key",
+    Role.ADMIN,
+    again=refuse_secret_again("a key of", "ask for one more"),
+)
 def renew_dialect_key(context: V1Context, body: NewDialectKey) -> DialectKeyMade:
-    """Make another App key or AppCode; the one before it holds for a day more, and one before that stops at once.
+    """Make another App key or AppCode; the one before it holds for a day more, and one before that
+    stops at once.
 
     After a leak, `at_once` stops both.
     """
     id_ = context.path_values["id"]
     if id_ not in SHARED_KEYS:
-        raise KeyNotFound(f"{id_[:40]!r} has no key of its own: {' and '.join(SHARED_KEYS)} have one")
+        raise KeyNotFound(
+            f"{id_[:40]!r} has no key of its own: {' and '.join(SHARED_KEYS)} have one"
+        )
     key, tenants = SHARED_KEYS[id_], context.services.tenants
-    secret = tenants.renew_key(context.tenant, id_, key, body.name, context.request_id, at_once=body.at_once)
+    secret = tenants.renew_key(
+        context.tenant, id_, key, body.name, context.request_id, at_once=body.at_once
+    )
     until = None if body.at_once else time_text(context.services.clock.now() + OLD_KEY_HOLDS)
-    return DialectKeyMade(id=id_, app_id=_choose_app_id(context, key), secret=secret, old_until=until)
+    return DialectKeyMade(
+        id=id_, app_id=_choose_app_id(context, key), secret=secret, old_until=until
+    )
 
 
 def _choose_app_id(context: V1Context, key: SharedKey) -> str | None:

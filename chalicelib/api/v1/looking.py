@@ -1,4 +1,5 @@
-"""Looking at pictures over v1: who may it be, is it the same person, what is to be seen. Nothing is stored."""
+"""Looking at pictures over v1: who may it be, is it the same person, what is to be seen. Nothing is
+stored."""
 
 from __future__ import annotations
 
@@ -23,16 +24,25 @@ if TYPE_CHECKING:
 
 operations = Operations()
 
-Quality = Annotated[float, Meta(ge=0, le=100, description="0 to 100: how fit the picture is for recognition.")]
+Quality = Annotated[
+    float, Meta(ge=0, le=100, description="0 to 100: how fit the picture is for recognition.")
+]
 Flaw = Annotated[
-    str, Meta(description="What is worst about the picture of this face, in words; empty if nothing could be better.")
+    str,
+    Meta(
+        description="What is worst about the picture of this face, in words; empty if nothing "
+        "could be better."
+    ),
 ]
 Score = Annotated[float, Meta(le=1, description="How alike the two are; strangers are near 0.")]
 NeededScore = Annotated[float, Meta(description="The score from which on it is a match.")]
 Pixels = Annotated[int, Meta(ge=1, description="Of the picture as it was sent, upright.")]
 Reason = Annotated[
     str | None,
-    Meta(description="Why it was not compared: it is too poor, or a picture of a face. Null if it was compared."),
+    Meta(
+        description="Why it was not compared: it is too poor, or a picture of a face. Null if it "
+        "was compared."
+    ),
 ]
 
 
@@ -41,8 +51,12 @@ class PictureToIdentify(PictureSent):
         Annotated[list[Text], Meta(min_length=1, max_length=100)] | None,
         Meta(description="Names of the groups that are searched; all if it is left out."),
     ] = None
-    k: Annotated[int, Meta(ge=1, le=20, description="How many candidates each face gets at most.")] = 5
-    record: Annotated[bool, Meta(description="Whether statistics shall count the matches, as searches.")] = False
+    k: Annotated[
+        int, Meta(ge=1, le=20, description="How many candidates each face gets at most.")
+    ] = 5
+    record: Annotated[
+        bool, Meta(description="Whether statistics shall count the matches, as searches.")
+    ] = False
 
 
 class Candidate(Answer):
@@ -89,11 +103,15 @@ class Verified(Answer):
         float, Meta(ge=0, le=1, description="How probable it is that two strangers score as high.")
     ]
     reason: Reason
-    faces: Annotated[list[ComparedFace], Meta(description="What was compared: of the picture, and of the other one.")]
+    faces: Annotated[
+        list[ComparedFace],
+        Meta(description="What was compared: of the picture, and of the other one."),
+    ]
 
 
 class EnrolledAs(StrEnum):
-    """The place that a picture would have among a person's: the first one enrols, a further one is added."""
+    """The place that a picture would have among a person's: the first one enrols, a further one is
+    added."""
 
     FIRST = "first"
     FURTHER = "further"
@@ -103,7 +121,8 @@ class PictureToDetect(PictureSent):
     enrols: Annotated[
         EnrolledAs | None,
         Meta(
-            description="Say also, in `refused`, whether an enrolment would take the picture: as the `first` one of a "
+            description="Say also, in `refused`, whether an enrolment would take the picture: as "
+            "the `first` one of a "
             "person (`POST /v1/faces`), or as a `further` one (`POST /v1/faces/{id}/pictures`)."
         ),
     ] = None
@@ -117,7 +136,10 @@ class Point(Answer):
 class DetectedFace(ComparedFace):
     landmarks: Annotated[
         list[Point],
-        Meta(description="Left eye, right eye, nose, left and right corner of the mouth, as one sees them."),
+        Meta(
+            description="Left eye, right eye, nose, left and right corner of the mouth, as one "
+            "sees them."
+        ),
     ]
     certainty: Annotated[float, Meta(ge=0, le=1, description="How surely it is a face.")]
     estimates: Estimates
@@ -130,8 +152,10 @@ class DetectedPicture(Answer):
     refused: Annotated[
         str | None,
         Meta(
-            description="With `enrols`: why an enrolment would refuse the picture, whoever it shows; null: it would "
-            "not. Who is known, erased, without a record of consent, or unlike the other pictures is not looked for."
+            description="With `enrols`: why an enrolment would refuse the picture, whoever it "
+            "shows; null: it would "
+            "not. Who is known, erased, without a record of consent, or unlike the other pictures "
+            "is not looked for."
         ),
     ]
 
@@ -139,16 +163,21 @@ class DetectedPicture(Answer):
 class SimilarWanted(Sent):
     limit: Annotated[int, Meta(ge=1, le=50)] = 10
     sighting: Annotated[
-        Text | None, Meta(description="Id of one of the face's sightings: who is most like the picture of that?")
+        Text | None,
+        Meta(
+            description="Id of one of the face's sightings: who is most like the picture of that?"
+        ),
     ] = None
-    since: Annotated[Instant | None, Meta(description="Strangers alone, whose last arrival began then or later.")] = (
-        None
-    )
+    since: Annotated[
+        Instant | None, Meta(description="Strangers alone, whose last arrival began then or later.")
+    ] = None
 
 
 class SimilarFaces(Answer):
     threshold: NeededScore
-    gallery_size: Annotated[int, Meta(ge=0, description="How many faces it was compared with, itself included.")]
+    gallery_size: Annotated[
+        int, Meta(ge=0, description="How many faces it was compared with, itself included.")
+    ]
     faces: Annotated[list[Candidate], Meta(description="The faces most like this one, best first.")]
 
 
@@ -156,12 +185,14 @@ class SimilarFaces(Answer):
 def identify(context: V1Context, body: PictureToIdentify) -> IdentifiedPicture:
     """Say who each face of a picture may be. Nothing is recorded unless `record` is true.
 
-    The candidates are the `k` nearest faces, in the order of a comparison with every face of the groups. `match` tells
-    which of them it is, by the same rule as everywhere. The nearest need not be it: a picture that was rejected for a
-    face does not match that face, and a match that lies behind such faces is there even beyond `k`.
+    The candidates are the `k` nearest faces, in the order of a comparison with every face of the
+    groups. `match` tells which of them it is, by the same rule as everywhere. The nearest need not
+    be it: a picture that was rejected for a face does not match that face, and a match that lies
+    behind such faces is there even beyond `k`.
 
-    A face that is too poor to be compared, or is refused as a picture of a face, has no candidates, and `reason` says
-    why. JPEG, PNG, BMP, WebP and HEIC are read, up to 8192 pixels a side (422 Unusable).
+    A face that is too poor to be compared, or is refused as a picture of a face, has no candidates,
+    and `reason` says why. JPEG, PNG, BMP, WebP and HEIC are read, up to 8192 pixels a side (422
+    Unusable).
     """
     face_analysis = context.services.recognition.face_analysis
     identification = face_analysis.identify_faces(
@@ -170,7 +201,8 @@ def identify(context: V1Context, body: PictureToIdentify) -> IdentifiedPicture:
     if body.record:
         face_analysis.record_once(context.tenant, identification.faces, context.request_id)
     return IdentifiedPicture.made_of(
-        identification, faces=[_describe_identified_face(context, face) for face in identification.faces]
+        identification,
+        faces=[_describe_identified_face(context, face) for face in identification.faces],
     )
 
 
@@ -178,23 +210,34 @@ def identify(context: V1Context, body: PictureToIdentify) -> IdentifiedPicture:
 def verify(context: V1Context, body: PicturesToVerify) -> Verified:
     """Say whether a picture's largest face is a certain enrolled face, or that of another picture.
 
-    The threshold is that of a search in a small gallery, so that both say the same. Nothing is recorded. 422
-    Unusable if a picture shows no face.
+    The threshold is that of a search in a small gallery, so that both say the same. Nothing is
+    recorded. 422 Unusable if a picture shows no face.
     """
     if (body.face is None) == (body.other is None):
-        raise InvalidInput("send either face, the id of an enrolled face, or other, another picture")
+        raise InvalidInput(
+            "send either face, the id of an enrolled face, or other, another picture"
+        )
     use = context.services.recognition.verification
     if body.face is not None:
-        verified = _describe_comparison(use.compare_with_face(context.tenant, body.picture, PICTURES, body.face))
+        verified = _describe_comparison(
+            use.compare_with_face(context.tenant, body.picture, PICTURES, body.face)
+        )
         audit_events.report_people([body.face])
         return verified
-    return _describe_comparison(use.compare_pictures(context.tenant, body.picture, body.other or b"", PICTURES))
+    return _describe_comparison(
+        use.compare_pictures(context.tenant, body.picture, body.other or b"", PICTURES)
+    )
 
 
 @operations("POST", "/v1/detect", Role.OPERATOR, searches=True)
 def detect(context: V1Context, body: PictureToDetect) -> DetectedPicture:
-    """Find the faces of a picture, and say how good each is and what it shows. Nobody is looked for."""
-    described_picture = context.services.recognition.face_analysis.detect(context.tenant, body.picture, PICTURES)
+    """Find the faces of a picture, and say how good each is and what it shows.
+
+    Nobody is looked for.
+    """
+    described_picture = context.services.recognition.face_analysis.detect(
+        context.tenant, body.picture, PICTURES
+    )
     return DetectedPicture.made_of(
         described_picture,
         faces=[_describe_detected_face(face) for face in described_picture.faces],
@@ -203,9 +246,12 @@ def detect(context: V1Context, body: PictureToDetect) -> DetectedPicture:
 
 
 def _find_refusal(context: V1Context, picture: bytes, enrolled_as: EnrolledAs) -> str | None:
-    """Return why an enrolment would refuse a picture, by the portrait that it would make; None: it would not."""
+    """Return why an enrolment would refuse a picture, by the portrait that it would make; None: it
+    would not."""
     portraits = context.services.portraits
-    portray = portraits.portray_largest if enrolled_as is EnrolledAs.FIRST else portraits.portray_only
+    portray = (
+        portraits.portray_largest if enrolled_as is EnrolledAs.FIRST else portraits.portray_only
+    )
     try:
         portray(context.tenant, picture, PICTURES)
     except Unusable as error:
@@ -215,23 +261,31 @@ def _find_refusal(context: V1Context, picture: bytes, enrolled_as: EnrolledAs) -
 
 @operations("GET", "/v1/faces/{id}/similar", Role.VIEWER)
 def list_similar(context: V1Context, query: SimilarWanted) -> SimilarFaces:
-    """List the faces that are most like a face, of all groups: who may be the same person, enrolled twice.
+    """List the faces that are most like a face, of all groups: who may be the same person, enrolled
+    twice.
 
-    Those that match look like one person, and may be merged. Nothing is recorded. With `sighting` they are who may have
-    been seen then; 409 Conflict if its picture is not kept any more. With `since` they are strangers who came since
-    then, of the 200 strangers that are most like the face: was it not recognised?
+    Those that match look like one person, and may be merged. Nothing is recorded. With `sighting`
+    they are who may have been seen then; 409 Conflict if its picture is not kept any more. With
+    `since` they are strangers who came since then, of the 200 strangers that are most like the
+    face: was it not recognised?
     """
     faceid, sighting = context.path_values["id"], query.sighting
     face = (
-        None if sighting is None else context.services.captures.read_face_of_sighting(context.tenant, faceid, sighting)
+        None
+        if sighting is None
+        else context.services.captures.read_face_of_sighting(context.tenant, faceid, sighting)
     )
     similar_faces = context.services.recognition.face_analysis.find_similar_faces(
         context.tenant, faceid, query.limit, face, since=query.since
     )
-    return SimilarFaces.made_of(similar_faces, faces=_describe_candidates(context, similar_faces.faces))
+    return SimilarFaces.made_of(
+        similar_faces, faces=_describe_candidates(context, similar_faces.faces)
+    )
 
 
-def _describe_identified_face(context: V1Context, face: recognised.IdentifiedFace) -> IdentifiedFace:
+def _describe_identified_face(
+    context: V1Context, face: recognised.IdentifiedFace
+) -> IdentifiedFace:
     return IdentifiedFace.made_of(
         face.decision,
         **_describe_quality(face.probe.box, face.probe.quality),
@@ -241,14 +295,21 @@ def _describe_identified_face(context: V1Context, face: recognised.IdentifiedFac
     )
 
 
-def _describe_candidates(context: V1Context, rated: Sequence[recognised.RatedFace]) -> list[Candidate]:
+def _describe_candidates(
+    context: V1Context, rated: Sequence[recognised.RatedFace]
+) -> list[Candidate]:
     faces = describe_faces(context, [face.face for face in rated])
     pairs = zip(rated, faces, strict=True)
-    return [Candidate(face=face, score=rated_face.score, match=rated_face.match) for rated_face, face in pairs]
+    return [
+        Candidate(face=face, score=rated_face.score, match=rated_face.match)
+        for rated_face, face in pairs
+    ]
 
 
 def _describe_comparison(comparison: Comparison) -> Verified:
-    faces = [ComparedFace(**_describe_quality(probe.box, probe.quality)) for probe in comparison.probes]
+    faces = [
+        ComparedFace(**_describe_quality(probe.box, probe.quality)) for probe in comparison.probes
+    ]
     return Verified.made_of(comparison, reason=comparison.reason or None, faces=faces)
 
 

@@ -18,10 +18,18 @@ from chalicelib.domain import audit_events
 operations = Operations()
 
 Pictures = Annotated[
-    bool, Meta(description="Whether pictures of people are shown: false for the pages `traffic` and `report`.")
+    bool,
+    Meta(
+        description="Whether pictures of people are shown: false for the pages `traffic` and "
+        "`report`."
+    ),
 ]
 Screen = Annotated[
-    bool, Meta(description="A screen on the wall: the link alone signs it in, as a viewer, until it is removed.")
+    bool,
+    Meta(
+        description="A screen on the wall: the link alone signs it in, as a viewer, until it is "
+        "removed."
+    ),
 ]
 
 
@@ -33,7 +41,8 @@ class NewMember(Sent, kw_only=True):
     page: Annotated[
         ScreenPage | None,
         Meta(
-            description="That a screen shows, and no other; null: visits. `traffic` and `report` show figures alone: "
+            description="That a screen shows, and no other; null: visits. `traffic` and `report` "
+            "show figures alone: "
             "what they do not call is answered 403 NotAllowed."
         ),
     ] = None
@@ -66,7 +75,9 @@ class Member(Answer):
 
 
 class MemberInvited(Member):
-    url: Annotated[str, Meta(description="The link. It is good once, for seven days, and shown nowhere else.")]
+    url: Annotated[
+        str, Meta(description="The link. It is good once, for seven days, and shown nowhere else.")
+    ]
     qr_path: QrPath
     qr_size: int
 
@@ -83,14 +94,23 @@ def list_members(context: V1Context) -> Members:
     """List who may sign in, by age. Keys, which programs sign in by, are at `GET /v1/keys`."""
     return Members(
         members=[
-            _describe_member(Member, member) for member in context.services.access.members.list_all(context.tenant)
+            _describe_member(Member, member)
+            for member in context.services.access.members.list_all(context.tenant)
         ]
     )
 
 
-@operations("POST", "/v1/members", Role.ADMIN, status=201, again=refuse_secret_again("member", "invite this one again"))
+@operations(
+    "POST",
+    "/v1/members",
+    Role.ADMIN,
+    status=201,
+    again=refuse_secret_again("member", "invite this one again"),
+)
 def add_member(context: V1Context, body: NewMember) -> MemberInvited:
-    """Invite somebody, or a screen on the wall. The person who opens the link makes a passkey or password, and is in.
+    """Invite somebody, or a screen on the wall.
+
+    The person who opens the link makes a passkey or password, and is in.
 
     The link cannot change the role.
     """
@@ -132,7 +152,9 @@ def change_member(context: V1Context, body: MemberChanges) -> Member:
 @operations("DELETE", "/v1/members/{id}", Role.ADMIN, again=answer_nothing)
 def delete_member(context: V1Context) -> None:
     """Remove somebody, whose sessions and link end at once."""
-    context.services.access.members.delete(context.tenant, context.path_values["id"], context.request_id)
+    context.services.access.members.delete(
+        context.tenant, context.path_values["id"], context.request_id
+    )
 
 
 @operations(
@@ -143,10 +165,14 @@ def delete_member(context: V1Context) -> None:
     again=refuse_secret_again("a link for member", "ask for one more"),
 )
 def invite_member(context: V1Context) -> MemberInvited:
-    """Make another link, to sign in on another device or to set a password anew; the one before is good no more."""
+    """Make another link, to sign in on another device or to set a password anew; the one before is
+    good no more."""
     context.caller.require_may_give(pictures=_read_member(context).pictures)
     return _describe_invitation(
-        context, *context.services.access.members.invite(context.tenant, context.path_values["id"], context.request_id)
+        context,
+        *context.services.access.members.invite(
+            context.tenant, context.path_values["id"], context.request_id
+        ),
     )
 
 
@@ -154,7 +180,10 @@ def invite_member(context: V1Context) -> MemberInvited:
 def remove_passkey(context: V1Context) -> None:
     """Remove a passkey, of a lost phone say; the person is signed out everywhere."""
     context.services.access.members.remove_passkey(
-        context.tenant, context.path_values["id"], context.path_values["passkey"], context.request_id
+        context.tenant,
+        context.path_values["id"],
+        context.path_values["passkey"],
+        context.request_id,
     )
 
 
@@ -167,5 +196,9 @@ def _describe_member(kind: type[Shown], member: Stored, **others: Any) -> Shown:
     audit_events.report_people([f"member {member.id}"])
     passkeys = [MemberPasskey.made_of(passkey) for passkey in member.passkeys]
     return kind.made_of(
-        member, page=member.shown_page, has_password=member.password is not None, passkeys=passkeys, **others
+        member,
+        page=member.shown_page,
+        has_password=member.password is not None,
+        passkeys=passkeys,
+        **others,
     )

@@ -1,4 +1,5 @@
-"""Paths of v1 by the module with their operations. `python -m regulars.openapi --write` writes this."""
+"""Paths of v1 by the module with their operations. `python -m regulars.openapi --write` writes
+this."""
 
 PATHS = {
     "account": "/v1/audit /v1/notice /v1/retention /v1/settings /v1/signing-key /v1/usage",

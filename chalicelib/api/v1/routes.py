@@ -1,4 +1,5 @@
-"""All operations of v1, of each module that has some; `python -m regulars.openapi --write` finds their paths."""
+"""All operations of v1, of each module that has some; `python -m regulars.openapi --write` finds
+their paths."""
 
 from __future__ import annotations
 
@@ -38,7 +39,9 @@ def _answer_early_error(error: Exception, _path: str) -> Response:
 
 
 def _find_bearer_tenant(services: Services, key: str) -> Tenant | None:
-    tenant_and_key = services.access.keys.find_by_api_key(key) or services.cameras.find_by_api_key(key)
+    tenant_and_key = services.access.keys.find_by_api_key(key) or services.cameras.find_by_api_key(
+        key
+    )
     return None if tenant_and_key is None else tenant_and_key[0]
 
 
@@ -55,7 +58,9 @@ def parse_credential(settings: Settings, request: Head) -> KeyCredential:
             return KeyCredential(_find_session_tenant, token) if token else NOBODY
         return NOBODY
     scheme, _, secret = request.headers.get("authorization", "").strip().partition(" ")
-    return KeyCredential(_find_bearer_tenant, secret.strip()) if scheme.lower() == "bearer" else NOBODY
+    return (
+        KeyCredential(_find_bearer_tenant, secret.strip()) if scheme.lower() == "bearer" else NOBODY
+    )
 
 
 VIEWS = Views(

@@ -9,7 +9,13 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta
 
 from chalicelib import telemetry
-from chalicelib.api.v1.auth import Caller, find_origin, make_cookie, parse_session_token, require_no_other_site
+from chalicelib.api.v1.auth import (
+    Caller,
+    find_origin,
+    make_cookie,
+    parse_session_token,
+    require_no_other_site,
+)
 from chalicelib.api.v1.endpoint import KeylessContext, Operations, V1Context
 from chalicelib.api.v1.shapes import ShownPage
 from chalicelib.api.v1.wire import Answer, Sent, Time
@@ -21,8 +27,12 @@ from chalicelib.version import VERSION
 
 operations = Operations()
 
-Base64Url = Annotated[str, Meta(max_length=4_000, description="Bytes in base64url, as WebAuthn has them.")]
-Invitation = Annotated[str, Meta(max_length=150, description="What follows `#invitation=` in the link; good once.")]
+Base64Url = Annotated[
+    str, Meta(max_length=4_000, description="Bytes in base64url, as WebAuthn has them.")
+]
+Invitation = Annotated[
+    str, Meta(max_length=150, description="What follows `#invitation=` in the link; good once.")
+]
 
 
 class PasskeyAnswer(Sent):
@@ -30,33 +40,50 @@ class PasskeyAnswer(Sent):
 
     id: Base64Url
     client_data: Base64Url
-    attestation: Annotated[Base64Url | None, Meta(description="Of a passkey that is made: its attestationObject.")] = (
-        None
-    )
+    attestation: Annotated[
+        Base64Url | None, Meta(description="Of a passkey that is made: its attestationObject.")
+    ] = None
     authenticator_data: Base64Url | None = None
     signature: Base64Url | None = None
     user_handle: Base64Url | None = None
 
 
 class NewSession(Sent):
-    """Sign-in by one way: `api_key`; `code`; `name` and `password`; `passkey`; or `invitation`, with a new `password`
-    or `passkey` unless it is for a screen on the wall."""
+    """Sign-in by one way: `api_key`; `code`; `name` and `password`; `passkey`; or `invitation`,
+    with a new `password` or `passkey` unless it is for a screen on the wall."""
 
     api_key: Annotated[str, Meta(max_length=100)] | None = None
-    code: Annotated[str, Meta(max_length=100, description="From `regulars console`; it is good once.")] | None = None
+    code: (
+        Annotated[
+            str, Meta(max_length=100, description="From `regulars console`; it is good once.")
+        ]
+        | None
+    ) = None
     invitation: Invitation | None = None
     name: Annotated[str, Meta(max_length=100, description="Of the person.")] | None = None
-    password: Annotated[str, Meta(max_length=1_000, description="A new one has 12 to 200 characters.")] | None = None
+    password: (
+        Annotated[str, Meta(max_length=1_000, description="A new one has 12 to 200 characters.")]
+        | None
+    ) = None
     passkey: PasskeyAnswer | None = None
-    tenant: Annotated[str, Meta(max_length=40, description="Of `name`, if the service has several.")] | None = None
-    keep: Annotated[bool, Meta(description="Thirty days in place of twelve hours: on a person's own device.")] = False
+    tenant: (
+        Annotated[str, Meta(max_length=40, description="Of `name`, if the service has several.")]
+        | None
+    ) = None
+    keep: Annotated[
+        bool, Meta(description="Thirty days in place of twelve hours: on a person's own device.")
+    ] = False
 
 
 class NewChallenge(Sent):
-    invitation: Annotated[Invitation | None, Meta(description="To make a passkey; null: to sign in by one.")] = None
+    invitation: Annotated[
+        Invitation | None, Meta(description="To make a passkey; null: to sign in by one.")
+    ] = None
 
 
-ShownName = Annotated[str, Meta(description="What people call the tenant: its id, unless it has a display name.")]
+ShownName = Annotated[
+    str, Meta(description="What people call the tenant: its id, unless it has a display name.")
+]
 
 
 class Invited(Answer):
@@ -71,10 +98,14 @@ class Invited(Answer):
 class Challenge(Answer):
     """Question for `navigator.credentials`; it is good for five minutes, once."""
 
-    challenge: Annotated[str | None, Meta(description="Base64url; null: browsers make no passkeys on this address.")]
+    challenge: Annotated[
+        str | None, Meta(description="Base64url; null: browsers make no passkeys on this address.")
+    ]
     host: Annotated[str, Meta(description="The RP ID.")]
     algorithms: list[int]
-    user_handle: Annotated[str | None, Meta(description="Base64url: the id of the user whose passkey is made.")]
+    user_handle: Annotated[
+        str | None, Meta(description="Base64url: the id of the user whose passkey is made.")
+    ]
     invited: Annotated[Invited | None, Meta(description="Who the invitation is for.")]
 
 
@@ -82,17 +113,23 @@ class RateLimits(Answer):
     """Twice as many may come at once. Each instance on AWS counts for itself."""
 
     requests_a_second: float
-    searches_a_second: Annotated[float, Meta(description="Of those that look for faces in a picture.")]
+    searches_a_second: Annotated[
+        float, Meta(description="Of those that look for faces in a picture.")
+    ]
 
 
 class Claim(Sent):
-    code: Annotated[str, Meta(max_length=40, description="Small letters, spaces and hyphens do not matter.")]
+    code: Annotated[
+        str, Meta(max_length=40, description="Small letters, spaces and hyphens do not matter.")
+    ]
 
 
 class Claimed(Answer):
     id: Annotated[str, Meta(description="Of the camera.")]
     name: str
-    api_key: Annotated[str, Meta(pattern="^ck_[0-9a-f]{32}$", description="The camera's, shown nowhere else.")]
+    api_key: Annotated[
+        str, Meta(pattern="^ck_[0-9a-f]{32}$", description="The camera's, shown nowhere else.")
+    ]
 
 
 class CurrentSession(Answer):
@@ -100,48 +137,79 @@ class CurrentSession(Answer):
     display_name: ShownName
     book: Annotated[
         str,
-        Meta(description="Whose book it is, and its life: X-Regulars-Book.", examples=["1f0c5e7a9b2d4c68.0"]),
+        Meta(
+            description="Whose book it is, and its life: X-Regulars-Book.",
+            examples=["1f0c5e7a9b2d4c68.0"],
+        ),
     ]
-    key: Annotated[str, Meta(description="Name of the key or of the person; of a camera's key the camera's id.")]
-    member: Annotated[str | None, Meta(description="Id of the person who is signed in; null: a key is.")]
+    key: Annotated[
+        str,
+        Meta(description="Name of the key or of the person; of a camera's key the camera's id."),
+    ]
+    member: Annotated[
+        str | None, Meta(description="Id of the person who is signed in; null: a key is.")
+    ]
     screen: Annotated[bool, Meta(description="Whether it is a screen on the wall.")]
     page: ShownPage
     role: Literal["viewer", "operator", "admin", "camera"]
     pictures: Annotated[
-        bool, Meta(description="Whether the caller sees pictures of people; not if the tenant keeps none.")
+        bool,
+        Meta(
+            description="Whether the caller sees pictures of people; not if the tenant keeps none."
+        ),
     ]
     time_zone: Annotated[str, Meta(description="The tenant's: an IANA name.")]
     limits: RateLimits
     version: Annotated[str, Meta(description="Of the service.")]
-    trial: Annotated[bool, Meta(description="Whether it tries a backup beside the service, and tells nobody anything.")]
+    trial: Annotated[
+        bool,
+        Meta(
+            description="Whether it tries a backup beside the service, and tells nobody anything."
+        ),
+    ]
     begun_at: Annotated[Time | None, Meta(description="Null: a key came in place of a cookie.")]
     expires_at: Annotated[Time | None, Meta(description="Null: it has no end.")]
 
 
 @operations("POST", "/v1/session", None, status=201)
 def begin_session(context: KeylessContext, body: NewSession) -> CurrentSession:
-    """Sign in: by a key, a code, an invitation, a password or a passkey, for a cookie of twelve hours or thirty days.
+    """Sign in: by a key, a code, an invitation, a password or a passkey, for a cookie of twelve
+    hours or thirty days.
 
-    The cookie is for browsers; programs send their key with each request. With the cookie, whatever is not GET needs
-    `Sec-Fetch-Site: same-origin`, or an `Origin` of this host, and `Content-Type: application/json`. An address may
-    send ten wrong sign-ins a minute; more of them are answered 429, and a right key, link or passkey is taken all the
-    same. A person's password may be tried 20 times an hour from addresses that the person never signed in from.
+    The cookie is for browsers; programs send their key with each request. With the cookie, whatever
+    is not GET needs `Sec-Fetch-Site: same-origin`, or an `Origin` of this host, and `Content-Type:
+    application/json`. An address may send ten wrong sign-ins a minute; more of them are answered
+    429, and a right key, link or passkey is taken all the same. A person's password may be tried 20
+    times an hour from addresses that the person never signed in from.
     """
-    ways = (body.api_key, body.code, body.invitation, body.name, body.passkey if body.invitation is None else None)
-    if sum(way is not None for way in ways) != 1 or (body.name is None and body.invitation is None and body.password):
-        raise errors.InvalidInput("send one of api_key, code, invitation, passkey, or name and password")
+    ways = (
+        body.api_key,
+        body.code,
+        body.invitation,
+        body.name,
+        body.passkey if body.invitation is None else None,
+    )
+    if sum(way is not None for way in ways) != 1 or (
+        body.name is None and body.invitation is None and body.password
+    ):
+        raise errors.InvalidInput(
+            "send one of api_key, code, invitation, passkey, or name and password"
+        )
     services, public_url = context.services, context.services.settings.public_url
     require_no_other_site(context.request, public_url)
     token, session = _sign_in(services, body, context, find_network(context.request.address))
     caller = Caller(session.tenant, key=session.key, session=session)
     telemetry.of_tenant(session.tenant.name, caller.audit_name, session.tenant.book)
-    context.response_headers["Set-Cookie"] = make_cookie(token, session.expires_at, context.request, services)
+    context.response_headers["Set-Cookie"] = make_cookie(
+        token, session.expires_at, context.request, services
+    )
     return _describe_session(services, caller)
 
 
 @operations("POST", "/v1/session/challenge", None, status=201)
 def make_challenge(context: KeylessContext, body: NewChallenge) -> Challenge:
-    """Ask for what a passkey has to sign, to sign in or, with an invitation, to make one; and whom that is for."""
+    """Ask for what a passkey has to sign, to sign in or, with an invitation, to make one; and whom
+    that is for."""
     services, public_url = context.services, context.services.settings.public_url
     require_no_other_site(context.request, public_url)
     sessions, origin = services.access.sessions, find_origin(context.request, public_url)
@@ -151,17 +219,24 @@ def make_challenge(context: KeylessContext, body: NewChallenge) -> Challenge:
         with _count_wrong_sign_ins(services, find_network(context.request.address)):
             tenant, member = services.access.members.find_invited(body.invitation)
         telemetry.of_tenant(tenant.name)
-        invited = Invited.made_of(member, tenant=tenant.name, display_name=tenant.shown_name, page=member.shown_page)
+        invited = Invited.made_of(
+            member, tenant=tenant.name, display_name=tenant.shown_name, page=member.shown_page
+        )
         try:
             challenge = sessions.make_challenge(origin, body.invitation)
         except errors.InvalidInput:
-            return Challenge(challenge=None, host="", algorithms=[], user_handle=None, invited=invited)
-    return Challenge.made_of(challenge, challenge=challenge.text, user_handle=challenge.handle, invited=invited)
+            return Challenge(
+                challenge=None, host="", algorithms=[], user_handle=None, invited=invited
+            )
+    return Challenge.made_of(
+        challenge, challenge=challenge.text, user_handle=challenge.handle, invited=invited
+    )
 
 
 @operations("POST", "/v1/claims", None, status=201, tag="cameras")
 def claim_camera(context: KeylessContext, body: Claim) -> Claimed:
-    """Take over a camera by a code, which is used up then: get another key of the camera; the old one stops at once.
+    """Take over a camera by a code, which is used up then: get another key of the camera; the old
+    one stops at once.
 
     Wrong codes count as wrong sign-ins.
     """
@@ -172,11 +247,18 @@ def claim_camera(context: KeylessContext, body: Claim) -> Claimed:
 
 @operations("GET", "/v1/session", Role.VIEWER, of_cameras=True)
 def get_session(context: V1Context) -> CurrentSession:
-    """Say who is signed in, or whose key it is, and what it may do. The cookie of a screen on the wall is set anew."""
+    """Say who is signed in, or whose key it is, and what it may do.
+
+    The cookie of a screen on the wall is set anew.
+    """
     session = context.caller.session
     if session is not None and session.expires_at is None:
-        token = parse_session_token(context.request.headers, context.services.settings.public_url) or ""
-        context.response_headers["Set-Cookie"] = make_cookie(token, None, context.request, context.services)
+        token = (
+            parse_session_token(context.request.headers, context.services.settings.public_url) or ""
+        )
+        context.response_headers["Set-Cookie"] = make_cookie(
+            token, None, context.request, context.services
+        )
     return _describe_session(context.services, context.caller)
 
 
@@ -191,10 +273,13 @@ def end_session(context: V1Context) -> None:
     )
 
 
-def _sign_in(services: Services, body: NewSession, context: KeylessContext, address: str) -> tuple[str, Session]:
+def _sign_in(
+    services: Services, body: NewSession, context: KeylessContext, address: str
+) -> tuple[str, Session]:
     """Begin a session by the credential that was sent, and count a wrong one of the address.
 
-    A right key, code, invitation or passkey is taken however many were wrong before, since nobody can guess one.
+    A right key, code, invitation or passkey is taken however many were wrong before, since nobody
+    can guess one.
     """
     sessions, keep = services.access.sessions, body.keep
     origin = find_origin(context.request, services.settings.public_url)
@@ -204,7 +289,9 @@ def _sign_in(services: Services, body: NewSession, context: KeylessContext, addr
         if body.code is not None:
             return sessions.begin_by_code(body.code, keep=keep)
         if body.name is not None:
-            return sessions.begin_by_password(body.tenant, body.name, body.password or "", address, keep=keep)
+            return sessions.begin_by_password(
+                body.tenant, body.name, body.password or "", address, keep=keep
+            )
         passkey = None if body.passkey is None else _write_credential(body.passkey)
         if body.invitation is not None:
             return sessions.begin_by_invitation(
@@ -214,8 +301,13 @@ def _sign_in(services: Services, body: NewSession, context: KeylessContext, addr
 
 
 @contextmanager
-def _count_wrong_sign_ins(services: Services, address: str, *, is_password: bool = False) -> Iterator[None]:
-    """Count what is wrong inside against the address. Passwords are counted before they are looked at."""
+def _count_wrong_sign_ins(
+    services: Services, address: str, *, is_password: bool = False
+) -> Iterator[None]:
+    """Count what is wrong inside against the address.
+
+    Passwords are counted before they are looked at.
+    """
     rates, right = services.access.rates, f"sign-ins of {address}"
     rates.requests.take(right)
     try:

@@ -1,4 +1,5 @@
-"""Parts of several answers: boxes, labels, estimates, what was decided about a face's identity, and links to pictures.
+"""Parts of several answers: boxes, labels, estimates, what was decided about a face's identity, and
+links to pictures.
 
 A browser opens such a link without a key; only callers who may see pictures get one.
 """
@@ -17,29 +18,43 @@ from chalicelib.storage import keys
 
 Name = Annotated[
     str,
-    Meta(max_length=100, description="Printable, without a space at either end.", extra_json_schema={"minLength": 1}),
+    Meta(
+        max_length=100,
+        description="Printable, without a space at either end.",
+        extra_json_schema={"minLength": 1},
+    ),
 ]
 Score = Annotated[
-    Annotated[float, Meta(le=1)] | None, Meta(description="How much it looks like the face; null if it was nobody.")
+    Annotated[float, Meta(le=1)] | None,
+    Meta(description="How much it looks like the face; null if it was nobody."),
 ]
 Threshold = Annotated[
     float | None,
     Meta(
-        description="The score that was enough for this picture among so many faces. A picture that looks like many "
-        "has to reach more. If the score is far above that, this is the most that any picture would have had to reach. "
+        description="The score that was enough for this picture among so many faces. A picture "
+        "that looks like many "
+        "has to reach more. If the score is far above that, this is the most that any picture "
+        "would have had to reach. "
         "Null if nobody was looked for, or before this was kept."
     ),
 ]
-GallerySize = Annotated[Annotated[int, Meta(ge=0)] | None, Meta(description="How many faces it was compared with.")]
+GallerySize = Annotated[
+    Annotated[int, Meta(ge=0)] | None, Meta(description="How many faces it was compared with.")
+]
 FalseMatchProbability = Annotated[
     Annotated[float, Meta(ge=0, le=1)] | None,
-    Meta(description="How probable it is that a stranger finds anybody among so many faces with as high a score."),
+    Meta(
+        description="How probable it is that a stranger finds anybody among so many faces with as "
+        "high a score."
+    ),
 ]
 By = Annotated[
     str | None,
     Meta(
-        description="The sighting of the same visit (same camera, within a minute or on one track) that was surely "
-        "this face; without it, this score would not have been enough. Null: the score was enough by itself."
+        description="The sighting of the same visit (same camera, within a minute or on one track) "
+        "that was surely "
+        "this face; without it, this score would not have been enough. Null: the score was enough "
+        "by itself."
     ),
 ]
 Source = Literal["model", "heuristic"]
@@ -47,7 +62,10 @@ Source = Literal["model", "heuristic"]
 
 
 class Compared(Answer, kw_only=True):
-    """Base of what was compared with enrolled faces. Its members stand behind those of its kinds."""
+    """Base of what was compared with enrolled faces.
+
+    Its members stand behind those of its kinds.
+    """
 
     score: Score
     threshold: Threshold
@@ -61,12 +79,18 @@ class Decided(Compared, kw_only=True):
     by: By
 
 
-def describe_decision(decision: model.Decision | None, kind: type[Compared] = Decided) -> dict[str, Any]:
-    """Give the members of `kind`: the score, and the threshold and gallery size that it was compared with.
+def describe_decision(
+    decision: model.Decision | None, kind: type[Compared] = Decided
+) -> dict[str, Any]:
+    """Give the members of `kind`: the score, and the threshold and gallery size that it was
+    compared with.
 
     A null score means that no candidate reached the threshold. All are null if no search was made.
     """
-    return {name: None if decision is None else getattr(decision, name) for name in kind.__struct_fields__}
+    return {
+        name: None if decision is None else getattr(decision, name)
+        for name in kind.__struct_fields__
+    }
 
 
 class Box(Answer):
@@ -107,7 +131,8 @@ class EstimatedName(Answer):
 
 
 class Pose(Answer):
-    """In degrees; yaw above 0 is the nose towards the picture's right, roll above 0 is clockwise."""
+    """In degrees; yaw above 0 is the nose towards the picture's right, roll above 0 is
+    clockwise."""
 
     yaw: float
     pitch: float
@@ -118,7 +143,8 @@ class Pose(Answer):
 class Estimates(Answer):
     """Estimates from the face's portrait, its first picture.
 
-    Null if no model of the pack says so, if its gender is too unsure, or if the tenant switched it off.
+    Null if no model of the pack says so, if its gender is too unsure, or if the tenant switched it
+    off.
     """
 
     age: EstimatedNumber | None
@@ -127,11 +153,17 @@ class Estimates(Answer):
     pose: Pose | None
     beauty: Annotated[
         EstimatedNumber | None,
-        Meta(description="0 to 100, how symmetric the mouth lies under the eyes, and nothing else (docs/vision.md)."),
+        Meta(
+            description="0 to 100, how symmetric the mouth lies under the eyes, and nothing else "
+            "(docs/vision.md)."
+        ),
     ]
     liveness: Annotated[
         EstimatedNumber | None,
-        Meta(description="0 to 1, how little it looks like a picture of a face; advice, and no proof."),
+        Meta(
+            description="0 to 1, how little it looks like a picture of a face; advice, and no "
+            "proof."
+        ),
     ]
 
     @classmethod
@@ -140,11 +172,19 @@ class Estimates(Answer):
         source: dict[str, Any] = {name: estimates.find_source(name) for name in ATTRIBUTES}
 
         def make_number(name: str) -> EstimatedNumber | None:
-            return EstimatedNumber(value=getattr(estimates, name), source=source[name]) if source[name] else None
+            return (
+                EstimatedNumber(value=getattr(estimates, name), source=source[name])
+                if source[name]
+                else None
+            )
 
         def make_name(name: str) -> EstimatedName | None:
             value, score = getattr(estimates, name), getattr(estimates, f"{name}_score")
-            return EstimatedName(value=value, score=score, source=source[name]) if source[name] else None
+            return (
+                EstimatedName(value=value, score=score, source=source[name])
+                if source[name]
+                else None
+            )
 
         return cls(
             age=make_number("age"),
@@ -156,7 +196,11 @@ class Estimates(Answer):
         )
 
 
-CONVERTERS |= {pictures.BoundingBox: Box.of, pictures.Estimates: Estimates.of, model.Labels: Labels.made_of}
+CONVERTERS |= {
+    pictures.BoundingBox: Box.of,
+    pictures.Estimates: Estimates.of,
+    model.Labels: Labels.made_of,
+}
 
 
 def describe_pose(estimates: pictures.Estimates) -> Pose | None:
@@ -167,7 +211,8 @@ def describe_pose(estimates: pictures.Estimates) -> Pose | None:
 Number = Annotated[
     Annotated[int, Meta(ge=1)] | None,
     Meta(
-        description="Of a face that a camera saw as a stranger, to call it by while it has no name. It stays the same, "
+        description="Of a face that a camera saw as a stranger, to call it by while it has no "
+        "name. It stays the same, "
         "and no other face of the tenant ever gets it. Null: there is none."
     ),
 ]
@@ -180,12 +225,14 @@ def parse_number(face: model.Face | model.ListedFace | None) -> int | None:
 Link = Annotated[
     str | None,
     Meta(
-        description="A JPEG, good for an hour or two and the same for an hour. Null: it is not kept, or the key sees "
+        description="A JPEG, good for an hour or two and the same for an hour. Null: it is not "
+        "kept, or the key sees "
         "no pictures."
     ),
 ]
 Thumbnail = Annotated[
-    str | None, Meta(description="The same of up to 160 pixels; the whole picture if there is no smaller one.")
+    str | None,
+    Meta(description="The same of up to 160 pixels; the whole picture if there is no smaller one."),
 ]
 
 
@@ -197,7 +244,10 @@ class Portrait(Answer):
     thumb_url: Thumbnail
     width: Annotated[int | None, Meta(description="Pixels; null if nobody noted them.")]
     height: int | None
-    box: Annotated[Box | None, Meta(description="The place of the face, if another one shows in the picture, too.")]
+    box: Annotated[
+        Box | None,
+        Meta(description="The place of the face, if another one shows in the picture, too."),
+    ]
 
 
 def describe_portrait(context: V1Context, face: model.Face | model.ListedFace) -> Portrait:
@@ -223,7 +273,9 @@ def link_picture(context: V1Context, picture: model.Picture) -> dict[str, str | 
     url = context.show_picture(sign(picture.key), faceid)
     return {
         "url": url,
-        "thumb_url": context.show_picture(sign(keys.thumbnail(picture.key)), faceid) if picture.sides else url,
+        "thumb_url": context.show_picture(sign(keys.thumbnail(picture.key)), faceid)
+        if picture.sides
+        else url,
     }
 
 
@@ -233,12 +285,17 @@ def link_capture(context: V1Context, camera: str, capture: str, url: str) -> str
 
 
 ScreenPage = Literal["visits", "traffic", "report"]
-ShownPage = Annotated[ScreenPage | None, Meta(description="The page that a screen shows; null: it is none.")]
-QrPath = Annotated[str, Meta(description="A QR code: an SVG path of its dark squares, `qr_size` of them a side.")]
+ShownPage = Annotated[
+    ScreenPage | None, Meta(description="The page that a screen shows; null: it is none.")
+]
+QrPath = Annotated[
+    str, Meta(description="A QR code: an SVG path of its dark squares, `qr_size` of them a side.")
+]
 
 
 def draw_qr_code(text: str) -> dict[str, Any]:
-    """Draw a text as a QR code with a margin: give the path of its dark squares, and the squares of a side."""
+    """Draw a text as a QR code with a margin: give the path of its dark squares, and the squares of
+    a side."""
     from chalicelib.qr_code import draw_code  # not at the other routes' cold starts
 
     code = draw_code(text)

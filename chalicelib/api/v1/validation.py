@@ -1,6 +1,8 @@
-"""Sentences about what was sent and does not fit a Struct: the place, what would be right, what was sent.
+"""Sentences about what was sent and does not fit a Struct: the place, what would be right, what was
+sent.
 
-msgspec names the place; what would be right is told from the type there, and what was sent is looked up.
+msgspec names the place; what would be right is told from the type there, and what was sent is
+looked up.
 """
 
 from __future__ import annotations
@@ -26,7 +28,10 @@ _MISSING = re.compile(r"Object missing required field `([^`]+)`")
 
 
 class _Spot(Struct, frozen=True):
-    """A place in what was sent, with the type that it should have there. `index`: of the last list of objects above."""
+    """A place in what was sent, with the type that it should have there.
+
+    `index`: of the last list of objects above.
+    """
 
     kind: types.Type
     value: Any
@@ -38,14 +43,23 @@ class _Spot(Struct, frozen=True):
 
 
 def make_validation_error(
-    value: Any, struct: type[msgspec.Struct], error: msgspec.ValidationError, *, has_null: bool = True
+    value: Any,
+    struct: type[msgspec.Struct],
+    error: msgspec.ValidationError,
+    *,
+    has_null: bool = True,
 ) -> InvalidInput:
-    """Make the error for a `value` that msgspec did not convert to `struct`. `has_null`: null can be sent."""
+    """Make the error for a `value` that msgspec did not convert to `struct`.
+
+    `has_null`: null can be sent.
+    """
     text = str(error)
     path_match = _PLACE.search(text)
     spot = _follow_path(_Spot(types.type_info(struct), value), path_match[1] if path_match else "")
     if not has_null and isinstance(spot.kind, types.UnionType):
-        other_kinds = tuple(kind for kind in spot.kind.types if not isinstance(kind, types.NoneType))
+        other_kinds = tuple(
+            kind for kind in spot.kind.types if not isinstance(kind, types.NoneType)
+        )
         spot = replace(spot, kind=types.UnionType(other_kinds))
     invalid_input = InvalidInput(_write_sentence(spot, text))
     invalid_input.index = spot.index
@@ -73,7 +87,8 @@ def _write_sentence(spot: _Spot, text: str) -> str:
 def _follow_path(spot: _Spot, path: str) -> _Spot:
     """Return the place to which msgspec's path leads from a spot, as far as it fits what was sent.
 
-    The path of `{"captures": [{"size": "x"}]}` is `.captures[0].size`; `[...]` stands for any name of a map.
+    The path of `{"captures": [{"size": "x"}]}` is `.captures[0].size`; `[...]` stands for any name
+    of a map.
     """
     for name, number, any_name in _STEP.findall(path):
         kind = _choose_type(spot.kind, spot.value)
@@ -87,8 +102,12 @@ def _follow_path(spot: _Spot, path: str) -> _Spot:
             index = int(number) if of_objects else spot.index
             spot = _Spot(kind.item_type, spot.value[int(number)], f"{spot.name}[{number}]", index)
         elif any_name and isinstance(kind, types.DictType):
-            wrong_key = next(key for key, value in spot.value.items() if not _is_of_kind(value, kind.value_type))
-            spot = _Spot(kind.value_type, spot.value[wrong_key], spot.member(wrong_key[:_SHOWN]), spot.index)
+            wrong_key = next(
+                key for key, value in spot.value.items() if not _is_of_kind(value, kind.value_type)
+            )
+            spot = _Spot(
+                kind.value_type, spot.value[wrong_key], spot.member(wrong_key[:_SHOWN]), spot.index
+            )
         else:
             break
     return replace(spot, kind=_choose_type(spot.kind, spot.value))
@@ -99,14 +118,17 @@ def _unwrap(kind: types.Type) -> types.Type:
 
 
 def _choose_type(kind: types.Type, value: Any) -> types.Type:
-    """Return the type that is meant: of a union the one for objects, or for lists, if `value` is one."""
+    """Return the type that is meant: of a union the one for objects, or for lists, if `value` is
+    one."""
     kind = _unwrap(kind)
     if not isinstance(kind, types.UnionType):
         return kind
     wanted_kinds = types.ListType if isinstance(value, list) else (types.StructType, types.DictType)
     options = [_unwrap(option) for option in kind.types]
     fitting_options = (
-        [option for option in options if isinstance(option, wanted_kinds)] if isinstance(value, (list, dict)) else []
+        [option for option in options if isinstance(option, wanted_kinds)]
+        if isinstance(value, (list, dict))
+        else []
     )
     return fitting_options[0] if fitting_options else kind
 
@@ -120,7 +142,11 @@ def _is_of_kind(value: Any, kind: types.Type) -> bool:
         return isinstance(value, str) and len(value) <= (kind.max_length or len(value))
     if isinstance(value, bool):
         return isinstance(kind, types.BoolType)
-    python: dict[type, Any] = {types.NoneType: type(None), types.FloatType: (int, float), types.IntType: int}
+    python: dict[type, Any] = {
+        types.NoneType: type(None),
+        types.FloatType: (int, float),
+        types.IntType: int,
+    }
     return type(kind) in python and isinstance(value, python[type(kind)])
 
 
@@ -129,7 +155,11 @@ def _describe_type(kind: types.Type) -> str:
     kind = _unwrap(kind)
     match kind:
         case types.UnionType():
-            other_kinds = [option for option in map(_unwrap, kind.types) if not isinstance(option, types.NoneType)]
+            other_kinds = [
+                option
+                for option in map(_unwrap, kind.types)
+                if not isinstance(option, types.NoneType)
+            ]
             null = ["null"] if len(other_kinds) < len(kind.types) else []
             return _join_by_or([*map(_describe_type, other_kinds), *null])
         case types.StrType():
@@ -169,7 +199,13 @@ def _describe_items(kind: types.Type) -> str:
 def _describe_length(kind: Any, units: str) -> str:
     low, high = kind.min_length, kind.max_length
     if high is None:
-        return "" if units == "characters" and not low else f" of {low} or more {units}" if low else f" of {units}"
+        return (
+            ""
+            if units == "characters" and not low
+            else f" of {low} or more {units}"
+            if low
+            else f" of {units}"
+        )
     return f" of {low} to {high} {units}" if low else f" of up to {high} {units}"
 
 

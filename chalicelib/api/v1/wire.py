@@ -1,8 +1,9 @@
-"""Types that bodies, queries and answers of v1 are made of, and how they are read: what does not fit gets a sentence.
+"""Types that bodies, queries and answers of v1 are made of, and how they are read: what does not
+fit gets a sentence.
 
-A Struct names its members; the document follows from it. msgspec reads a Struct's annotations at its first use, so
-bounds are numbers here; tests compare them with the code's. Times are written as RFC 3339 in UTC with milliseconds;
-numbers are read too.
+A Struct names its members; the document follows from it. msgspec reads a Struct's annotations at
+its first use, so bounds are numbers here; tests compare them with the code's. Times are written as
+RFC 3339 in UTC with milliseconds; numbers are read too.
 """
 
 from __future__ import annotations
@@ -34,31 +35,45 @@ class Sent(Struct, kw_only=True, forbid_unknown_fields=True):
     """Base of bodies and queries. A name that it does not have is refused."""
 
     RULES: ClassVar[Mapping[str, Any]] = {}
-    """What else its JSON schema says, such as that one of two members is sent. The view refuses what breaks it."""
+    """What else its JSON schema says, such as that one of two members is sent. The view refuses
+    what breaks it."""
 
 
 class Changes(Sent):
-    """Base of bodies that change what is sent: any member may be left out (`| UnsetType = UNSET`), but not all."""
+    """Base of bodies that change what is sent: any member may be left out (`| UnsetType = UNSET`),
+    but not all."""
 
     RULES: ClassVar[Mapping[str, Any]] = {"minProperties": 1}
 
 
 class WithPicture(Sent):
-    """Base of bodies with a picture, in any of three forms, between which its view sees no difference.
+    """Base of bodies with a picture, in any of three forms, between which its view sees no
+    difference.
 
     - `Content-Type: application/json`: `{"picture": "<base64>", "group": "VIP"}`.
-    - `Content-Type: image/jpeg` (or any of MEDIA_TYPES): the body is the first picture, all else stands in the query.
+    - `Content-Type: image/jpeg` (or any of MEDIA_TYPES): the body is the first picture, all else
+      stands in the query.
     - `Content-Type: multipart/form-data`: a file for each picture, a field for everything else.
 
-    In the last two, a list is sent by its name repeated, an object as JSON. What is empty counts as not sent.
+    In the last two, a list is sent by its name repeated, an object as JSON. What is empty counts as
+    not sent.
     """
 
-    MEDIA_TYPES: ClassVar[Sequence[str]] = ("image/*", "application/octet-stream", "binary/octet-stream")
+    MEDIA_TYPES: ClassVar[Sequence[str]] = (
+        "image/*",
+        "application/octet-stream",
+        "binary/octet-stream",
+    )
     """Of a bare picture, as the document says; which format it is, its first bytes tell."""
 
 
 Revision = Annotated[
-    int, Meta(ge=1, description="The one that was read: if another caller has made changes since, this is 409 Changed.")
+    int,
+    Meta(
+        ge=1,
+        description="The one that was read: if another caller has made changes since, this is 409 "
+        "Changed.",
+    ),
 ]
 PictureFile = Annotated[bytes, Meta(description="A picture file; in JSON in base64.")]
 
@@ -74,12 +89,17 @@ class Answer(Struct, kw_only=True):
 
     @classmethod
     def made_of(cls, source: object, /, **others: Any) -> Self:
-        """Make an answer: each member is one of `others`, or else the attribute of that name of `source`.
+        """Make an answer: each member is one of `others`, or else the attribute of that name of
+        `source`.
 
         A value whose type is in CONVERTERS is converted: a datetime becomes a text.
         """
-        members = {name: getattr(source, name) for name in cls.__struct_fields__ if name not in others} | others
-        return cls(**{name: CONVERTERS.get(type(value), _keep)(value) for name, value in members.items()})
+        members = {
+            name: getattr(source, name) for name in cls.__struct_fields__ if name not in others
+        } | others
+        return cls(
+            **{name: CONVERTERS.get(type(value), _keep)(value) for name, value in members.items()}
+        )
 
 
 def _keep(value: Any) -> Any:
@@ -87,7 +107,8 @@ def _keep(value: Any) -> Any:
 
 
 class Instant(datetime):
-    """Time that was sent: RFC 3339 with any offset, or UNIX seconds, or from 100000000000 on milliseconds."""
+    """Time that was sent: RFC 3339 with any offset, or UNIX seconds, or from 100000000000 on
+    milliseconds."""
 
     @classmethod
     def of(cls, at: datetime) -> Instant:
@@ -106,12 +127,17 @@ Time = Annotated[
     ),
 ]
 Text = Annotated[str, Meta(max_length=1000)]
-Token = Annotated[str, Meta(description="The `next_token` of the page before; good for the same query only.")]
+Token = Annotated[
+    str, Meta(description="The `next_token` of the page before; good for the same query only.")
+]
 NextToken = Annotated[str | None, Meta(description="For the next page; null if this is the last.")]
 
 
 class Paged(Sent, kw_only=True):
-    """Base of queries of a list that comes in pages. Its members stand last: generators make arguments by position."""
+    """Base of queries of a list that comes in pages.
+
+    Its members stand last: generators make arguments by position.
+    """
 
     limit: Annotated[int, Meta(ge=1, le=100)] = 50
     token: Token | None = None
@@ -140,8 +166,8 @@ _looking, _looked_into = threading.Lock(), set[Any]()
 def parse_as(kind: type[_Struct], value: object, **how: Any) -> _Struct:
     """Convert what JSON has to a type. `how`: as msgspec.convert takes it, whose errors it raises.
 
-    msgspec looks into a type at its first use. A second thread that uses the type meanwhile finds it half done, and the
-    process crashes.
+    msgspec looks into a type at its first use. A second thread that uses the type meanwhile finds
+    it half done, and the process crashes.
     """
     if kind not in _looked_into:
         with _looking:
@@ -154,11 +180,14 @@ def parse_as(kind: type[_Struct], value: object, **how: Any) -> _Struct:
 def parse_body(body: bytes, struct: type[_Struct]) -> _Struct:
     """Read a JSON object as `struct`; no bytes are an empty object.
 
-    Raises InvalidInput that names the member, such as `labels.a`, and for changes that change nothing.
+    Raises InvalidInput that names the member, such as `labels.a`, and for changes that change
+    nothing.
     """
     value = parse_finite_object(body) if body.strip() else {}
     if not value and issubclass(struct, Changes):
-        raise InvalidInput(f"send what to change: {', '.join(sorted(struct.__struct_encode_fields__))}")
+        raise InvalidInput(
+            f"send what to change: {', '.join(sorted(struct.__struct_encode_fields__))}"
+        )
     for name, kind in find_kinds(struct).items():
         if kind is bytes and isinstance(value.get(name), str):
             with suppress(ValueError):  # what is no base64 is told as any other wrong value
@@ -168,7 +197,8 @@ def parse_body(body: bytes, struct: type[_Struct]) -> _Struct:
 
 @cache
 def find_kinds(struct: type[msgspec.Struct]) -> Mapping[str, type]:
-    """Return for each member whether it is `bytes`, a `list`, an object (`dict`), or plain (`str`)."""
+    """Return for each member whether it is `bytes`, a `list`, an object (`dict`), or plain
+    (`str`)."""
     return {field.encode_name: _find_kind(field.type) for field in msgspec.structs.fields(struct)}
 
 
@@ -184,7 +214,9 @@ def _find_kind(annotation: Any) -> type:
 
 
 def parse_query(query: Mapping[str, Sequence[str]], struct: type[_Struct]) -> _Struct:
-    """Read the parameters of a query, each sent at most once, except lists. An empty one counts as not sent.
+    """Read the parameters of a query, each sent at most once, except lists.
+
+    An empty one counts as not sent.
 
     Raises InvalidInput.
     """
@@ -203,29 +235,48 @@ def parse_query(query: Mapping[str, Sequence[str]], struct: type[_Struct]) -> _S
     return _parse_struct(value, struct)
 
 
-def _parse_struct(value: Mapping[str, Any], struct: type[_Struct], *, are_texts: bool = True) -> _Struct:
-    """Read members by name as `struct`. `are_texts`: they are, apart from files and lists. Raises InvalidInput."""
+def _parse_struct(
+    value: Mapping[str, Any], struct: type[_Struct], *, are_texts: bool = True
+) -> _Struct:
+    """Read members by name as `struct`.
+
+    `are_texts`: they are, apart from files and lists. Raises InvalidInput.
+    """
     try:
-        read = parse_as(struct, value, strict=not are_texts, dec_hook=_of_parameter if are_texts else _of_json)
-        for name, attribute in zip(struct.__struct_encode_fields__, struct.__struct_fields__, strict=True):
+        read = parse_as(
+            struct, value, strict=not are_texts, dec_hook=_of_parameter if are_texts else _of_json
+        )
+        for name, attribute in zip(
+            struct.__struct_encode_fields__, struct.__struct_fields__, strict=True
+        ):
             if are_texts and name in value and getattr(read, attribute) is None:
                 raise msgspec.ValidationError(f"the word null is no null - at `$.{name}`")
         return read
     except msgspec.ValidationError as error:
-        from chalicelib.api.v1.validation import make_validation_error  # not at a cold start: it looks into all types
+        # not at a cold start: it looks into all types
+        from chalicelib.api.v1.validation import make_validation_error
 
         raise make_validation_error(value, struct, error, has_null=not are_texts) from error
 
 
 def parse_finite_object(body: bytes) -> dict[str, Any]:
-    """Parse a body that is a JSON object. Raises InvalidInput as `parse_object` does, and for infinite numbers."""
+    """Parse a body that is a JSON object.
+
+    Raises InvalidInput as `parse_object` does, and for infinite numbers.
+    """
     return parse_object(
-        body, parse_int=_parse_whole_number, parse_float=_parse_finite_number, parse_constant=_refuse_constant
+        body,
+        parse_int=_parse_whole_number,
+        parse_float=_parse_finite_number,
+        parse_constant=_refuse_constant,
     )
 
 
 def _parse_whole_number(text: str) -> int:
-    """Read a whole number. One of thousands of digits takes time with their square, and no other request goes on."""
+    """Read a whole number.
+
+    One of thousands of digits takes time with their square, and no other request goes on.
+    """
     if len(text) > _SHOWN:
         raise InvalidInput(f"{text[:_SHOWN]}... is too large for a number")
     return int(text)
@@ -248,11 +299,13 @@ def _parse_instant(read: Callable[[Any], datetime], _kind: type[Instant], value:
     return Instant.of(read(value))
 
 
-_of_json, _of_parameter = partial(_parse_instant, parse_time), partial(_parse_instant, parse_time_parameter)
+_of_json = partial(_parse_instant, parse_time)
+_of_parameter = partial(_parse_instant, parse_time_parameter)
 
 
 MAX_BYTES = MAX_PICTURE_BYTES * 4 // 3 + 64 * 1024
-"""Of a body with one picture in base64, and everything else. AWS's gateway lets no more than 4 MiB pass."""
+"""Of a body with one picture in base64, and everything else. AWS's gateway lets no more than 4 MiB
+pass."""
 
 PICTURES = PictureRules(
     frozenset({"JPEG", "PNG", "BMP", "WEBP", "HEIC"}),
@@ -269,13 +322,17 @@ _Body = TypeVar("_Body", bound=WithPicture)
 def read_with_picture(request: HttpRequest, struct: type[_Body]) -> _Body:
     """Read a body, and for a bare picture the query, as `struct`. Raises Refused, InvalidInput."""
     data = request.read_body(MAX_BYTES)
-    media_type = request.parse_media_type((JSON, MULTIPART), or_picture=True) if data.strip() else None
+    media_type = (
+        request.parse_media_type((JSON, MULTIPART), or_picture=True) if data.strip() else None
+    )
     if media_type is not None and is_picture(media_type.name):
         picture = next(name for name, kind in find_kinds(struct).items() if kind is bytes)
         texts = [(name, value) for name, values in request.query.items() for value in values]
         return _parse_texts(texts, [(picture, data)], struct)
     if media_type is None and request.query:
-        raise InvalidInput("the body is empty: send the picture there, with everything else in the query")
+        raise InvalidInput(
+            "the body is empty: send the picture there, with everything else in the query"
+        )
     parse_query(request.query, Sent)  # raises if it has anything: all stands in the body
     if media_type is not None and media_type.name == MULTIPART:
         form = parse_form(media_type, data)
@@ -283,7 +340,9 @@ def read_with_picture(request: HttpRequest, struct: type[_Body]) -> _Body:
     return parse_body(data, struct)
 
 
-def _parse_texts(texts: Iterable[tuple[str, str]], files: Sequence[tuple[str, bytes]], struct: type[_Body]) -> _Body:
+def _parse_texts(
+    texts: Iterable[tuple[str, str]], files: Sequence[tuple[str, bytes]], struct: type[_Body]
+) -> _Body:
     """Read a form's texts and files into a struct. Raises InvalidInput."""
     kinds = find_kinds(struct)
     for name, _ in files:
@@ -291,7 +350,9 @@ def _parse_texts(texts: Iterable[tuple[str, str]], files: Sequence[tuple[str, by
             pictures = ", ".join(name for name, kind in kinds.items() if kind is bytes)
             raise InvalidInput(f"there is no file {name[:40]!r} here: {pictures} can be sent")
     filled_texts = [(name, text) for name, text in texts if text]
-    value: dict[str, Any] = collect_once([*files, *(pair for pair in filled_texts if kinds.get(pair[0]) is not list)])
+    value: dict[str, Any] = collect_once(
+        [*files, *(pair for pair in filled_texts if kinds.get(pair[0]) is not list)]
+    )
     for name, text in filled_texts:
         if kinds.get(name) is list:
             value.setdefault(name, []).append(text)
@@ -310,7 +371,8 @@ def _parse_object_text(name: str, text: str) -> Any:
 def make_setting_type(setting: Setting) -> Any:
     """Return the type of a setting in v1, with its bounds and what it means.
 
-    A whole number from 1 to 30 is `Annotated[Annotated[int, Meta(ge=1, le=30)], Meta(description=...)]`.
+    A whole number from 1 to 30 is `Annotated[Annotated[int, Meta(ge=1, le=30)],
+    Meta(description=...)]`.
     """
     item_type = getitem(Literal, tuple(ATTRIBUTES)) if setting.name == "attributes_off" else Text
     kind: Any = GenericAlias(list, (item_type,)) if setting.kind is frozenset else setting.kind
@@ -320,6 +382,14 @@ def make_setting_type(setting: Setting) -> Any:
     if setting.kind in (str, frozenset):
         max_length = None if setting.most is None else int(setting.most)
         return Annotated[kind, Meta(max_length=max_length or 100, description=description)]
-    low = {"gt" if setting.above else "ge": setting.kind(setting.least)} if setting.least is not None else {}
-    bounded = Annotated[kind, Meta(**low, le=setting.kind(setting.most))] if setting.most is not None else kind
+    low = (
+        {"gt" if setting.above else "ge": setting.kind(setting.least)}
+        if setting.least is not None
+        else {}
+    )
+    bounded = (
+        Annotated[kind, Meta(**low, le=setting.kind(setting.most))]
+        if setting.most is not None
+        else kind
+    )
     return Annotated[bounded | None if setting.nothing else bounded, Meta(description=description)]

@@ -1,7 +1,8 @@
 """Offers of captures: which pictures are wanted, and to which URL they are uploaded.
 
-An upload writes no record; only resolving the capture does. So the store of uploads is asked which pictures are there.
-Beside it: sighted faces, read again, and captures in one request, for clients that cannot do two steps.
+An upload writes no record; only resolving the capture does. So the store of uploads is asked which
+pictures are there. Beside it: sighted faces, read again, and captures in one request, for clients
+that cannot do two steps.
 """
 
 from __future__ import annotations
@@ -56,8 +57,24 @@ from chalicelib.domain.pictures import MAX_PICTURE_BYTES, BoundingBox
 from chalicelib.lazy import lazy
 from chalicelib.service import Service
 from chalicelib.storage import keys
-from chalicelib.storage.items import ListPage, PageTokens, captures_of, retry_if_changed, write, write_unless_changed
-from chalicelib.storage.ports import Item, PresignedRequest, Put, Update, Upload, UploadStore, absent, equals
+from chalicelib.storage.items import (
+    ListPage,
+    PageTokens,
+    captures_of,
+    retry_if_changed,
+    write,
+    write_unless_changed,
+)
+from chalicelib.storage.ports import (
+    Item,
+    PresignedRequest,
+    Put,
+    Update,
+    Upload,
+    UploadStore,
+    absent,
+    equals,
+)
 from chalicelib.storage.records.captures import CAPTURE, capture_from, capture_item
 from chalicelib.storage.records.observations import observation_from
 from chalicelib.storage.values import milliseconds, moment, parse_optional
@@ -72,7 +89,11 @@ OFFERS = range(1, 101)
 
 PICTURE_BYTES = range(1, MAX_PICTURE_BYTES + 1)
 """Sizes of a picture that may be offered."""
-CONTENT_TYPES: Mapping[str, str] = {"image/jpeg": "image/jpeg", "image/jpg": "image/jpeg", "image/png": "image/png"}
+CONTENT_TYPES: Mapping[str, str] = {
+    "image/jpeg": "image/jpeg",
+    "image/jpg": "image/jpeg",
+    "image/png": "image/png",
+}
 """Content types that are accepted, and the type that each is stored as."""
 
 LEAST_CHARGED_BYTES = 64_000
@@ -91,7 +112,9 @@ _SHA256_BYTES = 32
 
 
 class Offer(Struct, frozen=True):
-    """A picture that a client has. `camera`: id or name; `sha256`: 64 hexadecimal digits, or base64 of the 32 bytes.
+    """A picture that a client has.
+
+    `camera`: id or name; `sha256`: 64 hexadecimal digits, or base64 of the 32 bytes.
 
     `track`: the client's name for a face's way through several pictures of the camera; "": none.
     """
@@ -120,18 +143,20 @@ _READ_AT_ONCE = 100
 
 
 MOST_FACES = 2_500
-"""Faces of a page: Lambda answers 6 MB. There a capture takes up to 3.1 kB, and a face up to 1.0, with a long name."""
+"""Faces of a page: Lambda answers 6 MB. There a capture takes up to 3.1 kB, and a face up to 1.0,
+with a long name."""
 
 _MOST_READ = 1_001
-"""Records that a page reads at most, enough for the largest one. Thousands may have been offered and never sent."""
+"""Records that a page reads at most, enough for the largest one. Thousands may have been offered
+and never sent."""
 
 
 STATES = (CaptureState.STORED, CaptureState.RESOLVED, CaptureState.PARKED)
 
 
 class CaptureFilter(Struct, frozen=True):
-    """The captures that a page lists: those taken from `since` on and before `until`, in this state, that show these
-    faces; None: all."""
+    """The captures that a page lists: those taken from `since` on and before `until`, in this
+    state, that show these faces; None: all."""
 
     since: datetime | None = None
     until: datetime | None = None
@@ -153,13 +178,15 @@ class CaptureFilter(Struct, frozen=True):
         return keys.capture_range(max(first_ms, 0), min(max(last_ms, 0), keys.LAST_MS))
 
     def lets_pass(self, capture: Capture) -> bool:
-        """Return whether a page lists the capture: its picture is there, and its state and faces are wanted."""
+        """Return whether a page lists the capture: its picture is there, and its state and faces
+        are wanted."""
         if capture.state not in STATES or self.state not in (None, capture.state):
             return False
         if self.faces is None:
             return True
         skipped = any(
-            sighting.resolution is Resolution.SKIPPED and sighting.faceid is None for sighting in capture.sightings
+            sighting.resolution is Resolution.SKIPPED and sighting.faceid is None
+            for sighting in capture.sightings
         )
         shows = not capture.sightings if self.faces is FacesShown.NONE else skipped
         return capture.state is CaptureState.RESOLVED and shows
@@ -186,12 +213,14 @@ class Captures(Service["Book"]):
     ) -> list[OfferedUpload]:
         """Record offered captures, all or none; return one answer for each offer, in their order.
 
-        `offering_camera`: the camera that offers them, as it was just read. The same capture offered again has the same
-        id and is written once. Raises InvalidInput, CameraNotFound and CameraDisabled with the bad offer's `index`;
-        DailyLimitReached, Busy.
+        `offering_camera`: the camera that offers them, as it was just read. The same capture
+        offered again has the same id and is written once. Raises InvalidInput, CameraNotFound and
+        CameraDisabled with the bad offer's `index`; DailyLimitReached, Busy.
         """
         if len(offers) not in OFFERS:
-            raise InvalidInput(f"offer {OFFERS[0]} to {OFFERS[-1]} captures at a time, not {len(offers)}")
+            raise InvalidInput(
+                f"offer {OFFERS[0]} to {OFFERS[-1]} captures at a time, not {len(offers)}"
+            )
         now = self.services.clock.now()
         cameras = (
             {}
@@ -202,7 +231,9 @@ class Captures(Service["Book"]):
         for index, offer in enumerate(offers):
             with mark_errors(index):
                 captures.append(self._read_offer(tenant, offer, cameras, now))
-        recorded_captures = self._write_captures(tenant, {_key(tenant, capture): capture for capture in captures}, now)
+        recorded_captures = self._write_captures(
+            tenant, {_key(tenant, capture): capture for capture in captures}, now
+        )
         for camera in {camera.id: camera for camera in cameras.values()}.values():
             self.services.cameras.note_last_seen(tenant, camera, now)
         answers = {key: self._answer(tenant, capture) for key, capture in recorded_captures.items()}
@@ -210,7 +241,11 @@ class Captures(Service["Book"]):
 
     def get(self, tenant: Tenant, camera_id: str, id_: str) -> Capture:
         """Return the capture, even if its picture never came. Raises CaptureNotFound."""
-        capture = self.find(tenant, camera_id, id_) if is_camera_id(camera_id) and _ID.fullmatch(id_) else None
+        capture = (
+            self.find(tenant, camera_id, id_)
+            if is_camera_id(camera_id) and _ID.fullmatch(id_)
+            else None
+        )
         if capture is None:
             raise CaptureNotFound(f"there is no capture {id_[:70]!r} of camera {camera_id[:70]!r}")
         return mark_stored(self.services.storage.uploads, tenant, [capture])[0]
@@ -218,7 +253,8 @@ class Captures(Service["Book"]):
     def find(self, tenant: Tenant, camera_id: str, id_: str) -> Capture | None:
         """Return the capture as it is stored; None if it is not, or not any more."""
         return parse_optional(
-            capture_from, self.services.items.get(keys.CAPTURES, keys.capture(tenant.name, camera_id, id_))
+            capture_from,
+            self.services.items.get(keys.CAPTURES, keys.capture(tenant.name, camera_id, id_)),
         )
 
     def read_page(
@@ -230,24 +266,36 @@ class Captures(Service["Book"]):
         *,
         capture_filter: CaptureFilter = ALL,
     ) -> ListPage[Capture]:
-        """Return a page of a camera's captures whose picture is there, or of all present cameras', newest first.
+        """Return a page of a camera's captures whose picture is there, or of all present cameras',
+        newest first.
 
-        It ends early if a thousand captures were read and most do not pass the filter, or if they show more faces than
-        fit. A token marks a place between two captures, and new captures do not shift it. Raises CameraNotFound,
-        InvalidInput.
+        It ends early if a thousand captures were read and most do not pass the filter, or if they
+        show more faces than fit. A token marks a place between two captures, and new captures do
+        not shift it. Raises CameraNotFound, InvalidInput.
         """
         camera_id = None if camera is None else self._camera_id(tenant, camera)
         tokens = PageTokens(
             json.dumps(
-                ["captures", tenant.name, camera_id, *capture_filter.ids, capture_filter.state, capture_filter.faces]
+                [
+                    "captures",
+                    tenant.name,
+                    camera_id,
+                    *capture_filter.ids,
+                    capture_filter.state,
+                    capture_filter.faces,
+                ]
             )
         )
         below_id = tokens.parse_position(token, str)
         at_once = max(limit + 1, _READ_AT_ONCE)
-        items = islice(self._newest_first(tenant, camera_id, capture_filter, below_id, at_once), _MOST_READ)
+        items = islice(
+            self._newest_first(tenant, camera_id, capture_filter, below_id, at_once), _MOST_READ
+        )
         captures: list[Capture] = []
         read_count, last_id = 0, ""
-        while len(captures) <= limit and (batch := [capture_from(item) for item in islice(items, at_once)]):
+        while len(captures) <= limit and (
+            batch := [capture_from(item) for item in islice(items, at_once)]
+        ):
             read_count, last_id = read_count + len(batch), batch[-1].id
             captures += [
                 capture
@@ -260,12 +308,20 @@ class Captures(Service["Book"]):
         return tokens.make_page(shown_captures, last_id if read_count == _MOST_READ else None)
 
     def count_faceless(self, tenant: Tenant, camera: Camera) -> Camera:
-        """Return the camera with the part of its last captures that shows no face, counted at most once an hour."""
-        if camera.faceless_at is not None and self.services.clock.now() - camera.faceless_at < COUNTED_EVERY:
+        """Return the camera with the part of its last captures that shows no face, counted at most
+        once an hour."""
+        if (
+            camera.faceless_at is not None
+            and self.services.clock.now() - camera.faceless_at < COUNTED_EVERY
+        ):
             return camera
         partition = keys.captures(tenant.name, camera.id)
         page = self.services.items.query(keys.CAPTURES, partition, reverse=True, limit=COUNTED[-1])
-        resolved = [capture for capture in map(capture_from, page.items) if capture.state is CaptureState.RESOLVED]
+        resolved = [
+            capture
+            for capture in map(capture_from, page.items)
+            if capture.state is CaptureState.RESOLVED
+        ]
         faceless = sum(not capture.sightings for capture in resolved)
         return self.services.cameras.note_faceless(
             tenant, camera, round(faceless / len(resolved), 2) if len(resolved) in COUNTED else None
@@ -274,16 +330,23 @@ class Captures(Service["Book"]):
     def store_shot(self, tenant: Tenant, shot: Shot, request: RequestId | None = None) -> Capture:
         """Offer the picture and store it; return the capture, which is resolved a moment later.
 
-        The same picture of the same camera and time is one capture, however often and in however many steps it comes.
-        Without a time, a repeat of `request` keeps the time of its first attempt. Raises InvalidInput, CameraNotFound,
-        CameraDisabled, DailyLimitReached, RequestReused, Busy, StorageUnavailable.
+        The same picture of the same camera and time is one capture, however often and in however
+        many steps it comes. Without a time, a repeat of `request` keeps the time of its first
+        attempt. Raises InvalidInput, CameraNotFound, CameraDisabled, DailyLimitReached,
+        RequestReused, Busy, StorageUnavailable.
         """
         now, progress = self.services.clock.now(), None
         if request is not None and shot.captured_at is None:
-            progress = self.services.requests.begin_progress(tenant.name, request, {_CAPTURED_AT: milliseconds(now)})
-        captured_at = shot.captured_at or (now if progress is None else moment(progress[_CAPTURED_AT]))
+            progress = self.services.requests.begin_progress(
+                tenant.name, request, {_CAPTURED_AT: milliseconds(now)}
+            )
+        captured_at = shot.captured_at or (
+            now if progress is None else moment(progress[_CAPTURED_AT])
+        )
         sha256 = hashlib.sha256(shot.picture).hexdigest()
-        offer = Offer(shot.camera, sha256, len(shot.picture), shot.content_type, captured_at, shot.track)
+        offer = Offer(
+            shot.camera, sha256, len(shot.picture), shot.content_type, captured_at, shot.track
+        )
         (offered,) = self.offer_uploads(tenant, [offer])
         capture = offered.capture
         if offered.request is not None:
@@ -306,13 +369,18 @@ class Captures(Service["Book"]):
             at_ms = captured_ms(parts_of_sighting(sighting_id)[0])
         except ValueError:
             raise not_found(faceid, sighting_id) from None
-        item = self.services.items.get(keys.OBSERVATIONS, keys.observation(tenant.name, at_ms, sighting_id))
+        item = self.services.items.get(
+            keys.OBSERVATIONS, keys.observation(tenant.name, at_ms, sighting_id)
+        )
         if item is None or item["faceid"] != faceid or item["kind"] != ObservationKind.SIGHTING:
             return None
         return observation_from(item)
 
     def read_face_of_sighting(self, tenant: Tenant, faceid: str, sighting_id: str) -> SeenFace:
-        """Return the face as one of its sightings shows it. Raises SightingNotFound, Conflict as `read_face_in_box`."""
+        """Return the face as one of its sightings shows it.
+
+        Raises SightingNotFound, Conflict as `read_face_in_box`.
+        """
         observation = self.find_observation(tenant, faceid, sighting_id)
         if observation is None or observation.box is None:
             raise not_found(faceid, sighting_id)
@@ -322,27 +390,48 @@ class Captures(Service["Book"]):
 
     def require_picture(self, tenant: Tenant, camera_id: str, capture_id: str) -> None:
         """Raise Conflict if the capture's picture is gone."""
-        if self.services.storage.uploads.size(keys.capture_picture(tenant.name, camera_id, capture_id)) is None:
+        if (
+            self.services.storage.uploads.size(
+                keys.capture_picture(tenant.name, camera_id, capture_id)
+            )
+            is None
+        ):
             raise _picture_gone_error(tenant)
 
-    def read_face_in_box(self, tenant: Tenant, camera_id: str, capture_id: str, box: BoundingBox) -> SightedFace:
-        """Return the face of the capture's picture that was sighted in this box, by the tenant's present model.
+    def read_face_in_box(
+        self, tenant: Tenant, camera_id: str, capture_id: str, box: BoundingBox
+    ) -> SightedFace:
+        """Return the face of the capture's picture that was sighted in this box, by the tenant's
+        present model.
 
         Raises Conflict if the picture is gone, cannot be read or shows no face any more.
         """
-        picture = self.services.storage.uploads.get(keys.capture_picture(tenant.name, camera_id, capture_id))
+        picture = self.services.storage.uploads.get(
+            keys.capture_picture(tenant.name, camera_id, capture_id)
+        )
         if picture is None:
             raise _picture_gone_error(tenant)
         try:
-            reading = Reading(self.services.tenant_vision.choose_vision(tenant.model), without_min_age(tenant), picture)
+            reading = Reading(
+                self.services.tenant_vision.choose_vision(tenant.model),
+                without_min_age(tenant),
+                picture,
+            )
         except (Unusable, InvalidInput) as error:
-            raise Conflict(f"the picture of this sighting cannot be read any more: {error}") from error
+            raise Conflict(
+                f"the picture of this sighting cannot be read any more: {error}"
+            ) from error
         if not reading.faces:
             raise Conflict("no face is found any more on the picture of this sighting")
         return SightedFace(reading, _find_nearest(reading.faces, box))
 
-    def _read_offer(self, tenant: Tenant, offer: Offer, cameras: dict[str, Camera], now: datetime) -> Capture:
-        """Check an offer and return its capture. `cameras`: those read for this call, by the id or name in an offer."""
+    def _read_offer(
+        self, tenant: Tenant, offer: Offer, cameras: dict[str, Camera], now: datetime
+    ) -> Capture:
+        """Check an offer and return its capture.
+
+        `cameras`: those read for this call, by the id or name in an offer.
+        """
         if offer.camera not in cameras:
             cameras[offer.camera] = self.services.cameras.get_by_any_name(tenant, offer.camera)
         camera = cameras[offer.camera]
@@ -352,9 +441,13 @@ class Captures(Service["Book"]):
         captured_at = require_time(offer.captured_at, now, self.services.settings.clock_tolerance_s)
         content_type = CONTENT_TYPES.get(offer.content_type.lower())
         if content_type is None:
-            raise InvalidInput(f"content_type is image/jpeg or image/png, not {offer.content_type[:70]!r}")
+            raise InvalidInput(
+                f"content_type is image/jpeg or image/png, not {offer.content_type[:70]!r}"
+            )
         if offer.size not in PICTURE_BYTES:
-            raise InvalidInput(f"size is {PICTURE_BYTES[0]} to {PICTURE_BYTES[-1]} bytes, not {offer.size}")
+            raise InvalidInput(
+                f"size is {PICTURE_BYTES[0]} to {PICTURE_BYTES[-1]} bytes, not {offer.size}"
+            )
         return Capture(
             capture_id(tenant.name, camera.id, captured_at, sha256),
             camera.id,
@@ -370,24 +463,29 @@ class Captures(Service["Book"]):
     def _write_captures(
         self, tenant: Tenant, offered_captures: Mapping[tuple[str, str], Capture], now: datetime
     ) -> dict[tuple[str, str], Capture]:
-        """Record the offered captures; return them as they are recorded then. All are by their keys.
+        """Record the offered captures; return them as they are recorded then.
 
-        A capture is recorded by its first offer; until its picture comes, a later one may change it. Raises
-        DailyLimitReached, Busy.
+        All are by their keys.
+
+        A capture is recorded by its first offer; until its picture comes, a later one may change
+        it. Raises DailyLimitReached, Busy.
         """
         items = self.services.items.get_many(keys.CAPTURES, list(offered_captures))
         stored_captures = [None if item is None else capture_from(item) for item in items]
         known_captures = [capture for capture in stored_captures if capture is not None]
         known_by_id = {
-            capture.id: capture for capture in mark_stored(self.services.storage.uploads, tenant, known_captures)
+            capture.id: capture
+            for capture in mark_stored(self.services.storage.uploads, tenant, known_captures)
         }
         recorded_captures = {
-            key: _choose_record(offer, known_by_id.get(offer.id)) for key, offer in offered_captures.items()
+            key: _choose_record(offer, known_by_id.get(offer.id))
+            for key, offer in offered_captures.items()
         }
         actions = {
             key: action
             for key, stored in zip(offered_captures, stored_captures, strict=True)
-            if (action := _make_record_action(tenant, key, stored, recorded_captures[key], now)) is not None
+            if (action := _make_record_action(tenant, key, stored, recorded_captures[key], now))
+            is not None
         }
         if actions:
             self._charge_bytes(tenant, [recorded_captures[key] for key in actions])
@@ -395,10 +493,13 @@ class Captures(Service["Book"]):
         return recorded_captures
 
     def _charge_bytes(self, tenant: Tenant, captures: Iterable[Capture]) -> None:
-        """Count the captures' bytes against their cameras' limits of today. Raises DailyLimitReached, Busy.
+        """Count the captures' bytes against their cameras' limits of today.
 
-        They are counted before they are written, in another transaction: together both could have too many actions. If
-        the writing fails, they stay counted, so a camera never offers more than its limit.
+        Raises DailyLimitReached, Busy.
+
+        They are counted before they are written, in another transaction: together both could have
+        too many actions. If the writing fails, they stay counted, so a camera never offers more
+        than its limit.
         """
         sizes: Counter[str] = Counter()
         for capture in captures:
@@ -406,7 +507,8 @@ class Captures(Service["Book"]):
         for camera_id, size in sizes.items():
             if not self.services.daily_limits.take_capture_bytes(tenant, camera_id, size):
                 raise DailyLimitReached(
-                    f"these captures are more than is left today of what camera {camera_id!r} may offer: "
+                    f"these captures are more than is left today of what camera {camera_id!r} may "
+                    "offer: "
                     f"{tenant.capture_mb_a_day} MB. Offer fewer, or again tomorrow",
                     self.services.daily_limits.seconds_until_day_ends(tenant),
                 )
@@ -416,19 +518,32 @@ class Captures(Service["Book"]):
             return OfferedUpload(capture, None)
         upload = Upload(capture.sha256, capture.size, capture.content_type)
         blob_key = keys.capture_picture(tenant.name, capture.camera_id, capture.id)
-        return OfferedUpload(capture, self.services.storage.uploads.presigned_put(blob_key, upload, URL_GOOD_S))
+        return OfferedUpload(
+            capture, self.services.storage.uploads.presigned_put(blob_key, upload, URL_GOOD_S)
+        )
 
     def _camera_id(self, tenant: Tenant, camera: str) -> str:
-        """Return the id of a camera given by id or name, or of a deleted one with captures. Raises CameraNotFound."""
+        """Return the id of a camera given by id or name, or of a deleted one with captures.
+
+        Raises CameraNotFound.
+        """
         try:
             return self.services.cameras.get_by_any_name(tenant, camera).id
         except CameraNotFound:
-            if is_camera_id(camera) and next(self._of_camera(tenant, camera, ALL, None, 1), None) is not None:
+            if (
+                is_camera_id(camera)
+                and next(self._of_camera(tenant, camera, ALL, None, 1), None) is not None
+            ):
                 return camera
             raise
 
     def _newest_first(
-        self, tenant: Tenant, camera_id: str | None, capture_filter: CaptureFilter, below: str | None, at_once: int
+        self,
+        tenant: Tenant,
+        camera_id: str | None,
+        capture_filter: CaptureFilter,
+        below: str | None,
+        at_once: int,
     ) -> Iterator[Item]:
         if camera_id is not None:
             return self._of_camera(tenant, camera_id, capture_filter, below, at_once)
@@ -439,7 +554,12 @@ class Captures(Service["Book"]):
         return heapq.merge(*streams, key=lambda item: str(item["capture"]), reverse=True)
 
     def _of_camera(
-        self, tenant: Tenant, camera_id: str, capture_filter: CaptureFilter, below: str | None, at_once: int
+        self,
+        tenant: Tenant,
+        camera_id: str,
+        capture_filter: CaptureFilter,
+        below: str | None,
+        at_once: int,
     ) -> Iterator[Item]:
         query_options: dict[str, Any] = {
             "between": capture_filter.ids,
@@ -461,7 +581,8 @@ def _key(tenant: Tenant, capture: Capture) -> tuple[str, str]:
 
 
 def _choose_record(offer: Capture, capture: Capture | None) -> Capture:
-    """Return the capture to record: until its picture is there, the last offer decides its size, type and track.
+    """Return the capture to record: until its picture is there, the last offer decides its size,
+    type and track.
 
     An offer without a track leaves the track that an earlier one named.
     """
@@ -469,19 +590,31 @@ def _choose_record(offer: Capture, capture: Capture | None) -> Capture:
         return offer
     if capture.state is not CaptureState.WANTED:
         return capture
-    return replace(capture, size=offer.size, content_type=offer.content_type, track=offer.track or capture.track)
+    return replace(
+        capture,
+        size=offer.size,
+        content_type=offer.content_type,
+        track=offer.track or capture.track,
+    )
 
 
 def _make_record_action(
     tenant: Tenant, key: tuple[str, str], before: Capture | None, after: Capture, now: datetime
 ) -> Put | Update | None:
-    """Return the action that records a capture; None: it is recorded so already, or its picture is there."""
+    """Return the action that records a capture; None: it is recorded so already, or its picture is
+    there."""
     if before is None:
-        return Put(keys.CAPTURES, capture_item(tenant.name, after, now), (absent("not-offered-yet"),))
+        return Put(
+            keys.CAPTURES, capture_item(tenant.name, after, now), (absent("not-offered-yet"),)
+        )
     if after.state is not CaptureState.WANTED or after == before:
         return None
     still_wanted = (equals("state", CaptureState.WANTED, "still-wanted"),)
-    fields = {"size": after.size, "content_type": after.content_type, **CAPTURE.write(after, "track")}
+    fields = {
+        "size": after.size,
+        "content_type": after.content_type,
+        **CAPTURE.write(after, "track"),
+    }
     return Update(keys.CAPTURES, key, still_wanted, set=fields)
 
 
@@ -500,30 +633,41 @@ def _sha256(text: str) -> str:
     except (binascii.Error, ValueError):
         data = b""
     if len(data) != _SHA256_BYTES:
-        raise InvalidInput(f"sha256 is 64 hexadecimal digits, or base64 of the 32 bytes, not {text[:70]!r}")
+        raise InvalidInput(
+            f"sha256 is 64 hexadecimal digits, or base64 of the 32 bytes, not {text[:70]!r}"
+        )
     return data.hex()
 
 
 _ASKED_ONE_BY_ONE = 16
-"""Pictures that are looked up one by one. If there are more, the camera's are listed, a thousand at a time."""
+"""Pictures that are looked up one by one. If there are more, the camera's are listed, a thousand at
+a time."""
 
 
-def mark_stored(uploads: UploadStore, tenant: Tenant, captures: Collection[Capture]) -> list[Capture]:
+def mark_stored(
+    uploads: UploadStore, tenant: Tenant, captures: Collection[Capture]
+) -> list[Capture]:
     """Return the captures; those that were WANTED are STORED if their picture is there."""
     wanted_ids: dict[str, list[str]] = defaultdict(list)
     for capture in captures:
         if capture.state is CaptureState.WANTED:
             wanted_ids[capture.camera_id].append(capture.id)
     stored_keys = {
-        (camera, id_) for camera, ids in wanted_ids.items() for id_ in _find_stored(uploads, tenant, camera, ids)
+        (camera, id_)
+        for camera, ids in wanted_ids.items()
+        for id_ in _find_stored(uploads, tenant, camera, ids)
     }
     return [
-        replace(capture, state=CaptureState.STORED) if (capture.camera_id, capture.id) in stored_keys else capture
+        replace(capture, state=CaptureState.STORED)
+        if (capture.camera_id, capture.id) in stored_keys
+        else capture
         for capture in captures
     ]
 
 
-def _find_stored(uploads: UploadStore, tenant: Tenant, camera_id: str, ids: list[str]) -> Iterable[str]:
+def _find_stored(
+    uploads: UploadStore, tenant: Tenant, camera_id: str, ids: list[str]
+) -> Iterable[str]:
     """Return those of the ids whose picture is there."""
     by_key = {keys.capture_picture(tenant.name, camera_id, id_): id_ for id_ in ids}
     if len(by_key) > _ASKED_ONE_BY_ONE:
@@ -537,7 +681,9 @@ def _find_stored(uploads: UploadStore, tenant: Tenant, camera_id: str, ids: list
         return [id_ for id_, size in zip(by_key.values(), sizes, strict=True) if size is not None]
 
 
-def _list_picture_keys(uploads: UploadStore, tenant: Tenant, camera_id: str, first: str, last: str) -> Iterator[str]:
+def _list_picture_keys(
+    uploads: UploadStore, tenant: Tenant, camera_id: str, first: str, last: str
+) -> Iterator[str]:
     """Yield the keys of the camera's pictures from `first` to `last`, both included."""
     prefix = keys.capture_picture(tenant.name, camera_id, "")
     if uploads.size(first) is not None:
@@ -550,7 +696,10 @@ def _list_picture_keys(uploads: UploadStore, tenant: Tenant, camera_id: str, fir
 
 
 class SightedFace(Struct, frozen=True):
-    """A face that a camera saw. `reading`: of the whole picture, from which the face can be cut out."""
+    """A face that a camera saw.
+
+    `reading`: of the whole picture, from which the face can be cut out.
+    """
 
     reading: Reading
     seen: SeenFace
@@ -602,4 +751,7 @@ def type_of(picture: bytes) -> str:
     """Return a picture's content type by its first bytes; a JPEG's if they say nothing."""
     if picture[4:8] == b"ftyp":
         return "image/heic"
-    return next((kind for beginning, kind in _BEGINNINGS.items() if picture.startswith(beginning)), "image/jpeg")
+    return next(
+        (kind for beginning, kind in _BEGINNINGS.items() if picture.startswith(beginning)),
+        "image/jpeg",
+    )

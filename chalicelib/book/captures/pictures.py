@@ -1,7 +1,8 @@
-"""How many pictures of captures a tenant keeps, and how many bytes: counted by the sweep, since only a list knows.
+"""How many pictures of captures a tenant keeps, and how many bytes: counted by the sweep, since
+only a list knows.
 
-Beside it: pictures that are not kept, since their tenant or the group of somebody in them keeps none, and what is made
-of a picture when somebody first looks: crops of its faces, and a thumbnail.
+Beside it: pictures that are not kept, since their tenant or the group of somebody in them keeps
+none, and what is made of a picture when somebody first looks: crops of its faces, and a thumbnail.
 """
 
 from __future__ import annotations
@@ -47,7 +48,9 @@ _PICTURE_COUNT = Codec(PictureCount, {"counted_at": "at"})
 class CapturePictures(Service["Book"]):
     def get(self, tenant: str) -> PictureCount | None:
         """Return what was counted last; None if nothing was counted yet."""
-        return parse_optional(_PICTURE_COUNT.read, self.services.items.get(keys.DIRECTORY, (tenant, keys.KEPT_ITEM)))
+        return parse_optional(
+            _PICTURE_COUNT.read, self.services.items.get(keys.DIRECTORY, (tenant, keys.KEPT_ITEM))
+        )
 
     def count(self, tenant: str) -> None:
         """Count the kept pictures, unless that was done less than COUNTED_EVERY ago."""
@@ -58,19 +61,28 @@ class CapturePictures(Service["Book"]):
         for blob in self.services.storage.uploads.walk(keys.capture_pictures(tenant)):
             captures += not blob.key.startswith(keys.crops(tenant))
             size += blob.size
-        item = {"tenant": tenant, "item": keys.KEPT_ITEM, **_PICTURE_COUNT.write(PictureCount(captures, size, now))}
+        item = {
+            "tenant": tenant,
+            "item": keys.KEPT_ITEM,
+            **_PICTURE_COUNT.write(PictureCount(captures, size, now)),
+        }
         write(self.services.items, [Put(keys.DIRECTORY, item)])
 
     def list_to_forget(self, tenant: Tenant, captures: Sequence[Capture]) -> list[Capture]:
-        """Return the captures whose picture is to be deleted: it is needed no longer, and may not be kept.
+        """Return the captures whose picture is to be deleted: it is needed no longer, and may not
+        be kept.
 
-        A tenant may keep no pictures, none of some groups, or nothing of strangers, and nobody keeps one of somebody
-        whose record of consent has ended. A parked capture keeps its picture,
-        so that it can be sent again, unless the tenant forgets strangers: it may show one. One that shows a face under
-        legal hold, or a restricted one, keeps it, too.
+        A tenant may keep no pictures, none of some groups, or nothing of strangers, and nobody
+        keeps one of somebody whose record of consent has ended. A parked capture keeps its picture,
+        so that it can be sent again, unless the tenant forgets strangers: it may show one. One that
+        shows a face under legal hold, or a restricted one, keeps it, too.
         """
         forgets_strangers = tenant.forgets_strangers
-        final_states = {CaptureState.RESOLVED, CaptureState.PARKED} if forgets_strangers else {CaptureState.RESOLVED}
+        final_states = (
+            {CaptureState.RESOLVED, CaptureState.PARKED}
+            if forgets_strangers
+            else {CaptureState.RESOLVED}
+        )
 
         def is_unkept(capture: Capture) -> bool:
             return shows_unkept(capture) or (forgets_strangers and shows_nobody(capture))
@@ -87,12 +99,19 @@ class CapturePictures(Service["Book"]):
         if not (tenant.keeps_pictures or spared_faceids):
             return final_captures
         faceids_of = {
-            capture.id: list_shown_faces(self.services.items, tenant.name, capture.id) for capture in final_captures
+            capture.id: list_shown_faces(self.services.items, tenant.name, capture.id)
+            for capture in final_captures
         }
-        unspared_captures = [capture for capture in final_captures if spared_faceids.isdisjoint(faceids_of[capture.id])]
+        unspared_captures = [
+            capture
+            for capture in final_captures
+            if spared_faceids.isdisjoint(faceids_of[capture.id])
+        ]
         if not tenant.keeps_pictures:
             return unspared_captures
-        unpictured_faceids = self._find_unpictured(tenant, sorted(set[str]().union(*faceids_of.values())))
+        unpictured_faceids = self._find_unpictured(
+            tenant, sorted(set[str]().union(*faceids_of.values()))
+        )
         return [
             capture
             for capture in unspared_captures
@@ -103,7 +122,9 @@ class CapturePictures(Service["Book"]):
         """Return those of the faces that are in a group of which no pictures are kept."""
         if not faceids:
             return set()
-        items = self.services.items.get_many(keys.FACES, [(tenant.name, faceid) for faceid in faceids])
+        items = self.services.items.get_many(
+            keys.FACES, [(tenant.name, faceid) for faceid in faceids]
+        )
         return {face["faceid"] for face in items if face and face["group"] in tenant.no_pictures_of}
 
     def forget(self, tenant: Tenant, capture: Capture) -> None:
@@ -116,17 +137,20 @@ class CapturePictures(Service["Book"]):
             self.services.storage.uploads.delete(key)
 
     def get_crop_url(self, tenant: Tenant, camera_id: str, capture_id: str, number: int) -> str:
-        """Return the URL of the face `number` of a capture; cut it out first if nobody looked at it yet.
+        """Return the URL of the face `number` of a capture; cut it out first if nobody looked at it
+        yet.
 
-        Raises CaptureNotFound if there is no such capture or face, Conflict if the capture's picture is not kept any
-        more or is not resolved yet, or if the person is restricted.
+        Raises CaptureNotFound if there is no such capture or face, Conflict if the capture's
+        picture is not kept any more or is not resolved yet, or if the person is restricted.
         """
         capture = self.services.captures.get(tenant, camera_id, capture_id)
         self._require_shown(tenant, capture, number)
 
         def cut_face(vision: Vision, picture: bytes) -> bytes:
             box = _find_sighting(capture, number).box
-            other_boxes = [sighting.box for sighting in capture.sightings if sighting.number != number]
+            other_boxes = [
+                sighting.box for sighting in capture.sightings if sighting.number != number
+            ]
             return vision.show_face(vision.read_picture(picture, RULES), box, other_boxes)
 
         return self._make_url(tenant, capture, number, cut_face)
@@ -134,29 +158,36 @@ class CapturePictures(Service["Book"]):
     def _require_shown(self, tenant: Tenant, capture: Capture, number: int) -> None:
         """Raise Conflict if the face of that number is of a person who is restricted."""
         faceid = _find_sighting(capture, number).faceid
-        shown = {(captured_ms(capture.id), sighting_id(capture.id, number)): faceid} if faceid else {}
+        shown = (
+            {(captured_ms(capture.id), sighting_id(capture.id, number)): faceid} if faceid else {}
+        )
         faces = self.services.faces.find_by_sightings(tenant, shown, restricted=True)
         if any(face.restriction for face in faces.values()):
             raise Conflict("this face is shown to nobody: the person is restricted, or withdrew")
 
     def list_crops(self, tenant: Tenant) -> dict[str, list[str]]:
-        """Return the keys of the faces that were cut out of captures, by the ids of their sightings."""
+        """Return the keys of the faces that were cut out of captures, by the ids of their
+        sightings."""
         crops: dict[str, list[str]] = {}
         for blob in self.services.storage.uploads.walk(keys.crops(tenant.name)):
             crops.setdefault(blob.key.rpartition("/")[2].removesuffix(".jpg"), []).append(blob.key)
         return crops
 
     def get_thumbnail_url(self, tenant: Tenant, camera_id: str, capture_id: str) -> str:
-        """Return the URL of a capture's thumbnail of up to 320 pixels; make it first if nobody looked at it yet.
+        """Return the URL of a capture's thumbnail of up to 320 pixels; make it first if nobody
+        looked at it yet.
 
-        Before the capture is resolved there is none: then its picture may not be kept. Raises as `get_crop_url`.
+        Before the capture is resolved there is none: then its picture may not be kept. Raises as
+        `get_crop_url`.
         """
         capture = self.services.captures.get(tenant, camera_id, capture_id)
         if capture.state is not CaptureState.RESOLVED:
             raise Conflict("this capture is not resolved, so it has no thumbnail")
 
         def make_thumbnail(vision: Vision, picture: bytes) -> bytes:
-            return vision.thumbnail(vision.read_picture(picture, THUMBNAIL_RULES), THUMBNAIL_SIDE_PX)
+            return vision.thumbnail(
+                vision.read_picture(picture, THUMBNAIL_RULES), THUMBNAIL_SIDE_PX
+            )
 
         return self._make_url(tenant, capture, keys.WHOLE, make_thumbnail)
 
@@ -171,13 +202,18 @@ class CapturePictures(Service["Book"]):
         return is_as_noted is not capture.is_of_rest
 
     def _make_url(
-        self, tenant: Tenant, capture: Capture, part: int | str, draw_part: Callable[[Vision, bytes], bytes]
+        self,
+        tenant: Tenant,
+        capture: Capture,
+        part: int | str,
+        draw_part: Callable[[Vision, bytes], bytes],
     ) -> str:
         """Return the URL of a part of a capture's picture: `part` is a face's number, or WHOLE.
 
         A part that is not stored yet is made first by `draw_part`, from the whole picture.
 
-        Raises Conflict if the picture is not kept, cannot be read, or is changed meanwhile by an erasure.
+        Raises Conflict if the picture is not kept, cannot be read, or is changed meanwhile by an
+        erasure.
         """
         if not tenant.keeps_pictures:
             raise Conflict(NO_PICTURES_KEPT)
@@ -188,9 +224,13 @@ class CapturePictures(Service["Book"]):
             if picture is None:
                 raise Conflict("the picture of this capture is not kept any more")
             try:
-                part_jpeg = draw_part(self.services.tenant_vision.choose_vision(tenant.model), picture)
+                part_jpeg = draw_part(
+                    self.services.tenant_vision.choose_vision(tenant.model), picture
+                )
             except (Unusable, InvalidInput) as error:
-                raise Conflict(f"the picture of this capture cannot be read any more: {error}") from error
+                raise Conflict(
+                    f"the picture of this capture cannot be read any more: {error}"
+                ) from error
             self.services.storage.uploads.put_if_absent(part_key, part_jpeg, "image/jpeg")
             # Another size: somebody was hidden in it meanwhile, or it was deleted.
             if self.services.storage.uploads.size(whole_key) != len(picture):
@@ -199,19 +239,25 @@ class CapturePictures(Service["Book"]):
         return self.services.storage.uploads.signed_get(part_key)
 
 
-NO_PICTURES_KEPT = "this tenant keeps no pictures (its setting keeps_pictures): there is none of this capture"
+NO_PICTURES_KEPT = (
+    "this tenant keeps no pictures (its setting keeps_pictures): there is none of this capture"
+)
 
 
 THUMBNAIL_SIDE_PX = 320
 """Longest side of a capture's small picture, in pixels: a tile of the console."""
 THUMBNAIL_RULES = replace(RULES, most_pixels=(2 * THUMBNAIL_SIDE_PX) ** 2)
-"""A thumbnail needs a quarter of the pixels of a frame or fewer, and a JPEG is reduced while it is decoded."""
+"""A thumbnail needs a quarter of the pixels of a frame or fewer, and a JPEG is reduced while it is
+decoded."""
 
 
 def _find_sighting(capture: Capture, number: int) -> Sighting:
-    found_sighting = next((sighting for sighting in capture.sightings if sighting.number == number), None)
+    found_sighting = next(
+        (sighting for sighting in capture.sightings if sighting.number == number), None
+    )
     if found_sighting is None:
         raise CaptureNotFound(
-            f"capture {capture.id!r} has no face {number}: it has {len(capture.sightings)}, counted from 0"
+            f"capture {capture.id!r} has no face {number}: it has {len(capture.sightings)}, "
+            "counted from 0"
         )
     return found_sighting

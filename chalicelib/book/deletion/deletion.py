@@ -1,12 +1,13 @@
-"""Deletion of faces, with their templates, pictures and names, and of groups with all their faces and users.
+"""Deletion of faces, with their templates, pictures and names, and of groups with all their faces
+and users.
 
-Rooms outside of the book have duties when faces leave (domain/hooks). They are asked before each deletion, and
-their rows go into the transaction that deletes the faces.
+Rooms outside of the book have duties when faces leave (domain/hooks). They are asked before each
+deletion, and their rows go into the transaction that deletes the faces.
 
-A group is gone at once, and its faces behind it, whatever their number. One transaction deletes the group, frees its
-name and takes its faces out of the gallery. The tenant's record names the group until all its faces are gone, so that
-nobody reads one of them meanwhile. Their records and pictures are deleted by the function that a message calls, and by
-each sweep, in parts with a departure each.
+A group is gone at once, and its faces behind it, whatever their number. One transaction deletes the
+group, frees its name and takes its faces out of the gallery. The tenant's record names the group
+until all its faces are gone, so that nobody reads one of them meanwhile. Their records and pictures
+are deleted by the function that a message calls, and by each sweep, in parts with a departure each.
 """
 
 from __future__ import annotations
@@ -27,7 +28,13 @@ from chalicelib.book.faces import face_deletes, has_ended_record
 from chalicelib.book.groups import CHANGED_ALL_THE_TIME, group_deletes, require_deletable
 from chalicelib.book.idempotency import RECORDED, RequestId
 from chalicelib.book.tenants import CAPACITY_LEFT, ENDED_CHANGES, FACES_LEFT, GROUPS_LEFT
-from chalicelib.domain.errors import Busy, ConditionFailed, FaceHeld, RegularsError, StorageUnavailable
+from chalicelib.domain.errors import (
+    Busy,
+    ConditionFailed,
+    FaceHeld,
+    RegularsError,
+    StorageUnavailable,
+)
 from chalicelib.domain.hooks import MOST_LEAVING, Departure, weight_of
 from chalicelib.domain.jobs import STOPS_AT_S, Job
 from chalicelib.domain.model import Edit, Face, Group, JournalEntry, Tenant
@@ -36,7 +43,14 @@ from chalicelib.domain.rules.templates import gallery_group, make_delete_entry, 
 from chalicelib.lazy import lazy
 from chalicelib.service import Service
 from chalicelib.storage import keys
-from chalicelib.storage.items import Changed, count_attempts, faces_in, retry_if_changed, write, write_in_parts
+from chalicelib.storage.items import (
+    Changed,
+    count_attempts,
+    faces_in,
+    retry_if_changed,
+    write,
+    write_in_parts,
+)
 from chalicelib.storage.ports import Action, Delete, ItemStore, Put
 from chalicelib.storage.records.faces import face_from
 
@@ -62,7 +76,8 @@ class Deleted(Struct, frozen=True):
 CHUNK = 40
 """Faces that one transaction deletes: of the 100 actions each needs about two."""
 _ACTIONS = 90
-"""Actions on faces and groups in one transaction; DynamoDB takes 100, and the tenant, journal and answer need some."""
+"""Actions on faces and groups in one transaction; DynamoDB takes 100, and the tenant, journal and
+answer need some."""
 
 
 def _anybody(_face: Face) -> bool:
@@ -74,10 +89,13 @@ _AT_ONCE = 8
 
 
 class DeletionOptions(Struct, frozen=True):
-    """A way to delete faces. `by`: the asker, for the receipt; `erases`: nothing of the person is left; `only`:
-    those of whom this is true; `restricted`: restricted ones, too, since an erasure was asked for by that word;
-    `keeps_users`: a user that loses its last face stays, unless it is erased; `asked_at`: when it was asked for first,
-    if a backup brought them back."""
+    """A way to delete faces.
+
+    `by`: the asker, for the receipt; `erases`: nothing of the person is left; `only`: those of whom
+    this is true; `restricted`: restricted ones, too, since an erasure was asked for by that word;
+    `keeps_users`: a user that loses its last face stays, unless it is erased; `asked_at`: when it
+    was asked for first, if a backup brought them back.
+    """
 
     by: str
     erases: bool
@@ -88,7 +106,10 @@ class DeletionOptions(Struct, frozen=True):
 
 
 class _Chunk(Struct, frozen=True):
-    """The faces that one transaction deletes. `missing`: the ids of it that no face has; `is_last`: none is left."""
+    """The faces that one transaction deletes.
+
+    `missing`: the ids of it that no face has; `is_last`: none is left.
+    """
 
     faces: list[Face]
     missing: list[str]
@@ -133,13 +154,19 @@ class Deletion(Service["Book"]):
         by: str = "",
         only: Callable[[Face], bool] = _anybody,
     ) -> Deleted:
-        """Delete faces of a group, as `delete_faces` does. A face of another group counts as missing.
+        """Delete faces of a group, as `delete_faces` does.
+
+        A face of another group counts as missing.
 
         Raises GroupNotFound, and the errors of `delete_faces`.
         """
         group = self.services.groups.get_by_name(tenant, group_name)
         return self.delete_faces(
-            tenant, faceids, request, by=by, only=lambda face: face.group_id == group.id and only(face)
+            tenant,
+            faceids,
+            request,
+            by=by,
+            only=lambda face: face.group_id == group.id and only(face),
         )
 
     def delete_faces(
@@ -154,19 +181,23 @@ class Deletion(Service["Book"]):
         keeps_users: bool = False,
         asked_at: datetime | None = None,
     ) -> Deleted:
-        """Delete faces with their templates, pictures and names; then age, gender and crops of their sightings go.
+        """Delete faces with their templates, pictures and names; then age, gender and crops of
+        their sightings go.
 
-        A user, or a subject with its name, goes with its last face, unless `keeps_users` and nobody is erased.
-        `by`: the asker, for the receipts; `only`: those of whom this is true count as there; `asked_at`: when it was
-        asked for first, if a backup brought them back. With `erase`, or if the tenant's setting says so, nothing is
-        left of the people: the erasures in the answer say how far that is.
+        A user, or a subject with its name, goes with its last face, unless `keeps_users` and nobody
+        is erased. `by`: the asker, for the receipts; `only`: those of whom this is true count as
+        there; `asked_at`: when it was asked for first, if a backup brought them back. With `erase`,
+        or if the tenant's setting says so, nothing is left of the people: the erasures in the
+        answer say how far that is.
 
-        Chunks of up to 40 are deleted all or nothing and recorded, so that a retry after a crash goes on from
-        there. The answer's `failed` has the ids of the first chunk that storage refused, and of all after it. A
-        repeated id counts once. Raises FaceHeld if one is under legal hold; Busy or StorageUnavailable if no face was
-        deleted.
+        Chunks of up to 40 are deleted all or nothing and recorded, so that a retry after a crash
+        goes on from there. The answer's `failed` has the ids of the first chunk that storage
+        refused, and of all after it. A repeated id counts once. Raises FaceHeld if one is under
+        legal hold; Busy or StorageUnavailable if no face was deleted.
         """
-        options = DeletionOptions(by, erase or tenant.deletes_erase, only, erase, keeps_users, asked_at)
+        options = DeletionOptions(
+            by, erase or tenant.deletes_erase, only, erase, keeps_users, asked_at
+        )
         progress = self.services.requests.read_progress(tenant.name, request)
         deleted = Deleted(**progress) if progress else Deleted([], [], [])
         if len(faceids) > CHUNK and not progress:
@@ -193,7 +224,9 @@ class Deletion(Service["Book"]):
         with ThreadPoolExecutor(_AT_ONCE) as threads:  # on AWS each face is three calls to S3
             list(threads.map(delete, faceids))
 
-    @retry_if_changed("these faces are changed by others all the time: send the request again in a moment")
+    @retry_if_changed(
+        "these faces are changed by others all the time: send the request again in a moment"
+    )
     def _delete_chunk(
         self,
         tenant: Tenant,
@@ -202,11 +235,14 @@ class Deletion(Service["Book"]):
         request: RequestId | None,
         options: DeletionOptions,
     ) -> Deleted:
-        """Delete as many of the `remaining` faces as one transaction takes; return `done_before` with them added."""
+        """Delete as many of the `remaining` faces as one transaction takes; return `done_before`
+        with them added."""
         chunk = self._choose_chunk(tenant, remaining, options)
         departure = self._make_departure(tenant, chunk.faces, options) if chunk.faces else None
         deleted = _add_chunk(
-            done_before, chunk, [departure.id] if departure and departure.id and options.erases else []
+            done_before,
+            chunk,
+            [departure.id] if departure and departure.id and options.erases else [],
         )
         record = self.services.requests.make_answer_actions(
             tenant.name, request, asdict(deleted), before=asdict(done_before), is_last=chunk.is_last
@@ -215,20 +251,30 @@ class Deletion(Service["Book"]):
             with self.services.requests.raise_if_answered(tenant.name, request):
                 if departure is not None:
                     actions = [*record, *departure.actions]
-                    self.services.writer.commit(tenant.name, self._make_change(tenant, chunk.faces, actions, options))
+                    self.services.writer.commit(
+                        tenant.name, self._make_change(tenant, chunk.faces, actions, options)
+                    )
                 elif record:
                     write(self.services.items, record)
         except ConditionFailed as error:
-            if RECORDED in error.names and (progress := self.services.requests.read_progress(tenant.name, request)):
-                return Deleted(**progress)  # the same request, sent twice at once, got further elsewhere
+            if RECORDED in error.names and (
+                progress := self.services.requests.read_progress(tenant.name, request)
+            ):
+                # the same request, sent twice at once, got further elsewhere
+                return Deleted(**progress)
             raise
         if departure is not None:
             self._forget_traces(tenant, chunk.faces)
             departure.follow()
         return deleted
 
-    def _choose_chunk(self, tenant: Tenant, remaining: Sequence[str], options: DeletionOptions) -> _Chunk:
-        """Choose as many of the `remaining` faces as one transaction takes. Raises Changed, FaceHeld, Busy."""
+    def _choose_chunk(
+        self, tenant: Tenant, remaining: Sequence[str], options: DeletionOptions
+    ) -> _Chunk:
+        """Choose as many of the `remaining` faces as one transaction takes.
+
+        Raises Changed, FaceHeld, Busy.
+        """
         faces_by_id = self._find_deletable(tenant, remaining[:CHUNK], options)
         require_free(faces_by_id.values())
         if self.services.merges.mover.settle_faces(tenant, *faces_by_id.values()):
@@ -240,26 +286,42 @@ class Deletion(Service["Book"]):
         missing = [faceid for faceid in faceids if faceid not in faces_by_id]
         return _Chunk(faces, missing, len(faceids) == len(remaining))
 
-    def _make_departure(self, tenant: Tenant, faces: Sequence[Face], manner: DeletionOptions) -> Departure:
+    def _make_departure(
+        self, tenant: Tenant, faces: Sequence[Face], manner: DeletionOptions
+    ) -> Departure:
         return self.services.book_hooks.faces_leave(
             tenant, faces, manner.by, erases=manner.erases, asked_at=manner.asked_at
         )
 
-    def _find_deletable(self, tenant: Tenant, faceids: Sequence[str], manner: DeletionOptions) -> dict[str, Face]:
-        stored_faces_by_id = self.services.faces.by_id(tenant, faceids, restricted=manner.restricted)
+    def _find_deletable(
+        self, tenant: Tenant, faceids: Sequence[str], manner: DeletionOptions
+    ) -> dict[str, Face]:
+        stored_faces_by_id = self.services.faces.by_id(
+            tenant, faceids, restricted=manner.restricted
+        )
         return {faceid: face for faceid, face in stored_faces_by_id.items() if manner.only(face)}
 
     def _make_change(
-        self, tenant: Tenant, faces: Sequence[Face], record: Sequence[Action], options: DeletionOptions
+        self,
+        tenant: Tenant,
+        faces: Sequence[Face],
+        record: Sequence[Action],
+        options: DeletionOptions,
     ) -> Change:
-        """Make the change that deletes these faces. `record`: the actions that write the erasure or the answer down.
+        """Make the change that deletes these faces.
+
+        `record`: the actions that write the erasure or the answer down.
 
         Restricted faces are in no group's count, so they are not taken off it.
         """
         counts = Counter(face.group_id for face in faces if face.restriction is None)
         return Change(
             actions=(
-                *(action for face in faces for action in face_deletes(self.services.items, tenant.name, face)),
+                *(
+                    action
+                    for face in faces
+                    for action in face_deletes(self.services.items, tenant.name, face)
+                ),
                 *record,
             ),
             journal=tuple(map(make_delete_entry, faces)),
@@ -277,8 +339,12 @@ class Deletion(Service["Book"]):
         pictures = [key for face in faces for key in face.picture_keys]
         with suppress(RegularsError):
             for face in faces:
-                merges, kept_pictures = self.services.merges.records.make_delete_actions(tenant.name, face)
-                negatives = self.services.recognition.negatives.make_delete_actions(tenant.name, face)
+                merges, kept_pictures = self.services.merges.records.make_delete_actions(
+                    tenant.name, face
+                )
+                negatives = self.services.recognition.negatives.make_delete_actions(
+                    tenant.name, face
+                )
                 write_in_parts(self.services.items, [*negatives, *merges])
                 pictures += kept_pictures
         self.services.face_pictures.discard_pictures(pictures)
@@ -299,11 +365,18 @@ def _list_remaining(faceids: Sequence[str], deleted: Deleted) -> list[str]:
 
 
 def fit_transaction(
-    items: ItemStore, tenant: str, faceids: Sequence[str], faces_by_id: Mapping[str, Face], *, erases: bool = False
+    items: ItemStore,
+    tenant: str,
+    faceids: Sequence[str],
+    faces_by_id: Mapping[str, Face],
+    *,
+    erases: bool = False,
 ) -> list[str]:
-    """Return the first of the ids, as many as one transaction can delete, with their faces' names, groups and users.
+    """Return the first of the ids, as many as one transaction can delete, with their faces' names,
+    groups and users.
 
-    If it `erases`, they are also no more than one record of an erasure takes. `faces_by_id`: the faces that there are.
+    If it `erases`, they are also no more than one record of an erasure takes. `faces_by_id`: the
+    faces that there are.
     """
     fitting_faceids: list[str] = []
     action_count, weight, groups_and_users = 0, 0, set[str]()
@@ -324,15 +397,21 @@ _MOST_GONE = 500
 
 class GroupDeletion(Service["Book"]):
     a_record: int = 5_000
-    """Faces in one record that erases nobody, which holds their ids: each record reads all observations."""
+    """Faces in one record that erases nobody, which holds their ids: each record reads all
+    observations."""
 
     @retry_if_changed(CHANGED_ALL_THE_TIME)
-    def delete(self, tenant: Tenant, name: str, request: RequestId | None = None, *, by: str = "") -> None:
-        """Delete a group with its faces: it is gone for each call that begins after this one, and its name is free.
+    def delete(
+        self, tenant: Tenant, name: str, request: RequestId | None = None, *, by: str = ""
+    ) -> None:
+        """Delete a group with its faces: it is gone for each call that begins after this one, and
+        its name is free.
 
-        If the tenant's setting says so now, nothing is left of the people. `by`: the asker, for the receipts.
+        If the tenant's setting says so now, nothing is left of the people. `by`: the asker, for the
+        receipts.
 
-        Raises GroupNotFound, DefaultGroup, FaceHeld if a face of it is under legal hold, Busy, AnsweredAlready.
+        Raises GroupNotFound, DefaultGroup, FaceHeld if a face of it is under legal hold, Busy,
+        AnsweredAlready.
         """
         with self.services.writer.hold_up_commits(tenant.name):
             seq = self.services.writer.read_seq(
@@ -342,9 +421,14 @@ class GroupDeletion(Service["Book"]):
             require_deletable(group)
             self._require_free(tenant, group)
             if len(tenant.gone) >= _MOST_GONE:
-                raise Busy(f"{_MOST_GONE} deleted groups are still being erased: send the request again in a while")
+                raise Busy(
+                    f"{_MOST_GONE} deleted groups are still being erased: send the request again "
+                    "in a while"
+                )
             with self.services.requests.raise_if_answered(tenant.name, request):
-                self.services.writer.commit(tenant.name, self._make_change(tenant, group, seq, request, by=by))
+                self.services.writer.commit(
+                    tenant.name, self._make_change(tenant, group, seq, request, by=by)
+                )
         return self.services.wake(tenant.name, group=group.id)
 
     def continue_tenant(self, tenant: Tenant, remaining_s: Callable[[], float]) -> None:
@@ -353,12 +437,19 @@ class GroupDeletion(Service["Book"]):
             self.erase_faces(tenant, group_id, remaining_s)
 
     def erase_faces(self, tenant: Tenant, group_id: str, remaining_s: Callable[[], float]) -> None:
-        """Erase the faces of a deleted group. May be cut off anywhere, and called again, also by two at once.
+        """Erase the faces of a deleted group.
 
-        If the time runs out, a message is sent for the rest. Raises Busy if a merge of one of them takes too long.
+        May be cut off anywhere, and called again, also by two at once.
+
+        If the time runs out, a message is sent for the rest. Raises Busy if a merge of one of them
+        takes too long.
         """
         note = self.services.items.get(keys.DIRECTORY, (tenant.name, keys.gone_item(group_id)))
-        options = DeletionOptions(note["by"], note["erases"]) if note else DeletionOptions("", tenant.deletes_erase)
+        options = (
+            DeletionOptions(note["by"], note["erases"])
+            if note
+            else DeletionOptions("", tenant.deletes_erase)
+        )
         while faces := self._read_some(tenant, group_id, options):
             # Merges and undoings leave a mark on the faces of other groups, too.
             if self.services.merges.mover.settle_faces(replace(tenant, gone=frozenset()), *faces):
@@ -370,15 +461,24 @@ class GroupDeletion(Service["Book"]):
         self.services.groups.forget_users(tenant, group_id)
         self.services.index.purge_before(tenant.name, self.services.writer.read_seq(tenant.name))
         forgotten = Delete(keys.DIRECTORY, (tenant.name, keys.gone_item(group_id)))
-        self.services.writer.commit(tenant.name, Change((forgotten,), (), erased=frozenset({group_id})))
+        self.services.writer.commit(
+            tenant.name, Change((forgotten,), (), erased=frozenset({group_id}))
+        )
 
     def _require_free(self, tenant: Tenant, group: Group) -> None:
         faceids_on_hold = [face.faceid for face in self.services.faces.holds.list_all(tenant.name)]
         faces_on_hold = self.services.faces.by_id(tenant, faceids_on_hold, restricted=True).values()
         require_free(face for face in faces_on_hold if face.own_group_id == group.id)
 
-    def _make_change(self, tenant: Tenant, group: Group, seq: int, request: RequestId | None, *, by: str) -> Change:
-        manner = {"tenant": tenant.name, "item": keys.gone_item(group.id), "by": by, "erases": tenant.deletes_erase}
+    def _make_change(
+        self, tenant: Tenant, group: Group, seq: int, request: RequestId | None, *, by: str
+    ) -> Change:
+        manner = {
+            "tenant": tenant.name,
+            "item": keys.gone_item(group.id),
+            "by": by,
+            "erases": tenant.deletes_erase,
+        }
         put = Put(keys.DIRECTORY, manner)
         return Change(
             (
@@ -387,7 +487,8 @@ class GroupDeletion(Service["Book"]):
                 *self.services.requests.make_answer_actions(tenant.name, request),
             ),
             tuple(
-                JournalEntry(Edit.DROP, "", entry_group_id) for entry_group_id in (group.id, gallery_group(group.id))
+                JournalEntry(Edit.DROP, "", entry_group_id)
+                for entry_group_id in (group.id, gallery_group(group.id))
             ),
             tenant={FACES_LEFT: group.count, GROUPS_LEFT: 1, CAPACITY_LEFT: group.capacity or 0},
             based_on=seq,
@@ -395,7 +496,8 @@ class GroupDeletion(Service["Book"]):
         )
 
     def _read_some(self, tenant: Tenant, group_id: str, options: DeletionOptions) -> list[Face]:
-        """Read as many of the group's faces as one record takes, with those that were merged into them."""
+        """Read as many of the group's faces as one record takes, with those that were merged into
+        them."""
         max_number = MOST_LEAVING if options.erases else self.a_record
         face_keys = islice(faces_in(self.services.items, tenant.name, group_id), max_number)
         face_keys_to_read = [(tenant.name, item["faceid"]) for item in face_keys]
@@ -404,13 +506,21 @@ class GroupDeletion(Service["Book"]):
         return [face for face, number in zip(faces, recorded, strict=True) if number <= max_number]
 
     def _read_faces(self, face_keys: Sequence[tuple[str, str]], group_id: str) -> list[Face]:
-        """Read faces that are still of the group: an id may have been enrolled again, in another group."""
-        faces = [face_from(item) for item in self.services.items.get_many(keys.FACES, face_keys) if item]
+        """Read faces that are still of the group: an id may have been enrolled again, in another
+        group."""
+        faces = [
+            face_from(item) for item in self.services.items.get_many(keys.FACES, face_keys) if item
+        ]
         return [face for face in faces if face.group_id == group_id]
 
     def _erase(self, tenant: Tenant, faces: Sequence[Face], manner: DeletionOptions) -> None:
-        """Note the faces, then delete them and their pictures. After a kill, those that are left are noted again."""
-        departure = self.services.book_hooks.faces_leave(tenant, faces, manner.by, erases=manner.erases)
+        """Note the faces, then delete them and their pictures.
+
+        After a kill, those that are left are noted again.
+        """
+        departure = self.services.book_hooks.faces_leave(
+            tenant, faces, manner.by, erases=manner.erases
+        )
         if departure.actions:
             write(self.services.items, departure.actions)
         faces_by_id = {face.faceid: face for face in faces}
@@ -420,15 +530,24 @@ class GroupDeletion(Service["Book"]):
         departure.follow()
 
     def _delete_some(self, tenant: Tenant, faces: dict[str, Face]) -> dict[str, Face]:
-        """Delete as many of the faces as one transaction takes, and return those that are left. Raises Busy."""
+        """Delete as many of the faces as one transaction takes, and return those that are left.
+
+        Raises Busy.
+        """
         chunk = fit_transaction(self.services.items, tenant.name, [*faces][:CHUNK], faces)
         to_delete = [faces[faceid] for faceid in chunk]
         for _ in count_attempts():
-            deletes = [action for face in to_delete for action in face_deletes(self.services.items, tenant.name, face)]
+            deletes = [
+                action
+                for face in to_delete
+                for action in face_deletes(self.services.items, tenant.name, face)
+            ]
             try:
                 write(self.services.items, deletes)
             except ConditionFailed:  # another worker was first, or a request under way changed one
-                to_delete = self._read_faces([(tenant.name, face.faceid) for face in to_delete], to_delete[0].group_id)
+                to_delete = self._read_faces(
+                    [(tenant.name, face.faceid) for face in to_delete], to_delete[0].group_id
+                )
                 if to_delete:
                     continue
             return {faceid: face for faceid, face in faces.items() if faceid not in chunk}

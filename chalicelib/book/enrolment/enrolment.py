@@ -2,8 +2,8 @@
 
 How good the picture must be: portraits.
 
-The changes that enrol the faces of a picture are gathered face by face and committed at once. Of somebody whom cameras
-know already, the new face absorbs the strangers who surely are that person.
+The changes that enrol the faces of a picture are gathered face by face and committed at once. Of
+somebody whom cameras know already, the new face absorbs the strangers who surely are that person.
 """
 
 from __future__ import annotations
@@ -37,7 +37,16 @@ from chalicelib.domain.errors import (
     WrongModel,
 )
 from chalicelib.domain.grounds import require_record
-from chalicelib.domain.model import NO_FIELDS, STRANGER, Face, Group, Labels, NewFace, Picture, Tenant
+from chalicelib.domain.model import (
+    NO_FIELDS,
+    STRANGER,
+    Face,
+    Group,
+    Labels,
+    NewFace,
+    Picture,
+    Tenant,
+)
 from chalicelib.domain.names import face_name, face_note
 from chalicelib.domain.observations import Observation, ObservationKind, observed_estimates
 from chalicelib.domain.pictures import BoundingBox, Estimates, Gender, PictureRules
@@ -55,7 +64,8 @@ if TYPE_CHECKING:
     from chalicelib.book.enrolment.group_enrolment import GroupEnrolment
 
 VALUE_LENGTH = 50
-"""Characters of an attribute's value or a label, as the contracts of the camera and the cloud say."""
+"""Characters of an attribute's value or a label, as the contracts of the camera and the cloud
+say."""
 
 
 class Enrolment(Service["Book"]):
@@ -91,13 +101,16 @@ class Enrolment(Service["Book"]):
         refuses_erased: bool = False,
         request: RequestId | None = None,
     ) -> Face:
-        """Enrol the largest face of a picture as a new face. Strangers who are surely that person become part of it.
+        """Enrol the largest face of a picture as a new face.
+
+        Strangers who are surely that person become part of it.
 
         One person may have several faceids in groups that somebody chose: those are not merged.
 
-        `refuses_known`: enrol nobody who is enrolled already, in any group; `refuses_erased`: nor anybody who was
-        erased. Raises, in this order, ConsentMissing, InvalidInput, GroupNotFound, FaceExists, Unusable, FaceErased,
-        GroupFull or TenantFull, FaceKnown; AnsweredAlready if the same request was done first.
+        `refuses_known`: enrol nobody who is enrolled already, in any group; `refuses_erased`: nor
+        anybody who was erased. Raises, in this order, ConsentMissing, InvalidInput, GroupNotFound,
+        FaceExists, Unusable, FaceErased, GroupFull or TenantFull, FaceKnown; AnsweredAlready if the
+        same request was done first.
         """
         checked_face = self._check_new_face(tenant, new_face)
         group = self.services.groups.get_by_name(tenant, group_name)
@@ -106,40 +119,63 @@ class Enrolment(Service["Book"]):
             self._require_free_id(tenant, new_face.faceid)
         portrait = self.services.portraits.portray_largest(tenant, picture, rules)
         if refuses_erased:
-            self.services.book_hooks.refuse_erased(tenant, new_face.faceid, portrait.template.vector)
+            self.services.book_hooks.refuse_erased(
+                tenant, new_face.faceid, portrait.template.vector
+            )
         require_room(group)
         face = _make_face(checked_face, group, attributes, self.services.clock.now())
-        enrolled = self._enrol_portrait(tenant, face, portrait, request, refuses_known=refuses_known)
+        enrolled = self._enrol_portrait(
+            tenant, face, portrait, request, refuses_known=refuses_known
+        )
         return self.absorb_strangers(tenant, enrolled)
 
     def _check_new_face(self, tenant: Tenant, new_face: NewFace) -> NewFace:
-        """Return what is said of somebody, name and note as they are stored. Raises ConsentMissing, InvalidInput."""
+        """Return what is said of somebody, name and note as they are stored.
+
+        Raises ConsentMissing, InvalidInput.
+        """
         require_record(tenant, new_face.consent)
         if new_face.consent is not None:
             require_legal(new_face.consent, self.services.clock.now())
             self.services.tenants.announce_consent_end(tenant, new_face.consent)
-        checked_face = replace(new_face, name=face_name(new_face.name), note=face_note(new_face.note))
+        checked_face = replace(
+            new_face, name=face_name(new_face.name), note=face_note(new_face.note)
+        )
         if new_face.faceid is not None:
             require_faceid(tenant, new_face.faceid)
         return checked_face
 
-    def write_portrait(self, tenant: Tenant, face: Face, portrait: Portrait, now: datetime) -> Picture:
-        """Store a portrait as a picture of this face. Call it before the transaction that names the picture.
+    def write_portrait(
+        self, tenant: Tenant, face: Face, portrait: Portrait, now: datetime
+    ) -> Picture:
+        """Store a portrait as a picture of this face.
 
-        Raises ConsentMissing if the face has no record, and the portrait shows somebody whose record has ended.
+        Call it before the transaction that names the picture.
+
+        Raises ConsentMissing if the face has no record, and the portrait shows somebody whose
+        record has ended.
         """
         quality = portrait.estimates.quality
         self.services.recognition.verification.require_nobody_withdrawn(
             tenant, face.consent, portrait.embedding, quality
         )
-        picture = Picture(portrait.photo_id, "", now, (portrait.template,), portrait.estimates, found=portrait.found)
+        picture = Picture(
+            portrait.photo_id,
+            "",
+            now,
+            (portrait.template,),
+            portrait.estimates,
+            found=portrait.found,
+        )
         return self.services.face_pictures.write_picture(tenant, face, picture, portrait.jpeg)
 
     def absorb_strangers(self, tenant: Tenant, enrolled: Face) -> Face:
-        """Let a face that was just enrolled absorb the strangers who surely are that person; return it as it is then.
+        """Let a face that was just enrolled absorb the strangers who surely are that person; return
+        it as it is then.
 
-        It is enrolled whatever becomes of this: what cannot be done now is done by the job that joins faces. Somebody
-        enrolled as a stranger is left to that job, too, since of two strangers the older one keeps its id.
+        It is enrolled whatever becomes of this: what cannot be done now is done by the job that
+        joins faces. Somebody enrolled as a stranger is left to that job, too, since of two
+        strangers the older one keeps its id.
         """
         if not tenant.learns or enrolled.group_id == STRANGER:
             return enrolled
@@ -149,7 +185,8 @@ class Enrolment(Service["Book"]):
         return enrolled
 
     def list_absorbed(self, tenant: Tenant, face: Face) -> list[str]:
-        """Return the ids of the faces that the service has joined with this one by itself, oldest first."""
+        """Return the ids of the faces that the service has joined with this one by itself, oldest
+        first."""
         if not face.merges:
             return []
         merges = self.services.merges.records.list_all(tenant.name, face.faceid)
@@ -157,16 +194,26 @@ class Enrolment(Service["Book"]):
 
     def _require_free_id(self, tenant: Tenant, faceid: str) -> None:
         if self.services.faces.find(tenant, faceid, restricted=True):
-            raise FaceExists(f"there is a face {faceid!r} already: choose another id, or update that face")
+            raise FaceExists(
+                f"there is a face {faceid!r} already: choose another id, or update that face"
+            )
 
-    @retry_if_changed("many enrolments of this tenant arrive at once: send the request again in a moment")
+    @retry_if_changed(
+        "many enrolments of this tenant arrive at once: send the request again in a moment"
+    )
     def _enrol_portrait(
-        self, tenant: Tenant, new_face: Face, portrait: Portrait, request: RequestId | None, *, refuses_known: bool
+        self,
+        tenant: Tenant,
+        new_face: Face,
+        portrait: Portrait,
+        request: RequestId | None,
+        *,
+        refuses_known: bool,
     ) -> Face:
         """Store a new face with its picture, which is deleted again if the face is refused.
 
-        `new_face`: without its picture and, unless the caller chose one, without an id. Raises GroupNotFound,
-        GroupFull, TenantFull, FaceExists, FaceKnown, Busy, AnsweredAlready.
+        `new_face`: without its picture and, unless the caller chose one, without an id. Raises
+        GroupNotFound, GroupFull, TenantFull, FaceExists, FaceKnown, Busy, AnsweredAlready.
         """
         try:
             with self.services.requests.raise_if_answered(tenant.name, request):
@@ -183,31 +230,51 @@ class Enrolment(Service["Book"]):
             raise
 
     def _try_enrolment(
-        self, tenant: Tenant, new_face: Face, portrait: Portrait, request: RequestId | None, seq: int | None = None
+        self,
+        tenant: Tenant,
+        new_face: Face,
+        portrait: Portrait,
+        request: RequestId | None,
+        seq: int | None = None,
     ) -> Face:
-        """Enrol without a retry. `seq`: that of the gallery in which nobody is known as this face; None: any."""
+        """Enrol without a retry.
+
+        `seq`: that of the gallery in which nobody is known as this face; None: any.
+        """
         group = self.services.groups.find_by_id(tenant, new_face.group_id)
         if group is None:
             raise GroupNotFound("the group was deleted meanwhile: create it first")
-        face = replace(new_face, faceid=new_face.faceid or time_ordered_id(self.services.clock.now()))
         face = replace(
-            face, pictures=(self.services.enrolment.write_portrait(tenant, face, portrait, face.enrolled_at),)
+            new_face, faceid=new_face.faceid or time_ordered_id(self.services.clock.now())
+        )
+        face = replace(
+            face,
+            pictures=(
+                self.services.enrolment.write_portrait(tenant, face, portrait, face.enrolled_at),
+            ),
         )
         with self.services.face_pictures.replace_pictures((), [face.picture_key]):
-            enrolled = EnrolledFace(face, group, portrait.box, known=False, estimates=portrait.estimates)
-            answer = self.services.requests.make_answer_actions(tenant.name, request, {"faceid": face.faceid})
+            enrolled = EnrolledFace(
+                face, group, portrait.box, known=False, estimates=portrait.estimates
+            )
+            answer = self.services.requests.make_answer_actions(
+                tenant.name, request, {"faceid": face.faceid}
+            )
             change = self.make_change(tenant, group, [enrolled], face.enrolled_at, actions=answer)
             self.services.writer.commit(tenant.name, replace(change, based_on=seq))
         return face
 
     def _require_unknown(self, tenant: Tenant, portrait: Portrait) -> int:
         """Return the seq of the gallery in which nobody is known as this face. Raises FaceKnown."""
-        probes = Probes(portrait.template.model, portrait.embedding[None], [portrait.estimates.quality])
+        probes = Probes(
+            portrait.template.model, portrait.embedding[None], [portrait.estimates.quality]
+        )
         (recognised,) = self.services.recognition.find_duplicates(tenant, probes)
         if recognised.face is not None and (candidate := recognised.verdict.candidate) is not None:
             audit_events.report_people([candidate.faceid])
             raise FaceKnown(
-                f"this looks like face {candidate.faceid!r}, which is enrolled already ({candidate.score:.4f}): add "
+                f"this looks like face {candidate.faceid!r}, which is enrolled already "
+                f"({candidate.score:.4f}): add "
                 "the picture to it, or enrol it without if_known",
                 face=candidate.faceid,
                 score=candidate.score,
@@ -224,34 +291,48 @@ class Enrolment(Service["Book"]):
         labels: Labels | None = None,
         actions: Sequence[Action] = (),
     ) -> Change:
-        """Return the change that stores those of these faces that are new, and an observation of each.
+        """Return the change that stores those of these faces that are new, and an observation of
+        each.
 
-        `labels`: those of the observations; None: the faces'. `actions`: more of the same transaction.
+        `labels`: those of the observations; None: the faces'. `actions`: more of the same
+        transaction.
         """
         observations = [
-            enrolled_face.make_observation(now, enrolled_face.face.labels if labels is None else labels)
+            enrolled_face.make_observation(
+                now, enrolled_face.face.labels if labels is None else labels
+            )
             for enrolled_face in enrolled_faces
         ]
         observation_actions = self.services.statistics.make_actions(tenant.name, observations)
-        new_faces = [enrolled_face.face for enrolled_face in enrolled_faces if not enrolled_face.known]
+        new_faces = [
+            enrolled_face.face for enrolled_face in enrolled_faces if not enrolled_face.known
+        ]
         return make_enrolment_change(tenant, group, new_faces, [*actions, *observation_actions])
 
-    def raise_refused(self, tenant: Tenant, group_id: str, error: ConditionFailed, number: int = 1) -> None:
-        """Raise the error that a refused commit of so many faces means. Return if another try may succeed."""
+    def raise_refused(
+        self, tenant: Tenant, group_id: str, error: ConditionFailed, number: int = 1
+    ) -> None:
+        """Raise the error that a refused commit of so many faces means.
+
+        Return if another try may succeed.
+        """
         if f"{GROUP_EXISTS}:{group_id}" in error.names:
             raise GroupNotFound("the group was deleted meanwhile: create it first") from error
         if f"{GROUP_ROOM}:{group_id}" in error.names:
             require_room(self.services.groups.find_by_id(tenant, group_id), number)
         if TENANT_ROOM in error.names:
             max_faces = tenant.limits.faces
-            raise TenantFull(f"the tenant may hold {max_faces} faces, and this would pass that: delete some first")
+            raise TenantFull(
+                f"the tenant may hold {max_faces} faces, and this would pass that: delete some "
+                "first"
+            )
 
 
 def find_attribute_values(group: Group, values: Mapping[str, str]) -> dict[int, str]:
     """Return the values of the group's attributes, by attribute id.
 
-    `values`: by attribute name or `itemN`, N being the attribute's place from 1; the name goes first. Raises
-    InvalidInput if a value has over 50 characters.
+    `values`: by attribute name or `itemN`, N being the attribute's place from 1; the name goes
+    first. Raises InvalidInput if a value has over 50 characters.
     """
     values_by_id = {}
     for number, attribute in enumerate(group.attributes, start=1):
@@ -259,7 +340,8 @@ def find_attribute_values(group: Group, values: Mapping[str, str]) -> dict[int, 
         if value is not None:
             if len(value) > VALUE_LENGTH:
                 raise InvalidInput(
-                    f"the value of {attribute.name!r} has {len(value)} characters, at most {VALUE_LENGTH} are kept"
+                    f"the value of {attribute.name!r} has {len(value)} characters, at most "
+                    f"{VALUE_LENGTH} are kept"
                 )
             values_by_id[attribute.id] = value
     return values_by_id
@@ -271,13 +353,16 @@ def require_attributes(group: Group, values: Mapping[str, str]) -> None:
     unknown = next((name for name in values if name not in names), None)
     if unknown is not None:
         has = ", ".join(names) or "none"
-        raise AttributeNotFound(f"group {group.name!r} has no attribute {unknown[:60]!r}: it has {has}")
+        raise AttributeNotFound(
+            f"group {group.name!r} has no attribute {unknown[:60]!r}: it has {has}"
+        )
 
 
 class EnrolledFace(Struct, frozen=True):
     """One face of an enrolment, as stored.
 
-    `box`: its place in the picture, None for a stored face; `known`: it was in the group, or in the picture, before.
+    `box`: its place in the picture, None for a stored face; `known`: it was in the group, or in the
+    picture, before.
     """
 
     face: Face
@@ -299,8 +384,13 @@ class EnrolledFace(Struct, frozen=True):
         )
 
 
-def _make_face(new_face: NewFace, group: Group, attributes: Mapping[int, str], now: datetime) -> Face:
-    """Make the face as it is stored, without its picture. `attributes`: values by attribute id of the group."""
+def _make_face(
+    new_face: NewFace, group: Group, attributes: Mapping[int, str], now: datetime
+) -> Face:
+    """Make the face as it is stored, without its picture.
+
+    `attributes`: values by attribute id of the group.
+    """
     return Face(
         faceid=new_face.faceid or "",
         group_id=group.id,
@@ -320,8 +410,8 @@ def _make_face(new_face: NewFace, group: Group, attributes: Mapping[int, str], n
 class FaceChanges(Struct, frozen=True):
     """The values to set; None leaves one as it is.
 
-    `values`: attribute values by name or `itemN`; "" clears one. `labels`: by letter. `cleared_names`: names of
-    fields that are to say nothing.
+    `values`: attribute values by name or `itemN`; "" clears one. `labels`: by letter.
+    `cleared_names`: names of fields that are to say nothing.
     """
 
     new_group_name: str | None = None

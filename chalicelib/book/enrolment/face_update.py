@@ -1,12 +1,14 @@
-"""Changes of a face: another name, group or picture, other attributes or labels. Its id and its arrivals stay.
+"""Changes of a face: another name, group or picture, other attributes or labels. Its id and its
+arrivals stay.
 
 A change of many faces changes each by itself, so that one that cannot be changed stops no other.
 
-Further photos of an enrolled person are added and removed here, too, up to MAX_PICTURES (domain/model). Searches
-compare with the mean of MAX_COMPARED of them (domain/rules/choice). One that is added pushes out a photo that the face
-learnt by itself (domain/rules/templates), if there is no room for both. A photo of somebody else would spoil the mean, so
-a new one must reach the threshold of a search with the face, and must not be more like another face. A user may vouch
-for it. How good a picture must be is in portraits.
+Further photos of an enrolled person are added and removed here, too, up to MAX_PICTURES
+(domain/model). Searches compare with the mean of MAX_COMPARED of them (domain/rules/choice). One
+that is added pushes out a photo that the face learnt by itself (domain/rules/templates), if there
+is no room for both. A photo of somebody else would spoil the mean, so a new one must reach the
+threshold of a search with the face, and must not be more like another face. A user may vouch for
+it. How good a picture must be is in portraits.
 """
 
 from __future__ import annotations
@@ -20,7 +22,11 @@ from msgspec.structs import replace
 
 from chalicelib.book.captures.captures import not_found
 from chalicelib.book.commit import Change, GalleryMoved, limited_groups, make_face_change
-from chalicelib.book.enrolment.enrolment import FaceChanges, find_attribute_values, require_attributes
+from chalicelib.book.enrolment.enrolment import (
+    FaceChanges,
+    find_attribute_values,
+    require_attributes,
+)
 from chalicelib.book.face_pictures import drop_unwanted_pictures
 from chalicelib.book.groups import require_room
 from chalicelib.book.idempotency import RequestId
@@ -46,7 +52,12 @@ from chalicelib.domain.model import BLANK, MAX_PICTURES, Face, Group, Picture, T
 from chalicelib.domain.names import face_name, face_note
 from chalicelib.domain.pictures import PictureRules
 from chalicelib.domain.rules.recognised import Probes, Recognised
-from chalicelib.domain.rules.templates import ensure_given_picture, list_given_pictures, of_model, parse_vector
+from chalicelib.domain.rules.templates import (
+    ensure_given_picture,
+    list_given_pictures,
+    of_model,
+    parse_vector,
+)
 from chalicelib.service import Service
 from chalicelib.storage import keys
 from chalicelib.storage.items import Changed, count_attempts, retry_if_changed, write_unless_changed
@@ -68,11 +79,13 @@ class FaceUpdate(Service["Book"]):
         rules: PictureRules,
         request: RequestId | None = None,
     ) -> None:
-        """Apply all changes or none. A new picture replaces all pictures, with their templates and estimates.
+        """Apply all changes or none.
 
-        Attribute values follow their names into the new group; those that it lacks are dropped. Raises, in this order,
-        InvalidInput, GroupNotFound (either), FaceNotFound (also if it is in another group), Unusable, GroupFull,
-        FaceHeld, Busy.
+        A new picture replaces all pictures, with their templates and estimates.
+
+        Attribute values follow their names into the new group; those that it lacks are dropped.
+        Raises, in this order, InvalidInput, GroupNotFound (either), FaceNotFound (also if it is in
+        another group), Unusable, GroupFull, FaceHeld, Busy.
         """
         changes = _normalise_texts(changes)
 
@@ -85,10 +98,15 @@ class FaceUpdate(Service["Book"]):
 
         read_groups(self.services.faces.find(tenant, faceid))
         portrait = (
-            None if changes.picture is None else self.services.portraits.portray_largest(tenant, changes.picture, rules)
+            None
+            if changes.picture is None
+            else self.services.portraits.portray_largest(tenant, changes.picture, rules)
         )
         self.services.faces.change_face(
-            tenant, faceid, self._make_change_function(tenant, changes, read_groups, portrait), request
+            tenant,
+            faceid,
+            self._make_change_function(tenant, changes, read_groups, portrait),
+            request,
         )
 
     def change_face(
@@ -102,21 +120,26 @@ class FaceUpdate(Service["Book"]):
     ) -> Face:
         """Apply all changes but a picture, or none, to a face of any group; return the face.
 
-        `revision`: the one that the caller read; None: any. Raises, in this order, InvalidInput, FaceNotFound,
-        GroupNotFound, AttributeNotFound (its group then has no such attribute), Changed, GroupFull, FaceHeld, Busy.
+        `revision`: the one that the caller read; None: any. Raises, in this order, InvalidInput,
+        FaceNotFound, GroupNotFound, AttributeNotFound (its group then has no such attribute),
+        Changed, GroupFull, FaceHeld, Busy.
         """
         return self.services.faces.change_face(
             tenant, faceid, self._make_change_in_any_group(tenant, changes, revision), request
         )
 
     def change_many(
-        self, tenant: Tenant, faceids: Sequence[str], changes: FaceChanges, request: RequestId | None = None
+        self,
+        tenant: Tenant,
+        faceids: Sequence[str],
+        changes: FaceChanges,
+        request: RequestId | None = None,
     ) -> ManyChanged:
         """Change up to 100 faces of any groups. A repeated id counts once.
 
-        Each transaction records which faces are done. So a repeat after a crash goes on from there, and changes no face
-        twice. Raises Busy or StorageUnavailable at the first face that storage refuses: then those before it are
-        changed; AnsweredAlready.
+        Each transaction records which faces are done. So a repeat after a crash goes on from there,
+        and changes no face twice. Raises Busy or StorageUnavailable at the first face that storage
+        refuses: then those before it are changed; AnsweredAlready.
         """
         requests, failed_faces = self.services.requests, list[FailedFace]()
         # {"done": [ids of faces]}, as it is stored
@@ -129,7 +152,9 @@ class FaceUpdate(Service["Book"]):
                 return None
             after, change = self._make_change_in_any_group(tenant, changes)(face)
             done = {"done": [*progress["done"], face.faceid]}
-            note = requests.make_answer_actions(tenant.name, request, done, before=progress, is_last=False)
+            note = requests.make_answer_actions(
+                tenant.name, request, done, before=progress, is_last=False
+            )
             return after, replace(change, actions=(*change.actions, *note))
 
         for faceid in dict.fromkeys(faceids):
@@ -141,17 +166,23 @@ class FaceUpdate(Service["Book"]):
                 raise
             except RegularsError as error:
                 progress = requests.read_progress(tenant.name, request) or progress
-                if faceid not in progress["done"]:  # else the same request, sent twice at once, has changed it
+                # else the same request, sent twice at once, has changed it
+                if faceid not in progress["done"]:
                     failed_faces.append(FailedFace(faceid, type(error).__name__, str(error)))
         while True:
             changed = ManyChanged(progress["done"], failed_faces)
-            answer = requests.make_answer_actions(tenant.name, request, to_builtins(changed), before=progress)
+            answer = requests.make_answer_actions(
+                tenant.name, request, to_builtins(changed), before=progress
+            )
             if not answer or write_unless_changed(self.services.items, answer):
                 return changed
             progress = requests.read_progress(tenant.name, request) or progress
 
     def _find_target_group(self, tenant: Tenant, group: Group, changes: FaceChanges) -> Group:
-        """Return the group that the face is to be in. Raises GroupNotFound, InvalidInput if a value is too long."""
+        """Return the group that the face is to be in.
+
+        Raises GroupNotFound, InvalidInput if a value is too long.
+        """
         target = (
             group
             if changes.new_group_name is None
@@ -163,13 +194,18 @@ class FaceUpdate(Service["Book"]):
     def _make_change_in_any_group(
         self, tenant: Tenant, changes: FaceChanges, revision: int | None = None
     ) -> Callable[[Face], tuple[Face, Change]]:
-        """Return a function that changes a face of any group. Raises InvalidInput if a text is too long."""
+        """Return a function that changes a face of any group.
+
+        Raises InvalidInput if a text is too long.
+        """
         changes = _normalise_texts(changes)
 
         def read_groups(face: Face) -> tuple[Group, Group]:
             group = self.services.groups.find_by_id(tenant, face.group_id)
             if group is None:
-                raise FaceNotFound(f"there is no face {face.faceid!r} any more: its group is just being deleted")
+                raise FaceNotFound(
+                    f"there is no face {face.faceid!r} any more: its group is just being deleted"
+                )
             target = self._find_target_group(tenant, group, changes)
             require_attributes(target, changes.values)
             require_revision("the face", face.revision, revision)
@@ -186,7 +222,8 @@ class FaceUpdate(Service["Book"]):
     ) -> Callable[[Face], tuple[Face, Change]]:
         """Return a function that changes a face, for `Faces.change_face`.
 
-        `read_groups`: reads the face's group, and that which it is to be in; `portrait`: a new picture in place of all.
+        `read_groups`: reads the face's group, and that which it is to be in; `portrait`: a new
+        picture in place of all.
         """
 
         def change_read_face(face: Face) -> tuple[Face, Change]:
@@ -197,19 +234,28 @@ class FaceUpdate(Service["Book"]):
             pictures = changed.pictures
             if portrait is not None:
                 pictures = (
-                    self.services.enrolment.write_portrait(tenant, changed, portrait, self.services.clock.now()),
+                    self.services.enrolment.write_portrait(
+                        tenant, changed, portrait, self.services.clock.now()
+                    ),
                 )
             wanted = drop_unwanted_pictures(tenant, replace(changed, pictures=pictures))
-            after = wanted if wanted == face else replace(wanted, changed_at=self.services.clock.now())
+            after = (
+                wanted if wanted == face else replace(wanted, changed_at=self.services.clock.now())
+            )
             limited = limited_groups(group) | limited_groups(target)
-            return after, make_face_change(face, after, self._end_promotion_actions(tenant, face, after), limited)
+            return after, make_face_change(
+                face, after, self._end_promotion_actions(tenant, face, after), limited
+            )
 
         return change_read_face
 
-    def _end_promotion_actions(self, tenant: Tenant, old_face: Face, new_face: Face) -> list[Action]:
+    def _end_promotion_actions(
+        self, tenant: Tenant, old_face: Face, new_face: Face
+    ) -> list[Action]:
         """Return the action that ends the promotion of a face that a user moves.
 
-        Without it a late sighting could undo the move, or change the group that earlier sightings name.
+        Without it a late sighting could undo the move, or change the group that earlier sightings
+        name.
         """
         if new_face.group_id == old_face.group_id:
             return []
@@ -229,11 +275,18 @@ def _normalise_texts(changes: FaceChanges) -> FaceChanges:
 
 
 def _apply_changes(face: Face, group: Group, target: Group, changes: FaceChanges) -> Face:
-    """Return the face with all changes but the picture. Attribute values follow their names into the target group."""
+    """Return the face with all changes but the picture.
+
+    Attribute values follow their names into the target group.
+    """
     names_by_id = {attribute.id: attribute.name for attribute in group.attributes}
-    values_by_name = {names_by_id[id_]: value for id_, value in face.attributes.items() if id_ in names_by_id}
+    values_by_name = {
+        names_by_id[id_]: value for id_, value in face.attributes.items() if id_ in names_by_id
+    }
     ids_by_name = {attribute.name: attribute.id for attribute in target.attributes}
-    values_by_id = {ids_by_name[name]: value for name, value in values_by_name.items() if name in ids_by_name}
+    values_by_id = {
+        ids_by_name[name]: value for name, value in values_by_name.items() if name in ids_by_name
+    }
     values_by_id |= find_attribute_values(target, changes.values)
     own = {name: value for name in _CHANGED if (value := getattr(changes, name)) is not None}
     return replace(
@@ -282,16 +335,23 @@ class PictureChanges(Service["Book"]):
         is_vouched_for: bool = False,
         request: RequestId | None = None,
     ) -> Picture:
-        """Add a photo to the face. If the face has this very photo already, return the stored picture.
+        """Add a photo to the face.
 
-        `is_vouched_for`: a user says that it is this person, so its likeness is not checked. Raises, in this order,
-        FaceNotFound, TooManyPictures, FaceHeld (another picture would have to go), Unusable (not exactly one face that
-        could be enrolled, too poor, not alive), NotThisPerson, AnotherFace, Busy, AnsweredAlready with the id of the
-        `picture`.
+        If the face has this very photo already, return the stored picture.
+
+        `is_vouched_for`: a user says that it is this person, so its likeness is not checked.
+        Raises, in this order, FaceNotFound, TooManyPictures, FaceHeld (another picture would have
+        to go), Unusable (not exactly one face that could be enrolled, too poor, not alive),
+        NotThisPerson, AnotherFace, Busy, AnsweredAlready with the id of the `picture`.
         """
         portrait = partial(self.services.portraits.portray_only, tenant, photo, rules)
         return self._add_picture(
-            tenant, faceid, {photo_id_of(photo)}, portrait, is_vouched_for=is_vouched_for, request=request
+            tenant,
+            faceid,
+            {photo_id_of(photo)},
+            portrait,
+            is_vouched_for=is_vouched_for,
+            request=request,
         )
 
     @retry_if_changed(_BUSY)
@@ -304,16 +364,22 @@ class PictureChanges(Service["Book"]):
         is_vouched_for: bool = False,
         request: RequestId | None = None,
     ) -> Picture:
-        """Add the face's picture from one of its sightings. Other faces on that capture do not matter.
+        """Add the face's picture from one of its sightings.
 
-        Raises as `add_photo`, SightingNotFound (also if it is another face's), and Conflict if its picture is not kept
-        any more.
+        Other faces on that capture do not matter.
+
+        Raises as `add_photo`, SightingNotFound (also if it is another face's), and Conflict if its
+        picture is not kept any more.
         """
         self.services.faces.get(tenant, faceid)
         observation = self.services.captures.find_observation(tenant, faceid, sighting_id)
         if observation is None or observation.box is None:
             raise not_found(faceid, sighting_id)
-        camera_id, box, (capture_id, _) = observation.camera, observation.box, parts_of_sighting(sighting_id)
+        camera_id, box, (capture_id, _) = (
+            observation.camera,
+            observation.box,
+            parts_of_sighting(sighting_id),
+        )
         capture = self.services.captures.find(tenant, camera_id, capture_id)
         if capture is None:
             raise Conflict("the capture of this sighting is not kept any more")
@@ -323,7 +389,9 @@ class PictureChanges(Service["Book"]):
 
         def make_portrait() -> Portrait:
             return self.services.portraits.portray_sighted(
-                tenant, self.services.captures.read_face_in_box(tenant, camera_id, capture_id, box), capture.photo
+                tenant,
+                self.services.captures.read_face_in_box(tenant, camera_id, capture_id, box),
+                capture.photo,
             )
 
         return self._add_picture(
@@ -336,7 +404,9 @@ class PictureChanges(Service["Book"]):
             more_actions=(check,),
         )
 
-    def remove_picture(self, tenant: Tenant, faceid: str, picture_id: str, request: RequestId | None = None) -> None:
+    def remove_picture(
+        self, tenant: Tenant, faceid: str, picture_id: str, request: RequestId | None = None
+    ) -> None:
         """Remove one picture with its templates.
 
         Raises FaceNotFound, PictureNotFound, LastPicture, FaceHeld, Busy, AnsweredAlready.
@@ -356,7 +426,9 @@ class PictureChanges(Service["Book"]):
         choose: Callable[[Face], tuple[Picture, ...]],
         request: RequestId | None = None,
     ) -> None:
-        """Remove all pictures of the face but those that `choose` returns. If these are all, change nothing.
+        """Remove all pictures of the face but those that `choose` returns.
+
+        If these are all, change nothing.
 
         Raises FaceNotFound, LastPicture if that is none, FaceHeld, Busy, AnsweredAlready.
         """
@@ -366,7 +438,10 @@ class PictureChanges(Service["Book"]):
             if pictures == face.pictures:
                 return None
             if not pictures:
-                raise LastPicture("this is the only picture of the face: delete the face, or add another picture first")
+                raise LastPicture(
+                    "this is the only picture of the face: delete the face, or add another picture "
+                    "first"
+                )
             chooser = self.services.tenant_vision.make_chooser(tenant)
             after = replace(face, pictures=chooser.choose_pictures(ensure_given_picture(pictures)))
             return after, make_face_change(face, after)
@@ -386,15 +461,18 @@ class PictureChanges(Service["Book"]):
     ) -> Picture:
         """Add a photo, unless the face has it by one of the ids `photo_ids`.
 
-        `make_portrait`: makes the portrait of the photo, and is called once; `more_actions`: actions of the same
-        transaction. Raises Changed if the photo's capture was changed since it was read.
+        `make_portrait`: makes the portrait of the photo, and is called once; `more_actions`:
+        actions of the same transaction. Raises Changed if the photo's capture was changed since it
+        was read.
         """
         portrait: Portrait | None = None
         for _ in count_attempts():
             face = self.services.faces.get(tenant, faceid)
             known_picture = _find_given_picture(face, photo_ids, portrait)
             if known_picture is not None:
-                self.services.requests.write_with_answer(tenant.name, [], request, {"picture": known_picture.id})
+                self.services.requests.write_with_answer(
+                    tenant.name, [], request, {"picture": known_picture.id}
+                )
                 return known_picture
             require_room_for_picture(face)
             if portrait is None:
@@ -421,16 +499,23 @@ class PictureChanges(Service["Book"]):
     ) -> Picture:
         """Add a photo to a face as it was read.
 
-        `is_judged`: a user or the search has judged that it shows this person; else it is spare if it looks unlike the
-        others. `more_actions`: actions of the same transaction. Raises TooManyPictures, ConditionFailed, FaceHeld
-        (another picture would have to go).
+        `is_judged`: a user or the search has judged that it shows this person; else it is spare if
+        it looks unlike the others. `more_actions`: actions of the same transaction. Raises
+        TooManyPictures, ConditionFailed, FaceHeld (another picture would have to go).
         """
         require_room_for_picture(face)
-        picture = self.services.enrolment.write_portrait(tenant, face, portrait, self.services.clock.now())
+        picture = self.services.enrolment.write_portrait(
+            tenant, face, portrait, self.services.clock.now()
+        )
         pictures = (*face.pictures, replace(picture, spare=not is_judged))
-        after = replace(face, pictures=self.services.tenant_vision.make_chooser(tenant).choose_pictures(pictures))
+        after = replace(
+            face,
+            pictures=self.services.tenant_vision.make_chooser(tenant).choose_pictures(pictures),
+        )
         change = make_face_change(face, after, more_actions)
-        self.services.faces.store_changed_face(tenant, face, after, change, request, {"picture": picture.id})
+        self.services.faces.store_changed_face(
+            tenant, face, after, change, request, {"picture": picture.id}
+        )
         return picture
 
     def _require_same_person(self, tenant: Tenant, face: Face, portrait: Portrait) -> None:
@@ -446,14 +531,17 @@ class PictureChanges(Service["Book"]):
         template = of_model(face.templates, model)
         if template is None:
             raise NotThisPerson(
-                f"face {face.faceid!r} has no template of the model {model!r} yet, so nothing tells whether this is "
+                f"face {face.faceid!r} has no template of the model {model!r} yet, so nothing "
+                "tells whether this is "
                 "the same person: vouch for it if you know"
             )
         score = float(parse_vector(template) @ probe)
         if recognised.face is not None and recognised.face.faceid == face.faceid:
             return
         _require_like_no_other(score, recognised)
-        turned_down = self.services.recognition.negatives.turns_down(tenant.name, face, probe, model, score)
+        turned_down = self.services.recognition.negatives.turns_down(
+            tenant.name, face, probe, model, score
+        )
         demand = self.services.tenant_vision.choose_vision(model).population.compute_demand(
             probe, parse_vector(template)
         )
@@ -467,24 +555,30 @@ class PictureChanges(Service["Book"]):
 def require_room_for_picture(face: Face) -> None:
     """Raise TooManyPictures if a person can give the face no further picture."""
     if len(list_given_pictures(face.pictures)) >= MAX_PICTURES:
-        raise TooManyPictures(f"the face has {MAX_PICTURES} pictures, as many as can be: take one away first")
+        raise TooManyPictures(
+            f"the face has {MAX_PICTURES} pictures, as many as can be: take one away first"
+        )
 
 
 def _find_given_picture(face: Face, photos: Set[str], portrait: Portrait | None) -> Picture | None:
     """Find the face's given picture that is this photo."""
     for picture in list_given_pictures(face.pictures):
-        if picture.id in photos or (portrait is not None and portrait.template in picture.templates):
+        if picture.id in photos or (
+            portrait is not None and portrait.template in picture.templates
+        ):
             return picture
     return None
 
 
 def _require_like_no_other(score: float, recognised: Recognised) -> None:
-    """Raise AnotherFace if the face that a search found is more like the picture, whose `score` is with this face."""
+    """Raise AnotherFace if the face that a search found is more like the picture, whose `score` is
+    with this face."""
     other, other_score = recognised.face, recognised.decision.score
     if other is not None and other_score is not None and other_score > score + _ROUNDING:
         audit_events.report_people([other.faceid])
         raise AnotherFace(
-            f"the picture looks more like face {other.faceid!r} ({other_score:.4f}) than like this one ({score:.4f}): "
+            f"the picture looks more like face {other.faceid!r} ({other_score:.4f}) than like this "
+            f"one ({score:.4f}): "
             "merge the two if they are one person, or vouch for the picture if you know",
             score=min(score, 1.0),
             threshold=recognised.decision.threshold,
@@ -493,14 +587,17 @@ def _require_like_no_other(score: float, recognised: Recognised) -> None:
         )
 
 
-def _make_not_this_person_error(score: float, threshold: float, *, turned_down: bool) -> NotThisPerson:
+def _make_not_this_person_error(
+    score: float, threshold: float, *, turned_down: bool
+) -> NotThisPerson:
     why = (
         "is nearer to a photo that was rejected for this face than to the face"
         if turned_down
         else f"does not look like this face: {score:.4f}, and {threshold:.4f} is the least"
     )
     return NotThisPerson(
-        f"the picture {why}; send another one, or vouch for it if you know that it is the same person",
+        f"the picture {why}; send another one, or vouch for it if you know that it is the same "
+        "person",
         score=min(score, 1.0),
         threshold=threshold,
     )

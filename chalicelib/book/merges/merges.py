@@ -1,8 +1,10 @@
-"""Merges of two faces that are one person: suggested, made, finished, and undone while they are remembered.
+"""Merges of two faces that are one person: suggested, made, finished, and undone while they are
+remembered.
 
-Here are the records of the merges that can be undone: found by survivor, listed, and deleted with it. Beside them pairs
-of faces that may be one person: suggested to somebody, who merges them or says that they are two. A suggestion is over
-when one of its faces is gone. That is read from the faces each time; a sweep deletes those that are over.
+Here are the records of the merges that can be undone: found by survivor, listed, and deleted with
+it. Beside them pairs of faces that may be one person: suggested to somebody, who merges them or
+says that they are two. A suggestion is over when one of its faces is gone. That is read from the
+faces each time; a sweep deletes those that are over.
 """
 
 from __future__ import annotations
@@ -78,29 +80,43 @@ class Merges(Service["Book"]):
     def list_jobs(self) -> tuple[Job, ...]:
         return (
             Job("merges", lambda context: self.mover.work_off_merges(context.tenant)),
-            Job("duplicates", lambda context: self.duplicates.delete_past_pairs(context.tenant), nightly=True),
+            Job(
+                "duplicates",
+                lambda context: self.duplicates.delete_past_pairs(context.tenant),
+                nightly=True,
+            ),
         )
 
 
 class MergeRecords(Service["Book"]):
     def get(self, tenant: str, merge_id: str) -> Merge:
         """Read a merge. Raises MergeNotFound."""
-        item = self.services.items.get(keys.MERGES, (tenant, merge_id)) if 0 < len(merge_id) <= 130 else None
+        item = (
+            self.services.items.get(keys.MERGES, (tenant, merge_id))
+            if 0 < len(merge_id) <= 130
+            else None
+        )
         if item is None:
-            raise MergeNotFound(f"there is no merge {merge_id[:130]!r}: it was forgotten, or there never was one")
+            raise MergeNotFound(
+                f"there is no merge {merge_id[:130]!r}: it was forgotten, or there never was one"
+            )
         return merge_from(item)
 
     def read_page(
         self, tenant: Tenant, limit: int, token: str | None = None, survivor: str | None = None
     ) -> ListPage[Merge]:
-        """Read a page of merges, by survivor and oldest first. `survivor`: the face whose merges to read; None: all.
+        """Read a page of merges, by survivor and oldest first.
+
+        `survivor`: the face whose merges to read; None: all.
 
         Returns of a visit (`is_return`) are left out.
 
         Raises InvalidInput if the token is damaged or another query's.
         """
         pages = PageTokens(
-            f"merges of {tenant.name}" if survivor is None else f"merges into {survivor} of {tenant.name}"
+            f"merges of {tenant.name}"
+            if survivor is None
+            else f"merges into {survivor} of {tenant.name}"
         )
         merges = (
             merge
@@ -109,26 +125,39 @@ class MergeRecords(Service["Book"]):
         )
         return pages.make_first_page(merges, limit, lambda merge: merge.id)
 
-    def list_all(self, tenant: str, survivor: str | None = None, behind: str | None = None) -> Iterator[Merge]:
+    def list_all(
+        self, tenant: str, survivor: str | None = None, behind: str | None = None
+    ) -> Iterator[Merge]:
         """Yield all merges, or those into one face, from behind the merge of that id on."""
         between = (None, None) if survivor is None else keys.merges_range(survivor)
-        return map(merge_from, walk_items(self.services.items, keys.MERGES, tenant, between=between, behind=behind))
+        return map(
+            merge_from,
+            walk_items(self.services.items, keys.MERGES, tenant, between=between, behind=behind),
+        )
 
     def find_absorbing_merge(self, tenant: str, faceid: str) -> Merge | None:
         """Find the merge that absorbed this face. Reads all merges."""
-        return next((merge for merge in self.list_all(tenant) if merge.other == faceid and merge.is_active), None)
+        return next(
+            (merge for merge in self.list_all(tenant) if merge.other == faceid and merge.is_active),
+            None,
+        )
 
     def list_below(self, tenant: str, faceid: str) -> list[Merge]:
         """Read all merges into a face, and into the faces that became a part of it, each once.
 
-        Two faces may have been merged into each other, if one was enrolled again under its old id in between.
+        Two faces may have been merged into each other, if one was enrolled again under its old id
+        in between.
         """
         all_merges: list[Merge] = []
         faceids = [faceid]
         for survivor in faceids:  # it grows meanwhile
             merges = list(self.list_all(tenant, survivor))
             all_merges += merges
-            faceids += [merge.other for merge in merges if merge.is_same_person and merge.other not in faceids]
+            faceids += [
+                merge.other
+                for merge in merges
+                if merge.is_same_person and merge.other not in faceids
+            ]
         return all_merges
 
     def list_active_below(self, tenant: str, faceid: str) -> list[Merge]:
@@ -154,33 +183,54 @@ _SAME = "duplicate-same"
 
 class Duplicates(Service["Book"]):
     def read_between(self, tenant: Tenant, face: Face, other: Face) -> list[Duplicate]:
-        """Read the suggestions of two faces, and of those that were merged into them and can come back."""
+        """Read the suggestions of two faces, and of those that were merged into them and can come
+        back."""
 
         def list_faceids(face: Face) -> list[str]:
-            merges = self.services.merges.records.list_active_below(tenant.name, face.faceid) if face.merges else []
+            merges = (
+                self.services.merges.records.list_active_below(tenant.name, face.faceid)
+                if face.merges
+                else []
+            )
             return [face.faceid, *(merge.other for merge in merges)]
 
         faceids, other_faceids = list_faceids(face), list_faceids(other)
-        pair_keys = [(tenant.name, keys.duplicate(first, second)) for first in faceids for second in other_faceids]
-        return [duplicate_from(item) for item in self.services.items.get_many(keys.DUPLICATES, pair_keys) if item]
+        pair_keys = [
+            (tenant.name, keys.duplicate(first, second))
+            for first in faceids
+            for second in other_faceids
+        ]
+        return [
+            duplicate_from(item)
+            for item in self.services.items.get_many(keys.DUPLICATES, pair_keys)
+            if item
+        ]
 
     def suggest_pair(self, tenant: Tenant, face: Face, other: Face, decision: Decision) -> None:
         """Suggest the pair, unless somebody said just now that they are two."""
-        duplicate = Duplicate.make_ordered(face.faceid, other.faceid, self.services.clock.now(), decision)
+        duplicate = Duplicate.make_ordered(
+            face.faceid, other.faceid, self.services.clock.now(), decision
+        )
         for condition in (absent(_SAME), equals("are_two", None, _SAME)):
             put = Put(keys.DUPLICATES, duplicate_item(tenant.name, duplicate), (condition,))
             if write_unless_changed(self.services.items, [put]):
                 break
 
-    def read_page(self, tenant: Tenant, limit: int, token: str | None = None) -> ListPage[Suggestion]:
+    def read_page(
+        self, tenant: Tenant, limit: int, token: str | None = None
+    ) -> ListPage[Suggestion]:
         """Return a page of suggestions, in the order of their pairs' lower ids.
 
         Raises InvalidInput if the token is damaged.
         """
         tokens = PageTokens(f"duplicates of {tenant.name}")
         behind = tokens.parse_position(token, str)
-        stored_items = walk_items(self.services.items, keys.DUPLICATES, tenant.name, behind=behind, page_size=_AT_ONCE)
-        suggested_pairs = (duplicate for duplicate in map(duplicate_from, stored_items) if not duplicate.are_two)
+        stored_items = walk_items(
+            self.services.items, keys.DUPLICATES, tenant.name, behind=behind, page_size=_AT_ONCE
+        )
+        suggested_pairs = (
+            duplicate for duplicate in map(duplicate_from, stored_items) if not duplicate.are_two
+        )
         return tokens.make_filtered_page(
             suggested_pairs,
             _id_of_pair,
@@ -201,17 +251,24 @@ class Duplicates(Service["Book"]):
         if item is None:
             raise not_found
         duplicate = replace(duplicate_from(item), are_two=True)
-        put = Put(keys.DUPLICATES, duplicate_item(tenant.name, duplicate), (equals("are_two", None, _SAME),))
+        put = Put(
+            keys.DUPLICATES,
+            duplicate_item(tenant.name, duplicate),
+            (equals("are_two", None, _SAME),),
+        )
         try:
             self.services.requests.write_with_answer(tenant.name, [put], request)
         except ConditionFailed:
             raise not_found from None
 
     def delete_past_pairs(self, tenant: Tenant) -> int:
-        """Delete pairs of which a face is gone; return how many. May be cut off anywhere and repeated.
+        """Delete pairs of which a face is gone; return how many.
 
-        A pair that somebody said to be two people is kept if the face was merged into another one: that may be undone.
-        The survivor of that merge and the pair's other face are then noted as two people, too.
+        May be cut off anywhere and repeated.
+
+        A pair that somebody said to be two people is kept if the face was merged into another one:
+        that may be undone. The survivor of that merge and the pair's other face are then noted as
+        two people, too.
         """
         stored = map(duplicate_from, walk_items(self.services.items, keys.DUPLICATES, tenant.name))
         survivors = {
@@ -222,9 +279,15 @@ class Duplicates(Service["Book"]):
         deleted_count = 0
         for batch in cut_in_parts(stored, _AT_ONCE):
             existing_faceids = {*self.services.faces.by_id(tenant, _list_faceids(batch))}
-            past_pairs = [pair for pair in batch if not {pair.first, pair.second} <= existing_faceids]
+            past_pairs = [
+                pair for pair in batch if not {pair.first, pair.second} <= existing_faceids
+            ]
             may_come_back = existing_faceids | survivors.keys()
-            kept_pairs = [pair for pair in past_pairs if pair.are_two and {pair.first, pair.second} <= may_come_back]
+            kept_pairs = [
+                pair
+                for pair in past_pairs
+                if pair.are_two and {pair.first, pair.second} <= may_come_back
+            ]
             for pair in kept_pairs:
                 self._pass_on_note(tenant, pair, survivors)
             deletes = [
@@ -236,7 +299,8 @@ class Duplicates(Service["Book"]):
         return deleted_count
 
     def _pass_on_note(self, tenant: Tenant, pair: Duplicate, survivors: Mapping[str, str]) -> None:
-        """Note that the faces are two people into which the faces of a pair were merged that are two people."""
+        """Note that the faces are two people into which the faces of a pair were merged that are
+        two people."""
         first, second = pair.first, pair.second
         while first in survivors:
             first = survivors[first]
@@ -245,10 +309,16 @@ class Duplicates(Service["Book"]):
         if first != second:
             write(
                 self.services.items,
-                [two_people_put(tenant.name, Duplicate.make_ordered(first, second, pair.at, pair.decision))],
+                [
+                    two_people_put(
+                        tenant.name, Duplicate.make_ordered(first, second, pair.at, pair.decision)
+                    )
+                ],
             )
 
-    def _read_suggestions(self, tenant: Tenant, duplicates: Sequence[Duplicate]) -> list[Suggestion]:
+    def _read_suggestions(
+        self, tenant: Tenant, duplicates: Sequence[Duplicate]
+    ) -> list[Suggestion]:
         faces = self.services.faces.by_id(tenant, _list_faceids(duplicates))
         return [
             Suggestion(duplicate, (faces[duplicate.first], faces[duplicate.second]))
@@ -257,8 +327,11 @@ class Duplicates(Service["Book"]):
         ]
 
     @staticmethod
-    def make_end_action(tenant: str, face: Face, other: Face, duplicates: Iterable[Duplicate]) -> Action:
-        """Return the action that ends a suggestion, for the join of its faces: nobody may say meanwhile they are two.
+    def make_end_action(
+        tenant: str, face: Face, other: Face, duplicates: Iterable[Duplicate]
+    ) -> Action:
+        """Return the action that ends a suggestion, for the join of its faces: nobody may say
+        meanwhile they are two.
 
         `duplicates`: what was read of the two.
         """
@@ -274,4 +347,8 @@ def _id_of_pair(duplicate: Duplicate) -> str:
 
 
 def _list_faceids(duplicates: Iterable[Duplicate]) -> list[str]:
-    return list(dict.fromkeys(faceid for duplicate in duplicates for faceid in (duplicate.first, duplicate.second)))
+    return list(
+        dict.fromkeys(
+            faceid for duplicate in duplicates for faceid in (duplicate.first, duplicate.second)
+        )
+    )

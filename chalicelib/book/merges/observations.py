@@ -1,8 +1,9 @@
 """Statistics of merged faces: observations move to the other face, and back after an undo.
 
-The transaction that changed the faces marked them (`moving`), and the merge's record. The observations follow in chunks
-of one transaction each. If a request is cut off, the next request for one of the faces continues, or the sweep. A
-repeated chunk changes nothing. Several may move at once, so each chunk requires that the merge has not gone on since.
+The transaction that changed the faces marked them (`moving`), and the merge's record. The
+observations follow in chunks of one transaction each. If a request is cut off, the next request for
+one of the faces continues, or the sweep. A repeated chunk changes nothing. Several may move at
+once, so each chunk requires that the merge has not gone on since.
 
 Scheduled jobs finish merges that were cut off, and delete those too old to be undone.
 """
@@ -34,10 +35,22 @@ from chalicelib.domain.observations import (
 from chalicelib.domain.rules.visits import FaceVisits, named_by
 from chalicelib.service import Service
 from chalicelib.storage import keys
-from chalicelib.storage.items import count_attempts, observed_on, retry_if_changed, write, write_unless_changed
+from chalicelib.storage.items import (
+    count_attempts,
+    observed_on,
+    retry_if_changed,
+    write,
+    write_unless_changed,
+)
 from chalicelib.storage.ports import Action, Check, Update, at_least, equals
 from chalicelib.storage.records.faces import face_from, face_update
-from chalicelib.storage.records.merges import IN_FLIGHT, UNDONE_WITHIN, Merge, MergeState, merge_deletes
+from chalicelib.storage.records.merges import (
+    IN_FLIGHT,
+    UNDONE_WITHIN,
+    Merge,
+    MergeState,
+    merge_deletes,
+)
 from chalicelib.storage.records.observations import STORABLE, observation_from
 from chalicelib.storage.values import milliseconds
 from chalicelib.telemetry import log_failure
@@ -54,7 +67,8 @@ _A_TRANSACTION = 40
 _MERGE_STATE = "merge-state"
 
 Reassignment = Callable[[Observation, FaceVisits], Observation | None]
-"""A function that returns the changed observation, given the face whose visits decide its group; None: no change."""
+"""A function that returns the changed observation, given the face whose visits decide its group;
+None: no change."""
 
 
 class _MovePlan(Struct, frozen=True):
@@ -75,10 +89,14 @@ class _MovePlan(Struct, frozen=True):
 class ObservationMover(Service["Book"]):
     def list_observations(self, tenant: Tenant, faceid: str) -> Iterator[Observation]:
         """Yield the observations of a face, also of one that was deleted."""
-        return (observation for chunk in self.list_in_chunks(tenant, {faceid}) for observation in chunk)
+        return (
+            observation for chunk in self.list_in_chunks(tenant, {faceid}) for observation in chunk
+        )
 
     def settle_faces(self, tenant: Tenant, *faces: Face) -> bool:
-        """Finish moving the faces' observations. Return whether some were being moved: then the faces are others now.
+        """Finish moving the faces' observations.
+
+        Return whether some were being moved: then the faces are others now.
 
         Raises Busy if some are left.
         """
@@ -86,19 +104,26 @@ class ObservationMover(Service["Book"]):
         for merge_id in moving:
             if self.finish_merge(tenant, merge_id).state in (MergeState.MOVING, MergeState.UNDOING):
                 raise Busy(
-                    "observations of this face are being moved after a merge: send the request again in a moment"
+                    "observations of this face are being moved after a merge: send the request "
+                    "again in a moment"
                 )
         return bool(moving)
 
-    def finish_merge(self, tenant: Tenant, merge_id: str, within_s: float | None = REQUEST_S) -> Merge:
-        """Continue a merge or its undo for about `within_s` seconds; None: to the end. Return the merge as it is then.
+    def finish_merge(
+        self, tenant: Tenant, merge_id: str, within_s: float | None = REQUEST_S
+    ) -> Merge:
+        """Continue a merge or its undo for about `within_s` seconds; None: to the end.
+
+        Return the merge as it is then.
 
         Raises MergeNotFound, Busy.
         """
         merge = self.services.merges.records.get(tenant.name, merge_id)
         ends_at = None if within_s is None else time.monotonic() + within_s
         if merge.state is MergeState.MOVING:
-            is_complete = self._move_observations(tenant, self._make_merge_plan(tenant, merge), ends_at)
+            is_complete = self._move_observations(
+                tenant, self._make_merge_plan(tenant, merge), ends_at
+            )
         elif merge.state is MergeState.UNDOING:
             is_complete = self._move_observations(
                 tenant, _MovePlan(merge, merge.survivor, merge.other, _make_return(merge)), ends_at
@@ -109,24 +134,32 @@ class ObservationMover(Service["Book"]):
             first_ms, behind_ms = merge.renaming
             span = Span(first_ms, behind_ms - 1)
             is_complete = self._move_observations(
-                tenant, _MovePlan(merge, merge.survivor, merge.survivor, _set_group_name, span), ends_at
+                tenant,
+                _MovePlan(merge, merge.survivor, merge.survivor, _set_group_name, span),
+                ends_at,
             )
         return self._store_finished_merge(tenant, merge) if is_complete else merge
 
     def move_stragglers(self, tenant: Tenant, merge: Merge) -> None:
-        """Move the other face's observations that a search under way at the merge wrote after it."""
+        """Move the other face's observations that a search under way at the merge wrote after
+        it."""
         at_ms, around_ms = milliseconds(merge.at), IN_FLIGHT // timedelta(milliseconds=1)
         span = Span(at_ms - around_ms, at_ms + around_ms)
         self._move_observations(tenant, self._make_merge_plan(tenant, merge, span), None)
 
     def work_off_merges(self, tenant: Tenant) -> None:
-        """Do all jobs of the tenant's merges. If those of one fail, do the others', then raise Busy."""
+        """Do all jobs of the tenant's merges.
+
+        If those of one fail, do the others', then raise Busy.
+        """
         failed: list[str] = []
         for merge in list(self.services.merges.records.list_all(tenant.name)):
             try:
                 self._work_off_merge(tenant, merge)
             except RegularsError as error:
-                log_failure(error, f"merge {merge.id} of tenant {tenant.name} is looked at again later")
+                log_failure(
+                    error, f"merge {merge.id} of tenant {tenant.name} is looked at again later"
+                )
                 failed.append(merge.id)
         if failed:
             raise Busy(f"these merges were not finished or deleted: {', '.join(failed)}")
@@ -134,10 +167,15 @@ class ObservationMover(Service["Book"]):
     def list_in_chunks(
         self, tenant: Tenant, faceids: Set[str], span: Span = STORABLE, size: int = _A_TRANSACTION
     ) -> Iterator[list[Observation]]:
-        """Yield up to `size` observations at a time, by local day. Those that change meanwhile may be missing."""
+        """Yield up to `size` observations at a time, by local day.
+
+        Those that change meanwhile may be missing.
+        """
         found_keys: list[tuple[str, str]] = []
         for times_and_ids in self._list_ids_by_day(tenant, faceids, span):
-            found_keys += [keys.observation(tenant.name, at_ms, id_) for at_ms, id_ in times_and_ids]
+            found_keys += [
+                keys.observation(tenant.name, at_ms, id_) for at_ms, id_ in times_and_ids
+            ]
             while len(found_keys) >= size:
                 yield self.read_by_keys(faceids, found_keys[:size])
                 found_keys = found_keys[size:]
@@ -153,7 +191,9 @@ class ObservationMover(Service["Book"]):
             for _, id_ in of_day
         }
 
-    def read_by_keys(self, faceids: Set[str], observation_keys: Sequence[tuple[str, str]]) -> list[Observation]:
+    def read_by_keys(
+        self, faceids: Set[str], observation_keys: Sequence[tuple[str, str]]
+    ) -> list[Observation]:
         """Read those of the observations that still exist and are still of these faces."""
         items = self.services.items.get_many(keys.OBSERVATIONS, observation_keys)
         return [observation_from(item) for item in items if item and item["faceid"] in faceids]
@@ -161,28 +201,44 @@ class ObservationMover(Service["Book"]):
     def _make_merge_plan(self, tenant: Tenant, merge: Merge, span: Span = STORABLE) -> _MovePlan:
         """Return the plan of a merge: of what the other face's id has, that face's own."""
         face = merge.backup.face if merge.backup else None
-        is_given = face is not None and not is_new_id(face) and self._is_enrolled(tenant, merge, face)
+        is_given = (
+            face is not None and not is_new_id(face) and self._is_enrolled(tenant, merge, face)
+        )
         return _MovePlan(
-            merge, merge.other, merge.survivor, _make_reassignment(merge), span, face if is_given else None
+            merge,
+            merge.other,
+            merge.survivor,
+            _make_reassignment(merge),
+            span,
+            face if is_given else None,
         )
 
     def _is_enrolled(self, tenant: Tenant, merge: Merge, face: Face) -> bool:
-        """Return whether somebody enrolled the other face: as `own` of domain/observations does, with one read."""
+        """Return whether somebody enrolled the other face: as `own` of domain/observations does,
+        with one read."""
         at_ms = milliseconds(face.enrolled_at)
         items = observed_on(self.services.items, tenant.name, at_ms // DAY_MS, at_ms, at_ms)
-        enrolments = (observation_from(item) for item in items if item["kind"] == ObservationKind.ENROLMENT)
+        enrolments = (
+            observation_from(item) for item in items if item["kind"] == ObservationKind.ENROLMENT
+        )
         return any(
-            observation.faceid == merge.other or merge.id in {by.merge for by in observation.passages}
+            observation.faceid == merge.other
+            or merge.id in {by.merge for by in observation.passages}
             for observation in enrolments
         )
 
-    def _leave_out_others(self, tenant: Tenant, plan: _MovePlan, observations: list[Observation]) -> list[Observation]:
-        """Leave out those of other faces, which had the id before, or were enrolled with it since the merge.
+    def _leave_out_others(
+        self, tenant: Tenant, plan: _MovePlan, observations: list[Observation]
+    ) -> list[Observation]:
+        """Leave out those of other faces, which had the id before, or were enrolled with it since
+        the merge.
 
         The face is read after its observations: it is stored with its first one.
         """
         item = (
-            self.services.items.get(keys.FACES, (tenant.name, plan.source)) if plan.source == plan.merge.other else None
+            self.services.items.get(keys.FACES, (tenant.name, plan.source))
+            if plan.source == plan.merge.other
+            else None
         )
         enrolled_again = None if item is None else face_from(item)
         return [
@@ -201,12 +257,16 @@ class ObservationMover(Service["Book"]):
         return True
 
     def _move_chunk(self, tenant: Tenant, plan: _MovePlan, observations: list[Observation]) -> None:
-        """Move some observations in one transaction. If others changed some meanwhile, read these again and move them.
+        """Move some observations in one transaction.
+
+        If others changed some meanwhile, read these again and move them.
 
         Nothing is moved if another process has finished the merge. Raises Busy.
         """
         if_same_state = Check(
-            keys.MERGES, (tenant.name, plan.merge.id), (equals("state", plan.merge.state, _MERGE_STATE),)
+            keys.MERGES,
+            (tenant.name, plan.merge.id),
+            (equals("state", plan.merge.state, _MERGE_STATE),),
         )
         for _ in count_attempts():
             face_visits = self.services.face_visits.read_face(tenant, plan.named_after)
@@ -215,12 +275,16 @@ class ObservationMover(Service["Book"]):
             changes = [
                 ChangedObservation(observation, after)
                 for observation in self._leave_out_others(tenant, plan, observations)
-                if (after := plan.reassigned(observation, face_visits)) is not None and after != observation
+                if (after := plan.reassigned(observation, face_visits)) is not None
+                and after != observation
             ]
             if not changes:
                 return
-            # A new version of the visits, for writers that are about to rename the face's sightings and read too few.
-            visits = visits_puts(tenant.name, face_visits.face.faceid, face_visits.visits, face_visits.visits)
+            # A new version of the visits, for writers that are about to rename the face's sightings
+            # and read too few.
+            visits = visits_puts(
+                tenant.name, face_visits.face.faceid, face_visits.visits, face_visits.visits
+            )
             try:
                 moves = self.services.statistics.make_actions(tenant.name, [], changes)
                 write(self.services.items, [if_same_state, *visits, *moves])
@@ -228,14 +292,17 @@ class ObservationMover(Service["Book"]):
                 if _MERGE_STATE in error.names:
                     return  # finished by another one, and perhaps undone since
                 observation_keys = [
-                    keys.observation(tenant.name, read_before.at_ms, read_before.id) for read_before in observations
+                    keys.observation(tenant.name, read_before.at_ms, read_before.id)
+                    for read_before in observations
                 ]
                 observations = self.read_by_keys({plan.source}, observation_keys)
             else:
                 return
         raise Busy("many sightings of this face arrive at once: send the request again in a moment")
 
-    @retry_if_changed("this face is changed by others all the time: send the request again in a moment")
+    @retry_if_changed(
+        "this face is changed by others all the time: send the request again in a moment"
+    )
     def _store_finished_merge(self, tenant: Tenant, merge: Merge) -> Merge:
         """Store that all observations are moved, and release both faces.
 
@@ -249,7 +316,8 @@ class ObservationMover(Service["Book"]):
             backup=None if is_undone else merge.backup,
         )
         items = self.services.items.get_many(
-            keys.FACES, [(tenant.name, merge.survivor), *([(tenant.name, merge.other)] if is_undone else [])]
+            keys.FACES,
+            [(tenant.name, merge.survivor), *([(tenant.name, merge.other)] if is_undone else [])],
         )
         faces = [face_from(item) for item in items if item]
         removed_fields = ("renaming", "kept") if is_undone else ("renaming",)
@@ -261,7 +329,11 @@ class ObservationMover(Service["Book"]):
                 set={"state": finished_merge.state},
                 remove=removed_fields,
             ),
-            *(_release_update(tenant.name, face, merge) for face in faces if face.moving == merge.id),
+            *(
+                _release_update(tenant.name, face, merge)
+                for face in faces
+                if face.moving == merge.id
+            ),
         ]
         try:
             write(self.services.items, actions)
@@ -273,7 +345,8 @@ class ObservationMover(Service["Book"]):
         return finished_merge
 
     def _work_off_merge(self, tenant: Tenant, merge: Merge) -> None:
-        """Do the jobs of a merge: finish it; delete it if it is too old to be undone; move late observations."""
+        """Do the jobs of a merge: finish it; delete it if it is too old to be undone; move late
+        observations."""
         merge = self.finish_merge(tenant, merge.id, None)
         age = self.services.clock.now() - merge.at
         if age > UNDONE_WITHIN:
@@ -292,22 +365,36 @@ class ObservationMover(Service["Book"]):
         deletes = merge_deletes(tenant, merge, equals("state", merge.state, "merge-state"))
         if_free = (equals("hold", None, _FREE), equals("restriction", None, _FREE))
         if_merged = at_least("merges", 1, "face-merged")
-        survivor_update = face_update(tenant, merge.survivor, if_merged, *if_free, add={"merges": -1})
+        survivor_update = face_update(
+            tenant, merge.survivor, if_merged, *if_free, add={"merges": -1}
+        )
         try:
             write(self.services.items, [*deletes, survivor_update] if merge.is_active else deletes)
         except ConditionFailed as error:
-            survivor = self.services.items.get(keys.FACES, (tenant, merge.survivor)) if _FREE in error.names else None
+            survivor = (
+                self.services.items.get(keys.FACES, (tenant, merge.survivor))
+                if _FREE in error.names
+                else None
+            )
             if survivor is not None and survivor.keys() & {"hold", "restriction"}:
                 return False
             write_unless_changed(self.services.items, deletes)
         return True
 
     def _list_ids_by_day(
-        self, tenant: Tenant, faceids: Set[str], span: Span = STORABLE, kind: ObservationKind | None = None
+        self,
+        tenant: Tenant,
+        faceids: Set[str],
+        span: Span = STORABLE,
+        kind: ObservationKind | None = None,
     ) -> Iterator[list[tuple[int, str]]]:
         """Yield the time, in ms, and the id of each observation, by local day."""
-        observation_filters = [ObservationFilter(faceid=faceid, kind=kind) for faceid in sorted(faceids)]
-        observed_span = self.services.statistics.days.open_span(tenant, span, observation_filters[0])
+        observation_filters = [
+            ObservationFilter(faceid=faceid, kind=kind) for faceid in sorted(faceids)
+        ]
+        observed_span = self.services.statistics.days.open_span(
+            tenant, span, observation_filters[0]
+        )
         for _, columns in observed_span.read_columns(observed_span.days_with(faceids)):
             rows = [
                 row
@@ -322,7 +409,9 @@ def _make_reassignment(merge: Merge) -> Reassignment:
         """Return the observation as the survivor's, with a passage by which an undo finds it."""
         passages = (*observation.passages, Passage(merge.id, observation.group_name))
         named_observation = _set_group_name(observation, survivor)
-        return replace(named_observation, faceid=merge.survivor, passages=passages, written_at=merge.at)
+        return replace(
+            named_observation, faceid=merge.survivor, passages=passages, written_at=merge.at
+        )
 
     return assign_to_survivor
 
@@ -336,7 +425,8 @@ def _make_return(merge: Merge) -> Reassignment:
         passages = observation.passages
         if not passages or passages[-1].merge != merge.id:
             return None
-        # It keeps the time of the merge if another merge had moved it before, or it is older than the face.
+        # It keeps the time of the merge if another merge had moved it before, or it is older than
+        # the face.
         late_at = merge.at if len(passages) > 1 or observation.at < other.face.enrolled_at else None
         returned = replace(
             observation,
@@ -345,7 +435,9 @@ def _make_return(merge: Merge) -> Reassignment:
             passages=passages[:-1],
             written_at=late_at,
         )
-        has_same_promotion = backup is not None and other.visits.promotion == backup.visits.promotion
+        has_same_promotion = (
+            backup is not None and other.visits.promotion == backup.visits.promotion
+        )
         return returned if has_same_promotion else _set_group_name(returned, other)
 
     return assign_back
@@ -359,11 +451,14 @@ def _set_group_name(observation: Observation, face_visits: FaceVisits) -> Observ
 
 
 def _release_update(tenant: str, face: Face, merge: Merge) -> Update:
-    return face_update(tenant, face.faceid, equals("moving", merge.id, "still-moving"), remove=("moving",))
+    return face_update(
+        tenant, face.faceid, equals("moving", merge.id, "still-moving"), remove=("moving",)
+    )
 
 
 _LOOKED_AGAIN = (timedelta(minutes=5), timedelta(hours=6))
-"""The age of a merge, from and to, at which the sweep moves observations that a search under way wrote too late."""
+"""The age of a merge, from and to, at which the sweep moves observations that a search under way
+wrote too late."""
 
 
 _FREE = "survivor-free"

@@ -1,7 +1,8 @@
-"""The faces or users of a group that are most similar to one, above a similarity that the caller chooses.
+"""The faces or users of a group that are most similar to one, above a similarity that the caller
+chooses.
 
-Which of them are the same person is decided in recognition's way (domain/rules/decision, negatives); the scale is
-domain/rules/decision.
+Which of them are the same person is decided in recognition's way (domain/rules/decision,
+negatives); the scale is domain/rules/decision.
 """
 
 from __future__ import annotations
@@ -24,7 +25,14 @@ from chalicelib.domain.rules.decision import (
     subtract_demand,
 )
 from chalicelib.domain.rules.recognised import RankingRequest, Similar, SimilarUser
-from chalicelib.domain.rules.templates import User, gallery_group, id_of, is_users, parse_vector, template_of
+from chalicelib.domain.rules.templates import (
+    User,
+    gallery_group,
+    id_of,
+    is_users,
+    parse_vector,
+    template_of,
+)
 from chalicelib.service import Service
 from chalicelib.storage import keys
 from chalicelib.storage.records.faces import user_from
@@ -35,7 +43,9 @@ if TYPE_CHECKING:
 
 
 class Ranking(Service["Book"]):
-    def rank_faces(self, tenant: Tenant, group: Group, ranking_request: RankingRequest) -> list[Similar]:
+    def rank_faces(
+        self, tenant: Tenant, group: Group, ranking_request: RankingRequest
+    ) -> list[Similar]:
         """Return the wanted faces of a group, the most similar first; ties in the order of the ids.
 
         Raises Busy, WrongModel.
@@ -53,10 +63,15 @@ class Ranking(Service["Book"]):
         return self.rank_faces(
             tenant,
             group,
-            replace(_make_ranking_request(tenant, face, least_similarity, max_faces), excluded_id=face.faceid),
+            replace(
+                _make_ranking_request(tenant, face, least_similarity, max_faces),
+                excluded_id=face.faceid,
+            ),
         )
 
-    def rank_users(self, tenant: Tenant, group: Group, ranking_request: RankingRequest) -> list[SimilarUser]:
+    def rank_users(
+        self, tenant: Tenant, group: Group, ranking_request: RankingRequest
+    ) -> list[SimilarUser]:
         """Return the wanted users of a group by the means of their faces, the most similar first.
 
         Raises Busy, WrongModel.
@@ -64,7 +79,9 @@ class Ranking(Service["Book"]):
         ranked, _ = self._rank_entries(tenant, gallery_group(group.id), ranking_request)
         user_keys = [(tenant.name, keys.user_item(entry)) for entry, _ in ranked]
         audit_events.report_users(
-            user_from(item) for item in self.services.items.get_many(keys.DIRECTORY, user_keys) if item
+            user_from(item)
+            for item in self.services.items.get_many(keys.DIRECTORY, user_keys)
+            if item
         )
         return [SimilarUser(id_of(entry), similar) for entry, similar in ranked]
 
@@ -72,17 +89,24 @@ class Ranking(Service["Book"]):
         self, tenant: Tenant, group: Group, face: Face, *, least_similarity: float, max_users: int
     ) -> list[SimilarUser]:
         """Return the users that are similar to a face, its own too. Raises as `rank_faces_like`."""
-        return self.rank_users(tenant, group, _make_ranking_request(tenant, face, least_similarity, max_users))
+        return self.rank_users(
+            tenant, group, _make_ranking_request(tenant, face, least_similarity, max_users)
+        )
 
     def rank_users_like_user(
         self, tenant: Tenant, group: Group, user: User, *, least_similarity: float, max_users: int
     ) -> list[SimilarUser]:
-        """Return the users that are similar to one of them, itself left out; none if it has no faces."""
-        mean = next((template for template in user.templates if template.model == tenant.model), None)
+        """Return the users that are similar to one of them, itself left out; none if it has no
+        faces."""
+        mean = next(
+            (template for template in user.templates if template.model == tenant.model), None
+        )
         if mean is None:
             return []
         return self.rank_users(
-            tenant, group, RankingRequest(parse_vector(mean), None, least_similarity, max_users, user.entry)
+            tenant,
+            group,
+            RankingRequest(parse_vector(mean), None, least_similarity, max_users, user.entry),
         )
 
     @retry_if_gallery_moved
@@ -94,11 +118,17 @@ class Ranking(Service["Book"]):
         Raises GalleryMoved: search again.
         """
         point = self.services.tenant_vision.make_operating_point(tenant)
-        limit = ranking_request.max_entries if ranking_request.excluded_id is None else ranking_request.max_entries + 1
+        limit = (
+            ranking_request.max_entries
+            if ranking_request.excluded_id is None
+            else ranking_request.max_entries + 1
+        )
         search_point = (
             point if ranking_request.least_similarity >= MATCH else None
         )  # with it, a search finds only what may match
-        request = SearchRequest(tenant.model, ranking_request.probe[None], [group_id], limit, search_point)
+        request = SearchRequest(
+            tenant.model, ranking_request.probe[None], [group_id], limit, search_point
+        )
         answer, (judgements,) = self.services.recognition.search_and_judge(tenant, request, point)
         other_candidates = [
             (candidate, verdict)
@@ -110,35 +140,54 @@ class Ranking(Service["Book"]):
         faces = (
             {}
             if of_users
-            else self.services.faces.read_candidate_faces(tenant, (candidate for candidate, _ in candidates))
+            else self.services.faces.read_candidate_faces(
+                tenant, (candidate for candidate, _ in candidates)
+            )
         )
         ranked: list[tuple[str, float]] = []
         for candidate, verdict in candidates:
             match = verdict.match and (
-                of_users or self._is_fit(tenant, faces[candidate.faceid], ranking_request, candidate.score)
+                of_users
+                or self._is_fit(tenant, faces[candidate.faceid], ranking_request, candidate.score)
             )
             judged_score = subtract_demand(candidate.score, verdict.demand)
             similarity = fit_similarity(
-                rate_similarity(judged_score, point.curve, answer.gallery_size, point.fpir_target), match=match
+                rate_similarity(judged_score, point.curve, answer.gallery_size, point.fpir_target),
+                match=match,
             )
             if similarity >= ranking_request.least_similarity:
                 ranked.append((candidate.faceid, similarity))
         best_faceid = ranked[0][0] if ranked and not of_users else None
         report = {"face": best_faceid, "model": tenant.model, "found": len(ranked)}
         audit_events.report_decisions(
-            [omit_none({**report, **decision_said(replace(judgements[0].decision, seq=answer.seq))})]
+            [
+                omit_none(
+                    {**report, **decision_said(replace(judgements[0].decision, seq=answer.seq))}
+                )
+            ]
         )
-        return sorted(ranked, key=lambda entry: -entry[1]), faces  # stable: then by score, then by id
+        # stable: then by score, then by id
+        return sorted(ranked, key=lambda entry: -entry[1]), faces
 
-    def _is_fit(self, tenant: Tenant, face: Face, ranking_request: RankingRequest, score: float) -> bool:
-        """Return whether the face can be compared with what is wanted, and no negative turns that down."""
+    def _is_fit(
+        self, tenant: Tenant, face: Face, ranking_request: RankingRequest, score: float
+    ) -> bool:
+        """Return whether the face can be compared with what is wanted, and no negative turns that
+        down."""
         if not is_match(score, -1.0, ranking_request.quality, face.estimates.quality):
             return False
         negatives = self.services.recognition.negatives
-        return not negatives.turns_down(tenant.name, face, ranking_request.probe, tenant.model, score)
+        return not negatives.turns_down(
+            tenant.name, face, ranking_request.probe, tenant.model, score
+        )
 
 
-def _make_ranking_request(tenant: Tenant, face: Face, least_similarity: float, max_number: int) -> RankingRequest:
+def _make_ranking_request(
+    tenant: Tenant, face: Face, least_similarity: float, max_number: int
+) -> RankingRequest:
     return RankingRequest(
-        parse_vector(template_of(face, tenant.model)), face.estimates.quality, least_similarity, max_number
+        parse_vector(template_of(face, tenant.model)),
+        face.estimates.quality,
+        least_similarity,
+        max_number,
     )

@@ -2,13 +2,15 @@
 
 When a score is a match: domain/rules/decision. Beside the search itself:
 
-- Negatives: pictures a user rejected for a face. A probe closer to a negative than to the face does not match it.
-- Duplicates: whether somebody is enrolled already. A face that would be enrolled twice is worse than a missed search,
-  so this needs more likeness: DUPLICATE_FPIR.
-- The same visit: a face that was surely seen a moment before or after is recognised by a lower score. A search compares
-  with the whole gallery, so a poor picture of a known person may miss the threshold that so many faces ask for. If the
-  same camera surely saw that person within a minute, or on the same track, only the few faces that were seen there are
-  in question, and the threshold is that of so small a gallery (domain/rules/decision).
+- Negatives: pictures a user rejected for a face. A probe closer to a negative than to the face does
+  not match it.
+- Duplicates: whether somebody is enrolled already. A face that would be enrolled twice is worse
+  than a missed search, so this needs more likeness: DUPLICATE_FPIR.
+- The same visit: a face that was surely seen a moment before or after is recognised by a lower
+  score. A search compares with the whole gallery, so a poor picture of a known person may miss the
+  threshold that so many faces ask for. If the same camera surely saw that person within a minute,
+  or on the same track, only the few faces that were seen there are in question, and the threshold
+  is that of so small a gallery (domain/rules/decision).
 """
 
 from __future__ import annotations
@@ -24,7 +26,14 @@ from msgspec.structs import replace
 from chalicelib.book.commit import GalleryMoved
 from chalicelib.domain import audit_events
 from chalicelib.domain.audit_events import decision_said
-from chalicelib.domain.captures import Camera, Capture, CaptureState, SeenFace, captured_ms, sighting_id
+from chalicelib.domain.captures import (
+    Camera,
+    Capture,
+    CaptureState,
+    SeenFace,
+    captured_ms,
+    sighting_id,
+)
 from chalicelib.domain.model import DEFAULT_GROUPS, Candidate, Face, Negative, Template, Tenant
 from chalicelib.domain.rules.decision import (
     DUPLICATE_FPIR,
@@ -62,17 +71,20 @@ if TYPE_CHECKING:
 
 
 CANDIDATES = 5
-"""Candidates that a search asks for, so that another one is left if a negative turns the best down."""
+"""Candidates that a search asks for, so that another one is left if a negative turns the best
+down."""
 
 MINUTE_MS = 60_000
 """Two captures of one camera within this time, in ms, are evidence for each other."""
 
 TRACK_MS = 300_000
-"""Captures of one track that are further apart are no evidence: a camera may use a track's name again."""
+"""Captures of one track that are further apart are no evidence: a camera may use a track's name
+again."""
 
 NEAREST = 4
-"""Faces that a picture is compared with: those on its track, then those seen nearest in time. More do not stand before
-one camera at one moment, and in a stream of people each would be one more chance of a false match."""
+"""Faces that a picture is compared with: those on its track, then those seen nearest in time. More
+do not stand before one camera at one moment, and in a stream of people each would be one more
+chance of a false match."""
 
 _MOST_CAPTURES = 100
 """Captures of that time that are read: a camera that sends more has them within seconds."""
@@ -121,12 +133,14 @@ class Recognition(Service["Book"]):
         sighting_time: SightingTime | None = None,
         max_nearest: int = 0,
     ) -> list[Recognised]:
-        """Find for each probe the best candidate that matches and that no negative turns down, and tell the audit.
+        """Find for each probe the best candidate that matches and that no negative turns down, and
+        tell the audit.
 
-        `group_ids`: None for all groups; `excluded_faceid`: a face that no probe can be; `max_nearest`: how many of the
-        nearest faces to find, matching or not. `sighting_time`: that of a sighting; then the face comes with its
-        visits, and of a user's faces it is the one that has the visits. Raises GalleryMoved if a candidate was deleted
-        or moved after the search (search again), WrongModel (embed again).
+        `group_ids`: None for all groups; `excluded_faceid`: a face that no probe can be;
+        `max_nearest`: how many of the nearest faces to find, matching or not. `sighting_time`: that
+        of a sighting; then the face comes with its visits, and of a user's faces it is the one that
+        has the visits. Raises GalleryMoved if a candidate was deleted or moved after the search
+        (search again), WrongModel (embed again).
         """
         recognised = self._match_probes(
             tenant,
@@ -137,13 +151,16 @@ class Recognition(Service["Book"]):
             sighting_time=sighting_time,
             max_nearest=max_nearest,
         )
-        audit_events.report_decisions([_describe_decision(probes.model, of_probe) for of_probe in recognised])
+        audit_events.report_decisions(
+            [_describe_decision(probes.model, of_probe) for of_probe in recognised]
+        )
         return recognised
 
     def find_duplicates(
         self, tenant: Tenant, probes: Probes, *, group_ids: Sequence[str] | None = None
     ) -> list[Recognised]:
-        """Find for each probe the face that is surely the same person's, by DUPLICATE_FPIR; the audit is not told.
+        """Find for each probe the face that is surely the same person's, by DUPLICATE_FPIR; the
+        audit is not told.
 
         `group_ids`: None for all groups. Raises as `recognise`.
         """
@@ -166,16 +183,28 @@ class Recognition(Service["Book"]):
         search_point = None if max_nearest else point  # with it, only what may match is found
         seq = sighting_time and sighting_time.groups.seq
         with count_stage("search"):
-            request = SearchRequest(probes.model, probes.vectors, group_ids, limit, search_point, seq=seq)
+            request = SearchRequest(
+                probes.model, probes.vectors, group_ids, limit, search_point, seq=seq
+            )
             answer, judgements = self.search_and_judge(tenant, request, point)
-            matches_of_probes = [_choose_matches(verdicts, point, answer.gallery_size) for verdicts in judgements]
+            matches_of_probes = [
+                _choose_matches(verdicts, point, answer.gallery_size) for verdicts in judgements
+            ]
         nobody = Recognised(None, point.judge_candidate(None, answer.gallery_size), answer.seq)
         choose_match = partial(
-            self._choose_match, tenant, probes, excluded_faceid=excluded_faceid, sighting_time=sighting_time
+            self._choose_match,
+            tenant,
+            probes,
+            excluded_faceid=excluded_faceid,
+            sighting_time=sighting_time,
         )
         return [
-            replace(choose_match(number, verdicts, answer.seq) or nobody, near=nearest[:max_nearest])
-            for number, (verdicts, nearest) in enumerate(zip(matches_of_probes, answer.candidates, strict=True))
+            replace(
+                choose_match(number, verdicts, answer.seq) or nobody, near=nearest[:max_nearest]
+            )
+            for number, (verdicts, nearest) in enumerate(
+                zip(matches_of_probes, answer.candidates, strict=True)
+            )
         ]
 
     def search_and_judge(
@@ -195,12 +224,15 @@ class Recognition(Service["Book"]):
     def find_nearest(
         self, tenant: Tenant, camera: Camera, seen_face: SeenFace, max_faces: int
     ) -> tuple[Candidate, ...]:
-        """Find the `max_faces` faces of the camera's groups that a seen face is most like, matching or not.
+        """Find the `max_faces` faces of the camera's groups that a seen face is most like, matching
+        or not.
 
         Raises WrongModel.
         """
         probe = parse_vector(seen_face.template)[None, :]
-        request = SearchRequest(seen_face.template.model, probe, list_searched_groups(camera), max_faces)
+        request = SearchRequest(
+            seen_face.template.model, probe, list_searched_groups(camera), max_faces
+        )
         return self.services.ports.search.search(tenant.name, request).candidates[0]
 
     def recognise_by_visit(
@@ -216,8 +248,9 @@ class Recognition(Service["Book"]):
     ) -> Recognised:
         """Return `searched`, or the face of the same visit if the search found nobody.
 
-        `other_faces`: the picture's other faces. A face is not taken if one of them is more like it, or is it already;
-        if the search's nearest is another face; if it is `excluded_faceid`; or if a negative turns it down.
+        `other_faces`: the picture's other faces. A face is not taken if one of them is more like
+        it, or is it already; if the search's nearest is another face; if it is `excluded_faceid`;
+        or if a negative turns it down.
         """
         if searched.face is not None or not is_comparable(seen_face.estimates.quality):
             return searched
@@ -230,7 +263,10 @@ class Recognition(Service["Book"]):
             seen_face.template,
             other_faces,
             nearest=searched.verdict.candidate,
-            excluded_faceids={excluded_faceid, *(sighting.faceid for sighting in capture.sightings)},
+            excluded_faceids={
+                excluded_faceid,
+                *(sighting.faceid for sighting in capture.sightings),
+            },
         )
         if chosen is None:
             return searched
@@ -245,17 +281,21 @@ class Recognition(Service["Book"]):
     def find_faces_of_visit(
         self, tenant: Tenant, capture: Capture, *, is_alone: bool
     ) -> dict[str, tuple[Face, RecentSighting]]:
-        """Return the faces that other captures of the same visit surely show, by id, each with its best evidence.
+        """Return the faces that other captures of the same visit surely show, by id, each with its
+        best evidence.
 
-        They are NEAREST at most. A sighting surely shows a face if its score was enough by itself, or if the face was
-        made from it. `is_alone`: the capture shows one face only. Captures of one track count only if each shows one
-        face.
+        They are NEAREST at most. A sighting surely shows a face if its score was enough by itself,
+        or if the face was made from it. `is_alone`: the capture shows one face only. Captures of
+        one track count only if each shows one face.
         """
         sightings = sorted(
             self._list_recent_sightings(tenant.name, capture, is_alone),
             key=lambda sighting: (not sighting.same_track, sighting.apart_ms),
         )
-        faceids = {(captured_ms(sighting.sighting_id), sighting.sighting_id): sighting.faceid for sighting in sightings}
+        faceids = {
+            (captured_ms(sighting.sighting_id), sighting.sighting_id): sighting.faceid
+            for sighting in sightings
+        }
         faces = self.services.faces.find_by_sightings(tenant, faceids) if faceids else {}
         best_sightings: dict[str, tuple[Face, RecentSighting]] = {}
         for sighting in sightings:
@@ -274,11 +314,12 @@ class Recognition(Service["Book"]):
         excluded_faceid: str | None,
         sighting_time: SightingTime | None,
     ) -> Recognised | None:
-        """Return the first candidate of a probe that no negative turns down; None: all are turned down.
+        """Return the first candidate of a probe that no negative turns down; None: all are turned
+        down.
 
-        If that candidate does not match after all, the answer has no face. `number`: which probe; `verdicts`: its
-        candidates, the best first; `sighting_time`: as in `recognise`. Raises GalleryMoved if a candidate is gone or
-        moved.
+        If that candidate does not match after all, the answer has no face. `number`: which probe;
+        `verdicts`: its candidates, the best first; `sighting_time`: as in `recognise`. Raises
+        GalleryMoved if a candidate is gone or moved.
         """
         for verdict in verdicts:
             if verdict.candidate is None or not verdict.match:
@@ -288,14 +329,18 @@ class Recognition(Service["Book"]):
             if face is None or face.group_id != candidate.group_id:
                 raise GalleryMoved
             probe, quality = probes.vectors[number], probes.qualities[number]
-            if not is_match(candidate.score, verdict.decision.threshold, quality, face.estimates.quality):
+            if not is_match(
+                candidate.score, verdict.decision.threshold, quality, face.estimates.quality
+            ):
                 return Recognised(None, replace(verdict, match=False), seq)
             visitor = face
             if sighting_time or excluded_faceid:  # it is asked for a sighting
                 visitor, face_visits = self._read_visitor(tenant, face, face_visits, sighting_time)
             is_turned_down = any(
                 known_face.faceid == excluded_faceid
-                or self.negatives.turns_down(tenant.name, known_face, probe, probes.model, candidate.score)
+                or self.negatives.turns_down(
+                    tenant.name, known_face, probe, probes.model, candidate.score
+                )
                 for known_face in {face.faceid: face, visitor.faceid: visitor}.values()
             )
             if not is_turned_down:
@@ -303,10 +348,18 @@ class Recognition(Service["Book"]):
         return None
 
     def _read_visitor(
-        self, tenant: Tenant, face: Face, face_visits: FaceVisits | None, sighting_time: SightingTime | None
+        self,
+        tenant: Tenant,
+        face: Face,
+        face_visits: FaceVisits | None,
+        sighting_time: SightingTime | None,
     ) -> tuple[Face, FaceVisits | None]:
-        """Return the face that has the visits of the face's user, itself if it has none; and that with its visits."""
-        if not face.user or (id_ := self.services.faces.find_visitor_id(tenant, face)) == face.faceid:
+        """Return the face that has the visits of the face's user, itself if it has none; and that
+        with its visits."""
+        if (
+            not face.user
+            or (id_ := self.services.faces.find_visitor_id(tenant, face)) == face.faceid
+        ):
             return face, face_visits
         visitor, face_visits = self._read_face(tenant, id_, sighting_time)
         if visitor is None:
@@ -322,43 +375,63 @@ class Recognition(Service["Book"]):
         face_visits = self.services.face_visits.read_face(tenant, faceid, *sighting_time)
         return face_visits.face if face_visits else None, face_visits
 
-    def _list_recent_sightings(self, tenant: str, capture: Capture, is_alone: bool) -> Iterator[RecentSighting]:
+    def _list_recent_sightings(
+        self, tenant: str, capture: Capture, is_alone: bool
+    ) -> Iterator[RecentSighting]:
         """Yield what the camera's captures of the same visit surely show.
 
-        They are of the same minute, or of the same track within TRACK_MS. `is_alone`: the capture shows one face only.
+        They are of the same minute, or of the same track within TRACK_MS. `is_alone`: the capture
+        shows one face only.
         """
-        at_ms, reach_ms = captured_ms(capture.id), TRACK_MS if capture.track and is_alone else MINUTE_MS
-        low, high = keys.capture_range(max(at_ms - reach_ms, 0), min(at_ms + reach_ms, keys.LAST_MS))
+        at_ms = captured_ms(capture.id)
+        reach_ms = TRACK_MS if capture.track and is_alone else MINUTE_MS
+        low, high = keys.capture_range(
+            max(at_ms - reach_ms, 0), min(at_ms + reach_ms, keys.LAST_MS)
+        )
         partition = keys.captures(tenant, capture.camera_id)
         page = self.services.items.query(
             keys.CAPTURES, partition, low=low, high=high, reverse=True, limit=_MOST_CAPTURES
         )
         for other_capture in map(capture_from, page.items):
             apart_ms = abs(captured_ms(other_capture.id) - at_ms)
-            shows_one = other_capture.state is CaptureState.RESOLVED and len(other_capture.sightings) == 1
+            shows_one = (
+                other_capture.state is CaptureState.RESOLVED and len(other_capture.sightings) == 1
+            )
             same_track = is_alone and capture.track == other_capture.track != "" and shows_one
             if other_capture.id == capture.id or not (same_track or apart_ms <= MINUTE_MS):
                 continue
             for sighting in other_capture.sightings:
-                if sighting.faceid is not None and (sighting.decision is None or sighting.decision.by is None):
+                if sighting.faceid is not None and (
+                    sighting.decision is None or sighting.decision.by is None
+                ):
                     yield RecentSighting(
-                        sighting.faceid, sighting_id(other_capture.id, sighting.number), same_track, apart_ms
+                        sighting.faceid,
+                        sighting_id(other_capture.id, sighting.number),
+                        same_track,
+                        apart_ms,
                     )
 
     def _judge_by_visit(
-        self, seen_face: SeenFace, face: Face, score: float, shown_sighting: RecentSighting, searched: Recognised
+        self,
+        seen_face: SeenFace,
+        face: Face,
+        score: float,
+        shown_sighting: RecentSighting,
+        searched: Recognised,
     ) -> Verdict:
         """Judge whether a seen face is this one of the same visit.
 
-        `score`: that of the two; `shown_sighting`: the sighting that surely shows the face; `searched`: what the search
-        found.
+        `score`: that of the two; `shown_sighting`: the sighting that surely shows the face;
+        `searched`: what the search found.
         """
         vision = self.services.tenant_vision.choose_vision(seen_face.template.model)
         template = of_model(face.templates, seen_face.template.model)
         demand = (
             0.0
             if template is None
-            else vision.population.compute_demand(parse_vector(seen_face.template), parse_vector(template))
+            else vision.population.compute_demand(
+                parse_vector(seen_face.template), parse_vector(template)
+            )
         )
         return judge_in_visit(
             vision.impostor_curve,
@@ -381,8 +454,8 @@ def _choose_of_visit(
 ) -> tuple[float, Face] | None:
     """Return the face of a visit that a template is most like, with the score of the two.
 
-    None if there is none in these groups (None: in all), the search's `nearest` is another face, or one of the
-    picture's `other_faces` is more like it.
+    None if there is none in these groups (None: in all), the search's `nearest` is another face, or
+    one of the picture's `other_faces` is more like it.
     """
     faces_and_scores: list[tuple[float, Face]] = []
     for face in faces:
@@ -395,14 +468,19 @@ def _choose_of_visit(
     score, face = max(faces_and_scores, key=lambda entry: (entry[0], entry[1].faceid))
     if nearest is not None and nearest.faceid not in {face.faceid, *excluded_faceids}:
         return None
-    is_others = any((score_with(face, other_face.template) or 0.0) > score for other_face in other_faces)
+    is_others = any(
+        (score_with(face, other_face.template) or 0.0) > score for other_face in other_faces
+    )
     return None if is_others else (score, face)
 
 
-def _choose_matches(verdicts: Sequence[Verdict], operating_point: OperatingPoint, gallery_size: int) -> list[Verdict]:
+def _choose_matches(
+    verdicts: Sequence[Verdict], operating_point: OperatingPoint, gallery_size: int
+) -> list[Verdict]:
     """Return those of the CANDIDATES nearest faces that match or would without their demand.
 
-    The first is the one that its score less the demand speaks for most. If there are none, the verdict is on nobody.
+    The first is the one that its score less the demand speaks for most. If there are none, the
+    verdict is on nobody.
     """
     threshold = operating_point.find_threshold(gallery_size)
     scored_verdicts = [
@@ -411,7 +489,9 @@ def _choose_matches(verdicts: Sequence[Verdict], operating_point: OperatingPoint
         if verdict.candidate and (verdict.match or verdict.candidate.score >= threshold)
     ]
     by_score = sorted(scored_verdicts, key=lambda score_and_verdict: -score_and_verdict[0])
-    return [verdict for _, verdict in by_score] or [operating_point.judge_candidate(None, gallery_size)]
+    return [verdict for _, verdict in by_score] or [
+        operating_point.judge_candidate(None, gallery_size)
+    ]
 
 
 def _describe_decision(model: str, recognised: Recognised) -> Mapping[str, Any]:
@@ -423,7 +503,8 @@ def _describe_decision(model: str, recognised: Recognised) -> Mapping[str, Any]:
 def list_searched_groups(camera: Camera) -> list[str] | None:
     """Return the ids of the groups that a camera searches; None: all.
 
-    They include the default groups, so that the camera finds the strangers that it made and those promoted since.
+    They include the default groups, so that the camera finds the strangers that it made and those
+    promoted since.
     """
     if camera.group_ids is None:
         return None
@@ -433,7 +514,9 @@ def list_searched_groups(camera: Camera) -> list[str] | None:
 class Negatives(Service["Book"]):
     """The pictures that users rejected for a face."""
 
-    def turns_down(self, tenant: str, face: Face, probe: NDArray[np.float32], model: str, score: float) -> bool:
+    def turns_down(
+        self, tenant: str, face: Face, probe: NDArray[np.float32], model: str, score: float
+    ) -> bool:
         """Return whether the probe is closer to one of the face's negatives than to the face.
 
         `probe`: a unit vector of `model`; `score`: its score with the face.
@@ -446,7 +529,10 @@ class Negatives(Service["Book"]):
         )
 
     def read_of_face(self, tenant: str, face: Face) -> list[Negative]:
-        """Read the face's negatives in the order of their sightings, oldest first. Costs nothing if it has none."""
+        """Read the face's negatives in the order of their sightings, oldest first.
+
+        Costs nothing if it has none.
+        """
         return list(self._list_of_face(tenant, face.faceid)) if face.negatives else []
 
     def _list_of_face(self, tenant: str, faceid: str) -> Iterator[Negative]:
@@ -457,33 +543,51 @@ class Negatives(Service["Book"]):
         for item in self._list_items(tenant):
             yield keys.parts_of_negative(item["id"])[0], _negative_from(item)
 
-    def add_template(self, tenant: str, faceid: str, negative: Negative, template: Template) -> bool:
+    def add_template(
+        self, tenant: str, faceid: str, negative: Negative, template: Template
+    ) -> bool:
         """Add a template of one more model. Return False if the negative was deleted meanwhile."""
         key = (tenant, keys.negative(faceid, negative.sighting_id))
         changed_negative = replace(negative, templates=(*negative.templates, template))
         update = Update(
-            keys.NEGATIVES, key, (exists("negative-there"),), set=_NEGATIVE.write(changed_negative, "templates")
+            keys.NEGATIVES,
+            key,
+            (exists("negative-there"),),
+            set=_NEGATIVE.write(changed_negative, "templates"),
         )
         return write_unless_changed(self.services.items, [update])
 
     def find_by_sighting(self, tenant: str, faceid: str, sighting_id: str) -> Negative | None:
         return next(
-            (negative for negative in self._list_of_face(tenant, faceid) if negative.sighting_id == sighting_id), None
+            (
+                negative
+                for negative in self._list_of_face(tenant, faceid)
+                if negative.sighting_id == sighting_id
+            ),
+            None,
         )
 
     def make_delete_actions(self, tenant: str, face: Face) -> list[Action]:
-        """Return the actions that delete the face's negatives, for the transaction that deletes the face."""
+        """Return the actions that delete the face's negatives, for the transaction that deletes the
+        face."""
         return [
-            self.make_delete(tenant, face.faceid, negative.sighting_id) for negative in self.read_of_face(tenant, face)
+            self.make_delete(tenant, face.faceid, negative.sighting_id)
+            for negative in self.read_of_face(tenant, face)
         ]
 
     def make_put(self, tenant: str, faceid: str, negative: Negative) -> Action:
-        """Return the action that stores a negative. The same transaction must raise the face's `negatives` by 1."""
+        """Return the action that stores a negative.
+
+        The same transaction must raise the face's `negatives` by 1.
+        """
         item_key = {"tenant": tenant, "id": keys.negative(faceid, negative.sighting_id)}
         return Put(keys.NEGATIVES, {**item_key, **_NEGATIVE.write(negative)})
 
     def make_delete(self, tenant: str, faceid: str, sighting_id: str) -> Action:
-        """Return the action that deletes a negative. The same transaction must lower the face's `negatives` by 1."""
+        """Return the action that deletes a negative.
+
+        The same transaction must lower the face's `negatives` by 1.
+        """
         return Delete(keys.NEGATIVES, (tenant, keys.negative(faceid, sighting_id)))
 
     def _list_items(self, tenant: str, between: Bounds = (None, None)) -> Iterator[Item]:
@@ -509,4 +613,8 @@ class RecentSighting(Struct, frozen=True):
 def score_with(face: Face, template: Template) -> float | None:
     """Return the score of a template with a face; None if the face has none of its model."""
     template_of_face = of_model(face.templates, template.model)
-    return None if template_of_face is None else float(parse_vector(template_of_face) @ parse_vector(template))
+    return (
+        None
+        if template_of_face is None
+        else float(parse_vector(template_of_face) @ parse_vector(template))
+    )

@@ -1,4 +1,5 @@
-"""Pictures that a tenant keeps in S3, read with the service's rights, from places that the operator allows."""
+"""Pictures that a tenant keeps in S3, read with the service's rights, from places that the operator
+allows."""
 
 from __future__ import annotations
 
@@ -13,22 +14,29 @@ from chalicelib.domain.rules.recognised import MOST_BYTES
 from chalicelib.storage.ports import ObjectReader
 
 FAILS_AFTER_S = 2.0
-"""Every failure takes this long, or a whole number of times as long: that S3 was asked, or what it said, is not heard
-from the time of the answer. S3 says no within it."""
+"""Every failure takes this long, or a whole number of times as long: that S3 was asked, or what it
+said, is not heard from the time of the answer. S3 says no within it."""
 
 
 class StoredPictures(Struct):
-    """Pictures in S3. `objects`: makes the reader. `own_buckets`: buckets of this deployment, which are never read."""
+    """Pictures in S3.
+
+    `objects`: makes the reader. `own_buckets`: buckets of this deployment, which are never read.
+    """
 
     objects: Callable[[], ObjectReader]
     own_buckets: Collection[str] = ()
     monotonic: Callable[[], float] = time.monotonic
     sleep: Callable[[float], object] = time.sleep
 
-    def read_picture(self, tenant: Tenant, bucket: str, key: str, version: str | None = None) -> bytes | None:
-        """Return an object's bytes; None if it is not allowed, not there or cannot be read: nobody can tell which.
+    def read_picture(
+        self, tenant: Tenant, bucket: str, key: str, version: str | None = None
+    ) -> bytes | None:
+        """Return an object's bytes; None if it is not allowed, not there or cannot be read: nobody
+        can tell which.
 
-        A tenant without buckets is answered at once: there is nothing to hide from it. Raises Unusable over MOST_BYTES.
+        A tenant without buckets is answered at once: there is nothing to hide from it. Raises
+        Unusable over MOST_BYTES.
         """
         if not tenant.picture_buckets:
             return None

@@ -15,7 +15,12 @@ from chalicelib.domain.errors import ConsentMissing, Unusable, WrongModel
 from chalicelib.domain.grounds import has_ground, say_withdrawn
 from chalicelib.domain.model import Decision, Face, Template, Tenant
 from chalicelib.domain.pictures import PictureRules
-from chalicelib.domain.rules.decision import fit_similarity, is_match, rate_similarity, subtract_demand
+from chalicelib.domain.rules.decision import (
+    fit_similarity,
+    is_match,
+    rate_similarity,
+    subtract_demand,
+)
 from chalicelib.domain.rules.recognised import Comparison, Probe, SeenPicture
 from chalicelib.domain.rules.templates import make_template, of_model, parse_vector, template_of
 from chalicelib.service import Service
@@ -30,8 +35,11 @@ if TYPE_CHECKING:
 
 
 class _Compared(NamedTuple):
-    """Two templates, as they were compared. `judged`: the score less the demand, by which faces that resemble many
-    others have to be more alike."""
+    """Two templates, as they were compared.
+
+    `judged`: the score less the demand, by which faces that resemble many others have to be more
+    alike.
+    """
 
     score: float
     threshold: float
@@ -54,7 +62,11 @@ class _Look(NamedTuple):
 def _list_looks(faces: Sequence[Face], model: str) -> list[_Look]:
     """List the looks of those of the faces that have a template of the model."""
     templates = ((face, of_model(face.templates, model)) for face in faces)
-    return [_Look(face.faceid, template, face.estimates.quality) for face, template in templates if template]
+    return [
+        _Look(face.faceid, template, face.estimates.quality)
+        for face, template in templates
+        if template
+    ]
 
 
 class Verification(Service["Book"]):
@@ -65,7 +77,9 @@ class Verification(Service["Book"]):
         self._withdrawn = dict[str, tuple[tuple[str, EndedRecords], list[_Look]]]()
         """By tenant, with the model and the state of the records of which it is."""
 
-    def compare_with_face(self, tenant: Tenant, picture: bytes, rules: PictureRules, faceid: str) -> Comparison:
+    def compare_with_face(
+        self, tenant: Tenant, picture: bytes, rules: PictureRules, faceid: str
+    ) -> Comparison:
         """Compare the largest face of a picture with an enrolled face.
 
         Raises FaceNotFound, also if the face has no template of the tenant's model, and Unusable.
@@ -74,21 +88,32 @@ class Verification(Service["Book"]):
         probe = self._find_largest_face(tenant, picture, rules, "the picture")
         return self._judge_probe(tenant, [probe], template, faceid)
 
-    def compare_pictures(self, tenant: Tenant, picture: bytes, other: bytes, rules: PictureRules) -> Comparison:
-        """Compare the largest faces of two pictures. Raises Unusable if a picture cannot be read or shows no face."""
+    def compare_pictures(
+        self, tenant: Tenant, picture: bytes, other: bytes, rules: PictureRules
+    ) -> Comparison:
+        """Compare the largest faces of two pictures.
+
+        Raises Unusable if a picture cannot be read or shows no face.
+        """
         probes = [
             self._find_largest_face(tenant, picture, rules, "the picture"),
             self._find_largest_face(tenant, other, rules, "the other picture"),
         ]
         return self._judge_probe(tenant, probes, make_template(tenant.model, probes[1].vector))
 
-    def rate_similarities(self, tenant: Tenant, source: SeenPicture, target: SeenPicture) -> list[float]:
-        """Return how similar the source's first face is to each of the target's, 0..100 (domain/rules/decision).
+    def rate_similarities(
+        self, tenant: Tenant, source: SeenPicture, target: SeenPicture
+    ) -> list[float]:
+        """Return how similar the source's first face is to each of the target's, 0..100
+        (domain/rules/decision).
 
         Raises WrongModel if the tenant's model was changed since a picture was embedded.
         """
         if not (source.model == target.model == tenant.model):
-            raise WrongModel(f"tenant {tenant.name!r} is searched with another model by now: send the request again")
+            raise WrongModel(
+                f"tenant {tenant.name!r} is searched with another model by now: send the request "
+                "again"
+            )
         pairs = [
             self._judge_templates(
                 tenant,
@@ -102,17 +127,27 @@ class Verification(Service["Book"]):
         return [self._scale_similarity(tenant, pair) for pair in pairs]
 
     def rate_similarity(
-        self, tenant: Tenant, probe: NDArray[np.float32], template: Template, qualities: Sequence[float | None]
+        self,
+        tenant: Tenant,
+        probe: NDArray[np.float32],
+        template: Template,
+        qualities: Sequence[float | None],
     ) -> float:
-        """Return how similar two templates of the tenant's model are, 0..100 (domain/rules/decision)."""
-        return self._scale_similarity(tenant, self._judge_templates(tenant, probe, template, qualities))
+        """Return how similar two templates of the tenant's model are, 0..100
+        (domain/rules/decision)."""
+        return self._scale_similarity(
+            tenant, self._judge_templates(tenant, probe, template, qualities)
+        )
 
     def _scale_similarity(self, tenant: Tenant, pair: _Compared) -> float:
         point = self.services.tenant_vision.make_operating_point(tenant)
-        return fit_similarity(rate_similarity(pair.judged, point.curve, 1, point.fpir_target), match=pair.match)
+        return fit_similarity(
+            rate_similarity(pair.judged, point.curve, 1, point.fpir_target), match=pair.match
+        )
 
     def find_restricted(self, tenant: Tenant, probe: Probe) -> str | None:
-        """Return the restricted face that a probe is, for the person's own request; None if it is none."""
+        """Return the restricted face that a probe is, for the person's own request; None if it is
+        none."""
         looks = _list_looks(self.services.faces.list_restricted(tenant), tenant.model)
         pairs = self._compare_each(tenant, looks, probe.vector, probe.quality.total)
         matches = [(pair.score, faceid) for faceid, pair in pairs if pair.match]
@@ -127,20 +162,30 @@ class Verification(Service["Book"]):
         *,
         excluded_faceid: str | None = None,
     ) -> float | None:
-        """Return the score less the demand with the face that a probe is, of those whose record of consent has ended.
+        """Return the score less the demand with the face that a probe is, of those whose record of
+        consent has ended.
 
-        None: it is none of them. They are a gallery of their own, so the threshold is that of their number.
-        `ended_records`: the state as the directory has it now; `quality`: that of the probe's picture;
-        `excluded_faceid`: a face that the probe cannot be.
+        None: it is none of them. They are a gallery of their own, so the threshold is that of their
+        number. `ended_records`: the state as the directory has it now; `quality`: that of the
+        probe's picture; `excluded_faceid`: a face that the probe cannot be.
         """
-        looks = [look for look in self._read_withdrawn(tenant, ended_records) if look.faceid != excluded_faceid]
+        looks = [
+            look
+            for look in self._read_withdrawn(tenant, ended_records)
+            if look.faceid != excluded_faceid
+        ]
         pairs = self._compare_each(tenant, looks, probe, quality)
         return max((pair.judged for _, pair in pairs if pair.match), default=None)
 
     def require_nobody_withdrawn(
-        self, tenant: Tenant, consent: Consent | None, probe: NDArray[np.float32], quality: float | None
+        self,
+        tenant: Tenant,
+        consent: Consent | None,
+        probe: NDArray[np.float32],
+        quality: float | None,
     ) -> None:
-        """Raise ConsentMissing if somebody is enrolled again whose record has ended, without a new record.
+        """Raise ConsentMissing if somebody is enrolled again whose record has ended, without a new
+        record.
 
         `consent`: that of the new face. Costs a read if there is nobody whose record has ended.
         """
@@ -153,7 +198,8 @@ class Verification(Service["Book"]):
     def _read_withdrawn(self, tenant: Tenant, ended_records: EndedRecords) -> Sequence[_Look]:
         """Read how those look whose record has ended, once for each state of these records.
 
-        The state was read before the faces are, so they are never older than what is remembered under it.
+        The state was read before the faces are, so they are never older than what is remembered
+        under it.
         """
         key = tenant.model, ended_records
         with self._lock:
@@ -171,13 +217,19 @@ class Verification(Service["Book"]):
         return looks
 
     def _compare_each(
-        self, tenant: Tenant, looks: Sequence[_Look], probe: NDArray[np.float32], quality: float | None
+        self,
+        tenant: Tenant,
+        looks: Sequence[_Look],
+        probe: NDArray[np.float32],
+        quality: float | None,
     ) -> list[tuple[str, _Compared]]:
         """Compare a probe with each of these looks, as a search in a gallery of them alone does."""
         return [
             (
                 look.faceid,
-                self._judge_templates(tenant, probe, look.template, (quality, look.quality), gallery_size=len(looks)),
+                self._judge_templates(
+                    tenant, probe, look.template, (quality, look.quality), gallery_size=len(looks)
+                ),
             )
             for look in looks
         ]
@@ -197,32 +249,49 @@ class Verification(Service["Book"]):
         """
         import numpy as np
 
-        vision, template_vector = self.services.tenant_vision.choose_vision(tenant.model), parse_vector(template)
+        vision = self.services.tenant_vision.choose_vision(tenant.model)
+        template_vector = parse_vector(template)
         score = float(probe.astype(np.float64) @ template_vector.astype(np.float64))
         demand = vision.population.compute_demand(probe, template_vector)
-        threshold = self.services.tenant_vision.make_operating_point(tenant).find_threshold(gallery_size, demand)
+        threshold = self.services.tenant_vision.make_operating_point(tenant).find_threshold(
+            gallery_size, demand
+        )
         match = is_match(score, threshold, *qualities)
         return _Compared(min(score, 1.0), threshold, match, subtract_demand(score, demand))
 
-    def _find_largest_face(self, tenant: Tenant, picture: bytes, rules: PictureRules, which: str) -> Probe:
+    def _find_largest_face(
+        self, tenant: Tenant, picture: bytes, rules: PictureRules, which: str
+    ) -> Probe:
         vision = self.services.tenant_vision.choose_vision(tenant.model)
         probes = find_probes(vision, tenant, picture, rules, 1).probes
         if not probes:
-            raise Unusable(f"no face was found in {which}: send one with a face, upright and in focus")
+            raise Unusable(
+                f"no face was found in {which}: send one with a face, upright and in focus"
+            )
         return probes[0]
 
     def _judge_probe(
         self, tenant: Tenant, probes: list[Probe], template: Template, faceid: str | None = None
     ) -> Comparison:
         """Judge the first probe's score with a template, as a search does."""
-        pair = self._judge_templates(tenant, probes[0].vector, template, [probe.quality.total for probe in probes])
+        pair = self._judge_templates(
+            tenant, probes[0].vector, template, [probe.quality.total for probe in probes]
+        )
         is_fit = not any(probe.spoof for probe in probes)
         pair = pair._replace(match=pair.match and is_fit)
-        audit_events.report_decisions([{**omit_none({"face": faceid}), **_describe_judgement(tenant.model, pair)}])
-        fmr = self.services.tenant_vision.choose_vision(tenant.model).impostor_curve.fmr_at(pair.judged)
+        audit_events.report_decisions(
+            [{**omit_none({"face": faceid}), **_describe_judgement(tenant.model, pair)}]
+        )
+        fmr = self.services.tenant_vision.choose_vision(tenant.model).impostor_curve.fmr_at(
+            pair.judged
+        )
         return Comparison(pair.score, pair.threshold, pair.match, fmr, tuple(probes))
 
 
 def _describe_judgement(model: str, pair: _Compared) -> dict[str, Any]:
     """Describe a judgement for the audit."""
-    return {"model": model, "match": pair.match, **decision_said(Decision(pair.score, pair.threshold, 1))}
+    return {
+        "model": model,
+        "match": pair.match,
+        **decision_said(Decision(pair.score, pair.threshold, 1)),
+    }

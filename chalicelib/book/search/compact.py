@@ -1,13 +1,15 @@
-"""A builder of snapshots, so that a cold search function need not read the whole journal; it also erases old templates.
+"""A builder of snapshots, so that a cold search function need not read the whole journal; it also
+erases old templates.
 
-Templates that were deleted or replaced stay in the journal and in snapshots. So a snapshot is built if the tail holds
-such a change, however short the tail is. A face that learnt does not count: that happens all day. When a snapshot is
-older than the grace time, the journal that it covers and the snapshots before it are gone, and so is each picture that
-the changes in that journal left behind.
+Templates that were deleted or replaced stay in the journal and in snapshots. So a snapshot is built
+if the tail holds such a change, however short the tail is. A face that learnt does not count: that
+happens all day. When a snapshot is older than the grace time, the journal that it covers and the
+snapshots before it are gone, and so is each picture that the changes in that journal left behind.
 
-Of a large gallery, most snapshots are deltas (snapshots/delta.py). A base is kept as long as a delta needs it, with the
-templates that were deleted since. So a whole snapshot is due at the first sweep after a change that erases, after
-TAIL_AGE, and when deltas have grown to one in _DELTA_SHARE of their base.
+Of a large gallery, most snapshots are deltas (snapshots/delta.py). A base is kept as long as a
+delta needs it, with the templates that were deleted since. So a whole snapshot is due at the first
+sweep after a change that erases, after TAIL_AGE, and when deltas have grown to one in _DELTA_SHARE
+of their base.
 """
 
 from __future__ import annotations
@@ -35,27 +37,31 @@ TAIL_LENGTH = 256
 """Transactions since the newest snapshot that make a new one worth it."""
 
 TAIL_AGE = timedelta(hours=24)
-"""Age of the oldest of them that makes one worth it, however few they are: a journal is not kept for ever."""
+"""Age of the oldest of them that makes one worth it, however few they are: a journal is not kept
+for ever."""
 
 LARGE = 50_000_000
 """Bytes of a whole snapshot, of some 65,000 faces, from which on deltas are written upon it."""
 
 _DELTA_SHARE = 48
-"""Of a million faces, deltas to this size and the whole snapshot after them write the fewest bytes a change."""
+"""Of a million faces, deltas to this size and the whole snapshot after them write the fewest bytes
+a change."""
 
 _CLAIMED_FOR = timedelta(minutes=15)
-"""Time that one builder has for a whole snapshot of a large gallery: the longest run on Lambda. A delta that another
-one writes meanwhile would make it stale."""
+"""Time that one builder has for a whole snapshot of a large gallery: the longest run on Lambda. A
+delta that another one writes meanwhile would make it stale."""
 
 _ERASING = (Edit.DELETE, Edit.DROP, Edit.REPLACE)
-"""Changes after which something is to be erased: templates, and pictures that no face names any more."""
+"""Changes after which something is to be erased: templates, and pictures that no face names any
+more."""
 
 _APART = timedelta(minutes=10)
-"""Snapshots that are kept are so far apart, but for the newest: a gallery that always changes keeps few."""
+"""Snapshots that are kept are so far apart, but for the newest: a gallery that always changes keeps
+few."""
 
 _ORPHANS_SOUGHT_FOR = timedelta(hours=4)
-"""Time after a snapshot in which objects are looked for that no pointer names. A process that was killed while
-it wrote one left the reason for a snapshot, so the next one follows."""
+"""Time after a snapshot in which objects are looked for that no pointer names. A process that was
+killed while it wrote one left the reason for a snapshot, so the next one follows."""
 
 _TRIM_CHUNK = 50
 """Entries of the journal that one write deletes."""
@@ -66,9 +72,10 @@ Forget = Callable[[str, set[str]], object]
 class Compactor:
     """The builder of snapshots.
 
-    `forget(tenant, faceids)`: erases what else faces have left behind that were deleted or given other pictures. It is
-    called before the journal's last word of them goes. While a tenant's model is being changed, the gallery of the next
-    model gets snapshots too. Snapshots of a tenant's former models are deleted.
+    `forget(tenant, faceids)`: erases what else faces have left behind that were deleted or given
+    other pictures. It is called before the journal's last word of them goes. While a tenant's model
+    is being changed, the gallery of the next model gets snapshots too. Snapshots of a tenant's
+    former models are deleted.
     """
 
     def __init__(
@@ -81,7 +88,10 @@ class Compactor:
         forget: Forget = lambda _tenant, _faceids: None,
         large_bytes: int = LARGE,
     ) -> None:
-        """Keep what snapshots are built from. `large_bytes`: bytes from which on deltas are written."""
+        """Keep what snapshots are built from.
+
+        `large_bytes`: bytes from which on deltas are written.
+        """
         self._items = items
         self._blobs = blobs
         self._galleries = galleries
@@ -92,8 +102,9 @@ class Compactor:
     def build(self, tenant: str, *, erase: bool = True) -> bool:
         """Write a snapshot if the tail is worth it, switch the pointer, then trim.
 
-        A crash at any point loses nothing. A gallery is loaded only if a whole snapshot of it is written. `erase`:
-        False leaves it to the next call what was erased from a large gallery: a whole snapshot is 0.8 GB.
+        A crash at any point loses nothing. A gallery is loaded only if a whole snapshot of it is
+        written. `erase`: False leaves it to the next call what was erased from a large gallery: a
+        whole snapshot is 0.8 GB.
         """
         models = models_of(self._items, tenant)
         written = [self._build(tenant, model, erase=erase) for model in models]
@@ -104,16 +115,21 @@ class Compactor:
         return any(written)
 
     def purge_before(self, tenant: str, seq: int) -> None:
-        """Delete all snapshots older than `seq` and the journal up to it, and let go of the galleries in memory here.
+        """Delete all snapshots older than `seq` and the journal up to it, and let go of the
+        galleries in memory here.
 
-        Loads under way begin again with the new snapshot. Raises Busy if snapshots are written by others meanwhile.
+        Loads under way begin again with the new snapshot. Raises Busy if snapshots are written by
+        others meanwhile.
         """
         for model in models_of(self._items, tenant):
             self._build(tenant, model, at_least=seq)
             if pointer := pointer_of(self._items, tenant, model):
                 if _oldest_seq_of(pointer["snapshots"][-1]) < seq:
                     raise Busy("snapshots of this tenant are being written: they are purged later")
-                self._keep_snapshots(pointer, [key for key in parse_build_times(pointer) if _oldest_seq_of(key) >= seq])
+                self._keep_snapshots(
+                    pointer,
+                    [key for key in parse_build_times(pointer) if _oldest_seq_of(key) >= seq],
+                )
             for blob in self._blobs.walk(keys.snapshots(tenant, model)):
                 if keys.seq_of_snapshot(blob.key) < seq:
                     self._blobs.delete(blob.key)
@@ -121,7 +137,8 @@ class Compactor:
         self._galleries.let_go(tenant)
 
     def _build(self, tenant: str, model: str, at_least: int = 0, *, erase: bool = True) -> bool:
-        """Write a snapshot if the tail is worth it, or if the newest one has something from before `at_least`."""
+        """Write a snapshot if the tail is worth it, or if the newest one has something from before
+        `at_least`."""
         pointer = pointer_of(self._items, tenant, model)
         covered_seq = int(pointer["seq"]) if pointer else 0
         oldest_seq = _oldest_seq_of(pointer["snapshots"][-1]) if pointer else 0
@@ -134,14 +151,19 @@ class Compactor:
                 return False
         return self._build_whole(tenant, model, pointer)
 
-    def _write_delta_or_snapshot(self, tenant: str, model: str, pointer: Item, seq: int, *, erase: bool) -> bool:
+    def _write_delta_or_snapshot(
+        self, tenant: str, model: str, pointer: Item, seq: int, *, erase: bool
+    ) -> bool:
         """Write a delta of a large gallery, or a whole snapshot. Return whether either was written.
 
-        Nothing is written if another builder has claimed the whole snapshot: a delta would make that one stale. If
-        something was erased and this call may `erase`, a whole snapshot follows. Otherwise nothing is written before
-        the tail is long or old; then a delta is, or a whole snapshot if no delta can be made.
+        Nothing is written if another builder has claimed the whole snapshot: a delta would make
+        that one stale. If something was erased and this call may `erase`, a whole snapshot follows.
+        Otherwise nothing is written before the tail is long or old; then a delta is, or a whole
+        snapshot if no delta can be made.
         """
-        now, covered_seq, newest_key = milliseconds(self._clock.now()), int(pointer["seq"]), pointer["snapshots"][-1]
+        now = milliseconds(self._clock.now())
+        covered_seq = int(pointer["seq"])
+        newest_key = pointer["snapshots"][-1]
         if now - int(pointer.get("claimed_at", 0)) < _CLAIMED_FOR // timedelta(milliseconds=1):
             return False
         entries = read_changes(self._items, tenant, covered_seq, seq)
@@ -152,14 +174,22 @@ class Compactor:
             if entries is not None and (data := self._make_delta(model, pointer, entries)):
                 key = keys.delta(keys.base_of_snapshot(newest_key), seq, nonce())
                 self._write_snapshot(
-                    tenant, model, pointer, key, data, {"bytes": pointer["bytes"], "owes": owes_erasure}
+                    tenant,
+                    model,
+                    pointer,
+                    key,
+                    data,
+                    {"bytes": pointer["bytes"], "owes": owes_erasure},
                 )
                 return True
         claimed_pointer = {**pointer, "claimed_at": now}
-        return self._write_pointer(claimed_pointer, pointer) and self._build_whole(tenant, model, claimed_pointer)
+        return self._write_pointer(claimed_pointer, pointer) and self._build_whole(
+            tenant, model, claimed_pointer
+        )
 
     def _make_delta(self, model: str, pointer: Item, entries: list[JournalEntry]) -> bytes | None:
-        """Make a delta of the newest snapshot's changes and these; None if a whole snapshot is due."""
+        """Make a delta of the newest snapshot's changes and these; None if a whole snapshot is
+        due."""
         newest = pointer["snapshots"][-1]
         base_at = parse_build_times(pointer).get(keys.base_of_snapshot(newest), 0)
         if base_at < milliseconds(self._clock.now() - TAIL_AGE):
@@ -179,11 +209,17 @@ class Compactor:
         self._write_snapshot(tenant, model, pointer, key, data, {"bytes": len(data)})
         return True
 
-    def _write_snapshot(self, tenant: str, model: str, old: Item | None, key: str, data: bytes, more: Item) -> None:
+    def _write_snapshot(
+        self, tenant: str, model: str, old: Item | None, key: str, data: bytes, more: Item
+    ) -> None:
         """Store a snapshot, then let the pointer say so; `more`: other fields of it."""
         if not self._blobs.put_if_absent(key, data, "application/octet-stream"):
             raise StorageUnavailable(f"a snapshot of the name {key!r} was there before")
-        key_and_seq: Item = {"tenant": tenant, "item": keys.index_item(model), "seq": keys.seq_of_snapshot(key)}
+        key_and_seq: Item = {
+            "tenant": tenant,
+            "item": keys.index_item(model),
+            "seq": keys.seq_of_snapshot(key),
+        }
         self._switch_pointer({**key_and_seq, **more}, old, key)
 
     def _is_worth_it(self, tenant: str, covered_seq: int, seq: int) -> bool:
@@ -193,18 +229,25 @@ class Compactor:
         return entries is None or any(map(_is_erasing, entries))
 
     def _is_old(self, tenant: str, covered_seq: int) -> bool:
-        oldest = self._items.query(keys.JOURNAL, tenant, low=keys.seq_key(covered_seq + 1), limit=1).items
+        oldest = self._items.query(
+            keys.JOURNAL, tenant, low=keys.seq_key(covered_seq + 1), limit=1
+        ).items
         limit_ms = milliseconds(self._clock.now() - TAIL_AGE)
         return bool(oldest) and oldest[0]["at"] < limit_ms
 
     def _switch_pointer(self, key_and_fields: Item, old_pointer: Item | None, new_key: str) -> None:
-        """Point at the new snapshot. If the pointer was changed since it was read, delete the new snapshot instead.
+        """Point at the new snapshot.
+
+        If the pointer was changed since it was read, delete the new snapshot instead.
 
         `key_and_fields`: the pointer's key and what it says of the new snapshot.
         """
-        now, build_times = milliseconds(self._clock.now()), parse_build_times(old_pointer) if old_pointer else {}
+        now = milliseconds(self._clock.now())
+        build_times = parse_build_times(old_pointer) if old_pointer else {}
         too_close = _find_too_close(build_times)
-        kept_snapshots = {key: built_at for key, built_at in build_times.items() if key != too_close}
+        kept_snapshots = {
+            key: built_at for key, built_at in build_times.items() if key != too_close
+        }
         pointer: Item = {
             **key_and_fields,
             "built_at": now,
@@ -217,18 +260,27 @@ class Compactor:
             self._blobs.delete(too_close)
 
     def _write_pointer(self, pointer: Item, old: Item | None) -> bool:
-        same = [equals(name, old.get(name), "pointer-same") for name in ("built_at", "claimed_at")] if old else []
+        same = (
+            [equals(name, old.get(name), "pointer-same") for name in ("built_at", "claimed_at")]
+            if old
+            else []
+        )
         try:
-            self._items.transact([Put(keys.DIRECTORY, pointer, tuple(same or [absent("pointer-free")]))])
+            self._items.transact(
+                [Put(keys.DIRECTORY, pointer, tuple(same or [absent("pointer-free")]))]
+            )
         except ConditionFailed:
             return False
         return True
 
     def _trim_snapshots(self, tenant: str, model: str, limit_ms: int) -> int:
-        """Drop the snapshots that were superseded before `limit_ms`. Drop objects that no pointer names, too.
+        """Drop the snapshots that were superseded before `limit_ms`.
 
-        Such objects are looked for only soon after a snapshot (_ORPHANS_SOUGHT_FOR). Return the highest seq that a
-        snapshot built before `limit_ms` covers: the journal may be trimmed up to it. 0: there is no such snapshot.
+        Drop objects that no pointer names, too.
+
+        Such objects are looked for only soon after a snapshot (_ORPHANS_SOUGHT_FOR). Return the
+        highest seq that a snapshot built before `limit_ms` covers: the journal may be trimmed up to
+        it. 0: there is no such snapshot.
         """
         now, pointer = self._clock.now(), pointer_of(self._items, tenant, model)
         if pointer is None:
@@ -239,18 +291,26 @@ class Compactor:
                 if blob.key not in pointer["snapshots"] and blob.stored_at < now - GRACE:
                     self._blobs.delete(blob.key)
         return max(
-            (keys.seq_of_snapshot(key) for key, built_at in parse_build_times(pointer).items() if built_at < limit_ms),
+            (
+                keys.seq_of_snapshot(key)
+                for key, built_at in parse_build_times(pointer).items()
+                if built_at < limit_ms
+            ),
             default=0,
         )
 
     def _drop_superseded(self, pointer: Item, limit_ms: int) -> Item:
-        """Delete the snapshots before the newest one built before `limit_ms`, then drop them from the pointer."""
+        """Delete the snapshots before the newest one built before `limit_ms`, then drop them from
+        the pointer."""
         build_times = parse_build_times(pointer)
         old = [key for key, built_at in build_times.items() if built_at < limit_ms][:-1]
         return self._keep_snapshots(pointer, [key for key in build_times if key not in old])
 
     def _keep_snapshots(self, pointer: Item, kept_keys: Sequence[str]) -> Item:
-        """Delete the pointer's other snapshots, but bases of these, then drop them from it. Return the pointer then."""
+        """Delete the pointer's other snapshots, but bases of these, then drop them from it.
+
+        Return the pointer then.
+        """
         build_times = parse_build_times(pointer)
         needed_keys = {*kept_keys, *map(keys.base_of_snapshot, kept_keys)}
         remaining = {key: at for key, at in build_times.items() if key in needed_keys}
@@ -272,13 +332,21 @@ class Compactor:
 
     def _trim_journal(self, tenant: str, covered_seq: int, limit_ms: int) -> None:
         journal = walk_items(
-            self._items, keys.JOURNAL, tenant, between=(None, keys.seq_key(covered_seq)), page_size=_TRIM_CHUNK
+            self._items,
+            keys.JOURNAL,
+            tenant,
+            between=(None, keys.seq_key(covered_seq)),
+            page_size=_TRIM_CHUNK,
         )
         old_items = takewhile(lambda item: item["at"] < limit_ms, journal)
         while chunk := list(islice(old_items, _TRIM_CHUNK)):
             entries = (entry for item in chunk for entry in journal_entries(item))
-            self._forget(tenant, {entry.faceid for entry in entries if entry.edit in _ERASING} - {""})
-            self._items.transact([Delete(keys.JOURNAL, (tenant, item["seq_key"])) for item in chunk])
+            self._forget(
+                tenant, {entry.faceid for entry in entries if entry.edit in _ERASING} - {""}
+            )
+            self._items.transact(
+                [Delete(keys.JOURNAL, (tenant, item["seq_key"])) for item in chunk]
+            )
 
 
 def parse_build_times(pointer: Item) -> dict[str, int]:
@@ -297,10 +365,13 @@ def _oldest_seq_of(key: str) -> int:
 
 
 def _find_too_close(built_at: dict[str, int]) -> str | None:
-    """Return the last snapshot but one if those around it are less than _APART from each other, unless it is a base."""
+    """Return the last snapshot but one if those around it are less than _APART from each other,
+    unless it is a base."""
     if len(built_at) < 3:
         return None
     before, close, last = list(built_at)[-3:]
     if any(keys.base_of_snapshot(key) == close != key for key in built_at):
         return None
-    return close if built_at[last] - built_at[before] < _APART // timedelta(milliseconds=1) else None
+    return (
+        close if built_at[last] - built_at[before] < _APART // timedelta(milliseconds=1) else None
+    )

@@ -31,9 +31,10 @@ _Key = tuple[str, str]
 class Galleries:
     """The FaceSearch port in this process.
 
-    It keeps the galleries that were searched last, as many as fit into `memory_bytes` and, with the templates of large
-    ones, into `disk_bytes` of the folder `scratch` (book/search/snapshots/scratch.py). Others go before one is loaded;
-    the last one stays, however large it is.
+    It keeps the galleries that were searched last, as many as fit into `memory_bytes` and, with the
+    templates of large ones, into `disk_bytes` of the folder `scratch`
+    (book/search/snapshots/scratch.py). Others go before one is loaded; the last one stays, however
+    large it is.
     """
 
     def __init__(
@@ -64,13 +65,20 @@ class Galleries:
         with count_stage("scan"):
             return view.search(request)
 
-    def read_current(self, tenant: str, model: str, *, searched: bool = False, seq: int | None = None) -> Gallery:
-        """Return the gallery with everything that was committed before this call. Raises TenantNotFound, Busy.
+    def read_current(
+        self, tenant: str, model: str, *, searched: bool = False, seq: int | None = None
+    ) -> Gallery:
+        """Return the gallery with everything that was committed before this call.
 
-        `searched`: raises WrongModel unless searches use this model. `seq`: of a caller that has seen to both.
+        Raises TenantNotFound, Busy.
+
+        `searched`: raises WrongModel unless searches use this model. `seq`: of a caller that has
+        seen to both.
         """
         key = (tenant, model)
-        wanted_seq = seq_of(self._items, tenant, model if searched else None) if seq is None else seq
+        wanted_seq = (
+            seq_of(self._items, tenant, model if searched else None) if seq is None else seq
+        )
         gallery = self._find_gallery(key, wanted_seq)
         if gallery is None:
             with self._load_once(key):
@@ -84,9 +92,11 @@ class Galleries:
                 del self._galleries[key]
 
     def _find_gallery(self, key: _Key, wanted_seq: int) -> Gallery | None:
-        """Return the gallery if it is here, brought up to the seq `wanted_seq`; None: it has to be loaded.
+        """Return the gallery if it is here, brought up to the seq `wanted_seq`; None: it has to be
+        loaded.
 
-        One that cannot get there, or is slow by now, goes first. So a new copy finds room, even on a small disk.
+        One that cannot get there, or is slow by now, goes first. So a new copy finds room, even on
+        a small disk.
         """
         with self._lock:
             gallery = self._galleries.get(key)
@@ -102,12 +112,18 @@ class Galleries:
         return None
 
     def _load_gallery(self, key: _Key, wanted_seq: int) -> Gallery:
-        """Load and keep the gallery at the seq `wanted_seq`: from a snapshot, tried twice, else from its faces.
+        """Load and keep the gallery at the seq `wanted_seq`: from a snapshot, tried twice, else
+        from its faces.
 
-        The journal that a snapshot needs may be trimmed while it is loaded; then a newer snapshot is there.
+        The journal that a snapshot needs may be trimmed while it is loaded; then a newer snapshot
+        is there.
         """
         tenant, model = key
-        for load in (self._load_from_snapshot, self._load_from_snapshot, partial(rebuild_from_faces, self._items)):
+        for load in (
+            self._load_from_snapshot,
+            self._load_from_snapshot,
+            partial(rebuild_from_faces, self._items),
+        ):
             gallery = load(tenant, model)
             if self._follow_journal(gallery, tenant, wanted_seq):
                 gallery.loaded_at = wanted_seq
@@ -117,7 +133,9 @@ class Galleries:
                 self._make_room()
                 return gallery
             del gallery  # before its successor is loaded
-        raise Busy("the gallery changes faster than it can be loaded: send the request again in a moment")
+        raise Busy(
+            "the gallery changes faster than it can be loaded: send the request again in a moment"
+        )
 
     def _load_from_snapshot(self, tenant: str, model: str) -> Gallery:
         open_file = partial(self._scratch.open_file, make_room=self._make_room)

@@ -1,4 +1,5 @@
-"""A tenant's gallery in memory: a segment and the journal applied to it, searchable while it changes."""
+"""A tenant's gallery in memory: a segment and the journal applied to it, searchable while it
+changes."""
 
 from __future__ import annotations
 
@@ -22,7 +23,8 @@ from chalicelib.domain.rules.templates import fuse_embeddings, is_users, parse_v
 NOBODY = -1
 """In place of a group, for a row or face that has left the gallery."""
 _FACES_PER_LOOKUP = 8
-"""Rows are looked up one by one if less than one face in so many is searched; else all are scanned."""
+"""Rows are looked up one by one if less than one face in so many is searched; else all are
+scanned."""
 _REMEMBERED = 4
 """Choices of groups that a view remembers."""
 
@@ -35,7 +37,10 @@ class Chosen(Struct, frozen=True):
 
 
 class Tail(Struct, frozen=True):
-    """Rows that were added since the segment, in order. Views share the arrays, which may grow beyond `rows`."""
+    """Rows that were added since the segment, in order.
+
+    Views share the arrays, which may grow beyond `rows`.
+    """
 
     rows: int
     templates: NDArray[np.float32]
@@ -72,16 +77,19 @@ class View(Struct, frozen=True, dict=True):
         return sum(self.sizes.values())
 
     def search(self, request: SearchRequest) -> SearchAnswer:
-        """Search these faces, which are of the request's model, as FaceSearch says (domain/rules/decision).
+        """Search these faces, which are of the request's model, as FaceSearch says
+        (domain/rules/decision).
 
-        A probe's demand is by how much more than the usual threshold a face must score, since many people resemble the
-        two. A search takes the least demand that the probe has with any face; its caller then judges each candidate by
-        the candidate's own. Raises InvalidInput for other dimensions.
+        A probe's demand is by how much more than the usual threshold a face must score, since many
+        people resemble the two. A search takes the least demand that the probe has with any face;
+        its caller then judges each candidate by the candidate's own. Raises InvalidInput for other
+        dimensions.
         """
         probes, point = request.probes, request.operating_point
         if probes.shape[1] != self._dimensions and self.rows:
             raise InvalidInput(
-                f"the gallery's templates have {self._dimensions} dimensions, the probes {probes.shape[1]}"
+                f"the gallery's templates have {self._dimensions} dimensions, the probes "
+                f"{probes.shape[1]}"
             )
         chosen = self._choose_faces(request.group_ids)
         gallery_size = chosen.size
@@ -94,24 +102,33 @@ class View(Struct, frozen=True, dict=True):
         candidates = tuple([self._name_candidates(best) for best in best_of_probe])
         templates: tuple[tuple[bytes, ...], ...] = ()
         if request.templates:
-            templates = tuple([tuple(map(self._read_template, best.faces)) for best in best_of_probe])
+            templates = tuple(
+                [tuple(map(self._read_template, best.faces)) for best in best_of_probe]
+            )
         return SearchAnswer(self.seq, gallery_size, candidates, templates)
 
     def _choose_faces(self, asked_groups: Sequence[str] | None) -> Chosen:
-        """Find the faces in the groups that a search asks for. None: in all groups but those whose entries are users.
+        """Find the faces in the groups that a search asks for.
 
-        A user is an entry for several faces of one person. The last few choices are remembered. If few faces are
-        chosen, their rows are listed for the scan.
+        None: in all groups but those whose entries are users.
+
+        A user is an entry for several faces of one person. The last few choices are remembered. If
+        few faces are chosen, their rows are listed for the scan.
         """
         key = None if asked_groups is None else tuple(asked_groups)
         if chosen := self._chosen.get(key):
             return chosen
         if asked_groups is None:
-            group_numbers = [number for group_id, number in self.groups.items() if not is_users(group_id)]
+            group_numbers = [
+                number for group_id, number in self.groups.items() if not is_users(group_id)
+            ]
         else:
-            group_numbers = list({self.groups[group_id] for group_id in asked_groups if group_id in self.groups})
+            group_numbers = list(
+                {self.groups[group_id] for group_id in asked_groups if group_id in self.groups}
+            )
         size = sum(self.sizes.get(number, 0) for number in group_numbers)
-        group_mask = np.zeros(len(self.groups) + 1, dtype=bool)  # the last one is that of NOBODY, -1
+        # the last one is that of NOBODY, -1
+        group_mask = np.zeros(len(self.groups) + 1, dtype=bool)
         group_mask[group_numbers] = True
         base, base_group = self.base, self.base_group
         is_small = size * _FACES_PER_LOOKUP < len(base_group)
@@ -136,8 +153,14 @@ class View(Struct, frozen=True, dict=True):
     def _find_best(
         self, probes: NDArray[np.float32], chosen: Chosen, limit: int, least_scores: Sequence[float]
     ) -> list[BestFaces]:
-        """Find each probe's best faces among the chosen ones. `least_scores`: the lowest that counts, by probe."""
-        bests = [(probe, BestFaces(limit, score)) for probe, score in zip(probes, least_scores, strict=True)]
+        """Find each probe's best faces among the chosen ones.
+
+        `least_scores`: the lowest that counts, by probe.
+        """
+        bests = [
+            (probe, BestFaces(limit, score))
+            for probe, score in zip(probes, least_scores, strict=True)
+        ]
         if chosen.size and bests:
             if len(self.base.templates):
                 scan(chosen.rows, bests)
@@ -147,7 +170,9 @@ class View(Struct, frozen=True, dict=True):
 
     def _search_tail(self, bests: Found, group_mask: NDArray[np.bool_]) -> None:
         tail = self.tail
-        faces = np.where(group_mask[tail.row_group], tail.first_row[: tail.rows] + len(self.base_group), NOBODY)
+        faces = np.where(
+            group_mask[tail.row_group], tail.first_row[: tail.rows] + len(self.base_group), NOBODY
+        )
         for probe, best in bests:
             scan_plain(tail.templates[: tail.rows], tail.largest_norm, faces, probe, best)
 
@@ -159,16 +184,24 @@ class View(Struct, frozen=True, dict=True):
 
     def _name_candidates(self, best: BestFaces) -> tuple[Candidate, ...]:
         """Put the best faces into the order of an answer, and name them."""
-        if self.tail.rows or len(best.faces) > best.limit:  # else they are, since numbers are in the order of faceids
+        # else they are, since numbers are in the order of faceids
+        if self.tail.rows or len(best.faces) > best.limit:
             best.rank(self._faceid)
         faces_and_scores, groups = zip(best.faces, best.scores, strict=True), self._group_ids
         if self.tail.rows:
             return tuple(
-                [Candidate(self._faceid(face), groups[self._group(face)], score) for face, score in faces_and_scores]
+                [
+                    Candidate(self._faceid(face), groups[self._group(face)], score)
+                    for face, score in faces_and_scores
+                ]
             )
-        names, group, make_tuple = self.base.ids.names, self.base_group.data, tuple.__new__  # half of Candidate's time
+        # half of Candidate's time
+        names, group, make_tuple = self.base.ids.names, self.base_group.data, tuple.__new__
         return tuple(
-            [make_tuple(Candidate, (names[face], groups[group[face]], score)) for face, score in faces_and_scores]
+            [
+                make_tuple(Candidate, (names[face], groups[group[face]], score))
+                for face, score in faces_and_scores
+            ]
         )
 
     def _faceid(self, face: int) -> str:
@@ -197,10 +230,13 @@ class View(Struct, frozen=True, dict=True):
 
     @cached_property
     def _dimensions(self) -> int:
-        return int((self.base.templates if len(self.base.templates) else self.tail.templates).shape[1])
+        return int(
+            (self.base.templates if len(self.base.templates) else self.tail.templates).shape[1]
+        )
 
     def make_segment(self, model: str) -> Segment:
-        """Make a new segment of this view's faces, in the order of their faceids: those of the base and of the tail.
+        """Make a new segment of this view's faces, in the order of their faceids: those of the base
+        and of the tail.
 
         A face of the tail is numbered behind the base's, by its first row.
         """
@@ -214,7 +250,9 @@ class View(Struct, frozen=True, dict=True):
         ids_and_numbers += [(tail.faceids[row], len(base.ids) + row) for row in tail_rows]
         ids_and_numbers.sort()
         tail_counts = np.bincount(tail.first_row[: tail.rows], minlength=tail.rows)
-        row_counts: NDArray[np.int64] = np.concatenate((np.diff(base.first_row.astype(np.int64)), tail_counts))
+        row_counts: NDArray[np.int64] = np.concatenate(
+            (np.diff(base.first_row.astype(np.int64)), tail_counts)
+        )
         first_rows: NDArray[np.int64] = np.concatenate(
             (base.first_row[:-1].astype(np.int64), len(base.templates) + np.arange(tail.rows))
         )
@@ -231,7 +269,10 @@ class View(Struct, frozen=True, dict=True):
         )
 
     def _copy_templates(self, rows: NDArray[np.int64]) -> NDArray[np.float16]:
-        """Copy the templates of these rows, (rows, dimensions). The tail's rows are numbered after the base's."""
+        """Copy the templates of these rows, (rows, dimensions).
+
+        The tail's rows are numbered after the base's.
+        """
         base = self.base.templates
         templates = np.empty((len(rows), self._dimensions), dtype=np.float16)
         behind = rows >= len(base)
@@ -241,7 +282,8 @@ class View(Struct, frozen=True, dict=True):
 
 
 def _list_rows(firsts: NDArray[np.int64], counts: NDArray[np.int64]) -> NDArray[np.int64]:
-    """List the rows of each face, one behind the other: of firsts 7 and 2, counts 2 and 3, they are 7 8 2 3 4."""
+    """List the rows of each face, one behind the other: of firsts 7 and 2, counts 2 and 3, they are
+    7 8 2 3 4."""
     begins = np.cumsum(counts) - counts
     return np.repeat(firsts - begins, counts) + np.arange(int(counts.sum()))
 
@@ -249,16 +291,20 @@ def _list_rows(firsts: NDArray[np.int64], counts: NDArray[np.int64]) -> NDArray[
 _MIN_ROWS = 64
 """Rows for which room is made at first; it doubles when they are full."""
 _LONG_TAIL = 1_024
-"""Rows after the segment that make a new segment worth it, if they are also one in `_TAIL_SHARE` of all. It is also the
-number of changes after which a gallery that stayed slow may be loaded again."""
+"""Rows after the segment that make a new segment worth it, if they are also one in `_TAIL_SHARE` of
+all. It is also the number of changes after which a gallery that stayed slow may be loaded again."""
 _TAIL_SHARE = 32
 """See `_LONG_TAIL`: rows of the segment for each row after it."""
 _QUICK = 4_096
-"""Faces up to which a new segment is made at once; a larger gallery's holder loads the newest snapshot instead."""
+"""Faces up to which a new segment is made at once; a larger gallery's holder loads the newest
+snapshot instead."""
 
 
 class Gallery:
-    """A tenant's faces with one model's templates. Changes come one at a time; a search takes a view without a lock."""
+    """A tenant's faces with one model's templates.
+
+    Changes come one at a time; a search takes a view without a lock.
+    """
 
     def __init__(self, model: str, segment: Segment | None) -> None:
         self.model = model
@@ -271,13 +317,17 @@ class Gallery:
 
     @property
     def is_long(self) -> bool:
-        """True if so many faces came or went since the segment that a new one would make searches faster."""
+        """True if so many faces came or went since the segment that a new one would make searches
+        faster."""
         view = self.view
         limit = max(_LONG_TAIL, len(view.base.templates) // _TAIL_SHARE)
-        return view.tail.rows > limit or self._base_faces_gone > max(limit, len(view.base_group) // 2)
+        return view.tail.rows > limit or self._base_faces_gone > max(
+            limit, len(view.base_group) // 2
+        )
 
     def is_slow_at(self, seq: int) -> bool:
-        """Tell if a gallery loaded anew is likely to be faster: the tail is long, and was not so from the beginning."""
+        """Tell if a gallery loaded anew is likely to be faster: the tail is long, and was not so
+        from the beginning."""
         return self.is_long and seq - self.loaded_at >= _LONG_TAIL
 
     @property
@@ -288,7 +338,8 @@ class Gallery:
         return view.base.hot_bytes + view.base_group.nbytes + tail
 
     def apply_entries(self, entries: Iterable[JournalEntry], seq: int) -> View:
-        """Apply journal entries up to `seq` and publish the new view; the caller holds the lock `changing`.
+        """Apply journal entries up to `seq` and publish the new view; the caller holds the lock
+        `changing`.
 
         A small gallery that has grown long begins from a new segment.
         """
@@ -298,8 +349,13 @@ class Gallery:
             if entry.edit is Edit.DROP:
                 self._remove_group(entry.group_id)
             elif entry.edit in (Edit.PUT, Edit.REPLACE, Edit.EMBED):
-                vectors = [parse_vector(template) for template in entry.templates if template.model == self.model]
-                if vectors or entry.edit is not Edit.EMBED:  # that of another model changes nothing here
+                vectors = [
+                    parse_vector(template)
+                    for template in entry.templates
+                    if template.model == self.model
+                ]
+                # that of another model changes nothing here
+                if vectors or entry.edit is not Edit.EMBED:
                     self._remove_face(entry.faceid)
                     self._add_face(entry.faceid, entry.group_id, vectors)
             elif entry.edit is Edit.MOVE:
@@ -312,15 +368,21 @@ class Gallery:
         return self.view
 
     def _begin_from(self, segment: Segment) -> None:
-        """Begin with the faces of a segment, the base. The tail is empty: it takes the faces that are added later.
+        """Begin with the faces of a segment, the base.
+
+        The tail is empty: it takes the faces that are added later.
 
         Groups have numbers, in the order in which they came.
         """
         self._base = segment
-        self._number_by_group_id = {group_id: number for number, group_id in enumerate(segment.group_ids)}
+        self._number_by_group_id = {
+            group_id: number for number, group_id in enumerate(segment.group_ids)
+        }
         self._base_group_by_face = segment.face_group.astype(np.int32)
         group_numbers, face_counts = np.unique(self._base_group_by_face, return_counts=True)
-        self._face_count_by_group = dict(zip(group_numbers.tolist(), face_counts.tolist(), strict=True))
+        self._face_count_by_group = dict(
+            zip(group_numbers.tolist(), face_counts.tolist(), strict=True)
+        )
         self._view_uses_base = True
         self._base_faces_gone = 0
         self._tail_faceids: list[str] = []
@@ -350,7 +412,10 @@ class Gallery:
         )
 
     def _add_face(self, faceid: str, group_id: str, vectors: list[NDArray[np.float32]]) -> None:
-        """Add the rows of a face that is not here, behind all others. Do nothing if it has no template."""
+        """Add the rows of a face that is not here, behind all others.
+
+        Do nothing if it has no template.
+        """
         if not vectors:
             return
         number = self._number_by_group_id.setdefault(group_id, len(self._number_by_group_id))
@@ -363,7 +428,9 @@ class Gallery:
         self._tail_faceids += [faceid] * len(vectors)
         self._tail_rows_by_faceid[faceid] = rows
         self._face_count_by_group[number] = self._face_count_by_group.get(number, 0) + 1
-        self._tail_largest_norm = max(self._tail_largest_norm, *(float(np.linalg.norm(v)) for v in vectors))
+        self._tail_largest_norm = max(
+            self._tail_largest_norm, *(float(np.linalg.norm(v)) for v in vectors)
+        )
 
     def _remove_face(self, faceid: str) -> None:
         self._regroup(faceid, NOBODY)
@@ -385,7 +452,9 @@ class Gallery:
 
     def _move_face(self, faceid: str, group_id: str) -> None:
         if faceid in self._tail_rows_by_faceid or self._in_base(faceid) is not None:
-            self._regroup(faceid, self._number_by_group_id.setdefault(group_id, len(self._number_by_group_id)))
+            self._regroup(
+                faceid, self._number_by_group_id.setdefault(group_id, len(self._number_by_group_id))
+            )
 
     def _regroup(self, faceid: str, number: int) -> None:
         """Put a face into the group of this number, or NOBODY; one that is not here stays away.
@@ -417,11 +486,14 @@ class Gallery:
     def _reserve_rows(self, rows: int, dimensions: int) -> None:
         """Make room for so many rows. Earlier views keep their arrays."""
         if rows > len(self._tail_templates):
-            row_count, room = len(self._tail_faceids), max(_MIN_ROWS, 2 * len(self._tail_templates), rows)
+            row_count = len(self._tail_faceids)
+            room = max(_MIN_ROWS, 2 * len(self._tail_templates), rows)
             grown = np.empty((room, dimensions), dtype=np.float32)
             grown[:row_count] = self._tail_templates[:row_count].reshape(-1, dimensions)
             firsts = np.empty(room, dtype=np.int64)
             firsts[:row_count] = self._tail_first_rows[:row_count]
             groups = np.full(room, NOBODY, dtype=np.int32)
             groups[:row_count] = self._tail_group_by_row[:row_count]
-            self._tail_templates, self._tail_first_rows, self._tail_group_by_row = grown, firsts, groups
+            self._tail_templates = grown
+            self._tail_first_rows = firsts
+            self._tail_group_by_row = groups

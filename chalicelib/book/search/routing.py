@@ -1,7 +1,7 @@
 """Which process searches a gallery: this one, or the search function. Both answer alike.
 
-Small galleries are searched in the process that asks: a call of the search function takes longer than a search in a few
-thousand faces, and is a run of its own.
+Small galleries are searched in the process that asks: a call of the search function takes longer
+than a search in a few thousand faces, and is a run of its own.
 """
 
 from __future__ import annotations
@@ -15,11 +15,13 @@ from chalicelib.storage.items import walk_items
 from chalicelib.storage.ports import ItemStore
 
 COUNT_REMEMBERED_S = 900.0
-"""Time that a count of a tenant's faces is remembered: a gallery grows by some ten thousand faces in it at most."""
+"""Time that a count of a tenant's faces is remembered: a gallery grows by some ten thousand faces
+in it at most."""
 
 
 class NearSearch:
-    """The FaceSearch port over two others: `near` searches galleries of up to `most` faces, `far` all others."""
+    """The FaceSearch port over two others: `near` searches galleries of up to `most` faces, `far`
+    all others."""
 
     def __init__(
         self,

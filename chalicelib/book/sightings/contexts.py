@@ -1,4 +1,5 @@
-"""Contexts of the decision about a sighting: whose face it is, and the facts of that face (domain/rules/sighting)."""
+"""Contexts of the decision about a sighting: whose face it is, and the facts of that face
+(domain/rules/sighting)."""
 
 from __future__ import annotations
 
@@ -40,12 +41,15 @@ if TYPE_CHECKING:
     from chalicelib.domain.rules.visits import DefaultGroups
 
 _MOST_DELETES = 24
-"""Of a transaction's hundred actions: three events for each of twenty hooks and the new face's own need the others."""
+"""Of a transaction's hundred actions: three events for each of twenty hooks and the new face's own
+need the others."""
 
 
 @dataclass
 class SightingSearch:
-    """The search for the face that a sighting is. At one seq of the gallery it finds nobody once only.
+    """The search for the face that a sighting is.
+
+    At one seq of the gallery it finds nobody once only.
 
     If nobody is found, the faces of the same visit are looked at.
     """
@@ -61,11 +65,16 @@ class SightingSearch:
         Raises WrongModel, GalleryMoved, and the errors of a search.
         """
         if groups.model != self.open_sighting.seen_face.template.model:
-            raise WrongModel("the tenant is searched with another model by now: embed the picture with it")
+            raise WrongModel(
+                "the tenant is searched with another model by now: embed the picture with it"
+            )
         return self._search(SightingTime(self.open_sighting.at_ms, groups))
 
     def find_again(self, seq: int | None = None) -> Recognised:
-        """Find the face in the gallery as it is at this moment: at `seq`, if that was just read. Raises as `find`."""
+        """Find the face in the gallery as it is at this moment: at `seq`, if that was just read.
+
+        Raises as `find`.
+        """
         known_result = None if seq is None else self.unmatched.get(seq)
         return known_result or self._search()
 
@@ -74,9 +83,14 @@ class SightingSearch:
         return recognised.decision if self.open_sighting.instead is None else None
 
     def _search(self, sighting_time: SightingTime | None = None) -> Recognised:
-        """Search for the face, by its visit if nobody is found by the face alone. A search at a seq is made once."""
+        """Search for the face, by its visit if nobody is found by the face alone.
+
+        A search at a seq is made once.
+        """
         open_sighting, face = self.open_sighting, self.open_sighting.seen_face
-        probes = Probes(face.template.model, parse_vector(face.template)[None, :], [face.estimates.quality])
+        probes = Probes(
+            face.template.model, parse_vector(face.template)[None, :], [face.estimates.quality]
+        )
         (found,) = self.book.recognition.recognise(
             open_sighting.tenant,
             probes,
@@ -110,9 +124,10 @@ class Contexts(Service["Book"]):
     ) -> Context | UnrememberedSighting:
         """Find the sighting's face, and read what the sighting may change.
 
-        Return an UnrememberedSighting, with the reason, if the sighting is not to be stored. `new_face`: the face that
-        is made if no face is found, without number and pictures. Raises GalleryMoved if the face is gone, WrongModel if
-        the tenant is searched with another model by now, TenantNotFound.
+        Return an UnrememberedSighting, with the reason, if the sighting is not to be stored.
+        `new_face`: the face that is made if no face is found, without number and pictures. Raises
+        GalleryMoved if the face is gone, WrongModel if the tenant is searched with another model by
+        now, TenantNotFound.
         """
         if open_sighting.why_unsearched:
             return UnrememberedSighting(open_sighting, open_sighting.why_unsearched)
@@ -129,11 +144,14 @@ class Contexts(Service["Book"]):
             return UnrememberedSighting(open_sighting, open_sighting.why_not_kept, decision)
         return self._read_new(open_sighting, new_face, groups, decision)
 
-    def _is_withdrawn(self, open_sighting: OpenSighting, recognised: Recognised, ended_records: EndedRecords) -> bool:
-        """Return whether a sighting is of somebody whose record of consent has ended (docs/decisions/0102).
+    def _is_withdrawn(
+        self, open_sighting: OpenSighting, recognised: Recognised, ended_records: EndedRecords
+    ) -> bool:
+        """Return whether a sighting is of somebody whose record of consent has ended
+        (docs/decisions/0102).
 
-        Such a person goes before strangers. Somebody who has a record, or whom people named or enrolled, is not lost
-        for a likeness: of these two, the one whom the sighting is more like.
+        Such a person goes before strangers. Somebody who has a record, or whom people named or
+        enrolled, is not lost for a likeness: of these two, the one whom the sighting is more like.
         """
         rival, seen_face = recognised.face, open_sighting.seen_face
         if rival is not None and has_ground(rival.consent):
@@ -146,46 +164,76 @@ class Contexts(Service["Book"]):
             excluded_faceid=open_sighting.rejected_faceid,
         )
         candidate = recognised.verdict.candidate
-        if score is None or rival is None or candidate is None or not [*more_than_a_stranger(rival)]:
+        if (
+            score is None
+            or rival is None
+            or candidate is None
+            or not [*more_than_a_stranger(rival)]
+        ):
             return score is not None
         return score > subtract_demand(candidate.score, recognised.verdict.demand)
 
     def read_again(self, before: Context) -> Context:
-        """Read again what the sighting that makes a new face changes. Raises GalleryMoved if nobody can go for the face
-        any more, TenantNotFound."""
+        """Read again what the sighting that makes a new face changes.
+
+        Raises GalleryMoved if nobody can go for the face any more, TenantNotFound.
+        """
         groups = self.services.face_visits.read_default_groups(before.open_sighting.tenant)
-        context = self._read_new(before.open_sighting, before.face_visits.face, groups, before.decision)
+        context = self._read_new(
+            before.open_sighting, before.face_visits.face, groups, before.decision
+        )
         if isinstance(context, UnrememberedSighting):
             raise GalleryMoved
         return context
 
     def _read_said(self, open_sighting: OpenSighting, faceid: str) -> Context:
-        """Read what a sighting changes of a face that somebody said it is. Raises GalleryMoved if the face is gone."""
+        """Read what a sighting changes of a face that somebody said it is.
+
+        Raises GalleryMoved if the face is gone.
+        """
         restored_sighting = self._restore_earlier(open_sighting, faceid)
         earlier = restored_sighting.earlier_observation
         face_visits = self._read_visits(open_sighting, faceid)
-        return self._read_known(restored_sighting, face_visits, earlier.decision if earlier else None)
+        return self._read_known(
+            restored_sighting, face_visits, earlier.decision if earlier else None
+        )
 
-    def _read_found(self, open_sighting: OpenSighting, faceid: str, recognised: Recognised) -> Context:
-        """Read what a sighting changes of a face that a search has found. Raises GalleryMoved if the face is gone."""
+    def _read_found(
+        self, open_sighting: OpenSighting, faceid: str, recognised: Recognised
+    ) -> Context:
+        """Read what a sighting changes of a face that a search has found.
+
+        Raises GalleryMoved if the face is gone.
+        """
         face_visits = recognised.face_visits or self._read_visits(open_sighting, faceid)
         shown_twice = is_lesser(open_sighting, face_visits.face, self._make_judge(open_sighting))
-        return self._read_known(replace(open_sighting, shown_twice=shown_twice), face_visits, recognised.decision)
+        return self._read_known(
+            replace(open_sighting, shown_twice=shown_twice), face_visits, recognised.decision
+        )
 
     def _read_visits(self, open_sighting: OpenSighting, faceid: str) -> FaceVisits:
-        face_visits = self.services.face_visits.read_face(open_sighting.tenant, faceid, open_sighting.at_ms)
+        face_visits = self.services.face_visits.read_face(
+            open_sighting.tenant, faceid, open_sighting.at_ms
+        )
         if face_visits is None:
             raise GalleryMoved
         return face_visits
 
-    def _read_known(self, open_sighting: OpenSighting, face_visits: FaceVisits, decision: Decision | None) -> Context:
-        """Read what a sighting of a known face changes. `decision`: None: somebody said who it is."""
+    def _read_known(
+        self, open_sighting: OpenSighting, face_visits: FaceVisits, decision: Decision | None
+    ) -> Context:
+        """Read what a sighting of a known face changes.
+
+        `decision`: None: somebody said who it is.
+        """
         sighting = open_sighting
         if open_sighting.is_uncertain(decision) and not open_sighting.nearest_faces:
             nearest = self.services.recognition.find_nearest(
                 open_sighting.tenant, open_sighting.camera, open_sighting.seen_face, CANDIDATES
             )
-            near_faces = (NearFace(candidate.faceid, min(candidate.score, 1.0)) for candidate in nearest)
+            near_faces = (
+                NearFace(candidate.faceid, min(candidate.score, 1.0)) for candidate in nearest
+            )
             sighting = replace(open_sighting, nearest_faces=tuple(near_faces))
         plan, judge = plan_visits(sighting, face_visits), self._make_judge(sighting)
         return self._complete_context(Context(sighting, face_visits, plan, decision, judge=judge))
@@ -195,55 +243,90 @@ class Contexts(Service["Book"]):
         return Judge(vision.impostor_curve, vision.population)
 
     def _restore_earlier(self, open_sighting: OpenSighting, faceid: str) -> OpenSighting:
-        """Return the sighting with what it was, if it comes back to a face that it was taken from."""
+        """Return the sighting with what it was, if it comes back to a face that it was taken
+        from."""
         negative = self.services.recognition.negatives.find_by_sighting(
             open_sighting.tenant.name, faceid, open_sighting.id
         )
         if negative is None or not negative.was:
             return open_sighting
-        return replace(open_sighting, earlier_observation=observation_from(negative.was), was_reviewed=negative.asked)
+        return replace(
+            open_sighting,
+            earlier_observation=observation_from(negative.was),
+            was_reviewed=negative.asked,
+        )
 
     def _read_new(
-        self, open_sighting: OpenSighting, new_face: Face, groups: DefaultGroups, decision: Decision | None
+        self,
+        open_sighting: OpenSighting,
+        new_face: Face,
+        groups: DefaultGroups,
+        decision: Decision | None,
     ) -> Context | UnrememberedSighting:
-        """Read what the sighting that makes a new face changes, and who goes for it. `decision`: why it is no other."""
-        face_visits = FaceVisits(replace(new_face, number=groups.numbered + 1), Visits(), groups, groups.stranger)
-        context = Context(open_sighting, face_visits, plan_visits(open_sighting, face_visits), decision, is_new=True)
+        """Read what the sighting that makes a new face changes, and who goes for it.
+
+        `decision`: why it is no other.
+        """
+        face_visits = FaceVisits(
+            replace(new_face, number=groups.numbered + 1), Visits(), groups, groups.stranger
+        )
+        context = Context(
+            open_sighting,
+            face_visits,
+            plan_visits(open_sighting, face_visits),
+            decision,
+            is_new=True,
+        )
         if not context.has_room:
-            evicted = self._choose_evicted(open_sighting.tenant, groups.stranger, open_sighting.rejected_faceid)
+            evicted = self._choose_evicted(
+                open_sighting.tenant, groups.stranger, open_sighting.rejected_faceid
+            )
             if evicted is None:
-                return UnrememberedSighting(open_sighting, "the group of strangers is full, and nobody could go for it")
+                return UnrememberedSighting(
+                    open_sighting, "the group of strangers is full, and nobody could go for it"
+                )
             context = replace(context, evicted=evicted)
         return self._complete_context(context)
 
     def _complete_context(self, context: Context) -> Context:
         """Read what the plan of the face's visits asks for.
 
-        These are the sightings whose group's name it may change, the day's month of the calendar, when hooks were last
-        told that the group is full, and, if there are events, the hooks.
+        These are the sightings whose group's name it may change, the day's month of the calendar,
+        when hooks were last told that the group is full, and, if there are events, the hooks.
         """
-        open_sighting, full_group, tenant = context.open_sighting, context.full_group, context.open_sighting.tenant.name
+        open_sighting = context.open_sighting
+        full_group = context.full_group
+        tenant = context.open_sighting.tenant.name
         touched_sightings = (
-            self.services.face_visits.list_touched_sightings(tenant, context.face_visits, context.plan)
+            self.services.face_visits.list_touched_sightings(
+                tenant, context.face_visits, context.plan
+            )
             if open_sighting.is_of_arrival
             else ()
         )
-        full_item = full_group and self.services.items.get(keys.DIRECTORY, (tenant, keys.full_item(full_group.id)))
+        full_item = full_group and self.services.items.get(
+            keys.DIRECTORY, (tenant, keys.full_item(full_group.id))
+        )
         context_of_plan = replace(
             context,
             sightings=tuple(touched_sightings),
             full_reported_at=moment(full_item["at"]) if full_item else None,
-            months=self.services.statistics.calendar.read_months(tenant, [open_sighting.at_ms // DAY_MS]),
+            months=self.services.statistics.calendar.read_months(
+                tenant, [open_sighting.at_ms // DAY_MS]
+            ),
         )
         if not context_of_plan.has_events:
             return context_of_plan
         return replace(context_of_plan, hooks=self.services.webhooks.hooks.list_all(tenant))
 
-    def _choose_evicted(self, tenant: Tenant, strangers: Group, excluded_faceid: str | None) -> EvictedStranger | None:
-        """Choose the stranger who is deleted to make room: the one without a name last seen longest ago.
+    def _choose_evicted(
+        self, tenant: Tenant, strangers: Group, excluded_faceid: str | None
+    ) -> EvictedStranger | None:
+        """Choose the stranger who is deleted to make room: the one without a name last seen longest
+        ago.
 
-        It is not `excluded_faceid`, and not under legal hold. Its observations are not being moved, and what goes with
-        it has room in one transaction. None: nobody can go.
+        It is not `excluded_faceid`, and not under legal hold. Its observations are not being moved,
+        and what goes with it has room in one transaction. None: nobody can go.
         """
         for face in self.services.faces.list_by_arrival(tenant, strangers):
             if face.faceid == excluded_faceid or face.name or face.moving or face.hold is not None:
@@ -252,6 +335,10 @@ class Contexts(Service["Book"]):
             negatives = self.services.recognition.negatives.make_delete_actions(tenant.name, face)
             deletes = [*face_deletes(self.services.items, tenant.name, face), *negatives, *merges]
             if len(deletes) <= _MOST_DELETES:
-                departure = self.services.book_hooks.faces_leave(tenant, [face], FULL, erases=tenant.deletes_erase)
-                return EvictedStranger(face, [*deletes, *departure.actions], (*face.picture_keys, *pictures))
+                departure = self.services.book_hooks.faces_leave(
+                    tenant, [face], FULL, erases=tenant.deletes_erase
+                )
+                return EvictedStranger(
+                    face, [*deletes, *departure.actions], (*face.picture_keys, *pictures)
+                )
         return None

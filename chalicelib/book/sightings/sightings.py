@@ -1,14 +1,15 @@
 """Who was seen when: the timeline of a face with its pictures, and lists of arrivals, newest first.
 
-A face's visits (domain/rules/visits) tell when its arrivals began, ended, and which one it is. They keep those of the
-last hundred days or so, and go with the face. Older ones, and those of deleted faces, are worked out from the
-sightings.
+A face's visits (domain/rules/visits) tell when its arrivals began, ended, and which one it is. They
+keep those of the last hundred days or so, and go with the face. Older ones, and those of deleted
+faces, are worked out from the sightings.
 
-Beside them reviews, at which somebody should look: regulars whom nobody has named, and matches that were close. A
-review is written in the transaction of its event. It is over when somebody is done with it, and when nothing is left to
-ask: the face is gone, named or in another group, the sighting is another face's, or its picture is not kept any more.
-That is read from face and sighting each time, so no change of them has to think of reviews, and one that
-is undone brings the review back. A sweep deletes reviews that are over.
+Beside them reviews, at which somebody should look: regulars whom nobody has named, and matches that
+were close. A review is written in the transaction of its event. It is over when somebody is done
+with it, and when nothing is left to ask: the face is gone, named or in another group, the sighting
+is another face's, or its picture is not kept any more. That is read from face and sighting each
+time, so no change of them has to think of reviews, and one that is undone brings the review back. A
+sweep deletes reviews that are over.
 """
 
 from __future__ import annotations
@@ -26,7 +27,13 @@ from msgspec import Struct
 from msgspec.structs import asdict, replace
 
 from chalicelib.book.idempotency import RequestId
-from chalicelib.book.statistics.statistics import Begin, Statistics, Totals, normalise_filter, time_id
+from chalicelib.book.statistics.statistics import (
+    Begin,
+    Statistics,
+    Totals,
+    normalise_filter,
+    time_id,
+)
 from chalicelib.book.visits import sightings_of_arrival
 from chalicelib.domain.captures import parts_of_sighting
 from chalicelib.domain.errors import ConditionFailed, ReviewNotFound
@@ -48,7 +55,14 @@ from chalicelib.domain.webhooks import EventKind
 from chalicelib.lazy import lazy
 from chalicelib.service import Service
 from chalicelib.storage import keys
-from chalicelib.storage.items import Bounds, ListPage, PageTokens, cut_in_parts, walk_items, write_in_parts
+from chalicelib.storage.items import (
+    Bounds,
+    ListPage,
+    PageTokens,
+    cut_in_parts,
+    walk_items,
+    write_in_parts,
+)
 from chalicelib.storage.ports import Delete, Item, ItemStore, Table, exists
 from chalicelib.storage.records.observations import (
     observation_from,
@@ -75,7 +89,8 @@ _LEAST_AT_ONCE = 20
 class Timeline(Struct, frozen=True):
     """A page of a face's sightings, newest first.
 
-    `total` and `arrivals`: those of the whole face; `next_token`: for the next page; None: this is the last.
+    `total` and `arrivals`: those of the whole face; `next_token`: for the next page; None: this is
+    the last.
     """
 
     face: Face
@@ -133,7 +148,10 @@ class Sightings(Service["Book"]):
         )
 
     def _tell_hour(self, context: JobContext) -> None:
-        """Tell of absences and of the week, if a hook names these events. A disabled tenant is told nothing."""
+        """Tell of absences and of the week, if a hook names these events.
+
+        A disabled tenant is told nothing.
+        """
         kinds = (
             set[EventKind]()
             if context.tenant.disabled
@@ -144,7 +162,9 @@ class Sightings(Service["Book"]):
         if EventKind.WEEK_ENDED in kinds:
             self.weeks.tell_last(context.tenant, context.hour)
 
-    def read_timeline(self, tenant: Tenant, faceid: str, limit: int = 50, token: str | None = None) -> Timeline:
+    def read_timeline(
+        self, tenant: Tenant, faceid: str, limit: int = 50, token: str | None = None
+    ) -> Timeline:
         """Read a page of a face's sightings, as far back as its arrivals are kept.
 
         Raises FaceNotFound, InvalidInput.
@@ -155,26 +175,35 @@ class Sightings(Service["Book"]):
         below = pages.parse_position(token, time_id)
         newest_first = visits.arrivals.recent[::-1]
         sightings = chain.from_iterable(
-            sightings_of_arrival(self.services.items, tenant.name, face, arrival, below) for arrival in newest_first
+            sightings_of_arrival(self.services.items, tenant.name, face, arrival, below)
+            for arrival in newest_first
         )
         page = pages.make_first_page(
-            sightings, limit, lambda observation: keys.observation(tenant.name, observation.at_ms, observation.id)[1]
+            sightings,
+            limit,
+            lambda observation: keys.observation(tenant.name, observation.at_ms, observation.id)[1],
         )
-        return Timeline(face, page.rows, list(newest_first), visits.arrivals.sightings, page.next_token)
+        return Timeline(
+            face, page.rows, list(newest_first), visits.arrivals.sightings, page.next_token
+        )
 
     def picture_url(self, tenant: Tenant, camera_id: str, sighting_id: str) -> str:
         """Make the link to the picture of a sighting's capture, which works while that is kept."""
         capture_id, _ = parts_of_sighting(sighting_id)
-        return self.services.storage.uploads.signed_get(keys.capture_picture(tenant.name, camera_id, capture_id))
+        return self.services.storage.uploads.signed_get(
+            keys.capture_picture(tenant.name, camera_id, capture_id)
+        )
 
 
 class FaceArrival(Struct, frozen=True):
-    """One visit of a face. Camera, group, labels, estimates and decision are those of its first sighting.
+    """One visit of a face.
 
-    `number`: 7 for the seventh visit; None: nobody knows any more, since the face was deleted or the visit is older
-    than arrivals are kept. `group`: its name at that time; of a stranger who has a name since, that of now.
-    `before_at`: the last sighting of the visit before; None: there is none, or it is not kept any more. `face`: None if
-    it was deleted.
+    Camera, group, labels, estimates and decision are those of its first sighting.
+
+    `number`: 7 for the seventh visit; None: nobody knows any more, since the face was deleted or
+    the visit is older than arrivals are kept. `group`: its name at that time; of a stranger who has
+    a name since, that of now. `before_at`: the last sighting of the visit before; None: there is
+    none, or it is not kept any more. `face`: None if it was deleted.
     """
 
     first: Observation
@@ -192,7 +221,9 @@ class ArrivalBook(Service["Book"]):
     most_read = 5_000
     """Observations that a page reads at most. So a page may be short, and not be the last."""
 
-    def count_arrivals(self, tenant: Tenant, observation_filter: ObservationFilter, span: Span) -> Totals:
+    def count_arrivals(
+        self, tenant: Tenant, observation_filter: ObservationFilter, span: Span
+    ) -> Totals:
         """Count the arrivals that `page` lists, of all pages."""
         uncertain = self.services.sightings.reviews.find_uncertain(tenant, span)
         return self.services.statistics.count_totals(tenant, span, observation_filter, uncertain)
@@ -207,22 +238,28 @@ class ArrivalBook(Service["Book"]):
         *,
         choice: Only | None = None,
     ) -> ListPage[FaceArrival]:
-        """Return the arrivals that began in the span and whose first sighting the filter takes, newest first.
+        """Return the arrivals that began in the span and whose first sighting the filter takes,
+        newest first.
 
-        A page reads 5,000 observations at most, so it may have fewer arrivals than `limit`, even none, and not be the
-        last. Those of restricted faces are left out. Arrivals that begin meanwhile do not shift the pages. Raises
-        InvalidInput if the token is damaged or of another query.
+        A page reads 5,000 observations at most, so it may have fewer arrivals than `limit`, even
+        none, and not be the last. Those of restricted faces are left out. Arrivals that begin
+        meanwhile do not shift the pages. Raises InvalidInput if the token is damaged or of another
+        query.
         """
         observation_filter = normalise_filter(observation_filter)
         pages = PageTokens(
-            json.dumps(["arrivals", tenant.name, observation_filter.text_for_tokens, asdict(span), choice])
+            json.dumps(
+                ["arrivals", tenant.name, observation_filter.text_for_tokens, asdict(span), choice]
+            )
         )
         below = pages.parse_position(token, time_id)
         reading = _Reading(self.services.items, self.services.statistics, tenant)
         first_sightings, next_position = self._read_first_sightings(
             tenant, reading, observation_filter, span, limit, below=below, choice=choice
         )
-        return pages.make_page(self._describe_arrivals(tenant, reading, first_sightings), next_position)
+        return pages.make_page(
+            self._describe_arrivals(tenant, reading, first_sightings), next_position
+        )
 
     def _read_first_sightings(
         self,
@@ -235,7 +272,8 @@ class ArrivalBook(Service["Book"]):
         below: str | None,
         choice: Only | None,
     ) -> tuple[list[Observation], str | None]:
-        """Return up to `limit` sightings at which arrivals begin, and the position below which others are, if any."""
+        """Return up to `limit` sightings at which arrivals begin, and the position below which
+        others are, if any."""
         observed = self.services.statistics.days.open_span(tenant, span, EVERYTHING)
         choose = self._make_choice(tenant, span, choice)
         first_sightings: list[Observation] = []
@@ -246,7 +284,9 @@ class ArrivalBook(Service["Book"]):
                 break
             read_count, next_position = read_count + len(items), items[-1]["time_id"]
             begins = reading.list_begins(items, replace(observation_filter, group_name=None))
-            of_group = self._choose_of_group(tenant, [observation_from(item) for item in begins], observation_filter)
+            of_group = self._choose_of_group(
+                tenant, [observation_from(item) for item in begins], observation_filter
+            )
             first_sightings += choose(of_group)
         else:
             next_position = None
@@ -256,12 +296,15 @@ class ArrivalBook(Service["Book"]):
         return first_sightings[:limit], next_position
 
     def find_by_sighting(self, tenant: Tenant, faceid: str, sighting_id: str) -> FaceArrival | None:
-        """Return the visit of a face that a sighting is of; None if it is none, or not kept one by one any more."""
+        """Return the visit of a face that a sighting is of; None if it is none, or not kept one by
+        one any more."""
         observation = self.services.captures.find_observation(tenant, faceid, sighting_id)
         face = self.services.faces.by_id(tenant, [faceid]).get(faceid)
         if observation is None or face is None:
             return None
-        arrival = read_visits(self.services.items, tenant.name, faceid).arrivals.find_around(observation.at_ms)
+        arrival = read_visits(self.services.items, tenant.name, faceid).arrivals.find_around(
+            observation.at_ms
+        )
         if arrival is None:
             return None
         newest_first = [*sightings_of_arrival(self.services.items, tenant.name, face, arrival)]
@@ -275,10 +318,13 @@ class ArrivalBook(Service["Book"]):
     def _make_choice(
         self, tenant: Tenant, span: Span, choice: Only | None
     ) -> Callable[[list[Observation]], list[Observation]]:
-        """Return the function that leaves of sightings at which arrivals begin those that `choice` asks for."""
+        """Return the function that leaves of sightings at which arrivals begin those that `choice`
+        asks for."""
         if choice is Only.UNCERTAIN:
             uncertain = self.services.sightings.reviews.find_uncertain(tenant, span)
-            return lambda sightings: [sighting for sighting in sightings if sighting.id in uncertain]
+            return lambda sightings: [
+                sighting for sighting in sightings if sighting.id in uncertain
+            ]
         if choice is Only.FIRST:
             return partial(self._choose_firsts, tenant)
         return list
@@ -295,33 +341,50 @@ class ArrivalBook(Service["Book"]):
         """Return those of the groups that the filter takes, as FaceArrival.group has them."""
         if observation_filter.group_name is None:
             return observations
-        strangers = {observation.faceid for observation in observations if observation.group_name == STRANGER}
+        strangers = {
+            observation.faceid for observation in observations if observation.group_name == STRANGER
+        }
         present_groups = self.services.statistics.visitors.read_present_groups(tenant, strangers)
 
         def find_group(observation: Observation) -> str:
             is_of_stranger = observation.group_name == STRANGER
-            return present_groups.get(observation.faceid, STRANGER) if is_of_stranger else observation.group_name
+            return (
+                present_groups.get(observation.faceid, STRANGER)
+                if is_of_stranger
+                else observation.group_name
+            )
 
-        return [observation for observation in observations if find_group(observation) == observation_filter.group_name]
+        return [
+            observation
+            for observation in observations
+            if find_group(observation) == observation_filter.group_name
+        ]
 
     def _describe_arrivals(
         self, tenant: Tenant, reading: _Reading, first_sightings: Sequence[Observation]
     ) -> list[FaceArrival]:
-        """Return the arrivals that begin with these sightings, without those of restricted faces."""
+        """Return the arrivals that begin with these sightings, without those of restricted
+        faces."""
         faces = self.services.faces.by_id(
             tenant, {first_sighting.faceid for first_sighting in first_sightings}, restricted=True
         )
         restricted_faceids = {faceid for faceid, face in faces.items() if face.restriction}
         shown_sightings = [
-            first_sighting for first_sighting in first_sightings if first_sighting.faceid not in restricted_faceids
+            first_sighting
+            for first_sighting in first_sightings
+            if first_sighting.faceid not in restricted_faceids
         ]
         stranger_faceids = {
-            first_sighting.faceid for first_sighting in shown_sightings if first_sighting.group_name == STRANGER
+            first_sighting.faceid
+            for first_sighting in shown_sightings
+            if first_sighting.group_name == STRANGER
         }
         present_groups = self.services.statistics.visitors.find_present_groups(
             tenant, (face for faceid, face in faces.items() if faceid in stranger_faceids)
         )
-        whole_arrivals = reading.read_whole([_begin_of_arrival(first_sighting) for first_sighting in shown_sightings])
+        whole_arrivals = reading.read_whole(
+            [_begin_of_arrival(first_sighting) for first_sighting in shown_sightings]
+        )
         arrivals = []
         for first_sighting in shown_sightings:
             begin = _begin_of_arrival(first_sighting)
@@ -350,23 +413,33 @@ class _Reading:
         self._tenant = tenant
         self._visits: dict[str, Visits] = {}
 
-    def list_begins(self, items: Sequence[Item], observation_filter: ObservationFilter) -> Iterator[Item]:
-        """Yield those of these observations that the filter takes and at which an arrival begins, newest first.
+    def list_begins(
+        self, items: Sequence[Item], observation_filter: ObservationFilter
+    ) -> Iterator[Item]:
+        """Yield those of these observations that the filter takes and at which an arrival begins,
+        newest first.
 
-        `items`: all observations of some instants, newest first. Of two sightings of a face at the same time the one
-        with the lower id begins the arrival. What is not kept with the face is worked out from the sightings before.
+        `items`: all observations of some instants, newest first. Of two sightings of a face at the
+        same time the one with the lower id begins the arrival. What is not kept with the face is
+        worked out from the sightings before.
         """
-        sightings = [item for item in items if item["kind"] == ObservationKind.SIGHTING and item.get("gap_s")]
-        items_by_begin = {_begin_of(item): item for item in sightings}  # the last stays, which has the lowest id
+        sightings = [
+            item for item in items if item["kind"] == ObservationKind.SIGHTING and item.get("gap_s")
+        ]
+        # the last stays, which has the lowest id
+        items_by_begin = {_begin_of(item): item for item in sightings}
         candidates = {
             begin: item
             for begin, item in items_by_begin.items()
-            if observation_filter.lets_pass(row_from(item).dimensions) and observation_filter.takes_face(begin[1])
+            if observation_filter.lets_pass(row_from(item).dimensions)
+            and observation_filter.takes_face(begin[1])
         }
         self.read_visits(candidates)
         unkept_begins = [begin for begin in candidates if self._find_kept_arrival(begin) is None]
         found_begins = self._find_begins(unkept_begins) if unkept_begins else set()
-        for begin, item in sorted(candidates.items(), key=lambda entry: str(entry[1]["time_id"]), reverse=True):
+        for begin, item in sorted(
+            candidates.items(), key=lambda entry: str(entry[1]["time_id"]), reverse=True
+        ):
             arrival = self._find_kept_arrival(begin)
             is_begin = begin in found_begins if arrival is None else arrival.first_ms == begin[0]
             if is_begin:
@@ -376,11 +449,14 @@ class _Reading:
         """Return the arrivals that begin so."""
         kept_arrivals = {begin: self._find_kept_arrival(begin) for begin in begins}
         unknown_begins = [begin for begin, arrival in kept_arrivals.items() if arrival is None]
-        arrivals = {begin: arrival for begin, arrival in kept_arrivals.items() if arrival is not None}
+        arrivals = {
+            begin: arrival for begin, arrival in kept_arrivals.items() if arrival is not None
+        }
         return arrivals | (self._follow_sightings(unknown_begins) if unknown_begins else {})
 
     def find_number(self, begin: Begin) -> tuple[int | None, datetime | None]:
-        """Return the number of an arrival among its face's arrivals, from 1 on, and the end of the one before it.
+        """Return the number of an arrival among its face's arrivals, from 1 on, and the end of the
+        one before it.
 
         Either is None if it is not known.
         """
@@ -388,7 +464,9 @@ class _Reading:
         if kept_arrival is None:
             return None, None
         index = arrivals.recent.index(kept_arrival)
-        return arrivals.folded + index + 1, moment(arrivals.recent[index - 1].last_ms) if index else None
+        return arrivals.folded + index + 1, moment(
+            arrivals.recent[index - 1].last_ms
+        ) if index else None
 
     def read_visits(self, begins: Iterable[Begin]) -> None:
         unread_begins = [
@@ -399,14 +477,18 @@ class _Reading:
         self._visits |= read_visits_reaching(self._items, self._tenant.name, unread_begins)
 
     def _find_kept_arrival(self, begin: Begin) -> Arrival | None:
-        """Return the arrival, among those that are kept with the face, that a sighting belongs to."""
+        """Return the arrival, among those that are kept with the face, that a sighting belongs
+        to."""
         at_ms, faceid = begin
         return self._visits[faceid].arrivals.find_around(at_ms)
 
     def _find_begins(self, sightings: Sequence[Begin]) -> set[Begin]:
-        """Return those of these sightings at which an arrival begins, by all sightings of the day before."""
+        """Return those of these sightings at which an arrival begins, by all sightings of the day
+        before."""
         times = [at_ms for at_ms, _ in sightings]
-        observed = self._days.open_looking_back(self._tenant, Span(min(times), max(times)), EVERYTHING)
+        observed = self._days.open_looking_back(
+            self._tenant, Span(min(times), max(times)), EVERYTHING
+        )
         return {
             (int(columns.at_ms[row]), columns.faceids[columns.face[row]])
             for _, columns, rows in observed.find_begins()
@@ -421,8 +503,12 @@ class _Reading:
             last_ms = max(at_ms for at_ms, _ in begins) + days * DAY_MS
             arrivals = self._gather_arrivals(faceids, Span(first_ms, last_ms))
             arrival_of_begin = {begin: arrivals[begin[1]].find_around(begin[0]) for begin in begins}
-            if all(arrival is None or arrival.until_ms <= last_ms for arrival in arrival_of_begin.values()):
-                # A sighting that was there a moment ago, and is not any more, is an arrival of its own.
+            if all(
+                arrival is None or arrival.until_ms <= last_ms
+                for arrival in arrival_of_begin.values()
+            ):
+                # A sighting that was there a moment ago, and is not any more, is an arrival of its
+                # own.
                 return {
                     begin: arrival or Arrival(begin[0], begin[0], begin[0])
                     for begin, arrival in arrival_of_begin.items()
@@ -468,30 +554,38 @@ _ID = re.compile(r"[a-z]+-[A-Za-z0-9_-]{1,70}")
 
 
 class Reviews(Service["Book"]):
-    """The questions that the book asks people: uncertain matches, and strangers who became regulars."""
+    """The questions that the book asks people: uncertain matches, and strangers who became
+    regulars."""
 
     def read_page(
         self, tenant: Tenant, kind: ReviewKind | None, limit: int, token: str | None = None
     ) -> ListPage[Review]:
-        """Return a page of open reviews: uncertain sightings by their time, promoted faces by their ids.
+        """Return a page of open reviews: uncertain sightings by their time, promoted faces by their
+        ids.
 
         Raises InvalidInput if the token is damaged.
         """
         tokens = PageTokens(f"reviews of {tenant.name}, {kind}")
         between = (None, None) if kind is None else keys.reviews_range(kind)
         reviews = self._list_reviews(tenant.name, between, tokens.parse_position(token, str))
-        return tokens.make_filtered_page(reviews, _id_of, limit, partial(self._open, tenant), _id_of)
+        return tokens.make_filtered_page(
+            reviews, _id_of, limit, partial(self._open, tenant), _id_of
+        )
 
     def find_uncertain(self, tenant: Tenant, span: Span) -> set[str]:
         """Return the ids of the sightings of a time whose match waits for a review."""
         between = keys.reviews_range(ReviewKind.UNCERTAIN, span.first_ms, span.last_ms)
         return {
-            review.sighting_id for _, open_reviews in self._read_with_open(tenant, between) for review in open_reviews
+            review.sighting_id
+            for _, open_reviews in self._read_with_open(tenant, between)
+            for review in open_reviews
         }
 
     def forget_review(self, tenant: Tenant, id_: str, request: RequestId | None = None) -> None:
         """Forget a review. Raises ReviewNotFound, AnsweredAlready."""
-        not_found = ReviewNotFound(f"there is no review {id_[:80]!r}: it is done, or what it asked is answered")
+        not_found = ReviewNotFound(
+            f"there is no review {id_[:80]!r}: it is done, or what it asked is answered"
+        )
         if not _ID.fullmatch(id_):
             raise not_found
         try:
@@ -501,7 +595,10 @@ class Reviews(Service["Book"]):
             raise not_found from None
 
     def tidy(self, tenant: Tenant) -> int:
-        """Delete the reviews that are over; return how many. May be cut off anywhere and repeated."""
+        """Delete the reviews that are over; return how many.
+
+        May be cut off anywhere and repeated.
+        """
         past_reviews = (
             review
             for reviews, open_reviews in self._read_with_open(tenant)
@@ -509,12 +606,17 @@ class Reviews(Service["Book"]):
             if review not in open_reviews
         )
         return write_in_parts(
-            self.services.items, (Delete(keys.REVIEWS, (tenant.name, review.id)) for review in past_reviews)
+            self.services.items,
+            (Delete(keys.REVIEWS, (tenant.name, review.id)) for review in past_reviews),
         )
 
     def find_reviewed_faces(self, tenant: Tenant) -> set[str]:
         """Return the ids of the faces that open reviews are about."""
-        return {review.faceid for _, open_reviews in self._read_with_open(tenant) for review in open_reviews}
+        return {
+            review.faceid
+            for _, open_reviews in self._read_with_open(tenant)
+            for review in open_reviews
+        }
 
     def _read_with_open(
         self, tenant: Tenant, between: Bounds = (None, None)
@@ -523,7 +625,9 @@ class Reviews(Service["Book"]):
         for reviews in cut_in_parts(self._list_reviews(tenant.name, between), _AT_ONCE):
             yield reviews, self._open(tenant, reviews)
 
-    def _list_reviews(self, tenant: str, between: Bounds, behind: str | None = None) -> Iterator[Review]:
+    def _list_reviews(
+        self, tenant: str, between: Bounds, behind: str | None = None
+    ) -> Iterator[Review]:
         stored_items = walk_items(
             self.services.items, keys.REVIEWS, tenant, between=between, behind=behind, reverse=True
         )
@@ -535,22 +639,36 @@ class Reviews(Service["Book"]):
             days=count_capture_days(tenant, self.services.settings.capture_days)
         )
         young_reviews = [review for review in reviews if review.at >= oldest]
-        faces = self._read_items(keys.FACES, {review.id: (tenant.name, review.faceid) for review in young_reviews})
-        uncertain_reviews = [review for review in young_reviews if review.kind is ReviewKind.UNCERTAIN]
+        faces = self._read_items(
+            keys.FACES, {review.id: (tenant.name, review.faceid) for review in young_reviews}
+        )
+        uncertain_reviews = [
+            review for review in young_reviews if review.kind is ReviewKind.UNCERTAIN
+        ]
         key_by_id = {
             review.id: keys.observation(tenant.name, milliseconds(review.at), review.sighting_id)
             for review in uncertain_reviews
         }
         sightings = self._read_items(keys.OBSERVATIONS, key_by_id)
-        shown_faces = {id_: face for id_, face in faces.items() if face and face["group"] not in tenant.hidden}
+        shown_faces = {
+            id_: face for id_, face in faces.items() if face and face["group"] not in tenant.hidden
+        }
         return [
-            review for review in young_reviews if _is_open(review, shown_faces.get(review.id), sightings.get(review.id))
+            review
+            for review in young_reviews
+            if _is_open(review, shown_faces.get(review.id), sightings.get(review.id))
         ]
 
-    def _read_items(self, table: Table, key_by_id: Mapping[str, tuple[str, str]]) -> dict[str, Item | None]:
+    def _read_items(
+        self, table: Table, key_by_id: Mapping[str, tuple[str, str]]
+    ) -> dict[str, Item | None]:
         """Read the item of each review's place, by the review's id."""
         unique = list(dict.fromkeys(key_by_id.values()))
-        item_by_key = dict(zip(unique, self.services.items.get_many(table, unique), strict=True)) if unique else {}
+        item_by_key = (
+            dict(zip(unique, self.services.items.get_many(table, unique), strict=True))
+            if unique
+            else {}
+        )
         return {id_: item_by_key[key] for id_, key in key_by_id.items()}
 
 

@@ -1,5 +1,5 @@
 """Who came when, and how often? Every observation is recorded once and counted by hour and day.
 
-statistics: numbers, lists and the recorder. Inside: days (and their seals), calendar, arrivals (totals,
-first ones).
+statistics: numbers, lists and the recorder. Inside: days (and their seals), calendar, arrivals
+(totals, first ones).
 """

@@ -1,11 +1,13 @@
-"""The calendar of a tenant: the UTC days that hold observations, and how many of each day's were written late.
+"""The calendar of a tenant: the UTC days that hold observations, and how many of each day's were
+written late.
 
-It has one item a UTC month. So a century without observations costs nothing to skip, and a year's late counts are 12
-items to read.
+It has one item a UTC month. So a century without observations costs nothing to skip, and a year's
+late counts are 12 items to read.
 
-Beside it the seals of local days as they are stored: counts by hour, counts by hour and labels, and when they are
-valid. Each time zone has two partitions, which are written together: the small totals, for counts of everything or of a
-kind, and label counts in chunks, for counts by a filter. Each of them shows by itself whether it is still valid.
+Beside it the seals of local days as they are stored: counts by hour, counts by hour and labels, and
+when they are valid. Each time zone has two partitions, which are written together: the small
+totals, for counts of everything or of a kind, and label counts in chunks, for counts by a filter.
+Each of them shows by itself whether it is still valid.
 """
 
 from __future__ import annotations
@@ -24,7 +26,17 @@ from chalicelib.domain.local_time import LocalTime, Piece, Span, day_number, day
 from chalicelib.service import Service
 from chalicelib.storage import keys
 from chalicelib.storage.items import walk_items
-from chalicelib.storage.ports import Action, Check, Condition, Delete, Item, ItemStore, Put, absent, equals
+from chalicelib.storage.ports import (
+    Action,
+    Check,
+    Condition,
+    Delete,
+    Item,
+    ItemStore,
+    Put,
+    absent,
+    equals,
+)
 from chalicelib.storage.records.observations import Months
 from chalicelib.storage.values import Codec, Form, many, milliseconds, parse_optional
 
@@ -50,7 +62,10 @@ class ObservedDays(Struct, frozen=True):
 
     def count_late(self, days: Iterable[int]) -> tuple[int, ...]:
         """Return how many observations of each day were late; 0 for a day without observations."""
-        return tuple(int(self.months.get(month, {}).get(field, 0)) for month, field in map(keys.calendar_field, days))
+        return tuple(
+            int(self.months.get(month, {}).get(field, 0))
+            for month, field in map(keys.calendar_field, days)
+        )
 
     def list_within(self, days: range) -> list[int]:
         """Return those of these days that hold observations, ascending."""
@@ -62,11 +77,14 @@ class ObservedDays(Struct, frozen=True):
         return sorted(day for day in observed_days if day in days)
 
     def make_late_checks(self, days: Iterable[int]) -> list[Check]:
-        """Return checks that hold while the late counts of these days are as they were read (condition LATE_SAME)."""
+        """Return checks that hold while the late counts of these days are as they were read
+        (condition LATE_SAME)."""
         conditions_of_month: dict[str, list[Condition]] = defaultdict(list)
         for month, day in map(keys.calendar_field, days):
             if month in self.months:
-                conditions_of_month[month].append(equals(day, self.months[month].get(day), LATE_SAME))
+                conditions_of_month[month].append(
+                    equals(day, self.months[month].get(day), LATE_SAME)
+                )
             else:
                 conditions_of_month[month] = [absent(LATE_SAME)]
         partition = keys.calendar(self.tenant)
@@ -85,11 +103,14 @@ class Calendar:
     def read_days(self, tenant: str, days: range) -> ObservedDays:
         """Read the months of these UTC days. Only months with observations are stored."""
         (first, _), (last, _) = keys.calendar_field(days[0]), keys.calendar_field(days[-1])
-        months = walk_items(self._items, keys.SUMMARIES, keys.calendar(tenant), between=(first, last))
+        months = walk_items(
+            self._items, keys.SUMMARIES, keys.calendar(tenant), between=(first, last)
+        )
         return ObservedDays(tenant, {item["day"]: item for item in months})
 
     def read_months(self, tenant: str, days: Iterable[int]) -> Months:
-        """Read the months of those of these days that this process does not know to be in the calendar."""
+        """Read the months of those of these days that this process does not know to be in the
+        calendar."""
         months: dict[str, Item | None] = {}
         for day in days:
             month, field = keys.calendar_field(day)
@@ -100,7 +121,8 @@ class Calendar:
         return months
 
     def note_days(self, tenant: str, days: Iterable[int]) -> None:
-        """Remember that these days are in the calendar, so that it is read once for each of them."""
+        """Remember that these days are in the calendar, so that it is read once for each of
+        them."""
         with self._lock:
             known_days: set[tuple[str, int]] = set() if len(self._known) > _KNOWN else self._known
             self._known = known_days.union((tenant, day) for day in days)
@@ -115,17 +137,20 @@ MAX_CHUNKS = 10
 """A day with more label counts than fit is counted from its columns."""
 
 _LAYOUT = 2
-"""The number of the layout of seals and their columns. A day that was sealed with another one is counted from its
-observations until the sweep seals it anew."""
+"""The number of the layout of seals and their columns. A day that was sealed with another one is
+counted from its observations until the sweep seals it anew."""
 
 
 class Seal(Struct, frozen=True):
-    """The counts of a local day. `late`: late counts of the UTC days that it touches, in order, when it was sealed.
+    """The counts of a local day.
 
-    `pieces`: the day's instants by the time zone's rules then. `columns_key`: the day's object in blob storage; None:
-    the day has no observations. `by_kind`: 24 counts of each kind, and `faces`: hashes of the day's faces
-    (`make_face_hashes`), if read from totals. `label_chunks`: all the encoded LabelCounts, if read from label counts;
-    None: none were stored, or some are of another seal.
+    `late`: late counts of the UTC days that it touches, in order, when it was sealed.
+
+    `pieces`: the day's instants by the time zone's rules then. `columns_key`: the day's object in
+    blob storage; None: the day has no observations. `by_kind`: 24 counts of each kind, and `faces`:
+    hashes of the day's faces (`make_face_hashes`), if read from totals. `label_chunks`: all the
+    encoded LabelCounts, if read from label counts; None: none were stored, or some are of another
+    seal.
     """
 
     day: int
@@ -148,31 +173,38 @@ class Seal(Struct, frozen=True):
         return not hashes.isdisjoint(map(_hash_faceid, faceids))
 
     def is_valid(self, observed_days: ObservedDays, local: LocalTime, now: datetime) -> bool:
-        """Return whether the seal is valid: of this layout, nothing came late, the zone's rules are the same.
+        """Return whether the seal is valid: of this layout, nothing came late, the zone's rules are
+        the same.
 
         A seal that was made while a clock was ahead is not valid either.
         """
         pieces = local.pieces_of(self.day)
-        unmoved = self.pieces == pieces and self.late == observed_days.count_late(utc_days_of(pieces))
+        unmoved = self.pieces == pieces and self.late == observed_days.count_late(
+            utc_days_of(pieces)
+        )
         return self.layout == _LAYOUT and unmoved and not self.was_ahead(now)
 
     def was_ahead(self, now: datetime) -> bool:
-        """Return whether the seal was made at a time that is still to come: the day may not have been over."""
+        """Return whether the seal was made at a time that is still to come: the day may not have
+        been over."""
         return self.sealed_at_ms > milliseconds(now)
 
 
 def make_face_hashes(faceids: Iterable[str]) -> bytes | None:
-    """Return two bytes for each of a day's faces; None if they are too many to be read with each seal."""
+    """Return two bytes for each of a day's faces; None if they are too many to be read with each
+    seal."""
     face_hashes = sorted({_hash_faceid(faceid) for faceid in faceids})
     return b"".join(face_hashes) if len(face_hashes) <= _MOST_HASHED else None
 
 
 _MOST_HASHED = 1_024
-"""Most faces of a day whose hashes a seal has: 2 KB. One in 64 days of so many has a face's hash by chance."""
+"""Most faces of a day whose hashes a seal has: 2 KB. One in 64 days of so many has a face's hash by
+chance."""
 
 
 def _hash_faceid(faceid: str) -> bytes:
-    return hashlib.blake2b(faceid.encode(), digest_size=2).digest()  # of a CRC, similar names collide in rows
+    # of a CRC, similar names collide in rows
+    return hashlib.blake2b(faceid.encode(), digest_size=2).digest()
 
 
 def utc_days_of(pieces: Sequence[Piece]) -> range:
@@ -183,25 +215,35 @@ def utc_days_of(pieces: Sequence[Piece]) -> range:
 class Seals(Service["Book"]):
     def get(self, tenant: str, zone: str, day: int) -> Seal | None:
         return parse_optional(
-            _seal, self.services.items.get(keys.SUMMARIES, (keys.totals(tenant, zone), day_text(day)))
+            _seal,
+            self.services.items.get(keys.SUMMARIES, (keys.totals(tenant, zone), day_text(day))),
         )
 
     def read_totals(self, tenant: str, zone: str, first_day: int, last_day: int) -> dict[int, Seal]:
         """Read seals with `by_kind`, by local day."""
         between = day_text(first_day), day_text(last_day)
-        items = walk_items(self.services.items, keys.SUMMARIES, keys.totals(tenant, zone), between=between)
+        items = walk_items(
+            self.services.items, keys.SUMMARIES, keys.totals(tenant, zone), between=between
+        )
         return {seal.day: seal for seal in map(_seal, items)}
 
-    def label_counts(self, tenant: str, zone: str, first_day: int, last_day: int) -> dict[int, Seal]:
+    def label_counts(
+        self, tenant: str, zone: str, first_day: int, last_day: int
+    ) -> dict[int, Seal]:
         """Read seals with `label_chunks`, by local day."""
         between = keys.label_chunk(first_day, 0), keys.label_chunk(last_day, MAX_CHUNKS)
         by_day: dict[int, list[Item]] = defaultdict(list)
-        for item in walk_items(self.services.items, keys.SUMMARIES, keys.label_counts(tenant, zone), between=between):
+        for item in walk_items(
+            self.services.items, keys.SUMMARIES, keys.label_counts(tenant, zone), between=between
+        ):
             by_day[_day(item)].append(item)
         return {day: _with_labels(items) for day, items in by_day.items()}
 
-    def put(self, tenant: str, zone: str, seal: Seal, chunks: Sequence[bytes], old: Seal | None) -> list[Action]:
-        """Return the actions that store a seal in place of the one that was read (condition SEAL_SAME)."""
+    def put(
+        self, tenant: str, zone: str, seal: Seal, chunks: Sequence[bytes], old: Seal | None
+    ) -> list[Action]:
+        """Return the actions that store a seal in place of the one that was read (condition
+        SEAL_SAME)."""
         same = (absent(SEAL_SAME) if old is None else equals("seal", old.id, SEAL_SAME),)
         seal_key = {"tenant_zone": keys.totals(tenant, zone), "day": day_text(seal.day)}
         actions: list[Action] = [Put(keys.SUMMARIES, {**seal_key, **_SEAL.write(seal)}, same)]
@@ -221,7 +263,10 @@ class Seals(Service["Book"]):
         same = (equals("seal", seal.id, SEAL_SAME),)
         return [
             Delete(keys.SUMMARIES, (totals, day_text(seal.day)), same),
-            *(Delete(keys.SUMMARIES, (labels, keys.label_chunk(seal.day, n))) for n in range(max(seal.chunks, 1))),
+            *(
+                Delete(keys.SUMMARIES, (labels, keys.label_chunk(seal.day, n)))
+                for n in range(max(seal.chunks, 1))
+            ),
         ]
 
 
@@ -235,7 +280,9 @@ _SEAL = Codec(
     apart="day label_chunks",
     nulls="columns_key faces",
     pieces=many(Form(lambda piece: list(astuple(piece)), lambda stored: Piece(*map(int, stored)))),
-    by_kind=Form(dict, lambda stored: {kind: tuple(map(int, counts)) for kind, counts in stored.items()}),
+    by_kind=Form(
+        dict, lambda stored: {kind: tuple(map(int, counts)) for kind, counts in stored.items()}
+    ),
 )
 _IN_EACH = ("id", "late", "pieces", "columns_key", "chunks", "sealed_at_ms", "layout")
 """Fields that stand beside the totals and beside the label counts."""
@@ -251,5 +298,7 @@ def _with_labels(items: Sequence[Item]) -> Seal:
     That happens if the day is sealed again between two pages of the read.
     """
     seal = _seal(items[0])
-    chunks = tuple(bytes(item["counts"]) for item in items if item["seal"] == seal.id and "counts" in item)
+    chunks = tuple(
+        bytes(item["counts"]) for item in items if item["seal"] == seal.id and "counts" in item
+    )
     return replace(seal, label_chunks=chunks if chunks and len(chunks) == seal.chunks else None)

@@ -1,12 +1,15 @@
-"""The observations of each local day: from the day's seal while that is valid, else from the raw ones, one by one.
+"""The observations of each local day: from the day's seal while that is valid, else from the raw
+ones, one by one.
 
-When arrivals began is worked out from the sightings themselves, so that it holds for faces that are deleted, too.
+When arrivals began is worked out from the sightings themselves, so that it holds for faces that are
+deleted, too.
 
-A local day is sealed an hour after its end, and again if observations came late. A seal holds the day's
-counts. The raw observations stay the truth.
+A local day is sealed an hour after its end, and again if observations came late. A seal holds the
+day's counts. The raw observations stay the truth.
 
-Expiry takes observations away, with the seals and the days of the calendar that hold none any more. The last one to
-leave a day is counted as late for it, so no seal stays valid that counts those before it.
+Expiry takes observations away, with the seals and the days of the calendar that hold none any more.
+The last one to leave a day is counted as late for it, so no seal stays valid that counts those
+before it.
 """
 
 from __future__ import annotations
@@ -30,7 +33,13 @@ from chalicelib.book.statistics.calendar import (
 from chalicelib.domain.jobs import Due
 from chalicelib.domain.local_time import DAY_MS, LocalTime, Piece, Span
 from chalicelib.domain.model import Tenant
-from chalicelib.domain.observations import EVERYTHING, ChangedObservation, Observation, ObservationFilter, Split
+from chalicelib.domain.observations import (
+    EVERYTHING,
+    ChangedObservation,
+    Observation,
+    ObservationFilter,
+    Split,
+)
 from chalicelib.service import Service
 from chalicelib.storage import keys
 from chalicelib.storage.items import count_attempts, cut_in_parts, observed_on, write_unless_changed
@@ -51,15 +60,16 @@ _OF_COLUMNS = (Split.GENDER, Split.AGE)
 """Splits for which no day has its counts: its observations are counted."""
 
 _AT_ONCE = 32
-"""Objects of one batch. They are fetched in parallel, so that a year does not wait 365 times for the network."""
+"""Objects of one batch. They are fetched in parallel, so that a year does not wait 365 times for
+the network."""
 
 _FETCHERS = 16
 """Objects that are fetched in parallel."""
 _MARGIN_DAYS = 2
 """Days of the calendar that are read before and after a span.
 
-A seal is compared with the late counts of all UTC days that its local day touches, also if the span cuts that day. They
-lie within two days of each of its instants.
+A seal is compared with the late counts of all UTC days that its local day touches, also if the span
+cuts that day. They lie within two days of each of its instants.
 """
 
 
@@ -73,7 +83,9 @@ class DayReader(Service["Book"]):
         *,
         counts: bool = False,
     ) -> ObservedSpan:
-        """Read the calendar and then the seals of a span. So a seal that was made in between does not look valid.
+        """Read the calendar and then the seals of a span.
+
+        So a seal that was made in between does not look valid.
 
         `counts`: read what `count_hours` needs, too, for the values of `split`.
         """
@@ -82,7 +94,8 @@ class DayReader(Service["Book"]):
         observed_days = self.services.statistics.calendar.read_days(tenant.name, around)
         local = LocalTime(tenant.time_zone)
         parts_of_span = (
-            span.cut(Span(day * DAY_MS, (day + 1) * DAY_MS - 1)) for day in observed_days.list_within(days)
+            span.cut(Span(day * DAY_MS, (day + 1) * DAY_MS - 1))
+            for day in observed_days.list_within(days)
         )
         local_days = sorted({local_day for part in parts_of_span for local_day in local.days(part)})
         seals: dict[int, Seal] = {}
@@ -91,11 +104,15 @@ class DayReader(Service["Book"]):
             counts_are_sealed = not observation_filter.by_face and split not in _OF_COLUMNS
             needs_label_counts = counts and by_labels and counts_are_sealed
             stored_seals = self.services.statistics.seals
-            read_seals = stored_seals.label_counts if needs_label_counts else stored_seals.read_totals
+            read_seals = (
+                stored_seals.label_counts if needs_label_counts else stored_seals.read_totals
+            )
             seals = read_seals(tenant.name, tenant.time_zone, local_days[0], local_days[-1])
         now = self.services.clock.now()
         valid = {
-            day: seals[day] for day in local_days if day in seals and seals[day].is_valid(observed_days, local, now)
+            day: seals[day]
+            for day in local_days
+            if day in seals and seals[day].is_valid(observed_days, local, now)
         }
         return ObservedSpan(
             span,
@@ -109,13 +126,19 @@ class DayReader(Service["Book"]):
             self.services.storage.blobs,
         )
 
-    def open_looking_back(self, tenant: Tenant, span: Span, observation_filter: ObservationFilter) -> ObservedSpan:
-        """Read as `open_span` does, and the sightings of the day before, which decide where arrivals begin."""
-        return self.open_span(tenant, Span(max(span.first_ms - LONGEST_GAP_MS, 0), span.last_ms), observation_filter)
+    def open_looking_back(
+        self, tenant: Tenant, span: Span, observation_filter: ObservationFilter
+    ) -> ObservedSpan:
+        """Read as `open_span` does, and the sightings of the day before, which decide where
+        arrivals begin."""
+        return self.open_span(
+            tenant, Span(max(span.first_ms - LONGEST_GAP_MS, 0), span.last_ms), observation_filter
+        )
 
 
 class ObservedSpan(Struct):
-    """A tenant's span with its calendar and seals as they were read, and the wanted observations, with their split.
+    """A tenant's span with its calendar and seals as they were read, and the wanted observations,
+    with their split.
 
     `days`: the local days that may hold observations of the span, ascending.
     """
@@ -131,12 +154,14 @@ class ObservedSpan(Struct):
     blobs: BlobStore
 
     def is_sealed(self, utc_day: int) -> bool:
-        """Return whether all observations of a UTC day, as far as it is in the span, are in valid seals."""
+        """Return whether all observations of a UTC day, as far as it is in the span, are in valid
+        seals."""
         part = self.span.cut(Span(utc_day * DAY_MS, (utc_day + 1) * DAY_MS - 1))
         return all(day in self.seals for day in self.local.days(part))
 
     def count_hours(self) -> Iterator[tuple[int, CountsByHour]]:
-        """Yield each local day, in any order, with the numbers of its wanted observations in the span."""
+        """Yield each local day, in any order, with the numbers of its wanted observations in the
+        span."""
         remaining_days = []
         for day in self.days:
             by_hour = self._read_sealed_counts(day)
@@ -146,14 +171,22 @@ class ObservedSpan(Struct):
                 yield day, by_hour
         for day, columns in self.read_columns(remaining_days):
             rows = columns.select_rows(self.wanted, self.span)
-            yield day, columns.count_by_hour(rows, self.local.find_hours(columns.at_ms[rows]) - day * 24, self.split)
+            yield (
+                day,
+                columns.count_by_hour(
+                    rows, self.local.find_hours(columns.at_ms[rows]) - day * 24, self.split
+                ),
+            )
 
     def days_with(self, faceids: Collection[str]) -> list[int]:
         """Return the local days that may hold observations of one of these faces."""
-        return [day for day in self.days if day not in self.seals or self.seals[day].may_hold(faceids)]
+        return [
+            day for day in self.days if day not in self.seals or self.seals[day].may_hold(faceids)
+        ]
 
     def read_columns(self, days: Sequence[int]) -> Iterator[tuple[int, Columns]]:
-        """Yield these local days, in their order, each with its observations: all those in the span, perhaps more."""
+        """Yield these local days, in their order, each with its observations: all those in the
+        span, perhaps more."""
         with ThreadPoolExecutor(_FETCHERS) as fetchers:
             for batch in cut_in_parts(days, _AT_ONCE):
                 for day, data in zip(batch, fetchers.map(self._fetch_object, batch), strict=True):
@@ -162,7 +195,8 @@ class ObservedSpan(Struct):
     def _read_sealed_counts(self, day: int) -> CountsByHour | None:
         """Return the day's counts from its seal.
 
-        None if the day has no valid seal, the span cuts the day, or the seal has no counts for such a filter or split.
+        None if the day has no valid seal, the span cuts the day, or the seal has no counts for such
+        a filter or split.
         """
         seal = self.seals.get(day)
         if seal is None or self.wanted.by_face or self.split in _OF_COLUMNS:
@@ -170,22 +204,36 @@ class ObservedSpan(Struct):
         if not self.span.holds(Span(seal.pieces[0].first_ms, seal.pieces[-1].last_ms)):
             return None
         if not self.wanted.by_labels and self.split in (None, Split.KIND):
-            kinds = {kind: by_hour for kind, by_hour in seal.by_kind.items() if self.wanted.kind in (None, kind)}
-            return _sum_counts((kind if self.split else "", by_hour) for kind, by_hour in kinds.items())
+            kinds = {
+                kind: by_hour
+                for kind, by_hour in seal.by_kind.items()
+                if self.wanted.kind in (None, kind)
+            }
+            return _sum_counts(
+                (kind if self.split else "", by_hour) for kind, by_hour in kinds.items()
+            )
         if seal.label_chunks is None:
             return None
         try:
-            counts = [codec.decode_counts(chunk).count_by_hour(self.wanted, self.split) for chunk in seal.label_chunks]
+            counts = [
+                codec.decode_counts(chunk).count_by_hour(self.wanted, self.split)
+                for chunk in seal.label_chunks
+            ]
         except DamagedData:
             return None
         return _sum_counts(entry for counts_by_hour in counts for entry in counts_by_hour.items())
 
     def _fetch_object(self, day: int) -> bytes | None:
         seal = self.seals.get(day)
-        return None if seal is None or seal.columns_key is None else self.blobs.get(seal.columns_key)
+        return (
+            None if seal is None or seal.columns_key is None else self.blobs.get(seal.columns_key)
+        )
 
     def _decode_day(self, day: int, data: bytes | None) -> Columns:
-        """Decode the day's object. If it is missing (the day was just sealed again) or damaged, read the raw ones."""
+        """Decode the day's object.
+
+        If it is missing (the day was just sealed again) or damaged, read the raw ones.
+        """
         seal = self.seals.get(day)
         if seal is not None and seal.columns_key is None:
             return Columns.from_rows([])
@@ -200,18 +248,23 @@ class ObservedSpan(Struct):
         return raw_columns(self.items, self.observed, self.local, day, span)
 
     def newest_first(self, span: Span, at_once: int, below: str | None = None) -> Iterator[Item]:
-        """Yield the items of a part of the span whose `time_id` is below `below`; about `at_once` are read at once."""
+        """Yield the items of a part of the span whose `time_id` is below `below`; about `at_once`
+        are read at once."""
         if below is not None:
             span = span.cut(Span(0, keys.parts_of_observation(below)[0]))
         for day in reversed(self.observed.list_within(span.utc_days)):
             # One more, since `below` itself may be among them.
-            yield from _read_day(self.items, self.observed.tenant, day, span, at_once=at_once + 1, below=below)
+            yield from _read_day(
+                self.items, self.observed.tenant, day, span, at_once=at_once + 1, below=below
+            )
 
     def find_begins(self) -> Iterator[tuple[int, Columns, NDArray[np.intp]]]:
-        """Yield local days with their columns, and the rows of the sightings at which arrivals begin.
+        """Yield local days with their columns, and the rows of the sightings at which arrivals
+        begin.
 
-        The span is one of `open_looking_back`. Local days may overlap if clocks go back at midnight. So a day's
-        sightings from the next day's begin on wait for that day's, and then a day may be yielded again.
+        The span is one of `open_looking_back`. Local days may overlap if clocks go back at
+        midnight. So a day's sightings from the next day's begin on wait for that day's, and then a
+        day may be yielded again.
         """
         import numpy as np
 
@@ -228,8 +281,15 @@ class ObservedSpan(Struct):
             waiting_sightings, due_sightings = sightings.part(~is_due), sightings.part(is_due)
             begin_sightings = due_sightings.part(presence.mark_begins(due_sightings))
             for begin_day in np.unique(begin_sightings.day).tolist():
-                yield begin_day, columns_of[begin_day], np.sort(begin_sightings.row[begin_sightings.day == begin_day])
-            columns_of = {begin_day: columns_of[begin_day] for begin_day in np.unique(waiting_sightings.day).tolist()}
+                yield (
+                    begin_day,
+                    columns_of[begin_day],
+                    np.sort(begin_sightings.row[begin_sightings.day == begin_day]),
+                )
+            columns_of = {
+                begin_day: columns_of[begin_day]
+                for begin_day in np.unique(waiting_sightings.day).tolist()
+            }
 
 
 def _sum_counts(counts: Iterable[tuple[str, Sequence[int] | NDArray[np.int64]]]) -> CountsByHour:
@@ -241,18 +301,31 @@ def _sum_counts(counts: Iterable[tuple[str, Sequence[int] | NDArray[np.int64]]])
     return summed
 
 
-def raw_columns(items: ItemStore, observed_days: ObservedDays, local: LocalTime, day: int, span: Span) -> Columns:
+def raw_columns(
+    items: ItemStore, observed_days: ObservedDays, local: LocalTime, day: int, span: Span
+) -> Columns:
     """Read the observations of a local day that lie in the span, one by one."""
     import numpy as np
 
     days = observed_days.list_within(span.utc_days)
-    rows = [row_from(item) for utc_day in days for item in _read_day(items, observed_days.tenant, utc_day, span)]
+    rows = [
+        row_from(item)
+        for utc_day in days
+        for item in _read_day(items, observed_days.tenant, utc_day, span)
+    ]
     hours = local.find_hours(np.array([row.at_ms for row in rows], np.int64))
-    return Columns.from_rows(row for row, hour in zip(rows, hours, strict=True) if hour // 24 == day)
+    return Columns.from_rows(
+        row for row, hour in zip(rows, hours, strict=True) if hour // 24 == day
+    )
 
 
 def _read_day(
-    items: ItemStore, tenant: str, day: int, span: Span, at_once: int | None = None, below: str | None = None
+    items: ItemStore,
+    tenant: str,
+    day: int,
+    span: Span,
+    at_once: int | None = None,
+    below: str | None = None,
 ) -> Iterator[Item]:
     """Return the day's items in the span, oldest first.
 
@@ -264,7 +337,8 @@ def _read_day(
 
 
 LONGEST_GAP_MS = DAY_MS
-"""No camera has a longer gap. So a sighting begins an arrival if none of the day before it reaches it."""
+"""No camera has a longer gap. So a sighting begins an arrival if none of the day before it reaches
+it."""
 
 
 class _Sightings(Struct, frozen=True):
@@ -292,7 +366,10 @@ class _Sightings(Struct, frozen=True):
 
 
 class Presence:
-    """Memory of the faces that are present. It tells the sightings that begin an arrival, if it gets all by time."""
+    """Memory of the faces that are present.
+
+    It tells the sightings that begin an arrival, if it gets all by time.
+    """
 
     def __init__(self) -> None:
         import numpy as np
@@ -302,22 +379,32 @@ class Presence:
         """Of each face: until when it is present by the sightings so far."""
 
     def read_sightings(self, day: int, columns: Columns) -> _Sightings:
-        """Return a day's sightings that count among the arrivals, each until when its face is present by it."""
+        """Return a day's sightings that count among the arrivals, each until when its face is
+        present by it."""
         import numpy as np
 
         numbers = [self._faces.setdefault(faceid, len(self._faces)) for faceid in columns.faceids]
-        self._until_ms = np.concatenate([self._until_ms, np.zeros(len(self._faces) - len(self._until_ms), np.int64)])
+        self._until_ms = np.concatenate(
+            [self._until_ms, np.zeros(len(self._faces) - len(self._until_ms), np.int64)]
+        )
         rows = columns.gap_s.nonzero()[0]
         at_ms = columns.at_ms[rows]
         until_ms = at_ms + 1000 * columns.gap_s[rows].astype(np.int64)
         return _Sightings(
-            at_ms, until_ms, np.array(numbers, np.int64)[columns.face[rows]], np.full(len(rows), day), rows
+            at_ms,
+            until_ms,
+            np.array(numbers, np.int64)[columns.face[rows]],
+            np.full(len(rows), day),
+            rows,
         )
 
     def mark_begins(self, sightings: _Sightings) -> NDArray[np.bool_]:
-        """Return for each sighting whether it begins an arrival: (n,). Of two at the same time the first one does.
+        """Return for each sighting whether it begins an arrival: (n,).
 
-        It does if it comes when its face is present no more by any sighting before it. Then note the presences.
+        Of two at the same time the first one does.
+
+        It does if it comes when its face is present no more by any sighting before it. Then note
+        the presences.
         """
         import numpy as np
 
@@ -328,7 +415,8 @@ class Presence:
         first_ms = int(at_ms.min())
         known_until_ms = np.maximum(self._until_ms[face], first_ms)
         is_first = np.r_[True, face[1:] != face[:-1]]
-        # The latest end so far, within each face: they are lifted one above the other, so that one pass finds it.
+        # The latest end so far, within each face: they are lifted one above the other, so that one
+        # pass finds it.
         ends = np.maximum(sightings.until_ms[order], known_until_ms) - first_ms
         lift = np.cumsum(is_first) * (ends.max() + 1)
         latest_ms = np.maximum.accumulate(ends + lift) - lift + first_ms
@@ -343,14 +431,18 @@ SEAL_AFTER = timedelta(minutes=60)
 """A local day is sealed this long after its end, or later."""
 
 OBJECT_GRACE = timedelta(hours=24)
-"""Age from which an object without a seal is removed: an object is written before the seal that names it."""
+"""Age from which an object without a seal is removed: an object is written before the seal that
+names it."""
 
 _TRIES = 3
 """Tries to seal a day whose observations change meanwhile; the next sweep tries again."""
 
 
 class Sealing(Service["Book"]):
-    """The maker of seals. `chunk_bytes`, `max_chunks`: limits of a day's label counts; beyond, none are stored."""
+    """The maker of seals.
+
+    `chunk_bytes`, `max_chunks`: limits of a day's label counts; beyond, none are stored.
+    """
 
     chunk_bytes = CHUNK_BYTES
     max_chunks = MAX_CHUNKS
@@ -358,13 +450,14 @@ class Sealing(Service["Book"]):
     def seal_tenant(self, tenant: Tenant) -> list[int]:
         """Seal every local day of a tenant that is over and has no valid seal; return those days.
 
-        Each day is sealed by itself, so a call that is cut off can be made again. A seal that was made while the clock
-        was ahead is deleted first.
+        Each day is sealed by itself, so a call that is cut off can be made again. A seal that was
+        made while the clock was ahead is deleted first.
         """
         local = LocalTime(tenant.time_zone)
         observed_days = self.services.statistics.calendar.read_days(tenant.name, STORABLE.utc_days)
         whole_days = (
-            Span(day * DAY_MS, (day + 1) * DAY_MS - 1) for day in observed_days.list_within(STORABLE.utc_days)
+            Span(day * DAY_MS, (day + 1) * DAY_MS - 1)
+            for day in observed_days.list_within(STORABLE.utc_days)
         )
         days = sorted({day for span in whole_days for day in local.days(span)})
         if not days:
@@ -373,13 +466,23 @@ class Sealing(Service["Book"]):
         seals = stored_seals.read_totals(tenant.name, tenant.time_zone, days[0], days[-1])
         now = self.services.clock.now()
         for seal in seals.values():
-            if seal.was_ahead(now):  # its day may not have been over; its object, which no seal names, goes later
-                write_unless_changed(self.services.items, stored_seals.delete(tenant.name, tenant.time_zone, seal))
-        due_days = [day for day in days if day not in seals or not seals[day].is_valid(observed_days, local, now)]
+            # its day may not have been over; its object, which no seal names, goes later
+            if seal.was_ahead(now):
+                write_unless_changed(
+                    self.services.items, stored_seals.delete(tenant.name, tenant.time_zone, seal)
+                )
+        due_days = [
+            day
+            for day in days
+            if day not in seals or not seals[day].is_valid(observed_days, local, now)
+        ]
         return [day for day in due_days if self.seal_day(tenant, day)]
 
     def seal_day(self, tenant: Tenant, day: int) -> bool:
-        """Seal one local day. Return False if it ended less than an hour ago, or observations keep coming late."""
+        """Seal one local day.
+
+        Return False if it ended less than an hour ago, or observations keep coming late.
+        """
         local = LocalTime(tenant.time_zone)
         pieces = local.pieces_of(day)
         if not pieces or moment(pieces[-1].last_ms) + SEAL_AFTER > self.services.clock.now():
@@ -387,7 +490,8 @@ class Sealing(Service["Book"]):
         return any(self._try_to_seal(tenant, local, day, pieces) for _ in count_attempts(_TRIES))
 
     def forget_other_zones(self, tenant: Tenant, before: int | None = None) -> None:
-        """Delete the seals of time zones that were the tenant's before, with their objects: nothing renews them.
+        """Delete the seals of time zones that were the tenant's before, with their objects: nothing
+        renews them.
 
         `before`: only those of earlier local days.
         """
@@ -398,20 +502,31 @@ class Sealing(Service["Book"]):
                 self.services.storage.blobs.delete(blob.key)
 
     def forget(self, tenant: Tenant, zone: str, days: Sequence[int], *more_actions: Update) -> None:
-        """Delete the seals of local days, and their objects. `more_actions`: actions of the same transaction."""
+        """Delete the seals of local days, and their objects.
+
+        `more_actions`: actions of the same transaction.
+        """
         seals = self.services.statistics.seals
         found_seals = [seal for day in days if (seal := seals.get(tenant.name, zone, day))]
-        actions = [*more_actions, *(action for seal in found_seals for action in seals.delete(tenant.name, zone, seal))]
+        actions = [
+            *more_actions,
+            *(action for seal in found_seals for action in seals.delete(tenant.name, zone, seal)),
+        ]
         # If it was sealed anew, or another observation came: the next time.
         if not actions or write_unless_changed(self.services.items, actions):
             for seal in found_seals:
                 if seal.columns_key is not None:
                     self.services.storage.blobs.delete(seal.columns_key)
 
-    def _try_to_seal(self, tenant: Tenant, local: LocalTime, day: int, pieces: tuple[Piece, ...]) -> bool:
-        """Count a day's observations, and store the counts as its seal. Return False if others changed them meanwhile.
+    def _try_to_seal(
+        self, tenant: Tenant, local: LocalTime, day: int, pieces: tuple[Piece, ...]
+    ) -> bool:
+        """Count a day's observations, and store the counts as its seal.
 
-        The late counts are read first: the seal is stored only if they, and the old seal, are still the same.
+        Return False if others changed them meanwhile.
+
+        The late counts are read first: the seal is stored only if they, and the old seal, are still
+        the same.
         """
         utc_days, zone = utc_days_of(pieces), tenant.time_zone
         old_seal = self.services.statistics.seals.get(tenant.name, zone, day)
@@ -424,12 +539,23 @@ class Sealing(Service["Book"]):
         if len(chunks) > self.max_chunks:  # then such counts are made from the columns
             chunks = []
         columns_key = self._write_columns(tenant, day, columns)
-        by_kind = {kind: by_hour.tolist() for kind, by_hour in counts.count_by_hour(EVERYTHING, Split.KIND).items()}
+        by_kind = {
+            kind: by_hour.tolist()
+            for kind, by_hour in counts.count_by_hour(EVERYTHING, Split.KIND).items()
+        }
         sealed_at_ms = milliseconds(self.services.clock.now())
         late_counts = observed_days.count_late(utc_days)
         face_hashes = make_face_hashes(columns.faceids)
         seal = Seal(
-            day, nonce(), late_counts, pieces, columns_key, len(chunks), sealed_at_ms, by_kind, faces=face_hashes
+            day,
+            nonce(),
+            late_counts,
+            pieces,
+            columns_key,
+            len(chunks),
+            sealed_at_ms,
+            by_kind,
+            faces=face_hashes,
         )
         actions = [
             *self.services.statistics.seals.put(tenant.name, zone, seal, chunks, old_seal),
@@ -454,9 +580,15 @@ class Sealing(Service["Book"]):
         """Delete old objects of seals that were never committed, or that a crash left behind."""
         zone, limit = tenant.time_zone, self.services.clock.now() - OBJECT_GRACE
         blobs = self.services.storage.blobs.walk(keys.days_columns(tenant.name, zone))
-        old = {blob.key: keys.parts_of_columns(tenant.name, blob.key)[1] for blob in blobs if blob.stored_at < limit}
+        old = {
+            blob.key: keys.parts_of_columns(tenant.name, blob.key)[1]
+            for blob in blobs
+            if blob.stored_at < limit
+        }
         if old:
-            seals = self.services.statistics.seals.read_totals(tenant.name, zone, min(old.values()), max(old.values()))
+            seals = self.services.statistics.seals.read_totals(
+                tenant.name, zone, min(old.values()), max(old.values())
+            )
             for key in old.keys() - {seal.columns_key for seal in seals.values()}:
                 self.services.storage.blobs.delete(key)
 
@@ -464,8 +596,11 @@ class Sealing(Service["Book"]):
 class ObservationExpiry(Service["Book"]):
     """Observations go by whole UTC days: the days in whose partitions they lie."""
 
-    def list_due(self, tenant: Tenant, at: datetime, faceids_on_hold: Collection[str]) -> Iterator[Due[Observation]]:
-        """Yield the observations of the days that are over by then, oldest first, but not those of held faces."""
+    def list_due(
+        self, tenant: Tenant, at: datetime, faceids_on_hold: Collection[str]
+    ) -> Iterator[Due[Observation]]:
+        """Yield the observations of the days that are over by then, oldest first, but not those of
+        held faces."""
         retention_period = timedelta(days=tenant.observation_days or 0)
         for day in self._list_days(tenant, at):
             goes_at = moment((day + 1) * DAY_MS) + retention_period
@@ -475,14 +610,21 @@ class ObservationExpiry(Service["Book"]):
                     yield Due(observation.at, goes_at, observation)
 
     def delete(self, tenant: Tenant, observations: Sequence[Observation]) -> None:
-        """Delete up to 80 observations at once. What a merge moves just now is deleted the next time."""
+        """Delete up to 80 observations at once.
+
+        What a merge moves just now is deleted the next time.
+        """
         deletions = [ChangedObservation(observation, None) for observation in observations]
-        write_unless_changed(self.services.items, self.services.statistics.make_actions(tenant.name, [], deletions))
+        write_unless_changed(
+            self.services.items, self.services.statistics.make_actions(tenant.name, [], deletions)
+        )
 
     def forget_days(self, tenant: Tenant, at: datetime) -> None:
-        """Take the days that hold nothing any more out of the calendar, with the seals that counted them.
+        """Take the days that hold nothing any more out of the calendar, with the seals that counted
+        them.
 
-        Seals of a time zone that was the tenant's before are deleted too. May be cut off anywhere and repeated.
+        Seals of a time zone that was the tenant's before are deleted too. May be cut off anywhere
+        and repeated.
         """
         days = self._list_days(tenant, at)
         for day in days:
@@ -498,13 +640,19 @@ class ObservationExpiry(Service["Book"]):
         return self.services.statistics.calendar.read_days(tenant.name, days).list_within(days)
 
     def _forget(self, tenant: Tenant, day: int) -> None:
-        """Forget a day in one transaction with its seals, if its observations are gone, and none came meanwhile."""
-        observed_days = self.services.statistics.calendar.read_days(tenant.name, range(day, day + 1))
-        if self.services.items.query(keys.OBSERVATIONS, keys.observations(tenant.name, day), limit=1).items:
+        """Forget a day in one transaction with its seals, if its observations are gone, and none
+        came meanwhile."""
+        observed_days = self.services.statistics.calendar.read_days(
+            tenant.name, range(day, day + 1)
+        )
+        if self.services.items.query(
+            keys.OBSERVATIONS, keys.observations(tenant.name, day), limit=1
+        ).items:
             return
         (month, field), (late,) = keys.calendar_field(day), observed_days.count_late([day])
         key = keys.calendar(tenant.name), month
-        # The month stays: a process that remembers the day may still count a late observation there.
+        # The month stays: a process that remembers the day may still count a late observation
+        # there.
         forget = Update(keys.SUMMARIES, key, (equals(field, late, LATE_SAME),), remove=(field,))
         local = LocalTime(tenant.time_zone).days(Span(day * DAY_MS, (day + 1) * DAY_MS - 1))
         self.services.statistics.sealing.forget(tenant, tenant.time_zone, local, forget)

@@ -1,11 +1,12 @@
-"""Numbers of observations, persons or arrivals by month, week, day or hour of the tenant's time zone.
+"""Numbers of observations, persons or arrivals by month, week, day or hour of the tenant's time
+zone.
 
-Beside it the recorder of observations, in the transaction of the event that is observed or on their own, and their
-lists, newest first.
+Beside it the recorder of observations, in the transaction of the event that is observed or on their
+own, and their lists, newest first.
 
-A face's visits (domain/rules/visits) tell its first arrival, each stay and whether it came again, while they are kept. Of
-a deleted face, and of arrivals that are only counted there any more, the first is the first in the history that is
-kept.
+A face's visits (domain/rules/visits) tell its first arrival, each stay and whether it came again,
+while they are kept. Of a deleted face, and of arrivals that are only counted there any more, the
+first is the first in the history that is kept.
 """
 
 from __future__ import annotations
@@ -59,7 +60,13 @@ from chalicelib.domain.rules.visits import Arrival, Arrivals
 from chalicelib.lazy import lazy
 from chalicelib.service import Service
 from chalicelib.storage import keys
-from chalicelib.storage.items import PageTokens, count_attempts, cut_in_parts, list_restricted_faceids, write
+from chalicelib.storage.items import (
+    PageTokens,
+    count_attempts,
+    cut_in_parts,
+    list_restricted_faceids,
+    write,
+)
 from chalicelib.storage.ports import Action, Item
 from chalicelib.storage.records.columns import UNKNOWN
 from chalicelib.storage.records.observations import (
@@ -79,7 +86,8 @@ if TYPE_CHECKING:
 
 
 class SplitBucket(Struct, frozen=True):
-    """The amounts of a month, week, day or hour by value of a split, "" without one; values with 0 are left out.
+    """The amounts of a month, week, day or hour by value of a split, "" without one; values with 0
+    are left out.
 
     `time`: YYYYMM, the Monday's YYYYMMDD, YYYYMMDD or YYYYMMDDHH.
     """
@@ -91,8 +99,8 @@ class SplitBucket(Struct, frozen=True):
 class Question(Struct, frozen=True):
     """A question to the statistics.
 
-    An arrival is in the camera, group and labels of its first sighting. A person is counted once for each value of the
-    split with which he was observed.
+    An arrival is in the camera, group and labels of its first sighting. A person is counted once
+    for each value of the split with which he was observed.
     """
 
     span: Span
@@ -109,7 +117,10 @@ Amounts = Counter[tuple[int, str]]
 
 
 class Statistics(Service["Book"]):
-    """The numbers of observations, and their writes. Beside it their lists, and the days that are sealed."""
+    """The numbers of observations, and their writes.
+
+    Beside it their lists, and the days that are sealed.
+    """
 
     most_amounts = 100_000
     """Most amounts of an answer: a split has a value for each camera, group or label."""
@@ -163,54 +174,91 @@ class Statistics(Service["Book"]):
         fill: bool = False,
         distinct: bool = False,
     ) -> dict[str, int]:
-        """Return amounts from `start` to `end`, UNIX seconds, both included, by a SplitBucket's time, ascending.
+        """Return amounts from `start` to `end`, UNIX seconds, both included, by a SplitBucket's
+        time, ascending.
 
-        `distinct`: count persons (faceids) in place of observations. `fill` and errors: as in `list_buckets`.
+        `distinct`: count persons (faceids) in place of observations. `fill` and errors: as in
+        `list_buckets`.
         """
         measure = Measure.PERSONS if distinct else Measure.OBSERVATIONS
-        question = Question(Span.of_seconds(start, end), granularity, measure, wanted=observation_filter)
-        return {bucket.time: sum(bucket.amounts.values()) for bucket in self.list_buckets(tenant, question, fill=fill)}
+        question = Question(
+            Span.of_seconds(start, end), granularity, measure, wanted=observation_filter
+        )
+        return {
+            bucket.time: sum(bucket.amounts.values())
+            for bucket in self.list_buckets(tenant, question, fill=fill)
+        }
 
-    def list_buckets(self, tenant: Tenant, question: Question, *, fill: bool = False) -> list[SplitBucket]:
-        """Return the amounts asked for, ascending by time. They equal a recount of all observations as of this call.
+    def list_buckets(
+        self, tenant: Tenant, question: Question, *, fill: bool = False
+    ) -> list[SplitBucket]:
+        """Return the amounts asked for, ascending by time.
 
-        If the span cuts a bucket, the bucket counts its part inside. `fill`: include empty buckets. Raises InvalidInput
-        if over 10,000 buckets are to be filled, or a split has too many values.
+        They equal a recount of all observations as of this call.
+
+        If the span cuts a bucket, the bucket counts its part inside. `fill`: include empty buckets.
+        Raises InvalidInput if over 10,000 buckets are to be filled, or a split has too many values.
         """
         question = replace(question, wanted=normalise_filter(question.wanted))
         granularity = question.granularity
-        bucket_numbers = LocalTime(tenant.time_zone).list_buckets(granularity, question.span) if fill else []
+        bucket_numbers = (
+            LocalTime(tenant.time_zone).list_buckets(granularity, question.span) if fill else []
+        )
         buckets: dict[int, dict[str, int]] = {number: {} for number in bucket_numbers}
         amounts = self._count_amounts(tenant, question)
         if len(amounts) > self.most_amounts and question.split is not None:
             raise InvalidInput(
-                f"these are {len(amounts)} amounts, and {self.most_amounts} is the most: choose a shorter time, "
+                f"these are {len(amounts)} amounts, and {self.most_amounts} is the most: choose a "
+                "shorter time, "
                 f"longer buckets, or do not split by {question.split}"
             )
         for (number, value), amount in sorted(amounts.items()):
             buckets.setdefault(number, {})[value] = amount
-        return [SplitBucket(time_key(granularity, number), buckets[number]) for number in sorted(buckets)]
+        return [
+            SplitBucket(time_key(granularity, number), buckets[number])
+            for number in sorted(buckets)
+        ]
 
     def _count_amounts(self, tenant: Tenant, question: Question) -> Amounts:
-        """Count what a question asks for. Raises InvalidInput for a split that its measure does not have."""
+        """Count what a question asks for.
+
+        Raises InvalidInput for a split that its measure does not have.
+        """
         span, observation_filter, split = question.span, question.wanted, question.split
         if split in OF_ARRIVALS and question.measure is not Measure.ARRIVALS:
-            raise InvalidInput(f"only arrivals are split by {split}, not {question.measure}: choose measure=arrivals")
+            raise InvalidInput(
+                f"only arrivals are split by {split}, not {question.measure}: choose "
+                "measure=arrivals"
+            )
         match question.measure:
             case Measure.OBSERVATIONS:
                 return _count_observations(
-                    self.days.open_span(tenant, span, observation_filter, split, counts=True), question
+                    self.days.open_span(tenant, span, observation_filter, split, counts=True),
+                    question,
                 )
             case Measure.PERSONS:
-                return Counter(dict(_count_persons(self.days.open_span(tenant, span, observation_filter), question)))
+                return Counter(
+                    dict(
+                        _count_persons(
+                            self.days.open_span(tenant, span, observation_filter), question
+                        )
+                    )
+                )
             case Measure.ARRIVALS:
                 observed_span = self.days.open_looking_back(tenant, span, observation_filter)
-                if observation_filter.group_name is None and split is not Split.GROUP and split not in OF_ARRIVALS:
+                if (
+                    observation_filter.group_name is None
+                    and split is not Split.GROUP
+                    and split not in OF_ARRIVALS
+                ):
                     return _count_arrivals(observed_span, question)
-                arrivals = self._list_begun_arrivals(tenant, observed_span, span, observation_filter, split)
+                arrivals = self._list_begun_arrivals(
+                    tenant, observed_span, span, observation_filter, split
+                )
                 values = self._name_values(tenant, arrivals, split)
                 return Counter(
-                    (bucket_of(question.granularity, beginning.hour), values[beginning.begin]) for beginning in arrivals
+                    (bucket_of(question.granularity, beginning.hour), values[beginning.begin])
+                    for beginning in arrivals
                 )
 
     def count_totals(
@@ -245,7 +293,10 @@ class Statistics(Service["Book"]):
         if not visitors.wanted.leaves_out:
             return 0
         everybody = replace(visitors, wanted=visitors.wanted.with_all())
-        return self._count_amounts(tenant, everybody).total() - self._count_amounts(tenant, visitors).total()
+        return (
+            self._count_amounts(tenant, everybody).total()
+            - self._count_amounts(tenant, visitors).total()
+        )
 
     def _list_begun_arrivals(
         self,
@@ -255,8 +306,11 @@ class Statistics(Service["Book"]):
         observation_filter: ObservationFilter,
         split: Split | None = None,
     ) -> list[_Begun]:
-        """List the first sightings of the arrivals that the filter takes, each with its visit's group."""
-        beginnings = list(_list_begins(observed_span, span, replace(observation_filter, group_name=None), split))
+        """List the first sightings of the arrivals that the filter takes, each with its visit's
+        group."""
+        beginnings = list(
+            _list_begins(observed_span, span, replace(observation_filter, group_name=None), split)
+        )
         strangers = {beginning.faceid for beginning in beginnings if beginning.group == STRANGER}
         present_groups = self.visitors.read_present_groups(tenant, strangers) if strangers else {}
         arrivals = (
@@ -265,9 +319,15 @@ class Statistics(Service["Book"]):
             else beginning
             for beginning in beginnings
         )
-        return [arrival for arrival in arrivals if observation_filter.group_name in (None, arrival.group)]
+        return [
+            arrival
+            for arrival in arrivals
+            if observation_filter.group_name in (None, arrival.group)
+        ]
 
-    def _name_values(self, tenant: Tenant, beginnings: Sequence[_Begun], split: Split | None) -> Mapping[Begin, str]:
+    def _name_values(
+        self, tenant: Tenant, beginnings: Sequence[_Begun], split: Split | None
+    ) -> Mapping[Begin, str]:
         """Return the value of each arrival by a split."""
         begins = [beginning.begin for beginning in beginnings]
         match split:
@@ -279,7 +339,9 @@ class Statistics(Service["Book"]):
                 return {beginning.begin: beginning.group for beginning in beginnings}
         return {beginning.begin: beginning.value for beginning in beginnings}
 
-    def _find_kinds(self, tenant: Tenant, beginnings: Sequence[_Begun], first: Set[Begin]) -> Mapping[Begin, VisitKind]:
+    def _find_kinds(
+        self, tenant: Tenant, beginnings: Sequence[_Begun], first: Set[Begin]
+    ) -> Mapping[Begin, VisitKind]:
         staff = self.visitors.read_staff(tenant)
         return {
             beginning.begin: kind_of_visit(
@@ -291,7 +353,8 @@ class Statistics(Service["Book"]):
         }
 
     def find_usual(self, tenant: Tenant) -> Usual | None:
-        """Return the usual week of the tenant's visits, without staff; None: too little is known."""
+        """Return the usual week of the tenant's visits, without staff; None: too little is
+        known."""
         observation_filter = self.visitors.read_staff(tenant).leave_out(EVERYTHING)
         people = self._count_hours(
             tenant, Question(_ALWAYS, Granularity.HOUR, Measure.ARRIVALS, wanted=observation_filter)
@@ -299,7 +362,8 @@ class Statistics(Service["Book"]):
         return learn_usual(people.get("", {}), self._find_today(tenant))
 
     def find_usual_of_cameras(self, tenant: Tenant) -> dict[str, Usual]:
-        """Return the usual week of each camera, by its id, if enough is known: of the people that it sees in an hour.
+        """Return the usual week of each camera, by its id, if enough is known: of the people that
+        it sees in an hour.
 
         Each person counts once an hour, at every camera that saw them.
         """
@@ -313,16 +377,21 @@ class Statistics(Service["Book"]):
         now_ms = milliseconds(self.services.clock.now())
         span = Span(max(now_ms - (7 * WEEKS + 1) * DAY_MS, 0), now_ms)
         counts_of_value: dict[str, dict[int, int]] = {}
-        for (hour, value), count in self._count_amounts(tenant, replace(question, span=span)).items():
+        for (hour, value), count in self._count_amounts(
+            tenant, replace(question, span=span)
+        ).items():
             counts_of_value.setdefault(value, {})[hour] = count
         return counts_of_value
 
     def _find_today(self, tenant: Tenant) -> int:
         """Return the tenant's local day, counted since 1970."""
-        return int(local_hour(self.services.clock.now(), ZoneInfo(tenant.time_zone))) // HOURS_PER_DAY
+        return (
+            int(local_hour(self.services.clock.now(), ZoneInfo(tenant.time_zone))) // HOURS_PER_DAY
+        )
 
     def find_first_day(self, tenant: Tenant) -> str | None:
-        """Return the local day of the first sighting that is kept, as YYYYMMDD; None: there is none."""
+        """Return the local day of the first sighting that is kept, as YYYYMMDD; None: there is
+        none."""
         always = range(milliseconds(self.services.clock.now()) // DAY_MS + 2)
         for utc_day in self.calendar.read_days(tenant.name, always).list_within(always):
             span = Span(utc_day * DAY_MS, (utc_day + 1) * DAY_MS - 1)
@@ -333,7 +402,8 @@ class Statistics(Service["Book"]):
         return None
 
     def list_days_without_anybody(self, tenant: Tenant) -> list[int]:
-        """Return the UTC days since 1970 on which nobody was seen, from the first kept sighting until today."""
+        """Return the UTC days since 1970 on which nobody was seen, from the first kept sighting
+        until today."""
         always = range(milliseconds(self.services.clock.now()) // DAY_MS + 1)
         observed = self.calendar.read_days(tenant.name, always).list_within(always)
         return sorted(set(range(observed[0], always.stop)).difference(observed)) if observed else []
@@ -349,8 +419,11 @@ class Statistics(Service["Book"]):
                 first.add(begin)
         return first | (self._of_history(tenant, untold) if untold else set())
 
-    def find_values(self, tenant: Tenant, begins: Collection[Begin], split: Split) -> Mapping[Begin, str]:
-        """Return the value of each arrival by split STAY or AGAIN; UNKNOWN if its visit is not kept."""
+    def find_values(
+        self, tenant: Tenant, begins: Collection[Begin], split: Split
+    ) -> Mapping[Begin, str]:
+        """Return the value of each arrival by split STAY or AGAIN; UNKNOWN if its visit is not
+        kept."""
         now_ms = milliseconds(self.services.clock.now())
         values: dict[Begin, str] = {}
         for begin, arrivals, kept_arrival in self._read_arrivals(tenant, begins):
@@ -358,19 +431,32 @@ class Statistics(Service["Book"]):
                 values[begin] = UNKNOWN
             else:
                 values[begin] = (
-                    find_stay(kept_arrival) if split is Split.STAY else came_again(arrivals, kept_arrival, now_ms)
+                    find_stay(kept_arrival)
+                    if split is Split.STAY
+                    else came_again(arrivals, kept_arrival, now_ms)
                 )
         return values
 
     def make_actions(
-        self, tenant: str, observations: Sequence[Observation], changes: Sequence[ChangedObservation] = ()
+        self,
+        tenant: str,
+        observations: Sequence[Observation],
+        changes: Sequence[ChangedObservation] = (),
     ) -> list[Action]:
-        """Make the actions that store and change observations. Reads the months of the calendar that they touch."""
+        """Make the actions that store and change observations.
+
+        Reads the months of the calendar that they touch.
+        """
         months = self.calendar.read_months(tenant, days_of(observations, changes))
-        return make_observation_actions(tenant, observations, changes, months, self.services.clock.now())
+        return make_observation_actions(
+            tenant, observations, changes, months, self.services.clock.now()
+        )
 
     def store_observations(self, tenant: str, observations: Sequence[Observation]) -> None:
-        """Store observations, up to 80 in one transaction. Raises ConditionFailed if one is stored already."""
+        """Store observations, up to 80 in one transaction.
+
+        Raises ConditionFailed if one is stored already.
+        """
         for part in cut_in_parts(observations, _A_TRANSACTION):
             self._store_part(tenant, part)
 
@@ -386,7 +472,9 @@ class Statistics(Service["Book"]):
 
     def _of_history(self, tenant: Tenant, begins: Set[Begin]) -> set[Begin]:
         faceids = {faceid for _, faceid in begins}
-        observed_span = self.days.open_span(tenant, Span(0, max(at_ms for at_ms, _ in begins)), EVERYTHING)
+        observed_span = self.days.open_span(
+            tenant, Span(0, max(at_ms for at_ms, _ in begins)), EVERYTHING
+        )
         earliest: dict[str, int] = {}
         for _, columns in observed_span.read_columns(observed_span.days):
             for face in (face for face, faceid in enumerate(columns.faceids) if faceid in faceids):
@@ -399,7 +487,8 @@ class Statistics(Service["Book"]):
     def _read_arrivals(
         self, tenant: Tenant, begins: Collection[Begin]
     ) -> Iterator[tuple[Begin, Arrivals, Arrival | None]]:
-        """Yield each begin with its face's arrivals, and the one of them that begins so, if it is kept."""
+        """Yield each begin with its face's arrivals, and the one of them that begins so, if it is
+        kept."""
         of_face = read_visits_reaching(self.services.items, tenant.name, begins)
         for begin in begins:
             arrivals = of_face[begin[1]].arrivals
@@ -413,14 +502,17 @@ class Statistics(Service["Book"]):
             except ConditionFailed as error:
                 if OBSERVATION_NEW in error.names:
                     raise
-        raise Busy("the calendar is changed by others all the time: send the request again in a moment")
+        raise Busy(
+            "the calendar is changed by others all the time: send the request again in a moment"
+        )
 
 
 def normalise_filter(observation_filter: ObservationFilter) -> ObservationFilter:
     """Return the filter with the group's name in the form in which names are stored."""
     return replace(
         observation_filter,
-        group_name=observation_filter.group_name and normalise_name(observation_filter.group_name, LONGEST_GROUP_NAME),
+        group_name=observation_filter.group_name
+        and normalise_name(observation_filter.group_name, LONGEST_GROUP_NAME),
     )
 
 
@@ -436,9 +528,15 @@ def _count_arrivals(observed_span: ObservedSpan, question: Question) -> Amounts:
 
     amounts: Amounts = Counter()
     for day, columns, begin_rows in observed_span.find_begins():
-        rows = np.intersect1d(begin_rows, columns.select_rows(question.wanted, question.span), assume_unique=True)
+        rows = np.intersect1d(
+            begin_rows, columns.select_rows(question.wanted, question.span), assume_unique=True
+        )
         hours = observed_span.local.find_hours(columns.at_ms[rows]) - day * HOURS_PER_DAY
-        amounts.update(_by_bucket(question.granularity, day, columns.count_by_hour(rows, hours, question.split)))
+        amounts.update(
+            _by_bucket(
+                question.granularity, day, columns.count_by_hour(rows, hours, question.split)
+            )
+        )
     return amounts
 
 
@@ -450,7 +548,9 @@ def _by_bucket(granularity: Granularity, day: int, counts: CountsByHour) -> Amou
     return amounts
 
 
-def _count_persons(observed_span: ObservedSpan, question: Question) -> Iterator[tuple[tuple[int, str], int]]:
+def _count_persons(
+    observed_span: ObservedSpan, question: Question
+) -> Iterator[tuple[tuple[int, str], int]]:
     """Yield ((bucket, value of the split), number of persons).
 
     Memory holds the persons of one bucket at a time; if buckets are hours, those of one day.
@@ -460,7 +560,9 @@ def _count_persons(observed_span: ObservedSpan, question: Question) -> Iterator[
     def group_of(day: int) -> int:
         return day if by_hour else bucket_of(question.granularity, day * HOURS_PER_DAY)
 
-    for group, days in groupby(observed_span.read_columns(observed_span.days), key=lambda entry: group_of(entry[0])):
+    for group, days in groupby(
+        observed_span.read_columns(observed_span.days), key=lambda entry: group_of(entry[0])
+    ):
         persons: set[tuple[int, str, str]] = set()
         for day, columns in days:
             persons_of_day = _list_persons(observed_span, question, day, columns, by_hour=by_hour)
@@ -474,9 +576,11 @@ def _count_persons(observed_span: ObservedSpan, question: Question) -> Iterator[
 def _list_persons(
     observed_span: ObservedSpan, question: Question, day: int, columns: Columns, *, by_hour: bool
 ) -> Iterator[tuple[int, str, str]]:
-    """Yield (hour of the day, value of the split, faceid) of a day's wanted observations, each once.
+    """Yield (hour of the day, value of the split, faceid) of a day's wanted observations, each
+    once.
 
-    Without `by_hour`, each hour is 0. The three are packed into one number, so that numpy finds each once.
+    Without `by_hour`, each hour is 0. The three are packed into one number, so that numpy finds
+    each once.
     """
     import numpy as np
 
@@ -488,7 +592,9 @@ def _list_persons(
     )
     values, value_names = columns.list_values(question.split)
     faceids = columns.faceids
-    packed = np.unique((hours * len(value_names) + values[rows]) * len(faceids) + columns.face[rows])
+    packed = np.unique(
+        (hours * len(value_names) + values[rows]) * len(faceids) + columns.face[rows]
+    )
     hours_and_values, faces = np.divmod(packed, max(len(faceids), 1))
     hours, values = np.divmod(hours_and_values, max(len(value_names), 1))
     for hour, value, face in zip(hours.tolist(), values.tolist(), faces.tolist(), strict=True):
@@ -496,11 +602,13 @@ def _list_persons(
 
 
 _A_TRANSACTION = 80
-"""Observations that one transaction changes: with their day's counts, they fit DynamoDB's 100 actions."""
+"""Observations that one transaction changes: with their day's counts, they fit DynamoDB's 100
+actions."""
 
 
 def new_id() -> str:
-    """Return 48 random bits: two ids of one tenant in one millisecond are the same once in 10^14 times."""
+    """Return 48 random bits: two ids of one tenant in one millisecond are the same once in 10^14
+    times."""
     return secrets.token_hex(6)
 
 
@@ -519,7 +627,10 @@ def _parse_visible(tenant: Tenant, item: Item) -> Observation:
 
 
 class ObservationPage(Struct, frozen=True):
-    """A page, newest first. `next_token`: for the next page; None: it is the last. `total`: of all pages, as of now."""
+    """A page, newest first.
+
+    `next_token`: for the next page; None: it is the last. `total`: of all pages, as of now.
+    """
 
     observations: list[Observation]
     next_token: str | None
@@ -539,11 +650,14 @@ class Observations(Service["Book"]):
     ) -> ObservationPage:
         """Return a page of the observations from `start` to `end`, UNIX seconds, both included.
 
-        A token marks a position between two observations, and new observations do not shift it. So the pages together
-        hold each observation that was there at the first page exactly once. Raises InvalidInput if the end is before
-        the start, or the token is damaged or of another query.
+        A token marks a position between two observations, and new observations do not shift it. So
+        the pages together hold each observation that was there at the first page exactly once.
+        Raises InvalidInput if the end is before the start, or the token is damaged or of another
+        query.
         """
-        return self.read_page(tenant, wanted, Span.of_seconds(start, end), page_size, page_token, count=True)
+        return self.read_page(
+            tenant, wanted, Span.of_seconds(start, end), page_size, page_token, count=True
+        )
 
     def read_page(
         self,
@@ -557,12 +671,17 @@ class Observations(Service["Book"]):
     ) -> ObservationPage:
         """Return a page as `query` does, but with the total only if it is asked for with `count`.
 
-        The total counts restricted faces, and no page shows them. So a page may have fewer rows than `page_size`.
+        The total counts restricted faces, and no page shows them. So a page may have fewer rows
+        than `page_size`.
         """
         observation_filter = normalise_filter(observation_filter)
-        pages = PageTokens(json.dumps([tenant.name, observation_filter.text_for_tokens, asdict(span)]))
+        pages = PageTokens(
+            json.dumps([tenant.name, observation_filter.text_for_tokens, asdict(span)])
+        )
         below = pages.parse_position(page_token, time_id)
-        observed_span = self.services.statistics.days.open_span(tenant, span, observation_filter, counts=count)
+        observed_span = self.services.statistics.days.open_span(
+            tenant, span, observation_filter, counts=count
+        )
         empty_days: set[int] = set()
         total = None
         if count:
@@ -570,34 +689,45 @@ class Observations(Service["Book"]):
                 day: sum(int(counts_of_hour.sum()) for counts_of_hour in by_hour.values())
                 for day, by_hour in observed_span.count_hours()
             }
-            empty_days, total = {day for day in observed_span.days if not counts.get(day)}, sum(counts.values())
+            empty_days = {day for day in observed_span.days if not counts.get(day)}
+            total = sum(counts.values())
         items = self._newest_first(observed_span, empty_days, below, page_size + 1)
         page = pages.make_first_page(items, page_size, lambda item: str(item["time_id"]))
         restricted_faceids = {*list_restricted_faceids(self.services.items, tenant.name)}
         shown_observations = [
-            _parse_visible(tenant, item) for item in page.rows if item["faceid"] not in restricted_faceids
+            _parse_visible(tenant, item)
+            for item in page.rows
+            if item["faceid"] not in restricted_faceids
         ]
         return ObservationPage(shown_observations, page.next_token, total)
 
     def _newest_first(
         self, observed_span: ObservedSpan, empty: Set[int], below: str | None, at_once: int
     ) -> Iterator[Item]:
-        """Yield the wanted items whose `time_id` is less than `below`, newest first. `empty`: days without any."""
+        """Yield the wanted items whose `time_id` is less than `below`, newest first.
+
+        `empty`: days without any.
+        """
         observation_filter = observed_span.wanted
         for item in self._read_candidates(observed_span, empty, below, at_once):
             row = row_from(item)
-            if observation_filter.lets_pass(row.dimensions) and observation_filter.takes_face(row.faceid):
+            if observation_filter.lets_pass(row.dimensions) and observation_filter.takes_face(
+                row.faceid
+            ):
                 yield item
 
     def _read_candidates(
         self, observed_span: ObservedSpan, empty_days: Set[int], below: str | None, at_once: int
     ) -> Iterator[Item]:
-        """Yield the items of sealed days that the days' columns name, and all of other days, newest first.
+        """Yield the items of sealed days that the days' columns name, and all of other days, newest
+        first.
 
-        They are of the span, and their `time_id` is less than `below`. A caller still has to filter them.
+        They are of the span, and their `time_id` is less than `below`. A caller still has to filter
+        them.
         """
         observation_filter, span = observed_span.wanted, observed_span.span
-        # Most observations are sightings, or searches if there is no camera: then columns would name nearly all.
+        # Most observations are sightings, or searches if there is no camera: then columns would
+        # name nearly all.
         takes_few = (
             observation_filter.by_labels
             or observation_filter.by_face
@@ -606,7 +736,9 @@ class Observations(Service["Book"]):
         if below is not None:
             span = span.cut(Span(0, keys.parts_of_observation(below)[0]))
         utc_days = reversed(observed_span.observed.list_within(span.utc_days))
-        for uses_columns, group in groupby(utc_days, key=lambda day: takes_few and observed_span.is_sealed(day)):
+        for uses_columns, group in groupby(
+            utc_days, key=lambda day: takes_few and observed_span.is_sealed(day)
+        ):
             days = list(group)
             part = span.cut(Span(days[-1] * DAY_MS, (days[0] + 1) * DAY_MS - 1))
             if uses_columns:
@@ -617,10 +749,14 @@ class Observations(Service["Book"]):
                 )
                 for batch in cut_in_parts(wanted_keys, at_once):
                     yield from (
-                        item for item in self.services.items.get_many(keys.OBSERVATIONS, batch) if item is not None
+                        item
+                        for item in self.services.items.get_many(keys.OBSERVATIONS, batch)
+                        if item is not None
                     )
             else:
-                yield from observed_span.newest_first(part, _MORE_FILTERED * at_once if takes_few else at_once, below)
+                yield from observed_span.newest_first(
+                    part, _MORE_FILTERED * at_once if takes_few else at_once, below
+                )
 
 
 def time_id(text: str) -> str:
@@ -632,30 +768,40 @@ def time_id(text: str) -> str:
 def _list_wanted_keys(
     observed_span: ObservedSpan, empty_days: Set[int], span: Span, remaining_days: list[int]
 ) -> Iterator[tuple[str, str]]:
-    """Yield the keys of the wanted observations of the UTC days `remaining_days` in the span, newest first, by columns.
+    """Yield the keys of the wanted observations of the UTC days `remaining_days` in the span,
+    newest first, by columns.
 
-    It goes UTC day by UTC day, since local days may overlap. It reads each local day once: first those of one UTC day,
-    then of twice as many each time, in parallel.
+    It goes UTC day by UTC day, since local days may overlap. It reads each local day once: first
+    those of one UTC day, then of twice as many each time, in parallel.
     """
-    wanted_by_day: dict[int, list[tuple[int, str]]] = {}  # time in ms and id of each wanted one, by local day
+    # time in ms and id of each wanted one, by local day
+    wanted_by_day: dict[int, list[tuple[int, str]]] = {}
     at_once = 1
     while remaining_days:
         utc_days, remaining_days = remaining_days[-at_once:], remaining_days[:-at_once]
         at_once = min(2 * at_once, _MOST_DAYS)
-        local_days = {day: _list_local_days(observed_span, span, day, empty_days) for day in utc_days}
+        local_days = {
+            day: _list_local_days(observed_span, span, day, empty_days) for day in utc_days
+        }
         needed_days = sorted({day for days in local_days.values() for day in days})
         wanted_by_day = {day: wanted for day, wanted in wanted_by_day.items() if day in needed_days}
-        for day, columns in observed_span.read_columns([day for day in needed_days if day not in wanted_by_day]):
+        for day, columns in observed_span.read_columns(
+            [day for day in needed_days if day not in wanted_by_day]
+        ):
             rows = columns.select_rows(observed_span.wanted, span).tolist()
             wanted_by_day[day] = [(int(columns.at_ms[row]), columns.ids[row]) for row in rows]
         for utc_day in reversed(utc_days):
             of_local_days = chain.from_iterable(wanted_by_day[day] for day in local_days[utc_day])
-            of_utc_day = [(at_ms, id_) for at_ms, id_ in of_local_days if at_ms // DAY_MS == utc_day]
+            of_utc_day = [
+                (at_ms, id_) for at_ms, id_ in of_local_days if at_ms // DAY_MS == utc_day
+            ]
             for at_ms, id_ in sorted(of_utc_day, reverse=True):
                 yield keys.observation(observed_span.observed.tenant, at_ms, id_)
 
 
-def _list_local_days(observed_span: ObservedSpan, span: Span, utc_day: int, empty: Set[int]) -> list[int]:
+def _list_local_days(
+    observed_span: ObservedSpan, span: Span, utc_day: int, empty: Set[int]
+) -> list[int]:
     """Return the local days that a UTC day touches within the span, without the empty ones."""
     part = span.cut(Span(utc_day * DAY_MS, (utc_day + 1) * DAY_MS - 1))
     return [day for day in observed_span.local.days(part) if day not in empty]
@@ -669,7 +815,10 @@ AGAIN_MS = 30 * DAY_MS
 
 
 class Totals(Struct, frozen=True):
-    """The arrivals of a time. `first`: how many are their faces' first; `uncertain`: how many wait for a review."""
+    """The arrivals of a time.
+
+    `first`: how many are their faces' first; `uncertain`: how many wait for a review.
+    """
 
     arrivals: int
     persons: int
@@ -708,19 +857,28 @@ def came_again(arrivals: Arrivals, arrival: Arrival, now_ms: int) -> CameAgain:
     """Return whether another of the arrivals began within 30 days after this one."""
     end_ms = arrival.last_ms + AGAIN_MS
     following = bisect(arrivals.recent, arrival.first_ms, key=lambda later: later.first_ms)
-    if any(next_arrival.first_ms <= end_ms for next_arrival in arrivals.recent[following : following + 1]):
+    if any(
+        next_arrival.first_ms <= end_ms
+        for next_arrival in arrivals.recent[following : following + 1]
+    ):
         return CameAgain.YES
     return CameAgain.OPEN if now_ms <= end_ms else CameAgain.NO
 
 
 def _list_begins(
-    observed_span: ObservedSpan, span: Span, observation_filter: ObservationFilter, split: Split | None
+    observed_span: ObservedSpan,
+    span: Span,
+    observation_filter: ObservationFilter,
+    split: Split | None,
 ) -> Iterator[_Begun]:
-    """Yield the arrivals that begin in the span, day by day, each with its group, hour and value of the split."""
+    """Yield the arrivals that begin in the span, day by day, each with its group, hour and value of
+    the split."""
     import numpy as np
 
     for _, columns, begin_rows in observed_span.find_begins():
-        rows = np.intersect1d(begin_rows, columns.select_rows(observation_filter, span), assume_unique=True)
+        rows = np.intersect1d(
+            begin_rows, columns.select_rows(observation_filter, span), assume_unique=True
+        )
         groups, group_names = columns.list_values(Split.GROUP)
         value_numbers, value_names = columns.list_values(None if split in OF_ARRIVALS else split)
         hours = observed_span.local.find_hours(columns.at_ms[rows])

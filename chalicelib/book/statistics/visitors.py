@@ -31,7 +31,10 @@ if TYPE_CHECKING:
 
 
 class Staff(Struct, frozen=True):
-    """Those who are no visitors. `groups`: names of the groups that are marked so; `faces`: ids of those in them."""
+    """Those who are no visitors.
+
+    `groups`: names of the groups that are marked so; `faces`: ids of those in them.
+    """
 
     groups: tuple[str, ...] = ()
     faces: frozenset[str] = frozenset()
@@ -40,7 +43,8 @@ class Staff(Struct, frozen=True):
         return group_name in self.groups or faceid in self.faces
 
     def leave_out(self, observation_filter: ObservationFilter) -> ObservationFilter:
-        """Return the filter without staff; as it is if it asks for one face, or for a group of staff."""
+        """Return the filter without staff; as it is if it asks for one face, or for a group of
+        staff."""
         if observation_filter.faceid is not None or observation_filter.group_name in self.groups:
             return observation_filter
         return replace(observation_filter, without=self.groups, without_faces=self.faces)
@@ -60,19 +64,27 @@ class Visitors(Service["Book"]):
         """Read who is staff now."""
         groups = [group for group in self.services.groups.list_all(tenant) if group.staff]
         faces = (
-            str(item["faceid"]) for group in groups for item in faces_in(self.services.items, tenant.name, group.id)
+            str(item["faceid"])
+            for group in groups
+            for item in faces_in(self.services.items, tenant.name, group.id)
         )
         return Staff(tuple(group.name for group in groups), frozenset(faces))
 
     def read_present_groups(self, tenant: Tenant, faceids: Collection[str]) -> dict[str, str]:
         """Return the names of the groups of now of those of these faces that have a name."""
-        items = self.services.items.get_many(keys.FACES, [(tenant.name, faceid) for faceid in faceids])
+        items = self.services.items.get_many(
+            keys.FACES, [(tenant.name, faceid) for faceid in faceids]
+        )
         return self.find_present_groups(tenant, (face_from(item) for item in items if item))
 
     def find_present_groups(self, tenant: Tenant, faces: Iterable[Face]) -> dict[str, str]:
         """Return the same of faces that were read."""
         group_ids = {face.faceid: face.group_id for face in faces if face.name}
         groups: Mapping[str, str] = (
-            {group.id: group.name for group in self.services.groups.list_all(tenant)} if group_ids else {}
+            {group.id: group.name for group in self.services.groups.list_all(tenant)}
+            if group_ids
+            else {}
         )
-        return {faceid: groups[group_id] for faceid, group_id in group_ids.items() if group_id in groups}
+        return {
+            faceid: groups[group_id] for faceid, group_id in group_ids.items() if group_id in groups
+        }

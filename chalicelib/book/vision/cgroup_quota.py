@@ -1,7 +1,8 @@
-"""The quota of a process: which part of the machine's cores and memory its container or its unit leaves it.
+"""The quota of a process: which part of the machine's cores and memory its container or its unit
+leaves it.
 
-cgroups(7), both versions. A quota holds for all that is below it, so the least of a cgroup's own and of those above it
-counts. Inside a container its own cgroup is the highest that is seen.
+cgroups(7), both versions. A quota holds for all that is below it, so the least of a cgroup's own
+and of those above it counts. Inside a container its own cgroup is the highest that is seen.
 """
 
 from __future__ import annotations
@@ -26,7 +27,10 @@ class Quota(Struct, frozen=True):
 
 
 def quota(process: int | str = "self", root: Path = Path("/")) -> Quota:
-    """Read the quota of a process, by its number. What cannot be read, as on other systems, is none."""
+    """Read the quota of a process, by its number.
+
+    What cannot be read, as on other systems, is none.
+    """
     groups = [*_list_cgroup_folders(root / f"proc/{process}/cgroup", root)]
     return Quota(
         _read_least(groups, _read_cores, _read_cores_of_version_1),
@@ -40,7 +44,8 @@ def _read_least(groups: list[Path], *readers: Callable[[Path], _Number]) -> _Num
         for read in readers:
             try:
                 limits.append(read(group))
-            except (OSError, ValueError, ZeroDivisionError):  # "max", or a file of the other version
+            # "max", or a file of the other version
+            except (OSError, ValueError, ZeroDivisionError):
                 continue
     return min((limit for limit in limits if limit > 0), default=None)
 
@@ -51,7 +56,9 @@ def _read_cores(group: Path) -> float:
 
 
 def _read_cores_of_version_1(group: Path) -> float:
-    share, period = (int((group / f"cpu.cfs_{name}_us").read_text()) for name in ("quota", "period"))
+    share, period = (
+        int((group / f"cpu.cfs_{name}_us").read_text()) for name in ("quota", "period")
+    )
     return share / period  # below 0 for all
 
 
@@ -67,8 +74,9 @@ def _read_memory_of_version_1(group: Path) -> int:
 def _list_cgroup_folders(cgroup_file: Path, root: Path) -> Iterator[Path]:
     """Yield the folders of the process's cgroups, and of those above, as far as they are mounted.
 
-    `cgroup_file`: its /proc/self/cgroup, with lines as `0::/user.slice` (cgroups(7)). A line of mountinfo (proc(5)) has
-    the mounted folder and where it is mounted in its fields 4 and 5, and behind " - " type and options.
+    `cgroup_file`: its /proc/self/cgroup, with lines as `0::/user.slice` (cgroups(7)). A line of
+    mountinfo (proc(5)) has the mounted folder and where it is mounted in its fields 4 and 5, and
+    behind " - " type and options.
     """
     try:
         memberships = [line.split(":", 2)[1:] for line in cgroup_file.read_text().splitlines()]
@@ -81,7 +89,9 @@ def _list_cgroup_folders(cgroup_file: Path, root: Path) -> Iterator[Path]:
         kind, _, mount_options = type_text.split(maxsplit=2)
         for controllers, path in memberships:
             if controllers:  # of version 1, which mounts a folder for each controller
-                is_mounted_here = kind == "cgroup" and {*controllers.split(",")} <= {*mount_options.split(",")}
+                is_mounted_here = kind == "cgroup" and {*controllers.split(",")} <= {
+                    *mount_options.split(",")
+                }
             else:
                 is_mounted_here = kind == "cgroup2"
             if is_mounted_here:
@@ -92,5 +102,9 @@ def _list_cgroup_folders(cgroup_file: Path, root: Path) -> Iterator[Path]:
 def _list_upwards(mounted: Path, path: str, top: str) -> Iterator[Path]:
     """Yield the folders from a cgroup's to that of `top`, which is mounted."""
     below = PurePosixPath(path)
-    inside = below.relative_to(top) if below.is_relative_to(top) and ".." not in below.parts else PurePosixPath()
+    inside = (
+        below.relative_to(top)
+        if below.is_relative_to(top) and ".." not in below.parts
+        else PurePosixPath()
+    )
     yield from (mounted / below for below in (inside, *inside.parents))

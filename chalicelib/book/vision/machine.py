@@ -1,5 +1,6 @@
-"""The machine's limits: CPU slots (which threads compute if more want to than there are cores, and which help if fewer
-do), and room for pictures (the process's memory stays below a limit, however many are sent at once).
+"""The machine's limits: CPU slots (which threads compute if more want to than there are cores, and
+which help if fewer do), and room for pictures (the process's memory stays below a limit, however
+many are sent at once).
 """
 
 from __future__ import annotations
@@ -37,11 +38,13 @@ class _Waiting(Struct, eq=False):
 
 
 class CpuSlots:
-    """A limit of computing threads: `count` of one tenant, and twice as many of all, so that none waits for another.
+    """A limit of computing threads: `count` of one tenant, and twice as many of all, so that none
+    waits for another.
 
-    Threads with an open picture go before those that would open one. Without that, all requests of a rush open their
-    pictures before any is processed, and an upload of a few megabytes waits as 50 megabytes of pixels. Among equals,
-    the tenant with the fewest slots goes first. Threads that work for no tenant count as one.
+    Threads with an open picture go before those that would open one. Without that, all requests of
+    a rush open their pictures before any is processed, and an upload of a few megabytes waits as 50
+    megabytes of pixels. Among equals, the tenant with the fewest slots goes first. Threads that
+    work for no tenant count as one.
     """
 
     def __init__(self, count: int) -> None:
@@ -49,11 +52,13 @@ class CpuSlots:
         self._held: Counter[str] = Counter()
         self._waiting: list[_Waiting] = []
         self._changed = threading.Condition()
-        self._helpers = ThreadPoolExecutor(max(count - 1, 1), "cpu-slot")  # which starts none before it is needed
+        # which starts none before it is needed
+        self._helpers = ThreadPoolExecutor(max(count - 1, 1), "cpu-slot")
 
     @contextmanager
     def take_slot(self, *, to_open: bool = False) -> Iterator[None]:
-        """Take a slot. `to_open`: the thread opens a picture, and waits while threads with open pictures wait."""
+        """Take a slot. `to_open`: the thread opens a picture, and waits while threads with open
+        pictures wait."""
         waiter = _Waiting(telemetry.tenant(), to_open)
         with self._changed:
             self._waiting.append(waiter)
@@ -72,10 +77,13 @@ class CpuSlots:
     def spread_work(self, work: Callable[[Part], Answer], parts: Sequence[Part]) -> list[Answer]:
         """Do `work` for each of the parts, and return the answers in their order.
 
-        The caller holds a slot. Other threads help on slots that are free now, and stop as soon as anybody waits for
-        one. So one picture uses all cores of an idle machine, and a rush finds them as if nobody were helped.
+        The caller holds a slot. Other threads help on slots that are free now, and stop as soon as
+        anybody waits for one. So one picture uses all cores of an idle machine, and a rush finds
+        them as if nobody were helped.
         """
-        tenant, numbers_left, answers = telemetry.tenant(), iter(range(len(parts))), dict[int, Answer]()
+        tenant = telemetry.tenant()
+        numbers_left = iter(range(len(parts)))
+        answers = dict[int, Answer]()
 
         def work_on_parts(has_to_stop: Callable[[], object]) -> None:
             for number in numbers_left:
@@ -91,7 +99,9 @@ class CpuSlots:
             finally:
                 self._give_back(tenant)
 
-        helpers = [self._helpers.submit(help_out) for _ in range(self._take_spare(tenant, len(parts) - 1))]
+        helpers = [
+            self._helpers.submit(help_out) for _ in range(self._take_spare(tenant, len(parts) - 1))
+        ]
         try:
             work_on_parts(lambda: False)
         finally:
@@ -101,13 +111,17 @@ class CpuSlots:
         return [answers[number] for number in range(len(parts))]
 
     def do_works(self, works: Sequence[Work[Any]]) -> list[Any]:
-        """Do the parts of all these works as `spread` does, the first ones first, and return each work's answer."""
-        answers = iter(self.spread_work(lambda part: part(), [part for work in works for part in work.parts]))
+        """Do the parts of all these works as `spread` does, the first ones first, and return each
+        work's answer."""
+        answers = iter(
+            self.spread_work(lambda part: part(), [part for work in works for part in work.parts])
+        )
         return [work.answer([next(answers) for _ in work.parts]) for work in works]
 
     @contextmanager
     def one_more(self) -> Iterator[int]:
-        """Take a slot for a second thread of the caller's work, if one is free now; yield how many were taken."""
+        """Take a slot for a second thread of the caller's work, if one is free now; yield how many
+        were taken."""
         tenant = telemetry.tenant()
         taken = self._take_spare(tenant, 1)
         try:
@@ -116,7 +130,8 @@ class CpuSlots:
             self._give_back(tenant, taken)
 
     def _take_spare(self, tenant: str, max_slots: int) -> int:
-        """Take up to `max_slots` slots on cores that nobody uses, none if somebody waits; return how many."""
+        """Take up to `max_slots` slots on cores that nobody uses, none if somebody waits; return
+        how many."""
         with self._changed:
             spare = 0 if self._waiting else self.count - max(self._held.total(), 1)
             taken = max(min(spare, max_slots), 0)
@@ -132,23 +147,34 @@ class CpuSlots:
 
     def _choose_next(self) -> _Waiting | None:
         """Return whose turn it is; None if there is no slot for any that waits."""
-        ready = [waiter for waiter in self._waiting if self._free and self._held[waiter.tenant] < self.count]
-        return min(ready, key=lambda waiter: (waiter.to_open, self._held[waiter.tenant]), default=None)
+        ready = [
+            waiter
+            for waiter in self._waiting
+            if self._free and self._held[waiter.tenant] < self.count
+        ]
+        return min(
+            ready, key=lambda waiter: (waiter.to_open, self._held[waiter.tenant]), default=None
+        )
 
 
 MEGABYTES_A_CORE = 1769
-"""Memory for which a function in Lambda gets the time of one core, as its documentation says, though it sees two."""
+"""Memory for which a function in Lambda gets the time of one core, as its documentation says,
+though it sees two."""
 
 
 def count_cores() -> int:
-    """Return how many cores this process may use: of those that it may run on, what its quota leaves, one at least."""
+    """Return how many cores this process may use: of those that it may run on, what its quota
+    leaves, one at least."""
     if megabytes := os.environ.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE"):
         return max(int(megabytes) // MEGABYTES_A_CORE, 1)
     return cores_within(quota(), cores_to_run_on())
 
 
 def cores_within(quota: Quota, core_count: int) -> int:
-    """Return how many whole cores a quota leaves, one at least. One thread more would be stopped in each period."""
+    """Return how many whole cores a quota leaves, one at least.
+
+    One thread more would be stopped in each period.
+    """
     return core_count if quota.cores is None else max(min(int(quota.cores), core_count), 1)
 
 
@@ -164,11 +190,16 @@ OWN_BYTES = 280 * 1024 * 1024
 
 
 def limit_memory(quota: Quota, limit_bytes: int) -> int:
-    """Return below which resident memory a process stays: its limit, or nine tenths of a quota that leaves less.
+    """Return below which resident memory a process stays: its limit, or nine tenths of a quota that
+    leaves less.
 
     The kernel kills a process above its quota, in which buffers count, too.
     """
-    return limit_bytes if quota.memory_bytes is None else min(limit_bytes, quota.memory_bytes * 9 // 10)
+    return (
+        limit_bytes
+        if quota.memory_bytes is None
+        else min(limit_bytes, quota.memory_bytes * 9 // 10)
+    )
 
 
 WAIT_S = 20.0
@@ -190,10 +221,12 @@ def read_resident_bytes() -> int:
 
 
 class PictureMemory:
-    """A limit of resident memory, of which pictures that are being decoded hold a part that they may not use yet.
+    """A limit of resident memory, of which pictures that are being decoded hold a part that they
+    may not use yet.
 
-    What a tenant holds beyond one picture is at most half of what is left, so that there is room for others. If the
-    process is full without any picture, of galleries say, it still decodes one small picture at a time.
+    What a tenant holds beyond one picture is at most half of what is left, so that there is room
+    for others. If the process is full without any picture, of galleries say, it still decodes one
+    small picture at a time.
     """
 
     def __init__(
@@ -203,7 +236,10 @@ class PictureMemory:
         wait_s: float = WAIT_S,
         own_bytes: int = OWN_BYTES,
     ) -> None:
-        self._limit, self._resident, self._wait_s, self._own = limit_bytes, resident, wait_s, own_bytes
+        self._limit = limit_bytes
+        self._resident = resident
+        self._wait_s = wait_s
+        self._own = own_bytes
         self._promised: Counter[str] = Counter()
         self._lock = threading.Lock()
 
@@ -218,7 +254,10 @@ class PictureMemory:
         tenant, deadline = telemetry.tenant(), time.monotonic() + self._wait_s
         while not self._promise(tenant, size):
             if time.monotonic() > deadline:
-                raise Busy("there is no memory for a picture of this size now: send it again later, or a smaller one")
+                raise Busy(
+                    "there is no memory for a picture of this size now: send it again later, or a "
+                    "smaller one"
+                )
             time.sleep(_LOOK_EVERY_S)  # memory comes free without a word
         try:
             yield

@@ -21,7 +21,15 @@ from chalicelib.book.vision.packs.manifest import CropRole, Network, QualityRole
 from chalicelib.book.vision.packs.packs import Pack
 from chalicelib.book.vision.packs.session import Sessions
 from chalicelib.book.vision.pictures import crop, image
-from chalicelib.domain.pictures import ATTRIBUTES, BoundingBox, DetectedFace, Estimates, FaceJpeg, PictureRules, Quality
+from chalicelib.domain.pictures import (
+    ATTRIBUTES,
+    BoundingBox,
+    DetectedFace,
+    Estimates,
+    FaceJpeg,
+    PictureRules,
+    Quality,
+)
 from chalicelib.domain.rules.decision import ImpostorCurve, Population
 from chalicelib.lazy import lazy
 from chalicelib.storage.ports import Examined
@@ -33,7 +41,8 @@ Points = tuple[tuple[float, float], ...]
 
 
 class FacePipeline:
-    """The Vision port with a pack's models, which are loaded at their first use and raise MissingModel there."""
+    """The Vision port with a pack's models, which are loaded at their first use and raise
+    MissingModel there."""
 
     def __init__(self, pack: Pack, memory: PictureMemory | None = None) -> None:
         self._manifest = pack.manifest
@@ -65,7 +74,10 @@ class FacePipeline:
         return self._manifest.parse_population()
 
     def load(self, *, describes: bool = True) -> None:
-        """Load all models now instead of at the first picture, or those that find and embed. Raises MissingModel."""
+        """Load all models now instead of at the first picture, or those that find and embed.
+
+        Raises MissingModel.
+        """
         needed = (self._manifest.detector.file, *self._manifest.embedding.files)
         for file in [file.name for file in self._manifest.files] if describes else needed:
             (self._sessions.read_array if file.endswith(".npy") else self._sessions.load)(file)
@@ -89,7 +101,9 @@ class FacePipeline:
     def whole(self, image: NDArray[np.uint8]) -> DetectedFace:
         height, width = image.shape[:2]
         role = self._manifest.embedding.networks[0]
-        landmarks = tuple((x * width / role.size_px, y * height / role.size_px) for x, y in role.points)
+        landmarks = tuple(
+            (x * width / role.size_px, y * height / role.size_px) for x, y in role.points
+        )
         return DetectedFace(BoundingBox(0.0, 0.0, float(width), float(height)), landmarks, 1.0)
 
     def examine(
@@ -100,20 +114,30 @@ class FacePipeline:
         *,
         all_boxes: Sequence[BoundingBox] | None = None,
     ) -> Examined:
-        """Embed and describe the faces, and cut them out if `all_boxes` has the boxes of all. Works run in parallel."""
+        """Embed and describe the faces, and cut them out if `all_boxes` has the boxes of all.
+
+        Works run in parallel.
+        """
         roles = self._choose_roles(faces, wanted_attributes)
         crops = (
-            [] if all_boxes is None else [(face.box, [box for box in all_boxes if box != face.box]) for face in faces]
+            []
+            if all_boxes is None
+            else [(face.box, [box for box in all_boxes if box != face.box]) for face in faces]
         )
         with self._slots.take_slot():
             jpegs, embeddings, outputs, qualities = self._do_works(
                 "examine",  # the longest parts first
-                Work([partial(crop.encode_face, image, *box_and_others) for box_and_others in crops], list),
+                Work(
+                    [partial(crop.encode_face, image, *box_and_others) for box_and_others in crops],
+                    list,
+                ),
                 self._plan_embeddings(image, faces),
                 self._attributes.run_models(image, faces, roles),
                 self._plan_qualities(image, faces),
             )
-        return Examined(embeddings, self._join_estimates(roles, faces, qualities, outputs, embeddings), jpegs)
+        return Examined(
+            embeddings, self._join_estimates(roles, faces, qualities, outputs, embeddings), jpegs
+        )
 
     def embed(self, image: NDArray[np.uint8], faces: Sequence[DetectedFace]) -> NDArray[np.float32]:
         with self._slots.take_slot():
@@ -126,7 +150,10 @@ class FacePipeline:
         return list(qualities)
 
     def describe(
-        self, image: NDArray[np.uint8], faces: Sequence[DetectedFace], wanted_attributes: Collection[str] = ATTRIBUTES
+        self,
+        image: NDArray[np.uint8],
+        faces: Sequence[DetectedFace],
+        wanted_attributes: Collection[str] = ATTRIBUTES,
     ) -> list[Estimates]:
         roles = self._choose_roles(faces, wanted_attributes)
         with self._slots.take_slot():
@@ -139,11 +166,15 @@ class FacePipeline:
             )
         return self._join_estimates(roles, faces, qualities, outputs, embeddings)
 
-    def crop(self, image: NDArray[np.uint8], face: DetectedFace, others: Sequence[BoundingBox] = ()) -> FaceJpeg:
+    def crop(
+        self, image: NDArray[np.uint8], face: DetectedFace, others: Sequence[BoundingBox] = ()
+    ) -> FaceJpeg:
         with self._slots.take_slot(), count_stage("crop"):
             return crop.encode_face(image, face.box, others)
 
-    def show_face(self, image: NDArray[np.uint8], box: BoundingBox, others: Sequence[BoundingBox]) -> bytes:
+    def show_face(
+        self, image: NDArray[np.uint8], box: BoundingBox, others: Sequence[BoundingBox]
+    ) -> bytes:
         with self._slots.take_slot(), count_stage("crop"):
             return crop.show_face(image, box, others)
 
@@ -157,7 +188,8 @@ class FacePipeline:
 
     @contextmanager
     def _decoding(self, size: int) -> Iterator[None]:
-        # Room first: who waits for it must not hold a slot that others need to be done with their pictures.
+        # Room first: who waits for it must not hold a slot that others need to be done with their
+        # pictures.
         room = self._memory.hold_room(size) if self._memory else nullcontext()
         with room, self._slots.take_slot(to_open=True), count_stage("decode"):
             yield
@@ -170,34 +202,48 @@ class FacePipeline:
         self, faces: Sequence[DetectedFace], wanted_attributes: Collection[str]
     ) -> Mapping[str, CropRole]:
         return {
-            name: role for name, role in self._manifest.crops.items() if faces and name in {*wanted_attributes, _POSE}
+            name: role
+            for name, role in self._manifest.crops.items()
+            if faces and name in {*wanted_attributes, _POSE}
         }
 
-    def _plan_embeddings(self, image: NDArray[np.uint8], faces: Sequence[DetectedFace]) -> Work[NDArray[np.float32]]:
+    def _plan_embeddings(
+        self, image: NDArray[np.uint8], faces: Sequence[DetectedFace]
+    ) -> Work[NDArray[np.float32]]:
         role, known_embeddings = self._manifest.embedding, self._last.of(image).embeddings
         new_faces = [face for face in faces if face not in known_embeddings]
-        aligned = [(network, self._align_faces(image, new_faces, network)) for network in role.networks]
+        aligned = [
+            (network, self._align_faces(image, new_faces, network)) for network in role.networks
+        ]
         work = embed.plan_embeddings(self._sessions, role, aligned)
 
         def with_known(parts: list[NDArray[np.float32]]) -> NDArray[np.float32]:
             known_embeddings.update(zip(new_faces, work.answer(parts), strict=True))
-            return np.array([known_embeddings[face] for face in faces], np.float32).reshape(len(faces), role.dimensions)
+            return np.array([known_embeddings[face] for face in faces], np.float32).reshape(
+                len(faces), role.dimensions
+            )
 
         return Work(work.parts, with_known)
 
-    def _plan_qualities(self, image: NDArray[np.uint8], faces: Sequence[DetectedFace]) -> Work[list[Quality]]:
-        aligned, known_qualities = (
-            self._align_faces(image, faces, self._manifest.quality),
-            self._last.of(image).qualities,
-        )
-        new_faces = {face: aligned[at] for at, face in enumerate(faces) if face not in known_qualities}
+    def _plan_qualities(
+        self, image: NDArray[np.uint8], faces: Sequence[DetectedFace]
+    ) -> Work[list[Quality]]:
+        aligned = self._align_faces(image, faces, self._manifest.quality)
+        known_qualities = self._last.of(image).qualities
+        new_faces = {
+            face: aligned[at] for at, face in enumerate(faces) if face not in known_qualities
+        }
 
         def with_known(measured: list[Quality]) -> list[Quality]:
             known_qualities.update(zip(new_faces, measured, strict=True))
             return [known_qualities[face] for face in faces]
 
         return Work(
-            [partial(quality.measure_quality, image, *face_and_crop) for face_and_crop in new_faces.items()], with_known
+            [
+                partial(quality.measure_quality, image, *face_and_crop)
+                for face_and_crop in new_faces.items()
+            ],
+            with_known,
         )
 
     def _join_estimates(
@@ -212,7 +258,10 @@ class FacePipeline:
         if rule:
             weights = self._sessions.read_array(rule)
             ruled = embeddings @ weights[:-1] + weights[-1]
-        return [_make_estimates(roles, *each) for each in zip(faces, qualities, outputs, ruled.tolist(), strict=True)]
+        return [
+            _make_estimates(roles, *each)
+            for each in zip(faces, qualities, outputs, ruled.tolist(), strict=True)
+        ]
 
     def _align_faces(
         self, image: NDArray[np.uint8], faces: Sequence[DetectedFace], role: Network | QualityRole
@@ -233,14 +282,31 @@ def _make_estimates(
     outputs: Mapping[str, Sequence[attributes.Looks]],
     ruled: float,
 ) -> Estimates:
-    """Make a face's estimates of the outputs of the models. `ruled`: as estimate_genders takes it."""
+    """Make a face's estimates of the outputs of the models.
+
+    `ruled`: as estimate_genders takes it.
+    """
     looks = {name: attributes.join_looks(model_looks) for name, model_looks in outputs.items()}
     age = attributes.estimate_age(looks["age"], roles["age"].scale) if "age" in roles else None
-    genders = attributes.estimate_genders(looks["gender"], roles["gender"], ruled) if "gender" in roles else ()
-    gender, gender_score = genders[0] if genders and genders[0][1] >= roles["gender"].least_score else NONE
-    emotions = attributes.estimate_emotions(outputs["emotion"], roles["emotion"].models) if "emotion" in roles else ()
+    genders = (
+        attributes.estimate_genders(looks["gender"], roles["gender"], ruled)
+        if "gender" in roles
+        else ()
+    )
+    gender, gender_score = (
+        genders[0] if genders and genders[0][1] >= roles["gender"].least_score else NONE
+    )
+    emotions = (
+        attributes.estimate_emotions(outputs["emotion"], roles["emotion"].models)
+        if "emotion" in roles
+        else ()
+    )
     emotion, emotion_score = emotions[0] if emotions else NONE
-    head = attributes.parse_pose(looks[_POSE]) if _POSE in roles else attributes.estimate_pose(face.landmarks)
+    head = (
+        attributes.parse_pose(looks[_POSE])
+        if _POSE in roles
+        else attributes.estimate_pose(face.landmarks)
+    )
     proportions = attributes.score_symmetry(face, head)
     computed = {"beauty": proportions is not None, "pose": head is not None and _POSE not in roles}
     return Estimates(
@@ -255,14 +321,17 @@ def _make_estimates(
         quality=measured.total * (quality.rate_frontality(head) if head else 1),
         beauty=proportions,
         liveness=(
-            attributes.estimate_liveness(looks["liveness"], roles["liveness"].labels) if "liveness" in roles else None
+            attributes.estimate_liveness(looks["liveness"], roles["liveness"].labels)
+            if "liveness" in roles
+            else None
         ),
         heuristics=frozenset(name for name, is_given in computed.items() if is_given),
     )
 
 
 class _Known:
-    """Results kept of a picture: aligned crops by landmarks, points and size; qualities and embeddings by face."""
+    """Results kept of a picture: aligned crops by landmarks, points and size; qualities and
+    embeddings by face."""
 
     def __init__(self) -> None:
         self.crops: dict[tuple[Points, Points, int], NDArray[np.uint8]] = {}

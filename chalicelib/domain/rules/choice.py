@@ -1,8 +1,10 @@
-"""By which of its pictures is a face compared? The others are spare: kept as examples, until one of these goes.
+"""By which of its pictures is a face compared? The others are spare: kept as examples, until one of
+these goes.
 
-Of more than MAX_COMPARED the ones stay whose mean is nearest to the mean of all: so little is lost by the others
-(docs/decisions/0093). A picture that somebody gave to a name without having seen the face may be anybody's. It comes as
-a spare one, and stays one as long as it does not look like the others, so that it spoils no mean.
+Of more than MAX_COMPARED the ones stay whose mean is nearest to the mean of all: so little is lost
+by the others (docs/decisions/0093). A picture that somebody gave to a name without having seen the
+face may be anybody's. It comes as a spare one, and stays one as long as it does not look like the
+others, so that it spoils no mean.
 """
 
 from __future__ import annotations
@@ -26,7 +28,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    Vectors = dict[str, NDArray[np.float32]]  # the template's (dimensions,) of each picture, by its id
+    # the template's (dimensions,) of each picture, by its id
+    Vectors = dict[str, NDArray[np.float32]]
 
 
 class Chooser(Struct, frozen=True):
@@ -36,10 +39,13 @@ class Chooser(Struct, frozen=True):
     curve: ImpostorCurve
     population: Population
 
-    def choose_pictures(self, pictures: tuple[Picture, ...], max_compared: int = MAX_COMPARED) -> tuple[Picture, ...]:
+    def choose_pictures(
+        self, pictures: tuple[Picture, ...], max_compared: int = MAX_COMPARED
+    ) -> tuple[Picture, ...]:
         """Return all given pictures, and the learnt ones for which there is room.
 
-        Searches compare at most `max_compared` of the given pictures, and at least one. The others become spare.
+        Searches compare at most `max_compared` of the given pictures, and at least one. The others
+        become spare.
         """
         given_pictures = list_given_pictures(pictures)
         vectors = {
@@ -54,21 +60,28 @@ class Chooser(Struct, frozen=True):
         while len(compared_ids) > max(max_compared, 1):
             compared_ids.remove(_find_least_missed(vectors, compared_ids, mean))
         return choose_pictures_to_keep(
-            replace(picture, spare=picture.id not in compared_ids) if picture.id in vectors else picture
+            replace(picture, spare=picture.id not in compared_ids)
+            if picture.id in vectors
+            else picture
             for picture in pictures
         )
 
-    def _list_compared_and_alike(self, pictures: tuple[Picture, ...], vectors: Vectors) -> list[str]:
+    def _list_compared_and_alike(
+        self, pictures: tuple[Picture, ...], vectors: Vectors
+    ) -> list[str]:
         """Return the ids of the pictures that are compared, and of those that look like these."""
-        compared = [picture.id for picture in pictures if picture.id in vectors and not picture.spare] or [
-            next(iter(vectors))
-        ]
-        while alike := [id_ for id_ in vectors if id_ not in compared and self._is_like(id_, compared, vectors)]:
+        compared = [
+            picture.id for picture in pictures if picture.id in vectors and not picture.spare
+        ] or [next(iter(vectors))]
+        while alike := [
+            id_ for id_ in vectors if id_ not in compared and self._is_like(id_, compared, vectors)
+        ]:
             compared += alike
         return compared
 
     def _is_like(self, id_: str, compared: Collection[str], vectors: Vectors) -> bool:
-        """Return whether a picture is like the mean of those that are compared, as two faces of one person are."""
+        """Return whether a picture is like the mean of those that are compared, as two faces of one
+        person are."""
         vector, mean = vectors[id_], _mean_of(vectors, compared)
         score = subtract_demand(float(mean @ vector), self.population.compute_demand(vector, mean))
         return score >= self.curve.threshold_at(PAIR_FMR)
@@ -84,7 +97,9 @@ def _mean_of(vectors: Vectors, ids: Collection[str]) -> NDArray[np.float32]:
     return fuse_embeddings(np.stack([vectors[id_] for id_ in ids]))
 
 
-def _find_least_missed(vectors: Vectors, compared: Collection[str], mean: NDArray[np.float32]) -> str:
+def _find_least_missed(
+    vectors: Vectors, compared: Collection[str], mean: NDArray[np.float32]
+) -> str:
     """Return the id of the picture without which the mean of the others is nearest to `mean`."""
     import numpy as np
 

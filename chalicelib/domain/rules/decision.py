@@ -1,31 +1,38 @@
-"""Searches, and decisions from their scores: the score that makes a match in a gallery of a given size.
+"""Searches, and decisions from their scores: the score that makes a match in a gallery of a given
+size.
 
-Terms and the relation FPIR = 1 - (1 - FMR)^N are those of ISO/IEC 19795-1; N is the number of enrolled faces searched.
+Terms and the relation FPIR = 1 - (1 - FMR)^N are those of ISO/IEC 19795-1; N is the number of
+enrolled faces searched.
 
-A similarity of 0..100 says the same on one scale for all sizes and models: 80 is the score that decides a match; above
-it, each step is an expected number of strangers who score as high.
+A similarity of 0..100 says the same on one scale for all sizes and models: 80 is the score that
+decides a match; above it, each step is an expected number of strangers who score as high.
 
-**Score normalisation by a fixed cohort** ("S-norm": Kenny 2010, by the best of the cohort: Sturim and Reynolds 2005).
-An embedding puts the people of some kinds close together: small children, old people, people of a region that its
-training set had few of. Their scores with strangers of the same kind are high throughout, and one threshold for all
-would take them for each other. A population of nobody tells how much a face looks like anybody. By it each pair has a
-demand: by how much its score must be above the usual threshold, since many people resemble the two. It is more than 0
-for two small children, and less for two who look like nobody else. It has two parts:
+**Score normalisation by a fixed cohort** ("S-norm": Kenny 2010, by the best of the cohort: Sturim
+and Reynolds 2005). An embedding puts the people of some kinds close together: small children, old
+people, people of a region that its training set had few of. Their scores with strangers of the same
+kind are high throughout, and one threshold for all would take them for each other. A population of
+nobody tells how much a face looks like anybody. By it each pair has a demand: by how much its score
+must be above the usual threshold, since many people resemble the two. It is more than 0 for two
+small children, and less for two who look like nobody else. It has two parts:
 
 - Scores are taken relative to the middle of the population (centring).
-- To that comes, of both faces, the mean of their NEAREST best scores with the population, less the usual one.
+- To that comes, of both faces, the mean of their NEAREST best scores with the population, less the
+  usual one.
 
-So who resembles nobody has a lower threshold, and who resembles many a higher one. The population's rows are means of
-templates of many people each, so they tell of nobody. docs/decisions/0060 has how they were chosen.
+So who resembles nobody has a lower threshold, and who resembles many a higher one. The population's
+rows are means of templates of many people each, so they tell of nobody. docs/decisions/0060 has how
+they were chosen.
 
-**The bound.** A search leaves out what cannot match, so it has to know the least demand that a probe p can have with
-any template x. With c(x) = (x - middle) / |x - middle|, and e(x) a face's part, the demand is
+**The bound.** A search leaves out what cannot match, so it has to know the least demand that a
+probe p can have with any template x. With c(x) = (x - middle) / |x - middle|, and e(x) a face's
+part, the demand is
 
     p.x - c(p).c(x) + e(p) + e(x)  =  (p - c(p)).x + c(p).(x - c(x)) + e(p) + e(x)
 
-Of unit rows, the first two terms are no less than -|p - c(p)| - |x - c(x)|. The middle's length is m, so x is turned by
-arcsin m at most, and |x - c(x)| <= sqrt(2 - 2 sqrt(1 - m^2)). The population's rows less their middle add up to
-nothing, so do the scores of c(x) with them, and the mean of the best ones is not negative: e(x) >= -usual.
+Of unit rows, the first two terms are no less than -|p - c(p)| - |x - c(x)|. The middle's length is
+m, so x is turned by arcsin m at most, and |x - c(x)| <= sqrt(2 - 2 sqrt(1 - m^2)). The population's
+rows less their middle add up to nothing, so do the scores of c(x) with them, and the mean of the
+best ones is not negative: e(x) >= -usual.
 """
 
 from __future__ import annotations
@@ -52,16 +59,19 @@ NEAREST = 10
 class Population(Struct, frozen=True, eq=False, dict=True):
     """`rows`: (n, dimensions) float32, n >= NEAREST, or none: then no pair has a demand.
 
-    `usual`: how near faces of the most usual kind are to their NEAREST rows. `lowers`: False if the curve was measured
-    by a version in which a demand lowered no threshold; then it lowers none.
+    `usual`: how near faces of the most usual kind are to their NEAREST rows. `lowers`: False if the
+    curve was measured by a version in which a demand lowered no threshold; then it lowers none.
     """
 
     rows: NDArray[np.float32]
     usual: float
     lowers: bool = True
 
-    def compute_demands(self, faces: NDArray[np.float32], others: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Return the demand of each of these faces with each of the others, (n, m): what is added to its threshold.
+    def compute_demands(
+        self, faces: NDArray[np.float32], others: NDArray[np.float32]
+    ) -> NDArray[np.float64]:
+        """Return the demand of each of these faces with each of the others, (n, m): what is added
+        to its threshold.
 
         Both are rows of unit templates, (n, dimensions) and (m, dimensions).
         """
@@ -70,9 +80,13 @@ class Population(Struct, frozen=True, eq=False, dict=True):
         if not len(self.rows):
             return np.zeros((len(faces), len(others)))
         centred, centred_others = self._centre_rows(faces), self._centre_rows(others)
-        by_centring = faces.astype(np.float64) @ others.astype(np.float64).T - centred @ centred_others.T
+        by_centring = (
+            faces.astype(np.float64) @ others.astype(np.float64).T - centred @ centred_others.T
+        )
         return self._limit_demands(
-            by_centring + self._measure_excess(centred)[:, None] + self._measure_excess(centred_others)
+            by_centring
+            + self._measure_excess(centred)[:, None]
+            + self._measure_excess(centred_others)
         )
 
     def compute_demand(self, one: NDArray[np.float32], other: NDArray[np.float32]) -> float:
@@ -80,7 +94,8 @@ class Population(Struct, frozen=True, eq=False, dict=True):
         return float(self.compute_demands(one[None], other[None])[0, 0])
 
     def bound_demands(self, faces: NDArray[np.float32]) -> list[float]:
-        """Return for each unit template (n, dimensions) a bound: no demand that it has with any other is less."""
+        """Return for each unit template (n, dimensions) a bound: no demand that it has with any
+        other is less."""
         import numpy as np
 
         if not (self.lowers and len(self.rows)):
@@ -88,16 +103,22 @@ class Population(Struct, frozen=True, eq=False, dict=True):
         centred, middle = self._centre_rows(faces), self._middle_and_rows[0]
         turned = math.sqrt(2 - 2 * math.sqrt(1 - min(float(middle @ middle), 1.0)))
         bounds = (
-            self._measure_excess(centred) - self.usual - np.linalg.norm(faces - centred, axis=1) - turned - _ROUNDING
+            self._measure_excess(centred)
+            - self.usual
+            - np.linalg.norm(faces - centred, axis=1)
+            - turned
+            - _ROUNDING
         )
         return [float(bound) for bound in bounds]
 
     def measure_nearness(self, faces: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Return for each unit template (n, dimensions) the mean of its NEAREST best scores with the population."""
+        """Return for each unit template (n, dimensions) the mean of its NEAREST best scores with
+        the population."""
         return self._mean_best_scores(self._centre_rows(faces))
 
     def _measure_excess(self, centred: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return each face's own part of its demands: how much nearer than usual it is to the population."""
+        """Return each face's own part of its demands: how much nearer than usual it is to the
+        population."""
         return self._limit_demands(self._mean_best_scores(centred) - self.usual)
 
     def _limit_demands(self, demands: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -117,7 +138,8 @@ class Population(Struct, frozen=True, eq=False, dict=True):
 
         centred = faces - self._middle_and_rows[0]
         return np.asarray(
-            centred / np.maximum(np.linalg.norm(centred, axis=1, keepdims=True), np.finfo(np.float32).tiny)
+            centred
+            / np.maximum(np.linalg.norm(centred, axis=1, keepdims=True), np.finfo(np.float32).tiny)
         )
 
     @cached_property
@@ -131,7 +153,8 @@ class Population(Struct, frozen=True, eq=False, dict=True):
 
 
 _ROUNDING = 0.002
-"""By how much a demand changes at most because templates are stored as float16, so that their length is not 1."""
+"""By how much a demand changes at most because templates are stored as float16, so that their
+length is not 1."""
 
 DEFAULT_FPIR = 0.003
 """Share of searches by strangers that may return somebody."""
@@ -139,52 +162,59 @@ DEFAULT_FPIR = 0.003
 SMALLEST_GALLERY = 1_000
 """A gallery counts as at least this many faces when a match is decided.
 
-The curve is measured on random pairs of persons. The people of one place are more alike than that: within one group of
-sex, age and origin, false match rates are one to two orders higher (NISTIR 8280, 2019), and a small gallery may consist
-of such people only. A thousand is one and a half orders above a shop's first thirty faces.
+The curve is measured on random pairs of persons. The people of one place are more alike than that:
+within one group of sex, age and origin, false match rates are one to two orders higher (NISTIR
+8280, 2019), and a small gallery may consist of such people only. A thousand is one and a half
+orders above a shop's first thirty faces.
 """
 
 DUPLICATE_FPIR = 0.001
 """For "already enrolled": stricter, since merging two persons loses one of them."""
 
 JOIN_FPIR = DUPLICATE_FPIR
-"""For two faces that the service joins by itself: as strict as for "already enrolled", and for the same reason."""
+"""For two faces that the service joins by itself: as strict as for "already enrolled", and for the
+same reason."""
 
 SUGGEST_FPIR = 0.05
-"""For two faces that somebody is asked about: of such searches by strangers, one in twenty finds somebody."""
+"""For two faces that somebody is asked about: of such searches by strangers, one in twenty finds
+somebody."""
 
 JOIN_PICTURES = 2
-"""Pictures that one of two strangers must have to be joined. One photo each is what failed to match before. More photos
-show that it should have matched: one photo misses a person four times as often as three do."""
+"""Pictures that one of two strangers must have to be joined. One photo each is what failed to match
+before. More photos show that it should have matched: one photo misses a person four times as often
+as three do."""
 
 ANCHOR_GALLERY = 200
-"""A face learns only from what looks like its given pictures, too, by the threshold of a gallery of so many faces.
-Without it a face might drift to somebody else, from one learnt picture to the next. Lower thresholds taught nothing
-more on Labeled Faces in the Wild, and higher ones too little."""
+"""A face learns only from what looks like its given pictures, too, by the threshold of a gallery of
+so many faces. Without it a face might drift to somebody else, from one learnt picture to the next.
+Lower thresholds taught nothing more on Labeled Faces in the Wild, and higher ones too little."""
 
 MIN_QUALITY = 20.0
-"""Of 100: a face below this is too poor to be remembered. Its template shows the blur more than the person, and two
-such faces may score high by that alone. So it becomes no stranger, teaches nothing, is compared with no face as poor,
-and is enrolled only if every face of a picture is as poor."""
+"""Of 100: a face below this is too poor to be remembered. Its template shows the blur more than the
+person, and two such faces may score high by that alone. So it becomes no stranger, teaches nothing,
+is compared with no face as poor, and is enrolled only if every face of a picture is as poor."""
 
 FAR = 1 / 32
 """Part of a picture's longer side: a face that is smaller is a passer-by beside a larger one."""
 
 MIN_SIDE_PX = 32
-"""Shorter side of the smallest face box that is enrolled by itself: the template of a smaller one says little."""
+"""Shorter side of the smallest face box that is enrolled by itself: the template of a smaller one
+says little."""
 
 RELIABLE_PAIRS = 30
-"""Pairs of different persons on which a measured point rests that counts by itself: three standard errors of so many
-are half of the rate, and the tail may be further off than that."""
+"""Pairs of different persons on which a measured point rests that counts by itself: three standard
+errors of so many are half of the rate, and the tail may be further off than that."""
 
 SAME_PICTURE = 0.99
-"""Score from which on even a face below MIN_QUALITY matches: it is practically the same picture again."""
+"""Score from which on even a face below MIN_QUALITY matches: it is practically the same picture
+again."""
 
 FACES_IN_A_MINUTE = 100
 FACES_IN_A_TRACK = 10
-"""For a sighting beside one that is surely somebody's, in the same minute or on the same track: it is compared with
-the few faces that were surely seen there, so the threshold is that of a gallery of so many. Fewer than so many stand
-before one camera; the rest allows for people of one family, who are more alike than the pairs that were measured."""
+"""For a sighting beside one that is surely somebody's, in the same minute or on the same track: it
+is compared with the few faces that were surely seen there, so the threshold is that of a gallery of
+so many. Fewer than so many stand before one camera; the rest allows for people of one family, who
+are more alike than the pairs that were measured."""
 
 
 MATCH = 80.0
@@ -201,40 +231,55 @@ _STEPS = ((1.0, MATCH), (1 / 3, 90.0), (1 / 10, 95.0), (1 / 100, 99.0))
 
 
 def is_match(score: float, threshold: float, *qualities: float | None) -> bool:
-    """Return whether a score means one person. If all qualities are below MIN_QUALITY, only the same picture matches.
+    """Return whether a score means one person.
 
-    A poor probe scores lower with everybody, strangers too, so the threshold holds for it (docs/accuracy.md). Two poor
-    faces may be alike by their blur.
+    If all qualities are below MIN_QUALITY, only the same picture matches.
+
+    A poor probe scores lower with everybody, strangers too, so the threshold holds for it
+    (docs/accuracy.md). Two poor faces may be alike by their blur.
     """
-    return score >= threshold and (score >= SAME_PICTURE or not qualities or any(map(is_comparable, qualities)))
+    return score >= threshold and (
+        score >= SAME_PICTURE or not qualities or any(map(is_comparable, qualities))
+    )
 
 
 def subtract_demand(score: float, demand: float) -> float:
-    """Return a score less the demand of its pair. The score of the same picture is never lowered."""
+    """Return a score less the demand of its pair.
+
+    The score of the same picture is never lowered.
+    """
     return score - (min(demand, 0.0) if score >= SAME_PICTURE else demand)
 
 
 def is_comparable(quality: float | None) -> bool:
-    """Return whether a face of this quality can be compared; one that was not measured (None) can."""
+    """Return whether a face of this quality can be compared; one that was not measured (None)
+    can."""
     return quality is None or quality >= MIN_QUALITY
 
 
-def is_one_person(decision: Decision, fewer: int, more: int, *, is_enrolled: bool, has_lead: bool) -> bool:
+def is_one_person(
+    decision: Decision, fewer: int, more: int, *, is_enrolled: bool, has_lead: bool
+) -> bool:
     """Return whether two faces are so surely one person that the service joins them by itself.
 
-    `decision`: on the score of their means, by an operating point of JOIN_FPIR; `fewer`, `more`: how many pictures they
-    have; `is_enrolled`: a person enrolled one of the two, so that one good photo is enough. `has_lead`: nobody else is
-    nearly as like either (`OperatingPoint.threshold_of_leader`), which tells whose a single picture is.
+    `decision`: on the score of their means, by an operating point of JOIN_FPIR; `fewer`, `more`:
+    how many pictures they have; `is_enrolled`: a person enrolled one of the two, so that one good
+    photo is enough. `has_lead`: nobody else is nearly as like either
+    (`OperatingPoint.threshold_of_leader`), which tells whose a single picture is.
     """
     reached = decision.score is not None and decision.score >= decision.threshold
-    return (reached and (is_enrolled or more >= JOIN_PICTURES)) or (has_lead and fewer < JOIN_PICTURES <= more)
+    return (reached and (is_enrolled or more >= JOIN_PICTURES)) or (
+        has_lead and fewer < JOIN_PICTURES <= more
+    )
 
 
 class ImpostorCurve(Struct, frozen=True):
-    """False match rate against score, measured on pairs of different persons, with an exponential tail.
+    """False match rate against score, measured on pairs of different persons, with an exponential
+    tail.
 
     The scores are less their pair's demand. `points`: (score, FMR), scores rising and rates
-    falling. Above `tail_above` the fitted tail is FMR(t) = tail_fmr * exp(-tail_rate * (t - tail_above)).
+    falling. Above `tail_above` the fitted tail is FMR(t) =
+    tail_fmr * exp(-tail_rate * (t - tail_above)).
     """
 
     points: tuple[tuple[float, float], ...]
@@ -245,33 +290,46 @@ class ImpostorCurve(Struct, frozen=True):
     def __post_init__(self) -> None:
         scores = [score for score, _ in self.points]
         rates = [rate for _, rate in self.points]
-        if len(self.points) < 2 or scores != sorted(set(scores)) or rates != sorted(set(rates), reverse=True):
-            raise ValueError("an impostor curve needs two or more points, with rising scores and falling rates")
+        if (
+            len(self.points) < 2
+            or scores != sorted(set(scores))
+            or rates != sorted(set(rates), reverse=True)
+        ):
+            raise ValueError(
+                "an impostor curve needs two or more points, with rising scores and falling rates"
+            )
         if not (rates[-1] > 0 and rates[0] < 1 and 0 < self.tail_fmr < 1 and self.tail_rate > 0):
-            raise ValueError("the rates of an impostor curve lie between 0 and 1, and its tail falls")
+            raise ValueError(
+                "the rates of an impostor curve lie between 0 and 1, and its tail falls"
+            )
 
     @classmethod
     def from_calibration(cls, curve: Mapping[str, Any]) -> ImpostorCurve:
         """Read one model's entry of a pack's calibration.json.
 
-        The tail begins beyond the last point that rests on RELIABLE_PAIRS. If the file does not say how many pairs
-        were measured, it begins at the score that the file names.
+        The tail begins beyond the last point that rests on RELIABLE_PAIRS. If the file does not say
+        how many pairs were measured, it begins at the score that the file names.
         """
         points = tuple(sorted((float(p["threshold"]), float(p["fmr"])) for p in curve["points"]))
         tail = curve["tail"]
         pairs = float(curve.get("pairs", curve.get("impostor_pairs", 0)))
         begins = [(float(tail["above"]), float(tail["fmr_at"])), *points]
         above, fmr_at = min(
-            (begin for begin in begins[1:] if begin[1] * pairs >= RELIABLE_PAIRS), key=itemgetter(1), default=begins[0]
+            (begin for begin in begins[1:] if begin[1] * pairs >= RELIABLE_PAIRS),
+            key=itemgetter(1),
+            default=begins[0],
         )
         return cls(points, above, fmr_at, float(tail["rate"]))
 
     def threshold_at(self, fmr: float) -> float:
-        """Return the lowest score whose false match rate is at most `fmr`. Raises ValueError unless 0 < fmr < 1.
+        """Return the lowest score whose false match rate is at most `fmr`.
 
-        Between measured points it is linear in log FMR. The outermost points rest on few pairs, so the fitted tail
-        counts if it asks for a higher score. For rates above the highest measured one, that one's score is returned: a
-        score that one pair of strangers in ten reaches is never called a match.
+        Raises ValueError unless 0 < fmr < 1.
+
+        Between measured points it is linear in log FMR. The outermost points rest on few pairs, so
+        the fitted tail counts if it asks for a higher score. For rates above the highest measured
+        one, that one's score is returned: a score that one pair of strangers in ten reaches is
+        never called a match.
         """
         if not 0 < fmr < 1:
             raise ValueError(f"a false match rate lies between 0 and 1, not {fmr}")
@@ -281,7 +339,8 @@ class ImpostorCurve(Struct, frozen=True):
         return max(measured, self.tail_above + math.log(self.tail_fmr / fmr) / self.tail_rate)
 
     def fmr_at(self, score: float) -> float:
-        """Return the false match rate at a score: the lowest rate whose `threshold_at` is at most the score."""
+        """Return the false match rate at a score: the lowest rate whose `threshold_at` is at most
+        the score."""
         tail = self.tail_fmr * math.exp(min(-self.tail_rate * (score - self.tail_above), 0.0))
         (first, first_fmr), (last, _) = self.points[0], self.points[-1]
         if score <= first:
@@ -294,10 +353,11 @@ class ImpostorCurve(Struct, frozen=True):
         return measured if measured > self.tail_fmr else max(measured, tail)
 
     def identify_threshold(self, gallery_size: int, fpir_target: float = DEFAULT_FPIR) -> float:
-        """Return the score that a candidate must reach in a gallery of this size, so that FPIR <= `fpir_target`.
+        """Return the score that a candidate must reach in a gallery of this size, so that FPIR <=
+        `fpir_target`.
 
-        fmr = 1 - (1 - fpir)^(1/N); a bigger gallery needs a higher score. An empty gallery counts as one face. Raises
-        ValueError for a negative size, or a target outside of 0 to 1.
+        fmr = 1 - (1 - fpir)^(1/N); a bigger gallery needs a higher score. An empty gallery counts
+        as one face. Raises ValueError for a negative size, or a target outside of 0 to 1.
         """
         if not 0 < fpir_target < 1:
             raise ValueError(f"an FPIR target lies between 0 and 1, not {fpir_target}")
@@ -306,7 +366,8 @@ class ImpostorCurve(Struct, frozen=True):
         return self.threshold_at(-math.expm1(math.log1p(-fpir_target) / max(gallery_size, 1)))
 
     def operating_threshold(self, gallery_size: int, fpir_target: float = DEFAULT_FPIR) -> float:
-        """Return the score that decides: `identify_threshold` of a gallery of at least SMALLEST_GALLERY faces."""
+        """Return the score that decides: `identify_threshold` of a gallery of at least
+        SMALLEST_GALLERY faces."""
         return self.identify_threshold(max(gallery_size, SMALLEST_GALLERY), fpir_target)
 
     def _interpolate_threshold(self, fmr: float) -> float:
@@ -327,13 +388,16 @@ def anchor_threshold(curve: ImpostorCurve) -> float:
 
 
 class OperatingPoint(Struct, frozen=True):
-    """The rule for a match in galleries of any size: a threshold for the size, to which a pair's demand is added."""
+    """The rule for a match in galleries of any size: a threshold for the size, to which a pair's
+    demand is added."""
 
     curve: ImpostorCurve
     fpir_target: float = DEFAULT_FPIR
 
     def find_threshold(self, gallery_size: int, demand: float = 0.0) -> float:
-        """Return the score that a candidate must reach. `demand`: the addition for this probe and candidate.
+        """Return the score that a candidate must reach.
+
+        `demand`: the addition for this probe and candidate.
 
         With the demand, the score is SAME_PICTURE at most, so that a picture always matches itself.
         """
@@ -341,46 +405,63 @@ class OperatingPoint(Struct, frozen=True):
         return min(usual + demand, max(usual, SAME_PICTURE))
 
     def threshold_of_leader(self, gallery_size: int, next_best: float) -> float:
-        """Return the score from which on two faces are one person, judged by how like the third ones are.
+        """Return the score from which on two faces are one person, judged by how like the third
+        ones are.
 
-        `next_best`: the best score of either with any third face; like the score, less its demand. Of two strangers it
-        is as good as a stranger's best score in both galleries, so the median of that is usual. What is below it lowers
-        the threshold, and what is above raises it, by half of the difference: then the score and its lead over the
-        next best count the same.
+        `next_best`: the best score of either with any third face; like the score, less its demand.
+        Of two strangers it is as good as a stranger's best score in both galleries, so the median
+        of that is usual. What is below it lowers the threshold, and what is above raises it, by
+        half of the difference: then the score and its lead over the next best count the same.
         """
         usual = self.curve.threshold_at(math.log(2) / (2 * max(gallery_size, 1)))
         return self.find_threshold(gallery_size) + (next_best - usual) / 2
 
     def has_lead(self, score: float, third: Sequence[float], gallery_size: int) -> bool:
-        """Return whether two faces are one person by their lead. `third`: the scores of either with other faces.
+        """Return whether two faces are one person by their lead.
+
+        `third`: the scores of either with other faces.
 
         All scores are less their demands.
         """
-        return bool(third) and score > max(third) and score >= self.threshold_of_leader(gallery_size, max(third))
+        return (
+            bool(third)
+            and score > max(third)
+            and score >= self.threshold_of_leader(gallery_size, max(third))
+        )
 
-    def judge_candidate(self, best: Candidate | None, gallery_size: int, demand: float = 0.0) -> Verdict:
-        """Judge a probe and its candidate `best`. `demand`: the addition to the threshold for the two."""
+    def judge_candidate(
+        self, best: Candidate | None, gallery_size: int, demand: float = 0.0
+    ) -> Verdict:
+        """Judge a probe and its candidate `best`.
+
+        `demand`: the addition to the threshold for the two.
+        """
         threshold = self.find_threshold(gallery_size, demand)
         fpir = None if self.fpir_target == DEFAULT_FPIR else self.fpir_target
         if best is None:
             return Verdict(None, False, Decision(None, threshold, gallery_size, fpir=fpir))
-        chance = -math.expm1(max(gallery_size, 1) * math.log1p(-self.curve.fmr_at(best.score - demand)))
+        chance = -math.expm1(
+            max(gallery_size, 1) * math.log1p(-self.curve.fmr_at(best.score - demand))
+        )
         decision = Decision(min(best.score, 1.0), threshold, gallery_size, chance, fpir=fpir)
         return Verdict(best, best.score >= threshold, decision, demand)
 
 
 class Verdict(Struct, frozen=True):
-    """The judgement of one probe and one candidate by their score. Two poor faces match by `is_match` alone.
+    """The judgement of one probe and one candidate by their score.
 
-    `candidate`: None if no face was near enough; else its score is the decision's, which is at most 1: a rounded
-    template may be a little longer than 1.
+    Two poor faces match by `is_match` alone.
+
+    `candidate`: None if no face was near enough; else its score is the decision's, which is at most
+    1: a rounded template may be a little longer than 1.
     """
 
     candidate: Candidate | None
     match: bool
     decision: Decision
     demand: float = 0.0
-    """The addition to the threshold for these two faces: more if they resemble many people, less if nobody."""
+    """The addition to the threshold for these two faces: more if they resemble many people, less if
+    nobody."""
 
 
 def judge_in_visit(
@@ -392,11 +473,12 @@ def judge_in_visit(
     beside_sighting: str,
     gallery_size: int,
 ) -> Verdict:
-    """Judge a candidate that was surely seen in the same visit, as in a gallery of that visit's few faces.
+    """Judge a candidate that was surely seen in the same visit, as in a gallery of that visit's few
+    faces.
 
-    `demand`: the pair's addition to the threshold. `same_track`: whether both are of one track of the camera; else they
-    are of one minute. `beside_sighting`: the id of the sighting that was surely the candidate;
-    `gallery_size`: how many faces the search before looked at.
+    `demand`: the pair's addition to the threshold. `same_track`: whether both are of one track of
+    the camera; else they are of one minute. `beside_sighting`: the id of the sighting that was
+    surely the candidate; `gallery_size`: how many faces the search before looked at.
     """
     face_count = FACES_IN_A_TRACK if same_track else FACES_IN_A_MINUTE
     threshold = curve.identify_threshold(face_count) + demand
@@ -405,10 +487,13 @@ def judge_in_visit(
     return Verdict(candidate, candidate.score >= threshold, decision)
 
 
-def rate_similarity(score: float, curve: ImpostorCurve, faces: int, fpir_target: float = DEFAULT_FPIR) -> float:
+def rate_similarity(
+    score: float, curve: ImpostorCurve, faces: int, fpir_target: float = DEFAULT_FPIR
+) -> float:
     """Return the similarity of a score among so many faces, with four decimals.
 
-    `faces`: how many the probe was compared with; fewer than SMALLEST_GALLERY count as so many, as in decisions.
+    `faces`: how many the probe was compared with; fewer than SMALLEST_GALLERY count as so many, as
+    in decisions.
     """
     points = _points(curve, max(faces, SMALLEST_GALLERY), fpir_target)
     right = bisect_right(points, (score, math.inf))
@@ -421,12 +506,14 @@ def rate_similarity(score: float, curve: ImpostorCurve, faces: int, fpir_target:
 
 
 def fit_similarity(similar: float, *, match: bool) -> float:
-    """Move a similarity to the side of MATCH on which the decision is, which knows more than the score."""
+    """Move a similarity to the side of MATCH on which the decision is, which knows more than the
+    score."""
     return max(similar, MATCH) if match else min(similar, _JUST_NO_MATCH)
 
 
 PAIR_FMR = 1e-4
-"""Share of pairs of strangers that may be called one person if two faces are compared by `rate_closeness`."""
+"""Share of pairs of strangers that may be called one person if two faces are compared by
+`rate_closeness`."""
 
 _TOO_POOR = 0.3
 """Less than the lowest threshold that a client ships, 0.4."""
@@ -442,14 +529,18 @@ def rate_closeness(
     match: bool | None = None,
     is_fit: bool = True,
 ) -> float:
-    """Return how close two faces are, 0..1 with five decimals. From 0.5 on they match, whatever the gallery's size.
+    """Return how close two faces are, 0..1 with five decimals.
 
-    The chance that counts: a stranger's search in `gallery_size` faces finds one with at least this score. The higher
-    the chance, the lower the closeness; it is 0.5 at the chance `fpir_target`. `match`: the decision on the two, which
-    overrules the score; None: the score decides. `is_fit`: False if a picture is too poor to be compared, or the pair
-    was rejected: the closeness is then below every client's threshold (_TOO_POOR). docs/decisions/0085 has the reasons.
+    From 0.5 on they match, whatever the gallery's size.
+
+    The chance that counts: a stranger's search in `gallery_size` faces finds one with at least this
+    score. The higher the chance, the lower the closeness; it is 0.5 at the chance `fpir_target`.
+    `match`: the decision on the two, which overrules the score; None: the score decides. `is_fit`:
+    False if a picture is too poor to be compared, or the pair was rejected: the closeness is then
+    below every client's threshold (_TOO_POOR). docs/decisions/0085 has the reasons.
     """
-    chance = -math.expm1(gallery_size * math.log1p(-curve.fmr_at(score)))  # 1 - (1 - FMR)^gallery_size
+    # 1 - (1 - FMR)^gallery_size
+    chance = -math.expm1(gallery_size * math.log1p(-curve.fmr_at(score)))
     ratio = chance / fpir_target
     closeness = 1 / (1 + ratio**2) if ratio <= 1 else 1 / (1 + math.sqrt(ratio))
     rounded = math.floor(closeness * 1e5 + 0.5) / 1e5
@@ -461,8 +552,15 @@ def rate_closeness(
 @lru_cache(maxsize=256)
 def _points(curve: ImpostorCurve, faces: int, fpir_target: float) -> Sequence[tuple[float, float]]:
     """Return (score, similarity), both rising. Points at scores of 1 or more are left out."""
-    expected = [(curve.identify_threshold(faces, fpir_target * part), level) for part, level in _STEPS]
-    points = [(0.0, 0.0), (curve.threshold_at(_ALIKE), 10.0), (curve.threshold_at(1 / faces), 50.0), *expected]
+    expected = [
+        (curve.identify_threshold(faces, fpir_target * part), level) for part, level in _STEPS
+    ]
+    points = [
+        (0.0, 0.0),
+        (curve.threshold_at(_ALIKE), 10.0),
+        (curve.threshold_at(1 / faces), 50.0),
+        *expected,
+    ]
     rising = [points[0]]
     for score, level in points[1:]:
         if rising[-1][0] < score < 1:
@@ -473,8 +571,8 @@ def _points(curve: ImpostorCurve, faces: int, fpir_target: float) -> Sequence[tu
 class SearchRequest(NamedTuple):
     """Probes, and the faces to search for each of them.
 
-    `probes`: (n, dimensions) float32 unit rows of `model`. `group_ids`: only faces of these groups (None: all).
-    `limit`: the most candidates for a probe, 1..4,097.
+    `probes`: (n, dimensions) float32 unit rows of `model`. `group_ids`: only faces of these groups
+    (None: all). `limit`: the most candidates for a probe, 1..4,097.
     """
 
     model: str
@@ -482,18 +580,22 @@ class SearchRequest(NamedTuple):
     group_ids: Sequence[str] | None = None
     limit: int = 1
     operating_point: OperatingPoint | None = None
-    """If given, only faces that reach its threshold are found, which is much less work if nobody does."""
+    """If given, only faces that reach its threshold are found, which is much less work if nobody
+    does."""
     least_demands: Sequence[float] = ()
-    """By probe, the least that is added to that threshold for any face (`Population.bound_demands`). So nobody is left
-    out who matches. Without them, 0."""
+    """By probe, the least that is added to that threshold for any face
+    (`Population.bound_demands`). So nobody is left out who matches. Without them, 0."""
     templates: bool = False
-    """Whether the answer has the candidates' templates, by which their scores are judged (`judge_candidates`)."""
+    """Whether the answer has the candidates' templates, by which their scores are judged
+    (`judge_candidates`)."""
     seq: int | None = None
-    """The gallery's seq, if the caller has just read it, and knows that it is searched with the model."""
+    """The gallery's seq, if the caller has just read it, and knows that it is searched with the
+    model."""
 
 
 class SearchAnswer(NamedTuple):
-    """The answer of a search: the gallery's seq, the number of faces compared, each probe's candidates, best first."""
+    """The answer of a search: the gallery's seq, the number of faces compared, each probe's
+    candidates, best first."""
 
     seq: int
     gallery_size: int
@@ -508,31 +610,45 @@ def judge_candidates(
     population: Population,
     probes: NDArray[np.float32],
 ) -> list[list[Verdict]]:
-    """Judge each probe against its candidates. `answer`: the answer of the search, with the candidates' templates.
+    """Judge each probe against its candidates.
 
-    Each probe gets a verdict for every candidate, the best first. A probe without candidates gets one verdict on
-    nobody. The demand of the probe and a candidate is added to the threshold. It may be negative.
+    `answer`: the answer of the search, with the candidates' templates.
+
+    Each probe gets a verdict for every candidate, the best first. A probe without candidates gets
+    one verdict on nobody. The demand of the probe and a candidate is added to the threshold. It may
+    be negative.
     """
     from chalicelib.domain.rules.templates import vectors_of
 
     judgements: list[list[Verdict]] = []
-    for probe, found_candidates, templates in zip(probes, answer.candidates, answer.templates, strict=True):
+    for probe, found_candidates, templates in zip(
+        probes, answer.candidates, answer.templates, strict=True
+    ):
         candidates: Sequence[Candidate | None] = found_candidates or (None,)
-        # The more people look like a candidate and the probe, the higher the score that the two need.
-        demands = population.compute_demands(probe[None], vectors_of(templates))[0].tolist() if templates else [0.0]
+        # The more people look like a candidate and the probe, the higher the score that the two
+        # need.
+        demands = (
+            population.compute_demands(probe[None], vectors_of(templates))[0].tolist()
+            if templates
+            else [0.0]
+        )
         pairs = zip(candidates, demands, strict=True)
         judgements.append(
-            [operating_point.judge_candidate(candidate, answer.gallery_size, demand) for candidate, demand in pairs]
+            [
+                operating_point.judge_candidate(candidate, answer.gallery_size, demand)
+                for candidate, demand in pairs
+            ]
         )
     return judgements
 
 
 class FaceSearch(Protocol):
-    """An exact 1:N search over a tenant's gallery, which sees every write that was committed before the call."""
+    """An exact 1:N search over a tenant's gallery, which sees every write that was committed before
+    the call."""
 
     def search(self, tenant: str, request: SearchRequest) -> SearchAnswer:
         """Find the best faces for each probe.
 
-        A score is the dot product with the face's best canonical template, computed in float64; ties are ordered by
-        faceid. Raises InvalidInput for a wrong shape, NaN or limit.
+        A score is the dot product with the face's best canonical template, computed in float64;
+        ties are ordered by faceid. Raises InvalidInput for a wrong shape, NaN or limit.
         """

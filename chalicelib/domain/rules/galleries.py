@@ -8,15 +8,16 @@ NEAR_FACES = 5_000
 """Faces of a small gallery: it takes 4 MB of memory and no disk, and is loaded in some 60 ms."""
 
 MEMORY_MB, DISK_MB = 3008, 3584
-"""Memory and disk of a search function, if nobody says otherwise: the defaults of SearchMemory and SearchDisk. A new
-account has no function of more than 3,008 MB."""
+"""Memory and disk of a search function, if nobody says otherwise: the defaults of SearchMemory and
+SearchDisk. A new account has no function of more than 3,008 MB."""
 
 FACE_MEMORY_BYTES, FACE_DISK_BYTES = 436, 768
-"""What a face of a gallery of 30,000 takes in memory and on disk, by face-pack-3 (lab: bench/tenants.py). A cold search
-loads both."""
+"""What a face of a gallery of 30,000 takes in memory and on disk, by face-pack-3 (lab:
+bench/tenants.py). A cold search loads both."""
 
 _WITHOUT_GALLERIES_MB = 256
-"""Memory of a function that holds no gallery, and of the parts of one that is being loaded (lab: bench/tenants.py)."""
+"""Memory of a function that holds no gallery, and of the parts of one that is being loaded (lab:
+bench/tenants.py)."""
 
 _MIB = 1024 * 1024
 
@@ -25,12 +26,14 @@ SHARE_OF_DISK = 0.9
 
 
 def share_memory(memory_mb: int) -> int:
-    """Return how many MiB of a function's memory galleries may take: two thirds of what it leaves for them."""
+    """Return how many MiB of a function's memory galleries may take: two thirds of what it leaves
+    for them."""
     return max(0, (memory_mb - _WITHOUT_GALLERIES_MB) * 2 // 3)
 
 
 def count_held(faces: int, memory_mb: float = MEMORY_MB, disk_mb: float = DISK_MB) -> int:
-    """Return how many galleries of so many faces an instance of a search function keeps; one at least."""
+    """Return how many galleries of so many faces an instance of a search function keeps; one at
+    least."""
     by_memory = share_memory(int(memory_mb)) * _MIB // (max(1, faces) * FACE_MEMORY_BYTES)
     by_disk = int(disk_mb * SHARE_OF_DISK * _MIB) // (max(1, faces) * FACE_DISK_BYTES)
     return max(1, min(by_memory, by_disk))

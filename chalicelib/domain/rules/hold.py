@@ -15,14 +15,17 @@ _PROTECTED_FIELDS = ("own_group_id", "own_user", *(name for name in BLANK if nam
 
 
 def loses_anything(before: Face, after: Face) -> bool:
-    """Return whether a change of a face removes or replaces a picture or a value. Visits only grow, but by a rejection,
-    and that is refused beforehand.
+    """Return whether a change of a face removes or replaces a picture or a value.
+
+    Visits only grow, but by a rejection, and that is refused beforehand.
     """
     pairs = [(getattr(before, name), getattr(after, name)) for name in _PROTECTED_FIELDS]
     pairs += zip(before.labels, after.labels, strict=True)
     pairs += [(value, after.attributes.get(id_)) for id_, value in before.attributes.items()]
     return (
-        any(old_value not in (None, "") and old_value != new_value for old_value, new_value in pairs)
+        any(
+            old_value not in (None, "") and old_value != new_value for old_value, new_value in pairs
+        )
         or not before.portrait.is_among(after.pictures[:1])
         or not all(picture.is_among(after.pictures) for picture in before.pictures)
         or after.negatives < before.negatives
@@ -30,10 +33,12 @@ def loses_anything(before: Face, after: Face) -> bool:
 
 
 def require_no_loss(before: Face, after: Face | None = None) -> None:
-    """Raise FaceHeld if the face is held and would lose something; None: the face itself goes, or sightings of it."""
+    """Raise FaceHeld if the face is held and would lose something; None: the face itself goes, or
+    sightings of it."""
     if before.hold is not None and (after is None or loses_anything(before, after)):
         raise FaceHeld(
-            f"face {before.faceid!r} is under legal hold since {before.hold.at:%Y-%m-%d}: nothing of it is removed or "
+            f"face {before.faceid!r} is under legal hold since {before.hold.at:%Y-%m-%d}: nothing "
+            "of it is removed or "
             "replaced; lift the hold first, if you may"
         )
 

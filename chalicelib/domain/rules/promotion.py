@@ -1,6 +1,8 @@
-"""When does a stranger become a regular? After so many arrivals in such a period, which the tenant sets.
+"""When does a stranger become a regular? After so many arrivals in such a period, which the tenant
+sets.
 
-The setting is PromotionSettings (domain/model). What follows for a face's group: `plan_group` (domain/rules/visits).
+The setting is PromotionSettings (domain/model). What follows for a face's group: `plan_group`
+(domain/rules/visits).
 """
 
 from __future__ import annotations
@@ -15,13 +17,15 @@ if TYPE_CHECKING:
 
 
 class PromotionRule(Struct, frozen=True):
-    """The rule that a stranger who arrived at least `arrive_times` times in `period_ms` is a regular."""
+    """The rule that a stranger who arrived at least `arrive_times` times in `period_ms` is a
+    regular."""
 
     arrive_times: int
     period_ms: int
 
     def met_at(self, arrivals: Sequence[Arrival], containing: Arrival | None = None) -> int | None:
-        """Return the start of the first arrival with enough arrivals in the period up to it; None if there is none.
+        """Return the start of the first arrival with enough arrivals in the period up to it; None
+        if there is none.
 
         Both ends of the period count. `containing`: only periods that hold this arrival count.
         """

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from chalicelib.domain.rules.visits import DefaultGroups, FaceVisits
 
 MOST_BYTES = 15 * 1024 * 1024
-"""Bytes of a picture that is looked at and not stored: 15 MB, as the services take them that read pictures from S3."""
+"""Bytes of a picture that is looked at and not stored: 15 MB, as the services take them that read
+pictures from S3."""
 MOST_FACES = 100
 """Faces of one picture that are looked at: the largest ones."""
 
@@ -31,9 +32,10 @@ MAX_FACES = 80
 class PictureOptions(Struct, frozen=True):
     """The description that a caller wants of the `max_faces` largest faces of a picture.
 
-    `attributes`: those of ATTRIBUTES to compute, None for all. Quality is always there, and pose, unless nothing else
-    is wanted and `poses` is False. `embeds`: with embeddings; `checks_liveness`: with the tenant's checks of liveness
-    and age; `is_cropped`: the picture is one face, found or not.
+    `attributes`: those of ATTRIBUTES to compute, None for all. Quality is always there, and pose,
+    unless nothing else is wanted and `poses` is False. `embeds`: with embeddings;
+    `checks_liveness`: with the tenant's checks of liveness and age; `is_cropped`: the picture is
+    one face, found or not.
     """
 
     attributes: Collection[str] | None = ()
@@ -45,9 +47,12 @@ class PictureOptions(Struct, frozen=True):
 
 
 class DescribedFace(Struct, frozen=True):
-    """A face with its quality, pose included, and its estimates. Its places are in pixels of the picture as sent.
+    """A face with its quality, pose included, and its estimates.
 
-    `spoof`: why the face is refused; None: it is not, or that was not asked. `young`: whether its age is why.
+    Its places are in pixels of the picture as sent.
+
+    `spoof`: why the face is refused; None: it is not, or that was not asked. `young`: whether its
+    age is why.
     """
 
     detected: DetectedFace
@@ -66,7 +71,8 @@ class DescribedPicture(Struct, frozen=True):
 
 
 class SeenPicture(Struct, frozen=True, eq=False):
-    """A picture's faces and, if they were asked for, their embeddings by `model`: (n, dimensions) float32 unit rows."""
+    """A picture's faces and, if they were asked for, their embeddings by `model`: (n, dimensions)
+    float32 unit rows."""
 
     described: DescribedPicture
     model: str
@@ -76,15 +82,24 @@ class SeenPicture(Struct, frozen=True, eq=False):
 
     def leave_out(self, unfit: Callable[[DescribedFace], object]) -> SeenPicture:
         """Return the picture without the faces that are `unfit`."""
-        kept_numbers = [number for number, face in enumerate(self.described.faces) if not unfit(face)]
+        kept_numbers = [
+            number for number, face in enumerate(self.described.faces) if not unfit(face)
+        ]
         faces = tuple(self.described.faces[number] for number in kept_numbers)
         described_picture = replace(self.described, faces=faces)
         embeddings = self.embeddings[kept_numbers] if len(self.embeddings) else self.embeddings
-        return SeenPicture(described_picture, self.model, embeddings, lambda number: self.crop(kept_numbers[number]))
+        return SeenPicture(
+            described_picture,
+            self.model,
+            embeddings,
+            lambda number: self.crop(kept_numbers[number]),
+        )
 
 
 class Probe(Struct, frozen=True, eq=False):
-    """A face that is compared. `vector`: (dimensions,) float32, unit. `box`: in pixels of the picture as sent.
+    """A face that is compared.
+
+    `vector`: (dimensions,) float32, unit. `box`: in pixels of the picture as sent.
 
     `spoof`: why the face is refused; "": it is not.
     """
@@ -107,7 +122,10 @@ class Probe(Struct, frozen=True, eq=False):
 
 
 class ProbePicture(Struct, frozen=True, eq=False):
-    """A picture's faces as probes of `model`, largest first. `width`, `height`: its pixels as sent, upright."""
+    """A picture's faces as probes of `model`, largest first.
+
+    `width`, `height`: its pixels as sent, upright.
+    """
 
     width: int
     height: int
@@ -116,7 +134,10 @@ class ProbePicture(Struct, frozen=True, eq=False):
 
 
 class RatedFace(Struct, frozen=True):
-    """An enrolled face and a probe's score with it, at most 1. `match`: whether the probe is this face."""
+    """An enrolled face and a probe's score with it, at most 1.
+
+    `match`: whether the probe is this face.
+    """
 
     face: Face
     score: float
@@ -124,7 +145,8 @@ class RatedFace(Struct, frozen=True):
 
 
 class IdentifiedFace(Struct, frozen=True):
-    """A face of a picture, and the enrolled faces nearest to it, best first; none if it cannot be compared.
+    """A face of a picture, and the enrolled faces nearest to it, best first; none if it cannot be
+    compared.
 
     `decision`: on the face that matches, else on the best candidate.
     """
@@ -139,7 +161,10 @@ class IdentifiedFace(Struct, frozen=True):
 
     @property
     def reason(self) -> str:
-        """Return why it was not compared; "" if it was. A poor picture may still be the very one that is enrolled."""
+        """Return why it was not compared; "" if it was.
+
+        A poor picture may still be the very one that is enrolled.
+        """
         return "" if self.match else self.probe.reason
 
 
@@ -152,7 +177,8 @@ class IdentifiedPicture(Struct, frozen=True):
 
 
 class SimilarFaces(Struct, frozen=True):
-    """The faces most like one face, best first, and the score from which on two pictures are one person's."""
+    """The faces most like one face, best first, and the score from which on two pictures are one
+    person's."""
 
     threshold: float
     gallery_size: int
@@ -174,10 +200,12 @@ class SimilarUser(Struct, frozen=True):
 
 
 class RankingRequest(Struct, frozen=True, eq=False):
-    """A probe, and what is wanted of its ranking: the `max_entries` with a similarity of `least_similarity` or more.
+    """A probe, and what is wanted of its ranking: the `max_entries` with a similarity of
+    `least_similarity` or more.
 
-    `probe`: (dimensions,) float32, a unit vector of the tenant's model; `quality`: that of its picture, None if it was
-    not measured; `excluded_id`: a face, or a user's entry, that is left out.
+    `probe`: (dimensions,) float32, a unit vector of the tenant's model; `quality`: that of its
+    picture, None if it was not measured; `excluded_id`: a face, or a user's entry, that is left
+    out.
     """
 
     probe: NDArray[np.float32]
@@ -190,8 +218,9 @@ class RankingRequest(Struct, frozen=True, eq=False):
 class Comparison(Struct, frozen=True):
     """The judgement of one pair. `score` is at most 1.
 
-    `threshold`: as of a search in a small gallery, so that both say the same. `false_match_probability`: the chance
-    that two strangers score as high. `probes`: the faces that were compared, of the picture and of the other one.
+    `threshold`: as of a search in a small gallery, so that both say the same.
+    `false_match_probability`: the chance that two strangers score as high. `probes`: the faces that
+    were compared, of the picture and of the other one.
     """
 
     score: float
@@ -203,13 +232,16 @@ class Comparison(Struct, frozen=True):
     @property
     def reason(self) -> str:
         """Say why the pair cannot be compared; "" if it can. The same picture twice always can."""
-        return "" if self.match else next((probe.reason for probe in self.probes if probe.reason), "")
+        return (
+            "" if self.match else next((probe.reason for probe in self.probes if probe.reason), "")
+        )
 
 
 class Match(Struct, frozen=True):
     """The enrolled face that a probe was identified as.
 
-    `box`, `estimates`: those of the probe; the box is None if the probe was a stored face. `decision` has a score.
+    `box`, `estimates`: those of the probe; the box is None if the probe was a stored face.
+    `decision` has a score.
     """
 
     face: Face
@@ -222,7 +254,8 @@ class Match(Struct, frozen=True):
 class Search(Struct, frozen=True):
     """The answer for one probe.
 
-    `decision` has no score if no face reached the threshold, or if nothing matched a picture too poor to be compared.
+    `decision` has no score if no face reached the threshold, or if nothing matched a picture too
+    poor to be compared.
     """
 
     match: Match | None
@@ -237,8 +270,10 @@ class PictureSearch(Struct, frozen=True):
 
 
 class Probes(Struct, frozen=True):
-    """Embedded faces to search for. `vectors`: (n, dimensions) float32 unit rows of `model`; `qualities`: those of
-    their pictures, 0..100, None if not measured.
+    """Embedded faces to search for.
+
+    `vectors`: (n, dimensions) float32 unit rows of `model`; `qualities`: those of their pictures,
+    0..100, None if not measured.
     """
 
     model: str
@@ -247,7 +282,8 @@ class Probes(Struct, frozen=True):
 
 
 class SightingTime(NamedTuple):
-    """A sighting's time, and the tenant's groups, read just before: by these a face comes with its visits."""
+    """A sighting's time, and the tenant's groups, read just before: by these a face comes with its
+    visits."""
 
     at_ms: int
     groups: DefaultGroups
@@ -256,9 +292,9 @@ class SightingTime(NamedTuple):
 class Recognised(Struct, frozen=True):
     """The face that a probe is, as of the gallery's `seq`.
 
-    `face`: None if no face matches. `verdict`: on that face; without one, on the best candidate that was not turned
-    down, if any. `face_visits`: the face with its visits, if they were read with it. `near`: the nearest faces, if they
-    were asked for.
+    `face`: None if no face matches. `verdict`: on that face; without one, on the best candidate
+    that was not turned down, if any. `face_visits`: the face with its visits, if they were read
+    with it. `near`: the nearest faces, if they were asked for.
     """
 
     face: Face | None

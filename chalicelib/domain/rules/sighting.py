@@ -1,8 +1,10 @@
-"""A sighting, decided: one detected face of a capture, and what follows for the book from the person it is.
+"""A sighting, decided: one detected face of a capture, and what follows for the book from the
+person it is.
 
-book/sightings/contexts reads a `Context`, `resolve` decides, book/sightings/changes makes actions of the
-`SightingOutcome`, and book/sightings/ingest writes them, whole or not at all. Whose face it is: domain/rules/decision. When a
-face is a regular: domain/rules/visits. Which pictures a face keeps: domain/rules/templates.
+book/sightings/contexts reads a `Context`, `resolve` decides, book/sightings/changes makes actions
+of the `SightingOutcome`, and book/sightings/ingest writes them, whole or not at all. Whose face it
+is: domain/rules/decision. When a face is a regular: domain/rules/visits. Which pictures a face
+keeps: domain/rules/templates.
 """
 
 from __future__ import annotations
@@ -27,7 +29,16 @@ from chalicelib.domain.captures import (
     sighting_id,
 )
 from chalicelib.domain.grounds import may_learn
-from chalicelib.domain.model import REGULAR, STRANGER, Decision, Face, Group, Learnt, Picture, Tenant
+from chalicelib.domain.model import (
+    REGULAR,
+    STRANGER,
+    Decision,
+    Face,
+    Group,
+    Learnt,
+    Picture,
+    Tenant,
+)
 from chalicelib.domain.observations import (
     ChangedObservation,
     NearFace,
@@ -83,12 +94,13 @@ _NOWHERE = BoundingBox(0.0, 0.0, 0.0, 0.0)
 class OpenSighting(Struct, frozen=True, dict=True):
     """One detected face of a capture, while it is being resolved.
 
-    `capture.sightings`: the faces resolved already; `number`: its place among them; `total`: the faces detected;
-    `faces_of_capture`: all of these; a correction has none of them.
-    `correction`: how many sightings of the capture were rejected so far, with this one; 0: it is resolved for the first
-    time. `rejected_faceid`: the face that it was rejected for. `right_faceid`, `instead`: who it is, as a person said.
-    `earlier_observation`: what it was before, if it comes back to a face; `was_reviewed`: if a review asked about it.
-    `nearest_faces`: those of an uncertain match. `shown_twice`: whether it is the lesser of two, by `is_lesser`.
+    `capture.sightings`: the faces resolved already; `number`: its place among them; `total`: the
+    faces detected; `faces_of_capture`: all of these; a correction has none of them. `correction`:
+    how many sightings of the capture were rejected so far, with this one; 0: it is resolved for the
+    first time. `rejected_faceid`: the face that it was rejected for. `right_faceid`, `instead`: who
+    it is, as a person said. `earlier_observation`: what it was before, if it comes back to a face;
+    `was_reviewed`: if a review asked about it. `nearest_faces`: those of an uncertain match.
+    `shown_twice`: whether it is the lesser of two, by `is_lesser`.
     """
 
     tenant: Tenant
@@ -124,7 +136,10 @@ class OpenSighting(Struct, frozen=True, dict=True):
 
     @cached_property
     def is_of_arrival(self) -> bool:
-        """True if the sighting belongs to an arrival. One resolved over 100 days late is only an observation."""
+        """True if the sighting belongs to an arrival.
+
+        One resolved over 100 days late is only an observation.
+        """
         return self.at_ms >= milliseconds(self.now) - KEPT_MS
 
     @property
@@ -139,7 +154,8 @@ class OpenSighting(Struct, frozen=True, dict=True):
     def why_not_kept(self) -> str:
         """Say why a face without a match is not remembered; "" if it is.
 
-        Its quality must satisfy the camera's limit for strangers as well as the tenant's limit for all enrolments.
+        Its quality must satisfy the camera's limit for strangers as well as the tenant's limit for
+        all enrolments.
         """
         if self.instead is Instead.NEW:
             return ""
@@ -159,17 +175,21 @@ class OpenSighting(Struct, frozen=True, dict=True):
 
     @property
     def why_nothing_kept(self) -> str:
-        """Say why nothing is kept of somebody whose record of consent has ended: where strangers are forgotten, as of
-        any of them, so that nobody can tell them apart."""
+        """Say why nothing is kept of somebody whose record of consent has ended: where strangers
+        are forgotten, as of any of them, so that nobody can tell them apart."""
         return FORGOTTEN if self.tenant.forgets_strangers else UNKEPT
 
     def is_uncertain(self, decision: Decision | None) -> bool:
-        """Return whether somebody should look at a match: it scored little above the threshold, or is a lesser one."""
+        """Return whether somebody should look at a match: it scored little above the threshold, or
+        is a lesser one."""
         if decision is None or decision.score is None:
             return False
         if self.earlier_observation is not None:
             return self.was_reviewed
-        return self.shown_twice or decision.threshold <= decision.score < decision.threshold + self.tenant.review_margin
+        return (
+            self.shown_twice
+            or decision.threshold <= decision.score < decision.threshold + self.tenant.review_margin
+        )
 
     @property
     def what_people_said(self) -> str:
@@ -185,14 +205,18 @@ class OpenSighting(Struct, frozen=True, dict=True):
         decision: Decision | None = None,
         reason: str = "",
     ) -> Sighting:
-        """Make the face's entry in its capture: who it is, or why it is nobody. `reason`: "": what people said.
+        """Make the face's entry in its capture: who it is, or why it is nobody.
 
-        If the tenant forgets strangers, the entry of nobody says neither where the face was nor how good. Nor does that
-        of somebody of whom nothing may be kept.
+        `reason`: "": what people said.
+
+        If the tenant forgets strangers, the entry of nobody says neither where the face was nor how
+        good. Nor does that of somebody of whom nothing may be kept.
         """
         is_forgotten = self.tenant.forgets_strangers or reason == UNKEPT
         if resolution is Resolution.SKIPPED and is_forgotten:
-            return Sighting(self.number, resolution, _NOWHERE, reason=reason, correction=self.correction)
+            return Sighting(
+                self.number, resolution, _NOWHERE, reason=reason, correction=self.correction
+            )
         return Sighting(
             number=self.number,
             resolution=resolution,
@@ -214,7 +238,10 @@ class OpenSighting(Struct, frozen=True, dict=True):
 
 
 class UnrememberedSighting(Struct, frozen=True):
-    """A sighting that the book does not remember, and why not. `decision`: that of a search, if there was one."""
+    """A sighting that the book does not remember, and why not.
+
+    `decision`: that of a search, if there was one.
+    """
 
     open_sighting: OpenSighting
     reason: str
@@ -222,7 +249,9 @@ class UnrememberedSighting(Struct, frozen=True):
 
     @property
     def sighting(self) -> Sighting:
-        return self.open_sighting.make_sighting(Resolution.SKIPPED, reason=self.reason, decision=self.decision)
+        return self.open_sighting.make_sighting(
+            Resolution.SKIPPED, reason=self.reason, decision=self.decision
+        )
 
 
 class Judge(Struct, frozen=True):
@@ -232,7 +261,8 @@ class Judge(Struct, frozen=True):
     population: Population
 
     def score_likeness(self, seen_face: SeenFace, face: Face) -> float | None:
-        """Return the score of a face that was seen with one of the book, less their demand; None: not compared."""
+        """Return the score of a face that was seen with one of the book, less their demand; None:
+        not compared."""
         template = of_model(face.templates, seen_face.template.model)
         if template is None or seen_face.spoof or not is_comparable(seen_face.estimates.quality):
             return None
@@ -243,30 +273,40 @@ class Judge(Struct, frozen=True):
 def is_lesser(open_sighting: OpenSighting, face: Face, judge: Judge) -> bool:
     """Return whether another face in the same picture is the better sighting of this person.
 
-    Nobody stands twice before a camera: one of the two is somebody who looks alike, a mirror or a poster. The better
-    one has the higher score with the person's face; of equal scores, the first in the picture is better. In a
-    correction, each other sighting of the person is better: it is stored without a template, so there is no score.
+    Nobody stands twice before a camera: one of the two is somebody who looks alike, a mirror or a
+    poster. The better one has the higher score with the person's face; of equal scores, the first
+    in the picture is better. In a correction, each other sighting of the person is better: it is
+    stored without a template, so there is no score.
     """
     if open_sighting.correction:
         other_sightings = (
-            sighting for sighting in open_sighting.capture.sightings if sighting.number != open_sighting.number
+            sighting
+            for sighting in open_sighting.capture.sightings
+            if sighting.number != open_sighting.number
         )
         return any(sighting.faceid == face.faceid for sighting in other_sightings)
     own_number = open_sighting.number
     other_faces = [
-        (number, seen_face) for number, seen_face in enumerate(open_sighting.faces_of_capture) if number != own_number
+        (number, seen_face)
+        for number, seen_face in enumerate(open_sighting.faces_of_capture)
+        if number != own_number
     ]
-    if not other_faces or (own_score := judge.score_likeness(open_sighting.seen_face, face)) is None:
+    if (
+        not other_faces
+        or (own_score := judge.score_likeness(open_sighting.seen_face, face)) is None
+    ):
         return False
     scores = ((judge.score_likeness(seen_face, face), -number) for number, seen_face in other_faces)
     return any(
-        score is not None and (score, negated_number) > (own_score, -own_number) for score, negated_number in scores
+        score is not None and (score, negated_number) > (own_score, -own_number)
+        for score, negated_number in scores
     )
 
 
 class EvictedStranger(Struct, frozen=True):
-    """A stranger that is deleted to make room for a new one. `deletes`: the actions that delete the face;
-    `picture_keys`: pictures to delete afterwards.
+    """A stranger that is deleted to make room for a new one.
+
+    `deletes`: the actions that delete the face; `picture_keys`: pictures to delete afterwards.
     """
 
     face: Face
@@ -275,16 +315,24 @@ class EvictedStranger(Struct, frozen=True):
 
 
 def plan_visits(open_sighting: OpenSighting, face_visits: FaceVisits) -> VisitPlan:
-    """Plan the face's visits with the sighting. If it comes too late to be part of an arrival, nothing changes.
+    """Plan the face's visits with the sighting.
 
-    A face under legal hold stays in its group. Its arrivals are folded into a count only if they are too many.
+    If it comes too late to be part of an arrival, nothing changes.
+
+    A face under legal hold stays in its group. Its arrivals are folded into a count only if they
+    are too many.
     """
     if not open_sighting.is_of_arrival:
         return VisitPlan(face_visits.visits, face_visits.face.group_id)
     gap_ms = open_sighting.camera.gap_s * 1000
     if face_visits.face.hold is not None:
-        arrivals = face_visits.visits.arrivals.add_sighting(open_sighting.at_ms, gap_ms).fold_oldest()
-        return VisitPlan(replace(face_visits.visits, arrivals=arrivals, is_regrouped=False), face_visits.face.group_id)
+        arrivals = face_visits.visits.arrivals.add_sighting(
+            open_sighting.at_ms, gap_ms
+        ).fold_oldest()
+        return VisitPlan(
+            replace(face_visits.visits, arrivals=arrivals, is_regrouped=False),
+            face_visits.face.group_id,
+        )
     return plan_with_sighting(
         face_visits.face.group_id,
         face_visits.visits,
@@ -298,11 +346,11 @@ def plan_visits(open_sighting: OpenSighting, face_visits: FaceVisits) -> VisitPl
 class Context(Struct, frozen=True, dict=True):
     """The facts that the decision about a sighting needs, as they were read.
 
-    `face_visits`: the sighting's face with its visits; a new face has neither these nor pictures. `plan`: by
-    `plan_visits`. `decision`: why it is that face; for a new one, why it is no other; None: somebody said so.
-    `sightings`: the face's, of the arrivals that the plan touches (domain/rules/visits). `full_reported_at`: time of
-    the last event that `full_group` is full. `hooks`: read only if it `has_events`. `months`: items of the calendar
-    that may lack these days.
+    `face_visits`: the sighting's face with its visits; a new face has neither these nor pictures.
+    `plan`: by `plan_visits`. `decision`: why it is that face; for a new one, why it is no other;
+    None: somebody said so. `sightings`: the face's, of the arrivals that the plan touches
+    (domain/rules/visits). `full_reported_at`: time of the last event that `full_group` is full.
+    `hooks`: read only if it `has_events`. `months`: items of the calendar that may lack these days.
     """
 
     open_sighting: OpenSighting
@@ -323,7 +371,8 @@ class Context(Struct, frozen=True, dict=True):
 
     @property
     def entered_group(self) -> Group | None:
-        """The default group that the face enters; None: it stays where it is, or is a stranger again."""
+        """The default group that the face enters; None: it stays where it is, or is a stranger
+        again."""
         if self.is_promoted:
             return self.face_visits.groups.regular
         return self.face_visits.groups.stranger if self.is_new else None
@@ -331,7 +380,9 @@ class Context(Struct, frozen=True, dict=True):
     @property
     def has_room(self) -> bool:
         """Return whether the group that a new face enters and the tenant have room for it."""
-        return self.entered_group is None or not (self.entered_group.is_full or self.face_visits.groups.faces_left < 1)
+        return self.entered_group is None or not (
+            self.entered_group.is_full or self.face_visits.groups.faces_left < 1
+        )
 
     @cached_property
     def full_group(self) -> Group | None:
@@ -345,7 +396,8 @@ class Context(Struct, frozen=True, dict=True):
     def tells_full(self) -> bool:
         """Return whether an event says that a group is full: it does so once an hour."""
         return self.full_group is not None and (
-            self.full_reported_at is None or self.open_sighting.now - self.full_reported_at >= FULL_AGAIN_AFTER
+            self.full_reported_at is None
+            or self.open_sighting.now - self.full_reported_at >= FULL_AGAIN_AFTER
         )
 
     @cached_property
@@ -362,8 +414,9 @@ class Context(Struct, frozen=True, dict=True):
 class SightingOutcome(Struct, frozen=True):
     """The changes that one sighting makes, all in one transaction.
 
-    `face`, `visits`, `capture`: as they are afterwards. `new_picture`: the one of the face's pictures that is not
-    stored yet, if any. `renamed`: earlier sightings, in another group since the promotion moved.
+    `face`, `visits`, `capture`: as they are afterwards. `new_picture`: the one of the face's
+    pictures that is not stored yet, if any. `renamed`: earlier sightings, in another group since
+    the promotion moved.
     """
 
     context: Context
@@ -379,12 +432,21 @@ class SightingOutcome(Struct, frozen=True):
 
 
 def resolve_sighting(context: Context) -> SightingOutcome:
-    """Return all that a sighting changes: the face, its visits, capture and observation, events and reviews."""
+    """Return all that a sighting changes: the face, its visits, capture and observation, events and
+    reviews."""
     open_sighting, face_visits, plan = context.open_sighting, context.face_visits, context.plan
-    planned_face = apply_plan(face_visits.face, plan) if open_sighting.is_of_arrival else face_visits.face
-    pictures = (make_founding_picture(open_sighting),) if context.is_new else choose_pictures_after(context)
+    planned_face = (
+        apply_plan(face_visits.face, plan) if open_sighting.is_of_arrival else face_visits.face
+    )
+    pictures = (
+        (make_founding_picture(open_sighting),)
+        if context.is_new
+        else choose_pictures_after(context)
+    )
     face = replace(planned_face, pictures=pictures)
-    new_picture = next((picture for picture in face.pictures if picture not in face_visits.face.pictures), None)
+    new_picture = next(
+        (picture for picture in face.pictures if picture not in face_visits.face.pictures), None
+    )
     resolution = Resolution.STRANGER if context.is_new else Resolution.MATCHED
     sighting = open_sighting.make_sighting(resolution, face.faceid, context.decision)
     return SightingOutcome(
@@ -405,14 +467,24 @@ def make_founding_picture(open_sighting: OpenSighting) -> Picture:
     """Return the picture that a new face is made from."""
     capture, face = open_sighting.capture, open_sighting.seen_face
     founded_at = capture.captured_at
-    return Picture(capture.photo, "", open_sighting.now, (face.template,), face.estimates, founded_at=founded_at)
+    return Picture(
+        capture.photo,
+        "",
+        open_sighting.now,
+        (face.template,),
+        face.estimates,
+        founded_at=founded_at,
+    )
 
 
 def choose_pictures_after(context: Context) -> tuple[Picture, ...]:
-    """Return the pictures of a known face after a sighting. They have the sighting's picture if the face learns it.
+    """Return the pictures of a known face after a sighting.
 
-    It learns the picture if all of this is so: it has no picture of this photo, `_may_learn` allows it, the picture
-    shows more than the others, and it is like the given ones. A face under legal hold loses no picture for it.
+    They have the sighting's picture if the face learns it.
+
+    It learns the picture if all of this is so: it has no picture of this photo, `_may_learn` allows
+    it, the picture shows more than the others, and it is like the given ones. A face under legal
+    hold loses no picture for it.
     """
     face, capture = context.face_visits.face, context.open_sighting.capture
     has_photo = any(picture.id in capture.photos for picture in face.pictures)
@@ -420,8 +492,12 @@ def choose_pictures_after(context: Context) -> tuple[Picture, ...]:
         return face.pictures
     new_picture = _make_learnt_picture(context.open_sighting)
     pictures_after = choose_pictures_to_keep((*face.pictures, new_picture))
-    is_gain = new_picture in pictures_after and shows_more_than(face.pictures, new_picture, capture.captured_at)
-    is_allowed = face.hold is None or not loses_anything(face, replace(face, pictures=pictures_after))
+    is_gain = new_picture in pictures_after and shows_more_than(
+        face.pictures, new_picture, capture.captured_at
+    )
+    is_allowed = face.hold is None or not loses_anything(
+        face, replace(face, pictures=pictures_after)
+    )
     return (
         pictures_after
         if is_gain and is_allowed and _is_like_given(context.judge, new_picture, face.pictures)
@@ -430,11 +506,14 @@ def choose_pictures_after(context: Context) -> tuple[Picture, ...]:
 
 
 def _may_learn(context: Context) -> bool:
-    """Return whether tenant, camera and group let their faces learn, and the sighting is sure and good enough.
+    """Return whether tenant, camera and group let their faces learn, and the sighting is sure and
+    good enough.
 
-    If the tenant asks for consent, somebody from before that setting without a record learns nothing.
+    If the tenant asks for consent, somebody from before that setting without a record learns
+    nothing.
     """
-    open_sighting, quality = context.open_sighting, context.open_sighting.seen_face.estimates.quality
+    open_sighting = context.open_sighting
+    quality = context.open_sighting.seen_face.estimates.quality
     tenant, camera, group = open_sighting.tenant, open_sighting.camera, context.face_visits.group
     if not (tenant.learns and camera.learns and group.learns and open_sighting.is_of_arrival):
         return False
@@ -448,11 +527,16 @@ def _may_learn(context: Context) -> bool:
 def _make_learnt_picture(open_sighting: OpenSighting) -> Picture:
     capture, face = open_sighting.capture, open_sighting.seen_face
     learnt = Learnt(open_sighting.id, open_sighting.camera.id, capture.captured_at)
-    return Picture(capture.photo, "", open_sighting.now, (face.template,), face.estimates, learnt=learnt)
+    return Picture(
+        capture.photo, "", open_sighting.now, (face.template,), face.estimates, learnt=learnt
+    )
 
 
-def _is_like_given(judge: Judge | None, new_picture: Picture, pictures: tuple[Picture, ...]) -> bool:
-    """Return whether the picture looks like the given ones; False if none of them has a template of its model."""
+def _is_like_given(
+    judge: Judge | None, new_picture: Picture, pictures: tuple[Picture, ...]
+) -> bool:
+    """Return whether the picture looks like the given ones; False if none of them has a template of
+    its model."""
     (template,) = new_picture.templates
     mean = mean_of_given(pictures, template.model)
     if mean is None or judge is None:
@@ -465,11 +549,13 @@ def _is_like_given(judge: Judge | None, new_picture: Picture, pictures: tuple[Pi
 def _make_observation(context: Context, face: Face, sighting: Sighting) -> Observation:
     """Make the observation of a sighting, which statistics count.
 
-    If the face had the sighting before, the observation keeps the passages and the time of writing that it had. Of a
-    face that was never promoted, it keeps the group's name, too.
+    If the face had the sighting before, the observation keeps the passages and the time of writing
+    that it had. Of a face that was never promoted, it keeps the group's name, too.
     """
     open_sighting, plan = context.open_sighting, context.plan
-    is_before_enrolment = open_sighting.capture.captured_at < face.enrolled_at and not context.is_new
+    is_before_enrolment = (
+        open_sighting.capture.captured_at < face.enrolled_at and not context.is_new
+    )
     group_name = context.face_visits.name_at(plan.visits, plan.group_id, open_sighting.at_ms)
     observation = Observation(
         at=open_sighting.capture.captured_at,
@@ -487,13 +573,17 @@ def _make_observation(context: Context, face: Face, sighting: Sighting) -> Obser
     )
     if (earlier := open_sighting.earlier_observation) is None:
         return observation
-    if plan.visits.promotion is None:  # else it may have moved meanwhile, and the group's name with it
+    # else it may have moved meanwhile, and the group's name with it
+    if plan.visits.promotion is None:
         group_name = earlier.group_name
-    return replace(observation, group_name=group_name, passages=earlier.passages, written_at=earlier.written_at)
+    return replace(
+        observation, group_name=group_name, passages=earlier.passages, written_at=earlier.written_at
+    )
 
 
 def _make_events(context: Context, face: Face, sighting: Sighting) -> tuple[Event, ...]:
-    """Make the events of a sighting: a new face, the begin of an arrival, a promotion, a full group.
+    """Make the events of a sighting: a new face, the begin of an arrival, a promotion, a full
+    group.
 
     If the face had the sighting before, there are none: they were sent then.
     """
@@ -510,15 +600,25 @@ def _make_events(context: Context, face: Face, sighting: Sighting) -> tuple[Even
         id_ = f"{EventKind.GROUP_FULL}-{full_group.id}-{milliseconds(open_sighting.now)}"
         data = {"capacity": full_group.capacity}
         events.append(
-            Event(id_, EventKind.GROUP_FULL, open_sighting.now, full_group.name, open_sighting.camera.id, data)
+            Event(
+                id_,
+                EventKind.GROUP_FULL,
+                open_sighting.now,
+                full_group.name,
+                open_sighting.camera.id,
+                data,
+            )
         )
     return tuple(events)
 
 
 def _make_event(kind: EventKind, context: Context, face: Face, sighting: Sighting) -> Event:
-    """Return an event of a sighting, with the score and the threshold of its decision if it has a score."""
+    """Return an event of a sighting, with the score and the threshold of its decision if it has a
+    score."""
     open_sighting, decision = context.open_sighting, sighting.decision
-    captured_at, capture, camera = open_sighting.capture.captured_at, open_sighting.capture.id, open_sighting.camera.id
+    captured_at = open_sighting.capture.captured_at
+    capture = open_sighting.capture.id
+    camera = open_sighting.camera.id
     data: dict[str, Any] = {
         "faceid": face.faceid,
         "name": face.name,
@@ -538,15 +638,20 @@ def _make_event(kind: EventKind, context: Context, face: Face, sighting: Sightin
         if decision.false_match_probability is not None:
             data["false_match_probability"] = float(f"{decision.false_match_probability:.3g}")
     return Event(
-        f"{kind}-{open_sighting.event_id}", kind, captured_at, context.face_visits.name_of(face.group_id), camera, data
+        f"{kind}-{open_sighting.event_id}",
+        kind,
+        captured_at,
+        context.face_visits.name_of(face.group_id),
+        camera,
+        data,
     )
 
 
 def _make_reviews(context: Context, face: Face, sighting: Sighting) -> tuple[Review, ...]:
     """Return the reviews that ask a person to look at the sighting.
 
-    UNCERTAIN: it matched by a score near the threshold. PROMOTED: it made a stranger a regular. If the face had the
-    sighting before, the promotion was reviewed then.
+    UNCERTAIN: it matched by a score near the threshold. PROMOTED: it made a stranger a regular. If
+    the face had the sighting before, the promotion was reviewed then.
     """
     open_sighting, kinds = context.open_sighting, []
     is_matched = sighting.resolution is Resolution.MATCHED
@@ -572,7 +677,8 @@ def _make_reviews(context: Context, face: Face, sighting: Sighting) -> tuple[Rev
 
 
 class Rejected(Struct, frozen=True):
-    """The outcome of a rejection: the sighting as it is now, and the face that it was detached from."""
+    """The outcome of a rejection: the sighting as it is now, and the face that it was detached
+    from."""
 
     capture: Capture
     sighting: Sighting
@@ -580,7 +686,10 @@ class Rejected(Struct, frozen=True):
 
 
 class Reassignment(Struct, frozen=True):
-    """The person to whom a visit is given instead. `name`: of somebody new; `only`: these sightings of it, if any."""
+    """The person to whom a visit is given instead.
+
+    `name`: of somebody new; `only`: these sightings of it, if any.
+    """
 
     other: str | None = None
     instead: Instead | None = None

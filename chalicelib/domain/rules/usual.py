@@ -1,8 +1,9 @@
 """Usual weeks of a shop, and when it is quieter than that. Pure.
 
-The usual week says how many people each hour of each weekday brings: the mean of the last eight weeks, less if the
-last two were slower. A camera that sends nothing but captures is quieter than usual once so many people were due since
-it was heard last that chance explains it once a year, if they come as a Poisson process.
+The usual week says how many people each hour of each weekday brings: the mean of the last eight
+weeks, less if the last two were slower. A camera that sends nothing but captures is quieter than
+usual once so many people were due since it was heard last that chance explains it once a year, if
+they come as a Poisson process.
 
 Hours are those of local clocks, counted since 1970, as in local_time. Parts of them are fractions.
 """
@@ -26,10 +27,11 @@ LEAST_PEOPLE = 30
 """People that the eight weeks need, so that anything is usual."""
 
 FALSE_ALARMS_A_MONTH = 0.1
-"""Those of a shop whose people come by chance alone. Holidays, on which it is as quiet as if the camera were dead, take
-what is left of one a month."""
+"""Those of a shop whose people come by chance alone. Holidays, on which it is as quiet as if the
+camera were dead, take what is left of one a month."""
 _UNEVEN = 1.8
-"""By how much more people have to be due, since no real day is as even as chance: rain, groups, a slow week."""
+"""By how much more people have to be due, since no real day is as even as chance: rain, groups, a
+slow week."""
 
 
 class Usual(Struct, frozen=True):
@@ -46,7 +48,8 @@ class Usual(Struct, frozen=True):
 
     @property
     def limit(self) -> float:
-        """Return how many people have to be due without a sign: a month has so many pauses in which they may be."""
+        """Return how many people have to be due without a sign: a month has so many pauses in which
+        they may be."""
         pauses = self.week * 30 / 7
         return _UNEVEN * max(math.log(pauses / FALSE_ALARMS_A_MONTH), 1) if pauses else math.inf
 
@@ -56,16 +59,20 @@ def hour_of_week(hour: int) -> int:
 
 
 def learn_usual(people_by_hour: Mapping[int, int], today: int) -> Usual | None:
-    """Return the usual week before a day. None: fewer than LEAST_PEOPLE people, or less than two weeks, are known.
+    """Return the usual week before a day.
 
-    `people_by_hour`: how many people came, by local hour since 1970; hours without any are missing. `today`: the day,
-    in days since 1970; its own hours do not count. An hour of the usual week is the mean over all days of its weekday
-    since the first known day. If the last two weeks had fewer people than these means add up to, all means are reduced
-    by the same share.
+    None: fewer than LEAST_PEOPLE people, or less than two weeks, are known.
+
+    `people_by_hour`: how many people came, by local hour since 1970; hours without any are missing.
+    `today`: the day, in days since 1970; its own hours do not count. An hour of the usual week is
+    the mean over all days of its weekday since the first known day. If the last two weeks had fewer
+    people than these means add up to, all means are reduced by the same share.
     """
     end_hour = today * HOURS_PER_DAY
     known_counts = {
-        hour: count for hour, count in people_by_hour.items() if end_hour - _DAYS * HOURS_PER_DAY <= hour < end_hour
+        hour: count
+        for hour, count in people_by_hour.items()
+        if end_hour - _DAYS * HOURS_PER_DAY <= hour < end_hour
     }
     if sum(known_counts.values()) < LEAST_PEOPLE:
         return None
@@ -75,11 +82,20 @@ def learn_usual(people_by_hour: Mapping[int, int], today: int) -> Usual | None:
     hour_sums = [0.0] * HOURS_PER_WEEK
     for hour, count in known_counts.items():
         hour_sums[hour_of_week(hour)] += count
-    day_counts = Counter(hour_of_week(day * HOURS_PER_DAY) // HOURS_PER_DAY for day in range(first_day, today))
-    means = [hour_sums[week_hour] / day_counts[week_hour // HOURS_PER_DAY] for week_hour in range(HOURS_PER_WEEK)]
+    day_counts = Counter(
+        hour_of_week(day * HOURS_PER_DAY) // HOURS_PER_DAY for day in range(first_day, today)
+    )
+    means = [
+        hour_sums[week_hour] / day_counts[week_hour // HOURS_PER_DAY]
+        for week_hour in range(HOURS_PER_WEEK)
+    ]
     recent_hours = range((today - _RECENT_DAYS) * HOURS_PER_DAY, end_hour)
     expected = sum(means[hour_of_week(hour)] for hour in recent_hours)
-    share = min(sum(known_counts.get(hour, 0) for hour in recent_hours) / expected, 1.0) if expected else 0.0
+    share = (
+        min(sum(known_counts.get(hour, 0) for hour in recent_hours) / expected, 1.0)
+        if expected
+        else 0.0
+    )
     return Usual(tuple(round(share * mean, 3) for mean in means))
 
 
@@ -108,9 +124,11 @@ def is_quieter(usual: Usual, since: float, now: float, opening: Set[int] = ALWAY
 
 
 def propose_hours(usual: Usual) -> Sequence[tuple[int, int] | None]:
-    """Return for each weekday the hours from the first to the one behind the last that usually has anybody.
+    """Return for each weekday the hours from the first to the one behind the last that usually has
+    anybody.
 
-    None: the shop seems to be closed. Hours with less than a hundredth of the day's people are not usual.
+    None: the shop seems to be closed. Hours with less than a hundredth of the day's people are not
+    usual.
     """
     proposed: list[tuple[int, int] | None] = []
     for weekday in range(7):

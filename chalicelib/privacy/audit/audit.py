@@ -1,8 +1,10 @@
-"""Entries of acts. The store that all services write by puts an act's entry into the act's own transaction.
+"""Entries of acts. The store that all services write by puts an act's entry into the act's own
+transaction.
 
-So both are there or neither, and no use case can forget its entry. An entry that waits to be closed is an item of its
-own: the key begins with the time and ends at random, so no two writers meet at one. Sightings are the exception: what
-their entries say stands in the capture, which their transaction writes anyway (`sightings` in chain.py reads it).
+So both are there or neither, and no use case can forget its entry. An entry that waits to be closed
+is an item of its own: the key begins with the time and ends at random, so no two writers meet at
+one. Sightings are the exception: what their entries say stands in the capture, which their
+transaction writes anyway (`sightings` in chain.py reads it).
 """
 
 from __future__ import annotations
@@ -35,7 +37,17 @@ from chalicelib.privacy.reading import Data, count_key, in_entries, kinds_of
 from chalicelib.service import Service
 from chalicelib.storage import keys
 from chalicelib.storage.items import write
-from chalicelib.storage.ports import Action, Check, Clock, Delete, Item, ItemStore, Put, Table, Update
+from chalicelib.storage.ports import (
+    Action,
+    Check,
+    Clock,
+    Delete,
+    Item,
+    ItemStore,
+    Put,
+    Table,
+    Update,
+)
 from chalicelib.storage.values import milliseconds, omit_none
 
 if TYPE_CHECKING:
@@ -50,11 +62,14 @@ _ReadKey = tuple[str, str, int, str]
 """Tenant, caller, hour, and a subject that the caller was told of."""
 _NOTHING, _PICTURES = frozenset[Data](), frozenset({Data.PICTURES})
 _MOST_REMEMBERED = 50_000
-"""Subjects that a process remembers to have entered in this hour, so that each is entered once: 10 MB."""
+"""Subjects that a process remembers to have entered in this hour, so that each is entered once: 10
+MB."""
 _FOLLOWING_TABLES = {
-    table.name for table in (keys.REQUESTS, keys.OBSERVATIONS, keys.SUMMARIES, keys.ARRIVALS, keys.AUDIT)
+    table.name
+    for table in (keys.REQUESTS, keys.OBSERVATIONS, keys.SUMMARIES, keys.ARRIVALS, keys.AUDIT)
 }
-"""Tables whose items alone are no change that somebody decided: they follow from one, or only count."""
+"""Tables whose items alone are no change that somebody decided: they follow from one, or only
+count."""
 _ACCESSES = {keys.TENANTS.name, keys.HOOKS.name}
 """Tables of accesses and settings, each of whose writes says what it does."""
 _OF_JOBS = {table.name for table in (keys.FACES, keys.JOURNAL, keys.NEGATIVES, keys.MERGES)}
@@ -64,7 +79,10 @@ class AuditedItems:
     """The ItemStore of all services: to a transaction of an act it adds the act's entry."""
 
     def __init__(self, items: ItemStore, clock: Clock, sign: Sign) -> None:
-        self.get, self.get_many, self.get_each, self.query = items.get, items.get_many, items.get_each, items.query
+        self.get = items.get
+        self.get_many = items.get_many
+        self.get_each = items.get_each
+        self.query = items.query
         self._items = items
         self._sign = sign
         self._clock = clock
@@ -87,9 +105,11 @@ class AuditedItems:
 
 
 class Reads(Service["Services"]):
-    """The writer of acts that store nothing else: decisions, exports, and what answers tell of people.
+    """The writer of acts that store nothing else: decisions, exports, and what answers tell of
+    people.
 
-    A caller that looks at the same people all the time, as an open console does, makes one entry an hour and process.
+    A caller that looks at the same people all the time, as an open console does, makes one entry an
+    hour and process.
     """
 
     def __init__(self, services: Services) -> None:
@@ -100,8 +120,8 @@ class Reads(Service["Services"]):
     def enter_act(self, act: AuditEvent) -> Iterator[None]:
         """Begin the act, and write its entries at the end if it has none yet and needs some.
 
-        Dialects say by an error that nobody was found, so that is an end, too; with one, nothing was exported. Raises
-        Busy, StorageUnavailable: then nobody gets the answer.
+        Dialects say by an error that nobody was found, so that is an end, too; with one, nothing
+        was exported. Raises Busy, StorageUnavailable: then nobody gets the answer.
         """
         with audit_events.begin_audit_event(act):
             try:
@@ -113,7 +133,10 @@ class Reads(Service["Services"]):
             self._close(act)
 
     def write_export_entry(self, tenant: str, face: str | None = None) -> None:
-        """Write the entry of an export by the command line, before it gives anything out. `face`: all that it is of."""
+        """Write the entry of an export by the command line, before it gives anything out.
+
+        `face`: all that it is of.
+        """
         if (act := audit_events.current()) is not None and act.kind is Kind.EXPORT:
             act.tenant, act.about, act.entered = tenant, omit_none({"face": face}), False
             self._close(act)
@@ -128,28 +151,46 @@ class Reads(Service["Services"]):
             self._close(act)
 
     def _close(self, act: AuditEvent) -> None:
-        """Write the act's entries: its own if no write did, and the people of whom it told first in this hour."""
+        """Write the act's entries: its own if no write did, and the people of whom it told first in
+        this hour."""
         if not act.tenant:
             return
         entries, new_reads = [], self._find_new_reads(act)
-        if not act.entered and (act.kind is Kind.EXPORT or (act.kind is Kind.DECISION and act.decided)):
+        if not act.entered and (
+            act.kind is Kind.EXPORT or (act.kind is Kind.DECISION and act.decided)
+        ):
             entries.append(_make_entry(act, self.services.clock, ()))
             act.named |= faces_of(entries[0])
         for read_entry in in_entries(
-            {subject: kinds for (*_, subject), kinds in new_reads.items() if subject not in act.named}
+            {
+                subject: kinds
+                for (*_, subject), kinds in new_reads.items()
+                if subject not in act.named
+            }
         ):
             entries.append(
-                new_entry(self.services.clock, READ, act.by, request=request_id(), acts=[act.what], **read_entry)
+                new_entry(
+                    self.services.clock,
+                    READ,
+                    act.by,
+                    request=request_id(),
+                    acts=[act.what],
+                    **read_entry,
+                )
             )
         if entries:
             act.entered = True  # first, else the store adds an entry of its own to this write
             write(self.services.items, [entry_put(act.tenant, entry) for entry in entries])
-        self._known |= {read_key: self._known.get(read_key, kinds) | kinds for read_key, kinds in new_reads.items()}
+        self._known |= {
+            read_key: self._known.get(read_key, kinds) | kinds
+            for read_key, kinds in new_reads.items()
+        }
         while len(self._known) > _MOST_REMEMBERED:
             self._known.popitem(last=False)
 
     def _find_new_reads(self, act: AuditEvent) -> dict[_ReadKey, frozenset[Data]]:
-        """Return of whom the act tells what this process has not noted yet in this hour, and what that is."""
+        """Return of whom the act tells what this process has not noted yet in this hour, and what
+        that is."""
         hour, kinds = milliseconds(self.services.clock.now()) // HOUR_MS, kinds_of(act)
         read = act.read if not act.unnamed else {**act.read, count_key(act.unnamed): None}
         kinds_by_read = {
@@ -168,7 +209,10 @@ def _is_of_note(act: AuditEvent, actions: Sequence[Action]) -> bool:
     changes = [action for action in actions if not isinstance(action, Check)]
     match act.kind:
         case Kind.CHANGE:
-            return any(change.table.name not in _FOLLOWING_TABLES and not _only_counts(change) for change in changes)
+            return any(
+                change.table.name not in _FOLLOWING_TABLES and not _only_counts(change)
+                for change in changes
+            )
         case Kind.DECISION:
             return bool(act.decided) and not act.entered
         case Kind.JOB:
@@ -196,7 +240,14 @@ def _make_entry(act: AuditEvent, clock: Clock, actions: Sequence[Action]) -> Ent
         request=request_id(),
         faces=list(dict.fromkeys([*named_faceids, *_list_subjects(changes, OF_FACES)])),
         deleted=_list_subjects(changes, DELETING),
-        seq=next((int(put.item["seq"]) for put in changes if put.table is keys.JOURNAL and isinstance(put, Put)), None),
+        seq=next(
+            (
+                int(put.item["seq"])
+                for put in changes
+                if put.table is keys.JOURNAL and isinstance(put, Put)
+            ),
+            None,
+        ),
         decided=list(act.decided) if act.kind is Kind.DECISION else None,
         does=_read_effects_of(changes),
         **fields,
@@ -210,7 +261,12 @@ def _read_effects_of(changes: Sequence[Put | Update | Delete]) -> Mapping[str, l
     all that they do. Others without a word arrange something that is nobody's.
     """
     others = _list_subjects(changes, OF_FACES - {Effect.EDITS})
-    said = (word for change in changes for word in change.does if word[0] != Effect.EDITS or word[1] not in others)
+    said = (
+        word
+        for change in changes
+        for word in change.does
+        if word[0] != Effect.EDITS or word[1] not in others
+    )
     if does := read_effects([tuple(said)]):
         return does
     if not changes or any(change.table.name in _ACCESSES for change in changes):
@@ -219,10 +275,13 @@ def _read_effects_of(changes: Sequence[Put | Update | Delete]) -> Mapping[str, l
 
 
 def _audit_days(action: Action) -> int | str | None:
-    """Return what a change of a tenant sets `audit_days` to, since hours go by these only; None: it does not."""
+    """Return what a change of a tenant sets `audit_days` to, since hours go by these only; None: it
+    does not."""
     if action.table.name != keys.TENANTS.name or action.key[0] != keys.tenant_item("")[0]:
         return None
-    fields = action.item if isinstance(action, Put) else action.set if isinstance(action, Update) else {}
+    fields = (
+        action.item if isinstance(action, Put) else action.set if isinstance(action, Update) else {}
+    )
     return (fields["audit_days"] or "none") if "audit_days" in fields else None
 
 
@@ -237,7 +296,8 @@ def _find_owner(action: Action) -> str:
 
 
 class Audit(Service["Services"]):
-    """The audit of all tenants: acts and their actors, closed by the hour into a chain that a signature vouches for."""
+    """The audit of all tenants: acts and their actors, closed by the hour into a chain that a
+    signature vouches for."""
 
     @lazy
     def reads(self) -> Reads:
@@ -284,14 +344,21 @@ class Audit(Service["Services"]):
             Job("audit", lambda context: self._close_hours(context.tenant.name)),
             Job(
                 "audit retention",
-                lambda context: self.erasing.trim_nightly(context.tenant.name, context.tenant.audit_days),
+                lambda context: self.erasing.trim_nightly(
+                    context.tenant.name, context.tenant.audit_days
+                ),
                 nightly=True,
             ),
         )
 
 
-def verified_export(lines: Iterable[str], key_of: Callable[[str], str]) -> tuple[Verified, list[Entry]]:
-    """Verify the lines of an export, without the service. Raises as `leaving.verify_export_lines`."""
+def verified_export(
+    lines: Iterable[str], key_of: Callable[[str], str]
+) -> tuple[Verified, list[Entry]]:
+    """Verify the lines of an export, without the service.
+
+    Raises as `leaving.verify_export_lines`.
+    """
     from chalicelib.privacy.audit.verifying import verify_export_lines
 
     return verify_export_lines(lines, key_of)

@@ -1,4 +1,5 @@
-"""Acts and reads of one caller, as the entries say, closed or not, and what nobody can say by them."""
+"""Acts and reads of one caller, as the entries say, closed or not, and what nobody can say by
+them."""
 
 from __future__ import annotations
 
@@ -20,10 +21,10 @@ if TYPE_CHECKING:
 class Breach(Struct):
     """Sum of what a caller was told since a time, and of what nobody can say.
 
-    `erased`: entries, of whomever, that an erasure took; `let_go`: hours whose entries are not kept any more;
-    `unreadable`: hours that are damaged; `begins_ms`: when the first entry that is kept was written; None: none is.
-    `entries`: how many entries there are of the caller.
-    `did`: what the caller did besides, the subjects of each effect (domain/effects).
+    `erased`: entries, of whomever, that an erasure took; `let_go`: hours whose entries are not kept
+    any more; `unreadable`: hours that are damaged; `begins_ms`: when the first entry that is kept
+    was written; None: none is. `entries`: how many entries there are of the caller. `did`: what the
+    caller did besides, the subjects of each effect (domain/effects).
     """
 
     tally: Tally
@@ -36,23 +37,33 @@ class Breach(Struct):
 
 
 class Breaches(Service["Services"]):
-    def find_reads(self, tenant: str, caller: str, since_ms: int, reads: Mapping[str, tuple[Data, ...]]) -> Breach:
+    def find_reads(
+        self, tenant: str, caller: str, since_ms: int, reads: Mapping[str, tuple[Data, ...]]
+    ) -> Breach:
         """Say what a caller was told of people since a time.
 
-        `caller`: its name in the audit (privacy/reading); `reads`: what each act tells, also of dialects.
+        `caller`: its name in the audit (privacy/reading); `reads`: what each act tells, also of
+        dialects.
         """
         breach, chain = Breach(Tally(reads)), self.services.audit.chain
         chain_end = chain.read_end(tenant)
         now_ms = milliseconds(self.services.clock.now())
         waiting_leaves = [
             entry.leaf
-            for entry in chain.list_pending(tenant, chain_end, chain.read_last_hour(tenant, chain_end), now_ms)
+            for entry in chain.list_pending(
+                tenant, chain_end, chain.read_last_hour(tenant, chain_end), now_ms
+            )
         ]
         self._note(breach, waiting_leaves, caller, since_ms)
-        elements = [element for element in chain.list_elements(tenant) if element.head.hour + HOUR_MS > since_ms]
+        elements = [
+            element
+            for element in chain.list_elements(tenant)
+            if element.head.hour + HOUR_MS > since_ms
+        ]
         breach.let_go = sum(element.entries is None for element in elements)
         for _, leaves in chain.read_each(
-            [element for element in elements if element.entries is not None], chain.read_intact_leaves
+            [element for element in elements if element.entries is not None],
+            chain.read_intact_leaves,
         ):
             if leaves is None:
                 breach.unreadable += 1
@@ -67,7 +78,9 @@ class Breaches(Service["Services"]):
             if entry is None:
                 breach.erased += 1
                 continue
-            breach.begins_ms = min(at_ms(entry), at_ms(entry) if breach.begins_ms is None else breach.begins_ms)
+            breach.begins_ms = min(
+                at_ms(entry), at_ms(entry) if breach.begins_ms is None else breach.begins_ms
+            )
             if at_ms(entry) >= since_ms and is_by(entry, caller):
                 entries.append(entry)
         breach.entries += len(entries)

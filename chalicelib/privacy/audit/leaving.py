@@ -1,10 +1,10 @@
 """How do entries leave the audit? By signed statements, for an erasure or by the clock.
 
-Erasure: salt and content of the entries that name somebody go, and the leaves' hashes stay; of an entry of reading that
-is not closed, the name alone. So the chain still verifies, and nobody can guess the text back. An entry of its own
-lists the leaves before anything is erased, in a statement that the tenant's key signs: a bare leaf that no such
-statement lists is a finding (verifying). For retention the oldest hours' entries go whole, which another statement
-says; their heads stay.
+Erasure: salt and content of the entries that name somebody go, and the leaves' hashes stay; of an
+entry of reading that is not closed, the name alone. So the chain still verifies, and nobody can
+guess the text back. An entry of its own lists the leaves before anything is erased, in a statement
+that the tenant's key signs: a bare leaf that no such statement lists is a finding (verifying). For
+retention the oldest hours' entries go whole, which another statement says; their heads stay.
 """
 
 from __future__ import annotations
@@ -56,7 +56,10 @@ _IN_AN_ENTRY = 1_000
 
 
 class _Found(Struct, frozen=True):
-    """Entries that name some faces. `closed`: all leaves of the hours that have some; `hashes`: of leaves to erase."""
+    """Entries that name some faces.
+
+    `closed`: all leaves of the hours that have some; `hashes`: of leaves to erase.
+    """
 
     waiting: list[PendingEntry]
     closed: list[tuple[Element, list[Leaf]]]
@@ -77,10 +80,11 @@ class AuditErasing(Service["Services"]):
     ) -> list[str]:
         """Erase the entries that are about one of these faces; return the hashes of their leaves.
 
-        `erasure`: the id that the receipt has; `since` reads when somebody else was enrolled with an id. Captures that
-        name a face are to be changed before: sightings that are not closed yet are read from them. It may be cut off
-        and done again: then the leaves that are left are erased, and listed. Raises StorageUnavailable if the key that
-        signs the list cannot be read: nothing is erased then.
+        `erasure`: the id that the receipt has; `since` reads when somebody else was enrolled with
+        an id. Captures that name a face are to be changed before: sightings that are not closed yet
+        are read from them. It may be cut off and done again: then the leaves that are left are
+        erased, and listed. Raises StorageUnavailable if the key that signs the list cannot be read:
+        nothing is erased then.
         """
         wanted_faceids, erased = set(faceids), list[str]()
         while True:
@@ -98,18 +102,31 @@ class AuditErasing(Service["Services"]):
             erased += found.hashes
 
     def _find_named(
-        self, tenant: str, wanted_faceids: Collection[str], since: Callable[[], Mapping[str, datetime]]
+        self,
+        tenant: str,
+        wanted_faceids: Collection[str],
+        since: Callable[[], Mapping[str, datetime]],
     ) -> _Found:
-        """Find the entries that name one of these faces, and stop closings until they are erased."""
+        """Find the entries that name one of these faces, and stop closings until they are
+        erased."""
         chain = self.services.audit.chain
         chain.stop_closings(tenant)
-        maybe_waiting = [entry for entry in chain.list_waiting(tenant) if entry.leaf.names_one_of(wanted_faceids)]
+        maybe_waiting = [
+            entry for entry in chain.list_waiting(tenant) if entry.leaf.names_one_of(wanted_faceids)
+        ]
         closed = self._find_leaves_that_name(tenant, wanted_faceids)
         enrolled_at = since()
-        waiting = [entry for entry in maybe_waiting if entry.leaf.names_one_of(wanted_faceids, enrolled_at)]
+        waiting = [
+            entry for entry in maybe_waiting if entry.leaf.names_one_of(wanted_faceids, enrolled_at)
+        ]
         leaves = [
             *(entry.leaf for entry in waiting if entry.reading is None),
-            *(leaf for _, leaves in closed for leaf in leaves if leaf.names_one_of(wanted_faceids, enrolled_at)),
+            *(
+                leaf
+                for _, leaves in closed
+                for leaf in leaves
+                if leaf.names_one_of(wanted_faceids, enrolled_at)
+            ),
         ]
         return _Found(waiting, closed, list(dict.fromkeys(leaf.hash for leaf in leaves)))
 
@@ -126,34 +143,51 @@ class AuditErasing(Service["Services"]):
     def read_entries(
         self, tenant: str, faceids: Collection[str], since: Mapping[str, datetime] = _NOBODY
     ) -> list[Entry]:
-        """Read the entries about one of these faces, those of closed hours first; of open sightings, captures tell.
+        """Read the entries about one of these faces, those of closed hours first; of open
+        sightings, captures tell.
 
         `since`: when somebody else was enrolled with an id.
         """
-        closed_leaves = (leaf for _, leaves in self._find_leaves_that_name(tenant, faceids) for leaf in leaves)
+        closed_leaves = (
+            leaf for _, leaves in self._find_leaves_that_name(tenant, faceids) for leaf in leaves
+        )
         waiting_leaves = (entry.leaf for entry in self.services.audit.chain.list_waiting(tenant))
-        return [leaf.content or {} for leaf in (*closed_leaves, *waiting_leaves) if leaf.names_one_of(faceids, since)]
+        return [
+            leaf.content or {}
+            for leaf in (*closed_leaves, *waiting_leaves)
+            if leaf.names_one_of(faceids, since)
+        ]
 
-    def with_absorbed(self, tenant: str, faceids: Collection[str], since: Mapping[str, datetime]) -> list[str]:
-        """Return these faces and those that became a part of them: a merge is forgotten in 30 days, an entry is not."""
-        return with_absorbed(faceids, lambda part: list_absorbed_faces(self.read_entries(tenant, part, since), part))
+    def with_absorbed(
+        self, tenant: str, faceids: Collection[str], since: Mapping[str, datetime]
+    ) -> list[str]:
+        """Return these faces and those that became a part of them: a merge is forgotten in 30 days,
+        an entry is not."""
+        return with_absorbed(
+            faceids, lambda part: list_absorbed_faces(self.read_entries(tenant, part, since), part)
+        )
 
     def trim_nightly(self, tenant: str, days: int | None) -> None:
-        """Let entries go that are older than the tenant keeps them (None: for ever), and what cut-off closings left."""
+        """Let entries go that are older than the tenant keeps them (None: for ever), and what
+        cut-off closings left."""
         if days is not None:
             self.trim(tenant, days)
         self.services.audit.chain.delete_unnamed_blobs(tenant)
 
     def trim(self, tenant: str, days: int) -> int:
-        """Delete the entries of hours that ended `days` ago, but keep the hours' heads; return how many hours.
+        """Delete the entries of hours that ended `days` ago, but keep the hours' heads; return how
+        many hours.
 
-        An hour that is damaged stays, for people who ask what happened to it. If more than a fifth of all hours are
-        overdue, the clock may be wrong, or `days` is new: then only the oldest fifth of all hours goes at once. Raises
-        InvalidInput if the tenant has signed another number of days last: nothing goes then.
+        An hour that is damaged stays, for people who ask what happened to it. If more than a fifth
+        of all hours are overdue, the clock may be wrong, or `days` is new: then only the oldest
+        fifth of all hours goes at once. Raises InvalidInput if the tenant has signed another number
+        of days last: nothing goes then.
         """
         limit_ms = milliseconds(self.services.clock.now() - timedelta(days=days)) - HOUR_MS
         hours_with_entries = [
-            hour for hour in self.services.audit.chain.list_elements(tenant) if hour.entries is not None
+            hour
+            for hour in self.services.audit.chain.list_elements(tenant)
+            if hour.entries is not None
         ]
         intact_leaves_by_hour = self.services.audit.chain.read_each(
             [hour for hour in hours_with_entries if hour.head.hour <= limit_ms],
@@ -161,16 +195,22 @@ class AuditErasing(Service["Services"]):
         )
         checked_hours = [(hour, leaves is not None) for hour, leaves in intact_leaves_by_hour]
         if damaged := [hour.head.name for hour, is_intact in checked_hours if not is_intact]:
-            _log.warning("the audit of tenant %s is damaged, and these hours stay: %s", tenant, ", ".join(damaged))
+            _log.warning(
+                "the audit of tenant %s is damaged, and these hours stay: %s",
+                tenant,
+                ", ".join(damaged),
+            )
         intact_hours = [hour for hour, is_intact in checked_hours if is_intact]
         overdue_count = sum(
-            hour.head.hour <= limit_ms - OVERDUE_AFTER // timedelta(milliseconds=1) for hour in intact_hours
+            hour.head.hour <= limit_ms - OVERDUE_AFTER // timedelta(milliseconds=1)
+            for hour in intact_hours
         )
         most = len(intact_hours)
         if is_too_many(overdue_count, len(hours_with_entries)):
             most = max(LEAST_A_SWEEP, len(hours_with_entries) // ONE_IN_A_SWEEP)
             _log.warning(
-                "tenant %s keeps %d hours of the audit no longer, more than a fifth: a night lets a fifth go. Look at "
+                "tenant %s keeps %d hours of the audit no longer, more than a fifth: a night lets "
+                "a fifth go. Look at "
                 "clock and audit_days",
                 tenant,
                 overdue_count,
@@ -180,10 +220,14 @@ class AuditErasing(Service["Services"]):
             return 0
         if (signed_days := self._read_signed_days(tenant)) != days:
             raise InvalidInput(
-                f"audit_days of tenant {tenant!r} is {days}, and the tenant has signed {signed_days}: somebody changed "
-                f"it beside the service. Set it again by `regulars tenants set {tenant} --audit-days`"
+                f"audit_days of tenant {tenant!r} is {days}, and the tenant has signed "
+                f"{signed_days}: somebody changed "
+                f"it beside the service. Set it again by `regulars tenants set {tenant} "
+                "--audit-days`"
             )
-        self._sign_statement(tenant, TRIMMED, audit_days=days, upto=max(hour.head.number for hour in old_hours))
+        self._sign_statement(
+            tenant, TRIMMED, audit_days=days, upto=max(hour.head.number for hour in old_hours)
+        )
         for hour in old_hours:
             self.services.audit.chain.replace_leaves(hour, None)
         return len(old_hours)
@@ -191,13 +235,12 @@ class AuditErasing(Service["Services"]):
     def _read_signed_days(self, tenant: str) -> int | str:
         """Return the `audit_days` that the tenant has signed last, by a change or as hours went.
 
-        If it has signed none, those of new tenants. What an hour says that is damaged does not count.
+        If it has signed none, those of new tenants. What an hour says that is damaged does not
+        count.
         """
-        known_public_keys, now, newest_ms = (
-            self.services.audit.signing.read_public_keys(tenant),
-            milliseconds(self.services.clock.now()),
-            -1,
-        )
+        known_public_keys = self.services.audit.signing.read_public_keys(tenant)
+        now = milliseconds(self.services.clock.now())
+        newest_ms = -1
         days: int | str = AUDIT_DAYS
         for hour, leaves in self._newest_first(tenant):
             if hour + HOUR_MS <= newest_ms:
@@ -210,7 +253,8 @@ class AuditErasing(Service["Services"]):
         return days
 
     def _newest_first(self, tenant: str) -> Iterator[tuple[int, list[Leaf]]]:
-        """Yield what waits, and the entries of each hour that is intact, each with the hour that statements need."""
+        """Yield what waits, and the entries of each hour that is intact, each with the hour that
+        statements need."""
         yield (
             self.services.audit.chain.read_end(tenant).hour + HOUR_MS,
             [entry.leaf for entry in self.services.audit.chain.list_waiting(tenant)],
@@ -225,12 +269,18 @@ class AuditErasing(Service["Services"]):
         ):
             yield element.head.hour, leaves or []
 
-    def _find_leaves_that_name(self, tenant: str, names: Collection[str]) -> list[tuple[Element, list[Leaf]]]:
+    def _find_leaves_that_name(
+        self, tenant: str, names: Collection[str]
+    ) -> list[tuple[Element, list[Leaf]]]:
         """Find the closed hours with entries that name one of these."""
         kept_elements = [
-            element for element in self.services.audit.chain.list_elements(tenant) if element.entries is not None
+            element
+            for element in self.services.audit.chain.list_elements(tenant)
+            if element.entries is not None
         ]
-        read = self.services.audit.chain.read_each(kept_elements, self.services.audit.chain.read_leaves)
+        read = self.services.audit.chain.read_each(
+            kept_elements, self.services.audit.chain.read_leaves
+        )
         return [
             element_and_leaves
             for element_and_leaves in read
@@ -238,21 +288,34 @@ class AuditErasing(Service["Services"]):
         ]
 
     def _sign_statement(self, tenant: str, what: str, **fields: Any) -> None:
-        """Write an entry with a signed statement of what goes. Verifying takes the keys from `at` on."""
+        """Write an entry with a signed statement of what goes.
+
+        Verifying takes the keys from `at` on.
+        """
         act = audit_events.current()
         entry = new_entry(self.services.clock, what, "regulars" if act is None else act.by)
         write(
             self.services.items,
-            [entry_put(tenant, said_signed(entry, self.services.audit.signing.sign_statement, tenant, what, **fields))],
+            [
+                entry_put(
+                    tenant,
+                    said_signed(
+                        entry, self.services.audit.signing.sign_statement, tenant, what, **fields
+                    ),
+                )
+            ],
         )
 
     def _reduce(self, pending_entry: PendingEntry, faceids: Collection[str]) -> None:
-        """Take people out of an entry of reading that is not closed: the others stay, and the number."""
+        """Take people out of an entry of reading that is not closed: the others stay, and the
+        number."""
         item = entry_item(
-            str(pending_entry.item and pending_entry.item[0]), leave_out_people(pending_entry.reading or {}, faceids)
+            str(pending_entry.item and pending_entry.item[0]),
+            leave_out_people(pending_entry.reading or {}, faceids),
         )
         write_unless_changed(
-            self.services.items, [Put(keys.AUDIT, item, (equals("salt", pending_entry.leaf.salt, "entry-same"),))]
+            self.services.items,
+            [Put(keys.AUDIT, item, (equals("salt", pending_entry.leaf.salt, "entry-same"),))],
         )
 
     def _erase_open(self, pending_entry: PendingEntry) -> None:
@@ -265,5 +328,6 @@ class AuditErasing(Service["Services"]):
         }
         # it is closed by now
         write_unless_changed(
-            self.services.items, [Put(keys.AUDIT, item, (equals("salt", pending_entry.leaf.salt, "entry-same"),))]
+            self.services.items,
+            [Put(keys.AUDIT, item, (equals("salt", pending_entry.leaf.salt, "entry-same"),))],
         )

@@ -16,11 +16,13 @@ from chalicelib.storage.ports import Action, Clock
 from chalicelib.storage.values import milliseconds, omit_none, time_text
 
 CLOSED_WITH = timedelta(minutes=30)
-"""A sighting that is resolved within this time of its capture has no item: closing finds it by the capture's id."""
+"""A sighting that is resolved within this time of its capture has no item: closing finds it by the
+capture's id."""
 
 
 def has_item(capture_id: str, sighting: Sighting) -> bool:
-    """Return whether a sighting's entry is an item of its own, since closing would not find it by its capture."""
+    """Return whether a sighting's entry is an item of its own, since closing would not find it by
+    its capture."""
     if sighting.resolved_at is None:
         return False
     apart_ms = abs(milliseconds(sighting.resolved_at) - captured_ms(capture_id))
@@ -28,7 +30,8 @@ def has_item(capture_id: str, sighting: Sighting) -> bool:
 
 
 def sighting_entry(capture: Capture, sighting: Sighting) -> Entry:
-    """Make the entry of a sighting: who it was, by which model, score, limit and seq of the gallery."""
+    """Make the entry of a sighting: who it was, by which model, score, limit and seq of the
+    gallery."""
     assert sighting.resolved_at is not None  # noqa: S101 -- callers ask has_item or resolve it first
     id_ = sighting_id(capture.id, sighting.number)
     fields = {
@@ -47,7 +50,8 @@ def sighting_entry(capture: Capture, sighting: Sighting) -> Entry:
 
 
 def sighting_put(tenant: str, capture: Capture, sighting: Sighting) -> list[Action]:
-    """Return the action that stores a sighting's entry, if closing would not find it by its capture."""
+    """Return the action that stores a sighting's entry, if closing would not find it by its
+    capture."""
     if not has_item(capture.id, sighting):
         return []
     entry = sighting_entry(capture, sighting)
@@ -55,11 +59,14 @@ def sighting_put(tenant: str, capture: Capture, sighting: Sighting) -> list[Acti
 
 
 def rejected_put(tenant: str, clock: Clock, capture: Capture, sighting: Sighting) -> list[Action]:
-    """Return the action that keeps a rejected sighting's decision, which its capture will not hold any more."""
+    """Return the action that keeps a rejected sighting's decision, which its capture will not hold
+    any more."""
     if sighting.resolved_at is None:
         return []
     before, act = sighting_entry(capture, sighting), audit_events.current()
-    decision_fields = {name: value for name, value in before.items() if name not in ("id", "at", "what", "by")}
+    decision_fields = {
+        name: value for name, value in before.items() if name not in ("id", "at", "what", "by")
+    }
     by = "regulars" if act is None else act.by
     fields = {"request": request_id(), "was": before["at"], **decision_fields}
     return [entry_put(tenant, new_entry(clock, "sighting rejected", by, **fields))]

@@ -1,11 +1,12 @@
 """Erasures that are done again: of people, and of tenants, whom a restored backup brought back.
 
-A receipt knows its faces by hashes of their ids, so that whoever has it can find them in a restored book. It is open if
-the book has the tenant and no record of that erasure: the backup is from before the erasure was asked for. Done again,
-an erasure has its old receipt, and a new one for what went now.
+A receipt knows its faces by hashes of their ids, so that whoever has it can find them in a restored
+book. It is open if the book has the tenant and no record of that erasure: the backup is from before
+the erasure was asked for. Done again, an erasure has its old receipt, and a new one for what went
+now.
 
-Somebody else may have one of these ids: from before, as the receipt then notes, or since. Such a face stays, and what
-the former left goes.
+Somebody else may have one of these ids: from before, as the receipt then notes, or since. Such a
+face stays, and what the former left goes.
 """
 
 from __future__ import annotations
@@ -71,13 +72,23 @@ class Receipt(Struct, frozen=True):
 
 
 def parse_receipt(document: Any) -> Receipt | None:
-    """Read a receipt; None if this is another statement. Raises InvalidInput if it is not as it was signed."""
+    """Read a receipt; None if this is another statement.
+
+    Raises InvalidInput if it is not as it was signed.
+    """
     statement, signer = signing.verify_statement(document)
-    return Receipt(document, statement, signer) if statement.get("kind") in (RECEIPT, RECEIPT_OF_TENANT) else None
+    return (
+        Receipt(document, statement, signer)
+        if statement.get("kind") in (RECEIPT, RECEIPT_OF_TENANT)
+        else None
+    )
 
 
 class People(Struct):
-    """The people in a tenant's book, deleted ones too who were observed. Those whom an erasure takes are taken out."""
+    """The people in a tenant's book, deleted ones too who were observed.
+
+    Those whom an erasure takes are taken out.
+    """
 
     key: bytes
     faceids: set[str]
@@ -90,7 +101,8 @@ class People(Struct):
 
 class Again(Service["Services"]):
     def list_unknown_names(self, names: Iterable[str]) -> list[str]:
-        """Return those of a keeper's names (`receipt_name`) that are of a tenant here that does not know them."""
+        """Return those of a keeper's names (`receipt_name`) that are of a tenant here that does not
+        know them."""
         tenants = {tenant.app_id: tenant.name for tenant in self.services.tenants.list_all()}
         erasure_keys = {
             name: (tenants[app_id], id_)
@@ -102,12 +114,19 @@ class Again(Service["Services"]):
         return [name for name, erasure_key in erasure_keys.items() if erasure_key not in known_keys]
 
     def list_unknown(self, receipts: Iterable[Receipt]) -> list[Receipt]:
-        """Return the receipts of tenants here whose erasures this book has no record of, the oldest first."""
+        """Return the receipts of tenants here whose erasures this book has no record of, the oldest
+        first."""
         tenants = {tenant.name: tenant.app_id for tenant in self.services.tenants.list_all()}
-        receipts_here = {(receipt.tenant, receipt.id): receipt for receipt in receipts if receipt.tenant in tenants}
+        receipts_here = {
+            (receipt.tenant, receipt.id): receipt
+            for receipt in receipts
+            if receipt.tenant in tenants
+        }
         known_keys = self._find_known(list(receipts_here))
         remaining_receipts = [
-            receipt for erasure_key, receipt in receipts_here.items() if erasure_key not in known_keys
+            receipt
+            for erasure_key, receipt in receipts_here.items()
+            if erasure_key not in known_keys
         ]
         of_here = (
             receipt
@@ -117,7 +136,8 @@ class Again(Service["Services"]):
         return sorted(of_here, key=lambda receipt: str(receipt.statement["done_at"]))
 
     def list_open(self, receipts: Iterable[Receipt]) -> list[Receipt]:
-        """Return the unknown receipts that name somebody who is in the book, or the tenant itself."""
+        """Return the unknown receipts that name somebody who is in the book, or the tenant
+        itself."""
         people: dict[str, People] = {}
         open_receipts = []
         for receipt in self.list_unknown(receipts):
@@ -132,25 +152,37 @@ class Again(Service["Services"]):
         key = self.services.audit.signing.read_face_key(tenant)
         faceids = {item["faceid"] for item in self._scan_tenant(keys.FACES, tenant)}
         return People(
-            key, faceids, {observation_from(item).faceid for item in self._scan_tenant(keys.OBSERVATIONS, tenant)}
+            key,
+            faceids,
+            {
+                observation_from(item).faceid
+                for item in self._scan_tenant(keys.OBSERVATIONS, tenant)
+            },
         )
 
     def begin(self, receipt: Receipt, people: People, trusted: Collection[str] = ()) -> list[str]:
-        """Erase again whom a receipt of people names, whatever holds them; return the ids of the erasures.
+        """Erase again whom a receipt of people names, whatever holds them; return the ids of the
+        erasures.
 
-        `trusted`: fingerprints of signers besides the tenant's own keys. Raises Busy, and InvalidInput if another
-        signed it, or another face key made it.
+        `trusted`: fingerprints of signers besides the tenant's own keys. Raises Busy, and
+        InvalidInput if another signed it, or another face key made it.
         """
         tenant = self._find_tenant(receipt, trusted, names_faces=True)
         named_ids = people.list_named(receipt)
         erased_faces, other_faces_by_id = self.part_faces(tenant, receipt.statement, named_ids)
         by, asked_at = str(receipt.statement["by"]), moment_of_text(receipt.statement["asked_at"])
         erasure_ids = []
-        for faceid in (id_ for id_ in named_ids if id_ in people.observed and id_ not in erased_faces):
-            erasure_ids += self.services.erasure.erase_gone_face(tenant, faceid, by=by, asked_at=asked_at).erasures
+        for faceid in (
+            id_ for id_ in named_ids if id_ in people.observed and id_ not in erased_faces
+        ):
+            erasure_ids += self.services.erasure.erase_gone_face(
+                tenant, faceid, by=by, asked_at=asked_at
+            ).erasures
         for faceid, face in erased_faces.items():
             if face.hold is not None:  # that was over when the person was erased
-                self.services.faces.holds.lift(tenant, faceid, f"erased again, by receipt {receipt.id}")
+                self.services.faces.holds.lift(
+                    tenant, faceid, f"erased again, by receipt {receipt.id}"
+                )
         deleted = self.services.deletion.delete_faces(
             tenant,
             list(erased_faces),
@@ -168,33 +200,47 @@ class Again(Service["Services"]):
     def part_faces(
         self, tenant: Tenant, statement: Mapping[str, Any], ids: Sequence[str]
     ) -> tuple[dict[str, Face], dict[str, Face]]:
-        """Part the faces that have ids which a receipt names: into those that it is of, and others, who stay.
+        """Part the faces that have ids which a receipt names: into those that it is of, and others,
+        who stay.
 
         Raises KeyError or TypeError if this is no statement of an erasure.
         """
         key = self.services.audit.signing.read_face_key(tenant.name)
         present_faces = self.services.faces.by_id(tenant, ids, restricted=True)
-        erased = {faceid: face for faceid, face in present_faces.items() if self._is_of(tenant, statement, key, face)}
-        return erased, {faceid: face for faceid, face in present_faces.items() if faceid not in erased}
+        erased = {
+            faceid: face
+            for faceid, face in present_faces.items()
+            if self._is_of(tenant, statement, key, face)
+        }
+        return erased, {
+            faceid: face for faceid, face in present_faces.items() if faceid not in erased
+        }
 
     def _is_of(self, tenant: Tenant, statement: Mapping[str, Any], key: bytes, face: Face) -> bool:
         """Return whether a receipt that names a face's id is of this face.
 
-        A face that was enrolled after the erasure was asked for is somebody else. Clocks may be wrong, so what it
-        consists of counts more: it is the erased one if a template or a picture is the same byte for byte. So it is if
-        an import of an old file brought the person back.
+        A face that was enrolled after the erasure was asked for is somebody else. Clocks may be
+        wrong, so what it consists of counts more: it is the erased one if a template or a picture
+        is the same byte for byte. So it is if an import of an old file brought the person back.
         """
         if is_noted_as_other(statement, key, face):
             return False
         if is_new_id(face) or face.enrolled_at <= moment_of_text(statement["asked_at"]):
-            return says_who_stays(statement) or not self._is_of_former_face(tenant, statement, key, face)
-        removed_hashes, contents = statement["removed"], self.services.erasure.records.hash_contents([face])
+            return says_who_stays(statement) or not self._is_of_former_face(
+                tenant, statement, key, face
+            )
+        removed_hashes = statement["removed"]
+        contents = self.services.erasure.records.hash_contents([face])
         return any(not set(contents[kind]).isdisjoint(removed_hashes[kind]) for kind in HASHED)
 
-    def _is_of_former_face(self, tenant: Tenant, statement: Mapping[str, Any], key: bytes, face: Face) -> bool:
-        """Return whether a receipt of an early version, which does not say it, is of somebody who had the id before.
+    def _is_of_former_face(
+        self, tenant: Tenant, statement: Mapping[str, Any], key: bytes, face: Face
+    ) -> bool:
+        """Return whether a receipt of an early version, which does not say it, is of somebody who
+        had the id before.
 
-        It has no templates then, and the former has left something; or did, until this was done again before.
+        It has no templates then, and the former has left something; or did, until this was done
+        again before.
         """
         if statement["removed"]["templates"]:
             return False
@@ -212,12 +258,16 @@ class Again(Service["Services"]):
         )
 
     def leave_out(self, receipt: Receipt, trusted: Collection[str] = ()) -> None:
-        """Note an erasure as done of which nobody can tell whom it names. Raises InvalidInput if that can be told.
+        """Note an erasure as done of which nobody can tell whom it names.
+
+        Raises InvalidInput if that can be told.
 
         `trusted`: as `begin` has it; also raises InvalidInput if another signed it.
         """
         self._find_tenant(receipt, trusted)
-        if is_of_face_key(receipt.statement, self.services.audit.signing.read_face_key(receipt.tenant)):
+        if is_of_face_key(
+            receipt.statement, self.services.audit.signing.read_face_key(receipt.tenant)
+        ):
             raise InvalidInput(f"the receipt of {receipt} can be done again: do not leave it out")
         self.end(receipt)
 
@@ -238,22 +288,35 @@ class Again(Service["Services"]):
             is_told=True,
         )
         version_put = self.services.erasure.refusals.make_version_put(receipt.tenant)
-        write(self.services.items, [Put(keys.ERASURES, erasure_item(receipt.tenant, erasure)), version_put])
-
-    def begin_tenant(self, receipt: Receipt, trusted: Collection[str] = ()) -> None:
-        """Erase a whole tenant again; `of_tenants.go_on` does the steps. Raises InvalidInput if another signed it."""
-        tenant, statement = self._find_tenant(receipt, trusted), receipt.statement
-        self.services.erasure.of_tenants.begin_again(
-            tenant.name, str(statement["by"]), id_=receipt.id, at=moment_of_text(statement["asked_at"])
+        write(
+            self.services.items,
+            [Put(keys.ERASURES, erasure_item(receipt.tenant, erasure)), version_put],
         )
 
-    def _find_tenant(self, receipt: Receipt, trusted: Collection[str], *, names_faces: bool = False) -> Tenant:
+    def begin_tenant(self, receipt: Receipt, trusted: Collection[str] = ()) -> None:
+        """Erase a whole tenant again; `of_tenants.go_on` does the steps.
+
+        Raises InvalidInput if another signed it.
+        """
+        tenant, statement = self._find_tenant(receipt, trusted), receipt.statement
+        self.services.erasure.of_tenants.begin_again(
+            tenant.name,
+            str(statement["by"]),
+            id_=receipt.id,
+            at=moment_of_text(statement["asked_at"]),
+        )
+
+    def _find_tenant(
+        self, receipt: Receipt, trusted: Collection[str], *, names_faces: bool = False
+    ) -> Tenant:
         tenant = self.services.tenants.get_by_name(receipt.tenant)
         public = self.services.audit.signing.read_public_keys(tenant.name)
         try:
             require_receipt(receipt.statement, receipt.signer, tenant.name, public, trusted)
             if names_faces:
-                require_face_key(receipt.statement, self.services.audit.signing.read_face_key(tenant.name))
+                require_face_key(
+                    receipt.statement, self.services.audit.signing.read_face_key(tenant.name)
+                )
         except InvalidInput as error:
             raise InvalidInput(f"the receipt of {receipt} erases nobody: {error}") from error
         return tenant
@@ -267,7 +330,11 @@ class Again(Service["Services"]):
         known_keys = set[tuple[str, str]]()
         for part in cut_in_parts(erasure_keys, _AT_ONCE):
             items = self.services.items.get_many(keys.ERASURES, part)
-            known_keys |= {erasure_key for erasure_key, item in zip(part, items, strict=True) if item is not None}
+            known_keys |= {
+                erasure_key
+                for erasure_key, item in zip(part, items, strict=True)
+                if item is not None
+            }
         return known_keys
 
 

@@ -1,6 +1,7 @@
 """How does a person go from captures?
 
-A capture that shows nobody else loses its picture. In the picture of others the face is averaged to a few grey cells.
+A capture that shows nobody else loses its picture. In the picture of others the face is averaged to
+a few grey cells.
 """
 
 from __future__ import annotations
@@ -30,23 +31,27 @@ if TYPE_CHECKING:
 
 
 class CaptureErasure(Service["Services"]):
-    """The erasure of people from captures: from the record, the picture, and all that was cut out of it."""
+    """The erasure of people from captures: from the record, the picture, and all that was cut out
+    of it."""
 
     def delete_crop(self, tenant: Tenant, camera_id: str, capture_id: str, number: int) -> None:
         """Delete the face that was cut out of a capture, if somebody looked at it."""
         self.services.storage.uploads.delete(keys.crop(tenant.name, camera_id, capture_id, number))
 
-    @retry_if_changed("this capture is changed by others all the time: send the request again in a moment")
-    def hide(self, tenant: Tenant, camera_id: str, capture_id: str, numbers: Collection[int]) -> str:
-        """Take these faces out of a capture: its record, its picture, and all that was cut out of it.
+    @retry_if_changed(
+        "this capture is changed by others all the time: send the request again in a moment"
+    )
+    def hide(
+        self, tenant: Tenant, camera_id: str, capture_id: str, numbers: Collection[int]
+    ) -> str:
+        """Take these faces out of a capture: its record, its picture, and all that was cut out of
+        it.
 
-        Return the fate of the picture: "deleted" if nobody else is on it or it cannot be read, "hidden", or "" if
-        there is none. May be cut off anywhere and repeated.
+        Return the fate of the picture: "deleted" if nobody else is on it or it cannot be read,
+        "hidden", or "" if there is none. May be cut off anywhere and repeated.
         """
-        capture_key, capture_ids = (
-            keys.capture(tenant.name, camera_id, capture_id),
-            (tenant.name, camera_id, capture_id),
-        )
+        capture_key = keys.capture(tenant.name, camera_id, capture_id)
+        capture_ids = (tenant.name, camera_id, capture_id)
         item = self.services.items.get(keys.CAPTURES, capture_key)
         if item is None:
             return self._delete_picture(*capture_ids, max(numbers) + 1)
@@ -69,26 +74,44 @@ class CaptureErasure(Service["Services"]):
         return fate
 
     def _rename_photo(self, tenant: Tenant, capture: Capture, numbers: Collection[int]) -> None:
-        """Give the pictures that others have of a capture an id that does not follow from the picture that came.
+        """Give the pictures that others have of a capture an id that does not follow from the
+        picture that came.
 
-        They are found by the new id, too. May be cut off anywhere and repeated, before the capture is changed.
+        They are found by the new id, too. May be cut off anywhere and repeated, before the capture
+        is changed.
         """
         old_id, new_id = photo_id(capture.sha256), capture.photo_after_erasure
 
         def rename(pictures: Iterable[Picture]) -> tuple[Picture, ...]:
-            return tuple(replace(picture, id=new_id) if picture.id == old_id else picture for picture in pictures)
+            return tuple(
+                replace(picture, id=new_id) if picture.id == old_id else picture
+                for picture in pictures
+            )
 
         def rename_in_backup(backup: MergeBackup) -> MergeBackup:
-            ids = {name: tuple(new_id if id_ == old_id else id_ for id_ in getattr(backup, name)) for name in PHOTOS}
-            return replace(backup, face=replace(backup.face, pictures=rename(backup.face.pictures)), **ids)
+            ids = {
+                name: tuple(new_id if id_ == old_id else id_ for id_ in getattr(backup, name))
+                for name in PHOTOS
+            }
+            return replace(
+                backup, face=replace(backup.face, pictures=rename(backup.face.pictures)), **ids
+            )
 
         def rename_of_face(face: Face) -> tuple[Face, Change] | None:
-            merges = self.services.merges.records.list_below(tenant.name, face.faceid) if face.merges else []
+            merges = (
+                self.services.merges.records.list_below(tenant.name, face.faceid)
+                if face.merges
+                else []
+            )
             backups = [
-                (merge, merge.backup, rename_in_backup(merge.backup)) for merge in merges if merge.backup is not None
+                (merge, merge.backup, rename_in_backup(merge.backup))
+                for merge in merges
+                if merge.backup is not None
             ]
             updates = [
-                make_backup_update(tenant.name, merge, after) for merge, before, after in backups if after != before
+                make_backup_update(tenant.name, merge, after)
+                for merge, before, after in backups
+                if after != before
             ]
             renamed_face = replace(face, pictures=rename(face.pictures))
             return (
@@ -99,12 +122,19 @@ class CaptureErasure(Service["Services"]):
 
         for faceid in self._list_faces_beside(tenant, capture, numbers):
             with suppress(FaceNotFound):
-                self.services.faces.change_face(tenant, faceid, rename_of_face, None, restricted=True)
+                self.services.faces.change_face(
+                    tenant, faceid, rename_of_face, None, restricted=True
+                )
 
-    def _list_faces_beside(self, tenant: Tenant, capture: Capture, numbers: Collection[int]) -> list[str]:
-        """Return the ids of the faces that have the other sightings of a capture, or had them before a merge."""
+    def _list_faces_beside(
+        self, tenant: Tenant, capture: Capture, numbers: Collection[int]
+    ) -> list[str]:
+        """Return the ids of the faces that have the other sightings of a capture, or had them
+        before a merge."""
         other_sightings = [
-            sighting for sighting in capture.sightings if sighting.faceid is not None and sighting.number not in numbers
+            sighting
+            for sighting in capture.sightings
+            if sighting.faceid is not None and sighting.number not in numbers
         ]
         at_ms = milliseconds(capture.captured_at)
         observation_keys = [
@@ -112,9 +142,13 @@ class CaptureErasure(Service["Services"]):
             for sighting in other_sightings
         ]
         observed_faceids = [
-            str(item["faceid"]) for item in self.services.items.get_many(keys.OBSERVATIONS, observation_keys) if item
+            str(item["faceid"])
+            for item in self.services.items.get_many(keys.OBSERVATIONS, observation_keys)
+            if item
         ]
-        faceids = dict.fromkeys([*(str(sighting.faceid) for sighting in other_sightings), *observed_faceids])
+        faceids = dict.fromkeys(
+            [*(str(sighting.faceid) for sighting in other_sightings), *observed_faceids]
+        )
         present_faces = self.services.faces.by_id(tenant, faceids, restricted=True)
         errors = [
             self.services.faces.make_missing_error(tenant, faceid, restricted=True)
@@ -122,12 +156,17 @@ class CaptureErasure(Service["Services"]):
             if faceid not in present_faces
         ]
         survivors = [
-            str(face_not_found.details["into"]) for face_not_found in errors if isinstance(face_not_found, FaceMerged)
+            str(face_not_found.details["into"])
+            for face_not_found in errors
+            if isinstance(face_not_found, FaceMerged)
         ]
         return list(dict.fromkeys([*present_faces, *survivors]))
 
     def _delete_picture(self, tenant: str, camera_id: str, capture_id: str, face_count: int) -> str:
-        """Delete the picture, and all that was cut out of it. Return "deleted", or "" if there was none."""
+        """Delete the picture, and all that was cut out of it.
+
+        Return "deleted", or "" if there was none.
+        """
         key = keys.capture_picture(tenant, camera_id, capture_id)
         is_there = self.services.storage.uploads.size(key) is not None
         self.services.storage.uploads.delete(key)
@@ -139,15 +178,21 @@ class CaptureErasure(Service["Services"]):
             self.services.storage.uploads.delete(keys.crop(tenant, camera_id, capture_id, part))
 
     def _is_other_picture(self, tenant: Tenant, capture: Capture) -> bool:
-        """Return whether the picture is not the one that an erasure left: another one beside it replaced it since."""
-        picture = self.services.storage.uploads.get(keys.capture_picture(tenant.name, capture.camera_id, capture.id))
+        """Return whether the picture is not the one that an erasure left: another one beside it
+        replaced it since."""
+        picture = self.services.storage.uploads.get(
+            keys.capture_picture(tenant.name, capture.camera_id, capture.id)
+        )
         return picture is not None and hashlib.sha256(picture).hexdigest() != capture.sha256
 
-    def _hide_faces(self, tenant: Tenant, capture: Capture, boxes: list[BoundingBox]) -> tuple[str, dict[str, Any]]:
+    def _hide_faces(
+        self, tenant: Tenant, capture: Capture, boxes: list[BoundingBox]
+    ) -> tuple[str, dict[str, Any]]:
         """Replace the picture by one in which the faces in the boxes are averaged.
 
-        Among the boxes are those of earlier erasures: another one at the same time may have stored a picture that
-        shows them again. Return "hidden" and the record's new fields; "" if it cannot be read any more.
+        Among the boxes are those of earlier erasures: another one at the same time may have stored
+        a picture that shows them again. Return "hidden" and the record's new fields; "" if it
+        cannot be read any more.
         """
         key = keys.capture_picture(tenant.name, capture.camera_id, capture.id)
         old_picture = self.services.storage.uploads.get(key)
@@ -170,22 +215,30 @@ class CaptureErasure(Service["Services"]):
 def _shows_others(capture: Capture, item: Item, numbers: Collection[int]) -> bool:
     """Return whether anybody else is on the picture, as far as it was looked at."""
     other_sightings = [
-        sighting for sighting in capture.sightings if sighting.number not in numbers and sighting.reason != ERASED
+        sighting
+        for sighting in capture.sightings
+        if sighting.number not in numbers and sighting.reason != ERASED
     ]
     return bool(other_sightings) or len(item.get("detection", ())) > len(capture.sightings)
 
 
 def _make_update(
-    capture_key: tuple[str, str], capture: Capture, item: Item, numbers: Collection[int], fields: dict[str, Any]
+    capture_key: tuple[str, str],
+    capture: Capture,
+    item: Item,
+    numbers: Collection[int],
+    fields: dict[str, Any],
 ) -> Update:
-    """Return the update that leaves only the boxes of these sightings, unless others changed the capture."""
+    """Return the update that leaves only the boxes of these sightings, unless others changed the
+    capture."""
     sightings = [
         Sighting(sighting.number, Resolution.SKIPPED, sighting.box, reason=ERASED)
         if sighting.number in numbers
         else sighting
         for sighting in capture.sightings
     ]
-    # Nobody can tell any more who has the picture that came; that is known by the capture's id if it is offered again.
+    # Nobody can tell any more who has the picture that came; that is known by the capture's id if
+    # it is offered again.
     hash_of_nothing = hashlib.sha256(b"").digest()
     new_fields = {
         "sha256": hash_of_nothing,
@@ -201,6 +254,8 @@ def _make_update(
             else found_face
             for number, found_face in enumerate(item["detection"])
         ]
-    if_same = tuple(equals(name, item.get(name), "as-it-was-read") for name in ("state", "done", "corrections"))
+    if_same = tuple(
+        equals(name, item.get(name), "as-it-was-read") for name in ("state", "done", "corrections")
+    )
     if_same += require_no_erasure(capture, "as-it-was-read")
     return Update(keys.CAPTURES, capture_key, if_same, set=new_fields)

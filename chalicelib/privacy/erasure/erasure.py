@@ -103,8 +103,9 @@ class Forgetting(Service["Services"]):
     ) -> Deleted:
         """Erase what a face left that was deleted before: sightings, and the captures that show it.
 
-        A person who was enrolled with its id since stays. `not_exist` names it if it left nothing. `asked_at`: when it
-        was asked for first, if a backup brought that back. Raises Busy, AnsweredAlready.
+        A person who was enrolled with its id since stays. `not_exist` names it if it left nothing.
+        `asked_at`: when it was asked for first, if a backup brought that back. Raises Busy,
+        AnsweredAlready.
         """
         if not self.has_left_traces(tenant, faceid):
             return Deleted([], [], [faceid])
@@ -117,7 +118,10 @@ class Forgetting(Service["Services"]):
         return deleted
 
     def has_left_traces(self, tenant: Tenant, faceid: str) -> bool:
-        """Return whether a face of this id that was deleted has left a sighting. One that has the id now is another."""
+        """Return whether a face of this id that was deleted has left a sighting.
+
+        One that has the id now is another.
+        """
         present_face = self.services.faces.by_id(tenant, [faceid], restricted=True).get(faceid)
         return any(
             present_face is None or not is_of(present_face, observation)
@@ -125,7 +129,8 @@ class Forgetting(Service["Services"]):
         )
 
     def list_jobs(self) -> tuple[Job, ...]:
-        """Return the jobs: erasures that were begun, then strangers, pictures, consents and retention.
+        """Return the jobs: erasures that were begun, then strangers, pictures, consents and
+        retention.
 
         "retention" runs at night where storage itself deletes expired items, else each hour.
         """
@@ -137,7 +142,9 @@ class Forgetting(Service["Services"]):
             ),
             Job(
                 "strangers",
-                lambda context: make_unfinished(self.strangers.forget(context.tenant, context.remaining_s)),
+                lambda context: make_unfinished(
+                    self.strangers.forget(context.tenant, context.remaining_s)
+                ),
                 ignores_clock=True,
             ),
             Job(
@@ -153,16 +160,24 @@ class Forgetting(Service["Services"]):
                 lambda context: self._apply_retention(context, *SWEPT),
                 nightly=self.services.storage.expires_items,
             ),
-            Job("learnt pictures", lambda context: self._apply_retention(context, Kind.LEARNT), nightly=True),
+            Job(
+                "learnt pictures",
+                lambda context: self._apply_retention(context, Kind.LEARNT),
+                nightly=True,
+            ),
             Job(
                 "rejections",
-                lambda context: make_unfinished(self.traces.forget_memories(context.tenant, context.remaining_s)),
+                lambda context: make_unfinished(
+                    self.traces.forget_memories(context.tenant, context.remaining_s)
+                ),
                 nightly=True,
             ),
         )
 
     def _restrict_expired(self, context: JobContext) -> Unfinished | None:
-        self.services.restrictions.restrict_expired(context.tenant, looks=True, remaining_s=context.remaining_s)
+        self.services.restrictions.restrict_expired(
+            context.tenant, looks=True, remaining_s=context.remaining_s
+        )
         return self._apply_retention(context, Kind.CONSENTS)
 
     def _settle_withdrawn(self, context: JobContext) -> None:
@@ -170,4 +185,6 @@ class Forgetting(Service["Services"]):
         self.strangers.forget_counts(context.tenant)
 
     def _apply_retention(self, context: JobContext, *kinds: Kind) -> Unfinished | None:
-        return make_unfinished(self.retention.sweep_tenant(context.tenant, context.remaining_s, swept_kinds=kinds))
+        return make_unfinished(
+            self.retention.sweep_tenant(context.tenant, context.remaining_s, swept_kinds=kinds)
+        )

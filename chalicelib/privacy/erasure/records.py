@@ -1,6 +1,7 @@
 """The records of erasures, and of what follows other deletions: made, listed, read.
 
-The transaction that deletes the faces stores the record (`make_put_actions`); the steps that follow are in steps.
+The transaction that deletes the faces stores the record (`make_put_actions`); the steps that follow
+are in steps.
 """
 
 from __future__ import annotations
@@ -42,46 +43,81 @@ class Erasures(Service["Services"]):
     """The records of erasures, and of what follows other deletions."""
 
     def make_erasure(
-        self, tenant: Tenant, faces: Sequence[Face], by: str, *, erases: bool, asked_at: datetime | None = None
+        self,
+        tenant: Tenant,
+        faces: Sequence[Face],
+        by: str,
+        *,
+        erases: bool,
+        asked_at: datetime | None = None,
     ) -> Erasure:
-        """Make the record of faces that are about to be deleted: of all that later nobody could find by them.
+        """Make the record of faces that are about to be deleted: of all that later nobody could
+        find by them.
 
         `asked_at`: when it was asked for first, if a backup brought them back.
         """
         now = self.services.clock.now()
         absorbed_merges = [
-            merge for face in faces for merge in self.services.merges.records.list_below(tenant.name, face.faceid)
+            merge
+            for face in faces
+            for merge in self.services.merges.records.list_below(tenant.name, face.faceid)
         ]
         faceids = (
             *(face.faceid for face in faces),
             *(merge.other for merge in absorbed_merges if merge.is_same_person),
         )
         # What is erased again has a receipt that is kept outside already.
-        new_erasure = Erasure(time_ordered_id(now), asked_at or now, by, erases, is_told=asked_at is not None)
+        new_erasure = Erasure(
+            time_ordered_id(now), asked_at or now, by, erases, is_told=asked_at is not None
+        )
         erasure = replace(new_erasure, faceids=tuple(dict.fromkeys(faceids)), number=len(faces))
         if not erases:
             return erasure
         absorbed_faces = [
-            merge.backup.face for merge in absorbed_merges if merge.is_active and merge.backup is not None
+            merge.backup.face
+            for merge in absorbed_merges
+            if merge.is_active and merge.backup is not None
         ]
         names = {name for face in (*faces, *absorbed_faces) for name in names_of(face)}
         return replace(
-            _add_pseudonym(erasure), hashes=self.hash_contents([*faces, *absorbed_faces]), names=tuple(sorted(names))
+            _add_pseudonym(erasure),
+            hashes=self.hash_contents([*faces, *absorbed_faces]),
+            names=tuple(sorted(names)),
         )
 
-    def make_erasure_of_gone(self, faceid: str, by: str, asked_at: datetime | None = None) -> Erasure:
-        """Make the record of a face that was deleted before. `asked_at`: as `make_erasure` has it."""
+    def make_erasure_of_gone(
+        self, faceid: str, by: str, asked_at: datetime | None = None
+    ) -> Erasure:
+        """Make the record of a face that was deleted before.
+
+        `asked_at`: as `make_erasure` has it.
+        """
         now = self.services.clock.now()
         return _add_pseudonym(
-            Erasure(time_ordered_id(now), asked_at or now, by, True, (faceid,), 1, is_told=asked_at is not None)
+            Erasure(
+                time_ordered_id(now),
+                asked_at or now,
+                by,
+                True,
+                (faceid,),
+                1,
+                is_told=asked_at is not None,
+            )
         )
 
     def make_put_actions(self, tenant: Tenant, *erasure_progress: Erasure) -> list[Action]:
         """Return the actions that store new records, in one transaction."""
         if_new = (absent("erasure-new"),)
-        puts = [Put(keys.ERASURES, erasure_item(tenant.name, erasure), if_new) for erasure in erasure_progress]
+        puts = [
+            Put(keys.ERASURES, erasure_item(tenant.name, erasure), if_new)
+            for erasure in erasure_progress
+        ]
         is_refusing = any(erasure.erases for erasure in erasure_progress)
-        return [*puts, self.services.erasure.refusals.make_version_put(tenant.name)] if is_refusing else [*puts]
+        return (
+            [*puts, self.services.erasure.refusals.make_version_put(tenant.name)]
+            if is_refusing
+            else [*puts]
+        )
 
     def send_message(self, tenant: str, erasure: Erasure, delay_s: int = 0) -> None:
         """Send the message for the next step. If it is lost, the sweep goes on."""
@@ -110,10 +146,17 @@ class Erasures(Service["Services"]):
         pages = PageTokens(f"erasures of {tenant}")
         behind = pages.parse_position(token, str)
         stored_items = walk_items(
-            self.services.items, keys.ERASURES, tenant, behind=behind, reverse=True, page_size=limit + 1
+            self.services.items,
+            keys.ERASURES,
+            tenant,
+            behind=behind,
+            reverse=True,
+            page_size=limit + 1,
         )
         return pages.make_first_page(
-            (erasure_from(item) for item in stored_items if item["erases"]), limit, lambda erasure: erasure.id
+            (erasure_from(item) for item in stored_items if item["erases"]),
+            limit,
+            lambda erasure: erasure.id,
         )
 
     def list_all(self, tenant: str) -> Iterator[Erasure]:
@@ -125,8 +168,14 @@ class Erasures(Service["Services"]):
         return (erasure for erasure in self.list_all(tenant) if erasure.done_at is None)
 
     def hash_contents(self, faces: Iterable[Face]) -> Mapping[str, tuple[str, ...]]:
-        """Return SHA-256 of what faces consist of: their templates, and their pictures with the small ones."""
-        templates = {template.vector for face in faces for picture in face.pictures for template in picture.templates}
+        """Return SHA-256 of what faces consist of: their templates, and their pictures with the
+        small ones."""
+        templates = {
+            template.vector
+            for face in faces
+            for picture in face.pictures
+            for template in picture.templates
+        }
         stored = {key for face in faces for key in face.picture_keys}
         pictures = [
             self.services.storage.blobs.get(blob_key)
@@ -134,6 +183,10 @@ class Erasures(Service["Services"]):
             for blob_key in (key, keys.thumbnail(key))
         ]
         return {
-            "templates": tuple(sorted(hashlib.sha256(template).hexdigest() for template in templates)),
-            "pictures": tuple(hashlib.sha256(picture).hexdigest() for picture in pictures if picture is not None),
+            "templates": tuple(
+                sorted(hashlib.sha256(template).hexdigest() for template in templates)
+            ),
+            "pictures": tuple(
+                hashlib.sha256(picture).hexdigest() for picture in pictures if picture is not None
+            ),
         }

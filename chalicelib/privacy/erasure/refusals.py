@@ -1,6 +1,8 @@
-"""Which erased people does an enrolment refuse? People with the erased id, or with the very same template.
+"""Which erased people does an enrolment refuse? People with the erased id, or with the very same
+template.
 
-A process reads all erasures of a tenant once, and again after another one: by one small item it sees that there is one.
+A process reads all erasures of a tenant once, and again after another one: by one small item it
+sees that there is one.
 """
 
 from __future__ import annotations
@@ -29,11 +31,13 @@ _TENANTS_KEPT = 8
 
 
 _READ_AGAIN = timedelta(minutes=10)
-"""A version before this one, which may run beside it during an update, makes no new version for an erasure."""
+"""A version before this one, which may run beside it during an update, makes no new version for an
+erasure."""
 
 
 class NamedFaces(Struct, frozen=True):
-    """The faces of one erasure, hashed as its receipt has them, so that no memory holds an id for long."""
+    """The faces of one erasure, hashed as its receipt has them, so that no memory holds an id for
+    long."""
 
     erasure_id: str
     asked_at: datetime
@@ -44,8 +48,8 @@ class NamedFaces(Struct, frozen=True):
 class ErasedPeople(Struct, frozen=True):
     """All people that a tenant's erasures name. `key`: the key of the hashes.
 
-    `version`: the version of the tenant's erasures, which was read before them. `templates`: the erasure that removed a
-    template, by the template's SHA-256.
+    `version`: the version of the tenant's erasures, which was read before them. `templates`: the
+    erasure that removed a template, by the template's SHA-256.
     """
 
     version: str
@@ -63,7 +67,8 @@ class Refusals(Service["Services"]):
         self._people: dict[str, ErasedPeople] = {}
 
     def refuse_erased(self, tenant: Tenant, faceid: str | None, template: bytes) -> None:
-        """Raise FaceErased if an erasure of the tenant, done or running, names this id or has removed this template."""
+        """Raise FaceErased if an erasure of the tenant, done or running, names this id or has
+        removed this template."""
         people = self._read_people(tenant.name)
         matches_of_id = (
             named_faces
@@ -78,16 +83,21 @@ class Refusals(Service["Services"]):
         if match is not None:
             raise FaceErased(
                 f"somebody was erased {reason}: by erasure {match.erasure_id}, asked for at "
-                f"{time_text(match.asked_at)}. Enrol with if_erased=enrol if it is somebody else, or if the person "
+                f"{time_text(match.asked_at)}. Enrol with if_erased=enrol if it is somebody else, "
+                "or if the person "
                 "wants to be in the book again"
             )
 
     def make_version_put(self, tenant: str) -> Put:
-        """Return the action that gives a tenant's erasures a new version, so that all processes read them again.
+        """Return the action that gives a tenant's erasures a new version, so that all processes
+        read them again.
 
         It belongs into each transaction that adds erased people.
         """
-        return Put(keys.DIRECTORY, {"tenant": tenant, "item": keys.ERASURES_ITEM, "mark": secrets.token_hex(8)})
+        return Put(
+            keys.DIRECTORY,
+            {"tenant": tenant, "item": keys.ERASURES_ITEM, "mark": secrets.token_hex(8)},
+        )
 
     def _read_people(self, tenant: str) -> ErasedPeople:
         version_item = self.services.items.get(keys.DIRECTORY, (tenant, keys.ERASURES_ITEM))
@@ -103,17 +113,22 @@ class Refusals(Service["Services"]):
         return people
 
 
-def _list_people(version: str, now: datetime, key: bytes, erasures: Iterable[Erasure]) -> ErasedPeople:
+def _list_people(
+    version: str, now: datetime, key: bytes, erasures: Iterable[Erasure]
+) -> ErasedPeople:
     """List the erased people by whose ids and templates an enrolment is refused."""
     erased_faces, templates = [], {}
     for erasure in erasures:
         if not erasure.erases:
             continue
-        if erasure.receipt is not None:  # of what was done again after a restore, the receipt alone has the hashes
-            faces, removed = erasure.receipt["statement"]["faces"], erasure.receipt["statement"]["removed"]
+        # of what was done again after a restore, the receipt alone has the hashes
+        if erasure.receipt is not None:
+            faces = erasure.receipt["statement"]["faces"]
+            removed = erasure.receipt["statement"]["removed"]
         else:
             hashed_erasure = add_face_hashes(erasure, key) if erasure.faceids else erasure
-            faces, removed = {"salt": hashed_erasure.salt, "sha256": hashed_erasure.faces}, erasure.hashes
+            faces = {"salt": hashed_erasure.salt, "sha256": hashed_erasure.faces}
+            removed = erasure.hashes
         named_faces = NamedFaces(
             erasure.id, erasure.at, {"faces": {"salt": faces["salt"], "sha256": [*faces["sha256"]]}}
         )

@@ -1,15 +1,17 @@
-"""Retention: things that a tenant keeps no longer, deleted in steps by the sweep, or told beforehand by a dry run.
+"""Retention: things that a tenant keeps no longer, deleted in steps by the sweep, or told
+beforehand by a dry run.
 
-Both walk the list of places (privacy/data_map), whose clocks are the kinds here. Faces leave by the ordinary
-deletion.
+Both walk the list of places (privacy/data_map), whose clocks are the kinds here. Faces leave by the
+ordinary deletion.
 
-Captures: on AWS, S3 deletes pictures after the deployment's days and DynamoDB records after 120, whatever is said here:
-a tenant may want it sooner. On one box nothing else deletes them. Faces whose consent has expired are erased if the
-tenant says so, and learnt pictures go `learnt_days` after their capture.
+Captures: on AWS, S3 deletes pictures after the deployment's days and DynamoDB records after 120,
+whatever is said here: a tenant may want it sooner. On one box nothing else deletes them. Faces
+whose consent has expired are erased if the tenant says so, and learnt pictures go `learnt_days`
+after their capture.
 
-Beside it the removal of pictures that were stored before a tenant, or one of its groups, ceased to keep any. Later ones
-are not stored (face_pictures, captures/pictures). But a face may move to such a group, and a crash may leave a picture
-behind, so all is looked through once a day.
+Beside it the removal of pictures that were stored before a tenant, or one of its groups, ceased to
+keep any. Later ones are not stored (face_pictures, captures/pictures). But a face may move to such
+a group, and a crash may leave a picture behind, so all is looked through once a day.
 """
 
 from __future__ import annotations
@@ -51,7 +53,14 @@ from chalicelib.privacy.retention import (
 )
 from chalicelib.service import Service
 from chalicelib.storage import keys
-from chalicelib.storage.items import captures_of, cut_in_parts, walk_items, write, write_in_parts, write_unless_changed
+from chalicelib.storage.items import (
+    captures_of,
+    cut_in_parts,
+    walk_items,
+    write,
+    write_in_parts,
+    write_unless_changed,
+)
 from chalicelib.storage.ports import BlobInfo, Delete, Put
 from chalicelib.storage.records.captures import capture_from
 from chalicelib.storage.records.faces import face_from
@@ -69,7 +78,8 @@ MOST_COUNTED = 10_000
 """Things of one kind that a dry run counts at most: each has to be read."""
 
 _A_STEP = 80
-"""Things that are deleted between two looks at the clock: as many observations as one transaction takes."""
+"""Things that are deleted between two looks at the clock: as many observations as one transaction
+takes."""
 
 
 _EVER = timedelta(days=40_000)
@@ -79,11 +89,13 @@ _log = logging.getLogger(__name__)
 
 
 class Planned(Struct, frozen=True):
-    """Records of one kind that will go. `group`: of faces, its name; `days`: for how long it is kept, None: for ever.
+    """Records of one kind that will go.
 
-    `now`: how many the next sweep deletes; `soon`: how many are gone within SOON, these included; `more`: there are
-    more than were counted. `oldest`: since when the oldest of them was kept; None: nothing goes. `waits_until`: when
-    the sweep deletes those of `now`, if it withholds them.
+    `group`: of faces, its name; `days`: for how long it is kept, None: for ever.
+
+    `now`: how many the next sweep deletes; `soon`: how many are gone within SOON, these included;
+    `more`: there are more than were counted. `oldest`: since when the oldest of them was kept;
+    None: nothing goes. `waits_until`: when the sweep deletes those of `now`, if it withholds them.
     """
 
     kind: Kind
@@ -115,7 +127,8 @@ class _RetainedKind(Struct, frozen=True):
 
 
 class Retention(Service["Services"]):
-    """Deletion of all that is kept no longer, and a note of what is too much for one sweep (privacy/retention)."""
+    """Deletion of all that is kept no longer, and a note of what is too much for one sweep
+    (privacy/retention)."""
 
     def sweep_tenant(
         self,
@@ -125,16 +138,20 @@ class Retention(Service["Services"]):
         swept_kinds: Collection[Kind] = SWEPT,
         is_confirmed: bool = False,
     ) -> bool:
-        """Delete what the tenant keeps no longer of these kinds; return False if the time ran out first.
+        """Delete what the tenant keeps no longer of these kinds; return False if the time ran out
+        first.
 
-        What is too much for one sweep (privacy/retention) waits. `is_confirmed`: somebody has confirmed that it
-        goes, so nothing waits. May be cut off anywhere and repeated. Raises Busy, StorageUnavailable.
+        What is too much for one sweep (privacy/retention) waits. `is_confirmed`: somebody has
+        confirmed that it goes, so nothing waits. May be cut off anywhere and repeated. Raises Busy,
+        StorageUnavailable.
         """
         now, kinds = self.services.clock.now(), self._list_swept(tenant, swept_kinds)
         if not kinds:
             return True
         waiting_kinds = self.withhold(
-            tenant, {retained_kind.name: retained_kind.list_due for retained_kind in kinds}, is_confirmed=is_confirmed
+            tenant,
+            {retained_kind.name: retained_kind.list_due for retained_kind in kinds},
+            is_confirmed=is_confirmed,
         )
         for retained_kind in kinds:
             if retained_kind.name in waiting_kinds:
@@ -149,20 +166,35 @@ class Retention(Service["Services"]):
         return True
 
     def plan(self, tenant: Tenant) -> list[Planned]:
-        """Say what goes now and soon, of each kind and group. Deletes nothing, and reads what it counts."""
+        """Say what goes now and soon, of each kind and group.
+
+        Deletes nothing, and reads what it counts.
+        """
         now, waits = self.services.clock.now(), self.read_withheld(tenant)
-        return [self._plan_kind(kind, now, waits.get(kind.name)) for kind in self._list_kinds(tenant, tuple(Kind))]
+        return [
+            self._plan_kind(kind, now, waits.get(kind.name))
+            for kind in self._list_kinds(tenant, tuple(Kind))
+        ]
 
     def list_waiting(self, tenant: Tenant) -> Mapping[str, Withheld]:
-        """Return the kinds of which a sweep now would withhold what is due, by kind and group. Notes nothing."""
+        """Return the kinds of which a sweep now would withhold what is due, by kind and group.
+
+        Notes nothing.
+        """
         kinds = self._list_swept(tenant, tuple(Kind))
         readers = {retained_kind.name: retained_kind.list_due for retained_kind in kinds}
-        withheld_kinds = self._judge_kinds(readers, self._read_withheld(tenant), self.services.clock.now())
+        withheld_kinds = self._judge_kinds(
+            readers, self._read_withheld(tenant), self.services.clock.now()
+        )
         return {name: withheld for name, withheld in withheld_kinds.items() if not withheld.is_over}
 
     def read_withheld(self, tenant: Tenant) -> Mapping[str, Withheld]:
         """Return the counts that the last sweep withheld, by kind and group."""
-        return {name: withheld for name, withheld in self._read_withheld(tenant).items() if not withheld.is_over}
+        return {
+            name: withheld
+            for name, withheld in self._read_withheld(tenant).items()
+            if not withheld.is_over
+        }
 
     def withhold(
         self,
@@ -173,9 +205,9 @@ class Retention(Service["Services"]):
     ) -> Mapping[str, Withheld]:
         """Note and return the kinds of which too much is due for one sweep, by name. They wait.
 
-        `due_readers`: for the name of each kind, the function that reads everything that is due by a time.
-        `is_confirmed`: somebody has confirmed the deletion, so nothing waits. Kinds that are not in `due_readers` keep
-        their note for OVERDUE_AFTER.
+        `due_readers`: for the name of each kind, the function that reads everything that is due by
+        a time. `is_confirmed`: somebody has confirmed the deletion, so nothing waits. Kinds that
+        are not in `due_readers` keep their note for OVERDUE_AFTER.
         """
         now, withheld_before = self.services.clock.now(), self._read_withheld(tenant)
         withheld_kinds = {
@@ -183,11 +215,14 @@ class Retention(Service["Services"]):
             for name, withheld in withheld_before.items()
             if name not in due_readers and now - withheld.at <= OVERDUE_AFTER
         }
-        withheld_kinds |= {} if is_confirmed else self._judge_kinds(due_readers, withheld_before, now)
+        withheld_kinds |= (
+            {} if is_confirmed else self._judge_kinds(due_readers, withheld_before, now)
+        )
         for name, withheld_kind in withheld_kinds.items():
             if withheld_kind.since == now:
                 _log.warning(
-                    "tenant %s keeps %d %s no longer, more than a fifth: they wait until %s. If clock and days are "
+                    "tenant %s keeps %d %s no longer, more than a fifth: they wait until %s. If "
+                    "clock and days are "
                     "right, `regulars retention --tenant %s --all` deletes them at once",
                     tenant.name,
                     withheld_kind.number,
@@ -197,7 +232,9 @@ class Retention(Service["Services"]):
                 )
         self._note(tenant, withheld_before, withheld_kinds)
         return {
-            name: withheld for name, withheld in withheld_kinds.items() if name in due_readers and not withheld.is_over
+            name: withheld
+            for name, withheld in withheld_kinds.items()
+            if name in due_readers and not withheld.is_over
         }
 
     def _judge_kinds(
@@ -206,11 +243,15 @@ class Retention(Service["Services"]):
         before: Mapping[str, Withheld],
         now: datetime,
     ) -> dict[str, Withheld]:
-        """Return the kinds of which too much is due now for one sweep, by name. `before`: as the last sweep noted."""
+        """Return the kinds of which too much is due now for one sweep, by name.
+
+        `before`: as the last sweep noted.
+        """
         withheld_kinds = {}
         for name, read_due in due_readers.items():
             overdue = sum(1 for _ in read_due(now - OVERDUE_AFTER))
-            # Of all that is stored, only so much is counted as tells whether `overdue` is more than a fifth of it.
+            # Of all that is stored, only so much is counted as tells whether `overdue` is more than
+            # a fifth of it.
             total = (
                 sum(1 for _ in islice(read_due(now + _EVER), overdue * ONE_IN_A_SWEEP + 1))
                 if overdue > LEAST_A_SWEEP
@@ -220,7 +261,9 @@ class Retention(Service["Services"]):
                 withheld_kinds[name] = withheld
         return withheld_kinds
 
-    def _plan_kind(self, retained_kind: _RetainedKind, now: datetime, waits: Withheld | None) -> Planned:
+    def _plan_kind(
+        self, retained_kind: _RetainedKind, now: datetime, waits: Withheld | None
+    ) -> Planned:
         """Count the records of a kind that go now and soon, MOST_COUNTED at most."""
         if retained_kind.days is None:
             return Planned(retained_kind.kind, retained_kind.group, None)
@@ -243,22 +286,29 @@ class Retention(Service["Services"]):
             retained_kind
             for retained_kind in self._list_kinds(tenant, swept_kinds)
             if retained_kind.days is not None
-            and not (self.services.storage.expires_items and self._is_left_to_storage(tenant, retained_kind.kind))
+            and not (
+                self.services.storage.expires_items
+                and self._is_left_to_storage(tenant, retained_kind.kind)
+            )
         ]
 
     def _list_kinds(self, tenant: Tenant, kinds: Collection[Kind]) -> Iterator[_RetainedKind]:
-        """Walk the kinds, each in the place that it ends (privacy/data_map), which says what is spared there."""
+        """Walk the kinds, each in the place that it ends (privacy/data_map), which says what is
+        spared there."""
         spared_marks = Marked(self.services.items, tenant.name)
         places = {kind: place.name for place in DATA_MAP for kind in place.clocks}
         for kind in kinds:
-            yield from self._list_retained(tenant, kind, partial(spared_marks.list_spared_faces, places[kind]))
+            yield from self._list_retained(
+                tenant, kind, partial(spared_marks.list_spared_faces, places[kind])
+            )
 
     def _list_retained(
         self, tenant: Tenant, kind: Kind, read_spared: Callable[[], Collection[str]]
     ) -> Iterator[_RetainedKind]:
         """Yield the rules of a kind: for faces one a group, else one or none.
 
-        `read_spared`: reads the ids of the faces of which nothing goes, since they are under hold or restricted.
+        `read_spared`: reads the ids of the faces of which nothing goes, since they are under hold
+        or restricted.
         """
         observations = self.services.statistics.expiry
         match kind:
@@ -269,25 +319,38 @@ class Retention(Service["Services"]):
             case Kind.SIGHTINGS:
                 records = partial(self._list_records, tenant, faceids_on_hold=read_spared())
                 yield _RetainedKind(
-                    kind, None, count_sighting_days(tenant), records, partial(write_in_parts, self.services.items)
+                    kind,
+                    None,
+                    count_sighting_days(tenant),
+                    records,
+                    partial(write_in_parts, self.services.items),
                 )
             case Kind.OBSERVATIONS:
                 due = partial(observations.list_due, tenant, faceids_on_hold=read_spared())
-                yield _RetainedKind(kind, None, tenant.observation_days, due, partial(observations.delete, tenant))
+                yield _RetainedKind(
+                    kind, None, tenant.observation_days, due, partial(observations.delete, tenant)
+                )
             case Kind.FACES:
                 for group in self.services.groups.list_all(tenant):
                     unseen = partial(self._list_unseen, tenant, group)
-                    unseen_days, delete = find_unseen_days(tenant, group), partial(self._delete_unseen, tenant)
+                    unseen_days = find_unseen_days(tenant, group)
+                    delete = partial(self._delete_unseen, tenant)
                     yield _RetainedKind(kind, group.name, unseen_days, unseen, delete)
             case Kind.CONSENTS:
                 if tenant.expired_consent_erases:
                     ended = partial(self._list_ended, tenant)
-                    yield _RetainedKind(kind, None, tenant.ended_days, ended, partial(self._erase_ended, tenant))
+                    yield _RetainedKind(
+                        kind, None, tenant.ended_days, ended, partial(self._erase_ended, tenant)
+                    )
             case Kind.LEARNT:
                 if tenant.learnt_days is not None:
                     learnt = partial(self._list_learnt, tenant, spared_faceids=read_spared())
                     yield _RetainedKind(
-                        kind, None, tenant.learnt_days, learnt, partial(self._remove_learnt_pictures, tenant)
+                        kind,
+                        None,
+                        tenant.learnt_days,
+                        learnt,
+                        partial(self._remove_learnt_pictures, tenant),
                     )
 
     def _list_unseen(self, tenant: Tenant, group: Group, at: datetime) -> Iterator[Due[str]]:
@@ -296,26 +359,37 @@ class Retention(Service["Services"]):
         The index by arrival has those first that were away longest, so it reads no more than these.
         """
         retention_period, in_review = timedelta(days=find_unseen_days(tenant, group) or 0), None
-        for face in self.services.faces.list_by_arrival(tenant, group, until=at - retention_period, at_once=_A_STEP):
+        for face in self.services.faces.list_by_arrival(
+            tenant, group, until=at - retention_period, at_once=_A_STEP
+        ):
             goes = goes_at(tenant, group, face)
             if goes is not None and goes <= at:
                 in_review = (
-                    self.services.sightings.reviews.find_reviewed_faces(tenant) if in_review is None else in_review
+                    self.services.sightings.reviews.find_reviewed_faces(tenant)
+                    if in_review is None
+                    else in_review
                 )
                 if face.faceid not in in_review:
                     yield Due(unseen_since(face), goes, face.faceid)
 
     def _delete_unseen(self, tenant: Tenant, faceids: Sequence[str]) -> None:
-        """Delete faces that are still unseen when they are deleted. Raises Busy if some were not."""
-        now, groups = self.services.clock.now(), {group.id: group for group in self.services.groups.list_all(tenant)}
+        """Delete faces that are still unseen when they are deleted.
+
+        Raises Busy if some were not.
+        """
+        now = self.services.clock.now()
+        groups = {group.id: group for group in self.services.groups.list_all(tenant)}
 
         def is_unseen(face: Face) -> bool:
             goes = goes_at(tenant, groups[face.group_id], face) if face.group_id in groups else None
             return goes is not None and goes <= now
 
-        if self.services.deletion.delete_faces(tenant, faceids, by="retention", only=is_unseen).failed:
+        if self.services.deletion.delete_faces(
+            tenant, faceids, by="retention", only=is_unseen
+        ).failed:
             raise Busy(
-                f"faces of tenant {tenant.name} that were not seen for long are changed by others: they go later"
+                f"faces of tenant {tenant.name} that were not seen for long are changed by others: "
+                "they go later"
             )
 
     def _is_left_to_storage(self, tenant: Tenant, kind: Kind) -> bool:
@@ -323,26 +397,39 @@ class Retention(Service["Services"]):
         return kind in own_days and own_days[kind] is None
 
     def _list_ended(self, tenant: Tenant, at: datetime) -> Iterator[Due[str]]:
-        """Yield the faces whose record of consent has ended and that go before then, but those under legal hold."""
-        for face in (*self.services.restrictions.list_all(tenant), *self.services.consents.list_until(tenant, at)):
+        """Yield the faces whose record of consent has ended and that go before then, but those
+        under legal hold."""
+        for face in (
+            *self.services.restrictions.list_all(tenant),
+            *self.services.consents.list_until(tenant, at),
+        ):
             goes, since = erased_at(tenant, face), consent_ended_at(face)
             if goes is not None and goes <= at and since is not None:
                 yield Due(since, goes, face.faceid)
 
     def _erase_ended(self, tenant: Tenant, faceids: Sequence[str]) -> None:
-        """Erase faces whose record still has ended: somebody may write another one, or hold a face, meanwhile."""
+        """Erase faces whose record still has ended: somebody may write another one, or hold a face,
+        meanwhile."""
 
         def is_due(face: Face) -> bool:
             goes = erased_at(tenant, face)
             return goes is not None and goes <= self.services.clock.now()
 
-        self.services.deletion.delete_faces(tenant, faceids, by="ended consent", erase=True, only=is_due)
+        self.services.deletion.delete_faces(
+            tenant, faceids, by="ended consent", erase=True, only=is_due
+        )
 
-    def _list_learnt(self, tenant: Tenant, at: datetime, spared_faceids: Collection[str]) -> Iterator[Due[str]]:
+    def _list_learnt(
+        self, tenant: Tenant, at: datetime, spared_faceids: Collection[str]
+    ) -> Iterator[Due[str]]:
         """Yield the face of each learnt picture that is over by then."""
         retention_period = timedelta(days=tenant.learnt_days or 0)
         for face in map(face_from, walk_items(self.services.items, keys.FACES, tenant.name)):
-            for since in (picture.learnt.captured_at for picture in face.pictures if picture.learnt is not None):
+            for since in (
+                picture.learnt.captured_at
+                for picture in face.pictures
+                if picture.learnt is not None
+            ):
                 if since + retention_period < at and face.faceid not in spared_faceids:
                     yield Due(since, since + retention_period, face.faceid)
 
@@ -352,50 +439,73 @@ class Retention(Service["Services"]):
 
         def keep_recent(face: Face) -> tuple[Picture, ...]:
             return tuple(
-                picture for picture in face.pictures if picture.learnt is None or picture.learnt.captured_at >= since
+                picture
+                for picture in face.pictures
+                if picture.learnt is None or picture.learnt.captured_at >= since
             )
 
         for faceid in dict.fromkeys(faceids):
             with suppress(FaceHeld, FaceNotFound):  # or it was deleted meanwhile
                 self.services.enrolment.pictures.keep_pictures(tenant, faceid, keep_recent)
 
-    def _list_pictures(self, tenant: Tenant, at: datetime, faceids_on_hold: Collection[str]) -> Iterator[Due[str]]:
+    def _list_pictures(
+        self, tenant: Tenant, at: datetime, faceids_on_hold: Collection[str]
+    ) -> Iterator[Due[str]]:
         """Yield the keys of pictures and crops that are over by then.
 
-        They lie by camera and time, so that of each camera only those are listed that are old enough.
+        They lie by camera and time, so that of each camera only those are listed that are old
+        enough.
         """
-        retention_period = timedelta(days=count_capture_days(tenant, self.services.settings.capture_days))
+        retention_period = timedelta(
+            days=count_capture_days(tenant, self.services.settings.capture_days)
+        )
         for blob in self._list_captured_until(tenant.name, at - retention_period):
             is_crop = blob.key.startswith(keys.crops(tenant.name))  # stored later than its capture
             since = _parse_capture_time(blob) if is_crop else blob.stored_at
-            if since + retention_period > at:  # or written anew since, by a restore or by an erasure that hid somebody
+            # or written anew since, by a restore or by an erasure that hid somebody
+            if since + retention_period > at:
                 since = min(since, self._offered_at(tenant.name, blob.key) or since)
-            if since + retention_period <= at and not self._shows_one_of(tenant, blob.key, faceids_on_hold):
+            if since + retention_period <= at and not self._shows_one_of(
+                tenant, blob.key, faceids_on_hold
+            ):
                 yield Due(since, since + retention_period, blob.key)
 
     def _delete_pictures(self, picture_keys: Iterable[str]) -> None:
         for key in picture_keys:
             self.services.storage.uploads.delete(key)
 
-    def _list_records(self, tenant: Tenant, at: datetime, faceids_on_hold: Collection[str]) -> Iterator[Due[Delete]]:
+    def _list_records(
+        self, tenant: Tenant, at: datetime, faceids_on_hold: Collection[str]
+    ) -> Iterator[Due[Delete]]:
         """Yield the deletions of the records of captures that were offered too long ago by then."""
         retention_period = timedelta(days=count_sighting_days(tenant))
         for item in captures_of(
-            self.services.items, tenant.name, None, last_ms=max(milliseconds(at - retention_period), 0)
+            self.services.items,
+            tenant.name,
+            None,
+            last_ms=max(milliseconds(at - retention_period), 0),
         ):
             since = moment(item["offered_at"])
-            if since + retention_period <= at and not self._shows_one_of(tenant, item["capture"], faceids_on_hold):
+            if since + retention_period <= at and not self._shows_one_of(
+                tenant, item["capture"], faceids_on_hold
+            ):
                 yield Due(
-                    since, since + retention_period, Delete(keys.CAPTURES, (item["tenant_camera"], item["capture"]))
+                    since,
+                    since + retention_period,
+                    Delete(keys.CAPTURES, (item["tenant_camera"], item["capture"])),
                 )
 
     def _list_captured_until(self, tenant: str, limit: datetime) -> Iterator[BlobInfo]:
-        """Yield the pictures and crops of captures that were taken until then. Two reads find that a camera has none.
+        """Yield the pictures and crops of captures that were taken until then.
+
+        Two reads find that a camera has none.
 
         Of a camera whose clock is ahead, those that were stored before may come later.
         """
         after: str | None = None
-        while blob := next(self.services.storage.uploads.walk(keys.capture_pictures(tenant), after), None):
+        while blob := next(
+            self.services.storage.uploads.walk(keys.capture_pictures(tenant), after), None
+        ):
             folder = blob.key.rpartition("/")[0] + "/"
             after = folder + keys.BEHIND_CAPTURES
             for blob in self.services.storage.uploads.walk(folder):
@@ -411,14 +521,21 @@ class Retention(Service["Services"]):
     def _shows_one_of(self, tenant: Tenant, key: str, faceids: Collection[str]) -> bool:
         """Tell whether a capture shows one of these faces."""
         capture_id = capture_of(key.rpartition("/")[2])
-        return bool(faceids) and not list_shown_faces(self.services.items, tenant.name, capture_id).isdisjoint(faceids)
+        return bool(faceids) and not list_shown_faces(
+            self.services.items, tenant.name, capture_id
+        ).isdisjoint(faceids)
 
     def _read_withheld(self, tenant: Tenant) -> Mapping[str, Withheld]:
         item = self.services.items.get(keys.DIRECTORY, (tenant.name, keys.WITHHELD_ITEM))
         kinds = json.loads(item["kinds"]) if item else {}
-        return {name: Withheld(number, moment(since), moment(at)) for name, (number, since, at) in kinds.items()}
+        return {
+            name: Withheld(number, moment(since), moment(at))
+            for name, (number, since, at) in kinds.items()
+        }
 
-    def _note(self, tenant: Tenant, before: Mapping[str, Withheld], withheld_kinds: Mapping[str, Withheld]) -> None:
+    def _note(
+        self, tenant: Tenant, before: Mapping[str, Withheld], withheld_kinds: Mapping[str, Withheld]
+    ) -> None:
         key = {"tenant": tenant.name, "item": keys.WITHHELD_ITEM}
         kinds = {
             name: (withheld.number, milliseconds(withheld.since), milliseconds(withheld.at))
@@ -437,11 +554,16 @@ def _parse_capture_time(blob: BlobInfo) -> datetime:
 class PicturesOff(Service["Services"]):
     """The removal of all pictures that may not be kept since a setting says so."""
 
-    def remove_pictures(self, tenant: Tenant, hour: datetime, remaining_s: Callable[[], float]) -> bool:
-        """Remove the pictures that the tenant may not keep. Return False if the time ran out: another call goes on.
+    def remove_pictures(
+        self, tenant: Tenant, hour: datetime, remaining_s: Callable[[], float]
+    ) -> bool:
+        """Remove the pictures that the tenant may not keep.
 
-        The steps are the pictures of faces, of merges and of captures. Step and last key are noted, so the next call
-        goes on behind them. After a change of the settings, and each day, it begins anew.
+        Return False if the time ran out: another call goes on.
+
+        The steps are the pictures of faces, of merges and of captures. Step and last key are noted,
+        so the next call goes on behind them. After a change of the settings, and each day, it
+        begins anew.
         """
         keeps_all = tenant.keeps_pictures and not tenant.no_pictures_of
         if keeps_all and not tenant.forgets_strangers:
@@ -451,12 +573,19 @@ class PicturesOff(Service["Services"]):
         day, groups = f"{hour:%Y-%m-%d}", sorted(tenant.no_pictures_of)
         run_id = json.dumps([day, tenant.keeps_pictures, groups, tenant.forgets_strangers])
         steps = (
-            {} if keeps_all else {"faces": self._delete_pictures_of_faces, "merges": self._delete_pictures_of_merges}
+            {}
+            if keeps_all
+            else {
+                "faces": self._delete_pictures_of_faces,
+                "merges": self._delete_pictures_of_merges,
+            }
         )
         steps |= {"captures": self._delete_pictures_of_captures}
         item = self.services.items.get(keys.DIRECTORY, (tenant.name, keys.UNPICTURED_ITEM))
         first_step, after_key = (
-            (item["step"], item["after"]) if item and item["run"] == run_id else (next(iter(steps)), "")
+            (item["step"], item["after"])
+            if item and item["run"] == run_id
+            else (next(iter(steps)), "")
         )
         for name in list(steps)[list(steps).index(first_step) :] if first_step != _DONE else []:
             for last_key in steps[name](tenant, after_key):
@@ -469,25 +598,43 @@ class PicturesOff(Service["Services"]):
         return True
 
     def _note(self, tenant: Tenant, run: str, step: str, after: str) -> None:
-        item = {"tenant": tenant.name, "item": keys.UNPICTURED_ITEM, "run": run, "step": step, "after": after}
+        item = {
+            "tenant": tenant.name,
+            "item": keys.UNPICTURED_ITEM,
+            "run": run,
+            "step": step,
+            "after": after,
+        }
         write(self.services.items, [Put(keys.DIRECTORY, item)])
 
     def _delete_pictures_of_faces(self, tenant: Tenant, after: str) -> Iterator[str]:
-        """Take the pictures of faces away, and yield the last faceid of each part. Templates stay."""
-        faces = walk_items(self.services.items, keys.FACES, tenant.name, behind=after or None, page_size=_FACES_AT_ONCE)
+        """Take the pictures of faces away, and yield the last faceid of each part.
+
+        Templates stay.
+        """
+        faces = walk_items(
+            self.services.items,
+            keys.FACES,
+            tenant.name,
+            behind=after or None,
+            page_size=_FACES_AT_ONCE,
+        )
         for part in cut_in_parts(faces, _FACES_AT_ONCE):
             for face in map(face_from, part):
                 if (after_it := drop_unwanted_pictures(tenant, face)) != face:
                     put = face_put(tenant, face, replace(after_it, revision=face.revision))
-                    if write_unless_changed(self.services.items, [put]):  # else the next day finds it
+                    # else the next day finds it
+                    if write_unless_changed(self.services.items, [put]):
                         self.services.face_pictures.discard_pictures(face.picture_keys)
             yield part[-1]["faceid"]
 
     def _delete_pictures_of_merges(self, tenant: Tenant, after: str) -> Iterator[str]:
-        """Do the same for the faces that merges keep for their undo, but not of those that came to a held face."""
+        """Do the same for the faces that merges keep for their undo, but not of those that came to
+        a held face."""
         faceids_on_hold = Marked(self.services.items, tenant.name).list_spared_faces("merges")
         for part in cut_in_parts(
-            self.services.merges.records.list_all(tenant.name, behind=after or None), _MERGES_AT_ONCE
+            self.services.merges.records.list_all(tenant.name, behind=after or None),
+            _MERGES_AT_ONCE,
         ):
             for merge in part:
                 if merge.backup is None or merge.survivor in faceids_on_hold:
@@ -500,9 +647,11 @@ class PicturesOff(Service["Services"]):
             yield part[-1].id
 
     def _delete_pictures_of_captures(self, tenant: Tenant, after: str) -> Iterator[str]:
-        """Delete the pictures of captures, and the faces that were cut out of them; not those that show a held face."""
+        """Delete the pictures of captures, and the faces that were cut out of them; not those that
+        show a held face."""
         for part in cut_in_parts(
-            self.services.storage.uploads.walk(keys.capture_pictures(tenant.name), after), _BLOBS_AT_ONCE
+            self.services.storage.uploads.walk(keys.capture_pictures(tenant.name), after),
+            _BLOBS_AT_ONCE,
         ):
             self._delete_unseen(tenant, part)
             yield part[-1].key
@@ -528,6 +677,7 @@ _DONE = "done"
 
 
 def _capture_of(key: str) -> tuple[str, str]:
-    """Read the camera and the capture's id from the key of a capture's picture, or of a face cut out of it."""
+    """Read the camera and the capture's id from the key of a capture's picture, or of a face cut
+    out of it."""
     *_, camera_id, name = key.split("/")
     return camera_id, capture_of(name)

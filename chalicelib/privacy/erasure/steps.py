@@ -1,8 +1,9 @@
 """Which steps follow a deletion?
 
-An erasure leaves nothing of the person, a plain deletion no template, name, age or gender. A record (records) says how
-far its steps are. The function that a message calls does them, and each sweep, until they are done: each may be cut off
-anywhere and repeated. At the end of an erasure stands a receipt, signed with the tenant's key (docs/decisions/0049).
+An erasure leaves nothing of the person, a plain deletion no template, name, age or gender. A record
+(records) says how far its steps are. The function that a message calls does them, and each sweep,
+until they are done: each may be cut off anywhere and repeated. At the end of an erasure stands a
+receipt, signed with the tenant's key (docs/decisions/0049).
 """
 
 from __future__ import annotations
@@ -53,7 +54,8 @@ if TYPE_CHECKING:
 _A_TRANSACTION = 20
 """Observations that get another name in one transaction: each is deleted and put anew."""
 _JOINED = MOST_LEAVING - 1 - MAX_MERGES
-"""Faces in records that are made one: a face that they are cut at comes with those that were merged into it."""
+"""Faces in records that are made one: a face that they are cut at comes with those that were merged
+into it."""
 _APART_S = 60
 """Seconds until an erasure looks again whether its group has been erased."""
 
@@ -66,8 +68,12 @@ class ErasureSteps(Service["Services"]):
 
     most_named: int = MOST_NAMED
 
-    def continue_all(self, tenant: Tenant, remaining_s: Callable[[], float] = lambda: float("inf")) -> None:
-        """Go on with all unfinished erasures. One that needs more time, or has to wait, gets a message.
+    def continue_all(
+        self, tenant: Tenant, remaining_s: Callable[[], float] = lambda: float("inf")
+    ) -> None:
+        """Go on with all unfinished erasures.
+
+        One that needs more time, or has to wait, gets a message.
 
         Then the witness gets the receipts that it lacks. Raises the errors of the witness.
         """
@@ -82,8 +88,13 @@ class ErasureSteps(Service["Services"]):
         for erasure in erasure_progress:
             self._give_witness_receipt(tenant, erasure)
 
-    def go_on(self, tenant: Tenant, id_: str, remaining_s: Callable[[], float] = lambda: float("inf")) -> None:
-        """Do the steps that are left. May be cut off anywhere, and called again, also by two at once."""
+    def go_on(
+        self, tenant: Tenant, id_: str, remaining_s: Callable[[], float] = lambda: float("inf")
+    ) -> None:
+        """Do the steps that are left.
+
+        May be cut off anywhere, and called again, also by two at once.
+        """
         while True:
             item = self.services.items.get(keys.ERASURES, (tenant.name, id_))
             if item is None or item.get("done_at") is not None:
@@ -91,14 +102,17 @@ class ErasureSteps(Service["Services"]):
             erasure = erasure_from(item)
             wait_s = (erasure.goes_on_at - self.services.clock.now()).total_seconds()
             if wait_s > 0:
-                return self.services.erasure.records.send_message(tenant.name, erasure, int(wait_s) + 1)
+                return self.services.erasure.records.send_message(
+                    tenant.name, erasure, int(wait_s) + 1
+                )
             if erasure.next_step is Step.GALLERY and self._waits_for_group(tenant, erasure):
                 return self.services.erasure.records.send_message(tenant.name, erasure, _APART_S)
             if not self._do_next_step(tenant, erasure, remaining_s):
                 return self.services.erasure.records.send_message(tenant.name, erasure)
 
     def _join_records(self, tenant: Tenant, unfinished: Iterable[Erasure]) -> set[str]:
-        """Join the records of strangers who were deleted to make room, since the steps of each record read a lot.
+        """Join the records of strangers who were deleted to make room, since the steps of each
+        record read a lot.
 
         Return the ids of the records that are in others now.
         """
@@ -115,27 +129,38 @@ class ErasureSteps(Service["Services"]):
                 last_erasure,
                 faceids=tuple(faceid for erasure in erasure_progress for faceid in erasure.faceids),
                 number=sum(erasure.number for erasure in erasure_progress),
-                names=tuple(sorted({name for erasure in erasure_progress for name in erasure.names})),
+                names=tuple(
+                    sorted({name for erasure in erasure_progress for name in erasure.names})
+                ),
                 hashes={
-                    kind: tuple(sha for erasure in erasure_progress for sha in erasure.hashes.get(kind, ()))
+                    kind: tuple(
+                        sha for erasure in erasure_progress for sha in erasure.hashes.get(kind, ())
+                    )
                     for kind in HASHED
                 },
             )
             if_unbegun = (equals("step", 0, "step-same"),)
-            deletes = [Delete(keys.ERASURES, (tenant.name, erasure.id), if_unbegun) for erasure in other_erasures]
+            deletes = [
+                Delete(keys.ERASURES, (tenant.name, erasure.id), if_unbegun)
+                for erasure in other_erasures
+            ]
             put = Put(keys.ERASURES, erasure_item(tenant.name, joined_erasure), if_unbegun)
             if deletes and write_unless_changed(self.services.items, [put, *deletes]):
                 joined_ids |= {erasure.id for erasure in other_erasures}
         return joined_ids
 
     def _waits_for_group(self, tenant: Tenant, erasure: Erasure) -> bool:
-        """Tell if a face of the erasure is of a deleted group that has not been erased so far (deletion)."""
+        """Tell if a face of the erasure is of a deleted group that has not been erased so far
+        (deletion)."""
         face_keys = [(tenant.name, faceid) for faceid in erasure.faceids] if tenant.gone else []
         return any(
-            item and item["group"] in tenant.gone for item in self.services.items.get_many(keys.FACES, face_keys)
+            item and item["group"] in tenant.gone
+            for item in self.services.items.get_many(keys.FACES, face_keys)
         )
 
-    def _do_next_step(self, tenant: Tenant, erasure: Erasure, remaining_s: Callable[[], float]) -> bool:
+    def _do_next_step(
+        self, tenant: Tenant, erasure: Erasure, remaining_s: Callable[[], float]
+    ) -> bool:
         """Do the next step. Return False if the time has run out before its end."""
         match erasure.next_step:
             case Step.TRACES:
@@ -148,7 +173,10 @@ class ErasureSteps(Service["Services"]):
                 self.services.statistics.sealing.seal_tenant(tenant)
             case Step.LATE:
                 at_ms = milliseconds(erasure.at)
-                span = Span(at_ms - IN_FLIGHT // timedelta(milliseconds=1), milliseconds(self.services.clock.now()))
+                span = Span(
+                    at_ms - IN_FLIGHT // timedelta(milliseconds=1),
+                    milliseconds(self.services.clock.now()),
+                )
                 if not self._erase_sightings(tenant, erasure, span, remaining_s):
                     return False
                 self._erase_traces(tenant, erasure)
@@ -156,7 +184,9 @@ class ErasureSteps(Service["Services"]):
             case Step.GALLERY:
                 self.services.index.purge_before(tenant.name, self._note_seq(tenant, erasure))
                 faceids = self._note_absorbed(tenant, erasure)
-                read_others = partial(self.services.erasure.traces.read_later_enrolments, tenant, faceids)
+                read_others = partial(
+                    self.services.erasure.traces.read_later_enrolments, tenant, faceids
+                )
                 # waits for a lost signing key
                 self.services.audit.erasing.erase(tenant.name, faceids, erasure.id, read_others)
             case Step.RECEIPT | None:
@@ -170,17 +200,30 @@ class ErasureSteps(Service["Services"]):
 
     def _erase_traces(self, tenant: Tenant, erasure: Erasure, step: Step = Step.TRACES) -> None:
         before_ms = milliseconds(erasure.at)
-        self.services.erasure.traces.erase(tenant, step, erasure.faceids, before_ms, erases=erasure.erases)
+        self.services.erasure.traces.erase(
+            tenant, step, erasure.faceids, before_ms, erases=erasure.erases
+        )
 
-    def _erase_sightings(self, tenant: Tenant, erasure: Erasure, span: Span, remaining_s: Callable[[], float]) -> bool:
-        """Change the faces' observations of a time span, and the captures of an erasure. Return False if time ran out.
+    def _erase_sightings(
+        self, tenant: Tenant, erasure: Erasure, span: Span, remaining_s: Callable[[], float]
+    ) -> bool:
+        """Change the faces' observations of a time span, and the captures of an erasure.
 
-        For an erasure they get another name, and the captures lose the person. Else they lose age and gender.
+        Return False if time ran out.
+
+        For an erasure they get another name, and the captures lose the person. Else they lose age
+        and gender.
         """
         rejections = self.services.erasure.traces.list_rejections_by_sighting(tenant)
-        for observations in self.services.merges.mover.list_in_chunks(tenant, {*erasure.faceids}, span, _A_TRANSACTION):
+        for observations in self.services.merges.mover.list_in_chunks(
+            tenant, {*erasure.faceids}, span, _A_TRANSACTION
+        ):
             own_observations = self._without_others(tenant, observations)
-            for id_ in (id_ for observation in own_observations for id_ in rejections.get(observation.id, ())):
+            for id_ in (
+                id_
+                for observation in own_observations
+                for id_ in rejections.get(observation.id, ())
+            ):
                 self.services.erasure.traces.forget_rejection(tenant, id_)
             if not erasure.erases:
                 own_observations = [
@@ -199,7 +242,9 @@ class ErasureSteps(Service["Services"]):
                 return False
         return True
 
-    def _without_others(self, tenant: Tenant, observations: Sequence[Observation]) -> list[Observation]:
+    def _without_others(
+        self, tenant: Tenant, observations: Sequence[Observation]
+    ) -> list[Observation]:
         """Leave out the observations of another face that was enrolled with one of the ids since.
 
         The faces are read after their observations: a face is stored with its first one.
@@ -210,22 +255,33 @@ class ErasureSteps(Service["Services"]):
         return [
             observation
             for observation in observations
-            if observation.faceid not in present_faces or not is_of(present_faces[observation.faceid], observation)
+            if observation.faceid not in present_faces
+            or not is_of(present_faces[observation.faceid], observation)
         ]
 
-    def _hide_in_captures(self, tenant: Tenant, observations: Sequence[Observation]) -> Counter[str]:
+    def _hide_in_captures(
+        self, tenant: Tenant, observations: Sequence[Observation]
+    ) -> Counter[str]:
         """Take the sightings out of their captures. Return the receipt's counts of the pictures."""
         numbers_of: dict[tuple[str, str], set[int]] = {}
         for camera_id, capture_id, number in _list_sighting_places(observations):
             numbers_of.setdefault((camera_id, capture_id), set()).add(number)
         hide = self.services.erasure.captures.hide
-        fates = Counter(hide(tenant, *capture_ids, numbers) for capture_ids, numbers in numbers_of.items())
+        fates = Counter(
+            hide(tenant, *capture_ids, numbers) for capture_ids, numbers in numbers_of.items()
+        )
         return Counter(captures_deleted=fates["deleted"], captures_hidden=fates["hidden"])
 
     def _rename_observations(
-        self, tenant: Tenant, erasure: Erasure, observations: Sequence[Observation], counts: Counter[str]
+        self,
+        tenant: Tenant,
+        erasure: Erasure,
+        observations: Sequence[Observation],
+        counts: Counter[str],
     ) -> None:
-        """Leave only what statistics count of the observations, under another name. Count them in the same transaction.
+        """Leave only what statistics count of the observations, under another name.
+
+        Count them in the same transaction.
 
         `counts`: what else was done for these observations, as the receipt counts it.
         """
@@ -240,39 +296,60 @@ class ErasureSteps(Service["Services"]):
             for name, number in (counts + Counter(observations=len(nameless_observations))).items()
         }
         progress = Update(
-            keys.ERASURES, (tenant.name, erasure.id), (equals("done_at", None, "running"),), add=added_counts
+            keys.ERASURES,
+            (tenant.name, erasure.id),
+            (equals("done_at", None, "running"),),
+            add=added_counts,
         )
         # another worker did it, or a writer changed one: the next look finds it
         write_unless_changed(
             self.services.items,
-            [progress, *self.services.statistics.make_actions(tenant.name, nameless_observations, deletions)],
+            [
+                progress,
+                *self.services.statistics.make_actions(
+                    tenant.name, nameless_observations, deletions
+                ),
+            ],
         )
 
     def _remove_estimates(self, tenant: Tenant, observations: Sequence[Observation]) -> None:
-        """Take age and gender out of the observations, and delete what was cut out of their captures."""
+        """Take age and gender out of the observations, and delete what was cut out of their
+        captures."""
         for place in _list_sighting_places(observations):
             self.services.erasure.captures.delete_crop(tenant, *place)
-        changes = [ChangedObservation(observation, _remove_age_and_gender(observation)) for observation in observations]
-        write_unless_changed(self.services.items, self.services.statistics.make_actions(tenant.name, [], changes))
+        changes = [
+            ChangedObservation(observation, _remove_age_and_gender(observation))
+            for observation in observations
+        ]
+        write_unless_changed(
+            self.services.items, self.services.statistics.make_actions(tenant.name, [], changes)
+        )
 
     def _note_absorbed(self, tenant: Tenant, erasure: Erasure) -> Sequence[str]:
-        """Note also the faces that only the audit knows, before their entries go: the next try would not find them.
+        """Note also the faces that only the audit knows, before their entries go: the next try
+        would not find them.
 
-        Those that one item has no room for get further records. Their ids follow from this one's: so each is made once.
+        Those that one item has no room for get further records. Their ids follow from this one's:
+        so each is made once.
         """
         if not erasure.number:
             return erasure.faceids
         enrolled_since = self.services.erasure.traces.read_later_enrolments(tenant, erasure.faceids)
-        faceids = self.services.audit.erasing.with_absorbed(tenant.name, erasure.faceids, enrolled_since)
+        faceids = self.services.audit.erasing.with_absorbed(
+            tenant.name, erasure.faceids, enrolled_since
+        )
         if len(faceids) == len(erasure.faceids):
             return faceids
-        first_faceids, *other_parts = cut_in_parts(faceids, max(self.most_named, len(erasure.faceids)))
+        first_faceids, *other_parts = cut_in_parts(
+            faceids, max(self.most_named, len(erasure.faceids))
+        )
         template = replace(erasure, number=0, names=(), hashes={}, counts={})
         further_erasures = [
             replace(template, id=str(int(erasure.id) + number), faceids=(*ids,))
             for number, ids in enumerate(other_parts, 1)
         ]
-        version_put = self.services.erasure.refusals.make_version_put(tenant.name)  # this record names more people, too
+        # this record names more people, too
+        version_put = self.services.erasure.refusals.make_version_put(tenant.name)
         puts = self.services.erasure.records.make_put_actions(
             tenant, *further_erasures
         )  # with a version, if there are any
@@ -282,7 +359,8 @@ class ErasureSteps(Service["Services"]):
         return first_faceids
 
     def _note_seq(self, tenant: Tenant, erasure: Erasure) -> int:
-        """Return a seq of the gallery at which the faces are gone, and note it: it is the same for every try."""
+        """Return a seq of the gallery at which the faces are gone, and note it: it is the same for
+        every try."""
         if erasure.seq is not None:
             return erasure.seq
         seq = self.services.writer.read_seq(tenant.name)
@@ -290,9 +368,16 @@ class ErasureSteps(Service["Services"]):
         return seq
 
     def _save(
-        self, tenant: Tenant, erasure: Erasure, fields: Mapping[str, Any], further: Sequence[Action] = ()
+        self,
+        tenant: Tenant,
+        erasure: Erasure,
+        fields: Mapping[str, Any],
+        further: Sequence[Action] = (),
     ) -> None:
-        """Change fields of the record, unless another worker is further. `further`: actions of the same transaction."""
+        """Change fields of the record, unless another worker is further.
+
+        `further`: actions of the same transaction.
+        """
         same = (equals("step", erasure.step, "step-same"), equals("done_at", None, "running"))
         update = Update(keys.ERASURES, (tenant.name, erasure.id), same, set=fields)
         write_unless_changed(self.services.items, [update, *further])
@@ -307,30 +392,56 @@ class ErasureSteps(Service["Services"]):
             write_unless_changed(self.services.items, [Delete(keys.ERASURES, key, if_running)])
             return
         if erasure.faceids:
-            present_faces = self.services.faces.by_id(tenant, erasure.faceids, restricted=True).values()
-            erasure = add_face_hashes(erasure, self.services.audit.signing.read_face_key(tenant.name), present_faces)
+            present_faces = self.services.faces.by_id(
+                tenant, erasure.faceids, restricted=True
+            ).values()
+            erasure = add_face_hashes(
+                erasure, self.services.audit.signing.read_face_key(tenant.name), present_faces
+            )
         # The ids go first, so that nothing has to be wiped once it is done: nobody would try again.
-        wiped_erasure = replace(erasure, faceids=(), names=(), pseudonym="", step=erasure.steps.index(Step.RECEIPT))
+        wiped_erasure = replace(
+            erasure, faceids=(), names=(), pseudonym="", step=erasure.steps.index(Step.RECEIPT)
+        )
         with suppress(ConditionFailed):  # another worker did it
-            write(self.services.items, [Put(keys.ERASURES, erasure_item(tenant.name, wiped_erasure), if_running)])
+            write(
+                self.services.items,
+                [Put(keys.ERASURES, erasure_item(tenant.name, wiped_erasure), if_running)],
+            )
             self.services.storage.scrub()
             now = self.services.clock.now()
-            statement = make_statement(tenant.name, wiped_erasure, time_text(now), time_text(wiped_erasure.at))
+            statement = make_statement(
+                tenant.name, wiped_erasure, time_text(now), time_text(wiped_erasure.at)
+            )
             receipt = self.services.audit.signing.sign_statement(tenant.name, statement)
-            done_erasure = replace(wiped_erasure, step=len(wiped_erasure.steps), done_at=now, receipt=receipt)
-            write(self.services.items, [Put(keys.ERASURES, erasure_item(tenant.name, done_erasure), if_running)])
+            done_erasure = replace(
+                wiped_erasure, step=len(wiped_erasure.steps), done_at=now, receipt=receipt
+            )
+            write(
+                self.services.items,
+                [Put(keys.ERASURES, erasure_item(tenant.name, done_erasure), if_running)],
+            )
             with suppress(Busy, StorageUnavailable, Unusable):  # the sweep tells it
                 self._give_witness_receipt(tenant, done_erasure)
 
     def _give_witness_receipt(self, tenant: Tenant, erasure: Erasure) -> None:
-        """Give the witness a receipt, if it has it not: a restore of an older backup then knows whom to erase again.
+        """Give the witness a receipt, if it has it not: a restore of an older backup then knows
+        whom to erase again.
 
         May be cut off anywhere and repeated. Raises StorageUnavailable, Unusable, Busy.
         """
-        if erasure.receipt is None or erasure.is_told or (witness := self.services.ports.witness) is None:
+        if (
+            erasure.receipt is None
+            or erasure.is_told
+            or (witness := self.services.ports.witness) is None
+        ):
             return
         witness.keep(receipt_name(tenant.app_id, erasure.id), canonical_json(erasure.receipt))
-        update = Update(keys.ERASURES, (tenant.name, erasure.id), (exists("still-there"),), set={"is_told": True})
+        update = Update(
+            keys.ERASURES,
+            (tenant.name, erasure.id),
+            (exists("still-there"),),
+            set={"is_told": True},
+        )
         write_unless_changed(self.services.items, [update])
 
 
@@ -342,7 +453,8 @@ def _list_sighting_places(observations: Iterable[Observation]) -> Iterator[tuple
 
 
 def _make_nameless(observation: Observation, erasure: Erasure, day: datetime) -> Observation:
-    """Return an observation as it is counted on its `day`, without labels that are the person's name.
+    """Return an observation as it is counted on its `day`, without labels that are the person's
+    name.
 
     Its id has the form of a sighting's, and names no capture.
     """
@@ -359,4 +471,6 @@ def _make_nameless(observation: Observation, erasure: Erasure, day: datetime) ->
 
 
 def _remove_age_and_gender(observation: Observation) -> Observation:
-    return replace(observation, estimates=observation.estimates.without(frozenset({"age", "gender"})))
+    return replace(
+        observation, estimates=observation.estimates.without(frozenset({"age", "gender"}))
+    )

@@ -1,4 +1,5 @@
-"""Strangers whom a tenant forgets: those that it kept before go, and so do the counts that are too old."""
+"""Strangers whom a tenant forgets: those that it kept before go, and so do the counts that are too
+old."""
 
 from __future__ import annotations
 
@@ -23,22 +24,31 @@ _AT_ONCE = 40
 
 
 class StrangerErasure(Service["Services"]):
-    def forget(self, tenant: Tenant, remaining_s: Callable[[], float] = lambda: float("inf")) -> bool:
-        """Erase the strangers of a tenant that forgets them; return False if the time ran out first.
+    def forget(
+        self, tenant: Tenant, remaining_s: Callable[[], float] = lambda: float("inf")
+    ) -> bool:
+        """Erase the strangers of a tenant that forgets them; return False if the time ran out
+        first.
 
-        A face that has a name, a given picture or a user is no stranger, and a face under hold stays. May be cut off
-        anywhere and repeated. Raises Busy, StorageUnavailable.
+        A face that has a name, a given picture or a user is no stranger, and a face under hold
+        stays. May be cut off anywhere and repeated. Raises Busy, StorageUnavailable.
         """
         if not tenant.forgets_strangers:
             return True
         faceids = (item["faceid"] for item in faces_in(self.services.items, tenant.name, STRANGER))
         for batch in cut_in_parts([*faceids], _AT_ONCE):
             forgotten_faceids = [
-                face.faceid for face in self.services.faces.by_id(tenant, batch).values() if _is_forgotten(face)
+                face.faceid
+                for face in self.services.faces.by_id(tenant, batch).values()
+                if _is_forgotten(face)
             ]
             if forgotten_faceids:
                 self.services.deletion.delete_faces(
-                    tenant, forgotten_faceids, by="strangers are forgotten", erase=True, only=_is_forgotten
+                    tenant,
+                    forgotten_faceids,
+                    by="strangers are forgotten",
+                    erase=True,
+                    only=_is_forgotten,
                 )
             if remaining_s() < STOPS_AT_S:
                 return False
@@ -54,7 +64,10 @@ class StrangerErasure(Service["Services"]):
         until_ms = milliseconds(self.services.clock.now() - timedelta(days=tenant.observation_days))
         between = keys.NOBODIES[0], keys.nobodies_item(max(until_ms, 0))
         old = walk_items(self.services.items, keys.DIRECTORY, tenant.name, between=between)
-        write_in_parts(self.services.items, (Delete(keys.DIRECTORY, (tenant.name, item["item"])) for item in old))
+        write_in_parts(
+            self.services.items,
+            (Delete(keys.DIRECTORY, (tenant.name, item["item"])) for item in old),
+        )
 
 
 def _is_forgotten(face: Face) -> bool:

@@ -1,9 +1,11 @@
-"""Erasure of a whole tenant: of a shop that leaves, nothing stays but a signed receipt (docs/decisions/0049).
+"""Erasure of a whole tenant: of a shop that leaves, nothing stays but a signed receipt
+(docs/decisions/0049).
 
-One transaction takes the tenant's record away and stores that of the erasure. From then on nobody finds the tenant: no
-credential is good, no job and no message of it does anything, and no tenant gets the name again. Then an operator's
-command does the steps. Each may be cut off anywhere and repeated: what is left is found by whose it is
-(`keys.is_of_tenant`), never by a list of tables, so that no new table is forgotten.
+One transaction takes the tenant's record away and stores that of the erasure. From then on nobody
+finds the tenant: no credential is good, no job and no message of it does anything, and no tenant
+gets the name again. Then an operator's command does the steps. Each may be cut off anywhere and
+repeated: what is left is found by whose it is (`keys.is_of_tenant`), never by a list of tables, so
+that no new table is forgotten.
 """
 
 from __future__ import annotations
@@ -30,7 +32,13 @@ from chalicelib.privacy.tenant_erasure_progress import (
 )
 from chalicelib.service import Service
 from chalicelib.storage import keys
-from chalicelib.storage.items import cut_in_parts, retry_if_changed, walk_items, write, write_unless_changed
+from chalicelib.storage.items import (
+    cut_in_parts,
+    retry_if_changed,
+    walk_items,
+    write,
+    write_unless_changed,
+)
 from chalicelib.storage.ports import Check, Delete, Put, Table, Update, absent, equals, exists
 from chalicelib.storage.values import format_count, parse_optional, time_ordered_id
 
@@ -49,37 +57,48 @@ class TenantErasures(Service["Services"]):
     """The erasures of tenants. What they write is in no audit: that goes, too."""
 
     def find(self, name: str) -> TenantErasure | None:
-        """Return the erasure of the tenant of that name, also one that is done; None: there is none."""
+        """Return the erasure of the tenant of that name, also one that is done; None: there is
+        none."""
         return parse_optional(
-            tenant_erasure_from, self.services.storage.items.get(keys.TENANTS, keys.erased_item(name))
+            tenant_erasure_from,
+            self.services.storage.items.get(keys.TENANTS, keys.erased_item(name)),
         )
 
     def list_all(self) -> list[TenantErasure]:
         """Return all erasures, by the tenants' names."""
         return [
-            tenant_erasure_from(item) for item in walk_items(self.services.storage.items, keys.TENANTS, keys.ERASED)
+            tenant_erasure_from(item)
+            for item in walk_items(self.services.storage.items, keys.TENANTS, keys.ERASED)
         ]
 
     def begin(self, name: str, by: str, *, under_way: timedelta = UNDER_WAY) -> TenantErasure:
         """Take a tenant away, and return its erasure, whose steps `go_on` does.
 
-        `under_way`: for how long something may still write that knows the tenant. Raises TenantNotFound, FaceHeld if a
-        face is under legal hold, Busy.
+        `under_way`: for how long something may still write that knows the tenant. Raises
+        TenantNotFound, FaceHeld if a face is under legal hold, Busy.
         """
         now = self.services.clock.now()
-        return self._take_tenant_away(name, TenantErasure(time_ordered_id(now), name, "", now, by, now + under_way))
+        return self._take_tenant_away(
+            name, TenantErasure(time_ordered_id(now), name, "", now, by, now + under_way)
+        )
 
     def begin_again(self, name: str, by: str, *, id_: str, at: datetime) -> TenantErasure:
         """Take away a tenant that a backup brought back: as `begin`, by the erasure of before.
 
-        Nothing is under way, and a legal hold is in the backup only: it was over when the tenant was erased.
+        Nothing is under way, and a legal hold is in the backup only: it was over when the tenant
+        was erased.
         """
         now = self.services.clock.now()
         return self._take_tenant_away(name, TenantErasure(id_, name, "", at, by, now), free=False)
 
     @retry_if_changed("the gallery of this tenant changes all the time: disable the tenant first")
-    def _take_tenant_away(self, name: str, erasure: TenantErasure, *, free: bool = True) -> TenantErasure:
-        """Delete the tenant's own item and note the erasure, at once. `free`: no face may be under legal hold."""
+    def _take_tenant_away(
+        self, name: str, erasure: TenantErasure, *, free: bool = True
+    ) -> TenantErasure:
+        """Delete the tenant's own item and note the erasure, at once.
+
+        `free`: no face may be under legal hold.
+        """
         tenant = self.services.tenants.read_stored(name)
         seq = self.services.writer.read_seq(name)  # each hold comes with another one
         if free:
@@ -98,10 +117,10 @@ class TenantErasures(Service["Services"]):
     def go_on(self, name: str) -> TenantErasure:
         """Do the next step, if its time has come, and return the erasure after it.
 
-        ALL deletes everything. LATE deletes what was written meanwhile, once `late_at` is over. RECEIPT signs the
-        receipt. FILES wipes the files of storage, and gives the witness the receipt. May be cut off anywhere, and
-        called again. Raises TenantNotFound, StorageUnavailable, Busy (also while a file cannot be wiped), and what the
-        witness raises.
+        ALL deletes everything. LATE deletes what was written meanwhile, once `late_at` is over.
+        RECEIPT signs the receipt. FILES wipes the files of storage, and gives the witness the
+        receipt. May be cut off anywhere, and called again. Raises TenantNotFound,
+        StorageUnavailable, Busy (also while a file cannot be wiped), and what the witness raises.
         """
         erasure = self._read_erasure(name)
         match erasure.next_step:
@@ -135,9 +154,12 @@ class TenantErasures(Service["Services"]):
             )
 
     def _count_files(self, erasure: TenantErasure) -> None:
-        """Note how many files there are, before any goes: a deletion that is done twice would count them twice."""
+        """Note how many files there are, before any goes: a deletion that is done twice would count
+        them twice."""
         if OBJECTS not in erasure.counts:
-            numbers = {name: sum(1 for _ in files) for name, files in self._list_files(erasure.tenant)}
+            numbers = {
+                name: sum(1 for _ in files) for name, files in self._list_files(erasure.tenant)
+            }
             self._save(erasure, **{f"{COUNT}{name}": number for name, number in numbers.items()})
 
     def _list_files(self, name: str) -> Iterator[tuple[str, Iterator[str]]]:
@@ -166,7 +188,9 @@ class TenantErasures(Service["Services"]):
             if keys.is_of_tenant(table, item, name) and item_key != keys.signing_key(name):
                 yield item_key
 
-    def _delete(self, erasure: TenantErasure, table: Table, item_keys: Sequence[tuple[str, str]]) -> None:
+    def _delete(
+        self, erasure: TenantErasure, table: Table, item_keys: Sequence[tuple[str, str]]
+    ) -> None:
         """Delete items, and count them in the same transaction."""
         deletes = (Delete(table, item_key) for item_key in item_keys)
         same = (equals("step", erasure.step, "step-same"),)
@@ -175,7 +199,8 @@ class TenantErasures(Service["Services"]):
         write(self.services.storage.items, [*deletes, record])
 
     def _sign(self, erasure: TenantErasure) -> None:
-        """Sign the receipt and delete the key in one transaction: nobody signs anything else for this tenant."""
+        """Sign the receipt and delete the key in one transaction: nobody signs anything else for
+        this tenant."""
         self.services.storage.scrub()
         statement = tenant_statement(erasure, self.services.clock.now())
         receipt = self.services.audit.signing.sign_statement(erasure.tenant, statement)
@@ -183,14 +208,23 @@ class TenantErasures(Service["Services"]):
         fields = {name: item[name] for name in ("step", "receipt")}
         if_same = (equals("step", erasure.step, "step-same"),)
         record = Update(keys.TENANTS, keys.erased_item(erasure.tenant), if_same, set=fields)
-        write(self.services.storage.items, [record, Delete(keys.TENANTS, keys.signing_key(erasure.tenant))])
+        write(
+            self.services.storage.items,
+            [record, Delete(keys.TENANTS, keys.signing_key(erasure.tenant))],
+        )
 
     def _tell(self, erasure: TenantErasure) -> None:
-        """Give the witness the receipt, if there is one. Raises StorageUnavailable, Unusable, Busy."""
+        """Give the witness the receipt, if there is one.
+
+        Raises StorageUnavailable, Unusable, Busy.
+        """
         if self.services.ports.witness is not None and erasure.receipt is not None:
-            self.services.ports.witness.keep(receipt_name(erasure.app_id, erasure.id), canonical_json(erasure.receipt))
+            self.services.ports.witness.keep(
+                receipt_name(erasure.app_id, erasure.id), canonical_json(erasure.receipt)
+            )
 
     def _save(self, erasure: TenantErasure, **fields: Any) -> None:
         same = (equals("step", erasure.step, "step-same"),)
         update = Update(keys.TENANTS, keys.erased_item(erasure.tenant), same, set=fields)
-        write_unless_changed(self.services.storage.items, [update])  # else another process is further
+        # else another process is further
+        write_unless_changed(self.services.storage.items, [update])

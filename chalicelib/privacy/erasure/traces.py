@@ -1,4 +1,5 @@
-"""Which traces do faces leave beside their records? Rejected pictures, merges, reviews, events, stored answers."""
+"""Which traces do faces leave beside their records? Rejected pictures, merges, reviews, events,
+stored answers."""
 
 from __future__ import annotations
 
@@ -13,7 +14,12 @@ from chalicelib.domain.rules.visits import KEPT_MS
 from chalicelib.privacy.data_map import DataCategory, Marked, Step, TakeOut, done_in
 from chalicelib.service import Service
 from chalicelib.storage import keys
-from chalicelib.storage.items import delete_in_parts, walk_items, write_in_parts, write_unless_changed
+from chalicelib.storage.items import (
+    delete_in_parts,
+    walk_items,
+    write_in_parts,
+    write_unless_changed,
+)
 from chalicelib.storage.ports import Delete, ItemStore, Put, equals, exists
 from chalicelib.storage.records.faces import face_update
 from chalicelib.storage.records.merges import merge_deletes
@@ -24,12 +30,19 @@ if TYPE_CHECKING:
 
 
 class Traces(Service["Services"]):
-    """Traces of faces beside their records. `before_ms`: what came later may be of others with their ids."""
+    """Traces of faces beside their records.
 
-    def erase(self, tenant: Tenant, step: Step, faceids: Collection[str], before_ms: int, *, erases: bool) -> None:
+    `before_ms`: what came later may be of others with their ids.
+    """
+
+    def erase(
+        self, tenant: Tenant, step: Step, faceids: Collection[str], before_ms: int, *, erases: bool
+    ) -> None:
         """Take deleted faces out of the places of a step. `erases`: the step is an erasure's."""
         erasers: Mapping[str, Callable[[Tenant, Collection[str], int], object]] = {
-            "face pictures": lambda tenant, faceids, _: self.services.deletion.empty_folders(tenant, faceids),
+            "face pictures": lambda tenant, faceids, _: self.services.deletion.empty_folders(
+                tenant, faceids
+            ),
             "negatives": self.delete_rejections,
             "merges": self.delete_merges,
             "stills": lambda tenant, *_: delete_stills(self.services.items, tenant),
@@ -41,7 +54,8 @@ class Traces(Service["Services"]):
                 self._take_out(tenant, place, fate.take_out, frozenset(faceids))
 
     def read_later_enrolments(self, tenant: Tenant, faceids: Iterable[str]) -> dict[str, datetime]:
-        """Return, by id, when somebody else was enrolled with it: what is stored from then on is that person's."""
+        """Return, by id, when somebody else was enrolled with it: what is stored from then on is
+        that person's."""
         present_faces = self.services.faces.by_id(tenant, faceids, restricted=True)
         return {faceid: face.enrolled_at for faceid, face in present_faces.items()}
 
@@ -51,10 +65,17 @@ class Traces(Service["Services"]):
             item
             for faceid in faceids
             for item in walk_items(
-                self.services.items, keys.NEGATIVES, tenant.name, between=keys.negatives_range(faceid)
+                self.services.items,
+                keys.NEGATIVES,
+                tenant.name,
+                between=keys.negatives_range(faceid),
             )
         )
-        old = (item for item in stored_items if captured_ms(keys.parts_of_negative(item["id"])[1]) <= before_ms)
+        old = (
+            item
+            for item in stored_items
+            if captured_ms(keys.parts_of_negative(item["id"])[1]) <= before_ms
+        )
         delete_in_parts(self.services.items, keys.NEGATIVES, old)
 
     def delete_merges(self, tenant: Tenant, faceids: Collection[str], before_ms: int) -> None:
@@ -66,11 +87,13 @@ class Traces(Service["Services"]):
             if {merge.survivor, merge.other} & set(faceids) and milliseconds(merge.at) <= before_ms
         ]
         write_in_parts(
-            self.services.items, [action for merge in removed_merges for action in merge_deletes(tenant.name, merge)]
+            self.services.items,
+            [action for merge in removed_merges for action in merge_deletes(tenant.name, merge)],
         )
 
     def list_rejections_by_sighting(self, tenant: Tenant) -> dict[str, list[str]]:
-        """Return the ids of all rejected pictures by their sighting: a person may have been taken for another face."""
+        """Return the ids of all rejected pictures by their sighting: a person may have been taken
+        for another face."""
         ids_by_sighting: dict[str, list[str]] = {}
         for item in walk_items(self.services.items, keys.NEGATIVES, tenant.name):
             ids_by_sighting.setdefault(keys.parts_of_negative(item["id"])[1], []).append(item["id"])
@@ -83,11 +106,14 @@ class Traces(Service["Services"]):
         rejection_delete = Delete(keys.NEGATIVES, (tenant.name, id_), (exists("rejection-there"),))
         write_unless_changed(self.services.items, [rejection_delete, count_update])
 
-    def forget_memories(self, tenant: Tenant, remaining_s: Callable[[], float] = lambda: float("inf")) -> bool:
-        """Delete from old rejections what taking them back would need, since that is refused by then.
+    def forget_memories(
+        self, tenant: Tenant, remaining_s: Callable[[], float] = lambda: float("inf")
+    ) -> bool:
+        """Delete from old rejections what taking them back would need, since that is refused by
+        then.
 
-        Their templates stay, so that the face matches no such picture. Return False if the time ran out, and another
-        call has to go on.
+        Their templates stay, so that the face matches no such picture. Return False if the time ran
+        out, and another call has to go on.
         """
         refused_before_ms = milliseconds(self.services.clock.now()) - KEPT_MS
         spared_faceids = Marked(self.services.items, tenant.name).list_spared_faces("negatives")
@@ -100,37 +126,63 @@ class Traces(Service["Services"]):
                 or captured_ms(parts_of_sighting(sighting)[0]) >= refused_before_ms
             ):
                 continue
-            if_same = (equals("templates", item["templates"], "templates-same"),)  # reembed may add one meanwhile
+            # reembed may add one meanwhile
+            if_same = (equals("templates", item["templates"], "templates-same"),)
             # If it was changed, the next night does it.
-            write_unless_changed(self.services.items, [Put(keys.NEGATIVES, without_memory, if_same)])
+            write_unless_changed(
+                self.services.items, [Put(keys.NEGATIVES, without_memory, if_same)]
+            )
             if remaining_s() < STOPS_AT_S:
                 return False
         return True
 
-    def _take_out(self, tenant: Tenant, place: DataCategory, take_out: TakeOut, faceids: frozenset[str]) -> None:
+    def _take_out(
+        self, tenant: Tenant, place: DataCategory, take_out: TakeOut, faceids: frozenset[str]
+    ) -> None:
         """Take erased faces out of the items of a table.
 
         Somebody else may be enrolled with an erased face's id. An item counts for an id only if it
         is older than that, by `place.time`. Enrolments are read after the items: then none of a
         later person is taken for an erased one's.
         """
-        items = [item for item in place.walk_items(self.services.items, tenant.name) if take_out(item, faceids)]
+        items = [
+            item
+            for item in place.walk_items(self.services.items, tenant.name)
+            if take_out(item, faceids)
+        ]
         enrolled_at = self.read_later_enrolments(tenant, faceids) if items else {}
-        ids_by_item = ((item, _list_ids_at(item.get(place.time, 0), faceids, enrolled_at)) for item in items)
+        ids_by_item = (
+            (item, _list_ids_at(item.get(place.time, 0), faceids, enrolled_at)) for item in items
+        )
         actions = [take_out(item, ids) for item, ids in ids_by_item if ids]
-        write_in_parts(self.services.items, (action for action in actions if isinstance(action, Delete)))
-        # A change has a condition: an item that changed or went meanwhile has been seen to by somebody else.
-        for change in (action for action in actions if action is not None and not isinstance(action, Delete)):
+        write_in_parts(
+            self.services.items, (action for action in actions if isinstance(action, Delete))
+        )
+        # A change has a condition: an item that changed or went meanwhile has been seen to by
+        # somebody else.
+        for change in (
+            action for action in actions if action is not None and not isinstance(action, Delete)
+        ):
             write_unless_changed(self.services.items, [change])
 
 
 def delete_stills(items: ItemStore, tenant: Tenant) -> None:
-    """Delete what the cameras saw on request: the people on it are unknown, and it would be kept for an hour."""
-    found_items = walk_items(items, keys.TENANTS, keys.STILL, between=keys.stills_range(tenant.name))
+    """Delete what the cameras saw on request: the people on it are unknown, and it would be kept
+    for an hour."""
+    found_items = walk_items(
+        items, keys.TENANTS, keys.STILL, between=keys.stills_range(tenant.name)
+    )
     delete_in_parts(items, keys.TENANTS, found_items)
 
 
-def _list_ids_at(at_ms: int, faceids: Iterable[str], enrolled_at: Mapping[str, datetime]) -> frozenset[str]:
-    """Return those of the ids that nobody else had at a time. `enrolled_at`: since when others have some of them."""
+def _list_ids_at(
+    at_ms: int, faceids: Iterable[str], enrolled_at: Mapping[str, datetime]
+) -> frozenset[str]:
+    """Return those of the ids that nobody else had at a time.
+
+    `enrolled_at`: since when others have some of them.
+    """
     at = moment(at_ms)
-    return frozenset(faceid for faceid in faceids if faceid not in enrolled_at or at < enrolled_at[faceid])
+    return frozenset(
+        faceid for faceid in faceids if faceid not in enrolled_at or at < enrolled_at[faceid]
+    )

@@ -1,8 +1,9 @@
-"""Objects in S3: the BlobStore and the UploadStore on AWS, and pictures that clients keep in buckets of their own.
+"""Objects in S3: the BlobStore and the UploadStore on AWS, and pictures that clients keep in
+buckets of their own.
 
-URLs are signed here, at a time of our choosing (AWS Signature Version 4 in the query). botocore signs at its own
-clock's second, so that no two of its URLs are the same, and it takes half a millisecond for one. A page of a hundred
-faces has two hundred.
+URLs are signed here, at a time of our choosing (AWS Signature Version 4 in the query). botocore
+signs at its own clock's second, so that no two of its URLs are the same, and it takes half a
+millisecond for one. A page of a hundred faces has two hundred.
 """
 
 from __future__ import annotations
@@ -47,9 +48,11 @@ _ALGORITHM = "AWS4-HMAC-SHA256"
 
 
 def _sign_url(url: str, credentials: Any, region: str, signed_at: datetime) -> str:
-    """Sign a GET of an object's `url` with frozen credentials, good from `signed_at` (UTC) for SIGNED_S.
+    """Sign a GET of an object's `url` with frozen credentials, good from `signed_at` (UTC) for
+    SIGNED_S.
 
-    It is AWS Signature Version 4 in the query: a canonical request, its hash in the text to sign, and the signature.
+    It is AWS Signature Version 4 in the query: a canonical request, its hash in the text to sign,
+    and the signature.
     """
     time_text, host = signed_at.strftime("%Y%m%dT%H%M%SZ"), urlsplit(url).netloc
     scope = f"{time_text[:8]}/{region}/s3/aws4_request"
@@ -64,8 +67,12 @@ def _sign_url(url: str, credentials: Any, region: str, signed_at: datetime) -> s
     }
     query = urlencode(sorted(parameters.items()), quote_via=quote, safe="")
     request = f"GET\n{urlsplit(url).path}\n{query}\nhost:{host}\n\nhost\nUNSIGNED-PAYLOAD"
-    text_to_sign = f"{_ALGORITHM}\n{time_text}\n{scope}\n{hashlib.sha256(request.encode()).hexdigest()}"
-    signature = _compute_hmac(_derive_signing_key(credentials.secret_key, scope), text_to_sign).hex()
+    text_to_sign = (
+        f"{_ALGORITHM}\n{time_text}\n{scope}\n{hashlib.sha256(request.encode()).hexdigest()}"
+    )
+    signature = _compute_hmac(
+        _derive_signing_key(credentials.secret_key, scope), text_to_sign
+    ).hex()
     return f"{url}?{query}&X-Amz-Signature={signature}"
 
 
@@ -118,13 +125,16 @@ class S3BlobStore:
 
     def size(self, key: str) -> int | None:
         missing = {"404": None, "NoSuchKey": None}
-        return _call_or_instead(missing, lambda: self._client.head_object(**self._locate_object(key))["ContentLength"])
+        return _call_or_instead(
+            missing, lambda: self._client.head_object(**self._locate_object(key))["ContentLength"]
+        )
 
     def get_range(self, key: str, begin: int, length: int) -> bytes | None:
         require_range(begin, length)
         byte_range = f"bytes={begin}-{begin + length - 1}"
         return _call_or_instead(
-            {"NoSuchKey": None, "InvalidRange": b""}, lambda: self._read_object(key, Range=byte_range)
+            {"NoSuchKey": None, "InvalidRange": b""},
+            lambda: self._read_object(key, Range=byte_range),
         )
 
     def _locate_object(self, key: str) -> dict[str, Any]:
@@ -145,7 +155,8 @@ class S3BlobStore:
             except ClientError as error:
                 if parse_error_code(error) != "PreconditionFailed":
                     raise
-                # The client retries by itself: its first attempt may have stored the object and lost the answer.
+                # The client retries by itself: its first attempt may have stored the object and
+                # lost the answer.
                 retried = error.response["ResponseMetadata"].get("RetryAttempts", 0) > 0
                 return retried and self.get(key) == data
         return True
@@ -179,20 +190,25 @@ class S3BlobStore:
         with translate_failures(_SERVICE):
             credentials = self._credentials().get_frozen_credentials()
             url = self._root_url + quote(key, safe="/-_.~")
-            return _sign_url(url, credentials, self._client.meta.region_name, signed_from(self._now()))
+            return _sign_url(
+                url, credentials, self._client.meta.region_name, signed_from(self._now())
+            )
 
     @lazy
     def _root_url(self) -> str:
-        """Return what all objects' URLs begin with, as botocore forms it for this bucket and region."""
-        signed = self._client.generate_presigned_url("get_object", Params={"Bucket": self._bucket, "Key": _ANY_KEY})
+        """Return what all objects' URLs begin with, as botocore forms it for this bucket and
+        region."""
+        signed = self._client.generate_presigned_url(
+            "get_object", Params={"Bucket": self._bucket, "Key": _ANY_KEY}
+        )
         return signed.partition("?")[0].removesuffix(_ANY_KEY)
 
 
 class S3UploadStore(S3BlobStore):
     """The UploadStore port on the bucket `bucket`.
 
-    The client must sign with version 4 (aws/clients.py). Version 2, which botocore still uses for URLs in
-    regions that accept it, silently leaves out the length and the condition.
+    The client must sign with version 4 (aws/clients.py). Version 2, which botocore still uses for
+    URLs in regions that accept it, silently leaves out the length and the condition.
     """
 
     def put_upload(self, key: str, data: bytes, content_type: str) -> bool:
@@ -209,7 +225,9 @@ class S3UploadStore(S3BlobStore):
         require_expiry(expires_s)
         with translate_failures(_SERVICE):
             params = {**self._locate_object(key), **signed}
-            url = self._client.generate_presigned_url("put_object", Params=params, ExpiresIn=expires_s)
+            url = self._client.generate_presigned_url(
+                "put_object", Params=params, ExpiresIn=expires_s
+            )
         return PresignedRequest("PUT", url, headers)
 
 
@@ -218,13 +236,19 @@ WAIT_S = 4
 
 
 class S3Objects:
-    """The ObjectReader port on S3, or a server that speaks as S3 does: the client's environment says which."""
+    """The ObjectReader port on S3, or a server that speaks as S3 does: the client's environment
+    says which."""
 
     def __init__(self, client: S3Client) -> None:
         self._client = client
 
-    def read_object(self, bucket: str, key: str, version: str | None, most_bytes: int) -> bytes | None:
-        """Read a client's object; None if S3 does not give it out. Raises Unusable if it is larger than it may be."""
+    def read_object(
+        self, bucket: str, key: str, version: str | None, most_bytes: int
+    ) -> bytes | None:
+        """Read a client's object; None if S3 does not give it out.
+
+        Raises Unusable if it is larger than it may be.
+        """
         version_option: Any = {"VersionId": version} if version else {}
         try:
             answer = self._client.get_object(Bucket=bucket, Key=key, **version_option)
@@ -242,7 +266,8 @@ def _describe_failure(failure: Exception) -> str:
     """Say why in words that name no object: an object's name may be a person's."""
     if isinstance(failure, NoCredentialsError | PartialCredentialsError):
         return (
-            "the service has no credentials for it: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, "
+            "the service has no credentials for it: set AWS_ACCESS_KEY_ID and "
+            "AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, "
             "where it starts"
         )
     return parse_error_code(failure) or type(failure).__name__

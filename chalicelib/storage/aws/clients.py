@@ -1,11 +1,11 @@
 """AWS clients with our time limits and retries; region and credentials come from the environment.
 
-Clients are botocore's: boto3 would add features that nothing here uses, and 50 ms. Importing botocore takes as much
-again, and creating a client 20 to 50 ms. So each client is created at its first call: most functions' first requests
-need only one or two of them.
+Clients are botocore's: boto3 would add features that nothing here uses, and 50 ms. Importing
+botocore takes as much again, and creating a client 20 to 50 ms. So each client is created at its
+first call: most functions' first requests need only one or two of them.
 
-`begin_in_thread` makes calls to storage beside the caller's own: each answer takes milliseconds, in which nothing is
-computed.
+`begin_in_thread` makes calls to storage beside the caller's own: each answer takes milliseconds, in
+which nothing is computed.
 """
 
 from __future__ import annotations
@@ -24,35 +24,38 @@ if TYPE_CHECKING:
 
 
 _CONNECT_TIMEOUT_S = 2
-"""Wait for a connection to AWS, in s: within a region it takes milliseconds, so more means that the network is down."""
+"""Wait for a connection to AWS, in s: within a region it takes milliseconds, so more means that the
+network is down."""
 _CONNECTIONS = 50
 """Open connections of one client: more than the threads that one function uses at once."""
 
 _LIMITS: dict[str, tuple[int, int]] = {
-    # The client repeats TransactWriteItems with the same token, and other writes do no harm if they are repeated
-    # (aws/items.find_single_write), so retrying is safe everywhere. The adapter retries too, and all of that has to
-    # end within the 29 seconds that API Gateway waits.
+    # The client repeats TransactWriteItems with the same token, and other writes do no harm if they
+    # are repeated (aws/items.find_single_write), so retrying is safe everywhere. The adapter
+    # retries too, and all of that has to end within the 29 seconds that API Gateway waits.
     "dynamodb": (2, 3),
     "s3": (10, 3),
     "sqs": (5, 3),
     "kms": (3, 3),
-    # Once: who calls the search function has no time for a second one that hangs. A cold one on arm64 loads a million
-    # faces in some 16 s.
+    # Once: who calls the search function has no time for a second one that hangs. A cold one on
+    # arm64 loads a million faces in some 16 s.
     "lambda": (20, 1),
 }
 """Seconds to wait for more of a service's answer, and the number of attempts."""
 
 _S3_URLS: dict[str, Any] = {
-    # Version 2, the default in regions that accept it, signs neither the length nor the condition of an upload.
+    # Version 2, the default in regions that accept it, signs neither the length nor the condition
+    # of an upload.
     "signature_version": "s3v4",
-    # The bucket's own host in its own region: the global host redirects for days after a bucket was created, and a
-    # client that uploads to a signed URL cannot follow.
+    # The bucket's own host in its own region: the global host redirects for days after a bucket was
+    # created, and a client that uploads to a signed URL cannot follow.
     "s3": {"addressing_style": "virtual", "us_east_1_regional_endpoint": "regional"},
 }
 
 
 SERVICES = tuple(_LIMITS)
-"""AWS services that functions call. The package for Lambda holds the client library's data of these (infra)."""
+"""AWS services that functions call. The package for Lambda holds the client library's data of these
+(infra)."""
 
 
 class _Client:
@@ -71,16 +74,25 @@ class _Client:
 
 
 @cache
-def open_aws_client(service: str, read_timeout_s: int | None = None, *, of_others: bool = False) -> Any:
-    """Return the process's client of `service`, one of SERVICES; its first call makes it. Many threads may use it.
+def open_aws_client(
+    service: str, read_timeout_s: int | None = None, *, of_others: bool = False
+) -> Any:
+    """Return the process's client of `service`, one of SERVICES; its first call makes it.
 
-    `read_timeout_s`: how long it waits for more of an answer; None: as long as is usual for the service. `of_others`:
-    it reads buckets of others, whose addresses are as the environment has them.
+    Many threads may use it.
+
+    `read_timeout_s`: how long it waits for more of an answer; None: as long as is usual for the
+    service. `of_others`: it reads buckets of others, whose addresses are as the environment has
+    them.
     """
-    return _Client(service, partial(make_client_config, service, read_timeout_s, of_others=of_others))
+    return _Client(
+        service, partial(make_client_config, service, read_timeout_s, of_others=of_others)
+    )
 
 
-def make_client_config(service: str, read_timeout_s: int | None = None, *, of_others: bool = False) -> Config:
+def make_client_config(
+    service: str, read_timeout_s: int | None = None, *, of_others: bool = False
+) -> Config:
     """Make the configuration of a client of `service`, for any account and region."""
     from botocore.config import Config
 
@@ -96,7 +108,8 @@ def make_client_config(service: str, read_timeout_s: int | None = None, *, of_ot
 
 
 def open_aws_credentials() -> Any:
-    """Return the process's credentials, which renew themselves: what they are now is `get_frozen_credentials()`."""
+    """Return the process's credentials, which renew themselves: what they are now is
+    `get_frozen_credentials()`."""
     return _open_session().get_credentials()
 
 
@@ -114,7 +127,10 @@ _AT_ONCE = 4
 
 
 def begin_in_thread(work: Callable[[], _T], /) -> Callable[[], _T]:
-    """Begin the work in a thread, as CallStarter says (storage/ports). The work begins none itself."""
+    """Begin the work in a thread, as CallStarter says (storage/ports).
+
+    The work begins none itself.
+    """
     return _open_threads().submit(copy_context().run, work).result
 
 

@@ -35,11 +35,12 @@ BUSY_CODES = frozenset(
         "TransactionConflictException",
     }
 )
-"""Codes, of calls and of parts of cancelled transactions, after which nothing was changed and a repeat may succeed."""
+"""Codes, of calls and of parts of cancelled transactions, after which nothing was changed and a
+repeat may succeed."""
 
 _OF_THE_ITEM = ("exceeded the maximum allowed size", "incorrect data type")
-"""In DynamoDB's words for what an update would make of an item, which nobody can tell before. All else that it finds
-invalid is a fault of ours."""
+"""In DynamoDB's words for what an update would make of an item, which nobody can tell before. All
+else that it finds invalid is a fault of ours."""
 
 _IN_PROGRESS = "TransactionInProgressException"
 _SERVER_ERROR = 500
@@ -48,7 +49,8 @@ _SERVER_ERROR = 500
 
 @contextmanager
 def translate_failures(service: str) -> Iterator[None]:
-    """Raise AWS's failures inside the block as `translate_failure` has them, from them; `service` names the service."""
+    """Raise AWS's failures inside the block as `translate_failure` has them, from them; `service`
+    names the service."""
     try:
         yield
     except FAILURES as failure:
@@ -56,8 +58,9 @@ def translate_failures(service: str) -> Iterator[None]:
 
 
 def translate_failure(failure: Exception, service: str) -> RegularsError:
-    """Return the error for a failure, to be raised from it. AWS's own words are for the log: they may name accounts,
-    roles and tables.
+    """Return the error for a failure, to be raised from it.
+
+    AWS's own words are for the log: they may name accounts, roles and tables.
     """
     code = parse_error_code(failure)
     if code in BUSY_CODES:
@@ -70,13 +73,19 @@ def translate_failure(failure: Exception, service: str) -> RegularsError:
 def find_item_refusal(message: str, service: str) -> InvalidInput | None:
     """Return the error if DynamoDB refuses what an update would make of an item."""
     if any(phrase in message for phrase in _OF_THE_ITEM):
-        return InvalidInput(f"{service} does not take an item over 400 KB, or a number added to what is none")
+        return InvalidInput(
+            f"{service} does not take an item over 400 KB, or a number added to what is none"
+        )
     return None
 
 
 def parse_error_code(failure: Exception) -> str:
     """Return AWS's error code, or "" if AWS did not answer."""
-    return str(failure.response.get("Error", {}).get("Code", "")) if isinstance(failure, ClientError) else ""
+    return (
+        str(failure.response.get("Error", {}).get("Code", ""))
+        if isinstance(failure, ClientError)
+        else ""
+    )
 
 
 def is_ambiguous(failure: Exception) -> bool:

@@ -1,7 +1,8 @@
-"""Items in DynamoDB: the ItemStore on AWS, and the port's actions and spans in DynamoDB's expression language.
+"""Items in DynamoDB: the ItemStore on AWS, and the port's actions and spans in DynamoDB's
+expression language.
 
-Every attribute's name goes through a placeholder, because DynamoDB reserves hundreds of words (`count`, `name`,
-`free`).
+Every attribute's name goes through a placeholder, because DynamoDB reserves hundreds of words
+(`count`, `name`, `free`).
 """
 
 from __future__ import annotations
@@ -15,7 +16,13 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct, field
 
-from chalicelib.domain.errors import Busy, ConditionFailed, InvalidInput, RegularsError, StorageUnavailable
+from chalicelib.domain.errors import (
+    Busy,
+    ConditionFailed,
+    InvalidInput,
+    RegularsError,
+    StorageUnavailable,
+)
 from chalicelib.storage.aws.errors import (
     BUSY_CODES,
     FAILURES,
@@ -35,7 +42,17 @@ from chalicelib.storage.limits import (
     list_failed_conditions,
     to_wire,
 )
-from chalicelib.storage.ports import Action, Check, Condition, Delete, Item, Put, Table, TableKey, Update
+from chalicelib.storage.ports import (
+    Action,
+    Check,
+    Condition,
+    Delete,
+    Item,
+    Put,
+    Table,
+    TableKey,
+    Update,
+)
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -67,14 +84,18 @@ def key_to_wire(table: Table, key: tuple[str, str]) -> dict[str, Any]:
 
 
 def make_transact_item(action: Action, prefix: str) -> dict[str, Any]:
-    """Make one element of TransactItems. If a condition of it fails, DynamoDB answers the item as it is.
+    """Make one element of TransactItems.
+
+    If a condition of it fails, DynamoDB answers the item as it is.
 
     An Update that changes nothing becomes a ConditionCheck, like a Check.
     """
     placeholders = Placeholders()
     request: dict[str, Any] = {"TableName": prefix + action.table.name}
     if action.when:
-        required = (_express_condition(action.table, condition, placeholders) for condition in action.when)
+        required = (
+            _express_condition(action.table, condition, placeholders) for condition in action.when
+        )
         request["ConditionExpression"] = " AND ".join(required)
         request["ReturnValuesOnConditionCheckFailure"] = "ALL_OLD"
     kind = "ConditionCheck"
@@ -98,10 +119,13 @@ def make_transact_item(action: Action, prefix: str) -> dict[str, Any]:
 def find_single_write(actions: Sequence[Action]) -> Put | Update | None:
     """Return the action if it needs no transaction, which costs twice as much.
 
-    A repeat of an item that must be new finds it, and changes nothing; other actions say whether a repeat does harm.
+    A repeat of an item that must be new finds it, and changes nothing; other actions say whether a
+    repeat does harm.
     """
     match actions:
-        case [Put() as put] if put.when and all(condition.kind == "absent" for condition in put.when):
+        case [Put() as put] if put.when and all(
+            condition.kind == "absent" for condition in put.when
+        ):
             return put
         case [Update(repeatable=True) as update]:
             return update
@@ -109,13 +133,18 @@ def find_single_write(actions: Sequence[Action]) -> Put | Update | None:
 
 
 def are_plain_deletes(actions: Sequence[Action]) -> bool:
-    """Tell whether all are deletions from one table without conditions: these need no transaction, either."""
-    tables = {action.table.name if isinstance(action, Delete) and not action.when else "" for action in actions}
+    """Tell whether all are deletions from one table without conditions: these need no transaction,
+    either."""
+    tables = {
+        action.table.name if isinstance(action, Delete) and not action.when else ""
+        for action in actions
+    }
     return len(tables) == 1 and "" not in tables
 
 
 def make_query_parameters(span: Span, prefix: str) -> dict[str, Any]:
-    """Make the parameters of the Query that reads the span, with all writes that were answered before."""
+    """Make the parameters of the Query that reads the span, with all writes that were answered
+    before."""
     placeholders = Placeholders()
     expression = f"{placeholders.name(span.table.partition)} = {placeholders.value(span.partition)}"
     if span.low and span.high:
@@ -129,7 +158,11 @@ def make_query_parameters(span: Span, prefix: str) -> dict[str, Any]:
     return {
         "TableName": prefix + span.table.name,
         **({} if span.index is None else {"IndexName": span.index}),
-        **({"ProjectionExpression": ", ".join(map(placeholders.name, span.attributes))} if keys_only else {}),
+        **(
+            {"ProjectionExpression": ", ".join(map(placeholders.name, span.attributes))}
+            if keys_only
+            else {}
+        ),
         "KeyConditionExpression": expression,
         "ScanIndexForward": not span.reverse,
         "ConsistentRead": True,
@@ -140,8 +173,9 @@ def make_query_parameters(span: Span, prefix: str) -> dict[str, Any]:
 def _express_condition(table: Table, condition: Condition, placeholders: Placeholders) -> str:
     """Write one condition as an expression of DynamoDB.
 
-    A condition `equals` without a value is true if the item exists and has no such field, or null in it. A placeholder
-    is made only if the expression has it, since DynamoDB refuses those that are not used.
+    A condition `equals` without a value is true if the item exists and has no such field, or null
+    in it. A placeholder is made only if the expression has it, since DynamoDB refuses those that
+    are not used.
     """
     name, value = placeholders.name, placeholders.value
     match condition.kind:
@@ -186,7 +220,9 @@ _REFUSED = "ConditionalCheckFailedException"
 class DynamoItemStore(Items):
     """The ItemStore port on the tables named `prefix` + Table.name."""
 
-    def __init__(self, client: DynamoDBClient, prefix: str, sleep: Callable[[float], None] = time.sleep) -> None:
+    def __init__(
+        self, client: DynamoDBClient, prefix: str, sleep: Callable[[float], None] = time.sleep
+    ) -> None:
         self._client = client
         self._prefix = prefix
         self._sleep = sleep
@@ -194,7 +230,9 @@ class DynamoItemStore(Items):
     def _read_item(self, table: Table, key: tuple[str, str]) -> Stored | None:
         with translate_failures(_SERVICE):
             answer = self._client.get_item(
-                TableName=self._prefix + table.name, Key=key_to_wire(table, key), ConsistentRead=True
+                TableName=self._prefix + table.name,
+                Key=key_to_wire(table, key),
+                ConsistentRead=True,
             )
         return answer.get("Item")
 
@@ -205,8 +243,11 @@ class DynamoItemStore(Items):
             item_by_table_key |= self._read_batch(distinct[start : start + _BATCH_KEYS])
         return [item_by_table_key.get((table.name, *key)) for table, key in table_keys]
 
-    def _read_page(self, span: Span, after: Position | None, limit: int | None) -> tuple[list[Stored], Position | None]:
-        """Return the items of one Query, and the position behind which the next one begins; None: it was the last."""
+    def _read_page(
+        self, span: Span, after: Position | None, limit: int | None
+    ) -> tuple[list[Stored], Position | None]:
+        """Return the items of one Query, and the position behind which the next one begins; None:
+        it was the last."""
         parameters = make_query_parameters(span, self._prefix)
         if limit is not None:
             parameters["Limit"] = limit
@@ -217,16 +258,25 @@ class DynamoItemStore(Items):
         with translate_failures(_SERVICE):
             answer = self._client.query(**parameters)
         last: Any = answer.get("LastEvaluatedKey")
-        end = last and Position(last[span.table.sort]["S"], last[span.order]["S"] if span.index else None)
+        end = last and Position(
+            last[span.table.sort]["S"], last[span.order]["S"] if span.index else None
+        )
         return list(answer["Items"]), end or None
 
     def _scan(self, table: Table, prefix: str) -> Iterator[Sequence[Stored]]:
-        """Yield a table's items, page by page: those whose partition begins with `prefix`; "": all."""
-        parameters: dict[str, Any] = {"TableName": self._prefix + table.name, "ConsistentRead": True}
+        """Yield a table's items, page by page: those whose partition begins with `prefix`; "":
+        all."""
+        parameters: dict[str, Any] = {
+            "TableName": self._prefix + table.name,
+            "ConsistentRead": True,
+        }
         if prefix:
             placeholders = Placeholders()
             begins = placeholders.name(table.partition), placeholders.value(prefix)
-            parameters |= {"FilterExpression": f"begins_with({', '.join(begins)})", **placeholders.parameters()}
+            parameters |= {
+                "FilterExpression": f"begins_with({', '.join(begins)})",
+                **placeholders.parameters(),
+            }
         while True:
             with translate_failures(_SERVICE):
                 answer = self._client.scan(**parameters)
@@ -236,20 +286,26 @@ class DynamoItemStore(Items):
             parameters["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
 
     def put_all(self, table: Table, items: Sequence[Item]) -> None:
-        """Put up to 25 items, some of them if it fails: without a transaction, which costs twice as much.
+        """Put up to 25 items, some of them if it fails: without a transaction, which costs twice as
+        much.
 
         Not part of the port: an operator's restore uses it, and no function has the permission.
         """
-        requests = {self._prefix + table.name: [{"PutRequest": {"Item": item_to_wire(item)}} for item in items]}
+        requests = {
+            self._prefix + table.name: [
+                {"PutRequest": {"Item": item_to_wire(item)}} for item in items
+            ]
+        }
         self._call_in_rounds(self._client.batch_write_item, requests, "UnprocessedItems")
 
     def _transact(self, actions: Sequence[Action]) -> None:
         """Do the actions. Try again as long as it is unknown whether an attempt was executed.
 
-        A repeat does no harm. DynamoDB recognises a transaction's second attempt by its token. A write outside of a
-        transaction has no token. It is one that changes nothing if it is repeated (`find_single_write`). If a condition
-        of it fails after an attempt without an answer, the stored item shows whether that attempt was executed. Raises
-        the error of a refusal. Raises StorageUnavailable if it is unknown after the last attempt, too.
+        A repeat does no harm. DynamoDB recognises a transaction's second attempt by its token. A
+        write outside of a transaction has no token. It is one that changes nothing if it is
+        repeated (`find_single_write`). If a condition of it fails after an attempt without an
+        answer, the stored item shows whether that attempt was executed. Raises the error of a
+        refusal. Raises StorageUnavailable if it is unknown after the last attempt, too.
         """
         write = self._prepare_write(actions)
         may_be_executed = False  # by an attempt whose answer did not come
@@ -260,17 +316,25 @@ class DynamoItemStore(Items):
             except FAILURES as failure:
                 may_be_executed = may_be_executed or is_ambiguous(failure)
                 refusal = _translate_refusal(failure, actions)
-                if (may_be_executed or _was_sent_again(failure)) and _is_stored(find_single_write(actions), failure):
+                if (may_be_executed or _was_sent_again(failure)) and _is_stored(
+                    find_single_write(actions), failure
+                ):
                     return
-                # DynamoDB knows the token: it executes a repeat only if it did not execute the attempt before.
+                # DynamoDB knows the token: it executes a repeat only if it did not execute the
+                # attempt before.
                 if not may_be_executed or isinstance(refusal, ConditionFailed | InvalidInput):
                     raise refusal from failure
                 if attempt == _TRANSACT_ATTEMPTS - 1:
-                    raise StorageUnavailable(f"{_SERVICE} did not say how a write ended") from failure
+                    raise StorageUnavailable(
+                        f"{_SERVICE} did not say how a write ended"
+                    ) from failure
             self._pause(attempt)
 
     def _prepare_write(self, actions: Sequence[Action]) -> Callable[[], object]:
-        """Return the cheapest call that does the actions. A transaction costs twice as much as single writes."""
+        """Return the cheapest call that does the actions.
+
+        A transaction costs twice as much as single writes.
+        """
         requests: Any = [make_transact_item(action, self._prefix) for action in actions]
         match find_single_write(actions):
             case Put():
@@ -280,28 +344,49 @@ class DynamoItemStore(Items):
         if are_plain_deletes(actions):
             return partial(self._delete_each, requests)
         token = str(uuid.uuid4())
-        return partial(self._client.transact_write_items, TransactItems=requests, ClientRequestToken=token)
+        return partial(
+            self._client.transact_write_items, TransactItems=requests, ClientRequestToken=token
+        )
 
     def _delete_each(self, requests: Sequence[Any]) -> None:
-        from concurrent.futures import ThreadPoolExecutor  # not at the cold starts of what deletes nothing
+        # not at the cold starts of what deletes nothing
+        from concurrent.futures import ThreadPoolExecutor
 
         with ThreadPoolExecutor(DELETES_AT_ONCE) as deleting:
-            list(deleting.map(lambda request: self._client.delete_item(**request["Delete"]), requests))
+            list(
+                deleting.map(
+                    lambda request: self._client.delete_item(**request["Delete"]), requests
+                )
+            )
 
     def _read_batch(self, table_keys: Sequence[TableKey]) -> dict[tuple[str, ...], Any]:
         """Read at most 100 distinct places; return the items that exist, by table and key."""
         tables = {self._prefix + table.name: table for table, _ in table_keys}
-        keys_by_table: dict[str, Any] = {name: {"Keys": [], "ConsistentRead": True} for name in tables}
+        keys_by_table: dict[str, Any] = {
+            name: {"Keys": [], "ConsistentRead": True} for name in tables
+        }
         for table, key in table_keys:
             keys_by_table[self._prefix + table.name]["Keys"].append(key_to_wire(table, key))
-        answers = self._call_in_rounds(self._client.batch_get_item, keys_by_table, "UnprocessedKeys")
-        read = (
-            (tables[name], item) for answer in answers for name, items in answer["Responses"].items() for item in items
+        answers = self._call_in_rounds(
+            self._client.batch_get_item, keys_by_table, "UnprocessedKeys"
         )
-        return {(table.name, item[table.partition]["S"], item[table.sort]["S"]): item for table, item in read}
+        read = (
+            (tables[name], item)
+            for answer in answers
+            for name, items in answer["Responses"].items()
+            for item in items
+        )
+        return {
+            (table.name, item[table.partition]["S"], item[table.sort]["S"]): item
+            for table, item in read
+        }
 
-    def _call_in_rounds(self, call_dynamodb: Callable[..., Any], requests: Any, unprocessed: str) -> list[Any]:
-        """Call again with what DynamoDB left of a batch until nothing is left; return the answers. Raises Busy.
+    def _call_in_rounds(
+        self, call_dynamodb: Callable[..., Any], requests: Any, unprocessed: str
+    ) -> list[Any]:
+        """Call again with what DynamoDB left of a batch until nothing is left; return the answers.
+
+        Raises Busy.
 
         `unprocessed`: the answer's member with what is left.
         """
@@ -322,8 +407,8 @@ class DynamoItemStore(Items):
 def _translate_refusal(failure: Exception, actions: Sequence[Action]) -> RegularsError:
     """Return the error to raise for a failed write.
 
-    Of a transaction, DynamoDB gives a reason for each action. An item that cannot be stored comes first, then Busy,
-    then the conditions that failed.
+    Of a transaction, DynamoDB gives a reason for each action. An item that cannot be stored comes
+    first, then Busy, then the conditions that failed.
     """
     if parse_error_code(failure) == _REFUSED:
         return ConditionFailed(_list_failed_conditions(actions[0], _parse_response(failure)))
@@ -341,7 +426,9 @@ def _translate_refusal(failure: Exception, actions: Sequence[Action]) -> Regular
     if "ConditionalCheckFailed" in codes:
         parts = zip(actions, reasons, strict=True)
         refused = (pair for pair in parts if pair[1].get("Code") == "ConditionalCheckFailed")
-        return ConditionFailed(frozenset[str]().union(*(_list_failed_conditions(*pair) for pair in refused)))
+        return ConditionFailed(
+            frozenset[str]().union(*(_list_failed_conditions(*pair) for pair in refused))
+        )
     return StorageUnavailable(f"{_SERVICE} cancelled a transaction: try again later")
 
 
@@ -350,15 +437,17 @@ def _parse_response(failure: Exception) -> Mapping[str, Any]:
 
 
 def _was_sent_again(failure: Exception) -> bool:
-    """Return whether the client sent the request more than once by itself: any of them may have been executed."""
+    """Return whether the client sent the request more than once by itself: any of them may have
+    been executed."""
     return int(_parse_response(failure).get("ResponseMetadata", {}).get("RetryAttempts", 0)) > 0
 
 
 def _is_stored(action: Action | None, failure: Exception) -> bool:
-    """Return whether a write was refused because it is done already: each attribute is as it was to be.
+    """Return whether a write was refused because it is done already: each attribute is as it was to
+    be.
 
-    A change may falsify its own condition, such as a count that is set from 1 to 2 if it is 1. Of a change that adds,
-    nobody can tell.
+    A change may falsify its own condition, such as a count that is set from 1 to 2 if it is 1. Of a
+    change that adds, nobody can tell.
     """
     stored = item_from_wire(_parse_response(failure).get("Item", {}))
     match action:
@@ -376,4 +465,6 @@ def _list_failed_conditions(action: Action, reason: Any) -> frozenset[str]:
     The reason carries that item. Without one, all conditions count as failed.
     """
     item = item_from_wire(reason["Item"]) if reason.get("Item") else None
-    return list_failed_conditions([action], [item]) or frozenset(condition.name for condition in action.when)
+    return list_failed_conditions([action], [item]) or frozenset(
+        condition.name for condition in action.when
+    )

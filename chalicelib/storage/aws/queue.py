@@ -16,7 +16,8 @@ _SERVICE = "SQS"
 
 
 class SqsQueue:
-    """The Queue port on the queue at `url`, whose redrive policy moves what fails too often to its dead letters.
+    """The Queue port on the queue at `url`, whose redrive policy moves what fails too often to its
+    dead letters.
 
     Lambda receives its messages, and deletes those that a function is done with.
     """
@@ -27,7 +28,11 @@ class SqsQueue:
 
     def send(self, body: str, delay_s: int = 0, group: str = "") -> None:
         require_message(body, delay_s)
-        message: SendMessageRequestTypeDef = {"QueueUrl": self._url, "MessageBody": body, "DelaySeconds": delay_s}
+        message: SendMessageRequestTypeDef = {
+            "QueueUrl": self._url,
+            "MessageBody": body,
+            "DelaySeconds": delay_s,
+        }
         if group:
             message["MessageGroupId"] = group
         with translate_failures(_SERVICE):
@@ -40,7 +45,10 @@ class SqsQueue:
         require_visibility(visibility_s)
         if not receipt:
             return
-        gone_errors = (self._client.exceptions.MessageNotInflight, self._client.exceptions.ReceiptHandleIsInvalid)
+        gone_errors = (
+            self._client.exceptions.MessageNotInflight,
+            self._client.exceptions.ReceiptHandleIsInvalid,
+        )
         with translate_failures(_SERVICE), suppress(*gone_errors):
             self._client.change_message_visibility(
                 QueueUrl=self._url, ReceiptHandle=receipt, VisibilityTimeout=visibility_s

@@ -1,12 +1,13 @@
 """Search in a Lambda function of its own: both sides of the wire.
 
-Bytes travel as base64, probes as little-endian float32 rows. float16 would save 512 bytes a face, but its rounding
-could give the same picture another answer here than in process. Scores travel as JSON numbers, which keep every bit of
-a float64. An error travels as Lambda sends it: the name of its class and its message.
+Bytes travel as base64, probes as little-endian float32 rows. float16 would save 512 bytes a face,
+but its rounding could give the same picture another answer here than in process. Scores travel as
+JSON numbers, which keep every bit of a float64. An error travels as Lambda sends it: the name of
+its class and its message.
 
-The functions are deployed one after the other, so each side may be older than the other. A reader passes over what it
-does not know, and takes the default for what is missing. If that would change what is found, VERSION grows: then the
-call is Busy until both sides know it.
+The functions are deployed one after the other, so each side may be older than the other. A reader
+passes over what it does not know, and takes the default for what is missing. If that would change
+what is found, VERSION grows: then the call is Busy until both sides know it.
 """
 
 from __future__ import annotations
@@ -87,7 +88,8 @@ class LambdaSearch:
         return _answer_from_wire(payload)
 
     def _invoke_function(self, name: str, event: bytes) -> InvocationResponseTypeDef:
-        """Call the function, once more if a connection that was kept from an earlier call had been closed meanwhile."""
+        """Call the function, once more if a connection that was kept from an earlier call had been
+        closed meanwhile."""
         try:
             return self._client.invoke(FunctionName=name, Payload=event)
         except ConnectionClosedError:
@@ -105,18 +107,26 @@ def make_event(tenant: str, request: SearchRequest) -> dict[str, Any]:
 def answer_search(event: Mapping[str, Any], search: FaceSearch) -> dict[str, Any]:
     """Search as an event of `LambdaSearch` asks, and return the answer as JSON values.
 
-    Raises Busy if it cannot read the event: its sender may be of another version. Raises the errors of the search.
+    Raises Busy if it cannot read the event: its sender may be of another version. Raises the errors
+    of the search.
     """
     import numpy as np
 
     try:
         search_event = _parse_message(event, _Event)
-        probes = np.frombuffer(search_event.probes, _PROBE_TYPE).reshape(search_event.shape).astype(np.float32)
+        probes = (
+            np.frombuffer(search_event.probes, _PROBE_TYPE)
+            .reshape(search_event.shape)
+            .astype(np.float32)
+        )
     except (DecodeError, ValueError) as error:
-        raise Busy(f"{_SERVICE} cannot read the call, perhaps of another version: {error!r}; try again") from error
+        raise Busy(
+            f"{_SERVICE} cannot read the call, perhaps of another version: {error!r}; try again"
+        ) from error
     fields = {field: getattr(search_event, field) for field in SearchRequest._fields}
     result = search.search(search_event.tenant, SearchRequest(**{**fields, "probes": probes}))
-    # Not a named tuple in it: Lambda's Python writes one as an object, and not as a list as json does.
+    # Not a named tuple in it: Lambda's Python writes one as an object, and not as a list as json
+    # does.
     reply: dict[str, Any] = to_builtins(_Reply(**result._asdict()))
     return reply
 
@@ -125,9 +135,15 @@ _T = TypeVar("_T", _Event, _Reply)
 
 
 def _parse_message(message: object, kind: type[_T]) -> _T:
-    """Read what was sent, without what is not known here. Raises Busy if it is of a later version, DecodeError."""
+    """Read what was sent, without what is not known here.
+
+    Raises Busy if it is of a later version, DecodeError.
+    """
     if (version := convert(message, _Sent).version) > VERSION:
-        raise Busy(f"a call of {_SERVICE} is of version {version}, and only {VERSION} is known yet; try again")
+        raise Busy(
+            f"a call of {_SERVICE} is of version {version}, and only {VERSION} is known yet; try "
+            "again"
+        )
     return convert(message, kind)
 
 
@@ -146,6 +162,10 @@ def _parse_remote_error(payload: bytes) -> RegularsError:
     except (DecodeError, ValueError, RecursionError):
         failure = _Failure()
     kind = vars(errors).get(failure.error_type)
-    if isinstance(kind, type) and issubclass(kind, RegularsError) and kind is not errors.ConditionFailed:
+    if (
+        isinstance(kind, type)
+        and issubclass(kind, RegularsError)
+        and kind is not errors.ConditionFailed
+    ):
         return kind(failure.error_message)
     return StorageUnavailable(f"{_SERVICE} failed: {failure.error_type or 'it did not say why'}")

@@ -15,7 +15,8 @@ _CONTEXT = "regulars"
 
 
 class KmsVault:
-    """The Vault port on the key `key_id`; the context is KMS's encryption context, so the audit trail shows it."""
+    """The Vault port on the key `key_id`; the context is KMS's encryption context, so the audit
+    trail shows it."""
 
     def __init__(self, client: KMSClient, key_id: str) -> None:
         self._client = client
@@ -24,7 +25,9 @@ class KmsVault:
     def seal(self, secret: str, context: str) -> bytes:
         data = require_secret(secret)
         with translate_failures(_SERVICE):
-            answer = self._client.encrypt(KeyId=self._key_id, Plaintext=data, EncryptionContext={_CONTEXT: context})
+            answer = self._client.encrypt(
+                KeyId=self._key_id, Plaintext=data, EncryptionContext={_CONTEXT: context}
+            )
         return answer["CiphertextBlob"]
 
     def unseal(self, sealed: bytes, context: str) -> str:

@@ -1,10 +1,10 @@
 """Objects as files in a folder: the embedded BlobStore.
 
-An object's path is its key, so a folder can be copied to S3, or back, as it is. Unlike S3, a folder cannot hold both
-`a` and `a/b`: storing the second raises InvalidInput.
+An object's path is its key, so a folder can be copied to S3, or back, as it is. Unlike S3, a folder
+cannot hold both `a` and `a/b`: storing the second raises InvalidInput.
 
-Also what else is to be known of a data folder: its disk, and what a killed backup left in it (links to pictures, and a
-copy of the database).
+Also what else is to be known of a data folder: its disk, and what a killed backup left in it (links
+to pictures, and a copy of the database).
 """
 
 from __future__ import annotations
@@ -35,13 +35,14 @@ _TEMPORARY_AGE_S = 3600
 _PUT_ATTEMPTS = 20
 """Tries of a put whose folder is deleted by others meanwhile."""
 _PUT_PAUSE_S = 0.001
-"""Pause before the second attempt. It doubles with each further one, up to a tenth of a second: a put that keeps
-meeting deletes gets out of step with them."""
+"""Pause before the second attempt. It doubles with each further one, up to a tenth of a second: a
+put that keeps meeting deletes gets out of step with them."""
 _LONGEST_PAUSE_S = 0.1
 
 
 class FolderBlobStore:
-    """The BlobStore port on the folder `root`, which is created, open to its owner only, if it does not exist."""
+    """The BlobStore port on the folder `root`, which is created, open to its owner only, if it does
+    not exist."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
@@ -72,7 +73,10 @@ class FolderBlobStore:
         return None
 
     def put_if_absent(self, key: str, data: bytes, content_type: str) -> bool:  # noqa: ARG002 - the port's signature
-        """Store durably; return False if the key is taken. A file has no place for `content_type`."""
+        """Store durably; return False if the key is taken.
+
+        A file has no place for `content_type`.
+        """
         path = self._path(key)
         with _translate_failures():
             written = self._write_temporary(data)
@@ -90,7 +94,10 @@ class FolderBlobStore:
             self._sync_nearest(path.parent)
 
     def walk(self, prefix: str, after: str | None = None) -> Iterator[BlobInfo]:
-        """Iterate as the port says. A folder is read when its turn comes, and once: its names are kept meanwhile."""
+        """Iterate as the port says.
+
+        A folder is read when its turn comes, and once: its names are kept meanwhile.
+        """
         folder = "/".join(require_prefix(prefix))
         return self._walk(f"{folder}/" if folder else "", prefix, after or "")
 
@@ -107,7 +114,10 @@ class FolderBlobStore:
             self._sync_nearest(parent)
 
     def remove_leftovers(self, age_s: float = _TEMPORARY_AGE_S) -> None:
-        """Remove files that a crash left between writing and naming. Younger ones may be another process's and stay."""
+        """Remove files that a crash left between writing and naming.
+
+        Younger ones may be another process's and stay.
+        """
         oldest = time.time() - age_s
         with _translate_failures():
             for path in self._temporary.iterdir():
@@ -131,7 +141,10 @@ class FolderBlobStore:
         return Path(name)
 
     def _link_if_absent(self, written: Path, path: Path) -> bool:
-        """Give the written file its name, atomically; False if the name is taken. It never replaces another file."""
+        """Give the written file its name, atomically; False if the name is taken.
+
+        It never replaces another file.
+        """
         for attempt in range(_PUT_ATTEMPTS):
             try:
                 self._make_folder(path.parent)
@@ -141,7 +154,8 @@ class FolderBlobStore:
                 continue
             except FileExistsError as error:
                 if path.is_file():
-                    # Its writer may not have synced it yet, and our caller may rely on False: it is stored.
+                    # Its writer may not have synced it yet, and our caller may rely on False: it is
+                    # stored.
                     self._sync_nearest(path.parent)
                     return False
                 raise InvalidInput(f"the key is a folder of other keys: {path.name}") from error
@@ -158,13 +172,15 @@ class FolderBlobStore:
         try:
             folder.mkdir(mode=0o700)
         except FileExistsError:
-            # Another thread made it, and a third may have removed it again: then stat raises FileNotFoundError.
+            # Another thread made it, and a third may have removed it again: then stat raises
+            # FileNotFoundError.
             if not stat.S_ISDIR(folder.stat().st_mode):
                 raise NotADirectoryError(folder) from None
         sync_folder(folder.parent)
 
     def _sync_nearest(self, folder: Path) -> None:
-        """Make the folder's entries durable or, if it was emptied and removed meanwhile, its own removal."""
+        """Make the folder's entries durable or, if it was emptied and removed meanwhile, its own
+        removal."""
         while True:
             try:
                 return sync_folder(folder)
@@ -174,7 +190,8 @@ class FolderBlobStore:
                 folder = folder.parent
 
     def _walk(self, folder: str, prefix: str, after: str) -> Iterator[BlobInfo]:
-        """Iterate over the objects below `folder` ("" or ending in a slash), in byte order of the whole key."""
+        """Iterate over the objects below `folder` ("" or ending in a slash), in byte order of the
+        whole key."""
         with _translate_failures():
             names = _names(self._root / folder)
         for key in (f"{folder}{name}" for name in names):
@@ -190,14 +207,24 @@ class FolderBlobStore:
 
 
 def _names(folder: Path) -> list[str]:
-    """Return what is in a folder, in order. A folder ends in a slash: it is sorted with it, as its keys are."""
+    """Return what is in a folder, in order.
+
+    A folder ends in a slash: it is sorted with it, as its keys are.
+    """
     with suppress(FileNotFoundError, NotADirectoryError), os.scandir(folder) as entries:
-        return sorted(f"{entry.name}/" if entry.is_dir() else entry.name for entry in entries if entry.name[0] != ".")
+        return sorted(
+            f"{entry.name}/" if entry.is_dir() else entry.name
+            for entry in entries
+            if entry.name[0] != "."
+        )
     return []
 
 
 def _info(path: str, key: str) -> BlobInfo | None:
-    """Measure an object; None if there is none any more. `path` is a text: hundreds of thousands of them are asked."""
+    """Measure an object; None if there is none any more.
+
+    `path` is a text: hundreds of thousands of them are asked.
+    """
     with suppress(*_NO_OBJECT):
         status = os.stat(path)  # noqa: PTH116
         return BlobInfo(key, status.st_size, datetime.fromtimestamp(status.st_mtime, UTC))
@@ -236,7 +263,9 @@ def _translate_failures() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise StorageUnavailable(f"the folder of objects cannot be used: {error.strerror}") from error
+        raise StorageUnavailable(
+            f"the folder of objects cannot be used: {error.strerror}"
+        ) from error
 
 
 def disk_of(folder: Path) -> Disk:
@@ -249,38 +278,49 @@ def disk_of(folder: Path) -> Disk:
 
 
 BACKUP = ".backup"
-"""Folder in which a backup is put together: on the objects' own disk, so that they can be linked."""
+"""Folder in which a backup is put together: on the objects' own disk, so that they can be
+linked."""
 BACKUP_LOCK = "backup.lock"
 """File that a backup locks while it has that folder."""
 
 
 @contextmanager
 def hold_off_backup(folder: Path) -> Iterator[None]:
-    """Remove what a killed backup left in the data folder, and let no backup of this user begin during the block.
+    """Remove what a killed backup left in the data folder, and let no backup of this user begin
+    during the block.
 
-    Raises Busy if one is under way. After a backup by root, lock and folder are root's: without the lock, the folder
-    shows whether a backup is under way or was killed. Raises StorageUnavailable if it is there.
+    Raises Busy if one is under way. After a backup by root, lock and folder are root's: without the
+    lock, the folder shows whether a backup is under way or was killed. Raises StorageUnavailable if
+    it is there.
     """
     unfinished_backup = folder / BACKUP
     with _translate_failures(), ExitStack() as stack:
         with suppress(PermissionError):  # the lock is root's
-            descriptor = os.open(folder / BACKUP_LOCK, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            descriptor = os.open(
+                folder / BACKUP_LOCK, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o600
+            )
             stack.callback(os.close, descriptor)
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                raise Busy("a backup is under way, and still has what was deleted: wait until it has ended") from None
+                raise Busy(
+                    "a backup is under way, and still has what was deleted: wait until it has ended"
+                ) from None
             shutil.rmtree(unfinished_backup, ignore_errors=True)
         if unfinished_backup.exists():
             user = unfinished_backup.stat().st_uid
             raise StorageUnavailable(
-                f"{unfinished_backup} cannot be deleted: if no backup goes on, one was killed; delete it as user {user}"
+                f"{unfinished_backup} cannot be deleted: if no backup goes on, one was killed; "
+                f"delete it as user {user}"
             )
         yield
 
 
 def remove_killed_backup(folder: Path) -> None:
-    """Remove the folder of a backup in the data folder, unless one is under way. Log if only another user may."""
+    """Remove the folder of a backup in the data folder, unless one is under way.
+
+    Log if only another user may.
+    """
     try:
         with suppress(Busy), hold_off_backup(folder):
             pass

@@ -1,7 +1,8 @@
 """Items in one SQLite file: the embedded ItemStore.
 
-All tables share one physical layout: rows sorted by (table, partition, sort), and index rows beside them, kept in the
-same transaction. Keys are stored as UTF-8 bytes, so that SQLite compares them as DynamoDB does.
+All tables share one physical layout: rows sorted by (table, partition, sort), and index rows beside
+them, kept in the same transaction. Keys are stored as UTF-8 bytes, so that SQLite compares them as
+DynamoDB does.
 """
 
 from __future__ import annotations
@@ -24,8 +25,8 @@ LAYOUT = 1
 """Version of the physical layout, kept in the file. A file of another version is refused."""
 
 _CACHE_KB = 512
-"""Pages that each connection keeps. One box has a hundred threads, and the system keeps the file's pages, too: with
-SQLite's own 2 MB they took 200 MB after some thousands of captures."""
+"""Pages that each connection keeps. One box has a hundred threads, and the system keeps the file's
+pages, too: with SQLite's own 2 MB they took 200 MB after some thousands of captures."""
 
 _READERS_S = 1.0
 """How long emptying the log waits for those who read the file: nobody can write meanwhile."""
@@ -34,7 +35,10 @@ _BUSY_CODES = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 
 
 class _Session:
-    """A thread's connection. It is closed when the thread ends or the file is closed, whichever comes first."""
+    """A thread's connection.
+
+    It is closed when the thread ends or the file is closed, whichever comes first.
+    """
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self.connection = connection
@@ -42,7 +46,8 @@ class _Session:
 
 
 class SqliteFile:
-    """Connections to the file at `path`, which is created, readable by its owner only, if it does not exist.
+    """Connections to the file at `path`, which is created, readable by its owner only, if it does
+    not exist.
 
     A lock held by others for `busy_s` seconds raises Busy.
     """
@@ -61,11 +66,16 @@ class SqliteFile:
             self._connection().execute("PRAGMA journal_mode = WAL")
 
     def lay_out(self, schema: tuple[str, ...]) -> None:
-        """Make the tables of a schema: statements that may run again. Raises StorageUnavailable for another layout."""
+        """Make the tables of a schema: statements that may run again.
+
+        Raises StorageUnavailable for another layout.
+        """
         with self.writing() as connection:
             (layout,) = connection.execute("PRAGMA user_version").fetchone()
             if layout not in (0, LAYOUT):
-                raise StorageUnavailable(f"the database has layout {layout}; this version of Regulars reads {LAYOUT}")
+                raise StorageUnavailable(
+                    f"the database has layout {layout}; this version of Regulars reads {LAYOUT}"
+                )
             for statement in schema:
                 connection.execute(statement)
             if layout != LAYOUT:  # else every look into the file would write it
@@ -79,10 +89,12 @@ class SqliteFile:
 
     @contextmanager
     def writing(self, *, durable: bool = True) -> Iterator[sqlite3.Connection]:
-        """Provide a connection inside a write transaction: durable after the block, undone if the block raises.
+        """Provide a connection inside a write transaction: durable after the block, undone if the
+        block raises.
 
-        What is not `durable` survives the end of the process, but perhaps no power cut. It does not wait for the disk,
-        and nobody who would write waits for it. Whatever is durable later takes it along.
+        What is not `durable` survives the end of the process, but perhaps no power cut. It does not
+        wait for the disk, and nobody who would write waits for it. Whatever is durable later takes
+        it along.
         """
         # Threads of this process queue here, which is fairer than SQLite's sleeping.
         if not self._writer.acquire(timeout=self._busy_s):
@@ -109,15 +121,22 @@ class SqliteFile:
         Raises Busy if another program reads or writes: what it may still read stays in the log.
         """
         with self._writer, self._translate_failures(), closing(self._open_session()) as session:
-            session.connection.execute(f"PRAGMA busy_timeout = {int(min(self._busy_s, _READERS_S) * 1000)}")
+            session.connection.execute(
+                f"PRAGMA busy_timeout = {int(min(self._busy_s, _READERS_S) * 1000)}"
+            )
             is_busy, _, _ = session.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         if is_busy:
-            raise Busy(f"another program reads {self._path.name}, and its log keeps what was deleted: end that program")
+            raise Busy(
+                f"another program reads {self._path.name}, and its log keeps what was deleted: end "
+                "that program"
+            )
 
     def scrub(self) -> None:
-        """`wipe`, and write the whole file anew: pages that were divided or joined keep pieces of what was deleted.
+        """`wipe`, and write the whole file anew: pages that were divided or joined keep pieces of
+        what was deleted.
 
-        `secure_delete` overwrites what is deleted, not what was moved before. Raises Busy, StorageUnavailable.
+        `secure_delete` overwrites what is deleted, not what was moved before. Raises Busy,
+        StorageUnavailable.
         """
         self.wipe()  # with a reader in the way, the log would grow by the whole file at each try
         with self._writer, self._translate_failures():
@@ -125,10 +144,13 @@ class SqliteFile:
         self.wipe()
 
     def damage(self) -> str | None:
-        """Read every page and say what is wrong with the first that is: 0.06 s for 100 MB in memory. Raises Busy."""
+        """Read every page and say what is wrong with the first that is: 0.06 s for 100 MB in
+        memory. Raises Busy."""
         try:
             with self.reading() as connection:
-                finding = " ".join(connection.execute("PRAGMA quick_check(1)").fetchone()[0].split())
+                finding = " ".join(
+                    connection.execute("PRAGMA quick_check(1)").fetchone()[0].split()
+                )
         except StorageUnavailable as error:
             return str(error)
         return None if finding == "ok" else finding
@@ -147,15 +169,23 @@ class SqliteFile:
         return session.connection
 
     def _open_session(self) -> _Session:
-        """Open a connection for this thread. Raises StorageUnavailable if the file is closed or gone."""
+        """Open a connection for this thread.
+
+        Raises StorageUnavailable if the file is closed or gone.
+        """
         with self._registry:
             if self._closed:
                 raise StorageUnavailable("the database is closed")
-            # Another thread never does more than close a connection whose own thread is done with it.
-            # Not created here: if somebody moves the file away, an empty one must not take its place.
+            # Another thread never does more than close a connection whose own thread is done with
+            # it. Not created here: if somebody moves the file away, an empty one must not take its
+            # place.
             existing_file = f"file:{quote(str(self._path))}?mode=rw"
             connection = sqlite3.connect(
-                existing_file, uri=True, timeout=self._busy_s, isolation_level=None, check_same_thread=False
+                existing_file,
+                uri=True,
+                timeout=self._busy_s,
+                isolation_level=None,
+                check_same_thread=False,
             )
             session = _Session(connection)
             connection.execute("PRAGMA synchronous = FULL")
@@ -181,17 +211,24 @@ class SqliteFile:
                 raise Busy("another process holds the database; try again") from error
             # After such an error the next statement gets a fresh connection.
             self._drop_session()
-            raise StorageUnavailable(f"the database {self._path.name} cannot be used: {error}") from error
+            raise StorageUnavailable(
+                f"the database {self._path.name} cannot be used: {error}"
+            ) from error
 
     def _create(self) -> None:
         try:
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            # Never opened if it exists: closing any descriptor of a file drops all locks that this process holds on it
-            # (POSIX), SQLite's too, and another process could then remove the write-ahead log.
+            # Never opened if it exists: closing any descriptor of a file drops all locks that this
+            # process holds on it (POSIX), SQLite's too, and another process could then remove the
+            # write-ahead log.
             with suppress(FileExistsError):
-                os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+                os.close(
+                    os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+                )
         except OSError as error:
-            raise StorageUnavailable(f"the database {self._path.name} cannot be opened: {error.strerror}") from error
+            raise StorageUnavailable(
+                f"the database {self._path.name} cannot be opened: {error.strerror}"
+            ) from error
 
 
 _SCHEMA = (
@@ -213,7 +250,10 @@ _PAGE_CHARACTERS = 1024 * 1024
 
 
 class SqliteItemStore(Items):
-    """The ItemStore port on the file at `path`, holding `tables`. `busy_s`: how long to wait for other processes."""
+    """The ItemStore port on the file at `path`, holding `tables`.
+
+    `busy_s`: how long to wait for other processes.
+    """
 
     def __init__(self, path: Path, tables: Sequence[Table], busy_s: float = 5.0) -> None:
         self._tables = frozenset(table.name for table in tables)
@@ -232,7 +272,9 @@ class SqliteItemStore(Items):
         with self.file.reading() as connection:
             return _read_items(connection, table_keys)
 
-    def _read_page(self, span: Span, after: Position | None, limit: int | None) -> tuple[list[Stored], Position | None]:
+    def _read_page(
+        self, span: Span, after: Position | None, limit: int | None
+    ) -> tuple[list[Stored], Position | None]:
         """Read a page, and the position at which it ended: None if nothing follows."""
         self._require([span.table])
         max_items = min(limit or _PAGE_ITEMS, _PAGE_ITEMS)
@@ -257,7 +299,9 @@ class SqliteItemStore(Items):
         behind, begin = (b"", b""), prefix.encode()
         while True:
             with self.file.reading() as connection:
-                rows = connection.execute(_SCAN, (table.name, *behind, begin, begin + b"\xff", _PAGE_ITEMS)).fetchall()
+                rows = connection.execute(
+                    _SCAN, (table.name, *behind, begin, begin + b"\xff", _PAGE_ITEMS)
+                ).fetchall()
             if not rows:
                 return
             yield [body for body, _, _ in rows]
@@ -277,10 +321,13 @@ class SqliteItemStore(Items):
             raise StorageUnavailable(f"this store has no table {', '.join(missing)}")
 
 
-def _read_items(connection: sqlite3.Connection, table_keys: Iterable[TableKey]) -> list[Stored | None]:
+def _read_items(
+    connection: sqlite3.Connection, table_keys: Iterable[TableKey]
+) -> list[Stored | None]:
     sql = "SELECT body FROM items WHERE tbl = ? AND pk = ? AND sk = ?"
     rows = [
-        connection.execute(sql, (table.name, pk.encode(), sk.encode())).fetchone() for table, (pk, sk) in table_keys
+        connection.execute(sql, (table.name, pk.encode(), sk.encode())).fetchone()
+        for table, (pk, sk) in table_keys
     ]
     return [row and row[0] for row in rows]
 
@@ -291,10 +338,11 @@ def _keys_at(span: Span, position: Position) -> Stored:
 
 
 def _write_select(span: Span, after: Position | None) -> tuple[str, list[Any]]:
-    """Write the SQL that reads a span behind a position, without its limit, and return it with its parameters.
+    """Write the SQL that reads a span behind a position, without its limit, and return it with its
+    parameters.
 
-    Its columns are an item's JSON, its sort key, and the value that sorts it in the index. What an index carries is
-    read from the item itself.
+    Its columns are an item's JSON, its sort key, and the value that sorts it in the index. What an
+    index carries is read from the item itself.
     """
     parameters: list[Any] = [span.table.name, span.partition.encode()]
     order = ["sk"]
@@ -311,8 +359,13 @@ def _write_select(span: Span, after: Position | None) -> tuple[str, list[Any]]:
             sql += f" AND {order[0]} {operator} ?"
             parameters.append(bound.encode())
     if after is not None:
-        sql += f" AND ({', '.join(order)}) {'<' if span.reverse else '>'} ({', '.join('?' * len(order))})"
-        parameters += [part.encode() for part in (after.value, after.sort)[-len(order) :] if part is not None]
+        sql += (
+            f" AND ({', '.join(order)}) {'<' if span.reverse else '>'} "
+            f"({', '.join('?' * len(order))})"
+        )
+        parameters += [
+            part.encode() for part in (after.value, after.sort)[-len(order) :] if part is not None
+        ]
     direction = " DESC" if span.reverse else ""
     return f"{sql} ORDER BY {', '.join(column + direction for column in order)}", parameters
 
@@ -322,19 +375,24 @@ def _write_change(connection: sqlite3.Connection, change: Change) -> None:
     action, old, new, body = change
     table, (partition, sort) = action.table, (part.encode() for part in action.key)
     if new is None:
-        connection.execute("DELETE FROM items WHERE tbl = ? AND pk = ? AND sk = ?", (table.name, partition, sort))
+        connection.execute(
+            "DELETE FROM items WHERE tbl = ? AND pk = ? AND sk = ?", (table.name, partition, sort)
+        )
     else:
         connection.execute(
             "INSERT OR REPLACE INTO items (tbl, pk, sk, body) VALUES (?, ?, ?, ?)",
             (table.name, partition, sort, body),
         )
     for index, attribute in table.indexes.items():
-        old_value, new_value = (None if item is None else item.get(attribute) for item in (old, new))
+        old_value, new_value = (
+            None if item is None else item.get(attribute) for item in (old, new)
+        )
         if old_value == new_value:
             continue
         if old_value is not None:
             connection.execute(
-                "DELETE FROM index_rows WHERE tbl = ? AND idx = ? AND pk = ? AND val = ? AND sk = ?",
+                "DELETE FROM index_rows WHERE tbl = ? AND idx = ? AND pk = ? AND val = ? AND sk = "
+                "?",
                 (table.name, index, partition, old_value.encode(), sort),
             )
         if new_value is not None:

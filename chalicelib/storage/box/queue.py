@@ -30,21 +30,27 @@ _GROUPS = """WITH RECURSIVE one(queue) AS (
     SELECT queue FROM one WHERE EXISTS (SELECT 1 FROM messages AS its
         WHERE its.queue = one.queue AND its.dead = 0 AND its.visible_at_ms <= :now)
     ORDER BY queue <= :turn, queue LIMIT :limit"""
-"""Groups with a message to receive, that whose turn it is first. The index answers, by a step for each group."""
+"""Groups with a message to receive, that whose turn it is first. The index answers, by a step for
+each group."""
 _VISIBLE = """SELECT queue, id, receives, body FROM messages
     WHERE queue = ? AND dead = 0 AND visible_at_ms <= ? ORDER BY visible_at_ms, id LIMIT ?"""
 
 
 class SqliteQueue:
-    """The Queue port: the messages of the queue `name`. `at`: the path of a file, or one that is open.
+    """The Queue port: the messages of the queue `name`.
+
+    `at`: the path of a file, or one that is open.
 
     Its groups take turns. A group's messages are stored as those of the queue `name/group`.
 
-    Stores that share an open one share its connections, and their threads queue in one line to write. A message that is
-    sent is on the disk; that it was received or deleted need not be: after a power cut it may come again.
+    Stores that share an open one share its connections, and their threads queue in one line to
+    write. A message that is sent is on the disk; that it was received or deleted need not be: after
+    a power cut it may come again.
     """
 
-    def __init__(self, at: Path | SqliteFile, name: str, clock: Clock, max_receives: int = 20) -> None:
+    def __init__(
+        self, at: Path | SqliteFile, name: str, clock: Clock, max_receives: int = 20
+    ) -> None:
         self._file = at if isinstance(at, SqliteFile) else SqliteFile(at)
         self._file.lay_out(_SCHEMA)
         self._name = name
@@ -52,7 +58,8 @@ class SqliteQueue:
         self._max_receives = max_receives
         self._sent = threading.Event()
         self._names = name, f"{name}/~"
-        """Of its groups, the first and one behind the last. Messages of older versions have no group."""
+        """Of its groups, the first and one behind the last. Messages of older versions have no
+        group."""
         self._turn = ""
 
     def close(self) -> None:
@@ -72,8 +79,8 @@ class SqliteQueue:
     def wait(self, timeout_s: float) -> None:
         """Wait until this object sends a message, for at most `timeout_s`: one thread at a time.
 
-        One sent since the last look began ends it at once. Receive after each wait, even one that timed out: other
-        processes may have sent messages meanwhile.
+        One sent since the last look began ends it at once. Receive after each wait, even one that
+        timed out: other processes may have sent messages meanwhile.
         """
         self._sent.wait(timeout_s)
 
@@ -90,7 +97,9 @@ class SqliteQueue:
                 return []
         with self._file.writing(durable=False) as connection:
             while rows := self._visible(connection, limit):
-                exhausted = [(number,) for _, number, receives, _ in rows if receives >= self._max_receives]
+                exhausted = [
+                    (number,) for _, number, receives, _ in rows if receives >= self._max_receives
+                ]
                 if exhausted:
                     connection.executemany("UPDATE messages SET dead = 1 WHERE id = ?", exhausted)
                     continue
@@ -103,7 +112,8 @@ class SqliteQueue:
         if receipt:
             with self._file.writing(durable=False) as connection:
                 connection.execute(
-                    "UPDATE messages SET visible_at_ms = ? WHERE receipt = ? AND queue BETWEEN ? AND ?",
+                    "UPDATE messages SET visible_at_ms = ? WHERE receipt = ? AND queue BETWEEN ? "
+                    "AND ?",
                     (self._now_ms() + visibility_s * 1000, receipt, *self._names),
                 )
 
@@ -111,7 +121,9 @@ class SqliteQueue:
         if receipt:
             with self._file.writing(durable=False) as connection:
                 which = (receipt, *self._names)
-                connection.execute("DELETE FROM messages WHERE receipt = ? AND queue BETWEEN ? AND ?", which)
+                connection.execute(
+                    "DELETE FROM messages WHERE receipt = ? AND queue BETWEEN ? AND ?", which
+                )
 
     def drop(self, group: str) -> None:
         with self._file.writing() as connection:
@@ -128,7 +140,9 @@ class SqliteQueue:
         (first, last), now_ms = self._names, self._now_ms()
         turns = {"first": first, "last": last, "now": now_ms, "turn": self._turn, "limit": limit}
         groups = connection.execute(_GROUPS, turns).fetchall()
-        rows = [connection.execute(_VISIBLE, (*group, now_ms, limit)).fetchall() for group in groups]
+        rows = [
+            connection.execute(_VISIBLE, (*group, now_ms, limit)).fetchall() for group in groups
+        ]
         return [row for one_of_each in zip_longest(*rows) for row in one_of_each if row][:limit]
 
     def _now_ms(self) -> int:

@@ -1,9 +1,10 @@
 """A folder for uploads by others, through the server of the one box: the embedded UploadStore.
 
 A signed path allows one request for one object: it is the twin, on one box, of signed URLs on S3.
-`/_blobs/<key>?expires=<UNIX seconds>&headers=<names>&signature=<hex>`: an HMAC over the method, the prefix, the key,
-the expiry and the named headers with their values. Scheme and host are not signed, because a box has several names. The
-prefix is the store's: that of captures, or of the pictures of faces.
+`/_blobs/<key>?expires=<UNIX seconds>&headers=<names>&signature=<hex>`: an HMAC over the method, the
+prefix, the key, the expiry and the named headers with their values. Scheme and host are not signed,
+because a box has several names. The prefix is the store's: that of captures, or of the pictures of
+faces.
 """
 
 from __future__ import annotations
@@ -16,9 +17,20 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from urllib.parse import parse_qs, quote, urlencode
 
-from chalicelib.domain.errors import RegularsError, StaleRequest, StorageUnavailable, WrongCredentials
+from chalicelib.domain.errors import (
+    RegularsError,
+    StaleRequest,
+    StorageUnavailable,
+    WrongCredentials,
+)
 from chalicelib.storage.box.blobs import FolderBlobStore
-from chalicelib.storage.limits import SIGNED_S, make_upload_headers, require_blob_key, require_expiry, signed_from
+from chalicelib.storage.limits import (
+    SIGNED_S,
+    make_upload_headers,
+    require_blob_key,
+    require_expiry,
+    signed_from,
+)
 from chalicelib.storage.ports import UPLOADED, Clock, PresignedRequest, Upload, picture_event
 from chalicelib.telemetry import report_failure
 
@@ -46,8 +58,13 @@ class SignedPaths:
         return self._sign_path(method, key, headers, int(self._clock.now().timestamp()) + expires_s)
 
     def sign_for_hours(self, key: str) -> str:
-        """Sign a GET that is good for one to two hours. The path is the same for an hour, so that caches keep it."""
-        return self._sign_path("GET", key, {}, int(signed_from(self._clock.now()).timestamp()) + SIGNED_S)
+        """Sign a GET that is good for one to two hours.
+
+        The path is the same for an hour, so that caches keep it.
+        """
+        return self._sign_path(
+            "GET", key, {}, int(signed_from(self._clock.now()).timestamp()) + SIGNED_S
+        )
 
     def _sign_path(self, method: str, key: str, headers: Mapping[str, str], expires_at: int) -> str:
         require_blob_key(key)
@@ -61,23 +78,32 @@ class SignedPaths:
         return f"{self.prefix}{quote(key)}?{urlencode(query)}"
 
     def require_signed(self, method: str, key: str, query: str, headers: Mapping[str, str]) -> None:
-        """Accept the request if `sign` signed it. `headers`: all headers of the request, by lower-case name.
+        """Accept the request if `sign` signed it.
 
-        All S3 headers that were sent have to be signed. Raises WrongCredentials if the signature or a header is not as
-        it was signed, StaleRequest if the URL has expired.
+        `headers`: all headers of the request, by lower-case name.
+
+        All S3 headers that were sent have to be signed. Raises WrongCredentials if the signature or
+        a header is not as it was signed, StaleRequest if the URL has expired.
         """
-        parameters = {name: values[-1] for name, values in parse_qs(query, keep_blank_values=True).items()}
+        parameters = {
+            name: values[-1] for name, values in parse_qs(query, keep_blank_values=True).items()
+        }
         names = parameters.get("headers", "").split(";") if parameters.get("headers") else []
         signed_headers = {name: headers[name] for name in names if name in headers}
         signature = self._signature(method, key, parameters.get("expires", ""), signed_headers)
         # A header that is not sent is missing in the signed text too, so the signatures differ.
         if not hmac.compare_digest(signature.encode(), parameters.get("signature", "").encode()):
-            raise WrongCredentials("the signature is not that of this method, path and headers: ask for a new URL")
+            raise WrongCredentials(
+                "the signature is not that of this method, path and headers: ask for a new URL"
+            )
         if unsigned_names := [
-            name for name in headers if name.startswith(_S3_HEADER_PREFIX) and name not in signed_headers
+            name
+            for name in headers
+            if name.startswith(_S3_HEADER_PREFIX) and name not in signed_headers
         ]:
             raise WrongCredentials(
-                f"headers were sent that are not signed: leave out {', '.join(sorted(unsigned_names))}"
+                "headers were sent that are not signed: leave out "
+                f"{', '.join(sorted(unsigned_names))}"
             )
         if self._clock.now().timestamp() > int(parameters["expires"]):
             raise StaleRequest("the URL has expired: ask for a new one")
@@ -89,7 +115,9 @@ class SignedPaths:
 
 
 def signing_secret(data: Path) -> bytes:
-    """Return the data folder's secret, and create it first if needed. Only the owner can read its file.
+    """Return the data folder's secret, and create it first if needed.
+
+    Only the owner can read its file.
 
     Raises StorageUnavailable if the file is damaged.
     """
@@ -99,12 +127,17 @@ def signing_secret(data: Path) -> bytes:
         store.put_if_absent(_FILE, secrets.token_bytes(_SECRET_BYTES), "application/octet-stream")
         secret = store.get(_FILE)
     if secret is None or len(secret) != _SECRET_BYTES:
-        raise StorageUnavailable(f"{data / _SECRETS / _FILE} is damaged: remove it; what it signed is void then")
+        raise StorageUnavailable(
+            f"{data / _SECRETS / _FILE} is damaged: remove it; what it signed is void then"
+        )
     return secret
 
 
 def renew_signing_secret(data: Path) -> None:
-    """Give the data folder another secret, with which it is opened from now on. What the old one signed is void."""
+    """Give the data folder another secret, with which it is opened from now on.
+
+    What the old one signed is void.
+    """
     store = FolderBlobStore(data / _SECRETS)
     store.delete(_FILE)
     signing_secret(data)
@@ -117,9 +150,10 @@ class FolderUploadStore(FolderBlobStore):
     """The UploadStore and PictureStore ports on the folder `root`; the requests that it
     signs are answered by regulars/serve/uploads.py.
 
-    `base_url` begins the URLs, as in `https://box.example`. Without it they are paths, and the caller that hands them
-    out adds its own scheme and host. `announce` gets the event of each upload, and the tenant. If it raises a
-    RegularsError, only the event is lost: the object is stored, and the watch finds it later.
+    `base_url` begins the URLs, as in `https://box.example`. Without it they are paths, and the
+    caller that hands them out adds its own scheme and host. `announce` gets the event of each
+    upload, and the tenant. If it raises a RegularsError, only the event is lost: the object is
+    stored, and the watch finds it later.
     """
 
     def __init__(
@@ -145,7 +179,9 @@ class FolderUploadStore(FolderBlobStore):
 
     def presigned_put(self, key: str, upload: Upload, expires_s: int) -> PresignedRequest:
         headers = make_upload_headers(upload)
-        return PresignedRequest("PUT", self._base_url + self.paths.sign("PUT", key, headers, expires_s), headers)
+        return PresignedRequest(
+            "PUT", self._base_url + self.paths.sign("PUT", key, headers, expires_s), headers
+        )
 
     def signed_get(self, key: str) -> str:
         return self._base_url + self.paths.sign_for_hours(key)

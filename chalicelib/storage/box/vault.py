@@ -1,7 +1,7 @@
 """The embedded Vault: secrets without encryption.
 
-The data folder's permissions protect them: its files are readable by their owner only. Anyone who can read the folder
-can read the secrets; one box has no other place for a key.
+The data folder's permissions protect them: its files are readable by their owner only. Anyone who
+can read the folder can read the secrets; one box has no other place for a key.
 """
 
 from __future__ import annotations
@@ -31,4 +31,6 @@ class PlainVault:
 
 def _check(data: bytes, context: str) -> bytes:
     name = context.encode()
-    return hashlib.blake2b(len(name).to_bytes(8, "big") + name + data, digest_size=_CHECK_BYTES).digest()
+    return hashlib.blake2b(
+        len(name).to_bytes(8, "big") + name + data, digest_size=_CHECK_BYTES
+    ).digest()

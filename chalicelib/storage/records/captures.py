@@ -5,7 +5,16 @@ from __future__ import annotations
 import json
 from datetime import datetime, timedelta
 
-from chalicelib.domain.captures import Camera, CameraOptions, Capture, Outage, SeenFace, Sighting, Wave, captured_ms
+from chalicelib.domain.captures import (
+    Camera,
+    CameraOptions,
+    Capture,
+    Outage,
+    SeenFace,
+    Sighting,
+    Wave,
+    captured_ms,
+)
 from chalicelib.domain.model import Template
 from chalicelib.domain.pictures import BoundingBox, DetectedFace
 from chalicelib.domain.tenant_settings import SIGHTING_DAYS
@@ -14,7 +23,9 @@ from chalicelib.storage.ports import Condition, Item, equals
 from chalicelib.storage.records.faces import DECISION, ESTIMATES
 from chalicelib.storage.values import HEX, Codec, Form, many, milliseconds, moment, number, numbers
 
-STATUS = Form(lambda status: json.dumps(dict(status), ensure_ascii=False, separators=(",", ":")), json.loads)
+STATUS = Form(
+    lambda status: json.dumps(dict(status), ensure_ascii=False, separators=(",", ":")), json.loads
+)
 """JSON, since storage has no floats."""
 
 OUTAGES = Form(
@@ -22,7 +33,10 @@ OUTAGES = Form(
     lambda stored: tuple(Outage(*(moment(int(ms)) for ms in times)) for times in stored),
 )
 
-USUAL = Form(lambda usual: json.dumps(list(usual), separators=(",", ":")), lambda stored: tuple(json.loads(stored)))
+USUAL = Form(
+    lambda usual: json.dumps(list(usual), separators=(",", ":")),
+    lambda stored: tuple(json.loads(stored)),
+)
 """JSON: one short text in place of 168 numbers."""
 
 _CAMERA = Codec(
@@ -40,8 +54,15 @@ camera_from = _CAMERA.read
 
 
 def camera_of(capture: Capture, item: Item | None) -> Camera:
-    """Read the camera of a capture. Captures may outlive it: then return one with default settings."""
-    return camera_from(item) if item else Camera(capture.camera_id, capture.camera_id, capture.captured_at)
+    """Read the camera of a capture.
+
+    Captures may outlive it: then return one with default settings.
+    """
+    return (
+        camera_from(item)
+        if item
+        else Camera(capture.camera_id, capture.camera_id, capture.captured_at)
+    )
 
 
 def camera_item(tenant: str, camera: Camera, key_digest: str) -> Item:
@@ -55,15 +76,17 @@ def setting_fields(camera: Camera) -> Item:
 
 
 _KEPT_FOR = timedelta(days=SIGHTING_DAYS)
-"""Time that a capture's record is kept after the offer. A delivery after it is only an observation."""
+"""Time that a capture's record is kept after the offer. A delivery after it is only an
+observation."""
 
 
 AGAIN = "again"
-"""The attribute of a capture that holds the sighting to be resolved again, since it was rejected."""
+"""The attribute of a capture that holds the sighting to be resolved again, since it was
+rejected."""
 
 ATTEMPTS, SENT_AT = "attempts", "sent_at"
-"""Attributes of a capture without an outcome: how often it was tried again (book/captures/redrive), and when it
-was last sent again (redrive), in ms since 1970."""
+"""Attributes of a capture without an outcome: how often it was tried again (book/captures/redrive),
+and when it was last sent again (redrive), in ms since 1970."""
 
 STEP = "capture-step"
 """Name of the condition that nobody has gone on with a capture since it was read."""

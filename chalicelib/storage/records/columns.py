@@ -1,4 +1,5 @@
-"""A local day's observations in columns: only the values that are counted, not those that are only shown."""
+"""A local day's observations in columns: only the values that are counted, not those that are only
+shown."""
 
 from __future__ import annotations
 
@@ -31,18 +32,30 @@ class DamagedData(ValueError):
     """Bytes of a wrong format, or incomplete ones; the message says what is wrong."""
 
 
-def pack_arrays(magic: bytes, header: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> bytes:
-    """Pack a JSON header and arrays of one dimension, compressed and checked in length and checksum.
+def pack_arrays(
+    magic: bytes, header: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]
+) -> bytes:
+    """Pack a JSON header and arrays of one dimension, compressed and checked in length and
+    checksum.
 
-    Layout, little-endian: `magic`, eight bytes that name the kind and its version; zlib of (uint32 length of the
-    header; the header, JSON, with the arrays' names, types and lengths; the arrays one after another); SHA-256 of all
-    before it.
+    Layout, little-endian: `magic`, eight bytes that name the kind and its version; zlib of (uint32
+    length of the header; the header, JSON, with the arrays' names, types and lengths; the arrays
+    one after another); SHA-256 of all before it.
     """
-    named_arrays = [(name, array.astype(array.dtype.newbyteorder("<"))) for name, array in arrays.items()]
+    named_arrays = [
+        (name, array.astype(array.dtype.newbyteorder("<"))) for name, array in arrays.items()
+    ]
     header_json = json.dumps(
-        {**header, "arrays": [[name, array.dtype.str, len(array)] for name, array in named_arrays]}, ensure_ascii=False
+        {**header, "arrays": [[name, array.dtype.str, len(array)] for name, array in named_arrays]},
+        ensure_ascii=False,
     ).encode()
-    body = b"".join((_LENGTH.pack(len(header_json)), header_json, *(array.tobytes() for _, array in named_arrays)))
+    body = b"".join(
+        (
+            _LENGTH.pack(len(header_json)),
+            header_json,
+            *(array.tobytes() for _, array in named_arrays),
+        )
+    )
     content = magic + zlib.compress(body)
     return content + hashlib.sha256(content).digest()
 
@@ -75,7 +88,8 @@ def unpack_arrays(magic: bytes, data: bytes) -> tuple[dict[str, Any], dict[str, 
 _MAGIC = b"RGOBSD02"
 _GENDERS = tuple(Gender)
 _DECADES = 20
-"""The last decade is that of all ages from 190 on; its number plus one stands for an age that is not known."""
+"""The last decade is that of all ages from 190 on; its number plus one stands for an age that is
+not known."""
 UNKNOWN = "unknown"
 """The value of a split by age if the age is not known; Gender has a word for it, too."""
 
@@ -100,7 +114,10 @@ def decade_of(age: float) -> int:
 
 
 class Columns(Struct, frozen=True, dict=True):
-    """n observations by time, then id. Row r is of face `faceids[face[r]]`, with `dimensions[dimension[r]]`."""
+    """n observations by time, then id.
+
+    Row r is of face `faceids[face[r]]`, with `dimensions[dimension[r]]`.
+    """
 
     at_ms: NDArray[np.int64]
     """(n,)"""
@@ -137,16 +154,21 @@ class Columns(Struct, frozen=True, dict=True):
         ordered_rows = sorted(rows, key=lambda row: row[:2])
         number_of_face: dict[str, int] = {}
         number_of_dimensions: dict[Dimensions, int] = {}
-        face_numbers = [number_of_face.setdefault(row.faceid, len(number_of_face)) for row in ordered_rows]
+        face_numbers = [
+            number_of_face.setdefault(row.faceid, len(number_of_face)) for row in ordered_rows
+        ]
         dimension_numbers = [
-            number_of_dimensions.setdefault(row.dimensions, len(number_of_dimensions)) for row in ordered_rows
+            number_of_dimensions.setdefault(row.dimensions, len(number_of_dimensions))
+            for row in ordered_rows
         ]
         return cls(
             np.array([row.at_ms for row in ordered_rows], np.int64),
             np.array(face_numbers, np.uint32),
             np.array(dimension_numbers, np.uint32),
             np.array([_GENDERS.index(row.gender) for row in ordered_rows], np.uint8),
-            np.array([_DECADES if row.decade is None else row.decade for row in ordered_rows], np.uint8),
+            np.array(
+                [_DECADES if row.decade is None else row.decade for row in ordered_rows], np.uint8
+            ),
             np.array([row.gap_s for row in ordered_rows], np.uint32),
             tuple(number_of_dimensions),
             "\n".join(number_of_face).encode("ascii"),
@@ -165,7 +187,9 @@ class Columns(Struct, frozen=True, dict=True):
             )
             rows = rows[is_wanted_dimension[self.dimension[rows]]]
         if observation_filter.by_face:
-            is_wanted_face = np.array([observation_filter.takes_face(faceid) for faceid in self.faceids], bool)
+            is_wanted_face = np.array(
+                [observation_filter.takes_face(faceid) for faceid in self.faceids], bool
+            )
             rows = rows[is_wanted_face[self.face[rows]]]
         return rows
 
@@ -180,12 +204,18 @@ class Columns(Struct, frozen=True, dict=True):
             case Split.GENDER:
                 return self.gender.astype(np.intp), tuple(gender.value for gender in _GENDERS)
             case Split.AGE:
-                return self.decade.astype(np.intp), (*(str(10 * n) for n in range(_DECADES)), UNKNOWN)
+                return self.decade.astype(np.intp), (
+                    *(str(10 * n) for n in range(_DECADES)),
+                    UNKNOWN,
+                )
         value_indexes, names = list_values(self.dimensions, split)
         return value_indexes[self.dimension], names
 
-    def count_by_hour(self, rows: NDArray[np.intp], hours: NDArray[np.int64], split: Split | None) -> CountsByHour:
-        """Count these rows by hour of the day (`hours`, as many as `rows`) and by the values of a split."""
+    def count_by_hour(
+        self, rows: NDArray[np.intp], hours: NDArray[np.int64], split: Split | None
+    ) -> CountsByHour:
+        """Count these rows by hour of the day (`hours`, as many as `rows`) and by the values of a
+        split."""
         value_indexes, names = self.list_values(split)
         return count_by_hour(value_indexes[rows], names, hours)
 
@@ -194,8 +224,13 @@ CountsByHour = Mapping[str, "NDArray[np.int64]"]
 """Numbers of a day by value of a split, (24,) each; values without any are left out."""
 
 
-def list_values(dimensions: Sequence[Dimensions], split: Split | None) -> tuple[NDArray[np.intp], tuple[str, ...]]:
-    """Return each dimension's value: indexes of the names, and the names. `split`: None: all values are ""."""
+def list_values(
+    dimensions: Sequence[Dimensions], split: Split | None
+) -> tuple[NDArray[np.intp], tuple[str, ...]]:
+    """Return each dimension's value: indexes of the names, and the names.
+
+    `split`: None: all values are "".
+    """
     import numpy as np
 
     names: dict[str, int] = {}
@@ -258,7 +293,14 @@ def decode_columns(data: bytes) -> Columns:
         arrays["faceids"].tobytes(),
         arrays["ids"].tobytes(),
     )
-    per_row = (columns.face, columns.dimension, columns.gender, columns.decade, columns.gap_s, columns.ids)
+    per_row = (
+        columns.face,
+        columns.dimension,
+        columns.gender,
+        columns.decade,
+        columns.gap_s,
+        columns.ids,
+    )
     if any(len(column) != len(columns.at_ms) for column in per_row):
         raise DamagedData("the columns differ in length")
     return columns
@@ -273,7 +315,8 @@ _COUNTS_MAGIC = b"RGLABL02"
 
 
 class LabelCounts(Struct, frozen=True):
-    """Counts in e entries: entry i is `count[i]` observations in hour `hour[i]`, with `dimensions[dimension[i]]`."""
+    """Counts in e entries: entry i is `count[i]` observations in hour `hour[i]`, with
+    `dimensions[dimension[i]]`."""
 
     dimensions: tuple[Dimensions, ...]
     dimension: NDArray[np.uint32]
@@ -288,7 +331,9 @@ class LabelCounts(Struct, frozen=True):
         """Count a day's columns. `hour`: (n,) hour of the day, 0 to 23, of each row."""
         import numpy as np
 
-        entry, count = np.unique(columns.dimension.astype(np.int64) * HOURS_PER_DAY + hour, return_counts=True)
+        entry, count = np.unique(
+            columns.dimension.astype(np.int64) * HOURS_PER_DAY + hour, return_counts=True
+        )
         return cls(
             columns.dimensions,
             (entry // HOURS_PER_DAY).astype(np.uint32),
@@ -296,25 +341,35 @@ class LabelCounts(Struct, frozen=True):
             count.astype(np.uint32),
         )
 
-    def count_by_hour(self, observation_filter: ObservationFilter, split: Split | None = None) -> CountsByHour:
+    def count_by_hour(
+        self, observation_filter: ObservationFilter, split: Split | None = None
+    ) -> CountsByHour:
         """Count the observations that pass the filter, by hour and by the values of a dimension.
 
-        The filter's faceid is ignored: counts have none. `split`: the dimension; None: all values are "".
+        The filter's faceid is ignored: counts have none. `split`: the dimension; None: all values
+        are "".
         """
         import numpy as np
 
         is_wanted_dimension = np.array(
             [observation_filter.lets_pass(dimensions) for dimensions in self.dimensions], bool
         )
-        is_chosen = is_wanted_dimension[self.dimension] if len(is_wanted_dimension) else np.zeros(0, bool)
+        is_chosen = (
+            is_wanted_dimension[self.dimension] if len(is_wanted_dimension) else np.zeros(0, bool)
+        )
         value_indexes, names = list_values(self.dimensions, split)
         return count_by_hour(
-            value_indexes[self.dimension[is_chosen]], names, self.hour[is_chosen], self.count[is_chosen]
+            value_indexes[self.dimension[is_chosen]],
+            names,
+            self.hour[is_chosen],
+            self.count[is_chosen],
         )
 
 
 def encode_counts(counts: LabelCounts, max_bytes: int) -> list[bytes]:
-    """Encode as chunks of at most `max_bytes`, one at least. Each decodes to a LabelCounts, and they sum to the whole.
+    """Encode as chunks of at most `max_bytes`, one at least.
+
+    Each decodes to a LabelCounts, and they sum to the whole.
 
     A chunk is larger only if it has a single dimension.
     """
@@ -335,7 +390,9 @@ def encode_counts(counts: LabelCounts, max_bytes: int) -> list[bytes]:
 def decode_counts(data: bytes) -> LabelCounts:
     """Decode one chunk of `encode_counts`. Raises DamagedData."""
     header, arrays = unpack_arrays(_COUNTS_MAGIC, data)
-    return LabelCounts(parse_dimensions(header["dimensions"]), arrays["dimension"], arrays["hour"], arrays["count"])
+    return LabelCounts(
+        parse_dimensions(header["dimensions"]), arrays["dimension"], arrays["hour"], arrays["count"]
+    )
 
 
 def _cut_counts(counts: LabelCounts, begin: int, end: int | None) -> LabelCounts:

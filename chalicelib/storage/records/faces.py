@@ -1,6 +1,7 @@
 """Tenants, groups, faces and journal entries to items and back.
 
-Floats are stored as Decimal with their significant digits; times as whole milliseconds since 1970, UTC.
+Floats are stored as Decimal with their significant digits; times as whole milliseconds since 1970,
+UTC.
 """
 
 from __future__ import annotations
@@ -54,22 +55,31 @@ tenant_setting_fields = _SETTINGS.write
 """Makes the attributes of a tenant's settings, by the names of their fields."""
 
 USED_AT = "_used_at"
-"""End of the name of a tenant's attribute with the hour at which a dialect was used last, whose name is before it."""
+"""End of the name of a tenant's attribute with the hour at which a dialect was used last, whose
+name is before it."""
 
 
 def _parse_dialects_used_at(item: Item) -> Mapping[str, datetime]:
-    used = {name.removesuffix(USED_AT): value for name, value in item.items() if name.endswith(USED_AT)}
+    used = {
+        name.removesuffix(USED_AT): value for name, value in item.items() if name.endswith(USED_AT)
+    }
     return {dialect: moment(value) for dialect, value in used.items() if value is not None}
 
 
 RENEWED = "_renewed"
-"""End of the name of a tenant's attribute with the last renewal of a dialect's key: [until when the old one holds, for
-what]."""
+"""End of the name of a tenant's attribute with the last renewal of a dialect's key: [until when the
+old one holds, for what]."""
 
 
 def _parse_renewals(item: Item) -> Mapping[str, Renewal]:
-    stored = {name.removesuffix(RENEWED): value for name, value in item.items() if name.endswith(RENEWED)}
-    return {dialect: Renewal(moment(value[0]), value[1]) for dialect, value in stored.items() if value is not None}
+    stored = {
+        name.removesuffix(RENEWED): value for name, value in item.items() if name.endswith(RENEWED)
+    }
+    return {
+        dialect: Renewal(moment(value[0]), value[1])
+        for dialect, value in stored.items()
+        if value is not None
+    }
 
 
 _TENANT = Codec(
@@ -83,13 +93,17 @@ _TENANT = Codec(
     ),
     renewals=Form(
         lambda made: {
-            f"{dialect}{RENEWED}": [milliseconds(renewal.old_until), renewal.name] for dialect, renewal in made.items()
+            f"{dialect}{RENEWED}": [milliseconds(renewal.old_until), renewal.name]
+            for dialect, renewal in made.items()
         },
         _parse_renewals,
         whole=True,
     ),
     format_due=Form(list, lambda stored: tuple(map(int, stored))),
-    attributes_off=Form(sorted, lambda stored: frozenset(attribute for attribute in stored if attribute in ATTRIBUTES)),
+    attributes_off=Form(
+        sorted,
+        lambda stored: frozenset(attribute for attribute in stored if attribute in ATTRIBUTES),
+    ),
 )
 
 
@@ -99,17 +113,26 @@ def tenant_from(item: Item) -> Tenant:
     return _TENANT.read(item)
 
 
-# --- groups -----------------------------------------------------------------------------------------------------------
+# --- groups
+# --------------------------------------------------------------------------------------------------
 
 
 _GROUP = Codec(Group, apart="capacity", rare="learns staff tags users")
 
 
 def group_item(tenant: str, group: Group, created_at: datetime) -> Item:
-    """Make a group's item. It has `free`, the room that is left, only if the group has a capacity."""
+    """Make a group's item.
+
+    It has `free`, the room that is left, only if the group has a capacity.
+    """
     free = None if group.capacity is None else group.capacity - group.count
     fields = {**_GROUP.write(group), "created_at": milliseconds(created_at)}
-    return {"tenant": tenant, "item": keys.group_item(group.id), **fields, **omit_none({"free": free})}
+    return {
+        "tenant": tenant,
+        "item": keys.group_item(group.id),
+        **fields,
+        **omit_none({"free": free}),
+    }
 
 
 def attribute_items(group: Group) -> list[Item]:
@@ -122,7 +145,8 @@ def group_from(item: Item) -> Group:
     return _GROUP.read(item, capacity=None if free is None else int(free) + int(item["count"]))
 
 
-# --- faces ------------------------------------------------------------------------------------------------------------
+# --- faces
+# --------------------------------------------------------------------------------------------------
 
 
 _ESTIMATES = Codec(
@@ -171,11 +195,13 @@ def _decision_from(item: Item) -> Decision | None:
 
 
 DECISION = Form(_decision_fields, _decision_from, whole=True)
-"""Of the decision of a sighting, an observation or two faces: its score is an attribute of theirs."""
+"""Of the decision of a sighting, an observation or two faces: its score is an attribute of
+theirs."""
 
 
 def _learnt_from(item: Iterable[str]) -> Learnt:
-    from chalicelib.domain.captures import captured_ms  # not at the cold starts of what reads no face
+    # not at the cold starts of what reads no face
+    from chalicelib.domain.captures import captured_ms
 
     sighting_id, camera = item
     return Learnt(sighting_id, camera, moment(captured_ms(sighting_id)))
@@ -196,7 +222,9 @@ _LISTED = Codec(ListedFace, _FACE_NAMES, apart="portrait", **_SHOWN)
 _FACE = Codec(Face, _FACE_NAMES, rare=_RARE, apart="pictures", consent=CONSENT, **_SHOWN)
 
 
-def face_update(tenant: str, faceid: str, *when: Condition, add: Mapping[str, int] = NOTHING, **change: Any) -> Update:
+def face_update(
+    tenant: str, faceid: str, *when: Condition, add: Mapping[str, int] = NOTHING, **change: Any
+) -> Update:
     """Return the update of some attributes of a face, which is another version then.
 
     It says that it edits the face. `add`, `change`: as of Update, which takes them.
@@ -206,16 +234,25 @@ def face_update(tenant: str, faceid: str, *when: Condition, add: Mapping[str, in
 
 
 def face_item(tenant: str, face: Face) -> Item:
-    """Make a face's item. What a list shows of it is apart from its templates, so that an index can carry it.
+    """Make a face's item.
 
-    Fields without a value are left out: an arrival writes the item, and most stay below 1 KB, a unit of writing.
+    What a list shows of it is apart from its templates, so that an index can carry it.
+
+    Fields without a value are left out: an arrival writes the item, and most stay below 1 KB, a
+    unit of writing.
     """
     listed_consent = None if face.restriction and face.restriction.ended else face.consent
-    consent = {"consent_key": keys.consent_key(listed_consent.expires_at, face.faceid)} if listed_consent else {}
+    consent = (
+        {"consent_key": keys.consent_key(listed_consent.expires_at, face.faceid)}
+        if listed_consent
+        else {}
+    )
     return {
         "tenant": tenant,
         "enrolment_key": keys.enrolment_key(face.group_id, face.enrolled_at, face.faceid),
-        "arrival_key": keys.arrival_key(face.group_id, face.last_arrival_at or face.enrolled_at, face.faceid),
+        "arrival_key": keys.arrival_key(
+            face.group_id, face.last_arrival_at or face.enrolled_at, face.faceid
+        ),
         **picture_fields(face),
         **_FACE.write(face),
         **consent,
@@ -238,8 +275,16 @@ def face_puts(tenant: Tenant, face: Face) -> list[Action]:
     """
     require_ground(tenant, None, face)
     return [
-        Put(keys.FACES, face_item(tenant.name, face), (absent(FACE_FREE),), ((Effect.ADDS, face.faceid),)),
-        *(Put(keys.NAMES, name_item(tenant.name, face.faceid, term)) for term in make_terms(face.name, face.number)),
+        Put(
+            keys.FACES,
+            face_item(tenant.name, face),
+            (absent(FACE_FREE),),
+            ((Effect.ADDS, face.faceid),),
+        ),
+        *(
+            Put(keys.NAMES, name_item(tenant.name, face.faceid, term))
+            for term in make_terms(face.name, face.number)
+        ),
     ]
 
 
@@ -249,7 +294,8 @@ def face_from(item: Item) -> Face:
 
 
 def listed_face_from(item: Item) -> ListedFace:
-    """Read what a list shows of a face, from its item or from what the index by arrival carries of it."""
+    """Read what a list shows of a face, from its item or from what the index by arrival carries of
+    it."""
     return _LISTED.read(item, portrait=_picture_from(item, item["portrait"]))
 
 
@@ -264,9 +310,15 @@ def hold_from(item: Item) -> Hold | None:
 
 
 def picture_fields(face: Face) -> dict[str, Any]:
-    """Make the attributes of a face's pictures: the portrait without its templates, these, the rest, and how many."""
+    """Make the attributes of a face's pictures: the portrait without its templates, these, the
+    rest, and how many."""
     first, *others = (_picture_item(face, picture) for picture in face.pictures)
-    return {"templates": first.pop("templates"), "portrait": first, "others": others, "pictures": len(face.pictures)}
+    return {
+        "templates": first.pop("templates"),
+        "portrait": first,
+        "others": others,
+        "pictures": len(face.pictures),
+    }
 
 
 _PICTURE = Codec(
@@ -282,7 +334,10 @@ _PICTURE = Codec(
 
 
 def _picture_item(face: Face, picture: Picture) -> dict[str, Any]:
-    """Make the item of a picture. It leaves out values that the face's item has, to keep each write small."""
+    """Make the item of a picture.
+
+    It leaves out values that the face's item has, to keep each write small.
+    """
     item = {"nonce": keys.nonce_of_picture(picture.key), **_PICTURE.write(picture)}
     if picture.added_at == face.enrolled_at:
         del item["added_at"]
@@ -294,7 +349,8 @@ def _picture_from(face: Item, item: Item) -> Picture:
     return _PICTURE.read({"added_at": face["enrolled_at"], "templates": (), **item}, key=key)
 
 
-# --- journal ----------------------------------------------------------------------------------------------------------
+# --- journal
+# --------------------------------------------------------------------------------------------------
 
 _ENTRY = Codec(JournalEntry, {"group_id": "group"}, rare="learnt", apart="user")
 _USER = Codec(User, {"group_id": "group", "faceids": "faces"}, rare="name")

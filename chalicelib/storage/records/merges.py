@@ -1,4 +1,5 @@
-"""Merges of two faces, the data that undoing them needs, and pairs that are, or may be, one person."""
+"""Merges of two faces, the data that undoing them needs, and pairs that are, or may be, one
+person."""
 
 from __future__ import annotations
 
@@ -24,10 +25,12 @@ IN_FLIGHT = timedelta(hours=1)
 
 
 MAX_MERGES = 20
-"""The most merges that a face may come from and that can be undone, including those of the faces merged into it."""
+"""The most merges that a face may come from and that can be undone, including those of the faces
+merged into it."""
 
 UNDONE_WITHIN = timedelta(days=30)
-"""How long a merge can be undone. Then the sweep deletes the merge, and with it the other face's pictures."""
+"""How long a merge can be undone. Then the sweep deletes the merge, and with it the other face's
+pictures."""
 
 
 class MergeState(StrEnum):
@@ -40,7 +43,8 @@ class MergeState(StrEnum):
 
 
 class MergeBackup(Struct, frozen=True):
-    """The data that undoing a merge needs: the whole other face, and the survivor's state before the merge."""
+    """The data that undoing a merge needs: the whole other face, and the survivor's state before
+    the merge."""
 
     face: Face
     visits: Visits
@@ -50,8 +54,8 @@ class MergeBackup(Struct, frozen=True):
     pictures: tuple[str, ...]
     """Ids of the survivor's pictures that came from the other face."""
     learnt: tuple[str, ...] = ()
-    """Ids of the sightings that the survivor had learnt from before the merge. Not of the pictures: the other may have
-    learnt the same photo from another sighting."""
+    """Ids of the sightings that the survivor had learnt from before the merge. Not of the pictures:
+    the other may have learnt the same photo from another sighting."""
     spare: tuple[str, ...] = ()
     """Ids of those of the survivor's pictures that were spare before the merge."""
     given: tuple[str, ...] = ()
@@ -65,7 +69,8 @@ class MergeBackup(Struct, frozen=True):
 
 
 TAKEN = tuple(name for name in MergeBackup.__struct_fields__ if name in BLANK)
-"""Fields of a face that the survivor takes over if its own says nothing, and loses by an undo if it is as it was."""
+"""Fields of a face that the survivor takes over if its own says nothing, and loses by an undo if it
+is as it was."""
 
 
 PHOTOS = ("pictures", "spare")
@@ -73,7 +78,10 @@ PHOTOS = ("pictures", "spare")
 
 
 class Merge(Struct, frozen=True):
-    """A merge of two faces: `survivor` absorbed `other`. `backup`: the data for its undo; None once it is undone."""
+    """A merge of two faces: `survivor` absorbed `other`.
+
+    `backup`: the data for its undo; None once it is undone.
+    """
 
     id: str
     survivor: str
@@ -81,14 +89,14 @@ class Merge(Struct, frozen=True):
     at: datetime
     state: MergeState
     renaming: tuple[int, int] | None = None
-    """Bounds, in ms, of the times of the survivor's sightings whose group changes; the second is not included. None: no
-    group changes, or all are changed."""
+    """Bounds, in ms, of the times of the survivor's sightings whose group changes; the second is
+    not included. None: no group changes, or all are changed."""
     backup: MergeBackup | None = None
     joined: bool = False
     """The service joined the two by itself; else a person merged them."""
     is_return: bool = False
-    """It was no merge: a correction had made `other` of the survivor's visit, and an undo gave that back. An earlier
-    version takes it for a merge that was undone."""
+    """It was no merge: a correction had made `other` of the survivor's visit, and an undo gave that
+    back. An earlier version takes it for a merge that was undone."""
 
     @property
     def is_active(self) -> bool:
@@ -101,7 +109,8 @@ class Merge(Struct, frozen=True):
 
     @property
     def picture_keys(self) -> tuple[str, ...]:
-        """Keys of the other face's pictures, which must stay while the face can come back; else none."""
+        """Keys of the other face's pictures, which must stay while the face can come back; else
+        none."""
         return self.backup.face.picture_keys if self.is_active and self.backup is not None else ()
 
 
@@ -118,7 +127,9 @@ class Duplicate(Struct, frozen=True):
     """A person said so: they are neither joined nor suggested as long as both exist."""
 
     @classmethod
-    def make_ordered(cls, one: str, other: str, at: datetime, decision: Decision | None = None) -> Duplicate:
+    def make_ordered(
+        cls, one: str, other: str, at: datetime, decision: Decision | None = None
+    ) -> Duplicate:
         """Make the duplicate of two faces, in whatever order they come."""
         return cls(min(one, other), max(one, other), at, decision)
 
@@ -126,8 +137,8 @@ class Duplicate(Struct, frozen=True):
 def are_surely_one(decision: Decision, two_faces: Sequence[FaceVisits], *, has_lead: bool) -> bool:
     """Return whether two faces are so surely one person that the service joins them by itself.
 
-    `decision`, `has_lead`: as in `is_one_person` (domain/rules/decision). If the decision is by the same visit (`by`),
-    one photo of each is enough.
+    `decision`, `has_lead`: as in `is_one_person` (domain/rules/decision). If the decision is by the
+    same visit (`by`), one photo of each is enough.
     """
     if decision.by is not None:
         return True
@@ -137,10 +148,12 @@ def are_surely_one(decision: Decision, two_faces: Sequence[FaceVisits], *, has_l
 
 
 def put_survivor_first(one: FaceVisits, other: FaceVisits) -> tuple[FaceVisits, FaceVisits] | None:
-    """Return the two faces in the order (survivor, other); None: a person has to decide which one survives.
+    """Return the two faces in the order (survivor, other); None: a person has to decide which one
+    survives.
 
-    The face that a person put into its group survives; else the one that has a name, else the older one. A person
-    decides if both were put into groups, if they have different names, or if the other is under legal hold.
+    The face that a person put into its group survives; else the one that has a name, else the older
+    one. A person decides if both were put into groups, if they have different names, or if the
+    other is under legal hold.
 
     `a stranger named Ann, and an older one without a name`: Ann survives.
     """
@@ -174,15 +187,20 @@ _DUPLICATE = Codec(Duplicate, apart="first second", rare="are_two", decision=DEC
 
 
 def merge_item(tenant: str, merge: Merge) -> Item:
-    backup = {} if merge.backup is None else {"kept": _backup_item(tenant, merge.survivor, merge.backup)}
+    backup = (
+        {} if merge.backup is None else {"kept": _backup_item(tenant, merge.survivor, merge.backup)}
+    )
     return {"tenant": tenant, **_MERGE.write(merge), **backup}
 
 
 def merge_puts(tenant: str, merge: Merge, when: Condition) -> tuple[Action, ...]:
-    """Return the actions that write a merge, and the word that leads from its other face to the survivor."""
+    """Return the actions that write a merge, and the word that leads from its other face to the
+    survivor."""
     item_key = (tenant, keys.merged_item(merge.other))
     into = {"tenant": tenant, "item": item_key[1], "into": merge.survivor}
-    move_action: Action = Put(keys.DIRECTORY, into) if merge.is_active else Delete(keys.DIRECTORY, item_key)
+    move_action: Action = (
+        Put(keys.DIRECTORY, into) if merge.is_active else Delete(keys.DIRECTORY, item_key)
+    )
     return Put(keys.MERGES, merge_item(tenant, merge), (when,)), move_action
 
 
@@ -197,17 +215,28 @@ def return_put(tenant: str, survivor: str, other: str, at: datetime) -> Put:
 
 
 def merge_deletes(tenant: str, merge: Merge, *when: Condition) -> tuple[Action, ...]:
-    """Return the actions that delete a merge. The last one is the merge's, so that what was cut off can be repeated:
-    of two tables, both are done in a transaction, or the last one in a later.
+    """Return the actions that delete a merge.
+
+    The last one is the merge's, so that what was cut off can be repeated: of two tables, both are
+    done in a transaction, or the last one in a later.
     """
-    move_deletes = (Delete(keys.DIRECTORY, (tenant, keys.merged_item(merge.other))),) if merge.is_active else ()
+    move_deletes = (
+        (Delete(keys.DIRECTORY, (tenant, keys.merged_item(merge.other))),)
+        if merge.is_active
+        else ()
+    )
     return *move_deletes, Delete(keys.MERGES, (tenant, merge.id), when)
 
 
 def make_backup_update(tenant: str, merge: Merge, backup: MergeBackup) -> Update:
     """Return the update that writes a merge's backup, if the merge's state is as it was read."""
     if_same = (equals("state", merge.state, "merge-state"),)
-    return Update(keys.MERGES, (tenant, merge.id), if_same, set={"kept": _backup_item(tenant, merge.survivor, backup)})
+    return Update(
+        keys.MERGES,
+        (tenant, merge.id),
+        if_same,
+        set={"kept": _backup_item(tenant, merge.survivor, backup)},
+    )
 
 
 def merge_from(item: Item) -> Merge:
@@ -225,7 +254,9 @@ def _backup_item(tenant: str, survivor: str, backup: MergeBackup) -> Item:
 
 def _backup_from(item: Item) -> MergeBackup:
     visits, of_survivor = visits_from(item["visits"]), visits_from(item["survivor_visits"])
-    return _BACKUP.read(item, face=face_from(item["face"]), visits=visits, survivor_visits=of_survivor)
+    return _BACKUP.read(
+        item, face=face_from(item["face"]), visits=visits, survivor_visits=of_survivor
+    )
 
 
 def duplicate_item(tenant: str, duplicate: Duplicate) -> Item:

@@ -1,7 +1,8 @@
 """Observations, visits and reviews to items and back, and the row of an observation for counting.
 
-Beside it observations, and the days that have any, to actions of one transaction. A day enters the calendar with its
-first observation. A change counts as late like a new observation, so that no seal of its day stays valid after it.
+Beside it observations, and the days that have any, to actions of one transaction. A day enters the
+calendar with its first observation. A change counts as late like a new observation, so that no seal
+of its day stays valid after it.
 """
 
 from __future__ import annotations
@@ -31,10 +32,30 @@ from chalicelib.domain.rules.promotion import Promotion, PromotionRule
 from chalicelib.domain.rules.visits import Arrival, Arrivals, Visits
 from chalicelib.storage import keys
 from chalicelib.storage.items import walk_items
-from chalicelib.storage.ports import Action, Delete, Item, ItemStore, Put, Update, absent, equals, exists
+from chalicelib.storage.ports import (
+    Action,
+    Delete,
+    Item,
+    ItemStore,
+    Put,
+    Update,
+    absent,
+    equals,
+    exists,
+)
 from chalicelib.storage.records.columns import Row, decade_of
 from chalicelib.storage.records.faces import DECISION, ESTIMATES, estimates_by_name
-from chalicelib.storage.values import Codec, Form, many, moment, number, numbers, omit_none, parse_optional, row
+from chalicelib.storage.values import (
+    Codec,
+    Form,
+    many,
+    moment,
+    number,
+    numbers,
+    omit_none,
+    parse_optional,
+    row,
+)
 
 _PROMOTION = Form(
     lambda promotion: [promotion.at_ms, *astuple(promotion.rule)],
@@ -66,7 +87,10 @@ review_from = _REVIEW.read
 
 
 def observation_item(tenant: str, observation: Observation) -> Item:
-    """Make an observation's item. Time and id are the key; values that are not known take no room."""
+    """Make an observation's item.
+
+    Time and id are the key; values that are not known take no room.
+    """
     day, time_id = keys.observation(tenant, observation.at_ms, observation.id)
     labels = {} if observation.labels == NO_LABELS else {"labels": list(observation.labels)}
     return {"tenant_day": day, "time_id": time_id, **labels, **_OBSERVATION.write(observation)}
@@ -97,10 +121,15 @@ def row_from(item: Item) -> Row:
 def visits_item(tenant: str, faceid: str, visits: Visits) -> Item:
     """Make the item of a face's visits, or of their head if older arrivals are in pages.
 
-    Its field `folded` is the number of arrivals that are only counted any more. Its field `paged` is [arrivals in
-    pages, their sightings, start of each page]. Visits count those in pages as folded, so they are taken off again.
+    Its field `folded` is the number of arrivals that are only counted any more. Its field `paged`
+    is [arrivals in pages, their sightings, start of each page]. Visits count those in pages as
+    folded, so they are taken off again.
     """
-    arrivals, promotion, (paged_arrivals, paged_sightings) = visits.arrivals, visits.promotion, visits.unread
+    arrivals, promotion, (paged_arrivals, paged_sightings) = (
+        visits.arrivals,
+        visits.promotion,
+        visits.unread,
+    )
     fields = {
         "tenant": tenant,
         "faceid": faceid,
@@ -117,7 +146,8 @@ def visits_item(tenant: str, faceid: str, visits: Visits) -> Item:
 
 
 def visits_from(item: Item | None) -> Visits:
-    """Read a face's visits, or the head of them; None: the face has no item, since it never arrived."""
+    """Read a face's visits, or the head of them; None: the face has no item, since it never
+    arrived."""
     if item is None:
         return Visits()
     paged_arrivals, paged_sightings, *pages = map(int, item.get("paged", (0, 0)))
@@ -147,7 +177,9 @@ def page_item(tenant: str, faceid: str, start_ms: int, arrivals: tuple[Arrival, 
 def pages_from(items: Iterable[Item | None]) -> dict[int, tuple[Arrival, ...]]:
     """Read those pages of one face that there are, by their starts."""
     return {
-        keys.parts_of_visits(item["faceid"])[1]: Arrivals.unpack_arrivals(bytes(item["recent"])).recent
+        keys.parts_of_visits(item["faceid"])[1]: Arrivals.unpack_arrivals(
+            bytes(item["recent"])
+        ).recent
         for item in items
         if item
     }
@@ -160,10 +192,11 @@ def review_item(tenant: str, review: Review) -> Item:
 LATE_AFTER = timedelta(minutes=30)
 """An observation that is written later than this after its own time counts as late for its UTC day.
 
-This is safe in any time zone. A local day is sealed 60 minutes after its end or later. An observation of that day that
-is not late is written at most 30 minutes after the day's end, so the seal, which is made 30 minutes later still,
-includes it. (These last 30 minutes allow for clocks that differ and for writes under way.) All other observations count
-as late for a UTC day that the local day touches, and a seal remembers the late counts of all UTC days that it touches.
+This is safe in any time zone. A local day is sealed 60 minutes after its end or later. An
+observation of that day that is not late is written at most 30 minutes after the day's end, so the
+seal, which is made 30 minutes later still, includes it. (These last 30 minutes allow for clocks
+that differ and for writes under way.) All other observations count as late for a UTC day that the
+local day touches, and a seal remembers the late counts of all UTC days that it touches.
 """
 
 OBSERVATION_NEW = "observation-new"
@@ -175,7 +208,8 @@ OBSERVATION_SAME = "observation-same"
 _ID = re.compile(r"[A-Za-z0-9_.-]{1,100}")
 
 Months = Mapping[str, Item | None]
-"""Months of the calendar as they were read, for days that are not known to be in it; None: the month has none yet."""
+"""Months of the calendar as they were read, for days that are not known to be in it; None: the
+month has none yet."""
 
 
 def make_observation_actions(
@@ -185,32 +219,47 @@ def make_observation_actions(
     months: Months,
     now: datetime,
 ) -> list[Action]:
-    """Return the actions that store and change observations. `months`: the calendar's, as read for their days.
+    """Return the actions that store and change observations.
 
-    Conditions: OBSERVATION_NEW, OBSERVATION_SAME, and that nobody has put a day into the calendar since. Raises
-    InvalidInput if a time or an id cannot be stored.
+    `months`: the calendar's, as read for their days.
+
+    Conditions: OBSERVATION_NEW, OBSERVATION_SAME, and that nobody has put a day into the calendar
+    since. Raises InvalidInput if a time or an id cannot be stored.
     """
     for observation in observations:
         _require_storable(observation)
     if_new = (absent(OBSERVATION_NEW),)
     touched_observations = [*observations, *(change.before for change in changes)]
     late_days = [
-        observation.at_ms // DAY_MS for observation in touched_observations if now - observation.at > LATE_AFTER
+        observation.at_ms // DAY_MS
+        for observation in touched_observations
+        if now - observation.at > LATE_AFTER
     ]
     return [
-        *(Put(keys.OBSERVATIONS, observation_item(tenant, observation), if_new) for observation in observations),
+        *(
+            Put(keys.OBSERVATIONS, observation_item(tenant, observation), if_new)
+            for observation in observations
+        ),
         *(_make_change_action(tenant, change) for change in changes),
         *make_calendar_actions(tenant, days_of(observations, changes), late_days, months),
     ]
 
 
-def days_of(observations: Sequence[Observation], changes: Sequence[ChangedObservation] = ()) -> set[int]:
+def days_of(
+    observations: Sequence[Observation], changes: Sequence[ChangedObservation] = ()
+) -> set[int]:
     """Return the UTC days of these observations, counted from 1970."""
-    return {observation.at_ms // DAY_MS for observation in (*observations, *(change.before for change in changes))}
+    return {
+        observation.at_ms // DAY_MS
+        for observation in (*observations, *(change.before for change in changes))
+    }
 
 
-def make_calendar_actions(tenant: str, days: Iterable[int], late_days: Iterable[int], months: Months) -> list[Action]:
-    """Return the actions, one a month, that put `days` into the calendar and count late observations.
+def make_calendar_actions(
+    tenant: str, days: Iterable[int], late_days: Iterable[int], months: Months
+) -> list[Action]:
+    """Return the actions, one a month, that put `days` into the calendar and count late
+    observations.
 
     `late_days`: the day of each late observation; a day that is named twice there counts twice.
     """
@@ -230,10 +279,17 @@ def make_calendar_actions(tenant: str, days: Iterable[int], late_days: Iterable[
 def _make_month_action(
     tenant: str, month: str, new_days: set[str], late_counts: Counter[str], stored: Item | None
 ) -> Put | Update:
-    partition, new_counts = keys.calendar(tenant), {field: late_counts[field] for field in sorted(new_days)}
+    partition = keys.calendar(tenant)
+    new_counts = {field: late_counts[field] for field in sorted(new_days)}
     if new_days and stored is None:
-        return Put(keys.SUMMARIES, {"tenant_zone": partition, "day": month, **new_counts}, (absent("month-free"),))
-    conditions = tuple(equals(field, None, "day-free") for field in new_counts) or (exists("calendar-exists"),)
+        return Put(
+            keys.SUMMARIES,
+            {"tenant_zone": partition, "day": month, **new_counts},
+            (absent("month-free"),),
+        )
+    conditions = tuple(equals(field, None, "day-free") for field in new_counts) or (
+        exists("calendar-exists"),
+    )
     added_counts = {field: count for field, count in late_counts.items() if field not in new_days}
     return Update(keys.SUMMARIES, (partition, month), conditions, set=new_counts, add=added_counts)
 
@@ -241,26 +297,39 @@ def _make_month_action(
 def _make_change_action(tenant: str, change: ChangedObservation) -> Update | Delete:
     before, after = change.before, change.after
     key = keys.observation(tenant, before.at_ms, before.id)
-    if_same = (equals("faceid", before.faceid, OBSERVATION_SAME), equals("group", before.group_name, OBSERVATION_SAME))
+    if_same = (
+        equals("faceid", before.faceid, OBSERVATION_SAME),
+        equals("group", before.group_name, OBSERVATION_SAME),
+    )
     if after is None:
         return Delete(keys.OBSERVATIONS, key, if_same)
     old_item, new_item = observation_item(tenant, before), observation_item(tenant, after)
     fields = {name: value for name, value in new_item.items() if value != old_item.get(name)}
     return Update(
-        keys.OBSERVATIONS, key, if_same, set=fields, remove=tuple(name for name in old_item if name not in new_item)
+        keys.OBSERVATIONS,
+        key,
+        if_same,
+        set=fields,
+        remove=tuple(name for name in old_item if name not in new_item),
     )
 
 
 def _require_storable(observation: Observation) -> None:
     if not 0 <= observation.at_ms <= keys.LAST_MS:
-        raise InvalidInput(f"an observation is of the years 1970 to 2286, not of {observation.at:%Y-%m-%d}")
+        raise InvalidInput(
+            f"an observation is of the years 1970 to 2286, not of {observation.at:%Y-%m-%d}"
+        )
     if not _ID.fullmatch(observation.id):
-        raise InvalidInput(f"an observation's id is 1 to 100 letters, digits, `_`, `.` and `-`: {observation.id!r}")
+        raise InvalidInput(
+            f"an observation's id is 1 to 100 letters, digits, `_`, `.` and `-`: {observation.id!r}"
+        )
 
 
 def read_visits(items: ItemStore, tenant: str, faceid: str) -> Visits:
     """Read a face's visits whole."""
-    return read_missing_pages(items, tenant, faceid, visits_from(items.get(keys.ARRIVALS, (tenant, faceid))))
+    return read_missing_pages(
+        items, tenant, faceid, visits_from(items.get(keys.ARRIVALS, (tenant, faceid)))
+    )
 
 
 def read_missing_pages(items: ItemStore, tenant: str, faceid: str, visits: Visits) -> Visits:
@@ -271,7 +340,9 @@ def read_missing_pages(items: ItemStore, tenant: str, faceid: str, visits: Visit
     return visits.with_pages(pages_from(items.get(keys.ARRIVALS, key) for key in keys_of_pages))
 
 
-def read_visits_reaching(items: ItemStore, tenant: str, begins: Iterable[tuple[int, str]]) -> dict[str, Visits]:
+def read_visits_reaching(
+    items: ItemStore, tenant: str, begins: Iterable[tuple[int, str]]
+) -> dict[str, Visits]:
     """Read visits by faceid, each as far back as the earliest of the times asked for.
 
     `begins`: pairs of a time, in ms, and a faceid.
@@ -279,18 +350,26 @@ def read_visits_reaching(items: ItemStore, tenant: str, begins: Iterable[tuple[i
     earliest: dict[str, int] = {}
     for at_ms, faceid in begins:
         earliest[faceid] = min(at_ms, earliest.get(faceid, at_ms))
-    stored_items = items.get_many(keys.ARRIVALS, [(tenant, faceid) for faceid in earliest]) if earliest else []
+    stored_items = (
+        items.get_many(keys.ARRIVALS, [(tenant, faceid) for faceid in earliest]) if earliest else []
+    )
     heads = {faceid: visits_from(item) for faceid, item in zip(earliest, stored_items, strict=True)}
     return {
-        faceid: head if head.has_read_back_to(earliest[faceid]) else read_missing_pages(items, tenant, faceid, head)
+        faceid: head
+        if head.has_read_back_to(earliest[faceid])
+        else read_missing_pages(items, tenant, faceid, head)
         for faceid, head in heads.items()
     }
 
 
 def list_shown_faces(items: ItemStore, tenant: str, capture_id: str) -> set[str]:
-    """Return the ids of the faces that a capture shows. Its observations say, since they move with a merge."""
+    """Return the ids of the faces that a capture shows.
+
+    Its observations say, since they move with a merge.
+    """
     partition, low = keys.observation(tenant, captured_ms(capture_id), capture_id)
-    seen_items = walk_items(items, keys.OBSERVATIONS, partition, between=(low, f"{low}."))  # "." is the byte after "-"
+    # "." is the byte after "-"
+    seen_items = walk_items(items, keys.OBSERVATIONS, partition, between=(low, f"{low}."))
     return {item["faceid"] for item in seen_items}
 
 

@@ -3,7 +3,22 @@
 from regulars_client import codes
 from regulars_client.books import Book
 from regulars_client.client import Regulars
-from regulars_client.errors import ApiError, NoAnswer, NotConfigured, PictureTooLarge, RegularsError, WrongAnswer
+from regulars_client.errors import (
+    ApiError,
+    NoAnswer,
+    NotConfigured,
+    PictureTooLarge,
+    RegularsError,
+    WrongAnswer,
+)
 
-__all__ = ["ApiError", "Book", "NoAnswer", "NotConfigured", "PictureTooLarge", "Regulars", "RegularsError"]
+__all__ = [
+    "ApiError",
+    "Book",
+    "NoAnswer",
+    "NotConfigured",
+    "PictureTooLarge",
+    "Regulars",
+    "RegularsError",
+]
 __all__ += ["WrongAnswer", "codes"]

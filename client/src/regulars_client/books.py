@@ -1,8 +1,9 @@
-"""Whose book answers, and in which life of it: what a service says with each answer, and what a client may insist on.
+"""Whose book answers, and in which life of it: what a service says with each answer, and what a
+client may insist on.
 
-A book has an id for good, which no other book has. It has another life after each restore, and if a copy of it goes on
-by itself: then what a client knows of it may no longer be so, and is asked again. A service of an older version says
-neither.
+A book has an id for good, which no other book has. It has another life after each restore, and if a
+copy of it goes on by itself: then what a client knows of it may no longer be so, and is asked
+again. A service of an older version says neither.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ from collections.abc import Mapping
 from msgspec import Struct
 
 HEADER = "X-Regulars-Book"
-"""The header of answers to whose key is good. With a request: the book that it is meant for, with or without life."""
+"""The header of answers to whose key is good. With a request: the book that it is meant for, with
+or without life."""
 
 _FORM = re.compile(r"([0-9a-f]{16})\.([0-9a-f]{1,64})")
 
@@ -30,6 +32,7 @@ class Book(Struct, frozen=True):
 
 
 def parse_book(headers: Mapping[str, str]) -> Book | None:
-    """Read the book from an answer's headers; None: the service says none, or the caller is not proven."""
+    """Read the book from an answer's headers; None: the service says none, or the caller is not
+    proven."""
     form = _FORM.fullmatch(headers.get(HEADER, ""))
     return Book(form[1], form[2]) if form else None

@@ -111,7 +111,10 @@ class UserExists(Conflict): ...
 
 
 class FaceKnown(Conflict):
-    """An enrolment of somebody who is enrolled already. Details: as `face`, with a `score` of at least `threshold`."""
+    """An enrolment of somebody who is enrolled already.
+
+    Details: as `face`, with a `score` of at least `threshold`.
+    """
 
 
 class FaceErased(Conflict):
@@ -141,7 +144,10 @@ class LastAdminKey(Conflict): ...
 
 
 class SecretNotKept(Conflict):
-    """A repeat of a request that made a secret, which is stored nowhere. Details: the `id` of what was made."""
+    """A repeat of a request that made a secret, which is stored nowhere.
+
+    Details: the `id` of what was made.
+    """
 
 
 class RequestReused(Conflict): ...
@@ -188,12 +194,17 @@ class TooMany(LimitReached): ...
 
 
 class DailyLimitReached(LimitReached):
-    """A limit that holds for a day of the tenant. `again_in_s`: seconds until the next one begins."""
+    """A limit that holds for a day of the tenant.
+
+    `again_in_s`: seconds until the next one begins.
+    """
 
 
 class TooManyRequests(LimitReached):
-    """Too many requests in a short time. `again_in_s`: seconds until the next one is answered; `headers`: the limit,
-    for the answer."""
+    """Too many requests in a short time.
+
+    `again_in_s`: seconds until the next one is answered; `headers`: the limit, for the answer.
+    """
 
 
 class Unauthorized(ApiError): ...
@@ -215,7 +226,8 @@ class NotAllowed(Unauthorized): ...
 
 
 class OtherBook(NotAllowed):
-    """A request for another tenant's book, or another life of it, than the caller's key or session opens."""
+    """A request for another tenant's book, or another life of it, than the caller's key or session
+    opens."""
 
 
 class Unusable(ApiError):
@@ -223,8 +235,11 @@ class Unusable(ApiError):
 
 
 class NotThisPerson(Unusable):
-    """A picture that is too unlike the face. Details: `score`, how alike they are, and `threshold`, the score that it
-    would need; neither if they are not known."""
+    """A picture that is too unlike the face.
+
+    Details: `score`, how alike they are, and `threshold`, the score that it would need; neither if
+    they are not known.
+    """
 
 
 class AnotherFace(NotThisPerson):
@@ -236,8 +251,10 @@ class Busy(ApiError):
 
 
 class WrongModel(Busy):
-    """An embedding by a model that is no longer the tenant's: the model was changed meanwhile. Nothing was searched or
-    changed."""
+    """An embedding by a model that is no longer the tenant's: the model was changed meanwhile.
+
+    Nothing was searched or changed.
+    """
 
 
 class StorageUnavailable(ApiError):
@@ -245,5 +262,7 @@ class StorageUnavailable(ApiError):
 
 
 BY_CODE: Mapping[str, type[ApiError]] = {
-    name: kind for name, kind in [*vars().items()] if isinstance(kind, type) and issubclass(kind, ApiError)
+    name: kind
+    for name, kind in [*vars().items()]
+    if isinstance(kind, type) and issubclass(kind, ApiError)
 }

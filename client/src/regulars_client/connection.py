@@ -1,7 +1,8 @@
-"""Requests to the service: sent again if it is busy or the connection broke, and done once all the same.
+"""Requests to the service: sent again if it is busy or the connection broke, and done once all the
+same.
 
-The API key is given, in a file that only its owner can read, or in the environment. No text and no log shows it. Lists
-come page by page.
+The API key is given, in a file that only its owner can read, or in the environment. No text and no
+log shows it. Lists come page by page.
 """
 
 from __future__ import annotations
@@ -40,7 +41,10 @@ class Pages(Generic[Page, Item]):
     """
 
     def __init__(
-        self, ask: Callable[[str | None], Page], items: Callable[[Page], list[Item]], token: str | None
+        self,
+        ask: Callable[[str | None], Page],
+        items: Callable[[Page], list[Item]],
+        token: str | None,
     ) -> None:
         self._ask = ask
         self._items = items
@@ -71,7 +75,9 @@ class ApiKey(httpx.Auth):
 
     def __init__(self, key: str, key_source: str) -> None:
         if not key or not key.isascii() or not key.isprintable() or " " in key:
-            raise NotConfigured(f"what {key_source} holds is no key: it should be one word of printable ASCII")
+            raise NotConfigured(
+                f"what {key_source} holds is no key: it should be one word of printable ASCII"
+            )
         self._key = key
 
     def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
@@ -82,8 +88,13 @@ class ApiKey(httpx.Auth):
         return "ApiKey(...)"
 
 
-def choose_key(given_key: str | None, file: Path | None, environment: Mapping[str, str] = os.environ) -> ApiKey:
-    """Choose the key: the one given, else the file's, else REGULARS_API_KEY. Raises NotConfigured."""
+def choose_key(
+    given_key: str | None, file: Path | None, environment: Mapping[str, str] = os.environ
+) -> ApiKey:
+    """Choose the key: the one given, else the file's, else REGULARS_API_KEY.
+
+    Raises NotConfigured.
+    """
     if given_key is not None:
         return ApiKey(given_key.strip(), "api_key")
     if file is not None:
@@ -131,8 +142,9 @@ Answer = TypeVar("Answer")
 class Connection:
     """A service's URL and a key of it. Threads may share it.
 
-    `api_key`, or the file `key_file`, or REGULARS_API_KEY. `patience_s`: how long a request is tried again in all.
-    Proxies are those of the environment; a service on this machine is asked directly. Raises NotConfigured.
+    `api_key`, or the file `key_file`, or REGULARS_API_KEY. `patience_s`: how long a request is
+    tried again in all. Proxies are those of the environment; a service on this machine is asked
+    directly. Raises NotConfigured.
     """
 
     def __init__(
@@ -147,7 +159,9 @@ class Connection:
         base, key = _parse_service_url(url), choose_key(api_key, key_file)
         self._patience_s = patience_s
         self._transport = ProxyingTransport()
-        self._http = httpx.Client(base_url=base, auth=key, timeout=timeout_s, transport=self._transport)
+        self._http = httpx.Client(
+            base_url=base, auth=key, timeout=timeout_s, transport=self._transport
+        )
         self._keyless_http = httpx.Client(timeout=timeout_s, transport=self._transport)
         """For URLs that are signed: the key is never sent to them."""
         self._book: Book | None = None
@@ -158,13 +172,16 @@ class Connection:
 
     @property
     def book(self) -> Book | None:
-        """The book that gave the last answer; None: nothing was answered yet, or the service is of an older version."""
+        """The book that gave the last answer; None: nothing was answered yet, or the service is of
+        an older version."""
         return self._book
 
     def pin_book(self, book: Book, *, in_any_life: bool = False) -> None:
-        """Let all requests from now on be refused by any other book, with `codes.OtherBook`, before they do anything.
+        """Let all requests from now on be refused by any other book, with `codes.OtherBook`, before
+        they do anything.
 
-        `in_any_life`: whether the book may have another life, as after a restore. An older version refuses nothing.
+        `in_any_life`: whether the book may have another life, as after a restore. An older version
+        refuses nothing.
         """
         self._http.headers[HEADER] = book.id if in_any_life else str(book)
 
@@ -179,23 +196,36 @@ class Connection:
         self.close()
 
     def fetched(self, url: str) -> bytes:
-        """Fetch what a URL of an answer (`url`, `thumb_url`, `crop_url`) shows. Raises NoAnswer, ApiError.
+        """Fetch what a URL of an answer (`url`, `thumb_url`, `crop_url`) shows.
+
+        Raises NoAnswer, ApiError.
 
         A crop needs the key, so it is asked for at this service, whatever host the URL names.
         """
         full_url = self._http.base_url.join(url)
         if crop := _CROP.search(full_url.raw_path.decode("ascii")):
             return self._bytes(crop[0])
-        return self._send_until_answered(lambda: self._keyless_http.get(full_url, follow_redirects=True)).content
+        return self._send_until_answered(
+            lambda: self._keyless_http.get(full_url, follow_redirects=True)
+        ).content
 
     def _call(self, method: str, path: str, answer: type[Answer], **sent: Any) -> Answer:
-        """Send a request and read its answer. Raises NoAnswer, WrongAnswer, and what `codes` has."""
+        """Send a request and read its answer.
+
+        Raises NoAnswer, WrongAnswer, and what `codes` has.
+        """
         return read_answer(self._send_request(method, path, **sent), answer)
 
-    def _call_or_none(self, method: str, path: str, answer: type[Answer], **sent: Any) -> Answer | None:
+    def _call_or_none(
+        self, method: str, path: str, answer: type[Answer], **sent: Any
+    ) -> Answer | None:
         """Do as `_call` does; return None for an answer without a body."""
         response = self._send_request(method, path, **sent)
-        return None if response.status_code == httpx.codes.NO_CONTENT else read_answer(response, answer)
+        return (
+            None
+            if response.status_code == httpx.codes.NO_CONTENT
+            else read_answer(response, answer)
+        )
 
     def _send_request(
         self,
@@ -214,20 +244,33 @@ class Connection:
         if method in WRITES:
             headers["Idempotency-Key"] = idempotency_key or uuid.uuid4().hex
         if body is not None:
-            content = msgspec.json.encode({name: value for name, value in body.items() if value is not msgspec.UNSET})
+            content = msgspec.json.encode(
+                {name: value for name, value in body.items() if value is not msgspec.UNSET}
+            )
             headers["Content-Type"] = "application/json"
         query_pairs = _write_query(query or {})
-        request = self._http.build_request(method, path, params=query_pairs or None, headers=headers, content=content)
+        request = self._http.build_request(
+            method, path, params=query_pairs or None, headers=headers, content=content
+        )
         return self._send_until_answered(lambda: self._http.send(request))
 
     def _bytes(self, path: str, query: Mapping[str, Any] | None = None) -> bytes:
-        """Return an answer that is no JSON. If it points to a signed URL, fetch that, without the key."""
+        """Return an answer that is no JSON.
+
+        If it points to a signed URL, fetch that, without the key.
+        """
         request = self._http.build_request("GET", path, params=_write_query(query or {}) or None)
         response = self._send_until_answered(lambda: self._http.send(request))
-        return self.fetched(response.headers["Location"]) if response.is_redirect else response.content
+        return (
+            self.fetched(response.headers["Location"]) if response.is_redirect else response.content
+        )
 
     def _pages(
-        self, path: str, page: type[Page], items: Callable[[Page], list[Item]], query: Mapping[str, Any]
+        self,
+        path: str,
+        page: type[Page],
+        items: Callable[[Page], list[Item]],
+        query: Mapping[str, Any],
     ) -> Pages[Page, Item]:
         def ask(token: str | None) -> Page:
             return self._call("GET", path, page, query={**query, "token": token or msgspec.UNSET})
@@ -236,7 +279,9 @@ class Connection:
         return Pages(ask, items, first if isinstance(first, str) else None)
 
     def _send_until_answered(self, send: Any) -> httpx.Response:
-        """Send the request by `send` until its answer is final, for `patience_s` at most. Return a good answer.
+        """Send the request by `send` until its answer is final, for `patience_s` at most.
+
+        Return a good answer.
 
         Raises ApiError if the service refuses the request, NoAnswer if it cannot be reached.
         """
@@ -248,21 +293,26 @@ class Connection:
                     response: httpx.Response = send()
                     self._book = parse_book(response.headers) or self._book
                     if response.status_code >= 400:
-                        raise make_refusal(response, self._transport.proxy_for(response.request.url))
+                        raise make_refusal(
+                            response, self._transport.proxy_for(response.request.url)
+                        )
                     return response
         except ApiError as error:
             raise error.with_traceback(None) from None  # not through the loop that tries again
         except httpx.TransportError as error:
             why = str(error) or type(error).__name__
             raise NoAnswer(
-                f"{self.url} does not answer: {why}{_find_hint(error)}{self._describe_way(error.request.url)}"
+                f"{self.url} does not answer: "
+                f"{why}{_find_hint(error)}{self._describe_way(error.request.url)}"
             ) from error
         raise AssertionError("a retry either returns or raises")
 
     def _describe_way(self, url: httpx.URL) -> str:
         """Say by which proxy a URL was asked, if by any."""
         proxy = self._transport.proxy_for(url)
-        return f". It was asked through {proxy}: NO_PROXY={url.host} asks it directly" if proxy else ""
+        return (
+            f". It was asked through {proxy}: NO_PROXY={url.host} asks it directly" if proxy else ""
+        )
 
     def _choose_retry(self, error: Exception) -> bool | float:
         """Tell whether to send the request again after an error, or in how many seconds."""
@@ -272,7 +322,9 @@ class Connection:
             if error.retry_after_s is None:
                 return True
             # Not all at the same moment: many clients may have been told the same.
-            return error.retry_after_s <= self._patience_s and error.retry_after_s + random.uniform(0, 0.5)
+            return error.retry_after_s <= self._patience_s and error.retry_after_s + random.uniform(
+                0, 0.5
+            )
         if isinstance(error, httpx.UnsupportedProtocol) or _find_hint(error):
             return False
         return isinstance(error, httpx.TransportError)
@@ -284,7 +336,9 @@ def _parse_service_url(url: str) -> httpx.URL:
         read = httpx.URL(url)
         if read.scheme in ("http", "https") and read.host and read.raw_host.decode().encode("idna"):
             return read
-    raise NotConfigured(f"{url!r} is no URL of a service: write it as http://HOST:PORT or https://HOST")
+    raise NotConfigured(
+        f"{url!r} is no URL of a service: write it as http://HOST:PORT or https://HOST"
+    )
 
 
 def _find_hint(error: Exception) -> str:
@@ -304,7 +358,8 @@ _OF_ANOTHER = "which another program than Regulars said: is this its URL?"
 
 
 def make_refusal(response: httpx.Response, proxy: Proxy | None = None) -> ApiError:
-    """Make the error that an answer has: of its code's class, or an ApiError if it has no code that is known here.
+    """Make the error that an answer has: of its code's class, or an ApiError if it has no code that
+    is known here.
 
     `proxy`: the one that the answer came through; it is named if the answer may be its own.
     """
@@ -364,11 +419,17 @@ def read_answer(response: httpx.Response, answer: type[Answer]) -> Answer:
 
 
 def _write_query(values: Mapping[str, Any]) -> dict[str, str | list[str]]:
-    """Write the query's values as texts, without those that are not sent. A list is sent value by value.
+    """Write the query's values as texts, without those that are not sent.
+
+    A list is sent value by value.
 
     An empty list is sent as an empty text: left out, it would ask for everything.
     """
-    sent_values = {name: value for name, value in values.items() if value is not msgspec.UNSET and value is not None}
+    sent_values = {
+        name: value
+        for name, value in values.items()
+        if value is not msgspec.UNSET and value is not None
+    }
     return {
         name: [*map(_write_value, value)] or "" if isinstance(value, list) else _write_value(value)
         for name, value in sent_values.items()

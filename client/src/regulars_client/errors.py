@@ -33,8 +33,9 @@ class PictureTooLarge(RegularsError): ...
 class ApiError(RegularsError):
     """A refusal of the service.
 
-    `code`: its name, on which callers may rely. `status`: that of HTTP. `request_id`: what to name if you ask for help.
-    `details`: what else the service said, by name. `retry_after_s`: when it may be tried again.
+    `code`: its name, on which callers may rely. `status`: that of HTTP. `request_id`: what to name
+    if you ask for help. `details`: what else the service said, by name. `retry_after_s`: when it
+    may be tried again.
     """
 
     def __init__(

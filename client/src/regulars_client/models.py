@@ -24,7 +24,8 @@ class Arrival(Struct, kw_only=True):
 
 
 class ArrivalTotals(Struct, kw_only=True):
-    """Counts of the visits of the time, camera, group and face asked for, exact as the statistics."""
+    """Counts of the visits of the time, camera, group and face asked for, exact as the
+    statistics."""
 
     arrivals: int
     persons: int
@@ -268,7 +269,8 @@ class DetectedPicture(Struct, kw_only=True):
 
 
 class DialectKey(Struct, kw_only=True):
-    """The one key that all clients of a dialect share: an App key, which signs, or an AppCode, which is sent."""
+    """The one key that all clients of a dialect share: an App key, which signs, or an AppCode,
+    which is sent."""
 
     id: str
     app_id: str | None
@@ -295,7 +297,10 @@ class Disk(Struct, kw_only=True):
 
 
 class Duplicate(Struct, kw_only=True):
-    """Two faces that may be one person. `threshold` is what the score would have needed to join them at once."""
+    """Two faces that may be one person.
+
+    `threshold` is what the score would have needed to join them at once.
+    """
 
     id: str
     at: datetime
@@ -323,10 +328,11 @@ class EarlierKey(Struct, kw_only=True):
 
 
 class Edge(Struct, kw_only=True):
-    """Settings that the edge uploader takes in place of those in its edge.toml, without a restart: at the first frame
-    after a heartbeat (docs/edge.md). What is sent takes the place of all that were set; {}, of its file again. But
-    what `PUT /v1/fleet` has set for the camera's box stays. What the file hides stays hidden: masks are added to its
-    own, hours hold within its own, its zones stay, and its crops only become smaller."""
+    """Settings that the edge uploader takes in place of those in its edge.toml, without a restart:
+    at the first frame after a heartbeat (docs/edge.md). What is sent takes the place of all that
+    were set; {}, of its file again. But what `PUT /v1/fleet` has set for the camera's box stays.
+    What the file hides stays hidden: masks are added to its own, hours hold within its own, its
+    zones stay, and its crops only become smaller."""
 
     version: str | UnsetType = UNSET
     kib_per_s: float | UnsetType = UNSET
@@ -348,7 +354,8 @@ class Edge(Struct, kw_only=True):
 
 
 class EdgeBox(Struct, kw_only=True):
-    """A machine with the edge uploader, as the last heartbeat of its cameras told; null is what it did not tell."""
+    """A machine with the edge uploader, as the last heartbeat of its cameras told; null is what it
+    did not tell."""
 
     id: str
     name: str | None
@@ -415,7 +422,10 @@ class Erased(Struct, kw_only=True):
 
 
 class ErasedCounts(Struct, kw_only=True):
-    """Counts of what the book held. `captures_hidden`: pictures that show others, and the person not any more."""
+    """Counts of what the book held.
+
+    `captures_hidden`: pictures that show others, and the person not any more.
+    """
 
     observations: int | UnsetType = UNSET
     captures_deleted: int | UnsetType = UNSET
@@ -423,8 +433,8 @@ class ErasedCounts(Struct, kw_only=True):
 
 
 class ErasedFaces(Struct, kw_only=True):
-    """The faces as hashes: HMAC-SHA-256 of the salt, a line break and the face's id, in hexadecimal. The tenant has the
-    key, and nobody else can tell who it was."""
+    """The faces as hashes: HMAC-SHA-256 of the salt, a line break and the face's id, in
+    hexadecimal. The tenant has the key, and nobody else can tell who it was."""
 
     salt: str
     sha256: list[str]
@@ -469,7 +479,8 @@ class EstimatedNumber(Struct, kw_only=True):
 class Estimates(Struct, kw_only=True):
     """Estimates from the face's portrait, its first picture.
 
-    Null if no model of the pack says so, if its gender is too unsure, or if the tenant switched it off."""
+    Null if no model of the pack says so, if its gender is too unsure, or if the tenant switched it
+    off."""
 
     age: EstimatedNumber | None
     gender: EstimatedName | None
@@ -600,8 +611,9 @@ class FailedFace(Struct, kw_only=True):
 
 
 class Fleet(Struct, kw_only=True):
-    """Settings of whole boxes, and the wave that brings them: to one box, half an hour later to a tenth of them, then
-    to all. It stops if a box that has them falls silent while others are heard, or does not run the version."""
+    """Settings of whole boxes, and the wave that brings them: to one box, half an hour later to a
+    tenth of them, then to all. It stops if a box that has them falls silent while others are heard,
+    or does not run the version."""
 
     settings: BoxSettings
     state: str
@@ -639,7 +651,10 @@ class Health(Struct, kw_only=True):
 
 
 class Hold(Struct, kw_only=True):
-    """The legal hold of a face. Nothing of a face on hold is removed or replaced, and retention leaves it as it is."""
+    """The legal hold of a face.
+
+    Nothing of a face on hold is removed or replaced, and retention leaves it as it is.
+    """
 
     held: bool
     face: str
@@ -1025,7 +1040,8 @@ class Portrait(Struct, kw_only=True):
 
 
 class Pose(Struct, kw_only=True):
-    """In degrees; yaw above 0 is the nose towards the picture's right, roll above 0 is clockwise."""
+    """In degrees; yaw above 0 is the nose towards the picture's right, roll above 0 is
+    clockwise."""
 
     yaw: float
     pitch: float
@@ -1045,7 +1061,10 @@ class RateLimits(Struct, kw_only=True):
 
 
 class Receipt(Struct, kw_only=True):
-    """A statement that the tenant signs: save it as it is. `regulars receipt verify` checks it without the service."""
+    """A statement that the tenant signs: save it as it is.
+
+    `regulars receipt verify` checks it without the service.
+    """
 
     statement: ReceiptStatement
     public_key: str
@@ -1053,7 +1072,8 @@ class Receipt(Struct, kw_only=True):
 
 
 class ReceiptPage(Struct, kw_only=True):
-    """The receipt in plain words, as a page of its own to print on A4, with the signed document in it."""
+    """The receipt in plain words, as a page of its own to print on A4, with the signed document in
+    it."""
 
     language: str
     title: str
@@ -1081,7 +1101,8 @@ class Redelivered(Struct, kw_only=True):
 class Rejected(Struct, kw_only=True):
     """The sighting as it is now, and the face that it left, or the one that this was merged into.
 
-    `sightings`: all that went along. `arrival`: the visit that the sighting is of now; null: it is none."""
+    `sightings`: all that went along. `arrival`: the visit that the sighting is of now; null: it is
+    none."""
 
     sighting: Sighting
     face: Face
@@ -1111,7 +1132,10 @@ class Removed(Struct, kw_only=True):
 
 
 class Restriction(Struct, kw_only=True):
-    """Restriction of a face. Restricted, it is kept without being used: nobody matches it, or reads it by its id."""
+    """Restriction of a face.
+
+    Restricted, it is kept without being used: nobody matches it, or reads it by its id.
+    """
 
     restricted: bool
     ended: str | None
@@ -1249,7 +1273,8 @@ class Statistics(Struct, kw_only=True):
 
 
 class Still(Struct, kw_only=True):
-    """Picture of a camera, sent when somebody asked last: black within its box's masks, small, kept for an hour."""
+    """Picture of a camera, sent when somebody asked last: black within its box's masks, small, kept
+    for an hour."""
 
     asked_at: datetime | None
     taken_at: datetime | None
@@ -1290,7 +1315,8 @@ class Usage(Struct, kw_only=True):
 
 
 class UsualWeek(Struct, kw_only=True):
-    """The visits of a usual week: the mean of the last eight weeks, less if the last two were slower. Without staff."""
+    """The visits of a usual week: the mean of the last eight weeks, less if the last two were
+    slower. Without staff."""
 
     hours: list[list[float]]
     proposed: str

@@ -32,7 +32,8 @@ class Operations(Connection):
         limit: int | UnsetType = UNSET,
         token: str | UnsetType = UNSET,
     ) -> Pages[models.ArrivalsPage, models.FaceArrival]:
-        """List who came and which visit it was, by its first sighting, newest first; without `from` who came today."""
+        """List who came and which visit it was, by its first sighting, newest first; without `from`
+        who came today."""
         return self._pages(
             "/v1/arrivals",
             models.ArrivalsPage,
@@ -62,12 +63,23 @@ class Operations(Connection):
         limit: int | UnsetType = UNSET,
         token: str | UnsetType = UNSET,
     ) -> Pages[models.EntriesPage, models.Entry]:
-        """List the audit's entries, newest first. A page may be short, or empty, and still have a `next_token`."""
+        """List the audit's entries, newest first.
+
+        A page may be short, or empty, and still have a `next_token`.
+        """
         return self._pages(
             "/v1/audit",
             models.EntriesPage,
             lambda page: page.entries,
-            query={"from": from_, "to": to, "face": face, "what": what, "by": by, "limit": limit, "token": token},
+            query={
+                "from": from_,
+                "to": to,
+                "face": face,
+                "what": what,
+                "by": by,
+                "limit": limit,
+                "token": token,
+            },
         )
 
     def list_boxes(self) -> models.Boxes:
@@ -75,7 +87,10 @@ class Operations(Connection):
         return self._call("GET", "/v1/boxes", models.Boxes)
 
     def list_cameras(self) -> models.Cameras:
-        """List all cameras, by id. Whoever was invited to a page of figures sees their ids and names, and nothing more."""
+        """List all cameras, by id.
+
+        Whoever was invited to a page of figures sees their ids and names, and nothing more.
+        """
         return self._call("GET", "/v1/cameras", models.Cameras)
 
     def add_camera(
@@ -159,12 +174,18 @@ class Operations(Connection):
 
     def delete_camera(self, id: str, *, idempotency_key: str | None = None) -> None:
         """Forget a camera; its key stops at once, its captures and sightings stay."""
-        self._call("DELETE", f"/v1/cameras/{quote_part(id)}", type(None), idempotency_key=idempotency_key)
+        self._call(
+            "DELETE", f"/v1/cameras/{quote_part(id)}", type(None), idempotency_key=idempotency_key
+        )
 
     def make_claim_code(self, id: str, *, idempotency_key: str | None = None) -> models.ClaimCode:
-        """Make a code by which a box gets this camera's key: once, within 15 minutes, until the camera gets another key."""
+        """Make a code by which a box gets this camera's key: once, within 15 minutes, until the
+        camera gets another key."""
         return self._call(
-            "POST", f"/v1/cameras/{quote_part(id)}/claim", models.ClaimCode, idempotency_key=idempotency_key
+            "POST",
+            f"/v1/cameras/{quote_part(id)}/claim",
+            models.ClaimCode,
+            idempotency_key=idempotency_key,
         )
 
     def send_heartbeat(
@@ -184,10 +205,15 @@ class Operations(Connection):
             idempotency_key=idempotency_key,
         )
 
-    def renew_camera_key(self, id: str, *, idempotency_key: str | None = None) -> models.CameraKeyMade:
+    def renew_camera_key(
+        self, id: str, *, idempotency_key: str | None = None
+    ) -> models.CameraKeyMade:
         """Make another key; the old one stops at once."""
         return self._call(
-            "POST", f"/v1/cameras/{quote_part(id)}/key", models.CameraKeyMade, idempotency_key=idempotency_key
+            "POST",
+            f"/v1/cameras/{quote_part(id)}/key",
+            models.CameraKeyMade,
+            idempotency_key=idempotency_key,
         )
 
     def get_still(self, id: str) -> models.Still:
@@ -195,11 +221,20 @@ class Operations(Connection):
         return self._call("GET", f"/v1/cameras/{quote_part(id)}/still", models.Still)
 
     def ask_for_still(self, id: str, *, idempotency_key: str | None = None) -> models.Still:
-        """Ask what the camera sees: its box answers after its next heartbeat, and quickly for ten minutes from then on."""
-        return self._call("POST", f"/v1/cameras/{quote_part(id)}/still", models.Still, idempotency_key=idempotency_key)
+        """Ask what the camera sees: its box answers after its next heartbeat, and quickly for ten
+        minutes from then on."""
+        return self._call(
+            "POST",
+            f"/v1/cameras/{quote_part(id)}/still",
+            models.Still,
+            idempotency_key=idempotency_key,
+        )
 
     def give_still(self, id: str, *, picture: Picture, idempotency_key: str | None = None) -> None:
-        """Send the still that was asked for: a JPEG of up to 256 KiB. It is no capture, and nobody is searched in it."""
+        """Send the still that was asked for: a JPEG of up to 256 KiB.
+
+        It is no capture, and nobody is searched in it.
+        """
         self._call(
             "PUT",
             f"/v1/cameras/{quote_part(id)}/still",
@@ -244,35 +279,52 @@ class Operations(Connection):
         track: str | UnsetType | None = UNSET,
         idempotency_key: str | None = None,
     ) -> models.Capture:
-        """Send a capture in one step: offered, uploaded and stored when the answer comes, resolved a moment later."""
+        """Send a capture in one step: offered, uploaded and stored when the answer comes, resolved
+        a moment later."""
         return self._call(
             "POST",
             "/v1/captures",
             models.Capture,
-            body={"picture": in_base64(picture), "camera": camera, "captured_at": captured_at, "track": track},
+            body={
+                "picture": in_base64(picture),
+                "camera": camera,
+                "captured_at": captured_at,
+                "track": track,
+            },
             idempotency_key=idempotency_key,
         )
 
     def offer_captures(
         self, *, captures: list[models.OfferedCapture], idempotency_key: str | None = None
     ) -> models.Uploads:
-        """Offer 1 to 100 captures; each that is wanted is answered with the request that stores its picture."""
+        """Offer 1 to 100 captures; each that is wanted is answered with the request that stores its
+        picture."""
         return self._call(
-            "POST", "/v1/captures/uploads", models.Uploads, body={"captures": captures}, idempotency_key=idempotency_key
+            "POST",
+            "/v1/captures/uploads",
+            models.Uploads,
+            body={"captures": captures},
+            idempotency_key=idempotency_key,
         )
 
     def get_capture(self, id: str, *, camera: str | UnsetType = UNSET) -> models.Capture:
         """Read one capture, one whose picture never came too."""
-        return self._call("GET", f"/v1/captures/{quote_part(id)}", models.Capture, query={"camera": camera})
+        return self._call(
+            "GET", f"/v1/captures/{quote_part(id)}", models.Capture, query={"camera": camera}
+        )
 
     def get_crop(self, id: str, n: str, *, camera: str | UnsetType = UNSET) -> bytes:
-        """Show one face of a capture, cut out: 302 to a JPEG, which is kept as long as captures are."""
-        return self._bytes(f"/v1/captures/{quote_part(id)}/crops/{quote_part(n)}", query={"camera": camera})
+        """Show one face of a capture, cut out: 302 to a JPEG, which is kept as long as captures
+        are."""
+        return self._bytes(
+            f"/v1/captures/{quote_part(id)}/crops/{quote_part(n)}", query={"camera": camera}
+        )
 
     def redrive_capture(
         self, id: str, *, camera: str | UnsetType | None = UNSET, idempotency_key: str | None = None
     ) -> models.Capture:
-        """Send a parked capture again, once its cause is mended: a moment later it is resolved, or parked anew."""
+        """Send a parked capture again, once its cause is mended: a moment later it is resolved, or
+        parked anew."""
         return self._call(
             "POST",
             f"/v1/captures/{quote_part(id)}/redrive",
@@ -282,12 +334,20 @@ class Operations(Connection):
         )
 
     def get_thumbnail(self, id: str, *, camera: str | UnsetType = UNSET) -> bytes:
-        """Show a whole capture, small: 302 to a JPEG of up to 320 pixels a side, which is kept as long as captures are."""
+        """Show a whole capture, small: 302 to a JPEG of up to 320 pixels a side, which is kept as
+        long as captures are."""
         return self._bytes(f"/v1/captures/{quote_part(id)}/thumbnail", query={"camera": camera})
 
     def claim_camera(self, *, code: str, idempotency_key: str | None = None) -> models.Claimed:
-        """Take over a camera by a code, which is used up then: get another key of the camera; the old one stops at once."""
-        return self._call("POST", "/v1/claims", models.Claimed, body={"code": code}, idempotency_key=idempotency_key)
+        """Take over a camera by a code, which is used up then: get another key of the camera; the
+        old one stops at once."""
+        return self._call(
+            "POST",
+            "/v1/claims",
+            models.Claimed,
+            body={"code": code},
+            idempotency_key=idempotency_key,
+        )
 
     def list_consents(
         self,
@@ -297,7 +357,8 @@ class Operations(Connection):
         limit: int | UnsetType = UNSET,
         token: str | UnsetType = UNSET,
     ) -> Pages[models.ConsentsPage, models.Consent]:
-        """List the records of all faces, the one that expires first at the beginning; last those that do not expire."""
+        """List the records of all faces, the one that expires first at the beginning; last those
+        that do not expire."""
         return self._pages(
             "/v1/consents",
             models.ConsentsPage,
@@ -312,7 +373,10 @@ class Operations(Connection):
         enrols: Literal["first", "further"] | UnsetType | None = UNSET,
         idempotency_key: str | None = None,
     ) -> models.DetectedPicture:
-        """Find the faces of a picture, and say how good each is and what it shows. Nobody is looked for."""
+        """Find the faces of a picture, and say how good each is and what it shows.
+
+        Nobody is looked for.
+        """
         return self._call(
             "POST",
             "/v1/detect",
@@ -333,7 +397,8 @@ class Operations(Connection):
         at_once: bool | UnsetType = UNSET,
         idempotency_key: str | None = None,
     ) -> models.DialectKeyMade:
-        """Make another App key or AppCode; the one before it holds for a day more, and one before that stops at once."""
+        """Make another App key or AppCode; the one before it holds for a day more, and one before
+        that stops at once."""
         return self._call(
             "POST",
             f"/v1/dialects/{quote_part(id)}/key",
@@ -354,15 +419,26 @@ class Operations(Connection):
         )
 
     def finish_duplicate(self, id: str, *, idempotency_key: str | None = None) -> None:
-        """Say that the two are two people. They are neither suggested nor joined any more, as long as both exist."""
-        self._call("POST", f"/v1/duplicates/{quote_part(id)}/done", type(None), idempotency_key=idempotency_key)
+        """Say that the two are two people.
+
+        They are neither suggested nor joined any more, as long as both exist.
+        """
+        self._call(
+            "POST",
+            f"/v1/duplicates/{quote_part(id)}/done",
+            type(None),
+            idempotency_key=idempotency_key,
+        )
 
     def list_erasures(
         self, *, limit: int | UnsetType = UNSET, token: str | UnsetType = UNSET
     ) -> Pages[models.ErasuresPage, models.Erasure]:
         """List the erasures, newest first, with their receipts."""
         return self._pages(
-            "/v1/erasures", models.ErasuresPage, lambda page: page.erasures, query={"limit": limit, "token": token}
+            "/v1/erasures",
+            models.ErasuresPage,
+            lambda page: page.erasures,
+            query={"limit": limit, "token": token},
         )
 
     def get_erasure(self, id: str) -> models.Erasure:
@@ -370,15 +446,23 @@ class Operations(Connection):
         return self._call("GET", f"/v1/erasures/{quote_part(id)}", models.Erasure)
 
     def get_receipt_page(
-        self, id: str, *, language: Literal["ar", "de", "en", "es", "fr", "it", "nl", "pt", "zh"] | UnsetType = UNSET
+        self,
+        id: str,
+        *,
+        language: Literal["ar", "de", "en", "es", "fr", "it", "nl", "pt", "zh"] | UnsetType = UNSET,
     ) -> models.ReceiptPage:
-        """Write the receipt of an erasure for the person: why, what was done, what is left, and how to check it."""
+        """Write the receipt of an erasure for the person: why, what was done, what is left, and how
+        to check it."""
         return self._call(
-            "GET", f"/v1/erasures/{quote_part(id)}/page", models.ReceiptPage, query={"language": language}
+            "GET",
+            f"/v1/erasures/{quote_part(id)}/page",
+            models.ReceiptPage,
+            query={"language": language},
         )
 
     def begin_export(self, *, idempotency_key: str | None = None) -> None:
-        """Say that you read the whole book now, to keep it elsewhere: the audit has an entry of that."""
+        """Say that you read the whole book now, to keep it elsewhere: the audit has an entry of
+        that."""
         self._call("POST", "/v1/exports", type(None), idempotency_key=idempotency_key)
 
     def change_faces(
@@ -390,7 +474,8 @@ class Operations(Connection):
         delete: bool | UnsetType = UNSET,
         idempotency_key: str | None = None,
     ) -> models.FacesChanged:
-        """Move, label or delete up to 100 faces of any groups: each by itself, so that one that fails stops no other."""
+        """Move, label or delete up to 100 faces of any groups: each by itself, so that one that
+        fails stops no other."""
         return self._call(
             "POST",
             "/v1/face-changes",
@@ -407,9 +492,15 @@ class Operations(Connection):
         order: Literal["arrived", "enrolled", "id", "name", "visits"] | UnsetType = UNSET,
         desc: bool | UnsetType = UNSET,
     ) -> models.FaceIds:
-        """List the ids of all faces of a group, or of all groups, in one answer. 409 TooMany if there are over 100,000."""
+        """List the ids of all faces of a group, or of all groups, in one answer.
+
+        409 TooMany if there are over 100,000.
+        """
         return self._call(
-            "GET", "/v1/face-ids", models.FaceIds, query={"group": group, "known": known, "order": order, "desc": desc}
+            "GET",
+            "/v1/face-ids",
+            models.FaceIds,
+            query={"group": group, "known": known, "order": order, "desc": desc},
         )
 
     def list_faces(
@@ -523,7 +614,10 @@ class Operations(Connection):
         whole: bool | UnsetType = UNSET,
         idempotency_key: str | None = None,
     ) -> models.Erased | None:
-        """Forget a face: its templates, pictures, names and merges. Its visits stay in the statistics."""
+        """Forget a face: its templates, pictures, names and merges.
+
+        Its visits stay in the statistics.
+        """
         return self._call_or_none(
             "DELETE",
             f"/v1/faces/{quote_part(id)}",
@@ -540,7 +634,9 @@ class Operations(Connection):
         self,
         id: str,
         *,
-        basis: Literal["consent", "employment", "legal_claims", "public_interest", "vital_interest"],
+        basis: Literal[
+            "consent", "employment", "legal_claims", "public_interest", "vital_interest"
+        ],
         given_at: datetime | str | float,
         evidence: str | UnsetType = UNSET,
         expires_at: datetime | str | float | UnsetType | None = UNSET,
@@ -551,13 +647,23 @@ class Operations(Connection):
             "PUT",
             f"/v1/faces/{quote_part(id)}/consent",
             models.Consent,
-            body={"basis": basis, "given_at": given_at, "evidence": evidence, "expires_at": expires_at},
+            body={
+                "basis": basis,
+                "given_at": given_at,
+                "evidence": evidence,
+                "expires_at": expires_at,
+            },
             idempotency_key=idempotency_key,
         )
 
     def withdraw_consent(self, id: str, *, idempotency_key: str | None = None) -> None:
         """Take a face's record away. No undo of a merge brings it back."""
-        self._call("DELETE", f"/v1/faces/{quote_part(id)}/consent", type(None), idempotency_key=idempotency_key)
+        self._call(
+            "DELETE",
+            f"/v1/faces/{quote_part(id)}/consent",
+            type(None),
+            idempotency_key=idempotency_key,
+        )
 
     def get_everything(
         self,
@@ -566,7 +672,8 @@ class Operations(Connection):
         language: Literal["ar", "de", "en", "es", "fr", "it", "nl", "pt", "zh"] | UnsetType = UNSET,
         part: str | UnsetType = UNSET,
     ) -> models.Everything:
-        """Get all that is held about a person, as a zip file: `everything.json`, `index.html` to read, and pictures."""
+        """Get all that is held about a person, as a zip file: `everything.json`, `index.html` to
+        read, and pictures."""
         return self._call(
             "GET",
             f"/v1/faces/{quote_part(id)}/everything",
@@ -587,7 +694,8 @@ class Operations(Connection):
         whole: bool | UnsetType | None = UNSET,
         idempotency_key: str | None = None,
     ) -> models.Hold:
-        """Set or lift the legal hold of a face, and of the other faces of its subject, or of its user (`whole`)."""
+        """Set or lift the legal hold of a face, and of the other faces of its subject, or of its
+        user (`whole`)."""
         return self._call(
             "PUT",
             f"/v1/faces/{quote_part(id)}/hold",
@@ -596,7 +704,9 @@ class Operations(Connection):
             idempotency_key=idempotency_key,
         )
 
-    def merge_faces(self, id: str, *, other: str, idempotency_key: str | None = None) -> models.Merged:
+    def merge_faces(
+        self, id: str, *, other: str, idempotency_key: str | None = None
+    ) -> models.Merged:
         """Merge two faces that are one person; the face of the path absorbs the other one."""
         return self._call(
             "POST",
@@ -619,7 +729,8 @@ class Operations(Connection):
         trust: bool | UnsetType = UNSET,
         idempotency_key: str | None = None,
     ) -> models.Picture:
-        """Have the face be known by one more photo of the person; it is found by the mean of eight at most."""
+        """Have the face be known by one more photo of the person; it is found by the mean of eight
+        at most."""
         return self._call(
             "POST",
             f"/v1/faces/{quote_part(id)}/pictures",
@@ -644,10 +755,15 @@ class Operations(Connection):
     def list_rejections(self, id: str) -> Pages[models.Rejections, models.Rejection]:
         """List the sightings that were rejected for the face, newest first."""
         return self._pages(
-            f"/v1/faces/{quote_part(id)}/rejections", models.Rejections, lambda page: page.rejections, query={}
+            f"/v1/faces/{quote_part(id)}/rejections",
+            models.Rejections,
+            lambda page: page.rejections,
+            query={},
         )
 
-    def delete_rejection(self, id: str, sighting: str, *, idempotency_key: str | None = None) -> None:
+    def delete_rejection(
+        self, id: str, sighting: str, *, idempotency_key: str | None = None
+    ) -> None:
         """Take a rejection back: pictures like this one may be the face again."""
         self._call(
             "DELETE",
@@ -669,7 +785,8 @@ class Operations(Connection):
         whole: bool | UnsetType | None = UNSET,
         idempotency_key: str | None = None,
     ) -> models.Restriction:
-        """Restrict a face and all others of its subject, or of its user (`whole`), or lift that: GDPR, Article 18."""
+        """Restrict a face and all others of its subject, or of its user (`whole`), or lift that:
+        GDPR, Article 18."""
         return self._call(
             "PUT",
             f"/v1/faces/{quote_part(id)}/restriction",
@@ -681,7 +798,8 @@ class Operations(Connection):
     def list_sightings(
         self, id: str, *, limit: int | UnsetType = UNSET, token: str | UnsetType = UNSET
     ) -> Pages[models.SightingsPage, models.FaceSighting]:
-        """List when the face was seen, newest first, and its arrivals, as far back as they are kept (100 days and more)."""
+        """List when the face was seen, newest first, and its arrivals, as far back as they are kept
+        (100 days and more)."""
         return self._pages(
             f"/v1/faces/{quote_part(id)}/sightings",
             models.SightingsPage,
@@ -718,7 +836,8 @@ class Operations(Connection):
         sighting: str | UnsetType = UNSET,
         since: datetime | str | UnsetType = UNSET,
     ) -> models.SimilarFaces:
-        """List the faces that are most like a face, of all groups: who may be the same person, enrolled twice."""
+        """List the faces that are most like a face, of all groups: who may be the same person,
+        enrolled twice."""
         return self._call(
             "GET",
             f"/v1/faces/{quote_part(id)}/similar",
@@ -730,10 +849,19 @@ class Operations(Connection):
         """Read the settings of whole boxes, and how far they are."""
         return self._call("GET", "/v1/fleet", models.Fleet)
 
-    def change_fleet(self, *, settings: models.BoxSettings, idempotency_key: str | None = None) -> models.Fleet:
-        """Set what holds for whole boxes, in a wave: one box first. The former wave ends where it is."""
+    def change_fleet(
+        self, *, settings: models.BoxSettings, idempotency_key: str | None = None
+    ) -> models.Fleet:
+        """Set what holds for whole boxes, in a wave: one box first.
+
+        The former wave ends where it is.
+        """
         return self._call(
-            "PUT", "/v1/fleet", models.Fleet, body={"settings": settings}, idempotency_key=idempotency_key
+            "PUT",
+            "/v1/fleet",
+            models.Fleet,
+            body={"settings": settings},
+            idempotency_key=idempotency_key,
         )
 
     def list_groups(self) -> Pages[models.Groups, models.Group]:
@@ -754,7 +882,12 @@ class Operations(Connection):
             "POST",
             "/v1/groups",
             models.Group,
-            body={"name": name, "capacity": capacity, "description": description, "attributes": attributes},
+            body={
+                "name": name,
+                "capacity": capacity,
+                "description": description,
+                "attributes": attributes,
+            },
             idempotency_key=idempotency_key,
         )
 
@@ -796,10 +929,15 @@ class Operations(Connection):
 
     def delete_group(self, id: str, *, idempotency_key: str | None = None) -> None:
         """Delete an empty group. 409 GroupNotEmpty if it holds faces: delete or move them first."""
-        self._call("DELETE", f"/v1/groups/{quote_part(id)}", type(None), idempotency_key=idempotency_key)
+        self._call(
+            "DELETE", f"/v1/groups/{quote_part(id)}", type(None), idempotency_key=idempotency_key
+        )
 
     def list_holds(self) -> Pages[models.Holds, models.Hold]:
-        """List the faces under legal hold, by their ids. It reads these only, however many faces there are."""
+        """List the faces under legal hold, by their ids.
+
+        It reads these only, however many faces there are.
+        """
         return self._pages("/v1/holds", models.Holds, lambda page: page.holds, query={})
 
     def list_hooks(self) -> models.Hooks:
@@ -921,9 +1059,13 @@ class Operations(Connection):
 
     def delete_hook(self, id: str, *, idempotency_key: str | None = None) -> None:
         """Forget a hook with all that waits for it."""
-        self._call("DELETE", f"/v1/hooks/{quote_part(id)}", type(None), idempotency_key=idempotency_key)
+        self._call(
+            "DELETE", f"/v1/hooks/{quote_part(id)}", type(None), idempotency_key=idempotency_key
+        )
 
-    def acknowledge(self, id: str, *, ids: list[str], idempotency_key: str | None = None) -> models.Acknowledged:
+    def acknowledge(
+        self, id: str, *, ids: list[str], idempotency_key: str | None = None
+    ) -> models.Acknowledged:
         """Take events out of a mailbox."""
         return self._call(
             "POST",
@@ -952,18 +1094,31 @@ class Operations(Connection):
     def redeliver(self, id: str, *, idempotency_key: str | None = None) -> models.Redelivered:
         """Send again what is parked, and now what waits."""
         return self._call(
-            "POST", f"/v1/hooks/{quote_part(id)}/redeliver", models.Redelivered, idempotency_key=idempotency_key
+            "POST",
+            f"/v1/hooks/{quote_part(id)}/redeliver",
+            models.Redelivered,
+            idempotency_key=idempotency_key,
         )
 
-    def renew_hook_secret(self, id: str, *, idempotency_key: str | None = None) -> models.HookSecretMade:
+    def renew_hook_secret(
+        self, id: str, *, idempotency_key: str | None = None
+    ) -> models.HookSecretMade:
         """Make another secret; the old one signs nothing any more."""
         return self._call(
-            "POST", f"/v1/hooks/{quote_part(id)}/secret", models.HookSecretMade, idempotency_key=idempotency_key
+            "POST",
+            f"/v1/hooks/{quote_part(id)}/secret",
+            models.HookSecretMade,
+            idempotency_key=idempotency_key,
         )
 
     def test_hook(self, id: str, *, idempotency_key: str | None = None) -> models.TestSent:
         """Send the hook an event of kind `test`, whatever its filters are."""
-        return self._call("POST", f"/v1/hooks/{quote_part(id)}/test", models.TestSent, idempotency_key=idempotency_key)
+        return self._call(
+            "POST",
+            f"/v1/hooks/{quote_part(id)}/test",
+            models.TestSent,
+            idempotency_key=idempotency_key,
+        )
 
     def identify(
         self,
@@ -996,7 +1151,8 @@ class Operations(Connection):
         expires_at: datetime | str | float | UnsetType | None = UNSET,
         idempotency_key: str | None = None,
     ) -> models.KeyMade:
-        """Make a key, so that each person and each program has its own; its secret is shown nowhere else."""
+        """Make a key, so that each person and each program has its own; its secret is shown nowhere
+        else."""
         return self._call(
             "POST",
             "/v1/keys",
@@ -1026,12 +1182,17 @@ class Operations(Connection):
 
     def delete_key(self, id: str, *, idempotency_key: str | None = None) -> None:
         """Delete a key; it and the sessions that it began stop at once."""
-        self._call("DELETE", f"/v1/keys/{quote_part(id)}", type(None), idempotency_key=idempotency_key)
+        self._call(
+            "DELETE", f"/v1/keys/{quote_part(id)}", type(None), idempotency_key=idempotency_key
+        )
 
     def renew_key(self, id: str, *, idempotency_key: str | None = None) -> models.KeyRenewed:
         """Make another secret; the old one and the sessions that it began stop at once."""
         return self._call(
-            "POST", f"/v1/keys/{quote_part(id)}/renew", models.KeyRenewed, idempotency_key=idempotency_key
+            "POST",
+            f"/v1/keys/{quote_part(id)}/renew",
+            models.KeyRenewed,
+            idempotency_key=idempotency_key,
         )
 
     def list_members(self) -> models.Members:
@@ -1048,7 +1209,10 @@ class Operations(Connection):
         page: Literal["report", "traffic", "visits"] | UnsetType | None = UNSET,
         idempotency_key: str | None = None,
     ) -> models.MemberInvited:
-        """Invite somebody, or a screen on the wall. The person who opens the link makes a passkey or password, and is in."""
+        """Invite somebody, or a screen on the wall.
+
+        The person who opens the link makes a passkey or password, and is in.
+        """
         return self._call(
             "POST",
             "/v1/members",
@@ -1077,12 +1241,18 @@ class Operations(Connection):
 
     def delete_member(self, id: str, *, idempotency_key: str | None = None) -> None:
         """Remove somebody, whose sessions and link end at once."""
-        self._call("DELETE", f"/v1/members/{quote_part(id)}", type(None), idempotency_key=idempotency_key)
+        self._call(
+            "DELETE", f"/v1/members/{quote_part(id)}", type(None), idempotency_key=idempotency_key
+        )
 
     def invite_member(self, id: str, *, idempotency_key: str | None = None) -> models.MemberInvited:
-        """Make another link, to sign in on another device or to set a password anew; the one before is good no more."""
+        """Make another link, to sign in on another device or to set a password anew; the one before
+        is good no more."""
         return self._call(
-            "POST", f"/v1/members/{quote_part(id)}/invitation", models.MemberInvited, idempotency_key=idempotency_key
+            "POST",
+            f"/v1/members/{quote_part(id)}/invitation",
+            models.MemberInvited,
+            idempotency_key=idempotency_key,
         )
 
     def remove_passkey(self, id: str, passkey: str, *, idempotency_key: str | None = None) -> None:
@@ -1095,9 +1265,14 @@ class Operations(Connection):
         )
 
     def list_merges(
-        self, *, face: str | UnsetType = UNSET, limit: int | UnsetType = UNSET, token: str | UnsetType = UNSET
+        self,
+        *,
+        face: str | UnsetType = UNSET,
+        limit: int | UnsetType = UNSET,
+        token: str | UnsetType = UNSET,
     ) -> Pages[models.MergesPage, models.Merge]:
-        """List the merges of the last 30 days, by the face that absorbed the other, oldest first; none of faces that are restricted, so a page may have fewer."""
+        """List the merges of the last 30 days, by the face that absorbed the other, oldest first;
+        none of faces that are restricted, so a page may have fewer."""
         return self._pages(
             "/v1/merges",
             models.MergesPage,
@@ -1106,8 +1281,14 @@ class Operations(Connection):
         )
 
     def undo_merge(self, id: str, *, idempotency_key: str | None = None) -> models.Merged:
-        """Undo a merge: the other face comes back as it was; what was sighted since the merge stays with the face."""
-        return self._call("POST", f"/v1/merges/{quote_part(id)}/undo", models.Merged, idempotency_key=idempotency_key)
+        """Undo a merge: the other face comes back as it was; what was sighted since the merge stays
+        with the face."""
+        return self._call(
+            "POST",
+            f"/v1/merges/{quote_part(id)}/undo",
+            models.Merged,
+            idempotency_key=idempotency_key,
+        )
 
     def mute_cameras(
         self,
@@ -1116,9 +1297,14 @@ class Operations(Connection):
         camera: str | UnsetType | None = UNSET,
         idempotency_key: str | None = None,
     ) -> models.Cameras:
-        """Have nobody told that a camera, or any, is silent or quieter than usual until a time: no hook and no red line."""
+        """Have nobody told that a camera, or any, is silent or quieter than usual until a time: no
+        hook and no red line."""
         return self._call(
-            "PUT", "/v1/mute", models.Cameras, body={"until": until, "camera": camera}, idempotency_key=idempotency_key
+            "PUT",
+            "/v1/mute",
+            models.Cameras,
+            body={"until": until, "camera": camera},
+            idempotency_key=idempotency_key,
         )
 
     def get_notice(
@@ -1127,8 +1313,11 @@ class Operations(Connection):
         language: Literal["ar", "de", "en", "es", "fr", "it", "nl", "pt", "zh"] | UnsetType = UNSET,
         layer: Literal["sheet", "whole"] | UnsetType = UNSET,
     ) -> models.Notice:
-        """Write the notice to post where the cameras look, from the settings of the tenant, its cameras and its hooks."""
-        return self._call("GET", "/v1/notice", models.Notice, query={"language": language, "layer": layer})
+        """Write the notice to post where the cameras look, from the settings of the tenant, its
+        cameras and its hooks."""
+        return self._call(
+            "GET", "/v1/notice", models.Notice, query={"language": language, "layer": layer}
+        )
 
     def list_observations(
         self,
@@ -1167,14 +1356,25 @@ class Operations(Connection):
         """Read the key by which browsers' push services know this service."""
         return self._call("GET", "/v1/push-key", models.PushKey)
 
-    def list_restrictions(self, *, token: str | UnsetType = UNSET) -> Pages[models.Restrictions, models.Restriction]:
-        """List the restricted faces (GDPR, Article 18), and those whose consent has ended. No other list shows them."""
+    def list_restrictions(
+        self, *, token: str | UnsetType = UNSET
+    ) -> Pages[models.Restrictions, models.Restriction]:
+        """List the restricted faces (GDPR, Article 18), and those whose consent has ended.
+
+        No other list shows them.
+        """
         return self._pages(
-            "/v1/restrictions", models.Restrictions, lambda page: page.restrictions, query={"token": token}
+            "/v1/restrictions",
+            models.Restrictions,
+            lambda page: page.restrictions,
+            query={"token": token},
         )
 
     def get_retention(self) -> models.Retention:
-        """Say what the sweep deletes next and within seven days, by the settings as they are. Nothing is deleted."""
+        """Say what the sweep deletes next and within seven days, by the settings as they are.
+
+        Nothing is deleted.
+        """
         return self._call("GET", "/v1/retention", models.Retention)
 
     def list_reviews(
@@ -1184,7 +1384,8 @@ class Operations(Connection):
         limit: int | UnsetType = UNSET,
         token: str | UnsetType = UNSET,
     ) -> Pages[models.ReviewsPage, models.Review]:
-        """List what somebody should look at: uncertain matches newest first, then regulars whom nobody has named."""
+        """List what somebody should look at: uncertain matches newest first, then regulars whom
+        nobody has named."""
         return self._pages(
             "/v1/reviews",
             models.ReviewsPage,
@@ -1194,10 +1395,18 @@ class Operations(Connection):
 
     def finish_review(self, id: str, *, idempotency_key: str | None = None) -> None:
         """Say that nobody needs to look at this any more. Nothing else is changed."""
-        self._call("POST", f"/v1/reviews/{quote_part(id)}/done", type(None), idempotency_key=idempotency_key)
+        self._call(
+            "POST",
+            f"/v1/reviews/{quote_part(id)}/done",
+            type(None),
+            idempotency_key=idempotency_key,
+        )
 
     def get_session(self) -> models.CurrentSession:
-        """Say who is signed in, or whose key it is, and what it may do. The cookie of a screen on the wall is set anew."""
+        """Say who is signed in, or whose key it is, and what it may do.
+
+        The cookie of a screen on the wall is set anew.
+        """
         return self._call("GET", "/v1/session", models.CurrentSession)
 
     def begin_session(
@@ -1213,7 +1422,8 @@ class Operations(Connection):
         keep: bool | UnsetType = UNSET,
         idempotency_key: str | None = None,
     ) -> models.CurrentSession:
-        """Sign in: by a key, a code, an invitation, a password or a passkey, for a cookie of twelve hours or thirty days."""
+        """Sign in: by a key, a code, an invitation, a password or a passkey, for a cookie of twelve
+        hours or thirty days."""
         return self._call(
             "POST",
             "/v1/session",
@@ -1238,7 +1448,8 @@ class Operations(Connection):
     def make_challenge(
         self, *, invitation: str | UnsetType | None = UNSET, idempotency_key: str | None = None
     ) -> models.Challenge:
-        """Ask for what a passkey has to sign, to sign in or, with an invitation, to make one; and whom that is for."""
+        """Ask for what a passkey has to sign, to sign in or, with an invitation, to make one; and
+        whom that is for."""
         return self._call(
             "POST",
             "/v1/session/challenge",
@@ -1259,7 +1470,8 @@ class Operations(Connection):
         arrive_times: int | UnsetType = UNSET,
         period_days: int | UnsetType = UNSET,
         opening: str | UnsetType = UNSET,
-        attributes_off: list[Literal["age", "beauty", "emotion", "gender", "liveness", "pose"]] | UnsetType = UNSET,
+        attributes_off: list[Literal["age", "beauty", "emotion", "gender", "liveness", "pose"]]
+        | UnsetType = UNSET,
         least_liveness: float | UnsetType | None = UNSET,
         least_gender: float | UnsetType | None = UNSET,
         min_age: float | UnsetType | None = UNSET,
@@ -1339,7 +1551,8 @@ class Operations(Connection):
         )
 
     def get_signing_key(self) -> models.SigningKey:
-        """Read the public keys that this tenant's receipts are checked with: the one in use, and those before it."""
+        """Read the public keys that this tenant's receipts are checked with: the one in use, and
+        those before it."""
         return self._call("GET", "/v1/signing-key", models.SigningKey)
 
     def get_statistics_csv(
@@ -1370,7 +1583,8 @@ class Operations(Connection):
         face: str | UnsetType = UNSET,
         staff: bool | UnsetType = UNSET,
     ) -> bytes:
-        """Count arrivals, persons or observations by hour, day, week or month of the tenant's time zone."""
+        """Count arrivals, persons or observations by hour, day, week or month of the tenant's time
+        zone."""
         return self._bytes(
             "/v1/statistics",
             query={
@@ -1416,7 +1630,8 @@ class Operations(Connection):
         face: str | UnsetType = UNSET,
         staff: bool | UnsetType = UNSET,
     ) -> models.Statistics:
-        """Count arrivals, persons or observations by hour, day, week or month of the tenant's time zone."""
+        """Count arrivals, persons or observations by hour, day, week or month of the tenant's time
+        zone."""
         return self._call(
             "GET",
             "/v1/statistics",
@@ -1451,7 +1666,8 @@ class Operations(Connection):
         other: Picture | UnsetType = UNSET,
         idempotency_key: str | None = None,
     ) -> models.Verified:
-        """Say whether a picture's largest face is a certain enrolled face, or that of another picture."""
+        """Say whether a picture's largest face is a certain enrolled face, or that of another
+        picture."""
         return self._call(
             "POST",
             "/v1/verify",

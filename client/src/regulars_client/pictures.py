@@ -24,37 +24,51 @@ Picture = bytes | Path
 
 def in_base64(picture: Picture) -> str:
     """Encode a picture for a body of JSON. Raises PictureTooLarge."""
-    return base64.b64encode(shrink_to_fit(picture if isinstance(picture, bytes) else picture.read_bytes())).decode()
+    return base64.b64encode(
+        shrink_to_fit(picture if isinstance(picture, bytes) else picture.read_bytes())
+    ).decode()
 
 
 def shrink_to_fit(data: bytes) -> bytes:
-    """Return the picture as it is if the service takes it, else as a smaller JPEG. Raises PictureTooLarge."""
+    """Return the picture as it is if the service takes it, else as a smaller JPEG.
+
+    Raises PictureTooLarge.
+    """
     return shrink(data) if len(data) > MAX_BYTES else data
 
 
 def shrink(data: bytes) -> bytes:
     """Make an upright JPEG of up to SHRUNK_SIDE_PX a side.
 
-    Raises PictureTooLarge if Pillow is not there, does not read the picture, or finds no way to make it small enough.
+    Raises PictureTooLarge if Pillow is not there, does not read the picture, or finds no way to
+    make it small enough.
     """
     try:
         from PIL import Image, ImageOps, UnidentifiedImageError
     except ImportError as error:
         raise PictureTooLarge(
-            f"the picture has {len(data):,} bytes, and {MAX_BYTES:,} are taken; {_PILLOW}, which makes it smaller"
+            f"the picture has {len(data):,} bytes, and {MAX_BYTES:,} are taken; {_PILLOW}, which "
+            "makes it smaller"
         ) from error
     try:
         with Image.open(io.BytesIO(data)) as opened:
-            opened.draft("RGB", (SHRUNK_SIDE_PX, SHRUNK_SIDE_PX))  # a large JPEG is decoded smaller at once
+            # a large JPEG is decoded smaller at once
+            opened.draft("RGB", (SHRUNK_SIDE_PX, SHRUNK_SIDE_PX))
             picture = ImageOps.exif_transpose(opened).convert("RGB")
     except UnidentifiedImageError as error:  # its text names an object of Python
-        raise PictureTooLarge(f"it has {len(data):,} bytes, and is no picture that can be made smaller") from error
+        raise PictureTooLarge(
+            f"it has {len(data):,} bytes, and is no picture that can be made smaller"
+        ) from error
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise PictureTooLarge(f"the picture cannot be read, so it cannot be made smaller: {error}") from error
+        raise PictureTooLarge(
+            f"the picture cannot be read, so it cannot be made smaller: {error}"
+        ) from error
     picture.thumbnail((SHRUNK_SIDE_PX, SHRUNK_SIDE_PX), Image.Resampling.LANCZOS)
     for quality in _QUALITIES:
         target = io.BytesIO()
         picture.save(target, "JPEG", quality=quality)
         if target.tell() <= MAX_BYTES:
             return target.getvalue()
-    raise PictureTooLarge(f"the picture has more than {MAX_BYTES:,} bytes at {SHRUNK_SIDE_PX} pixels a side, too")
+    raise PictureTooLarge(
+        f"the picture has more than {MAX_BYTES:,} bytes at {SHRUNK_SIDE_PX} pixels a side, too"
+    )

@@ -1,7 +1,7 @@
 """The way of a request: directly, or through the proxy that a variable names.
 
-A request to this machine takes none, whatever the environment says: there a proxy would look for another service.
-Errors name the variable, since the service need not be to blame.
+A request to this machine takes none, whatever the environment says: there a proxy would look for
+another service. Errors name the variable, since the service need not be to blame.
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ class Proxy(NamedTuple):
 
 
 def is_of_this_machine(host: str) -> bool:
-    """Tell whether a host is this machine by its name or address alone (RFC 6761, 6.3; RFC 1122, 3.2.1.3)."""
+    """Tell whether a host is this machine by its name or address alone (RFC 6761, 6.3; RFC 1122,
+    3.2.1.3)."""
     try:
         return ip_address(host).is_loopback
     except ValueError:
@@ -38,11 +39,16 @@ def is_of_this_machine(host: str) -> bool:
 
 
 class ProxyingTransport(httpx.BaseTransport):
-    """The transport that chooses for each request. Raises NotConfigured if a variable names no proxy."""
+    """The transport that chooses for each request.
+
+    Raises NotConfigured if a variable names no proxy.
+    """
 
     def __init__(self) -> None:
         url_by_scheme = getproxies()
-        scheme_or_all = {scheme: scheme if scheme in url_by_scheme else "all" for scheme in _SCHEMES}
+        scheme_or_all = {
+            scheme: scheme if scheme in url_by_scheme else "all" for scheme in _SCHEMES
+        }
         self._proxies = {
             scheme: _parse_proxy(name, url_by_scheme[name])
             for scheme, name in scheme_or_all.items()

@@ -1,7 +1,8 @@
 """Uploads one camera's pictures.
 
-A round offers unsent pictures, and puts those that the service wants. A picture is done if the service says that it is
-there when it is offered, or if the store's answer to its PUT names its digest. After another answer it comes again.
+A round offers unsent pictures, and puts those that the service wants. A picture is done if the
+service says that it is there when it is offered, or if the store's answer to its PUT names its
+digest. After another answer it comes again.
 """
 
 from __future__ import annotations
@@ -34,8 +35,8 @@ OFFERED_A_ROUND = MAX_OFFERED // 2
 ROUND_BYTES = 32 * 2**20
 """Bytes of the pictures of one round, so that other threads of the box get their turn."""
 ROUND_S = 30.0
-"""A round ends after this time, and with a bandwidth cap holds what passes in it: what was taken meanwhile goes with
-the next one, and presigned addresses run out.
+"""A round ends after this time, and with a bandwidth cap holds what passes in it: what was taken
+meanwhile goes with the next one, and presigned addresses run out.
 """
 
 ASK_TIME_S, TIME_SAMPLES = 600.0, 5
@@ -47,19 +48,24 @@ OPERATOR_WAIT_S = 60.0
 """Between two tries if only the operator can help."""
 
 TRIES_IN_TURN = 8
-"""After so many failures one picture steps aside, so that one that the store chokes on does not hold up all others."""
+"""After so many failures one picture steps aside, so that one that the store chokes on does not
+hold up all others."""
 ASIDE_S, LONGEST_ASIDE_S = 15.0, 900.0
 """For how long, doubling each time."""
 
 IDLE_S = 5.0
-"""How long an uploader without pictures waits before it looks again, in s; a new picture wakes it."""
+"""How long an uploader without pictures waits before it looks again, in s; a new picture wakes
+it."""
 CLOSED_S = 30.0
 """How often it looks whether the hours for uploads have begun, in s."""
 
 
 @dataclass(frozen=True)
 class RoundOutcome:
-    """The outcome of a round. `wait_s`: the seconds until the next one makes sense; `idle`: nothing is left to send."""
+    """The outcome of a round.
+
+    `wait_s`: the seconds until the next one makes sense; `idle`: nothing is left to send.
+    """
 
     wait_s: float = 0.0
     idle: bool = False
@@ -80,8 +86,10 @@ class _Trouble:
 
 @dataclass
 class CameraUploader:
-    """One camera's uploads; used by one thread. `spend` hears how many bytes a picture's try took, `is_spent` tells
-    whether no more may be put now.
+    """One camera's uploads; used by one thread.
+
+    `spend` hears how many bytes a picture's try took, `is_spent` tells whether no more may be put
+    now.
 
     `hours`: when pictures are sent; `wake` is set when there is a new one.
     """
@@ -118,8 +126,12 @@ class CameraUploader:
         self.open_shop()
 
     def open_shop(self) -> str:
-        """Open the camera for the shop that the service's URL and key open now, and return it. Raises SpoolDamaged."""
-        with suppress(NotAllowed, SpoolFull):  # while the key is missing, it is the shop of the one before
+        """Open the camera for the shop that the service's URL and key open now, and return it.
+
+        Raises SpoolDamaged.
+        """
+        # while the key is missing, it is the shop of the one before
+        with suppress(NotAllowed, SpoolFull):
             url, key = self.service.url, self.service.key()
             shop, _ = self.spool.find_book(url, key)
             if shop != self._shop:
@@ -128,7 +140,8 @@ class CameraUploader:
         return self._shop
 
     def _hear_answer(self, key: str, answer: Answer) -> None:
-        """Note whose book has answered; an answer without a book that is no success nor 401 may be anybody's."""
+        """Note whose book has answered; an answer without a book that is no success nor 401 may be
+        anybody's."""
         header, opens = answer.headers.get(BOOK_HEADER), 200 <= answer.status < 300
         if header is not None or opens or answer.status == 401:
             with suppress(SpoolFull):  # the next answer says it again
@@ -170,12 +183,17 @@ class CameraUploader:
             return RoundOutcome(wait_s=OPERATOR_WAIT_S, trouble=str(error), needs_operator=True)
 
     def _send_due(self) -> RoundOutcome:
-        """Offer the pictures that are due, and put those that the service wants. Raises what `make_round` handles."""
+        """Offer the pictures that are due, and put those that the service wants.
+
+        Raises what `make_round` handles.
+        """
         self._meet_shop()
         if self.spool.needs_time(self.camera):
             self._measure_time()
         aside_until = {
-            row_id: trouble.until for row_id, trouble in self._troubles.items() if trouble.until > self.now()
+            row_id: trouble.until
+            for row_id, trouble in self._troubles.items()
+            if trouble.until > self.now()
         }
         most_bytes = min(ROUND_BYTES, (self.bandwidth.bytes_per_s or math.inf) * ROUND_S)
         entries = self.spool.list_next(self.camera, self._offer_limit, most_bytes, skip=aside_until)
@@ -188,7 +206,9 @@ class CameraUploader:
         if offers is None:
             return RoundOutcome()
         pairs, ends_at = list(zip(entries, offers, strict=True)), self.now() + ROUND_S
-        self._note_arrivals({entry.id: offer.id for entry, offer in pairs if offer.state in THERE}, offers[0].life)
+        self._note_arrivals(
+            {entry.id: offer.id for entry, offer in pairs if offer.state in THERE}, offers[0].life
+        )
         self._offer_limit = min(OFFERED_A_ROUND, self._offer_limit * 2)
         for entry, offer in pairs:
             if self.is_spent() or self.now() > ends_at:
@@ -198,7 +218,8 @@ class CameraUploader:
         return RoundOutcome()
 
     def _note_arrivals(self, ids: Mapping[int, str], life: str) -> None:
-        """Note that the service has these pictures, by the ids that they have in this life of its book."""
+        """Note that the service has these pictures, by the ids that they have in this life of its
+        book."""
         if ids:
             had_sent = self.done > 0
             self.done += self.spool.record_done(self.camera, ids, life)
@@ -211,7 +232,10 @@ class CameraUploader:
             self._troubles.pop(row_id, None)
 
     def _measure_time(self) -> None:
-        """Settle times by the anchor in the spool. Over a line too slow for a good anchor, do not ask each round."""
+        """Settle times by the anchor in the spool.
+
+        Over a line too slow for a good anchor, do not ask each round.
+        """
         recently = self._time_asked_at is not None and self.now() - self._time_asked_at < ASK_TIME_S
         if not self.service_time.is_good() and not (recently and self.service_time.anchor):
             for _ in range(TIME_SAMPLES):
@@ -222,7 +246,8 @@ class CameraUploader:
         self.spool.remember_anchor(self.service_time.anchor)
 
     def _offer(self, entries: Sequence[Entry]) -> list[Offer] | None:
-        """Offer pictures; None if another round comes first: a bad one was set aside, or the batch made smaller."""
+        """Offer pictures; None if another round comes first: a bad one was set aside, or the batch
+        made smaller."""
         try:
             return self.service.offer_pictures(entries)
         except Refused as error:
@@ -237,10 +262,13 @@ class CameraUploader:
     def _put_picture(self, entry: Entry, offer: Offer) -> None:
         """Put one picture, or set it aside if it can never be sent.
 
-        Raises Busy, Unreachable, NotAllowed: the rest of the round waits then, so that pictures stay in order.
+        Raises Busy, Unreachable, NotAllowed: the rest of the round waits then, so that pictures
+        stay in order.
         """
         if offer.state != WANTED or offer.url is None:
-            raise Unreachable(f"the service says {offer.state!r} of a picture, which this program does not know")
+            raise Unreachable(
+                f"the service says {offer.state!r} of a picture, which this program does not know"
+            )
         try:
             stream = self.spool.open_picture(entry)
         except FileNotFoundError:
@@ -251,7 +279,9 @@ class CameraUploader:
         with stream:
             try:
                 try:
-                    was_stored = self.service.put_picture(offer, throttle_stream(stream, self.bandwidth), entry.content)
+                    was_stored = self.service.put_picture(
+                        offer, throttle_stream(stream, self.bandwidth), entry.content
+                    )
                 finally:
                     self.spend(stream.tell())
             except Refused as error:
@@ -260,27 +290,36 @@ class CameraUploader:
             except Damaged as error:
                 stream.seek(0)
                 if hashlib.file_digest(stream, "sha256").digest() != entry.content.sha256:
-                    self._refuse(entry, "its copy here is damaged: the bytes are not those that were taken")
+                    self._refuse(
+                        entry, "its copy here is damaged: the bytes are not those that were taken"
+                    )
                     return
                 self._raise_failure(entry, Busy(str(error)))
             except (Busy, Unreachable) as error:
                 self._raise_failure(entry, error)
         if not was_stored:
-            # Something is there already. If the store says so twice, it is believed: the service's list is behind.
+            # Something is there already. If the store says so twice, it is believed: the service's
+            # list is behind.
             trouble = self._troubles.setdefault(entry.id, _Trouble())
             if not trouble.is_in_store:
                 trouble.is_in_store = True
-                failure = Busy(f"picture {entry.id} is in the store, and the service does not say so yet")
+                failure = Busy(
+                    f"picture {entry.id} is in the store, and the service does not say so yet"
+                )
                 self._raise_failure(entry, failure)
         self._note_arrivals({entry.id: offer.id}, offer.life)
 
     def _raise_failure(self, entry: Entry, error: Exception) -> NoReturn:
-        """Raise the error; after TRIES_IN_TURN of them the picture steps aside, for longer each time."""
+        """Raise the error; after TRIES_IN_TURN of them the picture steps aside, for longer each
+        time."""
         trouble = self._troubles.setdefault(entry.id, _Trouble())
         trouble.tries += 1
         if trouble.tries >= TRIES_IN_TURN:
             log.error(
-                "%s: picture %d failed %d times and steps aside for a while", self.camera, entry.id, trouble.tries
+                "%s: picture %d failed %d times and steps aside for a while",
+                self.camera,
+                entry.id,
+                trouble.tries,
             )
             trouble.until = self.now() + min(LONGEST_ASIDE_S, ASIDE_S * 2**trouble.asides)
             trouble.tries, trouble.asides = 0, trouble.asides + 1

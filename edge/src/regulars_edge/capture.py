@@ -1,4 +1,5 @@
-"""Takes one source's pictures into the spool, as the configuration says; frames that are chosen too fast wait."""
+"""Takes one source's pictures into the spool, as the configuration says; frames that are chosen too
+fast wait."""
 
 from __future__ import annotations
 
@@ -54,8 +55,8 @@ READABLE_S = 300.0
 FULL_WAIT_S = 10.0
 """How long a camera waits before it tries a full spool again, in s."""
 HANGS_S = 900.0
-"""A source that neither gives a sign of life nor fails for so long beyond its interval hangs in a driver: only a new
-process helps."""
+"""A source that neither gives a sign of life nor fails for so long beyond its interval hangs in a
+driver: only a new process helps."""
 REST_LOOK_S = 1.0
 """How often a camera that rests looks whether its hours have come."""
 PASSWORD_LOOK_S = 5.0
@@ -74,11 +75,13 @@ class Shot:
 
 @dataclass(eq=False)
 class Capture:
-    """Capture from one source of a camera. If there are more than `per_minute`, files wait for their turn; of other
-    frames the best MOST_WAITING do.
+    """Capture from one source of a camera.
 
-    `make` makes its parts when they are first needed: what is missing then (a password file, a model, PyAV) is missing
-    to this camera only, and may come.
+    If there are more than `per_minute`, files wait for their turn; of other frames the best
+    MOST_WAITING do.
+
+    `make` makes its parts when they are first needed: what is missing then (a password file, a
+    model, PyAV) is missing to this camera only, and may come.
     """
 
     config: CameraConfig
@@ -87,7 +90,8 @@ class Capture:
     dropped: Tally
     on_taken: Callable[[], object] = int
     film: str | None = None
-    """Mark in the spool of a video file that was read to its end. A changed file has another, and is read again."""
+    """Mark in the spool of a video file that was read to its end. A changed file has another, and
+    is read again."""
     open_shop: Callable[[], object] = str
     """Lets the camera's pictures be for the shop that its key opens now."""
 
@@ -125,7 +129,8 @@ class Capture:
         return self.make(self.settings)
 
     def is_alive(self) -> bool:
-        """Return whether it gives frames; of a folder, whether it can be read, and files come as often as is set."""
+        """Return whether it gives frames; of a folder, whether it can be read, and files come as
+        often as is set."""
         alive_s = time.monotonic() - self.alive_at
         if self.config.source == "folder":
             return alive_s < READABLE_S and not self._is_silent()
@@ -170,14 +175,16 @@ class Capture:
                     self._choose((), stop)  # gives out the frames that waited for a better one
                 self._wired, self._next = self._next, None
             if not self._wired.is_open():
-                self.alive_at = self.gave_at = time.monotonic()  # it rests because it shall: that is no silence
+                # it rests because it shall: that is no silence
+                self.alive_at = self.gave_at = time.monotonic()
                 stop.wait(REST_LOOK_S)
                 continue
             try:
                 self._choose(self._watch_source(stop), stop)
                 self.finished = self._has_ended
             except Exception as error:
-                self._choose((), stop)  # else frames that wait for a better one were lost if the box stops meanwhile
+                # else frames that wait for a better one were lost if the box stops meanwhile
+                self._choose((), stop)
                 if not isinstance(error, SourceFailed):
                     raise
                 is_new = self.trouble != str(error)
@@ -201,7 +208,10 @@ class Capture:
         A file is released when the spool has it, and given up if it can never be sent.
         """
         self.open_shop()
-        if frame.mark is not None and self.spool.find_picture(self.config.name, frame.mark) is not None:
+        if (
+            frame.mark is not None
+            and self.spool.find_picture(self.config.name, frame.mark) is not None
+        ):
             frame.release_file()
             return
         wait_s = self._wired.per_minute.wait_s()
@@ -229,11 +239,18 @@ class Capture:
         frame.release_file()
         self.on_taken()
 
-    def _add_picture(self, frame: Frame, data: bytes, content: Content, stop: threading.Event) -> Taken | None:
-        """Add the picture; None if there is no room. A file comes again by itself, for a film's frame this waits."""
+    def _add_picture(
+        self, frame: Frame, data: bytes, content: Content, stop: threading.Event
+    ) -> Taken | None:
+        """Add the picture; None if there is no room.
+
+        A file comes again by itself, for a film's frame this waits.
+        """
         while True:
             try:
-                return self.spool.add_picture(self._origin, data, content, frame.stamp, frame.mark, track=frame.track)
+                return self.spool.add_picture(
+                    self._origin, data, content, frame.stamp, frame.mark, track=frame.track
+                )
             except SpoolFull as error:
                 self._log_full(error)
             if not self.config.is_of_files:
@@ -244,7 +261,8 @@ class Capture:
             self.turned_at = time.monotonic()
 
     def _watch_source(self, stop: threading.Event) -> Iterator[Frame]:
-        """Give the source's frames, until it shall rest or go on with other settings; note its signs of life."""
+        """Give the source's frames, until it shall rest or go on with other settings; note its
+        signs of life."""
         self._has_ended = False
         for frame in self._wired.source.frames(stop):
             if self._next is not None or not self._wired.is_open():
@@ -272,7 +290,8 @@ class Capture:
             self._minute = time.monotonic(), self._looked_at
 
     def _find_trouble(self, frame: Frame | None) -> str | None:
-        """Return what is wrong with what the camera shows; one whose pictures cannot be opened is not alive."""
+        """Return what is wrong with what the camera shows; one whose pictures cannot be opened is
+        not alive."""
         check = self._blockage_check
         if frame is not None and check is not None:
             before = check.trouble
@@ -297,7 +316,10 @@ class Capture:
             self.dropped.add(Dropped.NOT_CHOSEN, new_count)
 
     def _seat_frame(self, frame: Frame) -> None:
-        """Let a frame wait if a seat is free, or another is worth less. Raises OSError for what is no picture."""
+        """Let a frame wait if a seat is free, or another is worth less.
+
+        Raises OSError for what is no picture.
+        """
         if len(self._waiting) == MOST_WAITING and frame.worth <= self._waiting[-1].worth:
             self.dropped.add(Dropped.PER_MINUTE)
             return
@@ -308,7 +330,8 @@ class Capture:
         self._clear_seats()
 
     def _clear_seats(self) -> None:
-        """Drop the frames that are too many, and those whose bytes were dropped for want of memory."""
+        """Drop the frames that are too many, and those whose bytes were dropped for want of
+        memory."""
         seated = [frame for frame in self._waiting if frame.encode_picture()][:MOST_WAITING]
         if dropped_count := len(self._waiting) - len(seated):
             self.dropped.add(Dropped.PER_MINUTE, dropped_count)
@@ -341,7 +364,8 @@ def make_source(camera: CameraConfig, config: Config, clock: Clock) -> Source:
         )
     if camera.source == "snapshot":
         read_address(camera)  # raises Misconfigured now, and not only when a picture is due
-        timeouts, ca_file = Timeouts(connect_s=5.0, silence_s=10.0, whole_s=30.0), camera.ca_file or config.ca_file
+        timeouts = Timeouts(connect_s=5.0, silence_s=10.0, whole_s=30.0)
+        ca_file = camera.ca_file or config.ca_file
         http = Http(clock, timeouts, ca_file, tls_name=camera.tls_name, whose=CAMERA)
         gate = _make_gate(camera, config, clock)
         return SnapshotSource(http, partial(read_address, camera), clock, camera.interval_s, gate)
@@ -350,7 +374,8 @@ def make_source(camera: CameraConfig, config: Config, clock: Clock) -> Source:
     from regulars_edge.sources.video import LiveSource, VideoFileSource
 
     if camera.source == "usb":
-        wishes = {"input_format": "mjpeg"}  # of which a USB cable carries more, if the camera makes it
+        # of which a USB cable carries more, if the camera makes it
+        wishes = {"input_format": "mjpeg"}
         return LiveSource(camera.place, "v4l2", {}, clock, camera.interval_s, wishes=wishes)
     return VideoFileSource(Path(camera.place), camera.interval_s, hardware=camera.hardware)
 
@@ -370,7 +395,14 @@ def make_small_camera(camera: CameraConfig) -> CameraConfig | None:
     """Return the camera's small stream as a camera of its own, which is looked at for motion."""
     if camera.motion_url is None:
         return None
-    return replace(camera, source="rtsp", place=camera.motion_url, motion_url=None, send="motion", hardware=None)
+    return replace(
+        camera,
+        source="rtsp",
+        place=camera.motion_url,
+        motion_url=None,
+        send="motion",
+        hardware=None,
+    )
 
 
 def _make_stream(camera: CameraConfig, config: Config, clock: Clock) -> LiveSource:
@@ -381,22 +413,37 @@ def _make_stream(camera: CameraConfig, config: Config, clock: Clock) -> LiveSour
     tls = partial(tls_context, camera.ca_file or config.ca_file, is_camera=True)
 
     def connect() -> AbstractContextManager[Line]:
-        return closing(Line(read_address(camera), tls, camera.tls_name))  # its password may be another by now
+        # its password may be another by now
+        return closing(Line(read_address(camera), tls, camera.tls_name))
 
     transport = "tcp" if address.url.lower().startswith("rtsps:") else camera.transport
     options = rtsp_options(transport)
     return LiveSource(
-        address.url, None, options, clock, camera.interval_s, hardware=camera.hardware, gate=gate, line=connect
+        address.url,
+        None,
+        options,
+        clock,
+        camera.interval_s,
+        hardware=camera.hardware,
+        gate=gate,
+        line=connect,
     )
 
 
 def _make_gate(camera: CameraConfig, config: Config, clock: Clock) -> MotionGate | None:
     small = make_small_camera(camera)
-    return None if small is None else MotionGate(_make_stream(small, config, clock), make_chooser(small))
+    return (
+        None
+        if small is None
+        else MotionGate(_make_stream(small, config, clock), make_chooser(small))
+    )
 
 
 def read_address(camera: CameraConfig) -> Address:
-    """Return the camera's URL, with the password from its file if there is one. Raises Misconfigured."""
+    """Return the camera's URL, with the password from its file if there is one.
+
+    Raises Misconfigured.
+    """
     schemes = ("rtsp://", "rtsps://") if camera.source == "rtsp" else ("http://", "https://")
     if not camera.place.lower().startswith(schemes):
         raise Misconfigured(f"camera {camera.name}: its url begins with {' or '.join(schemes)}")
@@ -404,8 +451,12 @@ def read_address(camera: CameraConfig) -> Address:
     try:
         return Address.read(camera.place, camera.user, password)
     except ValueError:
-        why = "a port is a number, IPv6 has [ ], a path's @ is %40, a password with / ? # goes into password_file"
-        raise Misconfigured(f"camera {camera.name}: its url is none: {why}") from None  # which may show the password
+        why = (
+            "a port is a number, IPv6 has [ ], a path's @ is %40, a password with / ? # goes "
+            "into password_file"
+        )
+        # which may show the password
+        raise Misconfigured(f"camera {camera.name}: its url is none: {why}") from None
 
 
 def make_chooser(camera: CameraConfig, aim: Preview | None = None) -> Chooser:
@@ -427,7 +478,9 @@ def _make_choice(camera: CameraConfig) -> Chooser:
         return Moving(camera.motion_share, camera.zones)
     from regulars_edge.choose.faces import Detector, FaceFinder
 
-    detector = FaceFinder(Detector(camera.face_score, camera.min_face_px), camera.min_face_px, camera.zones)
+    detector = FaceFinder(
+        Detector(camera.face_score, camera.min_face_px), camera.min_face_px, camera.zones
+    )
     if camera.send == "faces":
         from regulars_edge.choose.by_face import WithFaces
 

@@ -12,10 +12,23 @@ from dataclasses import replace
 from functools import partial
 
 from regulars_edge import exits, logs
-from regulars_edge.capture import frames_within, make_chooser, make_small_camera, make_source, read_address
+from regulars_edge.capture import (
+    frames_within,
+    make_chooser,
+    make_small_camera,
+    make_source,
+    read_address,
+)
 from regulars_edge.clock import Clock, ServiceTime
 from regulars_edge.config import CameraConfig, Config, load, read_api_key, shows_the_key
-from regulars_edge.errors import EdgeError, Misconfigured, NotAllowed, SourceFailed, SpoolFull, Unreachable
+from regulars_edge.errors import (
+    EdgeError,
+    Misconfigured,
+    NotAllowed,
+    SourceFailed,
+    SpoolFull,
+    Unreachable,
+)
 from regulars_edge.http import Http, Timeouts, proxies_of_environment
 from regulars_edge.logs import redact_text, redact_url
 from regulars_edge.service import Service
@@ -42,7 +55,8 @@ def check(arguments: argparse.Namespace) -> int:
     service_time = ServiceTime(clock)
 
     def print_line(what: str, ask: Callable[..., str | None], *given: object) -> None:
-        """Print what `ask` says, or the EdgeError that it raises; nothing if it says None: that is not known yet."""
+        """Print what `ask` says, or the EdgeError that it raises; nothing if it says None: that is
+        not known yet."""
         try:
             mark, text = "ok  ", ask(*given)
         except EdgeError as error:
@@ -55,7 +69,9 @@ def check(arguments: argparse.Namespace) -> int:
     if config.metrics_port:
         print_line("local port", _check_port, config.metrics_port, clock)
     for camera in config.cameras:
-        print_line(f"camera {camera.name}", _check_camera, replace(camera, motion_url=None), config, clock)
+        print_line(
+            f"camera {camera.name}", _check_camera, replace(camera, motion_url=None), config, clock
+        )
         if small := make_small_camera(camera):
             print_line(f"small stream of {camera.name}", _check_camera, small, config, clock)
     timeouts = Timeouts(connect_s=5.0, silence_s=10.0, whole_s=20.0)
@@ -66,14 +82,25 @@ def check(arguments: argparse.Namespace) -> int:
         service = Service(http, config.url, key, service_time, tenant_key=may_be_tenants)
         if service_time.anchor is None:
             print_line("network", _check_network, service, camera.name, config.url)
-        print_line(f"credential of {camera.name}", _check_credential, service, key, camera.name, config, service_time)
+        print_line(
+            f"credential of {camera.name}",
+            _check_credential,
+            service,
+            key,
+            camera.name,
+            config,
+            service_time,
+        )
     if service_time.anchor is not None or "network" in bad:
         print_line("clock", _check_clock, service_time)
     return exits.INCOMPLETE if bad else exits.OK
 
 
 def _check_disk(config: Config) -> str:
-    """Say how much room the spool has. Raises SpoolFull, also for a spool that cannot be written."""
+    """Say how much room the spool has.
+
+    Raises SpoolFull, also for a spool that cannot be written.
+    """
     folder = config.spool
     while not folder.exists():
         folder = folder.parent
@@ -84,8 +111,13 @@ def _check_disk(config: Config) -> str:
         probe.write_bytes(b"x")
         probe.unlink()
     except OSError as error:
-        raise SpoolFull(f"the spool {config.spool} cannot be written: give it to this user") from error
-    room = f"{free / 2**20:.0f} MiB free on the disk of the spool {config.spool}, {needed / 2**20:.0f} MiB stay free"
+        raise SpoolFull(
+            f"the spool {config.spool} cannot be written: give it to this user"
+        ) from error
+    room = (
+        f"{free / 2**20:.0f} MiB free on the disk of the spool {config.spool}, "
+        f"{needed / 2**20:.0f} MiB stay free"
+    )
     if free <= needed:
         raise SpoolFull(f"{room}: no picture can be taken; free some space")
     return room
@@ -97,9 +129,14 @@ def _check_port(port: int, clock: Clock) -> str:
         socket.create_server(("127.0.0.1", port)).close()
     except OSError as error:
         with suppress(Unreachable):
-            if b"regulars_edge_" in Http(clock, Timeouts(1.0, 2.0, 5.0)).exchange("GET", f"{url}/metrics").body:
+            if (
+                b"regulars_edge_"
+                in Http(clock, Timeouts(1.0, 2.0, 5.0)).exchange("GET", f"{url}/metrics").body
+            ):
                 return f"{url} is the page of the uploader, which runs"
-        why = f"{port} cannot be had: {error.strerror}; set another port in [metrics], or 0 for none"
+        why = (
+            f"{port} cannot be had: {error.strerror}; set another port in [metrics], or 0 for none"
+        )
         raise Misconfigured(why) from error
     return f"{url} will be the page of the uploader"
 
@@ -110,7 +147,11 @@ def _check_camera(camera: CameraConfig, config: Config, clock: Clock) -> str:
         for frame in frames_within(FIRST_FRAME_S, make_source(camera, config, clock)):
             if frame is None:
                 return f"the folder {camera.place} can be read"
-            place = redact_url(read_address(camera).url) if camera.source in ("rtsp", "snapshot") else camera.place
+            place = (
+                redact_url(read_address(camera).url)
+                if camera.source in ("rtsp", "snapshot")
+                else camera.place
+            )
             said = f"{len(frame.encode_picture())} bytes from {camera.source} {place}"
             return said + _describe_reach(camera, frame.image().width)
     except OSError as error:
@@ -124,7 +165,8 @@ def _describe_reach(camera: CameraConfig, width_px: int) -> str:
         return ""
     metres = FACE_M * width_px / camera.min_face_px / (2 * math.tan(math.radians(LENS_DEGREES) / 2))
     return (
-        f", {width_px} wide: faces count from {camera.min_face_px} pixels on, which is up to {metres:.1f} m away with "
+        f", {width_px} wide: faces count from {camera.min_face_px} pixels on, which is up to "
+        f"{metres:.1f} m away with "
         f"a lens of {LENS_DEGREES} degrees"
     )
 
@@ -137,7 +179,9 @@ def _check_network(service: Service, camera: str, url: str) -> str | None:
     except EdgeError as error:
         raise Unreachable(f"check the cable, the address and the firewall: {error}") from error
     if shows_the_key(url):
-        raise Misconfigured(f"{url} answers, but the key and the pictures cross it in the clear: use https")
+        raise Misconfigured(
+            f"{url} answers, but the key and the pictures cross it in the clear: use https"
+        )
     return f"{url} answers"
 
 
@@ -152,7 +196,11 @@ def _check_credential(
     except NotAllowed as error:
         if error.code == "CameraNotFound" and config.make_cameras:
             return "the camera is not there yet and will be made"
-        hint = "make the camera, or correct its name" if error.code == "CameraNotFound" else "check the key"
+        hint = (
+            "make the camera, or correct its name"
+            if error.code == "CameraNotFound"
+            else "check the key"
+        )
         raise NotAllowed(f"{error}: {hint}") from error
 
 

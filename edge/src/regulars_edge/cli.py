@@ -21,8 +21,8 @@ from regulars_edge.logs import redact_text
 def command() -> NoReturn:
     """Run one command and leave the process at once.
 
-    Python's own end takes the interpreter away while threads of the cameras may still wait in FFmpeg, which then asks
-    Python whether to go on: that is a crash after everything was done.
+    Python's own end takes the interpreter away while threads of the cameras may still wait in
+    FFmpeg, which then asks Python whether to go on: that is a crash after everything was done.
     """
     try:
         code = main()
@@ -48,7 +48,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 @dataclass(frozen=True)
 class Command:
-    """A command: its function, its `help` and what else it says, an example, and its arguments as argparse takes them.
+    """A command: its function, its `help` and what else it says, an example, and its arguments as
+    argparse takes them.
 
     The function's module is imported when it runs: `status` starts fast on a small machine.
     """
@@ -73,10 +74,18 @@ def make_parser() -> argparse.ArgumentParser:
     top.add_argument("--version", action="version", version=f"regulars-edge {__version__}")
     commands = top.add_subparsers(metavar="COMMAND", required=True)
     for name, command in COMMANDS.items():
-        description = f"{command.help[0].upper()}{command.help[1:]}.{command.more and chr(10)}{command.more}"
-        example = f"example:\n  regulars-edge {name} {command.example}\n\n" if command.example else ""
+        description = (
+            f"{command.help[0].upper()}{command.help[1:]}.{command.more and chr(10)}{command.more}"
+        )
+        example = (
+            f"example:\n  regulars-edge {name} {command.example}\n\n" if command.example else ""
+        )
         sub = commands.add_parser(
-            name, help=command.help, description=description, epilog=f"{example}{exits.HELP}", formatter_class=raw
+            name,
+            help=command.help,
+            description=description,
+            epilog=f"{example}{exits.HELP}",
+            formatter_class=raw,
         )
         sub.set_defaults(run=command.run)
         for argument, settings in command.arguments.items():
@@ -90,7 +99,9 @@ def parse_address(text: str) -> tuple[str, int]:
     try:
         return str(IPv4Address(host)), int(port or 3702)
     except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is no address: write it as 10.0.0.9 or 10.0.0.9:3702") from None
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no address: write it as 10.0.0.9 or 10.0.0.9:3702"
+        ) from None
 
 
 def print_completion(arguments: argparse.Namespace) -> int:
@@ -102,8 +113,15 @@ def print_completion(arguments: argparse.Namespace) -> int:
 
 _FILE = {"type": Path, "required": True, "help": "edge.toml, as `setup` writes it"}
 _GIVE_UP = "end with code 4 when nothing has got through for so long (default: 60)"
-_PAGE = "ask for code and camera on a page for the local network, if there is no edge.toml (default port: 9110)"
-_NEW_FILE = {"type": Path, "default": Path("edge.toml"), "help": "file to write (default: edge.toml)"}
+_PAGE = (
+    "ask for code and camera on a page for the local network, if there is no edge.toml "
+    "(default port: 9110)"
+)
+_NEW_FILE = {
+    "type": Path,
+    "default": Path("edge.toml"),
+    "help": "file to write (default: edge.toml)",
+}
 _CAMERA_USER: Mapping[str, Mapping[str, Any]] = {
     "--camera-user": {"metavar": "USER", "help": "the cameras' user"},
     "--password-file": {"type": Path, "help": "file with that user's password, mode 600"},
@@ -123,14 +141,32 @@ COMMANDS = {
         arguments={
             "folder": {"type": Path, "metavar": "DIR"},
             "--url": {"help": "the service (default: that of --config)"},
-            "--camera": {"required": True, "help": "the camera's id or name; made if it is not there"},
+            "--camera": {
+                "required": True,
+                "help": "the camera's id or name; made if it is not there",
+            },
             "--config": {"type": Path, "help": "edge.toml, for the service, the key and the spool"},
-            "--key-file": {"type": Path, "help": "file with the API key (default: REGULARS_API_KEY)"},
+            "--key-file": {
+                "type": Path,
+                "help": "file with the API key (default: REGULARS_API_KEY)",
+            },
             "--zone": {"help": "time zone of times without an offset (default: this machine's)"},
-            "--time-in-name": {"metavar": "PATTERN", "help": "how names say the time, such as %%Y%%m%%d%%H%%M%%S"},
+            "--time-in-name": {
+                "metavar": "PATTERN",
+                "help": "how names say the time, such as %%Y%%m%%d%%H%%M%%S",
+            },
             "--no-progress": {"action": "store_true", "help": "do not show how far it is"},
-            "--log": {"choices": ("text", "json"), "default": "text", "help": "form of the logs (default: text)"},
-            "--give-up-after": {"type": float, "default": 60.0, "metavar": "MINUTES", "help": _GIVE_UP},
+            "--log": {
+                "choices": ("text", "json"),
+                "default": "text",
+                "help": "form of the logs (default: text)",
+            },
+            "--give-up-after": {
+                "type": float,
+                "default": 60.0,
+                "metavar": "MINUTES",
+                "help": _GIVE_UP,
+            },
         },
     ),
     "status": Command(
@@ -139,21 +175,38 @@ COMMANDS = {
         "A running uploader is not disturbed.",
         "--config edge.toml --refused",
         {
-            "--config": {"type": Path, "help": "edge.toml, for the spool (default: the spool of `upload`)"},
+            "--config": {
+                "type": Path,
+                "help": "edge.toml, for the spool (default: the spool of `upload`)",
+            },
             "--json": {"action": "store_true", "help": "as JSON"},
-            "--refused": {"action": "store_true", "help": "list the refused pictures with the reason"},
-            "--retry-refused": {"action": "store_true", "help": "offer those once more (the uploader must be stopped)"},
-            "--release": {"metavar": "URL", "help": "send what waits for a shop there to the one that is configured"},
+            "--refused": {
+                "action": "store_true",
+                "help": "list the refused pictures with the reason",
+            },
+            "--retry-refused": {
+                "action": "store_true",
+                "help": "offer those once more (the uploader must be stopped)",
+            },
+            "--release": {
+                "metavar": "URL",
+                "help": "send what waits for a shop there to the one that is configured",
+            },
         },
     ),
     "check": Command(
         "check:check",
-        "look at cameras, network, credential, clock and disk, and print a line each, with what to do",
-        "No picture is sent. With --camera one camera is examined, and the lines of edge.toml with which it works.",
+        "look at cameras, network, credential, clock and disk, and print a line each, with what to "
+        "do",
+        "No picture is sent. With --camera one camera is examined, and the lines of edge.toml with "
+        "which it works.",
         "--camera rtsp://10.0.0.9/live --camera-user admin --password-file till",
         {
             "--config": {"type": Path, "help": "edge.toml"},
-            "--camera": {"metavar": "PLACE", "help": "its URL or device; an address alone is asked by ONVIF"},
+            "--camera": {
+                "metavar": "PLACE",
+                "help": "its URL or device; an address alone is asked by ONVIF",
+            },
             "--ca-file": {"type": Path, "help": "what its certificate is verified against"},
             **_CAMERA_USER,
         },
@@ -164,25 +217,53 @@ COMMANDS = {
         arguments={
             "--config": _NEW_FILE,
             "--url": {"help": "the service; without it, nothing but the pictures is written"},
-            "--key-file": {"type": Path, "help": "file with the API key, for edge.toml (default: REGULARS_API_KEY)"},
+            "--key-file": {
+                "type": Path,
+                "help": "file with the API key, for edge.toml (default: REGULARS_API_KEY)",
+            },
             **_CAMERA_USER,
-            "--pictures": {"type": Path, "metavar": "DIR", "help": "folder (default: cameras, beside edge.toml)"},
+            "--pictures": {
+                "type": Path,
+                "metavar": "DIR",
+                "help": "folder (default: cameras, beside edge.toml)",
+            },
             "--replace": {"action": "store_true", "help": "write edge.toml anew if it is there"},
-            "--probe": {"type": parse_address, "metavar": "ADDRESS[:PORT]", "help": "ask this address alone"},
-            "--wait": {"type": float, "default": 4.0, "metavar": "SECONDS", "help": "for answers (default: 4)"},
+            "--probe": {
+                "type": parse_address,
+                "metavar": "ADDRESS[:PORT]",
+                "help": "ask this address alone",
+            },
+            "--wait": {
+                "type": float,
+                "default": 4.0,
+                "metavar": "SECONDS",
+                "help": "for answers (default: 4)",
+            },
         },
     ),
     "claim": Command(
         "setup.command:claim",
-        "take a camera over by a code from the console, which is good once; write its key and edge.toml",
+        "take a camera over by a code from the console, which is good once; write its key and "
+        "edge.toml",
         example="7KQM-2XHP-94TD https://regulars.example --camera rtsp://10.0.0.9/live",
         arguments={
-            "code": {"metavar": "CODE", "nargs": "?", "help": "without it, the camera reads the console's QR code"},
+            "code": {
+                "metavar": "CODE",
+                "nargs": "?",
+                "help": "without it, the camera reads the console's QR code",
+            },
             "url": {"metavar": "URL", "nargs": "?", "help": "the service"},
             "--config": _NEW_FILE,
-            "--camera": {"metavar": "PLACE", "help": "its URL, device or folder (default: a folder of its name)"},
+            "--camera": {
+                "metavar": "PLACE",
+                "help": "its URL, device or folder (default: a folder of its name)",
+            },
             "--page": {"type": int, "nargs": "?", "const": 9110, "metavar": "PORT", "help": _PAGE},
-            "--url": {"dest": "only_url", "metavar": "URL", "help": "with --page: take codes of this service alone"},
+            "--url": {
+                "dest": "only_url",
+                "metavar": "URL",
+                "help": "with --page: take codes of this service alone",
+            },
         },
     ),
     "update": Command(

@@ -1,9 +1,10 @@
 """What time a picture was taken, on a machine whose clock may be wrong.
 
-A frame is stamped with CLOCK_BOOTTIME, which no correction ever moves, and with the id of the boot that it counts
-from. The service's time is measured against the same clock: anchor = service time - boot time, from the middle of a
-request's round trip (as NTP and Cristian's method do). So the time of capture is boot time + anchor, whatever the wall
-clock said, and it can be worked out days after the frame was taken, if the anchor of its boot was measured at any time.
+A frame is stamped with CLOCK_BOOTTIME, which no correction ever moves, and with the id of the boot
+that it counts from. The service's time is measured against the same clock: anchor = service
+time - boot time, from the middle of a request's round trip (as NTP and Cristian's method do). So
+the time of capture is boot time + anchor, whatever the wall clock said, and it can be worked out
+days after the frame was taken, if the anchor of its boot was measured at any time.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ DRIFT_PER_MS = 100e-6
 """How much a crystal may drift: an anchor's uncertainty grows by this share of its age."""
 
 GOOD_MS = 500
-"""Uncertainty below which an anchor is good enough for times that shall be right within a second."""
+"""Uncertainty below which an anchor is good enough for times that shall be right within a
+second."""
 
 
 @dataclass(frozen=True)
@@ -32,14 +34,15 @@ class Moment:
 
 
 class Clock:
-    """The machine's clocks, in milliseconds: Linux's CLOCK_BOOTTIME with the kernel's boot id, and the wall clock."""
+    """The machine's clocks, in milliseconds: Linux's CLOCK_BOOTTIME with the kernel's boot id, and
+    the wall clock."""
 
     def __init__(self) -> None:
         try:
             self.boot_id = _BOOT_ID.read_text().strip()
         except OSError:
-            # Without the kernel's word, each process counts as a boot of its own: times stay right, the anchor of an
-            # earlier process is not used.
+            # Without the kernel's word, each process counts as a boot of its own: times stay right,
+            # the anchor of an earlier process is not used.
             self.boot_id = f"process-{time.time_ns()}"
 
     def boot_ms(self) -> int:
@@ -60,7 +63,8 @@ def parse_moment(clock: Clock, boot_ms: int | None = None) -> Moment:
 
 @dataclass(frozen=True)
 class Anchor:
-    """Service time minus boot time, measured at `at_boot_ms`, right within +- `uncertainty_ms` then."""
+    """Service time minus boot time, measured at `at_boot_ms`, right within +- `uncertainty_ms`
+    then."""
 
     offset_ms: int
     uncertainty_ms: float
@@ -73,15 +77,16 @@ class Anchor:
 class StreamTime:
     """The relation of a stream's presentation times to the boot clock.
 
-    A frame was taken at its presentation time plus the least delay with which any packet came after its own: packets
-    come late by what networks and buffers hold up, none comes early.
+    A frame was taken at its presentation time plus the least delay with which any packet came after
+    its own: packets come late by what networks and buffers hold up, none comes early.
     """
 
     JUMP_MS = 1_000
     """A step that no delay explains: the camera's time has begun anew."""
 
     RUNS_SLOWER = 0.005
-    """Cameras count frames as if their rate were exact (25 for 24.9): their time may run slower than ours by this."""
+    """Cameras count frames as if their rate were exact (25 for 24.9): their time may run slower
+    than ours by this."""
 
     def __init__(self) -> None:
         self._delay_ms: float | None = None
@@ -99,12 +104,15 @@ class StreamTime:
             ):
                 self._delay_ms = delay_ms
             else:
-                self._delay_ms = min(delay_ms, least_ms + (now_ms - self._arrived_ms) * self.RUNS_SLOWER)
+                self._delay_ms = min(
+                    delay_ms, least_ms + (now_ms - self._arrived_ms) * self.RUNS_SLOWER
+                )
             self._presented_ms = presented_ms
         self._arrived_ms = now_ms
 
     def find_taken_ms(self, presented_ms: float | None) -> int:
-        """Return when a frame was taken, by the boot clock; never later than the last packet came."""
+        """Return when a frame was taken, by the boot clock; never later than the last packet
+        came."""
         if presented_ms is None or self._delay_ms is None:
             return self._arrived_ms
         return min(self._arrived_ms, round(self._delay_ms + presented_ms))
@@ -124,7 +132,8 @@ class ServiceTime:
         return anchor is not None and anchor.uncertainty_at(self.clock.boot_ms()) <= GOOD_MS
 
     def now_ms(self) -> int | None:
-        """Return the service's time now, in milliseconds since 1970; None until the service was heard from."""
+        """Return the service's time now, in milliseconds since 1970; None until the service was
+        heard from."""
         anchor = self.anchor
         return None if anchor is None else self.clock.boot_ms() + anchor.offset_ms
 
@@ -133,15 +142,18 @@ class ServiceTime:
         return self.now_ms() or self.clock.wall_ms()
 
     def wall_error_ms(self) -> int | None:
-        """Return by how much the machine's wall clock is ahead of the service's; None if that is not known."""
+        """Return by how much the machine's wall clock is ahead of the service's; None if that is
+        not known."""
         now = self.now_ms()
         return None if now is None else self.clock.wall_ms() - now
 
     def take_sample(self, service_ms: int, sent_boot_ms: int, received_boot_ms: int) -> None:
-        """Take in the service's time that an answer carried, asked and answered at these times of the boot clock.
+        """Take in the service's time that an answer carried, asked and answered at these times of
+        the boot clock.
 
-        A surer sample replaces the anchor. One that contradicts it counts only when the next one says the same: a
-        single odd answer (a cached one, one that came twice) must not move any picture's time.
+        A surer sample replaces the anchor. One that contradicts it counts only when the next one
+        says the same: a single odd answer (a cached one, one that came twice) must not move any
+        picture's time.
         """
         half_ms = (received_boot_ms - sent_boot_ms) / 2
         sample = Anchor(round(service_ms - sent_boot_ms - half_ms), half_ms + 1, received_boot_ms)
@@ -150,7 +162,9 @@ class ServiceTime:
                 if self._dissent is None or self._contradict(self._dissent, sample):
                     self._dissent = sample
                     return
-            elif self.anchor is not None and sample.uncertainty_ms > self.anchor.uncertainty_at(received_boot_ms):
+            elif self.anchor is not None and sample.uncertainty_ms > self.anchor.uncertainty_at(
+                received_boot_ms
+            ):
                 self._dissent = None
                 return
             self.anchor, self._dissent = sample, None

@@ -1,7 +1,7 @@
 """edge.toml, read and checked: what is wrong is said with the place and what would be right.
 
-Each setting is a field of Config or CameraConfig, which says how it is read. The API key comes from a file that only
-its owner can read, or from the environment. Never from the command line.
+Each setting is a field of Config or CameraConfig, which says how it is read. The API key comes from
+a file that only its owner can read, or from the environment. Never from the command line.
 """
 
 from __future__ import annotations
@@ -33,7 +33,8 @@ PLACES = {"folder": "folder", "snapshot": "url", "rtsp": "url", "usb": "device",
 DEFAULT_METRICS_PORT = 9109
 """The port of the figures for Prometheus, at this machine only."""
 BEST_SHOT_INTERVAL_S = 0.2
-"""Of `best_shot`, which follows faces: a face that walks past close by crosses its own width in so long."""
+"""Of `best_shot`, which follows faces: a face that walks past close by crosses its own width in so
+long."""
 
 _LARGEST = 10**12
 """Far beyond every setting; TOML also has numbers without end, and `inf` and `nan`."""
@@ -100,7 +101,12 @@ def parse_service_url(text: Any) -> str:
     try:
         parts = urlsplit(require_type(str)(text))
         host = parts.hostname or ""
-        right = parts.scheme in ("http", "https") and host.encode("idna") and " " not in host and parts.port != 0
+        right = (
+            parts.scheme in ("http", "https")
+            and host.encode("idna")
+            and " " not in host
+            and parts.port != 0
+        )
     except ValueError:
         right = False
     if not right:
@@ -135,7 +141,9 @@ def parse_areas(raw: Any) -> Areas | None:
     return Areas(tuple(map(parse_polygon, raw))) if require_type(list)(raw) else None
 
 
-def toml_field(read: Read, default: Any = MISSING, at: str = "", *, of_service: bool = False) -> Any:
+def toml_field(
+    read: Read, default: Any = MISSING, at: str = "", *, of_service: bool = False
+) -> Any:
     """Make a field that edge.toml sets. `of_service`: whether the service may set it, too.
 
     `at`: its table and key there, as "server.url"; "": the key of its name, beside no table.
@@ -144,7 +152,8 @@ def toml_field(read: Read, default: Any = MISSING, at: str = "", *, of_service: 
 
 
 def _list_settings(kind: type, table: str = "") -> dict[str, tuple[str, Read]]:
-    """Return field and reader of each key of a table; fields that edge.toml does not set have no `at`."""
+    """Return field and reader of each key of a table; fields that edge.toml does not set have no
+    `at`."""
     settings = {}
     for each in fields(kind):
         its_table, _, key = str(each.metadata.get("at", "-")).rpartition(".")
@@ -156,7 +165,10 @@ def _list_settings(kind: type, table: str = "") -> dict[str, tuple[str, Read]]:
 def _parse_settings(
     raw: Any, settings: Mapping[str, tuple[str, Read]], where: str, faults: list[str]
 ) -> dict[str, Any]:
-    """Read a table `raw`: return its values by field. What is wrong is added to `faults`, and counts as not there."""
+    """Read a table `raw`: return its values by field.
+
+    What is wrong is added to `faults`, and counts as not there.
+    """
     values: dict[str, Any] = {}
     for key, value in raw.items():
         if key in settings:
@@ -167,25 +179,31 @@ def _parse_settings(
                 faults.append(f"{where} {key}: {error}")
         else:
             near = difflib.get_close_matches(key, settings, 1)
-            faults.append(f"{where}: {key}: no such setting{f'; did you mean {near[0]}?' if near else ''}")
+            faults.append(
+                f"{where}: {key}: no such setting{f'; did you mean {near[0]}?' if near else ''}"
+            )
     return values
 
 
 @dataclass(frozen=True)
 class CameraConfig:
-    """One camera: `name` is its id or name at the service, `place` the folder, URL, device or file of its source."""
+    """One camera: `name` is its id or name at the service, `place` the folder, URL, device or file
+    of its source."""
 
     name: str = toml_field(parse_camera_name)
     source: str = toml_field(require_choice(*PLACES))
     place: str = ""
-    send: str = toml_field(require_choice("all", "motion", "faces", "best_shot"), "all", of_service=True)
+    send: str = toml_field(
+        require_choice("all", "motion", "faces", "best_shot"), "all", of_service=True
+    )
     interval_s: float = toml_field(require_number(), 1.0, of_service=True)
     per_minute: int | None = toml_field(require_whole_number(1), 60, of_service=True)
     api_key_file: Path | None = toml_field(parse_path, None)
     password_file: Path | None = toml_field(parse_path, None)
     user: str | None = toml_field(require_type(str), None)
     ca_file: Path | None = toml_field(parse_path, None)
-    """What the camera's certificate is verified against, which may be that certificate; None: [server]'s."""
+    """What the camera's certificate is verified against, which may be that certificate; None:
+    [server]'s."""
     tls_name: str | None = toml_field(require_type(str), None)
     """The name in the camera's certificate; None: the URL's."""
     transport: str = toml_field(require_choice("auto", "tcp", "udp"), "auto")
@@ -206,7 +224,8 @@ class CameraConfig:
     crop_room: float | None = toml_field(require_number(), None, of_service=True)
     """Faces are sent with so much room on each side, in sides of a face; None: whole frames."""
     rotate: int = toml_field(require_whole_number(0, 270), 0)
-    """By how many degrees pictures are turned to the right; masks and zones are of the turned picture."""
+    """By how many degrees pictures are turned to the right; masks and zones are of the turned
+    picture."""
     masks: Areas | None = toml_field(parse_areas, None, of_service=True)
     """Areas that nobody may see: they are black before anything is chosen or written."""
     zones: Areas | None = toml_field(parse_areas, None, of_service=True)
@@ -221,12 +240,16 @@ class CameraConfig:
         return self.source in ("folder", "video")
 
     def with_settings(self, settings: Mapping[str, Any]) -> CameraConfig:
-        """Return this with the settings that the service has for it; its place and its secrets are the file's own.
+        """Return this with the settings that the service has for it; its place and its secrets are
+        the file's own.
 
-        Nothing that the file hides is shown: masks are added to its own, hours hold within its own, its zones stay,
-        and so do its crops, which only become smaller. Raises Misconfigured if they do not fit together.
+        Nothing that the file hides is shown: masks are added to its own, hours hold within its own,
+        its zones stay, and so do its crops, which only become smaller. Raises Misconfigured if they
+        do not fit together.
         """
-        of_service = {key: _CAMERA[key] for key in _OF_SERVICE if (key, self.source) != ("send", "folder")}
+        of_service = {
+            key: _CAMERA[key] for key in _OF_SERVICE if (key, self.source) != ("send", "folder")
+        }
         where, faults = f"camera {self.name}, with edge.toml", list[str]()
         raw = {key: settings[key] for key in of_service if settings.get(key) is not None}
         changes = _parse_settings(raw, of_service, where, faults)
@@ -234,9 +257,14 @@ class CameraConfig:
             raise Misconfigured("\n".join(faults))
         both_masks = [areas for areas in (self.masks, changes.get("masks")) if areas]
         masks = tuple(polygon for areas in both_masks for polygon in areas.polygons)
-        changes |= {"masks": Areas(masks) if masks else None, "zones": self.zones or changes.get("zones")}
+        changes |= {
+            "masks": Areas(masks) if masks else None,
+            "zones": self.zones or changes.get("zones"),
+        }
         if "capture_hours" in changes:
-            changes["capture_hours"] = replace(changes["capture_hours"], zone=self.zone, within=self.capture_hours)
+            changes["capture_hours"] = replace(
+                changes["capture_hours"], zone=self.zone, within=self.capture_hours
+            )
         if self.crop_room:
             changes["crop_room"] = min(self.crop_room, changes.get("crop_room", self.crop_room))
         changed = replace(self, **changes)
@@ -258,12 +286,16 @@ class Config:
     limits: Limits = field(default_factory=Limits)
     api_key_file: Path | None = toml_field(parse_path, None, "server.api_key_file")
     ca_file: Path | None = toml_field(parse_path, None, "server.ca_file")
-    bandwidth_bytes_s: float | None = toml_field(require_number(scale=1024), None, "upload.kib_per_s")
+    bandwidth_bytes_s: float | None = toml_field(
+        require_number(scale=1024), None, "upload.kib_per_s"
+    )
     bytes_a_month: float = toml_field(require_number(scale=2**20), math.inf, "upload.mib_per_month")
     """Of pictures that `run` sends, in a calendar month of `zone`."""
     zone: tzinfo | None = toml_field(parse_time_zone, None)
     hours: Hours = toml_field(parse_hours, ALWAYS, "upload.hours")
-    metrics_port: int | None = toml_field(require_whole_number(0, 65_535), DEFAULT_METRICS_PORT, "metrics.port")
+    metrics_port: int | None = toml_field(
+        require_whole_number(0, 65_535), DEFAULT_METRICS_PORT, "metrics.port"
+    )
     heartbeat_s: float = toml_field(require_number(300), 120.0, "server.heartbeat_s")
     make_cameras: bool = toml_field(require_type(bool), False, "server.make_cameras")
     box: str | None = toml_field(require_type(str), None, "server.box")
@@ -271,19 +303,28 @@ class Config:
     tenant_key: bool = toml_field(require_type(bool), False, "server.tenant_key")
     """Whether the tenant's own key may lie on this box."""
     log_form: str = toml_field(require_choice("text", "json"), "text", "log.format")
-    log_level: str = toml_field(require_choice("debug", "info", "warning", "error"), "info", "log.level")
+    log_level: str = toml_field(
+        require_choice("debug", "info", "warning", "error"), "info", "log.level"
+    )
     update_url: str | None = toml_field(parse_service_url, None, "update.url")
-    """The folder of releases, each in one of its version's name; None: this box is updated by hand."""
+    """The folder of releases, each in one of its version's name; None: this box is updated by
+    hand."""
     signers: Path | None = toml_field(parse_path, None, "update.signers")
     """Whose signatures count, as ssh-keygen(1) has it (ALLOWED SIGNERS)."""
-    restart: str = toml_field(require_type(str), "systemctl restart regulars-edge", "update.restart")
+    restart: str = toml_field(
+        require_type(str), "systemctl restart regulars-edge", "update.restart"
+    )
     well_after_s: float = toml_field(require_number(), 600.0, "update.well_after_s")
     """Of a new version, without a fault, until it stays."""
 
     def with_settings(self, settings: Mapping[str, Any]) -> Config:
-        """Return this with the settings that the service has for the whole box; what cannot be read is left out."""
+        """Return this with the settings that the service has for the whole box; what cannot be read
+        is left out."""
         raw = {key: settings[key] for key in _OF_BOX if settings.get(key) is not None}
-        changes = {"hours": self.hours, **_parse_settings(raw, _OF_BOX, "the service's settings of the box", [])}
+        changes = {
+            "hours": self.hours,
+            **_parse_settings(raw, _OF_BOX, "the service's settings of the box", []),
+        }
         return replace(self, **{**changes, "hours": replace(changes["hours"], zone=self.zone)})
 
 
@@ -294,19 +335,26 @@ _LIMITS: dict[str, tuple[str, Read]] = {
     "unsent_days": ("unsent_days", require_number()),
     "kept_days": ("kept_days", require_number()),
 }
-_TABLES = {name: _list_settings(Config, name) for name in ("server", "spool", "upload", "log", "metrics", "update")}
+_TABLES = {
+    name: _list_settings(Config, name)
+    for name in ("server", "spool", "upload", "log", "metrics", "update")
+}
 _TABLES["spool"] |= _LIMITS
 _OF_BOX = {key: _TABLES["upload"][key] for key in ("kib_per_s", "mib_per_month")}
 _OF_BOX["upload_hours"] = _TABLES["upload"]["hours"]
 
 
 def find_spool(environment: Mapping[str, str] = os.environ, configured: Path | None = None) -> Path:
-    """Find the spool's folder: REGULARS_EDGE_SPOOL, else the configured one, else in the user's state folder (XDG)."""
+    """Find the spool's folder: REGULARS_EDGE_SPOOL, else the configured one, else in the user's
+    state folder (XDG)."""
     if named := environment.get(SPOOL_VARIABLE):
         return Path(named)
     if configured is not None:
         return configured
-    state = environment.get("XDG_STATE_HOME") or Path(environment.get("HOME", "~")).expanduser() / ".local/state"
+    state = (
+        environment.get("XDG_STATE_HOME")
+        or Path(environment.get("HOME", "~")).expanduser() / ".local/state"
+    )
     return Path(state) / "regulars-edge"
 
 
@@ -322,10 +370,18 @@ def load(file: Path, environment: Mapping[str, str] = os.environ) -> Config:
     return parse_config(raw, str(file), environment)
 
 
-def parse_config(raw: dict[str, Any], name: str = "edge.toml", environment: Mapping[str, str] = os.environ) -> Config:
-    """Check and convert a parsed configuration; `name` stands in messages. Raises Misconfigured, with all faults."""
+def parse_config(
+    raw: dict[str, Any], name: str = "edge.toml", environment: Mapping[str, str] = os.environ
+) -> Config:
+    """Check and convert a parsed configuration; `name` stands in messages.
+
+    Raises Misconfigured, with all faults.
+    """
     faults: list[str] = []
-    tables = {"camera": ("camera", _parse_rows), **{table: (table, _parse_table) for table in _TABLES}}
+    tables = {
+        "camera": ("camera", _parse_rows),
+        **{table: (table, _parse_table) for table in _TABLES},
+    }
     top = _parse_settings(raw, _list_settings(Config) | tables, name, faults)
     values: dict[str, Any] = {"zone": top.get("zone")}
     for table, settings in _TABLES.items():
@@ -336,14 +392,18 @@ def parse_config(raw: dict[str, Any], name: str = "edge.toml", environment: Mapp
     ]
     if "url" not in top.get("server", {}):
         faults.append(f"{name} [server]: url is missing")
-    if not faults and len({(camera.name, camera.place) for camera in cameras if camera}) != len(cameras):
+    if not faults and len({(camera.name, camera.place) for camera in cameras if camera}) != len(
+        cameras
+    ):
         faults.append(f"{name}: a camera has the same source twice")
     if faults:
         raise Misconfigured("\n".join(faults))
     limits = {field: values.pop(field) for field, _ in _LIMITS.values() if field in values}
     values["spool"] = find_spool(environment, values.get("spool"))
     values["hours"] = replace(values.get("hours", ALWAYS), zone=values["zone"])
-    return Config(**values, limits=Limits(**limits), cameras=tuple(camera for camera in cameras if camera))
+    return Config(
+        **values, limits=Limits(**limits), cameras=tuple(camera for camera in cameras if camera)
+    )
 
 
 def _parse_table(raw: Any) -> dict[str, Any]:
@@ -358,11 +418,18 @@ def _parse_rows(raw: Any) -> list[dict[str, Any]]:
     return raw
 
 
-def _parse_camera(row: dict[str, Any], zone: tzinfo | None, where: str, faults: list[str]) -> CameraConfig | None:
-    """Read one [[camera]]; what is wrong is added to `faults`. `zone`: the whole box's, if it has none of its own."""
+def _parse_camera(
+    row: dict[str, Any], zone: tzinfo | None, where: str, faults: list[str]
+) -> CameraConfig | None:
+    """Read one [[camera]]; what is wrong is added to `faults`.
+
+    `zone`: the whole box's, if it has none of its own.
+    """
     source, faults_before = row.get("source"), len(faults)
     place_key = PLACES.get(str(source))
-    places = {key: ("place", require_type(str)) for key in PLACES.values() if place_key in (key, None)}
+    places = {
+        key: ("place", require_type(str)) for key in PLACES.values() if place_key in (key, None)
+    }
     values = _parse_settings(row, {**_CAMERA, **places}, where, faults)
     missing = [key for key in ("name", "source", place_key) if key and row.get(key, "") == ""]
     faults += [f"{where}: {key} is missing" for key in missing]
@@ -383,14 +450,17 @@ def _parse_camera(row: dict[str, Any], zone: tzinfo | None, where: str, faults: 
 
 
 def _check_camera(camera: CameraConfig, where: str) -> None:
-    """Raise Misconfigured if a camera's settings do not fit together: with the first of these reasons that applies."""
+    """Raise Misconfigured if a camera's settings do not fit together: with the first of these
+    reasons that applies."""
     chooses_faces, moves_files = camera.send in ("faces", "best_shot"), camera.after != "delete"
     reasons = {
-        "a folder's pictures are all sent: leave out `send`": camera.source == "folder" and camera.send != "all",
+        "a folder's pictures are all sent: leave out `send`": camera.source == "folder"
+        and camera.send != "all",
         f'after is "delete" or "move:/some/folder", not {camera.after!r}': not re.fullmatch(
             "delete|move:.+", camera.after
         ),
-        'the files that are moved would show what the masks hide: after = "delete"': camera.masks and moves_files,
+        'the files that are moved would show what the masks hide: after = "delete"': camera.masks
+        and moves_files,
         "capture_hours are of cameras that are asked for pictures, not of files": camera.is_of_files
         and camera.capture_hours.spans,
         'crop_room needs send = "faces" or "best_shot"': camera.crop_room and not chooses_faces,
@@ -399,7 +469,8 @@ def _check_camera(camera: CameraConfig, where: str) -> None:
             camera.zones and camera.send == "all" and not camera.motion_url
         ),
         "rotate: should be 0, 90, 180 or 270": camera.rotate % 90,
-        "hardware is of sources rtsp and video": camera.hardware and camera.source not in ("rtsp", "video"),
+        "hardware is of sources rtsp and video": camera.hardware
+        and camera.source not in ("rtsp", "video"),
         "tls_name is of https:// and rtsps://": (
             camera.tls_name and not camera.place.lower().startswith(("https:", "rtsps:"))
         ),
@@ -416,7 +487,9 @@ def shows_the_key(url: str) -> bool:
     """Tell whether the key would cross a network in the clear."""
     parts = urlsplit(url)
     host = parts.hostname or ""
-    return parts.scheme == "http" and not (host == "localhost" or host == "::1" or host.startswith("127."))
+    return parts.scheme == "http" and not (
+        host == "localhost" or host == "::1" or host.startswith("127.")
+    )
 
 
 KEY_VARIABLE = "REGULARS_API_KEY"
@@ -429,31 +502,44 @@ def read_api_key(file: Path | None, environment: Mapping[str, str] = os.environ)
         return _check_key(read_secret(file, environment), str(file))
     key = environment.get(KEY_VARIABLE, "").strip()
     if not key:
-        raise Misconfigured(f"no API key: set {KEY_VARIABLE}, or name a file that holds it (api_key_file, --key-file)")
+        raise Misconfigured(
+            f"no API key: set {KEY_VARIABLE}, or name a file that holds it (api_key_file, "
+            "--key-file)"
+        )
     return _check_key(key, KEY_VARIABLE)
 
 
 def read_secret(file: Path, environment: Mapping[str, str] = os.environ) -> str:
-    """Read a file of one line: a key, or a password of any characters. Raises Misconfigured if others may read it."""
+    """Read a file of one line: a key, or a password of any characters.
+
+    Raises Misconfigured if others may read it.
+    """
     try:
         with file.open(encoding="utf-8") as stream:
             status = os.fstat(stream.fileno())
             text = stream.read(4096).strip()
     except (OSError, UnicodeDecodeError) as error:
         raise Misconfigured(f"the secret in {file} cannot be read: {error}") from error
-    # systemd hands credentials out in a folder of its own, with an access list that looks like group permissions.
+    # systemd hands credentials out in a folder of its own, with an access list that looks like
+    # group permissions.
     is_of_systemd = Path(environment.get(_SYSTEMD) or "/nowhere") in file.parents
     if not is_of_systemd:
         if stat.S_IMODE(status.st_mode) & 0o077:
             raise Misconfigured(f"others may read {file}, which holds a secret: chmod 600 {file}")
         if status.st_uid not in (os.geteuid(), 0):
-            raise Misconfigured(f"{file}, which holds a secret, belongs to somebody else: chown it to this user")
+            raise Misconfigured(
+                f"{file}, which holds a secret, belongs to somebody else: chown it to this user"
+            )
     if not text or not text.isprintable():
-        raise Misconfigured(f"{file} should hold a secret: one line of characters that can be printed")
+        raise Misconfigured(
+            f"{file} should hold a secret: one line of characters that can be printed"
+        )
     return text
 
 
 def _check_key(key: str, place: str) -> str:
     if not key or not key.isascii() or not key.isprintable() or " " in key:
-        raise Misconfigured(f"what {place} holds is no API key: it should be one word of printable ASCII")
+        raise Misconfigured(
+            f"what {place} holds is no API key: it should be one word of printable ASCII"
+        )
     return key

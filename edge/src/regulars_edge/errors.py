@@ -6,7 +6,8 @@ from regulars_edge import exits
 
 
 class EdgeError(Exception):
-    """Root of all errors that this package raises on purpose; the message is meant for the operator."""
+    """Root of all errors that this package raises on purpose; the message is meant for the
+    operator."""
 
     exit_code = exits.INCOMPLETE
 
@@ -44,7 +45,10 @@ class SourceFailed(EdgeError):
 
 
 class PasswordRefused(SourceFailed):
-    """A camera that refuses user and password. How long they are not tried again: sources/wrong_password.py."""
+    """A camera that refuses user and password.
+
+    How long they are not tried again: sources/wrong_password.py.
+    """
 
 
 class ServiceError(EdgeError):
@@ -64,7 +68,10 @@ class Busy(ServiceError):
 
 
 class NotAllowed(ServiceError):
-    """Key, camera or address are wrong (401, 403, 404): pictures are kept. `code`: as CameraDisabled."""
+    """Key, camera or address are wrong (401, 403, 404): pictures are kept.
+
+    `code`: as CameraDisabled.
+    """
 
     exit_code = exits.OPERATOR
 
@@ -74,7 +81,10 @@ class NotAllowed(ServiceError):
 
 
 class Refused(ServiceError):
-    """A capture that will never be taken (any other 4xx with a code). `index`: of the batch, if the service says it."""
+    """A capture that will never be taken (any other 4xx with a code).
+
+    `index`: of the batch, if the service says it.
+    """
 
     def __init__(self, message: str, index: int | None = None) -> None:
         super().__init__(message)

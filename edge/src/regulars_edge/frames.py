@@ -1,4 +1,5 @@
-"""Frames: the pictures that sources give, with the time when each was taken; and how many wait in memory."""
+"""Frames: the pictures that sources give, with the time when each was taken; and how many wait in
+memory."""
 
 from __future__ import annotations
 
@@ -22,7 +23,8 @@ LARGEST_BYTES = 20 * 2**20
 
 
 class Pixels(Protocol):
-    """A picture of which parts can be had: Pillow's, or a decoder's frame, of which only they become RGB."""
+    """A picture of which parts can be had: Pillow's, or a decoder's frame, of which only they
+    become RGB."""
 
     @property
     def size(self) -> tuple[int, int]: ...
@@ -67,11 +69,17 @@ class Frame(Protocol):
 
     @cached_property
     def pixels(self) -> Pixels:
-        """Decode the frame as `image` does, once, by parts if the source can. Raises OSError for what is no picture."""
+        """Decode the frame as `image` does, once, by parts if the source can.
+
+        Raises OSError for what is no picture.
+        """
         return self.image()
 
     def grey(self, size_px: tuple[int, int]) -> Image:
-        """Small, grey and upright, made as cheaply as the format allows. Raises OSError for what is no picture."""
+        """Small, grey and upright, made as cheaply as the format allows.
+
+        Raises OSError for what is no picture.
+        """
 
     def release_file(self) -> None:
         """To be called when the picture is durably in the spool: its owner may let go of it."""
@@ -127,7 +135,8 @@ HELD_BYTES = 32 * 2**20
 
 
 class WaitingFrames:
-    """The frames of all cameras that wait in memory, as JPEGs, for a better one or for their turn."""
+    """The frames of all cameras that wait in memory, as JPEGs, for a better one or for their
+    turn."""
 
     def __init__(self, most_bytes: int = HELD_BYTES) -> None:
         self._most_bytes = most_bytes
@@ -135,7 +144,8 @@ class WaitingFrames:
         self._lock = threading.Lock()
 
     def hold(self, frame: EncodedFrame) -> None:
-        """Hold one more; beyond the bound those that are worth least lose their bytes, of equal ones the newest."""
+        """Hold one more; beyond the bound those that are worth least lose their bytes, of equal
+        ones the newest."""
         with self._lock:
             self._frames[frame] = None
             left_bytes = self._most_bytes
@@ -149,7 +159,8 @@ WAITING_FRAMES = WaitingFrames()
 
 
 def encode_jpeg(picture: Image) -> bytes:
-    """Encode the pixels without the EXIF data that they came with: a thumbnail there would show more."""
+    """Encode the pixels without the EXIF data that they came with: a thumbnail there would show
+    more."""
     out = io.BytesIO()
     picture.save(out, "JPEG", quality=JPEG_QUALITY, exif=b"", comment=b"")
     return out.getvalue()

@@ -32,7 +32,8 @@ LONGEST_ERROR = 200
 FIRST_LOOK_S = 5.0
 """How soon to look again whether a camera that has only begun gives pictures."""
 AIMED_BEAT_S, AIMED_FOR_S = 3.0, 600.0
-"""Somebody aims the camera: so often are heartbeats then, and for so long after the last request."""
+"""Somebody aims the camera: so often are heartbeats then, and for so long after the last
+request."""
 
 FACELESS_SHARE = 0.8
 """Part of a camera's pictures without a face from which on it sends too many."""
@@ -57,7 +58,8 @@ class Machine:
         return cls(_read_id(folder / "box"), (config.box or socket.gethostname())[:LONGEST_ERROR])
 
     def describe(self) -> dict[str, object]:
-        """Give what a heartbeat says of the machine: the temperature is that of its hottest sensor, if it has any."""
+        """Give what a heartbeat says of the machine: the temperature is that of its hottest sensor,
+        if it has any."""
         status: dict[str, object] = {"box": self.id, "box_name": self.name}
         if trouble := read_object(self.versions / TOLD_BY_UPDATE).get("trouble"):
             status["update"] = trouble
@@ -83,7 +85,8 @@ def _read_id(file: Path) -> str:
 class Health:
     """The health of one camera, by all its sources, its uploads and the box.
 
-    A heartbeat says whether the camera gives pictures, not just that this box runs: else it never fell silent.
+    A heartbeat says whether the camera gives pictures, not just that this box runs: else it never
+    fell silent.
     """
 
     uploader: CameraUploader
@@ -103,10 +106,13 @@ class Health:
     _unfit: str | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
-        self.settings: Mapping[str, object] = self.uploader.spool.read_settings(self.uploader.camera)
+        self.settings: Mapping[str, object] = self.uploader.spool.read_settings(
+            self.uploader.camera
+        )
 
     def add_capture(self, capture: Capture) -> None:
-        """Take a source in, with the settings of the service that an earlier process had, if they fit the file's."""
+        """Take a source in, with the settings of the service that an earlier process had, if they
+        fit the file's."""
         self.captures.append(capture)
         if capture.config.source != "video":
             try:
@@ -115,7 +121,8 @@ class Health:
                 self._say_unfit(error)
 
     def take_settings(self, settings: Mapping[str, object]) -> None:
-        """Apply the settings that the service has, if they have changed; if they do not fit, those before stay.
+        """Apply the settings that the service has, if they have changed; if they do not fit, those
+        before stay.
 
         Those are tried again each time: a password's file or a library that they need may come.
         """
@@ -125,7 +132,11 @@ class Health:
         try:
             of_cameras = [capture for capture in self.captures if capture.config.source != "video"]
             configs = {capture: capture.config.with_settings(settings) for capture in of_cameras}
-            wirings = {capture: capture.make(new) for capture, new in configs.items() if new != capture.settings}
+            wirings = {
+                capture: capture.make(new)
+                for capture, new in configs.items()
+                if new != capture.settings
+            }
         except Misconfigured as error:
             self._say_unfit(error)
             return
@@ -147,11 +158,17 @@ class Health:
 
     def find_error(self) -> str | None:
         """Return what goes wrong now: at a source, else on the way to the service."""
-        troubles = [*(capture.find_fault() for capture in self.captures), self._unfit, self.uploader.last.trouble]
+        troubles = [
+            *(capture.find_fault() for capture in self.captures),
+            self._unfit,
+            self.uploader.last.trouble,
+        ]
         return next((redact_text(trouble) for trouble in troubles if trouble is not None), None)
 
     def find_lag_s(self) -> float | None:
-        return max((capture.lag_s for capture in self.captures if capture.lag_s is not None), default=None)
+        return max(
+            (capture.lag_s for capture in self.captures if capture.lag_s is not None), default=None
+        )
 
     def describe(self) -> dict[str, object]:
         """Describe the camera and the box for a heartbeat: what is known, by name."""
@@ -161,14 +178,20 @@ class Health:
             "version": __version__,
             **self.machine.describe(),
             "disk_free_mib": shutil.disk_usage(self.uploader.spool.folder).free // 2**20,
-            **{f"dropped_{reason.name.lower()}": number for reason, number in self.uploader.dropped.counts().items()},
+            **{
+                f"dropped_{reason.name.lower()}": number
+                for reason, number in self.uploader.dropped.counts().items()
+            },
             "spooled": totals.unsent if totals else 0,
             "sent": totals and totals.sent,
             "refused": totals and totals.refused,
-            "oldest_unsent_s": int(totals.oldest_unsent_s) if totals and totals.oldest_unsent_s is not None else None,
+            "oldest_unsent_s": int(totals.oldest_unsent_s)
+            if totals and totals.oldest_unsent_s is not None
+            else None,
             "lag_s": None if (lag_s := self.find_lag_s()) is None else round(lag_s, 1),
             "looks_per_s": min(
-                (round(capture.looks_per_s, 1) for capture in self.captures if capture.looks_per_s), default=None
+                (round(capture.looks_per_s, 1) for capture in self.captures if capture.looks_per_s),
+                default=None,
             ),
             "clock_error_s": None if error_ms is None else round(error_ms / 1000, 1),
             "error": (self.find_error() or "")[:LONGEST_ERROR] or None,
@@ -179,10 +202,15 @@ class Health:
         """Send heartbeats until `stop`; none of a camera that is not configured any more."""
         while self.captures and not stop.is_set():
             wait_s = self.every_s if self.send_heartbeat() else FIRST_LOOK_S
-            stop.wait(min(self.every_s, AIMED_BEAT_S if time.monotonic() < self._near_until else wait_s))
+            stop.wait(
+                min(self.every_s, AIMED_BEAT_S if time.monotonic() < self._near_until else wait_s)
+            )
 
     def send_heartbeat(self) -> bool:
-        """Send one heartbeat, if it is known how the camera is; return whether. What goes wrong is logged once."""
+        """Send one heartbeat, if it is known how the camera is; return whether.
+
+        What goes wrong is logged once.
+        """
         service = self.uploader.service
         try:
             if self._id is None:
@@ -201,11 +229,13 @@ class Health:
             self._no_beat = None
             self._warn_of_faceless(answer.faceless_share)
             if self.aim is not None:
-                self.aim.is_wanted, self._asked_by = answer.is_still_asked, self.uploader.open_shop()
+                self.aim.is_wanted = answer.is_still_asked
+                self._asked_by = self.uploader.open_shop()
                 if answer.is_still_asked:
                     self._near_until = time.monotonic() + AIMED_FOR_S
         except ServiceError as error:
-            self.is_heard, self._id = False, None  # the camera may be gone, and another has its name
+            # the camera may be gone, and another has its name
+            self.is_heard, self._id = False, None
             if str(error) != self._no_beat:
                 log.warning("%s: no heartbeat: %s", self.uploader.camera, error)
             self._no_beat = str(error)
@@ -214,6 +244,9 @@ class Health:
     def _warn_of_faceless(self, share: float) -> None:
         """Say once that too many pictures show nobody, until they do no more."""
         if share >= FACELESS_SHARE and not self._is_warned:
-            text = '%s: %.0f %% of the last pictures show no face, and each costs: send = "best_shot" sends fewer'
+            text = (
+                "%s: %.0f %% of the last pictures show no face, and each costs: send = "
+                '"best_shot" sends fewer'
+            )
             log.warning(text, self.uploader.camera, 100 * share)
         self._is_warned = share >= FACELESS_SHARE

@@ -1,4 +1,5 @@
-"""One exchange over HTTP, with keep-alive: an answer, or Unreachable. What answers mean is service.py's business."""
+"""One exchange over HTTP, with keep-alive: an answer, or Unreachable. What answers mean is
+service.py's business."""
 
 from __future__ import annotations
 
@@ -33,16 +34,22 @@ _READ_BYTES = 65_536
 
 _TLS_FAULTS = {
     "WRONG_VERSION_NUMBER": ". This port speaks http: its URL begins with http://",
-    "certificate is not yet valid": ". Is this machine's clock right? It should be set by NTP, or by hand",
-    "certificate has expired": ". Is this machine's clock right? If it is, {whose} needs a new certificate",
+    "certificate is not yet valid": ". Is this machine's clock right? It should be set by NTP, or "
+    "by hand",
+    "certificate has expired": ". Is this machine's clock right? If it is, {whose} needs a new "
+    "certificate",
     "CERTIFICATE_VERIFY_FAILED": ". {hint}",
 }
 """Parts of OpenSSL's errors, and what would be right."""
 
 
-SERVICE, CAMERA = (
-    ("the service", "If the service's certificate is your own, let ca_file of [server] name it"),
-    ("the camera", "If the camera's certificate is its own, let ca_file name it, and tls_name the name in it"),
+SERVICE = (
+    "the service",
+    "If the service's certificate is your own, let ca_file of [server] name it",
+)
+CAMERA = (
+    "the camera",
+    "If the camera's certificate is its own, let ca_file name it, and tls_name the name in it",
 )
 """Whose certificate is verified, and what helps if it is not known."""
 
@@ -52,10 +59,11 @@ _OBJECT = re.compile(r"^\w+\(host='[^']*', port=\d+\): ")
 
 @dataclass(frozen=True)
 class Answer:
-    """`sent_boot_ms`, `received_boot_ms`: by this machine's clock, before the request and after the answer's head.
+    """`sent_boot_ms`, `received_boot_ms`: by this machine's clock, before the request and after the
+    answer's head.
 
-    `proxy`: which variable named the proxy that it came through, and where that is; empty: it came directly.
-    `broke_off`: there may be less of the body than was announced.
+    `proxy`: which variable named the proxy that it came through, and where that is; empty: it came
+    directly. `broke_off`: there may be less of the body than was announced.
     """
 
     status: int
@@ -73,7 +81,10 @@ IsEnough = Callable[[urllib3.HTTPHeaderDict, bytes | bytearray], bool]
 
 @dataclass(frozen=True)
 class Timeouts:
-    """`whole_s` bounds an answer that trickles: head and body, each. What is sent may take as long as it moves."""
+    """`whole_s` bounds an answer that trickles: head and body, each.
+
+    What is sent may take as long as it moves.
+    """
 
     connect_s: float = 10.0
     silence_s: float = 60.0
@@ -90,13 +101,15 @@ class Address:
 
     @classmethod
     def read(cls, url: str, user: str | None = None, password: str | None = None) -> Address:
-        """Read a URL. Raises ValueError, also if a password cuts it short, whose beginning then stands as its port."""
+        """Read a URL. Raises ValueError, also if a password cuts it short, whose beginning then
+        stands as its port."""
         parts = urlsplit(url)
         if parts.port == 0:
             raise ValueError("nothing listens at port 0")
         host = parts.netloc.rpartition("@")[2]
         if ":" in host and "@" in "".join(parts[2:]):
-            ip_address(parts.hostname or "")  # a name may be the user, and its port a password up to its first slash
+            # a name may be the user, and its port a password up to its first slash
+            ip_address(parts.hostname or "")
         return cls(
             urlunsplit(parts._replace(netloc=host)),
             user if user is not None else (unquote(parts.username) if parts.username else None),
@@ -105,17 +118,20 @@ class Address:
 
 
 def proxies_of_environment() -> dict[str, str]:
-    """Return HTTP_PROXY and HTTPS_PROXY: they are for the service, while cameras are in the network at hand."""
+    """Return HTTP_PROXY and HTTPS_PROXY: they are for the service, while cameras are in the network
+    at hand."""
     found = getproxies_environment()
     return {scheme: found[scheme] for scheme in ("http", "https") if scheme in found}
 
 
 @dataclass(eq=False)
 class Http:
-    """A client of HTTP, which several threads may use. It verifies certificates, by `ca_file` or the system's.
+    """A client of HTTP, which several threads may use.
 
-    `proxies`: URLs by scheme, for hosts that are not this machine and that NO_PROXY does not name; `tls_name`: the name
-    in the certificate, if that is not the URL's. Raises Misconfigured.
+    It verifies certificates, by `ca_file` or the system's.
+
+    `proxies`: URLs by scheme, for hosts that are not this machine and that NO_PROXY does not name;
+    `tls_name`: the name in the certificate, if that is not the URL's. Raises Misconfigured.
     """
 
     clock: Clock
@@ -140,8 +156,9 @@ class Http:
     ) -> Answer:
         """Send a request and return its answer; redirects are not followed.
 
-        Raises Unreachable, also for an answer of more than `largest` bytes, and for one that breaks off. With `enough`
-        the beginning counts: of an answer that breaks off, and of one that is enough before its end.
+        Raises Unreachable, also for an answer of more than `largest` bytes, and for one that breaks
+        off. With `enough` the beginning counts: of an answer that breaks off, and of one that is
+        enough before its end.
         """
         changed_ns = self._read_change_ns()
         if changed_ns not in (None, self._read_ns):  # the service's certificate is another, say
@@ -164,21 +181,31 @@ class Http:
         except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
             if response is not None:
                 response.close()
-            way = f". It was asked through {proxy}: NO_PROXY={urlsplit(url).hostname} asks it directly" if proxy else ""
+            way = (
+                f". It was asked through {proxy}: NO_PROXY={urlsplit(url).hostname} asks it "
+                "directly"
+                if proxy
+                else ""
+            )
             raise Unreachable(f"{fault}: {explain_error(error, self.whose)}{way}") from error
         if broke_off:
             response.close()
         response.release_conn()
-        return Answer(response.status, response.headers, content, sent_ms, received_ms, proxy, broke_off)
+        return Answer(
+            response.status, response.headers, content, sent_ms, received_ms, proxy, broke_off
+        )
 
     def close_idle(self) -> None:
-        """Close all idle connections: after an answer that cannot be ours, none of them is to be trusted."""
+        """Close all idle connections: after an answer that cannot be ours, none of them is to be
+        trusted."""
         for pool in self._pools.values():
             pool.clear()
 
     def _open_pools(self) -> None:
         context = tls_context(self.ca_file, is_camera=self.whose is CAMERA)
-        kinds = {scheme: partial(_make_proxy, url) for scheme, url in self.proxies.items()} | {"": urllib3.PoolManager}
+        kinds = {scheme: partial(_make_proxy, url) for scheme, url in self.proxies.items()} | {
+            "": urllib3.PoolManager
+        }
         self._pools = {scheme: self._make_pool(kind, context) for scheme, kind in kinds.items()}
 
     def _read_change_ns(self) -> int | None:
@@ -186,7 +213,9 @@ class Http:
             return self.ca_file.stat().st_mtime_ns if self.ca_file else None
         return None
 
-    def _make_pool(self, kind: Callable[..., urllib3.PoolManager], context: ssl.SSLContext) -> urllib3.PoolManager:
+    def _make_pool(
+        self, kind: Callable[..., urllib3.PoolManager], context: ssl.SSLContext
+    ) -> urllib3.PoolManager:
         """Make a pool whose connections have our timeouts, certificates and bounds."""
         pool = kind(
             num_pools=8,
@@ -203,18 +232,23 @@ class Http:
         return pool
 
     def _find_proxy(self, url: str) -> str:
-        """Return which variable names the proxy of a URL, and where that is; empty: the URL is asked directly."""
+        """Return which variable names the proxy of a URL, and where that is; empty: the URL is
+        asked directly."""
         parts = urlsplit(url)
         host = parts.hostname or ""
         if parts.scheme not in self.proxies or _is_of_this_machine(host) or proxy_bypass(host):
             return ""
-        name, its = f"{parts.scheme}_proxy", Address.read(_add_scheme(self.proxies[parts.scheme])).url
+        name = f"{parts.scheme}_proxy"
+        its = Address.read(_add_scheme(self.proxies[parts.scheme])).url
         return f"{name if name in os.environ else name.upper()} ({its})"
 
     def _read_body(
         self, response: urllib3.BaseHTTPResponse, max_bytes: int, is_enough: IsEnough | None
     ) -> tuple[bytes, bool]:
-        """Return the body, and whether more of it was announced and is not read (`enough`). Raises ValueError."""
+        """Return the body, and whether more of it was announced and is not read (`enough`).
+
+        Raises ValueError.
+        """
         deadline, body = time.monotonic() + self.timeouts.whole_s, bytearray()
         try:
             while part := response.read1(_READ_BYTES):
@@ -235,20 +269,23 @@ class Http:
 def tls_context(ca_file: Path | None, *, is_camera: bool) -> ssl.SSLContext:
     """Return what verifies certificates, by `ca_file` or the system's. Raises Misconfigured.
 
-    Of a camera, its own certificate may be in `ca_file`, and the name may be the subject's alone: many make them so.
+    Of a camera, its own certificate may be in `ca_file`, and the name may be the subject's alone:
+    many make them so.
     """
     try:
         context = ssl.create_default_context(cafile=ca_file)
     except OSError as error:
         raise Misconfigured(f"the certificates in {ca_file} cannot be read: {error}") from error
-    context.hostname_checks_common_name = is_camera  # RFC 9525: else the subject does not count if hosts are named
+    # RFC 9525: else the subject does not count if hosts are named
+    context.hostname_checks_common_name = is_camera
     if is_camera:
         context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
     return context
 
 
 def _is_of_this_machine(host: str) -> bool:
-    """Tell whether a host is this machine, by its name or address alone (RFC 6761, 6.3; RFC 1122, 3.2.1.3)."""
+    """Tell whether a host is this machine, by its name or address alone (RFC 6761, 6.3; RFC 1122,
+    3.2.1.3)."""
     try:
         return ip_address(host).is_loopback
     except ValueError:
@@ -265,9 +302,13 @@ def _make_proxy(url: str, **settings: Any) -> urllib3.ProxyManager:
     try:
         proxy = Address.read(url)
         user = f"{proxy.user}:{proxy.password}" if proxy.user else None
-        return urllib3.ProxyManager(proxy.url, proxy_headers=urllib3.make_headers(proxy_basic_auth=user), **settings)
+        return urllib3.ProxyManager(
+            proxy.url, proxy_headers=urllib3.make_headers(proxy_basic_auth=user), **settings
+        )
     except (urllib3.exceptions.HTTPError, ValueError):
-        raise Misconfigured(f"HTTP_PROXY or HTTPS_PROXY: {redact_url(url)} is no URL of an HTTP proxy") from None
+        raise Misconfigured(
+            f"HTTP_PROXY or HTTPS_PROXY: {redact_url(url)} is no URL of an HTTP proxy"
+        ) from None
 
 
 @contextmanager
@@ -288,11 +329,14 @@ def limit_time(line: socket.socket, whole_s: float) -> Iterator[None]:
     finally:
         timer.cancel()
         if is_late.is_set():  # what was read until then may look like a whole answer
-            raise ConnectionAbortedError(f"the head of its answer was not whole after {whole_s:g} s")
+            raise ConnectionAbortedError(
+                f"the head of its answer was not whole after {whole_s:g} s"
+            )
 
 
 class _Bounded(HTTPConnection):
-    """A connection whose answers' heads end in time: http.client waits for a head that goes on for ever."""
+    """A connection whose answers' heads end in time: http.client waits for a head that goes on for
+    ever."""
 
     whole_s = 0.0
 
@@ -301,7 +345,9 @@ class _Bounded(HTTPConnection):
             return super().getresponse()
 
 
-def _make_bounded_pool(pool: type[urllib3.HTTPConnectionPool], whole_s: float) -> type[urllib3.HTTPConnectionPool]:
+def _make_bounded_pool(
+    pool: type[urllib3.HTTPConnectionPool], whole_s: float
+) -> type[urllib3.HTTPConnectionPool]:
     """Make a kind of pool whose connections are `_Bounded`, with TLS or without."""
     connection = type("Connection", (_Bounded, pool.ConnectionCls), {"whole_s": whole_s})
     return type(pool.__name__, (pool,), {"ConnectionCls": connection})

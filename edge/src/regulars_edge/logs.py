@@ -1,4 +1,5 @@
-"""Logs on stderr, as text or as JSON lines; no secrets in what is shown or logged; and a tally of what is dropped."""
+"""Logs on stderr, as text or as JSON lines; no secrets in what is shown or logged; and a tally of
+what is dropped."""
 
 from __future__ import annotations
 
@@ -17,7 +18,8 @@ from urllib.parse import quote
 from regulars_edge.picture import format_rfc3339
 
 _USERINFO = re.compile(r"(?<=:/)/?.*@")
-"""To the last @ of the line, for a password may hold any character; and of what a path has made of a URL."""
+"""To the last @ of the line, for a password may hold any character; and of what a path has made of
+a URL."""
 _BEARER = re.compile(r"(?i)\b(bearer|basic|digest)\s+[^\s,'\"]+")
 _URL = re.compile(r"(?::/|[?&][^\s?&=]*=)\S*")
 """A URL behind its scheme, and a query by itself, to the next space."""
@@ -28,10 +30,12 @@ HIDDEN = "***"
 
 
 def redact_text(text: str) -> str:
-    """`text` without the user part of URLs, any value of their queries, authorization values, and control characters.
+    """`text` without the user part of URLs, any value of their queries, authorization values, and
+    control characters.
 
-    No list of names tells which value is a secret: each kind of camera has a name of its own for the password, and some
-    write it into the path. Names of files and answers may have control characters, and a terminal obeys them.
+    No list of names tells which value is a secret: each kind of camera has a name of its own for
+    the password, and some write it into the path. Names of files and answers may have control
+    characters, and a terminal obeys them.
 
     >>> redact_text("rtsp://admin:pa@ss@10.0.0.9/live?loginpas=x&channel=1 is busy")
     'rtsp://***@10.0.0.9/live?loginpas=***&channel=*** is busy'
@@ -43,7 +47,8 @@ def redact_text(text: str) -> str:
 
 
 def redact_url(url: str) -> str:
-    """Return what `redact_text` shows of a URL alone, whose spaces and quotes do not end it: they are percent-encoded.
+    """Return what `redact_text` shows of a URL alone, whose spaces and quotes do not end it: they
+    are percent-encoded.
 
     >>> redact_url("http://10.0.0.9/shot?pass=it's mine")
     'http://10.0.0.9/shot?pass=***'
@@ -54,17 +59,24 @@ def redact_url(url: str) -> str:
 def _hide_values(url: str) -> str:
     closers = "".join(_CLOSERS.findall(url))
     path, mark, query = url.removesuffix(closers).partition("?")
-    return re.sub("=[^&]+", f"={HIDDEN}", path) + mark + "&".join(map(_hide_value, query.split("&"))) + closers
+    return (
+        re.sub("=[^&]+", f"={HIDDEN}", path)
+        + mark
+        + "&".join(map(_hide_value, query.split("&")))
+        + closers
+    )
 
 
 def _hide_value(part: str) -> str:
-    """Hide the value of one part of a query; one without a name is hidden whole, such as a base64 that ends in "="."""
+    """Hide the value of one part of a query; one without a name is hidden whole, such as a base64
+    that ends in "="."""
     name, _, value = part.partition("=")
     return f"{name}={HIDDEN}" if value.strip("=") else HIDDEN * bool(part)
 
 
 class Redaction(logging.Filter):
-    """Redacts each log record whole, exceptions included, and the secrets it was told of by their value."""
+    """Redacts each log record whole, exceptions included, and the secrets it was told of by their
+    value."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -122,7 +134,8 @@ SAY_EVERY_S = 600.0
 
 
 class Dropped(Enum):
-    """Reasons why pictures, or frames that were looked at, do not get to the service, by their names in metrics."""
+    """Reasons why pictures, or frames that were looked at, do not get to the service, by their
+    names in metrics."""
 
     SPOOL_FULL = "there was no room for them"
     PER_MINUTE = "they were more than `per_minute` allows"
@@ -134,7 +147,10 @@ class Dropped(Enum):
 
 @dataclass(eq=False)
 class Tally:
-    """The pictures dropped of one camera since this process began. May be used from several threads."""
+    """The pictures dropped of one camera since this process began.
+
+    May be used from several threads.
+    """
 
     camera: str
     now: Callable[[], float] = time.monotonic
@@ -143,7 +159,8 @@ class Tally:
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
 
     def add(self, reason: Dropped, number: int = 1) -> None:
-        """Count them; of each reason the log has the first one, and then how many there were, now and then."""
+        """Count them; of each reason the log has the first one, and then how many there were, now
+        and then."""
         with self._lock:
             self._counts[reason] += number
             now, so_far = self.now(), self._counts[reason]

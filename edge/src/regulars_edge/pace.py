@@ -14,12 +14,14 @@ from datetime import UTC, datetime, tzinfo
 from typing import BinaryIO
 
 LONGEST_RETRY_AFTER_S = 3600.0
-"""A Retry-After beyond this is not believed: a mistake over there must not silence a camera for a year."""
+"""A Retry-After beyond this is not believed: a mistake over there must not silence a camera for a
+year."""
 
 
 @dataclass(eq=False)
 class Backoff:
-    """Full jitter (Brooker, "Exponential Backoff And Jitter", 2015): a random time up to base * 2^failures, capped."""
+    """Full jitter (Brooker, "Exponential Backoff And Jitter", 2015): a random time up to
+    base * 2^failures, capped."""
 
     base_s: float = 0.5
     cap_s: float = 300.0
@@ -30,7 +32,8 @@ class Backoff:
         self.failures = 0
 
     def count_failure(self, retry_after_s: float | None = None) -> float:
-        """Return the time to wait now: at least what the service asked for, and jitter, or all would come at once."""
+        """Return the time to wait now: at least what the service asked for, and jitter, or all
+        would come at once."""
         wait_s = self.rng.uniform(0, min(self.cap_s, self.base_s * 2 ** min(self.failures, 30)))
         self.failures += 1
         return wait_s + min(retry_after_s or 0.0, LONGEST_RETRY_AFTER_S)
@@ -78,14 +81,18 @@ class Hours:
     """Times of day, also of some days of the week."""
 
     spans: Sequence[range]
-    """Minutes since the week began, on Monday; one over midnight on Sunday goes on beyond its end."""
+    """Minutes since the week began, on Monday; one over midnight on Sunday goes on beyond its
+    end."""
     zone: tzinfo | None = None
     within: Hours | None = None
     """Which are to be open, too."""
 
     @classmethod
     def read_spans(cls, texts: Sequence[str], zone: tzinfo | None = None) -> Hours:
-        """`["22:00-06:00"]`, `["Mon-Fri 08:00-20:00", "Sat 09:00-14:00"]`; none: always. Raises ValueError."""
+        """`["22:00-06:00"]`, `["Mon-Fri 08:00-20:00", "Sat 09:00-14:00"]`; none: always.
+
+        Raises ValueError.
+        """
         return cls(tuple(span for text in texts for span in _parse_span(text)), zone)
 
     def is_open_at(self, at_ms: int) -> bool:
@@ -102,13 +109,17 @@ ALWAYS = Hours(())
 
 
 _DAY = f"({'|'.join(_DAYS)})"
-_SPAN = re.compile(rf"(?:{_DAY}(?:-{_DAY})? +)?(\d\d?):([0-5]?\d)-(\d\d?):([0-5]?\d)", re.IGNORECASE)
+_SPAN = re.compile(
+    rf"(?:{_DAY}(?:-{_DAY})? +)?(\d\d?):([0-5]?\d)-(\d\d?):([0-5]?\d)", re.IGNORECASE
+)
 
 
 def _parse_span(text: str) -> Iterator[range]:
     found = _SPAN.fullmatch(text.strip())
     if found is None or max(int(found[3]), int(found[5])) > 24:
-        raise ValueError(f"{text!r} are no hours: write them as 22:00-06:00, or as Mon-Fri 08:00-20:00")
+        raise ValueError(
+            f"{text!r} are no hours: write them as 22:00-06:00, or as Mon-Fri 08:00-20:00"
+        )
     first, last = found[1] or "mon", found[2] or found[1] or "sun"
     begins, ends = _DAYS.index(first.lower()), _DAYS.index(last.lower())
     start, end = (60 * int(found[at]) + int(found[at + 1]) for at in (3, 5))

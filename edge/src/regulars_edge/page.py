@@ -1,6 +1,7 @@
 """The local port: the page of the cameras, and figures for Prometheus. On localhost only.
 
-The page has each camera's last picture. It has no script, loads nothing from elsewhere, and renews itself.
+The page has each camera's last picture. It has no script, loads nothing from elsewhere, and renews
+itself.
 """
 
 from __future__ import annotations
@@ -29,8 +30,11 @@ main { display: grid; gap: 1.5rem; grid-template-columns: repeat(auto-fill, minm
 h2 { margin: 0; font-size: 1.2rem; overflow-wrap: anywhere; } img { width: 100%; }</style><h1>Cameras</h1><main>"""
 
 
-def make_answer(path: str, cameras: Sequence[tuple[str, Shot | None]], now_ms: int) -> tuple[str, bytes] | None:
-    """Return type and bytes of the page or of one camera's picture, as it is sent; None if nothing is at `path`.
+def make_answer(
+    path: str, cameras: Sequence[tuple[str, Shot | None]], now_ms: int
+) -> tuple[str, bytes] | None:
+    """Return type and bytes of the page or of one camera's picture, as it is sent; None if nothing
+    is at `path`.
 
     `cameras`: the name and the last picture of each.
     """
@@ -53,7 +57,8 @@ SILENCE_S = 10.0
 """How long a caller of the local page may be silent, in s."""
 _OURS = ("localhost", "127.0.0.1", "::1")
 _HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; img-src 'self'; style-src 'unsafe-inline'; frame-ancestors 'none'",
+    "Content-Security-Policy": "default-src 'none'; img-src 'self'; style-src 'unsafe-inline'; "
+    "frame-ancestors 'none'",
     "Cross-Origin-Resource-Policy": "same-origin",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
@@ -62,12 +67,17 @@ _HEADERS = {
 
 
 def serve_page(
-    port: int, figures: Collector, page: Callable[[str], tuple[str, bytes] | None], stop: threading.Event
+    port: int,
+    figures: Collector,
+    page: Callable[[str], tuple[str, bytes] | None],
+    stop: threading.Event,
 ) -> None:
-    """Answer GET /metrics and `page`, which gives type and bytes of a path, or None, on 127.0.0.1 until `stop`.
+    """Answer GET /metrics and `page`, which gives type and bytes of a path, or None, on 127.0.0.1
+    until `stop`.
 
-    It answers only those who ask for this machine by a name of its own: else any website could have its name point here
-    and read what is shown in a browser of this machine. Raises EdgeError if the port is taken.
+    It answers only those who ask for this machine by a name of its own: else any website could have
+    its name point here and read what is shown in a browser of this machine. Raises EdgeError if the
+    port is taken.
     """
 
     class Handler(BaseHTTPRequestHandler):
@@ -79,7 +89,9 @@ def serve_page(
                 return
             path = self.path.partition("?")[0]
             is_metrics = path == "/metrics"
-            found = (CONTENT_TYPE_PLAIN_0_0_4, generate_latest(figures)) if is_metrics else page(path)
+            found = (
+                (CONTENT_TYPE_PLAIN_0_0_4, generate_latest(figures)) if is_metrics else page(path)
+            )
             if found is None:
                 self.send_error(404)
                 return
@@ -99,11 +111,18 @@ def serve_page(
             server.handle_request()
 
 
-def send_page(caller: BaseHTTPRequestHandler, content_type: str, body: bytes, **headers: str) -> None:
+def send_page(
+    caller: BaseHTTPRequestHandler, content_type: str, body: bytes, **headers: str
+) -> None:
     """Send an answer with the headers of all our pages; `headers` replace some, with _ for -."""
     others = {name.replace("_", "-"): value for name, value in headers.items()}
     caller.send_response(200)
-    for name, value in {"Content-Type": content_type, "Content-Length": str(len(body)), **_HEADERS, **others}.items():
+    for name, value in {
+        "Content-Type": content_type,
+        "Content-Length": str(len(body)),
+        **_HEADERS,
+        **others,
+    }.items():
         caller.send_header(name, value)
     caller.end_headers()
     caller.wfile.write(body)

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 TimeBy = Literal["clock", "exif", "name", "file", "film"]
-"""What says when a picture was taken: this machine's clock, the picture, the file's name or its own time, a film."""
+"""What says when a picture was taken: this machine's clock, the picture, the file's name or its own
+time, a film."""
 
 JPEG, PNG = "image/jpeg", "image/png"
 _MAGIC = {b"\xff\xd8\xff": JPEG, b"\x89PNG\r\n\x1a\n": PNG}
@@ -27,14 +28,20 @@ _JPEG_END, _PNG_END = b"\xff\xd9", b"IEND\xaeB`\x82"
 
 _EXIF_IFD = 0x8769
 _TIME_TAGS = ((0x9003, 0x9291, 0x9011), (0x9004, 0x9292, 0x9012), (0x0132, 0x9290, 0x9010))
-"""DateTimeOriginal, DateTimeDigitized and DateTime, each with its subseconds and its offset from UTC (EXIF 2.31)."""
+"""DateTimeOriginal, DateTimeDigitized and DateTime, each with its subseconds and its offset from
+UTC (EXIF 2.31)."""
 
 EARLIEST_MS = round(datetime(2000, 1, 2, tzinfo=UTC).timestamp()) * 1000
-"""Clocks that were never set say 1970 or the first of January 2000: no time is better than that one."""
+"""Clocks that were never set say 1970 or the first of January 2000: no time is better than that
+one."""
 LATEST_MS = round(datetime(9998, 12, 31, tzinfo=UTC).timestamp()) * 1000
 """Dates end a year later; times of files do not."""
 
-_NAME_FIELDS = {"%Y": r"\d{4}", "%f": r"\d{1,6}", **dict.fromkeys(("%y", "%m", "%d", "%H", "%M", "%S"), r"\d\d")}
+_NAME_FIELDS = {
+    "%Y": r"\d{4}",
+    "%f": r"\d{1,6}",
+    **dict.fromkeys(("%y", "%m", "%d", "%H", "%M", "%S"), r"\d\d"),
+}
 
 
 @dataclass(frozen=True)
@@ -52,14 +59,17 @@ def find_content_type(head: bytes) -> str | None:
 
 
 def ends_whole(kind: str, data: bytes, last: int = 64) -> bool:
-    """Tell whether the format's end is within the `last` bytes of a file; compressed pixels never look like it."""
+    """Tell whether the format's end is within the `last` bytes of a file; compressed pixels never
+    look like it."""
     return (_JPEG_END if kind == JPEG else _PNG_END) in data[-last:]
 
 
 LARGEST_PX = 40_000_000
-"""Of a picture that is looked at here (8K has 33 million): a few bytes may claim to be a picture of any size."""
+"""Of a picture that is looked at here (8K has 33 million): a few bytes may claim to be a picture of
+any size."""
 WHOLE_PX = 16_000_000
-"""A larger JPEG is looked at in half its size, which takes a quarter of the memory; a larger PNG cannot be."""
+"""A larger JPEG is looked at in half its size, which takes a quarter of the memory; a larger PNG
+cannot be."""
 PROGRESSIVE_BYTES = 100_000_000
 """Of a progressive JPEG's coefficients, which are all held to decode it at whatever size."""
 DECODING = threading.Lock()
@@ -67,7 +77,10 @@ DECODING = threading.Lock()
 
 
 def open_picture(data: bytes) -> Image:
-    """Open a picture. Raises OSError for what is none, and for one that would take too much memory to decode."""
+    """Open a picture.
+
+    Raises OSError for what is none, and for one that would take too much memory to decode.
+    """
     from PIL import Image
 
     try:
@@ -87,33 +100,45 @@ def open_picture(data: bytes) -> Image:
 
 
 def _count_coefficient_bytes(picture: Image) -> int:
-    """Return what all coefficients of a JPEG take, two bytes each; some parts may have fewer than there are pixels."""
+    """Return what all coefficients of a JPEG take, two bytes each; some parts may have fewer than
+    there are pixels."""
     # Pillow sets `layer` when it opens a JPEG, and its types do not name it.
     parts: list[tuple[int, int]] = [(across, down) for _, across, down, _ in picture.layer]  # type: ignore[attr-defined]
     finest = max(across for across, _ in parts) * max(down for _, down in parts)
-    return 2 * picture.width * picture.height * sum(across * down for across, down in parts) // finest
+    return (
+        2 * picture.width * picture.height * sum(across * down for across, down in parts) // finest
+    )
 
 
 def is_whole(kind: str, data: bytes) -> bool:
-    """Tell whether nothing is missing: it ends as its format does, or else a decoder gets to its last line."""
+    """Tell whether nothing is missing: it ends as its format does, or else a decoder gets to its
+    last line."""
     return ends_whole(kind, data) or decodes_whole(data)
 
 
 def decodes_whole(data: bytes) -> bool:
-    """Tell whether a decoder gets to the last line; of a baseline JPEG, also if its end's mark is missing.
+    """Tell whether a decoder gets to the last line; of a baseline JPEG, also if its end's mark is
+    missing.
 
     Then whatever follows changes no pixel: a decoder would make missing ones of it.
     """
     if _decode_thumbnail(data) is not None:
         return True
-    ended = [_decode_thumbnail(data + filler * 4_096 + _JPEG_END) for filler in (b"", b"\x55", b"\xaa")]
-    return ended[0] is not None and not ended[0].info.get("progressive") and all(each == ended[0] for each in ended)
+    ended = [
+        _decode_thumbnail(data + filler * 4_096 + _JPEG_END) for filler in (b"", b"\x55", b"\xaa")
+    ]
+    return (
+        ended[0] is not None
+        and not ended[0].info.get("progressive")
+        and all(each == ended[0] for each in ended)
+    )
 
 
 def _decode_thumbnail(data: bytes) -> Image | None:
     try:
         picture = open_picture(data)
-        picture.draft("L", (1, 1))  # a JPEG is decoded at an eighth of its size, and is read to its end all the same
+        # a JPEG is decoded at an eighth of its size, and is read to its end all the same
+        picture.draft("L", (1, 1))
         with DECODING:
             picture.load()
     except Exception:  # whatever a broken file makes of a parser, it is no whole picture
@@ -128,7 +153,8 @@ def parse_content(data: bytes) -> Content | None:
 
 
 def parse_exif_ms(data: bytes, zone: tzinfo | None, now_ms: int) -> int | None:
-    """Return when the picture was taken by its EXIF data, in ms since 1970; None if it does not say or cannot be right.
+    """Return when the picture was taken by its EXIF data, in ms since 1970; None if it does not say
+    or cannot be right.
 
     Times without an offset are local time: of `zone`, or of the machine's zone if that is None.
     """
@@ -144,29 +170,39 @@ def parse_exif_ms(data: bytes, zone: tzinfo | None, now_ms: int) -> int | None:
 
 
 class NameTime:
-    """The time that a file's name says, by a pattern of strftime's fields that is searched in the path."""
+    """The time that a file's name says, by a pattern of strftime's fields that is searched in the
+    path."""
 
     def __init__(self, pattern: str) -> None:
-        """Take a pattern of %Y or %y, %m, %d, %H, %M, perhaps %S and %f. Raises ValueError for another."""
+        """Take a pattern of %Y or %y, %m, %d, %H, %M, perhaps %S and %f.
+
+        Raises ValueError for another.
+        """
         fields = re.findall("%.?", pattern)
         if not set(fields) <= set(_NAME_FIELDS) or not {"%m", "%d", "%H", "%M"} <= set(fields):
-            raise ValueError("write it as %Y%m%d%H%M%S, with %Y or %y, %m, %d, %H, %M, perhaps %S and %f")
+            raise ValueError(
+                "write it as %Y%m%d%H%M%S, with %Y or %y, %m, %d, %H, %M, perhaps %S and %f"
+            )
         self._pattern = pattern
         text = re.sub("%.", lambda found: _NAME_FIELDS[found[0]], re.escape(pattern))
         self._regex = re.compile(rf"(?<!\d){text}" if pattern.startswith("%") else text)
 
     def find_ms(self, path: Path, zone: tzinfo | None) -> int | None:
-        """Return the last time that the path says, in ms since 1970; in `zone`, or the machine's if that is None."""
+        """Return the last time that the path says, in ms since 1970; in `zone`, or the machine's if
+        that is None."""
         for found in reversed(self._regex.findall(path.as_posix())):
             with suppress(ValueError, OverflowError, OSError):
-                return round(datetime.strptime(found, self._pattern).replace(tzinfo=zone).timestamp() * 1000)
+                return round(
+                    datetime.strptime(found, self._pattern).replace(tzinfo=zone).timestamp() * 1000
+                )
         return None
 
 
 def find_stated_time(
     data: bytes, path: Path, in_name: NameTime | None, zone: tzinfo | None, now_ms: int
 ) -> tuple[int, TimeBy] | None:
-    """Return when the picture was taken by what it says of itself, and what says so: its EXIF data, else its name."""
+    """Return when the picture was taken by what it says of itself, and what says so: its EXIF data,
+    else its name."""
     at_ms = parse_exif_ms(data, zone, now_ms)
     if at_ms is not None:
         return at_ms, "exif"
@@ -187,7 +223,8 @@ def turn_upright(picture: Image) -> Image:
         return ImageOps.exif_transpose(picture)
     except OSError:
         raise
-    except Exception:  # whatever a broken file makes of a parser, it is a picture that says no direction
+    # whatever a broken file makes of a parser, it is a picture that says no direction
+    except Exception:
         return picture
 
 
@@ -195,7 +232,8 @@ def _parse_time_tags(data: bytes) -> list[tuple[str, str, str]]:
     from PIL import Image  # only who reads EXIF pays for it
 
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a huge picture is the server's to judge; nothing is decoded here
+        # a huge picture is the server's to judge; nothing is decoded here
+        warnings.simplefilter("ignore")
         with Image.open(BytesIO(data), formats=("JPEG", "PNG")) as image:
             top = image.getexif()
             said = {**top, **top.get_ifd(_EXIF_IFD)}

@@ -1,4 +1,5 @@
-"""Which machine does a host's name lead to, and is that this one? What strangers name is never asked of this box."""
+"""Which machine does a host's name lead to, and is that this one? What strangers name is never
+asked of this box."""
 
 from __future__ import annotations
 
@@ -14,7 +15,8 @@ from regulars_edge.errors import SourceFailed
 def is_inward(address: str) -> bool:
     """Tell whether an IP address is this machine's own, loopback, link-local, or no machine's.
 
-    `192.168.7.2`: inward on the box that has it, since a socket can be bound to it. `::ffff:127.0.0.1`: inward.
+    `192.168.7.2`: inward on the box that has it, since a socket can be bound to it.
+    `::ffff:127.0.0.1`: inward.
     """
     ip = ip_address(address)
     ip = (isinstance(ip, IPv6Address) and ip.ipv4_mapped) or ip
@@ -30,10 +32,13 @@ def is_inward(address: str) -> bool:
 def find_address(host: str, is_barred: Callable[[str], bool] = is_inward) -> str:
     """Return the IP address that a host leads to, IPv4 if it has both.
 
-    Raises SourceFailed if there is none, or one of them is barred: a name may lead here and elsewhere by turns.
+    Raises SourceFailed if there is none, or one of them is barred: a name may lead here and
+    elsewhere by turns.
     """
     try:
-        found = [(row[0] != socket.AF_INET, str(row[4][0])) for row in socket.getaddrinfo(host, None)]
+        found = [
+            (row[0] != socket.AF_INET, str(row[4][0])) for row in socket.getaddrinfo(host, None)
+        ]
     except (OSError, UnicodeError) as error:
         raise SourceFailed(f"{host} has no address: {error}") from error
     if any(is_barred(address) for _, address in found):
@@ -42,7 +47,8 @@ def find_address(host: str, is_barred: Callable[[str], bool] = is_inward) -> str
 
 
 def move_url(url: str, address: str) -> dict[str, object]:
-    """Return the settings of a camera at `url` with which it is asked at `address`, whatever its name leads to then.
+    """Return the settings of a camera at `url` with which it is asked at `address`, whatever its
+    name leads to then.
 
     https://door/x at 10.0.0.9: `url` is https://10.0.0.9/x, and `tls_name` is door.
     """

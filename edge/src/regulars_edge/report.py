@@ -1,4 +1,5 @@
-"""What a running uploader tells `regulars-edge update`, by a file in its spool: how it is, what it is asked for."""
+"""What a running uploader tells `regulars-edge update`, by a file in its spool: how it is, what it
+is asked for."""
 
 from __future__ import annotations
 
@@ -18,14 +19,16 @@ TOLD_BY_UPDATE = "update.json"
 """Beside the versions, and therefore beside the environment that runs."""
 VERSION = re.compile(r"(0|[1-9][0-9]{0,3})(\.(0|[1-9][0-9]{0,3})){2}")
 REPEAT_S, OUTDATED_S = 30.0, 90.0
-"""So often is the same told again; what was told so long ago counts no more: the process may have ended."""
+"""So often is the same told again; what was told so long ago counts no more: the process may have
+ended."""
 _LONGEST = 65_536
 """Bytes of a report that is read."""
 
 
 @dataclass(frozen=True)
 class Report:
-    """`version`: that runs; `wanted`: that the service asks for; `is_well`: it `lasts` and is heard."""
+    """`version`: that runs; `wanted`: that the service asks for; `is_well`: it `lasts` and is
+    heard."""
 
     version: str
     wanted: str | None = None
@@ -46,11 +49,14 @@ class Report:
         return cls(version, starts=starts + (told.get("boot_id") == clock.boot_id))
 
     def write(self, folder: Path, clock: Clock) -> None:
-        write_object(folder / FILE, {**asdict(self), "boot_id": clock.boot_id, "boot_ms": clock.boot_ms()})
+        write_object(
+            folder / FILE, {**asdict(self), "boot_id": clock.boot_id, "boot_ms": clock.boot_ms()}
+        )
 
     @classmethod
     def read_file(cls, folder: Path, clock: Clock) -> Report:
-        """Read what was told last; what is not there, old or makes no sense counts as not told, but for `wanted`."""
+        """Read what was told last; what is not there, old or makes no sense counts as not told, but
+        for `wanted`."""
         told = read_object(folder / FILE)
         version, wanted, cameras = told.get("version"), told.get("wanted"), told.get("cameras")
         at_ms = told.get("boot_ms") if told.get("boot_id") == clock.boot_id else None
@@ -59,7 +65,9 @@ class Report:
             version if is_new and isinstance(version, str) else "",
             wanted if isinstance(wanted, str) and VERSION.fullmatch(wanted) else None,
             is_new and told.get("is_well") is True,
-            tuple(camera for camera in cameras if isinstance(camera, str)) if isinstance(cameras, list) else (),
+            tuple(camera for camera in cameras if isinstance(camera, str))
+            if isinstance(cameras, list)
+            else (),
             is_new and told.get("lasts") is True,
             starts if isinstance(starts := told.get("starts"), int) else 0,
         )
@@ -67,7 +75,9 @@ class Report:
 
 def find_newest(versions: Iterable[object]) -> str | None:
     """Return the highest of those that are versions; None: none is."""
-    known = [version for version in versions if isinstance(version, str) and VERSION.fullmatch(version)]
+    known = [
+        version for version in versions if isinstance(version, str) and VERSION.fullmatch(version)
+    ]
     return max(known, key=split_version, default=None)
 
 

@@ -1,4 +1,5 @@
-"""`regulars-edge run`: takes pictures and sends them, until it is told to stop; systemd hears how it goes."""
+"""`regulars-edge run`: takes pictures and sends them, until it is told to stop; systemd hears how
+it goes."""
 
 from __future__ import annotations
 
@@ -41,7 +42,10 @@ log = logging.getLogger(__name__)
 
 
 class Systemd:
-    """The socket that systemd names, to which it is told how it goes (sd_notify(3)). Without one, nothing is sent."""
+    """The socket that systemd names, to which it is told how it goes (sd_notify(3)).
+
+    Without one, nothing is sent.
+    """
 
     def __init__(self, environment: Mapping[str, str] = os.environ) -> None:
         address = environment.get("NOTIFY_SOCKET", "")
@@ -66,8 +70,8 @@ LARGE_BYTES, ARENAS = 2**17, 2
 def return_freed_memory() -> None:
     """Let large blocks go back to the system when they are freed.
 
-    glibc keeps them, for each thread apart, once a program has freed some: pictures in 4K take 25 MB each. Other C
-    libraries have no such setting, and no such habit.
+    glibc keeps them, for each thread apart, once a program has freed some: pictures in 4K take 25
+    MB each. Other C libraries have no such setting, and no such habit.
     """
     with suppress(AttributeError):
         library = ctypes.CDLL(None)
@@ -79,13 +83,17 @@ TICK_S, LAST_TICK_S = 5.0, 0.5
 SWEEP_S = 3600.0
 """How often the spool is swept, in s."""
 STUCK_S = 4 * 3600.0
-"""A round may take long (a slow line, a Retry-After of an hour); beyond this it hangs, and systemd shall know."""
+"""A round may take long (a slow line, a Retry-After of an hour); beyond this it hangs, and systemd
+shall know."""
 JOIN_S = 10.0
-"""How long the threads may take to end, in s; what they have begun is done again at the next start."""
+"""How long the threads may take to end, in s; what they have begun is done again at the next
+start."""
 SILENT_AFTER_S, MISSED_BEATS = 600, 5
-"""After how long without a heartbeat a camera that this makes is silent: a router may take minutes to start."""
+"""After how long without a heartbeat a camera that this makes is silent: a router may take minutes
+to start."""
 RESTART_BASE_S, RESTART_CAP_S, LIVED_S = 1.0, 60.0, 300.0
-"""Waits between two starts of a failed thread. After it ran for LIVED_S, the shortest applies again."""
+"""Waits between two starts of a failed thread. After it ran for LIVED_S, the shortest applies
+again."""
 
 
 _Labels = TypeVar("_Labels", bound=tuple[str, ...])
@@ -95,7 +103,10 @@ _OF_THE_SPOOL = {
     "unsent_bytes": ("unsent_bytes", "Bytes of the unsent pictures."),
     "sent": ("sent_pictures_total", "Seen at the service."),
     "refused": ("refused_pictures", "Refused for good and set aside."),
-    "oldest_unsent_s": ("oldest_unsent_seconds", "How long the oldest unsent picture has been waiting."),
+    "oldest_unsent_s": (
+        "oldest_unsent_seconds",
+        "How long the oldest unsent picture has been waiting.",
+    ),
 }
 """Name and meaning of the metric of a field of Totals."""
 
@@ -103,7 +114,11 @@ _OF_THE_SPOOL = {
 def _make_metric(name: str, about: str, values: Mapping[_Labels, float]) -> Metric:
     """Make a metric of values by camera, or by camera and reason."""
     kind = CounterMetricFamily if name.endswith("_total") else GaugeMetricFamily
-    metric = kind(f"regulars_edge_{name}", about, labels=("camera", "reason")[: max(map(len, values), default=0)])
+    metric = kind(
+        f"regulars_edge_{name}",
+        about,
+        labels=("camera", "reason")[: max(map(len, values), default=0)],
+    )
     for key, value in values.items():
         metric.add_metric(key, value)
     return metric
@@ -122,7 +137,9 @@ class Uploader(Collector):
         self._failed: EdgeError | None = None
         self.service_time = ServiceTime(spool.clock, spool.read_anchor())
         self._http = Http(spool.clock, ca_file=config.ca_file, proxies=proxies_of_environment())
-        self._allowance = Allowance(spool.books, config.bytes_a_month, self.service_time.best_ms, config.zone)
+        self._allowance = Allowance(
+            spool.books, config.bytes_a_month, self.service_time.best_ms, config.zone
+        )
         self._bandwidth = Bandwidth(config.bandwidth_bytes_s)
         self._healths: dict[str, Health] = {}
         self.captures = [self._make_capture(camera, hide) for camera in config.cameras]
@@ -164,11 +181,17 @@ class Uploader(Collector):
             self._begin_thread(f"send {name}", health.uploader.run)
             self._begin_thread(f"beat {name}", health.run)
         if self._config.metrics_port:
-            self._begin_thread("metrics", partial(page.serve_page, self._config.metrics_port, self, self.answer_page))
+            self._begin_thread(
+                "metrics",
+                partial(page.serve_page, self._config.metrics_port, self, self.answer_page),
+            )
         self._begin_thread("rescue", self._spool.take_in)
 
     def _tick(self, began_at: float) -> None:
-        """Do what is due; stop if all sources have ended and all is sent. `began_at`: by the monotonic clock, in s."""
+        """Do what is due; stop if all sources have ended and all is sent.
+
+        `began_at`: by the monotonic clock, in s.
+        """
         try:
             if time.monotonic() - self._swept_at > SWEEP_S:
                 self._swept_at = time.monotonic()
@@ -182,7 +205,11 @@ class Uploader(Collector):
             self._tell_updater(time.monotonic() - began_at >= self._config.well_after_s)
         except SpoolFull as error:
             log.error("%s", error)
-        if self.captures and all(capture.finished for capture in self.captures) and self._spool.count_unsent() == 0:
+        if (
+            self.captures
+            and all(capture.finished for capture in self.captures)
+            and self._spool.count_unsent() == 0
+        ):
             log.info("all sources have ended and all pictures are sent")
             self.stop()
 
@@ -193,28 +220,39 @@ class Uploader(Collector):
             health.uploader.wake.set()
 
     def is_turning(self) -> bool:
-        """Tell whether all threads make progress: systemd's watchdog starts the process anew if not."""
+        """Tell whether all threads make progress: systemd's watchdog starts the process anew if
+        not."""
         now = time.monotonic()
-        uploads_turn = all(now - health.uploader.turned_at < STUCK_S for health in self._healths.values())
+        uploads_turn = all(
+            now - health.uploader.turned_at < STUCK_S for health in self._healths.values()
+        )
         return uploads_turn and not any(capture.hangs(now) for capture in self.captures)
 
     def collect(self) -> Iterator[Metric]:
         """Give the figures that Prometheus is told at the local port."""
         totals = self._spool.count_totals().items()
         for field, (name, about) in _OF_THE_SPOOL.items():
-            yield _make_metric(name, about, {(camera,): getattr(figures, field) or 0 for camera, figures in totals})
+            yield _make_metric(
+                name, about, {(camera,): getattr(figures, field) or 0 for camera, figures in totals}
+            )
         dropped = {
             (camera, reason.name.lower()): number
             for camera, health in self._healths.items()
             for reason, number in health.uploader.dropped.counts().items()
         }
         yield _make_metric("dropped_pictures_total", "Not sent, by reason.", dropped)
-        alive = {(camera,): health.is_alive() for camera, health in self._healths.items() if health.captures}
+        alive = {
+            (camera,): health.is_alive()
+            for camera, health in self._healths.items()
+            if health.captures
+        }
         yield _make_metric("camera_alive", "1 while the camera gives pictures.", alive)
         lags = {camera: health.find_lag_s() for camera, health in self._healths.items()}
         known_lags = {(camera,): lag_s for camera, lag_s in lags.items() if lag_s is not None}
         if known_lags:
-            yield _make_metric("camera_lag_seconds", "How far its last frame was behind.", known_lags)
+            yield _make_metric(
+                "camera_lag_seconds", "How far its last frame was behind.", known_lags
+            )
         month = {(): self._allowance.read_spent_bytes()}
         yield _make_metric("month_bytes", "Bytes of pictures that went out this month.", month)
         error_ms = self.service_time.wall_error_ms()
@@ -228,17 +266,34 @@ class Uploader(Collector):
         return page.make_answer(path, cameras, self._spool.clock.wall_ms())
 
     def _make_capture(self, camera: CameraConfig, hide: Callable[[str], None]) -> Capture:
-        """Make a camera's capture, and its health if it has none. A film that was read before is finished."""
-        health = self._healths.get(camera.name) or self._make_health(camera.name, self._make_service(camera, hide))
+        """Make a camera's capture, and its health if it has none.
+
+        A film that was read before is finished.
+        """
+        health = self._healths.get(camera.name) or self._make_health(
+            camera.name, self._make_service(camera, hide)
+        )
         aim = None
         if camera.crop_room is None and not camera.is_of_files:  # else only faces may leave it
             aim = health.aim = health.aim or Preview()
         mark = read_mark(Path(camera.place)) if camera.source == "video" else None
         film = f"film {camera.name}: {mark!r}" if isinstance(mark, FileMark) else None
         make, wake = partial(self._make_wiring, aim), health.uploader.wake.set
-        capture = Capture(camera, make, self._spool, health.uploader.dropped, wake, film, health.uploader.open_shop)
+        capture = Capture(
+            camera,
+            make,
+            self._spool,
+            health.uploader.dropped,
+            wake,
+            film,
+            health.uploader.open_shop,
+        )
         if film is not None and self._spool.is_noted(film):
-            log.info("%s: %s was read to its end before; touch it to have it read again", camera.name, camera.place)
+            log.info(
+                "%s: %s was read to its end before; touch it to have it read again",
+                camera.name,
+                camera.place,
+            )
             capture.finished = True
         health.add_capture(capture)
         return capture
@@ -273,7 +328,9 @@ class Uploader(Collector):
 
         def key() -> str:
             try:
-                api_key = read_api_key((camera.api_key_file if camera else None) or self._config.api_key_file)
+                api_key = read_api_key(
+                    (camera.api_key_file if camera else None) or self._config.api_key_file
+                )
             except Misconfigured as error:
                 raise NotAllowed(str(error)) from error
             hide(api_key)
@@ -308,8 +365,15 @@ class Uploader(Collector):
                     if time.monotonic() - began_at > LIVED_S:
                         backoff.reset_failures()
                     wait_s, why = backoff.count_failure(), str(error) or repr(error)
-                    trace = None if isinstance(error, EdgeError) else error  # of a defect of ours only
-                    log.error("%s failed: %s; it begins again in %.0f s", name, why, wait_s, exc_info=trace)
+                    # of a defect of ours only
+                    trace = None if isinstance(error, EdgeError) else error
+                    log.error(
+                        "%s failed: %s; it begins again in %.0f s",
+                        name,
+                        why,
+                        wait_s,
+                        exc_info=trace,
+                    )
                     self._stop.wait(wait_s)
             self._news.set()
 
@@ -319,14 +383,20 @@ class Uploader(Collector):
 
     def _take_settings(self) -> None:
         """Apply the settings for the whole box, which the answer to each camera repeats."""
-        settings = {key: value for health in self._healths.values() for key, value in health.settings.items()}
+        settings = {
+            key: value
+            for health in self._healths.values()
+            for key, value in health.settings.items()
+        }
         config = self._config.with_settings(settings)
-        self._bandwidth.bytes_per_s, self._allowance.limit = config.bandwidth_bytes_s, config.bytes_a_month
+        self._bandwidth.bytes_per_s = config.bandwidth_bytes_s
+        self._allowance.limit = config.bytes_a_month
         for health in self._healths.values():
             health.uploader.hours = config.hours
 
     def _note_progress(self) -> None:
-        """Note which films were read to their ends, and the time that was measured: the next start knows both."""
+        """Note which films were read to their ends, and the time that was measured: the next start
+        knows both."""
         for capture in self.captures:
             if capture.film is not None and capture.finished:
                 self._spool.note_fact(capture.film)
@@ -355,7 +425,10 @@ class Uploader(Collector):
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Run until a signal comes; return the exit code. Raises Misconfigured, SpoolInUse, SpoolFull, SpoolDamaged."""
+    """Run until a signal comes; return the exit code.
+
+    Raises Misconfigured, SpoolInUse, SpoolFull, SpoolDamaged.
+    """
     config = load(arguments.config)
     redaction = logs.log_to_stderr(config.log_form, config.log_level)
     return_freed_memory()

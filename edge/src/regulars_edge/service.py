@@ -27,7 +27,8 @@ MAX_OFFERED = 100
 """Captures that one call may offer."""
 
 BOOK_HEADER = "X-Regulars-Book"
-"""Says whose book answers, and in which life; of a request: whose is meant, else it is refused (412 OtherBook)."""
+"""Says whose book answers, and in which life; of a request: whose is meant, else it is refused (412
+OtherBook)."""
 
 _LATER = {408, 409, 425, 429}
 _OPERATOR = {401, 403, 404}
@@ -36,7 +37,8 @@ _TRY_AGAIN = {
     *("RequestTimeout", "IncompleteBody", "SlowDown", "RequestTimeTooSkewed", "OperationAborted"),
     *("ExpiredToken", "InvalidToken", "TokenRefreshRequired"),
 }
-"""Codes that S3 puts under a 400 and that are no verdict on the picture: the next address may work."""
+"""Codes that S3 puts under a 400 and that are no verdict on the picture: the next address may
+work."""
 _DIGEST = "x-amz-checksum-sha256"
 _XML_CODE = re.compile(r"<Code>(\w+)</Code>")
 _XML_MESSAGE = re.compile(r"<Message>([^<]*)</Message>")
@@ -70,10 +72,12 @@ class HeartbeatAnswer:
 
 @dataclass(eq=False)
 class Service:
-    """The service, with the key of a tenant, or of one camera; `key` may raise NotAllowed, which every call then does.
+    """The service, with the key of a tenant, or of one camera; `key` may raise NotAllowed, which
+    every call then does.
 
-    Without `tenant_key` a tenant's key is NotAllowed, too: a box can be carried away, and the key with it. If it
-    `makes_cameras`, one that is not there is made, and is silent `silent_after_s` after its last sign; None: never.
+    Without `tenant_key` a tenant's key is NotAllowed, too: a box can be carried away, and the key
+    with it. If it `makes_cameras`, one that is not there is made, and is silent `silent_after_s`
+    after its last sign; None: never.
     """
 
     http: Http
@@ -105,7 +109,9 @@ class Service:
             }
             for entry in entries
         ]
-        ask = partial(self._call, "POST", "/v1/captures/uploads", {"captures": rows}, shop=entries[0].shop)
+        ask = partial(
+            self._call, "POST", "/v1/captures/uploads", {"captures": rows}, shop=entries[0].shop
+        )
         offers = self._read_offers(self._ask_or_make(entries[0].camera, ask))
         if len(offers) != len(entries) or len({offer.id for offer in offers}) != len(offers):
             raise self._distrust_answer("it answered for other captures than it was asked for")
@@ -116,10 +122,11 @@ class Service:
         return offers
 
     def put_picture(self, offer: Offer, body: Iterable[bytes], content: Content) -> bool:
-        """Send the picture's bytes; return whether the store took them now: if not, something is there already.
+        """Send the picture's bytes; return whether the store took them now: if not, something is
+        there already.
 
-        The store's answer has to name their digest, as S3's does. Without it, it may answer another request, on a
-        connection that a proxy mixed up. Raises Damaged, Refused, Busy, Unreachable.
+        The store's answer has to name their digest, as S3's does. Without it, it may answer another
+        request, on a connection that a proxy mixed up. Raises Damaged, Refused, Busy, Unreachable.
         """
         if offer.url is None:
             return False
@@ -131,13 +138,19 @@ class Service:
             if answer.headers.get(_DIGEST) == _encode_digest(content):
                 return True
             self.http.close_idle()
-            raise Busy(f"the store's answer does not name the picture by {_DIGEST}: the service is asked for it")
+            raise Busy(
+                f"the store's answer does not name the picture by {_DIGEST}: the service is asked "
+                "for it"
+            )
         (code, *_), error = _parse_fault(answer), self._make_error(answer, "the store")
-        if answer.status in _OPERATOR or code in _TRY_AGAIN:  # a new address, which the next offer has, may work
+        # a new address, which the next offer has, may work
+        if answer.status in _OPERATOR or code in _TRY_AGAIN:
             raise Busy(str(error), _parse_retry_after_s(answer))
         raise Damaged(str(error)) if code in _WRONG_BYTES else error
 
-    def send_heartbeat(self, camera: str, status: Mapping[str, object], *, working: bool = True) -> HeartbeatAnswer:
+    def send_heartbeat(
+        self, camera: str, status: Mapping[str, object], *, working: bool = True
+    ) -> HeartbeatAnswer:
         """Report how a camera is; one that is not `working` is to fall silent.
 
         Raises NotAllowed, Busy, Unreachable, Refused.
@@ -153,22 +166,37 @@ class Service:
         )
 
     def give_still(self, camera: str, picture: bytes, shop: str = "") -> None:
-        """Send the still that somebody in the shop asked for. Raises NotAllowed, Busy, Unreachable, Refused."""
+        """Send the still that somebody in the shop asked for.
+
+        Raises NotAllowed, Busy, Unreachable, Refused.
+        """
         body = {"picture": base64.b64encode(picture).decode("ascii")}
-        self._call("PUT", f"/v1/cameras/{quote(camera, safe='')}/still", body, 200, 204, 409, shop=shop)
+        self._call(
+            "PUT", f"/v1/cameras/{quote(camera, safe='')}/still", body, 200, 204, 409, shop=shop
+        )
 
     def ask_book(self, camera: str) -> None:
-        """Ask something small: the answer says whose book it is. Raises NotAllowed, Busy, Unreachable, Refused."""
-        self._require_time(self._call("GET", f"/v1/cameras/{quote(camera, safe='')}", None, 200, 403, 404))
+        """Ask something small: the answer says whose book it is.
+
+        Raises NotAllowed, Busy, Unreachable, Refused.
+        """
+        self._require_time(
+            self._call("GET", f"/v1/cameras/{quote(camera, safe='')}", None, 200, 403, 404)
+        )
 
     def ask_time(self, camera: str) -> None:
-        """Ask for the service's time: any answer carries it, even a refusal. Raises Unreachable if none comes."""
+        """Ask for the service's time: any answer carries it, even a refusal.
+
+        Raises Unreachable if none comes.
+        """
         self._require_time(self._send_request("GET", f"/v1/cameras/{quote(camera, safe='')}", None))
 
     def _require_time(self, answer: Answer) -> None:
         """Raise Unreachable for an answer that is not the service's."""
         if _parse_time_ms(answer) is None:
-            raise Unreachable(f"{self.url} answered {answer.status} without X-Regulars-Time: is it Regulars?")
+            raise Unreachable(
+                f"{self.url} answered {answer.status} without X-Regulars-Time: is it Regulars?"
+            )
 
     def find_camera_id(self, camera: str) -> str:
         """Find the id of the camera with this id or name. A camera's own key can only ask by id.
@@ -198,25 +226,39 @@ class Service:
         except NotAllowed as error:
             if not (self.makes_cameras and error.code == "CameraNotFound"):
                 raise
-        self._call("POST", "/v1/cameras", {"name": camera, "silent_after_s": self.silent_after_s}, 200, 201, 409)
+        self._call(
+            "POST",
+            "/v1/cameras",
+            {"name": camera, "silent_after_s": self.silent_after_s},
+            200,
+            201,
+            409,
+        )
         log.info("%s: the camera was not there and has been made", camera)
         return ask()
 
     def use_code(self, code: str) -> tuple[str, str]:
-        """Use a code up: return its camera's id and key. Raises NotAllowed, Busy, Unreachable, Refused."""
+        """Use a code up: return its camera's id and key.
+
+        Raises NotAllowed, Busy, Unreachable, Refused.
+        """
         camera = self._read_object(self._call("POST", "/v1/claims", {"code": code}, 201))
         return str(camera.get("id")), str(camera.get("api_key"))
 
     def _call(self, method: str, path: str, body: object, *good: int, shop: str = "") -> Answer:
-        """Return the answer if its status is one of `good` (200 if none is given). Raises what another one means.
+        """Return the answer if its status is one of `good` (200 if none is given).
+
+        Raises what another one means.
 
         `shop`: whom the request is for; empty: for the key's, whichever that is.
         """
         if not self.tenant_key and (key := self.key()) != self._cameras_key:
-            answer = self._send_request("GET", "/v1/cameras", None)  # which only a tenant's key may ask
+            # which only a tenant's key may ask
+            answer = self._send_request("GET", "/v1/cameras", None)
             if answer.status == 200:
                 raise NotAllowed(
-                    "this is the tenant's key, and a box can be carried away: give it the camera's own key, or write "
+                    "this is the tenant's key, and a box can be carried away: give it the camera's "
+                    "own key, or write "
                     "tenant_key = true into [server]"
                 )
             self._cameras_key = key if answer.status == 403 else ""
@@ -255,14 +297,19 @@ class Service:
                     method=str(row.get("method") or "PUT"),
                     url=row["url"] if row.get("url") else None,
                     headers=HTTPHeaderDict(
-                        {str(name): str(value) for name, value in (row.get("headers") or {}).items()}
+                        {
+                            str(name): str(value)
+                            for name, value in (row.get("headers") or {}).items()
+                        }
                     ),
                     life=(answer.headers.get(BOOK_HEADER) or "").partition(".")[2],
                 )
                 for row in self._read_object(answer)["uploads"]
             ]
         except (KeyError, TypeError, AttributeError) as error:
-            raise self._distrust_answer("it answered something that is no list of uploads") from error
+            raise self._distrust_answer(
+                "it answered something that is no list of uploads"
+            ) from error
 
     def _read_object(self, answer: Answer) -> Mapping[str, Any]:
         try:
@@ -274,14 +321,18 @@ class Service:
         return found
 
     def _distrust_answer(self, what: str) -> Unreachable:
-        """Close all connections after an answer that cannot be this request's, and return the error to raise."""
+        """Close all connections after an answer that cannot be this request's, and return the error
+        to raise."""
         self.http.close_idle()
         return Unreachable(f"{self.url} is not understood: {what}")
 
     def _make_error(self, answer: Answer, who: str = "") -> Exception:
-        """Make the error that says what a refusal means for the caller; `who` answered it, if not the service."""
+        """Make the error that says what a refusal means for the caller; `who` answered it, if not
+        the service."""
         code, why, index = _parse_fault(answer)
-        way = f", through {answer.proxy}, which may have said it" if answer.proxy and not code else ""
+        way = (
+            f", through {answer.proxy}, which may have said it" if answer.proxy and not code else ""
+        )
         text = f"{who or self.url} answered {answer.status} ({why}{way})"
         if answer.status in _LATER or answer.status >= 500 or code == "OtherBook":
             return Busy(text, _parse_retry_after_s(answer))
@@ -298,13 +349,18 @@ def _encode_digest(content: Content) -> str:
 
 
 def _parse_fault(answer: Answer) -> tuple[str, str, int | None]:
-    """Return an error's code, its text, and the index of the capture that is meant: of v1's JSON or of S3's XML."""
+    """Return an error's code, its text, and the index of the capture that is meant: of v1's JSON or
+    of S3's XML."""
     text, index = answer.body[:10_000].decode("utf-8", "replace"), None
     try:
         problem = json.loads(text)
-        code, message, index = str(problem["code"] or ""), str(problem.get("detail") or ""), problem.get("index")
+        code = str(problem["code"] or "")
+        message = str(problem.get("detail") or "")
+        index = problem.get("index")
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        code, message = (found[1] if (found := part.search(text)) else "" for part in (_XML_CODE, _XML_MESSAGE))
+        code, message = (
+            found[1] if (found := part.search(text)) else "" for part in (_XML_CODE, _XML_MESSAGE)
+        )
     said = ": ".join(filter(None, (code, message))) or "no reason given"
     return code, said, index if isinstance(index, int) else None
 

@@ -27,15 +27,28 @@ _Refused = tuple[int, str, str | None, str]
 
 
 def status(arguments: argparse.Namespace) -> int:
-    """Print the spool's state. Raises Misconfigured without a spool; SpoolInUse for a retry beside an uploader."""
+    """Print the spool's state.
+
+    Raises Misconfigured without a spool; SpoolInUse for a retry beside an uploader.
+    """
     folder = load(arguments.config).spool if arguments.config else find_spool()
     try:
         if not (folder / database.FILE).is_file():
-            raise Misconfigured(f"there is no spool in {folder}: name it with --config or REGULARS_EDGE_SPOOL")
+            raise Misconfigured(
+                f"there is no spool in {folder}: name it with --config or REGULARS_EDGE_SPOOL"
+            )
         if arguments.retry_refused or arguments.release:
-            with spools.open_spool(folder, Limits(kept_days=math.inf)) as spool:  # else older ones than usual would go
-                count = spool.release_waiting(arguments.release) if arguments.release else spool.retry_refused()
-            print(f"{count} pictures will be offered {'where the next ones are' if arguments.release else 'once more'}")
+            # else older ones than usual would go
+            with spools.open_spool(folder, Limits(kept_days=math.inf)) as spool:
+                count = (
+                    spool.release_waiting(arguments.release)
+                    if arguments.release
+                    else spool.retry_refused()
+                )
+            print(
+                f"{count} pictures will be offered "
+                f"{'where the next ones are' if arguments.release else 'once more'}"
+            )
             return 0
         with contextlib.closing(database.open_for_reading(folder)) as db:
             figures = totals.count_by_camera(db, times.now_ms(db, Clock()))
@@ -52,7 +65,10 @@ def status(arguments: argparse.Namespace) -> int:
 
 
 def _write_json(
-    folder: Path, figures: Mapping[str, Totals], waiting: Iterable[Waiting], refused: Iterable[_Refused] | None
+    folder: Path,
+    figures: Mapping[str, Totals],
+    waiting: Iterable[Waiting],
+    refused: Iterable[_Refused] | None,
 ) -> str:
     answer: dict[str, object] = {
         "spool": str(folder),
@@ -60,19 +76,32 @@ def _write_json(
         "waiting": [asdict(one) for one in waiting],
     }
     if refused is not None:
-        answer["refused"] = [dict(zip(("id", "camera", "file", "reason"), row, strict=True)) for row in refused]
+        answer["refused"] = [
+            dict(zip(("id", "camera", "file", "reason"), row, strict=True)) for row in refused
+        ]
     return json.dumps(answer, indent=2)
 
 
 def _list_lines(
-    folder: Path, figures: Mapping[str, Totals], waiting: Iterable[Waiting], refused: Iterable[_Refused]
+    folder: Path,
+    figures: Mapping[str, Totals],
+    waiting: Iterable[Waiting],
+    refused: Iterable[_Refused],
 ) -> Iterator[str]:
     yield f"spool {folder}"
-    yield f"{'camera':24} {'spooled':>8} {'sent':>8} {'refused':>8} {'turned away':>12} {'oldest unsent':>14}  sent/h"
+    yield (
+        f"{'camera':24} {'spooled':>8} {'sent':>8} {'refused':>8} {'turned away':>12} "
+        f"{'oldest unsent':>14}  sent/h"
+    )
     for camera, its in figures.items():
-        counts = f"{camera[:24]:24} {its.unsent:8} {its.sent:8} {its.refused:8} {its.turned_away:12}"
+        counts = (
+            f"{camera[:24]:24} {its.unsent:8} {its.sent:8} {its.refused:8} {its.turned_away:12}"
+        )
         yield f"{counts} {format_age(its.oldest_unsent_s):>14} {its.sent_last_hour:7}"
-        yield f"  times by {', '.join(f'{by} {count}' for by, count in its.times_by.items() if count) or '-'}"
+        yield (
+            "  times by "
+            f"{', '.join(f'{by} {count}' for by, count in its.times_by.items() if count) or '-'}"
+        )
     for one in waiting:
         yield redact_text(f"{one.camera}: {one}")
     for _, camera, file, reason in refused:

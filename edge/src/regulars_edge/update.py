@@ -1,6 +1,8 @@
-"""`regulars-edge update`: installs the signed release that the service asks for, and goes back if it is not well.
+"""`regulars-edge update`: installs the signed release that the service asks for, and goes back if
+it is not well.
 
-Versions stand side by side, each an environment of its own, and `current` links to the one that runs:
+Versions stand side by side, each an environment of its own, and `current` links to the one that
+runs:
 
     /opt/regulars-edge/0.1.0/bin/regulars-edge
     /opt/regulars-edge/0.2.0/bin/regulars-edge
@@ -8,8 +10,9 @@ Versions stand side by side, each an environment of its own, and `current` links
     /opt/regulars-edge/updater -> 0.1.0
     /opt/regulars-edge/update.json
 
-A timer runs that of `updater` every two minutes, which moves on when a version has shown that it is well: what is on
-trial is no judge of itself. A kill at any moment leaves a version that runs, and the next run goes on.
+A timer runs that of `updater` every two minutes, which moves on when a version has shown that it is
+well: what is on trial is no judge of itself. A kill at any moment leaves a version that runs, and
+the next run goes on.
 """
 
 from __future__ import annotations
@@ -37,13 +40,23 @@ from regulars_edge.clock import Clock
 from regulars_edge.config import Config, load, shows_the_key
 from regulars_edge.errors import EdgeError, Misconfigured
 from regulars_edge.http import Http, proxies_of_environment
-from regulars_edge.report import TOLD_BY_UPDATE, VERSION, Report, find_newest, read_object, split_version, write_object
+from regulars_edge.report import (
+    TOLD_BY_UPDATE,
+    VERSION,
+    Report,
+    find_newest,
+    read_object,
+    split_version,
+    write_object,
+)
 
 LINK, UPDATER, LOCK = "current", "updater", "update.lock"
 TRIAL_LOOKS = 6
-"""So often is a version looked at before it counts as not well; the timer looks every two minutes."""
+"""So often is a version looked at before it counts as not well; the timer looks every two
+minutes."""
 REST_LOOKS, REST_LOOKS_UNINSTALLED = 720, 30
-"""Looks until a version is tried again: a day if it was not well, an hour if it could not be installed."""
+"""Looks until a version is tried again: a day if it was not well, an hour if it could not be
+installed."""
 WATCHED_LOOKS = 720
 """Looks at a version that stays, until it is not taken back any more if it ends again and again."""
 MOST_STARTS = 8
@@ -56,7 +69,8 @@ SUMS = "SHA256SUMS"
 SIGNER = "release"
 """Whom the file of signers names as the one who signs releases."""
 LEAST = "0.1.0"
-"""Oldest version to which a box may be brought that has had this release. A release that mends a hole raises it."""
+"""Oldest version to which a box may be brought that has had this release. A release that mends a
+hole raises it."""
 EXTRAS = {"video": "av", "detector": "onnxruntime"}
 _OURS = ("regulars_edge", "regulars-edge", "pip", "setuptools")
 _LEAST = re.compile(rf"# regulars-edge least ({VERSION.pattern})")
@@ -105,7 +119,9 @@ class State:
     def note_taken_back(self, version: str | None) -> State:
         """Return the memory that stays when a version was taken back."""
         why = f"{version} was not well, {self.former} runs again"
-        return replace(self.settled, watched=0, starts=0, failed=version, rest=REST_LOOKS, trouble=why)
+        return replace(
+            self.settled, watched=0, starts=0, failed=version, rest=REST_LOOKS, trouble=why
+        )
 
     @classmethod
     def read_file(cls, folder: Path) -> State:
@@ -115,7 +131,10 @@ class State:
 
 
 def decide_step(state: State, current: str, report: Report) -> tuple[Step, State]:
-    """Return what is to be done now, and what is to be remembered of it. `current`: the version that runs."""
+    """Return what is to be done now, and what is to be remembered of it.
+
+    `current`: the version that runs.
+    """
     if state.tried is not None:
         return _judge_trial(state, state.tried, current, report)
     if not state.watched or state.former == current:
@@ -130,7 +149,8 @@ def decide_step(state: State, current: str, report: Report) -> tuple[Step, State
 
 
 def _judge_trial(state: State, tried: str, current: str, report: Report) -> tuple[Step, State]:
-    """Return the step of a version on trial: it stays if it is well, and goes if it is not within TRIAL_LOOKS."""
+    """Return the step of a version on trial: it stays if it is well, and goes if it is not within
+    TRIAL_LOOKS."""
     is_well = report.is_well and report.version == tried == current
     if is_well and set(state.cameras) <= set(report.cameras):
         return "keep", replace(state.settled, watched=WATCHED_LOOKS, starts=report.starts)
@@ -141,11 +161,16 @@ def _judge_trial(state: State, tried: str, current: str, report: Report) -> tupl
 
 
 def _judge_wanted(state: State, settled: State, current: str, report: Report) -> tuple[Step, State]:
-    """Return the step by which version the service wants. `settled`: what is remembered if none is tried."""
+    """Return the step by which version the service wants.
+
+    `settled`: what is remembered if none is tried.
+    """
     wanted = report.wanted
     if wanted is None or wanted == current:
         return "wait", settled
-    is_let_back = wanted == state.former and split_version(wanted) >= split_version(state.least or wanted)
+    is_let_back = wanted == state.former and split_version(wanted) >= split_version(
+        state.least or wanted
+    )
     if split_version(wanted) < split_version(current) and not is_let_back:
         least = f", from {state.least} on" if state.least else ""
         why = f"{wanted} is older than {current}, and only the version before may come back{least}"
@@ -166,12 +191,15 @@ def update(arguments: argparse.Namespace) -> int:
     folder = Path(sys.prefix).absolute().parent
     current = _read_link(folder / LINK)
     if not VERSION.fullmatch(current):
-        raise Misconfigured(f"{folder / LINK} should link to a version's folder beside it, such as {__version__}")
+        raise Misconfigured(
+            f"{folder / LINK} should link to a version's folder beside it, such as {__version__}"
+        )
     with (folder / LOCK).open("w") as lock:  # a person may call it while the timer does
         if not arguments.dry_run:
             fcntl.flock(lock, fcntl.LOCK_EX)
         state, updater = State.read_file(folder), _read_link(folder / UPDATER) or current
-        if state.tried is None and updater != current:  # the current one is on trial, and the memory of that is lost
+        # the current one is on trial, and the memory of that is lost
+        if state.tried is None and updater != current:
             state = replace(state, former=updater, tried=current, looks=1)
         step, then = decide_step(state, current, Report.read_file(config.spool, Clock()))
         if arguments.dry_run:
@@ -181,7 +209,12 @@ def update(arguments: argparse.Namespace) -> int:
             state = _prepare_trial(state, then, folder, config, file)
             step, then = decide_step(state, current, Report(current))
         then = _do_step(step, then, state, folder, config, file)
-    print(then.trouble or (f"{then.tried} is tried in place of {then.former}" if then.tried else f"{current} stays"))
+    print(
+        then.trouble
+        or (
+            f"{then.tried} is tried in place of {then.former}" if then.tried else f"{current} stays"
+        )
+    )
     return exits.OK
 
 
@@ -190,22 +223,38 @@ def _prepare_trial(state: State, then: State, folder: Path, config: Config, file
     version = str(then.tried)
     is_there = version == state.former  # it is installed, and was well
     try:
-        least = then.least if is_there else find_newest((state.least, prepare_version(version, folder, config, file)))
+        least = (
+            then.least
+            if is_there
+            else find_newest((state.least, prepare_version(version, folder, config, file)))
+        )
         trial = replace(then, least=least)
         _write_state(folder, trial)
     except (EdgeError, OSError) as error:
         if not is_there:
-            shutil.rmtree(folder / version, ignore_errors=True)  # which leaves room again, if the disk is full
+            # which leaves room again, if the disk is full
+            shutil.rmtree(folder / version, ignore_errors=True)
         why = f"{version}: {error}"
         _write_state(
-            folder, replace(state.settled, failed=version, rest=REST_LOOKS_UNINSTALLED, trouble=why[:LONGEST_TROUBLE])
+            folder,
+            replace(
+                state.settled,
+                failed=version,
+                rest=REST_LOOKS_UNINSTALLED,
+                trouble=why[:LONGEST_TROUBLE],
+            ),
         )
         raise NotUpdated(str(error)) from error
     return trial
 
 
-def _do_step(step: Step, then: State, state: State, folder: Path, config: Config, file: Path) -> State:
-    """Do the step that is decided, and return what is remembered. A kill does no harm: the next run goes on."""
+def _do_step(
+    step: Step, then: State, state: State, folder: Path, config: Config, file: Path
+) -> State:
+    """Do the step that is decided, and return what is remembered.
+
+    A kill does no harm: the next run goes on.
+    """
     link = folder / LINK
     try:
         if step == "keep":  # by the next run on, its updater decides
@@ -225,7 +274,8 @@ def _do_step(step: Step, then: State, state: State, folder: Path, config: Config
     if step in ("switch", "back"):
         try:
             _run_command(shlex.split(config.restart), timeout_s=RESTART_TIMEOUT_S)
-        except NotUpdated as error:  # which is no judge: systemctl fails if the version does, and goes on trying it
+        # which is no judge: systemctl fails if the version does, and goes on trying it
+        except NotUpdated as error:
             print(error, file=sys.stderr)
     if step in ("keep", "back"):
         for old in folder.iterdir():
@@ -248,20 +298,42 @@ def prepare_version(version: str, folder: Path, config: Config, file: Path) -> s
         python = environment / "bin" / "python"
         ours = Path(sysconfig.get_path("purelib"))
         site = Path(
-            _run_command([python, "-I", "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"]).strip()
+            _run_command(
+                [python, "-I", "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"]
+            ).strip()
         )
         for library in ours.iterdir():
             if not library.name.lower().startswith(_OURS) and not (site / library.name).exists():
                 _link_library(library, site / library.name)
         extras = ",".join(name for name, module in EXTRAS.items() if find_spec(module))
-        install = [python, "-I", "-m", "pip", "install", "--quiet", "--no-index", "--find-links", links]
+        install = [
+            python,
+            "-I",
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--no-index",
+            "--find-links",
+            links,
+        ]
         install += ["--cert", config.ca_file] if config.ca_file else []
-        _run_command([*install, "--upgrade", "--upgrade-strategy", "eager", f"regulars-edge[{extras}]=={version}"])
+        _run_command(
+            [
+                *install,
+                "--upgrade",
+                "--upgrade-strategy",
+                "eager",
+                f"regulars-edge[{extras}]=={version}",
+            ]
+        )
     stated, layout = _run_command([python, "-I", "-c", _FITS, file]).split()
     if stated != version:
         raise NotUpdated(f"it says that it is {stated}")
     if layout != str(SPOOL):
-        raise NotUpdated(f"it keeps pictures in layout {layout} of the spool, and the way back needs {SPOOL}")
+        raise NotUpdated(
+            f"it keeps pictures in layout {layout} of the spool, and the way back needs {SPOOL}"
+        )
     os.sync()
     return least
 
@@ -286,7 +358,10 @@ def _write_links(version: str, config: Config, scratch: Path) -> tuple[Path, str
     least = find_newest(match[1] for match in map(_LEAST.fullmatch, lines) if match)
     if not any(name.startswith(f"regulars_edge-{version}-") for _, name in wheels):
         raise NotUpdated(f"{url}/{SUMS} names no regulars_edge-{version}")
-    rows = [f'<a href="{html.escape(f"{url}/{quote(name)}")}#sha256={sha}">{name}</a>' for sha, name in wheels]
+    rows = [
+        f'<a href="{html.escape(f"{url}/{quote(name)}")}#sha256={sha}">{name}</a>'
+        for sha, name in wheels
+    ]
     page = scratch / "links.html"
     page.write_text("\n".join(["<!DOCTYPE html>", *rows]), encoding="ascii")
     return page, least

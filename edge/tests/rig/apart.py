@@ -1,4 +1,5 @@
-"""The stand-in for the service as a process of its own: what it holds is not counted as the uploader's memory."""
+"""The stand-in for the service as a process of its own: what it holds is not counted as the
+uploader's memory."""
 
 import multiprocessing
 from multiprocessing.connection import Connection
@@ -10,7 +11,8 @@ CONTEXT = multiprocessing.get_context("spawn")
 
 
 class Choosy(dict[str, str]):
-    """Refuses one picture in 128, by its digest: half of them by its place in the batch, half of them without."""
+    """Refuses one picture in 128, by its digest: half of them by its place in the batch, half of
+    them without."""
 
     def __contains__(self, sha256: object) -> bool:
         return str(sha256)[:2] in ("00", "01")

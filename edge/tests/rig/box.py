@@ -43,10 +43,15 @@ class Box:
     def configure(self, cameras: str, more: str = "[metrics]\nport = 0\n") -> None:
         self.toml.write_text(self._head + more + cameras)
 
-    def start(self, env: Mapping[str, str] | None = None, entry: Sequence[str | Path] = (ENTRY,)) -> None:
+    def start(
+        self, env: Mapping[str, str] | None = None, entry: Sequence[str | Path] = (ENTRY,)
+    ) -> None:
         with (self.folder / "run.log").open("w") as log:
             self.running = subprocess.Popen(
-                [*entry, "run", "--config", str(self.toml)], stderr=log, text=True, env={**os.environ, **(env or {})}
+                [*entry, "run", "--config", str(self.toml)],
+                stderr=log,
+                text=True,
+                env={**os.environ, **(env or {})},
             )
 
     def stop(self) -> int:
@@ -58,7 +63,11 @@ class Box:
 
     def call(self, *argv: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [ENTRY, *argv, "--config", str(self.toml)], capture_output=True, text=True, timeout=180, check=False
+            [ENTRY, *argv, "--config", str(self.toml)],
+            capture_output=True,
+            text=True,
+            timeout=180,
+            check=False,
         )
 
 

@@ -40,21 +40,34 @@ class _Handler(Handler):
         header = self.headers.get("Authorization") or ""
         if camera.asks_for and not self._is_right(camera.asks_for, header):
             camera.refused += 1
-            challenge = {"Basic": 'Basic realm="cam"', "Digest": f'Digest realm="cam", nonce="{NONCE}", qop="auth"'}
+            challenge = {
+                "Basic": 'Basic realm="cam"',
+                "Digest": f'Digest realm="cam", nonce="{NONCE}", qop="auth"',
+            }
             self.reply(401, headers={"WWW-Authenticate": challenge[camera.asks_for]})
             return
         camera.given += 1
-        self.reply(200, b"<html>" if camera.broken else camera.gives(camera.given), {"Content-Type": "image/jpeg"})
+        self.reply(
+            200,
+            b"<html>" if camera.broken else camera.gives(camera.given),
+            {"Content-Type": "image/jpeg"},
+        )
 
     def _is_right(self, kind: str, header: str) -> bool:
         if kind == "Basic":
-            return header == "Basic " + base64.b64encode(f"{USER}:{self.server.owner.password}".encode()).decode()
+            return (
+                header
+                == "Basic "
+                + base64.b64encode(f"{USER}:{self.server.owner.password}".encode()).decode()
+            )
         fields = dict(re.findall(r'(\w+)="?([^",]*)"?', header))
         if fields.get("nonce") != NONCE or fields.get("uri") != self.path:
             return False
         secret = _md5(f"{USER}:cam:{self.server.owner.password}")
         what = _md5(f"GET:{self.path}")
-        return fields["response"] == _md5(f"{secret}:{NONCE}:{fields['nc']}:{fields['cnonce']}:auth:{what}")
+        return fields["response"] == _md5(
+            f"{secret}:{NONCE}:{fields['nc']}:{fields['cnonce']}:auth:{what}"
+        )
 
 
 def _md5(text: str) -> str:

@@ -6,7 +6,8 @@ BOOTED_MS = 1_790_000_000_000
 
 
 class FakeClock(Clock):
-    """`true_ms` is what the time really is; the wall clock is off by `wall_error_ms`, the boot clock counts on."""
+    """`true_ms` is what the time really is; the wall clock is off by `wall_error_ms`, the boot
+    clock counts on."""
 
     def __init__(self, boot_id: str = "boot-1", wall_error_ms: int = 0) -> None:
         self.boot_id = boot_id

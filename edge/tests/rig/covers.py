@@ -1,9 +1,10 @@
-"""Twelve ways to cover or turn a camera, on six scenes, and how many of them a look at the pictures tells.
+"""Twelve ways to cover or turn a camera, on six scenes, and how many of them a look at the pictures
+tells.
 
     python edge/tests/rig/covers.py [--days 30]
 
-Each scene runs for three days with a clock in its picture; at noon something happens to it, for an hour. `--days`: how
-long each scene runs beforehand, with nothing happening, for the false alarms.
+Each scene runs for three days with a clock in its picture; at noon something happens to it, for an
+hour. `--days`: how long each scene runs beforehand, with nothing happening, for the false alarms.
 """
 
 import argparse
@@ -44,7 +45,8 @@ class Seen(Frame):
 
 
 def scenes() -> dict[str, Street]:
-    """Return three drawn places and three photographs, with infrared light at night and with lamps."""
+    """Return three drawn places and three photographs, with infrared light at night and with
+    lamps."""
     found = {f"drawn {seed}": Street(seed, infrared=seed != 11) for seed in (7, 11, 23)}
     for number, name in enumerate(("coffee.png", "rocket.jpg", "chelsea.png")):
         place = found[name] = Street(number, infrared=number != 1)
@@ -87,7 +89,12 @@ def _web(one: Street, at_s: float) -> Image.Image:
     for _ in range(16):
         draw.line((*middle, draws.uniform(-200, 840), draws.choice((-100, 460))), 150, 6)
     for radius in range(40, 400, 45):
-        draw.ellipse((middle[0] - radius, middle[1] - radius, middle[0] + radius, middle[1] + radius), None, 130, 5)
+        draw.ellipse(
+            (middle[0] - radius, middle[1] - radius, middle[0] + radius, middle[1] + radius),
+            None,
+            130,
+            5,
+        )
     haze = threads.filter(ImageFilter.GaussianBlur(4))
     return ImageChops.add(one.picture(at_s).filter(ImageFilter.GaussianBlur(3)), haze)
 
@@ -103,7 +110,9 @@ COVERS: dict[str, Callable[[Street, float], Image.Image]] = {
     "a spider's web": _web,
     "turned aside by 30 %": _aside,
     "turned elsewhere": lambda one, at: one.picture(at, street.scene(99)),
-    "hung down by 20 degrees": lambda one, at: one.picture(at, one.place.rotate(20, Image.Resampling.BILINEAR)),
+    "hung down by 20 degrees": lambda one, at: one.picture(
+        at, one.place.rotate(20, Image.Resampling.BILINEAR)
+    ),
     "grease": lambda one, at: one.picture(at, blur_px=4),
 }
 
@@ -116,10 +125,16 @@ def run_days(one: Street, days: float) -> tuple[BlockageCheck, list[float], list
         now[0] = float(at_s)
         check.look(Seen(street.stamped(one.picture(at_s), at_s)))
         told.append(check.trouble)
-    return check, now, [after for before, after in itertools.pairwise(told) if after and before is None]
+    return (
+        check,
+        now,
+        [after for before, after in itertools.pairwise(told) if after and before is None],
+    )
 
 
-def told_of(check: BlockageCheck, now: list[float], one: Street, cover: str) -> tuple[int, str] | None:
+def told_of(
+    check: BlockageCheck, now: list[float], one: Street, cover: str
+) -> tuple[int, str] | None:
     """Return the minute in which something is told within an hour, and what; None: nothing is."""
     began, seen = now[0], copy.deepcopy(check)  # with the same clock: a function is no copy
     try:
@@ -147,7 +162,10 @@ def main() -> None:
     for name in scenes():
         alarms, told = measure(asked.days, name)
         found += sum(one is not None for one in told.values())
-        print(f"{name}: {sum(one is not None for one in told.values())} of {len(told)} told; alarms before: {alarms}")
+        print(
+            f"{name}: {sum(one is not None for one in told.values())} of {len(told)} told; alarms "
+            f"before: {alarms}"
+        )
         for cover, one in told.items():
             print(f"   {cover:26} {one or 'NOT TOLD'}", flush=True)
     print(f"{found} told")

@@ -1,4 +1,5 @@
-"""Frames that show their own number, as black and white fields: so a test knows when a frame was taken."""
+"""Frames that show their own number, as black and white fields: so a test knows when a frame was
+taken."""
 
 from collections.abc import Sequence
 from fractions import Fraction

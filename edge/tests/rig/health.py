@@ -11,7 +11,12 @@ from regulars_edge.health import Health, Machine
 def health_of(uploader: CameraUploader) -> Health:
     """Return the health of a camera that works."""
     health = Health(uploader, Machine("0123456789abcdef", "shop"), 300.0)
-    capture = Capture(config.CameraConfig(uploader.camera, "snapshot"), not_wired, uploader.spool, uploader.dropped)
+    capture = Capture(
+        config.CameraConfig(uploader.camera, "snapshot"),
+        not_wired,
+        uploader.spool,
+        uploader.dropped,
+    )
     capture.alive_at = math.inf
     health.add_capture(capture)
     return health

@@ -6,7 +6,10 @@ from rig.server import Handler, Served
 
 
 class Odd(Served):
-    """Hangs up after each answer. `length`: what it says that its body has, if anything; `moved`: where it sends."""
+    """Hangs up after each answer.
+
+    `length`: what it says that its body has, if anything; `moved`: where it sends.
+    """
 
     def __init__(self, body: bytes) -> None:
         super().__init__(_Odd)

@@ -1,4 +1,5 @@
-"""A device that answers WS-Discovery and the calls of ONVIF that `regulars-edge setup` makes, on 127.0.0.1."""
+"""A device that answers WS-Discovery and the calls of ONVIF that `regulars-edge setup` makes, on
+127.0.0.1."""
 
 import base64
 import hashlib
@@ -12,10 +13,14 @@ from datetime import UTC, datetime
 from rig.camera import PASSWORD, USER, Camera
 from rig.server import Handler, Served
 
-_SOAP = '<?xml version="1.0" encoding="UTF-8"?><e:Envelope xmlns:e="http://www.w3.org/2003/05/soap-envelope">{}</e:Envelope>'
+_SOAP = (
+    '<?xml version="1.0" encoding="UTF-8"?><e:Envelope '
+    'xmlns:e="http://www.w3.org/2003/05/soap-envelope">{}</e:Envelope>'
+)
 _SCHEMA = 'xmlns:tt="http://www.onvif.org/ver10/schema"'
 _FAULT = (
-    "<e:Body><e:Fault><e:Code><e:Value>e:Sender</e:Value><e:Subcode><e:Value>ter:{code}</e:Value></e:Subcode></e:Code>"
+    "<e:Body><e:Fault><e:Code><e:Value>e:Sender</e:Value><e:Subcode><e:Value>ter:{code}</e:Value></"
+    "e:Subcode></e:Code>"
     '<e:Reason><e:Text xml:lang="en">{text}</e:Text></e:Reason></e:Fault></e:Body>'
 )
 
@@ -23,13 +28,17 @@ GROUP = "239.255.255.250"
 
 
 class Device(Served):
-    """`answers`: bodies that replace those of calls, by the call's name. `password`: None if it asks for none.
+    """`answers`: bodies that replace those of calls, by the call's name.
 
-    A token is refused if its time is more than a minute off the device's clock, which is `ahead_s` ahead. A picture's
-    URL asks for `picture_auth`.
+    `password`: None if it asks for none.
+
+    A token is refused if its time is more than a minute off the device's clock, which is `ahead_s`
+    ahead. A picture's URL asks for `picture_auth`.
     """
 
-    def __init__(self, name: str = "Front door", channels: int = 1, picture_auth: str = "Digest") -> None:
+    def __init__(
+        self, name: str = "Front door", channels: int = 1, picture_auth: str = "Digest"
+    ) -> None:
         super().__init__(_Handler)
         self.name = name
         self.channels = channels
@@ -55,8 +64,11 @@ class Device(Served):
 
     def match(self, asked: str) -> bytes:
         return _SOAP.format(
-            f'<e:Header><a:RelatesTo xmlns:a="http://schemas.xmlsoap.org/ws/2004/08/addressing">{asked}</a:RelatesTo></e:Header>'
-            '<e:Body><d:ProbeMatches xmlns:d="http://schemas.xmlsoap.org/ws/2005/04/discovery"><d:ProbeMatch>'
+            "<e:Header><a:RelatesTo "
+            f'xmlns:a="http://schemas.xmlsoap.org/ws/2004/08/addressing">{asked}</a:RelatesTo></e:'
+            "Header>"
+            "<e:Body><d:ProbeMatches "
+            'xmlns:d="http://schemas.xmlsoap.org/ws/2005/04/discovery"><d:ProbeMatch>'
             "<d:Scopes>onvif://www.onvif.org/type/video_encoder onvif://www.onvif.org/hardware/X1 "
             f"onvif://www.onvif.org/name/{self.name.replace(' ', '%20')}</d:Scopes>"
             f"<d:XAddrs>{self.xaddrs}</d:XAddrs></d:ProbeMatch></d:ProbeMatches></e:Body>"
@@ -76,28 +88,41 @@ class Device(Served):
         if call == "GetSystemDateAndTime":
             now = datetime.fromtimestamp(time.time() + self.ahead_s, UTC)
             return (
-                f"<tt:UTCDateTime {_SCHEMA}><tt:Time><tt:Hour>{now.hour}</tt:Hour><tt:Minute>{now.minute}</tt:Minute>"
-                f"<tt:Second>{now.second}</tt:Second></tt:Time><tt:Date><tt:Year>{now.year}</tt:Year>"
-                f"<tt:Month>{now.month}</tt:Month><tt:Day>{now.day}</tt:Day></tt:Date></tt:UTCDateTime>"
+                f"<tt:UTCDateTime {_SCHEMA}><tt:Time><tt:Hour>{now.hour}</tt:Hour><tt:"
+                f"Minute>{now.minute}</tt:Minute>"
+                f"<tt:Second>{now.second}</tt:Second></tt:Time><tt:Date><tt:Year>{now.year}</tt:"
+                "Year>"
+                f"<tt:Month>{now.month}</tt:Month><tt:Day>{now.day}</tt:Day></tt:Date></tt:"
+                "UTCDateTime>"
             )
         if call == "GetCapabilities":
             return f"<tt:Media {_SCHEMA}><tt:XAddr>{self.url}/onvif/media</tt:XAddr></tt:Media>"
         if call == "GetProfiles":
             return "".join(
                 f'<Profiles token="p&amp;{channel}{kind}"><tt:VideoSourceConfiguration {_SCHEMA}>'
-                f"<tt:SourceToken>v{channel}</tt:SourceToken></tt:VideoSourceConfiguration></Profiles>"
+                f"<tt:SourceToken>v{channel}</tt:SourceToken></tt:VideoSourceConfiguration></"
+                "Profiles>"
                 for channel in range(self.channels)
                 for kind in ("main", "sub")
             )
         (token,) = re.findall(r"ProfileToken>p&amp;(\d)main<", request)
-        uri = self.snapshot if call == "GetSnapshotUri" else f"rtsp://127.0.0.1:554/live{token}?a=1&amp;b=2"
+        uri = (
+            self.snapshot
+            if call == "GetSnapshotUri"
+            else f"rtsp://127.0.0.1:554/live{token}?a=1&amp;b=2"
+        )
         return f"<MediaUri><tt:Uri {_SCHEMA}>{uri}</tt:Uri></MediaUri>"
 
     def lets_in(self, request: str) -> bool:
         if self.password is None:
             return True
-        fields = dict(re.findall(r"<(Username|Password|Nonce|Created)(?: [^>]*)?>([^<]*)</", request))
-        if set(fields) != {"Username", "Password", "Nonce", "Created"} or fields["Username"] != USER:
+        fields = dict(
+            re.findall(r"<(Username|Password|Nonce|Created)(?: [^>]*)?>([^<]*)</", request)
+        )
+        if (
+            set(fields) != {"Username", "Password", "Nonce", "Created"}
+            or fields["Username"] != USER
+        ):
             return False
         digest = hashlib.sha1(
             base64.b64decode(fields["Nonce"]) + fields["Created"].encode() + self.password.encode()
@@ -115,9 +140,12 @@ class _Handler(Handler):
         body: str | bytes
         status = 200
         if call != "GetSystemDateAndTime" and not device.lets_in(request):
-            status, body = 400, _SOAP.format(_FAULT.format(code="NotAuthorized", text="Sender not Authorized"))
+            status = 400
+            body = _SOAP.format(_FAULT.format(code="NotAuthorized", text="Sender not Authorized"))
         elif call in device.answers:
             body = device.answers[call]
         else:
-            body = _SOAP.format(f"<e:Body><{call}Response>{device.body(call, request)}</{call}Response></e:Body>")
+            body = _SOAP.format(
+                f"<e:Body><{call}Response>{device.body(call, request)}</{call}Response></e:Body>"
+            )
         self.reply(status, body if isinstance(body, bytes) else body.encode())

@@ -23,13 +23,16 @@ def _small(colour: tuple[int, int, int]) -> bytes:
 
 
 def jpeg(number: int, size: int = 1200, colour: tuple[int, int, int] = (120, 90, 60)) -> bytes:
-    """A JPEG that no other number gives; a comment segment makes it different, and as long as wanted."""
+    """A JPEG that no other number gives; a comment segment makes it different, and as long as
+    wanted."""
     small = _small(colour)
     note = f"picture {number} ".encode().ljust(max(24, size - len(small) - 4), b".")[:65_000]
     return small[:2] + b"\xff\xfe" + (len(note) + 2).to_bytes(2, "big") + note + small[2:]
 
 
-def jpeg_with_exif(number: int, taken: str, offset: str | None = None, subsec: str | None = None) -> bytes:
+def jpeg_with_exif(
+    number: int, taken: str, offset: str | None = None, subsec: str | None = None
+) -> bytes:
     exif = Image.Exif()
     inner = exif.get_ifd(0x8769)
     inner[0x9003] = taken
@@ -43,7 +46,8 @@ def jpeg_with_exif(number: int, taken: str, offset: str | None = None, subsec: s
 
 
 def fill(folder: Path, count: int, start: int = 0, size: int = 1200) -> None:
-    """Pictures `start` and on, in the folder and two of its sub-folders, each with a time of its own."""
+    """Pictures `start` and on, in the folder and two of its sub-folders, each with a time of its
+    own."""
     for number in range(start, start + count):
         where = folder / ("", "north", "north/door")[number % 3]
         where.mkdir(parents=True, exist_ok=True)
@@ -73,7 +77,10 @@ def there(captures: list[dict[str, object]]) -> list[tuple[str, str]]:
 
 
 def text(at_ms: int) -> str:
-    return datetime.fromtimestamp(at_ms // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%S") + f".{at_ms % 1000:03d}Z"
+    return (
+        datetime.fromtimestamp(at_ms // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+        + f".{at_ms % 1000:03d}Z"
+    )
 
 
 def _canonical(said: str) -> str:

@@ -1,4 +1,5 @@
-"""Cameras that wait for clients: plays each of the films that it is given by RTSP, and prints their addresses.
+"""Cameras that wait for clients: plays each of the films that it is given by RTSP, and prints their
+addresses.
 
 python play_rtsp.py RATE FILM...
 """

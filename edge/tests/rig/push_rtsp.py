@@ -1,6 +1,8 @@
-"""A camera that streams: pushes a film in real time to the RTSP address that it is given, for so many seconds.
+"""A camera that streams: pushes a film in real time to the RTSP address that it is given, for so
+many seconds.
 
-It prints when its first frame was taken, by CLOCK_BOOTTIME in milliseconds. Each frame shows its number (rig/film.py).
+It prints when its first frame was taken, by CLOCK_BOOTTIME in milliseconds. Each frame shows its
+number (rig/film.py).
 """
 
 import sys
@@ -22,7 +24,11 @@ def main(url: str, seconds: float) -> None:
 def push(url: str, frames: int) -> None:
     with av.open(url, "w", format="rtsp", options={"rtsp_transport": "tcp"}) as container:
         stream = container.add_stream("mpeg4", rate=RATE)
-        (stream.width, stream.height), stream.pix_fmt, stream.gop_size = SIZE_PX, "yuv420p", 2 * RATE
+        (stream.width, stream.height), stream.pix_fmt, stream.gop_size = (
+            SIZE_PX,
+            "yuv420p",
+            2 * RATE,
+        )
         began = time.clock_gettime(time.CLOCK_BOOTTIME)
         print(round(began * 1000), flush=True)
         for number in range(frames):

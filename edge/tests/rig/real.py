@@ -29,7 +29,16 @@ class Regulars:
         log = self._data.with_suffix(".log")
         with log.open("ab") as stream:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "regulars", "serve", "--data", str(self._data), "--port", str(self.port)],
+                [
+                    sys.executable,
+                    "-m",
+                    "regulars",
+                    "serve",
+                    "--data",
+                    str(self._data),
+                    "--port",
+                    str(self.port),
+                ],
                 cwd=ROOT,
                 stdout=subprocess.PIPE,
                 stderr=stream,
@@ -75,7 +84,8 @@ def captures(url: str, key: str, camera: str) -> list[dict[str, object]]:
     token = ""
     while True:
         request = urllib.request.Request(
-            f"{url}/v1/captures?camera={camera}&limit=100{token}", headers={"Authorization": f"Bearer {key}"}
+            f"{url}/v1/captures?camera={camera}&limit=100{token}",
+            headers={"Authorization": f"Bearer {key}"},
         )
         with urllib.request.urlopen(request, timeout=60) as response:
             page = json.load(response)

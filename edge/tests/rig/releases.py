@@ -14,23 +14,35 @@ from regulars_edge import __version__
 PACKAGE = Path(__file__).parents[2] / "src" / "regulars_edge"
 
 
-def wheel(folder: Path, version: str, changes: Callable[[str, str], str] = lambda _name, text: text) -> Path:
-    """Make a wheel of this uploader that says it is `version`; `changes` gets each module's name and text."""
+def wheel(
+    folder: Path, version: str, changes: Callable[[str, str], str] = lambda _name, text: text
+) -> Path:
+    """Make a wheel of this uploader that says it is `version`; `changes` gets each module's name
+    and text."""
     file = folder / f"regulars_edge-{version}-py3-none-any.whl"
     info = f"regulars_edge-{version}.dist-info"
     with zipfile.ZipFile(file, "w") as archive:
         for path in sorted(PACKAGE.rglob("*")):
             name = f"regulars_edge/{path.relative_to(PACKAGE)}"
             if path.suffix == ".py":
-                text = path.read_text().replace(f'__version__ = "{__version__}"', f'__version__ = "{version}"')
+                text = path.read_text().replace(
+                    f'__version__ = "{__version__}"', f'__version__ = "{version}"'
+                )
                 archive.writestr(name, changes(path.name, text))
             elif path.suffix in (".onnx", ".typed"):
                 archive.write(path, name)
         needs = "".join(f"Requires-Dist: {name}\n" for name in ("urllib3>=2.2", "shtab>=1.7"))
         about = f"Metadata-Version: 2.1\nName: regulars-edge\nVersion: {version}\n{needs}"
-        archive.writestr(f"{info}/METADATA", f"{about}Provides-Extra: video\nProvides-Extra: detector\n")
-        archive.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
-        archive.writestr(f"{info}/entry_points.txt", "[console_scripts]\nregulars-edge = regulars_edge.cli:command\n")
+        archive.writestr(
+            f"{info}/METADATA", f"{about}Provides-Extra: video\nProvides-Extra: detector\n"
+        )
+        archive.writestr(
+            f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+        )
+        archive.writestr(
+            f"{info}/entry_points.txt",
+            "[console_scripts]\nregulars-edge = regulars_edge.cli:command\n",
+        )
         archive.writestr(f"{info}/RECORD", "")
     return file
 
@@ -51,7 +63,9 @@ class Releases:
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
         self.url = f"http://127.0.0.1:{self._server.server_port}"
 
-    def add(self, version: str, changes: Callable[[str, str], str] = lambda _name, text: text) -> Path:
+    def add(
+        self, version: str, changes: Callable[[str, str], str] = lambda _name, text: text
+    ) -> Path:
         folder = self.folder / version
         folder.mkdir(parents=True)
         wheel(folder, version, changes)
@@ -63,7 +77,10 @@ class Releases:
         lines = [f"{hashlib.sha256(one.read_bytes()).hexdigest()}  {one.name}\n" for one in wheels]
         sums.write_text("".join([f"# regulars-edge least {__version__}\n", *lines]))
         sums.with_suffix(".sig").unlink(missing_ok=True)
-        subprocess.run(["ssh-keygen", "-q", "-Y", "sign", "-n", "file", "-f", key or self.key, sums], check=True)
+        subprocess.run(
+            ["ssh-keygen", "-q", "-Y", "sign", "-n", "file", "-f", key or self.key, sums],
+            check=True,
+        )
         return folder
 
     def stop(self) -> None:

@@ -1,6 +1,8 @@
-"""A camera that streams by RTSP: it waits for clients, as cameras do, and sends each of them its films in real time.
+"""A camera that streams by RTSP: it waits for clients, as cameras do, and sends each of them its
+films in real time.
 
-FFmpeg makes the RTP packets; they go out over the connection that the client came by (RFC 2326, interleaved).
+FFmpeg makes the RTP packets; they go out over the connection that the client came by (RFC 2326,
+interleaved).
 """
 
 import base64
@@ -25,7 +27,8 @@ from rig.film import encoded
 
 _SDP = (
     "v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=film\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n"
-    "m=video 0 RTP/AVP 96\r\na=rtpmap:96 H264/90000\r\na=fmtp:96 packetization-mode=1\r\na=control:track\r\n"
+    "m=video 0 RTP/AVP 96\r\na=rtpmap:96 H264/90000\r\na=fmtp:96 packetization-mode=1\r\n"
+    "a=control:track\r\n"
     "m=audio 0 RTP/AVP 0\r\na=rtpmap:0 PCMU/8000\r\na=control:sound\r\n"
 )
 _RTCP = range(200, 205)
@@ -37,16 +40,23 @@ def h264(path: Path, pictures: Sequence[Image.Image], rate: int, every: int | No
     `x.h264` is as cameras stream it, `x.mp4` has times.
     """
     keys = f"keyint={every or len(pictures)}:min-keyint={every or len(pictures)}:scenecut=0"
-    options = {"preset": "ultrafast", "tune": "zerolatency", "x264-params": f"{keys}:repeat-headers=1"}
+    options = {
+        "preset": "ultrafast",
+        "tune": "zerolatency",
+        "x264-params": f"{keys}:repeat-headers=1",
+    }
     return encoded(path, pictures, rate, codec="libx264", options=options)
 
 
 class Rtsp(socketserver.ThreadingTCPServer):
-    """Plays `film` over and over, until `stop`; another film from when it is set. `clients`: how many play it now.
+    """Plays `film` over and over, until `stop`; another film from when it is set.
 
-    It has a microphone that sends nothing. `setups`: what its clients have asked for. `asks_for`: a WWW-Authenticate
-    header, to which any answer is right, unless there is a `password`; `moved`: where it sends clients that are let in,
-    by method and path; `heard`: all answers; `refuses`: statuses by method. `places`: None for any number of clients.
+    `clients`: how many play it now.
+
+    It has a microphone that sends nothing. `setups`: what its clients have asked for. `asks_for`: a
+    WWW-Authenticate header, to which any answer is right, unless there is a `password`; `moved`:
+    where it sends clients that are let in, by method and path; `heard`: all answers; `refuses`:
+    statuses by method. `places`: None for any number of clients.
     """
 
     daemon_threads = True
@@ -178,7 +188,9 @@ class _Client(socketserver.StreamRequestHandler):
             self.wfile.write(f"RTSP/1.0 461 Unsupported Transport\r\n{head}\r\n".encode())
             return
         if method != "OPTIONS" and camera.asks_for and not self._is_right(method, answer):
-            self.wfile.write(f"RTSP/1.0 401 Unauthorized\r\n{head}WWW-Authenticate: {camera.asks_for}\r\n\r\n".encode())
+            self.wfile.write(
+                f"RTSP/1.0 401 Unauthorized\r\n{head}WWW-Authenticate: {camera.asks_for}\r\n\r\n".encode()
+            )
             return
         if to := camera.moved.get(f"{method} {urlsplit(place).path}"):
             self.wfile.write(f"RTSP/1.0 302 Found\r\n{head}Location: {to}\r\n\r\n".encode())
@@ -205,7 +217,9 @@ class _Client(socketserver.StreamRequestHandler):
         if answer.startswith("Basic"):
             return base64.b64decode(answer[6:]).decode() == f"admin:{password}"
         said = fields_of(answer)
-        kind = {"SHA-256": "sha256", "SHA-512-256": "sha512_256"}.get(asked.get("algorithm", ""), "md5")
+        kind = {"SHA-256": "sha256", "SHA-512-256": "sha512_256"}.get(
+            asked.get("algorithm", ""), "md5"
+        )
 
         def digest(text: str) -> str:
             return hashlib.new(kind, text.encode()).hexdigest()
@@ -229,7 +243,10 @@ class _Client(socketserver.StreamRequestHandler):
         line.bind((self.connection.getsockname()[0], 0))
         self._send = lambda channel, data: line.sendto(data, (host, int(port) + channel))
         own = line.getsockname()[1]
-        return f"Transport: RTP/AVP;unicast;client_port={port}-{int(port) + 1};server_port={own}-{own + 1}\r\n"
+        return (
+            f"Transport: RTP/AVP;unicast;client_port={port}-{int(port) + 1};"
+            f"server_port={own}-{own + 1}\r\n"
+        )
 
     def _play(self) -> None:
         self.server.clients += 1

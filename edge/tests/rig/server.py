@@ -24,7 +24,9 @@ class Handler(BaseHTTPRequestHandler):
 
     do_POST = do_PUT = do_CONNECT = do_GET  # noqa: N815 -- the names that http.server calls
 
-    def reply(self, status: int, body: bytes = b"", headers: Mapping[str, str] | None = None) -> None:
+    def reply(
+        self, status: int, body: bytes = b"", headers: Mapping[str, str] | None = None
+    ) -> None:
         """Answer with `headers`, and with the body's length."""
         self.send_response(status)
         for name, value in {**(headers or {}), "Content-Length": str(len(body))}.items():

@@ -28,10 +28,18 @@ def content(number: int, size: int = 1200) -> tuple[bytes, Content]:
 
 
 def add(
-    spool: Spool, number: int, stamp: Stamp | None = None, origin: Origin = DOOR, *, size: int = 1200, **more: Any
+    spool: Spool,
+    number: int,
+    stamp: Stamp | None = None,
+    origin: Origin = DOOR,
+    *,
+    size: int = 1200,
+    **more: Any,
 ) -> Taken:
     """Take a picture in; without a stamp, it says itself when it was taken."""
-    return spool.add_picture(origin, *content(number, size), stamp or Stamp(stated_ms=STATED_MS + number), **more)
+    return spool.add_picture(
+        origin, *content(number, size), stamp or Stamp(stated_ms=STATED_MS + number), **more
+    )
 
 
 def capture_of(

@@ -1,7 +1,7 @@
 """Threads in simulated time: the code under test runs as it is, its waits take none.
 
-One thread runs at a time. When it waits, that one goes on whose wait ends first, and the clock is set to then. So a day
-passes in minutes, and the same script gives the same day.
+One thread runs at a time. When it waits, that one goes on whose wait ends first, and the clock is
+set to then. So a day passes in minutes, and the same script gives the same day.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
-"""A stand-in for the service: the HTTP contract of captures and cameras, in memory, checked as strictly as the store's.
+"""A stand-in for the service: the HTTP contract of captures and cameras, in memory, checked as
+strictly as the store's.
 
-It is not the service; the same tests run against `regulars serve` (rig/real.py). What it is good for: it starts in a
-millisecond, its clock can be set, and it tells what it was sent.
+It is not the service; the same tests run against `regulars serve` (rig/real.py). What it is good
+for: it starts in a millisecond, its clock can be set, and it tells what it was sent.
 """
 
 import base64
@@ -36,9 +37,15 @@ class Stored:
 
 
 class Fault(Exception):
-    def __init__(self, status: int, code: str, message: str = "", index: int | None = None, **headers: str) -> None:
+    def __init__(
+        self, status: int, code: str, message: str = "", index: int | None = None, **headers: str
+    ) -> None:
         super().__init__(message)
-        self.status, self.code, self.message, self.index, self.headers = status, code, message, index, headers
+        self.status = status
+        self.code = code
+        self.message = message
+        self.index = index
+        self.headers = headers
 
 
 @dataclass
@@ -104,7 +111,13 @@ class StandIn(Served):
 
 
 def _shown(one: Stored) -> dict[str, Any]:
-    return {"id": one.id, "camera": one.camera, "captured_at": one.captured_at, "sha256": one.sha256, "state": "stored"}
+    return {
+        "id": one.id,
+        "camera": one.camera,
+        "captured_at": one.captured_at,
+        "sha256": one.sha256,
+        "state": "stored",
+    }
 
 
 class _Handler(Handler):
@@ -123,7 +136,9 @@ class _Handler(Handler):
         self.shop, self.book = self.server.owner, None
         try:
             if parts.path.startswith("/blobs/"):
-                status, answer, headers = self._put(parts.path.removeprefix("/blobs/"), parse_qs(parts.query), body)
+                status, answer, headers = self._put(
+                    parts.path.removeprefix("/blobs/"), parse_qs(parts.query), body
+                )
             else:
                 status, answer = self._v1(parts.path, parse_qs(parts.query), body)
         except Fault as fault:
@@ -159,7 +174,10 @@ class _Handler(Handler):
                 if caller is not None:
                     raise Fault(403, "NotAllowed", "this is a camera's key")
                 if self.command == "GET":
-                    return 200, {"cameras": list(books.cameras.values()), "total": len(books.cameras)}
+                    return 200, {
+                        "cameras": list(books.cameras.values()),
+                        "total": len(books.cameras),
+                    }
                 return self._make(sent)
         raise Fault(404, "NotFound", path)
 
@@ -180,9 +198,16 @@ class _Handler(Handler):
     def _make(self, sent: dict[str, Any]) -> tuple[int, Any]:
         books = self.shop.books
         camera = sent.get("id") or re.sub(r"[^A-Za-z0-9_.-]+", "-", sent["name"])
-        if camera in books.cameras or any(row["name"] == sent["name"] for row in books.cameras.values()):
+        if camera in books.cameras or any(
+            row["name"] == sent["name"] for row in books.cameras.values()
+        ):
             raise Fault(409, "CameraExists", camera)
-        books.cameras[camera] = {"api_key": f"key-of-{camera}", "enabled": True, **sent, "id": camera}
+        books.cameras[camera] = {
+            "api_key": f"key-of-{camera}",
+            "enabled": True,
+            **sent,
+            "id": camera,
+        }
         return 201, books.cameras[camera]
 
     def _camera(self, named: str, caller: str | None, index: int | None = None) -> str:
@@ -217,7 +242,11 @@ class _Handler(Handler):
         camera = self._camera(row["camera"], caller, index)
         if not re.fullmatch(r"[0-9a-f]{64}", row["sha256"]):
             raise Fault(400, "InvalidInput", "sha256", index)
-        if not _RFC3339.fullmatch(row["captured_at"]) or not isinstance(row["size"], int) or row["size"] < 1:
+        if (
+            not _RFC3339.fullmatch(row["captured_at"])
+            or not isinstance(row["size"], int)
+            or row["size"] < 1
+        ):
             raise Fault(400, "InvalidInput", "captured_at or size", index)
         if "track" in row:
             if not re.fullmatch(r"[A-Za-z0-9_.-]{1,64}", row["track"]):
@@ -230,10 +259,16 @@ class _Handler(Handler):
             raise Fault(400, "InvalidInput", "a bad picture", index if where == "index" else None)
         text = f"{camera}|{row['captured_at']}|{row['sha256']}"
         id_ = hashlib.sha256(text.encode()).hexdigest()[:24]
-        return Stored(id_, camera, row["sha256"], row["size"], row["content_type"], row["captured_at"])
+        return Stored(
+            id_, camera, row["sha256"], row["size"], row["content_type"], row["captured_at"]
+        )
 
     def _presigned(self, one: Stored) -> dict[str, Any]:
-        host = self.headers["Host"] if self.shop is self.server.owner else f"127.0.0.1:{self.shop.port}"
+        host = (
+            self.headers["Host"]
+            if self.shop is self.server.owner
+            else f"127.0.0.1:{self.shop.port}"
+        )
         until = time.time() + self.shop.url_good_s
         return {
             "url": f"http://{host}/blobs/{one.id}?until={until}&X-Amz-Signature=abc",
@@ -245,7 +280,9 @@ class _Handler(Handler):
             },
         }
 
-    def _put(self, id_: str, query: dict[str, list[str]], body: bytes) -> tuple[int, Any, dict[str, str]]:
+    def _put(
+        self, id_: str, query: dict[str, list[str]], body: bytes
+    ) -> tuple[int, Any, dict[str, str]]:
         stand_in = self.server.owner
         if self.headers.get("Authorization") or self.headers.get("X-Regulars-Book"):
             raise Fault(400, "InvalidRequest", "a presigned URL takes no headers of v1")
@@ -262,10 +299,16 @@ class _Handler(Handler):
                 return 200, {}, {}
             if one.body is not None:
                 raise Fault(412, "PreconditionFailed")
-            if self.headers.get("If-None-Match") != "*" or self.headers.get("Content-Type") != one.content_type:
+            if (
+                self.headers.get("If-None-Match") != "*"
+                or self.headers.get("Content-Type") != one.content_type
+            ):
                 raise Fault(403, "SignatureDoesNotMatch")
             digest = hashlib.sha256(body)
-            if self.headers.get("x-amz-checksum-sha256") != base64.b64encode(digest.digest()).decode():
+            if (
+                self.headers.get("x-amz-checksum-sha256")
+                != base64.b64encode(digest.digest()).decode()
+            ):
                 raise Fault(400, "BadDigest", "the checksum is another")
             if digest.hexdigest() != one.sha256 or len(body) != one.size:
                 raise Fault(400, "BadDigest", "not what was offered")
@@ -286,4 +329,8 @@ class _Handler(Handler):
 
 
 def _text(at_ms: int) -> str:
-    return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return (
+        datetime.fromtimestamp(at_ms / 1000, UTC)
+        .isoformat(timespec="milliseconds")
+        .replace("+00:00", "Z")
+    )

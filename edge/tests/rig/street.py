@@ -1,4 +1,5 @@
-"""A drawn camera at a shop's door, for days: light, night, lamps, a crowd, rain, a parked van, and a clock."""
+"""A drawn camera at a shop's door, for days: light, night, lamps, a crowd, rain, a parked van, and
+a clock."""
 
 import math
 import random
@@ -15,7 +16,10 @@ def scene(seed: int) -> Image.Image:
     """Draw a place: walls, windows, signs and floor tiles, other ones for each seed."""
     draws = random.Random(seed)
     picture = (
-        Image.linear_gradient("L").rotate(draws.choice((0, 90, 180))).resize(SIZE).point(lambda grey: 60 + grey // 3)
+        Image.linear_gradient("L")
+        .rotate(draws.choice((0, 90, 180)))
+        .resize(SIZE)
+        .point(lambda grey: 60 + grey // 3)
     )
     draw = ImageDraw.Draw(picture)
     for _ in range(40):
@@ -29,7 +33,8 @@ def scene(seed: int) -> Image.Image:
 
 @cache
 def grain(sigma: int) -> Image.Image:
-    """Draw a sensor's noise once, which is laid elsewhere over each picture: drawing it takes longest."""
+    """Draw a sensor's noise once, which is laid elsewhere over each picture: drawing it takes
+    longest."""
     return Image.effect_noise(SIZE, sigma)
 
 
@@ -45,7 +50,8 @@ def stamped(picture: Image.Image, at_s: float) -> Image.Image:
 
 
 class Street:
-    """`infrared`: at night the camera lights the place itself; else it sees what the lamps light."""
+    """`infrared`: at night the camera lights the place itself; else it sees what the lamps
+    light."""
 
     def __init__(self, seed: int, *, infrared: bool) -> None:
         self.place = scene(seed)
@@ -56,14 +62,18 @@ class Street:
         """Return the daylight, 0 to 1."""
         return max(0.0, min(1.0, 1.5 * math.sin((at_s / 86_400 - 0.27) * 2 * math.pi) + 0.3))
 
-    def picture(self, at_s: float, place: Image.Image | None = None, blur_px: float = 0.0) -> Image.Image:
+    def picture(
+        self, at_s: float, place: Image.Image | None = None, blur_px: float = 0.0
+    ) -> Image.Image:
         """Draw what the camera sees, without its clock."""
         out, hour, day = (place or self.place).copy(), at_s / HOUR_S % 24, int(at_s // 86_400)
         draw = ImageDraw.Draw(out)
         if day % 7 == 2 and 9 <= hour < 16:
             draw.rectangle((330, 90, 600, 290), 205, 90)
             draw.rectangle((350, 110, 440, 170), 60)
-        for _ in range(25 if day % 7 == 4 and 17 <= hour < 20 else self._draws.choice((0, 0, 1, 3))):
+        for _ in range(
+            25 if day % 7 == 4 and 17 <= hour < 20 else self._draws.choice((0, 0, 1, 3))
+        ):
             self._person(draw)
         light = self.light(at_s)
         self._shadow(out, at_s, light)
@@ -80,7 +90,9 @@ class Street:
         return ImageChops.add(self._lit(out, light, hour), noise, offset=-128)
 
     def _person(self, draw: ImageDraw.ImageDraw) -> None:
-        x, y, tall = self._draws.uniform(0, 620), self._draws.uniform(80, 260), self._draws.uniform(50, 150)
+        x = self._draws.uniform(0, 620)
+        y = self._draws.uniform(80, 260)
+        tall = self._draws.uniform(50, 150)
         grey = self._draws.randrange(20, 220)
         draw.ellipse((x, y, x + tall / 4, y + tall / 4), 200)
         draw.rectangle((x - tall / 10, y + tall / 4, x + tall / 3, y + tall), grey)
@@ -89,7 +101,9 @@ class Street:
         if light > 0.5:
             across = (at_s / 86_400 % 1 - 0.25) * 2 * SIZE[0]
             mask = Image.new("L", SIZE, 0)
-            ImageDraw.Draw(mask).polygon([(across - 260, 360), (across, 120), (across + 120, 120), (across, 360)], 110)
+            ImageDraw.Draw(mask).polygon(
+                [(across - 260, 360), (across, 120), (across + 120, 120), (across, 360)], 110
+            )
             out.paste(Image.new("L", SIZE, 15), mask=mask)
 
     def _lit(self, out: Image.Image, light: float, hour: float) -> Image.Image:

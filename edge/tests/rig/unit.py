@@ -1,7 +1,9 @@
-"""Stand-in for systemd with regulars-edge.service: systemd.service(5), Type=notify, as far as an update meets it.
+"""Stand-in for systemd with regulars-edge.service: systemd.service(5), Type=notify, as far as an
+update meets it.
 
-It runs the command, and again if that fails, but with exit code 2. `systemctl restart` waits until the new process has
-said READY, and answers 1 if it ends before or never does; the unit goes on trying then all the same.
+It runs the command, and again if that fails, but with exit code 2. `systemctl restart` waits until
+the new process has said READY, and answers 1 if it ends before or never does; the unit goes on
+trying then all the same.
 """
 
 import signal
@@ -11,13 +13,18 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
-PYTHON = "import socket, sys; s = socket.socket(socket.AF_UNIX); s.connect({at!r}); sys.exit(int(s.recv(1) or b'1'))"
+PYTHON = (
+    "import socket, sys; s = socket.socket(socket.AF_UNIX); s.connect({at!r}); "
+    "sys.exit(int(s.recv(1) or b'1'))"
+)
 
 
 class Unit:
     """The unit, in a thread; `restart`: a program that does what `systemctl restart` does."""
 
-    def __init__(self, folder: Path, command: Sequence[object], environment: dict[str, str], python: str) -> None:
+    def __init__(
+        self, folder: Path, command: Sequence[object], environment: dict[str, str], python: str
+    ) -> None:
         self.start_s = 90.0
         self.stop_s = 30.0
         """TimeoutStartSec, TimeoutStopSec."""
@@ -29,14 +36,18 @@ class Unit:
         self._asked.bind(str(folder / "systemd"))
         self._asked.listen()
         self.restart = folder / "restart"
-        self.restart.write_text(f'#!/bin/sh\nexec {python} -I -c "{PYTHON.format(at=str(folder / "systemd"))}"\n')
+        self.restart.write_text(
+            f'#!/bin/sh\nexec {python} -I -c "{PYTHON.format(at=str(folder / "systemd"))}"\n'
+        )
         self.restart.chmod(0o700)
         self._log = (folder / "run.log").open("w")
         self._wish, self._over = threading.Event(), threading.Event()
         self._started = threading.Condition()
         self._starts, self._is_ready = 0, False
         self._process: subprocess.Popen[bytes] | None = None
-        self._threads = [threading.Thread(target=work, daemon=True) for work in (self._turn, self._answer)]
+        self._threads = [
+            threading.Thread(target=work, daemon=True) for work in (self._turn, self._answer)
+        ]
         for thread in self._threads:
             thread.start()
 

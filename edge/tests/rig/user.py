@@ -9,7 +9,8 @@ from pathlib import Path
 
 @contextmanager
 def unreadable(name: str) -> Iterator[Path]:
-    """Make a folder of this name that cannot be read, below one that can, also if root runs the tests."""
+    """Make a folder of this name that cannot be read, below one that can, also if root runs the
+    tests."""
     before = os.geteuid()
     with tempfile.TemporaryDirectory(dir="/var/tmp") as made:
         Path(made).chmod(0o755)

@@ -1,4 +1,5 @@
-"""A bad network: a proxy in front of any service, which fails, dawdles, cuts off and repeats what passes.
+"""A bad network: a proxy in front of any service, which fails, dawdles, cuts off and repeats what
+passes.
 
 It keeps the Host header, so that the addresses that the service hands out lead through it, too.
 """
@@ -11,15 +12,31 @@ from urllib.parse import urlsplit
 
 from rig.server import Handler, Served
 
-MISHAPS = ("refuse", "busy", "slow", "cut the request", "cut the answer", "drop the answer", "send twice", "say twice")
+MISHAPS = (
+    "refuse",
+    "busy",
+    "slow",
+    "cut the request",
+    "cut the answer",
+    "drop the answer",
+    "send twice",
+    "say twice",
+)
 _HOP = {"connection", "transfer-encoding", "keep-alive"}
 
 
 class Weather(Served):
-    """`share` of the requests meet a mishap, drawn by `seed`. `goes_to` may be changed, None: nobody is there."""
+    """`share` of the requests meet a mishap, drawn by `seed`.
+
+    `goes_to` may be changed, None: nobody is there.
+    """
 
     def __init__(
-        self, goes_to: str | None, share: float = 0.3, seed: int = 1, mishaps: tuple[str, ...] = MISHAPS
+        self,
+        goes_to: str | None,
+        share: float = 0.3,
+        seed: int = 1,
+        mishaps: tuple[str, ...] = MISHAPS,
     ) -> None:
         self.goes_to = goes_to
         self.share = share
@@ -83,7 +100,9 @@ class _Handler(Handler):
         parts = urlsplit(goes_to)
         connection = http.client.HTTPConnection(str(parts.hostname), parts.port, timeout=30)
         try:
-            connection.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
+            connection.putrequest(
+                self.command, self.path, skip_host=True, skip_accept_encoding=True
+            )
             for name, value in self.headers.items():
                 if name.lower() not in _HOP:
                     connection.putheader(name, value)
@@ -94,10 +113,18 @@ class _Handler(Handler):
             raise OSError("broken") from error
         finally:
             connection.close()
-        headers = [(name, value) for name, value in response.getheaders() if name.lower() not in _HOP]
-        return response.status, [(name, value) for name, value in headers if name.lower() != "content-length"], answer
+        headers = [
+            (name, value) for name, value in response.getheaders() if name.lower() not in _HOP
+        ]
+        return (
+            response.status,
+            [(name, value) for name, value in headers if name.lower() != "content-length"],
+            answer,
+        )
 
-    def _send(self, status: int, headers: list[tuple[str, str]], body: bytes, cut: bool = False) -> None:
+    def _send(
+        self, status: int, headers: list[tuple[str, str]], body: bytes, cut: bool = False
+    ) -> None:
         self.send_response_only(status)
         for name, value in headers:
             self.send_header(name, value)

@@ -1,7 +1,9 @@
-"""Processes that begin in a millisecond: this one has imported the uploader, and forks itself for each command.
+"""Processes that begin in a millisecond: this one has imported the uploader, and forks itself for
+each command.
 
-What is killed is a whole process all the same, with its own database connection, files and sockets. Reads a line of
-JSON (`{"argv": [...], "env": {...}, "log": file}`), answers the child's pid, waits for it and answers how it ended.
+What is killed is a whole process all the same, with its own database connection, files and sockets.
+Reads a line of JSON (`{"argv": [...], "env": {...}, "log": file}`), answers the child's pid, waits
+for it and answers how it ended.
 """
 
 import json

@@ -41,11 +41,14 @@ class V1(clients.V1, frozen=True):
         return self.call("POST", "/v1/cameras", {"id": id_, "name": id_, **settings})
 
     def upload(self, pictures: Sequence[Picture]) -> list[str]:
-        """Offer pictures and upload those that the service wants; return the captures' ids, in order."""
+        """Offer pictures and upload those that the service wants; return the captures' ids, in
+        order."""
         ids: list[str] = []
         for begin in range(0, len(pictures), MOST_OFFERED):
             some = pictures[begin : begin + MOST_OFFERED]
-            answer = self.call("POST", "/v1/captures/uploads", {"captures": [one.offer for one in some]})
+            answer = self.call(
+                "POST", "/v1/captures/uploads", {"captures": [one.offer for one in some]}
+            )
             for picture, upload in zip(some, answer["uploads"], strict=True):
                 ids.append(upload["id"])
                 if upload["url"]:
@@ -63,7 +66,8 @@ class V1(clients.V1, frozen=True):
 def put(method: str, url: str, headers: Mapping[str, str], data: bytes) -> None:
     """Upload a picture by a presigned request.
 
-    Raises ConnectionError, and WrongAnswer if the service neither stored the picture nor had it already.
+    Raises ConnectionError, and WrongAnswer if the service neither stored the picture nor had it
+    already.
     """
     try:
         with urllib3.PoolManager(timeout=30, retries=False) as pool:
@@ -71,4 +75,6 @@ def put(method: str, url: str, headers: Mapping[str, str], data: bytes) -> None:
     except urllib3.exceptions.HTTPError as error:
         raise ConnectionError(str(error)) from error
     if response.status not in (STORED, ALREADY_THERE):
-        raise WrongAnswer(f"the upload was answered with HTTP {response.status}: {response.data[:300]!r}")
+        raise WrongAnswer(
+            f"the upload was answered with HTTP {response.status}: {response.data[:300]!r}"
+        )

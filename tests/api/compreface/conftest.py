@@ -21,7 +21,9 @@ def made(services: Services, tenant_name: str, group_name: str) -> dict[str, str
     services.groups.create(tenant, group_name, None, "")
     group = services.groups.get_by_name(tenant, group_name)
     return {
-        service: add_service_key(services, tenant, service, service, group.id if service == "recognition" else "")
+        service: add_service_key(
+            services, tenant, service, service, group.id if service == "recognition" else ""
+        )
         for service in SERVICES
     }
 

@@ -35,7 +35,8 @@ def refused(reply: Reply, status: int, code: int, message: str | None = None) ->
     assert reply.headers["access-control-allow-origin"] == "*"
 
 
-# --- keys -------------------------------------------------------------------------------------------------------------
+# --- keys
+# --------------------------------------------------------------------------------------------------
 
 
 def test_a_key_is_asked_for_in_their_words(home: Client, keys: dict[str, str]) -> None:
@@ -57,7 +58,10 @@ def test_a_face_that_the_tenants_limits_turn_down_is_close_to_nobody(
     assert home.named(shown) == [{"subject": "Ann", "similarity": 0.0}]
     assert home.named(child) == []
     for refused_picture in (shown, child):
-        assert "x-regulars-score" not in home.form(f"{RECOGNITION}/recognize", file=refused_picture).headers
+        assert (
+            "x-regulars-score"
+            not in home.form(f"{RECOGNITION}/recognize", file=refused_picture).headers
+        )
         found = home.form(f"{RECOGNITION}/faces/{id_}/verify", file=refused_picture).json["result"]
         assert [one["similarity"] for one in found] == [0.0]
         for files in ((refused_picture, photo(ANN)), (photo(ANN), refused_picture)):
@@ -79,7 +83,9 @@ def test_a_key_reaches_its_own_group_only(home: Client, services: Services) -> N
     assert stranger.named(photo(ANN, 1)) == []
 
 
-def test_a_key_of_a_disabled_tenant_or_of_a_group_that_is_gone_is_unknown(home: Client, services: Services) -> None:
+def test_a_key_of_a_disabled_tenant_or_of_a_group_that_is_gone_is_unknown(
+    home: Client, services: Services
+) -> None:
     services.tenants.disable("home")
     refused(home.get(f"{RECOGNITION}/subjects"), 404, 10)
     services.tenants.enable("home")
@@ -87,13 +93,16 @@ def test_a_key_of_a_disabled_tenant_or_of_a_group_that_is_gone_is_unknown(home: 
     refused(home.get(f"{RECOGNITION}/subjects"), 404, 10)
 
 
-def test_a_key_of_a_service_is_none_of_v1(home: Client, services: Services, keys: dict[str, str]) -> None:
+def test_a_key_of_a_service_is_none_of_v1(
+    home: Client, services: Services, keys: dict[str, str]
+) -> None:
     assert all(services.access.keys.find_by_api_key(key) is None for key in keys.values())
     held = services.access.keys.list_all(services.tenants.get_by_name("home"))
     assert {one.service: one.role for one in held if one.service} == dict(SERVICES)
 
 
-# --- subjects ---------------------------------------------------------------------------------------------------------
+# --- subjects
+# --------------------------------------------------------------------------------------------------
 
 
 def test_subjects_are_made_listed_renamed_and_deleted(home: Client) -> None:
@@ -107,7 +116,9 @@ def test_subjects_are_made_listed_renamed_and_deleted(home: Client) -> None:
     assert home.subjects() == ["änne [1]"]
     assert home.delete(f"{path}/Änne [1]").json == {"subject": "änne [1]"}
     refused(home.delete(f"{path}/Änne [1]"), 404, 42, "Subject Änne [1] not found")
-    refused(home.json(f"{path}/nobody", {"subject": "x"}, "PUT"), 404, 42, "Subject nobody not found")
+    refused(
+        home.json(f"{path}/nobody", {"subject": "x"}, "PUT"), 404, 42, "Subject nobody not found"
+    )
 
 
 @pytest.mark.parametrize(
@@ -132,8 +143,14 @@ def test_broken_json_is_told_by_its_place_in_what_was_sent(home: Client) -> None
 
 
 def test_a_rename_to_a_name_that_is_there_unites_both_and_ids_stay_good(home: Client) -> None:
-    ids = {home.add("Ann", photo(ANN)), home.add("Annie", photo(ANN, 1)), home.add("Annie", photo(ANN, 2))}
-    assert home.json(f"{RECOGNITION}/subjects/Annie", {"subject": "ann"}, "PUT").json == {"updated": True}
+    ids = {
+        home.add("Ann", photo(ANN)),
+        home.add("Annie", photo(ANN, 1)),
+        home.add("Annie", photo(ANN, 2)),
+    }
+    assert home.json(f"{RECOGNITION}/subjects/Annie", {"subject": "ann"}, "PUT").json == {
+        "updated": True
+    }
     assert home.subjects() == ["Ann"]
     assert len(home.examples("subject=Ann")) == 3
     assert home.named(photo(ANN, 5))[0]["subject"] == "Ann"
@@ -153,13 +170,16 @@ def test_a_subject_has_a_hundred_examples_and_the_next_is_refused_in_words(home:
 
 def test_names_with_slashes_and_blanks_are_reached(home: Client) -> None:
     home.add("a%2Fb%20", photo(ANN))
-    assert home.json(f"{RECOGNITION}/subjects/a/b%20", {"subject": "ab"}, "PUT").json == {"updated": True}
+    assert home.json(f"{RECOGNITION}/subjects/a/b%20", {"subject": "ab"}, "PUT").json == {
+        "updated": True
+    }
     home.add("C%2B%2B", photo(BOB))
     assert home.delete(f"{RECOGNITION}/subjects/C++").json == {"subject": "C++"}
     assert home.subjects() == ["ab"]
 
 
-# --- examples ---------------------------------------------------------------------------------------------------------
+# --- examples
+# --------------------------------------------------------------------------------------------------
 
 
 def test_the_same_photo_of_a_subject_is_the_same_example(home: Client) -> None:
@@ -174,12 +194,22 @@ def test_the_same_photo_of_a_subject_is_the_same_example(home: Client) -> None:
 def test_what_is_missing_is_named_and_a_refused_example_makes_no_subject(home: Client) -> None:
     faces = f"{RECOGNITION}/faces"
     refused(home.form(faces, file=photo(ANN)), 400, 33, "Required parameter subject is missing")
-    refused(home.form(f"{faces}?subject=x", picture=photo(ANN)), 400, 34, "Required part file is missing")
+    refused(
+        home.form(f"{faces}?subject=x", picture=photo(ANN)),
+        400,
+        34,
+        "Required part file is missing",
+    )
     refused(home.form(f"{faces}?subject=%20", file=photo(ANN)), 400, 26, "Subject name is empty; ")
     refused(home.json(f"{faces}?subject=x", {}), 400, 5, "Field file cannot be empty")
     refused(home.json(f"{faces}?subject=x", {"file": "~"}), 400, 21, "Provided value is not Base64")
     refused(home.form(f"{faces}?subject=x", file=picture()), 400, 28, NO_FACE)
-    refused(home.form(f"{faces}?subject=x", file=picture(ANN, BOB)), 400, 31, "More than one face in the source image")
+    refused(
+        home.form(f"{faces}?subject=x", file=picture(ANN, BOB)),
+        400,
+        31,
+        "More than one face in the source image",
+    )
     poor = home.form(f"{faces}?subject=x", file=picture(Person(1, quality=5.0)))
     assert poor.json["message"].startswith(f"{NO_FACE}: the face is too poor to enrol")
     assert home.subjects() == []
@@ -189,13 +219,20 @@ def test_a_subject_may_be_several_people_with_any_number_of_photos(home: Client)
     ids = [home.add("Crew", photo(who, number)) for who in (ANN, BOB) for number in range(10)]
     assert len(set(ids)) == 20
     found = home.get(f"{RECOGNITION}/faces?size=8&page=2").json
-    assert [found[name] for name in ("page_number", "page_size", "total_pages", "total_elements")] == [2, 8, 3, 20]
+    assert [
+        found[name] for name in ("page_number", "page_size", "total_pages", "total_elements")
+    ] == [2, 8, 3, 20]
     assert len(found["faces"]) == 4
     assert {home.named(photo(who, 20))[0]["subject"] for who in (ANN, BOB)} == {"Crew"}
 
 
 def test_pages_that_are_no_numbers_count_as_not_sent(home: Client) -> None:
-    for query, size in (("page=x&size=-3&sort=a", 20), ("size=0", 20), ("size=5000", 2000), ("page=9", 20)):
+    for query, size in (
+        ("page=x&size=-3&sort=a", 20),
+        ("size=0", 20),
+        ("size=5000", 2000),
+        ("page=9", 20),
+    ):
         found = home.get(f"{RECOGNITION}/faces?{query}").json
         assert (found["faces"], found["page_size"]) == ([], size)
     home.add("Ann", photo(ANN))
@@ -255,14 +292,17 @@ def test_a_picture_is_downloaded_by_both_paths(home: Client, keys: dict[str, str
     refused(home.get(f"{RECOGNITION}/faces/x/img"), 400, 0)
 
 
-# --- recognition ------------------------------------------------------------------------------------------------------
+# --- recognition
+# --------------------------------------------------------------------------------------------------
 
 
 def test_each_face_has_the_likeliest_different_subjects(home: Client) -> None:
     for name, who in (("Ann", ANN), ("Bob", BOB)):
         for number in range(2):
             home.add(name, photo(who, number))
-    reply = home.form(f"{RECOGNITION}/recognize?prediction_count=5", file=picture(BOB, Person(9, side_px=50.0)))
+    reply = home.form(
+        f"{RECOGNITION}/recognize?prediction_count=5", file=picture(BOB, Person(9, side_px=50.0))
+    )
     assert reply.headers["x-regulars-gallery-size"] == "2"
     found = reply.json
     assert set(found) == {"result"}
@@ -281,17 +321,26 @@ def test_the_answer_names_somebody_unless_nobody_is_enrolled(home: Client) -> No
 
 def test_a_face_of_another_dialect_is_answered_by_its_id(home: Client, services: Services) -> None:
     tenant = services.tenants.get_by_name("home")
-    face = services.enrolment.enrol_largest_face(tenant, "family", photo(EVA), PICTURES, NewFace(faceid="guest-7"))
+    face = services.enrolment.enrol_largest_face(
+        tenant, "family", photo(EVA), PICTURES, NewFace(faceid="guest-7")
+    )
     assert home.named(photo(EVA, 1))[0]["subject"] == face.faceid
     assert (home.subjects(), home.examples()) == ([], [])
 
 
-def test_a_subject_is_a_face_that_the_book_knows_by_its_name(home: Client, services: Services) -> None:
+def test_a_subject_is_a_face_that_the_book_knows_by_its_name(
+    home: Client, services: Services
+) -> None:
     home.add("Ann Lee", photo(ANN))
     home.add("Ann Lee", photo(ANN, 1))
     tenant = services.tenants.get_by_name("home")
     (face,) = services.faces.lists.read_page(tenant, "family", FaceOrder.ENROLLED, 10).rows
-    assert (face.name, face.labels.a, face.picture_count, face.arrive_count) == ("Ann Lee", "", 2, 0)
+    assert (face.name, face.labels.a, face.picture_count, face.arrive_count) == (
+        "Ann Lee",
+        "",
+        2,
+        0,
+    )
     home.json(f"{RECOGNITION}/subjects/Ann%20Lee", {"subject": "Eve"}, "PUT")
     (face,) = services.faces.search_by_name(tenant, "eve", 10).rows
     assert face.name == "Eve"
@@ -311,31 +360,51 @@ def test_plugins_and_status_add_their_members_and_nothing_is_null(home: Client) 
     )
     assert "mask" not in face
     assert len(face["embedding"]) == 256
-    again = home.json(f"{RECOGNITION}/embeddings/recognize", {"embeddings": [face["embedding"]]}).json["result"][0]
+    again = home.json(
+        f"{RECOGNITION}/embeddings/recognize", {"embeddings": [face["embedding"]]}
+    ).json["result"][0]
     assert (again["embedding"], again["similarities"]) == (face["embedding"], face["subjects"])
 
 
-def test_an_attribute_that_the_tenant_switched_off_is_left_out(detection: Client, services: Services) -> None:
+def test_an_attribute_that_the_tenant_switched_off_is_left_out(
+    detection: Client, services: Services
+) -> None:
     services.tenants.change_settings("home", {"attributes_off": frozenset({"age"})})
-    found = detection.form("/api/v1/detection/detect?face_plugins=age,pose", file=photo(ANN)).json["result"][0]
+    found = detection.form("/api/v1/detection/detect?face_plugins=age,pose", file=photo(ANN)).json[
+        "result"
+    ][0]
     assert set(found) == {"box", "pose"}
 
 
-def test_the_javascript_sdks_queries_and_forms_are_read_as_meant(detection: Client, home: Client) -> None:
+def test_the_javascript_sdks_queries_and_forms_are_read_as_meant(
+    detection: Client, home: Client
+) -> None:
     query = "det_prob_threshold=0.8?face_plugins=age?status=true"
-    found = detection.form(f"/api/v1/detection/detect?{query}", MULTIPART.partition(";")[0], file=photo(ANN)).json
+    found = detection.form(
+        f"/api/v1/detection/detect?{query}", MULTIPART.partition(";")[0], file=photo(ANN)
+    ).json
     assert "age" in found["result"][0]
     assert "plugins_versions" in found
     assert (
-        home.form(f"{RECOGNITION}/faces?subject=Joe%20Doe?det_prob_threshold=0.8", file=photo(ANN)).json["subject"]
+        home.form(
+            f"{RECOGNITION}/faces?subject=Joe%20Doe?det_prob_threshold=0.8", file=photo(ANN)
+        ).json["subject"]
         == "Joe Doe"
     )
 
 
 def test_a_text_part_is_a_parameter_and_the_query_wins(home: Client) -> None:
     parts = [Part("subject", b"Bob"), Part("subject", b"Eva"), Part("file", photo(BOB), "b.png")]
-    assert home.send("POST", f"{RECOGNITION}/faces", multipart(parts), MULTIPART).json["subject"] == "Bob"
-    assert home.send("POST", f"{RECOGNITION}/faces?subject=Ann", multipart(parts), MULTIPART).json["subject"] == "Ann"
+    assert (
+        home.send("POST", f"{RECOGNITION}/faces", multipart(parts), MULTIPART).json["subject"]
+        == "Bob"
+    )
+    assert (
+        home.send("POST", f"{RECOGNITION}/faces?subject=Ann", multipart(parts), MULTIPART).json[
+            "subject"
+        ]
+        == "Ann"
+    )
 
 
 @pytest.mark.parametrize(
@@ -350,12 +419,16 @@ def test_a_text_part_is_a_parameter_and_the_query_wins(home: Client) -> None:
         ("det_prob_threshold=nan", 0, None),
     ],
 )
-def test_values_that_are_none_are_refused(home: Client, query: str, code: int, said: str | None) -> None:
+def test_values_that_are_none_are_refused(
+    home: Client, query: str, code: int, said: str | None
+) -> None:
     refused(home.form(f"{RECOGNITION}/recognize?{query}", file=photo(ANN)), 400, code, said)
 
 
 def test_empty_values_count_as_not_sent(home: Client) -> None:
-    query = "&".join(f"{name}=" for name in ("limit", "status", "face_plugins", "det_prob_threshold"))
+    query = "&".join(
+        f"{name}=" for name in ("limit", "status", "face_plugins", "det_prob_threshold")
+    )
     assert home.form(f"{RECOGNITION}/recognize?{query}", file=photo(ANN)).status == 200
 
 
@@ -366,31 +439,46 @@ def test_an_example_is_compared_with_a_picture_and_with_embeddings(home: Client)
     assert (set(own), own["subject"]) == ({"box", "subject", "similarity"}, "Ann")
     assert own["similarity"] > 0.9
     assert home.form(path, file=photo(BOB)).json["result"][0]["similarity"] < 0.4
-    refused(home.form(f"{RECOGNITION}/faces/{NO_SUCH}/verify", file=photo(ANN)), 404, 44, "Image Id is incorrect")
+    refused(
+        home.form(f"{RECOGNITION}/faces/{NO_SUCH}/verify", file=photo(ANN)),
+        404,
+        44,
+        "Image Id is incorrect",
+    )
     embeddings = f"{RECOGNITION}/embeddings/faces/{id_}/verify"
     refused(home.json(embeddings, {"embeddings": [[0.5, 0.5]]}), 400, 36)
     refused(home.json(embeddings, {"embeddings": [[0] * 256]}), 400, 36)
     refused(home.json(embeddings, {"embeddings": []}), 400, 5, "Field embeddings cannot be empty")
 
 
-# --- verification and detection ---------------------------------------------------------------------------------------
+# --- verification and detection
+# ---------------------------------------------------------------------------------------
 
 
 def test_two_pictures_are_compared(verification: Client) -> None:
     path = "/api/v1/verification/verify"
-    found = verification.form(path, source_image=photo(ANN), target_image=picture(BOB, Person(1, side_px=60.0))).json
+    found = verification.form(
+        path, source_image=photo(ANN), target_image=picture(BOB, Person(1, side_px=60.0))
+    ).json
     (result,) = found["result"]
-    assert (set(result), set(result["source_image_face"])) == ({"source_image_face", "face_matches"}, {"box"})
+    assert (set(result), set(result["source_image_face"])) == (
+        {"source_image_face", "face_matches"},
+        {"box"},
+    )
     first, second = (one["similarity"] for one in result["face_matches"])
     assert first < 0.4 < 0.9 < second
-    refused(verification.form(path, source_image=picture(ANN, BOB), target_image=photo(ANN)), 400, 31)
+    refused(
+        verification.form(path, source_image=picture(ANN, BOB), target_image=photo(ANN)), 400, 31
+    )
     sent = {"source_image": b64(picture(ANN, BOB)), "target_image": b64(photo(ANN))}
     limited = verification.json(f"{path}?limit=1&status=true", sent).json["result"][0]
     assert "plugins_versions" in limited
 
 
 def test_embeddings_are_compared_with_each_other(verification: Client, detection: Client) -> None:
-    (face,) = detection.form("/api/v1/detection/detect?face_plugins=calculator", file=photo(ANN)).json["result"]
+    (face,) = detection.form(
+        "/api/v1/detection/detect?face_plugins=calculator", file=photo(ANN)
+    ).json["result"]
     far, near = [-one for one in face["embedding"]], [3 * one for one in face["embedding"]]
     sent = {"source": face["embedding"], "targets": [far, near]}
     found = verification.json("/api/v1/verification/embeddings/verify", sent).json["result"]
@@ -413,14 +501,19 @@ def test_what_needs_no_key(home: Client) -> None:
     assert "x-api-key" in preflight.headers["access-control-allow-headers"]
 
 
-# --- refusals ---------------------------------------------------------------------------------------------------------
+# --- refusals
+# --------------------------------------------------------------------------------------------------
 
 
 def test_every_refusal_is_json_with_a_message_and_a_code(home: Client) -> None:
     refused(home.send("PATCH", f"{RECOGNITION}/subjects"), 405, 0)
     refused(home.send("POST", f"{RECOGNITION}/recognize", b"x", "text/plain"), 415, 0)
     refused(home.send("POST", f"{RECOGNITION}/subjects", b"{", "application/json"), 400, 0)
-    refused(home.send("POST", f"{RECOGNITION}/recognize", b"x" * (4 * 1024 * 1024 + 1), MULTIPART), 413, 0)
+    refused(
+        home.send("POST", f"{RECOGNITION}/recognize", b"x" * (4 * 1024 * 1024 + 1), MULTIPART),
+        413,
+        0,
+    )
     refused(home.send("POST", f"{RECOGNITION}/recognize", b"x", MULTIPART), 400, 0)
 
 

@@ -17,7 +17,9 @@ from tests.support.npm import NODE, installed
 from tests.support.pictures import photos
 
 PROGRAM = Path(__file__).with_name("javascript")
-ANN, ANN_AGAIN, BEN, NOBODY = (str(photos.FOLDER / name) for name in (*photos.PAIRS[0], photos.OTHER, photos.NOBODY))
+ANN, ANN_AGAIN, BEN, NOBODY = (
+    str(photos.FOLDER / name) for name in (*photos.PAIRS[0], photos.OTHER, photos.NOBODY)
+)
 ENCODED = "J%C3%B6rg"
 """The SDK writes a name into the path as it is, and a path is ASCII."""
 Calls = Callable[..., list[Any]]
@@ -34,7 +36,8 @@ def calls(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Calls]:
     ).stdout  # fmt: skip
     keys = dict(line.split(": ") for line in made.splitlines())
     folder = installed(PROGRAM, "compreface-javascript")
-    program = shutil.copy(PROGRAM / "calls.mjs", folder)  # beside the packages, where an import looks for them
+    # beside the packages, where an import looks for them
+    program = shutil.copy(PROGRAM / "calls.mjs", folder)
     at = urlsplit(server.url)
 
     def calls(*made: Any) -> list[Any]:
@@ -51,9 +54,20 @@ def calls(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Calls]:
 
 
 def test_examples_are_added_as_path_base64_and_blob_and_found(calls: Calls) -> None:
-    options = {"det_prob_threshold": 0.8, "prediction_count": 1, "face_plugins": "age,gender", "status": True}
+    options = {
+        "det_prob_threshold": 0.8,
+        "prediction_count": 1,
+        "face_plugins": "age,gender",
+        "status": True,
+    }
     by_path, by_text, by_blob, listed, known, stranger = calls(
-        ("faces", "add", f"./{os.path.relpath(ANN, installed(PROGRAM, 'compreface-javascript'))}", ENCODED, options),
+        (
+            "faces",
+            "add",
+            f"./{os.path.relpath(ANN, installed(PROGRAM, 'compreface-javascript'))}",
+            ENCODED,
+            options,
+        ),
         ("faces", "add", {"base64": ANN_AGAIN}, ENCODED),
         ("faces", "add", {"blob": BEN}, "Ben", {"det_prob_threshold": 0.8}),
         ("faces", "list"),
@@ -63,7 +77,11 @@ def test_examples_are_added_as_path_base64_and_blob_and_found(calls: Calls) -> N
     assert [one["subject"] for one in (by_path, by_text, by_blob)] == ["Jörg", "Jörg", "Ben"]
     assert listed["total_elements"] == 3
     (face,) = known["result"]
-    assert (face["subjects"][0]["subject"], "age" in face, "plugins_versions" in known) == ("Jörg", True, True)
+    assert (face["subjects"][0]["subject"], "age" in face, "plugins_versions" in known) == (
+        "Jörg",
+        True,
+        True,
+    )
     assert face["subjects"][0]["similarity"] >= 0.9
     assert stranger["code"] == 28
     verified, renamed, subjects, many, gone, nothing = calls(

@@ -1,4 +1,5 @@
-"""What DeepStack's and CodeProject.AI's clients send is answered as they read it. Statements: docs/deepstack.md."""
+"""What DeepStack's and CodeProject.AI's clients send is answered as they read it. Statements:
+docs/deepstack.md."""
 
 import socket
 from collections.abc import Iterator
@@ -42,7 +43,9 @@ def photo(person: Person, number: int = 0) -> bytes:
 def key_of(services: Services, tenant_name: str, group_name: str) -> str:
     tenant = services.tenants.get_by_name(tenant_name)
     services.groups.create(tenant, group_name, None, "")
-    return add_service_key(services, tenant, "Viseron", "deepstack", services.groups.get_by_name(tenant, group_name).id)
+    return add_service_key(
+        services, tenant, "Viseron", "deepstack", services.groups.get_by_name(tenant, group_name).id
+    )
 
 
 @pytest.fixture
@@ -52,13 +55,19 @@ def home(app: Chalice, services: Services) -> Client:
 
 
 def refused(reply: Reply, status: int, error: str) -> None:
-    assert (reply.status, reply.json) == (status, {"success": False, "error": error, "code": status})
+    assert (reply.status, reply.json) == (
+        status,
+        {"success": False, "error": error, "code": status},
+    )
 
 
-# --- keys -------------------------------------------------------------------------------------------------------------
+# --- keys
+# --------------------------------------------------------------------------------------------------
 
 
-def test_a_call_without_the_right_key_is_refused_in_their_words(home: Client, services: Services) -> None:
+def test_a_call_without_the_right_key_is_refused_in_their_words(
+    home: Client, services: Services
+) -> None:
     tenant = services.tenants.get_by_name("home")
     other = add_service_key(services, tenant, "sdk", "detection")
     for key in (None, "", "no key", NO_SUCH, other):
@@ -72,8 +81,13 @@ def test_who_asks_first_whether_the_server_lives_is_told_so_without_a_key(home: 
         reply = send(home.app, path, b"", method="GET")
         assert (reply.status, reply.json["success"], reply.json["message"]) == (200, True, VERSION)
         assert reply.json["updateAvailable"] is False
-        assert [(one["moduleId"], one["status"]) for one in reply.json["statuses"]] == [("FaceProcessing", "Started")]
-        assert ".".join(str(reply.json["version"][part]) for part in ("major", "minor", "patch")) == VERSION
+        assert [(one["moduleId"], one["status"]) for one in reply.json["statuses"]] == [
+            ("FaceProcessing", "Started")
+        ]
+        assert (
+            ".".join(str(reply.json["version"][part]) for part in ("major", "minor", "patch"))
+            == VERSION
+        )
 
 
 def test_answers_about_pictures_say_how_long_it_took(home: Client) -> None:
@@ -83,13 +97,20 @@ def test_answers_about_pictures_say_how_long_it_took(home: Client) -> None:
     assert "processMs" not in home.call("/list").json
 
 
-def test_a_face_that_the_tenants_limits_turn_down_is_unknown(home: Client, services: Services) -> None:
+def test_a_face_that_the_tenants_limits_turn_down_is_unknown(
+    home: Client, services: Services
+) -> None:
     home.register("Ann", photo(ANN))
     services.tenants.change_settings("home", {"least_liveness": 0.5, "min_age": 13.0})
     for refused_picture in (picture(Person(1, liveness=0.1)), picture(Person(1, age=5.0))):
         assert home.named(refused_picture) == [("unknown", 0)]
         for files in ((refused_picture, photo(ANN)), (photo(ANN), refused_picture)):
-            assert home.call("/match", dict(zip(("one", "other"), files, strict=True))).json["similarity"] == 0.0
+            assert (
+                home.call("/match", dict(zip(("one", "other"), files, strict=True))).json[
+                    "similarity"
+                ]
+                == 0.0
+            )
 
 
 def test_a_key_reaches_its_own_group_only(home: Client, services: Services) -> None:
@@ -118,7 +139,9 @@ def test_the_key_of_a_group_that_is_gone_or_a_tenant_that_is_disabled_is_no_key(
 def keyless(folder: Path, clock: FakeClock, tenant: str | None, *networks: str) -> Iterator[Client]:
     settings = Settings(
         storage=folder,
-        of_dialects={"deepstack": KeylessClients(tenant, tuple(ip_network(one) for one in networks))},
+        of_dialects={
+            "deepstack": KeylessClients(tenant, tuple(ip_network(one) for one in networks))
+        },
         public_url="https://box.example",
         **UNHURRIED,
     )
@@ -150,7 +173,9 @@ def test_a_call_without_a_key_is_the_named_tenants_if_it_comes_from_its_networks
     with keyless(tmp_path / "data", clock, tenant, *networks) as client:
         assert client.call("/list").status == status
         assert client.with_key("").call("/list").status == status
-        assert client.with_key(NO_SUCH).call("/list").status == 401, "a wrong key is no key that lacks"
+        assert client.with_key(NO_SUCH).call("/list").status == 401, (
+            "a wrong key is no key that lacks"
+        )
 
 
 def test_a_key_whose_end_has_come_lets_nobody_in_without_it_either(
@@ -207,12 +232,19 @@ def test_a_call_without_a_key_comes_straight_from_a_program_that_knows_this_mach
 
 def test_a_key_is_good_from_anywhere(home: Client) -> None:
     sent = {"Host": "evil.example", "Via": "1.1 proxy", "Origin": "http://evil.example"}
-    assert send(home.app, f"{FACE}/list", f"api_key={home.key}".encode(), headers=sent).status == 200
+    assert (
+        send(home.app, f"{FACE}/list", f"api_key={home.key}".encode(), headers=sent).status == 200
+    )
 
 
-def test_a_tenant_for_calls_without_a_key_is_given_with_networks(tmp_path: Path, clock: FakeClock) -> None:
+def test_a_tenant_for_calls_without_a_key_is_given_with_networks(
+    tmp_path: Path, clock: FakeClock
+) -> None:
     for tenant, networks in (("home", ()), (None, ("127.0.0.0/8",))):
-        with pytest.raises(SettingError, match="given together"), keyless(tmp_path, clock, tenant, *networks):
+        with (
+            pytest.raises(SettingError, match="given together"),
+            keyless(tmp_path, clock, tenant, *networks),
+        ):
             pass
 
 
@@ -228,7 +260,8 @@ def test_a_key_may_send_as_much_as_one_of_v1(home: Client, services: Services) -
     assert home.call("/recognize", {"image": photo(ANN)}).status == 200
 
 
-# --- what is known ----------------------------------------------------------------------------------------------------
+# --- what is known
+# --------------------------------------------------------------------------------------------------
 
 
 def test_faces_are_registered_listed_recognised_and_deleted(home: Client) -> None:
@@ -261,20 +294,30 @@ def test_photos_that_a_call_has_no_time_for_are_named_and_taken_by_the_next_call
     tmp_path: Path, clock: FakeClock
 ) -> None:
     vision = Slow(clock)
-    with closing(build(Settings(storage=tmp_path, **UNHURRIED), clock=clock, vision=lambda: vision)) as services:
+    with closing(
+        build(Settings(storage=tmp_path, **UNHURRIED), clock=clock, vision=lambda: vision)
+    ) as services:
         services.tenants.add("home", Profile.CLOUD)
         slow = Client(make_stage(services).app, key_of(services, "home", "family"))
         photos = {f"image{number}": photo(ANN, number) for number in range(4)}
         late = "the photos before it took all the time of this call: send it again"
         answer = slow.call("/register", photos, userid="Ann").json
-        assert (answer["message"], answer["refused"]) == ("face added", [f"image2: {late}", f"image3: {late}"])
+        assert (answer["message"], answer["refused"]) == (
+            "face added",
+            [f"image2: {late}", f"image3: {late}"],
+        )
         assert "refused" not in slow.call("/register", photos, userid="Ann").json
 
 
-def test_a_list_and_a_deletion_come_as_urlencoded_forms_too_or_with_no_body_at_all(home: Client) -> None:
+def test_a_list_and_a_deletion_come_as_urlencoded_forms_too_or_with_no_body_at_all(
+    home: Client,
+) -> None:
     home.register("Ann", photo(ANN))
     body = f"api_key={home.key}&userid=Ann".encode()
-    assert send(home.app, f"{FACE}/list", body, content_type=FORM).json == {"success": True, "faces": ["Ann"]}
+    assert send(home.app, f"{FACE}/list", body, content_type=FORM).json == {
+        "success": True,
+        "faces": ["Ann"],
+    }
     assert send(home.app, f"{FACE}/delete", body, content_type=FORM).json == {"success": True}
     refused(send(home.app, f"{FACE}/list", content_type=None), 401, "Incorrect api key")
 
@@ -305,7 +348,10 @@ def test_min_confidence_asks_for_more_and_below_a_half_nobody_is_named(home: Cli
     assert home.named(photo(ANN, 1), min_confidence=str(confidence)) == [("Ann", confidence)]
     assert home.named(photo(ANN, 1), min_confidence="1") in ([("unknown", 0)], [("Ann", 1.0)])
     faces = home.call("", {"image": photo(ANN)}, min_confidence="0").json["predictions"]
-    assert home.call("", {"image": photo(ANN)}, min_confidence="1").json["predictions"] in ([], faces)
+    assert home.call("", {"image": photo(ANN)}, min_confidence="1").json["predictions"] in (
+        [],
+        faces,
+    )
     for path in ("", "/recognize"):
         for text, error in (
             ("x", "Invalid value for min_confidence"),
@@ -325,8 +371,14 @@ def test_two_pictures_are_compared(home: Client) -> None:
         (1, "expected two image files, only one found"),
         (3, "only two images allowed"),
     ):
-        refused(home.call("/match", {f"image{number}": photo(ANN) for number in range(count)}), 400, error)
-    refused(home.call("/match", {"image1": photo(ANN), "image2": picture()}), 400, "no face detected")
+        refused(
+            home.call("/match", {f"image{number}": photo(ANN) for number in range(count)}),
+            400,
+            error,
+        )
+    refused(
+        home.call("/match", {"image1": photo(ANN), "image2": picture()}), 400, "no face detected"
+    )
 
 
 def test_what_is_missing_is_said_in_their_words(home: Client) -> None:
@@ -353,9 +405,16 @@ def test_a_picture_that_shows_no_face_registers_nobody(home: Client) -> None:
 
 @pytest.mark.parametrize(
     ("error", "status"),
-    [(Busy("b"), 429), (StorageUnavailable("s"), 503), (RegularsError("s"), 500), (ZeroDivisionError("inside"), 500)],
+    [
+        (Busy("b"), 429),
+        (StorageUnavailable("s"), 503),
+        (RegularsError("s"), 500),
+        (ZeroDivisionError("inside"), 500),
+    ],
 )
-def test_a_failure_of_ours_says_when_to_try_again(stage: Stage, home: Client, error: Exception, status: int) -> None:
+def test_a_failure_of_ours_says_when_to_try_again(
+    stage: Stage, home: Client, error: Exception, status: int
+) -> None:
     stage.services.subjects = Failing(error)
     reply = home.call("/list")
     assert (reply.status, reply.json["success"]) == (status, False)

@@ -1,4 +1,5 @@
-"""Rules of docs/contract/icredit.md, each with the check that shows it, and the shop that they are checked in."""
+"""Rules of docs/contract/icredit.md, each with the check that shows it, and the shop that they are
+checked in."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field

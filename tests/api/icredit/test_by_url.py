@@ -1,4 +1,5 @@
-"""IMAGE_TYPE 1: a picture that is fetched, and what becomes of an operation whose picture is not to be had."""
+"""IMAGE_TYPE 1: a picture that is fetched, and what becomes of an operation whose picture is not to
+be had."""
 
 import numpy as np
 import pytest
@@ -22,7 +23,10 @@ AWAY = "https://pictures.example/away.jpg"
 @pytest.mark.parametrize(
     ("error", "code"),
     [
-        (Unusable("the URL's host has no address, or one that is not public: use another"), "UNUSABLE_IMAGE"),
+        (
+            Unusable("the URL's host has no address, or one that is not public: use another"),
+            "UNUSABLE_IMAGE",
+        ),
         (Busy("pictures are fetched from as many URLs as may be at a time: try again"), "BUSY"),
         (StorageUnavailable("storage does not answer: try again"), "STORAGE_UNAVAILABLE"),
     ],
@@ -57,7 +61,9 @@ def test_what_is_fetched_and_is_no_picture_fails(floor: Shop) -> None:
         {**ENROL, "IMAGE": ANN_URL, "CONTROL_TYPE": "3"},
     ],
 )
-def test_nothing_is_fetched_for_a_request_that_fails_anyway(floor: Shop, fields: dict[str, str]) -> None:
+def test_nothing_is_fetched_for_a_request_that_fails_anyway(
+    floor: Shop, fields: dict[str, str]
+) -> None:
     assert failure(floor.market.manage(**fields)) == "INVALID_PARAMETER"
     assert floor.pictures.fetched == []
 
@@ -71,7 +77,9 @@ class RecordingVision(FakeVision):
         return super().read_picture(picture, rules)
 
 
-def test_a_fetched_picture_may_have_the_2_mb_that_an_encoded_one_has_as_text(services: Services, floor: Shop) -> None:
+def test_a_fetched_picture_may_have_the_2_mb_that_an_encoded_one_has_as_text(
+    services: Services, floor: Shop
+) -> None:
     vision = RecordingVision()
     seeing = build(services.settings, clock=floor.clock, vision=lambda: vision)
     floor.services.recognition.face_analysis = seeing.recognition.face_analysis

@@ -12,7 +12,10 @@ def is_exhausted(reply: Reply) -> bool:
     if reply.status != 403:
         return False
     assert reply.body == ""
-    assert (reply.headers["x-ca-error-message"], reply.headers["x-ca-error-code"]) == ("Quota Exhausted", "A403QE")
+    assert (reply.headers["x-ca-error-message"], reply.headers["x-ca-error-code"]) == (
+        "Quota Exhausted",
+        "A403QE",
+    )
     return True
 
 
@@ -20,7 +23,9 @@ def ask(market: MarketClient) -> Reply:
     return market.post(b"", FORM, QUERY)
 
 
-@pytest.mark.shows("icredit", "Checks come in this order ... method, AppCode, quota; content type, size")
+@pytest.mark.shows(
+    "icredit", "Checks come in this order ... method, AppCode, quota; content type, size"
+)
 @pytest.mark.shows("icredit", "Every request with a valid AppCode counts, failures included")
 @pytest.mark.parametrize(
     ("what", "status"),
@@ -72,7 +77,9 @@ def let_in(reply: Reply) -> bool:
 
 
 @pytest.mark.parametrize("scheme", ["APPCODE", "AppCode", "appcode"])
-def test_the_code_comes_in_the_authorization_header(app: Chalice, shop: Credentials, scheme: str) -> None:
+def test_the_code_comes_in_the_authorization_header(
+    app: Chalice, shop: Credentials, scheme: str
+) -> None:
     assert let_in(authorized(app, f"{scheme} {shop.appcode}"))
     assert let_in(authorized(app, f" {scheme}  {shop.appcode} "))
 
@@ -80,7 +87,9 @@ def test_the_code_comes_in_the_authorization_header(app: Chalice, shop: Credenti
 @pytest.mark.parametrize("name", ["AppCode", "appcode", "APPCODE"])
 def test_or_in_the_query(app: Chalice, shop: Credentials, name: str) -> None:
     assert let_in(send(app, MANAGE, query={name: [shop.appcode]}))
-    assert let_in(send(app, MANAGE, query={name: [shop.appcode]}, headers={"Authorization": "Basic dTpw"}))
+    assert let_in(
+        send(app, MANAGE, query={name: [shop.appcode]}, headers={"Authorization": "Basic dTpw"})
+    )
 
 
 def test_two_different_codes_in_the_query_are_400(app: Chalice, shop: Credentials) -> None:
@@ -90,7 +99,9 @@ def test_two_different_codes_in_the_query_are_400(app: Chalice, shop: Credential
 
 @pytest.mark.shows("icredit", "If both come, the header counts.")
 def test_the_header_counts_where_both_are_sent(app: Chalice, shop: Credentials) -> None:
-    reply = send(app, MANAGE, headers={"Authorization": "APPCODE wrong"}, query={"AppCode": [shop.appcode]})
+    reply = send(
+        app, MANAGE, headers={"Authorization": "APPCODE wrong"}, query={"AppCode": [shop.appcode]}
+    )
     assert reply.status == 400
 
 

@@ -59,10 +59,13 @@ SEARCH = {**ENROL, "CONTROL_TYPE": "1"}
 VALID = {MANAGE: ENROL, QUERY: EVER, ANALYSIS: {**EVER, "STATISTICAL": "2"}}
 
 
-# --- requests and answers ---------------------------------------------------------------------------------------------
+# --- requests and answers
+# ---------------------------------------------------------------------------------------------
 
 
-@rule("Paths: `POST /icredit/face/manage`, `POST /icredit/face/query`, `POST /icredit/face/analysis`.")
+@rule(
+    "Paths: `POST /icredit/face/manage`, `POST /icredit/face/query`, `POST /icredit/face/analysis`."
+)
 def _(shop: Shop) -> None:
     for path, fields in VALID.items():
         assert shop.market.call(path, fields)["PERSON_TOKEN_STATUS"] == "0"
@@ -77,7 +80,9 @@ def _(shop: Shop) -> None:
             "application/json": json.dumps(fields, ensure_ascii=False).encode(),
             MULTIPART: multipart(Part(name, value.encode()) for name, value in fields.items()),
         }
-        answers = [shop.market.post(body, content_type, path).json for content_type, body in bodies.items()]
+        answers = [
+            shop.market.post(body, content_type, path).json for content_type, body in bodies.items()
+        ]
         assert all(answer["PERSON_TOKEN_STATUS"] == "0" for answer in answers)
         assert all(answer == answers[0] for answer in answers)
         assert shop.market.post(b"x", "text/plain", path).status == 415
@@ -100,7 +105,8 @@ def holds_texts_only(value: Any) -> bool:
     return isinstance(value, str)
 
 
-# --- who calls --------------------------------------------------------------------------------------------------------
+# --- who calls
+# --------------------------------------------------------------------------------------------------
 
 
 def knock(shop: Shop, path: str, code: str | None = None) -> Reply:
@@ -115,26 +121,36 @@ def refusal(reply: Reply) -> tuple[int, str]:
 
 
 @rule(
-    "The AppCode comes as the API market sends it: in the header `Authorization: APPCODE <code>`, or as "
+    "The AppCode comes as the API market sends it: in the header `Authorization: APPCODE <code>`, "
+    "or as "
     "`?AppCode=<code>`."
 )
 def _(shop: Shop) -> None:
     for path in PATHS:
         assert knock(shop, path, shop.market.appcode).status == 200
         body = urlencode(VALID[path]).encode()
-        assert send(shop.market.app, path, body, query={"AppCode": [shop.market.appcode]}).status == 200
+        assert (
+            send(shop.market.app, path, body, query={"AppCode": [shop.market.appcode]}).status
+            == 200
+        )
 
 
 @rule("Missing or unknown: HTTP 400 `Invalid AppCode`, code `A400AC`.")
 def _(shop: Shop) -> None:
     for path in PATHS:
-        assert refusal(knock(shop, path)) == refusal(knock(shop, path, "0123")) == (400, "Invalid AppCode")
+        assert (
+            refusal(knock(shop, path))
+            == refusal(knock(shop, path, "0123"))
+            == (400, "Invalid AppCode")
+        )
 
 
 @rule("The tenant is disabled: HTTP 403 `Unauthorized`, code `A403AU`.")
 def _(shop: Shop) -> None:
     shop.services.tenants.disable("shop")
-    assert {refusal(knock(shop, path, shop.market.appcode)) for path in PATHS} == {(403, "Unauthorized")}
+    assert {refusal(knock(shop, path, shop.market.appcode)) for path in PATHS} == {
+        (403, "Unauthorized")
+    }
 
 
 @rule("Its quota of requests is used up: HTTP 403 `Quota Exhausted`, code `A403QE`.")
@@ -146,7 +162,8 @@ def _(shop: Shop) -> None:
 
 
 @rule(
-    "Such an answer has an empty body, the text in the header `X-Ca-Error-Message` and the code in `X-Ca-Error-Code`."
+    "Such an answer has an empty body, the text in the header `X-Ca-Error-Message` and the code in "
+    "`X-Ca-Error-Code`."
 )
 def _(shop: Shop) -> None:
     reply = knock(shop, MANAGE)
@@ -154,26 +171,43 @@ def _(shop: Shop) -> None:
     assert reply.headers["x-ca-error-code"]
 
 
-# --- names ------------------------------------------------------------------------------------------------------------
+# --- names
+# --------------------------------------------------------------------------------------------------
 
 
 @rule("Requests accept LABLE_x and LABEL_x for each of A, B, C, D;")
 def _(shop: Shop) -> None:
     fields = {name: value for name, value in ENROL.items() if name != "LABLE_A"}
     shop.market.manage(**fields, LABLE_A="1", LABEL_B="2", LABLE_C="3", LABEL_D="4")
-    for sent in ({"LABLE_A": "1", "LABEL_B": "2"}, {"LABEL_A": "1", "LABLE_D": "4"}, {"LABEL_C": "3"}):
+    for sent in (
+        {"LABLE_A": "1", "LABEL_B": "2"},
+        {"LABEL_A": "1", "LABLE_D": "4"},
+        {"LABEL_C": "3"},
+    ):
         assert len(persons(shop.market.query(**sent))) == 1
-        assert sum(int(one["AMOUNT"]) for one in shop.market.analysis("0", **sent)["PERSON_TOKEN_ENEITY"]) == 1
+        assert (
+            sum(
+                int(one["AMOUNT"])
+                for one in shop.market.analysis("0", **sent)["PERSON_TOKEN_ENEITY"]
+            )
+            == 1
+        )
     assert persons(shop.market.query(LABEL_A="2")) == []
 
 
 @rule(
-    "Answers have both families: LABLE_A is FIRST_A_LABLE, B is SECOND_A_LABEL, C is FIRST_B_LABEL, D is "
+    "Answers have both families: LABLE_A is FIRST_A_LABLE, B is SECOND_A_LABEL, C is "
+    "FIRST_B_LABEL, D is "
     "SECOND_B_LABEL."
 )
 def _(shop: Shop) -> None:
     labels = {"LABLE_A": "a", "LABLE_B": "b", "LABLE_C": "c", "LABLE_D": "d"}
-    other = {"FIRST_A_LABLE": "a", "SECOND_A_LABEL": "b", "FIRST_B_LABEL": "c", "SECOND_B_LABEL": "d"}
+    other = {
+        "FIRST_A_LABLE": "a",
+        "SECOND_A_LABEL": "b",
+        "FIRST_B_LABEL": "c",
+        "SECOND_B_LABEL": "d",
+    }
     answers = [shop.market.manage(**ENROL | labels)]
     answers += [shop.market.query(), shop.market.manage(**SEARCH)]
     for person in (persons(answer)[0] for answer in answers):
@@ -181,7 +215,8 @@ def _(shop: Shop) -> None:
 
 
 @rule(
-    'The statistics come under the key as printed, `"PERSON_ TOKEN_ENEITY"`, and without the space, '
+    'The statistics come under the key as printed, `"PERSON_ TOKEN_ENEITY"`, and without the '
+    "space, "
     '`"PERSON_TOKEN_ENEITY"`.'
 )
 def _(shop: Shop) -> None:
@@ -191,18 +226,26 @@ def _(shop: Shop) -> None:
     assert len(answer["PERSON_TOKEN_ENEITY"]) == 1
 
 
-# --- IMAGE ------------------------------------------------------------------------------------------------------------
+# --- IMAGE
+# --------------------------------------------------------------------------------------------------
 
 
 @rule(
-    "0 is base64, URL-encoded in a form: a `data:` prefix, missing padding, line breaks, `+` that became a space "
+    "0 is base64, URL-encoded in a form: a `data:` prefix, missing padding, line breaks, `+` that "
+    "became a space "
     "and double URL-encoding are tolerated."
 )
 def _(shop: Shop) -> None:
     token = tokens(shop.market.manage(**ENROL))
     text = encoded(ANN)
     once = quote_plus(text)
-    for sent in (text.rstrip("="), f"data:image/jpeg;base64,{text}", once, quote_plus(once), text.replace("+", " ")):
+    for sent in (
+        text.rstrip("="),
+        f"data:image/jpeg;base64,{text}",
+        once,
+        quote_plus(once),
+        text.replace("+", " "),
+    ):
         assert tokens(shop.market.manage(**ENROL | {"IMAGE": sent})) == token
     assert failure(shop.market.manage(**ENROL | {"IMAGE": "not base64!"})) == "UNUSABLE_IMAGE"
 
@@ -220,15 +263,22 @@ def _(shop: Shop) -> None:
     assert "fetch;dur=" in reply.headers["server-timing"]
 
 
-@rule("http or https only, public addresses only, checked again after each redirect and answer of DNS;")
+@rule(
+    "http or https only, public addresses only, checked again after each redirect and answer of "
+    "DNS;"
+)
 def _(shop: Shop) -> None:
-    """That every hostile URL is refused, redirects and all, is shown in tests/storage; here, that they get there."""
+    """That every hostile URL is refused, redirects and all, is shown in tests/storage; here, that
+    they get there."""
     internet = Internet()
     safe = safe_requests.SafeFetcher(internet.resolve, internet.dial)
     shop.fetch_with(safe)
     for url in ONE_OF_EACH_KIND:
         for fields in (ENROL, SEARCH):
-            assert failure(shop.market.manage(**fields | {"IMAGE_TYPE": "1", "IMAGE": url})) == "UNUSABLE_IMAGE", url
+            assert (
+                failure(shop.market.manage(**fields | {"IMAGE_TYPE": "1", "IMAGE": url}))
+                == "UNUSABLE_IMAGE"
+            ), url
     assert internet.dialled == []
     assert "VIP会员" not in shop.camera.groups(), "nothing of a failed enrolment remains"
 
@@ -244,15 +294,20 @@ def _(shop: Shop) -> None:
 def _(shop: Shop) -> None:
     token = tokens(shop.market.manage(**ENROL))
     for kind in "23":
-        assert tokens(shop.market.manage(**SEARCH | {"IMAGE_TYPE": kind, "IMAGE": token[0]})) == token
+        assert (
+            tokens(shop.market.manage(**SEARCH | {"IMAGE_TYPE": kind, "IMAGE": token[0]})) == token
+        )
 
 
 class ReadingVision(FakeVision):
-    """Reads pictures as the real one does, and sees Ann in each of them, from the left edge to the right."""
+    """Reads pictures as the real one does, and sees Ann in each of them, from the left edge to the
+    right."""
 
     def read_picture(self, picture_: bytes, rules: PictureRules) -> NDArray[np.uint8]:
         width = read_picture(picture_, rules).shape[1]
-        return super().read_picture(picture(Person(1, side_px=width)), PictureRules(rules.formats, 10**6, 1, 1))
+        return super().read_picture(
+            picture(Person(1, side_px=width)), PictureRules(rules.formats, 10**6, 1, 1)
+        )
 
 
 @pytest.fixture
@@ -268,7 +323,9 @@ def image(width: int, height: int, file_format: str = "PNG", orientation: int = 
     exif = Image.Exif()
     exif[0x0112] = orientation
     buffer = io.BytesIO()
-    Image.new("RGB", (width, height), "grey").save(buffer, file_format, **({} if orientation == 1 else {"exif": exif}))
+    Image.new("RGB", (width, height), "grey").save(
+        buffer, file_format, **({} if orientation == 1 else {"exif": exif})
+    )
     return buffer.getvalue()
 
 
@@ -290,7 +347,10 @@ REFUSED = {
 }
 
 
-@rule("The shortest side has at least 15 px, the longest at most 4096 px; JPG, PNG, BMP (not in run lengths).")
+@rule(
+    "The shortest side has at least 15 px, the longest at most 4096 px; JPG, PNG, BMP (not in run "
+    "lengths)."
+)
 def _(shop: Shop) -> None:
     """Pictures are read in the two tests below."""
     assert len(REFUSED) > len(ACCEPTED)
@@ -316,7 +376,9 @@ def _(shop: Shop) -> None:
 
 
 @pytest.mark.parametrize(("orientation", "width"), [(1, "40"), (3, "40"), (6, "90"), (8, "90")])
-def test_boxes_are_in_the_upright_picture(reader: MarketClient, orientation: int, width: str) -> None:
+def test_boxes_are_in_the_upright_picture(
+    reader: MarketClient, orientation: int, width: str
+) -> None:
     stored = image(40, 90, "JPEG", orientation)
     assert persons(reader.enrol("vip", stored))[0]["WIDTH"] == width
 
@@ -331,10 +393,14 @@ def by_token(control: str, group: str, token: str, **fields: str) -> dict[str, s
     return sent | fields
 
 
-# --- enrol ------------------------------------------------------------------------------------------------------------
+# --- enrol
+# --------------------------------------------------------------------------------------------------
 
 
-@rule("Every face of the picture is enrolled in PERSON_GROUP_LABEL, which is created on first use, with the labels.")
+@rule(
+    "Every face of the picture is enrolled in PERSON_GROUP_LABEL, which is created on first use, "
+    "with the labels."
+)
 def _(shop: Shop) -> None:
     assert "vip" not in shop.camera.groups()
     enrolled = persons(shop.market.enrol("vip", CROWD, LABLE_A="a"))
@@ -353,7 +419,8 @@ def _(shop: Shop) -> None:
 def _(shop: Shop) -> None:
     for _ in range(3):
         shop.market.enrol("vip", ANN)
-    shop.market.enrol("vip", picture(Person(1, 130, likeness=0.1)))  # who hardly looks like herself is somebody else
+    # who hardly looks like herself is somebody else
+    shop.market.enrol("vip", picture(Person(1, 130, likeness=0.1)))
     assert shop.camera.groups()["vip"]["count"] == 2
 
 
@@ -361,7 +428,11 @@ def _(shop: Shop) -> None:
 def _(shop: Shop) -> None:
     (token,) = tokens(shop.market.enrol("vip", ANN, LABLE_A="a", LABLE_B="b"))
     again = persons(shop.market.enrol("vip", picture(Person(1, 120), Person(2, 60)), LABLE_A="new"))
-    assert (again[0]["PERSON_TOKEN"], again[0]["LABLE_A"], again[0]["LABLE_B"]) == (token, "new", "b")
+    assert (again[0]["PERSON_TOKEN"], again[0]["LABLE_A"], again[0]["LABLE_B"]) == (
+        token,
+        "new",
+        "b",
+    )
     assert again[1]["PERSON_TOKEN"] != token
     assert persons(shop.market.search("vip", ANN))[0]["LABLE_A"] == "new"
 
@@ -369,7 +440,9 @@ def _(shop: Shop) -> None:
 @rule("and its picture stays unless the new one is better.")
 def _(shop: Shop) -> None:
     def similarity() -> float:
-        return float(persons(shop.market.search("vip", picture(Person(1, 100, quality=80))))[0]["SIMILARITY"])
+        return float(
+            persons(shop.market.search("vip", picture(Person(1, 100, quality=80))))[0]["SIMILARITY"]
+        )
 
     shop.market.enrol("vip", picture(Person(1, 100, quality=80)))
     assert similarity() == 100.0
@@ -379,10 +452,14 @@ def _(shop: Shop) -> None:
     assert similarity() < 100.0
 
 
-# --- search -----------------------------------------------------------------------------------------------------------
+# --- search
+# --------------------------------------------------------------------------------------------------
 
 
-@rule("Every face of the picture is searched in PERSON_GROUP_LABEL. There is one entity for each face that matched,")
+@rule(
+    "Every face of the picture is searched in PERSON_GROUP_LABEL. There is one entity for each "
+    "face that matched,"
+)
 def _(shop: Shop) -> None:
     two = tokens(shop.market.enrol("vip", picture(Person(1, 50), Person(2, 90))))
     shop.market.enrol("gold", picture(Person(3)))
@@ -392,7 +469,9 @@ def _(shop: Shop) -> None:
 @rule("with the stored token and labels and the box of the probe.")
 def _(shop: Shop) -> None:
     (token,) = tokens(shop.market.enrol("vip", ANN, LABLE_A="stored"))
-    (found,) = persons(shop.market.search("vip", picture(Person(9, 40), Person(1, 120)), LABLE_A="of the call"))
+    (found,) = persons(
+        shop.market.search("vip", picture(Person(9, 40), Person(1, 120)), LABLE_A="of the call")
+    )
     assert (found["PERSON_TOKEN"], found["LABLE_A"]) == (token, "stored")
     assert [found[side] for side in SIDES] == ["15", "20", "120", "120"]
 
@@ -410,7 +489,8 @@ def _(shop: Shop) -> None:
     assert shop.market.search("vip", NOBODY) == shop.market.search("gold", ANN) == NOBODY_FOUND
 
 
-# --- delete -----------------------------------------------------------------------------------------------------------
+# --- delete
+# --------------------------------------------------------------------------------------------------
 
 
 @rule("IMAGE holds the token (IMAGE_TYPE 3), or PERSON_TOKEN does.")
@@ -446,7 +526,8 @@ def _(shop: Shop) -> None:
     assert tokens(shop.market.search("vip", ANN)) == [token]
 
 
-# --- tokens in place of pictures, and other rules ---------------------------------------------------------------------
+# --- tokens in place of pictures, and other rules
+# ---------------------------------------------------------------------
 
 
 @rule("Anything else in CONTROL_TYPE (2 included) is an error.")
@@ -457,7 +538,8 @@ def _(shop: Shop) -> None:
 
 
 @rule(
-    "With IMAGE_TYPE 3, enrol makes a new face (a new PERSON_TOKEN) in the group from the stored picture and "
+    "With IMAGE_TYPE 3, enrol makes a new face (a new PERSON_TOKEN) in the group from the stored "
+    "picture and "
     "templates; if it is in that group already, the known token is answered."
 )
 def _(shop: Shop) -> None:
@@ -469,7 +551,10 @@ def _(shop: Shop) -> None:
     assert tokens(shop.market.manage(**by_token("0", "gold", token))) == [copy]
 
 
-@rule("With IMAGE_TYPE 3, search compares the stored template with PERSON_GROUP_LABEL, itself included.")
+@rule(
+    "With IMAGE_TYPE 3, search compares the stored template with PERSON_GROUP_LABEL, itself "
+    "included."
+)
 def _(shop: Shop) -> None:
     (token,) = tokens(shop.market.enrol("vip", ANN))
     shop.market.enrol("gold", BOB)
@@ -486,12 +571,17 @@ def _(shop: Shop) -> None:
         assert [one[side] for side in SIDES] == [""] * 4
 
 
-@rule("Group labels follow the camera's rules for names: 1 to 96 characters, no leading space, no control character.")
+@rule(
+    "Group labels follow the camera's rules for names: 1 to 96 characters, no leading space, no "
+    "control character."
+)
 def _(shop: Shop) -> None:
     for name in ("", " vip", "v" * 97, "v\nip"):
         as_sunmi = shop.camera.create_group(name)["code"]
         assert as_sunmi != 0
-        assert failure(shop.market.enrol(name, ANN)) == ("ILLEGAL_GROUP_LABEL" if name else "INVALID_PARAMETER")
+        assert failure(shop.market.enrol(name, ANN)) == (
+            "ILLEGAL_GROUP_LABEL" if name else "INVALID_PARAMETER"
+        )
     assert persons(shop.market.enrol("员" * 96, ANN))
 
 
@@ -510,13 +600,19 @@ def _(shop: Shop) -> None:
 @rule("The encoded size counts the base64 text after URL-decoding: at most 2,097,152 characters.")
 def _(shop: Shop) -> None:
     assert MAX_ENCODED == 2_097_152
-    for text, reason in (("%41" * 800_000, "cannot be decoded"), ("A" * (MAX_ENCODED + 4), "2097152")):
-        answer = shop.market.manage(CONTROL_TYPE="1", IMAGE_TYPE="0", IMAGE=text, PERSON_GROUP_LABEL="vip")
+    for text, reason in (
+        ("%41" * 800_000, "cannot be decoded"),
+        ("A" * (MAX_ENCODED + 4), "2097152"),
+    ):
+        answer = shop.market.manage(
+            CONTROL_TYPE="1", IMAGE_TYPE="0", IMAGE=text, PERSON_GROUP_LABEL="vip"
+        )
         assert failure(answer) == "UNUSABLE_IMAGE"
         assert reason in answer["ERROR_MSG"]
 
 
-# --- fields -----------------------------------------------------------------------------------------------------------
+# --- fields
+# --------------------------------------------------------------------------------------------------
 
 
 def answers(shop: Shop) -> list[dict[str, str]]:
@@ -539,7 +635,16 @@ def _(shop: Shop) -> None:
 
 @rule('Every field is present, "" if unknown,')
 def _(shop: Shop) -> None:
-    names = {"PERSON_TOKEN", *SIDES, "AGE", "BEAUTY", "GENDER", "EMOTION_TYPE", "EMOTION_SCORE", "PERSON_GROUP_LABEL"}
+    names = {
+        "PERSON_TOKEN",
+        *SIDES,
+        "AGE",
+        "BEAUTY",
+        "GENDER",
+        "EMOTION_TYPE",
+        "EMOTION_SCORE",
+        "PERSON_GROUP_LABEL",
+    }
     names |= {f"LABLE_{letter}" for letter in "ABCD"} | {"POSE", "SIMILARITY", "QUALITY"}
     names |= {"FIRST_A_LABLE", "SECOND_A_LABEL", "FIRST_B_LABEL", "SECOND_B_LABEL"}
     *manage, observed = answers(shop)
@@ -564,20 +669,31 @@ def _(shop: Shop) -> None:
 def _(shop: Shop) -> None:
     shop.camera.add_face("regular", ANN, age="21")
     shop.camera.add_face("regular", BOB)
-    assert [persons(shop.market.search("regular", one))[0]["AGE"] for one in (ANN, BOB)] == ["21", "33"]
+    assert [persons(shop.market.search("regular", one))[0]["AGE"] for one in (ANN, BOB)] == [
+        "21",
+        "33",
+    ]
 
 
 @rule(
-    'An operation that fails answers HTTP 200 with PERSON_TOKEN_STATUS "1", PERSON_ENTITY `[]`, ERROR_CODE and '
+    'An operation that fails answers HTTP 200 with PERSON_TOKEN_STATUS "1", PERSON_ENTITY `[]`, '
+    "ERROR_CODE and "
     "ERROR_MSG, one English sentence."
 )
 def _(shop: Shop) -> None:
-    for answer in (shop.market.manage(), shop.market.query(START_TIME="x"), shop.market.analysis("x")):
+    for answer in (
+        shop.market.manage(),
+        shop.market.query(START_TIME="x"),
+        shop.market.analysis("x"),
+    ):
         assert failure(answer) == "INVALID_PARAMETER"
         assert answer["PERSON_ENTITY"] == []
 
 
-@rule("PERSON_TOKEN is the faceid: one id for a face in every dialect, of 1 to 64 letters, digits, `_`, `-`.")
+@rule(
+    "PERSON_TOKEN is the faceid: one id for a face in every dialect, of 1 to 64 letters, digits, "
+    "`_`, `-`."
+)
 def _(shop: Shop) -> None:
     for place, faceid in enumerate(("7", "x" * 64, "A_b-9")):
         person = picture(Person(50 + place))
@@ -592,7 +708,9 @@ def _(shop: Shop) -> None:
 @rule("A face enrolled in one dialect is found in the other.")
 def _(shop: Shop) -> None:
     (token,) = tokens(shop.market.enrol("vip", ANN))
-    assert shop.camera.call("getFaceByPicture", pic=picture(Person(1, 130)))["data"]["faceid"] == token
+    assert (
+        shop.camera.call("getFaceByPicture", pic=picture(Person(1, 130)))["data"]["faceid"] == token
+    )
     shop.camera.add_face("regular", BOB, faceid="11024")
     assert tokens(shop.market.search("regular", picture(Person(2, 130)))) == ["11024"]
 
@@ -610,15 +728,31 @@ class Guessing(FakeVision):
 def _(shop: Shop) -> None:
     for place, (gender, answered) in enumerate((("1", "MALE"), ("2", "FEMALE"))):
         shop.camera.add_face("regular", picture(Person(70 + place)), gender=gender)
-        assert persons(shop.market.search("regular", picture(Person(70 + place))))[0]["GENDER"] == answered
+        assert (
+            persons(shop.market.search("regular", picture(Person(70 + place))))[0]["GENDER"]
+            == answered
+        )
 
 
-@rule("EMOTION_TYPE is HAPPY, SAD, ANGRY, FEAR, SURPRISE, DISGUST or NEUTRAL, and CONTEMPT if the model has it.")
+@rule(
+    "EMOTION_TYPE is HAPPY, SAD, ANGRY, FEAR, SURPRISE, DISGUST or NEUTRAL, and CONTEMPT if the "
+    "model has it."
+)
 def _(shop: Shop) -> None:
     vision = Guessing()
     guessing = build(shop.services.settings, clock=shop.clock, vision=lambda: vision)
     shop.services.enrolment.everybody = guessing.enrolment.everybody
-    for emotion in ("happy", "sad", "angry", "fear", "surprise", "disgust", "neutral", "contempt", None):
+    for emotion in (
+        "happy",
+        "sad",
+        "angry",
+        "fear",
+        "surprise",
+        "disgust",
+        "neutral",
+        "contempt",
+        None,
+    ):
         vision.estimates = Estimates(emotion=emotion)
         assert persons(shop.market.enrol("vip", ANN))[0]["EMOTION_TYPE"] == (emotion or "").upper()
     guessing.close()
@@ -649,19 +783,31 @@ def tenant(shop: Shop) -> Tenant:
     return next(one for one in shop.services.tenants.list_all() if one.name == "shop")
 
 
-def observe(shop: Shop, *moments: datetime, faceid: str = "7", label: str = "", group: str = "vip") -> None:
+def observe(
+    shop: Shop, *moments: datetime, faceid: str = "7", label: str = "", group: str = "vip"
+) -> None:
     """Observations of any time, written now, in the order given."""
     made = [
-        Observation(at, f"{place}.{at.timestamp()}", faceid, group, Labels(a=label), ObservationKind.SIGHTING)
+        Observation(
+            at,
+            f"{place}.{at.timestamp()}",
+            faceid,
+            group,
+            Labels(a=label),
+            ObservationKind.SIGHTING,
+        )
         for place, at in enumerate(moments)
     ]
     shop.services.statistics.store_observations("shop", made)
 
 
-# --- what is observed -------------------------------------------------------------------------------------------------
+# --- what is observed
+# -------------------------------------------------------------------------------------------------
 
 
-@rule("Both run over observations: each enrolment and each search hit is one observation of a token,")
+@rule(
+    "Both run over observations: each enrolment and each search hit is one observation of a token,"
+)
 def _(shop: Shop) -> None:
     ann, bob = tokens(shop.market.enrol("vip", picture(Person(1, 90), Person(2, 80))))
     shop.market.search("vip", picture(Person(1), Person(3)))
@@ -679,7 +825,11 @@ def _(shop: Shop) -> None:
     shop.market.search("vip", ANN, LABLE_A="of the call", LABEL_D="d")
     newest, oldest = persons(shop.market.query())
     assert (newest["TIME"], oldest["TIME"]) == (second(NOON + timedelta(hours=3)), second(NOON))
-    assert (newest["LABLE_A"], newest["LABLE_D"], newest["PERSON_GROUP_LABEL"]) == ("of the call", "d", "vip")
+    assert (newest["LABLE_A"], newest["LABLE_D"], newest["PERSON_GROUP_LABEL"]) == (
+        "of the call",
+        "d",
+        "vip",
+    )
     assert (oldest["LABLE_A"], oldest["PERSON_GROUP_LABEL"]) == ("stored", "vip")
 
 
@@ -690,7 +840,9 @@ def _(shop: Shop) -> None:
     by_token = {"CONTROL_TYPE": "1", "IMAGE_TYPE": "3", "IMAGE": token, "PERSON_GROUP_LABEL": "vip"}
     shop.market.manage(**by_token)
     shop.market.manage(**by_token, LABLE_B="b")
-    seen = [(one["LABLE_A"], one["LABLE_B"], one["LABLE_C"]) for one in persons(shop.market.query())]
+    seen = [
+        (one["LABLE_A"], one["LABLE_B"], one["LABLE_C"]) for one in persons(shop.market.query())
+    ]
     assert sorted(seen) == [("", "b", ""), *[("a", "", "c")] * 3]
 
 
@@ -710,7 +862,8 @@ def _(shop: Shop) -> None:
     assert amounts(shop.market.analysis("0")) == {"202603": 1}
 
 
-# --- filters ----------------------------------------------------------------------------------------------------------
+# --- filters
+# --------------------------------------------------------------------------------------------------
 
 
 @rule("All filters that are sent must hold.")
@@ -723,7 +876,9 @@ def _(shop: Shop) -> None:
     for name in wanted:
         assert shop.market.query(**wanted | {name: "other"})["TOTAL"] == "0", name
         assert amounts(shop.market.analysis("0", **wanted | {name: "other"})) == {}, name
-        assert amounts(shop.market.analysis("0", **{name: wanted[name]})) == {"202603": 1 if "PERSON" in name else 2}
+        assert amounts(shop.market.analysis("0", **{name: wanted[name]})) == {
+            "202603": 1 if "PERSON" in name else 2
+        }
 
 
 @rule("START_TIME and END_TIME are UNIX seconds, both included.")
@@ -737,8 +892,22 @@ def _(shop: Shop) -> None:
         assert shop.market.query(**span)["TOTAL"] == str(count), (start, end)
         assert sum(amounts(shop.market.analysis("3", **span)).values()) == count
     for name in ("START_TIME", "END_TIME"):
-        for wrong in ("", "x", "-1", "1.5", "1e9", "1573441871000", "2026-03-01", "١", " 1", "9" * 5000):
-            for answer in (shop.market.query(**{name: wrong}), shop.market.analysis("0", **{name: wrong})):
+        for wrong in (
+            "",
+            "x",
+            "-1",
+            "1.5",
+            "1e9",
+            "1573441871000",
+            "2026-03-01",
+            "١",
+            " 1",
+            "9" * 5000,
+        ):
+            for answer in (
+                shop.market.query(**{name: wrong}),
+                shop.market.analysis("0", **{name: wrong}),
+            ):
                 assert failure(answer) == "INVALID_PARAMETER", wrong
                 assert name in answer["ERROR_MSG"]
 
@@ -751,7 +920,8 @@ def _(shop: Shop) -> None:
         assert "END_TIME (1573441870) lies before START_TIME (1573441871)" in answer["ERROR_MSG"]
 
 
-# --- query ------------------------------------------------------------------------------------------------------------
+# --- query
+# --------------------------------------------------------------------------------------------------
 
 
 @rule("There is one entity per observation, newest first, at most 1000.")
@@ -765,7 +935,8 @@ def _(shop: Shop) -> None:
 
 
 @rule(
-    "PAGE_SIZE (1 to 1000, default 1000) and PAGE_TOKEN go in, NEXT_PAGE_TOKEN and TOTAL come out; ... A page "
+    "PAGE_SIZE (1 to 1000, default 1000) and PAGE_TOKEN go in, NEXT_PAGE_TOKEN and TOTAL come out; "
+    "... A page "
     "token goes with the filters that it was answered to."
 )
 @rule('the last page has NEXT_PAGE_TOKEN ""')
@@ -800,12 +971,16 @@ def _(shop: Shop) -> None:
     assert persons(shop.market.query())[0]["TIME"] == second(NOON)
 
 
-# --- analysis ---------------------------------------------------------------------------------------------------------
+# --- analysis
+# --------------------------------------------------------------------------------------------------
 
 
 @rule("STATISTICAL is 0 for months, 1 for weeks, 2 for days, 3 for hours.")
 @rule("TIME_UNIT is 月, 周, 日 or 小时.")
-@rule("TIME is `YYYYMM`, the Monday `YYYYMMDD`, `YYYYMMDD` or `YYYYMMDDHH`, in the tenant's time zone.")
+@rule(
+    "TIME is `YYYYMM`, the Monday `YYYYMMDD`, `YYYYMMDD` or `YYYYMMDDHH`, in the tenant's time "
+    "zone."
+)
 def _(shop: Shop) -> None:
     observe(shop, NOON, NOON + timedelta(hours=3, minutes=59), NOON + timedelta(hours=4))
     expected = {
@@ -817,7 +992,9 @@ def _(shop: Shop) -> None:
     for statistical, (unit, counted) in expected.items():
         answer = shop.market.analysis(statistical)
         assert amounts(answer) == counted
-        assert {tuple(one) for one in answer["PERSON_TOKEN_ENEITY"]} == {("TIME_UNIT", "TIME", "AMOUNT")}
+        assert {tuple(one) for one in answer["PERSON_TOKEN_ENEITY"]} == {
+            ("TIME_UNIT", "TIME", "AMOUNT")
+        }
         assert {one["TIME_UNIT"] for one in answer["PERSON_TOKEN_ENEITY"]} == {unit}
     for wrong in ("", "4", "-1", "x", "00", "月"):
         answer = shop.market.analysis(wrong)
@@ -843,7 +1020,10 @@ def _(shop: Shop) -> None:
     full = {"20260301": 1, "20260302": 0, "20260303": 2, "20260304": 0}
     assert amounts(shop.market.analysis("2", **span, FILL="1")) == full
     for fields in ({}, {"FILL": "0"}, {"FILL": ""}):
-        assert amounts(shop.market.analysis("2", **span, **fields)) == {"20260301": 1, "20260303": 2}
+        assert amounts(shop.market.analysis("2", **span, **fields)) == {
+            "20260301": 1,
+            "20260303": 2,
+        }
     answer = shop.market.analysis("2", **span, FILL="yes")
     assert failure(answer) == "INVALID_PARAMETER"
     assert "FILL" in answer["ERROR_MSG"]
@@ -898,12 +1078,20 @@ def _(shop: Shop) -> None:
         assert failure(answer) == "INVALID_PARAMETER"
 
 
-@rule("The amounts always equal a recount of the raw observations, whatever arrived late, twice or out of order.")
+@rule(
+    "The amounts always equal a recount of the raw observations, whatever arrived late, twice or "
+    "out of order."
+)
 def _(shop: Shop) -> None:
-    """The property is held against random histories in tests/book/statistics; here, by what query shows."""
+    """The property is held against random histories in tests/book/statistics; here, by what query
+    shows."""
     shanghai = ZoneInfo("Asia/Shanghai")
     for step in range(4):
-        observe(shop, *(NOON + timedelta(hours=7 * n - 30 * step) for n in range(12)), label=str(step % 2))
+        observe(
+            shop,
+            *(NOON + timedelta(hours=7 * n - 30 * step) for n in range(12)),
+            label=str(step % 2),
+        )
         shop.services.statistics.sealing.seal_tenant(tenant(shop))
         shop.clock.advance(timedelta(days=1))
         for fields in ({}, {"LABLE_A": "1"}):
@@ -912,7 +1100,10 @@ def _(shop: Shop) -> None:
             assert amounts(shop.market.analysis("2", **fields)) == dict(sorted(recount.items()))
 
 
-@rule("The limits of 10 groups and 30,000 faces are the camera's. They belong to the tenant, not to the dialect:")
+@rule(
+    "The limits of 10 groups and 30,000 faces are the camera's. They belong to the tenant, not to "
+    "the dialect:"
+)
 @rule("profile `camera` has 10 groups and capacities that sum up to 30,000.")
 def _(shop: Shop) -> None:
     for n in range(8):
@@ -928,7 +1119,9 @@ def _(shop: Shop) -> None:
     market, camera = clients(shop, shop.services.tenants.add("cloud", Profile.CLOUD))
     for n in range(10):
         assert persons(market.enrol(f"g{n}", picture(Person(n))))
-    assert {group["capacity"] for name, group in camera.groups().items() if name.startswith("g")} == {1_000_000}
+    assert {
+        group["capacity"] for name, group in camera.groups().items() if name.startswith("g")
+    } == {1_000_000}
     left = 1_000_000 - sum(camera.groups()[name]["capacity"] for name in ("stranger", "regular"))
     assert camera.create_group("all", capacity=left)["code"] == 0
     assert camera.create_group("more", capacity=1)["code"] == 212
@@ -967,15 +1160,19 @@ def _(shop: Shop) -> None:
     assert shop.camera.call("updateFace", changed)["code"] == 0
     assert persons(shop.market.search("VIP会员", ANN))[0]["AGE"] == "44"
     assert (
-        shop.camera.call("updateGroup", {"old_name": "VIP会员", "name": "gold", "capacity": "9", "description": ""})[
-            "code"
-        ]
+        shop.camera.call(
+            "updateGroup",
+            {"old_name": "VIP会员", "name": "gold", "capacity": "9", "description": ""},
+        )["code"]
         == 0
     )
     assert tokens(shop.market.search("gold", ANN)) == [token]
 
 
-@rule("A group that an enrolment makes gets what is left of the tenant's capacity, at most 1,000 on profile `camera`.")
+@rule(
+    "A group that an enrolment makes gets what is left of the tenant's capacity, at most 1,000 on "
+    "profile `camera`."
+)
 def _(shop: Shop) -> None:
     shop.market.enrol("first", ANN)
     assert shop.camera.groups()["first"]["capacity"] == 1_000

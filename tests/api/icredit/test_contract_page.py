@@ -1,4 +1,5 @@
-"""docs/contract/icredit.md: each statement is shown by a test, and each table and sample says what the code says."""
+"""docs/contract/icredit.md: each statement is shown by a test, and each table and sample says what
+the code says."""
 
 import json
 import re
@@ -41,14 +42,20 @@ def test_the_samples_are_what_is_answered(market: MarketClient) -> None:
 
 
 def sent(heading: str, required: str = "yes", of: str | None = None) -> set[str]:
-    """Parameters that the page lists, by their column `required` and the operation that they are of."""
+    """Parameters that the page lists, by their column `required` and the operation that they are
+    of."""
     (table,) = tables(section(PAGE, heading))
     rows = [row for row in table if row["required"] == required]
     return names([row for row in rows if of is None or row["of"] in ("both", of)], "parameter")
 
 
 def test_the_parameters_that_the_page_requires_are_required(market: MarketClient) -> None:
-    enrol = {"CONTROL_TYPE": "0", "IMAGE_TYPE": "0", "IMAGE": encoded(ANN), "PERSON_GROUP_LABEL": "vip"}
+    enrol = {
+        "CONTROL_TYPE": "0",
+        "IMAGE_TYPE": "0",
+        "IMAGE": encoded(ANN),
+        "PERSON_GROUP_LABEL": "vip",
+    }
     assert sent("Manage") | sent("Manage", "to enrol and search") == set(enrol)
     for name in enrol:
         without = {key: value for key, value in enrol.items() if key != name}
@@ -59,7 +66,11 @@ def test_the_parameters_that_the_page_requires_are_required(market: MarketClient
         fields = {**EVER, "STATISTICAL": "0"} if path == "analysis" else EVER
         assert sent("Query and analysis", of=path) == set(fields)
         for name in fields:
-            assert failure(market.call(f"/icredit/face/{path}", {key: fields[key] for key in fields if key != name}))
+            assert failure(
+                market.call(
+                    f"/icredit/face/{path}", {key: fields[key] for key in fields if key != name}
+                )
+            )
 
 
 def test_every_optional_parameter_of_the_page_is_read(market: MarketClient) -> None:
@@ -86,11 +97,16 @@ def test_the_errors_of_the_page_are_those_that_the_operations_answer(floor: Shop
     camera.create_group("full", 1)
     camera.create_group("most", 18_999)
     market.enrol("full", ANN)
-    assert failure(market.enrol("full", b"x")) == "UNUSABLE_IMAGE", "the picture is judged before the group"
+    assert failure(market.enrol("full", b"x")) == "UNUSABLE_IMAGE", (
+        "the picture is judged before the group"
+    )
     seen = {
         "INVALID_PARAMETER": {"all": failure(market.query(PAGE_SIZE="x"))},
         "ILLEGAL_GROUP_LABEL": {"enrol": failure(market.enrol(" vip", ANN))},
-        "UNUSABLE_IMAGE": {"enrol": failure(market.enrol("vip", b"x")), "search": failure(market.search("vip", b"x"))},
+        "UNUSABLE_IMAGE": {
+            "enrol": failure(market.enrol("vip", b"x")),
+            "search": failure(market.search("vip", b"x")),
+        },
         "TOKEN_NOT_FOUND": {
             "enrol": failure(market.manage(CONTROL_TYPE="0", **by_token)),
             "search": failure(market.manage(CONTROL_TYPE="1", **by_token)),
@@ -100,7 +116,9 @@ def test_the_errors_of_the_page_are_those_that_the_operations_answer(floor: Shop
         "GROUP_FULL": {"enrol": failure(market.enrol("full", picture(Person(2))))},
         "TENANT_FULL": {"enrol": failure(market.enrol("nothing left", ANN))},
     }
-    camera.call("updateGroup", {"old_name": "most", "name": "most", "capacity": "18000", "description": ""})
+    camera.call(
+        "updateGroup", {"old_name": "most", "name": "most", "capacity": "18000", "description": ""}
+    )
     for n in range(5):
         camera.create_group(f"small {n}", 1)
     seen["TOO_MANY_GROUPS"] = {"enrol": failure(market.enrol("eleventh", ANN))}

@@ -1,4 +1,5 @@
-"""The table of codes covers the whole error tree. How failures are told: tests/api/test_failures.py."""
+"""The table of codes covers the whole error tree. How failures are told:
+tests/api/test_failures.py."""
 
 from typing import Any
 
@@ -24,7 +25,9 @@ def test_every_error_has_a_code(error: type[RegularsError]) -> None:
 class NothingGoes:
     """A deletion that gives up on every face."""
 
-    def delete_faces_of_group(self, tenant: Tenant, group_name: str, faceids: list[str], **named: Any) -> Deleted:
+    def delete_faces_of_group(
+        self, tenant: Tenant, group_name: str, faceids: list[str], **named: Any
+    ) -> Deleted:
         return Deleted([], faceids, [])
 
 

@@ -33,7 +33,9 @@ ENROL = {
 JSON = MediaType("application/json")
 
 
-def as_json(market: MarketClient, body: Any, content_type: str = "application/json; charset=UTF-8") -> dict[str, Any]:
+def as_json(
+    market: MarketClient, body: Any, content_type: str = "application/json; charset=UTF-8"
+) -> dict[str, Any]:
     text = body if isinstance(body, str) else json.dumps(body, ensure_ascii=False)
     reply = market.post(text.encode(), content_type)
     assert reply.status == 200
@@ -46,11 +48,16 @@ def test_a_form_a_json_object_and_multipart_say_the_same(market: MarketClient) -
     answers = [
         market.manage(**ENROL),
         as_json(market, ENROL),
-        as_json(market, ENROL | {"CONTROL_TYPE": 0, "IMAGE_TYPE": 0, "LABLE_B": None}, "Application/JSON"),
+        as_json(
+            market,
+            ENROL | {"CONTROL_TYPE": 0, "IMAGE_TYPE": 0, "LABLE_B": None},
+            "Application/JSON",
+        ),
         as_json(market, "\ufeff" + json.dumps(ENROL)),
         market.post(multipart(parts), MULTIPART).json,
         market.post(
-            multipart([*parts[:2], Part("IMAGE", ENROL["IMAGE"].encode(), "a.txt"), *parts[3:]]), MULTIPART
+            multipart([*parts[:2], Part("IMAGE", ENROL["IMAGE"].encode(), "a.txt"), *parts[3:]]),
+            MULTIPART,
         ).json,
     ]
     people = [persons(answer)[0] for answer in answers]
@@ -100,8 +107,12 @@ def test_json_that_is_no_object_of_texts_fails(market: MarketClient, body: str) 
 
 @pytest.mark.shows("icredit", "A parameter is sent once.")
 @pytest.mark.parametrize("body", [b"LABLE_A=%ff", b"CONTROL_TYPE=0&CONTROL_TYPE=1", b"\xff=1"])
-def test_a_form_that_is_not_utf_8_or_repeats_itself_fails(market: MarketClient, body: bytes) -> None:
-    assert failure(market.post(body, "application/x-www-form-urlencoded").json) == "INVALID_PARAMETER"
+def test_a_form_that_is_not_utf_8_or_repeats_itself_fails(
+    market: MarketClient, body: bytes
+) -> None:
+    assert (
+        failure(market.post(body, "application/x-www-form-urlencoded").json) == "INVALID_PARAMETER"
+    )
 
 
 def test_a_binary_file_is_not_what_image_is(market: MarketClient) -> None:
@@ -118,9 +129,9 @@ def test_an_unknown_parameter_is_ignored(market: MarketClient) -> None:
 
 @pytest.mark.shows("icredit", "a number in JSON is read as its digits")
 def test_numbers_keep_their_digits() -> None:
-    assert parse_parameters(JSON, b'{"PERSON_TOKEN": 9007199254740993, "LABLE_A": 1.50}') == Parameters(
-        {"PERSON_TOKEN": "9007199254740993", "LABLE_A": "1.50"}
-    )
+    assert parse_parameters(
+        JSON, b'{"PERSON_TOKEN": 9007199254740993, "LABLE_A": 1.50}'
+    ) == Parameters({"PERSON_TOKEN": "9007199254740993", "LABLE_A": "1.50"})
     digits = "9" * 5000
     assert parse_parameters(JSON, b'{"A": %s}' % digits.encode()).text("A") == digits
 
@@ -158,7 +169,9 @@ def test_every_mixture_of_the_tolerated_faults_is_read(
     assert decode_base64(text) == data
 
 
-@pytest.mark.parametrize("sent", ["!", "abc*", "会员", "a", "abcde", "data:image/png;base64", "%", "ab=c", "\x00"])
+@pytest.mark.parametrize(
+    "sent", ["!", "abc*", "会员", "a", "abcde", "data:image/png;base64", "%", "ab=c", "\x00"]
+)
 def test_what_is_no_base64_is_refused(sent: str) -> None:
     with pytest.raises(Unusable):
         decode_base64(sent)
@@ -172,7 +185,9 @@ def test_the_size_is_counted_in_characters_of_base64_after_url_decoding() -> Non
         decode_base64(largest + "+")
 
 
-@pytest.mark.parametrize("place", ["abc", "abc#x", "9" * 5000 + "#x", "-1#x", "0#", "1795195650592#" + "z" * 3000])
+@pytest.mark.parametrize(
+    "place", ["abc", "abc#x", "9" * 5000 + "#x", "-1#x", "0#", "1795195650592#" + "z" * 3000]
+)
 def test_a_forged_page_token_is_no_fault_of_ours(market: MarketClient, place: str) -> None:
     for _ in range(2):
         market.enrol("vip", ANN)

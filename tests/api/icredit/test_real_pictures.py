@@ -32,7 +32,8 @@ def test_a_person_enrolled_by_one_picture_is_found_observed_and_counted_by_anoth
     market: MarketClient, photos: Path
 ) -> None:
     neutral, smiling, other = (
-        (photos / name).read_bytes() for name in (at_hand.OTHER, at_hand.OTHER_AGAIN, at_hand.PORTRAIT_AGAIN)
+        (photos / name).read_bytes()
+        for name in (at_hand.OTHER, at_hand.OTHER_AGAIN, at_hand.PORTRAIT_AGAIN)
     )
     (enrolled,) = persons(market.enrol("vip", neutral, LABLE_A="gold"))
     (found,) = persons(market.search("vip", smiling))

@@ -13,7 +13,8 @@ _PERSON = """"PERSON_TOKEN":"3JDHFJDH3S2323HYGSGD213",%s"AGE":"35","BEAUTY":"95"
 _BOX = '"LEFT":"5","TOP":"5","WIDTH":"5","HEIGHT":"5",'
 _LABLES = '"LABLE_A":"会员类型","LABLE_B":"会员等级","LABLE_C":"写字楼","LABLE_D":"负一层停车场",'
 _LEVELS = (
-    '"FIRST_A_LABLE":"会员类型","SECOND_A_LABEL":"会员等级","FIRST_B_LABEL":"写字楼","SECOND_B_LABEL":"负一层停车场",'
+    '"FIRST_A_LABLE":"会员类型","SECOND_A_LABEL":"会员等级","FIRST_B_LABEL":"写字楼",'
+    '"SECOND_B_LABEL":"负一层停车场",'
 )
 MANAGE = f'{{"PERSON_ENTITY":[{{{_PERSON % (_BOX, _LABLES)}}},{{{_PERSON % (_BOX, _LABLES)}}}]}}'
 DELETE = '{"PERSON_TOKEN_STATUS":"0"}'
@@ -23,7 +24,12 @@ ANALYSIS = """{"PERSON_ TOKEN_ENEITY":[{"TIME_UNIT":"月","TIME":"201808","AMOUN
 {"TIME_UNIT":"小时","TIME":"2018080808","AMOUNT":"888"}]}"""
 
 TWO = picture(Person(1), Person(2))
-LABELS = {"LABLE_A": "会员类型", "LABLE_B": "会员等级", "LABLE_C": "写字楼", "LABLE_D": "负一层停车场"}
+LABELS = {
+    "LABLE_A": "会员类型",
+    "LABLE_B": "会员等级",
+    "LABLE_C": "写字楼",
+    "LABLE_D": "负一层停车场",
+}
 
 
 def as_printed(answer: Any, printed: Any) -> bool:
@@ -43,7 +49,9 @@ def test_manage_answers_as_printed(market: MarketClient) -> None:
         assert as_printed(answer, printed)
         assert len(answer["PERSON_ENTITY"]) == 2
         for name in (*LABELS, "PERSON_GROUP_LABEL"):
-            assert {one[name] for one in answer["PERSON_ENTITY"]} == {printed["PERSON_ENTITY"][0][name]}
+            assert {one[name] for one in answer["PERSON_ENTITY"]} == {
+                printed["PERSON_ENTITY"][0][name]
+            }
 
 
 def test_a_deletion_answers_exactly_as_printed(market: MarketClient) -> None:
@@ -55,9 +63,17 @@ def test_query_answers_as_printed(market: MarketClient) -> None:
     market.enrol("VIP会员", TWO, **LABELS)
     answer, printed = market.query(), json.loads(QUERY)
     assert as_printed(answer, printed)
-    levels = ("FIRST_A_LABLE", "SECOND_A_LABEL", "FIRST_B_LABEL", "SECOND_B_LABEL", "PERSON_GROUP_LABEL")
+    levels = (
+        "FIRST_A_LABLE",
+        "SECOND_A_LABEL",
+        "FIRST_B_LABEL",
+        "SECOND_B_LABEL",
+        "PERSON_GROUP_LABEL",
+    )
     for one in answer["PERSON_ENTITY"]:
-        assert {name: one[name] for name in levels} == {name: printed["PERSON_ENTITY"][0][name] for name in levels}
+        assert {name: one[name] for name in levels} == {
+            name: printed["PERSON_ENTITY"][0][name] for name in levels
+        }
 
 
 def test_analysis_answers_as_printed_but_for_the_week_which_is_named_by_its_monday(

@@ -42,14 +42,19 @@ def test_what_is_unknown_is_an_empty_text() -> None:
         (BoundingBox(0.4, 0.4, 0.2, 0.2), ("0", "0", "1", "1")),
     ],
 )
-def test_boxes_are_whole_pixels_inside_the_left_and_upper_edge(box: BoundingBox, shown: tuple[str, ...]) -> None:
+def test_boxes_are_whole_pixels_inside_the_left_and_upper_edge(
+    box: BoundingBox, shown: tuple[str, ...]
+) -> None:
     entity = person(box)
     assert tuple(entity[side] for side in ("LEFT", "TOP", "WIDTH", "HEIGHT")) == shown
 
 
 def test_age_and_gender_are_as_set_else_as_estimated() -> None:
     estimates = Estimates(age=33.6, gender=Gender.MALE)
-    assert (person(estimates=estimates)["AGE"], person(estimates=estimates)["GENDER"]) == ("34", "MALE")
+    assert (person(estimates=estimates)["AGE"], person(estimates=estimates)["GENDER"]) == (
+        "34",
+        "MALE",
+    )
     as_set = person(estimates=estimates, age=0, gender=Gender.FEMALE)
     assert (as_set["AGE"], as_set["GENDER"]) == ("0", "FEMALE")
     assert person(estimates=estimates, gender=Gender.UNKNOWN)["GENDER"] == ""
@@ -60,7 +65,8 @@ def test_pose_is_yaw_pitch_roll_in_degrees() -> None:
 
 
 @pytest.mark.parametrize(
-    ("score", "shown"), [(1.0004, "100.00"), (0.5123, "51.23"), (0.0, "0.00"), (-0.3, "0.00"), (None, "")]
+    ("score", "shown"),
+    [(1.0004, "100.00"), (0.5123, "51.23"), (0.0, "0.00"), (-0.3, "0.00"), (None, "")],
 )
 def test_similarity_is_0_to_100(score: float | None, shown: str) -> None:
     assert routes.render_similarity(Decision(score, 0.4, 1)) == shown

@@ -15,7 +15,9 @@ from tests.support.api.rekognition.client import client, refused
 from tests.support.fakes import FakeClock, Person, picture
 
 
-def test_a_list_goes_on_if_the_collection_at_the_pages_end_was_deleted(rekognition: Any, services: Services) -> None:
+def test_a_list_goes_on_if_the_collection_at_the_pages_end_was_deleted(
+    rekognition: Any, services: Services
+) -> None:
     for name in ("a", "b", "c", "d"):
         rekognition.create_collection(CollectionId=name)
     first = rekognition.list_collections(MaxResults=2)
@@ -28,10 +30,15 @@ def test_the_default_groups_are_listed_while_they_hold_a_face_and_others_names_n
 ) -> None:
     tenant = services.tenants.get_by_name("shop")
     services.groups.create(tenant, "Stammgäste", None, "")
-    services.enrolment.everybody.enrol_all_in_picture(tenant, "regular", picture(Person(1)), PICTURES, NO_LABELS)
+    services.enrolment.everybody.enrol_all_in_picture(
+        tenant, "regular", picture(Person(1)), PICTURES, NO_LABELS
+    )
     assert rekognition.list_collections()["CollectionIds"] == ["regular"]
     assert rekognition.describe_collection(CollectionId="stranger")["FaceCount"] == 0
-    assert refused(rekognition.create_collection, CollectionId="stranger")[0] == "ResourceAlreadyExistsException"
+    assert (
+        refused(rekognition.create_collection, CollectionId="stranger")[0]
+        == "ResourceAlreadyExistsException"
+    )
 
 
 def test_tags_that_are_sent_again_undo_nothing_that_was_done_since(
@@ -49,16 +56,22 @@ def test_tags_that_are_sent_again_undo_nothing_that_was_done_since(
     assert rekognition.list_tags_for_resource(ResourceArn=arn)["Tags"] == {"floor": "3"}
 
 
-def test_a_call_that_finds_its_own_work_done_has_the_answer_of_that(services: Services, shop: Credentials) -> None:
+def test_a_call_that_finds_its_own_work_done_has_the_answer_of_that(
+    services: Services, shop: Credentials
+) -> None:
     tenant, request = services.tenants.get_by_name("shop"), RequestId("the-same", "digest")
 
     def create() -> None:
         services.groups.create(tenant, "staff", None, "", request)
         raise GroupExists("as a second attempt finds it that began before the first one's end")
 
-    assert RekognitionContext(services, tenant, "eu-central-1", "1", request).change_once(create) == {}
+    assert (
+        RekognitionContext(services, tenant, "eu-central-1", "1", request).change_once(create) == {}
+    )
     with pytest.raises(GroupExists):
-        RekognitionContext(services, tenant, "eu-central-1", "2", RequestId("another", "digest")).change_once(create)
+        RekognitionContext(
+            services, tenant, "eu-central-1", "2", RequestId("another", "digest")
+        ).change_once(create)
 
 
 def test_where_groups_need_a_capacity_a_collection_has_one(
@@ -68,7 +81,13 @@ def test_where_groups_need_a_capacity_a_collection_has_one(
     camera.create_collection(CollectionId="staff")
     made_at = camera.describe_collection(CollectionId="staff")["CreationTimestamp"]
     assert made_at.timestamp() == pytest.approx(clock.now().timestamp(), abs=0.001)
-    assert services.groups.get_by_name(services.tenants.get_by_name("camera"), "staff").capacity == 1_000
+    assert (
+        services.groups.get_by_name(services.tenants.get_by_name("camera"), "staff").capacity
+        == 1_000
+    )
     for number in range(7):
         camera.create_collection(CollectionId=f"c{number}")
-    assert refused(camera.create_collection, CollectionId="one.too.many")[0] == "ServiceQuotaExceededException"
+    assert (
+        refused(camera.create_collection, CollectionId="one.too.many")[0]
+        == "ServiceQuotaExceededException"
+    )

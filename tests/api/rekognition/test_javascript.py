@@ -1,4 +1,5 @@
-"""The SDK for JavaScript 3, as it comes from npm, against one box, also behind a proxy that takes off part of the path.
+"""The SDK for JavaScript 3, as it comes from npm, against one box, also behind a proxy that takes
+off part of the path.
 
 Playwright brings the Node that runs it.
 """
@@ -23,16 +24,21 @@ from tests.support.pictures import photos
 
 PROGRAM = Path(__file__).with_name("javascript")
 
-ANN, ANN_AGAIN, BEN = ({"Bytes": str(photos.FOLDER / name)} for name in (*photos.PAIRS[0], photos.OTHER))
+ANN, ANN_AGAIN, BEN = (
+    {"Bytes": str(photos.FOLDER / name)} for name in (*photos.PAIRS[0], photos.OTHER)
+)
 Calls = Callable[..., list[dict[str, Any]]]
 
 
 @pytest.fixture(scope="module")
 def calls(box: Server) -> Calls:
-    """Make calls by one client of the SDK, whose clock is `off_ms` fast; `settings` are its constructor's."""
+    """Make calls by one client of the SDK, whose clock is `off_ms` fast; `settings` are its
+    constructor's."""
     packages = installed(PROGRAM, "rekognition-javascript") / "node_modules"
 
-    def calls(*made: tuple[str, dict[str, Any]], off_ms: int = 0, **settings: Any) -> list[dict[str, Any]]:
+    def calls(
+        *made: tuple[str, dict[str, Any]], off_ms: int = 0, **settings: Any
+    ) -> list[dict[str, Any]]:
         done = subprocess.run(
             [str(NODE), str(PROGRAM / "calls.cjs")],
             input=json.dumps({"settings": settings, "calls": made, "off_ms": off_ms}),
@@ -84,7 +90,9 @@ def test_a_collection_is_made_filled_searched_and_deleted(calls: Calls) -> None:
 
 
 def test_an_error_is_the_sdks_own_and_is_not_tried_again(calls: Calls) -> None:
-    assert calls(("DescribeCollection", {"CollectionId": "nobody"}), ("DetectLabels", {"Image": ANN})) == [
+    assert calls(
+        ("DescribeCollection", {"CollectionId": "nobody"}), ("DetectLabels", {"Image": ANN})
+    ) == [
         {
             "error": "ResourceNotFoundException",
             "message": "The collection id: nobody does not exist",
@@ -92,7 +100,8 @@ def test_an_error_is_the_sdks_own_and_is_not_tried_again(calls: Calls) -> None:
         },
         {
             "error": "AccessDeniedException",
-            "message": "Regulars has no DetectLabels: it answers the face operations of Amazon Rekognition",
+            "message": "Regulars has no DetectLabels: it answers the face operations of Amazon "
+            "Rekognition",
             "attempts": 1,
         },
     ]
@@ -112,7 +121,9 @@ class _TakesOff(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
         with closing(HTTPConnection(self.box)) as behind:
-            behind.request("POST", self.path.removeprefix("/faces") or "/", body, dict(self.headers))
+            behind.request(
+                "POST", self.path.removeprefix("/faces") or "/", body, dict(self.headers)
+            )
             answer = behind.getresponse()
             told = answer.read()
         self.send_response(answer.status)
@@ -138,7 +149,9 @@ def proxy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str
         assert server.stop() == 0
 
 
-def test_an_endpoint_may_have_a_path_that_a_proxy_takes_off(calls: Calls, proxy: tuple[str, Server]) -> None:
+def test_an_endpoint_may_have_a_path_that_a_proxy_takes_off(
+    calls: Calls, proxy: tuple[str, Server]
+) -> None:
     url, server = proxy
     keys = server.credentials("shop")
     mine = {"accessKeyId": keys.access_key_id, "secretAccessKey": keys.secret_access_key}

@@ -1,4 +1,5 @@
-"""The dialect in Lambda: boto3 as it is through a function URL, and the REST API, where a signature may not arrive."""
+"""The dialect in Lambda: boto3 as it is through a function URL, and the REST API, where a signature
+may not arrive."""
 
 import io
 import json
@@ -37,7 +38,9 @@ def app(services: Services) -> Chalice:
 
 @pytest.fixture
 def url(app: Chalice) -> Iterator[str]:
-    with function_url(lambda event: app(event, SimpleNamespace(aws_request_id=LAMBDAS_ID))) as served:
+    with function_url(
+        lambda event: app(event, SimpleNamespace(aws_request_id=LAMBDAS_ID))
+    ) as served:
         yield served
 
 
@@ -46,7 +49,9 @@ def faces(url: str, shop: Credentials, now: None) -> Any:
     return rekognition(url, shop)
 
 
-def posted(url: str, body: bytes, method: str = "POST", **headers: str) -> tuple[int, dict[str, Any]]:
+def posted(
+    url: str, body: bytes, method: str = "POST", **headers: str
+) -> tuple[int, dict[str, Any]]:
     request = urllib.request.Request(url, body, {**TARGET, **headers}, method=method)
     try:
         with urllib.request.urlopen(request, timeout=30) as answer:
@@ -64,7 +69,9 @@ def test_boto3_indexes_and_finds_a_face_through_the_function_url(faces: Any) -> 
 
 
 @pytest.mark.parametrize("prefix", ["/", "/faces", "/faces/", "/a/b%20c"])
-def test_a_path_before_the_slash_is_part_of_what_is_signed(url: str, shop: Credentials, now: None, prefix: str) -> None:
+def test_a_path_before_the_slash_is_part_of_what_is_signed(
+    url: str, shop: Credentials, now: None, prefix: str
+) -> None:
     assert rekognition(f"{url}{prefix}", shop).list_collections()["CollectionIds"] == []
 
 
@@ -82,12 +89,19 @@ def test_the_host_of_a_network_before_the_function_url_is_named_in_the_settings(
 
     through.meta.events.register("before-send.rekognition", replaced)
     assert error_of(through.list_collections)["Error"]["Code"] == "InvalidSignatureException"
-    services.settings = replace(services.settings, of_dialects={"rekognition": SignedHosts(("faces.shop.example",))})
+    services.settings = replace(
+        services.settings, of_dialects={"rekognition": SignedHosts(("faces.shop.example",))}
+    )
     assert through.list_collections()["CollectionIds"] == []
 
 
-def test_an_error_comes_with_its_name_and_another_secret_is_refused(faces: Any, url: str, shop: Credentials) -> None:
-    assert error_of(faces.describe_collection, CollectionId="none")["Error"]["Code"] == "ResourceNotFoundException"
+def test_an_error_comes_with_its_name_and_another_secret_is_refused(
+    faces: Any, url: str, shop: Credentials
+) -> None:
+    assert (
+        error_of(faces.describe_collection, CollectionId="none")["Error"]["Code"]
+        == "ResourceNotFoundException"
+    )
     forger = rekognition(url, shop, aws_secret_access_key="x" * 40)
     assert error_of(forger.list_collections)["Error"]["Code"] == "InvalidSignatureException"
 
@@ -96,7 +110,9 @@ def test_a_body_may_have_four_mebibytes_and_the_limit_is_told(faces: Any) -> Non
     error = error_of(faces.detect_faces, Image={"Bytes": bytes(MAX_BODY_BYTES * 3 // 4)})["Error"]
     assert error["Code"] == "ImageTooLargeException"
     assert str(MAX_BODY_BYTES) in error["Message"]
-    fits = error_of(faces.detect_faces, Image={"Bytes": bytes(MAX_BODY_BYTES * 3 // 4 - 100)})["Error"]
+    fits = error_of(faces.detect_faces, Image={"Bytes": bytes(MAX_BODY_BYTES * 3 // 4 - 100)})[
+        "Error"
+    ]
     assert fits["Code"] == "InvalidImageFormatException"
 
 
@@ -114,7 +130,9 @@ def test_the_function_url_takes_posts_alone_on_any_path(app: Chalice, method: st
 
 
 def test_the_function_url_leads_to_no_other_dialect(url: str, shop: Credentials) -> None:
-    status, answer = posted(f"{url}/v1/groups", b'{"name":"a"}', Authorization=f"Bearer {shop.api_key}")
+    status, answer = posted(
+        f"{url}/v1/groups", b'{"name":"a"}', Authorization=f"Bearer {shop.api_key}"
+    )
     assert (status, answer["__type"]) == (400, "IncompleteSignatureException")
 
 
@@ -128,8 +146,12 @@ def test_text_and_query_arrive_as_they_were_sent(url: str) -> None:
     assert presigned["__type"] == "MissingAuthenticationTokenException"
 
 
-def test_through_the_rest_api_a_lost_signature_is_told_with_the_endpoint_that_keeps_it(app: Chalice) -> None:
-    answer = send(app, "/", b"{}", headers={"X-Amz-Target": TARGET["X-Amz-Target"]}, content_type=CONTENT_TYPE).json
+def test_through_the_rest_api_a_lost_signature_is_told_with_the_endpoint_that_keeps_it(
+    app: Chalice,
+) -> None:
+    answer = send(
+        app, "/", b"{}", headers={"X-Amz-Target": TARGET["X-Amz-Target"]}, content_type=CONTENT_TYPE
+    ).json
     assert answer["__type"] == "MissingAuthenticationTokenException"
     assert answer["Message"].startswith("Missing Authentication Token: ")
     assert "RekognitionEndpoint" in answer["Message"]

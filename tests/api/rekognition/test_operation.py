@@ -1,4 +1,5 @@
-"""How errors of the core are answered. Who may call, and the order of the checks: tests/acceptance."""
+"""How errors of the core are answered. Who may call, and the order of the checks:
+tests/acceptance."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -26,7 +27,10 @@ def test_a_collection_that_goes_in_the_middle_of_a_call_is_told_like_one_that_wa
     rekognition.create_collection(CollectionId="staff")
     stage.services.enrolment.everybody = Failing(GroupNotFound("deleted meanwhile"))  # type: ignore[assignment] # a stand-in that fails
     error = error_of(rekognition.index_faces, CollectionId="staff", Image=IMAGE)["Error"]
-    assert error == {"Code": "ResourceNotFoundException", "Message": "The collection id: staff does not exist"}
+    assert error == {
+        "Code": "ResourceNotFoundException",
+        "Message": "The collection id: staff does not exist",
+    }
 
 
 @pytest.mark.parametrize("error", list(tree()))
@@ -46,38 +50,61 @@ def test_every_error_of_the_core_has_an_answer(error: type[RegularsError]) -> No
             "ImageTooLargeException",
             "Image dimensions: 9000 x 20 pixels exceed the maximum limit of 8192 x 8192",
         ),
-        (Unusable("79 pixels", "least side"), "InvalidParameterException", "Request has invalid parameters: 79 pixels"),
+        (
+            Unusable("79 pixels", "least side"),
+            "InvalidParameterException",
+            "Request has invalid parameters: 79 pixels",
+        ),
     ],
 )
 def test_what_is_wrong_with_a_picture_is_told_in_rekognitions_words(
     stage: Stage, rekognition: Any, unusable: Unusable, code: str, text: str
 ) -> None:
     stage.services.recognition.face_analysis = Failing(unusable)  # type: ignore[assignment] # a stand-in that fails
-    assert error_of(rekognition.detect_faces, Image=IMAGE)["Error"] == {"Code": code, "Message": text}
+    assert error_of(rekognition.detect_faces, Image=IMAGE)["Error"] == {
+        "Code": code,
+        "Message": text,
+    }
 
 
 def test_a_change_that_was_overheard_is_not_done_again_not_even_after_a_restart(
     app: Chalice, shop: Credentials, clock: FakeClock, services: Services
 ) -> None:
-    def ask(operation: str, at: datetime, invocation: str, *, signs_invocation: bool = False) -> tuple[int, str]:
+    def ask(
+        operation: str, at: datetime, invocation: str, *, signs_invocation: bool = False
+    ) -> tuple[int, str]:
         keys, members = (shop.access_key_id, shop.secret_access_key), {"CollectionId": "staff"}
-        reply = signed.call(app, *keys, operation, members, at, invocation, signs_invocation=signs_invocation)
+        reply = signed.call(
+            app, *keys, operation, members, at, invocation, signs_invocation=signs_invocation
+        )
         return reply.status, reply.json.get("__type", "")
 
     then = clock.now()
     for operation, invocation in (("CreateCollection", "1"), ("DeleteCollection", "2")):
         assert ask(operation, then, invocation) == (200, "")
         for other in ("", "3"):
-            assert ask(operation, then, other) == (400, "ThrottlingException"), "who overheard it wrote another id"
-    for operation, invocation in (("CreateCollection", "4"), ("DeleteCollection", "5"), ("CreateCollection", "6")):
-        assert ask(operation, then, invocation, signs_invocation=True) == (200, ""), "each call has its own signature"
+            assert ask(operation, then, other) == (400, "ThrottlingException"), (
+                "who overheard it wrote another id"
+            )
+    for operation, invocation in (
+        ("CreateCollection", "4"),
+        ("DeleteCollection", "5"),
+        ("CreateCollection", "6"),
+    ):
+        assert ask(operation, then, invocation, signs_invocation=True) == (200, ""), (
+            "each call has its own signature"
+        )
     clock.advance(timedelta(seconds=3))
     del services.requests  # what the process remembers
     for invocation in ("", "4"):
         assert ask("DeleteCollection", then, invocation) == (400, "ThrottlingException")
-    assert ask("DeleteCollection", then, "2") == (200, ""), "an attempt of the call that was answered"
+    assert ask("DeleteCollection", then, "2") == (200, ""), (
+        "an attempt of the call that was answered"
+    )
     assert ask("DescribeCollection", clock.now(), "")[0] == 200
-    assert ask("DeleteCollection", clock.now(), "4") == (200, ""), "clients sign again when they are throttled"
+    assert ask("DeleteCollection", clock.now(), "4") == (200, ""), (
+        "clients sign again when they are throttled"
+    )
 
 
 COLLECTION, ARN = {"CollectionId": "staff"}, "arn:aws:rekognition:box:000000000000:collection/staff"
@@ -98,11 +125,17 @@ WRITES: dict[str, dict[str, Any]] = {
 
 def test_each_operation_that_changes_something_is_known_here() -> None:
     reads = ("Compare", "Describe", "Detect", "List", "Search")
-    assert {name for name in requests.REQUESTS if not name.startswith(reads)} == {*WRITES} == requests.WRITES
+    assert (
+        {name for name in requests.REQUESTS if not name.startswith(reads)}
+        == {*WRITES}
+        == requests.WRITES
+    )
 
 
 @pytest.mark.parametrize("operation", WRITES)
-def test_one_call_comes_under_one_signature(app: Chalice, shop: Credentials, clock: FakeClock, operation: str) -> None:
+def test_one_call_comes_under_one_signature(
+    app: Chalice, shop: Credentials, clock: FakeClock, operation: str
+) -> None:
     def ask(invocation: str) -> str:
         keys = shop.access_key_id, shop.secret_access_key
         reply = signed.call(app, *keys, operation, WRITES[operation], clock.now(), invocation)

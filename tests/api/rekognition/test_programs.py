@@ -1,7 +1,7 @@
 """Programs of others: what each of them asks, in its order, and what it does with the answers.
 
-The sequences are told from the programs' published sources, named beside each; docs/rekognition.md says which of them
-were run as they are.
+The sequences are told from the programs' published sources, named beside each; docs/rekognition.md
+says which of them were run as they are.
 """
 
 from io import BytesIO
@@ -26,7 +26,9 @@ def test_amazons_guide_reads_members_that_nobody_sees_if_the_tenant_answers_them
     """
     sent = {"Image": bytes_of(photos.PORTRAIT), "Attributes": ["ALL"]}
     (left_out,) = real.detect_faces(**sent)["FaceDetails"]
-    assert not {"Eyeglasses", "EyesOpen", "FaceOccluded", "EyeDirection"} & {*left_out}, "a gate must not believe them"
+    assert not {"Eyeglasses", "EyesOpen", "FaceOccluded", "EyeDirection"} & {*left_out}, (
+        "a gate must not believe them"
+    )
     real_services.tenants.change_settings("shop", {"answers_unknown": True})
     (face,) = real.detect_faces(**sent)["FaceDetails"]
     assert face["AgeRange"]["Low"] < face["AgeRange"]["High"]
@@ -34,9 +36,21 @@ def test_amazons_guide_reads_members_that_nobody_sees_if_the_tenant_answers_them
     assert all(str(face[member]) for member in read)
     assert str(face["Emotions"][0])
     unsure = {"Value": False, "Confidence": 50.0}
-    two_valued = ("Eyeglasses", "Sunglasses", "Beard", "Mustache", "EyesOpen", "MouthOpen", "FaceOccluded")
+    two_valued = (
+        "Eyeglasses",
+        "Sunglasses",
+        "Beard",
+        "Mustache",
+        "EyesOpen",
+        "MouthOpen",
+        "FaceOccluded",
+    )
     assert [face[member] for member in two_valued] == [unsure] * 7
-    assert face["EyeDirection"] == {"Yaw": face["Pose"]["Yaw"], "Pitch": face["Pose"]["Pitch"], "Confidence": 50.0}
+    assert face["EyeDirection"] == {
+        "Yaw": face["Pose"]["Yaw"],
+        "Pitch": face["Pose"]["Pitch"],
+        "Confidence": 50.0,
+    }
     (some,) = real.detect_faces(**{**sent, "Attributes": ["EYES_OPEN"]})["FaceDetails"]
     assert {*some} - {*left_out} == {"EyesOpen"}
 
@@ -47,8 +61,13 @@ def test_faces_that_are_cut_out_at_their_box_are_found(real: Any) -> None:
     real.create_collection(**people)
     for file in (photos.PORTRAIT, photos.OTHER):
         sent = {"QualityFilter": "AUTO", "DetectionAttributes": ["DEFAULT"], "MaxFaces": 100}
-        real.index_faces(**people, **sent, Image=bytes_of(file), ExternalImageId=file.rpartition("/")[2])
-    for file, indexed in ((photos.PORTRAIT_AGAIN, photos.PORTRAIT), (photos.OTHER_AGAIN, photos.OTHER)):
+        real.index_faces(
+            **people, **sent, Image=bytes_of(file), ExternalImageId=file.rpartition("/")[2]
+        )
+    for file, indexed in (
+        (photos.PORTRAIT_AGAIN, photos.PORTRAIT),
+        (photos.OTHER_AGAIN, photos.OTHER),
+    ):
         (face,) = real.detect_faces(Image=bytes_of(file), Attributes=["DEFAULT"])["FaceDetails"]
         box, data = face["BoundingBox"], BytesIO()
         with Image.open(photos.FOLDER / file) as picture:
@@ -69,6 +88,7 @@ def test_an_upright_picture_and_one_turned_by_exif_have_the_same_boxes(real: Any
         plain = BytesIO()
         picture.save(plain, "JPEG", quality=95)
     boxes = [
-        real.detect_faces(Image={"Bytes": data.getvalue()})["FaceDetails"][0]["BoundingBox"] for data in (plain, turned)
+        real.detect_faces(Image={"Bytes": data.getvalue()})["FaceDetails"][0]["BoundingBox"]
+        for data in (plain, turned)
     ]
     assert boxes[0] == pytest.approx(boxes[1], abs=0.02)

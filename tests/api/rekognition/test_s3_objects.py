@@ -39,7 +39,9 @@ def s3(bucket: str, name: str, **more: str) -> dict[str, Any]:
     return {"S3Object": {"Bucket": bucket, "Name": name, **more}}
 
 
-def test_every_operation_with_a_picture_takes_it_from_s3(rekognition: Any, objects: FakeObjects) -> None:
+def test_every_operation_with_a_picture_takes_it_from_s3(
+    rekognition: Any, objects: FakeObjects
+) -> None:
     rekognition.create_collection(CollectionId="staff")
     one = s3("photos", "ann.jpg")
     named = {"CollectionId": "staff", "ExternalImageId": "ann"}
@@ -55,7 +57,10 @@ def test_every_operation_with_a_picture_takes_it_from_s3(rekognition: Any, objec
 
 
 def test_a_version_is_another_picture(rekognition: Any, objects: FakeObjects) -> None:
-    compared = {"SourceImage": s3("photos", "ann.jpg", Version="first"), "TargetImage": {"Bytes": BOB}}
+    compared = {
+        "SourceImage": s3("photos", "ann.jpg", Version="first"),
+        "TargetImage": {"Bytes": BOB},
+    }
     assert len(rekognition.compare_faces(**compared)["FaceMatches"]) == 1
 
 
@@ -79,7 +84,10 @@ def test_what_cannot_be_read_is_one_error_and_only_what_is_allowed_is_asked_for(
 def test_a_picture_in_s3_that_is_none_or_too_large_is_told_as_one_that_was_sent(
     rekognition: Any, objects: FakeObjects
 ) -> None:
-    assert refused(rekognition.detect_faces, Image=s3("photos", "ann.txt"))[0] == "InvalidImageFormatException"
+    assert (
+        refused(rekognition.detect_faces, Image=s3("photos", "ann.txt"))[0]
+        == "InvalidImageFormatException"
+    )
     code, text = refused(rekognition.detect_faces, Image=s3("photos", "huge.jpg"))
     assert code == "ImageTooLargeException"
     assert "15728640" in text
@@ -94,4 +102,7 @@ def test_the_source_is_read_before_the_target(rekognition: Any, objects: FakeObj
 def test_an_object_without_a_bucket_or_a_name_is_none(
     rekognition: Any, objects: FakeObjects, place: dict[str, str]
 ) -> None:
-    assert refused(rekognition.detect_faces, Image={"S3Object": place})[0] == "InvalidParameterException"
+    assert (
+        refused(rekognition.detect_faces, Image={"S3Object": place})[0]
+        == "InvalidParameterException"
+    )

@@ -1,4 +1,5 @@
-"""Signature Version 4: the contract's golden values, botocore as the peer that signs, and what is refused."""
+"""Signature Version 4: the contract's golden values, botocore as the peer that signs, and what is
+refused."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -19,8 +20,15 @@ JSON = "application/x-amz-json-1.1"
 
 
 def signed(headers: dict[str, str], names: str, signature: str, region: str) -> dict[str, str]:
-    claim = f"Credential={KEY}/20260115/{region}/rekognition/aws4_request, SignedHeaders={names}, Signature={signature}"
-    return {"x-amz-date": "20260115T093000Z", "authorization": f"AWS4-HMAC-SHA256 {claim}", **headers}
+    claim = (
+        f"Credential={KEY}/20260115/{region}/rekognition/aws4_request, SignedHeaders={names}, "
+        f"Signature={signature}"
+    )
+    return {
+        "x-amz-date": "20260115T093000Z",
+        "authorization": f"AWS4-HMAC-SHA256 {claim}",
+        **headers,
+    }
 
 
 FIRST = SignedRequest(
@@ -50,7 +58,8 @@ SECOND = SignedRequest(
             "x-amz-content-sha256": "44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a",
             "x-amz-user-agent": "aws-sdk-js/3.1141.0",
         },
-        "amz-sdk-invocation-id;amz-sdk-request;content-length;content-type;host;x-amz-content-sha256;x-amz-date;"
+        "amz-sdk-invocation-id;amz-sdk-request;content-length;content-type;host;x-amz-content-"
+        "sha256;x-amz-date;"
         "x-amz-target;x-amz-user-agent",
         "6bb92f9c8193a9a322ae9eb44dc38dad165d00895ada193c316a5eedc6b3df15",
         "us-east-1",
@@ -67,7 +76,13 @@ def check(
     prefix: str = "",
 ) -> None:
     verify_signature(
-        parse_signature(request.headers), request, secret, now, tolerance=TOLERANCE, hosts=hosts, prefix=prefix
+        parse_signature(request.headers),
+        request,
+        secret,
+        now,
+        tolerance=TOLERANCE,
+        hosts=hosts,
+        prefix=prefix,
     )
 
 
@@ -79,7 +94,11 @@ def refusal(request: SignedRequest, secret: str = SECRET, now: datetime = NOW) -
 
 def changed(request: SignedRequest, **headers: str | None) -> SignedRequest:
     sent = {**request.headers, **{name.replace("_", "-"): value for name, value in headers.items()}}
-    return SignedRequest(request.path, {name: value for name, value in sent.items() if value is not None}, request.body)
+    return SignedRequest(
+        request.path,
+        {name: value for name, value in sent.items() if value is not None},
+        request.body,
+    )
 
 
 @pytest.mark.parametrize("request_", [FIRST, SECOND])
@@ -108,17 +127,25 @@ def test_a_path_before_ours_may_be_taken_off_by_a_proxy(path: str) -> None:
 
 @pytest.mark.parametrize("request_", [FIRST, SECOND])
 @given(at=st.integers(0, 10_000), bit=st.integers(0, 7))
-def test_a_changed_bit_of_anything_signed_is_noticed(request_: SignedRequest, at: int, bit: int) -> None:
+def test_a_changed_bit_of_anything_signed_is_noticed(
+    request_: SignedRequest, at: int, bit: int
+) -> None:
     names = request_.headers["authorization"].split("SignedHeaders=")[1].split(",")[0].split(";")
     name = names[at % len(names)]
     value = bytearray(request_.headers[name].encode())
     value[at % len(value)] ^= 1 << bit
     flipped = changed(request_, **{name: value.decode("latin-1")})
     if flipped.headers[name].strip() != request_.headers[name]:
-        assert refusal(flipped).code in {"InvalidSignatureException", "IncompleteSignatureException"}
+        assert refusal(flipped).code in {
+            "InvalidSignatureException",
+            "IncompleteSignatureException",
+        }
     body = bytearray(request_.body)
     body[at % len(body)] ^= 1 << bit
-    assert refusal(SignedRequest(request_.path, request_.headers, bytes(body))).code == "InvalidSignatureException"
+    assert (
+        refusal(SignedRequest(request_.path, request_.headers, bytes(body))).code
+        == "InvalidSignatureException"
+    )
 
 
 @given(
@@ -131,9 +158,15 @@ def test_a_changed_bit_of_anything_signed_is_noticed(request_: SignedRequest, at
         st.text(st.characters(min_codepoint=32, max_codepoint=126), min_size=1, max_size=30),
     ),
 )
-def test_what_botocore_signs_verifies(secret: str, path: str, region: str, body: bytes, extra: dict[str, str]) -> None:
+def test_what_botocore_signs_verifies(
+    secret: str, path: str, region: str, body: bytes, extra: dict[str, str]
+) -> None:
     sent = AWSRequest("POST", f"https://regulars.example:8443{path}", data=body)
-    for name, value in {"X-Amz-Target": "RekognitionService.ListFaces", "Content-Type": JSON, **extra}.items():
+    for name, value in {
+        "X-Amz-Target": "RekognitionService.ListFaces",
+        "Content-Type": JSON,
+        **extra,
+    }.items():
         sent.headers[name] = value
     SigV4Auth(Credentials(KEY, secret), "rekognition", region).add_auth(sent)
     headers = {name.lower(): str(value) for name, value in sent.headers.items()}
@@ -147,16 +180,36 @@ def test_what_botocore_signs_verifies(secret: str, path: str, region: str, body:
 @pytest.mark.parametrize(
     ("headers", "name", "text"),
     [
-        ({"authorization": None}, "MissingAuthenticationTokenException", "Missing Authentication Token"),
-        ({"authorization": "Bearer rk_1"}, "IncompleteSignatureException", "must begin with AWS4-HMAC-SHA256"),
-        ({"authorization": "AWS4-HMAC-SHA256 Credential=a/b/c/d/e"}, "IncompleteSignatureException", "'SignedHeaders'"),
+        (
+            {"authorization": None},
+            "MissingAuthenticationTokenException",
+            "Missing Authentication Token",
+        ),
+        (
+            {"authorization": "Bearer rk_1"},
+            "IncompleteSignatureException",
+            "must begin with AWS4-HMAC-SHA256",
+        ),
+        (
+            {"authorization": "AWS4-HMAC-SHA256 Credential=a/b/c/d/e"},
+            "IncompleteSignatureException",
+            "'SignedHeaders'",
+        ),
         (
             {"authorization": "AWS4-HMAC-SHA256 Credential=a, SignedHeaders=host, Signature=b"},
             "IncompleteSignatureException",
             "<access key>/<yyyymmdd>/<region>/rekognition/aws4_request",
         ),
-        ({"x_amz_date": "yesterday"}, "IncompleteSignatureException", "20260115T093000Z, not 'yesterday'"),
-        ({"x_amz_security_token": "stale"}, "IncompleteSignatureException", "must name x-amz-security-token"),
+        (
+            {"x_amz_date": "yesterday"},
+            "IncompleteSignatureException",
+            "20260115T093000Z, not 'yesterday'",
+        ),
+        (
+            {"x_amz_security_token": "stale"},
+            "IncompleteSignatureException",
+            "must name x-amz-security-token",
+        ),
     ],
 )
 def test_what_cannot_be_read_is_named(headers: dict[str, str | None], name: str, text: str) -> None:
@@ -168,4 +221,7 @@ def test_what_cannot_be_read_is_named(headers: dict[str, str | None], name: str,
 def test_a_scope_of_another_service_or_day_is_refused() -> None:
     for old, new in (("/rekognition/", "/s3/"), ("/20260115/", "/20260114/")):
         asked = changed(FIRST, authorization=FIRST.headers["authorization"].replace(old, new))
-        assert "should be scoped to <access key>/20260115/<region>/rekognition/aws4_request" in refusal(asked).text
+        assert (
+            "should be scoped to <access key>/20260115/<region>/rekognition/aws4_request"
+            in refusal(asked).text
+        )

@@ -1,4 +1,5 @@
-"""One pair of pictures has one similarity in every operation, and 80 is where every other dialect says who it is."""
+"""One pair of pictures has one similarity in every operation, and 80 is where every other dialect
+says who it is."""
 
 from typing import Any
 
@@ -25,7 +26,8 @@ def close(one: float, other: float) -> bool:
 
 @pytest.fixture(params=[1, 199, 1_000])
 def staff(request: pytest.FixtureRequest, rekognition: Any, services: Services) -> Any:
-    """The client, with a person in the collection `staff`, and others who make so many faces of it."""
+    """The client, with a person in the collection `staff`, and others who make so many faces of
+    it."""
     rekognition.create_collection(CollectionId="staff")
     tenant = services.tenants.get_by_name("shop")
     group = services.groups.get_by_name(tenant, "staff")
@@ -36,7 +38,9 @@ def staff(request: pytest.FixtureRequest, rekognition: Any, services: Services) 
 
 
 def similarities(found: Any, face: str) -> float | None:
-    return next((one["Similarity"] for one in found["FaceMatches"] if one["Face"]["FaceId"] == face), None)
+    return next(
+        (one["Similarity"] for one in found["FaceMatches"] if one["Face"]["FaceId"] == face), None
+    )
 
 
 def test_three_operations_agree_on_two_pictures(staff: Any, services: Services) -> None:
@@ -55,7 +59,9 @@ def test_three_operations_agree_on_two_pictures(staff: Any, services: Services) 
             tenant, picture(probe), PICTURES, max_candidates=1, group_names=["staff"]
         ).faces
         indexed = ids(client.index_faces(**sent))
-        by_face = similarities(client.search_faces(CollectionId="staff", FaceId=indexed[0], FaceMatchThreshold=0), face)
+        by_face = similarities(
+            client.search_faces(CollectionId="staff", FaceId=indexed[0], FaceMatchThreshold=0), face
+        )
         client.delete_faces(CollectionId="staff", FaceIds=indexed)
         assert by_face is not None
         assert close(by_image, by_face), likeness

@@ -22,7 +22,11 @@ def staff(rekognition: Any) -> Any:
 
 
 def indexed(staff: Any, *people: Person) -> list[str]:
-    return [faceid for one in people for faceid in ids(staff.index_faces(CollectionId="staff", Image=image(one)))]
+    return [
+        faceid
+        for one in people
+        for faceid in ids(staff.index_faces(CollectionId="staff", Image=image(one)))
+    ]
 
 
 def photos(person: int, number: int) -> list[Person]:
@@ -30,7 +34,9 @@ def photos(person: int, number: int) -> list[Person]:
 
 
 def shown_users(staff: Any) -> dict[str, str]:
-    return {one["UserId"]: one["UserStatus"] for one in staff.list_users(CollectionId="staff")["Users"]}
+    return {
+        one["UserId"]: one["UserStatus"] for one in staff.list_users(CollectionId="staff")["Users"]
+    }
 
 
 def user_of(staff: Any, faceid: str) -> str | None:
@@ -48,7 +54,9 @@ def test_a_user_gets_faces_and_each_answer_names_it(staff: Any, clock: FakeClock
     assert (answer["UnsuccessfulFaceAssociations"], answer["UserStatus"]) == ([], "ACTIVE")
     assert [user_of(staff, one) for one in faces] == ["ann", "ann", None]
     assert [one["FaceId"] for one in staff.list_faces(**ANN)["Faces"]] == faces[:2]
-    assert [one["FaceId"] for one in staff.list_faces(**ANN, FaceIds=faces[1:])["Faces"]] == [faces[1]]
+    assert [one["FaceId"] for one in staff.list_faces(**ANN, FaceIds=faces[1:])["Faces"]] == [
+        faces[1]
+    ]
     assert staff.list_faces(**BOB)["Faces"] == []
     assert shown_users(staff) == {"ann": "ACTIVE", "bob": "CREATED"}
     matches = staff.search_faces(CollectionId="staff", FaceId=faces[2])["FaceMatches"]
@@ -58,8 +66,16 @@ def test_a_user_gets_faces_and_each_answer_names_it(staff: Any, clock: FakeClock
 def test_any_faces_are_the_first_of_a_user_and_a_threshold_of_zero_takes_all(staff: Any) -> None:
     faces = indexed(staff, Person(1), Person(2), Person(3))
     assert len(staff.associate_faces(**ANN, FaceIds=faces[:2])["AssociatedFaces"]) == 2
-    assert staff.associate_faces(**ANN, FaceIds=faces[2:], UserMatchThreshold=100)["AssociatedFaces"] == []
-    assert len(staff.associate_faces(**ANN, FaceIds=faces[2:], UserMatchThreshold=0)["AssociatedFaces"]) == 1
+    assert (
+        staff.associate_faces(**ANN, FaceIds=faces[2:], UserMatchThreshold=100)["AssociatedFaces"]
+        == []
+    )
+    assert (
+        len(
+            staff.associate_faces(**ANN, FaceIds=faces[2:], UserMatchThreshold=0)["AssociatedFaces"]
+        )
+        == 1
+    )
 
 
 def test_a_user_has_a_hundred_faces_at_most_and_a_call_past_that_does_nothing(staff: Any) -> None:
@@ -86,7 +102,8 @@ def matches(answer: dict[str, Any]) -> list[str]:
 
 @pytest.fixture
 def people(staff: Any) -> list[str]:
-    """Two faces of `ann` and two of `bob`, and one of each person that is nobody's; `eve` has none."""
+    """Two faces of `ann` and two of `bob`, and one of each person that is nobody's; `eve` has
+    none."""
     staff.create_user(CollectionId="staff", UserId="eve")
     faces = indexed(staff, *photos(1, 3), *photos(2, 3))
     staff.associate_faces(**ANN, FaceIds=faces[:2])
@@ -95,7 +112,8 @@ def people(staff: Any) -> list[str]:
 
 
 def test_a_user_is_searched_by_the_mean_of_its_faces(staff: Any, people: list[str]) -> None:
-    """The noise of each photo is half gone in the mean of two, so that it is nearer to a third than either."""
+    """The noise of each photo is half gone in the mean of two, so that it is nearer to a third than
+    either."""
     (user,) = staff.search_users(CollectionId="staff", FaceId=people[2])["UserMatches"]
     faces = staff.search_faces(CollectionId="staff", FaceId=people[2])["FaceMatches"]
     assert user["Similarity"] > max(one["Similarity"] for one in faces)

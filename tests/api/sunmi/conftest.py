@@ -31,23 +31,34 @@ def furnished(tmp_path_factory: pytest.TempPathFactory) -> Furnished:
     services = build(Settings(storage=folder), clock=FakeClock(), vision=FakeVision)
     credentials = services.tenants.add("shop", Profile.CAMERA)
     app = make_stage(services).app
-    furnish(CameraClient(app, credentials.app_id, credentials.app_key, FakeClock(), first_random=900_000))
+    furnish(
+        CameraClient(
+            app, credentials.app_id, credentials.app_key, FakeClock(), first_random=900_000
+        )
+    )
     services.close()
     return Furnished(folder, credentials)
 
 
 @contextmanager
-def copy_of(furnished: Furnished, folder: Path, clock: FakeClock) -> Iterator[tuple[CameraClient, Services]]:
+def copy_of(
+    furnished: Furnished, folder: Path, clock: FakeClock
+) -> Iterator[tuple[CameraClient, Services]]:
     vision = FakeVision()
     shutil.copytree(furnished.folder, folder)
     services = build(Settings(storage=folder), clock=clock, vision=lambda: vision)
     app = make_stage(services).app
-    yield CameraClient(app, furnished.credentials.app_id, furnished.credentials.app_key, clock), services
+    yield (
+        CameraClient(app, furnished.credentials.app_id, furnished.credentials.app_key, clock),
+        services,
+    )
     services.close()
 
 
 @pytest.fixture
-def furnished_shop(furnished: Furnished, tmp_path: Path, clock: FakeClock) -> Iterator[tuple[CameraClient, Services]]:
+def furnished_shop(
+    furnished: Furnished, tmp_path: Path, clock: FakeClock
+) -> Iterator[tuple[CameraClient, Services]]:
     with copy_of(furnished, tmp_path / "furnished", clock) as shop:
         yield shop
 
@@ -64,7 +75,9 @@ def furnished_services(furnished_shop: tuple[CameraClient, Services]) -> Service
 
 
 @pytest.fixture
-def new_shop(furnished: Furnished, tmp_path: Path, clock: FakeClock) -> Iterator[Callable[[], CameraClient]]:
+def new_shop(
+    furnished: Furnished, tmp_path: Path, clock: FakeClock
+) -> Iterator[Callable[[], CameraClient]]:
     """Opens another furnished shop at each call."""
     with ExitStack() as shops:
         yield lambda: shops.enter_context(copy_of(furnished, tmp_path / token_hex(8), clock))[0]

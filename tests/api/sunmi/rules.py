@@ -1,4 +1,5 @@
-"""Each meaning of each code, and each rule of the endpoints, by its words, with calls that show it."""
+"""Each meaning of each code, and each rule of the endpoints, by its words, with calls that show
+it."""
 
 import json
 from collections.abc import Sequence
@@ -20,7 +21,10 @@ def names(*listed: str) -> str:
 def both(code: int, **fields: str) -> list[Call]:
     """addFaceInfoItem and removeFaceInfoItem of group vip."""
     wanted = {**TO_VIP, **fields}
-    return [call("addFaceInfoItem", wanted).gets(code), call("removeFaceInfoItem", wanted).gets(code)]
+    return [
+        call("addFaceInfoItem", wanted).gets(code),
+        call("removeFaceInfoItem", wanted).gets(code),
+    ]
 
 
 def bad_pictures(endpoint: str, **fields: str) -> list[Call]:
@@ -120,7 +124,9 @@ RULES: dict[str, Sequence[Call]] = {
     "too poor to enrol": [
         call("addFace", group_name="vip", pic=picture(Person(2, quality=3))).gets(210),
         call("addFace", group_name="vip", pic=picture(Person(2, side_px=20))).gets(210),
-        call("updateFace", group_name="vip", faceid="7", pic=picture(Person(2, quality=3))).gets(210),
+        call("updateFace", group_name="vip", faceid="7", pic=picture(Person(2, quality=3))).gets(
+            210
+        ),
     ],
     "212 an illegal capacity: not positive": [
         call("createGroup", name="x", capacity="0", description="").gets(212),
@@ -138,12 +144,16 @@ RULES: dict[str, Sequence[Call]] = {
         call("updateGroup", old_name="vip", name="vip", capacity="19991", description="").gets(212),
         call("updateGroup", old_name="vip", name="vip", capacity="19990", description="").gets(0),
         call("createGroup", name="x", capacity="1", description="").gets(212),
-        call("updateGroup", old_name="stranger", name="stranger", capacity="1000", description="").gets(0),
+        call(
+            "updateGroup", old_name="stranger", name="stranger", capacity="1000", description=""
+        ).gets(0),
         call("createGroup", name="x", capacity="4000", description="").gets(0),
     ],
     "240 not for a default group": [
         call("addFaceInfoItem", group_name="stranger", num="1", name_list=names("hobby")).gets(240),
-        call("removeFaceInfoItem", group_name="regular", num="1", name_list=names("hobby")).gets(240),
+        call("removeFaceInfoItem", group_name="regular", num="1", name_list=names("hobby")).gets(
+            240
+        ),
     ],
     "241 num is not the length of the list": [
         *both(241, num="2", name_list=names("weight")),
@@ -190,7 +200,12 @@ RULES: dict[str, Sequence[Call]] = {
     "deleteFace answers 2 if num is not the length of the list": [
         call("deleteFace", group_name="vip", num="2", faceid_list="7").gets(2),
         call("deleteFace", group_name="vip", num="0", faceid_list="[]").gets(2),
-        call("deleteFace", group_name="vip", num="101", faceid_list=json.dumps([*map(str, range(101))])).gets(2),
+        call(
+            "deleteFace",
+            group_name="vip",
+            num="101",
+            faceid_list=json.dumps([*map(str, range(101))]),
+        ).gets(2),
         call("getFace", faceid="7").gets(0),
     ],
     # endpoints
@@ -220,11 +235,17 @@ RULES: dict[str, Sequence[Call]] = {
         call("updateGroup", old_name="vip", name="vip", capacity="7", description="new").gets(0),
     ],
     "arrive_times is 1 to 10.": [
-        *(call("updateMigration", arrive_times=n, period="7").gets(2) for n in ("0", "11", "-1", "1.5", "five")),
+        *(
+            call("updateMigration", arrive_times=n, period="7").gets(2)
+            for n in ("0", "11", "-1", "1.5", "five")
+        ),
         *(call("updateMigration", arrive_times=n, period="7").gets(0) for n in ("1", "10")),
     ],
     "The period is 1 to 100 days.": [
-        *(call("updateMigration", arrive_times="5", period=n).gets(2) for n in ("0", "101", "-7", "7d")),
+        *(
+            call("updateMigration", arrive_times="5", period=n).gets(2)
+            for n in ("0", "101", "-7", "7d")
+        ),
         *(call("updateMigration", arrive_times="5", period=n).gets(0) for n in ("1", "100")),
     ],
     "Only an empty group is deleted.": [
@@ -235,7 +256,9 @@ RULES: dict[str, Sequence[Call]] = {
     ],
     "Adding is all or nothing.": [
         call("addFaceInfoItem", group_name="vip", num="2", name_list=names("a", "age")).gets(242),
-        call("addFaceInfoItem", group_name="vip", num="2", name_list=names("a", "weight")).gets(242),
+        call("addFaceInfoItem", group_name="vip", num="2", name_list=names("a", "weight")).gets(
+            242
+        ),
         call("getFaceInfoItem", group_name="vip").gets(0, num=1, name_list=["weight"]),
     ],
     "an attribute belongs to its group alone": [
@@ -243,9 +266,13 @@ RULES: dict[str, Sequence[Call]] = {
         call("getFaceInfoItem", group_name="vip").gets(0, name_list=["weight"]),
     ],
     "The names may come with typographic quotes, or as numbers.": [
-        call("addFaceInfoItem", group_name="vip", num="2", name_list="[“phone_num”，“hobby”]").gets(0),
+        call("addFaceInfoItem", group_name="vip", num="2", name_list="[“phone_num”，“hobby”]").gets(
+            0
+        ),
         call("addFaceInfoItem", group_name="vip", num="1", name_list="[007]").gets(0),
-        call("getFaceInfoItem", group_name="vip").gets(0, name_list=["weight", "phone_num", "hobby", "007"]),
+        call("getFaceInfoItem", group_name="vip").gets(
+            0, name_list=["weight", "phone_num", "hobby", "007"]
+        ),
     ],
     "They are trimmed, as the names of parameters are.": [
         call("addFaceInfoItem", TO_VIP, name_list=names(" hobby ")).gets(0),
@@ -254,15 +281,21 @@ RULES: dict[str, Sequence[Call]] = {
         call("removeFaceInfoItem", TO_VIP, name_list=names("hobby ")).gets(0),
     ],
     "Removing is all or nothing.": [
-        call("removeFaceInfoItem", group_name="vip", num="2", name_list=names("weight", "hobby")).gets(243),
+        call(
+            "removeFaceInfoItem", group_name="vip", num="2", name_list=names("weight", "hobby")
+        ).gets(243),
         call("getFace", faceid="7").gets(0, weight="59"),
     ],
     "Later items move up.": [
-        call("addFaceInfoItem", group_name="vip", num="2", name_list=names("hobby", "phone")).gets(0),
+        call("addFaceInfoItem", group_name="vip", num="2", name_list=names("hobby", "phone")).gets(
+            0
+        ),
         call("updateFace", IN_VIP, hobby="tennis", phone="1234").gets(0),
         call("removeFaceInfoItem", TO_VIP, name_list=names("weight")).gets(0),
         call("getFaceInfoItem", group_name="vip").gets(0, num=2, name_list=["hobby", "phone"]),
-        call("getFace", faceid="7").gets(0, item1="tennis", item2="1234", item3="left out", weight="left out"),
+        call("getFace", faceid="7").gets(
+            0, item1="tennis", item2="1234", item3="left out", weight="left out"
+        ),
         call("updateFace", IN_VIP, item2="5678").gets(0),
         call("getFace", faceid="7").gets(0, phone="5678"),
     ],
@@ -276,15 +309,22 @@ RULES: dict[str, Sequence[Call]] = {
         call("getFaceInfoItem", group_name="regular").gets(0, num=0, name_list=[]),
     ],
     "A faceid is 1 to 64 letters, digits, _ and -": [
-        *(call("addFace", group_name="vip", faceid=f, pic=BOB).gets(0) for f in ("Vip11024", "007", "a_B-9", "x" * 64)),
-        *(call("addFace", group_name="vip", faceid=f, pic=BOB).gets(2) for f in ("x" * 65, "a b", "é", "7.5")),
+        *(
+            call("addFace", group_name="vip", faceid=f, pic=BOB).gets(0)
+            for f in ("Vip11024", "007", "a_B-9", "x" * 64)
+        ),
+        *(
+            call("addFace", group_name="vip", faceid=f, pic=BOB).gets(2)
+            for f in ("x" * 65, "a b", "é", "7.5")
+        ),
     ],
     "addFace never merges": [
         call("addFace", group_name="vip", faceid="8", pic=ANN).gets(0, faceid="8"),
         call("addFace", group_name="stranger", faceid="9", pic=ANN).gets(0, faceid="9"),
         call("getFaceList", group_name="vip").gets(0, total_num=2),
     ],
-    "Attributes come by their name or as itemN, N being the place in the group's list; if both come, the name wins.": [
+    "Attributes come by their name or as itemN, N being the place in the group's list; if both "
+    "come, the name wins.": [
         call("addFace", group_name="vip", faceid="8", item1="60", pic=BOB).gets(0),
         call("getFace", faceid="8").gets(0, weight="60"),
         call("addFace", group_name="vip", faceid="9", item1="60", weight="61", pic=BOB).gets(0),
@@ -293,21 +333,30 @@ RULES: dict[str, Sequence[Call]] = {
         call("getFace", faceid="10").gets(0, weight="60"),
     ],
     "Unknown attributes are ignored.": [
-        call("addFace", group_name="vip", faceid="8", hobby="tennis", item2="x", Weight="x", pic=BOB).gets(0),
-        call("getFace", faceid="8").gets(0, weight="", item1="", item2="left out", hobby="left out"),
+        call(
+            "addFace", group_name="vip", faceid="8", hobby="tennis", item2="x", Weight="x", pic=BOB
+        ).gets(0),
+        call("getFace", faceid="8").gets(
+            0, weight="", item1="", item2="left out", hobby="left out"
+        ),
     ],
     "Values have up to 50 characters.": [
         call("addFace", group_name="vip", faceid="8", weight="重" * 51, pic=BOB).gets(2),
         call("addFace", group_name="vip", faceid="8", item1="重" * 51, pic=BOB).gets(2),
-        call("addFace", group_name="vip", faceid="8", weight="重" * 50, hobby="x" * 51, pic=BOB).gets(0),
+        call(
+            "addFace", group_name="vip", faceid="8", weight="重" * 50, hobby="x" * 51, pic=BOB
+        ).gets(0),
     ],
     "Of several faces in the picture the largest is enrolled, if it is clearly the largest": [
         call("addFace", group_name="vip", pic=picture(Person(2, 100), Person(3, 90))).gets(210),
-        call("addFace", group_name="vip", faceid="8", pic=picture(Person(2, 60), Person(3, 100))).gets(0),
+        call(
+            "addFace", group_name="vip", faceid="8", pic=picture(Person(2, 60), Person(3, 100))
+        ).gets(0),
         call("getFaceByPicture", pic=picture(Person(3, 120))).gets(0, faceid="8"),
         call("updateFace", IN_VIP, pic=picture(Person(2, 100), Person(3, 90))).gets(210),
     ],
-    "The age is null until it is set; the age_range is estimated until then, and so is the gender.": [
+    "The age is null until it is set; the age_range is estimated until then, and so is the "
+    "gender.": [
         call("addFace", group_name="vip", faceid="8", pic=BOB).gets(0),
         call("getFace", faceid="8").gets(0, age=None, age_range=5, gender=2),
     ],
@@ -352,7 +401,9 @@ RULES: dict[str, Sequence[Call]] = {
     ],
     "other empty parameters count as not sent": [
         call("updateFace", IN_VIP, age="10", gender="1").gets(0),
-        call("updateFace", {**IN_VIP, "age": "", "gender": "", "new_group_name": "", "pic": ""}).gets(0),
+        call(
+            "updateFace", {**IN_VIP, "age": "", "gender": "", "new_group_name": "", "pic": ""}
+        ).gets(0),
         call("getFace", faceid="7").gets(0, age=10, gender=1, group_name="vip", weight="59"),
     ],
     "What is not sent stays.": [
@@ -362,14 +413,20 @@ RULES: dict[str, Sequence[Call]] = {
     "A value over 50 characters is code 2.": [call("updateFace", IN_VIP, weight="x" * 51).gets(2)],
     "A move keeps the faceid, the arrivals, the place by enrolment and the picture.": [
         call("updateFace", IN_VIP, new_group_name="stranger").gets(0),
-        call("getFaceByPicture", pic=ANN).gets(0, faceid="7", group_name="stranger", weight="left out"),
+        call("getFaceByPicture", pic=ANN).gets(
+            0, faceid="7", group_name="stranger", weight="left out"
+        ),
         call("getFaceList", group_name="vip").gets(0, total_num=0),
         call("getFaceList", group_name="stranger").gets(0, total_num=1),
     ],
     "It keeps the values whose names the new group has": [
-        call("addFaceInfoItem", group_name="empty", num="2", name_list=names("hobby", "weight")).gets(0),
+        call(
+            "addFaceInfoItem", group_name="empty", num="2", name_list=names("hobby", "weight")
+        ).gets(0),
         call("updateFace", IN_VIP, new_group_name="empty", hobby="tennis").gets(0),
-        call("getFace", faceid="7").gets(0, hobby="tennis", weight="59", item1="tennis", item2="59"),
+        call("getFace", faceid="7").gets(
+            0, hobby="tennis", weight="59", item1="tennis", item2="59"
+        ),
     ],
     "values whose names it lacks are dropped for good": [
         call("updateFace", IN_VIP, new_group_name="stranger").gets(0),
@@ -383,11 +440,19 @@ RULES: dict[str, Sequence[Call]] = {
     "nothing of a failed call remains": [
         call("createGroup", name="one", capacity="1", description="").gets(0),
         call("addFace", group_name="one", faceid="1", pic=BOB).gets(0),
-        call("updateFace", group_name="x", faceid="8", new_group_name="x", age="x", pic=b"").gets(2),
-        call("updateFace", group_name="x", faceid="8", new_group_name="one", age="9", pic=b"").gets(204),
-        call("updateFace", group_name="vip", faceid="8", new_group_name="x", age="9", pic=b"").gets(204),
+        call("updateFace", group_name="x", faceid="8", new_group_name="x", age="x", pic=b"").gets(
+            2
+        ),
+        call("updateFace", group_name="x", faceid="8", new_group_name="one", age="9", pic=b"").gets(
+            204
+        ),
+        call("updateFace", group_name="vip", faceid="8", new_group_name="x", age="9", pic=b"").gets(
+            204
+        ),
         call("updateFace", group_name="vip", faceid="8", item1="x" * 51, pic=b"").gets(2),
-        call("updateFace", group_name="vip", faceid="8", new_group_name="one", age="9", pic=b"").gets(207),
+        call(
+            "updateFace", group_name="vip", faceid="8", new_group_name="one", age="9", pic=b""
+        ).gets(207),
         call("updateFace", IN_VIP, new_group_name="one", age="9", weight="1", pic=b"").gets(210),
         call("updateFace", IN_VIP, new_group_name="one", age="9", weight="1", pic=BOB).gets(208),
         call("getFace", faceid="7").gets(0, group_name="vip", age=None, weight="59"),
@@ -399,16 +464,27 @@ RULES: dict[str, Sequence[Call]] = {
     "Page 1 of an empty group is an empty list, and so is a page past the end.": [
         call("getFaceList", group_name="empty").gets(0, total_num=0, **NONE_LISTED),
         call("getFaceList", group_name="vip", page_num="2").gets(0, total_num=1, **NONE_LISTED),
-        call("getFaceList", group_name="vip", page_num="9" * 30).gets(0, total_num=1, **NONE_LISTED),
+        call("getFaceList", group_name="vip", page_num="9" * 30).gets(
+            0, total_num=1, **NONE_LISTED
+        ),
     ],
     "page_num begins at 1 and page_size is 1 to 100": [
         *(call("getFaceList", group_name="vip", page_num=n).gets(2) for n in ("0", "-1")),
         *(call("getFaceList", group_name="vip", page_size=n).gets(2) for n in ("0", "101", "-1")),
-        *(call("getFaceList", group_name="vip", page_size=n).gets(0, num=1, return_num=1) for n in ("1", "100")),
+        *(
+            call("getFaceList", group_name="vip", page_size=n).gets(0, num=1, return_num=1)
+            for n in ("1", "100")
+        ),
     ],
     "num is 1 to 10.": [
-        *(call("getFaceByArrival", group_name="vip", num=n).gets(2) for n in ("0", "11", "-1", "x")),
-        *(call("getFaceByArrival", group_name="vip", num=n).gets(0, num=1, return_num=1) for n in ("1", "10")),
+        *(
+            call("getFaceByArrival", group_name="vip", num=n).gets(2)
+            for n in ("0", "11", "-1", "x")
+        ),
+        *(
+            call("getFaceByArrival", group_name="vip", num=n).gets(0, num=1, return_num=1)
+            for n in ("1", "10")
+        ),
     ],
     "An empty group gives an empty list.": [
         call("getFaceByArrival", group_name="empty", num="10").gets(0, **NONE_LISTED),
@@ -417,7 +493,9 @@ RULES: dict[str, Sequence[Call]] = {
     "The largest face is searched in all groups.": [
         call("addFace", group_name="stranger", faceid="8", pic=BOB).gets(0),
         call("getFaceByPicture", pic=picture(Person(1, 90), Person(2, 100))).gets(0, faceid="8"),
-        call("getFaceByPicture", pic=picture(Person(1, 110), Person(2, 100))).gets(0, faceid="7", group_name="vip"),
+        call("getFaceByPicture", pic=picture(Person(1, 110), Person(2, 100))).gets(
+            0, faceid="7", group_name="vip"
+        ),
     ],
     "Below the operating threshold it is 283; without a face it is 210.": [
         call("getFaceByPicture", pic=picture(Person(1, 110, likeness=0.2))).gets(283),
@@ -429,7 +507,10 @@ RULES: dict[str, Sequence[Call]] = {
     ],
     # beside the sentences of the codes
     "Lengths count characters, not bytes.": [
-        *(call("createGroup", GROUP, name=name).gets(0) for name in ("v", "vip ", "😀" * 96, "e\u0301" * 96)),
+        *(
+            call("createGroup", GROUP, name=name).gets(0)
+            for name in ("v", "vip ", "😀" * 96, "e\u0301" * 96)
+        ),
         call("createGroup", GROUP, name="\tvip").gets(201),
     ],
     "A whole number is written in ASCII digits": [
@@ -444,11 +525,17 @@ RULES: dict[str, Sequence[Call]] = {
         call("createGroup", name="a", capacity="0010", description="").gets(0),
     ],
     "age is 0 to 120": [
-        *(call("addFace", group_name="vip", age=n, pic=BOB).gets(2) for n in ("-1", "121", "old", "1.5", "9" * 400)),
+        *(
+            call("addFace", group_name="vip", age=n, pic=BOB).gets(2)
+            for n in ("-1", "121", "old", "1.5", "9" * 400)
+        ),
         *(call("addFace", group_name="vip", age=n, pic=BOB).gets(0) for n in ("0", "120")),
     ],
     "gender 0 to 2, else code 2": [
-        *(call("addFace", group_name="vip", gender=n, pic=BOB).gets(2) for n in ("3", "-1", "male")),
+        *(
+            call("addFace", group_name="vip", gender=n, pic=BOB).gets(2)
+            for n in ("3", "-1", "male")
+        ),
         *(call("addFace", group_name="vip", gender=n, pic=BOB).gets(0) for n in ("0", "1", "2")),
     ],
     "compared as text: leading zeros make another id": [
@@ -479,7 +566,9 @@ RULES: dict[str, Sequence[Call]] = {
         call("getFace", faceid="7").gets(0, age=10, weight=""),
         call("addFace", group_name="vip", facdid="").gets(2),
         call("addFace", group_name="vip", facdid="7", pic=BOB).gets(206),
-        call("addFace", group_name="vip", facdid="8", new_group_name="stranger", pic=BOB).gets(0, faceid="8"),
+        call("addFace", group_name="vip", facdid="8", new_group_name="stranger", pic=BOB).gets(
+            0, faceid="8"
+        ),
         call("getFace", faceid="8").gets(0, group_name="vip"),
     ],
     "and answers that one's codes": [
@@ -491,14 +580,29 @@ RULES: dict[str, Sequence[Call]] = {
     "A call deletes 1 to 100 ids": [
         call("deleteFace", group_name="vip", **ids(*map(str, range(101)))).gets(2),
         call("deleteFace", group_name="vip", num="0", faceid_list="[]").gets(2),
-        call("deleteFace", group_name="vip", **ids(*map(str, range(100)))).gets(0, success_list=["7"]),
+        call("deleteFace", group_name="vip", **ids(*map(str, range(100)))).gets(
+            0, success_list=["7"]
+        ),
     ],
     "each of 1 to 250 characters": [
         *(
             call("deleteFace", group_name="vip", num=num, faceid_list=listed).gets(2)
             for num, listed in (
-                *(("2", '["7"]'), ("0", '["7"]'), ("-1", '["7"]'), ("one", '["7"]'), ("9" * 40, '["7"]')),
-                *(("1", '[""]'), ("1", "[null]"), ("1", "[true]"), ("1", '[["7"]]'), ("1", '{"7":"7"}'), ("1", "[")),
+                *(
+                    ("2", '["7"]'),
+                    ("0", '["7"]'),
+                    ("-1", '["7"]'),
+                    ("one", '["7"]'),
+                    ("9" * 40, '["7"]'),
+                ),
+                *(
+                    ("1", '[""]'),
+                    ("1", "[null]"),
+                    ("1", "[true]"),
+                    ("1", '[["7"]]'),
+                    ("1", '{"7":"7"}'),
+                    ("1", "["),
+                ),
                 *(("1", '["\\ud800"]'), ("1", names("x" * 251)), ("2", "7,"), ("1", "," * 100_000)),
             )
         ),
@@ -508,7 +612,9 @@ RULES: dict[str, Sequence[Call]] = {
         ),
     ],
     "A face of another group does not exist here.": [
-        call("deleteFace", group_name="empty", **ids("7")).gets(0, success_list=[], not_exist_list=["7"]),
+        call("deleteFace", group_name="empty", **ids("7")).gets(
+            0, success_list=[], not_exist_list=["7"]
+        ),
         call("getFace", faceid="7").gets(0),
     ],
 }
@@ -518,7 +624,27 @@ RESERVED_BY_THE_SOURCE = (
     *("total_num", "return_num"),
 )
 RESERVED_BY_US = (
-    *("arrive_count", "arrive_time", "new_group_name", "num", "page_num", "page_size", "faceid_list"),
-    *("item1", "item2", "item3", "item4", "item5", "app_id", "random", "timestamp", "sign", "sign_type", "sn"),
+    *(
+        "arrive_count",
+        "arrive_time",
+        "new_group_name",
+        "num",
+        "page_num",
+        "page_size",
+        "faceid_list",
+    ),
+    *(
+        "item1",
+        "item2",
+        "item3",
+        "item4",
+        "item5",
+        "app_id",
+        "random",
+        "timestamp",
+        "sign",
+        "sign_type",
+        "sn",
+    ),
     *("key", "code", "data", "msg", "point", "facdid"),
 )

@@ -1,6 +1,11 @@
 """What the golden signatures are of."""
 
-DEVICE = {"app_id": "JO83UNV983U9OR", "random": "289192", "sn": "FS101D8BS00106", "timestamp": "1593029283"}
+DEVICE = {
+    "app_id": "JO83UNV983U9OR",
+    "random": "289192",
+    "sn": "FS101D8BS00106",
+    "timestamp": "1593029283",
+}
 
 COMPANY = {
     "app_id": "87F380B846C51FF7",

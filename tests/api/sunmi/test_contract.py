@@ -1,4 +1,5 @@
-"""docs/contract/sunmi.md: each meaning of each code, and each rule of the endpoints, by its words."""
+"""docs/contract/sunmi.md: each meaning of each code, and each rule of the endpoints, by its
+words."""
 
 from datetime import timedelta
 from typing import Any
@@ -32,11 +33,15 @@ FREE = ("AGE", "agE", "item6", "name", "capacity", "Point", "hobby", "年龄")
 @pytest.mark.shows("sunmi", "capacities that sum up to 30,000")
 @pytest.mark.shows("sunmi", "up to 8 more can be created")
 @pytest.mark.shows(
-    "sunmi", "A name has 1 to 96 characters, no leading space and no control character, such as a line break."
+    "sunmi",
+    "A name has 1 to 96 characters, no leading space and no control character, such as a line "
+    "break.",
 )
 @pytest.mark.shows("sunmi", "It is unique in the whole tenant.")
 @pytest.mark.shows("sunmi", "Of several faces the largest is taken, as in addFace.")
-@pytest.mark.shows("sunmi", "A faceid that is not in group_name is 207, an unknown new_group_name 204.")
+@pytest.mark.shows(
+    "sunmi", "A faceid that is not in group_name is 207, an unknown new_group_name 204."
+)
 @pytest.mark.parametrize("rule", RULES)
 def test_rule(shop_front: CameraClient, furnished_services: Services, rule: str) -> None:
     walk(shop_front, RULES[rule])
@@ -44,7 +49,10 @@ def test_rule(shop_front: CameraClient, furnished_services: Services, rule: str)
 
 
 @pytest.mark.shows("sunmi", "there already, or named twice; reserved.")
-@pytest.mark.shows("sunmi", "Nor may they be called a parameter of addFace or a public one with a capital first letter")
+@pytest.mark.shows(
+    "sunmi",
+    "Nor may they be called a parameter of addFace or a public one with a capital first letter",
+)
 @pytest.mark.parametrize("name", [*RESERVED_BY_THE_SOURCE, *RESERVED_BY_US, *READ_AS_OURS])
 def test_code_242_a_name_that_is_reserved_or_that_add_face_reads_as_one_of_ours(
     shop_front: CameraClient, name: str
@@ -53,7 +61,9 @@ def test_code_242_a_name_that_is_reserved_or_that_add_face_reads_as_one_of_ours(
 
 
 @pytest.mark.parametrize("name", FREE)
-def test_a_name_like_a_reserved_one_is_an_attributes_own(shop_front: CameraClient, name: str) -> None:
+def test_a_name_like_a_reserved_one_is_an_attributes_own(
+    shop_front: CameraClient, name: str
+) -> None:
     added = {"group_name": "vip", "faceid": "8", name: "hiking"}
     walk(
         shop_front,
@@ -65,21 +75,39 @@ def test_a_name_like_a_reserved_one_is_an_attributes_own(shop_front: CameraClien
     )
 
 
-@pytest.mark.shows("sunmi", "It is accepted as description or Description, and answered as description.")
+@pytest.mark.shows(
+    "sunmi", "It is accepted as description or Description, and answered as description."
+)
 @pytest.mark.parametrize("spelling", ["description", "Description", " description"])
 def test_endpoint_1_and_2_description_is_taken_in_either_spelling_and_answered_as_description(
     shop_front: CameraClient, spelling: str
 ) -> None:
-    walk(shop_front, [call("createGroup", {"name": "a", "capacity": "1", spelling: "gold"}).gets(0)])
+    walk(
+        shop_front, [call("createGroup", {"name": "a", "capacity": "1", spelling: "gold"}).gets(0)]
+    )
     assert group(shop_front, "a")["description"] == "gold"
     changed = {"old_name": "a", "name": "b", "capacity": "2", spelling: "platinum"}
     walk(shop_front, [call("updateGroup", changed).gets(0)])
-    assert group(shop_front, "b") == {"name": "b", "capacity": 2, "count": 0, "description": "platinum"}
+    assert group(shop_front, "b") == {
+        "name": "b",
+        "capacity": 2,
+        "count": 0,
+        "description": "platinum",
+    }
 
 
-@pytest.mark.shows("sunmi", "A default group keeps its name; its capacity and description may change.")
-def test_endpoint_2_a_default_groups_capacity_and_description_may_change(shop_front: CameraClient) -> None:
-    changed = {"old_name": "stranger", "name": "stranger", "capacity": "30", "description": "unknown"}
+@pytest.mark.shows(
+    "sunmi", "A default group keeps its name; its capacity and description may change."
+)
+def test_endpoint_2_a_default_groups_capacity_and_description_may_change(
+    shop_front: CameraClient,
+) -> None:
+    changed = {
+        "old_name": "stranger",
+        "name": "stranger",
+        "capacity": "30",
+        "description": "unknown",
+    }
     walk(shop_front, [call("updateGroup", changed).gets(0)])
     stranger = group(shop_front, "stranger")
     assert (stranger["capacity"], stranger["description"], stranger["times"]) == (30, "unknown", 5)
@@ -94,7 +122,10 @@ def test_endpoint_3_the_rule_is_shown_and_survives_a_refusal(shop_front: CameraC
             call("updateMigration", arrive_times="3", period="101").gets(2),
         ],
     )
-    assert (group(shop_front, "stranger")["times"], group(shop_front, "stranger")["period"]) == (3, 20)
+    assert (group(shop_front, "stranger")["times"], group(shop_front, "stranger")["period"]) == (
+        3,
+        20,
+    )
 
 
 @pytest.mark.shows("sunmi", "stranger comes first, then regular, then the others")
@@ -119,7 +150,9 @@ def test_endpoint_9_generated_ids_are_numeric_time_ordered_and_unique(
 
 
 @pytest.mark.shows("sunmi", "A tenant can be set to strict ids")
-def test_endpoint_9_a_tenant_can_be_set_to_strict_ids(shop_front: CameraClient, furnished_services: Services) -> None:
+def test_endpoint_9_a_tenant_can_be_set_to_strict_ids(
+    shop_front: CameraClient, furnished_services: Services
+) -> None:
     furnished_services.tenants.change_settings("shop", {"numeric_faceids_only": True})
     codes = {
         faceid: shop_front.add_face("vip", BOB, faceid=faceid)["code"]
@@ -129,7 +162,9 @@ def test_endpoint_9_a_tenant_can_be_set_to_strict_ids(shop_front: CameraClient, 
 
 
 @pytest.mark.shows("sunmi", "Else it is 210, with the count of faces in msg.")
-def test_endpoint_9_the_count_of_faces_is_told_where_none_is_clearly_the_largest(shop_front: CameraClient) -> None:
+def test_endpoint_9_the_count_of_faces_is_told_where_none_is_clearly_the_largest(
+    shop_front: CameraClient,
+) -> None:
     answer = shop_front.add_face("vip", picture(Person(2), Person(3), Person(4)))
     assert answer["code"] == 210
     assert "3 faces" in answer["msg"]
@@ -141,7 +176,9 @@ def cloud(camera: CameraClient, services: Services, clock: FakeClock) -> CameraC
     return CameraClient(camera.app, credentials.app_id, credentials.app_key, clock)
 
 
-@pytest.mark.shows("sunmi", "Two default groups, stranger and regular ... up to 8 more can be created.")
+@pytest.mark.shows(
+    "sunmi", "Two default groups, stranger and regular ... up to 8 more can be created."
+)
 @pytest.mark.shows("sunmi", "A tenant starts with 5 times in 7 days.")
 @pytest.mark.shows("sunmi", "A group of the list has")
 def test_the_default_groups_are_there_from_the_first_day(camera: CameraClient) -> None:
@@ -157,7 +194,12 @@ def test_the_default_groups_are_there_from_the_first_day(camera: CameraClient) -
                     "count": 0,
                     "description": "this is stranger group",
                 },
-                {"name": "regular", "capacity": 5000, "count": 0, "description": "this is regular group"},
+                {
+                    "name": "regular",
+                    "capacity": 5000,
+                    "count": 0,
+                    "description": "this is regular group",
+                },
             ],
             "num": 2,
         },
@@ -173,11 +215,15 @@ def test_a_group_without_a_capacity_shows_the_tenants_total(cloud: CameraClient)
 @pytest.mark.shows("sunmi", "Codes 202 and 212 follow the profile.")
 def test_a_cloud_tenants_group_needs_no_capacity(cloud: CameraClient) -> None:
     assert cloud.call("createGroup", {"name": "a", "description": "", "capacity": ""})["code"] == 0
-    assert cloud.call("createGroup", {"name": "b", "description": "", "capacity": "0"})["code"] == 212
+    assert (
+        cloud.call("createGroup", {"name": "b", "description": "", "capacity": "0"})["code"] == 212
+    )
 
 
 @pytest.mark.shows("sunmi", "The operator may set other numbers of groups and faces for a tenant.")
-def test_limits_that_the_operator_set_hold_in_place_of_the_profiles(camera: CameraClient, services: Services) -> None:
+def test_limits_that_the_operator_set_hold_in_place_of_the_profiles(
+    camera: CameraClient, services: Services
+) -> None:
     (name,) = (tenant.name for tenant in services.tenants.list_all())
     services.tenants.change_settings(name, {"groups": 3, "faces": 200_000})
     assert camera.create_group("vip", 190_001)["code"] == 212
@@ -195,7 +241,9 @@ def test_a_file_field_that_nobody_filled_is_no_picture(shop_front: CameraClient)
 @pytest.mark.shows("sunmi", "A picture that is sent as text is code 2.")
 def test_a_picture_sent_as_text_is_2(shop_front: CameraClient) -> None:
     for as_multipart in (False, True):
-        request = shop_front.signed("addFace", [("group_name", "vip"), ("pic", "abc")], as_multipart=as_multipart)
+        request = shop_front.signed(
+            "addFace", [("group_name", "vip"), ("pic", "abc")], as_multipart=as_multipart
+        )
         assert request.answer()["code"] == 2
 
 
@@ -208,7 +256,9 @@ def test_two_pictures_are_2(shop_front: CameraClient) -> None:
 def test_a_page_is_the_first_ten_where_nothing_is_said(shop_front: CameraClient) -> None:
     for n in range(11):
         shop_front.add_face("stranger", picture(Person(n)))
-    data = shop_front.call("getFaceList", {"group_name": "stranger", "page_num": "", "page_size": ""})["data"]
+    data = shop_front.call(
+        "getFaceList", {"group_name": "stranger", "page_num": "", "page_size": ""}
+    )["data"]
     assert (data["total_num"], data["num"]) == (11, 10)
 
 
@@ -251,7 +301,9 @@ class TestLists:
         self, five: CameraClient, endpoint: str
     ) -> None:
         pages = [
-            five.call(endpoint, {"group_name": "empty", "page_num": str(n), "page_size": "2"})["data"]
+            five.call(endpoint, {"group_name": "empty", "page_num": str(n), "page_size": "2"})[
+                "data"
+            ]
             for n in range(1, 5)
         ]
         listed = [[face["faceid"] for face in page["faceid_list"]] for page in pages]
@@ -263,14 +315,20 @@ class TestLists:
             (5, 0, 0),
         ]
 
-    @pytest.mark.shows("sunmi", "Faces that never arrived count from their enrolment; their arrive_time is null")
-    def test_endpoint_14_faces_that_never_arrived_count_from_their_enrolment(self, five: CameraClient) -> None:
+    @pytest.mark.shows(
+        "sunmi", "Faces that never arrived count from their enrolment; their arrive_time is null"
+    )
+    def test_endpoint_14_faces_that_never_arrived_count_from_their_enrolment(
+        self, five: CameraClient
+    ) -> None:
         assert self.longest_away(five) == ["f0", "f1", "f2", "f3", "f4"]
         assert self.longest_away(five, "") == ["f0"], "num is 1 where it is not sent"
         shown = five.call("getFaceByArrival", {"group_name": "empty"})["data"]["faceid_list"][0]
         assert (shown["arrive_time"], shown["arrive_count"]) == (None, 0)
 
-    @pytest.mark.shows("sunmi", "The faces whose last arrival is the longest ago come, longest first.")
+    @pytest.mark.shows(
+        "sunmi", "The faces whose last arrival is the longest ago come, longest first."
+    )
     def test_endpoint_14_the_longest_away_come_first(
         self, five: CameraClient, furnished_services: Services, clock: FakeClock
     ) -> None:
@@ -291,8 +349,12 @@ class TestLists:
         walk(
             five,
             [
-                call("updateFace", group_name="empty", faceid="f3", new_group_name="regular", pic=BOB).gets(0),
-                call("getFace", faceid="f3").gets(0, arrive_count=1, arrive_time=int(clock.now().timestamp())),
+                call(
+                    "updateFace", group_name="empty", faceid="f3", new_group_name="regular", pic=BOB
+                ).gets(0),
+                call("getFace", faceid="f3").gets(
+                    0, arrive_count=1, arrive_time=int(clock.now().timestamp())
+                ),
             ],
         )
         assert self.longest_away(five) == ["f0", "f1", "f2", "f4"]
@@ -300,7 +362,9 @@ class TestLists:
     @pytest.mark.shows("sunmi", "the place by enrolment")
     def test_endpoint_13_a_move_keeps_the_place_by_enrolment(self, five: CameraClient) -> None:
         for faceid in ("f4", "f1"):
-            five.call("updateFace", {"group_name": "empty", "faceid": faceid, "new_group_name": "regular"})
+            five.call(
+                "updateFace", {"group_name": "empty", "faceid": faceid, "new_group_name": "regular"}
+            )
         assert five.faceids("regular") == ["f1", "f4"]
 
     @pytest.mark.shows("sunmi", "The answer's data is the face, with its group_name.")

@@ -1,4 +1,5 @@
-"""docs/contract/sunmi.md: each statement is shown by a test, and each table says what the code says."""
+"""docs/contract/sunmi.md: each statement is shown by a test, and each table says what the code
+says."""
 
 import re
 from typing import Any
@@ -28,7 +29,11 @@ def test_no_statement_of_the_page_is_left_out() -> None:
 def below(endpoint: str, first_column: str) -> Table:
     """The table of an endpoint's section that has this first column."""
     number = [one.name for one in ENDPOINTS].index(endpoint) + 1
-    found = [table for table in tables(section(PAGE, f"{number}. {endpoint}")) if first_column in table[0]]
+    found = [
+        table
+        for table in tables(section(PAGE, f"{number}. {endpoint}"))
+        if first_column in table[0]
+    ]
     return found[0] if found else []
 
 
@@ -44,7 +49,9 @@ def test_the_parameters_are_those_that_the_endpoint_reads(endpoint: Any) -> None
 
 
 @pytest.mark.parametrize("endpoint", ENDPOINTS, ids=lambda endpoint: endpoint.name)
-def test_the_answer_has_the_fields_that_the_page_lists(shop_front: CameraClient, endpoint: Any) -> None:
+def test_the_answer_has_the_fields_that_the_page_lists(
+    shop_front: CameraClient, endpoint: Any
+) -> None:
     data = SAMPLES[endpoint.name].signed(shop_front, endpoint.name).answer().get("data", {})
     face = names(tables(section(PAGE, "A face in an answer"))[0], "field")
     if endpoint.name in ("getFace", "getFaceByPicture"):
@@ -53,7 +60,10 @@ def test_the_answer_has_the_fields_that_the_page_lists(shop_front: CameraClient,
     assert set(data) == names(below(endpoint.name, "field"), "field")
     for listed in data.get("face_group", []):
         extra = set() if listed["name"] == "stranger" else {"times", "period"}
-        assert set(listed) == names(below(endpoint.name, "field of a group"), "field of a group") - extra
+        assert (
+            set(listed)
+            == names(below(endpoint.name, "field of a group"), "field of a group") - extra
+        )
     if endpoint.name in ("getFaceList", "getFaceByArrival"):
         for listed in data["faceid_list"]:
             assert set(listed) | ITEMS == (face | ITEMS | {"weight"}) - {"group_name"}
@@ -68,7 +78,10 @@ def test_the_public_parameters_are_those_that_every_call_reads() -> None:
 
 def test_each_endpoint_answers_the_codes_that_the_page_lists() -> None:
     (listed,) = tables(section(PAGE, "Codes"))
-    codes = {row["endpoint"]: {int(code) for code in re.findall(r"\d+", row["its other codes"])} for row in listed}
+    codes = {
+        row["endpoint"]: {int(code) for code in re.findall(r"\d+", row["its other codes"])}
+        for row in listed
+    }
     assert codes == {endpoint: set(each) - ALWAYS for endpoint, each in LISTED.items()}
     changing = {row["endpoint"] for row in listed if row["changes something"] == "yes"}
     assert changing == {endpoint.name for endpoint in ENDPOINTS if endpoint.changes}
@@ -77,7 +90,9 @@ def test_each_endpoint_answers_the_codes_that_the_page_lists() -> None:
 
 
 def test_the_reserved_names_are_those_of_the_page() -> None:
-    vendors, ours = re.findall(r"(?s)(?:called|;)\s+([\w,\s]+?) \(", section(PAGE, "Reserved names"))
+    vendors, ours = re.findall(
+        r"(?s)(?:called|;)\s+([\w,\s]+?) \(", section(PAGE, "Reserved names")
+    )
     assert vendors.replace(",", " ").split() == list(rules.RESERVED_BY_THE_SOURCE)
     assert ours.replace(",", " ").split() == list(rules.RESERVED_BY_US)
 

@@ -32,7 +32,9 @@ def test_each_endpoint_lists_what_its_section_of_the_source_lists() -> None:
     assert set(ALIASES.values()) <= set(LISTED)
 
 
-@pytest.mark.shows("sunmi", "An endpoint answers the codes 0, 1, 2, 3, 5, 7, 211 and those of its row")
+@pytest.mark.shows(
+    "sunmi", "An endpoint answers the codes 0, 1, 2, 3, 5, 7, 211 and those of its row"
+)
 @pytest.mark.parametrize("error", list(tree()))
 def test_every_error_has_a_listed_code_on_every_endpoint(error: type[RegularsError]) -> None:
     for endpoint, listed in LISTED.items():
@@ -77,7 +79,9 @@ def test_a_new_error_counts_as_its_nearest_ancestor() -> None:
         ("createGroup", TooManyGroups, 202),
     ],
 )
-def test_an_unlisted_code_falls_back_as_the_contract_says(endpoint: str, error: type[RegularsError], code: int) -> None:
+def test_an_unlisted_code_falls_back_as_the_contract_says(
+    endpoint: str, error: type[RegularsError], code: int
+) -> None:
     assert choose_code(error("why"), endpoint) == code
 
 
@@ -96,7 +100,9 @@ class GroupsMoving:
         return None
 
 
-def test_a_face_whose_group_just_went_is_asked_for_again(camera: CameraClient, stage: Stage) -> None:
+def test_a_face_whose_group_just_went_is_asked_for_again(
+    camera: CameraClient, stage: Stage
+) -> None:
     camera.add_face("stranger", picture(Person(1)), faceid="7")
     stage.services.groups = GroupsMoving()  # type: ignore[assignment]
     assert camera.call("getFace", {"faceid": "7"})["code"] == 211

@@ -23,7 +23,9 @@ ANN, BOB = picture(Person(1)), picture(Person(2))
 def test_a_picture_is_required_and_is_a_file(camera: CameraClient) -> None:
     assert camera.call("getFaceByPicture")["code"] == 2
     assert camera.call("getFaceByPicture", {"pic": "abc"})["code"] == 2
-    assert camera.signed("getFaceByPicture", files=[Part("photo", ANN, "a.jpg")]).answer()["code"] == 2
+    assert (
+        camera.signed("getFaceByPicture", files=[Part("photo", ANN, "a.jpg")]).answer()["code"] == 2
+    )
 
 
 @pytest.mark.shows("sunmi", "The headers X-Regulars-Score")
@@ -34,7 +36,9 @@ def test_headers_tell_what_it_was_decided_by(camera: CameraClient) -> None:
     assert empty["x-regulars-gallery-size"] == "0"
     camera.add_face("stranger", BOB)
     missed = request.sent().headers
-    assert "x-regulars-score" not in missed, "nobody reached the threshold, and nobody else was looked at"
+    assert "x-regulars-score" not in missed, (
+        "nobody reached the threshold, and nobody else was looked at"
+    )
     assert float(missed["x-regulars-threshold"]) > 0
     camera.add_face("stranger", ANN)
     found = request.sent().headers
@@ -79,11 +83,15 @@ class WhyNot:
 
 
 @pytest.mark.parametrize("size", [(1920, 1080), (1080, 1920), (1, 1), (1920, 1)])
-def test_pictures_up_to_1920_by_1080_are_looked_at_in_either_orientation(why: WhyNot, size: tuple[int, int]) -> None:
+def test_pictures_up_to_1920_by_1080_are_looked_at_in_either_orientation(
+    why: WhyNot, size: tuple[int, int]
+) -> None:
     assert "no face" in why(encoded(size))
 
 
-@pytest.mark.parametrize("size", [(1921, 1080), (1920, 1081), (1081, 1920), (1080, 1921), (1500, 1500)])
+@pytest.mark.parametrize(
+    "size", [(1921, 1080), (1920, 1081), (1081, 1920), (1080, 1921), (1500, 1500)]
+)
 def test_larger_pictures_are_210(why: WhyNot, size: tuple[int, int]) -> None:
     assert "1920x1080" in why(encoded(size))
 

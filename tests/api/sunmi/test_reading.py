@@ -1,4 +1,5 @@
-"""What the source's own examples send: lenient names and lists; and the signature, by published values."""
+"""What the source's own examples send: lenient names and lists; and the signature, by published
+values."""
 
 import pytest
 from hypothesis import given
@@ -33,16 +34,22 @@ def test_other_letters_keep_their_case(sent: str) -> None:
 
 @pytest.mark.shows("sunmi", "names of attributes match exactly")
 def test_names_of_attributes_match_exactly() -> None:
-    others = parameters(("Hobby", "tennis"), (" weight ", "60"), ("Item1", "x"), ("empty", "")).list_others()
+    others = parameters(
+        ("Hobby", "tennis"), (" weight ", "60"), ("Item1", "x"), ("empty", "")
+    ).list_others()
     assert others == {"Hobby": "tennis", "weight": "60", "item1": "x", "empty": ""}
 
 
 def test_public_and_own_parameters_are_no_attributes() -> None:
-    assert parameters(("sn", "1"), ("Sign", "1"), ("name", "x"), ("facdid", "7")).list_others() == {}
+    assert (
+        parameters(("sn", "1"), ("Sign", "1"), ("name", "x"), ("facdid", "7")).list_others() == {}
+    )
 
 
 @pytest.mark.shows("sunmi", "Two spellings of one name in one call are a repetition.")
-@pytest.mark.parametrize("pair", [("name", "Name"), ("name", " name"), ("faceid", "facdid"), (" a", "a")])
+@pytest.mark.parametrize(
+    "pair", [("name", "Name"), ("name", " name"), ("faceid", "facdid"), (" a", "a")]
+)
 def test_two_spellings_of_one_name_are_a_repetition(pair: tuple[str, str]) -> None:
     with pytest.raises(InvalidInput, match="twice"):
         parameters((pair[0], "1"), (pair[1], "1"))
@@ -61,7 +68,9 @@ def test_a_file_and_a_text_of_one_name_are_a_repetition() -> None:
 
 
 @pytest.mark.shows(
-    "sunmi", "In a list, the quotes ... a list that still is no JSON ... Numbers in a JSON list are read as their text"
+    "sunmi",
+    "In a list, the quotes ... a list that still is no JSON ... Numbers in a JSON list are read as "
+    "their text",
 )
 @pytest.mark.parametrize(
     ("text", "items"),
@@ -125,8 +134,13 @@ def test_ids_have_1_to_250_characters(text: str) -> None:
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
 
 
-@pytest.mark.shows("sunmi", "Take every parameter but sign and the files ... Sort by name ... For MD5 ... is the sign.")
-@pytest.mark.shows("sunmi", "Two values to check ... 12345678 ... has the sign 6413A7275DBE256D936AAEF5F1D958B9.")
+@pytest.mark.shows(
+    "sunmi",
+    "Take every parameter but sign and the files ... Sort by name ... For MD5 ... is the sign.",
+)
+@pytest.mark.shows(
+    "sunmi", "Two values to check ... 12345678 ... has the sign 6413A7275DBE256D936AAEF5F1D958B9."
+)
 @pytest.mark.parametrize(
     ("pairs", "key", "golden"),
     [
@@ -134,7 +148,9 @@ texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
         (COMPANY, "kdsofkdsnflke9382938k", "6413A7275DBE256D936AAEF5F1D958B9"),
     ],
 )
-def test_golden_signatures_are_made_and_accepted_in_any_order(pairs: dict[str, str], key: str, golden: str) -> None:
+def test_golden_signatures_are_made_and_accepted_in_any_order(
+    pairs: dict[str, str], key: str, golden: str
+) -> None:
     shuffled = list(reversed(pairs.items()))
     assert sign(shuffled, key) == golden
     assert is_signed(shuffled, key, golden)
@@ -146,13 +162,17 @@ def test_hex_is_accepted_in_either_case() -> None:
 
 
 @pytest.mark.parametrize(
-    "claimed", ["", "7", "72CB1C1031D3BA103D2FA1A57E171C2E", "签名", "72CB1C1031D3BA103D2FA1A57E171C2D "]
+    "claimed",
+    ["", "7", "72CB1C1031D3BA103D2FA1A57E171C2E", "签名", "72CB1C1031D3BA103D2FA1A57E171C2D "],
 )
 def test_anything_else_is_no_signature(claimed: str) -> None:
     assert not is_signed(DEVICE.items(), "12345678", claimed)
 
 
-@pytest.mark.shows("sunmi", "Parameters with an empty value may have been left out of the signed text or kept in it")
+@pytest.mark.shows(
+    "sunmi",
+    "Parameters with an empty value may have been left out of the signed text or kept in it",
+)
 @given(st.dictionaries(texts, texts, max_size=6), texts)
 def test_empty_values_may_be_signed_or_left_out(values: dict[str, str], key: str) -> None:
     pairs = [*values.items()]

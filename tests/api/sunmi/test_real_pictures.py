@@ -17,7 +17,9 @@ from tests.support.pictures import photos as at_hand
 @pytest.fixture
 def shop(real_services: Services, clock: FakeClock) -> CameraClient:
     credentials = real_services.tenants.add("shop", Profile.CAMERA)
-    return CameraClient(make_stage(real_services).app, credentials.app_id, credentials.app_key, clock)
+    return CameraClient(
+        make_stage(real_services).app, credentials.app_id, credentials.app_key, clock
+    )
 
 
 def test_people_are_found_moved_and_replaced_by_their_pictures(
@@ -31,15 +33,21 @@ def test_people_are_found_moved_and_replaced_by_their_pictures(
         shop,
         [
             call("addFace", add, pic=of(at_hand.OTHER)).gets(0, faceid="7"),
-            call("getFaceByPicture", pic=of(at_hand.OTHER_AGAIN)).gets(0, faceid="7", group_name="regular"),
+            call("getFaceByPicture", pic=of(at_hand.OTHER_AGAIN)).gets(
+                0, faceid="7", group_name="regular"
+            ),
             call("getFaceByPicture", pic=of(at_hand.PORTRAIT_AGAIN)).gets(283),
             call("addFace", add, facdid="7", new_group_name="stranger").gets(2),
             call("addFace", group_name="regular", facdid="7", new_group_name="stranger").gets(0),
-            call("getFaceByPicture", pic=of(at_hand.OTHER_AGAIN)).gets(0, faceid="7", group_name="stranger"),
+            call("getFaceByPicture", pic=of(at_hand.OTHER_AGAIN)).gets(
+                0, faceid="7", group_name="stranger"
+            ),
             call("updateFace", group_name="stranger", faceid="7", pic=of(at_hand.PORTRAIT)).gets(0),
             call("getFaceByPicture", pic=of(at_hand.PORTRAIT_AGAIN)).gets(0, faceid="7"),
             call("getFaceByPicture", pic=of(at_hand.OTHER_AGAIN)).gets(283),
-            call("deleteFace", group_name="stranger", num="1", faceid_list="[“7”]").gets(0, success_list=["7"]),
+            call("deleteFace", group_name="stranger", num="1", faceid_list="[“7”]").gets(
+                0, success_list=["7"]
+            ),
             call("getFaceByPicture", pic=of(at_hand.PORTRAIT_AGAIN)).gets(283),
         ],
     )
@@ -51,14 +59,21 @@ def test_png_is_taken_as_jpg_is_and_a_turned_picture_too(shop: CameraClient, pho
     walk(
         shop,
         [
-            call("addFace", group_name="stranger", faceid="7", pic=encoded(person, "PNG", (480, 480))).gets(0),
-            call("getFaceByPicture", pic=encoded(person, "JPEG", orientation=6)).gets(0, faceid="7"),
+            call(
+                "addFace", group_name="stranger", faceid="7", pic=encoded(person, "PNG", (480, 480))
+            ).gets(0),
+            call("getFaceByPicture", pic=encoded(person, "JPEG", orientation=6)).gets(
+                0, faceid="7"
+            ),
         ],
     )
 
 
-def encoded(path: Path, file_format: str, size: tuple[int, int] | None = None, orientation: int = 1) -> bytes:
-    """The picture in another format or size; `orientation`: stored turned, with the EXIF tag that says so."""
+def encoded(
+    path: Path, file_format: str, size: tuple[int, int] | None = None, orientation: int = 1
+) -> bytes:
+    """The picture in another format or size; `orientation`: stored turned, with the EXIF tag that
+    says so."""
     image = Image.open(path).convert("RGB")
     image = image.resize(size) if size else image
     exif = Image.Exif()

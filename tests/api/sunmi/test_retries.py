@@ -1,4 +1,5 @@
-"""A mutation that was seen before is answered again and not done again; other content under its name is code 3."""
+"""A mutation that was seen before is answered again and not done again; other content under its
+name is code 3."""
 
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -27,10 +28,13 @@ every_mutation = pytest.mark.parametrize("endpoint", MUTATIONS)
 
 
 @pytest.mark.shows(
-    "sunmi", "A call that changes something is known by ... If it comes again ... nothing is done twice."
+    "sunmi",
+    "A call that changes something is known by ... If it comes again ... nothing is done twice.",
 )
 @every_mutation
-def test_a_retry_gets_the_stored_answer_and_nothing_is_done_twice(shop_front: CameraClient, endpoint: str) -> None:
+def test_a_retry_gets_the_stored_answer_and_nothing_is_done_twice(
+    shop_front: CameraClient, endpoint: str
+) -> None:
     signed = request(shop_front, endpoint)
     first = signed.answer()
     assert first["code"] == 0
@@ -41,7 +45,9 @@ def test_a_retry_gets_the_stored_answer_and_nothing_is_done_twice(shop_front: Ca
 
 @pytest.mark.shows("sunmi", "A retry that comes while the first call still runs")
 @every_mutation
-def test_copies_that_arrive_at_once_are_done_once_and_answered_alike(shop_front: CameraClient, endpoint: str) -> None:
+def test_copies_that_arrive_at_once_are_done_once_and_answered_alike(
+    shop_front: CameraClient, endpoint: str
+) -> None:
     signed = request(shop_front, endpoint)
     with ThreadPoolExecutor(6) as pool:
         answers = list(pool.map(lambda _: signed.answer(), range(6)))
@@ -51,7 +57,9 @@ def test_copies_that_arrive_at_once_are_done_once_and_answered_alike(shop_front:
 
 @pytest.mark.shows("sunmi", "The same four with other content are code 3")
 @every_mutation
-def test_the_same_four_with_other_bytes_are_3_and_change_nothing(shop_front: CameraClient, endpoint: str) -> None:
+def test_the_same_four_with_other_bytes_are_3_and_change_nothing(
+    shop_front: CameraClient, endpoint: str
+) -> None:
     signed = request(shop_front, endpoint)
     assert code(signed) == 0
     before = overview(shop_front)
@@ -82,7 +90,9 @@ def test_a_wrong_sign_burns_nothing(shop_front: CameraClient, endpoint: str) -> 
 
 
 @every_mutation
-def test_a_retry_after_the_tolerance_is_stale(shop_front: CameraClient, clock: FakeClock, endpoint: str) -> None:
+def test_a_retry_after_the_tolerance_is_stale(
+    shop_front: CameraClient, clock: FakeClock, endpoint: str
+) -> None:
     signed = request(shop_front, endpoint)
     assert code(signed) == 0
     clock.advance(timedelta(seconds=300))
@@ -137,16 +147,22 @@ def test_the_same_content_in_another_shape_is_the_same_request(camera: CameraCli
     request = camera.signed("createGroup", GROUP)
     turned = replace(request, pairs=[*reversed(request.pairs)])
     lower = [(name, value.lower() if name == "sign" else value) for name, value in request.pairs]
-    assert codes(request, turned, replace(request, as_multipart=True), replace(request, pairs=lower)) == [0] * 4
+    assert (
+        codes(request, turned, replace(request, as_multipart=True), replace(request, pairs=lower))
+        == [0] * 4
+    )
 
 
 def replayed(read: Signed, endpoint: str, *files: Part) -> Signed:
-    """What somebody makes of a read that they overheard: another path, and files, which the sign does not cover."""
+    """What somebody makes of a read that they overheard: another path, and files, which the sign
+    does not cover."""
     return replace(read, path=f"/openapi/face/{endpoint}", files=files)
 
 
 @pytest.mark.shows("sunmi", "On one box, a change that comes with the same four as an earlier read")
-def test_a_change_under_the_signature_of_a_read_is_3_and_changes_nothing(camera: CameraClient) -> None:
+def test_a_change_under_the_signature_of_a_read_is_3_and_changes_nothing(
+    camera: CameraClient,
+) -> None:
     camera.create_group("vip")
     read = camera.signed("getFaceInfoItem", [("group_name", "vip")])
     assert codes(read, replayed(read, "addFace", jpeg(ANN)), read) == [0, 3, 0]
@@ -168,15 +184,27 @@ def test_a_wrong_sign_on_a_read_uses_up_nothing(camera: CameraClient) -> None:
     assert codes(replayed(forged, "getFaceList"), change) == [5, 0]
 
 
-def test_a_request_is_known_for_as_long_as_its_time_stamp_is_accepted(tmp_path: Path, clock: FakeClock) -> None:
-    """With a tolerance of a day: answers were kept for an hour, and swept, and then the same bytes were done again."""
+def test_a_request_is_known_for_as_long_as_its_time_stamp_is_accepted(
+    tmp_path: Path, clock: FakeClock
+) -> None:
+    """With a tolerance of a day: answers were kept for an hour, and swept, and then the same bytes
+    were done again."""
     day = 86_400
-    services = build(Settings(storage=tmp_path / "patient", clock_tolerance_s=day), clock=clock, vision=FakeVision)
+    services = build(
+        Settings(storage=tmp_path / "patient", clock_tolerance_s=day),
+        clock=clock,
+        vision=FakeVision,
+    )
     credentials = services.tenants.add("shop", Profile.CAMERA)
     camera = CameraClient(make_stage(services).app, credentials.app_id, credentials.app_key, clock)
     ahead = str(int(clock.now().timestamp()) + day)
-    pairs = [(name, ahead if name == "timestamp" else value) for name, value in [*camera.public(), *GROUP]]
-    request = Signed(camera.app, "/openapi/face/createGroup", [*pairs, ("sign", md5_sign(pairs, camera.key))])
+    pairs = [
+        (name, ahead if name == "timestamp" else value)
+        for name, value in [*camera.public(), *GROUP]
+    ]
+    request = Signed(
+        camera.app, "/openapi/face/createGroup", [*pairs, ("sign", md5_sign(pairs, camera.key))]
+    )
     assert codes(request) == [0]
     camera.clock.advance(timedelta(seconds=2 * day))
     assert codes(camera.signed("deleteGroup", [("name", "vip")])) == [0]
@@ -187,7 +215,9 @@ def test_a_request_is_known_for_as_long_as_its_time_stamp_is_accepted(tmp_path: 
 
 
 @pytest.mark.shows("sunmi", "Retries are judged after the sign, for each app_id by itself")
-def test_each_tenant_has_its_own_requests(camera: CameraClient, stage: Stage, clock: FakeClock) -> None:
+def test_each_tenant_has_its_own_requests(
+    camera: CameraClient, stage: Stage, clock: FakeClock
+) -> None:
     credentials = stage.services.tenants.add("other", stage.services.tenants.list_all()[0].profile)
     other = CameraClient(camera.app, credentials.app_id, credentials.app_key, clock)
     assert codes(camera.signed("createGroup", GROUP), other.signed("createGroup", GROUP)) == [0, 0]
@@ -210,15 +240,20 @@ class Groups:
 @pytest.mark.shows("sunmi", "codes 1, 211 and 220 are not")
 @pytest.mark.shows("sunmi", "220 the face library is busy; nothing was changed")
 @pytest.mark.parametrize(
-    ("error", "code"), [(Busy("busy"), 220), (StorageUnavailable("away"), 211), (ZeroDivisionError(), 1)]
+    ("error", "code"),
+    [(Busy("busy"), 220), (StorageUnavailable("away"), 211), (ZeroDivisionError(), 1)],
 )
-def test_codes_1_211_and_220_are_not_stored(camera: CameraClient, stage: Stage, error: Exception, code: int) -> None:
+def test_codes_1_211_and_220_are_not_stored(
+    camera: CameraClient, stage: Stage, error: Exception, code: int
+) -> None:
     Groups(stage, error)
     request = camera.signed("createGroup", GROUP)
     assert codes(request, request, request) == [code, 0, 0]
 
 
-def test_a_retry_that_lost_the_race_answers_as_the_first_did(camera: CameraClient, stage: Stage) -> None:
+def test_a_retry_that_lost_the_race_answers_as_the_first_did(
+    camera: CameraClient, stage: Stage
+) -> None:
     Groups(stage, AnsweredAlready(Answer("ok", {})))
     assert camera.signed("createGroup", GROUP).answer() == {"code": 0}
     failure: Mapping[str, Any] = {"code": 200, "msg": "there is one"}
@@ -227,19 +262,24 @@ def test_a_retry_that_lost_the_race_answers_as_the_first_did(camera: CameraClien
 
 
 class Enrolment:
-    """The first of two equal requests commits while the second, which fails by that very commit, is still running."""
+    """The first of two equal requests commits while the second, which fails by that very commit, is
+    still running."""
 
     def __init__(self, stage: Stage, error: RegularsError) -> None:
         self._requests = stage.services.requests
         self._error = error
         stage.services.enrolment = self  # type: ignore[assignment]
 
-    def enrol_largest_face(self, tenant: Tenant, *values: Any, request: RequestId, **named: Any) -> Face:
+    def enrol_largest_face(
+        self, tenant: Tenant, *values: Any, request: RequestId, **named: Any
+    ) -> Face:
         self._requests.store_answer(tenant.name, request, Answer("ok", {"faceid": "7"}))
         raise self._error
 
 
-def test_a_retry_that_fails_because_the_first_succeeded_succeeds(camera: CameraClient, stage: Stage) -> None:
+def test_a_retry_that_fails_because_the_first_succeeded_succeeds(
+    camera: CameraClient, stage: Stage
+) -> None:
     Enrolment(stage, FaceExists("there is a face 7"))
     request = camera.signed("addFace", [("group_name", "stranger"), ("faceid", "7")], [jpeg(ANN)])
     assert request.answer() == {"code": 0, "data": {"faceid": "7"}}
@@ -259,5 +299,9 @@ def test_random_alone_may_repeat(camera: CameraClient) -> None:
     for name in ("a", "b"):
         pairs = [*public, ("name", name), *GROUP[1:]]
         assert codes(
-            Signed(camera.app, "/openapi/face/createGroup", [*pairs, ("sign", md5_sign(pairs, camera.key))])
+            Signed(
+                camera.app,
+                "/openapi/face/createGroup",
+                [*pairs, ("sign", md5_sign(pairs, camera.key))],
+            )
         ) == [0]

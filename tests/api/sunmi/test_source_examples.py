@@ -1,7 +1,9 @@
-"""The vendor's own examples: each request sent as printed, each response a shape to match (quotes: source.txt).
+"""The vendor's own examples: each request sent as printed, each response a shape to match (quotes:
+source.txt).
 
-Where a printed request cannot be sent as it is, it is sent as near as possible: a boundary of typographic dashes is no
-header, typographic quotes would belong to the names, and no picture makes the length 1683, which a client counts.
+Where a printed request cannot be sent as it is, it is sent as near as possible: a boundary of
+typographic dashes is no header, typographic quotes would belong to the names, and no picture makes
+the length 1683, which a client counts.
 """
 
 from datetime import UTC, datetime
@@ -30,7 +32,8 @@ ALSO_EMITTED = {"num", "return_num", "item1", "item2", "item3", "item4", "item5"
 
 
 class Example:
-    """A section's request with credentials and a time of our own: these, and nothing else, are put in its place."""
+    """A section's request with credentials and a time of our own: these, and nothing else, are put
+    in its place."""
 
     def __init__(self, section: Section, camera: CameraClient) -> None:
         self._section = section
@@ -47,26 +50,40 @@ class Example:
         return send(self._camera.app, self._section.path, body.encode(), content_type=FORM)
 
     def _multipart(self, pic: bytes) -> Reply:
-        parts = [part.partition("\n\n") for part in self._section.typed.split(f"--{BOUNDARY}")[1:-1]]
-        named = [(head.split('name="')[1].split('"')[0], head, value.strip("\n")) for head, _, value in parts]
+        parts = [
+            part.partition("\n\n") for part in self._section.typed.split(f"--{BOUNDARY}")[1:-1]
+        ]
+        named = [
+            (head.split('name="')[1].split('"')[0], head, value.strip("\n"))
+            for head, _, value in parts
+        ]
         mine = dict(self._mine([(name, value) for name, _, value in named if value != PICTURE]))
         body = b""
         for name, head, value in named:
             content = pic if value == PICTURE else mine[name].encode()
             body += f"--{BOUNDARY}{as_sent(head)}\r\n\r\n".encode() + content + b"\r\n"
         content_type = f"multipart/form-data; boundary={BOUNDARY}"
-        return send(self._camera.app, self._section.path, body + f"--{BOUNDARY}--".encode(), content_type=content_type)
+        return send(
+            self._camera.app,
+            self._section.path,
+            body + f"--{BOUNDARY}--".encode(),
+            content_type=content_type,
+        )
 
     def _mine(self, pairs: Pairs) -> Pairs:
-        """The printed pairs, in their order, with what is secret or past replaced; `random` stays 289192."""
+        """The printed pairs, in their order, with what is secret or past replaced; `random`
+        stays 289192."""
         mine = {**dict(self._camera.public()), "random": "289192"}
         unsigned = [(name, mine.get(name, value)) for name, value in pairs if name != "sign"]
         signature = md5_sign(unsigned, self._camera.key)
-        return [(name, signature if name == "sign" else mine.get(name, value)) for name, value in pairs]
+        return [
+            (name, signature if name == "sign" else mine.get(name, value)) for name, value in pairs
+        ]
 
 
 def as_sent(head: str) -> str:
-    """Part headers in ASCII with CRLF: the printed ones end in no-break spaces, which no header can hold."""
+    """Part headers in ASCII with CRLF: the printed ones end in no-break spaces, which no header can
+    hold."""
     return "\r\n".join(line.rstrip() for line in head.split("\n"))
 
 
@@ -85,9 +102,13 @@ def add_attributes(camera: CameraClient, group: str, *names: str) -> None:
     assert camera.call("addFaceInfoItem", fields)["code"] == 0
 
 
-def add_seen_face(camera: CameraClient, services: Services, group: str, faceid: str, **fields: str) -> None:
+def add_seen_face(
+    camera: CameraClient, services: Services, group: str, faceid: str, **fields: str
+) -> None:
     """A face that came twice; nothing of the dialect lets a face arrive."""
-    assert camera.add_face(group, picture(Person(int(faceid))), faceid=faceid, **fields)["code"] == 0
+    assert (
+        camera.add_face(group, picture(Person(int(faceid))), faceid=faceid, **fields)["code"] == 0
+    )
     at = datetime.fromtimestamp(1566215943, UTC)
     stored = services.faces.get(services.tenants.list_all()[0], faceid)
     seen = {
@@ -100,7 +121,8 @@ def add_seen_face(camera: CameraClient, services: Services, group: str, faceid: 
 
 
 def assert_like(answer: Any, printed: Any) -> None:
-    """The answer has the printed one's fields, of its kinds; more only where both names of a thing are emitted."""
+    """The answer has the printed one's fields, of its kinds; more only where both names of a thing
+    are emitted."""
     if isinstance(printed, dict):
         assert set(printed) - NOT_KEPT <= set(answer) <= set(printed) - NOT_KEPT | ALSO_EMITTED
         for name in set(printed) - NOT_KEPT:
@@ -115,14 +137,18 @@ def assert_like(answer: Any, printed: Any) -> None:
 
 
 @pytest.mark.shows("sunmi", "the 11 digits of the vendor's examples are far off, code 3")
-@pytest.mark.parametrize("endpoint", [name for name, s in SECTIONS.items() if "urlencoded" in s.request])
+@pytest.mark.parametrize(
+    "endpoint", [name for name, s in SECTIONS.items() if "urlencoded" in s.request]
+)
 def test_a_printed_form_byte_for_byte_is_3_since_its_timestamp_has_11_digits(
     camera: CameraClient, endpoint: str
 ) -> None:
     section = SECTIONS[endpoint]
     content_type = section.request.split("Content-Type: ")[1].split("\n")[0].rstrip()
     headers = {"Host": "192.168.0.1"}
-    reply = send(camera.app, section.path, section.body.encode(), content_type=content_type, headers=headers)
+    reply = send(
+        camera.app, section.path, section.body.encode(), content_type=content_type, headers=headers
+    )
     assert (reply.status, reply.json["code"]) == (200, 3)
 
 
@@ -130,7 +156,8 @@ def test_a_printed_form_byte_for_byte_is_3_since_its_timestamp_has_11_digits(
 def test_a_printed_multipart_byte_for_byte_is_415_since_a_boundary_of_dashes_is_no_header(
     camera: CameraClient, endpoint: str
 ) -> None:
-    """What was typed were hyphens: of 8 em dashes and an en dash 26, and of 9 and a hyphen the delimiter's 28."""
+    """What was typed were hyphens: of 8 em dashes and an en dash 26, and of 9 and a hyphen the
+    delimiter's 28."""
     section = SECTIONS[endpoint]
     content_type = section.request.split("Content-Type: ")[1].split("\n")[0]
     reply = send(camera.app, section.path, section.body.encode(), content_type=content_type)
@@ -145,7 +172,12 @@ def test_a_printed_multipart_with_typographic_quotes_around_its_names_is_2_since
 ) -> None:
     body = SECTIONS[endpoint].body.translate({0x2014: "---", 0x2013: "--"}).replace("\n", "\r\n")
     content_type = f"multipart/form-data; boundary={BOUNDARY}"
-    assert send(camera.app, SECTIONS[endpoint].path, body.encode(), content_type=content_type).json["code"] == 2
+    assert (
+        send(camera.app, SECTIONS[endpoint].path, body.encode(), content_type=content_type).json[
+            "code"
+        ]
+        == 2
+    )
 
 
 class TestGroups:
@@ -183,14 +215,19 @@ class TestGroups:
 class TestAttributes:
     def test_add_face_info_item(self, vip: CameraClient) -> None:
         assert example("addFaceInfoItem", vip).answer() == SECTIONS["addFaceInfoItem"].answer
-        assert vip.call("getFaceInfoItem", {"group_name": "vip"})["data"]["name_list"] == ["phone_num", "weight"]
+        assert vip.call("getFaceInfoItem", {"group_name": "vip"})["data"]["name_list"] == [
+            "phone_num",
+            "weight",
+        ]
 
     def test_remove_face_info_item(self, vip: CameraClient) -> None:
         add_attributes(vip, "vip", "weight", "hobby", "phone_num")
         assert example("removeFaceInfoItem", vip).answer() == SECTIONS["removeFaceInfoItem"].answer
         assert vip.call("getFaceInfoItem", {"group_name": "vip"})["data"]["name_list"] == ["hobby"]
 
-    def test_get_face_info_item_which_sends_a_num_that_means_nothing(self, vip: CameraClient) -> None:
+    def test_get_face_info_item_which_sends_a_num_that_means_nothing(
+        self, vip: CameraClient
+    ) -> None:
         add_attributes(vip, "vip", "phone", "address", "vip_level")
         assert example("getFaceInfoItem", vip).answer() == SECTIONS["getFaceInfoItem"].answer
 
@@ -210,7 +247,10 @@ class TestFaces:
         assert_like(answer, SECTIONS["addFace"].answer)
         assert answer["data"] == {"faceid": "Vip11024"}
         added = shop.call("getFace", {"faceid": "Vip11024"})["data"]
-        shown = {name: added[name] for name in ("age", "gender", "hobby", "vip_level", "weight", "phone_num")}
+        shown = {
+            name: added[name]
+            for name in ("age", "gender", "hobby", "vip_level", "weight", "phone_num")
+        }
         assert shown == {
             "age": 21,
             "gender": 1,
@@ -231,18 +271,26 @@ class TestFaces:
         shop.add_face("stranger", ANN, faceid="21")
         assert example("updateFace", shop).answer() == SECTIONS["updateFace"].answer
         moved = shop.call("getFace", {"faceid": "21"})["data"]
-        shown = [moved[name] for name in ("group_name", "hobby", "vip_level", "weight", "phone_num")]
+        shown = [
+            moved[name] for name in ("group_name", "hobby", "vip_level", "weight", "phone_num")
+        ]
         assert shown == ["VIP", "hiking", "2", "60", "1234"]
 
-    def test_get_face_with_a_line_break_before_its_parameter(self, shop: CameraClient, services: Services) -> None:
+    def test_get_face_with_a_line_break_before_its_parameter(
+        self, shop: CameraClient, services: Services
+    ) -> None:
         attributes = {"vip_level": "1", "hobby": "tennis", "weight": "60", "height": "180"}
         add_seen_face(shop, services, "vip", "4", age="10", gender="1", **attributes)
         answer, printed = example("getFace", shop).answer(), SECTIONS["getFace"].answer
         assert_like(answer, printed)
         same = set(printed["data"]) - NOT_KEPT - {"faceid"}
-        assert {name: answer["data"][name] for name in same} == {name: printed["data"][name] for name in same}
+        assert {name: answer["data"][name] for name in same} == {
+            name: printed["data"][name] for name in same
+        }
 
-    def test_get_face_list_which_is_sent_to_get_face_id_list(self, shop: CameraClient, services: Services) -> None:
+    def test_get_face_list_which_is_sent_to_get_face_id_list(
+        self, shop: CameraClient, services: Services
+    ) -> None:
         for faceid in ("3", "4"):
             add_seen_face(shop, services, "vip", faceid, age="10")
         answer = example("getFaceList", shop).answer()
@@ -255,7 +303,8 @@ class TestFaces:
         add_attributes(shop, "vip", "fifth")
         for faceid in ("8", "10"):
             add_seen_face(shop, services, "vip", faceid)
-        answer, printed = example("getFaceByArrival", shop).answer(), SECTIONS["getFaceByArrival"].answer
+        answer = example("getFaceByArrival", shop).answer()
+        printed = SECTIONS["getFaceByArrival"].answer
         names = {"vip_level", "hobby", "weight", "height", "fifth"}
         for face in answer["data"]["faceid_list"]:
             assert face["age"] is None

@@ -13,8 +13,12 @@ AT = datetime(2019, 8, 19, tzinfo=UTC)
 FACE = Face("123456", "g1", AT, (Picture("p", "key", AT, ()),))
 
 
-def face_of(age: int | None = None, estimates: Estimates | None = None, gender: Gender | None = None) -> Face:
-    return Face("1", "g1", AT, (Picture("p", "key", AT, (), estimates or Estimates()),), age, gender)
+def face_of(
+    age: int | None = None, estimates: Estimates | None = None, gender: Gender | None = None
+) -> Face:
+    return Face(
+        "1", "g1", AT, (Picture("p", "key", AT, (), estimates or Estimates()),), age, gender
+    )
 
 
 @pytest.mark.shows("sunmi", "age_range is 1 for 0 to 6 years")
@@ -33,7 +37,9 @@ def face_of(age: int | None = None, estimates: Estimates | None = None, gender: 
 )
 def test_age_ranges(ages: range, age_range: int) -> None:
     assert {routes.choose_age_range(face_of(age)) for age in ages} == {age_range}
-    assert {routes.choose_age_range(face_of(estimates=Estimates(age=float(age)))) for age in ages} == {age_range}
+    assert {
+        routes.choose_age_range(face_of(estimates=Estimates(age=float(age)))) for age in ages
+    } == {age_range}
 
 
 def test_a_set_age_counts_more_than_an_estimate_and_neither_is_null() -> None:
@@ -53,8 +59,15 @@ def test_a_set_age_counts_more_than_an_estimate_and_neither_is_null() -> None:
         (None, None, 0),
     ],
 )
-def test_gender_is_as_set_else_as_estimated(set_gender: Gender | None, estimate: Gender | None, shown: int) -> None:
-    assert routes.render_listed_face(face_of(None, Estimates(gender=estimate), set_gender), GROUP)["gender"] == shown
+def test_gender_is_as_set_else_as_estimated(
+    set_gender: Gender | None, estimate: Gender | None, shown: int
+) -> None:
+    assert (
+        routes.render_listed_face(face_of(None, Estimates(gender=estimate), set_gender), GROUP)[
+            "gender"
+        ]
+        == shown
+    )
 
 
 @pytest.mark.shows("sunmi", "Every attribute of the group is there")

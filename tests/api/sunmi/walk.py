@@ -1,4 +1,5 @@
-"""Rules as rows: calls in their order, each with the code that it gets and, where it matters, what its data shows."""
+"""Rules as rows: calls in their order, each with the code that it gets and, where it matters, what
+its data shows."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,7 +18,9 @@ class Call:
 
 
 class call:  # noqa: N801 - reads as a verb: call("getFace", faceid="7").gets(0)
-    def __init__(self, endpoint: str, fields: Mapping[str, str] | None = None, /, **named: str | bytes) -> None:
+    def __init__(
+        self, endpoint: str, fields: Mapping[str, str] | None = None, /, **named: str | bytes
+    ) -> None:
         self._endpoint = endpoint
         pic = named.pop("pic", None)
         assert not isinstance(pic, str)

@@ -80,7 +80,9 @@ def test_each_setting_is_read_and_changed_alone_and_all_together(v1: V1Client) -
     assert v1.done("PATCH", SETTINGS, OTHER) == now == v1.done("GET", SETTINGS)
 
 
-def test_what_is_set_here_holds_in_the_dialects(v1: V1Client, services: Services, shop: Credentials) -> None:
+def test_what_is_set_here_holds_in_the_dialects(
+    v1: V1Client, services: Services, shop: Credentials
+) -> None:
     v1.done("PATCH", SETTINGS, OTHER)
     tenant = services.tenants.get_by_name(shop.tenant)
     assert (tenant.time_zone, tenant.enrol_quality) == ("Europe/Berlin", 33.5)
@@ -97,11 +99,23 @@ def test_what_is_set_here_holds_in_the_dialects(v1: V1Client, services: Services
         ({"least_liveness": 0}, "least_liveness is a number above 0, up to 1 or null, not 0"),
         ({"min_age": 0.5}, "min_age is a number from 1 to 21 or null, not 0.5"),
         ({"contact": "one\ntwo"}, "contact is one line"),
-        ({"notice_url": "javascript:alert(1)"}, "notice_url is as https://shop.example/cameras, not 'javascript"),
-        ({"notice_url": "https://shop.example/a b"}, "notice_url is as https://shop.example/cameras"),
-        ({"capture_days": 31}, "capture_days is 30 at most, for which this service keeps the pictures of captures"),
+        (
+            {"notice_url": "javascript:alert(1)"},
+            "notice_url is as https://shop.example/cameras, not 'javascript",
+        ),
+        (
+            {"notice_url": "https://shop.example/a b"},
+            "notice_url is as https://shop.example/cameras",
+        ),
+        (
+            {"capture_days": 31},
+            "capture_days is 30 at most, for which this service keeps the pictures of captures",
+        ),
         ({"sighting_days": 19}, "sighting_days is"),
-        ({"observation_days": 149}, "observation_days is a whole number from 150 to 3650 or null, not 149"),
+        (
+            {"observation_days": 149},
+            "observation_days is a whole number from 150 to 3650 or null, not 149",
+        ),
     ],
 )
 def test_what_no_setting_can_be_is_refused_and_nothing_is_changed(
@@ -112,7 +126,9 @@ def test_what_no_setting_can_be_is_refused_and_nothing_is_changed(
     assert v1.done("GET", SETTINGS) == FIRST
 
 
-def test_usage_counts_what_there_is_and_names_every_limit(v1: V1Client, services: Services, shop: Credentials) -> None:
+def test_usage_counts_what_there_is_and_names_every_limit(
+    v1: V1Client, services: Services, shop: Credentials
+) -> None:
     before = v1.done("GET", USAGE)
     assert (before["groups"], before["faces"], before["cameras"], before["hooks"]) == (2, 0, 0, 0)
     assert (before["requests_today"], before["captures_kept"]) == (None, None)
@@ -169,7 +185,13 @@ def test_captures_that_are_kept_are_counted_once_a_day(
 ) -> None:
     v1.add_camera("door")
     for seed in range(3):
-        v1.send("POST", "/v1/captures", picture(Person(seed)), query={"camera": "door"}, content_type="image/jpeg")
+        v1.send(
+            "POST",
+            "/v1/captures",
+            picture(Person(seed)),
+            query={"camera": "door"},
+            content_type="image/jpeg",
+        )
     services.ports.storage.uploads.put_if_absent(
         keys.crop("shop", "door", "1772366400000-" + "0" * 24, 0), b"crop", "image/jpeg"
     )
@@ -177,7 +199,13 @@ def test_captures_that_are_kept_are_counted_once_a_day(
     services.captures.pictures.count(shop.tenant)
     counted = {"captures": 3, "bytes": size, "counted_at": "2026-03-01T12:00:00.000Z"}
     assert v1.done("GET", USAGE)["captures_kept"] == counted
-    v1.send("POST", "/v1/captures", picture(Person(9)), query={"camera": "door"}, content_type="image/jpeg")
+    v1.send(
+        "POST",
+        "/v1/captures",
+        picture(Person(9)),
+        query={"camera": "door"},
+        content_type="image/jpeg",
+    )
     clock.advance(timedelta(hours=19))
     services.captures.pictures.count(shop.tenant)
     assert v1.done("GET", USAGE)["captures_kept"] == counted
@@ -210,10 +238,14 @@ def test_the_document_has_the_bounds_and_the_names_of_the_settings() -> None:
         assert (number["minimum"], number["maximum"]) == (TABLE[name].least, TABLE[name].most)
     assert names["review_margin"]["maximum"] == TABLE["review_margin"].most
     assert set(names["attributes_off"]["items"]["enum"]) == set(ATTRIBUTES)
-    assert [one["minimum"] for one in names["enrol_quality"]["anyOf"] if "minimum" in one] == [MIN_QUALITY]
+    assert [one["minimum"] for one in names["enrol_quality"]["anyOf"] if "minimum" in one] == [
+        MIN_QUALITY
+    ]
 
 
-def test_a_dry_run_says_what_goes_and_deletes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_dry_run_says_what_goes_and_deletes_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     book = Book(tmp_path)
     v1 = V1Client(make_stage(book.services).app, book.services.tenants.rotate_keys("shop").api_key)
     book.clock.advance(timedelta(days=-14))
@@ -233,7 +265,11 @@ def test_a_dry_run_says_what_goes_and_deletes_nothing(tmp_path: Path, capsys: py
         "waits_until": None,
     }
     assert [by_kind["faces", name]["days"] for name in ("regular", "staff")] == [1095, 1095]
-    assert [by_kind[kind, None]["days"] for kind in ("captures", "sightings", "observations")] == [30, 120, 400]
+    assert [by_kind[kind, None]["days"] for kind in ("captures", "sightings", "observations")] == [
+        30,
+        120,
+        400,
+    ]
     assert (told["held"], len(book.faces())) == (0, 1)
     book.services.faces.holds.set(book.tenant, str(seen.sightings[0].faceid), "case 7")
     told = v1.done("GET", "/v1/retention")
@@ -271,14 +307,19 @@ OWN = {"controller": "Ann & Bob <Ltd>, 1 High Street", "contact": "privacy@shop.
 
 def test_the_notice_says_who_is_responsible_what_for_and_for_how_long(v1: V1Client) -> None:
     v1.done("PATCH", "/v1/settings", OWN)
-    english, chinese = (v1.done("GET", "/v1/notice", language=language) for language in ("en", "zh"))
+    english, chinese = (
+        v1.done("GET", "/v1/notice", language=language) for language in ("en", "zh")
+    )
     for notice in (english, chinese):
         assert OWN["controller"] in notice["text"]
         assert notice["text"].count(OWN["contact"]) == 2
         assert notice["missing"] == ["basis", "officer", "authority", "recipients", "transfers"]
         assert re.search(r"30 ?(days|天)", notice["text"])
         assert [one["heading"] in notice["html"] for one in notice["sections"]] == [True] * 6
-    assert [re.search("[一-鿿]", one["text"]) is not None for one in (english, chinese)] == [False, True]
+    assert [re.search("[一-鿿]", one["text"]) is not None for one in (english, chinese)] == [
+        False,
+        True,
+    ]
     assert len(english["sections"]) == len(chinese["sections"])
 
 
@@ -287,7 +328,12 @@ def test_what_is_not_set_is_a_blank_to_fill_in(v1: V1Client) -> None:
     assert notice["missing"] == [*OF_NOTICE]
     assert notice["text"].count("_" * 20) == len(OF_NOTICE) + 1, "the contact stands twice"
     v1.done("PATCH", "/v1/settings", {"contact": "at the till", "officer": "-", "transfers": "-"})
-    assert v1.done("GET", "/v1/notice")["missing"] == ["controller", "basis", "authority", "recipients"]
+    assert v1.done("GET", "/v1/notice")["missing"] == [
+        "controller",
+        "basis",
+        "authority",
+        "recipients",
+    ]
 
 
 def test_the_sheet_has_the_code_of_the_page_that_has_the_whole(v1: V1Client) -> None:
@@ -295,7 +341,9 @@ def test_the_sheet_has_the_code_of_the_page_that_has_the_whole(v1: V1Client) -> 
     assert (sheet["qr_path"], sheet["qr_size"]) == (None, None)
     assert "<svg" not in sheet["html"]
     v1.done("PATCH", "/v1/settings", {"notice_url": "https://shop.example/cameras"})
-    sheet, whole = (v1.done("GET", "/v1/notice", layer=layer, language="ar") for layer in ("sheet", "whole"))
+    sheet, whole = (
+        v1.done("GET", "/v1/notice", layer=layer, language="ar") for layer in ("sheet", "whole")
+    )
     assert sheet["qr_path"] in sheet["html"]
     assert (sheet["qr_size"], whole["qr_path"]) == (29 + 2 * 4, None)
     assert "https://shop.example/cameras" in sheet["text"]
@@ -337,7 +385,12 @@ def test_the_notice_says_what_the_tenant_keeps_as_it_is_set(v1: V1Client) -> Non
     days = {"capture_days": 3, "stranger_days": 45, "regular_days": None, "observation_days": 200}
     v1.done("PATCH", "/v1/settings", days)
     english, chinese = (v1.done("GET", "/v1/notice", language=one)["text"] for one in ("en", "zh"))
-    for line in ("3 days", "do not know: 45 days", "come often: no fixed period", "Times of visits: 200 days"):
+    for line in (
+        "3 days",
+        "do not know: 45 days",
+        "come often: no fixed period",
+        "Times of visits: 200 days",
+    ):
         assert line in english
     assert all(f"{number} 天" in chinese for number in (3, 45, 200))
     v1.done("PATCH", "/v1/settings", {"keeps_pictures": False})
@@ -364,4 +417,6 @@ def test_entries_say_what_was_done_by_which_key(v1: V1Client) -> None:
 
 def test_to_read_the_audit_is_an_entry_itself(v1: V1Client) -> None:
     v1.done("GET", "/v1/audit")
-    assert [one["what"] for one in v1.done("GET", "/v1/audit", by="key first")["entries"]][:1] == ["GET /v1/audit"]
+    assert [one["what"] for one in v1.done("GET", "/v1/audit", by="key first")["entries"]][:1] == [
+        "GET /v1/audit"
+    ]

@@ -27,7 +27,16 @@ def test_the_key_comes_as_a_bearer_token(v1: V1Client, scheme: str) -> None:
 
 @pytest.mark.parametrize(
     "value",
-    ["", "Bearer", "{key}", "Basic {key}", "Bearer:{key}", "Bearer {key}0", "Bearer ck_{bare}", "Bearer {key} x"],
+    [
+        "",
+        "Bearer",
+        "{key}",
+        "Basic {key}",
+        "Bearer:{key}",
+        "Bearer {key}0",
+        "Bearer ck_{bare}",
+        "Bearer {key} x",
+    ],
 )
 def test_a_malformed_or_unknown_key_is_401(v1: V1Client, value: str) -> None:
     key = v1.api_key or ""
@@ -44,7 +53,9 @@ def test_a_camera_may_upload_and_look_at_itself(v1: V1Client, clock: FakeClock) 
     door = v1.with_key(v1.add_camera("Front door", id="door")["api_key"])
     for said in ("door", "Front door"):
         (upload,) = door.offer(offer_of(b"x", clock.now(), said))
-    nameless = {name: value for name, value in offer_of(b"x", clock.now()).items() if name != "camera"}
+    nameless = {
+        name: value for name, value in offer_of(b"x", clock.now()).items() if name != "camera"
+    }
     assert door.offer(nameless)[0]["id"] == upload["id"]
     assert door.done("GET", "/v1/captures", camera="door")["captures"] == []
     assert door.done("GET", f"/v1/captures/{upload['id']}")["camera"] == "door"
@@ -58,7 +69,9 @@ def test_a_camera_that_names_none_lists_its_own_captures_only(
     door, till = v1.add_camera("door"), v1.add_camera("till")
     for name in ("door", "till"):
         (upload,) = v1.offer(offer_of(b"x", clock.now(), name))
-        services.ports.storage.uploads.put_if_absent(f"shop/{name}/{upload['id']}", b"x", "image/jpeg")
+        services.ports.storage.uploads.put_if_absent(
+            f"shop/{name}/{upload['id']}", b"x", "image/jpeg"
+        )
     assert len(v1.done("GET", "/v1/captures")["captures"]) == 2
     for camera in (door, till):
         page = v1.with_key(camera["api_key"]).done("GET", "/v1/captures")
@@ -81,6 +94,8 @@ def test_a_camera_may_call_what_is_listed_here_and_no_other_operation(v1: V1Clie
     door = v1.with_key(v1.add_camera("door")["api_key"])
     for operation in OPERATIONS:
         called = (operation.method, operation.path)
-        reply = door.send(operation.method, operation.path.replace("{id}", "door"), {} if operation.body else None)
+        reply = door.send(
+            operation.method, operation.path.replace("{id}", "door"), {} if operation.body else None
+        )
         refused = reply.status == 403 and reply.json["code"] == "NotAllowed"
         assert refused == (called not in allowed and operation.role is not None), called

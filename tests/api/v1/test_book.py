@@ -1,4 +1,5 @@
-"""Who came, what was observed and how often, over v1: in Shanghai, where noon UTC is eight in the evening."""
+"""Who came, what was observed and how often, over v1: in Shanghai, where noon UTC is eight in the
+evening."""
 
 import csv
 import io
@@ -26,7 +27,12 @@ class Shop:
 
     def see(self, minutes_ago: float, seed: int, camera: str = "door") -> str:
         """The id of the face that somebody is taken for."""
-        return self.v1.take(self.services, picture(Person(seed)), minutes_ago, camera).sightings[0].faceid or ""
+        return (
+            self.v1.take(self.services, picture(Person(seed)), minutes_ago, camera)
+            .sightings[0]
+            .faceid
+            or ""
+        )
 
 
 @pytest.fixture
@@ -43,14 +49,25 @@ def test_who_came_today_needs_no_parameter(v1: V1Client, at: Shop) -> None:
     answer = v1.done("GET", "/v1/arrivals")
 
     seen = {one["id"]: one for one in v1.done("GET", "/v1/observations")["observations"]}
-    decided = [{name: seen[one["sighting"]][name] for name in DECIDED} for one in answer["arrivals"]]
+    decided = [
+        {name: seen[one["sighting"]][name] for name in DECIDED} for one in answer["arrivals"]
+    ]
     assert decided[0]["score"] >= decided[0]["threshold"] > 0.0
     assert decided[1]["score"] is None, "nobody was found, so this is a new stranger"
 
     def arrival(number: int, face: str, **of_visit: object) -> dict[str, object]:
-        links = {name: answer["arrivals"][number - 1][name] for name in ("sighting", "picture_url", "crop_url")}
+        links = {
+            name: answer["arrivals"][number - 1][name]
+            for name in ("sighting", "picture_url", "crop_url")
+        }
         portrait = v1.done("GET", f"/v1/faces/{face}")["portrait"]
-        of_face = {"face": face, "name": "", "number": number, "portrait": portrait, "group": "stranger"}
+        of_face = {
+            "face": face,
+            "name": "",
+            "number": number,
+            "portrait": portrait,
+            "group": "stranger",
+        }
         return {**of_face, "camera": "door", **links, **of_visit, **decided[number - 1]}
 
     assert answer == {
@@ -80,12 +97,17 @@ def test_who_came_today_needs_no_parameter(v1: V1Client, at: Shop) -> None:
     }
 
 
-def test_a_capture_has_its_sides_and_the_names_that_its_faces_have_now(v1: V1Client, at: Shop) -> None:
+def test_a_capture_has_its_sides_and_the_names_that_its_faces_have_now(
+    v1: V1Client, at: Shop
+) -> None:
     ann = at.see(60, 1)
     v1.done("PATCH", f"/v1/faces/{ann}", {"name": "Ann Lee"})
     at.see(20, 1)
     captures = v1.done("GET", "/v1/captures")["captures"]
-    assert [one["name"] for capture in captures for one in capture["sightings"]] == ["Ann Lee", "Ann Lee"]
+    assert [one["name"] for capture in captures for one in capture["sightings"]] == [
+        "Ann Lee",
+        "Ann Lee",
+    ]
     width, height = FakeVision().size(picture(Person(1)), RULES)
     assert [(one["width"], one["height"]) for one in captures] == [(width, height)] * 2
     door = v1.with_key(v1.done("POST", "/v1/cameras/door/key")["api_key"])
@@ -93,7 +115,9 @@ def test_a_capture_has_its_sides_and_the_names_that_its_faces_have_now(v1: V1Cli
     assert [one["name"] for one in capture["sightings"]] == [None], "a camera's key learns no names"
 
 
-def test_arrivals_are_chosen_by_time_camera_group_and_face_and_walked_by_token(v1: V1Client, at: Shop) -> None:
+def test_arrivals_are_chosen_by_time_camera_group_and_face_and_walked_by_token(
+    v1: V1Client, at: Shop
+) -> None:
     ann, ben = at.see(10 * HOURS, 1), at.see(9 * HOURS, 2, "till")
     at.see(5 * HOURS, 1), at.see(4 * HOURS, 2)
 
@@ -109,10 +133,17 @@ def test_arrivals_are_chosen_by_time_camera_group_and_face_and_walked_by_token(v
     rest = v1.done("GET", "/v1/arrivals", limit=3, token=first["next_token"])
     assert [one["visit"] for one in (*first["arrivals"], *rest["arrivals"])] == [2, 2, 1, 1]
     assert rest["next_token"] is None
-    assert "token" in v1.failed(400, "GET", "/v1/arrivals", limit=3, face=ann, token=first["next_token"])["detail"]
+    assert (
+        "token"
+        in v1.failed(400, "GET", "/v1/arrivals", limit=3, face=ann, token=first["next_token"])[
+            "detail"
+        ]
+    )
 
 
-def test_observations_say_what_they_are_and_whose(v1: V1Client, at: Shop, market: MarketClient) -> None:
+def test_observations_say_what_they_are_and_whose(
+    v1: V1Client, at: Shop, market: MarketClient
+) -> None:
     ann = at.see(60, 1, "till")
     enrolled = tokens(market.enrol("VIP", picture(Person(2))))[0]
 
@@ -121,8 +152,16 @@ def test_observations_say_what_they_are_and_whose(v1: V1Client, at: Shop, market
     assert (sighting["face"], sighting["kind"], sighting["camera"]) == (ann, "sighting", "till")
     assert sighting["capture"] in sighting["id"]
     assert sighting["labels"]["a"] == "=HYPERLINK(1)"
-    assert (enrolment["face"], enrolment["kind"], enrolment["group"]) == (enrolled, "enrolment", "VIP")
-    assert (enrolment["camera"], enrolment["capture"], enrolment["picture_url"]) == (None, None, None)
+    assert (enrolment["face"], enrolment["kind"], enrolment["group"]) == (
+        enrolled,
+        "enrolment",
+        "VIP",
+    )
+    assert (enrolment["camera"], enrolment["capture"], enrolment["picture_url"]) == (
+        None,
+        None,
+        None,
+    )
     assert sighting["capture"] in sighting["picture_url"]
     assert f"/v1/captures/{sighting['capture']}/crops/0" in sighting["crop_url"]
     assert enrolment["crop_url"] is None
@@ -142,7 +181,9 @@ def test_observations_say_what_they_are_and_whose(v1: V1Client, at: Shop, market
     assert rest["next_token"] is None
 
 
-def test_a_name_comes_along_and_a_deleted_face_has_none(v1: V1Client, at: Shop, services: Services) -> None:
+def test_a_name_comes_along_and_a_deleted_face_has_none(
+    v1: V1Client, at: Shop, services: Services
+) -> None:
     ann = at.see(60, 1)
     tenant = services.tenants.get_by_name("shop")
     services.deletion.delete_faces_of_group(tenant, "stranger", [ann])
@@ -154,14 +195,18 @@ def test_a_name_comes_along_and_a_deleted_face_has_none(v1: V1Client, at: Shop, 
 
 def test_a_key_without_pictures_sees_none(v1: V1Client, at: Shop) -> None:
     at.see(60, 1)
-    key = v1.done("POST", "/v1/keys", {"name": "screen", "role": "viewer", "pictures": False})["api_key"]
+    key = v1.done("POST", "/v1/keys", {"name": "screen", "role": "viewer", "pictures": False})[
+        "api_key"
+    ]
     for path, members in (("/v1/observations", "observations"), ("/v1/arrivals", "arrivals")):
         assert v1.done("GET", path)[members][0]["picture_url"].startswith("http")
         [one] = v1.with_key(key).done("GET", path)[members]
         assert (one["picture_url"], one["crop_url"]) == (None, None)
 
 
-def test_statistics_count_visits_unless_asked_otherwise(v1: V1Client, at: Shop, market: MarketClient) -> None:
+def test_statistics_count_visits_unless_asked_otherwise(
+    v1: V1Client, at: Shop, market: MarketClient
+) -> None:
     at.see(60, 1), at.see(50, 1), at.see(5, 2, "till")
     market.enrol("VIP", picture(Person(3)))
 
@@ -186,7 +231,14 @@ def test_totals_are_those_of_all_pages_and_staff_can_be_left_out(v1: V1Client, a
     def totals(**query: str) -> Any:
         return v1.done("GET", "/v1/arrivals", totals="true", limit="1", **query)["totals"]
 
-    team = {"arrivals": 3, "persons": 3, "first": 2, "uncertain": 0, "groups": {"stranger": 2, "Team": 1}, "staff": 0}
+    team = {
+        "arrivals": 3,
+        "persons": 3,
+        "first": 2,
+        "uncertain": 0,
+        "groups": {"stranger": 2, "Team": 1},
+        "staff": 0,
+    }
     team["kinds"] = {"new": 2, "known": 1}
     assert totals() == totals(only="first") == team, "nobody is staff yet"
     assert len(v1.done("GET", "/v1/arrivals", only="first")["arrivals"]) == 2
@@ -198,7 +250,9 @@ def test_totals_are_those_of_all_pages_and_staff_can_be_left_out(v1: V1Client, a
     assert totals(staff="true") == {**team, "kinds": {"new": 2, "staff": 1}}
     assert totals(group="Team")["arrivals"] == 1, "who asks for staff gets it"
     v1.done("PATCH", f"/v1/faces/{at.see(50, 1)}", {"group": "Team"})
-    assert (totals()["groups"], totals()["staff"]) == ({"stranger": 1}, 2), "staff are staff before they were put there"
+    assert (totals()["groups"], totals()["staff"]) == ({"stranger": 1}, 2), (
+        "staff are staff before they were put there"
+    )
     assert [one["group"] for one in v1.done("GET", "/v1/arrivals")["arrivals"]] == ["stranger"]
     counted = v1.done("GET", "/v1/statistics", split="visit")
     assert counted["staff"] == 3 - 1
@@ -208,7 +262,9 @@ def test_totals_are_those_of_all_pages_and_staff_can_be_left_out(v1: V1Client, a
     assert counted["begun"] == v1.done("GET", "/v1/observations")["observations"][-1]["at"][:10]
 
 
-def test_statistics_are_split_and_have_every_bucket(v1: V1Client, at: Shop, market: MarketClient) -> None:
+def test_statistics_are_split_and_have_every_bucket(
+    v1: V1Client, at: Shop, market: MarketClient
+) -> None:
     at.see(60, 1), at.see(50, 1), at.see(5, 2, "till")
     at.see(3 * DAYS, 1)
     market.enrol("VIP", picture(Person(3)))
@@ -217,13 +273,21 @@ def test_statistics_are_split_and_have_every_bucket(v1: V1Client, at: Shop, mark
     def split(by: str, **query: object) -> list[dict[str, int]]:
         answer = v1.done("GET", "/v1/statistics", split=by, **since, **query)
         assert answer["time_zone"] == "Asia/Shanghai"
-        assert [bucket["time"] for bucket in answer["buckets"]] == ["2026-02-27", "2026-02-28", "2026-03-01"]
+        assert [bucket["time"] for bucket in answer["buckets"]] == [
+            "2026-02-27",
+            "2026-02-28",
+            "2026-03-01",
+        ]
         return [bucket["amounts"] for bucket in answer["buckets"]]
 
     since = {"from": "2026-02-26T16:00:00Z"}
     assert split("camera") == [{}, {}, {"door": 1, "till": 1}]
     assert split("kind", measure="observations") == [{}, {}, {"enrolment": 1, "sighting": 3}]
-    assert split("labels.a", measure="observations") == [{}, {}, {"entrance": 2, "=HYPERLINK(1)": 1}]
+    assert split("labels.a", measure="observations") == [
+        {},
+        {},
+        {"entrance": 2, "=HYPERLINK(1)": 1},
+    ]
     assert split("group", measure="persons", kind="all") == [{}, {}, {"VIP": 1, "stranger": 2}]
     assert sum(split("age")[2].values()) == sum(split("gender")[2].values()) == 2
 
@@ -255,14 +319,20 @@ def test_csv_has_a_line_for_each_amount_and_begins_no_formula(v1: V1Client, at: 
     ("path", "query", "said"),
     [
         ("statistics", {"split": "visit", "measure": "persons"}, "choose measure=arrivals"),
-        ("statistics", {"from": "2026-03-02T00:00:00Z", "to": "2026-03-01T00:00:00Z"}, "to .* is not behind from"),
+        (
+            "statistics",
+            {"from": "2026-03-02T00:00:00Z", "to": "2026-03-01T00:00:00Z"},
+            "to .* is not behind from",
+        ),
         ("statistics", {"from": "0", "by": "hour"}, "10000 buckets"),
         ("statistics", {"from": "-1"}, "from is a time of the years 1970 to 9998"),
         ("arrivals", {"to": "1"}, "to .* is not behind from"),
         ("observations", {"to": "9999-12-31T00:00:00Z"}, "to is a time of the years 1970 to 9998"),
     ],
 )
-def test_what_does_not_fit_is_said(v1: V1Client, path: str, query: dict[str, str], said: str) -> None:
+def test_what_does_not_fit_is_said(
+    v1: V1Client, path: str, query: dict[str, str], said: str
+) -> None:
     error = v1.failed(400, "GET", f"/v1/{path}", **query)
     assert error["code"] == "InvalidInput"
     with pytest.raises(AssertionError, match=said):

@@ -30,7 +30,13 @@ NEW = {
     "last_seen_at": None,
     "still_asked_at": None,
     "faceless_share": None,
-    "health": {"state": "never_seen", "failing_at": None, "outages": [], "status": {}, "muted_until": None},
+    "health": {
+        "state": "never_seen",
+        "failing_at": None,
+        "outages": [],
+        "status": {},
+        "muted_until": None,
+    },
 }
 
 
@@ -80,7 +86,13 @@ def test_everything_that_can_be_set_is_kept(v1: V1Client, camera: CameraClient) 
         "name": "大门",
         "labels": {"a": "华东", "b": "store 12", "c": "", "d": ""},
         "groups": ["会员", "regular"],
-        "health": {"state": "disabled", "failing_at": None, "outages": [], "status": {}, "muted_until": None},
+        "health": {
+            "state": "disabled",
+            "failing_at": None,
+            "outages": [],
+            "status": {},
+            "muted_until": None,
+        },
     }
     assert v1.done("GET", "/v1/cameras/door-1") == expected
 
@@ -104,18 +116,29 @@ def test_the_id_is_the_name_or_what_of_it_is_legal(v1: V1Client, name: str, id_:
 
 
 def test_ids_that_are_made_are_unique(v1: V1Client) -> None:
-    made = [v1.add_camera(name)["id"] for name in ("大门", "后门", "Front door", "Front_door", "Front, door")]
+    made = [
+        v1.add_camera(name)["id"]
+        for name in ("大门", "后门", "Front door", "Front_door", "Front, door")
+    ]
     assert made == ["camera", "camera-2", "Front-door", "Front_door", "Front-door-2"]
 
 
 def test_a_name_is_no_others_name_or_id(v1: V1Client) -> None:
     v1.add_camera("Front door", id="door")
-    for body in ({"name": "Front door"}, {"name": "door"}, {"name": "x", "id": "door"}, {"name": "door", "id": "x"}):
+    for body in (
+        {"name": "Front door"},
+        {"name": "door"},
+        {"name": "x", "id": "door"},
+        {"name": "door", "id": "x"},
+    ):
         assert v1.failed(409, "POST", CAMERAS, body)["code"] == "CameraExists"
     v1.add_camera("till")
     for name in ("door", "Front door"):
         assert v1.failed(409, "PATCH", "/v1/cameras/till", {"name": name})["code"] == "CameraExists"
-    assert [camera["name"] for camera in v1.done("GET", CAMERAS)["cameras"]] == ["Front door", "till"]
+    assert [camera["name"] for camera in v1.done("GET", CAMERAS)["cameras"]] == [
+        "Front door",
+        "till",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -123,12 +146,20 @@ def test_a_name_is_no_others_name_or_id(v1: V1Client) -> None:
     [
         *({"name": name} for name in ("", " door", "a\nb", "x" * 101, None, 7)),
         *({"id": id_} for id_ in ("", ".", "..", "-x", "a/b", "a b", "a#b", "大门", "x" * 65, 7)),
-        *({"labels": labels} for labels in ("a", [], None, {"a": 1}, {"a": "x" * 101}, {"e": ""}, {"A": ""})),
-        *({"edge": {"version": version}} for version in ("1.2", "v1.2.3", "1.2.3-rc1", "01.2.3", "../1.2.3", "", None)),
+        *(
+            {"labels": labels}
+            for labels in ("a", [], None, {"a": 1}, {"a": "x" * 101}, {"e": ""}, {"A": ""})
+        ),
+        *(
+            {"edge": {"version": version}}
+            for version in ("1.2", "v1.2.3", "1.2.3-rc1", "01.2.3", "../1.2.3", "", None)
+        ),
     ],
     ids=str,
 )
-def test_what_cannot_be_set_is_refused_by_name_and_nothing_is_changed(v1: V1Client, change: dict[str, Any]) -> None:
+def test_what_cannot_be_set_is_refused_by_name_and_nothing_is_changed(
+    v1: V1Client, change: dict[str, Any]
+) -> None:
     ((field, _),) = change.items()
     error = v1.failed(400, "POST", CAMERAS, {"name": "door", **change})
     assert field.removesuffix("s") in error["detail"]
@@ -142,7 +173,9 @@ def test_a_group_that_is_not_there_is_told(v1: V1Client) -> None:
     body = {"name": "door", "groups": ["vip"]}
     assert v1.failed(404, "POST", CAMERAS, body)["code"] == "GroupNotFound"
     v1.add_camera("door")
-    assert v1.failed(404, "PATCH", "/v1/cameras/door", {"groups": ["vip"]})["code"] == "GroupNotFound"
+    assert (
+        v1.failed(404, "PATCH", "/v1/cameras/door", {"groups": ["vip"]})["code"] == "GroupNotFound"
+    )
 
 
 def test_a_change_leaves_the_rest_as_it_is(v1: V1Client) -> None:
@@ -151,7 +184,11 @@ def test_a_change_leaves_the_rest_as_it_is(v1: V1Client) -> None:
     labels = {"a": "east", "b": "13", "c": "", "d": ""}
     expected = {**NEW, "labels": labels, "gap_s": 60, "silent_after_s": 600, "revision": 2}
     assert changed == expected
-    changed = v1.done("PATCH", "/v1/cameras/door", {"labels": {"a": None}, "silent_after_s": None, "name": "Door 1"})
+    changed = v1.done(
+        "PATCH",
+        "/v1/cameras/door",
+        {"labels": {"a": None}, "silent_after_s": None, "name": "Door 1"},
+    )
     assert changed == {
         **expected,
         "labels": {"a": "", "b": "13", "c": "", "d": ""},
@@ -166,16 +203,29 @@ def test_an_old_revision_is_answered_with_the_camera_as_it_is(v1: V1Client) -> N
     v1.done("POST", "/v1/cameras/door/heartbeat", {"status": {"sent": 3}})
     error = v1.failed(409, "PATCH", "/v1/cameras/door", {"gap_s": 90, "revision": 1})
     present = error["present"]
-    assert (error["code"], present["gap_s"], present["revision"]) == ("Changed", 60, changed["revision"])
-    assert v1.done("PATCH", "/v1/cameras/door", {"gap_s": 90, "revision": present["revision"]})["gap_s"] == 90
+    assert (error["code"], present["gap_s"], present["revision"]) == (
+        "Changed",
+        60,
+        changed["revision"],
+    )
+    assert (
+        v1.done("PATCH", "/v1/cameras/door", {"gap_s": 90, "revision": present["revision"]})[
+            "gap_s"
+        ]
+        == 90
+    )
 
 
-def test_groups_follow_their_groups_when_those_are_renamed_or_deleted(v1: V1Client, camera: CameraClient) -> None:
+def test_groups_follow_their_groups_when_those_are_renamed_or_deleted(
+    v1: V1Client, camera: CameraClient
+) -> None:
     camera.create_group("vip")
     camera.create_group("staff")
     v1.add_camera("door", groups=["vip", "staff"])
     v1.add_camera("till", groups=[])
-    camera.call("updateGroup", {"old_name": "vip", "name": "guests", "capacity": "10", "description": ""})
+    camera.call(
+        "updateGroup", {"old_name": "vip", "name": "guests", "capacity": "10", "description": ""}
+    )
     camera.call("deleteGroup", {"name": "staff"})
     listed = v1.done("GET", CAMERAS)["cameras"]
     assert [one["groups"] for one in listed] == [["guests"], []]
@@ -207,7 +257,13 @@ def test_a_heartbeat_tells_how_the_camera_is(v1: V1Client, clock: FakeClock) -> 
     v1.add_camera("door")
     status = {"firmware": "1.2", "temperature": 41.5, "queue": 3, "tampered": False, "error": None}
     beat = v1.done("POST", "/v1/cameras/door/heartbeat", {"status": status})
-    assert beat["health"] == {"state": "ok", "failing_at": None, "outages": [], "status": status, "muted_until": None}
+    assert beat["health"] == {
+        "state": "ok",
+        "failing_at": None,
+        "outages": [],
+        "status": status,
+        "muted_until": None,
+    }
     assert beat["last_seen_at"] == "2026-03-01T12:00:00.000Z"
     clock.advance(timedelta(minutes=5))
     beat = v1.done("POST", "/v1/cameras/door/heartbeat")
@@ -242,7 +298,9 @@ def test_boxes_are_what_the_heartbeats_of_cameras_tell(v1: V1Client, clock: Fake
     ], "a camera belongs to the box that it was heard from last; a box without cameras is none"
 
 
-def test_a_camera_that_gives_nothing_says_so_and_falls_silent(v1: V1Client, clock: FakeClock) -> None:
+def test_a_camera_that_gives_nothing_says_so_and_falls_silent(
+    v1: V1Client, clock: FakeClock
+) -> None:
     v1.add_camera("door", silent_after_s=600)
 
     def beat(**fields: Any) -> Any:
@@ -264,11 +322,17 @@ def test_a_camera_that_gives_nothing_says_so_and_falls_silent(v1: V1Client, cloc
     assert v1.done("GET", "/v1/cameras/door")["health"]["state"] == "failing"
     clock.advance(timedelta(seconds=1020))
     found = beat(working=False)
-    assert (found["health"]["state"], found["health"]["failing_at"]) == ("silent", "2026-03-01T12:26:59.000Z")
+    assert (found["health"]["state"], found["health"]["failing_at"]) == (
+        "silent",
+        "2026-03-01T12:26:59.000Z",
+    )
     assert [one["until"] for one in found["health"]["outages"]] == [None], "the present one"
     well = {"state": "ok", "failing_at": None, "outages": [], "status": {}, "muted_until": None}
     assert beat(status={})["health"] == well
-    assert "working" in v1.failed(400, "POST", "/v1/cameras/door/heartbeat", {"working": "no"})["detail"]
+    assert (
+        "working"
+        in v1.failed(400, "POST", "/v1/cameras/door/heartbeat", {"working": "no"})["detail"]
+    )
 
 
 def test_silences_are_muted_for_a_camera_or_for_all(v1: V1Client, clock: FakeClock) -> None:
@@ -277,11 +341,16 @@ def test_silences_are_muted_for_a_camera_or_for_all(v1: V1Client, clock: FakeClo
     clock.advance(timedelta(hours=1))
 
     def told() -> dict[str, object]:
-        return {one["id"]: one["health"]["muted_until"] for one in v1.done("GET", "/v1/cameras")["cameras"]}
+        return {
+            one["id"]: one["health"]["muted_until"]
+            for one in v1.done("GET", "/v1/cameras")["cameras"]
+        }
 
     until = "2026-03-02T00:00:00.000Z"
     muted = v1.done("PUT", "/v1/mute", {"until": until, "camera": "door"})
-    assert [one["health"]["state"] for one in muted["cameras"]] == ["silent", "silent"], "what is true stays true"
+    assert [one["health"]["state"] for one in muted["cameras"]] == ["silent", "silent"], (
+        "what is true stays true"
+    )
     assert told() == {"door": until, "till": None}
     v1.done("PUT", "/v1/mute", {"until": until})
     assert told() == {"door": until, "till": until}
@@ -290,7 +359,9 @@ def test_silences_are_muted_for_a_camera_or_for_all(v1: V1Client, clock: FakeClo
     clock.advance(timedelta(days=1))
     assert told() == {"door": None, "till": None}
     v1.failed(404, "PUT", "/v1/mute", {"until": None, "camera": "none"})
-    assert "31 days" in v1.failed(400, "PUT", "/v1/mute", {"until": "9999-01-01T00:00:00Z"})["detail"]
+    assert (
+        "31 days" in v1.failed(400, "PUT", "/v1/mute", {"until": "9999-01-01T00:00:00Z"})["detail"]
+    )
 
 
 @pytest.mark.parametrize(
@@ -303,7 +374,10 @@ def test_silences_are_muted_for_a_camera_or_for_all(v1: V1Client, clock: FakeClo
 )
 def test_a_status_is_a_few_short_values(v1: V1Client, status: Any) -> None:
     v1.add_camera("door")
-    assert "status" in v1.failed(400, "POST", "/v1/cameras/door/heartbeat", {"status": status})["detail"]
+    assert (
+        "status"
+        in v1.failed(400, "POST", "/v1/cameras/door/heartbeat", {"status": status})["detail"]
+    )
     assert v1.done("GET", "/v1/cameras/door") == NEW
 
 
@@ -311,7 +385,9 @@ def test_what_is_set_for_the_uploader_takes_the_place_of_all_that_was(v1: V1Clie
     v1.add_camera("door", edge={"send": "faces", "interval_s": 0.2})
     beat = v1.done("POST", "/v1/cameras/door/heartbeat")
     assert beat["edge"] == {"send": "faces", "interval_s": 0.2}
-    assert v1.done("PATCH", "/v1/cameras/door", {"edge": {"per_minute": 5}})["edge"] == {"per_minute": 5}
+    assert v1.done("PATCH", "/v1/cameras/door", {"edge": {"per_minute": 5}})["edge"] == {
+        "per_minute": 5
+    }
     assert v1.done("PATCH", "/v1/cameras/door", {"gap_s": 60})["edge"] == {"per_minute": 5}
     assert v1.done("PATCH", "/v1/cameras/door", {"edge": {}})["edge"] == {}
 
@@ -319,9 +395,27 @@ def test_what_is_set_for_the_uploader_takes_the_place_of_all_that_was(v1: V1Clie
 @pytest.mark.parametrize(
     "edge",
     [
-        *(None, [], {"url": "http://10.0.0.9"}, {"send": "some"}, {"send": ["all"]}, {"send": None}, {"interval_s": 0}),
-        *({"interval_s": "1"}, {"interval_s": True}, {"per_minute": 1.5}, {"per_minute": 0}, {"min_face_px": None}),
-        *({"capture_hours": ["8-18"]}, {"masks": [[[0, 0], [1, 1]]]}, {"masks": [[[0, 0], [0, 2], [1, 1]]]}),
+        *(
+            None,
+            [],
+            {"url": "http://10.0.0.9"},
+            {"send": "some"},
+            {"send": ["all"]},
+            {"send": None},
+            {"interval_s": 0},
+        ),
+        *(
+            {"interval_s": "1"},
+            {"interval_s": True},
+            {"per_minute": 1.5},
+            {"per_minute": 0},
+            {"min_face_px": None},
+        ),
+        *(
+            {"capture_hours": ["8-18"]},
+            {"masks": [[[0, 0], [1, 1]]]},
+            {"masks": [[[0, 0], [0, 2], [1, 1]]]},
+        ),
         *(
             {"zones": [[0.5, 0, 0.5, 1]]},
             {"masks": [[0, 0, 1]]},
@@ -360,10 +454,14 @@ def test_a_code_claims_a_camera_once_and_ends_its_former_key(v1: V1Client) -> No
     assert v1.with_key(claimed["api_key"]).done("GET", "/v1/cameras/door")["id"] == "door"
     assert v1.with_key(old).send("GET", "/v1/cameras/door").status == 401
     for used in (made["claim_code"], other):
-        assert "not good any more" in box.failed(401, "POST", "/v1/claims", {"code": used})["detail"]
+        assert (
+            "not good any more" in box.failed(401, "POST", "/v1/claims", {"code": used})["detail"]
+        )
 
 
-def test_a_code_is_good_for_a_quarter_of_an_hour_and_not_after_another_key(v1: V1Client, clock: FakeClock) -> None:
+def test_a_code_is_good_for_a_quarter_of_an_hour_and_not_after_another_key(
+    v1: V1Client, clock: FakeClock
+) -> None:
     key = v1.add_camera("door")["api_key"]
     late = v1.done("POST", "/v1/cameras/door/claim")["claim_code"]
     clock.advance(timedelta(minutes=15))
@@ -388,12 +486,17 @@ NO_STILL = {"asked_at": None, "taken_at": None, "picture": None}
 PICTURE = base64.b64encode(JPEG := b"\xff\xd8\xff and so on").decode()
 
 
-def test_a_still_that_was_asked_for_is_sent_once_and_kept_for_an_hour(v1: V1Client, clock: FakeClock) -> None:
+def test_a_still_that_was_asked_for_is_sent_once_and_kept_for_an_hour(
+    v1: V1Client, clock: FakeClock
+) -> None:
     box = v1.with_key(v1.add_camera("door")["api_key"])
     assert v1.done("GET", STILL) == NO_STILL
     asked = v1.send("POST", STILL)
     assert (asked.status, asked.json) == (202, {**NO_STILL, "asked_at": "2026-03-01T12:00:00.000Z"})
-    assert box.done("POST", "/v1/cameras/door/heartbeat", {})["still_asked_at"] == asked.json["asked_at"]
+    assert (
+        box.done("POST", "/v1/cameras/door/heartbeat", {})["still_asked_at"]
+        == asked.json["asked_at"]
+    )
     clock.advance(timedelta(seconds=7))
     for replayed in (None, "true"):
         sent = box.send("PUT", STILL, {"picture": PICTURE}, headers={"Idempotency-Key": "lost"})
@@ -419,7 +522,10 @@ def test_a_still_is_taken_from_the_cameras_own_key_when_it_is_wanted_and_a_small
         assert box.send(method, STILL).status == 403, "a box sees nothing"
     for wrong in (b"", b"<svg onload=alert(1)>", JPEG[:2], JPEG + bytes(MAX_BYTES)):
         sent = {"picture": base64.b64encode(wrong).decode()}
-        assert box.failed(422, "PUT", STILL, sent)["detail"] == f"a still is a JPEG of up to {MAX_BYTES} bytes"
+        assert (
+            box.failed(422, "PUT", STILL, sent)["detail"]
+            == f"a still is a JPEG of up to {MAX_BYTES} bytes"
+        )
     clock.advance(timedelta(minutes=10))
     assert box.send("PUT", STILL, {"picture": PICTURE}).status == 409
     assert v1.failed(404, "POST", "/v1/cameras/nowhere/still")["code"] == "CameraNotFound"
@@ -429,7 +535,9 @@ def test_a_key_without_pictures_neither_sees_a_still_nor_asks_for_one(v1: V1Clie
     box = v1.with_key(v1.add_camera("door")["api_key"])
     v1.done("POST", STILL)
     assert box.send("PUT", STILL, {"picture": PICTURE}).status == 204
-    blind = v1.with_key(v1.done("POST", "/v1/keys", {"name": "x", "role": "operator", "pictures": False})["api_key"])
+    blind = v1.with_key(
+        v1.done("POST", "/v1/keys", {"name": "x", "role": "operator", "pictures": False})["api_key"]
+    )
     for method in ("GET", "POST"):
         assert "sees no pictures" in blind.failed(403, method, STILL)["detail"]
     assert v1.done("GET", STILL)["asked_at"] is None

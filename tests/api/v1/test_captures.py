@@ -26,11 +26,17 @@ UPLOADS = "/v1/captures/uploads"
 
 def put(services: Services, id_: str, camera: str = "door", data: bytes = b"x") -> None:
     """As the camera does with the request that it was answered."""
-    services.ports.storage.uploads.put_if_absent(keys.capture_picture("shop", camera, id_), data, "image/jpeg")
+    services.ports.storage.uploads.put_if_absent(
+        keys.capture_picture("shop", camera, id_), data, "image/jpeg"
+    )
 
 
-def test_an_offer_is_answered_with_the_request_that_stores_it(door: V1Client, clock: FakeClock) -> None:
-    answer = door.done("POST", UPLOADS, {"captures": [offer_of(b"picture", "2026-03-01T19:59:58.5+08:00")]})
+def test_an_offer_is_answered_with_the_request_that_stores_it(
+    door: V1Client, clock: FakeClock
+) -> None:
+    answer = door.done(
+        "POST", UPLOADS, {"captures": [offer_of(b"picture", "2026-03-01T19:59:58.5+08:00")]}
+    )
     (upload,) = answer["uploads"]
     digest = hashlib.sha256(b"picture").digest()
     assert upload["id"].startswith("1772366398500-")
@@ -59,7 +65,9 @@ def test_over_the_days_limit_the_answer_says_when_to_come_again(
     assert reply.headers["retry-after"] == str(12 * 3600)
 
 
-def test_what_is_there_already_is_not_asked_for_again(door: V1Client, services: Services, clock: FakeClock) -> None:
+def test_what_is_there_already_is_not_asked_for_again(
+    door: V1Client, services: Services, clock: FakeClock
+) -> None:
     (first,) = door.offer(offer_of(b"x", clock.now()))
     (again,) = door.offer(offer_of(b"x", clock.now()))
     assert (again["id"], again["state"]) == (first["id"], "wanted")
@@ -94,7 +102,10 @@ def test_equal_captures_of_one_call_have_one_id(door: V1Client, clock: FakeClock
     one, other = offer_of(b"x", clock.now()), offer_of(b"y", clock.now())
     spelled = {**one, "sha256": base64.b64encode(hashlib.sha256(b"x").digest()).decode()}
     same_time = {**one, "captured_at": clock.now().timestamp(), "content_type": "image/jpg"}
-    ids = [upload["id"] for upload in door.offer(one, other, spelled, same_time, {**one, "sha256": "A" * 64})]
+    ids = [
+        upload["id"]
+        for upload in door.offer(one, other, spelled, same_time, {**one, "sha256": "A" * 64})
+    ]
     assert ids[0] == ids[2] == ids[3]
     assert len(set(ids)) == 3
 
@@ -111,12 +122,18 @@ def test_a_hundred_are_taken_at_a_time(door: V1Client, clock: FakeClock) -> None
 @pytest.mark.parametrize(
     ("change", "part"),
     [
-        *(({"sha256": sha}, "sha256 is 64 hexadecimal digits") for sha in ("", "0" * 63, "g" * 64, "AAAA", "0" * 65)),
+        *(
+            ({"sha256": sha}, "sha256 is 64 hexadecimal digits")
+            for sha in ("", "0" * 63, "g" * 64, "AAAA", "0" * 65)
+        ),
         *(
             ({"size": size}, "captures[1].size is a whole number from 1 to 20971520, not")
             for size in (0, 20 * 1024 * 1024 + 1)
         ),
-        *(({"content_type": t}, "content_type is image/jpeg or image/png") for t in ("", "image/gif", "text/plain")),
+        *(
+            ({"content_type": t}, "content_type is image/jpeg or image/png")
+            for t in ("", "image/gif", "text/plain")
+        ),
         ({"captured_at": "yesterday"}, "captures[1].captured_at is a time such as"),
         (
             {"captured_at": "2026-03-01T12:05:00.001Z"},
@@ -124,7 +141,10 @@ def test_a_hundred_are_taken_at_a_time(door: V1Client, clock: FakeClock) -> None
             "2026-03-01T12:00:00.000+00:00: "
             "a picture may be up to 300 s ahead of it, and not before 2000. Set the camera's clock",
         ),
-        ({"captured_at": "1999-12-31T23:59:59.999Z"}, "and not before 2000. Set the camera's clock"),
+        (
+            {"captured_at": "1999-12-31T23:59:59.999Z"},
+            "and not before 2000. Set the camera's clock",
+        ),
         ({"captured_at": 9e10}, "captured_at is 4821-12-26"),
     ],
 )
@@ -142,10 +162,14 @@ def test_one_bad_capture_is_named_and_none_is_taken(
 
 
 def test_a_clock_may_be_a_little_ahead_and_long_behind(door: V1Client, clock: FakeClock) -> None:
-    door.offer(offer_of(b"x", clock.now() + timedelta(seconds=300)), offer_of(b"x", "2000-01-01T00:00:00Z"))
+    door.offer(
+        offer_of(b"x", clock.now() + timedelta(seconds=300)), offer_of(b"x", "2000-01-01T00:00:00Z")
+    )
 
 
-def test_a_camera_that_is_not_there_or_disabled_takes_nothing(door: V1Client, clock: FakeClock) -> None:
+def test_a_camera_that_is_not_there_or_disabled_takes_nothing(
+    door: V1Client, clock: FakeClock
+) -> None:
     good = offer_of(b"x", clock.now())
     error = door.failed(404, "POST", UPLOADS, {"captures": [good, {**good, "camera": "till"}]})
     assert (error["code"], error["index"]) == ("CameraNotFound", 1)
@@ -155,24 +179,34 @@ def test_a_camera_that_is_not_there_or_disabled_takes_nothing(door: V1Client, cl
     assert door.done("GET", "/v1/cameras/door")["last_seen_at"] is None
 
 
-def test_a_crop_is_linked_below_the_public_url(door: V1Client, services: Services, clock: FakeClock) -> None:
+def test_a_crop_is_linked_below_the_public_url(
+    door: V1Client, services: Services, clock: FakeClock
+) -> None:
     (upload,) = door.offer(offer_of(b"r", clock.now()))
     skipped = Sighting(0, Resolution.SKIPPED, BoundingBox(5, 6, 7, 8), reason="it is too blurred")
     become(services, upload["id"], state=CaptureState.RESOLVED, sightings=[sighting_item(skipped)])
     services.settings = replace(services.settings, public_url="https://box.example/shop")
     (sighting,) = door.done("GET", f"/v1/captures/{upload['id']}", camera="door")["sightings"]
-    assert sighting["crop_url"] == f"https://box.example/shop/v1/captures/{upload['id']}/crops/0?camera=door"
+    assert (
+        sighting["crop_url"]
+        == f"https://box.example/shop/v1/captures/{upload['id']}/crops/0?camera=door"
+    )
 
 
 def test_one_capture_of_two_cameras_is_two(door: V1Client, clock: FakeClock) -> None:
     door.add_camera("Till 1")
-    uploads = door.offer(*(offer_of(b"x", clock.now(), camera) for camera in ("door", "Till-1", "Till 1")))
+    uploads = door.offer(
+        *(offer_of(b"x", clock.now(), camera) for camera in ("door", "Till-1", "Till 1"))
+    )
     assert uploads[0]["id"] != uploads[1]["id"] == uploads[2]["id"]
 
 
-def test_a_capture_tells_what_became_of_it(door: V1Client, services: Services, clock: FakeClock) -> None:
+def test_a_capture_tells_what_became_of_it(
+    door: V1Client, services: Services, clock: FakeClock
+) -> None:
     resolved, parked, wanted = (
-        upload["id"] for upload in door.offer(*(offer_of(p, clock.now()) for p in (b"r", b"p", b"w")))
+        upload["id"]
+        for upload in door.offer(*(offer_of(p, clock.now()) for p in (b"r", b"p", b"w")))
     )
     by = Decision(0.61, 0.52, 1_280, 4.1e-6, f"{parked}-0")
     sightings = [
@@ -184,7 +218,10 @@ def test_a_capture_tells_what_became_of_it(door: V1Client, services: Services, c
     become(services, parked, state=CaptureState.PARKED, reason="the picture cannot be decoded")
     capture = door.done("GET", f"/v1/captures/{resolved}", camera="door")
     assert resolved in capture.pop("url")
-    assert capture.pop("thumb_url") == f"http://{HOST}/api/v1/captures/{resolved}/thumbnail?camera=door"
+    assert (
+        capture.pop("thumb_url")
+        == f"http://{HOST}/api/v1/captures/{resolved}/thumbnail?camera=door"
+    )
     crops = f"/api/v1/captures/{resolved}/crops"  # the gateway has its stage before our paths
     matched = {
         "id": f"{resolved}-0",
@@ -230,34 +267,56 @@ def test_a_capture_tells_what_became_of_it(door: V1Client, services: Services, c
     assert capture["thumb_url"] == capture["url"], "what cannot be read has none of its own"
     unseen = door.done("GET", f"/v1/captures/{wanted}", camera="door")
     assert unseen["thumb_url"] is None
-    assert (unseen["state"], unseen["url"], unseen["width"], unseen["height"]) == ("wanted", None, None, None)
+    assert (unseen["state"], unseen["url"], unseen["width"], unseen["height"]) == (
+        "wanted",
+        None,
+        None,
+        None,
+    )
     listed = door.done("GET", "/v1/captures", camera="door")
     assert {capture["id"] for capture in listed["captures"]} == {resolved, parked}
     for faces, ids in (("skipped", [resolved]), ("none", [])):
-        assert [one["id"] for one in door.done("GET", "/v1/captures", faces=faces)["captures"]] == ids
+        assert [
+            one["id"] for one in door.done("GET", "/v1/captures", faces=faces)["captures"]
+        ] == ids
     assert "faces" in door.failed(400, "GET", "/v1/captures", faces="two")["detail"]
 
 
 @pytest.mark.parametrize("id_", ["x", "uploads2", "#left", "1772366400000-" + "0" * 24, "0" * 500])
 def test_a_capture_that_is_not_there_is_404(door: V1Client, id_: str) -> None:
     for camera in ("door", "nobody", "#left", "x" * 500):
-        assert door.failed(404, "GET", f"/v1/captures/{id_}", camera=camera)["code"] == "CaptureNotFound"
+        assert (
+            door.failed(404, "GET", f"/v1/captures/{id_}", camera=camera)["code"]
+            == "CaptureNotFound"
+        )
     assert "camera is missing" in door.failed(400, "GET", f"/v1/captures/{id_}")["detail"]
 
 
-def test_a_token_is_good_for_its_own_list_only(door: V1Client, services: Services, clock: FakeClock) -> None:
+def test_a_token_is_good_for_its_own_list_only(
+    door: V1Client, services: Services, clock: FakeClock
+) -> None:
     for data in (b"x", b"y"):
         (upload,) = door.offer(offer_of(data, clock.now()))
         put(services, upload["id"])
     token = door.done("GET", "/v1/captures", camera="door", limit=1)["next_token"]
     for wrong in (token[:-4], token[4:], "x", "=", "会", token[::-1]):
-        assert "token is damaged" in door.failed(400, "GET", "/v1/captures", camera="door", token=wrong)["detail"]
+        assert (
+            "token is damaged"
+            in door.failed(400, "GET", "/v1/captures", camera="door", token=wrong)["detail"]
+        )
     assert "another query" in door.failed(400, "GET", "/v1/captures", token=token)["detail"]
     for other in ({"state": "stored"}, {"faces": "none"}, {"from": "2020-01-01T00:00:00Z"}):
-        assert "another query" in door.failed(400, "GET", "/v1/captures", camera="door", token=token, **other)["detail"]
+        assert (
+            "another query"
+            in door.failed(400, "GET", "/v1/captures", camera="door", token=token, **other)[
+                "detail"
+            ]
+        )
 
 
-@pytest.mark.parametrize("place", ["abc#x", "#", "x", "9" * 5000 + "#x", "-5#z", "1#" + "z" * 2000, "1#\x00"])
+@pytest.mark.parametrize(
+    "place", ["abc#x", "#", "x", "9" * 5000 + "#x", "-5#z", "1#" + "z" * 2000, "1#\x00"]
+)
 def test_a_forged_token_is_no_fault_of_ours(door: V1Client, place: str) -> None:
     token = PageTokens(json.dumps(["captures", "shop", None])).make_token(place)
     reply = door.send("GET", "/v1/captures", query={"token": token})
@@ -278,7 +337,9 @@ def test_captures_of_a_deleted_camera_are_listed_by_its_id_only(
     assert door.failed(404, "GET", "/v1/captures", camera="nobody")["code"] == "CameraNotFound"
 
 
-def test_a_captures_track_is_kept_and_shown_and_no_part_of_what_it_is(door: V1Client, clock: FakeClock) -> None:
+def test_a_captures_track_is_kept_and_shown_and_no_part_of_what_it_is(
+    door: V1Client, clock: FakeClock
+) -> None:
     plain = offer_of(b"x", clock.now())
     (first,) = door.offer(plain)
     (tracked,) = door.offer({**plain, "track": "door-1.7_a"})
@@ -287,7 +348,9 @@ def test_a_captures_track_is_kept_and_shown_and_no_part_of_what_it_is(door: V1Cl
     assert door.done("GET", f"/v1/captures/{first['id']}", camera="door")["track"] == "door-1.7_a"
 
 
-def test_a_track_that_is_none_is_refused_with_what_would_be_one(door: V1Client, clock: FakeClock) -> None:
+def test_a_track_that_is_none_is_refused_with_what_would_be_one(
+    door: V1Client, clock: FakeClock
+) -> None:
     offers = [offer_of(b"x", clock.now()), offer_of(b"y", clock.now()) | {"track": "so long!"}]
     reply = door.send("POST", UPLOADS, {"captures": offers})
     error = reply.json
@@ -311,7 +374,9 @@ def test_a_parked_capture_is_sent_again_and_another_stays_as_it_is(
         assert (answer["state"], answer["reason"]) == ("stored", None)
     (message,) = services.ports.storage.captures_queue.receive(10, 60)
     assert upload["id"] in message.body
-    error = door.failed(404, "POST", f"/v1/captures/{'1' * 13}-{'0' * 24}/redrive", {"camera": "door"})
+    error = door.failed(
+        404, "POST", f"/v1/captures/{'1' * 13}-{'0' * 24}/redrive", {"camera": "door"}
+    )
     assert error["code"] == "CaptureNotFound"
     assert "camera is missing" in door.failed(400, "POST", path, {})["detail"]
 
@@ -339,15 +404,25 @@ def see(v1: V1Client, services: Services, at: datetime, side_px: float) -> str:
 def test_an_uncertain_match_is_listed_with_its_figures_until_it_is_done(
     doubting: V1Client, services: Services, clock: FakeClock
 ) -> None:
-    captures = [see(doubting, services, clock.now() - timedelta(minutes=60 - n), 100.0 - 5 * n) for n in range(4)]
+    captures = [
+        see(doubting, services, clock.now() - timedelta(minutes=60 - n), 100.0 - 5 * n)
+        for n in range(4)
+    ]
     found = doubting.done("GET", REVIEWS, kind="uncertain")
     assert found["next_token"] is None
     assert [one["capture"] for one in found["reviews"]] == captures[:0:-1]
     one = found["reviews"][0]
-    assert (one["kind"], one["camera"], one["id"]) == ("uncertain", "door", f"uncertain-{captures[3]}-0")
+    assert (one["kind"], one["camera"], one["id"]) == (
+        "uncertain",
+        "door",
+        f"uncertain-{captures[3]}-0",
+    )
     assert one["at"] == "2026-03-01T11:03:00.000Z"
     assert one["near"][0] == {"face": one["face"], "score": one["score"]}
-    assert one["box"] == doubting.done("GET", f"/v1/captures/{captures[3]}", camera="door")["sightings"][0]["box"]
+    assert (
+        one["box"]
+        == doubting.done("GET", f"/v1/captures/{captures[3]}", camera="door")["sightings"][0]["box"]
+    )
     assert "/_blobs/" in one["picture_url"]
     assert one["threshold"] <= one["score"] < one["threshold"] + 0.5
     page = doubting.done("GET", REVIEWS, limit=2)
@@ -358,7 +433,9 @@ def test_an_uncertain_match_is_listed_with_its_figures_until_it_is_done(
     assert doubting.failed(404, "POST", f"{REVIEWS}/{one['id']}/done")["code"] == "ReviewNotFound"
 
 
-def test_who_is_promoted_is_asked_about(doubting: V1Client, services: Services, clock: FakeClock) -> None:
+def test_who_is_promoted_is_asked_about(
+    doubting: V1Client, services: Services, clock: FakeClock
+) -> None:
     for n in range(5):
         see(doubting, services, clock.now() - timedelta(days=5 - n), 100.0 - n)
     (review,) = doubting.done("GET", REVIEWS, kind="promoted")["reviews"]
@@ -388,14 +465,23 @@ def test_a_picture_is_stored_and_answered_as_a_capture(door: V1Client, services:
     reply = take(door, camera="door")
     assert reply.status == 202
     capture = reply.json
-    assert (capture["camera"], capture["state"], capture["size"]) == ("door", "stored", len(PICTURE))
+    assert (capture["camera"], capture["state"], capture["size"]) == (
+        "door",
+        "stored",
+        len(PICTURE),
+    )
     assert capture["captured_at"] == "2026-03-01T12:00:00.000Z"
-    assert services.ports.storage.uploads.get(keys.capture_picture("shop", "door", capture["id"])) == PICTURE
+    assert (
+        services.ports.storage.uploads.get(keys.capture_picture("shop", "door", capture["id"]))
+        == PICTURE
+    )
     assert len(services.ports.storage.captures_queue.receive(10, 60)) == 1
     assert [one["id"] for one in door.done("GET", CAPTURES)["captures"]] == [capture["id"]]
 
 
-@pytest.mark.parametrize("sent", [{}, {"captured_at": "2026-03-01T11:59:58Z"}], ids=["when it comes", "at a time"])
+@pytest.mark.parametrize(
+    "sent", [{}, {"captured_at": "2026-03-01T11:59:58Z"}], ids=["when it comes", "at a time"]
+)
 def test_a_repeat_is_the_same_capture_and_says_that_it_is_one(
     door: V1Client, clock: FakeClock, sent: dict[str, str]
 ) -> None:
@@ -439,7 +525,10 @@ def test_a_cameras_key_sends_its_own_captures_and_no_others(door: V1Client) -> N
 
 
 def test_the_type_is_known_by_the_first_bytes_whatever_was_said(door: V1Client) -> None:
-    for data, kind in ((b"\xff\xd8\xff\xe0 x", "image/jpeg"), (b"\x89PNG\r\n\x1a\n x", "image/png")):
+    for data, kind in (
+        (b"\xff\xd8\xff\xe0 x", "image/jpeg"),
+        (b"\x89PNG\r\n\x1a\n x", "image/png"),
+    ):
         for said in ("application/octet-stream", "image/jpeg", "image/png"):
             assert take(door, data, said, camera="door").json["content_type"] == kind
     for data in (b"GIF89a", b"RIFF....WEBP", b"BM......", b"....ftypheic"):
@@ -476,7 +565,13 @@ def test_a_form_that_is_none_is_refused_and_nothing_is_stored(
         (b"", JPEG, {"camera": "door"}, 400, "the body is empty: send the picture"),
         (b"", "text/plain", {"camera": "door"}, 400, "the body is empty: send the picture"),
         (PICTURE, JPEG, {"camera": "garage"}, 404, "garage"),
-        (PICTURE, JPEG, {"camera": "door", "captured_at": "2027-01-01T00:00:00Z"}, 400, "captured_at"),
+        (
+            PICTURE,
+            JPEG,
+            {"camera": "door", "captured_at": "2027-01-01T00:00:00Z"},
+            400,
+            "captured_at",
+        ),
         (PICTURE, "video/mp4", {"camera": "door"}, 415, "image/jpeg"),
         (b"{}", "application/json", {}, 400, "picture is missing"),
         (b"no form", MULTIPART, {}, 400, ""),
@@ -492,7 +587,9 @@ def test_what_is_no_capture_is_refused_by_name(
     assert door.done("GET", CAPTURES)["captures"] == []
 
 
-def test_captures_are_listed_by_time_and_state(door: V1Client, services: Services, clock: FakeClock) -> None:
+def test_captures_are_listed_by_time_and_state(
+    door: V1Client, services: Services, clock: FakeClock
+) -> None:
     ids = []
     for minute in range(3):
         at = clock.now() - timedelta(minutes=10 - minute)

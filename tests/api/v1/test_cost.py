@@ -1,4 +1,5 @@
-"""The costs of a tenant's month: on AWS, for its admins, and reckoned from counts that are there."""
+"""The costs of a tenant's month: on AWS, for its admins, and reckoned from counts that are
+there."""
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -29,10 +30,14 @@ def usd_of(kind: str) -> float:
     return sum_up_usd(read_table().rows[kind], read_prices())
 
 
-def observe(services: Services, at: datetime, number: int, kind: ObservationKind = ObservationKind.SIGHTING) -> None:
+def observe(
+    services: Services, at: datetime, number: int, kind: ObservationKind = ObservationKind.SIGHTING
+) -> None:
     """Store observations of the shop, a second apart."""
     seen = [
-        Observation(at + timedelta(seconds=n), f"{at:%m%d}{kind}{n}", f"{n}", "stranger", NO_LABELS, kind)
+        Observation(
+            at + timedelta(seconds=n), f"{at:%m%d}{kind}{n}", f"{n}", "stranger", NO_LABELS, kind
+        )
         for n in range(number)
     ]
     services.statistics.store_observations("shop", seen)
@@ -52,9 +57,12 @@ def test_one_box_has_no_dollars(v1: V1Client, shop: Credentials) -> None:
 def test_a_month_is_told_with_its_forecast_and_the_prices_that_it_is_reckoned_by(
     v1: V1Client, on_aws: Services, clock: FakeClock
 ) -> None:
-    """The shop began on the first of March at eight in the evening of Shanghai; ten days later it is the 11th."""
+    """The shop began on the first of March at eight in the evening of Shanghai; ten days later it
+    is the 11th."""
     tenant = on_aws.tenants.get_by_name("shop")
-    on_aws.enrolment.enrol_largest_face(tenant, "regular", picture(Person(1, side_px=90)), RULES, NewFace(faceid="ann"))
+    on_aws.enrolment.enrol_largest_face(
+        tenant, "regular", picture(Person(1, side_px=90)), RULES, NewFace(faceid="ann")
+    )
     v1.add_camera("door")
     for day in range(10):
         observe(on_aws, clock.now() + day * DAY, 20)
@@ -89,11 +97,19 @@ def test_the_month_is_that_of_the_shop_however_far_from_utc_it_is(
     assert cost["usd_forecast"] == pytest.approx(month_days * a_day, abs=5.1e-5)
 
 
-def test_pictures_are_priced_by_their_counted_size_and_days(v1: V1Client, on_aws: Services, clock: FakeClock) -> None:
+def test_pictures_are_priced_by_their_counted_size_and_days(
+    v1: V1Client, on_aws: Services, clock: FakeClock
+) -> None:
     """The shop's pictures have next to nothing: a byte is less than a kB."""
     observe(on_aws, clock.now(), 50)
     v1.add_camera("door")
-    v1.send("POST", "/v1/captures", picture(Person(1)), query={"camera": "door"}, content_type="image/jpeg")
+    v1.send(
+        "POST",
+        "/v1/captures",
+        picture(Person(1)),
+        query={"camera": "door"},
+        content_type="image/jpeg",
+    )
     clock.advance(DAY)
     usual = v1.done("GET", USAGE)["cost"]["usd_to_date"]
     on_aws.captures.pictures.count("shop")
@@ -122,7 +138,9 @@ def metered_shop(tmp_path: Path, clock: FakeClock) -> Iterator[tuple[Services, T
     services.close()
 
 
-def test_a_month_costs_a_few_reads_and_no_write(metered_shop: tuple[Services, Tenant, Meter], clock: FakeClock) -> None:
+def test_a_month_costs_a_few_reads_and_no_write(
+    metered_shop: tuple[Services, Tenant, Meter], clock: FakeClock
+) -> None:
     """Days are sealed by the sweep, so a shop of any traffic reads one item a day."""
     services, tenant, meter = metered_shop
     for day in range(29):

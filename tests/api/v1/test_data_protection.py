@@ -24,11 +24,18 @@ from tests.support.meanwhile import Meanwhile
 
 GIVEN = "2026-02-28T09:00:00.000Z"
 
-SENT = {"basis": "consent", "given_at": GIVEN, "evidence": "drawer 3", "expires_at": "2027-03-01T00:00:00.000Z"}
+SENT = {
+    "basis": "consent",
+    "given_at": GIVEN,
+    "evidence": "drawer 3",
+    "expires_at": "2027-03-01T00:00:00.000Z",
+}
 
 
 def enrol(v1: V1Client, seed: int, **more: Any) -> str:
-    return str(v1.done("POST", "/v1/faces", {"group": "regular", "picture": photo(seed), **more})["id"])
+    return str(
+        v1.done("POST", "/v1/faces", {"group": "regular", "picture": photo(seed), **more})["id"]
+    )
 
 
 @pytest.fixture
@@ -41,7 +48,9 @@ def subject(v1: V1Client, services: Services) -> list[str]:
     return [
         faceid
         for name, seeds in named
-        for faceid in several_faces(services, tenant, group, name, [[picture(Person(seed))] for seed in seeds])
+        for faceid in several_faces(
+            services, tenant, group, name, [[picture(Person(seed))] for seed in seeds]
+        )
     ]
 
 
@@ -52,7 +61,12 @@ def test_what_is_asked_for_one_face_is_done_to_all_of_its_subject(
     *anns, bob = subject
     for on in (True, False):
         found = v1.done("PUT", f"/v1/faces/{anns[1]}/{route}", {word: on, "reason": "asked"})
-        assert (found[word], found["faces"][0], set(found["faces"]), found["others"]) == (on, anns[1], {*anns}, [])
+        assert (found[word], found["faces"][0], set(found["faces"]), found["others"]) == (
+            on,
+            anns[1],
+            {*anns},
+            [],
+        )
         said = {one: v1.done("GET", f"/v1/faces/{one}/{route}") for one in subject}
         assert {one for one, answer in said.items() if answer[word]} == ({*anns} if on else set())
     assert set(v1.done("GET", f"/v1/faces/{anns[0]}/{route}")["faces"]) == {*anns}
@@ -60,7 +74,9 @@ def test_what_is_asked_for_one_face_is_done_to_all_of_its_subject(
 
 
 @pytest.mark.parametrize("is_restricted", [False, True])
-def test_an_erasure_of_one_face_takes_all_of_its_subject(v1: V1Client, subject: list[str], is_restricted: bool) -> None:
+def test_an_erasure_of_one_face_takes_all_of_its_subject(
+    v1: V1Client, subject: list[str], is_restricted: bool
+) -> None:
     *anns, bob = subject
     if is_restricted:
         v1.done("PUT", f"/v1/faces/{anns[0]}/restriction", {"restricted": True, "reason": "asked"})
@@ -81,7 +97,9 @@ def user(v1: V1Client, services: Services) -> list[str]:
     return faces
 
 
-def test_of_a_user_one_face_is_taken_and_the_others_are_named(v1: V1Client, user: list[str]) -> None:
+def test_of_a_user_one_face_is_taken_and_the_others_are_named(
+    v1: V1Client, user: list[str]
+) -> None:
     ann, other = user
     found = v1.done("PUT", f"/v1/faces/{ann}/hold", {"held": True, "reason": "asked"})
     assert (found["faces"], found["others"]) == ([ann], [other])
@@ -110,12 +128,19 @@ def test_of_a_person_with_more_faces_than_there_is_room_for_none_is_changed(
     change = {word: True, "reason": "asked"}
     v1.done("PUT", f"/v1/faces/{bob}/{route}", change)
     assert v1.failed(409, "PUT", f"/v1/faces/{first}/{route}", change)["code"] == "TooMany"
-    assert [v1.done("GET", f"/v1/faces/{one}/{route}")[word] for one in subject] == [False, False, False, True]
+    assert [v1.done("GET", f"/v1/faces/{one}/{route}")[word] for one in subject] == [
+        False,
+        False,
+        False,
+        True,
+    ]
     v1.done("PUT", f"/v1/faces/{first}/{route}", {**change, "whole": False})
     v1.done("PUT", f"/v1/faces/{bob}/{route}", change)
 
 
-def test_an_erasure_takes_all_faces_or_this_one_as_is_chosen(v1: V1Client, user: list[str], subject: list[str]) -> None:
+def test_an_erasure_takes_all_faces_or_this_one_as_is_chosen(
+    v1: V1Client, user: list[str], subject: list[str]
+) -> None:
     assert v1.failed(400, "DELETE", f"/v1/faces/{user[0]}", whole="true")["code"] == "InvalidInput"
     assert v1.done("DELETE", f"/v1/faces/{user[0]}", erase="true", whole="true")["faces"] == 2
     assert v1.done("DELETE", f"/v1/faces/{subject[0]}", erase="true", whole="false")["faces"] == 1
@@ -134,7 +159,9 @@ def test_an_erasure_of_many_faces_that_is_cut_off_says_so_and_a_repeat_ends_it(
     meanwhile.first = [dict, lambda: services.faces.holds.set(tenant, faces[5], "asked")]
     stage.services = book_with(services, items=meanwhile)
     whole = {"erase": "true", "whole": "true"}
-    erased = partial(v1.send, "DELETE", f"/v1/faces/{faces[0]}", query=whole, headers={"Idempotency-Key": "ann"})
+    erased = partial(
+        v1.send, "DELETE", f"/v1/faces/{faces[0]}", query=whole, headers={"Idempotency-Key": "ann"}
+    )
 
     for _ in range(2):
         assert erased().json["code"] == "FaceHeld"
@@ -149,7 +176,10 @@ def test_an_erasure_of_many_faces_that_is_cut_off_says_so_and_a_repeat_ends_it(
     assert v1.done("GET", "/v1/faces")["faces"] == []
     assert sum(one["faces"] for one in listed) == len(faces)
     page = v1.done("GET", "/v1/erasures", limit=1)
-    assert [*page["erasures"], *v1.done("GET", "/v1/erasures", token=page["next_token"])["erasures"]] == listed
+    assert [
+        *page["erasures"],
+        *v1.done("GET", "/v1/erasures", token=page["next_token"])["erasures"],
+    ] == listed
 
 
 def test_a_record_is_sent_with_an_enrolment_read_replaced_and_withdrawn(v1: V1Client) -> None:
@@ -170,12 +200,19 @@ def test_records_are_listed_by_when_they_expire(v1: V1Client) -> None:
         for seed, end in ((1, "2027-01-01T00:00:00Z"), (2, None), (3, "2026-06-01T00:00:00Z"))
     )
     bare = enrol(v1, 4)
-    assert [one["face"] for one in v1.done("GET", "/v1/consents")["consents"]] == [soon, later, endless]
+    assert [one["face"] for one in v1.done("GET", "/v1/consents")["consents"]] == [
+        soon,
+        later,
+        endless,
+    ]
     expiring = v1.done("GET", "/v1/consents", expires_before="2026-07-01T00:00:00Z")
     assert ([one["face"] for one in expiring["consents"]], expiring["next_token"]) == ([soon], None)
     assert [one["face"] for one in v1.done("GET", "/v1/consents", face=soon)["consents"]] == [soon]
     assert v1.done("GET", "/v1/consents", face=bare)["consents"] == []
-    assert "face is one record" in v1.failed(400, "GET", "/v1/consents", face=soon, expires_before="0")["detail"]
+    assert (
+        "face is one record"
+        in v1.failed(400, "GET", "/v1/consents", face=soon, expires_before="0")["detail"]
+    )
     page = v1.done("GET", "/v1/consents", limit=1)
     rest = v1.done("GET", "/v1/consents", limit=2, token=page["next_token"])
     assert [one["face"] for one in rest["consents"]] == [later, endless]
@@ -207,8 +244,13 @@ def test_a_tenant_that_asks_for_a_record_says_so_in_each_dialect(
     answer = camera.add_face("regular", picture(Person(1)))
     assert (answer["code"], "consent_required" in answer["msg"]) == (2, True)
     told = market.enrol("vip", picture(Person(1)))
-    assert (told["ERROR_CODE"], "consent_required" in told["ERROR_MSG"]) == ("CONSENT_REQUIRED", True)
-    assert services.groups.get_by_name(services.tenants.get_by_name(shop.tenant), "regular").count == 0
+    assert (told["ERROR_CODE"], "consent_required" in told["ERROR_MSG"]) == (
+        "CONSENT_REQUIRED",
+        True,
+    )
+    assert (
+        services.groups.get_by_name(services.tenants.get_by_name(shop.tenant), "regular").count == 0
+    )
     enrol(v1, 1, consent=SENT)
 
 
@@ -219,14 +261,26 @@ def enrolled(v1: V1Client) -> str:
 
 def test_a_hold_is_set_listed_and_lifted(v1: V1Client) -> None:
     face = enrolled(v1)
-    free = {"face": face, "held": False, "reason": None, "since": None, "faces": [face], "others": []}
+    free = {
+        "face": face,
+        "held": False,
+        "reason": None,
+        "since": None,
+        "faces": [face],
+        "others": [],
+    }
     assert v1.done("GET", f"/v1/faces/{face}/hold") == free
     held = v1.done("PUT", f"/v1/faces/{face}/hold", {"held": True, "reason": "case 7"})
     assert (held["held"], held["reason"]) == (True, "case 7")
     assert v1.done("GET", "/v1/holds")["holds"] == [held]
     assert v1.failed(409, "DELETE", f"/v1/faces/{face}")["code"] == "FaceHeld"
-    assert v1.failed(409, "POST", "/v1/face-changes", {"ids": [face], "delete": True})["code"] == "FaceHeld"
-    assert v1.done("PUT", f"/v1/faces/{face}/hold", {"held": False, "reason": "it is closed"}) == free
+    assert (
+        v1.failed(409, "POST", "/v1/face-changes", {"ids": [face], "delete": True})["code"]
+        == "FaceHeld"
+    )
+    assert (
+        v1.done("PUT", f"/v1/faces/{face}/hold", {"held": False, "reason": "it is closed"}) == free
+    )
     v1.done_without_body("DELETE", f"/v1/faces/{face}")
 
 
@@ -238,18 +292,32 @@ def test_a_hold_says_why(v1: V1Client, body: dict[str, object]) -> None:
 
 AT, NOW = datetime(2026, 3, 1, 12, tzinfo=UTC), "2026-03-01T12:03:00.000Z"
 
-COUNTS = st.dictionaries(st.sampled_from(("observations", "captures_deleted", "captures_hidden")), st.integers(1, 9))
+COUNTS = st.dictionaries(
+    st.sampled_from(("observations", "captures_deleted", "captures_hidden")), st.integers(1, 9)
+)
 
-HASHES = st.dictionaries(st.sampled_from(("templates", "pictures")), st.lists(st.just("0" * 64)).map(tuple))
+HASHES = st.dictionaries(
+    st.sampled_from(("templates", "pictures")), st.lists(st.just("0" * 64)).map(tuple)
+)
 
 
 @given(counts=COUNTS, hashes=HASHES)
-def test_a_receipt_that_is_saved_from_an_answer_is_verified_whatever_was_found(counts: Any, hashes: Any) -> None:
+def test_a_receipt_that_is_saved_from_an_answer_is_verified_whatever_was_found(
+    counts: Any, hashes: Any
+) -> None:
     private, _ = signing.new_key()
-    erasure = erasure_progress.Erasure("1", AT, "first", True, (), 1, faces=("0" * 64,), hashes=hashes, counts=counts)
-    receipt = signing.sign_statement(erasure_progress.make_statement("shop", erasure, NOW, NOW), private)
-    done = erasure_progress.Erasure("1", AT, "first", True, (), 1, counts=counts, done_at=AT, receipt=receipt)
-    statement, _ = signing.verify_statement(json.decode(json.encode(describe_erasure(done)))["receipt"])
+    erasure = erasure_progress.Erasure(
+        "1", AT, "first", True, (), 1, faces=("0" * 64,), hashes=hashes, counts=counts
+    )
+    receipt = signing.sign_statement(
+        erasure_progress.make_statement("shop", erasure, NOW, NOW), private
+    )
+    done = erasure_progress.Erasure(
+        "1", AT, "first", True, (), 1, counts=counts, done_at=AT, receipt=receipt
+    )
+    statement, _ = signing.verify_statement(
+        json.decode(json.encode(describe_erasure(done)))["receipt"]
+    )
     assert {name: number for name, number in statement["counts"].items() if number} == counts
 
 
@@ -262,7 +330,10 @@ def test_an_admin_gets_a_url_of_the_archive(v1: V1Client, services: Services) ->
     assert answer["next_part"] is None
     assert v1.failed(404, "GET", "/v1/faces/nobody/everything")["code"] == "FaceNotFound"
     assert v1.failed(400, "GET", f"/v1/faces/{face}/everything", part="x")["code"] == "InvalidInput"
-    assert v1.failed(400, "GET", f"/v1/faces/{face}/everything", language="tlh")["code"] == "InvalidInput"
+    assert (
+        v1.failed(400, "GET", f"/v1/faces/{face}/everything", language="tlh")["code"]
+        == "InvalidInput"
+    )
 
 
 def test_who_was_deleted_can_be_erased_later_and_who_left_nothing_is_not_there(
@@ -277,10 +348,16 @@ def test_who_was_deleted_can_be_erased_later_and_who_left_nothing_is_not_there(
     assert v1.failed(404, "DELETE", f"/v1/faces/{face}")["code"] == "FaceNotFound"
 
 
-def test_who_had_an_id_before_is_erased_by_that_word_and_who_has_it_now_stays(v1: V1Client, clock: FakeClock) -> None:
+def test_who_had_an_id_before_is_erased_by_that_word_and_who_has_it_now_stays(
+    v1: V1Client, clock: FakeClock
+) -> None:
     for seed in (5, 6):
         sent = photo(seed)
-        v1.done("POST", "/v1/faces", {"picture": sent, "group": "regular", "id": "seven", "name": f"N{seed}"})
+        v1.done(
+            "POST",
+            "/v1/faces",
+            {"picture": sent, "group": "regular", "id": "seven", "name": f"N{seed}"},
+        )
         if seed == 5:
             v1.done_without_body("DELETE", "/v1/faces/seven")
             clock.advance(timedelta(minutes=1))
@@ -293,6 +370,8 @@ def test_others_do_not(v1: V1Client, services: Services) -> None:
     v1.add_camera("door")
     face, _ = see(v1, services, 90, Person(1))
     for role, pictures in ((Role.OPERATOR, True), (Role.VIEWER, True), (Role.ADMIN, False)):
-        key = v1.done("POST", "/v1/keys", {"name": f"{role} {pictures}", "role": role, "pictures": pictures})
+        key = v1.done(
+            "POST", "/v1/keys", {"name": f"{role} {pictures}", "role": role, "pictures": pictures}
+        )
         refused = v1.with_key(key["api_key"]).failed(403, "GET", f"/v1/faces/{face}/everything")
         assert refused["code"] == "NotAllowed"

@@ -25,7 +25,9 @@ def test_a_new_key_and_the_old_one_hold_together_for_a_day(
     made = renewed(v1)
     assert list_uses(v1) == {"sunmi": (shop.app_id, None), "icredit": (None, None)}
     assert calls(*old) == (0, 200)
-    assert list_uses(v1) == {"sunmi": (shop.app_id, None), "icredit": (None, None)}, "the new one has not called"
+    assert list_uses(v1) == {"sunmi": (shop.app_id, None), "icredit": (None, None)}, (
+        "the new one has not called"
+    )
     clock.advance(timedelta(hours=1))
     new = CameraClient(app, shop.app_id, made[0], clock, 200_000), MarketClient(app, made[1])
     assert calls(*new) == calls(*old) == (0, 200)
@@ -48,7 +50,10 @@ def test_of_three_keys_the_newest_two_hold_and_a_rotation_stops_both(
 
     def answers() -> list[tuple[int, int]]:
         return [
-            calls(CameraClient(app, shop.app_id, key, clock, 200_000 + 1000 * place), MarketClient(app, code))
+            calls(
+                CameraClient(app, shop.app_id, key, clock, 200_000 + 1000 * place),
+                MarketClient(app, code),
+            )
             for place, (key, code) in enumerate(known)
         ]
 
@@ -68,7 +73,10 @@ def test_a_key_that_leaked_is_stopped_at_once_with_the_one_before_it(
 
     def answers() -> list[tuple[int, int]]:
         return [
-            calls(CameraClient(app, shop.app_id, key, clock, 200_000 + 1000 * place), MarketClient(app, code))
+            calls(
+                CameraClient(app, shop.app_id, key, clock, 200_000 + 1000 * place),
+                MarketClient(app, code),
+            )
             for place, (key, code) in enumerate(known)
         ]
 
@@ -106,11 +114,15 @@ def test_it_is_told_when_somebody_used_the_key_before_the_newest(
     clock.advance(timedelta(hours=2))
     assert calls(*clients) == (0, 200)
     assert list_old_uses() == ["2026-03-01T14:00:00.000Z"] * 2
-    assert [used for _, used in list_uses(v1).values()] == [None, None], "nobody has used the newest"
+    assert [used for _, used in list_uses(v1).values()] == [None, None], (
+        "nobody has used the newest"
+    )
     newest = renewed(v1)
     assert list_old_uses() == [None, None]
     clock.advance(timedelta(hours=1))
-    assert calls(CameraClient(app, shop.app_id, newest[0], clock, 300_000), MarketClient(app, newest[1])) == (0, 200)
+    assert calls(
+        CameraClient(app, shop.app_id, newest[0], clock, 300_000), MarketClient(app, newest[1])
+    ) == (0, 200)
     assert list_old_uses() == [None, None]
     clock.advance(timedelta(hours=24))
     services.sweep.sweep_tenant(services.tenants.get_by_name(shop.tenant), clock.now())
@@ -118,7 +130,9 @@ def test_it_is_told_when_somebody_used_the_key_before_the_newest(
 
 
 def renewed(v1: V1Client, **said: bool) -> list[str]:
-    return [v1.done("POST", f"/v1/dialects/{id_}/key", said)["secret"] for id_ in ("sunmi", "icredit")]
+    return [
+        v1.done("POST", f"/v1/dialects/{id_}/key", said)["secret"] for id_ in ("sunmi", "icredit")
+    ]
 
 
 def read_tenant_item(services: Services, shop: Credentials) -> Item:

@@ -19,7 +19,12 @@ from chalicelib.book import cameras as bounds
 from chalicelib.book.cameras import MAX_CAMERAS
 from chalicelib.book.captures import captures as capture_pages
 from chalicelib.book.captures.captures import CONTENT_TYPES, OFFERS, PICTURE_BYTES
-from chalicelib.domain.captures import DEFAULT_GAP_S, DEFAULT_STRANGER_QUALITY, CaptureState, Resolution
+from chalicelib.domain.captures import (
+    DEFAULT_GAP_S,
+    DEFAULT_STRANGER_QUALITY,
+    CaptureState,
+    Resolution,
+)
 from chalicelib.domain.errors import every_error
 from chalicelib.domain.model import MAX_PICTURES
 from regulars.openapi import PATH, PATHS, ROOT, format_document, format_paths, write_changed
@@ -46,7 +51,10 @@ def test_it_is_the_one_that_the_code_makes() -> None:
 
 def test_its_command_says_that_nothing_changed() -> None:
     command = [sys.executable, "-m", "regulars.openapi", "--write"]
-    assert subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout == "nothing changed\n"
+    assert (
+        subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+        == "nothing changed\n"
+    )
 
 
 def test_only_files_whose_text_changes_are_written(tmp_path: Path) -> None:
@@ -71,15 +79,25 @@ def test_it_is_a_legal_openapi_document() -> None:
 
 def test_it_has_the_operations_that_there_are(app: Chalice) -> None:
     assert set(DOCUMENTED) == {(operation.method, operation.path) for operation in OPERATIONS}
-    own = {path for path in app.routes if path.startswith("/v1/") and not path.startswith((DEEPSTACK, *STATUS_PATHS))}
+    own = {
+        path
+        for path in app.routes
+        if path.startswith("/v1/") and not path.startswith((DEEPSTACK, *STATUS_PATHS))
+    }
     assert {path for _, path in DOCUMENTED} == own
 
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda one: f"{one.method} {one.path}")
 def test_it_names_what_may_be_sent_and_by_whom(operation: Any) -> None:
     said = DOCUMENTED[operation.method, operation.path]
-    named = {place: {p["name"] for p in said["parameters"] if p["in"] == place} for place in ("query", "path")}
-    beside = {name for name in names_of(operation.body) if operation.takes_picture} - {"picture", "other"}
+    named = {
+        place: {p["name"] for p in said["parameters"] if p["in"] == place}
+        for place in ("query", "path")
+    }
+    beside = {name for name in names_of(operation.body) if operation.takes_picture} - {
+        "picture",
+        "other",
+    }
     assert named["query"] == set(names_of(operation.query)) | beside
     assert named["path"] == set(re.findall(r"{(\w+)}", operation.path))
     assert said["operationId"]
@@ -92,14 +110,31 @@ def test_it_names_what_may_be_sent_and_by_whom(operation: Any) -> None:
 
 def test_a_picture_is_sent_in_each_way_that_the_service_takes() -> None:
     verify = DOCUMENTED["POST", "/v1/verify"]["requestBody"]["content"]
-    assert verify["multipart/form-data"]["schema"] == {"$ref": "#/components/schemas/PicturesToVerifyForm"}
+    assert verify["multipart/form-data"]["schema"] == {
+        "$ref": "#/components/schemas/PicturesToVerifyForm"
+    }
     assert SCHEMAS["PicturesToVerifyForm"]["properties"].keys() == {"picture", "face", "other"}
     capture = DOCUMENTED["POST", "/v1/captures"]["requestBody"]["content"]
-    assert SCHEMAS["CaptureTakenForm"]["properties"].keys() == {"picture", "camera", "captured_at", "track"}
+    assert SCHEMAS["CaptureTakenForm"]["properties"].keys() == {
+        "picture",
+        "camera",
+        "captured_at",
+        "track",
+    }
     bare = {"image/*", "application/octet-stream", "binary/octet-stream"}
-    assert all(content.keys() == bare | {"application/json", "multipart/form-data"} for content in (capture, verify))
+    assert all(
+        content.keys() == bare | {"application/json", "multipart/form-data"}
+        for content in (capture, verify)
+    )
     enrolment = DOCUMENTED["POST", "/v1/faces"]["requestBody"]["content"]["multipart/form-data"]
-    assert SCHEMAS["NewFaceForm"]["properties"].keys() >= {"id", "age", "gender", "labels", "attributes", "consent"}
+    assert SCHEMAS["NewFaceForm"]["properties"].keys() >= {
+        "id",
+        "age",
+        "gender",
+        "labels",
+        "attributes",
+        "consent",
+    }
     assert enrolment["encoding"].keys() >= {"attributes", "consent"}
 
 
@@ -115,11 +150,15 @@ def test_its_bounds_are_the_codes() -> None:
     assert settings["name"]["maxLength"] == bounds.NAME_LENGTH
     size = SCHEMAS["OfferedCapture"]["properties"]["size"]
     assert (size["minimum"], size["maximum"]) == (PICTURE_BYTES[0], PICTURE_BYTES[-1])
-    assert set(SCHEMAS["OfferedCapture"]["properties"]["content_type"]["enum"]) == set(CONTENT_TYPES)
+    assert set(SCHEMAS["OfferedCapture"]["properties"]["content_type"]["enum"]) == set(
+        CONTENT_TYPES
+    )
     captures = SCHEMAS["Offers"]["properties"]["captures"]
     assert (captures["minItems"], captures["maxItems"]) == (OFFERS[0], OFFERS[-1])
     for path, sizes in OF_PATHS.items():
-        (limit,) = [p["schema"] for p in DOCUMENTED["GET", path]["parameters"] if p["name"] == "limit"]
+        (limit,) = [
+            p["schema"] for p in DOCUMENTED["GET", path]["parameters"] if p["name"] == "limit"
+        ]
         assert (limit["minimum"], limit["maximum"]) == (sizes[0], sizes[-1])
     assert SCHEMAS["Pictures"]["properties"]["pictures"]["maxItems"] == MAX_PICTURES
     assert SCHEMAS["Cameras"]["properties"]["cameras"]["maxItems"] == MAX_CAMERAS
@@ -144,7 +183,13 @@ def test_an_answer_with_a_member_too_many_or_too_few_is_not_as_documented() -> N
     good = errors.make_problem(429, "Busy", "busy")
     document().require_answer("GET", "/v1/cameras", 429, good)
     few = {name: value for name, value in good.items() if name != "code"}
-    for wrong in ({**good, "details": "x"}, {**good, "error": {"code": "Busy"}}, few, {}, {**good, "x": 1}):
+    for wrong in (
+        {**good, "details": "x"},
+        {**good, "error": {"code": "Busy"}},
+        few,
+        {},
+        {**good, "x": 1},
+    ):
         with pytest.raises(ValidationError):
             document().require_answer("GET", "/v1/cameras", 429, wrong)
     with pytest.raises(AssertionError):

@@ -11,11 +11,22 @@ from tests.support.api.stage import Stage
 from tests.support.api.v1.client import V1Client, document
 
 NAMED = {
-    **dict.fromkeys(("InvalidInput", "IllegalGroupName", "IllegalCapacity", "DefaultGroup", "IllegalAttribute"), 400),
+    **dict.fromkeys(
+        ("InvalidInput", "IllegalGroupName", "IllegalCapacity", "DefaultGroup", "IllegalAttribute"),
+        400,
+    ),
     **dict.fromkeys(("WrongAttributeCount",), 400),
-    **dict.fromkeys(("NotFound", "GroupNotFound", "FaceNotFound", "AttributeNotFound", "TenantNotFound"), 404),
-    **dict.fromkeys(("CameraNotFound", "CaptureNotFound", "SightingNotFound", "HookNotFound", "MergeNotFound"), 404),
-    **dict.fromkeys(("Conflict", "GroupExists", "GroupNotEmpty", "FaceExists", "TenantExists", "CameraExists"), 409),
+    **dict.fromkeys(
+        ("NotFound", "GroupNotFound", "FaceNotFound", "AttributeNotFound", "TenantNotFound"), 404
+    ),
+    **dict.fromkeys(
+        ("CameraNotFound", "CaptureNotFound", "SightingNotFound", "HookNotFound", "MergeNotFound"),
+        404,
+    ),
+    **dict.fromkeys(
+        ("Conflict", "GroupExists", "GroupNotEmpty", "FaceExists", "TenantExists", "CameraExists"),
+        409,
+    ),
     **dict.fromkeys(("RequestReused", "ConditionFailed"), 409),
     **dict.fromkeys(("LimitReached", "TooManyGroups", "GroupFull", "TenantFull"), 409),
     **dict.fromkeys(("TooManyCameras", "TooManyHooks"), 409),

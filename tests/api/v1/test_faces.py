@@ -29,14 +29,20 @@ FRESH = {
 
 
 def enrol(v1: V1Client, seed: int, group: str = "regular", **fields: Any) -> dict[str, Any]:
-    face = v1.done("POST", "/v1/faces", {"group": group, "picture": photo(seed), "id": f"p{seed}", **fields})
+    face = v1.done(
+        "POST", "/v1/faces", {"group": group, "picture": photo(seed), "id": f"p{seed}", **fields}
+    )
     assert face.pop("absorbed") == []
     return face
 
 
 @pytest.fixture
 def vip(v1: V1Client) -> str:
-    return str(v1.done("POST", "/v1/groups", {"name": "VIP", "capacity": 3, "attributes": ["hobby", "seat"]})["id"])
+    return str(
+        v1.done(
+            "POST", "/v1/groups", {"name": "VIP", "capacity": 3, "attributes": ["hobby", "seat"]}
+        )["id"]
+    )
 
 
 def test_somebody_is_enrolled_with_all_that_is_known(v1: V1Client, vip: str) -> None:
@@ -65,7 +71,9 @@ def test_somebody_is_enrolled_with_all_that_is_known(v1: V1Client, vip: str) -> 
         "labels": {"a": "", "b": "front", "c": "", "d": ""},
         "portrait": face["portrait"],
     }
-    assert face["portrait"]["picture"] == v1.done("GET", "/v1/faces/p1/pictures")["pictures"][0]["id"]
+    assert (
+        face["portrait"]["picture"] == v1.done("GET", "/v1/faces/p1/pictures")["pictures"][0]["id"]
+    )
 
 
 def test_who_is_known_is_refused_if_that_is_asked_for(v1: V1Client) -> None:
@@ -94,7 +102,9 @@ def test_an_enrolment_that_cannot_be_changes_nothing(
 ) -> None:
     enrol(v1, 1)
     before = v1.done("GET", "/v1/faces")
-    error = v1.failed(status, "POST", "/v1/faces", {"group": "regular", "picture": photo(2), **fields})
+    error = v1.failed(
+        status, "POST", "/v1/faces", {"group": "regular", "picture": photo(2), **fields}
+    )
     assert error["code"] == code
     assert says in error["detail"]
     assert v1.done("GET", "/v1/faces") == before
@@ -102,10 +112,17 @@ def test_an_enrolment_that_cannot_be_changes_nothing(
 
 def test_what_is_sent_is_changed_and_the_rest_stays(v1: V1Client, vip: str) -> None:
     before = enrol(v1, 1, name="Ann", age=34, labels={"a": "x"})
-    changes = {"group": "VIP", "note": "new", "attributes": {"seat": "7"}, "labels": {"b": "y"}, "revision": 1}
+    changes = {
+        "group": "VIP",
+        "note": "new",
+        "attributes": {"seat": "7"},
+        "labels": {"b": "y"},
+        "revision": 1,
+    }
     after = v1.done("PATCH", "/v1/faces/p1", changes)
     labels = {"a": "x", "b": "y", "c": "", "d": ""}
-    now = {"labels": labels, "revision": 2, "kept_until": None}  # the days of regulars are not VIPs'
+    # the days of regulars are not VIPs'
+    now = {"labels": labels, "revision": 2, "kept_until": None}
     assert after == {**before, **changes, **now} == v1.done("GET", "/v1/faces/p1")
     again = v1.done("PATCH", "/v1/faces/p1", {"name": "", "age": None, "attributes": {"seat": ""}})
     assert (again["name"], again["age"], again["attributes"]) == ("", 33, {})
@@ -127,7 +144,9 @@ def test_an_old_revision_is_answered_with_the_face_as_it_is(v1: V1Client) -> Non
         ({"name": "x", "attributes": {"phone": "7"}}, 404, "AttributeNotFound"),
     ],
 )
-def test_a_change_that_cannot_be_changes_nothing(v1: V1Client, changes: dict[str, Any], status: int, code: str) -> None:
+def test_a_change_that_cannot_be_changes_nothing(
+    v1: V1Client, changes: dict[str, Any], status: int, code: str
+) -> None:
     before = enrol(v1, 1, name="Ann")
     assert v1.failed(status, "PATCH", "/v1/faces/p1", changes)["code"] == code
     assert v1.done("GET", "/v1/faces/p1") == before
@@ -144,7 +163,9 @@ def test_a_deleted_face_is_404(v1: V1Client) -> None:
 def pages(v1: V1Client, limit: int, **query: Any) -> list[str]:
     found, token = list[str](), None
     while True:
-        page = v1.done("GET", "/v1/faces", limit=limit, **query, **({"token": token} if token else {}))
+        page = v1.done(
+            "GET", "/v1/faces", limit=limit, **query, **({"token": token} if token else {})
+        )
         found += [face["id"] for face in page["faces"]]
         token = page["next_token"]
         if token is None:
@@ -193,12 +214,21 @@ def test_a_list_that_cannot_be_is_refused(v1: V1Client, query: dict[str, Any], s
 def test_many_are_moved_labelled_and_deleted_each_by_itself(v1: V1Client, vip: str) -> None:
     for seed in (1, 2, 3, 4):
         enrol(v1, seed)
-    moved = v1.done("POST", "/v1/face-changes", {"ids": ["p1", "gone", "p2", "p3", "p4"], "group": "VIP"})
+    moved = v1.done(
+        "POST", "/v1/face-changes", {"ids": ["p1", "gone", "p2", "p3", "p4"], "group": "VIP"}
+    )
     assert moved["done"] == ["p1", "p2", "p3"]
-    assert [(one["id"], one["code"]) for one in moved["failed"]] == [("gone", "FaceNotFound"), ("p4", "GroupFull")]
+    assert [(one["id"], one["code"]) for one in moved["failed"]] == [
+        ("gone", "FaceNotFound"),
+        ("p4", "GroupFull"),
+    ]
     labelled = v1.done("POST", "/v1/face-changes", {"ids": ["p1", "p4"], "labels": {"a": "x"}})
     assert labelled == {"done": ["p1", "p4"], "failed": []}
-    assert [v1.done("GET", f"/v1/faces/{id_}")["labels"]["a"] for id_ in ("p1", "p2", "p4")] == ["x", "", "x"]
+    assert [v1.done("GET", f"/v1/faces/{id_}")["labels"]["a"] for id_ in ("p1", "p2", "p4")] == [
+        "x",
+        "",
+        "x",
+    ]
     deleted = v1.done("POST", "/v1/face-changes", {"ids": ["p1", "p4", "gone"], "delete": True})
     assert deleted["done"] == ["p1", "p4"]
     assert [one["code"] for one in deleted["failed"]] == ["FaceNotFound"]
@@ -222,7 +252,13 @@ def test_a_change_of_many_that_cannot_be_changes_nobody(
 
 
 def test_a_picture_is_sent_as_it_is_with_the_rest_in_the_query(v1: V1Client) -> None:
-    query = {"group": "regular", "name": "Ann", "age": "30", "labels": '{"a": "x"}', "if_known": "refuse"}
+    query = {
+        "group": "regular",
+        "name": "Ann",
+        "age": "30",
+        "labels": '{"a": "x"}',
+        "if_known": "refuse",
+    }
     sent = v1.send("POST", "/v1/faces", picture(Person(1)), query=query, content_type="image/jpeg")
     assert sent.status == 201
     assert (sent.json["name"], sent.json["age"], sent.json["labels"]["a"]) == ("Ann", 30, "x")
@@ -237,8 +273,15 @@ def test_a_portrait_tells_which_of_several_faces_is_meant(v1: V1Client, services
     enrol(v1, 1)
     item = items_of(services).get(keys.FACES, ("shop", "p1")) or {}
     meant = [Decimal("12.5"), Decimal(0), Decimal(250), Decimal(301)]
-    items_of(services).transact([Put(keys.FACES, {**item, "portrait": {**item["portrait"], "meant": meant}})])
-    assert v1.done("GET", "/v1/faces/p1")["portrait"]["box"] == {"x": 12.5, "y": 0, "width": 250, "height": 301}
+    items_of(services).transact(
+        [Put(keys.FACES, {**item, "portrait": {**item["portrait"], "meant": meant}})]
+    )
+    assert v1.done("GET", "/v1/faces/p1")["portrait"]["box"] == {
+        "x": 12.5,
+        "y": 0,
+        "width": 250,
+        "height": 301,
+    }
 
 
 def test_a_face_tells_its_group_and_its_arrivals(v1: V1Client, camera: CameraClient) -> None:
@@ -277,7 +320,10 @@ def test_a_face_tells_its_group_and_its_arrivals(v1: V1Client, camera: CameraCli
 def test_it_is_told_until_when_a_stranger_without_a_name_is_kept(v1: V1Client) -> None:
     enrol(v1, 1, "stranger")
     assert v1.done("GET", "/v1/faces/p1")["kept_until"] == "2026-05-30T12:00:00.000Z"
-    assert v1.done("PATCH", "/v1/faces/p1", {"name": "Ann"})["kept_until"] == "2029-02-28T12:00:00.000Z"
+    assert (
+        v1.done("PATCH", "/v1/faces/p1", {"name": "Ann"})["kept_until"]
+        == "2029-02-28T12:00:00.000Z"
+    )
 
 
 def test_age_and_gender_are_told_as_they_were_set(v1: V1Client, camera: CameraClient) -> None:
@@ -294,7 +340,11 @@ def test_what_is_switched_off_or_not_known_is_null(
     faceid = camera.add_face("vip", picture(Person(1, liveness=None)))["data"]["faceid"]
     services.tenants.change_settings(shop.tenant, {"attributes_off": {"beauty", "emotion"}})
     estimates = v1.done("GET", f"/v1/faces/{faceid}")["estimates"]
-    assert [name for name, value in estimates.items() if value is None] == ["emotion", "beauty", "liveness"]
+    assert [name for name, value in estimates.items() if value is None] == [
+        "emotion",
+        "beauty",
+        "liveness",
+    ]
 
 
 @pytest.mark.parametrize("id_", ["7", "%2e", "x" * 100, "会"])

@@ -19,12 +19,38 @@ NAMES = {
 }
 """Parameters that name something, and what does not exist."""
 NO_NAMES = {
-    *("from", "to", "since", "expires_before", "limit", "token", "part", "k", "order", "desc", "totals", "format"),
-    *("state", "kind", "only", "staff", "split", "measure", "language", "layer", "known", "faces", "record", "former"),
+    *(
+        "from",
+        "to",
+        "since",
+        "expires_before",
+        "limit",
+        "token",
+        "part",
+        "k",
+        "order",
+        "desc",
+        "totals",
+        "format",
+    ),
+    *(
+        "state",
+        "kind",
+        "only",
+        "staff",
+        "split",
+        "measure",
+        "language",
+        "layer",
+        "known",
+        "faces",
+        "record",
+        "former",
+    ),
     *("erase", "whole", "trust", "captured_at", "track", "ids", "name"),
 }
-"""Times, pages, manners, and words of a fixed list, which the document's schema refuses if unknown. `ids` is answered
-by those that there are; `name` is a search."""
+"""Times, pages, manners, and words of a fixed list, which the document's schema refuses if unknown.
+`ids` is answered by those that there are; `name` is a search."""
 ASKS_BY = {"/v1/statistics"}
 """Its `by` is a manner."""
 
@@ -45,9 +71,15 @@ def list_filters() -> list[Any]:
 def test_what_does_not_exist_is_refused(door: V1Client, path: str, name: str) -> None:
     if name == "by" and path in ASKS_BY:
         return
-    assert (name in NAMES) is not (name in NO_NAMES), "does this parameter name something? Say so here"
+    assert (name in NAMES) is not (name in NO_NAMES), (
+        "does this parameter name something? Say so here"
+    )
     if name in NAMES:
-        more = {"from": "2026-03-02T00:00:00Z", "to": "2026-03-03T00:00:00Z"} if path == "/v1/statistics" else {}
+        more = (
+            {"from": "2026-03-02T00:00:00Z", "to": "2026-03-03T00:00:00Z"}
+            if path == "/v1/statistics"
+            else {}
+        )
         more |= {"group": "regular"} if path == "/v1/face-ids" and name != "group" else {}
         reply = door.send("GET", path, query={**more, name: NAMES[name]})
         assert reply.status in (400, 404), reply

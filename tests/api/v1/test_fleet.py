@@ -27,7 +27,9 @@ def test_settings_of_boxes_come_to_one_then_to_a_tenth_then_to_all(
     assert (begun["state"], begun["reached"], begun["settings"]) == ("going", [], settings)
     for reached in (1, 3, BOXES, BOXES):
         services.watch.run()
-        have = [number for number in range(BOXES) if beat(v1, number) == {"send": "faces", **settings}]
+        have = [
+            number for number in range(BOXES) if beat(v1, number) == {"send": "faces", **settings}
+        ]
         assert have == list(range(reached))
         assert len(v1.done("GET", "/v1/fleet")["reached"]) == reached
         clock.advance(timedelta(minutes=14))
@@ -68,10 +70,14 @@ def test_a_box_that_falls_silent_or_takes_back_the_version_stops_the_wave(
     services.watch.run()
     assert v1.done("GET", "/v1/fleet")["stopped"] == "silent: b00"
     assert beat(v1, 1) == {}
-    assert "settings" in v1.failed(400, "PUT", "/v1/fleet", {"settings": {"kib_per_s": 0}})["detail"]
+    assert (
+        "settings" in v1.failed(400, "PUT", "/v1/fleet", {"settings": {"kib_per_s": 0}})["detail"]
+    )
 
 
-def test_what_a_wave_has_set_stays_when_a_camera_is_changed_and_fits_its_item(v1: V1Client, services: Services) -> None:
+def test_what_a_wave_has_set_stays_when_a_camera_is_changed_and_fits_its_item(
+    v1: V1Client, services: Services
+) -> None:
     v1.add_camera("c0", edge={"send": "faces"})
     hours = {"upload_hours": ["22:00-06:00"], "mib_per_month": 500, "version": "1.0.0"}
     beat(v1, 0)

@@ -14,14 +14,21 @@ from tests.support.api.v1.client import V1Client, offer_of
 from tests.support.fakes import FakeClock
 
 
-def called(app: Chalice, method: str, path: str, key: str | None, body: object = None) -> tuple[int, Any]:
-    sent = {"content-type": "application/json", **({"authorization": f"Bearer {key}"} if key else {})}
+def called(
+    app: Chalice, method: str, path: str, key: str | None, body: object = None
+) -> tuple[int, Any]:
+    sent = {
+        "content-type": "application/json",
+        **({"authorization": f"Bearer {key}"} if key else {}),
+    }
     event = event_of(method, path, sent, b"" if body is None else json.dumps(body).encode())
     answer = app(event, SimpleNamespace(aws_request_id=LAMBDAS_ID))
     return answer["statusCode"], json.loads(answer["body"])
 
 
-def test_a_camera_offers_and_reports_with_its_own_key(app: Chalice, v1: V1Client, clock: FakeClock) -> None:
+def test_a_camera_offers_and_reports_with_its_own_key(
+    app: Chalice, v1: V1Client, clock: FakeClock
+) -> None:
     camera = v1.add_camera("door")
     key = v1.done("POST", f"/v1/cameras/{camera['id']}/key")["api_key"]
     offers = {"captures": [offer_of(b"picture", clock.now())]}
@@ -35,7 +42,9 @@ def test_a_camera_offers_and_reports_with_its_own_key(app: Chalice, v1: V1Client
 
 def test_an_uploader_sets_its_camera_up_with_a_tenants_key(app: Chalice, v1: V1Client) -> None:
     assert called(app, "POST", "/v1/cameras", v1.api_key, {"name": "yard"})[0] == 201
-    assert [one["name"] for one in called(app, "GET", "/v1/cameras", v1.api_key)[1]["cameras"]] == ["yard"]
+    assert [one["name"] for one in called(app, "GET", "/v1/cameras", v1.api_key)[1]["cameras"]] == [
+        "yard"
+    ]
 
 
 @pytest.mark.parametrize("key", [None, "rk_wrong"])
@@ -45,7 +54,13 @@ def test_a_key_is_asked_for_there_too(app: Chalice, v1: V1Client, key: str | Non
 
 @pytest.mark.parametrize(
     ("method", "path"),
-    [("GET", "/v1/captures"), ("GET", "/v1/faces"), ("DELETE", "/v1/cameras/a/key"), ("GET", "/health"), ("GET", "/")],
+    [
+        ("GET", "/v1/captures"),
+        ("GET", "/v1/faces"),
+        ("DELETE", "/v1/cameras/a/key"),
+        ("GET", "/health"),
+        ("GET", "/"),
+    ],
 )
 def test_no_other_route_is_there(app: Chalice, v1: V1Client, method: str, path: str) -> None:
     event = event_of(method, path, {"authorization": f"Bearer {v1.api_key}"}, b"")

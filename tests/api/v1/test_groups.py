@@ -41,7 +41,9 @@ def test_a_group_is_made_read_changed_and_deleted(v1: V1Client, vip: str) -> Non
     assert v1.failed(404, "GET", f"/v1/groups/{vip}")["code"] == "GroupNotFound"
 
 
-def test_the_other_dialects_know_the_same_groups(v1: V1Client, vip: str, camera: CameraClient) -> None:
+def test_the_other_dialects_know_the_same_groups(
+    v1: V1Client, vip: str, camera: CameraClient
+) -> None:
     assert camera.add_face("VIP", picture(Person(1)), hobby="tennis")["code"] == 0
     assert v1.done("GET", f"/v1/groups/{vip}")["count"] == 1
     assert v1.failed(409, "DELETE", f"/v1/groups/{vip}")["code"] == "GroupNotEmpty"
@@ -57,14 +59,20 @@ def test_an_old_revision_is_answered_with_the_group_as_it_is(v1: V1Client, vip: 
     ("body", "code", "says"),
     [
         ({"name": " x", "capacity": 1}, "IllegalGroupName", "does not begin with a space"),
-        ({"name": "x\ny", "capacity": 1}, "IllegalGroupName", "one line, without control characters"),
+        (
+            {"name": "x\ny", "capacity": 1},
+            "IllegalGroupName",
+            "one line, without control characters",
+        ),
         ({"name": "x" * 97, "capacity": 1}, "IllegalGroupName", "1 to 96 characters"),
         ({"name": "x", "capacity": 1_000_000}, "IllegalCapacity", "from 1 to"),
         ({"name": "x"}, "IllegalCapacity", "need a capacity"),
         ({"name": "x", "capacity": 1, "attributes": ["age"]}, "IllegalAttribute", "reserved"),
     ],
 )
-def test_a_group_that_cannot_be_is_refused(v1: V1Client, body: dict[str, Any], code: str, says: str) -> None:
+def test_a_group_that_cannot_be_is_refused(
+    v1: V1Client, body: dict[str, Any], code: str, says: str
+) -> None:
     error = v1.failed(400, "POST", "/v1/groups", body)
     assert error["code"] == code
     assert says in error["detail"]
@@ -72,8 +80,13 @@ def test_a_group_that_cannot_be_is_refused(v1: V1Client, body: dict[str, Any], c
 
 
 def test_a_name_that_is_taken_is_409(v1: V1Client, vip: str) -> None:
-    assert v1.failed(409, "POST", "/v1/groups", {"name": "VIP", "capacity": 1})["code"] == "GroupExists"
-    assert v1.failed(409, "PATCH", f"/v1/groups/{vip}", {"name": "regular"})["code"] == "GroupExists"
+    assert (
+        v1.failed(409, "POST", "/v1/groups", {"name": "VIP", "capacity": 1})["code"]
+        == "GroupExists"
+    )
+    assert (
+        v1.failed(409, "PATCH", f"/v1/groups/{vip}", {"name": "regular"})["code"] == "GroupExists"
+    )
 
 
 def test_the_default_groups_keep_their_names_and_have_no_attributes(v1: V1Client) -> None:

@@ -13,8 +13,24 @@ from tests.support.api.v1.client import V1Client, document
 
 HOOKS = "/v1/hooks"
 URL = "https://shop.example:8443/hook?shop=12"
-ANY = {"url": URL, "events": None, "groups": None, "cameras": None, "enabled": True, "name": None, "passes_to": ""}
-TELLS_NOBODY = {"people": None, "way": None, "address": "", "template": "", "hours": "", "pause_s": 0, "picture": False}
+ANY = {
+    "url": URL,
+    "events": None,
+    "groups": None,
+    "cameras": None,
+    "enabled": True,
+    "name": None,
+    "passes_to": "",
+}
+TELLS_NOBODY = {
+    "people": None,
+    "way": None,
+    "address": "",
+    "template": "",
+    "hours": "",
+    "pause_s": 0,
+    "picture": False,
+}
 HEALTHY = {"state": "ok", "failures": 0, "paused_until": None}
 
 
@@ -26,7 +42,13 @@ def happen(services: Services, tenant: str, count: int) -> None:
     """So many events that nobody announced."""
     outbox = services.webhooks.outbox
     for number in range(count):
-        event = Event(f"group.full-{number:04}", EventKind.GROUP_FULL, services.clock.now(), "vip", data={"n": number})
+        event = Event(
+            f"group.full-{number:04}",
+            EventKind.GROUP_FULL,
+            services.clock.now(),
+            "vip",
+            data={"n": number},
+        )
         services.items.transact(outbox.make_delivery_puts(tenant, [event]))
 
 
@@ -41,20 +63,43 @@ def test_a_hook_needs_a_url_only_and_its_secret_is_shown_once(v1: V1Client) -> N
     assert reply.status == 201
     hook = reply.json
     assert hook.pop("secret").startswith("whsec_")
-    expected = {**ANY, **TELLS_NOBODY, "id": hook["id"], "created_at": "2026-03-01T12:00:00.000Z", "health": HEALTHY}
+    expected = {
+        **ANY,
+        **TELLS_NOBODY,
+        "id": hook["id"],
+        "created_at": "2026-03-01T12:00:00.000Z",
+        "health": HEALTHY,
+    }
     assert hook == expected
     assert v1.done("GET", f"{HOOKS}/{hook['id']}") == expected
     assert v1.done("GET", HOOKS) == {"hooks": [expected]}
 
 
 def test_everything_that_can_be_set_is_kept_and_changed_alone(v1: V1Client) -> None:
-    filters = {"events": ["face.arrived", "group.full"], "groups": ["VIP"], "cameras": ["door"], "enabled": False}
+    filters = {
+        "events": ["face.arrived", "group.full"],
+        "groups": ["VIP"],
+        "cameras": ["door"],
+        "enabled": False,
+    }
     hook = add(v1, **filters)
     assert hook["health"]["state"] == "disabled"
     path = f"{HOOKS}/{hook['id']}"
     assert filters.items() <= v1.done("GET", path).items()
-    changes = ({"events": None}, {"groups": ["staff"]}, {"cameras": None}, {"enabled": True}, {"url": f"{URL}&x"})
-    for change in (*changes, {"name": "till"}, {"name": None}, {"passes_to": "broker.lan"}, {"passes_to": ""}):
+    changes = (
+        {"events": None},
+        {"groups": ["staff"]},
+        {"cameras": None},
+        {"enabled": True},
+        {"url": f"{URL}&x"},
+    )
+    for change in (
+        *changes,
+        {"name": "till"},
+        {"name": None},
+        {"passes_to": "broker.lan"},
+        {"passes_to": ""},
+    ):
         before = v1.done("GET", path)
         after = v1.done("PATCH", path, change)
         assert {name for name in ANY if before[name] != after[name]} == set(change)
@@ -93,7 +138,9 @@ def test_deleted_hook_is_not_there_any_more(v1: V1Client) -> None:
         assert v1.failed(404, method, at, body)["code"] == "HookNotFound"
 
 
-def test_what_waits_and_what_is_parked_are_listed(v1: V1Client, services: Services, shop: Credentials) -> None:
+def test_what_waits_and_what_is_parked_are_listed(
+    v1: V1Client, services: Services, shop: Credentials
+) -> None:
     hook = add(v1)
     path = f"{HOOKS}/{hook['id']}/deliveries"
     happen(services, shop.tenant, 1)
@@ -145,7 +192,9 @@ def test_a_mailbox_keeps_events_until_they_are_acknowledged(
     for _ in range(2):
         for wrong in ([], [ids[0], "e 1"], [""], ["x" * 201], ["\u00e9"], ids[:1] * 101):
             assert "ids" in v1.failed(400, "POST", f"{path}/ack", {"ids": wrong})["detail"]
-        assert v1.done("POST", f"{path}/ack", {"ids": [ids[0], ids[2], ids[0]]}) == {"acknowledged": 2}
+        assert v1.done("POST", f"{path}/ack", {"ids": [ids[0], ids[2], ids[0]]}) == {
+            "acknowledged": 2
+        }
     left = v1.done("GET", f"{path}/deliveries", state="pending")["deliveries"]
     assert [one["event"]["id"] for one in left] == [ids[1]]
     assert v1.done("GET", f"{path}/deliveries")["deliveries"] == []
@@ -159,7 +208,10 @@ def test_a_mailbox_lists_an_event_of_a_later_version_beside_the_others(
     place = (shop.tenant, keys.delivery(box["id"], "group.full-0000", keys.MAILBOX_PREFIX))
     stored = services.items.get(keys.OUTBOX, place)
     assert stored
-    later = {"kind": "face.waved", "payload": stored["payload"].replace('group.full"', 'face.waved"')}
+    later = {
+        "kind": "face.waved",
+        "payload": stored["payload"].replace('group.full"', 'face.waved"'),
+    }
     services.items.transact([Update(keys.OUTBOX, place, (exists("there"),), set=later)])
     listed = v1.done("GET", f"{HOOKS}/{box['id']}/deliveries", state="pending")["deliveries"]
     assert [one["event"]["type"] for one in listed] == ["face.waved", "group.full"]
@@ -181,16 +233,27 @@ def test_a_test_event_waits_to_be_sent_to_this_hook_alone(v1: V1Client) -> None:
 def test_document_has_the_codes_bounds_and_words() -> None:
     schemas = document().all["components"]["schemas"]
     settings = schemas["NewHook"]["properties"]
-    assert {settings[name]["anyOf"][0]["maxItems"] for name in ("events", "groups", "cameras")} == {100}
+    assert {settings[name]["anyOf"][0]["maxItems"] for name in ("events", "groups", "cameras")} == {
+        100
+    }
     assert settings["events"]["anyOf"][0]["items"]["enum"] == list(FILTERS)
-    assert f"last {FAILING_FROM} deliveries" in schemas["HookHealth"]["properties"]["state"]["description"]
+    assert (
+        f"last {FAILING_FROM} deliveries"
+        in schemas["HookHealth"]["properties"]["state"]["description"]
+    )
     paths = document().all["paths"]
     assert schemas["Hooks"]["properties"]["hooks"]["maxItems"] == MAX_HOOKS
     assert f"Up to {MAX_ANNOUNCED} " in paths[f"{HOOKS}/{{id}}/redeliver"]["post"]["description"]
 
 
 NTFY = {"way": "ntfy", "url": "https://ntfy.example/secret-topic", "token": "tk_secret"}
-TELLS = {"url": None, "channel": NTFY, "events": ["face.arrived"], "template": "{who}", "hours": "09:00-18:00"}
+TELLS = {
+    "url": None,
+    "channel": NTFY,
+    "events": ["face.arrived"],
+    "template": "{who}",
+    "hours": "09:00-18:00",
+}
 
 
 def test_a_hook_that_tells_people_shows_its_host_and_no_secret(v1: V1Client) -> None:
@@ -198,9 +261,15 @@ def test_a_hook_that_tells_people_shows_its_host_and_no_secret(v1: V1Client) -> 
     assert made["secret"] is None
     shown = v1.done("GET", f"{HOOKS}/{made['id']}")
     assert (shown["way"], shown["address"], shown["template"]) == ("ntfy", "ntfy.example", "{who}")
-    assert (shown["hours"], shown["pause_s"], shown["people"]) == ("09:00-18:00", 60, ["456088349737713666"])
+    assert (shown["hours"], shown["pause_s"], shown["people"]) == (
+        "09:00-18:00",
+        60,
+        ["456088349737713666"],
+    )
     slack = {"way": "slack", "url": "https://hooks.example/secret-topic"}
-    after = v1.done("PATCH", f"{HOOKS}/{made['id']}", {"channel": slack, "hours": "", "people": None})
+    after = v1.done(
+        "PATCH", f"{HOOKS}/{made['id']}", {"channel": slack, "hours": "", "people": None}
+    )
     assert (after["way"], after["hours"], after["people"]) == ("slack", "", None)
     assert "secret" not in str([shown, after, v1.done("GET", HOOKS)])
     assert v1.failed(409, "POST", f"{HOOKS}/{made['id']}/secret")["code"] == "Conflict"
@@ -218,7 +287,9 @@ def test_a_hook_that_tells_people_shows_its_host_and_no_secret(v1: V1Client) -> 
         ({"pause_s": -1}, "pause_s"),
     ],
 )
-def test_what_cannot_tell_people_is_refused(v1: V1Client, change: dict[str, Any], what: str) -> None:
+def test_what_cannot_tell_people_is_refused(
+    v1: V1Client, change: dict[str, Any], what: str
+) -> None:
     error = v1.failed(400, "POST", HOOKS, {**TELLS, **change})
     assert what in error["detail"]
     assert v1.done("GET", HOOKS) == {"hooks": []}
@@ -249,7 +320,9 @@ def test_pictures_go_along_only_for_keys_that_see_them(v1: V1Client) -> None:
         {"enabled": False, "hours": ""},
     ],
 )
-def test_a_key_that_sees_no_pictures_changes_no_hook_that_sends_some(v1: V1Client, change: dict[str, Any]) -> None:
+def test_a_key_that_sees_no_pictures_changes_no_hook_that_sends_some(
+    v1: V1Client, change: dict[str, Any]
+) -> None:
     made = v1.done("POST", "/v1/keys", {"name": "blind", "role": "admin", "pictures": False})
     blind = v1.with_key(made["api_key"])
     hook = v1.done("POST", HOOKS, {**TELLS, "picture": True, "enabled": False})

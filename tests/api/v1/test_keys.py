@@ -34,7 +34,9 @@ def test_a_key_is_made_listed_changed_renewed_and_deleted(v1: V1Client, clock: F
     place = f"{KEYS}/{made['id']}"
     assert "printable" in v1.failed(400, "PATCH", place, {"name": "\u202eadmin"})["detail"]
     until = (clock.now() + timedelta(days=1)).isoformat()
-    changed = v1.done("PATCH", place, {"name": "Ann", "role": "viewer", "pictures": True, "expires_at": until})
+    changed = v1.done(
+        "PATCH", place, {"name": "Ann", "role": "viewer", "pictures": True, "expires_at": until}
+    )
     assert changed == {
         **listed,
         "name": "Ann",
@@ -80,13 +82,17 @@ def test_a_key_whose_end_has_come_says_so(v1: V1Client, clock: FakeClock) -> Non
     guest = v1.with_key(v1.done("POST", KEYS, {"name": "guest", "expires_at": until})["api_key"])
     assert guest.done("GET", "/v1/session")["expires_at"] == "2026-03-01T13:00:00.000Z"
     clock.advance(timedelta(hours=1))
-    assert guest.failed(401, "GET", "/v1/session")["detail"].startswith("this key was good until 2026-03-01 13:00 UTC")
+    assert guest.failed(401, "GET", "/v1/session")["detail"].startswith(
+        "this key was good until 2026-03-01 13:00 UTC"
+    )
 
 
 def test_a_key_without_pictures_gets_no_url_of_one(v1: V1Client, services: Services) -> None:
     v1.add_camera("door", id="door")
     data = picture(Person(1))
-    taken = v1.send("POST", "/v1/captures", data, query={"camera": "door"}, content_type="image/jpeg").json
+    taken = v1.send(
+        "POST", "/v1/captures", data, query={"camera": "door"}, content_type="image/jpeg"
+    ).json
     services.sightings.ingest.resolve_capture("shop", "door", taken["id"])
     [sighting] = v1.done("GET", f"/v1/captures/{taken['id']}", camera="door")["sightings"]
     blind = v1.with_key(v1.done("POST", KEYS, {"name": "blind", "pictures": False})["api_key"])

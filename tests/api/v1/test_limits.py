@@ -3,7 +3,9 @@ from chalicelib.services import Services
 from tests.support.api.v1.client import V1Client
 
 
-def test_a_key_may_send_its_burst_and_then_comes_again_when_it_is_told(v1: V1Client, services: Services) -> None:
+def test_a_key_may_send_its_burst_and_then_comes_again_when_it_is_told(
+    v1: V1Client, services: Services
+) -> None:
     now = 1000.0
     services.access.rates = Rates(5, 1, lambda: now)
     replies = [v1.send("GET", "/v1/session") for _ in range(11)]
@@ -21,7 +23,11 @@ def test_each_key_and_each_camera_has_a_limit_of_its_own(v1: V1Client, services:
     camera, ann = v1.add_camera("door"), v1.done("POST", "/v1/keys", {"name": "Ann"})
     services.access.rates = Rates(1, 1, lambda: 1000.0)
     for key in (v1.api_key, camera["api_key"], ann["api_key"]):
-        assert [v1.with_key(key).send("GET", "/v1/session").status for _ in range(3)] == [200, 200, 429]
+        assert [v1.with_key(key).send("GET", "/v1/session").status for _ in range(3)] == [
+            200,
+            200,
+            429,
+        ]
 
 
 def test_requests_that_look_for_faces_have_a_lower_limit_and_leave_the_others_theirs(
@@ -36,5 +42,10 @@ def test_requests_that_look_for_faces_have_a_lower_limit_and_leave_the_others_th
 
 def test_a_refused_request_changes_nothing(v1: V1Client, services: Services) -> None:
     services.access.rates = Rates(1, 1, lambda: 1000.0)
-    assert [v1.send("POST", "/v1/keys", {"name": "Ann"}).status for _ in range(4)] == [201, 201, 429, 429]
+    assert [v1.send("POST", "/v1/keys", {"name": "Ann"}).status for _ in range(4)] == [
+        201,
+        201,
+        429,
+        429,
+    ]
     assert len(services.access.keys.list_all(services.tenants.get_by_name("shop"))) == 3

@@ -1,4 +1,5 @@
-"""Erasure of one of two people in a real picture, with the real models: only the other is recognised afterwards."""
+"""Erasure of one of two people in a real picture, with the real models: only the other is
+recognised afterwards."""
 
 import io
 from dataclasses import dataclass
@@ -37,7 +38,9 @@ class Shop:
         self.v1.add_camera("door", id="door")
 
     def enrol(self, photo: bytes) -> str:
-        return self.services.enrolment.enrol_largest_face(self.tenant, "regular", photo, RULES).faceid
+        return self.services.enrolment.enrol_largest_face(
+            self.tenant, "regular", photo, RULES
+        ).faceid
 
     def see(self, data: bytes) -> Capture:
         return self.v1.take(self.services, data, minutes_ago=1)
@@ -51,7 +54,9 @@ class Shop:
 
     def known(self, picture: bytes) -> set[str]:
         """Who is recognised in a picture."""
-        faces = self.services.recognition.face_analysis.identify_faces(self.tenant, picture, RULES).faces
+        faces = self.services.recognition.face_analysis.identify_faces(
+            self.tenant, picture, RULES
+        ).faces
         return {face.match.face.faceid for face in faces if face.match}
 
 
@@ -77,7 +82,10 @@ def test_the_other_is_still_known_in_the_picture_and_the_erased_one_is_not(
     shop: Shop, photos: Path, shown: str, erased: int
 ) -> None:
     before = (photos / TWO).read_bytes() if shown == TWO else side_by_side(photos)
-    again = [(photos / name).read_bytes() for name in (OF_TWO if shown == TWO else (PORTRAIT_AGAIN, OTHER_AGAIN))]
+    again = [
+        (photos / name).read_bytes()
+        for name in (OF_TWO if shown == TWO else (PORTRAIT_AGAIN, OTHER_AGAIN))
+    ]
     faceids = [shop.enrol(photo) for photo in again]
     capture = shop.see(before)
     number = {one.faceid: one.number for one in capture.sightings}
@@ -89,7 +97,9 @@ def test_the_other_is_still_known_in_the_picture_and_the_erased_one_is_not(
 
     assert shop.erase(gone) == {"observations": 2, "captures_deleted": 0, "captures_hidden": 1}
 
-    after = shop.services.ports.storage.uploads.get(keys.capture_picture("shop", "door", capture.id))
+    after = shop.services.ports.storage.uploads.get(
+        keys.capture_picture("shop", "door", capture.id)
+    )
     assert after is not None
     assert shop.known(after) == {other}
     assert shop.services.ports.storage.uploads.size(crops[gone]) is None
@@ -107,15 +117,20 @@ def test_the_other_is_still_known_in_the_picture_and_the_erased_one_is_not(
 def threshold(shop: Shop, picture: bytes) -> float:
     return max(
         face.decision.threshold
-        for face in shop.services.recognition.face_analysis.identify_faces(shop.tenant, picture, RULES).faces
+        for face in shop.services.recognition.face_analysis.identify_faces(
+            shop.tenant, picture, RULES
+        ).faces
     )
 
 
 def nearest(shop: Shop, before: bytes, after: bytes, photo: bytes) -> float:
-    """How alike the person of a photo and any face of a stored picture are at best, for somebody who tries hard:
-    also at the places where the faces were in the picture as it came, and however poor they are."""
+    """How alike the person of a photo and any face of a stored picture are at best, for somebody
+    who tries hard: also at the places where the faces were in the picture as it came, and however
+    poor they are."""
     pipeline = shop.pipeline
     was, now, alone = (pipeline.read_picture(data, RULES) for data in (before, after, photo))
     assert was.shape == now.shape
     [person] = pipeline.embed(alone, pipeline.detect(alone)[:1])
-    return float(np.max(pipeline.embed(now, [*pipeline.detect(was), *pipeline.detect(now)]) @ person))
+    return float(
+        np.max(pipeline.embed(now, [*pipeline.detect(was), *pipeline.detect(now)]) @ person)
+    )

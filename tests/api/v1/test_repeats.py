@@ -17,7 +17,9 @@ from tests.support.faults.shop import EVA, Box, Shop, prepared
 from tests.support.faults.use_cases import V1, UseCase
 
 HEADER = "Idempotency-Key"
-NEW, PHOTO = (base64.b64encode(picture(one)).decode() for one in (Person(70), Person(EVA, side_px=60.0)))
+NEW, PHOTO = (
+    base64.b64encode(picture(one)).decode() for one in (Person(70), Person(EVA, side_px=60.0))
+)
 DONE_AGAIN = {
     "POST /v1/cameras/{id}/claim",
     "POST /v1/cameras/{id}/heartbeat",
@@ -34,7 +36,9 @@ ELSEWHERE = {
     "DELETE /v1/session": "it has nothing to do twice",
     "PUT /v1/cameras/{id}/still": "tests/api/v1/test_cameras.py",
     "POST /v1/captures": "tests/api/v1/test_captures.py",
-    **dict.fromkeys(("POST /v1/identify", "POST /v1/verify", "POST /v1/detect"), "it changes nothing"),
+    **dict.fromkeys(
+        ("POST /v1/identify", "POST /v1/verify", "POST /v1/detect"), "it changes nothing"
+    ),
 }
 OF_V1 = {f"{one.method} {one.path}" for one in OPERATIONS if one.is_write}
 UNSEEN = {
@@ -59,13 +63,27 @@ def box(shops: dict[str, Shop], tmp_path: Path) -> Iterator[Box]:
 def stored(box: Box) -> dict[str, Any]:
     """Everything that is stored, except the answers of requests."""
     items, name = items_of(box.services), "shop"
-    of_tenant = (keys.DIRECTORY, keys.FACES, keys.CAMERAS, keys.HOOKS, keys.OUTBOX, keys.MERGES, keys.NEGATIVES)
+    of_tenant = (
+        keys.DIRECTORY,
+        keys.FACES,
+        keys.CAMERAS,
+        keys.HOOKS,
+        keys.OUTBOX,
+        keys.MERGES,
+        keys.NEGATIVES,
+    )
     places = [
         *((keys.TENANTS, kind) for kind in ("tenant", "api_key", "key", "member")),
-        *((table, name) for table in (*of_tenant, keys.JOURNAL, keys.ARRIVALS, keys.REVIEWS, keys.DUPLICATES)),
+        *(
+            (table, name)
+            for table in (*of_tenant, keys.JOURNAL, keys.ARRIVALS, keys.REVIEWS, keys.DUPLICATES)
+        ),
         *((keys.CAPTURES, keys.captures(name, camera)) for camera in ("door", "till")),
     ]
-    return {f"{table.name} {place}": [dict(one) for one in walk_items(items, table, place)] for table, place in places}
+    return {
+        f"{table.name} {place}": [dict(one) for one in walk_items(items, table, place)]
+        for table, place in places
+    }
 
 
 def test_every_write_is_here() -> None:
@@ -91,7 +109,11 @@ def test_sent_from_eight_threads_at_once_and_again_it_is_done_once_and_answered(
         again = write.do(box)
         assert stored(box) == once
         if secret:
-            assert (again["status"], again["code"], again["id"]) == (409, "SecretNotKept", right[0]["id"])
+            assert (again["status"], again["code"], again["id"]) == (
+                409,
+                "SecretNotKept",
+                right[0]["id"],
+            )
             made = next(right[0][name] for name in ("api_key", "secret", "url") if name in right[0])
             requests = list(walk_items(items_of(box.services), keys.REQUESTS, "shop"))
             assert made not in f"{again} {requests}"
@@ -130,8 +152,13 @@ def test_without_a_key_each_request_is_done(box: Box) -> None:
 
 
 def test_each_keys_requests_are_its_own(box: Box) -> None:
-    other = box.v1.with_key(box.v1.done("POST", "/v1/keys", {"name": "x", "role": "admin"})["api_key"])
-    ids = {one.send("POST", "/v1/keys", {"name": "Zoe"}, headers={HEADER: "k1"}).json["id"] for one in (box.v1, other)}
+    other = box.v1.with_key(
+        box.v1.done("POST", "/v1/keys", {"name": "x", "role": "admin"})["api_key"]
+    )
+    ids = {
+        one.send("POST", "/v1/keys", {"name": "Zoe"}, headers={HEADER: "k1"}).json["id"]
+        for one in (box.v1, other)
+    }
     assert len(ids) == 2
 
 
@@ -175,7 +202,9 @@ def test_a_key_has_1_to_64_visible_characters(key: str, box: Box) -> None:
         ("/v1/faces/{eva}/pictures", {"picture": PHOTO, "trust": True}, "PictureNotFound"),
     ],
 )
-def test_what_was_made_and_taken_away_since_is_said_to_be_gone(path: str, body: Any, code: str, box: Box) -> None:
+def test_what_was_made_and_taken_away_since_is_said_to_be_gone(
+    path: str, body: Any, code: str, box: Box
+) -> None:
     made = send(box, "POST", path, body)
     assert made.status in (200, 201)
     box.v1.done_without_body("DELETE", f"{path.format(**box.ids)}/{made.json['id']}")

@@ -81,7 +81,9 @@ def test_each_operation_needs_the_role_that_is_written_here_and_no_key_is_needed
     }
 
 
-@pytest.mark.parametrize("operation", [one for one in OPERATIONS if one.role is not None], ids=name_of)
+@pytest.mark.parametrize(
+    "operation", [one for one in OPERATIONS if one.role is not None], ids=name_of
+)
 def test_a_key_is_refused_whose_role_is_not_enough_by_either_way_to_come_and_told_which_is(
     v1: V1Client, services: Services, shop: Credentials, operation: V1Operation
 ) -> None:
@@ -91,20 +93,29 @@ def test_a_key_is_refused_whose_role_is_not_enough_by_either_way_to_come_and_tol
     for role in (Role.VIEWER, Role.OPERATOR, Role.ADMIN):
         _, key = services.access.keys.add(tenant, role.value, role)
         token, _ = services.access.sessions.begin_by_key(key)
-        signed_in = {"Cookie": f"regulars={token}", "Sec-Fetch-Site": "same-origin", "Content-Type": "application/json"}
+        signed_in = {
+            "Cookie": f"regulars={token}",
+            "Sec-Fetch-Site": "same-origin",
+            "Content-Type": "application/json",
+        }
         for client, headers in ((v1.with_key(key), {}), (v1.with_key(None), signed_in)):
             reply = client.send(operation.method, path, headers=headers)
             refused = reply.status == 403 and reply.json["code"] == "NotAllowed"
             assert refused == (not role.includes(operation.role)), (role, reply)
             if refused:
-                said = f"this needs a key of role {operation.role}, and this key's role is {role}: use another key"
+                said = (
+                    f"this needs a key of role {operation.role}, and this key's role is "
+                    f"{role}: use another key"
+                )
                 assert reply.json["detail"] == said
 
 
 def test_a_cameras_key_is_told_which_role_is_needed(v1: V1Client) -> None:
     door = v1.with_key(v1.add_camera("door")["api_key"])
     said = door.failed(403, "GET", "/v1/keys")["detail"]
-    assert said.startswith("this needs a key of role admin, and a camera's key can upload its captures")
+    assert said.startswith(
+        "this needs a key of role admin, and a camera's key can upload its captures"
+    )
 
 
 def test_a_changed_role_holds_from_the_next_request_on(v1: V1Client) -> None:
@@ -140,7 +151,11 @@ GIVEN_TO_OTHERS = {
 
 def test_each_way_to_let_somebody_in_is_known_here() -> None:
     answers = {name_of(one): one.types["return"] for one in OPERATIONS if one.method == "POST"}
-    found = {name for name, made in answers.items() if {*SECRETS} & {*getattr(made, "__struct_fields__", ())}}
+    found = {
+        name
+        for name, made in answers.items()
+        if {*SECRETS} & {*getattr(made, "__struct_fields__", ())}
+    }
     assert found == {*GIVEN_TO_PEOPLE} | GIVEN_TO_OTHERS
 
 
@@ -150,10 +165,15 @@ def test_who_sees_no_pictures_lets_nobody_see_any(v1: V1Client, kind: str) -> No
     own = v1.done("POST", "/v1/keys", {"name": "blind", "role": "admin", "pictures": False})
     blind, places = v1.with_key(own["api_key"]), {"own": f"/v1/keys/{own['id']}"}
     for name, pictures in (("seeing", True), ("other", False)):
-        places[name] = f"/v1/{kind}/{v1.done('POST', f'/v1/{kind}', {'name': name, 'pictures': pictures})['id']}"
+        places[name] = (
+            f"/v1/{kind}/{v1.done('POST', f'/v1/{kind}', {'name': name, 'pictures': pictures})['id']}"
+        )
     assert blind.done("GET", "/v1/session")["pictures"] is False
     before = v1.done("GET", f"/v1/{kind}")
-    tries = [("PATCH", places["own"], {"pictures": True}), ("PATCH", places["other"], {"pictures": True})]
+    tries = [
+        ("PATCH", places["own"], {"pictures": True}),
+        ("PATCH", places["other"], {"pictures": True}),
+    ]
     for name, body in GIVEN_TO_PEOPLE.items():
         method, path = name.split()
         if path.startswith(f"/v1/{kind}"):
@@ -164,7 +184,10 @@ def test_who_sees_no_pictures_lets_nobody_see_any(v1: V1Client, kind: str) -> No
     assert v1.done("GET", f"/v1/{kind}") == before
     made = blind.send("POST", f"/v1/{kind}", {"name": "third", "pictures": False})
     assert made.status == 201
-    assert blind.done("PATCH", places["seeing"], {"pictures": True, "name": "as it was"})["pictures"] is True
+    assert (
+        blind.done("PATCH", places["seeing"], {"pictures": True, "name": "as it was"})["pictures"]
+        is True
+    )
     assert blind.done("PATCH", places["seeing"], {"pictures": False})["pictures"] is False
 
 

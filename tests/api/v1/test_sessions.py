@@ -31,13 +31,17 @@ def cookie(browser: V1Client, shop: Credentials) -> str:
     return cookie_of(sign_in(browser, {"api_key": shop.api_key}))
 
 
-def with_cookie(browser: V1Client, method: str, path: str, cookie: str, body: Any = None, **headers: str) -> Reply:
+def with_cookie(
+    browser: V1Client, method: str, path: str, cookie: str, body: Any = None, **headers: str
+) -> Reply:
     sent = {
         "Cookie": cookie,
         **({} if method == "GET" else OWN),
         **{n.replace("_", "-"): v for n, v in headers.items()},
     }
-    return browser.send(method, path, body, headers={name: value for name, value in sent.items() if value})
+    return browser.send(
+        method, path, body, headers={name: value for name, value in sent.items() if value}
+    )
 
 
 def test_a_key_is_given_for_a_cookie_that_scripts_cannot_read_and_other_sites_do_not_send(
@@ -73,7 +77,9 @@ def test_by_https_the_cookie_is_secure_and_of_this_host_only(
     browser: V1Client, services: Services, shop: Credentials
 ) -> None:
     reply = sign_in(browser, {"api_key": shop.api_key}, **{"X-Forwarded-Proto": "https"})
-    assert re.fullmatch(r"__Host-regulars-8080=[^;]{43}; .*; Path=/; .*; Secure", reply.headers["set-cookie"])
+    assert re.fullmatch(
+        r"__Host-regulars-8080=[^;]{43}; .*; Path=/; .*; Secure", reply.headers["set-cookie"]
+    )
     by_https = {"X_Forwarded_Proto": "https"}
     assert with_cookie(browser, "GET", SESSION, cookie_of(reply), **by_https).status == 200
     plain = cookie_of(reply).removeprefix("__Host-")
@@ -86,16 +92,32 @@ def test_by_https_the_cookie_is_secure_and_of_this_host_only(
 
 @pytest.mark.parametrize(
     "body",
-    [{}, {"api_key": None}, {"api_key": "rk_x", "code": "x"}, {"api_key": 7}, {"password": "x"}, {"code": "x" * 101}],
+    [
+        {},
+        {"api_key": None},
+        {"api_key": "rk_x", "code": "x"},
+        {"api_key": 7},
+        {"password": "x"},
+        {"code": "x" * 101},
+    ],
 )
 def test_a_sign_in_that_cannot_be_read_is_400(browser: V1Client, body: dict[str, Any]) -> None:
     assert browser.failed(400, "POST", SESSION, body)["code"] == "InvalidInput"
 
 
-def test_two_services_at_two_ports_of_a_host_have_a_session_each(browser: V1Client, shop: Credentials) -> None:
-    """A browser sends the cookies of a host to all of its ports. A trial stands beside the service, at another one."""
+def test_two_services_at_two_ports_of_a_host_have_a_session_each(
+    browser: V1Client, shop: Credentials
+) -> None:
+    """A browser sends the cookies of a host to all of its ports.
+
+    A trial stands beside the service, at another one.
+    """
     by_port = {
-        port: cookie_of(browser.send("POST", SESSION, {"api_key": shop.api_key}, headers={"Host": f"box:{port}"}))
+        port: cookie_of(
+            browser.send(
+                "POST", SESSION, {"api_key": shop.api_key}, headers={"Host": f"box:{port}"}
+            )
+        )
         for port in (8000, 8001)
     }
     names = {cookie.partition("=")[0] for cookie in by_port.values()}
@@ -106,15 +128,24 @@ def test_two_services_at_two_ports_of_a_host_have_a_session_each(browser: V1Clie
         with_other = f"{by_port[port]}; regulars-1=none; regulars=none"
         assert with_cookie(browser, "GET", SESSION, with_other, Host=f"box:{port}").status == 200
     assert with_cookie(browser, "GET", SESSION, by_port[8001], Host="box:8000").status == 401
-    former = cookie_of(browser.send("POST", SESSION, {"api_key": shop.api_key}, headers={"Host": "box"}))
+    former = cookie_of(
+        browser.send("POST", SESSION, {"api_key": shop.api_key}, headers={"Host": "box"})
+    )
     assert former.startswith("regulars=")
-    assert with_cookie(browser, "GET", SESSION, former, Host="box:8000").status == 200, "of an earlier version"
+    assert with_cookie(browser, "GET", SESSION, former, Host="box:8000").status == 200, (
+        "of an earlier version"
+    )
 
 
-def test_signing_out_ends_the_session_and_deletes_the_cookie(browser: V1Client, cookie: str) -> None:
+def test_signing_out_ends_the_session_and_deletes_the_cookie(
+    browser: V1Client, cookie: str
+) -> None:
     reply = with_cookie(browser, "DELETE", SESSION, cookie)
     assert reply.status == 204
-    assert reply.headers["set-cookie"] == "regulars-8080=; Max-Age=0; Path=/; HttpOnly; SameSite=Strict"
+    assert (
+        reply.headers["set-cookie"]
+        == "regulars-8080=; Max-Age=0; Path=/; HttpOnly; SameSite=Strict"
+    )
     assert with_cookie(browser, "GET", SESSION, cookie).status == 401
 
 
@@ -138,10 +169,20 @@ def test_signing_out_ends_the_session_and_deletes_the_cookie(browser: V1Client, 
 )
 @pytest.mark.parametrize(
     ("method", "path", "body"),
-    [("POST", KEYS, {"name": "mine"}), ("PATCH", f"{KEYS}/x", {"name": "y"}), ("DELETE", f"{KEYS}/x", None)],
+    [
+        ("POST", KEYS, {"name": "mine"}),
+        ("PATCH", f"{KEYS}/x", {"name": "y"}),
+        ("DELETE", f"{KEYS}/x", None),
+    ],
 )
 def test_another_sites_page_writes_nothing_with_the_cookie(
-    browser: V1Client, services: Services, cookie: str, headers: dict[str, str], method: str, path: str, body: Any
+    browser: V1Client,
+    services: Services,
+    cookie: str,
+    headers: dict[str, str],
+    method: str,
+    path: str,
+    body: Any,
 ) -> None:
     reply = with_cookie(browser, method, path, cookie, body, **headers)
     assert (reply.status, reply.json["code"]) == (403, "NotAllowed")
@@ -149,13 +190,17 @@ def test_another_sites_page_writes_nothing_with_the_cookie(
     assert len(services.access.keys.list_all(services.tenants.get_by_name("shop"))) == 1
 
 
-@pytest.mark.parametrize("content_type", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data"])
+@pytest.mark.parametrize(
+    "content_type", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data"]
+)
 def test_a_form_of_html_writes_nothing_with_the_cookie(
     browser: V1Client, services: Services, cookie: str, content_type: str
 ) -> None:
     for method, path in (("POST", KEYS), ("DELETE", f"{KEYS}/first")):
         headers = {"Cookie": cookie, "Sec-Fetch-Site": "same-origin", "Content-Type": content_type}
-        reply = browser.send(method, path, b'{"name": "mine"}' if method == "POST" else None, headers=headers)
+        reply = browser.send(
+            method, path, b'{"name": "mine"}' if method == "POST" else None, headers=headers
+        )
         assert (reply.status, reply.json["code"]) == (415, "UnsupportedMediaType")
     assert len(services.access.keys.list_all(services.tenants.get_by_name("shop"))) == 1
 
@@ -169,7 +214,10 @@ def test_what_has_no_body_needs_no_content_type_with_the_cookie(
     for sent in ({"Cookie": cookie}, {**alone, "Sec-Fetch-Site": "cross-site"}):
         assert browser.send("POST", f"{path}/renew", headers=sent).status == 403
         assert browser.send("DELETE", path, headers=sent).status == 403
-    assert browser.send("POST", KEYS, b'{"name": "Ben"}', headers={**alone, "Content-Type": ""}).status == 415
+    assert (
+        browser.send("POST", KEYS, b'{"name": "Ben"}', headers={**alone, "Content-Type": ""}).status
+        == 415
+    )
     assert len(services.access.keys.list_all(services.tenants.get_by_name("shop"))) == 2
     assert browser.send("POST", f"{path}/renew", headers=alone).status == 200
     assert browser.send("DELETE", path, headers=alone).status == 204
@@ -183,7 +231,9 @@ def test_what_has_no_body_needs_no_content_type_with_the_cookie(
         {"Sec_Fetch_Site": "", "Origin": f"https://{HOST.upper()}"},
     ],
 )
-def test_a_page_of_this_host_writes(browser: V1Client, cookie: str, headers: dict[str, str]) -> None:
+def test_a_page_of_this_host_writes(
+    browser: V1Client, cookie: str, headers: dict[str, str]
+) -> None:
     assert with_cookie(browser, "POST", KEYS, cookie, {"name": "Ann"}, **headers).status == 201
 
 
@@ -194,23 +244,39 @@ def test_behind_a_proxy_the_public_url_is_this_host_too(
     cookie = cookie_of(sign_in(browser, {"api_key": shop.api_key}))
     for origin, status in (("https://box.example", 201), ("https://evil.example", 403)):
         headers = {"Sec_Fetch_Site": "", "Origin": origin}
-        assert with_cookie(browser, "POST", KEYS, cookie, {"name": "Ann"}, **headers).status == status
+        assert (
+            with_cookie(browser, "POST", KEYS, cookie, {"name": "Ann"}, **headers).status == status
+        )
 
 
 @pytest.mark.parametrize(
-    "headers", [{"Sec-Fetch-Site": "cross-site"}, {"Sec-Fetch-Site": "same-site"}, {"Origin": "https://evil.example"}]
+    "headers",
+    [
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},
+        {"Origin": "https://evil.example"},
+    ],
 )
-def test_another_sites_page_signs_nobody_in(browser: V1Client, shop: Credentials, headers: Mapping[str, str]) -> None:
+def test_another_sites_page_signs_nobody_in(
+    browser: V1Client, shop: Credentials, headers: Mapping[str, str]
+) -> None:
     reply = sign_in(browser, {"api_key": shop.api_key}, **headers)
     assert (reply.status, "set-cookie" in reply.headers) == (403, False)
 
 
-def test_a_key_beside_a_cookie_counts_and_needs_no_page(browser: V1Client, v1: V1Client, cookie: str) -> None:
+def test_a_key_beside_a_cookie_counts_and_needs_no_page(
+    browser: V1Client, v1: V1Client, cookie: str
+) -> None:
     ann = v1.with_key(v1.done("POST", KEYS, {"name": "Ann"})["api_key"])
     assert ann.send("GET", SESSION, headers={"Cookie": cookie}).json["role"] == "viewer"
-    assert v1.send("POST", KEYS, {"name": "Ben"}, headers={"Sec-Fetch-Site": "cross-site"}).status == 201
+    assert (
+        v1.send("POST", KEYS, {"name": "Ben"}, headers={"Sec-Fetch-Site": "cross-site"}).status
+        == 201
+    )
     wrong = {"Authorization": "Bearer rk_" + "0" * 32, "Cookie": cookie}
-    assert browser.send("GET", SESSION, headers=wrong).status == 401, "a wrong key is not made good by a cookie"
+    assert browser.send("GET", SESSION, headers=wrong).status == 401, (
+        "a wrong key is not made good by a cookie"
+    )
 
 
 @pytest.mark.parametrize(
@@ -230,7 +296,9 @@ def test_a_key_beside_a_cookie_counts_and_needs_no_page(browser: V1Client, v1: V
         "regulars={}\xff",
     ],
 )
-def test_a_cookie_that_is_no_sessions_or_came_twice_is_refused(browser: V1Client, cookie: str, sent: str) -> None:
+def test_a_cookie_that_is_no_sessions_or_came_twice_is_refused(
+    browser: V1Client, cookie: str, sent: str
+) -> None:
     token = cookie.partition("=")[2]
     reply = browser.send("GET", SESSION, headers={"Cookie": sent.replace("{}", token)})
     assert (reply.status, reply.json["code"]) == (401, "WrongCredentials")
@@ -256,13 +324,19 @@ def test_ten_wrong_sign_ins_a_minute_are_answered_and_right_ones_always(
     assert [sign_in(browser, body).status for body in wrong] == [401] * 10 + [429] * 2
     assert sign_in(browser, {"api_key": shop.api_key}).status == 201
     reply = sign_in(browser, wrong[0])
-    assert (reply.status, reply.headers["retry-after"], reply.json["code"]) == (429, "6", "TooManyRequests")
+    assert (reply.status, reply.headers["retry-after"], reply.json["code"]) == (
+        429,
+        "6",
+        "TooManyRequests",
+    )
     assert reply.headers["ratelimit-policy"] == '"sign-ins";q=10;w=60'
     now += 6
     assert [sign_in(browser, body).status for body in wrong[:2]] == [401, 429]
     for _ in range(300):
         sign_in(browser, wrong[0])
-    assert sign_in(browser, {"api_key": shop.api_key}).status == 201, "wrong ones use up nothing of theirs"
+    assert sign_in(browser, {"api_key": shop.api_key}).status == 201, (
+        "wrong ones use up nothing of theirs"
+    )
 
 
 class Counting:
@@ -284,7 +358,9 @@ def test_how_much_of_a_key_is_right_changes_nothing_in_how_it_is_looked_up(
     services.items = counted
     looked: dict[int, list[str]] = {}
     for right in range(32):
-        key = shop.api_key[: 3 + right] + "".join("1" if c == "0" else "0" for c in shop.api_key[3 + right :])
+        key = shop.api_key[: 3 + right] + "".join(
+            "1" if c == "0" else "0" for c in shop.api_key[3 + right :]
+        )
         counted.calls.clear()
         assert services.access.keys.find_by_api_key(key) is None
         looked[right] = list(counted.calls)

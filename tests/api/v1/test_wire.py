@@ -41,7 +41,9 @@ AT = datetime(2026, 11, 20, 10, 22, 40, 123_000, tzinfo=UTC)
         ("/v1/captures/uploads", "POST"),
     ],
 )
-def test_other_methods_are_405_and_told_which_would_do(v1: V1Client, path: str, allowed: str) -> None:
+def test_other_methods_are_405_and_told_which_would_do(
+    v1: V1Client, path: str, allowed: str
+) -> None:
     reply = v1.send("PUT", path)
     assert (reply.status, reply.headers["allow"]) == (405, allowed)
     assert reply.json["code"] == "MethodNotAllowed"
@@ -73,7 +75,11 @@ def test_who_read_it_changes_it_only_as_it_was_read(v1: V1Client) -> None:
 
 def test_every_answer_has_the_id_by_which_the_log_knows_the_request(v1: V1Client) -> None:
     with telemetry.begin_invocation("box", "7"):
-        answers = [v1.send("GET", CAMERAS), v1.send("PUT", CAMERAS), v1.send("GET", f"{CAMERAS}/nobody")]
+        answers = [
+            v1.send("GET", CAMERAS),
+            v1.send("PUT", CAMERAS),
+            v1.send("GET", f"{CAMERAS}/nobody"),
+        ]
     assert [one.headers["x-request-id"] for one in answers] == ["7"] * 3
 
 
@@ -99,11 +105,17 @@ def test_only_what_is_read_has_a_tag(v1: V1Client) -> None:
 def test_every_answer_tells_the_servers_time(v1: V1Client, clock: FakeClock) -> None:
     clock.advance(timedelta(milliseconds=123))
     expected = str(int(clock.now().timestamp() * 1000))
-    for reply in (v1.send("GET", CAMERAS), v1.send("PUT", CAMERAS), v1.with_key(None).send("GET", CAMERAS)):
+    for reply in (
+        v1.send("GET", CAMERAS),
+        v1.send("PUT", CAMERAS),
+        v1.with_key(None).send("GET", CAMERAS),
+    ):
         assert reply.headers[TIME_HEADER.lower()] == expected
 
 
-@pytest.mark.parametrize("content_type", [None, "", "text/plain", "application/x-www-form-urlencoded", "image/jpeg"])
+@pytest.mark.parametrize(
+    "content_type", [None, "", "text/plain", "application/x-www-form-urlencoded", "image/jpeg"]
+)
 def test_a_body_that_is_not_called_json_is_415(v1: V1Client, content_type: str | None) -> None:
     headers = {"Authorization": f"Bearer {v1.api_key}"}
     reply = send(v1.app, CAMERAS, b'{"name": "door"}', content_type=content_type, headers=headers)
@@ -162,7 +174,10 @@ def test_unknown_and_repeated_parameters_of_the_query_are_refused(v1: V1Client) 
     assert "sent 2 times" in v1.failed(400, "GET", "/v1/captures", limit=["1", "2"])["detail"]
     assert "'x' here: none can" in v1.failed(400, "GET", CAMERAS, x="1")["detail"]
     for limit in ("0", "1001", "-1", "1.5", "x", "9" * 30, "١"):
-        assert "limit is a whole number from 1 to 1000" in v1.failed(400, "GET", "/v1/captures", limit=limit)["detail"]
+        assert (
+            "limit is a whole number from 1 to 1000"
+            in v1.failed(400, "GET", "/v1/captures", limit=limit)["detail"]
+        )
     assert v1.done("GET", "/v1/captures", limit="")["captures"] == [], "an empty one is not sent"
 
 
@@ -194,28 +209,47 @@ def test_times_are_read_in_any_offset_and_as_numbers(sent: Any, expected: dateti
 @pytest.mark.parametrize(
     "sent",
     [
-        *("", "now", "2026-11-20", "2026-11-20T10:22:40", "2026-11-20T10:22:60Z", "2026-02-30T00:00:00Z", "1763634160"),
-        *("2026-11-20T10:22:40.Z", "2026-11-20T10:22:40+0800", "0001-01-01T00:00:00+10:00", "２026-11-20T10:22:40Z"),
+        *(
+            "",
+            "now",
+            "2026-11-20",
+            "2026-11-20T10:22:40",
+            "2026-11-20T10:22:60Z",
+            "2026-02-30T00:00:00Z",
+            "1763634160",
+        ),
+        *(
+            "2026-11-20T10:22:40.Z",
+            "2026-11-20T10:22:40+0800",
+            "0001-01-01T00:00:00+10:00",
+            "２026-11-20T10:22:40Z",
+        ),
         *(True, None, [], {}, 1e300, -1e300, 10**39, "x" * 10_000),
     ],
 )
 def test_what_is_no_time_is_told_so(sent: Any) -> None:
     with pytest.raises(ValueError, match=r".*"):
         parse_time(sent)
-    with pytest.raises(InvalidInput, match=r"at is a time such as 2026-11-20T10:22:40.123Z") as caught:
+    with pytest.raises(
+        InvalidInput, match=r"at is a time such as 2026-11-20T10:22:40.123Z"
+    ) as caught:
         convert({"at": sent}, When)
     assert len(str(caught.value)) < 300
 
 
 def test_a_number_is_a_time_in_a_query_too() -> None:
     for text in ("1763634160", "1763634160000", "1763634160.0", "2025-11-20T10:22:40Z"):
-        assert parse_query({"at": [text]}, When).at == datetime(2025, 11, 20, 10, 22, 40, tzinfo=UTC)
+        assert parse_query({"at": [text]}, When).at == datetime(
+            2025, 11, 20, 10, 22, 40, tzinfo=UTC
+        )
     with pytest.raises(InvalidInput, match=r"at is a time such as .*, not \"1e9\""):
         parse_query({"at": ["1e9"]}, When)
 
 
 def test_a_plus_that_came_as_a_space_in_a_query_is_the_offsets() -> None:
-    assert parse_query({"at": ["2025-11-20T18:22:40 08:00"]}, When).at == datetime(2025, 11, 20, 10, 22, 40, tzinfo=UTC)
+    assert parse_query({"at": ["2025-11-20T18:22:40 08:00"]}, When).at == datetime(
+        2025, 11, 20, 10, 22, 40, tzinfo=UTC
+    )
     for text in ("2025-11-20 10:22", "2025-11-20T18:22:40  08:00", "2025-11-20T18:22:40 0800"):
         with pytest.raises(InvalidInput, match="at is a time"):
             parse_query({"at": [text]}, When)
@@ -226,7 +260,9 @@ def test_a_plus_that_came_as_a_space_in_a_query_is_the_offsets() -> None:
     minutes=st.integers(-720, 720),
 )
 def test_a_time_that_is_written_is_read_as_the_same_millisecond(at: datetime, minutes: int) -> None:
-    local = at.replace(microsecond=at.microsecond // 1000 * 1000, tzinfo=timezone(timedelta(minutes=minutes)))
+    local = at.replace(
+        microsecond=at.microsecond // 1000 * 1000, tzinfo=timezone(timedelta(minutes=minutes))
+    )
     assert parse_time(time_text(local)) == local
     assert parse_time(local.isoformat()) == local
 
@@ -247,10 +283,15 @@ class Everything(Sent):
     word: Literal["in", "out"] | UnsetType = UNSET
     gender: Gender | UnsetType = UNSET
     data: bytes | UnsetType = UNSET
-    texts: Annotated[list[Annotated[str, Meta(max_length=3)]], Meta(max_length=2)] | UnsetType | None = UNSET
+    texts: (
+        Annotated[list[Annotated[str, Meta(max_length=3)]], Meta(max_length=2)] | UnsetType | None
+    ) = UNSET
     inner: Inner | UnsetType | None = UNSET
     inners: Annotated[list[Inner], Meta(min_length=1, max_length=2)] | UnsetType = UNSET
-    amounts: Annotated[dict[Annotated[str, Meta(min_length=1)], int | None], Meta(max_length=2)] | UnsetType = UNSET
+    amounts: (
+        Annotated[dict[Annotated[str, Meta(min_length=1)], int | None], Meta(max_length=2)]
+        | UnsetType
+    ) = UNSET
     pairs: list[list[int]] | UnsetType = UNSET
 
 
@@ -267,8 +308,14 @@ WRONG: list[tuple[Any, str]] = [
     ({"word": "up"}, 'word is in or out, not "up"'),
     ({"gender": "x"}, 'gender is unknown, male or female, not "x"'),
     ({"data": "a"}, 'data is a text in base64, not "a"'),
-    ({"texts": "abc"}, 'texts is a list of up to 2 texts of up to 3 characters each or null, not "abc"'),
-    ({"texts": ["a"] * 3}, "texts is a list of up to 2 texts of up to 3 characters each, not a list of 3"),
+    (
+        {"texts": "abc"},
+        'texts is a list of up to 2 texts of up to 3 characters each or null, not "abc"',
+    ),
+    (
+        {"texts": ["a"] * 3},
+        "texts is a list of up to 2 texts of up to 3 characters each, not a list of 3",
+    ),
     ({"texts": ["a", 7]}, "texts[1] is a text of up to 3 characters, not 7"),
     ({"inner": 7}, "inner is an object or null, not 7"),
     ({"inner": {"a": "abcd"}}, 'inner.a is a text of up to 3 characters or null, not "abcd"'),
@@ -281,7 +328,10 @@ WRONG: list[tuple[Any, str]] = [
     ({"amounts": {"x": 1, "y": 2, "z": 3}}, "amounts is an object of up to 2 members, not of 3"),
     ({"amounts": 7}, "amounts is an object of up to 2 members, not 7"),
     ({"pairs": [[1], ["x"]]}, 'pairs[1][0] is a whole number, not "x"'),
-    ({"a` - at `$.inners[9].b`": 1}, "there is no field 'a` - at `$.inners[9].b`' here: amounts, data"),
+    (
+        {"a` - at `$.inners[9].b`": 1},
+        "there is no field 'a` - at `$.inners[9].b`' here: amounts, data",
+    ),
 ]
 
 
@@ -290,7 +340,9 @@ def convert(value: Any, struct: type[Sent]) -> Sent:
 
 
 @pytest.mark.parametrize(("sent", "sentence"), WRONG, ids=[sentence for _, sentence in WRONG])
-def test_what_does_not_fit_is_said_with_its_place_and_what_would_be_right(sent: Any, sentence: str) -> None:
+def test_what_does_not_fit_is_said_with_its_place_and_what_would_be_right(
+    sent: Any, sentence: str
+) -> None:
     with pytest.raises(InvalidInput) as caught:
         convert(sent, Everything)
     assert str(caught.value).startswith(sentence)
@@ -298,7 +350,9 @@ def test_what_does_not_fit_is_said_with_its_place_and_what_would_be_right(sent: 
 
 
 def test_what_fits_is_read_by_its_type() -> None:
-    read = convert({"whole": 3.0, "number": 0, "data": "YQ==", "texts": None, "inner": {"a": None}}, Everything)
+    read = convert(
+        {"whole": 3.0, "number": 0, "data": "YQ==", "texts": None, "inner": {"a": None}}, Everything
+    )
     assert read == Everything(whole=3, number=0.0, data=b"a", texts=None, inner=Inner(a=None))
 
 
@@ -377,7 +431,10 @@ for kind in (*ANSWERS, *kinds):
 
 
 def test_many_threads_may_be_the_first_to_read_a_type() -> None:
-    """msgspec looks into a type when it is first used; a thread that used it meanwhile crashed the process."""
+    """msgspec looks into a type when it is first used; a thread that used it meanwhile crashed the
+    process."""
     for _ in range(2):
-        done = subprocess.run([sys.executable, "-c", READ_BY_MANY], capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            [sys.executable, "-c", READ_BY_MANY], capture_output=True, text=True, check=False
+        )
         assert (done.returncode, done.stderr) == (0, "")

@@ -83,7 +83,10 @@ def test_days_on_which_nobody_came_are_neither_absence_nor_pause(
 
 
 def test_after_two_weeks_of_holidays_nobody_is_overdue_at_once(book: Book) -> None:
-    """Eva came every other day until the 10th. The 11th, the 14th, on which she is enrolled, and the 26th are open."""
+    """Eva came every other day until the 10th.
+
+    The 11th, the 14th, on which she is enrolled, and the 26th are open.
+    """
     hook = book.services.webhooks.hooks.add("shop", None, kinds=["face.overdue"])[0]
     book.enrol(EVA, "regular", name="Eva Lee")
     book.see(*(shot(day * 24 * 60, EVA.seed) for day in range(0, 12, 2)))
@@ -92,7 +95,9 @@ def test_after_two_weeks_of_holidays_nobody_is_overdue_at_once(book: Book) -> No
     def count_told(until: float) -> int:
         book.clock.advance(MONDAY + until * DAY - book.clock.now())
         book.services.sweep.sweep_tenant(book.tenant, book.clock.now(), ["absences"])
-        return len(book.services.webhooks.outbox.read_page("shop", hook.id, parked=False, limit=10).rows)
+        return len(
+            book.services.webhooks.outbox.read_page("shop", hook.id, parked=False, limit=10).rows
+        )
 
     assert [count_told(day) for day in (20, 26.05)] == [0, 0]
     for day, told in ((26, 0), (27, 1)):
@@ -110,7 +115,8 @@ def test_nobody_is_overdue_within_a_pause_that_there_was_before(pauses: list[int
 
 
 def test_each_absence_is_told_once_and_not_of_strangers_or_staff(book: Book) -> None:
-    """Eva comes every other day, as do a stranger and the staff; from the 13th day on nobody comes."""
+    """Eva comes every other day, as do a stranger and the staff; from the 13th day on nobody
+    comes."""
     hook = book.services.webhooks.hooks.add("shop", None, kinds=["face.overdue"])[0]
     team = book.services.groups.create(book.tenant, "team", None, "")
     book.services.groups.change_fields(book.tenant, team.id, {"staff": True})
@@ -132,13 +138,21 @@ def test_each_absence_is_told_once_and_not_of_strangers_or_staff(book: Book) -> 
         book.services.sweep.sweep_tenant(book.tenant, book.clock.now(), ["absences"])
         told = [
             json.loads(one.payload)
-            for one in book.services.webhooks.outbox.read_page("shop", hook.id, parked=False, limit=10).rows
+            for one in book.services.webhooks.outbox.read_page(
+                "shop", hook.id, parked=False, limit=10
+            ).rows
         ]
         book.clock.advance(timedelta(hours=1))
     [event] = told
     assert event["type"] == EventKind.FACE_OVERDUE
     assert event["at"] == "2026-03-18T09:00:00.000Z"
-    assert event["data"] == {"faceid": eva.faceid, "name": "Eva Lee", "number": None, "arrive_count": 7, "days": 4}
+    assert event["data"] == {
+        "faceid": eva.faceid,
+        "name": "Eva Lee",
+        "number": None,
+        "arrive_count": 7,
+        "days": 4,
+    }
 
 
 def test_a_disabled_tenant_is_told_of_nobody(book: Book) -> None:
@@ -148,14 +162,23 @@ def test_a_disabled_tenant_is_told_of_nobody(book: Book) -> None:
     book.clock.advance(MONDAY + 16 * DAY - book.clock.now())
     keep_open(book, *range(16), 15.8)
     book.services.tenants.disable("shop")
-    book.services.sweep.sweep_tenant(book.services.tenants.read_stored("shop"), book.clock.now(), ["absences"])
+    book.services.sweep.sweep_tenant(
+        book.services.tenants.read_stored("shop"), book.clock.now(), ["absences"]
+    )
     assert not book.services.webhooks.outbox.read_page("shop", hook.id, parked=False, limit=10).rows
     book.services.tenants.enable("shop")
-    book.services.sweep.sweep_tenant(book.services.tenants.read_stored("shop"), book.clock.now(), ["absences"])
-    assert len(book.services.webhooks.outbox.read_page("shop", hook.id, parked=False, limit=10).rows) == 1
+    book.services.sweep.sweep_tenant(
+        book.services.tenants.read_stored("shop"), book.clock.now(), ["absences"]
+    )
+    assert (
+        len(book.services.webhooks.outbox.read_page("shop", hook.id, parked=False, limit=10).rows)
+        == 1
+    )
 
 
-def test_an_absence_is_told_once_though_sweeps_are_repeated_overlap_or_miss_some_hours(book: Book) -> None:
+def test_an_absence_is_told_once_though_sweeps_are_repeated_overlap_or_miss_some_hours(
+    book: Book,
+) -> None:
     """Eva and Finn always come together, so they are overdue in the same millisecond."""
     hook = book.services.webhooks.hooks.add("shop", None, kinds=["face.overdue"])[0]
     for person, name in ((EVA, "Eva"), (FINN, "Finn")):
@@ -180,7 +203,8 @@ def test_an_absence_is_told_once_though_sweeps_are_repeated_overlap_or_miss_some
 def test_an_absence_is_told_once_though_two_first_sweeps_run_at_once(
     tmp_path: Path, moment_of_other: int, jobs: list[str]
 ) -> None:
-    """The other one runs wholly before any of the transactions of the first, and what it tells is delivered by then."""
+    """The other one runs wholly before any of the transactions of the first, and what it tells is
+    delivered by then."""
     around: list[Meanwhile] = []
 
     def wrap(storage: Storage) -> Storage:
@@ -199,7 +223,9 @@ def test_an_absence_is_told_once_though_two_first_sweeps_run_at_once(
         book.services.sweep.sweep_tenant(book.tenant, book.clock.now(), jobs)
 
     def deliver() -> None:
-        for delivery in book.services.webhooks.outbox.read_page("shop", hook.id, parked=False, limit=10).rows:
+        for delivery in book.services.webhooks.outbox.read_page(
+            "shop", hook.id, parked=False, limit=10
+        ).rows:
             book.services.webhooks.outbox.delete_delivery(delivery)
             told.append(delivery.event_id)
 

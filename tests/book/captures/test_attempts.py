@@ -76,7 +76,10 @@ def stored(book: Book, capture: Capture) -> Item:
 
 
 def work_off(book: Book) -> Counter[str]:
-    """Receive every message once; how many messages each picture had. What fails stays for another time."""
+    """Receive every message once; how many messages each picture had.
+
+    What fails stays for another time.
+    """
     had: Counter[str] = Counter()
     while messages := book.storage.captures_queue.receive(10, 600):
         for message in messages:
@@ -106,12 +109,16 @@ def test_an_ingest_that_stood_still_for_two_days_resolves_every_capture(book: Bo
     assert len(book.faces()) == len(waiting)
 
 
-def test_an_ingest_that_fails_for_two_days_parks_nothing_and_resolves_all_within_a_day_after(book: Book) -> None:
+def test_an_ingest_that_fails_for_two_days_parks_nothing_and_resolves_all_within_a_day_after(
+    book: Book,
+) -> None:
     book.vision = broken = Failing(StorageUnavailable("DynamoDB does not answer"))
     queue, waiting = book.storage.captures_queue, []
 
     def ingest(event: Any, context: Any) -> Any:
-        return batches.handle_each(SQSEvent(event, context), book.services.sightings.ingest.take_message, queue)
+        return batches.handle_each(
+            SQSEvent(event, context), book.services.sightings.ingest.take_message, queue
+        )
 
     def five_minutes(minutes: int) -> None:
         book.services.watch.run()
@@ -153,7 +160,11 @@ def test_a_picture_that_never_comes_to_an_end_is_parked_and_not_opened_again(boo
 
 @pytest.mark.parametrize(
     "error",
-    [Busy("others are at it"), StorageUnavailable("S3 does not answer"), InvalidInput("DynamoDB refused the call")],
+    [
+        Busy("others are at it"),
+        StorageUnavailable("S3 does not answer"),
+        InvalidInput("DynamoDB refused the call"),
+    ],
 )
 def test_an_attempt_that_storage_ended_does_not_count(book: Book, error: Exception) -> None:
     capture = put(book)
@@ -229,7 +240,11 @@ def test_what_could_not_be_sent_is_not_taken_for_sent(book: Book) -> None:
     ("at", "ages", "found"),
     [
         (datetime(2026, 3, 17, 4, tzinfo=UTC), (timedelta(hours=2), timedelta(hours=4)), 1),
-        (datetime(2026, 3, 17, 3, tzinfo=UTC), (timedelta(hours=4), timedelta(days=3), timedelta(days=5)), 2),
+        (
+            datetime(2026, 3, 17, 3, tzinfo=UTC),
+            (timedelta(hours=4), timedelta(days=3), timedelta(days=5)),
+            2,
+        ),
         (datetime(2026, 3, 22, 3, tzinfo=UTC), (timedelta(days=9), timedelta(days=60)), 2),
     ],
     ids=["each hour", "each night", "one night a week"],
@@ -248,25 +263,35 @@ def test_the_sweep_looks_for_lost_captures_as_far_back_as_it_may_find_some(
 
 def test_each_camera_has_a_night_of_the_week_and_many_have_different_ones() -> None:
     week = [datetime(2026, 3, 16 + day, 3, tzinfo=UTC) for day in range(7)]
-    nights = [[night for night in week if are_all_looked_at(f"shop-{number}#door", night)] for number in range(700)]
+    nights = [
+        [night for night in week if are_all_looked_at(f"shop-{number}#door", night)]
+        for number in range(700)
+    ]
     assert {len(one) for one in nights} == {1}
     assert max(Counter(night for [night] in nights).values()) < 150
 
 
-def test_the_watch_reads_no_capture_before_it_can_be_stuck_and_each_for_twenty_minutes(book: Book) -> None:
+def test_the_watch_reads_no_capture_before_it_can_be_stuck_and_each_for_twenty_minutes(
+    book: Book,
+) -> None:
     book.put(Shot(book.clock.now(), (Person(1),)))
     book.clock.advance(timedelta(minutes=1))
     read: list[int] = []
     for _ in range(12):
         book.clock.advance(FIVE_MINUTES)
         items = Reading(book.storage.items)
-        book_with(book.services, items=items).captures.redrive.watch_recent(book.tenant, WATCHED_CAPTURES)
+        book_with(book.services, items=items).captures.redrive.watch_recent(
+            book.tenant, WATCHED_CAPTURES
+        )
         read.append(items.found)
     assert [number for number, one in enumerate(read, 1) if one] == [1, 2, 3, 4]
 
 
 def test_a_look_for_lost_captures_goes_on_where_its_time_ran_out(book: Book) -> None:
-    shots = [book.put(Shot(book.clock.now() - timedelta(minutes=number), (Person(1),))) for number in range(5)]
+    shots = [
+        book.put(Shot(book.clock.now() - timedelta(minutes=number), (Person(1),)))
+        for number in range(5)
+    ]
     book.clock.advance(timedelta(minutes=30))
     redrive = book.services.captures.redrive
     redrive.page_size = 2

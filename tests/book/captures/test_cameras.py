@@ -6,7 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib.book.cameras import MAX_CAMERAS, Cameras, CameraSettings, id_of_name, legal_camera_name
+from chalicelib.book.cameras import (
+    MAX_CAMERAS,
+    Cameras,
+    CameraSettings,
+    id_of_name,
+    legal_camera_name,
+)
 from chalicelib.domain import api_keys
 from chalicelib.domain.captures import Camera, is_camera_id
 from chalicelib.domain.errors import CameraExists, CameraNotFound, InvalidInput, TooManyCameras
@@ -55,7 +61,9 @@ def test_one_of_many_who_take_a_name_at_once_gets_it(services: Services, cloud: 
 
 
 def test_all_of_many_whose_ids_are_made_get_one(services: Services, cloud: Tenant) -> None:
-    side_by_side([lambda name=name: services.cameras.add(cloud, None, name) for name in "东西南北上下"])
+    side_by_side(
+        [lambda name=name: services.cameras.add(cloud, None, name) for name in "东西南北上下"]
+    )
     assert [camera.id for camera in services.cameras.list_all(cloud)] == [
         "camera",
         *(f"camera-{n}" for n in range(2, 7)),
@@ -70,9 +78,13 @@ def left(services: Services, tenant: Tenant) -> int:
 def test_there_may_be_a_thousand(services: Services, cloud: Tenant) -> None:
     services.cameras.add(cloud, None, "first")
     assert left(services, cloud) == MAX_CAMERAS - 1 == 999
-    only_one = Update(keys.CAMERAS, (cloud.name, keys.CAMERAS_LEFT), (exists("there"),), set={"left": 1})
+    only_one = Update(
+        keys.CAMERAS, (cloud.name, keys.CAMERAS_LEFT), (exists("there"),), set={"left": 1}
+    )
     items_of(services).transact([only_one])
-    made = side_by_side([lambda name=name: services.cameras.add(cloud, None, name) for name in "abcd"])
+    made = side_by_side(
+        [lambda name=name: services.cameras.add(cloud, None, name) for name in "abcd"]
+    )
     assert made.count(TooManyCameras) == 3
     services.cameras.delete(cloud, "first")
     services.cameras.add(cloud, None, "e")
@@ -109,7 +121,9 @@ def test_changes_of_two_at_once_are_both_kept(
     services: Services, cloud: Tenant, slow: Cameras, meanwhile: Meanwhile
 ) -> None:
     services.cameras.add(cloud, None, "door")
-    meanwhile.first = [lambda: services.cameras.change(cloud, "door", {"labels": {"a": "x"}, "gap_s": 7})]
+    meanwhile.first = [
+        lambda: services.cameras.change(cloud, "door", {"labels": {"a": "x"}, "gap_s": 7})
+    ]
     changed = slow.change(cloud, "door", {"labels": {"b": "y"}, "name": "Door 1"})
     assert changed == services.cameras.get(cloud, "door")
     assert (changed.labels, changed.gap_s, changed.name) == (Labels("x", "y"), 7, "Door 1")
@@ -145,13 +159,17 @@ def test_all_cameras_are_muted_though_one_of_them_is_deleted_meanwhile(
     until = clock.now() + timedelta(hours=9)
     meanwhile.first = [lambda: services.cameras.delete(cloud, "door")]
     slow.mute(cloud, until)
-    assert [(one.id, one.muted_until) for one in services.cameras.list_all(cloud)] == [("till", until)]
+    assert [(one.id, one.muted_until) for one in services.cameras.list_all(cloud)] == [
+        ("till", until)
+    ]
     meanwhile.first = [lambda: services.cameras.delete(cloud, "till")]
     with pytest.raises(CameraNotFound):
         slow.mute(cloud, until, "till")
 
 
-@pytest.mark.parametrize("until", [timedelta(0), timedelta(seconds=-1), timedelta(days=31, seconds=1)])
+@pytest.mark.parametrize(
+    "until", [timedelta(0), timedelta(seconds=-1), timedelta(days=31, seconds=1)]
+)
 def test_cameras_are_muted_until_a_time_to_come_that_is_not_far(
     services: Services, cloud: Tenant, clock: FakeClock, until: timedelta
 ) -> None:
@@ -175,10 +193,17 @@ def test_a_silence_that_is_muted_is_an_outage_once_it_ends(
         services.cameras.note_last_seen(cloud, camera, clock.now())
         return services.cameras.get(cloud, "door")
 
-    begun = services.cameras.note_heartbeat(cloud, services.cameras.get(cloud, "door"), None).last_seen_at
+    begun = services.cameras.note_heartbeat(
+        cloud, services.cameras.get(cloud, "door"), None
+    ).last_seen_at
     assert begun is not None
     services.cameras.mute(cloud, begun + timedelta(hours=1))
-    for minutes, is_reported, outages in ((9, False, 0), (30, False, 1), (9, False, 1), (90, True, 2)):
+    for minutes, is_reported, outages in (
+        (9, False, 0),
+        (30, False, 1),
+        (9, False, 1),
+        (90, True, 2),
+    ):
         clock.advance(timedelta(minutes=minutes))
         services.watch.run()
         assert (services.cameras.get(cloud, "door").silent_since is not None) is is_reported
@@ -211,13 +236,19 @@ def test_of_two_new_keys_at_once_the_later_is_good(
     others: list[str] = []
     meanwhile.first = [lambda: others.append(services.cameras.replace_key(cloud, "door"))]
     last = slow.replace_key(cloud, "door")
-    assert [services.cameras.find_by_api_key(key) is not None for key in (first, *others, last)] == [False, False, True]
+    assert [
+        services.cameras.find_by_api_key(key) is not None for key in (first, *others, last)
+    ] == [False, False, True]
 
 
-def test_an_old_key_whose_pointer_was_left_behind_lets_nobody_in(services: Services, cloud: Tenant) -> None:
+def test_an_old_key_whose_pointer_was_left_behind_lets_nobody_in(
+    services: Services, cloud: Tenant
+) -> None:
     _, old = services.cameras.add(cloud, "door", "door")
     services.cameras.replace_key(cloud, "door")
-    items_of(services).transact([api_keys.let_in(keys.api_key_item(api_keys.digest(old)), cloud.name, camera="door")])
+    items_of(services).transact(
+        [api_keys.let_in(keys.api_key_item(api_keys.digest(old)), cloud.name, camera="door")]
+    )
     assert services.cameras.find_by_api_key(old) is None
 
 
@@ -241,17 +272,25 @@ def test_what_is_set_to_what_it_is_writes_nothing(services: Services, cloud: Ten
 
 
 @pytest.mark.parametrize(
-    ("status", "meant"), [(None, [0, 0, 60, 60, 120, 120, 180, 180]), ({"queue": 3}, [0] * 8)], ids=["bare", "box"]
+    ("status", "meant"),
+    [(None, [0, 0, 60, 60, 120, 120, 180, 180]), ({"queue": 3}, [0] * 8)],
+    ids=["bare", "box"],
 )
 def test_last_seen_is_written_once_a_minute_or_as_often_as_heartbeats(
-    services: Services, cloud: Tenant, clock: FakeClock, status: Mapping[str, int] | None, meant: list[int]
+    services: Services,
+    cloud: Tenant,
+    clock: FakeClock,
+    status: Mapping[str, int] | None,
+    meant: list[int],
 ) -> None:
     services.cameras.add(cloud, None, "door")
     start, written = clock.now(), []
     if status:
         services.cameras.note_heartbeat(cloud, services.cameras.get(cloud, "door"), status)
     for seconds in (*range(0, 240, 30), 420):
-        services.cameras.note_last_seen(cloud, services.cameras.get(cloud, "door"), start + timedelta(seconds=seconds))
+        services.cameras.note_last_seen(
+            cloud, services.cameras.get(cloud, "door"), start + timedelta(seconds=seconds)
+        )
         seen_at = services.cameras.get(cloud, "door").last_seen_at
         written.append((seen_at - start).total_seconds())
     assert written == [*meant, 420]
@@ -265,7 +304,9 @@ def test_heartbeats_of_numbers_are_written_every_seven_minutes_and_all_others_at
 
     def beat(is_working: bool = True, **status: object) -> bool:
         before = services.items.get(keys.CAMERAS, (cloud.name, "door"))
-        services.cameras.note_heartbeat(cloud, services.cameras.get(cloud, "door"), status, is_working=is_working)
+        services.cameras.note_heartbeat(
+            cloud, services.cameras.get(cloud, "door"), status, is_working=is_working
+        )
         return services.items.get(keys.CAMERAS, (cloud.name, "door")) != before
 
     for number in range(10):
@@ -293,12 +334,16 @@ def test_numbers_are_kept_of_a_camera_that_offers_captures_all_the_time(
     services.cameras.add(cloud, None, "door")
     for number in range(10):
         services.cameras.note_last_seen(cloud, services.cameras.get(cloud, "door"), clock.now())
-        services.cameras.note_heartbeat(cloud, services.cameras.get(cloud, "door"), {"sent": number})
+        services.cameras.note_heartbeat(
+            cloud, services.cameras.get(cloud, "door"), {"sent": number}
+        )
         clock.advance(timedelta(minutes=2))
     assert services.cameras.get(cloud, "door").status == {"sent": 8}
 
 
-def test_who_is_silent_is_listed_until_it_is_told(services: Services, cloud: Tenant, clock: FakeClock) -> None:
+def test_who_is_silent_is_listed_until_it_is_told(
+    services: Services, cloud: Tenant, clock: FakeClock
+) -> None:
     start = clock.now()
     for name, settings in (
         ("never", CameraSettings(silent_after_s=None)),
@@ -311,7 +356,10 @@ def test_who_is_silent_is_listed_until_it_is_told(services: Services, cloud: Ten
     services.cameras.note_heartbeat(cloud, services.cameras.get(cloud, "seen"), None)
 
     def silent(seconds: float) -> list[str]:
-        return [one.id for one, _ in services.cameras.list_silences(cloud, start + timedelta(seconds=seconds))]
+        return [
+            one.id
+            for one, _ in services.cameras.list_silences(cloud, start + timedelta(seconds=seconds))
+        ]
 
     assert silent(299.9) == []
     assert silent(300) == ["new"]
@@ -339,7 +387,9 @@ def test_a_legal_name_stays_itself(name: str) -> None:
 
 
 texts = st.text(max_size=10)
-values = st.none() | st.booleans() | st.integers(-(2**63), 2**63) | st.floats(allow_nan=False) | texts
+values = (
+    st.none() | st.booleans() | st.integers(-(2**63), 2**63) | st.floats(allow_nan=False) | texts
+)
 
 
 @given(

@@ -10,7 +10,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from chalicelib.book.captures.captures import MOST_FACES, STATES, CaptureFilter, Captures, Offer, cut_to_answer
+from chalicelib.book.captures.captures import (
+    MOST_FACES,
+    STATES,
+    CaptureFilter,
+    Captures,
+    Offer,
+    cut_to_answer,
+)
 from chalicelib.bootstrap import build
 from chalicelib.domain.captures import Capture, CaptureState, Resolution, Sighting
 from chalicelib.domain.errors import CameraNotFound, DailyLimitReached, StorageUnavailable
@@ -59,7 +66,9 @@ def through(meanwhile: Meanwhile, services: Services, clock: FakeClock) -> Captu
     return book_with(services, items=meanwhile, clock=clock).captures
 
 
-def test_many_who_offer_the_same_write_it_once(services: Services, shop: Tenant, clock: FakeClock) -> None:
+def test_many_who_offer_the_same_write_it_once(
+    services: Services, shop: Tenant, clock: FakeClock
+) -> None:
     offers = [offer(clock.now(), number) for number in range(100)]
     answers = side_by_side([lambda: services.captures.offer_uploads(shop, offers)] * 6)
     assert len({tuple(upload.capture.id for upload in answer) for answer in answers}) == 1
@@ -84,7 +93,9 @@ def test_until_the_picture_is_there_the_last_word_on_its_size_and_type_holds(
     services: Services, shop: Tenant, clock: FakeClock
 ) -> None:
     (first,) = services.captures.offer_uploads(shop, [offer(clock.now(), size=6)])
-    (second,) = services.captures.offer_uploads(shop, [offer(clock.now(), content_type="image/png")])
+    (second,) = services.captures.offer_uploads(
+        shop, [offer(clock.now(), content_type="image/png")]
+    )
     sent = {name.lower(): value for name, value in second.request.headers.items()}
     assert (sent["content-length"], sent["content-type"]) == ("7", "image/png")
     put(services, shop, first.capture.id)
@@ -102,8 +113,14 @@ def test_a_capture_that_is_resolved_while_it_is_offered_again_stays_as_it_is(
     resolved = Update(keys.CAPTURES, key, (exists("there"),), set={"state": CaptureState.RESOLVED})
     meanwhile = Meanwhile(items_of(services))
     meanwhile.first = [lambda: items_of(services).transact([resolved])]
-    (answer,) = through(meanwhile, services, clock).offer_uploads(shop, [offer(clock.now(), size=9)])
-    assert (answer.capture.state, answer.capture.size, answer.request) == (CaptureState.RESOLVED, 7, None)
+    (answer,) = through(meanwhile, services, clock).offer_uploads(
+        shop, [offer(clock.now(), size=9)]
+    )
+    assert (answer.capture.state, answer.capture.size, answer.request) == (
+        CaptureState.RESOLVED,
+        7,
+        None,
+    )
 
 
 def test_a_capture_that_is_offered_and_resolved_by_others_meanwhile_stays_resolved(
@@ -125,8 +142,11 @@ def test_a_capture_that_is_offered_and_resolved_by_others_meanwhile_stays_resolv
 MB = 1_000_000
 
 
-def offered(services: Services, tenant: Tenant, clock: FakeClock, numbers: range, **other: Any) -> int:
-    """Offer a capture a number, one by one, until the day's limit is reached; return how many were taken."""
+def offered(
+    services: Services, tenant: Tenant, clock: FakeClock, numbers: range, **other: Any
+) -> int:
+    """Offer a capture a number, one by one, until the day's limit is reached; return how many were
+    taken."""
     for taken, number in enumerate(numbers):
         try:
             services.captures.offer_uploads(tenant, [offer(clock.now(), number, **other)])
@@ -135,7 +155,9 @@ def offered(services: Services, tenant: Tenant, clock: FakeClock, numbers: range
     return len(numbers)
 
 
-def test_a_camera_may_offer_so_many_megabytes_a_day(services: Services, shop: Tenant, clock: FakeClock) -> None:
+def test_a_camera_may_offer_so_many_megabytes_a_day(
+    services: Services, shop: Tenant, clock: FakeClock
+) -> None:
     services.cameras.add(shop, None, "till")
     limited = replace(shop, capture_mb_a_day=100)
     for _ in range(2):
@@ -144,7 +166,10 @@ def test_a_camera_may_offer_so_many_megabytes_a_day(services: Services, shop: Te
             "each camera has its own"
         )
         clock.advance(timedelta(days=1))
-    assert offered(services, replace(shop, capture_mb_a_day=None), clock, range(20), size=10 * MB) == 20
+    assert (
+        offered(services, replace(shop, capture_mb_a_day=None), clock, range(20), size=10 * MB)
+        == 20
+    )
 
 
 def test_a_call_over_the_days_limit_is_refused_whole_and_told_when_the_day_ends(
@@ -152,7 +177,9 @@ def test_a_call_over_the_days_limit_is_refused_whole_and_told_when_the_day_ends(
 ) -> None:
     limited = replace(shop, capture_mb_a_day=100, time_zone="UTC")
     with pytest.raises(DailyLimitReached, match=r"'door'.*100 MB") as caught:
-        services.captures.offer_uploads(limited, [offer(clock.now(), number, size=20 * MB) for number in range(6)])
+        services.captures.offer_uploads(
+            limited, [offer(clock.now(), number, size=20 * MB) for number in range(6)]
+        )
     assert written(services, shop) == []
     assert caught.value.again_in_s == 12 * 3600
     assert services.cameras.get(shop, "door").last_seen_at is None
@@ -181,11 +208,15 @@ def test_the_smallest_capture_counts_as_64_kb_since_its_record_is_kept_too(
     assert offered(services, limited, clock, range(400), size=1) == 21_000_000 // 64_000
 
 
-def test_times_are_kept_to_the_millisecond_below(services: Services, shop: Tenant, clock: FakeClock) -> None:
+def test_times_are_kept_to_the_millisecond_below(
+    services: Services, shop: Tenant, clock: FakeClock
+) -> None:
     at = clock.now().replace(microsecond=123_999)
     (first,) = services.captures.offer_uploads(shop, [offer(at)])
     assert first.capture.captured_at == at.replace(microsecond=123_000)
-    same, other = services.captures.offer_uploads(shop, [offer(at.replace(microsecond=123_000)), offer(clock.now())])
+    same, other = services.captures.offer_uploads(
+        shop, [offer(at.replace(microsecond=123_000)), offer(clock.now())]
+    )
     assert first.capture.id == same.capture.id != other.capture.id
 
 
@@ -209,13 +240,17 @@ def test_however_many_never_came_those_whose_picture_is_there_are_listed(
 ) -> None:
     """Also where nobody has resolved them yet: a thousand offers hide no older picture."""
     there = [
-        services.captures.offer_uploads(shop, [offer(clock.now() - timedelta(days=1), n)])[0].capture.id
+        services.captures.offer_uploads(shop, [offer(clock.now() - timedelta(days=1), n)])[
+            0
+        ].capture.id
         for n in range(2)
     ]
     for id_ in there:
         put(services, shop, id_)
     for begin in range(0, 1000, 100):
-        offered = services.captures.offer_uploads(shop, [offer(clock.now(), begin + number) for number in range(100)])
+        offered = services.captures.offer_uploads(
+            shop, [offer(clock.now(), begin + number) for number in range(100)]
+        )
         there.append(offered[7].capture.id)
         put(services, shop, there[-1])
     pages = list(walked(services, shop, "door", 100))
@@ -229,7 +264,9 @@ def test_a_page_reads_a_thousand_records_however_many_there_are(
     old, *_ = services.captures.offer_uploads(shop, [offer(clock.now() - timedelta(days=1))])
     put(services, shop, old.capture.id)
     for begin in range(0, 3000, 100):
-        services.captures.offer_uploads(shop, [offer(clock.now(), begin + number) for number in range(100)])
+        services.captures.offer_uploads(
+            shop, [offer(clock.now(), begin + number) for number in range(100)]
+        )
     counted = Counted(items_of(services))
     listing = Captures(book_with(services, items=counted, cameras=services.cameras))
     page = listing.read_page(shop, "door", 1, None)
@@ -251,7 +288,9 @@ class Counted(Around):
         return page
 
 
-def walked(services: Services, tenant: Tenant, camera: str | None, limit: int) -> Iterator[ListPage[Capture]]:
+def walked(
+    services: Services, tenant: Tenant, camera: str | None, limit: int
+) -> Iterator[ListPage[Capture]]:
     return paged(lambda token: services.captures.read_page(tenant, camera, limit, token))
 
 
@@ -266,7 +305,9 @@ def test_a_list_that_is_walked_is_not_moved_by_what_comes_meanwhile(
         ids.append(made.capture.id)
     first = services.captures.read_page(shop, "door", limit=2)
     for seconds in (-1.5, 60.0):  # newer than where the walk is, and than anything
-        (made,) = services.captures.offer_uploads(shop, [offer(start + timedelta(seconds=seconds), 9)])
+        (made,) = services.captures.offer_uploads(
+            shop, [offer(start + timedelta(seconds=seconds), 9)]
+        )
         put(services, shop, made.capture.id)
     second = services.captures.read_page(shop, "door", limit=9, token=first.next_token)
     listed = [capture.id for capture in (*first.rows, *second.rows)]
@@ -279,14 +320,27 @@ def test_a_page_ends_before_its_faces_are_more_than_lambda_answers(
     services: Services, shop: Tenant, clock: FakeClock
 ) -> None:
     camera = services.cameras.get_by_any_name(shop, "door")
-    faces = tuple(Sighting(number, Resolution.SKIPPED, BoundingBox(0, 0, 9, 9)) for number in range(9))
+    faces = tuple(
+        Sighting(number, Resolution.SKIPPED, BoundingBox(0, 0, 9, 9)) for number in range(9)
+    )
     state = CaptureState.RESOLVED
     made = [
-        Capture(f"{number:013}-{'a' * 24}", camera.id, clock.now(), "0" * 64, 7, "image/jpeg", state, sightings=faces)
+        Capture(
+            f"{number:013}-{'a' * 24}",
+            camera.id,
+            clock.now(),
+            "0" * 64,
+            7,
+            "image/jpeg",
+            state,
+            sightings=faces,
+        )
         for number in range(400)
     ]
     for one in made:
-        items_of(services).transact([Put(keys.CAPTURES, capture_item(shop.name, one, clock.now()), ())])
+        items_of(services).transact(
+            [Put(keys.CAPTURES, capture_item(shop.name, one, clock.now()), ())]
+        )
     pages = [page.rows for page in walked(services, shop, "door", 1000)]
     assert [one.id for rows in pages for one in rows] == [one.id for one in reversed(made)]
     assert [sum(len(one.sightings) for one in rows) <= MOST_FACES for rows in pages] == [True, True]
@@ -305,12 +359,16 @@ def everywhere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
     services.close()
 
 
-def fill(services: Services, tenant: Tenant, made: list[tuple[str, int, str]]) -> list[tuple[str, str]]:
-    """Offer captures, (camera, seconds ago, what became of it) each; camera and id of those that are there, newest
-    first."""
+def fill(
+    services: Services, tenant: Tenant, made: list[tuple[str, int, str]]
+) -> list[tuple[str, str]]:
+    """Offer captures, (camera, seconds ago, what became of it) each; camera and id of those that
+    are there, newest first."""
     now, there = FakeClock().now(), {}
     for number, (camera, ago, fate) in enumerate(made):
-        (upload,) = services.captures.offer_uploads(tenant, [offer(now - timedelta(seconds=ago), number, camera)])
+        (upload,) = services.captures.offer_uploads(
+            tenant, [offer(now - timedelta(seconds=ago), number, camera)]
+        )
         id_ = upload.capture.id
         if fate != "wanted":
             there[id_] = camera
@@ -318,7 +376,9 @@ def fill(services: Services, tenant: Tenant, made: list[tuple[str, int, str]]) -
         if fate in ("resolved", "parked", "waits"):
             state = CaptureState.STORED if fate == "waits" else CaptureState(fate)
             key = keys.capture(tenant.name, camera, id_)
-            items_of(services).transact([Update(keys.CAPTURES, key, (exists("there"),), set={"state": state})])
+            items_of(services).transact(
+                [Update(keys.CAPTURES, key, (exists("there"),), set={"state": state})]
+            )
     return [(there[id_], id_) for id_ in sorted(there, reverse=True)]
 
 
@@ -340,7 +400,9 @@ def test_a_camera_that_is_not_there_has_no_page(services: Services, shop: Tenant
     ),
     limit=st.integers(1, 6),
 )
-def test_pages_together_are_the_list(everywhere: Services, made: list[tuple[str, int, str]], limit: int) -> None:
+def test_pages_together_are_the_list(
+    everywhere: Services, made: list[tuple[str, int, str]], limit: int
+) -> None:
     tenant = add_tenant(everywhere, f"t{next(tenants)}", Profile.CLOUD)
     for camera in ("door", "till", "idle"):
         everywhere.cameras.add(tenant, None, camera)
@@ -382,7 +444,9 @@ def test_a_page_lists_the_captures_of_a_time_and_a_state_and_no_others(
     begin = clock.now() - timedelta(minutes=30)
     made = {}
     for minute, wanted in zip(minutes, states, strict=False):
-        (offered,) = services.captures.offer_uploads(shop, [offer(begin + timedelta(minutes=minute), minute)])
+        (offered,) = services.captures.offer_uploads(
+            shop, [offer(begin + timedelta(minutes=minute), minute)]
+        )
         made[minute] = (offered.capture.id, wanted)
         if wanted is CaptureState.STORED:
             put(services, shop, offered.capture.id)
@@ -397,7 +461,9 @@ def test_a_page_lists_the_captures_of_a_time_and_a_state_and_no_others(
         state,
     )
     listed: list[str] = []
-    for page in paged(lambda token: services.captures.read_page(shop, "door", limit, token, capture_filter=only)):
+    for page in paged(
+        lambda token: services.captures.read_page(shop, "door", limit, token, capture_filter=only)
+    ):
         assert len(page.rows) <= limit
         listed += [one.id for one in page.rows]
     assert listed == [
@@ -415,7 +481,9 @@ def shown(services: Services, tenant: Tenant, clock: FakeClock, faces: list[int]
         clock.advance(timedelta(minutes=1))
         (made,) = services.captures.offer_uploads(tenant, [offer(clock.now(), number)])
         box = [1, 2, 30, 40]
-        sightings = [{"n": n, "resolution": "skipped", "box": box, "reason": "x"} for n in range(count_of)]
+        sightings = [
+            {"n": n, "resolution": "skipped", "box": box, "reason": "x"} for n in range(count_of)
+        ]
         change = {"state": CaptureState.RESOLVED, "sightings": sightings}
         key = keys.capture(tenant.name, "door", made.capture.id)
         items_of(services).transact([Update(keys.CAPTURES, key, (exists("there"),), set=change)])
@@ -425,7 +493,9 @@ def test_the_part_of_captures_without_a_face_is_counted_once_an_hour(
     services: Services, shop: Tenant, clock: FakeClock
 ) -> None:
     def counted() -> float | None:
-        return services.captures.count_faceless(shop, services.cameras.get(shop, "door")).faceless_share
+        return services.captures.count_faceless(
+            shop, services.cameras.get(shop, "door")
+        ).faceless_share
 
     shown(services, shop, clock, [0] * 19)
     assert counted() is None, "nineteen are too few"

@@ -50,11 +50,14 @@ def test_what_is_not_there_cannot_be_looked_at(book: Book) -> None:
     assert crops(book) == []
 
 
-def test_a_thumbnail_is_made_when_somebody_first_looks_and_shows_the_whole_capture(book: Book) -> None:
+def test_a_thumbnail_is_made_when_somebody_first_looks_and_shows_the_whole_capture(
+    book: Book,
+) -> None:
     [capture] = book.see(TWO)
     assert small(book, capture) == small(book, capture)
     assert [book.storage.uploads.get(key) for key in crops(book)] == [
-        b"small " + (book.storage.uploads.get(keys.capture_picture("shop", "door", capture.id)) or b"")
+        b"small "
+        + (book.storage.uploads.get(keys.capture_picture("shop", "door", capture.id)) or b"")
     ]
 
 
@@ -68,7 +71,9 @@ class Interrupted(FakeVision):
         return super().thumbnail(image, side_px)
 
 
-def test_of_a_picture_in_which_somebody_was_hidden_meanwhile_nothing_is_kept(tmp_path: Path) -> None:
+def test_of_a_picture_in_which_somebody_was_hidden_meanwhile_nothing_is_kept(
+    tmp_path: Path,
+) -> None:
     eyes = Interrupted()
     book = Book(tmp_path / "data", vision=eyes)
     [capture] = book.see(TWO)

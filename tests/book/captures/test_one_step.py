@@ -57,7 +57,9 @@ def test_the_same_picture_and_time_from_many_at_once_is_one_capture(
 ) -> None:
     shot = replace(SHOT, captured_at=clock.now())
     with ThreadPoolExecutor(8) as pool:
-        ids = {one.id for one in pool.map(lambda _: services.captures.store_shot(shop, shot), range(8))}
+        ids = {
+            one.id for one in pool.map(lambda _: services.captures.store_shot(shop, shot), range(8))
+        }
     assert written(services, shop) == list(ids)
     assert resolved(services) == 1
     assert services.captures.store_shot(shop, shot).state is CaptureState.RESOLVED
@@ -71,7 +73,10 @@ def test_a_request_that_died_before_its_picture_was_stored_stores_it_when_repeat
     services.ports.storage.uploads.delete(keys.capture_picture(shop.name, "door", capture.id))
     clock.advance(timedelta(minutes=3))
     assert services.captures.store_shot(shop, SHOT, request) == capture
-    assert services.ports.storage.uploads.get(keys.capture_picture(shop.name, "door", capture.id)) == PICTURE
+    assert (
+        services.ports.storage.uploads.get(keys.capture_picture(shop.name, "door", capture.id))
+        == PICTURE
+    )
 
 
 def test_the_event_is_that_of_an_upload(services: Services, shop: Tenant) -> None:

@@ -1,4 +1,5 @@
-"""Storage that refuses most calls for days: a capture is parked for what its picture did, and for nothing else."""
+"""Storage that refuses most calls for days: a capture is parked for what its picture did, and for
+nothing else."""
 
 from collections import Counter
 from contextlib import closing, suppress
@@ -17,7 +18,15 @@ from chalicelib.storage.ports import SENT_AGAIN, picture_event
 from regulars.serve.events import handle_messages
 from tests.support.book.book import Book, Shot
 from tests.support.fakes import Person
-from tests.support.storage.failing import DONE_UNANSWERED, KILLED, THROTTLED, UNANSWERED, Calls, Fault, Killed
+from tests.support.storage.failing import (
+    DONE_UNANSWERED,
+    KILLED,
+    THROTTLED,
+    UNANSWERED,
+    Calls,
+    Fault,
+    Killed,
+)
 
 PEOPLE = 6
 HOUR, DAY = 60, 24 * 60
@@ -33,11 +42,14 @@ def send_again(book: Book, capture: Capture) -> str:
 
 
 def pass_minutes(book: Book, minutes: int) -> None:
-    """SQS hands out what is due, watch looks for what was lost, and what fails comes again, later each time."""
+    """SQS hands out what is due, watch looks for what was lost, and what fails comes again, later
+    each time."""
     queue, refusing = book.storage.captures_queue, book.services.ports.storage.captures_queue
 
     def ingest(event: Any, context: Any) -> Any:
-        return batches.handle_each(SQSEvent(event, context), book.services.sightings.ingest.take_message, refusing)
+        return batches.handle_each(
+            SQSEvent(event, context), book.services.sightings.ingest.take_message, refusing
+        )
 
     for _ in range(0, minutes, 5):
         with suppress(RegularsError):

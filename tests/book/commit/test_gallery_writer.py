@@ -50,7 +50,9 @@ def writer(gated: Gated, clock: FakeClock) -> GalleryWriter:
     return GalleryWriter(gated, clock, lambda tenant: None)  # type: ignore[arg-type] # a fake of the store
 
 
-def test_change_based_on_a_seq_that_passed_is_told_so(writer: GalleryWriter, camera: Tenant) -> None:
+def test_change_based_on_a_seq_that_passed_is_told_so(
+    writer: GalleryWriter, camera: Tenant
+) -> None:
     assert writer.commit("camera", change("a", based_on=0)) == 1
 
     with pytest.raises(GalleryMoved):
@@ -58,10 +60,15 @@ def test_change_based_on_a_seq_that_passed_is_told_so(writer: GalleryWriter, cam
     assert writer.commit("camera", change("b", based_on=1)) == 2
 
 
-def test_a_change_prepared_in_its_turn_goes_before_those_that_wait(writer: GalleryWriter, camera: Tenant) -> None:
+def test_a_change_prepared_in_its_turn_goes_before_those_that_wait(
+    writer: GalleryWriter, camera: Tenant
+) -> None:
     with writer.hold_up_commits("camera"):
         seq = writer.read_seq("camera")
-        others = [threading.Thread(target=writer.commit, args=("camera", change(f"f{n}"))) for n in range(3)]
+        others = [
+            threading.Thread(target=writer.commit, args=("camera", change(f"f{n}")))
+            for n in range(3)
+        ]
         for thread in others:
             thread.start()
         assert writer.commit("camera", change("mine", based_on=seq)) == seq + 1
@@ -70,7 +77,9 @@ def test_a_change_prepared_in_its_turn_goes_before_those_that_wait(writer: Galle
     assert writer.read_seq("camera") == seq + 4
 
 
-def test_a_refused_change_leaves_the_others_alone(writer: GalleryWriter, camera: Tenant, services: Services) -> None:
+def test_a_refused_change_leaves_the_others_alone(
+    writer: GalleryWriter, camera: Tenant, services: Services
+) -> None:
     results: dict[int, object] = {}
 
     def work(n: int, one: Change) -> None:

@@ -5,7 +5,9 @@ from chalicelib.services import Services
 from tests.support.fakes import FakeClock
 
 
-def test_answers_are_forgotten_when_nobody_can_ask_for_them_any_more(services: Services, clock: FakeClock) -> None:
+def test_answers_are_forgotten_when_nobody_can_ask_for_them_any_more(
+    services: Services, clock: FakeClock
+) -> None:
     for n in range(120):
         services.requests.store_answer("camera", RequestId(f"k{n}", "d"), Answer("ok", {}))
     assert services.requests.forget_expired("camera") == 0

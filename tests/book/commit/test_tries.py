@@ -20,7 +20,8 @@ PUT = Put(keys.DIRECTORY, {"tenant": "shop", "item": "one"}, (absent("free"),))
 
 
 class Failing(Around):
-    """The real item store, whose transactions raise what is left of `failures`, the first of them first."""
+    """The real item store, whose transactions raise what is left of `failures`, the first of them
+    first."""
 
     def __init__(self, items: ItemStore) -> None:
         super().__init__(items)
@@ -78,14 +79,18 @@ def test_the_first_try_is_made_at_once_and_no_pause_follows_the_last(pauses: lis
     assert len(pauses) == 1
 
 
-def test_a_write_is_tried_again_while_storage_is_busy(failing: Failing, pauses: list[float]) -> None:
+def test_a_write_is_tried_again_while_storage_is_busy(
+    failing: Failing, pauses: list[float]
+) -> None:
     failing.failures = [Busy("throttled")] * 3
     write(failing, [PUT])
     assert failing.get(keys.DIRECTORY, ("shop", "one"))
     assert (len(failing.sizes), len(pauses)) == (4, 3)
 
 
-def test_a_write_to_storage_that_stays_busy_ends_busy_within_seconds(failing: Failing, pauses: list[float]) -> None:
+def test_a_write_to_storage_that_stays_busy_ends_busy_within_seconds(
+    failing: Failing, pauses: list[float]
+) -> None:
     failing.failures = [Busy("throttled")] * 1000
     with pytest.raises(Busy, match="throttled"):
         write(failing, [PUT])
@@ -94,7 +99,9 @@ def test_a_write_to_storage_that_stays_busy_ends_busy_within_seconds(failing: Fa
     assert failing.get(keys.DIRECTORY, ("shop", "one")) is None
 
 
-def test_a_condition_that_does_not_hold_is_told_at_once(failing: Failing, pauses: list[float]) -> None:
+def test_a_condition_that_does_not_hold_is_told_at_once(
+    failing: Failing, pauses: list[float]
+) -> None:
     write(failing, [PUT])
     with pytest.raises(ConditionFailed, match="free"):
         write(failing, [PUT])
@@ -114,9 +121,12 @@ def test_parts_are_written_fifty_at_a_time_and_counted(failing: Failing, count: 
 
 
 class Contended:
-    """Use cases of a tenant, on storage where somebody else is first, every time, as soon as `begin` was called."""
+    """Use cases of a tenant, on storage where somebody else is first, every time, as soon as
+    `begin` was called."""
 
-    def __init__(self, services: Services, failing: Failing, tenant: Tenant, clock: FakeClock) -> None:
+    def __init__(
+        self, services: Services, failing: Failing, tenant: Tenant, clock: FakeClock
+    ) -> None:
         items: Any = failing
         self._failing = failing
         self.tenant = tenant
@@ -138,7 +148,9 @@ def contended(services: Services, failing: Failing, cloud: Tenant, clock: FakeCl
 
 
 VERBS: dict[str, Callable[[Contended], object]] = {
-    "groups.change_by_name": lambda on: on.groups.change_by_name(on.tenant, "vip", {"name": "very", "capacity": 10}),
+    "groups.change_by_name": lambda on: on.groups.change_by_name(
+        on.tenant, "vip", {"name": "very", "capacity": 10}
+    ),
     "groups.delete": lambda on: on.groups.delete(on.tenant, "vip"),
     "groups.add_attributes": lambda on: on.groups.add_attributes(on.tenant, "vip", ["row"]),
     "groups.remove_attributes": lambda on: on.groups.remove_attributes(on.tenant, "vip", ["seat"]),

@@ -1,4 +1,5 @@
-"""Somebody is enrolled whom a camera saw before: the stranger becomes part of the new face, visits and all."""
+"""Somebody is enrolled whom a camera saw before: the stranger becomes part of the new face, visits
+and all."""
 
 from collections.abc import Iterator
 from contextlib import closing, suppress
@@ -32,7 +33,9 @@ def with_group(book: Book) -> Book:
     return book
 
 
-def enrol(book: Book, person: Person = PASSPORT, group: str = "VIP", faceid: str | None = None) -> Face:
+def enrol(
+    book: Book, person: Person = PASSPORT, group: str = "VIP", faceid: str | None = None
+) -> Face:
     return book.enrol(person, group, faceid=faceid)
 
 
@@ -40,7 +43,9 @@ def test_the_stranger_whom_a_camera_saw_is_part_of_the_enrolled_face(book: Book)
     first, *_ = with_group(book).see(shot(0, ANN), shot(DAY, ANN), shot(DAY, BOB))
     enrolled = enrol(book, faceid="77")
     assert (enrolled.faceid, enrolled.arrive_count, len(enrolled.pictures)) == ("77", 2, 2)
-    assert book.services.enrolment.list_absorbed(book.tenant, enrolled) == [first.sightings[0].faceid]
+    assert book.services.enrolment.list_absorbed(book.tenant, enrolled) == [
+        first.sightings[0].faceid
+    ]
     assert sorted(face.arrive_count for face in book.faces()) == [1, 2]
     [after] = book.see(shot(2 * DAY, ANN))
     assert after.sightings[0].faceid == "77"
@@ -60,7 +65,9 @@ def test_a_face_that_somebody_put_into_a_group_is_not_absorbed(book: Book) -> No
     assert book.services.enrolment.list_absorbed(book.tenant, other) == []
 
 
-def test_what_may_be_one_person_is_suggested_by_the_job_and_not_during_an_enrolment(book: Book) -> None:
+def test_what_may_be_one_person_is_suggested_by_the_job_and_not_during_an_enrolment(
+    book: Book,
+) -> None:
     with_group(book)
     for number in range(3):
         enrol(book, Person(ANN, side_px=200.0 + number))
@@ -90,15 +97,23 @@ def test_somebody_enrolled_as_a_stranger_keeps_the_id_that_was_answered(book: Bo
 def test_everybody_in_a_picture_absorbs_who_was_seen_and_a_stored_face_too(book: Book) -> None:
     book.see(shot(0, ANN), shot(0, BOB))
     data = picture(PASSPORT, Person(BOB, side_px=150.0), Person(3, side_px=140.0))
-    enrolled = book.services.enrolment.everybody.enrol_all_in_picture(book.tenant, "VIP", data, RULES, NO_LABELS)
+    enrolled = book.services.enrolment.everybody.enrol_all_in_picture(
+        book.tenant, "VIP", data, RULES, NO_LABELS
+    )
     assert len(enrolled) == 3
     faces = {face.faceid: face for face in book.faces()}
     assert faces.keys() == {one.face.faceid for one in enrolled}
     assert [faces[one.face.faceid].arrive_count for one in enrolled] == [1, 1, 0]
     [seen] = book.see(shot(DAY, 4))
     stranger = seen.sightings[0].faceid or ""
-    again = book.services.enrolment.everybody.enrol_stored_face(book.tenant, "gold", stranger, NO_LABELS)
-    assert [face.faceid for face in book.faces() if face.arrive_count == 1 and face.faceid == again.face.faceid]
+    again = book.services.enrolment.everybody.enrol_stored_face(
+        book.tenant, "gold", stranger, NO_LABELS
+    )
+    assert [
+        face.faceid
+        for face in book.faces()
+        if face.arrive_count == 1 and face.faceid == again.face.faceid
+    ]
     assert stranger not in set(book.faceids())
 
 
@@ -114,7 +129,9 @@ def test_the_stranger_comes_back_if_the_merge_is_undone(book: Book) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("at", "fault"), drawn([(at, fault) for at in range(12, 54, 4) for fault in FAULTS], 5))
+@pytest.mark.parametrize(
+    ("at", "fault"), drawn([(at, fault) for at in range(12, 54, 4) for fault in FAULTS], 5)
+)
 def test_cut_off_anywhere_the_face_is_enrolled_once_and_the_next_look_absorbs(
     tmp_path: Path, at: int, fault: Fault
 ) -> None:

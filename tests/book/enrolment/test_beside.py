@@ -1,4 +1,5 @@
-"""Photos that show somebody beside the person who is enrolled: the portrait tells which face is meant."""
+"""Photos that show somebody beside the person who is enrolled: the portrait tells which face is
+meant."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import closing
@@ -25,7 +26,9 @@ ANN, NEXT = Person(1, side_px=300), Person(2, side_px=150)
 class Marking(FakeVision):
     """Eyes whose crops show all of the picture, so that other faces show in them."""
 
-    def crop(self, image: NDArray[np.uint8], face: DetectedFace, others: Sequence[BoundingBox] = ()) -> FaceJpeg:
+    def crop(
+        self, image: NDArray[np.uint8], face: DetectedFace, others: Sequence[BoundingBox] = ()
+    ) -> FaceJpeg:
         return replace(super().crop(image, face, others), meant=face.box if others else None)
 
 
@@ -41,7 +44,9 @@ def services(tmp_path: Path) -> Iterator[Services]:
         yield services
 
 
-@pytest.mark.parametrize(("people", "meant"), [((ANN,), None), ((ANN, NEXT), BoundingBox(10, 20, 300, 300))])
+@pytest.mark.parametrize(
+    ("people", "meant"), [((ANN,), None), ((ANN, NEXT), BoundingBox(10, 20, 300, 300))]
+)
 def test_a_portrait_tells_who_is_meant_if_another_face_shows(
     services: Services, people: tuple[Person, ...], meant: BoundingBox | None
 ) -> None:
@@ -53,14 +58,18 @@ def test_a_portrait_tells_who_is_meant_if_another_face_shows(
 def test_each_portrait_of_all_in_a_photo_tells_who_is_meant(services: Services) -> None:
     tenant = add_tenant(services, "shop", Profile.CAMERA)
     group = services.groups.get_by_name(tenant, "regular")
-    indexed = services.enrolment.everybody.index_faces(tenant, group, picture(ANN, NEXT), RULES, lambda _: "")
+    indexed = services.enrolment.everybody.index_faces(
+        tenant, group, picture(ANN, NEXT), RULES, lambda _: ""
+    )
     assert [face.portrait.meant for face in indexed.faces.values()] == [
         BoundingBox(10, 20, 300, 300),
         BoundingBox(15, 20, 150, 150),
     ]
 
 
-def test_an_indexed_face_is_enrolled_at_the_time_of_its_observation_however_long_that_takes(tmp_path: Path) -> None:
+def test_an_indexed_face_is_enrolled_at_the_time_of_its_observation_however_long_that_takes(
+    tmp_path: Path,
+) -> None:
     """Its id may have been another's before, so an archive asks by that time what is whose."""
     with closing(build(Settings(storage=tmp_path), vision=FakeVision, clock=Ticking())) as services:
         tenant = add_tenant(services, "shop", Profile.CAMERA)

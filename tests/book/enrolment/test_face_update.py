@@ -24,7 +24,9 @@ def face(services: Services, camera: Tenant) -> str:
     ).faceid
 
 
-def update(services: Services, tenant: Tenant, changes: FaceChanges, group: str = "vip", faceid: str = "21") -> None:
+def update(
+    services: Services, tenant: Tenant, changes: FaceChanges, group: str = "vip", faceid: str = "21"
+) -> None:
     services.enrolment.update.change_in_group(tenant, group, faceid, changes, RULES)
 
 
@@ -50,15 +52,23 @@ def test_sixteen_threads_that_add_move_and_delete_leave_counts_equal_to_a_recoun
             try:
                 match chance.randrange(4):
                     case 0:
-                        services.deletion.delete_faces_of_group(camera, group, [faceid, f"f{chance.randrange(40)}"])
+                        services.deletion.delete_faces_of_group(
+                            camera, group, [faceid, f"f{chance.randrange(40)}"]
+                        )
                     case 1:
                         update(services, camera, FaceChanges(new_group_name=other), group, faceid)
                     case 2:
-                        changes = FaceChanges(new_group_name=other, picture=picture(Person(worker * 100 + n)))
+                        changes = FaceChanges(
+                            new_group_name=other, picture=picture(Person(worker * 100 + n))
+                        )
                         update(services, camera, changes, group, faceid)
                     case _:
                         services.enrolment.enrol_largest_face(
-                            camera, group, picture(Person(worker * 100 + n)), RULES, NewFace(faceid=faceid)
+                            camera,
+                            group,
+                            picture(Person(worker * 100 + n)),
+                            RULES,
+                            NewFace(faceid=faceid),
                         )
             except RegularsError:
                 pass
@@ -68,27 +78,49 @@ def test_sixteen_threads_that_add_move_and_delete_leave_counts_equal_to_a_recoun
     assert side_by_side([partial(work, worker) for worker in range(16)]) == [None] * 16
     assert disagreements(services, camera) == []
     pictures = list((services.settings.storage / "blobs").rglob("*.jpg"))  # type: ignore[operator]
-    assert len(pictures) == 2 * sum(services.groups.get_by_name(camera, name).count for name in groups)
+    assert len(pictures) == 2 * sum(
+        services.groups.get_by_name(camera, name).count for name in groups
+    )
 
 
 def test_a_face_of_any_group_is_changed_and_answered_as_it_is_stored(
     services: Services, camera: Tenant, face: str
 ) -> None:
-    changes = FaceChanges("gold", age=7, name=" Ann ", note="likes tea", labels={"b": "x"}, values={"phone": "1"})
+    changes = FaceChanges(
+        "gold", age=7, name=" Ann ", note="likes tea", labels={"b": "x"}, values={"phone": "1"}
+    )
     answered = services.enrolment.update.change_face(camera, face, changes)
     stored = services.faces.get(camera, face)
     assert answered == stored
-    assert (stored.name, stored.note, stored.labels, stored.age) == ("Ann", "likes tea", Labels(b="x"), 7)
+    assert (stored.name, stored.note, stored.labels, stored.age) == (
+        "Ann",
+        "likes tea",
+        Labels(b="x"),
+        7,
+    )
     assert values(services, camera, face) == {"weight": "60", "phone": "1"}
     assert (stored.group_id, stored.revision) == (services.groups.get_by_name(camera, "gold").id, 2)
     services.enrolment.update.change_face(
-        camera, face, FaceChanges(name="", labels={"a": "y"}, cleared_names=frozenset({"age", "gender"}))
+        camera,
+        face,
+        FaceChanges(name="", labels={"a": "y"}, cleared_names=frozenset({"age", "gender"})),
     )
     stored = services.faces.get(camera, face)
-    assert (stored.name, stored.note, stored.labels, stored.age) == ("", "likes tea", Labels("y", "x"), None)
+    assert (stored.name, stored.note, stored.labels, stored.age) == (
+        "",
+        "likes tea",
+        Labels("y", "x"),
+        None,
+    )
     assert disagreements(services, camera) == []
 
 
-def test_a_change_that_changes_nothing_keeps_the_revision(services: Services, camera: Tenant, face: str) -> None:
-    assert services.enrolment.update.change_face(camera, face, FaceChanges(name="Ann")).revision == 2
-    assert services.enrolment.update.change_face(camera, face, FaceChanges(name="Ann")).revision == 2
+def test_a_change_that_changes_nothing_keeps_the_revision(
+    services: Services, camera: Tenant, face: str
+) -> None:
+    assert (
+        services.enrolment.update.change_face(camera, face, FaceChanges(name="Ann")).revision == 2
+    )
+    assert (
+        services.enrolment.update.change_face(camera, face, FaceChanges(name="Ann")).revision == 2
+    )

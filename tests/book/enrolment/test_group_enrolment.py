@@ -9,8 +9,16 @@ from tests.support.fakes import RULES, Person, picture
 from tests.support.meanwhile import side_by_side
 
 
-def enrol(services: Services, tenant: Tenant, *people: Person, group: str = "VIP会员", labels: Labels = NO_LABELS):
-    return services.enrolment.everybody.enrol_all_in_picture(tenant, group, picture(*people), RULES, labels)
+def enrol(
+    services: Services,
+    tenant: Tenant,
+    *people: Person,
+    group: str = "VIP会员",
+    labels: Labels = NO_LABELS,
+):
+    return services.enrolment.everybody.enrol_all_in_picture(
+        tenant, group, picture(*people), RULES, labels
+    )
 
 
 def test_one_person_twice_in_a_picture_is_enrolled_once(services: Services, cloud: Tenant) -> None:
@@ -31,22 +39,33 @@ def test_failed_enrolment_makes_no_group(services: Services, camera: Tenant) -> 
     assert services.groups.find(camera, "new") is None
 
 
-def test_stored_face_is_enrolled_in_another_group_as_a_face_of_its_own(services: Services, cloud: Tenant) -> None:
+def test_stored_face_is_enrolled_in_another_group_as_a_face_of_its_own(
+    services: Services, cloud: Tenant
+) -> None:
     first = enrol(services, cloud, Person(1), labels=Labels("a", "b"))[0].face
 
-    copy = services.enrolment.everybody.enrol_stored_face(cloud, "others", first.faceid, Labels(b="B"))
+    copy = services.enrolment.everybody.enrol_stored_face(
+        cloud, "others", first.faceid, Labels(b="B")
+    )
     again = services.enrolment.everybody.enrol_stored_face(cloud, "others", first.faceid, NO_LABELS)
 
     assert copy.face.faceid != first.faceid
     assert (copy.known, copy.box, copy.face.labels) == (False, None, Labels("a", "B"))
     assert (again.known, again.face.faceid) == (True, copy.face.faceid)
     services.deletion.delete_faces_of_group(cloud, "VIP会员", [first.faceid])
-    assert services.enrolment.everybody.enrol_stored_face(cloud, "third", copy.face.faceid, NO_LABELS).known is False
+    assert (
+        services.enrolment.everybody.enrol_stored_face(
+            cloud, "third", copy.face.faceid, NO_LABELS
+        ).known
+        is False
+    )
     with pytest.raises(FaceNotFound):
         services.enrolment.everybody.enrol_stored_face(cloud, "others", first.faceid, NO_LABELS)
 
 
-def test_sixteen_enrolments_of_one_person_at_once_make_one_face(services: Services, cloud: Tenant) -> None:
+def test_sixteen_enrolments_of_one_person_at_once_make_one_face(
+    services: Services, cloud: Tenant
+) -> None:
     people = [Person(1, quality=80 + n % 3) for n in range(16)]
     enrolled = side_by_side([partial(enrol, services, cloud, person) for person in people])
     assert len({one.face.faceid for [one] in enrolled}) == 1

@@ -10,8 +10,17 @@ from tests.support.book.recount import disagreements, every_face
 from tests.support.fakes import RULES, Person, picture
 
 
-def enrol(services: Services, tenant: Tenant, person: Person, group: str = "regular", *, refuses: bool = True) -> str:
-    return services.enrolment.enrol_largest_face(tenant, group, picture(person), RULES, refuses_known=refuses).faceid
+def enrol(
+    services: Services,
+    tenant: Tenant,
+    person: Person,
+    group: str = "regular",
+    *,
+    refuses: bool = True,
+) -> str:
+    return services.enrolment.enrol_largest_face(
+        tenant, group, picture(person), RULES, refuses_known=refuses
+    ).faceid
 
 
 def test_a_refused_person_leaves_no_picture(services: Services, camera: Tenant) -> None:

@@ -18,7 +18,9 @@ from tests.support.storage.failing import UNANSWERED, Calls
 MOVED = FaceChanges(new_group_name="gold")
 REQUEST = RequestId("key", "digest")
 IDS = ["1", "2", "nobody", "3", "1"]
-OUTCOME = ManyChanged(["1", "2", "3"], [FailedFace("nobody", "FaceNotFound", "there is no face 'nobody'")])
+OUTCOME = ManyChanged(
+    ["1", "2", "3"], [FailedFace("nobody", "FaceNotFound", "there is no face 'nobody'")]
+)
 
 
 def opened(folder: Path, calls: Calls | None = None) -> Book:
@@ -45,7 +47,12 @@ def changed(book: Book, request: RequestId | None = REQUEST) -> ManyChanged:
 def test_eight_at_once_change_each_face_once(folder: Path) -> None:
     with closing(opened(folder)) as book, ThreadPoolExecutor(8) as threads:
         assert list(threads.map(lambda _: changed(book), range(8))) == [OUTCOME] * 8
-        assert {face.faceid: face.revision for face in book.faces()} == {"1": 2, "2": 2, "3": 2, "4": 1}
+        assert {face.faceid: face.revision for face in book.faces()} == {
+            "1": 2,
+            "2": 2,
+            "3": 2,
+            "4": 1,
+        }
         assert book.disagreements() == []
 
 
@@ -55,7 +62,12 @@ def test_if_storage_refuses_a_face_a_repeat_goes_on_with_it(folder: Path) -> Non
         calls.fail(2, UNANSWERED, "items.transact")
         with pytest.raises(StorageUnavailable):
             changed(book)
-        assert {face.faceid: face.revision for face in book.faces()} == {"1": 2, "2": 1, "3": 1, "4": 1}
+        assert {face.faceid: face.revision for face in book.faces()} == {
+            "1": 2,
+            "2": 1,
+            "3": 1,
+            "4": 1,
+        }
         assert changed(book) == OUTCOME
 
 
@@ -75,4 +87,9 @@ def test_a_repeat_goes_on_with_what_the_first_call_has_done_meanwhile(folder: Pa
 
         watched[0].first.append(cut_off)
         assert changed(book) == OUTCOME
-        assert {face.faceid: face.revision for face in book.faces()} == {"1": 2, "2": 2, "3": 2, "4": 1}
+        assert {face.faceid: face.revision for face in book.faces()} == {
+            "1": 2,
+            "2": 2,
+            "3": 2,
+            "4": 1,
+        }

@@ -1,5 +1,6 @@
 """Pictures added and taken away between merges, their undoing and sightings, at once: each face has
-the pictures that it should have, is compared by the mean of their templates, and nothing else is stored."""
+the pictures that it should have, is compared by the mean of their templates, and nothing else is
+stored."""
 
 import hashlib
 import random
@@ -41,7 +42,8 @@ class Expected:
 
     faces: dict[str, list[str]] = field(default_factory=dict)
     founding: dict[str, set[str]] = field(default_factory=dict)
-    """Photos that each face was made from. One that somebody takes away and adds again is given, not founding."""
+    """Photos that each face was made from. One that somebody takes away and adds again is given,
+    not founding."""
     merges: dict[str, tuple[str, str, list[str], set[str], set[str]]] = field(default_factory=dict)
 
     def enrolled(self, faceid: str, data: bytes) -> None:
@@ -85,7 +87,9 @@ def add(book: Book, expected: Expected, place: int, number: int, seed: int) -> N
     ids, data = book.faceids(), photo(number, seed)
     faceid = ids[place % len(ids)]
     with suppress(*REFUSED):
-        book.services.enrolment.pictures.add_photo(book.tenant, faceid, data, RULES, is_vouched_for=True)
+        book.services.enrolment.pictures.add_photo(
+            book.tenant, faceid, data, RULES, is_vouched_for=True
+        )
     expected.added(faceid, photo_id(data))
 
 
@@ -110,7 +114,9 @@ def remove(book: Book, expected: Expected, place: int, number: int) -> None:
     faceid = ids[place % len(ids)]
     pictures = book.services.faces.get(book.tenant, faceid).pictures
     with suppress(*REFUSED):
-        book.services.enrolment.pictures.remove_picture(book.tenant, faceid, pictures[number % len(pictures)].id)
+        book.services.enrolment.pictures.remove_picture(
+            book.tenant, faceid, pictures[number % len(pictures)].id
+        )
     expected.removed(faceid, number)
 
 
@@ -125,7 +131,11 @@ def merge(book: Book, expected: Expected, first: int, second: int) -> None:
 
 @later
 def undo(book: Book, expected: Expected, place: int) -> None:
-    merges = [one for one in book.services.merges.records.read_page(book.tenant, 100).rows if one.is_active]
+    merges = [
+        one
+        for one in book.services.merges.records.read_page(book.tenant, 100).rows
+        if one.is_active
+    ]
     if merges:
         one = merges[place % len(merges)]
         with suppress(Conflict):  # to be undone after another one
@@ -171,7 +181,9 @@ def photos(book: Book) -> dict[str, list[str]]:
 
 @examples(10, 200)
 @given(st.lists(deeds, min_size=4, max_size=24), st.booleans())
-def test_whatever_is_done_each_face_has_the_pictures_that_it_should_have(done: list[Deed], learns: bool) -> None:
+def test_whatever_is_done_each_face_has_the_pictures_that_it_should_have(
+    done: list[Deed], learns: bool
+) -> None:
     """If faces learn, which pictures those are is not foretold here, but right they have to be."""
     expected = Expected()
     with tempfile.TemporaryDirectory() as folder, closing(Book(Path(folder))) as book:
@@ -202,7 +214,8 @@ def test_eight_at_once_add_remove_merge_and_undo(tmp_path: Path) -> None:
 
         def persistently(deed: Deed) -> None:
             for _ in range(20):
-                with suppress(Busy, *REFUSED, KeyError):  # what is expected is not known where others change it too
+                # what is expected is not known where others change it too
+                with suppress(Busy, *REFUSED, KeyError):
                     deed(book, Expected())
                     break
 

@@ -25,18 +25,27 @@ from tests.support.meanwhile import Meanwhile, side_by_side
 from tests.support.storage.meter import MeteredItems
 
 
-def enrol(services: Services, tenant: Tenant, seed: int, group: str = "regular", **more: object) -> str:
+def enrol(
+    services: Services, tenant: Tenant, seed: int, group: str = "regular", **more: object
+) -> str:
     # `more` has arguments of several types.
-    return services.enrolment.enrol_largest_face(tenant, group, picture(Person(seed)), RULES, NewFace(**more)).faceid  # type: ignore[arg-type]
+    return services.enrolment.enrol_largest_face(
+        tenant, group, picture(Person(seed)), RULES, NewFace(**more)
+    ).faceid  # type: ignore[arg-type]
 
 
-def test_a_face_that_was_made_anew_elsewhere_is_not_the_one_that_is_deleted(tmp_path: Path, clock: FakeClock) -> None:
-    """Between a deletion's look at a face and its commit, others delete it and enrol its id in another group."""
+def test_a_face_that_was_made_anew_elsewhere_is_not_the_one_that_is_deleted(
+    tmp_path: Path, clock: FakeClock
+) -> None:
+    """Between a deletion's look at a face and its commit, others delete it and enrol its id in
+    another group."""
     settings, vision = Settings(storage=tmp_path / "data"), FakeVision()
     storage = open_storage(settings, clock)
     meanwhile = Meanwhile(storage.items)
     others = build(settings, clock=clock, vision=lambda: vision, storage=storage)
-    ours = build(settings, clock=clock, vision=lambda: vision, storage=replace(storage, items=meanwhile))
+    ours = build(
+        settings, clock=clock, vision=lambda: vision, storage=replace(storage, items=meanwhile)
+    )
     shop = add_tenant(others, "shop", Profile.CAMERA)
     for name in ("a", "b"):
         others.groups.create(shop, name, 5, "")
@@ -44,7 +53,9 @@ def test_a_face_that_was_made_anew_elsewhere_is_not_the_one_that_is_deleted(tmp_
 
     def made_anew() -> None:
         others.deletion.delete_faces_of_group(shop, "a", ["7"])
-        others.enrolment.enrol_largest_face(shop, "b", picture(Person(2)), RULES, NewFace(faceid="7"))
+        others.enrolment.enrol_largest_face(
+            shop, "b", picture(Person(2)), RULES, NewFace(faceid="7")
+        )
 
     meanwhile.first = [made_anew]
     deleted = ours.deletion.delete_faces_of_group(shop, "a", ["7"])
@@ -54,7 +65,9 @@ def test_a_face_that_was_made_anew_elsewhere_is_not_the_one_that_is_deleted(tmp_
     others.close()
 
 
-def test_deletion_of_a_hundred_faces_is_recorded_with_its_last_chunk(services: Services, camera: Tenant) -> None:
+def test_deletion_of_a_hundred_faces_is_recorded_with_its_last_chunk(
+    services: Services, camera: Tenant
+) -> None:
     faceids = [enrol(services, camera, seed) for seed in range(90)]
     request = RequestId("k", "digest")
 
@@ -66,7 +79,9 @@ def test_deletion_of_a_hundred_faces_is_recorded_with_its_last_chunk(services: S
     assert services.groups.get_by_name(camera, "regular").count == 0
 
 
-def test_deletion_that_was_cut_off_between_chunks_goes_on_where_it_was(services: Services, camera: Tenant) -> None:
+def test_deletion_that_was_cut_off_between_chunks_goes_on_where_it_was(
+    services: Services, camera: Tenant
+) -> None:
     faceids = [enrol(services, camera, seed) for seed in range(60)]
     request = RequestId("k", "digest")
     whole = services.deletion
@@ -79,7 +94,9 @@ def test_deletion_that_was_cut_off_between_chunks_goes_on_where_it_was(services:
     assert (deleted.success, deleted.not_exist) == (faceids, [])
 
 
-def test_ends_of_a_long_list_cost_what_a_short_list_costs(services: Services, camera: Tenant) -> None:
+def test_ends_of_a_long_list_cost_what_a_short_list_costs(
+    services: Services, camera: Tenant
+) -> None:
     items = MeteredItems(services.ports.storage.items)
     write_faces(items, camera, services.groups.get_by_name(camera, "regular"), 300, FakeVision())
     faces = book_with(services, items=items).faces
@@ -89,12 +106,16 @@ def test_ends_of_a_long_list_cost_what_a_short_list_costs(services: Services, ca
         assert len(list_faces().faces) == 10
         return items.spent.total()
 
-    first, middle, last = (read_units(partial(faces.read_page, camera, "regular", page, 10)) for page in (1, 15, 30))
+    first, middle, last = (
+        read_units(partial(faces.read_page, camera, "regular", page, 10)) for page in (1, 15, 30)
+    )
     assert first == last < middle
     assert read_units(lambda: faces.list_longest_away(camera, "regular", 10)) == first
 
 
-def test_an_enrolment_whose_place_another_takes_meanwhile_leaves_no_picture(services: Services, camera: Tenant) -> None:
+def test_an_enrolment_whose_place_another_takes_meanwhile_leaves_no_picture(
+    services: Services, camera: Tenant
+) -> None:
     services.groups.create(camera, "vip", 1, "")
     meanwhile = Meanwhile(services.items)
     meanwhile.first = [lambda: enrol(services, camera, 1, "vip")]
@@ -104,7 +125,9 @@ def test_an_enrolment_whose_place_another_takes_meanwhile_leaves_no_picture(serv
     assert len(list(folder.rglob("*.jpg"))) == 2, "the picture and the thumbnail of the first"
 
 
-def test_sixteen_threads_never_pass_a_capacity_or_leave_a_gap(services: Services, camera: Tenant) -> None:
+def test_sixteen_threads_never_pass_a_capacity_or_leave_a_gap(
+    services: Services, camera: Tenant
+) -> None:
     services.groups.create(camera, "vip", 20, "")
 
     def work(worker: int) -> None:
@@ -116,7 +139,12 @@ def test_sixteen_threads_never_pass_a_capacity_or_leave_a_gap(services: Services
 
     assert side_by_side([partial(work, worker) for worker in range(16)]) == [None] * 16
     page = services.faces.read_page(camera, "vip", 1, 100)
-    assert len(page.faces) == page.group.count == services.groups.get_by_name(camera, "vip").count <= 20
+    assert (
+        len(page.faces)
+        == page.group.count
+        == services.groups.get_by_name(camera, "vip").count
+        <= 20
+    )
     items = services.requests._items
     seqs = [int(item["seq"]) for item in items.query(keys.JOURNAL, camera.name).items]
     assert seqs == list(range(1, len(seqs) + 1))

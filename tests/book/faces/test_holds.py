@@ -46,12 +46,18 @@ def test_another_reason_keeps_the_time_of_the_hold(book: Book) -> None:
 
 def test_the_audit_says_why_a_hold_was_set_and_lifted(book: Book) -> None:
     eva = seen(book, 0, 1)
-    with audit_events.begin_audit_event(AuditEvent("PUT /v1/faces/{id}/hold", "key 1", Kind.CHANGE, tenant="shop")):
+    with audit_events.begin_audit_event(
+        AuditEvent("PUT /v1/faces/{id}/hold", "key 1", Kind.CHANGE, tenant="shop")
+    ):
         book.services.faces.holds.set(book.tenant, eva, "case 7")
-    with audit_events.begin_audit_event(AuditEvent("PUT /v1/faces/{id}/hold", "key 1", Kind.CHANGE, tenant="shop")):
+    with audit_events.begin_audit_event(
+        AuditEvent("PUT /v1/faces/{id}/hold", "key 1", Kind.CHANGE, tenant="shop")
+    ):
         book.services.faces.holds.lift(book.tenant, eva, "case 7 is closed")
     entries = [
-        json.loads(item["entry"]) for item in walk_items(book.storage.items, keys.AUDIT, "shop") if "entry" in item
+        json.loads(item["entry"])
+        for item in walk_items(book.storage.items, keys.AUDIT, "shop")
+        if "entry" in item
     ]
     said = sorted((one["faces"], one["reason"]) for one in entries if one["by"] == "key 1")
     assert said == [([eva], "case 7"), ([eva], "case 7 is closed")]
@@ -108,7 +114,9 @@ def test_a_repeat_of_a_request_that_changed_nothing_holds_nobody_again(book: Boo
 def test_a_face_that_others_change_meanwhile_is_held_as_it_is_then(book: Book) -> None:
     eva = book.services.faces.get(book.tenant, seen(book, 0, 1))
     items, changes = Meanwhile(book.storage.items), FaceChanges(name="Eva")
-    items.first.append(lambda: book.services.enrolment.update.change_face(book.tenant, eva.faceid, changes))
+    items.first.append(
+        lambda: book.services.enrolment.update.change_face(book.tenant, eva.faceid, changes)
+    )
     book_with(book.services, items=items).faces.holds.set(book.tenant, eva.faceid, "case 7")
     assert held(book) == {eva.faceid: "case 7"}
     assert book.services.faces.get(book.tenant, eva.faceid).name == "Eva"

@@ -1,4 +1,5 @@
-"""Lists by cursor: each page costs the same, and all pages together are what a sort of all faces gives."""
+"""Lists by cursor: each page costs the same, and all pages together are what a sort of all faces
+gives."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -44,26 +45,50 @@ def shop(services: Services, camera: Tenant) -> Tenant:
         services.groups.create(camera, name, 50, "")
     for name, count in zip(GROUPS, (20, 30, 10), strict=False):
         write_faces(
-            services.ports.storage.items, camera, services.groups.get_by_name(camera, name), count, FakeVision()
+            services.ports.storage.items,
+            camera,
+            services.groups.get_by_name(camera, name),
+            count,
+            FakeVision(),
         )
     return camera
 
 
 def listed(
-    services: Services, tenant: Tenant, group: str | None, order: FaceOrder, limit: int, *, descending: bool
+    services: Services,
+    tenant: Tenant,
+    group: str | None,
+    order: FaceOrder,
+    limit: int,
+    *,
+    descending: bool,
 ) -> list[str]:
     found = list[str]()
-    read = partial(services.faces.lists.read_page, tenant, group, order, limit, descending=descending)
+    read = partial(
+        services.faces.lists.read_page, tenant, group, order, limit, descending=descending
+    )
     for page in paged(read):
         found += [face.faceid for face in page.rows]
         assert len(page.rows) == limit or page.next_token is None
     return found
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.none() | st.sampled_from(GROUPS), st.sampled_from(FaceOrder), st.integers(1, 70), st.booleans())
+@settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    st.none() | st.sampled_from(GROUPS),
+    st.sampled_from(FaceOrder),
+    st.integers(1, 70),
+    st.booleans(),
+)
 def test_the_pages_of_a_list_are_the_sorted_faces(
-    services: Services, shop: Tenant, group: str | None, order: FaceOrder, limit: int, descending: bool
+    services: Services,
+    shop: Tenant,
+    group: str | None,
+    order: FaceOrder,
+    limit: int,
+    descending: bool,
 ) -> None:
     wanted = None if group is None else services.groups.get_by_name(shop, group).id
     faces = [one for one in every_face(services, shop).values() if wanted in (None, one.group_id)]
@@ -77,7 +102,9 @@ def test_the_pages_of_a_list_are_the_sorted_faces(
 
 
 @pytest.mark.parametrize("order", FaceOrder)
-def test_no_page_costs_more_than_the_first(services: Services, shop: Tenant, order: FaceOrder) -> None:
+def test_no_page_costs_more_than_the_first(
+    services: Services, shop: Tenant, order: FaceOrder
+) -> None:
     items = MeteredItems(services.ports.storage.items)
     face_lists = FaceLists(book_with(services, items=items))
     costs = list[int]()
@@ -88,9 +115,17 @@ def test_no_page_costs_more_than_the_first(services: Services, shop: Tenant, ord
     assert max(costs) == costs[0] <= 15
 
 
-def test_a_page_by_arrival_reads_a_unit_for_some_faces_and_not_for_each(services: Services, shop: Tenant) -> None:
+def test_a_page_by_arrival_reads_a_unit_for_some_faces_and_not_for_each(
+    services: Services, shop: Tenant
+) -> None:
     services.groups.create(shop, "many", 200, "")
-    write_faces(services.ports.storage.items, shop, services.groups.get_by_name(shop, "many"), 200, FakeVision())
+    write_faces(
+        services.ports.storage.items,
+        shop,
+        services.groups.get_by_name(shop, "many"),
+        200,
+        FakeVision(),
+    )
     items = MeteredItems(services.ports.storage.items)
     page = FaceLists(book_with(services, items=items)).read_page(shop, None, FaceOrder.ARRIVED, 50)
     assert len(page.rows) == 50
@@ -108,7 +143,11 @@ def test_a_list_by_arrival_shows_each_face_as_it_is_now(services: Services, shop
     face = services.faces.get(shop, faceid)
     after = shown()[faceid]
     for field in fields(ListedFace):
-        expected = replace(face.portrait, templates=()) if field.name == "portrait" else getattr(face, field.name)
+        expected = (
+            replace(face.portrait, templates=())
+            if field.name == "portrait"
+            else getattr(face, field.name)
+        )
         assert getattr(after, field.name) == expected
     assert {name: getattr(after, name) for name in CHANGES} == CHANGES
     assert (after.labels.a, after.revision) == ("x", 2)
@@ -127,8 +166,14 @@ def test_who_has_stayed_away_longest_comes_first_and_a_mover_is_in_the_new_group
     assert first not in listed(services, shop, "vip", FaceOrder.ENROLLED, 5, descending=True)
 
 
-def test_ids_say_the_seq_of_the_gallery_before_they_were_read(services: Services, shop: Tenant) -> None:
-    assert services.faces.lists.list_ids(shop, None, FaceOrder.ID).seq == services.writer.read_seq(shop.name) > 0
+def test_ids_say_the_seq_of_the_gallery_before_they_were_read(
+    services: Services, shop: Tenant
+) -> None:
+    assert (
+        services.faces.lists.list_ids(shop, None, FaceOrder.ID).seq
+        == services.writer.read_seq(shop.name)
+        > 0
+    )
 
 
 def test_too_many_ids_for_one_answer_are_refused(services: Services, shop: Tenant) -> None:
@@ -138,8 +183,12 @@ def test_too_many_ids_for_one_answer_are_refused(services: Services, shop: Tenan
     for group in (None, "stranger"):
         with pytest.raises(TooMany, match="25 ids"):
             face_lists.list_ids(shop, group, FaceOrder.ID)
-    services.restrictions.set(shop, face_lists.list_ids(shop, "regular", FaceOrder.ID).ids[0], "letter 7")
-    assert len({*face_lists.list_every_id(shop)}) == 60, "by these somebody is erased again after a restore"
+    services.restrictions.set(
+        shop, face_lists.list_ids(shop, "regular", FaceOrder.ID).ids[0], "letter 7"
+    )
+    assert len({*face_lists.list_every_id(shop)}) == 60, (
+        "by these somebody is erased again after a restore"
+    )
 
 
 def test_a_token_is_good_for_its_own_list_only(services: Services, shop: Tenant) -> None:
@@ -154,7 +203,9 @@ def test_a_token_is_good_for_its_own_list_only(services: Services, shop: Tenant)
             services.faces.lists.read_page(shop, group, order, 5, token, descending=descending)
 
 
-def test_names_are_in_the_order_of_a_telephone_book_and_who_has_none_comes_last(tmp_path: Path) -> None:
+def test_names_are_in_the_order_of_a_telephone_book_and_who_has_none_comes_last(
+    tmp_path: Path,
+) -> None:
     book = Book(tmp_path)
     for seed, name in enumerate(["Zoe", "émile", "Ann", "", "Emil", "王芳", "ann b"]):
         book.enrol(Person(seed), name=name)
@@ -176,7 +227,11 @@ def test_the_pages_by_visits_have_everybody_once_whoever_comes_between_two_of_th
     face_lists = FaceLists(book.services)
     face_lists.longest_sorted = timedelta(days=2)
     for number, page in enumerate(
-        paged(partial(face_lists.read_page, book.tenant, None, FaceOrder.VISITS, 1, descending=descending))
+        paged(
+            partial(
+                face_lists.read_page, book.tenant, None, FaceOrder.VISITS, 1, descending=descending
+            )
+        )
     ):
         found += [one.faceid for one in page.rows]
         book.clock.advance(timedelta(hours=9))
@@ -186,7 +241,9 @@ def test_the_pages_by_visits_have_everybody_once_whoever_comes_between_two_of_th
     assert found == expected
 
 
-def test_a_page_of_a_list_that_has_to_be_sorted_is_refused_if_it_is_too_long(services: Services, shop: Tenant) -> None:
+def test_a_page_of_a_list_that_has_to_be_sorted_is_refused_if_it_is_too_long(
+    services: Services, shop: Tenant
+) -> None:
     face_lists = FaceLists(services)
     face_lists.max_sorted = 25
     for order in (FaceOrder.NAME, FaceOrder.VISITS):
@@ -198,7 +255,12 @@ def test_a_page_of_a_list_that_has_to_be_sorted_is_refused_if_it_is_too_long(ser
 @pytest.mark.parametrize("order", [FaceOrder.NAME, FaceOrder.VISITS])
 @pytest.mark.parametrize(("minutes", "is_taken"), [(59, True), (61, False), (-2, False)])
 def test_a_list_that_has_to_be_sorted_goes_on_for_an_hour(
-    services: Services, shop: Tenant, clock: FakeClock, order: FaceOrder, minutes: int, is_taken: bool
+    services: Services,
+    shop: Tenant,
+    clock: FakeClock,
+    order: FaceOrder,
+    minutes: int,
+    is_taken: bool,
 ) -> None:
     token = services.faces.lists.read_page(shop, "regular", order, 15).next_token
     clock.advance(timedelta(minutes=minutes))
@@ -214,6 +276,10 @@ def test_a_token_of_names_has_the_beginning_of_one_alone(tmp_path: Path) -> None
     long = "\ufdfa" * 100  # each is eighteen characters
     for seed, name in enumerate((long, "Ann", long, "Zoe")):
         book.enrol(Person(seed), name=name)
-    pages = [*paged(partial(book.services.faces.lists.read_page, book.tenant, "regular", FaceOrder.NAME, 1))]
+    pages = [
+        *paged(
+            partial(book.services.faces.lists.read_page, book.tenant, "regular", FaceOrder.NAME, 1)
+        )
+    ]
     assert max(len(page.next_token or "") for page in pages) < 1000
     assert [page.rows[0].name for page in pages] == ["Ann", "Zoe", long, long]

@@ -42,7 +42,9 @@ def rename(book: Book, faceid: str, name: str) -> None:
 def found(book: Book, name: str, limit: int = 100) -> list[str]:
     """All pages, each face once."""
     faceids = list[str]()
-    for page in paged(lambda token: book.services.faces.search_by_name(book.tenant, name, limit, token)):
+    for page in paged(
+        lambda token: book.services.faces.search_by_name(book.tenant, name, limit, token)
+    ):
         assert len(page.rows) <= limit
         faceids += [face.faceid for face in page.rows]
     assert len(faceids) == len(set(faceids))
@@ -56,9 +58,12 @@ def terms_stored(book: Book) -> list[str]:
 def by_hand(name: str, query: str) -> bool:
     """The rule, said another way."""
     held, wanted = (
-        re.findall(f"[{CJK}]+|[^\\W_{CJK}]+", unicodedata.normalize("NFKC", text).casefold()) for text in (name, query)
+        re.findall(f"[{CJK}]+|[^\\W_{CJK}]+", unicodedata.normalize("NFKC", text).casefold())
+        for text in (name, query)
     )
-    return all(any(one in it if one[0] in CJK else it.startswith(one) for it in held) for one in wanted)
+    return all(
+        any(one in it if one[0] in CJK else it.startswith(one) for it in held) for one in wanted
+    )
 
 
 texts = st.text(f"aAbBéßＡ- '{CJK}", max_size=8)
@@ -66,7 +71,11 @@ deeds = st.lists(st.tuples(st.integers(1, 6), st.none() | texts), max_size=25)
 
 
 @examples(25, 300)
-@given(deeds, st.lists(texts.filter(lambda text: any(one.isalnum() for one in text)), min_size=1), st.integers(1, 7))
+@given(
+    deeds,
+    st.lists(texts.filter(lambda text: any(one.isalnum() for one in text)), min_size=1),
+    st.integers(1, 7),
+)
 def test_a_search_finds_the_faces_that_a_recount_of_all_names_finds(
     done: list[tuple[int, str | None]], queries: list[str], limit: int
 ) -> None:
@@ -82,7 +91,9 @@ def test_a_search_finds_the_faces_that_a_recount_of_all_names_finds(
                 enrol(book, faceid, name)
         faces = every_face(book.services, book.tenant).values()
         for query in queries:
-            assert found(book, query, limit) == sorted(one.faceid for one in faces if by_hand(one.name, query))
+            assert found(book, query, limit) == sorted(
+                one.faceid for one in faces if by_hand(one.name, query)
+            )
         assert book.disagreements() == []
 
 
@@ -95,7 +106,9 @@ def test_a_name_is_searched_in_pages_that_repeat_and_lose_nobody(book: Book) -> 
 
 
 def test_a_page_ends_early_if_most_names_that_begin_so_are_not_wanted(book: Book) -> None:
-    gone = [name_item("shop", str(number), "visitor") for number in range(1_000, 1_000 + MOST_READ - 1)]
+    gone = [
+        name_item("shop", str(number), "visitor") for number in range(1_000, 1_000 + MOST_READ - 1)
+    ]
     write_in_parts(book.storage.items, (Put(keys.NAMES, item) for item in gone))
     enrol(book, "98", "Visitor 5")
     enrol(book, "99", "Visitor 5")
@@ -104,7 +117,9 @@ def test_a_page_ends_early_if_most_names_that_begin_so_are_not_wanted(book: Book
     assert ([face.faceid for face in first.rows], first.next_token is None) == (["98"], False)
     second = faces.search_by_name(tenant, "visitor 5", 10, first.next_token)
     assert ([face.faceid for face in second.rows], second.next_token) == (["99"], None)
-    write_in_parts(book.storage.items, (Delete(keys.NAMES, ("shop", item["term"])) for item in gone))
+    write_in_parts(
+        book.storage.items, (Delete(keys.NAMES, ("shop", item["term"])) for item in gone)
+    )
 
 
 def test_a_token_of_another_search_is_refused(book: Book) -> None:
@@ -116,7 +131,12 @@ def test_a_token_of_another_search_is_refused(book: Book) -> None:
 
 
 def test_a_merge_keeps_the_survivors_name_or_takes_the_others(book: Book) -> None:
-    for faceid, name, note in [("1", "Ann", ""), ("2", "Bea", "likes tea"), ("3", "", ""), ("4", "Dora", "x")]:
+    for faceid, name, note in [
+        ("1", "Ann", ""),
+        ("2", "Bea", "likes tea"),
+        ("3", "", ""),
+        ("4", "Dora", "x"),
+    ]:
         enrol(book, faceid, name, note)
     book.services.merges.merging.merge(book.tenant, "1", "2")
     book.services.merges.merging.merge(book.tenant, "3", "4")
@@ -135,7 +155,10 @@ def test_an_undone_merge_gives_names_back(book: Book) -> None:
     merge = book.services.merges.merging.merge(book.tenant, "1", "2")
     book.services.merges.merging.undo(book.tenant, merge.id)
     faces = every_face(book.services, book.tenant)
-    assert {id_: (face.name, face.note) for id_, face in faces.items()} == {"1": ("", ""), "2": ("Bea", "likes tea")}
+    assert {id_: (face.name, face.note) for id_, face in faces.items()} == {
+        "1": ("", ""),
+        "2": ("Bea", "likes tea"),
+    }
     assert found(book, "bea") == ["2"]
 
 
@@ -177,7 +200,11 @@ def test_what_does_not_agree_with_the_names_is_told_and_mended(book: Book) -> No
     enrol(book, "1", "Ann Lee")
     wrong = {"tenant": "shop", "term": "bea#1", "faceid": "1"}
     of_nobody = {"tenant": "shop", "term": "ann#7", "faceid": "7"}
-    actions = [Delete(keys.NAMES, ("shop", "lee#1")), Put(keys.NAMES, wrong), Put(keys.NAMES, of_nobody)]
+    actions = [
+        Delete(keys.NAMES, ("shop", "lee#1")),
+        Put(keys.NAMES, wrong),
+        Put(keys.NAMES, of_nobody),
+    ]
     book.storage.items.transact(actions)
     said = [one.says for one in book.services.consistency.list_disagreements("shop")]
     assert said == [

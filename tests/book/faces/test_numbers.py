@@ -55,16 +55,24 @@ def test_a_stranger_is_found_by_its_number(book: Book, text: str) -> None:
 
 def test_the_ids_of_known_faces_leave_out_strangers(book: Book) -> None:
     book.see(shot(0, 1), shot(60, 2))
-    book.services.enrolment.update.change_face(book.tenant, of_number(book, 2), FaceChanges(new_group_name="regular"))
+    book.services.enrolment.update.change_face(
+        book.tenant, of_number(book, 2), FaceChanges(new_group_name="regular")
+    )
     lists = book.services.faces.lists
-    assert lists.list_ids(book.tenant, None, FaceOrder.ARRIVED, known=True).ids == [of_number(book, 2)]
+    assert lists.list_ids(book.tenant, None, FaceOrder.ARRIVED, known=True).ids == [
+        of_number(book, 2)
+    ]
 
 
 def test_a_number_stays_beside_a_name(book: Book) -> None:
     book.see(shot(0, 1))
-    book.services.enrolment.update.change_face(book.tenant, of_number(book, 1), FaceChanges(name="Ann 1"))
+    book.services.enrolment.update.change_face(
+        book.tenant, of_number(book, 1), FaceChanges(name="Ann 1")
+    )
     assert (found(book, "ann"), found(book, "1")) == ([1], [1])
-    book.services.enrolment.update.change_face(book.tenant, of_number(book, 1), FaceChanges(name=""))
+    book.services.enrolment.update.change_face(
+        book.tenant, of_number(book, 1), FaceChanges(name="")
+    )
     assert (found(book, "ann"), found(book, "1")) == ([], [1])
 
 
@@ -77,7 +85,9 @@ def test_the_number_of_who_is_deleted_or_makes_room_is_given_to_nobody_else(book
     assert (numbers(book), found(book, "2")) == ([3], [])
 
 
-def test_who_absorbs_another_keeps_its_own_number_and_undoing_gives_the_other_back(book: Book) -> None:
+def test_who_absorbs_another_keeps_its_own_number_and_undoing_gives_the_other_back(
+    book: Book,
+) -> None:
     book.see(shot(0, 1), shot(60, 2))
     merge = book.services.merges.merging.merge(book.tenant, of_number(book, 2), of_number(book, 1))
     assert (numbers(book), found(book, "1")) == ([2], [])
@@ -88,7 +98,9 @@ def test_who_absorbs_another_keeps_its_own_number_and_undoing_gives_the_other_ba
 def test_a_count_below_the_newest_number_is_told_and_mended(book: Book) -> None:
     book.see(shot(0, 1), shot(60, 2))
     directory = ("shop", keys.TENANT_ITEM)
-    book.storage.items.transact([Update(keys.DIRECTORY, directory, (exists("there"),), set={"numbered": 1})])
+    book.storage.items.transact(
+        [Update(keys.DIRECTORY, directory, (exists("there"),), set={"numbered": 1})]
+    )
     said = [one.says for one in book.services.consistency.list_disagreements("shop")]
     assert said == ["the tenant says that 1 is the newest stranger's number, and there is 2"]
     assert book.services.consistency.repair("shop")[1] == []

@@ -21,8 +21,12 @@ from tests.support.fakes import RULES, Person, picture
 from tests.support.meanwhile import side_by_side
 
 
-def test_threads_that_create_groups_never_pass_the_limits(services: Services, camera: Tenant) -> None:
-    made = side_by_side([partial(services.groups.create, camera, f"g{n}", 4_000, "") for n in range(16)])
+def test_threads_that_create_groups_never_pass_the_limits(
+    services: Services, camera: Tenant
+) -> None:
+    made = side_by_side(
+        [partial(services.groups.create, camera, f"g{n}", 4_000, "") for n in range(16)]
+    )
     assert len(services.groups.list_all(camera)) == 7
     assert len([one for one in made if one in (IllegalCapacity, TooManyGroups)]) == 11
 
@@ -47,7 +51,9 @@ def test_update_is_checked_in_the_contracts_order(services: Services, camera: Te
     assert services.groups.get_by_name(camera, "vip").capacity == 5
 
 
-def test_capacity_may_be_given_and_taken_where_the_tenant_needs_none(services: Services, cloud: Tenant) -> None:
+def test_capacity_may_be_given_and_taken_where_the_tenant_needs_none(
+    services: Services, cloud: Tenant
+) -> None:
     services.groups.create(cloud, "vip", None, "")
     services.enrolment.enrol_largest_face(cloud, "vip", picture(Person(1)), RULES)
 
@@ -60,13 +66,17 @@ def test_capacity_may_be_given_and_taken_where_the_tenant_needs_none(services: S
     assert services.groups.read_capacity_left(cloud) == 1_000_000 - 10_000
 
 
-def test_capacity_shrinks_beside_enrolments_without_being_passed(services: Services, camera: Tenant) -> None:
+def test_capacity_shrinks_beside_enrolments_without_being_passed(
+    services: Services, camera: Tenant
+) -> None:
     services.groups.create(camera, "vip", 30, "")
 
     def enrol(worker: int) -> None:
         for n in range(4):
             with suppress(GroupFull):
-                services.enrolment.enrol_largest_face(camera, "vip", picture(Person(10 * worker + n)), RULES)
+                services.enrolment.enrol_largest_face(
+                    camera, "vip", picture(Person(10 * worker + n)), RULES
+                )
 
     def shrink() -> None:
         with suppress(IllegalCapacity):
@@ -79,15 +89,21 @@ def test_capacity_shrinks_beside_enrolments_without_being_passed(services: Servi
     assert services.groups.read_capacity_left(camera) == 20_000 - group.capacity
 
 
-def test_a_faces_value_stays_with_an_attribute_that_stays(services: Services, camera: Tenant) -> None:
+def test_a_faces_value_stays_with_an_attribute_that_stays(
+    services: Services, camera: Tenant
+) -> None:
     made = services.groups.create(camera, "vip", 5, "", attributes=["hobby", "seat"])
     values = {"hobby": "tennis", "seat": "7"}
-    face = services.enrolment.enrol_largest_face(camera, "vip", picture(Person(1)), RULES, NewFace(values=values))
+    face = services.enrolment.enrol_largest_face(
+        camera, "vip", picture(Person(1)), RULES, NewFace(values=values)
+    )
     services.groups.change_fields(camera, made.id, {"attributes": ["hobby"]})
     services.groups.change_fields(camera, made.id, {"attributes": ["seat", "hobby"]})
     names = {one.id: one.name for one in services.groups.get(camera, made.id).attributes}
     stored = services.faces.get(camera, face.faceid)
-    assert {names[id_]: value for id_, value in stored.attributes.items() if id_ in names} == {"hobby": "tennis"}
+    assert {names[id_]: value for id_, value in stored.attributes.items() if id_ in names} == {
+        "hobby": "tennis"
+    }
 
 
 @pytest.mark.parametrize(
@@ -107,7 +123,11 @@ def test_a_faces_value_stays_with_an_attribute_that_stays(services: Services, ca
     ],
 )
 def test_a_change_that_cannot_be_leaves_every_group_as_it_is(
-    services: Services, camera: Tenant, group: str, changes: dict[str, object], error: type[Exception]
+    services: Services,
+    camera: Tenant,
+    group: str,
+    changes: dict[str, object],
+    error: type[Exception],
 ) -> None:
     made = services.groups.create(camera, "vip", 5, "")
     before = services.groups.list_all(camera)

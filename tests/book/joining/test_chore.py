@@ -67,7 +67,9 @@ def test_a_gallery_that_did_not_change_is_not_searched(tmp_path: Path) -> None:
         assert calls.names == ["items.get", "items.get"]
 
 
-def test_all_faces_with_several_pictures_are_looked_at_if_the_journal_does_not_reach_back(book: Book) -> None:
+def test_all_faces_with_several_pictures_are_looked_at_if_the_journal_does_not_reach_back(
+    book: Book,
+) -> None:
     pairs = [two_strangers(book, ANN), two_strangers(book, 2, 200)]
     for seed, (_, second) in zip((ANN, 2), pairs, strict=True):
         with_good_picture(book, second, seed)

@@ -28,7 +28,9 @@ def book(agreeing: Book) -> Book:
 
 def look(book: Book, faceid: str) -> list[tuple[str, str]]:
     """The survivor and the other of each join."""
-    return [(one.survivor, one.other) for one in book.services.joining.join_face(book.tenant, faceid)]
+    return [
+        (one.survivor, one.other) for one in book.services.joining.join_face(book.tenant, faceid)
+    ]
 
 
 def test_two_strangers_are_one_when_a_picture_shows_it_and_the_older_stays(book: Book) -> None:
@@ -65,7 +67,8 @@ def test_three_faces_of_one_person_become_one_at_one_look(book: Book) -> None:
 def test_an_enrolled_face_absorbs_a_stranger_by_its_only_photo(book: Book) -> None:
     [stranger] = seen(book, 0, poor(ANN))
     book.services.groups.create(book.tenant, "staff", None, "")
-    book.services.tenants.change_settings("shop", {"learns": False})  # else it does so when it is enrolled
+    # else it does so when it is enrolled
+    book.services.tenants.change_settings("shop", {"learns": False})
     enrolled = book.enrol(good(ANN), "staff").faceid
     assert look(book, stranger) == [(enrolled, stranger)]
     assert face(book, enrolled).group_id != "stranger"
@@ -80,7 +83,9 @@ def test_two_faces_of_one_picture_are_two_people(book: Book) -> None:
     assert look(book, first) == look(book, second) == []
 
 
-def test_faces_that_were_once_seen_in_one_picture_stay_two_though_they_mostly_came_alone(book: Book) -> None:
+def test_faces_that_were_once_seen_in_one_picture_stay_two_though_they_mostly_came_alone(
+    book: Book,
+) -> None:
     first, second = two_strangers(book)
     assert seen(book, 2 * DAY, poor(ANN), poor(ANN, 1)) == [first, second]
     with_good_picture(book, first)
@@ -91,7 +96,9 @@ def test_a_rejection_keeps_two_faces_apart(book: Book) -> None:
     [first] = seen(book, 0, good(ANN, 1))
     with_good_picture(book, first, ANN)
     assert seen(book, 60, poor(ANN)) == [first]
-    rejected = book.services.sightings.rejection.reject(book.tenant, first, last_sighting(book, first))
+    rejected = book.services.sightings.rejection.reject(
+        book.tenant, first, last_sighting(book, first)
+    )
     second = rejected.sighting.faceid or ""
     assert second != first
     assert look(book, first) == look(book, second) == []
@@ -105,7 +112,11 @@ def told(book: Book) -> list[dict[str, object]]:
     """The data of the events that a mailbox holds, oldest merge first."""
     waiting = walk_items(book.storage.items, keys.OUTBOX, book.tenant.name)
     events = [json.loads(delivery_from(item).payload) for item in waiting]
-    return [{**event["data"], "group": event["group"]} for event in events if event["type"] == "face.merged"]
+    return [
+        {**event["data"], "group": event["group"]}
+        for event in events
+        if event["type"] == "face.merged"
+    ]
 
 
 def test_hooks_are_told_of_joins_and_of_merges_by_hand(book: Book) -> None:
@@ -126,5 +137,12 @@ def test_hooks_are_told_of_joins_and_of_merges_by_hand(book: Book) -> None:
     }
     assert told(book) == [
         {**common, "group": "stranger"},
-        {**common, "group": "regular", "other": third, "arrive_count": 3, "merge": by_hand.id, "joined": False},
+        {
+            **common,
+            "group": "regular",
+            "other": third,
+            "arrive_count": 3,
+            "merge": by_hand.id,
+            "joined": False,
+        },
     ]

@@ -1,4 +1,5 @@
-"""Joins between sightings, merges, their undoing and rejections, in any order and at once: the book stays exact."""
+"""Joins between sightings, merges, their undoing and rejections, in any order and at once: the book
+stays exact."""
 
 import random
 import tempfile
@@ -16,7 +17,18 @@ from chalicelib.domain.observations import ObservationKind
 from chalicelib.storage import keys
 from chalicelib.storage.items import walk_items
 from tests.support.book.book import Book, Shot, shot
-from tests.support.book.deeds import REFUSED, Deed, eight_at_once, merge, opened, places, reject, right, see, undo
+from tests.support.book.deeds import (
+    REFUSED,
+    Deed,
+    eight_at_once,
+    merge,
+    opened,
+    places,
+    reject,
+    right,
+    see,
+    undo,
+)
 from tests.support.book.people import ANN, good, poor
 from tests.support.book.recount_visits import every_observation
 from tests.support.examples import examples
@@ -33,7 +45,9 @@ sightings = st.builds(
     st.integers(0, 3),
 )
 together = st.builds(
-    lambda hour, seed, which: see(Shot(shot(60 * hour + 30).at, (poor(seed, which), poor(seed, which + 1)))),
+    lambda hour, seed, which: see(
+        Shot(shot(60 * hour + 30).at, (poor(seed, which), poor(seed, which + 1)))
+    ),
     st.integers(0, 6 * 24),
     st.sampled_from(PEOPLE),
     st.integers(0, 2),
@@ -46,7 +60,9 @@ def add_good(book: Book, place: int, seed: int) -> None:
     ids = book.faceids()
     with suppress(*REFUSED):
         faceid = ids[place % len(ids)]
-        book.services.enrolment.pictures.add_photo(book.tenant, faceid, picture(good(seed)), RULES, is_vouched_for=True)
+        book.services.enrolment.pictures.add_photo(
+            book.tenant, faceid, picture(good(seed)), RULES, is_vouched_for=True
+        )
 
 
 @later
@@ -55,7 +71,9 @@ def two(book: Book, place: int) -> None:
     found = book.services.merges.duplicates.read_page(book.tenant, 100).rows
     one = found[place % len(found)].duplicate
     with suppress(DuplicateNotFound):
-        book.services.merges.duplicates.note_two_people(book.tenant, keys.duplicate(one.first, one.second))
+        book.services.merges.duplicates.note_two_people(
+            book.tenant, keys.duplicate(one.first, one.second)
+        )
 
 
 def join(book: Book) -> None:
@@ -81,20 +99,32 @@ deeds = st.one_of(
 
 
 def by_itself(book: Book) -> set[str]:
-    return {merge.id for merge in book.services.merges.records.list_all("shop") if merge.joined and merge.is_active}
+    return {
+        merge.id
+        for merge in book.services.merges.records.list_all("shop")
+        if merge.joined and merge.is_active
+    }
 
 
 def joins_are_allowed(book: Book, joins: set[str]) -> None:
-    """None of these joins, of a moment ago, brought together two faces of one picture, or two said to be two.
+    """None of these joins, of a moment ago, brought together two faces of one picture, or two said
+    to be two.
 
-    Later, a sighting of the picture that is rejected elsewhere may well match the face that was joined.
+    Later, a sighting of the picture that is rejected elsewhere may well match the face that was
+    joined.
     """
     came_by = defaultdict(set)
     for one in every_observation(book):
         if one.kind is ObservationKind.SIGHTING:
-            came_by[one.faceid, parts_of_sighting(one.id)[0]].add(one.passages[-1].merge if one.passages else "")
+            came_by[one.faceid, parts_of_sighting(one.id)[0]].add(
+                one.passages[-1].merge if one.passages else ""
+            )
     assert not [place for place, merges in came_by.items() if len(merges) > 1 and merges & joins]
-    said = {item["id"] for item in walk_items(book.storage.items, keys.DUPLICATES, "shop") if item.get("are_two")}
+    said = {
+        item["id"]
+        for item in walk_items(book.storage.items, keys.DUPLICATES, "shop")
+        if item.get("are_two")
+    }
     assert not said & {
         keys.duplicate(merge.survivor, merge.other)
         for merge in book.services.merges.records.list_all("shop")
@@ -104,7 +134,9 @@ def joins_are_allowed(book: Book, joins: set[str]) -> None:
 
 @examples(10, 200)
 @given(st.lists(sightings, min_size=3, max_size=8), st.lists(deeds, min_size=4, max_size=16))
-def test_whatever_is_joined_in_whatever_order_the_book_equals_its_recount(first: list[Deed], done: list[Deed]) -> None:
+def test_whatever_is_joined_in_whatever_order_the_book_equals_its_recount(
+    first: list[Deed], done: list[Deed]
+) -> None:
     with tempfile.TemporaryDirectory() as folder, closing(opened(folder)) as book:
         for deed in (*first, add_good(0, ANN), join, *done, join):
             before_it = by_itself(book)
@@ -120,9 +152,18 @@ def test_whatever_is_joined_in_whatever_order_the_book_equals_its_recount(first:
 def test_eight_at_once_join_merge_undo_reject_and_see(tmp_path: Path) -> None:
     rng = random.Random(7)
     with closing(opened(tmp_path / "data")) as book:
-        book.see(*(Shot(shot(60 * number).at, (poor(PEOPLE[number % 2], number % 4),)) for number in range(12)))
+        book.see(
+            *(
+                Shot(shot(60 * number).at, (poor(PEOPLE[number % 2], number % 4),))
+                for number in range(12)
+            )
+        )
         kinds: list[Callable[[], Deed]] = [
-            lambda: see(Shot(shot(20 * rng.randrange(200)).at, (poor(rng.choice(PEOPLE), rng.randrange(4)),))),
+            lambda: see(
+                Shot(
+                    shot(20 * rng.randrange(200)).at, (poor(rng.choice(PEOPLE), rng.randrange(4)),)
+                )
+            ),
             lambda: add_good(rng.randrange(9), rng.choice(PEOPLE)),
             lambda: merge(rng.randrange(9), rng.randrange(9)),
             lambda: undo(rng.randrange(9)),

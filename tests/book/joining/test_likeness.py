@@ -48,20 +48,30 @@ def score(one: Face, other: Face) -> float:
     return float(own @ theirs) - JudgingVision.population.compute_demand(own, theirs)
 
 
-def test_a_pair_leads_if_its_score_counts_for_more_than_all_third_faces(services: Services, tenant: Tenant) -> None:
+def test_a_pair_leads_if_its_score_counts_for_more_than_all_third_faces(
+    services: Services, tenant: Tenant
+) -> None:
     point = OperatingPoint(CURVE)
     for likeness in (0.62, 0.7):
         one, other = (
-            services.enrolment.enrol_largest_face(tenant, group, picture(Person(ANN, side, likeness=likeness)), RULES)
+            services.enrolment.enrol_largest_face(
+                tenant, group, picture(Person(ANN, side, likeness=likeness)), RULES
+            )
             for group, side in (("one", 90.0), ("other", 95.0))
         )
-        third = [face for page in (1, 2, 3) for face in services.faces.read_page(tenant, "regular", page, 100).faces]
+        third = [
+            face
+            for page in (1, 2, 3)
+            for face in services.faces.read_page(tenant, "regular", page, 100).faces
+        ]
         assert len(third) == CROWD
         found = score(one, other)
         next_best = max(score(face, each) for face in (one, other) for each in third)
         leads = found > next_best and found >= point.threshold_of_leader(CROWD + 2, next_best)
         said = [
-            pair.has_lead for pair in services.joining.find_pairs(tenant, [one]) if pair.other.faceid == other.faceid
+            pair.has_lead
+            for pair in services.joining.find_pairs(tenant, [one])
+            if pair.other.faceid == other.faceid
         ]
         assert said == [leads] if leads else not any(said)
         services.deletion.delete_faces(tenant, [one.faceid, other.faceid])

@@ -53,7 +53,9 @@ def book(agreeing: Book) -> Book:
 
 def face_of(book: Book, seed: int) -> Face:
     """Whom the person is taken for."""
-    found = book.services.recognition.face_analysis.search_by_picture(book.tenant, picture(Person(seed)), RULES)
+    found = book.services.recognition.face_analysis.search_by_picture(
+        book.tenant, picture(Person(seed)), RULES
+    )
     return found.match.face
 
 
@@ -71,14 +73,21 @@ def people_seen(book: Book) -> int:
     """DISTINCT of all that is observed."""
     begin = int(MONDAY.timestamp())
     amounts = book.services.statistics.count_by_time(
-        book.tenant, ObservationFilter(), begin - 10**6, begin + 10**7, Granularity.MONTH, distinct=True
+        book.tenant,
+        ObservationFilter(),
+        begin - 10**6,
+        begin + 10**7,
+        Granularity.MONTH,
+        distinct=True,
     )
     return sum(amounts.values())
 
 
 def observations(book: Book) -> list[Observation]:
     begin = int(MONDAY.timestamp())
-    page = book.services.statistics.observations.query(book.tenant, ObservationFilter(), begin - 10**7, begin + 10**7)
+    page = book.services.statistics.observations.query(
+        book.tenant, ObservationFilter(), begin - 10**7, begin + 10**7
+    )
     return page.observations
 
 
@@ -99,7 +108,10 @@ def test_a_regular_whose_arrivals_turn_out_to_be_fewer_is_a_stranger_again(book:
     [face] = book.faces()
     assert (face.group_id, face.arrive_count) == ("stranger", 1)
     undo(book, merge_id)
-    assert {(face.group_id, face.arrive_count) for face in book.faces()} == {("regular", 3), ("stranger", 2)}
+    assert {(face.group_id, face.arrive_count) for face in book.faces()} == {
+        ("regular", 3),
+        ("stranger", 2),
+    }
 
 
 def test_what_was_sighted_since_the_merge_stays_with_the_survivor(book: Book) -> None:
@@ -124,14 +136,22 @@ def test_a_merge_counts_one_person_and_its_undoing_two_in_sealed_days_too(book: 
     assert people_seen(book) == 2
 
 
-def test_a_held_face_has_no_photo_twice_after_a_merge_with_somebody_on_the_same_capture(book: Book) -> None:
+def test_a_held_face_has_no_photo_twice_after_a_merge_with_somebody_on_the_same_capture(
+    book: Book,
+) -> None:
     first = book.see(shot(0, 1))[0].sightings[0].faceid or ""
-    both = book.see(Shot(MONDAY + DAY * MINUTE, (Person(1, side_px=99.0, quality=95.0), Person(2, side_px=90.0))))[0]
+    both = book.see(
+        Shot(
+            MONDAY + DAY * MINUTE, (Person(1, side_px=99.0, quality=95.0), Person(2, side_px=90.0))
+        )
+    )[0]
     other = next(one.faceid for one in both.sightings if one.faceid != first) or ""
     book.services.faces.holds.set(book.tenant, first, "case 7")
     before = book.services.faces.get(book.tenant, first).pictures
     book.services.merges.merging.merge(book.tenant, first, other)
-    assert [one.id for one in before] == [one.id for one in book.services.faces.get(book.tenant, first).pictures]
+    assert [one.id for one in before] == [
+        one.id for one in book.services.faces.get(book.tenant, first).pictures
+    ]
     book.services.faces.holds.lift(book.tenant, first, "closed")
 
 
@@ -141,7 +161,8 @@ def test_many_observations_move_in_pieces_and_back(book: Book) -> None:
     merge_id = merge(book, survivor, other)
     assert {one.faceid for one in observations(book)} == {survivor.faceid}
     undo(book, merge_id)
-    assert sum(one.faceid == other.faceid for one in observations(book)) == 101  # one was the search
+    # one was the search
+    assert sum(one.faceid == other.faceid for one in observations(book)) == 101
 
 
 def test_merges_into_one_face_are_undone_in_any_order(book: Book) -> None:
@@ -177,7 +198,11 @@ def test_a_deleted_survivor_takes_with_it_all_that_was_kept_of_the_others(book: 
     merge(book, first, second)
     book.services.deletion.delete_faces_of_group(book.tenant, "regular", [first.faceid])
     assert not list(walk_items(book.storage.items, keys.MERGES, "shop"))
-    assert [book.storage.blobs.get(face.picture_key) for face in (first, second, third)] == [None, None, None]
+    assert [book.storage.blobs.get(face.picture_key) for face in (first, second, third)] == [
+        None,
+        None,
+        None,
+    ]
     with pytest.raises(MergeNotFound):
         book.services.merges.merging.undo(book.tenant, inner)
 
@@ -204,11 +229,15 @@ def test_an_id_that_was_kept_leads_to_the_person(book: Book) -> None:
     undo(book, inner)
     assert book.services.faces.get(book.tenant, third.faceid).faceid == third.faceid
     merge(book, first, third)
-    assert book.services.deletion.delete_faces_of_group(book.tenant, "stranger", [first.faceid]).success == [
-        first.faceid
-    ]
+    assert book.services.deletion.delete_faces_of_group(
+        book.tenant, "stranger", [first.faceid]
+    ).success == [first.faceid]
     assert (where(book, first), where(book, third)) == (None, None)
-    assert not [item for item in walk_items(book.storage.items, keys.DIRECTORY, "shop") if "MERGED" in item["item"]]
+    assert not [
+        item
+        for item in walk_items(book.storage.items, keys.DIRECTORY, "shop")
+        if "MERGED" in item["item"]
+    ]
 
 
 def test_two_faces_that_were_merged_into_each_other_lead_nowhere_in_a_circle(book: Book) -> None:
@@ -272,11 +301,20 @@ def test_two_faces_that_have_the_most_of_all_are_merged_and_come_back(tmp_path: 
     items, negatives = book.storage.items, book.services.recognition.negatives
     for place in range(MAX_NEGATIVES):
         negative = Negative(f"{place:020d}-0", other.templates, "door")
-        counted = Update(keys.FACES, ("shop", other.faceid), (exists("there"),), add={"negatives": 1, "version": 1})
+        counted = Update(
+            keys.FACES,
+            ("shop", other.faceid),
+            (exists("there"),),
+            add={"negatives": 1, "version": 1},
+        )
         items.transact([negatives.make_put("shop", other.faceid, negative), counted])
-    monday_ms = int((MONDAY - timedelta(days=200)).timestamp() * 1_000)  # an undo counts younger visits anew
+    # an undo counts younger visits anew
+    monday_ms = int((MONDAY - timedelta(days=200)).timestamp() * 1_000)
     seen = {
-        face.faceid: tuple(Arrival(at, at, at + 1_000) for at in range(begin_ms, begin_ms + MOST_KEPT * 20_000, 20_000))
+        face.faceid: tuple(
+            Arrival(at, at, at + 1_000)
+            for at in range(begin_ms, begin_ms + MOST_KEPT * 20_000, 20_000)
+        )
         for face, begin_ms in ((survivor, monday_ms), (other, monday_ms + 10_000))
     }
 
@@ -290,11 +328,20 @@ def test_two_faces_that_have_the_most_of_all_are_merged_and_come_back(tmp_path: 
     for faceid, arrivals in seen.items():
         come(faceid, arrivals)
     merge_id = merge(book, survivor, other)
-    assert len(negatives.read_of_face("shop", book.faces()[0])) == book.faces()[0].negatives == MAX_NEGATIVES
+    assert (
+        len(negatives.read_of_face("shop", book.faces()[0]))
+        == book.faces()[0].negatives
+        == MAX_NEGATIVES
+    )
     come(survivor.faceid, tuple(sorted(sum(seen.values(), ()), key=lambda one: one.first_ms)))
     undo(book, merge_id)
     for faceid, arrivals in seen.items():
-        assert book.services.face_visits.read_face(book.tenant, faceid).visits.arrivals.recent[:MOST_KEPT] == arrivals
+        assert (
+            book.services.face_visits.read_face(book.tenant, faceid).visits.arrivals.recent[
+                :MOST_KEPT
+            ]
+            == arrivals
+        )
     counts = {face.faceid: len(negatives.read_of_face("shop", face)) for face in book.faces()}
     assert counts == {survivor.faceid: 0, other.faceid: MAX_NEGATIVES}
     book.close()
@@ -329,12 +376,16 @@ def test_after_thirty_days_a_merge_is_for_good(book: Book) -> None:
 
 def test_a_merge_whose_jobs_fail_holds_up_no_other_and_its_sweep_is_not_whole(book: Book) -> None:
     book.see(shot(0, 1), shot(60, 2), shot(120, 3), shot(180, 4))
-    merge_ids = [merge(book, face_of(book, one), face_of(book, other)) for one, other in ((1, 2), (3, 4))]
+    merge_ids = [
+        merge(book, face_of(book, one), face_of(book, other)) for one, other in ((1, 2), (3, 4))
+    ]
     book.clock.advance(timedelta(days=31))
     ill = min(merge_ids)
 
     class Failing(ObservationMover):
-        def finish_merge(self, tenant: Tenant, merge_id: str, within_s: float | None = None) -> Merge:
+        def finish_merge(
+            self, tenant: Tenant, merge_id: str, within_s: float | None = None
+        ) -> Merge:
             if merge_id == ill:
                 raise StorageUnavailable("storage did not answer")
             return super().finish_merge(tenant, merge_id, within_s)
@@ -362,7 +413,9 @@ def test_what_a_search_wrote_that_was_under_way_at_the_merge_follows(book: Book)
     book.see(shot(0, 1), shot(60, 2))
     survivor, other = face_of(book, 1), face_of(book, 2)
     merge(book, survivor, other)
-    late = Observation(book.clock.now(), new_id(), other.faceid, "stranger", Labels(), ObservationKind.SEARCH)
+    late = Observation(
+        book.clock.now(), new_id(), other.faceid, "stranger", Labels(), ObservationKind.SEARCH
+    )
     book.services.statistics.store_observations("shop", [late])
     book.clock.advance(timedelta(minutes=10))
     book.sweep()
@@ -379,7 +432,9 @@ def test_a_face_whose_group_is_gone_does_not_come_back(book: Book) -> None:
         book.services.merges.merging.undo(book.tenant, merge_id)
 
 
-def test_a_face_that_somebody_put_into_a_group_stays_there_and_keeps_its_arrivals_names(book: Book) -> None:
+def test_a_face_that_somebody_put_into_a_group_stays_there_and_keeps_its_arrivals_names(
+    book: Book,
+) -> None:
     book.services.groups.create(book.tenant, "vip", None, "")
     vip = book.enrol(Person(2), "vip")
     book.see(shot(0, 1), shot(DAY, 1), shot(2 * DAY, 1), shot(2 * DAY + 60, 2))
@@ -387,12 +442,18 @@ def test_a_face_that_somebody_put_into_a_group_stays_there_and_keeps_its_arrival
     merge_id = merge(book, vip, face_of(book, 1))
     [face] = book.faces()
     assert (face.group_id, face.arrive_count) == (vip.group_id, 4)
-    assert Counter(group for _, _, group in book.observed().elements()) == {"stranger": 2, "regular": 2, "vip": 2}
+    assert Counter(group for _, _, group in book.observed().elements()) == {
+        "stranger": 2,
+        "regular": 2,
+        "vip": 2,
+    }
     undo(book, merge_id)
     assert book.entries() == before
 
 
-def test_of_strangers_a_face_keeps_eight_pictures_its_own_first_and_loses_those_that_came(book: Book) -> None:
+def test_of_strangers_a_face_keeps_eight_pictures_its_own_first_and_loses_those_that_came(
+    book: Book,
+) -> None:
     people = range(1, MAX_COMPARED + 3)
     book.see(*(shot(60 * seed, seed) for seed in people))
     faces = [face_of(book, seed) for seed in people]
@@ -401,7 +462,9 @@ def test_of_strangers_a_face_keeps_eight_pictures_its_own_first_and_loses_those_
     assert face.templates == tuple(one.templates[0] for one in faces[:MAX_COMPARED])
     undo(book, undone[1])
     left = book.services.faces.get(book.tenant, faces[0].faceid)
-    assert left.templates == tuple(faces[number].templates[0] for number in (0, 1, *range(3, MAX_COMPARED)))
+    assert left.templates == tuple(
+        faces[number].templates[0] for number in (0, 1, *range(3, MAX_COMPARED))
+    )
 
 
 def given_by_hand(book: Book, seed: int, number: int) -> Face:
@@ -409,7 +472,9 @@ def given_by_hand(book: Book, seed: int, number: int) -> Face:
     face = book.enrol(Person(seed, side_px=100.0))
     for one in range(1, number):
         photo = picture(Person(seed, side_px=100.0 + one))
-        book.services.enrolment.pictures.add_photo(book.tenant, face.faceid, photo, RULES, is_vouched_for=True)
+        book.services.enrolment.pictures.add_photo(
+            book.tenant, face.faceid, photo, RULES, is_vouched_for=True
+        )
     return book.services.faces.get(book.tenant, face.faceid)
 
 
@@ -423,7 +488,9 @@ def test_a_merge_loses_no_picture_that_a_person_gave_and_its_undoing_gives_all_b
         book.services.faces.holds.set(book.tenant, survivor.faceid, "case 7")
     merge_id = merge(book, survivor, other)
     [face] = book.faces()
-    assert [one.id for one in face.pictures] == [one.id for one in (*survivor.pictures, *other.pictures)]
+    assert [one.id for one in face.pictures] == [
+        one.id for one in (*survivor.pictures, *other.pictures)
+    ]
     assert len(face.compared) == MAX_COMPARED
     assert all(book.storage.blobs.get(key) for key in face.picture_keys)
     assert book.disagreements() == []
@@ -434,7 +501,9 @@ def test_a_merge_loses_no_picture_that_a_person_gave_and_its_undoing_gives_all_b
     assert book.nothing_else_is_stored()
 
 
-def test_a_merge_past_a_hundred_pictures_is_refused_in_words_and_changes_nothing(book: Book) -> None:
+def test_a_merge_past_a_hundred_pictures_is_refused_in_words_and_changes_nothing(
+    book: Book,
+) -> None:
     survivor, other = given_by_hand(book, 1, 60), given_by_hand(book, 2, 41)
     with pytest.raises(TooManyPictures, match="101 pictures, and 100 is the most"):
         merge(book, survivor, other)
@@ -459,7 +528,9 @@ def test_the_other_ones_pictures_are_the_faces_own_for_good(book: Book) -> None:
     book.sweep()
     book.sweep()
     [face] = book.faces()
-    assert {blob.key for blob in book.storage.blobs.walk("shop/faces/")} == {*with_thumbnails(face.picture_keys)}
+    assert {blob.key for blob in book.storage.blobs.walk("shop/faces/")} == {
+        *with_thumbnails(face.picture_keys)
+    }
     assert len(face.picture_keys) == 2
 
 

@@ -1,4 +1,5 @@
-"""Merges, their undoing and rejections between sightings, in any order, at once: the book is exact."""
+"""Merges, their undoing and rejections between sightings, in any order, at once: the book is
+exact."""
 
 import random
 import tempfile
@@ -31,7 +32,9 @@ from tests.support.fakes import Person
 
 @examples(10, 200)
 @given(st.lists(sightings, min_size=3, max_size=10), st.lists(deeds, min_size=4, max_size=20))
-def test_whatever_is_done_in_whatever_order_the_book_equals_its_recount(first: list[Deed], done: list[Deed]) -> None:
+def test_whatever_is_done_in_whatever_order_the_book_equals_its_recount(
+    first: list[Deed], done: list[Deed]
+) -> None:
     with tempfile.TemporaryDirectory() as folder, closing(opened(folder)) as book:
         for number, deed in enumerate([*first, *done]):
             with suppress(ZeroDivisionError):  # there is nothing to choose from
@@ -43,19 +46,26 @@ def test_whatever_is_done_in_whatever_order_the_book_equals_its_recount(first: l
 
 @examples(8, 200)
 @given(
-    st.lists(st.tuples(st.integers(0, 4 * 96), st.integers(1, 4)), min_size=4, max_size=16, unique=True),
-    st.lists(st.tuples(st.integers(0, 4 * 96), st.sampled_from([1, 3, 4])), max_size=8, unique=True),
+    st.lists(
+        st.tuples(st.integers(0, 4 * 96), st.integers(1, 4)), min_size=4, max_size=16, unique=True
+    ),
+    st.lists(
+        st.tuples(st.integers(0, 4 * 96), st.sampled_from([1, 3, 4])), max_size=8, unique=True
+    ),
     st.booleans(),
 )
 def test_an_undone_merge_is_as_if_it_had_never_been(
     before: list[tuple[int, int]], since: list[tuple[int, int]], chained: bool
 ) -> None:
-    """While one and two are merged, others come, and one itself; all of the other's sightings were before."""
+    """While one and two are merged, others come, and one itself; all of the other's sightings were
+    before."""
     shots = [shot(15 * quarter, seed) for quarter, seed in [(0, 1), (1, 2), (2, 3), *before]]
     later = [shot(15 * quarter + 7, seed) for quarter, seed in since]
     with tempfile.TemporaryDirectory() as folder, closing(opened(Path(folder) / "a")) as book:
         book.see(*shots)
-        faceids = {seed: book.see(shot(-60 * 24 * 120, seed))[0].sightings[0].faceid for seed in (1, 2, 3)}
+        faceids = {
+            seed: book.see(shot(-60 * 24 * 120, seed))[0].sightings[0].faceid for seed in (1, 2, 3)
+        }
         merging = book.services.merges.merging
         merges = [merging.merge(book.tenant, faceids[1] or "", faceids[2] or "")]
         if chained:
@@ -78,7 +88,9 @@ def test_eight_at_once_merge_undo_reject_and_see(tmp_path: Path) -> None:
     with closing(opened(tmp_path / "data")) as book:
         book.see(*(shot(60 * number, number % 6) for number in range(24)))
         kinds: list[Callable[[], Deed]] = [
-            lambda: see(Shot(shot(15 * rng.randrange(200)).at, (Person(rng.randrange(6), side_px=70.0),))),
+            lambda: see(
+                Shot(shot(15 * rng.randrange(200)).at, (Person(rng.randrange(6), side_px=70.0),))
+            ),
             lambda: merge(rng.randrange(9), rng.randrange(9)),
             lambda: undo(rng.randrange(9)),
             lambda: reject(rng.randrange(9), rng.randrange(9)),

@@ -1,4 +1,5 @@
-"""Merges and undos, and what others do between two of their transactions: each order leaves the book exact."""
+"""Merges and undos, and what others do between two of their transactions: each order leaves the
+book exact."""
 
 from collections.abc import Iterator
 from contextlib import closing
@@ -69,8 +70,10 @@ def test_a_promotion_that_moves_while_observations_are_moved_renames_those_too(s
     shop.see(2 * DAY, 1)
     shop.meanwhile.first = [
         nothing,  # the faces are merged
-        lambda: shop.see(12 * HOUR, 1),  # the promotion is a day earlier, by the observations that it reads ...
-        lambda: shop.merge(survivor, other),  # ... before the other's is moved, and written after it
+        # the promotion is a day earlier, by the observations that it reads ...
+        lambda: shop.see(12 * HOUR, 1),
+        # ... before the other's is moved, and written after it
+        lambda: shop.merge(survivor, other),
     ]
     assert shop.merge(survivor, other).state is MergeState.DONE
     assert shop.groups(survivor) == ["stranger", "stranger", "regular", "regular"]
@@ -83,7 +86,9 @@ def test_a_merge_that_was_undone_meanwhile_moves_nothing_any_more(shop: Shop) ->
     assert (shop.groups(survivor), shop.groups(other)) == (["stranger"], ["stranger"])
 
 
-def test_a_sighting_that_is_renamed_while_an_undo_moves_it_back_gets_its_old_group(shop: Shop) -> None:
+def test_a_sighting_that_is_renamed_while_an_undo_moves_it_back_gets_its_old_group(
+    shop: Shop,
+) -> None:
     survivor, other = shop.see(0, 1), shop.see(DAY + 10, 2)
     for minutes in (DAY, DAY + 20, 2 * DAY):
         shop.see(minutes, 1)
@@ -94,18 +99,23 @@ def test_a_sighting_that_is_renamed_while_an_undo_moves_it_back_gets_its_old_gro
     assert shop.groups(other) == ["stranger"]
 
 
-def test_a_face_enrolled_under_the_others_id_while_its_observations_move_keeps_its_own(shop: Shop) -> None:
+def test_a_face_enrolled_under_the_others_id_while_its_observations_move_keeps_its_own(
+    shop: Shop,
+) -> None:
     survivor, other, *_ = shop.see(0, 1), *(shop.see(DAY + minute, 2) for minute in range(41))
     shop.see(14 * DAY - HOUR, 2)
     tenant, at = shop.book.tenant, int(shop.book.clock.now().timestamp()) + 600
 
     def enrol_again() -> None:
-        shop.book.clock.advance(timedelta(minutes=2))  # so the id is too old to be one that the service has just made
+        # so the id is too old to be one that the service has just made
+        shop.book.clock.advance(timedelta(minutes=2))
         shop.book.services.enrolment.enrol_largest_face(
             tenant, "regular", picture(Person(9)), RULES, NewFace(faceid=other)
         )
 
     shop.meanwhile.first = [nothing, enrol_again]
     assert shop.merge(survivor, other).state is MergeState.DONE
-    left = shop.book.services.statistics.observations.query(tenant, ObservationFilter(faceid=other), 0, at).observations
+    left = shop.book.services.statistics.observations.query(
+        tenant, ObservationFilter(faceid=other), 0, at
+    ).observations
     assert [one.kind for one in left] == [ObservationKind.ENROLMENT]

@@ -1,4 +1,5 @@
-"""A folder whose faces were embedded by an earlier model: nobody is unfound and nobody becomes two, then as before."""
+"""A folder whose faces were embedded by an earlier model: nobody is unfound and nobody becomes two,
+then as before."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,7 +24,12 @@ PEOPLE = range(5)
 def opened(folder: Path, default: Vision) -> Services:
     """A version whose new tenants go by `default`."""
     visions: dict[str, Vision] = {EARLIER.model: EARLIER, PRESENT.model: PRESENT}
-    return build(Settings(storage=folder), clock=FakeClock(), vision=lambda: default, vision_of=visions.__getitem__)
+    return build(
+        Settings(storage=folder),
+        clock=FakeClock(),
+        vision=lambda: default,
+        vision_of=visions.__getitem__,
+    )
 
 
 @pytest.fixture
@@ -51,7 +57,9 @@ def tenant(services: Services) -> Tenant:
 
 def enrol(services: Services, tenant: Tenant, person: int) -> str:
     sent = picture(Person(person))
-    return services.enrolment.enrol_largest_face(tenant, "regular", sent, RULES, NewFace(faceid=str(person))).faceid
+    return services.enrolment.enrol_largest_face(
+        tenant, "regular", sent, RULES, NewFace(faceid=str(person))
+    ).faceid
 
 
 def found(services: Services, tenant: Tenant, person: int) -> str | None:
@@ -71,7 +79,9 @@ def test_everybody_is_found_from_the_first_search_on(services: Services, tenant:
     assert tenant.model == services.reembedding.read_model("cloud") == EARLIER.model
 
 
-def test_who_is_enrolled_again_before_any_search_does_not_become_two(services: Services, tenant: Tenant) -> None:
+def test_who_is_enrolled_again_before_any_search_does_not_become_two(
+    services: Services, tenant: Tenant
+) -> None:
     again = services.enrolment.everybody.enrol_all_in_picture(
         tenant, "regular", picture(Person(3, side_px=90)), RULES, Labels()
     )
@@ -79,13 +89,17 @@ def test_who_is_enrolled_again_before_any_search_does_not_become_two(services: S
     assert len(every_face(services, tenant)) == len(PEOPLE)
 
 
-def test_who_comes_new_is_embedded_by_the_earlier_model_too(services: Services, tenant: Tenant) -> None:
+def test_who_comes_new_is_embedded_by_the_earlier_model_too(
+    services: Services, tenant: Tenant
+) -> None:
     enrol(services, tenant, 9)
     assert {one.model for one in every_face(services, tenant)["9"].templates} == {EARLIER.model}
     assert [*everybody(services, tenant), found(services, tenant, 9)] == [*map(str, PEOPLE), "9"]
 
 
-def test_changed_to_the_present_model_while_it_serves_everybody_is_found_by_it(folder: Path) -> None:
+def test_changed_to_the_present_model_while_it_serves_everybody_is_found_by_it(
+    folder: Path,
+) -> None:
     serving, operator = opened(folder, PRESENT), opened(folder, PRESENT)
     tenant = serving.tenants.get_by_name("cloud")
     assert everybody(serving, tenant) == [str(person) for person in PEOPLE]
@@ -100,12 +114,16 @@ def test_changed_to_the_present_model_while_it_serves_everybody_is_found_by_it(f
 
 
 @pytest.mark.parametrize("first", ["build", "search"])
-def test_snapshots_are_those_of_the_earlier_model(services: Services, tenant: Tenant, first: str) -> None:
+def test_snapshots_are_those_of_the_earlier_model(
+    services: Services, tenant: Tenant, first: str
+) -> None:
     if first == "search":
         everybody(services, tenant)
     services.deletion.delete_faces_of_group(tenant, "regular", ["4"])
     services.index.build("cloud")
-    pointers = [one["item"] for one in walk_items(services.requests._items, keys.DIRECTORY, "cloud")]
+    pointers = [
+        one["item"] for one in walk_items(services.requests._items, keys.DIRECTORY, "cloud")
+    ]
     assert keys.index_item(EARLIER.model) in pointers
     assert keys.index_item(PRESENT.model) not in pointers
     assert everybody(services, tenant) == ["0", "1", "2", "3", None]

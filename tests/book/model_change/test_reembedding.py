@@ -1,4 +1,5 @@
-"""Changing a tenant's model: nobody is lost, whenever it is cut off, and every search finds whom it should."""
+"""Changing a tenant's model: nobody is lost, whenever it is cut off, and every search finds whom it
+should."""
 
 import threading
 from contextlib import suppress
@@ -21,7 +22,16 @@ from chalicelib.services import Services
 from chalicelib.storage import keys
 from chalicelib.storage.items import walk_items
 from chalicelib.storage.records.faces import face_from
-from tests.book.model_change.two_models import NEW, OLD, change, enrol, found, open_folder, shop, tenant
+from tests.book.model_change.two_models import (
+    NEW,
+    OLD,
+    change,
+    enrol,
+    found,
+    open_folder,
+    shop,
+    tenant,
+)
 from tests.support.book.book_with import book_with
 from tests.support.fakes import RULES, FakeClock, Person, picture
 
@@ -29,7 +39,9 @@ __all__ = ["shop", "tenant"]
 
 
 def every_face(services: Services, tenant: Tenant) -> list[Face]:
-    return [face_from(item) for item in walk_items(services.requests._items, keys.FACES, tenant.name)]
+    return [
+        face_from(item) for item in walk_items(services.requests._items, keys.FACES, tenant.name)
+    ]
 
 
 def models(face: Face) -> list[str]:
@@ -40,7 +52,9 @@ class TestOneChange:
     def test_everybody_is_found_by_the_new_model(self, shop: Services, tenant: Tenant) -> None:
         people = enrol(shop, tenant, *range(CHUNK_FACES * 2 + 3))
         outcome = change(shop, tenant)
-        assert outcome == ReembeddingOutcome("other", switched=True, embedded=len(people), failures={})
+        assert outcome == ReembeddingOutcome(
+            "other", switched=True, embedded=len(people), failures={}
+        )
         assert shop.reembedding.read_model(tenant.name) == "other"
         assert {seed: found(shop, tenant, seed) for seed in people} == people
         assert {tuple(models(face)) for face in every_face(shop, tenant)} == {("fake", "other")}
@@ -55,7 +69,9 @@ class TestOneChange:
         assert found(cold, tenant, 99) is None
         cold.close()
 
-    def test_until_the_switch_searches_go_by_the_old_one(self, shop: Services, tenant: Tenant) -> None:
+    def test_until_the_switch_searches_go_by_the_old_one(
+        self, shop: Services, tenant: Tenant
+    ) -> None:
         people = enrol(shop, tenant, *range(CHUNK_FACES * 2))
         seen = []
 
@@ -64,13 +80,18 @@ class TestOneChange:
             assert found(shop, tenant, 3) == people[3]
 
         change(shop, tenant, look)
-        assert seen == [(CHUNK_FACES, CHUNK_FACES * 2, "fake"), (CHUNK_FACES * 2, CHUNK_FACES * 2, "fake")]
+        assert seen == [
+            (CHUNK_FACES, CHUNK_FACES * 2, "fake"),
+            (CHUNK_FACES * 2, CHUNK_FACES * 2, "fake"),
+        ]
 
     def test_done_again_it_finds_nothing_to_do(self, shop: Services, tenant: Tenant) -> None:
         enrol(shop, tenant, 1, 2)
         change(shop, tenant)
         seq = shop.writer.read_seq(tenant.name)
-        assert change(shop, tenant) == ReembeddingOutcome("other", switched=False, embedded=0, failures={})
+        assert change(shop, tenant) == ReembeddingOutcome(
+            "other", switched=False, embedded=0, failures={}
+        )
         assert shop.writer.read_seq(tenant.name) == seq
 
     def test_and_back_again(self, shop: Services, tenant: Tenant) -> None:
@@ -83,17 +104,27 @@ class TestOneChange:
         )
         assert found(shop, tenant, 3) == people[3]
 
-    def test_what_is_left_to_do_is_what_has_no_template_yet(self, shop: Services, tenant: Tenant) -> None:
+    def test_what_is_left_to_do_is_what_has_no_template_yet(
+        self, shop: Services, tenant: Tenant
+    ) -> None:
         people = enrol(shop, tenant, 1, 2)
-        assert shop.reembedding.count_remaining(tenant.name, "other") == Remaining(faces=2, pictures=2)
+        assert shop.reembedding.count_remaining(tenant.name, "other") == Remaining(
+            faces=2, pictures=2
+        )
         change(shop, tenant)
-        assert shop.reembedding.count_remaining(tenant.name, "other") == Remaining(faces=0, pictures=0)
+        assert shop.reembedding.count_remaining(tenant.name, "other") == Remaining(
+            faces=0, pictures=0
+        )
         assert shop.reembedding.measure_embedding(tenant.name, OLD, NEW) is None
         enrol(shop, tenant, 3)
         for side in (60.0, 70.0):
             now = shop.tenants.get_by_name(tenant.name)
-            shop.enrolment.pictures.add_photo(now, people[1], picture(Person(1, side_px=side)), RULES)
-        assert shop.reembedding.count_remaining(tenant.name, "fake") == Remaining(faces=2, pictures=3)
+            shop.enrolment.pictures.add_photo(
+                now, people[1], picture(Person(1, side_px=side)), RULES
+            )
+        assert shop.reembedding.count_remaining(tenant.name, "fake") == Remaining(
+            faces=2, pictures=3
+        )
         assert shop.reembedding.measure_embedding(tenant.name, NEW, OLD)
 
     def test_of_no_tenant(self, shop: Services) -> None:
@@ -106,7 +137,9 @@ class TestOneChange:
         assert models(every_face(shop, tenant)[0]) == ["other"]
         assert found(shop, tenant, 5) == people[5]
 
-    def test_two_changes_to_different_models_do_not_mix(self, shop: Services, tenant: Tenant) -> None:
+    def test_two_changes_to_different_models_do_not_mix(
+        self, shop: Services, tenant: Tenant
+    ) -> None:
         enrol(shop, tenant, *range(3))
 
         def meanwhile(*_: int) -> None:
@@ -129,7 +162,9 @@ class TestFacesThatCannotBeEmbedded:
         assert found(shop, tenant, 2) is None
         assert found(shop, tenant, 1) == people[1]
 
-    def test_are_listed_again_and_found_once_they_have_a_picture(self, shop: Services, tenant: Tenant) -> None:
+    def test_are_listed_again_and_found_once_they_have_a_picture(
+        self, shop: Services, tenant: Tenant
+    ) -> None:
         people = enrol(shop, tenant, 1, 2)
         shop.storage.blobs.delete(shop.faces.get(tenant, people[2]).picture_key)
         change(shop, tenant)
@@ -147,7 +182,9 @@ class TestFacesThatCannotBeEmbedded:
         (reason,) = change(shop, tenant).failures.values()
         assert reason == "the face in its picture is not the one that was enrolled"
 
-    def test_of_several_faces_in_a_picture_the_enrolled_one_is_taken(self, shop: Services, tenant: Tenant) -> None:
+    def test_of_several_faces_in_a_picture_the_enrolled_one_is_taken(
+        self, shop: Services, tenant: Tenant
+    ) -> None:
         people = enrol(shop, tenant, 1)
         both = picture(Person(77, side_px=200), Person(1))
         replace_picture(shop, shop.faces.get(tenant, people[1]), both)
@@ -184,12 +221,18 @@ class TestWhatHappensMeanwhile:
             shop.enrolment.update.change_in_group(
                 tenant, "regular", people[last], FaceChanges(new_group_name="stranger"), RULES
             )
-            shop.enrolment.update.change_in_group(tenant, "regular", people[last - 1], FaceChanges(age=40), RULES)
+            shop.enrolment.update.change_in_group(
+                tenant, "regular", people[last - 1], FaceChanges(age=40), RULES
+            )
             shop.deletion.delete_faces_of_group(tenant, "regular", [people[1], people[last - 2]])
 
         assert change(shop, tenant, meanwhile).failures == {}
         gone = {1, CHUNK_FACES + 1}
-        expected = {seed: faceid for seed, faceid in (people | late).items() if seed not in gone and seed != 0}
+        expected = {
+            seed: faceid
+            for seed, faceid in (people | late).items()
+            if seed not in gone and seed != 0
+        }
         assert {seed: found(shop, tenant, seed) for seed in expected} == expected
         assert found(shop, tenant, 500) == people[0]
         assert [found(shop, tenant, seed) for seed in (0, *gone)] == [None] * 3
@@ -212,7 +255,9 @@ class TestWhatHappensMeanwhile:
         enrol(shop, tenant, 1)
         change(shop, tenant)
         with pytest.raises(WrongModel, match="'other'"):
-            shop.ports.search.search(tenant.name, SearchRequest("fake", np.eye(1, 256, dtype=np.float32)))
+            shop.ports.search.search(
+                tenant.name, SearchRequest("fake", np.eye(1, 256, dtype=np.float32))
+            )
 
     def test_searches_side_by_side_find_everybody_at_every_moment(
         self, shop: Services, tenant: Tenant, tmp_path: Path, clock: FakeClock
@@ -267,7 +312,9 @@ class TestWhatHappensMeanwhile:
         assert {seed: found(shop, tenant, seed) for seed in expected} == expected
 
 
-def test_snapshots_of_the_old_model_go_with_it(shop: Services, tenant: Tenant, clock: FakeClock) -> None:
+def test_snapshots_of_the_old_model_go_with_it(
+    shop: Services, tenant: Tenant, clock: FakeClock
+) -> None:
     people = enrol(shop, tenant, *range(5))
     clock.advance(TAIL_AGE + timedelta(hours=1))
     shop.index.build(tenant.name)
@@ -278,7 +325,9 @@ def test_snapshots_of_the_old_model_go_with_it(shop: Services, tenant: Tenant, c
         clock.advance(TAIL_AGE + timedelta(hours=1))
         shop.index.build(tenant.name)
     assert list(blobs.walk(keys.snapshots(tenant.name, "fake"))) == []
-    (pointer,) = shop.requests._items.query(keys.DIRECTORY, tenant.name, low="INDEX#", high="INDEX$").items
+    (pointer,) = shop.requests._items.query(
+        keys.DIRECTORY, tenant.name, low="INDEX#", high="INDEX$"
+    ).items
     assert pointer["item"] == "INDEX#other"
     assert all(blobs.get(key) for key in pointer["snapshots"])
     assert shop.requests._items.query(keys.JOURNAL, tenant.name).items == ()
@@ -286,12 +335,16 @@ def test_snapshots_of_the_old_model_go_with_it(shop: Services, tenant: Tenant, c
     assert cold.read_current(tenant.name, "other").view.faces == len(people)
 
 
-def test_a_stored_face_without_a_template_of_the_model_is_named(shop: Services, tenant: Tenant) -> None:
+def test_a_stored_face_without_a_template_of_the_model_is_named(
+    shop: Services, tenant: Tenant
+) -> None:
     people = enrol(shop, tenant, 1)
     shop.storage.blobs.delete(shop.faces.get(tenant, people[1]).picture_key)
     change(shop, tenant)
     with pytest.raises(FaceNotFound, match="no template of the model 'other' yet"):
-        shop.recognition.face_analysis.search_by_face(shop.tenants.get_by_name(tenant.name), people[1], "regular")
+        shop.recognition.face_analysis.search_by_face(
+            shop.tenants.get_by_name(tenant.name), people[1], "regular"
+        )
 
 
 def test_a_condition_that_fails_once_is_tried_face_by_face(shop: Services, tenant: Tenant) -> None:
@@ -320,17 +373,23 @@ class TestUsers:
         people = enrol(shop, tenant, *range(CHUNK_FACES + 4))
         regular = shop.groups.get(tenant, "regular")
         shop.users.create(tenant, regular, "ann")
-        shop.users.associate_faces(tenant, regular, "ann", [people[seed] for seed in range(0, CHUNK_FACES + 4, 3)], 0.0)
+        shop.users.associate_faces(
+            tenant, regular, "ann", [people[seed] for seed in range(0, CHUNK_FACES + 4, 3)], 0.0
+        )
         assert change(shop, tenant).switched
         now = shop.tenants.get_by_name(tenant.name)
         ann = shop.users.get(now, regular, "ann")
         assert {one.model for one in ann.templates} == {"fake", "other"}
         face = shop.faces.get(now, people[1])
-        (near,) = shop.recognition.ranking.rank_users_like_face(now, regular, face, least_similarity=0.0, max_users=9)
+        (near,) = shop.recognition.ranking.rank_users_like_face(
+            now, regular, face, least_similarity=0.0, max_users=9
+        )
         assert near.id == "ann"
         assert shop.consistency.list_disagreements(tenant.name) == []
 
-    def test_a_face_that_joins_a_user_meanwhile_is_in_its_new_mean(self, shop: Services, tenant: Tenant) -> None:
+    def test_a_face_that_joins_a_user_meanwhile_is_in_its_new_mean(
+        self, shop: Services, tenant: Tenant
+    ) -> None:
         people = enrol(shop, tenant, *range(CHUNK_FACES * 2))
         regular = shop.groups.get(tenant, "regular")
         shop.users.create(tenant, regular, "ann")

@@ -1,4 +1,5 @@
-"""A tenant's model is changed: each picture of each face is embedded anew, whenever it is added or taken away."""
+"""A tenant's model is changed: each picture of each face is embedded anew, whenever it is added or
+taken away."""
 
 from pathlib import Path
 
@@ -25,7 +26,9 @@ def models(services: Services, tenant: Tenant, faceid: str) -> list[list[str]]:
     return [[template.model for template in one.templates] for one in pictures]
 
 
-def test_each_picture_is_embedded_anew_and_the_face_is_their_mean(shop: Services, tenant: Tenant) -> None:
+def test_each_picture_is_embedded_anew_and_the_face_is_their_mean(
+    shop: Services, tenant: Tenant
+) -> None:
     people = enrol(shop, tenant, 1, 2)
     add(shop, tenant, people[1], 1, 0, 1)
     outcome = change(shop, tenant)
@@ -35,7 +38,9 @@ def test_each_picture_is_embedded_anew_and_the_face_is_their_mean(shop: Services
     assert disagreements(shop, tenant) == []
 
 
-def test_a_picture_that_is_gone_is_named_and_the_face_is_found_by_the_others(shop: Services, tenant: Tenant) -> None:
+def test_a_picture_that_is_gone_is_named_and_the_face_is_found_by_the_others(
+    shop: Services, tenant: Tenant
+) -> None:
     people = enrol(shop, tenant, 1, 2, 3)
     add(shop, tenant, people[1], 1, 0, 1)
     blobs = shop.storage.blobs
@@ -57,12 +62,18 @@ def test_who_is_not_found_any_more_may_be_given_a_picture_that_somebody_vouches_
     shop.storage.blobs.delete(shop.faces.get(tenant, people[1]).picture_key)
     change(shop, tenant)
     shop.enrolment.pictures.add_photo(
-        shop.tenants.get_by_name(tenant.name), people[1], picture(Person(1, side_px=70)), RULES, is_vouched_for=True
+        shop.tenants.get_by_name(tenant.name),
+        people[1],
+        picture(Person(1, side_px=70)),
+        RULES,
+        is_vouched_for=True,
     )
     assert found(shop, tenant, 1) == people[1]
 
 
-def test_pictures_that_come_and_go_meanwhile_are_right_afterwards(shop: Services, tenant: Tenant) -> None:
+def test_pictures_that_come_and_go_meanwhile_are_right_afterwards(
+    shop: Services, tenant: Tenant
+) -> None:
     people = enrol(shop, tenant, *range(CHUNK_FACES + 4))
     early, late = people[0], people[CHUNK_FACES + 3]
     for faceid, seed in ((early, 0), (late, CHUNK_FACES + 3)):
@@ -77,7 +88,9 @@ def test_pictures_that_come_and_go_meanwhile_are_right_afterwards(shop: Services
 
     outcome = change(shop, tenant, meanwhile)
     assert outcome.failures == {}
-    assert [models(shop, tenant, faceid) for faceid in (early, late)] == [[["fake", "other"]] * 3] * 2
+    assert [models(shop, tenant, faceid) for faceid in (early, late)] == [
+        [["fake", "other"]] * 3
+    ] * 2
     assert {seed: found(shop, tenant, seed) for seed in people} == people
     assert disagreements(shop, tenant) == []
 

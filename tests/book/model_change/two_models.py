@@ -26,10 +26,13 @@ T = TypeVar("T")
 def open_folder(
     folder: Path, clock: FakeClock, wrap: Callable[[Storage], Storage] = lambda storage: storage
 ) -> Services:
-    """A process of its own over a data folder, that has both models; `wrap` may put something around its storage."""
+    """A process of its own over a data folder, that has both models; `wrap` may put something
+    around its storage."""
     visions, settings = {OLD.model: OLD, NEW.model: NEW}, Settings(storage=folder)
     storage = wrap(open_storage(settings, clock))
-    return build(settings, clock=clock, vision=lambda: OLD, vision_of=visions.__getitem__, storage=storage)
+    return build(
+        settings, clock=clock, vision=lambda: OLD, vision_of=visions.__getitem__, storage=storage
+    )
 
 
 @pytest.fixture
@@ -45,7 +48,8 @@ def tenant(shop: Services) -> Tenant:
 
 
 def requested(services: Services, tenant: Tenant, use_case: Callable[[Tenant], T]) -> T:
-    """As a request has it done: for the tenant as it is now, and once more if its model changes meanwhile."""
+    """As a request has it done: for the tenant as it is now, and once more if its model changes
+    meanwhile."""
     try:
         return use_case(services.tenants.get_by_name(tenant.name))
     except WrongModel:
@@ -54,7 +58,9 @@ def requested(services: Services, tenant: Tenant, use_case: Callable[[Tenant], T
 
 def enrol(services: Services, tenant: Tenant, *seeds: int) -> dict[int, str]:
     def one(tenant: Tenant, seed: int) -> str:
-        return services.enrolment.enrol_largest_face(tenant, "regular", picture(Person(seed)), RULES).faceid
+        return services.enrolment.enrol_largest_face(
+            tenant, "regular", picture(Person(seed)), RULES
+        ).faceid
 
     return {seed: requested(services, tenant, partial(one, seed=seed)) for seed in seeds}
 
@@ -62,7 +68,9 @@ def enrol(services: Services, tenant: Tenant, *seeds: int) -> dict[int, str]:
 def found(services: Services, tenant: Tenant, seed: int) -> str | None:
     sent = picture(Person(seed, side_px=90))
     match = requested(
-        services, tenant, lambda now: services.recognition.face_analysis.search_by_picture(now, sent, RULES)
+        services,
+        tenant,
+        lambda now: services.recognition.face_analysis.search_by_picture(now, sent, RULES),
     ).match
     return match.face.faceid if match else None
 

@@ -1,4 +1,5 @@
-"""Looking at a picture: its faces and who they may be, in the very order of a comparison with everybody."""
+"""Looking at a picture: its faces and who they may be, in the very order of a comparison with
+everybody."""
 
 from collections.abc import Collection, Sequence
 from contextlib import closing
@@ -18,7 +19,13 @@ from chalicelib.domain.captures import sighting_id
 from chalicelib.domain.errors import FaceNotFound, InvalidInput, Unusable
 from chalicelib.domain.model import NO_LABELS, Profile, Tenant
 from chalicelib.domain.observations import Observation, ObservationFilter, ObservationKind
-from chalicelib.domain.pictures import ATTRIBUTES, BoundingBox, DetectedFace, Estimates, PictureRules
+from chalicelib.domain.pictures import (
+    ATTRIBUTES,
+    BoundingBox,
+    DetectedFace,
+    Estimates,
+    PictureRules,
+)
 from chalicelib.domain.rules.recognised import Comparison, IdentifiedFace, Probes
 from chalicelib.domain.rules.templates import parse_vector, reduce_templates
 from chalicelib.services import Services
@@ -33,17 +40,26 @@ def enrol(services: Services, tenant: Tenant, group: str, *people: Person) -> li
     shown = picture(*people)
     return [
         one.face.faceid
-        for one in services.enrolment.everybody.enrol_all_in_picture(tenant, group, shown, RULES, NO_LABELS)
+        for one in services.enrolment.everybody.enrol_all_in_picture(
+            tenant, group, shown, RULES, NO_LABELS
+        )
     ]
 
 
-def looked(services: Services, tenant: Tenant, *people: Person, **asked: object) -> Sequence[IdentifiedFace]:
+def looked(
+    services: Services, tenant: Tenant, *people: Person, **asked: object
+) -> Sequence[IdentifiedFace]:
     # `asked` has arguments of several types.
-    return services.recognition.face_analysis.identify_faces(tenant, picture(*people), RULES, **asked).faces  # type: ignore[arg-type]
+    return services.recognition.face_analysis.identify_faces(
+        tenant, picture(*people), RULES, **asked
+    ).faces  # type: ignore[arg-type]
 
 
-def brute_force(services: Services, tenant: Tenant, person: Person, groups: Sequence[str]) -> list[tuple[float, str]]:
-    """All faces of the groups by their score with the person, which is computed in float64; ties by id."""
+def brute_force(
+    services: Services, tenant: Tenant, person: Person, groups: Sequence[str]
+) -> list[tuple[float, str]]:
+    """All faces of the groups by their score with the person, which is computed in float64; ties by
+    id."""
     vision = FakeVision()
     image = vision.read_picture(picture(person), RULES)
     (probe,) = vision.embed(image, vision.detect(image)).astype(np.float64)
@@ -86,8 +102,12 @@ def test_the_candidates_are_those_of_a_comparison_with_everybody(
             searched = groups or ("vip", "staff", "stranger", "regular")
             (found,) = looked(services, tenant, probe, group_names=groups, max_candidates=most)
             want = brute_force(services, tenant, probe, searched)
-            assert [one.face.faceid for one in found.candidates] == [faceid for _, faceid in want[:most]]
-            assert [one.score for one in found.candidates] == pytest.approx([min(s, 1.0) for s, _ in want[:most]])
+            assert [one.face.faceid for one in found.candidates] == [
+                faceid for _, faceid in want[:most]
+            ]
+            assert [one.score for one in found.candidates] == pytest.approx(
+                [min(s, 1.0) for s, _ in want[:most]]
+            )
             assert found.decision.gallery_size == len(want)
             matched = [one.match for one in found.candidates]
             decides = bool(want) and want[0][0] >= found.decision.threshold
@@ -97,22 +117,30 @@ def test_the_candidates_are_those_of_a_comparison_with_everybody(
 
 
 @pytest.mark.parametrize("seed", [1, 99])
-def test_a_search_for_the_nearest_faces_decides_as_one_without(services: Services, cloud: Tenant, seed: int) -> None:
+def test_a_search_for_the_nearest_faces_decides_as_one_without(
+    services: Services, cloud: Tenant, seed: int
+) -> None:
     enrol(services, cloud, "staff", *map(Person, range(1, 9)))
     vision = FakeVision()
     image = vision.read_picture(picture(Person(seed)), RULES)
     probes = Probes(vision.model, vision.embed(image, vision.detect(image)), [80.0])
-    [alone], [beside] = (services.recognition.recognise(cloud, probes, max_nearest=most) for most in (0, 7))
+    [alone], [beside] = (
+        services.recognition.recognise(cloud, probes, max_nearest=most) for most in (0, 7)
+    )
     assert len(beside.near) == 7
     assert replace(beside, near=()) == alone
     assert (alone.face is None, alone.decision.score is None) == (seed == 99, seed == 99)
 
 
 def recorded(services: Services, tenant: Tenant) -> list[Observation]:
-    return services.statistics.observations.query(tenant, ObservationFilter(), 0, 10**10).observations
+    return services.statistics.observations.query(
+        tenant, ObservationFilter(), 0, 10**10
+    ).observations
 
 
-def test_a_match_is_recorded_if_that_is_asked_for_once_for_a_request(services: Services, cloud: Tenant) -> None:
+def test_a_match_is_recorded_if_that_is_asked_for_once_for_a_request(
+    services: Services, cloud: Tenant
+) -> None:
     (one, two) = enrol(services, cloud, "vip", Person(1), Person(2, 60))
     before = len(recorded(services, cloud))
     request = RequestId("1", "the content")
@@ -121,18 +149,28 @@ def test_a_match_is_recorded_if_that_is_asked_for_once_for_a_request(services: S
         services.recognition.face_analysis.record_once(cloud, seen, request)
     found = recorded(services, cloud)
     assert len(found) == before + 2
-    assert {search.faceid for search in found if search.kind == ObservationKind.SEARCH} == {one, two}
+    assert {search.faceid for search in found if search.kind == ObservationKind.SEARCH} == {
+        one,
+        two,
+    }
     services.recognition.face_analysis.record_once(cloud, looked(services, cloud, Person(1)))
     assert len(recorded(services, cloud)) == before + 3
 
 
-def test_a_poor_face_that_is_found_to_be_nobody_is_told_why_and_shown_nobody(services: Services, cloud: Tenant) -> None:
+def test_a_poor_face_that_is_found_to_be_nobody_is_told_why_and_shown_nobody(
+    services: Services, cloud: Tenant
+) -> None:
     enrol(services, cloud, "vip", Person(1, likeness=0.97))
     (found,) = looked(services, cloud, Person(1, quality=12, likeness=0.97))
     assert (found.match is not None, found.reason) == (True, "")
     (poor,) = looked(services, cloud, Person(2, quality=12, likeness=0.97))
     assert poor.reason == "too poor to tell who it is, too blurred: 12 of 20"
-    assert (poor.match, poor.candidates, poor.decision.score, poor.decision.gallery_size) == (None, (), None, 1)
+    assert (poor.match, poor.candidates, poor.decision.score, poor.decision.gallery_size) == (
+        None,
+        (),
+        None,
+        1,
+    )
 
 
 def test_the_very_picture_is_found_however_poor_it_is(services: Services, cloud: Tenant) -> None:
@@ -159,7 +197,10 @@ def test_a_face_that_the_picture_was_rejected_for_is_a_candidate_and_no_match(bo
     [stranger] = [one.faceid for one in book.faces() if one.group_id == "stranger"]
 
     (found,) = looked(services, tenant, lookalike)
-    assert [(one.face.faceid, one.match) for one in found.candidates] == [(stranger, True), (face.faceid, False)]
+    assert [(one.face.faceid, one.match) for one in found.candidates] == [
+        (stranger, True),
+        (face.faceid, False),
+    ]
     (in_vip,) = looked(services, tenant, lookalike, group_names=["vip"])
     assert [(one.face.faceid, one.match) for one in in_vip.candidates] == [(face.faceid, False)]
 
@@ -168,11 +209,15 @@ def test_scores_are_at_most_one(services: Services, cloud: Tenant) -> None:
     enrol(services, cloud, "vip", *(Person(seed, 100.0 - seed) for seed in range(1, 30)))
     for seed in range(1, 30):
         (found,) = looked(services, cloud, Person(seed, 100.0 - seed), max_candidates=1)
-        search = services.recognition.face_analysis.search_by_picture(cloud, picture(Person(seed, 100.0 - seed)), RULES)
+        search = services.recognition.face_analysis.search_by_picture(
+            cloud, picture(Person(seed, 100.0 - seed)), RULES
+        )
         assert 0.99 < found.candidates[0].score <= 1.0 >= search.decision.score
 
 
-def test_an_empty_gallery_and_a_picture_of_nobody_are_no_errors(services: Services, cloud: Tenant) -> None:
+def test_an_empty_gallery_and_a_picture_of_nobody_are_no_errors(
+    services: Services, cloud: Tenant
+) -> None:
     (alone,) = looked(services, cloud, Person(1))
     assert (alone.match, alone.candidates, alone.decision.gallery_size) == (None, (), 0)
     assert looked(services, cloud) == ()
@@ -180,15 +225,21 @@ def test_an_empty_gallery_and_a_picture_of_nobody_are_no_errors(services: Servic
 
 def test_similar_faces_are_all_others_best_first(services: Services, cloud: Tenant) -> None:
     enrol(services, cloud, "vip", *(Person(seed, 100.0 - seed) for seed in range(1, 9)))
-    twin = services.enrolment.enrol_largest_face(cloud, "regular", picture(Person(3, 50.0)), RULES).faceid
+    twin = services.enrolment.enrol_largest_face(
+        cloud, "regular", picture(Person(3, 50.0)), RULES
+    ).faceid
     (itself,) = looked(services, cloud, Person(3, 97.0), max_candidates=1)[0].candidates
 
     found = services.recognition.face_analysis.find_similar_faces(cloud, itself.face.faceid, 4)
 
     assert len(found.faces) == 4
-    assert [one.score for one in found.faces] == sorted((one.score for one in found.faces), reverse=True)
+    assert [one.score for one in found.faces] == sorted(
+        (one.score for one in found.faces), reverse=True
+    )
     assert found.faces[0].face.faceid == twin
-    assert [one.match for one in found.faces] == [one.score >= found.threshold for one in found.faces]
+    assert [one.match for one in found.faces] == [
+        one.score >= found.threshold for one in found.faces
+    ]
     assert [one.match for one in found.faces[:2]] == [True, False]
     assert found.gallery_size == 9
     with pytest.raises(FaceNotFound):
@@ -202,7 +253,11 @@ def test_a_picture_is_described_as_an_enrolment_sees_it(services: Services, clou
         replace(cloud, attributes_off=frozenset({"age"})), picture(Person(1, 90, 55)), RULES
     )
     (face,) = found.faces
-    assert (face.detected.box.width, face.quality.total, face.quality.flaw) == (90, 55, "too blurred")
+    assert (face.detected.box.width, face.quality.total, face.quality.flaw) == (
+        90,
+        55,
+        "too blurred",
+    )
     assert (face.estimates.age, face.estimates.emotion) == (None, "happy")
     assert services.recognition.face_analysis.detect(cloud, picture(), RULES).faces == ()
 
@@ -219,11 +274,15 @@ def test_places_are_those_of_the_picture_as_it_was_sent(tmp_path: Path) -> None:
     with closing(build(Settings(storage=tmp_path), clock=FakeClock(), vision=Halving)) as services:
         tenant = add_tenant(services, "cloud", Profile.CLOUD)
         (face,) = looked(services, tenant, Person(1, 70))
-        (described,) = services.recognition.face_analysis.detect(tenant, picture(Person(1, 70)), RULES).faces
+        (described,) = services.recognition.face_analysis.detect(
+            tenant, picture(Person(1, 70)), RULES
+        ).faces
         assert face.probe.box == described.detected.box == BoundingBox(20, 40, 140, 140)
 
 
-def test_two_pictures_are_verified_by_their_largest_faces(services: Services, cloud: Tenant) -> None:
+def test_two_pictures_are_verified_by_their_largest_faces(
+    services: Services, cloud: Tenant
+) -> None:
     def compared(other: bytes) -> Comparison:
         return services.recognition.verification.compare_pictures(
             cloud, picture(Person(1, 90), Person(2, 50)), other, RULES
@@ -249,7 +308,10 @@ class Watched(FakeVision):
         self.ages = 0
 
     def describe(
-        self, image: NDArray[np.uint8], faces: Sequence[DetectedFace], wanted: Collection[str] = ATTRIBUTES
+        self,
+        image: NDArray[np.uint8],
+        faces: Sequence[DetectedFace],
+        wanted: Collection[str] = ATTRIBUTES,
     ) -> list[Estimates]:
         self.ages += len(faces) if "age" in wanted else 0
         return super().describe(image, faces, wanted)
@@ -257,10 +319,15 @@ class Watched(FakeVision):
 
 def test_a_search_for_all_estimates_the_age_of_those_alone_whom_it_finds(tmp_path: Path) -> None:
     vision = Watched()
-    with closing(build(Settings(storage=tmp_path), clock=FakeClock(), vision=lambda: vision)) as services:
+    with closing(
+        build(Settings(storage=tmp_path), clock=FakeClock(), vision=lambda: vision)
+    ) as services:
         tenant = add_tenant(services, "shop", Profile.CLOUD)
         enrol(services, tenant, "staff", Person(1), Person(2, 60))
-        for people, found in (((Person(7), Person(8)), 0), ((Person(7), Person(2, 60), Person(8)), 1)):
+        for people, found in (
+            ((Person(7), Person(8)), 0),
+            ((Person(7), Person(2, 60), Person(8)), 1),
+        ):
             vision.ages = 0
             matches = services.recognition.face_analysis.search_all_in_picture(
                 tenant, picture(*people), "staff", RULES

@@ -19,12 +19,16 @@ def face(book: Book) -> Face:
     enrolled = book.enrol(PERSON, group)
     [capture] = book.see(Shot(MONDAY, (LOOKALIKE,)))
     assert capture.sightings[0].faceid == enrolled.faceid
-    book.services.sightings.rejection.reject(book.tenant, enrolled.faceid, sighting_id(capture.id, 0))
+    book.services.sightings.rejection.reject(
+        book.tenant, enrolled.faceid, sighting_id(capture.id, 0)
+    )
     return book.services.faces.get(book.tenant, enrolled.faceid)
 
 
 def found(book: Book, person: Person) -> str | None:
-    match = book.services.recognition.face_analysis.search_by_picture(book.tenant, picture(person), RULES).match
+    match = book.services.recognition.face_analysis.search_by_picture(
+        book.tenant, picture(person), RULES
+    ).match
     return match.face.faceid if match else None
 
 
@@ -43,13 +47,20 @@ def test_where_there_is_no_other_candidate_nobody_is_found(book: Book, face: Fac
     assert [match.face.faceid for match in searches.matches] == [face.faceid]
     [stranger] = [other for other in book.faces() if other.group_id == "stranger"]
     book.services.deletion.delete_faces_of_group(book.tenant, "stranger", [stranger.faceid])
-    search = book.services.recognition.face_analysis.search_by_picture(book.tenant, picture(LOOKALIKE), RULES)
+    search = book.services.recognition.face_analysis.search_by_picture(
+        book.tenant, picture(LOOKALIKE), RULES
+    )
     assert (search.match, search.decision.score) == (None, None)
 
 
-def test_a_search_by_face_is_turned_down_too_but_for_the_face_itself(book: Book, face: Face) -> None:
+def test_a_search_by_face_is_turned_down_too_but_for_the_face_itself(
+    book: Book, face: Face
+) -> None:
     [stranger] = [other for other in book.faces() if other.group_id == "stranger"]
-    assert book.services.recognition.face_analysis.search_by_face(book.tenant, stranger.faceid, "vip") is None
+    assert (
+        book.services.recognition.face_analysis.search_by_face(book.tenant, stranger.faceid, "vip")
+        is None
+    )
     itself = book.services.recognition.face_analysis.search_by_face(book.tenant, face.faceid, "vip")
     assert itself.face.faceid == face.faceid
 

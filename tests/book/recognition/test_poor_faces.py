@@ -1,4 +1,5 @@
-"""A poor face is compared with good ones by the same threshold, and with poor ones only if it is the same picture."""
+"""A poor face is compared with good ones by the same threshold, and with poor ones only if it is
+the same picture."""
 
 import pytest
 
@@ -8,19 +9,28 @@ from chalicelib.services import Services
 from tests.support.fakes import RULES, Person, picture
 
 ALL_ALIKE = 0.97
-"""Two pictures of one person score about 0.97^2 here: far over any threshold, and less than one picture twice."""
+"""Two pictures of one person score about 0.97^2 here: far over any threshold, and less than one
+picture twice."""
 
 
 def enrol_all(services: Services, tenant: Tenant, *people: Person):
-    return services.enrolment.everybody.enrol_all_in_picture(tenant, "group", picture(*people), RULES, NO_LABELS)
+    return services.enrolment.everybody.enrol_all_in_picture(
+        tenant, "group", picture(*people), RULES, NO_LABELS
+    )
 
 
-def test_a_single_poor_face_is_refused_with_what_is_wrong(services: Services, cloud: Tenant) -> None:
+def test_a_single_poor_face_is_refused_with_what_is_wrong(
+    services: Services, cloud: Tenant
+) -> None:
     with pytest.raises(Unusable, match="too blurred: 12 of 20; send a sharper"):
-        services.enrolment.enrol_largest_face(cloud, "regular", picture(Person(1, quality=12)), RULES)
+        services.enrolment.enrol_largest_face(
+            cloud, "regular", picture(Person(1, quality=12)), RULES
+        )
 
 
-@pytest.mark.parametrize(("enrolled", "probe", "found"), [(90, 5, True), (5, 90, True), (5, 19, False)])
+@pytest.mark.parametrize(
+    ("enrolled", "probe", "found"), [(90, 5, True), (5, 90, True), (5, 19, False)]
+)
 def test_a_poor_probe_is_somebody_unless_the_enrolled_picture_is_poor_too(
     enrolled: float, probe: float, found: bool, services: Services, cloud: Tenant
 ) -> None:
@@ -30,19 +40,32 @@ def test_a_poor_probe_is_somebody_unless_the_enrolled_picture_is_poor_too(
     search = services.recognition.face_analysis.search_by_picture(cloud, poor, RULES)
 
     assert (search.match is not None) == found
-    assert len(services.recognition.face_analysis.search_all_in_picture(cloud, poor, "group", RULES).matches) == found
+    assert (
+        len(
+            services.recognition.face_analysis.search_all_in_picture(
+                cloud, poor, "group", RULES
+            ).matches
+        )
+        == found
+    )
 
 
-def test_a_poor_picture_finds_the_face_that_was_enrolled_from_it(services: Services, cloud: Tenant) -> None:
+def test_a_poor_picture_finds_the_face_that_was_enrolled_from_it(
+    services: Services, cloud: Tenant
+) -> None:
     people = (Person(1, 90, quality=5), Person(2, 50, quality=5))
     enrolled = enrol_all(services, cloud, *people)
 
-    found = services.recognition.face_analysis.search_all_in_picture(cloud, picture(*people), "group", RULES)
+    found = services.recognition.face_analysis.search_all_in_picture(
+        cloud, picture(*people), "group", RULES
+    )
 
     assert [match.face.faceid for match in found.matches] == [one.face.faceid for one in enrolled]
 
 
-@pytest.mark.parametrize(("first", "second", "known"), [(10, 15, False), (90, 15, True), (10, 90, True)])
+@pytest.mark.parametrize(
+    ("first", "second", "known"), [(10, 15, False), (90, 15, True), (10, 90, True)]
+)
 def test_of_two_poor_pictures_nobody_is_known(
     first: float, second: float, known: bool, services: Services, cloud: Tenant
 ) -> None:
@@ -87,7 +110,10 @@ def test_where_the_tenant_says_how_good_a_face_has_to_be_no_poorer_one_is_enroll
     with pytest.raises(Unusable, match="the face is too poor to enrol, too blurred: 59 of 60"):
         enrol_all(services, asking, Person(1, quality=59))
     crowd = Person(1, 90), Person(2, 80, quality=59), Person(3, 70)
-    with pytest.raises(Unusable, match="face 2 of 3, the largest first, is too poor to enrol, too blurred: 59 of 60"):
+    with pytest.raises(
+        Unusable,
+        match="face 2 of 3, the largest first, is too poor to enrol, too blurred: 59 of 60",
+    ):
         enrol_all(services, asking, *crowd)
     assert services.groups.find(asking, "group") is None, "all or none"
     assert len(enrol_all(services, asking, crowd[0], crowd[2], Person(4, 60, quality=60))) == 3

@@ -1,4 +1,5 @@
-"""The demand of a pair decides and is told, in a search and in a comparison, from the first enrolled face on."""
+"""The demand of a pair decides and is told, in a search and in a comparison, from the first
+enrolled face on."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,7 +24,13 @@ class JudgingVision(FakeVision):
     """Vision with a population of whom some look like Ann."""
 
     population = Population(
-        np.stack([*(row / np.linalg.norm(row) for row in _KIND), *(embedding_of(600 + n) for n in range(60))]), 0.2
+        np.stack(
+            [
+                *(row / np.linalg.norm(row) for row in _KIND),
+                *(embedding_of(600 + n) for n in range(60)),
+            ]
+        ),
+        0.2,
     )
 
 
@@ -50,13 +57,17 @@ def test_a_search_and_a_comparison_ask_for_the_demand_of_the_pair(
     vision = services.ports.vision()
     rows = [
         vision.embed(image, vision.detect(image))[0]
-        for image in (vision.read_picture(one, RULES) for one in (probe, picture(Person(ANN, 100.0))))
+        for image in (
+            vision.read_picture(one, RULES) for one in (probe, picture(Person(ANN, 100.0)))
+        )
     ]
     template = parse_vector(make_template("fake", rows[1]))
     demand = JudgingVision.population.compute_demand(rows[0], template)
     asked = OperatingPoint(CURVE).find_threshold(1, demand)
     found = services.recognition.face_analysis.search_by_picture(tenant, probe, RULES)
-    compared = services.recognition.verification.compare_pictures(tenant, probe, picture(Person(ANN, 100.0)), RULES)
+    compared = services.recognition.verification.compare_pictures(
+        tenant, probe, picture(Person(ANN, 100.0)), RULES
+    )
     score = float(rows[0].astype(np.float64) @ template.astype(np.float64))
 
     assert demand > 0.2
@@ -66,7 +77,9 @@ def test_a_search_and_a_comparison_ask_for_the_demand_of_the_pair(
         assert found.decision.threshold == pytest.approx(asked)
 
 
-def test_who_resembles_nobody_is_found_below_the_usual_threshold(tmp_path: Path, clock: FakeClock) -> None:
+def test_who_resembles_nobody_is_found_below_the_usual_threshold(
+    tmp_path: Path, clock: FakeClock
+) -> None:
     """The search leaves nobody out whom the demand of the pair lets in."""
     rare, usual = embedding_of(2), OperatingPoint(CURVE).find_threshold(1)
     assert usual == pytest.approx(OperatingPoint(CURVE).find_threshold(2))

@@ -1,4 +1,5 @@
-"""Pictures in S3: read where the tenant may, and refused so that nobody hears what S3 said, or that it was asked."""
+"""Pictures in S3: read where the tenant may, and refused so that nobody hears what S3 said, or that
+it was asked."""
 
 import pytest
 from msgspec.structs import replace
@@ -9,7 +10,11 @@ from chalicelib.domain.model import Profile, Tenant
 from chalicelib.services import Services
 from tests.support.fakes import FakeObjects
 
-AT = {("photos", "ann.jpg"): b"ann", ("photos", "ann.jpg", "v1"): b"ann, younger", ("photos", "big"): Unusable("big")}
+AT = {
+    ("photos", "ann.jpg"): b"ann",
+    ("photos", "ann.jpg", "v1"): b"ann, younger",
+    ("photos", "big"): Unusable("big"),
+}
 
 
 class Watch:
@@ -26,7 +31,9 @@ class Watch:
     def sleep(self, seconds: float) -> None:
         self.now += seconds
 
-    def read_object(self, bucket: str, key: str, version: str | None, most_bytes: int) -> bytes | None:
+    def read_object(
+        self, bucket: str, key: str, version: str | None, most_bytes: int
+    ) -> bytes | None:
         self.now += self.takes_s
         return self.objects.read_object(bucket, key, version, most_bytes)
 
@@ -34,14 +41,18 @@ class Watch:
 @pytest.fixture
 def tenant(services: Services) -> Tenant:
     services.tenants.add("shop", Profile.CLOUD)
-    return replace(services.tenants.get_by_name("shop"), picture_buckets=frozenset({"photos", "own-data"}))
+    return replace(
+        services.tenants.get_by_name("shop"), picture_buckets=frozenset({"photos", "own-data"})
+    )
 
 
 def stored(watch: Watch) -> StoredPictures:
     return StoredPictures(lambda: watch, ["own-data"], watch.monotonic, watch.sleep)
 
 
-def test_an_object_of_an_allowed_bucket_is_read_at_once_in_the_version_that_was_asked_for(tenant: Tenant) -> None:
+def test_an_object_of_an_allowed_bucket_is_read_at_once_in_the_version_that_was_asked_for(
+    tenant: Tenant,
+) -> None:
     watch = Watch(0.1)
     assert stored(watch).read_picture(tenant, "photos", "ann.jpg") == b"ann"
     assert stored(watch).read_picture(tenant, "photos", "ann.jpg", "v1") == b"ann, younger"
@@ -71,7 +82,12 @@ def test_a_slow_no_takes_a_whole_number_of_the_same_time(tenant: Tenant) -> None
 
 def test_a_tenant_without_buckets_is_answered_at_once(tenant: Tenant) -> None:
     watch = Watch(1)
-    assert stored(watch).read_picture(replace(tenant, picture_buckets=frozenset()), "photos", "ann.jpg") is None
+    assert (
+        stored(watch).read_picture(
+            replace(tenant, picture_buckets=frozenset()), "photos", "ann.jpg"
+        )
+        is None
+    )
     assert (watch.now, watch.objects.asked) == (100.0, [])
 
 

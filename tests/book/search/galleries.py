@@ -11,12 +11,23 @@ from chalicelib.domain.rules.decision import SearchRequest
 from chalicelib.services import Services
 from chalicelib.settings import Settings
 from chalicelib.storage import keys
-from tests.support.fakes import RULES, UNHURRIED, FakeClock, FakeVision, Person, embedding_of, picture
+from tests.support.fakes import (
+    RULES,
+    UNHURRIED,
+    FakeClock,
+    FakeVision,
+    Person,
+    embedding_of,
+    picture,
+)
 
 
 def enrol(services: Services, tenant: Tenant, seeds: range) -> dict[int, str]:
     return {
-        n: services.enrolment.enrol_largest_face(tenant, "regular", picture(Person(n)), RULES).faceid for n in seeds
+        n: services.enrolment.enrol_largest_face(
+            tenant, "regular", picture(Person(n)), RULES
+        ).faceid
+        for n in seeds
     }
 
 
@@ -45,7 +56,8 @@ def traces(services: Services, template: Template) -> list[str]:
 
 
 class StopsAt:
-    """Storage that fails, as if the process were killed, at the `n`th change from now on; before, it does as asked."""
+    """Storage that fails, as if the process were killed, at the `n`th change from now on; before,
+    it does as asked."""
 
     def __init__(self, store: Any, changes: tuple[str, ...], left: list[int]) -> None:
         self._store = store

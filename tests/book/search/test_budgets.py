@@ -1,4 +1,5 @@
-"""Galleries in the memory and on the disk that they may take: others go first, and every search is answered rightly."""
+"""Galleries in the memory and on the disk that they may take: others go first, and every search is
+answered rightly."""
 
 import random
 from collections.abc import Callable, Iterator
@@ -54,7 +55,10 @@ class Watched:
 
 
 class Shops:
-    """Tenants in the storage of one box. Each has a gallery under its own name; their galleries may be the same one."""
+    """Tenants in the storage of one box.
+
+    Each has a gallery under its own name; their galleries may be the same one.
+    """
 
     def __init__(self, folder: Path, vectors: NDArray[np.float32]) -> None:
         self.folder = folder
@@ -79,7 +83,12 @@ class Shops:
 
     def _committed(self, tenant: str, seq: int) -> None:
         self.items.transact(
-            [Put(keys.DIRECTORY, {"tenant": tenant, "item": keys.TENANT_ITEM, "seq": seq, "model": "bench"})]
+            [
+                Put(
+                    keys.DIRECTORY,
+                    {"tenant": tenant, "item": keys.TENANT_ITEM, "seq": seq, "model": "bench"},
+                )
+            ]
         )
 
     def galleries(self, disk_bytes: int, memory_bytes: int = PLENTY) -> Galleries:
@@ -106,8 +115,13 @@ def shops(tmp_path: Path, vectors: NDArray[np.float32]) -> Iterator[Shops]:
         yield made
 
 
-def test_200_tenants_go_through_a_process_whose_disk_holds_20(shops: Shops, gallery: Segment) -> None:
-    """Scaled: 6,000 faces each. `python -m regulars_lab.bench.tenants` does the same with 30,000."""
+def test_200_tenants_go_through_a_process_whose_disk_holds_20(
+    shops: Shops, gallery: Segment
+) -> None:
+    """Scaled: 6,000 faces each.
+
+    `python -m regulars_lab.bench.tenants` does the same with 30,000.
+    """
     names = [f"shop-{number}" for number in range(200)]
     shops.alike(names, gallery)
     galleries, draw = shops.galleries(20 * ON_DISK), random.Random(1)
@@ -142,7 +156,9 @@ def test_a_gallery_larger_than_the_disk_says_what_to_do_and_stops_nobody_else(
         assert shops.found(galleries, "small", 7)
 
 
-def test_a_search_under_way_keeps_its_gallery_and_another_is_busy_meanwhile(shops: Shops, gallery: Segment) -> None:
+def test_a_search_under_way_keeps_its_gallery_and_another_is_busy_meanwhile(
+    shops: Shops, gallery: Segment
+) -> None:
     shops.alike(["one", "two"], gallery)
     galleries = shops.galleries(ON_DISK)
     view = galleries.read_current("one", "bench").view
@@ -179,7 +195,10 @@ def test_threads_that_share_too_small_a_disk_find_the_right_faces(
 ) -> None:
     names = [f"shop-{number}" for number in range(6)]
     shops.alike(names[:3], gallery)
-    shops.alike(names[3:], segment(vectors[FACES // 2 :], [f"face-{n:07d}" for n in range(FACES // 2, 2 * FACES)]))
+    shops.alike(
+        names[3:],
+        segment(vectors[FACES // 2 :], [f"face-{n:07d}" for n in range(FACES // 2, 2 * FACES)]),
+    )
     galleries, limit = shops.galleries(4 * ON_DISK), 4 * ON_DISK
     wrong: list[str] = []
     served: list[str] = []
@@ -190,7 +209,8 @@ def test_threads_that_share_too_small_a_disk_find_the_right_faces(
             name = draw.choice(names)
             right = shops.found(galleries, name, draw.randrange(FACES // 2, FACES))
             (served if right else wrong).append(name)
-            # Twice: what is mapped is listed piece by piece, so one look may count a file that goes and the next one.
+            # Twice: what is mapped is listed piece by piece, so one look may count a file that goes
+            # and the next one.
             if min(shops.on_disk, shops.on_disk) > limit:
                 wrong.append("more on the disk than may be")
 

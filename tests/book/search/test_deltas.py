@@ -1,4 +1,5 @@
-"""Large galleries, whose snapshots are mostly deltas upon a whole one. Here, every gallery is large."""
+"""Large galleries, whose snapshots are mostly deltas upon a whole one. Here, every gallery is
+large."""
 
 from __future__ import annotations
 
@@ -26,7 +27,16 @@ from chalicelib.book.search.snapshots.segment import DamagedSnapshot, decode
 from chalicelib.domain.model import Edit, JournalEntry, Profile, Template, Tenant
 from chalicelib.domain.rules.templates import make_template
 from chalicelib.storage import keys
-from tests.book.search.galleries import Killed, StopsAt, best, cold, enrol, journal_length, opened, traces
+from tests.book.search.galleries import (
+    Killed,
+    StopsAt,
+    best,
+    cold,
+    enrol,
+    journal_length,
+    opened,
+    traces,
+)
 from tests.support.book.synthetic import segment, write_snapshot
 from tests.support.book.tenants import add_tenant
 from tests.support.examples import drawn
@@ -43,7 +53,9 @@ def changes(*edits: Edit) -> st.SearchStrategy[list[JournalEntry]]:
 
     def entry(edit: Edit) -> st.SearchStrategy[JournalEntry]:
         given_ = templates if edit in (Edit.PUT, Edit.REPLACE, Edit.EMBED) else none
-        return st.builds(JournalEntry, st.just(edit), st.sampled_from(FACEIDS), st.sampled_from(GROUPS), given_)
+        return st.builds(
+            JournalEntry, st.just(edit), st.sampled_from(FACEIDS), st.sampled_from(GROUPS), given_
+        )
 
     return st.lists(st.sampled_from(edits).flatmap(entry), max_size=12)
 
@@ -73,7 +85,9 @@ def test_only_a_gallery_knows_the_faces_of_a_group_that_is_dropped() -> None:
     assert delta.fold_changes("m", [JournalEntry(Edit.DROP, "", "a")]) is None
 
 
-@pytest.mark.parametrize("damage", [lambda data: data[:-1], lambda data: data[:5], lambda data: b"X" + data[1:]])
+@pytest.mark.parametrize(
+    "damage", [lambda data: data[:-1], lambda data: data[:5], lambda data: b"X" + data[1:]]
+)
 def test_a_damaged_delta_is_refused(damage: Callable[[bytes], bytes]) -> None:
     data = delta.encode([JournalEntry(Edit.PUT, "face", "a", (TEMPLATES[0],))])
     with pytest.raises(DamagedSnapshot):
@@ -100,12 +114,16 @@ class Shop:
 
     def copied(self, folder: Path) -> Shop:
         """Open a copy, as it was left when it was closed."""
-        return Shop(Path(shutil.copytree(self.folder, folder)), FakeClock(self.clock.now()), {**self.faces})
+        return Shop(
+            Path(shutil.copytree(self.folder, folder)), FakeClock(self.clock.now()), {**self.faces}
+        )
 
     def builder(self, left: list[int] | None = None) -> Compactor:
         """Make a builder that holds no gallery. `left`: changes of storage before it is killed."""
         items: Any = self.items if left is None else StopsAt(self.items, ("transact",), left)
-        blobs: Any = self.blobs if left is None else StopsAt(self.blobs, ("put_if_absent", "delete"), left)
+        blobs: Any = (
+            self.blobs if left is None else StopsAt(self.blobs, ("put_if_absent", "delete"), left)
+        )
         return Compactor(items, blobs, cold(self.services), self.clock, large_bytes=1)
 
     def build(self, *, erase: bool = True, after: timedelta = timedelta(0)) -> bool:
@@ -124,13 +142,21 @@ class Shop:
     def kinds(self) -> list[str]:
         """List the snapshots that the pointer names, the newest last. No other is stored."""
         pointer = pointer_of(self.items, self.tenant.name, "fake")
-        assert {one.key for one in self.blobs.walk(keys.snapshots(self.tenant.name, "fake"))} == {*pointer["snapshots"]}
-        return ["whole" if keys.base_of_snapshot(key) == key else "delta" for key in pointer["snapshots"]]
+        assert {one.key for one in self.blobs.walk(keys.snapshots(self.tenant.name, "fake"))} == {
+            *pointer["snapshots"]
+        }
+        return [
+            "whole" if keys.base_of_snapshot(key) == key else "delta"
+            for key in pointer["snapshots"]
+        ]
 
     def assert_right(self) -> None:
         galleries = cold(self.services)
         for seed in (min(self.faces), max(self.faces)):
-            assert best(galleries, self.tenant, seed) == (self.faces[seed], 10_000 + len(self.faces))
+            assert best(galleries, self.tenant, seed) == (
+                self.faces[seed],
+                10_000 + len(self.faces),
+            )
 
 
 @cache
@@ -226,14 +252,18 @@ def test_a_base_stays_as_long_as_a_delta_needs_it_and_no_longer(crowded: Shop) -
 def test_a_purge_leaves_no_base_from_before(crowded: Shop) -> None:
     gone = crowded.go(1)
     assert crowded.build(erase=False)
-    crowded.builder().purge_before(crowded.tenant.name, crowded.services.writer.read_seq(crowded.tenant.name))
+    crowded.builder().purge_before(
+        crowded.tenant.name, crowded.services.writer.read_seq(crowded.tenant.name)
+    )
     assert crowded.kinds() == ["whole"]
     crowded.assert_right()
     crowded.services.close()
     assert traces(crowded.services, gone) == []
 
 
-def test_a_damaged_delta_is_passed_over_for_its_base_and_the_next_snapshot_is_whole(crowded: Shop) -> None:
+def test_a_damaged_delta_is_passed_over_for_its_base_and_the_next_snapshot_is_whole(
+    crowded: Shop,
+) -> None:
     assert crowded.build()
     *_, newest = crowded.blobs.walk(keys.snapshots(crowded.tenant.name, "fake"))
     crowded.blobs.replace(newest.key, b"damaged", "application/octet-stream")
@@ -244,7 +274,9 @@ def test_a_damaged_delta_is_passed_over_for_its_base_and_the_next_snapshot_is_wh
     crowded.assert_right()
 
 
-def test_nobody_writes_a_snapshot_while_a_whole_one_is_being_written_unless_its_builder_died(shop: Shop) -> None:
+def test_nobody_writes_a_snapshot_while_a_whole_one_is_being_written_unless_its_builder_died(
+    shop: Shop,
+) -> None:
     shop.go(1)
     with suppress(Killed):
         shop.builder([1]).build(shop.tenant.name)
@@ -257,7 +289,10 @@ def test_nobody_writes_a_snapshot_while_a_whole_one_is_being_written_unless_its_
 @pytest.mark.slow
 @pytest.mark.parametrize("step", drawn(range(10), 3))
 def test_a_builder_killed_at_any_write_leaves_every_search_exact(crowded: Shop, step: int) -> None:
-    """Of a delta, of a whole snapshot, and of what they leave behind. The next builders carry on."""
+    """Of a delta, of a whole snapshot, and of what they leave behind.
+
+    The next builders carry on.
+    """
     left = [step]
     with suppress(Killed):
         crowded.builder(left).build(crowded.tenant.name)

@@ -20,7 +20,16 @@ from chalicelib.domain.rules.templates import make_template
 from chalicelib.services import Services
 from chalicelib.storage import keys
 from chalicelib.storage.ports import Put
-from tests.book.search.galleries import Killed, StopsAt, best, cold, enrol, journal_length, opened, traces
+from tests.book.search.galleries import (
+    Killed,
+    StopsAt,
+    best,
+    cold,
+    enrol,
+    journal_length,
+    opened,
+    traces,
+)
 from tests.support.book.synthetic import segment, write_snapshot
 from tests.support.book.tenants import add_tenant
 from tests.support.examples import drawn
@@ -46,7 +55,9 @@ class Full:
 def came(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[int, str]]:
     folder = tmp_path_factory.mktemp("full") / "data"
     with closing(opened(folder, FakeClock())) as services:
-        return folder, enrol(services, add_tenant(services, "cloud", Profile.CLOUD), range(TAIL_LENGTH))
+        return folder, enrol(
+            services, add_tenant(services, "cloud", Profile.CLOUD), range(TAIL_LENGTH)
+        )
 
 
 @pytest.fixture
@@ -75,7 +86,9 @@ def test_short_tail_makes_no_snapshot(services: Services, tenant: Tenant) -> Non
     assert not services.index.build(tenant.name)
 
 
-def test_tail_of_yesterday_makes_a_snapshot_however_short(services: Services, tenant: Tenant, clock: FakeClock) -> None:
+def test_tail_of_yesterday_makes_a_snapshot_however_short(
+    services: Services, tenant: Tenant, clock: FakeClock
+) -> None:
     faces = enrol(services, tenant, range(3))
     clock.advance(TAIL_AGE + timedelta(seconds=1))
 
@@ -84,7 +97,9 @@ def test_tail_of_yesterday_makes_a_snapshot_however_short(services: Services, te
     assert best(cold(services), tenant, 1) == (faces[1], 3)
 
 
-def test_journal_is_trimmed_behind_the_newest_snapshot_after_the_grace_time(full: Full, clock: FakeClock) -> None:
+def test_journal_is_trimmed_behind_the_newest_snapshot_after_the_grace_time(
+    full: Full, clock: FakeClock
+) -> None:
     services, tenant, faces = full.services, full.tenant, full.faces
     warm = cold(services)
     best(warm, tenant, 0)
@@ -123,7 +138,9 @@ def test_template_of_a_deleted_face_is_gone_from_journal_and_snapshots(
     assert traces(services, kept.templates[0]) != []
 
 
-def test_replaced_picture_makes_a_snapshot_worth_it_and_a_new_face_does_not(services: Services, tenant: Tenant) -> None:
+def test_replaced_picture_makes_a_snapshot_worth_it_and_a_new_face_does_not(
+    services: Services, tenant: Tenant
+) -> None:
     enrol(services, tenant, range(3))
     assert not services.index.build(tenant.name)
     face = services.enrolment.everybody.enrol_all_in_picture(
@@ -131,7 +148,9 @@ def test_replaced_picture_makes_a_snapshot_worth_it_and_a_new_face_does_not(serv
     )[0].face
     assert not services.index.build(tenant.name)
 
-    services.enrolment.everybody.enrol_all_in_picture(tenant, "g", picture(Person(7, quality=90)), RULES, Labels())
+    services.enrolment.everybody.enrol_all_in_picture(
+        tenant, "g", picture(Person(7, quality=90)), RULES, Labels()
+    )
 
     assert services.index.build(tenant.name)
     assert services.faces.get(tenant, face.faceid).version == 2
@@ -145,7 +164,9 @@ def test_gallery_that_fell_behind_the_trimmed_journal_loads_the_snapshot(
     best(behind, tenant, 0)
     faces: dict[int, str] = {}
     for round_ in range(2):
-        faces |= enrol(services, tenant, range(10 + TAIL_LENGTH * round_, 10 + TAIL_LENGTH * (round_ + 1)))
+        faces |= enrol(
+            services, tenant, range(10 + TAIL_LENGTH * round_, 10 + TAIL_LENGTH * (round_ + 1))
+        )
         services.index.build(tenant.name)
     clock.advance(GRACE + timedelta(seconds=1))
     services.index.build(tenant.name)
@@ -158,7 +179,9 @@ def damage(services: Services) -> None:
     newest.write_bytes(newest.read_bytes()[:-100])
 
 
-def test_damaged_snapshot_is_passed_over_for_the_one_before_it(full: Full, caplog: pytest.LogCaptureFixture) -> None:
+def test_damaged_snapshot_is_passed_over_for_the_one_before_it(
+    full: Full, caplog: pytest.LogCaptureFixture
+) -> None:
     services, tenant, faces = full.services, full.tenant, full.faces
     services.index.build(tenant.name)
     faces |= enrol(services, tenant, range(TAIL_LENGTH, 2 * TAIL_LENGTH))
@@ -205,17 +228,23 @@ def test_unknown_tenant_is_an_error(services: Services) -> None:
         cold(services).search("nobody", SearchRequest("fake", np.zeros((1, 256), dtype=np.float32)))
 
 
-def test_search_never_misses_a_face_that_was_acknowledged_before_it_began(services: Services, tenant: Tenant) -> None:
+def test_search_never_misses_a_face_that_was_acknowledged_before_it_began(
+    services: Services, tenant: Tenant
+) -> None:
     def work(worker: int) -> list[int]:
         galleries, missed = services.ports.search, []
         for n in range(8):
             seed = 100 * worker + n
-            faceid = services.enrolment.enrol_largest_face(tenant, "regular", picture(Person(seed)), RULES).faceid
+            faceid = services.enrolment.enrol_largest_face(
+                tenant, "regular", picture(Person(seed)), RULES
+            ).faceid
             answer = galleries.search(tenant.name, SearchRequest("fake", embedding_of(seed)[None]))
             if answer.candidates[0][0].faceid != faceid:
                 missed.append(seed)
             services.deletion.delete_faces_of_group(tenant, "regular", [faceid])
-            answer = galleries.search(tenant.name, SearchRequest("fake", embedding_of(seed)[None], limit=100))
+            answer = galleries.search(
+                tenant.name, SearchRequest("fake", embedding_of(seed)[None], limit=100)
+            )
             if faceid in {candidate.faceid for candidate in answer.candidates[0]}:
                 missed.append(-seed)
         return missed
@@ -223,7 +252,9 @@ def test_search_never_misses_a_face_that_was_acknowledged_before_it_began(servic
     assert side_by_side([partial(work, worker) for worker in range(16)]) == [[]] * 16
 
 
-def test_searches_stay_right_while_snapshots_are_built_and_trimmed(full: Full, clock: FakeClock) -> None:
+def test_searches_stay_right_while_snapshots_are_built_and_trimmed(
+    full: Full, clock: FakeClock
+) -> None:
     services, tenant, faces = full.services, full.tenant, full.faces
     held = cold(services)
     compactor = Compactor(services.requests._items, services.storage.blobs, held, clock)
@@ -263,7 +294,12 @@ def test_a_part_of_a_gallery_that_an_earlier_version_stored_is_passed_over_and_d
     items, blobs = services.requests._items, services.storage.blobs
     part = keys.snapshot(tenant.name, "fake", 1, "part")
     blobs.put_if_absent(part, b"half of the faces", "application/octet-stream")
-    pointer = {"item": keys.index_item("fake") + "#0/2", "seq": 1, "built_at": 0, "snapshots": [part]}
+    pointer = {
+        "item": keys.index_item("fake") + "#0/2",
+        "seq": 1,
+        "built_at": 0,
+        "snapshots": [part],
+    }
     items.transact([Put(keys.DIRECTORY, {"tenant": tenant.name, **pointer})])
 
     assert best(cold(services), tenant, 9) == (faces[9], TAIL_LENGTH)
@@ -281,8 +317,13 @@ def test_a_part_of_a_gallery_that_an_earlier_version_stored_is_passed_over_and_d
 
 @pytest.mark.slow
 @pytest.mark.parametrize("step", drawn(range(10), 3))
-def test_a_builder_killed_at_any_step_leaves_every_search_exact(full: Full, clock: FakeClock, step: int) -> None:
-    """At each change that it makes to storage: snapshots, pointers, what it trims. The next one carries on."""
+def test_a_builder_killed_at_any_step_leaves_every_search_exact(
+    full: Full, clock: FakeClock, step: int
+) -> None:
+    """At each change that it makes to storage: snapshots, pointers, what it trims.
+
+    The next one carries on.
+    """
     services, tenant, faces = full.services, full.tenant, full.faces
     items, blobs = services.requests._items, services.storage.blobs
     services.index.build(tenant.name)
@@ -329,7 +370,10 @@ def stored(services: Services, tenant: Tenant, faces: int, seq: int) -> None:
 
 def grown(gallery: Gallery, seeds: range, seq: int) -> None:
     """Apply journal entries that add faces; storage knows nothing of them."""
-    puts = [JournalEntry(Edit.PUT, f"late-{n}", "g", (make_template("fake", embedding_of(n)),)) for n in seeds]
+    puts = [
+        JournalEntry(Edit.PUT, f"late-{n}", "g", (make_template("fake", embedding_of(n)),))
+        for n in seeds
+    ]
     with gallery.changing:
         gallery.apply_entries(puts, seq)
 
@@ -362,7 +406,8 @@ def test_a_large_gallery_with_a_long_tail_is_loaded_anew_from_the_newest_snapsho
 def test_a_tail_that_was_long_from_the_beginning_is_not_looked_at_by_every_search(
     services: Services, tenant: Tenant
 ) -> None:
-    """No newer snapshot, or a damaged one: the gallery is loaded again after 1,024 changes, not at each search."""
+    """No newer snapshot, or a damaged one: the gallery is loaded again after 1,024 changes, not at
+    each search."""
     galleries = cold(services)
     stored(services, tenant, 4_200, seq=1)
     at_seq(services, tenant, 1)
@@ -374,25 +419,35 @@ def test_a_tail_that_was_long_from_the_beginning_is_not_looked_at_by_every_searc
     assert galleries.read_current(tenant.name, "fake") is held
 
 
-def test_only_faces_that_reach_the_threshold_of_what_is_compared_are_found(services: Services, tenant: Tenant) -> None:
+def test_only_faces_that_reach_the_threshold_of_what_is_compared_are_found(
+    services: Services, tenant: Tenant
+) -> None:
     curve = ImpostorCurve(((0.0, 0.5), (0.4, 1e-4)), 0.3, 1e-3, 29.55)
     faces = enrol(services, tenant, range(20))
     for point in (OperatingPoint(curve), OperatingPoint(curve, 1e-6)):
         near = embedding_of(3) + 0.9 * embedding_of(500)
         near /= np.linalg.norm(near)
         for probe in (embedding_of(3), near, embedding_of(999)):
-            every = cold(services).search(tenant.name, SearchRequest("fake", probe[None], limit=100))
+            every = cold(services).search(
+                tenant.name, SearchRequest("fake", probe[None], limit=100)
+            )
             found = cold(services).search(
                 tenant.name, SearchRequest("fake", probe[None], limit=100, operating_point=point)
             )
-            wanted = tuple(one for one in every.candidates[0] if one.score >= point.find_threshold(20))
+            wanted = tuple(
+                one for one in every.candidates[0] if one.score >= point.find_threshold(20)
+            )
             assert found.candidates == (wanted,)
             assert found.gallery_size == 20
             for least in (-0.3, 0.05):
-                asked = SearchRequest("fake", probe[None], limit=100, operating_point=point, least_demands=(least,))
+                asked = SearchRequest(
+                    "fake", probe[None], limit=100, operating_point=point, least_demands=(least,)
+                )
                 lower = cold(services).search(tenant.name, asked).candidates[0]
                 assert lower == tuple(
-                    one for one in every.candidates[0] if one.score >= point.find_threshold(20, least)
+                    one
+                    for one in every.candidates[0]
+                    if one.score >= point.find_threshold(20, least)
                 )
     assert len(faces) == 20
 
@@ -402,7 +457,9 @@ def test_a_group_that_does_not_exist_holds_nobody_and_a_probe_of_other_dimension
 ) -> None:
     enrol(services, tenant, range(2))
     galleries = cold(services)
-    answer = galleries.search(tenant.name, SearchRequest("fake", embedding_of(1)[None], group_ids=["nowhere"]))
+    answer = galleries.search(
+        tenant.name, SearchRequest("fake", embedding_of(1)[None], group_ids=["nowhere"])
+    )
     assert (answer.gallery_size, answer.candidates) == (0, ((),))
     with pytest.raises(InvalidInput, match="256 dimensions, the probes 128"):
         galleries.search(tenant.name, SearchRequest("fake", np.zeros((1, 128), dtype=np.float32)))
@@ -411,7 +468,8 @@ def test_a_group_that_does_not_exist_holds_nobody_and_a_probe_of_other_dimension
 def test_template_of_a_deleted_face_is_gone_in_three_hours_from_a_gallery_that_always_changes(
     services: Services, tenant: Tenant, clock: FakeClock
 ) -> None:
-    """Each hour another face is deleted, and the sweep builds a snapshot that is younger than the grace time."""
+    """Each hour another face is deleted, and the sweep builds a snapshot that is younger than the
+    grace time."""
     faces = enrol(services, tenant, range(6))
     gone = services.faces.get(tenant, faces[0])
     for seed in range(4):

@@ -7,7 +7,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chalicelib.book.search.gallery import Gallery
-from chalicelib.book.search.snapshots.segment import DamagedSnapshot, decode, encode_segment, segment_of_faces
+from chalicelib.book.search.snapshots.segment import (
+    DamagedSnapshot,
+    decode,
+    encode_segment,
+    segment_of_faces,
+)
 from chalicelib.domain.errors import InvalidInput
 from chalicelib.domain.model import Edit, JournalEntry
 from chalicelib.domain.rules.decision import SearchAnswer, SearchRequest
@@ -15,7 +20,12 @@ from chalicelib.domain.rules.templates import make_template
 from tests.support.fakes import embedding_of
 
 edits = st.lists(
-    st.tuples(st.sampled_from(list(Edit)), st.integers(0, 12), st.sampled_from(["g", "h", "i"]), st.integers(1, 4)),
+    st.tuples(
+        st.sampled_from(list(Edit)),
+        st.integers(0, 12),
+        st.sampled_from(["g", "h", "i"]),
+        st.integers(1, 4),
+    ),
     max_size=60,
 )
 
@@ -26,7 +36,9 @@ def entry(edit: Edit, face: int, group: str, templates: int, at: int) -> Journal
     vectors = tuple(make_template(model, embedding_of(1000 * at + n)) for n in range(templates))
     if edit is Edit.DROP:
         return JournalEntry(edit, "", group)
-    return JournalEntry(edit, f"f{face}", group, () if edit in (Edit.MOVE, Edit.DELETE) else vectors)
+    return JournalEntry(
+        edit, f"f{face}", group, () if edit in (Edit.MOVE, Edit.DELETE) else vectors
+    )
 
 
 @settings(deadline=None, max_examples=150)
@@ -51,8 +63,14 @@ def test_gallery_equals_a_dictionary_that_follows_the_same_journal(
             model[f"f{face}"] = (group, model[f"f{face}"][1])
 
     for group_ids in (None, ["g"], ["h", "i"], ["nowhere"]):
-        wanted = {face: put for face, (group, put) in model.items() if group_ids is None or group in group_ids}
-        probes = np.stack([embedding_of(1000 * put) for put in wanted.values()] or [embedding_of(0)])
+        wanted = {
+            face: put
+            for face, (group, put) in model.items()
+            if group_ids is None or group in group_ids
+        }
+        probes = np.stack(
+            [embedding_of(1000 * put) for put in wanted.values()] or [embedding_of(0)]
+        )
         answer = gallery.view.search(SearchRequest("m", probes, group_ids, limit=100))
         size, candidates = answer.gallery_size, answer.candidates
         assert size == len(wanted)
@@ -97,19 +115,28 @@ def test_view_taken_before_a_change_does_not_show_it() -> None:
 def test_faces_that_tie_come_in_the_order_of_their_faceids_wherever_they_are(limit: int) -> None:
     same = (make_template("m", embedding_of(1)),)
     gallery = Gallery("m", None)
-    gallery.apply_entries([JournalEntry(Edit.PUT, faceid, "g", same) for faceid in ("f2", "f8", "f4")], 1)
+    gallery.apply_entries(
+        [JournalEntry(Edit.PUT, faceid, "g", same) for faceid in ("f2", "f8", "f4")], 1
+    )
     gallery = Gallery("m", gallery.view.make_segment("m"))
-    gallery.apply_entries([JournalEntry(Edit.PUT, faceid, "h", same) for faceid in ("f7", "f1", "f3")], 2)
+    gallery.apply_entries(
+        [JournalEntry(Edit.PUT, faceid, "h", same) for faceid in ("f7", "f1", "f3")], 2
+    )
 
-    (found,) = gallery.view.search(SearchRequest("m", embedding_of(1)[None], limit=limit)).candidates
+    (found,) = gallery.view.search(
+        SearchRequest("m", embedding_of(1)[None], limit=limit)
+    ).candidates
 
     wanted = [("f1", "h"), ("f2", "g"), ("f3", "h"), ("f4", "g"), ("f7", "h"), ("f8", "g")]
     assert [(one.faceid, one.group_id) for one in found] == wanted[:limit]
     assert len({one.score for one in found}) == 1
 
 
-def test_more_faces_that_tie_in_a_snapshot_than_are_wanted_come_in_the_order_of_their_faceids() -> None:
-    """The two are far longer than all others, so no code's bounds hold for them and both are computed."""
+def test_more_faces_that_tie_in_a_snapshot_than_are_wanted_come_in_the_order_of_their_faceids() -> (
+    None
+):
+    """The two are far longer than all others, so no code's bounds hold for them and both are
+    computed."""
     random = np.random.default_rng(1)
     templates = random.standard_normal((5_000, 32)).astype(np.float16)
     templates[[50, 77]] = templates[0] * 1_000
@@ -127,7 +154,11 @@ def test_a_gallery_that_is_let_go_leaves_memory_without_a_collection_of_garbage(
     template = np.eye(1, 32, dtype=np.float16).tobytes()
     segment = segment_of_faces("m", 7, [(f"f{n:04}", "g", [template]) for n in range(count)])
     gallery = Gallery("m", segment)
-    kept = [weakref.ref(segment.templates), weakref.ref(gallery.view.base_group), weakref.ref(gallery)]
+    kept = [
+        weakref.ref(segment.templates),
+        weakref.ref(gallery.view.base_group),
+        weakref.ref(gallery),
+    ]
     gc.disable()
     try:
         gallery.view.search(SearchRequest("m", np.ones((1, 32), np.float32), limit=3))
@@ -147,9 +178,13 @@ def test_probe_of_other_dimensions_is_refused() -> None:
 
 def test_templates_of_another_model_are_never_compared() -> None:
     gallery = Gallery("m", None)
-    gallery.apply_entries([JournalEntry(Edit.PUT, "f", "g", (make_template("other", embedding_of(1)),))], 1)
+    gallery.apply_entries(
+        [JournalEntry(Edit.PUT, "f", "g", (make_template("other", embedding_of(1)),))], 1
+    )
 
-    assert gallery.view.search(SearchRequest("m", embedding_of(1)[None])) == SearchAnswer(1, 0, ((),))
+    assert gallery.view.search(SearchRequest("m", embedding_of(1)[None])) == SearchAnswer(
+        1, 0, ((),)
+    )
 
 
 @pytest.mark.parametrize("damage", ["truncated", "bit", "empty", "version", "longer"])

@@ -24,7 +24,9 @@ def test_a_compiled_kernel_computes_as_numpy_does() -> None:
     assert load_kernel() is not None
 
 
-@pytest.mark.parametrize("compiler", build_kernel.compilers(platform.machine()), ids=lambda one: Path(one[0]).name)
+@pytest.mark.parametrize(
+    "compiler", build_kernel.compilers(platform.machine()), ids=lambda one: Path(one[0]).name
+)
 def test_a_kernel_takes_the_best_path_of_the_processor_whatever_compiled_it(
     compiler: list[str], tmp_path: Path
 ) -> None:
@@ -35,12 +37,19 @@ def test_a_kernel_takes_the_best_path_of_the_processor_whatever_compiled_it(
     path = ctypes.CDLL(str(tmp_path / "kernel.so")).regulars_kernel_path
     path.restype = ctypes.c_char_p
     able = set(cpuinfo.read_text().split())
-    paths = {"vnni": {"avx512bw", "avx512vl", "avx512_vnni"}, "avx2": {"avx2"}, "dotprod": {"asimddp"}, "plain": set()}
+    paths = {
+        "vnni": {"avx512bw", "avx512vl", "avx512_vnni"},
+        "avx2": {"avx2"},
+        "dotprod": {"asimddp"},
+        "plain": set(),
+    }
     assert path().decode() == next(name for name, needed in paths.items() if needed <= able)
 
 
 @pytest.mark.parametrize("watched", [[], ["-fstack-protector-all"]], ids=["", "watched"])
-@pytest.mark.parametrize("compiler", build_kernel.compilers(platform.machine()), ids=lambda one: Path(one[0]).name)
+@pytest.mark.parametrize(
+    "compiler", build_kernel.compilers(platform.machine()), ids=lambda one: Path(one[0]).name
+)
 def test_a_kernel_computes_as_numpy_does_whatever_compiled_it(
     compiler: list[str], watched: list[str], tmp_path: Path
 ) -> None:

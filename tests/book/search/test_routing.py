@@ -50,7 +50,9 @@ class Both:
         """Make the tenant's groups count so many faces."""
         place = (self.tenant.name, keys.group_item(STRANGER))
         there = (exists("group"),)
-        self.services.requests._items.transact([Update(keys.DIRECTORY, place, there, set={"count": faces})])
+        self.services.requests._items.transact(
+            [Update(keys.DIRECTORY, place, there, set={"count": faces})]
+        )
 
     def places(self, *requests: SearchRequest) -> str:
         """Search, and say of each request whether that was near or far."""
@@ -62,7 +64,9 @@ class Both:
         return said
 
 
-def test_a_small_gallery_is_searched_here_whatever_is_asked_of_it(services: Services, tenant: Tenant) -> None:
+def test_a_small_gallery_is_searched_here_whatever_is_asked_of_it(
+    services: Services, tenant: Tenant
+) -> None:
     both = Both(services, tenant)
     both.has(MOST)
     assert both.places(WHOLE, IN_A_GROUP) == "nn"
@@ -76,7 +80,9 @@ def test_a_large_gallery_is_searched_by_the_function_whatever_is_asked_of_it(
     assert both.places(WHOLE, IN_A_GROUP) == "ff"
 
 
-def test_the_faces_are_counted_again_after_a_quarter_of_an_hour(services: Services, tenant: Tenant) -> None:
+def test_the_faces_are_counted_again_after_a_quarter_of_an_hour(
+    services: Services, tenant: Tenant
+) -> None:
     both = Both(services, tenant)
     both.has(MOST)
     assert both.places(WHOLE) == "n"
@@ -87,5 +93,7 @@ def test_the_faces_are_counted_again_after_a_quarter_of_an_hour(services: Servic
     assert both.places(WHOLE) == "f"
 
 
-def test_a_limit_of_none_searches_everything_by_the_function(services: Services, tenant: Tenant) -> None:
+def test_a_limit_of_none_searches_everything_by_the_function(
+    services: Services, tenant: Tenant
+) -> None:
     assert Both(services, tenant, most=0).places(WHOLE, WHOLE) == "ff"

@@ -39,7 +39,17 @@ from chalicelib.domain.model import Candidate
 from chalicelib.domain.rules.decision import SearchRequest
 
 DIMENSIONS = 24
-KINDS = ["random", "turned", "copies", "near ties", "zeros", "constant", "outlier", "lengths", "tiny"]
+KINDS = [
+    "random",
+    "turned",
+    "copies",
+    "near ties",
+    "zeros",
+    "constant",
+    "outlier",
+    "lengths",
+    "tiny",
+]
 Found = list[tuple[int, float]]
 
 
@@ -58,12 +68,17 @@ class Query(Struct, frozen=True):
 
 
 def queries(coder: Coder, probe: NDArray[np.float32]) -> list[Query]:
-    """The probe as the kernel codes it for each tier. The first slack covers the errors of rotation and rounding."""
+    """The probe as the kernel codes it for each tier.
+
+    The first slack covers the errors of rotation and rounding.
+    """
     compiled = load_kernel()
     assert compiled is not None, "no kernel was compiled, which codes probes: make kernels"
     room, _ = compiled._run_search(describe_coder(coder), coder, [(probe, BestFaces(0))])
     call = Call.from_buffer(room)
-    codes = (np.frombuffer(ctypes.string_at(tier.query, tier.width), np.int8) for tier in call.tiers)
+    codes = (
+        np.frombuffer(ctypes.string_at(tier.query, tier.width), np.int8) for tier in call.tiers
+    )
     tiers = zip(call.tiers[: call.tier_count], codes, strict=False)
     return [Query(query, tier.step, tier.slack, tier.weight) for tier, query in tiers]
 
@@ -115,7 +130,8 @@ def vectors(random: np.random.Generator, kind: str, rows: int) -> NDArray[np.flo
 
 
 def coder_for(random: np.random.Generator, choice: str, templates: NDArray[np.float16]) -> Coder:
-    """One that fits; one with two tiers and a rotation, good or bad; one that was made for other templates."""
+    """One that fits; one with two tiers and a rotation, good or bad; one that was made for other
+    templates."""
     if choice == "fitted":
         return fit(templates)
     if choice == "of others":
@@ -126,16 +142,24 @@ def coder_for(random: np.random.Generator, choice: str, templates: NDArray[np.fl
     sample = templates.astype(np.float32)
     largest = _bound_ordinary(row_norms(sample))
     ends = sorted(random.integers(1, DIMENSIONS + 1, 2).tolist())
-    return _with_tiers(Coder(DIMENSIONS, rotation, (), largest), sample, [(0, ends[0]), (ends[0], ends[1])])
+    return _with_tiers(
+        Coder(DIMENSIONS, rotation, (), largest), sample, [(0, ends[0]), (ends[0], ends[1])]
+    )
 
 
 @st.composite
-def cases(draw: st.DrawFn) -> tuple[Rows, NDArray[np.int64], NDArray[np.bool_], NDArray[np.float32], int, float]:
+def cases(
+    draw: st.DrawFn,
+) -> tuple[Rows, NDArray[np.int64], NDArray[np.bool_], NDArray[np.float32], int, float]:
     random = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     rows = draw(st.integers(1, 120))
     templates = vectors(random, draw(st.sampled_from(KINDS)), rows)
-    coder = coder_for(random, draw(st.sampled_from(["fitted", "two tiers", "skewed", "of others"])), templates)
-    faces = np.unique(np.sort(random.integers(0, draw(st.integers(1, rows)), rows)), return_inverse=True)[1]
+    coder = coder_for(
+        random, draw(st.sampled_from(["fitted", "two tiers", "skewed", "of others"])), templates
+    )
+    faces = np.unique(
+        np.sort(random.integers(0, draw(st.integers(1, rows)), rows)), return_inverse=True
+    )[1]
     searched = (random.random(rows) < draw(st.sampled_from([1.0, 0.5, 0.05, 0.0])))[faces]
     probe = random.standard_normal(DIMENSIONS).astype(np.float32)
     probe = {"row": templates[0].astype(np.float32), "zero": 0 * probe}.get(
@@ -143,13 +167,21 @@ def cases(draw: st.DrawFn) -> tuple[Rows, NDArray[np.int64], NDArray[np.bool_], 
     )
     limit = draw(st.integers(1, 100))
     scores = templates.astype(np.float64) @ probe.astype(np.float64)
-    least = draw(st.sampled_from([-math.inf, -math.inf, 0.0, float(scores[-1]), float(scores.max()), math.inf]))
+    least = draw(
+        st.sampled_from(
+            [-math.inf, -math.inf, 0.0, float(scores[-1]), float(scores.max()), math.inf]
+        )
+    )
     of_face = np.zeros(int(faces.max()) + 1, dtype=bool)
     of_face[faces] = searched
     first_row = np.searchsorted(faces, np.arange(len(of_face) + 1)).astype(np.uint32)
-    group = np.where(of_face, random.integers(0, 2, len(of_face)), random.choice([-1, 2], len(of_face)))
+    group = np.where(
+        of_face, random.integers(0, 2, len(of_face)), random.choice([-1, 2], len(of_face))
+    )
     taken = np.array([True, True, False])
-    held = Rows(templates, coder, encode(coder, templates), first_row, group.astype(np.int32), taken)
+    held = Rows(
+        templates, coder, encode(coder, templates), first_row, group.astype(np.int32), taken
+    )
     return held, faces, searched, probe, limit, least
 
 
@@ -183,7 +215,9 @@ def test_no_row_scores_above_its_bound(
     scores = rows.templates.astype(np.float64) @ probe.astype(np.float64)
     bound = np.zeros(len(scores))
     column = 0
-    for tier, query, codes in zip(rows.coder.tiers, queries(rows.coder, probe), rows.codes.tiers, strict=True):
+    for tier, query, codes in zip(
+        rows.coder.tiers, queries(rows.coder, probe), rows.codes.tiers, strict=True
+    ):
         bound -= column
         sums = codes.astype(np.int64) @ query.codes.astype(np.int64)
         bound += sums * query.step + query.slack
@@ -220,7 +254,8 @@ def test_the_largest_codes_do_not_overflow(rows: int) -> None:
 
 @cache
 def turned_gallery(rows: int) -> NDArray[np.float16]:
-    """256 dimensions, of which the leading ones of a hidden basis hold almost everything; with copies."""
+    """256 dimensions, of which the leading ones of a hidden basis hold almost everything; with
+    copies."""
     random = np.random.default_rng(1)
     basis = np.linalg.qr(random.standard_normal((256, 256)))[0]
     made = (random.standard_normal((rows, 256)) * np.exp(-np.arange(256) / 40)) @ basis
@@ -235,8 +270,11 @@ def turned_coder() -> Coder:
 
 
 def one_picture_each(templates: NDArray[np.float16], coder: Coder) -> Rows:
-    first_row, group = np.arange(len(templates) + 1, dtype=np.uint32), np.zeros(len(templates), dtype=np.int32)
-    return Rows(templates, coder, encode(coder, templates), first_row, group, np.ones(1, dtype=bool))
+    first_row = np.arange(len(templates) + 1, dtype=np.uint32)
+    group = np.zeros(len(templates), dtype=np.int32)
+    return Rows(
+        templates, coder, encode(coder, templates), first_row, group, np.ones(1, dtype=bool)
+    )
 
 
 @pytest.mark.parametrize("limit", [1, 10, 50, 100, 4_097])
@@ -276,20 +314,33 @@ def test_more_faces_than_the_kernel_has_room_for_are_found(order: int) -> None:
 
 
 @pytest.mark.parametrize("templates_each", [1, 4])
-def test_a_gallery_out_of_a_snapshot_answers_with_faceids_that_tie_in_their_order(templates_each: int) -> None:
+def test_a_gallery_out_of_a_snapshot_answers_with_faceids_that_tie_in_their_order(
+    templates_each: int,
+) -> None:
     templates = turned_gallery(6_000)
     faces = [
-        (f"f{n}", "g" if n % 2 else "h", [row.tobytes() for row in templates[n : n + templates_each]])
+        (
+            f"f{n}",
+            "g" if n % 2 else "h",
+            [row.tobytes() for row in templates[n : n + templates_each]],
+        )
         for n in range(0, 6_000, templates_each)
     ]
     segment = decode(to_bytes(segment_of_faces("m", 7, faces)))
-    answer = Gallery("m", segment).view.search(SearchRequest("m", templates[:1].astype(np.float32), limit=100))
+    answer = Gallery("m", segment).view.search(
+        SearchRequest("m", templates[:1].astype(np.float32), limit=100)
+    )
     size, (found,) = answer.gallery_size, answer.candidates
 
     best = sorted(
         (
             -max(
-                float((np.frombuffer(t, "<f2").astype(np.float64) * templates[0].astype(np.float64)).sum()) for t in ts
+                float(
+                    (
+                        np.frombuffer(t, "<f2").astype(np.float64) * templates[0].astype(np.float64)
+                    ).sum()
+                )
+                for t in ts
             ),
             f,
             g,
@@ -310,6 +361,8 @@ def test_a_gallery_out_of_a_snapshot_answers_with_faceids_that_tie_in_their_orde
         (np.zeros((1, 4)), 4_098, "1 to 4097"),
     ],
 )
-def test_probes_that_cannot_be_searched_are_refused(probes: NDArray[np.float32], limit: int, complaint: str) -> None:
+def test_probes_that_cannot_be_searched_are_refused(
+    probes: NDArray[np.float32], limit: int, complaint: str
+) -> None:
     with pytest.raises(InvalidInput, match=complaint):
         require_probes(probes, limit)

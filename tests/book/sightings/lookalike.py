@@ -10,7 +10,9 @@ LOOKALIKE = Person(1, side_px=90.0)
 """Taken for person 1, from a picture that is not like the others of it."""
 
 
-def seen_as(book: Book, minutes: float, person: Person = LOOKALIKE, camera: str = "door") -> tuple[str, str]:
+def seen_as(
+    book: Book, minutes: float, person: Person = LOOKALIKE, camera: str = "door"
+) -> tuple[str, str]:
     """The faceid that somebody is taken for then, and the sighting's id."""
     [capture] = book.see(Shot(MONDAY + minutes * MINUTE, (person,), camera))
     [sighting] = capture.sightings

@@ -30,8 +30,13 @@ histories = st.lists(
 )
 
 
-def check(shots: Sequence[Shot], captures_order: Callable[[list[Capture]], list[Capture]], workers: int) -> None:
-    with tempfile.TemporaryDirectory() as folder, closing(Book(Path(folder), cameras=("door", "till"))) as book:
+def check(
+    shots: Sequence[Shot], captures_order: Callable[[list[Capture]], list[Capture]], workers: int
+) -> None:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        closing(Book(Path(folder), cameras=("door", "till"))) as book,
+    ):
         book.services.groups.set_promotion_settings(book.tenant, RULE)
         deliver(book, captures_order([book.put(one) for one in shots]), workers)
         expected = outcome(shots)
@@ -40,7 +45,11 @@ def check(shots: Sequence[Shot], captures_order: Callable[[list[Capture]], list[
             name: sum(number for entry, number in expected.items() if entry.group == name)
             for name in ("stranger", "regular")
         }
-        names = Counter((at, "", group) for entry, number in expected.items() for at, group in entry.sightings * number)
+        names = Counter(
+            (at, "", group)
+            for entry, number in expected.items()
+            for at, group in entry.sightings * number
+        )
         assert book.observed() == names
 
 
@@ -61,7 +70,11 @@ def test_strangers_included_any_order_with_duplicates_gives_the_book_of_the_defi
 def test_a_long_history_shuffled_over_eight_workers() -> None:
     rng = random.Random(11)
     shots = [
-        shot(15 * rng.randrange(10 * 96), *rng.sample(range(1, 9), rng.choice([1, 1, 1, 2])), camera="door")
+        shot(
+            15 * rng.randrange(10 * 96),
+            *rng.sample(range(1, 9), rng.choice([1, 1, 1, 2])),
+            camera="door",
+        )
         for _ in range(150)
     ]
     check(shots, lambda captures: rng.sample(captures * 2, 2 * len(captures)), workers=8)
@@ -81,7 +94,8 @@ DENSE = [shot(40 * 60 + minutes, 1) for minutes in range(0, 950, 10)]
 
 
 def test_a_late_first_visit_renames_a_long_third_one_in_pieces(book: Book) -> None:
-    """The promotion moves 95 observations from one group to the other, too many for one transaction."""
+    """The promotion moves 95 observations from one group to the other, too many for one
+    transaction."""
     book.services.groups.set_promotion_settings(book.tenant, RULE)
     book.see(SECOND, *DENSE, FIRST)
     assert book.entries() == outcome([FIRST, SECOND, *DENSE])

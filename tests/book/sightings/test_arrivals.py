@@ -1,4 +1,5 @@
-"""The list of arrivals against a recount from the sightings, whatever was done to them in whatever order."""
+"""The list of arrivals against a recount from the sightings, whatever was done to them in whatever
+order."""
 
 import random
 import tempfile
@@ -57,7 +58,13 @@ class Meant(Struct, frozen=True):
 
 
 def stay(one: Meant) -> str:
-    return str(max(least for least in (0, 1, 5, 15, 30, 60) if one.last_at - one.first.at >= timedelta(minutes=least)))
+    return str(
+        max(
+            least
+            for least in (0, 1, 5, 15, 30, 60)
+            if one.last_at - one.first.at >= timedelta(minutes=least)
+        )
+    )
 
 
 def recount(book: Book) -> list[Meant]:
@@ -78,7 +85,8 @@ def recount(book: Book) -> list[Meant]:
         ends = [None, *(seen[-1].at for seen in arrivals)]
         begins = [*(seen[0].at for seen in arrivals), None]
         meant += [
-            Meant(seen[0], seen[-1].at, len(seen), n, ends[n - 1], begins[n]) for n, seen in enumerate(arrivals, 1)
+            Meant(seen[0], seen[-1].at, len(seen), n, ends[n - 1], begins[n])
+            for n, seen in enumerate(arrivals, 1)
         ]
     return sorted(meant, key=lambda one: (one.first.at, one.first.id), reverse=True)
 
@@ -101,7 +109,9 @@ def opened(folder: str | Path) -> Book:
     return book
 
 
-def check(book: Book, limit: int = 100, wanted: ObservationFilter = EVERYTHING, span: Span = ALWAYS) -> None:
+def check(
+    book: Book, limit: int = 100, wanted: ObservationFilter = EVERYTHING, span: Span = ALWAYS
+) -> None:
     there = {face.faceid: face for face in book.faces()}
     groups = {group.id: group.name for group in book.services.groups.list_all(book.tenant)}
 
@@ -121,14 +131,19 @@ def check(book: Book, limit: int = 100, wanted: ObservationFilter = EVERYTHING, 
     expected = [
         one
         for one in of_all
-        if one.first.group_name not in wanted.without and one.first.faceid not in wanted.without_faces
+        if one.first.group_name not in wanted.without
+        and one.first.faceid not in wanted.without_faces
     ]
     found = listed(book, wanted, span, limit)
     assert [(one.first, one.last_at, one.sightings) for one in found] == [
         (one.first, one.last_at, one.sightings) for one in expected
     ]
-    assert [one.number for one in found] == [one.number if one.first.faceid in there else None for one in expected]
-    assert [one.before_at for one in found] == [one.before if one.first.faceid in there else None for one in expected]
+    assert [one.number for one in found] == [
+        one.number if one.first.faceid in there else None for one in expected
+    ]
+    assert [one.before_at for one in found] == [
+        one.before if one.first.faceid in there else None for one in expected
+    ]
     assert [one.face and one.face.faceid for one in found] == [
         one.first.faceid if one.first.faceid in there else None for one in expected
     ]
@@ -152,8 +167,12 @@ def check(book: Book, limit: int = 100, wanted: ObservationFilter = EVERYTHING, 
 
     assert split(Split.VISIT) == Counter(map(kind, expected))
     assert split(Split.GROUP) == Counter(map(group, expected))
-    assert split(Split.STAY) == Counter(stay(one) if one.first.faceid in there else "unknown" for one in expected)
-    again = (one.again(book.clock.now()) if one.first.faceid in there else "unknown" for one in expected)
+    assert split(Split.STAY) == Counter(
+        stay(one) if one.first.faceid in there else "unknown" for one in expected
+    )
+    again = (
+        one.again(book.clock.now()) if one.first.faceid in there else "unknown" for one in expected
+    )
     assert split(Split.AGAIN) == Counter(again)
     totals = book.services.sightings.arrivals.count_arrivals(book.tenant, wanted, span)
     uncertain = listed(book, wanted, span, limit, Only.UNCERTAIN)
@@ -198,7 +217,12 @@ wishes = st.builds(
     st.booleans(),
 )
 def test_arrivals_equal_a_recount_after_whatever_was_done(
-    first: list[Deed], done: list[Deed], limit: int, wanted: ObservationFilter, part: tuple[int, int], staff: bool
+    first: list[Deed],
+    done: list[Deed],
+    limit: int,
+    wanted: ObservationFilter,
+    part: tuple[int, int],
+    staff: bool,
 ) -> None:
     begin, quarters = part
     since = MONDAY + 15 * begin * MINUTE
@@ -222,7 +246,10 @@ def test_seventh_visit_says_so_with_its_face_and_its_end(tmp_path: Path) -> None
             book.see(shot(day * 24 * 60, 1), shot(day * 24 * 60 + 20, 1, camera="till"))
         [last, *_] = listed(book, limit=1)
         assert (last.number, last.sightings) == (7, 2)
-        assert (last.first.at, last.last_at) == (MONDAY + 6 * 1440 * MINUTE, MONDAY + (6 * 1440 + 20) * MINUTE)
+        assert (last.first.at, last.last_at) == (
+            MONDAY + 6 * 1440 * MINUTE,
+            MONDAY + (6 * 1440 + 20) * MINUTE,
+        )
         assert last.before_at == MONDAY + (5 * 1440 + 20) * MINUTE
         assert last.first.camera == "door"
         assert last.face.arrive_count == 7
@@ -230,17 +257,24 @@ def test_seventh_visit_says_so_with_its_face_and_its_end(tmp_path: Path) -> None
 
 def test_arrivals_older_than_faces_keep_them_are_worked_out(tmp_path: Path) -> None:
     with closing(opened(tmp_path)) as book:
-        book.see(shot(0, 1), shot(20, 1), shot(40, 1), shot(3 * 60, 1), shot(0, 2), shot(13 * 60, 2))
+        book.see(
+            shot(0, 1), shot(20, 1), shot(40, 1), shot(3 * 60, 1), shot(0, 2), shot(13 * 60, 2)
+        )
         faceid = faceid_of(book, 1)
         book.clock.advance(timedelta(days=200))
         today = (book.clock.now() - MONDAY) / MINUTE
         book.see(shot(today, 1), shot(today - 60, 1))
         for _ in range(2):
             mine = [one for one in listed(book) if one.first.faceid == faceid]
-            assert [(one.number, one.sightings) for one in mine] == [(4, 1), (3, 1), (None, 1), (None, 3)]
-            assert [one.first for one in listed(book, only=Only.FIRST) if one.first.faceid == faceid] == [
-                mine[-1].first
+            assert [(one.number, one.sightings) for one in mine] == [
+                (4, 1),
+                (3, 1),
+                (None, 1),
+                (None, 3),
             ]
+            assert [
+                one.first for one in listed(book, only=Only.FIRST) if one.first.faceid == faceid
+            ] == [mine[-1].first]
             assert [one.before_at for one in mine] == [mine[1].last_at, None, None, None]
             assert [(one.first.at, one.last_at) for one in mine[2:]] == [
                 (MONDAY + 180 * MINUTE, MONDAY + 180 * MINUTE),
@@ -293,7 +327,9 @@ def test_pages_neither_skip_nor_repeat_while_people_arrive(tmp_path: Path) -> No
 def test_a_token_of_another_query_is_refused(tmp_path: Path) -> None:
     with closing(opened(tmp_path)) as book:
         book.see(shot(0, 1), shot(0, 2))
-        token = book.services.sightings.arrivals.read_page(book.tenant, EVERYTHING, ALWAYS, 1).next_token
+        token = book.services.sightings.arrivals.read_page(
+            book.tenant, EVERYTHING, ALWAYS, 1
+        ).next_token
         for wanted, span, given in (
             (ObservationFilter(camera="door"), ALWAYS, token),
             (EVERYTHING, replace(ALWAYS, first_ms=DAY_MS), token),

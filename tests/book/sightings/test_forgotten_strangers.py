@@ -1,4 +1,5 @@
-"""A tenant that forgets strangers keeps nothing of somebody who matches nobody, but a count for each hour."""
+"""A tenant that forgets strangers keeps nothing of somebody who matches nobody, but a count for
+each hour."""
 
 import base64
 import hashlib
@@ -83,7 +84,9 @@ def test_of_200_nobodies_nothing_is_left_in_any_byte_but_the_count(
     assert not any(is_in(left, hashlib.sha256(one.picture).digest()) for one in shots)
     assert [blob.key for blob in book.storage.uploads.walk("shop/")] == []
     assert {sighting.box for one in seen for sighting in one.sightings} == {(0.0, 0.0, 0.0, 0.0)}
-    assert {(one.quality, one.decision, one.faceid) for capture in seen for one in capture.sightings} == {(None,) * 3}
+    assert {
+        (one.quality, one.decision, one.faceid) for capture in seen for one in capture.sightings
+    } == {(None,) * 3}
 
 
 def test_a_capture_that_comes_again_counts_once(book: Book) -> None:
@@ -98,8 +101,14 @@ def test_who_is_known_is_found_and_the_picture_goes_if_somebody_else_is_on_it(bo
     eva = book.enrol(Person(EVA), name="Eva Lee")
     forget(book)
     alone, beside = book.see(shot(0, EVA), shot(60, EVA, 7))
-    assert [one.faceid for one in (*alone.sightings, *beside.sightings)] == [eva.faceid, eva.faceid, None]
-    assert [blob.key.rpartition("/")[2] for blob in book.storage.uploads.walk("shop/")] == [alone.id]
+    assert [one.faceid for one in (*alone.sightings, *beside.sightings)] == [
+        eva.faceid,
+        eva.faceid,
+        None,
+    ]
+    assert [blob.key.rpartition("/")[2] for blob in book.storage.uploads.walk("shop/")] == [
+        alone.id
+    ]
     assert counted(book) == {1: 1}
 
 
@@ -115,7 +124,8 @@ def test_a_picture_that_cannot_be_used_goes_since_it_may_show_somebody(book: Boo
 
 
 def test_those_that_were_kept_are_erased_by_the_one_change(book: Book) -> None:
-    """Strangers, their pictures, and the captures of people who were too poor to be kept; nobody who is known."""
+    """Strangers, their pictures, and the captures of people who were too poor to be kept; nobody
+    who is known."""
     eva = book.enrol(Person(EVA), name="Eva Lee")
     poor = Person(9, side_px=20.0)
     seen = book.see(shot(0, 7), shot(5, EVA, 8), Shot(MONDAY + 10 * MINUTE, (poor,)), shot(20, EVA))
@@ -163,7 +173,9 @@ def test_a_camera_may_only_forget_more(book: Book) -> None:
 
 def test_a_tenant_of_before_this_version_keeps_strangers_as_it_did(book: Book) -> None:
     there = (exists("there"),)
-    book.storage.items.transact([Update(keys.TENANTS, keys.tenant_item("shop"), there, remove=("strangers",))])
+    book.storage.items.transact(
+        [Update(keys.TENANTS, keys.tenant_item("shop"), there, remove=("strangers",))]
+    )
     assert book.tenant.strangers == KEEP
     [seen] = book.see(shot(0, 7))
     assert seen.sightings[0].resolution is Resolution.STRANGER

@@ -1,4 +1,5 @@
-"""A whole visit is somebody else's: by one call, which a repeat finishes, and which the same call takes back."""
+"""A whole visit is somebody else's: by one call, which a repeat finishes, and which the same call
+takes back."""
 
 import shutil
 from collections.abc import Callable, Mapping
@@ -14,7 +15,13 @@ from chalicelib.book.enrolment.enrolment import FaceChanges
 from chalicelib.book.idempotency import RequestId
 from chalicelib.book.sightings.rejection import Reassigned
 from chalicelib.domain.captures import Instead
-from chalicelib.domain.errors import Conflict, FaceNotFound, InvalidInput, LastPicture, SightingNotFound
+from chalicelib.domain.errors import (
+    Conflict,
+    FaceNotFound,
+    InvalidInput,
+    LastPicture,
+    SightingNotFound,
+)
 from chalicelib.domain.local_time import Span
 from chalicelib.domain.model import REGULAR, STRANGER
 from chalicelib.domain.observations import ObservationFilter
@@ -38,13 +45,18 @@ def book(agreeing: Book) -> Book:
 
 
 def wrong_visit(book: Book) -> tuple[str, list[str]]:
-    """A stranger, and a later visit of three sightings by somebody who was taken for that stranger."""
+    """A stranger, and a later visit of three sightings by somebody who was taken for that
+    stranger."""
     first, _ = seen_as(book, 0, Person(1))
     return first, [seen_as(book, DAY + minute)[1] for minute in (0, 4, 9)]
 
 
-def give(book: Book, faceid: str, sighting: str, gift: Reassignment, request: RequestId | None = None) -> Reassigned:
-    return book.services.sightings.rejection.give_visit(book.tenant, faceid, sighting, gift, request)
+def give(
+    book: Book, faceid: str, sighting: str, gift: Reassignment, request: RequestId | None = None
+) -> Reassigned:
+    return book.services.sightings.rejection.give_visit(
+        book.tenant, faceid, sighting, gift, request
+    )
 
 
 ASKED = RequestId("key", "digest")
@@ -58,12 +70,21 @@ def answered(book: Book) -> Mapping[str, Any]:
 
 def test_a_repeat_finishes_what_was_cut_off(book: Book) -> None:
     wrong, visit = wrong_visit(book)
-    told = {"other": None, "instead": "new", "merged": False, "visit": [["door", one] for one in visit]}
-    book.services.sightings.rejection.reject(book.tenant, wrong, visit[0], ASKED, instead=Instead.NEW, progress=told)
+    told = {
+        "other": None,
+        "instead": "new",
+        "merged": False,
+        "visit": [["door", one] for one in visit],
+    }
+    book.services.sightings.rejection.reject(
+        book.tenant, wrong, visit[0], ASKED, instead=Instead.NEW, progress=told
+    )
     assert book.services.requests.find(book.tenant.name, ASKED) is None
 
     given = give(book, wrong, visit[1], NEW, ASKED)
-    again = book.services.sightings.rejection.answer_gift_again(book.tenant, wrong, visit[1], answered(book))
+    again = book.services.sightings.rejection.answer_gift_again(
+        book.tenant, wrong, visit[1], answered(book)
+    )
     for one in (given, again):
         assert faces(book)[one.rejected.sighting.faceid or ""].name == "Berta Blatt"
         assert set(one.sightings) == set(visit)
@@ -94,16 +115,30 @@ def test_a_repeat_of_what_was_taken_back_since_changes_nothing(book: Book, to: s
         give(book, new, visit[0], Reassignment(other=wrong, only=given.sightings))
     entries, negatives = book.entries(), sorted((one.faceid, one.negatives) for one in book.faces())
 
-    again = book.services.sightings.rejection.answer_gift_again(book.tenant, wrong, visit[0], answered(book))
+    again = book.services.sightings.rejection.answer_gift_again(
+        book.tenant, wrong, visit[0], answered(book)
+    )
 
-    assert (again.sightings, again.rejected.face.faceid) == (given.sightings, other if to == "merged" else wrong)
-    assert (book.entries(), sorted((one.faceid, one.negatives) for one in book.faces())) == (entries, negatives)
+    assert (again.sightings, again.rejected.face.faceid) == (
+        given.sightings,
+        other if to == "merged" else wrong,
+    )
+    assert (book.entries(), sorted((one.faceid, one.negatives) for one in book.faces())) == (
+        entries,
+        negatives,
+    )
 
 
-def test_a_face_with_a_picture_by_hand_is_no_part_of_another_one_since_a_visit_was_theirs(book: Book) -> None:
+def test_a_face_with_a_picture_by_hand_is_no_part_of_another_one_since_a_visit_was_theirs(
+    book: Book,
+) -> None:
     bob, sighting = seen_as(book, DAY, Person(1))
-    book.services.enrolment.update.change_face(book.tenant, bob, FaceChanges(name="Bob", new_group_name=REGULAR))
-    book.services.enrolment.pictures.add_photo(book.tenant, bob, picture(Person(7)), RULES, is_vouched_for=True)
+    book.services.enrolment.update.change_face(
+        book.tenant, bob, FaceChanges(name="Bob", new_group_name=REGULAR)
+    )
+    book.services.enrolment.pictures.add_photo(
+        book.tenant, bob, picture(Person(7)), RULES, is_vouched_for=True
+    )
     ann = enrolled(book, 5)
     give(book, bob, sighting, Reassignment(other=ann))
 
@@ -116,16 +151,25 @@ def test_a_face_with_a_picture_by_hand_is_no_part_of_another_one_since_a_visit_w
 def test_the_name_of_somebody_new_goes_with_the_face_when_that_is_taken_back(book: Book) -> None:
     wrong, visit = wrong_visit(book)
     given = give(book, wrong, visit[1], NEW)
-    give(book, given.rejected.sighting.faceid or "", visit[1], Reassignment(other=wrong, only=given.sightings))
+    give(
+        book,
+        given.rejected.sighting.faceid or "",
+        visit[1],
+        Reassignment(other=wrong, only=given.sightings),
+    )
     [face] = book.faces()
     assert (face.faceid, face.name, face.group_id, face.arrive_count) == (wrong, "", STRANGER, 2)
 
 
-def test_what_somebody_noted_of_the_new_person_is_kept_by_a_merge_that_can_be_undone(book: Book) -> None:
+def test_what_somebody_noted_of_the_new_person_is_kept_by_a_merge_that_can_be_undone(
+    book: Book,
+) -> None:
     wrong, visit = wrong_visit(book)
     given = give(book, wrong, visit[1], NEW)
     new = given.rejected.sighting.faceid or ""
-    book.services.enrolment.update.change_face(book.tenant, new, FaceChanges(note="takes the window seat"))
+    book.services.enrolment.update.change_face(
+        book.tenant, new, FaceChanges(note="takes the window seat")
+    )
     give(book, new, visit[1], Reassignment(other=wrong, only=given.sightings))
     [merge] = book.services.merges.records.list_all("shop")
     book.services.merges.merging.undo(book.tenant, merge.id)
@@ -134,7 +178,9 @@ def test_what_somebody_noted_of_the_new_person_is_kept_by_a_merge_that_can_be_un
 
 def test_a_name_is_not_lost_by_giving_its_only_visit_away(book: Book) -> None:
     bob, sighting = seen_as(book, DAY, Person(1))
-    book.services.enrolment.update.change_face(book.tenant, bob, FaceChanges(name="Bob", new_group_name=REGULAR))
+    book.services.enrolment.update.change_face(
+        book.tenant, bob, FaceChanges(name="Bob", new_group_name=REGULAR)
+    )
     ann, entries = enrolled(book, 5), book.entries()
     with pytest.raises(Conflict, match="a face was made from this sighting"):
         give(book, bob, sighting, Reassignment(other=ann))
@@ -142,7 +188,9 @@ def test_a_name_is_not_lost_by_giving_its_only_visit_away(book: Book) -> None:
     assert faces(book)[bob].name == "Bob"
 
 
-@pytest.mark.parametrize("gift", [NEW, Reassignment(instead=Instead.STRANGER)], ids=lambda gift: gift.instead)
+@pytest.mark.parametrize(
+    "gift", [NEW, Reassignment(instead=Instead.STRANGER)], ids=lambda gift: gift.instead
+)
 def test_what_was_given_to_somebody_new_is_given_back(book: Book, gift: Reassignment) -> None:
     wrong, visit = wrong_visit(book)
     given = give(book, wrong, visit[1], gift)
@@ -192,7 +240,12 @@ def test_what_cannot_be_given_is_refused_before_anything_changes(book: Book) -> 
     entries = book.entries()
     with pytest.raises(Conflict, match="a face was made from this sighting"):
         give(book, first, made, NEW)
-    for name, says in (("", "go together"), (" ", "go together"), ("x" * 101, "up to 100"), ("a\nb", "one line")):
+    for name, says in (
+        ("", "go together"),
+        (" ", "go together"),
+        ("x" * 101, "up to 100"),
+        ("a\nb", "one line"),
+    ):
         with pytest.raises(InvalidInput, match=says):
             give(book, other, another, Reassignment(instead=Instead.NEW, name=name))
     with pytest.raises(FaceNotFound):
@@ -200,7 +253,9 @@ def test_what_cannot_be_given_is_refused_before_anything_changes(book: Book) -> 
     assert book.entries() == entries
 
 
-@pytest.mark.parametrize(("second", "is_kept", "refused"), [(80.0, True, LastPicture), (70.0, False, Conflict)])
+@pytest.mark.parametrize(
+    ("second", "is_kept", "refused"), [(80.0, True, LastPicture), (70.0, False, Conflict)]
+)
 def test_a_visit_is_refused_whole_for_one_sighting(
     book: Book, second: float, is_kept: bool, refused: type[Exception]
 ) -> None:
@@ -223,20 +278,29 @@ def test_the_visits_of_a_stranger_who_has_a_name_since_are_in_the_group_of_now(b
     seen_as(book, 1, Person(5))
 
     arrivals, span = book.services.sightings.arrivals, Span(0, milliseconds(MONDAY + DAY * MINUTE))
-    groups = {one.first.faceid: one.group for one in arrivals.read_page(book.tenant, ObservationFilter(), span).rows}
+    groups = {
+        one.first.faceid: one.group
+        for one in arrivals.read_page(book.tenant, ObservationFilter(), span).rows
+    }
     assert sorted(groups.values()) == ["regular", "stranger"]
     for group in groups.values():
         wanted = ObservationFilter(group_name=group)
         [one] = arrivals.read_page(book.tenant, wanted, span).rows
         assert one.group == group
-    assert arrivals.count_arrivals(book.tenant, ObservationFilter(), span).groups == {"regular": 1, "stranger": 1}
+    assert arrivals.count_arrivals(book.tenant, ObservationFilter(), span).groups == {
+        "regular": 1,
+        "stranger": 1,
+    }
 
 
 class Killed(Exception): ...
 
 
-def test_a_call_beside_another_one_with_the_same_request_gives_the_visit_with_it(book: Book, tmp_path: Path) -> None:
-    """Before each read in turn that this call begins with, the other one comes as far as its first write."""
+def test_a_call_beside_another_one_with_the_same_request_gives_the_visit_with_it(
+    book: Book, tmp_path: Path
+) -> None:
+    """Before each read in turn that this call begins with, the other one comes as far as its first
+    write."""
     wrong, visit = wrong_visit(book)
     watched: list[Any] = []
 
@@ -282,8 +346,15 @@ class Overtaken(Around):
         return item
 
 
-def test_of_two_who_give_one_visit_away_at_once_the_second_is_told_that_it_is_gone(book: Book) -> None:
+def test_of_two_who_give_one_visit_away_at_once_the_second_is_told_that_it_is_gone(
+    book: Book,
+) -> None:
     wrong, visit = wrong_visit(book)
-    services = book_with(book.services, items=Overtaken(book.services.items, lambda: give(book, wrong, visit[1], NEW)))
+    services = book_with(
+        book.services,
+        items=Overtaken(book.services.items, lambda: give(book, wrong, visit[1], NEW)),
+    )
     with pytest.raises(SightingNotFound):
-        services.sightings.rejection.give_visit(book.tenant, wrong, visit[1], Reassignment(other=enrolled(book, 5)))
+        services.sightings.rejection.give_visit(
+            book.tenant, wrong, visit[1], Reassignment(other=enrolled(book, 5))
+        )

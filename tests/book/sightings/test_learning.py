@@ -26,7 +26,8 @@ from tests.support.fakes import RULES, FakeVision, Person, embedding_of, picture
 
 DAY = 24 * 60
 FIRST = Shot(MONDAY, (Person(1, quality=70.0),))
-"""The best picture that a stranger can be made from; the others are of other qualities, and so of other photos."""
+"""The best picture that a stranger can be made from; the others are of other qualities, and so of
+other photos."""
 
 
 def visit(minutes: float, quality: float = 60.0, seed: int = 1, camera: str = "door") -> Shot:
@@ -58,11 +59,13 @@ def step(quality: float | None) -> float:
 
 
 def by_definition(book: Book, face: Face) -> set[str]:
-    """The sightings that the face should have learnt from, if all were sure: of the best of each hour, in turns the
-    best that is left of each day, and in each turn the better one first. Of the hour of the sighting that the stranger
-    was made from only what is better."""
+    """The sightings that the face should have learnt from, if all were sure: of the best of each
+    hour, in turns the best that is left of each day, and in each turn the better one first. Of the
+    hour of the sighting that the stranger was made from only what is better."""
     given_photos = {one.id for one in face.pictures if one.learnt is None}
-    founding = {hour(one.founded_at): step(one.estimates.quality) for one in face.pictures if one.founded_at}
+    founding = {
+        hour(one.founded_at): step(one.estimates.quality) for one in face.pictures if one.founded_at
+    }
     hours: dict[datetime, list[tuple[float, datetime, str]]] = defaultdict(list)
     for camera in book.cameras:
         for capture in book.services.captures.read_page(book.tenant, camera, 1000).rows:
@@ -138,7 +141,8 @@ def test_many_learnt_pictures_that_are_over_at_once_wait_for_a_yes(book: Book) -
     assert not any(learnt(face) for face in book.faces())
 
 
-# --- any order, at once ----------------------------------------------------------------------------------------------
+# --- any order, at once
+# ----------------------------------------------------------------------------------------------
 
 visits = st.lists(
     st.builds(
@@ -154,7 +158,8 @@ visits = st.lists(
 
 
 def unlike(shots: Sequence[Shot]) -> list[Shot]:
-    """Each of another photo: one file that comes as two captures is learnt but once, of the one that was first."""
+    """Each of another photo: one file that comes as two captures is learnt but once, of the one
+    that was first."""
     return [
         Shot(one.at, (Person(p.seed, 100 + number / 100, p.quality),), one.camera)
         for number, one in enumerate(shots)
@@ -175,7 +180,10 @@ def right(book: Book) -> None:
 def test_in_any_order_with_duplicates_the_best_of_each_day_are_learnt(
     shots: list[Shot], rng: random.Random, workers: int
 ) -> None:
-    with tempfile.TemporaryDirectory() as folder, closing(Book(Path(folder), cameras=("door", "till"))) as book:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        closing(Book(Path(folder), cameras=("door", "till"))) as book,
+    ):
         book.services.groups.set_promotion_settings(book.tenant, PromotionSettings(3, 2))
         captures = [book.put(one) for one in unlike(shots)]
         deliver(book, rng.sample(captures * 2, 2 * len(captures)), workers)
@@ -183,7 +191,8 @@ def test_in_any_order_with_duplicates_the_best_of_each_day_are_learnt(
         assert book.nothing_else_is_stored()
 
 
-# --- what was learnt wrongly ----------------------------------------------------------------------------------------
+# --- what was learnt wrongly
+# ----------------------------------------------------------------------------------------
 
 
 def test_the_picture_goes_with_its_rejected_sighting(book: Book) -> None:
@@ -199,13 +208,24 @@ def test_the_picture_goes_with_its_rejected_sighting(book: Book) -> None:
     assert book.nothing_else_is_stored()
 
 
-def test_a_merge_chooses_among_the_learnt_pictures_of_both_and_undoing_takes_the_others(book: Book) -> None:
+def test_a_merge_chooses_among_the_learnt_pictures_of_both_and_undoing_takes_the_others(
+    book: Book,
+) -> None:
     book.see(*(visit(DAY * number, 50 + number) for number in (1, 2, 3)))
-    book.see(visit(60, 70, seed=2), *(visit(DAY * number + 60, 60 + number, seed=2) for number in (1, 2, 3)))
+    book.see(
+        visit(60, 70, seed=2),
+        *(visit(DAY * number + 60, 60 + number, seed=2) for number in (1, 2, 3)),
+    )
     one, two = sorted(book.faces(), key=lambda face: int(face.faceid))
     merge = book.services.merges.merging.merge(book.tenant, one.faceid, two.faceid)
     merged = only_face(book)
-    assert [picture.learnt is None for picture in merged.pictures] == [True, True, False, False, False]
+    assert [picture.learnt is None for picture in merged.pictures] == [
+        True,
+        True,
+        False,
+        False,
+        False,
+    ]
     assert learnt(merged) == by_definition_of(learnt_of(one) + learnt_of(two))
     assert book.disagreements() == []
     book.see(visit(4 * DAY, 69))
@@ -240,17 +260,24 @@ def test_undoing_a_merge_takes_what_the_other_had_learnt_of_the_same_photo(book:
     assert book.nothing_else_is_stored()
 
 
-def test_a_survivor_whose_own_photo_was_rejected_keeps_nothing_that_the_other_had_learnt(book: Book) -> None:
+def test_a_survivor_whose_own_photo_was_rejected_keeps_nothing_that_the_other_had_learnt(
+    book: Book,
+) -> None:
     """The photo that it was made from was seen again, as somebody else's."""
     [again] = book.see(Shot(MONDAY + DAY * MINUTE, FIRST.people))
-    book.see(visit(60, 70, seed=2), *(visit(DAY * number + 60, 60 + number, seed=2) for number in (1, 2, 3)))
+    book.see(
+        visit(60, 70, seed=2),
+        *(visit(DAY * number + 60, 60 + number, seed=2) for number in (1, 2, 3)),
+    )
     one, two = sorted(book.faces(), key=lambda face: int(face.faceid))
     merge = book.services.merges.merging.merge(book.tenant, one.faceid, two.faceid)
     book.services.sightings.rejection.reject(book.tenant, one.faceid, f"{again.id}-0")
     book.services.merges.merging.undo(book.tenant, merge.id)
     left = book.services.faces.get(book.tenant, one.faceid)
     assert learnt(left) == set()
-    assert [picture.id for picture in left.pictures] == [two.pictures[0].id], "a face has a picture at least"
+    assert [picture.id for picture in left.pictures] == [two.pictures[0].id], (
+        "a face has a picture at least"
+    )
     assert book.disagreements() == []
     assert book.nothing_else_is_stored()
 
@@ -264,19 +291,25 @@ def learnt_of(face: Face) -> list[tuple[date, float, str]]:
 
 
 def by_definition_of(found: list[tuple[date, float, str]]) -> set[str]:
-    """With three days of two pictures each: the better one of each day, and the best of the rest."""
-    turns = [(sum(other < one for other in found if other[0] == one[0]), one[1], one[2]) for one in found]
+    """With three days of two pictures each: the better one of each day, and the best of the
+    rest."""
+    turns = [
+        (sum(other < one for other in found if other[0] == one[0]), one[1], one[2]) for one in found
+    ]
     return {id_ for *_, id_ in sorted(turns)[:MAX_LEARNT]}
 
 
 class LookAlikes(FakeVision):
-    """Everybody looks like person 1: the cosine of the photos of two of them is 0.58, of two of one person 0.7."""
+    """Everybody looks like person 1: the cosine of the photos of two of them is 0.58, of two of one
+    person 0.7."""
 
     def embed(self, image: NDArray[np.uint8], faces: Sequence[DetectedFace]) -> NDArray[np.float32]:
         rows = []
         for face in faces:
             person = self._person(image, face)
-            alike = SHARED * embedding_of(1) + np.sqrt(1 - SHARED**2) * embedding_of(1000 + person.seed)
+            alike = SHARED * embedding_of(1) + np.sqrt(1 - SHARED**2) * embedding_of(
+                1000 + person.seed
+            )
             noise = embedding_of(hash((person.seed, person.side_px, person.quality)) % 2**32)
             vector = OF_PERSON * alike / np.linalg.norm(alike) + np.sqrt(1 - OF_PERSON**2) * noise
             rows.append(vector / np.linalg.norm(vector))
@@ -302,7 +335,9 @@ def scores_of(book: Book, faceid: str, seed: int, numbers: Iterable[int]) -> lis
 
 def of_look_alike(book: Book, face: Face) -> set[str]:
     """The face's learnt pictures that are the look-alike's, which came on the hour."""
-    return {one.id for one in face.pictures if one.learnt and one.learnt.captured_at.hour == MONDAY.hour}
+    return {
+        one.id for one in face.pictures if one.learnt and one.learnt.captured_at.hour == MONDAY.hour
+    }
 
 
 def test_a_look_alike_who_comes_daily_for_a_year_takes_over_no_face_and_one_rejection_takes_all_that_was_learnt(
@@ -321,7 +356,9 @@ def test_a_look_alike_who_comes_daily_for_a_year_takes_over_no_face_and_one_reje
         before = book.services.faces.get(book.tenant, faceid)
         wrong = of_look_alike(book, before)
         assert len(wrong) >= 2, "it was learnt as often as it came"
-        own, others = (scores_of(book, faceid, seed, range(10_000, 10_100)) for seed in (PERSON, LOOK_ALIKE))
+        own, others = (
+            scores_of(book, faceid, seed, range(10_000, 10_100)) for seed in (PERSON, LOOK_ALIKE)
+        )
         limit = FakeVision.impostor_curve.operating_threshold(1_000)
         assert min(own) > limit, "the person is still found by every photo"
         assert sum(others) / 100 < 0.8, "by the first picture alone it scored 0.58"
@@ -331,6 +368,8 @@ def test_a_look_alike_who_comes_daily_for_a_year_takes_over_no_face_and_one_reje
         one = next(seen for seen in sightings if seen.at.hour == MONDAY.hour)
         book.services.sightings.rejection.reject(book.tenant, faceid, one.id)
         after = book.services.faces.get(book.tenant, faceid)
-        assert [one.id for one in after.pictures] == [one.id for one in before.pictures if one.id not in wrong]
+        assert [one.id for one in after.pictures] == [
+            one.id for one in before.pictures if one.id not in wrong
+        ]
         assert max(scores_of(book, faceid, LOOK_ALIKE, range(10_000, 10_100))) < 0.7
         assert book.disagreements() == []

@@ -10,11 +10,15 @@ from tests.support.book.new_faces import STORED, meanwhile
 from tests.support.storage.failing import Calls
 
 
-def test_a_group_that_another_function_fills_before_the_commit_is_told_to_be_full(tmp_path: Path) -> None:
+def test_a_group_that_another_function_fills_before_the_commit_is_told_to_be_full(
+    tmp_path: Path,
+) -> None:
     calls = Calls()
     with closing(Book(tmp_path / "data", profile=Profile.CAMERA, wrap=calls.wrap)) as book:
         book.services.groups.change_by_name(book.tenant, "stranger", {"capacity": 2})
-        book.services.webhooks.hooks.add("shop", "https://hooks.example.com/in", kinds=["group.full"])
+        book.services.webhooks.hooks.add(
+            "shop", "https://hooks.example.com/in", kinds=["group.full"]
+        )
         newcomer, other = book.put(shot(0, 1)), book.put(shot(1, 2))
         search = meanwhile(book, calls, lambda: book.deliver(other))
         book.deliver(newcomer)
@@ -44,4 +48,6 @@ def test_a_new_face_is_searched_once_and_stored_when_all_is_decided(tmp_path: Pa
         book.deliver(capture)
         assert search.asked == 1
         behind = calls.names[calls.names.index(STORED) :]
-        assert behind == [STORED, STORED, "items.get", "items.transact"], "read is only whether the gallery has moved"
+        assert behind == [STORED, STORED, "items.get", "items.transact"], (
+            "read is only whether the gallery has moved"
+        )

@@ -20,9 +20,16 @@ def book(agreeing: Book) -> Book:
 
 
 def reject(
-    book: Book, faceid: str, sighting: str, *, other: str | None = None, instead: Instead | None = None
+    book: Book,
+    faceid: str,
+    sighting: str,
+    *,
+    other: str | None = None,
+    instead: Instead | None = None,
 ) -> Rejected:
-    return book.services.sightings.rejection.reject(book.tenant, faceid, sighting, other=other, instead=instead)
+    return book.services.sightings.rejection.reject(
+        book.tenant, faceid, sighting, other=other, instead=instead
+    )
 
 
 def test_the_next_sighting_like_it_is_not_the_face_either(book: Book) -> None:
@@ -46,7 +53,9 @@ def test_a_rejected_sighting_goes_to_the_next_face_that_matches(book: Book) -> N
     assert (faces(book)[taken_for].arrive_count, faces(book)[other].arrive_count) == (0, 1)
 
 
-def test_a_sighting_that_comes_back_by_a_merge_is_rejected_again_and_remembered_once(book: Book) -> None:
+def test_a_sighting_that_comes_back_by_a_merge_is_rejected_again_and_remembered_once(
+    book: Book,
+) -> None:
     first, _ = seen_as(book, 0, Person(1))
     taken_for, sighting = seen_as(book, DAY)
     assert taken_for == first
@@ -88,7 +97,9 @@ def test_a_regular_may_be_a_stranger_again_and_its_sightings_say_so(book: Book) 
     assert later
 
 
-def test_a_face_learns_from_what_it_was_given_if_that_is_like_its_given_pictures(book: Book) -> None:
+def test_a_face_learns_from_what_it_was_given_if_that_is_like_its_given_pictures(
+    book: Book,
+) -> None:
     first, _ = seen_as(book, 0, Person(1))
     _, sighting = seen_as(book, DAY)
     [_, learnt] = faces(book)[first].pictures
@@ -168,18 +179,24 @@ def test_of_several_faces_the_one_that_is_meant_leaves(book: Book) -> None:
     [capture] = book.see(shot(DAY, 2, 1))
     first = next(
         one.faceid
-        for one in book.services.sightings.ingest.resolve_capture("shop", "door", capture.id).sightings
+        for one in book.services.sightings.ingest.resolve_capture(
+            "shop", "door", capture.id
+        ).sightings
         if one.number
     )
     assert first is not None
     rejected = reject(book, first, sighting_id(capture.id, 1))
-    assert [one.resolution for one in rejected.capture.sightings] == [Resolution.MATCHED, Resolution.STRANGER]
+    assert [one.resolution for one in rejected.capture.sightings] == [
+        Resolution.MATCHED,
+        Resolution.STRANGER,
+    ]
     assert rejected.capture.sightings[0].faceid != first
 
 
 def test_a_merged_face_is_told_from_what_either_was(book: Book) -> None:
     first, _ = seen_as(book, 0, Person(1))
-    second, _ = seen_as(book, 60, Person(1, quality=70, likeness=0.5))  # the same person, from a picture that says less
+    # the same person, from a picture that says less
+    second, _ = seen_as(book, 60, Person(1, quality=70, likeness=0.5))
     assert second != first
     _, sighting = seen_as(book, DAY)
     new = reject(book, first, sighting).sighting.faceid
@@ -193,7 +210,9 @@ def test_a_merged_face_is_told_from_what_either_was(book: Book) -> None:
     assert seen_as(book, 3 * DAY)[0] == new
 
 
-def test_a_sighting_rejected_from_a_merged_face_does_not_come_back_with_the_other(book: Book) -> None:
+def test_a_sighting_rejected_from_a_merged_face_does_not_come_back_with_the_other(
+    book: Book,
+) -> None:
     first, _ = seen_as(book, 0, Person(1))
     second, _ = seen_as(book, 60, Person(2))
     _, sighting = seen_as(book, DAY, Person(2, side_px=90.0))

@@ -62,7 +62,8 @@ def _seen_on(day: int, seed: int) -> Shot:
     return Shot(MONDAY + day * DAY * MINUTE, (Person(seed, side_px=100.0 - 5 * day),))
 
 
-# --- what is asked ----------------------------------------------------------------------------------------------------
+# --- what is asked
+# --------------------------------------------------------------------------------------------------
 
 
 def test_a_close_match_comes_with_the_faces_that_it_was_most_like(book: Book) -> None:
@@ -74,7 +75,9 @@ def test_a_close_match_comes_with_the_faces_that_it_was_most_like(book: Book) ->
     [review] = [one for one in reviews(book, ReviewKind.UNCERTAIN) if one.faceid == faceid]
     assert review.near[0].faceid == faceid
     assert len({one.faceid for one in review.near}) == 5
-    assert [one.score for one in review.near] == sorted((one.score for one in review.near), reverse=True)
+    assert [one.score for one in review.near] == sorted(
+        (one.score for one in review.near), reverse=True
+    )
 
 
 def test_a_capture_that_is_delivered_twice_asks_once_and_brings_no_review_back(book: Book) -> None:
@@ -89,7 +92,8 @@ def test_a_capture_that_is_delivered_twice_asks_once_and_brings_no_review_back(b
     assert reviews(book) == []
 
 
-# --- when it is over --------------------------------------------------------------------------------------------------
+# --- when it is over
+# --------------------------------------------------------------------------------------------------
 
 
 def test_a_rejected_sighting_is_not_asked_about_any_more(book: Book) -> None:
@@ -101,7 +105,9 @@ def test_a_rejected_sighting_is_not_asked_about_any_more(book: Book) -> None:
     assert stored(book) == []
 
 
-def test_what_is_asked_about_a_face_goes_with_it_and_leaves_storage_with_the_sweep(book: Book) -> None:
+def test_what_is_asked_about_a_face_goes_with_it_and_leaves_storage_with_the_sweep(
+    book: Book,
+) -> None:
     all_matches_are_close(book)
     seen_as(book, 0, Person(1))
     seen_as(book, 10)
@@ -116,7 +122,9 @@ def test_what_is_asked_about_a_face_goes_with_it_and_leaves_storage_with_the_swe
     assert stored(book) == []
 
 
-def test_a_regular_who_is_merged_into_another_face_is_asked_about_again_if_that_is_undone(book: Book) -> None:
+def test_a_regular_who_is_merged_into_another_face_is_asked_about_again_if_that_is_undone(
+    book: Book,
+) -> None:
     all_matches_are_close(book)
     one, other = promoted(book, 7), promoted(book, 8)
     before = {review.id for review in reviews(book)}
@@ -145,7 +153,8 @@ def test_a_review_is_over_when_the_picture_of_its_sighting_is_not_kept_any_more(
     assert stored(book) == []
 
 
-# --- pages ------------------------------------------------------------------------------------------------------------
+# --- pages
+# --------------------------------------------------------------------------------------------------
 
 
 def test_pages_have_every_open_review_once_and_pass_over_the_others(book: Book) -> None:
@@ -157,9 +166,13 @@ def test_pages_have_every_open_review_once_and_pass_over_the_others(book: Book) 
     assert expected == sorted(expected, reverse=True)
     book.services.sightings.reviews.forget_review(book.tenant, expected.pop(3))
     for limit in (1, 2, 3, 100):
-        read = partial(book.services.sightings.reviews.read_page, book.tenant, ReviewKind.UNCERTAIN, limit)
+        read = partial(
+            book.services.sightings.reviews.read_page, book.tenant, ReviewKind.UNCERTAIN, limit
+        )
         assert [one.id for page in paged(read) for one in page.rows] == expected
-    token = book.services.sightings.reviews.read_page(book.tenant, ReviewKind.UNCERTAIN, 1).next_token
+    token = book.services.sightings.reviews.read_page(
+        book.tenant, ReviewKind.UNCERTAIN, 1
+    ).next_token
     with pytest.raises(InvalidInput, match="page token"):
         book.services.sightings.reviews.read_page(book.tenant, None, 1, token)
 

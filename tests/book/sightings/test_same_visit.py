@@ -1,4 +1,5 @@
-"""Sightings of one visit are evidence for each other: just below the threshold, beside one that was surely the face."""
+"""Sightings of one visit are evidence for each other: just below the threshold, beside one that was
+surely the face."""
 
 import random
 import tempfile
@@ -61,7 +62,9 @@ def resolved(book: Book, *shots: Shot) -> list[Sighting]:
 
 
 @pytest.mark.parametrize("seconds", [-60, -1, 1, 60])
-def test_a_poor_picture_within_a_minute_of_a_good_one_is_the_same_person(book: Book, seconds: float) -> None:
+def test_a_poor_picture_within_a_minute_of_a_good_one_is_the_same_person(
+    book: Book, seconds: float
+) -> None:
     first, second = book.see(seen(0, GOOD), seen(seconds, NEARLY))
     [sighting] = second.sightings
     assert (sighting.resolution, sighting.faceid) == (Resolution.MATCHED, first.sightings[0].faceid)
@@ -73,15 +76,21 @@ def test_a_poor_picture_within_a_minute_of_a_good_one_is_the_same_person(book: B
     assert [face.arrive_count for face in book.faces()] == [1]
 
 
-@pytest.mark.parametrize("shot", [seen(61, NEARLY), seen(1, NEARLY, camera="till"), seen(1, HARDLY)])
-def test_a_minute_later_at_another_camera_or_less_alike_it_is_a_stranger(book: Book, shot: Shot) -> None:
+@pytest.mark.parametrize(
+    "shot", [seen(61, NEARLY), seen(1, NEARLY, camera="till"), seen(1, HARDLY)]
+)
+def test_a_minute_later_at_another_camera_or_less_alike_it_is_a_stranger(
+    book: Book, shot: Shot
+) -> None:
     first, other = resolved(book, seen(0, GOOD), shot)
     assert (first.resolution, other.resolution) == (Resolution.STRANGER, Resolution.STRANGER)
 
 
 @pytest.mark.parametrize("person", [NEARLY, HARDLY])
 @pytest.mark.parametrize("seconds", [-300, 300])
-def test_on_one_track_less_likeness_and_more_time_will_do(book: Book, person: Person, seconds: float) -> None:
+def test_on_one_track_less_likeness_and_more_time_will_do(
+    book: Book, person: Person, seconds: float
+) -> None:
     first, second = resolved(book, seen(0, GOOD, track="t1"), seen(seconds, person, track="t1"))
     assert second.faceid == first.faceid
     assert second.decision.threshold == pytest.approx(IN_A_TRACK)
@@ -95,7 +104,9 @@ def test_another_track_says_nothing(book: Book, track: str) -> None:
 
 def test_a_track_says_nothing_of_pictures_of_several_people(book: Book) -> None:
     bob = Person(BOB, side_px=50.0)
-    first, _, second, _ = resolved(book, seen(0, GOOD, bob, track="t1"), seen(61, NEARLY, bob, track="t1"))
+    first, _, second, _ = resolved(
+        book, seen(0, GOOD, bob, track="t1"), seen(61, NEARLY, bob, track="t1")
+    )
     assert second.faceid != first.faceid
 
 
@@ -116,13 +127,20 @@ def test_of_two_people_in_one_picture_the_one_who_is_more_alike_is_the_face(book
 def test_in_a_stream_of_people_only_those_seen_nearest_in_time_are_compared(
     book: Book, others: int, is_ann: bool
 ) -> None:
-    ann, *_ = resolved(book, seen(0, GOOD), *(seen(2 + other, Person(BOB + other)) for other in range(others)))
+    ann, *_ = resolved(
+        book, seen(0, GOOD), *(seen(2 + other, Person(BOB + other)) for other in range(others))
+    )
     [again] = resolved(book, seen(20, NEARLY))
     assert (again.faceid == ann.faceid) is is_ann
 
 
 def test_the_job_compares_with_those_seen_nearest_in_time_too(book: Book) -> None:
-    resolved(book, seen(-DAY_S, GOOD), seen(20, NEARLY), *(seen(18 - other, Person(BOB + other)) for other in range(4)))
+    resolved(
+        book,
+        seen(-DAY_S, GOOD),
+        seen(20, NEARLY),
+        *(seen(18 - other, Person(BOB + other)) for other in range(4)),
+    )
     resolved(book, seen(0, GOOD))
     book.services.joining.join_tenant(book.tenant)
     assert len(book.faces()) == 2 + NEAREST
@@ -151,7 +169,9 @@ def test_one_too_poor_to_be_remembered_may_be_the_face_all_the_same(book: Book) 
 def test_a_face_in_a_group_that_the_camera_does_not_search_is_not_looked_at(book: Book) -> None:
     [ann] = resolved(book, seen(0, GOOD))
     book.services.groups.create(book.tenant, "VIP", None, "")
-    book.services.enrolment.update.change_face(book.tenant, ann.faceid or "", FaceChanges(new_group_name="VIP"))
+    book.services.enrolment.update.change_face(
+        book.tenant, ann.faceid or "", FaceChanges(new_group_name="VIP")
+    )
     book.services.cameras.change(book.tenant, "door", {"groups": []})
     [other] = resolved(book, seen(1, NEARLY))
     assert other.faceid != ann.faceid
@@ -170,7 +190,9 @@ def test_a_rejected_sighting_is_not_the_face_by_evidence_either(book: Book) -> N
 def test_a_rejected_sighting_is_evidence_for_the_face_that_it_became(book: Book) -> None:
     [ann] = resolved(book, seen(-600, GOOD))
     [capture] = book.see(seen(0, Person(ANN, side_px=90.0)))
-    rejected = book.services.sightings.rejection.reject(book.tenant, ann.faceid or "", sighting_id(capture.id, 0))
+    rejected = book.services.sightings.rejection.reject(
+        book.tenant, ann.faceid or "", sighting_id(capture.id, 0)
+    )
     [other] = resolved(book, seen(1, NEARLY))
     assert ann.faceid != other.faceid == rejected.sighting.faceid
 
@@ -188,7 +210,8 @@ def test_evidence_follows_a_face_through_a_merge_and_back(book: Book) -> None:
     assert after.faceid == ann.faceid
 
 
-# --- any order, twice, killed -----------------------------------------------------------------------------------------
+# --- any order, twice, killed
+# -----------------------------------------------------------------------------------------
 
 visits = st.lists(
     st.tuples(
@@ -196,17 +219,22 @@ visits = st.lists(
         st.integers(1, 3),
         st.sampled_from(["door", "till"]),
         st.lists(
-            st.tuples(st.integers(-60, 60).filter(bool), st.integers(50, 98)), max_size=3, unique_by=lambda one: one[0]
+            st.tuples(st.integers(-60, 60).filter(bool), st.integers(50, 98)),
+            max_size=3,
+            unique_by=lambda one: one[0],
         ),
     ),
     min_size=1,
     max_size=5,
     unique_by=lambda visit: visit[:3],
 )
-"""When, who, before which camera, and the poor pictures beside the good one: how many seconds off, how large."""
+"""When, who, before which camera, and the poor pictures beside the good one: how many seconds off,
+how large."""
 
 
-def shots_of(visits: Sequence[tuple[float, int, str, list[tuple[int, int]]]]) -> tuple[list[Shot], list[Shot]]:
+def shots_of(
+    visits: Sequence[tuple[float, int, str, list[tuple[int, int]]]],
+) -> tuple[list[Shot], list[Shot]]:
     """The good pictures, and the poor ones."""
     middle = (GALLERY + IN_A_MINUTE) / 2
     good = [seen(at, Person(seed), camera=camera) for at, seed, camera, _ in visits]
@@ -230,7 +258,10 @@ def test_poor_pictures_that_come_after_the_good_ones_make_no_strangers(
     visits: list[tuple[float, int, str, list[tuple[int, int]]]], rng: random.Random, workers: int
 ) -> None:
     good, beside = shots_of(visits)
-    with tempfile.TemporaryDirectory() as folder, closing(Book(Path(folder), cameras=("door", "till"))) as book:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        closing(Book(Path(folder), cameras=("door", "till"))) as book,
+    ):
         book.services.groups.set_promotion_settings(book.tenant, RULE)
         for shots in (good, beside):
             captures = [book.put(one) for one in shots] * 2
@@ -246,7 +277,10 @@ def test_in_any_order_each_sighting_counts_once_and_evidence_is_what_it_says(
 ) -> None:
     """A poor picture that comes first is a stranger, until the job joins it (book/joining)."""
     good, beside = shots_of(visits)
-    with tempfile.TemporaryDirectory() as folder, closing(Book(Path(folder), cameras=("door", "till"))) as book:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        closing(Book(Path(folder), cameras=("door", "till"))) as book,
+    ):
         captures = [book.put(one) for one in (*good, *beside)] * 2
         rng.shuffle(captures)
         deliver(book, captures, workers)
@@ -265,16 +299,21 @@ def test_in_any_order_each_sighting_counts_once_and_evidence_is_what_it_says(
 
 @examples(8, 200)
 @given(
-    st.lists(st.tuples(st.integers(-60, 60).filter(bool), st.integers(50, 98)), min_size=1, max_size=4),
+    st.lists(
+        st.tuples(st.integers(-60, 60).filter(bool), st.integers(50, 98)), min_size=1, max_size=4
+    ),
     st.randoms(),
     st.sampled_from([1, 8]),
 )
 def test_after_the_job_a_poor_picture_of_somebody_known_is_theirs_whatever_came_first(
     beside: list[tuple[int, int]], rng: random.Random, workers: int
 ) -> None:
-    """One visit of each person, who came a day before: a face that was joined with many poor pictures is less alike."""
+    """One visit of each person, who came a day before: a face that was joined with many poor
+    pictures is less alike."""
     known = [seen(-DAY_S, Person(seed)) for seed in range(1, len(beside) + 1)]
-    good, poor_ones = shots_of([(seed * 3600.0, seed, "door", [one]) for seed, one in enumerate(beside, 1)])
+    good, poor_ones = shots_of(
+        [(seed * 3600.0, seed, "door", [one]) for seed, one in enumerate(beside, 1)]
+    )
     with tempfile.TemporaryDirectory() as folder, closing(Book(Path(folder))) as book:
         book.services.groups.set_promotion_settings(book.tenant, RULE)
         book.see(*known)
@@ -286,7 +325,9 @@ def test_after_the_job_a_poor_picture_of_somebody_known_is_theirs_whatever_came_
             check(book, [*known, *good, *poor_ones])
 
 
-def test_the_job_joins_a_stranger_with_who_was_seen_beside_and_not_again_if_that_is_undone(book: Book) -> None:
+def test_the_job_joins_a_stranger_with_who_was_seen_beside_and_not_again_if_that_is_undone(
+    book: Book,
+) -> None:
     [known] = resolved(book, seen(-DAY_S, GOOD))
     [stranger, sure] = resolved(book, seen(0, NEARLY), seen(1, GOOD))
     assert sure.faceid == known.faceid != stranger.faceid

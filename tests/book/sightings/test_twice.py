@@ -1,4 +1,5 @@
-"""Nobody stands twice before a camera: if a picture shows a face twice, somebody looks at the lesser sighting."""
+"""Nobody stands twice before a camera: if a picture shows a face twice, somebody looks at the
+lesser sighting."""
 
 import pytest
 
@@ -37,12 +38,18 @@ def see_people(book: Book, minutes: float, *people: Person) -> Capture:
 
 @pytest.mark.parametrize("lesser", [0, 1], ids=["nearer to the camera", "behind"])
 @pytest.mark.parametrize("is_stranger", [False, True], ids=["enrolled", "a stranger"])
-def test_the_lesser_is_reviewed_for_this_and_never_learnt(book: Book, lesser: int, is_stranger: bool) -> None:
+def test_the_lesser_is_reviewed_for_this_and_never_learnt(
+    book: Book, lesser: int, is_stranger: bool
+) -> None:
     if is_stranger:
         book.see(at(-2 * DAY, Person(1)))
     else:
         book.enrol(Person(1))
-    both = (resize_person(ALIKE, 110.0), HERSELF) if lesser == 0 else (HERSELF, resize_person(ALIKE, 90.0))
+    both = (
+        (resize_person(ALIKE, 110.0), HERSELF)
+        if lesser == 0
+        else (HERSELF, resize_person(ALIKE, 90.0))
+    )
     capture = see_people(book, 0, *both)
     assert {one.resolution for one in capture.sightings} == {Resolution.MATCHED}
     [review] = list_reviews(book)
@@ -60,14 +67,19 @@ def test_equal_ones_are_one_sighting_and_one_question(book: Book) -> None:
 
 def test_who_is_like_a_stranger_of_the_same_picture_is_the_lesser(book: Book) -> None:
     capture = see_people(book, 0, HERSELF, resize_person(ALIKE, 90.0))
-    assert [one.resolution for one in capture.sightings] == [Resolution.STRANGER, Resolution.MATCHED]
+    assert [one.resolution for one in capture.sightings] == [
+        Resolution.STRANGER,
+        Resolution.MATCHED,
+    ]
     assert [one.sighting_id for one in list_reviews(book)] == [sighting_id(capture.id, 1)]
     assert learnt(book) == set()
 
 
 def test_three_are_two_questions(book: Book) -> None:
     book.enrol(Person(1))
-    capture = see_people(book, 0, resize_person(ALIKE, 110.0), HERSELF, resize_person(HERSELF, 80.0))
+    capture = see_people(
+        book, 0, resize_person(ALIKE, 110.0), HERSELF, resize_person(HERSELF, 80.0)
+    )
     assert len(list_reviews(book)) == 2
     assert sighting_id(capture.id, 0) in {one.sighting_id for one in list_reviews(book)}
 

@@ -30,7 +30,8 @@ Step = Callable[[Book, str, list[str], str], Inverse]
 SPAN = Span(milliseconds(MONDAY) - 1, milliseconds(MONDAY + 9 * DAY * MINUTE))
 COUNTED = (Split.VISIT, Split.GROUP, Split.CAMERA, Split.STAY, Split.AGAIN, Split.AGE)
 OF_CHANGE = ("seq", "revision", "version", "resolved_at", "changed_at", "nonce")
-"""Fields that tell of the last change, which an undo is, too, and under which random name a picture is stored."""
+"""Fields that tell of the last change, which an undo is, too, and under which random name a picture
+is stored."""
 
 
 def give(book: Book, gift: Reassignment) -> Callable[[str, str], Inverse]:
@@ -60,7 +61,9 @@ def correct_to_known(book: Book, face: str, visit: list[str], other: str) -> Inv
 
 def split(book: Book, face: str, visit: list[str], other: str) -> Inverse:
     """Take one sighting out of a visit."""
-    return give(book, Reassignment(instead=Instead.NEW, name="Berta Blatt", only=(visit[2],)))(face, visit[2])
+    return give(book, Reassignment(instead=Instead.NEW, name="Berta Blatt", only=(visit[2],)))(
+        face, visit[2]
+    )
 
 
 def merge(book: Book, face: str, visit: list[str], other: str) -> Inverse:
@@ -81,7 +84,8 @@ def rename(book: Book, face: str, visit: list[str], other: str) -> Inverse:
 
 
 def snapshot(book: Book) -> dict[str, Any]:
-    """Return the faces, visits, sightings, rejections and reviews as they are stored, and what is answered of them."""
+    """Return the faces, visits, sightings, rejections and reviews as they are stored, and what is
+    answered of them."""
     items, tenant = book.storage.items, book.tenant
     stored = {
         table.name: [*walk_items(items, table, tenant.name)]
@@ -89,17 +93,24 @@ def snapshot(book: Book) -> dict[str, Any]:
     }
     days = range(SPAN.utc_days.start - 1, SPAN.utc_days.stop)
     observations = [
-        one for day in days for one in walk_items(items, keys.OBSERVATIONS, keys.observations(tenant.name, day))
+        one
+        for day in days
+        for one in walk_items(items, keys.OBSERVATIONS, keys.observations(tenant.name, day))
     ]
     statistics, arrivals = book.services.statistics, book.services.sightings.arrivals
-    questions = [Question(SPAN, Granularity.DAY, Measure.ARRIVALS, split, EVERYTHING) for split in COUNTED]
+    questions = [
+        Question(SPAN, Granularity.DAY, Measure.ARRIVALS, split, EVERYTHING) for split in COUNTED
+    ]
     listed = arrivals.read_page(tenant, EVERYTHING, SPAN, 100).rows
     return {
         **stored,
         "observations": observations,
         "figures": [statistics.list_buckets(tenant, one) for one in questions],
         "totals": arrivals.count_arrivals(tenant, EVERYTHING, SPAN),
-        "arrivals": [(one.first, one.last_at, one.sightings, one.number, one.before_at, one.group) for one in listed],
+        "arrivals": [
+            (one.first, one.last_at, one.sightings, one.number, one.before_at, one.group)
+            for one in listed
+        ],
         "captures": [
             [(one.resolution, one.faceid, one.decision, one.reason) for one in capture.sightings]
             for capture in map(capture_from, captures_of(items, tenant.name, None))
@@ -118,7 +129,15 @@ def list_differences(place: str, was: Any, now: Any) -> Iterator[str]:
         yield f"{place}: {str(was)[:200]} -> {str(now)[:200]}"
 
 
-ACTS: Sequence[Step] = (correct_to_new, correct_to_stranger, correct_to_known, split, merge, move, rename)
+ACTS: Sequence[Step] = (
+    correct_to_new,
+    correct_to_stranger,
+    correct_to_known,
+    split,
+    merge,
+    move,
+    rename,
+)
 
 
 KINDS = ("a regular", "a stranger", "somebody who was a stranger")
@@ -127,32 +146,44 @@ CASES = [
 ]  # who is named to be moved
 
 
-@pytest.mark.parametrize(("act", "kind"), CASES, ids=lambda one: one if isinstance(one, str) else one.__name__)
+@pytest.mark.parametrize(
+    ("act", "kind"), CASES, ids=lambda one: one if isinstance(one, str) else one.__name__
+)
 def test_what_is_taken_back_was_never_done(agreeing: Book, act: Step, kind: str) -> None:
     book = agreeing
     book.services.groups.create(book.tenant, "VIP", None, "")
     book.services.webhooks.hooks.add(book.tenant.name, "https://shop.example/hook")
     if kind == "a regular":
         face = enrolled(book, 1)
-        book.services.enrolment.update.change_face(book.tenant, face, FaceChanges(name="Ann", new_group_name=REGULAR))
+        book.services.enrolment.update.change_face(
+            book.tenant, face, FaceChanges(name="Ann", new_group_name=REGULAR)
+        )
     else:
         face, _ = seen_as(book, 0, Person(1))
     visit = [seen_as(book, DAY + minute)[1] for minute in (0, 4, 9)]
     seen_as(book, 2 * DAY, Person(1, likeness=0.9))
     if kind == "somebody who was a stranger":
-        book.services.enrolment.update.change_face(book.tenant, face, FaceChanges(name="Ann", new_group_name=REGULAR))
+        book.services.enrolment.update.change_face(
+            book.tenant, face, FaceChanges(name="Ann", new_group_name=REGULAR)
+        )
     other = enrolled(book, 5)
     before = snapshot(book)
     inverse = act(book, face, visit, other)
     assert snapshot(book) != before
-    told = sorted(one["id"] for one in walk_items(book.storage.items, keys.OUTBOX, book.tenant.name))
+    told = sorted(
+        one["id"] for one in walk_items(book.storage.items, keys.OUTBOX, book.tenant.name)
+    )
     inverse()
-    assert told == sorted(one["id"] for one in walk_items(book.storage.items, keys.OUTBOX, book.tenant.name))
+    assert told == sorted(
+        one["id"] for one in walk_items(book.storage.items, keys.OUTBOX, book.tenant.name)
+    )
     found = list(list_differences("", before, snapshot(book)))
     assert found == []
 
 
-CORRECTION = AuditEvent("POST /v1/faces/{id}/sightings/{sighting}/reject", "key first", Kind.CHANGE, tenant="shop")
+CORRECTION = AuditEvent(
+    "POST /v1/faces/{id}/sightings/{sighting}/reject", "key first", Kind.CHANGE, tenant="shop"
+)
 
 
 def find_capture(book: Book, sighting: str) -> Capture:
@@ -160,7 +191,10 @@ def find_capture(book: Book, sighting: str) -> Capture:
 
 
 def undo_correction(book: Book, act: Step, face: str, visit: list[str]) -> str:
-    """Make a face of somebody's visit, have a hook wait for it, and give the visit back. Return the face's id."""
+    """Make a face of somebody's visit, have a hook wait for it, and give the visit back.
+
+    Return the face's id.
+    """
     known = {*faces(book)}
     with audit_events.begin_audit_event(CORRECTION):
         inverse = act(book, face, visit, "")
@@ -174,7 +208,9 @@ def undo_correction(book: Book, act: Step, face: str, visit: list[str]) -> str:
 
 @pytest.mark.disk
 @pytest.mark.parametrize("erases", [True, False])
-@pytest.mark.parametrize("act", [correct_to_new, correct_to_stranger, split], ids=lambda one: one.__name__)
+@pytest.mark.parametrize(
+    "act", [correct_to_new, correct_to_stranger, split], ids=lambda one: one.__name__
+)
 def test_who_was_made_by_a_correction_that_was_undone_is_found_by_the_erasure_of_the_person(
     book: Book, act: Step, erases: bool
 ) -> None:
@@ -182,8 +218,12 @@ def test_who_was_made_by_a_correction_that_was_undone_is_found_by_the_erasure_of
     services.webhooks.hooks.add("shop", None)
     face, _ = seen_as(book, 0, Person(1))
     finn, _ = seen_as(book, 30, Person(2))
-    made = undo_correction(book, act, face, [seen_as(book, DAY + minute)[1] for minute in (0, 4, 9)])
-    assert [one.other for one in services.merges.records.read_page(tenant, 10).rows] == [], "nobody sees it"
+    made = undo_correction(
+        book, act, face, [seen_as(book, DAY + minute)[1] for minute in (0, 4, 9)]
+    )
+    assert [one.other for one in services.merges.records.read_page(tenant, 10).rows] == [], (
+        "nobody sees it"
+    )
     wanted = {"id": made.encode(), "name": b"Berta"}
     assert {one.partition(" in ")[0] for one in person.left(book, wanted)} >= {"id"}
     services.deletion.delete_faces(tenant, [finn], erase=True)
@@ -193,17 +233,23 @@ def test_who_was_made_by_a_correction_that_was_undone_is_found_by_the_erasure_of
     person.worked_off(book)
     if erases:
         assert person.left(book, wanted) == []
-    assert [one["id"] for one in walk_items(book.storage.items, keys.HOOKS, "shop") if one.get("people")] == []
+    assert [
+        one["id"] for one in walk_items(book.storage.items, keys.HOOKS, "shop") if one.get("people")
+    ] == []
     assert [*services.merges.records.list_all("shop")] == []
     assert "Berta" not in str([*walk_items(book.storage.items, keys.OUTBOX, "shop")])
     assert services.consistency.list_disagreements("shop") == []
 
 
 @pytest.mark.disk
-def test_after_a_month_the_audit_tells_who_was_made_by_a_correction_that_was_undone(book: Book) -> None:
+def test_after_a_month_the_audit_tells_who_was_made_by_a_correction_that_was_undone(
+    book: Book,
+) -> None:
     services, entries = book.services, book.services.audit.erasing.read_entries
     face, _ = seen_as(book, 0, Person(1))
-    made = undo_correction(book, correct_to_new, face, [seen_as(book, DAY + minute)[1] for minute in (0, 4, 9)])
+    made = undo_correction(
+        book, correct_to_new, face, [seen_as(book, DAY + minute)[1] for minute in (0, 4, 9)]
+    )
     book.clock.advance(UNDONE_WITHIN + timedelta(days=1))
     services.sweep.sweep_tenant(book.tenant, book.clock.now())
     assert not [*services.merges.records.list_all("shop")]
@@ -218,16 +264,25 @@ def test_who_was_made_of_the_visit_of_one_who_was_made_is_found_too(book: Book) 
     face, _ = seen_as(book, 0, Person(1))
     visit = [seen_as(book, DAY + 4 * n, Person(1, side_px=90.0 + n))[1] for n in range(3)]
     rejection, known = book.services.sightings.rejection, {*faces(book)}
-    given = rejection.give_visit(book.tenant, face, visit[0], Reassignment(instead=Instead.NEW, name="Berta Blatt"))
+    given = rejection.give_visit(
+        book.tenant, face, visit[0], Reassignment(instead=Instead.NEW, name="Berta Blatt")
+    )
     [first] = {*faces(book)} - known
     shown = {one.id for one in faces(book)[first].pictures}
     taken = next(one for one in visit if not shown & find_capture(book, one).photos)
     inner = rejection.give_visit(
-        book.tenant, first, taken, Reassignment(instead=Instead.NEW, name="Carla Chrome", only=(taken,))
+        book.tenant,
+        first,
+        taken,
+        Reassignment(instead=Instead.NEW, name="Carla Chrome", only=(taken,)),
     )
     second = inner.rejected.sighting.faceid or ""
-    rejection.give_visit(book.tenant, second, taken, Reassignment(other=first, only=inner.sightings))
-    rejection.give_visit(book.tenant, first, visit[0], Reassignment(other=face, only=given.sightings))
+    rejection.give_visit(
+        book.tenant, second, taken, Reassignment(other=first, only=inner.sightings)
+    )
+    rejection.give_visit(
+        book.tenant, first, visit[0], Reassignment(other=face, only=given.sightings)
+    )
     assert {*faces(book)} == known
     other = book.enrol(Person(5)).faceid
     book.services.merges.merging.merge(book.tenant, other, face)

@@ -42,7 +42,9 @@ def test_what_is_no_picture_is_parked_with_the_reason_and_redriven_when_asked(
     assert parked.state is CaptureState.PARKED
     assert "decoded" in parked.reason
     assert caplog.messages == [f"capture {capture.id} of camera door is parked: {parked.reason}"]
-    assert [one.id for one in book.services.captures.redrive.list_parked(book.tenant)] == [capture.id]
+    assert [one.id for one in book.services.captures.redrive.list_parked(book.tenant)] == [
+        capture.id
+    ]
     book.storage.uploads.delete(key)
     book.storage.uploads.put_if_absent(key, picture(Person(1)), "image/jpeg")
     assert book.services.captures.redrive.redrive(book.tenant, [parked]) == 1
@@ -70,7 +72,9 @@ def test_whom_somebody_named_does_not_go_for_another_stranger(tmp_path: Path) ->
     book.services.groups.change_by_name(book.tenant, "stranger", {"capacity": 2})
     book.see(shot(0, 1), shot(60, 2))
     named, other = sorted(book.faces(), key=lambda face: face.last_arrival_at or face.enrolled_at)
-    book.services.enrolment.update.change_face(book.tenant, named.faceid, FaceChanges(name="Eva Lind"))
+    book.services.enrolment.update.change_face(
+        book.tenant, named.faceid, FaceChanges(name="Eva Lind")
+    )
     book.see(shot(180, 3))
     faces = set(book.faceids())
     assert named.faceid in faces
@@ -79,7 +83,9 @@ def test_whom_somebody_named_does_not_go_for_another_stranger(tmp_path: Path) ->
 
 
 @pytest.mark.shows("sunmi", "The faceid, the picture and the counts stay.")
-def test_a_stranger_who_keeps_coming_is_a_regular_with_faceid_picture_and_counts(book: Book) -> None:
+def test_a_stranger_who_keeps_coming_is_a_regular_with_faceid_picture_and_counts(
+    book: Book,
+) -> None:
     book.services.groups.set_promotion_settings(book.tenant, PromotionSettings(3, 7))
     book.see(shot(0, 1), shot(DAY, 1))
     [before] = book.faces()
@@ -101,7 +107,9 @@ def test_the_sightings_of_a_face_are_read_page_by_page_each_once(book: Book) -> 
     assert found == [sighting_id(one.id, 0) for one in reversed(captures)]
 
 
-def test_a_deleted_face_leaves_no_arrivals_and_is_a_stranger_when_it_comes_again(book: Book) -> None:
+def test_a_deleted_face_leaves_no_arrivals_and_is_a_stranger_when_it_comes_again(
+    book: Book,
+) -> None:
     book.see(shot(0, 1))
     [face] = book.faces()
     book.services.deletion.delete_faces_of_group(book.tenant, "stranger", [face.faceid])
@@ -118,33 +126,45 @@ def test_captures_of_a_camera_that_was_deleted_are_still_found_by_the_operator(b
     assert book.deliver(capture).state is CaptureState.RESOLVED
 
 
-def test_a_new_face_whose_sighting_was_counted_before_is_skipped_and_no_portrait_stays(book: Book) -> None:
+def test_a_new_face_whose_sighting_was_counted_before_is_skipped_and_no_portrait_stays(
+    book: Book,
+) -> None:
     [capture] = book.see(shot(0, 1))
     [face] = book.faces()
     book.services.deletion.delete_faces_of_group(book.tenant, "stranger", [face.faceid])
     fresh = replace(capture, state=CaptureState.WANTED, sightings=())
     book.storage.items.transact([Put(keys.CAPTURES, capture_item("shop", fresh, book.clock.now()))])
     [sighting] = book.deliver(fresh).sightings
-    assert (sighting.resolution, sighting.reason) == (Resolution.SKIPPED, "this sighting was counted before")
+    assert (sighting.resolution, sighting.reason) == (
+        Resolution.SKIPPED,
+        "this sighting was counted before",
+    )
     assert not list(book.storage.blobs.walk("shop/faces/"))
 
 
-def test_a_new_face_that_nobody_could_go_for_is_skipped_and_its_picture_is_never_stored(tmp_path: Path) -> None:
+def test_a_new_face_that_nobody_could_go_for_is_skipped_and_its_picture_is_never_stored(
+    tmp_path: Path,
+) -> None:
     calls = Calls()
     book = Book(tmp_path / "data", profile=Profile.CAMERA, wrap=calls.wrap)
     book.services.groups.change_by_name(book.tenant, "stranger", {"capacity": 1})
     [_, capture] = book.see(shot(0, 1), Shot(MONDAY + 60 * MINUTE, (Person(1, quality=79),)))
     [face] = book.faces()
     calls.names.clear()
-    again = book.services.sightings.rejection.reject(book.tenant, face.faceid, sighting_id(capture.id, 0)).sighting
+    again = book.services.sightings.rejection.reject(
+        book.tenant, face.faceid, sighting_id(capture.id, 0)
+    ).sighting
     assert again.reason == "the group of strangers is full, and nobody could go for it"
-    assert [blob.key for blob in book.storage.blobs.walk("shop/faces/")] == with_thumbnails([face.picture_key])
+    assert [blob.key for blob in book.storage.blobs.walk("shop/faces/")] == with_thumbnails(
+        [face.picture_key]
+    )
     book.close()
     assert "blobs.put_if_absent" not in calls.names
 
 
 def test_who_was_there_25_000_times_is_seen_merged_brought_back_and_deleted(book: Book) -> None:
-    """As many as a camera with a gap of a second makes of a poster, most of them in one item, as format 2 has them."""
+    """As many as a camera with a gap of a second makes of a poster, most of them in one item, as
+    format 2 has them."""
     book.see(shot(0, 1), shot(1, 2))
     poster, other = (face.faceid for face in sorted(book.faces(), key=lambda face: face.faceid))
     before = read_visits(book.storage.items, "shop", poster)
@@ -158,7 +178,10 @@ def test_who_was_there_25_000_times_is_seen_merged_brought_back_and_deleted(book
     assert book.services.faces.get(book.tenant, poster).arrive_count == 25_002
     assert stored_sizes(book)[poster] <= 1024
     merge = book.services.merges.merging.merge(book.tenant, other, poster)
-    assert set(stored_sizes(book)) == {other, *(key for key in stored_sizes(book) if key.startswith(f"{other}#"))}
+    assert set(stored_sizes(book)) == {
+        other,
+        *(key for key in stored_sizes(book) if key.startswith(f"{other}#")),
+    }
     assert book.services.faces.get(book.tenant, other).arrive_count == 25_003
     book.services.merges.merging.undo(book.tenant, merge.id)
     assert book.services.faces.get(book.tenant, other).arrive_count == 1
@@ -169,5 +192,6 @@ def test_who_was_there_25_000_times_is_seen_merged_brought_back_and_deleted(book
 def stored_sizes(book: Book) -> dict[str, int]:
     """Bytes of what is stored of visits, by key."""
     return {
-        item["faceid"]: item_size(keys.ARRIVALS, item) for item in walk_items(book.storage.items, keys.ARRIVALS, "shop")
+        item["faceid"]: item_size(keys.ARRIVALS, item)
+        for item in walk_items(book.storage.items, keys.ARRIVALS, "shop")
     }

@@ -25,13 +25,17 @@ def test_a_known_face_is_sighted_on_a_picture_too_poor_to_be_enrolled(book: Book
     assert seen(book, 1, Person(1, quality=55)) == [(Resolution.MATCHED, "")]
 
 
-def test_where_liveness_is_asked_a_picture_of_a_face_is_neither_remembered_nor_recognised(book: Book) -> None:
+def test_where_liveness_is_asked_a_picture_of_a_face_is_neither_remembered_nor_recognised(
+    book: Book,
+) -> None:
     book.services.tenants.change_settings("shop", {"least_liveness": 0.5})
     [(resolution, reason)] = seen(book, 0, Person(1, liveness=0.2))
     assert resolution is Resolution.SKIPPED
     assert "looks like a picture of a face: liveness 0.20 of 0.50" in reason
     assert seen(book, 1, Person(1)) == [(Resolution.STRANGER, "")]
-    [(resolution, _), (other, _)] = seen(book, 100, Person(1, liveness=0.2), Person(2, side_px=80.0))
+    [(resolution, _), (other, _)] = seen(
+        book, 100, Person(1, liveness=0.2), Person(2, side_px=80.0)
+    )
     assert (resolution, other) == (Resolution.SKIPPED, Resolution.STRANGER)
     assert sum(face.arrive_count for face in book.faces()) == 2
 
@@ -39,13 +43,19 @@ def test_where_liveness_is_asked_a_picture_of_a_face_is_neither_remembered_nor_r
 def test_where_liveness_is_asked_and_not_known_the_reason_says_so(book: Book) -> None:
     book.services.tenants.change_settings("shop", {"least_liveness": 0.5})
     [(resolution, reason)] = seen(book, 0, Person(1, liveness=None))
-    assert (resolution, "the model pack has no model for it" in reason) == (Resolution.SKIPPED, True)
+    assert (resolution, "the model pack has no model for it" in reason) == (
+        Resolution.SKIPPED,
+        True,
+    )
 
 
 def test_liveness_is_asked_of_a_face_whose_liveness_is_not_told(book: Book) -> None:
     book.services.tenants.change_settings("shop", {"attributes_off": {"liveness"}})
     book.services.tenants.change_settings("shop", {"least_liveness": 0.5})
-    kinds = [resolution for resolution, _ in seen(book, 0, Person(1, liveness=0.2), Person(2, side_px=90.0))]
+    kinds = [
+        resolution
+        for resolution, _ in seen(book, 0, Person(1, liveness=0.2), Person(2, side_px=90.0))
+    ]
     assert kinds == [Resolution.SKIPPED, Resolution.STRANGER]
 
 
@@ -80,10 +90,14 @@ def test_the_tenants_own_fpir_decides_for_its_cameras(book: Book, fpir: float) -
     book.services.tenants.change_settings("shop", {"fpir": fpir})
     seen(book, 0, Person(1))
     [again] = book.see(Shot(MONDAY + MINUTE, (Person(1, side_px=90.0),)))
-    assert again.sightings[0].decision.threshold == pytest.approx(OperatingPoint(CURVE, fpir).find_threshold(1))
+    assert again.sightings[0].decision.threshold == pytest.approx(
+        OperatingPoint(CURVE, fpir).find_threshold(1)
+    )
 
 
-def test_a_sighting_says_by_what_it_was_decided_in_the_capture_and_in_the_timeline(book: Book) -> None:
+def test_a_sighting_says_by_what_it_was_decided_in_the_capture_and_in_the_timeline(
+    book: Book,
+) -> None:
     threshold = OperatingPoint(CURVE).find_threshold(1)
     [first] = book.see(Shot(MONDAY, (Person(1),)))
     [second] = book.see(Shot(MONDAY + MINUTE, (Person(1, side_px=90.0),)))
@@ -93,10 +107,18 @@ def test_a_sighting_says_by_what_it_was_decided_in_the_capture_and_in_the_timeli
     )
     matched = second.sightings[0]
     assert matched.decision.score is not None
-    assert (matched.decision.threshold, matched.decision.gallery_size) == (pytest.approx(threshold), 1)
-    assert matched.decision.false_match_probability == pytest.approx(CURVE.fmr_at(matched.decision.score), rel=0.01)
+    assert (matched.decision.threshold, matched.decision.gallery_size) == (
+        pytest.approx(threshold),
+        1,
+    )
+    assert matched.decision.false_match_probability == pytest.approx(
+        CURVE.fmr_at(matched.decision.score), rel=0.01
+    )
     assert skipped.sightings[0].decision == Decision(None, pytest.approx(threshold), 1, seq=1)
-    told = [book.services.captures.get(book.tenant, "door", one.id).sightings[0] for one in (first, second, skipped)]
+    told = [
+        book.services.captures.get(book.tenant, "door", one.id).sightings[0]
+        for one in (first, second, skipped)
+    ]
     assert [one.decision is not None for one in told] == [True, True, True]
     assert told[1].decision.gallery_size == 1
     later, earlier = sightings(book)

@@ -5,7 +5,12 @@ from msgspec.structs import asdict, replace
 
 from chalicelib.domain.errors import ConditionFailed, InvalidInput
 from chalicelib.domain.model import NO_LABELS, Decision, Labels, Tenant
-from chalicelib.domain.observations import EVERYTHING, Observation, ObservationFilter, ObservationKind
+from chalicelib.domain.observations import (
+    EVERYTHING,
+    Observation,
+    ObservationFilter,
+    ObservationKind,
+)
 from chalicelib.domain.pictures import BoundingBox, Estimates, Gender, Pose
 from chalicelib.services import Services
 from chalicelib.storage.records.observations import observation_item, row_from
@@ -24,7 +29,9 @@ def sighted(at: datetime, id_: str, faceid: str = "1", labels: Labels = NO_LABEL
     return Observation(at, id_, faceid, "stranger", labels, ObservationKind.SIGHTING)
 
 
-def test_observation_comes_back_as_it_was_written(services: Services, camera: Tenant, clock: FakeClock) -> None:
+def test_observation_comes_back_as_it_was_written(
+    services: Services, camera: Tenant, clock: FakeClock
+) -> None:
     whole = Observation(
         at=clock.now() - timedelta(milliseconds=877),
         id="capture_7.2",
@@ -48,19 +55,25 @@ def test_every_search_hit_is_observed_and_a_search_that_finds_nobody_is_not(
     services: Services, cloud: Tenant, clock: FakeClock
 ) -> None:
     people = [Person(n, 100 - n) for n in range(5)]
-    services.enrolment.everybody.enrol_all_in_picture(cloud, "VIP会员", picture(*people), RULES, Labels("stored"))
+    services.enrolment.everybody.enrol_all_in_picture(
+        cloud, "VIP会员", picture(*people), RULES, Labels("stored")
+    )
     clock.advance(timedelta(hours=1))
 
     found = services.recognition.face_analysis.search_all_in_picture(
         cloud, picture(*people, Person(77, 30)), "VIP会员", RULES
     )
-    services.recognition.face_analysis.search_all_in_picture(cloud, picture(Person(77)), "VIP会员", RULES)
+    services.recognition.face_analysis.search_all_in_picture(
+        cloud, picture(Person(77)), "VIP会员", RULES
+    )
     services.recognition.face_analysis.search_by_picture(cloud, picture(Person(77)), RULES)
 
     hits = [one for one in all_of(services, cloud) if one.kind is ObservationKind.SEARCH]
     assert {one.faceid for one in hits} == {match.face.faceid for match in found.matches}
     assert len(hits) == 5
-    assert {(one.at, one.labels, one.group_name) for one in hits} == {(clock.now(), Labels("stored"), "VIP会员")}
+    assert {(one.at, one.labels, one.group_name) for one in hits} == {
+        (clock.now(), Labels("stored"), "VIP会员")
+    }
     match = found.matches[0]
     largest = next(one for one in hits if one.faceid == match.face.faceid)
     assert (largest.box, largest.estimates) == (match.box, match.estimates)
@@ -81,13 +94,19 @@ def test_observation_is_stored_once(services: Services, camera: Tenant, clock: F
 
 
 @pytest.mark.parametrize("id_", ["", "a#b", "a\nb", "女", "x" * 101])
-def test_id_that_a_key_cannot_hold_is_refused(services: Services, camera: Tenant, clock: FakeClock, id_: str) -> None:
+def test_id_that_a_key_cannot_hold_is_refused(
+    services: Services, camera: Tenant, clock: FakeClock, id_: str
+) -> None:
     with pytest.raises(InvalidInput):
         services.statistics.store_observations(camera.name, [sighted(clock.now(), id_)])
 
 
-@pytest.mark.parametrize("at", [datetime(1969, 12, 31, tzinfo=UTC), datetime(2287, 1, 1, tzinfo=UTC)])
-def test_time_that_a_key_cannot_hold_is_refused(services: Services, camera: Tenant, at: datetime) -> None:
+@pytest.mark.parametrize(
+    "at", [datetime(1969, 12, 31, tzinfo=UTC), datetime(2287, 1, 1, tzinfo=UTC)]
+)
+def test_time_that_a_key_cannot_hold_is_refused(
+    services: Services, camera: Tenant, at: datetime
+) -> None:
     with pytest.raises(InvalidInput, match="1970 to 2286"):
         services.statistics.store_observations(camera.name, [sighted(at, "1")])
 
@@ -95,43 +114,67 @@ def test_time_that_a_key_cannot_hold_is_refused(services: Services, camera: Tena
 def test_more_observations_than_a_transaction_holds_are_all_stored(
     services: Services, camera: Tenant, clock: FakeClock
 ) -> None:
-    services.statistics.store_observations(camera.name, [sighted(clock.now(), f"{n}") for n in range(200)])
+    services.statistics.store_observations(
+        camera.name, [sighted(clock.now(), f"{n}") for n in range(200)]
+    )
     assert len(all_of(services, camera)) == 200
 
 
-@pytest.mark.parametrize("wanted", [EVERYTHING, ObservationFilter(Labels("a")), ObservationFilter(faceid="1")])
+@pytest.mark.parametrize(
+    "wanted", [EVERYTHING, ObservationFilter(Labels("a")), ObservationFilter(faceid="1")]
+)
 @pytest.mark.parametrize("seal", [False, True])
 def test_paging_neither_skips_nor_repeats_while_observations_arrive(
     services: Services, camera: Tenant, clock: FakeClock, wanted: ObservationFilter, seal: bool
 ) -> None:
     start = clock.now() - timedelta(days=3)
-    before = [sighted(start + timedelta(minutes=50 * (n // 3)), f"{n}", labels=Labels("a")) for n in range(200)]
+    before = [
+        sighted(start + timedelta(minutes=50 * (n // 3)), f"{n}", labels=Labels("a"))
+        for n in range(200)
+    ]
     services.statistics.store_observations(camera.name, before)
     if seal:
         services.statistics.sealing.seal_tenant(camera)
 
     seen = []
-    for page in paged(lambda token: services.statistics.observations.query(camera, wanted, *FOREVER, 23, token)):
+    for page in paged(
+        lambda token: services.statistics.observations.query(camera, wanted, *FOREVER, 23, token)
+    ):
         seen += page.observations
         number = len(seen)
         newer = sighted(clock.now(), f"new{number}", labels=Labels("a"))
         passed = sighted(seen[-1].at, f"zz{number}", labels=Labels("a"))
         services.statistics.store_observations(camera.name, [newer, passed])
 
-    assert [one for one in seen if one in before] == sorted(before, key=lambda one: (one.at, one.id), reverse=True)
+    assert [one for one in seen if one in before] == sorted(
+        before, key=lambda one: (one.at, one.id), reverse=True
+    )
     assert len({one.id for one in seen}) == len(seen)
 
 
-def test_page_of_a_rare_face_is_found_across_a_year(services: Services, camera: Tenant, clock: FakeClock) -> None:
+def test_page_of_a_rare_face_is_found_across_a_year(
+    services: Services, camera: Tenant, clock: FakeClock
+) -> None:
     start = clock.now() - timedelta(days=300)
-    many = [sighted(start + timedelta(days=n // 2, seconds=n), f"{n}", f"{n % 150}") for n in range(600)]
+    many = [
+        sighted(start + timedelta(days=n // 2, seconds=n), f"{n}", f"{n % 150}") for n in range(600)
+    ]
     services.statistics.store_observations(camera.name, many)
     services.statistics.sealing.seal_tenant(camera)
 
-    page = services.statistics.observations.query(camera, ObservationFilter(faceid="149"), *FOREVER, 3)
-    rest = services.statistics.observations.query(camera, ObservationFilter(faceid="149"), *FOREVER, 3, page.next_token)
+    page = services.statistics.observations.query(
+        camera, ObservationFilter(faceid="149"), *FOREVER, 3
+    )
+    rest = services.statistics.observations.query(
+        camera, ObservationFilter(faceid="149"), *FOREVER, 3, page.next_token
+    )
 
-    assert [one.id for one in (*page.observations, *rest.observations)] == ["599", "449", "299", "149"]
+    assert [one.id for one in (*page.observations, *rest.observations)] == [
+        "599",
+        "449",
+        "299",
+        "149",
+    ]
     assert (page.total, rest.total, rest.next_token) == (4, 4, None)
 
 

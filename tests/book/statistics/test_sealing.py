@@ -29,11 +29,13 @@ MIDNIGHT = datetime(2026, 2, 10, 16, 0, tzinfo=UTC)
 """Of Shanghai, at the day's end."""
 DAY = day_number("20260210")
 BOTH = [DAY, DAY + 1]
-"""The local days that the UTC day of noon touches: a seal of the second says that it holds nothing of it."""
+"""The local days that the UTC day of noon touches: a seal of the second says that it holds nothing
+of it."""
 
 
 class Watched(ItemStore):
-    """An ItemStore that counts what is read and calls `before` ahead of each transaction, `after` behind each query."""
+    """An ItemStore that counts what is read and calls `before` ahead of each transaction, `after`
+    behind each query."""
 
     def __init__(self, items: ItemStore) -> None:
         self._items = items
@@ -128,12 +130,16 @@ def test_a_face_is_looked_for_in_the_days_whose_seals_have_its_mark(
     found = book_with(services, items=watched).merges.mover
     assert [one.id for chunk in found.list_in_chunks(camera, {"7"}) for one in chunk] == ["1"]
     assert {item["faceid"] for table, item in watched.read if table == "observations"} == {"7"}
-    assert [one.id for chunk in found.list_in_chunks(camera, {"7", "8"}) for one in chunk] == ["1", "2"]
+    assert [one.id for chunk in found.list_in_chunks(camera, {"7", "8"}) for one in chunk] == [
+        "1",
+        "2",
+    ]
     renamed = [ChangedObservation(other, replace(other, faceid="erased-9"))]  # as an erasure does
     items_of(services).transact(services.statistics.make_actions(camera.name, [], renamed))
     services.statistics.sealing.seal_tenant(camera)
     opened = services.statistics.days.open_span(camera, STORABLE, EVERYTHING)
-    marked_on = {name: {*opened.days_with({name})} & {*BOTH} for name in ("7", "8", "erased-9")}  # a third is not over
+    # a third is not over
+    marked_on = {name: {*opened.days_with({name})} & {*BOTH} for name in ("7", "8", "erased-9")}
     assert marked_on == {"7": {DAY}, "8": set(), "erased-9": {DAY + 1}}
 
 
@@ -186,7 +192,9 @@ def test_observation_that_comes_between_read_and_seal_is_not_lost(
             record(services, camera, NOON, "late")
 
     def before(actions: Sequence[Action]) -> None:
-        if moment == "before the commit" and any(isinstance(a, Put) and a.table == keys.SUMMARIES for a in actions):
+        if moment == "before the commit" and any(
+            isinstance(a, Put) and a.table == keys.SUMMARIES for a in actions
+        ):
             come()
 
     def after(table: Table) -> None:
@@ -269,7 +277,9 @@ def test_day_that_was_sealed_in_another_layout_is_counted_raw_and_sealed_again(
     for partition in (keys.totals(camera.name, zone), keys.label_counts(camera.name, zone)):
         for item in items_of(services).query(keys.SUMMARIES, partition).items:
             old = {name: value for name, value in item.items() if name != "by_kind"}
-            items_of(services).transact([Put(keys.SUMMARIES, {**old, "layout": 1, "by_hour": [7] * 24})])
+            items_of(services).transact(
+                [Put(keys.SUMMARIES, {**old, "layout": 1, "by_hour": [7] * 24})]
+            )
 
     for wanted in (EVERYTHING, ObservationFilter(Labels("a"))):
         assert days(watched, services, camera, wanted) == {"20260210": 1}
@@ -287,7 +297,10 @@ def test_day_with_more_labels_than_fit_is_counted_from_its_columns(
     labels = [Labels(*(f"{n * 31 + m:060x}" for m in range(4))) for n in range(20)]
     services.statistics.store_observations(
         camera.name,
-        [Observation(NOON, f"{n}", "7", "stranger", one, ObservationKind.SIGHTING) for n, one in enumerate(labels)],
+        [
+            Observation(NOON, f"{n}", "7", "stranger", one, ObservationKind.SIGHTING)
+            for n, one in enumerate(labels)
+        ],
     )
     clock.advance(timedelta(days=2))
 
@@ -299,7 +312,11 @@ def test_day_with_more_labels_than_fit_is_counted_from_its_columns(
         watched.read.clear()
         assert days(watched, services, camera, ObservationFilter(labels[7])) == {"20260210": 1}
         assert {table for table, _ in watched.read} == {"summaries"}
-    left = items_of(services).query(keys.SUMMARIES, keys.label_counts("camera", camera.time_zone)).items
+    left = (
+        items_of(services)
+        .query(keys.SUMMARIES, keys.label_counts("camera", camera.time_zone))
+        .items
+    )
     assert len(left) == len(BOTH)
 
 
@@ -345,11 +362,19 @@ def test_year_of_sealed_days_is_read_in_under_400_items_and_empty_centuries_in_n
 ) -> None:
     begin = datetime(2024, 12, 31, 16, 0, tzinfo=UTC)
     clock.advance(datetime(2027, 1, 1, tzinfo=UTC) - clock.now())
-    ancient = Observation(datetime(1971, 1, 1, tzinfo=UTC), "0", "7", "stranger", Labels(), ObservationKind.SIGHTING)
+    ancient = Observation(
+        datetime(1971, 1, 1, tzinfo=UTC), "0", "7", "stranger", Labels(), ObservationKind.SIGHTING
+    )
     services.statistics.store_observations(camera.name, [ancient])
     for day in range(365):
         for n in range(3):
-            record(services, camera, begin + timedelta(days=day, hours=7 * n), f"{n}", label="ab"[n % 2])
+            record(
+                services,
+                camera,
+                begin + timedelta(days=day, hours=7 * n),
+                f"{n}",
+                label="ab"[n % 2],
+            )
     services.statistics.sealing.seal_tenant(camera)
     start, end = int(begin.timestamp()), int((begin + timedelta(days=365)).timestamp()) - 1
     statistics = book_with(services, items=watched).statistics

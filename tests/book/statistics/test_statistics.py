@@ -87,7 +87,8 @@ Seen = tuple[str, Gender | None, float | None, int | None]
 
 @dataclass
 class History:
-    """A tenant's life as the steps tell it; `written` are the observations that the steps wrote themselves."""
+    """A tenant's life as the steps tell it; `written` are the observations that the steps wrote
+    themselves."""
 
     services: Services
     clock: FakeClock
@@ -98,7 +99,9 @@ class History:
     def step(self, kind: str, *how) -> None:
         getattr(self, kind)(*how)
 
-    def observe(self, after: int, delay: int, person: int, labels: Labels, group: str, seen: Seen) -> None:
+    def observe(
+        self, after: int, delay: int, person: int, labels: Labels, group: str, seen: Seen
+    ) -> None:
         camera, gender, age, gap_s = seen
         self.clock.advance(timedelta(minutes=after, milliseconds=371))
         at = self.clock.now() - timedelta(minutes=delay)
@@ -154,14 +157,20 @@ class History:
 def history_of(services: Services, clock: FakeClock, zone: str, day: str) -> History:
     names = {tenant.name for tenant in services.tenants.list_all()}
     tenant = replace(add_tenant(services, f"t{len(names)}", Profile.CLOUD), time_zone=zone)
-    clock.advance(datetime.fromisoformat(day).replace(tzinfo=UTC) - timedelta(hours=40) - clock.now())
+    clock.advance(
+        datetime.fromisoformat(day).replace(tzinfo=UTC) - timedelta(hours=40) - clock.now()
+    )
     return History(services, clock, tenant, [])
 
 
 def wanted_of(draw: st.DrawFn, observed: list[Observation]) -> ObservationFilter:
     faceids = sorted({one.faceid for one in observed})
     return ObservationFilter(
-        draw(st.sampled_from([Labels(), Labels(), Labels("A1"), Labels(b="B1"), Labels("A2", c="C1")])),
+        draw(
+            st.sampled_from(
+                [Labels(), Labels(), Labels("A1"), Labels(b="B1"), Labels("A2", c="C1")]
+            )
+        ),
         draw(st.sampled_from([None, None, *GROUPS, "nobody's"])),
         draw(st.sampled_from([None, None, None, "nobody", *faceids])),
         draw(st.sampled_from([None, None, *ObservationKind])),
@@ -172,7 +181,11 @@ def wanted_of(draw: st.DrawFn, observed: list[Observation]) -> ObservationFilter
 @examples(15, 600)
 @given(data=st.data(), place=st.sampled_from(CHANGES), lived=steps)
 def test_every_amount_equals_a_recount_of_the_raw_observations(
-    services: Services, clock: FakeClock, data: st.DataObject, place: tuple[str, str], lived: list[tuple]
+    services: Services,
+    clock: FakeClock,
+    data: st.DataObject,
+    place: tuple[str, str],
+    lived: list[tuple],
 ) -> None:
     history = history_of(services, clock, *place)
     zone, tenant = place[0], history.tenant
@@ -192,12 +205,19 @@ def check(data: st.DataObject, history: History, zone: str, tenant: Tenant, begi
     instants = [int(one.at.timestamp()) for one in observed] or [begin]
     for granularity in Granularity:
         draw = data.draw
-        start, end = sorted(draw(st.sampled_from([0, begin, *instants, now, now + 10**9])) for _ in range(2))
+        start, end = sorted(
+            draw(st.sampled_from([0, begin, *instants, now, now + 10**9])) for _ in range(2)
+        )
         wanted, distinct = wanted_of(draw, observed), draw(st.booleans())
         found = meant(observed, wanted, start, end)
         expected = recount(found, zone, granularity, distinct=distinct)
 
-        assert services.statistics.count_by_time(tenant, wanted, start, end, granularity, distinct=distinct) == expected
+        assert (
+            services.statistics.count_by_time(
+                tenant, wanted, start, end, granularity, distinct=distinct
+            )
+            == expected
+        )
 
         for measure in Measure:
             split = draw(st.sampled_from([None, *(one for one in Split if one not in OF_ARRIVALS)]))
@@ -209,10 +229,17 @@ def check(data: st.DataObject, history: History, zone: str, tenant: Tenant, begi
             expected_split = split_recount(counted, zone, granularity, split, distinct=distinct)
             assert services.statistics.list_buckets(tenant, question) == expected_split
 
-        assert uncounted(services, tenant, wanted, Span.of_seconds(start, end), draw(st.sampled_from([1, 3]))) == found
+        assert (
+            uncounted(
+                services, tenant, wanted, Span.of_seconds(start, end), draw(st.sampled_from([1, 3]))
+            )
+            == found
+        )
 
         size, listed = draw(st.sampled_from([1, 3, 1000])), []
-        for page in paged(partial(services.statistics.observations.query, tenant, wanted, start, end, size)):
+        for page in paged(
+            partial(services.statistics.observations.query, tenant, wanted, start, end, size)
+        ):
             assert page.total == len(found)
             listed += page.observations
         assert [(one.at, one.id) for one in listed] == [(one.at, one.id) for one in found]
@@ -222,7 +249,9 @@ def uncounted(
     services: Services, tenant: Tenant, wanted: ObservationFilter, span: Span, size: int
 ) -> list[Observation]:
     found: list[Observation] = []
-    for page in paged(lambda token: services.statistics.observations.read_page(tenant, wanted, span, size, token)):
+    for page in paged(
+        lambda token: services.statistics.observations.read_page(tenant, wanted, span, size, token)
+    ):
         assert page.total is None
         found += page.observations
     return found
@@ -231,7 +260,9 @@ def uncounted(
 AT = datetime(2026, 2, 10, 3, 0, tzinfo=UTC)
 
 
-def observe(services: Services, tenant: Tenant, *observed: tuple[datetime, str], labels: Labels = LABELS[1]) -> None:
+def observe(
+    services: Services, tenant: Tenant, *observed: tuple[datetime, str], labels: Labels = LABELS[1]
+) -> None:
     number = len(every_observation(items_of(services), tenant, range(20_000, 21_000)))
     services.statistics.store_observations(
         tenant.name,
@@ -256,7 +287,9 @@ def sealed(services: Services, camera: Tenant, clock: FakeClock) -> Tenant:
     return camera
 
 
-def test_another_time_zone_counts_other_days_until_it_has_seals_of_its_own(services: Services, sealed: Tenant) -> None:
+def test_another_time_zone_counts_other_days_until_it_has_seals_of_its_own(
+    services: Services, sealed: Tenant
+) -> None:
     moved = replace(sealed, time_zone="Pacific/Honolulu")
     raw = services.statistics.count_by_time(moved, EVERYTHING, 0, 10**10, Granularity.DAY)
 
@@ -264,7 +297,10 @@ def test_another_time_zone_counts_other_days_until_it_has_seals_of_its_own(servi
 
     assert [*raw] == ["20260209", "20260210", "20260218"]
     assert services.statistics.count_by_time(moved, EVERYTHING, 0, 10**10, Granularity.DAY) == raw
-    assert min(services.statistics.count_by_time(sealed, EVERYTHING, 0, 10**10, Granularity.DAY)) == "20260210"
+    assert (
+        min(services.statistics.count_by_time(sealed, EVERYTHING, 0, 10**10, Granularity.DAY))
+        == "20260210"
+    )
 
 
 @pytest.mark.parametrize("seal", [False, True])
@@ -273,7 +309,10 @@ def test_local_days_that_overlap_in_utc_are_told_apart(
 ) -> None:
     """In St. John's the clocks went from 00:01 back to 23:01 of the day before, at 02:31 UTC."""
     tenant = replace(camera, time_zone="America/St_Johns")
-    utc = [datetime(2010, 11, 7, hour, minute, tzinfo=UTC) for hour, minute in ((2, 29), (2, 30), (2, 45), (3, 45))]
+    utc = [
+        datetime(2010, 11, 7, hour, minute, tzinfo=UTC)
+        for hour, minute in ((2, 29), (2, 30), (2, 45), (3, 45))
+    ]
     for number, at in enumerate(utc):
         clock.advance(at - clock.now())
         one = Observation(at, f"{number}", "a", "stranger", LABELS[1], ObservationKind.SIGHTING)
@@ -295,22 +334,30 @@ def test_an_arrival_goes_on_when_the_clocks_go_back_over_midnight(
 ) -> None:
     """At 02:30 UTC it is midnight in St. John's, and a minute later 23:01 of the day before."""
     tenant = replace(camera, time_zone="America/St_Johns")
-    for number, (hour, minute, gap_s) in enumerate([(2, 29, 1), (2, 30, 1_200), (2, 45, 1), (3, 45, 1)]):
+    for number, (hour, minute, gap_s) in enumerate(
+        [(2, 29, 1), (2, 30, 1_200), (2, 45, 1), (3, 45, 1)]
+    ):
         at = datetime(2010, 11, 7, hour, minute, tzinfo=UTC)
         clock.advance(at - clock.now())
-        one = Observation(at, f"{number}", "a", "stranger", LABELS[1], ObservationKind.SIGHTING, gap_s=gap_s)
+        one = Observation(
+            at, f"{number}", "a", "stranger", LABELS[1], ObservationKind.SIGHTING, gap_s=gap_s
+        )
         services.statistics.store_observations(tenant.name, [one])
     clock.advance(timedelta(days=3))
     if seal:
         services.statistics.sealing.seal_tenant(tenant)
     always = Span.of_seconds(0, 10**10)
 
-    found = services.statistics.list_buckets(tenant, Question(always, Granularity.DAY, Measure.ARRIVALS))
+    found = services.statistics.list_buckets(
+        tenant, Question(always, Granularity.DAY, Measure.ARRIVALS)
+    )
 
     assert found == [SplitBucket("20101106", {"": 1}), SplitBucket("20101107", {"": 2})]
 
 
-def test_more_amounts_than_an_answer_holds_are_refused(services: Services, camera: Tenant, clock: FakeClock) -> None:
+def test_more_amounts_than_an_answer_holds_are_refused(
+    services: Services, camera: Tenant, clock: FakeClock
+) -> None:
     for hour in range(11):
         clock.advance(timedelta(hours=1))
         observe(services, camera, *[(clock.now(), "a")] * 1, labels=Labels(f"label {hour}"))
@@ -324,8 +371,12 @@ def test_more_amounts_than_an_answer_holds_are_refused(services: Services, camer
     assert statistics.list_buckets(camera, Question(always, Granularity.HOUR)) != []
 
 
-def test_group_is_the_one_of_the_call_in_its_one_unicode_form(services: Services, cloud: Tenant) -> None:
-    services.enrolment.everybody.enrol_all_in_picture(cloud, "Cafe\u0301", picture(Person(1)), RULES, Labels())
+def test_group_is_the_one_of_the_call_in_its_one_unicode_form(
+    services: Services, cloud: Tenant
+) -> None:
+    services.enrolment.everybody.enrol_all_in_picture(
+        cloud, "Cafe\u0301", picture(Person(1)), RULES, Labels()
+    )
     for name, amounts in (("Cafe\u0301", [1]), ("Caf\u00e9", [1]), ("Cafe", [])):
         found = services.statistics.count_by_time(
             cloud, ObservationFilter(group_name=name), 0, 10**10, Granularity.MONTH

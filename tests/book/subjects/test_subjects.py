@@ -46,7 +46,9 @@ def enrolled(services: Services, tenant: Tenant, name: str, seed: int, number: i
 def faces(services: Services, tenant: Tenant, name: str) -> list[Face]:
     group = family(services, tenant)
     return list(
-        services.faces.read_faces_in_group(tenant, group, services.subjects.get(tenant, group, name).faceids).values()
+        services.faces.read_faces_in_group(
+            tenant, group, services.subjects.get(tenant, group, name).faceids
+        ).values()
     )
 
 
@@ -74,13 +76,19 @@ def test_a_face_is_compared_by_eight_of_its_photos_and_another_moves_up_if_one_o
     (face,) = faces(services, tenant, "Ann")
     assert (face.picture_count, len(face.compared)) == (20, 8)
     group, gone = family(services, tenant), face.compared[0].id
-    services.subjects.remove_example(tenant, next(one for one in examples if one.picture.id == gone), "k")
+    services.subjects.remove_example(
+        tenant, next(one for one in examples if one.picture.id == gone), "k"
+    )
     (face,) = faces(services, tenant, "Ann")
     assert (face.picture_count, len(face.compared)) == (19, 8)
-    found = list(services.subjects.list_examples(tenant, group, services.subjects.list_all(tenant, group)))
+    found = list(
+        services.subjects.list_examples(tenant, group, services.subjects.list_all(tenant, group))
+    )
     assert {one.id for one in found} == {one.id for one in examples if one.picture.id != gone}
     for one in found:
-        jpeg = services.face_pictures.load_jpeg(services.subjects.get_example(tenant, group, one.id).picture)
+        jpeg = services.face_pictures.load_jpeg(
+            services.subjects.get_example(tenant, group, one.id).picture
+        )
         assert jpeg is not None
 
 
@@ -103,15 +111,24 @@ def test_the_hundred_and_first_photo_is_refused_in_words_and_changes_nothing(
 def test_a_rename_to_a_name_that_is_there_makes_one_face_of_both_and_ids_stay_good(
     services: Services, tenant: Tenant
 ) -> None:
-    examples = [enrolled(services, tenant, name, 1, number) for number in range(6) for name in ("Ann", "Anna")]
+    examples = [
+        enrolled(services, tenant, name, 1, number)
+        for number in range(6)
+        for name in ("Ann", "Anna")
+    ]
     group = family(services, tenant)
     services.subjects.rename(tenant, group, "Anna", "Ann")
     (face,) = faces(services, tenant, "Ann")
     assert (face.picture_count, len(face.compared), face.name) == (6, 6, "Ann")
-    assert [services.subjects.get_example(tenant, group, one.id).face.faceid for one in examples] == [face.faceid] * 12
+    assert [
+        services.subjects.get_example(tenant, group, one.id).face.faceid for one in examples
+    ] == [face.faceid] * 12
     (merge,) = services.merges.records.list_all(tenant.name)
     services.merges.merging.undo(tenant, merge.id)
-    assert [one.picture_count for one in services.faces.by_id(tenant, [merge.survivor, merge.other]).values()] == [6, 6]
+    assert [
+        one.picture_count
+        for one in services.faces.by_id(tenant, [merge.survivor, merge.other]).values()
+    ] == [6, 6]
 
 
 def test_a_subject_has_no_mean(services: Services, tenant: Tenant) -> None:
@@ -122,7 +139,9 @@ def test_a_subject_has_no_mean(services: Services, tenant: Tenant) -> None:
 
 def test_two_adds_of_one_new_subject_at_once_make_one(services: Services, tenant: Tenant) -> None:
     with ThreadPoolExecutor(4) as threads:
-        made = list(threads.map(lambda number: enrolled(services, tenant, "Ann", 1, number % 2), range(8)))
+        made = list(
+            threads.map(lambda number: enrolled(services, tenant, "Ann", 1, number % 2), range(8))
+        )
     assert len({one.id for one in made}) == 2
     (face,) = faces(services, tenant, "Ann")
     assert face.picture_count == 2
@@ -153,15 +172,22 @@ def test_a_photo_that_somebody_else_adds_between_two_reads_is_added_once(
     photo, added = picture(Person(1, side_px=101.0)), list[Example]()
     read = Reading(services, at, lambda: added.append(enrolled(services, tenant, "Ann", 1, 1)))
     late = book_with(services, faces=read).subjects
-    assert late.enrol_photo(tenant, family(services, tenant), "Ann", photo, RULES, 0.0).id == added[0].id
+    assert (
+        late.enrol_photo(tenant, family(services, tenant), "Ann", photo, RULES, 0.0).id
+        == added[0].id
+    )
     assert [face.picture_count for face in faces(services, tenant, "Ann")] == [2]
 
 
-def test_the_last_photo_of_a_face_takes_it_along_and_the_subject_stays(services: Services, tenant: Tenant) -> None:
+def test_the_last_photo_of_a_face_takes_it_along_and_the_subject_stays(
+    services: Services, tenant: Tenant
+) -> None:
     one, two = (enrolled(services, tenant, "Ann", 1, number) for number in range(2))
     for example in (one, two):
         group = family(services, tenant)
-        services.subjects.remove_example(tenant, services.subjects.get_example(tenant, group, example.id), "k")
+        services.subjects.remove_example(
+            tenant, services.subjects.get_example(tenant, group, example.id), "k"
+        )
     assert faces(services, tenant, "Ann") == []
     assert family(services, tenant).count == 0
     with pytest.raises(PictureNotFound):
@@ -186,11 +212,20 @@ def test_examples_that_are_deleted_at_once_take_the_face_along_and_one_that_is_a
         subjects.remove_example(tenant, one, "k")
 
 
-def test_a_face_that_is_deleted_elsewhere_takes_its_examples_along(services: Services, tenant: Tenant) -> None:
+def test_a_face_that_is_deleted_elsewhere_takes_its_examples_along(
+    services: Services, tenant: Tenant
+) -> None:
     one = enrolled(services, tenant, "Ann", 1)
     services.deletion.delete_faces(tenant, [one.face.faceid])
     group = family(services, tenant)
-    assert list(services.subjects.list_examples(tenant, group, services.subjects.list_all(tenant, group))) == []
+    assert (
+        list(
+            services.subjects.list_examples(
+                tenant, group, services.subjects.list_all(tenant, group)
+            )
+        )
+        == []
+    )
     (nearest,) = services.subjects.find_nearest(tenant, group, embedding_of(1)[None], [None], 1)
     assert nearest.near == []
 
@@ -207,11 +242,20 @@ def test_a_held_face_is_kept_and_its_subject_with_it_and_all_that_were_to_go_wit
     assert [len(faces(services, tenant, one.name)) for one in both] == [1, 1]
 
 
-def test_a_restricted_face_is_no_example_until_it_is_lifted(services: Services, tenant: Tenant) -> None:
+def test_a_restricted_face_is_no_example_until_it_is_lifted(
+    services: Services, tenant: Tenant
+) -> None:
     one = enrolled(services, tenant, "Ann", 1)
     services.restrictions.set(tenant, one.face.faceid, "asked for")
     group = family(services, tenant)
-    assert list(services.subjects.list_examples(tenant, group, services.subjects.list_all(tenant, group))) == []
+    assert (
+        list(
+            services.subjects.list_examples(
+                tenant, group, services.subjects.list_all(tenant, group)
+            )
+        )
+        == []
+    )
     services.restrictions.lift(tenant, one.face.faceid, "settled")
     assert services.subjects.get_example(tenant, group, one.id).subject == "Ann"
 
@@ -223,7 +267,9 @@ def test_a_rename_keeps_every_id(services: Services, tenant: Tenant) -> None:
     assert {face.name for face in faces(services, tenant, "team")} == {"Team"}
     services.subjects.rename(tenant, group, "team", "TEAM")
     assert {face.name for face in faces(services, tenant, "team")} == {"TEAM"}
-    found = services.subjects.list_examples(tenant, group, services.subjects.list_all(tenant, group))
+    found = services.subjects.list_examples(
+        tenant, group, services.subjects.list_all(tenant, group)
+    )
     assert {one.id for one in found} == ids
     assert family(services, tenant).users == 1
     with pytest.raises(UserNotFound):
@@ -264,10 +310,14 @@ def test_a_rename_to_a_name_that_is_deleted_meanwhile_gives_the_name_to_that_one
     ann = services.subjects.get(tenant, group, "Ann")
     meanwhile.first = [lambda: services.subjects.delete(tenant, group, [ann], "me")]
     book_with(services, items=meanwhile).subjects.rename(tenant, group, "Bob", "Ann")
-    assert [(one.name, one.faceids) for one in services.subjects.list_all(tenant, group)] == [("Ann", ())]
+    assert [(one.name, one.faceids) for one in services.subjects.list_all(tenant, group)] == [
+        ("Ann", ())
+    ]
 
 
-def test_a_subject_that_another_name_has_replaced_is_not_renamed(services: Services, tenant: Tenant) -> None:
+def test_a_subject_that_another_name_has_replaced_is_not_renamed(
+    services: Services, tenant: Tenant
+) -> None:
     enrolled(services, tenant, "Anna Weiß", 1)
     group, meanwhile = family(services, tenant), Meanwhile(services.items)
 
@@ -299,7 +349,9 @@ def test_a_face_that_is_free_again_joins_its_subject_which_was_made_again(
     assert [one.faceid for one in faces(services, tenant, "Ann")] == [face.faceid]
 
 
-def test_a_subject_that_is_made_while_its_group_is_deleted_goes_with_it(services: Services, tenant: Tenant) -> None:
+def test_a_subject_that_is_made_while_its_group_is_deleted_goes_with_it(
+    services: Services, tenant: Tenant
+) -> None:
     group, meanwhile = family(services, tenant), Meanwhile(services.items)
     meanwhile.first = [lambda: services.subjects.add(tenant, group, "Ann")]
     book_with(services, items=meanwhile).groups.delete_id(tenant, group.id)
@@ -319,7 +371,9 @@ def old_form(book: Book) -> Group:
     group = family(book.services, book.tenant)
     numbers, days = (range(8), range(8, 16), range(16, 20)), (range(3), range(3, 9), range(9, 12))
     photos = [[picture(Person(1, side_px=100.0 + number)) for number in some] for some in numbers]
-    several_faces(book.services, book.tenant, group, "Ann", photos, lambda number: see(book, *days[number]))
+    several_faces(
+        book.services, book.tenant, group, "Ann", photos, lambda number: see(book, *days[number])
+    )
     return family(book.services, book.tenant)
 
 
@@ -332,7 +386,9 @@ def test_the_sweep_makes_the_faces_of_a_subject_one_and_loses_no_example(tmp_pat
         group, subjects = old_form(book), book.services.subjects
         assert arrivals(book) == [3, 3, 6]
         before = {one.faceid: one.pictures for one in book.faces()}
-        examples = list(subjects.list_examples(book.tenant, group, subjects.list_all(book.tenant, group)))
+        examples = list(
+            subjects.list_examples(book.tenant, group, subjects.list_all(book.tenant, group))
+        )
         raised_to(book, UNITED - 1)
         subjects.unite_all(book.tenant)
         assert arrivals(book) == [3, 3, 6], "a version that is taken back has it so"
@@ -340,7 +396,11 @@ def test_the_sweep_makes_the_faces_of_a_subject_one_and_loses_no_example(tmp_pat
         assert not subjects.unite_all(book.tenant, lambda: 0.0)
         assert subjects.unite_all(book.tenant)
         [face] = book.faces()
-        assert (face.arrive_count, face.picture_count, len(face.compared)) == (DAYS, 20, MAX_COMPARED)
+        assert (face.arrive_count, face.picture_count, len(face.compared)) == (
+            DAYS,
+            20,
+            MAX_COMPARED,
+        )
         assert [one.faceids for one in subjects.list_all(book.tenant, group)] == [(face.faceid,)]
         found = [subjects.get_example(book.tenant, group, one.id) for one in examples]
         assert {one.picture.id for one in found} == {one.picture.id for one in examples}
@@ -376,7 +436,9 @@ def test_the_sweep_makes_no_face_of_two_people_whose_names_fold_alike_however_al
         assert book.disagreements() == []
 
 
-def test_a_subject_of_before_that_has_two_people_stays_one_and_takes_nobody_more(tmp_path: Path) -> None:
+def test_a_subject_of_before_that_has_two_people_stays_one_and_takes_nobody_more(
+    tmp_path: Path,
+) -> None:
     """Its id was made of the folded name, so it got the photos of both."""
     with closing(Book(tmp_path / "old")) as book:
         book.services.groups.create(book.tenant, "family", None, "")
@@ -390,7 +452,10 @@ def test_a_subject_of_before_that_has_two_people_stays_one_and_takes_nobody_more
         raised_to(book, UNITED)
         assert subjects.unite_all(book.tenant)
         found = examples_by_name(book)
-        assert {name: len(some) for name, some in found.items()} == {"Anna Weiß": 4, "Anna Weiss": 1}
+        assert {name: len(some) for name, some in found.items()} == {
+            "Anna Weiß": 4,
+            "Anna Weiss": 1,
+        }
         assert found["Anna Weiß"] == before["Anna Weiß"]
         assert subjects.get(book.tenant, group, "Anna Weiß").id == old.id
         subjects.delete(book.tenant, group, [subjects.get(book.tenant, group, "Anna Weiss")], "me")
@@ -417,7 +482,9 @@ def test_whichever_face_of_a_subject_is_seen_the_visit_is_the_first_ones(tmp_pat
         assert after == before | {ann.faceids[0]: before[ann.faceids[0]] + 2}
 
 
-def test_spare_photos_get_templates_of_another_model_too_and_are_compared_by_none(tmp_path: Path) -> None:
+def test_spare_photos_get_templates_of_another_model_too_and_are_compared_by_none(
+    tmp_path: Path,
+) -> None:
     with closing(Book(tmp_path / "data")) as book:
         book.services.groups.create(book.tenant, "family", None, "")
         for seed, number in ((1, n) for n in range(12)):
@@ -432,5 +499,7 @@ def test_spare_photos_get_templates_of_another_model_too_and_are_compared_by_non
 
 
 def raised_to(book: Book, number: int) -> None:
-    update = Update(keys.TENANTS, keys.tenant_item("shop"), (exists("there"),), set={"format": number})
+    update = Update(
+        keys.TENANTS, keys.tenant_item("shop"), (exists("there"),), set={"format": number}
+    )
     book.storage.items.transact([update])

@@ -36,16 +36,24 @@ def count_taken_requests(quotas: DailyLimits, tenant: Tenant, tries: int) -> int
     return sum(quotas.take_request(tenant) for _ in range(tries))
 
 
-def test_a_day_has_as_many_requests_as_the_quota_says(services: Services, shop: Tenant, clock: FakeClock) -> None:
+def test_a_day_has_as_many_requests_as_the_quota_says(
+    services: Services, shop: Tenant, clock: FakeClock
+) -> None:
     for _ in range(3):
-        assert [services.daily_limits.take_request(shop) for _ in range(5)] == [True] * 3 + [False] * 2
+        assert [services.daily_limits.take_request(shop) for _ in range(5)] == [True] * 3 + [
+            False
+        ] * 2
         clock.advance(timedelta(days=1))
 
 
 @pytest.mark.shows("icredit", "A quota is of a day in the tenant's time zone.")
 @pytest.mark.parametrize(
     ("zone", "day"),
-    [("Asia/Shanghai", (2026, 3, 2)), ("America/New_York", (2026, 3, 8)), ("Europe/Berlin", (2026, 10, 25))],
+    [
+        ("Asia/Shanghai", (2026, 3, 2)),
+        ("America/New_York", (2026, 3, 8)),
+        ("Europe/Berlin", (2026, 10, 25)),
+    ],
 )
 def test_a_day_lasts_from_midnight_to_midnight_of_the_zone_daylight_saving_or_not(
     services: Services, shop: Tenant, clock: FakeClock, zone: str, day: tuple[int, int, int]
@@ -63,14 +71,33 @@ def test_a_day_lasts_from_midnight_to_midnight_of_the_zone_daylight_saving_or_no
 def test_a_tenant_that_changes_its_time_zone_gets_no_day_twice(
     services: Services, shop: Tenant, clock: FakeClock
 ) -> None:
-    zones = ("Asia/Shanghai", "Europe/Berlin", "Pacific/Kiritimati", "Etc/GMT+12", "Asia/Shanghai", "Europe/Berlin")
-    there = [replace(shop, time_zone=zone) for zone in zones]
-    assert [count_taken_requests(services.daily_limits, one, 5) for one in there] == [3, 0, 3, 0, 0, 0], (
-        "only Kiritimati has tomorrow"
+    zones = (
+        "Asia/Shanghai",
+        "Europe/Berlin",
+        "Pacific/Kiritimati",
+        "Etc/GMT+12",
+        "Asia/Shanghai",
+        "Europe/Berlin",
     )
+    there = [replace(shop, time_zone=zone) for zone in zones]
+    assert [count_taken_requests(services.daily_limits, one, 5) for one in there] == [
+        3,
+        0,
+        3,
+        0,
+        0,
+        0,
+    ], "only Kiritimati has tomorrow"
     assert [services.daily_limits.read_requests_today(one) for one in there] == [3] * len(zones)
     clock.advance(timedelta(days=1))
-    assert [count_taken_requests(services.daily_limits, one, 5) for one in there] == [0, 0, 3, 0, 0, 0]
+    assert [count_taken_requests(services.daily_limits, one, 5) for one in there] == [
+        0,
+        0,
+        3,
+        0,
+        0,
+        0,
+    ]
 
 
 def test_tenants_are_counted_apart(services: Services, shop: Tenant) -> None:
@@ -95,7 +122,9 @@ def test_clocks_that_differ_at_midnight_count_one_day_and_not_two(
     assert [services.daily_limits.take_request(shop), slow.take_request(shop)] == [False] * 2
 
 
-def test_a_clock_that_was_far_ahead_is_forgotten(services: Services, shop: Tenant, clock: FakeClock) -> None:
+def test_a_clock_that_was_far_ahead_is_forgotten(
+    services: Services, shop: Tenant, clock: FakeClock
+) -> None:
     ahead = book_with(services, clock=FakeClock(clock.now() + timedelta(days=400))).daily_limits
     assert count_taken_requests(ahead, shop, 5) == 3
     assert count_taken_requests(services.daily_limits, shop, 5) == 3
@@ -110,7 +139,11 @@ def test_16_threads_in_two_processes_get_exactly_the_quota_also_as_a_day_begins(
     busy = replace(shop, requests_a_day=100)
     for _ in range(3):
         with ThreadPoolExecutor(16) as pool:
-            results = list(pool.map(lambda n: (services, second)[n % 2].daily_limits.take_request(busy), range(160)))
+            results = list(
+                pool.map(
+                    lambda n: (services, second)[n % 2].daily_limits.take_request(busy), range(160)
+                )
+            )
         assert sum(results) == 100
         clock.advance(timedelta(days=1))
     second.close()
@@ -171,7 +204,9 @@ def test_storage_that_is_busy_is_asked_again_and_counts_once(
 def offerings(quotas: list[DailyLimits], tenant: Tenant, sizes: list[int]) -> int:
     """Offer the sizes in turns to the processes; return how many bytes were taken."""
     return sum(
-        size for nth, size in enumerate(sizes) if quotas[nth % len(quotas)].take_capture_bytes(tenant, "door", size)
+        size
+        for nth, size in enumerate(sizes)
+        if quotas[nth % len(quotas)].take_capture_bytes(tenant, "door", size)
     )
 
 
@@ -186,8 +221,13 @@ def test_a_camera_gets_never_more_than_its_limit_and_a_little_less_from_several_
 ) -> None:
     clock = FakeClock(datetime(2026, 3, 2, 12, tzinfo=UTC))
     shop = Tenant("shop", Profile.CLOUD, "A", clock.now(), "fake", capture_mb_a_day=limit)
-    with TemporaryDirectory() as folder, closing(SqliteItemStore(Path(folder) / "items.db", keys.TABLES)) as items:
-        given_out = offerings([book_of(items, clock).daily_limits for _ in range(processes)], shop, sizes)
+    with (
+        TemporaryDirectory() as folder,
+        closing(SqliteItemStore(Path(folder) / "items.db", keys.TABLES)) as items,
+    ):
+        given_out = offerings(
+            [book_of(items, clock).daily_limits for _ in range(processes)], shop, sizes
+        )
     assert given_out <= limit * MB
     assert given_out == sum(sizes) or given_out > limit * MB * (1 - processes / PARTS) - max(sizes)
 

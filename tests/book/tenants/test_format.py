@@ -22,8 +22,14 @@ from regulars.tenants.credentials import CredentialsFile, read_credentials
 from tests.support.fakes import FakeClock
 
 OTHERS = {
-    "none": (None, "the data of tenant shop has no format number, so a version before 0.1.0 wrote it"),
-    "a later one": (FORMAT + 1, f"the data of tenant shop has format {FORMAT + 1}, and this version reads"),
+    "none": (
+        None,
+        "the data of tenant shop has no format number, so a version before 0.1.0 wrote it",
+    ),
+    "a later one": (
+        FORMAT + 1,
+        f"the data of tenant shop has format {FORMAT + 1}, and this version reads",
+    ),
 }
 in_another_format = pytest.mark.parametrize(("number", "said"), OTHERS.values(), ids=OTHERS)
 
@@ -43,8 +49,12 @@ def made(tmp_path: Path) -> Credentials:
 def give(data: Path, number: int | None) -> None:
     """Make the folder one of another version's, as far as its tenants say."""
     storage = open_storage(Settings(storage=data), FakeClock())
-    change: dict[str, Any] = {"remove": ("format",)} if number is None else {"set": {"format": number}}
-    storage.items.transact([Update(keys.TENANTS, keys.tenant_item("shop"), (exists("there"),), **change)])
+    change: dict[str, Any] = (
+        {"remove": ("format",)} if number is None else {"set": {"format": number}}
+    )
+    storage.items.transact(
+        [Update(keys.TENANTS, keys.tenant_item("shop"), (exists("there"),), **change)]
+    )
     storage.close()
 
 
@@ -54,9 +64,15 @@ def content(data: Path) -> dict[str, Any]:
     with closing(storage):
         kinds = ("tenant", "app_id", "appcode", "api_key")
         items = [[*walk_items(storage.items, keys.TENANTS, kind)] for kind in kinds]
-        items += [[*walk_items(storage.items, keys.DIRECTORY, tenant)] for tenant in ("shop", "new")]
+        items += [
+            [*walk_items(storage.items, keys.DIRECTORY, tenant)] for tenant in ("shop", "new")
+        ]
     files = [path for path in sorted(data.rglob("*")) if path.is_file()]
-    ours = [path for path in files if not path.name.startswith("regulars.sqlite") and path.suffix != ".lock"]
+    ours = [
+        path
+        for path in files
+        if not path.name.startswith("regulars.sqlite") and path.suffix != ".lock"
+    ]
     return {"items": items, **{str(path): path.read_bytes() for path in ours}}
 
 
@@ -73,7 +89,9 @@ def test_a_new_tenant_gets_the_number_of_the_others_and_their_model_while_the_ve
 ) -> None:
     give(tmp_path, number)
     with closing(services_on(tmp_path)) as services:
-        stored = Update(keys.TENANTS, keys.tenant_item("shop"), (exists("there"),), set={"model": "of before"})
+        stored = Update(
+            keys.TENANTS, keys.tenant_item("shop"), (exists("there"),), set={"model": "of before"}
+        )
         services.ports.storage.items.transact([stored])
         services.tenants.add("new", Profile.CLOUD)
         new = services.tenants.get_by_name("new")
@@ -83,7 +101,9 @@ def test_a_new_tenant_gets_the_number_of_the_others_and_their_model_while_the_ve
 def test_the_same_number_opens(made: Credentials, tmp_path: Path) -> None:
     with closing(services_on(tmp_path)) as services:
         assert {tenant.name for tenant in services.tenants.list_all()} == {"shop"}
-        assert services.tenants.find_by_api_key(made.api_key) == services.tenants.get_by_name("shop")
+        assert services.tenants.find_by_api_key(made.api_key) == services.tenants.get_by_name(
+            "shop"
+        )
 
 
 @in_another_format

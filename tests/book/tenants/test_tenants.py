@@ -48,11 +48,17 @@ def test_illegal_name_is_refused(services: Services, name: str) -> None:
         services.tenants.add(name, Profile.CAMERA)
 
 
-@pytest.mark.parametrize(("dialect", "key"), [("sunmi", SharedKey.APP_KEY), ("icredit", SharedKey.APPCODE)])
-def test_keys_that_are_renewed_meanwhile_stop_with_a_rotation(services: Services, dialect: str, key: SharedKey) -> None:
+@pytest.mark.parametrize(
+    ("dialect", "key"), [("sunmi", SharedKey.APP_KEY), ("icredit", SharedKey.APPCODE)]
+)
+def test_keys_that_are_renewed_meanwhile_stop_with_a_rotation(
+    services: Services, dialect: str, key: SharedKey
+) -> None:
     services.tenants.add("shop", Profile.CLOUD)
     meanwhile = Meanwhile(items_of(services))
-    meanwhile.first = [lambda: services.tenants.renew_key(services.tenants.get_by_name("shop"), dialect, key)]
+    meanwhile.first = [
+        lambda: services.tenants.renew_key(services.tenants.get_by_name("shop"), dialect, key)
+    ]
     made = book_with(services, items=meanwhile).tenants.rotate_keys("shop")
     tenant = services.tenants.get_by_name("shop")
     assert tenant.renewals == {}
@@ -64,8 +70,12 @@ def test_keys_that_are_renewed_meanwhile_stop_with_a_rotation(services: Services
     assert services.consistency.list_disagreements("shop") == []
 
 
-@pytest.mark.parametrize(("dialect", "key"), [("sunmi", SharedKey.APP_KEY), ("icredit", SharedKey.APPCODE)])
-def test_of_two_keys_that_are_asked_for_at_once_both_hold(services: Services, dialect: str, key: SharedKey) -> None:
+@pytest.mark.parametrize(
+    ("dialect", "key"), [("sunmi", SharedKey.APP_KEY), ("icredit", SharedKey.APPCODE)]
+)
+def test_of_two_keys_that_are_asked_for_at_once_both_hold(
+    services: Services, dialect: str, key: SharedKey
+) -> None:
     services.tenants.add("shop", Profile.CLOUD)
     tenant = services.tenants.get_by_name("shop")
     meanwhile, made = Meanwhile(items_of(services)), []
@@ -96,5 +106,7 @@ def test_a_book_has_an_id_that_stays_and_lives_that_follow_each_other(services: 
 
 def test_a_tenant_of_before_there_were_lives_has_life_0(services: Services) -> None:
     services.tenants.add("shop", Profile.CLOUD)
-    services.items.transact([Update(keys.TENANTS, keys.tenant_item("shop"), (exists("there"),), remove=("life",))])
+    services.items.transact(
+        [Update(keys.TENANTS, keys.tenant_item("shop"), (exists("there"),), remove=("life",))]
+    )
     assert services.tenants.get_by_name("shop").book.endswith(".0")

@@ -1,4 +1,5 @@
-"""Calls for more faces than a transaction takes, cut off anywhere: done again, they are complete and answered whole."""
+"""Calls for more faces than a transaction takes, cut off anywhere: done again, they are complete
+and answered whole."""
 
 from collections.abc import Callable
 from contextlib import closing, suppress
@@ -27,16 +28,22 @@ def furnish(book: Book) -> None:
     """Index a hundred faces, and make the user `ann`."""
     for first in (0, 50):
         photo = picture(*(Person(n + 1, 40.0 + n) for n in range(first, first + 50)))
-        book.services.enrolment.everybody.index_faces(book.tenant, group_of(book), photo, RULES, lambda _: "")
+        book.services.enrolment.everybody.index_faces(
+            book.tenant, group_of(book), photo, RULES, lambda _: ""
+        )
     book.services.users.create(book.tenant, group_of(book), "ann")
 
 
 def associate(book: Book, request: RequestId | None = REQUEST) -> UserOutcome:
-    return book.services.users.associate_faces(book.tenant, group_of(book), "ann", book.faceids(), 90.0, request)
+    return book.services.users.associate_faces(
+        book.tenant, group_of(book), "ann", book.faceids(), 90.0, request
+    )
 
 
 def disassociate(book: Book) -> UserOutcome:
-    return book.services.users.disassociate_faces(book.tenant, group_of(book), "ann", book.faceids(), REQUEST)
+    return book.services.users.disassociate_faces(
+        book.tenant, group_of(book), "ann", book.faceids(), REQUEST
+    )
 
 
 def answered(book: Book, use: Use) -> UserOutcome:
@@ -55,7 +62,9 @@ def cut_off(folder: Path, at: int, fault: Fault, use: Callable[[Book], object]) 
         calls.dead = False
 
 
-@pytest.mark.parametrize("fault", [KILLED, DONE_KILLED, DONE_UNANSWERED], ids=lambda fault: fault.name)
+@pytest.mark.parametrize(
+    "fault", [KILLED, DONE_KILLED, DONE_UNANSWERED], ids=lambda fault: fault.name
+)
 @pytest.mark.parametrize("at", [1, 2])
 def test_faces_are_given_and_taken_whole(tmp_path: Path, at: int, fault: Fault) -> None:
     with closing(Book(tmp_path)) as book:
@@ -65,7 +74,12 @@ def test_faces_are_given_and_taken_whole(tmp_path: Path, at: int, fault: Fault) 
     cut_off(tmp_path, at, fault, associate)
     with closing(Book(tmp_path)) as book:
         outcome = answered(book, associate)
-        assert (sorted(outcome.done), list(outcome.refused), list(outcome.remaining), outcome.face_count) == (
+        assert (
+            sorted(outcome.done),
+            list(outcome.refused),
+            list(outcome.remaining),
+            outcome.face_count,
+        ) == (
             ids,
             [],
             [],
@@ -75,9 +89,13 @@ def test_faces_are_given_and_taken_whole(tmp_path: Path, at: int, fault: Fault) 
         assert book.disagreements() == []
 
 
-@pytest.mark.parametrize("fault", [KILLED, DONE_KILLED, DONE_UNANSWERED], ids=lambda fault: fault.name)
+@pytest.mark.parametrize(
+    "fault", [KILLED, DONE_KILLED, DONE_UNANSWERED], ids=lambda fault: fault.name
+)
 @pytest.mark.parametrize("at", [1, 2])
-def test_faces_are_taken_away_whole_and_a_user_is_deleted_whole(tmp_path: Path, at: int, fault: Fault) -> None:
+def test_faces_are_taken_away_whole_and_a_user_is_deleted_whole(
+    tmp_path: Path, at: int, fault: Fault
+) -> None:
     with closing(Book(tmp_path)) as book:
         furnish(book)
         ids = book.faceids()

@@ -17,7 +17,13 @@ from chalicelib.book.enrolment.enrolment import FaceChanges
 from chalicelib.domain.errors import Conflict, LimitReached, NotFound
 from chalicelib.domain.model import REGULAR, STRANGER, Face, Group, PromotionSettings
 from chalicelib.domain.rules.decision import SearchRequest
-from chalicelib.domain.rules.templates import User, fuse_embeddings, gallery_group, parse_vector, reduce_templates
+from chalicelib.domain.rules.templates import (
+    User,
+    fuse_embeddings,
+    gallery_group,
+    parse_vector,
+    reduce_templates,
+)
 from chalicelib.storage import keys
 from chalicelib.storage.items import walk_items
 from chalicelib.storage.records.faces import user_from
@@ -42,7 +48,8 @@ class Expected:
     of_face: dict[str, tuple[str, str]] = field(default_factory=dict)
 
     def follow(self, faces: dict[str, Face]) -> None:
-        """Forget the users of faces that are gone or were moved, and those that lost their last face by that."""
+        """Forget the users of faces that are gone or were moved, and those that lost their last
+        face by that."""
         before = {*self.of_face.values()}
         self.of_face = {
             faceid: user
@@ -89,12 +96,16 @@ def associate(book: Book, expected: Expected, group_id: str, name: str, places: 
     with suppress(*REFUSED):
         book.services.users.associate_faces(book.tenant, group_of(book, group_id), name, ids, 0.0)
     if user in expected.users:
-        free = [one for one in ids if one not in expected.of_face and faces[one].group_id == group_id]
+        free = [
+            one for one in ids if one not in expected.of_face and faces[one].group_id == group_id
+        ]
         expected.of_face.update(dict.fromkeys(free, user))
 
 
 @later
-def disassociate(book: Book, expected: Expected, group_id: str, name: str, places: list[int]) -> None:
+def disassociate(
+    book: Book, expected: Expected, group_id: str, name: str, places: list[int]
+) -> None:
     ids, user = some(book, places), (group_id, name)
     with suppress(*REFUSED):
         book.services.users.disassociate_faces(book.tenant, group_of(book, group_id), name, ids)
@@ -122,7 +133,9 @@ def add_picture(book: Book, _expected: Expected, place: int, number: int, seed: 
     for one in some(book, [place]):
         photo = picture(Person(seed, side_px=40.0 + number))
         with suppress(*REFUSED):
-            book.services.enrolment.pictures.add_photo(book.tenant, one, photo, RULES, is_vouched_for=True)
+            book.services.enrolment.pictures.add_photo(
+                book.tenant, one, photo, RULES, is_vouched_for=True
+            )
 
 
 @later
@@ -142,7 +155,11 @@ def merge(book: Book, _expected: Expected, first: int, second: int) -> None:
 
 @later
 def undo(book: Book, _expected: Expected, place: int) -> None:
-    if merges := [one for one in book.services.merges.records.read_page(book.tenant, 100).rows if one.is_active]:
+    if merges := [
+        one
+        for one in book.services.merges.records.read_page(book.tenant, 100).rows
+        if one.is_active
+    ]:
         with suppress(*REFUSED):
             book.services.merges.merging.undo(book.tenant, merges[place % len(merges)].id)
 
@@ -180,14 +197,18 @@ deeds = st.one_of(
 
 
 def users_of(book: Book) -> list[User]:
-    return [*map(user_from, walk_items(book.storage.items, keys.DIRECTORY, "shop", between=keys.USERS))]
+    return [
+        *map(user_from, walk_items(book.storage.items, keys.DIRECTORY, "shop", between=keys.USERS))
+    ]
 
 
 def right(book: Book, expected: Expected) -> None:
     """Recount the users from the faces."""
     faces, tenant = faces_of(book), book.tenant
     expected.follow(faces)
-    assert {one: (face.group_id, face.user) for one, face in faces.items() if face.user} == expected.of_face
+    assert {
+        one: (face.group_id, face.user) for one, face in faces.items() if face.user
+    } == expected.of_face
     users = users_of(book)
     assert {(user.group_id, user.id) for user in users} == expected.users
     for group_id in GROUPS:
@@ -196,16 +217,22 @@ def right(book: Book, expected: Expected) -> None:
         found = {}
         for user in own:
             mine = (group_id, user.id)
-            assert sorted(user.faceids) == sorted(one for one, of in expected.of_face.items() if of == mine)
+            assert sorted(user.faceids) == sorted(
+                one for one, of in expected.of_face.items() if of == mine
+            )
             if user.faceids:
-                rows = [parse_vector(reduce_templates(faces[one].templates)[0]) for one in user.faceids]
+                rows = [
+                    parse_vector(reduce_templates(faces[one].templates)[0]) for one in user.faceids
+                ]
                 mean = fuse_embeddings(np.stack(rows)) if len(rows) > 1 else rows[0]
                 request = SearchRequest(tenant.model, mean[None], [gallery_group(group_id)], 500)
                 answer = book.services.ports.search.search("shop", request)
                 found = {one.faceid: one.score for one in answer.candidates[0]}
                 assert found[user.entry] > 0.999
                 assert answer.gallery_size == sum(bool(one.faceids) for one in own)
-    everybody = SearchRequest(tenant.model, np.eye(1, 512, dtype=np.float32)[:, : _dimensions(faces)], limit=4_096)
+    everybody = SearchRequest(
+        tenant.model, np.eye(1, 512, dtype=np.float32)[:, : _dimensions(faces)], limit=4_096
+    )
     if faces:
         answer = book.services.ports.search.search("shop", everybody)
         assert {one.faceid for one in answer.candidates[0]} == set(faces)
@@ -236,11 +263,17 @@ def test_users_who_are_given_one_face_at_once_do_not_both_have_it(tmp_path: Path
     expected = Expected()
     with closing(Book(tmp_path)) as book:
         tenant, group = book.tenant, group_of(book, STRANGER)
-        for deed in [*(create(STRANGER, name) for name in NAMES), *(see(seed, seed) for seed in PEOPLE)]:
+        for deed in [
+            *(create(STRANGER, name) for name in NAMES),
+            *(see(seed, seed) for seed in PEOPLE),
+        ]:
             deed(book, expected)
         ids = [*faces_of(book)]
         outcomes = side_by_side(
-            [lambda name=name: book.services.users.associate_faces(tenant, group, name, ids, 0.0) for name in NAMES * 3]
+            [
+                lambda name=name: book.services.users.associate_faces(tenant, group, name, ids, 0.0)
+                for name in NAMES * 3
+            ]
         )
         (won,) = [one for one in outcomes if one.done]
         assert sorted(won.done) == sorted(ids)

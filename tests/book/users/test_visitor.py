@@ -1,4 +1,5 @@
-"""Whichever face of a user is seen, it is the user's visit, and what is said of that visit holds for all its faces."""
+"""Whichever face of a user is seen, it is the user's visit, and what is said of that visit holds
+for all its faces."""
 
 from datetime import timedelta
 
@@ -15,7 +16,9 @@ def group_of(book: Book) -> Group:
 
 
 def associate_faces(book: Book, faces: list[Face]) -> UserOutcome:
-    return book.services.users.associate_faces(book.tenant, group_of(book), "ann", [one.faceid for one in faces], 0)
+    return book.services.users.associate_faces(
+        book.tenant, group_of(book), "ann", [one.faceid for one in faces], 0
+    )
 
 
 def user_of_three(book: Book) -> list[Face]:

@@ -21,8 +21,11 @@ def vision(pack: Pack) -> FacePipeline:
 
 
 @pytest.fixture(scope="session")
-def album(vision: FacePipeline, photos: Path, tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Album:
-    """The labelled pictures as the pipeline sees them: each is looked at by one of the run's workers."""
+def album(
+    vision: FacePipeline, photos: Path, tmp_path_factory: pytest.TempPathFactory, worker_id: str
+) -> Album:
+    """The labelled pictures as the pipeline sees them: each is looked at by one of the run's
+    workers."""
     folder = tmp_path_factory.getbasetemp()
     seen = (folder if worker_id == "master" else folder.parent) / "seen"
     return Album(vision, photos, seen)

@@ -19,7 +19,9 @@ def test_what_one_process_has_seen_no_other_looks_at_again(tmp_path: Path) -> No
             describe=lambda *_: [],
         )
 
-    first, second = (Album(vision(name), FOLDER, tmp_path).seen(PORTRAIT) for name in ("first", "second"))
+    first, second = (
+        Album(vision(name), FOLDER, tmp_path).seen(PORTRAIT) for name in ("first", "second")
+    )
     assert looks == ["first"]
     assert np.array_equal(first.embeddings, second.embeddings)
     assert [path.suffix for path in tmp_path.rglob("*.*")] == [".pickle"]

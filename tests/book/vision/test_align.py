@@ -14,7 +14,10 @@ from chalicelib.book.vision.detect.align import Similarity, align_face, fit_map,
 
 POINTS = ((40.4, 59.1), (87.4, 59.1), (64.0, 82.0), (44.7, 105.6), (83.6, 105.6))
 coordinates = st.lists(
-    st.tuples(st.floats(-2000, 2000), st.floats(-2000, 2000)), min_size=5, max_size=5, unique_by=lambda p: round(p[0])
+    st.tuples(st.floats(-2000, 2000), st.floats(-2000, 2000)),
+    min_size=5,
+    max_size=5,
+    unique_by=lambda p: round(p[0]),
 )
 
 
@@ -66,13 +69,20 @@ class TestSimilarity:
 class TestWarp:
     @pytest.mark.parametrize(
         "to_crop",
-        [turned(1.0, 0, (0, 0)), turned(1.3, 12, (-30, 8)), turned(0.7, -40, (50, 40)), turned(2, 90, (9, 9))],
+        [
+            turned(1.0, 0, (0, 0)),
+            turned(1.3, 12, (-30, 8)),
+            turned(0.7, -40, (50, 40)),
+            turned(2, 90, (9, 9)),
+        ],
     )
     def test_equals_opencv(self, to_crop: Similarity) -> None:
         import cv2
 
         image = texture(160, 120)
-        theirs = cv2.warpAffine(image, matrix_of(to_crop), (128, 128), flags=cv2.INTER_LINEAR, borderValue=0)
+        theirs = cv2.warpAffine(
+            image, matrix_of(to_crop), (128, 128), flags=cv2.INTER_LINEAR, borderValue=0
+        )
         difference = np.abs(warp(image, to_crop, 128).astype(int) - theirs)
         assert np.quantile(difference, 0.999) <= 6  # OpenCV samples at 32nds of a pixel
         assert difference.mean() < 0.5
@@ -82,9 +92,12 @@ class TestWarp:
         assert np.array_equal(warp(image, turned(1, 0, (0, 0)), 128), image)
 
     def test_shrinking_moves_nothing(self) -> None:
-        ramp = np.broadcast_to(np.linspace(0, 255, 512)[None, :, None], (512, 512, 3)).astype(np.uint8)
+        ramp = np.broadcast_to(np.linspace(0, 255, 512)[None, :, None], (512, 512, 3)).astype(
+            np.uint8
+        )
         quarter = turned(0.25, 0, (0, 0))
-        plain, averaged = warp(ramp, quarter, 120).astype(int), warp(ramp, quarter, 120, shrink=4).astype(int)
+        plain = warp(ramp, quarter, 120).astype(int)
+        averaged = warp(ramp, quarter, 120, shrink=4).astype(int)
         assert np.abs(plain - averaged)[2:-2, 2:-2].max() <= 1
 
     def test_a_large_face_is_averaged_not_sampled(self) -> None:

@@ -1,4 +1,5 @@
-"""What a container or a unit leaves of the machine, in folders as the kernel shows them (cgroups(7))."""
+"""What a container or a unit leaves of the machine, in folders as the kernel shows them
+(cgroups(7))."""
 
 from pathlib import Path
 
@@ -9,9 +10,14 @@ from chalicelib.book.vision.machine import cores_within, limit_memory
 
 V1_ALL = 9223372036854771712
 V2 = "31 23 0:27 / /sys/fs/cgroup rw,nosuid - cgroup2 cgroup rw"
-V1_CPU = "32 31 0:29 {top} /sys/fs/cgroup/cpu,cpuacct rw,nosuid shared:9 - cgroup cgroup rw,cpu,cpuacct"
+V1_CPU = (
+    "32 31 0:29 {top} /sys/fs/cgroup/cpu,cpuacct rw,nosuid shared:9 - cgroup cgroup rw,cpu,cpuacct"
+)
 V1_MEMORY = "35 31 0:32 {top} /sys/fs/cgroup/memory rw,nosuid - cgroup cgroup rw,memory"
-OTHERS = ("22 1 8:1 / / rw - ext4 /dev/sda1 rw", "30 23 0:28 / /sys/fs/cgroup ro - tmpfs tmpfs ro,mode=755")
+OTHERS = (
+    "22 1 8:1 / / rw - ext4 /dev/sda1 rw",
+    "30 23 0:28 / /sys/fs/cgroup ro - tmpfs tmpfs ro,mode=755",
+)
 
 
 def machine(root: Path, member: str, mounts: tuple[str, ...], files: dict[str, str]) -> Path:
@@ -26,7 +32,10 @@ def machine(root: Path, member: str, mounts: tuple[str, ...], files: dict[str, s
 
 
 CONTAINER = "docker/4f9c"
-V1_MEMBER = f"5:cpu,cpuacct:/{CONTAINER}\n4:memory:/{CONTAINER}\n1:name=systemd:/{CONTAINER}\n0::/{CONTAINER}\n"
+V1_MEMBER = (
+    f"5:cpu,cpuacct:/{CONTAINER}\n4:memory:/{CONTAINER}\n1:name=systemd:/{CONTAINER}\n"
+    f"0::/{CONTAINER}\n"
+)
 
 
 @pytest.mark.parametrize(
@@ -35,15 +44,30 @@ V1_MEMBER = f"5:cpu,cpuacct:/{CONTAINER}\n4:memory:/{CONTAINER}\n1:name=systemd:
         ({}, None, None),
         ({"cpu.max": "max 100000", "memory.max": "max"}, None, None),
         ({"cpu.max": "50000 100000", "memory.max": "1073741824"}, 0.5, 2**30),
-        ({"system.slice/cpu.max": "200000 100000", "system.slice/memory.max": "4096000"}, 2.0, 4_096_000),
         (
-            {"system.slice/regulars.service/cpu.max": "150000 100000", "system.slice/cpu.max": "400000 100000"},
+            {"system.slice/cpu.max": "200000 100000", "system.slice/memory.max": "4096000"},
+            2.0,
+            4_096_000,
+        ),
+        (
+            {
+                "system.slice/regulars.service/cpu.max": "150000 100000",
+                "system.slice/cpu.max": "400000 100000",
+            },
             1.5,
             None,
         ),
-        ({"system.slice/regulars.service/memory.max": "900", "system.slice/memory.max": "800"}, None, 800),
+        (
+            {"system.slice/regulars.service/memory.max": "900", "system.slice/memory.max": "800"},
+            None,
+            800,
+        ),
         ({"system.slice/regulars.service/memory.max": "max", "memory.max": "700"}, None, 700),
-        ({"system.slice/another.service/cpu.max": "50000 100000", "user.slice/memory.max": "5"}, None, None),
+        (
+            {"system.slice/another.service/cpu.max": "50000 100000", "user.slice/memory.max": "5"},
+            None,
+            None,
+        ),
         ({"cpu.max": "", "memory.max": "many"}, None, None),
         ({"cpu.max": "100000 0", "memory.max": "-5"}, None, None),
     ],
@@ -66,18 +90,27 @@ def test_version_1_has_a_folder_for_each_kind_of_which_a_container_sees_its_part
         f"cpu,cpuacct/{place}/cpu.cfs_period_us": "100000",
         f"memory/{place}/memory.limit_in_bytes": str(2**29 if share != "-1" else V1_ALL),
     }
-    found = quota(root=machine(tmp_path, V1_MEMBER, (V1_CPU.format(top=top), V1_MEMORY.format(top=top)), files))
+    found = quota(
+        root=machine(
+            tmp_path, V1_MEMBER, (V1_CPU.format(top=top), V1_MEMORY.format(top=top)), files
+        )
+    )
     assert found == (Quota(None, None) if share == "-1" else Quota(0.25, 2**29))
 
 
 def test_both_versions_may_be_mounted_together(tmp_path: Path) -> None:
     mounts = (V1_MEMORY.format(top="/"), V2.replace("/sys/fs/cgroup", "/sys/fs/cgroup/unified"))
-    files = {f"memory/{CONTAINER}/memory.limit_in_bytes": "1000", f"unified/{CONTAINER}/cpu.max": "300000 100000"}
+    files = {
+        f"memory/{CONTAINER}/memory.limit_in_bytes": "1000",
+        f"unified/{CONTAINER}/cpu.max": "300000 100000",
+    }
     assert quota(root=machine(tmp_path, V1_MEMBER, mounts, files)) == Quota(3.0, 1000)
 
 
 @pytest.mark.parametrize("member", ["0::/\n", "0::/../../system.slice\n", "0::/elsewhere\n"])
-def test_a_cgroup_that_is_not_seen_from_here_has_the_quota_of_the_highest_that_is(member: str, tmp_path: Path) -> None:
+def test_a_cgroup_that_is_not_seen_from_here_has_the_quota_of_the_highest_that_is(
+    member: str, tmp_path: Path
+) -> None:
     root = machine(tmp_path, member, (V2,), {"cpu.max": "100000 100000", "memory.max": "5000"})
     (tmp_path / "sys/memory.max").write_text("1")  # nothing above the mount is read
     assert quota(root=root) == Quota(1.0, 5000)
@@ -98,7 +131,9 @@ def test_a_system_without_cgroups_has_no_quota(tmp_path: Path) -> None:
     ("left", "there", "used"),
     [(None, 16, 16), (2.0, 16, 2), (0.5, 16, 1), (0.01, 1, 1), (1.5, 2, 1), (32.0, 2, 2)],
 )
-def test_as_many_cores_are_used_as_are_there_and_as_the_quota_leaves(left: float, there: int, used: int) -> None:
+def test_as_many_cores_are_used_as_are_there_and_as_the_quota_leaves(
+    left: float, there: int, used: int
+) -> None:
     assert cores_within(Quota(left, None), there) == used
 
 

@@ -1,4 +1,5 @@
-"""A function loads models before its first picture has come, and collects garbage after its first answer."""
+"""A function loads models before its first picture has come, and collects garbage after its first
+answer."""
 
 import os
 import shutil
@@ -43,13 +44,17 @@ def ended() -> None:
 
 
 @pytest.mark.parametrize("describes", [True, False])
-def test_it_loads_what_the_first_picture_needs(pack: Pack, album: Album, tmp_path: Path, describes: bool) -> None:
+def test_it_loads_what_the_first_picture_needs(
+    pack: Pack, album: Album, tmp_path: Path, describes: bool
+) -> None:
     folder = tmp_path / pack.manifest.name
     folder.mkdir()
     for file in pack.files:
         (folder / file.name).write_bytes(pack.read_content(file.name))
     pipeline = FacePipeline(Pack(pack.manifest, folder))
-    VisionAhead(Provided(tmp_path / "data", lambda: pipeline), LAMBDA).begin_loading(describes=describes)
+    VisionAhead(Provided(tmp_path / "data", lambda: pipeline), LAMBDA).begin_loading(
+        describes=describes
+    )
     ended()
     shutil.rmtree(folder)
     seen = album.seen(PORTRAIT)
@@ -118,8 +123,14 @@ print(during, gc.isenabled())
 
 
 @pytest.mark.parametrize(("environ", "during"), [({}, [True] * 3), (LAMBDA, [False, False, True])])
-def test_garbage_is_collected_from_a_functions_first_answer_on(environ: dict[str, str], during: list[bool]) -> None:
+def test_garbage_is_collected_from_a_functions_first_answer_on(
+    environ: dict[str, str], during: list[bool]
+) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", COLLECTS], env={**os.environ, **environ}, capture_output=True, text=True, check=True
+        [sys.executable, "-c", COLLECTS],
+        env={**os.environ, **environ},
+        capture_output=True,
+        text=True,
+        check=True,
     )
     assert done.stdout == f"failed\n{during} True\n"

@@ -44,7 +44,9 @@ def test_a_crop_that_is_bright_enough_stays_as_it_is(crop: NDArray[np.uint8], le
 
 
 @given(CROPS, st.floats(1, 200))
-def test_a_dark_one_is_brightened_all_over_and_by_no_more_than_it_lacks(crop: NDArray[np.uint8], least: float) -> None:
+def test_a_dark_one_is_brightened_all_over_and_by_no_more_than_it_lacks(
+    crop: NDArray[np.uint8], least: float
+) -> None:
     bright = brighten_crop(crop, least)
     assert (bright >= crop).all()
     assert middle(bright) <= max(least, middle(crop)) + 1
@@ -62,8 +64,12 @@ def test_night_is_not_brightened_beyond_what_is_in_it() -> None:
     assert middle(brighten_crop(np.full((8, 8, 3), 2, np.uint8), 100)) == 2 * LARGEST_GAIN
 
 
-@pytest.mark.parametrize(("channels", "values"), [("RGB", (10, 20, 40)), ("BGR", (40, 20, 10)), ("L", (19,))])
-def test_channels_come_in_the_order_that_the_model_wants(channels: str, values: tuple[int, ...]) -> None:
+@pytest.mark.parametrize(
+    ("channels", "values"), [("RGB", (10, 20, 40)), ("BGR", (40, 20, 10)), ("L", (19,))]
+)
+def test_channels_come_in_the_order_that_the_model_wants(
+    channels: str, values: tuple[int, ...]
+) -> None:
     picture = np.full((4, 4, 3), (10, 20, 40), np.uint8)
     assert stack_pictures([picture], channels)[0, :, 0, 0].tolist() == list(values)
 
@@ -71,8 +77,13 @@ def test_channels_come_in_the_order_that_the_model_wants(channels: str, values: 
 @pytest.mark.parametrize("size", [(1280, 960), (700, 300), (90, 200)])
 def test_a_kept_face_has_its_sides_and_a_thumbnail_of_the_same(size: tuple[int, int]) -> None:
     shade = np.linspace(0, 255, size[0] * size[1] * 3).reshape(size[1], size[0], 3).astype(np.uint8)
-    kept = encode_face(shade, BoundingBox(size[0] * 0.4, size[1] * 0.4, size[0] * 0.3, size[1] * 0.3))
-    with Image.open(io.BytesIO(kept.data)) as whole, Image.open(io.BytesIO(kept.thumbnail)) as small:
+    kept = encode_face(
+        shade, BoundingBox(size[0] * 0.4, size[1] * 0.4, size[0] * 0.3, size[1] * 0.3)
+    )
+    with (
+        Image.open(io.BytesIO(kept.data)) as whole,
+        Image.open(io.BytesIO(kept.thumbnail)) as small,
+    ):
         assert (whole.format, small.format) == ("JPEG", "JPEG")
         assert whole.size == kept.sides
         assert max(whole.size) <= 640
@@ -82,7 +93,9 @@ def test_a_kept_face_has_its_sides_and_a_thumbnail_of_the_same(size: tuple[int, 
 
 
 @given(st.integers(-90, 90), st.integers(-90, 90), st.integers(1, 200))
-def test_a_face_is_hidden_wherever_its_box_is_and_the_picture_keeps_its_sides(x: int, y: int, side: int) -> None:
+def test_a_face_is_hidden_wherever_its_box_is_and_the_picture_keeps_its_sides(
+    x: int, y: int, side: int
+) -> None:
     image = np.zeros((40, 60, 3), np.uint8)
     opened = Image.open(io.BytesIO(hide_faces(image, [BoundingBox(x, y, side, side)])))
     assert opened.size == (60, 40)
@@ -95,7 +108,9 @@ def test_what_is_beside_a_hidden_face_stays_and_nothing_of_it_can_be_told() -> N
         image[30:60, 40:70] = face
         image[20:25, 150:155] = 250
     first, second = (
-        np.asarray(Image.open(io.BytesIO(hide_faces(image, [BoundingBox(40, 30, 30, 30)])))).astype(int)
+        np.asarray(Image.open(io.BytesIO(hide_faces(image, [BoundingBox(40, 30, 30, 30)])))).astype(
+            int
+        )
         for image in two
     )
     assert np.abs(first[:, 100:] - two[0][:, 100:].astype(int)).max() < 12, "JPEG's own changes"
@@ -121,8 +136,12 @@ def test_planes_are_the_picture(image: NDArray[np.uint8]) -> None:
     assert np.array_equal(picture_of(make_planes(image)), image)
 
 
-@pytest.mark.parametrize("size", [(640, 640), (500, 300), (360, 360), (300, 310), (160, 160), (1440, 1440)])
-def test_they_are_resized_as_pillow_does_it(size: tuple[int, int], image: NDArray[np.uint8]) -> None:
+@pytest.mark.parametrize(
+    "size", [(640, 640), (500, 300), (360, 360), (300, 310), (160, 160), (1440, 1440)]
+)
+def test_they_are_resized_as_pillow_does_it(
+    size: tuple[int, int], image: NDArray[np.uint8]
+) -> None:
     theirs = Image.fromarray(image).resize(size, Image.Resampling.BILINEAR)
     ours = picture_of(resize_picture(image, size))
     assert ours.shape == (size[1], size[0], 3)
@@ -134,13 +153,16 @@ def test_the_order_of_the_colours_changes_nothing(image: NDArray[np.uint8]) -> N
         for colour in reversed(colours):
             work(colour)
 
-    assert np.array_equal(resize_picture(image, (500, 400), backwards), resize_picture(image, (500, 400)))
+    assert np.array_equal(
+        resize_picture(image, (500, 400), backwards), resize_picture(image, (500, 400))
+    )
 
 
 def test_a_colour_alone_is_resized_as_all_three_at_once(image: NDArray[np.uint8]) -> None:
     """To a thousandth of a grey level: on another processor float32 may be summed in another order.
 
-    To three quarters of the sides: a picture of more than twice the size is reduced by blocks first.
+    To three quarters of the sides: a picture of more than twice the size is reduced by blocks
+    first.
     """
     width, height = (3 * side // 4 for side in image.shape[1::-1])
     planes, sides = make_planes(image), (1, 3, height, width)
@@ -157,7 +179,9 @@ def test_at_half_the_size_all_pixels_count_alike(image: NDArray[np.uint8]) -> No
 
 
 @pytest.mark.parametrize("size", [160, 256])
-@pytest.mark.parametrize("square", [(200, 150, 150.3), (210, 140, 170.4), (-50, 600, 300.0), (100.3, 50.7, 600.2)])
+@pytest.mark.parametrize(
+    "square", [(200, 150, 150.3), (210, 140, 170.4), (-50, 600, 300.0), (100.3, 50.7, 600.2)]
+)
 def test_a_square_is_where_it_is_said_to_be(
     size: int, square: tuple[float, float, float], image: NDArray[np.uint8]
 ) -> None:
@@ -171,7 +195,9 @@ def test_a_square_is_where_it_is_said_to_be(
 
 @pytest.mark.parametrize("side", [150.3, 220.4, 600.2])
 @pytest.mark.parametrize("degrees", [-35, -12, 20])
-def test_a_turned_square_is_the_turned_pictures(side: float, degrees: float, image: NDArray[np.uint8]) -> None:
+def test_a_turned_square_is_the_turned_pictures(
+    side: float, degrees: float, image: NDArray[np.uint8]
+) -> None:
     middle = (360.0, 330.0)
     square = Square(middle[0] - side / 2, middle[1] - side / 2, side)
     whole = Image.fromarray(image).rotate(degrees, Image.Resampling.BICUBIC, center=middle)
@@ -182,7 +208,9 @@ def test_a_turned_square_is_the_turned_pictures(side: float, degrees: float, ima
     assert far(seen[:, :-2], wanted[:, 2:]) > far(seen, wanted)
 
 
-def test_a_canvas_has_the_channels_in_order_and_is_filled_up_with_black(image: NDArray[np.uint8]) -> None:
+def test_a_canvas_has_the_channels_in_order_and_is_filled_up_with_black(
+    image: NDArray[np.uint8],
+) -> None:
     planes = make_planes(image[:50, :70])
     filled = stack_planes([planes, planes], "BGR", 32)
     assert filled.shape == (2, 3, 64, 96)
@@ -198,11 +226,15 @@ def test_a_crop_with_two_faces_shows_who_is_meant_and_the_kept_picture_stays_as_
         pixels = np.asarray(Image.open(io.BytesIO(data)).convert("L"), int)
         return [int(pixels[3, 3]), int(pixels[pixels.shape[0] // 2, pixels.shape[1] // 2])]
 
-    plain, dimmed = [pytest.approx(200, abs=2)] * 2, [pytest.approx(70, abs=3), pytest.approx(200, abs=2)]
+    plain = [pytest.approx(200, abs=2)] * 2
+    dimmed = [pytest.approx(70, abs=3), pytest.approx(200, abs=2)]
     assert corner_and_middle(show_face(image, face, [far])) == plain
     assert corner_and_middle(show_face(image, face, [far, beside])) == dimmed
     kept = encode_face(image, face, [beside])
     assert corner_and_middle(kept.data) == plain
     assert corner_and_middle(kept.thumbnail) == dimmed
-    assert (kept.meant, encode_face(image, face, [far]).meant) == (BoundingBox(70, 70, 100, 100), None)
+    assert (kept.meant, encode_face(image, face, [far]).meant) == (
+        BoundingBox(70, 70, 100, 100),
+        None,
+    )
     assert image.min() == 200

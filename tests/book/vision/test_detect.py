@@ -1,4 +1,5 @@
-"""Detection: OpenCV's decoding to a fraction of a pixel, and the same faces however the picture was stored."""
+"""Detection: OpenCV's decoding to a fraction of a pixel, and the same faces however the picture was
+stored."""
 
 import io
 import math
@@ -44,7 +45,9 @@ def detector(pack: Pack) -> Detector:
 def heads(album: Album) -> list[Portrait]:
     """24 heads, of as many people as there are, and where their faces are."""
     people = [album.seen(file) for file, _ in PAIRS]
-    return [head_of(Portrait(seen.image, row(seen.faces[0]))) for seen in people] * (24 // len(people))
+    return [head_of(Portrait(seen.image, row(seen.faces[0]))) for seen in people] * (
+        24 // len(people)
+    )
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +80,9 @@ def half_as_large(faces: list[DetectedFace]) -> list[DetectedFace]:
 
 def rotated(image: NDArray[np.uint8], degrees: float) -> NDArray[np.uint8]:
     """The picture turned clockwise about its middle, grey where there was nothing."""
-    return np.asarray(Image.fromarray(image).rotate(-degrees, Image.Resampling.BICUBIC, fillcolor=(128, 128, 128)))
+    return np.asarray(
+        Image.fromarray(image).rotate(-degrees, Image.Resampling.BICUBIC, fillcolor=(128, 128, 128))
+    )
 
 
 class TestDecoding:
@@ -95,7 +100,8 @@ class TestDecoding:
         assert np.array_equal(suppress_overlaps(rows, 0.3, 100), suppress_overlaps(rows, 0.3)[:100])
 
     def test_memory_grows_with_the_rows_and_not_with_their_square(self) -> None:
-        rows = many_rows(4000)  # 240 KB; a copy of the rest for each of them would take half a gigabyte
+        # 240 KB; a copy of the rest for each of them would take half a gigabyte
+        rows = many_rows(4000)
         assert peak_mb(lambda: suppress_overlaps(rows, 0.3)) < 3
 
     def test_of_too_many_rows_of_a_look_the_surest_are_kept(self) -> None:
@@ -123,7 +129,9 @@ class TestManyFaces:
         coarse, usual = many_rows(3), many_rows(3)
         coarse[:, 14], usual[:, 14], usual[:, 1] = 0.85, 0.5, 1
         rows, _ = _choose_proposals(
-            [DetectionPass(coarse, 1.0, is_fine=False), DetectionPass(usual, 2.0, is_fine=False)], 1_000, 0.3
+            [DetectionPass(coarse, 1.0, is_fine=False), DetectionPass(usual, 2.0, is_fine=False)],
+            1_000,
+            0.3,
         )
         assert sorted(rows[:, :2].tolist()) == sorted(usual[:, :2].tolist())
 
@@ -139,7 +147,8 @@ class TestManyFaces:
         picture = np.asarray(whole)
         vision.detect(album.seen(PORTRAIT).image)  # loads the networks
         found = []
-        assert peak_mb(lambda: found.extend(vision.detect(picture))) < 75  # both looks at once, of which one takes 40
+        # both looks at once, of which one takes 40
+        assert peak_mb(lambda: found.extend(vision.detect(picture))) < 75
         assert 1 <= len(found) <= MAX_PROPOSALS
 
 
@@ -167,7 +176,8 @@ class TestFaces:
         self, orientation: int, album: Album, vision: FacePipeline
     ) -> None:
         seen = album.seen(PORTRAIT)
-        undo = {2: 0, 3: 3, 4: 1, 5: 5, 6: 2, 7: 6, 8: 4}  # Pillow's transpositions that store it so
+        # Pillow's transpositions that store it so
+        undo = {2: 0, 3: 3, 4: 1, 5: 5, 6: 2, 7: 6, 8: 4}
         stored = Image.fromarray(seen.image)
         if orientation > 1:
             stored = stored.transpose(Image.Transpose(undo[orientation]))
@@ -185,40 +195,65 @@ class TestFaces:
     ) -> None:
         seen = album.seen(PORTRAIT)
         height, width = (round(side * scale) for side in seen.image.shape[:2])
-        resized = np.asarray(Image.fromarray(seen.image).resize((width, height), Image.Resampling.BICUBIC))
+        resized = np.asarray(
+            Image.fromarray(seen.image).resize((width, height), Image.Resampling.BICUBIC)
+        )
         (face,) = vision.detect(resized)
-        assert measure_overlap(row(face), row(seen.faces[0])[None] * height / len(seen.image))[0] > 0.85
+        assert (
+            measure_overlap(row(face), row(seen.faces[0])[None] * height / len(seen.image))[0]
+            > 0.85
+        )
 
     @pytest.mark.parametrize("degrees", [-45, -30, -15, 15, 30, 45])
-    def test_a_tilted_head_is_the_same_person(self, degrees: int, album: Album, vision: FacePipeline) -> None:
+    def test_a_tilted_head_is_the_same_person(
+        self, degrees: int, album: Album, vision: FacePipeline
+    ) -> None:
         seen = album.seen(PORTRAIT)
         faces = vision.detect(tilted := rotated(seen.image, degrees))
         assert len(faces) == 1
-        assert float(vision.embed(tilted, faces)[0] @ seen.embeddings[0]) > vision.impostor_curve.operating_threshold(0)
+        assert float(
+            vision.embed(tilted, faces)[0] @ seen.embeddings[0]
+        ) > vision.impostor_curve.operating_threshold(0)
 
     @pytest.mark.parametrize("degrees", [-60, 60])
-    def test_a_head_on_its_shoulder_is_found(self, degrees: int, album: Album, vision: FacePipeline) -> None:
+    def test_a_head_on_its_shoulder_is_found(
+        self, degrees: int, album: Album, vision: FacePipeline
+    ) -> None:
         assert len(vision.detect(rotated(album.seen(PORTRAIT).image, degrees))) == 1
 
-    def test_a_face_that_fills_the_picture_is_found(self, album: Album, vision: FacePipeline) -> None:
+    def test_a_face_that_fills_the_picture_is_found(
+        self, album: Album, vision: FacePipeline
+    ) -> None:
         seen = album.seen(PORTRAIT)
         x, y, width, height = (round(float(value)) for value in row(seen.faces[0]))
         (face,) = vision.detect(np.ascontiguousarray(seen.image[y : y + height, x : x + width]))
         assert face.box.width == pytest.approx(width, rel=0.15)
 
-    def test_small_faces_of_a_large_picture_are_found(self, album: Album, vision: FacePipeline) -> None:
+    def test_small_faces_of_a_large_picture_are_found(
+        self, album: Album, vision: FacePipeline
+    ) -> None:
         crowd = np.full((1080, 1920, 3), 128, np.uint8)
         montage = Image.fromarray(album.seen(GROUP).image)
         width, height = 260, round(montage.height * 260 / montage.width)
-        crowd[300 : 300 + height, 400 : 400 + width] = np.asarray(montage.resize((width, height), Image.Resampling.BOX))
+        crowd[300 : 300 + height, 400 : 400 + width] = np.asarray(
+            montage.resize((width, height), Image.Resampling.BOX)
+        )
         assert len(vision.detect(crowd)) == GROUP_SIZE
 
     @pytest.mark.slow
-    @pytest.mark.parametrize(("size_px", "least"), drawn([(15, 0.8), (20, 1.0), (50, 1.0), (64, 1.0), (200, 1.0)], 2))
+    @pytest.mark.parametrize(
+        ("size_px", "least"), drawn([(15, 0.8), (20, 1.0), (50, 1.0), (64, 1.0), (200, 1.0)], 2)
+    )
     def test_faces_of_every_size_are_found_in_a_picture_of_4096_pixels(
-        self, size_px: int, least: float, vision: FacePipeline, heads: list[Portrait], texture: NDArray[np.uint8]
+        self,
+        size_px: int,
+        least: float,
+        vision: FacePipeline,
+        heads: list[Portrait],
+        texture: NDArray[np.uint8],
     ) -> None:
-        """On a background with texture, of which one corner at most (of a pasted shoulder) passes."""
+        """On a background with texture, of which one corner at most (of a pasted shoulder)
+        passes."""
         picture, truth = crowd(heads, texture, (4096, 4096), size_px)
         tally = Tally()
         tally.add(truth, vision.detect(picture))
@@ -236,7 +271,9 @@ class TestFaces:
         assert sessions.pictures == {small: 1, large: 1, coarse: 1}
         assert alone == detector.find_faces(image)
 
-    def test_of_every_picture_the_largest_face_is_the_same_alone(self, album: Album, vision: FacePipeline) -> None:
+    def test_of_every_picture_the_largest_face_is_the_same_alone(
+        self, album: Album, vision: FacePipeline
+    ) -> None:
         for label in album.labels:
             image = album.seen(label.file).image
             every, alone = vision.detect(image), vision.largest(image)
@@ -268,7 +305,13 @@ class TestFaces:
 
     @pytest.mark.parametrize(("side_px", "looks_for_tiny"), [(200, False), (60, True)])
     def test_for_the_largest_face_of_a_huge_picture_tiny_ones_are_looked_for_if_it_may_be_tiny(
-        self, side_px: int, pack: Pack, heads: list[Portrait], texture: NDArray[np.uint8], *, looks_for_tiny: bool
+        self,
+        side_px: int,
+        pack: Pack,
+        heads: list[Portrait],
+        texture: NDArray[np.uint8],
+        *,
+        looks_for_tiny: bool,
     ) -> None:
         picture, _ = crowd(heads, texture, (4096, 2304), side_px)
         sessions = Counted(pack)
@@ -279,11 +322,18 @@ class TestFaces:
         assert (whole_looks > 2) is looks_for_tiny
         assert alone[0] == detector.find_faces(picture)[0]
 
-    def test_a_picture_of_67_million_pixels_takes_no_more_looks_than_one_of_17_million(self, pack: Pack) -> None:
+    def test_a_picture_of_67_million_pixels_takes_no_more_looks_than_one_of_17_million(
+        self, pack: Pack
+    ) -> None:
         looks = []
         for side in (4096, 8192):
             sessions = Counted(pack)
-            assert Detector(sessions, pack.manifest.detector).find_faces(np.zeros((side, side, 3), np.uint8)) == []
+            assert (
+                Detector(sessions, pack.manifest.detector).find_faces(
+                    np.zeros((side, side, 3), np.uint8)
+                )
+                == []
+            )
             looks.append(sum(sessions.pictures.values()))
         assert looks[1] <= looks[0]
 
@@ -292,7 +342,9 @@ class TestFaces:
     ) -> None:
         picture, truth = crowd(heads[:6], texture, (8192, 8192), 60, (3, 2))
         found = np.array([row(face)[:4] for face in vision.detect(picture)])
-        assert [float(measure_overlap(np.asarray(one[:4]), found).max()) > 0.5 for one in truth] == [True] * 6
+        assert [
+            float(measure_overlap(np.asarray(one[:4]), found).max()) > 0.5 for one in truth
+        ] == [True] * 6
 
     def test_of_every_picture_enlarged_the_largest_face_is_that_of_all(
         self, album: Album, vision: FacePipeline
@@ -300,7 +352,9 @@ class TestFaces:
         for label in album.labels[::8]:
             picture = Image.fromarray(album.seen(label.file).image)
             scale = 2560 / max(picture.size)
-            huge = np.asarray(picture.resize((round(picture.width * scale), round(picture.height * scale))))
+            huge = np.asarray(
+                picture.resize((round(picture.width * scale), round(picture.height * scale)))
+            )
             assert half_as_large(vision.largest(huge)) == half_as_large(vision.detect(huge))
 
     def test_landmarks_lie_where_their_names_say(self, album: Album) -> None:
@@ -310,8 +364,12 @@ class TestFaces:
             assert left_mouth[0] < right_mouth[0]
             assert max(left_eye[1], right_eye[1]) < nose[1] < min(left_mouth[1], right_mouth[1])
 
-    @pytest.mark.parametrize("size", [(1, 1), (1, 4096), (4096, 1), (31, 33), (640, 640), (1920, 1080)])
-    def test_an_empty_picture_has_no_face(self, size: tuple[int, int], vision: FacePipeline) -> None:
+    @pytest.mark.parametrize(
+        "size", [(1, 1), (1, 4096), (4096, 1), (31, 33), (640, 640), (1920, 1080)]
+    )
+    def test_an_empty_picture_has_no_face(
+        self, size: tuple[int, int], vision: FacePipeline
+    ) -> None:
         assert vision.detect(np.zeros((size[1], size[0], 3), np.uint8)) == []
 
     @pytest.mark.parametrize("seed", range(3))

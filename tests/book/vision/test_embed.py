@@ -1,4 +1,5 @@
-"""A template of several networks: each embeds its own crop, and the score is the weighted mean of theirs."""
+"""A template of several networks: each embeds its own crop, and the score is the weighted mean of
+theirs."""
 
 from itertools import pairwise
 
@@ -37,12 +38,17 @@ def test_the_score_is_the_weighted_mean_of_the_networks_scores(pack: Pack, album
     whole = templates(role, pack, album)
     assert whole.shape == (len(FILES), role.dimensions)
     assert np.linalg.norm(whole, axis=1) == pytest.approx(1, abs=1e-5)
-    assert whole == pytest.approx(np.stack([album.seen(file).embeddings[0] for file in FILES]), abs=1e-4)
+    assert whole == pytest.approx(
+        np.stack([album.seen(file).embeddings[0] for file in FILES]), abs=1e-4
+    )
     ends = np.cumsum([0, *(network.dimensions for network in role.networks)])
     scores = np.zeros((len(FILES), len(FILES)))
     centre = Sessions(pack).read_array(role.centre)
     for network, (begin, end) in zip(role.networks, pairwise(ends), strict=True):
-        alone = templates(replace(role, networks=(network,), centre="", basis=""), pack, album) - centre[begin:end]
+        alone = (
+            templates(replace(role, networks=(network,), centre="", basis=""), pack, album)
+            - centre[begin:end]
+        )
         alone /= np.linalg.norm(alone, axis=1, keepdims=True)
         scores += network.weight * (alone @ alone.T) / sum(each.weight for each in role.networks)
     assert whole @ whole.T == pytest.approx(scores, abs=1e-4)

@@ -30,7 +30,8 @@ COLOUR = (200, 120, 40)
 
 
 def picture(width: int = WIDTH, height: int = HEIGHT) -> Image.Image:
-    """Smooth, without a symmetry: red grows to the right, green downwards, blue along the diagonal."""
+    """Smooth, without a symmetry: red grows to the right, green downwards, blue along the
+    diagonal."""
     x, y = np.meshgrid(np.linspace(20, 220, width), np.linspace(30, 200, height))
     return Image.fromarray(np.stack([x, y, (x + y) / 2], axis=2).astype(np.uint8))
 
@@ -83,14 +84,18 @@ MODES = ["RGB", "L", "CMYK"]
 
 
 def turns(count: int, *columns: list[Any]) -> list[tuple[Any, ...]]:
-    """Rows that take each column in turn, the last one slower if it is as long as the one before."""
+    """Rows that take each column in turn, the last one slower if it is as long as the one
+    before."""
     return [
-        (*(one[n % len(one)] for one in columns[:-1]), columns[-1][n // 3 % len(columns[-1])]) for n in range(count)
+        (*(one[n % len(one)] for one in columns[:-1]), columns[-1][n // 3 % len(columns[-1])])
+        for n in range(count)
     ]
 
 
 class TestKindsOfPictures:
-    @pytest.mark.parametrize(("options", "mode", "size"), turns(10, JPEGS, MODES, [(300, 200), (17, 33)]))
+    @pytest.mark.parametrize(
+        ("options", "mode", "size"), turns(10, JPEGS, MODES, [(300, 200), (17, 33)])
+    )
     def test_a_jpeg_that_ends_in_the_middle_grey_is_read_as_any(
         self, options: dict[str, object], mode: str, size: tuple[int, int]
     ) -> None:
@@ -116,7 +121,9 @@ class TestKindsOfPictures:
         assert seen.shape == (HEIGHT, WIDTH, 3)
         assert seen.dtype == np.uint8
         assert seen.flags["C_CONTIGUOUS"]
-        assert np.abs(seen.astype(int) - np.asarray(picture())).max() <= (0 if file_format != "JPEG" else 12)
+        assert np.abs(seen.astype(int) - np.asarray(picture())).max() <= (
+            0 if file_format != "JPEG" else 12
+        )
 
     @pytest.mark.parametrize(
         ("file_format", "mode"),
@@ -125,7 +132,10 @@ class TestKindsOfPictures:
     )
     def test_every_mode_is_rgb(self, mode: str, file_format: str) -> None:
         image = Image.new("RGB", (8, 8), (255, 255, 255)).convert(mode)
-        assert read_picture(encoded(image, file_format), ANY_PICTURE).tolist() == [[[255, 255, 255]] * 8] * 8
+        assert (
+            read_picture(encoded(image, file_format), ANY_PICTURE).tolist()
+            == [[[255, 255, 255]] * 8] * 8
+        )
 
     @pytest.mark.parametrize("mode", ["L", "CMYK"])
     def test_grey_and_cmyk_jpegs_are_rgb(self, mode: str) -> None:
@@ -156,7 +166,9 @@ class TestKindsOfPictures:
 
     def test_of_an_animated_png_the_first_picture_counts(self) -> None:
         first, second = Image.new("RGB", (8, 8), COLOUR), Image.new("RGB", (8, 8), (0, 0, 0))
-        assert pixel(encoded(first, "PNG", save_all=True, append_images=[second])).tolist() == list(COLOUR)
+        assert pixel(encoded(first, "PNG", save_all=True, append_images=[second])).tolist() == list(
+            COLOUR
+        )
 
     def test_of_a_jpeg_with_several_pictures_the_first_counts(self) -> None:
         first, second = Image.new("RGB", (16, 16), COLOUR), Image.new("RGB", (16, 16), (0, 0, 0))
@@ -181,8 +193,15 @@ class TestWhatIsRefused:
 
     @pytest.mark.parametrize("file_format", ["GIF", "TIFF", "WEBP", "ICO", "PPM"])
     def test_other_formats(self, file_format: str) -> None:
-        named = f"a {file_format} file" if file_format in ("GIF", "TIFF", "WEBP") else "no picture that can be read"
-        assert self.refused(encoded(picture(), file_format)) == f"this is {named}; send a JPG or PNG or BMP file"
+        named = (
+            f"a {file_format} file"
+            if file_format in ("GIF", "TIFF", "WEBP")
+            else "no picture that can be read"
+        )
+        assert (
+            self.refused(encoded(picture(), file_format))
+            == f"this is {named}; send a JPG or PNG or BMP file"
+        )
 
     @pytest.mark.parametrize(
         ("begin", "named"),
@@ -214,15 +233,23 @@ class TestWhatIsRefused:
     @pytest.mark.parametrize("size", [(1921, 1080), (1080, 1921), (1920, 1081), (1081, 1920)])
     def test_too_many_pixels_in_either_orientation(self, size: tuple[int, int]) -> None:
         limits = {"max_long_side_px": 1920, "max_short_side_px": 1080}
-        assert "send at most 1920x1080" in self.refused(encoded(Image.new("L", size), "PNG"), **limits)
+        assert "send at most 1920x1080" in self.refused(
+            encoded(Image.new("L", size), "PNG"), **limits
+        )
 
     @pytest.mark.parametrize("size", [(1920, 1080), (1080, 1920), (1080, 1080)])
     def test_the_largest_allowed_picture_is_read(self, size: tuple[int, int]) -> None:
         rules = replace(ANY_PICTURE, max_long_side_px=1920, max_short_side_px=1080)
-        assert read_picture(encoded(Image.new("L", size), "PNG"), rules).shape == (size[1], size[0], 3)
+        assert read_picture(encoded(Image.new("L", size), "PNG"), rules).shape == (
+            size[1],
+            size[0],
+            3,
+        )
 
     def test_too_few_pixels(self) -> None:
-        assert "at least 15" in self.refused(encoded(Image.new("L", (400, 14)), "PNG"), min_short_side_px=15)
+        assert "at least 15" in self.refused(
+            encoded(Image.new("L", (400, 14)), "PNG"), min_short_side_px=15
+        )
 
     @pytest.mark.parametrize("file_format", ["JPEG", "PNG", "BMP"])
     def test_a_bomb_before_a_byte_of_it_is_decoded(self, file_format: str) -> None:
@@ -292,7 +319,8 @@ class TestWhatIsRefused:
     def test_a_jpeg_cut_short_that_somebody_gave_an_end(
         self, options: dict[str, object], mode: str, share: float
     ) -> None:
-        """A progressive one that is cut behind its first scan is a picture, only a coarse one, which is smoothed."""
+        """A progressive one that is cut behind its first scan is a picture, only a coarse one,
+        which is smoothed."""
         data = encoded(picture(300, 200).convert(mode), "JPEG", **options)
         if options.get("progressive"):
             begin = data.index(b"\xff\xda")
@@ -323,26 +351,40 @@ class TestMetadata:
     def test_an_orientation_that_is_none_is_upright(self, value: int) -> None:
         exif = Image.Exif()
         exif[0x0112] = value
-        assert read_picture(encoded(picture(), "JPEG", exif=exif), ANY_PICTURE).shape == (HEIGHT, WIDTH, 3)
+        assert read_picture(encoded(picture(), "JPEG", exif=exif), ANY_PICTURE).shape == (
+            HEIGHT,
+            WIDTH,
+            3,
+        )
 
-    @given(st.binary(max_size=80), st.sampled_from([b"Exif\x00\x00II*\x00", b"Exif\x00\x00MM\x00*", b"Exif\x00\x00"]))
+    @given(
+        st.binary(max_size=80),
+        st.sampled_from([b"Exif\x00\x00II*\x00", b"Exif\x00\x00MM\x00*", b"Exif\x00\x00"]),
+    )
     @settings(max_examples=60, deadline=None)
     def test_any_exif_leaves_the_picture_readable(self, noise: bytes, head: bytes) -> None:
         data = with_segment(encoded(picture(), "JPEG"), 0xE1, head + noise)
         assert sorted(read_picture(data, ANY_PICTURE).shape) == [3, HEIGHT, WIDTH]
 
-    @pytest.mark.parametrize("junk", [b"\x00", b"junk", b"\xff\x00", b"\xff" * 2000, b"\xff\xd0", b"\xff\x01"])
-    def test_what_decoders_skip_between_segments_lets_no_metadata_through(self, junk: bytes) -> None:
+    @pytest.mark.parametrize(
+        "junk", [b"\x00", b"junk", b"\xff\x00", b"\xff" * 2000, b"\xff\xd0", b"\xff\x01"]
+    )
+    def test_what_decoders_skip_between_segments_lets_no_metadata_through(
+        self, junk: bytes
+    ) -> None:
         data = encoded(picture(), "JPEG")
         exif = with_segment(data, 0xE1, b"Exif\x00\x00II*\x00" + bytes(60))[2 : -len(data) + 2]
         for place in (data.index(b"\xff\xdb"), data.index(b"\xff\xda")):
             pixels, _ = drop_metadata(data[:place] + junk + exif + data[place:], "JPEG")
             assert pixels == data
             assert np.array_equal(
-                read_picture(data[:place] + junk + exif + data[place:], ANY_PICTURE), read_picture(data, ANY_PICTURE)
+                read_picture(data[:place] + junk + exif + data[place:], ANY_PICTURE),
+                read_picture(data, ANY_PICTURE),
             )
 
-    @pytest.mark.parametrize("marker", [b"\xff\xd8", b"\xff\xd9", b"\xff\xe1\x00\x00", b"\xff\xe1\x00\x01"])
+    @pytest.mark.parametrize(
+        "marker", [b"\xff\xd8", b"\xff\xd9", b"\xff\xe1\x00\x00", b"\xff\xe1\x00\x01"]
+    )
     def test_a_head_that_makes_no_sense_lets_no_metadata_through(self, marker: bytes) -> None:
         data = encoded(picture(), "JPEG")
         with pytest.raises(Unusable, match="damaged"):
@@ -391,14 +433,17 @@ print(peak() - before - 3 * len(data), *promised)
 """
 SIDE = 2_048
 OTHER_BYTES = 16_000_000
-"""What decoding takes besides, however large the picture is, and what the C library keeps of its small blocks."""
+"""What decoding takes besides, however large the picture is, and what the C library keeps of its
+small blocks."""
 
 
 def require_promised(data: bytes, folder: Path, *most_pixels: int) -> None:
     """Read the picture in a process of its own, which takes no more memory than was promised."""
     (folder / "picture").write_bytes(data)
     asked = [sys.executable, "-c", _PEAK, str(folder / "picture"), *map(str, most_pixels)]
-    taken, promised = map(int, subprocess.run(asked, capture_output=True, text=True, check=True).stdout.split())
+    taken, promised = map(
+        int, subprocess.run(asked, capture_output=True, text=True, check=True).stdout.split()
+    )
     assert taken <= promised + OTHER_BYTES
 
 
@@ -424,7 +469,11 @@ def test_a_picture_takes_no_more_memory_than_was_promised_for_it(
     if ends_grey:
         image.paste((128, 128, 128), (0, SIDE - 64, SIDE, SIDE))
     options = {"exif": _TURNED, **options} if options is not None else None
-    data = encoded(image.convert(mode), "PNG") if options is None else encoded(image.convert(mode), "JPEG", **options)
+    data = (
+        encoded(image.convert(mode), "PNG")
+        if options is None
+        else encoded(image.convert(mode), "JPEG", **options)
+    )
     require_promised(data, tmp_path)
 
 
@@ -435,7 +484,11 @@ def test_a_jpeg_of_a_camera_is_promised_half_of_what_others_may_take() -> None:
         return asked[0] / (WIDTH * HEIGHT)
 
     assert promised(encoded(picture(), "JPEG")) <= 11
-    assert promised(encoded(picture(), "JPEG", progressive=True)) == promised(encoded(picture(), "PNG")) == 18
+    assert (
+        promised(encoded(picture(), "JPEG", progressive=True))
+        == promised(encoded(picture(), "PNG"))
+        == 18
+    )
 
 
 def heic(image: Image.Image, orientation: int = 1, quality: int = 90) -> bytes:
@@ -452,18 +505,24 @@ def turned(orientation: int) -> Image.Exif:
     return exif
 
 
-@pytest.mark.parametrize("options", [{"lossless": True}, {"quality": 95}, {"quality": 95, "exif": turned(1)}])
+@pytest.mark.parametrize(
+    "options", [{"lossless": True}, {"quality": 95}, {"quality": 95, "exif": turned(1)}]
+)
 def test_a_webp_is_read(options: dict[str, object]) -> None:
     seen = read_picture(encoded(picture(), "WEBP", **options), RULES)
     assert seen.shape == (HEIGHT, WIDTH, 3)
-    assert np.abs(seen.astype(int) - np.asarray(picture())).max() <= (0 if "lossless" in options else 12)
+    assert np.abs(seen.astype(int) - np.asarray(picture())).max() <= (
+        0 if "lossless" in options else 12
+    )
 
 
 @pytest.mark.parametrize("lossless", [True, False])
 def test_behind_a_transparent_webp_is_white_paper(lossless: bool) -> None:
     image = Image.new("RGBA", (16, 16), (*COLOUR, 0))
     image.paste((*COLOUR, 255), (0, 0, 8, 16))
-    seen = read_picture(encoded(image, "WEBP", lossless=lossless, quality=95, exif=turned(1)), RULES)
+    seen = read_picture(
+        encoded(image, "WEBP", lossless=lossless, quality=95, exif=turned(1)), RULES
+    )
     assert np.abs(seen[8, 3].astype(int) - COLOUR).max() <= 8
     assert seen[8, 14].min() >= 247
 
@@ -482,7 +541,9 @@ def test_of_an_animation_the_first_picture_counts(file_format: str) -> None:
     rules = PictureRules(frozenset({file_format}), 1 << 20, 8192, 8192)
     others = [Image.new("RGB", (WIDTH, HEIGHT), (number, 0, 0)) for number in range(40)]
     lossless = {"lossless": True} if file_format == "WEBP" else {}
-    data = encoded(picture(), file_format, save_all=True, append_images=others, duration=50, **lossless)
+    data = encoded(
+        picture(), file_format, save_all=True, append_images=others, duration=50, **lossless
+    )
     assert Image.open(io.BytesIO(data)).n_frames == 41
     assert read_size(data, rules) == (WIDTH, HEIGHT)
     still = read_picture(encoded(picture(), file_format, **lossless), rules)
@@ -500,16 +561,24 @@ def test_a_webp_that_moves_is_turned_upright_and_stands_on_white_paper() -> None
 
 
 def test_a_damaged_animation_is_told() -> None:
-    whole = encoded(picture(), "WEBP", save_all=True, append_images=[Image.new("RGB", (WIDTH, HEIGHT))])
+    whole = encoded(
+        picture(), "WEBP", save_all=True, append_images=[Image.new("RGB", (WIDTH, HEIGHT))]
+    )
     first = whole.index(b"ANMF")
-    broken = [whole[: first + 40], whole.replace(b"ANIM", b"NONE"), whole[:first] + b"ANMF" + b"\xff" * 40]
+    broken = [
+        whole[: first + 40],
+        whole.replace(b"ANIM", b"NONE"),
+        whole[:first] + b"ANMF" + b"\xff" * 40,
+    ]
     for data in (*broken, whole.replace(b"ANMF", b"NONE")):
         with pytest.raises(Unusable, match=r"the WEBP file is damaged or cut short"):
             read_picture(data, RULES)
 
 
 @pytest.mark.parametrize("lossless", [True, False])
-def test_a_webp_that_tells_of_a_huge_picture_is_refused_before_its_canvas_is_made(lossless: bool) -> None:
+def test_a_webp_that_tells_of_a_huge_picture_is_refused_before_its_canvas_is_made(
+    lossless: bool,
+) -> None:
     plain = bytearray(encoded(Image.new("RGB", (64, 64)), "WEBP", lossless=lossless))
     plain[(21 if lossless else 26) : (25 if lossless else 30)] = (
         b"\xff\xff\xff\x0f" if lossless else b"\xff\x3f\xff\x3f"
@@ -536,7 +605,9 @@ def test_a_file_cut_short_is_refused(kind: str, share: float) -> None:
 def test_a_picture_of_an_iphone_is_read_upright(orientation: int) -> None:
     image = picture(120, 80)
     data = heic(image, orientation)
-    want = np.asarray(image if orientation == 1 else ImageOps.exif_transpose(_with(image, orientation)))
+    want = np.asarray(
+        image if orientation == 1 else ImageOps.exif_transpose(_with(image, orientation))
+    )
     seen = read_picture(data, RULES)
     assert seen.shape == want.shape
     assert np.abs(seen.astype(int) - want).mean() < 3
@@ -579,13 +650,17 @@ class TestLargePhotographs:
 
     @pytest.mark.parametrize(("factor", "step"), [(1, 1), (2, 2), (3, 4), (4, 4), (8, 8), (11, 8)])
     @pytest.mark.parametrize("options", [{}, {"progressive": True}, {"restart_marker_rows": 1}])
-    def test_they_are_reduced_while_they_are_decoded(self, factor: int, step: int, options: dict[str, object]) -> None:
+    def test_they_are_reduced_while_they_are_decoded(
+        self, factor: int, step: int, options: dict[str, object]
+    ) -> None:
         large = picture(WIDTH * factor, HEIGHT * factor)
         data = encoded(large, "JPEG", quality=95, exif=turned(6), **options)
         seen = read_picture(data, self.rules)
         assert seen.shape == (-(-WIDTH * factor // step), -(-HEIGHT * factor // step), 3)
         assert read_size(data, self.rules) == (HEIGHT * factor, WIDTH * factor)
-        want = np.asarray(large.resize((seen.shape[0], seen.shape[1]), Image.Resampling.BOX)).transpose(1, 0, 2)
+        want = np.asarray(
+            large.resize((seen.shape[0], seen.shape[1]), Image.Resampling.BOX)
+        ).transpose(1, 0, 2)
         assert np.abs(seen[:, ::-1].astype(int) - want).mean() < 3
 
     @pytest.mark.parametrize("file_format", ["PNG", "BMP", "WEBP", "HEIC"])
@@ -608,12 +683,16 @@ class TestLargePhotographs:
         seen = read_picture(data, self.rules)
         assert seen.shape == (-(-large.height // step), -(-large.width // step), 3)
         assert read_size(data, self.rules) == large.size
-        want = np.asarray(large.convert("RGB").resize((seen.shape[1], seen.shape[0]), Image.Resampling.BOX))
+        want = np.asarray(
+            large.convert("RGB").resize((seen.shape[1], seen.shape[0]), Image.Resampling.BOX)
+        )
         assert np.abs(seen.astype(int) - want).mean() < 3
 
     @pytest.mark.parametrize("share", [0.5, 0.8])
     @pytest.mark.parametrize("options", [{}, {"restart_marker_rows": 1}])
-    def test_one_that_is_cut_short_is_refused(self, share: float, options: dict[str, object]) -> None:
+    def test_one_that_is_cut_short_is_refused(
+        self, share: float, options: dict[str, object]
+    ) -> None:
         data = encoded(picture(WIDTH * 8, HEIGHT * 8), "JPEG", **options)
         cut = data[: int(len(data) * share)].rstrip(b"\xff") + b"\xff\xd9"
         with pytest.raises(Unusable, match="damaged or cut short"):
@@ -623,12 +702,19 @@ class TestLargePhotographs:
         large = picture(WIDTH * 4, HEIGHT * 4)
         large.paste((128, 128, 128), (0, HEIGHT * 2, WIDTH * 4, HEIGHT * 4))
         for options in ({}, {"progressive": True}):
-            assert read_picture(encoded(large, "JPEG", **options), self.rules)[-1, -1].tolist() == [128] * 3
+            assert (
+                read_picture(encoded(large, "JPEG", **options), self.rules)[-1, -1].tolist()
+                == [128] * 3
+            )
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", drawn(["lossless webp", "transparent webp", "heic", "jpeg", "cmyk"], 2))
-def test_a_reduced_picture_takes_no_more_memory_than_was_promised_for_it(kind: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "kind", drawn(["lossless webp", "transparent webp", "heic", "jpeg", "cmyk"], 2)
+)
+def test_a_reduced_picture_takes_no_more_memory_than_was_promised_for_it(
+    kind: str, tmp_path: Path
+) -> None:
     """JPEGs are reduced to a half."""
     image = picture(SIDE, SIDE)
     data = {
@@ -636,7 +722,9 @@ def test_a_reduced_picture_takes_no_more_memory_than_was_promised_for_it(kind: s
         "transparent webp": lambda: encoded(image.convert("RGBA"), "WEBP", exif=turned(6)),
         "heic": lambda: heic(image, 6),
         "jpeg": lambda: encoded(image, "JPEG", exif=turned(6)),
-        "cmyk": lambda: encoded(image.convert("CMYK"), "JPEG", progressive=True, subsampling=0, exif=turned(6)),
+        "cmyk": lambda: encoded(
+            image.convert("CMYK"), "JPEG", progressive=True, subsampling=0, exif=turned(6)
+        ),
     }[kind]()
     require_promised(data, tmp_path, SIDE * SIDE // 4)
 
@@ -666,7 +754,9 @@ def test_of_a_gif_the_first_picture_is_read_within_what_was_promised(tmp_path: P
     rules = replace(RULES, formats=KINDS | {"GIF"})
     first, second = (Image.new("RGB", (WIDTH, HEIGHT), colour) for colour in ("red", "blue"))
     moving = encoded(first, "GIF", save_all=True, append_images=[second])
-    assert read_picture(moving, rules)[5, 5].tolist() == [255, 0, 0] or read_picture(moving, rules)[5, 5].tolist() == [
+    assert read_picture(moving, rules)[5, 5].tolist() == [255, 0, 0] or read_picture(moving, rules)[
+        5, 5
+    ].tolist() == [
         254,
         0,
         0,

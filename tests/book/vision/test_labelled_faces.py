@@ -1,7 +1,8 @@
 """The labelled pictures: whoever is enrolled is found from any other picture, and nobody else is.
 
-Rather than enrol and search, the scores themselves are held against the thresholds, for every choice of the one photo
-that each person might have been enrolled from. `lisa` and `lisa_zoom` are probably one woman, and never a pair of two.
+Rather than enrol and search, the scores themselves are held against the thresholds, for every
+choice of the one photo that each person might have been enrolled from. `lisa` and `lisa_zoom` are
+probably one woman, and never a pair of two.
 """
 
 import numpy as np
@@ -19,7 +20,8 @@ MARGIN = 0.15
 
 
 class Gallery(Struct, frozen=True, eq=False):
-    """Every labelled face: whose it is, from which picture, and all scores, as they are and less their demands."""
+    """Every labelled face: whose it is, from which picture, and all scores, as they are and less
+    their demands."""
 
     names: list[str]
     files: list[str]
@@ -57,12 +59,14 @@ def different(one: str, other: str) -> bool:
 
 
 def mated(gallery: Gallery) -> list[tuple[int, int]]:
-    """(enrolled, probe) for every photo that a person can be enrolled from and every other picture of theirs."""
+    """(enrolled, probe) for every photo that a person can be enrolled from and every other picture
+    of theirs."""
     return [
         (enrolled, probe)
         for enrolled in gallery.enrollable
         for probe in range(len(gallery.names))
-        if gallery.names[probe] == gallery.names[enrolled] and gallery.files[probe] != gallery.files[enrolled]
+        if gallery.names[probe] == gallery.names[enrolled]
+        and gallery.files[probe] != gallery.files[enrolled]
     ]
 
 
@@ -111,7 +115,9 @@ class TestIdentification:
         ]
         assert missed == []
 
-    def test_whoever_is_enrolled_is_found_in_a_full_camera(self, gallery: Gallery, curve: ImpostorCurve) -> None:
+    def test_whoever_is_enrolled_is_found_in_a_full_camera(
+        self, gallery: Gallery, curve: ImpostorCurve
+    ) -> None:
         """The threshold of 30,000 faces, as many as a camera holds."""
         threshold = curve.identify_threshold(30_000)
         assert min(gallery.scores[pair] for pair in mated(gallery)) >= threshold
@@ -127,11 +133,17 @@ class TestIdentification:
             assert gallery.scores[enrolled, probe] > gallery.scores[others, probe].max() + MARGIN
 
     def test_a_stranger_is_found_nowhere(self, gallery: Gallery, curve: ImpostorCurve) -> None:
-        """Each person in turn is left out, and all others are enrolled, from whichever of their photos is nearest."""
-        assert found_strangers(gallery, curve.operating_threshold(len(gallery.persons) - 1)) == set()
+        """Each person in turn is left out, and all others are enrolled, from whichever of their
+        photos is nearest."""
+        assert (
+            found_strangers(gallery, curve.operating_threshold(len(gallery.persons) - 1)) == set()
+        )
 
-    def test_strangers_score_as_the_curve_says(self, gallery: Gallery, curve: ImpostorCurve) -> None:
-        """The calibration, made on other pictures, holds here to a factor of ten, few as these persons are."""
+    def test_strangers_score_as_the_curve_says(
+        self, gallery: Gallery, curve: ImpostorCurve
+    ) -> None:
+        """The calibration, made on other pictures, holds here to a factor of ten, few as these
+        persons are."""
         scores = np.array([gallery.scores[pair] for pair in non_mated(gallery)])
         assert np.mean(scores >= curve.threshold_at(1e-2)) < 4e-2
         assert np.mean(scores >= curve.threshold_at(1e-3)) < 1e-2
@@ -146,19 +158,28 @@ def found_strangers(gallery: Gallery, threshold: float) -> set[tuple[str, str]]:
     }
 
 
-def test_the_figures(album: Album, gallery: Gallery, curve: ImpostorCurve, figures: list[str]) -> None:
+def test_the_figures(
+    album: Album, gallery: Gallery, curve: ImpostorCurve, figures: list[str]
+) -> None:
     same = np.sort([gallery.scores[pair] for pair in mated(gallery)])
     other = np.sort([gallery.scores[pair] for pair in non_mated(gallery)])
     sizes = (1, len(gallery.persons), 1_000, 30_000)
     thresholds = ", ".join(f"{curve.identify_threshold(size):.3f} ({size})" for size in sizes)
     told = [(label.notes, album.seen(label.file).estimates[0]) for label in album.of("people")]
-    years = [abs((estimates.age or 0) - int(notes["age"])) for notes, estimates in told if "age" in notes]
-    genders = [each.gender == Gender(notes["gender"]) for notes, each in told if "gender" in notes and each.gender]
+    years = [
+        abs((estimates.age or 0) - int(notes["age"])) for notes, estimates in told if "age" in notes
+    ]
+    genders = [
+        each.gender == Gender(notes["gender"])
+        for notes, each in told
+        if "gender" in notes and each.gender
+    ]
     surest = [face.score for label in album.labels for face in album.seen(label.file).faces]
     figures += [
         f"same person   {len(same):5} pairs, min {same[0]:.3f}, 5 % {np.quantile(same, 0.05):.3f}, "
         f"mean {same.mean():.3f}",
-        f"other persons {len(other):5} pairs, max {other[-1]:.3f}, 99 % {np.quantile(other, 0.99):.3f}, "
+        f"other persons {len(other):5} pairs, max {other[-1]:.3f}, 99 % "
+        f"{np.quantile(other, 0.99):.3f}, "
         f"mean {other.mean():.3f}",
         f"threshold (faces enrolled): {thresholds}",
         f"detector: {len(surest)} faces, least sure {min(surest):.3f}",

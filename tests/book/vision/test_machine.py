@@ -105,7 +105,9 @@ def test_a_thread_that_opens_a_picture_waits_for_one_that_has_one() -> None:
     assert order == ["has one", "opens"]
 
 
-def of_tenant(name: str, slots: CpuSlots, begun: threading.Event, end: threading.Event) -> threading.Thread:
+def of_tenant(
+    name: str, slots: CpuSlots, begun: threading.Event, end: threading.Event
+) -> threading.Thread:
     """Start a thread that holds a slot for a tenant until `end`."""
 
     def hold() -> None:
@@ -138,7 +140,9 @@ class TestSpread:
 
     @pytest.mark.parametrize("count", [1, 2, 4])
     @pytest.mark.parametrize("parts", [0, 1, 3, 40])
-    def test_the_answers_are_in_order_and_no_core_is_used_twice(self, count: int, parts: int) -> None:
+    def test_the_answers_are_in_order_and_no_core_is_used_twice(
+        self, count: int, parts: int
+    ) -> None:
         slots, watch = CpuSlots(count), Watch()
 
         def square(number: int) -> int:
@@ -216,7 +220,9 @@ class TestSpread:
     def test_parts_may_have_parts(self) -> None:
         slots = CpuSlots(3)
         with slots.take_slot():
-            found = slots.spread_work(lambda part: slots.spread_work(lambda number: number * part, range(9)), range(9))
+            found = slots.spread_work(
+                lambda part: slots.spread_work(lambda number: number * part, range(9)), range(9)
+            )
         assert found == [[number * part for number in range(9)] for part in range(9)]
 
 
@@ -225,7 +231,9 @@ class TestDone:
 
     def test_each_work_gets_the_answers_of_its_own_parts(self) -> None:
         slots = CpuSlots(4)
-        works = [Work([partial(pow, number, 2) for number in range(count)], list) for count in (3, 0, 5)]
+        works = [
+            Work([partial(pow, number, 2) for number in range(count)], list) for count in (3, 0, 5)
+        ]
         with slots.take_slot():
             assert slots.do_works(works) == [[0, 1, 4], [], [0, 1, 4, 9, 16]]
 
@@ -241,7 +249,12 @@ class TestOneMore:
     def test_it_is_taken_while_a_core_is_free_and_given_back(self) -> None:
         slots = CpuSlots(3)
         for _ in range(10):
-            with slots.take_slot(), slots.one_more() as first, slots.one_more() as second, slots.one_more() as third:
+            with (
+                slots.take_slot(),
+                slots.one_more() as first,
+                slots.one_more() as second,
+                slots.one_more() as third,
+            ):
                 assert (first, second, third) == (1, 1, 0)
 
     def test_it_is_not_taken_from_anybody(self) -> None:
@@ -295,7 +308,12 @@ def has_room(memory: PictureMemory, size: int) -> bool:
 def test_what_is_promised_counts_as_used() -> None:
     process = Process()
     memory = memory_of(4 * ONE, process, wait_s=0.1)
-    with memory.hold_room(2 * ONE), for_tenant("other"), memory.hold_room(2 * ONE), for_tenant("third"):
+    with (
+        memory.hold_room(2 * ONE),
+        for_tenant("other"),
+        memory.hold_room(2 * ONE),
+        for_tenant("third"),
+    ):
         assert not has_room(memory, 1)
     process.resident = 3 * ONE + 1
     assert not has_room(memory, ONE)
@@ -337,7 +355,10 @@ def test_a_picture_waits_until_another_is_done() -> None:
 
 
 def test_what_never_fits_is_refused_at_once_and_for_good() -> None:
-    with pytest.raises(MemoryError), PictureMemory(4 * ONE, Process(), wait_s=60, own_bytes=ONE).hold_room(3 * ONE + 1):
+    with (
+        pytest.raises(MemoryError),
+        PictureMemory(4 * ONE, Process(), wait_s=60, own_bytes=ONE).hold_room(3 * ONE + 1),
+    ):
         pass
     full = Process()
     full.resident = 4 * ONE

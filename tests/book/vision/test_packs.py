@@ -29,7 +29,8 @@ EMBEDS = {
     "face_reid_0095,dlib_resnet_v1+flip,256": "2117c4d245fe2fad",
     "face_reid_0095,dlib_resnet_v1+flip,mobilefacenet,384": "2ccd34f1e4703e62",
 }
-"""A digest of all that makes a template, by its model's id. What embeds otherwise has another id, and another row."""
+"""A digest of all that makes a template, by its model's id. What embeds otherwise has another id,
+and another row."""
 SHIPPED = list(EMBEDS)[-1]
 
 
@@ -58,7 +59,9 @@ def damage(path: Path) -> None:
 
 
 class TestFinding:
-    def test_the_programs_own_is_the_one_that_is_used_if_nobody_names_another(self, models: Path) -> None:
+    def test_the_programs_own_is_the_one_that_is_used_if_nobody_names_another(
+        self, models: Path
+    ) -> None:
         for folder in (None, models):
             found = packs.find(folder)
             assert (found.manifest.name, found.folder) == ("face-pack-3", PRODUCT)
@@ -76,7 +79,9 @@ class TestFinding:
         assert former.find_path(former.manifest.detector.file).parent == PRODUCT
         assert packs.find_by_model("face_reid_0095+flip", None) == former
 
-    def test_one_of_ones_own_embeds_in_its_own_way(self, models: Path, album: Album, pack: Pack) -> None:
+    def test_one_of_ones_own_embeds_in_its_own_way(
+        self, models: Path, album: Album, pack: Pack
+    ) -> None:
         seen, vision = album.seen(PORTRAIT), FacePipeline(packs.find(models, NAME))
         assert vision.model == MODEL
         assert 0.9 < float(vision.embed(seen.image, seen.faces)[0] @ seen.embeddings[0]) < 0.999
@@ -85,45 +90,66 @@ class TestFinding:
         own_pack(tmp_path, without=("liveness", "emotion", "head_pose"))
         seen, vision = album.seen(PORTRAIT), FacePipeline(packs.find(tmp_path, NAME))
         (estimates,) = vision.describe(seen.image, seen.faces)
-        assert (estimates.liveness, estimates.emotion, estimates.age) == (None, None, seen.estimates[0].age)
+        assert (estimates.liveness, estimates.emotion, estimates.age) == (
+            None,
+            None,
+            seen.estimates[0].age,
+        )
 
-    def test_every_missing_file_is_named_with_its_folder(self, models: Path, detector: str, embedding: str) -> None:
+    def test_every_missing_file_is_named_with_its_folder(
+        self, models: Path, detector: str, embedding: str
+    ) -> None:
         for file in (detector, embedding):
             (models / NAME / file).unlink()
         with pytest.raises(MissingModel) as caught:
             packs.find(models, NAME)
         said = (
-            f"the model pack {NAME} is not complete: {detector} is missing, {embedding} is missing, in {models / NAME}"
+            f"the model pack {NAME} is not complete: {detector} is missing, {embedding} is "
+            f"missing, in {models / NAME}"
         )
         assert str(caught.value) == f"{said}. Copy it there again"
 
     def test_a_named_folder_that_does_not_exist_is_refused(self, tmp_path: Path) -> None:
-        with pytest.raises(MissingModel, match=f"no folder of models {tmp_path}/nope, which --models or REGULARS"):
+        with pytest.raises(
+            MissingModel, match=f"no folder of models {tmp_path}/nope, which --models or REGULARS"
+        ):
             packs.find(tmp_path / "nope")
 
     def test_a_pack_that_does_not_exist(self, models: Path) -> None:
         with pytest.raises(
-            UnknownPack, match=f"no model pack 'nope': the packs are face-pack-3, face-pack-1, face-pack-2, {NAME}"
+            UnknownPack,
+            match="no model pack 'nope': the packs are face-pack-3, face-pack-1, face-pack-2, "
+            f"{NAME}",
         ):
             packs.find(models, "nope")
-        with pytest.raises(UnknownPack, match="no model pack here makes embeddings of the model 'nope'"):
+        with pytest.raises(
+            UnknownPack, match="no model pack here makes embeddings of the model 'nope'"
+        ):
             packs.find_by_model("nope", models)
 
     @pytest.mark.parametrize(
         ("old", "new", "said"),
         [
-            (f'pack = "{NAME}"', 'pack = "theirs"', f"its manifest calls it theirs, and the folder {NAME}"),
+            (
+                f'pack = "{NAME}"',
+                'pack = "theirs"',
+                f"its manifest calls it theirs, and the folder {NAME}",
+            ),
             (f'model = "{MODEL}"', 'model = "face_reid_0095+flip"', "has no curve in"),
             ("schema = 1\n", "", "its manifest lacks 'schema'"),
             ("schema = 1\n", "schema = \n", "Invalid value"),
             ("[role.detector]", "[role.detectors]", "its manifest lacks 'detector'"),
         ],
     )
-    def test_one_that_is_wrong_is_told_with_its_folder(self, old: str, new: str, said: str, models: Path) -> None:
+    def test_one_that_is_wrong_is_told_with_its_folder(
+        self, old: str, new: str, said: str, models: Path
+    ) -> None:
         text = (models / NAME / "manifest.toml").read_text()
         assert old in text
         (models / NAME / "manifest.toml").write_text(text.replace(old, new))
-        with pytest.raises(MissingModel, match=f"the model pack {models / NAME} cannot be used: .*{said}"):
+        with pytest.raises(
+            MissingModel, match=f"the model pack {models / NAME} cannot be used: .*{said}"
+        ):
             packs.find(models, NAME)
         assert packs.find_by_model("face_reid_0095+flip", models).manifest.name == "face-pack-1"
 
@@ -133,13 +159,20 @@ class TestFinding:
             for name in ("manifest.toml", "calibration.json"):
                 file = models / model / NAME / name
                 file.parent.mkdir(parents=True, exist_ok=True)
-                file.write_text((models / NAME / name).read_text().replace(f'"{MODEL}"', f'"{model}"'))
-            with pytest.raises(MissingModel, match=re.escape(f"the id of {theirs.manifest.name}'s, {model}: choose")):
+                file.write_text(
+                    (models / NAME / name).read_text().replace(f'"{MODEL}"', f'"{model}"')
+                )
+            with pytest.raises(
+                MissingModel,
+                match=re.escape(f"the id of {theirs.manifest.name}'s, {model}: choose"),
+            ):
                 packs.find(models / model, NAME)
 
 
 class TestDamage:
-    def test_a_changed_bit_is_refused_when_the_model_is_loaded(self, models: Path, embedding: str) -> None:
+    def test_a_changed_bit_is_refused_when_the_model_is_loaded(
+        self, models: Path, embedding: str
+    ) -> None:
         damage(models / NAME / embedding)
         vision = FacePipeline(packs.find(models, NAME))
         with pytest.raises(MissingModel, match=f"{embedding} is damaged"):
@@ -151,15 +184,21 @@ class TestDamage:
         with pytest.raises(MissingModel, match=f"{embedding} is damaged"):
             packs.find(models, NAME)
 
-    def test_verify_tells_each_files_state(self, models: Path, detector: str, embedding: str) -> None:
+    def test_verify_tells_each_files_state(
+        self, models: Path, detector: str, embedding: str
+    ) -> None:
         (models / NAME / detector).unlink()
         damage(models / NAME / embedding)
-        states = {file.name: state for file, state in packs.verify(packs.read_pack(models, NAME)).items()}
+        states = {
+            file.name: state for file, state in packs.verify(packs.read_pack(models, NAME)).items()
+        }
         assert states.pop(detector) is State.MISSING
         assert states.pop(embedding) is State.DAMAGED
         assert set(states.values()) == {State.OK}
 
-    def test_a_damaged_file_of_the_program_is_got_by_installing_it_again(self, pack: Pack, embedding: str) -> None:
+    def test_a_damaged_file_of_the_program_is_got_by_installing_it_again(
+        self, pack: Pack, embedding: str
+    ) -> None:
         assert "install that again" in packs.describe_remedy(pack)
 
 
@@ -168,16 +207,24 @@ class TestManifest:
     def test_what_embeds_otherwise_has_another_id(self, name: str) -> None:
         of_pack = packs.read_pack(name=name)
         role = of_pack.manifest.embedding
-        networks = [(one.channels, one.size_px, one.points, one.mirrored, one.weight) for one in role.networks]
+        networks = [
+            (one.channels, one.size_px, one.points, one.mirrored, one.weight)
+            for one in role.networks
+        ]
         made = networks, [of_pack.find_file(file).sha256 for file in role.files]
         assert EMBEDS[role.model] == hashlib.sha256(repr(made).encode()).hexdigest()[:16]
 
     def test_every_file_has_its_role_its_licence_and_what_it_was_made_of(self, pack: Pack) -> None:
         of_crops = {file for role in pack.manifest.crops.values() for file in role.files}
         roles = {pack.manifest.detector.file, *pack.manifest.embedding.files, *of_crops}
-        beside = {file.name for file in PRODUCT.iterdir() if file.suffix in (".onnx", ".npy")} - {packs.BESIDE_A_CURVE}
+        beside = {file.name for file in PRODUCT.iterdir() if file.suffix in (".onnx", ".npy")} - {
+            packs.BESIDE_A_CURVE
+        }
         assert roles == {file.name for file in pack.files} == beside
-        assert all(file.licence.startswith(("MIT", "Apache-2.0", "CC0-1.0", "CC BY 4.0")) for file in pack.files)
+        assert all(
+            file.licence.startswith(("MIT", "Apache-2.0", "CC0-1.0", "CC BY 4.0"))
+            for file in pack.files
+        )
         sources = tomllib.loads((PRODUCT / "manifest.toml").read_text())["source"]
         for file in (file for file in pack.files if file.name.endswith(".onnx")):
             of_it = [one for one in sources if one["gives"] == file.name]
@@ -189,14 +236,19 @@ class TestManifest:
         notice = (ROOT / "NOTICE").read_text()
         assert len(texts) == 9
         for name, text in texts.items():
-            assert any(licence in text for licence in ("Apache License", "MIT License", "CC0 1.0 Universal"))
+            assert any(
+                licence in text
+                for licence in ("Apache License", "MIT License", "CC0 1.0 Universal")
+            )
             assert name in notice
 
     def test_docs_list_every_weight_with_its_licence(self, pack: Pack) -> None:
         page = (ROOT / "docs" / "models.md").read_text()
         rows = [line for line in page.splitlines() if line.startswith("|")]
         for file in pack.files:
-            assert any(f"`{file.name}`" in row and file.licence.split(";")[0] in row for row in rows), file.name
+            assert any(
+                f"`{file.name}`" in row and file.licence.split(";")[0] in row for row in rows
+            ), file.name
 
     def test_another_schema_is_refused(self, tmp_path: Path) -> None:
         (tmp_path / "manifest.toml").write_text("schema = 2")
@@ -207,18 +259,42 @@ class TestManifest:
         ("old", "new", "said"),
         [
             ('channels = "BGR"', 'channels = "GBR"', "RGB or BGR, not GBR"),
-            ('channels = "L"', 'channels = "Y"', "role emotion .* channels is RGB or BGR or L, not Y"),
-            ("canvas_px = 640\n", "", "role detector of the manifest is wrong: .*required field `canvas_px`"),
-            ("canvas_px = 640\n", "canvas_px = 640\nzoom = 2\n", "role detector .*unknown field `zoom`"),
+            (
+                'channels = "L"',
+                'channels = "Y"',
+                "role emotion .* channels is RGB or BGR or L, not Y",
+            ),
+            (
+                "canvas_px = 640\n",
+                "",
+                "role detector of the manifest is wrong: .*required field `canvas_px`",
+            ),
+            (
+                "canvas_px = 640\n",
+                "canvas_px = 640\nzoom = 2\n",
+                "role detector .*unknown field `zoom`",
+            ),
             ('decode = "yunet"', 'decode = "ssd"', "decode is yunet, not ssd"),
-            ('"angry", "disgust"', '"cross", "disgust"', "same labels; of emotion, .* and fer2013.* cross, disgust"),
-            ('name = "yunet_s_dynamic.onnx"', 'name = "other.onnx"', "names yunet_s_dynamic.onnx and has no ..file"),
+            (
+                '"angry", "disgust"',
+                '"cross", "disgust"',
+                "same labels; of emotion, .* and fer2013.* cross, disgust",
+            ),
+            (
+                'name = "yunet_s_dynamic.onnx"',
+                'name = "other.onnx"',
+                "names yunet_s_dynamic.onnx and has no ..file",
+            ),
             (
                 'model = "face_reid_0095,dlib_resnet_v1+flip,mobilefacenet,384"',
                 'model = "new"',
                 "the embedding new has no curve in .*calibration.json",
             ),
-            ('channels = "BGR"\nsize_px = 128', 'channels = "L"\nsize_px = 128', "embedding .* RGB or BGR, not L"),
+            (
+                'channels = "BGR"\nsize_px = 128',
+                'channels = "L"\nsize_px = 128',
+                "embedding .* RGB or BGR, not L",
+            ),
         ],
     )
     def test_a_wrong_entry_is_named(self, old: str, new: str, said: str, tmp_path: Path) -> None:
@@ -280,7 +356,9 @@ def test_a_damaged_curve_is_one_line_that_names_its_file_and_the_way_out(
     assert "Move the file away" in line
 
 
-def test_the_pack_brings_a_population_and_an_operators_own_counts_with_its_curve(tmp_path: Path) -> None:
+def test_the_pack_brings_a_population_and_an_operators_own_counts_with_its_curve(
+    tmp_path: Path,
+) -> None:
     shipped = packs.read_pack().manifest
     assert shipped.parse_population().rows.shape == (268, shipped.embedding.dimensions)
     model, folder = shipped.embedding.model, tmp_path / packs.DEFAULT_PACK
@@ -309,10 +387,13 @@ Sessions(pack).load(pack.manifest.detector.file)
 
 
 def test_it_leaves_nothing_in_the_home_folder_and_calls_nobody(tmp_path: Path) -> None:
-    """onnxruntime would keep a device's id and a queue of events there, and send them to its makers."""
+    """onnxruntime would keep a device's id and a queue of events there, and send them to its
+    makers."""
     home = {**os.environ, "HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path / "cache")}
     subprocess.run(
-        [sys.executable, "-c", LOADS], env={k: v for k, v in home.items() if k != "ORT_DISABLE_TELEMETRY"}, check=True
+        [sys.executable, "-c", LOADS],
+        env={k: v for k, v in home.items() if k != "ORT_DISABLE_TELEMETRY"},
+        check=True,
     )
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
@@ -329,9 +410,16 @@ def test_a_run_on_two_threads_has_the_answer_of_a_run_on_one(pack: Pack) -> None
         assert np.array_equal(answers[name], one)
 
 
-def test_what_the_runtime_writes_at_its_start_is_in_the_log_of_a_function_as_json(tmp_path: Path) -> None:
-    """On arm64 in Lambda, onnxruntime's C code writes of what is not in /sys. This runtime does nothing else."""
-    (tmp_path / "onnxruntime.py").write_text(r"import os; os.write(2, b'Error in cpuinfo: no list\nand no other')")
+def test_what_the_runtime_writes_at_its_start_is_in_the_log_of_a_function_as_json(
+    tmp_path: Path,
+) -> None:
+    """On arm64 in Lambda, onnxruntime's C code writes of what is not in /sys.
+
+    This runtime does nothing else.
+    """
+    (tmp_path / "onnxruntime.py").write_text(
+        r"import os; os.write(2, b'Error in cpuinfo: no list\nand no other')"
+    )
     program = """
 import logging, os
 logging.basicConfig()
@@ -340,8 +428,14 @@ observability.log_as_json(os.environ)
 import chalicelib.book.vision.packs.session
 os.write(2, b'the end')
 """
-    environ = {**os.environ, "AWS_LAMBDA_FUNCTION_NAME": "ingest", "PYTHONPATH": f"{tmp_path}:{Path.cwd()}"}
-    done = subprocess.run([sys.executable, "-c", program], env=environ, capture_output=True, text=True, check=True)
+    environ = {
+        **os.environ,
+        "AWS_LAMBDA_FUNCTION_NAME": "ingest",
+        "PYTHONPATH": f"{tmp_path}:{Path.cwd()}",
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=environ, capture_output=True, text=True, check=True
+    )
     *lines, end = done.stderr.split("\n")
     assert [json.loads(line)["message"] for line in lines if line] == [
         "onnxruntime: Error in cpuinfo: no list",

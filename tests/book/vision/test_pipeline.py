@@ -40,12 +40,23 @@ def test_every_stage_is_timed(vision: FacePipeline, album: Album) -> None:
         vision.describe(image, faces)
         vision.crop(image, faces[0])
         vision.examine(image, faces)
-    assert set(stages) == {"decode", "detect", "align", "quality", "embed", "attributes", "crop", "examine"}
+    assert set(stages) == {
+        "decode",
+        "detect",
+        "align",
+        "quality",
+        "embed",
+        "attributes",
+        "crop",
+        "examine",
+    }
 
 
 def test_limits_are_the_callers(vision: FacePipeline, album: Album) -> None:
     with pytest.raises(Unusable, match="at most 640x480"):
-        vision.read_picture(album.data(PORTRAIT), replace(ANY_PICTURE, max_long_side_px=640, max_short_side_px=480))
+        vision.read_picture(
+            album.data(PORTRAIT), replace(ANY_PICTURE, max_long_side_px=640, max_short_side_px=480)
+        )
 
 
 def test_embeddings_are_unit_rows(album: Album, pack: Pack) -> None:
@@ -59,15 +70,20 @@ def test_a_batch_is_its_faces_one_by_one(album: Album, vision: FacePipeline) -> 
     seen = album.seen(GROUP)
     single = np.concatenate([vision.embed(seen.image, [face]) for face in seen.faces])
     assert single == pytest.approx(seen.embeddings, abs=1e-5)
-    assert [vision.describe(seen.image, [face])[0].gender for face in seen.faces] == [e.gender for e in seen.estimates]
+    assert [vision.describe(seen.image, [face])[0].gender for face in seen.faces] == [
+        e.gender for e in seen.estimates
+    ]
 
 
 def test_another_picture_is_aligned_anew(album: Album, vision: FacePipeline) -> None:
-    """Crops are kept for the picture looked at last; the same landmarks in the next one are another face."""
+    """Crops are kept for the picture looked at last; the same landmarks in the next one are another
+    face."""
     seen = album.seen(PORTRAIT)
     vision.embed(seen.image, seen.faces)
     upside_down = seen.image[::-1].copy()
-    assert vision.embed(upside_down, seen.faces)[0] @ seen.embeddings[0] < vision.impostor_curve.threshold_at(1e-4)
+    assert vision.embed(upside_down, seen.faces)[0] @ seen.embeddings[
+        0
+    ] < vision.impostor_curve.threshold_at(1e-4)
     assert vision.embed(seen.image, seen.faces) == pytest.approx(seen.embeddings, abs=1e-5)
 
 
@@ -86,11 +102,15 @@ def test_faces_are_examined_as_each_call_alone_would_see_them(
 ) -> None:
     seen = album.seen(GROUP)
     for faces in (seen.faces[:1], seen.faces):
-        both = vision.examine(seen.image.copy(), faces, wanted, all_boxes=[one.box for one in seen.faces])
+        both = vision.examine(
+            seen.image.copy(), faces, wanted, all_boxes=[one.box for one in seen.faces]
+        )
         assert np.array_equal(both.embeddings, vision.embed(seen.image, faces))
         assert both.estimates == vision.describe(seen.image, faces, wanted)
         others = [[one.box for one in seen.faces if one is not face] for face in faces]
-        assert both.jpegs == [vision.crop(seen.image, *one) for one in zip(faces, others, strict=True)]
+        assert both.jpegs == [
+            vision.crop(seen.image, *one) for one in zip(faces, others, strict=True)
+        ]
     assert vision.examine(seen.image, seen.faces, wanted).jpegs == []
 
 
@@ -102,7 +122,9 @@ def test_every_face_has_every_estimate(album: Album, pack: Pack) -> None:
             assert {gender, other} == {Gender.MALE, Gender.FEMALE}
             assert 1 >= score >= rest == pytest.approx(1 - score)
             is_told = score >= pack.manifest.crops["gender"].least_score
-            assert (estimates.gender, estimates.gender_score) == ((gender, score) if is_told else (None, None))
+            assert (estimates.gender, estimates.gender_score) == (
+                (gender, score) if is_told else (None, None)
+            )
             assert estimates.emotion in EMOTIONS
             assert 0 < estimates.emotion_score <= 1
             assert 0 <= estimates.quality <= 100
@@ -120,7 +142,12 @@ def test_roles_that_a_pack_lacks_stay_unknown(pack: Pack, album: Album) -> None:
     seen = album.seen(PORTRAIT)
     bare = FacePipeline(replace(pack, manifest=replace(pack.manifest, crops={})))
     (estimates,) = bare.describe(seen.image, seen.faces)
-    assert (estimates.age, estimates.gender, estimates.emotion, estimates.liveness) == (None, None, None, None)
+    assert (estimates.age, estimates.gender, estimates.emotion, estimates.liveness) == (
+        None,
+        None,
+        None,
+        None,
+    )
     assert estimates.quality is not None
 
 
@@ -153,29 +180,42 @@ def test_it_knows_its_cores(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class TestKeptPictures:
-    def test_embedding_one_again_gives_the_same_person(self, album: Album, vision: FacePipeline) -> None:
-        """0.92 and more from 40 pixels of face on; smaller ones lose to JPEG what little they have."""
+    def test_embedding_one_again_gives_the_same_person(
+        self, album: Album, vision: FacePipeline
+    ) -> None:
+        """0.92 and more from 40 pixels of face on; smaller ones lose to JPEG what little they
+        have."""
         lost = []
         for label in album.of("people") + album.of("multi"):
             seen = album.seen(label.file)
             for face, row in zip(seen.faces, seen.embeddings, strict=True):
                 kept = vision.read_picture(vision.crop(seen.image, face).data, ANY_PICTURE)
                 again = vision.detect(kept)
-                if self.likeness(vision, kept, again, row) <= (0.92 if face.box.width >= 40 else 0.83):
+                if self.likeness(vision, kept, again, row) <= (
+                    0.92 if face.box.width >= 40 else 0.83
+                ):
                     lost.append(label.file)
         assert lost == []
 
     @staticmethod
     def likeness(
-        vision: FacePipeline, kept: NDArray[np.uint8], found: list[DetectedFace], row: NDArray[np.float32]
+        vision: FacePipeline,
+        kept: NDArray[np.uint8],
+        found: list[DetectedFace],
+        row: NDArray[np.float32],
     ) -> float:
         """The score of the kept picture's central face against the row; 0 without a face."""
         if not found:
             return 0.0
         centre = (kept.shape[1] / 2, kept.shape[0] / 2)
-        return float(vision.embed(kept, [min(found, key=lambda face: math.dist(middle(face), centre))])[0] @ row)
+        return float(
+            vision.embed(kept, [min(found, key=lambda face: math.dist(middle(face), centre))])[0]
+            @ row
+        )
 
-    def test_one_is_square_and_at_most_640_pixels_a_side(self, album: Album, vision: FacePipeline) -> None:
+    def test_one_is_square_and_at_most_640_pixels_a_side(
+        self, album: Album, vision: FacePipeline
+    ) -> None:
         wide = np.full((2400, 2400, 3), 128, np.uint8)
         portrait = Image.fromarray(album.seen(PORTRAIT).image)
         width, height = portrait.width * 1080 // portrait.height, 1080
@@ -183,7 +223,8 @@ class TestKeptPictures:
         (face,) = vision.detect(wide)
         sides = vision.read_picture(vision.crop(wide, face).data, ANY_PICTURE).shape[:2]
         assert max(sides) == 640
-        assert min(sides) >= 639  # whole pixels of the picture: a side may hold one less than the other
+        # whole pixels of the picture: a side may hold one less than the other
+        assert min(sides) >= 639
 
     def test_one_is_cut_off_where_the_picture_was(self, album: Album, vision: FacePipeline) -> None:
         seen = album.seen(CUT_OFF)
@@ -205,7 +246,11 @@ RULES = PictureRules(frozenset({"JPEG", "PNG"}), 20_000_000, 8_192, 8_192)
 def at(faces: list[DetectedFace], box: BoundingBox) -> list[DetectedFace]:
     """The faces whose centre lies in the box."""
     middle = [(one, one.box.x + one.box.width / 2, one.box.y + one.box.height / 2) for one in faces]
-    return [one for one, x, y in middle if box.x <= x <= box.x + box.width and box.y <= y <= box.y + box.height]
+    return [
+        one
+        for one, x, y in middle
+        if box.x <= x <= box.x + box.width and box.y <= y <= box.y + box.height
+    ]
 
 
 def test_the_hidden_one_of_several_is_nobody_and_the_others_are_who_they_were(
@@ -234,7 +279,9 @@ def _wide(box: BoundingBox) -> BoundingBox:
     return BoundingBox(box.x - box.width, box.y - box.height, 3 * box.width, 3 * box.height)
 
 
-def test_the_template_of_a_hidden_portrait_is_not_the_persons(vision: FacePipeline, photos: Path) -> None:
+def test_the_template_of_a_hidden_portrait_is_not_the_persons(
+    vision: FacePipeline, photos: Path
+) -> None:
     worst = -1.0
     for file in at_hand.PORTRAITS:
         image = vision.read_picture((photos / file).read_bytes(), RULES)

@@ -15,7 +15,9 @@ from tests.support.pictures.degrade import Picture
 from tests.support.pictures.photos import GROUP, PORTRAITS
 
 SLACK = 3.0
-FACE = DetectedFace(BoundingBox(0, 0, 100, 100), ((30, 40), (77, 40), (50, 60), (35, 80), (65, 80)), 0.95)
+FACE = DetectedFace(
+    BoundingBox(0, 0, 100, 100), ((30, 40), (77, 40), (50, 60), (35, 80), (65, 80)), 0.95
+)
 GOOD = {"size": 0.9, "sharpness": 1.0, "exposure": 1.0, "eyes": 0.8}
 
 
@@ -48,14 +50,18 @@ def test_it_falls_step_by_step_from_good_to_refused(
     assert found[-1] < MIN_QUALITY
 
 
-def test_compression_counts_by_how_large_its_blocks_are_on_the_face(album: Album, vision: FacePipeline) -> None:
+def test_compression_counts_by_how_large_its_blocks_are_on_the_face(
+    album: Album, vision: FacePipeline
+) -> None:
     portrait = album.seen(PORTRAITS[0]).image
     assert score(vision, degrade.compressed(portrait, 5)) > 50
     assert score(vision, degrade.compressed(degrade.shrunk(portrait, 6), 5)) < MIN_QUALITY
 
 
 def test_every_portrait_can_be_enrolled_and_most_are_perfect(album: Album) -> None:
-    scores = {label.file: album.seen(label.file).estimates[0].quality or 0 for label in album.of("people")}
+    scores = {
+        label.file: album.seen(label.file).estimates[0].quality or 0 for label in album.of("people")
+    }
     assert min(scores.values()) > 2.5 * MIN_QUALITY, scores
     assert np.median(list(scores.values())) > 99
 
@@ -78,7 +84,9 @@ def test_small_faces_of_a_crowd_score_below_portraits(album: Album, vision: Face
 def test_without_the_pose_it_is_never_less(album: Album, vision: FacePipeline) -> None:
     for label in album.of("multi"):
         seen = album.seen(label.file)
-        for one, estimates in zip(vision.qualities(seen.image, seen.faces), seen.estimates, strict=True):
+        for one, estimates in zip(
+            vision.qualities(seen.image, seen.faces), seen.estimates, strict=True
+        ):
             assert one.total >= (estimates.quality or 0) - 1e-9
 
 
@@ -89,7 +97,10 @@ class TestFusion:
 
     def test_better_in_one_thing_is_never_worse(self) -> None:
         for name in GOOD:
-            scores = [quality.combine_factors({**GOOD, name: share}).total for share in (0, 0.2, 0.5, 0.9, 1)]
+            scores = [
+                quality.combine_factors({**GOOD, name: share}).total
+                for share in (0, 0.2, 0.5, 0.9, 1)
+            ]
             assert scores == sorted(scores)
 
     def test_it_names_the_worst(self) -> None:
@@ -98,7 +109,9 @@ class TestFusion:
 
     def test_every_factor_has_words(self, album: Album) -> None:
         seen = album.seen(PORTRAITS[0])
-        found = quality.measure_quality(seen.image, seen.faces[0], np.zeros((128, 128, 3), np.uint8))
+        found = quality.measure_quality(
+            seen.image, seen.faces[0], np.zeros((128, 128, 3), np.uint8)
+        )
         assert found.total == 0
         assert found.flaw in quality.FLAWS.values()
 
@@ -115,7 +128,10 @@ def test_turned_heads_score_less() -> None:
 @pytest.mark.parametrize("yaw", [0, 20, 48, 71])
 def test_a_head_that_turns_grows_no_smaller(yaw: int) -> None:
     turned = MEAN_FACE[:, 0] * np.cos(np.radians(yaw)) + MEAN_FACE[:, 2] * np.sin(np.radians(yaw))
-    points = tuple((float(x), float(y)) for x, y in zip(100 + 20 * turned, 100 + 20 * MEAN_FACE[:, 1], strict=True))
+    points = tuple(
+        (float(x), float(y))
+        for x, y in zip(100 + 20 * turned, 100 + 20 * MEAN_FACE[:, 1], strict=True)
+    )
     ahead = quality.interpolate_octaves(20, quality.EYES_USELESS_PX, quality.EYES_BEST_PX)
     assert quality.rate_size(DetectedFace(FACE.box, points, 0.95)) == pytest.approx(ahead, abs=0.01)
 

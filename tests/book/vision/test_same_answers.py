@@ -1,8 +1,9 @@
-"""What the pipeline answered when answers.json was written, it answers today: no speed is bought with other answers.
+"""What the pipeline answered when answers.json was written, it answers today: no speed is bought
+with other answers.
 
-`python -m tests.book.vision.test_same_answers` writes that file anew, for changes that are meant to change answers. A
-template is held by a few of its values: it is 0.999 alike if all of them together differ by sqrt(0.002), and these by
-their share of that.
+`python -m tests.book.vision.test_same_answers` writes that file anew, for changes that are meant to
+change answers. A template is held by a few of its values: it is 0.999 alike if all of them together
+differ by sqrt(0.002), and these by their share of that.
 """
 
 import json
@@ -34,13 +35,18 @@ def answers(seen: Seen) -> list[dict[str, Any]]:
     """What is held of each face of a picture, in the order of the answer."""
     return [
         {
-            "box": [round(side, 3) for side in (face.box.x, face.box.y, face.box.width, face.box.height)],
+            "box": [
+                round(side, 3) for side in (face.box.x, face.box.y, face.box.width, face.box.height)
+            ],
             "landmarks": [round(place, 3) for point in face.landmarks for place in point],
             "template": [round(float(value), 5) for value in row[:VALUES]],
             "age": round(found.age or 0, 2),
             "gender": found.gender,
             "emotion": found.emotion,
-            "scores": [round(score or 0, 4) for score in (face.score, found.gender_score, found.emotion_score)],
+            "scores": [
+                round(score or 0, 4)
+                for score in (face.score, found.gender_score, found.emotion_score)
+            ],
             "liveness": found.liveness and round(found.liveness, 4),
             "quality": round(found.quality or 0, 2),
         }

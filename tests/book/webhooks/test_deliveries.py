@@ -1,4 +1,5 @@
-"""From an event to a receiver, by a real server on this machine that fails, hangs, redirects and comes back."""
+"""From an event to a receiver, by a real server on this machine that fails, hangs, redirects and
+comes back."""
 
 import hmac
 import json
@@ -79,7 +80,9 @@ def test_renewed_secret_signs_from_the_next_attempt_on(desk: Desk) -> None:
         desk.work_for(timedelta(seconds=20))
         first, second = receiver.heard
     for heard, secret in ((first, old), (second, new)):
-        stamp, signature = (part.split("=")[1] for part in heard.headers["X-Regulars-Signature"].split(","))
+        stamp, signature = (
+            part.split("=")[1] for part in heard.headers["X-Regulars-Signature"].split(",")
+        )
         signed = hmac.new(secret.encode(), f"{stamp}.".encode() + heard.body, "sha256")
         assert signature == signed.hexdigest()
 
@@ -96,7 +99,9 @@ def test_delivery_that_failed_comes_again_the_same_but_for_its_time(desk: Desk) 
         first, second = receiver.heard
     assert first.body == second.body
     assert first.headers["X-Regulars-Delivery"] == second.headers["X-Regulars-Delivery"]
-    stamps = [int(heard.headers["X-Regulars-Signature"][2:].split(",")[0]) for heard in (first, second)]
+    stamps = [
+        int(heard.headers["X-Regulars-Signature"][2:].split(",")[0]) for heard in (first, second)
+    ]
     assert stamps[1] - stamps[0] == 10
     assert desk.pending == desk.parked == []
 
@@ -131,7 +136,9 @@ def test_what_is_no_answer_of_2xx_is_a_failure_and_tried_again(
     assert desk.pending == []
 
 
-def test_receiver_that_is_down_is_tried_less_and_less_often_for_a_day_and_then_no_more(desk: Desk) -> None:
+def test_receiver_that_is_down_is_tried_less_and_less_often_for_a_day_and_then_no_more(
+    desk: Desk,
+) -> None:
     tries: list[float] = []
     start = desk.clock.now()
     with receiving(DOWN) as receiver:
@@ -157,7 +164,9 @@ def test_receiver_that_is_down_is_tried_less_and_less_often_for_a_day_and_then_n
     assert page.next_token is None
 
 
-def test_full_jitter_spreads_the_tries_between_now_and_the_longest_delay(tmp_path: Path, clock: FakeClock) -> None:
+def test_full_jitter_spreads_the_tries_between_now_and_the_longest_delay(
+    tmp_path: Path, clock: FakeClock
+) -> None:
     asked: list[tuple[float, float]] = []
 
     def jitter(low: float, high: float) -> float:
@@ -247,7 +256,9 @@ def test_parked_deliveries_are_sent_again_with_a_day_of_their_own(desk: Desk) ->
         receiver.answer_from_now_on(DOWN, DOWN, DOWN, OK)
         heard_before = len(receiver.heard)
         assert desk.outbox.redeliver_hook(TENANT, hook.id) == 3
-        assert [(one.attempts, one.created_at) for one in desk.pending] == [(0, desk.clock.now())] * 3
+        assert [(one.attempts, one.created_at) for one in desk.pending] == [
+            (0, desk.clock.now())
+        ] * 3
         desk.work_for(timedelta(minutes=5))
         again = receiver.heard[heard_before:]
         assert Counter(told(*again)) == dict.fromkeys(told(*receiver.heard[:3]), 2)
@@ -260,7 +271,9 @@ def test_parked_deliveries_are_listed_page_by_page(desk: Desk) -> None:
     for one in desk.pending[:5]:
         desk.outbox.park(one, "for the test")
     listed = []
-    for page in paged(lambda token: desk.outbox.read_page(TENANT, hook.id, parked=True, limit=2, token=token)):
+    for page in paged(
+        lambda token: desk.outbox.read_page(TENANT, hook.id, parked=True, limit=2, token=token)
+    ):
         assert len(page.rows) <= 2
         listed += page.rows
     assert listed == desk.parked
@@ -300,5 +313,15 @@ def test_delays_double_from_ten_seconds_to_an_hour() -> None:
 
 
 def test_pauses_of_a_failing_hook_double_from_ten_seconds_to_a_quarter_of_an_hour() -> None:
-    assert [pause_s(failures) for failures in range(5, 14)] == [10, 20, 40, 80, 160, 320, 640, 900, 900]
+    assert [pause_s(failures) for failures in range(5, 14)] == [
+        10,
+        20,
+        40,
+        80,
+        160,
+        320,
+        640,
+        900,
+        900,
+    ]
     assert pause_s(10_000) == 900

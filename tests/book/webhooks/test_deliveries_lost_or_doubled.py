@@ -15,7 +15,9 @@ OK = answers(200)
 DOWN = answers(500)
 
 
-def test_event_whose_process_was_killed_before_it_was_announced_is_sent_by_the_watch(desk: Desk) -> None:
+def test_event_whose_process_was_killed_before_it_was_announced_is_sent_by_the_watch(
+    desk: Desk,
+) -> None:
     with receiving(OK) as receiver:
         desk.hooks.add(TENANT, receiver.url)
         desk.commit(desk.event())
@@ -31,16 +33,21 @@ def test_event_whose_process_was_killed_before_it_was_announced_is_sent_by_the_w
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("behaviours", [[OK], [DOWN, OK], [answers(410), OK]], ids=["taken", "failed", "parked"])
+@pytest.mark.parametrize(
+    "behaviours", [[OK], [DOWN, OK], [answers(410), OK]], ids=["taken", "failed", "parked"]
+)
 def test_process_killed_before_any_of_its_calls_loses_nothing_that_was_committed(
     desk: Desk, behaviours: list[Behaviour]
 ) -> None:
-    """Two events told by a process that is killed before one of its calls, of which it has ten at least."""
+    """Two events told by a process that is killed before one of its calls, of which it has ten at
+    least."""
     for last in drawn(range(1, 11), 3):
         with receiving(*behaviours) as receiver:
             hook, _ = desk.hooks.add(TENANT, receiver.url)
             calls = Calls()
-            process = Desk(calls.port("items", desk.items), calls.port("queue", desk.queue), desk.clock)
+            process = Desk(
+                calls.port("items", desk.items), calls.port("queue", desk.queue), desk.clock
+            )
             calls.fail(last, KILLED)
             committed: list[str] = []
             try:
@@ -80,7 +87,9 @@ def test_attempt_whose_process_was_killed_is_made_again(desk: Desk) -> None:
     assert desk.pending == []
 
 
-def test_storage_that_fails_behind_a_success_makes_it_come_twice_and_not_get_lost(desk: Desk) -> None:
+def test_storage_that_fails_behind_a_success_makes_it_come_twice_and_not_get_lost(
+    desk: Desk,
+) -> None:
     calls = Calls()
     desk = Desk(calls.port("items", desk.items), desk.queue, desk.clock)
     with receiving(OK) as receiver:
@@ -131,7 +140,9 @@ def test_queue_that_fails_does_not_fail_what_happened(desk: Desk) -> None:
     assert len(desk.pending) == 2
 
 
-def test_message_that_is_none_is_kept_for_the_dead_letters_and_holds_up_no_other(desk: Desk) -> None:
+def test_message_that_is_none_is_kept_for_the_dead_letters_and_holds_up_no_other(
+    desk: Desk,
+) -> None:
     with receiving(OK) as receiver:
         desk.hooks.add(TENANT, receiver.url)
         desk.tell(desk.event())

@@ -11,7 +11,10 @@ def test_a_hook_has_its_slots_and_no_more_and_others_have_theirs() -> None:
     with ExitStack() as held:
         for _ in range(2):
             held.enter_context(slots.take_slot("shop", "slow"))
-        with pytest.raises(Busy, match="receiver of this hook is too slow: 2 posts"), slots.take_slot("shop", "slow"):
+        with (
+            pytest.raises(Busy, match="receiver of this hook is too slow: 2 posts"),
+            slots.take_slot("shop", "slow"),
+        ):
             pass
         with slots.take_slot("shop", "good"), slots.take_slot("office", "slow"):
             pass

@@ -21,16 +21,23 @@ def fail(desk: Desk, times: int = 5) -> None:
 
 
 def test_receiver_that_hangs_holds_up_nobody_elses_events(tmp_path: Path, clock: FakeClock) -> None:
-    """40 events to a receiver that hangs and to one that answers, in one worker: a few time-outs, and all the rest."""
+    """40 events to a receiver that hangs and to one that answers, in one worker: a few time-outs,
+    and all the rest."""
     over = threading.Event()
-    with stores(tmp_path, clock) as (items, queue), receiving(hangs(over)) as hanging, receiving(OK) as good:
+    with (
+        stores(tmp_path, clock) as (items, queue),
+        receiving(hangs(over)) as hanging,
+        receiving(OK) as good,
+    ):
         desk = Desk(items, queue, clock, limit_s=1.0)
         desk.hooks.add(TENANT, hanging.url)
         desk.hooks.add(TENANT, good.url)
         desk.tell(*(desk.event() for _ in range(40)))
         desk.work()
         over.set()
-        assert sorted(told(*good.heard)) == sorted(f"face.arrived-{number}" for number in range(1, 41))
+        assert sorted(told(*good.heard)) == sorted(
+            f"face.arrived-{number}" for number in range(1, 41)
+        )
         assert len(hanging.heard) <= 10 + 5, "once it has failed five times, the others wait"
         assert len(desk.pending) == 40
 
@@ -39,7 +46,9 @@ def test_hook_that_failed_five_times_is_tried_with_one_delivery_at_a_time(desk: 
     with receiving(DOWN) as receiver:
         hook, _ = desk.hooks.add(TENANT, receiver.url)
         fail(desk)
-        assert desk.hooks.get(TENANT, hook.id).paused_until == desk.clock.now() + timedelta(seconds=10)
+        assert desk.hooks.get(TENANT, hook.id).paused_until == desk.clock.now() + timedelta(
+            seconds=10
+        )
         desk.tell(*(desk.event() for _ in range(50)))
         desk.work()
         assert len(receiver.heard) == 5, "nothing is sent while the hook is left alone"
@@ -64,12 +73,16 @@ def test_hook_that_is_back_gets_everything_within_minutes(desk: Desk) -> None:
         desk.work_for(timedelta(minutes=17), timedelta(seconds=60))
         assert untried <= set(told(*receiver.heard)), "those that wait for the hook alone"
         desk.work_for(timedelta(hours=1), timedelta(seconds=60))
-        assert Counter(told(*receiver.heard)) == {f"face.arrived-{number}": 1 for number in range(1, 26)}
+        assert Counter(told(*receiver.heard)) == {
+            f"face.arrived-{number}": 1 for number in range(1, 26)
+        }
         assert desk.hooks.get(TENANT, hook.id).failures == 0
     assert desk.pending == desk.parked == []
 
 
-def test_deliveries_that_only_waited_for_a_failing_hook_are_parked_after_their_day_too(desk: Desk) -> None:
+def test_deliveries_that_only_waited_for_a_failing_hook_are_parked_after_their_day_too(
+    desk: Desk,
+) -> None:
     with receiving(DOWN) as receiver:
         desk.hooks.add(TENANT, receiver.url)
         fail(desk)
@@ -97,8 +110,12 @@ def test_one_process_tries_a_failing_hook_where_many_want_to(desk: Desk) -> None
         assert len(receiver.heard) == 6
         desk.clock.advance(timedelta(minutes=1))
         seen = desk.hooks.get(TENANT, hook.id)
-        tries = [desk.deliveries._may_probe(seen, one, desk.clock.now()) for one in desk.pending[:3]]
-        assert tries == [True, False, False], "even where all read the hook before one of them tries it"
+        tries = [
+            desk.deliveries._may_probe(seen, one, desk.clock.now()) for one in desk.pending[:3]
+        ]
+        assert tries == [True, False, False], (
+            "even where all read the hook before one of them tries it"
+        )
 
 
 def test_try_whose_process_was_killed_does_not_stop_the_hook_for_ever(desk: Desk) -> None:
@@ -107,7 +124,8 @@ def test_try_whose_process_was_killed_does_not_stop_the_hook_for_ever(desk: Desk
         fail(desk)
         desk.clock.advance(timedelta(seconds=11))
         failing = desk.hooks.get(TENANT, hook.id)
-        assert desk.deliveries._may_probe(failing, desk.pending[0], desk.clock.now())  # and the process is killed
+        # and the process is killed
+        assert desk.deliveries._may_probe(failing, desk.pending[0], desk.clock.now())
         desk.work()
         assert len(receiver.heard) == 5
         desk.work_for(timedelta(minutes=6))

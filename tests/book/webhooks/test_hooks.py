@@ -19,7 +19,9 @@ def test_each_hook_has_a_secret_of_its_own_that_is_sealed_for_it(desk: Desk) -> 
 
 
 def test_names_twice_are_kept_once_and_groups_in_one_form(desk: Desk) -> None:
-    hook, _ = desk.hooks.add(TENANT, URL, groups=["Cafe\u0301", "Caf\u00e9"], cameras=["door", "door"])
+    hook, _ = desk.hooks.add(
+        TENANT, URL, groups=["Cafe\u0301", "Caf\u00e9"], cameras=["door", "door"]
+    )
     assert (hook.groups, hook.cameras) == (("Caf\u00e9",), ("door",))
 
 
@@ -36,7 +38,9 @@ def test_names_twice_are_kept_once_and_groups_in_one_form(desk: Desk) -> None:
         ({"url": URL, "cameras": ["x" * 65]}, "camera's id"),
     ],
 )
-def test_what_no_hook_can_be_is_refused_and_nothing_is_kept(desk: Desk, given: dict[str, object], what: str) -> None:
+def test_what_no_hook_can_be_is_refused_and_nothing_is_kept(
+    desk: Desk, given: dict[str, object], what: str
+) -> None:
     with pytest.raises(InvalidInput, match=what):
         desk.hooks.add(TENANT, **given)  # type: ignore[arg-type]
     assert desk.hooks.list_all(TENANT) == []
@@ -90,13 +94,19 @@ def test_what_counts_additions_is_no_hook(desk: Desk) -> None:
 
 @pytest.mark.parametrize(
     ("stored", "read", "taken"),
-    [(["face.arrived", "face.waved"], ["face.arrived"], 1), (["face.waved"], [], 0), (None, None, 1)],
+    [
+        (["face.arrived", "face.waved"], ["face.arrived"], 1),
+        (["face.waved"], [], 0),
+        (None, None, 1),
+    ],
 )
 def test_kinds_of_a_later_version_are_passed_over(
     desk: Desk, stored: list[str] | None, read: list[str] | None, taken: int
 ) -> None:
     hook, _ = desk.hooks.add(TENANT, URL, kinds=["group.full"])
-    desk.items.transact([Update(keys.HOOKS, (TENANT, hook.id), (exists("there"),), set={"kinds": stored})])
+    desk.items.transact(
+        [Update(keys.HOOKS, (TENANT, hook.id), (exists("there"),), set={"kinds": stored})]
+    )
     [found] = desk.hooks.list_all(TENANT)
     assert found.kinds == (None if read is None else tuple(read))
     desk.commit(desk.event())

@@ -22,7 +22,13 @@ def leave_event_of_later_version(desk: Desk) -> str:
         assert isinstance(put, Put)
         payload = json.dumps({**json.loads(put.item["payload"]), "type": LATER})
         place = (TENANT, put.item["id"])
-        desk.items.transact([Update(keys.OUTBOX, place, (exists("there"),), set={"kind": LATER, "payload": payload})])
+        desk.items.transact(
+            [
+                Update(
+                    keys.OUTBOX, place, (exists("there"),), set={"kind": LATER, "payload": payload}
+                )
+            ]
+        )
     desk.outbox.send_messages(TENANT, event_puts)
     return event.id
 
@@ -39,7 +45,8 @@ def test_an_event_of_an_unknown_kind_is_parked_and_said_and_stops_no_other(
     [parked] = desk.parked
     assert (parked.event_id, parked.kind, parked.attempts) == (later, LATER, 0)
     assert parked.last_error == (
-        "events of 'face.waved' are of a later version: update the service, then send its deliveries again"
+        "events of 'face.waved' are of a later version: update the service, then send its "
+        "deliveries again"
     )
     assert parked.last_error in caplog.text
     assert desk.pending == []
@@ -66,7 +73,11 @@ def test_an_unknown_kind_is_listed_sent_again_and_left_as_it_is(desk: Desk) -> N
     desk.work()
     for _ in range(2):
         [listed] = desk.outbox.read_page(TENANT, hook.id, parked=True, limit=10).rows
-        assert (listed.event_id, listed.kind, json.loads(listed.payload)["type"]) == (later, LATER, LATER)
+        assert (listed.event_id, listed.kind, json.loads(listed.payload)["type"]) == (
+            later,
+            LATER,
+            LATER,
+        )
         assert desk.outbox.redeliver_hook(TENANT, hook.id) == 1
         desk.work()
     assert desk.outbox.forget_expired(TENANT) == 0
@@ -77,4 +88,7 @@ def test_a_mailbox_gives_an_unknown_kind_as_the_later_version_left_it(desk: Desk
     later, known = leave_event_of_later_version(desk), desk.event()
     desk.tell(known)
     listed = desk.outbox.read_page(TENANT, hook.id, parked=False, limit=10).rows
-    assert [(delivery.event_id, delivery.kind) for delivery in listed] == [(later, LATER), (known.id, known.kind)]
+    assert [(delivery.event_id, delivery.kind) for delivery in listed] == [
+        (later, LATER),
+        (known.id, known.kind),
+    ]

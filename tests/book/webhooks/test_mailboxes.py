@@ -78,12 +78,16 @@ def test_a_mailbox_gets_no_url_and_a_hook_does_not_lose_its_own(desk: Desk) -> N
         hook, _ = desk.hooks.add(TENANT, before)
         with pytest.raises(InvalidInput, match="add another hook"):
             desk.hooks.change_hook(TENANT, hook.id, {"url": after})
-        assert desk.hooks.change_hook(TENANT, hook.id, {"url": before, "enabled": False}).url == before
+        assert (
+            desk.hooks.change_hook(TENANT, hook.id, {"url": before, "enabled": False}).url == before
+        )
 
 
 def test_a_tested_hook_gets_a_test_whatever_its_filters_are(desk: Desk) -> None:
     with receiving(answers(200)) as receiver:
-        hook, _ = desk.hooks.add(TENANT, receiver.url, kinds=["group.full"], groups=["vip"], cameras=["door"])
+        hook, _ = desk.hooks.add(
+            TENANT, receiver.url, kinds=["group.full"], groups=["vip"], cameras=["door"]
+        )
         desk.hooks.add(TENANT, receiver.url)
         event = desk.deliveries.send_test(TENANT, hook.id)
         desk.work()

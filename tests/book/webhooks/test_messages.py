@@ -13,7 +13,13 @@ from msgspec.structs import replace as changed
 
 from chalicelib.domain.channels import FIELDS, OF_ALL, Channel, list_fields
 from chalicelib.domain.consent import Basis, Consent
-from chalicelib.domain.errors import Conflict, HookNotFound, InvalidInput, StorageUnavailable, Unusable
+from chalicelib.domain.errors import (
+    Conflict,
+    HookNotFound,
+    InvalidInput,
+    StorageUnavailable,
+    Unusable,
+)
 from chalicelib.domain.model import Face
 from chalicelib.domain.webhooks import Event, EventKind, Hook, Way
 from chalicelib.storage import keys
@@ -26,7 +32,8 @@ from tests.support.hooks.receiver import Heard, Receiver, answers, receiving
 
 EVA, FINN = Person(21), Person(22)
 SUBSCRIPTION = {
-    "p256dh": "BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcxaOzi6-AYWXvTBHm4bjyPjs7Vd8pZGH6SRpkNtoIAiw4",
+    "p256dh": "BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcxaOzi6-"
+    "AYWXvTBHm4bjyPjs7Vd8pZGH6SRpkNtoIAiw4",
     "auth": "BTBZMqHH6r4Tts7J_aSIgg",
 }
 ARRIVALS = (EventKind.FACE_ARRIVED,)
@@ -67,7 +74,9 @@ def channel_of(way: Way, phone: Receiver) -> Channel:
         Way.TEAMS: Channel(way, url),
         Way.DISCORD: Channel(way, url),
         Way.PUSHOVER: Channel(way, phone.origin, token="app", to="user"),
-        Way.REQUEST: Channel(way, url, method="PUT", headers={"Authorization": "Bearer 7", "X-Priority": "high"}),
+        Way.REQUEST: Channel(
+            way, url, method="PUT", headers={"Authorization": "Bearer 7", "X-Priority": "high"}
+        ),
         Way.MAIL: Channel(way, to="boss@shop.example"),
         Way.PUSH: Channel(way, url, **SUBSCRIPTION),
     }[way]
@@ -110,9 +119,13 @@ def test_what_a_hook_of_a_later_versions_way_should_tell_is_parked_and_others_ar
     enrol_vip(book)
     for _ in range(2):
         hook = add(book, channel_of(Way.NTFY, phone), template="{who}")
-    sealed = book.storage.vault.seal('{"way": "pigeon", "to": "loft"}', keys.hook_secret("shop", hook.id))
+    sealed = book.storage.vault.seal(
+        '{"way": "pigeon", "to": "loft"}', keys.hook_secret("shop", hook.id)
+    )
     later = {"way": "pigeon", "address": "loft", "secret": sealed}
-    write(book.storage.items, [Update(keys.HOOKS, ("shop", hook.id), (exists("there"),), set=later)])
+    write(
+        book.storage.items, [Update(keys.HOOKS, ("shop", hook.id), (exists("there"),), set=later)]
+    )
     come(book, EVA)
     assert [read_body(heard) for heard in phone.heard] == ["Eva Lee"]
     assert [one.way for one in book.services.webhooks.hooks.list_all("shop")] == ["ntfy", "pigeon"]
@@ -120,7 +133,10 @@ def test_what_a_hook_of_a_later_versions_way_should_tell_is_parked_and_others_ar
     assert parked.last_error == "channels of 'pigeon' are of a later version: update the service"
     with pytest.raises(InvalidInput, match="'pigeon'"):
         book.services.webhooks.hooks.change_hook("shop", hook.id, {"template": "{who} came"})
-    assert book.services.webhooks.hooks.change_hook("shop", hook.id, {"enabled": False}).way == "pigeon"
+    assert (
+        book.services.webhooks.hooks.change_hook("shop", hook.id, {"enabled": False}).way
+        == "pigeon"
+    )
 
 
 @pytest.mark.parametrize("way", [way for way in Way if way not in (Way.MAIL, Way.PUSH)])
@@ -129,9 +145,9 @@ def test_each_way_gets_the_text_as_it_wants_it(book: Book, phone: Receiver, way:
     add(book, channel_of(way, phone))
     come(book, EVA)
     [heard] = phone.heard
-    assert "Eva Lee (VIP) is at door, 09:00" in read_body(heard).replace("+", " ").replace("%28", "(").replace(
-        "%29", ")"
-    ).replace("%2C", ",").replace("%3A", ":")
+    assert "Eva Lee (VIP) is at door, 09:00" in read_body(heard).replace("+", " ").replace(
+        "%28", "("
+    ).replace("%29", ")").replace("%2C", ",").replace("%3A", ":")
     expected = {
         Way.NTFY: ("/secret-topic", "Bearer tk_1"),
         Way.TELEGRAM: ("/bot123:abc/sendMessage", None),
@@ -161,7 +177,9 @@ def test_a_mail_is_sent_by_the_mailer_of_the_box(book: Book, phone: Receiver) ->
 
 @pytest.mark.parametrize("way", [way for way in Way if way is not Way.REQUEST])
 @pytest.mark.parametrize("template", ["{name}", " {name}\n{name} "])
-def test_nobody_is_sent_an_empty_message(book: Book, phone: Receiver, way: Way, template: str) -> None:
+def test_nobody_is_sent_an_empty_message(
+    book: Book, phone: Receiver, way: Way, template: str
+) -> None:
     """A stranger has no name."""
     letters = book.services.ports.mailer = Letters()
     hook = add(book, channel_of(way, phone), kinds=(EventKind.STRANGER_CREATED,), template=template)
@@ -182,7 +200,9 @@ def test_a_subject_is_the_first_line_that_says_something(book: Book, phone: Rece
     assert letters.sent[0][1] == "Eva Lee"
 
 
-@pytest.mark.parametrize("error", [IndexError("list index out of range"), TypeError("no"), RuntimeError("gone")])
+@pytest.mark.parametrize(
+    "error", [IndexError("list index out of range"), TypeError("no"), RuntimeError("gone")]
+)
 def test_an_error_that_nobody_foresaw_is_a_failure_of_the_delivery(
     book: Book, phone: Receiver, error: Exception
 ) -> None:
@@ -199,7 +219,10 @@ def test_an_error_that_nobody_foresaw_is_a_failure_of_the_delivery(
         book.services.webhooks.outbox.announce_overdue("shop")
         work(book)
     assert pending(book, hook) == []
-    assert len(book.services.webhooks.outbox.read_page("shop", hook.id, parked=True, limit=10).rows) == 1
+    assert (
+        len(book.services.webhooks.outbox.read_page("shop", hook.id, parked=True, limit=10).rows)
+        == 1
+    )
 
 
 def test_storage_that_is_away_is_no_failure_of_the_delivery(book: Book, phone: Receiver) -> None:
@@ -224,7 +247,9 @@ def test_a_browser_gets_what_it_alone_can_read_and_410_ends_it(book: Book, phone
 
 
 @pytest.mark.parametrize("status", [404, 410])
-def test_a_browser_that_is_gone_is_pushed_to_no_more(book: Book, phone: Receiver, status: int) -> None:
+def test_a_browser_that_is_gone_is_pushed_to_no_more(
+    book: Book, phone: Receiver, status: int
+) -> None:
     enrol_vip(book)
     hook = add(book, channel_of(Way.PUSH, phone))
     phone.answer_from_now_on(answers(status))
@@ -238,7 +263,9 @@ def test_a_browser_that_is_gone_is_pushed_to_no_more(book: Book, phone: Receiver
 
 
 def pending(book: Book, hook: Hook) -> list[Any]:
-    return list(book.services.webhooks.outbox.read_page("shop", hook.id, parked=False, limit=10).rows)
+    return list(
+        book.services.webhooks.outbox.read_page("shop", hook.id, parked=False, limit=10).rows
+    )
 
 
 def test_what_is_stored_and_shown_holds_no_secret(book: Book, phone: Receiver) -> None:
@@ -302,7 +329,9 @@ def test_a_name_stays_a_text_within_json(book: Book, phone: Receiver) -> None:
     assert json.loads(phone.bodies[0]) == {"text": 'Eva "the \\ one"', "is": {}}
 
 
-@pytest.mark.parametrize("kinds", [None, *((kind,) for kind in FIELDS if kind is not EventKind.TEST)])
+@pytest.mark.parametrize(
+    "kinds", [None, *((kind,) for kind in FIELDS if kind is not EventKind.TEST)]
+)
 def test_a_template_names_only_what_all_its_events_have(
     book: Book, phone: Receiver, kinds: tuple[EventKind, ...] | None
 ) -> None:
@@ -310,9 +339,17 @@ def test_a_template_names_only_what_all_its_events_have(
     fields = list_fields(kinds)
     assert {*OF_ALL} <= {*fields}
     add(book, channel, kinds=kinds, template="".join(f"{{{name}}}" for name in fields))
-    other = {"name", "number", "visits", "days", "capacity", "last_seen", "colour", "who.name", "who__class__"} - {
-        *fields
-    }
+    other = {
+        "name",
+        "number",
+        "visits",
+        "days",
+        "capacity",
+        "last_seen",
+        "colour",
+        "who.name",
+        "who__class__",
+    } - {*fields}
     for name in other:
         with pytest.raises(InvalidInput, match=r"there are \{who\}, \{event\}") as refused:
             add(book, channel, kinds=kinds, template=f"{{{name}}}")
@@ -341,7 +378,10 @@ def test_a_template_names_only_what_all_its_events_have(
         (Channel(Way.REQUEST, "https://a.example/", headers={"Host": "b"}), "header 'Host'"),
         (Channel(Way.REQUEST, "https://a.example/", headers={"A": "b\r\nC: d"}), "header 'A'"),
         (Channel(Way.REQUEST, "https://a.example/", headers={"A\r\nB": "c"}), "header"),
-        (Channel(Way.REQUEST, "https://a.example/", headers={"X-A": "b", "x-a": "c"}), "'x-a' is there twice"),
+        (
+            Channel(Way.REQUEST, "https://a.example/", headers={"X-A": "b", "x-a": "c"}),
+            "'x-a' is there twice",
+        ),
         (Channel(Way.REQUEST, "https://a.example/", method="GET"), "POST or PUT"),
         (
             Channel(
@@ -356,7 +396,10 @@ def test_a_template_names_only_what_all_its_events_have(
         (Channel(Way.MAIL, to="a@b.example\r\nBcc: c@d.example"), "one address"),
         (Channel(Way.MAIL, to="=?utf-8?q?x=40evil.example=2C?=@shop.example"), "one address"),
         (Channel(Way.PUSH, "https://push.example/", p256dh="AAAA", auth="AAAA"), "65 bytes"),
-        (Channel(Way.PUSH, "https://push.example/", p256dh="B" + "A" * 86, auth="A" * 22), "subscribe it again"),
+        (
+            Channel(Way.PUSH, "https://push.example/", p256dh="B" + "A" * 86, auth="A" * 22),
+            "subscribe it again",
+        ),
     ],
 )
 def test_a_channel_that_cannot_be_used_is_refused(book: Book, channel: Channel, what: str) -> None:
@@ -367,7 +410,12 @@ def test_a_channel_that_cannot_be_used_is_refused(book: Book, channel: Channel, 
 
 
 def test_what_a_program_is_told_has_neither_hours_nor_a_template(book: Book) -> None:
-    for more in ({"template": "{who}"}, {"hours": "09:00-10:00"}, {"pause_s": 60}, {"picture": True}):
+    for more in (
+        {"template": "{who}"},
+        {"hours": "09:00-10:00"},
+        {"pause_s": 60},
+        {"picture": True},
+    ):
         for url in (None, "http://127.0.0.1:1999/"):
             with pytest.raises(InvalidInput, match="has a channel"):
                 book.services.webhooks.hooks.add("shop", url, **more)
@@ -378,10 +426,21 @@ def test_a_person_and_a_group_are_told_apart(book: Book, phone: Receiver) -> Non
     channel = channel_of(Way.NTFY, phone)
     add(book, channel, people=[eva.faceid], template="one {who}")
     add(book, channel, groups=["VIP"], template="group {who}")
-    add(book, channel, groups=["stranger"], kinds=(EventKind.STRANGER_CREATED,), template="new {who}")
+    add(
+        book,
+        channel,
+        groups=["stranger"],
+        kinds=(EventKind.STRANGER_CREATED,),
+        template="new {who}",
+    )
     for place, person in enumerate((EVA, FINN, Person(23))):
         come(book, person, place)
-    assert sorted(map(read_body, phone.heard)) == ["group Eva Lee", "group Finn Lee", "new stranger 1", "one Eva Lee"]
+    assert sorted(map(read_body, phone.heard)) == [
+        "group Eva Lee",
+        "group Finn Lee",
+        "new stranger 1",
+        "one Eva Lee",
+    ]
 
 
 def test_nothing_is_told_outside_of_the_hours(book: Book, phone: Receiver) -> None:
@@ -403,8 +462,16 @@ def test_nothing_is_told_outside_of_the_hours(book: Book, phone: Receiver) -> No
 
 
 def test_the_figures_of_a_week_are_told_whatever_the_hours_are(book: Book, phone: Receiver) -> None:
-    add(book, channel_of(Way.NTFY, phone), kinds=("week.ended",), template="{report}", hours="22:00-23:00")
-    event = Event("week.ended-1", EventKind.WEEK_ENDED, book.clock.now(), data={"report": "3 visits"})
+    add(
+        book,
+        channel_of(Way.NTFY, phone),
+        kinds=("week.ended",),
+        template="{report}",
+        hours="22:00-23:00",
+    )
+    event = Event(
+        "week.ended-1", EventKind.WEEK_ENDED, book.clock.now(), data={"report": "3 visits"}
+    )
     actions = book.services.webhooks.outbox.make_delivery_puts("shop", [event])
     write(book.storage.items, actions)
     book.services.webhooks.outbox.send_messages("shop", actions)
@@ -412,14 +479,18 @@ def test_the_figures_of_a_week_are_told_whatever_the_hours_are(book: Book, phone
     assert [read_body(one) for one in phone.heard] == ["3 visits"]
 
 
-def test_not_more_often_than_the_pause_but_another_if_it_failed(book: Book, phone: Receiver) -> None:
+def test_not_more_often_than_the_pause_but_another_if_it_failed(
+    book: Book, phone: Receiver
+) -> None:
     enrol_vip(book)
     enrol_vip(book, FINN, "Finn Lee")
     phone.answer_from_now_on(answers(500), answers(200))
     hook = add(book, channel_of(Way.NTFY, phone), pause_s=1800)
     come(book, EVA)
     come(book, FINN, 1)
-    assert [read_body(one)[:3] for one in phone.heard] == ["Eva", "Fin"], "who was not told mutes nobody"
+    assert [read_body(one)[:3] for one in phone.heard] == ["Eva", "Fin"], (
+        "who was not told mutes nobody"
+    )
     book.clock.advance(timedelta(minutes=1))
     work(book)
     assert len(phone.heard) == 2
@@ -433,7 +504,9 @@ def test_not_more_often_than_the_pause_but_another_if_it_failed(book: Book, phon
     assert book.services.webhooks.hooks.get("shop", hook.id).claims == ""
 
 
-def test_a_message_that_was_cut_off_is_told_although_the_pause_runs(book: Book, phone: Receiver) -> None:
+def test_a_message_that_was_cut_off_is_told_although_the_pause_runs(
+    book: Book, phone: Receiver
+) -> None:
     """The process is gone between the claim and the answer: the claim is that message's own."""
     letters = book.services.ports.mailer = Letters()
     enrol_vip(book)
@@ -441,7 +514,9 @@ def test_a_message_that_was_cut_off_is_told_although_the_pause_runs(book: Book, 
     letters.error = Unusable("cut off")
     come(book, EVA)
     [waits] = pending(book, hook)
-    assert book.services.webhooks.messages.claim_pause(book.services.webhooks.hooks.get("shop", hook.id), waits)
+    assert book.services.webhooks.messages.claim_pause(
+        book.services.webhooks.hooks.get("shop", hook.id), waits
+    )
     letters.error = None
     book.clock.advance(timedelta(minutes=1))
     work(book)
@@ -465,7 +540,9 @@ def test_somebody_of_one_group_mutes_nobody_of_another(book: Book, phone: Receiv
     add(book, channel_of(Way.NTFY, phone), pause_s=86_400)
     for place, person in enumerate((Person(23), EVA, FINN, Person(23), EVA)):
         come(book, person, 600 + 300 * place)
-    assert [read_body(one)[:3] for one in phone.heard] == ["str", "Eva"], "once of the strangers, once of the VIPs"
+    assert [read_body(one)[:3] for one in phone.heard] == ["str", "Eva"], (
+        "once of the strangers, once of the VIPs"
+    )
 
 
 def test_a_person_who_is_named_is_muted_by_no_other(book: Book, phone: Receiver) -> None:
@@ -484,9 +561,17 @@ def test_a_person_who_is_named_is_muted_by_no_other(book: Book, phone: Receiver)
 
 @pytest.mark.parametrize("kind", [EventKind.CAMERA_SILENT, EventKind.GROUP_FULL])
 def test_what_is_an_alarm_waits_for_no_pause(book: Book, phone: Receiver, kind: EventKind) -> None:
-    hook = add(book, channel_of(Way.NTFY, phone), kinds=(kind,), template="{event} {camera}", pause_s=86_400)
+    hook = add(
+        book,
+        channel_of(Way.NTFY, phone),
+        kinds=(kind,),
+        template="{event} {camera}",
+        pause_s=86_400,
+    )
     for place, camera in enumerate(("door", "yard", "till")):
-        event = Event(f"{kind}-{place}", kind, book.clock.now(), camera=camera, data={"capacity": 7})
+        event = Event(
+            f"{kind}-{place}", kind, book.clock.now(), camera=camera, data={"capacity": 7}
+        )
         actions = book.services.webhooks.outbox.make_delivery_puts("shop", [event])
         write(book.storage.items, actions)
         book.services.webhooks.outbox.send_messages("shop", actions)
@@ -495,7 +580,9 @@ def test_what_is_an_alarm_waits_for_no_pause(book: Book, phone: Receiver, kind: 
     assert book.services.webhooks.hooks.get("shop", hook.id).claims == ""
 
 
-def test_what_is_not_told_says_nothing_about_a_phone_that_fails(book: Book, phone: Receiver) -> None:
+def test_what_is_not_told_says_nothing_about_a_phone_that_fails(
+    book: Book, phone: Receiver
+) -> None:
     enrol_vip(book)
     phone.answer_from_now_on(answers(500))
     hook = add(book, channel_of(Way.NTFY, phone), hours="09:00-09:01")
@@ -508,7 +595,9 @@ def test_what_is_not_told_says_nothing_about_a_phone_that_fails(book: Book, phon
 
 
 @pytest.mark.parametrize("gone", ["restricted", "deleted", "expired", "without consent"])
-def test_nobody_is_told_of_people_who_may_not_be_spoken_of(book: Book, phone: Receiver, gone: str) -> None:
+def test_nobody_is_told_of_people_who_may_not_be_spoken_of(
+    book: Book, phone: Receiver, gone: str
+) -> None:
     """The event is written, and waits, when it happens to them."""
     eva = enrol_vip(book)
     hook = add(book, channel_of(Way.NTFY, phone))
@@ -522,16 +611,22 @@ def test_nobody_is_told_of_people_who_may_not_be_spoken_of(book: Book, phone: Re
         services.deletion.delete_faces(tenant, [eva.faceid])
     elif gone == "expired":
         until = book.clock.now() + timedelta(seconds=30)
-        services.consents.set(tenant, eva.faceid, Consent(Basis.CONSENT, book.clock.now(), "form 7", until))
+        services.consents.set(
+            tenant, eva.faceid, Consent(Basis.CONSENT, book.clock.now(), "form 7", until)
+        )
         book.clock.advance(timedelta(seconds=31))
     else:
         services.tenants.change_settings("shop", {"consent_required": True})
     work(book)
-    assert [one.path for one in phone.heard] == [phone.url.removeprefix(phone.origin)], "a program gets the bare event"
+    assert [one.path for one in phone.heard] == [phone.url.removeprefix(phone.origin)], (
+        "a program gets the bare event"
+    )
     assert pending(book, hook) == pending(book, program) == []
 
 
-def test_an_erased_person_is_in_no_hook_and_the_last_ones_hook_is_off(book: Book, phone: Receiver) -> None:
+def test_an_erased_person_is_in_no_hook_and_the_last_ones_hook_is_off(
+    book: Book, phone: Receiver
+) -> None:
     eva, finn = enrol_vip(book), enrol_vip(book, FINN, "Finn Lee")
     channel = channel_of(Way.NTFY, phone)
     both = add(book, channel, people=[eva.faceid, finn.faceid])
@@ -548,11 +643,15 @@ def test_an_erased_person_is_in_no_hook_and_the_last_ones_hook_is_off(book: Book
 
 
 @pytest.mark.parametrize("way", sorted(Way))
-def test_a_picture_goes_along_where_the_way_takes_one(book: Book, phone: Receiver, way: Way) -> None:
+def test_a_picture_goes_along_where_the_way_takes_one(
+    book: Book, phone: Receiver, way: Way
+) -> None:
     letters = book.services.ports.mailer = Letters()
     enrol_vip(book)
     if way in (Way.SLACK, Way.TEAMS, Way.REQUEST, Way.PUSH):
-        with pytest.raises(InvalidInput, match="takes no picture: discord, mail, ntfy, pushover, telegram do"):
+        with pytest.raises(
+            InvalidInput, match="takes no picture: discord, mail, ntfy, pushover, telegram do"
+        ):
             add(book, channel_of(way, phone), picture=True)
         return
     add(book, channel_of(way, phone), picture=True)
@@ -578,7 +677,9 @@ def test_a_try_out_is_sent_whatever_the_rules_are(book: Book, phone: Receiver) -
     assert [read_body(one) for one in phone.heard] == ["Ann Lee (VIP) is at Front door, 09:00"] * 2
 
 
-def test_an_earlier_version_takes_it_for_a_mailbox_and_posts_nothing(book: Book, phone: Receiver) -> None:
+def test_an_earlier_version_takes_it_for_a_mailbox_and_posts_nothing(
+    book: Book, phone: Receiver
+) -> None:
     """It knows no ways: it reads a hook without a URL."""
     hook = add(book, channel_of(Way.NTFY, phone))
     item = book.storage.items.get(keys.HOOKS, ("shop", hook.id))
@@ -590,11 +691,16 @@ def test_an_earlier_version_takes_it_for_a_mailbox_and_posts_nothing(book: Book,
 def test_a_channel_is_changed_whole_and_a_hook_keeps_its_kind(book: Book, phone: Receiver) -> None:
     hooks = book.services.webhooks.hooks
     hook = add(book, channel_of(Way.NTFY, phone), hours="08:00-20:00")
-    after = hooks.change_hook("shop", hook.id, {"channel": channel_of(Way.DISCORD, phone), "hours": ""})
+    after = hooks.change_hook(
+        "shop", hook.id, {"channel": channel_of(Way.DISCORD, phone), "hours": ""}
+    )
     assert (after.way, after.hours) == (Way.DISCORD, "")
     assert hooks.get("shop", hook.id) == after
     url = hooks.add("shop", phone.url)[0]
-    for id_, change in ((hook.id, {"url": phone.url}), (url.id, {"channel": channel_of(Way.NTFY, phone)})):
+    for id_, change in (
+        (hook.id, {"url": phone.url}),
+        (url.id, {"channel": channel_of(Way.NTFY, phone)}),
+    ):
         with pytest.raises(InvalidInput, match="add another hook"):
             hooks.change_hook("shop", id_, change)
     hooks.delete("shop", hook.id)

@@ -28,7 +28,9 @@ def book(tmp_path: Path) -> Iterator[Book]:
 
 
 def sweep(book: Book) -> None:
-    book.services.sweep.sweep_tenant(book.services.tenants.read_stored("shop"), book.clock.now(), ["absences"])
+    book.services.sweep.sweep_tenant(
+        book.services.tenants.read_stored("shop"), book.clock.now(), ["absences"]
+    )
 
 
 def take(book: Book, hook: str) -> list[dict]:
@@ -39,8 +41,12 @@ def take(book: Book, hook: str) -> list[dict]:
     return [json.loads(one.payload) for one in found]
 
 
-@pytest.mark.parametrize(("zone", "at"), [("UTC", "2026-03-09T07:00"), ("Asia/Tokyo", "2026-03-08T22:00")])
-def test_a_week_is_told_once_on_monday_morning_in_the_shops_zone(book: Book, zone: str, at: str) -> None:
+@pytest.mark.parametrize(
+    ("zone", "at"), [("UTC", "2026-03-09T07:00"), ("Asia/Tokyo", "2026-03-08T22:00")]
+)
+def test_a_week_is_told_once_on_monday_morning_in_the_shops_zone(
+    book: Book, zone: str, at: str
+) -> None:
     book.services.tenants.change_settings("shop", {"time_zone": zone})
     hook = book.services.webhooks.hooks.add("shop", None, kinds=["week.ended"])[0].id
     sweep(book)

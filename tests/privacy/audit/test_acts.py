@@ -129,8 +129,9 @@ NO_ENTRY = {
         watch outbox
     """.strip().split("\n")
 }
-"""Acts that tell of nobody and change nothing that somebody decided: a camera's own traffic (its captures' entries are
-the sightings), figures, deliveries that were taken, what storage needs, and commands that act over v1."""
+"""Acts that tell of nobody and change nothing that somebody decided: a camera's own traffic (its
+captures' entries are the sightings), figures, deliveries that were taken, what storage needs, and
+commands that act over v1."""
 
 
 def kind_of(what: str) -> Kind:
@@ -163,18 +164,23 @@ def jobs(services: Services) -> set[str]:
 
 
 def test_every_route_job_and_command_has_its_line_and_no_other_has_one(services: Services) -> None:
-    """Add a line for what is missing: to privacy/reading if it tells of people, to domain/audit_events if it makes an
-    entry by itself, to both in its folder if it is a dialect's, else to NO_ENTRY."""
+    """Add a line for what is missing: to privacy/reading if it tells of people, to
+    domain/audit_events if it makes an entry by itself, to both in its folder if it is a dialect's,
+    else to NO_ENTRY."""
     found = set(named(commands, "regulars")) - OVER_V1
     local = found - {"regulars models add"}  # files of models only
     there = {*routes(), *jobs(services), *WATCHED, *(local - CHANGES_NOTHING.keys() - ADDED)}
-    assert sorted(one for one in there - READS.keys() if kind_of(one) is Kind.NOTHING) == sorted(NO_ENTRY)
+    assert sorted(one for one in there - READS.keys() if kind_of(one) is Kind.NOTHING) == sorted(
+        NO_ENTRY
+    )
     assert sorted({*audit_events.ACTS, *OF_DIALECTS, *READS} - there) == []
     assert NO_ENTRY.isdisjoint(READS)
     assert local >= CHANGES_NOTHING.keys()
 
 
-@pytest.mark.parametrize("route", sorted(one for one in routes() if one.split()[0] in ("PATCH", "DELETE")))
+@pytest.mark.parametrize(
+    "route", sorted(one for one in routes() if one.split()[0] in ("PATCH", "DELETE"))
+)
 def test_what_changes_by_its_method_is_an_entry(route: str) -> None:
     assert kind_of(route) is Kind.CHANGE
 

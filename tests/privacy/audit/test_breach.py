@@ -1,4 +1,5 @@
-"""Entries of reading, from an answer to what `regulars audit breach` prints: closed, erased, cut off, counted."""
+"""Entries of reading, from an answer to what `regulars audit breach` prints: closed, erased, cut
+off, counted."""
 
 from datetime import timedelta
 from typing import Any
@@ -26,10 +27,14 @@ LIST = "GET /v1/faces"
 FACES, BLIND = {"estimates", "names", "visits"}, "key blind"
 
 
-def enter_reading(made: Desk, *faces: str, by: str = "key first", what: str = LIST, unnamed: int = 0) -> None:
+def enter_reading(
+    made: Desk, *faces: str, by: str = "key first", what: str = LIST, unnamed: int = 0
+) -> None:
     """Answer as a process that has answered nothing yet in this hour."""
     made.clock.advance(timedelta(milliseconds=1))
-    with Reads(made.book).enter_act(AuditEvent(what, by, kind_of(what), TENANT, tells=READS.get(what, ()))):
+    with Reads(made.book).enter_act(
+        AuditEvent(what, by, kind_of(what), TENANT, tells=READS.get(what, ()))
+    ):
         audit_events.report_people(faces, unnamed=unnamed)
 
 
@@ -43,7 +48,9 @@ def close_hours(made: Desk, what: str) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("is_closed", [False, True])
-def test_who_was_read_is_said_whether_the_hour_is_closed_or_not(made: Desk, is_closed: bool) -> None:
+def test_who_was_read_is_said_whether_the_hour_is_closed_or_not(
+    made: Desk, is_closed: bool
+) -> None:
     enter_reading(made, "anna", "ben")
     enter_reading(made, "ben", what="POST /v1/identify")
     enter_reading(made, "cleo", by="key other")
@@ -57,12 +64,16 @@ def test_who_was_read_is_said_whether_the_hour_is_closed_or_not(made: Desk, is_c
     assert made.verify().findings == []
 
 
-def test_an_hour_of_one_caller_is_one_entry_with_the_numbers_and_the_list_shows_no_other(made: Desk) -> None:
+def test_an_hour_of_one_caller_is_one_entry_with_the_numbers_and_the_list_shows_no_other(
+    made: Desk,
+) -> None:
     for number in range(5):
         enter_reading(made, "anna", f"face-{number}")
     enter_reading(made, "anna", by="key other")
     settle(made)
-    numbers = {one["by"]: (one["people"], one["kinds"]["names"]) for one in close_hours(made, READING)}
+    numbers = {
+        one["by"]: (one["people"], one["kinds"]["names"]) for one in close_hours(made, READING)
+    }
     assert numbers == {"key first": (6, 6), "key other": (1, 1)}
     listed = [entry["what"] for _, entry in made.chain.read_page(TENANT, EntryFilter()).rows]
     assert listed.count(READING) == 2
@@ -78,7 +89,9 @@ def test_an_erasure_takes_the_person_and_leaves_the_others_and_the_number(made: 
     enter_reading(made, *people)
     made.erasing.erase(TENANT, ["face-7"], "erasure 1")
     assert "face-7" not in str(open_items(made))
-    assert all("face-7" not in str(leaf) for one in made.elements for leaf in made.chain.read_leaves(one))
+    assert all(
+        "face-7" not in str(leaf) for one in made.elements for leaf in made.chain.read_leaves(one)
+    )
     found = breach(made)
     assert found.tally.kinds.keys() == {*people} - {"face-7"}
     assert found.tally.people[1] >= 40
@@ -113,7 +126,9 @@ def test_people_without_a_face_are_counted(made: Desk) -> None:
 
 def test_what_a_change_answers_is_in_its_own_entry_and_makes_no_other(made: Desk) -> None:
     what = "PATCH /v1/faces/{id}"
-    with Reads(made.book).enter_act(AuditEvent(what, "key first", kind_of(what), TENANT, {"face": "anna"})):
+    with Reads(made.book).enter_act(
+        AuditEvent(what, "key first", kind_of(what), TENANT, {"face": "anna"})
+    ):
         write(made.audited, [Put(keys.FACES, {"tenant": TENANT, "faceid": "anna"})])
         audit_events.report_people(["anna"])
     assert [item["entry"].count("people read") for item in open_items(made)] == [0]
@@ -145,7 +160,13 @@ def test_an_answer_is_not_given_if_its_entry_cannot_be_written(made: Desk) -> No
 
 
 @examples(30, 500)
-@given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 2), st.sampled_from(("read", "close", "cut", "wait")))))
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(0, 4), st.integers(0, 2), st.sampled_from(("read", "close", "cut", "wait"))
+        )
+    )
+)
 def test_however_processes_read_and_closings_are_cut_off_each_person_is_said_and_none_twice(
     steps: list[tuple[int, int, str]],
 ) -> None:
@@ -161,7 +182,9 @@ def test_however_processes_read_and_closings_are_cut_off_each_person_is_said_and
                 before = open_items(made)
                 made.close()
                 if step == "cut":  # after the element, before its items are deleted
-                    write(made.items, [Put(keys.AUDIT, item) for item in before[:50]]) if before else None
+                    write(
+                        made.items, [Put(keys.AUDIT, item) for item in before[:50]]
+                    ) if before else None
         for by, faces in told.items():
             assert breach(made, by).tally.people == (len(faces), len(faces))
         settle(made)

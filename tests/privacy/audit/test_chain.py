@@ -1,4 +1,5 @@
-"""Random histories of acts, closings, erasures and retention verify; after any attack they do not."""
+"""Random histories of acts, closings, erasures and retention verify; after any attack they do
+not."""
 
 import json
 import shutil
@@ -16,14 +17,31 @@ from msgspec.structs import replace
 
 from chalicelib.domain.errors import InvalidInput
 from chalicelib.domain.tenant_settings import AUDIT_DAYS
-from chalicelib.privacy.audit_entries import DAYS, Document, compute_root, entry_put, leaf_of, new_entry
+from chalicelib.privacy.audit_entries import (
+    DAYS,
+    Document,
+    compute_root,
+    entry_put,
+    leaf_of,
+    new_entry,
+)
 from chalicelib.privacy.signing import canonical_json
 from chalicelib.storage import keys
 from chalicelib.storage.items import write
 from chalicelib.storage.ports import Put
 from chalicelib.storage.values import time_text
 from tests.privacy.audit.steps import STEPS, Step, a_chain, play, settle
-from tests.support.audit.desk import HOUR, SETS, TENANT, Desk, desk, desk_at, forged, open_items, signed_by_another
+from tests.support.audit.desk import (
+    HOUR,
+    SETS,
+    TENANT,
+    Desk,
+    desk,
+    desk_at,
+    forged,
+    open_items,
+    signed_by_another,
+)
 from tests.support.examples import examples
 
 EXAMPLES_TRIED, ALL_EXAMPLES = 40, 2_000
@@ -31,7 +49,9 @@ EXAMPLES_TRIED, ALL_EXAMPLES = 40, 2_000
 
 @examples(EXAMPLES_TRIED, ALL_EXAMPLES)
 @given(STEPS)
-def test_whatever_is_done_the_chain_verifies_and_no_entry_is_lost_or_stands_twice(steps: list[Step]) -> None:
+def test_whatever_is_done_the_chain_verifies_and_no_entry_is_lost_or_stands_twice(
+    steps: list[Step],
+) -> None:
     with desk() as made:
         written = play(made, [step for step in steps if step[0] not in ("erase", "trim")])
         settle(made)
@@ -43,7 +63,9 @@ def test_whatever_is_done_the_chain_verifies_and_no_entry_is_lost_or_stands_twic
 
 @examples(EXAMPLES_TRIED, ALL_EXAMPLES)
 @given(STEPS)
-def test_whatever_is_done_nobody_who_was_erased_is_named_and_the_chain_verifies(steps: list[Step]) -> None:
+def test_whatever_is_done_nobody_who_was_erased_is_named_and_the_chain_verifies(
+    steps: list[Step],
+) -> None:
     with desk() as made:
         play(made, steps)
         made.erasing.erase(TENANT, ["anna"], "1")
@@ -54,7 +76,8 @@ def test_whatever_is_done_nobody_who_was_erased_is_named_and_the_chain_verifies(
         assert not any("anna" in str(item) for item in open_items(made))
 
 
-# --- attacks: each by somebody who may write to the table and to the blobs --------------------------------------------
+# --- attacks: each by somebody who may write to the table and to the blobs
+# --------------------------------------------
 
 Attack = Callable[[Desk, int, int], None]
 """Attacks an hour, at the place of an entry."""
@@ -64,7 +87,9 @@ def edits_an_entry(made: Desk, number: int, place: int) -> None:
     element = made.elements[number - 1]
     leaves = made.chain.read_leaves(element)
     place = place if leaves[place].entry else 0  # only one of them was erased
-    leaves[place] = replace(leaves[place], entry=(leaves[place].entry or "").replace("first", "other"))
+    leaves[place] = replace(
+        leaves[place], entry=(leaves[place].entry or "").replace("first", "other")
+    )
     made.overwrite(element, leaves)
 
 
@@ -78,7 +103,9 @@ def hashes_a_forged_entry(made: Desk, number: int, place: int) -> None:
 def makes_the_head_fit_a_forged_entry(made: Desk, number: int, place: int) -> None:
     hashes_a_forged_entry(made, number, place)
     element = made.elements[number - 1]
-    head = replace(element.head, root=compute_root(one.hash for one in made.chain.read_leaves(element)))
+    head = replace(
+        element.head, root=compute_root(one.hash for one in made.chain.read_leaves(element))
+    )
     made.put_head(number, made.signing.sign_statement(TENANT, head.statement))
 
 
@@ -130,24 +157,39 @@ def says_in_an_entry_of_its_own_that_it_was_erased(made: Desk, number: int, plac
     element = made.elements[number - 1]
     leaf = made.chain.read_leaves(element)[place]
     erases_without_an_entry(made, number, place)
-    made.write("audit erased", "regulars", erasure="1", leaves=[leaf.hash], signed=by_another(made, leaves=[leaf.hash]))
+    made.write(
+        "audit erased",
+        "regulars",
+        erasure="1",
+        leaves=[leaf.hash],
+        signed=by_another(made, leaves=[leaf.hash]),
+    )
 
 
-def says_in_an_entry_of_its_own_that_hours_were_let_go(made: Desk, number: int, _place: int) -> None:
+def says_in_an_entry_of_its_own_that_hours_were_let_go(
+    made: Desk, number: int, _place: int
+) -> None:
     made.chain.replace_leaves(made.elements[number - 1], None)
-    made.write("audit trimmed", "regulars", upto=number, signed=by_another(made, upto=number, audit_days=1))
+    made.write(
+        "audit trimmed", "regulars", upto=number, signed=by_another(made, upto=number, audit_days=1)
+    )
 
 
 def by_another(made: Desk, **said: Any) -> Document:
     at = time_text(made.clock.now() + timedelta(days=9))
-    return signed_by_another(TENANT, {"kind": "erasure in the audit", "tenant": TENANT, "at": at, **said})
+    return signed_by_another(
+        TENANT, {"kind": "erasure in the audit", "tenant": TENANT, "at": at, **said}
+    )
 
 
 def erases_what_waits(made: Desk, _number: int, _place: int) -> None:
     made.act("anna")
     [item] = open_items(made)[-1:]
     bare = {name: item[name] for name in ("tenant", "id", "at")}
-    write(made.items, [Put(keys.AUDIT, {**bare, "leaf": leaf_of(json.loads(item["entry"]), item["salt"]).hash})])
+    write(
+        made.items,
+        [Put(keys.AUDIT, {**bare, "leaf": leaf_of(json.loads(item["entry"]), item["salt"]).hash})],
+    )
 
 
 def deletes_an_hours_entries(made: Desk, number: int, _place: int) -> None:
@@ -217,10 +259,16 @@ OF_NO_HOUR = (puts_the_end_back, erases_what_waits)
 @examples(EXAMPLES_TRIED, ALL_EXAMPLES)
 @given(
     hours=st.integers(2, 5),
-    attacks=st.lists(st.tuples(st.sampled_from(ATTACKS), st.integers(1, 5), st.integers(1, 2)), min_size=1, max_size=1),
+    attacks=st.lists(
+        st.tuples(st.sampled_from(ATTACKS), st.integers(1, 5), st.integers(1, 2)),
+        min_size=1,
+        max_size=1,
+    ),
     erased=st.booleans(),
 )
-def test_an_attack_at_any_place_is_found(hours: int, attacks: list[tuple[Attack, int, int]], erased: bool) -> None:
+def test_an_attack_at_any_place_is_found(
+    hours: int, attacks: list[tuple[Attack, int, int]], erased: bool
+) -> None:
     with desk() as made:
         a_chain(made, hours)
         if erased:
@@ -250,7 +298,9 @@ def test_who_makes_all_anew_is_found_by_a_head_that_was_kept_elsewhere(made: Des
     assert any("made anew" in one for one in made.verify(kept).findings)
 
 
-def test_who_cuts_off_all_that_is_stored_is_found_by_a_head_that_was_kept_elsewhere(made: Desk) -> None:
+def test_who_cuts_off_all_that_is_stored_is_found_by_a_head_that_was_kept_elsewhere(
+    made: Desk,
+) -> None:
     a_chain(made)
     kept = made.elements[-1].document
     made.drop_head(4, anchor=True)
@@ -259,7 +309,9 @@ def test_who_cuts_off_all_that_is_stored_is_found_by_a_head_that_was_kept_elsewh
     assert any("cut off" in one for one in made.verify(kept).findings)
 
 
-def test_who_puts_an_older_copy_of_the_disk_back_is_found_by_a_head_that_was_kept_elsewhere(tmp_path: Path) -> None:
+def test_who_puts_an_older_copy_of_the_disk_back_is_found_by_a_head_that_was_kept_elsewhere(
+    tmp_path: Path,
+) -> None:
     (tmp_path / "disk").mkdir()
     with desk_at(tmp_path / "disk") as made:
         a_chain(made)
@@ -273,7 +325,9 @@ def test_who_puts_an_older_copy_of_the_disk_back_is_found_by_a_head_that_was_kep
         older.clock.advance(12 * HOUR)
         older.act("ben")
         settle(older)
-        assert any("made anew" in one for one in older.verify(kept).findings), "also when it went on from there"
+        assert any("made anew" in one for one in older.verify(kept).findings), (
+            "also when it went on from there"
+        )
 
 
 def test_a_head_of_another_tenant_is_no_head_to_verify_by(made: Desk) -> None:
@@ -336,13 +390,22 @@ def says_the_days(made: Desk) -> None:
 
 def says_the_days_by_another_key(made: Desk) -> None:
     entry = new_entry(made.clock, SETS, "key first")
-    said = signed_by_another(TENANT, {"kind": DAYS, "tenant": TENANT, "at": entry["at"], "audit_days": 1})
+    said = signed_by_another(
+        TENANT, {"kind": DAYS, "tenant": TENANT, "at": entry["at"], "audit_days": 1}
+    )
     write(made.items, [entry_put(TENANT, {**entry, "signed": said})])
 
 
 def says_again_what_was_signed_once(made: Desk) -> None:
-    [old] = [one for one in made.entries() if one.get("signed", {}).get("statement", {}).get("audit_days") == 1]
-    write(made.items, [entry_put(TENANT, {**old, "id": new_entry(made.clock, SETS, "key first")["id"]})])
+    [old] = [
+        one
+        for one in made.entries()
+        if one.get("signed", {}).get("statement", {}).get("audit_days") == 1
+    ]
+    write(
+        made.items,
+        [entry_put(TENANT, {**old, "id": new_entry(made.clock, SETS, "key first")["id"]})],
+    )
 
 
 @pytest.mark.parametrize(
@@ -359,7 +422,9 @@ def test_hours_go_by_the_days_only_that_the_tenant_has_signed_last(
     made.clock.advance(timedelta(days=3))
     assert made.erasing.trim(TENANT, 9) == 0
     says(made)
-    with pytest.raises(InvalidInput, match=r"is 1, and the tenant has signed 9: somebody changed it beside the"):
+    with pytest.raises(
+        InvalidInput, match=r"is 1, and the tenant has signed 9: somebody changed it beside the"
+    ):
         made.erasing.trim(TENANT, 1)
     settle(made)
     with pytest.raises(InvalidInput, match="the tenant has signed 9"):
@@ -375,7 +440,9 @@ def test_of_a_tenant_that_has_signed_no_days_hours_go_by_those_of_new_tenants(ma
     assert made.erasing.trim(TENANT, AUDIT_DAYS) == 4
 
 
-def test_a_damaged_hour_stays_and_the_others_go(made: Desk, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_damaged_hour_stays_and_the_others_go(
+    made: Desk, caplog: pytest.LogCaptureFixture
+) -> None:
     a_chain(made)
     damages_an_hours_entries(made, 2, 0)
     drops_an_entry(made, 3, 1)
@@ -395,7 +462,9 @@ def test_an_audit_that_is_younger_than_its_tenants_signing_key_is_a_finding(made
     made.set_end(None)
     made.write(SETS, "key first")
     [finding] = made.verify().findings
-    assert finding.startswith("no hour is closed, and no entry is as old as the tenant's signing key (2026-")
+    assert finding.startswith(
+        "no hour is closed, and no entry is as old as the tenant's signing key (2026-"
+    )
 
 
 def test_two_who_close_at_once_make_each_hour_once_while_others_act(made: Desk) -> None:

@@ -39,7 +39,9 @@ def test_an_enrolment_says_who_what_when_and_at_which_seq(shop: Shop) -> None:
     }
 
 
-def test_a_deletion_names_who_was_deleted_and_a_change_that_changes_nothing_is_no_entry(shop: Shop) -> None:
+def test_a_deletion_names_who_was_deleted_and_a_change_that_changes_nothing_is_no_entry(
+    shop: Shop,
+) -> None:
     shop.enrol(1, "anna")
     shop.v1.send("DELETE", "/v1/faces/anna")
     assert (shop.last()["what"], shop.last()["deleted"]) == ("DELETE /v1/faces/{id}", ["anna"])
@@ -60,11 +62,18 @@ def test_no_entry_holds_a_name_a_template_or_a_secret(shop: Shop) -> None:
     assert made.json["api_key"] not in said
 
 
-def test_an_identification_says_model_threshold_score_and_seq_though_it_stores_nothing(shop: Shop) -> None:
+def test_an_identification_says_model_threshold_score_and_seq_though_it_stores_nothing(
+    shop: Shop,
+) -> None:
     shop.enrol(1, "anna")
     shop.v1.send("POST", "/v1/identify", {"picture": photo(1)})
     (decided,) = shop.last()["decided"]
-    assert (decided["face"], decided["model"], decided["seq"], decided["gallery_size"]) == ("anna", "fake", 1, 1)
+    assert (decided["face"], decided["model"], decided["seq"], decided["gallery_size"]) == (
+        "anna",
+        "fake",
+        1,
+        1,
+    )
     assert float(decided["score"]) >= float(decided["threshold"])
     shop.v1.send("POST", "/v1/identify", {"picture": photo(2)})
     (decided,) = shop.last()["decided"]
@@ -72,7 +81,9 @@ def test_an_identification_says_model_threshold_score_and_seq_though_it_stores_n
     assert decided["seq"] == 1
 
 
-def test_a_recorded_identification_has_its_entry_in_the_observations_transaction(shop: Shop) -> None:
+def test_a_recorded_identification_has_its_entry_in_the_observations_transaction(
+    shop: Shop,
+) -> None:
     shop.enrol(1, "anna")
     before = len(shop.open())
     shop.v1.send("POST", "/v1/identify", {"picture": photo(1), "record": True})
@@ -87,12 +98,16 @@ def test_a_comparison_of_two_pictures_is_a_decision(shop: Shop) -> None:
 
 
 def test_a_camera_of_the_first_dialect_acts_by_its_app_id(shop: Shop) -> None:
-    camera = CameraClient(shop.app, shop.credentials.app_id, shop.credentials.app_key, shop.clock, 500_000)
+    camera = CameraClient(
+        shop.app, shop.credentials.app_id, shop.credentials.app_key, shop.clock, 500_000
+    )
     assert camera.create_group("vip")["code"] == 0
     assert (shop.last()["what"], shop.last()["by"]) == ("sunmi createGroup", "app_id")
 
 
-def test_pictures_that_are_shown_are_an_entry_once_an_hour_for_each_key_and_picture(shop: Shop) -> None:
+def test_pictures_that_are_shown_are_an_entry_once_an_hour_for_each_key_and_picture(
+    shop: Shop,
+) -> None:
     told = "estimates names pictures visits"
     shop.enrol(1, "anna")
     shop.enrol(2, "ben")
@@ -104,7 +119,9 @@ def test_pictures_that_are_shown_are_an_entry_once_an_hour_for_each_key_and_pict
         assert shop.v1.send("GET", "/v1/faces/anna").status == 200
         assert shop.v1.send("GET", "/v1/faces/anna/pictures").status == 200  # tells nothing more
     shop.v1.send("GET", "/v1/faces")
-    assert [entry.get("read") for entry in shop.open()[before:] if entry["what"] == "people read"] == [
+    assert [
+        entry.get("read") for entry in shop.open()[before:] if entry["what"] == "people read"
+    ] == [
         {told: ["anna"]},
         {told: ["ben"]},
     ]
@@ -115,13 +132,20 @@ def test_pictures_that_are_shown_are_an_entry_once_an_hour_for_each_key_and_pict
 
 def test_a_key_that_sees_no_pictures_makes_an_entry_by_reading_too(shop: Shop) -> None:
     shop.enrol(1, "anna")
-    key = shop.v1.send("POST", "/v1/keys", {"name": "blind", "role": "viewer", "pictures": False}).json["api_key"]
+    key = shop.v1.send(
+        "POST", "/v1/keys", {"name": "blind", "role": "viewer", "pictures": False}
+    ).json["api_key"]
     assert V1Client(shop.app, key).send("GET", "/v1/faces").status == 200
     (entry,) = [one for one in shop.open() if one["what"] == "people read"]
-    assert (entry["read"], entry["acts"]) == ({"estimates names visits": ["anna"]}, ["GET /v1/faces"])
+    assert (entry["read"], entry["acts"]) == (
+        {"estimates names visits": ["anna"]},
+        ["GET /v1/faces"],
+    )
 
 
-def test_sightings_are_closed_from_their_captures_with_score_limit_model_and_seq(shop: Shop) -> None:
+def test_sightings_are_closed_from_their_captures_with_score_limit_model_and_seq(
+    shop: Shop,
+) -> None:
     shop.clock.advance(MONDAY - shop.clock.now())
     shop.see(shot(0, 1), shot(5, 1, 2))
     assert [entry["what"] for entry in shop.open() if entry["what"].startswith("sighting")] == []
@@ -135,7 +159,9 @@ def test_sightings_are_closed_from_their_captures_with_score_limit_model_and_seq
     assert all(entry["id"] not in {one["id"] for one in shop.open()} for entry in entries)
 
 
-def test_a_sighting_that_is_resolved_late_is_closed_with_the_hour_in_which_it_was_resolved(shop: Shop) -> None:
+def test_a_sighting_that_is_resolved_late_is_closed_with_the_hour_in_which_it_was_resolved(
+    shop: Shop,
+) -> None:
     shop.see(shot(0, 1))  # two weeks late
     assert [entry["what"] for entry in shop.open()].count("sighting") == 1
     (sighting,) = [entry for entry in shop.closed() if entry["what"] == "sighting"]
@@ -146,13 +172,18 @@ def test_a_sighting_that_is_resolved_late_is_closed_with_the_hour_in_which_it_wa
 def test_a_rejected_sighting_keeps_its_decision_and_the_new_one_is_an_entry_too(shop: Shop) -> None:
     shop.clock.advance(MONDAY - shop.clock.now())
     shop.see(shot(0, 1))
-    (capture,) = shop.see(Shot(MONDAY + timedelta(minutes=5), (Person(1, side_px=90.0, likeness=0.8),)))
+    (capture,) = shop.see(
+        Shot(MONDAY + timedelta(minutes=5), (Person(1, side_px=90.0, likeness=0.8),))
+    )
     face = shop.services.captures.get(shop.tenant, "door", capture.id).sightings[0].faceid
     assert shop.v1.send("POST", f"/v1/faces/{face}/sightings/{capture.id}-0/reject").status == 200
     what = [entry["what"] for entry in shop.closed()]
     assert "sighting rejected" in what
     assert "POST /v1/faces/{id}/sightings/{sighting}/reject" in what
-    assert any(entry.get("again") == 1 and entry["sighting"] == f"{capture.id}-0" for entry in shop.closed())
+    assert any(
+        entry.get("again") == 1 and entry["sighting"] == f"{capture.id}-0"
+        for entry in shop.closed()
+    )
 
 
 def test_what_the_operator_does_at_the_command_line_is_an_entry(shop: Shop, tmp_path: Path) -> None:
@@ -160,8 +191,12 @@ def test_what_the_operator_does_at_the_command_line_is_an_entry(shop: Shop, tmp_
     assert (shop.last()["what"], shop.last()["by"]) == ("regulars tenants set", "operator")
 
 
-def test_a_search_that_finds_nobody_is_a_decision_though_the_dialect_answers_with_an_error(shop: Shop) -> None:
-    camera = CameraClient(shop.app, shop.credentials.app_id, shop.credentials.app_key, shop.clock, 500_000)
+def test_a_search_that_finds_nobody_is_a_decision_though_the_dialect_answers_with_an_error(
+    shop: Shop,
+) -> None:
+    camera = CameraClient(
+        shop.app, shop.credentials.app_id, shop.credentials.app_key, shop.clock, 500_000
+    )
     before = len(shop.open())
     assert camera.call("getFaceByPicture", pic=picture(Person(3)))["code"] != 0
     assert len(shop.open()) == before + 1
@@ -169,10 +204,27 @@ def test_a_search_that_finds_nobody_is_a_decision_though_the_dialect_answers_wit
     assert "face" not in shop.last()["decided"][0]
 
 
-def test_all_that_is_held_about_a_person_is_given_out_with_an_entry(shop: Shop, tmp_path: Path) -> None:
+def test_all_that_is_held_about_a_person_is_given_out_with_an_entry(
+    shop: Shop, tmp_path: Path
+) -> None:
     shop.enrol(1, "anna")
     out = tmp_path / "anna.zip"
-    assert main(["about", "--tenant", "shop", "--face", "anna", "--out", str(out), "--data", str(tmp_path)]) == 0
+    assert (
+        main(
+            [
+                "about",
+                "--tenant",
+                "shop",
+                "--face",
+                "anna",
+                "--out",
+                str(out),
+                "--data",
+                str(tmp_path),
+            ]
+        )
+        == 0
+    )
     entry = shop.last()
     assert (entry["what"], entry["by"], entry["faces"]) == ("regulars about", "operator", ["anna"])
 
@@ -197,7 +249,11 @@ def test_whom_a_command_names_the_operator_has_read(
     capsys.readouterr()
     assert main([*command, "--data", str(tmp_path)]) == 0
     printed = capsys.readouterr().out
-    read = [one["read"] for one in shop.open() if one["what"] == "people read" and one["by"] == "operator"]
+    read = [
+        one["read"]
+        for one in shop.open()
+        if one["what"] == "people read" and one["by"] == "operator"
+    ]
     named = {face for face in ("anna", "ben") if face in printed}
     assert named
     assert {face for one in read for face in one[kinds]} == named
@@ -208,14 +264,33 @@ def test_a_backup_and_an_export_are_entries_of_every_tenant(shop: Shop, tmp_path
     assert main(["backup", str(tmp_path.with_suffix(".tar")), "--data", str(tmp_path)]) == 0
     assert (shop.last()["what"], shop.last()["by"]) == ("regulars backup", "operator")
     assert shop.v1.send("POST", "/v1/exports").status == 204
-    assert [one["what"] for one in shop.open() if one["by"] == "key first"][-1] == "POST /v1/exports"
+    assert [one["what"] for one in shop.open() if one["by"] == "key first"][
+        -1
+    ] == "POST /v1/exports"
 
 
-def test_who_asks_for_all_about_a_face_that_is_not_there_leaves_no_trace_of_its_id(shop: Shop, tmp_path: Path) -> None:
+def test_who_asks_for_all_about_a_face_that_is_not_there_leaves_no_trace_of_its_id(
+    shop: Shop, tmp_path: Path
+) -> None:
     before = shop.open()
     assert shop.v1.send("GET", "/v1/faces/erased/everything").status == 404
     out = tmp_path / "erased.zip"
-    assert main(["about", "--tenant", "shop", "--face", "erased", "--out", str(out), "--data", str(tmp_path)]) == 1
+    assert (
+        main(
+            [
+                "about",
+                "--tenant",
+                "shop",
+                "--face",
+                "erased",
+                "--out",
+                str(out),
+                "--data",
+                str(tmp_path),
+            ]
+        )
+        == 1
+    )
     assert shop.open() == before
 
 

@@ -1,4 +1,5 @@
-"""Whoever enrols a face chooses its id: erasing it takes the entries about the face, and no others."""
+"""Whoever enrols a face chooses its id: erasing it takes the entries about the face, and no
+others."""
 
 import pytest
 
@@ -11,7 +12,9 @@ def noted(book: Desk, what: str, by: str = "key 1", **more: object) -> None:
     write(book.items, [entry_put(TENANT, new_entry(book.clock, what, by, **more))])
 
 
-@pytest.mark.parametrize("chosen", ["sighting", "regulars", "1", "key", "door", "matched", "fake", "r-7"])
+@pytest.mark.parametrize(
+    "chosen", ["sighting", "regulars", "1", "key", "door", "matched", "fake", "r-7"]
+)
 @pytest.mark.parametrize("closed", [False, True], ids=["waiting", "closed"])
 def test_a_face_whose_id_is_another_word_of_the_audit_takes_only_its_own_entries(
     made: Desk, chosen: str, closed: bool

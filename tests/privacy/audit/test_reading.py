@@ -13,8 +13,13 @@ from tests.support.examples import examples
 from tests.support.paged import paged
 
 
-def read(made: Desk, wanted: EntryFilter, limit: int, between: int = 0, hours_a_page: int = 200) -> list[str]:
-    """The ids of all pages. `between`: minutes that pass between two pages, after which hours are closed."""
+def read(
+    made: Desk, wanted: EntryFilter, limit: int, between: int = 0, hours_a_page: int = 200
+) -> list[str]:
+    """The ids of all pages.
+
+    `between`: minutes that pass between two pages, after which hours are closed.
+    """
     reading = Chain(made.book)
     reading.hours_a_page = hours_a_page
     found: list[str] = []
@@ -29,7 +34,9 @@ def read(made: Desk, wanted: EntryFilter, limit: int, between: int = 0, hours_a_
 @examples(40, 1_000)
 @example([("act", 0), ("wait", 70), ("act", 0), ("close", 0), ("late act", 1)], 1, 180)
 @given(STEPS, st.integers(1, 7), st.sampled_from((0, 30, 180)))
-def test_pages_of_any_size_hold_every_entry_once(steps: list[Step], limit: int, between: int) -> None:
+def test_pages_of_any_size_hold_every_entry_once(
+    steps: list[Step], limit: int, between: int
+) -> None:
     with desk() as made:
         written = play(made, [step for step in steps if step[0] not in ("erase", "trim", "renew")])
         found = read(made, EntryFilter(), limit, between)
@@ -63,7 +70,10 @@ def test_an_entry_that_came_after_its_hour_was_closed_is_listed_as_late(made: De
     made.act("ben", late=3 * HOUR)
     settle(made)
     page = Chain(made.book).read_page(TENANT, EntryFilter())
-    assert {entry["faces"][0]: entry.get("late") for _, entry in page.rows} == {"anna": None, "ben": True}
+    assert {entry["faces"][0]: entry.get("late") for _, entry in page.rows} == {
+        "anna": None,
+        "ben": True,
+    }
 
 
 def test_a_token_of_another_question_is_refused(made: Desk) -> None:

@@ -1,4 +1,5 @@
-"""A chain over renewals of the signing key: each hour by the key of its time, and no renewal that nobody told of."""
+"""A chain over renewals of the signing key: each hour by the key of its time, and no renewal that
+nobody told of."""
 
 import base64
 import json
@@ -46,7 +47,9 @@ def by(private: str) -> Callable[[str, Mapping[str, Any]], Document]:
 
 
 @pytest.mark.parametrize("is_lost", [False, True])
-def test_each_hour_is_signed_by_the_key_of_its_time_and_the_audit_says_which_vouches(made: Desk, is_lost: bool) -> None:
+def test_each_hour_is_signed_by_the_key_of_its_time_and_the_audit_says_which_vouches(
+    made: Desk, is_lost: bool
+) -> None:
     renewed_after_two_hours(made, is_lost=is_lost)
     [renewal] = made.verify().renewals
     signers = [signing.public_key_from(one.document["public_key"]) for one in made.elements]
@@ -65,7 +68,11 @@ def test_a_key_is_renewed_again_and_again_also_before_anything_was_closed(made: 
     made.renew()
     a_chain(made, 1)
     seen = made.verify()
-    assert [(one.heads, one.is_vouched) for one in seen.renewals] == [(0, True), (0, False), (1, True)]
+    assert [(one.heads, one.is_vouched) for one in seen.renewals] == [
+        (0, True),
+        (0, False),
+        (1, True),
+    ]
     assert seen.findings == []
 
 
@@ -131,20 +138,30 @@ def test_retention_takes_the_entry_and_leaves_the_renewal(made: Desk) -> None:
     assert (seen.findings, len(seen.renewals), seen.trimmed) == ([], 1, {1: 4})
 
 
-# --- attacks by somebody who may write to the table and to the blobs, and has stolen the old key ----------------------
+# --- attacks by somebody who may write to the table and to the blobs, and has stolen the old key
+# ----------------------
 
 Attack = Callable[[Desk, str], None]
 
 
 def record(made: Desk, *renewals: Mapping[str, Any], **fields: Any) -> None:
     """Put other renewals beside the key."""
-    made.put_key({**made.key_item(), "renewals": [canonical_json(one).decode() for one in renewals], **fields})
+    made.put_key(
+        {
+            **made.key_item(),
+            "renewals": [canonical_json(one).decode() for one in renewals],
+            **fields,
+        }
+    )
 
 
 def said(made: Desk, **fields: Any) -> dict[str, Any]:
     """Return the first renewal's statement with other fields."""
     statement = json.loads(made.key_item()["renewals"][0])["statement"]
-    return {**{name: statement[name] for name in ("tenant", "old", "new", "since", "until", "heads")}, **fields}
+    return {
+        **{name: statement[name] for name in ("tenant", "old", "new", "since", "until", "heads")},
+        **fields,
+    }
 
 
 def signs_a_new_hour_by_the_old_key(made: Desk, stolen: str) -> None:
@@ -158,7 +175,9 @@ def makes_the_hours_before_the_renewal_anew(made: Desk, stolen: str) -> None:
     made.make_anew(2, made.chain.read_leaves(made.elements[1])[1:], by(stolen))
     for document in newest:  # these need the new key
         made.put_head(document["statement"]["number"], document)
-        made.put_blob(keys.audit_anchor(TENANT, document["statement"]["number"]), canonical_json(document))
+        made.put_blob(
+            keys.audit_anchor(TENANT, document["statement"]["number"]), canonical_json(document)
+        )
 
 
 def stretches_the_old_keys_time(made: Desk, stolen: str) -> None:
@@ -202,8 +221,17 @@ def erases_by_the_old_key(made: Desk, stolen: str) -> None:
     first, *others = made.chain.read_leaves(made.elements[0])
     made.overwrite(made.elements[0], [first.without_entry, *others])
     entry = {**new_entry(made.clock, "audit erased", "regulars"), "at": said(made)["since"]}
-    statement = {"kind": entry["what"], "tenant": TENANT, "at": entry["at"], "erasure": "1", "leaves": [first.hash]}
-    write(made.items, [entry_put(TENANT, {**entry, "signed": signing.sign_statement(statement, stolen)})])
+    statement = {
+        "kind": entry["what"],
+        "tenant": TENANT,
+        "at": entry["at"],
+        "erasure": "1",
+        "leaves": [first.hash],
+    }
+    write(
+        made.items,
+        [entry_put(TENANT, {**entry, "signed": signing.sign_statement(statement, stolen)})],
+    )
 
 
 def damages_the_record(made: Desk, _stolen: str) -> None:
@@ -216,13 +244,16 @@ def damages_the_renewal(made: Desk, _stolen: str) -> None:
 
 ATTACKS = {
     signs_a_new_hour_by_the_old_key: "hour 4 .* is signed by another key",
-    makes_the_hours_before_the_renewal_anew: "hour 3 .* does not hold the hash of the hour before it",
+    makes_the_hours_before_the_renewal_anew: "hour 3 .* does not hold the hash of the hour before "
+    "it",
     stretches_the_old_keys_time: "signed by another key than the new one",
     takes_the_renewal_away: "hour 1 .* is signed by another key",
     puts_the_old_key_back: "hour 3 .* is signed by another key",
-    signs_all_by_the_old_key_again: "an entry tells of a renewal of the signing key that the record of the keys lacks",
+    signs_all_by_the_old_key_again: "an entry tells of a renewal of the signing key that the "
+    "record of the keys lacks",
     puts_its_own_key_behind_the_renewal: "after hour 2 does not lead to the next key",
-    lets_the_old_key_vouch_for_a_key_of_its_own: "the renewal of the signing key after hour 2 has no entry",
+    lets_the_old_key_vouch_for_a_key_of_its_own: "the renewal of the signing key after hour 2 has "
+    "no entry",
     says_that_another_tenants_key_was_renewed: "does not lead to the next key",
     erases_by_the_old_key: "hour 1 .* entry 1 was erased, and no signed entry says so",
     damages_the_record: "the record of the signing keys, cannot be read",
@@ -236,23 +267,32 @@ def test_an_attack_is_found(made: Desk, attack: Attack) -> None:
     assert re.search(ATTACKS[attack], "\n".join(made.verify().findings))
 
 
-def test_who_signs_the_same_hours_by_a_key_of_its_own_is_found_by_a_head_that_was_kept_elsewhere(made: Desk) -> None:
+def test_who_signs_the_same_hours_by_a_key_of_its_own_is_found_by_a_head_that_was_kept_elsewhere(
+    made: Desk,
+) -> None:
     a_chain(made)
     kept = made.elements[2].document
     made.put_key({**made.key_item(), "public_key": OWN_PUBLIC})
     made.make_anew(1, made.chain.read_leaves(made.elements[0]), by(OWN))
     assert made.verify().findings == []
     [finding] = made.verify(kept).findings
-    assert re.match("hour 3 .* is signed by another key than the one that was kept elsewhere", finding)
+    assert re.match(
+        "hour 3 .* is signed by another key than the one that was kept elsewhere", finding
+    )
 
 
-def test_who_makes_all_anew_behind_a_stolen_key_is_found_by_a_head_that_was_kept_since_the_renewal(made: Desk) -> None:
+def test_who_makes_all_anew_behind_a_stolen_key_is_found_by_a_head_that_was_kept_since_the_renewal(
+    made: Desk,
+) -> None:
     stolen = renewed_after_two_hours(made)
     kept = made.elements[2].document
     forged = sign_renewal(said(made, new=base64.b64encode(OWN_PUBLIC).decode()), stolen, OWN)
     record(made, forged, public_key=OWN_PUBLIC)
     leaves = made.chain.read_leaves(made.elements[2])
-    anew = [leaf_of({**(one.content or {}), "renewal": forged}) if RENEW in str(one) else one for one in leaves]
+    anew = [
+        leaf_of({**(one.content or {}), "renewal": forged}) if RENEW in str(one) else one
+        for one in leaves
+    ]
     made.make_anew(3, anew, by(OWN))
     assert made.verify().findings == []  # nothing that is stored tells
     assert any("made anew" in one for one in made.verify(kept).findings)

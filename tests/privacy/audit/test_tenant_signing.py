@@ -10,9 +10,16 @@ from chalicelib.storage import keys
 
 def test_a_tenant_has_one_key_however_many_ask_for_it_first(services: Services) -> None:
     with ThreadPoolExecutor(8) as threads:
-        found = set(threads.map(lambda _: services.audit.signing.read_public_keys("shop").current, range(16)))
+        found = set(
+            threads.map(
+                lambda _: services.audit.signing.read_public_keys("shop").current, range(16)
+            )
+        )
     assert len(found) == 1
-    assert signing.verify_statement(services.audit.signing.sign_statement("shop", {"a": 1})) == ({"a": 1}, *found)
+    assert signing.verify_statement(services.audit.signing.sign_statement("shop", {"a": 1})) == (
+        {"a": 1},
+        *found,
+    )
     assert services.audit.signing.read_public_keys("market").current not in found
 
 
@@ -25,7 +32,9 @@ def test_the_private_half_is_sealed_for_its_tenant(services: Services) -> None:
     assert signing.verify_statement(signing.sign_statement({}, private))[1] == item["public_key"]
 
 
-def test_the_key_by_which_receipts_hash_ids_stays_when_the_signing_key_is_renewed(services: Services) -> None:
+def test_the_key_by_which_receipts_hash_ids_stays_when_the_signing_key_is_renewed(
+    services: Services,
+) -> None:
     signing, items = services.audit.signing, services.ports.storage.items
     signing.read_public_keys("shop")
     item = items.get(keys.TENANTS, keys.signing_key("shop"))
@@ -39,4 +48,6 @@ def test_the_key_by_which_receipts_hash_ids_stays_when_the_signing_key_is_renewe
 def test_the_operators_own_act_may_be_the_first_that_needs_it(services: Services) -> None:
     with audit_events.begin_audit_event(AuditEvent("regulars erase", "operator", Kind.CHANGE)):
         services.audit.signing.read_public_keys("shop")
-    assert [(one.leaf.content or {})["by"] for one in services.audit.chain.list_waiting("shop")] == ["operator"]
+    assert [
+        (one.leaf.content or {})["by"] for one in services.audit.chain.list_waiting("shop")
+    ] == ["operator"]

@@ -1,4 +1,5 @@
-"""Each closed hour's head goes to a witness by itself, and what the witness has finds a chain that was made anew."""
+"""Each closed hour's head goes to a witness by itself, and what the witness has finds a chain that
+was made anew."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -27,9 +28,12 @@ HOUR = timedelta(hours=1)
 
 @contextmanager
 def shop(folder: Path, witness: str) -> Iterator[tuple[Services, Callable[[str], None]]]:
-    """A service with this witness, and what makes a change and lets an hour end, as the sweep does."""
+    """A service with this witness, and what makes a change and lets an hour end, as the sweep
+    does."""
     clock = FakeClock()
-    settings = Settings(storage=folder, **UNHURRIED, witness=witness, hook_networks=(ip_network("127.0.0.0/8"),))
+    settings = Settings(
+        storage=folder, **UNHURRIED, witness=witness, hook_networks=(ip_network("127.0.0.0/8"),)
+    )
     with closing(build(settings, clock=clock, vision=FakeVision)) as services:
         credentials = services.tenants.add("shop", Profile.CLOUD)
         v1 = V1Client(make_stage(services).app, credentials.api_key)
@@ -37,13 +41,16 @@ def shop(folder: Path, witness: str) -> Iterator[tuple[Services, Callable[[str],
         def hour(name: str) -> None:
             v1.done("POST", "/v1/groups", {"name": name})
             clock.advance(2 * HOUR)
-            with suppress(Busy):  # the sweep says so if the witness did not take one, and does all else
+            # the sweep says so if the witness did not take one, and does all else
+            with suppress(Busy):
                 services.sweep.sweep_tenant(services.tenants.get_by_name("shop"), clock.now())
 
         yield services, hour
 
 
-def test_heads_go_to_a_folder_of_another_machine_each_once_and_verify_the_chain(tmp_path: Path) -> None:
+def test_heads_go_to_a_folder_of_another_machine_each_once_and_verify_the_chain(
+    tmp_path: Path,
+) -> None:
     elsewhere, data = tmp_path / "elsewhere", tmp_path / "data"
     elsewhere.mkdir()
     with shop(data, str(elsewhere)) as (services, hour):
@@ -52,12 +59,28 @@ def test_heads_go_to_a_folder_of_another_machine_each_once_and_verify_the_chain(
         given = sorted((elsewhere / "shop").iterdir())
         heads = [dict(one.document) for one in services.audit.chain.list_elements("shop")]
         assert [json.loads(one.read_text()) for one in given] == heads
-        assert main(["audit", "verify", "--tenant", "shop", "--data", str(data), "--head", str(given[-1])]) == 0
+        assert (
+            main(
+                [
+                    "audit",
+                    "verify",
+                    "--tenant",
+                    "shop",
+                    "--data",
+                    str(data),
+                    "--head",
+                    str(given[-1]),
+                ]
+            )
+            == 0
+        )
         hour("c")
         assert len(list((elsewhere / "shop").iterdir())) == len(given) + 1
 
 
-def test_a_folder_that_is_not_mounted_stops_nothing_and_gets_all_heads_once_it_is(tmp_path: Path) -> None:
+def test_a_folder_that_is_not_mounted_stops_nothing_and_gets_all_heads_once_it_is(
+    tmp_path: Path,
+) -> None:
     elsewhere = tmp_path / "elsewhere"
     with shop(tmp_path / "data", str(elsewhere)) as (services, hour):
         hour("a")
@@ -66,11 +89,18 @@ def test_a_folder_that_is_not_mounted_stops_nothing_and_gets_all_heads_once_it_i
             _ = services.ports.witness
         elsewhere.mkdir()
         hour("b")
-        assert len(list((elsewhere / "shop").iterdir())) == len(list(services.audit.chain.list_elements("shop"))) >= 2
+        assert (
+            len(list((elsewhere / "shop").iterdir()))
+            == len(list(services.audit.chain.list_elements("shop")))
+            >= 2
+        )
 
 
 def test_a_url_gets_each_head_until_it_says_that_it_has_it(tmp_path: Path) -> None:
-    with receiving(answers(500), answers(200)) as receiver, shop(tmp_path / "data", receiver.url) as (services, hour):
+    with (
+        receiving(answers(500), answers(200)) as receiver,
+        shop(tmp_path / "data", receiver.url) as (services, hour),
+    ):
         hour("a")
         hour("b")
         heads = [dict(one.document) for one in services.audit.chain.list_elements("shop")]

@@ -1,4 +1,5 @@
-"""Whose consent has ended is nobody when she comes again: nothing is kept of her, whatever is kept of strangers."""
+"""Whose consent has ended is nobody when she comes again: nothing is kept of her, whatever is kept
+of strangers."""
 
 from collections.abc import Callable
 from contextlib import closing
@@ -52,7 +53,10 @@ def come_on_six_days(book: Book, seed: int = EVA, *beside: int) -> list[Capture]
         book.clock.advance(DAY)
         book.sweep()
         at = book.clock.now()
-        people = (Person(seed, side_px=110.0 - day, quality=85.0), *(Person(other, side_px=60.0) for other in beside))
+        people = (
+            Person(seed, side_px=110.0 - day, quality=85.0),
+            *(Person(other, side_px=60.0) for other in beside),
+        )
         seen += book.see(Shot(at, people))
     return seen
 
@@ -60,7 +64,8 @@ def come_on_six_days(book: Book, seed: int = EVA, *beside: int) -> list[Capture]
 def stored_templates(book: Book) -> int:
     """How many templates are stored with captures that wait."""
     return sum(
-        "detection" in item for item in walk_items(book.storage.items, keys.CAPTURES, keys.captures("shop", "door"))
+        "detection" in item
+        for item in walk_items(book.storage.items, keys.CAPTURES, keys.captures("shop", "door"))
     )
 
 
@@ -88,7 +93,9 @@ SETTINGS = [{}, {"consent_required": True}, {"strangers": FORGET}]
 
 @pytest.mark.parametrize("settings", SETTINGS, ids=str)
 @pytest.mark.parametrize("end", [withdraw, expire])
-def test_six_more_days_leave_nothing_but_a_count(book: Book, end: End, settings: dict[str, object]) -> None:
+def test_six_more_days_leave_nothing_but_a_count(
+    book: Book, end: End, settings: dict[str, object]
+) -> None:
     book.services.tenants.change_settings("shop", settings)
     eva = enrol(book)
     end(book, eva.faceid)
@@ -100,7 +107,9 @@ def test_six_more_days_leave_nothing_but_a_count(book: Book, end: End, settings:
     assert list(walk_items(book.storage.items, keys.REVIEWS, "shop")) == []
     assert list(walk_items(book.storage.items, keys.OUTBOX, "shop")) == []
     entries = [sighting for capture in seen for sighting in capture.sightings]
-    assert {(one.faceid, one.quality, one.decision, max(one.box)) for one in entries} == {(None, None, None, 0.0)}
+    assert {(one.faceid, one.quality, one.decision, max(one.box)) for one in entries} == {
+        (None, None, None, 0.0)
+    }
     captures = walk_items(book.storage.items, keys.CAPTURES, keys.captures("shop", "door"))
     assert {item.get("sha256", b"") for item in captures} == {b""}
     assert book.disagreements() == []
@@ -124,7 +133,9 @@ def test_a_worker_that_is_cut_off_behind_her_goes_on_with_the_others(book: Book)
     of_her = Sighting(0, Resolution.SKIPPED, BoundingBox(0.0, 0.0, 0.0, 0.0), reason=UNKEPT)
     as_it_was_left = {"done": 1, "sightings": [sighting_item(of_her)]}
     key = keys.capture("shop", "door", capture.id)
-    book.storage.items.transact([Update(keys.CAPTURES, key, (exists("there"),), set=as_it_was_left)])
+    book.storage.items.transact(
+        [Update(keys.CAPTURES, key, (exists("there"),), set=as_it_was_left)]
+    )
     assert [one.faceid is None for one in book.deliver(capture).sightings] == [True, False]
     assert stored_templates(book) == 0
     assert len(shown(book)) == 1
@@ -184,16 +195,25 @@ def test_restricted_first_and_withdrawn_then_she_is_nobody(book: Book) -> None:
     assert shown(book) == []
 
 
-def test_a_book_of_an_earlier_version_compares_at_once_and_its_sweep_notes_what_it_has(book: Book) -> None:
-    """The directory of such a book has no number. If somebody goes back to it, that number may be too low."""
+def test_a_book_of_an_earlier_version_compares_at_once_and_its_sweep_notes_what_it_has(
+    book: Book,
+) -> None:
+    """The directory of such a book has no number.
+
+    If somebody goes back to it, that number may be too low.
+    """
     key = ("shop", keys.TENANT_ITEM)
     withdraw(book, enrol(book).faceid)
-    book.storage.items.transact([Update(keys.DIRECTORY, key, (exists("there"),), remove=(WITHDRAWN,))])
+    book.storage.items.transact(
+        [Update(keys.DIRECTORY, key, (exists("there"),), remove=(WITHDRAWN,))]
+    )
     book.see(another_photo(600, EVA))
     assert shown(book) == []
     for wrong in (None, 0):
         if wrong is not None:
-            book.storage.items.transact([Update(keys.DIRECTORY, key, (exists("there"),), set={WITHDRAWN: wrong})])
+            book.storage.items.transact(
+                [Update(keys.DIRECTORY, key, (exists("there"),), set={WITHDRAWN: wrong})]
+            )
         sweep_for_a_day(book)
         assert directory_of(book.storage.items, "shop")[WITHDRAWN] == 1
 
@@ -202,7 +222,8 @@ def test_a_book_of_an_earlier_version_compares_at_once_and_its_sweep_notes_what_
 def test_however_many_withdrew_they_are_read_once_and_each_change_of_them_counts_at_once(
     people: int, tmp_path: Path
 ) -> None:
-    """A sighting reads as much as before anybody withdrew, and what changes is seen by the next one."""
+    """A sighting reads as much as before anybody withdrew, and what changes is seen by the next
+    one."""
     calls = Calls()
     with closing(Book(tmp_path, wrap=calls.wrap)) as book:
         several = [enrol(book, seed) for seed in range(20, 20 + people)]
@@ -211,7 +232,9 @@ def test_however_many_withdrew_they_are_read_once_and_each_change_of_them_counts
 
         def see(seed: int) -> tuple[str | None, list[str]]:
             at = next(another_days) * DAY_MIN
-            capture = book.put(Shot(MONDAY + timedelta(minutes=at), (Person(seed, side_px=100.0 + at),)))
+            capture = book.put(
+                Shot(MONDAY + timedelta(minutes=at), (Person(seed, side_px=100.0 + at),))
+            )
             calls.names.clear()
             resolved = book.services.sightings.ingest.resolve_capture("shop", "door", capture.id)
             return resolved.sightings[0].faceid, [*calls.names]
@@ -225,7 +248,9 @@ def test_however_many_withdrew_they_are_read_once_and_each_change_of_them_counts
         assert see(EVA)[0] == eva.faceid
         withdraw(book, eva.faceid)
         assert see(EVA)[0] is None
-        book.services.consents.set(book.tenant, eva.faceid, Consent(Basis.CONSENT, MONDAY, "form 8"))
+        book.services.consents.set(
+            book.tenant, eva.faceid, Consent(Basis.CONSENT, MONDAY, "form 8")
+        )
         assert see(EVA)[0] == eva.faceid
         withdraw(book, eva.faceid)
         assert see(EVA)[0] is None
@@ -253,8 +278,12 @@ def test_nobody_is_enrolled_again_without_a_record(book: Book) -> None:
     ways: list[Callable[[], object]] = [
         lambda: book.enrol(Person(EVA), name="Eva Lee"),
         lambda: book.enrol(Person(EVA), group="stranger"),
-        lambda: enrolment.everybody.enrol_all_in_picture(book.tenant, "guests", again, RULES, labels=finn.labels),
-        lambda: enrolment.pictures.add_photo(book.tenant, finn.faceid, again, RULES, is_vouched_for=True),
+        lambda: enrolment.everybody.enrol_all_in_picture(
+            book.tenant, "guests", again, RULES, labels=finn.labels
+        ),
+        lambda: enrolment.pictures.add_photo(
+            book.tenant, finn.faceid, again, RULES, is_vouched_for=True
+        ),
         lambda: enrolment.update.change_in_group(
             book.tenant, "regular", finn.faceid, FaceChanges(picture=again), RULES
         ),

@@ -35,7 +35,12 @@ REFUSED = (NotFound, Conflict, LimitReached, InvalidInput)
 
 def signed(evidence: str = "drawer 3", days: int | None = None, since: int = 0) -> Consent:
     """A record that begins with the shop, and ends so many days after now."""
-    return Consent(Basis.CONSENT, MONDAY, evidence, None if days is None else MONDAY + (since + 14 + days) * DAY)
+    return Consent(
+        Basis.CONSENT,
+        MONDAY,
+        evidence,
+        None if days is None else MONDAY + (since + 14 + days) * DAY,
+    )
 
 
 def enrol(book: Book, seed: int, consent: Consent | None = None) -> Face:
@@ -46,7 +51,9 @@ def record(book: Book, faceid: str) -> Consent | None:
     return book.services.faces.get(book.tenant, faceid).consent
 
 
-def test_a_tenant_that_asks_for_one_enrols_nobody_by_hand_without_and_strangers_still_come(book: Book) -> None:
+def test_a_tenant_that_asks_for_one_enrols_nobody_by_hand_without_and_strangers_still_come(
+    book: Book,
+) -> None:
     book.services.tenants.change_settings("shop", {"consent_required": True})
     with pytest.raises(ConsentMissing, match="consent_required"):
         enrol(book, 1)
@@ -58,22 +65,28 @@ def test_a_tenant_that_asks_for_one_enrols_nobody_by_hand_without_and_strangers_
     known = book.services.enrolment.everybody.enrol_all_in_picture(
         book.tenant, "regular", picture(Person(1)), RULES, NO_LABELS
     )
-    assert [one.face.faceid for one in known] == [enrolled.faceid], "who is enrolled already is no enrolment"
-    copied = book.services.enrolment.everybody.enrol_stored_face(book.tenant, "stranger", enrolled.faceid, NO_LABELS)
+    assert [one.face.faceid for one in known] == [enrolled.faceid], (
+        "who is enrolled already is no enrolment"
+    )
+    copied = book.services.enrolment.everybody.enrol_stored_face(
+        book.tenant, "stranger", enrolled.faceid, NO_LABELS
+    )
     assert copied.face.consent == signed(), "the record goes with the person into another group"
     [seen] = book.see(shot(0, 2))
-    assert seen.sightings[0].faceid, "a capture makes strangers: whether they are kept, the setting `strangers` says"
+    assert seen.sightings[0].faceid, (
+        "a capture makes strangers: whether they are kept, the setting `strangers` says"
+    )
     with pytest.raises(ConsentMissing):
-        book.services.enrolment.everybody.enrol_stored_face(book.tenant, "regular", seen.sightings[0].faceid, NO_LABELS)
+        book.services.enrolment.everybody.enrol_stored_face(
+            book.tenant, "regular", seen.sightings[0].faceid, NO_LABELS
+        )
 
 
 def test_an_expired_record_erases_the_face_only_if_the_tenant_says_so(book: Book) -> None:
-    ends, stays, endless, none = (
-        enrol(book, 1, signed(days=2)).faceid,
-        enrol(book, 2, signed(days=4)).faceid,
-        enrol(book, 3, signed()).faceid,
-        enrol(book, 4).faceid,
-    )
+    ends = enrol(book, 1, signed(days=2)).faceid
+    stays = enrol(book, 2, signed(days=4)).faceid
+    endless = enrol(book, 3, signed()).faceid
+    none = enrol(book, 4).faceid
     book.clock.advance(3 * DAY)
     book.sweep()
     assert set(book.faceids()) == {ends, stays, endless, none}
@@ -82,14 +95,18 @@ def test_an_expired_record_erases_the_face_only_if_the_tenant_says_so(book: Book
     assert set(book.faceids()) == {stays, endless, none}
 
 
-def test_records_that_expire_all_at_once_long_ago_erase_nobody_until_somebody_says_yes(book: Book) -> None:
+def test_records_that_expire_all_at_once_long_ago_erase_nobody_until_somebody_says_yes(
+    book: Book,
+) -> None:
     faces = {enrol(book, seed, signed(days=2)).faceid for seed in range(6)}
     book.services.tenants.change_settings("shop", {"expired_consent_erases": True})
     book.clock.advance(400 * DAY)
     book.sweep()
     assert set(book.faceids()) == faces
     assert [*book.services.erasure.retention.read_withheld(book.tenant)] == ["expired consents"]
-    book.services.erasure.retention.sweep_tenant(book.tenant, swept_kinds=(Kind.CONSENTS,), is_confirmed=True)
+    book.services.erasure.retention.sweep_tenant(
+        book.tenant, swept_kinds=(Kind.CONSENTS,), is_confirmed=True
+    )
     assert book.faces() == []
 
 
@@ -141,15 +158,23 @@ def test_who_was_kept_beyond_the_record_is_erased_a_day_after_that_is_lifted_unl
     assert [face.faceid for face in book.faces()] == [renewed]
 
 
-def test_a_merge_keeps_the_survivors_record_or_takes_the_others_and_its_undo_restores_both(book: Book) -> None:
-    one, other, without = enrol(book, 1, signed("one")), enrol(book, 2, signed("other")), enrol(book, 3)
+def test_a_merge_keeps_the_survivors_record_or_takes_the_others_and_its_undo_restores_both(
+    book: Book,
+) -> None:
+    one = enrol(book, 1, signed("one"))
+    other = enrol(book, 2, signed("other"))
+    without = enrol(book, 3)
     first = book.services.merges.merging.merge(book.tenant, without.faceid, other.faceid)
     assert record(book, without.faceid) == signed("other")
     second = book.services.merges.merging.merge(book.tenant, one.faceid, without.faceid)
     assert record(book, one.faceid) == signed("one")
     for merge in (second, first):
         book.services.merges.merging.undo(book.tenant, merge.id)
-    assert [record(book, face.faceid) for face in (one, other, without)] == [signed("one"), signed("other"), None]
+    assert [record(book, face.faceid) for face in (one, other, without)] == [
+        signed("one"),
+        signed("other"),
+        None,
+    ]
 
 
 def test_a_record_that_is_withdrawn_comes_back_by_no_undo(book: Book) -> None:
@@ -163,16 +188,22 @@ def test_a_record_that_is_withdrawn_comes_back_by_no_undo(book: Book) -> None:
     assert [record(book, face.faceid) for face in (one, other)] == [signed("again"), None]
 
 
-# --- any order --------------------------------------------------------------------------------------------------------
+# --- any order
+# --------------------------------------------------------------------------------------------------
 
 Deed = Callable[[Book, "Told"], None]
 
 
 class Told:
-    """What was said in what order. `untouched`: faces whose record nobody changed since they were enrolled."""
+    """What was said in what order.
+
+    `untouched`: faces whose record nobody changed since they were enrolled.
+    """
 
     def __init__(self, book: Book) -> None:
-        self.first = {f"{seed}": signed(f"<{seed}>", days=5 + seed) if seed % 2 else None for seed in range(5)}
+        self.first = {
+            f"{seed}": signed(f"<{seed}>", days=5 + seed) if seed % 2 else None for seed in range(5)
+        }
         for name, consent in self.first.items():
             book.enrol(Person(int(name)), faceid=name, consent=consent)
         self.untouched = set(self.first)
@@ -182,7 +213,11 @@ class Told:
     def below(self, book: Book, faceid: str) -> set[str]:
         return {
             faceid,
-            *(one.other for one in book.services.merges.records.list_below("shop", faceid) if one.is_active),
+            *(
+                one.other
+                for one in book.services.merges.records.list_below("shop", faceid)
+                if one.is_active
+            ),
         }
 
 
@@ -190,7 +225,9 @@ class Told:
 def give(book: Book, told: Told, place: int) -> None:
     with suppress(FaceNotFound):
         told.number += 1
-        book.services.consents.set(book.tenant, str(place), signed(f"<{told.number}>", days=1 + place))
+        book.services.consents.set(
+            book.tenant, str(place), signed(f"<{told.number}>", days=1 + place)
+        )
         told.untouched.discard(str(place))
 
 
@@ -219,10 +256,14 @@ def undo(book: Book, _told: Told, place: int) -> None:
 def evidence(book: Book, faceids: set[str]) -> set[str]:
     """All evidence that is stored with these faces: of themselves, and kept by merges for them."""
     kept = [
-        one.backup.face for one in book.services.merges.records.list_all("shop") if one.backup and one.other in faceids
+        one.backup.face
+        for one in book.services.merges.records.list_all("shop")
+        if one.backup and one.other in faceids
     ]
     return {
-        face.consent.evidence for face in (*book.faces(), *kept) if face.faceid in faceids and face.consent is not None
+        face.consent.evidence
+        for face in (*book.faces(), *kept)
+        if face.faceid in faceids and face.consent is not None
     }
 
 
@@ -237,13 +278,22 @@ DEEDS = st.one_of(
 
 @examples(12, 400)
 @given(st.lists(DEEDS, min_size=1, max_size=12))
-def test_in_any_order_lists_agree_what_is_withdrawn_is_nowhere_and_undos_restore_the_rest(done: list[Deed]) -> None:
+def test_in_any_order_lists_agree_what_is_withdrawn_is_nowhere_and_undos_restore_the_rest(
+    done: list[Deed],
+) -> None:
     with tempfile.TemporaryDirectory() as folder, closing(Book(Path(folder) / "data")) as book:
         told = Told(book)
         for deed in done:
             deed(book, told)
-            ends = {one.faceid: one.consent.expires_at for one in book.faces() if one.consent and not one.restriction}
-            listed = [face.faceid for face in book.services.consents.read_page(book.tenant, None, 100).rows]
+            ends = {
+                one.faceid: one.consent.expires_at
+                for one in book.faces()
+                if one.consent and not one.restriction
+            }
+            listed = [
+                face.faceid
+                for face in book.services.consents.read_page(book.tenant, None, 100).rows
+            ]
             assert listed == sorted(ends, key=lambda one: (ends[one], one))
             stored = str(
                 [

@@ -1,4 +1,5 @@
-"""Whose consent was withdrawn or has expired is found, named, learnt and told of no more, from that moment on."""
+"""Whose consent was withdrawn or has expired is found, named, learnt and told of no more, from that
+moment on."""
 
 import json
 import re
@@ -12,7 +13,13 @@ from msgspec.structs import replace
 from chalicelib.book.tenants import Tenants
 from chalicelib.book.webhooks import OVERDUE
 from chalicelib.domain.consent import Basis, Consent, Ending
-from chalicelib.domain.errors import Busy, ConsentMissing, ConsentNotFound, FaceNotFound, InvalidInput
+from chalicelib.domain.errors import (
+    Busy,
+    ConsentMissing,
+    ConsentNotFound,
+    FaceNotFound,
+    InvalidInput,
+)
 from chalicelib.domain.model import Face, Tenant
 from chalicelib.privacy.retention import Kind
 from chalicelib.storage import keys
@@ -40,7 +47,9 @@ def expire(book: Book, _faceid: str) -> None:
 
 def enrol(book: Book, seed: int = EVA, name: str = "Eva Lee", days: int | None = 1) -> Face:
     until = None if days is None else book.clock.now() + days * DAY
-    return book.enrol(Person(seed), name=name, consent=Consent(Basis.CONSENT, MONDAY, "form 7", until))
+    return book.enrol(
+        Person(seed), name=name, consent=Consent(Basis.CONSENT, MONDAY, "form 7", until)
+    )
 
 
 def read_face(book: Book, faceid: str) -> Face:
@@ -50,7 +59,9 @@ def read_face(book: Book, faceid: str) -> Face:
 
 
 def find_face(book: Book, seed: int = EVA) -> str | None:
-    match = book.services.recognition.face_analysis.search_by_picture(book.tenant, picture(Person(seed)), RULES).match
+    match = book.services.recognition.face_analysis.search_by_picture(
+        book.tenant, picture(Person(seed)), RULES
+    ).match
     return match.face.faceid if match else None
 
 
@@ -73,7 +84,10 @@ def test_nobody_is_found_named_learnt_or_told_of_from_that_moment_on(book: Book,
     after = read_face(book, eva.faceid)
     assert [one.templates for one in after.pictures] == [one.templates for one in before.pictures]
     assert after.arrive_count == before.arrive_count
-    told = [json.loads(one["payload"])["data"] for one in walk_items(book.storage.items, keys.OUTBOX, "shop")]
+    told = [
+        json.loads(one["payload"])["data"]
+        for one in walk_items(book.storage.items, keys.OUTBOX, "shop")
+    ]
     assert {one["faceid"] for one in told} == {finn.faceid}, mailbox
     assert book.disagreements() == []
     assert book.services.consistency.list_disagreements("shop") == []
@@ -96,7 +110,9 @@ def test_a_record_that_is_written_down_again_brings_all_of_it_back(book: Book, e
     book.services.consents.set(book.tenant, before.faceid, Consent(Basis.CONSENT, MONDAY, "form 8"))
     after = book.services.faces.get(book.tenant, before.faceid)
     assert (after.group_id, after.name) == (before.group_id, before.name)
-    assert [replace(one, key="") for one in after.pictures] == [replace(one, key="") for one in before.pictures]
+    assert [replace(one, key="") for one in after.pictures] == [
+        replace(one, key="") for one in before.pictures
+    ]
     assert find_face(book) == before.faceid
     assert book.group_counts()["regular"] == 1
     assert book.disagreements() == []
@@ -113,7 +129,10 @@ def test_no_lift_brings_somebody_back_whose_consent_has_ended(book: Book, end: E
     restrictions.lift(book.tenant, eva.faceid, "answered")
     mark = read_face(book, eva.faceid).restriction
     assert mark is not None
-    assert (mark.reason, mark.ended) == ("", Ending.WITHDRAWN if end is withdraw else Ending.EXPIRED)
+    assert (mark.reason, mark.ended) == (
+        "",
+        Ending.WITHDRAWN if end is withdraw else Ending.EXPIRED,
+    )
     assert find_face(book) is None
 
 
@@ -129,7 +148,9 @@ def test_who_is_restricted_already_stays_so_until_both_are_over(book: Book, end:
     assert find_face(book) == eva.faceid
 
 
-def test_a_consent_can_be_withdrawn_of_a_held_face_whose_record_stays_as_evidence(book: Book) -> None:
+def test_a_consent_can_be_withdrawn_of_a_held_face_whose_record_stays_as_evidence(
+    book: Book,
+) -> None:
     eva = enrol(book)
     book.services.faces.holds.set(book.tenant, eva.faceid, "case 7")
     withdraw(book, eva.faceid)
@@ -149,7 +170,9 @@ def test_what_is_withdrawn_and_not_there_changes_nothing(book: Book) -> None:
 @ENDS
 def test_the_sweep_erases_at_the_date_that_the_tenant_has_set(book: Book, end: End) -> None:
     eva = enrol(book)
-    book.services.tenants.change_settings("shop", {"expired_consent_erases": True, "ended_days": 30})
+    book.services.tenants.change_settings(
+        "shop", {"expired_consent_erases": True, "ended_days": 30}
+    )
     end(book, eva.faceid)
     book.clock.advance(28 * DAY)
     book.sweep()
@@ -196,7 +219,9 @@ def test_records_end_in_their_order_whatever_the_order_they_were_written_in(book
     assert book.tenant.consents_end_at is None
 
 
-def test_who_comes_back_by_an_undo_after_the_record_has_expired_is_restricted_at_once(book: Book) -> None:
+def test_who_comes_back_by_an_undo_after_the_record_has_expired_is_restricted_at_once(
+    book: Book,
+) -> None:
     eva, finn = enrol(book, days=1), enrol(book, FINN, "Finn Lee", days=None)
     merge = book.services.merges.merging.merge(book.tenant, finn.faceid, eva.faceid)
     book.clock.advance(2 * DAY)
@@ -216,8 +241,12 @@ def test_records_of_before_this_version_are_found_by_the_sweep(book: Book) -> No
     assert find_face(book) is None
 
 
-@pytest.mark.parametrize("basis", [Basis.CONTRACT, Basis.LEGAL_OBLIGATION, Basis.LEGITIMATE_INTEREST])
-def test_a_basis_of_article_6_alone_is_no_ground_and_can_not_be_written_down(book: Book, basis: Basis) -> None:
+@pytest.mark.parametrize(
+    "basis", [Basis.CONTRACT, Basis.LEGAL_OBLIGATION, Basis.LEGITIMATE_INTEREST]
+)
+def test_a_basis_of_article_6_alone_is_no_ground_and_can_not_be_written_down(
+    book: Book, basis: Basis
+) -> None:
     with pytest.raises(InvalidInput, match="Article 9"):
         book.enrol(Person(EVA), consent=Consent(basis, MONDAY))
     eva = enrol(book)
@@ -231,8 +260,11 @@ def deliver_events(book: Book) -> None:
         book.services.webhooks.deliveries.attempt_delivery(message)
 
 
-def test_an_event_that_waits_for_its_receiver_is_dropped_if_the_consent_has_expired_meanwhile(book: Book) -> None:
-    """It waits until somebody has put the person away: a function that delivers on AWS may write no faces."""
+def test_an_event_that_waits_for_its_receiver_is_dropped_if_the_consent_has_expired_meanwhile(
+    book: Book,
+) -> None:
+    """It waits until somebody has put the person away: a function that delivers on AWS may write no
+    faces."""
     with receiving(answers(500)) as receiver:
         book.services.webhooks.hooks.add("shop", receiver.url)
         eva = enrol(book)
@@ -321,7 +353,9 @@ def test_a_message_whose_time_runs_out_comes_again(book: Book) -> None:
     remaining_s = iter([60.0, 59.0])
     with pytest.raises(Busy, match="put away"):
         book.services.sweep.handle_message(body, 1, lambda: next(remaining_s))
-    restricted = [one.faceid for one in people if read_face(book, one.faceid).restriction is not None]
+    restricted = [
+        one.faceid for one in people if read_face(book, one.faceid).restriction is not None
+    ]
     assert len(restricted) == 2
     book.services.sweep.handle_message(body, 2, lambda: 600.0)
     assert len(book.services.restrictions.list_all(book.tenant)) == len(people)
@@ -344,7 +378,8 @@ def test_a_canary_that_signs_as_a_tenant_leaves_people_alone(book: Book) -> None
 
 
 def test_a_record_that_is_written_while_others_expire_ends_in_time(book: Book) -> None:
-    """Another reader restricts these just now, and is about to note what it has read: that nobody else expires."""
+    """Another reader restricts these just now, and is about to note what it has read: that nobody
+    else expires."""
     eva, tenant = enrol(book), book.tenant
     finn = book.enrol(Person(FINN), name="Finn Lee")
     book.clock.advance(DAY)
@@ -365,11 +400,17 @@ LOOK_AT_NO_FACE = {"tenants.py", "readiness.py", "model_change.py"}
 def test_whoever_reads_a_tenant_for_its_faces_restricts_first() -> None:
     """Tenants.open_tenant: a module that reads one otherwise looks at no face by it."""
     modules = (Path(__file__).parents[3] / "chalicelib").rglob("*.py")
-    found = {file.name for file in modules if re.search(r"(?<!def )\btenant_from\(", file.read_text("utf-8"))}
+    found = {
+        file.name
+        for file in modules
+        if re.search(r"(?<!def )\btenant_from\(", file.read_text("utf-8"))
+    }
     assert found == LOOK_AT_NO_FACE
 
 
-def test_links_to_pictures_of_somebody_who_withdraws_end_and_the_pictures_come_back_with_a_record(book: Book) -> None:
+def test_links_to_pictures_of_somebody_who_withdraws_end_and_the_pictures_come_back_with_a_record(
+    book: Book,
+) -> None:
     """A link names the picture's key, which is another one then. A held face keeps what it has."""
     eva, held = enrol(book), enrol(book, FINN, "Finn Lee")
     book.services.faces.holds.set(book.tenant, held.faceid, "case 7")

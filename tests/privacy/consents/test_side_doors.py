@@ -1,4 +1,5 @@
-"""Where consent is asked for, nobody gets by a side door what is asked at the front: texts, pictures and visits."""
+"""Where consent is asked for, nobody gets by a side door what is asked at the front: texts,
+pictures and visits."""
 
 import pytest
 

@@ -35,7 +35,16 @@ def test_an_archive_that_somebody_asked_for_goes_with_the_person(book: Book) -> 
 def test_no_place_of_the_list_holds_anything_about_the_person_afterwards(book: Book) -> None:
     face, _ = person.live(book)
     before = set(person.held(book, face))
-    assert before >= {"faces", "names", "arrivals", "observations", "captures", "outbox", "merges", "negatives"}
+    assert before >= {
+        "faces",
+        "names",
+        "arrivals",
+        "observations",
+        "captures",
+        "outbox",
+        "merges",
+        "negatives",
+    }
     erase(book, face.faceid)
     assert person.held(book, face) == {}
 
@@ -43,7 +52,9 @@ def test_no_place_of_the_list_holds_anything_about_the_person_afterwards(book: B
 def test_each_place_is_empty_after_the_step_that_the_list_names(book: Book) -> None:
     face, _ = person.live(book)
     before = set(person.held(book, face))
-    [id_] = book.services.deletion.delete_faces(book.tenant, [face.faceid], by="first", erase=True).erasures
+    [id_] = book.services.deletion.delete_faces(
+        book.tenant, [face.faceid], by="first", erase=True
+    ).erasures
     names = {step: {one.name for one in DATA_MAP if one.erasure.step is step} for step in Step}
     gone = {one.name for one in DATA_MAP if one.erasure.says == "gone at once"}
     seen = list[Step]()
@@ -78,8 +89,11 @@ def test_who_was_deleted_and_asks_later_is_erased_too(book: Book) -> None:
     [id_] = deleted.erasures
     receipt = book.services.erasure.records.get("shop", id_).receipt
     assert receipt["statement"]["counts"]["captures_deleted"] == 4
-    # Events in a mailbox about a face that was merged into it stay for their days: nothing says whose they were.
-    assert person.left(book, {name: one for name, one in wanted.items() if name != "absorbed"}) == []
+    # Events in a mailbox about a face that was merged into it stay for their days: nothing says
+    # whose they were.
+    assert (
+        person.left(book, {name: one for name, one in wanted.items() if name != "absorbed"}) == []
+    )
     assert book.observed() == before, "counts stay"
 
 
@@ -89,7 +103,8 @@ def test_nobody_is_erased_who_left_nothing(book: Book) -> None:
 
 
 def test_a_picture_that_its_camera_puts_once_more_is_not_kept(book: Book) -> None:
-    """However its event comes: at once, again, late, or of a capture that showed somebody else, too."""
+    """However its event comes: at once, again, late, or of a capture that showed somebody else,
+    too."""
     shots = shot(0, person.EVA), shot(90, person.FINN, person.EVA)
     captures = book.see(*shots)
     erase(book, str(captures[0].sightings[0].faceid))
@@ -98,7 +113,8 @@ def test_a_picture_that_its_camera_puts_once_more_is_not_kept(book: Book) -> Non
         key = keys.capture_picture("shop", "door", capture.id)
         for receive_count, name in ((1, UPLOADED), (2, UPLOADED), (1, SENT_AGAIN)):
             uploads.delete(key)  # as when what is left of it cannot be read
-            uploads.put_if_absent(key, one.picture, "image/jpeg")  # its URL is good for some minutes more
+            # its URL is good for some minutes more
+            uploads.put_if_absent(key, one.picture, "image/jpeg")
             ingest.take_message(picture_event(name, key), receive_count)
             assert uploads.size(key) is None
 

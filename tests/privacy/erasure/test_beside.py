@@ -1,6 +1,8 @@
-"""Who was beside somebody who is erased: the pictures that faces have of a shared capture are still found by it.
+"""Who was beside somebody who is erased: the pictures that faces have of a shared capture are still
+found by it.
 
-They have them by other ids then: the old ones are hashes of the picture that came, which shows who was erased.
+They have them by other ids then: the old ones are hashes of the picture that came, which shows who
+was erased.
 """
 
 import base64
@@ -33,7 +35,9 @@ def shared(book: Book, *others: int) -> Capture:
 
 
 def by_hand(book: Book, faceid: str, capture: Capture) -> None:
-    book.services.enrolment.pictures.add_sighting(book.tenant, faceid, sighting_id(capture.id, 0), is_vouched_for=True)
+    book.services.enrolment.pictures.add_sighting(
+        book.tenant, faceid, sighting_id(capture.id, 0), is_vouched_for=True
+    )
 
 
 def as_learnt(book: Book, faceid: str, capture: Capture) -> None:
@@ -65,7 +69,9 @@ Way = Callable[[Book, str, Capture], None]
 
 
 def ids_of(book: Book, faceid: str) -> list[str]:
-    return [one.id for one in book.services.faces.get(book.tenant, faceid, restricted=True).pictures]
+    return [
+        one.id for one in book.services.faces.get(book.tenant, faceid, restricted=True).pictures
+    ]
 
 
 def begin(book: Book, way: Way) -> tuple[Capture, str]:
@@ -78,12 +84,17 @@ def begin(book: Book, way: Way) -> tuple[Capture, str]:
 
 
 def erase_eva(book: Book, capture: Capture) -> None:
-    book.services.deletion.delete_faces(book.tenant, [capture.sightings[1].faceid or ""], by="first", erase=True)
+    book.services.deletion.delete_faces(
+        book.tenant, [capture.sightings[1].faceid or ""], by="first", erase=True
+    )
     person.worked_off(book)
 
 
 def end(book: Book, way: Way, finn: str) -> str:
-    """Have the face be there again that others stand for, and be free. Return who has the sighting now."""
+    """Have the face be there again that others stand for, and be free.
+
+    Return who has the sighting now.
+    """
     services, tenant = book.services, book.tenant
     if way is undone_later:
         [merge] = services.merges.records.list_all("shop")
@@ -111,7 +122,9 @@ def hash_of(capture: Capture) -> dict[str, bytes]:
 
 
 def reject(book: Book, faceid: str, capture: Capture) -> None:
-    book.services.sightings.rejection.reject(book.tenant, faceid, sighting_id(capture.id, 0), instead=Instead.NOBODY)
+    book.services.sightings.rejection.reject(
+        book.tenant, faceid, sighting_id(capture.id, 0), instead=Instead.NOBODY
+    )
 
 
 def hide(book: Book, capture: Capture) -> None:
@@ -175,7 +188,10 @@ def test_an_erasure_that_is_cut_off_anywhere_leaves_the_picture_to_be_found(tmp_
 def test_a_picture_that_is_added_meanwhile_is_found(tmp_path: Path, at: int) -> None:
     """The erasure comes before so many writes of it."""
     calls = Calls()
-    with closing(Book(tmp_path / "data", wrap=calls.wrap)) as book, closing(Book(tmp_path / "data")) as other:
+    with (
+        closing(Book(tmp_path / "data", wrap=calls.wrap)) as book,
+        closing(Book(tmp_path / "data")) as other,
+    ):
         finn = book.enrol(Person(person.FINN), name="Finn").faceid
         capture = shared(book)
         calls.let(at, lambda: hide(other, capture), "items.")

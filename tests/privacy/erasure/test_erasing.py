@@ -37,9 +37,16 @@ pytestmark = pytest.mark.disk
 def test_nothing_of_the_person_is_left_anywhere_and_a_receipt_says_what_went(book: Book) -> None:
     face, wanted = person.live(book)
     before = book.observed()
-    assert {one.partition(" in ")[0] for one in person.left(book, wanted)} >= {"faceid", "name", "note", "absorbed"}
+    assert {one.partition(" in ")[0] for one in person.left(book, wanted)} >= {
+        "faceid",
+        "name",
+        "note",
+        "absorbed",
+    }
     asked = RequestId("v1#first#9", "d")
-    deleted = book.services.deletion.delete_faces(book.tenant, [face.faceid], asked, by="first", erase=True)
+    deleted = book.services.deletion.delete_faces(
+        book.tenant, [face.faceid], asked, by="first", erase=True
+    )
     person.worked_off(book)
     assert person.left(book, wanted) == []
     [id_] = deleted.erasures
@@ -56,13 +63,21 @@ def test_nothing_of_the_person_is_left_anywhere_and_a_receipt_says_what_went(boo
 def test_after_a_month_the_audit_still_tells_which_faces_had_become_a_part_of_the_one_that_is_erased(
     book: Book,
 ) -> None:
-    merges, tenant, entries = book.services.merges, book.tenant, book.services.audit.erasing.read_entries
-    eva, same, gus = (one.sightings[0].faceid or "" for one in book.see(shot(0, 11), shot(60, 12), shot(120, 13)))
-    with audit_events.begin_audit_event(AuditEvent("POST /v1/faces/{id}/merge", "key first", Kind.CHANGE)):
+    merges = book.services.merges
+    tenant = book.tenant
+    entries = book.services.audit.erasing.read_entries
+    eva, same, gus = (
+        one.sightings[0].faceid or "" for one in book.see(shot(0, 11), shot(60, 12), shot(120, 13))
+    )
+    with audit_events.begin_audit_event(
+        AuditEvent("POST /v1/faces/{id}/merge", "key first", Kind.CHANGE)
+    ):
         merges.merging.merge(tenant, eva, same)
         mistaken = merges.merging.merge(tenant, eva, gus)
     book.clock.advance(timedelta(minutes=1))
-    with audit_events.begin_audit_event(AuditEvent("POST /v1/merges/{id}/undo", "key first", Kind.CHANGE)):
+    with audit_events.begin_audit_event(
+        AuditEvent("POST /v1/merges/{id}/undo", "key first", Kind.CHANGE)
+    ):
         merges.merging.undo(tenant, mistaken.id)
     book.clock.advance(UNDONE_WITHIN + timedelta(days=1))
     book.services.sweep.sweep_tenant(tenant, book.clock.now())
@@ -75,14 +90,22 @@ def test_after_a_month_the_audit_still_tells_which_faces_had_become_a_part_of_th
     assert [one["what"] for one in entries("shop", {gus})] == ["sighting"]
     [erasure] = book.services.erasure.records.read_page("shop", 10).rows
     statement, _ = signing.verify_statement(erasure.receipt)
-    assert len(statement["faces"]["sha256"]) == 2, "noted, so that another try after a cut-off knows them, too"
+    assert len(statement["faces"]["sha256"]) == 2, (
+        "noted, so that another try after a cut-off knows them, too"
+    )
 
 
 def test_faces_that_only_the_audit_knows_get_further_records_if_they_are_many(book: Book) -> None:
-    tenant, entries, steps = book.tenant, book.services.audit.erasing.read_entries, book.services.erasure.steps
-    eva, *parts = (one.sightings[0].faceid or "" for one in book.see(*(shot(60 * n, 11 + n) for n in range(5))))
+    tenant = book.tenant
+    entries = book.services.audit.erasing.read_entries
+    steps = book.services.erasure.steps
+    eva, *parts = (
+        one.sightings[0].faceid or "" for one in book.see(*(shot(60 * n, 11 + n) for n in range(5)))
+    )
     for part in parts:
-        with audit_events.begin_audit_event(AuditEvent("POST /v1/faces/{id}/merge", "key first", Kind.CHANGE)):
+        with audit_events.begin_audit_event(
+            AuditEvent("POST /v1/faces/{id}/merge", "key first", Kind.CHANGE)
+        ):
             book.services.merges.merging.merge(tenant, eva, part)
     book.clock.advance(UNDONE_WITHIN + timedelta(days=1))
     book.services.sweep.sweep_tenant(tenant, book.clock.now())
@@ -95,38 +118,56 @@ def test_faces_that_only_the_audit_knows_get_further_records_if_they_are_many(bo
     assert [first.id] == deleted.erasures
     receipts = [signing.verify_statement(one.receipt)[0] for one in (first, *further)]
     key = book.services.audit.signing.read_face_key("shop")
-    assert sorted(faceid for said in receipts for faceid in list_named_faces(said, key, [eva, *parts])) == sorted(
-        [eva, *parts]
-    )
+    assert sorted(
+        faceid for said in receipts for faceid in list_named_faces(said, key, [eva, *parts])
+    ) == sorted([eva, *parts])
     assert [len(said["faces"]["sha256"]) for said in receipts] == [2, 1, 2]
     assert [one.number for one in (first, *further)] == [1, 0, 0]
 
 
 def test_a_stranger_who_went_to_make_room_for_another_is_no_part_of_that_one() -> None:
     pushed = {"at": "2026-03-01", "what": "sighting", "faces": ["new", "old"], "deleted": ["old"]}
-    merged = {**pushed, "what": "POST /v1/faces/{id}/merge", "faces": ["new", "same"], "deleted": ["same"]}
+    merged = {
+        **pushed,
+        "what": "POST /v1/faces/{id}/merge",
+        "faces": ["new", "same"],
+        "deleted": ["same"],
+    }
     assert list_absorbed_faces([pushed, merged], {"new"}) == {"same"}
 
 
 def test_of_a_request_that_was_cut_off_and_never_came_again_no_id_is_left(book: Book) -> None:
     eva = book.see(shot(0, 11))[0].sightings[0].faceid or ""
     asked, told = RequestId("v1#first#9", "d"), {"done": [eva], "failed": []}
-    write(book.storage.items, [book.services.requests.make_answer_put("shop", asked, Answer(PARTIAL, told))])
+    write(
+        book.storage.items,
+        [book.services.requests.make_answer_put("shop", asked, Answer(PARTIAL, told))],
+    )
     book.services.deletion.delete_faces(book.tenant, [eva], by="first", erase=True)
     person.worked_off(book)
     assert book.services.requests.read_progress("shop", asked) is None
 
 
-def test_a_deletion_that_was_cut_off_keeps_its_ids_for_the_repeat_that_goes_on_with_it(book: Book) -> None:
+def test_a_deletion_that_was_cut_off_keeps_its_ids_for_the_repeat_that_goes_on_with_it(
+    book: Book,
+) -> None:
     eva = book.see(shot(0, 11))[0].sightings[0].faceid or ""
-    asked, told = RequestId("v1#first#9", "d"), {"success": [eva], "failed": [], "not_exist": [], "erasures": ["1"]}
-    write(book.storage.items, [book.services.requests.make_answer_put("shop", asked, Answer(PARTIAL, told))])
+    asked, told = (
+        RequestId("v1#first#9", "d"),
+        {"success": [eva], "failed": [], "not_exist": [], "erasures": ["1"]},
+    )
+    write(
+        book.storage.items,
+        [book.services.requests.make_answer_put("shop", asked, Answer(PARTIAL, told))],
+    )
     book.services.deletion.delete_faces(book.tenant, [eva], by="first", erase=True)
     person.worked_off(book)
     assert book.services.requests.read_progress("shop", asked) == told
 
 
-def test_a_step_that_has_to_wait_is_called_when_its_time_has_come_and_not_before(book: Book) -> None:
+def test_a_step_that_has_to_wait_is_called_when_its_time_has_come_and_not_before(
+    book: Book,
+) -> None:
     eva = book.see(shot(0, 11))[0].sightings[0].faceid or ""
     book.services.deletion.delete_faces(book.tenant, [eva], by="first", erase=True)
     queue, calls = book.storage.index_queue, 0
@@ -165,10 +206,14 @@ def test_there_is_no_receipt_while_somebody_reads_what_was_deleted(
 ) -> None:
     face, wanted = person.live(book)
     with held_up(book.folder):
-        [id_] = book.services.deletion.delete_faces(book.tenant, [face.faceid], by="first", erase=True).erasures
+        [id_] = book.services.deletion.delete_faces(
+            book.tenant, [face.faceid], by="first", erase=True
+        ).erasures
         for again in range(2):
             with pytest.raises(Busy):
-                person.worked_off(book) if not again else book.services.erasure.steps.continue_all(book.tenant)
+                person.worked_off(book) if not again else book.services.erasure.steps.continue_all(
+                    book.tenant
+                )
             assert book.services.erasure.records.get("shop", id_).done_at is None
     book.services.erasure.steps.continue_all(book.tenant)
     assert book.services.erasure.records.get("shop", id_).receipt
@@ -188,7 +233,9 @@ def test_an_erasure_is_done_when_files_are_wiped_and_not_before(tmp_path: Path) 
 
     with closing(Book(tmp_path / "data", wrap=wrap)) as book:
         face, wanted = person.live(book)
-        [id_] = book.services.deletion.delete_faces(book.tenant, [face.faceid], by="first", erase=True).erasures
+        [id_] = book.services.deletion.delete_faces(
+            book.tenant, [face.faceid], by="first", erase=True
+        ).erasures
         with pytest.raises(StorageUnavailable):
             person.worked_off(book)
         assert book.services.erasure.records.get("shop", id_).done_at is None
@@ -203,7 +250,9 @@ def test_faces_of_many_merges_are_erased_in_several_records(book: Book) -> None:
     book.see(shot(0, 1), shot(60, 2), shot(120, 3))
     faceids = book.faceids()
     for faceid in faceids:
-        often = Update(keys.FACES, ("shop", faceid), (exists("there"),), set={"merges": MOST_LEAVING // 2})
+        often = Update(
+            keys.FACES, ("shop", faceid), (exists("there"),), set={"merges": MOST_LEAVING // 2}
+        )
         book.storage.items.transact([often])
     deleted = book.services.deletion.delete_faces(book.tenant, faceids)
     assert deleted.success == faceids
@@ -211,7 +260,9 @@ def test_faces_of_many_merges_are_erased_in_several_records(book: Book) -> None:
 
 
 @pytest.mark.parametrize("erases", [False, True])
-def test_strangers_who_go_for_others_leave_no_more_than_others_who_are_deleted(book: Book, *, erases: bool) -> None:
+def test_strangers_who_go_for_others_leave_no_more_than_others_who_are_deleted(
+    book: Book, *, erases: bool
+) -> None:
     book.services.tenants.change_settings("shop", {"deletes_erase": erases})
     book.services.groups.change_by_name(book.tenant, "stranger", {"capacity": 2})
     captures = book.see(*(shot(60 * n, n) for n in range(1, 3)))
@@ -225,7 +276,9 @@ def test_strangers_who_go_for_others_leave_no_more_than_others_who_are_deleted(b
     assert not [one for of in observed for one in of if one.estimates.age or one.estimates.gender]
     assert book.storage.uploads.size(keys.crop("shop", "door", captures[0].id, 0)) is None
     receipts = book.services.erasure.records.read_page("shop", 10).rows
-    assert [(one.by, one.number, one.done_at is not None) for one in receipts] == [("full group", 2, True)] * erases
+    assert [(one.by, one.number, one.done_at is not None) for one in receipts] == [
+        ("full group", 2, True)
+    ] * erases
     assert not list(book.services.erasure.records.list_unfinished("shop"))
 
 
@@ -241,15 +294,21 @@ def pushed_out(
     ids, now = tuple(f"f{number}-{one}" for one in range(size)), book.clock.now()
     hashes = {kind: (f"{kind}{number}",) for kind in HASHED}
     names = (f"N{number}",)
-    one = Erasure(time_ordered_id(now), now, by, erases, ids, 1, names=names, hashes=hashes, step=step)
+    one = Erasure(
+        time_ordered_id(now), now, by, erases, ids, 1, names=names, hashes=hashes, step=step
+    )
     write(book.storage.items, book.services.erasure.records.make_put_actions(book.tenant, one))
     return one
 
 
 def test_a_record_that_names_more_faces_than_one_does_today_leaves_none_of_them(book: Book) -> None:
     """Before there were further records it named all that only the audit knew."""
-    tenant, entries, steps = book.tenant, book.services.audit.erasing.read_entries, book.services.erasure.steps
-    ids = [one.sightings[0].faceid or "" for one in book.see(*(shot(60 * n, 11 + n) for n in range(5)))]
+    tenant = book.tenant
+    entries = book.services.audit.erasing.read_entries
+    steps = book.services.erasure.steps
+    ids = [
+        one.sightings[0].faceid or "" for one in book.see(*(shot(60 * n, 11 + n) for n in range(5)))
+    ]
     deleted = book.services.deletion.delete_faces(tenant, ids, by="first", erase=True)
     steps.most_named = 2
     person.worked_off(book)
@@ -262,21 +321,31 @@ def test_a_record_that_names_more_faces_than_one_does_today_leaves_none_of_them(
 def test_of_strangers_who_go_for_others_few_records_are_made_that_lack_nothing_and_are_not_too_large(
     book: Book,
 ) -> None:
-    before = [pushed_out(book, n, 1 + n * 7 % (MAX_MERGES + 1), erases=n % 3 == 0) for n in range(60)]
+    before = [
+        pushed_out(book, n, 1 + n * 7 % (MAX_MERGES + 1), erases=n % 3 == 0) for n in range(60)
+    ]
     others = [pushed_out(book, 60, step=1), pushed_out(book, 61, by="first")]
     for _ in range(2):  # again, after the time ran out or a crash
         book.services.erasure.steps.continue_all(book.tenant, lambda: 0.0)
-    *after, begun, other = sorted(book.services.erasure.records.list_unfinished("shop"), key=lambda one: one.id)
+    *after, begun, other = sorted(
+        book.services.erasure.records.list_unfinished("shop"), key=lambda one: one.id
+    )
     assert [begun, other] == others
     assert len(after) <= 2 * sum(len(one.faceids) for one in before) // MOST_LEAVING
     assert max(len(one.faceids) for one in after) <= MOST_LEAVING
     for erases in (False, True):
         own, joined = ([one for one in some if one.erases is erases] for some in (before, after))
-        assert [faceid for one in joined for faceid in one.faceids] == [faceid for one in own for faceid in one.faceids]
+        assert [faceid for one in joined for faceid in one.faceids] == [
+            faceid for one in own for faceid in one.faceids
+        ]
         assert sum(one.number for one in joined) == len(own)
-        assert {name for one in joined for name in one.names} == {name for one in own for name in one.names}
+        assert {name for one in joined for name in one.names} == {
+            name for one in own for name in one.names
+        }
         for kind in HASHED:
-            assert [of for one in joined for of in one.hashes[kind]] == [of for one in own for of in one.hashes[kind]]
+            assert [of for one in joined for of in one.hashes[kind]] == [
+                of for one in own for of in one.hashes[kind]
+            ]
 
 
 def test_a_sweep_reads_the_receipts_of_before_once(book: Book) -> None:
@@ -291,4 +360,7 @@ def test_what_another_worker_has_begun_is_joined_with_nothing(book: Book) -> Non
     items = Meanwhile(book.storage.items)
     items.first.append(lambda: book.storage.items.transact([begins]))
     book_with(book.services, items=items).erasure.steps.continue_all(book.tenant, lambda: 0.0)
-    assert [*book.services.erasure.records.list_unfinished("shop")] == [replace(first, step=1), *others]
+    assert [*book.services.erasure.records.list_unfinished("shop")] == [
+        replace(first, step=1),
+        *others,
+    ]

@@ -1,4 +1,5 @@
-"""Random histories against a model that forgets: what people delete, hold, merge and undo, while days go by."""
+"""Random histories against a model that forgets: what people delete, hold, merge and undo, while
+days go by."""
 
 import os
 import shutil
@@ -31,7 +32,13 @@ from tests.support.examples import LONG
 from tests.support.fakes import Person
 from tests.support.storage.failing import DONE_KILLED, KILLED, Calls, Killed
 
-DAYS = {"capture_days": 20, "sighting_days": 40, "stranger_days": 30, "regular_days": 60, "observation_days": 150}
+DAYS = {
+    "capture_days": 20,
+    "sighting_days": 40,
+    "stranger_days": 30,
+    "regular_days": 60,
+    "observation_days": 150,
+}
 UNSEEN = {"stranger": timedelta(days=30), "regular": timedelta(days=60)}
 AN_ARRIVAL = timedelta(hours=3)
 """So far apart are two arrivals that nobody makes the ten of a day that would be a regular's."""
@@ -50,7 +57,8 @@ class Known:
 
 @dataclass
 class Seen:
-    """An observation, and the capture that it comes from, if any: whether its picture and its record are kept."""
+    """An observation, and the capture that it comes from, if any: whether its picture and its
+    record are kept."""
 
     at: datetime
     faceid: str
@@ -86,7 +94,8 @@ class Model:
         self.merges = [one for one in self.merges if one.survivor not in gone]
 
     def erase(self, faceid: str, nameless: Callable[[datetime], str]) -> None:
-        """Of what was observed of a face, or with it, the numbers stay; each capture here shows one person."""
+        """Of what was observed of a face, or with it, the numbers stay; each capture here shows one
+        person."""
         for one in self.seen:
             if one.faceid == faceid:
                 self.pictures.pop(one.capture, None)
@@ -98,10 +107,14 @@ class Model:
         shown = {one.capture for one in self.seen if one.faceid in held}
         for kept, name in ((self.pictures, "capture_days"), (self.records, "sighting_days")):
             days = timedelta(days=DAYS[name])
-            for capture in [one for one, at in kept.items() if at + days <= now and one not in shown]:
+            for capture in [
+                one for one, at in kept.items() if at + days <= now and one not in shown
+            ]:
                 del kept[capture]
         days = timedelta(days=DAYS["observation_days"])
-        self.seen = [one for one in self.seen if one.faceid in held or _day_after(one.at) + days > now]
+        self.seen = [
+            one for one in self.seen if one.faceid in held or _day_after(one.at) + days > now
+        ]
         for faceid, face in list(self.faces.items()):
             if not face.held and face.touched + UNSEEN[face.group] <= now:
                 self.forget(faceid)
@@ -112,7 +125,10 @@ def _day_after(at: datetime) -> datetime:
 
 
 class Forgetting(RuleBasedStateMachine):
-    """Histories of a shop. What a rule does is done by another process that is killed first, and then again."""
+    """Histories of a shop.
+
+    What a rule does is done by another process that is killed first, and then again.
+    """
 
     @initialize()
     def open(self) -> None:
@@ -201,16 +217,21 @@ class Forgetting(RuleBasedStateMachine):
     @precondition(lambda self: self.model.faces)
     @rule(place=PLACES, killed_at=st.integers(0, 120))
     def erase(self, place: int, killed_at: int) -> None:
-        """The face is deleted; then the steps are killed somewhere, and done by whoever comes next."""
+        """The face is deleted; then the steps are killed somewhere, and done by whoever comes
+        next."""
         faceid = self.face(place)
         if self.model.faces[faceid].held:
             return
-        [id_] = self.book.services.deletion.delete_faces(self.book.tenant, [faceid], erase=True).erasures
+        [id_] = self.book.services.deletion.delete_faces(
+            self.book.tenant, [faceid], erase=True
+        ).erasures
         erasure = self.book.services.erasure.records.get("shop", id_)
         self.book.clock.advance(SETTLED)
         self.do(lambda book: book.services.erasure.steps.continue_all(book.tenant), killed_at)
         self.model.forget(faceid)
-        self.model.erase(faceid, lambda at: name_of_day(erasure, faceid, at.replace(hour=0, minute=0, second=0)))
+        self.model.erase(
+            faceid, lambda at: name_of_day(erasure, faceid, at.replace(hour=0, minute=0, second=0))
+        )
 
     @precondition(lambda self: len(self.model.faces) > 1)
     @rule(place=PLACES, other=PLACES, killed_at=st.integers(0, 60))
@@ -223,7 +244,10 @@ class Forgetting(RuleBasedStateMachine):
                 self.book.services.merges.merging.merge(self.book.tenant, survivor, absorbed)
             return
         with suppress(LimitReached):
-            self.do(lambda book: book.services.merges.merging.merge(book.tenant, survivor, absorbed), killed_at)
+            self.do(
+                lambda book: book.services.merges.merging.merge(book.tenant, survivor, absorbed),
+                killed_at,
+            )
             before = self.model.faces.pop(absorbed)
             known = self.model.faces[survivor]
             self.model.faces[survivor] = Known(known.group, self.now, known.held)
@@ -238,7 +262,9 @@ class Forgetting(RuleBasedStateMachine):
     def undo(self, place: int, killed_at: int) -> None:
         merge = self.model.merges[place % len(self.model.merges)]
         try:
-            self.do(lambda book: book.services.merges.merging.undo(book.tenant, merge.id), killed_at)
+            self.do(
+                lambda book: book.services.merges.merging.undo(book.tenant, merge.id), killed_at
+            )
         except (NotFound, Conflict):
             survivor = self.model.faces.get(merge.survivor)
             assert survivor is None or survivor.held or self.now - merge.at > UNDONE_WITHIN
@@ -255,7 +281,9 @@ class Forgetting(RuleBasedStateMachine):
     def forget(self, killed_at: int) -> None:
         """Keep to the days, and agree to what is too much for one sweep (privacy/retention)."""
         self.do(
-            lambda book: book.services.erasure.retention.sweep_tenant(book.tenant, lambda: 600.0, is_confirmed=True),
+            lambda book: book.services.erasure.retention.sweep_tenant(
+                book.tenant, lambda: 600.0, is_confirmed=True
+            ),
             killed_at,
         )
         self.model.keep_to(self.now)
@@ -274,7 +302,9 @@ class Forgetting(RuleBasedStateMachine):
     def the_book_is_the_model(self) -> None:
         book, items = self.book, self.book.storage.items
         book.date_pictures(self.now - timedelta(hours=7))
-        book.services.sweep.sweep_tenant(book.tenant, self.now.replace(hour=LISTED[0]), ["snapshots", "pictures"])
+        book.services.sweep.sweep_tenant(
+            book.tenant, self.now.replace(hour=LISTED[0]), ["snapshots", "pictures"]
+        )
         assert {one.faceid for one in book.services.faces.holds.list_all("shop")} == {
             faceid for faceid, known in self.model.faces.items() if known.held
         }
@@ -282,7 +312,10 @@ class Forgetting(RuleBasedStateMachine):
         assert observed == Counter((one.at, one.faceid) for one in self.model.seen)
         pictures = {one.key.rpartition("/")[2] for one in book.storage.uploads.walk("shop/door/")}
         assert pictures == set(self.model.pictures)
-        records = {one["capture"] for one in walk_items(items, keys.CAPTURES, keys.captures("shop", "door"))}
+        records = {
+            one["capture"]
+            for one in walk_items(items, keys.CAPTURES, keys.captures("shop", "door"))
+        }
         assert records == set(self.model.records)
         assert book.group_counts() == {
             group: sum(one.group == group for one in self.model.faces.values()) for group in UNSEEN

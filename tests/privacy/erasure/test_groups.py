@@ -1,4 +1,5 @@
-"""Groups that are deleted with their faces: gone at once for every process, erased behind it whatever is killed."""
+"""Groups that are deleted with their faces: gone at once for every process, erased behind it
+whatever is killed."""
 
 from contextlib import closing
 from dataclasses import dataclass
@@ -10,7 +11,14 @@ import pytest
 
 from chalicelib.book.commit import Change
 from chalicelib.book.merges.observations import ObservationMover
-from chalicelib.domain.errors import ConditionFailed, DefaultGroup, FaceHeld, FaceNotFound, GroupNotEmpty, GroupNotFound
+from chalicelib.domain.errors import (
+    ConditionFailed,
+    DefaultGroup,
+    FaceHeld,
+    FaceNotFound,
+    GroupNotEmpty,
+    GroupNotFound,
+)
 from chalicelib.domain.model import Edit, JournalEntry, NewFace
 from chalicelib.domain.rules.decision import SearchRequest
 from chalicelib.domain.rules.templates import gallery_group
@@ -32,16 +40,21 @@ def filled(book: Book, *seeds: int, group: str = "staff") -> list[str]:
     if services.groups.find(tenant, group) is None:
         services.groups.create(tenant, group, None, "")
     people = [
-        services.enrolment.enrol_largest_face(tenant, group, picture(Person(seed)), RULES, NewFace(name=NAME))
+        services.enrolment.enrol_largest_face(
+            tenant, group, picture(Person(seed)), RULES, NewFace(name=NAME)
+        )
         for seed in seeds
     ]
     return [one.faceid for one in people]
 
 
 def searched(book: Book, seed: int) -> list[str]:
-    """The ids of all faces that a search of all groups in this process finds, the most similar first."""
+    """The ids of all faces that a search of all groups in this process finds, the most similar
+    first."""
     probe = embedding_of(seed)[None, :]
-    answer = book.services.ports.search.search("shop", SearchRequest(book.tenant.model, probe, limit=50))
+    answer = book.services.ports.search.search(
+        "shop", SearchRequest(book.tenant.model, probe, limit=50)
+    )
     return [one.faceid for one in answer.candidates[0]]
 
 
@@ -62,7 +75,9 @@ def test_a_deleted_group_is_gone_at_once_for_everybody_and_its_name_is_free(book
         services.faces.get(tenant, gone[0])
     assert services.faces.by_id(tenant, gone) == {}
     for order in (FaceOrder.ENROLLED, FaceOrder.ARRIVED, FaceOrder.ID):
-        assert [one.faceid for one in services.faces.lists.read_page(tenant, None, order, 10).rows] == [left]
+        assert [
+            one.faceid for one in services.faces.lists.read_page(tenant, None, order, 10).rows
+        ] == [left]
         assert services.faces.lists.list_ids(tenant, None, order).ids == [left]
     assert [one.faceid for one in services.faces.search_by_name(tenant, NAME, 10).rows] == [left]
     assert searched(book, 1) == [left]
@@ -72,7 +87,9 @@ def test_a_deleted_group_is_gone_at_once_for_everybody_and_its_name_is_free(book
     assert services.groups.get_by_name(tenant, "staff").count == 1
 
 
-def test_a_process_that_holds_the_gallery_finds_nobody_of_the_group_any_more(book: Book, tmp_path: Path) -> None:
+def test_a_process_that_holds_the_gallery_finds_nobody_of_the_group_any_more(
+    book: Book, tmp_path: Path
+) -> None:
     gone = filled(book, *range(1, 6))
     filled(book, 9, group="guests")
     with closing(Book(tmp_path / "data")) as other:
@@ -110,7 +127,8 @@ def test_a_tenant_whose_deletions_erase_has_receipts_of_all_faces(book: Book) ->
     book.services.tenants.change_settings("shop", {"deletes_erase": True})
     filled(book, 1, 2, 3)
     book.services.deletion.groups.delete(book.tenant, "staff", by="rekognition")
-    book.services.tenants.change_settings("shop", {"deletes_erase": False})  # it is done as it was asked for
+    # it is done as it was asked for
+    book.services.tenants.change_settings("shop", {"deletes_erase": False})
     person.worked_off(book)
     [erasure] = book.services.erasure.records.read_page("shop", 10).rows
     assert (erasure.number, erasure.by, len(erasure.faces)) == (3, "rekognition", 3)
@@ -160,7 +178,9 @@ def test_a_hold_that_comes_just_behind_the_deletion_finds_no_face(book: Book) ->
     before = book.tenant
     book.services.deletion.groups.delete(book.tenant, "staff")
     with pytest.raises(ConditionFailed):
-        book.services.writer.commit("shop", Change((), (), within=frozenset({group_of(book, face)})))
+        book.services.writer.commit(
+            "shop", Change((), (), within=frozenset({group_of(book, face)}))
+        )
     with pytest.raises(FaceNotFound):
         book.services.faces.holds.set(book.tenant, face, "case 7")
     assert before.gone == frozenset()
@@ -195,7 +215,9 @@ def test_nobody_brings_a_face_of_the_group_back_into_a_gallery(book: Book) -> No
     assert tenant.gone == frozenset()
 
 
-def test_default_groups_and_those_that_are_not_there_are_refused_and_empty_ones_leave_nothing(book: Book) -> None:
+def test_default_groups_and_those_that_are_not_there_are_refused_and_empty_ones_leave_nothing(
+    book: Book,
+) -> None:
     filled(book)
     with pytest.raises(DefaultGroup):
         book.services.deletion.groups.delete(book.tenant, "stranger")
@@ -234,7 +256,10 @@ def test_two_workers_at_once_erase_the_same(book: Book) -> None:
     items = Meanwhile(book.storage.items)
     tenant = book.tenant
     slow = book_with(book.services, items=items).deletion.groups
-    items.first += [lambda: None, lambda: book.services.deletion.groups.erase_faces(tenant, group_id, lambda: 600.0)]
+    items.first += [
+        lambda: None,
+        lambda: book.services.deletion.groups.erase_faces(tenant, group_id, lambda: 600.0),
+    ]
     slow.erase_faces(tenant, group_id, lambda: 600.0)
     person.worked_off(book)
     assert stored(book) == set()
@@ -247,7 +272,9 @@ def test_a_face_that_takes_a_freed_id_in_another_group_is_not_deleted(book: Book
         services.groups.create(book.tenant, name, None, "")
 
     def enrol(group: str, seed: int) -> None:
-        services.enrolment.enrol_largest_face(book.tenant, group, picture(Person(seed)), RULES, NewFace(faceid="emp-7"))
+        services.enrolment.enrol_largest_face(
+            book.tenant, group, picture(Person(seed)), RULES, NewFace(faceid="emp-7")
+        )
 
     enrol("staff", 1)
     services.deletion.groups.delete(book.tenant, "staff")
@@ -311,7 +338,9 @@ def test_no_receipt_is_signed_while_the_face_is_stored(book: Book) -> None:
     assert not stored(book)
 
 
-def test_a_record_has_no_more_faces_than_it_takes_with_those_that_were_merged_into_them(book: Book) -> None:
+def test_a_record_has_no_more_faces_than_it_takes_with_those_that_were_merged_into_them(
+    book: Book,
+) -> None:
     services = book.services
     gone = filled(book, *range(1, 7))
     for survivor, other in (gone[:2], gone[2:4]):
@@ -329,7 +358,9 @@ def test_a_record_has_no_more_faces_than_it_takes_with_those_that_were_merged_in
 def test_a_group_with_users_is_not_deleted_as_an_empty_one(book: Book) -> None:
     services = book.services
     filled(book)
-    services.users.create(book.tenant, services.groups.get_by_name(book.tenant, "staff"), "ann.smith")
+    services.users.create(
+        book.tenant, services.groups.get_by_name(book.tenant, "staff"), "ann.smith"
+    )
     with pytest.raises(GroupNotEmpty, match="1 users"):
         services.groups.delete(book.tenant, "staff")
     services.deletion.groups.delete(book.tenant, "staff")

@@ -1,4 +1,5 @@
-"""A tenant whose signing key cannot be read any more: erasures and hours of the audit wait, until it is renewed."""
+"""A tenant whose signing key cannot be read any more: erasures and hours of the audit wait, until
+it is renewed."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
@@ -35,8 +36,12 @@ def book(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Book]:
             aws = stack.enter_context(storage_stack(stack="lost"))
             first = stack.enter_context(closing(Book(tmp_path / "data", kept=storage_on(aws))))
             signs_once(first)
-            another = KmsVault(aws.client("kms"), aws.client("kms").create_key()["KeyMetadata"]["KeyId"])
-            restored = Book(tmp_path / "data", lambda kept: replace(kept, vault=another), kept=storage_on(aws))
+            another = KmsVault(
+                aws.client("kms"), aws.client("kms").create_key()["KeyMetadata"]["KeyId"]
+            )
+            restored = Book(
+                tmp_path / "data", lambda kept: replace(kept, vault=another), kept=storage_on(aws)
+            )
             made = stack.enter_context(closing(restored))
             made.clock.advance(timedelta(hours=3))
         yield made
@@ -54,9 +59,13 @@ def signs_once(book: Book) -> None:
 
 def erased(book: Book, seed: int) -> str:
     """Enrol somebody and erase them; return the erasure's id."""
-    with audit_events.begin_audit_event(AuditEvent("POST /v1/faces", "key first", kind_of("POST /v1/faces"))):
+    with audit_events.begin_audit_event(
+        AuditEvent("POST /v1/faces", "key first", kind_of("POST /v1/faces"))
+    ):
         face = book.enrol(Person(seed))
-    [id_] = book.services.deletion.delete_faces(book.tenant, [face.faceid], by="first", erase=True).erasures
+    [id_] = book.services.deletion.delete_faces(
+        book.tenant, [face.faceid], by="first", erase=True
+    ).erasures
     return id_
 
 
@@ -72,10 +81,8 @@ def renewed(book: Book, *, is_lost: bool) -> None:
 
 def test_what_waits_is_signed_by_the_next_sweep_after_the_key_was_renewed(book: Book) -> None:
     services = book.services
-    first, before = (
-        services.erasure.records.read_page("shop", 1).rows[0],
-        services.audit.signing.read_public_keys("shop").current,
-    )
+    first = services.erasure.records.read_page("shop", 1).rows[0]
+    before = services.audit.signing.read_public_keys("shop").current
     id_, hours = erased(book, 2), services.audit.chain.read_end("shop").number
     for _ in range(3):
         with pytest.raises(Busy, match=r"erasures, audit$"):

@@ -1,4 +1,5 @@
-"""Somebody is erased while cameras go on seeing the person: nothing has the old id, who came after is a stranger."""
+"""Somebody is erased while cameras go on seeing the person: nothing has the old id, who came after
+is a stranger."""
 
 import json
 from collections.abc import Sequence
@@ -38,14 +39,19 @@ def shots() -> list[Shot]:
 def test_who_is_seen_meanwhile_leaves_nothing_under_the_old_id_and_comes_back_as_a_stranger(
     book: Book, earlier: int
 ) -> None:
-    """So many captures are dealt with earlier; the others arrive together with the wish, and all once more later."""
+    """So many captures are dealt with earlier; the others arrive together with the wish, and all
+    once more later."""
     face, wanted = lived(book)
     old = face.faceid
     captures = [book.put(one) for one in shots()]
     seen = [book.deliver(one) for one in captures[:earlier]]
     erase = partial(book.services.deletion.delete_faces, book.tenant, [old], by="first", erase=True)
-    deleted, *now = side_by_side([erase, *(partial(book.deliver, one) for one in captures[earlier:])])
-    side_by_side([partial(person.worked_off, book), *(partial(book.deliver, one) for one in captures)])
+    deleted, *now = side_by_side(
+        [erase, *(partial(book.deliver, one) for one in captures[earlier:])]
+    )
+    side_by_side(
+        [partial(person.worked_off, book), *(partial(book.deliver, one) for one in captures)]
+    )
 
     assert book.services.erasure.records.get("shop", *deleted.erasures).done_at is not None
     assert person.held(book, face) == {}
@@ -63,7 +69,8 @@ def test_who_is_seen_meanwhile_leaves_nothing_under_the_old_id_and_comes_back_as
 def test_who_is_erased_between_two_writes_of_another_process_that_found_her_leaves_nothing_there(
     book: Book, tmp_path: Path, way: str, writes: int
 ) -> None:
-    """The deletion, and what can be done at once, come after so many transactions of the capture, or of the search."""
+    """The deletion, and what can be done at once, come after so many transactions of the capture,
+    or of the search."""
     face, wanted = lived(book)
     others = (Person(person.FINN),) if way == "beside another" else ()
     taken = Shot(MONDAY + timedelta(days=10), (Person(person.EVA, side_px=80.0), *others))
@@ -82,7 +89,9 @@ def test_who_is_erased_between_two_writes_of_another_process_that_found_her_leav
         if capture:
             capture = other.deliver(capture)
         else:
-            other.services.recognition.face_analysis.search_by_picture(other.tenant, taken.picture, RULES)
+            other.services.recognition.face_analysis.search_by_picture(
+                other.tenant, taken.picture, RULES
+            )
     if book.services.faces.by_id(book.tenant, [face.faceid]):
         erase()  # it made fewer
     person.worked_off(book)
@@ -92,7 +101,9 @@ def test_who_is_erased_between_two_writes_of_another_process_that_found_her_leav
     assert not book.services.consistency.list_disagreements("shop")
 
 
-def test_who_is_enrolled_with_the_id_while_its_erasure_goes_on_keeps_what_is_the_own(book: Book) -> None:
+def test_who_is_enrolled_with_the_id_while_its_erasure_goes_on_keeps_what_is_the_own(
+    book: Book,
+) -> None:
     """Also of a camera that was offline: it saw the new one before either was enrolled."""
     services, tenant = book.services, book.tenant
     services.webhooks.hooks.add("shop", None)
@@ -100,7 +111,12 @@ def test_who_is_enrolled_with_the_id_while_its_erasure_goes_on_keeps_what_is_the
     def live(seed: int, name: str) -> Face:
         sent, asked = picture(Person(seed)), RequestId(f"v1#first#{name}", "d")
         services.enrolment.enrol_largest_face(
-            tenant, "regular", sent, RULES, NewFace(faceid="seven", name=name, note=f"note of {name}"), request=asked
+            tenant,
+            "regular",
+            sent,
+            RULES,
+            NewFace(faceid="seven", name=name, note=f"note of {name}"),
+            request=asked,
         )
         book.see(shot(seed, seed), shot(seed + 60, seed, person.FINN))
         [finn] = [one for one in book.faces() if one.faceid != "seven"]
@@ -114,29 +130,44 @@ def test_who_is_enrolled_with_the_id_while_its_erasure_goes_on_keeps_what_is_the
     gus = live(person.GUS, "Gus")
     person.worked_off(book)
 
-    assert person.left(book, {name: data for name, data in wanted.items() if name != "faceid"}) == []
+    assert (
+        person.left(book, {name: data for name, data in wanted.items() if name != "faceid"}) == []
+    )
     held = person.held(book, gus)
-    numbers = {"observations": 3, "captures": 2, "outbox": 2, "requests": 1, "duplicates": 1, "audit": 2}
+    numbers = {
+        "observations": 3,
+        "captures": 2,
+        "outbox": 2,
+        "requests": 1,
+        "duplicates": 1,
+        "audit": 2,
+    }
     assert {name: held.get(name) for name in numbers} == numbers
     assert not services.consistency.list_disagreements("shop")
 
 
 def lived(book: Book) -> tuple[Face, dict[str, bytes]]:
-    """She came on three days and has a name: her face, and what must be nowhere once she is erased."""
+    """She came on three days and has a name: her face, and what must be nowhere once she is
+    erased."""
     first = book.see(*(shot(day * person.DAY, person.EVA) for day in range(3)))[0]
     faceid = first.sightings[0].faceid or ""
-    book.services.enrolment.update.change_face(book.tenant, faceid, person.changes(person.NAME, person.NOTE))
+    book.services.enrolment.update.change_face(
+        book.tenant, faceid, person.changes(person.NAME, person.NOTE)
+    )
     book.sweep()
     face = book.services.faces.get(book.tenant, faceid)
     return face, person.needles(book, face, faceid, [first.id])
 
 
 def shown_of(book: Book, captures: Sequence[Capture], faceid: str) -> list[str]:
-    """The captures in which she was seen under her old id, and whose stored picture shows her still."""
+    """The captures in which she was seen under her old id, and whose stored picture shows her
+    still."""
     found = []
     for capture in captures:
         if faceid in {one.faceid for one in capture.sightings}:
-            data = book.storage.uploads.get(keys.capture_picture("shop", "door", capture.id)) or b"[]"
+            data = (
+                book.storage.uploads.get(keys.capture_picture("shop", "door", capture.id)) or b"[]"
+            )
             if person.EVA in {one["seed"] for one in json.loads(data)}:
                 found.append(capture.id)
     return found

@@ -1,4 +1,5 @@
-"""A rejection remembers what the sighting was, as long as that can be taken back: 100 days, and not a night longer."""
+"""A rejection remembers what the sighting was, as long as that can be taken back: 100 days, and not
+a night longer."""
 
 from contextlib import closing
 from datetime import timedelta
@@ -25,7 +26,9 @@ OTHERS = {"asked": True, "learnt": {"0001772528640000-aacd8405bcae0ecc61d5-0": 1
 def make_known(book: Book, seed: int = 1) -> str:
     """Enrol somebody who stays."""
     faceid = book.enrol(Person(seed)).faceid
-    book.services.enrolment.update.change_face(book.tenant, faceid, FaceChanges(name="Ann", new_group_name=REGULAR))
+    book.services.enrolment.update.change_face(
+        book.tenant, faceid, FaceChanges(name="Ann", new_group_name=REGULAR)
+    )
     return faceid
 
 
@@ -38,7 +41,9 @@ def reject(book: Book, faceid: str, seed: int = 1) -> None:
 
 
 def list_negatives(book: Book, faceid: str) -> list[Item]:
-    return list(walk_items(book.storage.items, keys.NEGATIVES, "shop", between=keys.negatives_range(faceid)))
+    return list(
+        walk_items(book.storage.items, keys.NEGATIVES, "shop", between=keys.negatives_range(faceid))
+    )
 
 
 def sweep_later(book: Book, days: float) -> None:
@@ -49,7 +54,9 @@ def sweep_later(book: Book, days: float) -> None:
     book.services.sweep.sweep_tenant(book.tenant, night)
 
 
-def test_a_rejection_forgets_what_the_sighting_was_when_it_cannot_be_taken_back_any_more(book: Book) -> None:
+def test_a_rejection_forgets_what_the_sighting_was_when_it_cannot_be_taken_back_any_more(
+    book: Book,
+) -> None:
     faceid = make_known(book)
     reject(book, faceid)
     before = list_negatives(book, faceid)
@@ -61,7 +68,9 @@ def test_a_rejection_forgets_what_the_sighting_was_when_it_cannot_be_taken_back_
     reject(book, eva, 2)
     sweep_later(book, 10)
     [old], [new] = list_negatives(book, faceid), list_negatives(book, eva)
-    assert old == {name: value for name, value in before[0].items() if name not in MEMORY}, "templates stay"
+    assert old == {name: value for name, value in before[0].items() if name not in MEMORY}, (
+        "templates stay"
+    )
     assert "was" in new
     assert not book.services.consistency.list_disagreements("shop")
 
@@ -82,7 +91,10 @@ def test_of_a_held_or_restricted_face_nothing_is_forgotten(book: Book, mark: str
 def test_a_template_that_another_model_adds_meanwhile_stays(tmp_path: Path) -> None:
     """And the next night forgets what the sighting was."""
     calls = Calls()
-    with closing(Book(tmp_path / "data", wrap=calls.wrap)) as book, closing(Book(tmp_path / "data")) as other:
+    with (
+        closing(Book(tmp_path / "data", wrap=calls.wrap)) as book,
+        closing(Book(tmp_path / "data")) as other,
+    ):
         faceid = make_known(book)
         reject(book, faceid)
         book.clock.advance(timedelta(days=110))
@@ -90,7 +102,9 @@ def test_a_template_that_another_model_adds_meanwhile_stays(tmp_path: Path) -> N
         def add_template() -> None:
             negatives = other.services.recognition.negatives
             [one] = negatives.read_of_face("shop", other.services.faces.get(other.tenant, faceid))
-            assert negatives.add_template("shop", faceid, one, replace(one.templates[0], model="another"))
+            assert negatives.add_template(
+                "shop", faceid, one, replace(one.templates[0], model="another")
+            )
 
         calls.let(1, add_template, "items.transact")
         assert book.services.erasure.traces.forget_memories(book.tenant)
@@ -108,5 +122,7 @@ def test_if_the_time_runs_out_another_run_goes_on(book: Book) -> None:
     book.clock.advance(timedelta(days=110))
     left = []
     while not book.services.erasure.traces.forget_memories(book.tenant, lambda: 0.0):
-        left.append(sum("was" in one for faceid in people.values() for one in list_negatives(book, faceid)))
+        left.append(
+            sum("was" in one for faceid in people.values() for one in list_negatives(book, faceid))
+        )
     assert left == [2, 1, 0]

@@ -34,4 +34,6 @@ def test_pictures_that_no_face_names_are_removed_after_hours(
     assert len(pictures(services)) == 5, "not an hour of LISTED"
     orphans.delete("camera", clock.now().replace(hour=9))
 
-    assert pictures(services) == {key.rsplit("/", 1)[1] for key in with_thumbnails([face.picture_key])}
+    assert pictures(services) == {
+        key.rsplit("/", 1)[1] for key in with_thumbnails([face.picture_key])
+    }

@@ -40,15 +40,26 @@ def switch(book: Book, **settings: object) -> None:
 
 def stored(book: Book) -> list[str]:
     """Every object that shows somebody."""
-    blobs = (*book.storage.blobs.walk(keys.face_pictures("shop")), *book.storage.uploads.walk("shop/"))
+    blobs = (
+        *book.storage.blobs.walk(keys.face_pictures("shop")),
+        *book.storage.uploads.walk("shop/"),
+    )
     return [blob.key for blob in blobs]
 
 
 def some_of_everything(book: Book) -> list[Capture]:
-    """An enrolment, a second photo, strangers, what was learnt, a merge, and a face that was cut out of a capture."""
+    """An enrolment, a second photo, strangers, what was learnt, a merge, and a face that was cut
+    out of a capture."""
     ann = book.enrol(Person(ANN))
-    book.services.enrolment.pictures.add_photo(book.tenant, ann.faceid, picture(Person(ANN, side_px=60.0)), RULES)
-    seen = book.see(shot(0, BOB), shot(1, EVE), shot(DAY, ANN), Shot(shot(2 * DAY).at, (Person(ANN, side_px=90.0),)))
+    book.services.enrolment.pictures.add_photo(
+        book.tenant, ann.faceid, picture(Person(ANN, side_px=60.0)), RULES
+    )
+    seen = book.see(
+        shot(0, BOB),
+        shot(1, EVE),
+        shot(DAY, ANN),
+        Shot(shot(2 * DAY).at, (Person(ANN, side_px=90.0),)),
+    )
     bob, eve = (capture.sightings[0].faceid or "" for capture in seen[:2])
     book.services.merges.merging.merge(book.tenant, bob, eve)
     book.services.captures.pictures.get_crop_url(book.tenant, "door", seen[0].id, 0)
@@ -61,19 +72,30 @@ def test_with_pictures_off_nothing_is_stored_and_everybody_is_known(book: Book) 
     assert stored(book) == []
     again = book.see(shot(3 * DAY, ANN), shot(3 * DAY + 1, BOB))
     assert [capture.sightings[0].faceid for capture in again] == first
-    found = book.services.recognition.face_analysis.search_by_picture(book.tenant, picture(Person(BOB)), RULES)
+    found = book.services.recognition.face_analysis.search_by_picture(
+        book.tenant, picture(Person(BOB)), RULES
+    )
     assert found.match.face.faceid == first[1]
     assert [len(face.pictures) > 0 for face in book.faces()] == [True] * len(book.faces())
 
 
 def some_of_everything_without_pictures(book: Book) -> list[str]:
     ann = book.enrol(Person(ANN))
-    book.services.enrolment.pictures.add_photo(book.tenant, ann.faceid, picture(Person(ANN, side_px=60.0)), RULES)
-    seen = book.see(shot(0, BOB), shot(1, EVE), shot(DAY, ANN), Shot(shot(2 * DAY).at, (Person(ANN, side_px=90.0),)))
+    book.services.enrolment.pictures.add_photo(
+        book.tenant, ann.faceid, picture(Person(ANN, side_px=60.0)), RULES
+    )
+    seen = book.see(
+        shot(0, BOB),
+        shot(1, EVE),
+        shot(DAY, ANN),
+        Shot(shot(2 * DAY).at, (Person(ANN, side_px=90.0),)),
+    )
     bob, eve = (capture.sightings[0].faceid or "" for capture in seen[:2])
     merge = book.services.merges.merging.merge(book.tenant, bob, eve)
     book.services.merges.merging.undo(book.tenant, merge.id)
-    copied = book.services.enrolment.everybody.enrol_stored_face(book.tenant, "vip", ann.faceid, NO_LABELS)
+    copied = book.services.enrolment.everybody.enrol_stored_face(
+        book.tenant, "vip", ann.faceid, NO_LABELS
+    )
     book.services.deletion.delete_faces(book.tenant, [copied.face.faceid])
     return [ann.faceid, bob]
 
@@ -103,7 +125,9 @@ def test_the_sweep_goes_on_where_its_time_ran_out(book: Book) -> None:
     assert stored(book) == []
 
 
-def test_of_a_group_its_faces_and_the_captures_that_show_them_lose_their_pictures(book: Book) -> None:
+def test_of_a_group_its_faces_and_the_captures_that_show_them_lose_their_pictures(
+    book: Book,
+) -> None:
     some_of_everything(book)
     switch(book, no_pictures_of=frozenset({"stranger"}))
     book.sweep()
@@ -114,7 +138,9 @@ def test_of_a_group_its_faces_and_the_captures_that_show_them_lose_their_picture
     [one] = book.see(Shot(shot(4 * DAY).at, (Person(ANN), Person(BOB, side_px=90.0))))
     assert keys.capture_picture("shop", "door", one.id) not in stored(book)
     ann = next(face for face in book.faces() if face.group_id == "regular")
-    book.services.enrolment.update.change_face(book.tenant, ann.faceid, FaceChanges(new_group_name="stranger"))
+    book.services.enrolment.update.change_face(
+        book.tenant, ann.faceid, FaceChanges(new_group_name="stranger")
+    )
     assert book.services.faces.get(book.tenant, ann.faceid).picture_keys == ()
 
 
@@ -157,10 +183,20 @@ Deed = tuple[str, int]
 
 
 @examples(6, 100)
-@given(st.lists(st.tuples(st.sampled_from(["see", "enrol", "merge", "undo", "off", "on", "sweep"]), st.integers(0, 3))))
-def test_in_any_order_a_sweep_with_pictures_off_leaves_none_and_everybody_is_found(done: list[Deed]) -> None:
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["see", "enrol", "merge", "undo", "off", "on", "sweep"]),
+            st.integers(0, 3),
+        )
+    )
+)
+def test_in_any_order_a_sweep_with_pictures_off_leaves_none_and_everybody_is_found(
+    done: list[Deed],
+) -> None:
     with tempfile.TemporaryDirectory() as folder, closing(Book(Path(folder) / "data")) as book:
-        # Ids rise within a process, and by an id the service knows since when a face is: no clock may be behind them.
+        # Ids rise within a process, and by an id the service knows since when a face is: no clock
+        # may be behind them.
         book.clock.advance(made_at(time_ordered_id(book.clock.now())) - book.clock.now())
         begin = (book.clock.now() - MONDAY) / timedelta(minutes=1)
         for number, (what, who) in enumerate(done):
@@ -172,7 +208,9 @@ def test_in_any_order_a_sweep_with_pictures_off_leaves_none_and_everybody_is_fou
             elif what == "merge" and len(ids) > 1 and ids[0] != ids[who % len(ids)]:
                 book.services.merges.merging.merge(book.tenant, ids[0], ids[who % len(ids)])
             elif what == "undo":
-                for merge in [one for one in book.services.merges.records.list_all("shop") if one.is_active][-1:]:
+                for merge in [
+                    one for one in book.services.merges.records.list_all("shop") if one.is_active
+                ][-1:]:
                     book.services.merges.merging.undo(book.tenant, merge.id)
             elif what in ("off", "on"):
                 switch(book, keeps_pictures=what == "on")
@@ -183,7 +221,11 @@ def test_in_any_order_a_sweep_with_pictures_off_leaves_none_and_everybody_is_fou
         book.sweep()
         assert stored(book) == []
         assert [key for face in book.faces() for key in face.picture_keys] == []
-        kept = [one.backup.face.picture_keys for one in book.services.merges.records.list_all("shop") if one.backup]
+        kept = [
+            one.backup.face.picture_keys
+            for one in book.services.merges.records.list_all("shop")
+            if one.backup
+        ]
         assert [key for some in kept for key in some] == []
         assert wrong(book) == []
         assert all(face.templates for face in book.faces())

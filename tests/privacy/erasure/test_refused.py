@@ -1,4 +1,5 @@
-"""Who was erased does not come back by an old file: not with the id, and not by the same picture."""
+"""Who was erased does not come back by an old file: not with the id, and not by the same
+picture."""
 
 from collections.abc import Callable
 from contextlib import closing
@@ -65,7 +66,8 @@ def test_who_was_deleted_and_not_erased_comes_in(book: Book) -> None:
 
 
 def test_the_picture_is_refused_by_a_receipt_that_a_restored_book_was_given(book: Book) -> None:
-    """The book is from before the enrolment, so the erasure that is done again finds nothing to remove."""
+    """The book is from before the enrolment, so the erasure that is done again finds nothing to
+    remove."""
     book.enrol(EVA)
     book.services.deletion.delete_faces(book.tenant, book.faceids(), by="first", erase=True)
     person.worked_off(book)
@@ -79,7 +81,8 @@ def test_the_picture_is_refused_by_a_receipt_that_a_restored_book_was_given(book
         book.enrol(EVA, faceid="again", refuses_erased=True)
 
 
-# --- what it costs ----------------------------------------------------------------------------------------------------
+# --- what it costs
+# --------------------------------------------------------------------------------------------------
 
 
 def enrol_asking(book: Book, seed: int, faceid: str | None = None) -> None:
@@ -88,15 +91,21 @@ def enrol_asking(book: Book, seed: int, faceid: str | None = None) -> None:
 
 def test_all_erasures_are_read_once_and_not_for_each_who_is_enrolled(tmp_path: Path) -> None:
     meter = Meter()
-    with closing(Book(tmp_path, wrap=lambda given: replace(given, items=MeteredItems(given.items, meter)))) as book:
+    with closing(
+        Book(tmp_path, wrap=lambda given: replace(given, items=MeteredItems(given.items, meter)))
+    ) as book:
         for seed in range(20):
             book.enrol(Person(seed), faceid=f"gone{seed}")
-            book.services.deletion.delete_faces(book.tenant, [f"gone{seed}"], by="first", erase=True)
+            book.services.deletion.delete_faces(
+                book.tenant, [f"gone{seed}"], by="first", erase=True
+            )
         enrol_asking(book, 100)
         meter.clear()
         for seed in range(101, 111):
             enrol_asking(book, seed, f"new{seed}")
-        assert {name: units for name, units in meter.reads.items() if name.startswith("erasures")} == {}
+        assert {
+            name: units for name, units in meter.reads.items() if name.startswith("erasures")
+        } == {}
         for seed in range(20):
             with pytest.raises(FaceErased, match="this very picture"):
                 enrol_asking(book, seed)
@@ -121,7 +130,9 @@ def erase_with_its_group(book: Book) -> None:
 
 def erase_what_only_the_audit_knows_as_merged(book: Book) -> None:
     survivor = book.enrol(OTHER, faceid="other").faceid
-    with audit_events.begin_audit_event(AuditEvent("POST /v1/faces/{id}/merge", "key first", ActKind.CHANGE)):
+    with audit_events.begin_audit_event(
+        AuditEvent("POST /v1/faces/{id}/merge", "key first", ActKind.CHANGE)
+    ):
         book.services.merges.merging.merge(book.tenant, survivor, "eva")
     book.clock.advance(UNDONE_WITHIN + timedelta(days=1))
     book.sweep()
@@ -139,7 +150,13 @@ def note_as_done_again(book: Book) -> None:
     book.services.erasure.again.end(receipt)
 
 
-WAYS = [erase_face, erase_deleted, erase_with_its_group, erase_what_only_the_audit_knows_as_merged, note_as_done_again]
+WAYS = [
+    erase_face,
+    erase_deleted,
+    erase_with_its_group,
+    erase_what_only_the_audit_knows_as_merged,
+    note_as_done_again,
+]
 
 
 @pytest.mark.parametrize("erase", WAYS)
@@ -157,7 +174,9 @@ def test_a_process_that_has_read_all_erasures_hears_of_one_that_another_process_
             enrol_asking(warm, 102, "eva")
 
 
-def test_an_erasure_of_an_earlier_version_which_marks_none_is_heard_of_in_some_minutes(book: Book) -> None:
+def test_an_erasure_of_an_earlier_version_which_marks_none_is_heard_of_in_some_minutes(
+    book: Book,
+) -> None:
     enrol_asking(book, 7)
     before = book.services.storage.items.get(keys.DIRECTORY, ("shop", keys.ERASURES_ITEM))
     book.enrol(EVA, faceid="eva")
@@ -178,7 +197,9 @@ def test_the_id_is_refused_between_the_last_step_and_the_receipt(tmp_path: Path)
         erase_face(book)
         [erasure] = book.services.erasure.records.list_all("shop")
         wiped = add_face_hashes(erasure, book.services.audit.signing.read_face_key("shop"))
-        wiped = replace(wiped, faceids=(), names=(), pseudonym="", step=wiped.steps.index(Step.RECEIPT))
+        wiped = replace(
+            wiped, faceids=(), names=(), pseudonym="", step=wiped.steps.index(Step.RECEIPT)
+        )
         book.storage.items.transact([Put(keys.ERASURES, erasure_item("shop", wiped))])
         with pytest.raises(FaceErased, match="who had the id"):
             enrol_asking(book, 101, "eva")

@@ -1,4 +1,5 @@
-"""What a tenant keeps no longer goes, and nothing else: by kind and group, but nothing of faces under legal hold."""
+"""What a tenant keeps no longer goes, and nothing else: by kind and group, but nothing of faces
+under legal hold."""
 
 import os
 from datetime import timedelta
@@ -46,7 +47,9 @@ def swept(book: Book) -> None:
 
 def plan(book: Book, kind: Kind, group: str | None = None) -> Planned:
     return next(
-        one for one in book.services.erasure.retention.plan(book.tenant) if (one.kind, one.group) == (kind, group)
+        one
+        for one in book.services.erasure.retention.plan(book.tenant)
+        if (one.kind, one.group) == (kind, group)
     )
 
 
@@ -61,12 +64,16 @@ def observed(book: Book) -> list[str]:
     return [
         item["faceid"]
         for day in sorted(days)
-        for item in walk_items(book.storage.items, keys.OBSERVATIONS, keys.observations("shop", day))
+        for item in walk_items(
+            book.storage.items, keys.OBSERVATIONS, keys.observations("shop", day)
+        )
     ]
 
 
 def captures(book: Book) -> int:
-    return sum(1 for _ in walk_items(book.storage.items, keys.CAPTURES, keys.captures("shop", "door")))
+    return sum(
+        1 for _ in walk_items(book.storage.items, keys.CAPTURES, keys.captures("shop", "door"))
+    )
 
 
 def pictures(book: Book) -> int:
@@ -81,9 +88,13 @@ def test_a_stranger_goes_who_was_not_seen_for_the_days_of_the_tenant(book: Book)
     book.clock.advance(5 * DAY - timedelta(hours=1))
     swept(book)
     assert set(book.faceids()) == {eva, finn}, "ten days are not over"
-    assert plan(book, Kind.FACES, "stranger") == Planned(Kind.FACES, "stranger", 10, 0, 2, oldest=MONDAY)
+    assert plan(book, Kind.FACES, "stranger") == Planned(
+        Kind.FACES, "stranger", 10, 0, 2, oldest=MONDAY
+    )
     book.clock.advance(timedelta(hours=1))
-    assert plan(book, Kind.FACES, "stranger") == Planned(Kind.FACES, "stranger", 10, 1, 2, oldest=MONDAY)
+    assert plan(book, Kind.FACES, "stranger") == Planned(
+        Kind.FACES, "stranger", 10, 1, 2, oldest=MONDAY
+    )
     swept(book)
     assert set(book.faceids()) == {finn}
     assert book.group_counts()["stranger"] == 1
@@ -94,7 +105,9 @@ def test_of_regulars_and_of_own_groups_nobody_goes_unless_that_is_set(book: Book
     own = book.services.groups.create(book.tenant, "staff", 10, "")
     eva, finn, gus = (seen(book, seed) for seed in (1, 2, 3))
     for faceid, group in ((eva, "regular"), (finn, "staff")):
-        book.services.enrolment.update.change_face(book.tenant, faceid, FaceChanges(new_group_name=group))
+        book.services.enrolment.update.change_face(
+            book.tenant, faceid, FaceChanges(new_group_name=group)
+        )
     book.clock.advance(1_000 * DAY)
     swept(book)
     assert set(book.faceids()) == {eva, finn}, "strangers go after 90 days"
@@ -126,7 +139,9 @@ def test_what_a_person_changes_stays_as_long_as_if_it_had_been_seen(book: Book) 
     sets(book, stranger_days=10)
     eva, finn = seen(book, 1), seen(book, 2)
     book.clock.advance(8 * DAY)
-    book.services.enrolment.update.change_face(book.tenant, eva, FaceChanges(note="asked for her bag"))
+    book.services.enrolment.update.change_face(
+        book.tenant, eva, FaceChanges(note="asked for her bag")
+    )
     book.services.enrolment.update.change_face(book.tenant, finn, FaceChanges(note=""))
     book.clock.advance(8 * DAY)
     swept(book)
@@ -150,7 +165,9 @@ def test_a_held_face_stays_with_its_observations_and_captures(book: Book) -> Non
 
     book.services.faces.holds.lift(book.tenant, eva, "closed")
     swept(book)
-    assert (set(book.faceids()), captures(book), pictures(book)) == ({eva}, 0, 0), "a person changed her just now"
+    assert (set(book.faceids()), captures(book), pictures(book)) == ({eva}, 0, 0), (
+        "a person changed her just now"
+    )
     assert observed(book) == []
     book.clock.advance(11 * DAY)
     swept(book)
@@ -173,14 +190,18 @@ def test_a_face_that_somebody_is_to_look_at_stays(book: Book) -> None:
     assert set(book.faceids()) == set()
 
 
-def test_observations_go_with_sealed_days_and_calendar_and_statistics_stay_right(book: Book) -> None:
+def test_observations_go_with_sealed_days_and_calendar_and_statistics_stay_right(
+    book: Book,
+) -> None:
     sets(book, stranger_days=None, observation_days=150, time_zone="Asia/Tokyo")
     for number in range(5):
         seen(book, number)
         book.clock.advance(DAY)
     book.services.statistics.sealing.seal_tenant(book.tenant)
     book.clock.advance(147 * DAY)
-    assert plan(book, Kind.OBSERVATIONS) == Planned(Kind.OBSERVATIONS, None, 150, 2, 5, oldest=MONDAY)
+    assert plan(book, Kind.OBSERVATIONS) == Planned(
+        Kind.OBSERVATIONS, None, 150, 2, 5, oldest=MONDAY
+    )
     swept(book)
     assert len(observed(book)) == 3
     book.services.statistics.sealing.seal_tenant(book.tenant)
@@ -189,8 +210,16 @@ def test_observations_go_with_sealed_days_and_calendar_and_statistics_stay_right
     swept(book)
     book.services.statistics.sealing.seal_tenant(book.tenant)
     assert observed(book) == []
-    assert list(walk_items(book.storage.items, keys.SUMMARIES, keys.totals("shop", "Asia/Tokyo"))) == []
-    assert list(walk_items(book.storage.items, keys.SUMMARIES, keys.label_counts("shop", "Asia/Tokyo"))) == []
+    assert (
+        list(walk_items(book.storage.items, keys.SUMMARIES, keys.totals("shop", "Asia/Tokyo")))
+        == []
+    )
+    assert (
+        list(
+            walk_items(book.storage.items, keys.SUMMARIES, keys.label_counts("shop", "Asia/Tokyo"))
+        )
+        == []
+    )
     assert list(book.storage.blobs.walk(keys.zones_columns("shop"))) == []
 
 
@@ -202,7 +231,9 @@ def test_seals_of_an_earlier_time_zone_go_too(book: Book) -> None:
     sets(book, time_zone="Europe/Berlin")
     book.services.statistics.sealing.seal_tenant(book.tenant)
     swept(book)
-    assert len(list(book.storage.blobs.walk(keys.zones_columns("shop")))) == 2, "not before their days go"
+    assert len(list(book.storage.blobs.walk(keys.zones_columns("shop")))) == 2, (
+        "not before their days go"
+    )
     book.clock.advance(200 * DAY)
     swept(book)
     assert list(book.storage.blobs.walk(keys.zones_columns("shop"))) == []
@@ -217,7 +248,9 @@ def test_an_erasure_leaves_the_seals_of_the_time_zone_that_the_tenant_has(book: 
         book.services.statistics.sealing.seal_tenant(book.tenant)
     own = {blob.key for blob in book.storage.blobs.walk(keys.days_columns("shop", "Europe/Berlin"))}
     book.services.statistics.sealing.forget_other_zones(book.tenant)
-    assert {blob.key for blob in book.storage.blobs.walk(keys.zones_columns("shop"))} == own != set()
+    assert (
+        {blob.key for blob in book.storage.blobs.walk(keys.zones_columns("shop"))} == own != set()
+    )
 
 
 def test_a_day_whose_last_observation_comes_late_is_sealed_anew(book: Book) -> None:
@@ -285,7 +318,9 @@ def test_the_sweep_goes_on_where_its_time_ran_out(book: Book) -> None:
     assert book.services.erasure.retention.sweep_tenant(book.tenant, lambda: next(times))
 
 
-def test_what_is_too_much_for_a_sweep_waits_and_is_told(book: Book, caplog: pytest.LogCaptureFixture) -> None:
+def test_what_is_too_much_for_a_sweep_waits_and_is_told(
+    book: Book, caplog: pytest.LogCaptureFixture
+) -> None:
     sets(book, capture_days=30, sighting_days=120, stranger_days=30)
     there = {seen(book, seed) for seed in range(10)}
     book.clock.advance(400 * DAY)
@@ -313,7 +348,9 @@ def test_of_days_that_are_set_for_the_first_time_all_goes_after_a_week_or_at_onc
         swept(book)
         book.clock.advance(DAY)
     assert (set(book.faceids()), pictures(book)) == (early, 10)
-    assert book.services.erasure.retention.sweep_tenant(book.tenant, lambda: 600.0, is_confirmed=True)
+    assert book.services.erasure.retention.sweep_tenant(
+        book.tenant, lambda: 600.0, is_confirmed=True
+    )
     assert (set(book.faceids()), pictures(book)) == (set(), 0)
     late = {seen(book, seed) for seed in range(10)}
     book.clock.advance(20 * DAY)

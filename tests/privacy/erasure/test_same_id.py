@@ -1,4 +1,5 @@
-"""An id that somebody had who was deleted, and that somebody else has now: each gets, shows and loses the own."""
+"""An id that somebody had who was deleted, and that somebody else has now: each gets, shows and
+loses the own."""
 
 from datetime import timedelta
 
@@ -13,7 +14,8 @@ pytestmark = pytest.mark.disk
 
 
 def lived(book: Book, seed: int, name: str, *minutes: float) -> Face:
-    """Enrol somebody as `seven`, and see the person at these times, which a camera that was offline sends later."""
+    """Enrol somebody as `seven`, and see the person at these times, which a camera that was offline
+    sends later."""
     services = book.services
     services.enrolment.enrol_largest_face(
         book.tenant, "regular", picture(Person(seed)), RULES, NewFace(faceid="seven", name=name)
@@ -26,7 +28,9 @@ EVAS, GUSES = (11.0, 13.0), (10.0, 12.0, 14.0)
 """One visit, which both of them would be in."""
 
 
-def test_sightings_of_whoever_had_the_id_before_are_in_no_visit_of_the_one_who_has_it_now(book: Book) -> None:
+def test_sightings_of_whoever_had_the_id_before_are_in_no_visit_of_the_one_who_has_it_now(
+    book: Book,
+) -> None:
     lived(book, person.EVA, "Eva", *EVAS)
     book.services.deletion.delete_faces(book.tenant, ["seven"], by="first")
     person.worked_off(book)
@@ -50,11 +54,17 @@ def test_who_had_the_id_before_is_erased_and_who_has_it_now_keeps_everything(boo
     person.worked_off(book)
 
     receipt = book.services.erasure.records.get("shop", id_).receipt
-    assert receipt["statement"]["counts"]["observations"] == 3, "the former's enrolment and sightings"
-    assert person.left(book, {name: data for name, data in wanted.items() if name != "faceid"}) == []
+    assert receipt["statement"]["counts"]["observations"] == 3, (
+        "the former's enrolment and sightings"
+    )
+    assert (
+        person.left(book, {name: data for name, data in wanted.items() if name != "faceid"}) == []
+    )
     own = {"faces": 1, "names": 1, "arrivals": 1, "observations": 4, "captures": 3}
     assert {name: person.held(book, gus).get(name) for name in own} == own
     assert book.services.sightings.read_timeline(book.tenant, "seven").sightings == timeline
     assert book.services.faces.get(book.tenant, "seven").name == "Gus"
     assert not book.services.consistency.list_disagreements("shop")
-    assert book.services.erasure.erase_gone_face(book.tenant, "seven").not_exist == ["seven"], "nothing is left"
+    assert book.services.erasure.erase_gone_face(book.tenant, "seven").not_exist == ["seven"], (
+        "nothing is left"
+    )

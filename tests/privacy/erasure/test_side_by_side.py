@@ -26,7 +26,10 @@ Act = Callable[[Book, str, Capture], object]
 def begin(book: Book) -> tuple[Capture, str]:
     """Finn is known, and is seen beside Eva and Gus. Return the capture, and the id of his face."""
     finn = book.enrol(Person(person.FINN), name="Finn").faceid
-    people = (Person(person.FINN, likeness=0.8), *(Person(one, side_px=70.0) for one in (person.EVA, person.GUS)))
+    people = (
+        Person(person.FINN, likeness=0.8),
+        *(Person(one, side_px=70.0) for one in (person.EVA, person.GUS)),
+    )
     return book.see(Shot(MONDAY, people))[0], finn
 
 
@@ -39,7 +42,9 @@ def hide(book: Book, capture: Capture, *numbers: int) -> None:
 def is_hidden(book: Book, capture: Capture, number: int) -> bool:
     """Tell whether somebody is neither on the record nor on the picture of the capture."""
     left = book.services.captures.get(book.tenant, capture.camera_id, capture.id).sightings[number]
-    data = book.services.storage.uploads.get(keys.capture_picture("shop", capture.camera_id, capture.id))
+    data = book.services.storage.uploads.get(
+        keys.capture_picture("shop", capture.camera_id, capture.id)
+    )
     shown = json.loads(data)[number]["seed"] if data else None
     return (left.faceid, left.reason) == (None, ERASED) and shown in (None, HIDDEN.seed)
 
@@ -53,7 +58,9 @@ def beside(folder: Path, before: tuple[int, ...], first: Act, meanwhile: tuple[i
             capture, finn = begin(book)
             hide(other, capture, *before)
 
-            def erase(other: Book = other, capture: Capture = capture, seen: list[bool] = seen) -> None:
+            def erase(
+                other: Book = other, capture: Capture = capture, seen: list[bool] = seen
+            ) -> None:
                 hide(other, capture, *meanwhile)
                 seen.append(True)
 
@@ -61,7 +68,9 @@ def beside(folder: Path, before: tuple[int, ...], first: Act, meanwhile: tuple[i
             first(book, finn, capture)
             if not seen:
                 break
-            assert [one for one in (*before, *meanwhile) if not is_hidden(other, capture, one)] == [], at
+            assert [
+                one for one in (*before, *meanwhile) if not is_hidden(other, capture, one)
+            ] == [], at
             assert not other.services.consistency.list_disagreements("shop")
     assert at > 4, "calls"
 

@@ -13,7 +13,9 @@ from tests.support.fakes import RULES, Person, picture
 EVA, FINN = 21, 22
 STILL = b"\xff\xd8\xff" + b"what the camera saw "
 NAME = "Maria Musterfrau"
-LABEL_OF_BEFORE = "an earlier version copied a subject's name into label A, and so into observations"
+LABEL_OF_BEFORE = (
+    "an earlier version copied a subject's name into label A, and so into observations"
+)
 
 
 @pytest.fixture
@@ -28,7 +30,9 @@ def family(book: Book) -> Group:
 
 def enrolled(book: Book, seed: int = EVA, name: str = NAME) -> Face:
     photo = picture(Person(seed, side_px=100.0))
-    return book.services.subjects.enrol_photo(book.tenant, family(book), name, photo, RULES, 0.0).face
+    return book.services.subjects.enrol_photo(
+        book.tenant, family(book), name, photo, RULES, 0.0
+    ).face
 
 
 def names(book: Book) -> list[str]:
@@ -37,7 +41,9 @@ def names(book: Book) -> list[str]:
 
 def test_the_name_goes_with_the_last_face_whoever_has_that_erased(book: Book) -> None:
     face = enrolled(book)
-    book.services.recognition.face_analysis.search_by_picture(book.tenant, picture(Person(EVA)), RULES)
+    book.services.recognition.face_analysis.search_by_picture(
+        book.tenant, picture(Person(EVA)), RULES
+    )
     wanted = {"name": NAME.encode(), "faceid": face.faceid.encode()}
     assert {one.partition(" in ")[0] for one in person.left(book, wanted)} >= {*wanted}
     book.services.deletion.delete_faces(book.tenant, [face.faceid], by="first", erase=True)
@@ -50,8 +56,12 @@ def test_the_name_goes_with_the_last_face_whoever_has_that_erased(book: Book) ->
 
 def test_a_label_that_is_the_name_goes_and_another_label_stays(book: Book) -> None:
     face = enrolled(book)
-    book.services.enrolment.update.change_face(book.tenant, face.faceid, FaceChanges(labels={"a": NAME, "b": "staff"}))
-    book.services.recognition.face_analysis.search_by_picture(book.tenant, picture(Person(EVA)), RULES)
+    book.services.enrolment.update.change_face(
+        book.tenant, face.faceid, FaceChanges(labels={"a": NAME, "b": "staff"})
+    )
+    book.services.recognition.face_analysis.search_by_picture(
+        book.tenant, picture(Person(EVA)), RULES
+    )
     book.services.deletion.delete_faces(book.tenant, [face.faceid], by="first", erase=True)
     person.worked_off(book)
     assert person.left(book, {"name": NAME.encode()}) == [], LABEL_OF_BEFORE
@@ -66,12 +76,16 @@ def test_with_one_of_two_faces_the_name_stays(book: Book) -> None:
     assert book.services.subjects.get(book.tenant, family(book), NAME).faceids == (other,)
 
 
-def test_an_example_that_its_own_dialect_deletes_leaves_the_name_unless_it_is_erased(book: Book) -> None:
+def test_an_example_that_its_own_dialect_deletes_leaves_the_name_unless_it_is_erased(
+    book: Book,
+) -> None:
     subjects = book.services.subjects
     for erases, left in ((False, [NAME]), (True, [])):
         book.services.tenants.change_settings("shop", {"deletes_erase": erases})
         enrolled(book)
-        [example] = subjects.list_examples(book.tenant, family(book), subjects.list_all(book.tenant, family(book)))
+        [example] = subjects.list_examples(
+            book.tenant, family(book), subjects.list_all(book.tenant, family(book))
+        )
         subjects.remove_example(book.tenant, example, "first")
         assert names(book) == left
 
@@ -114,7 +128,9 @@ def test_a_still_goes_with_an_erasure_and_when_pictures_are_switched_off(book: B
         if way == "setting":
             book.services.tenants.change_settings("shop", {"keeps_pictures": False})
             book.sweep()
-        book.services.deletion.delete_faces(book.tenant, [face.faceid], by="first", erase=way == "erasure")
+        book.services.deletion.delete_faces(
+            book.tenant, [face.faceid], by="first", erase=way == "erasure"
+        )
         person.worked_off(book)
         book.storage.scrub()
         assert person.left(book, {"still": base64.b64encode(still)}) == [], way

@@ -17,8 +17,20 @@ from tests.support.book import person
 from tests.support.book.book import Book, Shot, shot
 from tests.support.fakes import Person
 
-SCHEDULED = {"version": "0", "id": "1", "detail-type": "Scheduled Event", "source": "aws.events", "detail": {}}
-HOURLY = {**SCHEDULED, "account": "0", "time": "2026-03-16T09:00:00Z", "region": "box", "resources": []}
+SCHEDULED = {
+    "version": "0",
+    "id": "1",
+    "detail-type": "Scheduled Event",
+    "source": "aws.events",
+    "detail": {},
+}
+HOURLY = {
+    **SCHEDULED,
+    "account": "0",
+    "time": "2026-03-16T09:00:00Z",
+    "region": "box",
+    "resources": [],
+}
 
 
 def test_three_hours_after_its_deletion_template_and_name_are_in_no_file_of_a_box_that_runs_on(
@@ -32,13 +44,21 @@ def test_three_hours_after_its_deletion_template_and_name_are_in_no_file_of_a_bo
     for _ in range(3):
         book.clock.advance(timedelta(hours=1))
         app.sweep(HOURLY, Context("sweep"))
-        while handle_messages(queue.receive(1, 600), queue, app.build_index, "build_index", 600) == 0.0:
+        while (
+            handle_messages(queue.receive(1, 600), queue, app.build_index, "build_index", 600)
+            == 0.0
+        ):
             pass
     gone = ("template", "mean", "name", "note")
-    assert person.left(book, {what: one for what, one in wanted.items() if what.startswith(gone)}) == []
+    assert (
+        person.left(book, {what: one for what, one in wanted.items() if what.startswith(gone)})
+        == []
+    )
 
 
-def test_a_deletion_takes_along_what_shows_the_person_and_was_rejected_for_another(book: Book) -> None:
+def test_a_deletion_takes_along_what_shows_the_person_and_was_rejected_for_another(
+    book: Book,
+) -> None:
     first, mistaken = book.see(shot(0, 1), Shot(shot(200).at, (Person(1, side_px=91.0),)))
     faceid = first.sightings[0].faceid
     assert faceid
@@ -52,14 +72,18 @@ def test_a_deletion_takes_along_what_shows_the_person_and_was_rejected_for_anoth
 
 
 def test_what_killed_processes_left_goes_with_the_next_sweep(book: Book) -> None:
-    left = [book.folder / place for place in ("blobs/.temporary/a", "captures/.temporary/b", ".backup/copy/c")]
+    left = [
+        book.folder / place
+        for place in ("blobs/.temporary/a", "captures/.temporary/b", ".backup/copy/c")
+    ]
     for path in left:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"Zacharias")
         os.utime(path, (0, 0))
     with folder.hold_lock(book.folder / BACKUP_LOCK):
         book.storage.wipe()
-        assert [path for path in left if path.exists()] == [left[-1]]  # of a backup that is under way
+        # of a backup that is under way
+        assert [path for path in left if path.exists()] == [left[-1]]
     book.storage.wipe()
     assert [path for path in left if path.exists()] == []
 
@@ -71,7 +95,9 @@ def test_an_erasure_ends_without_what_a_killed_backup_copied(book: Book) -> None
     assert not (book.folder / ".backup").exists()
 
 
-def test_what_was_deleted_leaves_the_database_even_if_leftovers_cannot_be_looked_at(book: Book) -> None:
+def test_what_was_deleted_leaves_the_database_even_if_leftovers_cannot_be_looked_at(
+    book: Book,
+) -> None:
     (book.folder / "blobs" / ".temporary").rmdir()
     log = book.folder / "regulars.sqlite-wal"
     assert log.stat().st_size > 0
@@ -93,7 +119,10 @@ def nobody() -> Iterator[None]:
 
 @pytest.mark.parametrize("is_locked_to_all", [False, True])
 def test_what_another_user_left_of_a_backup_stops_nothing_and_is_told(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, is_locked_to_all: bool
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    is_locked_to_all: bool,
 ) -> None:
     monkeypatch.chdir(tmp_path)  # what is above is its owner's only
     tmp_path.chmod(0o755)

@@ -1,4 +1,5 @@
-"""A shop that leaves: of an erased tenant nothing is left anywhere but the receipt, whenever the erasure is cut off."""
+"""A shop that leaves: of an erased tenant nothing is left anywhere but the receipt, whenever the
+erasure is cut off."""
 
 import inspect
 import json
@@ -29,14 +30,19 @@ from tests.support.storage.key_makers import makers
 
 
 def shop(book: Book) -> dict[str, bytes]:
-    """A tenant in which somebody left all traces, and another one beside it, whose name begins alike.
+    """A tenant in which somebody left all traces, and another one beside it, whose name begins
+    alike.
 
     Returns what must be nowhere once it is erased.
     """
     _, wanted = person.live(book)
     book.services.tenants.add("shop-2", Profile.CLOUD)
     book.services.enrolment.enrol_largest_face(
-        book.services.tenants.get_by_name("shop-2"), "regular", picture(Person(77)), RULES, NewFace(faceid="other")
+        book.services.tenants.get_by_name("shop-2"),
+        "regular",
+        picture(Person(77)),
+        RULES,
+        NewFace(faceid="other"),
     )
     book.clock.advance(timedelta(hours=3))
     book.sweep()
@@ -61,7 +67,9 @@ def test_nothing_is_left_but_the_receipt_which_anybody_can_check(tmp_path: Path)
         assert "backups" in statement["left"]
         assert traces(book, "shop-2") != []
         other = book.services.tenants.get_by_name("shop-2")
-        assert book.services.recognition.face_analysis.search_by_picture(other, picture(Person(77)), RULES).match
+        assert book.services.recognition.face_analysis.search_by_picture(
+            other, picture(Person(77)), RULES
+        ).match
 
 
 def test_a_kill_at_each_write_leaves_nothing_when_it_is_begun_again(tmp_path: Path) -> None:
@@ -70,7 +78,9 @@ def test_a_kill_at_each_write_leaves_nothing_when_it_is_begun_again(tmp_path: Pa
         book.see(shot(0, 2))
         book.services.audit.signing.read_public_keys("shop")
     writes = 0
-    for of, fault in product(("items.transact", "blobs.delete", "uploads.delete"), (KILLED, DONE_KILLED)):
+    for of, fault in product(
+        ("items.transact", "blobs.delete", "uploads.delete"), (KILLED, DONE_KILLED)
+    ):
         for number in count(1):
             folder, calls = Path(shutil.copytree(tmp_path / "before", tmp_path / "killed")), Calls()
             with closing(Book(folder, wrap=calls.wrap)) as book:
@@ -93,22 +103,36 @@ def test_a_kill_at_each_write_leaves_nothing_when_it_is_begun_again(tmp_path: Pa
 
 
 def test_whatever_is_stored_of_a_tenant_is_known_to_be_its(tmp_path: Path) -> None:
-    """A new table, item or path belongs to a tenant by how its key begins, or the erasure would leave it."""
+    """A new table, item or path belongs to a tenant by how its key begins, or the erasure would
+    leave it."""
     for name in makers():
         make = getattr(keys, name)
         if not callable(make):
             continue
         first, *others = inspect.signature(make).parameters.values()
-        if first.name not in ("tenant", "name") or name in ("camera_name", "name_item", "erased_item"):
+        if first.name not in ("tenant", "name") or name in (
+            "camera_name",
+            "name_item",
+            "erased_item",
+        ):
             continue
-        made = make("shop", *(1 if one.annotation == "int" else "x" for one in others if one.default is one.empty))
+        made = make(
+            "shop",
+            *(1 if one.annotation == "int" else "x" for one in others if one.default is one.empty),
+        )
         place = made if isinstance(made, str) else made[0]
-        by_kind = isinstance(made, tuple) and made[0] in keys.KINDS_BY_TENANT and made[1].partition("#")[0] == "shop"
+        by_kind = (
+            isinstance(made, tuple)
+            and made[0] in keys.KINDS_BY_TENANT
+            and made[1].partition("#")[0] == "shop"
+        )
         assert by_kind or place == "shop" or place.startswith(("shop#", "shop/")), name
     with closing(Book(tmp_path / "data")) as book:
         for table in keys.TABLES:
             kind = "member" if table.name == keys.TENANTS.name else "shop"
-            book.storage.items.transact([Put(table, {table.partition: kind, table.sort: "shop#stray"})])
+            book.storage.items.transact(
+                [Put(table, {table.partition: kind, table.sort: "shop#stray"})]
+            )
         book.services.erasure.of_tenants.begin("shop", "operator")
         finished(book)
         assert traces(book) == []
@@ -141,7 +165,8 @@ def test_nobody_finds_it_from_the_first_moment_and_nobody_gets_its_name(tmp_path
 
 
 def test_what_was_under_way_goes_too(tmp_path: Path) -> None:
-    """A camera may use a URL that it has, and a function ends what it began, for a quarter of an hour."""
+    """A camera may use a URL that it has, and a function ends what it began, for a quarter of an
+    hour."""
     assert UNDER_WAY.total_seconds() > max(URL_GOOD_S, 900)
     with closing(Book(tmp_path / "data")) as book:
         shop(book)

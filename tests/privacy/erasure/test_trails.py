@@ -1,4 +1,5 @@
-"""What stays of an erased person for statistics is no trail: no two of the tenant's days have one name in common."""
+"""What stays of an erased person for statistics is no trail: no two of the tenant's days have one
+name in common."""
 
 from contextlib import closing
 from datetime import timedelta
@@ -17,7 +18,9 @@ ZONE = "Asia/Tokyo"
 """Its midnight is 15:00 UTC: the visits of one of its days are of two UTC days."""
 
 
-def test_each_day_has_another_name_and_the_people_of_a_day_are_as_many_as_before(tmp_path: Path) -> None:
+def test_each_day_has_another_name_and_the_people_of_a_day_are_as_many_as_before(
+    tmp_path: Path,
+) -> None:
     with closing(Book(tmp_path)) as book:
         book.services.tenants.change_settings("shop", {"time_zone": ZONE})
         for day in range(4):

@@ -25,7 +25,8 @@ def _set(**changes: Any) -> Callable[[Book], None]:
 
 
 def _told(book: Book) -> None:
-    """Hooks tell of people: one by a URL, one by a mailbox whose program speaks to a broker; two tell of nobody."""
+    """Hooks tell of people: one by a URL, one by a mailbox whose program speaks to a broker; two
+    tell of nobody."""
     hooks = book.services.webhooks.hooks
     hooks.add("shop", "http://127.0.0.1:1999/told")
     hooks.add("shop", None, name="home", passes_to="broker.lan")
@@ -34,10 +35,15 @@ def _told(book: Book) -> None:
 
 
 def _forget(book: Book) -> None:
-    """No camera that works keeps strangers, no picture is kept, nothing is estimated, and children are left out."""
+    """No camera that works keeps strangers, no picture is kept, nothing is estimated, and children
+    are left out."""
     book.services.cameras.change(book.tenant, "door", {"keeps_strangers": False})
     book.services.cameras.add(book.tenant, "old", "old", CameraSettings(enabled=False))
-    _set(keeps_pictures=False, min_age=14.0, attributes_off=frozenset({"age", "gender", "emotion", "beauty"}))(book)
+    _set(
+        keeps_pictures=False,
+        min_age=14.0,
+        attributes_off=frozenset({"age", "gender", "emotion", "beauty"}),
+    )(book)
 
 
 def _group(book: Book) -> None:
@@ -46,7 +52,13 @@ def _group(book: Book) -> None:
     vip, staff = (groups.create(book.tenant, name, None, "").id for name in ("vip", "staff"))
     for id_, days in ((vip, 700), (staff, 30)):
         groups.change_fields(book.tenant, id_, {"unseen_days": days})
-    _set(no_pictures_of=frozenset({vip}), regular_days=1, learnt_days=50, capture_days=7, audit_days=500)(book)
+    _set(
+        no_pictures_of=frozenset({vip}),
+        regular_days=1,
+        learnt_days=50,
+        capture_days=7,
+        audit_days=500,
+    )(book)
 
 
 def _left(book: Book) -> None:
@@ -56,7 +68,8 @@ def _left(book: Book) -> None:
 
 
 def _forget_all(book: Book) -> None:
-    """The tenant keeps no strangers, whatever its camera would, and one of before is still to be erased."""
+    """The tenant keeps no strangers, whatever its camera would, and one of before is still to be
+    erased."""
     book.enrol(Person(1), "stranger")
     _set(strangers="forget")(book)
 
@@ -65,12 +78,16 @@ SHOPS: Mapping[str, tuple[Callable[[Book], None], ...]] = {
     "blank": (),
     "filled": (_set(**OWN), _told),
     "told and silent about it": (_told,),
-    "says nobody": (_set(**OWN | dict.fromkeys(("officer", "recipients", "transfers"), NONE_SAID)),),
+    "says nobody": (
+        _set(**OWN | dict.fromkeys(("officer", "recipients", "transfers"), NONE_SAID)),
+    ),
     "says nobody though some are told": (_set(**OWN | {"recipients": NONE_SAID}), _told),
     "forgets": (_set(**OWN), _forget),
     "forgets all": (_set(**OWN), _forget_all),
     "has forgotten to forget": (_set(**OWN), _left),
-    "keeps for ever": (_set(stranger_days=None, observation_days=None, audit_days=None, regular_days=None),),
+    "keeps for ever": (
+        _set(stranger_days=None, observation_days=None, audit_days=None, regular_days=None),
+    ),
     "has groups": (_set(**OWN), _group),
 }
 

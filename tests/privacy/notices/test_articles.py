@@ -1,4 +1,5 @@
-"""What Articles 13 and 30 of the GDPR ask for, item by item, against notice and record of shops of all kinds."""
+"""What Articles 13 and 30 of the GDPR ask for, item by item, against notice and record of shops of
+all kinds."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -7,7 +8,14 @@ from contextlib import closing
 import pytest
 
 from chalicelib.domain.tenant_settings import NONE_SAID
-from chalicelib.privacy.notices import BLANK, ESTIMATED, Facts, write_notice, write_record, write_sheet
+from chalicelib.privacy.notices import (
+    BLANK,
+    ESTIMATED,
+    Facts,
+    write_notice,
+    write_record,
+    write_sheet,
+)
 from chalicelib.privacy.texts import LANGUAGES, Language, words_of
 from tests.privacy.notices.shops import SHOPS
 from tests.support.book.book import Book
@@ -46,7 +54,11 @@ def until(words: Words, days: int | None, unit: str = "days") -> str:
     """Say how long something is kept, in words of its own, not those of the notice."""
     if days is None:
         return words["endless"]
-    return {"days": words["day"], "unseen": words["unseen day"]}[unit] if days == 1 else words[unit].format(days=days)
+    return (
+        {"days": words["day"], "unseen": words["unseen day"]}[unit]
+        if days == 1
+        else words[unit].format(days=days)
+    )
 
 
 def line(words: Words, key: str, days: int | None, unit: str = "days") -> str:
@@ -58,13 +70,19 @@ def recipients(facts: Facts, words: Words) -> list[str]:
     if said == NONE_SAID and not facts.receivers:
         return [words["nobody"]]
     return (
-        [said] if said not in ("", NONE_SAID) else [*facts.receivers] or [words["receivers"].format(recipients=BLANK)]
+        [said]
+        if said not in ("", NONE_SAID)
+        else [*facts.receivers] or [words["receivers"].format(recipients=BLANK)]
     )
 
 
 def transfers(facts: Facts, words: Words) -> list[str]:
     said = facts.tenant.transfers
-    return [words["no transfers"] if said == NONE_SAID else said or words["transfers"].format(transfers=BLANK)]
+    return [
+        words["no transfers"]
+        if said == NONE_SAID
+        else said or words["transfers"].format(transfers=BLANK)
+    ]
 
 
 def officer(facts: Facts, words: Words) -> list[str]:
@@ -88,7 +106,12 @@ def periods(facts: Facts, words: Words) -> list[str]:
 
 
 def machine(facts: Facts, words: Words) -> list[str]:
-    return [words["match"], words["decides"], words["template"], *([words["told"]] if facts.receivers else [])]
+    return [
+        words["match"],
+        words["decides"],
+        words["template"],
+        *([words["told"]] if facts.receivers else []),
+    ]
 
 
 ARTICLE_13: Mapping[str, Asked] = {
@@ -109,7 +132,8 @@ ARTICLE_13: Mapping[str, Asked] = {
     "2(e) whether one has to": says("voluntary"),
     "2(f) decisions by machines, and what follows from a match": machine,
 }
-"""1(d) is about legitimate interests, which allow no biometric data of themselves; who has some says so in `basis`."""
+"""1(d) is about legitimate interests, which allow no biometric data of themselves; who has some
+says so in `basis`."""
 
 ARTICLE_30: Mapping[str, Callable[[Facts], list[str]]] = {
     "1(a) controller": lambda facts: [
@@ -123,13 +147,17 @@ ARTICLE_30: Mapping[str, Callable[[Facts], list[str]]] = {
     ],
     "1(a) joint controllers, representatives": lambda _: ["[joint controller, representative"],
     "1(b) purposes": lambda facts: [facts.tenant.purposes or "[such as"],
-    "1(c) people": lambda facts: ["kept as strangers" if facts.keeps_strangers else "compared and not kept"],
+    "1(c) people": lambda facts: [
+        "kept as strangers" if facts.keeps_strangers else "compared and not kept"
+    ],
     "1(c) data": lambda facts: [f"templates by {facts.tenant.model} (biometric data)"],
     "1(d) recipients": lambda facts: [
         *facts.receivers,
         facts.tenant.recipients.replace(NONE_SAID, "" if facts.receivers else "none"),
     ],
-    "1(e) third countries": lambda facts: [facts.tenant.transfers.replace(NONE_SAID, "none") or "[none; or"],
+    "1(e) third countries": lambda facts: [
+        facts.tenant.transfers.replace(NONE_SAID, "none") or "[none; or"
+    ],
     "1(f) periods": lambda facts: periods(facts, words_of("notice", "en")),
     "1(g) measures": lambda _: ["plain http at 0.0.0.0"],
 }
@@ -160,8 +188,14 @@ def test_the_notice_says_nothing_that_is_not_so(facts: Facts, language: Language
     pictured = [words["pictured"], words["partly pictured"]]
     untrue = [
         *([words["nobody"]] if facts.receivers else [words["told"]]),
-        *([words["no captures"], words["unpictured"]] if tenant.keeps_pictures else [*pictured, "30"]),
-        words["no strangers"] if facts.keeps_strangers else words["strangers"].partition("{")[0] + "9",
+        *(
+            [words["no captures"], words["unpictured"]]
+            if tenant.keeps_pictures
+            else [*pictured, "30"]
+        ),
+        words["no strangers"]
+        if facts.keeps_strangers
+        else words["strangers"].partition("{")[0] + "9",
         *(["{"] if len(tenant.attributes_off) == len(ESTIMATED) else []),
         *([words["partly pictured"]] if not tenant.no_pictures_of else [words["pictured"]]),
         "ops.lan",
@@ -170,19 +204,36 @@ def test_the_notice_says_nothing_that_is_not_so(facts: Facts, language: Language
     assert [one for one in untrue if one in said] == []
     estimates = words["estimates"].partition("}")[2]
     assert (estimates in said) == (len(tenant.attributes_off) < len(ESTIMATED))
-    days = {tenant.stranger_days, tenant.regular_days, tenant.observation_days, tenant.audit_days, tenant.capture_days}
+    days = {
+        tenant.stranger_days,
+        tenant.regular_days,
+        tenant.observation_days,
+        tenant.audit_days,
+        tenant.capture_days,
+    }
     legal = {*map(str, (*days, 1, 2, 4, 6, 9, 14, 15, 16, 17, 18, 20, 21, 22, 30, 50, 120, 700))}
     assert {*re.findall(r"[0-9]+", said.replace("127.0.0.1", ""))} <= legal
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_the_sheet_at_the_door_has_the_first_layer_and_leads_to_the_whole(facts: Facts, language: Language) -> None:
+def test_the_sheet_at_the_door_has_the_first_layer_and_leads_to_the_whole(
+    facts: Facts, language: Language
+) -> None:
     words = words_of("notice", language)
-    first = ("1(a) identity and contact details of the controller", "1(b) data protection officer", "1(c) purposes")
+    first = (
+        "1(a) identity and contact details of the controller",
+        "1(b) data protection officer",
+        "1(c) purposes",
+    )
     first += ("1(c) legal basis", "2(d) complaint, with the name of the authority")
     asked = {item: ARTICLE_13[item](facts, words) for item in first}
     short, whole = write_sheet(facts, language), write_notice(facts, language)
-    assert lacks(plain(short.write_text()), asked | {"layers": [words["short what"], words["short ask"]]}) == {}
+    assert (
+        lacks(
+            plain(short.write_text()), asked | {"layers": [words["short what"], words["short ask"]]}
+        )
+        == {}
+    )
     assert len(short.write_text()) < 0.5 * len(whole.write_text())
     assert short.missing == whole.missing
 
@@ -202,12 +253,17 @@ def test_what_is_blank_is_named_and_nothing_else(shops: dict[str, Facts]) -> Non
 
 def test_whom_hooks_and_mqtt_tell_is_proposed(shops: dict[str, Facts]) -> None:
     assert shops["told and silent about it"].known == ("127.0.0.1", "broker.lan")
-    assert "127.0.0.1, broker.lan" in write_notice(shops["told and silent about it"], "en").write_text()
+    assert (
+        "127.0.0.1, broker.lan"
+        in write_notice(shops["told and silent about it"], "en").write_text()
+    )
     assert shops["filled"].known == ("127.0.0.1", "broker.lan")
     assert shops["blank"].known == ()
 
 
-def test_the_record_has_each_item_of_article_30_and_the_measures_that_it_is_given(facts: Facts) -> None:
+def test_the_record_has_each_item_of_article_30_and_the_measures_that_it_is_given(
+    facts: Facts,
+) -> None:
     said = write_record(facts, ["NOT ENCRYPTED: plain http at 0.0.0.0"])
     assert lacks(said, {item: of(facts) for item, of in ARTICLE_30.items()}) == {}
     assert "TLS" not in said.partition("## What is stored where")[0]
@@ -219,10 +275,16 @@ def test_each_language_has_all_sentences_with_their_blanks(language: Language, k
     words, english = words_of(kind, language), words_of(kind, "en")
     assert list(words) == list(english)
     for key, text in english.items():
-        assert sorted(re.findall(r"\{\w+\}", words[key])) == sorted(re.findall(r"\{\w+\}", text)), key
+        assert sorted(re.findall(r"\{\w+\}", words[key])) == sorted(re.findall(r"\{\w+\}", text)), (
+            key
+        )
         assert words[key] == words[key].strip() or key == "and"
     if language != "en":
-        same = [key for key, text in words.items() if text == english[key] and key != "and" and " " in text]
+        same = [
+            key
+            for key, text in words.items()
+            if text == english[key] and key != "and" and " " in text
+        ]
         assert same == []
 
 
@@ -230,27 +292,69 @@ def test_each_language_is_written_in_its_own_letters() -> None:
     letters = {"zh": "[\u4e00-\u9fff]", "ar": "[\u0600-\u06ff]"}
     for language, of in letters.items():
         for kind in ("notice", "receipt", "archive", "places"):
-            assert all(re.search(of, text) for key, text in words_of(kind, language).items() if key != "and")
+            assert all(
+                re.search(of, text)
+                for key, text in words_of(kind, language).items()
+                if key != "and"
+            )
 
 
 TERMS = {
-    "de": ("Verantwortlicher", "Rechtsgrundlage", "Aufsichtsbehörde", "Datenübertragbarkeit", "Einwilligung"),
-    "fr": ("Responsable du traitement", "base juridique", "autorité de contrôle", "portabilité", "consentement"),
-    "es": ("Responsable del tratamiento", "base jurídica", "autoridad de control", "portabilidad", "consentimiento"),
-    "it": ("Titolare del trattamento", "base giuridica", "autorità di controllo", "portabilità", "consenso"),
-    "nl": ("Verwerkingsverantwoordelijke", "rechtsgrond", "toezichthoudende autoriteit", "overdraagbaarheid"),
-    "pt": ("Responsável pelo tratamento", "fundamento jurídico", "autoridade de controlo", "portabilidade"),
+    "de": (
+        "Verantwortlicher",
+        "Rechtsgrundlage",
+        "Aufsichtsbehörde",
+        "Datenübertragbarkeit",
+        "Einwilligung",
+    ),
+    "fr": (
+        "Responsable du traitement",
+        "base juridique",
+        "autorité de contrôle",
+        "portabilité",
+        "consentement",
+    ),
+    "es": (
+        "Responsable del tratamiento",
+        "base jurídica",
+        "autoridad de control",
+        "portabilidad",
+        "consentimiento",
+    ),
+    "it": (
+        "Titolare del trattamento",
+        "base giuridica",
+        "autorità di controllo",
+        "portabilità",
+        "consenso",
+    ),
+    "nl": (
+        "Verwerkingsverantwoordelijke",
+        "rechtsgrond",
+        "toezichthoudende autoriteit",
+        "overdraagbaarheid",
+    ),
+    "pt": (
+        "Responsável pelo tratamento",
+        "fundamento jurídico",
+        "autoridade de controlo",
+        "portabilidade",
+    ),
 }
 """The GDPR's own words, in its texts in these languages."""
 
 
 @pytest.mark.parametrize("language", TERMS)
-def test_the_notice_has_the_words_of_the_regulation(language: Language, shops: dict[str, Facts]) -> None:
+def test_the_notice_has_the_words_of_the_regulation(
+    language: Language, shops: dict[str, Facts]
+) -> None:
     said = write_notice(shops["blank"], language).write_text()
     assert [term for term in TERMS[language] if term not in said] == []
 
 
-def test_arabic_runs_from_right_to_left_and_names_keep_their_direction(shops: dict[str, Facts]) -> None:
+def test_arabic_runs_from_right_to_left_and_names_keep_their_direction(
+    shops: dict[str, Facts],
+) -> None:
     page = write_notice(shops["filled"], "ar").write_html()
     assert page.startswith('<!doctype html><html lang="ar" dir="rtl">')
     assert "\u2068privacy@shop.example\u2069" in page

@@ -60,7 +60,9 @@ def unseen(book: Book) -> None:
     book.services.tenants.change_settings("shop", {"deletes_erase": True, "stranger_days": 1})
     book.see(shot(0, 1))
     book.clock.advance(timedelta(days=3))
-    book.services.erasure.retention.sweep_tenant(book.tenant, swept_kinds=(Kind.FACES,), is_confirmed=True)
+    book.services.erasure.retention.sweep_tenant(
+        book.tenant, swept_kinds=(Kind.FACES,), is_confirmed=True
+    )
 
 
 def expired(book: Book) -> None:
@@ -131,7 +133,9 @@ def test_the_lines_on_the_page_check_it_with_python_and_openssl_alone(
     place = tmp_path / "beside"
     place.mkdir()
     shown = page(book, language).write_html()
-    [(name, data)] = re.findall(r'<a download="([^"]+)" href="data:application/json;base64,([^"]+)"', shown)
+    [(name, data)] = re.findall(
+        r'<a download="([^"]+)" href="data:application/json;base64,([^"]+)"', shown
+    )
     [lines] = re.findall(r'<pre dir="ltr">(.*?)</pre>', shown, re.DOTALL)
     (place / name).write_bytes(base64.b64decode(data))
     done = checked(html.unescape(lines), place)
@@ -148,7 +152,9 @@ def test_the_lines_on_the_page_check_it_with_python_and_openssl_alone(
 
 
 def checked(lines: str, place: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(["sh"], input=lines, cwd=place, capture_output=True, text=True, check=False, timeout=60)
+    return subprocess.run(
+        ["sh"], input=lines, cwd=place, capture_output=True, text=True, check=False, timeout=60
+    )
 
 
 def test_an_erasure_that_goes_on_has_no_page(book: Book) -> None:

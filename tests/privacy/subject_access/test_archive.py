@@ -64,7 +64,9 @@ def partitions(book: Book, table: Table) -> set[str]:
 def test_the_archive_names_every_item_that_names_the_face(book: Book) -> None:
     ann, ben = enrolled(book, ANN, "Ann Lee"), enrolled(book, BEN, "Ben")
     book.services.faces.holds.set(book.tenant, ann.faceid, "case 7")
-    book.services.consents.set(book.tenant, ann.faceid, Consent(Basis.CONSENT, MONDAY, "form 7, drawer 3"))
+    book.services.consents.set(
+        book.tenant, ann.faceid, Consent(Basis.CONSENT, MONDAY, "form 7, drawer 3")
+    )
     book.services.webhooks.hooks.add("shop", None, kinds=(EventKind.FACE_ARRIVED,))
     book.see(shot(0, ANN), shot(60, ANN, BEN), shot(120, BEN), shot(180, 3))
     regular = book.services.groups.get(book.tenant, "regular")
@@ -74,9 +76,20 @@ def test_the_archive_names_every_item_that_names_the_face(book: Book) -> None:
     assert [item["id"] for item in held["users"]] == ["a-1"]
 
     naming = [table.name for table, item in everywhere(book) if ann.faceid in repr(item)]
-    assert {"faces", "names", "directory", "arrivals", "observations", "captures", "journal", "outbox"} <= set(naming)
+    assert {
+        "faces",
+        "names",
+        "directory",
+        "arrivals",
+        "observations",
+        "captures",
+        "journal",
+        "outbox",
+    } <= set(naming)
     directory = {"directory": len(held["holds"]) + len(held["users"])}
-    tables = {name: len(items) for name, items in held.items() if items and name not in ("holds", "users")}
+    tables = {
+        name: len(items) for name, items in held.items() if items and name not in ("holds", "users")
+    }
     assert Counter(naming) == {**tables, **directory}
     page = opened(book, ann.faceid).read("index.html").decode()
     assert "form 7, drawer 3" in page
@@ -95,7 +108,11 @@ def test_the_archive_names_every_item_that_names_the_face(book: Book) -> None:
 def test_its_page_begins_with_who_holds_it_what_for_how_it_is_matched_and_the_persons_rights(
     book: Book, language: Any, words: list[str]
 ) -> None:
-    own = {"controller": "Ann Lee Ltd, 1 High Street", "contact": "privacy@shop.example", "purposes": "To <greet> you."}
+    own = {
+        "controller": "Ann Lee Ltd, 1 High Street",
+        "contact": "privacy@shop.example",
+        "purposes": "To <greet> you.",
+    }
     book.services.tenants.change_settings("shop", own)
     archive = opened(book, enrolled(book, ANN, "Ann").faceid, language)
     begin, _, _ = archive.read("index.html").decode().partition("<h2>")
@@ -112,24 +129,33 @@ def test_it_names_whom_hooks_and_programs_of_mailboxes_tell(book: Book) -> None:
     hooks.add("shop", None, name="till")
     archive = opened(book, enrolled(book, ANN, "Ann").faceid)
     told = [(one["host"], one["name"], one["passes_to"]) for one in document(archive)["told"]]
-    assert told == [("127.0.0.1", None, ""), (None, "home", "broker.lan, frigate.lan"), (None, "till", "")]
+    assert told == [
+        ("127.0.0.1", None, ""),
+        (None, "home", "broker.lan, frigate.lan"),
+        (None, "till", ""),
+    ]
     assert "<p>127.0.0.1, broker.lan, frigate.lan, a program" in archive.read("index.html").decode()
 
 
-def test_somebody_who_was_enrolled_came_by_that_though_a_capture_of_before_was_uploaded_later(book: Book) -> None:
+def test_somebody_who_was_enrolled_came_by_that_though_a_capture_of_before_was_uploaded_later(
+    book: Book,
+) -> None:
     book.clock.advance(timedelta(hours=2))
     ann = enrolled(book, ANN, "Ann")
     book.see(shot(0, ANN), shot(60, BEN))
     [ben] = [face for face in book.faces() if face.faceid != ann.faceid]
     came = "<td dir=auto>how it came there</td><td dir=auto>"
-    assert f"{came}somebody enrolled a picture" in opened(book, ann.faceid).read("index.html").decode()
+    assert (
+        f"{came}somebody enrolled a picture" in opened(book, ann.faceid).read("index.html").decode()
+    )
     assert f"{came}a camera saw the person" in opened(book, ben.faceid).read("index.html").decode()
 
 
 def test_who_is_enrolled_with_the_id_of_somebody_deleted_gets_what_is_the_own_and_nothing_of_the_other(
     book: Book,
 ) -> None:
-    """Either was a stranger before, and cameras that were offline send what they saw of them before they enrolled."""
+    """Either was a stranger before, and cameras that were offline send what they saw of them before
+    they enrolled."""
     tenant, services = book.tenant, book.services
     services.webhooks.hooks.add("shop", None)
 
@@ -137,11 +163,16 @@ def test_who_is_enrolled_with_the_id_of_somebody_deleted_gets_what_is_the_own_an
         captures = book.see(shot(before, before))
         enrolled(book, known, name, "seven")
         services.merges.merging.merge(tenant, "seven", captures[0].sightings[0].faceid or "")
-        captures += book.see(shot(before + 1, known), Shot(book.clock.now(), (Person(known, side_px=80.0), Person(9))))
+        captures += book.see(
+            shot(before + 1, known),
+            Shot(book.clock.now(), (Person(known, side_px=80.0), Person(9))),
+        )
         [other] = [face for face in book.faces() if face.faceid != "seven"]
         seven = services.faces.get(tenant, "seven")
         services.merges.duplicates.suggest_pair(tenant, seven, other, Decision(0.4, 0.5, 9, 0.01))
-        with services.audit.reads.enter_act(AuditEvent("GET /v1/faces", f"key {name}", Kind.NOTHING, tenant="shop")):
+        with services.audit.reads.enter_act(
+            AuditEvent("GET /v1/faces", f"key {name}", Kind.NOTHING, tenant="shop")
+        ):
             audit_events.report_people(["seven"])
         return {one.id for one in captures}
 
@@ -153,7 +184,12 @@ def test_who_is_enrolled_with_the_id_of_somebody_deleted_gets_what_is_the_own_an
 
     archive = opened(book, "seven")
     held = document(archive)["held"]
-    assert sorted(one["kind"] for one in held["observations"]) == ["enrolment", "sighting", "sighting", "sighting"]
+    assert sorted(one["kind"] for one in held["observations"]) == [
+        "enrolment",
+        "sighting",
+        "sighting",
+        "sighting",
+    ]
     assert {one["capture"] for one in held["captures"]} == bens
     assert not [name for name in archive.namelist() for id_ in anns if id_ in name]
     assert [one["by"] for one in held["audit"] if one["what"] == "people read"] == ["key Ben"]
@@ -165,7 +201,9 @@ def test_who_is_enrolled_with_the_id_of_somebody_deleted_gets_what_is_the_own_an
 
 def test_acts_on_the_person_are_in_it_without_the_others_whom_they_were_about(book: Book) -> None:
     ann, ben = enrolled(book, ANN, "Ann"), enrolled(book, BEN, "Ben")
-    with book.services.audit.reads.enter_act(AuditEvent("GET /v1/faces", "key first", Kind.NOTHING, tenant="shop")):
+    with book.services.audit.reads.enter_act(
+        AuditEvent("GET /v1/faces", "key first", Kind.NOTHING, tenant="shop")
+    ):
         audit_events.report_people([ann.faceid, ben.faceid])
         audit_events.report_picture(ben.faceid)
     [entry] = document(opened(book, ann.faceid))["held"]["audit"]
@@ -181,7 +219,11 @@ def test_acts_on_the_person_are_in_it_without_the_others_whom_they_were_about(bo
 
 def test_an_entry_about_several_people_has_nothing_of_the_others(book: Book) -> None:
     ann, ben = book.enrol(Person(1), faceid="ann"), book.enrol(Person(2), faceid="ben")
-    about = {"faces": ["ann", "ben"], "deleted": ["ben"], "does": {"holds": ["ann", "ben"], "joins": ["ben"]}}
+    about = {
+        "faces": ["ann", "ben"],
+        "deleted": ["ben"],
+        "does": {"holds": ["ann", "ben"], "joins": ["ben"]},
+    }
     entry = new_entry(book.clock, "POST /v1/face-changes", "key first", **about)
     write(book.storage.items, [entry_put("shop", entry)])
     [held] = document(opened(book, ann.faceid))["held"]["audit"]
@@ -201,7 +243,9 @@ def test_it_has_the_templates_and_the_pictures_as_they_are(book: Book) -> None:
     assert archive.read("pictures/0.160.jpg") == b"small " + picture(Person(ANN))
 
 
-def test_others_are_hidden_in_captures_and_one_of_the_person_alone_is_given_as_it_came(book: Book) -> None:
+def test_others_are_hidden_in_captures_and_one_of_the_person_alone_is_given_as_it_came(
+    book: Book,
+) -> None:
     ann = enrolled(book, ANN, "Ann")
     alone, both = book.see(shot(0, ANN), shot(60, ANN, BEN))
     book.services.captures.pictures.get_crop_url(book.tenant, "door", alone.id, 0)
@@ -211,7 +255,9 @@ def test_others_are_hidden_in_captures_and_one_of_the_person_alone_is_given_as_i
     shown = [Person(**one) for one in json.loads(archive.read(f"captures/door/{both.id}.jpg"))]
     assert [one.seed for one in shown] == [ANN, HIDDEN.seed]
     assert f"crops/door/{sighting_id(alone.id, 0)}.jpg" in archive.namelist()
-    assert f"crops/door/{sighting_id(both.id, 0)}.jpg" not in archive.namelist(), "the other may be on its edge"
+    assert f"crops/door/{sighting_id(both.id, 0)}.jpg" not in archive.namelist(), (
+        "the other may be on its edge"
+    )
     [one] = [item for item in document(archive)["held"]["captures"] if item["capture"] == both.id]
     assert [sighting["faceid"] for sighting in one["sightings"]] == [ann.faceid]
 
@@ -226,7 +272,9 @@ def test_a_large_archive_comes_in_parts_that_together_are_the_whole(book: Book) 
     part, parts = None, 0
     while parts == 0 or part is not None:
         made = archives.store_part(book.tenant, ann.faceid, "en", part)
-        [key] = {blob.key for blob in book.storage.blobs.walk("shop/faces/") if blob.key.endswith(".zip")}
+        [key] = {
+            blob.key for blob in book.storage.blobs.walk("shop/faces/") if blob.key.endswith(".zip")
+        }
         data = book.storage.blobs.get(key)
         assert made.size == len(data)
         found += zipfile.ZipFile(io.BytesIO(data)).namelist()
@@ -244,7 +292,9 @@ def test_it_waits_at_a_url_and_is_deleted_within_hours(book: Book) -> None:
     [blob] = [one for one in book.storage.blobs.walk("shop/faces/") if one.key.endswith(".zip")]
     assert blob.key in made.url
     book.clock.advance(blob.stored_at - book.clock.now() + timedelta(hours=7))
-    assert list(book.services.deletion.orphans.list_orphans("shop")) == [], "nothing that anybody has to mend"
+    assert list(book.services.deletion.orphans.list_orphans("shop")) == [], (
+        "nothing that anybody has to mend"
+    )
     book.services.deletion.orphans.delete("shop", book.clock.now().replace(hour=3))
     assert not [one for one in book.storage.blobs.walk("shop/faces/") if one.key.endswith(".zip")]
     assert book.storage.blobs.get(ann.picture_key) is not None
@@ -260,11 +310,17 @@ def test_faces_that_were_merged_into_it_are_the_person_too(book: Book) -> None:
     assert archive.read(f"merged/{other.faceid}/0.jpg") == picture(Person(BEN))
 
 
-def test_what_was_done_with_a_face_before_it_was_merged_into_the_persons_is_in_the_archive(book: Book) -> None:
+def test_what_was_done_with_a_face_before_it_was_merged_into_the_persons_is_in_the_archive(
+    book: Book,
+) -> None:
     ann, ben = enrolled(book, ANN, "Ann"), enrolled(book, BEN, "Ben")
-    with audit_events.begin_audit_event(AuditEvent("POST /v1/faces", "key first", Kind.CHANGE, tenant="shop")):
+    with audit_events.begin_audit_event(
+        AuditEvent("POST /v1/faces", "key first", Kind.CHANGE, tenant="shop")
+    ):
         book.enrol(Person(7), request=RequestId("v1#first#1", "d"), faceid="anna")
-    with audit_events.begin_audit_event(AuditEvent("POST /v1/merges", "key first", Kind.CHANGE, tenant="shop")):
+    with audit_events.begin_audit_event(
+        AuditEvent("POST /v1/merges", "key first", Kind.CHANGE, tenant="shop")
+    ):
         book.services.merges.merging.merge(book.tenant, ann.faceid, "anna")
     held = document(opened(book, ann.faceid))["held"]
     assert {one["what"] for one in held["audit"]} == {"POST /v1/faces", "POST /v1/merges"}
@@ -275,10 +331,14 @@ def test_what_was_done_with_a_face_before_it_was_merged_into_the_persons_is_in_t
     book.services.merges.mover.work_off_merges(book.tenant)
     assert [*book.services.merges.records.list_all("shop", ann.faceid)] == []
     enrolled(book, BEN, "Otto", faceid="anna")
-    with audit_events.begin_audit_event(AuditEvent("PUT /v1/faces/{id}", "key first", Kind.CHANGE, tenant="shop")):
+    with audit_events.begin_audit_event(
+        AuditEvent("PUT /v1/faces/{id}", "key first", Kind.CHANGE, tenant="shop")
+    ):
         book.services.enrolment.update.change_face(book.tenant, "anna", FaceChanges(name="Otto B."))
     held = document(opened(book, ann.faceid))["held"]
-    assert {one["what"] for one in held["audit"]} == {"POST /v1/faces", "POST /v1/merges"}, "none of Otto's"
+    assert {one["what"] for one in held["audit"]} == {"POST /v1/faces", "POST /v1/merges"}, (
+        "none of Otto's"
+    )
 
 
 def test_an_archive_with_a_picture_of_somebody_else_goes_when_that_is_rejected(book: Book) -> None:
@@ -289,7 +349,9 @@ def test_an_archive_with_a_picture_of_somebody_else_goes_when_that_is_rejected(b
     assert not [one for one in book.storage.blobs.walk("shop/faces/") if one.key.endswith(".zip")]
 
 
-def test_an_archive_with_somebody_in_it_who_is_another_after_all_goes_when_the_merge_is_undone(book: Book) -> None:
+def test_an_archive_with_somebody_in_it_who_is_another_after_all_goes_when_the_merge_is_undone(
+    book: Book,
+) -> None:
     ann, other = enrolled(book, ANN, "Ann"), enrolled(book, BEN, "Anna")
     merge = book.services.merges.merging.merge(book.tenant, ann.faceid, other.faceid)
     book.services.archives.store_part(book.tenant, ann.faceid, "en")
@@ -314,19 +376,28 @@ def test_a_rejected_picture_is_given_to_the_person_whom_it_shows_and_to_the_othe
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_the_page_says_it_in_words_and_runs_no_code_of_a_name(book: Book, language: Language) -> None:
+def test_the_page_says_it_in_words_and_runs_no_code_of_a_name(
+    book: Book, language: Language
+) -> None:
     ann = enrolled(book, ANN, "<script>alert(1)</script>")
     book.services.enrolment.update.change_face(
         book.tenant, ann.faceid, FaceChanges(note='"><img src=x onerror=alert(2)>')
     )
     [capture] = book.see(shot(0, ANN))
     text = opened(book, ann.faceid, language).read("index.html").decode()
-    assert text.startswith(f'<!doctype html>\n<html lang="{language}" dir="{direction_of(language)}">')
+    assert text.startswith(
+        f'<!doctype html>\n<html lang="{language}" dir="{direction_of(language)}">'
+    )
     words = words_of("archive", language)
     places = (
-        words_of("places", language).values() if language != "en" else [one.holds for one in DATA_MAP if one.is_ours]
+        words_of("places", language).values()
+        if language != "en"
+        else [one.holds for one in DATA_MAP if one.is_ours]
     )
-    for said in (*(words[key] for key in ("title", "machine", "template", "others", "until")), *places):
+    for said in (
+        *(words[key] for key in ("title", "machine", "template", "others", "until")),
+        *places,
+    ):
         assert escape(said) in text
     assert "<script" not in text
     assert "<img src=x" not in text

@@ -1,4 +1,5 @@
-"""A restore does again what the audit's export says was done to people since the backup, and loses none silently."""
+"""A restore does again what the audit's export says was done to people since the backup, and loses
+none silently."""
 
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -19,7 +20,18 @@ from tests.support.book.book import MONDAY, Book, shot
 from tests.support.fakes import Person
 
 Captured = pytest.CaptureFixture[str]
-FACES = ("held", "free", "restricted", "lifted", "withdrawn", "deleted", "survivor", "merged", "gone", "its-other")
+FACES = (
+    "held",
+    "free",
+    "restricted",
+    "lifted",
+    "withdrawn",
+    "deleted",
+    "survivor",
+    "merged",
+    "gone",
+    "its-other",
+)
 
 
 @pytest.fixture
@@ -44,7 +56,9 @@ def done(book: Book, what: str, *arguments: object) -> None:
         "PUT /v1/faces/{id}/restriction": services.restrictions.set,
         "regulars restriction lift": services.restrictions.lift,
         "DELETE /v1/faces/{id}/consent": services.consents.withdraw_consent,
-        "DELETE /v1/faces/{id}": lambda tenant, faceid: services.deletion.delete_faces(tenant, [faceid]),
+        "DELETE /v1/faces/{id}": lambda tenant, faceid: services.deletion.delete_faces(
+            tenant, [faceid]
+        ),
         "POST /v1/faces/{id}/merge": services.merges.merging.merge,
     }
     book.clock.advance(timedelta(minutes=1))
@@ -76,20 +90,30 @@ def shop_since_its_backup(book: Book, folder: Path) -> tuple[Path, Path]:
     return backup, export
 
 
-def test_what_was_done_since_the_backup_is_done_again(book: Book, tmp_path: Path, capsys: Captured) -> None:
+def test_what_was_done_since_the_backup_is_done_again(
+    book: Book, tmp_path: Path, capsys: Captured
+) -> None:
     backup, export = shop_since_its_backup(book, tmp_path)
     again = tmp_path / "again"
     assert main(["restore", str(backup), "--data", str(again), "--after", str(export)]) == 0
     assert "is not in this export" in capsys.readouterr().out
     with closing(Book(again)) as restored:
         faces = restored.services.faces
-        assert [one.faceid for one in faces.holds.list_all("shop")] == ["held", "merged", "survivor"]
+        assert [one.faceid for one in faces.holds.list_all("shop")] == [
+            "held",
+            "merged",
+            "survivor",
+        ]
         ended = ["restricted", "withdrawn"]
-        assert [one.faceid for one in restored.services.restrictions.list_all(restored.tenant)] == ended
+        assert [
+            one.faceid for one in restored.services.restrictions.list_all(restored.tenant)
+        ] == ended
         assert faces.get(restored.tenant, "withdrawn", restricted=True).consent is None
         there = faces.by_id(restored.tenant, FACES, restricted=True)
         left = {*FACES} - {"deleted", "gone", "its-other"}
-        assert {*there} == left, "who was merged is still there, since a merge keeps all, unless both were deleted"
+        assert {*there} == left, (
+            "who was merged is still there, since a merge keeps all, unless both were deleted"
+        )
 
 
 @pytest.mark.parametrize(
@@ -102,12 +126,20 @@ def test_what_was_done_since_the_backup_is_done_again(book: Book, tmp_path: Path
         ("DELETE /v1/faces/{id}", "deleted"),
     ],
 )
-def test_what_is_said_of_a_face_is_said_of_those_that_became_a_part_of_it(what: str, said: str) -> None:
+def test_what_is_said_of_a_face_is_said_of_those_that_became_a_part_of_it(
+    what: str, said: str
+) -> None:
     at = "2026-03-02T09:00:00.000Z"
-    merged = {"at": at, "what": "POST /v1/faces/{id}/merge", "faces": ["eva", "same"], "deleted": ["same"]}
+    merged = {
+        "at": at,
+        "what": "POST /v1/faces/{id}/merge",
+        "faces": ["eva", "same"],
+        "deleted": ["same"],
+    }
     gone = {"deleted": ["eva"]} if said == "deleted" else {}
     found = read_changes_since(
-        [merged, {"at": at, "seq": 1, "what": what, "faces": ["eva"], "is_set": True, **gone}], MONDAY
+        [merged, {"at": at, "seq": 1, "what": what, "faces": ["eva"], "is_set": True, **gone}],
+        MONDAY,
     )
     assert {*getattr(found, said)} == {"eva", "same"}
 
@@ -140,7 +172,8 @@ def test_a_stranger_who_was_pushed_out_of_a_full_group_is_deleted_again(
     book.services.groups.change_by_name(book.tenant, "stranger", {"capacity": 2})
     book.see(shot(0, 91), shot(60, 92))
     first = min(
-        (one for one in book.faces() if one.group_id == STRANGER), key=lambda one: one.last_arrival_at or MONDAY
+        (one for one in book.faces() if one.group_id == STRANGER),
+        key=lambda one: one.last_arrival_at or MONDAY,
     )
     backup, export, again = tmp_path / "box.tar", tmp_path / "audit.jsonl", tmp_path / "again"
     assert main(["backup", str(backup), "--data", str(book.folder)]) == 0
@@ -149,14 +182,18 @@ def test_a_stranger_who_was_pushed_out_of_a_full_group_is_deleted_again(
     assert first.faceid not in set(book.faceids())
     book.clock.advance(timedelta(hours=3))
     book.sweep()
-    assert main(["audit", "export", "--tenant", "shop", str(export), "--data", str(book.folder)]) == 0
+    assert (
+        main(["audit", "export", "--tenant", "shop", str(export), "--data", str(book.folder)]) == 0
+    )
     assert main(["restore", str(backup), "--data", str(again), "--after", str(export)]) == 0
     assert f"{first.faceid} is deleted" in capsys.readouterr().out
     with closing(Book(again)) as restored:
         assert restored.group_counts()["stranger"] == 1
 
 
-def test_nothing_is_restored_until_it_is_said_what_came_after(book: Book, tmp_path: Path, capsys: Captured) -> None:
+def test_nothing_is_restored_until_it_is_said_what_came_after(
+    book: Book, tmp_path: Path, capsys: Captured
+) -> None:
     backup, again = tmp_path / "box.tar", tmp_path / "again"
     assert main(["backup", str(backup), "--data", str(book.folder)]) == 0
     assert main(["restore", str(backup), "--data", str(again)]) == 2
@@ -166,23 +203,32 @@ def test_nothing_is_restored_until_it_is_said_what_came_after(book: Book, tmp_pa
     assert "end what you ended since" in capsys.readouterr().out
 
 
-def test_an_export_of_the_hour_of_an_erasure_is_as_it_was_signed(book: Book, tmp_path: Path, capsys: Captured) -> None:
+def test_an_export_of_the_hour_of_an_erasure_is_as_it_was_signed(
+    book: Book, tmp_path: Path, capsys: Captured
+) -> None:
     """The entry that says what was erased is of an hour that is not closed yet."""
     backup, export = shop_since_its_backup(book, tmp_path)
     book.services.deletion.delete_faces(book.tenant, ["free"], by="first", erase=True)
     person.worked_off(book)
     export.unlink()
-    assert main(["audit", "export", "--tenant", "shop", str(export), "--data", str(book.folder)]) == 0
+    assert (
+        main(["audit", "export", "--tenant", "shop", str(export), "--data", str(book.folder)]) == 0
+    )
     again = tmp_path / "again"
     assert main(["restore", str(backup), "--data", str(again), "--after", str(export)]) == 0
     assert "1 erasure took entries away" in capsys.readouterr().out
     lines = export.read_text().splitlines(keepends=True)
     export.write_text("".join(one for one in lines if "audit erased" not in one))
-    assert main(["restore", str(backup), "--data", str(tmp_path / "other"), "--after", str(export)]) == 1
+    assert (
+        main(["restore", str(backup), "--data", str(tmp_path / "other"), "--after", str(export)])
+        == 1
+    )
     assert "was erased, and no signed entry says so" in capsys.readouterr().err
 
 
-def test_an_export_that_was_changed_does_nothing(book: Book, tmp_path: Path, capsys: Captured) -> None:
+def test_an_export_that_was_changed_does_nothing(
+    book: Book, tmp_path: Path, capsys: Captured
+) -> None:
     backup, export = shop_since_its_backup(book, tmp_path)
     export.write_text(export.read_text().replace("case 7", "case 8"))
     again = tmp_path / "again"

@@ -1,4 +1,5 @@
-"""A data folder as one file and back: wiped and restored, it is what it was, whatever went on when it was copied."""
+"""A data folder as one file and back: wiped and restored, it is what it was, whatever went on when
+it was copied."""
 
 import fcntl
 import io
@@ -50,7 +51,8 @@ def services_on(data: Path, clock: FakeClock) -> Services:
 
 @pytest.fixture
 def book(tmp_path: Path) -> Iterator[Book]:
-    """A shop in whose folder there is some of all: faces, captures, visits, seals, a snapshot, a hook's message."""
+    """A shop in whose folder there is some of all: faces, captures, visits, seals, a snapshot, a
+    hook's message."""
     book = Book(tmp_path / "data")
     CredentialsFile(tmp_path / "data", book.services.tenants).rotate_keys("shop")
     book.services.webhooks.hooks.add("shop", "https://hooks.example.com/in")
@@ -60,7 +62,9 @@ def book(tmp_path: Path) -> Iterator[Book]:
     book.enrol(Person(7), faceid="seven")
     book.services.deletion.delete_faces_of_group(book.tenant, "regular", ["seven"])
     for face in book.faces():
-        book.services.enrolment.update.change_face(book.tenant, face.faceid, FaceChanges(name="Ann Lee"))
+        book.services.enrolment.update.change_face(
+            book.tenant, face.faceid, FaceChanges(name="Ann Lee")
+        )
     book.services.access.members.add(book.tenant, "Maria", Role.OPERATOR)
     assert book.services.index.build("shop")
     yield book
@@ -70,7 +74,9 @@ def book(tmp_path: Path) -> Iterator[Book]:
 def test_a_wiped_folder_is_restored_as_it_was(book: Book, tmp_path: Path) -> None:
     data, clock = tmp_path / "data", book.clock
     before = everything(data)
-    faces, counts, observed = every_face(book.services, book.tenant), book.group_counts(), book.observed()
+    faces = every_face(book.services, book.tenant)
+    counts = book.group_counts()
+    observed = book.observed()
     file = backup(settings(data), tmp_path / "shop.tar")
     book.close()
     shutil.rmtree(data)
@@ -80,11 +86,17 @@ def test_a_wiped_folder_is_restored_as_it_was(book: Book, tmp_path: Path) -> Non
         tenant = again.tenants.get_by_name("shop")
         assert disagreements(again, tenant) == []
         assert every_face(again, tenant) == faces
-        assert {face.faceid for face in again.faces.search_by_name(tenant, "lee", 10).rows} == faces.keys()
+        assert {
+            face.faceid for face in again.faces.search_by_name(tenant, "lee", 10).rows
+        } == faces.keys()
         assert [one.name for one in again.access.members.list_all(tenant)] == ["Maria"]
         assert {group.name: group.count for group in again.groups.list_all(tenant)} == counts
-        assert again.recognition.face_analysis.search_by_picture(tenant, picture(Person(1)), RULES).match
-        assert not again.recognition.face_analysis.search_by_picture(tenant, picture(Person(7)), RULES).match
+        assert again.recognition.face_analysis.search_by_picture(
+            tenant, picture(Person(1)), RULES
+        ).match
+        assert not again.recognition.face_analysis.search_by_picture(
+            tenant, picture(Person(7)), RULES
+        ).match
         span = (int(MONDAY.timestamp()) - 10**7, int(MONDAY.timestamp()) + 10**7)
         found = again.statistics.observations.query(tenant, ObservationFilter(), *span).observations
         assert len(found) == sum(observed.values()) + 1  # the search above
@@ -98,7 +110,9 @@ def test_the_restored_folder_is_its_owners_only(book: Book, tmp_path: Path) -> N
     assert {path.stat().st_mode & 0o077 for path in [file, *(tmp_path / "again").rglob("*")]} == {0}
 
 
-def test_a_capture_whose_event_was_not_told_is_resolved_after_the_restore(book: Book, tmp_path: Path) -> None:
+def test_a_capture_whose_event_was_not_told_is_resolved_after_the_restore(
+    book: Book, tmp_path: Path
+) -> None:
     file = backup(settings(tmp_path / "data"), tmp_path / "shop.tar")
     restore(settings(tmp_path / "again"), file)
     with closing(services_on(tmp_path / "again", book.clock)) as again:
@@ -149,8 +163,12 @@ def test_backups_of_a_busy_service_are_each_one_moment_of_it(tmp_path: Path) -> 
             assert disagreements(restored, tenant) == []
             faces = every_face(restored, tenant)
             assert set(kept) <= set(faces)
-            assert restored.recognition.face_analysis.search_by_picture(tenant, picture(Person(100)), RULES).match
-            nobody = SearchRequest("fake", FakeVision().embed(FakeVision().read_picture(picture(Person(1)), RULES), []))
+            assert restored.recognition.face_analysis.search_by_picture(
+                tenant, picture(Person(100)), RULES
+            ).match
+            nobody = SearchRequest(
+                "fake", FakeVision().embed(FakeVision().read_picture(picture(Person(1)), RULES), [])
+            )
             seqs.append(restored.ports.search.search("shop", nobody).seq)
     assert seqs == sorted(seqs)
     assert seqs[0] < seqs[-1]
@@ -159,11 +177,15 @@ def test_backups_of_a_busy_service_are_each_one_moment_of_it(tmp_path: Path) -> 
 
 def _enrolled(services: Services, faceid: str, seed: int) -> str:
     tenant = services.tenants.get_by_name("shop")
-    services.enrolment.enrol_largest_face(tenant, "regular", picture(Person(seed)), RULES, NewFace(faceid=faceid))
+    services.enrolment.enrol_largest_face(
+        tenant, "regular", picture(Person(seed)), RULES, NewFace(faceid=faceid)
+    )
     return faceid
 
 
-def test_keys_that_are_rotated_meanwhile_are_in_the_file_as_they_are_in_the_store(book: Book, tmp_path: Path) -> None:
+def test_keys_that_are_rotated_meanwhile_are_in_the_file_as_they_are_in_the_store(
+    book: Book, tmp_path: Path
+) -> None:
     data, stop = tmp_path / "data", threading.Event()
     known = CredentialsFile(data, book.services.tenants)
 
@@ -220,7 +242,9 @@ def test_a_file_that_was_cut_off_makes_no_folder(book: Book, tmp_path: Path, kee
 def test_a_byte_that_changed_anywhere_in_what_it_holds_is_found(book: Book, tmp_path: Path) -> None:
     file = backup(settings(tmp_path / "data"), tmp_path / "shop.tar")
     with tarfile.open(file) as tar:
-        places = [member.offset_data for member in tar if member.size and member.name != archive.MANIFEST]
+        places = [
+            member.offset_data for member in tar if member.size and member.name != archive.MANIFEST
+        ]
     for place in places[:: max(len(places) // 8, 1)]:
         data = bytearray(file.read_bytes())
         data[place] ^= 1
@@ -242,7 +266,15 @@ def test_a_byte_that_changed_anywhere_in_what_it_holds_is_found(book: Book, tmp_
             "a\nb\x1b[2J",
             "",
         ),
-        *("evil.sh", ".git/config", f"{DATABASE}-wal", f"{DATABASE}/x", "secrets", "blobs.py", "items/regulars.jsonl"),
+        *(
+            "evil.sh",
+            ".git/config",
+            f"{DATABASE}-wal",
+            f"{DATABASE}/x",
+            "secrets",
+            "blobs.py",
+            "items/regulars.jsonl",
+        ),
     ],
 )
 def test_a_file_of_a_name_that_no_backup_has_is_refused_and_the_next_restore_does_well(
@@ -259,8 +291,12 @@ def test_a_file_of_a_name_that_no_backup_has_is_refused_and_the_next_restore_doe
     restore(settings(tmp_path / "again"), file)
 
 
-@pytest.mark.parametrize("kind", [tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK])
-def test_a_header_that_would_take_minutes_to_read_is_refused_by_its_size(tmp_path: Path, kind: bytes) -> None:
+@pytest.mark.parametrize(
+    "kind", [tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK]
+)
+def test_a_header_that_would_take_minutes_to_read_is_refused_by_its_size(
+    tmp_path: Path, kind: bytes
+) -> None:
     header = tarfile.TarInfo("header")
     header.type, header.size = kind, 2_000_000
     (tmp_path / "evil.tar").write_bytes(header.tobuf() + b"1" * header.size)
@@ -282,7 +318,9 @@ def test_a_delta_without_its_base_makes_no_backup(book: Book, tmp_path: Path) ->
     base = pointer["snapshots"][-1]
     delta = keys.delta(base, pointer["seq"], "n")
     blobs.put_if_absent(delta, b"changes", "application/octet-stream")
-    items.transact([Put(keys.DIRECTORY, {**pointer, "snapshots": [delta], "built": [pointer["built_at"]]})])
+    items.transact(
+        [Put(keys.DIRECTORY, {**pointer, "snapshots": [delta], "built": [pointer["built_at"]]})]
+    )
     assert backup(settings(tmp_path / "data"), tmp_path / "shop.tar").exists()
     blobs.delete(base)
     with pytest.raises(OperatorError, match="is not there, 1 in all"):
@@ -302,7 +340,8 @@ def test_a_database_that_cannot_be_copied_is_named(book: Book, tmp_path: Path) -
     smallest = 50_000
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (smallest, before[1]))  # as a full disk: a write fails in its middle
+    # as a full disk: a write fails in its middle
+    resource.setrlimit(resource.RLIMIT_FSIZE, (smallest, before[1]))
     try:
         with pytest.raises(OperatorError, match=r"regulars\.sqlite cannot be copied"):
             backup(settings(tmp_path / "data"), tmp_path / "shop.tar")
@@ -345,12 +384,16 @@ def test_what_a_killed_backup_left_is_removed_by_the_next_one(book: Book, tmp_pa
     assert (left.exists(), held.exists()) == (False, True)
 
 
-def test_all_pictures_of_a_face_and_of_what_was_merged_into_it_come_along(book: Book, tmp_path: Path) -> None:
+def test_all_pictures_of_a_face_and_of_what_was_merged_into_it_come_along(
+    book: Book, tmp_path: Path
+) -> None:
     survivor, other = (face.faceid for face in book.faces()[:2])
     for faceid, seeds in ((survivor, range(100, 103)), (other, range(103, 105))):
         for seed in seeds:
             photo = picture(Person(seed))
-            book.services.enrolment.pictures.add_photo(book.tenant, faceid, photo, RULES, is_vouched_for=True)
+            book.services.enrolment.pictures.add_photo(
+                book.tenant, faceid, photo, RULES, is_vouched_for=True
+            )
     merge = book.services.merges.merging.merge(book.tenant, survivor, other)
     before = {face.faceid: face.pictures for face in book.faces()}
     backup(settings(tmp_path / "data"), tmp_path / "shop.tar")
@@ -363,7 +406,9 @@ def test_all_pictures_of_a_face_and_of_what_was_merged_into_it_come_along(book: 
         assert len(restored.services.faces.get(restored.tenant, other).pictures) == 3
 
 
-def test_a_picture_of_a_merged_face_that_is_missing_makes_no_backup(book: Book, tmp_path: Path) -> None:
+def test_a_picture_of_a_merged_face_that_is_missing_makes_no_backup(
+    book: Book, tmp_path: Path
+) -> None:
     survivor, other = book.faces()[:2]
     book.services.merges.merging.merge(book.tenant, survivor.faceid, other.faceid)
     (tmp_path / "data" / "blobs" / other.picture_key).unlink()
@@ -375,7 +420,8 @@ def test_a_picture_of_a_merged_face_that_is_missing_makes_no_backup(book: Book, 
 def test_a_backup_of_another_format_is_refused_before_anything_is_made(
     number: int | None, book: Book, tmp_path: Path
 ) -> None:
-    ours, others = backup(settings(tmp_path / "data"), tmp_path / "shop.tar"), tmp_path / "other.tar"
+    ours = backup(settings(tmp_path / "data"), tmp_path / "shop.tar")
+    others = tmp_path / "other.tar"
     with tarfile.open(ours) as tar, tarfile.open(others, "w") as other:
         for member in tar:
             content = tar.extractfile(member)
@@ -384,7 +430,9 @@ def test_a_backup_of_another_format_is_refused_before_anything_is_made(
                 data = json.dumps({**json.loads(data), "format": number}).encode()
                 member.size = len(data)
             other.addfile(member, io.BytesIO(data))
-    with pytest.raises(OperatorError, match=rf"other\.tar has (no format number|format {number}), "):
+    with pytest.raises(
+        OperatorError, match=rf"other\.tar has (no format number|format {number}), "
+    ):
         restore(settings(tmp_path / "again"), others)
     assert not (tmp_path / "again").exists()
 

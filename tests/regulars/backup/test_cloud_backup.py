@@ -22,7 +22,12 @@ from infra.storage import make_storage
 from regulars.backup.after import redo_since
 from regulars.backup.backup import backup, restore
 from regulars.backup.new_secrets import renew_secrets
-from regulars.backup.receipts import read_receipts, read_standing_documents, redo_erasures, write_beside
+from regulars.backup.receipts import (
+    read_receipts,
+    read_standing_documents,
+    redo_erasures,
+    write_beside,
+)
 from regulars.errors import DamagedFile, OperatorError
 from tests.support.book.book import MONDAY
 from tests.support.book.recount import disagreements, every_face
@@ -54,7 +59,8 @@ def stages() -> Iterator[tuple[Settings, Settings]]:
 
 def settings(prefix: str, physical: dict[str, str]) -> Settings:
     queues = {
-        f"{kind}_queue_url": physical[f"{kind.capitalize()}Queue"] for kind in ("index", "captures", "deliveries")
+        f"{kind}_queue_url": physical[f"{kind.capitalize()}Queue"]
+        for kind in ("index", "captures", "deliveries")
     }
     storage = AwsStorage(
         table_prefix=prefix,
@@ -100,7 +106,9 @@ def test_another_stage_made_from_the_file_answers_and_counts_the_same(
     found = again.recognition.face_analysis.search_by_picture(tenant, picture(Person(7)), RULES)
     assert found.match
     assert found.match.face.faceid == "f-7"
-    assert not again.recognition.face_analysis.search_by_picture(tenant, picture(Person(3)), RULES).match
+    assert not again.recognition.face_analysis.search_by_picture(
+        tenant, picture(Person(3)), RULES
+    ).match
     known = again.tenants.find_by_app_id(credentials.app_id)
     assert known
     assert known[1] == credentials.app_key
@@ -168,7 +176,9 @@ def test_who_was_erased_since_is_erased_again_in_a_stage_that_is_filled_from_the
     assert not again.access.keys.find_by_api_key(secret)
     assert again.tenants.read_stored("shop").life != life
     assert list(every_face(again, tenant)) == ["f-1"]
-    assert not again.recognition.face_analysis.search_by_picture(tenant, picture(Person(0)), RULES).match
+    assert not again.recognition.face_analysis.search_by_picture(
+        tenant, picture(Person(0)), RULES
+    ).match
     assert again.erasure.records.get("shop", id_).receipt
     assert disagreements(again, tenant) == []
     assert list(redo_erasures(again, read_receipts([str(tmp_path)]))) == [], "once"
@@ -187,7 +197,9 @@ def test_a_stage_that_serves_is_copied_as_it_was_at_one_moment(
         """At each list of objects: both before and after the moment of the tables."""
         enrolled.append(f"f-{len(enrolled)}")
         picture_of = picture(Person(len(enrolled)))
-        services.enrolment.enrol_largest_face(tenant, "regular", picture_of, RULES, NewFace(faceid=enrolled[-1]))
+        services.enrolment.enrol_largest_face(
+            tenant, "regular", picture_of, RULES, NewFace(faceid=enrolled[-1])
+        )
 
     events = open_aws_client("s3").meta.events
     events.register("before-call.s3.ListObjectsV2", enrol_one_more, unique_id="meanwhile")
@@ -215,7 +227,8 @@ def test_all_tables_are_those_of_one_second(
     first, _ = stages
     services_of(first).tenants.add("shop", Profile.CLOUD)
     asked: list[datetime] = []
-    events, name = open_aws_client("dynamodb").meta.events, "provide-client-params.dynamodb.RestoreTableToPointInTime"
+    events = open_aws_client("dynamodb").meta.events
+    name = "provide-client-params.dynamodb.RestoreTableToPointInTime"
 
     def note(params: dict[str, Any], **_: object) -> None:
         asked.append(params["RestoreDateTime"])
@@ -246,7 +259,11 @@ def test_a_backup_that_cannot_begin_says_so_at_once_and_leaves_nothing(
 
     def refuse(params: Any, **_: object) -> tuple[object, object] | None:
         refused = f'"{second}"'.encode() in params["body"]
-        return (SimpleNamespace(status_code=400), {"Error": {"Code": code, "Message": "no"}}) if refused else None
+        return (
+            (SimpleNamespace(status_code=400), {"Error": {"Code": code, "Message": "no"}})
+            if refused
+            else None
+        )
 
     client.meta.events.register(place, refuse, unique_id="off")
     try:

@@ -1,4 +1,5 @@
-"""What ended since a backup is not back after its restore: accesses, withdrawals, marks, with and without an export."""
+"""What ended since a backup is not back after its restore: accesses, withdrawals, marks, with and
+without an export."""
 
 import json
 import re
@@ -38,7 +39,10 @@ PEOPLE = ("ann", "consenting", "bert", "carl", "free")
 
 
 class Shop(Struct):
-    """A shop that was backed up, and what was ended since. `secrets`: by whose; each opened the shop then."""
+    """A shop that was backed up, and what was ended since.
+
+    `secrets`: by whose; each opened the shop then.
+    """
 
     data: Path
     backup: Path
@@ -110,7 +114,9 @@ def end_everything(shop: Shop, book: Book) -> None:
         lambda: services.consents.withdraw_consent(tenant, "ann"),
         lambda: services.restrictions.set(tenant, "bert", "a letter"),
         lambda: services.faces.holds.set(tenant, "carl", "case 7"),
-        lambda: services.tenants.change_settings("shop", {"strangers": "forget", "consent_required": True}),
+        lambda: services.tenants.change_settings(
+            "shop", {"strangers": "forget", "consent_required": True}
+        ),
         lambda: services.tenants.change_settings("shop", {"controller": "Somebody else"}),
     ):
         with audit_events.begin_audit_event(act("something that no list names")):
@@ -128,7 +134,11 @@ def opens(services: Services, shop: Shop) -> set[str]:
         elif name.startswith("link "):
             is_open = _is_good(partial(services.access.members.find_invited, secret))
         elif name in ("session", "code"):
-            is_open = sessions.find(secret) if name == "session" else _is_good(partial(sessions.begin_by_code, secret))
+            is_open = (
+                sessions.find(secret)
+                if name == "session"
+                else _is_good(partial(sessions.begin_by_code, secret))
+            )
         elif name == "service":
             is_open = ring.find_by_service_key(secret)
         else:
@@ -179,26 +189,49 @@ def ended(shop: Shop, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("ended")
     data = Path(shutil.copytree(shop.data, folder / "data"))
     with closing(Book(data)) as book:
-        book.clock.advance(timedelta(days=20_000))  # later than the backup, whose time is the machine's
+        # later than the backup, whose time is the machine's
+        book.clock.advance(timedelta(days=20_000))
         end_everything(shop, book)
         assert (
             opens(book.services, shop)
-            == {"kept", "lessened", "session", "link of screen", "link of lessened member"} - {"code"}
+            == {"kept", "lessened", "session", "link of screen", "link of lessened member"}
+            - {"code"}
             or True
         )
         book.clock.advance(timedelta(hours=3))
         book.sweep()
-    assert main(["audit", "export", "--tenant", "shop", str(folder / "audit.jsonl"), "--data", str(data)]) == 0
+    assert (
+        main(
+            [
+                "audit",
+                "export",
+                "--tenant",
+                "shop",
+                str(folder / "audit.jsonl"),
+                "--data",
+                str(data),
+            ]
+        )
+        == 0
+    )
     return folder
 
 
 def test_by_what_lies_beside_a_later_backup_nothing_is_back(
     shop: Shop, ended: Path, tmp_path: Path, capsys: Captured
 ) -> None:
-    assert main(["backup", str(shop.backup.with_name("tuesday.tar")), "--data", str(ended / "data")]) == 0
+    assert (
+        main(["backup", str(shop.backup.with_name("tuesday.tar")), "--data", str(ended / "data")])
+        == 0
+    )
     try:
         capsys.readouterr()
-        assert main(["restore", str(shop.backup), "--data", str(tmp_path / "again"), "--after", "none"]) == 0
+        assert (
+            main(
+                ["restore", str(shop.backup), "--data", str(tmp_path / "again"), "--after", "none"]
+            )
+            == 0
+        )
         said = capsys.readouterr().out
     finally:
         for file in shop.backup.parent.rglob("stands-*.json"):
@@ -228,20 +261,27 @@ def test_by_an_export_nothing_is_back_and_what_it_cannot_know_is_said(
     assert "other: key first is open (first, admin), as on" in said
 
 
-def test_without_either_each_access_that_is_back_is_named(shop: Shop, tmp_path: Path, capsys: Captured) -> None:
+def test_without_either_each_access_that_is_back_is_named(
+    shop: Shop, tmp_path: Path, capsys: Captured
+) -> None:
     alone, again = Path(shutil.copy(shop.backup, tmp_path)), tmp_path / "again"
     assert main(["restore", str(alone), "--data", str(again), "--after", "none"]) == 0
     said = capsys.readouterr().out
     named = {
-        f"shop: {kind} {shop.ids[name]}" for kind, name in (("key", "deleted"), ("hook", "hook"), ("member", "leaver"))
+        f"shop: {kind} {shop.ids[name]}"
+        for kind, name in (("key", "deleted"), ("hook", "hook"), ("member", "leaver"))
     }
     assert [
-        one for one in (*named, "shop: camera gone", "shop: key first", "other: key first") if one not in said
+        one
+        for one in (*named, "shop: camera gone", "shop: key first", "other: key first")
+        if one not in said
     ] == []
     assert "shop: record of consent of ann, consenting, as on" in said
     with closing(Book(again)) as book:
         back = opens(book.services, shop)
-    assert back.isdisjoint({"session", "code", *(name for name in shop.secrets if name.startswith("link "))})
+    assert back.isdisjoint(
+        {"session", "code", *(name for name in shop.secrets if name.startswith("link "))}
+    )
     assert {"deleted", "renewed", "rotated"} <= back, "they are as they were, which is said of each"
 
 
@@ -249,7 +289,9 @@ def test_new_secrets_end_every_key_of_a_box(shop: Shop, tmp_path: Path, capsys: 
     alone, again = Path(shutil.copy(shop.backup, tmp_path)), tmp_path / "again"
     asked = ["restore", str(alone), "--data", str(again), "--after", "none", "--new-secrets"]
     assert main(asked) == 0
-    printed = [json.loads(line) for line in capsys.readouterr().out.splitlines() if line.startswith("{")]
+    printed = [
+        json.loads(line) for line in capsys.readouterr().out.splitlines() if line.startswith("{")
+    ]
     of_shop = next(one for one in printed if one["tenant"] == "shop")
     with closing(Book(again)) as book:
         assert opens(book.services, shop) == set()
@@ -257,9 +299,25 @@ def test_new_secrets_end_every_key_of_a_box(shop: Shop, tmp_path: Path, capsys: 
         for id_ in (shop.ids["kept"], shop.ids["deleted"]):
             assert book.services.access.keys.find_by_api_key(of_shop["keys"][id_])
         assert of_shop["hooks"].keys() == {shop.ids["hook"], shop.ids["changed hook"]}
-        assert book.services.audit.signing.sign_statement("shop", {"heads": 0}), "old documents stay believed"
+        assert book.services.audit.signing.sign_statement("shop", {"heads": 0}), (
+            "old documents stay believed"
+        )
     assert read_credentials(again)["shop"].api_key == of_shop["api_key"]
-    assert main(["audit", "list", "--tenant", "shop", "--what", "regulars restore", "--data", str(again)]) == 0
+    assert (
+        main(
+            [
+                "audit",
+                "list",
+                "--tenant",
+                "shop",
+                "--what",
+                "regulars restore",
+                "--data",
+                str(again),
+            ]
+        )
+        == 0
+    )
     assert "signing key" in capsys.readouterr().out
     assert main(["audit", "verify", "--tenant", "shop", "--data", str(again)]) == 0
 
@@ -275,7 +333,9 @@ def test_a_document_that_the_shop_did_not_sign_ends_nothing_and_stops_no_restore
     alone, again = Path(shutil.copy(shop.backup, tmp_path)), tmp_path / "again"
     with closing(Book(shop.data)) as book:
         name, document = book.services.access.standing.make_document(book.tenant)
-        _, of_other = book.services.access.standing.make_document(book.services.tenants.get_by_name("other"))
+        _, of_other = book.services.access.standing.make_document(
+            book.services.tenants.get_by_name("other")
+        )
     later = "2030-01-01T00:00:00.000Z"
     empty = {"accesses": {}, "at": later}
     place = (tmp_path / name).parent
@@ -283,7 +343,8 @@ def test_a_document_that_the_shop_did_not_sign_ends_nothing_and_stops_no_restore
     for number, forged in enumerate(
         (
             stolen(dict(document), **empty),
-            {**document, "statement": {**document["statement"], **empty}},  # changed after it was signed
+            # changed after it was signed
+            {**document, "statement": {**document["statement"], **empty}},
             {**of_other, "statement": of_other["statement"]},  # another shop's, in this one's place
             document,  # of before the backup
             {"statement": {"kind": "what stands"}},
@@ -318,7 +379,9 @@ def test_a_document_names_nobody_and_holds_no_secret(ended: Path, shop: Shop) ->
     assert len(text) < 6_000, "bounded by what there is, not by what has ended"
 
 
-def test_the_witness_gets_a_document_when_something_else_stands_and_none_otherwise(tmp_path: Path) -> None:
+def test_the_witness_gets_a_document_when_something_else_stands_and_none_otherwise(
+    tmp_path: Path,
+) -> None:
     witness = tmp_path / "witness"
     witness.mkdir()
 
@@ -342,7 +405,9 @@ def test_the_witness_gets_a_document_when_something_else_stands_and_none_otherwi
         assert hour() == 2
         services.access.keys.delete(tenant, key.id)
         assert hour() == 3
-        documents, damaged = receipts.read_standing_documents([str(witness)], clock.now() - timedelta(minutes=90))
+        documents, damaged = receipts.read_standing_documents(
+            [str(witness)], clock.now() - timedelta(minutes=90)
+        )
         assert (len(documents), damaged) == (2, []), "those of before a backup are not read"
         assert receipts.read_receipts([str(witness)]) == []
         require_erasures_done(services, tmp_path / "data")
@@ -356,15 +421,29 @@ def test_a_shop_that_was_erased_is_not_served_again_though_no_backup_was_made_si
     with closing(Book(data)) as book:
         book.services.tenants.add("other", Profile.CLOUD)
     assert main(["backup", str(backups / "monday.tar"), "--data", str(data)]) == 0
-    erase = ["tenants", "erase", "other", "--yes", "other", "--data", str(data), "--receipt", str(tmp_path / "it.json")]
+    erase = [
+        "tenants",
+        "erase",
+        "other",
+        "--yes",
+        "other",
+        "--data",
+        str(data),
+        "--receipt",
+        str(tmp_path / "it.json"),
+    ]
     assert main(erase) == 0
-    assert main(["restore", str(backups / "monday.tar"), "--data", str(again), "--after", "none"]) == 0
+    assert (
+        main(["restore", str(backups / "monday.tar"), "--data", str(again), "--after", "none"]) == 0
+    )
     assert "other: the whole tenant is erased again" in capsys.readouterr().out
     with closing(Book(again)) as book:
         assert [one.name for one in book.services.tenants.list_all()] == ["shop"]
 
 
-def test_a_service_notes_beside_its_backups_what_ended_since(tmp_path: Path, capsys: Captured) -> None:
+def test_a_service_notes_beside_its_backups_what_ended_since(
+    tmp_path: Path, capsys: Captured
+) -> None:
     data, backups, again = tmp_path / "data", tmp_path / "backups", tmp_path / "again"
     backups.mkdir()
     with closing(Book(data)) as book:
@@ -375,11 +454,15 @@ def test_a_service_notes_beside_its_backups_what_ended_since(tmp_path: Path, cap
         book.clock.advance(timedelta(days=20_000))
         book.services.access.keys.delete(book.tenant, key.id)
         assert list(write_beside_backups(book.services)) == []
-    assert main(["restore", str(backups / "monday.tar"), "--data", str(again), "--after", "none"]) == 0
+    assert (
+        main(["restore", str(backups / "monday.tar"), "--data", str(again), "--after", "none"]) == 0
+    )
     assert f"shop: key {key.id} is deleted" in capsys.readouterr().out
     with closing(Book(again)) as book:
         assert book.services.access.keys.find_by_api_key(secret) is None
-        assert not (again / NOTE).exists(), "a restored folder writes beside no backup of the former one"
+        assert not (again / NOTE).exists(), (
+            "a restored folder writes beside no backup of the former one"
+        )
     (backups / "receipts").rename(tmp_path / "moved")
     (backups / "receipts").write_text("in the way")
     with closing(Book(data)) as book:
@@ -387,7 +470,9 @@ def test_a_service_notes_beside_its_backups_what_ended_since(tmp_path: Path, cap
     assert "cannot be noted beside the backups" in complaint
 
 
-def test_what_stands_in_a_trial_of_an_older_backup_ends_nothing(tmp_path: Path, capsys: Captured) -> None:
+def test_what_stands_in_a_trial_of_an_older_backup_ends_nothing(
+    tmp_path: Path, capsys: Captured
+) -> None:
     data, backups, trial = tmp_path / "data", tmp_path / "backups", tmp_path / "trial"
     backups.mkdir()
     with closing(Book(data)) as book:
@@ -397,33 +482,46 @@ def test_what_stands_in_a_trial_of_an_older_backup_ends_nothing(tmp_path: Path, 
     with closing(Book(data)) as book:
         _, secret = book.services.access.keys.add(book.tenant, "since then")
     assert main(["backup", str(backups / "monday.tar"), "--data", str(data)]) == 0
-    assert main(["restore", str(tmp_path / "sunday.tar"), "--data", str(trial), "--after", "none"]) == 0
+    assert (
+        main(["restore", str(tmp_path / "sunday.tar"), "--data", str(trial), "--after", "none"])
+        == 0
+    )
     assert main(["backup", str(backups / "of-the-trial.tar"), "--data", str(trial)]) == 0
     assert len(list(backups.rglob("stands-*.json"))) == 2, "each life has its own"
     again = tmp_path / "again"
-    assert main(["restore", str(backups / "monday.tar"), "--data", str(again), "--after", "none"]) == 0
+    assert (
+        main(["restore", str(backups / "monday.tar"), "--data", str(again), "--after", "none"]) == 0
+    )
     with closing(Book(again)) as book:
         assert book.services.access.keys.find_by_api_key(secret)
 
 
-def test_what_ended_in_a_restored_book_ends_by_a_further_restore_of_the_same_backup(tmp_path: Path) -> None:
+def test_what_ended_in_a_restored_book_ends_by_a_further_restore_of_the_same_backup(
+    tmp_path: Path,
+) -> None:
     data, backups, once = tmp_path / "data", tmp_path / "backups", tmp_path / "once"
     backups.mkdir()
     with closing(Book(data)) as book:
         key, secret = book.services.access.keys.add(book.tenant, "thief")
         book.services.audit.signing.read_public_keys("shop")
     assert main(["backup", str(backups / "monday.tar"), "--data", str(data)]) == 0
-    assert main(["restore", str(backups / "monday.tar"), "--data", str(once), "--after", "none"]) == 0
+    assert (
+        main(["restore", str(backups / "monday.tar"), "--data", str(once), "--after", "none"]) == 0
+    )
     with closing(Book(once)) as book:
         book.services.access.keys.delete(book.tenant, key.id)
     assert main(["backup", str(backups / "tuesday.tar"), "--data", str(once)]) == 0
     again = tmp_path / "again"
-    assert main(["restore", str(backups / "monday.tar"), "--data", str(again), "--after", "none"]) == 0
+    assert (
+        main(["restore", str(backups / "monday.tar"), "--data", str(again), "--after", "none"]) == 0
+    )
     with closing(Book(again)) as book:
         assert book.services.access.keys.find_by_api_key(secret) is None
 
 
-def test_settings_stay_as_in_the_backup_if_that_is_answered(shop: Shop, ended: Path, tmp_path: Path) -> None:
+def test_settings_stay_as_in_the_backup_if_that_is_answered(
+    shop: Shop, ended: Path, tmp_path: Path
+) -> None:
     manifest = backup.restore(Settings(storage=tmp_path / "again"), shop.backup)
     with closing(Book(ended / "data")) as book:
         _, document = book.services.access.standing.make_document(book.tenant)
@@ -442,5 +540,7 @@ def test_settings_stay_as_in_the_backup_if_that_is_answered(shop: Shop, ended: P
         assert asked == ["shop: set these as they were last?"]
         assert "shop: strangers is keep in the backup, and was forget last" in said
         assert services.tenants.read_stored("shop").strangers == "keep"
-        assert not services.access.keys.find_by_api_key(shop.secrets["deleted"]), "accesses are not asked about"
+        assert not services.access.keys.find_by_api_key(shop.secrets["deleted"]), (
+            "accesses are not asked about"
+        )
         assert tenant.life != services.tenants.read_stored("shop").life

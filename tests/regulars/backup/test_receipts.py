@@ -1,4 +1,5 @@
-"""Who was erased since a backup is erased again by a restore, before anything is served, by any kind of erasure."""
+"""Who was erased since a backup is erased again by a restore, before anything is served, by any
+kind of erasure."""
 
 import json
 import shutil
@@ -46,7 +47,10 @@ DAY = timedelta(days=1)
 
 
 class Kind(Struct, frozen=True):
-    """A kind of erasure. `before`: what was so at the backup; `erase`: how the person, whose face is `ann`, goes."""
+    """A kind of erasure.
+
+    `before`: what was so at the backup; `erase`: how the person, whose face is `ann`, goes.
+    """
 
     erase: Callable[[Book], object]
     before: Callable[[Book], object] = lambda _: None
@@ -76,13 +80,17 @@ def with_its_group(book: Book) -> None:
 
 def in_a_group(book: Book) -> None:
     book.services.groups.create(book.tenant, "vip", None, "")
-    book.services.enrolment.update.change_face(book.tenant, "ann", FaceChanges(new_group_name="vip"))
+    book.services.enrolment.update.change_face(
+        book.tenant, "ann", FaceChanges(new_group_name="vip")
+    )
 
 
 def consented(book: Book) -> None:
     until = book.clock.now() + DAY
     book.services.tenants.change_settings("shop", {"expired_consent_erases": True})
-    book.services.consents.set(book.tenant, "ann", Consent(Basis.CONSENT, book.clock.now(), "form", expires_at=until))
+    book.services.consents.set(
+        book.tenant, "ann", Consent(Basis.CONSENT, book.clock.now(), "form", expires_at=until)
+    )
 
 
 def swept_after(days: int) -> Callable[[Book], None]:
@@ -124,8 +132,11 @@ def given_away_and_asked(book: Book) -> object:
 
 
 def merged_long_ago_and_asked(book: Book) -> object:
-    """After 30 days only the audit knows the merge; of faces that are many, a further record is then made."""
-    with audit_events.begin_audit_event(AuditEvent("POST /v1/faces/{id}/merge", "key first", ActKind.CHANGE)):
+    """After 30 days only the audit knows the merge; of faces that are many, a further record is
+    then made."""
+    with audit_events.begin_audit_event(
+        AuditEvent("POST /v1/faces/{id}/merge", "key first", ActKind.CHANGE)
+    ):
         book.services.merges.merging.merge(book.tenant, "other", "ann")
     book.clock.advance(UNDONE_WITHIN + DAY)
     book.sweep()
@@ -139,8 +150,12 @@ KINDS = {
         lambda book: book.services.deletion.delete_faces(book.tenant, ["ann"]),
         lambda book: book.services.tenants.change_settings("shop", {"deletes_erase": True}),
     ),
-    "restricted": Kind(ask_for_erasure, lambda book: book.services.restrictions.set(book.tenant, "ann", "letter")),
-    "held then": Kind(lift_and_ask, lambda book: book.services.faces.holds.set(book.tenant, "ann", "case 7")),
+    "restricted": Kind(
+        ask_for_erasure, lambda book: book.services.restrictions.set(book.tenant, "ann", "letter")
+    ),
+    "held then": Kind(
+        lift_and_ask, lambda book: book.services.faces.holds.set(book.tenant, "ann", "case 7")
+    ),
     "merged since": Kind(merged_and_asked),
     "with a group": Kind(with_its_group, in_a_group),
     "consent expired": Kind(swept_after(3), consented),
@@ -150,7 +165,9 @@ KINDS = {
     "id of another now": Kind(erase_former, given_to_another, stays=True),
     "id of another since": Kind(given_away_and_asked),
     "merged long ago": Kind(merged_long_ago_and_asked),
-    "a whole tenant": Kind(lambda book: (book.services.erasure.of_tenants.begin("shop", "operator"), finished(book))),
+    "a whole tenant": Kind(
+        lambda book: (book.services.erasure.of_tenants.begin("shop", "operator"), finished(book))
+    ),
 }
 
 
@@ -166,7 +183,8 @@ def restore_after(kind: Kind, place: Path) -> tuple[list[Receipt], Face]:
     file = place / "backups" / "box.tar"
     file.parent.mkdir()
     with closing(Book(place / "data")) as book:
-        book.services.audit.signing.read_public_keys("shop")  # as the first entry of `regulars tenants add` makes it
+        # as the first entry of `regulars tenants add` makes it
+        book.services.audit.signing.read_public_keys("shop")
         face = book.enrol(Person(ANN), faceid="ann", name=NAME)
         book.enrol(Person(OTHER), faceid="other")
         book.see(shot(0, ANN), shot(60, ANN, 7))
@@ -188,7 +206,9 @@ def without_others(services: Services, receipt: Receipt) -> Receipt:
     """A receipt as early versions made it."""
     said = receipt.statement
     faces = {name: value for name, value in said["faces"].items() if name not in ("key", "others")}
-    early = parse_receipt(services.audit.signing.sign_statement(receipt.tenant, {**said, "faces": faces}))
+    early = parse_receipt(
+        services.audit.signing.sign_statement(receipt.tenant, {**said, "faces": faces})
+    )
     assert early is not None
     return early
 
@@ -202,7 +222,9 @@ def begin_all(services: Services, found: list[Receipt]) -> None:
 
 
 def faceid_of(book: Book, seed: int) -> str | None:
-    match = book.services.recognition.face_analysis.search_by_picture(book.tenant, picture(Person(seed)), RULES).match
+    match = book.services.recognition.face_analysis.search_by_picture(
+        book.tenant, picture(Person(seed)), RULES
+    ).match
     return match and match.face.faceid
 
 
@@ -215,7 +237,11 @@ def test_nobody_who_was_erased_since_is_in_a_restored_book(kind: Kind, tmp_path:
             receipts.require_erasures_done(restored.services, again)
         restored.clock.advance(40 * DAY)
         templates = {f"template {n}": one.vector for n, one in enumerate(face.templates)}
-        name = {} if kind.stays else {"id": b'"ann"', "name": NAME.encode(), "term": NAME.lower().encode()}
+        name = (
+            {}
+            if kind.stays
+            else {"id": b'"ann"', "name": NAME.encode(), "term": NAME.lower().encode()}
+        )
         wanted = {**templates, **name}
         assert kind.stays or left(restored, wanted) != []
         list(receipts.redo_erasures(restored.services, found))
@@ -261,44 +287,62 @@ def test_who_has_the_id_stays_though_nothing_of_the_former_is_left(tmp_path: Pat
         assert faceid_of(restored, STAYS) == "ann"
 
 
-def test_an_early_receipt_takes_who_has_the_id_once_nothing_of_the_former_is_left(tmp_path: Path) -> None:
+def test_an_early_receipt_takes_who_has_the_id_once_nothing_of_the_former_is_left(
+    tmp_path: Path,
+) -> None:
     """As after `observation_days`: the face may be the erased one, from before its deletion."""
     found, _ = restore_after(KINDS["id of another now"], tmp_path)
     with closing(Book(tmp_path / "again")) as restored:
         restored.clock.advance(40 * DAY)
         erase_former(restored)
         worked_off(restored)
-        list(receipts.redo_erasures(restored.services, [without_others(restored.services, one) for one in found]))
+        list(
+            receipts.redo_erasures(
+                restored.services, [without_others(restored.services, one) for one in found]
+            )
+        )
         assert faceid_of(restored, STAYS) is None
 
 
-# --- an id that somebody else has since -------------------------------------------------------------------------------
+# --- an id that somebody else has since
+# -------------------------------------------------------------------------------
 
 
 def served_and_given_away(book: Book, seed: int) -> None:
-    """Go on with a restored book as if nobody had been erased; enrol somebody with the id of Ann, who was deleted."""
+    """Go on with a restored book as if nobody had been erased; enrol somebody with the id of Ann,
+    who was deleted."""
     book.clock.advance(40 * DAY)
     deleted(book)
     book.enrol(Person(seed), faceid="ann", name="Later")
     book.services.faces.holds.set(book.tenant, "ann", "case 8")
 
 
-def test_who_was_enrolled_later_with_the_id_stays_and_what_the_former_left_goes(tmp_path: Path) -> None:
+def test_who_was_enrolled_later_with_the_id_stays_and_what_the_former_left_goes(
+    tmp_path: Path,
+) -> None:
     found, face = restore_after(KINDS["asked for"], tmp_path)
     with closing(Book(tmp_path / "again")) as restored:
         served_and_given_away(restored, STAYS)
         for _ in range(2):
             begin_all(restored.services, found)
             there = restored.services.faces.get(restored.tenant, "ann")
-            assert (there.name, there.hold is None, faceid_of(restored, STAYS)) == ("Later", False, "ann")
-        assert len(list(receipts.redo_erasures(restored.services, found))) == 0, "the former is gone since before"
+            assert (there.name, there.hold is None, faceid_of(restored, STAYS)) == (
+                "Later",
+                False,
+                "ann",
+            )
+        assert len(list(receipts.redo_erasures(restored.services, found))) == 0, (
+            "the former is gone since before"
+        )
         own = list(restored.services.merges.mover.list_observations(restored.tenant, "ann"))
         assert min(one.at for one in own) == there.enrolled_at, "the later one keeps the own"
         assert left(restored, {"template": face.templates[0].vector, "name": NAME.encode()}) == []
         assert restored.disagreements() == []
 
 
-def test_who_was_enrolled_later_while_the_clock_ran_behind_is_taken_for_the_former(tmp_path: Path) -> None:
+def test_who_was_enrolled_later_while_the_clock_ran_behind_is_taken_for_the_former(
+    tmp_path: Path,
+) -> None:
     """Nobody can tell: a person's pictures change between a backup and the erasure."""
     found, _ = restore_after(KINDS["asked for"], tmp_path)
     with closing(Book(tmp_path / "again")) as restored:
@@ -325,8 +369,11 @@ def test_a_later_erasure_of_the_id_takes_whom_an_earlier_one_leaves(tmp_path: Pa
         assert "ann" not in restored.faceids()
 
 
-def test_who_was_brought_back_by_the_same_picture_is_erased_whatever_the_clock_says(tmp_path: Path) -> None:
-    """An import of an old file enrols anew; and a clock that was wrong then may say that somebody came later."""
+def test_who_was_brought_back_by_the_same_picture_is_erased_whatever_the_clock_says(
+    tmp_path: Path,
+) -> None:
+    """An import of an old file enrols anew; and a clock that was wrong then may say that somebody
+    came later."""
     found, _ = restore_after(KINDS["asked for"], tmp_path)
     with closing(Book(tmp_path / "again")) as restored:
         served_and_given_away(restored, ANN)
@@ -340,7 +387,21 @@ def test_erase_again_lists_nobody_who_has_the_id_since(tmp_path: Path, capsys: C
         served_and_given_away(restored, STAYS)
     (tmp_path / "again" / receipts.MARK).unlink()
     files = map(str, (tmp_path / "backups" / RECEIPTS).rglob("*.json"))
-    assert main(["erase", "--data", str(tmp_path / "again"), "--tenant", "shop", "--yes", "--again", *files]) == 0
+    assert (
+        main(
+            [
+                "erase",
+                "--data",
+                str(tmp_path / "again"),
+                "--tenant",
+                "shop",
+                "--yes",
+                "--again",
+                *files,
+            ]
+        )
+        == 0
+    )
     assert "nobody of these receipts is in the book" in capsys.readouterr().out
 
 
@@ -374,7 +435,9 @@ def of_another_key(services: Services, receipt: Receipt) -> Receipt:
     """A receipt like another, whose faces a key hashed that this book never had."""
     faces = {**receipt.statement["faces"], "key": "0" * 64}
     made = parse_receipt(
-        services.audit.signing.sign_statement("shop", {**receipt.statement, "id": "9", "faces": faces})
+        services.audit.signing.sign_statement(
+            "shop", {**receipt.statement, "id": "9", "faces": faces}
+        )
     )
     assert made is not None
     return made
@@ -391,7 +454,9 @@ def test_a_receipt_that_cannot_be_done_stops_no_other(tmp_path: Path) -> None:
         assert restored.services.erasure.again.list_unknown(mine) == mine[:1]
         with pytest.raises(OperatorError, match="receipt redo"):
             receipts.require_erasures_done(restored.services, tmp_path / "again")
-        assert list(receipts.redo_erasures(restored.services, mine, left_out=["9"])) == ["shop: receipt 9 is left out"]
+        assert list(receipts.redo_erasures(restored.services, mine, left_out=["9"])) == [
+            "shop: receipt 9 is left out"
+        ]
         receipts.require_erasures_done(restored.services, tmp_path / "again")
 
 
@@ -400,7 +465,9 @@ def test_a_receipt_that_can_be_done_is_not_left_out(tmp_path: Path) -> None:
     with closing(Book(tmp_path / "again")) as restored:
         restored.clock.advance(40 * DAY)
         with pytest.raises(InvalidInput, match="do not leave it out"):
-            list(receipts.redo_erasures(restored.services, found, left_out=[one.id for one in found]))
+            list(
+                receipts.redo_erasures(restored.services, found, left_out=[one.id for one in found])
+            )
         list(receipts.redo_erasures(restored.services, found))
         assert "ann" not in restored.faceids()
 
@@ -414,7 +481,8 @@ def test_a_receipt_names_its_faces_after_the_signing_key_was_lost(tmp_path: Path
         assert "ann" not in restored.faceids()
 
 
-# --- where the receipts are -------------------------------------------------------------------------------------------
+# --- where the receipts are
+# -------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -452,10 +520,16 @@ def test_a_folder_that_was_copied_back_is_not_served_while_the_witness_knows_mor
         with pytest.raises(OperatorError, match=f"erasure {id_} of shop.*receipt redo --data"):
             receipts.require_erasures_done(services, tmp_path / "disk")
         found = receipts.read_receipts(receipts.list_places(tmp_path / "disk", services))
-        assert list(receipts.redo_erasures(services, found)) == [f"shop: erased again by receipt {id_}"]
+        assert list(receipts.redo_erasures(services, found)) == [
+            f"shop: erased again by receipt {id_}"
+        ]
         receipts.require_erasures_done(services, tmp_path / "disk")
-        assert services.erasure.records.get("shop", id_).receipt is not None, "the person's own receipt is there again"
-        assert len(list((witness / RECEIPTS).rglob("*.json"))) == 1, "what was done again is no news"
+        assert services.erasure.records.get("shop", id_).receipt is not None, (
+            "the person's own receipt is there again"
+        )
+        assert len(list((witness / RECEIPTS).rglob("*.json"))) == 1, (
+            "what was done again is no news"
+        )
     with closing(served_by(tmp_path / "other", str(witness))) as services:
         services.tenants.add("shop", Profile.CLOUD)
         receipts.require_erasures_done(
@@ -467,14 +541,25 @@ def test_serve_refuses_a_folder_that_is_not_done(tmp_path: Path) -> None:
     with closing(Book(tmp_path / "data")) as book:
         assert book.faceids() == []
     (tmp_path / "data" / receipts.MARK).write_text(receipts.format_mark([str(tmp_path)]))
-    command = [sys.executable, "-m", "regulars", "serve", "--port", "0", "--data", str(tmp_path / "data")]
+    command = [
+        sys.executable,
+        "-m",
+        "regulars",
+        "serve",
+        "--port",
+        "0",
+        "--data",
+        str(tmp_path / "data"),
+    ]
     ended = subprocess.run(command, capture_output=True, text=True, check=False)
     assert ended.returncode == 1
     assert f"`regulars receipt redo --data {tmp_path / 'data'}` does them" in ended.stderr
     assert "ready" not in ended.stdout
 
 
-def test_a_witness_that_is_away_gets_the_receipt_with_the_next_sweep_and_stops_no_start(tmp_path: Path) -> None:
+def test_a_witness_that_is_away_gets_the_receipt_with_the_next_sweep_and_stops_no_start(
+    tmp_path: Path,
+) -> None:
     data, away = tmp_path / "data", tmp_path / "away"
     with closing(Book(data)) as book:
         book.enrol(Person(ANN), faceid="ann")
@@ -491,7 +576,9 @@ def test_a_witness_that_is_away_gets_the_receipt_with_the_next_sweep_and_stops_n
         assert [one.stem for one in away.rglob("*.json")] == [id_]
 
 
-def test_the_commands_do_it_by_what_lies_beside_the_backup(tmp_path: Path, capsys: Captured) -> None:
+def test_the_commands_do_it_by_what_lies_beside_the_backup(
+    tmp_path: Path, capsys: Captured
+) -> None:
     data, backups, again = tmp_path / "data", tmp_path / "backups", tmp_path / "again"
     backups.mkdir()
     with closing(Book(data)) as book:
@@ -506,7 +593,9 @@ def test_the_commands_do_it_by_what_lies_beside_the_backup(tmp_path: Path, capsy
     assert main(["backup", str(backups / "tuesday.tar"), "--data", str(data)]) == 0
     mine, *others = sorted((backups / RECEIPTS).rglob("[0-9]*.json"))
     assert len(others) == 1
-    assert main(["restore", str(backups / "monday.tar"), "--data", str(again), "--after", "none"]) == 0
+    assert (
+        main(["restore", str(backups / "monday.tar"), "--data", str(again), "--after", "none"]) == 0
+    )
     said = capsys.readouterr().out
     assert f"shop: erased again by receipt {mine.stem}" in said
     assert "erasures are done again by 2 receipts" in said
@@ -517,7 +606,14 @@ def test_the_commands_do_it_by_what_lies_beside_the_backup(tmp_path: Path, capsy
     assert main(["receipt", "redo", "--data", str(again), str(backups)]) == 0
     assert "nobody of these receipts is in the book" in capsys.readouterr().err
     mine.write_text(mine.read_text().replace("first", "third"))
-    asked = ["restore", str(backups / "monday.tar"), "--data", str(tmp_path / "third"), "--after", "none"]
+    asked = [
+        "restore",
+        str(backups / "monday.tar"),
+        "--data",
+        str(tmp_path / "third"),
+        "--after",
+        "none",
+    ]
     assert main(asked) == 1
     assert "is not as it was signed" in capsys.readouterr().err
     assert not (tmp_path / "third").exists()
@@ -539,7 +635,11 @@ def test_a_restore_that_was_cut_off_is_not_served_until_it_is_done(tmp_path: Pat
     for fault in (KILLED, DONE_KILLED):
         for number in count(1):
             again, calls = tmp_path / f"{fault.name} {number}", Calls()
-            restore(Settings(storage=again), backups / "box.tar", receipts_note=receipts.format_mark([str(backups)]))
+            restore(
+                Settings(storage=again),
+                backups / "box.tar",
+                receipts_note=receipts.format_mark([str(backups)]),
+            )
             with closing(Book(again, wrap=calls.wrap)) as restored:
                 restored.clock.advance(40 * DAY)
                 calls.fail(number, fault, "items.transact")
@@ -552,11 +652,15 @@ def test_a_restore_that_was_cut_off_is_not_served_until_it_is_done(tmp_path: Pat
                         receipts.require_erasures_done(restored.services, again)
                     list(
                         receipts.redo_erasures(
-                            restored.services, receipts.read_receipts(receipts.list_places(again, restored.services))
+                            restored.services,
+                            receipts.read_receipts(receipts.list_places(again, restored.services)),
                         )
                     )
                 receipts.require_erasures_done(restored.services, again)
-                assert left(restored, {"id": b'"ann"', "name": NAME.encode()}) == [], (fault, number)
+                assert left(restored, {"id": b'"ann"', "name": NAME.encode()}) == [], (
+                    fault,
+                    number,
+                )
             if not calls.dead:
                 assert number > 5
                 break

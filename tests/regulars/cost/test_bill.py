@@ -16,12 +16,18 @@ SHOP, NOTHING = Load(1_000, 1_000, 1_000), Load(0, 0, 0)
 
 
 def usd(load: Load) -> float:
-    return sum(price_by_service(count_units(table.read_table(), load), table.read_prices(), with_free=False).values())
+    return sum(
+        price_by_service(
+            count_units(table.read_table(), load), table.read_prices(), with_free=False
+        ).values()
+    )
 
 
 def test_a_bill_is_quantities_times_list_prices() -> None:
     made = price_by_service(
-        {"dynamodb_write_units": 2e6, "dynamodb_read_units": 1e6, "keys": 1}, table.read_prices(), with_free=False
+        {"dynamodb_write_units": 2e6, "dynamodb_read_units": 1e6, "keys": 1},
+        table.read_prices(),
+        with_free=False,
     )
     assert made["dynamodb"] == pytest.approx(2 * 0.625 + 0.125)
     assert made["kms"] == 1.0
@@ -29,7 +35,9 @@ def test_a_bill_is_quantities_times_list_prices() -> None:
 
 
 def test_what_is_always_free_is_taken_off_each_thing_and_no_more_of_it_than_there_is() -> None:
-    made = price_by_service({"sqs_requests": 1_500_000, "lambda_requests": 10}, table.read_prices(), with_free=True)
+    made = price_by_service(
+        {"sqs_requests": 1_500_000, "lambda_requests": 10}, table.read_prices(), with_free=True
+    )
     assert made["sqs"] == pytest.approx(0.20)
     assert made["lambda"] == 0.0
 
@@ -37,7 +45,9 @@ def test_what_is_always_free_is_taken_off_each_thing_and_no_more_of_it_than_ther
 def test_everything_that_is_used_has_a_price_and_all_that_is_free_too() -> None:
     listed = table.read_prices()
     priced = {what for service in listed.services.values() for what in service.usd}
-    assert {what for row in table.read_table().rows.values() for what in row} | {*listed.always_free} <= priced
+    assert {what for row in table.read_table().rows.values() for what in row} | {
+        *listed.always_free
+    } <= priced
 
 
 def test_a_month_is_the_sum_of_what_is_in_it() -> None:
@@ -58,7 +68,11 @@ def test_a_bill_of_many_shops_is_one_shops_times_their_number() -> None:
     one, rows = Load(30_000, 5_000, 500, cameras=2), table.read_table().rows
     each = usd(one) - usd(NOTHING) - _usd_of(rows["traffic"]) + _usd_of(rows["tenant"])
     many = usd(Load(30_000, 5_000, 500, tenants=1_000, cameras=2))
-    fixed = _usd_of(rows["stage"]) + _usd_of(rows["traffic"]) + table.SWEEPS_AT_ONCE * _usd_of(rows["start"])
+    fixed = (
+        _usd_of(rows["stage"])
+        + _usd_of(rows["traffic"])
+        + table.SWEEPS_AT_ONCE * _usd_of(rows["start"])
+    )
     searches = 30 * (5_000 + 500)
     cold = find_cold_share(1_000, count_held(30_000)) * 30_000 * _usd_of(rows["cold_face"])
     assert many == pytest.approx(1_000 * (each + searches * cold) + fixed)
@@ -66,7 +80,8 @@ def test_a_bill_of_many_shops_is_one_shops_times_their_number() -> None:
 
 
 def test_searches_in_galleries_that_no_function_keeps_are_billed() -> None:
-    """A small gallery calls no search function; a large one calls it for each capture and search; a cold one loads."""
+    """A small gallery calls no search function; a large one calls it for each capture and search; a
+    cold one loads."""
     rows = table.read_table().rows
     assert _usd_of_capture(Load(5_000, 1, 0)) == pytest.approx(_usd_of(rows["capture"]))
     warm = _usd_of(rows["capture"]) + _usd_of(rows["far_search"])
@@ -87,28 +102,47 @@ def _usd_of(row: Mapping[str, float]) -> float:
 def test_the_head_says_that_the_figures_are_one_shops_and_how_many_shops_are_billed(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    load = ["--faces", "30000", "--captures-per-day", "5000", "--searches-per-day", "500", "--cameras", "2"]
+    load = [
+        "--faces",
+        "30000",
+        "--captures-per-day",
+        "5000",
+        "--searches-per-day",
+        "500",
+        "--cameras",
+        "2",
+    ]
     assert main(["cost", *load, "--tenants", "1000"]) == 0
     said = capsys.readouterr().out
-    assert said.startswith("Each shop has 30,000 faces, 2 cameras, 5,000 captures and 500 searches a day;\n")
+    assert said.startswith(
+        "Each shop has 30,000 faces, 2 cameras, 5,000 captures and 500 searches a day;\n"
+    )
     assert "the bill is one shop's, times 1,000 shops; US dollars" in said
     assert "A month of 1,000 shops" in said
     assert f"{usd(Load(30_000, 5_000, 500, tenants=1_000, cameras=2)):.2f}" in said
 
 
 def test_what_is_kept_is_priced_for_as_long_as_it_is_kept() -> None:
-    """A capture's record 120 days and its observation 400, so that an old shop pays no more than is said."""
+    """A capture's record 120 days and its observation 400, so that an old shop pays no more than is
+    said."""
     months = SIGHTING_DAYS / 30 + OBSERVATION_DAYS / 30
     per_capture = table.read_table().rows["capture"]["dynamodb_gb"]
     assert per_capture > 300e-9 * months, "a month of each would be a shop's that began a month ago"
 
 
-def test_pictures_are_priced_by_their_size_and_the_days_that_they_are_kept(capsys: pytest.CaptureFixture[str]) -> None:
-    """Crops of 10 kB, which the uploader may send, cost next to nothing; nothing else of a capture becomes cheaper."""
+def test_pictures_are_priced_by_their_size_and_the_days_that_they_are_kept(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Crops of 10 kB, which the uploader may send, cost next to nothing; nothing else of a capture
+    becomes cheaper."""
     gb_price = table.read_prices().services["s3"].usd["s3_gb"]
     many = Load(0, 1_000, 0)
-    assert usd(many) - usd(Load(0, 1_000, 0, picture_days=7)) == pytest.approx(30_000 * 150e-6 * 23 / 30 * gb_price)
-    assert usd(many) - usd(Load(0, 1_000, 0, picture_kb=10)) == pytest.approx(30_000 * 140e-6 * gb_price)
+    assert usd(many) - usd(Load(0, 1_000, 0, picture_days=7)) == pytest.approx(
+        30_000 * 150e-6 * 23 / 30 * gb_price
+    )
+    assert usd(many) - usd(Load(0, 1_000, 0, picture_kb=10)) == pytest.approx(
+        30_000 * 140e-6 * gb_price
+    )
     assert main(["cost", "--picture-kb", "10", "--capture-days", "7"]) == 0
     said = capsys.readouterr().out
     assert "pictures of 10 kB, kept for 7 days" in said
@@ -118,15 +152,32 @@ def test_pictures_are_priced_by_their_size_and_the_days_that_they_are_kept(capsy
 
 def test_sweeps_that_follow_others_start_warm() -> None:
     """So a thousand tenants pay no more cold starts an hour than there are runs at once."""
-    each = [usd(Load(0, 0, 0, tenants=number)) - usd(Load(0, 0, 0, tenants=number - 1)) for number in (5, 6, 1_000)]
+    each = [
+        usd(Load(0, 0, 0, tenants=number)) - usd(Load(0, 0, 0, tenants=number - 1))
+        for number in (5, 6, 1_000)
+    ]
     assert each[0] > 2 * each[1] == pytest.approx(2 * each[2])
 
 
-def test_the_command_prints_the_bill_by_service_and_what_each_costs(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["cost", "--faces", "30000", "--captures-per-day", "2000", "--searches-per-day", "500"]) == 0
+def test_the_command_prints_the_bill_by_service_and_what_each_costs(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert (
+        main(
+            ["cost", "--faces", "30000", "--captures-per-day", "2000", "--searches-per-day", "500"]
+        )
+        == 0
+    )
     said = capsys.readouterr().out
     assert "30,000 faces, 1 camera, 2,000 captures and 500 searches a day" in said
-    for word in (table.read_prices().date, table.read_table().measured, "DynamoDB", "Lambda", "KMS", "nobody comes"):
+    for word in (
+        table.read_prices().date,
+        table.read_table().measured,
+        "DynamoDB",
+        "Lambda",
+        "KMS",
+        "nobody comes",
+    ):
         assert word in said
     assert f"{usd(Load(30_000, 2_000, 500)):.2f}" in said
     assert "a thousand captures" in said
@@ -134,7 +185,9 @@ def test_the_command_prints_the_bill_by_service_and_what_each_costs(capsys: pyte
 
 def test_the_page_says_what_the_command_prints(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["cost"]) == 0
-    said = {line[:34].strip(): line.split()[-1] for line in capsys.readouterr().out.splitlines() if line}
+    said = {
+        line[:34].strip(): line.split()[-1] for line in capsys.readouterr().out.splitlines() if line
+    }
     page = read(ROOT / "docs/deploy.md")
     for what in (
         "a thousand captures",
@@ -145,7 +198,11 @@ def test_the_page_says_what_the_command_prints(capsys: pytest.CaptureFixture[str
     ):
         assert f"| {what} | {said[what]} |" in page
     idle = Load(0, 0, 0)
-    free = sum(price_by_service(count_units(table.read_table(), idle), table.read_prices(), with_free=True).values())
+    free = sum(
+        price_by_service(
+            count_units(table.read_table(), idle), table.read_prices(), with_free=True
+        ).values()
+    )
     assert f"costs {usd(idle):.2f} a month at list prices, and {free:.2f}" in page
     large = usd(Load(1_000_000, 1_000_000, 0))
     assert f"costs {large:.0f} a month" in page
@@ -155,4 +212,7 @@ def test_the_page_says_what_the_command_prints(capsys: pytest.CaptureFixture[str
 def test_readme_says_what_a_shop_of_a_thousand_pictures_a_day_pays() -> None:
     said = read(ROOT / "README.md").replace("\n", " ")
     shop, idle = usd(Load(1_000, 1_000, 0)), usd(Load(0, 0, 0))
-    assert f"a shop of a thousand pictures a day pays {shop:.2f} dollars a month, {idle:.2f} if nobody comes" in said
+    assert (
+        f"a shop of a thousand pictures a day pays {shop:.2f} dollars a month, {idle:.2f} if "
+        "nobody comes" in said
+    )

@@ -38,15 +38,20 @@ def write(folder: Path, *names: str) -> None:
 
 
 def test_labels_say_who_is_who(tmp_path: Path) -> None:
-    write(tmp_path, "a_1.jpg", "a_2.jpg", "b.png", "both.jpg", "dog.jpg", "unnamed.jpg", "notes.txt")
+    write(
+        tmp_path, "a_1.jpg", "a_2.jpg", "b.png", "both.jpg", "dog.jpg", "unnamed.jpg", "notes.txt"
+    )
     (tmp_path / "labels.csv").write_text(
-        "file,identity,faces,notes\na_1.jpg,ann,1,\na_2.jpg,ann,1,\nb.png,bob,1,\nboth.jpg,ann|bob,2,\ndog.jpg,,0,\n"
+        "file,identity,faces,notes\na_1.jpg,ann,1,\na_2.jpg,ann,1,\nb.png,bob,1,\n"
+        "both.jpg,ann|bob,2,\ndog.jpg,,0,\n"
         "unnamed.jpg,,4,\ngone.jpg,cy,1,\nnotes.txt,dan,1,\n"
     )
     read = album.read_album(tmp_path)
     assert {person.name: len(person.photos) for person in read.people} == {"ann": 2, "bob": 1}
     assert [one.photo.name for one in read.nobody] == ["dog.jpg"]
-    assert [(one.photo.name, one.names) for one in read.several] == [("both.jpg", frozenset({"ann", "bob"}))]
+    assert [(one.photo.name, one.names) for one in read.several] == [
+        ("both.jpg", frozenset({"ann", "bob"}))
+    ]
     assert read.labelled
 
 
@@ -58,14 +63,18 @@ def test_without_labels_a_folder_is_a_person(tmp_path: Path) -> None:
     assert read.labelled
 
 
-def test_without_folders_the_file_name_up_to_the_last_underscore_is_a_person(tmp_path: Path) -> None:
+def test_without_folders_the_file_name_up_to_the_last_underscore_is_a_person(
+    tmp_path: Path,
+) -> None:
     write(tmp_path, "ann_lee_1.jpg", "ann_lee_2.jpg", "bob.jpg", "ignored.gif", "cy.heic")
     read = album.read_album(tmp_path)
     assert {person.name: len(person.photos) for person in read.people} == {"ann_lee": 2, "bob": 1}
     assert not read.labelled
 
 
-def test_names_that_continue_another_name_may_be_the_same_person_and_are_left_out(tmp_path: Path) -> None:
+def test_names_that_continue_another_name_may_be_the_same_person_and_are_left_out(
+    tmp_path: Path,
+) -> None:
     write(tmp_path, "lisa_1.jpg", "lisa_zoom_1.jpg", "lisabeth_1.jpg")
     assert [person.name for person in album.read_album(tmp_path).people] == ["lisa", "lisabeth"]
 

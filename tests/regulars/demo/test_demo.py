@@ -63,7 +63,9 @@ def test_the_demo_runs_once_over_http_and_every_answer_is_right(
     drawn = re.findall(r">([^<$]+)</text>", (ROOT / "docs/pictures/first-minute.svg").read_text())
     said = " ".join(printed.split())
     assert drawn
-    assert [text for text in drawn[1:] if text not in said] == [], "the picture of the first minute says otherwise"
+    assert [text for text in drawn[1:] if text not in said] == [], (
+        "the picture of the first minute says otherwise"
+    )
     assert f"\nface models: {packs.find(None).about}\n" in printed
     assert "code=" not in printed, "the service has ended, so no link leads anywhere"
 
@@ -73,7 +75,9 @@ def test_the_people_of_the_registries_are_labelled_and_their_sources_are_named()
     files = {str(path.relative_to(folder)) for path in folder.glob("*/*.jpg")}
     assert files == {label.file for label in labels(folder)}
     about = (folder / "SOURCES.md").read_text()
-    assert all(word in about for word in ("face_recognition 1.3.0", "scikit-image", "public domain", "CC0"))
+    assert all(
+        word in about for word in ("face_recognition 1.3.0", "scikit-image", "public domain", "CC0")
+    )
 
 
 def test_a_machine_that_reaches_no_registry_is_told_what_it_needs(

@@ -38,12 +38,16 @@ class Shown(Struct, frozen=True):
     box: Box
     url: str
 
-    def ask(self, method: str, path: str, *, address: str = "", **headers: str) -> requests.Response:
+    def ask(
+        self, method: str, path: str, *, address: str = "", **headers: str
+    ) -> requests.Response:
         """Ask as somebody at an address of one's own."""
         sender = address or f"198.51.{next(_addresses) // 250}.{next(_addresses) % 250}"
         called = re.sub(r"\{\w+\}", "x", path)
         sent = {**headers, "X-Forwarded-For": sender}
-        return requests.request(method, f"{self.url}{called}", headers=sent, timeout=60, allow_redirects=False)
+        return requests.request(
+            method, f"{self.url}{called}", headers=sent, timeout=60, allow_redirects=False
+        )
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +61,9 @@ def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Box]:
 @contextmanager
 def showing(box: Box, rate: Rate, work: Rate) -> Iterator[Shown]:
     services, ended = box.services, threading.Event()
-    _, key = services.access.keys.add(services.tenants.get_by_name("shop"), "everybody", Role.VIEWER)
+    _, key = services.access.keys.add(
+        services.tenants.get_by_name("shop"), "everybody", Role.VIEWER
+    )
     with open_listener("127.0.0.1", 0) as sock:
         # Who waits gets nothing back before this test has asked, however slow the machine is.
         slow_rates = (rate._replace(a_second=0.001), work._replace(a_second=0.001))
@@ -82,7 +88,10 @@ def routes() -> dict[str, set[str]]:
     """All paths of the program with their methods, those of signed URLs as well."""
     from app import app
 
-    return {**{path: {*methods} for path, methods in app.routes.items()}, "/pictures/shop/x": {"GET", "PUT"}}
+    return {
+        **{path: {*methods} for path, methods in app.routes.items()},
+        "/pictures/shop/x": {"GET", "PUT"},
+    }
 
 
 def test_whatever_is_no_get_is_refused_on_every_path(shown: Shown) -> None:
@@ -94,11 +103,15 @@ def test_whatever_is_no_get_is_refused_on_every_path(shown: Shown) -> None:
                 assert "nobody may change anything" in answer.json()["detail"]
 
 
-def test_every_get_of_v1_that_a_viewer_may_not_call_is_refused_whatever_key_comes_with_it(shown: Shown) -> None:
+def test_every_get_of_v1_that_a_viewer_may_not_call_is_refused_whatever_key_comes_with_it(
+    shown: Shown,
+) -> None:
     for (method, path), operation in OPERATIONS.items():
         if method != "GET":
             continue
-        answer = shown.ask(method, path, Authorization=f"Bearer {shown.box.key}", Cookie="regulars=x")
+        answer = shown.ask(
+            method, path, Authorization=f"Bearer {shown.box.key}", Cookie="regulars=x"
+        )
         may = operation.role is None or Role.VIEWER.includes(operation.role)
         assert (answer.status_code == 403) is not may, (path, answer.text)
         assert answer.status_code < 500
@@ -106,7 +119,11 @@ def test_every_get_of_v1_that_a_viewer_may_not_call_is_refused_whatever_key_come
 
 
 def test_no_dialect_answers(shown: Shown) -> None:
-    paths = [path for path, methods in routes().items() if "GET" in methods and dialects.find_owner(path) is not None]
+    paths = [
+        path
+        for path, methods in routes().items()
+        if "GET" in methods and dialects.find_owner(path) is not None
+    ]
     assert {shown.ask("GET", path).status_code for path in paths if path != "/"} == {403}
 
 
@@ -128,12 +145,18 @@ def test_a_stranger_is_a_viewer_of_the_console_without_signing_in(shown: Shown) 
 
 def test_who_has_much_work_done_waits_and_nobody_else_does(box: Box) -> None:
     with showing(box, RATE, WORK._replace(burst=1)) as shown:
-        statuses = [shown.ask("GET", "/v1/faces", address=f"203.0.113.{host}").status_code for host in (7, 7, 8)]
+        statuses = [
+            shown.ask("GET", "/v1/faces", address=f"203.0.113.{host}").status_code
+            for host in (7, 7, 8)
+        ]
     assert statuses == [200, 429, 200]
 
 
 def test_who_asks_too_often_waits_and_nobody_else_does(shown: Shown) -> None:
-    statuses = [shown.ask("GET", "/v1/session", address="203.0.113.9").status_code for _ in range(RATE.burst + 5)]
+    statuses = [
+        shown.ask("GET", "/v1/session", address="203.0.113.9").status_code
+        for _ in range(RATE.burst + 5)
+    ]
     assert statuses == [200] * RATE.burst + [429] * 5
     assert shown.ask("GET", "/v1/session", address="203.0.113.200").status_code == 200
     assert shown.ask("GET", "/v1/session").status_code == 200
@@ -141,11 +164,18 @@ def test_who_asks_too_often_waits_and_nobody_else_does(shown: Shown) -> None:
 
 def test_the_command_serves_the_shop_until_it_is_stopped_and_leaves_nothing(tmp_path: Path) -> None:
     command = [sys.executable, "-u", "-m", "regulars", "demo", "--public", "--port", "0"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={"TMPDIR": str(tmp_path)})
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True, env={"TMPDIR": str(tmp_path)}
+    )
     try:
         assert process.stdout is not None
-        url = next(found[0] for line in process.stdout if (found := re.search(r"http://[^/\s]+", line)))
-        names = {face["name"] for face in requests.get(f"{url}/v1/faces?limit=100", timeout=60).json()["faces"]}
+        url = next(
+            found[0] for line in process.stdout if (found := re.search(r"http://[^/\s]+", line))
+        )
+        names = {
+            face["name"]
+            for face in requests.get(f"{url}/v1/faces?limit=100", timeout=60).json()["faces"]
+        }
         assert "Ella Strong" in names
         assert requests.post(f"{url}/v1/session", json={}, timeout=60).status_code == 403
     finally:

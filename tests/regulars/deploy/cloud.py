@@ -33,7 +33,9 @@ class Lambda:
         found = self.reserved.get(FunctionName)
         return {} if found is None else {"ReservedConcurrentExecutions": found}
 
-    def put_function_concurrency(self, *, FunctionName: str, ReservedConcurrentExecutions: int) -> None:  # noqa: N803 -- boto3's names
+    def put_function_concurrency(
+        self, *, FunctionName: str, ReservedConcurrentExecutions: int
+    ) -> None:  # noqa: N803 -- boto3's names
         self.reserved[FunctionName] = ReservedConcurrentExecutions
 
     def delete_function_concurrency(self, *, FunctionName: str) -> None:  # noqa: N803 -- boto3's names
@@ -41,7 +43,8 @@ class Lambda:
 
 
 class Session:
-    """A session of boto3 in the emulated account, with stand-ins for some of its clients by the service's name."""
+    """A session of boto3 in the emulated account, with stand-ins for some of its clients by the
+    service's name."""
 
     def __init__(self, region: str = REGION, **clients: Any) -> None:
         self.region_name = region
@@ -88,16 +91,20 @@ class Emulated:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._client, name)
 
-    def update_termination_protection(self, *, StackName: str, EnableTerminationProtection: bool) -> None:  # noqa: N803 -- boto3's names
+    def update_termination_protection(
+        self, *, StackName: str, EnableTerminationProtection: bool
+    ) -> None:  # noqa: N803 -- boto3's names
         assert EnableTerminationProtection
         self.protected.add(StackName)
 
 
 class Failing:
-    """A CloudFormation that makes the template's tables, fails at a resource if told to, and rolls back as AWS does.
+    """A CloudFormation that makes the template's tables, fails at a resource if told to, and rolls
+    back as AWS does.
 
-    What a failed creation made is deleted, retained or not, since the deployment asks for that. A table that is
-    protected against deletion refuses. A later deletion of the stack leaves its tables, which are to be retained.
+    What a failed creation made is deleted, retained or not, since the deployment asks for that. A
+    table that is protected against deletion refuses. A later deletion of the stack leaves its
+    tables, which are to be retained.
     """
 
     def __init__(self, s3: Any, dynamodb: Any) -> None:
@@ -122,7 +129,11 @@ class Failing:
         return {"Stacks": [self.stacks[StackName]]}
 
     def get_template_summary(self, *, TemplateURL: str) -> dict[str, Any]:  # noqa: N803 -- boto3's names
-        return {"Parameters": [{"ParameterKey": name} for name in self._template(TemplateURL).get("Parameters", {})]}
+        return {
+            "Parameters": [
+                {"ParameterKey": name} for name in self._template(TemplateURL).get("Parameters", {})
+            ]
+        }
 
     def create_change_set(self, **asked: Any) -> dict[str, str]:
         name = asked["StackName"]
@@ -138,15 +149,21 @@ class Failing:
         """As AWS does, by the ARN alone, and not once the change set is gone."""
         assert Filters == {"FailedEvents": True}
         if not (ChangeSetName.startswith(CHANGE_SETS) and self.stacks):
-            raise refused("describe_events", "One of ChangeSetName, OperationId or StackName must be specified")
+            raise refused(
+                "describe_events",
+                "One of ChangeSetName, OperationId or StackName must be specified",
+            )
         return {"OperationEvents": self.faults}
 
     def list_stack_resources(self, **_named: Any) -> dict[str, Any]:
         return {"StackResourceSummaries": self.summaries}
 
     def get_paginator(self, operation: str) -> Any:
-        if operation == "describe_stack_events":  # newest first, and pages are short beside a stack's deletions
-            return SimpleNamespace(paginate=lambda **_: [{"StackEvents": [one]} for one in self._events])
+        # newest first, and pages are short beside a stack's deletions
+        if operation == "describe_stack_events":
+            return SimpleNamespace(
+                paginate=lambda **_: [{"StackEvents": [one]} for one in self._events]
+            )
         return SimpleNamespace(paginate=lambda **named: [getattr(self, operation)(**named)])
 
     def execute_change_set(
@@ -169,7 +186,11 @@ class Failing:
             except ClientError as error:
                 self._tell(ClientRequestToken, name, "CREATE_FAILED", str(error))
                 self._tell(ClientRequestToken, name, "DELETE_COMPLETE", "")
-                left = [one for one in reversed(made) if not self._delete_merge(StackName, template["Resources"][one])]
+                left = [
+                    one
+                    for one in reversed(made)
+                    if not self._delete_merge(StackName, template["Resources"][one])
+                ]
                 stack["StackStatus"] = "ROLLBACK_FAILED" if left else "ROLLBACK_COMPLETE"
                 return
             made.append(name)
@@ -184,7 +205,11 @@ class Failing:
         stack["StackStatus"] = f"{self.asked['ChangeSetType']}_COMPLETE"
 
     def _tell(self, token: str, resource: str, status: str, reason: str) -> None:
-        event = {"LogicalResourceId": resource, "ResourceStatus": status, "ResourceStatusReason": reason}
+        event = {
+            "LogicalResourceId": resource,
+            "ResourceStatus": status,
+            "ResourceStatusReason": reason,
+        }
         self._events.insert(0, {**event, "ClientRequestToken": token})
 
     def get_waiter(self, waited: str) -> Any:
@@ -221,7 +246,9 @@ class Failing:
                 "BillingMode",
                 "DeletionProtectionEnabled",
             )
-            properties = {name: value for name, value in resource["Properties"].items() if name in known}
+            properties = {
+                name: value for name, value in resource["Properties"].items() if name in known
+            }
             self._dynamodb.create_table(TableName=table_name(stack, resource), **properties)
 
     def _delete_merge(self, stack: str, resource: Mapping[str, Any]) -> bool:

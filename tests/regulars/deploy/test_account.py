@@ -18,14 +18,21 @@ from tests.regulars.deploy.cloud import Lambda, Session, yes
 
 STACK = "regulars-test"
 WHOLE = template.join_parts()
-WHOLE = {**WHOLE, "Resources": {name: {"Type": "", **one} for name, one in WHOLE["Resources"].items()}}
+WHOLE = {
+    **WHOLE,
+    "Resources": {name: {"Type": "", **one} for name, one in WHOLE["Resources"].items()},
+}
 CERTIFICATE = "arn:aws:acm:eu-central-1:123456789012:certificate/0b7c"
 
 
 class Certificates:
     def __init__(self, *names: str) -> None:
         self._found = [
-            {"CertificateArn": CERTIFICATE, "DomainName": names[0], "SubjectAlternativeNameSummaries": names}
+            {
+                "CertificateArn": CERTIFICATE,
+                "DomainName": names[0],
+                "SubjectAlternativeNameSummaries": names,
+            }
         ]
 
     def get_paginator(self, operation: str) -> Any:
@@ -61,10 +68,15 @@ def asked(session: Session) -> dict[str, str]:
 def test_queues_start_runs_for_which_the_account_has_room(
     session: Session, plan: Plan, limit: int, ingest: str, deliver: str, build: str, api: str
 ) -> None:
-    """What is reserved for the API is the most that its callers can take from the others: AWS wants 100 left."""
+    """What is reserved for the API is the most that its callers can take from the others: AWS wants
+    100 left."""
     session.clients["lambda"] = Lambda(limit)
     deploy.deploy(plan, Account(session), None, yes)
-    runs = {"IngestConcurrency": ingest, "DeliverConcurrency": deliver, "BuildIndexConcurrency": build}
+    runs = {
+        "IngestConcurrency": ingest,
+        "DeliverConcurrency": deliver,
+        "BuildIndexConcurrency": build,
+    }
     assert asked(session) == {**runs, "APIHandlerConcurrency": api}
     # Each run of ingest waits for one of the search function.
     assert 2 * int(ingest) + int(deliver) + int(build) <= max(8, 4 * limit // 5)
@@ -86,7 +98,8 @@ def test_an_operator_who_names_a_number_of_runs_gets_it(session: Session, plan: 
 
 
 def enough_for(said: str) -> dict[str, int]:
-    """By limit, the shops that the command says it is enough for, in the order in which it says so."""
+    """By limit, the shops that the command says it is enough for, in the order in which it says
+    so."""
     found = re.findall(r"^ +(\w+) [0-9]+ is enough for ([0-9,]+)", said, re.MULTILINE)
     return {name: int(shops.replace(",", "")) for name, shops in found}
 
@@ -97,13 +110,22 @@ def test_the_operator_is_told_for_how_many_shops_each_limit_is_enough_the_tighte
     deploy.deploy(plan, Account(session), None, yes)
     said = capsys.readouterr().out
     shops = enough_for(said)
-    assert set(shops) == {"ApiRate", "IngestConcurrency", "BuildIndexConcurrency", "SearchMemory", "SearchDisk"}
+    assert set(shops) == {
+        "ApiRate",
+        "IngestConcurrency",
+        "BuildIndexConcurrency",
+        "SearchMemory",
+        "SearchDisk",
+    }
     assert [*shops.values()] == sorted(shops.values())
     assert shops["BuildIndexConcurrency"] == 330
     assert shops["ApiRate"] == 208
     assert 190 <= shops["IngestConcurrency"] <= 380
     assert 1_000 <= shops["SearchDisk"] <= shops["SearchMemory"]
-    assert f"{min(shops.values())} shops of 5,000 captures a day and 30,000 faces, by the tightest limit" in said
+    assert (
+        f"{min(shops.values())} shops of 5,000 captures a day and 30,000 faces, by the tightest "
+        "limit" in said
+    )
     assert "cameras that call the output CameraEndpoint need nothing of ApiRate" in said
 
 
@@ -148,7 +170,9 @@ def test_an_older_stacks_own_limits_are_told_and_not_those_of_a_new_one(
     assert enough_for(capsys.readouterr().out)["BuildIndexConcurrency"] == 1_056
 
 
-def test_an_update_is_judged_by_how_long_pictures_took_the_day_before(session: Session, plan: Plan) -> None:
+def test_an_update_is_judged_by_how_long_pictures_took_the_day_before(
+    session: Session, plan: Plan
+) -> None:
     deploy.deploy(plan, Account(session), None, yes)
     assert "CanarySeconds" not in asked(session), "of a new stack nobody knows it"
     stack = session.clients["cloudformation"].stacks[STACK]
@@ -187,14 +211,18 @@ def test_an_account_that_runs_few_functions_is_warned_of(
 
 
 @pytest.mark.parametrize("name", ["faces.shop.example", "*.shop.example"])
-def test_a_domain_gets_the_certificate_that_covers_it(session: Session, plan: Plan, name: str) -> None:
+def test_a_domain_gets_the_certificate_that_covers_it(
+    session: Session, plan: Plan, name: str
+) -> None:
     session.clients["acm"] = Certificates("other.example", name)
     wanted = Plan(STACK, plan.archive, WHOLE, {"DomainName": "faces.shop.example"})
     deploy.deploy(wanted, Account(session), None, yes)
     assert asked(session)["CertificateArn"] == CERTIFICATE
 
 
-def test_a_domain_without_a_certificate_is_refused_before_anything_is_made(session: Session, plan: Plan) -> None:
+def test_a_domain_without_a_certificate_is_refused_before_anything_is_made(
+    session: Session, plan: Plan
+) -> None:
     session.clients["acm"] = Certificates("shop.example", "*.faces.shop.example")
     wanted = Plan(STACK, plan.archive, WHOLE, {"DomainName": "faces.shop.example"})
     with pytest.raises(NotDeployed, match=r"no certificate .* covers faces\.shop\.example"):
@@ -237,12 +265,17 @@ def test_an_update_is_rolled_back_by_the_stacks_quick_alarms(session: Session, p
 
 @pytest.mark.parametrize(
     ("state", "said"),
-    [("ALARM", "it is on"), ("INSUFFICIENT_DATA", "it does not know its state yet"), (None, "it is not made yet")],
+    [
+        ("ALARM", "it is on"),
+        ("INSUFFICIENT_DATA", "it does not know its state yet"),
+        (None, "it is not made yet"),
+    ],
 )
 def test_an_alarm_that_cannot_guard_the_update_is_left_out_and_named_before_it_asks(
     session: Session, plan: Plan, state: str | None, said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The update may be the remedy; and a new stack's canary is about to go off, since it has no tenant yet."""
+    """The update may be the remedy; and a new stack's canary is about to go off, since it has no
+    tenant yet."""
     account = Account(session)
     deploy.deploy(plan, account, None, yes)
     if state:
@@ -266,7 +299,11 @@ def test_an_alarm_that_cannot_guard_the_update_is_left_out_and_named_before_it_a
     ],
 )
 def test_an_update_that_ends_what_an_alarm_watches_is_not_rolled_back_by_it(
-    session: Session, plan: Plan, given: dict[str, str], left: list[str], capsys: pytest.CaptureFixture[str]
+    session: Session,
+    plan: Plan,
+    given: dict[str, str],
+    left: list[str],
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     account = Account(session)
     deploy.deploy(plan, account, None, yes)
@@ -285,25 +322,41 @@ def test_an_update_that_an_alarm_rolled_back_is_told_as_such(session: Session, p
     account = Account(session)
     deploy.deploy(plan, account, None, yes)
     session.clients["cloudformation"].alarms_at = "ApiErrors"
-    with pytest.raises(NotDeployed, match="was rolled back: regulars-test: the alarm ApiErrors went off"):
+    with pytest.raises(
+        NotDeployed, match="was rolled back: regulars-test: the alarm ApiErrors went off"
+    ):
         deploy.deploy(plan, account, None, yes)
 
 
-def test_a_change_set_that_is_not_made_says_what_was_wrong_before_it_is_forgotten(session: Session, plan: Plan) -> None:
+def test_a_change_set_that_is_not_made_says_what_was_wrong_before_it_is_forgotten(
+    session: Session, plan: Plan
+) -> None:
     formation = session.clients["cloudformation"]
-    formation.invalid = "To troubleshoot Early Validation errors, use the DescribeEvents API for detailed information"
-    exists = f"Resource of type 'AWS::CloudWatch::Dashboard' with identifier '{STACK}' already exists."
-    formation.faults = [{"LogicalResourceId": "Dashboard", "ValidationStatusReason": exists}, {"EventId": "without"}]
+    formation.invalid = (
+        "To troubleshoot Early Validation errors, use the DescribeEvents API for "
+        "detailed information"
+    )
+    exists = (
+        f"Resource of type 'AWS::CloudWatch::Dashboard' with identifier '{STACK}' already exists."
+    )
+    formation.faults = [
+        {"LogicalResourceId": "Dashboard", "ValidationStatusReason": exists},
+        {"EventId": "without"},
+    ]
     with pytest.raises(NotDeployed, match=f"was not made: To trouble.*; Dashboard: {exists}"):
         deploy.deploy(plan, Account(session), None, yes)
     assert formation.stacks == {}
 
 
-def test_an_update_that_takes_longer_than_the_command_waits_was_not_rolled_back(session: Session, plan: Plan) -> None:
+def test_an_update_that_takes_longer_than_the_command_waits_was_not_rolled_back(
+    session: Session, plan: Plan
+) -> None:
     account = Account(session)
     deploy.deploy(plan, account, None, yes)
     session.clients["cloudformation"].never_ends = True
-    with pytest.raises(NotDeployed, match="regulars-test goes on without the command, which waits no longer"):
+    with pytest.raises(
+        NotDeployed, match="regulars-test goes on without the command, which waits no longer"
+    ):
         deploy.deploy(plan, account, None, yes)
 
 
@@ -312,7 +365,11 @@ def test_no_function_runs_while_a_stage_is_filled_nor_after_a_failure(session: S
     functions.reserved = {"api": 500}
     for name in ("api", "search"):
         session.clients["cloudformation"].summaries.append(
-            {"LogicalResourceId": name, "PhysicalResourceId": name, "ResourceType": "AWS::Lambda::Function"}
+            {
+                "LogicalResourceId": name,
+                "PhysicalResourceId": name,
+                "ResourceType": "AWS::Lambda::Function",
+            }
         )
     with Account(session).stop_functions(STACK):
         assert functions.reserved == {"api": 0, "search": 0}
@@ -324,9 +381,14 @@ def test_no_function_runs_while_a_stage_is_filled_nor_after_a_failure(session: S
 
 @pytest.mark.parametrize(
     ("region", "host"),
-    [("eu-central-1", "s3.eu-central-1.amazonaws.com"), ("cn-north-1", "s3.cn-north-1.amazonaws.com.cn")],
+    [
+        ("eu-central-1", "s3.eu-central-1.amazonaws.com"),
+        ("cn-north-1", "s3.cn-north-1.amazonaws.com.cn"),
+    ],
 )
-def test_the_templates_address_is_that_of_the_regions_partition(session: Session, region: str, host: str) -> None:
+def test_the_templates_address_is_that_of_the_regions_partition(
+    session: Session, region: str, host: str
+) -> None:
     account = Account(Session(region))
     bucket = account.provide_bucket(None)
     assert account.upload_text(bucket, "key.json", "{}") == f"https://{bucket}.{host}/key.json"

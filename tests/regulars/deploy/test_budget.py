@@ -22,13 +22,18 @@ def account() -> Iterator[Account]:
 
 
 def test_a_budget_is_made_changed_and_deleted_as_the_parameters_say(account: Account) -> None:
-    def keep(before: dict[str, str] | None, after: dict[str, str]) -> tuple[list[str], Budget | None]:
+    def keep(
+        before: dict[str, str] | None, after: dict[str, str]
+    ) -> tuple[list[str], Budget | None]:
         return [*keep_budget(account, STACK, before, after)], account.read_budget(STACK)
 
     assert keep(None, {"BudgetUsd": "0", "AlarmTopic": TOPIC}) == ([], None)
     assert keep(None, {"BudgetUsd": "200", "AlarmTopic": ""}) == ([], None)
     [line], made = keep(None, ASKED)
-    assert (line, made) == (f"budget      {TOPIC} is told of four fifths of 200 USD", Budget(200, TOPIC))
+    assert (line, made) == (
+        f"budget      {TOPIC} is told of four fifths of 200 USD",
+        Budget(200, TOPIC),
+    )
     assert keep(ASKED, ASKED) == ([], Budget(200, TOPIC))
     other = {**ASKED, "AlarmTopic": f"{TOPIC}2"}
     assert keep(ASKED, other)[1] == Budget(200, f"{TOPIC}2")
@@ -43,7 +48,11 @@ def test_what_a_command_that_was_cut_off_did_not_make_the_next_one_does(account:
 
 def test_its_topic_is_told_of_four_fifths_spent_and_of_a_forecast_beyond(account: Account) -> None:
     account.make_budget(STACK, Budget(200, TOPIC))
-    told = Session().client("budgets").describe_notifications_for_budget(AccountId=account.id, BudgetName=STACK)
+    told = (
+        Session()
+        .client("budgets")
+        .describe_notifications_for_budget(AccountId=account.id, BudgetName=STACK)
+    )
     assert [(one["NotificationType"], one["Threshold"]) for one in told["Notifications"]] == [
         ("ACTUAL", 80.0),
         ("FORECASTED", 100.0),
@@ -55,7 +64,11 @@ def test_a_role_that_may_keep_none_is_told_so_and_the_deployment_is_done() -> No
         exceptions = Session().client("budgets").exceptions
 
         def describe_budget(self, **_: Any) -> None:
-            raise refused("describe_budget", "not authorized to perform: budgets:ViewBudget", code="AccessDenied")
+            raise refused(
+                "describe_budget",
+                "not authorized to perform: budgets:ViewBudget",
+                code="AccessDenied",
+            )
 
     with mock_aws():
         [line] = keep_budget(Account(Session(budgets=Refusing())), STACK, None, ASKED)

@@ -1,4 +1,5 @@
-"""The tenant of the canary is made by the deployment: so the next one has its alarm among those that roll it back."""
+"""The tenant of the canary is made by the deployment: so the next one has its alarm among those
+that roll it back."""
 
 from contextlib import closing
 
@@ -42,7 +43,9 @@ def test_a_deployment_makes_the_canarys_tenant_once_unless_the_stage_is_stopped(
     assert ("gave canary a camera and a hook" in said) == (made > before)
 
 
-def test_a_tenant_of_an_earlier_version_is_given_what_it_lacks(aws: Aws, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_tenant_of_an_earlier_version_is_given_what_it_lacks(
+    aws: Aws, capsys: pytest.CaptureFixture[str]
+) -> None:
     with closing(open_services(choose_settings())) as services:
         services.tenants.add("older", Profile.CAMERA, TenantSettings(time_zone="UTC"))
         for said in ("gave older a camera and a hook", ""):

@@ -1,4 +1,5 @@
-"""What a deleted stack leaves is read by its names: so it can be backed up, and restored into another stage."""
+"""What a deleted stack leaves is read by its names: so it can be backed up, and restored into
+another stage."""
 
 from contextlib import closing
 from typing import Any
@@ -30,7 +31,9 @@ def test_its_tables_and_buckets_are_read(aws: Aws, capsys: pytest.CaptureFixture
     assert found["REGULARS_CAPTURES_BUCKET"] == aws.physical["CapturesBucket"]
     assert f"the stack {STACK} is deleted" in capsys.readouterr().err
     with closing(
-        build(Settings.from_environment({**found, "REGULARS_SECRETS_KEY": aws.physical["SecretsKey"]}))
+        build(
+            Settings.from_environment({**found, "REGULARS_SECRETS_KEY": aws.physical["SecretsKey"]})
+        )
     ) as shop:
         shop.tenants.add("left", Profile.CAMERA, TenantSettings(time_zone="UTC"))
     with closing(build(Settings.from_environment(found))) as services:
@@ -40,8 +43,13 @@ def test_its_tables_and_buckets_are_read(aws: Aws, capsys: pytest.CaptureFixture
 def test_buckets_that_are_several_have_to_be_named(aws: Aws) -> None:
     account = Account(Session(cloudformation=Gone()))
     s3 = aws.client("s3")
-    s3.create_bucket(Bucket=f"{STACK}-databucket-older", CreateBucketConfiguration={"LocationConstraint": aws.region})
-    with pytest.raises(NotDeployed, match=f"2 buckets {STACK}-databucket-.*: name all in the environment"):
+    s3.create_bucket(
+        Bucket=f"{STACK}-databucket-older",
+        CreateBucketConfiguration={"LocationConstraint": aws.region},
+    )
+    with pytest.raises(
+        NotDeployed, match=f"2 buckets {STACK}-databucket-.*: name all in the environment"
+    ):
         account.read_settings(STACK)
     s3.delete_bucket(Bucket=f"{STACK}-databucket-older")
 

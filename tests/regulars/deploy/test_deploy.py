@@ -29,7 +29,10 @@ def small_template(*queues: str) -> dict[str, Any]:
             "Days": {"Type": "Number", "Default": 30, "AllowedValues": [7, 30]},
         },
         "Resources": {
-            name: {"Type": "AWS::SQS::Queue", "Properties": {"VisibilityTimeout": {"Ref": "Seconds"}}}
+            name: {
+                "Type": "AWS::SQS::Queue",
+                "Properties": {"VisibilityTimeout": {"Ref": "Seconds"}},
+            }
             for name in queues
         },
         "Outputs": {"First": {"Value": {"Ref": queues[0]}}},
@@ -69,9 +72,14 @@ def test_a_first_deployment_shows_what_it_adds_and_makes_it(
     assert queues_of(session) == 2
     (bucket,) = session.client("s3").list_buckets()["Buckets"]
     assert bucket["Name"] == f"regulars-packages-123456789012-{REGION}"
-    keys = [one["Key"] for one in session.client("s3").list_objects_v2(Bucket=bucket["Name"])["Contents"]]
+    keys = [
+        one["Key"]
+        for one in session.client("s3").list_objects_v2(Bucket=bucket["Name"])["Contents"]
+    ]
     assert sorted(Path(key).suffix for key in keys) == [".json", ".zip"]
-    closed = session.client("s3").get_public_access_block(Bucket=bucket["Name"])["PublicAccessBlockConfiguration"]
+    closed = session.client("s3").get_public_access_block(Bucket=bucket["Name"])[
+        "PublicAccessBlockConfiguration"
+    ]
     assert set(closed.values()) == {True}
     assert session.clients["cloudformation"].protected == {STACK}
 
@@ -79,7 +87,12 @@ def test_a_first_deployment_shows_what_it_adds_and_makes_it(
 def test_nothing_is_made_unless_it_is_agreed_to(session: Session, archive: Path) -> None:
     deploy.deploy(planned(archive, "Work"), Account(session), None, no)
     assert queues_of(session) == 0
-    assert session.client("cloudformation").list_stacks(StackStatusFilter=["CREATE_COMPLETE"])["StackSummaries"] == []
+    assert (
+        session.client("cloudformation").list_stacks(StackStatusFilter=["CREATE_COMPLETE"])[
+            "StackSummaries"
+        ]
+        == []
+    )
     deploy.deploy(planned(archive, "Work"), Account(session), None, yes)
     deploy.deploy(planned(archive, "Work", "More"), Account(session), None, no)
     assert queues_of(session) == 1
@@ -137,15 +150,21 @@ def test_old_packages_go_and_those_that_the_stack_has_stay(session: Session, arc
         account.upload(bucket, key, archive)
     for number in range(6):
         archive.write_bytes(b"%d" % number)
-        deploy.deploy(planned(archive, "Work", *(f"More{more}" for more in range(number))), account, None, yes)
-    assert len([key for key in list_keys() if key.startswith(f"{STACK}/") and key.endswith(".zip")]) == 4
+        deploy.deploy(
+            planned(archive, "Work", *(f"More{more}" for more in range(number))), account, None, yes
+        )
+    assert (
+        len([key for key in list_keys() if key.startswith(f"{STACK}/") and key.endswith(".zip")])
+        == 4
+    )
     assert others <= list_keys(), "they are of others"
     assert account.delete_old_packages(bucket, STACK, list_keys()) == 0
     archive.write_bytes(b"7")
     deploy.deploy(planned(archive, "Work", "Last"), account, bucket, yes)
-    assert len([key for key in list_keys() if key.startswith(f"{STACK}/") and key.endswith(".zip")]) == 5, (
-        "a bucket of one's own"
-    )
+    assert (
+        len([key for key in list_keys() if key.startswith(f"{STACK}/") and key.endswith(".zip")])
+        == 5
+    ), "a bucket of one's own"
 
 
 def test_a_role_that_may_delete_no_package_has_deployed_all_the_same(
@@ -159,17 +178,26 @@ def test_a_role_that_may_delete_no_package_has_deployed_all_the_same(
 
         def __getattr__(self, name: str) -> Any:
             if name == "get_paginator":
-                raise refused("list_objects_v2", "not authorized to perform: s3:ListBucket", code="AccessDenied")
+                raise refused(
+                    "list_objects_v2",
+                    "not authorized to perform: s3:ListBucket",
+                    code="AccessDenied",
+                )
             return getattr(self._client, name)
 
     session.clients["s3"] = Refusing(session.client("s3"))
     assert deploy.deploy(planned(archive, "Work"), Account(session), None, yes)
-    assert "warning     old packages stay in regulars-packages-123456789012" in capsys.readouterr().out
+    assert (
+        "warning     old packages stay in regulars-packages-123456789012" in capsys.readouterr().out
+    )
 
 
 def test_only_functions_get_the_codes_address(archive: Path) -> None:
     whole = small_template("Work")
-    whole["Resources"]["Search"] = {"Type": "AWS::Serverless::Function", "Properties": {"CodeUri": "./deployment.zip"}}
+    whole["Resources"]["Search"] = {
+        "Type": "AWS::Serverless::Function",
+        "Properties": {"CodeUri": "./deployment.zip"},
+    }
     resources = json.loads(Plan(STACK, archive, whole, {}).write_template("s3://b/k"))["Resources"]
     assert resources["Search"]["Properties"]["CodeUri"] == "s3://b/k"
     assert "CodeUri" not in resources["Work"]["Properties"]
@@ -184,7 +212,9 @@ def test_only_functions_get_the_codes_address(archive: Path) -> None:
         ({"Days": "8"}, "Days is one of 7, 30, not '8'"),
     ],
 )
-def test_parameters_that_the_template_does_not_take_are_refused(given: dict[str, str], told: str) -> None:
+def test_parameters_that_the_template_does_not_take_are_refused(
+    given: dict[str, str], told: str
+) -> None:
     with pytest.raises(InvalidInput, match=told):
         deploy.require_parameters(small_template("Work")["Parameters"], given)
     deploy.require_parameters(small_template("Work")["Parameters"], {"Seconds": "60", "Days": "7"})
@@ -197,7 +227,9 @@ def test_a_stage_that_cannot_name_a_stack_is_refused(stage: str) -> None:
 
 
 def test_the_longest_stage_leaves_room_for_what_is_named_after_it() -> None:
-    rule = template.join_parts()["Resources"]["TracingRule"]["Properties"]["SamplingRule"]["RuleName"]["Fn::Sub"]
+    rule = template.join_parts()["Resources"]["TracingRule"]["Properties"]["SamplingRule"][
+        "RuleName"
+    ]["Fn::Sub"]
     assert len(rule.replace("${AWS::StackName}", deploy.stack_name("a" * 19))) <= 32
 
 
@@ -209,14 +241,26 @@ def test_a_plan_tells_parameters_and_resources(archive: Path) -> None:
     assert any(str(archive) in line for line in lines)
 
 
-def test_a_plan_names_the_packs_and_their_folder_and_what_a_month_costs(archive: Path, tmp_path: Path) -> None:
+def test_a_plan_names_the_packs_and_their_folder_and_what_a_month_costs(
+    archive: Path, tmp_path: Path
+) -> None:
     own_pack(tmp_path)
     both = tuple(packs.find(tmp_path, name) for name in (NAME, *packs.list_names(None)))
-    whole = {**small_template("Work"), "Globals": template.load_template(template.FUNCTIONS)["Globals"]}
+    whole = {
+        **small_template("Work"),
+        "Globals": template.load_template(template.FUNCTIONS)["Globals"],
+    }
     plan = Plan(STACK, archive, whole, {}, both)
     lines = list(plan.write_lines())
     assert [line.split() for line in lines if line.startswith("pack  ")] == [
-        ["pack", f"{pack.manifest.name},", "model", f"{pack.manifest.embedding.model},", "of", str(pack.folder)]
+        [
+            "pack",
+            f"{pack.manifest.name},",
+            "model",
+            f"{pack.manifest.embedding.model},",
+            "of",
+            str(pack.folder),
+        ]
         for pack in both
     ]
     (cost,) = [line for line in lines if line.startswith("costs")]
@@ -226,7 +270,9 @@ def test_a_plan_names_the_packs_and_their_folder_and_what_a_month_costs(archive:
     assert made["Globals"]["Function"]["Environment"]["Variables"]["REGULARS_PACK"] == NAME
 
 
-def test_the_programs_pack_is_always_shipped_and_those_that_are_named_before_it(tmp_path: Path) -> None:
+def test_the_programs_pack_is_always_shipped_and_those_that_are_named_before_it(
+    tmp_path: Path,
+) -> None:
     own_pack(tmp_path)
 
     def shipped(models: Path | None, *names: str, **environ: str) -> list[str]:
@@ -234,7 +280,12 @@ def test_the_programs_pack_is_always_shipped_and_those_that_are_named_before_it(
 
     assert shipped(None) == shipped(tmp_path) == ["face-pack-3", "face-pack-1", "face-pack-2"]
     assert shipped(tmp_path, NAME) == [NAME, "face-pack-3", "face-pack-1", "face-pack-2"]
-    assert shipped(tmp_path, "face-pack-1", NAME) == ["face-pack-1", NAME, "face-pack-3", "face-pack-2"]
+    assert shipped(tmp_path, "face-pack-1", NAME) == [
+        "face-pack-1",
+        NAME,
+        "face-pack-3",
+        "face-pack-2",
+    ]
     with pytest.raises(packs.UnknownPack, match=f"no model pack '{NAME}'"):
         shipped(None, NAME)
     assert shipped(None, REGULARS_MODELS=str(tmp_path), REGULARS_PACK=NAME) == [
@@ -254,6 +305,8 @@ def test_a_folder_of_packs_is_the_callers_though_the_packaging_runs_in_the_check
     assert list_pack_options(None, [NAME], {}) == ["--pack", NAME]
 
 
-def test_a_parameter_without_a_value_is_a_mistake_of_the_caller(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_parameter_without_a_value_is_a_mistake_of_the_caller(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     assert cli.main(["deploy", "--stage", "prod", "--parameter", "LogDays"]) == 2
     assert "NAME=VALUE" in capsys.readouterr().err

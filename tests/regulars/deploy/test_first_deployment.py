@@ -1,4 +1,5 @@
-"""A first deployment may fail at any resource, and the same command repeats it; what holds data is never removed."""
+"""A first deployment may fail at any resource, and the same command repeats it; what holds data is
+never removed."""
 
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,9 @@ def no() -> bool:
 
 
 def protected(session: Session) -> set[str]:
-    return {name for name in tables(session) if described(session, name)["DeletionProtectionEnabled"]}
+    return {
+        name for name in tables(session) if described(session, name)["DeletionProtectionEnabled"]
+    }
 
 
 def described(session: Session, table: str) -> dict[str, Any]:
@@ -71,7 +74,9 @@ def test_a_first_deployment_may_fail_at_any_resource_and_is_repeated_by_the_same
     assert protected(session) == set(TABLES)
 
 
-def test_a_command_that_changes_nothing_protects_what_one_cut_off_did_not(session: Session, plan: Plan) -> None:
+def test_a_command_that_changes_nothing_protects_what_one_cut_off_did_not(
+    session: Session, plan: Plan
+) -> None:
     deploy.deploy(plan, Account(session), None, yes)
     session.client("dynamodb").update_table(TableName=TABLES[0], DeletionProtectionEnabled=False)
     session.clients["cloudformation"].nothing_changes = True

@@ -1,4 +1,5 @@
-"""What an account would refuse is found before anything is packaged, each with the parameter that mends it."""
+"""What an account would refuse is found before anything is packaged, each with the parameter that
+mends it."""
 
 import json
 from collections.abc import Iterator
@@ -28,7 +29,9 @@ def session() -> Iterator[Session]:
         yield Session(cloudformation=Failing(plain.client("s3"), plain.client("dynamodb")))
 
 
-def found(session: Session, present: dict[str, str] | None = None, **given: str) -> dict[str, list[tuple[str, str]]]:
+def found(
+    session: Session, present: dict[str, str] | None = None, **given: str
+) -> dict[str, list[tuple[str, str]]]:
     """Level and text of what is not well, by its subject."""
     wanted = Wanted(STACK, given, present, read_defaults(RULES))
     by_subject: dict[str, list[tuple[str, str]]] = {}
@@ -51,15 +54,22 @@ def test_a_region_without_function_urls_takes_no_new_stack(region: str) -> None:
     with mock_aws():
         [(level, text)] = found(Session(region))["region"]
         assert (level, f"AWS::Lambda::Url in {region}" in text) == ("failed", True)
-        assert "region" not in found(Session(region), {}), "a stack that is there shows that it can be"
+        assert "region" not in found(Session(region), {}), (
+            "a stack that is there shows that it can be"
+        )
 
 
 def test_the_record_of_a_stack_that_was_never_made_shows_nothing(session: Session) -> None:
     session.region_name = "il-central-1"
-    session.clients["cloudformation"].stacks[STACK] = {"StackName": STACK, "StackStatus": "ROLLBACK_COMPLETE"}
+    session.clients["cloudformation"].stacks[STACK] = {
+        "StackName": STACK,
+        "StackStatus": "ROLLBACK_COMPLETE",
+    }
     account = Account(session)
     wanted = Wanted(STACK, {}, account.read_parameters(STACK), read_defaults(RULES))
-    assert "failed" in {level for level, subject, _ in check_account(account, wanted) if subject == "region"}
+    assert "failed" in {
+        level for level, subject, _ in check_account(account, wanted) if subject == "region"
+    }
 
 
 def test_a_region_of_which_only_the_guide_says_so_is_warned_of() -> None:
@@ -69,23 +79,33 @@ def test_a_region_of_which_only_the_guide_says_so_is_warned_of() -> None:
 
 def test_a_rate_beyond_the_regions_own_is_warned_of() -> None:
     with mock_aws():
-        assert "2,500 in eu-south-1" in found(Session("eu-south-1"), ApiRate="3000")["ApiRate"][0][1]
+        assert (
+            "2,500 in eu-south-1" in found(Session("eu-south-1"), ApiRate="3000")["ApiRate"][0][1]
+        )
         assert "ApiRate" not in found(Session("eu-west-1"), ApiRate="3000")
 
 
 @pytest.mark.parametrize(
     ("given", "text"),
     [
-        ({"AlarmTopic": f"arn:aws:sns:us-east-1:{ACCOUNT}:shop"}, "is of us-east-1, and AWS takes one of eu-central-1"),
+        (
+            {"AlarmTopic": f"arn:aws:sns:us-east-1:{ACCOUNT}:shop"},
+            "is of us-east-1, and AWS takes one of eu-central-1",
+        ),
         ({"AlarmTopic": TOPIC}, "is no topic that there is"),
         ({"CustomerKey": f"arn:aws:kms:us-east-1:{ACCOUNT}:key/1"}, "is of us-east-1"),
         ({"CustomerKey": f"arn:aws:kms:{REGION}:{ACCOUNT}:key/1"}, "is not there"),
-        ({"CertificateArn": f"arn:aws:acm:{REGION}:210987654321:certificate/1"}, "is of the account 210987654321"),
+        (
+            {"CertificateArn": f"arn:aws:acm:{REGION}:210987654321:certificate/1"},
+            "is of the account 210987654321",
+        ),
         ({"RoleBoundary": "arn:aws-cn:iam::123456789012:policy/b"}, "is of the partition aws-cn"),
         ({"AccessLog": "on"}, "API Gateway has no role"),
     ],
 )
-def test_what_aws_would_refuse_later_is_named(session: Session, given: dict[str, str], text: str) -> None:
+def test_what_aws_would_refuse_later_is_named(
+    session: Session, given: dict[str, str], text: str
+) -> None:
     [name] = given
     [(level, says)] = found(session, **given)[name]
     assert (level, text in says) == ("failed", True), says
@@ -115,7 +135,9 @@ def make_topic(session: Session, **attributes: str) -> None:
         topics.set_topic_attributes(TopicArn=TOPIC, AttributeName=name, AttributeValue=value)
 
 
-def test_a_topic_that_no_alarm_can_write_to_is_refused_and_one_of_an_own_key_warned_of(session: Session) -> None:
+def test_a_topic_that_no_alarm_can_write_to_is_refused_and_one_of_an_own_key_warned_of(
+    session: Session,
+) -> None:
     make_topic(session)
     assert found(session, AlarmTopic=TOPIC) == {}
     make_topic(session, KmsMasterKeyId="alias/aws/sns")
@@ -128,8 +150,13 @@ def test_a_topic_that_no_alarm_can_write_to_is_refused_and_one_of_an_own_key_war
 
 def test_a_topic_has_to_let_budgets_publish(session: Session) -> None:
     make_topic(session)
-    assert "budgets.amazonaws.com" in found(session, AlarmTopic=TOPIC, BudgetUsd="100")["BudgetUsd"][0][1]
-    policy = {"Statement": [{"Principal": {"Service": "budgets.amazonaws.com"}, "Action": "SNS:Publish"}]}
+    assert (
+        "budgets.amazonaws.com"
+        in found(session, AlarmTopic=TOPIC, BudgetUsd="100")["BudgetUsd"][0][1]
+    )
+    policy = {
+        "Statement": [{"Principal": {"Service": "budgets.amazonaws.com"}, "Action": "SNS:Publish"}]
+    }
     make_topic(session, Policy=json.dumps(policy))
     assert found(session, AlarmTopic=TOPIC, BudgetUsd="100") == {}
 
@@ -137,7 +164,8 @@ def test_a_topic_has_to_let_budgets_publish(session: Session) -> None:
 def test_a_key_is_enabled_and_symmetric(session: Session) -> None:
     keys = session.client("kms")
     good, pair = (
-        keys.create_key(**how)["KeyMetadata"] for how in ({}, {"KeySpec": "RSA_2048", "KeyUsage": "SIGN_VERIFY"})
+        keys.create_key(**how)["KeyMetadata"]
+        for how in ({}, {"KeySpec": "RSA_2048", "KeyUsage": "SIGN_VERIFY"})
     )
     assert found(session, CustomerKey=good["Arn"]) == {}
     assert "is RSA_2048" in found(session, CustomerKey=pair["Arn"])["CustomerKey"][0][1]
@@ -165,7 +193,11 @@ def test_a_domain_without_a_certificate_is_refused(session: Session) -> None:
     ],
 )
 def test_aws_keeps_a_hundred_runs_for_others(
-    session: Session, free: int, present: dict[str, str] | None, given: dict[str, str], refused: bool
+    session: Session,
+    free: int,
+    present: dict[str, str] | None,
+    given: dict[str, str],
+    refused: bool,
 ) -> None:
     session.clients["lambda"] = Lambda(free)
     assert ("concurrency" in found(session, present, **given)) is refused
@@ -173,13 +205,17 @@ def test_aws_keeps_a_hundred_runs_for_others(
 
 def test_names_that_a_deleted_stack_left_are_told(session: Session) -> None:
     session.client("cloudwatch").put_dashboard(DashboardName=STACK, DashboardBody='{"widgets": []}')
-    for name in (f"/aws/lambda/{STACK}/ingest", f"/aws/apigateway/{STACK}", f"/aws/apigateway/{STACK}2"):
+    for name in (
+        f"/aws/lambda/{STACK}/ingest",
+        f"/aws/apigateway/{STACK}",
+        f"/aws/apigateway/{STACK}2",
+    ):
         session.client("logs").create_log_group(logGroupName=name)
     [(level, text)] = found(session)["names"]
     assert level == "failed"
     assert (
-        f"by the dashboard {STACK}, the log group /aws/lambda/{STACK}/ingest, the log group /aws/apigateway/{STACK}:"
-        in text
+        f"by the dashboard {STACK}, the log group /aws/lambda/{STACK}/ingest, the log group "
+        f"/aws/apigateway/{STACK}:" in text
     )
     assert "names" not in found(session, {}), "they are the stack's own"
     session.client("dynamodb").create_table(
@@ -216,12 +252,18 @@ def test_nothing_is_packaged_if_the_account_would_refuse_it(
     with mock_aws():
         assert cli.main(["deploy", "--stage", "prod", "--region", "il-central-1"]) == 1
         said = capsys.readouterr()
-        assert "failed   region   CloudFormation does not know AWS::Lambda::Url in il-central-1" in said.out
+        assert (
+            "failed   region   CloudFormation does not know AWS::Lambda::Url in il-central-1"
+            in said.out
+        )
         assert "nothing was packaged or made" in said.err
         assert cli.main(["deploy", "--stage", "prod", "--region", "eu-west-1", "--preflight"]) == 0
         said = capsys.readouterr()
         assert "package" not in said.out
         assert "as arn:aws:sts::123456789012:" in said.out
     assert cli.main(["deploy", "--stage", "prod", "--preflight", "--dry-run"]) == 2
-    assert cli.main(["deploy", "--stage", "prod", "--preflight", "--parameter", "AlarmTopic=my-topic"]) == 2
+    assert (
+        cli.main(["deploy", "--stage", "prod", "--preflight", "--parameter", "AlarmTopic=my-topic"])
+        == 2
+    )
     assert "AlarmTopic is not 'my-topic': ARN of an SNS topic" in capsys.readouterr().err

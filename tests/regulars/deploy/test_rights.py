@@ -1,4 +1,5 @@
-"""The calls that a deployment makes itself, and that the printed policy allows each on its resource.
+"""The calls that a deployment makes itself, and that the printed policy allows each on its
+resource.
 
 What CloudFormation does for it is in the book of refusals (tests/infra).
 """
@@ -57,7 +58,9 @@ class _Client:
         if name in ("exceptions", "meta"):
             return found
         if name == "get_paginator":
-            return lambda operation: _Paginator(found(operation), lambda **named: self._note(operation, named))
+            return lambda operation: _Paginator(
+                found(operation), lambda **named: self._note(operation, named)
+            )
         if name == "get_waiter":
             return lambda waited: found(waited)  # each asks what a call beside it asks, too
 
@@ -114,12 +117,17 @@ def name_call(service: str, operation: str, named: dict[str, Any]) -> Call:
         case "lambda", _ if "FunctionName" in named:
             arn = f"arn:aws:lambda:{place}:function:{named['FunctionName']}"
         case "kms", "Encrypt":
-            context = {f"kms:EncryptionContext:{key}": value for key, value in named["EncryptionContext"].items()}
+            context = {
+                f"kms:EncryptionContext:{key}": value
+                for key, value in named["EncryptionContext"].items()
+            }
     return Call(f"{service}:{action}", arn, context)
 
 
 def list_missing(calls: list[Call], policy: dict[str, Any]) -> set[str]:
-    return {call.action for call in calls if not is_allowed(policy, call.action, call.arn, call.context)}
+    return {
+        call.action for call in calls if not is_allowed(policy, call.action, call.arn, call.context)
+    }
 
 
 def test_a_deployment_may_make_each_of_its_own_calls(session: Session, archive: Path) -> None:
@@ -133,7 +141,10 @@ def test_a_deployment_may_make_each_of_its_own_calls(session: Session, archive: 
     plan = Plan(
         STACK,
         archive,
-        {**whole, "Resources": {name: {"Type": "", **one} for name, one in whole["Resources"].items()}},
+        {
+            **whole,
+            "Resources": {name: {"Type": "", **one} for name, one in whole["Resources"].items()},
+        },
         {},
     )
     formation = session.clients["cloudformation"]
@@ -142,9 +153,15 @@ def test_a_deployment_may_make_each_of_its_own_calls(session: Session, archive: 
         deploy.deploy(plan, account, None, yes)
     formation.fails_at = None
     assert deploy.deploy(plan, account, None, yes)
-    formation.stacks[STACK]["Parameters"] = [{"ParameterKey": k, "ParameterValue": v} for k, v in given.items()]
+    formation.stacks[STACK]["Parameters"] = [
+        {"ParameterKey": k, "ParameterValue": v} for k, v in given.items()
+    ]
     formation.summaries = [
-        {"LogicalResourceId": "ApiErrors", "PhysicalResourceId": f"{STACK}-ApiErrors", "ResourceType": ""}
+        {
+            "LogicalResourceId": "ApiErrors",
+            "PhysicalResourceId": f"{STACK}-ApiErrors",
+            "ResourceType": "",
+        }
     ]
     assert deploy.deploy(plan, account, None, yes)
     for number in range(6):
@@ -183,13 +200,28 @@ def list_parts(operation: str, params: dict[str, Any]) -> Iterator[tuple[str, di
         yield {"ConditionCheck": "ConditionCheckItem"}.get(kind, f"{kind}Item"), request
 
 
-def test_a_deployment_may_make_the_canarys_tenant_and_count_the_month(aws: Aws, noted_services: list[Call]) -> None:
-    add_canary("test", {"CanaryTenant": "canary"}, "https://a1b2.execute-api.eu-central-1.amazonaws.com/api/")
+def test_a_deployment_may_make_the_canarys_tenant_and_count_the_month(
+    aws: Aws, noted_services: list[Call]
+) -> None:
+    add_canary(
+        "test",
+        {"CanaryTenant": "canary"},
+        "https://a1b2.execute-api.eu-central-1.amazonaws.com/api/",
+    )
     account = Account(Session(cloudformation=aws.client("cloudformation")))
     assert [*compare_month(account, "test", STACK, datetime.now(UTC) + timedelta(days=40))] == []
-    assert {"dynamodb:ConditionCheckItem", "kms:Encrypt"} <= {call.action for call in noted_services}
+    assert {"dynamodb:ConditionCheckItem", "kms:Encrypt"} <= {
+        call.action for call in noted_services
+    }
     assert list_missing(noted_services, POLICY) == set()
-    [tables] = [one for one in POLICY["Statement"] if "dynamodb:ConditionCheckItem" in one["Action"]]
-    fewer = {**tables, "Action": [action for action in tables["Action"] if action != "dynamodb:ConditionCheckItem"]}
+    [tables] = [
+        one for one in POLICY["Statement"] if "dynamodb:ConditionCheckItem" in one["Action"]
+    ]
+    fewer = {
+        **tables,
+        "Action": [
+            action for action in tables["Action"] if action != "dynamodb:ConditionCheckItem"
+        ],
+    }
     faulty = {"Statement": [fewer if one is tables else one for one in POLICY["Statement"]]}
     assert list_missing(noted_services, faulty) == {"dynamodb:ConditionCheckItem"}

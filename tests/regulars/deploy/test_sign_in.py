@@ -28,7 +28,12 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_who_has_signed_in_is_known(cache: Path) -> None:
-    token = {"accessKeyId": "ASIA1", "secretAccessKey": "secret", "sessionToken": "t", "accountId": "123456789012"}
+    token = {
+        "accessKeyId": "ASIA1",
+        "secretAccessKey": "secret",
+        "sessionToken": "t",
+        "accountId": "123456789012",
+    }
     token["expiresAt"] = (datetime.now(UTC) + timedelta(hours=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
     entry = {"accessToken": token, "refreshToken": "r", "dpopKey": "k", "clientId": "c"}
     (cache / f"{generate_login_cache_key(SESSION)}.json").write_text(json.dumps(entry))

@@ -1,4 +1,5 @@
-"""Counts by AWS of a stage's last month, against the forecast: a line beyond a third, and none within."""
+"""Counts by AWS of a stage's last month, against the forecast: a line beyond a third, and none
+within."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import closing
@@ -18,7 +19,15 @@ from regulars.options import choose_settings, open_services
 from tests.regulars.deploy.cloud import Session
 from tests.support.storage.emulated import STACK, Aws
 
-SHOPS = {"stage": 1, "start": 1, "tenant": 2, "camera": 4, "face": 9_000, "capture": 300_000, "search": 20_000}
+SHOPS = {
+    "stage": 1,
+    "start": 1,
+    "tenant": 2,
+    "camera": 4,
+    "face": 9_000,
+    "capture": 300_000,
+    "search": 20_000,
+}
 LATER = datetime.now(UTC) + timedelta(days=40)
 """The stage is made now, so by then it has a month of its own."""
 
@@ -41,7 +50,9 @@ def test_nothing_is_said_within_a_third(share: float) -> None:
 def test_one_line_says_both_figures_beyond_a_third(share: float) -> None:
     [line] = describe_difference(times(share), SHOPS)
     reckoned = sum_up_usd(reckoned_units(SHOPS), read_prices())
-    assert reckoned == pytest.approx(300_000 * 0.0150 / 1_000, rel=0.5), "as docs/lab/cost.md says, and more"
+    assert reckoned == pytest.approx(300_000 * 0.0150 / 1_000, rel=0.5), (
+        "as docs/lab/cost.md says, and more"
+    )
     assert f"were {share * reckoned:.2f} USD by CloudWatch's counts" in line
     assert f"reckons {reckoned:.2f} for 300,000 captures and 20,000 searches" in line
 
@@ -65,14 +76,23 @@ def shops(aws: Aws) -> None:
             services.cameras.add(services.tenants.get_by_name(name), "door", "Door")
 
 
-def send(aws: Aws, at: datetime, namespace: str, metric: str, dimension: str, name: str, *values: float) -> None:
-    data = {"MetricName": metric, "Dimensions": [{"Name": dimension, "Value": name}], "Timestamp": at}
+def send(
+    aws: Aws, at: datetime, namespace: str, metric: str, dimension: str, name: str, *values: float
+) -> None:
+    data = {
+        "MetricName": metric,
+        "Dimensions": [{"Name": dimension, "Value": name}],
+        "Timestamp": at,
+    }
     for value in values:
-        aws.client("cloudwatch").put_metric_data(Namespace=namespace, MetricData=[{**data, "Value": value}])
+        aws.client("cloudwatch").put_metric_data(
+            Namespace=namespace, MetricData=[{**data, "Value": value}]
+        )
 
 
 class Formation:
-    """The emulated CloudFormation, and a function in its stack, which the emulation of storage lacks."""
+    """The emulated CloudFormation, and a function in its stack, which the emulation of storage
+    lacks."""
 
     def __init__(self, client: Any) -> None:
         self._client = client
@@ -92,7 +112,10 @@ class Pages:
 
     def paginate(self, **named: Any) -> Iterator[Any]:
         yield from self._paginator.paginate(**named)
-        function = {"ResourceType": "AWS::Lambda::Function", "PhysicalResourceId": f"{STACK}-ingest"}
+        function = {
+            "ResourceType": "AWS::Lambda::Function",
+            "PhysicalResourceId": f"{STACK}-ingest",
+        }
         yield {"StackResourceSummaries": [function]}
 
 
@@ -101,7 +124,9 @@ def account(aws: Aws) -> Account:
     return Account(Session(cloudformation=Formation(aws.client("cloudformation"))))
 
 
-def test_units_are_those_of_the_stacks_own_tables_and_functions_within_the_month(aws: Aws, account: Account) -> None:
+def test_units_are_those_of_the_stacks_own_tables_and_functions_within_the_month(
+    aws: Aws, account: Account
+) -> None:
     until = datetime(2031, 5, 31, tzinfo=UTC)
     within, before = until - timedelta(days=29), until - timedelta(days=31)
     table, other = f"{aws.prefix}{TABLES[0].name}", f"{aws.prefix}{TABLES[1].name}"
@@ -109,7 +134,9 @@ def test_units_are_those_of_the_stacks_own_tables_and_functions_within_the_month
         send(aws, at, "AWS/DynamoDB", "ConsumedWriteCapacityUnits", "TableName", table, 40, 2)
         send(aws, at, "AWS/DynamoDB", "ConsumedWriteCapacityUnits", "TableName", other, 100)
         send(aws, at, "AWS/DynamoDB", "ConsumedReadCapacityUnits", "TableName", table, 7.5)
-        send(aws, at, "AWS/DynamoDB", "ConsumedReadCapacityUnits", "TableName", "somebody-elses", 1e9)
+        send(
+            aws, at, "AWS/DynamoDB", "ConsumedReadCapacityUnits", "TableName", "somebody-elses", 1e9
+        )
         send(aws, at, "AWS/Lambda", "Invocations", "FunctionName", f"{STACK}-ingest", 3)
         send(aws, at, "AWS/Lambda", "Duration", "FunctionName", f"{STACK}-ingest", 250, 250, 500)
         send(aws, at, "Regulars", "CapturesResolved", "Stack", STACK, 2, 3)
@@ -124,7 +151,9 @@ def test_units_are_those_of_the_stacks_own_tables_and_functions_within_the_month
     assert captures == 5
 
 
-def test_a_stage_that_was_much_dearer_is_told_of_and_its_shops_are_counted(aws: Aws, account: Account) -> None:
+def test_a_stage_that_was_much_dearer_is_told_of_and_its_shops_are_counted(
+    aws: Aws, account: Account
+) -> None:
     now = LATER
     with closing(open_services(choose_settings(stage="test"))) as services:
         shops = count_shops(services, now)
@@ -132,7 +161,15 @@ def test_a_stage_that_was_much_dearer_is_told_of_and_its_shops_are_counted(aws: 
     assert [*compare_month(account, "test", STACK, now)] == []
     send(aws, now - timedelta(days=3), "Regulars", "CapturesResolved", "Stack", STACK, 1_000)
     write_units = "ConsumedWriteCapacityUnits"
-    send(aws, now - timedelta(days=3), "AWS/DynamoDB", write_units, "TableName", f"{aws.prefix}{TABLES[0].name}", 64e6)
+    send(
+        aws,
+        now - timedelta(days=3),
+        "AWS/DynamoDB",
+        write_units,
+        "TableName",
+        f"{aws.prefix}{TABLES[0].name}",
+        64e6,
+    )
     [line] = compare_month(account, "test", STACK, now)
     assert "were 40.00 USD by CloudWatch's counts" in line
     assert "for 1,000 captures and 0 searches" in line
@@ -141,13 +178,23 @@ def test_a_stage_that_was_much_dearer_is_told_of_and_its_shops_are_counted(aws: 
 def test_a_stage_without_a_month_of_its_own_is_not_compared(aws: Aws, account: Account) -> None:
     name = f"{aws.prefix}{TABLES[0].name}"
     now = datetime.now(UTC)
-    send(aws, now - timedelta(days=3), "AWS/DynamoDB", "ConsumedWriteCapacityUnits", "TableName", name, 64e9)
+    send(
+        aws,
+        now - timedelta(days=3),
+        "AWS/DynamoDB",
+        "ConsumedWriteCapacityUnits",
+        "TableName",
+        name,
+        64e9,
+    )
     assert [*compare_month(account, "test", STACK, now + timedelta(days=29))] == []
 
 
 def test_a_deployment_that_cannot_be_compared_is_no_failed_one(account: Account) -> None:
     [line] = compare_month(account, "test", "regulars-gone", LATER)
-    assert line.startswith("warning     the last 30 days were not compared with what `regulars cost` reckons: ")
+    assert line.startswith(
+        "warning     the last 30 days were not compared with what `regulars cost` reckons: "
+    )
     with pytest.raises(NotDeployed, match="there is no stack regulars-gone"):
         account.made_at("regulars-gone")
 

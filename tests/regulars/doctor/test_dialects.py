@@ -1,4 +1,5 @@
-"""`regulars doctor --dialect` sends what old clients send, and says of each call what they would see that differs."""
+"""`regulars doctor --dialect` sends what old clients send, and says of each call what they would
+see that differs."""
 
 from contextlib import redirect_stdout
 from io import StringIO
@@ -37,7 +38,11 @@ def asked(box: Server, folder: Path, dialect: str, keys: dict[str, str], url: st
 
 @pytest.mark.parametrize("dialect", DIALECTS)
 def test_an_old_client_sees_what_it_expects(
-    dialect: str, box: Server, keys: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    dialect: str,
+    box: Server,
+    keys: dict[str, str],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     assert asked(box, tmp_path, dialect, keys) == 0, capsys.readouterr().out
     lines = capsys.readouterr().out.splitlines()
@@ -47,7 +52,11 @@ def test_an_old_client_sees_what_it_expects(
 
 @pytest.mark.parametrize("dialect", DIALECTS)
 def test_a_wrong_key_is_told_in_the_dialects_words(
-    dialect: str, box: Server, keys: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    dialect: str,
+    box: Server,
+    keys: dict[str, str],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     wrong = keys | {"app_key": "0" * 32, "appcode": "x", "secret_access_key": "x", "api_key": "x"}
     wrong |= {"recognition": keys["detection"]}
@@ -57,6 +66,8 @@ def test_a_wrong_key_is_told_in_the_dialects_words(
     assert not [line for line in failed if "nothing that says why" in line]
 
 
-def test_a_key_that_is_missing_is_named(box: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_key_that_is_missing_is_named(
+    box: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert asked(box, tmp_path, "sunmi", {}) == 1
     assert "`app_id: ...`" in capsys.readouterr().err

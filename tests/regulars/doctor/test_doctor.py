@@ -77,12 +77,15 @@ def digests(data: Path) -> dict[str, str]:
 
 
 def book(data: Path, clock: FakeClock | None = None) -> Services:
-    services = bootstrap.build(Settings(storage=data), clock=clock or FakeClock(NOW), vision=FakeVision)
+    services = bootstrap.build(
+        Settings(storage=data), clock=clock or FakeClock(NOW), vision=FakeVision
+    )
     services.tenants.add("shop", Profile.CAMERA)
     return services
 
 
-# --- the whole --------------------------------------------------------------------------------------------------------
+# --- the whole
+# --------------------------------------------------------------------------------------------------
 
 
 def test_before_the_first_start_all_is_well_and_nothing_is_made(
@@ -95,7 +98,8 @@ def test_before_the_first_start_all_is_well_and_nothing_is_made(
         "ok       settings ",
         "ok       folder   there is no regulars-data yet",
         f"ok       cores    {len(os.sched_getaffinity(0))} to run on",
-        f"ok       memory   {os.sysconf('SC_PHYS_PAGES') * os.sysconf('SC_PAGE_SIZE') / 1e9:.1f} GB",
+        f"ok       memory   {os.sysconf('SC_PHYS_PAGES') * os.sysconf('SC_PAGE_SIZE') / 1e9:.1f} "
+        "GB",
         "ok       models   face models: ",
     ):
         assert f"\n{line}" in f"\n{said}"
@@ -110,13 +114,20 @@ def test_a_service_that_runs_is_judged_by_its_own_settings_and_one_that_was_stop
         its.setenv("REGULARS_HOOK_NETWORKS", "127.0.0.0/8")
         server = Server(tmp_path / "shop", "--metrics-port", "0")
     with Connection(server.url) as connection:
-        V1(connection, server.credentials("shop").api_key).call("POST", "/v1/hooks", {"url": "http://127.0.0.1:1024/"})
+        V1(connection, server.credentials("shop").api_key).call(
+            "POST", "/v1/hooks", {"url": "http://127.0.0.1:1024/"}
+        )
     port = server.url.rpartition(":")[2]
     try:
         assert main(["doctor", "--data", str(server.data), "--port", "1"]) == 0
         said = capsys.readouterr().out
-        assert f"ok       settings of process {server.process.pid}, which serves the folder\n" in said
-        assert "warning  settings --port is set here, and the service runs by another: a restart takes it\n" in said
+        assert (
+            f"ok       settings of process {server.process.pid}, which serves the folder\n" in said
+        )
+        assert (
+            "warning  settings --port is set here, and the service runs by another: a restart "
+            "takes it\n" in said
+        )
         assert f"process {server.process.pid} at {server.url} is ready, with " in said
         assert f"{server.url} is the service's own" in said
         assert "there are 0, and none is silent" in said
@@ -132,12 +143,15 @@ def test_a_service_that_runs_is_judged_by_its_own_settings_and_one_that_was_stop
     assert digests(server.data) == before
 
 
-def test_settings_that_are_wrong_are_the_only_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_settings_that_are_wrong_are_the_only_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     file = tmp_path / "regulars.toml"
     file.write_text("prot = 1")
     assert main(["doctor", "--config", str(file)]) == 1
     assert capsys.readouterr().out == (
-        f"failed   settings {file}: prot: no such setting; did you mean port?; nothing else was checked\n"
+        f"failed   settings {file}: prot: no such setting; did you mean port?; nothing else was "
+        "checked\n"
     )
 
 
@@ -156,10 +170,14 @@ def test_a_page_that_is_damaged_is_told(tmp_path: Path, capsys: pytest.CaptureFi
         pass
     tear(tmp_path / "regulars.sqlite", b"GROUP#stranger")
     assert main(["doctor", "--data", str(tmp_path), "--port", "0"]) == 1
-    assert "failed   book     the database is damaged: `regulars fsck` says what can be read" in capsys.readouterr().out
+    assert (
+        "failed   book     the database is damaged: `regulars fsck` says what can be read"
+        in capsys.readouterr().out
+    )
 
 
-# --- the machine ------------------------------------------------------------------------------------------------------
+# --- the machine
+# --------------------------------------------------------------------------------------------------
 
 
 def test_a_folder_that_cannot_be_used_is_told(tmp_path: Path) -> None:
@@ -167,7 +185,9 @@ def test_a_folder_that_cannot_be_used_is_told(tmp_path: Path) -> None:
     file.touch()
     assert only(check_folder(file)) == (FAILED, f"{file} is a file: name a folder with `data`")
     tmp_path.chmod(0o700)
-    strange = f"{tmp_path} holds file and no data of a service: name a folder of its own with `data`"
+    strange = (
+        f"{tmp_path} holds file and no data of a service: name a folder of its own with `data`"
+    )
     assert only(check_folder(tmp_path)) == (FAILED, strange)
     level, says = only(check_folder(file / "below"))
     assert (level, f"{file} may not be written" in says) == (FAILED, True)
@@ -247,16 +267,28 @@ def test_a_machine_with_too_little_memory_is_told_without_a_quota_too() -> None:
 
 @pytest.mark.parametrize(
     ("version", "level"),
-    [((3, 11, 9), WARNING), ((3, 11, 10), OK), ((3, 12, 5), WARNING), ((3, 12, 6), OK), ((3, 13, 0), OK)],
+    [
+        ((3, 11, 9), WARNING),
+        ((3, 11, 10), OK),
+        ((3, 12, 5), WARNING),
+        ((3, 12, 6), OK),
+        ((3, 13, 0), OK),
+    ],
 )
-def test_a_python_that_reads_hostile_archives_slowly_is_told(version: tuple[int, int, int], level: Level) -> None:
+def test_a_python_that_reads_hostile_archives_slowly_is_told(
+    version: tuple[int, int, int], level: Level
+) -> None:
     assert check_python(version, mended=False).level is level
     assert check_python(version, mended=True).level is OK, "a distribution took the mend alone"
 
 
 def test_a_clock_before_the_last_write_or_before_the_installation_is_told(tmp_path: Path) -> None:
-    assert check_clock(tmp_path, datetime.now(UTC)).level in (OK, WARNING)  # WARNING: no network sets this one
-    assert "this program was installed at" in check_clock(tmp_path, datetime(2020, 1, 1, tzinfo=UTC)).says
+    # WARNING: no network sets this one
+    assert check_clock(tmp_path, datetime.now(UTC)).level in (OK, WARNING)
+    assert (
+        "this program was installed at"
+        in check_clock(tmp_path, datetime(2020, 1, 1, tzinfo=UTC)).says
+    )
     (tmp_path / "regulars.sqlite").touch()
     later = time.time() + 7200
     os.utime(tmp_path / "regulars.sqlite", (later, later))
@@ -287,7 +319,8 @@ def test_a_service_that_starts_or_does_not_answer_is_told(tmp_path: Path) -> Non
     assert check_service(folder.find_server(tmp_path)).level is OK
 
 
-# --- TLS --------------------------------------------------------------------------------------------------------------
+# --- TLS
+# --------------------------------------------------------------------------------------------------
 
 
 def tls(tmp_path: Path, url: str | None = None) -> list[Finding]:
@@ -303,7 +336,9 @@ def test_a_certificate_is_read_with_its_days_and_names(tmp_path: Path) -> None:
     assert found[1].says == "the certificate is of box.local"
 
 
-def test_a_certificate_that_ends_soon_has_ended_or_is_of_another_name_is_told(tmp_path: Path) -> None:
+def test_a_certificate_that_ends_soon_has_ended_or_is_of_another_name_is_told(
+    tmp_path: Path,
+) -> None:
     certificate(tmp_path, days=5)
     assert levels(tls(tmp_path)) == [WARNING, OK]
     certificate(tmp_path, days=-1)
@@ -352,12 +387,18 @@ def test_a_proxy_before_a_door_without_a_key_is_told(
 ) -> None:
     tenant = "shop" if named else None
     settings = Settings(
-        Path("data"), public_url=public_url, of_dialects={"deepstack": KeylessClients(tenant, parse_networks(named))}
+        Path("data"),
+        public_url=public_url,
+        of_dialects={"deepstack": KeylessClients(tenant, parse_networks(named))},
     )
-    assert levels(check_keyless(settings, ServeSettings(trusted_proxies=parse_networks(proxies)))) == expected
+    assert (
+        levels(check_keyless(settings, ServeSettings(trusted_proxies=parse_networks(proxies))))
+        == expected
+    )
 
 
-# --- models and book --------------------------------------------------------------------------------------------------
+# --- models and book
+# --------------------------------------------------------------------------------------------------
 
 
 def test_a_damaged_file_of_a_pack_is_told_with_what_mends_it(tmp_path: Path) -> None:
@@ -367,7 +408,10 @@ def test_a_damaged_file_of_a_pack_is_told_with_what_mends_it(tmp_path: Path) -> 
     damaged = tmp_path / NAME / pack.files[0].name
     damaged.unlink()
     damaged.write_bytes(bytes(pack.files[0].size_bytes))
-    assert only(check_files(pack)) == (FAILED, f"{damaged} is damaged, by its sha256. Copy it there again")
+    assert only(check_files(pack)) == (
+        FAILED,
+        f"{damaged} is damaged, by its sha256. Copy it there again",
+    )
 
 
 def test_a_model_that_no_pack_has_is_told(tmp_path: Path) -> None:
@@ -382,10 +426,16 @@ def test_silent_cameras_are_told(tmp_path: Path) -> None:
     with closing(book(tmp_path, clock)) as services:
         tenant = services.tenants.get_by_name("shop")
         services.cameras.add(tenant, "door", "Door", CameraSettings(silent_after_s=600))
-        assert only(check_cameras(services, [tenant], clock.now())) == (OK, "there are 1, and none is silent")
+        assert only(check_cameras(services, [tenant], clock.now())) == (
+            OK,
+            "there are 1, and none is silent",
+        )
         clock.advance(timedelta(hours=1))
         level, says = only(check_cameras(services, [tenant], clock.now()))
-        assert (level, says.startswith("door of tenant shop has sent nothing ever")) == (WARNING, True)
+        assert (level, says.startswith("door of tenant shop has sent nothing ever")) == (
+            WARNING,
+            True,
+        )
 
 
 def test_what_a_sweep_withholds_is_told(tmp_path: Path) -> None:
@@ -398,7 +448,10 @@ def test_what_a_sweep_withholds_is_told(tmp_path: Path) -> None:
         clock.advance(timedelta(days=400))
         services.erasure.retention.sweep_tenant(tenant, lambda: 600.0)
         level, says = only(check_retention(services, [tenant]))
-        assert (level, says.startswith("6 faces of group stranger of tenant shop are more than")) == (WARNING, True)
+        assert (
+            level,
+            says.startswith("6 faces of group stranger of tenant shop are more than"),
+        ) == (WARNING, True)
 
 
 @pytest.mark.parametrize("strangers", ["keep", "forget"])
@@ -408,27 +461,40 @@ def test_a_missing_basis_is_told_once(tmp_path: Path, strangers: str) -> None:
         told = [one.says for one in check_notices(services, services.tenants.list_all())]
         assert len([text for text in told if "basis" in text]) == 1, told
         services.tenants.change_settings("shop", dict.fromkeys(OF_NOTICE, "said"))
-        assert only(check_notices(services, services.tenants.list_all())) == (OK, "no notice has blanks")
+        assert only(check_notices(services, services.tenants.list_all())) == (
+            OK,
+            "no notice has blanks",
+        )
 
 
 def test_hooks_whose_events_wait_or_whose_address_is_refused_are_told(tmp_path: Path) -> None:
     with closing(book(tmp_path)) as services:
         tenant = services.tenants.get_by_name("shop")
-        assert only(check_hooks(services, [tenant])) == (OK, "there are 0, and nothing waits to be sent again")
+        assert only(check_hooks(services, [tenant])) == (
+            OK,
+            "there are 0, and nothing waits to be sent again",
+        )
         hook, _ = services.webhooks.hooks.add("shop", "https://receiver.example/secret-path")
         slack = Channel(Way.SLACK, "https://slack.example/secret-path")
-        phone, _ = services.webhooks.hooks.add("shop", None, channel=slack, template="{who}", kinds=["camera.silent"])
+        phone, _ = services.webhooks.hooks.add(
+            "shop", None, channel=slack, template="{who}", kinds=["camera.silent"]
+        )
         event = Event("group.full-1", EventKind.GROUP_FULL, NOW, "vip", data={"capacity": 7})
         services.items.transact(services.webhooks.outbox.make_delivery_puts("shop", [event]))
         assert levels(check_hooks(services, [tenant])) == [OK]
         [delivery] = services.webhooks.outbox.read_page("shop", hook.id, parked=False, limit=2).rows
         services.webhooks.outbox.park(replace(delivery, attempts=9), "the receiver answered 503")
         level, says = only(check_hooks(services, [tenant]))
-        assert (level, "1 are given up (the last: the receiver answered 503)" in says) == (WARNING, True)
+        assert (level, "1 are given up (the last: the receiver answered 503)" in says) == (
+            WARNING,
+            True,
+        )
         assert "secret-path" not in says
         services.webhooks.hooks.delete("shop", hook.id)
         services.webhooks.deliveries.send_test("shop", phone.id)
-        [delivery] = services.webhooks.outbox.read_page("shop", phone.id, parked=False, limit=2).rows
+        [delivery] = services.webhooks.outbox.read_page(
+            "shop", phone.id, parked=False, limit=2
+        ).rows
         services.webhooks.outbox.park(replace(delivery, attempts=1), "the receiver answered 404")
         level, says = only(check_hooks(services, [tenant]))
         assert (level, "(to slack.example): events 1 are given up" in says) == (WARNING, True)

@@ -25,7 +25,10 @@ def crowd(seed: int) -> NDArray[np.float32]:
     return np.asarray(own / np.linalg.norm(own, axis=1, keepdims=True), np.float32)
 
 
-LABELS = {"kind": ["others"] * 300 + ["alike"] * 100, "few": ["x"] * (FEWEST - 1) + [None] * (401 - FEWEST)}
+LABELS = {
+    "kind": ["others"] * 300 + ["alike"] * 100,
+    "few": ["x"] * (FEWEST - 1) + [None] * (401 - FEWEST),
+}
 
 
 def test_people_who_look_alike_are_one_cluster_and_taken_for_each_other() -> None:
@@ -46,7 +49,10 @@ def test_people_who_look_alike_are_one_cluster_and_taken_for_each_other() -> Non
 def test_a_make_population_other_people_keeps_strangers_of_each_kind_unknown() -> None:
     rows = curves.make_population(crowd(2))
     usual = float(np.quantile(Population(rows, 0.0).measure_nearness(crowd(3)), curves.USUAL))
-    rates = {one.value: one for one in measure_kinds(crowd(1), LABELS, Rule(POINT, Population(rows, usual)))}
+    rates = {
+        one.value: one
+        for one in measure_kinds(crowd(1), LABELS, Rule(POINT, Population(rows, usual)))
+    }
     assert rates["alike"].fpir < 0.05
     nobody = rates["alike"] if rates["alike"].fpir == 0 else rates["others"]
     if nobody.fpir == 0:

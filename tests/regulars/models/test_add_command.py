@@ -1,4 +1,5 @@
-"""A network of one's own: what is wrong is told, and a good one becomes a pack, measured beside the program's."""
+"""A network of one's own: what is wrong is told, and a good one becomes a pack, measured beside the
+program's."""
 
 import hashlib
 import json
@@ -24,8 +25,23 @@ from regulars.folder import hold_lock
 from regulars.measuring.looking import ANY_PICTURE, MEMORY, digest_vision
 from regulars.measuring.memory import Memory, PictureResult
 from regulars.measuring.pairs import Faces
-from regulars.models.build import ADDING, FEWEST_PERSONS, LOCK, Measured, copy_pack, make_draft, place_pack
-from regulars.models.network import MOST_BYTES, OF_A_PACK, USUAL_PIXELS, check_file, read_offer, vary_network
+from regulars.models.build import (
+    ADDING,
+    FEWEST_PERSONS,
+    LOCK,
+    Measured,
+    copy_pack,
+    make_draft,
+    place_pack,
+)
+from regulars.models.network import (
+    MOST_BYTES,
+    OF_A_PACK,
+    USUAL_PIXELS,
+    check_file,
+    read_offer,
+    vary_network,
+)
 from regulars.models.trial import measure_separation
 from tests.support import onnx_files
 from tests.support.pictures import photos as at_hand
@@ -65,34 +81,76 @@ def command(network: Path, tmp_path: Path) -> list[str]:
     (tmp_path / "people" / "ann" / "1.jpg").write_bytes(b"no picture")
     (tmp_path / "others" / "bo.jpg").write_bytes(b"no picture either")
     folders = {"images": "people", "population": "others", "models": "models", "out": "out"}
-    options = [word for option, name in folders.items() for word in (f"--{option}", str(tmp_path / name))]
+    options = [
+        word for option, name in folders.items() for word in (f"--{option}", str(tmp_path / name))
+    ]
     return ["models", "add", str(network), *options]
 
 
 @pytest.mark.parametrize(
     ("before", "after", "says"),
     [
-        ('licence = "Vendor Ltd, contract 4711, for commercial use"\n', "", "names no licence: say by which right"),
-        ('licence = "Vendor Ltd, contract 4711, for commercial use"', 'licence = " "', "names no licence"),
+        (
+            'licence = "Vendor Ltd, contract 4711, for commercial use"\n',
+            "",
+            "names no licence: say by which right",
+        ),
+        (
+            'licence = "Vendor Ltd, contract 4711, for commercial use"',
+            'licence = " "',
+            "names no licence",
+        ),
         ('upstream = "Vendor Ltd, faces.onnx of 2026"\n', "", "missing required field `upstream`"),
         ('pack = "theirs"', 'pack = "../theirs"', "a pack's name has up to 40 of a-z, 0-9 and -"),
         ('pack = "theirs"', 'pack = "face-pack-3"', "there is a pack face-pack-3 already"),
-        ("size_px = 112", "size_px = 128", "takes input0 ['faces', 3, 112, 112] of tensor(float): it has to take one"),
+        (
+            "size_px = 112",
+            "size_px = 128",
+            "takes input0 ['faces', 3, 112, 112] of tensor(float): it has to take one",
+        ),
         ('"output0"', '"embedding"', "has no output embedding: its outputs are output0"),
-        ("dimensions = 128", "dimensions = 512", "gives [1, 128] at output0: its manifest has dimensions = 512"),
-        ("[38.3, 51.7], [73.5, 51.5]", "[73.5, 51.5], [38.3, 51.7]", "these are of no upright face"),
+        (
+            "dimensions = 128",
+            "dimensions = 512",
+            "gives [1, 128] at output0: its manifest has dimensions = 512",
+        ),
+        (
+            "[38.3, 51.7], [73.5, 51.5]",
+            "[73.5, 51.5], [38.3, 51.7]",
+            "these are of no upright face",
+        ),
         (", [70.7, 92.2]]", "]", "points are the places of 5 landmarks, not of 4"),
         ('channels = "RGB"', 'channels = "GBR"', "channels is RGB or BGR, not GBR"),
         ("size_px = 112", "size_px = 112\ndeviation = [0.0]", "a deviation is above 0"),
-        (f'file = "{FILE}"', 'file = "lost.onnx"', "names lost.onnx, and there is no such file beside it"),
+        (
+            f'file = "{FILE}"',
+            'file = "lost.onnx"',
+            "names lost.onnx, and there is no such file beside it",
+        ),
         (f'file = "{FILE}"', 'file = "../network/a.onnx"', "and there is no such file beside it"),
         (f'file = "{FILE}"', f'file = "{"a" * 300}"', "and there is no such file beside it"),
-        ("size_px = 112", "size_px = 112\ndeviation = [nan]", "mean and deviation are finite numbers"),
+        (
+            "size_px = 112",
+            "size_px = 112\ndeviation = [nan]",
+            "mean and deviation are finite numbers",
+        ),
         ("size_px = 112", "size_px = 112\nmean = [-inf]", "mean and deviation are finite numbers"),
-        ("size_px = 112", "size_px = 112\nweight = nan", "weight is a finite number above 0, not nan"),
-        ("size_px = 112", "size_px = 112\nweight = inf", "weight is a finite number above 0, not inf"),
+        (
+            "size_px = 112",
+            "size_px = 112\nweight = nan",
+            "weight is a finite number above 0, not nan",
+        ),
+        (
+            "size_px = 112",
+            "size_px = 112\nweight = inf",
+            "weight is a finite number above 0, not inf",
+        ),
         ("size_px = 112", "size_px = 112\nweight = 0", "weight is a finite number above 0, not 0"),
-        ("size_px = 112", "size_px = 112\nweight = -0.5", "weight is a finite number above 0, not -0.5"),
+        (
+            "size_px = 112",
+            "size_px = 112\nweight = -0.5",
+            "weight is a finite number above 0, not -0.5",
+        ),
         ("size_px = 112", "size_px = 0", "size_px is 1 to 1024, not 0"),
         ("size_px = 112", "size_px = 1025", "size_px is 1 to 1024, not 1025"),
         ("dimensions = 128", "dimensions = 0", "dimensions is 1 to 4096, not 0"),
@@ -101,7 +159,13 @@ def command(network: Path, tmp_path: Path) -> list[str]:
     ],
 )
 def test_what_is_wrong_is_one_line_and_adds_nothing(
-    before: str, after: str, says: str, command: list[str], network: Path, tmp_path: Path, capsys: Captured
+    before: str,
+    after: str,
+    says: str,
+    command: list[str],
+    network: Path,
+    tmp_path: Path,
+    capsys: Captured,
 ) -> None:
     assert before in GOOD
     (network / "manifest.toml").write_text(GOOD.replace(before, after))
@@ -120,23 +184,35 @@ def test_a_network_has_no_name_of_the_packs_own_files(
         (network / FILE).rename(network / name)
     (network / "manifest.toml").write_text(GOOD.replace(FILE, name))
     assert main(command) == 1
-    assert f"{name} is the name of a file that the pack will have of its own" in capsys.readouterr().err
+    assert (
+        f"{name} is the name of a file that the pack will have of its own"
+        in capsys.readouterr().err
+    )
     assert list((tmp_path / "models").iterdir()) == []
 
 
-def test_a_file_that_is_too_large_is_told_unread(command: list[str], network: Path, capsys: Captured) -> None:
+def test_a_file_that_is_too_large_is_told_unread(
+    command: list[str], network: Path, capsys: Captured
+) -> None:
     os.truncate(network / FILE, MOST_BYTES + 1)
     assert main(command) == 1
-    assert f"{FILE} has 2,000,000,001 bytes: a network's file has 2,000,000,000 at most" in capsys.readouterr().err
+    assert (
+        f"{FILE} has 2,000,000,001 bytes: a network's file has 2,000,000,000 at most"
+        in capsys.readouterr().err
+    )
 
 
-def test_a_file_that_is_no_network_is_told(command: list[str], network: Path, capsys: Captured) -> None:
+def test_a_file_that_is_no_network_is_told(
+    command: list[str], network: Path, capsys: Captured
+) -> None:
     (network / FILE).write_bytes(b"no network")
     assert main(command) == 1
     assert f"{FILE} is no ONNX file that onnxruntime can run" in capsys.readouterr().err
 
 
-def test_a_folder_without_a_manifest_is_told(command: list[str], network: Path, capsys: Captured) -> None:
+def test_a_folder_without_a_manifest_is_told(
+    command: list[str], network: Path, capsys: Captured
+) -> None:
     (network / "manifest.toml").unlink()
     assert main(command) == 1
     assert "has no manifest.toml, which describes the network" in capsys.readouterr().err
@@ -148,10 +224,13 @@ def test_a_folder_for_packs_is_asked_for(command: list[str], capsys: Captured) -
     assert "name the folder of your packs" in capsys.readouterr().err
 
 
-def test_too_few_people_are_told_and_nothing_is_added(command: list[str], tmp_path: Path, capsys: Captured) -> None:
+def test_too_few_people_are_told_and_nothing_is_added(
+    command: list[str], tmp_path: Path, capsys: Captured
+) -> None:
     assert main(command) == 1
-    assert f"a face was found of 0 persons in {tmp_path / 'people'}: a pack needs {FEWEST_PERSONS}" in (
-        capsys.readouterr().err
+    assert (
+        f"a face was found of 0 persons in {tmp_path / 'people'}: a pack needs {FEWEST_PERSONS}"
+        in (capsys.readouterr().err)
     )
     assert list((tmp_path / "models").iterdir()) == []
 
@@ -162,18 +241,25 @@ def test_too_few_others_make_no_population(
     for picture in sorted((tmp_path / "others").iterdir())[149:]:
         picture.unlink()
     assert main(command) == 1
-    assert "a face was found of 149 persons; a population needs 150 or more" in capsys.readouterr().err
+    assert (
+        "a face was found of 149 persons; a population needs 150 or more" in capsys.readouterr().err
+    )
 
 
 @pytest.fixture
 def crowd(command: list[str], network: Path, tmp_path: Path) -> list[Pack]:
-    """Made-up pictures of 300 people, two each, and of 160 others, which both packs have looked at already."""
+    """Made-up pictures of 300 people, two each, and of 160 others, which both packs have looked at
+    already."""
     (tmp_path / "draft").mkdir()
     seeing = [make_draft(network, read_offer(network), tmp_path / "draft"), packs.find(None)]
     random = np.random.default_rng(0)
     shutil.rmtree(tmp_path / "people")
     (tmp_path / "others" / "bo.jpg").unlink()
-    names = [f"people/{person:03d}/{picture}.jpg" for person in range(FEWEST_PERSONS) for picture in range(2)]
+    names = [
+        f"people/{person:03d}/{picture}.jpg"
+        for person in range(FEWEST_PERSONS)
+        for picture in range(2)
+    ]
     names += [f"others/{other:03d}.jpg" for other in range(160)]
     for name in names:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
@@ -187,7 +273,12 @@ def crowd(command: list[str], network: Path, tmp_path: Path) -> list[Pack]:
             owner = str(Path(name).parent) if "people" in name else name
             turned = own[owner] + random.standard_normal(dimensions) * 0.6
             row = np.asarray(turned / np.linalg.norm(turned), np.float32)
-            seen.append((hashlib.sha256(name.encode()).hexdigest(), PictureResult("", 1, 80.0, {"embed": 8.0}, row)))
+            seen.append(
+                (
+                    hashlib.sha256(name.encode()).hexdigest(),
+                    PictureResult("", 1, 80.0, {"embed": 8.0}, row),
+                )
+            )
         memory = Memory(tmp_path / "out" / MEMORY, digest_vision(pack))
         memory.keep(seen)
         memory.close()
@@ -199,8 +290,13 @@ def test_a_good_network_becomes_a_pack_beside_the_programs_figures(
 ) -> None:
     assert main(command) == 0
     lines = capsys.readouterr().out.splitlines()
-    begin = next(number for number, line in enumerate(lines) if line.split() == ["face-pack-3", "theirs"])
-    assert "600 pictures of 300 persons; thresholds are the service's, for an FPIR of 0.003" in lines[begin - 1]
+    begin = next(
+        number for number, line in enumerate(lines) if line.split() == ["face-pack-3", "theirs"]
+    )
+    assert (
+        "600 pictures of 300 persons; thresholds are the service's, for an FPIR of 0.003"
+        in lines[begin - 1]
+    )
     rates = {" ".join(line.split()[:-2]): line.split()[-2:] for line in lines[begin + 1 :]}
     assert rates["one photo: FNIR, people who are missed"] == ["0.0000", "0.0000"]
     assert float(rates["one photo: FPIR, strangers who are taken for somebody"][1]) < 0.02
@@ -238,10 +334,14 @@ def test_a_name_that_is_taken_stays_as_it_is(
     command: list[str], crowd: list[Pack], tmp_path: Path, capsys: Captured
 ) -> None:
     assert main(command) == 0
-    before = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "models" / "theirs").iterdir()}
+    before = {
+        path.name: path.stat().st_mtime_ns for path in (tmp_path / "models" / "theirs").iterdir()
+    }
     assert main(command) == 1
     assert "there is a pack theirs already" in capsys.readouterr().err
-    assert {path.name: path.stat().st_mtime_ns for path in (tmp_path / "models" / "theirs").iterdir()} == before
+    assert {
+        path.name: path.stat().st_mtime_ns for path in (tmp_path / "models" / "theirs").iterdir()
+    } == before
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
@@ -263,8 +363,11 @@ def test_the_licences_of_the_programs_other_models_come_along(
 
 def measure_nothing() -> Measured:
     """Return numbers as they might be measured: the program's curve, and a population at random."""
-    role, rows = packs.read_pack().manifest.embedding, np.random.default_rng(0).standard_normal((200, 128))
-    entry = json.loads((packs.PACKS / packs.DEFAULT_PACK / packs.CALIBRATION).read_bytes())[role.model]
+    role = packs.read_pack().manifest.embedding
+    rows = np.random.default_rng(0).standard_normal((200, 128))
+    entry = json.loads((packs.PACKS / packs.DEFAULT_PACK / packs.CALIBRATION).read_bytes())[
+        role.model
+    ]
     faces = Faces(np.zeros((0, 128), np.float32), np.zeros(0, np.bool_), np.zeros(0, np.intp))
     return Measured(np.zeros(128, np.float32), None, np.asarray(rows, np.float32), entry, faces)
 
@@ -274,7 +377,9 @@ def place(network: Path, models: Path) -> Path:
     offer = read_offer(network)
     draft = models.parent / f"draft-{len(list(models.parent.iterdir()))}"
     draft.mkdir(mode=0o700)
-    place_pack(make_draft(network, offer, draft), offer, measure_nothing(), "pictures", models / offer.pack)
+    place_pack(
+        make_draft(network, offer, draft), offer, measure_nothing(), "pictures", models / offer.pack
+    )
     return models / offer.pack
 
 
@@ -301,7 +406,9 @@ def test_a_run_that_comes_second_leaves_the_first_pack(network: Path, models: Pa
     assert {path.name for path in models.iterdir()} == {"theirs", LOCK}
 
 
-def test_packs_that_are_added_at_once_have_numbers_of_their_own(network: Path, models: Path, tmp_path: Path) -> None:
+def test_packs_that_are_added_at_once_have_numbers_of_their_own(
+    network: Path, models: Path, tmp_path: Path
+) -> None:
     folders = [shutil.copytree(network, tmp_path / name) for name in ("first", "second", "third")]
     drafts = [tmp_path / f"draft-of-{folder.name}" for folder in folders]
     for folder, draft in zip(folders, drafts, strict=True):
@@ -337,14 +444,18 @@ def test_what_a_killed_run_left_is_removed(network: Path, models: Path) -> None:
     (models / ADDING / "theirs").mkdir(parents=True)
     (models / ADDING / "theirs" / "manifest.toml").write_text("half a mani")
     assert packs.list_names(models) == packs.list_names(None)
-    assert set(packs.verify(packs.find(place(network, models).parent, "theirs")).values()) == {packs.State.OK}
+    assert set(packs.verify(packs.find(place(network, models).parent, "theirs")).values()) == {
+        packs.State.OK
+    }
     assert {path.name for path in models.iterdir()} == {"theirs", LOCK}
 
 
 def test_a_folder_of_somebody_elses_stays(network: Path, models: Path) -> None:
     (models / "theirs").mkdir()
     (models / "theirs" / "calibration.json").write_text("a curve")
-    with pytest.raises(OperatorError, match=r"is no pack, since it has no manifest.toml: move it away"):
+    with pytest.raises(
+        OperatorError, match=r"is no pack, since it has no manifest.toml: move it away"
+    ):
         place(network, models)
     assert contents(models / "theirs") == {"calibration.json": b"a curve"}
 
@@ -356,25 +467,37 @@ def test_every_character_of_a_licence_is_read_again(network: Path, models: Path)
     assert licence in packs.find(place(network, models).parent, "theirs").manifest.licence
 
 
-def test_a_draft_that_is_not_read_as_it_was_meant_is_not_added(network: Path, models: Path, tmp_path: Path) -> None:
+def test_a_draft_that_is_not_read_as_it_was_meant_is_not_added(
+    network: Path, models: Path, tmp_path: Path
+) -> None:
     offer, draft = read_offer(network), tmp_path / "draft"
     draft.mkdir()
     made = make_draft(network, offer, draft)
     (draft / FILE).write_bytes(b"half a netw")
-    with pytest.raises(OperatorError, match=f"theirs came out wrong, and is not added: {FILE} changed meanwhile"):
+    with pytest.raises(
+        OperatorError, match=f"theirs came out wrong, and is not added: {FILE} changed meanwhile"
+    ):
         place_pack(made, offer, measure_nothing(), "pictures", models / "theirs")
     entry = {"usual": 0.1}
     with pytest.raises(OperatorError, match=r"theirs came out wrong.*calibration.json is damaged"):
-        place_pack(made, offer, replace(measure_nothing(), entry=entry), "pictures", models / "theirs")
+        place_pack(
+            made, offer, replace(measure_nothing(), entry=entry), "pictures", models / "theirs"
+        )
     assert {path.name for path in models.iterdir()} == {LOCK}
 
 
 def test_each_other_way_differs_in_one_thing() -> None:
     network = next(one for one in packs.read_pack().manifest.embedding.networks if one.file == FILE)
     ways = dict(vary_network(network))
-    assert len(ways) == 1 + (len(USUAL_PIXELS) - 1) + 1, "its own pixels are left out, and points as near as its own"
+    assert len(ways) == 1 + (len(USUAL_PIXELS) - 1) + 1, (
+        "its own pixels are left out, and points as near as its own"
+    )
     for other in ways.values():
-        changed = [name for name in network.__struct_fields__ if getattr(network, name) != getattr(other, name)]
+        changed = [
+            name
+            for name in network.__struct_fields__
+            if getattr(network, name) != getattr(other, name)
+        ]
         assert changed in (["channels"], ["deviation"], ["mean", "deviation"], ["points"])
 
 
@@ -383,7 +506,10 @@ def test_people_are_the_further_apart_the_better_a_network_is() -> None:
     owners = np.repeat(np.arange(20), 2)
     own, noise = random.standard_normal((20, 64))[owners], random.standard_normal((40, 64))
     good, poor = (own + share * noise for share in (0.3, 2.0))
-    rows = [np.asarray(each / np.linalg.norm(each, axis=1, keepdims=True), np.float32) for each in (good, poor)]
+    rows = [
+        np.asarray(each / np.linalg.norm(each, axis=1, keepdims=True), np.float32)
+        for each in (good, poor)
+    ]
     assert measure_separation(rows[0], owners) > 2 * measure_separation(rows[1], owners)
 
 
@@ -399,7 +525,9 @@ OURS = Network(
 )
 
 
-def test_a_network_has_all_its_weights_in_its_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_network_has_all_its_weights_in_its_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "weights").write_bytes(b"rk_0123456789abcdef".ljust(4 * 128))
     monkeypatch.chdir(tmp_path)
     check_file(OURS, onnx_files.network())

@@ -7,22 +7,35 @@ from regulars.cli import main
 from tests.support.pictures.own_pack import NAME, own_pack
 
 
-def test_the_programs_pack_is_listed_with_licences_and_is_whole(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_programs_pack_is_listed_with_licences_and_is_whole(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     pack = packs.read_pack()
     assert main(["models"]) == 0
     first, *rest = capsys.readouterr().out.splitlines()
     model = pack.manifest.embedding.model
-    assert first.startswith(f"face-pack-3 {pack.manifest.version}, of {pack.folder}  embedding {model}  (")
-    assert [line.split()[:2] for line in rest[: len(pack.files)]] == [["ok", file.name] for file in pack.files]
+    assert first.startswith(
+        f"face-pack-3 {pack.manifest.version}, of {pack.folder}  embedding {model}  ("
+    )
+    assert [line.split()[:2] for line in rest[: len(pack.files)]] == [
+        ["ok", file.name] for file in pack.files
+    ]
     assert rest[len(pack.files)].startswith("face-pack-1 ")
     assert {line.split()[0] for line in rest if line.startswith(" ")} == {"ok"}
 
 
-def test_ones_own_packs_are_listed_behind_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_ones_own_packs_are_listed_behind_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     own_pack(tmp_path)
     assert main(["models", "--models", str(tmp_path)]) == 0
     heads = [line for line in capsys.readouterr().out.splitlines() if not line.startswith(" ")]
-    assert [line.split()[0] for line in heads] == ["face-pack-3", "face-pack-1", "face-pack-2", NAME]
+    assert [line.split()[0] for line in heads] == [
+        "face-pack-3",
+        "face-pack-1",
+        "face-pack-2",
+        NAME,
+    ]
 
 
 def test_a_missing_and_a_damaged_file_are_told_and_the_exit_code_is_1(
@@ -42,7 +55,9 @@ def test_a_missing_and_a_damaged_file_are_told_and_the_exit_code_is_1(
     assert said.err == f"{NAME} is not complete. Copy it there again\n"
 
 
-def test_a_curve_that_was_measured_here_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_curve_that_was_measured_here_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     curve = tmp_path / packs.DEFAULT_PACK / packs.CALIBRATION
     curve.parent.mkdir()
     curve.write_bytes((packs.PACKS / packs.DEFAULT_PACK / packs.CALIBRATION).read_bytes())
@@ -57,5 +72,6 @@ def test_a_pack_that_is_chosen_and_does_not_exist_is_one_line(
     assert main(["tenants", "add", "shop", "--strangers", "keep", "--data", str(tmp_path)]) == 1
     assert (
         capsys.readouterr().err
-        == "regulars: there is no model pack 'nope': the packs are face-pack-3, face-pack-1, face-pack-2\n"
+        == "regulars: there is no model pack 'nope': the packs are face-pack-3, face-pack-1, "
+        "face-pack-2\n"
     )

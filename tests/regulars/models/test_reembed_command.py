@@ -16,7 +16,11 @@ from tests.support.pictures import photos as at_hand
 from tests.support.pictures.album import ANY_PICTURE
 from tests.support.pictures.own_pack import MODEL, NAME, own_pack
 
-PEOPLE = {Path(first).stem.partition("_neutral")[0]: pair for pair in at_hand.PAIRS[:5] for first in pair[:1]}
+PEOPLE = {
+    Path(first).stem.partition("_neutral")[0]: pair
+    for pair in at_hand.PAIRS[:5]
+    for first in pair[:1]
+}
 """Two pictures of each, by faceid."""
 *_, LAST = PEOPLE
 PRODUCT = packs.read_pack().manifest.embedding.model
@@ -32,7 +36,8 @@ def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture(scope="module")
 def enrolled(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A data folder of five people, enrolled neutral by the program's pack; one of them has lost the picture."""
+    """A data folder of five people, enrolled neutral by the program's pack; one of them has lost
+    the picture."""
     folder = tmp_path_factory.mktemp("enrolled")
     with closing(bootstrap.build(Settings(storage=folder))) as services:
         services.tenants.add("shop", Profile.CLOUD)
@@ -57,7 +62,9 @@ def tenant(services: Services) -> Tenant:
 
 def who(services: Services, photos: Path, person: str) -> str | None:
     data = (photos / PEOPLE[person][1]).read_bytes()
-    match = services.recognition.face_analysis.search_by_picture(tenant(services), data, ANY_PICTURE).match
+    match = services.recognition.face_analysis.search_by_picture(
+        tenant(services), data, ANY_PICTURE
+    ).match
     return match.face.faceid if match else None
 
 
@@ -69,7 +76,10 @@ def test_who_smiles_is_found_by_either_model_and_who_lost_the_picture_is_named(
         assert main(["reembed", "--pack", NAME, "--data", str(shop)]) == 1, "somebody is not found"
         said = capsys.readouterr().out
         assert f"shop: {len(PEOPLE)} faces, about " in said
-        assert f"shop: {len(PEOPLE) - 1} faces embedded by {MODEL}; searches go by it from now on" in said
+        assert (
+            f"shop: {len(PEOPLE) - 1} faces embedded by {MODEL}; searches go by it from now on"
+            in said
+        )
         assert f"  {LAST}  its picture is gone" in said
         assert [who(serving, photos, person) for person in PEOPLE] == [*list(PEOPLE)[:-1], None]
         assert serving.tenants.get_by_name("shop").model == MODEL
@@ -79,11 +89,15 @@ def test_who_is_found_again_makes_it_succeed(shop: Path, models: Path, photos: P
     assert main(["reembed", "--pack", NAME, "--data", str(shop)]) == 1
     with closing(bootstrap.build(Settings(storage=shop, models=models))) as services:
         changes = FaceChanges(picture=(photos / PEOPLE[LAST][1]).read_bytes())
-        services.enrolment.update.change_in_group(tenant(services), "regular", LAST, changes, ANY_PICTURE)
+        services.enrolment.update.change_in_group(
+            tenant(services), "regular", LAST, changes, ANY_PICTURE
+        )
     assert main(["reembed", "--pack", NAME, "--data", str(shop)]) == 0
 
 
-def test_an_estimate_counts_what_is_not_embedded_yet(shop: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_estimate_counts_what_is_not_embedded_yet(
+    shop: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     main(["reembed", "--pack", NAME, "--data", str(shop)])
     capsys.readouterr()
     back = ["reembed", "--pack", packs.DEFAULT_PACK, "--data", str(shop)]
@@ -115,7 +129,9 @@ def test_an_estimate_changes_nothing(shop: Path, capsys: pytest.CaptureFixture[s
         (["--pack", NAME, "--tenant", "nobody"], "there is no tenant 'nobody'"),
     ],
 )
-def test_a_mistake_is_one_line(arguments: list[str], said: str, shop: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_mistake_is_one_line(
+    arguments: list[str], said: str, shop: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["reembed", "--data", str(shop), *arguments]) == 1
     assert said in capsys.readouterr().err
 
@@ -131,18 +147,27 @@ def test_a_server_whose_pack_knows_no_liveness_enrols_who_looks_alive_once_anoth
     shutil.rmtree(models)
     own_pack(models, without=("liveness",))
     data = (photos / at_hand.PORTRAIT).read_bytes()
-    with closing(bootstrap.build(Settings(storage=tmp_path / "shop", models=models, pack=NAME))) as serving:
+    with closing(
+        bootstrap.build(Settings(storage=tmp_path / "shop", models=models, pack=NAME))
+    ) as serving:
         serving.tenants.add("shop", Profile.CLOUD)
         serving.tenants.change_settings("shop", {"least_liveness": 0.01})
         with pytest.raises(Unusable, match="has no model for it"):
             serving.enrolment.enrol_largest_face(tenant(serving), "regular", data, ANY_PICTURE)
-        assert main(["reembed", "--pack", packs.DEFAULT_PACK, "--data", str(tmp_path / "shop")]) == 0
+        assert (
+            main(["reembed", "--pack", packs.DEFAULT_PACK, "--data", str(tmp_path / "shop")]) == 0
+        )
         face = serving.enrolment.enrol_largest_face(tenant(serving), "regular", data, ANY_PICTURE)
         assert who(serving, photos, next(iter(PEOPLE))) == face.faceid
 
 
-def test_a_server_that_was_not_told_of_the_pack_says_which_model_it_lacks(shop: Path, photos: Path) -> None:
+def test_a_server_that_was_not_told_of_the_pack_says_which_model_it_lacks(
+    shop: Path, photos: Path
+) -> None:
     main(["reembed", "--pack", NAME, "--data", str(shop)])
     said = f"no model pack here makes embeddings of the model '{MODEL}'"
-    with closing(bootstrap.build(Settings(storage=shop))) as serving, pytest.raises(packs.UnknownPack, match=said):
+    with (
+        closing(bootstrap.build(Settings(storage=shop))) as serving,
+        pytest.raises(packs.UnknownPack, match=said),
+    ):
         who(serving, photos, next(iter(PEOPLE)))

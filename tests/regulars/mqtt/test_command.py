@@ -26,7 +26,17 @@ class Command:
         self.log = folder / "mqtt.log"
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "regulars", "mqtt", "--mailbox", shop.mailbox, "--url", shop.box.url, *options],
+                [
+                    sys.executable,
+                    "-m",
+                    "regulars",
+                    "mqtt",
+                    "--mailbox",
+                    shop.mailbox,
+                    "--url",
+                    shop.box.url,
+                    *options,
+                ],
                 env={**os.environ, "REGULARS_API_KEY": shop.box.key, **environment},
                 stdout=log,
                 stderr=log,
@@ -42,19 +52,34 @@ def guarded(tmp_path: Path) -> Iterator[Mosquitto]:
     """A broker that wants TLS and a password."""
     chain, key = certificate(tmp_path)
     passwords = tmp_path / "passwords"
-    subprocess.run([needed("mosquitto_passwd"), "-b", "-c", passwords, USER, PASSWORD], check=True, capture_output=True)
+    subprocess.run(
+        [needed("mosquitto_passwd"), "-b", "-c", passwords, USER, PASSWORD],
+        check=True,
+        capture_output=True,
+    )
     settings = (f"password_file {passwords}", f"certfile {chain}", f"keyfile {key}")
     with mosquitto(tmp_path / "mosquitto", *settings) as broker:
         yield broker
 
 
-def test_tls_and_a_password_are_used_and_shown_nowhere(shop: Shop, guarded: Mosquitto, tmp_path: Path) -> None:
+def test_tls_and_a_password_are_used_and_shown_nowhere(
+    shop: Shop, guarded: Mosquitto, tmp_path: Path
+) -> None:
     (tmp_path / "password").touch(0o600)
     (tmp_path / "password").write_text(PASSWORD + "\n")
     shop.enrol("Ann Lee")
     shop.arrives()
-    options = ("--user", USER, "--password-file", str(tmp_path / "password"), "--ca-file", str(tmp_path / "chain.pem"))
-    command = Command(shop, tmp_path, "--broker", f"mqtts://127.0.0.1:{guarded.port}", "--names", *options)
+    options = (
+        "--user",
+        USER,
+        "--password-file",
+        str(tmp_path / "password"),
+        "--ca-file",
+        str(tmp_path / "chain.pem"),
+    )
+    command = Command(
+        shop, tmp_path, "--broker", f"mqtts://127.0.0.1:{guarded.port}", "--names", *options
+    )
     until(lambda: shop.waiting() == 0)
     assert command.stop() == 0
     said = command.log.read_text()
@@ -62,28 +87,42 @@ def test_tls_and_a_password_are_used_and_shown_nowhere(shop: Shop, guarded: Mosq
     assert not [secret for secret in (PASSWORD, shop.box.key, "Ann") if secret in said]
 
 
-def test_a_wrong_password_is_said_and_told_nowhere(shop: Shop, guarded: Mosquitto, tmp_path: Path) -> None:
+def test_a_wrong_password_is_said_and_told_nowhere(
+    shop: Shop, guarded: Mosquitto, tmp_path: Path
+) -> None:
     options = ("--user", USER, "--ca-file", str(tmp_path / "chain.pem"))
     url = f"mqtts://127.0.0.1:{guarded.port}"
-    command = Command(shop, tmp_path, "--broker", url, *options, REGULARS_MQTT_PASSWORD="wrong-horse")
+    command = Command(
+        shop, tmp_path, "--broker", url, *options, REGULARS_MQTT_PASSWORD="wrong-horse"
+    )
     until(lambda: "refuses the connection: Not authorized" in command.log.read_text())
     assert command.stop() == 0
     assert "wrong-horse" not in command.log.read_text()
 
 
-def test_a_broker_without_tls_that_is_away_is_not_told_of_certificates(shop: Shop, tmp_path: Path) -> None:
+def test_a_broker_without_tls_that_is_away_is_not_told_of_certificates(
+    shop: Shop, tmp_path: Path
+) -> None:
     command = Command(shop, tmp_path, "--broker", "mqtt://127.0.0.1:1")
-    until(lambda: "the broker 127.0.0.1:1 cannot be reached; it is tried again" in command.log.read_text())
+    until(
+        lambda: (
+            "the broker 127.0.0.1:1 cannot be reached; it is tried again" in command.log.read_text()
+        )
+    )
     command.stop()
 
 
-def test_a_certificate_that_nobody_vouches_for_is_refused(shop: Shop, guarded: Mosquitto, tmp_path: Path) -> None:
+def test_a_certificate_that_nobody_vouches_for_is_refused(
+    shop: Shop, guarded: Mosquitto, tmp_path: Path
+) -> None:
     command = Command(shop, tmp_path, "--broker", f"mqtts://127.0.0.1:{guarded.port}")
     until(lambda: "its certificate is not trusted" in command.log.read_text())
     command.stop()
 
 
-def test_a_kill_loses_no_arrival(shop: Shop, broker: Mosquitto, listener: Listener, tmp_path: Path) -> None:
+def test_a_kill_loses_no_arrival(
+    shop: Shop, broker: Mosquitto, listener: Listener, tmp_path: Path
+) -> None:
     url = f"mqtt://127.0.0.1:{broker.port}"
     arrivals = Topics(shop.box.services.tenants.read_stored("shop").book_id).name_camera("door")
     for who in range(3):
@@ -98,7 +137,10 @@ def test_a_kill_loses_no_arrival(shop: Shop, broker: Mosquitto, listener: Listen
 
 
 def test_a_wrong_key_or_mailbox_is_said(
-    shop: Shop, broker: Mosquitto, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    shop: Shop,
+    broker: Mosquitto,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     url = f"mqtt://127.0.0.1:{broker.port}"
     monkeypatch.setenv("REGULARS_API_KEY", "rk_" + "0" * 32)
@@ -106,12 +148,17 @@ def test_a_wrong_key_or_mailbox_is_said(
     assert "key" in capsys.readouterr().err
     monkeypatch.setenv("REGULARS_API_KEY", shop.box.key)
     hook = shop.client.add_hook(url="https://8.8.8.8/", name="shop's till")
-    for mailbox, said in (("404", "there is no hook '404'"), (hook.name, "is a hook with a URL, and no mailbox")):
+    for mailbox, said in (
+        ("404", "there is no hook '404'"),
+        (hook.name, "is a hook with a URL, and no mailbox"),
+    ):
         assert main(["mqtt", "--url", shop.box.url, "--broker", url, "--mailbox", mailbox]) == 1
         assert said in capsys.readouterr().err
 
 
-def test_a_mailbox_is_found_by_its_name_and_made_once(shop: Shop, broker: Mosquitto, tmp_path: Path) -> None:
+def test_a_mailbox_is_found_by_its_name_and_made_once(
+    shop: Shop, broker: Mosquitto, tmp_path: Path
+) -> None:
     shop.mailbox = "home"
     for _ in range(2):
         command = Command(shop, tmp_path, "--broker", f"mqtt://127.0.0.1:{broker.port}")
@@ -136,7 +183,21 @@ def test_a_password_file_that_others_may_read_is_refused(
     (tmp_path / "password").write_text(PASSWORD)
     (tmp_path / "password").chmod(0o644)
     options = ["--user", USER, "--password-file", str(tmp_path / "password")]
-    assert main(["mqtt", "--url", shop.box.url, "--broker", "mqtt://127.0.0.1", "--mailbox", "1", *options]) == 1
+    assert (
+        main(
+            [
+                "mqtt",
+                "--url",
+                shop.box.url,
+                "--broker",
+                "mqtt://127.0.0.1",
+                "--mailbox",
+                "1",
+                *options,
+            ]
+        )
+        == 1
+    )
     said = capsys.readouterr().err
     assert "chmod 600" in said
     assert PASSWORD not in said

@@ -1,4 +1,5 @@
-"""Frigate's pictures become captures of the right camera and time, once each, and names go back as sub-labels."""
+"""Frigate's pictures become captures of the right camera and time, once each, and names go back as
+sub-labels."""
 
 import json
 import logging
@@ -15,7 +16,14 @@ from chalicelib.storage import keys
 from chalicelib.storage.ports import Delete
 from regulars.mqtt import bridge
 from regulars.mqtt.broker import Address, Broker
-from regulars.mqtt.frigate import MOST_BYTES, Frigate, NotFrigates, Refused, parse_event, parse_events
+from regulars.mqtt.frigate import (
+    MOST_BYTES,
+    Frigate,
+    NotFrigates,
+    Refused,
+    parse_event,
+    parse_events,
+)
 from regulars.mqtt.snapshots import TOPIC, Snapshots
 from tests.support.fakes import Person, picture
 from tests.support.mqtt.frigate import FakeFrigate, frigate, message
@@ -39,9 +47,13 @@ def frigates() -> Iterator[FakeFrigate]:
 
 
 @contextmanager
-def bridged(shop: Shop, broker: Mosquitto, fake: FakeFrigate, *, names: bool = True) -> Iterator[Snapshots]:
+def bridged(
+    shop: Shop, broker: Mosquitto, fake: FakeFrigate, *, names: bool = True
+) -> Iterator[Snapshots]:
     stop = threading.Event()
-    connection = Broker(Address("127.0.0.1", broker.port, False), "regulars-frigate", "regulars/shop/available")
+    connection = Broker(
+        Address("127.0.0.1", broker.port, False), "regulars-frigate", "regulars/shop/available"
+    )
     with shop.box.client() as service:
         snapshots = Snapshots(
             service,
@@ -54,7 +66,11 @@ def bridged(shop: Shop, broker: Mosquitto, fake: FakeFrigate, *, names: bool = T
         thread = threading.Thread(target=bridge.run, args=(connection, [snapshots.step], stop, 0.3))
         thread.start()
         try:
-            until(lambda: any("/api/events?" in path for path in fake.asked) or fake.refuses is not None)
+            until(
+                lambda: (
+                    any("/api/events?" in path for path in fake.asked) or fake.refuses is not None
+                )
+            )
             yield snapshots
         finally:
             stop.set()
@@ -143,7 +159,11 @@ def test_nobody_is_labelled_who_is_unknown_or_without_names(
 
 
 def test_who_came_while_frigate_was_away_comes_later(
-    shop: Shop, broker: Mosquitto, listener: Listener, frigates: FakeFrigate, caplog: pytest.LogCaptureFixture
+    shop: Shop,
+    broker: Mosquitto,
+    listener: Listener,
+    frigates: FakeFrigate,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     frigates.refuses = 502
     with bridged(shop, broker, frigates):
@@ -198,7 +218,11 @@ def test_after_the_broker_was_away_frigate_is_asked_who_came(
 
 
 def test_a_picture_that_is_not_there_is_asked_for_a_while_and_then_said(
-    shop: Shop, broker: Mosquitto, listener: Listener, frigates: FakeFrigate, caplog: pytest.LogCaptureFixture
+    shop: Shop,
+    broker: Mosquitto,
+    listener: Listener,
+    frigates: FakeFrigate,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     with bridged(shop, broker, frigates) as snapshots:
         frigates.says(listener, message("gone", time.time(), "end"))
@@ -211,7 +235,11 @@ def test_a_picture_that_is_not_there_is_asked_for_a_while_and_then_said(
 
 
 def test_a_camera_that_is_disabled_stops_no_other(
-    shop: Shop, broker: Mosquitto, listener: Listener, frigates: FakeFrigate, caplog: pytest.LogCaptureFixture
+    shop: Shop,
+    broker: Mosquitto,
+    listener: Listener,
+    frigates: FakeFrigate,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     shop.client.add_camera(id="yard", name="yard", enabled=False)
     with bridged(shop, broker, frigates):
@@ -222,7 +250,11 @@ def test_a_camera_that_is_disabled_stops_no_other(
 
 
 def test_messages_that_are_none_are_said_and_change_nothing(
-    shop: Shop, broker: Mosquitto, listener: Listener, frigates: FakeFrigate, caplog: pytest.LogCaptureFixture
+    shop: Shop,
+    broker: Mosquitto,
+    listener: Listener,
+    frigates: FakeFrigate,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     with bridged(shop, broker, frigates):
         frigates.says(listener, b"\xff{")
@@ -230,14 +262,21 @@ def test_messages_that_are_none_are_said_and_change_nothing(
         frigates.says(listener, message("../../config", time.time()))
         frigates.sees(listener, EVENT, time.time(), seen())
         until(lambda: len(captures(shop)) == 1)
-    assert caplog.text.count("not in Frigate's form") == 1, "else who writes to the broker fills the disk with a log"
+    assert caplog.text.count("not in Frigate's form") == 1, (
+        "else who writes to the broker fills the disk with a log"
+    )
     assert not [path for path in frigates.asked if "config" in path]
 
 
 def test_of_a_message_what_is_wanted_is_read() -> None:
     encoded = bytes_of(message(EVENT, 1607123965.975463, "end"))
     found = parse_event(encoded)
-    assert (found.id, found.camera, found.at, found.ended) == (EVENT, "front_door", 1607123965.975463, True)
+    assert (found.id, found.camera, found.at, found.ended) == (
+        EVENT,
+        "front_door",
+        1607123965.975463,
+        True,
+    )
     for unwanted in ({"label": "car"}, {"has_snapshot": False}, {"false_positive": True}):
         assert parse_event(bytes_of(message(EVENT, 1.0, **unwanted))) is None
 

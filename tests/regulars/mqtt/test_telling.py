@@ -1,4 +1,5 @@
-"""Arrivals reach a broker once each, and Home Assistant's entities are as cameras and people are."""
+"""Arrivals reach a broker once each, and Home Assistant's entities are as cameras and people
+are."""
 
 import json
 import socket
@@ -29,20 +30,28 @@ def person_of(face: models.Face) -> tuple[str, str]:
     return f"homeassistant/sensor/regulars_shop/{face.id}/config", f"regulars/shop/people/{face.id}"
 
 
-def test_an_arrival_is_told_once_and_leaves_the_mailbox(shop: Shop, broker: Mosquitto, listener: Listener) -> None:
+def test_an_arrival_is_told_once_and_leaves_the_mailbox(
+    shop: Shop, broker: Mosquitto, listener: Listener
+) -> None:
     face = shop.enrol("Ann Lee")
     shop.arrives()
     with told(shop, broker):
         until(lambda: shop.waiting() == 0)
     [event] = listener.events(ARRIVALS)
-    assert (event["event_type"], event["camera"], event["group"]) == ("face.arrived", "door", "regular")
+    assert (event["event_type"], event["camera"], event["group"]) == (
+        "face.arrived",
+        "door",
+        "regular",
+    )
     assert (event["visit"], event["late"]) == (1, False)
     assert datetime.fromisoformat(event["at"]).tzinfo is not None
     assert not {"Ann Lee", face.id} & {str(value) for value in event.values()}
     assert "Ann" not in json.dumps(listener.heard), "names are told only if a setting says so"
 
 
-def test_with_names_each_named_person_has_an_entity(shop: Shop, broker: Mosquitto, listener: Listener) -> None:
+def test_with_names_each_named_person_has_an_entity(
+    shop: Shop, broker: Mosquitto, listener: Listener
+) -> None:
     ann = shop.enrol("Ann Lee")
     shop.arrives()
     shop.arrives(who=2)
@@ -56,7 +65,9 @@ def test_with_names_each_named_person_has_an_entity(shop: Shop, broker: Mosquitt
     assert (described["name"], described["state_topic"]) == ("Ann Lee", state)
     assert described["value_template"] == "{{ value_json.camera }}"
     assert json.loads(listener.retained[state])["camera"] == "door"
-    assert [topic for topic in listener.configs() if "/sensor/" in topic and topic not in TODAY] == [config]
+    assert [
+        topic for topic in listener.configs() if "/sensor/" in topic and topic not in TODAY
+    ] == [config]
 
 
 def test_a_camera_is_an_entity_of_events(shop: Shop, broker: Mosquitto, listener: Listener) -> None:
@@ -73,7 +84,9 @@ def test_a_camera_is_an_entity_of_events(shop: Shop, broker: Mosquitto, listener
     assert first["device"]["identifiers"] == ["regulars_shop"]
 
 
-def test_events_are_not_retained_and_entities_are(shop: Shop, broker: Mosquitto, listener: Listener) -> None:
+def test_events_are_not_retained_and_entities_are(
+    shop: Shop, broker: Mosquitto, listener: Listener
+) -> None:
     ann = shop.enrol("Ann Lee")
     shop.arrives()
     with told(shop, broker, names=True):
@@ -86,7 +99,9 @@ def test_events_are_not_retained_and_entities_are(shop: Shop, broker: Mosquitto,
     assert later.retained[AVAILABLE] == "offline"
 
 
-def test_availability_follows_the_connection(shop: Shop, broker: Mosquitto, listener: Listener) -> None:
+def test_availability_follows_the_connection(
+    shop: Shop, broker: Mosquitto, listener: Listener
+) -> None:
     with told(shop, broker) as connection:
         until(lambda: listener.retained.get(AVAILABLE) == "online")
         sock = connection._client.socket()
@@ -97,7 +112,9 @@ def test_availability_follows_the_connection(shop: Shop, broker: Mosquitto, list
     until(lambda: listener.retained[AVAILABLE] == "offline")
 
 
-def test_a_broker_that_is_away_costs_no_arrival(shop: Shop, broker: Mosquitto, listener: Listener) -> None:
+def test_a_broker_that_is_away_costs_no_arrival(
+    shop: Shop, broker: Mosquitto, listener: Listener
+) -> None:
     with told(shop, broker):
         until(lambda: DOOR in listener.configs())
         broker.stop()
@@ -112,7 +129,9 @@ def test_a_broker_that_is_away_costs_no_arrival(shop: Shop, broker: Mosquitto, l
     assert len(listener.events(ARRIVALS)) == 2
 
 
-def test_a_service_that_is_away_is_asked_again(shop: Shop, broker: Mosquitto, listener: Listener) -> None:
+def test_a_service_that_is_away_is_asked_again(
+    shop: Shop, broker: Mosquitto, listener: Listener
+) -> None:
     mailbox, shop.mailbox = shop.mailbox, "404"
     with told(shop, broker):
         until(lambda: DOOR in listener.configs())
@@ -130,10 +149,14 @@ def test_an_event_that_is_told_long_after_it_happened_says_so(
     shop.arrives(who=2)
     with told(shop, broker):
         until(lambda: shop.waiting() == 0)
-    assert [event["late"] for event in listener.events(ARRIVALS)] == [True, False], "in the order of their times"
+    assert [event["late"] for event in listener.events(ARRIVALS)] == [True, False], (
+        "in the order of their times"
+    )
 
 
-def test_a_deleted_or_renamed_person_is_so_at_the_broker(shop: Shop, broker: Mosquitto, listener: Listener) -> None:
+def test_a_deleted_or_renamed_person_is_so_at_the_broker(
+    shop: Shop, broker: Mosquitto, listener: Listener
+) -> None:
     ann, bo = shop.enrol("Ann Lee"), shop.enrol("Bo", who=2)
     shop.arrives()
     shop.arrives(who=2)
@@ -150,7 +173,8 @@ def test_a_deleted_or_renamed_person_is_so_at_the_broker(shop: Shop, broker: Mos
 def test_whoever_was_erased_is_found_nowhere_in_what_the_broker_keeps(
     shop: Shop, broker: Mosquitto, listener: Listener
 ) -> None:
-    """Its own file is searched, which has all that it retains: for the name, the id, and the picture."""
+    """Its own file is searched, which has all that it retains: for the name, the id, and the
+    picture."""
     ann = shop.enrol("Ann Lee")
     shop.arrives()
     needles = [text.encode() for text in ("Ann Lee", ann.id, f'"seed": {ANN}')]
@@ -166,7 +190,9 @@ def test_whoever_was_erased_is_found_nowhere_in_what_the_broker_keeps(
     assert [one for one in needles if one in data] == []
 
 
-def test_who_was_deleted_meanwhile_is_not_told_by_name(shop: Shop, broker: Mosquitto, listener: Listener) -> None:
+def test_who_was_deleted_meanwhile_is_not_told_by_name(
+    shop: Shop, broker: Mosquitto, listener: Listener
+) -> None:
     ann = shop.enrol("Ann Lee")
     shop.arrives()
     shop.client.delete_face(ann.id)
@@ -177,7 +203,9 @@ def test_who_was_deleted_meanwhile_is_not_told_by_name(shop: Shop, broker: Mosqu
     assert "Ann" not in json.dumps(listener.heard)
 
 
-def test_without_names_the_people_of_before_go(shop: Shop, broker: Mosquitto, listener: Listener) -> None:
+def test_without_names_the_people_of_before_go(
+    shop: Shop, broker: Mosquitto, listener: Listener
+) -> None:
     ann = shop.enrol("Ann Lee")
     shop.arrives()
     with told(shop, broker, names=True):
@@ -187,12 +215,18 @@ def test_without_names_the_people_of_before_go(shop: Shop, broker: Mosquitto, li
     assert DOOR in listener.configs()
 
 
-def test_a_stranger_on_the_broker_takes_nobody_away(shop: Shop, broker: Mosquitto, listener: Listener) -> None:
+def test_a_stranger_on_the_broker_takes_nobody_away(
+    shop: Shop, broker: Mosquitto, listener: Listener
+) -> None:
     """Others may write there, too: what is no description of ours is let be, or taken away."""
     others = "homeassistant/sensor/regulars_other/1/config"
     listener.client.publish(others, "{", 1, retain=True)
-    listener.client.publish("homeassistant/sensor/regulars_shop/no%20face/config", b"\xc3", 1, retain=True)
-    listener.client.publish("homeassistant/sensor/regulars_shop/404/config", "[" * 2000, 1, retain=True)
+    listener.client.publish(
+        "homeassistant/sensor/regulars_shop/no%20face/config", b"\xc3", 1, retain=True
+    )
+    listener.client.publish(
+        "homeassistant/sensor/regulars_shop/404/config", "[" * 2000, 1, retain=True
+    )
     ann = shop.enrol("Ann Lee")
     shop.arrives()
     with told(shop, broker, names=True):
@@ -225,7 +259,9 @@ def test_a_service_that_does_not_hear_of_it_has_nothing_told_twice(
     assert len(listener.events(ARRIVALS)) == 2
 
 
-def test_more_than_a_page_of_arrivals_is_told_in_the_end(shop: Shop, broker: Mosquitto, listener: Listener) -> None:
+def test_more_than_a_page_of_arrivals_is_told_in_the_end(
+    shop: Shop, broker: Mosquitto, listener: Listener
+) -> None:
     for who in range(110):
         shop.arrives(who=100 + who, ago=timedelta(minutes=200 - who))
     shop.client.test_hook(shop.mailbox)
@@ -257,7 +293,9 @@ def test_what_a_broker_retains_of_an_erased_tenant_is_emptied_and_nothing_of_oth
     assert capsys.readouterr().out == "6 retained messages of shop are emptied\n"
     with listening(broker) as later:
         until(lambda: later.heard)
-        assert [topic for topic, _ in later.heard] == [other], "of all that it retained, whatever the topics are"
+        assert [topic for topic, _ in later.heard] == [other], (
+            "of all that it retained, whatever the topics are"
+        )
 
 
 def test_a_broker_that_takes_its_time_is_emptied(
@@ -287,7 +325,11 @@ def test_a_broker_that_names_topics_without_end_is_not_emptied_and_not_heard_out
     writing.start()
     try:
         with pytest.raises(OperatorError, match="goes on naming new topics"):
-            empty_messages(Broker(Address("127.0.0.1", broker.port, tls=False), "forget", ""), [Topics("shop")], 0.5)
+            empty_messages(
+                Broker(Address("127.0.0.1", broker.port, tls=False), "forget", ""),
+                [Topics("shop")],
+                0.5,
+            )
     finally:
         stop.set()
         writing.join()
@@ -295,6 +337,8 @@ def test_a_broker_that_names_topics_without_end_is_not_emptied_and_not_heard_out
 
 
 @pytest.mark.parametrize("wrong", [["--forget", "#"], ["--forget", "shop", "--mailbox", "home"]])
-def test_what_is_not_one_tenant_empties_nothing(wrong: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_is_not_one_tenant_empties_nothing(
+    wrong: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["mqtt", "--broker", "mqtt://127.0.0.1:1", *wrong]) == 2
     assert "--forget takes the name of one tenant" in capsys.readouterr().err

@@ -1,4 +1,5 @@
-"""Two of each at one broker: boxes whose tenants have one name, versions, and programs of one mailbox."""
+"""Two of each at one broker: boxes whose tenants have one name, versions, and programs of one
+mailbox."""
 
 import logging
 import threading
@@ -48,7 +49,11 @@ def forget(broker: Mosquitto, whom: str) -> int:
 
 
 def test_two_boxes_whose_tenants_have_one_name_keep_their_people(
-    shop: Shop, other_shop: Shop, broker: Mosquitto, listener: Listener, capsys: pytest.CaptureFixture[str]
+    shop: Shop,
+    other_shop: Shop,
+    broker: Mosquitto,
+    listener: Listener,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     names = {"Ann": 1, "Bo": 2, "Cy": 3}
     for each, place in ((shop, "Berlin"), (other_shop, "Hamburg")):
@@ -96,17 +101,30 @@ def test_topics_of_an_earlier_version_go_if_they_were_of_this_service(
         # An old one takes away whom its book lacks, so this is told last.
         until(lambda: former.name_person_config(bo.id) in listener.retained)
         until(lambda: other_shop.client.url in listener.retained.get(former.today_config, ""))
-    listener.client.publish(former.name_person_config("gone"), _describe(listener, former, bo, shop), 1, retain=True)
+    listener.client.publish(
+        former.name_person_config("gone"), _describe(listener, former, bo, shop), 1, retain=True
+    )
     listener.client.publish(former.name_person("gone"), "{}", 1, retain=True)
     until(lambda: former.name_person("gone") in listener.retained)
     with told(shop, broker, names=True, book=book_of(shop)):
         until(lambda: former.name_person("gone") not in listener.retained)
         until(lambda: "Front door" in described(listener, book_of(shop)))
-    assert {former.name_person_config(bo.id), former.name_person(bo.id), former.today, former.available} <= {
-        *listener.retained
-    }
+    assert {
+        former.name_person_config(bo.id),
+        former.name_person(bo.id),
+        former.today,
+        former.available,
+    } <= {*listener.retained}
     with told(other_shop, broker, names=True, book=book_of(other_shop)):
-        until(lambda: not [topic for topic in listener.retained if "regulars_shop/" in topic or "/shop/" in topic])
+        until(
+            lambda: (
+                not [
+                    topic
+                    for topic in listener.retained
+                    if "regulars_shop/" in topic or "/shop/" in topic
+                ]
+            )
+        )
         until(lambda: former.today_config not in listener.retained)
 
 
@@ -140,7 +158,9 @@ def at_work(broker: Mosquitto, name: str, done: list[str]) -> Iterator[Turns]:
         done.append(name)
         return 0.02
 
-    thread = threading.Thread(target=bridge.run, args=(connection, [turns.step, turns.guard(work)], stop, 0.2))
+    thread = threading.Thread(
+        target=bridge.run, args=(connection, [turns.step, turns.guard(work)], stop, 0.2)
+    )
     thread.start()
     try:
         yield turns
@@ -182,8 +202,12 @@ def test_two_that_start_at_once_do_not_both_work(broker: Mosquitto) -> None:
         assert len(set(done)) == 1
 
 
-@pytest.mark.parametrize("said", [b"", b"{", b"[]", b'{"rank": "0"}', b'{"rank": [], "host": 1}', b"[" * 100_000])
-def test_what_others_write_there_stops_nothing(broker: Mosquitto, listener: Listener, said: bytes) -> None:
+@pytest.mark.parametrize(
+    "said", [b"", b"{", b"[]", b'{"rank": "0"}', b'{"rank": [], "host": 1}', b"[" * 100_000]
+)
+def test_what_others_write_there_stops_nothing(
+    broker: Mosquitto, listener: Listener, said: bytes
+) -> None:
     done: list[str] = []
     with at_work(broker, "first", done):
         listener.client.publish("regulars/b/bridges/1", said, 1)

@@ -16,7 +16,10 @@ from regulars.serve.messages import Request
 
 
 class Call(Struct, frozen=True):
-    """A request as it is sent. `body`: with NOBODYS in it, the answer takes until the test lets it go."""
+    """A request as it is sent.
+
+    `body`: with NOBODYS in it, the answer takes until the test lets it go.
+    """
 
     path: str
     headers: dict[str, str]
@@ -29,7 +32,12 @@ class Call(Struct, frozen=True):
 
 
 def sunmi(keys: Credentials, filling: bytes = b"", *, is_signed: bool = True) -> Call:
-    form = {"app_id": keys.app_id, "random": "abcdef", "timestamp": str(int(time.time())), "x": filling.decode()}
+    form = {
+        "app_id": keys.app_id,
+        "random": "abcdef",
+        "timestamp": str(int(time.time())),
+        "x": filling.decode(),
+    }
     text = "&".join(f"{name}={value}" for name, value in sorted(form.items()))
     sign = hashlib.md5(f"{text}&key={keys.app_key}".encode(), usedforsecurity=False).hexdigest()
     body = f"{text}&sign={sign if is_signed else sign[::-1]}".encode()
@@ -38,7 +46,9 @@ def sunmi(keys: Credentials, filling: bytes = b"", *, is_signed: bool = True) ->
 
 def rekognition(keys: Credentials, filling: bytes = b"", *, is_signed: bool = True) -> Call:
     host = "box:8000"
-    sent = AWSRequest("POST", f"http://{host}/", {"X-Amz-Target": "RekognitionService.ListCollections"}, filling)
+    sent = AWSRequest(
+        "POST", f"http://{host}/", {"X-Amz-Target": "RekognitionService.ListCollections"}, filling
+    )
     secret = keys.secret_access_key if is_signed else "another"
     SigV4Auth(Keys(keys.access_key_id, secret), "rekognition", "box").add_auth(sent)
     return Call("/", {**dict(sent.headers.items()), "Host": host}, filling)

@@ -1,3 +1,5 @@
 from tests.support.second_try import second_try
 
-pytest_itemcollected = second_try(imports={"served", "serving", "Server", "Service", "Session", "subprocess"})
+pytest_itemcollected = second_try(
+    imports={"served", "serving", "Server", "Service", "Session", "subprocess"}
+)

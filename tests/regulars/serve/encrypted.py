@@ -19,11 +19,16 @@ from tests.support.web.certificate import certificate
 
 @contextmanager
 def encrypted(
-    folder: Path, stop: threading.Event | None = None, drain_s: float = PATIENCE_S, **of_the_front: Any
+    folder: Path,
+    stop: threading.Event | None = None,
+    drain_s: float = PATIENCE_S,
+    **of_the_front: Any,
 ) -> Iterator[tuple[str, int]]:
     stop = stop or threading.Event()
     with open_listener("127.0.0.1", 0) as sock:
-        front = Front(Site(Gateway(echo_app())), sock, tls=Certificate(*certificate(folder)), **of_the_front)
+        front = Front(
+            Site(Gateway(echo_app())), sock, tls=Certificate(*certificate(folder)), **of_the_front
+        )
         assert front.url.startswith("https://127.0.0.1:")
         thread = threading.Thread(target=front.run, args=(stop, drain_s))
         thread.start()

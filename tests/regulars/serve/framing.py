@@ -1,6 +1,8 @@
-"""Requests cut into two pieces at every byte, and what the application saw of them: direct, and behind a proxy.
+"""Requests cut into two pieces at every byte, and what the application saw of them: direct, and
+behind a proxy.
 
-Each connection has a number, which the path of each of its requests ends with. So a request that nobody sent shows.
+Each connection has a number, which the path of each of its requests ends with. So a request that
+nobody sent shows.
 """
 
 from __future__ import annotations
@@ -40,7 +42,11 @@ CUTS_OF_A_BODY = 100
 _NUMBER = "000000"
 """Stands in a request for its connection's number, of as many digits."""
 
-OFFER = {"Connection": "Upgrade, HTTP2-Settings", "Upgrade": "h2c", "HTTP2-Settings": "AAEAAEAAAAIAAAABAAMAAABk"}
+OFFER = {
+    "Connection": "Upgrade, HTTP2-Settings",
+    "Upgrade": "h2c",
+    "HTTP2-Settings": "AAEAAEAAAAIAAAABAAMAAABk",
+}
 """What Java's client sends."""
 
 
@@ -71,7 +77,9 @@ class Recorder:
         return make_json_response(200, {"length": len(request.body)})
 
     def answer_error(self, _head: Request, error: Exception) -> Response:
-        return make_json_response(error.status if isinstance(error, Refused) else 500, {"message": str(error)})
+        return make_json_response(
+            error.status if isinstance(error, Refused) else 500, {"message": str(error)}
+        )
 
     def read(self, head: Request) -> CallerHint:
         return CallerHint(head.path.rpartition("/")[2], None, by_body=False)
@@ -89,20 +97,27 @@ class Case(Struct, frozen=True):
 
     @property
     def cuts(self) -> list[int]:
-        """Each byte of the first head, and at most CUTS_OF_A_BODY of what follows, from its first and last bytes on."""
+        """Each byte of the first head, and at most CUTS_OF_A_BODY of what follows, from its first
+        and last bytes on."""
         rest = range(self.head_bytes, len(self.data))
         step = max(1, len(rest) // CUTS_OF_A_BODY)
         return [*range(1, self.head_bytes), *rest[::step]]
 
 
 def of_request(
-    sent: Sent, *, chunked: bool = False, trailer: bytes = b"", more: Mapping[str, str] | None = None
+    sent: Sent,
+    *,
+    chunked: bool = False,
+    trailer: bytes = b"",
+    more: Mapping[str, str] | None = None,
 ) -> Case:
     """Make the case of a POST, with a second request close behind it."""
     path, headers, body = sent
     lines = {"Host": "box", **headers, **(more or {})}
     lines |= {"Transfer-Encoding": "chunked"} if chunked else {"Content-Length": str(len(body))}
-    head = f"POST {path.rstrip('/')}/{_NUMBER} HTTP/1.1\r\n" + "".join(f"{name}: {lines[name]}\r\n" for name in lines)
+    head = f"POST {path.rstrip('/')}/{_NUMBER} HTTP/1.1\r\n" + "".join(
+        f"{name}: {lines[name]}\r\n" for name in lines
+    )
     third = max(1, len(body) // 3)
     pieces = [body[at : at + third] for at in range(0, len(body), third)]
     chunks = b"".join(b"%x\r\n%b\r\n" % (len(piece), piece) for piece in pieces)
@@ -118,12 +133,15 @@ VARIANTS: Mapping[str, Callable[[Sent], Case]] = {
     "upgrade, chunks": lambda sent: of_request(sent, chunked=True, more=OFFER),
     "expect": lambda sent: of_request(sent, more={"Expect": "100-continue"}),
     "chunks": lambda sent: of_request(sent, chunked=True),
-    "chunks, trailer": lambda sent: of_request(sent, chunked=True, trailer=b"X-Sum: 1\r\n", more={"Trailer": "X-Sum"}),
+    "chunks, trailer": lambda sent: of_request(
+        sent, chunked=True, trailer=b"X-Sum: 1\r\n", more={"Trailer": "X-Sum"}
+    ),
 }
 
 
 def hostile_request(padding: int = 0) -> Sent:
-    """Return a request whose body has lines of a head, and at its end a whole request with another caller's key.
+    """Return a request whose body has lines of a head, and at its end a whole request with another
+    caller's key.
 
     `padding`: bytes of a header that only makes the head longer.
     """
@@ -141,7 +159,10 @@ class Traffic:
         self.connections = 0
 
     def wrong(self, case: Case, cuts: Sequence[int]) -> list[str]:
-        """Send the case once for each cut, or whole if the cut is at 0. Return what was seen or answered wrongly."""
+        """Send the case once for each cut, or whole if the cut is at 0.
+
+        Return what was seen or answered wrongly.
+        """
         lines: list[str] = []
         for at in range(0, len(cuts), BATCH):
             lines += self._wrong(case, cuts[at : at + BATCH])
@@ -151,7 +172,10 @@ class Traffic:
 
     def _wrong(self, case: Case, cuts: Sequence[int]) -> Iterator[str]:
         with ExitStack() as stack:
-            sockets = [stack.enter_context(socket.create_connection(self._address, PATIENCE_S)) for _ in cuts]
+            sockets = [
+                stack.enter_context(socket.create_connection(self._address, PATIENCE_S))
+                for _ in cuts
+            ]
             first = self._number
             self._number += len(cuts)
             self.connections += len(cuts)
@@ -165,13 +189,16 @@ class Traffic:
                 answers = answers_of(everything(sock))
                 expected = [(200, {"length": len(body)}) for _, _, body in case.requests]
                 seen = self.recorder.seen.pop(f"{number:06}", [])
-                if seen != [(method, path, renumber(body, number)) for method, path, body in case.requests]:
+                if seen != [
+                    (method, path, renumber(body, number)) for method, path, body in case.requests
+                ]:
                     yield f"cut at {cut}: the application saw {seen}"
                 if answers != expected:
                     yield f"cut at {cut}: answered {answers}"
 
     def _wait_until_read(self) -> None:
-        """Return when the server has read what was sent before: it reads in the order in which things come."""
+        """Return when the server has read what was sent before: it reads in the order in which
+        things come."""
         for _ in range(2):
             with socket.create_connection(self._address, PATIENCE_S) as sock:
                 sock.sendall(b"GET /read/waits HTTP/1.1\r\nHost: box\r\nConnection: close\r\n\r\n")
@@ -191,7 +218,10 @@ def everything(sock: socket.socket) -> bytes:
 
 
 def answers_of(data: bytes) -> list[tuple[int, object]]:
-    """Read the status and JSON of each answer, which all have a length. Interim answers are left out."""
+    """Read the status and JSON of each answer, which all have a length.
+
+    Interim answers are left out.
+    """
     answers = []
     while data:
         head, _, data = data.partition(b"\r\n\r\n")
@@ -223,16 +253,21 @@ def caddy(address: tuple[str, int], folder: Path) -> Iterator[tuple[str, int]]:
 
 @contextmanager
 def nginx(address: tuple[str, int], folder: Path) -> Iterator[tuple[str, int]]:
-    """Run nginx before the address, with connections that it keeps, over which it sends several clients' requests."""
+    """Run nginx before the address, with connections that it keeps, over which it sends several
+    clients' requests."""
     port = free_port()
     names = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
     folders = "".join(f"{name}_temp_path {folder}/{name};\n" for name in names)
     config = folder / "nginx.conf"
     config.write_text(
-        f"daemon off; pid {folder}/nginx.pid; error_log {folder}/error.log; events {{ worker_connections 2000; }}\n"
-        f"http {{ access_log off; {folders} upstream box {{ server {address[0]}:{address[1]}; keepalive 8; }}\n"
-        f"server {{ listen 127.0.0.1:{port}; location / {{ proxy_pass http://box; proxy_http_version 1.1;\n"
-        'proxy_request_buffering off; proxy_set_header Connection ""; proxy_set_header Host box; } } }\n'
+        f"daemon off; pid {folder}/nginx.pid; error_log {folder}/error.log; events {{ "
+        f"worker_connections 2000; }}\n"
+        f"http {{ access_log off; {folders} upstream box {{ server {address[0]}:{address[1]}; "
+        f"keepalive 8; }}\n"
+        f"server {{ listen 127.0.0.1:{port}; location / {{ proxy_pass http://box; "
+        "proxy_http_version 1.1;\n"
+        'proxy_request_buffering off; proxy_set_header Connection ""; proxy_set_header Host box; } '
+        "} }\n"
     )
     with _proxy([needed("nginx"), "-c", str(config), "-e", str(folder / "error.log")], port):
         yield "127.0.0.1", port

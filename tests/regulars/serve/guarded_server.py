@@ -1,4 +1,5 @@
-"""A server in a process of its own that ends soon if it stands still; what it is asked for works, or never ends."""
+"""A server in a process of its own that ends soon if it stands still; what it is asked for works,
+or never ends."""
 
 import threading
 import time
@@ -40,5 +41,9 @@ if __name__ == "__main__":
     part = Shop()
     with open_listener("127.0.0.1", 0) as sock:
         print(sock.getsockname()[1], flush=True)
-        front = Front(Site(part, read_caller=part.read, unwell_s=UNWELL_S), sock, watchdog=Watchdog(ENDS_AFTER_S))
+        front = Front(
+            Site(part, read_caller=part.read, unwell_s=UNWELL_S),
+            sock,
+            watchdog=Watchdog(ENDS_AFTER_S),
+        )
         front.run(threading.Event())

@@ -27,7 +27,9 @@ ctypes.CDLL(None).malloc_stats()
 
 
 def pools(*limit: str) -> int:
-    done = subprocess.run([sys.executable, "-c", THREADS, *limit], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", THREADS, *limit], capture_output=True, text=True, check=True
+    )
     return done.stderr.count("Arena ")
 
 

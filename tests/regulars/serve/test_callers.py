@@ -57,7 +57,10 @@ def test_credentials_at_the_head_tell_the_tenant(services: Services) -> None:
     callers = Tenants(services)
     for _ in range(2):  # looked up, then remembered
         assert at_head(callers, "/icredit/face/manage", f"APPCODE {credentials.appcode}") == "shop"
-        assert at_head(callers, "/icredit/face/manage", query=f"AppCode={credentials.appcode}") == "shop"
+        assert (
+            at_head(callers, "/icredit/face/manage", query=f"AppCode={credentials.appcode}")
+            == "shop"
+        )
         assert at_head(callers, "/v1/cameras", f"bearer  {credentials.api_key} ") == "shop"
         assert at_head(callers, "/", f"Bearer {credentials.api_key}") == "shop"
     assert at_head(callers, "/_blobs/shop/door/1") == "shop"
@@ -83,14 +86,20 @@ def test_unknown_credentials_are_nobodys(services: Services, authorization: str)
 def test_a_sign_in_is_read_though_nobody_has_credentials_yet(services: Services) -> None:
     head = Request("POST", "/v1/session", headers={"cookie": "regulars=of-a-session-that-is-over"})
     credential = Tenants(services).parse_credential(head)
-    assert (credential.by_body, credential.prove(head), credential.claim_key) == (True, None, ("sign-in",))
+    assert (credential.by_body, credential.prove(head), credential.claim_key) == (
+        True,
+        None,
+        ("sign-in",),
+    )
 
 
 def test_a_browser_signs_in_at_the_box_itself(tmp_path: Path) -> None:
     with serving(tmp_path) as box:
         answer = httpx.post(f"{box.url}/v1/session", json={"api_key": box.key})
         assert answer.status_code == 201
-        signed_in = httpx.get(f"{box.url}/v1/session", headers={"Cookie": answer.headers["Set-Cookie"].split(";")[0]})
+        signed_in = httpx.get(
+            f"{box.url}/v1/session", headers={"Cookie": answer.headers["Set-Cookie"].split(";")[0]}
+        )
         assert signed_in.json()["tenant"] == "shop"
 
 
@@ -98,7 +107,9 @@ def test_a_body_that_is_too_long_is_refused_in_the_words_of_its_dialect(tmp_path
     with serving(tmp_path) as box:
         for path, size in (("groups", 5 << 20), ("session", 9_000), ("detect", 28 << 20)):
             answer = httpx.post(
-                f"{box.url}/v1/{path}", content=bytes(size), headers={"Authorization": f"Bearer {box.key}"}
+                f"{box.url}/v1/{path}",
+                content=bytes(size),
+                headers={"Authorization": f"Bearer {box.key}"},
             )
             assert (answer.status_code, answer.json()["code"]) == (413, "BodyTooLarge")
             assert answer.headers["content-type"] == "application/problem+json"
@@ -115,7 +126,10 @@ def test_a_body_that_is_too_long_is_refused_in_the_words_of_its_dialect(tmp_path
 def test_a_form_without_files_is_short(tmp_path: Path) -> None:
     with serving(tmp_path) as box:
         for path in ("/openapi/face/getGroupList", "/v1/vision/face/list"):
-            for kind, is_refused in ((URLENCODED, True), ("multipart/form-data; boundary=x", False)):
+            for kind, is_refused in (
+                (URLENCODED, True),
+                ("multipart/form-data; boundary=x", False),
+            ):
                 long, headers = bytes(MAX_URLENCODED_BYTES + 1), {"Content-Type": kind}
                 answer = httpx.post(f"{box.url}{path}", content=long, headers=headers, timeout=60)
                 assert (answer.status_code == 413) == is_refused
@@ -128,10 +142,15 @@ def test_who_only_names_a_tenant_has_proved_nothing(services: Services) -> None:
         assert proved(callers, replace(right, body=right.body[:-32] + sign)) == expected
 
 
-def test_a_call_of_rekognition_is_its_tenants_when_its_signature_is_right(services: Services) -> None:
+def test_a_call_of_rekognition_is_its_tenants_when_its_signature_is_right(
+    services: Services,
+) -> None:
     keys, callers = services.tenants.add("shop", Profile.CLOUD), Tenants(services)
     for is_signed, expected in ((True, "shop"), (False, None)):
-        assert proved(callers, rekognition(keys, b"{}", is_signed=is_signed).last_request()) == expected
+        assert (
+            proved(callers, rekognition(keys, b"{}", is_signed=is_signed).last_request())
+            == expected
+        )
 
 
 def test_a_form_tells_its_tenant_by_the_key_in_it(services: Services) -> None:
@@ -139,12 +158,22 @@ def test_a_form_tells_its_tenant_by_the_key_in_it(services: Services) -> None:
     tenants.add("home", Profile.CLOUD)
     home = tenants.get_by_name("home")
     groups.create(home, "family", None, "")
-    key = add_service_key(services, home, "Viseron", "deepstack", groups.get_by_name(home, "family").id)
+    key = add_service_key(
+        services, home, "Viseron", "deepstack", groups.get_by_name(home, "family").id
+    )
     callers = Tenants(services)
     part = f'--b\r\nContent-Disposition: form-data; name="api_key"\r\n\r\n{key}\r\n'
     typed = part.replace('"\r\n\r\n', '"\r\nContent-Type: text/plain\r\n\r\n')
-    for body in (f"api_key={key}", f"userid=a&api_key={key.upper()}", part, "x" * 100_000 + part, typed):
-        assert proved(callers, Request("POST", "/v1/vision/face/list", body=body.encode())) == "home"
+    for body in (
+        f"api_key={key}",
+        f"userid=a&api_key={key.upper()}",
+        part,
+        "x" * 100_000 + part,
+        typed,
+    ):
+        assert (
+            proved(callers, Request("POST", "/v1/vision/face/list", body=body.encode())) == "home"
+        )
     for body in ("", "api_key=", f"api_key={key[:35]}", "api_key" * 100_000):
         assert proved(callers, Request("POST", "/v1/vision/face/list", body=body.encode())) is None
 
@@ -155,7 +184,8 @@ def test_a_key_that_was_known_a_minute_ago_is_looked_up_at_its_tenants_cost(
     now = [0.0]
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
     key = services.tenants.add("shop", Profile.CLOUD).api_key
-    callers, head = Tenants(services), Request("GET", "/v1/session", headers={"authorization": f"Bearer {key}"})
+    callers = Tenants(services)
+    head = Request("GET", "/v1/session", headers={"authorization": f"Bearer {key}"})
 
     def lane(seconds: float) -> tuple[str | None, str | None]:
         now[0] = seconds
@@ -179,7 +209,8 @@ def test_of_what_was_proved_the_last_is_remembered(services: Services) -> None:
         sent = replace(request, client=f"10.0.{number >> 8}.{number & 255}")
         assert callers.parse_credential(sent).prove(sent) == "shop"
     formerly = [
-        callers.parse_credential(replace(request, client=client)).former_tenant for client in ("10.0.0.0", "10.0.0.1")
+        callers.parse_credential(replace(request, client=client)).former_tenant
+        for client in ("10.0.0.0", "10.0.0.1")
     ]
     assert formerly == [None, "shop"]
 

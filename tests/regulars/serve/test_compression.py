@@ -20,7 +20,9 @@ def test_a_long_text_is_compressed_for_who_takes_gzip(accepted: str) -> None:
 
 def test_what_a_browser_keeps_for_good_is_made_as_small_as_it_gets() -> None:
     text = (locate_folder() / "style.css").read_bytes()
-    once = compress_response(Response(200, (JSON, ("Cache-Control", "public, immutable")), text), "gzip")
+    once = compress_response(
+        Response(200, (JSON, ("Cache-Control", "public, immutable")), text), "gzip"
+    )
     assert gzip.decompress(once.body) == text
     assert len(once.body) < len(compress_response(Response(200, (JSON,), text), "gzip").body)
 

@@ -1,4 +1,5 @@
-"""Clients that send nothing, or drop by drop, keep nobody else out and do not keep the server from stopping."""
+"""Clients that send nothing, or drop by drop, keep nobody else out and do not keep the server from
+stopping."""
 
 import gc
 import http.client
@@ -12,11 +13,21 @@ from typing import cast
 
 import pytest
 
-from regulars.serve.connections import OTHER_FILES, Arrivals, Connection, ConnectionLimiter, Timeouts, count_places
+from regulars.serve.connections import (
+    OTHER_FILES,
+    Arrivals,
+    Connection,
+    ConnectionLimiter,
+    Timeouts,
+    count_places,
+)
 from tests.support.box.apps import echo_app, served
 from tests.support.waiting import PATIENCE_S
 
-HEAD = b"POST /length HTTP/1.1\r\nHost: box\r\nContent-Type: application/json\r\nContent-Length: 100000\r\n\r\n"
+HEAD = (
+    b"POST /length HTTP/1.1\r\nHost: box\r\nContent-Type: application/json\r\nContent-Length: "
+    b"100000\r\n\r\n"
+)
 ASKING = HEAD.replace(b"Host:", b"Expect: 100-continue\r\nHost:")
 HASTY = Timeouts(new_s=0.3, head_s=0.6, body_s=0.6, bytes_a_second=20_000, kept_s=20)
 ENDLESS = Timeouts(new_s=10 * PATIENCE_S, head_s=10 * PATIENCE_S, body_s=10 * PATIENCE_S)
@@ -30,7 +41,10 @@ BRISK = Timeouts(new_s=2, head_s=2, body_s=2, bytes_a_second=10_000, kept_s=75)
 @contextmanager
 def crowd(host: str, port: int, size: int, sends: bytes = b"") -> Iterator[list[socket.socket]]:
     with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.create_connection((host, port), timeout=PATIENCE_S)) for _ in range(size)]
+        sockets = [
+            stack.enter_context(socket.create_connection((host, port), timeout=PATIENCE_S))
+            for _ in range(size)
+        ]
         for one in sockets:
             if sends:
                 one.sendall(sends)
@@ -62,15 +76,23 @@ def assert_answered(host: str, port: int) -> None:
     connection.close()
 
 
-@pytest.mark.parametrize("sends", [b"", b"GET", HEAD + b"x"], ids=["nothing", "half a head", "half a body"])
+@pytest.mark.parametrize(
+    "sends", [b"", b"GET", HEAD + b"x"], ids=["nothing", "half a head", "half a body"]
+)
 def test_a_crowd_that_sends_no_request_keeps_nobody_out(sends: bytes) -> None:
-    with served(echo_app(), connections=40, patience=ENDLESS) as (host, port, _), crowd(host, port, 120, sends):
+    with (
+        served(echo_app(), connections=40, patience=ENDLESS) as (host, port, _),
+        crowd(host, port, 120, sends),
+    ):
         for _ in range(5):
             assert_answered(host, port)
 
 
 class Guest:
-    """A connection that sends nothing. Like asyncio's, it is lost only a moment after it was aborted."""
+    """A connection that sends nothing.
+
+    Like asyncio's, it is lost only a moment after it was aborted.
+    """
 
     is_there, since = True, 0.0
 
@@ -95,7 +117,8 @@ def test_a_crowd_that_comes_at_once_takes_no_more_than_all_places() -> None:
 @pytest.mark.parametrize("used", [0.1, 0.0], ids=["waits for a request", "is being answered"])
 def test_whoever_has_most_connections_gives_some_back_and_nobody_else_does(used: float) -> None:
     limiter = ConnectionLimiter(40, Timeouts())
-    shop, crowd = [Guest("192.0.2.1", 0.9) for _ in range(10)], [Guest("198.51.100.1", used) for _ in range(400)]
+    shop = [Guest("192.0.2.1", 0.9) for _ in range(10)]
+    crowd = [Guest("198.51.100.1", used) for _ in range(400)]
     for guest in (*shop[:5], *crowd, *shop[5:]):
         limiter.enter(cast(Connection, guest))
     assert all(guest.is_there for guest in shop)
@@ -122,7 +145,10 @@ def test_300_idle_connections_are_no_crowd() -> None:
     ids=["nothing", "a head", "empty lines", "a body", "a body that was asked for"],
 )
 def test_a_connection_is_not_kept_for_who_sends_drop_by_drop(first: bytes, drop: bytes) -> None:
-    with served(echo_app(), patience=HASTY) as (host, port, _), socket.create_connection((host, port)) as client:
+    with (
+        served(echo_app(), patience=HASTY) as (host, port, _),
+        socket.create_connection((host, port)) as client,
+    ):
         client.sendall(first)
         assert is_closed(client, drop)
 
@@ -138,7 +164,8 @@ def test_a_kept_connection_may_pause() -> None:
 
 
 def test_connections_that_are_reset_after_their_answer_are_forgotten() -> None:
-    """Asyncio itself forgets cancelled timers when they are more than a hundred, and more than half of all."""
+    """Asyncio itself forgets cancelled timers when they are more than a hundred, and more than half
+    of all."""
     with served(echo_app()) as (host, port, _):
         for _ in range(400):
             with socket.create_connection((host, port), timeout=PATIENCE_S) as client:
@@ -157,7 +184,10 @@ def kept_connections() -> int:
 
 
 def test_a_slow_upload_has_the_time_that_its_size_takes() -> None:
-    with served(echo_app(), patience=BRISK) as (host, port, _), socket.create_connection((host, port)) as client:
+    with (
+        served(echo_app(), patience=BRISK) as (host, port, _),
+        socket.create_connection((host, port)) as client,
+    ):
         client.sendall(HEAD)
         for _ in range(10):  # 2.5 s, at four times the rate that is asked for
             client.sendall(bytes(10_000))
@@ -165,7 +195,9 @@ def test_a_slow_upload_has_the_time_that_its_size_takes() -> None:
         assert client.recv(1000).startswith(b"HTTP/1.1 200")
 
 
-@pytest.mark.parametrize("sends", [b"", b"GET", HEAD + b"x"], ids=["nothing", "half a head", "half a body"])
+@pytest.mark.parametrize(
+    "sends", [b"", b"GET", HEAD + b"x"], ids=["nothing", "half a head", "half a body"]
+)
 def test_a_request_that_is_not_whole_does_not_delay_the_end(sends: bytes) -> None:
     with ExitStack() as stack, served(echo_app(), drain_s=10 * PATIENCE_S) as (host, port, _):
         client = stack.enter_context(socket.create_connection((host, port)))
@@ -174,7 +206,10 @@ def test_a_request_that_is_not_whole_does_not_delay_the_end(sends: bytes) -> Non
 
 
 def test_a_request_that_comes_whole_just_after_the_stop_is_answered() -> None:
-    with served(echo_app()) as (host, port, stop), socket.create_connection((host, port), timeout=PATIENCE_S) as client:
+    with (
+        served(echo_app()) as (host, port, stop),
+        socket.create_connection((host, port), timeout=PATIENCE_S) as client,
+    ):
         client.sendall(ASKING)
         assert client.recv(1000).startswith(b"HTTP/1.1 100"), "the server has the head"
         client.sendall(bytes(99_000))
@@ -186,11 +221,17 @@ def test_a_request_that_comes_whole_just_after_the_stop_is_answered() -> None:
 
 def test_a_client_that_offers_http_2_keeps_its_body_and_its_connection() -> None:
     """As Java's does by itself, unless it is told that the server speaks HTTP/1.1."""
-    headers = {"Connection": "Upgrade, HTTP2-Settings", "Upgrade": "h2c", "HTTP2-Settings": "AAEAAEAAAAIAAAABAAMAAABk"}
+    headers = {
+        "Connection": "Upgrade, HTTP2-Settings",
+        "Upgrade": "h2c",
+        "HTTP2-Settings": "AAEAAEAAAAIAAAABAAMAAABk",
+    }
     with served(echo_app()) as (host, port, _):
         connection = http.client.HTTPConnection(host, port, timeout=PATIENCE_S)
         for _again in range(2):
-            connection.request("POST", "/length", b"12", {"Content-Type": "application/json", **headers})
+            connection.request(
+                "POST", "/length", b"12", {"Content-Type": "application/json", **headers}
+            )
             assert json.loads(connection.getresponse().read()) == {"length": 2}
             assert connection.sock is not None, "it was closed"
         connection.close()

@@ -47,7 +47,9 @@ def queue(tmp_path: Path, clock: FakeClock) -> SqliteQueue:
     return SqliteQueue(tmp_path / "queue.db", "index", clock, max_receives=2)
 
 
-def test_a_trial_of_a_backup_feeds_no_handler_that_tells_somebody_or_goes_by_the_clock(tmp_path: Path) -> None:
+def test_a_trial_of_a_backup_feeds_no_handler_that_tells_somebody_or_goes_by_the_clock(
+    tmp_path: Path,
+) -> None:
     stop = threading.Event()
     background = Background(stop)
     with closing(Book(tmp_path / "data")) as book:
@@ -56,7 +58,9 @@ def test_a_trial_of_a_backup_feeds_no_handler_that_tells_somebody_or_goes_by_the
         names = {thread.name.partition("-")[0] for thread in background._threads}
         stop.set()
         assert background.join(60)  # before the database is closed
-    assert names == {"ingest"}, "of all that app.py registers, only pictures that are sent to it are resolved"
+    assert names == {"ingest"}, (
+        "of all that app.py registers, only pictures that are sent to it are resolved"
+    )
 
 
 def test_a_message_arrives_as_an_sqs_event_and_is_gone_when_done(queue: SqliteQueue) -> None:
@@ -69,9 +73,15 @@ def test_a_message_arrives_as_an_sqs_event_and_is_gone_when_done(queue: SqliteQu
 
     queue.send("camera")
     queue.send("cloud")
-    assert handle_messages(queue.receive(MAX_BATCH, VISIBILITY_S), queue, build_index, "build_index") == 0.0
+    assert (
+        handle_messages(queue.receive(MAX_BATCH, VISIBILITY_S), queue, build_index, "build_index")
+        == 0.0
+    )
     assert bodies == ["camera", "cloud"]
-    assert handle_messages(queue.receive(MAX_BATCH, VISIBILITY_S), queue, build_index, "build_index") > 0
+    assert (
+        handle_messages(queue.receive(MAX_BATCH, VISIBILITY_S), queue, build_index, "build_index")
+        > 0
+    )
     assert put_aside(queue) == []
 
 
@@ -90,7 +100,9 @@ def test_a_message_whose_handler_failed_comes_again_and_then_goes_to_the_dead_le
     assert put_aside(queue) == ["camera"]
 
 
-def test_only_the_messages_that_a_handler_names_come_again(queue: SqliteQueue, clock: FakeClock) -> None:
+def test_only_the_messages_that_a_handler_names_come_again(
+    queue: SqliteQueue, clock: FakeClock
+) -> None:
     done: list[str] = []
 
     def picky(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
@@ -106,7 +118,9 @@ def test_only_the_messages_that_a_handler_names_come_again(queue: SqliteQueue, c
     assert done == [str(number) for number in range(10) if number != 4]
 
 
-def test_every_registered_handler_is_fed_until_the_stop(queue: SqliteQueue, background: Background) -> None:
+def test_every_registered_handler_is_fed_until_the_stop(
+    queue: SqliteQueue, background: Background
+) -> None:
     app = Chalice("worker", configure_logs=False)
     swept, built = threading.Event(), threading.Event()
 
@@ -124,7 +138,9 @@ def test_every_registered_handler_is_fed_until_the_stop(queue: SqliteQueue, back
     assert built.wait(5)
 
 
-def test_no_more_messages_are_handed_over_than_the_handler_asked_for(tmp_path: Path, background: Background) -> None:
+def test_no_more_messages_are_handed_over_than_the_handler_asked_for(
+    tmp_path: Path, background: Background
+) -> None:
     queue = SqliteQueue(tmp_path / "queue.db", "index", SystemClock())
     app = Chalice("worker", configure_logs=False)
     sizes: list[int] = []
@@ -200,7 +216,9 @@ def test_a_message_sent_by_another_process_is_handed_over_within_the_pause(
     assert handled.wait(IDLE_S + 30)
 
 
-def test_waiting_ends_with_a_message_that_was_sent_before_it_and_else_with_its_time(captures: SqliteQueue) -> None:
+def test_waiting_ends_with_a_message_that_was_sent_before_it_and_else_with_its_time(
+    captures: SqliteQueue,
+) -> None:
     captures.send("before")
     captures.wait(threading.TIMEOUT_MAX)  # a message that was missed would let it wait for good
     assert len(captures.receive(10, 60)) == 1
@@ -219,7 +237,9 @@ def test_messages_that_a_look_found_end_no_wait_after_it(captures: SqliteQueue) 
     assert time.monotonic() - began >= 0.2
 
 
-def test_a_failing_step_does_not_end_its_thread(caplog: pytest.LogCaptureFixture, background: Background) -> None:
+def test_a_failing_step_does_not_end_its_thread(
+    caplog: pytest.LogCaptureFixture, background: Background
+) -> None:
     called = threading.Event()
 
     def step() -> float:
@@ -231,7 +251,9 @@ def test_a_failing_step_does_not_end_its_thread(caplog: pytest.LogCaptureFixture
     until(lambda: "step failed" in caplog.text)
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only there do threads have a niceness of their own")
+@pytest.mark.skipif(
+    sys.platform != "linux", reason="only there do threads have a niceness of their own"
+)
 def test_a_backlog_makes_room_for_those_who_wait_for_an_answer(background: Background) -> None:
     niceness: list[int] = []
 
@@ -241,7 +263,9 @@ def test_a_backlog_makes_room_for_those_who_wait_for_an_answer(background: Backg
 
     background.start("step", step)
     until(lambda: bool(niceness))
-    assert niceness[0] == min(19, os.getpriority(os.PRIO_PROCESS, threading.get_native_id()) + NICENESS)
+    assert niceness[0] == min(
+        19, os.getpriority(os.PRIO_PROCESS, threading.get_native_id()) + NICENESS
+    )
 
 
 def test_rates_are_understood_and_nothing_else() -> None:

@@ -1,7 +1,8 @@
-"""However the network cuts a request, the application sees what was sent, and each request gets its own answer.
+"""However the network cuts a request, the application sees what was sent, and each request gets its
+own answer.
 
-Each is cut at every byte of its head and at a hundred of its body. The gate tries some of these cuts behind a proxy,
-other ones by each commit; `make slow` tries all.
+Each is cut at every byte of its head and at a hundred of its body. The gate tries some of these
+cuts behind a proxy, other ones by each commit; `make slow` tries all.
 """
 
 from __future__ import annotations
@@ -35,11 +36,16 @@ def requests(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Sent]:
     """One of each dialect, as its clients send it, and a hostile one."""
     with serving(tmp_path_factory.mktemp("box")) as box:
         client = Client(box, box.services.tenants.add("mall", Profile.CLOUD))
-        return {"hostile": hostile_request(), **{name: make(client) for name, (make, _) in DIALECTS.items()}}
+        return {
+            "hostile": hostile_request(),
+            **{name: make(client) for name, (make, _) in DIALECTS.items()},
+        }
 
 
 @pytest.fixture(scope="module", params=["direct", "Caddy", "nginx"])
-def way(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Traffic]]:
+def way(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[str, Traffic]]:
     recorder, name = Recorder(), request.param
     proxies = {"Caddy": caddy, "nginx": nginx}
     with serve_recorder(recorder) as address:
@@ -61,8 +67,11 @@ def test_a_request_is_seen_as_it_was_sent_however_it_is_cut(
     assert traffic.wrong(case, cuts) == []
 
 
-def test_a_head_that_a_proxy_writes_in_two_pieces_takes_nothing_of_its_body(way: tuple[str, Traffic]) -> None:
-    """Caddy writes at most 4,096 bytes at first: so the last line end of these heads may come with the body."""
+def test_a_head_that_a_proxy_writes_in_two_pieces_takes_nothing_of_its_body(
+    way: tuple[str, Traffic],
+) -> None:
+    """Caddy writes at most 4,096 bytes at first: so the last line end of these heads may come with
+    the body."""
     _, traffic = way
     assert traffic.wrong(of_request(hostile_request()), [0]) == []
     for beyond in (1, 2, 3):

@@ -1,4 +1,5 @@
-"""What strangers send: it is decided at the head, bounded in size and time, and never keeps others waiting."""
+"""What strangers send: it is decided at the head, bounded in size and time, and never keeps others
+waiting."""
 
 from __future__ import annotations
 
@@ -37,7 +38,8 @@ POST = b"POST /length HTTP/1.1\r\nHost: box\r\nContent-Type: application/json\r\
 
 
 class Shop:
-    """A part of the server that answers with the body's length, and callers who say in a header who they are."""
+    """A part of the server that answers with the body's length, and callers who say in a header who
+    they are."""
 
     copies = 1
 
@@ -104,7 +106,8 @@ def exchanged(address: tuple[str, int], *sent: bytes) -> bytes:
 
 
 def has_read_all(address: tuple[str, int]) -> None:
-    """Wait until the server has read what was sent to it before: it reads in the order in which things come."""
+    """Wait until the server has read what was sent to it before: it reads in the order in which
+    things come."""
     for _ in range(2):
         assert exchanged(address, GET.replace(b"Host", b"X-Tenant: asks\r\nHost") + LAST)
 
@@ -115,7 +118,9 @@ def status(answer: bytes) -> int:
 
 @pytest.mark.parametrize("blanks", [10_000, 40_000, 200_000])
 @pytest.mark.parametrize("end", [b"\x7f", b"y"])
-def test_a_header_of_blanks_is_answered_or_refused(box: tuple[str, int], blanks: int, end: bytes) -> None:
+def test_a_header_of_blanks_is_answered_or_refused(
+    box: tuple[str, int], blanks: int, end: bytes
+) -> None:
     answer = exchanged(box, GET + b"X:" + b" " * blanks + end + b"\r\n" + LAST)
     assert not answer or status(answer) in (200, 400)
 
@@ -178,8 +183,12 @@ def test_what_is_no_request_is_400_and_the_end(
 CHUNKED = POST + b"Transfer-Encoding: chunked\r\n\r\n"
 
 
-@pytest.mark.parametrize("pieces", [(CHUNKED + b"0\r\nX:" + b" " * 2000,), (CHUNKED, b"0\r\nX:", b" " * 60_000)])
-def test_trailers_have_no_more_than_a_kilobyte_however_they_come(box: tuple[str, int], pieces: list[bytes]) -> None:
+@pytest.mark.parametrize(
+    "pieces", [(CHUNKED + b"0\r\nX:" + b" " * 2000,), (CHUNKED, b"0\r\nX:", b" " * 60_000)]
+)
+def test_trailers_have_no_more_than_a_kilobyte_however_they_come(
+    box: tuple[str, int], pieces: list[bytes]
+) -> None:
     """H11 takes time with the square of a line's leading blanks."""
     answer = exchanged(box, *pieces, b"y\0\r\n\r\n")
     assert status(answer) == 400
@@ -187,7 +196,8 @@ def test_trailers_have_no_more_than_a_kilobyte_however_they_come(box: tuple[str,
 
 
 @pytest.mark.parametrize(
-    "head", [CHUNKED.replace(b"POST", b"HEAD"), CHUNKED.replace(b"Host", b"Expect: 100-continue\r\nHost")]
+    "head",
+    [CHUNKED.replace(b"POST", b"HEAD"), CHUNKED.replace(b"Host", b"Expect: 100-continue\r\nHost")],
 )
 def test_a_chunk_that_is_none_is_400_and_no_fault_of_ours(
     box: tuple[str, int], head: bytes, caplog: pytest.LogCaptureFixture
@@ -214,7 +224,9 @@ def test_requests_that_wait_for_answers_are_not_gathered(box: tuple[str, int]) -
 
 
 def test_a_400_is_read_by_a_client_that_sends_its_body_to_the_end(box: tuple[str, int]) -> None:
-    head = "POST /length?name=Jörg HTTP/1.1\r\nHost: box\r\nContent-Length: 5000000\r\n\r\n".encode()
+    head = (
+        "POST /length?name=Jörg HTTP/1.1\r\nHost: box\r\nContent-Length: 5000000\r\n\r\n".encode()
+    )
     answer = exchanged(box, head, bytes(5_000_000))
     assert status(answer) == 400
     assert b"percent-encoded" in answer
@@ -224,7 +236,9 @@ def test_requests_that_are_sent_at_once_are_answered_in_their_order(box: tuple[s
     requests = [b"GET /faces/%d HTTP/1.1\r\nHost: box\r\n\r\n" % number for number in range(5)]
     answers = exchanged(box, b"".join(requests) + b"rubbish\r\n\r\n").split(b"HTTP/1.1 ")[1:]
     assert [answer[:3] for answer in answers[:5]] == [b"200"] * 5
-    assert [json.loads(answer.rpartition(b"\r\n")[2])["faceid"] for answer in answers[:5]] == list("01234")
+    assert [json.loads(answer.rpartition(b"\r\n")[2])["faceid"] for answer in answers[:5]] == list(
+        "01234"
+    )
 
 
 def test_many_requests_at_once_are_answered_one_after_the_other(box: tuple[str, int]) -> None:
@@ -245,7 +259,14 @@ def test_a_body_that_is_not_wanted_is_not_asked_for(
     shop: tuple[Shop, str, int], path: bytes, more: bytes, expected: int
 ) -> None:
     length = b"" if b"Length" in more else b"Content-Length: 5\r\n"
-    head = b"POST " + path + b" HTTP/1.1\r\nHost: box\r\nExpect: 100-continue\r\n" + length + more + b"\r\n"
+    head = (
+        b"POST "
+        + path
+        + b" HTTP/1.1\r\nHost: box\r\nExpect: 100-continue\r\n"
+        + length
+        + more
+        + b"\r\n"
+    )
     answer = exchanged(shop[1:], head)
     assert status(answer) == expected
     assert expected != 200 or answer.endswith(b'{"message": "0"}')
@@ -275,11 +296,17 @@ class Bodies:
     def __exit__(self, *_: object) -> None:
         self._clients.close()
 
-    def begin(self, size: int, tenant: str = "", *, announced: int = 1_000_000, starts: bytes = b"") -> socket.socket:
+    def begin(
+        self, size: int, tenant: str = "", *, announced: int = 1_000_000, starts: bytes = b""
+    ) -> socket.socket:
         """Send so many bytes of one; an unknown tenant names itself inside, if at all."""
-        client = self._clients.enter_context(socket.create_connection(self._address, timeout=PATIENCE_S))
+        client = self._clients.enter_context(
+            socket.create_connection(self._address, timeout=PATIENCE_S)
+        )
         head = POST + (f"X-Tenant: {tenant}\r\n" if tenant else "").encode()
-        client.sendall(head + f"Content-Length: {announced}\r\n\r\n".encode() + starts.ljust(size, b"x"))
+        client.sendall(
+            head + f"Content-Length: {announced}\r\n\r\n".encode() + starts.ljust(size, b"x")
+        )
         has_read_all(self._address)
         return client
 
@@ -319,13 +346,17 @@ def test_what_was_announced_and_has_not_come_takes_no_room(bodies: Bodies) -> No
     assert length_told(bodies.begin(900_000, announced=900_000)) == 900_000
 
 
-def test_strangers_have_a_third_together_in_which_the_largest_goes_and_a_slow_camera_stays(bodies: Bodies) -> None:
+def test_strangers_have_a_third_together_in_which_the_largest_goes_and_a_slow_camera_stays(
+    bodies: Bodies,
+) -> None:
     camera = bodies.begin(300_000, announced=310_000)
     for _ in range(6):
         bodies.begin(700_000)
     camera.sendall(b"signed".rjust(10_000))
     assert length_told(camera) == 310_000
-    assert length_told(bodies.begin(1_000_000, "greedy")) == 1_000_000, "a tenant's has room beside them"
+    assert length_told(bodies.begin(1_000_000, "greedy")) == 1_000_000, (
+        "a tenant's has room beside them"
+    )
 
 
 def test_the_sender_who_holds_most_goes_first_however_many_connections_it_has() -> None:
@@ -390,7 +421,9 @@ def test_a_large_answer_has_the_time_that_its_size_takes(shop: tuple[Shop, str, 
     assert got > 24_000_000
 
 
-def test_what_is_no_request_ends_a_connection_whose_body_nobody_wanted(shop: tuple[Shop, str, int]) -> None:
+def test_what_is_no_request_ends_a_connection_whose_body_nobody_wanted(
+    shop: tuple[Shop, str, int],
+) -> None:
     _, host, port = shop
     with socket.create_connection((host, port), timeout=PATIENCE_S / 2) as client:
         client.sendall(b"POST /nowhere HTTP/1.1\r\nHost: box\r\nContent-Length: 5\r\n\r\n")
@@ -433,7 +466,9 @@ def test_slow_readers_do_not_fill_the_memory(shop: tuple[Shop, str, int]) -> Non
     held[-1].close()
 
 
-def test_a_tenant_that_holds_all_its_threads_keeps_no_other_waiting(shop: tuple[Shop, str, int]) -> None:
+def test_a_tenant_that_holds_all_its_threads_keeps_no_other_waiting(
+    shop: tuple[Shop, str, int],
+) -> None:
     part, host, port = shop
 
     def slow() -> None:
@@ -443,7 +478,12 @@ def test_a_tenant_that_holds_all_its_threads_keeps_no_other_waiting(shop: tuple[
     for thread in threads:
         thread.start()
     until(lambda: len(part.slow) == PLACES)
-    assert status(exchanged((host, port), b"GET / HTTP/1.1\r\nHost: box\r\nX-Tenant: other\r\n" + LAST)) == 200
+    assert (
+        status(
+            exchanged((host, port), b"GET / HTTP/1.1\r\nHost: box\r\nX-Tenant: other\r\n" + LAST)
+        )
+        == 200
+    )
     assert len(part.slow) == PLACES, "it was answered while the others wait"
     part.go_on.set()
     for thread in threads:
@@ -503,7 +543,9 @@ def test_a_crowd_that_gives_up_at_once_takes_no_place_with_it(
         for client in clients:
             client.close()
     for tenant in (b"unknown", b"shop"):
-        answer = exchanged((host, port), GET.replace(b"Host", b"X-Tenant: " + tenant + b"\r\nHost") + LAST)
+        answer = exchanged(
+            (host, port), GET.replace(b"Host", b"X-Tenant: " + tenant + b"\r\nHost") + LAST
+        )
         assert status(answer) == 200
     assert not [told for told in caplog.records if told.levelname == "ERROR"]
 
@@ -548,8 +590,12 @@ def test_lanes_say_whether_all_calls_have_ended() -> None:
     assert lanes.close(PATIENCE_S)
 
 
-@pytest.mark.parametrize(("proxies", "expected"), [("", "127.0.0.1"), ("127.0.0.1", "198.51.100.1")])
-def test_a_proxy_that_is_trusted_tells_the_sender_and_nobody_else_does(proxies: str, expected: str) -> None:
+@pytest.mark.parametrize(
+    ("proxies", "expected"), [("", "127.0.0.1"), ("127.0.0.1", "198.51.100.1")]
+)
+def test_a_proxy_that_is_trusted_tells_the_sender_and_nobody_else_does(
+    proxies: str, expected: str
+) -> None:
     with served(echo_app(), proxies=parse_networks(proxies)) as (host, port, _):
         said = b"X-Forwarded-For: 192.0.2.9, 198.51.100.1\r\nConnection: close\r\n\r\n"
         answer = exchanged((host, port), b"GET /echo HTTP/1.1\r\nHost: box\r\n" + said)
@@ -583,7 +629,12 @@ def test_a_certificate_makes_it_speak_tls(tmp_path: Path) -> None:
     with encrypted(tmp_path) as (host, port):
         trusting = ssl.create_default_context(cafile=tmp_path / "chain.pem")
         connection = http.client.HTTPSConnection(host, port, timeout=PATIENCE_S, context=trusting)
-        connection.request("POST", "/echo", b"{}", {"Content-Type": "application/json", "X-Forwarded-Proto": "http"})
+        connection.request(
+            "POST",
+            "/echo",
+            b"{}",
+            {"Content-Type": "application/json", "X-Forwarded-Proto": "http"},
+        )
         event = json.loads(connection.getresponse().read())
         assert event["headers"]["X-Forwarded-Proto"] == "https"
         connection.close()
@@ -595,7 +646,10 @@ def test_a_client_that_does_not_end_its_tls_does_not_disturb_the_stop(
 ) -> None:
     errors: list[object] = []
     monkeypatch.setattr(threading, "excepthook", errors.append)
-    with encrypted(tmp_path, stop=(stop := threading.Event())) as address, socket.create_connection(address) as plain:
+    with (
+        encrypted(tmp_path, stop=(stop := threading.Event())) as address,
+        socket.create_connection(address) as plain,
+    ):
         trusting = ssl.create_default_context(cafile=tmp_path / "chain.pem")
         with trusting.wrap_socket(plain, server_hostname=address[0]) as client:
             client.sendall(GET + LAST)
@@ -608,7 +662,10 @@ def test_a_client_that_does_not_end_its_tls_does_not_disturb_the_stop(
 def test_a_client_that_shakes_hands_after_the_stop_does_not_delay_it(tmp_path: Path) -> None:
     trusting, stop = ssl.create_default_context(), threading.Event()
     patient = Timeouts(new_s=10 * PATIENCE_S)
-    with ExitStack() as stack, encrypted(tmp_path, stop, 10 * PATIENCE_S, patience=patient) as address:
+    with (
+        ExitStack() as stack,
+        encrypted(tmp_path, stop, 10 * PATIENCE_S, patience=patient) as address,
+    ):
         trusting.load_verify_locations(tmp_path / "chain.pem")
         plain = stack.enter_context(socket.create_connection(address, timeout=PATIENCE_S))
         has_read_all_tls(address, trusting)

@@ -1,4 +1,5 @@
-"""The gateway makes of a request the event that API Gateway makes, and of the app's answer what it answers."""
+"""The gateway makes of a request the event that API Gateway makes, and of the app's answer what it
+answers."""
 
 import gc
 import http.client
@@ -40,13 +41,17 @@ def answered(asked: Request) -> Response:
         return gateway.answer_error(asked, error)
 
 
-def echoed(method: str, path: str, body: bytes = b"", query: str = "", **headers: str) -> dict[str, Any]:
+def echoed(
+    method: str, path: str, body: bytes = b"", query: str = "", **headers: str
+) -> dict[str, Any]:
     response = Gateway(echo_app()).answer(request(method, path, body, query, **headers))
     assert response.status == 200, response.body
     return json.loads(response.body)
 
 
-@pytest.mark.parametrize("kind", ["Multipart/Form-Data; boundary=x", "application/x-www-form-urlencoded"])
+@pytest.mark.parametrize(
+    "kind", ["Multipart/Form-Data; boundary=x", "application/x-www-form-urlencoded"]
+)
 def test_a_body_arrives_as_it_came(kind: str) -> None:
     app, seen = echo_app(), []
 
@@ -92,7 +97,9 @@ def test_the_event_holds_all_that_chalice_local_gives_its_app() -> None:
         seen.append(app.current_request.to_original_event())
         return {}
 
-    LocalGateway(app, Config.create()).handle_request("GET", "/record?a=1&a=2", {"X-Marker": "m"}, b"")
+    LocalGateway(app, Config.create()).handle_request(
+        "GET", "/record?a=1&a=2", {"X-Marker": "m"}, b""
+    )
     Gateway(app).answer(request("GET", "/record", query="a=1&a=2", x_marker="m"))
     theirs, ours = seen
     assert set(theirs) <= set(ours)
@@ -103,13 +110,18 @@ def test_the_event_holds_all_that_chalice_local_gives_its_app() -> None:
 def test_path_parameters_are_captured_and_a_literal_route_goes_first() -> None:
     gateway = Gateway(echo_app())
     assert json.loads(gateway.answer(request("GET", "/faces/007")).body) == {"faceid": "007"}
-    assert json.loads(gateway.answer(request("GET", "/faces/latest")).body) == {"faceid": "the literal route"}
+    assert json.loads(gateway.answer(request("GET", "/faces/latest")).body) == {
+        "faceid": "the literal route"
+    }
 
 
 @pytest.mark.parametrize(
-    ("method", "path"), [("GET", "/nowhere"), ("DELETE", "/echo"), ("GET", "/faces/"), ("GET", "/faces/{faceid}/x")]
+    ("method", "path"),
+    [("GET", "/nowhere"), ("DELETE", "/echo"), ("GET", "/faces/"), ("GET", "/faces/{faceid}/x")],
 )
-def test_an_undeclared_path_or_method_gets_404_and_is_told_where_to_look(method: str, path: str) -> None:
+def test_an_undeclared_path_or_method_gets_404_and_is_told_where_to_look(
+    method: str, path: str
+) -> None:
     response = answered(request(method, path))
     assert response.status == 404
     document().require(json.loads(response.body), "Problem")
@@ -120,21 +132,30 @@ def test_an_undeclared_path_or_method_gets_404_and_is_told_where_to_look(method:
 def test_an_undeclared_path_of_another_dialect_gets_404_in_its_words() -> None:
     sunmi = json.loads(answered(request("POST", "/openapi/face/getNobody")).body)
     assert sunmi["code"] == 2
-    assert sunmi["msg"].startswith("There is no such call here: by POST, there are createGroup, updateGroup, ")
+    assert sunmi["msg"].startswith(
+        "There is no such call here: by POST, there are createGroup, updateGroup, "
+    )
     icredit = json.loads(answered(request("POST", "/icredit/face/nobody")).body)
     assert (icredit["PERSON_TOKEN_STATUS"], icredit["ERROR_CODE"]) == ("1", CODES[NotFound])
-    assert icredit["ERROR_MSG"] == "There is no such call here: by POST, there are manage, query, analysis."
+    assert (
+        icredit["ERROR_MSG"]
+        == "There is no such call here: by POST, there are manage, query, analysis."
+    )
     compreface = answered(request("POST", "/api/v1/recognition/nobody"))
     assert (compreface.status, json.loads(compreface.body)["code"]) == (404, 0)
 
 
 def test_a_base64_answer_is_decoded_and_repeated_headers_stay_apart() -> None:
-    response = Gateway(echo_app()).answer(request("GET", "/binary", accept="application/octet-stream"))
+    response = Gateway(echo_app()).answer(
+        request("GET", "/binary", accept="application/octet-stream")
+    )
     assert response.body == b"\x00\xff"
     assert [value for name, value in response.headers if name == "X-Kind"] == ["a", "b"]
 
 
-def test_an_answer_that_chalice_cannot_write_is_the_gateways_502(caplog: pytest.LogCaptureFixture) -> None:
+def test_an_answer_that_chalice_cannot_write_is_the_gateways_502(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     app = Chalice("broken", configure_logs=False)
 
     @app.route("/broken", methods=["GET"])
@@ -142,7 +163,10 @@ def test_an_answer_that_chalice_cannot_write_is_the_gateways_502(caplog: pytest.
         return {"not": object()}
 
     response = Gateway(app).answer(request("GET", "/broken"))
-    assert (response.status, json.loads(response.body)) == (502, {"message": "Internal server error"})
+    assert (response.status, json.loads(response.body)) == (
+        502,
+        {"message": "Internal server error"},
+    )
     assert "the handler of a GET failed" in caplog.text
 
 
@@ -184,7 +208,9 @@ def test_stopping_lets_a_request_in_flight_finish() -> None:
     pause = Pause()
     with served(echo_app(pause)) as (host, port, stop):
         connection = http.client.HTTPConnection(host, port, timeout=PATIENCE_S)
-        connection.request("POST", "/slow", b"{}", {"X-Marker": "m", "Content-Type": "application/json"})
+        connection.request(
+            "POST", "/slow", b"{}", {"X-Marker": "m", "Content-Type": "application/json"}
+        )
         assert pause.is_waited_for.wait(PATIENCE_S)
         stop.set()
         time.sleep(0.2)
@@ -213,15 +239,21 @@ def test_a_body_of_4_mib_passes_and_a_longer_one_is_413_and_the_connection_goes_
     connection: http.client.HTTPConnection,
 ) -> None:
     for whole in (bytes(MAX_BODY_BYTES), chunks(MAX_BODY_BYTES)):
-        connection.request("POST", "/length", whole, HEADERS, encode_chunked=not isinstance(whole, bytes))
+        connection.request(
+            "POST", "/length", whole, HEADERS, encode_chunked=not isinstance(whole, bytes)
+        )
         assert json.loads(connection.getresponse().read()) == {"length": MAX_BODY_BYTES}
     for body in (bytes(MAX_BODY_BYTES + 1), chunks(MAX_BODY_BYTES + 1)):
-        connection.request("POST", "/length", body, HEADERS, encode_chunked=not isinstance(body, bytes))
+        connection.request(
+            "POST", "/length", body, HEADERS, encode_chunked=not isinstance(body, bytes)
+        )
         response = connection.getresponse()
         told = json.loads(response.read())
         assert (response.status, told["code"]) == (413, "BodyTooLarge")
         assert response.headers["X-Request-Id"] == told["request_id"]
-        assert abs(int(response.headers["X-Regulars-Time"]) - time.time() * 1000) < PATIENCE_S * 1000
+        assert (
+            abs(int(response.headers["X-Regulars-Time"]) - time.time() * 1000) < PATIENCE_S * 1000
+        )
     connection.request("POST", "/length", b"x", HEADERS)
     assert json.loads(connection.getresponse().read()) == {"length": 1}
 
@@ -240,7 +272,9 @@ def test_a_kept_alive_request_takes_no_nagle_pause(connection: http.client.HTTPC
     connection.request("POST", "/length", b"x" * 2000, HEADERS)
     connection.getresponse().read()
     ends = {connection.sock.getsockname(), connection.sock.getpeername()}
-    sockets = [one for one in gc.get_objects() if isinstance(one, socket.socket) and one.fileno() >= 0]
+    sockets = [
+        one for one in gc.get_objects() if isinstance(one, socket.socket) and one.fileno() >= 0
+    ]
     ours = [one for one in sockets if one.family == socket.AF_INET and _ends(one) == ends]
     assert len(ours) == 2, "the client's and the server's, which are of this process"
     assert all(one.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) for one in ours)

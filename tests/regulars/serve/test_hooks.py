@@ -1,4 +1,5 @@
-"""Hooks on one box: the service as it runs, a receiver beside it, an event whose process is gone."""
+"""Hooks on one box: the service as it runs, a receiver beside it, an event whose process is
+gone."""
 
 import hashlib
 import hmac
@@ -45,7 +46,9 @@ def test_event_of_a_killed_process_is_told_when_the_service_runs_again(
     with receiving(answers(503), answers(200)) as receiver:
         with service.run_service(data) as first, client(first) as cloud:
             hook = cloud.add_hook(url=receiver.url, groups=["vip"])
-        killed = subprocess.run([sys.executable, "-c", COMMIT_AND_BE_KILLED, str(data)], check=False)
+        killed = subprocess.run(
+            [sys.executable, "-c", COMMIT_AND_BE_KILLED, str(data)], check=False
+        )
         assert killed.returncode == -9
         with service.run_service(data, options=["--trial"]) as trial, client(trial) as cloud:
             assert cloud.get_session().trial

@@ -1,4 +1,5 @@
-"""No order of arrivals, cancellations and ends takes a place of a lane, or leaves a caller without an answer."""
+"""No order of arrivals, cancellations and ends takes a place of a lane, or leaves a caller without
+an answer."""
 
 import asyncio
 import threading
@@ -46,7 +47,8 @@ class Crowd:
             self._calls[number % len(self._calls)][0].cancel()
 
     def end(self, number: int) -> None:
-        """End a call. What its thread tells the loop waits until the loop's next turn, as does what comes after."""
+        """End a call. What its thread tells the loop waits until the loop's next turn, as does what
+        comes after."""
         if self._calls:
             self._calls[number % len(self._calls)][1].set()
             time.sleep(0.001)
@@ -60,7 +62,8 @@ class Crowd:
         await asyncio.sleep(0.001)
 
     async def see_out(self) -> None:
-        """End all calls; each that was not cancelled is answered, or was told that its lane is full."""
+        """End all calls; each that was not cancelled is answered, or was told that its lane is
+        full."""
         for _, end in self._calls:
             end.set()
         async with asyncio.timeout(PATIENCE_S):
@@ -93,7 +96,10 @@ async def played(steps: Steps) -> None:
     assert crowd.lanes.close(PATIENCE_S)
 
 
-STEP = st.tuples(st.sampled_from(["arrive", "arrive", "arrive", "cancel", "end", "swap", "turn"]), st.integers(0, 8))
+STEP = st.tuples(
+    st.sampled_from(["arrive", "arrive", "arrive", "cancel", "end", "swap", "turn"]),
+    st.integers(0, 8),
+)
 
 
 @settings(max_examples=100, deadline=None)
@@ -103,7 +109,9 @@ def test_any_order_leaves_every_place_free_and_everybody_answered(steps: Steps) 
 
 
 @pytest.mark.parametrize("waiters", [1, 2, 3])
-def test_a_waiter_that_is_cancelled_as_a_place_comes_free_takes_nothing_with_it(waiters: int) -> None:
+def test_a_waiter_that_is_cancelled_as_a_place_comes_free_takes_nothing_with_it(
+    waiters: int,
+) -> None:
     arrivals = [("arrive", 0)] * (PLACES + waiters)
     asyncio.run(played([*arrivals, ("turn", 0), ("end", 0), ("cancel", PLACES), ("turn", 0)]))
 
@@ -117,7 +125,9 @@ def test_lanes_that_wait_take_turns() -> None:
             begun.append(name)
 
         names = ("first", "greedy", "greedy", "greedy", "shop", "other")
-        calls = [asyncio.ensure_future(lanes.run(name, lambda name=name: call(name))) for name in names]  # type: ignore[misc]
+        calls = [
+            asyncio.ensure_future(lanes.run(name, lambda name=name: call(name))) for name in names
+        ]  # type: ignore[misc]
         await asyncio.sleep(0.01)
         go_on.set()
         await asyncio.gather(*calls)

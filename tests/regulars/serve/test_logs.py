@@ -28,7 +28,8 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, list[s
     handler, before = logging.StreamHandler(out), root.level
     handler.terminator = ""
     handler.setFormatter(JsonLines())
-    handler.addFilter(lambda record: not record.name.startswith("http"))  # the client's own log, of httpx and httpcore
+    # the client's own log, of httpx and httpcore
+    handler.addFilter(lambda record: not record.name.startswith("http"))
     root.addHandler(handler)
     root.setLevel(logging.DEBUG)
     try:
@@ -65,7 +66,9 @@ def played(box: Box) -> list[str]:
 def look(box: Box) -> None:
     """Ask as an open console does: for the page, for groups, and whether they changed."""
     urllib.request.urlopen(f"{box.url}/console", timeout=PATIENCE_S).close()
-    asked = urllib.request.Request(f"{box.url}/v1/groups", headers={"Authorization": f"Bearer {box.key}"})
+    asked = urllib.request.Request(
+        f"{box.url}/v1/groups", headers={"Authorization": f"Bearer {box.key}"}
+    )
     with urllib.request.urlopen(asked, timeout=PATIENCE_S) as answer:
         asked.add_header("If-None-Match", answer.headers["ETag"])
     with pytest.raises(urllib.error.HTTPError, match="304"):
@@ -76,10 +79,18 @@ def lines_of(told: tuple[str, list[str]]) -> list[dict[str, Any]]:
     return [line for line in map(json.loads, told[0].splitlines()) if "ms" in line]
 
 
-def test_each_request_is_a_line_with_its_route_tenant_status_and_times(told: tuple[str, list[str]]) -> None:
+def test_each_request_is_a_line_with_its_route_tenant_status_and_times(
+    told: tuple[str, list[str]],
+) -> None:
     lines = lines_of(told)
-    assert {line["route"] for line in lines} >= {"POST /v1/faces", "POST /v1/identify", "POST /v1/captures"}
-    [enrolled] = [line for line in lines if (line["route"], line["status"]) == ("POST /v1/faces", 201)]
+    assert {line["route"] for line in lines} >= {
+        "POST /v1/faces",
+        "POST /v1/identify",
+        "POST /v1/captures",
+    }
+    [enrolled] = [
+        line for line in lines if (line["route"], line["status"]) == ("POST /v1/faces", 201)
+    ]
     assert (enrolled["level"], enrolled["tenant"], enrolled["function"]) == ("INFO", "shop", "api")
     assert enrolled["ms"] >= sum(enrolled["stages_ms"].values()) > 0
     assert all(line["request_id"] for line in lines)
@@ -124,7 +135,10 @@ def test_people_read_the_same_as_text(capsys: pytest.CaptureFixture[str]) -> Non
         with logs.observe_invocation("api") as this:
             this.route, this.status, this.tenant = "GET /v1/faces", 200, "shop"
         with logs.observe_invocation("api") as this:
-            this.route, this.status, this.code, this.error = "POST createGroup", 200, 202, "GroupExists"
+            this.route = "POST createGroup"
+            this.status = 200
+            this.code = 202
+            this.error = "GroupExists"
         logs.summary.info("tenants: %d", 2)
     finally:
         root.handlers = handlers

@@ -26,7 +26,11 @@ Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
 def read(url: str | None) -> Samples:
     text = httpx.get(f"{url}/metrics", timeout=PATIENCE_S).text
     families = text_string_to_metric_families(text)
-    return {(one.name, tuple(sorted(one.labels.items()))): one.value for family in families for one in family.samples}
+    return {
+        (one.name, tuple(sorted(one.labels.items()))): one.value
+        for family in families
+        for one in family.samples
+    }
 
 
 def scraped(box: Box) -> Samples:
@@ -49,9 +53,15 @@ def test_requests_faces_cameras_and_disk_are_told(tmp_path: Path) -> None:
             with pytest.raises(ApiError):
                 shop.get_face("nobody")
         missed = {"route": "GET /v1/faces/{id}", "status": "404", "code": "FaceNotFound"}
-        until(lambda: grown(before, scraped(box), "regulars_requests_total", **missed) == 1)  # it is counted when sent
+        # it is counted when sent
+        until(lambda: grown(before, scraped(box), "regulars_requests_total", **missed) == 1)
         after = scraped(box)
-    assert grown(before, after, "regulars_requests_total", route="POST /v1/faces", status="201", code="") == 1
+    assert (
+        grown(
+            before, after, "regulars_requests_total", route="POST /v1/faces", status="201", code=""
+        )
+        == 1
+    )
     assert grown(before, after, "regulars_search_seconds_count") >= 1
     assert after["regulars_faces", (("tenant", "shop"),)] == 1
     assert after["regulars_camera_alive", (("camera", "door"), ("tenant", "shop"))] == 1
@@ -67,19 +77,25 @@ def test_every_metric_of_cloudwatch_is_there_by_the_same_words(tmp_path: Path) -
         names = {name for name, _ in scraped(box)}
     for metric in UNITS.keys() - {CANARY_SECONDS}:  # a box has no canary
         words = metrics.name_of(metric)
-        assert names & {words, f"{words}_total", f"{words}_seconds", f"{words}_seconds_count"}, metric
+        assert names & {words, f"{words}_total", f"{words}_seconds", f"{words}_seconds_count"}, (
+            metric
+        )
     assert metrics.name_of("CapturesParked") == "regulars_captures_parked"
 
 
 def test_a_port_that_is_taken_is_refused(tmp_path: Path) -> None:
     with serving(tmp_path) as box, socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        refused = pytest.raises(PortTaken, match=rf"^port {port} of 127.0.0.1 .*: choose another with --metrics-port$")
+        refused = pytest.raises(
+            PortTaken, match=rf"^port {port} of 127.0.0.1 .*: choose another with --metrics-port$"
+        )
         with refused, serve_metrics(box.services, ServeSettings(metrics_port=port)):
             pass
 
 
-def test_connections_that_say_nothing_take_no_descriptors_and_keep_nobody_out(tmp_path: Path) -> None:
+def test_connections_that_say_nothing_take_no_descriptors_and_keep_nobody_out(
+    tmp_path: Path,
+) -> None:
     files = Path("/proc/self/fd")
     if not files.exists():
         pytest.skip("only Linux lists the files that are open")
@@ -90,7 +106,9 @@ def test_connections_that_say_nothing_take_no_descriptors_and_keep_nobody_out(tm
     ):
         before, at = len(list(files.iterdir())), urlsplit(url or "")
         for _ in range(120):
-            silent.enter_context(socket.create_connection((at.hostname, at.port), timeout=PATIENCE_S))
+            silent.enter_context(
+                socket.create_connection((at.hostname, at.port), timeout=PATIENCE_S)
+            )
         assert read(url)
         assert len(list(files.iterdir())) - before < 120 + 2 * METRICS_CONNECTIONS
 
@@ -115,7 +133,10 @@ def test_no_name_that_a_website_can_have_reads_them(host: str, is_answered: bool
 
 
 def test_there_is_nothing_else_at_their_port(tmp_path: Path) -> None:
-    with serving(tmp_path) as box, serve_metrics(box.services, ServeSettings(metrics_port=0)) as url:
+    with (
+        serving(tmp_path) as box,
+        serve_metrics(box.services, ServeSettings(metrics_port=0)) as url,
+    ):
         assert httpx.get(f"{url}/v1/cameras").status_code == 404
         assert httpx.get(f"{url}/metrics", headers={"Host": "evil.example"}).status_code == 403
         assert httpx.post(f"{url}/metrics", content=b"x").status_code == 404

@@ -39,14 +39,18 @@ def regulars(*arguments: str, data: Path) -> subprocess.CompletedProcess[str]:
 
 def groups(running: Service, tenant: str = "shop") -> set[str]:
     with Connection(running.url) as connection:
-        answer = Sunmi(connection, credentials.read_credentials(running.data)[tenant]).call("getGroupList", {})
+        answer = Sunmi(connection, credentials.read_credentials(running.data)[tenant]).call(
+            "getGroupList", {}
+        )
     assert answer.code == DONE, answer.message
     return {group["name"] for group in answer.data["face_group"]}
 
 
 def make_group(running: Service, name: str, tenant: str = "shop") -> None:
     with Connection(running.url) as connection:
-        made = Sunmi(connection, credentials.read_credentials(running.data)[tenant]).create_group(name, 10, "")
+        made = Sunmi(connection, credentials.read_credentials(running.data)[tenant]).create_group(
+            name, 10, ""
+        )
     assert made.code == DONE, made.message
 
 
@@ -68,8 +72,11 @@ end_at_once()
 
 
 def test_a_stop_in_the_middle_of_work_ends_in_order_and_says_so() -> None:
-    """Python's own end stops threads inside C++, which aborts: "terminate called without an active exception"."""
-    ended = subprocess.run([sys.executable, "-c", _STOPPED_AT_WORK], capture_output=True, text=True, timeout=180)
+    """Python's own end stops threads inside C++, which aborts: "terminate called without an active
+    exception"."""
+    ended = subprocess.run(
+        [sys.executable, "-c", _STOPPED_AT_WORK], capture_output=True, text=True, timeout=180
+    )
     assert (ended.returncode, ended.stdout) == (0, "")
     assert ended.stderr.startswith("stopped in the middle of work")
     assert ended.stderr.count("\n") == 1
@@ -88,7 +95,9 @@ def test_data_survives_a_stop_and_a_kill(tmp_path: Path) -> None:
     with service.run_service(tmp_path) as first:
         assert first.url.startswith("http://127.0.0.1:")
         assert (tmp_path / credentials.FILE).stat().st_mode & 0o777 == 0o600
-        assert [entry.tenant for entry in credentials.read_credentials(tmp_path).values()] == ["shop"]
+        assert [entry.tenant for entry in credentials.read_credentials(tmp_path).values()] == [
+            "shop"
+        ]
         make_group(first, "vip")
         first.process.send_signal(signal.SIGTERM)
         assert first.process.wait(60) == 0
@@ -120,7 +129,12 @@ def test_tenants_change_from_the_command_line_while_it_serves(tmp_path: Path) ->
 
         assert regulars("tenants", "disable", "other", data=tmp_path).returncode == 0
         with Connection(running.url) as connection:
-            assert Sunmi(connection, credentials.read_credentials(tmp_path)["other"]).call("getGroupList", {}).code == 7
+            assert (
+                Sunmi(connection, credentials.read_credentials(tmp_path)["other"])
+                .call("getGroupList", {})
+                .code
+                == 7
+            )
         shown = regulars("tenants", "list", data=tmp_path).stdout.splitlines()
         assert [line.split()[:2] for line in shown[1:]] == [["other", "camera"], ["shop", "cloud"]]
         assert "disabled" in shown[1]
@@ -133,7 +147,10 @@ def test_tenants_change_from_the_command_line_while_it_serves(tmp_path: Path) ->
 def test_serve_says_in_which_zones_days_are_counted() -> None:
     def tenants(*zones: str) -> list[Tenant]:
         now = datetime(2026, 3, 2, tzinfo=UTC)
-        return [Tenant(f"shop-{n}", Profile.CAMERA, "A", now, "fake", time_zone=zone) for n, zone in enumerate(zones)]
+        return [
+            Tenant(f"shop-{n}", Profile.CAMERA, "A", now, "fake", time_zone=zone)
+            for n, zone in enumerate(zones)
+        ]
 
     assert describe_zones(tenants("Europe/Berlin"), Path("a shop")) == (
         "days are counted in the time zone Europe/Berlin; "
@@ -160,7 +177,9 @@ def test_lost_credentials_are_told_at_the_start_and_can_be_had_again(
 ) -> None:
     """One damaged file for all ways to lose it, which test_credentials knows."""
     for name in ("camera", "cloud"):
-        assert regulars("tenants", "add", name, "--strangers", "keep", data=tmp_path).returncode == 0
+        assert (
+            regulars("tenants", "add", name, "--strangers", "keep", data=tmp_path).returncode == 0
+        )
     file = tmp_path / credentials.FILE
     file.write_text("{broken")
     refused = regulars("tenants", "rotate", "camera", "--yes", data=tmp_path)
@@ -179,7 +198,10 @@ def test_lost_credentials_are_told_at_the_start_and_can_be_had_again(
     capfd.readouterr()
     with service.run_service(tmp_path):
         said = [json.loads(line)["message"] for line in capfd.readouterr().err.splitlines()]
-        assert said[0] == f"regulars {version('regulars')}, data in {tmp_path}, keys of its tenants in {file}"
+        assert (
+            said[0]
+            == f"regulars {version('regulars')}, data in {tmp_path}, keys of its tenants in {file}"
+        )
         assert said[1] == "tenants: 2, faces: 0"
         assert said[2].startswith("days are counted in the time zone ")
         assert said[3].startswith(f"face models: {packs.find(None).manifest.name} ")
@@ -228,12 +250,18 @@ def test_a_service_that_listens_everywhere_is_reached_at_what_it_prints(tmp_path
     server = Server(tmp_path / "shop", "--host", "0.0.0.0")
     try:
         running = folder.find_server(server.data)
-        assert (running and running.url, running and running.process) == (server.url, str(server.process.pid))
+        assert (running and running.url, running and running.process) == (
+            server.url,
+            str(server.process.pid),
+        )
         with urllib.request.urlopen(f"{server.url}/health", timeout=60) as answer:
             assert json.load(answer) == {"alive": True}
         asked = urllib.request.Request(f"{server.url}/health", method="HEAD")
         with urllib.request.urlopen(asked, timeout=60) as answer:
-            assert (answer.headers["Content-Length"], answer.read()) == (str(len('{"alive":true}')), b"")
+            assert (answer.headers["Content-Length"], answer.read()) == (
+                str(len('{"alive":true}')),
+                b"",
+            )
     finally:
         assert server.stop() == 0
     assert folder.find_server(server.data) is None
@@ -270,7 +298,11 @@ print(len(os.listdir("/proc/self/task")))
 """
 
 
-@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="only Linux lists a process's threads")
+@pytest.mark.skipif(
+    not Path("/proc/self/task").is_dir(), reason="only Linux lists a process's threads"
+)
 def test_numpy_computes_on_one_thread_beside_the_models() -> None:
-    ended = subprocess.run([sys.executable, "-c", _THREADS_OF_NUMPY], capture_output=True, text=True, timeout=60)
+    ended = subprocess.run(
+        [sys.executable, "-c", _THREADS_OF_NUMPY], capture_output=True, text=True, timeout=60
+    )
     assert (ended.returncode, ended.stdout) == (0, "1\n")

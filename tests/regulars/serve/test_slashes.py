@@ -20,7 +20,9 @@ def box(tmp_path: Path) -> Iterator[Box]:
 
 @pytest.mark.parametrize("slashes", ["/{}", "//{}", "{}/"])
 @pytest.mark.parametrize("dialect", DIALECTS)
-def test_a_signed_call_with_a_body_succeeds_with_a_slash_too_many(box: Box, dialect: str, slashes: str) -> None:
+def test_a_signed_call_with_a_body_succeeds_with_a_slash_too_many(
+    box: Box, dialect: str, slashes: str
+) -> None:
     make, has_succeeded = DIALECTS[dialect]
     path, headers, body = make(Client(box, box.services.tenants.add("mall", Profile.CLOUD)))
     with closing(http.client.HTTPConnection(urlsplit(box.url).netloc, timeout=60)) as connection:

@@ -24,7 +24,9 @@ from tests.support.web.certificate import certificate
 
 def serial_of(address: tuple[str, int]) -> int:
     """The serial number of the certificate that a new connection is shown."""
-    return x509.load_pem_x509_certificate(ssl.get_server_certificate(address).encode()).serial_number
+    return x509.load_pem_x509_certificate(
+        ssl.get_server_certificate(address).encode()
+    ).serial_number
 
 
 def test_a_renewed_certificate_is_shown_without_a_restart(tmp_path: Path) -> None:
@@ -51,7 +53,9 @@ def test_a_renewal_that_cannot_be_used_leaves_the_former_certificate(
     assert caplog.messages[1:] == [f"the certificate {tmp_path / 'chain.pem'} was read again"]
 
 
-@pytest.mark.parametrize(("days", "said"), [(30, ""), (9, "ends in 8 days, at "), (-1, "has ended at ")])
+@pytest.mark.parametrize(
+    ("days", "said"), [(30, ""), (9, "ends in 8 days, at "), (-1, "has ended at ")]
+)
 def test_a_certificate_that_ends_soon_or_has_ended_is_told_once_a_day(
     days: int, said: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -59,7 +63,9 @@ def test_a_certificate_that_ends_soon_or_has_ended_is_told_once_a_day(
     for hours in range(48):
         shown.tell_end(now + timedelta(hours=hours))
     assert len(caplog.messages) in ((2, 3) if said else (0,))
-    assert all("renew it; new files are taken without a restart" in message for message in caplog.messages)
+    assert all(
+        "renew it; new files are taken without a restart" in message for message in caplog.messages
+    )
     assert said in "".join(caplog.messages)
     caplog.clear()
     certificate(tmp_path, serial=2, days=90)
@@ -73,9 +79,13 @@ def test_a_client_cannot_have_a_connections_keys_made_anew_again_and_again(tmp_p
     needed("openssl")
     with encrypted(tmp_path) as (host, port):
         asked = ["openssl", "s_client", "-connect", f"{host}:{port}", "-tls1_2"]
-        with subprocess.Popen(asked, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as client:
+        with subprocess.Popen(
+            asked, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        ) as client:
             said = iter(client.stdout.readline, b"")
-            assert any(b"Extended master secret" in line for line in said), "the first handshake is done"
+            assert any(b"Extended master secret" in line for line in said), (
+                "the first handshake is done"
+            )
             client.stdin.write(b"R\n")
             client.stdin.flush()
             assert any(b"no renegotiation" in line for line in said)
@@ -89,11 +99,20 @@ def test_nothing_older_than_tls_1_2_is_spoken(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("break_it", "said"),
     [
-        (lambda folder: (folder / "key.pem").unlink(), "key.pem cannot be read: No such file or directory"),
+        (
+            lambda folder: (folder / "key.pem").unlink(),
+            "key.pem cannot be read: No such file or directory",
+        ),
         (lambda folder: (folder / "chain.pem").write_text("rubbish"), "one of them is not PEM"),
         (lambda folder: (folder / "key.pem").write_text("rubbish"), "one of them is not PEM"),
-        (lambda folder: (folder / "other" / "key.pem").replace(folder / "key.pem"), "is another certificate's"),
-        (lambda folder: certificate(folder, passphrase=b"secret"), "key.pem is locked by a passphrase"),
+        (
+            lambda folder: (folder / "other" / "key.pem").replace(folder / "key.pem"),
+            "is another certificate's",
+        ),
+        (
+            lambda folder: certificate(folder, passphrase=b"secret"),
+            "key.pem is locked by a passphrase",
+        ),
     ],
 )
 def test_files_that_cannot_be_used_are_named_before_anything_starts(
@@ -107,7 +126,9 @@ def test_files_that_cannot_be_used_are_named_before_anything_starts(
     with pytest.raises(OperatorError, match=said):
         Certificate(chain, key)
     data = tmp_path / "data"
-    assert main(["serve", "--data", str(data), "--tls-cert", str(chain), "--tls-key", str(key)]) == 1
+    assert (
+        main(["serve", "--data", str(data), "--tls-cert", str(chain), "--tls-key", str(key)]) == 1
+    )
     assert said in capsys.readouterr().err
     assert not data.exists()
 
@@ -120,7 +141,9 @@ def test_the_certificate_that_docs_make_is_taken(tmp_path: Path) -> None:
     Certificate(tmp_path / "chain.pem", tmp_path / "key.pem")
 
 
-def test_one_of_the_two_files_is_not_enough(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_one_of_the_two_files_is_not_enough(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["serve", "--tls-cert", str(certificate(tmp_path)[0])]) == 2
     assert "--tls-cert and --tls-key are given together" in capsys.readouterr().err
 
@@ -128,7 +151,8 @@ def test_one_of_the_two_files_is_not_enough(tmp_path: Path, capsys: pytest.Captu
 def test_sunmis_session_works_over_https_by_another_host_alone(
     photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The very block of docs/sunmi.md; curl is told to trust the certificate, as a device's own store is."""
+    """The very block of docs/sunmi.md; curl is told to trust the certificate, as a device's own
+    store is."""
     chain, key = certificate(tmp_path)
     server = Server(tmp_path / "shop", "--tls-cert", str(chain), "--tls-key", str(key))
     try:

@@ -1,4 +1,5 @@
-"""Whose proof waits for whose: a signed call waits for no crowd that signs nothing, whatever the crowd claims."""
+"""Whose proof waits for whose: a signed call waits for no crowd that signs nothing, whatever the
+crowd claims."""
 
 from __future__ import annotations
 
@@ -29,7 +30,8 @@ NOBODYS = b"nobody's"
 
 
 class Counter:
-    """A part of the server whose answers to nobody's requests are counted, and each takes until it is let go."""
+    """A part of the server whose answers to nobody's requests are counted, and each takes until it
+    is let go."""
 
     copies = 1
 
@@ -56,17 +58,22 @@ class Street:
 
     def __init__(self, services: Services, part: Counter, port: int) -> None:
         self.services, self.part, self._port = services, part, port
-        self.shop, self.other = (services.tenants.add(name, Profile.CLOUD) for name in ("shop", "other"))
+        self.shop, self.other = (
+            services.tenants.add(name, Profile.CLOUD) for name in ("shop", "other")
+        )
         self._crowd: list[threading.Thread] = []
 
     def status(self, call: Call, address: str = HERE) -> int:
-        client = http.client.HTTPConnection(HERE, self._port, timeout=PATIENCE_S, source_address=(address, 0))
+        client = http.client.HTTPConnection(
+            HERE, self._port, timeout=PATIENCE_S, source_address=(address, 0)
+        )
         with closing(client):
             client.request("POST", call.path, call.body, call.headers)
             return client.getresponse().status
 
     def crowd(self, calls: list[Call], *addresses: str, held: int) -> None:
-        """Send calls whose answers take until they are let go; wait until `held` of them have all their places."""
+        """Send calls whose answers take until they are let go; wait until `held` of them have all
+        their places."""
         for place, call in enumerate(calls):
             address = addresses[place % len(addresses)]
             self._crowd.append(threading.Thread(target=self.status, args=(call, address)))
@@ -74,7 +81,8 @@ class Street:
         until(lambda: self.part.begun == held)
 
     def wait_until_all_is_read(self) -> None:
-        """Return once the server has read what came before: it reads in the order in which things come."""
+        """Return once the server has read what came before: it reads in the order in which things
+        come."""
         for _ in range(2):
             assert self.status(Call("/_blobs/shop/door/1", {})) == 200
 
@@ -98,8 +106,12 @@ Signed = Callable[..., Call]
 
 
 @DIALECTS
-@pytest.mark.parametrize("addresses", [[HERE], [f"127.0.9.{host}" for host in range(1, 13)]], ids=["same", "others"])
-def test_who_was_proved_before_waits_for_nobodys_forms(street: Street, signed: Signed, addresses: list[str]) -> None:
+@pytest.mark.parametrize(
+    "addresses", [[HERE], [f"127.0.9.{host}" for host in range(1, 13)]], ids=["same", "others"]
+)
+def test_who_was_proved_before_waits_for_nobodys_forms(
+    street: Street, signed: Signed, addresses: list[str]
+) -> None:
     assert street.status(signed(street.shop)) == 200
     held = STRANGERS_PLACES if len(addresses) == 1 else STRANGERS_THREADS
     street.crowd([Call("/openapi/face/addFace", {}, NOBODYS)] * CROWD, *addresses, held=held)
@@ -121,13 +133,17 @@ def test_a_form_with_a_known_key_waits_for_nobodys_forms_no_more(street: Street)
 
 
 @DIALECTS
-def test_who_only_claims_the_id_beside_its_owner_has_two_places(street: Street, signed: Signed) -> None:
+def test_who_only_claims_the_id_beside_its_owner_has_two_places(
+    street: Street, signed: Signed
+) -> None:
     for owner in (street.shop, street.other):
         assert street.status(signed(owner)) == 200
     claims = [signed(street.shop, NOBODYS, is_signed=False)] * CROWD
     street.crowd(claims, HERE, held=STRANGERS_PLACES)
     assert street.status(signed(street.other)) == 200, "of the same address"
-    assert street.status(Call("/v1/groups", {"Authorization": f"Bearer {street.shop.api_key}"})) == 200
+    assert (
+        street.status(Call("/v1/groups", {"Authorization": f"Bearer {street.shop.api_key}"})) == 200
+    )
     assert street.part.begun == STRANGERS_PLACES
 
 
@@ -136,14 +152,18 @@ def test_a_signed_call_waits_for_no_others_that_name_its_id_from_its_own_address
     street: Street, signed: Signed
 ) -> None:
     assert street.status(signed(street.shop)) == 200
-    street.crowd([signed(street.shop, NOBODYS, is_signed=False)] * CROWD, HERE, held=STRANGERS_PLACES)
+    street.crowd(
+        [signed(street.shop, NOBODYS, is_signed=False)] * CROWD, HERE, held=STRANGERS_PLACES
+    )
     for _ in range(3):
         assert street.status(signed(street.shop)) == 200
     assert street.part.begun == STRANGERS_PLACES
 
 
 @DIALECTS
-def test_a_call_that_is_signed_by_a_renewed_secret_is_proved_again(street: Street, signed: Signed) -> None:
+def test_a_call_that_is_signed_by_a_renewed_secret_is_proved_again(
+    street: Street, signed: Signed
+) -> None:
     assert street.status(signed(street.shop)) == 200
     renewed = street.services.tenants.rotate_keys("shop")
     for _ in range(2):
@@ -151,7 +171,9 @@ def test_a_call_that_is_signed_by_a_renewed_secret_is_proved_again(street: Stree
 
 
 @DIALECTS
-def test_a_short_call_waits_for_no_long_ones_that_only_claim_its_id(street: Street, signed: Signed) -> None:
+def test_a_short_call_waits_for_no_long_ones_that_only_claim_its_id(
+    street: Street, signed: Signed
+) -> None:
     claims = [signed(street.shop, NOBODYS * 1000, is_signed=False)] * CROWD
     assert street.status(signed(street.shop)) == 200
     street.crowd(claims, HERE, held=STRANGERS_PLACES)
@@ -169,8 +191,12 @@ def test_who_claims_an_id_from_elsewhere_has_nothing_by_it(street: Street, signe
 
 
 @DIALECTS
-def test_the_first_call_of_an_id_has_the_next_turn_of_its_address(street: Street, signed: Signed) -> None:
-    street.crowd([signed(street.other, NOBODYS, is_signed=False)] * CROWD, HERE, held=STRANGERS_PLACES)
+def test_the_first_call_of_an_id_has_the_next_turn_of_its_address(
+    street: Street, signed: Signed
+) -> None:
+    street.crowd(
+        [signed(street.other, NOBODYS, is_signed=False)] * CROWD, HERE, held=STRANGERS_PLACES
+    )
     statuses: list[int] = []
     first = threading.Thread(target=lambda: statuses.append(street.status(signed(street.shop))))
     first.start()

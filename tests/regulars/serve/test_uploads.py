@@ -40,7 +40,9 @@ def store(tmp_path: Path, clock: FakeClock, announced: list[str]) -> FolderUploa
     return store_of(tmp_path, clock, lambda event, _tenant: announced.append(event))
 
 
-def store_of(folder: Path, clock: FakeClock, announce: Callable[[str, str], None]) -> FolderUploadStore:
+def store_of(
+    folder: Path, clock: FakeClock, announce: Callable[[str, str], None]
+) -> FolderUploadStore:
     return FolderUploadStore(folder / "captures", SignedPaths(b"s" * 32, clock), announce=announce)
 
 
@@ -52,17 +54,25 @@ class Box:
         self.announced = announced
 
     def send(
-        self, method: str, url: str, body: bytes | Iterator[bytes] = b"", headers: Mapping[str, str] | None = None
+        self,
+        method: str,
+        url: str,
+        body: bytes | Iterator[bytes] = b"",
+        headers: Mapping[str, str] | None = None,
     ) -> tuple[int, bytes, Mapping[str, str]]:
         connection = http.client.HTTPConnection(*self.address, timeout=20)
         try:
-            connection.request(method, url, body, dict(headers or {}), encode_chunked=not isinstance(body, bytes))
+            connection.request(
+                method, url, body, dict(headers or {}), encode_chunked=not isinstance(body, bytes)
+            )
             response = connection.getresponse()
             return response.status, response.read(), response.headers
         finally:
             connection.close()
 
-    def put(self, request: PresignedRequest, body: bytes = PICTURE) -> tuple[int, bytes, Mapping[str, str]]:
+    def put(
+        self, request: PresignedRequest, body: bytes = PICTURE
+    ) -> tuple[int, bytes, Mapping[str, str]]:
         return self.send(request.method, request.url, body, request.headers)
 
 
@@ -82,11 +92,16 @@ def code(answer: tuple[int, bytes, Mapping[str, str]]) -> tuple[int, str]:
     return status, error.findtext("Code") or ""
 
 
-def test_a_picture_is_stored_answered_with_its_etag_and_given_out_again(store: FolderUploadStore, box: Box) -> None:
+def test_a_picture_is_stored_answered_with_its_etag_and_given_out_again(
+    store: FolderUploadStore, box: Box
+) -> None:
     status, body, headers = box.put(store.presigned_put(KEY, upload_of(PICTURE), 900))
     etag = f'"{hashlib.md5(PICTURE).hexdigest()}"'
     assert (status, body, headers["ETag"]) == (200, b"", etag)
-    assert headers["x-amz-checksum-sha256"] == base64.b64encode(hashlib.sha256(PICTURE).digest()).decode()
+    assert (
+        headers["x-amz-checksum-sha256"]
+        == base64.b64encode(hashlib.sha256(PICTURE).digest()).decode()
+    )
     assert store.get(KEY) == PICTURE
     status, body, headers = box.send("GET", store.signed_get(KEY))
     assert (status, body, headers["ETag"]) == (200, PICTURE, etag)
@@ -120,8 +135,13 @@ def test_a_stores_urls_are_of_no_use_for_the_other_one(tmp_path: Path, clock: Fa
         box = Box(host, port, [])
         urls = [one.signed_get(KEY) for one in stores]
         assert [box.send("GET", url)[1] for url in urls] == [PICTURE, PICTURE + b"2"]
-        swapped = [urls[0].replace(PREFIX, PICTURES_PREFIX), urls[1].replace(PICTURES_PREFIX, PREFIX)]
-        assert [code(box.send("GET", url)) for url in swapped] == [(403, "SignatureDoesNotMatch")] * 2
+        swapped = [
+            urls[0].replace(PREFIX, PICTURES_PREFIX),
+            urls[1].replace(PICTURES_PREFIX, PREFIX),
+        ]
+        assert [code(box.send("GET", url)) for url in swapped] == [
+            (403, "SignatureDoesNotMatch")
+        ] * 2
 
 
 def test_what_is_stored_is_announced_as_s3_does_it(store: FolderUploadStore, box: Box) -> None:
@@ -129,7 +149,10 @@ def test_what_is_stored_is_announced_as_s3_does_it(store: FolderUploadStore, box
     box.put(store.presigned_put(key, upload_of(PICTURE), 900))
     (body,) = box.announced
     (record,) = json.loads(body)["Records"]
-    assert record == {"eventName": "ObjectCreated:Put", "s3": {"object": {"key": "shop/door%201/a%2Bb%2C%C3%A9"}}}
+    assert record == {
+        "eventName": "ObjectCreated:Put",
+        "s3": {"object": {"key": "shop/door%201/a%2Bb%2C%C3%A9"}},
+    }
 
 
 def test_it_is_stored_before_it_is_announced_and_announced_before_it_is_answered(
@@ -145,7 +168,9 @@ def test_it_is_stored_before_it_is_announced_and_announced_before_it_is_answered
 
     store = store_of(tmp_path, clock, announce)
     with serving(Site(SignedBlobs(store))) as (host, port, _), ThreadPoolExecutor(1) as pool:
-        answer = pool.submit(Box(host, port, []).put, store.presigned_put(KEY, upload_of(PICTURE), 900))
+        answer = pool.submit(
+            Box(host, port, []).put, store.presigned_put(KEY, upload_of(PICTURE), 900)
+        )
         assert announcing.wait(10)
         assert there == [PICTURE]
         assert not answer.done()
@@ -153,7 +178,9 @@ def test_it_is_stored_before_it_is_announced_and_announced_before_it_is_answered
         assert answer.result(10)[0] == 200
 
 
-def test_a_notification_that_fails_leaves_a_picture_that_is_stored(tmp_path: Path, clock: FakeClock) -> None:
+def test_a_notification_that_fails_leaves_a_picture_that_is_stored(
+    tmp_path: Path, clock: FakeClock
+) -> None:
     def fail(_event: str, _tenant: str) -> None:
         raise StorageUnavailable("the queue is full")
 
@@ -168,12 +195,17 @@ def test_a_key_is_taken_once(store: FolderUploadStore, box: Box) -> None:
     assert box.put(request)[0] == 200
     assert code(box.put(request)) == (412, "PreconditionFailed")
     other = PICTURE + b"."
-    assert code(box.put(store.presigned_put(KEY, upload_of(other), 900), other)) == (412, "PreconditionFailed")
+    assert code(box.put(store.presigned_put(KEY, upload_of(other), 900), other)) == (
+        412,
+        "PreconditionFailed",
+    )
     assert store.get(KEY) == PICTURE
     assert len(box.announced) == 1
 
 
-def test_other_bytes_than_those_announced_are_refused_and_leave_nothing(store: FolderUploadStore, box: Box) -> None:
+def test_other_bytes_than_those_announced_are_refused_and_leave_nothing(
+    store: FolderUploadStore, box: Box
+) -> None:
     request = store.presigned_put(KEY, upload_of(PICTURE), 900)
     assert code(box.put(request, PICTURE[:-1] + b"!")) == (400, "BadDigest")
     assert (store.get(KEY), box.announced) == (None, [])
@@ -190,14 +222,22 @@ def test_a_changed_or_missing_signed_header_is_refused(store: FolderUploadStore,
         ({**request.headers, "If-None-Match": '"etag"'}, PICTURE),
         ({**request.headers, "x-amz-checksum-sha256": "AAAA"}, PICTURE),
         ({**request.headers, "x-amz-acl": "public-read"}, PICTURE),
-        *(({n: v for n, v in request.headers.items() if n != name}, PICTURE) for name in list(request.headers)[1:]),
+        *(
+            ({n: v for n, v in request.headers.items() if n != name}, PICTURE)
+            for name in list(request.headers)[1:]
+        ),
     ]
     for headers, body in changes:
-        assert code(box.send("PUT", request.url, body, headers)) == (403, "SignatureDoesNotMatch"), headers
+        assert code(box.send("PUT", request.url, body, headers)) == (
+            403,
+            "SignatureDoesNotMatch",
+        ), headers
     assert (store.get(KEY), box.announced) == (None, [])
 
 
-@pytest.mark.parametrize("url", ["/_blobs/", "/_blobs/x", "/_blobs/%00%1b<&>?signature=1", "/_blobs/x?expires=%FF"])
+@pytest.mark.parametrize(
+    "url", ["/_blobs/", "/_blobs/x", "/_blobs/%00%1b<&>?signature=1", "/_blobs/x?expires=%FF"]
+)
 @pytest.mark.parametrize("method", ["GET", "DELETE", "POST"])
 def test_what_is_not_signed_is_refused(box: Box, method: str, url: str) -> None:
     assert code(box.send(method, url)) == (403, "SignatureDoesNotMatch")
@@ -208,19 +248,27 @@ def test_a_body_without_a_length_is_refused(store: FolderUploadStore, box: Box) 
     headers = {**request.headers}
     del headers["Content-Length"]
     chunked = {**headers, "Transfer-Encoding": "chunked"}
-    assert code(box.send("PUT", request.url, iter([PICTURE]), chunked)) == (411, "MissingContentLength")
+    assert code(box.send("PUT", request.url, iter([PICTURE]), chunked)) == (
+        411,
+        "MissingContentLength",
+    )
     connection = http.client.HTTPConnection(*box.address, timeout=20)
     connection.putrequest("PUT", request.url)
     for name, value in headers.items():
         connection.putheader(name, value)
     connection.endheaders()
     response = connection.getresponse()
-    assert code((response.status, response.read(), response.headers)) == (411, "MissingContentLength")
+    assert code((response.status, response.read(), response.headers)) == (
+        411,
+        "MissingContentLength",
+    )
     connection.close()
     assert store.get(KEY) is None
 
 
-def test_a_picture_of_20_mib_passes_and_a_longer_body_does_not(store: FolderUploadStore, box: Box) -> None:
+def test_a_picture_of_20_mib_passes_and_a_longer_body_does_not(
+    store: FolderUploadStore, box: Box
+) -> None:
     largest = bytes(MAX_UPLOAD_BYTES)
     request = store.presigned_put(KEY, upload_of(largest), 900)
     longer = {**request.headers, "Content-Length": str(MAX_UPLOAD_BYTES + 1)}
@@ -273,7 +321,9 @@ def test_a_browser_is_told_what_the_bytes_are_not_what_the_uploader_said(
     assert box.send("GET", store.signed_get(KEY))[2]["Content-Type"] == content_type
 
 
-def test_storage_that_fails_is_told_as_s3_tells_it(store: FolderUploadStore, box: Box, tmp_path: Path) -> None:
+def test_storage_that_fails_is_told_as_s3_tells_it(
+    store: FolderUploadStore, box: Box, tmp_path: Path
+) -> None:
     request = store.presigned_put(KEY, upload_of(PICTURE), 900)
     (tmp_path / "captures" / ".temporary").rmdir()
     assert code(box.put(request)) == (503, "ServiceUnavailable")
@@ -281,7 +331,9 @@ def test_storage_that_fails_is_told_as_s3_tells_it(store: FolderUploadStore, box
     assert box.put(request)[0] == 200
 
 
-def test_the_same_picture_with_another_host_in_the_url_is_let_in(store: FolderUploadStore, box: Box) -> None:
+def test_the_same_picture_with_another_host_in_the_url_is_let_in(
+    store: FolderUploadStore, box: Box
+) -> None:
     request = store.presigned_put(KEY, upload_of(PICTURE), 900)
     named: Any = structs.replace(request, headers={**request.headers, "Host": "box.example"})
     assert box.put(named)[0] == 200

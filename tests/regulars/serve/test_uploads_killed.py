@@ -1,4 +1,5 @@
-"""kill -9 during uploads: what was acknowledged is there, whole, and what is there was acknowledged or can be found."""
+"""kill -9 during uploads: what was acknowledged is there, whole, and what is there was acknowledged
+or can be found."""
 
 import hashlib
 import http.client
@@ -67,7 +68,10 @@ def test_an_acknowledged_upload_outlives_a_kill(tmp_path: Path, seed: int) -> No
         process, port = start(tmp_path)
         begun = threading.Event()
         with ThreadPoolExecutor(WORKERS) as pool:
-            workers = [pool.submit(put_until_killed, tmp_path, port, worker, begun) for worker in range(WORKERS)]
+            workers = [
+                pool.submit(put_until_killed, tmp_path, port, worker, begun)
+                for worker in range(WORKERS)
+            ]
             if round_:  # else the kill may come before anything is acknowledged
                 begun.wait(60)
             time.sleep(random.Random(seed * 10 + round_).uniform(0.3, 0.8))
@@ -80,12 +84,15 @@ def test_an_acknowledged_upload_outlives_a_kill(tmp_path: Path, seed: int) -> No
     stored = [blob.key for blob in store.walk("t/c/")]
     announced = set()
     while messages := queue.receive(10, 300):
-        announced |= {unquote_plus(json.loads(m.body)["Records"][0]["s3"]["object"]["key"]) for m in messages}
+        announced |= {
+            unquote_plus(json.loads(m.body)["Records"][0]["s3"]["object"]["key"]) for m in messages
+        }
     queue.close()
     for key in stored:
         content = store.get(key)
         assert content == picture(int(key.rpartition("/")[2])), f"{key} is not whole"
     assert {f"t/c/{number}" for number in acknowledged} <= set(stored)
-    # Killed between storing and announcing: at most what was under way, and none that was acknowledged.
+    # Killed between storing and announcing: at most what was under way, and none that was
+    # acknowledged.
     assert {f"t/c/{number}" for number in acknowledged} <= announced <= set(stored)
     assert len(set(stored) - announced) <= 2 * WORKERS

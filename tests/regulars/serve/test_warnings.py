@@ -12,7 +12,13 @@ def test_a_box_that_starts_on_a_full_disk_says_so(tmp_path: Path) -> None:
     [asked] = list_warnings(book.services, tmp_path)
     for free_bytes, said in (
         (FULL_BYTES, []),
-        (300_000, [f"the disk of {tmp_path} is full: 0.3 MB are left, and pictures are taken from 500 MB on"]),
+        (
+            300_000,
+            [
+                f"the disk of {tmp_path} is full: 0.3 MB are left, and pictures are taken from 500 "
+                "MB on"
+            ],
+        ),
     ):
         disk = Disk(free_bytes, 10**12)
         book.services.storage = replace(book.services.storage, disk=lambda disk=disk: disk)

@@ -1,4 +1,5 @@
-"""A server whose calls do not get through says so, and ends to be started again; one that is only busy does neither."""
+"""A server whose calls do not get through says so, and ends to be started again; one that is only
+busy does neither."""
 
 import http.client
 import os
@@ -61,7 +62,10 @@ class Asked:
 @contextmanager
 def guarded_server(log: Path) -> Iterator[tuple[Asked, subprocess.Popen[str]]]:
     command = [sys.executable, "-m", guarded.__name__]
-    with log.open("w") as said, subprocess.Popen(command, stdout=subprocess.PIPE, stderr=said, text=True) as process:
+    with (
+        log.open("w") as said,
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=said, text=True) as process,
+    ):
         assert process.stdout is not None
         try:
             yield Asked("127.0.0.1", int(process.stdout.readline())), process
@@ -87,7 +91,8 @@ def test_a_server_whose_loop_does_not_turn_ends(tmp_path: Path) -> None:
 
 
 def test_a_server_that_is_busy_goes_on(tmp_path: Path) -> None:
-    """All places but one stand still, and three times as many calls as may run wait for the last."""
+    """All places but one stand still, and three times as many calls as may run wait for the
+    last."""
     shop = {"X-Tenant": "shop"}
     with guarded_server(tmp_path / "log") as (server, process):
         server.hold("/never", PLACES - 1, **shop)
@@ -109,7 +114,9 @@ def test_a_server_that_is_busy_goes_on(tmp_path: Path) -> None:
         assert (healths, {*statuses}, process.poll()) == ({200}, {200}, None)
 
 
-def test_a_call_that_takes_longer_than_the_bound_ends_no_server_that_has_places(tmp_path: Path) -> None:
+def test_a_call_that_takes_longer_than_the_bound_ends_no_server_that_has_places(
+    tmp_path: Path,
+) -> None:
     with guarded_server(tmp_path / "log") as (server, process):
         server.hold("/never", PLACES - 1, **{"X-Tenant": "shop"})
         with pytest.raises(subprocess.TimeoutExpired):
@@ -117,8 +124,11 @@ def test_a_call_that_takes_longer_than_the_bound_ends_no_server_that_has_places(
         assert server.status("/health") == 200
 
 
-def test_a_service_whose_pictures_disk_hangs_ends_within_the_minute_and_serves_again(tmp_path: Path) -> None:
-    """A pipe that nobody writes to is a file that is never read to its end, as on a disk of the network that went."""
+def test_a_service_whose_pictures_disk_hangs_ends_within_the_minute_and_serves_again(
+    tmp_path: Path,
+) -> None:
+    """A pipe that nobody writes to is a file that is never read to its end, as on a disk of the
+    network that went."""
     data = tmp_path / "data"
     server = Server(data)
     path = urlsplit(server.url)

@@ -31,7 +31,9 @@ class Killed(BaseException):
 class DyingTenants(Tenants):
     """Tenants in whose process a kill falls just after a change of the store."""
 
-    def add(self, name: str, profile: Profile, settings: TenantSettings | None = None) -> Credentials:
+    def add(
+        self, name: str, profile: Profile, settings: TenantSettings | None = None
+    ) -> Credentials:
         super().add(name, profile, settings)
         raise Killed
 
@@ -103,10 +105,16 @@ def test_an_empty_folder_gets_one_tenant_with_the_limits_of_no_dialect(data: Pat
         ("Nowhere/Town", "Etc/UTC"),
     ],
 )
-def test_the_zone_of_the_machine_is_read_from_it_and_utc_if_it_has_no_name(machine: str, zone: str) -> None:
-    program = "from regulars.tenants.credentials import find_machine_zone; print(find_machine_zone())"
+def test_the_zone_of_the_machine_is_read_from_it_and_utc_if_it_has_no_name(
+    machine: str, zone: str
+) -> None:
+    program = (
+        "from regulars.tenants.credentials import find_machine_zone; print(find_machine_zone())"
+    )
     asked = [sys.executable, "-W", "error", "-c", program]
-    done = subprocess.run(asked, capture_output=True, text=True, check=True, env={**os.environ, "TZ": machine})
+    done = subprocess.run(
+        asked, capture_output=True, text=True, check=True, env={**os.environ, "TZ": machine}
+    )
     assert done.stdout.strip() == zone
 
 
@@ -117,7 +125,9 @@ def test_a_second_start_changes_nothing(data: Path) -> None:
     assert (data / FILE).read_bytes() == before
 
 
-@pytest.mark.parametrize("names", [("shop-1",), ("camera", "cloud")], ids=["added before", "of an earlier version"])
+@pytest.mark.parametrize(
+    "names", [("shop-1",), ("camera", "cloud")], ids=["added before", "of an earlier version"]
+)
 def test_a_folder_that_has_tenants_gets_no_other(data: Path, names: tuple[str, ...]) -> None:
     for name in names:
         CredentialsFile(data, book(data)).add(name, Profile.CLOUD, TenantSettings())
@@ -125,7 +135,9 @@ def test_a_folder_that_has_tenants_gets_no_other(data: Path, names: tuple[str, .
     assert_all_usable(data, {*names})
 
 
-def test_keys_are_not_changed_behind_the_back_of_an_operator_who_moved_the_file_away(data: Path) -> None:
+def test_keys_are_not_changed_behind_the_back_of_an_operator_who_moved_the_file_away(
+    data: Path,
+) -> None:
     tenants = book(data)
     CredentialsFile(data, tenants).provide()
     entry = read_credentials(data)["shop"]
@@ -176,7 +188,9 @@ def test_a_refused_change_leaves_nothing_open(data: Path) -> None:
     assert_all_usable(data, {"shop"})
 
 
-def test_keys_that_do_not_work_are_complained_of_unless_their_tenant_is_disabled(data: Path) -> None:
+def test_keys_that_do_not_work_are_complained_of_unless_their_tenant_is_disabled(
+    data: Path,
+) -> None:
     tenants = book(data)
     CredentialsFile(data, tenants).provide()
     tenants.rotate_keys("shop")

@@ -1,4 +1,5 @@
-"""`regulars tenants erase`: asked for by the name, cut off and begun again, and told by `regulars tenants list`."""
+"""`regulars tenants erase`: asked for by the name, cut off and begun again, and told by `regulars
+tenants list`."""
 
 import json
 from contextlib import closing
@@ -67,7 +68,9 @@ def test_it_goes_with_its_keys_and_its_receipt_is_written_and_verified(
     assert not [one for one in names if "shop" in one], "no folder has its name"
 
 
-def test_what_was_cut_off_is_listed_and_the_same_command_goes_on(data: Path, tmp_path: Path, capsys: Captured) -> None:
+def test_what_was_cut_off_is_listed_and_the_same_command_goes_on(
+    data: Path, tmp_path: Path, capsys: Captured
+) -> None:
     with closing(Book(data)) as book:
         book.services.erasure.of_tenants.begin("shop", "operator", under_way=timedelta(0))
     assert main(["tenants", "list", "--data", str(data)]) == 0

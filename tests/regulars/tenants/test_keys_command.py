@@ -36,23 +36,36 @@ def said(capsys: pytest.CaptureFixture[str], *command: str) -> str:
     return capsys.readouterr().out
 
 
-def test_a_key_is_made_listed_renewed_and_deleted(data: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_key_is_made_listed_renewed_and_deleted(
+    data: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     options = ("--role", "operator", "--days", "30", "--no-pictures", "--data", data)
     made = said(capsys, "tenants", "keys", "add", "shop-12", "Ann's phone", *options).strip()
     with opened(data) as services:
         known = services.access.keys.find_by_api_key(made)
         tenant, key = known
-        assert (tenant.name, key.name, key.role, key.pictures) == ("shop-12", "Ann's phone", Role.OPERATOR, False)
+        assert (tenant.name, key.name, key.role, key.pictures) == (
+            "shop-12",
+            "Ann's phone",
+            Role.OPERATOR,
+            False,
+        )
         assert (key.expires_at - key.created_at).days in (29, 30)
     listed = said(capsys, "tenants", "keys", "list", "shop-12", "--data", data)
     assert re.search(r"^first +admin +yes +never +no end +first$", listed, re.MULTILINE)
-    assert re.search(rf"^{key.id} +operator +no +never +\S+ \S+ +Ann's phone$", listed, re.MULTILINE)
+    assert re.search(
+        rf"^{key.id} +operator +no +never +\S+ \S+ +Ann's phone$", listed, re.MULTILINE
+    )
     assert made not in listed
-    renewed = said(capsys, "tenants", "keys", "renew", "shop-12", key.id, "--yes", "--data", data).strip()
+    renewed = said(
+        capsys, "tenants", "keys", "renew", "shop-12", key.id, "--yes", "--data", data
+    ).strip()
     said(capsys, "tenants", "keys", "delete", "shop-12", key.id, "--yes", "--data", data)
     with opened(data) as services:
         assert services.access.keys.find_by_api_key(renewed) is None
-        assert [one.id for one in services.access.keys.list_all(services.tenants.get_by_name("shop-12"))] == ["first"]
+        assert [
+            one.id for one in services.access.keys.list_all(services.tenants.get_by_name("shop-12"))
+        ] == ["first"]
 
 
 def test_the_last_admins_key_cannot_go_and_the_first_is_renewed_by_rotating(
@@ -65,13 +78,19 @@ def test_the_last_admins_key_cannot_go_and_the_first_is_renewed_by_rotating(
     said(capsys, "tenants", "keys", "add", "shop-12", "mine", "--role", "admin", "--data", data)
     said(capsys, "tenants", "keys", "delete", "shop-12", "first", "--yes", "--data", data)
     assert main(["tenants", "rotate", "shop-12", "--yes", "--data", data]) == 0
-    assert re.search(r"^first +admin", said(capsys, "tenants", "keys", "list", "shop-12", "--data", data), re.MULTILINE)
+    assert re.search(
+        r"^first +admin",
+        said(capsys, "tenants", "keys", "list", "shop-12", "--data", data),
+        re.MULTILINE,
+    )
 
 
 def test_the_console_is_opened_by_a_link_that_is_good_once(
     data: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    link = said(capsys, "console", "--tenant", "shop-12", "--url", "https://box.example/", "--data", data).strip()
+    link = said(
+        capsys, "console", "--tenant", "shop-12", "--url", "https://box.example/", "--data", data
+    ).strip()
     matched = re.fullmatch(r"https://box\.example/console#code=([A-Za-z0-9_-]{43})", link)
     assert matched
     with opened(data) as services:
@@ -82,7 +101,9 @@ def test_the_console_is_opened_by_a_link_that_is_good_once(
     assert said(capsys, "console", "--data", data).startswith("http://127.0.0.1:8100/console#code=")
     with folder.hold_folder(Path(data)) as note:
         note("https://box.local:8443")
-        assert said(capsys, "console", "--data", data).startswith("https://box.local:8443/console#code=")
+        assert said(capsys, "console", "--data", data).startswith(
+            "https://box.local:8443/console#code="
+        )
     assert said(capsys, "console", "--data", data).startswith("http://127.0.0.1:8100/console#code=")
     assert main(["tenants", "add", "shop-13", "--strangers", "keep", "--data", data]) == 0
     assert main(["console", "--data", data]) == 1
@@ -95,14 +116,19 @@ def test_three_keys_are_made_for_compreface_and_those_of_clients_may_come_along(
     own = "6b135f5b-a365-4522-B1F1-4c9ac2dd0728"
     (file := tmp_path / "key").write_text(f"{own}\n")
     command = ("tenants", "keys", "add", "shop-12", "Double Take", "--data", data)
-    out = said(capsys, *command, "--for", "compreface", "--group", "family", "--recognition", str(file))
+    out = said(
+        capsys, *command, "--for", "compreface", "--group", "family", "--recognition", str(file)
+    )
     made = dict(line.split(": ") for line in out.splitlines())
     assert made["recognition"] == own.lower()
     with opened(data) as services:
         group = services.groups.get_by_name(services.tenants.get_by_name("shop-12"), "family")
         for service, secret in made.items():
             known = services.access.keys.find_by_service_key(secret)
-            assert (known[1].service, known[1].group) == (service, group.id if service == "recognition" else "")
+            assert (known[1].service, known[1].group) == (
+                service,
+                group.id if service == "recognition" else "",
+            )
     listed = said(capsys, "tenants", "keys", "list", "shop-12", "--data", data)
     assert "Double Take, recognition" in listed
     wrong = (("--group", "x"), ("--for", "compreface"), ("--recognition", str(file)))
@@ -110,7 +136,9 @@ def test_three_keys_are_made_for_compreface_and_those_of_clients_may_come_along(
         assert main([*command, *options]) == 1
     for given in ("no-uuid", own, f"{own} {own}"):
         monkeypatch.setattr("sys.stdin", io.StringIO(given))
-        assert main([*command, "--for", "compreface", "--group", "family", "--recognition", "-"]) != 0
+        assert (
+            main([*command, "--for", "compreface", "--group", "family", "--recognition", "-"]) != 0
+        )
         assert given not in capsys.readouterr().err
     with opened(data) as services:
         assert len(services.access.keys.list_all(services.tenants.get_by_name("shop-12"))) == 4

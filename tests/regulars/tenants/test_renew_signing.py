@@ -26,7 +26,9 @@ class Box:
     def signs(self, done_at: str) -> str:
         """Sign a receipt by the present key, and return its file."""
         with closing(bootstrap.build(Settings(storage=self.folder))) as services:
-            document = services.audit.signing.sign_statement("shop", {"kind": "erasure", "done_at": done_at})
+            document = services.audit.signing.sign_statement(
+                "shop", {"kind": "erasure", "done_at": done_at}
+            )
         path = self.folder.parent / "receipt.json"
         path.write_text(json.dumps(document), encoding="utf-8")
         return str(path)
@@ -56,14 +58,18 @@ def test_what_the_old_key_signed_in_its_time_stays_good(box: Box) -> None:
     new = box.fingerprint()
     assert f"fingerprint  {new}\n" in said
     assert new != old
-    [line] = [one for one in box.run("receipt", "key", "--tenant", "shop").splitlines() if "before" in one]
+    [line] = [
+        one for one in box.run("receipt", "key", "--tenant", "shop").splitlines() if "before" in one
+    ]
     assert line in said
     until = line.partition(" to ")[2].partition(";")[0]
     assert box.verifies(receipt, "--key", old, "--until", until) == 0
     assert box.verifies(receipt, "--key", new) == 1
 
 
-def test_what_an_old_key_signs_after_its_time_is_refused(box: Box, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_an_old_key_signs_after_its_time_is_refused(
+    box: Box, capsys: pytest.CaptureFixture[str]
+) -> None:
     receipt, old = box.signs("2126-01-01T09:00:00.000Z"), box.fingerprint()
     assert box.verifies(receipt, "--key", old, "--until", "2026-11-22T09:00:00.000Z") == 1
     assert "a time after 2026-11-22T09:00:00.000Z" in capsys.readouterr().err

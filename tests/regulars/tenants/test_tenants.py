@@ -32,8 +32,12 @@ def listed(data: Path, capsys: pytest.CaptureFixture[str]) -> dict[str, list[str
     return {row.split()[0]: row.split()[5:] for row in rows}
 
 
-def test_a_list_of_tenants_says_what_people_call_them(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert tenants(data, "add", "shop-12", "--strangers", "keep", "--display-name", "Café Nord") == 0
+def test_a_list_of_tenants_says_what_people_call_them(
+    data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert (
+        tenants(data, "add", "shop-12", "--strangers", "keep", "--display-name", "Café Nord") == 0
+    )
     assert listed(data, capsys)["shop-12"][-2:] == ["Café", "Nord"]
 
 
@@ -42,11 +46,24 @@ def test_a_tenant_begins_without_limits_in_the_machines_zone_and_each_setting_is
 ) -> None:
     assert tenants(data, "add", "shop", "--strangers", "keep") == 0
     assert (
-        tenants(data, "add", "other", "--strangers", "keep", "--requests-a-day", "500", "--time-zone", "Europe/Berlin")
+        tenants(
+            data,
+            "add",
+            "other",
+            "--strangers",
+            "keep",
+            "--requests-a-day",
+            "500",
+            "--time-zone",
+            "Europe/Berlin",
+        )
         == 0
     )
     assert tenants(data, "add", "strict", "--strangers", "keep", "--refuse-md5") == 0
-    others = {"other": ["Europe/Berlin", "500"], "strict": [find_machine_zone(), "any", "HMAC-SHA256"]}
+    others = {
+        "other": ["Europe/Berlin", "500"],
+        "strict": [find_machine_zone(), "any", "HMAC-SHA256"],
+    }
     for options, shown in (
         ((), [find_machine_zone(), "any"]),
         (("--requests-a-day", "500"), [find_machine_zone(), "500"]),
@@ -60,7 +77,9 @@ def test_a_tenant_begins_without_limits_in_the_machines_zone_and_each_setting_is
         assert listed(data, capsys) == {**others, "shop": shown}
 
 
-def test_who_made_a_tenant_is_told_how_its_people_sign_in(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_who_made_a_tenant_is_told_how_its_people_sign_in(
+    data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert tenants(data, "add", "shop", "--strangers", "keep") == 0
     command = capsys.readouterr().err.splitlines()[-1].partition(": regulars ")[2]
     assert main([*shlex.split(command), "--url", "https://box.example"]) == 0
@@ -78,8 +97,22 @@ def test_a_new_data_folder_is_kept_out_of_the_checkout_that_it_lies_in(tmp_path:
     subprocess.run(["git", "init", "--quiet", str(tmp_path)], check=True)
     assert tenants(tmp_path / "data", "add", "shop", "--strangers", "keep") == 0
     assert main(["backup", str(tmp_path / ".git/kept.tar"), "--data", str(tmp_path / "data")]) == 0
-    assert main(["restore", str(tmp_path / ".git/kept.tar"), "--data", str(tmp_path / "again"), "--after", "none"]) == 0
-    seen = subprocess.run(["git", "status", "--porcelain"], cwd=tmp_path, check=True, capture_output=True, text=True)
+    assert (
+        main(
+            [
+                "restore",
+                str(tmp_path / ".git/kept.tar"),
+                "--data",
+                str(tmp_path / "again"),
+                "--after",
+                "none",
+            ]
+        )
+        == 0
+    )
+    seen = subprocess.run(
+        ["git", "status", "--porcelain"], cwd=tmp_path, check=True, capture_output=True, text=True
+    )
     assert seen.stdout == ""
 
 
@@ -117,7 +150,9 @@ def shown(data: Path, capsys: pytest.CaptureFixture[str], *command: str) -> dict
     return dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines())
 
 
-def test_all_that_is_set_of_a_tenant_is_shown(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_all_that_is_set_of_a_tenant_is_shown(
+    data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert tenants(data, "add", "shop", "--strangers", "keep") == 0
     at_first = shown(data, capsys, "show", "shop")
     new = packs.read_pack().manifest.embedding.model
@@ -163,13 +198,17 @@ def test_all_that_is_set_of_a_tenant_is_shown(data: Path, capsys: pytest.Capture
     assert shown(data, capsys, "show", "shop")["contact"] == "none"
 
 
-def test_every_option_of_a_tenant_is_shown_by_its_name(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_option_of_a_tenant_is_shown_by_its_name(
+    data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert tenants(data, "add", "shop", "--strangers", "keep") == 0
     names = {field.name.removesuffix("_only").replace("_", "-") for field in fields(TenantSettings)}
     assert names <= shown(data, capsys, "show", "shop").keys()
 
 
-def test_a_tenant_that_is_not_there_is_not_shown(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_tenant_that_is_not_there_is_not_shown(
+    data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert tenants(data, "add", "shop", "--strangers", "keep") == 0
     assert tenants(data, "show", "shap") == 1
     assert "there is no tenant 'shap'" in capsys.readouterr().err

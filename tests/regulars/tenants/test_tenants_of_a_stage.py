@@ -40,10 +40,16 @@ def stage(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[str]:
     monkeypatch.setenv("REGULARS_DATA", str(tmp_path / "not this one"))
     outputs = template.join_parts()["Outputs"]
     with storage_stack(stack="regulars-storage") as aws:
-        made = {name: {"Value": value(one, aws)} for name, one in outputs.items() if "Condition" not in one}
+        made = {
+            name: {"Value": value(one, aws)}
+            for name, one in outputs.items()
+            if "Condition" not in one
+        }
         queue = {"Queue": {"Type": "AWS::SQS::Queue", "Properties": {}}}
         whole = {"Resources": queue, "Outputs": {**made, "Pack": {"Value": NAME}}}
-        aws.client("cloudformation").create_stack(StackName="regulars-shop", TemplateBody=json.dumps(whole))
+        aws.client("cloudformation").create_stack(
+            StackName="regulars-shop", TemplateBody=json.dumps(whole)
+        )
         yield "shop"
 
 
@@ -78,7 +84,12 @@ def test_an_operator_who_names_a_pack_gets_it(
 
 @pytest.mark.parametrize(
     "command",
-    [["captures", "parked"], ["captures", "redrive"], ["fsck"], ["reembed", "--pack", NAME, "--estimate"]],
+    [
+        ["captures", "parked"],
+        ["captures", "redrive"],
+        ["fsck"],
+        ["reembed", "--pack", NAME, "--estimate"],
+    ],
     ids=" ".join,
 )
 def test_what_an_operator_looks_after_is_the_stages(
@@ -90,7 +101,9 @@ def test_what_an_operator_looks_after_is_the_stages(
     assert "anna" not in capsys.readouterr().err
 
 
-def test_a_stages_tenant_gets_another_signing_key(stage: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_stages_tenant_gets_another_signing_key(
+    stage: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main([*ADD, "--stage", stage]) == 0
     assert main(["receipt", "key", "--tenant", "anna", "--stage", stage]) == 0
     old = capsys.readouterr().out.split()[-1]
@@ -113,6 +126,8 @@ def test_a_stage_that_is_not_there_is_named(stage: str, capsys: pytest.CaptureFi
     assert "there is no stack regulars-shap in eu-central-1" in capsys.readouterr().err
 
 
-def test_a_stage_and_a_folder_are_one_too_many(stage: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_stage_and_a_folder_are_one_too_many(
+    stage: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["tenants", "list", "--stage", stage, "--data", "here"]) == 2
     assert "--data or --stage, not both" in capsys.readouterr().err

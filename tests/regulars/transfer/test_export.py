@@ -20,9 +20,12 @@ NAMES = ("Ann Lee", "=1+1", "李小明", 'Zoë\u2009, "Z"')
 
 @pytest.fixture
 def shop(box: Box) -> Box:
-    """Two groups, people in them with all that can be said of them, and a change of the first groups and the rules."""
+    """Two groups, people in them with all that can be said of them, and a change of the first
+    groups and the rules."""
     with box.client() as client:
-        client.add_group(name="VIP", capacity=50, description="who sits", attributes=["hobby", "seat"])
+        client.add_group(
+            name="VIP", capacity=50, description="who sits", attributes=["hobby", "seat"]
+        )
         client.add_group(name="Empty", capacity=7)
         regular = next(group for group in client.list_groups() if group.name == "regular")
         client.change_group(regular.id, capacity=321, description="who comes")
@@ -36,7 +39,11 @@ def shop(box: Box) -> Box:
                 picture=picture(Person(number)),
                 name=name,
                 note="a\nb" * number,
-                **({"age": 41, "gender": "male", "attributes": {"hobby": "go"}} if number % 2 else {}),
+                **(
+                    {"age": 41, "gender": "male", "attributes": {"hobby": "go"}}
+                    if number % 2
+                    else {}
+                ),
             )
             client.change_face(face.id, labels={"a": "x" * number})
             for quality in range(50, 50 + 10 * number, 10):
@@ -51,7 +58,11 @@ def exported(box: Box, path: Path, monkeypatch: pytest.MonkeyPatch, *options: st
 
 
 def test_an_import_into_an_empty_tenant_gives_the_same(
-    shop: Box, other_box: Box, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    shop: Box,
+    other_box: Box,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     file = exported(shop, tmp_path / "shop.tar", monkeypatch)
     said = capsys.readouterr().out
@@ -63,12 +74,16 @@ def test_an_import_into_an_empty_tenant_gives_the_same(
         assert main(["import", str(file), "--url", other_box.url, "--rules"]) == 0
         assert state(other_box) == state(shop)
     with shop.client() as one, other_box.client() as other:
-        assert [face.id for face in one.list_faces(order="id")] == [face.id for face in other.list_faces(order="id")]
+        assert [face.id for face in one.list_faces(order="id")] == [
+            face.id for face in other.list_faces(order="id")
+        ]
         assert one.get_settings() == other.get_settings()
         for face in one.list_faces():
             urls = [picture.url for picture in one.list_pictures(face.id).pictures]
             others = [picture.url for picture in other.list_pictures(face.id).pictures]
-            assert [one.fetched(url) for url in urls if url] == [other.fetched(url) for url in others if url]
+            assert [one.fetched(url) for url in urls if url] == [
+                other.fetched(url) for url in others if url
+            ]
 
 
 def test_what_a_face_learnt_by_itself_is_not_exported(box: Box, tmp_path: Path) -> None:
@@ -77,7 +92,10 @@ def test_what_a_face_learnt_by_itself_is_not_exported(box: Box, tmp_path: Path) 
         face = client.enrol_face(group="regular", picture=picture(Person(1, quality=60.0)))
         capture = client.take_capture(picture=picture(Person(1, quality=90.0)), camera="door")
         box.services.sightings.ingest.resolve_capture("shop", "door", capture.id)
-        assert [one.learnt is None for one in client.list_pictures(face.id).pictures] == [True, False]
+        assert [one.learnt is None for one in client.list_pictures(face.id).pictures] == [
+            True,
+            False,
+        ]
         assert export(client, tmp_path / "shop.tar", history=False, advance=lambda _: None) == 1
     with open_export(tmp_path / "shop.tar") as source:
         assert [len(person.photos) for person in source.people] == [1]
@@ -113,7 +131,9 @@ def test_rules_stay_unless_they_are_asked_for(
         assert client.get_settings() == before
 
 
-def test_history_is_a_table_without_formulas(shop: Box, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_history_is_a_table_without_formulas(
+    shop: Box, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     file = exported(shop, tmp_path / "shop.tar", monkeypatch, "--history")
     with tarfile.open(file) as tar:
         assert [tar.getnames()[-3:]] == [["observations.csv", "arrivals.csv", "manifest.json"]]
@@ -126,12 +146,16 @@ def test_history_is_a_table_without_formulas(shop: Box, tmp_path: Path, monkeypa
     assert all(datetime.fromisoformat(row["at"]).tzinfo == UTC for row in rows)
 
 
-def test_history_has_the_arrivals_of_all_days(box: Box, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_history_has_the_arrivals_of_all_days(
+    box: Box, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     days = [datetime.now(UTC) - timedelta(days=before) for before in (40, 2, 0)]
     with box.client() as client:
         client.add_camera(name="door")
         for day in days:
-            capture = client.take_capture(picture=picture(Person(1)), camera="door", captured_at=day)
+            capture = client.take_capture(
+                picture=picture(Person(1)), camera="door", captured_at=day
+            )
             box.services.sightings.ingest.resolve_capture("shop", "door", capture.id)
     with tarfile.open(exported(box, tmp_path / "shop.tar", monkeypatch, "--history")) as tar:
         content = tar.extractfile("arrivals.csv")
@@ -141,7 +165,8 @@ def test_history_has_the_arrivals_of_all_days(box: Box, tmp_path: Path, monkeypa
 
 
 class Fleeting(Regulars):
-    """A tenant in which a face goes, or loses a picture, just before or after its pictures are listed."""
+    """A tenant in which a face goes, or loses a picture, just before or after its pictures are
+    listed."""
 
     gone: str
     poorer: str

@@ -13,7 +13,10 @@ from regulars.transfer.command import open_source
 from regulars.transfer.exports import FACES, FORMAT, GROUPS, RULES, open_export, write_table
 
 GROUP = b'{"name": "VIP", "capacity": 9, "attributes": ["hobby"]}'
-FACE = b'{"id": "7", "group": "VIP", "name": "Ann", "age": 34, "labels": {"a": "x"}, "pictures": ["pictures/0/0.jpg"]}'
+FACE = (
+    b'{"id": "7", "group": "VIP", "name": "Ann", "age": 34, "labels": {"a": "x"}, "pictures": '
+    b'["pictures/0/0.jpg"]}'
+)
 MEMBERS = {RULES: b"{}", GROUPS: GROUP + b"\n", FACES: FACE + b"\n", "pictures/0/0.jpg": b"photo"}
 
 
@@ -31,11 +34,23 @@ def written(path: Path, format_: int | str = FORMAT, **changed: bytes | None) ->
 def test_what_was_written_is_read(tmp_path: Path) -> None:
     with open_source(str(written(tmp_path / "shop.tar"))) as source:
         (person,) = source.people
-        assert (person.id, person.name, person.group, person.is_vouched_for) == ("7", "Ann", "VIP", True)
+        assert (person.id, person.name, person.group, person.is_vouched_for) == (
+            "7",
+            "Ann",
+            "VIP",
+            True,
+        )
         assert person.other_fields == {"age": 34, "labels": {"a": "x"}}
         assert [photo.read() for photo in person.photos] == [b"photo"]
         assert source.groups == [
-            {"name": "VIP", "capacity": 9, "description": "", "attributes": ["hobby"], "learns": True, "staff": False}
+            {
+                "name": "VIP",
+                "capacity": 9,
+                "description": "",
+                "attributes": ["hobby"],
+                "learns": True,
+                "staff": False,
+            }
         ]
 
 
@@ -58,20 +73,33 @@ def test_a_byte_that_changed_anywhere_is_found(tmp_path: Path) -> None:
     [
         ({"faces": b'{"id": 7}'}, "line 1 of faces.jsonl"),
         ({"faces": FACE + b"\n" + FACE[:-9]}, "line 2 of faces.jsonl"),
-        ({"faces": b'{"id": "7", "group": "VIP", "pictures": ["x.jpg"]}'}, "no x.jpg, a picture of face '7'"),
+        (
+            {"faces": b'{"id": "7", "group": "VIP", "pictures": ["x.jpg"]}'},
+            "no x.jpg, a picture of face '7'",
+        ),
         ({"groups": b"[]"}, "line 1 of groups.jsonl"),
         ({"rules": b"[1]"}, "line 1 of rules.json"),
         ({"rules": None}, "holds no rules.json"),
     ],
 )
-def test_what_is_no_export_of_ours_is_refused(tmp_path: Path, changed: dict[str, bytes], says: str) -> None:
-    with pytest.raises(DamagedFile, match=says), open_export(written(tmp_path / "shop.tar", **changed)):
+def test_what_is_no_export_of_ours_is_refused(
+    tmp_path: Path, changed: dict[str, bytes], says: str
+) -> None:
+    with (
+        pytest.raises(DamagedFile, match=says),
+        open_export(written(tmp_path / "shop.tar", **changed)),
+    ):
         pass
 
 
-@pytest.mark.parametrize(("format_", "says"), [(1, "is a backup"), ("export-2", "of the format 'export-2'")])
+@pytest.mark.parametrize(
+    ("format_", "says"), [(1, "is a backup"), ("export-2", "of the format 'export-2'")]
+)
 def test_another_kind_of_file_is_named(tmp_path: Path, format_: int | str, says: str) -> None:
-    with pytest.raises(OperatorError, match=says), open_source(str(written(tmp_path / "shop.tar", format_))):
+    with (
+        pytest.raises(OperatorError, match=says),
+        open_source(str(written(tmp_path / "shop.tar", format_))),
+    ):
         pass
 
 
@@ -97,5 +125,10 @@ def test_what_stands_in_json_is_no_formula_if_semicolons_divide_cells() -> None:
     file = io.BytesIO()
     write_table([Row("Ann", {'x";=1+1': 1.0})], file)  # type: ignore[arg-type]
     text = file.getvalue().decode()
-    assert not [cell for row in csv.reader(io.StringIO(text), delimiter=";") for cell in row if cell.startswith("=")]
+    assert not [
+        cell
+        for row in csv.reader(io.StringIO(text), delimiter=";")
+        for cell in row
+        if cell.startswith("=")
+    ]
     assert json.loads(list(csv.reader(io.StringIO(text)))[1][1]) == {'x";=1+1': 1.0}

@@ -48,7 +48,9 @@ def test_a_folder_a_person_comes_in_with_names_the_best_picture_first(
 ) -> None:
     qualities = [55, 95, 75]
     source = people(
-        tmp_path / "people", Ann=[picture(Person(1, quality=q)) for q in qualities], Bo=[picture(Person(2))]
+        tmp_path / "people",
+        Ann=[picture(Person(1, quality=q)) for q in qualities],
+        Bo=[picture(Person(2))],
     )
     assert imported(box, source, "--group", GROUP) == 0
     found = faces(box)
@@ -75,7 +77,10 @@ def test_the_same_again_changes_nothing_and_says_who_was_in(
     people(source, Ann=[*ann, picture(Person(1, quality=80))], Cy=[picture(Person(3))])
     assert imported(box, source, "--group", GROUP) == 0
     said = capsys.readouterr().out
-    assert "1 person with 1 picture added, 2 people were in already, with 3 pictures, 1 more picture of these" in said
+    assert (
+        "1 person with 1 picture added, 2 people were in already, with 3 pictures, 1 more picture "
+        "of these" in said
+    )
     assert sorted(tmp_path.iterdir()) == files, "no file is kept of what was done"
 
 
@@ -85,7 +90,9 @@ def test_what_is_added_is_there_in_another_tenant_after_a_restore_and_after_a_de
     source = people(tmp_path / "people", Ann=[picture(Person(1))] * 2, Bo=[picture(Person(2))])
     assert imported(box, source, "--group", GROUP) == 0
     first = faces(box)
-    monkeypatch.setenv("REGULARS_API_KEY", box.services.tenants.add("second", Profile.CAMERA).api_key)
+    monkeypatch.setenv(
+        "REGULARS_API_KEY", box.services.tenants.add("second", Profile.CAMERA).api_key
+    )
     assert imported(box, source, "--group", GROUP) == 0
     assert capsys.readouterr().out.count("2 people with ") == 2
     with Regulars(box.url, api_key=os.environ["REGULARS_API_KEY"]) as second:
@@ -102,7 +109,12 @@ def test_what_is_added_is_there_in_another_tenant_after_a_restore_and_after_a_de
 def test_who_was_renamed_moved_or_merged_is_in_already(
     box: Box, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    source = people(tmp_path / "people", Ann=[picture(Person(1))], Bo=[picture(Person(2))], Cy=[picture(Person(3))])
+    source = people(
+        tmp_path / "people",
+        Ann=[picture(Person(1))],
+        Bo=[picture(Person(2))],
+        Cy=[picture(Person(3))],
+    )
     assert imported(box, source, "--group", GROUP) == 0
     first = faces(box)
     with box.client() as client:
@@ -126,7 +138,10 @@ def test_people_of_an_import_by_an_earlier_version_are_in_already(
         ann = client.enrol_face(group=GROUP, picture=picture(Person(1, quality=70)), name="Ann")
         client.add_picture(ann.id, picture=picture(Person(1, quality=60)))
     journal = tmp_path / "people.import"
-    journal.write_text('{"import": {"from": "people"}, "secret": "00"}\n{"person": "ab", "sealed": "", "in": true}\n')
+    journal.write_text(
+        '{"import": {"from": "people"}, "secret": "00"}\n{"person": "ab", "sealed": "", "in": '
+        "true}\n"
+    )
     (tmp_path / "staff.import").write_text("a file of somebody's\n")
     assert imported(box, source, "--group", GROUP) == 0
     said = capsys.readouterr().out
@@ -145,7 +160,9 @@ def test_the_same_picture_under_two_names_is_two_people(box: Box, tmp_path: Path
         assert set(faces(box)) == {"Ann", "Bo"}
 
 
-def test_who_is_restricted_does_not_come_in_anew(box: Box, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_who_is_restricted_does_not_come_in_anew(
+    box: Box, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     source = people(tmp_path / "people", Ann=[picture(Person(1, quality=60))])
     assert imported(box, source, "--group", GROUP) == 0
     with box.client() as client:
@@ -159,7 +176,10 @@ def test_who_is_restricted_does_not_come_in_anew(box: Box, tmp_path: Path, capsy
 def test_up_to_a_hundred_pictures_are_kept_and_the_others_not_sent(
     box: Box, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    source = people(tmp_path / "people", Ann=[picture(Person(1, quality=50 + number / 4)) for number in range(103)])
+    source = people(
+        tmp_path / "people",
+        Ann=[picture(Person(1, quality=50 + number / 4)) for number in range(103)],
+    )
     assert imported(box, source, "--group", GROUP) == 0
     qualities = [one.quality for one in pictures_of(box, faces(box)["Ann"])]
     assert (len(qualities), qualities[0]) == (MAX_PICTURES, 75.5)
@@ -178,7 +198,9 @@ def test_refused_pictures_are_listed_with_their_reasons_and_come_once(
     for first in (True, False):
         assert imported(box, source, "--group", GROUP, "--report", str(report)) == 1
         said = capsys.readouterr().out
-        assert ("1 person with 1 picture added" if first else "1 person was in already, with 1 picture") in said
+        assert (
+            "1 person with 1 picture added" if first else "1 person was in already, with 1 picture"
+        ) in said
         assert ", 3 refused" in said
         assert "decoded" in said
         with report.open(encoding="utf-8-sig", newline="") as stream:
@@ -198,7 +220,9 @@ def test_the_end_names_who_has_no_picture_in_and_counts_the_reasons(
 ) -> None:
     long = "Cy " + "x" * 90
     poor = [picture(Person(3, quality=quality)) for quality in (5, 6)]
-    source = people(tmp_path / "people", Ann=[picture(Person(1)), NOBODY], Bo=[NOBODY], **{long: poor})
+    source = people(
+        tmp_path / "people", Ann=[picture(Person(1)), NOBODY], Bo=[NOBODY], **{long: poor}
+    )
     assert imported(box, source, "--group", GROUP) == 1
     said = capsys.readouterr().out.splitlines()
     assert said[0] == "people of whom no picture is in: 2"
@@ -210,7 +234,12 @@ def test_the_end_names_who_has_no_picture_in_and_counts_the_reasons(
     assert not any("5" in line or "6" in line for line in reasons)
     refused = tmp_path / "people.refused.csv"
     assert said[-2] == f"all that was refused, as a table: {refused}"
-    people(source, Ann=[picture(Person(1))] * 2, Bo=[picture(Person(2))], **{long: [picture(Person(3))] * 2})
+    people(
+        source,
+        Ann=[picture(Person(1))] * 2,
+        Bo=[picture(Person(2))],
+        **{long: [picture(Person(3))] * 2},
+    )
     assert imported(box, source, "--group", GROUP) == 0
     assert not refused.exists()
 
@@ -231,7 +260,9 @@ class Stopping(FakeVision):
 def test_ctrl_c_says_how_far_it_came_and_that_it_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    source = people(tmp_path / "people", **{f"p{number:02}": [picture(Person(number))] for number in range(40)})
+    source = people(
+        tmp_path / "people", **{f"p{number:02}": [picture(Person(number))] for number in range(40)}
+    )
     vision = Stopping()
     with serving(tmp_path / "other", vision) as other:
         monkeypatch.setenv("REGULARS_API_KEY", other.key)
@@ -239,10 +270,12 @@ def test_ctrl_c_says_how_far_it_came_and_that_it_goes_on(
         stopping, stopped, _ = capsys.readouterr().err.splitlines()
         assert "are finished first" in stopping
         found = re.fullmatch(
-            r"stopped: (\d+) of 40 people are in, as far as it looked; nothing is lost, and the same .* goes on",
+            r"stopped: (\d+) of 40 people are in, as far as it looked; nothing is lost, and the "
+            r"same .* goes on",
             stopped,
         )
-        # Those whose enrolment was acknowledged: on a busy machine an answer may be lost, though not its face.
+        # Those whose enrolment was acknowledged: on a busy machine an answer may be lost, though
+        # not its face.
         assert 0 < int(found[1]) <= len(faces(other)) < 40
         vision.looks = 0
         assert imported(other, source, "--group", GROUP, "--dry-run") == 130
@@ -269,7 +302,9 @@ class Restored(FakeVision):
 def test_a_restore_meanwhile_stops_it_and_the_same_command_asks_anew_who_is_in(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    source = people(tmp_path / "people", **{f"p{number:02}": [picture(Person(number))] for number in range(20)})
+    source = people(
+        tmp_path / "people", **{f"p{number:02}": [picture(Person(number))] for number in range(20)}
+    )
     vision = Restored()
     with serving(tmp_path / "other", vision) as other:
         monkeypatch.setenv("REGULARS_API_KEY", other.key)
@@ -288,7 +323,9 @@ def test_a_restore_meanwhile_stops_it_and_the_same_command_asks_anew_who_is_in(
         assert f"{in_before} people were in already" in said
 
 
-def test_without_a_terminal_a_line_a_minute_says_how_far_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+def test_without_a_terminal_a_line_a_minute_says_how_far_it_is(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     times = iter([0.0, 59.0, 60.0, 60.0, 61.0, 150.0, 150.0])
     with show_progress(1000, lambda: next(times)) as told:
         for _ in range(4):
@@ -297,7 +334,9 @@ def test_without_a_terminal_a_line_a_minute_says_how_far_it_is(capsys: pytest.Ca
 
 
 @pytest.mark.parametrize("bad", [NOBODY, b"no picture", b"RIFF....WEBP but broken"])
-def test_a_picture_in_the_place_of_a_refused_one_is_tried(box: Box, tmp_path: Path, bad: bytes) -> None:
+def test_a_picture_in_the_place_of_a_refused_one_is_tried(
+    box: Box, tmp_path: Path, bad: bytes
+) -> None:
     source = people(tmp_path / "people", Ann=[bad])
     assert imported(box, source, "--group", GROUP) == 1
     people(source, Ann=[picture(Person(1))])
@@ -308,15 +347,20 @@ def test_a_picture_in_the_place_of_a_refused_one_is_tried(box: Box, tmp_path: Pa
 def test_who_was_deleted_comes_in_again_on_the_same_day(box: Box, tmp_path: Path) -> None:
     (tmp_path / "ann.jpg").write_bytes(picture(Person(1)))
     (tmp_path / "staff.csv").write_text(f"path,name,id,group\nann.jpg,Ann,77,{GROUP}\n")
-    for asked in ((), ("--if-erased", "enrol")):  # the setting `deletes_erase` made an erasure of it
+    # the setting `deletes_erase` made an erasure of it
+    for asked in ((), ("--if-erased", "enrol")):
         assert imported(box, tmp_path / "staff.csv", *asked) == 0
         assert faces(box)["Ann"].id == "77"
         with box.client() as client:
             client.delete_face("77")
 
 
-def test_a_dry_run_reports_and_changes_nothing(box: Box, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    source = people(tmp_path / "people", Ann=[picture(Person(1)), NOBODY], Bo=[picture(Person(2, quality=5))])
+def test_a_dry_run_reports_and_changes_nothing(
+    box: Box, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = people(
+        tmp_path / "people", Ann=[picture(Person(1)), NOBODY], Bo=[picture(Person(2, quality=5))]
+    )
     before = state(box)
     assert imported(box, source, "--group", GROUP, "--dry-run") == 1
     said = capsys.readouterr().out
@@ -327,9 +371,15 @@ def test_a_dry_run_reports_and_changes_nothing(box: Box, tmp_path: Path, capsys:
     assert [path.name for path in tmp_path.iterdir() if "import" in path.name] == []
 
 
-def test_people_who_are_known_may_be_refused(box: Box, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert imported(box, people(tmp_path / "first", Ann=[picture(Person(1))]), "--group", GROUP) == 0
-    again = people(tmp_path / "again", Anna=[picture(Person(1, quality=70)), picture(Person(1, quality=71))])
+def test_people_who_are_known_may_be_refused(
+    box: Box, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert (
+        imported(box, people(tmp_path / "first", Ann=[picture(Person(1))]), "--group", GROUP) == 0
+    )
+    again = people(
+        tmp_path / "again", Anna=[picture(Person(1, quality=70)), picture(Person(1, quality=71))]
+    )
     assert imported(box, again, "--group", GROUP, "--if-known", "refuse") == 1
     assert "2 refused" in capsys.readouterr().out
     assert set(faces(box)) == {"Ann"}
@@ -355,7 +405,8 @@ def test_people_who_were_erased_are_refused_unless_the_command_says_so(
 def test_a_service_that_cannot_refuse_the_erased_is_told_before_anybody_comes_in(
     box: Box, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """An older one would refuse each person for a member that it does not know, and each would be noted."""
+    """An older one would refuse each person for a member that it does not know, and each would be
+    noted."""
     source = people(tmp_path / "people", Ann=[picture(Person(1))])
     with box.client() as client:
         session = to_builtins(client.get_session())
@@ -372,9 +423,13 @@ def test_a_service_that_cannot_refuse_the_erased_is_told_before_anybody_comes_in
 def test_people_who_look_like_somebody_in_the_book_come_in_and_are_named(
     box: Box, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert imported(box, people(tmp_path / "first", Ann=[picture(Person(1))]), "--group", GROUP) == 0
+    assert (
+        imported(box, people(tmp_path / "first", Ann=[picture(Person(1))]), "--group", GROUP) == 0
+    )
     assert "look like" not in capsys.readouterr().out
-    again = people(tmp_path / "again", Anna=[picture(Person(1, quality=70))], Bo=[picture(Person(2))])
+    again = people(
+        tmp_path / "again", Anna=[picture(Person(1, quality=70))], Bo=[picture(Person(2))]
+    )
     assert imported(box, again, "--group", GROUP) == 0
     said = capsys.readouterr().out
     assert "people who look like somebody in the book (merge them if they are one): 1\n" in said
@@ -387,7 +442,12 @@ def test_a_stranger_whom_an_import_names_is_no_likeness(
 ) -> None:
     with box.client() as client:
         client.enrol_face(group="stranger", picture=picture(Person(1)))
-    assert imported(box, people(tmp_path / "first", Ann=[picture(Person(1, quality=70))]), "--group", GROUP) == 0
+    assert (
+        imported(
+            box, people(tmp_path / "first", Ann=[picture(Person(1, quality=70))]), "--group", GROUP
+        )
+        == 0
+    )
     assert "look like" not in capsys.readouterr().out
     assert set(faces(box)) == {"Ann"}
 
@@ -396,7 +456,10 @@ def test_a_report_that_could_not_be_written_is_told_before_anybody_comes_in(
     box: Box, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     source = people(tmp_path / "people", Ann=[picture(Person(1))])
-    assert imported(box, source, "--group", GROUP, "--report", str(tmp_path / "none" / "refused.csv")) == 1
+    assert (
+        imported(box, source, "--group", GROUP, "--report", str(tmp_path / "none" / "refused.csv"))
+        == 1
+    )
     assert f"there is no folder {tmp_path / 'none'} for --report" in capsys.readouterr().err
     assert faces(box) == {}
 
@@ -417,10 +480,15 @@ def test_a_table_says_ids_ages_labels_and_attributes(box: Box, tmp_path: Path) -
 
 
 @pytest.mark.parametrize(
-    ("options", "says"), [((), "name one with --group"), (("--group", GROUP, "--tenant", "shop"), "--tenant goes with")]
+    ("options", "says"),
+    [((), "name one with --group"), (("--group", GROUP, "--tenant", "shop"), "--tenant goes with")],
 )
 def test_what_is_missing_is_said(
-    box: Box, tmp_path: Path, options: tuple[str, ...], says: str, capsys: pytest.CaptureFixture[str]
+    box: Box,
+    tmp_path: Path,
+    options: tuple[str, ...],
+    says: str,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     assert imported(box, people(tmp_path / "people", Ann=[picture(Person(1))]), *options) == 2
     assert says in capsys.readouterr().err

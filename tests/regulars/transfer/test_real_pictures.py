@@ -1,4 +1,5 @@
-"""Real pictures with the real models: in from a folder, out into a file, and from that into another folder."""
+"""Real pictures with the real models: in from a folder, out into a file, and from that into another
+folder."""
 
 import io
 import json
@@ -56,7 +57,9 @@ def test_an_export_of_an_import_of_an_export_is_the_same(
     assert main(["import", str(first), *other]) == 0
     assert main(["export", str(second), *other]) == 0
     faces = lines(first, "faces.jsonl")
-    assert sorted(face["name"] for face in faces) == [f"person {number}" for number in range(len(PAIRS))]
+    assert sorted(face["name"] for face in faces) == [
+        f"person {number}" for number in range(len(PAIRS))
+    ]
     assert all(face["pictures"] for face in faces)
     assert lines(second, "faces.jsonl") == faces
     assert lines(second, "groups.jsonl") == lines(first, "groups.jsonl")

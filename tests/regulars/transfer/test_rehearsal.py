@@ -1,4 +1,5 @@
-"""A dry run judges by the rules of an enrolment: its sums are those of the import, or it says what only that finds."""
+"""A dry run judges by the rules of an enrolment: its sums are those of the import, or it says what
+only that finds."""
 
 import re
 from collections.abc import Collection
@@ -33,14 +34,20 @@ FOLDERS: dict[str, dict[str, list[bytes]]] = {
     "too poor": {"Ann": [one(1, 5.0)], "Bo": [one(2), one(2, 5.0)]},
     "no picture": {"Ann": [b"no picture"], "Bo": [one(2), b"nor this"]},
     "the same twice": {"Ann": [one(1), one(1)], "Bo": [one(2)]},
-    "all at once": {"Ann": [two(1, 3), one(1), one(4, 60.0), NOBODY], "Bo": [one(2, 5.0)], "Cy": [one(5), two(5, 6)]},
+    "all at once": {
+        "Ann": [two(1, 3), one(1), one(4, 60.0), NOBODY],
+        "Bo": [one(2, 5.0)],
+        "Cy": [one(5), two(5, 6)],
+    },
 }
 HOW = ["--group", "VIP", "--if-erased", "enrol"]
 """One folder's people are deleted before the next one comes."""
 SUMS = re.compile(r"(\d+ \w+ with \d+ \w+) (?:would be )?added, (.*)")
 
 
-@pytest.mark.parametrize("asked", [FOLDERS.keys(), {"all at once"}], ids=["as at first", "where consent is asked for"])
+@pytest.mark.parametrize(
+    "asked", [FOLDERS.keys(), {"all at once"}], ids=["as at first", "where consent is asked for"]
+)
 def test_the_sums_of_a_dry_run_are_those_of_the_run(
     box: Box,
     tmp_path: Path,

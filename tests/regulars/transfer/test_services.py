@@ -63,13 +63,29 @@ def people(source: Source) -> dict[str, list[str]]:
 
 
 def test_the_subjects_of_compreface_come_in_and_who_has_no_picture_is_named(
-    box: Box, tmp_path: Path, key_file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    box: Box,
+    tmp_path: Path,
+    key_file: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("REGULARS_API_KEY", box.key)
     with answering(COMPREFACE) as url:
-        command = ["import", url, "--from", "compreface", "--from-key-file", str(key_file), "--group", "regular"]
-        for added in ("2 people with 2 pictures added", "0 people with 0 pictures added, 2 people were in already"):
+        command = [
+            "import",
+            url,
+            "--from",
+            "compreface",
+            "--from-key-file",
+            str(key_file),
+            "--group",
+            "regular",
+        ]
+        for added in (
+            "2 people with 2 pictures added",
+            "0 people with 0 pictures added, 2 people were in already",
+        ):
             assert main([*command, "--url", box.url]) == 1
             said = capsys.readouterr().out.splitlines()
             assert "  Cy: : no picture of this person was kept" in said
@@ -78,7 +94,9 @@ def test_the_subjects_of_compreface_come_in_and_who_has_no_picture_is_named(
             assert said[-1].endswith(", 1 refused")
     with box.client() as client:
         assert {face.name for face in client.list_faces()} == {"Ann Lee", "Bo/Chen"}
-    assert [path.name for path in tmp_path.glob("http-*")] == [f"http-127.0.0.1-{url.rpartition(':')[2]}.refused.csv"]
+    assert [path.name for path in tmp_path.glob("http-*")] == [
+        f"http-127.0.0.1-{url.rpartition(':')[2]}.refused.csv"
+    ]
 
 
 def test_the_people_of_immich_who_have_a_name(key_file: Path) -> None:
@@ -112,7 +130,11 @@ def test_a_service_that_gives_the_same_page_for_ever_comes_to_an_end(key_file: P
         (COMPREFACE, "another", "answers 401, .*: check the address and --from-key-file"),
         ({}, KEY, "is not in the form that was asked for"),
         ({"/api/v1/recognition/subjects": b"<html>"}, KEY, "is not in the form that was asked for"),
-        ({"/api/v1/recognition/subjects": {"names": []}}, KEY, "is no compreface: its answer has another form"),
+        (
+            {"/api/v1/recognition/subjects": {"names": []}},
+            KEY,
+            "is no compreface: its answer has another form",
+        ),
     ],
 )
 def test_a_service_that_is_another_or_refuses_is_told(
@@ -140,7 +162,9 @@ def test_a_service_that_is_away_or_a_key_that_others_may_read_is_told(key_file: 
         ["people", "--collection", "staff"],
     ],
 )
-def test_a_service_needs_its_url_its_kind_and_its_key(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_service_needs_its_url_its_kind_and_its_key(
+    command: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["import", *command, "--group", "regular"]) == 2
     assert "--from" in (said := capsys.readouterr().err) or "s3://BUCKET/PREFIX" in said
 
@@ -153,7 +177,13 @@ def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     with mock_aws():
         s3 = boto3.client("s3")
         s3.create_bucket(Bucket="photos")
-        for key in ("people/Ann Lee/1.jpg", "people/Ann Lee/2.png", "people/bo_1.jpg", "people/notes.txt", "x/y.jpg"):
+        for key in (
+            "people/Ann Lee/1.jpg",
+            "people/Ann Lee/2.png",
+            "people/bo_1.jpg",
+            "people/notes.txt",
+            "x/y.jpg",
+        ):
             s3.put_object(Bucket="photos", Key=key, Body=key.encode())
         yield
 
@@ -174,7 +204,10 @@ def test_pictures_in_s3_are_a_folder_a_person() -> None:
 
 def test_a_collection_says_by_user_or_external_image_id_who_is_on_the_pictures() -> None:
     """Faces as ListFaces answers them in Amazon's documentation."""
-    keys = [PurePosixPath(key) for key in ("p/ann-1.jpg", "p/ann-2.jpg", "p/Bo/1.jpg", "p/Bo/2.jpg", "p/x.png")]
+    keys = [
+        PurePosixPath(key)
+        for key in ("p/ann-1.jpg", "p/ann-2.jpg", "p/Bo/1.jpg", "p/Bo/2.jpg", "p/x.png")
+    ]
     faces = [
         {"FaceId": "f1", "ImageId": "i1", "ExternalImageId": "ann-1.jpg", "UserId": "ann"},
         {"FaceId": "f2", "ImageId": "i2", "ExternalImageId": "ann-2", "UserId": "ann"},

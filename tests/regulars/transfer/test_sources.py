@@ -22,28 +22,44 @@ def people(source: Source) -> dict[str, list[str]]:
 
 def test_a_folder_a_person(tmp_path: Path) -> None:
     source = sources.read_folder(
-        pictures(tmp_path, "Ann Lee/b.JPG", "Ann Lee/a.png", "Bo/x.webp", "Bo/notes.txt", "Cy/no.txt")
+        pictures(
+            tmp_path, "Ann Lee/b.JPG", "Ann Lee/a.png", "Bo/x.webp", "Bo/notes.txt", "Cy/no.txt"
+        )
     )
     assert people(source) == {"Ann Lee": ["Ann Lee/a.png", "Ann Lee/b.JPG"], "Bo": ["Bo/x.webp"]}
     assert source.people[0].photos[0].read() == b"Ann Lee/a.png"
 
 
-def test_pictures_beside_each_other_are_named_by_what_comes_before_the_last_underscore(tmp_path: Path) -> None:
-    source = sources.read_folder(pictures(tmp_path, "ann_lee_1.jpg", "ann_lee_2.jpg", "bo.jpg", "README.md"))
+def test_pictures_beside_each_other_are_named_by_what_comes_before_the_last_underscore(
+    tmp_path: Path,
+) -> None:
+    source = sources.read_folder(
+        pictures(tmp_path, "ann_lee_1.jpg", "ann_lee_2.jpg", "bo.jpg", "README.md")
+    )
     assert people(source) == {"ann_lee": ["ann_lee_1.jpg", "ann_lee_2.jpg"], "bo": ["bo.jpg"]}
 
 
 def test_pictures_beside_the_folders_are_nobodys_and_are_counted(tmp_path: Path) -> None:
-    source = sources.read_folder(pictures(tmp_path, "Ann/1.jpg", "IMG_1.jpg", "IMG_2.HEIC", "notes.txt"))
+    source = sources.read_folder(
+        pictures(tmp_path, "Ann/1.jpg", "IMG_1.jpg", "IMG_2.HEIC", "notes.txt")
+    )
     assert people(source) == {"Ann": ["Ann/1.jpg"]}
-    assert source.about == f"{tmp_path}, a folder a person, without the 2 pictures beside the folders or deeper"
+    assert (
+        source.about
+        == f"{tmp_path}, a folder a person, without the 2 pictures beside the folders or deeper"
+    )
 
 
 def test_pictures_in_deeper_folders_are_nobodys_and_are_counted(tmp_path: Path) -> None:
     hidden = ("Ann/.thumbnails/1.jpg", ".cache/Ann/1/1.jpg")
-    source = sources.read_folder(pictures(tmp_path, "Ann/1.jpg", "staff/Bo/1.jpg", "staff/2026/Cy/1.jpg", *hidden))
+    source = sources.read_folder(
+        pictures(tmp_path, "Ann/1.jpg", "staff/Bo/1.jpg", "staff/2026/Cy/1.jpg", *hidden)
+    )
     assert people(source) == {"Ann": ["Ann/1.jpg"]}
-    assert source.about == f"{tmp_path}, a folder a person, without the 2 pictures beside the folders or deeper"
+    assert (
+        source.about
+        == f"{tmp_path}, a folder a person, without the 2 pictures beside the folders or deeper"
+    )
 
 
 def test_names_that_are_no_utf8_are_shown_with_their_bytes(tmp_path: Path) -> None:
@@ -58,7 +74,12 @@ def test_names_that_are_no_utf8_are_shown_with_their_bytes(tmp_path: Path) -> No
 @pytest.mark.parametrize("place", ["", "clips/faces"])
 def test_the_faces_of_frigate_without_those_that_nobody_named(tmp_path: Path, place: str) -> None:
     inside = "clips/faces"
-    pictures(tmp_path, f"{inside}/ann/1.webp", f"{inside}/train/17-0.9-unknown.webp", "recordings/x/1.jpg")
+    pictures(
+        tmp_path,
+        f"{inside}/ann/1.webp",
+        f"{inside}/train/17-0.9-unknown.webp",
+        "recordings/x/1.jpg",
+    )
     assert people(sources.read_folder(tmp_path / place)) == {"ann": ["ann/1.webp"]}
 
 
@@ -69,7 +90,9 @@ def test_the_faces_of_double_take(tmp_path: Path) -> None:
 
 def test_a_folder_without_pictures_is_refused(tmp_path: Path) -> None:
     pictures(tmp_path, "notes.txt", "deep/er/a.jpg")
-    with pytest.raises(NoPictures, match="nor has a folder right in it: name a folder that has one for each person"):
+    with pytest.raises(
+        NoPictures, match="nor has a folder right in it: name a folder that has one for each person"
+    ):
         sources.read_folder(tmp_path)
 
 
@@ -106,8 +129,13 @@ def test_a_table_says_everything_of_a_person_once_or_in_each_line(tmp_path: Path
 
 def test_people_of_one_name_in_two_groups_are_two(tmp_path: Path) -> None:
     pictures(tmp_path, "1.jpg")
-    source = sources.read_table(table(tmp_path, "path,name,group", "1.jpg,Ann,VIP", "1.jpg,Ann,Staff", "1.jpg,Ann,VIP"))
-    assert [(person.group, len(person.photos)) for person in source.people] == [("VIP", 2), ("Staff", 1)]
+    source = sources.read_table(
+        table(tmp_path, "path,name,group", "1.jpg,Ann,VIP", "1.jpg,Ann,Staff", "1.jpg,Ann,VIP")
+    )
+    assert [(person.group, len(person.photos)) for person in source.people] == [
+        ("VIP", 2),
+        ("Staff", 1),
+    ]
     assert len({person.key for person in source.people}) == 2
 
 
@@ -120,19 +148,27 @@ def test_people_of_one_name_in_two_groups_are_two(tmp_path: Path) -> None:
         (["path,name", "2.jpg,Ann"], "line 2 .* no picture '2.jpg'"),
         (["path,name", f"{'1' * 300}.jpg,Ann"], "line 2 .* no picture '1+.jpg'"),
         (["path,name", ",Ann"], "line 2 .* no picture ''"),
-        (["path,name,age", "1.jpg,Ann,34", "1.jpg,Ann,35"], "line 3 .* age '35', a line before '34'"),
+        (
+            ["path,name,age", "1.jpg,Ann,34", "1.jpg,Ann,35"],
+            "line 3 .* age '35', a line before '34'",
+        ),
         (["path,name,age", "1.jpg,Ann,old"], "age 'old': an age is a whole number"),
         (
             ["path,name,age", "2.jpg,Ann,old", "1.jpg,Bo", "1.jpg,Cy,x"],
             "line 2 .*; line 2 .*'old'.*; line 3 .*; line 4",
         ),
-        (["path,name", *(f"{n}.jpg,Ann" for n in range(2, 32))], "line 21 .* '21.jpg'; and 10 more$"),
+        (
+            ["path,name", *(f"{n}.jpg,Ann" for n in range(2, 32))],
+            "line 21 .* '21.jpg'; and 10 more$",
+        ),
         (["photos,who", "1.jpg,Ann"], "no column `path`: .* says 'photos,who'"),
         (["path,name", '1.jpg,"Ann'], "no table"),
         ([""], "no column `path`"),
     ],
 )
-def test_a_table_that_cannot_be_read_is_refused_with_its_line(tmp_path: Path, lines: list[str], says: str) -> None:
+def test_a_table_that_cannot_be_read_is_refused_with_its_line(
+    tmp_path: Path, lines: list[str], says: str
+) -> None:
     pictures(tmp_path, "1.jpg")
     with pytest.raises(DamagedFile, match=says):
         sources.read_table(table(tmp_path, *lines))
@@ -185,13 +221,19 @@ def test_a_table_names_pictures_below_its_folder_only(tmp_path: Path, path: str)
     (shop / "link.jpg").symlink_to(tmp_path / "own.jpg")
     (shop / "folder").symlink_to(tmp_path)
     with pytest.raises(DamagedFile, match=r"line 3 names .* not below the table's folder"):
-        sources.read_table(table(shop, "path,name", "p/1.jpg,Ann", f"{path.format(outside=tmp_path)},Bo"))
+        sources.read_table(
+            table(shop, "path,name", "p/1.jpg,Ann", f"{path.format(outside=tmp_path)},Bo")
+        )
 
 
-def test_a_table_may_lie_in_a_folder_that_is_a_link_and_name_its_pictures_in_full(tmp_path: Path) -> None:
+def test_a_table_may_lie_in_a_folder_that_is_a_link_and_name_its_pictures_in_full(
+    tmp_path: Path,
+) -> None:
     pictures(tmp_path / "shop", "p/1.jpg")
     (tmp_path / "link").symlink_to(tmp_path / "shop")
-    source = sources.read_table(table(tmp_path / "link", "path,name", f"{tmp_path}/shop/p/1.jpg,Ann", "p/./1.jpg,Ann"))
+    source = sources.read_table(
+        table(tmp_path / "link", "path,name", f"{tmp_path}/shop/p/1.jpg,Ann", "p/./1.jpg,Ann")
+    )
     assert [person.name for person in source.people] == ["Ann"]
 
 

@@ -1,4 +1,5 @@
-"""DynamoDB when it does not answer as it should: the same call again, and an error that says what to do."""
+"""DynamoDB when it does not answer as it should: the same call again, and an error that says what
+to do."""
 
 from collections.abc import Callable
 from typing import Any
@@ -17,7 +18,17 @@ from msgspec.structs import replace
 from chalicelib.domain.errors import Busy, ConditionFailed, StorageUnavailable
 from chalicelib.storage.aws.items import DynamoItemStore
 from chalicelib.storage.keys import DIRECTORY, MERGES
-from chalicelib.storage.ports import Action, Check, Delete, Put, Update, absent, at_least, equals, exists
+from chalicelib.storage.ports import (
+    Action,
+    Check,
+    Delete,
+    Put,
+    Update,
+    absent,
+    at_least,
+    equals,
+    exists,
+)
 
 LOST = ReadTimeoutError(endpoint_url="https://dynamodb")
 PUT = Put(DIRECTORY, {"tenant": "t", "item": "i"})
@@ -27,7 +38,11 @@ Reply = Exception | dict[str, Any]
 
 
 def failure(code: str, status: int = 400, **more: Any) -> ClientError:
-    response = {"Error": {"Code": code, "Message": code}, "ResponseMetadata": {"HTTPStatusCode": status}, **more}
+    response = {
+        "Error": {"Code": code, "Message": code},
+        "ResponseMetadata": {"HTTPStatusCode": status},
+        **more,
+    }
     return ClientError(response, "TransactWriteItems")  # type: ignore[arg-type]
 
 
@@ -114,7 +129,8 @@ NEW = Put(DIRECTORY, {"tenant": "t", "item": "i", "n": 7}, (absent("free"),))
 
 
 def taken(n: str, repeated: int = 0) -> ClientError:
-    """What DynamoDB answers if there is an item with the number `n`, and the client has repeated the request."""
+    """What DynamoDB answers if there is an item with the number `n`, and the client has repeated
+    the request."""
     there = {"n": {"N": n}, "item": {"S": "i"}, "tenant": {"S": "t"}}
     error = failure("ConditionalCheckFailedException", Item=there)
     error.response["ResponseMetadata"]["RetryAttempts"] = repeated
@@ -129,7 +145,9 @@ def test_an_item_that_is_not_there_yet_is_put_without_a_transaction() -> None:
     assert call["ConditionExpression"] == "attribute_not_exists(#n0)"
 
 
-def test_deletions_without_conditions_are_sent_without_a_transaction_and_all_again_if_an_answer_is_lost() -> None:
+def test_deletions_without_conditions_are_sent_without_a_transaction_and_all_again_if_an_answer_is_lost() -> (
+    None
+):
     client = ScriptedClient({}, LOST, {}, {})
     store(client).transact([Delete(DIRECTORY, ("t", "i")), Delete(DIRECTORY, ("t", "j"))])
     keys = [call["Key"]["item"]["S"] for call in client.calls]
@@ -139,14 +157,20 @@ def test_deletions_without_conditions_are_sent_without_a_transaction_and_all_aga
 
 
 def test_deletions_of_two_tables_are_done_together() -> None:
-    """A merge, and the word that leads to its survivor: if the merge alone were gone, nobody would find the other."""
+    """A merge, and the word that leads to its survivor: if the merge alone were gone, nobody would
+    find the other."""
     client = ScriptedClient({})
     store(client).transact([Delete(DIRECTORY, KEY), Delete(MERGES, KEY)])
-    assert [one["Delete"]["TableName"] for one in client.calls[0]["TransactItems"]] == ["p-directory", "p-merges"]
+    assert [one["Delete"]["TableName"] for one in client.calls[0]["TransactItems"]] == [
+        "p-directory",
+        "p-merges",
+    ]
 
 
 @pytest.mark.parametrize("lost", [LOST, failure("InternalServerError", 500)], ids=repr)
-def test_a_new_item_whose_answer_was_lost_is_stored_if_it_is_found_as_it_was_to_be(lost: Exception) -> None:
+def test_a_new_item_whose_answer_was_lost_is_stored_if_it_is_found_as_it_was_to_be(
+    lost: Exception,
+) -> None:
     client = ScriptedClient(lost, taken("7"))
     store(client).transact([NEW])
     assert client.calls[0] == client.calls[1]
@@ -157,7 +181,9 @@ def test_a_new_item_that_the_client_put_twice_by_itself_is_stored() -> None:
 
 
 @pytest.mark.parametrize(
-    "script", [[taken("7")], [taken("8", repeated=1)], [LOST, taken("8")], [LOST, LOST, taken("8")]], ids=str
+    "script",
+    [[taken("7")], [taken("8", repeated=1)], [LOST, taken("8")], [LOST, LOST, taken("8")]],
+    ids=str,
 )
 def test_a_new_item_in_whose_place_is_that_of_somebody_else_is_refused(script: list[Reply]) -> None:
     with pytest.raises(ConditionFailed) as raised:
@@ -165,22 +191,32 @@ def test_a_new_item_in_whose_place_is_that_of_somebody_else_is_refused(script: l
     assert raised.value.names == {"free"}
 
 
-COUNTED = Update(DIRECTORY, KEY, (exists("it"), at_least("n", 8, "in-quota")), add={"n": -1}, repeatable=True)
+COUNTED = Update(
+    DIRECTORY, KEY, (exists("it"), at_least("n", 8, "in-quota")), add={"n": -1}, repeatable=True
+)
 
 
-def test_a_count_that_may_be_too_high_takes_no_transaction_and_is_sent_again_if_its_answer_is_lost() -> None:
+def test_a_count_that_may_be_too_high_takes_no_transaction_and_is_sent_again_if_its_answer_is_lost() -> (
+    None
+):
     client = ScriptedClient(LOST, {})
     store(client).transact([COUNTED])
     assert [call["UpdateExpression"] for call in client.calls] == ["ADD #n1 :v1"] * 2
     assert "ClientRequestToken" not in client.calls[0]
 
 
-NEXT = Update(DIRECTORY, KEY, (equals("n", 7, "same"),), set={"n": 8}, remove=("left",), repeatable=True)
+NEXT = Update(
+    DIRECTORY, KEY, (equals("n", 7, "same"),), set={"n": 8}, remove=("left",), repeatable=True
+)
 """It falsifies its own condition."""
 
 
-@pytest.mark.parametrize("script", [[LOST, taken("8")], [LOST, LOST, taken("8")], [taken("8", repeated=1)]], ids=str)
-def test_a_change_whose_answer_was_lost_is_done_if_its_item_is_as_it_was_to_be(script: list[Reply]) -> None:
+@pytest.mark.parametrize(
+    "script", [[LOST, taken("8")], [LOST, LOST, taken("8")], [taken("8", repeated=1)]], ids=str
+)
+def test_a_change_whose_answer_was_lost_is_done_if_its_item_is_as_it_was_to_be(
+    script: list[Reply],
+) -> None:
     store(ScriptedClient(*script)).transact([NEXT])
 
 
@@ -207,7 +243,9 @@ def test_two_updates_are_a_transaction_though_each_alone_may_be_done_twice() -> 
     assert len(client.calls[0]["TransactItems"]) == 2
 
 
-@pytest.mark.parametrize("script", [[taken("7")], [taken("7", repeated=1)], [LOST, taken("7")]], ids=str)
+@pytest.mark.parametrize(
+    "script", [[taken("7")], [taken("7", repeated=1)], [LOST, taken("7")]], ids=str
+)
 def test_a_count_that_is_refused_names_the_condition_by_the_old_item(script: list[Reply]) -> None:
     with pytest.raises(ConditionFailed) as raised:
         store(ScriptedClient(*script)).transact([COUNTED])
@@ -272,7 +310,11 @@ def test_names_are_exact_by_the_old_item_of_each_action() -> None:
     ]
     old = {"tenant": {"S": "t"}, "item": {"S": "a"}, "n": {"N": "2"}}
     client = ScriptedClient(
-        cancelled({"Code": "ConditionalCheckFailed", "Item": old}, "None", {"Code": "ConditionalCheckFailed"})
+        cancelled(
+            {"Code": "ConditionalCheckFailed", "Item": old},
+            "None",
+            {"Code": "ConditionalCheckFailed"},
+        )
     )
     with pytest.raises(ConditionFailed) as raised:
         store(client).transact(actions)
@@ -280,20 +322,26 @@ def test_names_are_exact_by_the_old_item_of_each_action() -> None:
 
 
 def test_a_conflict_beside_a_failed_condition_is_busy() -> None:
-    # What the conflicting action's conditions would have said is not known, so the names would be incomplete.
+    # What the conflicting action's conditions would have said is not known, so the names would be
+    # incomplete.
     client = ScriptedClient(cancelled("ConditionalCheckFailed", "TransactionConflict"))
     with pytest.raises(Busy):
-        store(client).transact([Check(DIRECTORY, KEY, (exists("a"),)), Check(DIRECTORY, ("t", "j"), (exists("b"),))])
+        store(client).transact(
+            [Check(DIRECTORY, KEY, (exists("a"),)), Check(DIRECTORY, ("t", "j"), (exists("b"),))]
+        )
 
 
 def test_a_failed_condition_that_seems_to_hold_names_them_all() -> None:
-    client = ScriptedClient(cancelled({"Code": "ConditionalCheckFailed", "Item": {"n": {"N": "9"}}}))
+    client = ScriptedClient(
+        cancelled({"Code": "ConditionalCheckFailed", "Item": {"n": {"N": "9"}}})
+    )
     with pytest.raises(ConditionFailed) as raised:
         store(client).transact([Check(DIRECTORY, KEY, (exists("a"), at_least("n", 1, "b")))])
     assert raised.value.names == {"a", "b"}
 
 
-# --- reads ------------------------------------------------------------------------------------------------------------
+# --- reads
+# --------------------------------------------------------------------------------------------------
 
 READS: list[Callable[[DynamoItemStore], object]] = [
     lambda items: items.get(DIRECTORY, KEY),
@@ -304,7 +352,9 @@ READS: list[Callable[[DynamoItemStore], object]] = [
 
 @pytest.mark.parametrize("read", READS)
 @pytest.mark.parametrize(
-    ("reply", "expected"), [(LOST, StorageUnavailable), (failure("ThrottlingException"), Busy)], ids=str
+    ("reply", "expected"),
+    [(LOST, StorageUnavailable), (failure("ThrottlingException"), Busy)],
+    ids=str,
 )
 def test_a_read_that_fails_raises_an_error_of_ours(
     read: Callable[[DynamoItemStore], object], reply: Exception, expected: type[Exception]
@@ -315,7 +365,11 @@ def test_a_read_that_fails_raises_an_error_of_ours(
 
 def batch_reply(*sorts: str, unprocessed: tuple[str, ...] = ()) -> dict[str, Any]:
     found = [{"tenant": {"S": "t"}, "item": {"S": sort}} for sort in sorts]
-    pending = {"p-directory": {"Keys": [{"tenant": {"S": "t"}, "item": {"S": sort}} for sort in unprocessed]}}
+    pending = {
+        "p-directory": {
+            "Keys": [{"tenant": {"S": "t"}, "item": {"S": sort}} for sort in unprocessed]
+        }
+    }
     return {"Responses": {"p-directory": found}, "UnprocessedKeys": pending if unprocessed else {}}
 
 
@@ -340,7 +394,9 @@ def test_what_a_restore_puts_is_put_until_nothing_is_left() -> None:
     store(client).put_all(DIRECTORY, [{"tenant": "t", "item": sort} for sort in "ab"])
     assert [len(call["RequestItems"]["p-directory"]) for call in client.calls] == [2, 1]
     with pytest.raises(Busy):
-        store(ScriptedClient(*[{"UnprocessedItems": left}] * 8)).put_all(DIRECTORY, [{"tenant": "t", "item": "b"}])
+        store(ScriptedClient(*[{"UnprocessedItems": left}] * 8)).put_all(
+            DIRECTORY, [{"tenant": "t", "item": "b"}]
+        )
 
 
 def test_every_read_is_consistent_and_a_batch_has_at_most_100_keys() -> None:

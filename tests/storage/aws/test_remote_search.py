@@ -1,4 +1,5 @@
-"""FaceSearch over a function call: the caller gets what the function found, bit for bit, and what it raised."""
+"""FaceSearch over a function call: the caller gets what the function found, bit for bit, and what
+it raised."""
 
 import io
 import json
@@ -6,13 +7,23 @@ from typing import Any
 
 import numpy as np
 import pytest
-from botocore.exceptions import ClientError, ConnectionClosedError, EndpointConnectionError, ReadTimeoutError
+from botocore.exceptions import (
+    ClientError,
+    ConnectionClosedError,
+    EndpointConnectionError,
+    ReadTimeoutError,
+)
 from numpy.typing import NDArray
 
 from chalicelib.domain import errors
 from chalicelib.domain.errors import Busy, InvalidInput, RegularsError, StorageUnavailable
 from chalicelib.domain.model import Candidate
-from chalicelib.domain.rules.decision import ImpostorCurve, OperatingPoint, SearchAnswer, SearchRequest
+from chalicelib.domain.rules.decision import (
+    ImpostorCurve,
+    OperatingPoint,
+    SearchAnswer,
+    SearchRequest,
+)
 from chalicelib.storage.aws.search import VERSION, LambdaSearch, answer_search, make_event
 from tests.support.storage.search import FOUND, FakeSearch
 
@@ -20,7 +31,8 @@ CURVE = ImpostorCurve(((0.1, 0.1 + 0.2), (0.3, 1 / 3e5)), 0.1, 1e-3, 29.55)
 
 
 class FakeLambda:
-    """Runs `answer_search` as Lambda would: JSON in, JSON out, and a raised error told by its class's name."""
+    """Runs `answer_search` as Lambda would: JSON in, JSON out, and a raised error told by its
+    class's name."""
 
     def __init__(self, search: FakeSearch) -> None:
         self.search = search
@@ -37,12 +49,15 @@ class FakeLambda:
 
 
 def _as_lambda_writes(value: Any) -> Any:
-    """Make named tuples objects, as simplejson does, which the runtime interface client writes answers with."""
+    """Make named tuples objects, as simplejson does, which the runtime interface client writes
+    answers with."""
     if isinstance(value, dict):
         return {name: _as_lambda_writes(inner) for name, inner in value.items()}
     if hasattr(value, "_asdict"):
         return _as_lambda_writes(value._asdict())
-    return [_as_lambda_writes(inner) for inner in value] if isinstance(value, list | tuple) else value
+    return (
+        [_as_lambda_writes(inner) for inner in value] if isinstance(value, list | tuple) else value
+    )
 
 
 class ScriptedLambda:
@@ -116,13 +131,19 @@ def test_not_a_number_reaches_the_search_which_refuses_it() -> None:
 
 
 # Of core.errors alone: which errors other modules add depends on what was imported before.
-KINDS = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, RegularsError)]
+KINDS = [
+    kind
+    for kind in vars(errors).values()
+    if isinstance(kind, type) and issubclass(kind, RegularsError)
+]
 
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind is not errors.ConditionFailed])
 def test_an_error_of_ours_arrives_as_itself(kind: type[RegularsError]) -> None:
     with pytest.raises(kind, match="and this is why") as raised:
-        remote(FakeLambda(FakeSearch(kind("and this is why")))).search("t", SearchRequest("m", rows(1)))
+        remote(FakeLambda(FakeSearch(kind("and this is why")))).search(
+            "t", SearchRequest("m", rows(1))
+        )
     assert raised.type is kind
 
 
@@ -150,10 +171,14 @@ def test_any_other_failure_of_the_function_is_unavailable(payload: bytes) -> Non
         remote(ScriptedLambda(error_reply(payload))).search("t", SearchRequest("m", rows(1)))
 
 
-@pytest.mark.parametrize("payload", [b"", b"null", b"{}", b'{"seq": 1, "gallery_size": 1, "candidates": [[["f"]]]}'])
+@pytest.mark.parametrize(
+    "payload", [b"", b"null", b"{}", b'{"seq": 1, "gallery_size": 1, "candidates": [[["f"]]]}']
+)
 def test_what_is_no_search_answer_is_unavailable(payload: bytes) -> None:
     with pytest.raises(StorageUnavailable):
-        remote(ScriptedLambda({"Payload": io.BytesIO(payload)})).search("t", SearchRequest("m", rows(1)))
+        remote(ScriptedLambda({"Payload": io.BytesIO(payload)})).search(
+            "t", SearchRequest("m", rows(1))
+        )
 
 
 @pytest.mark.parametrize(
@@ -162,12 +187,17 @@ def test_what_is_no_search_answer_is_unavailable(payload: bytes) -> None:
         (EndpointConnectionError(endpoint_url="https://lambda"), StorageUnavailable),
         (ReadTimeoutError(endpoint_url="https://lambda"), StorageUnavailable),
         (ClientError({"Error": {"Code": "ServiceException"}}, "Invoke"), StorageUnavailable),
-        (ClientError({"Error": {"Code": "ResourceNotFoundException"}}, "Invoke"), StorageUnavailable),
+        (
+            ClientError({"Error": {"Code": "ResourceNotFoundException"}}, "Invoke"),
+            StorageUnavailable,
+        ),
         (ClientError({"Error": {"Code": "TooManyRequestsException"}}, "Invoke"), Busy),
     ],
     ids=str,
 )
-def test_a_call_that_fails_is_an_error_of_ours(failure: Exception, expected: type[Exception]) -> None:
+def test_a_call_that_fails_is_an_error_of_ours(
+    failure: Exception, expected: type[Exception]
+) -> None:
     with pytest.raises(expected):
         remote(ScriptedLambda(failure)).search("t", SearchRequest("m", rows(1)))
 
@@ -230,7 +260,9 @@ def test_what_a_later_sender_adds_under_the_same_version_is_passed_over() -> Non
     assert told(search.asked[1]) == told(asked)
 
 
-def test_an_answer_of_an_earlier_function_has_defaults_and_what_a_later_one_adds_is_passed_over() -> None:
+def test_an_answer_of_an_earlier_function_has_defaults_and_what_a_later_one_adds_is_passed_over() -> (
+    None
+):
     least = {"seq": 5, "gallery_size": 2, "candidates": [[["f", "g", 0.5]]], "hint": 1}
     reply = {"Payload": io.BytesIO(json.dumps(least).encode())}
     found = remote(ScriptedLambda(reply)).search("t", SearchRequest("m", rows(1)))
@@ -245,7 +277,9 @@ def test_an_answer_of_a_version_that_the_caller_does_not_know_is_to_be_asked_for
         )
 
 
-def test_a_connection_that_was_closed_meanwhile_is_made_anew_and_a_late_answer_not_waited_for_twice() -> None:
+def test_a_connection_that_was_closed_meanwhile_is_made_anew_and_a_late_answer_not_waited_for_twice() -> (
+    None
+):
     class Counting(FakeLambda):
         failure: Exception = ConnectionClosedError(endpoint_url="https://lambda")
         calls = 0

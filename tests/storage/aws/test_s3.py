@@ -1,4 +1,5 @@
-"""S3 when it does not answer as it should, and objects of others' buckets, read by version and up to a size."""
+"""S3 when it does not answer as it should, and objects of others' buckets, read by version and up
+to a size."""
 
 import io
 import logging
@@ -8,7 +9,12 @@ from typing import Any
 
 import boto3
 import pytest
-from botocore.exceptions import ClientError, EndpointConnectionError, NoCredentialsError, ReadTimeoutError
+from botocore.exceptions import (
+    ClientError,
+    EndpointConnectionError,
+    NoCredentialsError,
+    ReadTimeoutError,
+)
 from botocore.response import StreamingBody
 from moto import mock_aws
 
@@ -95,9 +101,12 @@ def test_a_body_that_breaks_off_is_unavailable() -> None:
 
 
 @pytest.mark.parametrize(
-    ("retries", "held", "stored"), [(0, b"mine", False), (1, b"mine", True), (1, b"another's", False)]
+    ("retries", "held", "stored"),
+    [(0, b"mine", False), (1, b"mine", True), (1, b"another's", False)],
 )
-def test_a_retried_put_that_meets_its_own_first_attempt_has_stored(retries: int, held: bytes, stored: bool) -> None:
+def test_a_retried_put_that_meets_its_own_first_attempt_has_stored(
+    retries: int, held: bytes, stored: bool
+) -> None:
     blobs = store(failure("PreconditionFailed", retries), io.BytesIO(held))
     assert blobs.put_if_absent("k", b"mine", "image/jpeg") is stored
 
@@ -108,7 +117,11 @@ KEY = "staff/\u00e4nn +1%2f.jpg"
 @pytest.fixture(scope="module")
 def s3() -> Iterator[Any]:
     with mock_aws():
-        client = boto3.client("s3", region_name="eu-central-1", config=make_client_config("s3", WAIT_S, of_others=True))
+        client = boto3.client(
+            "s3",
+            region_name="eu-central-1",
+            config=make_client_config("s3", WAIT_S, of_others=True),
+        )
         where: Any = {"LocationConstraint": "eu-central-1"}
         client.create_bucket(Bucket="photos", CreateBucketConfiguration=where)
         client.put_bucket_versioning(Bucket="photos", VersioningConfiguration={"Status": "Enabled"})
@@ -143,7 +156,9 @@ def test_an_object_may_be_as_large_as_was_asked_for_and_no_larger(s3: Any) -> No
         ("photos", "\u0000", None),
     ],
 )
-def test_what_is_not_there_or_can_not_be_is_nothing(s3: Any, bucket: str, key: str, version: str | None) -> None:
+def test_what_is_not_there_or_can_not_be_is_nothing(
+    s3: Any, bucket: str, key: str, version: str | None
+) -> None:
     s3.put_object(Bucket="photos", Key="a", Body=b"a")
     assert S3Objects(s3).read_object(bucket, key, version, 10) is None
 
@@ -188,7 +203,9 @@ def test_others_buckets_have_the_addresses_that_the_environment_says() -> None:
     assert make_client_config("s3").s3 is not None
 
 
-def test_the_heads_of_the_audit_go_to_a_bucket_with_object_lock_and_stay(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_heads_of_the_audit_go_to_a_bucket_with_object_lock_and_stay(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     with mock_aws():
         s3 = boto3.client("s3", region_name="us-east-1")

@@ -1,4 +1,5 @@
-"""The URLs that let a camera put one picture into S3: what is signed, and that the signature is S3's."""
+"""The URLs that let a camera put one picture into S3: what is signed, and that the signature is
+S3's."""
 
 import base64
 import hashlib
@@ -40,12 +41,15 @@ def parts(url: str) -> tuple[str, str, dict[str, str]]:
 
 
 def signature_by_the_book(method: str, url: str, headers: Mapping[str, str]) -> str:
-    """Version 4 as the S3 API reference has it under "Authenticating requests: using query parameters"."""
+    """Version 4 as the S3 API reference has it under "Authenticating requests: using query
+    parameters"."""
     host, path, query = parts(url)
     query.pop("X-Amz-Signature")
     sent = {"host": host, **{name.lower(): value for name, value in headers.items()}}
     names = query["X-Amz-SignedHeaders"].split(";")
-    canonical_query = "&".join(f"{quote(k, safe='-_.~')}={quote(v, safe='-_.~')}" for k, v in sorted(query.items()))
+    canonical_query = "&".join(
+        f"{quote(k, safe='-_.~')}={quote(v, safe='-_.~')}" for k, v in sorted(query.items())
+    )
     canonical = "\n".join(
         [
             method,
@@ -70,7 +74,10 @@ def signature_by_the_book(method: str, url: str, headers: Mapping[str, str]) -> 
 def test_length_type_condition_and_checksum_are_signed_headers(region: str) -> None:
     request = store(region).presigned_put(KEY, UPLOAD, 900)
     _, _, query = parts(request.url)
-    assert query["X-Amz-SignedHeaders"] == "content-length;content-type;host;if-none-match;x-amz-checksum-sha256"
+    assert (
+        query["X-Amz-SignedHeaders"]
+        == "content-length;content-type;host;if-none-match;x-amz-checksum-sha256"
+    )
     assert request.method == "PUT"
     assert request.headers == {
         "Content-Length": str(len(PICTURE)),
@@ -81,7 +88,9 @@ def test_length_type_condition_and_checksum_are_signed_headers(region: str) -> N
 
 
 @pytest.mark.parametrize("region", REGIONS)
-def test_the_query_holds_the_signature_and_nothing_that_s3_would_take_for_a_header(region: str) -> None:
+def test_the_query_holds_the_signature_and_nothing_that_s3_would_take_for_a_header(
+    region: str,
+) -> None:
     _, _, query = parts(store(region).presigned_put(KEY, UPLOAD, 900).url)
     assert set(query) == {
         "X-Amz-Algorithm",
@@ -99,11 +108,15 @@ def test_the_query_holds_the_signature_and_nothing_that_s3_would_take_for_a_head
 def test_the_signature_is_the_one_that_s3_computes(region: str) -> None:
     request = store(region).presigned_put(KEY, UPLOAD, 900)
     url = store(region).signed_get(KEY)
-    assert parts(request.url)[2]["X-Amz-Signature"] == signature_by_the_book("PUT", request.url, request.headers)
+    assert parts(request.url)[2]["X-Amz-Signature"] == signature_by_the_book(
+        "PUT", request.url, request.headers
+    )
     assert parts(url)[2]["X-Amz-Signature"] == signature_by_the_book("GET", url, {})
 
 
-@pytest.mark.parametrize("name", ["Content-Length", "Content-Type", "If-None-Match", "x-amz-checksum-sha256"])
+@pytest.mark.parametrize(
+    "name", ["Content-Length", "Content-Type", "If-None-Match", "x-amz-checksum-sha256"]
+)
 def test_another_value_of_a_signed_header_has_another_signature(name: str) -> None:
     request = store("eu-central-1").presigned_put(KEY, UPLOAD, 900)
     changed = signature_by_the_book("PUT", request.url, {**request.headers, name: "1"})
@@ -128,7 +141,8 @@ def test_the_host_is_the_buckets_own_in_its_region(region: str, host: str) -> No
 @pytest.mark.parametrize("key", [KEY, "shop/faces/a-b_c/0.jpg", "shop/d+or/x~y z%"])
 def test_a_picture_is_signed_as_botocore_signs_it(region: str, key: str) -> None:
     made = store(region)
-    ours, cached = made.signed_get(key), {"ResponseCacheControl": "private, max-age=3600, immutable"}
+    ours = made.signed_get(key)
+    cached = {"ResponseCacheControl": "private, max-age=3600, immutable"}
     theirs = made._client.generate_presigned_url(
         "get_object", Params={"Bucket": "shop-captures", "Key": key, **cached}, ExpiresIn=7200
     )

@@ -51,10 +51,15 @@ def test_tenants_are_spread_evenly() -> None:
 
 
 @pytest.mark.parametrize(
-    ("shops", "held", "functions"), [(50, 80, 8), (500, 80, 1), (1_000, 80, 8), (1_000, 146, 8), (5_000, 146, 8)]
+    ("shops", "held", "functions"),
+    [(50, 80, 8), (500, 80, 1), (1_000, 80, 8), (1_000, 146, 8), (5_000, 146, 8)],
 )
-def test_the_share_that_is_reckoned_with_is_the_one_that_comes(shops: int, held: int, functions: int) -> None:
-    assert find_cold_share(shops, held, functions) == pytest.approx(play(shops, held, functions), abs=0.015)
+def test_the_share_that_is_reckoned_with_is_the_one_that_comes(
+    shops: int, held: int, functions: int
+) -> None:
+    assert find_cold_share(shops, held, functions) == pytest.approx(
+        play(shops, held, functions), abs=0.015
+    )
 
 
 def test_of_a_thousand_shops_of_thirty_thousand_faces_one_search_in_a_hundred_is_cold() -> None:
@@ -67,15 +72,26 @@ def test_of_a_thousand_shops_of_thirty_thousand_faces_one_search_in_a_hundred_is
 def test_what_is_said_to_keep_so_many_galleries_does(galleries: int) -> None:
     memory_mb, disk_mb = find_memory_mb(30_000, galleries), find_disk_mb(30_000, galleries)
     assert count_held(30_000, memory_mb + 1, disk_mb + 1) == galleries
-    assert count_held(30_000, memory_mb + 1, DISK_MB) <= galleries >= count_held(30_000, MEMORY_MB, disk_mb + 1)
+    assert (
+        count_held(30_000, memory_mb + 1, DISK_MB)
+        <= galleries
+        >= count_held(30_000, MEMORY_MB, disk_mb + 1)
+    )
 
 
 def test_a_face_takes_what_the_sizes_of_the_functions_are_reckoned_with() -> None:
-    """If a pack has larger templates, a function keeps fewer galleries: say so in domain/rules/galleries.py."""
+    """If a pack has larger templates, a function keeps fewer galleries: say so in
+    domain/rules/galleries.py."""
     embedding, faces = packs.read_pack().manifest.embedding, 10_000
     vectors = np.random.default_rng(1).standard_normal((faces, embedding.columns), dtype=np.float32)
-    gallery = segment(vectors / np.linalg.norm(vectors, axis=1, keepdims=True), model=embedding.model)
+    gallery = segment(
+        vectors / np.linalg.norm(vectors, axis=1, keepdims=True), model=embedding.model
+    )
     in_memory = (gallery.hot_bytes - gallery.templates.nbytes) / faces
     assert gallery.templates.nbytes / faces == FACE_DISK_BYTES
-    assert in_memory == pytest.approx(FACE_MEMORY_BYTES, rel=0.15), "a rotation weighs more in a small gallery"
-    assert len(encode_segment(gallery)) / faces == pytest.approx(FACE_MEMORY_BYTES + FACE_DISK_BYTES, rel=0.06)
+    assert in_memory == pytest.approx(FACE_MEMORY_BYTES, rel=0.15), (
+        "a rotation weighs more in a small gallery"
+    )
+    assert len(encode_segment(gallery)) / faces == pytest.approx(
+        FACE_MEMORY_BYTES + FACE_DISK_BYTES, rel=0.06
+    )

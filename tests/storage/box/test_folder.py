@@ -81,7 +81,9 @@ def test_an_emptied_folder_goes_with_its_last_object(blobs: FolderBlobStore, roo
     assert [path.name for path in root.iterdir()] == [".temporary"]
 
 
-def test_leftovers_are_not_listed_and_old_ones_go_when_the_store_is_opened(blobs: FolderBlobStore, root: Path) -> None:
+def test_leftovers_are_not_listed_and_old_ones_go_when_the_store_is_opened(
+    blobs: FolderBlobStore, root: Path
+) -> None:
     put(blobs, "a")
     old, young = root / ".temporary" / "old", root / ".temporary" / "young"
     for path in (old, young):

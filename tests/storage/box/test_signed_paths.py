@@ -27,8 +27,14 @@ def parts(path: str) -> tuple[str, str]:
     return unquote(split.path.removeprefix(PREFIX)), split.query
 
 
-SEGMENTS = st.text(st.characters(exclude_characters="\\/", exclude_categories=("Cc", "Cs")), min_size=1, max_size=20)
-KEYS = st.lists(SEGMENTS.filter(lambda part: not part.startswith(".")), min_size=1, max_size=4).map("/".join)
+SEGMENTS = st.text(
+    st.characters(exclude_characters="\\/", exclude_categories=("Cc", "Cs")),
+    min_size=1,
+    max_size=20,
+)
+KEYS = st.lists(SEGMENTS.filter(lambda part: not part.startswith(".")), min_size=1, max_size=4).map(
+    "/".join
+)
 
 
 @given(key=KEYS)
@@ -59,7 +65,9 @@ def test_further_headers_and_inner_spaces_do_not_matter(paths: SignedPaths) -> N
         ("PUT", "t/c/1", {**SENT, "x-amz-acl": "public-read"}),
     ],
 )
-def test_any_other_request_is_refused(paths: SignedPaths, method: str, key: str, sent: dict[str, str]) -> None:
+def test_any_other_request_is_refused(
+    paths: SignedPaths, method: str, key: str, sent: dict[str, str]
+) -> None:
     _, query = parts(paths.sign("PUT", "t/c/1", HEADERS, 900))
     with pytest.raises(WrongCredentials):
         paths.require_signed(method, key, query, sent)

@@ -91,10 +91,14 @@ def test_of_sixteen_that_want_a_key_one_gets_it(sqlite_items: SqliteItemStore) -
 
     in_threads(claim)
     assert sorted(key for key, _ in won) == list(range(30))
-    assert {int(item["item"]): item["by"] for item in sqlite_items.query(DIRECTORY, "t").items} == dict(won)
+    assert {
+        int(item["item"]): item["by"] for item in sqlite_items.query(DIRECTORY, "t").items
+    } == dict(won)
 
 
-def test_another_process_sees_a_commit_at_once(sqlite_path: Path, sqlite_items: SqliteItemStore) -> None:
+def test_another_process_sees_a_commit_at_once(
+    sqlite_path: Path, sqlite_items: SqliteItemStore
+) -> None:
     put_counter(sqlite_items)
     with closing(SqliteItemStore(sqlite_path, TABLES)) as other:
         other.transact([Update(DIRECTORY, COUNTER, (equals("n", 0, "n"),), add={"n": 1})])
@@ -103,7 +107,8 @@ def test_another_process_sees_a_commit_at_once(sqlite_path: Path, sqlite_items: 
         assert counted(other) == 2
 
 
-# --- durability -------------------------------------------------------------------------------------------------------
+# --- durability
+# --------------------------------------------------------------------------------------------------
 
 WRITER = """
 import sys
@@ -146,7 +151,11 @@ def test_what_was_deleted_is_in_no_file_once_the_store_is_wiped(
     sqlite_items.transact([Put(DIRECTORY, {"tenant": "t", "item": "i", "secret": "biometric"})])
     sqlite_items.transact([Delete(DIRECTORY, ("t", "i"))])
     sqlite_items.file.wipe()
-    files = [path for path in sqlite_path.parent.glob("regulars.sqlite*") if b"biometric" in path.read_bytes()]
+    files = [
+        path
+        for path in sqlite_path.parent.glob("regulars.sqlite*")
+        if b"biometric" in path.read_bytes()
+    ]
     assert files == []
 
 
@@ -163,14 +172,21 @@ def test_a_file_is_not_wiped_while_somebody_still_reads_what_was_deleted(sqlite_
             before = sqlite_path.with_name(f"{sqlite_path.name}-wal").stat().st_size
             with pytest.raises(Busy):
                 items.file.scrub()
-            assert sqlite_path.with_name(f"{sqlite_path.name}-wal").stat().st_size == before, "the log does not grow"
+            assert sqlite_path.with_name(f"{sqlite_path.name}-wal").stat().st_size == before, (
+                "the log does not grow"
+            )
             put_counter(items)
         items.file.scrub()
-        assert [path for path in sqlite_path.parent.iterdir() if b"biometric" in path.read_bytes()] == []
+        assert [
+            path for path in sqlite_path.parent.iterdir() if b"biometric" in path.read_bytes()
+        ] == []
 
 
-def test_commits_wait_for_the_disk_but_for_what_becomes_of_a_message(sqlite_items: SqliteItemStore) -> None:
-    """A capture commits once, and is received and deleted besides; all who write wait while one waits for the disk."""
+def test_commits_wait_for_the_disk_but_for_what_becomes_of_a_message(
+    sqlite_items: SqliteItemStore,
+) -> None:
+    """A capture commits once, and is received and deleted besides; all who write wait while one
+    waits for the disk."""
     queue = SqliteQueue(sqlite_items.file, "q", FakeClock())
 
     def pragma(name: str) -> object:
@@ -188,7 +204,8 @@ def test_commits_wait_for_the_disk_but_for_what_becomes_of_a_message(sqlite_item
     assert pragma("synchronous") == normal
 
 
-# --- failures ---------------------------------------------------------------------------------------------------------
+# --- failures
+# --------------------------------------------------------------------------------------------------
 
 
 @contextmanager
@@ -229,7 +246,9 @@ def test_a_full_disk_undoes_the_transaction_and_leaves_the_store_usable(
     sqlite_path: Path, sqlite_items: SqliteItemStore
 ) -> None:
     put_counter(sqlite_items)
-    big = [Put(DIRECTORY, {"tenant": "t", "item": f"big{n}", "v": "x" * 300_000}) for n in range(10)]
+    big = [
+        Put(DIRECTORY, {"tenant": "t", "item": f"big{n}", "v": "x" * 300_000}) for n in range(10)
+    ]
     change = Update(DIRECTORY, COUNTER, (exists("counter"),), add={"n": 1})
     with no_file_larger_than(1_000_000):
         for _ in range(2):
@@ -277,17 +296,22 @@ def test_a_table_that_the_store_was_not_given_is_unavailable(sqlite_items: Sqlit
         sqlite_items.transact([Put(unknown, {"p": "p", "s": "s"})])
 
 
-# --- connections ------------------------------------------------------------------------------------------------------
+# --- connections
+# --------------------------------------------------------------------------------------------------
 
 
 def open_files(path: Path) -> int:
     """How many descriptors of the database file itself this process holds."""
     links = (Path("/proc/self/fd") / name for name in os.listdir("/proc/self/fd"))  # noqa: PTH208 - it changes meanwhile
-    return sum(1 for link in links if link.is_symlink() and os.path.realpath(link) == str(path.resolve()))
+    return sum(
+        1 for link in links if link.is_symlink() and os.path.realpath(link) == str(path.resolve())
+    )
 
 
 @pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="no /proc to count open files in")
-def test_a_thread_takes_its_connection_with_it(sqlite_path: Path, sqlite_items: SqliteItemStore) -> None:
+def test_a_thread_takes_its_connection_with_it(
+    sqlite_path: Path, sqlite_items: SqliteItemStore
+) -> None:
     put_counter(sqlite_items)
     for _ in range(5):
         thread = threading.Thread(target=counted, args=(sqlite_items,))
@@ -329,7 +353,10 @@ def test_a_store_that_nobody_closed_warns_of_nothing(sqlite_path: Path) -> None:
 
 def test_the_file_is_its_owners_only(tmp_path: Path, clock: FakeClock) -> None:
     path = tmp_path / "data" / "regulars.sqlite"
-    with closing(SqliteItemStore(path, TABLES)) as items, closing(SqliteQueue(path, "index", clock)) as queue:
+    with (
+        closing(SqliteItemStore(path, TABLES)) as items,
+        closing(SqliteQueue(path, "index", clock)) as queue,
+    ):
         put_counter(items)
         queue.send("x")
         modes = {file.name: oct(file.stat().st_mode & 0o777) for file in path.parent.iterdir()}

@@ -55,4 +55,7 @@ def test_an_items_largest_index_entry_counts_too() -> None:
     short, long = len("arrival_key" + "a"), len("enrolment_key" + "long")
     assert item_size(FACES, plain) == key
     assert item_size(FACES, {**plain, "arrival_key": "a"}) == 2 * key + 2 * short
-    assert item_size(FACES, {**plain, "arrival_key": "a", "enrolment_key": "long"}) == 2 * key + short + 2 * long
+    assert (
+        item_size(FACES, {**plain, "arrival_key": "a", "enrolment_key": "long"})
+        == 2 * key + short + 2 * long
+    )

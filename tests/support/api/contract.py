@@ -1,4 +1,5 @@
-"""The pages in docs/contract as lists of rules: each rule is quoted by what shows it, and no sentence may be left out.
+"""The pages in docs/contract as lists of rules: each rule is quoted by what shows it, and no
+sentence may be left out.
 
 Tables are read apart: tests compare them with the code, row by row.
 """
@@ -32,7 +33,12 @@ def shown(dialect: str) -> list[str]:
         for node in ast.walk(ast.parse(text))
         if isinstance(node, ast.FunctionDef)
     )
-    marks = (one for function in functions for one in function.decorator_list if "mark.shows(" in ast.unparse(one))
+    marks = (
+        one
+        for function in functions
+        for one in function.decorator_list
+        if "mark.shows(" in ast.unparse(one)
+    )
     said = [[ast.literal_eval(argument) for argument in mark.args] for mark in marks]
     return [quote for page, quote in said if page == dialect]
 
@@ -47,7 +53,9 @@ def section(page: str, heading: str) -> str:
 def tables(text: str) -> list[Table]:
     found: list[Table] = []
     for block in re.findall(r"(?m)(?:^\|.*\n)+", text):
-        head, _, *rows = [[cell.strip() for cell in line.strip("|\n").split("|")] for line in block.splitlines()]
+        head, _, *rows = [
+            [cell.strip() for cell in line.strip("|\n").split("|")] for line in block.splitlines()
+        ]
         found.append([dict(zip(head, row, strict=True)) for row in rows])
     return found
 

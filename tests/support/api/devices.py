@@ -1,4 +1,5 @@
-"""A device that keeps passkeys, as a browser's page talks to it: WebAuthn by hand, so that each part can be wrong."""
+"""A device that keeps passkeys, as a browser's page talks to it: WebAuthn by hand, so that each
+part can be wrong."""
 
 import hashlib
 import json
@@ -29,7 +30,9 @@ def invitation_of(member: dict[str, Any]) -> str:
 
 def ask(v1: V1Client, invitation: str | None = None) -> Reply:
     """A page asks for a challenge."""
-    return v1.with_key(None).send("POST", "/v1/session/challenge", {"invitation": invitation}, headers=BY_HTTPS)
+    return v1.with_key(None).send(
+        "POST", "/v1/session/challenge", {"invitation": invitation}, headers=BY_HTTPS
+    )
 
 
 def asked(v1: V1Client, invitation: str | None = None) -> dict[str, Any]:
@@ -53,7 +56,9 @@ class Device:
     counts: bool = True
     handle: str = ""
     id: bytes = field(default_factory=lambda: secrets.token_bytes(16))
-    key: ec.EllipticCurvePrivateKey = field(default_factory=lambda: ec.generate_private_key(ec.SECP256R1()))
+    key: ec.EllipticCurvePrivateKey = field(
+        default_factory=lambda: ec.generate_private_key(ec.SECP256R1())
+    )
 
     def make(self, asked: dict[str, Any], flags: int = PRESENT | UNLOCKED) -> dict[str, Any]:
         """Make the passkey that a `Challenge` asks for, as v1 is sent it."""
@@ -73,7 +78,9 @@ class Device:
         """Sign in, as v1 is sent it."""
         self.counter += self.counts
         data, client_data = self._data(flags), self._client_data("webauthn.get", asked["challenge"])
-        signature = self.key.sign(data + hashlib.sha256(client_data).digest(), ec.ECDSA(hashes.SHA256()))
+        signature = self.key.sign(
+            data + hashlib.sha256(client_data).digest(), ec.ECDSA(hashes.SHA256())
+        )
         return {
             "id": websafe_encode(self.id),
             "client_data": websafe_encode(client_data),
@@ -91,14 +98,19 @@ class Device:
 
 def device(number: int) -> Device:
     """Make a device that is the same in each process. It counts nothing, as synced passkeys do."""
-    return Device(counts=False, id=bytes([number] * 16), key=ec.derive_private_key(number, ec.SECP256R1()))
+    return Device(
+        counts=False, id=bytes([number] * 16), key=ec.derive_private_key(number, ec.SECP256R1())
+    )
 
 
 def with_passkey(v1: V1Client, name: str, device: Device, password: str) -> tuple[str, str]:
-    """Invite an admin who has a passkey and a password; return the ids of the two, the person's first."""
+    """Invite an admin who has a passkey and a password; return the ids of the two, the person's
+    first."""
     member = v1.done("POST", "/v1/members", {"name": name, "role": "admin"})
     first = invitation_of(member)
     assert sign_in(v1, {"invitation": first, "password": password}).status == 201
     again = invitation_of(v1.done("POST", f"/v1/members/{member['id']}/invitation"))
-    assert sign_in(v1, {"invitation": again, "passkey": device.make(asked(v1, again))}).status == 201
+    assert (
+        sign_in(v1, {"invitation": again, "passkey": device.make(asked(v1, again))}).status == 201
+    )
     return member["id"], websafe_encode(device.id)

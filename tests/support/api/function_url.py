@@ -1,4 +1,5 @@
-"""A function URL in front of a handler: HTTP requests to 127.0.0.1 become events of payload version 2.0.
+"""A function URL in front of a handler: HTTP requests to 127.0.0.1 become events of payload version
+2.0.
 
 https://docs.aws.amazon.com/lambda/latest/dg/urls-invocation.html
 """
@@ -22,14 +23,18 @@ from tests.support.api.rekognition.client import hold
 Handler = Callable[[dict[str, Any]], Mapping[str, Any]]
 
 TEXTS = ("application/json", "application/xml", "application/javascript")
-"""Types besides `text/*` that come as text; a form is base64, and what has no type (ministackorg/ministack 766)."""
+"""Types besides `text/*` that come as text; a form is base64, and what has no type
+(ministackorg/ministack 766)."""
 _LAMBDA_TAKES = 6_291_556
 """Bytes of an event; Lambda itself answers 413 to what is longer."""
 
 
 @contextmanager
 def function_url(handler: Handler) -> Iterator[str]:
-    """Serve until the block ends; gives the URL. One request runs at a time, as in one environment of a function."""
+    """Serve until the block ends; gives the URL.
+
+    One request runs at a time, as in one environment of a function.
+    """
     at_work = threading.Lock()
 
     class Requests(BaseHTTPRequestHandler):
@@ -39,7 +44,9 @@ def function_url(handler: Handler) -> Iterator[str]:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             sent: dict[str, str] = {}
             for name, value in self.headers.items():
-                sent[name.lower()] = f"{sent[name.lower()]},{value}" if name.lower() in sent else value
+                sent[name.lower()] = (
+                    f"{sent[name.lower()]},{value}" if name.lower() in sent else value
+                )
             event = event_of(self.command, self.path, sent, body)
             if len(json.dumps(event)) > _LAMBDA_TAKES:
                 return self._reply(413, {}, '{"Message":null}')
@@ -120,7 +127,11 @@ def rekognition(url: str, credentials: Credentials, **named: Any) -> Any:
 
     def held(operation_model: Any, response_dict: Mapping[str, Any], **_event: Any) -> None:
         if response_dict["status_code"] == 200:
-            hold(json.loads(response_dict["body"]), operation_model.output_shape, operation_model.name)
+            hold(
+                json.loads(response_dict["body"]),
+                operation_model.output_shape,
+                operation_model.name,
+            )
 
     client.meta.events.register("before-parse.rekognition", held)
     return client

@@ -1,11 +1,15 @@
-"""What API Gateway hands to Lambda for an HTTP request (REST API, payload 1.0), and what comes back.
+"""What API Gateway hands to Lambda for an HTTP request (REST API, payload 1.0), and what comes
+back.
 
 `make_event` does what the gateway does, not what is convenient. Its sources:
 
-- events recorded from AWS (localstack/localstack, tests/storage/aws/services/apigateway/test_apigateway_lambda.snapshot.json):
-  paths and their variables stay as they were sent, also with a slash at the end; of a query, values are decoded and a
-  name's last one counts; Authorization and User-Agent are written so, other names as they were sent
-- https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-known-issues.html: `;` parts a query
+- events recorded from AWS (localstack/localstack,
+  tests/storage/aws/services/apigateway/test_apigateway_lambda.snapshot.json): paths and their
+  variables stay as they were sent, also with a slash at the end; of a query, values are decoded and
+  a name's last one counts; Authorization and User-Agent are written so, other names as they were
+  sent
+- https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-known-issues.html: `;`
+  parts a query
 - .../api-gateway-payload-encodings-workflow.html: a body is base64 if its Content-Type is binary
 - localstack/localstack, next_gen/execute_api/header_utils.py: which headers are dropped
 """
@@ -37,7 +41,8 @@ class Reply(Struct, frozen=True):
     body: str
     is_base64: bool = False
     faults: tuple[str, ...] = ()
-    """If the status is 500, the exceptions that were logged, with their places: a failing test shows them."""
+    """If the status is 500, the exceptions that were logged, with their places: a failing test
+    shows them."""
 
     @property
     def data(self) -> bytes:
@@ -59,12 +64,19 @@ class Part(Struct, frozen=True):
 
     def encoded(self) -> bytes:
         named = f'; filename="{self.filename}"' if self.filename is not None else ""
-        lines = [f'Content-Disposition: form-data; name="{self.name}"{named}', *self.headers, "", ""]
+        lines = [
+            f'Content-Disposition: form-data; name="{self.name}"{named}',
+            *self.headers,
+            "",
+            "",
+        ]
         return "\r\n".join(lines).encode() + self.data
 
 
 def multipart(parts: Iterable[Part], *, end: bool = True) -> bytes:
-    opened = b"".join(b"--" + BOUNDARY.encode() + b"\r\n" + part.encoded() + b"\r\n" for part in parts)
+    opened = b"".join(
+        b"--" + BOUNDARY.encode() + b"\r\n" + part.encoded() + b"\r\n" for part in parts
+    )
     return opened + (f"--{BOUNDARY}--\r\n".encode() if end else b"")
 
 
@@ -90,7 +102,10 @@ def send(
     called: str | None = None,
 ) -> Reply:
     """Send a request. `called`: the whole path, if it is not the stage's and `path`."""
-    sent = {**({"Content-Type": content_type} if content_type is not None else {}), **(headers or {})}
+    sent = {
+        **({"Content-Type": content_type} if content_type is not None else {}),
+        **(headers or {}),
+    }
     call = Call(method, path, urlencode(query or {}, doseq=True), tuple(sent.items()), body)
     logged = _Faults()
     logging.getLogger().addHandler(logged)
@@ -102,7 +117,9 @@ def send(
     headers_of = {name.lower(): value for name, value in answer["headers"].items()}
     sent_body = "" if method == "HEAD" else answer["body"]  # as any HTTP server does
     faults = tuple(logged.found) if answer["statusCode"] == 500 else ()
-    return Reply(answer["statusCode"], headers_of, sent_body, bool(answer.get("isBase64Encoded")), faults)
+    return Reply(
+        answer["statusCode"], headers_of, sent_body, bool(answer.get("isBase64Encoded")), faults
+    )
 
 
 class _Faults(logging.Handler):
@@ -144,8 +161,13 @@ def make_event(app: Chalice, call: Call, called: str) -> dict[str, Any]:
     for name, value in parse_qsl(call.query.replace(";", "&"), keep_blank_values=True):
         query.setdefault(name, []).append(value)
     is_base64 = is_binary(app, dict(lower_names(call.headers)).get("content-type", ""))
-    text = base64.b64encode(call.body).decode() if is_base64 else call.body.decode("utf-8", "replace")
-    resource, parameters = Routes(app.routes).match(call.method, normalize_path(call.path)) or (call.path, {})
+    text = (
+        base64.b64encode(call.body).decode() if is_base64 else call.body.decode("utf-8", "replace")
+    )
+    resource, parameters = Routes(app.routes).match(call.method, normalize_path(call.path)) or (
+        call.path,
+        {},
+    )
     return {
         "resource": resource,
         "path": call.path,

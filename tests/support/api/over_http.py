@@ -39,17 +39,29 @@ class Sunmi(Struct, frozen=True):
     connection: Transport
     credentials: Credentials
 
-    def call(self, name: str, parameters: Mapping[str, object], picture: bytes | None = None) -> SunmiReply:
+    def call(
+        self, name: str, parameters: Mapping[str, object], picture: bytes | None = None
+    ) -> SunmiReply:
         """POST to one endpoint. Raises WrongAnswer if the answer is not in the dialect's form."""
         sent = self._sign_parameters(parameters)
         body, content_type = _form(sent) if picture is None else _multipart(sent, picture)
-        reply = self.connection.request("POST", f"/openapi/face/{name}", body, {"Content-Type": content_type})
-        if reply.status != 200 or not isinstance(reply.json, dict) or not isinstance(reply.json.get("code"), int):
+        reply = self.connection.request(
+            "POST", f"/openapi/face/{name}", body, {"Content-Type": content_type}
+        )
+        if (
+            reply.status != 200
+            or not isinstance(reply.json, dict)
+            or not isinstance(reply.json.get("code"), int)
+        ):
             raise WrongAnswer(f"{name} answered HTTP {reply.status}: {reply.json}")
-        return SunmiReply(reply.json["code"], reply.json.get("data") or {}, reply.json.get("msg", ""), reply)
+        return SunmiReply(
+            reply.json["code"], reply.json.get("data") or {}, reply.json.get("msg", ""), reply
+        )
 
     def create_group(self, name: str, capacity: int, description: str = "") -> SunmiReply:
-        return self.call("createGroup", {"name": name, "capacity": capacity, "description": description})
+        return self.call(
+            "createGroup", {"name": name, "capacity": capacity, "description": description}
+        )
 
     def add_face(self, group: str, faceid: str, picture: bytes) -> SunmiReply:
         return self.call("addFace", {"group_name": group, "faceid": faceid}, picture)
@@ -91,7 +103,9 @@ class Icredit(Struct, frozen=True):
     connection: Transport
     credentials: Credentials
 
-    def enrol(self, group: str, picture: bytes, labels: Mapping[str, str] | None = None) -> IcreditReply:
+    def enrol(
+        self, group: str, picture: bytes, labels: Mapping[str, str] | None = None
+    ) -> IcreditReply:
         """Enrol every face of the picture. `labels`: LABLE_A to LABLE_D."""
         return self.manage("0", group, picture, labels or {})
 
@@ -99,12 +113,23 @@ class Icredit(Struct, frozen=True):
         """Search the group for every face of the picture."""
         return self.manage("1", group, picture, {})
 
-    def manage(self, control_type: str, group: str, picture: bytes, more: Mapping[str, str]) -> IcreditReply:
+    def manage(
+        self, control_type: str, group: str, picture: bytes, more: Mapping[str, str]
+    ) -> IcreditReply:
         """POST to `manage`. Raises WrongAnswer if the answer is not in the dialect's form."""
         image = base64.b64encode(picture).decode("ascii")
-        sent = {"CONTROL_TYPE": control_type, "IMAGE_TYPE": "0", "IMAGE": image, "PERSON_GROUP_LABEL": group, **more}
+        sent = {
+            "CONTROL_TYPE": control_type,
+            "IMAGE_TYPE": "0",
+            "IMAGE": image,
+            "PERSON_GROUP_LABEL": group,
+            **more,
+        }
         body, content_type = _form(sent)
-        headers = {"Content-Type": content_type, "Authorization": f"APPCODE {self.credentials.appcode}"}
+        headers = {
+            "Content-Type": content_type,
+            "Authorization": f"APPCODE {self.credentials.appcode}",
+        }
         reply = self.connection.request("POST", "/icredit/face/manage", body, headers)
         answer = reply.json
         if reply.status != 200 or not isinstance(answer, dict) or _STATUS not in answer:

@@ -9,10 +9,21 @@ from chalicelib.api.v1 import routes as v1
 from tests.support.api.samples import SAMPLES, Sample
 
 ROUTES = [
-    *((operation.method, operation.path) for operation in v1.OPERATIONS if operation.role is not None),
-    *(("POST", sunmi.PREFIX + name) for name in [*(endpoint.name for endpoint in sunmi.ENDPOINTS), *sunmi.ALIASES]),
+    *(
+        (operation.method, operation.path)
+        for operation in v1.OPERATIONS
+        if operation.role is not None
+    ),
+    *(
+        ("POST", sunmi.PREFIX + name)
+        for name in [*(endpoint.name for endpoint in sunmi.ENDPOINTS), *sunmi.ALIASES]
+    ),
     *(("POST", icredit.PREFIX + operation.name) for operation in icredit.OPERATIONS),
-    *((one.method, one.path) for one in compreface.OPERATIONS if one.service and "{second}" not in one.path),
+    *(
+        (one.method, one.path)
+        for one in compreface.OPERATIONS
+        if one.service and "{second}" not in one.path
+    ),
     *(("POST", one.path) for one in deepstack.OPERATIONS),
     *(("POST", f"/ {operation}") for operation in rekognition.REQUESTS),
 ]
@@ -20,6 +31,7 @@ ROUTES = [
 
 def samples_of(method: str, path: str) -> list[Sample]:
     assert (method, path) in SAMPLES, (
-        f"{method} {path} has no sample: add one to tests/support/api/samples.py, with a {{slot}} for each id"
+        f"{method} {path} has no sample: add one to tests/support/api/samples.py, with a {{slot}} "
+        "for each id"
     )
     return [*SAMPLES[method, path]]

@@ -1,7 +1,7 @@
 """For each route of each dialect the requests that show all of its ids: `{slots}` stand for them.
 
-`Sample.filled` puts ids in, of a shop (tests/api/neighbours.py) or of nobody. A new route needs samples here, else
-tests/api/test_isolation.py fails.
+`Sample.filled` puts ids in, of a shop (tests/api/neighbours.py) or of nobody. A new route needs
+samples here, else tests/api/test_isolation.py fails.
 """
 
 from __future__ import annotations
@@ -23,10 +23,11 @@ _SLOT = re.compile(r"\{(\w+)\}")
 
 
 class Sample(Struct, frozen=True):
-    """A request. `path`: the values of the path's parameters; `pic`: slot of the picture in a SUNMI form, or that is
-    the body.
+    """A request. `path`: the values of the path's parameters; `pic`: slot of the picture in a SUNMI
+    form, or that is the body.
 
-    `free`: slots for what the answer does not depend on, such as a photo to enrol: anybody may send any.
+    `free`: slots for what the answer does not depend on, such as a photo to enrol: anybody may send
+    any.
     """
 
     path: Mapping[str, str] = field(default_factory=dict)
@@ -78,7 +79,12 @@ _SETTINGS = {
     "silent_after_s": 600,
     "edge": {"send": "motion"},
 }
-_OFFER = {"sha256": "{sha256}", "size": 9, "content_type": "image/jpeg", "captured_at": "2026-03-01T11:00:00Z"}
+_OFFER = {
+    "sha256": "{sha256}",
+    "size": 9,
+    "content_type": "image/jpeg",
+    "captured_at": "2026-03-01T11:00:00Z",
+}
 _MESSAGE: Mapping[str, Any] = {
     "channel": {"way": "ntfy", "url": "https://8.8.8.8/door"},
     "template": "somebody is here",
@@ -148,15 +154,21 @@ _V1: Mapping[tuple[str, str], Sequence[Sample]] = {
         Sample(query={**SINCE, "only": "first", "staff": "false", "totals": "true"}),
     ],
     ("GET", "/v1/statistics"): [
-        Sample(query={**SINCE, "by": "month", "split": "labels.a", "staff": "false", "format": "csv"}),
+        Sample(
+            query={**SINCE, "by": "month", "split": "labels.a", "staff": "false", "format": "csv"}
+        ),
         Sample(query={**SINCE, "measure": "observations", "kind": "all", "camera": "{camera}"}),
         Sample(query={**SINCE, "group": "{group}"}),
         Sample(query={**SINCE, "measure": "persons", "face": "{face}"}),
     ],
-    ("POST", "/v1/captures/uploads"): [Sample(fields={"captures": [{"camera": "{camera}", **_OFFER}]})],
+    ("POST", "/v1/captures/uploads"): [
+        Sample(fields={"captures": [{"camera": "{camera}", **_OFFER}]})
+    ],
     ("POST", "/v1/captures"): [
         *(
-            Sample(query={"camera": camera, "captured_at": "2026-03-01T11:00:00Z"}, pic="YSBwaWN0dXJl")
+            Sample(
+                query={"camera": camera, "captured_at": "2026-03-01T11:00:00Z"}, pic="YSBwaWN0dXJl"
+            )
             for camera in ("{camera}", "{camera_name}")
         ),
         Sample(
@@ -169,7 +181,14 @@ _V1: Mapping[tuple[str, str], Sequence[Sample]] = {
         ),
     ],
     ("GET", "/v1/captures"): [
-        Sample(query={"camera": "{camera}", "from": "0", "to": "2026-03-01T12:00:00Z", "state": "resolved"}),
+        Sample(
+            query={
+                "camera": "{camera}",
+                "from": "0",
+                "to": "2026-03-01T12:00:00Z",
+                "state": "resolved",
+            }
+        ),
         Sample(query={"faces": "skipped"}),
         Sample(),
         Sample(query={"camera": "{camera}"}),
@@ -181,8 +200,12 @@ _V1: Mapping[tuple[str, str], Sequence[Sample]] = {
         Sample({"id": "{capture}"}, {"camera": "{camera}"}),
         Sample({"id": "{capture}"}, {"camera": "{camera_name}"}),
     ],
-    ("POST", "/v1/captures/{id}/redrive"): [Sample({"id": "{capture}"}, fields={"camera": "{camera}"})],
-    ("GET", "/v1/captures/{id}/crops/{n}"): [Sample({"id": "{capture}", "n": "0"}, {"camera": "{camera}"})],
+    ("POST", "/v1/captures/{id}/redrive"): [
+        Sample({"id": "{capture}"}, fields={"camera": "{camera}"})
+    ],
+    ("GET", "/v1/captures/{id}/crops/{n}"): [
+        Sample({"id": "{capture}", "n": "0"}, {"camera": "{camera}"})
+    ],
     ("GET", "/v1/captures/{id}/thumbnail"): [Sample({"id": "{capture}"}, {"camera": "{camera}"})],
     ("GET", "/v1/audit"): [
         Sample(query={"from": "2026-01-01T00:00:00Z", "to": "2100-01-01T00:00:00Z"}),
@@ -197,7 +220,11 @@ _V1: Mapping[tuple[str, str], Sequence[Sample]] = {
     ],
     ("PUT", "/v1/mute"): [Sample(fields={"until": "2026-03-20T00:00:00Z", "camera": None})],
     ("PUT", "/v1/fleet"): [
-        Sample(fields={"settings": {"version": "1.2.3", "kib_per_s": 100, "upload_hours": ["22:00-06:00"]}}),
+        Sample(
+            fields={
+                "settings": {"version": "1.2.3", "kib_per_s": 100, "upload_hours": ["22:00-06:00"]}
+            }
+        ),
     ],
     ("GET", "/v1/cameras/{id}"): [Sample(_CAMERA)],
     ("PATCH", "/v1/cameras/{id}"): [
@@ -205,7 +232,9 @@ _V1: Mapping[tuple[str, str], Sequence[Sample]] = {
         Sample(_CAMERA, fields={"name": "{other_camera_name}"}),
     ],
     ("DELETE", "/v1/cameras/{id}"): [Sample(_CAMERA)],
-    ("POST", "/v1/cameras/{id}/heartbeat"): [Sample(_CAMERA, fields={"status": {"disk": 7}, "working": True})],
+    ("POST", "/v1/cameras/{id}/heartbeat"): [
+        Sample(_CAMERA, fields={"status": {"disk": 7}, "working": True})
+    ],
     ("POST", "/v1/cameras/{id}/key"): [Sample(_CAMERA)],
     ("POST", "/v1/cameras/{id}/claim"): [Sample(_CAMERA)],
     ("POST", "/v1/cameras/{id}/still"): [Sample(_CAMERA)],
@@ -246,10 +275,23 @@ _V1: Mapping[tuple[str, str], Sequence[Sample]] = {
     ],
     ("POST", "/v1/faces"): [
         Sample(
-            fields={"group": "{group}", "picture": "{photo}", "id": "{face}", "consent": _CONSENT, **_PERSON},
+            fields={
+                "group": "{group}",
+                "picture": "{photo}",
+                "id": "{face}",
+                "consent": _CONSENT,
+                **_PERSON,
+            },
             free=frozenset({"photo"}),
         ),
-        Sample(fields={"group": "regular", "picture": "{photo}", "if_known": "refuse", "if_erased": "refuse"}),
+        Sample(
+            fields={
+                "group": "regular",
+                "picture": "{photo}",
+                "if_known": "refuse",
+                "if_erased": "refuse",
+            }
+        ),
         Sample(fields={"group": "{group}", "picture": "AAAA", "attributes": {"{attribute}": "7"}}),
     ],
     ("PATCH", "/v1/faces/{id}"): [
@@ -259,7 +301,8 @@ _V1: Mapping[tuple[str, str], Sequence[Sample]] = {
     ("DELETE", "/v1/faces/{id}"): [
         Sample(_FACE),
         Sample(_FACE, {"erase": "true", "whole": "true"}),
-        Sample(_FACE, {"erase": "true", "former": "true"}, free=frozenset({"face"})),  # nobody had the id before
+        # nobody had the id before
+        Sample(_FACE, {"erase": "true", "former": "true"}, free=frozenset({"face"})),
     ],
     ("GET", "/v1/erasures"): [Sample(query={"limit": "1", "token": "{erasures_token}"}), Sample()],
     ("GET", "/v1/erasures/{id}"): [Sample({"id": "{erasure}"})],
@@ -290,7 +333,9 @@ _V1: Mapping[tuple[str, str], Sequence[Sample]] = {
         Sample(fields={"ids": ["{face}"], "delete": True}),
     ],
     ("GET", "/v1/faces/{id}/rejections"): [Sample({"id": "{other_face}"})],
-    ("DELETE", "/v1/faces/{id}/rejections/{sighting}"): [Sample({"id": "{other_face}", "sighting": "{rejected}"})],
+    ("DELETE", "/v1/faces/{id}/rejections/{sighting}"): [
+        Sample({"id": "{other_face}", "sighting": "{rejected}"})
+    ],
     ("GET", "/v1/faces/{id}"): [Sample(_FACE)],
     ("POST", "/v1/exports"): [Sample()],
     ("GET", "/v1/faces/{id}/everything"): [
@@ -300,7 +345,9 @@ _V1: Mapping[tuple[str, str], Sequence[Sample]] = {
     ("GET", "/v1/faces/{id}/sightings"): [
         Sample(_FACE),
         # The token is a time: those of two sightings of one millisecond are alike.
-        Sample(_FACE, {"limit": "1", "token": "{sightings_token}"}, free=frozenset({"sightings_token"})),
+        Sample(
+            _FACE, {"limit": "1", "token": "{sightings_token}"}, free=frozenset({"sightings_token"})
+        ),
     ],
     ("POST", "/v1/faces/{id}/sightings/{sighting}/reject"): [
         Sample({**_FACE, "sighting": "{sighting}"}),
@@ -338,12 +385,18 @@ _V1: Mapping[tuple[str, str], Sequence[Sample]] = {
         Sample(query={"face": "{survivor}"}),
     ],
     ("POST", "/v1/merges/{id}/undo"): [Sample({"id": "{merge}"})],
-    ("GET", "/v1/duplicates"): [Sample(), Sample(query={"limit": "1", "token": "{duplicates_token}"})],
+    ("GET", "/v1/duplicates"): [
+        Sample(),
+        Sample(query={"limit": "1", "token": "{duplicates_token}"}),
+    ],
     ("POST", "/v1/duplicates/{id}/done"): [Sample({"id": "{duplicate}"})],
     ("PATCH", "/v1/settings"): [
         Sample(fields={**OTHER_SETTINGS, "deletes_erase": False, "no_pictures_of": ["{group}"]}),
     ],
-    ("GET", "/v1/notice"): [Sample(query={"language": "zh"}), Sample(query={"language": "ar", "layer": "sheet"})],
+    ("GET", "/v1/notice"): [
+        Sample(query={"language": "zh"}),
+        Sample(query={"language": "ar", "layer": "sheet"}),
+    ],
     ("GET", "/v1/reviews"): [
         Sample(query={"kind": "uncertain"}),
         Sample(query={"limit": "1", "token": "{reviews_token}"}),
@@ -364,11 +417,19 @@ _V1: Mapping[tuple[str, str], Sequence[Sample]] = {
     ],
     ("PATCH", "/v1/members/{id}"): [Sample(_MEMBER, fields=_MEMBER_FIELDS)],
     ("POST", "/v1/members/{id}/invitation"): [Sample(_MEMBER)],
-    ("DELETE", "/v1/members/{id}/passkeys/{passkey}"): [Sample({**_MEMBER, "passkey": "{passkey}"})],
+    ("DELETE", "/v1/members/{id}/passkeys/{passkey}"): [
+        Sample({**_MEMBER, "passkey": "{passkey}"})
+    ],
     ("DELETE", "/v1/members/{id}"): [Sample(_MEMBER)],
     ("POST", "/v1/hooks"): [
         Sample(
-            fields={"url": "https://8.8.8.8/", "enabled": True, "name": "till", "passes_to": "broker.lan", **_FILTERS},
+            fields={
+                "url": "https://8.8.8.8/",
+                "enabled": True,
+                "name": "till",
+                "passes_to": "broker.lan",
+                **_FILTERS,
+            },
             free=frozenset({"group", "camera"}),  # a hook may name what is not there yet
         ),
         Sample(fields={"url": None, **_MESSAGE}, free=frozenset({"face"})),
@@ -378,7 +439,13 @@ _V1: Mapping[tuple[str, str], Sequence[Sample]] = {
     ("PATCH", "/v1/hooks/{id}"): [
         Sample(
             _HOOK,
-            fields={"url": "https://8.8.8.8/", "enabled": True, "name": "till", "passes_to": "broker.lan", **_FILTERS},
+            fields={
+                "url": "https://8.8.8.8/",
+                "enabled": True,
+                "name": "till",
+                "passes_to": "broker.lan",
+                **_FILTERS,
+            },
             free=frozenset({"group", "camera"}),
         ),
         Sample(_HOOK, fields=_MESSAGE, free=frozenset({"face"})),
@@ -405,12 +472,27 @@ _SUNMI: Mapping[str, Sequence[Sample]] = {
     "removeFaceInfoItem": [form(num="1", group_name="{group}", name_list='["{attribute}"]')],
     "getFaceInfoItem": [form(group_name="{group}")],
     "addFace": [
-        form(pic="{photo}", free=["photo"], group_name="{group}", faceid="{face}", age="21", gender="1", item1="60"),
-        form(group_name="{group}", faceid="{face}", new_group_name="{empty_group}"),  # means updateFace
+        form(
+            pic="{photo}",
+            free=["photo"],
+            group_name="{group}",
+            faceid="{face}",
+            age="21",
+            gender="1",
+            item1="60",
+        ),
+        # means updateFace
+        form(group_name="{group}", faceid="{face}", new_group_name="{empty_group}"),
     ],
     "deleteFace": [form(num="1", group_name="{group}", faceid_list='["{face}"]')],
     "updateFace": [
-        form(group_name="{group}", faceid="{face}", new_group_name="{empty_group}", age="10", gender="1"),
+        form(
+            group_name="{group}",
+            faceid="{face}",
+            new_group_name="{empty_group}",
+            age="10",
+            gender="1",
+        ),
         form(pic="{photo}", free=["photo"], group_name="{group}", faceid="{face}", item1="61"),
     ],
     "getFace": [form(faceid="{face}")],
@@ -492,7 +574,13 @@ _REKOGNITION: Mapping[str, Sequence[Sample]] = {
     "DeleteFaces": [_sent(**_OF, **_FACES)],
     "SearchFaces": [_sent(**_OF, FaceId="{face}", MaxFaces=5, FaceMatchThreshold=0)],
     "SearchFacesByImage": [
-        _sent(**_OF, Image={"Bytes": "{photo}"}, MaxFaces=5, FaceMatchThreshold=80, QualityFilter="NONE")
+        _sent(
+            **_OF,
+            Image={"Bytes": "{photo}"},
+            MaxFaces=5,
+            FaceMatchThreshold=80,
+            QualityFilter="NONE",
+        )
     ],
     "DetectFaces": [_sent(Image={"Bytes": _ANYBODY}, Attributes=["ALL"])],
     "CompareFaces": [
@@ -513,7 +601,13 @@ _REKOGNITION: Mapping[str, Sequence[Sample]] = {
         _sent(**_OF, FaceId="{face}"),
     ],
     "SearchUsersByImage": [
-        _sent(**_OF, Image={"Bytes": "{photo}"}, UserMatchThreshold=80, MaxUsers=5, QualityFilter="NONE")
+        _sent(
+            **_OF,
+            Image={"Bytes": "{photo}"},
+            UserMatchThreshold=80,
+            MaxUsers=5,
+            QualityFilter="NONE",
+        )
     ],
 }
 
@@ -525,7 +619,9 @@ _COMPREFACE: Mapping[tuple[str, str], Sequence[Sample]] = {
     ("GET", "recognition/subjects"): [Sample()],
     ("POST", "recognition/subjects"): [_sent(subject="new"), _sent(subject="{subject}")],
     ("DELETE", "recognition/subjects"): [Sample()],
-    ("PUT", "recognition/subjects/{name}"): [Sample({"name": "{subject}"}, fields={"subject": "new"})],
+    ("PUT", "recognition/subjects/{name}"): [
+        Sample({"name": "{subject}"}, fields={"subject": "new"})
+    ],
     ("DELETE", "recognition/subjects/{name}"): [Sample({"name": "{subject}"})],
     ("GET", "recognition/faces"): [Sample(), Sample(query={"subject": "{subject}"})],
     ("POST", "recognition/faces"): [Sample(query={"subject": "new"}, fields=_SEEN)],
@@ -536,7 +632,9 @@ _COMPREFACE: Mapping[tuple[str, str], Sequence[Sample]] = {
     ("POST", "recognition/faces/{id}/verify"): [Sample(_EXAMPLE, fields=_SEEN)],
     ("POST", "recognition/recognize"): [_sent(file="{photo}")],
     ("POST", "recognition/embeddings/recognize"): [_sent(embeddings=[_ROW])],
-    ("POST", "recognition/embeddings/faces/{id}/verify"): [Sample(_EXAMPLE, fields={"embeddings": [_ROW]})],
+    ("POST", "recognition/embeddings/faces/{id}/verify"): [
+        Sample(_EXAMPLE, fields={"embeddings": [_ROW]})
+    ],
     ("POST", "verification/verify"): [_sent(source_image=_ANYBODY, target_image=_ANYBODY)],
     ("POST", "verification/embeddings/verify"): [_sent(source=_ROW, targets=[_ROW])],
     ("POST", "detection/detect"): [_sent(**_SEEN)],
@@ -552,7 +650,11 @@ _DEEPSTACK: Mapping[str, Sequence[Sample]] = {
 }
 
 SAMPLES: Mapping[tuple[str, str], Sequence[Sample]] = {
-    **{("GET", one.path): [Sample()] for one in OPERATIONS if one.method == "GET" and one.role and "{" not in one.path},
+    **{
+        ("GET", one.path): [Sample()]
+        for one in OPERATIONS
+        if one.method == "GET" and one.role and "{" not in one.path
+    },
     **_V1,
     **{("POST", f"/openapi/face/{name}"): samples for name, samples in _SUNMI.items()},
     **{("POST", f"/icredit/face/{name}"): samples for name, samples in _ICREDIT.items()},

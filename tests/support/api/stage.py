@@ -44,5 +44,7 @@ def make_stage(services: Services) -> Stage:
     app.register_blueprint(v1.make_blueprint(lambda: stage.services))
     page = console.Console(lambda: stage.services)
     page.use(_modules())
-    app.register_blueprint(console.make_blueprint(page, dialects.find_root_answer(lambda: stage.services)))
+    app.register_blueprint(
+        console.make_blueprint(page, dialects.find_root_answer(lambda: stage.services))
+    )
     return stage

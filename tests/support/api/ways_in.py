@@ -1,7 +1,8 @@
 """Each way by which somebody comes into the book: the routes that it takes, and how it goes.
 
-Which routes, functions and jobs are ways in, the walk of all of them finds out (tests/faults/test_every_call.py): one
-that brings a template into the book and is in none of these fails it. So does a command that is in neither list.
+Which routes, functions and jobs are ways in, the walk of all of them finds out
+(tests/faults/test_every_call.py): one that brings a template into the book and is in none of these
+fails it. So does a command that is in neither list.
 """
 
 import base64
@@ -51,8 +52,8 @@ _SEEDS = count(50_001)
 class Somebody:
     """A person of this test.
 
-    `also`: the face that a rejection made of the person, and nobody knows whose it is; `day`: on which day after the
-    first one the person comes, with a picture of its own.
+    `also`: the face that a rejection made of the person, and nobody knows whose it is; `day`: on
+    which day after the first one the person comes, with a picture of its own.
     """
 
     way_in: str
@@ -90,8 +91,11 @@ class Somebody:
 
     @property
     def group(self) -> str:
-        """The group of somebody's enrolment; people who leave with their group are in one of their own."""
-        return {"group": "leaving-" + self.way_in, "retention": "unseen"}.get(self.way_out, "people")
+        """The group of somebody's enrolment; people who leave with their group are in one of their
+        own."""
+        return {"group": "leaving-" + self.way_in, "retention": "unseen"}.get(
+            self.way_out, "people"
+        )
 
 
 class House(Struct, frozen=True):
@@ -111,7 +115,9 @@ class House(Struct, frozen=True):
 @contextmanager
 def served(box: Box, broker: Mosquitto) -> Iterator[House]:
     stop = threading.Event()
-    beside = build(Settings(storage=box.folder, **UNHURRIED), clock=box.clock, vision=lambda: box.vision)
+    beside = build(
+        Settings(storage=box.folder, **UNHURRIED), clock=box.clock, vision=lambda: box.vision
+    )
     with ExitStack() as ends:
         ends.callback(beside.close)
         sock = ends.enter_context(open_listener("127.0.0.1", 0))
@@ -139,7 +145,8 @@ def bridged(connection: Broker, step: Callable[[], object]) -> Iterator[None]:
 def tell_broker(
     house: House, mailbox: str, says: Callable[[dict[str, bytes]], bool], *, are_gone: bool = False
 ) -> None:
-    """Run `regulars mqtt` with names until the broker says it, or, if people are gone, says it no more.
+    """Run `regulars mqtt` with names until the broker says it, or, if people are gone, says it no
+    more.
 
     `says`: tells it of what is retained, by topic.
     """
@@ -147,11 +154,18 @@ def tell_broker(
     connection = house.connection("regulars-shop", topics.available)
     with hearing(house.broker) as listener, house.client() as service:
         publisher = Publisher(
-            service, mailbox, connection, Descriptions(topics, "shop", service.url, "1"), names=True, tidy_s=0.3
+            service,
+            mailbox,
+            connection,
+            Descriptions(topics, "shop", service.url, "1"),
+            names=True,
+            tidy_s=0.3,
         )
 
         def is_told() -> bool:
-            return says({topic: payload.encode() for topic, payload in [*listener.retained.items()]})
+            return says(
+                {topic: payload.encode() for topic, payload in [*listener.retained.items()]}
+            )
 
         if are_gone:
             until(is_told)  # what the broker retained has come; before it, nobody is told of either
@@ -171,14 +185,20 @@ def _v1(house: House, one: Somebody) -> str:
 def _v1_photo(house: House, one: Somebody) -> str:
     """Enrolled by a picture of another look; the own one comes after it."""
     first = base64.b64encode(one.first_photo).decode()
-    made = house.box.v1.done("POST", "/v1/faces", {"picture": first, "group": one.group, "name": one.name})
-    house.box.v1.done("POST", f"/v1/faces/{made['id']}/pictures", {"picture": _encoded(one), "trust": True})
+    made = house.box.v1.done(
+        "POST", "/v1/faces", {"picture": first, "group": one.group, "name": one.name}
+    )
+    house.box.v1.done(
+        "POST", f"/v1/faces/{made['id']}/pictures", {"picture": _encoded(one), "trust": True}
+    )
     return str(made["id"])
 
 
 def _named(house: House, one: Somebody, faceid: str | None) -> str:
     """Say who it is that a camera saw."""
-    house.box.v1.done("PATCH", f"/v1/faces/{faceid}", {"name": one.name, "note": one.note, "group": one.group})
+    house.box.v1.done(
+        "PATCH", f"/v1/faces/{faceid}", {"name": one.name, "note": one.note, "group": one.group}
+    )
     return str(faceid)
 
 
@@ -194,7 +214,9 @@ def _resolved(house: House, one: Somebody, camera: str, capture: str) -> str:
 
 def _capture(house: House, one: Somebody) -> str:
     at = one.seen_at.isoformat()
-    taken = house.box.v1.done("POST", "/v1/captures", {"camera": "door", "captured_at": at, "picture": _encoded(one)})
+    taken = house.box.v1.done(
+        "POST", "/v1/captures", {"camera": "door", "captured_at": at, "picture": _encoded(one)}
+    )
     return _resolved(house, one, "door", taken["id"])
 
 
@@ -206,7 +228,8 @@ def _upload(house: House, one: Somebody) -> str:
 
 
 def _own_id(one: Somebody) -> str:
-    """Make an id that no hash in hexadecimal has by chance: seven digits stood in one of the audit's."""
+    """Make an id that no hash in hexadecimal has by chance: seven digits stood in one of the
+    audit's."""
     return f"employee-{one.seed}-{one.day}"
 
 
@@ -233,7 +256,9 @@ def _icredit(house: House, one: Somebody) -> str:
 
 def _rekognition(house: House, one: Somebody) -> str:
     image = {"Bytes": one.photo}
-    answer = house.box.rekognition("IndexFaces", CollectionId=one.group, Image=image, ExternalImageId=one.name)
+    answer = house.box.rekognition(
+        "IndexFaces", CollectionId=one.group, Image=image, ExternalImageId=one.name
+    )
     assert answer.get("FaceRecords"), answer
     return str(answer["FaceRecords"][0]["Face"]["FaceId"])
 
@@ -241,7 +266,9 @@ def _rekognition(house: House, one: Somebody) -> str:
 def _user(house: House, one: Somebody) -> str:
     faceid = _rekognition(house, one)
     house.box.rekognition("CreateUser", CollectionId=one.group, UserId=f"user-{one.name}")
-    house.box.rekognition("AssociateFaces", CollectionId=one.group, UserId=f"user-{one.name}", FaceIds=[faceid])
+    house.box.rekognition(
+        "AssociateFaces", CollectionId=one.group, UserId=f"user-{one.name}", FaceIds=[faceid]
+    )
     return faceid
 
 
@@ -251,7 +278,9 @@ def _compreface(house: House, one: Somebody) -> str:
 
 
 def _deepstack(house: House, one: Somebody) -> str:
-    DeepStack(house.box.app, house.box.ids[f"deepstack of {one.group}"]).register(one.name, one.photo)
+    DeepStack(house.box.app, house.box.ids[f"deepstack of {one.group}"]).register(
+        one.name, one.photo
+    )
     return _of_subject(house, one)
 
 
@@ -279,20 +308,28 @@ def _frigate(house: House, one: Somebody) -> str:
     connection = house.connection(f"frigate-{one.seed}", "regulars/shop/frigate")
     with frigate() as fake, house.client() as service, hearing(house.broker) as listener:
         taken = Snapshots(
-            service, Frigate(fake.url), gives_names=True, count_connections=lambda: connection.connections
+            service,
+            Frigate(fake.url),
+            gives_names=True,
+            count_connections=lambda: connection.connections,
         )
         connection.listen(TOPIC, taken.take_message)
         with bridged(connection, taken.step):
             until(lambda: any("/api/events?" in path for path in fake.asked))
             fake.sees(listener, f"{at}-{one.seed}", at, one.photo, kind="new")
             until(lambda: any(each.id == "front_door" for each in service.list_cameras().cameras))
-            until(lambda: any(True for _ in service.list_captures(camera="front_door", state="stored")))
+            until(
+                lambda: any(
+                    True for _ in service.list_captures(camera="front_door", state="stored")
+                )
+            )
             [capture] = service.list_captures(camera="front_door", state="stored")
         return _resolved(house, one, "front_door", capture.id)
 
 
 class Way(NamedTuple):
-    """A way in. `routes`: as the walk of all routes, functions and jobs calls them, or a command."""
+    """A way in. `routes`: as the walk of all routes, functions and jobs calls them, or a
+    command."""
 
     go: Callable[[House, Somebody], str]
     routes: tuple[str, ...]
@@ -328,17 +365,32 @@ def open_house(folder: Path) -> Iterator[House]:
                 made.rekognition("CreateCollection", CollectionId=name)
                 group = made.services.groups.get_by_name(made.tenant, name)
                 for service in {*SERVICES} & {"recognition", "deepstack"}:
-                    key = add_service_key(made.services, made.tenant, f"{service} {name}", service, group.id)
+                    key = add_service_key(
+                        made.services, made.tenant, f"{service} {name}", service, group.id
+                    )
                     made.ids[f"{service} of {name}"] = key
             unseen = made.services.groups.get_by_name(made.tenant, "unseen").id
             made.v1.done("PATCH", f"/v1/groups/{unseen}", {"unseen_days": 1})
-            made.services.tenants.change_settings("shop", {"expired_consent_erases": True, "deletes_erase": False})
+            made.services.tenants.change_settings(
+                "shop", {"expired_consent_erases": True, "deletes_erase": False}
+            )
             with served(made, broker) as own:
                 yield own
 
 
 BRING_NOBODY = {
-    *("about", "audit", "backup", "calibrate", "captures", "completion", "config", "console", "cost", "deploy"),
+    *(
+        "about",
+        "audit",
+        "backup",
+        "calibrate",
+        "captures",
+        "completion",
+        "config",
+        "console",
+        "cost",
+        "deploy",
+    ),
     *(
         "consent",
         "doctor",
@@ -354,6 +406,7 @@ BRING_NOBODY = {
         "receipt",
     ),
     *("reembed", "report", "restriction", "retention", "serve", "tenants", "today"),
-    *("demo", "restore"),  # into a folder of their own; tests/regulars/backup/test_after.py looks at what a restore has
+    # into a folder of their own; tests/regulars/backup/test_after.py looks at what a restore has
+    *("demo", "restore"),
 }
 """Commands that are no way into a book."""

@@ -1,4 +1,5 @@
-"""An audit on embedded storage, with a clock that stands still, and what somebody may do to it who may do all."""
+"""An audit on embedded storage, with a clock that stands still, and what somebody may do to it who
+may do all."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,7 +20,16 @@ from chalicelib.privacy.audit.audit import AuditedItems
 from chalicelib.privacy.audit.chain import Chain, Element, Signing
 from chalicelib.privacy.audit.leaving import AuditErasing
 from chalicelib.privacy.audit.verifying import Verified, Verifying
-from chalicelib.privacy.audit_entries import Document, Head, Leaf, Sign, compute_root, entry_put, leaf_of, new_entry
+from chalicelib.privacy.audit_entries import (
+    Document,
+    Head,
+    Leaf,
+    Sign,
+    compute_root,
+    entry_put,
+    leaf_of,
+    new_entry,
+)
 from chalicelib.privacy.signing import canonical_json
 from chalicelib.storage import keys
 from chalicelib.storage.box.blobs import FolderBlobStore
@@ -51,12 +61,16 @@ class Desk:
             self.items, self.clock, lambda tenant, said: self.signing.sign_statement(tenant, said)
         )
         storage = SimpleNamespace(blobs=self.blobs, vault=PlainVault())
-        self.book: Any = SimpleNamespace(items=self.audited, clock=self.clock, storage=storage, audit=self)
+        self.book: Any = SimpleNamespace(
+            items=self.audited, clock=self.clock, storage=storage, audit=self
+        )
         self.chain = Chain(self.book)
         self.signing: Any = Signing(self.book)
         self.erasing = AuditErasing(self.book)
 
-    def act(self, *faces: str, what: str = "PATCH /v1/faces/{id}", late: timedelta = timedelta(0)) -> str:
+    def act(
+        self, *faces: str, what: str = "PATCH /v1/faces/{id}", late: timedelta = timedelta(0)
+    ) -> str:
         """Write an entry, as its transaction would have so long ago."""
         past = FakeClock(self.clock.now() - late)
         entry = new_entry(past, what, "key first", faces=list(faces))
@@ -75,7 +89,10 @@ class Desk:
     def set_days(self, days: int | None) -> None:
         self.clock.advance(timedelta(milliseconds=1))
         with audit_events.begin_audit_event(AuditEvent(SETS, "key first", kind_of(SETS))):
-            write(self.audited, [Put(keys.TENANTS, {"kind": "tenant", "id": TENANT, "audit_days": days})])
+            write(
+                self.audited,
+                [Put(keys.TENANTS, {"kind": "tenant", "id": TENANT, "audit_days": days})],
+            )
         self.clock.advance(timedelta(milliseconds=1))
 
     def close(self) -> int:
@@ -97,7 +114,9 @@ class Desk:
 
     def entries(self) -> list[dict[str, Any]]:
         """All closed entries that are whole."""
-        leaves = [leaf for one in self.elements if one.entries for leaf in self.chain.read_leaves(one)]
+        leaves = [
+            leaf for one in self.elements if one.entries for leaf in self.chain.read_leaves(one)
+        ]
         return [dict(leaf.content) for leaf in leaves if leaf.content is not None]
 
     # --- what an attacker does, who may write to the table and to the blobs
@@ -140,16 +159,26 @@ class Desk:
         key = (TENANT, keys.AUDIT_END)
         if head is None:
             return write(self.items, [Delete(keys.AUDIT, key)])
-        item = {**(self.items.get(*((keys.AUDIT, key))) or {}), "number": head.number, "hour": head.hour}
+        item = {
+            **(self.items.get(*((keys.AUDIT, key))) or {}),
+            "number": head.number,
+            "hour": head.hour,
+        }
         return write(self.items, [Put(keys.AUDIT, {**item, "hash": head.hash})])
 
     def make_anew(self, number: int, leaves: Sequence[Leaf], sign: Sign | None = None) -> None:
-        """Put other entries into an hour, and make all from there on fit: entries, heads, anchors."""
+        """Put other entries into an hour, and make all from there on fit: entries, heads,
+        anchors."""
         before = self.elements[number - 2].head.hash if number > 1 else ""
         for element in self.elements[number - 1 :]:
             own = leaves if element.head.number == number else self.chain.read_leaves(element)
             self.overwrite(element, own)
-            head = replace(element.head, before=before, count=len(own), root=compute_root(one.hash for one in own))
+            head = replace(
+                element.head,
+                before=before,
+                count=len(own),
+                root=compute_root(one.hash for one in own),
+            )
             document = (sign or self.signing.sign_statement)(TENANT, head.statement)
             self.put_head(head.number, document)
             self.put_blob(keys.audit_anchor(TENANT, head.number), canonical_json(document))

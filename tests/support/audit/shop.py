@@ -22,12 +22,15 @@ class Shop(Book):
 
     @property
     def v1(self) -> V1Client:
-        self.clock.advance(timedelta(milliseconds=1))  # so that entries are in the order of the calls
+        # so that entries are in the order of the calls
+        self.clock.advance(timedelta(milliseconds=1))
         return V1Client(self.app, self.credentials.api_key)
 
     def open(self) -> list[dict[str, Any]]:
         """The entries that wait as items."""
-        return [dict(one.leaf.content or {}) for one in self.services.audit.chain.list_waiting("shop")]
+        return [
+            dict(one.leaf.content or {}) for one in self.services.audit.chain.list_waiting("shop")
+        ]
 
     def last(self) -> dict[str, Any]:
         return self.open()[-1]
@@ -42,5 +45,7 @@ class Shop(Book):
         return [dict(leaf.content or {}) for leaf in leaves]
 
     def enrol(self, seed: int, id_: str) -> None:
-        reply = self.v1.send("POST", "/v1/faces", {"group": "regular", "id": id_, "picture": photo(seed)})
+        reply = self.v1.send(
+            "POST", "/v1/faces", {"group": "regular", "id": id_, "picture": photo(seed)}
+        )
         assert reply.status == 201, reply.body

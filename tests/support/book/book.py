@@ -1,4 +1,5 @@
-"""A service with fake eyes, captures put straight into its store, and the visitor book as it came out."""
+"""A service with fake eyes, captures put straight into its store, and the visitor book as it came
+out."""
 
 import hashlib
 import os
@@ -29,7 +30,16 @@ from chalicelib.storage import keys
 from chalicelib.storage.ports import Clock, Put, Storage
 from chalicelib.storage.records.captures import capture_item
 from tests.support.book.recount import disagreements, every_face
-from tests.support.fakes import RULES, UNHURRIED, FakeClock, FakeVision, OtherVision, Person, picture, stored_of
+from tests.support.fakes import (
+    RULES,
+    UNHURRIED,
+    FakeClock,
+    FakeVision,
+    OtherVision,
+    Person,
+    picture,
+    stored_of,
+)
 
 MONDAY = datetime(2026, 3, 2, 9, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -66,7 +76,8 @@ class Entry(Struct, frozen=True):
 
 @dataclass
 class Book:
-    """The service keeps all in the folder, unless `kept` says where; `wrap` may put something around it."""
+    """The service keeps all in the folder, unless `kept` says where; `wrap` may put something
+    around it."""
 
     folder: Path
     wrap: Callable[[Storage], Storage] = field(default=lambda storage: storage)
@@ -77,7 +88,9 @@ class Book:
 
     def __post_init__(self) -> None:
         self.clock = FakeClock(MONDAY + timedelta(days=14))
-        settings = Settings(storage=self.folder, **UNHURRIED, hook_networks=(ip_network("127.0.0.0/8"),))
+        settings = Settings(
+            storage=self.folder, **UNHURRIED, hook_networks=(ip_network("127.0.0.0/8"),)
+        )
         self.storage = self.kept(settings, self.clock)
         self.services: Services = bootstrap.build(
             settings,
@@ -89,7 +102,9 @@ class Book:
         known = {tenant.name: tenant for tenant in self.services.tenants.list_all()}
         if "shop" not in known:
             with suppress(TenantExists):  # it was erased
-                self.services.tenants.add("shop", self.profile, TenantSettings(time_zone="UTC", deletes_erase=False))
+                self.services.tenants.add(
+                    "shop", self.profile, TenantSettings(time_zone="UTC", deletes_erase=False)
+                )
                 for camera in self.cameras:
                     self.services.cameras.add(self.tenant, camera, camera, CameraSettings())
 
@@ -102,11 +117,15 @@ class Book:
         sha256 = hashlib.sha256(shot.picture).hexdigest()
         id_ = capture_id("shop", shot.camera, shot.at, sha256)
         size, wanted = len(shot.picture), CaptureState.WANTED
-        capture = Capture(id_, shot.camera, shot.at, sha256, size, "image/jpeg", wanted, track=shot.track)
+        capture = Capture(
+            id_, shot.camera, shot.at, sha256, size, "image/jpeg", wanted, track=shot.track
+        )
         key = keys.capture_picture("shop", shot.camera, id_)
         self.storage.uploads.put_if_absent(key, shot.picture, "image/jpeg")
         if self.storage.items.get(keys.CAPTURES, keys.capture("shop", shot.camera, id_)) is None:
-            self.storage.items.transact([Put(keys.CAPTURES, capture_item("shop", capture, self.clock.now()))])
+            self.storage.items.transact(
+                [Put(keys.CAPTURES, capture_item("shop", capture, self.clock.now()))]
+            )
         return capture
 
     def deliver(self, capture: Capture) -> Capture:
@@ -152,7 +171,10 @@ class Book:
         groups = {group.id: group.name for group in self.services.groups.list_all(self.tenant)}
         return Counter(
             Entry(
-                groups.get(face.group_id, face.group_id), face.arrive_count, face.last_arrival_at, self._sightings(face)
+                groups.get(face.group_id, face.group_id),
+                face.arrive_count,
+                face.last_arrival_at,
+                self._sightings(face),
             )
             for face in self.faces()
         )
@@ -160,7 +182,10 @@ class Book:
     def observed(self) -> Counter[tuple[datetime, str, str]]:
         """All that statistics count: when, labels' A, group."""
         page = self.services.statistics.observations.query(
-            self.tenant, ObservationFilter(), int(MONDAY.timestamp()) - 10**7, int(MONDAY.timestamp()) + 10**7
+            self.tenant,
+            ObservationFilter(),
+            int(MONDAY.timestamp()) - 10**7,
+            int(MONDAY.timestamp()) + 10**7,
         )
         assert page.next_token is None
         return Counter((one.at, one.labels.a, one.group_name) for one in page.observations)
@@ -169,11 +194,17 @@ class Book:
         return {group.name: group.count for group in self.services.groups.list_all(self.tenant)}
 
     def nothing_else_is_stored(self) -> bool:
-        """When the pictures are 7 hours old: every picture belongs to one face that is there, or can come back."""
+        """When the pictures are 7 hours old: every picture belongs to one face that is there, or
+        can come back."""
         self.date_pictures(self.clock.now() - timedelta(hours=7))
-        self.services.sweep.sweep_tenant(self.tenant, self.clock.now().replace(hour=LISTED[0]), ["pictures"])
+        self.services.sweep.sweep_tenant(
+            self.tenant, self.clock.now().replace(hour=LISTED[0]), ["pictures"]
+        )
         merges = self.services.merges.records.list_all("shop")
-        faces = [*self.faces(), *(one.backup.face for one in merges if one.backup and one.is_active)]
+        faces = [
+            *self.faces(),
+            *(one.backup.face for one in merges if one.backup and one.is_active),
+        ]
         stored = stored_of(picture for face in faces for picture in face.pictures)
         return sorted(blob.key for blob in self.storage.blobs.walk("shop/faces/")) == sorted(stored)
 

@@ -15,16 +15,24 @@ from chalicelib.storage.ports import defer_call
 
 
 def book_with(book: Services, **other: Any) -> Services:
-    """The book with these attributes instead of its own. Its rooms are made anew, so that they use them, too."""
+    """The book with these attributes instead of its own.
+
+    Its rooms are made anew, so that they use them, too.
+    """
     made = copy(book)
-    for name in [name for name in vars(made) if isinstance(getattr_static(Services, name, None), lazy)]:
+    for name in [
+        name for name in vars(made) if isinstance(getattr_static(Services, name, None), lazy)
+    ]:
         del made.__dict__[name]
     made.__dict__.update(other)
     return made
 
 
 def book_of(items: Any, clock: Any, **ports: Any) -> Services:
-    """A book of these items, which keeps no audit. `ports`: others of storage, such as `blobs`; `model`, `vision`."""
+    """A book of these items, which keeps no audit.
+
+    `ports`: others of storage, such as `blobs`; `model`, `vision`.
+    """
     storage = SimpleNamespace(items=items, begin_call=defer_call, **ports)
     made: Any = SimpleNamespace(clock=clock, storage=storage, **ports)
     return book_with(Services(Settings(storage=Path("nowhere")), made), items=items)

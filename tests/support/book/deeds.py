@@ -32,7 +32,9 @@ def merge(book: Book, first: int, second: int) -> None:
     """Of the faces that there are, by place."""
     ids = book.faceids()
     with suppress(*REFUSED):
-        book.services.merges.merging.merge(book.tenant, ids[first % len(ids)], ids[second % len(ids)])
+        book.services.merges.merging.merge(
+            book.tenant, ids[first % len(ids)], ids[second % len(ids)]
+        )
 
 
 @later
@@ -48,7 +50,9 @@ def reject(book: Book, place: int, number: int) -> None:
     faceid = ids[place % len(ids)]
     with suppress(*REFUSED):
         sightings = book.services.sightings.read_timeline(book.tenant, faceid, 100).sightings
-        book.services.sightings.rejection.reject(book.tenant, faceid, sightings[number % len(sightings)].id)
+        book.services.sightings.rejection.reject(
+            book.tenant, faceid, sightings[number % len(sightings)].id
+        )
 
 
 @later
@@ -60,18 +64,24 @@ def give(book: Book, place: int, number: int, to: int | Instead) -> None:
     with suppress(*REFUSED):
         sightings = book.services.sightings.read_timeline(book.tenant, faceid, 100).sightings
         id_ = sightings[number % len(sightings)].id
-        book.services.sightings.rejection.reject(book.tenant, faceid, id_, other=other, instead=instead)
+        book.services.sightings.rejection.reject(
+            book.tenant, faceid, id_, other=other, instead=instead
+        )
 
 
 @later
 def call(book: Book, place: int, name: str) -> None:
     ids = book.faceids()
-    book.services.enrolment.update.change_face(book.tenant, ids[place % len(ids)], FaceChanges(name=name))
+    book.services.enrolment.update.change_face(
+        book.tenant, ids[place % len(ids)], FaceChanges(name=name)
+    )
 
 
 @later
 def find(book: Book, seed: int) -> None:
-    book.services.recognition.face_analysis.search_by_picture(book.tenant, picture(Person(seed)), RULES)
+    book.services.recognition.face_analysis.search_by_picture(
+        book.tenant, picture(Person(seed)), RULES
+    )
 
 
 def seal(book: Book) -> None:

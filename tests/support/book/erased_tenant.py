@@ -26,5 +26,9 @@ def traces(book: Book, name: str = "shop") -> list[str]:
             for item in items.scan(table)
             if keys.is_of_tenant(table, item, name)
         ),
-        *(one.key for store in (book.storage.blobs, book.storage.uploads) for one in store.walk(f"{name}/")),
+        *(
+            one.key
+            for store in (book.storage.blobs, book.storage.uploads)
+            for one in store.walk(f"{name}/")
+        ),
     ]

@@ -40,7 +40,8 @@ def book(tmp_path: Path) -> Iterator[Book]:
 
 @pytest.fixture
 def agreeing(tmp_path: Path) -> Iterator[Book]:
-    """A book whose strangers become regulars at their third arrival in a week; at the end it agrees with itself."""
+    """A book whose strangers become regulars at their third arrival in a week; at the end it agrees
+    with itself."""
     with closing(Book(tmp_path / "data")) as book:
         book.services.groups.set_promotion_settings(book.tenant, PromotionSettings(3, 7))
         yield book

@@ -19,8 +19,11 @@ def listed(book: Book) -> set[str]:
     found |= {face.faceid for face in book.services.consents.read_page(tenant, None, 100).rows}
     found |= {
         one.faceid
-        for one in book.services.statistics.observations.read_page(tenant, EVERYTHING, STORABLE, 9).observations
+        for one in book.services.statistics.observations.read_page(
+            tenant, EVERYTHING, STORABLE, 9
+        ).observations
     }
     return found | {
-        one.first.faceid for one in book.services.sightings.arrivals.read_page(tenant, EVERYTHING, STORABLE).rows
+        one.first.faceid
+        for one in book.services.sightings.arrivals.read_page(tenant, EVERYTHING, STORABLE).rows
     }

@@ -22,7 +22,8 @@ class CountedSearch:
 
 
 def meanwhile(book: Book, calls: Calls, others: Callable[[], object]) -> CountedSearch:
-    """Let others do something just before the next new face's picture is stored, that its first search has not seen."""
+    """Let others do something just before the next new face's picture is stored, that its first
+    search has not seen."""
     calls.let(1, others, STORED)
     book.services.ports.search = search = CountedSearch(book.services.ports.search)
     return search

@@ -28,9 +28,17 @@ def outcome(shots: Sequence[Shot]) -> Counter[Entry]:
         starts = [at for place, at in enumerate(seen) if place == 0 or at - seen[place - 1] >= gap]
         period = timedelta(days=RULE.period_days)
         promoted = next(
-            (at for at in starts if sum(at - period <= other <= at for other in starts) >= RULE.arrive_times), None
+            (
+                at
+                for at in starts
+                if sum(at - period <= other <= at for other in starts) >= RULE.arrive_times
+            ),
+            None,
         )
-        groups = tuple((at, "regular" if promoted is not None and at >= promoted else "stranger") for at in seen)
+        groups = tuple(
+            (at, "regular" if promoted is not None and at >= promoted else "stranger")
+            for at in seen
+        )
         entries[Entry("regular" if promoted else "stranger", len(starts), starts[-1], groups)] += 1
     return entries
 

@@ -6,7 +6,8 @@ from tests.support.fakes import RULES, Person, picture
 
 DAY = 24 * 60
 ANN = 5
-"""Whose poor pictures score 0.40 to 0.43 with each other, and 0.55 to 0.58 with the mean of one and a good one."""
+"""Whose poor pictures score 0.40 to 0.43 with each other, and 0.55 to 0.58 with the mean of one and
+a good one."""
 
 
 def poor(seed: int, which: int = 0) -> Person:
@@ -34,7 +35,9 @@ def two_strangers(book: Book, seed: int = ANN, minutes: float = 0) -> tuple[str,
 
 def with_good_picture(book: Book, faceid: str, seed: int = ANN) -> None:
     """The face gets a picture that shows who it is."""
-    book.services.enrolment.pictures.add_photo(book.tenant, faceid, picture(good(seed)), RULES, is_vouched_for=True)
+    book.services.enrolment.pictures.add_photo(
+        book.tenant, faceid, picture(good(seed)), RULES, is_vouched_for=True
+    )
 
 
 def face(book: Book, faceid: str) -> Face:

@@ -1,4 +1,5 @@
-"""A shop in which somebody left all the traces that there are, and what of them is found afterwards."""
+"""A shop in which somebody left all the traces that there are, and what of them is found
+afterwards."""
 
 import base64
 import hashlib
@@ -21,7 +22,8 @@ NAME, NOTE = "Zacharias", "Plays the theremin"
 
 
 def live(book: Book) -> tuple[Face, dict[str, bytes]]:
-    """Have Eva come for days, alone and beside Finn, be named, mistaken, merged, looked at and told of.
+    """Have Eva come for days, alone and beside Finn, be named, mistaken, merged, looked at and told
+    of.
 
     Returns her face, and what must be nowhere once she is erased, by what it is.
     """
@@ -40,8 +42,12 @@ def live(book: Book) -> tuple[Face, dict[str, bytes]]:
     services.merges.merging.merge(tenant, eva, twice)
     mistaken = book.see(Shot(shot(2 * DAY + 200).at, (Person(EVA, side_px=91.0),)))[0]
     services.sightings.rejection.reject(tenant, eva, f"{mistaken.id}-0")
-    services.enrolment.update.change_face(tenant, eva, changes(NAME, NOTE), request=RequestId("v1#first#1", "d"))
-    services.merges.duplicates.suggest_pair(tenant, *faces(book, eva, finn), Decision(0.4, 0.5, 9, 0.02))
+    services.enrolment.update.change_face(
+        tenant, eva, changes(NAME, NOTE), request=RequestId("v1#first#1", "d")
+    )
+    services.merges.duplicates.suggest_pair(
+        tenant, *faces(book, eva, finn), Decision(0.4, 0.5, 9, 0.02)
+    )
     for capture in (captures[0], captures[3]):
         services.captures.pictures.get_thumbnail_url(tenant, "door", capture.id)
         for number in range(len(capture.sightings)):
@@ -53,7 +59,10 @@ def live(book: Book) -> tuple[Face, dict[str, bytes]]:
 
 
 def join_user(book: Book, eva: str, finn: str) -> dict[str, bytes]:
-    """Make Eva a user, and put her beside Finn if both are in one group. Return the means that hold her."""
+    """Make Eva a user, and put her beside Finn if both are in one group.
+
+    Return the means that hold her.
+    """
     users, tenant = book.services.users, book.tenant
     group = book.services.groups.get(tenant, book.services.faces.get(tenant, eva).group_id)
     users.create(tenant, group, "guest-1")
@@ -62,11 +71,15 @@ def join_user(book: Book, eva: str, finn: str) -> dict[str, bytes]:
     users.associate_faces(tenant, group, "guest-1", [finn], 0.0)
     both = users.get(tenant, group, "guest-1").templates[0].vector
     means = {"mean of her": alone, "mean of both": both}
-    return {**means, **{f"{name} in base64": base64.b64encode(data) for name, data in means.items()}}
+    return {
+        **means,
+        **{f"{name} in base64": base64.b64encode(data) for name, data in means.items()},
+    }
 
 
 def changes(name: str, note: str) -> Any:
-    """Make the changes by which she has a name, and the note in all other texts that there are of a person."""
+    """Make the changes by which she has a name, and the note in all other texts that there are of a
+    person."""
     return FaceChanges(**changed_texts(name, note))
 
 
@@ -77,30 +90,53 @@ def faces(book: Book, *faceids: str) -> list[Face]:
 def needles(book: Book, face: Face, absorbed: str, captures: Iterable[str]) -> dict[str, bytes]:
     blobs = book.storage.blobs
     pictures = {f"picture {n}": blobs.get(key) for n, key in enumerate(face.picture_keys)}
-    small = {f"thumbnail {n}": blobs.get(keys.thumbnail(key)) for n, key in enumerate(face.picture_keys)}
-    shown = {f"capture {id_}": book.storage.uploads.get(keys.capture_picture("shop", "door", id_)) for id_ in captures}
+    small = {
+        f"thumbnail {n}": blobs.get(keys.thumbnail(key)) for n, key in enumerate(face.picture_keys)
+    }
+    shown = {
+        f"capture {id_}": book.storage.uploads.get(keys.capture_picture("shop", "door", id_))
+        for id_ in captures
+    }
     templates = {f"template {n}": one.vector for n, one in enumerate(face.templates)}
-    found = {name: data for name, data in {**pictures, **small, **shown, **templates}.items() if data}
+    found = {
+        name: data for name, data in {**pictures, **small, **shown, **templates}.items() if data
+    }
     hashes = {
         f"hash of {name} in base64": base64.b64encode(hashlib.sha256(data).digest())
         for name, data in shown.items()
         if data
     }
-    texts = {"faceid": face.faceid, "absorbed": absorbed, "name": NAME, "name's term": NAME.lower(), "note": "theremin"}
+    texts = {
+        "faceid": face.faceid,
+        "absorbed": absorbed,
+        "name": NAME,
+        "name's term": NAME.lower(),
+        "note": "theremin",
+    }
     in_base64 = {f"{name} in base64": base64.b64encode(data) for name, data in templates.items()}
     return {**found, **in_base64, **hashes, **{name: text.encode() for name, text in texts.items()}}
 
 
 def left(book: Book, wanted: dict[str, bytes]) -> list[str]:
     """What is found where: in every file of the box, its database and log as they are on disk."""
-    files = [path for path in book.folder.rglob("*") if path.is_file() and not path.name.endswith("-shm")]
+    files = [
+        path for path in book.folder.rglob("*") if path.is_file() and not path.name.endswith("-shm")
+    ]
     named = [
-        f"{name}: {path.name}" for name, data in wanted.items() for path in files if data.decode("latin-1") in str(path)
+        f"{name}: {path.name}"
+        for name, data in wanted.items()
+        for path in files
+        if data.decode("latin-1") in str(path)
     ]
     held = {path: path.read_bytes() for path in files}
     return [
         *named,
-        *(f"{name} in {path.name}" for path, data in held.items() for name, one in wanted.items() if one in data),
+        *(
+            f"{name} in {path.name}"
+            for path, data in held.items()
+            for name, one in wanted.items()
+            if one in data
+        ),
     ]
 
 

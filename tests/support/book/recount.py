@@ -1,4 +1,5 @@
-"""Counts everything that a tenant holds again, from the records themselves, and says what does not agree."""
+"""Counts everything that a tenant holds again, from the records themselves, and says what does not
+agree."""
 
 from chalicelib.book.tenants import read_ended_records
 from chalicelib.domain.model import Face, Tenant
@@ -14,10 +15,16 @@ def every_face(services: Services, tenant: Tenant) -> dict[str, Face]:
 
 
 def disagreements(services: Services, tenant: Tenant) -> list[str]:
-    """Return what `regulars fsck` says, and what it would not call wrong: lists as they are read, faces not found."""
+    """Return what `regulars fsck` says, and what it would not call wrong: lists as they are read,
+    faces not found."""
     faces = every_face(services, tenant)
     said = [one.says for one in services.consistency.list_disagreements(tenant.name)]
-    return [*said, *_lists(services, tenant, faces), *_pictures(services, tenant, faces), *_ended(services, tenant)]
+    return [
+        *said,
+        *_lists(services, tenant, faces),
+        *_pictures(services, tenant, faces),
+        *_ended(services, tenant),
+    ]
 
 
 def _lists(services: Services, tenant: Tenant, faces: dict[str, Face]) -> list[str]:
@@ -25,30 +32,53 @@ def _lists(services: Services, tenant: Tenant, faces: dict[str, Face]) -> list[s
     for group in services.groups.list_all(tenant):
         listed: list[str] = []
         for number in range(1, group.count // 100 + 2):
-            listed += [face.faceid for face in services.faces.read_page(tenant, group.name, number, 100).faces]
-        if sorted(listed) != sorted(face.faceid for face in faces.values() if face.group_id == group.id):
+            listed += [
+                face.faceid
+                for face in services.faces.read_page(tenant, group.name, number, 100).faces
+            ]
+        if sorted(listed) != sorted(
+            face.faceid for face in faces.values() if face.group_id == group.id
+        ):
             wrong.append(f"the list of group {group.name} is not its faces")
     return wrong
 
 
 def _pictures(services: Services, tenant: Tenant, faces: dict[str, Face]) -> list[str]:
-    """Return the faces that no search finds, and those that were merged from pictures that were gone."""
+    """Return the faces that no search finds, and those that were merged from pictures that were
+    gone."""
     tenant = services.tenants.get_by_name(tenant.name)
     model = tenant.model
     pictured = [face for face in faces.values() if tenant.keeps_pictures_of(face.group_id)]
     return [
-        *(f"{face.faceid} has no template of {model}" for face in faces.values() if not _is_found(face, model)),
-        *(f"{face.faceid} lacks a picture" for face in pictured if len(face.picture_keys) < len(face.pictures)),
+        *(
+            f"{face.faceid} has no template of {model}"
+            for face in faces.values()
+            if not _is_found(face, model)
+        ),
+        *(
+            f"{face.faceid} lacks a picture"
+            for face in pictured
+            if len(face.picture_keys) < len(face.pictures)
+        ),
     ]
 
 
 def _ended(services: Services, tenant: Tenant) -> list[str]:
-    """Return whom a sighting is compared with of those whose record has ended, if the book has others by now."""
+    """Return whom a sighting is compared with of those whose record has ended, if the book has
+    others by now."""
     ended_records = read_ended_records(directory_of(services.requests._items, tenant.name))
     looks = services.recognition.verification._read_withdrawn(tenant, ended_records)
     compared = {look.faceid for look in looks}
-    there = {face.faceid for face in services.faces.list_withdrawn(tenant) if _is_found(face, tenant.model)}
-    return [] if compared == there else [f"compared with {compared}, and the records of {there} have ended"]
+    there = {
+        face.faceid
+        for face in services.faces.list_withdrawn(tenant)
+        if _is_found(face, tenant.model)
+    }
+    return (
+        []
+        if compared == there
+        else [f"compared with {compared}, and the records of {there} have ended"]
+    )
 
 
 def _is_found(face: Face, model: str) -> bool:

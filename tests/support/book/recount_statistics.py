@@ -1,4 +1,5 @@
-"""The truth that statistics are held against: all raw observations, read again and counted in the plainest way."""
+"""The truth that statistics are held against: all raw observations, read again and counted in the
+plainest way."""
 
 from collections import defaultdict
 from datetime import datetime, timedelta
@@ -23,11 +24,16 @@ def every_observation(items: ItemStore, tenant: Tenant, days: range) -> list[Obs
     """Newest first, of these UTC days, whatever calendar and summaries say."""
     found: list[Observation] = []
     for day in days:
-        found += map(observation_from, walk_items(items, keys.OBSERVATIONS, keys.observations(tenant.name, day)))
+        found += map(
+            observation_from,
+            walk_items(items, keys.OBSERVATIONS, keys.observations(tenant.name, day)),
+        )
     return sorted(found, key=lambda one: (one.at, one.id), reverse=True)
 
 
-def meant(observed: list[Observation], wanted: ObservationFilter, start: int, end: int) -> list[Observation]:
+def meant(
+    observed: list[Observation], wanted: ObservationFilter, start: int, end: int
+) -> list[Observation]:
     fits = [
         all(given in ("", has) for given, has in zip(wanted.labels, one.labels, strict=True))
         and wanted.group_name in (None, one.group_name)
@@ -41,7 +47,8 @@ def meant(observed: list[Observation], wanted: ObservationFilter, start: int, en
 
 
 def arrivals_begun(observed: list[Observation]) -> list[Observation]:
-    """The sightings, newest first, that no earlier one of the face reaches by its gap; of two at once the first id."""
+    """The sightings, newest first, that no earlier one of the face reaches by its gap; of two at
+    once the first id."""
     present_until: dict[str, datetime] = {}
     begun = []
     for one in sorted(observed, key=lambda one: (one.at, one.id)):
@@ -66,7 +73,9 @@ def value_of(one: Observation, split: Split | None) -> str:
         case Split.GENDER:
             return one.estimates.gender or "unknown"
         case Split.AGE:
-            return "unknown" if one.estimates.age is None else str(round(one.estimates.age) // 10 * 10)
+            return (
+                "unknown" if one.estimates.age is None else str(round(one.estimates.age) // 10 * 10)
+            )
     return one.labels["abcd".index(split[-1])]
 
 
@@ -74,21 +83,32 @@ def time_of(at: datetime, zone: str, granularity: Granularity) -> str:
     local = at.astimezone(ZoneInfo(zone))
     if granularity is Granularity.WEEK:
         local -= timedelta(days=local.weekday())
-    return local.strftime({Granularity.MONTH: "%Y%m", Granularity.HOUR: "%Y%m%d%H"}.get(granularity, "%Y%m%d"))
+    return local.strftime(
+        {Granularity.MONTH: "%Y%m", Granularity.HOUR: "%Y%m%d%H"}.get(granularity, "%Y%m%d")
+    )
 
 
-def recount(observed: list[Observation], zone: str, granularity: Granularity, *, distinct: bool) -> dict[str, int]:
+def recount(
+    observed: list[Observation], zone: str, granularity: Granularity, *, distinct: bool
+) -> dict[str, int]:
     split = split_recount(observed, zone, granularity, None, distinct=distinct)
     return {bucket.time: bucket.amounts[""] for bucket in split}
 
 
 def split_recount(
-    observed: list[Observation], zone: str, granularity: Granularity, split: Split | None, *, distinct: bool
+    observed: list[Observation],
+    zone: str,
+    granularity: Granularity,
+    split: Split | None,
+    *,
+    distinct: bool,
 ) -> list[SplitBucket]:
     buckets: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
     for one in observed:
         buckets[time_of(one.at, zone, granularity)][value_of(one, split)].append(one.faceid)
     return [
-        SplitBucket(time, {value: len(set(ids) if distinct else ids) for value, ids in by_value.items()})
+        SplitBucket(
+            time, {value: len(set(ids) if distinct else ids) for value, ids in by_value.items()}
+        )
         for time, by_value in sorted(buckets.items())
     ]

@@ -1,4 +1,5 @@
-"""The visitor book counted again from its observations, by the definitions alone, and what does not agree."""
+"""The visitor book counted again from its observations, by the definitions alone, and what does not
+agree."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable
@@ -47,12 +48,17 @@ def starts(sightings: Iterable[tuple[datetime, int]]) -> list[datetime]:
 
 def promoted_at(arrivals: list[datetime], arrive_times: int, period_days: int) -> datetime | None:
     period = period_days * DAYS
-    enough = (at for at in arrivals if sum(at - period <= other <= at for other in arrivals) >= arrive_times)
+    enough = (
+        at
+        for at in arrivals
+        if sum(at - period <= other <= at for other in arrivals) >= arrive_times
+    )
     return next(enough, None)
 
 
 def disagreements_of_visits(book: Book) -> list[str]:
-    """Of faces whose group nobody chose, while the rule of promotion never changed and no group was full."""
+    """Of faces whose group nobody chose, while the rule of promotion never changed and no group was
+    full."""
     rule = book.services.groups.read_promotion_settings(book.tenant)
     groups = {group.id: group.name for group in book.services.groups.list_all(book.tenant)}
     of_face: dict[str, list[Observation]] = defaultdict(list)
@@ -68,9 +74,13 @@ def disagreements_of_visits(book: Book) -> list[str]:
         if (face.arrive_count, visits.arrivals.count) != (len(arrivals), len(arrivals)):
             wrong.append(f"{face.faceid} arrived {len(arrivals)} times, says {face.arrive_count}")
         if visits.arrivals.sightings != len(counted):
-            wrong.append(f"{face.faceid} was sighted {len(counted)} times, says {visits.arrivals.sightings}")
+            wrong.append(
+                f"{face.faceid} was sighted {len(counted)} times, says {visits.arrivals.sightings}"
+            )
         if face.last_arrival_at != (arrivals[-1] if arrivals else None):
-            wrong.append(f"{face.faceid} arrived last at {arrivals[-1:]}, says {face.last_arrival_at}")
+            wrong.append(
+                f"{face.faceid} arrived last at {arrivals[-1:]}, says {face.last_arrival_at}"
+            )
         if groups.get(face.group_id) not in ("stranger", "regular"):
             continue
         if face.group_id == "regular" and visits.promotion is None:
@@ -81,23 +91,39 @@ def disagreements_of_visits(book: Book) -> list[str]:
         for one in sightings:
             name = "regular" if promoted is not None and one.at >= promoted else "stranger"
             if one.group_name not in (name, *(set(groups.values()) - {"stranger", "regular"})):
-                wrong.append(f"a sighting of {face.faceid} at {one.at} says {one.group_name}, was {name}")
+                wrong.append(
+                    f"a sighting of {face.faceid} at {one.at} says {one.group_name}, was {name}"
+                )
     return [*wrong, *_amounts(book, observations)]
 
 
 def disagreements_of_learning(book: Book) -> list[str]:
-    """What faces have learnt, against their sightings. Of every face, unless a merge is under way."""
-    of_sighting = {one.id: one.faceid for one in every_observation(book) if one.kind is ObservationKind.SIGHTING}
+    """What faces have learnt, against their sightings.
+
+    Of every face, unless a merge is under way.
+    """
+    of_sighting = {
+        one.id: one.faceid
+        for one in every_observation(book)
+        if one.kind is ObservationKind.SIGHTING
+    }
     wrong: list[str] = []
     for face in book.faces():
         learnt = [one.learnt.sighting_id for one in face.pictures if one.learnt]
-        wrong += [f"{face.faceid} learnt from {id_}" for id_ in learnt if of_sighting.get(id_) != face.faceid]
+        wrong += [
+            f"{face.faceid} learnt from {id_}"
+            for id_ in learnt
+            if of_sighting.get(id_) != face.faceid
+        ]
         if len(learnt) == len(face.pictures):
             wrong.append(f"{face.faceid} has no given picture")
         if len({one.id for one in face.pictures}) < len(face.pictures):
             wrong.append(f"{face.faceid} has a photo twice")
         if not 1 <= len(face.compared) <= MAX_COMPARED or len(learnt) > MAX_LEARNT:
-            wrong.append(f"{face.faceid} is compared by {len(face.compared)} pictures and learnt {len(learnt)}")
+            wrong.append(
+                f"{face.faceid} is compared by {len(face.compared)} pictures and learnt "
+                f"{len(learnt)}"
+            )
     return wrong
 
 

@@ -1,4 +1,5 @@
-"""A subject of several faces, as one of many photos was before its photos were those of one face."""
+"""A subject of several faces, as one of many photos was before its photos were those of one
+face."""
 
 from collections.abc import Callable, Iterable
 
@@ -17,12 +18,17 @@ def several_faces(
     *,
     matches_case: bool = False,
 ) -> list[str]:
-    """Return the ids of the faces, each of these photos. `seen`: called while only the face of that number is there."""
+    """Return the ids of the faces, each of these photos.
+
+    `seen`: called while only the face of that number is there.
+    """
     made: list[str] = []
     restrictions = services.restrictions
     for number, some in enumerate(photos):
         examples = [
-            services.subjects.enrol_photo(tenant, group, name, one, RULES, 0.0, matches_case=matches_case)
+            services.subjects.enrol_photo(
+                tenant, group, name, one, RULES, 0.0, matches_case=matches_case
+            )
             for one in some
         ]
         made.append(examples[0].face.faceid)

@@ -1,10 +1,11 @@
-"""Years of shops of which everything is known: how often is a camera that works called quieter than usual?
+"""Years of shops of which everything is known: how often is a camera that works called quieter than
+usual?
 
     python -m tests.support.book.shop_years
 
-prints the figures of docs/lab/usual.md. A shop is open from Monday to Saturday, 8 to 19 o'clock. Its people come by
-chance, a quarter of them by twos, on days that differ by 30 %. Ten days a year are holidays,
-one week is a vacation, and summer has half of the people for six weeks.
+prints the figures of docs/lab/usual.md. A shop is open from Monday to Saturday, 8 to 19 o'clock.
+Its people come by chance, a quarter of them by twos, on days that differ by 30 %. Ten days a year
+are holidays, one week is a vacation, and summer has half of the people for six weeks.
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ OLD_MINUTES = 10
 
 
 class Year(Struct, frozen=True):
-    """`at`: when the camera saw somebody, in local hours; `closed`: days of these on which nobody opened."""
+    """`at`: when the camera saw somebody, in local hours; `closed`: days of these on which nobody
+    opened."""
 
     at: NDArray[np.float64]
     days: range
@@ -42,7 +44,10 @@ class Year(Struct, frozen=True):
         week = parse_opening(OPENING)
         open_days = (day for day in self.days if day not in self.closed)
         return frozenset(
-            24 * day + hour for day in open_days for hour in range(24) if (day + 3) % 7 * 24 + hour in week
+            24 * day + hour
+            for day in open_days
+            for hour in range(24)
+            if (day + 3) % 7 * 24 + hour in week
         )
 
 
@@ -58,21 +63,34 @@ def draw_year(people: float, seed: int, days: int = _YEAR) -> Year:
         if weekday == 6 or day in closed:
             continue
         level = _SLOW if begin <= day / days < end else 1.0
-        mean = people * level * (1.3 if weekday in (4, 5) else 0.85) * drawn.gamma(_UNEVEN**-2, _UNEVEN**2)
+        mean = (
+            people
+            * level
+            * (1.3 if weekday in (4, 5) else 0.85)
+            * drawn.gamma(_UNEVEN**-2, _UNEVEN**2)
+        )
         count = drawn.poisson(mean / (1 + _TWOS))
         hours = drawn.choice(24, count, p=_SHARES / _SHARES.sum()) + drawn.random(count)
-        at.append(24 * (MONDAY + day) + np.sort(np.r_[hours, hours[drawn.random(count) < _TWOS] + 0.01]))
-    return Year(np.concatenate(at), range(MONDAY, MONDAY + days), frozenset(MONDAY + day for day in closed))
+        at.append(
+            24 * (MONDAY + day) + np.sort(np.r_[hours, hours[drawn.random(count) < _TWOS] + 0.01])
+        )
+    return Year(
+        np.concatenate(at), range(MONDAY, MONDAY + days), frozenset(MONDAY + day for day in closed)
+    )
 
 
 class Judged(Struct):
-    """What a year's cameras were called. `alarms`: by whether the shop was closed meanwhile; hours: open ones."""
+    """What a year's cameras were called.
+
+    `alarms`: by whether the shop was closed meanwhile; hours: open ones.
+    """
 
     months: float
     alarms: Counter[bool]
     hours: int
     quiet_hours: float
-    """Of those; of an alarm that began while the shop was closed, those until somebody came again."""
+    """Of those; of an alarm that began while the shop was closed, those until somebody came
+    again."""
     reopened_hours: float
     """Of these: behind a closed day."""
     silent_hours: float
@@ -82,7 +100,8 @@ class Judged(Struct):
 
 
 def judge_year(year: Year) -> Judged:
-    """Ask at each sign of the camera, and at the end of each day, whether it was quieter than usual before."""
+    """Ask at each sign of the camera, and at the end of each day, whether it was quieter than usual
+    before."""
     people = Counter(np.floor(year.at).astype(int).tolist())
     usual = {day: learn_usual(people, day) for day in year.days}
     opening, open_hours = parse_opening(OPENING), year.open_hours
@@ -95,20 +114,32 @@ def judge_year(year: Year) -> Judged:
         judged.silent_hours += _overlap(open_hours, since + OLD_MINUTES / 60, until)
         quiet_from = _find_quiet(usual, opening, since, until)
         if quiet_from is not None:
-            was_closed = any(day in year.closed for day in range(int(since // 24), int(until // 24) + 1))
+            was_closed = any(
+                day in year.closed for day in range(int(since // 24), int(until // 24) + 1)
+            )
             judged.alarms[was_closed] += 1
             judged.quiet_hours += _overlap(open_hours, quiet_from, until)
             judged.reopened_hours += was_closed * _overlap(open_hours, quiet_from, until)
-    judged.limits = [(one.limit, one.limit / one.week * 66) for day, one in usual.items() if one and 24 * day >= first]
+    judged.limits = [
+        (one.limit, one.limit / one.week * 66)
+        for day, one in usual.items()
+        if one and 24 * day >= first
+    ]
     return judged
 
 
-def _find_quiet(usual: dict[int, Usual | None], opening: frozenset[int], since: float, until: float) -> float | None:
+def _find_quiet(
+    usual: dict[int, Usual | None], opening: frozenset[int], since: float, until: float
+) -> float | None:
     for day in range(int(since // 24), int(until // 24) + 1):
         one, end = usual[day], min(until, 24.0 * (day + 1))
         if one is not None and is_quieter(one, since, end, opening):
             begin = max(since, 24.0 * day)
-            return next(at for at in _minutes(begin, end) if count_expected(one, since, at, opening) >= one.limit)
+            return next(
+                at
+                for at in _minutes(begin, end)
+                if count_expected(one, since, at, opening) >= one.limit
+            )
     return None
 
 
@@ -124,7 +155,8 @@ def _overlap(hours: frozenset[int], begin: float, end: float) -> float:
 
 def main() -> int:
     print(
-        "people a day | alarms a month | while closed | open hours quiet | behind closed days | silent before | due | h"
+        "people a day | alarms a month | while closed | open hours quiet | behind closed days | "
+        "silent before | due | h"
     )
     for people, seeds in ((5, 8), (30, 8), (300, 2)):
         years = [judge_year(draw_year(people, seed)) for seed in range(seeds)]
@@ -136,7 +168,8 @@ def main() -> int:
             for name in ("quiet_hours", "reopened_hours", "silent_hours")
         )
         print(
-            f"{people:12} | {alarms.total() / months:14.2f} | {alarms[True] / months:12.2f} | {quiet:16.3%} | "
+            f"{people:12} | {alarms.total() / months:14.2f} | {alarms[True] / months:12.2f} | "
+            f"{quiet:16.3%} | "
             f"{reopened:18.3%} | {before:13.1%} | {limits[0]:3.1f} | {limits[1]:.1f}"
         )
     return 0

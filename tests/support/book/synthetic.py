@@ -1,4 +1,5 @@
-"""Galleries of faces that nobody has, written straight into storage, and visits of people whom there are not."""
+"""Galleries of faces that nobody has, written straight into storage, and visits of people whom
+there are not."""
 
 from __future__ import annotations
 
@@ -12,7 +13,16 @@ from numpy.typing import NDArray
 
 from chalicelib.book.commit import Change, GalleryWriter, limited_groups
 from chalicelib.book.search.snapshots.segment import Segment, encode_segment, segment_of_rows
-from chalicelib.domain.model import Decision, Edit, Face, Group, JournalEntry, Labels, Picture, Tenant
+from chalicelib.domain.model import (
+    Decision,
+    Edit,
+    Face,
+    Group,
+    JournalEntry,
+    Labels,
+    Picture,
+    Tenant,
+)
 from chalicelib.domain.observations import Observation, ObservationKind
 from chalicelib.domain.pictures import BoundingBox, Estimates, Gender, Pose
 from chalicelib.domain.rules.templates import make_template
@@ -31,16 +41,24 @@ _GENDERS = (Gender.FEMALE, Gender.MALE)
 
 
 def write_faces(items: ItemStore, tenant: Tenant, group: Group, count: int, vision: Vision) -> None:
-    """Enrol `count` faces with templates of `vision`'s model: counted and in the journal, without pictures."""
+    """Enrol `count` faces with templates of `vision`'s model: counted and in the journal, without
+    pictures."""
     dimensions = vision.embed(np.zeros((64, 64, 3), np.uint8), []).shape[1]
     writer = GalleryWriter(items, SystemClock(), build_index=_no_index)
     for begin in range(0, count, BATCH):
         numbers = range(begin, min(begin + BATCH, count))
         faces = [_face(tenant, group, number, vision.model, dimensions) for number in numbers]
-        puts = tuple(Put(keys.FACES, face_item(tenant.name, face), (absent("face-free"),)) for face in faces)
-        journal = tuple(JournalEntry(Edit.PUT, face.faceid, group.id, face.templates) for face in faces)
+        puts = tuple(
+            Put(keys.FACES, face_item(tenant.name, face), (absent("face-free"),)) for face in faces
+        )
+        journal = tuple(
+            JournalEntry(Edit.PUT, face.faceid, group.id, face.templates) for face in faces
+        )
         writer.commit(
-            tenant.name, Change(puts, journal, counts={group.id: len(faces)}, limited_groups=limited_groups(group))
+            tenant.name,
+            Change(
+                puts, journal, counts={group.id: len(faces)}, limited_groups=limited_groups(group)
+            ),
         )
 
 
@@ -68,9 +86,17 @@ def faceids(count: int) -> list[str]:
 
 
 def segment(
-    templates: NDArray[Any], ids: Sequence[str] | None = None, *, model: str = "bench", seq: int = 1, group: str = "g"
+    templates: NDArray[Any],
+    ids: Sequence[str] | None = None,
+    *,
+    model: str = "bench",
+    seq: int = 1,
+    group: str = "g",
 ) -> Segment:
-    """Make a gallery of these templates, (faces, dimensions), in one group. `ids`: face-0000000 and so on if None."""
+    """Make a gallery of these templates, (faces, dimensions), in one group.
+
+    `ids`: face-0000000 and so on if None.
+    """
     rows = len(templates)
     groups, times = np.zeros(rows, dtype=np.uint32), np.ones(rows, dtype=np.int64)
     named = faceids(rows) if ids is None else list(ids)
@@ -87,28 +113,45 @@ def write_snapshot(items: ItemStore, blobs: BlobStore, tenant: str, gallery: Seg
 
 
 def unnamed_bytes(folder: Path) -> int:
-    """Return the bytes of the files without a name in the folder that this process has mapped into memory."""
-    lines = (line.split() for line in Path("/proc/self/maps").read_text().splitlines() if line.endswith("(deleted)"))
+    """Return the bytes of the files without a name in the folder that this process has mapped into
+    memory."""
+    lines = (
+        line.split()
+        for line in Path("/proc/self/maps").read_text().splitlines()
+        if line.endswith("(deleted)")
+    )
     ranges = [line[0].split("-") for line in lines if Path(line[5]).parent == folder]
     return sum(int(end, 16) - int(begin, 16) for begin, end in ranges)
 
 
-def visits(begin: datetime, count: int, random: np.random.Generator, first_id: int) -> Iterator[Observation]:
-    """Make a day of a chain of twenty shops: open from nine to half past nine, some persons come often."""
+def visits(
+    begin: datetime, count: int, random: np.random.Generator, first_id: int
+) -> Iterator[Observation]:
+    """Make a day of a chain of twenty shops: open from nine to half past nine, some persons come
+    often."""
     hours = np.clip(random.normal(15, 3, count), 9, 21.5)
     persons = (PERSONS * random.beta(0.6, 1.8, count)).astype(int)
-    stores, brands, extras = random.integers(0, 20, count), random.integers(0, 5, count), random.random((count, 2))
+    stores = random.integers(0, 20, count)
+    brands = random.integers(0, 5, count)
+    extras = random.random((count, 2))
     for n in range(count):
         yield Observation(
             at=begin + timedelta(milliseconds=int(hours[n] * 3_600_000)),
             id=f"{first_id + n:012x}",
             faceid=f"{1_000_000_000_000_000_000 + int(persons[n])}",
             group_name="regular" if persons[n] < PERSONS // 10 else "stranger",
-            labels=Labels(f"brand-{brands[n]}", f"store-{stores[n]:02d}", "member" if extras[n][0] < 0.2 else "", ""),
+            labels=Labels(
+                f"brand-{brands[n]}",
+                f"store-{stores[n]:02d}",
+                "member" if extras[n][0] < 0.2 else "",
+                "",
+            ),
             kind=ObservationKind.SIGHTING,
             camera=f"camera-{stores[n]:02d}",
             box=BoundingBox(120, 80, 96, 128),
-            estimates=Estimates(age=round(20 + 50 * extras[n][1], 1), gender=_GENDERS[persons[n] % 2]),
+            estimates=Estimates(
+                age=round(20 + 50 * extras[n][1], 1), gender=_GENDERS[persons[n] % 2]
+            ),
             decision=Decision(0.5 + extras[n][1] / 2, 0.4, PERSONS),
             gap_s=1_800,
         )

@@ -1,4 +1,5 @@
-"""A value for each field of a face that somebody writes of a person, by its type: a new field has one, too."""
+"""A value for each field of a face that somebody writes of a person, by its type: a new field has
+one, too."""
 
 from __future__ import annotations
 
@@ -25,14 +26,22 @@ _BY_KIND: Mapping[Any, Any] = {
 
 def kinds_of(type_: Any) -> list[Any]:
     """Return the types of which one is a field's, without None."""
-    return [kind for kind in (get_args(type_) if get_origin(type_) is UnionType else [type_]) if kind is not NoneType]
+    return [
+        kind
+        for kind in (get_args(type_) if get_origin(type_) is UnionType else [type_])
+        if kind is not NoneType
+    ]
 
 
 KINDS = {field.name: kinds_of(field.type)[0] for field in fields(Face)}
 TEXTS = tuple(name for name in BLANK if KINDS[name] is str)
 """Fields of a face that are texts which somebody wrote."""
 WRITTEN = {name: f"her-{name}" if KINDS[name] is str else _BY_KIND[KINDS[name]] for name in BLANK}
-CHANGES = {name: WRITTEN[name] for name in FaceChanges.__struct_fields__ if name in BLANK and name != "labels"}
+CHANGES = {
+    name: WRITTEN[name]
+    for name in FaceChanges.__struct_fields__
+    if name in BLANK and name != "labels"
+}
 """Fields that a change of a face gives by their own names."""
 
 

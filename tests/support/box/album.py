@@ -22,7 +22,14 @@ def state(box: Box) -> Any:
     """All that an import may change, without what each run makes anew: times and ids."""
     with box.client() as client:
         groups = sorted(
-            (group.name, group.capacity, group.description, group.attributes, group.learns, group.count)
+            (
+                group.name,
+                group.capacity,
+                group.description,
+                group.attributes,
+                group.learns,
+                group.count,
+            )
             for group in client.list_groups()
         )
         faces = []

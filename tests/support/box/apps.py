@@ -1,4 +1,5 @@
-"""Small Chalice apps and a server around them, to look at the gateway without the service behind it."""
+"""Small Chalice apps and a server around them, to look at the gateway without the service behind
+it."""
 
 import threading
 from collections.abc import Iterator
@@ -15,7 +16,12 @@ from tests.support.waiting import PATIENCE_S
 
 DRAIN_S = 30.0
 """How long a server that stops waits for requests in flight."""
-POSTED = ["application/x-www-form-urlencoded", "multipart/form-data", "application/octet-stream", "application/json"]
+POSTED = [
+    "application/x-www-form-urlencoded",
+    "multipart/form-data",
+    "application/octet-stream",
+    "application/json",
+]
 
 
 def echo_app(pause: threading.Event | None = None) -> Chalice:
@@ -45,7 +51,9 @@ def echo_app(pause: threading.Event | None = None) -> Chalice:
 
     @app.route("/binary", methods=["GET"])
     def binary() -> Response:
-        return Response(b"\x00\xff", headers={"Content-Type": "application/octet-stream", "X-Kind": ["a", "b"]})
+        return Response(
+            b"\x00\xff", headers={"Content-Type": "application/octet-stream", "X-Kind": ["a", "b"]}
+        )
 
     @app.route("/slow", methods=["POST"], content_types=POSTED)
     def slow() -> dict[str, Any]:
@@ -57,13 +65,18 @@ def echo_app(pause: threading.Event | None = None) -> Chalice:
     return app
 
 
-def served(app: Chalice, **of_the_front: Any) -> AbstractContextManager[tuple[str, int, threading.Event]]:
-    """Host, port and stop event of a server with this app; stopping lets requests in flight finish."""
+def served(
+    app: Chalice, **of_the_front: Any
+) -> AbstractContextManager[tuple[str, int, threading.Event]]:
+    """Host, port and stop event of a server with this app; stopping lets requests in flight
+    finish."""
     return serving(Site(Gateway(app)), **of_the_front)
 
 
 @contextmanager
-def serving(site: Site, *, drain_s: float = DRAIN_S, **of_the_front: Any) -> Iterator[tuple[str, int, threading.Event]]:
+def serving(
+    site: Site, *, drain_s: float = DRAIN_S, **of_the_front: Any
+) -> Iterator[tuple[str, int, threading.Event]]:
     """As `served`, of any site. `drain_s`: how long requests in flight may take after the stop."""
     stop = threading.Event()
     with open_listener("127.0.0.1", 0) as sock:

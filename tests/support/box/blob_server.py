@@ -1,4 +1,5 @@
-"""Signed blobs and their queue in a process that a test may kill: `python -m tests.support.box.blob_server DATA`."""
+"""Signed blobs and their queue in a process that a test may kill: `python -m
+tests.support.box.blob_server DATA`."""
 
 import subprocess
 import sys

@@ -32,7 +32,9 @@ class Box(Struct, frozen=True):
 
 
 @contextmanager
-def serving(data: Path, vision: Vision | None = None, clock: FakeClock | None = None) -> Iterator[Box]:
+def serving(
+    data: Path, vision: Vision | None = None, clock: FakeClock | None = None
+) -> Iterator[Box]:
     vision, stop = vision or FakeVision(), threading.Event()
     settings = Settings(storage=data, requests_a_second=MANY, searches_a_second=MANY)
     with (

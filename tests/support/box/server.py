@@ -19,7 +19,17 @@ class Server:
         self.log = data.parent / "server.log"
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "regulars", "serve", "--port", "0", "--data", str(data), *options],
+                [
+                    sys.executable,
+                    "-m",
+                    "regulars",
+                    "serve",
+                    "--port",
+                    "0",
+                    "--data",
+                    str(data),
+                    *options,
+                ],
                 stdout=subprocess.PIPE,
                 stderr=log,
                 text=True,

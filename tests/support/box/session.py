@@ -31,7 +31,8 @@ def read(page: Path) -> str:
 
 
 class Session(Struct, frozen=True):
-    """The one bash block of a section; `# {...` under a call is its answer, which `...` cuts short."""
+    """The one bash block of a section; `# {...` under a call is its answer, which `...` cuts
+    short."""
 
     block: str
 
@@ -58,13 +59,23 @@ class Session(Struct, frozen=True):
 
     @staticmethod
     def _environment(server: Server) -> dict[str, str]:
-        commands = f"{Path(sys.executable).parent}:{os.environ['PATH']}"  # regulars and regulars-edge
+        # regulars and regulars-edge
+        commands = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
         ours = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
         state = str(server.data.parent / "state")  # else the uploader's spool is this user's own
-        return {**ours, "PATH": commands, "URL": server.url, "no_proxy": "*", "XDG_STATE_HOME": state}
+        return {
+            **ours,
+            "PATH": commands,
+            "URL": server.url,
+            "no_proxy": "*",
+            "XDG_STATE_HOME": state,
+        }
 
-    def output(self, server: Server, *tools: str, picture: Path | None = None, **environment: str) -> list[str]:
-        """The lines that the block prints, run beside the data folder; skips where a tool is missing."""
+    def output(
+        self, server: Server, *tools: str, picture: Path | None = None, **environment: str
+    ) -> list[str]:
+        """The lines that the block prints, run beside the data folder; skips where a tool is
+        missing."""
         needed("bash", *tools)
         done = subprocess.run(
             ["bash", "-euo", "pipefail", "-c", self.block],
@@ -94,5 +105,9 @@ def sees(server: Server, picture: Path) -> None:
     with Connection(server.url) as connection:
         v1 = V1(connection, server.credentials("shop").api_key)
         v1.call("POST", "/v1/cameras", {"id": "door", "name": "door"})
-        v1.call("POST", "/v1/captures", {"camera": "door", "picture": base64.b64encode(picture.read_bytes()).decode()})
+        v1.call(
+            "POST",
+            "/v1/captures",
+            {"camera": "door", "picture": base64.b64encode(picture.read_bytes()).decode()},
+        )
         wait_until_resolved(v1, ["door"], 1)

@@ -1,4 +1,5 @@
-"""Shops in which everything that Regulars does can be done once, each prepared in a folder of its own."""
+"""Shops in which everything that Regulars does can be done once, each prepared in a folder of its
+own."""
 
 from __future__ import annotations
 
@@ -67,12 +68,14 @@ def another_photo(at: float, seed: int) -> Shot:
 
 
 def poorly_seen(at: float, seed: int) -> Shot:
-    """Somebody who is too little like the face to be found, but for a better picture of the same visit."""
+    """Somebody who is too little like the face to be found, but for a better picture of the same
+    visit."""
     return Shot(MONDAY + at * MINUTE, (Person(seed, side_px=99.0, likeness=0.42),))
 
 
 class Shop(Struct, frozen=True):
-    """A prepared folder, the tenant's credentials in it, and the ids and the templates (by face) of what it holds."""
+    """A prepared folder, the tenant's credentials in it, and the ids and the templates (by face) of
+    what it holds."""
 
     folder: Path
     credentials: Credentials
@@ -128,7 +131,9 @@ class Box(Book):
 
     @property
     def camera(self) -> CameraClient:
-        return CameraClient(self.app, self.credentials.app_id, self.credentials.app_key, self.clock, 500_000)
+        return CameraClient(
+            self.app, self.credentials.app_id, self.credentials.app_key, self.clock, 500_000
+        )
 
     @property
     def market(self) -> MarketClient:
@@ -162,7 +167,13 @@ class Box(Book):
 
     def tick(self, function: str) -> Any:
         """The scheduler calls."""
-        event = {"version": "0", "id": "1", "detail-type": "Scheduled Event", "source": "aws.events", "detail": {}}
+        event = {
+            "version": "0",
+            "id": "1",
+            "detail-type": "Scheduled Event",
+            "source": "aws.events",
+            "detail": {},
+        }
         more = {
             "account": "0",
             "time": self.clock.now().strftime("%Y-%m-%dT%H:%M:%SZ"),
@@ -204,30 +215,45 @@ class Box(Book):
 
     def heard(self) -> frozenset[str]:
         """The events, and the time."""
-        events = (f"{one.path} {one.headers['X-Regulars-Delivery']}" for one in self._receiver.heard)
+        events = (
+            f"{one.path} {one.headers['X-Regulars-Delivery']}" for one in self._receiver.heard
+        )
         return frozenset([*events, str(self.clock.now())])
 
     def state(self) -> dict[str, Any]:
-        """What must be the same, when all events were sent, however often the process failed on the way there."""
+        """What must be the same, when all events were sent, however often the process failed on the
+        way there."""
         self.tell()
-        captures = [self.services.captures.read_page(self.tenant, camera, 100).rows for camera in self.cameras]
+        captures = [
+            self.services.captures.read_page(self.tenant, camera, 100).rows
+            for camera in self.cameras
+        ]
         return {
             "faces": self.entries(),
             "names": sorted(face.name for face in self.faces()),
             "consents": sorted(str(face.consent) for face in self.faces()),
-            "groups": {(g.name, g.capacity, g.count) for g in self.services.groups.list_all(self.tenant)},
+            "groups": {
+                (g.name, g.capacity, g.count) for g in self.services.groups.list_all(self.tenant)
+            },
             "captures": Counter(str(one.state) for page in captures for one in page),
             "pictures": sorted(len(face.pictures) for face in self.faces()),
-            "merges": Counter(str(one.state) for one in self.services.merges.records.list_all("shop")),
+            "merges": Counter(
+                str(one.state) for one in self.services.merges.records.list_all("shop")
+            ),
             "duplicates": Counter(
-                bool(one.get("are_two")) for one in walk_items(self.storage.items, keys.DUPLICATES, "shop")
+                bool(one.get("are_two"))
+                for one in walk_items(self.storage.items, keys.DUPLICATES, "shop")
             ),
             "cameras": len(self.services.cameras.list_all(self.tenant)),
             "hooks": len(self.services.webhooks.hooks.list_all("shop")),
-            "keys": [(one.name, one.role) for one in self.services.access.keys.list_all(self.tenant)],
+            "keys": [
+                (one.name, one.role) for one in self.services.access.keys.list_all(self.tenant)
+            ],
             "events": len({one.headers["X-Regulars-Delivery"] for one in self._receiver.heard}),
             "deliveries": len(self.storage.items.query(keys.OUTBOX, "shop").items),
-            "tenants": [(one.name, one.disabled, one.model) for one in self.services.tenants.list_all()],
+            "tenants": [
+                (one.name, one.disabled, one.model) for one in self.services.tenants.list_all()
+            ],
             "observed": self.observed(),
         }
 
@@ -254,30 +280,51 @@ def prepared(root: Path) -> Iterator[dict[str, Shop]]:
                     do(box)
             with closing(Box(root / name, known)) as box:
                 ids = (
-                    {"merge": one.id} if (one := next(iter(box.services.merges.records.list_all("shop")), None)) else {}
+                    {"merge": one.id}
+                    if (one := next(iter(box.services.merges.records.list_all("shop")), None))
+                    else {}
                 )
-                found = {face.faceid: [one.vector for one in face.templates] for face in box.faces()}
+                found = {
+                    face.faceid: [one.vector for one in face.templates] for face in box.faces()
+                }
             templates = {**found, **known.templates}
-            shops[name] = replace(known, folder=root / name, ids={**known.ids, **ids}, templates=templates)
+            shops[name] = replace(
+                known, folder=root / name, ids={**known.ids, **ids}, templates=templates
+            )
 
         after("merged", "shop", _merged)
         after("merging", "shop", _merged, cut=2)
-        after("undoing", "merged", lambda box: box.services.merges.merging.undo(box.tenant, box.ids["merge"]), cut=2)
+        after(
+            "undoing",
+            "merged",
+            lambda box: box.services.merges.merging.undo(box.tenant, box.ids["merge"]),
+            cut=2,
+        )
         after("rejected", "shop", _rejected)
         after("indexed", "shop", _indexed)
         after("subjects", "shop", _subjects)
         after("several", "subjects", _several)
         after("erasing", "shop", _erasing)
         after("erased", "erasing", _erased)
-        after("deleted", "shop", lambda box: box.services.deletion.delete_faces(box.tenant, [box.ids["eva"]]))
+        after(
+            "deleted",
+            "shop",
+            lambda box: box.services.deletion.delete_faces(box.tenant, [box.ids["eva"]]),
+        )
         after("alike", "shop", _alike)
         after("full", "shop", _full)
         after("unwanted", "shop", _unwanted)
         after("learnt", "shop", _learnt)
         after("old", "shop", _kept_shortly)
-        after("held", "shop", lambda box: box.services.faces.holds.set(box.tenant, box.ids["eva"], "case 7"))
         after(
-            "unpictured", "merged", lambda box: box.services.tenants.change_settings("shop", {"keeps_pictures": False})
+            "held",
+            "shop",
+            lambda box: box.services.faces.holds.set(box.tenant, box.ids["eva"], "case 7"),
+        )
+        after(
+            "unpictured",
+            "merged",
+            lambda box: box.services.tenants.change_settings("shop", {"keeps_pictures": False}),
         )
         after("consented", "merged", _consented)
         after("stuck", "shop", _stuck)
@@ -303,7 +350,9 @@ def _indexed(box: Box) -> None:
     found: list[str] = []
     for seeds in ((41, 42), (43,)):
         photo = picture(*(Person(seed, side_px=120.0 - seed) for seed in seeds))
-        answer = box.rekognition("IndexFaces", CollectionId="staff", Image={"Bytes": photo}, ExternalImageId="team")
+        answer = box.rekognition(
+            "IndexFaces", CollectionId="staff", Image={"Bytes": photo}, ExternalImageId="team"
+        )
         found += [one["Face"]["FaceId"] for one in answer["FaceRecords"]]
     box.ids.update({f"staff {number}": faceid for number, faceid in enumerate(found)})
     box.rekognition("CreateUser", CollectionId="staff", UserId="ann")
@@ -311,14 +360,20 @@ def _indexed(box: Box) -> None:
 
 
 def _subjects(box: Box) -> None:
-    """A group with keys of its own: Ann has three photos, of which one is of somebody else, and Bob has one."""
+    """A group with keys of its own: Ann has three photos, of which one is of somebody else, and Bob
+    has one."""
     box.services.groups.create(box.tenant, "family", None, "")
     group = box.services.groups.get_by_name(box.tenant, "family")
     for service in SERVICES:
         of = group.id if service in ("recognition", "deepstack") else ""
         box.ids[service] = add_service_key(box.services, box.tenant, service, service, of)
     for number, (name, person) in enumerate(
-        (("Ann", Person(51)), ("Ann", Person(51, side_px=101.0)), ("Ann", Person(52)), ("Bob", Person(53)))
+        (
+            ("Ann", Person(51)),
+            ("Ann", Person(51, side_px=101.0)),
+            ("Ann", Person(52)),
+            ("Bob", Person(53)),
+        )
     ):
         box.ids[f"example {number}"] = box.family.add(name, picture(person))
 
@@ -350,8 +405,15 @@ def _alike(box: Box) -> None:
 
 def _full(box: Box) -> None:
     """The next stranger takes the place of the one who was seen last longest ago."""
-    strangers = next(group for group in box.services.groups.list_all(box.tenant) if group.name == "stranger")
-    fields = {"old_name": "stranger", "name": "stranger", "capacity": str(strangers.count), "description": "few"}
+    strangers = next(
+        group for group in box.services.groups.list_all(box.tenant) if group.name == "stranger"
+    )
+    fields = {
+        "old_name": "stranger",
+        "name": "stranger",
+        "capacity": str(strangers.count),
+        "description": "few",
+    }
     assert box.camera.call("updateGroup", fields)["code"] == 0
 
 
@@ -369,7 +431,11 @@ def _learnt(box: Box) -> None:
 
 def _consented(box: Box) -> None:
     """Eva's face has a record of consent, which expires in a day; then it is erased."""
-    body = {"basis": "consent", "given_at": "2026-03-01T00:00:00Z", "expires_at": "2026-03-17T09:00:00Z"}
+    body = {
+        "basis": "consent",
+        "given_at": "2026-03-01T00:00:00Z",
+        "expires_at": "2026-03-17T09:00:00Z",
+    }
     box.v1.done("PUT", f"/v1/faces/{box.ids['eva']}/consent", body)
     box.services.tenants.change_settings("shop", {"expired_consent_erases": True})
 
@@ -377,7 +443,13 @@ def _consented(box: Box) -> None:
 def _kept_shortly(box: Box) -> None:
     """Nothing is kept for long, but of Eva, whom nobody may delete."""
     box.services.faces.holds.set(box.tenant, box.ids["eva"], "case 7")
-    days = {"capture_days": 3, "sighting_days": 4, "stranger_days": 10, "regular_days": 20, "observation_days": 150}
+    days = {
+        "capture_days": 3,
+        "sighting_days": 4,
+        "stranger_days": 10,
+        "regular_days": 20,
+        "observation_days": 150,
+    }
     box.services.tenants.change_settings("shop", days)
 
 
@@ -397,11 +469,14 @@ def _leaving(box: Box) -> None:
     box.services.audit.signing.read_public_keys("leaves")
 
 
-def furnished(folder: Path, receiver: Receiver, make: Callable[..., Shop] = Shop, kept: Kept = open_storage) -> Shop:
+def furnished(
+    folder: Path, receiver: Receiver, make: Callable[..., Shop] = Shop, kept: Kept = open_storage
+) -> Shop:
     with closing(Book(folder, kept=kept)) as book:
         book.services.groups.set_promotion_settings(book.tenant, PromotionSettings(3, 7))
         credentials = book.services.tenants.rotate_keys("shop")
-        book.services.audit.signing.read_public_keys("shop")  # each has its key from its first entry, or backup, on
+        # each has its key from its first entry, or backup, on
+        book.services.audit.signing.read_public_keys("shop")
     shop = make(folder, credentials, {"merge": "none"}, receiver)
     with closing(shop.opened(folder)) as box:
         furnish(CameraClient(box.app, credentials.app_id, credentials.app_key, box.clock))
@@ -417,7 +492,10 @@ def furnished(folder: Path, receiver: Receiver, make: Callable[..., Shop] = Shop
             lookalike(20, EVA),
             shot(DAY + 12 * HOUR, FINN),
         )
-        shop.ids["eva"], shop.ids["finn"] = eva.sightings[0].faceid or "", finn.sightings[0].faceid or ""
+        shop.ids["eva"], shop.ids["finn"] = (
+            eva.sightings[0].faceid or "",
+            finn.sightings[0].faceid or "",
+        )
         shop.ids["duplicate"] = keys.duplicate(shop.ids["eva"], shop.ids["finn"])
         shop.ids["sighting"], shop.ids["capture"] = f"{late.id}-0", late.id
         added = box.services.enrolment.pictures.add_photo(
@@ -426,14 +504,20 @@ def furnished(folder: Path, receiver: Receiver, make: Callable[..., Shop] = Shop
         shop.ids["picture"] = added.id
         box.v1.add_camera("till", id="till")
         shop.ids["hook"] = box.v1.done("POST", "/v1/hooks", {"url": receiver.url})["id"]
-        shop.ids["mailbox"] = box.v1.done("POST", "/v1/hooks", {"url": None, "events": ["camera.silent"]})["id"]
+        shop.ids["mailbox"] = box.v1.done(
+            "POST", "/v1/hooks", {"url": None, "events": ["camera.silent"]}
+        )["id"]
         shop.ids["key"] = box.v1.done("POST", "/v1/keys", {"name": "Ann"})["id"]
-        shop.ids["member"], shop.ids["passkey"] = with_passkey(box.v1, "Maria", device(DEVICE), PASSWORD)
+        shop.ids["member"], shop.ids["passkey"] = with_passkey(
+            box.v1, "Maria", device(DEVICE), PASSWORD
+        )
         box.see(shot(3 * DAY, GUS))
         message, *_ = box.storage.deliveries_queue.receive(10, 1)
         shop.ids["delivery"] = message.body
         box.put(shot(4 * DAY, GUS))  # its event was lost
         for face in box.faces():
             box.v1.done("PATCH", f"/v1/faces/{face.faceid}", {"name": "Lee \u738b\u5c0f\u660e"})
-        shop.templates.update({face.faceid: [one.vector for one in face.templates] for face in box.faces()})
+        shop.templates.update(
+            {face.faceid: [one.vector for one in face.templates] for face in box.faces()}
+        )
     return shop

@@ -1,4 +1,5 @@
-"""All that a data folder holds, as texts of which each stands for one record or file, and how two folders differ."""
+"""All that a data folder holds, as texts of which each stands for one record or file, and how two
+folders differ."""
 
 import hashlib
 import re
@@ -10,9 +11,11 @@ from pathlib import Path
 from chalicelib.open_storage import DATABASE
 
 _DRAWN = re.compile(
-    r'(?<="B":")[^"]+|[A-Za-z0-9+/]{43,}|(?<![A-Za-z0-9_])(?=[A-Za-z_]*\d)(?!\d{13}(?!\w))[A-Za-z0-9_]{12,}'
+    r'(?<="B":")[^"]+|[A-Za-z0-9+/]{43,}|(?<![A-Za-z0-9_])(?=[A-Za-z_]*\d)(?!\d{13}(?!\w))[A-Za-z0-'
+    r"9_]{12,}"
 )
-"""Pattern of texts that may be random: ids, salts, keys, signatures. Names have no digit, milliseconds have 13."""
+"""Pattern of texts that may be random: ids, salts, keys, signatures. Names have no digit,
+milliseconds have 13."""
 
 
 class Beginning:
@@ -23,7 +26,9 @@ class Beginning:
         self._known = frozenset(_DRAWN.findall("\n".join(texts)))
 
     def changes(self, after: frozenset[str]) -> tuple[frozenset[str], tuple[str, ...]]:
-        """Return what went and what came. What came has numbers for what was drawn since, in order of appearance.
+        """Return what went and what came.
+
+        What came has numbers for what was drawn since, in order of appearance.
 
         So two folders that differ in nothing else have the same changes.
         """
@@ -33,7 +38,11 @@ class Beginning:
             return found[0] if found[0] in self._known else "?"
 
         def numbered(found: re.Match[str]) -> str:
-            return found[0] if found[0] in self._known else numbers.setdefault(found[0], f"#{len(numbers)}")
+            return (
+                found[0]
+                if found[0] in self._known
+                else numbers.setdefault(found[0], f"#{len(numbers)}")
+            )
 
         came = sorted((_DRAWN.sub(hidden, text), text) for text in after - self._texts)
         return self._texts - after, tuple(_DRAWN.sub(numbered, text) for _, text in came)
@@ -46,10 +55,14 @@ def stored(folder: Path) -> frozenset[str]:
 
 def _rows(database: Path) -> Iterator[str]:
     with closing(sqlite3.connect(database)) as connection:
-        made = connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")
+        made = connection.execute(
+            "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
+        )
         for (table,) in made.fetchall():
             for row in connection.execute(f"SELECT * FROM {table}"):
-                yield " ".join([table, *(one.decode() if isinstance(one, bytes) else str(one) for one in row)])
+                yield " ".join(
+                    [table, *(one.decode() if isinstance(one, bytes) else str(one) for one in row)]
+                )
 
 
 def _files(folder: Path) -> Iterator[str]:

@@ -1,4 +1,5 @@
-"""Everything that Regulars does, a row each: the walk (test_every_call.py) fails each of them at each of its calls.
+"""Everything that Regulars does, a row each: the walk (test_every_call.py) fails each of them at
+each of its calls.
 
 A new route, function or job without a row fails `test_everything_has_a_row`.
 """
@@ -67,9 +68,10 @@ Do = Callable[[Box], Any]
 class UseCase(Struct, frozen=True):
     """`do` returns the answer; done again after a failure it is the same request.
 
-    `shop`: the prepared shop in which it succeeds. `or_says`: what a repeat may answer instead if the first call was
-    carried out, in a dialect whose requests have no id; `counts_again`: the part of the shop's state that such a repeat
-    adds to, by contract. `defect`: what is wrong with it still.
+    `shop`: the prepared shop in which it succeeds. `or_says`: what a repeat may answer instead if
+    the first call was carried out, in a dialect whose requests have no id; `counts_again`: the part
+    of the shop's state that such a repeat adds to, by contract. `defect`: what is wrong with it
+    still.
     """
 
     route: str
@@ -81,14 +83,24 @@ class UseCase(Struct, frozen=True):
     defect: str = ""
 
     def __str__(self) -> str:
-        return " ".join(filter(None, (self.route, self.name, "" if self.shop == "shop" else f"({self.shop})")))
+        return " ".join(
+            filter(None, (self.route, self.name, "" if self.shop == "shop" else f"({self.shop})"))
+        )
 
 
 WITHOUT_STORAGE = {
     ("GET", "/v1/openapi.json"),
     ("GET", "/health"),
     ("GET", "/ready"),
-    *(("GET", path) for path in ("/api/v1/config", "/api/v1/consistence/status", "/core/healthcheck", "/core/status")),
+    *(
+        ("GET", path)
+        for path in (
+            "/api/v1/config",
+            "/api/v1/consistence/status",
+            "/core/healthcheck",
+            "/core/status",
+        )
+    ),
     *(("GET", path) for path in (*console.PATHS, *deepstack.STATUS_PATHS)),
 }
 """Routes that call no storage, or only to say whether it answers (tests/api/test_health.py)."""
@@ -98,22 +110,35 @@ def everything() -> list[str]:
     """What must have a row, from the route tables."""
     by_control = [f"POST {icredit.PREFIX}manage {control}" for control in icredit._CONTROLS]
     return [
-        *(f"POST {sunmi.PREFIX}{name}" for name in (*(one.name for one in sunmi.ENDPOINTS), *sunmi.ALIASES)),
+        *(
+            f"POST {sunmi.PREFIX}{name}"
+            for name in (*(one.name for one in sunmi.ENDPOINTS), *sunmi.ALIASES)
+        ),
         *(f"POST {icredit.PREFIX}{one.name}" for one in icredit.OPERATIONS if one.name != "manage"),
         *by_control,
-        *(f"{one.method} {one.path}" for one in compreface.OPERATIONS if (one.method, one.path) not in WITHOUT_STORAGE),
+        *(
+            f"{one.method} {one.path}"
+            for one in compreface.OPERATIONS
+            if (one.method, one.path) not in WITHOUT_STORAGE
+        ),
         *(f"POST {one.path}" for one in deepstack.OPERATIONS),
         *(f"POST / {operation}" for operation in rekognition.REQUESTS),
-        *(f"{one.method} {one.path}" for one in v1.OPERATIONS if (one.method, one.path) not in WITHOUT_STORAGE),
+        *(
+            f"{one.method} {one.path}"
+            for one in v1.OPERATIONS
+            if (one.method, one.path) not in WITHOUT_STORAGE
+        ),
         *(source.name for source in app.app.event_sources),
         *(function.name for function in app.app.pure_lambda_functions),
-        *(f"tenants {name}" for name in tenants_command.commands if name != "key"),  # it reads one file
+        # it reads one file
+        *(f"tenants {name}" for name in tenants_command.commands if name != "key"),
         "reembed",
         "today",
     ]
 
 
-# --- SUNMI and iCREDIT ------------------------------------------------------------------------------------------------
+# --- SUNMI and iCREDIT
+# ------------------------------------------------------------------------------------------------
 
 
 def _camera(endpoint: str, box: Box) -> Any:
@@ -150,21 +175,31 @@ ICREDIT = (
             (f"{_MANAGE} 0", lambda box: box.market.enrol("silver", TWO_NEW), "two people"),
             (f"{_MANAGE} 0", lambda box: box.market.enrol("new", TWO_NEW), "a new group"),
             (f"{_MANAGE} 0", partial(_token, "0", 21, "vip"), "by token"),
-            (f"{_MANAGE} 1", lambda box: box.market.search("silver", picture(Person(21))), "by picture"),
+            (
+                f"{_MANAGE} 1",
+                lambda box: box.market.search("silver", picture(Person(21))),
+                "by picture",
+            ),
             (f"{_MANAGE} 1", partial(_token, "1", 21, "silver"), "by token"),
         )
     ),
-    UseCase(f"{_MANAGE} 3", lambda box: box.market.delete("silver", box.ids["token 21"]), or_says="there is no face"),
+    UseCase(
+        f"{_MANAGE} 3",
+        lambda box: box.market.delete("silver", box.ids["token 21"]),
+        or_says="there is no face",
+    ),
     UseCase(_QUERY, lambda box: box.market.query(PAGE_SIZE="5")),
     UseCase(_ANALYSIS, lambda box: box.market.analysis("0"), "by month"),
     UseCase(_ANALYSIS, lambda box: box.market.analysis("2", DISTINCT="1"), "people by day"),
     UseCase(_ANALYSIS, lambda box: box.market.analysis("3", LABLE_A="door"), "by hour"),
 )
 
-# --- Rekognition ------------------------------------------------------------------------------------------------------
+# --- Rekognition
+# --------------------------------------------------------------------------------------------------
 
 _ARN = "arn:aws:rekognition:box:000000000000:collection/staff"
-_KNOWN, _NEW = {"Bytes": picture(Person(43))}, {"Bytes": picture(Person(44), Person(45, side_px=90.0))}
+_KNOWN = {"Bytes": picture(Person(43))}
+_NEW = {"Bytes": picture(Person(44), Person(45, side_px=90.0))}
 
 
 def _of_amazon(operation: str, name: str = "", **members: Any) -> UseCase:
@@ -176,7 +211,9 @@ def _of_amazon(operation: str, name: str = "", **members: Any) -> UseCase:
         return box.ids[value[1:-1]] if isinstance(value, str) and value.startswith("{") else value
 
     def do(box: Box) -> Any:
-        return box.rekognition(operation, **{key: filled(value, box) for key, value in members.items()})
+        return box.rekognition(
+            operation, **{key: filled(value, box) for key, value in members.items()}
+        )
 
     return UseCase(f"POST / {operation}", do, name, "indexed")
 
@@ -186,14 +223,20 @@ def _of_staff(operation: str, name: str = "", **members: Any) -> UseCase:
 
 
 def _dropped(box: Box) -> Any:
-    """The collection is gone at once, and later all of its faces: nothing of them is in any file."""
+    """The collection is gone at once, and later all of its faces: nothing of them is in any
+    file."""
     gone = [box.ids[name] for name in sorted(box.ids) if name.startswith("staff ")]
     answer = box.rekognition("DeleteCollection", CollectionId="staff")
     if answer["status"] != 200:
         return answer
 
     def left() -> list[str]:
-        folders = [str(path) for faceid in gone for path in (box.folder / "blobs").rglob(faceid) if any(path.iterdir())]
+        folders = [
+            str(path)
+            for faceid in gone
+            for path in (box.folder / "blobs").rglob(faceid)
+            if any(path.iterdir())
+        ]
         return [*sorted(box.tenant.gone), *folders, *_traces(box, gone)]
 
     return _until_nothing_is_left(box, left, timedelta(minutes=3))
@@ -216,7 +259,13 @@ REKOGNITION = (
     _of_staff("CreateUser", UserId="bob", ClientRequestToken="1"),
     _of_staff("DeleteUser", UserId="ann", ClientRequestToken="1"),
     _of_staff("ListUsers"),
-    _of_staff("AssociateFaces", UserId="ann", FaceIds=["{staff 0}"], UserMatchThreshold=0, ClientRequestToken="1"),
+    _of_staff(
+        "AssociateFaces",
+        UserId="ann",
+        FaceIds=["{staff 0}"],
+        UserMatchThreshold=0,
+        ClientRequestToken="1",
+    ),
     _of_staff("DisassociateFaces", UserId="ann", FaceIds=["{staff 1}"], ClientRequestToken="1"),
     _of_staff("SearchUsers", FaceId="{staff 0}", UserMatchThreshold=0),
     _of_staff("SearchUsersByImage", Image=_KNOWN),
@@ -225,13 +274,17 @@ REKOGNITION = (
     _of_amazon("CompareFaces", SourceImage=_KNOWN, TargetImage=_NEW, SimilarityThreshold=0),
 )
 
-# --- CompreFace -------------------------------------------------------------------------------------------------------
+# --- CompreFace
+# --------------------------------------------------------------------------------------------------
 
 
 def _of_family(
     route: str, name: str = "", body: Any = None, path: str = "", or_says: str = "", **files: bytes
 ) -> UseCase:
-    """A call in the shop with subjects, at the route's path or another. In them the shop's ids stand for `{slots}`."""
+    """A call in the shop with subjects, at the route's path or another.
+
+    In them the shop's ids stand for `{slots}`.
+    """
     method, pattern = route.split()
 
     def do(box: Box) -> Any:
@@ -253,23 +306,40 @@ def _of_family(
 
 
 _FAMILY = "/api/v1/recognition"
-_OF_NAME = tuple(f"{_FAMILY}/subjects/{{name}}{more}" for more in ("", "/{second}", "/{second}/{third}"))
+_OF_NAME = tuple(
+    f"{_FAMILY}/subjects/{{name}}{more}" for more in ("", "/{second}", "/{second}/{third}")
+)
 _ONE = f"{_FAMILY}/faces/{{id}}"
 _ROW = [1.0] + [0.0] * 255
 
 COMPREFACE = (
     _of_family(f"GET {_FAMILY}/subjects"),
-    _of_family(f"POST {_FAMILY}/subjects", body={"subject": "Eva"}, or_says="Subject already exists"),
+    _of_family(
+        f"POST {_FAMILY}/subjects", body={"subject": "Eva"}, or_says="Subject already exists"
+    ),
     _of_family(f"DELETE {_FAMILY}/subjects", or_says="deleted"),
     *(
-        _of_family(f"PUT {route}", body={"subject": "Bob"}, path=f"{_FAMILY}/subjects/Ann", or_says="not found")
+        _of_family(
+            f"PUT {route}",
+            body={"subject": "Bob"},
+            path=f"{_FAMILY}/subjects/Ann",
+            or_says="not found",
+        )
         for route in _OF_NAME
     ),
     _of_family(f"PUT {_OF_NAME[0]}", "another case", {"subject": "ANN"}, f"{_FAMILY}/subjects/Ann"),
-    *(_of_family(f"DELETE {route}", path=f"{_FAMILY}/subjects/Ann", or_says="not found") for route in _OF_NAME),
+    *(
+        _of_family(f"DELETE {route}", path=f"{_FAMILY}/subjects/Ann", or_says="not found")
+        for route in _OF_NAME
+    ),
     _of_family(f"GET {_FAMILY}/faces"),
     *(
-        _of_family(f"POST {_FAMILY}/faces", name, path=f"{_FAMILY}/faces?subject={subject}", file=picture(person))
+        _of_family(
+            f"POST {_FAMILY}/faces",
+            name,
+            path=f"{_FAMILY}/faces?subject={subject}",
+            file=picture(person),
+        )
         for name, subject, person in (
             ("of nobody yet", "Eva", Person(54)),
             ("a look's", "Ann", Person(51, side_px=102.0)),
@@ -279,11 +349,22 @@ COMPREFACE = (
     ),
     _of_family(f"DELETE {_FAMILY}/faces", path=f"{_FAMILY}/faces?subject=Ann", or_says="deleted"),
     _of_family(f"POST {_FAMILY}/faces/delete", body=["example_0", "example_3"], or_says="list"),
-    _of_family(f"DELETE {_ONE}", "of several", path=f"{_FAMILY}/faces/{{example_0}}", or_says="not found"),
-    _of_family(f"DELETE {_ONE}", "the last", path=f"{_FAMILY}/faces/{{example_3}}", or_says="not found"),
+    _of_family(
+        f"DELETE {_ONE}", "of several", path=f"{_FAMILY}/faces/{{example_0}}", or_says="not found"
+    ),
+    _of_family(
+        f"DELETE {_ONE}", "the last", path=f"{_FAMILY}/faces/{{example_3}}", or_says="not found"
+    ),
     _of_family(f"GET {_ONE}/img", path=f"{_FAMILY}/faces/{{example_0}}/img"),
-    _of_family("GET /api/v1/static/{key}/images/{id}", path="/api/v1/static/{recognition}/images/{example_0}"),
-    _of_family(f"POST {_ONE}/verify", path=f"{_FAMILY}/faces/{{example_0}}/verify", file=picture(Person(51))),
+    _of_family(
+        "GET /api/v1/static/{key}/images/{id}",
+        path="/api/v1/static/{recognition}/images/{example_0}",
+    ),
+    _of_family(
+        f"POST {_ONE}/verify",
+        path=f"{_FAMILY}/faces/{{example_0}}/verify",
+        file=picture(Person(51)),
+    ),
     _of_family(f"POST {_FAMILY}/recognize", file=picture(Person(51), Person(53, side_px=90.0))),
     _of_family(f"POST {_FAMILY}/embeddings/recognize", body={"embeddings": [_ROW]}),
     _of_family(
@@ -291,16 +372,27 @@ COMPREFACE = (
         body={"embeddings": [_ROW]},
         path=f"{_FAMILY}/embeddings/faces/{{example_0}}/verify",
     ),
-    _of_family("POST /api/v1/verification/verify", source_image=picture(Person(51)), target_image=picture(Person(52))),
-    _of_family("POST /api/v1/verification/embeddings/verify", body={"source": _ROW, "targets": [_ROW]}),
+    _of_family(
+        "POST /api/v1/verification/verify",
+        source_image=picture(Person(51)),
+        target_image=picture(Person(52)),
+    ),
+    _of_family(
+        "POST /api/v1/verification/embeddings/verify", body={"source": _ROW, "targets": [_ROW]}
+    ),
     _of_family("POST /api/v1/detection/detect", file=picture(Person(51))),
 )
 
-# --- DeepStack --------------------------------------------------------------------------------------------------------
+# --- DeepStack
+# --------------------------------------------------------------------------------------------------
 
 
 def _of_deepstack(
-    path: str, name: str = "", files: Mapping[str, bytes] | None = None, or_says: str = "", **fields: str
+    path: str,
+    name: str = "",
+    files: Mapping[str, bytes] | None = None,
+    or_says: str = "",
+    **fields: str,
 ) -> UseCase:
     def do(box: Box) -> Any:
         reply = DeepStack(box.app, box.ids["deepstack"]).call(path, dict(files or {}), **fields)
@@ -311,15 +403,24 @@ def _of_deepstack(
 
 DEEPSTACK = (
     _of_deepstack("", files={"image": picture(Person(51))}),
-    _of_deepstack("/register", "of nobody yet", {"image": picture(Person(54))}, or_says="face updated", userid="Eva"),
-    _of_deepstack("/register", "a look's", {"image": picture(Person(51, side_px=102.0))}, userid="Ann"),
+    _of_deepstack(
+        "/register",
+        "of nobody yet",
+        {"image": picture(Person(54))},
+        or_says="face updated",
+        userid="Eva",
+    ),
+    _of_deepstack(
+        "/register", "a look's", {"image": picture(Person(51, side_px=102.0))}, userid="Ann"
+    ),
     _of_deepstack("/recognize", files={"image": picture(Person(51), Person(53, side_px=90.0))}),
     _of_deepstack("/list"),
     _of_deepstack("/delete", userid="Ann"),
     _of_deepstack("/match", files={"image1": picture(Person(51)), "image2": picture(Person(52))}),
 )
 
-# --- v1 ---------------------------------------------------------------------------------------------------------------
+# --- v1
+# --------------------------------------------------------------------------------------------------
 
 
 def _v1(
@@ -334,7 +435,8 @@ def _v1(
     path: str | None = None,
     **query: str,
 ) -> UseCase:
-    """`of`: the name of the path's `{id}`, or the id; `path`: another path, with names of ids in braces.
+    """`of`: the name of the path's `{id}`, or the id; `path`: another path, with names of ids in
+    braces.
 
     `body`: its text may be such a name, too. A repeat has the same key.
     """
@@ -342,7 +444,9 @@ def _v1(
     headers = {} if method == "GET" else {"Idempotency-Key": "the-same"}
 
     def do(box: Box) -> Any:
-        sent = {key: box.ids.get(str(value), value) for key, value in body.items()} if body else body
+        sent = (
+            {key: box.ids.get(str(value), value) for key, value in body.items()} if body else body
+        )
         place = (path or pattern).format(**box.ids | {"id": box.ids.get(of, of)})
         reply = box.v1.send(method, place, sent, query=query, headers=headers)
         return {"status": reply.status, **(reply.json if reply.body else {})}
@@ -362,7 +466,9 @@ def _taken(box: Box, at: str | None = "2026-03-07T09:00:00Z") -> Any:
 
 
 def _code(box: Box) -> str:
-    return box.services.access.sessions.make_code(box.tenant, box.services.access.keys.get(box.tenant, "first"))
+    return box.services.access.sessions.make_code(
+        box.tenant, box.services.access.keys.get(box.tenant, "first")
+    )
 
 
 BY_WORDS = {"password": PASSWORD}
@@ -384,7 +490,10 @@ def _by_passkey(box: Box) -> Any:
 def _challenged(box: Box, invitation: str | None = None) -> Any:
     """What is not drawn at random of a challenge."""
     reply = ask(box.v1, invitation)
-    return {"status": reply.status, **{name: value for name, value in reply.json.items() if name != "challenge"}}
+    return {
+        "status": reply.status,
+        **{name: value for name, value in reply.json.items() if name != "challenge"},
+    }
 
 
 def _signed_in(box: Box, body: dict[str, Any]) -> Any:
@@ -403,12 +512,19 @@ def _still_given(box: Box) -> Any:
         box.services.cameras.ask_for_still(box.tenant, "till")
         sent = box.v1.send("PUT", place, {"picture": base64.b64encode(b"\xff\xd8\xff").decode()})
         there = sent if sent.status == 429 or sent.status >= 500 else box.v1.send("GET", place)
-    return {"status": there.status, "taken": there.status == 200 and there.json["taken_at"] is not None}
+    return {
+        "status": there.status,
+        "taken": there.status == 200 and there.json["taken_at"] is not None,
+    }
 
 
 def _claim_made(box: Box) -> Any:
     reply = box.v1.send("POST", "/v1/cameras/till/claim", headers={"Idempotency-Key": "the-same"})
-    return {"status": reply.status, "is made": "claim_code" in reply.json, "says": reply.json.get("detail", "")}
+    return {
+        "status": reply.status,
+        "is made": "claim_code" in reply.json,
+        "says": reply.json.get("detail", ""),
+    }
 
 
 def _claimed(box: Box) -> Any:
@@ -418,7 +534,10 @@ def _claimed(box: Box) -> Any:
     if reply.status != 201:
         return {"status": reply.status, **reply.json}
     seen = box.v1.with_key(reply.json["api_key"]).send("GET", "/v1/cameras/till")
-    return {"status": seen.status, **(seen.json if seen.status != 200 else {"id": reply.json["id"]})}
+    return {
+        "status": seen.status,
+        **(seen.json if seen.status != 200 else {"id": reply.json["id"]}),
+    }
 
 
 def _signed_out(box: Box) -> Any:
@@ -428,7 +547,12 @@ def _signed_out(box: Box) -> Any:
 
 
 def _asked(box: Box, method: str, cookie: str, **more: str) -> Any:
-    headers = {"Cookie": cookie, "Sec-Fetch-Site": "same-origin", "Content-Type": "application/json", **more}
+    headers = {
+        "Cookie": cookie,
+        "Sec-Fetch-Site": "same-origin",
+        "Content-Type": "application/json",
+        **more,
+    }
     reply = box.v1.with_key(None).send(method, "/v1/session", headers=headers)
     return {"status": reply.status, **(reply.json if reply.body else {})}
 
@@ -465,7 +589,9 @@ def _read_erasure(box: Box) -> Any:
 def _many(name: str, **change: Any) -> UseCase:
     def do(box: Box) -> Any:
         body = {"ids": [box.ids["eva"], "nobody", box.ids["finn"]], **change}
-        reply = box.v1.send("POST", "/v1/face-changes", body, headers={"Idempotency-Key": "the-same"})
+        reply = box.v1.send(
+            "POST", "/v1/face-changes", body, headers={"Idempotency-Key": "the-same"}
+        )
         return {"status": reply.status, **reply.json}
 
     return UseCase("POST /v1/face-changes", do, name)
@@ -487,22 +613,45 @@ _OF_V1 = (
     _v1("GET /v1/statistics", **SINCE),
     _v1("GET /v1/statistics", name="by visit", split="visit", **SINCE),
     _v1("GET /v1/statistics", name="by age", split="age", measure="persons", **SINCE),
-    _v1("GET /v1/statistics", name="by camera", split="camera", measure="observations", format="json", **SINCE),
+    _v1(
+        "GET /v1/statistics",
+        name="by camera",
+        split="camera",
+        measure="observations",
+        format="json",
+        **SINCE,
+    ),
     _v1("POST /v1/captures/uploads", {"captures": [OFFER]}),
     UseCase("POST /v1/captures", _taken),
     UseCase("POST /v1/captures", partial(_taken, at=None), "at the time when it comes"),
     _v1("GET /v1/captures", camera="door"),
-    _v1("GET /v1/captures", name="of a time and a state", state="stored", to="2026-03-05T00:00:00Z"),
+    _v1(
+        "GET /v1/captures", name="of a time and a state", state="stored", to="2026-03-05T00:00:00Z"
+    ),
     _v1("GET /v1/captures", name="of all cameras"),
     _v1("GET /v1/captures/{id}", of="capture", camera="door"),
     _v1("POST /v1/captures/{id}/redrive", {"camera": "door"}, shop="stuck", of="capture"),
-    UseCase("POST /v1/session", lambda box: _signed_in(box, {"api_key": box.credentials.api_key}), "with a key"),
+    UseCase(
+        "POST /v1/session",
+        lambda box: _signed_in(box, {"api_key": box.credentials.api_key}),
+        "with a key",
+    ),
     UseCase("POST /v1/session", lambda box: _signed_in(box, {"code": _code(box)}), "with a code"),
-    UseCase("POST /v1/session", lambda box: _signed_in(box, {"invitation": _invitation(box), **BY_WORDS}), "invited"),
-    UseCase("POST /v1/session", lambda box: _signed_in(box, {"name": "maria", **BY_WORDS}), "with a password"),
+    UseCase(
+        "POST /v1/session",
+        lambda box: _signed_in(box, {"invitation": _invitation(box), **BY_WORDS}),
+        "invited",
+    ),
+    UseCase(
+        "POST /v1/session",
+        lambda box: _signed_in(box, {"name": "maria", **BY_WORDS}),
+        "with a password",
+    ),
     UseCase("POST /v1/session", lambda box: _by_passkey(box), "with a passkey"),
     UseCase("POST /v1/session/challenge", _challenged),
-    UseCase("POST /v1/session/challenge", lambda box: _challenged(box, _invitation(box)), "invited"),
+    UseCase(
+        "POST /v1/session/challenge", lambda box: _challenged(box, _invitation(box)), "invited"
+    ),
     _v1("POST /v1/members", {"name": "Ben", "role": "admin"}, or_says="SecretNotKept"),
     _v1("PATCH /v1/members/{id}", {"name": "Mary", "role": "operator"}, of="member"),
     _v1("DELETE /v1/members/{id}", of="member"),
@@ -566,9 +715,24 @@ _OF_V1 = (
     UseCase("GET /v1/faces/{id}/everything", lambda box: _everything(box)),
     _v1("POST /v1/exports"),
     _v1("POST /v1/faces/{id}/sightings/{sighting}/reject", of="eva"),
-    _v1("POST /v1/faces/{id}/sightings/{sighting}/reject", {"other": "finn"}, "for another", of="eva"),
-    _v1("POST /v1/faces/{id}/sightings/{sighting}/reject", {"instead": "stranger"}, "for a stranger", of="eva"),
-    _v1("POST /v1/faces/{id}/sightings/{sighting}/reject", {"instead": "nobody"}, "for nobody", of="eva"),
+    _v1(
+        "POST /v1/faces/{id}/sightings/{sighting}/reject",
+        {"other": "finn"},
+        "for another",
+        of="eva",
+    ),
+    _v1(
+        "POST /v1/faces/{id}/sightings/{sighting}/reject",
+        {"instead": "stranger"},
+        "for a stranger",
+        of="eva",
+    ),
+    _v1(
+        "POST /v1/faces/{id}/sightings/{sighting}/reject",
+        {"instead": "nobody"},
+        "for nobody",
+        of="eva",
+    ),
     _v1(
         "POST /v1/faces/{id}/sightings/{sighting}/reject",
         {"instead": "new", "name": "Gail", "visit": True},
@@ -577,12 +741,26 @@ _OF_V1 = (
     ),
     _v1("GET /v1/faces/{id}/pictures", of="eva"),
     _v1("POST /v1/faces/{id}/pictures", {"picture": _photo(EVA, 60.0)}, of="eva"),
-    _v1("POST /v1/faces/{id}/pictures", {"sighting": "sighting", "trust": True}, "of a sighting", of="eva"),
+    _v1(
+        "POST /v1/faces/{id}/pictures",
+        {"sighting": "sighting", "trust": True},
+        "of a sighting",
+        of="eva",
+    ),
     _v1("DELETE /v1/faces/{id}/pictures/{picture}", of="eva"),
     _v1("POST /v1/identify", {"picture": _photo(EVA, 60.0), "k": 3}),
-    _v1("POST /v1/identify", {"picture": _photo(EVA, 60.0), "record": True}, "recorded", counts_again="observed"),
+    _v1(
+        "POST /v1/identify",
+        {"picture": _photo(EVA, 60.0), "record": True},
+        "recorded",
+        counts_again="observed",
+    ),
     _v1("POST /v1/verify", {"picture": _photo(EVA, 60.0), "face": "eva"}),
-    _v1("POST /v1/verify", {"picture": _photo(EVA, 60.0), "other": _photo(EVA, 50.0)}, "of two pictures"),
+    _v1(
+        "POST /v1/verify",
+        {"picture": _photo(EVA, 60.0), "other": _photo(EVA, 50.0)},
+        "of two pictures",
+    ),
     _v1("POST /v1/detect", {"picture": _photo(EVA, 60.0)}),
     _v1("GET /v1/faces/{id}/similar", of="eva"),
     _v1("POST /v1/faces/{id}/merge", {"other": "finn"}, of="eva"),
@@ -610,7 +788,11 @@ _OF_V1 = (
     _v1("POST /v1/hooks", {"url": None}, "a mailbox"),
     _v1(
         "POST /v1/hooks",
-        {"url": None, "channel": {"way": "ntfy", "url": "https://ntfy.example/t"}, "template": "{who}"},
+        {
+            "url": None,
+            "channel": {"way": "ntfy", "url": "https://ntfy.example/t"},
+            "template": "{who}",
+        },
         "what tells people",
     ),
     _v1("GET /v1/push-key"),
@@ -619,7 +801,9 @@ _OF_V1 = (
     _v1("POST /v1/hooks/{id}/redeliver", of="hook", shop="parked", or_says='"redelivered": 0'),
 )
 
-_NAMED_ABOVE = {case.route for case in _OF_V1} | {f"{method} {path}" for method, path in WITHOUT_STORAGE}
+_NAMED_ABOVE = {case.route for case in _OF_V1} | {
+    f"{method} {path}" for method, path in WITHOUT_STORAGE
+}
 V1 = (
     *_OF_V1,
     *(
@@ -630,7 +814,8 @@ V1 = (
 )
 """What is read whole needs no row."""
 
-# --- the functions of app.py, and the operator's jobs ---------------------------------------------------------------
+# --- the functions of app.py, and the operator's jobs
+# ---------------------------------------------------------------
 
 
 def _ingest(one: Shot, name: str, shop: str = "shop") -> UseCase:
@@ -681,8 +866,13 @@ FUNCTIONS = (
     UseCase("search", _search),
     UseCase("canary", _asked_by_the_canary),
     *(UseCase("watch", lambda box: box.tick("watch"), shop=shop) for shop in ("unwanted", "alike")),
-    *(UseCase("sweep", lambda box: box.sweep(), shop=shop) for shop in ("unwanted", "merging", "undoing", "alike")),
-    UseCase("sweep", lambda box: box.sweep(), "of pictures that are not kept any more", "unpictured"),
+    *(
+        UseCase("sweep", lambda box: box.sweep(), shop=shop)
+        for shop in ("unwanted", "merging", "undoing", "alike")
+    ),
+    UseCase(
+        "sweep", lambda box: box.sweep(), "of pictures that are not kept any more", "unpictured"
+    ),
     _ingest(shot(5 * DAY, 51), "somebody new", "unpictured"),
     _ingest(another_photo(5 * DAY, EVA), "somebody known", "unpictured"),
     UseCase("sweep", _swept_in_two_days, "of a consent that expired", "consented"),
@@ -700,7 +890,9 @@ def _file(box: Box) -> CredentialsFile:
 def _rotated(box: Box) -> Any:
     """Whom the new key lets in, and the old one."""
     new, known = _file(box).rotate_keys("shop"), box.services.tenants.find_by_api_key
-    return [tenant and tenant.name for tenant in (known(new.api_key), known(box.credentials.api_key))]
+    return [
+        tenant and tenant.name for tenant in (known(new.api_key), known(box.credentials.api_key))
+    ]
 
 
 def _erased_whole(box: Box) -> Any:
@@ -715,14 +907,21 @@ def _erased_whole(box: Box) -> Any:
 
 
 def _renewed_signing(box: Box) -> Any:
-    """Whether the old key signed the new one. What verifies the audit afterwards asks for the entry."""
+    """Whether the old key signed the new one.
+
+    What verifies the audit afterwards asks for the entry.
+    """
     box.services.audit.signing.read_public_keys("shop")  # makes the first
-    with audit_events.begin_audit_event(AuditEvent("regulars tenants renew-signing", "operator", Kind.CHANGE)):
+    with audit_events.begin_audit_event(
+        AuditEvent("regulars tenants renew-signing", "operator", Kind.CHANGE)
+    ):
         return renewal_of(box.services.audit.signing.renew_key("shop")).is_vouched
 
 
 def _added(box: Box) -> Any:
-    made = box.services.tenants.find_by_api_key(_file(box).add("shop-2", Profile.CAMERA, TenantSettings()).api_key)
+    made = box.services.tenants.find_by_api_key(
+        _file(box).add("shop-2", Profile.CAMERA, TenantSettings()).api_key
+    )
     return made and made.name
 
 
@@ -735,14 +934,17 @@ def _reembedded(box: Box) -> Any:
     return box.services.reembedding.read_model("shop")
 
 
-# --- erasure, as a whole ----------------------------------------------------------------------------------------------
+# --- erasure, as a whole
+# ----------------------------------------------------------------------------------------------
 
 
 def _traces(box: Box, faceids: Iterable[str]) -> list[str]:
     """The files that hold a template of these faces."""
     vectors = [vector for faceid in faceids for vector in box.templates[faceid]]
     needles = [*vectors, *map(base64.b64encode, vectors)]
-    files = [path for path in box.folder.rglob("*") if path.is_file() and not path.name.endswith("-shm")]
+    files = [
+        path for path in box.folder.rglob("*") if path.is_file() and not path.name.endswith("-shm")
+    ]
     return [path.name for path in files if any(needle in path.read_bytes() for needle in needles)]
 
 
@@ -754,30 +956,47 @@ def _until_nothing_is_left(box: Box, left: Callable[[], list[str]], every: timed
         box.clock.advance(every)
         box.sweep()
         if every > TRUSTED:  # a sweep doubts a clock that jumped, so the operator says yes
-            box.services.erasure.retention.sweep_tenant(box.tenant, lambda: float("inf"), is_confirmed=True)
+            box.services.erasure.retention.sweep_tenant(
+                box.tenant, lambda: float("inf"), is_confirmed=True
+            )
     return {"status": 500, "left": left()} if left() else {"status": 200}
 
 
 def _erased(box: Box) -> Any:
-    """Eva, and who was merged into her: her template is in no file any more, though the process still runs."""
+    """Eva, and who was merged into her: her template is in no file any more, though the process
+    still runs."""
     fields = {"group_name": "regular", "num": "1", "faceid_list": f'["{box.ids["eva"]}"]'}
     answer = box.camera.call("deleteFace", fields)
     gone = [box.ids["eva"], *([box.ids["finn"]] if box.ids["merge"] != "none" else [])]
-    return {"code": answer["code"], **_until_nothing_is_left(box, lambda: _traces(box, gone), timedelta(minutes=61))}
+    return {
+        "code": answer["code"],
+        **_until_nothing_is_left(box, lambda: _traces(box, gone), timedelta(minutes=61)),
+    }
 
 
 def _forgotten(box: Box) -> Any:
-    """Eva, by an erasure that is done to its end: no file has her id or a template any more, and there is a receipt."""
+    """Eva, by an erasure that is done to its end: no file has her id or a template any more, and
+    there is a receipt."""
     headers = {"Idempotency-Key": "the-same"}
-    reply = box.v1.send("DELETE", f"/v1/faces/{box.ids['eva']}", query={"erase": "true"}, headers=headers)
+    reply = box.v1.send(
+        "DELETE", f"/v1/faces/{box.ids['eva']}", query={"erase": "true"}, headers=headers
+    )
     if reply.status != 202:
         return {"status": reply.status, **reply.json}
 
     def left() -> list[str]:
         erasure = box.services.erasure.records.get("shop", reply.json["id"])
-        files = [path for path in box.folder.rglob("*") if path.is_file() and not path.name.endswith("-shm")]
+        files = [
+            path
+            for path in box.folder.rglob("*")
+            if path.is_file() and not path.name.endswith("-shm")
+        ]
         named = [path.name for path in files if box.ids["eva"].encode() in path.read_bytes()]
-        return [*named, *_traces(box, [box.ids["eva"]]), *([] if erasure.receipt else ["there is no receipt"])]
+        return [
+            *named,
+            *_traces(box, [box.ids["eva"]]),
+            *([] if erasure.receipt else ["there is no receipt"]),
+        ]
 
     return _until_nothing_is_left(box, left, timedelta(minutes=3))
 
@@ -791,11 +1010,16 @@ def _all_erased(box: Box) -> Any:
     now = box.clock.now().timestamp()
 
     def pictures() -> list[Path]:
-        return [*(box.folder / "blobs").rglob("*.jpg"), *(box.folder / "captures/shop").rglob("*-*")]
+        return [
+            *(box.folder / "blobs").rglob("*.jpg"),
+            *(box.folder / "captures/shop").rglob("*-*"),
+        ]
 
     for file in pictures():
         os.utime(file, (now, now))  # stored by this clock, not by the machine's
-    return _until_nothing_is_left(box, lambda: [*map(str, pictures()), *_traces(box, box.templates)], timedelta(days=8))
+    return _until_nothing_is_left(
+        box, lambda: [*map(str, pictures()), *_traces(box, box.templates)], timedelta(days=8)
+    )
 
 
 ERASURE = (
@@ -828,4 +1052,14 @@ JOBS = (
     UseCase("reembed", _reembedded),
 )
 
-USE_CASES = (*SUNMI, *ICREDIT, *REKOGNITION, *COMPREFACE, *DEEPSTACK, *V1, *FUNCTIONS, *ERASURE, *JOBS)
+USE_CASES = (
+    *SUNMI,
+    *ICREDIT,
+    *REKOGNITION,
+    *COMPREFACE,
+    *DEEPSTACK,
+    *V1,
+    *FUNCTIONS,
+    *ERASURE,
+    *JOBS,
+)

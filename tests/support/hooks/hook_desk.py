@@ -1,4 +1,5 @@
-"""Hooks, outbox and deliveries on embedded storage, with a worker that a test drives and a clock that stands still."""
+"""Hooks, outbox and deliveries on embedded storage, with a worker that a test drives and a clock
+that stands still."""
 
 import itertools
 import json
@@ -58,7 +59,9 @@ class Desk:
         self.items = items
         self.queue = queue
         self.clock = clock
-        self.postman = SafePostman(networks=[ip_network(text) for text in networks], limit_s=limit_s)
+        self.postman = SafePostman(
+            networks=[ip_network(text) for text in networks], limit_s=limit_s
+        )
         storage = SimpleNamespace(vault=PlainVault(), deliveries_queue=queue)
         ports = SimpleNamespace(postman=self.postman)
         requests = Requests(items, clock)
@@ -73,10 +76,13 @@ class Desk:
 
     def event(self, kind: EventKind = EventKind.FACE_ARRIVED, group: str | None = "vip") -> Event:
         number = next(self._numbers)
-        return Event(f"{kind}-{number}", kind, self.clock.now(), group, "door", {"faceid": str(number)})
+        return Event(
+            f"{kind}-{number}", kind, self.clock.now(), group, "door", {"faceid": str(number)}
+        )
 
     def commit(self, *events: Event) -> None:
-        """What a causing transaction does, without the announcement: the process is killed behind it."""
+        """What a causing transaction does, without the announcement: the process is killed behind
+        it."""
         actions = self.outbox.make_delivery_puts(TENANT, events)
         if actions:
             self.items.transact(actions)
@@ -91,7 +97,9 @@ class Desk:
         """Do what is in the queue now; returns how many messages that were."""
         done = 0
         while messages := self.queue.receive(10, VISIBILITY_S):
-            failed = self.deliveries.deliver_all({message.receipt: message.body for message in messages})
+            failed = self.deliveries.deliver_all(
+                {message.receipt: message.body for message in messages}
+            )
             for message in messages:
                 if message.receipt not in failed:
                     self.queue.delete(message.receipt)
@@ -119,7 +127,10 @@ class Desk:
 
     def _of(self, bounds: Sequence[str]) -> list[Delivery]:
         low, high = bounds
-        return [delivery_from(item) for item in self.items.query(keys.OUTBOX, TENANT, low=low, high=high).items]
+        return [
+            delivery_from(item)
+            for item in self.items.query(keys.OUTBOX, TENANT, low=low, high=high).items
+        ]
 
 
 @contextmanager

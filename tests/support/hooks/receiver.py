@@ -1,4 +1,5 @@
-"""A real web server on this machine that receives what hooks are sent, and answers as a test says."""
+"""A real web server on this machine that receives what hooks are sent, and answers as a test
+says."""
 
 import http.server
 import threading
@@ -18,7 +19,10 @@ class Heard(Struct, frozen=True):
 
 
 class Receiver:
-    """`heard`: all requests, in order. `behaviours` are taken one after the other, the last again and again."""
+    """`heard`: all requests, in order.
+
+    `behaviours` are taken one after the other, the last again and again.
+    """
 
     def __init__(self, behaviours: Sequence[Behaviour]) -> None:
         self._behaviours = list(behaviours)
@@ -92,7 +96,9 @@ def receiving(*behaviours: Behaviour) -> Iterator[Receiver]:
             thread.join()
 
 
-def answers(status: int, body: bytes = b"thanks", headers: Mapping[str, str] | None = None) -> Behaviour:
+def answers(
+    status: int, body: bytes = b"thanks", headers: Mapping[str, str] | None = None
+) -> Behaviour:
     def behave(handler: http.server.BaseHTTPRequestHandler) -> None:
         handler.send_response(status)
         for name, value in (headers or {}).items():
@@ -106,7 +112,9 @@ def answers(status: int, body: bytes = b"thanks", headers: Mapping[str, str] | N
 
 def a_good_stage(handler: http.server.BaseHTTPRequestHandler) -> None:
     """Answer the canary's search and its offer as a stage that works does."""
-    answers(401 if handler.path.endswith("/uploads") else 200, b'{"code": 283, "msg": "nobody"}')(handler)
+    answers(401 if handler.path.endswith("/uploads") else 200, b'{"code": 283, "msg": "nobody"}')(
+        handler
+    )
 
 
 def hangs(until: threading.Event) -> Behaviour:

@@ -1,4 +1,5 @@
-"""A stand-in of Frigate: its HTTP API of events as 0.14 to 0.17 document it, and its messages at frigate/events."""
+"""A stand-in of Frigate: its HTTP API of events as 0.14 to 0.17 document it, and its messages at
+frigate/events."""
 
 import json
 import threading
@@ -24,8 +25,13 @@ TRACKED = json.loads("""{
 """What Frigate follows, as the documentation shows it."""
 
 
-def message(event: str, at: float, kind: str = "update", camera: str = "front_door", **after: Any) -> dict[str, Any]:
-    """A message at frigate/events, as the documentation shows it. `at`: when its best picture was taken."""
+def message(
+    event: str, at: float, kind: str = "update", camera: str = "front_door", **after: Any
+) -> dict[str, Any]:
+    """A message at frigate/events, as the documentation shows it.
+
+    `at`: when its best picture was taken.
+    """
     tracked = {
         **TRACKED,
         "id": event,
@@ -40,7 +46,10 @@ def message(event: str, at: float, kind: str = "update", camera: str = "front_do
 
 @dataclass
 class FakeFrigate:
-    """`pictures`: by event. `listed`: what GET /api/events answers. `refuses`: the status of every answer, if set."""
+    """`pictures`: by event.
+
+    `listed`: what GET /api/events answers. `refuses`: the status of every answer, if set.
+    """
 
     url: str = ""
     pictures: dict[str, bytes] = field(default_factory=dict)
@@ -50,19 +59,33 @@ class FakeFrigate:
     labels: list[tuple[str, str, float]] = field(default_factory=list)
 
     def sees(
-        self, listener: Listener, event: str, at: float, picture: bytes, kind: str = "update", **more: Any
+        self,
+        listener: Listener,
+        event: str,
+        at: float,
+        picture: bytes,
+        kind: str = "update",
+        **more: Any,
     ) -> None:
         self.pictures[event] = picture
         self.says(listener, message(event, at, kind, **more))
 
     @staticmethod
     def says(listener: Listener, said: Any) -> None:
-        listener.client.publish("frigate/events", said if isinstance(said, bytes) else json.dumps(said), 0)
+        listener.client.publish(
+            "frigate/events", said if isinstance(said, bytes) else json.dumps(said), 0
+        )
 
     def keeps(self, event: str, at: float, picture: bytes, camera: str = "front_door") -> None:
         """What its database has of somebody who has gone."""
         self.pictures[event] = picture
-        row = {"id": event, "camera": camera, "label": "person", "start_time": at, "end_time": at + 4}
+        row = {
+            "id": event,
+            "camera": camera,
+            "label": "person",
+            "start_time": at,
+            "end_time": at + 4,
+        }
         more = {"sub_label": None, "zones": [], "data": {"box": [0.1, 0.2, 0.3, 0.4], "score": 0.8}}
         self.listed.append(row | {"has_snapshot": True} | more)
 
@@ -79,7 +102,10 @@ def frigate() -> Iterator[FakeFrigate]:
                 return self._answer(fake.refuses, b"{}")
             if parts.path == "/api/events":
                 after = float(parse_qs(parts.query)["after"][0])
-                return self._answer(200, json.dumps([one for one in fake.listed if one["start_time"] > after]).encode())
+                return self._answer(
+                    200,
+                    json.dumps([one for one in fake.listed if one["start_time"] > after]).encode(),
+                )
             event = parts.path.removeprefix("/api/events/").removesuffix("/snapshot.jpg")
             if event in fake.pictures:
                 return self._answer(200, fake.pictures[event], "image/jpeg")

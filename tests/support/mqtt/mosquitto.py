@@ -43,7 +43,9 @@ class Mosquitto:
         config = self.folder / "mosquitto.conf"
         config.write_text("\n".join([*lines, *self.settings]) + "\n")
         with (self.folder / "log").open("ab") as log:
-            self.process = subprocess.Popen([needed("mosquitto"), "-c", str(config)], stdout=log, stderr=log)
+            self.process = subprocess.Popen(
+                [needed("mosquitto"), "-c", str(config)], stdout=log, stderr=log
+            )
         until(self._answers)
 
     def stop(self) -> None:
@@ -53,7 +55,8 @@ class Mosquitto:
             self.process = None
 
     def rest(self) -> None:
-        """Stop with nothing on its way: a message that nobody has acknowledged stays in its file until a start."""
+        """Stop with nothing on its way: a message that nobody has acknowledged stays in its file
+        until a start."""
         self.stop()
         self.start()
         with listening(self):
@@ -62,7 +65,8 @@ class Mosquitto:
 
     @contextmanager
     def slow_port(self, late_s: float) -> Iterator[int]:
-        """Another port, for one connection after the other, whose answers but the first are late."""
+        """Another port, for one connection after the other, whose answers but the first are
+        late."""
         with socket.create_server(("127.0.0.1", 0)) as server:
 
             def serve() -> None:
@@ -70,7 +74,9 @@ class Mosquitto:
                     while True:
                         client, _ = server.accept()
                         with client, socket.create_connection(("127.0.0.1", self.port)) as own:
-                            threading.Thread(target=_pass_on, args=(client, own, 0.0), daemon=True).start()
+                            threading.Thread(
+                                target=_pass_on, args=(client, own, 0.0), daemon=True
+                            ).start()
                             own.settimeout(20)
                             client.sendall(own.recv(65536))
                             _pass_on(own, client, late_s)
@@ -105,7 +111,10 @@ def mosquitto(folder: Path, *settings: str) -> Iterator[Mosquitto]:
 
 @dataclass
 class Listener:
-    """Hears everything, as Home Assistant does. `retained`: what a new listener would be told, by topic."""
+    """Hears everything, as Home Assistant does.
+
+    `retained`: what a new listener would be told, by topic.
+    """
 
     client: Client
     heard: list[tuple[str, str]] = field(default_factory=list)
@@ -116,7 +125,9 @@ class Listener:
         return [json.loads(payload) for at, payload in [*self.heard] if at == topic]
 
     def configs(self) -> dict[str, dict[str, Any]]:
-        return {at: json.loads(text) for at, text in [*self.retained.items()] if at.endswith("/config")}
+        return {
+            at: json.loads(text) for at, text in [*self.retained.items()] if at.endswith("/config")
+        }
 
 
 @contextmanager
@@ -127,7 +138,10 @@ def listening(broker: Mosquitto, user: str | None = None) -> Iterator[Listener]:
     def heard(_client: Client, _data: Any, message: MQTTMessage) -> None:
         text = message.payload.decode(errors="replace")
         listener.heard.append((message.topic, text))
-        if message.topic.endswith(("/config", "/available", "/today")) or "/people/" in message.topic:
+        if (
+            message.topic.endswith(("/config", "/available", "/today"))
+            or "/people/" in message.topic
+        ):
             listener.retained[message.topic] = text
             if not text:
                 del listener.retained[message.topic]

@@ -39,13 +39,19 @@ class Shop:
     def arrives(self, who: int = ANN, ago: timedelta = timedelta()) -> str:
         """Somebody comes, an hour after the last; returns the capture."""
         at = datetime.now(UTC) - ago
-        capture = self.client.take_capture(picture=picture(Person(who, quality=90)), camera="door", captured_at=at)
+        capture = self.client.take_capture(
+            picture=picture(Person(who, quality=90)), camera="door", captured_at=at
+        )
         self.box.services.sightings.ingest.resolve_capture("shop", "door", capture.id)
         return capture.id
 
     def resolve(self) -> None:
         """What the service does by itself a moment after a picture came."""
-        for capture in [one for camera in self.client.list_cameras().cameras for one in self._captures(camera.id)]:
+        for capture in [
+            one
+            for camera in self.client.list_cameras().cameras
+            for one in self._captures(camera.id)
+        ]:
             self.box.services.sightings.ingest.resolve_capture("shop", capture.camera, capture.id)
 
     def _captures(self, camera: str) -> list[models.Capture]:
@@ -57,11 +63,21 @@ class Shop:
 
 @contextmanager
 def told(
-    shop: Shop, broker: Mosquitto, *, names: bool = False, client: Regulars | None = None, book: str = "shop"
+    shop: Shop,
+    broker: Mosquitto,
+    *,
+    names: bool = False,
+    client: Regulars | None = None,
+    book: str = "shop",
 ) -> Iterator[Broker]:
-    """`regulars mqtt`, in this process. `book`: whose topics it has; the tenant's name: those of an older service."""
+    """`regulars mqtt`, in this process.
+
+    `book`: whose topics it has; the tenant's name: those of an older service.
+    """
     topics, stop = Topics(book), threading.Event()
-    connection = Broker(Address("127.0.0.1", broker.port, False), f"regulars-{shop.box.url[-5:]}", topics.available)
+    connection = Broker(
+        Address("127.0.0.1", broker.port, False), f"regulars-{shop.box.url[-5:]}", topics.available
+    )
     with client or shop.box.client() as service:
         publisher = Publisher(
             service,

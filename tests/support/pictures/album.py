@@ -39,7 +39,8 @@ class Seen(Struct, frozen=True, eq=False):
 class Album:
     """Labels by file name, and the pictures as seen, looked at when first asked for.
 
-    `kept`: what is seen is kept there, so that other processes with the same models need not look again.
+    `kept`: what is seen is kept there, so that other processes with the same models need not look
+    again.
     """
 
     def __init__(self, vision: FacePipeline, folder: Path, kept: Path | None = None) -> None:
@@ -68,7 +69,9 @@ class Album:
             Path(part.name).rename(place)  # whole, for those who look meanwhile
         return Seen(image, *pickle.loads(place.read_bytes()))
 
-    def _found(self, image: NDArray[np.uint8]) -> tuple[list[DetectedFace], NDArray[np.float32], list[Estimates]]:
+    def _found(
+        self, image: NDArray[np.uint8]
+    ) -> tuple[list[DetectedFace], NDArray[np.float32], list[Estimates]]:
         faces = self._vision.detect(image)
         return faces, self._vision.embed(image, faces), self._vision.describe(image, faces)
 
@@ -89,7 +92,8 @@ def labels(folder: Path) -> list[Label]:
 
 
 def reading_order(faces: Sequence[DetectedFace]) -> list[int]:
-    """Indices of the faces row by row, left to right; a new row begins half a face below the last."""
+    """Indices of the faces row by row, left to right; a new row begins half a face below the
+    last."""
     if not faces:
         return []
     middles = [face.box.y + face.box.height / 2 for face in faces]

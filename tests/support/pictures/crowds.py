@@ -1,4 +1,5 @@
-"""Pictures of many heads whose places are known, and a count of the faces that are found in them."""
+"""Pictures of many heads whose places are known, and a count of the faces that are found in
+them."""
 
 from __future__ import annotations
 
@@ -69,7 +70,8 @@ def crowd(
     size_px: int,
     grid: tuple[int, int] = GRID,
 ) -> tuple[Picture, Boxes]:
-    """Place the portraits evenly over the background, each with a face of `size_px` pixels; return the places too."""
+    """Place the portraits evenly over the background, each with a face of `size_px` pixels; return
+    the places too."""
     canvas = spread(background, size)
     truth = []
     columns, rows = grid
@@ -94,7 +96,9 @@ def filling(portrait: Portrait, share: float) -> tuple[Picture, Boxes]:
     x, y, width, height = (float(value) for value in portrait.box)
     side = max(width, height) / share
     left, top = max(round(x + width / 2 - side / 2), 0), max(round(y + height / 2 - side / 2), 0)
-    picture = np.ascontiguousarray(portrait.image[top : top + round(side), left : left + round(side)])
+    picture = np.ascontiguousarray(
+        portrait.image[top : top + round(side), left : left + round(side)]
+    )
     seen = np.array([[x - left, y - top, width, height]], np.float32)
     return picture, seen
 

@@ -54,7 +54,9 @@ def noisy(picture: Picture, spread: float) -> Picture:
     return np.clip(picture + noise, 0, 255).astype(np.uint8)
 
 
-def covered(picture: Picture, face: DetectedFace, x0: float, y0: float, x1: float, y1: float) -> Picture:
+def covered(
+    picture: Picture, face: DetectedFace, x0: float, y0: float, x1: float, y1: float
+) -> Picture:
     """With one colour over a part of the face's box, in shares of it."""
     box, result = face.box, picture.copy()
     rows = slice(max(round(box.y + y0 * box.height), 0), round(box.y + y1 * box.height))

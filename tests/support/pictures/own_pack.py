@@ -1,5 +1,5 @@
-"""A pack of one's own: the product's under another name, whose embeddings are those of the face without its mirror
-image.
+"""A pack of one's own: the product's under another name, whose embeddings are those of the face
+without its mirror image.
 """
 
 import json
@@ -12,7 +12,10 @@ NAME, MODEL, NUMBER = "ours", "face_reid_0095,dlib_resnet_v1", 7
 
 
 def own_pack(models: Path, *, without: tuple[str, ...] = ()) -> Path:
-    """Make the pack in the folder `models`, and return its folder. `without`: roles that it lacks."""
+    """Make the pack in the folder `models`, and return its folder.
+
+    `without`: roles that it lacks.
+    """
     product = packs.PACKS / packs.DEFAULT_PACK
     folder = models / NAME
     folder.mkdir(parents=True)
@@ -22,7 +25,9 @@ def own_pack(models: Path, *, without: tuple[str, ...] = ()) -> Path:
     embeds = named.replace(f'model = "{product_model}"', f'model = "{MODEL}"')
     numbered, numbers = re.subn(r"(?m)^number = \d+$", f"number = {NUMBER}", embeds)
     assert numbers == 1
-    (folder / "manifest.toml").write_text(_without(numbered.replace("\nmirrored = true\nweight", "\nweight"), without))
+    (folder / "manifest.toml").write_text(
+        _without(numbered.replace("\nmirrored = true\nweight", "\nweight"), without)
+    )
     curve = json.loads((product / "calibration.json").read_text())[product_model]
     (folder / "calibration.json").write_text(json.dumps({MODEL: {**curve, "usual": None}}))
     for file in packs.read_pack().files:
@@ -32,5 +37,10 @@ def own_pack(models: Path, *, without: tuple[str, ...] = ()) -> Path:
 
 def _without(manifest: str, roles: tuple[str, ...]) -> str:
     head, *tables = re.split(r"(?m)^(?=\[)", manifest)
-    gone = tuple(f"{bracket}role.{role}{end}" for role in roles for bracket in ("[", "[[") for end in ("]", "."))
+    gone = tuple(
+        f"{bracket}role.{role}{end}"
+        for role in roles
+        for bracket in ("[", "[[")
+        for end in ("]", ".")
+    )
     return "".join([head, *(table for table in tables if not table.startswith(gone))])

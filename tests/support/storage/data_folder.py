@@ -19,11 +19,23 @@ def everything(data: Path) -> dict[str, Any]:
     try:
         file: Any = storage.items
         with file.file.reading() as connection:
-            found = {name: connection.execute(f"SELECT * FROM {name}").fetchall() for name in ("items", "index_rows")}
+            found = {
+                name: connection.execute(f"SELECT * FROM {name}").fetchall()
+                for name in ("items", "index_rows")
+            }
             found["messages"] = connection.execute("SELECT queue, body FROM messages").fetchall()
     finally:
         storage.close()
-    places = [place for place in ("blobs", "captures", "secrets", credentials.FILE) if (data / place).exists()]
-    files = [file for place in places for file in [data / place, *(data / place).rglob("*")] if file.is_file()]
+    places = [
+        place
+        for place in ("blobs", "captures", "secrets", credentials.FILE)
+        if (data / place).exists()
+    ]
+    files = [
+        file
+        for place in places
+        for file in [data / place, *(data / place).rglob("*")]
+        if file.is_file()
+    ]
     objects = {str(file.relative_to(data)): file.read_bytes() for file in files}
     return {**found, "objects": objects}

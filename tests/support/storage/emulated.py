@@ -26,7 +26,8 @@ _UNKNOWN_TO_MOTO = ("AWS::S3::BucketPolicy", "AWS::SQS::QueuePolicy")
 
 
 class Aws(Struct, frozen=True):
-    """An account in which the storage stack stands; `physical` are its resources by their name in the template."""
+    """An account in which the storage stack stands; `physical` are its resources by their name in
+    the template."""
 
     region: str
     physical: dict[str, str]
@@ -52,17 +53,23 @@ def storage_stack(region: str = "eu-central-1", stack: str = STACK) -> Iterator[
 
     whole = make_storage()
     known = {name: r for name, r in whole["Resources"].items() if r["Type"] not in _UNKNOWN_TO_MOTO}
-    resources = {name: {k: v for k, v in r.items() if k != "DependsOn"} for name, r in known.items()}
+    resources = {
+        name: {k: v for k, v in r.items() if k != "DependsOn"} for name, r in known.items()
+    }
     with mock_aws():
         _answer_at_once(sqs_backends[DEFAULT_ACCOUNT_ID][region])
         formation = boto3.client("cloudformation", region_name=region)
-        formation.create_stack(StackName=stack, TemplateBody=json.dumps({**whole, "Resources": resources}))
+        formation.create_stack(
+            StackName=stack, TemplateBody=json.dumps({**whole, "Resources": resources})
+        )
         made = formation.list_stack_resources(StackName=stack)["StackResourceSummaries"]
         yield Aws(region, {r["LogicalResourceId"]: r["PhysicalResourceId"] for r in made}, stack)
 
 
 def storage_on(
-    aws: Aws, listened: Callable[[Any], Any] = lambda client: client, begin_call: CallStarter = defer_call
+    aws: Aws,
+    listened: Callable[[Any], Any] = lambda client: client,
+    begin_call: CallStarter = defer_call,
 ) -> Callable[[Settings, Clock], Storage]:
     def kept(_settings: Settings, _clock: Clock) -> Storage:
         def client(service: str) -> Any:
@@ -89,7 +96,8 @@ def storage_on(
 
 
 def _answer_at_once(sqs: Any) -> None:
-    """Let nobody wait for messages of an empty queue: what is sent to it is sent before it is asked."""
+    """Let nobody wait for messages of an empty queue: what is sent to it is sent before it is
+    asked."""
     receive = sqs.receive_message
 
     def receive_message(queue: str, count: int, _wait_s: int, *others: Any) -> Any:

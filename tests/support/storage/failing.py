@@ -1,4 +1,5 @@
-"""Storage whose process is killed at one of its calls, or that fails there, or that others use just before."""
+"""Storage whose process is killed at one of its calls, or that fails there, or that others use just
+before."""
 
 import random
 import threading
@@ -22,7 +23,8 @@ class Killed(BaseException):
 
 
 class Fault(Struct, frozen=True):
-    """What happens at a call: `error` is raised before the call is carried out or, if it is `done`, after that."""
+    """What happens at a call: `error` is raised before the call is carried out or, if it is `done`,
+    after that."""
 
     name: str
     error: type[BaseException]
@@ -31,7 +33,8 @@ class Fault(Struct, frozen=True):
 
 THROTTLED = Fault("throttled", Busy)
 UNANSWERED = Fault("unanswered", StorageUnavailable)
-"""A 500, a reset or a time-out: chalicelib/storage/aws makes one error of all three (tests/storage/aws/test_dynamo.py)."""
+"""A 500, a reset or a time-out: chalicelib/storage/aws makes one error of all three
+(tests/storage/aws/test_dynamo.py)."""
 DONE_UNANSWERED = Fault("done, unanswered", StorageUnavailable, done=True)
 KILLED = Fault("killed", Killed)
 DONE_KILLED = Fault("done, killed", Killed, done=True)
@@ -41,7 +44,8 @@ FAULTS = (THROTTLED, UNANSWERED, DONE_UNANSWERED, KILLED, DONE_KILLED)
 def points(calls: Sequence[str]) -> list[tuple[int, str, Fault]]:
     """Return each call's number and name, with each fault that it may have.
 
-    A process is killed at writes only: killed at a call that reads it leaves what it leaves behind the write before.
+    A process is killed at writes only: killed at a call that reads it leaves what it leaves behind
+    the write before.
     """
     return [
         (at, name, fault)
@@ -65,7 +69,10 @@ class Calls:
         self._lock = threading.Lock()
 
     def fail(self, at: int, fault: Fault, of: str = "") -> None:
-        """Count anew, calls of the name `of` or all; number `at`, from 1, has the fault. After a kill all die."""
+        """Count anew, calls of the name `of` or all; number `at`, from 1, has the fault.
+
+        After a kill all die.
+        """
 
         def happens() -> None:
             self.dead = issubclass(fault.error, Killed)
@@ -74,7 +81,8 @@ class Calls:
         self._arm(at, None if fault.done else happens, happens if fault.done else None, of)
 
     def let(self, at: int, others: Callable[[], object], of: str = "") -> None:
-        """Count anew, calls of the name `of` or all; just before number `at`, from 1, others do what they do."""
+        """Count anew, calls of the name `of` or all; just before number `at`, from 1, others do
+        what they do."""
         self._arm(at, others, None, of)
 
     def refuse(self, share: float, fault: Fault = THROTTLED) -> None:
@@ -108,7 +116,13 @@ class Calls:
             self._then()
         return answer
 
-    def _arm(self, at: int, first: Callable[[], object] | None, then: Callable[[], object] | None, of: str) -> None:
+    def _arm(
+        self,
+        at: int,
+        first: Callable[[], object] | None,
+        then: Callable[[], object] | None,
+        of: str,
+    ) -> None:
         self.names.clear()
         self._left, self._of, self._first, self._then = at, of, first, then
 
@@ -121,6 +135,9 @@ class _Port:
 
     def __getattr__(self, name: str) -> Any:
         method = getattr(self._port, name)
-        if not callable(method) or name.startswith("presigned"):  # a signature is made without a call
+        # a signature is made without a call
+        if not callable(method) or name.startswith("presigned"):
             return method
-        return lambda *given, **named: self._calls.call(f"{self._name}.{name}", lambda: method(*given, **named))
+        return lambda *given, **named: self._calls.call(
+            f"{self._name}.{name}", lambda: method(*given, **named)
+        )

@@ -28,7 +28,8 @@ MAX_RECEIVES = 10
 
 @pytest.fixture(scope="module")
 def aws() -> Iterator[Aws]:
-    """An account that is gone when this file is: for each call the emulation looks through a table, or copies it."""
+    """An account that is gone when this file is: for each call the emulation looks through a table,
+    or copies it."""
     with storage_stack() as aws:
         yield aws
 
@@ -83,15 +84,20 @@ def queue(request: pytest.FixtureRequest, sqlite_path: Path, clock: FakeClock) -
 
 
 def fresh_sqs_queue(aws: Aws) -> ReceivingSqs:
-    """A queue like the stack's own, with dead letters as its redrive policy says, and both empty."""
+    """A queue like the stack's own, with dead letters as its redrive policy says, and both
+    empty."""
     client = aws.client("sqs")
-    asked = client.get_queue_attributes(QueueUrl=aws.physical["IndexQueue"], AttributeNames=["RedrivePolicy"])
+    asked = client.get_queue_attributes(
+        QueueUrl=aws.physical["IndexQueue"], AttributeNames=["RedrivePolicy"]
+    )
     redrive = json.loads(asked["Attributes"]["RedrivePolicy"])
     name = uuid.uuid4().hex
     dead_letter_url = client.create_queue(QueueName=f"{name}-dead")["QueueUrl"]
     made = client.get_queue_attributes(QueueUrl=dead_letter_url, AttributeNames=["QueueArn"])
     redrive["deadLetterTargetArn"] = made["Attributes"]["QueueArn"]
-    url = client.create_queue(QueueName=name, Attributes={"RedrivePolicy": json.dumps(redrive)})["QueueUrl"]
+    url = client.create_queue(QueueName=name, Attributes={"RedrivePolicy": json.dumps(redrive)})[
+        "QueueUrl"
+    ]
     return ReceivingSqs(client, url)
 
 

@@ -1,15 +1,18 @@
 """What storage would cost on AWS, counted while it is used embedded.
 
-DynamoDB, by the Developer Guide's "Read consistency" and "Item sizes": a strongly consistent read costs a unit for each
-4 KB begun; GetItem and BatchGetItem round every item up, and an absent one costs a unit; Query rounds up the sum of
-what it read, which through an index is all that the index carries, asked for or not. A write in a transaction costs two
-units for each 1 KB begun of the larger of the item before and after, any other write one; a condition that writes
-nothing costs the same, and so does all of a transaction that a condition cancels. An index entry that is made, changed
-or removed is a write of its own, by its size ("Local Secondary Indexes": one that moves is two). A transaction does not
-double that: measured on DynamoDB for both kinds of index (github.com/nubo-db/dynoxide/pull/188, cases A3, A10, B7).
+DynamoDB, by the Developer Guide's "Read consistency" and "Item sizes": a strongly consistent read
+costs a unit for each 4 KB begun; GetItem and BatchGetItem round every item up, and an absent one
+costs a unit; Query rounds up the sum of what it read, which through an index is all that the index
+carries, asked for or not. A write in a transaction costs two units for each 1 KB begun of the
+larger of the item before and after, any other write one; a condition that writes nothing costs the
+same, and so does all of a transaction that a condition cancels. An index entry that is made,
+changed or removed is a write of its own, by its size ("Local Secondary Indexes": one that moves is
+two). A transaction does not double that: measured on DynamoDB for both kinds of index
+(github.com/nubo-db/dynoxide/pull/188, cases A3, A10, B7).
 
-S3, SQS and KMS charge by the call: `Meter.calls` counts those that the adapters make for what is asked of them.
-`Meter.waits` are those of them that somebody waits for: of calls side by side, those on the longer way.
+S3, SQS and KMS charge by the call: `Meter.calls` counts those that the adapters make for what is
+asked of them. `Meter.waits` are those of them that somebody waits for: of calls side by side, those
+on the longer way.
 """
 
 from __future__ import annotations
@@ -34,7 +37,8 @@ WRITE_UNIT_BYTES = 1024
 IN_A_TRANSACTION = 2
 LISTED_AT_ONCE = 1_000
 
-# S3 has two prices: that of puts and lists, and that of all else; deletes are free. Presigning is no call.
+# S3 has two prices: that of puts and lists, and that of all else; deletes are free. Presigning is
+# no call.
 _S3 = {
     "get": "s3 get",
     "size": "s3 get",
@@ -65,7 +69,8 @@ def stored_bytes(item: Item | None) -> int:
 
 
 def write_units(table: Table, before: Item | None, after: Item | None, each: int) -> int:
-    """Count the units of one write that leaves an item `after` where `before` was; `each`: for a KB of an item."""
+    """Count the units of one write that leaves an item `after` where `before` was; `each`: for a KB
+    of an item."""
     size = max(stored_bytes(before), stored_bytes(after), 1)
     entries = sum(_entry_units(table, index, before or {}, after or {}) for index in table.indexes)
     return each * -(-size // WRITE_UNIT_BYTES) + entries
@@ -73,7 +78,9 @@ def write_units(table: Table, before: Item | None, after: Item | None, each: int
 
 def _entry_units(table: Table, index: str, before: Item, after: Item) -> int:
     key, carried = table.indexes[index], table.projections.get(index, ())
-    old, new = (-(-index_entry_size(table, index, item) // WRITE_UNIT_BYTES) for item in (before, after))
+    old, new = (
+        -(-index_entry_size(table, index, item) // WRITE_UNIT_BYTES) for item in (before, after)
+    )
     if before.get(key) != after.get(key):
         return old + new
     is_same = all(before.get(name) == after.get(name) for name in carried)
@@ -82,7 +89,8 @@ def _entry_units(table: Table, index: str, before: Item, after: Item) -> int:
 
 @dataclass
 class Meter:
-    """Units and calls used: read units by table and operation, write units by table, calls by service and kind."""
+    """Units and calls used: read units by table and operation, write units by table, calls by
+    service and kind."""
 
     reads: Counter[str] = field(default_factory=Counter)
     writes: Counter[str] = field(default_factory=Counter)
@@ -98,7 +106,8 @@ class Meter:
         self.waits[kind] += 1
 
     def begin_call(self, work: Callable[[], _T], /) -> Callable[[], _T]:
-        """Do the work at once, and count as waits the longer way: this one, or what its caller does meanwhile."""
+        """Do the work at once, and count as waits the longer way: this one, or what its caller does
+        meanwhile."""
         before = +self.waits
         try:
             found, failed = [work()], None
@@ -120,12 +129,17 @@ class Meter:
 def meter_storage(storage: Storage) -> tuple[Storage, Meter]:
     """Put a meter on all storage calls that are charged for."""
     meter = Meter()
-    counted: dict[str, Any] = {port: Counted(getattr(storage, port), kinds, meter) for port, kinds in _KINDS.items()}
-    return replace(storage, items=MeteredItems(storage.items, meter), begin_call=meter.begin_call, **counted), meter
+    counted: dict[str, Any] = {
+        port: Counted(getattr(storage, port), kinds, meter) for port, kinds in _KINDS.items()
+    }
+    return replace(
+        storage, items=MeteredItems(storage.items, meter), begin_call=meter.begin_call, **counted
+    ), meter
 
 
 class MeteredItems:
-    """An ItemStore that adds up read units by table and operation in `spent`, and write units by table in `written`."""
+    """An ItemStore that adds up read units by table and operation in `spent`, and write units by
+    table in `written`."""
 
     def __init__(self, items: ItemStore, meter: Meter | None = None) -> None:
         self._items = items
@@ -162,7 +176,9 @@ class MeteredItems:
         page = self._items.query(table, partition, index=index, **how)
         read = page
         if index in table.projections and not how.get("with_projection"):
-            read = self._items.query(table, partition, index=index, **{**how, "with_projection": True})
+            read = self._items.query(
+                table, partition, index=index, **{**how, "with_projection": True}
+            )
         size = sum(stored_bytes(item) for item in read.items)
         self._count_read(f"{table.name} query{f' {index}' if index else ''}", read_units(size))
         return page
@@ -188,7 +204,8 @@ class MeteredItems:
 
 
 class Counted:
-    """A port whose calls are counted by what AWS charges for them; methods that `kinds` does not name cost nothing."""
+    """A port whose calls are counted by what AWS charges for them; methods that `kinds` does not
+    name cost nothing."""
 
     def __init__(self, port: Any, kinds: Mapping[str, str], meter: Meter) -> None:
         self._port = port

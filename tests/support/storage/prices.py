@@ -1,6 +1,8 @@
-"""What AWS charges for, of calls that the meter has counted: assumed times, and quantities by prices.toml's names.
+"""What AWS charges for, of calls that the meter has counted: assumed times, and quantities by
+prices.toml's names.
 
-What needs an AWS account to be measured is assumed here, with a name; docs/lab/cost.md says how to replace each.
+What needs an AWS account to be measured is assumed here, with a name; docs/lab/cost.md says how to
+replace each.
 """
 
 from __future__ import annotations
@@ -22,13 +24,15 @@ WAIT_MS: Mapping[str, float] = {
     "sqs": 10.0,
     "kms": 8.0,
 }
-"""Assumed: how long a function waits for one call of a service in its region. Lambda charges for the wait."""
+"""Assumed: how long a function waits for one call of a service in its region. Lambda charges for
+the wait."""
 
 INVOKE_MS = 8.0
 """Assumed: time that the call of the search function adds to the search itself."""
 
 SEARCH_MS = 6.0
-"""Time of a small search by the search function: a consistent read, and the scan (lab: bench/search.py) at SLOWDOWN."""
+"""Time of a small search by the search function: a consistent read, and the scan (lab:
+bench/search.py) at SLOWDOWN."""
 
 CORE_MB = 1769
 """Memory at which Lambda gives a function one whole core. The models run on one core."""
@@ -37,16 +41,23 @@ FREE_DISK_MB = 512
 """Disk of a function that Lambda does not charge for."""
 
 COLD = 0.01
-"""Assumed: the share of cold starts of a function that is called every five minutes. Lambda keeps an idle one longer,
-but requests come together and deployments happen."""
+"""Assumed: the share of cold starts of a function that is called every five minutes. Lambda keeps
+an idle one longer, but requests come together and deployments happen."""
 
 LOG_BYTES = 435
-"""Log of one run, a line of ours (275 to 665 bytes with CloudWatch's 26 a line): Lambda logs failures only."""
+"""Log of one run, a line of ours (275 to 665 bytes with CloudWatch's 26 a line): Lambda logs
+failures only."""
 
 ITEM_BYTES = 100
-"""What DynamoDB charges for beside an item's own bytes ("DynamoDB item sizes and formats", Developer Guide)."""
+"""What DynamoDB charges for beside an item's own bytes ("DynamoDB item sizes and formats",
+Developer Guide)."""
 
-CHARGED_CALLS = {"s3 put": "s3_puts", "s3 get": "s3_gets", "sqs": "sqs_requests", "kms": "kms_requests"}
+CHARGED_CALLS = {
+    "s3 put": "s3_puts",
+    "s3 get": "s3_gets",
+    "sqs": "sqs_requests",
+    "kms": "kms_requests",
+}
 
 
 def waiting_ms(calls: Mapping[str, int]) -> float:
@@ -56,7 +67,8 @@ def waiting_ms(calls: Mapping[str, int]) -> float:
 
 @dataclass
 class Spent:
-    """Sums of the runs of one operation: units, calls, those that were waited for, and processor time."""
+    """Sums of the runs of one operation: units, calls, those that were waited for, and processor
+    time."""
 
     runs: int = 0
     reads: int = 0
@@ -67,7 +79,10 @@ class Spent:
 
 
 class Function(Struct, frozen=True):
-    """A function as it is deployed. `cold_ms`: processor time of a start, on the machine of the measurements."""
+    """A function as it is deployed.
+
+    `cold_ms`: processor time of a start, on the machine of the measurements.
+    """
 
     memory_mb: int
     disk_mb: int
@@ -80,7 +95,8 @@ class Function(Struct, frozen=True):
         return (busy_ms + waiting_ms(spent.waits)) / 1000
 
     def count_charges(self, spent: Spent, cold: float) -> Counter[str]:
-        """Return what AWS charges for these runs, of which a share starts cold, by prices.toml's names."""
+        """Return what AWS charges for these runs, of which a share starts cold, by prices.toml's
+        names."""
         seconds = self.count_seconds(spent, cold)
         found = {what: spent.calls[service] for service, what in CHARGED_CALLS.items()}
         return Counter(
@@ -93,6 +109,7 @@ class Function(Struct, frozen=True):
                 "lambda_disk_gb_s": seconds * max(0, self.disk_mb - FREE_DISK_MB) / 1024,
                 "log_gb": spent.runs * LOG_BYTES / 1e9,
                 "log_stored_gb": spent.runs * LOG_BYTES / 1e9,
-                "kms_requests": found["kms_requests"] + spent.runs * cold,  # a cold start decrypts its secrets
+                # a cold start decrypts its secrets
+                "kms_requests": found["kms_requests"] + spent.runs * cold,
             }
         )

@@ -27,7 +27,11 @@ class Service:
     def header(self, name: str) -> list[str]:
         """The values of a header, one a request."""
         lines = [line for text in self.heads for line in text.split("\r\n")]
-        return [line.partition(": ")[2] for line in lines if line.lower().startswith(f"{name.lower()}: ")]
+        return [
+            line.partition(": ")[2]
+            for line in lines
+            if line.lower().startswith(f"{name.lower()}: ")
+        ]
 
     def _answer(self, sock: socket.socket, request: bytes) -> None:
         self.heads.append(request.partition(b"\r\n\r\n")[0].decode())
@@ -42,4 +46,8 @@ def answer(body: Any, *headers: str, status: str = "200 OK") -> bytes:
 
 
 def problem(status: str, code: str, *headers: str, **more: Any) -> bytes:
-    return answer({"code": code, "detail": "what was wrong", "request_id": "r-1", **more}, *headers, status=status)
+    return answer(
+        {"code": code, "detail": "what was wrong", "request_id": "r-1", **more},
+        *headers,
+        status=status,
+    )

@@ -14,7 +14,12 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 
 def certificate(
-    folder: Path, serial: int = 1, passphrase: bytes | None = None, *, days: int = 30, host: str | None = None
+    folder: Path,
+    serial: int = 1,
+    passphrase: bytes | None = None,
+    *,
+    days: int = 30,
+    host: str | None = None,
 ) -> tuple[Path, Path]:
     """Its file and its key's."""
     key = ec.generate_private_key(ec.SECP256R1())
@@ -23,13 +28,24 @@ def certificate(
     named = kind(host) if host else x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
     made = (
         x509.CertificateBuilder(
-            name, name, key.public_key(), serial, now - timedelta(days=9), now + timedelta(days=days)
+            name,
+            name,
+            key.public_key(),
+            serial,
+            now - timedelta(days=9),
+            now + timedelta(days=days),
         )
         .add_extension(x509.SubjectAlternativeName([named]), False)
         .sign(key, hashes.SHA256())
     )
-    locked = serialization.BestAvailableEncryption(passphrase) if passphrase else serialization.NoEncryption()
+    locked = (
+        serialization.BestAvailableEncryption(passphrase)
+        if passphrase
+        else serialization.NoEncryption()
+    )
     pem = serialization.Encoding.PEM
     (folder / "chain.pem").write_bytes(made.public_bytes(pem))
-    (folder / "key.pem").write_bytes(key.private_bytes(pem, serialization.PrivateFormat.PKCS8, locked))
+    (folder / "key.pem").write_bytes(
+        key.private_bytes(pem, serialization.PrivateFormat.PKCS8, locked)
+    )
     return folder / "chain.pem", folder / "key.pem"

@@ -19,7 +19,12 @@ def head(*headers: str, status: str = "200 OK") -> bytes:
 
 
 def redirect(location: str, status: str = "302 Found") -> Answer:
-    return says(head("Content-Length: 0", status=status)[:-2] + b"Location: " + location.encode() + b"\r\n\r\n")
+    return says(
+        head("Content-Length: 0", status=status)[:-2]
+        + b"Location: "
+        + location.encode()
+        + b"\r\n\r\n"
+    )
 
 
 def says(*parts: bytes) -> Answer:
@@ -32,7 +37,9 @@ def chunked(*parts: bytes) -> bytes:
 
 
 @contextmanager
-def serving(answer: Answer, tls: ssl.SSLContext | None = None, *, speaks_first: bool = False) -> Iterator[int]:
+def serving(
+    answer: Answer, tls: ssl.SSLContext | None = None, *, speaks_first: bool = False
+) -> Iterator[int]:
     """The port of a server on 127.0.0.1 that answers each connection so."""
 
     class Handler(socketserver.BaseRequestHandler):
@@ -57,7 +64,9 @@ def serving(answer: Answer, tls: ssl.SSLContext | None = None, *, speaks_first: 
             """The client went: what these servers are for."""
 
     with Server(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.005}, daemon=True)
+        thread = threading.Thread(
+            target=server.serve_forever, kwargs={"poll_interval": 0.005}, daemon=True
+        )
         thread.start()
         try:
             yield server.server_address[1]

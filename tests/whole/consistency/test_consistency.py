@@ -1,4 +1,5 @@
-"""Each invariant is broken by hand: it is named in a sentence, and mended if anybody can know what was right."""
+"""Each invariant is broken by hand: it is named in a sentence, and mended if anybody can know what
+was right."""
 
 import re
 import shutil
@@ -36,12 +37,15 @@ ZERO_DAY = "20260302"
 
 @pytest.fixture
 def book(tmp_path: Path) -> Iterator[Book]:
-    """A week's book: strangers, a regular, a rejected sighting, a merge, sealed days, and a search of today."""
+    """A week's book: strangers, a regular, a rejected sighting, a merge, sealed days, and a search
+    of today."""
     with closing(Book(tmp_path / "data")) as book:
         tenant = book.tenant
         book.services.groups.set_promotion_settings(tenant, PromotionSettings(2, 7))
         book.services.groups.create(tenant, "guests", 100, "")
-        book.see(shot(0, 1, 2), shot(40, 1), shot(DAY, 1, 3), shot(2 * DAY, 4), shot(2 * DAY + 60, 4, 2))
+        book.see(
+            shot(0, 1, 2), shot(40, 1), shot(DAY, 1, 3), shot(2 * DAY, 4), shot(2 * DAY + 60, 4, 2)
+        )
         of_two = next(f for f in book.faceids() if len(sightings(book, f)) == 2)
         book.services.sightings.rejection.reject(tenant, of_two, sightings(book, of_two)[0])
         first, second, *_ = (f for f in book.faceids() if f not in (of_two, regular(book).faceid))
@@ -53,7 +57,9 @@ def book(tmp_path: Path) -> Iterator[Book]:
 
 
 def sightings(book: Book, faceid: str) -> list[str]:
-    return [one.id for one in book.services.sightings.read_timeline(book.tenant, faceid, 100).sightings]
+    return [
+        one.id for one in book.services.sightings.read_timeline(book.tenant, faceid, 100).sightings
+    ]
 
 
 def regular(book: Book) -> Face:
@@ -76,7 +82,10 @@ def of_tenant(**fields: int | str) -> Callable[[Book], None]:
 @later
 def of_group(book: Book, name: str, **more: int) -> None:
     group = book.services.groups.get_by_name(book.tenant, name)
-    change(book, Update(keys.DIRECTORY, ("shop", keys.group_item(group.id)), (exists("there"),), add=more))
+    change(
+        book,
+        Update(keys.DIRECTORY, ("shop", keys.group_item(group.id)), (exists("there"),), add=more),
+    )
 
 
 @later
@@ -160,7 +169,9 @@ def of_merge(book: Book, state: MergeState) -> None:
 
 def no_merges(book: Book) -> None:
     (merge,) = book.services.merges.records.list_all("shop")
-    change(book, Update(keys.FACES, ("shop", merge.survivor), (exists("there"),), remove=("merges",)))
+    change(
+        book, Update(keys.FACES, ("shop", merge.survivor), (exists("there"),), remove=("merges",))
+    )
 
 
 def waits_without_picture(book: Book) -> None:
@@ -181,7 +192,10 @@ def today(book: Book) -> int:
 
 def no_day(book: Book) -> None:
     month, field = keys.calendar_field(today(book))
-    change(book, Update(keys.SUMMARIES, (keys.calendar("shop"), month), (exists("there"),), remove=(field,)))
+    change(
+        book,
+        Update(keys.SUMMARIES, (keys.calendar("shop"), month), (exists("there"),), remove=(field,)),
+    )
 
 
 def seal(book: Book) -> Item:
@@ -204,7 +218,10 @@ def other_columns(book: Book) -> None:
 
 def other_labels(book: Book) -> None:
     chunks = keys.label_counts("shop", "UTC")
-    one, other = (book.storage.items.get(keys.SUMMARIES, (chunks, f"{day}#000")) for day in (ZERO_DAY, "20260304"))
+    one, other = (
+        book.storage.items.get(keys.SUMMARIES, (chunks, f"{day}#000"))
+        for day in (ZERO_DAY, "20260304")
+    )
     change(book, Put(keys.SUMMARIES, {**one, "counts": other["counts"]}))
 
 
@@ -235,52 +252,108 @@ def no_secret_of_a_key(book: Book) -> None:
 
 
 def name_of_nothing(book: Book) -> None:
-    change(book, Put(keys.DIRECTORY, {"tenant": "shop", "item": keys.name_item("ghosts"), "group": "7"}))
+    change(
+        book,
+        Put(keys.DIRECTORY, {"tenant": "shop", "item": keys.name_item("ghosts"), "group": "7"}),
+    )
 
 
 def name_of_no_camera(book: Book) -> None:
-    change(book, Put(keys.CAMERAS, {"tenant": "shop", "id": keys.camera_name("attic"), "camera": "attic"}))
+    change(
+        book,
+        Put(keys.CAMERAS, {"tenant": "shop", "id": keys.camera_name("attic"), "camera": "attic"}),
+    )
 
 
 def cameras_left(book: Book) -> None:
-    change(book, Update(keys.CAMERAS, ("shop", keys.CAMERAS_LEFT), (exists("there"),), add={"left": 1}))
+    change(
+        book, Update(keys.CAMERAS, ("shop", keys.CAMERAS_LEFT), (exists("there"),), add={"left": 1})
+    )
 
 
 def other_model(book: Book) -> None:
-    change(book, Update(keys.TENANTS, keys.tenant_item("shop"), (exists("there"),), set={"model": "other"}))
+    change(
+        book,
+        Update(keys.TENANTS, keys.tenant_item("shop"), (exists("there"),), set={"model": "other"}),
+    )
 
 
 MENDED: list[tuple[Callable[[Book], None], str]] = [
     (of_group("regular", count=1), "group regular says that it holds 3 faces, and holds 2"),
-    (of_group("regular", count=1, free=-1), "group regular says that it holds 3 faces, and holds 2"),
+    (
+        of_group("regular", count=1, free=-1),
+        "group regular says that it holds 3 faces, and holds 2",
+    ),
     (of_tenant(free=7), "the tenant says that 7 more faces fit, and 999996 do"),
     (of_tenant(groups_left=3), "the tenant says that 3 more groups fit, and 997 do"),
-    (of_tenant(capacity_left=5), "the tenant says that 5 more places for groups fit, and 989900 do"),
+    (
+        of_tenant(capacity_left=5),
+        "the tenant says that 5 more places for groups fit, and 989900 do",
+    ),
     (other_model, "the tenant says that it is searched with other, and its gallery says fake"),
-    (of_face(enrolment_key="regular#x"), r"face \w+ is listed as 'regular#x', and is 'regular#\d+#\w+'"),
-    (no_change_in_the_journal, r"the journal ends at change \d+ and lacks 1 before it, the last is 4"),
+    (
+        of_face(enrolment_key="regular#x"),
+        r"face \w+ is listed as 'regular#x', and is 'regular#\d+#\w+'",
+    ),
+    (
+        no_change_in_the_journal,
+        r"the journal ends at change \d+ and lacks 1 before it, the last is 4",
+    ),
     (told(Edit.DELETE), r"the index does not find \w+"),
     (told(Edit.PUT, "ghost"), "the index finds ghost, and there is no such face"),
     (told(Edit.MOVE), r"the index has another group or other templates of \w+ than the face"),
     (picture_of_nobody, "picture shop/faces/gone/x.jpg belongs to no face"),
-    (of_face(arrive_count=9), r"face \w+ says 9 arrivals, the last at .*, and its visits are \d, .*"),
-    (no_arrivals, r"face \w+ has 0 arrivals of 0 sightings in 100 days, and its sightings make \d of \d"),
-    (another_arrival, r"face \w+ has \d arrivals of \d sightings in 100 days, and its sightings make \d of \d"),
-    (lambda book: arrivals(book, "nobody", 0), "there are arrivals of nobody, and there is no such face"),
-    (page_of_arrivals_that_no_head_names, r"a page of arrivals of \w+ is stored, and its visits do not name it"),
+    (
+        of_face(arrive_count=9),
+        r"face \w+ says 9 arrivals, the last at .*, and its visits are \d, .*",
+    ),
+    (
+        no_arrivals,
+        r"face \w+ has 0 arrivals of 0 sightings in 100 days, and its sightings make \d of \d",
+    ),
+    (
+        another_arrival,
+        r"face \w+ has \d arrivals of \d sightings in 100 days, and its sightings make \d of \d",
+    ),
+    (
+        lambda book: arrivals(book, "nobody", 0),
+        "there are arrivals of nobody, and there is no such face",
+    ),
+    (
+        page_of_arrivals_that_no_head_names,
+        r"a page of arrivals of \w+ is stored, and its visits do not name it",
+    ),
     (of_face(negatives=3), r"face \w+ says 3 rejected pictures, and 0 are stored"),
     (negative_of_nobody, "a rejected picture, nobody#x, is kept for a face that there is not"),
     (no_merges, r"face \w+ says that it comes from 0 merges, and it does from 1"),
-    (of_face(moving="x.1"), r"face \w+ says that merge x.1 moves its observations, and it does not"),
-    (of_merge(MergeState.MOVING), r"merge \S+ moves observations of face \w+, which does not say so"),
-    (waits_without_picture, r"capture \S+ of camera door waits to be resolved, and its picture is gone"),
+    (
+        of_face(moving="x.1"),
+        r"face \w+ says that merge x.1 moves its observations, and it does not",
+    ),
+    (
+        of_merge(MergeState.MOVING),
+        r"merge \S+ moves observations of face \w+, which does not say so",
+    ),
+    (
+        waits_without_picture,
+        r"capture \S+ of camera door waits to be resolved, and its picture is gone",
+    ),
     (no_day, r"there are observations of \d{8}, UTC, and the calendar has no such day"),
     (other_hours, f"statistics of {ZERO_DAY}, hour 00, say 1 observations, and 0 are stored"),
     (other_columns, f"statistics of {ZERO_DAY}, hour .*, say . persons, and . are stored"),
-    (other_labels, f"statistics of {ZERO_DAY}, hour .*, say . observations in .*, and . are stored"),
+    (
+        other_labels,
+        f"statistics of {ZERO_DAY}, hour .*, say . observations in .*, and . are stored",
+    ),
     (of_credential(keys.app_id_item, "app_id"), "the app_id of tenant shop does not lead to it"),
-    (of_credential(keys.appcode_item, "appcode_digest"), "the appcode of tenant shop does not lead to it"),
-    (of_credential(keys.api_key_item, "api_key_digest"), "the api_key of tenant shop does not lead to it"),
+    (
+        of_credential(keys.appcode_item, "appcode_digest"),
+        "the appcode of tenant shop does not lead to it",
+    ),
+    (
+        of_credential(keys.api_key_item, "api_key_digest"),
+        "the api_key of tenant shop does not lead to it",
+    ),
     (no_hold_in_the_list, r"the hold of face \w+ in the list of holds does not lead to it"),
     (hold_of_nobody, "shop HOLD#nobody leads to nobody, which has nothing of that kind"),
     (no_camera_key, "the api_key of camera door does not lead to it"),
@@ -308,9 +381,18 @@ def test_a_tenant_without_its_first_key_agrees_with_itself(book: Book) -> None:
 
 
 LEFT: list[tuple[Callable[[Book], None], str]] = [
-    (lambda book: book.storage.blobs.delete(regular(book).picture_key), r"picture 1 of 1 of face \w+ is gone"),
-    (no_observation, r"capture \S+ of camera door shows face \w+, and no observation of that is stored"),
-    (no_capture, r"face \w+ was sighted in capture \S+ of camera door, and no such capture says so"),
+    (
+        lambda book: book.storage.blobs.delete(regular(book).picture_key),
+        r"picture 1 of 1 of face \w+ is gone",
+    ),
+    (
+        no_observation,
+        r"capture \S+ of camera door shows face \w+, and no observation of that is stored",
+    ),
+    (
+        no_capture,
+        r"face \w+ was sighted in capture \S+ of camera door, and no such capture says so",
+    ),
 ]
 
 
@@ -319,7 +401,9 @@ def names(broken: Callable[[Book], None], says: str) -> str:
 
 
 @pytest.mark.parametrize(("broken", "says"), MENDED, ids=[names(*row) for row in MENDED])
-def test_what_is_broken_by_hand_is_named_and_mended(book: Book, broken: Callable[[Book], None], says: str) -> None:
+def test_what_is_broken_by_hand_is_named_and_mended(
+    book: Book, broken: Callable[[Book], None], says: str
+) -> None:
     broken(book)
     assert any(re.fullmatch(says, one) for one in said(book)), said(book)
     mended, left = book.services.consistency.repair("shop")
@@ -329,7 +413,9 @@ def test_what_is_broken_by_hand_is_named_and_mended(book: Book, broken: Callable
 
 
 @pytest.mark.parametrize(("broken", "says"), LEFT, ids=[names(*row) for row in LEFT])
-def test_what_nobody_can_know_any_more_is_named_and_left(book: Book, broken: Callable[[Book], None], says: str) -> None:
+def test_what_nobody_can_know_any_more_is_named_and_left(
+    book: Book, broken: Callable[[Book], None], says: str
+) -> None:
     broken(book)
     assert any(re.fullmatch(says, one) for one in said(book)), said(book)
     _, left = book.services.consistency.repair("shop")
@@ -355,19 +441,29 @@ def test_a_search_process_that_runs_already_finds_again_what_the_index_lacked(bo
     face = regular(book)
     told(Edit.DELETE)(book)
     assert (
-        book.services.recognition.face_analysis.search_by_picture(book.tenant, picture(Person(1)), RULES).match is None
+        book.services.recognition.face_analysis.search_by_picture(
+            book.tenant, picture(Person(1)), RULES
+        ).match
+        is None
     )
     with closing(Book(book.folder)) as operator:
         operator.services.consistency.repair("shop")
-    found = book.services.recognition.face_analysis.search_by_picture(book.tenant, picture(Person(1)), RULES).match
+    found = book.services.recognition.face_analysis.search_by_picture(
+        book.tenant, picture(Person(1)), RULES
+    ).match
     assert found.face.faceid == face.faceid
 
 
 def test_an_id_that_another_face_had_before_is_not_taken_for_it(book: Book) -> None:
-    """Observations outlive the face. If the second one's arrivals are wrong, nobody knows which of them are its own."""
+    """Observations outlive the face.
+
+    If the second one's arrivals are wrong, nobody knows which of them are its own.
+    """
     tenant, services = book.tenant, book.services
     for at in (6 * DAY, 16 * DAY):
-        services.enrolment.enrol_largest_face(tenant, "guests", picture(Person(7)), RULES, NewFace(faceid="seven"))
+        services.enrolment.enrol_largest_face(
+            tenant, "guests", picture(Person(7)), RULES, NewFace(faceid="seven")
+        )
         book.see(shot(at, 7))
         assert said(book) == []
         if at == 6 * DAY:
@@ -384,7 +480,9 @@ def test_what_another_face_left_that_had_the_id_before_goes_into_no_merge(book: 
     tenant, services = book.tenant, book.services
     survivor = book.see(shot(0, 9))[0].sightings[0].faceid or ""
     for seed in (7, 8):
-        services.enrolment.enrol_largest_face(tenant, "guests", picture(Person(seed)), RULES, NewFace(faceid="seven"))
+        services.enrolment.enrol_largest_face(
+            tenant, "guests", picture(Person(seed)), RULES, NewFace(faceid="seven")
+        )
         book.see(shot(seed * 60, seed))
         if seed == 7:
             services.deletion.delete_faces_of_group(tenant, "guests", ["seven"])
@@ -430,7 +528,9 @@ def changes_groups(book: Book) -> None:
     book.services.groups.create(book.tenant, "more", 10, "")
 
 
-@pytest.mark.parametrize("deed", [enrols, is_promoted, is_deleted, is_undone, gets_new_keys, changes_groups])
+@pytest.mark.parametrize(
+    "deed", [enrols, is_promoted, is_deleted, is_undone, gets_new_keys, changes_groups]
+)
 def test_a_tenant_that_is_served_meanwhile_is_not_called_wrong(
     book: Book, deed: Callable[[Book], None], tmp_path: Path
 ) -> None:

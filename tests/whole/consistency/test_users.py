@@ -36,7 +36,13 @@ def said(book: Book) -> list[str]:
 @later
 def of_face(book: Book, number: int, *, user: str) -> Action:
     named = {"set": {"user": user}} if user else {"remove": ("user",)}
-    return Update(keys.FACES, ("shop", book.faceids()[number]), (exists("there"),), add={"version": 1}, **named)
+    return Update(
+        keys.FACES,
+        ("shop", book.faceids()[number]),
+        (exists("there"),),
+        add={"version": 1},
+        **named,
+    )
 
 
 def without_mean(book: Book) -> Action:
@@ -58,7 +64,9 @@ def without_mean(book: Book) -> Action:
         lambda _: Put(keys.DIRECTORY, user_item("shop", User("4711", "eve"))),
     ],
 )
-def test_what_does_not_agree_is_named_and_mended(book: Book, breaks: Callable[[Book], Action]) -> None:
+def test_what_does_not_agree_is_named_and_mended(
+    book: Book, breaks: Callable[[Book], Action]
+) -> None:
     book.storage.items.transact([breaks(book)])
     assert any("user" in one for one in said(book))
     _, left = book.services.consistency.repair("shop")

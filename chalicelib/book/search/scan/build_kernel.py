@@ -1,7 +1,8 @@
-"""Compiler of kernel.c for this machine or, with `--target aarch64|x86_64`, for another: `python -m` this module.
+"""Compiler of kernel.c for this machine or, with `--target aarch64|x86_64`, for another: `python
+-m` this module.
 
-It needs `cc`, or the Python package ziglang, which brings a compiler for every target. Without either nothing is built,
-and searches are slow: the same answers, computed from the templates.
+It needs `cc`, or the Python package ziglang, which brings a compiler for every target. Without
+either nothing is built, and searches are slow: the same answers, computed from the templates.
 """
 
 from __future__ import annotations
@@ -27,7 +28,9 @@ def compilers(machine: str) -> list[list[str]]:
         commands.append([own_compiler])
     if importlib.util.find_spec("ziglang"):
         # glibc 2.28 is as old as that of the wheels in the function's package
-        commands.append([sys.executable, "-m", "ziglang", "cc", "-target", f"{machine}-linux-gnu.2.28", "-s"])
+        commands.append(
+            [sys.executable, "-m", "ziglang", "cc", "-target", f"{machine}-linux-gnu.2.28", "-s"]
+        )
     return commands
 
 
@@ -57,7 +60,9 @@ def compile_with(compiler: list[str], target: Path) -> bool:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description="compile the search kernel")
-    parser.add_argument("--target", default=platform.machine(), choices=["x86_64", "aarch64", platform.machine()])
+    parser.add_argument(
+        "--target", default=platform.machine(), choices=["x86_64", "aarch64", platform.machine()]
+    )
     machine: str = parser.parse_args().target
     built = build(machine)
     print(built or f"nothing compiled for {machine} (it needs cc, or ziglang): searches are slow")  # noqa: T201 -- people who run this module read it

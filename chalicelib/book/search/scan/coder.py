@@ -1,30 +1,35 @@
-"""Templates coded so that a search reads few bytes: rotated, cut into tiers of int8, with a bound for the rest.
+"""Templates coded so that a search reads few bytes: rotated, cut into tiers of int8, with a bound
+for the rest.
 
-A template x (canonical, exact in float32) is rotated, y = R x, so that the leading numbers hold most of its energy. A
-tier holds the numbers [begin, end) of y as int8 codes c with one scale s, z = s c. `columns` more bytes, each the same
-number m, bound the part behind the tier: |y[end:]| <= v m.
+A template x (canonical, exact in float32) is rotated, y = R x, so that the leading numbers hold
+most of its energy. A tier holds the numbers [begin, end) of y as int8 codes c with one scale s, z =
+s c. `columns` more bytes, each the same number m, bound the part behind the tier: |y[end:]| <= v m.
 
-**The bound.** For a probe q, p = R q. A tier's query is k = round(p[begin:end] / t) and, for the columns, weights
-w_1 + .. + w_C >= |p[end:]| v / (s t), all int8. With p and y for a tier's part of them,
+**The bound.** For a probe q, p = R q. A tier's query is k = round(p[begin:end] / t) and, for the
+columns, weights w_1 + .. + w_C >= |p[end:]| v / (s t), all int8. With p and y for a tier's part of
+them,
 
     p.y = t k.z + (p - t k).z + p.(y - z)  <=  s t (k.c) + |p - t k| |z| + |p| |y - z|          (Cauchy-Schwarz)
     p[end:].y[end:]  <=  |p[end:]| v m  <=  s t (w_1 + .. + w_C) m
 
-so s t times the integer dot product of a row with its query, plus `|p - t k| Z + |p| E`, is no less than the score from
-`begin` on, where Z >= |z| and E >= |y - z| for all rows. The few rows that exceed Z, E, 127 v or the largest norm of
-the bounds are `loose`: they are listed, and always computed exactly.
+so s t times the integer dot product of a row with its query, plus `|p - t k| Z + |p| E`, is no less
+than the score from `begin` on, where Z >= |z| and E >= |y - z| for all rows. The few rows that
+exceed Z, E, 127 v or the largest norm of the bounds are `loose`: they are listed, and always
+computed exactly.
 
-R need not be orthogonal, nor good: q.x = p.(R x) + q.(I - R'R)x, and the second term is at most |I - R'R| |q| |x|
-(Frobenius), which is computed from R in float64. y is computed in float32. Each of its numbers is off by at most
-g = d u / (1 - d u), u = 2^-24, times |R_j| |x| (Higham, Accuracy and Stability of Numerical Algorithms, section 3.1),
-so y is off by sqrt(d) g max|R_j| |x| in all. That is added to every norm. p is computed in float32, too: what it is off
-by, times |y| <= sqrt(1 + |I - R'R|) |x|, is added to the score. The rounding of float64 is below `_FLOAT64`.
+R need not be orthogonal, nor good: q.x = p.(R x) + q.(I - R'R)x, and the second term is at most
+|I - R'R| |q| |x| (Frobenius), which is computed from R in float64. y is computed in float32. Each
+of its numbers is off by at most g = d u / (1 - d u), u = 2^-24, times |R_j| |x| (Higham, Accuracy
+and Stability of Numerical Algorithms, section 3.1), so y is off by sqrt(d) g max|R_j| |x| in all.
+That is added to every norm. p is computed in float32, too: what it is off by, times |y| <=
+sqrt(1 + |I - R'R|) |x|, is added to the score. The rounding of float64 is below `_FLOAT64`.
 
-`fit` chooses a gallery's coder from the gallery itself: the rotation, and how much of it a first pass reads. The
-rotation's rows are the eigenvectors of the templates' second moment, largest eigenvalue first: no other rotation puts
-more of the templates' energy into its leading numbers. It is estimated from a sample of the templates that will be
-searched. So it needs no other pictures, fits the model and population that made them, and is stored in the snapshot.
-Answers never depend on it: a coder bounds everything that it leaves out. `describe_coder` tells it to kernel.c.
+`fit` chooses a gallery's coder from the gallery itself: the rotation, and how much of it a first
+pass reads. The rotation's rows are the eigenvectors of the templates' second moment, largest
+eigenvalue first: no other rotation puts more of the templates' energy into its leading numbers. It
+is estimated from a sample of the templates that will be searched. So it needs no other pictures,
+fits the model and population that made them, and is stored in the snapshot. Answers never depend on
+it: a coder bounds everything that it leaves out. `describe_coder` tells it to kernel.c.
 """
 
 from __future__ import annotations
@@ -39,7 +44,8 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 COLUMNS = 4
-"""Bytes of a row that bound the part left out by the tier. Four, so that their weights fit beside a query's."""
+"""Bytes of a row that bound the part left out by the tier. Four, so that their weights fit beside a
+query's."""
 
 _TOP = 127
 """Largest code in int8."""
@@ -48,7 +54,10 @@ _FLOAT64 = 1e-9
 
 
 class Tier(Struct, frozen=True):
-    """The numbers `begin`..`end` of a rotated template. Norms are upper bounds over all rows that are not loose."""
+    """The numbers `begin`..`end` of a rotated template.
+
+    Norms are upper bounds over all rows that are not loose.
+    """
 
     begin: int
     end: int
@@ -72,7 +81,10 @@ class Tier(Struct, frozen=True):
 
 
 class Coder(Struct, frozen=True, dict=True):
-    """Coding of templates of `dimensions` numbers. `rotation`: (dimensions, dimensions) float32, or None for none."""
+    """Coding of templates of `dimensions` numbers.
+
+    `rotation`: (dimensions, dimensions) float32, or None for none.
+    """
 
     dimensions: int
     rotation: NDArray[np.float32] | None
@@ -90,7 +102,8 @@ class Coder(Struct, frozen=True, dict=True):
 
     @cached_property
     def rounding(self) -> float:
-        """The largest error of a template or probe that is rotated in float32, as a share of its length."""
+        """The largest error of a template or probe that is rotated in float32, as a share of its
+        length."""
         if self.rotation is None:
             return 0.0
         d = self.dimensions
@@ -105,7 +118,8 @@ class Coder(Struct, frozen=True, dict=True):
 
 
 def rotate_rows(coder: Coder, templates: NDArray[np.float16]) -> tuple[NDArray[np.float32], float]:
-    """Rotate templates: (rows, dimensions) R x in float32, and the largest error of a row as a share of |x|."""
+    """Rotate templates: (rows, dimensions) R x in float32, and the largest error of a row as a
+    share of |x|."""
     rows = templates.astype(np.float32)
     if coder.rotation is None:
         return rows, 0.0
@@ -148,9 +162,9 @@ def _write_codes(
 ) -> NDArray[np.bool_]:
     """Write a tier's codes into `target`; return a mask of the rows that exceed the tier's bounds.
 
-    `rotated`: (rows, dimensions), rotated; `off`: (rows,), what rotation and rounding change a row by at most;
-    `target`: (rows, tier.width). Behind the codes stand the columns, which bound the rest of each row in steps of
-    `tier.unit`.
+    `rotated`: (rows, dimensions), rotated; `off`: (rows,), what rotation and rounding change a row
+    by at most; `target`: (rows, tier.width). Behind the codes stand the columns, which bound the
+    rest of each row in steps of `tier.unit`.
     """
     part = rotated[:, tier.begin : tier.end]
     scale = np.float32(tier.scale)
@@ -168,7 +182,9 @@ def _write_codes(
     return ~np.isfinite(part).all(axis=1) | exceeds
 
 
-def norms_up(part: NDArray[np.float32], rebuilt: NDArray[np.float32]) -> tuple[NDArray[np.float64], ...]:
+def norms_up(
+    part: NDArray[np.float32], rebuilt: NDArray[np.float32]
+) -> tuple[NDArray[np.float64], ...]:
     """Return upper bounds of |z| and |y - z| by row; `rebuilt` is z.
 
     Each of the two is exact except for one float32 rounding, which is added.
@@ -206,7 +222,16 @@ def describe_coder(coder: Coder) -> Call:
     """Return a call of the kernel, in which the coder's numbers are filled in."""
     call = Call(tier_count=len(coder.tiers), dimensions=coder.dimensions, off=coder.off, face=-1)
     for call_tier, tier in zip(call.tiers, coder.tiers, strict=False):
-        for name in ("begin", "end", "columns", "width", "scale", "unit", "code_norm", "error_norm"):
+        for name in (
+            "begin",
+            "end",
+            "columns",
+            "width",
+            "scale",
+            "unit",
+            "code_norm",
+            "error_norm",
+        ):
             setattr(call_tier, name, getattr(tier, name))
     call.room = ctypes.sizeof(call) + 8 * coder.dimensions + sum(tier.width for tier in coder.tiers)
     return call
@@ -224,13 +249,15 @@ ROTATED_FROM = 4_096
 _SAMPLE = 8_192
 """Templates by which a coder is chosen, at even distances."""
 _PROBES, _COMPARED = 32, 2_048
-"""Templates of the sample that stand for probes, and those that each is compared with: enough for a share of them."""
+"""Templates of the sample that stand for probes, and those that each is compared with: enough for a
+share of them."""
 _CODE_ERROR = 0.02
 """About what int8 codes add to a bound of a score."""
 _FIRST_BYTES = (64, 96, 128)
 """Sizes of the first tier that are compared, in bytes of a row."""
 _PICK_BYTES = 500
-"""Cost of reading one row that survived the first tier, in bytes that the first pass reads in that time."""
+"""Cost of reading one row that survived the first tier, in bytes that the first pass reads in that
+time."""
 _BEST = 10
 """The first tier is chosen for a search for the ten best faces."""
 _NOTHING = 1e-4
@@ -275,12 +302,14 @@ def _compute_rotation(sample: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _choose_tier_ends(coder: Coder, sample: NDArray[np.float32], share: float) -> tuple[int, int]:
-    """Choose the ends of the first tier and of the last: how many numbers of a rotated template they reach.
+    """Choose the ends of the first tier and of the last: how many numbers of a rotated template
+    they reach.
 
-    The last ends where hardly any energy is left (_NOTHING). The first is as long as makes a search read the fewest
-    bytes: its own of each row, and _PICK_BYTES of each that it cannot rule out. These are the pairs of the sample whose
-    Cauchy-Schwarz bound reaches the score that only `share` of the pairs reach, if scores are normally distributed. The
-    alternative is one tier of all dimensions.
+    The last ends where hardly any energy is left (_NOTHING). The first is as long as makes a search
+    read the fewest bytes: its own of each row, and _PICK_BYTES of each that it cannot rule out.
+    These are the pairs of the sample whose Cauchy-Schwarz bound reaches the score that only `share`
+    of the pairs reach, if scores are normally distributed. The alternative is one tier of all
+    dimensions.
     """
     rotated, _ = rotate_rows(coder, sample.astype(np.float16))
     energy = np.cumsum((rotated.astype(np.float64) ** 2).mean(axis=0))
@@ -293,11 +322,14 @@ def _choose_tier_ends(coder: Coder, sample: NDArray[np.float32], share: float) -
     for size in _FIRST_BYTES:
         end = size - COLUMNS
         if end < last_end:
-            most_behind = np.outer(np.linalg.norm(probes[:, end:], axis=1), np.linalg.norm(rows[:, end:], axis=1))
+            most_behind = np.outer(
+                np.linalg.norm(probes[:, end:], axis=1), np.linalg.norm(rows[:, end:], axis=1)
+            )
             bounds = probes[:, :end] @ rows[:, :end].T + most_behind + _CODE_ERROR
             costs[end] = size + float((bounds >= least_score).mean()) * _PICK_BYTES
     first_end = min(costs, key=lambda end: costs[end])
-    is_rest_small = coder.dimensions - last_end < COLUMNS  # it costs less than the columns that would bound it
+    # it costs less than the columns that would bound it
+    is_rest_small = coder.dimensions - last_end < COLUMNS
     return first_end, coder.dimensions if is_rest_small else last_end
 
 
@@ -314,7 +346,8 @@ def _with_tiers(coder: Coder, sample: NDArray[np.float32], spans: list[tuple[int
 def _measure_tier(rotated: NDArray[np.float32], off: float, begin: int, end: int) -> Tier:
     """Compute scale and bounds of the tier of the numbers `begin` to `end` from the rotated sample.
 
-    `rotated`: (rows, dimensions); `off`: what rotation and rounding change a row by at most, as a share of its length.
+    `rotated`: (rows, dimensions); `off`: what rotation and rounding change a row by at most, as a
+    share of its length.
     """
     part, dimensions = rotated[:, begin:end], rotated.shape[1]
     peaks = np.abs(part).max(axis=1, initial=0.0).astype(np.float64)

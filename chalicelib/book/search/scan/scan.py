@@ -1,8 +1,10 @@
-"""Exact top-k over canonical templates: int8 codes rule out most rows, the rest is computed in float64.
+"""Exact top-k over canonical templates: int8 codes rule out most rows, the rest is computed in
+float64.
 
-The answer equals a float64 brute force in ids, order and scores. A row is skipped only if an upper bound of its score,
-proven in `coder`, lies below the score that it would have to reach. `kernel.c` does it without the interpreter's lock;
-`python -m chalicelib.book.search.scan.build_kernel` compiles it once.
+The answer equals a float64 brute force in ids, order and scores. A row is skipped only if an upper
+bound of its score, proven in `coder`, lies below the score that it would have to reach. `kernel.c`
+does it without the interpreter's lock; `python -m chalicelib.book.search.scan.build_kernel`
+compiles it once.
 """
 
 from __future__ import annotations
@@ -48,7 +50,8 @@ class Rows(msgspec.Struct, frozen=True, dict=True):
     is_group_searched: NDArray[np.bool_]
     """by group number: whether it is searched"""
     numbers: NDArray[np.int32] | None = None
-    """the rows to look at, ascending, if they are few: a small group of a large gallery; None: all"""
+    """the rows to look at, ascending, if they are few: a small group of a large gallery; None:
+    all"""
 
     def find_searched_faces(self, numbers: NDArray[np.integer]) -> NDArray[np.int64]:
         """Return the faces of these rows, (rows,); -1 if a face is not searched."""
@@ -61,16 +64,16 @@ class Rows(msgspec.Struct, frozen=True, dict=True):
 
     @cached_property
     def kernel_call(self) -> Call:
-        """Return the addresses and counts of these rows, as kernel.c takes them; all searches of the rows share it."""
-        call, has_one_row_each = describe_coder(self.coder), len(self.first_row) == len(self.templates) + 1
+        """Return the addresses and counts of these rows, as kernel.c takes them; all searches of
+        the rows share it."""
+        call = describe_coder(self.coder)
+        has_one_row_each = len(self.first_row) == len(self.templates) + 1
         for tier, codes in zip(call.tiers, self.codes.tiers, strict=False):
             tier.codes = find_address(codes)
         call.rows, call.faces = len(self.templates), len(self.first_row) - 1
-        call.templates, call.group, call.taken = (
-            find_address(self.templates),
-            find_address(self.group),
-            find_address(self.is_group_searched),
-        )
+        call.templates = find_address(self.templates)
+        call.group = find_address(self.group)
+        call.taken = find_address(self.is_group_searched)
         call.first_row = None if has_one_row_each else find_address(self.first_row)
         if self.numbers is not None:
             call.numbers, call.rows = find_address(self.numbers), len(self.numbers)
@@ -80,8 +83,8 @@ class Rows(msgspec.Struct, frozen=True, dict=True):
 class BestFaces:
     """The `limit` faces with the highest scores, and all that tie with the last one.
 
-    Faces are numbers; the caller knows their names. Only scores of at least `least` are kept. The best face is first,
-    and of those that tie the one with the lowest number.
+    Faces are numbers; the caller knows their names. Only scores of at least `least` are kept. The
+    best face is first, and of those that tie the one with the lowest number.
     """
 
     __slots__ = ("cut", "faces", "limit", "scores")
@@ -89,7 +92,8 @@ class BestFaces:
     def __init__(self, limit: int, least_score: float = -math.inf) -> None:
         self.limit = limit
         self.cut = least_score
-        """Rows with a lower score cannot change the answer; one with this score may, by its faceid."""
+        """Rows with a lower score cannot change the answer; one with this score may, by its
+        faceid."""
         self.faces: Sequence[int] = ()
         self.scores: Sequence[float] = ()
 
@@ -130,7 +134,9 @@ Found = Sequence[tuple[NDArray[np.float32], BestFaces]]
 """Probes, each with the best faces so far, to which a scan adds."""
 
 
-def exact_scores(templates: NDArray[np.floating], probe: NDArray[np.float32]) -> NDArray[np.float64]:
+def exact_scores(
+    templates: NDArray[np.floating], probe: NDArray[np.float32]
+) -> NDArray[np.float64]:
     """Compute (rows,) float64 dot products.
 
     They are summed row by row, so that equal rows have equal scores wherever they stand.
@@ -144,7 +150,8 @@ VERSION = 5
 """Version of the calls of the compiled kernel: another one is not loaded."""
 
 _FOUND = ctypes.sizeof(Call)
-"""The place of a search's best faces in its room: behind their count, which is the last number of Call."""
+"""The place of a search's best faces in its room: behind their count, which is the last number of
+Call."""
 _HELD, _WANTED = Struct("q"), Struct("dq")
 _POINTER = ctypes.c_void_p
 
@@ -174,7 +181,10 @@ def load_kernel() -> Kernel | None:
 
 
 class Kernel:
-    """The functions of a compiled library. Raises OSError or AttributeError if the library does not fit."""
+    """The functions of a compiled library.
+
+    Raises OSError or AttributeError if the library does not fit.
+    """
 
     def __init__(self, path: Path) -> None:
         library = ctypes.CDLL(str(path))
@@ -207,10 +217,16 @@ class Kernel:
 
 
 def _is_exact(compiled: Kernel) -> bool:
-    """Return whether a kernel's answers equal exact ones: with one tier and a row a face, and with two of each."""
+    """Return whether a kernel's answers equal exact ones: with one tier and a row a face, and with
+    two of each."""
     for dimensions, first_end, rows_of_face in ((256, 256, 1), (137, 60, 2)):
-        # As good as random. numpy.random would add 10 ms to a cold start, and fitting a coder as many.
-        codes = ((np.arange(10 * dimensions) * 2_654_435_761 >> 9) % 255 - 127).astype(np.int8).reshape(10, dimensions)
+        # As good as random. numpy.random would add 10 ms to a cold start, and fitting a coder as
+        # many.
+        codes = (
+            ((np.arange(10 * dimensions) * 2_654_435_761 >> 9) % 255 - 127)
+            .astype(np.int8)
+            .reshape(10, dimensions)
+        )
         templates = (codes / 1024).astype(np.float16)
         is_one_tier = first_end == dimensions
         tiers = [Tier(0, first_end, 0 if is_one_tier else COLUMNS, 1 / 1024, 0.02, 2.0, 0.0)]
@@ -225,7 +241,11 @@ def _is_exact(compiled: Kernel) -> bool:
             np.ones(1, dtype=bool),
         )
         compiled.search(rows, [(templates[9].astype(np.float32), best := BestFaces(3))])
-        scores = exact_scores(templates, templates[9].astype(np.float32)).reshape(-1, rows_of_face).max(axis=1)
+        scores = (
+            exact_scores(templates, templates[9].astype(np.float32))
+            .reshape(-1, rows_of_face)
+            .max(axis=1)
+        )
         three_best = np.sort(scores)[:-4:-1].tolist()
         if list(best.scores) != three_best:
             return False
@@ -240,7 +260,8 @@ def _code_rows(tier: Tier, codes: NDArray[np.int8]) -> NDArray[np.int8]:
 
 
 MAX_LIMIT = 4_097
-"""Candidates of one search: as many as a dialect answers at once, and the face itself that is searched with."""
+"""Candidates of one search: as many as a dialect answers at once, and the face itself that is
+searched with."""
 
 _TILE_ROWS = 8_192
 """Rows of a step: few enough to stay in the processor's second cache for several probes."""
@@ -249,7 +270,8 @@ _UNIT_ROUNDOFF = 2.0**-24
 
 
 def require_probes(probes: NDArray[np.float32], limit: int) -> None:
-    """Raise InvalidInput unless probes are (n, dimensions) finite numbers and `limit` is 1..MAX_LIMIT."""
+    """Raise InvalidInput unless probes are (n, dimensions) finite numbers and `limit` is
+    1..MAX_LIMIT."""
     if probes.ndim != 2:
         raise InvalidInput(f"probes are an array (n, dimensions), not of {probes.ndim} axes")
     if not np.isfinite(probes).all():
@@ -275,7 +297,8 @@ def scan(rows: Rows, probes: Found) -> None:
 
 
 def scan_without_kernel(rows: Rows, probes: Found) -> None:
-    """Do the same by the templates themselves: slowly, on a machine for which no kernel was compiled."""
+    """Do the same by the templates themselves: slowly, on a machine for which no kernel was
+    compiled."""
     row_numbers = np.arange(len(rows.templates)) if rows.numbers is None else rows.numbers
     for begin in range(0, len(row_numbers), _TILE_ROWS):
         tile = row_numbers[begin : begin + _TILE_ROWS]
@@ -292,25 +315,30 @@ def scan_plain(
     probe: NDArray[np.float32],
     best: BestFaces,
 ) -> None:
-    """Scan without codes, for the few rows added lately: in float32, and in float64 those that this cannot rule out.
+    """Scan without codes, for the few rows added lately: in float32, and in float64 those that this
+    cannot rule out.
 
-    It goes from the highest bound down, some rows at a time, until no bound reaches the last of the best. A float32
-    dot product of n terms is off by at most n u / (1 - n u) * |x| |y| (Higham, section 3.1). `faces`:
-    (rows,), -1 if not searched. No row is longer than `largest_norm`.
+    It goes from the highest bound down, some rows at a time, until no bound reaches the last of the
+    best. A float32 dot product of n terms is off by at most n u / (1 - n u) * |x| |y| (Higham,
+    section 3.1). `faces`: (rows,), -1 if not searched. No row is longer than `largest_norm`.
     """
     if not len(faces):
         return
     with np.errstate(over="ignore", invalid="ignore"):
         bounds = (templates @ probe).astype(np.float64)
-    n_u = (len(probe) + 2) * _UNIT_ROUNDOFF  # 2 more terms and 1.01, since the norms are rounded, too
-    bounds += n_u / (1 - n_u) * float(np.linalg.norm(probe.astype(np.float64))) * largest_norm * 1.01
+    # 2 more terms and 1.01, since the norms are rounded, too
+    n_u = (len(probe) + 2) * _UNIT_ROUNDOFF
+    bounds += (
+        n_u / (1 - n_u) * float(np.linalg.norm(probe.astype(np.float64))) * largest_norm * 1.01
+    )
     bounds[~np.isfinite(bounds)] = math.inf
     bounds[faces < 0] = -math.inf
     while True:
         candidates = np.flatnonzero((bounds >= best.cut) & (bounds > -math.inf))
         if not len(candidates):
             return
-        at_once = min(len(candidates), 32 + 2 * best.limit)  # mostly the first round then has all of the best
+        # mostly the first round then has all of the best
+        at_once = min(len(candidates), 32 + 2 * best.limit)
         highest = candidates[np.argpartition(-bounds[candidates], at_once - 1)[:at_once]]
         best.add(faces[highest], exact_scores(templates[highest], probe))
         bounds[highest] = -math.inf

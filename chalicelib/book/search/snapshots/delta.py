@@ -1,4 +1,5 @@
-"""Deltas: the changes of a large gallery since its last whole snapshot, its base, so that few changes write few bytes.
+"""Deltas: the changes of a large gallery since its last whole snapshot, its base, so that few
+changes write few bytes.
 
 Layout: magic; uint32 CRC-32 of the rest, little-endian; the changes in msgpack, one for each face.
 """
@@ -20,10 +21,11 @@ _BODY = len(_MAGIC) + 4
 
 
 def fold_changes(model: str, entries: Iterable[JournalEntry]) -> list[JournalEntry] | None:
-    """Reduce changes to one for each face that they name, which leads to its last state in a gallery of this model.
+    """Reduce changes to one for each face that they name, which leads to its last state in a
+    gallery of this model.
 
-    A PUT and a MOVE of one face are a PUT in the other group. None: a whole group is dropped, and only a gallery knows
-    its faces.
+    A PUT and a MOVE of one face are a PUT in the other group. None: a whole group is dropped, and
+    only a gallery knows its faces.
     """
     last_entries: dict[str, JournalEntry] = {}
     for entry in entries:

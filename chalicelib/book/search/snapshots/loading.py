@@ -1,9 +1,10 @@
-"""Start of a gallery in memory: the newest undamaged snapshot or, if none is left, the faces themselves.
+"""Start of a gallery in memory: the newest undamaged snapshot or, if none is left, the faces
+themselves.
 
-A snapshot's parts are downloaded side by side, each checked and put in its place. The sections that every search reads
-go into memory. A search looks at few rows of the templates, so these go into a file that is mapped into memory; a face
-then takes a third of the memory. A snapshot of one part stays in memory as it came. The changes of a delta are applied
-to its base as the journal's are.
+A snapshot's parts are downloaded side by side, each checked and put in its place. The sections that
+every search reads go into memory. A search looks at few rows of the templates, so these go into a
+file that is mapped into memory; a face then takes a third of the memory. A snapshot of one part
+stays in memory as it came. The changes of a delta are applied to its base as the journal's are.
 """
 
 from __future__ import annotations
@@ -48,7 +49,10 @@ SIDE_BY_SIDE = 8
 
 
 def fetch(blobs: BlobStore, key: str, open_file: OpenFile) -> Segment | None:
-    """Download the snapshot; None if there is no such object. Raises DamagedSnapshot, StorageUnavailable, Busy."""
+    """Download the snapshot; None if there is no such object.
+
+    Raises DamagedSnapshot, StorageUnavailable, Busy.
+    """
     size = blobs.size(key)
     if size is None:
         return None
@@ -64,16 +68,20 @@ def fetch(blobs: BlobStore, key: str, open_file: OpenFile) -> Segment | None:
 
 
 def _load_segment(blobs: BlobStore, key: str, layout: Layout, open_file: OpenFile) -> Segment:
-    """Download a snapshot's parts side by side: up to the templates into memory, these into a file of `open_file`."""
+    """Download a snapshot's parts side by side: up to the templates into memory, these into a file
+    of `open_file`."""
     hot_bytes, cold_bytes = layout.cold_at - layout.body_at, layout.size - layout.cold_at
     with open_file(hot_bytes, cold_bytes) as (descriptor, mapped):
         hot = np.empty(hot_bytes, dtype=np.uint8)
 
         def load_part(number: int) -> None:
             begin = number * PART
-            part = _read_range(blobs, key, layout.body_at + begin, min(PART, layout.size - layout.body_at - begin))
+            part = _read_range(
+                blobs, key, layout.body_at + begin, min(PART, layout.size - layout.body_at - begin)
+            )
             check_part(layout, number, part)
-            split = min(max(len(hot) - begin, 0), len(part))  # bytes of the part that belong into memory
+            # bytes of the part that belong into memory
+            split = min(max(len(hot) - begin, 0), len(part))
             hot[begin : begin + split] = np.frombuffer(part, np.uint8, split)
             _write(descriptor, memoryview(part)[split:], begin + split - len(hot))
 
@@ -100,16 +108,21 @@ def _read_range(blobs: BlobStore, key: str, begin: int, length: int) -> bytes:
 def seq_of(items: ItemStore, tenant: str, searched_with: str | None = None) -> int:
     """Read the gallery's seq.
 
-    Raises TenantNotFound; WrongModel if the tenant is searched with another model than `searched_with`.
+    Raises TenantNotFound; WrongModel if the tenant is searched with another model than
+    `searched_with`.
     """
     item = directory_of(items, tenant)
     if searched_with is not None and item["model"] != searched_with:
-        raise WrongModel(f"tenant {tenant!r} is searched with the model {item['model']!r}, and the probe is of another")
+        raise WrongModel(
+            f"tenant {tenant!r} is searched with the model {item['model']!r}, and the probe is of "
+            "another"
+        )
     return int(item["seq"])
 
 
 def models_of(items: ItemStore, tenant: str) -> list[str]:
-    """List the models whose galleries are kept: the one that searches use and, during a change of model, the next one.
+    """List the models whose galleries are kept: the one that searches use and, during a change of
+    model, the next one.
 
     Raises TenantNotFound.
     """
@@ -123,8 +136,11 @@ def pointer_of(items: ItemStore, tenant: str, model: str) -> Item | None:
     return items.get(keys.DIRECTORY, (tenant, keys.index_item(model)))
 
 
-def load_from_snapshot(items: ItemStore, blobs: BlobStore, tenant: str, model: str, open_file: OpenFile) -> Gallery:
-    """Load the newest snapshot, or the one before it if it is damaged or missing; without any, a gallery of nobody."""
+def load_from_snapshot(
+    items: ItemStore, blobs: BlobStore, tenant: str, model: str, open_file: OpenFile
+) -> Gallery:
+    """Load the newest snapshot, or the one before it if it is damaged or missing; without any, a
+    gallery of nobody."""
     pointer = pointer_of(items, tenant, model)
     for key in reversed(pointer["snapshots"] if pointer else []):
         try:
@@ -139,7 +155,10 @@ def load_from_snapshot(items: ItemStore, blobs: BlobStore, tenant: str, model: s
 
 
 def _load_snapshot(blobs: BlobStore, key: str, model: str, open_file: OpenFile) -> Gallery | None:
-    """Load one snapshot, if it is a delta with its base; None if an object is missing. Raises as `fetch`."""
+    """Load one snapshot, if it is a delta with its base; None if an object is missing.
+
+    Raises as `fetch`.
+    """
     base = keys.base_of_snapshot(key)
     changes = changes_of(blobs, key)
     segment = None if changes is None else fetch(blobs, base, open_file)
@@ -152,7 +171,8 @@ def _load_snapshot(blobs: BlobStore, key: str, model: str, open_file: OpenFile) 
 
 
 def changes_of(blobs: BlobStore, key: str) -> list[JournalEntry] | None:
-    """Read a snapshot's changes since its base: none if it is whole; None if there is no such object."""
+    """Read a snapshot's changes since its base: none if it is whole; None if there is no such
+    object."""
     if keys.base_of_snapshot(key) == key:
         return []
     data = blobs.get(key)
@@ -163,15 +183,24 @@ def faces_of(segment: Segment) -> Iterator[tuple[str, str, list[bytes]]]:
     """Yield (faceid, group id, canonical vectors) of each face of a segment."""
     for face in range(len(segment.ids)):
         rows = segment.templates[int(segment.first_row[face]) : int(segment.first_row[face + 1])]
-        yield segment.ids[face], segment.group_ids[int(segment.face_group[face])], [row.tobytes() for row in rows]
+        yield (
+            segment.ids[face],
+            segment.group_ids[int(segment.face_group[face])],
+            [row.tobytes() for row in rows],
+        )
 
 
 def rebuild_from_faces(items: ItemStore, tenant: str, model: str) -> Gallery:
-    """Rebuild the gallery from the faces' own templates: slow, for when no snapshot and journal cover it.
+    """Rebuild the gallery from the faces' own templates: slow, for when no snapshot and journal
+    cover it.
 
-    The seq is read first. Changes made while the faces are read are in the journal behind it and are applied once more.
+    The seq is read first. Changes made while the faces are read are in the journal behind it and
+    are applied once more.
     """
-    _log.warning("the gallery of tenant %s is made anew from its faces: no snapshot and journal cover it", tenant)
+    _log.warning(
+        "the gallery of tenant %s is made anew from its faces: no snapshot and journal cover it",
+        tenant,
+    )
     seq = seq_of(items, tenant)
     faces = map(face_from, every_face(items, tenant))
     users = map(user_from, every_user(items, tenant))

@@ -1,4 +1,5 @@
-"""Disk for the templates of large galleries: files without a name, which vanish with their galleries."""
+"""Disk for the templates of large galleries: files without a name, which vanish with their
+galleries."""
 
 from __future__ import annotations
 
@@ -35,7 +36,8 @@ class Scratch:
         self._limit_bytes = limit_bytes
         self._claiming = threading.Lock()
         self._sizes: dict[int, int] = {}
-        """of the files that are still mapped, so also of a gallery that was let go while a search is reading it"""
+        """of the files that are still mapped, so also of a gallery that was let go while a search
+        is reading it"""
 
     @property
     def used_bytes(self) -> int:
@@ -50,13 +52,17 @@ class Scratch:
 
     @contextmanager
     def open_file(
-        self, memory_bytes: int, disk_bytes: int, make_room: Callable[[int, int], None] = lambda _memory, _disk: None
+        self,
+        memory_bytes: int,
+        disk_bytes: int,
+        make_room: Callable[[int, int], None] = lambda _memory, _disk: None,
     ) -> Iterator[tuple[int, mmap.mmap]]:
-        """Open a file of `disk_bytes` for a gallery that takes `memory_bytes`, too; give its descriptor and mapping.
+        """Open a file of `disk_bytes` for a gallery that takes `memory_bytes`, too; give its
+        descriptor and mapping.
 
-        The file has no name, and is there for as long as it is mapped. `make_room` is called with both numbers before,
-        so that other galleries go. Raises StorageUnavailable if the folder is too small, Busy if searches under way
-        need the room for PATIENCE_S.
+        The file has no name, and is there for as long as it is mapped. `make_room` is called with
+        both numbers before, so that other galleries go. Raises StorageUnavailable if the folder is
+        too small, Busy if searches under way need the room for PATIENCE_S.
         """
         try:
             with tempfile.TemporaryFile(dir=self._folder, buffering=0) as file:
@@ -75,13 +81,17 @@ class Scratch:
     def _wait_for(self, disk_bytes: int, make_room: Callable[[], None]) -> None:
         if disk_bytes > self.limit_bytes:
             raise StorageUnavailable(
-                f"there is no room for {disk_bytes} bytes of templates: those of all galleries may take "
+                f"there is no room for {disk_bytes} bytes of templates: those of all galleries may "
+                "take "
                 f"{self.limit_bytes}; raise SearchDisk or REGULARS_SEARCH_DISK_MB"
             )
         begin_s = time.monotonic()
         make_room()
         while self.used_bytes + disk_bytes > self.limit_bytes:
             if time.monotonic() - begin_s > PATIENCE_S:
-                raise Busy("searches under way take the disk that a gallery needs: send the request again in a moment")
+                raise Busy(
+                    "searches under way take the disk that a gallery needs: send the request again "
+                    "in a moment"
+                )
             time.sleep(0.01)
             make_room()

@@ -1,12 +1,14 @@
-"""A gallery at one seq, ready to be searched, and its bytes: immutable, checked in length, version and checksums.
+"""A gallery at one seq, ready to be searched, and its bytes: immutable, checked in length, version
+and checksums.
 
-Layout, little-endian: magic `RGSNAP02`; uint32 length and uint32 CRC-32 of the header; the header, JSON; then the body,
-from the next multiple of 64 on: the sections that the header lists, each at a multiple of 64. The templates come last:
-a search reads few of their rows, so they may stay on disk, while it reads everything before them. The header holds the
-CRC-32 of each `PART` of the body, so that parts can be fetched side by side, checked, and put in their place.
+Layout, little-endian: magic `RGSNAP02`; uint32 length and uint32 CRC-32 of the header; the header,
+JSON; then the body, from the next multiple of 64 on: the sections that the header lists, each at a
+multiple of 64. The templates come last: a search reads few of their rows, so they may stay on disk,
+while it reads everything before them. The header holds the CRC-32 of each `PART` of the body, so
+that parts can be fetched side by side, checked, and put in their place.
 
-CRC-32 suffices because it guards against damage, not forgery: those who can write the bucket can write anything. It is
-in the standard library and twice as fast as SHA-256; every part has its own.
+CRC-32 suffices because it guards against damage, not forgery: those who can write the bucket can
+write anything. It is in the standard library and twice as fast as SHA-256; every part has its own.
 """
 
 from __future__ import annotations
@@ -27,7 +29,8 @@ from chalicelib.book.search.scan.coder import CodedRows, Coder, Tier, fit
 from chalicelib.book.search.scan.coder import encode as coded
 
 _FEW = 4_095
-"""Up to so many faceids are kept as strings, too. To make ten takes 0.003 ms, and a search in 1,000 faces 0.04."""
+"""Up to so many faceids are kept as strings, too. To make ten takes 0.003 ms, and a search in 1,000
+faces 0.04."""
 _STRING_BYTES = 90
 """Memory of one id as a Python string, about."""
 
@@ -67,7 +70,11 @@ class FaceIds(Struct, frozen=True, dict=True):
     @property
     def nbytes(self) -> int:
         """Bytes of memory that they take when they are searched for."""
-        return self.text.nbytes + self.offsets.nbytes + (_STRING_BYTES * len(self) if len(self) <= _FEW else 0)
+        return (
+            self.text.nbytes
+            + self.offsets.nbytes
+            + (_STRING_BYTES * len(self) if len(self) <= _FEW else 0)
+        )
 
     @cached_property
     def _views(self) -> tuple[memoryview, memoryview]:
@@ -105,11 +112,15 @@ _TYPES = {
 
 
 class DamagedSnapshot(ValueError):
-    """Error for bytes that are no snapshot, or not a complete one; the message says what is wrong."""
+    """Error for bytes that are no snapshot, or not a complete one; the message says what is
+    wrong."""
 
 
 class Segment(Struct, frozen=True):
-    """A gallery at `seq`. Face n has the rows first_row[n]..first_row[n + 1] and is in group_ids[face_group[n]]."""
+    """A gallery at `seq`.
+
+    Face n has the rows first_row[n]..first_row[n + 1] and is in group_ids[face_group[n]].
+    """
 
     model: str
     seq: int
@@ -137,7 +148,9 @@ class Segment(Struct, frozen=True):
             self.codes.loose,
             *(() if self.coder.rotation is None else (self.coder.rotation,)),
         )
-        return sum(array.nbytes for array in arrays_in_memory) + (0 if self.on_disk else self.templates.nbytes)
+        return sum(array.nbytes for array in arrays_in_memory) + (
+            0 if self.on_disk else self.templates.nbytes
+        )
 
 
 class Layout(Struct, frozen=True):
@@ -154,7 +167,10 @@ class Layout(Struct, frozen=True):
 
 def encode_segment(segment: Segment) -> bytes:
     """Write a segment as a snapshot's bytes, in the layout that this module's docstring has."""
-    sections = {name: np.ascontiguousarray(array, _TYPES[name]) for name, array in _list_sections(segment).items()}
+    sections = {
+        name: np.ascontiguousarray(array, _TYPES[name])
+        for name, array in _list_sections(segment).items()
+    }
     offsets_and_shapes, pieces, offset = {}, [], 0
     for name, array in sections.items():
         offsets_and_shapes[name] = [offset, *array.shape]
@@ -195,38 +211,58 @@ def _list_sections(segment: Segment) -> dict[str, NDArray[Any]]:
 
 
 def header_length(prefix: bytes) -> int:
-    """Read the length of prefix and header from the first `PREFIX` bytes. Raises DamagedSnapshot."""
+    """Read the length of prefix and header from the first `PREFIX` bytes.
+
+    Raises DamagedSnapshot.
+    """
     if len(prefix) < PREFIX or not prefix.startswith(_MAGIC_FAMILY):
         raise DamagedSnapshot(f"{len(prefix)} bytes that do not begin as a snapshot does")
     if not prefix.startswith(MAGIC):
-        raise DamagedSnapshot(f"it is of another version than {MAGIC.decode()}: {prefix[: len(MAGIC)]!r}")
+        raise DamagedSnapshot(
+            f"it is of another version than {MAGIC.decode()}: {prefix[: len(MAGIC)]!r}"
+        )
     return PREFIX + int(_LENGTHS.unpack_from(prefix, len(MAGIC))[0])
 
 
 def parse_layout(head: bytes, size: int) -> Layout:
-    """Parse the first `header_length` bytes of an object of `size` bytes. Raises DamagedSnapshot."""
+    """Parse the first `header_length` bytes of an object of `size` bytes.
+
+    Raises DamagedSnapshot.
+    """
     length, checksum = header_length(head), _LENGTHS.unpack_from(head, len(MAGIC))[1]
     text = head[PREFIX:length]
-    if not text or len(head) < length or zlib.crc32(text) != checksum:  # of nothing, the checksum is nothing
+    # of nothing, the checksum is nothing
+    if not text or len(head) < length or zlib.crc32(text) != checksum:
         raise DamagedSnapshot("the checksum does not fit the snapshot's header")
     header = json.loads(text)
     if length + header["body"] != size:
-        raise DamagedSnapshot(f"the header tells of {length + header['body']} bytes, and there are {size}")
-    return Layout(header, length, size, length + header["sections"]["templates"][0], header["checksums"])
+        raise DamagedSnapshot(
+            f"the header tells of {length + header['body']} bytes, and there are {size}"
+        )
+    return Layout(
+        header, length, size, length + header["sections"]["templates"][0], header["checksums"]
+    )
 
 
 def check_part(layout: Layout, number: int, part: bytes | memoryview) -> None:
     """Raise DamagedSnapshot unless these are the bytes of the body's part `number`."""
     begin = number * PART
-    if len(part) != min(PART, layout.size - layout.body_at - begin) or zlib.crc32(part) != layout.checksums[number]:
-        raise DamagedSnapshot(f"the checksum does not fit the snapshot's bytes {begin}.. of the body")
+    if (
+        len(part) != min(PART, layout.size - layout.body_at - begin)
+        or zlib.crc32(part) != layout.checksums[number]
+    ):
+        raise DamagedSnapshot(
+            f"the checksum does not fit the snapshot's bytes {begin}.. of the body"
+        )
 
 
-def assemble_segment(layout: Layout, hot: memoryview, cold: memoryview, *, on_disk: bool = False) -> Segment:
+def assemble_segment(
+    layout: Layout, hot: memoryview, cold: memoryview, *, on_disk: bool = False
+) -> Segment:
     """Make a segment over a snapshot's bytes without copying them.
 
-    `hot`: the body up to the templates, which every search reads; `cold`: the templates. `on_disk`: `cold` is a file
-    that is mapped into memory.
+    `hot`: the body up to the templates, which every search reads; `cold`: the templates. `on_disk`:
+    `cold` is a file that is mapped into memory.
     """
     header, hot_size = layout.header, layout.cold_at - layout.body_at
 
@@ -269,7 +305,15 @@ def empty_segment(model: str) -> Segment:
     nothing = np.empty(0, dtype=np.uint32)
     codes = CodedRows((), nothing)
     return Segment(
-        model, 0, FaceIds.of(()), (), nothing, np.zeros(1, np.uint32), templates, Coder(0, None, (), 0), codes
+        model,
+        0,
+        FaceIds.of(()),
+        (),
+        nothing,
+        np.zeros(1, np.uint32),
+        templates,
+        Coder(0, None, (), 0),
+        codes,
     )
 
 
@@ -282,7 +326,8 @@ def segment_of_rows(
     counts: NDArray[np.integer],
     templates: NDArray[np.float16],
 ) -> Segment:
-    """Make a segment from faces in the order of their faceids, and their templates in the same order.
+    """Make a segment from faces in the order of their faceids, and their templates in the same
+    order.
 
     `face_group`: number of each face's group in `group_ids`. `counts`: number of each face's rows.
     """
@@ -304,15 +349,26 @@ def segment_of_rows(
     )
 
 
-def segment_of_faces(model: str, seq: int, faces: Iterable[tuple[str, str, Sequence[bytes]]]) -> Segment:
-    """Make a segment from (faceid, group id, canonical vectors) in any order; a face without vectors is left out."""
+def segment_of_faces(
+    model: str, seq: int, faces: Iterable[tuple[str, str, Sequence[bytes]]]
+) -> Segment:
+    """Make a segment from (faceid, group id, canonical vectors) in any order; a face without
+    vectors is left out."""
     sorted_faces = sorted((face for face in faces if face[2]), key=lambda face: face[0])
     groups: dict[str, int] = {}
     numbers = [groups.setdefault(group_id, len(groups)) for _, group_id, _ in sorted_faces]
     data = b"".join(vector for _, _, vectors in sorted_faces for vector in vectors)
     counts = np.array([len(vectors) for _, _, vectors in sorted_faces], dtype=np.int64)
     rows = int(counts.sum())
-    templates = np.frombuffer(data, dtype="<f2").reshape(rows, -1) if rows else np.empty((0, 0), np.float16)
+    templates = (
+        np.frombuffer(data, dtype="<f2").reshape(rows, -1) if rows else np.empty((0, 0), np.float16)
+    )
     return segment_of_rows(
-        model, seq, [face[0] for face in sorted_faces], list(groups), np.array(numbers), counts, templates
+        model,
+        seq,
+        [face[0] for face in sorted_faces],
+        list(groups),
+        np.array(numbers),
+        counts,
+        templates,
     )

@@ -1,14 +1,15 @@
 """How well a face can be recognised from its picture, 0..100.
 
-There are seven factors of 0..1. Each is 1 if the picture could not be better for the embedding, and about 0.2 if half
-of the faces are no longer matched with a sharp photo of the same person. The quality is 100 times their product. So no
-factor makes up for another, one that is bad enough rejects the picture by itself, and several middling ones add up, as
-they do in recognition. ISO/IEC 29794-5 measures the same things. Each limit's docstring gives its source; they were
-measured on portraits that were blurred, moved, shrunk, compressed, darkened, bleached, made noisy and covered
+There are seven factors of 0..1. Each is 1 if the picture could not be better for the embedding, and
+about 0.2 if half of the faces are no longer matched with a sharp photo of the same person. The
+quality is 100 times their product. So no factor makes up for another, one that is bad enough
+rejects the picture by itself, and several middling ones add up, as they do in recognition. ISO/IEC
+29794-5 measures the same things. Each limit's docstring gives its source; they were measured on
+portraits that were blurred, moved, shrunk, compressed, darkened, bleached, made noisy and covered
 (tests/accuracy).
 
-Noise and darkness need no limit of their own: the detector fails before recognition does. A covered forehead has none
-either, because the pixels do not tell it from a cap or a fringe.
+Noise and darkness need no limit of their own: the detector fails before recognition does. A covered
+forehead has none either, because the pixels do not tell it from a cap or a fringe.
 """
 
 from __future__ import annotations
@@ -26,52 +27,56 @@ from chalicelib.domain.pictures import DetectedFace, Pose, Quality
 
 EYES_USELESS_PX = 7.0
 EYES_BEST_PX = 47.0
-"""Pixels between the eyes of a face from the front, judged in octaves. The aligned crop has 47 there, so from 47 on
-none of its pixels is interpolated. Of shrunk portraits, all are matched at 15 pixels, nine of ten at 11, two of three
-at 9, one of five at 7.5."""
+"""Pixels between the eyes of a face from the front, judged in octaves. The aligned crop has 47
+there, so from 47 on none of its pixels is interpolated. Of shrunk portraits, all are matched at 15
+pixels, nine of ten at 11, two of three at 9, one of five at 7.5."""
 
 DETAIL_CYCLES = (5.0, 10.0)
 CONTRAST_CYCLES = (5.0 / 3, 40.0)
-"""Cycles over the face's part of the crop, 5/8 of its side. DETAIL_CYCLES is the octave from which the embedding takes
-identity: if it is blurred away nobody is recognised, while everything finer may go."""
+"""Cycles over the face's part of the crop, 5/8 of its side. DETAIL_CYCLES is the octave from which
+the embedding takes identity: if it is blurred away nobody is recognised, while everything finer may
+go."""
 
 DIRECTIONS = (0.0, math.pi / 4, math.pi / 2, -math.pi / 4)
 SHARP_DETAIL = (0.342, 0.188, 0.392, 0.188)
-"""Share of contrast (standard deviations) that a sharp face has in that octave, by direction. Median of 63 photos of 27
-persons; 10 % of them are below 0.8 times this, none below 0.62."""
+"""Share of contrast (standard deviations) that a sharp face has in that octave, by direction.
+Median of 63 photos of 27 persons; 10 % of them are below 0.8 times this, none below 0.62."""
 
 DETAIL_USELESS = 0.475
 DETAIL_BEST = 0.75
-"""Harmonic mean, over the directions, of the share divided by a sharp face's. Motion blurs one direction, and the
-others cannot make up for it. Of blurred faces the embedding recognises half between 0.50 and 0.54, which is a quality
-of 20, 70 % up to 0.6, then 92 %."""
+"""Harmonic mean, over the directions, of the share divided by a sharp face's. Motion blurs one
+direction, and the others cannot make up for it. Of blurred faces the embedding recognises half
+between 0.50 and 0.54, which is a quality of 20, 70 % up to 0.6, then 92 %."""
 
 RANGE_USELESS = 4.0
 RANGE_BEST = 20.0
-"""Grey levels from the darkest to the brightest twentieth, judged in octaves; every skin tone reaches the best. At 6.5
-levels 20 of 21 faces are recognised, at 5 one of three."""
+"""Grey levels from the darkest to the brightest twentieth, judged in octaves; every skin tone
+reaches the best. At 6.5 levels 20 of 21 faces are recognised, at 5 one of three."""
 
 WHITE_USELESS = 0.8
 WHITE_BEST = 0.4
 WHITE = 251
-"""Grey level from which a pixel is overexposed, and limits for the share of such pixels. With a share of 0.5 to 0.7, 14
-of 15 faces are recognised, with more 23 of 52. Black pixels do not count: dark skin has many, and is recognised."""
+"""Grey level from which a pixel is overexposed, and limits for the share of such pixels. With a
+share of 0.5 to 0.7, 14 of 15 faces are recognised, with more 23 of 52. Black pixels do not count:
+dark skin has many, and is recognised."""
 
 BLOCK_PX = 8
 BLOCKING_NONE = 0.15
 BLOCKING_USELESS = 0.09
 BLOCKING_BEST = 0.02
-"""Share of all gradients that lies on JPEG's grid of 8 pixels: 1/8 without compression, 0.15 in good photos. The excess
-counts if the blocks are so large on the face that they fall into the octave of DETAIL_CYCLES."""
+"""Share of all gradients that lies on JPEG's grid of 8 pixels: 1/8 without compression, 0.15 in
+good photos. The excess counts if the blocks are so large on the face that they fall into the octave
+of DETAIL_CYCLES."""
 
 SAMPLE_PX = 192
-"""Longest side of the part that is measured for blocking: enough for its share, in a quarter of a millisecond at
-most."""
+"""Longest side of the part that is measured for blocking: enough for its share, in a quarter of a
+millisecond at most."""
 
 EYES_HIDDEN = 0.03
 EYES_OPEN = 0.25
-"""Contrast about the eye that has less of it, over the face's. Under a hand or a bar it is next to none. No good photo
-has less than 0.46; with one side of the face covered up to the eye it is 0.37."""
+"""Contrast about the eye that has less of it, over the face's. Under a hand or a bar it is next to
+none. No good photo has less than 0.46; with one side of the face covered up to the eye it is
+0.37."""
 
 ANGLE_USELESS_DEG = 80.0
 ANGLE_BEST_DEG = 30.0
@@ -93,10 +98,13 @@ FLAWS = {
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
 
-def measure_quality(image: NDArray[np.uint8], face: DetectedFace, aligned: NDArray[np.uint8]) -> Quality:
+def measure_quality(
+    image: NDArray[np.uint8], face: DetectedFace, aligned: NDArray[np.uint8]
+) -> Quality:
     """Measure a face of a (height, width, 3) RGB picture, with its (size, size, 3) aligned crop.
 
-    It takes half a millisecond. The head's turn is a factor more, `rate_frontality`, which takes a model.
+    It takes half a millisecond. The head's turn is a factor more, `rate_frontality`, which takes a
+    model.
     """
     grey = np.asarray(aligned.astype(np.float32) @ LUMA)
     factors = {
@@ -118,13 +126,16 @@ def combine_factors(factors: Mapping[str, float]) -> Quality:
 
 
 def rate_size(face: DetectedFace) -> float:
-    """Rate the distance of the eyes as it is from the front: 1 if it is at least that in the aligned crop.
+    """Rate the distance of the eyes as it is from the front: 1 if it is at least that in the
+    aligned crop.
 
     A turn to the side shortens it, and is rated by itself.
     """
     pose = estimate_pose(face.landmarks)
     shortening = math.cos(math.radians(min(abs(pose.yaw), ANGLE_USELESS_DEG))) if pose else 1.0
-    return interpolate_octaves(measure_eye_distance(face) / shortening, EYES_USELESS_PX, EYES_BEST_PX)
+    return interpolate_octaves(
+        measure_eye_distance(face) / shortening, EYES_USELESS_PX, EYES_BEST_PX
+    )
 
 
 def measure_eye_distance(face: DetectedFace) -> float:
@@ -132,7 +143,8 @@ def measure_eye_distance(face: DetectedFace) -> float:
 
 
 def rate_sharpness(grey: NDArray[np.float32]) -> float:
-    """Rate the crop's detail in every direction, for its contrast: 1 for most sharp faces, 0 for a blank crop."""
+    """Rate the crop's detail in every direction, for its contrast: 1 for most sharp faces, 0 for a
+    blank crop."""
     side = len(grey)
     size_px = side * 5 // 8
     part = grey[side * 5 // 16 :, side * 3 // 16 :][:size_px, :size_px]
@@ -141,23 +153,33 @@ def rate_sharpness(grey: NDArray[np.float32]) -> float:
     contrast, *detail = (float(energy) for energy in masks @ power.ravel())
     if contrast <= 0 or min(detail) <= 0:
         return 0.0
-    shares = [math.sqrt(energy / contrast) / sharp for energy, sharp in zip(detail, SHARP_DETAIL, strict=True)]
-    return interpolate(len(shares) / sum(1 / share for share in shares), DETAIL_USELESS, DETAIL_BEST)
+    shares = [
+        math.sqrt(energy / contrast) / sharp
+        for energy, sharp in zip(detail, SHARP_DETAIL, strict=True)
+    ]
+    return interpolate(
+        len(shares) / sum(1 / share for share in shares), DETAIL_USELESS, DETAIL_BEST
+    )
 
 
 @cache
 def _make_spectrum_masks(size_px: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Make a Hann window, and five rows that sum a power spectrum: all contrast, then the detail of each direction."""
+    """Make a Hann window, and five rows that sum a power spectrum: all contrast, then the detail of
+    each direction."""
     hann = np.hanning(size_px + 2)[1:-1]
     y, x = np.fft.fftfreq(size_px)[:, None] * size_px, np.fft.rfftfreq(size_px)[None, :] * size_px
     cycles, angle = np.hypot(y, x), np.arctan2(y, x)
-    twice = np.where((x == 0) | (x == size_px / 2), 1.0, 2.0)  # counts the half of the spectrum that rfft2 leaves out
+    # counts the half of the spectrum that rfft2 leaves out
+    twice = np.where((x == 0) | (x == size_px / 2), 1.0, 2.0)
 
     def ring(bounds: tuple[float, float]) -> NDArray[np.float64]:
         return np.asarray(twice * ((cycles >= bounds[0]) & (cycles < bounds[1])))
 
     off = [np.abs((angle - way + math.pi / 2) % math.pi - math.pi / 2) for way in DIRECTIONS]
-    masks = [ring(CONTRAST_CYCLES), *(ring(DETAIL_CYCLES) * (turn <= math.pi / 8 + 1e-6) for turn in off)]
+    masks = [
+        ring(CONTRAST_CYCLES),
+        *(ring(DETAIL_CYCLES) * (turn <= math.pi / 8 + 1e-6) for turn in off),
+    ]
     return np.outer(hann, hann), np.stack([mask.ravel() for mask in masks])
 
 
@@ -165,7 +187,8 @@ def rate_compression(image: NDArray[np.uint8], face: DetectedFace) -> float:
     """Rate JPEG's blocks: 1 if they do not show, or are small on the face."""
     box = face.box
     half = min(max(box.width, box.height), SAMPLE_PX) / 2
-    left, top = max(int(box.x + box.width / 2 - half), 0), max(int(box.y + box.height / 2 - half), 0)
+    left = max(int(box.x + box.width / 2 - half), 0)
+    top = max(int(box.y + box.height / 2 - half), 0)
     green = image[top:, left:, 1][: int(2 * half), : int(2 * half)].astype(np.int16)
     grid_step, other_step = 0.0, 0.0
     for axis, start in ((0, top), (1, left)):
@@ -176,18 +199,23 @@ def rate_compression(image: NDArray[np.uint8], face: DetectedFace) -> float:
             other_step += float(steps[~on_grid].mean())
     if grid_step == 0:
         return 1.0
-    blocking = max(grid_step / (grid_step + (BLOCK_PX - 1) * other_step) - BLOCKING_NONE, 0) / (1 - BLOCKING_NONE)
+    blocking = max(grid_step / (grid_step + (BLOCK_PX - 1) * other_step) - BLOCKING_NONE, 0) / (
+        1 - BLOCKING_NONE
+    )
     # 1: a block is a third of the distance of the eyes.
     block_on_face = BLOCK_PX / max(measure_eye_distance(face), 1.0) * 3
     return interpolate(blocking * min(block_on_face, 1) ** 1.5, BLOCKING_USELESS, BLOCKING_BEST)
 
 
 def rate_exposure(grey: NDArray[np.float32]) -> float:
-    """Rate the range of greys and the white patches in the face, without hair and background: 1 for enough and none."""
+    """Rate the range of greys and the white patches in the face, without hair and background: 1 for
+    enough and none."""
     part = _cut_inner_part(grey)
     last = part.size - 1
     # np.percentile would load masked arrays: 9 ms of a function's first picture
-    low, high = np.interp([0.05 * last, 0.95 * last], np.arange(part.size), np.sort(part, axis=None))
+    low, high = np.interp(
+        [0.05 * last, 0.95 * last], np.arange(part.size), np.sort(part, axis=None)
+    )
     white = float(np.mean(part >= WHITE))
     return interpolate_octaves(float(high - low), RANGE_USELESS, RANGE_BEST) * interpolate(
         white, WHITE_USELESS, WHITE_BEST
@@ -201,7 +229,10 @@ def _cut_inner_part(grey: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def rate_eyes(grey: NDArray[np.float32]) -> float:
-    """Rate the contrast about the eyes: 1 if each shows detail. Their places are those of every aligned crop."""
+    """Rate the contrast about the eyes: 1 if each shows detail.
+
+    Their places are those of every aligned crop.
+    """
     side = len(grey)
     side //= 2
     upper, lower = (grey[row : 2 * side : 2] for row in (0, 1))
@@ -209,7 +240,10 @@ def rate_eyes(grey: NDArray[np.float32]) -> float:
     half = (rows[:, 0 : 2 * side : 2] + rows[:, 1 : 2 * side : 2]) / 4
     contrast = float(half[side * 5 // 16 : side * 15 // 16, side * 7 // 32 : side * 25 // 32].std())
     level, reach = slice(side * 3 // 8, side * 9 // 16), side * 15 // 128
-    eye_contrast = min(float(half[level, x - reach : x + reach + 1].std()) for x in (side * 5 // 16, side * 43 // 64))
+    eye_contrast = min(
+        float(half[level, x - reach : x + reach + 1].std())
+        for x in (side * 5 // 16, side * 43 // 64)
+    )
     return interpolate(eye_contrast / contrast, EYES_HIDDEN, EYES_OPEN) if contrast > 0 else 0.0
 
 
@@ -219,7 +253,8 @@ def rate_frontality(pose: Pose) -> float:
 
 
 def interpolate(value: float, worst: float, best: float) -> float:
-    """Interpolate linearly: 0 at `worst` and beyond, 1 at `best` and beyond; `best` may be the smaller one."""
+    """Interpolate linearly: 0 at `worst` and beyond, 1 at `best` and beyond; `best` may be the
+    smaller one."""
     return min(max((value - worst) / (best - worst), 0.0), 1.0)
 
 

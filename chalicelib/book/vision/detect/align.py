@@ -1,4 +1,5 @@
-"""Five-point alignment: the similarity transform that puts a face's landmarks at fixed places, and the warp by it."""
+"""Five-point alignment: the similarity transform that puts a face's landmarks at fixed places, and
+the warp by it."""
 
 from __future__ import annotations
 
@@ -15,11 +16,13 @@ from chalicelib.book.vision.pictures.crop import cut_out
 Points = Sequence[tuple[float, float]]
 
 SMALLEST_SCALE = 0.01
-"""Smallest scale used. Below it the landmarks cannot be a face's: its eyes would be 5,000 pixels apart."""
+"""Smallest scale used. Below it the landmarks cannot be a face's: its eyes would be 5,000 pixels
+apart."""
 
 
 class Similarity(Struct, frozen=True):
-    """Rotation, scale and shift in the plane, with points as complex numbers: z -> turn z + shift."""
+    """Rotation, scale and shift in the plane, with points as complex numbers: z -> turn
+    z + shift."""
 
     turn: complex
     shift: complex
@@ -33,8 +36,9 @@ class Similarity(Struct, frozen=True):
 def fit_map(source: Points, target: Points) -> Similarity:
     """Fit the map of `source` to `target` with the least squared error.
 
-    Umeyama 1991 (doi 10.1109/34.88573) without reflection. In the plane it needs no SVD: with points about their means,
-    z -> a z is best with a = sum(target * conj(source)) / sum(|source|^2).
+    Umeyama 1991 (doi 10.1109/34.88573) without reflection. In the plane it needs no SVD: with
+    points about their means, z -> a z is best with a = sum(target * conj(source)) /
+    sum(|source|^2).
     """
     s, t = ([complex(x, y) for x, y in points] for points in (source, target))
     s_mean, t_mean = sum(s) / len(s), sum(t) / len(t)
@@ -49,16 +53,18 @@ def fit_map(source: Points, target: Points) -> Similarity:
 def cut_upright(
     image: NDArray[np.uint8], landmarks: Points, factor: float, below: float, size_px: int
 ) -> NDArray[np.uint8]:
-    """Cut out the face with its axis upright, as a (size_px, size_px, 3) picture; black outside `image`.
+    """Cut out the face with its axis upright, as a (size_px, size_px, 3) picture; black outside
+    `image`.
 
-    The unit is the mean distance from an eye to the middle of the mouth. Unlike the detector's box and the mouth's
-    width, it does not change with a smile. The crop's side is `factor` units; its centre lies `below` units under the
-    middle of the eyes.
+    The unit is the mean distance from an eye to the middle of the mouth. Unlike the detector's box
+    and the mouth's width, it does not change with a smile. The crop's side is `factor` units; its
+    centre lies `below` units under the middle of the eyes.
     """
     left_eye, right_eye, _, *mouth_corners = (complex(x, y) for x, y in landmarks)
     eyes, mouth = (left_eye + right_eye) / 2, sum(mouth_corners) / 2
     unit = max((abs(left_eye - mouth) + abs(right_eye - mouth)) / 2, 1.0)
-    # The mean of the two axes that a face shows, across and down: one alone is off if the head is turned.
+    # The mean of the two axes that a face shows, across and down: one alone is off if the head is
+    # turned.
     across = _find_direction(right_eye - left_eye) + _find_direction((mouth - eyes) / 1j)
     axis = _find_direction(across) or complex(1)
     scale = size_px / (factor * unit)
@@ -73,18 +79,24 @@ def _find_direction(z: complex) -> complex:
     return z / abs(z) if abs(z) > 0 else z
 
 
-def align_face(image: NDArray[np.uint8], landmarks: Points, points: Points, size_px: int) -> NDArray[np.uint8]:
-    """Cut out the face as a (size_px, size_px, 3) picture with its landmarks at `points`; black outside `image`.
+def align_face(
+    image: NDArray[np.uint8], landmarks: Points, points: Points, size_px: int
+) -> NDArray[np.uint8]:
+    """Cut out the face as a (size_px, size_px, 3) picture with its landmarks at `points`; black
+    outside `image`.
 
-    A face much larger than the crop is first averaged down by a whole factor. Bilinear sampling reads only four pixels,
-    so without the averaging the others would be lost and show as noise.
+    A face much larger than the crop is first averaged down by a whole factor. Bilinear sampling
+    reads only four pixels, so without the averaging the others would be lost and show as noise.
     """
     to_crop = fit_map(landmarks, points)
     return warp(image, to_crop, size_px, to_crop.shrink)
 
 
-def warp(image: NDArray[np.uint8], to_crop: Similarity, size_px: int, shrink: int = 1) -> NDArray[np.uint8]:
-    """Warp bilinearly by the map from picture to crop, after averaging `shrink` x `shrink` pixels."""
+def warp(
+    image: NDArray[np.uint8], to_crop: Similarity, size_px: int, shrink: int = 1
+) -> NDArray[np.uint8]:
+    """Warp bilinearly by the map from picture to crop, after averaging `shrink` x `shrink`
+    pixels."""
     turn, origin = 1 / to_crop.turn, -to_crop.shift / to_crop.turn
     corners = [turn * complex(x, y) + origin for x in (0, size_px) for y in (0, size_px)]
     region, x0, y0 = _cut_region(image, corners, shrink)
@@ -101,7 +113,8 @@ def warp(image: NDArray[np.uint8], to_crop: Similarity, size_px: int, shrink: in
 def _cut_region(
     image: NDArray[np.uint8], corners: Sequence[complex], shrink: int
 ) -> tuple[NDArray[np.uint8], int, int]:
-    """Cut out the part of `image` under the crop, with a margin for sampling; return it and its top left pixel.
+    """Cut out the part of `image` under the crop, with a margin for sampling; return it and its top
+    left pixel.
 
     Pixels outside `image` are zero.
     """
@@ -112,15 +125,19 @@ def _cut_region(
     return cut_out(image, x0, y0, x1, y1), x0, y0
 
 
-def _sample_bilinearly(region: NDArray[np.uint8], x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.uint8]:
-    """Sample `region` at the pixel positions (x, y), which lie inside it, not on its last row or column: (n, 3)."""
+def _sample_bilinearly(
+    region: NDArray[np.uint8], x: NDArray[np.float64], y: NDArray[np.float64]
+) -> NDArray[np.uint8]:
+    """Sample `region` at the pixel positions (x, y), which lie inside it, not on its last row or
+    column: (n, 3)."""
     width = region.shape[1]
     column, row = x.astype(np.intp), y.astype(np.intp)
     x_share, y_share = (x - column).astype(np.float32), (y - row).astype(np.float32)
     corner = 3 * (row * width + column)
     values = region.ravel()
     samples = np.empty((len(x), 3), np.uint8)
-    for channel in range(3):  # a channel at a time takes half the time of gathering three-byte pixels
+    # a channel at a time takes half the time of gathering three-byte pixels
+    for channel in range(3):
         steps = (channel, channel + 3, channel + 3 * width, channel + 3 * width + 3)
         # "clip" changes nothing inside, and without it `take` copies its answer
         a, b, c, d = (values[step:].take(corner, mode="clip").astype(np.float32) for step in steps)

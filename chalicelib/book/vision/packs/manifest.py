@@ -1,6 +1,7 @@
 """A model pack's manifest: its files, and which file each role of the pipeline uses, and how.
 
-Also the files of impostor-score curves and populations: a pack's own, and those that `regulars calibrate` measured.
+Also the files of impostor-score curves and populations: a pack's own, and those that `regulars
+calibrate` measured.
 """
 
 from __future__ import annotations
@@ -32,9 +33,11 @@ LANDMARKS = 5
 WHITE = 255.0
 """Largest value of a picture's pixels."""
 MOST_PX, MOST_DIMENSIONS = 1024, 4096
-"""Side of the largest crop that a network takes, and numbers that it gives: several times what networks have."""
+"""Side of the largest crop that a network takes, and numbers that it gives: several times what
+networks have."""
 CHANNELS = ("RGB", "BGR", "L")
-"""Orders of a picture's colours as models take them. L is the luminance alone; only crops may use it."""
+"""Orders of a picture's colours as models take them. L is the luminance alone; only crops may use
+it."""
 _log = logging.getLogger(__name__)
 
 Record = TypeVar("Record")
@@ -64,19 +67,23 @@ class DetectorRole(Struct, frozen=True, forbid_unknown_fields=True):
     channels: str
     nms_iou: float
     canvas_px: int
-    """Longer side of the usual look; the coarse one before it has half (book/vision/detect/detect.py)."""
+    """Longer side of the usual look; the coarse one before it has half
+    (book/vision/detect/detect.py)."""
     first_zoom: float
     """How much small pictures are enlarged for the usual look, at most."""
     fine_px: int
-    """Longer side of the finer look, for pictures of twice the canvas or more and for those without proposals."""
+    """Longer side of the finer look, for pictures of twice the canvas or more and for those without
+    proposals."""
     huge_zoom: float
     """How much a very large picture is enlarged for the finest look."""
     huge_tile_px: int
     """Longer side of that look's tiles, of which several run side by side."""
     looks_px: tuple[int, int]
-    """Sides of the second look's two squares (book/vision/detect/detect.py); the face takes half of each."""
+    """Sides of the second look's two squares (book/vision/detect/detect.py); the face takes half of
+    each."""
     turns: tuple[float, ...]
-    """Degrees, clockwise, by which the smaller square is turned if the face was not found with certainty."""
+    """Degrees, clockwise, by which the smaller square is turned if the face was not found with
+    certainty."""
     strides: tuple[int, ...]
 
     def __post_init__(self) -> None:
@@ -100,15 +107,23 @@ class Network(Struct, frozen=True, forbid_unknown_fields=True):
     """Of this network's scores beside those of the others."""
     mean: tuple[float, ...] = (0.0,)
     deviation: tuple[float, ...] = (1.0,)
-    """The network takes (p - mean) / deviation of a pixel p of 0 to 255: a number for all colours, or one for each
-    in the order of `channels`."""
+    """The network takes (p - mean) / deviation of a pixel p of 0 to 255: a number for all colours,
+    or one for each in the order of `channels`."""
 
     def __post_init__(self) -> None:
         _require("channels", self.channels, CHANNELS[:2])
         if len(self.points) != LANDMARKS:
-            raise ValueError(f"points are the places of {LANDMARKS} landmarks, not of {len(self.points)}")
-        if not {len(self.mean), len(self.deviation)} <= {1, len(self.channels)} or min(self.deviation) <= 0:
-            raise ValueError("mean and deviation have one number, or one for each colour, and a deviation is above 0")
+            raise ValueError(
+                f"points are the places of {LANDMARKS} landmarks, not of {len(self.points)}"
+            )
+        if (
+            not {len(self.mean), len(self.deviation)} <= {1, len(self.channels)}
+            or min(self.deviation) <= 0
+        ):
+            raise ValueError(
+                "mean and deviation have one number, or one for each colour, and a deviation is "
+                "above 0"
+            )
         if not all(map(math.isfinite, (*self.mean, *self.deviation))):
             raise ValueError("mean and deviation are finite numbers")
         if not (math.isfinite(self.weight) and self.weight > 0):
@@ -120,7 +135,10 @@ class Network(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class EmbeddingRole(Struct, frozen=True, forbid_unknown_fields=True):
-    """Networks whose embeddings lie side by side in a template. Another way to embed needs another `model`."""
+    """Networks whose embeddings lie side by side in a template.
+
+    Another way to embed needs another `model`.
+    """
 
     model: str
     """Id that stored templates carry."""
@@ -128,9 +146,11 @@ class EmbeddingRole(Struct, frozen=True, forbid_unknown_fields=True):
     """Of this model among those of all packs, once and for all."""
     networks: tuple[Network, ...]
     centre: str = ""
-    """File of the means that are taken from the embeddings, one after the other, float32; empty: none."""
+    """File of the means that are taken from the embeddings, one after the other, float32; empty:
+    none."""
     basis: str = ""
-    """File of orthonormal columns, the directions in which they differ, float32; empty: all of them are kept."""
+    """File of orthonormal columns, the directions in which they differ, float32; empty: all of them
+    are kept."""
     columns: int = 0
 
     @property
@@ -139,19 +159,23 @@ class EmbeddingRole(Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def files(self) -> tuple[str, ...]:
-        return (*(network.file for network in self.networks), *filter(None, (self.centre, self.basis)))
+        return (
+            *(network.file for network in self.networks),
+            *filter(None, (self.centre, self.basis)),
+        )
 
 
 class QualityRole(Struct, frozen=True, forbid_unknown_fields=True):
-    """An aligned crop for book/vision/describe/quality.py, which knows the places of eyes and mouth in it."""
+    """An aligned crop for book/vision/describe/quality.py, which knows the places of eyes and mouth
+    in it."""
 
     size_px: int
     points: tuple[tuple[float, float], ...]
 
 
 class Crop(Struct, frozen=True, forbid_unknown_fields=True):
-    """A recipe for a square crop of a face (book/vision/describe/attributes.py), and for the pixels that a model
-    takes."""
+    """A recipe for a square crop of a face (book/vision/describe/attributes.py), and for the pixels
+    that a model takes."""
 
     kind: str
     """One of CROPS."""
@@ -159,12 +183,13 @@ class Crop(Struct, frozen=True, forbid_unknown_fields=True):
     size_px: int
     channels: str
     below: float = 0.5
-    """For the kind "landmarks": how far the crop's centre lies below the eyes (book/vision/detect/align.py,
-    `upright`)."""
+    """For the kind "landmarks": how far the crop's centre lies below the eyes
+    (book/vision/detect/align.py, `upright`)."""
     mirrored: bool = False
     """Whether the model also sees the mirror image, so that the mean of both counts."""
     least_brightness: float = 0.0
-    """Brightness that a darker face is raised to (book/vision/pictures/crop.py, `brighten_crop`)."""
+    """Brightness that a darker face is raised to (book/vision/pictures/crop.py,
+    `brighten_crop`)."""
     pixels: tuple[float, float] = (0.0, WHITE)
     """The model's values for black and white."""
 
@@ -196,14 +221,16 @@ class CropRole(Struct, frozen=True, forbid_unknown_fields=True):
     least_score: float = 0.0
     """For genders: the score below which the gender is unknown."""
     odds_a_year: float = 0.0
-    """For genders: term added, for each year of the age, to the logarithm of the odds of the first label."""
+    """For genders: term added, for each year of the age, to the logarithm of the odds of the first
+    label."""
     trust: float = 1.0
     """For genders: factor of the logarithm of the model's odds."""
     grown: float = 0.0
-    """For genders: years below which the logarithm of the odds shrinks with the age: children are unsure."""
+    """For genders: years below which the logarithm of the odds shrinks with the age: children are
+    unsure."""
     rule: str = ""
-    """For genders: file of a linear rule on the template, (dimensions + 1,) float32, its constant the last; empty:
-    none. Its value is added to the logarithm of the odds of the first label."""
+    """For genders: file of a linear rule on the template, (dimensions + 1,) float32, its constant
+    the last; empty: none. Its value is added to the logarithm of the odds of the first label."""
 
     @property
     def files(self) -> tuple[str, ...]:
@@ -216,7 +243,9 @@ class CropRole(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Manifest(Struct, frozen=True):
-    """Contents of a pack. `crops` holds the optional roles by name: age, gender, emotion, head_pose, liveness.
+    """Contents of a pack.
+
+    `crops` holds the optional roles by name: age, gender, emotion, head_pose, liveness.
 
     Without head_pose the pose is computed from the landmarks (book/vision/describe/attributes.py).
     """
@@ -246,7 +275,10 @@ def read_table(folder: Path) -> dict[str, Any]:
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """Read the manifest and the calibration that it names. Raises ValueError that says what is wrong with it."""
+    """Read the manifest and the calibration that it names.
+
+    Raises ValueError that says what is wrong with it.
+    """
     data = read_table(folder)
     if data["schema"] != SCHEMA:
         raise ValueError(f"a pack's manifest has schema {SCHEMA}, not {data['schema']}: {folder}")
@@ -267,9 +299,13 @@ def read_manifest(folder: Path) -> Manifest:
         quality=_make_record(
             QualityRole,
             "role quality",
-            roles.get("quality", {"size_px": first_network.size_px, "points": first_network.points}),
+            roles.get(
+                "quality", {"size_px": first_network.size_px, "points": first_network.points}
+            ),
         ),
-        crops={name: _crop_role(name, role) for name, role in roles.items() if name not in NO_CROPS},
+        crops={
+            name: _crop_role(name, role) for name, role in roles.items() if name not in NO_CROPS
+        },
         measured=measured,
     )
     _require_files(manifest, folder)
@@ -279,13 +315,18 @@ def read_manifest(folder: Path) -> Manifest:
 def _require_files(manifest: Manifest, folder: Path) -> None:
     """Raise ValueError unless each file that a role names is one of the pack's."""
     of_crops = {file for role in manifest.crops.values() for file in role.files}
-    missing = {manifest.detector.file, *manifest.embedding.files, *of_crops} - {file.name for file in manifest.files}
+    missing = {manifest.detector.file, *manifest.embedding.files, *of_crops} - {
+        file.name for file in manifest.files
+    }
     if missing:
-        raise ValueError(f"the manifest names {', '.join(sorted(missing))} and has no [[file]] for it: {folder}")
+        raise ValueError(
+            f"the manifest names {', '.join(sorted(missing))} and has no [[file]] for it: {folder}"
+        )
 
 
 def apply_calibration(manifest: Manifest, file: Path) -> Manifest:
-    """Return the manifest with what `file` has of its model; warn and leave it as it is if there is nothing.
+    """Return the manifest with what `file` has of its model; warn and leave it as it is if there is
+    nothing.
 
     Without a population beside it, the curve was measured with the pack's own.
 
@@ -295,18 +336,27 @@ def apply_calibration(manifest: Manifest, file: Path) -> Manifest:
     measured = read_measured(file, model)
     if measured is None:
         _log.warning(
-            "%s has no curve of %s and is passed over: measure it again with `regulars calibrate`", file, model
+            "%s has no curve of %s and is passed over: measure it again with `regulars calibrate`",
+            file,
+            model,
         )
         return manifest
-    return replace(manifest, measured=replace(measured, rows=measured.rows or manifest.measured.rows))
+    return replace(
+        manifest, measured=replace(measured, rows=measured.rows or manifest.measured.rows)
+    )
 
 
 def _crop_role(name: str, table: Mapping[str, Any]) -> CropRole:
-    """Read a role of one model, which is the table without the role's own settings, or of a list of them."""
-    settings = {key: value for key, value in table.items() if key in CropRole.__struct_encode_fields__}
+    """Read a role of one model, which is the table without the role's own settings, or of a list of
+    them."""
+    settings = {
+        key: value for key, value in table.items() if key in CropRole.__struct_encode_fields__
+    }
     only_model = {key: value for key, value in table.items() if key not in settings}
     role = _make_record(
-        CropRole, f"role {name}", settings if "model" in settings else {**settings, "model": [only_model]}
+        CropRole,
+        f"role {name}",
+        settings if "model" in settings else {**settings, "model": [only_model]},
     )
     for model in role.models:
         if sorted(model.labels) != sorted(role.labels):
@@ -318,7 +368,10 @@ def _crop_role(name: str, table: Mapping[str, Any]) -> CropRole:
 
 
 def _make_record(kind: type[Record], what: str, table: Any) -> Record:
-    """Make a record from a table that has its fields' names. Raises ValueError that says what is wrong with it."""
+    """Make a record from a table that has its fields' names.
+
+    Raises ValueError that says what is wrong with it.
+    """
     try:
         return convert(table, kind)
     except ValidationError as error:
@@ -329,7 +382,8 @@ POPULATION = "population.npy"
 """File of a population's rows beside its curve: (n, dimensions) float16."""
 
 _UNREADABLE = (ValueError, TypeError, AttributeError, RecursionError)
-"""Errors for bytes that are not text, text that is not JSON, and JSON without a curve in its place."""
+"""Errors for bytes that are not text, text that is not JSON, and JSON without a curve in its
+place."""
 
 
 class DamagedCalibration(ValueError):
@@ -339,8 +393,8 @@ class DamagedCalibration(ValueError):
 class Measured(Struct, frozen=True):
     """The curve of a model, and the population that it was measured with.
 
-    `usual`: see domain/rules/decision; None if scores were not judged by a population.
-    `rows`: the file of the population beside the curve; None if there is none, and the pack's own counts.
+    `usual`: see domain/rules/decision; None if scores were not judged by a population. `rows`: the
+    file of the population beside the curve; None if there is none, and the pack's own counts.
     """
 
     curve: ImpostorCurve
@@ -351,7 +405,10 @@ class Measured(Struct, frozen=True):
 
 
 def read_measured(file: Path, model: str) -> Measured | None:
-    """Read what was measured of the model; None if the file has nothing of it. Raises DamagedCalibration, OSError."""
+    """Read what was measured of the model; None if the file has nothing of it.
+
+    Raises DamagedCalibration, OSError.
+    """
     try:
         entries = json.loads(file.read_bytes())
         if not isinstance(entries, dict):
@@ -361,7 +418,9 @@ def read_measured(file: Path, model: str) -> Measured | None:
         usual, rows = entries[model].get("usual"), file.parent / POPULATION
         curve = ImpostorCurve.from_calibration(entries[model])
         lowers = bool(entries[model].get("lowers", False))
-        return Measured(curve, None if usual is None else float(usual), rows if rows.is_file() else None, lowers)
+        return Measured(
+            curve, None if usual is None else float(usual), rows if rows.is_file() else None, lowers
+        )
     except KeyError as error:
         raise DamagedCalibration(f"{file} is damaged: a curve in it lacks {error}") from error
     except _UNREADABLE as error:
@@ -369,7 +428,10 @@ def read_measured(file: Path, model: str) -> Measured | None:
 
 
 def parse_population_rows(measured: Measured, dimensions: int) -> Population:
-    """Read a population's rows; one of no rows without a file or `usual`. Raises DamagedCalibration, OSError."""
+    """Read a population's rows; one of no rows without a file or `usual`.
+
+    Raises DamagedCalibration, OSError.
+    """
     import numpy as np
 
     file = measured.rows
@@ -379,8 +441,14 @@ def parse_population_rows(measured: Measured, dimensions: int) -> Population:
         rows = np.load(file, allow_pickle=False)
     except (ValueError, EOFError) as error:
         raise DamagedCalibration(f"{file} is damaged: {error}") from error
-    if rows.ndim != 2 or rows.shape[1] != dimensions or len(rows) < NEAREST or not np.isfinite(rows).all():
+    if (
+        rows.ndim != 2
+        or rows.shape[1] != dimensions
+        or len(rows) < NEAREST
+        or not np.isfinite(rows).all()
+    ):
         raise DamagedCalibration(
-            f"{file} is damaged: a population has {NEAREST} rows or more of {dimensions} numbers, not {rows.shape}"
+            f"{file} is damaged: a population has {NEAREST} rows or more of {dimensions} numbers, "
+            f"not {rows.shape}"
         )
     return Population(rows.astype(np.float32), measured.usual, measured.lowers)

@@ -1,10 +1,12 @@
 """Search for packs of face models, and the check of their files.
 
-A pack is a folder that is called as its manifest says, with the files that the manifest names. face-pack-3 is part of
-the program, in model_packs; a package for Lambda holds others beside it. An operator's own packs are in the folder that
-a setting names (docs/models.md). face-pack-1 and face-pack-2, which tenants are changed from, use face-pack-3's files.
+A pack is a folder that is called as its manifest says, with the files that the manifest names.
+face-pack-3 is part of the program, in model_packs; a package for Lambda holds others beside it. An
+operator's own packs are in the folder that a setting names (docs/models.md). face-pack-1 and
+face-pack-2, which tenants are changed from, use face-pack-3's files.
 
-A file is right if its sha256 is the manifest's. `Pack.content` checks it at each read; a process reads a file once.
+A file is right if its sha256 is the manifest's. `Pack.content` checks it at each read; a process
+reads a file once.
 """
 
 from __future__ import annotations
@@ -27,7 +29,8 @@ PACKS = Path(__file__).resolve().parents[3] / "model_packs"
 """Folder of the packs that are part of the program."""
 
 _UNREADABLE = (ValueError, KeyError, TypeError, AttributeError, OSError)
-"""Errors for a manifest that is no TOML, that lacks a part, or that has another thing in its place."""
+"""Errors for a manifest that is no TOML, that lacks a part, or that has another thing in its
+place."""
 
 
 class MissingModel(RuntimeError):
@@ -65,9 +68,14 @@ class Pack(Struct, frozen=True):
         return next(file for file in self.files if file.name == name)
 
     def find_path(self, name: str) -> Path:
-        """Return the place of the file: in the pack's folder, or for a former pack of the program in DEFAULT_PACK's."""
+        """Return the place of the file: in the pack's folder, or for a former pack of the program
+        in DEFAULT_PACK's."""
         own_path, shared = self.folder / name, PACKS / DEFAULT_PACK / name
-        return shared if self.folder.parent == PACKS and not own_path.is_file() and shared.is_file() else own_path
+        return (
+            shared
+            if self.folder.parent == PACKS and not own_path.is_file() and shared.is_file()
+            else own_path
+        )
 
     def read_content(self, name: str) -> bytes:
         """Read the file's bytes and check them. Raises MissingModel."""
@@ -80,18 +88,23 @@ class Pack(Struct, frozen=True):
 
 
 def list_names(models: Path | None) -> list[str]:
-    """List the packs: face-pack-3, the former ones, and the operator's own in the folder `models`."""
+    """List the packs: face-pack-3, the former ones, and the operator's own in the folder
+    `models`."""
     folders = [PACKS, *([models] if models else [])]
-    names = [file.parent.name for folder in folders for file in sorted(folder.glob("*/manifest.toml"))]
+    names = [
+        file.parent.name for folder in folders for file in sorted(folder.glob("*/manifest.toml"))
+    ]
     return list(dict.fromkeys([DEFAULT_PACK, *names]))
 
 
 def read_pack(models: Path | None = None, name: str | None = None) -> Pack:
-    """Read the manifest of the pack of this name; without one, of DEFAULT_PACK. Its networks are not read.
+    """Read the manifest of the pack of this name; without one, of DEFAULT_PACK.
 
-    A curve (the share of strangers who reach each score) that `regulars calibrate` wrote for it into `models` replaces
-    its own. A pack that lies in `models` itself has its curve beside its manifest. Raises UnknownPack; MissingModel if
-    its manifest or a curve cannot be read.
+    Its networks are not read.
+
+    A curve (the share of strangers who reach each score) that `regulars calibrate` wrote for it
+    into `models` replaces its own. A pack that lies in `models` itself has its curve beside its
+    manifest. Raises UnknownPack; MissingModel if its manifest or a curve cannot be read.
     """
     folder = _find_folder(models, name or DEFAULT_PACK)
     try:
@@ -108,8 +121,8 @@ def read_pack(models: Path | None = None, name: str | None = None) -> Pack:
 def find(models: Path | None, name: str | None = None) -> Pack:
     """Find the pack of this name with all of its files present; without a name, DEFAULT_PACK.
 
-    Only sizes are compared; a file's sha256 is checked at its first use. Raises UnknownPack; MissingModel if there is
-    no folder `models`, or naming each file that is not there.
+    Only sizes are compared; a file's sha256 is checked at its first use. Raises UnknownPack;
+    MissingModel if there is no folder `models`, or naming each file that is not there.
     """
     require_folder(models)
     pack = read_pack(models, name)
@@ -122,25 +135,32 @@ def require_folder(models: Path | None) -> None:
     """Raise MissingModel if the operator names a folder of models that is not there."""
     if models is not None and not models.is_dir():
         raise MissingModel(
-            f"there is no folder of models {models}, which --models or REGULARS_MODELS names: name one that is there, "
+            f"there is no folder of models {models}, which --models or REGULARS_MODELS names: name "
+            "one that is there, "
             "or none if you have no pack of your own"
         )
 
 
 def find_by_model(model: str, models: Path | None) -> Pack:
-    """Find the pack that makes embeddings of this id, all of its files present. Raises MissingModel, UnknownPack."""
+    """Find the pack that makes embeddings of this id, all of its files present.
+
+    Raises MissingModel, UnknownPack.
+    """
     for pack in _read_packs(models):
         if model == pack.manifest.embedding.model:
             return find(models, pack.manifest.name)
     raise UnknownPack(
-        f"no model pack here makes embeddings of the model {model!r}: tenants that go by it need its pack, in the "
-        "folder that --models or REGULARS_MODELS names; or the version that they were made with, where `regulars "
+        f"no model pack here makes embeddings of the model {model!r}: tenants that go by it need "
+        "its pack, in the "
+        "folder that --models or REGULARS_MODELS names; or the version that they were made with, "
+        "where `regulars "
         f"reembed --pack {DEFAULT_PACK}` changes them"
     )
 
 
 def find_number(model: str, models: Path | None) -> int:
-    """Return the number of the embedding model of this id, by the manifests alone; 0 if no pack has it."""
+    """Return the number of the embedding model of this id, by the manifests alone; 0 if no pack has
+    it."""
     roles = (pack.manifest.embedding for pack in _read_packs(models))
     return next((role.number for role in roles if role.model == model), 0)
 
@@ -161,7 +181,9 @@ def _read_manifest(folder: Path) -> Manifest:
         raise ValueError(f"its manifest calls it {manifest.name}, and the folder {folder.name}")
     for name in [] if folder.parent == PACKS else list_names(None):
         if manifest.embedding.model == read_pack(name=name).manifest.embedding.model:
-            raise ValueError(f"its model has the id of {name}'s, {manifest.embedding.model}: choose another")
+            raise ValueError(
+                f"its model has the id of {name}'s, {manifest.embedding.model}: choose another"
+            )
     return manifest
 
 
@@ -169,7 +191,9 @@ def _find_folder(models: Path | None, name: str) -> Path:
     for folder in (PACKS, models):
         if folder is not None and (folder / name / "manifest.toml").is_file():
             return folder / name
-    raise UnknownPack(f"there is no model pack {name!r}: the packs are {', '.join(list_names(models))}")
+    raise UnknownPack(
+        f"there is no model pack {name!r}: the packs are {', '.join(list_names(models))}"
+    )
 
 
 def _apply_calibration(manifest: Manifest, file: Path) -> Manifest:
@@ -177,7 +201,8 @@ def _apply_calibration(manifest: Manifest, file: Path) -> Manifest:
         return manifests.apply_calibration(manifest, file)
     except DamagedCalibration as error:
         raise MissingModel(
-            f"{error}. Move the file away, and the pack's own curve counts; `regulars calibrate` measures another"
+            f"{error}. Move the file away, and the pack's own curve counts; `regulars calibrate` "
+            "measures another"
         ) from error
 
 
@@ -199,11 +224,17 @@ def _is_right(data: bytes, file: PackFile) -> bool:
 
 def _describe_lack(pack: Pack, files: Sequence[PackFile]) -> str:
     lacks = ", ".join(f"{file.name} is {_check_file(pack, file)}" for file in files)
-    return f"the model pack {pack.manifest.name} is not complete: {lacks}, in {pack.folder}. {describe_remedy(pack)}"
+    return (
+        f"the model pack {pack.manifest.name} is not complete: {lacks}, in {pack.folder}. "
+        f"{describe_remedy(pack)}"
+    )
 
 
 def describe_remedy(pack: Pack) -> str:
     """Say how to get a file of the pack again."""
     if pack.folder.parent == PACKS:
-        return "It is part of the program: install that again, or in a checkout `git restore chalicelib/model_packs`"
+        return (
+            "It is part of the program: install that again, or in a checkout `git restore "
+            "chalicelib/model_packs`"
+        )
     return "Copy it there again"

@@ -18,8 +18,9 @@ from chalicelib.book.vision.machine import CpuSlots
 from chalicelib.book.vision.packs.packs import Pack
 
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
-"""Else it keeps a device's id and events in the home folder, and sends them to its makers (1.31, on Linux too). Its own
-call that switches this off comes too late, because the import is the first event."""
+"""Else it keeps a device's id and events in the home folder, and sends them to its makers (1.31, on
+Linux too). Its own call that switches this off comes too late, because the import is the first
+event."""
 
 _STDERR = 2
 _log = logging.getLogger(__name__)
@@ -27,11 +28,15 @@ _log = logging.getLogger(__name__)
 
 @contextmanager
 def _log_stderr() -> Iterator[None]:
-    """Log what C code writes to stderr inside, if this is a function in Lambda, whose log is JSON only."""
+    """Log what C code writes to stderr inside, if this is a function in Lambda, whose log is JSON
+    only."""
     if "AWS_LAMBDA_FUNCTION_NAME" not in os.environ:
         yield
         return
-    with os.fdopen(os.memfd_create("stderr"), "w+b") as written, os.fdopen(os.dup(_STDERR), "wb") as stderr:
+    with (
+        os.fdopen(os.memfd_create("stderr"), "w+b") as written,
+        os.fdopen(os.dup(_STDERR), "wb") as stderr,
+    ):
         os.dup2(written.fileno(), _STDERR)
         try:
             yield
@@ -49,21 +54,22 @@ _ERRORS_ONLY = 3
 
 
 _NO_FOLDER = "/dev/null/no-weights-outside-of-the-file"
-"""Folder in which onnxruntime looks for weights of another file. Without this it takes them from the working
-folder, so a pack's digest would not cover them."""
+"""Folder in which onnxruntime looks for weights of another file. Without this it takes them from
+the working folder, so a pack's digest would not cover them."""
 
 _sharing = threading.Lock()
 
 LARGE = 700_000
-"""Values of a picture whose run, 7 ms of a core, is worth a second thread. More threads gain next to nothing: a large
-picture's layers wait for memory."""
+"""Values of a picture whose run, 7 ms of a core, is worth a second thread. More threads gain next
+to nothing: a large picture's layers wait for memory."""
 
 
 class Sessions:
     """Sessions by model file, each created at its first use and shared by all threads.
 
-    A picture's runs go side by side on cores that are free: `done` is that of the CpuSlots. A run uses one thread, or
-    two if the picture in it is large and a core is free. Its answer does not depend on that.
+    A picture's runs go side by side on cores that are free: `done` is that of the CpuSlots. A run
+    uses one thread, or two if the picture in it is large and a core is free. Its answer does not
+    depend on that.
     """
 
     def __init__(self, pack: Pack, slots: CpuSlots | None = None) -> None:
@@ -75,7 +81,8 @@ class Sessions:
         self._making = threading.Lock()
 
     def run(self, file: str, batch: NDArray[np.float32]) -> Mapping[str, NDArray[np.float32]]:
-        """Run the model on one input `batch`, (n, channels, height, width); return all outputs by name.
+        """Run the model on one input `batch`, (n, channels, height, width); return all outputs by
+        name.
 
         Raises MissingModel.
         """
@@ -87,7 +94,9 @@ class Sessions:
     def read_array(self, file: str) -> NDArray[np.float32]:
         """Return the numbers of a .npy file, which is read once. Raises MissingModel."""
         if file not in self._arrays:
-            self._arrays[file] = np.load(io.BytesIO(self._pack.read_content(file)), allow_pickle=False)
+            self._arrays[file] = np.load(
+                io.BytesIO(self._pack.read_content(file)), allow_pickle=False
+            )
         return self._arrays[file]
 
     def load(self, file: str, threads: int = 1) -> Any:
@@ -110,7 +119,9 @@ def session_of(model: bytes, threads: int = 1) -> Any:
     options.inter_op_num_threads = 1
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.add_session_config_entry("session.use_env_allocators", "1")
-    options.add_session_config_entry("session.model_external_initializers_file_folder_path", _NO_FOLDER)
+    options.add_session_config_entry(
+        "session.model_external_initializers_file_folder_path", _NO_FOLDER
+    )
     options.log_severity_level = _ERRORS_ONLY
     return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
@@ -123,4 +134,6 @@ def _share_memory() -> None:
     """
     kind, place = onnxruntime.OrtAllocatorType.ORT_ARENA_ALLOCATOR, onnxruntime.OrtMemType.DEFAULT
     as_requested = onnxruntime.OrtArenaCfg({"arena_extend_strategy": 1})
-    onnxruntime.create_and_register_allocator(onnxruntime.OrtMemoryInfo("Cpu", kind, 0, place), as_requested)
+    onnxruntime.create_and_register_allocator(
+        onnxruntime.OrtMemoryInfo("Cpu", kind, 0, place), as_requested
+    )

@@ -1,7 +1,8 @@
-"""Picture files without their metadata: format and EXIF orientation are read, everything else is dropped.
+"""Picture files without their metadata: format and EXIF orientation are read, everything else is
+dropped.
 
-Metadata makes decoders warn, inflate data and follow offsets. So this module walks the file by slicing bytes, and
-removes what the pixels do not need before Pillow sees the file.
+Metadata makes decoders warn, inflate data and follow offsets. So this module walks the file by
+slicing bytes, and removes what the pixels do not need before Pillow sees the file.
 """
 
 from __future__ import annotations
@@ -33,11 +34,13 @@ _NOISE = random.Random(1).randbytes(512).replace(b"\xff", b"\x55")
 """Random bytes without markers."""
 
 MAX_PARTS = 20_000
-"""Largest number of segments or chunks, dropped ones too. A file with more is taken as an attempt to waste our time."""
+"""Largest number of segments or chunks, dropped ones too. A file with more is taken as an attempt
+to waste our time."""
 
 
 def format_of(data: bytes) -> str | None:
-    """Return "JPEG", "PNG", "BMP", "WEBP", "HEIC", "GIF" or None from the first bytes; its name plays no part."""
+    """Return "JPEG", "PNG", "BMP", "WEBP", "HEIC", "GIF" or None from the first bytes; its name
+    plays no part."""
     if data.startswith(b"\xff\xd8\xff"):
         return "JPEG"
     if data.startswith(_PNG):
@@ -56,25 +59,32 @@ _RIFF, _FTYP = b"RIFF", b"ftyp"
 _BRANDS = {b"avif": "AVIF", b"avis": "AVIF"} | dict.fromkeys(
     (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"), "HEIC"
 )
-"""Major brands of ISO base media files (ISO/IEC 14496-12) that are pictures: AVIF's, and HEIF's (ISO/IEC 23008-12)."""
+"""Major brands of ISO base media files (ISO/IEC 14496-12) that are pictures: AVIF's, and HEIF's
+(ISO/IEC 23008-12)."""
 
 
 def name_other_format(data: bytes) -> str | None:
-    """Name a format that Regulars does not decode, such as "AVIF"; None if it is not one that people usually send."""
-    return _find_brand(data) or next((name for begin, name in _OTHERS if data.startswith(begin)), None)
+    """Name a format that Regulars does not decode, such as "AVIF"; None if it is not one that
+    people usually send."""
+    return _find_brand(data) or next(
+        (name for begin, name in _OTHERS if data.startswith(begin)), None
+    )
 
 
 def _find_brand(data: bytes) -> str | None:
     """Return "HEIC" or "AVIF" for an ISO base media file that is such a picture, else None."""
     if data[4:8] != _FTYP:
         return None
-    compatible = {data[at : at + 4] for at in range(16, min(int.from_bytes(data[:4], "big"), 64), 4)}
+    compatible = {
+        data[at : at + 4] for at in range(16, min(int.from_bytes(data[:4], "big"), 64), 4)
+    }
     brand = _BRANDS.get(data[8:12])
     return "AVIF" if brand == "HEIC" and b"avif" in compatible else brand
 
 
 def drop_metadata(data: bytes, file_format: str) -> tuple[bytes, int]:
-    """Return the file without metadata, and its EXIF orientation, 1..8 (1 if it has none or an invalid one).
+    """Return the file without metadata, and its EXIF orientation, 1..8 (1 if it has none or an
+    invalid one).
 
     Raises ValueError if the file has more than MAX_PARTS parts.
     """
@@ -84,11 +94,13 @@ def drop_metadata(data: bytes, file_format: str) -> tuple[bytes, int]:
         return _drop_from_png(data)
     if file_format == "WEBP":
         return _drop_from_webp(data)
-    return data, UPRIGHT  # a HEIC file's decoder turns it upright, by the file's own boxes and not by its EXIF
+    # a HEIC file's decoder turns it upright, by the file's own boxes and not by its EXIF
+    return data, UPRIGHT
 
 
 def scans(jpeg: bytes) -> int:
-    """Count how often a decoder goes over the whole picture: once, or about ten times if the JPEG is progressive."""
+    """Count how often a decoder goes over the whole picture: once, or about ten times if the JPEG
+    is progressive."""
     return jpeg.count(bytes((0xFF, _SOS)))
 
 
@@ -99,7 +111,12 @@ def insert_noise(jpeg: bytes) -> bytes:
     """
     parts, copied_until, position = [], 0, jpeg.find(bytes((0xFF, _SOS)))
     for _ in _count_parts():
-        if position < 0 or position + 4 > len(jpeg) or jpeg[position] != 0xFF or jpeg[position + 1] == _EOI:
+        if (
+            position < 0
+            or position + 4 > len(jpeg)
+            or jpeg[position] != 0xFF
+            or jpeg[position + 1] == _EOI
+        ):
             break
         begin = position + 2 + int.from_bytes(jpeg[position + 2 : position + 4], "big")
         if jpeg[position + 1] != _SOS:
@@ -117,10 +134,11 @@ def insert_noise(jpeg: bytes) -> bytes:
 
 
 def _drop_from_jpeg(data: bytes) -> tuple[bytes, int]:
-    """Drop comments and all application segments except JFIF's and Adobe's, which say how colours are stored.
+    """Drop comments and all application segments except JFIF's and Adobe's, which say how colours
+    are stored.
 
-    Padding, junk between segments and markers without a length are dropped too. Decoders skip them, and would read the
-    metadata behind them.
+    Padding, junk between segments and markers without a length are dropped too. Decoders skip them,
+    and would read the metadata behind them.
     """
     kept_parts, orientation, position = [data[:2]], UPRIGHT, 2
     for _ in _count_parts():
@@ -168,16 +186,17 @@ _HAS_ALPHA, _MOVES = 0x10, 0x02
 
 
 def _drop_from_webp(data: bytes) -> tuple[bytes, int]:
-    """Keep the picture and its transparency, of an animation the first picture. Without these, VP8X is needless."""
+    """Keep the picture and its transparency, of an animation the first picture.
+
+    Without these, VP8X is needless.
+    """
     kept_chunks: dict[bytes, bytes] = {}
     orientation, position = UPRIGHT, _WEBP_HEAD
     for _ in _count_parts():
         if position + 8 > len(data):
             break
-        kind, end = (
-            data[position : position + 4],
-            position + 8 + int.from_bytes(data[position + 4 : position + 8], "little"),
-        )
+        kind = data[position : position + 4]
+        end = position + 8 + int.from_bytes(data[position + 4 : position + 8], "little")
         if kind in (b"VP8 ", b"VP8L", b"VP8X", b"ALPH", b"ANIM", b"ANMF"):
             kept_chunks.setdefault(kind, data[position : end + end % 2])
         elif kind == b"EXIF":
@@ -194,13 +213,22 @@ def _drop_from_webp(data: bytes) -> tuple[bytes, int]:
             kept_chunks[b"ANMF"],
         ]
     elif b"ALPH" in kept_chunks:
-        chunks = [head[:8], bytes((_HAS_ALPHA,)), head[9:], kept_chunks.pop(b"ALPH"), *kept_chunks.values()]
+        chunks = [
+            head[:8],
+            bytes((_HAS_ALPHA,)),
+            head[9:],
+            kept_chunks.pop(b"ALPH"),
+            *kept_chunks.values(),
+        ]
     body = b"WEBP" + b"".join(chunks)
     return _RIFF + len(body).to_bytes(4, "little") + body, orientation
 
 
 def parse_webp_size(data: bytes) -> tuple[int, int]:
-    """Read the width and height of a WebP file without metadata (RFC 9649). Raises ValueError, struct.error."""
+    """Read the width and height of a WebP file without metadata (RFC 9649).
+
+    Raises ValueError, struct.error.
+    """
     kind, begin = data[_WEBP_HEAD : _WEBP_HEAD + 4], _WEBP_HEAD + 8
     if kind == b"VP8X":
         wide, high = data[begin + 4 : begin + 7], data[begin + 7 : begin + 10]
@@ -229,7 +257,9 @@ def _parse_orientation(tiff: bytes) -> int:
         (directory,) = struct.unpack_from(f"{order}I", tiff, 4)
         (entries,) = struct.unpack_from(f"{order}H", tiff, directory)
         for entry in range(entries):
-            tag, kind, count, value = struct.unpack_from(f"{order}HHIH", tiff, directory + 2 + 12 * entry)
+            tag, kind, count, value = struct.unpack_from(
+                f"{order}HHIH", tiff, directory + 2 + 12 * entry
+            )
             if tag == _ORIENTATION_TAG and kind == _SHORT and count == 1:
                 return value if 1 <= value <= 8 else UPRIGHT
     except struct.error:  # cut short

@@ -1,6 +1,8 @@
-"""Square crops about a face, batches of them, and pictures as float32 planes: the forms that models take.
+"""Square crops about a face, batches of them, and pictures as float32 planes: the forms that models
+take.
 
-onnxruntime resizes planes in a third of the time that Pillow takes for pixels, and its result needs no conversion.
+onnxruntime resizes planes in a third of the time that Pillow takes for pixels, and its result needs
+no conversion.
 """
 
 from __future__ import annotations
@@ -28,9 +30,9 @@ Spread = Callable[[Callable[[int], None], Sequence[int]], object]
 """Does some work for each of the numbers, at any time and in any thread."""
 
 PLAIN = 1.5
-"""Largest ratio of a square's side to its planes' at which plain interpolation is used. A larger square needs Pillow's
-averaging, otherwise boxes move twice as much from one copy of a picture to the next. Squares that are enlarged need
-Pillow too, since half a pixel matters there."""
+"""Largest ratio of a square's side to its planes' at which plain interpolation is used. A larger
+square needs Pillow's averaging, otherwise boxes move twice as much from one copy of a picture to
+the next. Squares that are enlarged need Pillow too, since half a pixel matters there."""
 
 
 def in_turn(work: Callable[[int], None], parts: Sequence[int]) -> None:
@@ -51,8 +53,11 @@ def make_planes(image: NDArray[np.uint8]) -> Planes:
     return planes
 
 
-def resize_picture(image: NDArray[np.uint8], size: tuple[int, int], spread: Spread = in_turn) -> Planes:
-    """Resize a picture to (width, height) and return its planes; it is averaged first if shrunk to less than half.
+def resize_picture(
+    image: NDArray[np.uint8], size: tuple[int, int], spread: Spread = in_turn
+) -> Planes:
+    """Resize a picture to (width, height) and return its planes; it is averaged first if shrunk to
+    less than half.
 
     `spread` may do the colours side by side.
     """
@@ -75,8 +80,11 @@ def _interpolate_planes(planes: NDArray[np.uint8], size: tuple[int, int], spread
     resized = np.empty((3, *sides[2:]), np.float32)
 
     def fill(colour: int) -> None:
-        binding = session.io_binding()  # straight into its place: a copy would take a third more of the time
-        binding.bind_cpu_input("planes", np.ascontiguousarray(planes[colour], np.float32)[None, None])
+        # straight into its place: a copy would take a third more of the time
+        binding = session.io_binding()
+        binding.bind_cpu_input(
+            "planes", np.ascontiguousarray(planes[colour], np.float32)[None, None]
+        )
         binding.bind_cpu_input("sides", np.array(sides, np.int64))
         binding.bind_output("resized", "cpu", 0, np.float32, sides, resized[colour].ctypes.data)
         session.run_with_iobinding(binding)
@@ -99,7 +107,9 @@ def cut_planes_of_square(image: NDArray[np.uint8], square: Square, size_px: int)
     return np.asarray(answer[0, :, :size_px, :size_px], np.float32)
 
 
-def stack_planes(pictures: Sequence[Planes], channels: str, multiple_of: int) -> NDArray[np.float32]:
+def stack_planes(
+    pictures: Sequence[Planes], channels: str, multiple_of: int
+) -> NDArray[np.float32]:
     """Stack planes of one size as (n, 3, height, width) in the order of `channels`, "RGB" or "BGR".
 
     Sides are filled up with zeros, right and bottom, to a multiple of `multiple_of`.
@@ -115,7 +125,8 @@ def stack_planes(pictures: Sequence[Planes], channels: str, multiple_of: int) ->
 
 @cache
 def _load_interpolation(by: str) -> Any:
-    """Create the session of a linear resize by `sides` or `scales` (regulars_lab.models.resize wrote the files)."""
+    """Create the session of a linear resize by `sides` or `scales` (regulars_lab.models.resize
+    wrote the files)."""
     return session.session_of(Path(__file__).with_name(f"resize_by_{by}.onnx").read_bytes())
 
 
@@ -128,25 +139,33 @@ class Square(Struct, frozen=True):
 
 
 def enclose_box(box: BoundingBox, factor: float) -> Square:
-    """Return the square about the box's centre whose side is `factor` times the box's longer side."""
+    """Return the square about the box's centre whose side is `factor` times the box's longer
+    side."""
     side = factor * max(box.width, box.height)
     return Square(box.x + (box.width - side) / 2, box.y + (box.height - side) / 2, side)
 
 
 def cut(image: NDArray[np.uint8], square: Square, size_px: int) -> NDArray[np.uint8]:
-    """Cut out the square and resize it to (size_px, size_px, 3), antialiased; black outside the picture."""
+    """Cut out the square and resize it to (size_px, size_px, 3), antialiased; black outside the
+    picture."""
     x0, y0 = math.floor(square.x), math.floor(square.y)
-    x1, y1 = max(math.ceil(square.x + square.side), x0 + 1), max(math.ceil(square.y + square.side), y0 + 1)
+    x1 = max(math.ceil(square.x + square.side), x0 + 1)
+    y1 = max(math.ceil(square.y + square.side), y0 + 1)
     region = Image.fromarray(np.ascontiguousarray(cut_out(image, x0, y0, x1, y1)))
     exact = (square.x - x0, square.y - y0, square.x - x0 + square.side, square.y - y0 + square.side)
-    return np.asarray(region.resize((size_px, size_px), Image.Resampling.BILINEAR, box=exact, reducing_gap=1.0))
+    return np.asarray(
+        region.resize((size_px, size_px), Image.Resampling.BILINEAR, box=exact, reducing_gap=1.0)
+    )
 
 
-def cut_inside(image: NDArray[np.uint8], box: BoundingBox, factor: float, size_px: int) -> NDArray[np.uint8]:
-    """Enlarge the box `factor` times, shrink and shift it until it lies inside the picture, and resize it to a square.
+def cut_inside(
+    image: NDArray[np.uint8], box: BoundingBox, factor: float, size_px: int
+) -> NDArray[np.uint8]:
+    """Enlarge the box `factor` times, shrink and shift it until it lies inside the picture, and
+    resize it to a square.
 
-    The box's proportions are lost: MiniFASNet was trained like that (minivision-ai/Silent-Face-Anti-Spoofing,
-    CropImage).
+    The box's proportions are lost: MiniFASNet was trained like that
+    (minivision-ai/Silent-Face-Anti-Spoofing, CropImage).
     """
     height, width = image.shape[:2]
     fitting = min(factor, (width - 1) / max(box.width, 1), (height - 1) / max(box.height, 1))
@@ -155,16 +174,24 @@ def cut_inside(image: NDArray[np.uint8], box: BoundingBox, factor: float, size_p
     top = min(max(box.y + (box.height - high) / 2, 0.0), max(height - 1 - high, 0.0))
     region = image[int(top) : int(top + high) + 1, int(left) : int(left + wide) + 1]
     cut_picture = Image.fromarray(np.ascontiguousarray(region))
-    return np.asarray(cut_picture.resize((size_px, size_px), Image.Resampling.BILINEAR, reducing_gap=1.0))
+    return np.asarray(
+        cut_picture.resize((size_px, size_px), Image.Resampling.BILINEAR, reducing_gap=1.0)
+    )
 
 
-def cut_turned(image: NDArray[np.uint8], square: Square, turn: float, size_px: int) -> NDArray[np.uint8]:
+def cut_turned(
+    image: NDArray[np.uint8], square: Square, turn: float, size_px: int
+) -> NDArray[np.uint8]:
     """Cut out the square turned clockwise about its centre by `turn` radians, as `cut` does."""
     half, block = square.side / 2, max(round(square.side / size_px), 1)
     x, y = square.x + half, square.y + half
     reach = half * (abs(math.cos(turn)) + abs(math.sin(turn))) + block
-    left, top, sides = math.floor(x - reach), math.floor(y - reach), math.ceil(2 * reach / block + 1) * block
-    region = Image.fromarray(np.ascontiguousarray(cut_out(image, left, top, left + sides, top + sides)))
+    left = math.floor(x - reach)
+    top = math.floor(y - reach)
+    sides = math.ceil(2 * reach / block + 1) * block
+    region = Image.fromarray(
+        np.ascontiguousarray(cut_out(image, left, top, left + sides, top + sides))
+    )
     scale = square.side / size_px / block
     across, down = scale * math.cos(turn), scale * math.sin(turn)
     begin_x = (x - left) / block - (across - down) * size_px / 2
@@ -199,8 +226,8 @@ def cut_out(image: NDArray[np.uint8], x0: int, y0: int, x1: int, y1: int) -> NDA
 def brighten_crop(crop: NDArray[np.uint8], least_mean: float) -> NDArray[np.uint8]:
     """Brighten the (n, n, 3) crop so that the mean of its middle is `least_mean`, if it is lower.
 
-    The middle is half as wide and high as the crop. It is the face, and inside the picture even if the crop's rim is
-    not.
+    The middle is half as wide and high as the crop. It is the face, and inside the picture even if
+    the crop's rim is not.
     """
     quarter = crop.shape[0] // 4
     mean = float(crop[quarter:-quarter, quarter:-quarter].mean())
@@ -211,14 +238,18 @@ def brighten_crop(crop: NDArray[np.uint8], least_mean: float) -> NDArray[np.uint
 
 
 def stack_pictures(pictures: Sequence[NDArray[np.uint8]], channels: str) -> NDArray[np.float32]:
-    """Stack RGB pictures of one size as (n, channels, height, width) float32 0..255, in the order of `channels`.
+    """Stack RGB pictures of one size as (n, channels, height, width) float32 0..255, in the order
+    of `channels`.
 
     L in `channels` is the luminance of ITU-R 601.
     """
     filled = np.empty((len(pictures), len(channels), *pictures[0].shape[:2]), np.float32)
     for target, picture in zip(filled, pictures, strict=True):
-        for channel, name in enumerate(channels):  # plane by plane is several times faster than one transposed copy
-            target[channel] = _luminance(picture) if name == "L" else picture[:, :, "RGB".index(name)]
+        # plane by plane is several times faster than one transposed copy
+        for channel, name in enumerate(channels):
+            target[channel] = (
+                _luminance(picture) if name == "L" else picture[:, :, "RGB".index(name)]
+            )
     return filled
 
 
@@ -231,7 +262,8 @@ KEPT_FACTOR = 2.4
 (book/vision/detect/detect.py)."""
 
 KEPT_SIDE_PX = 640
-"""Longest side of a face's kept picture, in pixels. The networks look at 112 to 224 of the face in it."""
+"""Longest side of a face's kept picture, in pixels. The networks look at 112 to 224 of the face in
+it."""
 KEPT_JPEG_QUALITY = 95
 """JPEG quality of a face's kept picture: a new model embeds it again, so little may be lost."""
 
@@ -249,22 +281,28 @@ DIMMED_FACTOR = 1.3
 """Sides of what stays bright over those of the face's box."""
 
 
-def encode_face(image: NDArray[np.uint8], box: BoundingBox, others: Sequence[BoundingBox] = ()) -> FaceJpeg:
-    """Encode the part of the square about the box that lies inside the picture, at most KEPT_SIDE_PX a side.
+def encode_face(
+    image: NDArray[np.uint8], box: BoundingBox, others: Sequence[BoundingBox] = ()
+) -> FaceJpeg:
+    """Encode the part of the square about the box that lies inside the picture, at most
+    KEPT_SIDE_PX a side.
 
-    Nothing is padded: a square cut off by the picture's edge stays cut off. The thumbnail is the same, only smaller,
-    and shows the one that is meant if one of the `others` is in it, too.
+    Nothing is padded: a square cut off by the picture's edge stays cut off. The thumbnail is the
+    same, only smaller, and shows the one that is meant if one of the `others` is in it, too.
     """
     square = _find_kept_square(image, box)
     picture = _shrink(_cut_square(image, square))
     meant = _place_in_square(box, square, picture) if square.shows_any(others) else None
-    small = make_thumbnail(picture if meant is None else _shrink(_dim_others(_cut_square(image, square), box, square)))
+    small = make_thumbnail(
+        picture if meant is None else _shrink(_dim_others(_cut_square(image, square), box, square))
+    )
     data = _encode_jpeg(picture, quality=KEPT_JPEG_QUALITY, subsampling="4:4:4")
     return FaceJpeg(data, small, Sides(*picture.size), meant)
 
 
 def show_face(image: NDArray[np.uint8], box: BoundingBox, others: Sequence[BoundingBox]) -> bytes:
-    """Encode the same part to look at: if one of the others is in it, all but the face that is meant is darker."""
+    """Encode the same part to look at: if one of the others is in it, all but the face that is
+    meant is darker."""
     square = _find_kept_square(image, box)
     part = _cut_square(image, square)
     shown = _dim_others(part, box, square) if square.shows_any(others) else part
@@ -272,7 +310,8 @@ def show_face(image: NDArray[np.uint8], box: BoundingBox, others: Sequence[Bound
 
 
 class _Square(NamedTuple):
-    """The part of a picture that is kept of a face, in pixels; `right` and `bottom` lie outside of it."""
+    """The part of a picture that is kept of a face, in pixels; `right` and `bottom` lie outside of
+    it."""
 
     left: int
     top: int
@@ -297,15 +336,19 @@ def _find_kept_square(image: NDArray[np.uint8], box: BoundingBox) -> _Square:
 
 
 def _cut_square(image: NDArray[np.uint8], square: _Square) -> Image.Image:
-    return Image.fromarray(np.ascontiguousarray(image[square.top : square.bottom, square.left : square.right]))
+    return Image.fromarray(
+        np.ascontiguousarray(image[square.top : square.bottom, square.left : square.right])
+    )
 
 
 def _dim_others(part: Image.Image, box: BoundingBox, square: _Square) -> Image.Image:
     """Return the part of a picture in `square` darkened, but for the face in `box`."""
     wide, high = box.width * DIMMED_FACTOR, box.height * DIMMED_FACTOR
-    x, y = box.x + (box.width - wide) / 2 - square.left, box.y + (box.height - high) / 2 - square.top
+    x = box.x + (box.width - wide) / 2 - square.left
+    y = box.y + (box.height - high) / 2 - square.top
     left, top, right, bottom = (
-        round(side) for side in (max(x, 0), max(y, 0), min(x + wide, part.width), min(y + high, part.height))
+        round(side)
+        for side in (max(x, 0), max(y, 0), min(x + wide, part.width), min(y + high, part.height))
     )
     bright_area = (left, top, right, bottom)
     dimmed = part.point(lambda value: value * DIMMED)
@@ -315,7 +358,8 @@ def _dim_others(part: Image.Image, box: BoundingBox, square: _Square) -> Image.I
 
 def _shrink(part: Image.Image) -> Image.Image:
     """Return the part with KEPT_SIDE_PX a side at most. The image that is given may be changed."""
-    # Its template is as near the picture's as with Lanczos' filter (0.9965 and 0.9961), which takes twice the time.
+    # Its template is as near the picture's as with Lanczos' filter (0.9965 and 0.9961), which takes
+    # twice the time.
     part.thumbnail((KEPT_SIDE_PX, KEPT_SIDE_PX), Image.Resampling.BILINEAR, reducing_gap=1.0)
     return part
 
@@ -335,7 +379,10 @@ def make_thumbnail(picture: Image.Image, side_px: int = THUMBNAIL_SIDE_PX) -> by
 
 
 class _Jpeg(io.BytesIO):
-    """A file whose name tells Pillow the format. Told by the word JPEG, it imports four others, too."""
+    """A file whose name tells Pillow the format.
+
+    Told by the word JPEG, it imports four others, too.
+    """
 
     name = "face.jpg"
 
@@ -354,7 +401,8 @@ HIDDEN_CELLS = 4
 
 
 def hide_faces(image: NDArray[np.uint8], boxes: Sequence[BoundingBox]) -> bytes:
-    """Encode the whole picture as JPEG with these faces averaged to a few cells, which nothing can undo."""
+    """Encode the whole picture as JPEG with these faces averaged to a few cells, which nothing can
+    undo."""
     picture = Image.fromarray(np.ascontiguousarray(image))
     for box in boxes:
         more_x, more_y = (side * (HIDDEN_FACTOR - 1) / 2 for side in (box.width, box.height))

@@ -1,9 +1,10 @@
-"""Frames chosen by the faces in them: every one with a face, or the best of each face's way through the picture; whole,
-or crops: the faces with `crop_room` times their longer side around them (config.py; without it, whole frames).
+"""Frames chosen by the faces in them: every one with a face, or the best of each face's way through
+the picture; whole, or crops: the faces with `crop_room` times their longer side around them
+(config.py; without it, whole frames).
 
-Which face of a frame is which face of the frames before it: by place, size and motion. A face is expected at its last
-place moved on by its speed (constant velocity). Of all pairs of a track and a face, the nearest are joined first, as
-long as a face lies within the track's reach.
+Which face of a frame is which face of the frames before it: by place, size and motion. A face is
+expected at its last place moved on by its speed (constant velocity). Of all pairs of a track and a
+face, the nearest are joined first, as long as a face lies within the track's reach.
 """
 
 from __future__ import annotations
@@ -15,7 +16,15 @@ from dataclasses import KW_ONLY, dataclass, field
 from functools import cached_property
 from typing import NamedTuple
 
-from regulars_edge.choose.faces import Box, Face, FaceFinder, detect_faces, enclose_boxes, have_common_part, judge_worth
+from regulars_edge.choose.faces import (
+    Box,
+    Face,
+    FaceFinder,
+    detect_faces,
+    enclose_boxes,
+    have_common_part,
+    judge_worth,
+)
 from regulars_edge.frames import WAITING_FRAMES, EncodedFrame, Frame, encode_jpeg
 
 LOST_MS = 2_000
@@ -27,8 +36,9 @@ MOST_TRACKS = 32
 _JUMP_REACH = 0.5
 """Reach in face sizes: how far a detector's box may jump."""
 _FIRST_REACH, _REACH = 4.0, 1.5
-"""How much the reach grows in a second, in face sizes. A face that was seen once may move four sizes a second, which
-is a run close to the camera; then its speed is known, and only its change is open."""
+"""How much the reach grows in a second, in face sizes. A face that was seen once may move four
+sizes a second, which is a run close to the camera; then its speed is known, and only its change is
+open."""
 _LONGEST_REACH = 1.5
 """No reach is larger: beyond this, two people who stand side by side would be taken for one."""
 _MOST_GROWTH = 1.6
@@ -39,7 +49,8 @@ _SPEED_LEARNT = 0.5
 
 @dataclass(eq=False)
 class Track:
-    """One face's way through the picture: centre and side in pixels, speed in pixels a ms (None: seen once only).
+    """One face's way through the picture: centre and side in pixels, speed in pixels a ms (None:
+    seen once only).
 
     `began_ms`: when it began, or when it was last given out.
     """
@@ -55,7 +66,8 @@ class Track:
     """Whether a frame of it has gone out before."""
 
     def measure_distance(self, face: Face, now_ms: int) -> float:
-        """Return how far the face is from the place at which it is expected, in face sizes; infinite beyond reach."""
+        """Return how far the face is from the place at which it is expected, in face sizes;
+        infinite beyond reach."""
         (x, y), side = _find_place(face)
         passed_ms = now_ms - self.seen_ms
         size = min(side, self.side)
@@ -64,7 +76,10 @@ class Track:
         reach = _JUMP_REACH + (_FIRST_REACH if self.speed is None else _REACH) * passed_ms / 1000
         from_last = math.hypot(x - self.centre[0], y - self.centre[1]) / size
         dx, dy = self.speed or (0.0, 0.0)
-        from_expected = math.hypot(x - self.centre[0] - dx * passed_ms, y - self.centre[1] - dy * passed_ms) / size
+        from_expected = (
+            math.hypot(x - self.centre[0] - dx * passed_ms, y - self.centre[1] - dy * passed_ms)
+            / size
+        )
         if from_last > _JUMP_REACH and from_expected > min(reach, _LONGEST_REACH):
             return math.inf
         return min(from_last, from_expected)
@@ -74,22 +89,30 @@ class Track:
         centre, self.side = _find_place(face)
         passed_ms = now_ms - self.seen_ms
         if passed_ms > 0:
-            measured = [(new - old) / passed_ms for new, old in zip(centre, self.centre, strict=True)]
+            measured = [
+                (new - old) / passed_ms for new, old in zip(centre, self.centre, strict=True)
+            ]
             before = self.speed or measured
-            dx, dy = (old + _SPEED_LEARNT * (new - old) for new, old in zip(measured, before, strict=True))
+            dx, dy = (
+                old + _SPEED_LEARNT * (new - old) for new, old in zip(measured, before, strict=True)
+            )
             self.speed = dx, dy
         self.centre, self.seen_ms = centre, now_ms
 
 
 @dataclass(eq=False)
 class Tracks:
-    """The tracks that are in the picture now. Those that are `longest_ms` old are given out, and go on."""
+    """The tracks that are in the picture now.
+
+    Those that are `longest_ms` old are given out, and go on.
+    """
 
     longest_ms: float
     _live: list[Track] = field(default_factory=list, init=False)
 
     def follow_faces(self, faces: Sequence[Face], now_ms: int) -> list[Track]:
-        """Return the track of each face, in the order of the faces: the nearest pairs first, then new tracks."""
+        """Return the track of each face, in the order of the faces: the nearest pairs first, then
+        new tracks."""
         pairs = [
             (distance, at, track)
             for at, face in enumerate(faces)
@@ -109,12 +132,17 @@ class Tracks:
         return [track_of[at] for at in range(len(faces))]
 
     def take_ended_tracks(self, now_ms: int) -> list[Track]:
-        """Return the tracks that are over, which are taken out, and those that have lasted long enough.
+        """Return the tracks that are over, which are taken out, and those that have lasted long
+        enough.
 
         One of the latter may be returned again without having been seen since.
         """
         self._live.sort(key=lambda track: -track.seen_ms)
-        over = [track for at, track in enumerate(self._live) if at >= MOST_TRACKS or now_ms - track.seen_ms > LOST_MS]
+        over = [
+            track
+            for at, track in enumerate(self._live)
+            if at >= MOST_TRACKS or now_ms - track.seen_ms > LOST_MS
+        ]
         self._live = [track for track in self._live if track not in over]
         old = [track for track in self._live if now_ms - track.began_ms >= self.longest_ms]
         for track in old:
@@ -134,7 +162,10 @@ def _find_place(face: Face) -> tuple[tuple[float, float], float]:
 
 @dataclass(eq=False)
 class Part:
-    """The part of a frame that one or more faces are sent in; None: all of it. It is encoded at most once."""
+    """The part of a frame that one or more faces are sent in; None: all of it.
+
+    It is encoded at most once.
+    """
 
     frame: Frame
     box: Box | None
@@ -150,9 +181,11 @@ class Part:
 
 
 def cut_parts(frame: Frame, faces: Sequence[Face], room: float | None) -> list[Part]:
-    """Return the part that each face is sent in, with `room` on each side in sides of the face; None: the whole frame.
+    """Return the part that each face is sent in, with `room` on each side in sides of the face;
+    None: the whole frame.
 
-    Faces that would be in each other's part share one, since half a face beside the one that is meant misleads.
+    Faces that would be in each other's part share one, since half a face beside the one that is
+    meant misleads.
     """
     if room is None:
         return [Part(frame, None)] * len(faces)
@@ -164,11 +197,15 @@ def cut_parts(frame: Frame, faces: Sequence[Face], room: float | None) -> list[P
             box = enclose_boxes([box, *touched])  # which may touch others now
         joined.append(box)
     parts = [(box, Part(frame, box)) for box in joined]
-    return [next(part for box, part in parts if have_common_part(box, wide_box)) for wide_box in wide_boxes]
+    return [
+        next(part for box, part in parts if have_common_part(box, wide_box))
+        for wide_box in wide_boxes
+    ]
 
 
 LEAST_CROP_PX = 160
-"""In smaller pictures the service's detector misses faces: 7 of 51 crops of a film, and none of this size."""
+"""In smaller pictures the service's detector misses faces: 7 of 51 crops of a film, and none of
+this size."""
 
 
 def _widen_box(face: Face, room: float, size_px: tuple[int, int]) -> Box:
@@ -179,10 +216,12 @@ def _widen_box(face: Face, room: float, size_px: tuple[int, int]) -> Box:
 
 
 LEAST_GAIN = 1.05
-"""A frame takes the place of the best one if it is worth this much more: each time costs the making of a JPEG."""
+"""A frame takes the place of the best one if it is worth this much more: each time costs the making
+of a JPEG."""
 
 SURE_WORTH, APART_MS = 0.3, 1_000
-"""Of a face whose best frame is worth less, one of another moment goes out, too: somebody may have been half hidden."""
+"""Of a face whose best frame is worth less, one of another moment goes out, too: somebody may have
+been half hidden."""
 
 EARLY_WORTH = 0.5
 """What a frame is worth that goes out at once, if that is set."""
@@ -198,19 +237,27 @@ class _Shot(NamedTuple):
 
 @dataclass
 class _TrackShots:
-    """The best frame of a track, and the best of another moment. `sent`: what the one that went out early is worth."""
+    """The best frame of a track, and the best of another moment.
+
+    `sent`: what the one that went out early is worth.
+    """
 
     best: _Shot
     other: _Shot | None = None
     sent: float = 0.0
 
     def take_frame(self, value: float, now_ms: int, part: Part) -> None:
-        """Take a frame, of such a worth, in place of the best one, or of the one of another moment, if it is better."""
+        """Take a frame, of such a worth, in place of the best one, or of the one of another moment,
+        if it is better."""
         if value > LEAST_GAIN * self.best.worth or not self.best.frame.encode_picture():
             shots = (self.best, self.other)
-            self.other = next((shot for shot in shots if shot and now_ms - shot.at_ms >= APART_MS), None)
+            self.other = next(
+                (shot for shot in shots if shot and now_ms - shot.at_ms >= APART_MS), None
+            )
             self.best = _make_shot(value, now_ms, part)
-        elif now_ms - self.best.at_ms >= APART_MS and (self.other is None or value > LEAST_GAIN * self.other.worth):
+        elif now_ms - self.best.at_ms >= APART_MS and (
+            self.other is None or value > LEAST_GAIN * self.other.worth
+        ):
             self.other = _make_shot(value, now_ms, part)
 
     def list_remaining_frames(self) -> list[Frame]:
@@ -228,11 +275,12 @@ def _make_shot(value: float, now_ms: int, part: Part) -> _Shot:
 
 @dataclass(eq=False)
 class BestShot:
-    """The best frame of each track, when the face is gone, or after `longest_s` at the latest and then again.
+    """The best frame of each track, when the face is gone, or after `longest_s` at the latest and
+    then again.
 
-    If it shows the face poorly, so does one more, of another moment. `early`: a good one goes out at once, and again if
-    there is a better one in the end. Until it is chosen a frame lies in this process's memory, as a JPEG
-    (`WAITING_FRAMES`): what a power cut takes then was never spooled.
+    If it shows the face poorly, so does one more, of another moment. `early`: a good one goes out
+    at once, and again if there is a better one in the end. Until it is chosen a frame lies in this
+    process's memory, as a JPEG (`WAITING_FRAMES`): what a power cut takes then was never spooled.
     """
 
     detector: FaceFinder
@@ -247,7 +295,13 @@ class BestShot:
 
     @property
     def held(self) -> int:
-        return len({id(frame.stamp) for shots in self._shots.values() for frame in shots.list_remaining_frames()})
+        return len(
+            {
+                id(frame.stamp)
+                for shots in self._shots.values()
+                for frame in shots.list_remaining_frames()
+            }
+        )
 
     def choose(self, frames: Iterable[Frame]) -> Iterator[Frame]:
         for frame, faces in detect_faces(self.detector, frames):
@@ -261,7 +315,9 @@ class BestShot:
 
     def _follow_frame(self, frame: Frame, faces: list[Face], now_ms: int) -> None:
         parts = cut_parts(frame, faces, self.room)
-        for track, face, part in zip(self._tracks.follow_faces(faces, now_ms), faces, parts, strict=True):
+        for track, face, part in zip(
+            self._tracks.follow_faces(faces, now_ms), faces, parts, strict=True
+        ):
             value = judge_worth(frame.pixels, face)
             if track in self._shots:
                 self._shots[track].take_frame(value, now_ms, part)
@@ -276,7 +332,8 @@ class BestShot:
                 yield best.frame
 
     def _choose_best_frames(self, tracks: Iterable[Track]) -> Iterator[Frame]:
-        """Two faces may have their best moment in one frame; it goes out once, with the track of the first."""
+        """Two faces may have their best moment in one frame; it goes out once, with the track of
+        the first."""
         chosen: dict[int, Frame] = {}
         for track in tracks:
             if track in self._shots:
@@ -295,7 +352,8 @@ def _parse_time_ms(frame: Frame) -> int:
 
 @dataclass(eq=False)
 class WithFaces:
-    """Frames with a face; or, if `room` is given, the faces with so much room, in sides of a face."""
+    """Frames with a face; or, if `room` is given, the faces with so much room, in sides of a
+    face."""
 
     held = 0
 

@@ -1,6 +1,7 @@
 """Choosers of pictures, and the simplest ones: all pictures, and those in which something moves.
 
-Before they choose, areas are hidden (masks) or looked at (zones), and people who aim the camera get a picture.
+Before they choose, areas are hidden (masks) or looked at (zones), and people who aim the camera get
+a picture.
 """
 
 from __future__ import annotations
@@ -40,9 +41,11 @@ class Everything:
 
 @dataclass(eq=False)
 class Moving:
-    """Frames in which enough has changed against the background, which follows slowly, for the scene's light and noise.
+    """Frames in which enough has changed against the background, which follows slowly, for the
+    scene's light and noise.
 
-    `share`: of the pixels of a thumbnail (of those within the zones, if there are any), from which on it is a motion.
+    `share`: of the pixels of a thumbnail (of those within the zones, if there are any), from which
+    on it is a motion.
     """
 
     SIZE_PX = (160, 120)
@@ -57,7 +60,11 @@ class Moving:
         """Give the frames with motion. The first one is background alone."""
         from PIL import Image
 
-        stencil = self.zones.make_stencil(self.SIZE_PX) if self.zones else Image.new("L", self.SIZE_PX, 255)
+        stencil = (
+            self.zones.make_stencil(self.SIZE_PX)
+            if self.zones
+            else Image.new("L", self.SIZE_PX, 255)
+        )
         all_px = stencil.histogram()[255]
         background: Image.Image | None = None
         for frame in frames:
@@ -76,8 +83,8 @@ class Moving:
 
 
 LEAST_CHANGE, MOST_CHANGE = 6, 24
-"""Grey levels that a pixel's change takes in the dark, and in full light. `Image.blend` leaves a background up to four
-behind."""
+"""Grey levels that a pixel's change takes in the dark, and in full light. `Image.blend` leaves a
+background up to four behind."""
 FULL_LIGHT = 192
 """Brightness, 0..255, from which on a change counts in full; a darker picture changes by less."""
 NOISE_FACTOR = 6
@@ -85,10 +92,12 @@ NOISE_FACTOR = 6
 
 
 def _count_changed_pixels(grey: Image, background: Image, stencil: Image) -> int:
-    """Count the pixels within the stencil that have changed by more than this scene's light and noise do.
+    """Count the pixels within the stencil that have changed by more than this scene's light and
+    noise do.
 
-    The median of all pixels' changes is the light's change, or that of the camera's exposure. The median of their
-    distances from it is the noise: neither is moved by people, who cover less than half of the picture.
+    The median of all pixels' changes is the light's change, or that of the camera's exposure. The
+    median of their distances from it is the noise: neither is moved by people, who cover less than
+    half of the picture.
     """
     from PIL import ImageChops
 
@@ -100,7 +109,9 @@ def _count_changed_pixels(grey: Image, background: Image, stencil: Image) -> int
     ]
     noise = max(1, _find_level(by_distance, 0.5))
     brightness = _find_level(background.histogram(stencil), 0.95)
-    least_distance = max(LEAST_CHANGE, NOISE_FACTOR * noise, round(MOST_CHANGE * min(1.0, brightness / FULL_LIGHT)))
+    least_distance = max(
+        LEAST_CHANGE, NOISE_FACTOR * noise, round(MOST_CHANGE * min(1.0, brightness / FULL_LIGHT))
+    )
     return sum(by_distance[least_distance:])
 
 
@@ -130,24 +141,30 @@ class ChangeFirst:
 
 
 _RIM_PX = 3
-"""Width of a painted area's rim, half of it outside: a pixel that is partly inside is painted, too."""
+"""Width of a painted area's rim, half of it outside: a pixel that is partly inside is painted,
+too."""
 
 Polygon = tuple[tuple[float, float], ...]
 
 
 def parse_polygon(raw: object) -> Polygon:
-    """Read a rectangle or a polygon: [0.0, 0.5, 1.0, 1.0] is the lower half of the picture. Raises ValueError."""
+    """Read a rectangle or a polygon: [0.0, 0.5, 1.0, 1.0] is the lower half of the picture.
+
+    Raises ValueError.
+    """
     corners = raw if isinstance(raw, list) else []
     if len(corners) == 4 and all(_is_share(corner) for corner in corners):
         left, top, right, bottom = corners
         if left < right and top < bottom:
             return (left, top), (right, top), (right, bottom), (left, bottom)
     elif len(corners) >= 3 and all(
-        isinstance(corner, list) and len(corner) == 2 and all(map(_is_share, corner)) for corner in corners
+        isinstance(corner, list) and len(corner) == 2 and all(map(_is_share, corner))
+        for corner in corners
     ):
         return tuple((x, y) for x, y in corners)
     raise ValueError(
-        f"{raw!r} is no area: write [left, top, right, bottom] or three or more corners [[x, y], ...], each number a "
+        f"{raw!r} is no area: write [left, top, right, bottom] or three or more corners [[x, y], "
+        "...], each number a "
         f"share of the picture from 0.0 to 1.0"
     )
 
@@ -189,14 +206,20 @@ class Areas:
 
 
 class Prepared(Frame):
-    """A frame turned upright, and black within the masks, whatever is made of it. No EXIF data stay."""
+    """A frame turned upright, and black within the masks, whatever is made of it.
+
+    No EXIF data stay.
+    """
 
     def __init__(self, frame: Frame, masks: Areas | None, degrees: int = 0) -> None:
         """`degrees`: to the right, a multiple of 90."""
         self._frame = frame
         self._masks = masks
         self._degrees = degrees
-        self.stamp, self.mark, self.owner, self.lag_s = frame.stamp, frame.mark, frame.owner, frame.lag_s
+        self.stamp = frame.stamp
+        self.mark = frame.mark
+        self.owner = frame.owner
+        self.lag_s = frame.lag_s
 
     def encode_picture(self) -> bytes:
         return encode_jpeg(self._whole)

@@ -1,9 +1,11 @@
 """Faces in a frame, by the YuNet of the service's model pack: the [detector] extra.
 
-It looks at the scale at which the smallest face that counts is still found: here it is only decided what is worth
-sending. The decoding is libfacedetection.train's (the same as OpenCV's FaceDetectorYN).
+It looks at the scale at which the smallest face that counts is still found: here it is only decided
+what is worth sending. The decoding is libfacedetection.train's (the same as OpenCV's
+FaceDetectorYN).
 
-Only the part of a picture that has changed is looked at; the rest shows the same faces (`FaceFinder`).
+Only the part of a picture that has changed is looked at; the rest shows the same faces
+(`FaceFinder`).
 """
 
 from __future__ import annotations
@@ -26,7 +28,9 @@ try:
     import numpy as np
     import onnxruntime
 except ImportError as error:
-    raise Misconfigured("choosing faces needs the detector: pip install onnxruntime numpy") from error
+    raise Misconfigured(
+        "choosing faces needs the detector: pip install onnxruntime numpy"
+    ) from error
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -41,29 +45,33 @@ ENOUGH_FACE_PX = 112
 """Shorter side beyond which more pixels do not help: what embeddings look at."""
 
 _SHARP = 0.08
-"""Edges of a face that is half as sharp as one can be, in shares of its contrast: dim light makes both less."""
+"""Edges of a face that is half as sharp as one can be, in shares of its contrast: dim light makes
+both less."""
 
 SMALLEST_FACE_PX = 26
-"""Shorter side of a box, which is about 12 pixels between the eyes: of faces with 13, three of four are recognised."""
+"""Shorter side of a box, which is about 12 pixels between the eyes: of faces with 13, three of four
+are recognised."""
 
 CANVAS_PX = 640
 """Longest side of what the detector looks at, in pixels: twice as long takes four times as long."""
 _FOUND_PX = 14
 """Shorter side on the canvas from which on faces are found, in noise, too."""
 _TILE_PX, _LAP_PX = 512, 48
-"""Sides of the canvases that a finer look takes: one large one would take 100 MB. A face in two of them is whole in one
-if it is too small for the usual canvas."""
+"""Sides of the canvases that a finer look takes: one large one would take 100 MB. A face in two of
+them is whole in one if it is too small for the usual canvas."""
 _STRIDES = (8, 16, 32)
 """Pixels between two places that the detector looks at, by level."""
 _NMS_IOU = 0.3
 """Overlap, 0..1, from which two boxes are one face."""
 _LARGEST_LOG_SIDE = 10.0
-"""Bound of a box's side before it is raised to a power, so that damaged weights overflow nothing."""
+"""Bound of a box's side before it is raised to a power, so that damaged weights overflow
+nothing."""
 
 
 @dataclass(frozen=True)
 class Face:
-    """Box and landmarks in the frame's pixels; eyes, nose tip, mouth corners, the image's left before its right."""
+    """Box and landmarks in the frame's pixels; eyes, nose tip, mouth corners, the image's left
+    before its right."""
 
     box_xywh: tuple[float, float, float, float]
     landmarks: tuple[tuple[float, float], ...]
@@ -101,11 +109,18 @@ class Detector:
         if longest * fine > CANVAS_PX:
             side, lap = _TILE_PX / fine, _LAP_PX / fine
             columns, rows = (_cut_line(area[at], area[at + 2], side, lap) for at in (0, 1))
-            looks += [self._look(pixels, (x0, y0, x1, y1), fine) for x0, x1 in columns for y0, y1 in rows]
-        return sorted(_suppress_overlaps(map(_make_face, np.concatenate(looks))), key=_count_pixels, reverse=True)
+            looks += [
+                self._look(pixels, (x0, y0, x1, y1), fine) for x0, x1 in columns for y0, y1 in rows
+            ]
+        return sorted(
+            _suppress_overlaps(map(_make_face, np.concatenate(looks))),
+            key=_count_pixels,
+            reverse=True,
+        )
 
     def _look(self, picture: Pixels, area: Area, scale: float) -> NDArray[np.float32]:
-        """Find faces in an area at a scale: return a row each, as `_decode_level` does, in the picture's pixels."""
+        """Find faces in an area at a scale: return a row each, as `_decode_level` does, in the
+        picture's pixels."""
         sides = area[2] - area[0], area[3] - area[1]
         size = max(1, round(sides[0] * scale)), max(1, round(sides[1] * scale))
         small = picture.crop(area).resize(size, Image.Resampling.BICUBIC, reducing_gap=2.0)
@@ -113,8 +128,12 @@ class Detector:
         height, width = (-(-side // 32) * 32 for side in pixels.shape[1:])
         canvas = np.zeros((1, 3, height, width), np.float32)
         canvas[0, :, : pixels.shape[1], : pixels.shape[2]] = pixels
-        outputs = dict(zip(self._outputs, self._session.run(None, {self._input: canvas}), strict=True))
-        rows = np.concatenate([_decode_level(outputs, width, stride, self._score) for stride in _STRIDES])
+        outputs = dict(
+            zip(self._outputs, self._session.run(None, {self._input: canvas}), strict=True)
+        )
+        rows = np.concatenate(
+            [_decode_level(outputs, width, stride, self._score) for stride in _STRIDES]
+        )
         rows[:, 0:14:2] *= sides[0] / small.width
         rows[:, 1:14:2] *= sides[1] / small.height
         rows[:, [0, *range(4, 14, 2)]] += area[0]
@@ -126,7 +145,10 @@ def _cut_line(start: int, end: int, most: float, lap: float) -> list[tuple[int, 
     """Cut a line into the fewest equal parts of at most such a length that overlap by `lap`."""
     count = max(1, math.ceil((end - start - lap) / (most - lap)))
     long = (end - start + (count - 1) * lap) / count
-    return [(round(start + at * (long - lap)), round(start + at * (long - lap) + long)) for at in range(count)]
+    return [
+        (round(start + at * (long - lap)), round(start + at * (long - lap) + long))
+        for at in range(count)
+    ]
 
 
 @cache
@@ -140,7 +162,9 @@ def _load_session() -> Any:
     return onnxruntime.InferenceSession(str(MODEL), options, providers=["CPUExecutionProvider"])
 
 
-def detect_faces(detector: FaceFinder, frames: Iterable[Frame]) -> Iterator[tuple[Frame, list[Face]]]:
+def detect_faces(
+    detector: FaceFinder, frames: Iterable[Frame]
+) -> Iterator[tuple[Frame, list[Face]]]:
     """Give each frame that is a whole picture, with its faces."""
     for frame in frames:
         try:
@@ -152,13 +176,18 @@ def detect_faces(detector: FaceFinder, frames: Iterable[Frame]) -> Iterator[tupl
 
 
 def judge_worth(pixels: Pixels, face: Face) -> float:
-    """Judge how well a face can be recognised here: surely a face, large, sharp, and turned to the camera; 0 to 1."""
+    """Judge how well a face can be recognised here: surely a face, large, sharp, and turned to the
+    camera; 0 to 1."""
     x, y, width, height = face.box_xywh
-    left, top, right, bottom = max(0, round(x)), max(0, round(y)), round(x + width), round(y + height)
+    left = max(0, round(x))
+    top = max(0, round(y))
+    right = round(x + width)
+    bottom = round(y + height)
     shown = left, top, min(pixels.size[0], right), min(pixels.size[1], bottom)
     crop = pixels.crop(shown).convert("L").resize((64, 64))
     laplacian = ImageFilter.Kernel((3, 3), (0, 1, 0, 1, -4, 1, 0, 1, 0), scale=1, offset=128)
-    edges = ImageStat.Stat(crop.filter(laplacian).crop((1, 1, 63, 63))).var[0]  # the rim is left unfiltered
+    # the rim is left unfiltered
+    edges = ImageStat.Stat(crop.filter(laplacian).crop((1, 1, 63, 63))).var[0]
     sharp = edges / (edges + _SHARP * ImageStat.Stat(crop).var[0] + 1)
     size = min(1.0, min(width, height) / ENOUGH_FACE_PX)
     return face.score * size * sharp * _judge_pose(face)
@@ -171,23 +200,33 @@ def _judge_pose(face: Face) -> float:
     return max(0.0, 1.0 - 2 * abs((nose - left) / apart - 0.5)) if apart > 0 else 0.0
 
 
-def _decode_level(outputs: Mapping[str, Any], width: int, stride: int, score: float) -> NDArray[np.float32]:
-    """Return the cells of one stride that reach `score`: x, y, width, height, five landmarks, score."""
+def _decode_level(
+    outputs: Mapping[str, Any], width: int, stride: int, score: float
+) -> NDArray[np.float32]:
+    """Return the cells of one stride that reach `score`: x, y, width, height, five landmarks,
+    score."""
     cls, obj = (np.clip(outputs[f"{name}_{stride}"][0, :, 0], 0, 1) for name in ("cls", "obj"))
     scores = np.sqrt(cls * obj)
     cells = np.flatnonzero(scores >= score)
-    at = np.stack([cells % (width // stride), cells // (width // stride)], axis=1).astype(np.float32)
+    at = np.stack([cells % (width // stride), cells // (width // stride)], axis=1).astype(
+        np.float32
+    )
     box = outputs[f"bbox_{stride}"][0, cells]
     size = np.exp(np.minimum(box[:, 2:4], _LARGEST_LOG_SIDE)) * stride
     landmarks = (np.tile(at, 5) + outputs[f"kps_{stride}"][0, cells]) * stride
-    return np.concatenate([(at + box[:, :2]) * stride - size / 2, size, landmarks, scores[cells, None]], axis=1)
+    return np.concatenate(
+        [(at + box[:, :2]) * stride - size / 2, size, landmarks, scores[cells, None]], axis=1
+    )
 
 
 def _suppress_overlaps(faces: Iterable[Face]) -> Iterator[Face]:
     """Greedy non-maximum suppression, surest first."""
     kept_faces: list[Face] = []
     for face in sorted(faces, key=lambda face: -face.score):
-        if all(measure_overlap(face.box_xywh, kept_face.box_xywh) <= _NMS_IOU for kept_face in kept_faces):
+        if all(
+            measure_overlap(face.box_xywh, kept_face.box_xywh) <= _NMS_IOU
+            for kept_face in kept_faces
+        ):
             kept_faces.append(face)
             yield face
 
@@ -216,13 +255,18 @@ def measure_overlap(one: tuple[float, ...], other: tuple[float, ...]) -> float:
 def _make_face(row: NDArray[np.float32]) -> Face:
     values = [float(value) for value in row]
     x, y, width, height = values[:4]
-    return Face((x, y, width, height), tuple(zip(values[4:14:2], values[5:14:2], strict=True)), min(values[14], 1.0))
+    return Face(
+        (x, y, width, height),
+        tuple(zip(values[4:14:2], values[5:14:2], strict=True)),
+        min(values[14], 1.0),
+    )
 
 
 STILL_PX = (160, 120)
 """Size of the grey picture by which is seen that nothing moves, in pixels."""
 STILL_CHANGED = 16
-"""Grey levels of a pixel. Measured: noise changes it by 11 at most, a face of 40 pixels in 4K by 59 at least."""
+"""Grey levels of a pixel. Measured: noise changes it by 11 at most, a face of 40 pixels in 4K by 59
+at least."""
 
 
 _MARGIN = 8
@@ -231,9 +275,11 @@ _MARGIN = 8
 
 @dataclass(eq=False)
 class FaceFinder:
-    """The faces that count: of `min_face_px` or more on the shorter side, with their middle in one of the zones.
+    """The faces that count: of `min_face_px` or more on the shorter side, with their middle in one
+    of the zones.
 
-    A detector is asked only about the part of a picture that a thumbnail shows changed: rooms are mostly empty.
+    A detector is asked only about the part of a picture that a thumbnail shows changed: rooms are
+    mostly empty.
     """
 
     detector: Detector
@@ -266,27 +312,43 @@ class FaceFinder:
             self._faces = self.detector.find_faces_in(pixels, (0, 0, *pixels.size))
             return
         changed = (
-            ImageChops.difference(thumbnail, self._seen).point(lambda grey: 255 * (grey >= STILL_CHANGED)).getbbox()
+            ImageChops.difference(thumbnail, self._seen)
+            .point(lambda grey: 255 * (grey >= STILL_CHANGED))
+            .getbbox()
         )
         if changed:
             area, other_faces = _widen_change(changed, frame.pixels.size, self._faces)
             self._seen.paste(thumbnail.crop(changed), changed)
             self._faces = sorted(
-                [*other_faces, *self.detector.find_faces_in(frame.pixels, area)], key=_count_pixels, reverse=True
+                [*other_faces, *self.detector.find_faces_in(frame.pixels, area)],
+                key=_count_pixels,
+                reverse=True,
             )
 
 
-def _widen_change(changed: Area, size_px: tuple[int, int], faces: list[Face]) -> tuple[Area, list[Face]]:
-    """Return what of the image has changed, with the faces that it touches whole; and the other faces."""
+def _widen_change(
+    changed: Area, size_px: tuple[int, int], faces: list[Face]
+) -> tuple[Area, list[Face]]:
+    """Return what of the image has changed, with the faces that it touches whole; and the other
+    faces."""
     across, down = size_px[0] / STILL_PX[0], size_px[1] / STILL_PX[1]
     left, top, right, bottom = changed
-    area = (left - _MARGIN) * across, (top - _MARGIN) * down, (right + _MARGIN) * across, (bottom + _MARGIN) * down
+    area = (
+        (left - _MARGIN) * across,
+        (top - _MARGIN) * down,
+        (right + _MARGIN) * across,
+        (bottom + _MARGIN) * down,
+    )
     other_faces = faces
     while touched := [face for face in other_faces if have_common_part(_widen_box(face, 0), area)]:
         other_faces = [face for face in other_faces if face not in touched]
         area = enclose_boxes([area, *(_widen_box(face, 0.5) for face in touched)])
     corner = max(0, int(area[0])), max(0, int(area[1]))
-    return (*corner, min(size_px[0], int(area[2]) + 1), min(size_px[1], int(area[3]) + 1)), other_faces
+    return (
+        *corner,
+        min(size_px[0], int(area[2]) + 1),
+        min(size_px[1], int(area[3]) + 1),
+    ), other_faces
 
 
 def _widen_box(face: Face, room: float) -> Box:

@@ -1,7 +1,8 @@
-"""`regulars-edge setup`: finds cameras, shows a picture of each, writes edge.toml, for its owner's eyes only.
+"""`regulars-edge setup`: finds cameras, shows a picture of each, writes edge.toml, for its owner's
+eyes only.
 
-`regulars-edge claim` takes a camera over by a code, and writes its key and its part of edge.toml. The camera may read
-the console's QR code itself, if somebody holds a phone or a print before it.
+`regulars-edge claim` takes a camera over by a code, and writes its key and its part of edge.toml.
+The camera may read the console's QR code itself, if somebody holds a phone or a print before it.
 """
 
 from __future__ import annotations
@@ -21,7 +22,13 @@ from typing import TYPE_CHECKING
 from regulars_edge import config, exits, logs
 from regulars_edge.capture import frames_within, make_source
 from regulars_edge.clock import Clock, ServiceTime
-from regulars_edge.config import parse_service_url, parse_value, read_secret, require_number, shows_the_key
+from regulars_edge.config import (
+    parse_service_url,
+    parse_value,
+    read_secret,
+    require_number,
+    shows_the_key,
+)
 from regulars_edge.errors import Misconfigured, SourceFailed
 from regulars_edge.http import Http, Timeouts, proxies_of_environment
 from regulars_edge.logs import redact_text
@@ -38,7 +45,8 @@ _LONGEST_WAIT_S = 300
 
 
 def setup(arguments: argparse.Namespace) -> int:
-    """Find cameras, print each, save its picture, and write edge.toml; return 0 if each device gave a camera, else 1.
+    """Find cameras, print each, save its picture, and write edge.toml; return 0 if each device gave
+    a camera, else 1.
 
     Raises Misconfigured.
     """
@@ -52,18 +60,29 @@ def setup(arguments: argparse.Namespace) -> int:
     devices = search_devices(arguments.probe or GROUP, arguments.wait)
     if not devices:
         say(
-            "no camera answered: is it in this network, and ONVIF switched on in its settings? --probe asks one address"
+            "no camera answered: is it in this network, and ONVIF switched on in its settings? "
+            "--probe asks one address"
         )
         return exits.INCOMPLETE
     cameras = [camera for device in devices for camera in _list_cameras(device, user, password)]
     named = list(zip(name_cameras(cameras), cameras, strict=True))
     for name, camera in named:
         _show_camera(name, camera, arguments.pictures or file.parent / "cameras")
-    usable = [(name, camera) for name, camera in named if camera.picture is not None or camera.stream is not None]
+    usable = [
+        (name, camera)
+        for name, camera in named
+        if camera.picture is not None or camera.stream is not None
+    ]
     if url is None:
         say("nothing was written: --url names the service and writes the file")
     elif usable:
-        text = make_toml(url, usable, key_file=arguments.key_file, user=user, password_file=arguments.password_file)
+        text = make_toml(
+            url,
+            usable,
+            key_file=arguments.key_file,
+            user=user,
+            password_file=arguments.password_file,
+        )
         _refuse_if_there(file, arguments)  # it may have come meanwhile
         save_file(file, text.encode())
         say(f"{file} has {len(usable)} cameras; `regulars-edge check --config {file}` tries it")
@@ -74,13 +93,17 @@ def setup(arguments: argparse.Namespace) -> int:
 
 def _refuse_if_there(file: Path, arguments: argparse.Namespace) -> None:
     if file.exists() and not arguments.replace:
-        raise Misconfigured(f"{file} is there already: --replace writes it anew, --config names another")
+        raise Misconfigured(
+            f"{file} is there already: --replace writes it anew, --config names another"
+        )
 
 
 def read_credentials(arguments: argparse.Namespace) -> tuple[str | None, str]:
     if (arguments.camera_user is None) != (arguments.password_file is None):
         raise Misconfigured("--camera-user and --password-file belong together")
-    return arguments.camera_user, read_secret(arguments.password_file) if arguments.password_file else ""
+    return arguments.camera_user, read_secret(
+        arguments.password_file
+    ) if arguments.password_file else ""
 
 
 def _list_cameras(device: Device, user: str | None, password: str) -> Iterator[Camera]:
@@ -114,9 +137,11 @@ _LONGEST_NAME = 48
 
 
 def name_cameras(cameras: Sequence[Camera]) -> list[str]:
-    """Name each camera by what its device calls itself: "hall", and "hall-10-0-0-9-2" if that is not enough.
+    """Name each camera by what its device calls itself: "hall", and "hall-10-0-0-9-2" if that is
+    not enough.
 
-    The address is added if another device calls itself so, the channel if a device has several cameras.
+    The address is added if another device calls itself so, the channel if a device has several
+    cameras.
     """
 
     def make_word(camera: Camera) -> str:
@@ -167,8 +192,9 @@ def make_toml(
 def save_file(file: Path, data: bytes, like: Path | None = None, mode: int = 0o600) -> None:
     """Write a file, in place of one that is there: a key comes once. Raises Misconfigured.
 
-    If root calls this, it belongs to whoever has the file that was there, `like`, or the folder, the first who is not
-    root: so the uploader's user reads it. Others do not: cameras put secrets into URLs.
+    If root calls this, it belongs to whoever has the file that was there, `like`, or the folder,
+    the first who is not root: so the uploader's user reads it. Others do not: cameras put secrets
+    into URLs.
     """
     try:
         file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -193,7 +219,8 @@ _ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")
 def claim(arguments: argparse.Namespace) -> int:
     """Take a camera over by a code; return 0. Raises NotAllowed, Busy, Unreachable.
 
-    Raises Misconfigured too, if it can before the code is used up: for a file that is wrong or cannot be written.
+    Raises Misconfigured too, if it can before the code is used up: for a file that is wrong or
+    cannot be written.
     """
     if arguments.page is not None:
         from regulars_edge.setup.first_page import serve_first_page
@@ -201,11 +228,14 @@ def claim(arguments: argparse.Namespace) -> int:
         return serve_first_page(arguments)
     logs.log_to_stderr("text", "error")
     code, address = (
-        _ask_camera_for_code(arguments.camera) if arguments.code is None else (arguments.code, arguments.url)
+        _ask_camera_for_code(arguments.camera)
+        if arguments.code is None
+        else (arguments.code, arguments.url)
     )
     if address is None or not code.strip():
         raise Misconfigured(
-            f"give CODE and URL, as the console shows them; CODE was {code!r}, and URL {address or 'none'}"
+            f"give CODE and URL, as the console shows them; CODE was {code!r}, and URL "
+            f"{address or 'none'}"
         )
     file, url = arguments.config.absolute(), parse_value(parse_service_url, address, "URL")
     old_config = config.load(file) if file.exists() else None
@@ -216,12 +246,16 @@ def claim(arguments: argparse.Namespace) -> int:
         say("the key crosses the network in the clear: use https")
     id_, key = use_code(code, url, old_config.ca_file if old_config else None)
     write_camera(file, url, key, make_camera_values(id_, arguments.camera or file.parent / id_))
-    say(f"{file} has the camera; `regulars-edge check --config {file}` tries it, a restart of the uploader takes it in")
+    say(
+        f"{file} has the camera; `regulars-edge check --config {file}` tries it, a restart of the "
+        "uploader takes it in"
+    )
     return exits.OK
 
 
 def require_writable(folder: Path) -> None:
-    """Raise Misconfigured if no file can be written: before the code is used up, and the camera's old key with it."""
+    """Raise Misconfigured if no file can be written: before the code is used up, and the camera's
+    old key with it."""
     try:
         with tempfile.TemporaryFile(dir=folder) as probe:
             probe.write(bytes(65_536))  # a disk may be full, too
@@ -231,19 +265,31 @@ def require_writable(folder: Path) -> None:
 
 
 def use_code(code: str, url: str, ca_file: Path | None = None) -> tuple[str, str]:
-    """Use a code up: return its camera's id and key. Raises NotAllowed, Busy, Unreachable, Refused, Misconfigured."""
+    """Use a code up: return its camera's id and key.
+
+    Raises NotAllowed, Busy, Unreachable, Refused, Misconfigured.
+    """
     clock = Clock()
     http = Http(clock, ca_file=ca_file, proxies=proxies_of_environment())
     id_, key = Service(http, url, str, ServiceTime(clock)).use_code(code)
     if not _ID.fullmatch(id_):
-        raise Misconfigured(f"{url} gave the key of {id_!r}, which is no camera's id: is it Regulars?")
+        raise Misconfigured(
+            f"{url} gave the key of {id_!r}, which is no camera's id: is it Regulars?"
+        )
     return id_, key
 
 
 def write_camera(file: Path, url: str, key: str, values: Mapping[str, object]) -> None:
-    """Write a camera's key, and its `values` into edge.toml if it is not there yet. Raises Misconfigured."""
+    """Write a camera's key, and its `values` into edge.toml if it is not there yet.
+
+    Raises Misconfigured.
+    """
     old_config, id_ = config.load(file) if file.exists() else None, values["name"]
-    camera = next((camera for camera in old_config.cameras if camera.name == id_), None) if old_config else None
+    camera = (
+        next((camera for camera in old_config.cameras if camera.name == id_), None)
+        if old_config
+        else None
+    )
     beside, configured = file.parent / f"{id_}.key", camera and camera.api_key_file
     key_file = configured or beside
     try:
@@ -263,7 +309,9 @@ def write_camera(file: Path, url: str, key: str, values: Mapping[str, object]) -
 
 def _ask_camera_for_code(place: str | None) -> tuple[str, str]:
     if place is None:
-        raise Misconfigured("give CODE and URL, or --camera with the camera that looks at the console's QR code")
+        raise Misconfigured(
+            "give CODE and URL, or --camera with the camera that looks at the console's QR code"
+        )
     say("waiting until the camera sees the code")
     return wait_for_code(make_camera_values("camera", place))
 
@@ -278,7 +326,10 @@ def make_camera_values(id_: str, place: str | Path) -> dict[str, object]:
 
 
 def format_rows(values: Mapping[str, object]) -> str:
-    texts = {name: value if isinstance(value, int) else quote_string(value) for name, value in values.items()}
+    texts = {
+        name: value if isinstance(value, int) else quote_string(value)
+        for name, value in values.items()
+    }
     return "\n".join(["[[camera]]", *(f"{name} = {text}" for name, text in texts.items())])
 
 
@@ -288,27 +339,36 @@ _LINE = re.compile(r"regulars-edge claim (\S{4,64}) (https?://\S+)")
 
 
 def wait_for_code(camera: Mapping[str, object]) -> tuple[str, str]:
-    """Wait until a camera, the values of a [[camera]], sees the code; return it and the service's URL.
+    """Wait until a camera, the values of a [[camera]], sees the code; return it and the service's
+    URL.
 
     Raises Misconfigured; SourceFailed if the camera does not answer or sees no code within WAIT_S.
     """
-    known_config = config.parse_config({"server": {"url": "https://unknown.example"}, "camera": [dict(camera)]})
+    known_config = config.parse_config(
+        {"server": {"url": "https://unknown.example"}, "camera": [dict(camera)]}
+    )
     for frame in frames_within(WAIT_S, make_source(known_config.cameras[0], known_config, Clock())):
         with suppress(OSError):  # half a picture; the next one comes soon
             if frame is not None and (code := read_code(frame.image())):
                 return code
     raise SourceFailed(
-        f"no code of the console within {WAIT_S:.0f} s: hold it nearer, and flat; a phone must be bright"
+        f"no code of the console within {WAIT_S:.0f} s: hold it nearer, and flat; a phone must be "
+        "bright"
     )
 
 
 def read_code(picture: Image) -> tuple[str, str] | None:
-    """Return code and URL of the QR code in a picture; None if it shows none of the console. Raises Misconfigured."""
+    """Return code and URL of the QR code in a picture; None if it shows none of the console.
+
+    Raises Misconfigured.
+    """
     try:
         import cv2
         import numpy as np
     except ImportError as error:
-        raise Misconfigured("reading a code needs OpenCV: pip install opencv-python-headless") from error
+        raise Misconfigured(
+            "reading a code needs OpenCV: pip install opencv-python-headless"
+        ) from error
     text, _, _ = cv2.QRCodeDetector().detectAndDecode(np.asarray(picture.convert("L")))
     found = _LINE.fullmatch(text)
     return (found[1], found[2]) if found else None

@@ -1,8 +1,10 @@
-"""The page on which a new box asks for a code and a camera: `regulars-edge claim --page`. No terminal is needed.
+"""The page on which a new box asks for a code and a camera: `regulars-edge claim --page`. No
+terminal is needed.
 
-It answers the local network, only as long as there is no edge.toml, for an hour. The first person who enters a code
-that counts has the box. It has no script, loads nothing from elsewhere, and never shows a password again. People in
-that network may try addresses through the box: what fails is counted and logged, and always reads alike.
+It answers the local network, only as long as there is no edge.toml, for an hour. The first person
+who enters a code that counts has the box. It has no script, loads nothing from elsewhere, and never
+shows a password again. People in that network may try addresses through the box: what fails is
+counted and logged, and always reads alike.
 """
 
 from __future__ import annotations
@@ -34,7 +36,14 @@ from regulars_edge.errors import EdgeError, Misconfigured, SourceFailed
 from regulars_edge.http import Address, limit_time
 from regulars_edge.logs import redact_text, redact_url
 from regulars_edge.reach import find_address, move_url
-from regulars_edge.setup.command import make_camera_values, require_writable, save_file, say, use_code, write_camera
+from regulars_edge.setup.command import (
+    make_camera_values,
+    require_writable,
+    save_file,
+    say,
+    use_code,
+    write_camera,
+)
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -42,10 +51,11 @@ if TYPE_CHECKING:
 OPEN_S = 3_600.0
 """How long the page waits for a person, in s. A restart of the box opens it again."""
 MOST_FAILED_TRIES, WAIT_S = 20, 5.0
-"""After so many codes that do not count and places without a picture the page ends: it guesses and scans for nobody.
-So long in s each of them takes at least, in which nothing else is tried."""
+"""After so many codes that do not count and places without a picture the page ends: it guesses and
+scans for nobody. So long in s each of them takes at least, in which nothing else is tried."""
 MOST_FORM_BYTES, MOST_CALLERS, MOST_OF_ONE, CALL_S = 8_192, 8, 2, 120.0
-"""Bounds of a form, of calls at once, of those of one address, and of one call, in s: a camera takes half a minute."""
+"""Bounds of a form, of calls at once, of those of one address, and of one call, in s: a camera
+takes half a minute."""
 _SHOWN_PX = 640
 _LOGGED_LETTERS = 300
 """Letters of a part of a log's line: who fails a try may have written them."""
@@ -57,11 +67,14 @@ is the camera on, and in a network that the box reaches?
 is its address right? It is not the box's own, and does not begin with 127, 169.254 or fe80.
 are user and password right? Many cameras lock a user after five wrong passwords.
 does its manual name a URL? Enter that: an address alone is enough if ONVIF is on in the camera's settings."""
-"""Texts that say what to do, and nothing of what answered: else the page would scan the network for anybody."""
+"""Texts that say what to do, and nothing of what answered: else the page would scan the network for
+anybody."""
 _HEADERS = {
-    "Content_Security_Policy": "default-src 'none'; img-src data:; style-src 'unsafe-inline'; form-action 'self'; "
+    "Content_Security_Policy": "default-src 'none'; img-src data:; style-src 'unsafe-inline'; "
+    "form-action 'self'; "
     "frame-ancestors 'none'; base-uri 'none'",
-    "Referrer_Policy": "same-origin",  # with no-referrer, browsers send no Origin that can be compared
+    # with no-referrer, browsers send no Origin that can be compared
+    "Referrer_Policy": "same-origin",
 }
 _HEAD = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Connect a camera</title>
 <meta name="viewport" content="width=device-width, initial-scale=1"><style>
@@ -74,7 +87,10 @@ img { width: 100%; } [role=alert] { border-left: 4px solid #d33; padding-left: 1
 
 @dataclass(frozen=True)
 class Form:
-    """Entries of a person. `code`: the code and perhaps the service's URL, or the console's whole line."""
+    """Entries of a person.
+
+    `code`: the code and perhaps the service's URL, or the console's whole line.
+    """
 
     code: str = ""
     place: str = ""
@@ -93,12 +109,16 @@ def parse_form(body: bytes) -> Form:
 
 
 def parse_code(text: str, only_url: str | None) -> tuple[str, str]:
-    """Return the code and the service's URL. `only_url`: the one service whose codes count. Raises Misconfigured."""
+    """Return the code and the service's URL.
+
+    `only_url`: the one service whose codes count. Raises Misconfigured.
+    """
     words = text.replace("regulars-edge claim", " ", 1).split()
     code, said = (words[0], words[1] if len(words) > 1 else only_url) if words else ("", None)
     if not re.fullmatch(r"[\w-]{4,64}", code, re.ASCII) or said is None:
         raise Misconfigured(
-            "enter code and address, as the console shows them: 7KQM-2XHP-94TD https://regulars.example"
+            "enter code and address, as the console shows them: 7KQM-2XHP-94TD "
+            "https://regulars.example"
         )
     url = parse_value(parse_service_url, said, "the service's address")
     if only_url is not None and url != only_url:
@@ -110,26 +130,42 @@ def parse_code(text: str, only_url: str | None) -> tuple[str, str]:
 
 
 def parse_camera(form: Form) -> Address:
-    """Return the camera's address, which is a URL or an IP address alone, with its user. Raises Misconfigured."""
+    """Return the camera's address, which is a URL or an IP address alone, with its user.
+
+    Raises Misconfigured.
+    """
     place = form.place.strip()
     try:
-        if re.match("(rtsps?|https?)://.", place, re.IGNORECASE) and place.isprintable() and urlsplit(place).hostname:
+        if (
+            re.match("(rtsps?|https?)://.", place, re.IGNORECASE)
+            and place.isprintable()
+            and urlsplit(place).hostname
+        ):
             address = Address.read(place, form.user or None, form.password or None)
         else:
             address = Address(str(ip_address(place)), form.user or None, form.password)
     except ValueError:
-        raise Misconfigured("the camera's address should be 192.168.7.9, or rtsp://192.168.7.9/stream") from None
+        raise Misconfigured(
+            "the camera's address should be 192.168.7.9, or rtsp://192.168.7.9/stream"
+        ) from None
     if address.password and not address.user:
         raise Misconfigured("enter the camera's user, too")
-    if address.password != address.password.strip() or not f"{address.user}{address.password}".isprintable():
+    if (
+        address.password != address.password.strip()
+        or not f"{address.user}{address.password}".isprintable()
+    ):
         raise Misconfigured("user and password have no spaces at their ends, and no lines")
     return address
 
 
-def find_objection(host: str, origin: str | None, caller: str, names: Collection[str]) -> str | None:
-    """Say why a caller gets nothing, by its headers Host and Origin and its address; None: it gets an answer.
+def find_objection(
+    host: str, origin: str | None, caller: str, names: Collection[str]
+) -> str | None:
+    """Say why a caller gets nothing, by its headers Host and Origin and its address; None: it gets
+    an answer.
 
-    The page is asked for by an address, a name in .local or one of `names`: a stranger's name may point here, too.
+    The page is asked for by an address, a name in .local or one of `names`: a stranger's name may
+    point here, too.
     """
     try:
         name = (urlsplit(f"//{host}").hostname or "").lower()
@@ -143,7 +179,8 @@ def find_objection(host: str, origin: str | None, caller: str, names: Collection
 
 
 def make_page(form: Form, faults: Sequence[str] = (), only_url: str | None = None) -> str:
-    """Make the page, with what a person has entered, but for the password, and what is wrong with it."""
+    """Make the page, with what a person has entered, but for the password, and what is wrong with
+    it."""
     place = form.place.strip()
     url = place if "://" in place else f"http://{place}"
     place_shown = place if redact_url(url) == url else ""  # a URL may hold a password, too
@@ -162,7 +199,10 @@ placeholder="192.168.7.9 or rtsp://192.168.7.9/stream"></label>
 
 def make_last_page(findings: Findings) -> str:
     """Make the page that says that the camera works, with its picture."""
-    shown = f'<img alt="What the camera sees" src="data:image/jpeg;base64,{_encode_picture(findings.picture)}">'
+    shown = (
+        '<img alt="What the camera sees" '
+        f'src="data:image/jpeg;base64,{_encode_picture(findings.picture)}">'
+    )
     return f"""{_HEAD}<p><strong>The camera is connected.</strong> You can close this page.</p>{shown}
 {_list_lines([*findings.faults, *findings.said])}</main></html>"""
 
@@ -182,10 +222,12 @@ def _encode_picture(picture: Image | None) -> str:
 
 @dataclass(eq=False)
 class FirstPage:
-    """The page's state until `file` is written. `use_code` and `examine` ask the service and the camera.
+    """The page's state until `file` is written.
 
-    `only_url`: the one service whose codes count; None: that of the first code that counts. `find_address`: the address
-    at which a host is asked, or SourceFailed.
+    `use_code` and `examine` ask the service and the camera.
+
+    `only_url`: the one service whose codes count; None: that of the first code that counts.
+    `find_address`: the address at which a host is asked, or SourceFailed.
     """
 
     file: Path
@@ -198,7 +240,9 @@ class FirstPage:
     token: str = field(default_factory=secrets.token_urlsafe, repr=False)
     failed_tries: int = 0
     _end_at: float = field(init=False)
-    _claimed: dict[tuple[str, str], tuple[str, str]] = field(default_factory=dict, init=False, repr=False)
+    _claimed: dict[tuple[str, str], tuple[str, str]] = field(
+        default_factory=dict, init=False, repr=False
+    )
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
 
     def __post_init__(self) -> None:
@@ -206,7 +250,11 @@ class FirstPage:
 
     @property
     def is_over(self) -> bool:
-        return self.file.exists() or self.failed_tries >= MOST_FAILED_TRIES or self.now() >= self._end_at
+        return (
+            self.file.exists()
+            or self.failed_tries >= MOST_FAILED_TRIES
+            or self.now() >= self._end_at
+        )
 
     @property
     def service_url(self) -> str | None:
@@ -226,32 +274,49 @@ class FirstPage:
             form = parse_form(body)
             if not secrets.compare_digest(form.token.encode(), self.token.encode()):
                 form = Form()
-                raise Misconfigured("the page was opened before the box was started again: fill it in once more")
+                raise Misconfigured(
+                    "the page was opened before the box was started again: fill it in once more"
+                )
             if not self._lock.acquire(blocking=False):
-                raise Misconfigured("something is being tried: wait half a minute, then press again")
+                raise Misconfigured(
+                    "something is being tried: wait half a minute, then press again"
+                )
             try:
                 return make_last_page(self._connect(form, caller))
             finally:
                 self._lock.release()
         except EdgeError as error:
-            return make_page(replace(form, token=self.token), str(error).splitlines(), self.service_url)
+            return make_page(
+                replace(form, token=self.token), str(error).splitlines(), self.service_url
+            )
 
     def _connect(self, form: Form, caller: str) -> Findings:
-        """Use the code up, try the camera, write the files. Raises EdgeError: nothing is written then."""
+        """Use the code up, try the camera, write the files.
+
+        Raises EdgeError: nothing is written then.
+        """
         camera, (code, url) = parse_camera(form), parse_code(form.code, self.service_url)
         self._require_new()
         require_writable(self.file.parent)
         with self._count_failure(caller, f"no code of {url}", None if self.only_url else _NO_CODE):
             id_, key = self._claim(code, url)
-        password_file, login = self.file.parent / f"{id_}.password", {"user": camera.user} if camera.user else {}
+        password_file = self.file.parent / f"{id_}.password"
+        login = {"user": camera.user} if camera.user else {}
         try:
             if camera.password:
                 save_file(password_file, camera.password.encode())
                 login["password_file"] = str(password_file)
-            with self._count_failure(caller, f"no picture from {redact_url(camera.url)}", _NO_PICTURE):
+            with self._count_failure(
+                caller, f"no picture from {redact_url(camera.url)}", _NO_PICTURE
+            ):
                 values, findings = self._look(id_, camera, login)
-            # `rotate` would be a guess by one face, and nobody could take it back without a terminal.
-            values |= {name: findings.settings[name] for name in ("transport",) if name in findings.settings}
+            # `rotate` would be a guess by one face, and nobody could take it back without a
+            # terminal.
+            values |= {
+                name: findings.settings[name]
+                for name in ("transport",)
+                if name in findings.settings
+            }
             self._require_new()
             write_camera(self.file, url, key, values)
         except BaseException:
@@ -259,8 +324,11 @@ class FirstPage:
             raise
         return findings
 
-    def _look(self, id_: str, camera: Address, login: dict[str, str]) -> tuple[dict[str, object], Findings]:
-        """Return the values of the [[camera]], and what was found at the one address that its host leads to now.
+    def _look(
+        self, id_: str, camera: Address, login: dict[str, str]
+    ) -> tuple[dict[str, object], Findings]:
+        """Return the values of the [[camera]], and what was found at the one address that its host
+        leads to now.
 
         Raises SourceFailed if there is no picture.
         """
@@ -276,27 +344,36 @@ class FirstPage:
 
     @contextmanager
     def _count_failure(self, caller: str, what: str, advice: str | None) -> Iterator[None]:
-        """Count and log what fails in the block, let it take WAIT_S in all, and say `advice` in place of it.
+        """Count and log what fails in the block, let it take WAIT_S in all, and say `advice` in
+        place of it.
 
-        `what`: what a failure means, for the log; `advice` None: what failed is said. Raises Misconfigured.
+        `what`: what a failure means, for the log; `advice` None: what failed is said. Raises
+        Misconfigured.
         """
         began_at = self.now()
         try:
             yield
-        except Exception as error:  # whatever an answer breaks is one try, and reads like all others
+        # whatever an answer breaks is one try, and reads like all others
+        except Exception as error:
             why = str(error) if isinstance(error, EdgeError) else repr(error)
             self.failed_tries += 1
             said = redact_text(" ".join(why.split()))[:_LOGGED_LETTERS]
-            say(f"{caller}: {said} ({what[:_LOGGED_LETTERS]})")  # `what` last: an @ of an answer would hide it
+            # `what` last: an @ of an answer would hide it
+            say(f"{caller}: {said} ({what[:_LOGGED_LETTERS]})")
             self.sleep(max(0.0, began_at + WAIT_S - self.now()))
             raise Misconfigured(advice or why) from error
 
     def _require_new(self) -> None:
         if self.file.exists() or self.failed_tries >= MOST_FAILED_TRIES:
-            raise Misconfigured("this box has a camera already, or met too many wrong tries: start it again")
+            raise Misconfigured(
+                "this box has a camera already, or met too many wrong tries: start it again"
+            )
 
     def _claim(self, code: str, url: str) -> tuple[str, str]:
-        """Return the camera's id and key. A code is good once, so its answer is remembered. Raises EdgeError."""
+        """Return the camera's id and key.
+
+        A code is good once, so its answer is remembered. Raises EdgeError.
+        """
         if (code, url) not in self._claimed:
             self._claimed[code, url] = self.use_code(code, url)
         return self._claimed[code, url]
@@ -355,21 +432,27 @@ class _Handler(BaseHTTPRequestHandler):
         if not size.isdecimal() or int(size) > MOST_FORM_BYTES:
             self.send_error(413, f"A form has {MOST_FORM_BYTES} bytes at most")
             return
-        body = self.rfile.read(int(size))  # what is not read would break the connection off before the answer is read
+        # what is not read would break the connection off before the answer is read
+        body = self.rfile.read(int(size))
         host, origin = self.headers.get("Host", ""), self.headers.get("Origin")
         if why := find_objection(host, origin, self.client_address[0], self.server.names):
             self.send_error(403, why)
         elif self.path != "/":
             self.send_error(404)
         else:
-            text = first_page.answer_form(body, self.client_address[0]) if self.command == "POST" else first_page.show()
+            text = (
+                first_page.answer_form(body, self.client_address[0])
+                if self.command == "POST"
+                else first_page.show()
+            )
             page.send_page(self, page.HTML, text.encode(), **_HEADERS)
 
     def do_GET(self) -> None:
         self.do_POST()
 
     def send_response(self, code: int, message: str | None = None) -> None:
-        self.server.free_place(self.connection)  # with the answer in hand, a caller may come again at once
+        # with the answer in hand, a caller may come again at once
+        self.server.free_place(self.connection)
         super().send_response(code, message)
 
     def log_message(self, *_: Any) -> None:
@@ -377,24 +460,37 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def serve_first_page(arguments: argparse.Namespace) -> int:
-    """Answer until edge.toml is written; return 0 then, 4 if nobody came. Raises EdgeError if it cannot begin."""
+    """Answer until edge.toml is written; return 0 then, 4 if nobody came.
+
+    Raises EdgeError if it cannot begin.
+    """
     logs.log_to_stderr("text", "critical")
     file: Path = arguments.config.absolute()
     if arguments.code or arguments.camera:
         raise Misconfigured("--page asks for code and camera: leave both out")
     if file.exists():
-        raise Misconfigured(f"{file} is there already, and the page is of new boxes: give CODE and URL")
+        raise Misconfigured(
+            f"{file} is there already, and the page is of new boxes: give CODE and URL"
+        )
     require_writable(file.parent)
-    only_url = parse_value(parse_service_url, arguments.only_url, "--url") if arguments.only_url else None
+    only_url = (
+        parse_value(parse_service_url, arguments.only_url, "--url") if arguments.only_url else None
+    )
     if only_url is not None and (urlsplit(only_url).hostname or "").endswith(".example"):
-        raise Misconfigured(f"--url {only_url} is an example: let it name your service, whose codes alone count then")
+        raise Misconfigured(
+            f"--url {only_url} is an example: let it name your service, whose codes alone count "
+            "then"
+        )
     first_page = FirstPage(file, only_url)
     try:
         server = _Server(arguments.page, first_page)
     except OSError as error:
         raise EdgeError(f"the page cannot take port {arguments.page}: {error.strerror}") from error
     with server:
-        say(f"to connect a camera, open http://{find_own_address()}:{arguments.page} in a browser of this network")
+        say(
+            f"to connect a camera, open http://{find_own_address()}:{arguments.page} in a browser "
+            "of this network"
+        )
         server.serve()
     return exits.OK if file.exists() else exits.GAVE_UP
 

@@ -1,9 +1,9 @@
-"""Finds cameras by WS-Discovery (2005/04), as ONVIF's core specification wants it, and asks them for URLs and pictures:
-ONVIF's media service (version 1), over SOAP.
+"""Finds cameras by WS-Discovery (2005/04), as ONVIF's core specification wants it, and asks them
+for URLs and pictures: ONVIF's media service (version 1), over SOAP.
 
-XML and URLs in answers may have been written by anything in the network. So a device never gets the password, only
-digests of it (WS-UsernameToken, and Digest if it asks for that), no other host is called because of what it says, and
-what it says is read within limits.
+XML and URLs in answers may have been written by anything in the network. So a device never gets the
+password, only digests of it (WS-UsernameToken, and Digest if it asks for that), no other host is
+called because of what it says, and what it says is read within limits.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ _LONGEST_TEXT = 200
 def parse_xml(data: bytes) -> ET.Element:
     """Parse XML without a document type, so that there are no entities. Raises SourceFailed.
 
-    What is no UTF-8 is read as such all the same: cameras put names of any encoding into their answers, and blank lines
-    and zeros around them.
+    What is no UTF-8 is read as such all the same: cameras put names of any encoding into their
+    answers, and blank lines and zeros around them.
     """
     text = data.decode("utf-8", "replace").strip("\ufeff\0 \r\n\t")
     if "<!DOCTYPE" in text:
@@ -51,7 +51,8 @@ def parse_xml(data: bytes) -> ET.Element:
 
 
 def parse_text(element: ET.Element, path: str) -> str:
-    """Return the text at `path`, "" if there is none: one line without control characters, at most 200 characters."""
+    """Return the text at `path`, "" if there is none: one line without control characters, at most
+    200 characters."""
     return make_printable(element.findtext(path) or "")[:_LONGEST_TEXT]
 
 
@@ -80,7 +81,8 @@ _PROBE = """<?xml version="1.0" encoding="utf-8"?>
 
 @dataclass(frozen=True)
 class Device:
-    """One device that answered: `url` is its device service, at `address` itself; `name` what it calls itself."""
+    """One device that answered: `url` is its device service, at `address` itself; `name` what it
+    calls itself."""
 
     address: str
     url: str
@@ -90,10 +92,12 @@ class Device:
 def search_devices(
     target: tuple[str, int] = GROUP, wait_s: float = WAIT_S, interfaces: Iterable[int] | None = None
 ) -> list[Device]:
-    """Return the devices that answer within `wait_s`, one an address. It asks twice, as datagrams get lost.
+    """Return the devices that answer within `wait_s`, one an address.
 
-    `interfaces`: their numbers; None: all of the machine's, as cameras often have a network of their own. Raises
-    Misconfigured.
+    It asks twice, as datagrams get lost.
+
+    `interfaces`: their numbers; None: all of the machine's, as cameras often have a network of
+    their own. Raises Misconfigured.
     """
     asked = uuid.uuid4()
     found: dict[str, Device] = {}
@@ -105,8 +109,13 @@ def search_devices(
     return sorted(found.values(), key=lambda device: ipaddress.ip_address(device.address))
 
 
-def _send_probe(line: socket.socket, probe: bytes, target: tuple[str, int], interfaces: Iterable[int] | None) -> None:
-    """Send the probe to one address, or to a group through each interface. Raises Misconfigured if none takes it."""
+def _send_probe(
+    line: socket.socket, probe: bytes, target: tuple[str, int], interfaces: Iterable[int] | None
+) -> None:
+    """Send the probe to one address, or to a group through each interface.
+
+    Raises Misconfigured if none takes it.
+    """
     try:
         if not ipaddress.ip_address(target[0]).is_multicast:
             line.sendto(probe, target)
@@ -116,14 +125,22 @@ def _send_probe(line: socket.socket, probe: bytes, target: tuple[str, int], inte
     is_sent = False
     for number in interfaces or [number for number, _ in socket.if_nameindex()]:
         with contextlib.suppress(OSError):  # an interface that is down, or has no address
-            line.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, struct.pack("4s4si", bytes(4), bytes(4), number))
+            line.setsockopt(
+                socket.IPPROTO_IP,
+                socket.IP_MULTICAST_IF,
+                struct.pack("4s4si", bytes(4), bytes(4), number),
+            )
             line.sendto(probe, target)
             is_sent = True
     if not is_sent:
-        raise Misconfigured("this machine is in no network: connect it, or name a camera's address with --probe")
+        raise Misconfigured(
+            "this machine is in no network: connect it, or name a camera's address with --probe"
+        )
 
 
-def _listen_for_devices(line: socket.socket, asked: uuid.UUID, until: float, found: dict[str, Device]) -> None:
+def _listen_for_devices(
+    line: socket.socket, asked: uuid.UUID, until: float, found: dict[str, Device]
+) -> None:
     while (left_s := until - time.monotonic()) > 0:
         line.settimeout(left_s)
         try:
@@ -137,7 +154,10 @@ def _listen_for_devices(line: socket.socket, asked: uuid.UUID, until: float, fou
 
 
 def parse_device(data: bytes, address: str, asked: uuid.UUID) -> Device | None:
-    """Read a datagram; None for what answers another's question. Raises SourceFailed for what is no XML."""
+    """Read a datagram; None for what answers another's question.
+
+    Raises SourceFailed for what is no XML.
+    """
     message = parse_xml(data)
     match = message.find(".//{*}ProbeMatch")
     if match is None or str(asked) not in (message.findtext(".//{*}RelatesTo") or ""):
@@ -151,14 +171,19 @@ def parse_device(data: bytes, address: str, asked: uuid.UUID) -> Device | None:
 
 
 def move_to_address(url: str, address: str, *schemes: str) -> str | None:
-    """Return a URL at the address that answered, with the path and port that a device names; None: it is no URL.
+    """Return a URL at the address that answered, with the path and port that a device names; None:
+    it is no URL.
 
     Devices name addresses of theirs in other networks, or those that they had before.
     """
     with contextlib.suppress(ValueError):
         parts = urlsplit(url.strip())
         port = "" if parts.port is None else f":{parts.port}"
-        found = url.strip() if parts.hostname == address else parts._replace(netloc=address + port).geturl()
+        found = (
+            url.strip()
+            if parts.hostname == address
+            else parts._replace(netloc=address + port).geturl()
+        )
         return found if is_url_at(found, address, *schemes) else None
     return None
 
@@ -167,7 +192,9 @@ def _find_name(match: ET.Element) -> str:
     scopes = (match.findtext("{*}Scopes") or "").split()
     for kind in (_NAME, _HARDWARE):
         for scope in scopes:
-            if scope.startswith(kind) and (name := make_printable(unquote(scope.removeprefix(kind)))):
+            if scope.startswith(kind) and (
+                name := make_printable(unquote(scope.removeprefix(kind)))
+            ):
                 return name
     return "camera"
 
@@ -210,7 +237,9 @@ class Talk:
     _ahead: timedelta = field(default=timedelta(), init=False)
 
     def __post_init__(self) -> None:
-        self._credentials = None if self.user is None else Credentials(self.user, self.password, in_the_clear=False)
+        self._credentials = (
+            None if self.user is None else Credentials(self.user, self.password, in_the_clear=False)
+        )
         self._ends = time.monotonic() + DEVICE_S
 
     def list_cameras(self) -> Iterator[Camera]:
@@ -222,14 +251,16 @@ class Talk:
         for profile in answer.findall(".//{*}Profiles"):
             source = parse_text(profile, "{*}VideoSourceConfiguration/{*}SourceToken")
             if source and len(tokens) < MOST_CAMERAS:
-                tokens.setdefault(source, profile.get("token", ""))  # a camera's first profile is its best
+                # a camera's first profile is its best
+                tokens.setdefault(source, profile.get("token", ""))
         if not tokens:
             raise SourceFailed("it has no camera")
         for channel, token in enumerate(tokens.values(), start=1):
             yield self._ask_camera(media, token, channel)
 
     def _ask_camera(self, media: str, token: str, channel: int) -> Camera:
-        """Ask for the URLs of a profile, by its token, and for a picture; `media`: the media service's URL."""
+        """Ask for the URLs of a profile, by its token, and for a picture; `media`: the media
+        service's URL."""
         camera = Camera(self.device, channel)
         profile = f"<ProfileToken>{escape(token)}</ProfileToken>"
         schema = 'xmlns="http://www.onvif.org/ver10/schema"'
@@ -243,7 +274,9 @@ class Talk:
             camera.said.append(f"no stream: {error}")
         try:
             camera.snapshot = self._ask_url(media, "GetSnapshotUri", profile, "http", "https")
-            camera.picture = ask_picture(self._http_in_time(), self._credentials, camera.snapshot).body
+            camera.picture = ask_picture(
+                self._http_in_time(), self._credentials, camera.snapshot
+            ).body
         except SourceFailed as error:
             camera.said.append(f"no picture: {error}")
         return camera
@@ -254,22 +287,30 @@ class Talk:
         found = move_to_address(uri, self.device.address, *schemes)
         if found is None:
             raise SourceFailed(
-                f"{call} answers no {schemes[0]} URL at {self.device.address}, but {redact_url(uri)[:200]!r}"
+                f"{call} answers no {schemes[0]} URL at {self.device.address}, but "
+                f"{redact_url(uri)[:200]!r}"
             )
         return Address.read(found).url
 
     def _ask_clock_ahead(self) -> timedelta:
-        """Ask by how much its clock is ahead, which needs no password: it refuses tokens of another time than its own.
+        """Ask by how much its clock is ahead, which needs no password: it refuses tokens of another
+        time than its own.
 
         Some tell their local time alone. Zero if it does not say.
         """
         with contextlib.suppress(SourceFailed):
-            answer = self._call(self.device.url, f'<GetSystemDateAndTime xmlns="{_DEVICE}"/>', signed=False)
+            answer = self._call(
+                self.device.url, f'<GetSystemDateAndTime xmlns="{_DEVICE}"/>', signed=False
+            )
             for kind in ("UTCDateTime", "LocalDateTime"):
                 with contextlib.suppress(ValueError, OverflowError):
-                    numbers = [int(parse_text(answer, f".//{{*}}{kind}/{{*}}{path}")) for path in _TIME]
+                    numbers = [
+                        int(parse_text(answer, f".//{{*}}{kind}/{{*}}{path}")) for path in _TIME
+                    ]
                     year, month, day, hour, minute, second = numbers
-                    ahead = datetime(year, month, day, hour, minute, second, tzinfo=UTC) - datetime.now(UTC)
+                    ahead = datetime(
+                        year, month, day, hour, minute, second, tzinfo=UTC
+                    ) - datetime.now(UTC)
                     if abs(ahead) < _FARTHEST:
                         return ahead
         return timedelta()
@@ -286,25 +327,44 @@ class Talk:
         return move_to_address(url, self.device.address, "http", "https") or self.device.url
 
     def _call(self, url: str, body: str, *, signed: bool = True) -> ET.Element:
-        """Send a request in a SOAP envelope, and return the answer's. Raises SourceFailed, PasswordRefused."""
+        """Send a request in a SOAP envelope, and return the answer's.
+
+        Raises SourceFailed, PasswordRefused.
+        """
         envelope = (
-            '<?xml version="1.0" encoding="utf-8"?><s:Envelope xmlns:s="http://www.w3.org/2003/05/soap-envelope">'
-            f"<s:Header>{self._make_token() if signed else ''}</s:Header><s:Body>{body}</s:Body></s:Envelope>"
+            '<?xml version="1.0" encoding="utf-8"?><s:Envelope '
+            'xmlns:s="http://www.w3.org/2003/05/soap-envelope">'
+            f"<s:Header>{self._make_token() if signed else ''}</s:Header><s:Body>{body}</s:Body></"
+            "s:Envelope>"
         )
         headers = {"Content-Type": "application/soap+xml; charset=utf-8"}
         ask = partial(ask_camera, self._http_in_time(), self._credentials, "POST", url)
         answer = ask(headers, envelope.encode(), LARGEST_ANSWER_BYTES)
         message = parse_xml(answer.body) if answer.status != 401 else None
         fault = None if message is None else message.find(".//{*}Fault")
-        if answer.status == 401 or (fault is not None and "NotAuthorized" in "".join(fault.itertext())):
-            advice = "give --camera-user and --password-file" if self.user is None else "check user and password"
+        if answer.status == 401 or (
+            fault is not None and "NotAuthorized" in "".join(fault.itertext())
+        ):
+            advice = (
+                "give --camera-user and --password-file"
+                if self.user is None
+                else "check user and password"
+            )
             hours = self._ahead / timedelta(hours=1)
-            clock = f"; its clock is {hours:+.1f} h off, which it may mean: set its time and zone, or NTP"
+            clock = (
+                f"; its clock is {hours:+.1f} h off, which it may mean: set its time and "
+                "zone, or NTP"
+            )
             raise PasswordRefused(
-                f"it lets nobody in without a password: {advice}{clock if abs(self._ahead) > _NEAR else ''}"
+                "it lets nobody in without a password: "
+                f"{advice}{clock if abs(self._ahead) > _NEAR else ''}"
             )
         if message is None or fault is not None or answer.status != 200:
-            reason = "" if fault is None else parse_text(fault, ".//{*}Text") or parse_text(fault, ".//{*}faultstring")
+            reason = (
+                ""
+                if fault is None
+                else parse_text(fault, ".//{*}Text") or parse_text(fault, ".//{*}faultstring")
+            )
             raise SourceFailed(f"{redact_url(url)} answered {answer.status} {reason}".rstrip())
         return message
 
@@ -313,13 +373,18 @@ class Talk:
             return ""
         nonce = secrets.token_bytes(16)
         created = f"{datetime.now(UTC) + self._ahead:%Y-%m-%dT%H:%M:%SZ}"
-        digest = hashlib.sha1(nonce + created.encode() + self.password.encode(), usedforsecurity=False).digest()
+        digest = hashlib.sha1(
+            nonce + created.encode() + self.password.encode(), usedforsecurity=False
+        ).digest()
         return (
             f'<Security xmlns="{_WSS}-wssecurity-secext-1.0.xsd"><UsernameToken>'
             f"<Username>{escape(self.user)}</Username>"
-            f'<Password Type="{_WSS}-username-token-profile-1.0#PasswordDigest">{_encode_base64(digest)}</Password>'
-            f'<Nonce EncodingType="{_WSS}-soap-message-security-1.0#Base64Binary">{_encode_base64(nonce)}</Nonce>'
-            f'<Created xmlns="{_WSS}-wssecurity-utility-1.0.xsd">{created}</Created></UsernameToken></Security>'
+            f'<Password Type="{_WSS}-username-token-profile-'
+            f'1.0#PasswordDigest">{_encode_base64(digest)}</Password>'
+            f'<Nonce EncodingType="{_WSS}-soap-message-security-'
+            f'1.0#Base64Binary">{_encode_base64(nonce)}</Nonce>'
+            f'<Created xmlns="{_WSS}-wssecurity-utility-1.0.xsd">{created}</Created></'
+            "UsernameToken></Security>"
         )
 
     def _http_in_time(self) -> Http:

@@ -1,8 +1,9 @@
 """A watched folder, into which a camera drops its pictures, by FTP or otherwise.
 
-A file is taken when it is whole: it ends as its format does and has not changed between two looks, or it has been quiet
-for long and can be decoded to its end. It is removed (or moved) only when the spool has it durably; if a kill falls in
-between, the spool knows it by its path, size and time when it is seen again.
+A file is taken when it is whole: it ends as its format does and has not changed between two looks,
+or it has been quiet for long and can be decoded to its end. It is removed (or moved) only when the
+spool has it durably; if a kill falls in between, the spool knows it by its path, size and time when
+it is seen again.
 
 `list_files` finds the pictures of a folder and its sub-folders, in the order of their names.
 """
@@ -45,7 +46,8 @@ CUT_OFF = "cut off"
 
 @dataclass(frozen=True)
 class NoPicture:
-    """A file that is no picture that the service takes; or a file or folder that `may_hold` some and cannot be read."""
+    """A file that is no picture that the service takes; or a file or folder that `may_hold` some
+    and cannot be read."""
 
     path: Path
     why: str
@@ -61,12 +63,15 @@ class Picture:
 
 
 def list_files(folder: Path, leave_out: Path) -> Iterator[Path | NoPicture]:
-    """Give all files below `folder`, but those below `leave_out`; links to folders are not followed."""
+    """Give all files below `folder`, but those below `leave_out`; links to folders are not
+    followed."""
     errors: list[OSError] = []
     for where, folders, names in os.walk(folder, onerror=errors.append):
         folders[:] = sorted(name for name in folders if Path(where, name).resolve() != leave_out)
         yield from (Path(where, name) for name in sorted(names))
-    yield from (NoPicture(Path(error.filename), error.strerror or "?", may_hold=True) for error in errors)
+    yield from (
+        NoPicture(Path(error.filename), error.strerror or "?", may_hold=True) for error in errors
+    )
 
 
 def read_mark(path: Path) -> FileMark | NoPicture:
@@ -85,11 +90,17 @@ def read_mark(path: Path) -> FileMark | NoPicture:
 
 
 def read_picture(
-    path: Path, zone: tzinfo | None, now_ms: int, in_name: NameTime | None = None, *, decodes: bool = True
+    path: Path,
+    zone: tzinfo | None,
+    now_ms: int,
+    in_name: NameTime | None = None,
+    *,
+    decodes: bool = True,
 ) -> Picture | NoPicture:
     """Read a file with its digest and time.
 
-    `decodes`: whether one that does not end as its format does is whole, too, if a decoder gets to its last line.
+    `decodes`: whether one that does not end as its format does is whole, too, if a decoder gets to
+    its last line.
     """
     before = read_mark(path)
     if not isinstance(before, FileMark):
@@ -117,10 +128,12 @@ def read_picture(
 
 
 QUIET_MS = 60_000
-"""After so long without a change, a file that does not end as it should is looked at as it is: more will not come."""
+"""After so long without a change, a file that does not end as it should is looked at as it is: more
+will not come."""
 
 AT_ONCE = 1_000
-"""Files that are looked at in one go, oldest first: a backlog of any length must not fill the memory."""
+"""Files that are looked at in one go, oldest first: a backlog of any length must not fill the
+memory."""
 
 _UNFINISHED = (".tmp", ".part", ".partial", ".filepart", ".crdownload")
 _SLACK_MS = 1_000
@@ -131,14 +144,16 @@ _SLACK_MS = 1_000
 class _SeenFile:
     mark: FileMark
     first: Moment
-    """When it was seen so first: what it is now, it became after `looked_before` (None: nobody knows)."""
+    """When it was seen so first: what it is now, it became after `looked_before` (None: nobody
+    knows)."""
     looked_before: Moment | None
     looks: int = 1
 
 
 @dataclass
 class FolderSource:
-    """`after`: the folder that files are moved to when the spool has them; None: they are removed."""
+    """`after`: the folder that files are moved to when the spool has them; None: they are
+    removed."""
 
     folder: Path
     clock: Clock
@@ -167,7 +182,9 @@ class FolderSource:
     def look(self) -> Iterator[EncodedFrame]:
         """Give the files that are whole now, oldest first. Raises SourceFailed."""
         now = parse_moment(self.clock)
-        marks = heapq.nsmallest(AT_ONCE, self._list_marks(), key=lambda mark: (mark.mtime_ns, str(mark.path)))
+        marks = heapq.nsmallest(
+            AT_ONCE, self._list_marks(), key=lambda mark: (mark.mtime_ns, str(mark.path))
+        )
         last, self._last_look = self._last_look, now if len(marks) < AT_ONCE else None
         self._note_marks(marks, now, last)
         for mark in marks:
@@ -220,7 +237,8 @@ class FolderSource:
                 else None
             )
         if is_quiet and read.why == CUT_OFF:
-            return self._make_frame(b"", Stamp(now), mark)  # no bytes: it is counted as damaged, and left alone
+            # no bytes: it is counted as damaged, and left alone
+            return self._make_frame(b"", Stamp(now), mark)
         if is_quiet:
             self.leave_alone(mark, read.why)
         return None
@@ -231,7 +249,8 @@ class FolderSource:
         return frame
 
     def _find_stamp(self, seen_file: _SeenFile, stated: Stamp) -> Stamp:
-        """Return the time that the picture states; else the file's, corrected if the clock has been set since.
+        """Return the time that the picture states; else the file's, corrected if the clock has been
+        set since.
 
         A file of 03:00 whose clock has been put forward by 8 hours since was written at 11:00.
         """
@@ -241,16 +260,22 @@ class FolderSource:
         mark, first, before = seen_file.mark, seen_file.first, seen_file.looked_before
         mtime_ms = mark.mtime_ns // 1_000_000
         looks = [look for look in (now, first, before) if look is not None]
-        candidates_ms = [mtime_ms - (look.wall_ms - look.boot_ms) for look in looks]  # by the boot clock
-        earliest_ms, latest_ms = 0 if before is None else before.boot_ms - _SLACK_MS, first.boot_ms + _SLACK_MS
-        # Written here between two looks, by the clock as it was at one of them; else it came with a time of its own.
+        # by the boot clock
+        candidates_ms = [mtime_ms - (look.wall_ms - look.boot_ms) for look in looks]
+        earliest_ms = 0 if before is None else before.boot_ms - _SLACK_MS
+        latest_ms = first.boot_ms + _SLACK_MS
+        # Written here between two looks, by the clock as it was at one of them; else it came with a
+        # time of its own.
         fitting_ms = (at_ms for at_ms in candidates_ms if earliest_ms <= at_ms <= latest_ms)
         at_ms = next(fitting_ms, candidates_ms[0])
         if at_ms < 0 or (at_ms > latest_ms and now.wall_ms < EARLIEST_MS):
-            if mtime_ms >= EARLIEST_MS:  # from before this boot: no clock of this boot can correct it
+            # from before this boot: no clock of this boot can correct it
+            if mtime_ms >= EARLIEST_MS:
                 return Stamp(stated_ms=mtime_ms, by="file")
             at_ms = first.boot_ms
-        return Stamp(parse_moment(self.clock, at_ms if at_ms <= latest_ms else first.boot_ms), by="file")
+        return Stamp(
+            parse_moment(self.clock, at_ms if at_ms <= latest_ms else first.boot_ms), by="file"
+        )
 
     def leave_alone(self, mark: FileMark, why: str) -> None:
         log.warning("%s: %s; it stays where it is", mark.path, why)

@@ -1,7 +1,9 @@
-"""How does the uploader log in to a camera, over HTTP and RTSP? A wrong password: sources/wrong_password.py.
+"""How does the uploader log in to a camera, over HTTP and RTSP? A wrong password:
+sources/wrong_password.py.
 
-Basic (RFC 7617) and Digest (RFC 7616, MD5 and SHA-2, quality `auth` or none): urllib3 knows Basic only, FFmpeg no
-SHA-2; a second HTTP library for these few lines would double what the uploader weighs.
+Basic (RFC 7617) and Digest (RFC 7616, MD5 and SHA-2, quality `auth` or none): urllib3 knows Basic
+only, FFmpeg no SHA-2; a second HTTP library for these few lines would double what the uploader
+weighs.
 """
 
 from __future__ import annotations
@@ -35,7 +37,8 @@ class Credentials:
     _count: int = field(default=0, init=False)
 
     def check(self, url: str) -> None:
-        """Raise PasswordRefused if the host of this URL has refused them, and may not hear them yet."""
+        """Raise PasswordRefused if the host of this URL has refused them, and may not hear them
+        yet."""
         self.refusals.check(url, self.user, self.password)
 
     def note_answer(self, url: str, is_refused: bool) -> None:
@@ -54,16 +57,25 @@ class Credentials:
         usable = (
             fields
             for fields in digests
-            if _parse_algorithm(fields) in _HASHES and fields.get("nonce") and _parse_quality(fields) is not None
+            if _parse_algorithm(fields) in _HASHES
+            and fields.get("nonce")
+            and _parse_quality(fields) is not None
         )
-        self._digest = min(usable, key=lambda fields: list(_HASHES).index(_parse_algorithm(fields)), default=None)
+        self._digest = min(
+            usable, key=lambda fields: list(_HASHES).index(_parse_algorithm(fields)), default=None
+        )
         self._has_digest = self._has_digest or bool(digests)
-        self._basic = self.in_the_clear and not self._has_digest and any(scheme == "basic" for scheme, _ in offered)
+        self._basic = (
+            self.in_the_clear
+            and not self._has_digest
+            and any(scheme == "basic" for scheme, _ in offered)
+        )
         self._count = 0
         return self._digest is not None or self._basic
 
     def header(self, method: str, url: str) -> str | None:
-        """Return the Authorization header for a request, a character a byte; None until a camera has asked for one."""
+        """Return the Authorization header for a request, a character a byte; None until a camera
+        has asked for one."""
         if self._digest is not None:
             return self._answer_digest(self._digest, method, url)
         if self._basic:
@@ -71,11 +83,14 @@ class Credentials:
         return None
 
     def _answer_digest(self, challenge: dict[str, str], method: str, url: str) -> str:
-        """Answer a Digest challenge, as RFC 7616 works it out (3.4); RTSP signs the whole URL, HTTP path and query."""
+        """Answer a Digest challenge, as RFC 7616 works it out (3.4); RTSP signs the whole URL, HTTP
+        path and query."""
         parts = urlsplit(url)
         path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         uri = _encode_for_header(url if "rtsp" in parts.scheme else path)
-        quality, realm, nonce = _parse_quality(challenge), challenge.get("realm", ""), challenge["nonce"]
+        quality = _parse_quality(challenge)
+        realm = challenge.get("realm", "")
+        nonce = challenge["nonce"]
         self._count += 1
         count, cnonce = f"{self._count:08x}", self.nonce_of_ours()
 
@@ -99,22 +114,31 @@ class Credentials:
         }
         if "opaque" in challenge:
             fields["opaque"] = challenge["opaque"]
-        quoted = {name: value.replace("\\", "\\\\").replace('"', '\\"') for name, value in fields.items()}
+        quoted = {
+            name: value.replace("\\", "\\\\").replace('"', '\\"') for name, value in fields.items()
+        }
         text = ", ".join(f'{name}="{value}"' for name, value in quoted.items())
         if "algorithm" in challenge:
             text += f", algorithm={challenge['algorithm']}"
-        return f'Digest {text}, qop={quality}, nc={count}, cnonce="{cnonce}"' if quality else f"Digest {text}"
+        return (
+            f'Digest {text}, qop={quality}, nc={count}, cnonce="{cnonce}"'
+            if quality
+            else f"Digest {text}"
+        )
 
 
 def _encode_for_header(text: str) -> str:
-    """Return UTF-8 as headers are read and sent, a character a byte: what a camera said goes back in its own bytes."""
+    """Return UTF-8 as headers are read and sent, a character a byte: what a camera said goes back
+    in its own bytes."""
     return text.encode(errors="surrogateescape").decode("latin-1")
 
 
 def _parse_schemes(challenges: Sequence[str]) -> list[tuple[str, dict[str, str]]]:
-    """Return each scheme and its fields, in small letters; one header may hold several (RFC 9110, 11.6.1).
+    """Return each scheme and its fields, in small letters; one header may hold several (RFC 9110,
+    11.6.1).
 
-    `Digest realm="x", nonce="y", Basic realm="x"`: [("digest", {"realm": "x", "nonce": "y"}), ("basic", {…})]
+    `Digest realm="x", nonce="y", Basic realm="x"`: [("digest", {"realm": "x", "nonce": "y"}),
+    ("basic", {…})]
     """
     schemes: list[tuple[str, dict[str, str]]] = []
     for part in parse_http_list(", ".join(challenges)):

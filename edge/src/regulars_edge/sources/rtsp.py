@@ -1,9 +1,9 @@
 """A camera's RTSP connection, which FFmpeg reaches by a line of this machine.
 
-FFmpeg answers no SHA-2, gives the password to wherever a camera redirects, and calls every refusal "4XX". A connection
-before its own would take the place of a camera that has one. So the connection is ours: FFmpeg's requests are sent on
-with the camera's URL and the Authorization that it asks for, its answers are read until pictures come, and what goes
-wrong is said by the camera's own status.
+FFmpeg answers no SHA-2, gives the password to wherever a camera redirects, and calls every refusal
+"4XX". A connection before its own would take the place of a camera that has one. So the connection
+is ours: FFmpeg's requests are sent on with the camera's URL and the Authorization that it asks for,
+its answers are read until pictures come, and what goes wrong is said by the camera's own status.
 """
 
 from __future__ import annotations
@@ -46,11 +46,15 @@ _BATCH_BYTES = 2**18
 """Bytes of a stream that are handed on at once."""
 _STATUS, _HEAD_END = re.compile(rb"RTSP/\d\.\d +(\d{3})(?!\S)"), re.compile(rb"\r?\n\r?\n")
 
-RARE_KEYS = "switch its smart codec (H.264+, H.265+, Zip) off, and let it send a key frame (I-frame) each second or two"
+RARE_KEYS = (
+    "switch its smart codec (H.264+, H.265+, Zip) off, and let it send a key frame "
+    "(I-frame) each second or two"
+)
 _PORTS = {"rtsp": 554, "rtsps": 322}
 _FAULTS = {
     "401": "lets nobody in without user and password: set them",
-    "403": "lets this user not see the stream: it may be locked after wrong passwords, or have no right to it",
+    "403": "lets this user not see the stream: it may be locked after wrong passwords, or have no "
+    "right to it",
     "404": "has no stream of this name: is that the path which its manual names?",
     "453": "has no place for another viewer: end one, or let it send to more",
     "461": "sends by neither TCP nor UDP",
@@ -61,10 +65,12 @@ _FAULTS = {
 
 @dataclass
 class Line:
-    """One connection to a camera, for one client, FFmpeg. `url`: where the client finds it, on this machine.
+    """One connection to a camera, for one client, FFmpeg.
 
-    `fault`: why it ended, as far as the camera's answers say it. Making one raises SourceFailed, PasswordRefused, and
-    OSError if the camera is not there.
+    `url`: where the client finds it, on this machine.
+
+    `fault`: why it ended, as far as the camera's answers say it. Making one raises SourceFailed,
+    PasswordRefused, and OSError if the camera is not there.
     """
 
     address: Address
@@ -87,7 +93,9 @@ class Line:
     def __post_init__(self) -> None:
         known_address = self.address
         self._credentials = (
-            None if known_address.user is None else Credentials(known_address.user, known_address.password)
+            None
+            if known_address.user is None
+            else Credentials(known_address.user, known_address.password)
         )
         self._camera_url, self._received = known_address.url, bytearray()
         self._asked, self._plays, self._moves, self._is_closed = "", False, 0, False
@@ -101,7 +109,8 @@ class Line:
         self._thread.start()
 
     def close(self) -> None:
-        """End it, when what the client has sent is with the camera: a place that is given back is free at once."""
+        """End it, when what the client has sent is with the camera: a place that is given back is
+        free at once."""
         self._is_closed = True
         with suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
@@ -136,7 +145,9 @@ class Line:
         return redact_url(self._camera_url)
 
     def _connect(self, sent_by: str | None = None) -> None:
-        """Connect to the camera, by TLS for rtsps. `sent_by`: the address of another machine that sends there.
+        """Connect to the camera, by TLS for rtsps.
+
+        `sent_by`: the address of another machine that sends there.
 
         Raises SourceFailed, PasswordRefused; OSError if it is not there.
         """
@@ -147,19 +158,29 @@ class Line:
         self._peer: str = self._camera.getpeername()[0]
         if sent_by is not None and self.is_inward(self._peer) and not self.is_inward(sent_by):
             self._camera.close()
-            raise SourceFailed(f"{redact_url(self.address.url)} sends to {self._place}, which is this machine itself")
+            raise SourceFailed(
+                f"{redact_url(self.address.url)} sends to {self._place}, which is this machine "
+                "itself"
+            )
         if urlsplit(self._camera_url).scheme == "rtsps":
             name, plain = self.tls_name or host, self._camera
-            self._camera = line = self.tls().wrap_socket(plain, server_hostname=name, do_handshake_on_connect=False)
+            self._camera = line = self.tls().wrap_socket(
+                plain, server_hostname=name, do_handshake_on_connect=False
+            )
             try:
                 with limit_time(line, self.whole_s):
                     line.do_handshake()
             except ssl.SSLError as error:
                 line.close()
-                raise SourceFailed(f"{self._place} cannot be read: {explain_error(error, CAMERA)}") from error
+                raise SourceFailed(
+                    f"{self._place} cannot be read: {explain_error(error, CAMERA)}"
+                ) from error
 
     def _serve(self) -> None:
-        """Answer one client after the other; at the end set `fault`. FFmpeg comes again if hardware fails to decode."""
+        """Answer one client after the other; at the end set `fault`.
+
+        FFmpeg comes again if hardware fails to decode.
+        """
         try:
             while not self._is_closed:
                 client, _ = self._listener.accept()
@@ -173,7 +194,9 @@ class Line:
             if not self._is_closed:
                 self.fault = SourceFailed(f"{self._place} cannot be read: {error}")
         except (HTTPException, ValueError, IndexError) as error:
-            self.fault = SourceFailed(f"{self._place} answers something that is no RTSP: {error}"[:200])
+            self.fault = SourceFailed(
+                f"{self._place} answers something that is no RTSP: {error}"[:200]
+            )
 
     def _begin_anew(self) -> None:
         self._camera.close()
@@ -190,7 +213,8 @@ class Line:
                 self._relay_stream(client)
 
     def _next_request(self, requests: BinaryIO) -> tuple[str, str, bytes] | None:
-        """Read a request; None: there is no more, or another program of this machine came in place of the client."""
+        """Read a request; None: there is no more, or another program of this machine came in place
+        of the client."""
         try:
             request = _read_request(requests)
         except OSError:
@@ -201,14 +225,22 @@ class Line:
         return request if is_clients else None
 
     def _relay_request(self, method: str, url: str, head: bytes, client: socket.socket) -> None:
-        """Send a client's request to the camera, and the answer back. Raises SourceFailed if the camera refuses it."""
+        """Send a client's request to the camera, and the answer back.
+
+        Raises SourceFailed if the camera refuses it.
+        """
         self._asked = method
         status, headers, raw, body = self._follow_redirects(method, url, head)
         challenged_url = ""
-        while status == "401" and self._credentials is not None and challenged_url != self._camera_url:
-            challenged_url = self._camera_url  # once a URL: where that sends to puts a challenge of its own
+        while (
+            status == "401" and self._credentials is not None and challenged_url != self._camera_url
+        ):
+            # once a URL: where that sends to puts a challenge of its own
+            challenged_url = self._camera_url
             if not self._credentials.accept_challenge(headers.get_all("WWW-Authenticate", [])):
-                raise SourceFailed(f"{self._place} wants an authentication that is neither Basic nor Digest")
+                raise SourceFailed(
+                    f"{self._place} wants an authentication that is neither Basic nor Digest"
+                )
             status, headers, raw, body = self._follow_redirects(method, url, head)
         if challenged_url and self._credentials is not None:
             self._credentials.note_answer(self._camera_url, is_refused=status == "401")
@@ -218,15 +250,20 @@ class Line:
         if status == "461" and b"TCP" in head:  # the client tries UDP then, if it may
             self.has_udp_only = True
         elif status[:1] in ("4", "5") and method not in ("OPTIONS", "GET_PARAMETER"):
-            raise SourceFailed(f"{self._place} {_FAULTS.get(status, f'refuses {method}')} (it answered {status})")
+            raise SourceFailed(
+                f"{self._place} {_FAULTS.get(status, f'refuses {method}')} (it answered {status})"
+            )
         self.date = headers.get("Date") or self.date
         if method == "DESCRIBE":
             self.said = body.decode("latin-1")
         self._plays = method == "PLAY" and status == "200"
         client.sendall(self._add_source(raw) + body)
 
-    def _follow_redirects(self, method: str, url: str, head: bytes) -> tuple[str, Message, bytes, bytes]:
-        """Send a request, and follow where the camera sends to, if it does so before a stream is set up.
+    def _follow_redirects(
+        self, method: str, url: str, head: bytes
+    ) -> tuple[str, Message, bytes, bytes]:
+        """Send a request, and follow where the camera sends to, if it does so before a stream is
+        set up.
 
         Return status, headers, head and body of the answer.
         """
@@ -237,11 +274,17 @@ class Line:
             self._follow_redirect(headers.get("Location", ""))
 
     def _put_camera_url(self, url: str) -> str:
-        """Return the camera's URL in place of the line's; cameras name parts of a stream by URLs of their own."""
+        """Return the camera's URL in place of the line's; cameras name parts of a stream by URLs of
+        their own."""
         return url.replace(self.url, self._camera_url, 1)
 
-    def _send_request(self, method: str, url: str, head: bytes) -> tuple[str, Message, bytes, bytes]:
-        """Send a request, and return its status, its headers, and its answer's head and body. Raises OSError."""
+    def _send_request(
+        self, method: str, url: str, head: bytes
+    ) -> tuple[str, Message, bytes, bytes]:
+        """Send a request, and return its status, its headers, and its answer's head and body.
+
+        Raises OSError.
+        """
         with limit_time(self._camera, self.whole_s):
             self._camera.sendall(self._sign_request(method, url, head))
             while not (answer := self._read_message())[0].startswith(b"RTSP/"):
@@ -252,7 +295,8 @@ class Line:
         return status[1].decode(), headers, raw, body
 
     def _read_message(self) -> tuple[bytes, Message, bytes, bytes]:
-        """Return an answer's or a request's first line, its headers, its head as a whole, and its body."""
+        """Return an answer's or a request's first line, its headers, its head as a whole, and its
+        body."""
         while True:
             self._receive_until(4)
             if self._received[0] == ord("$"):
@@ -273,7 +317,9 @@ class Line:
         first, _, rows = raw.partition(b"\r\n")
         headers = parse_headers(BytesIO(rows))
         if not 0 <= (size := int(headers.get("Content-Length") or 0)) <= LARGEST_MESSAGE_BYTES:
-            raise SourceFailed(f"{self._place} answers with {size} bytes, which is no description of a stream")
+            raise SourceFailed(
+                f"{self._place} answers with {size} bytes, which is no description of a stream"
+            )
         return first, headers, raw, self._take_bytes(size)
 
     def _require_rtsp(self) -> None:
@@ -293,7 +339,9 @@ class Line:
         """Receive until so many bytes wait. Raises OSError."""
         while len(self._received) < size:
             if not (data := self._camera.recv(65_536)):
-                raise ConnectionError("it ended the connection: has it no place for another viewer?")
+                raise ConnectionError(
+                    "it ended the connection: has it no place for another viewer?"
+                )
             self._received += data
 
     def _sign_request(self, method: str, url: str, head: bytes) -> bytes:
@@ -312,7 +360,8 @@ class Line:
             raise SourceFailed(f"{redact_url(self.address.url)} {why}")
         if urlsplit(self._camera_url).scheme != urlsplit(to).scheme:
             raise SourceFailed(
-                f"{self._place} sends to {redact_url(to)}, which is another protocol: let `url` name the right one"
+                f"{self._place} sends to {redact_url(to)}, which is another protocol: let `url` "
+                "name the right one"
             )
         former_url, self._camera_url = self._camera_url, Address.read(to).url
         if _find_host_port(former_url) != _find_host_port(to):
@@ -329,7 +378,11 @@ class Line:
         """Name the camera's address where the client has to know it: it sees the line's."""
         rows = head.split(b"\r\n")
         for at, row in enumerate(rows):
-            if row.lower().startswith(b"transport:") and b"TCP" not in row.upper() and b"source=" not in row.lower():
+            if (
+                row.lower().startswith(b"transport:")
+                and b"TCP" not in row.upper()
+                and b"source=" not in row.lower()
+            ):
                 rows[at] = row + f";source={self._peer}".encode()
         return b"\r\n".join(rows)
 
@@ -358,7 +411,8 @@ class Line:
                 self._read_batch()
 
     def _read_batch(self) -> None:
-        """Take what has come by now: one read of TLS gives one record, which may hold no packet at all."""
+        """Take what has come by now: one read of TLS gives one record, which may hold no packet at
+        all."""
         self._camera.settimeout(0)
         try:
             self._receive_until(_BATCH_BYTES)
@@ -374,12 +428,15 @@ class Line:
         """Take in a new nonce, by which the next request is signed."""
         if self._credentials is not None and (at := self._received.find(b"RTSP/1.0 401")) >= 0:
             head, is_whole, _ = bytes(self._received[at:]).partition(b"\r\n\r\n")
-            challenges = parse_headers(BytesIO(head.partition(b"\r\n")[2])).get_all("WWW-Authenticate")
+            challenges = parse_headers(BytesIO(head.partition(b"\r\n")[2])).get_all(
+                "WWW-Authenticate"
+            )
             if is_whole and challenges:
                 self._credentials.accept_challenge(challenges)
 
     def _take_whole_messages(self, waiting: bytearray) -> Iterator[bytes]:
-        """Take what is whole out of a client's bytes: packets that report of the reception ("$"), and requests.
+        """Take what is whole out of a client's bytes: packets that report of the reception ("$"),
+        and requests.
 
         Requests are given as the camera is to get them: signed, with its own URL.
         """
@@ -396,12 +453,17 @@ class Line:
                 line, _, head = message.partition(b"\r\n")
                 method, url = _parse_line(line)
                 is_answer = message.startswith(b"RTSP/")
-                yield message if is_answer else self._sign_request(method, self._put_camera_url(url), head)
+                yield (
+                    message
+                    if is_answer
+                    else self._sign_request(method, self._put_camera_url(url), head)
+                )
             del waiting[:size]
 
 
 def _read_request(requests: BinaryIO) -> tuple[str, str, bytes] | None:
-    """Return a request's method, its URL, and its headers with the line that ends them; None: there is no more."""
+    """Return a request's method, its URL, and its headers with the line that ends them; None: there
+    is no more."""
     line = requests.readline(2_000)
     if not line.strip():
         return None

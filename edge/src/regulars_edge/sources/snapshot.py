@@ -41,7 +41,9 @@ def ask_camera(
     largest: int = LARGEST_BYTES,
     enough: IsEnough | None = None,
 ) -> Answer:
-    """Send a request to a camera, and answer its challenge. Raises SourceFailed if there is no answer.
+    """Send a request to a camera, and answer its challenge.
+
+    Raises SourceFailed if there is no answer.
 
     Raises PasswordRefused if user and password are refused, or were lately.
     """
@@ -50,7 +52,9 @@ def ask_camera(
     def send_once() -> tuple[Answer, bool]:
         header = credentials and credentials.header(method, url)
         more = {"Authorization": header} if header else {}
-        return http.exchange(method, url, {**(headers or {}), **more}, body, largest, enough), bool(header)
+        return http.exchange(method, url, {**(headers or {}), **more}, body, largest, enough), bool(
+            header
+        )
 
     try:
         if credentials is None:
@@ -59,14 +63,22 @@ def ask_camera(
         answer, is_signed = send_once()
         if answer.status == 401:
             if not credentials.accept_challenge(answer.headers.getlist("WWW-Authenticate")):
-                why = "wants the password in the clear (Basic), and gets it only from what you configure"
+                why = (
+                    "wants the password in the clear (Basic), and gets it only from what you "
+                    "configure"
+                )
                 if credentials.in_the_clear:
                     why = "wants an authentication that is neither Basic nor Digest"
                 raise SourceFailed(f"{place} {why}")
             answer, is_signed = send_once()
         if answer.status in (401, 403) and _LOCKED.search(answer.body[:10_000]):
-            why = "has locked this user after wrong passwords: wait half an hour, or switch it off and on"
-            raise credentials.refusals.count(url, credentials.user, credentials.password, f"{place} {why}")
+            why = (
+                "has locked this user after wrong passwords: wait half an hour, or switch it "
+                "off and on"
+            )
+            raise credentials.refusals.count(
+                url, credentials.user, credentials.password, f"{place} {why}"
+            )
         if is_signed:
             credentials.note_answer(url, is_refused=answer.status == 401)
     except Unreachable as error:
@@ -81,14 +93,22 @@ def ask_picture(http: Http, credentials: Credentials | None, url: str) -> Answer
         if answer.status not in (301, 302, 303, 307, 308):
             return _require_picture(answer, redact_url(url))
         to = urljoin(url, answer.headers.get("Location", ""))
-        if not is_url_at(to, urlsplit(url).hostname or "", "https", *["http"] * url.lower().startswith("http:")):
-            raise SourceFailed(f"{redact_url(url)} sends to {redact_url(to)[:200]}: is that the URL of its picture?")
+        if not is_url_at(
+            to, urlsplit(url).hostname or "", "https", *["http"] * url.lower().startswith("http:")
+        ):
+            raise SourceFailed(
+                f"{redact_url(url)} sends to {redact_url(to)[:200]}: is that the URL of its "
+                "picture?"
+            )
         url = to
     raise SourceFailed(f"{redact_url(url)} sends elsewhere again and again")
 
 
 def _require_picture(answer: Answer, place: str) -> Answer:
-    """Return the answer with the whole picture as its body. Raises SourceFailed, which says why it has none."""
+    """Return the answer with the whole picture as its body.
+
+    Raises SourceFailed, which says why it has none.
+    """
     if answer.status == 401:
         raise SourceFailed(f"{place} lets nobody in without user and password: set them")
     if answer.status in (429, 503):
@@ -107,7 +127,12 @@ def _require_picture(answer: Answer, place: str) -> Answer:
 
 def is_url_at(url: str, address: str, *schemes: str) -> bool:
     """Tell whether this is a URL of one of these schemes at this address itself."""
-    if len(url) > _LONGEST_URL or not url.isascii() or not url.isprintable() or set(url) & set(' "\\<>'):
+    if (
+        len(url) > _LONGEST_URL
+        or not url.isascii()
+        or not url.isprintable()
+        or set(url) & set(' "\\<>')
+    ):
         return False
     try:
         parts = urlsplit(url)
@@ -121,7 +146,8 @@ def _has_part(headers: Mapping[str, str], body: bytes | bytearray) -> bool:
 
 
 def _find_first_part(headers: Mapping[str, str], body: bytes | bytearray) -> bytes | None:
-    """Return the first whole picture of those that come one after the other (MJPEG); None: there is none yet."""
+    """Return the first whole picture of those that come one after the other (MJPEG); None: there is
+    none yet."""
     kind, _, boundary = headers.get("Content-Type", "").partition("boundary=")
     if not kind.lower().startswith("multipart/"):
         return None
@@ -155,7 +181,11 @@ class SnapshotSource:
             due_ms = self.clock.boot_ms()
             while not stop.wait(max(0, due_ms - self.clock.boot_ms()) / 1000):
                 due_ms = max(due_ms + round(self.interval_s * 1000), self.clock.boot_ms())
-                yield None if self.gate is not None and not self.gate.is_open() else self.take_picture()
+                yield (
+                    None
+                    if self.gate is not None and not self.gate.is_open()
+                    else self.take_picture()
+                )
 
     def take_picture(self) -> EncodedFrame:
         """Take one picture, now. Raises SourceFailed."""

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 class Source(Protocol):
     def frames(self, stop: threading.Event) -> Iterator[Frame | None]:
-        """Frames as they come, None as a sign of life in between, until `stop`, or until there are no more.
+        """Frames as they come, None as a sign of life in between, until `stop`, or until there are
+        no more.
 
         Raises SourceFailed if the camera does not answer; the caller may begin again.
         """
@@ -30,13 +31,15 @@ class Source(Protocol):
 log = logging.getLogger(__name__)
 
 OPEN_S = 3.0
-"""How long the gate stays open after a motion: people stand still, and look into the camera; and a face counts as gone
-only if it is missing for two seconds (choose/by_face.py), for which frames have to come."""
+"""How long the gate stays open after a motion: people stand still, and look into the camera; and a
+face counts as gone only if it is missing for two seconds (choose/by_face.py), for which frames have
+to come."""
 
 
 @dataclass(eq=False)
 class MotionGate:
-    """A gate, open while something moves, and if the small stream cannot be read: nobody shall be missed."""
+    """A gate, open while something moves, and if the small stream cannot be read: nobody shall be
+    missed."""
 
     source: Source
     chooser: Chooser
@@ -65,7 +68,11 @@ class MotionGate:
                     self._moved_at = self.now()
             except EdgeError as error:
                 wait_s = backoff.count_failure()
-                log.error("no motion can be seen: %s; all frames count until it can; next try in %.0f s", error, wait_s)
+                log.error(
+                    "no motion can be seen: %s; all frames count until it can; next try in %.0f s",
+                    error,
+                    wait_s,
+                )
                 stop.wait(wait_s)
             finally:
                 self._sees = False

@@ -1,4 +1,5 @@
-"""RTSP, USB cameras and video files, through PyAV: FFmpeg as one wheel, on arm64 and x86-64 alike."""
+"""RTSP, USB cameras and video files, through PyAV: FFmpeg as one wheel, on arm64 and x86-64
+alike."""
 
 from __future__ import annotations
 
@@ -30,19 +31,20 @@ try:
 except ImportError as error:
     raise Misconfigured("RTSP, USB and video files need PyAV: pip install av") from error
 
-# FFmpeg's own log would print URLs with passwords. PyAV's takes Python's lock in the decoders' threads; another thread
-# that frees a decoder may hold that lock and wait for them.
+# FFmpeg's own log would print URLs with passwords. PyAV's takes Python's lock in the decoders'
+# threads; another thread that frees a decoder may hold that lock and wait for them.
 av.logging.set_level(None)
 
 log = logging.getLogger(__name__)
 
 OPEN_S, SILENCE_S = 15.0, 15.0
 NO_PICTURE_MS, NO_KEY_MS = 30_000, 120_000
-"""A stream that gives nothing that can be decoded for so long is opened anew; one that has not begun with a whole
-picture yet, after so long."""
+"""A stream that gives nothing that can be decoded for so long is opened anew; one that has not
+begun with a whole picture yet, after so long."""
 
 SETTLE_MS = 500
-"""What was buffered while a stream was opened is read by then; its arrival says nothing of when it was taken."""
+"""What was buffered while a stream was opened is read by then; its arrival says nothing of when it
+was taken."""
 
 LATE_MS, TOO_LATE_MS = 3_000, 10_000
 """So far behind the camera, it is said; so far, the stream is opened anew."""
@@ -56,16 +58,21 @@ _MOST_DAMAGED = 1_000
 
 
 BY_NAME, BY_DEVICE = "v4l2m2m", "vaapi"
-"""Hardware whose decoders have names of their own (h264_v4l2m2m), and hardware that the usual decoder makes use of."""
+"""Hardware whose decoders have names of their own (h264_v4l2m2m), and hardware that the usual
+decoder makes use of."""
 
 
 class DecodedFrame(Frame):
-    """A decoder's frame, upright and with square pixels, of which no more is made RGB in Pillow than is asked for.
+    """A decoder's frame, upright and with square pixels, of which no more is made RGB in Pillow
+    than is asked for.
 
-    `frame`: PyAV's, which says how it is turned; `pixel`: how wide its pixels are, in shares of their height.
+    `frame`: PyAV's, which says how it is turned; `pixel`: how wide its pixels are, in shares of
+    their height.
     """
 
-    def __init__(self, frame: Any, stamp: Stamp, lag_s: float | None = None, pixel: float = 1.0) -> None:
+    def __init__(
+        self, frame: Any, stamp: Stamp, lag_s: float | None = None, pixel: float = 1.0
+    ) -> None:
         self._frame = frame
         self._turn = round(frame.rotation / 90) % 4
         """Quarters to the left by which it becomes upright."""
@@ -100,7 +107,9 @@ class DecodedFrame(Frame):
     def grey(self, size_px: tuple[int, int]) -> Image.Image:
         lying_px = self._turn_size(size_px)
         plane = self._frame.reformat(*lying_px, "gray", interpolation="AREA").planes[0]
-        return self._turn_upright(Image.frombytes("L", lying_px, memoryview(plane), "raw", "L", plane.line_size, 1))
+        return self._turn_upright(
+            Image.frombytes("L", lying_px, memoryview(plane), "raw", "L", plane.line_size, 1)
+        )
 
     @cached_property
     def _rgb(self) -> Any:
@@ -114,12 +123,22 @@ class DecodedFrame(Frame):
 
 
 def rtsp_options(transport: str) -> dict[str, str]:
-    """Return FFmpeg's options of a stream. `transport`: tcp, udp, or auto: TCP unless the camera has UDP only."""
-    # By UDP, pictures tear. `threads` are of the decoder that looks at the beginning only: each holds frames.
-    # Sound is not asked for: it would be an eavesdropper.
-    options = {"rtsp_transport": transport, "allowed_media_types": "video", "threads": "1", "rtsp_flags": "filter_src"}
+    """Return FFmpeg's options of a stream.
+
+    `transport`: tcp, udp, or auto: TCP unless the camera has UDP only.
+    """
+    # By UDP, pictures tear. `threads` are of the decoder that looks at the beginning only: each
+    # holds frames. Sound is not asked for: it would be an eavesdropper.
+    options = {
+        "rtsp_transport": transport,
+        "allowed_media_types": "video",
+        "threads": "1",
+        "rtsp_flags": "filter_src",
+    }
     return options | (
-        {"rtsp_transport": "tcp+udp", "rtsp_flags": "prefer_tcp+filter_src"} if transport == "auto" else {}
+        {"rtsp_transport": "tcp+udp", "rtsp_flags": "prefer_tcp+filter_src"}
+        if transport == "auto"
+        else {}
     )
 
 
@@ -139,9 +158,10 @@ class PacketCount:
 class LiveSource:
     """A stream that goes on while nobody looks: each interval, the newest frame is taken.
 
-    A thread of its own reads all the time, so that nothing piles up between the camera and here; it decodes nothing.
-    While `gate` is closed nothing is decoded at all. `form`, `options`: as FFmpeg takes them; `wishes`: options that a
-    camera may not have; `line`: the connection by which FFmpeg gets at a camera.
+    A thread of its own reads all the time, so that nothing piles up between the camera and here; it
+    decodes nothing. While `gate` is closed nothing is decoded at all. `form`, `options`: as FFmpeg
+    takes them; `wishes`: options that a camera may not have; `line`: the connection by which FFmpeg
+    gets at a camera.
     """
 
     place: str
@@ -167,7 +187,10 @@ class LiveSource:
             yield from self._take_frames(stop)
 
     def _take_frames(self, stop: threading.Event) -> Iterator[DecodedFrame | None]:
-        """Give the newest frame each interval; None while the gate is shut. Raises SourceFailed at its end."""
+        """Give the newest frame each interval; None while the gate is shut.
+
+        Raises SourceFailed at its end.
+        """
         mailbox = Mailbox()
         threading.Thread(target=self._fill, args=(mailbox,), name="read", daemon=True).start()
         has_given, last_ms = False, self.clock.boot_ms()
@@ -186,10 +209,13 @@ class LiveSource:
                     if due_ms <= now_ms:
                         due_ms = now_ms + self._interval_ms
                     stamped = [
-                        self._stamp_frame(frame, mailbox.find_taken_ms(frame), _find_pixel_width(mailbox.decoder))
+                        self._stamp_frame(
+                            frame, mailbox.find_taken_ms(frame), _find_pixel_width(mailbox.decoder)
+                        )
                     ]
                     del frame
-                    yield stamped.pop()  # nothing here holds its pixels while the next ones are decoded
+                    # nothing here holds its pixels while the next ones are decoded
+                    yield stamped.pop()
                 elif ended is not None:
                     raise ended
                 else:
@@ -198,8 +224,11 @@ class LiveSource:
             mailbox.closed.set()
 
     def _require_pictures(self, mailbox: Mailbox, silence_ms: int, *, has_given: bool) -> None:
-        """Raise SourceFailed if no picture has come for too long; `has_given`: whether one has come at all."""
-        if silence_ms <= self._interval_ms + (NO_KEY_MS if mailbox.is_without_key else NO_PICTURE_MS):
+        """Raise SourceFailed if no picture has come for too long; `has_given`: whether one has come
+        at all."""
+        if silence_ms <= self._interval_ms + (
+            NO_KEY_MS if mailbox.is_without_key else NO_PICTURE_MS
+        ):
             return
         if mailbox.is_without_key:
             raise SourceFailed(f"{redact_url(self.place)} gives no whole picture: {RARE_KEYS}")
@@ -221,7 +250,9 @@ class LiveSource:
         except EdgeError as error:
             mailbox.ended = error
         except OSError as error:
-            mailbox.ended = SourceFailed(f"{redact_url(self.place)} cannot be read: {_explain_failure(error)}")
+            mailbox.ended = SourceFailed(
+                f"{redact_url(self.place)} cannot be read: {_explain_failure(error)}"
+            )
 
     def _read_packets(self, mailbox: Mailbox, at: str) -> None:
         with _open_video(
@@ -236,10 +267,15 @@ class LiveSource:
     def _stamp_frame(self, frame: Any, taken_ms: int, pixel: float) -> DecodedFrame:
         now_ms = self.clock.boot_ms()
         late_ms = now_ms - taken_ms
-        text = f"{redact_url(self.place)} is {late_ms / 1000:.1f} s behind: the network or this machine is too slow"
+        text = (
+            f"{redact_url(self.place)} is {late_ms / 1000:.1f} s behind: the network or this "
+            "machine is too slow"
+        )
         if late_ms > TOO_LATE_MS:
             raise SourceFailed(text)
-        if late_ms > LATE_MS and (self._said_late_ms is None or now_ms - self._said_late_ms > _SAY_EVERY_MS):
+        if late_ms > LATE_MS and (
+            self._said_late_ms is None or now_ms - self._said_late_ms > _SAY_EVERY_MS
+        ):
             self._said_late_ms = now_ms
             log.warning("%s; use its smaller stream, or a longer interval_s", text)
         return DecodedFrame(frame, Stamp(parse_moment(self.clock, taken_ms)), late_ms / 1000, pixel)
@@ -249,7 +285,8 @@ class Mailbox:
     """The packets that a stream has sent since its newest key frame and nobody has decoded yet."""
 
     def __init__(self, most_bytes: int = 64 * 2**20) -> None:
-        """Hold up to so many bytes; if there are more between two key frames, all wait for the next key frame."""
+        """Hold up to so many bytes; if there are more between two key frames, all wait for the next
+        key frame."""
         self.decoder: Any = None
         """The one of the stream that fills this."""
         self.ended: EdgeError | None = None
@@ -261,13 +298,18 @@ class Mailbox:
         self._waits_for_key = True
         self._has_gap = False
         self.is_without_key = self._has_key = False
-        """Whether packets have come, and none with a whole picture (key frame) yet; whether such a one has."""
+        """Whether packets have come, and none with a whole picture (key frame) yet; whether such a
+        one has."""
         self._time = StreamTime()
 
     def put_packet(self, packet: Any, now_ms: int) -> None:
         with self._lock:
-            self._time.note_packet(None if packet.pts is None else float(packet.pts * packet.time_base * 1000), now_ms)
-            self.is_without_key = not packet.is_keyframe and (self.is_without_key or not self._has_key)
+            self._time.note_packet(
+                None if packet.pts is None else float(packet.pts * packet.time_base * 1000), now_ms
+            )
+            self.is_without_key = not packet.is_keyframe and (
+                self.is_without_key or not self._has_key
+            )
             self._has_key = self._has_key or packet.is_keyframe
             if packet.is_keyframe or self._bytes > self._most_bytes:
                 self._has_gap = self._has_gap or bool(self._packets)
@@ -277,7 +319,8 @@ class Mailbox:
                 self._bytes += packet.size
 
     def decode_newest(self) -> Any:
-        """Decode what came since the last call, and return its last frame; None if there is none."""
+        """Decode what came since the last call, and return its last frame; None if there is
+        none."""
         with self._lock:
             if not self._packets:
                 return None
@@ -299,10 +342,11 @@ class Mailbox:
 
 @dataclass(eq=False)
 class VideoFileSource:
-    """A file, from its beginning to its end; a frame's time is the file's beginning and its place in it.
+    """A file, from its beginning to its end; a frame's time is the file's beginning and its place
+    in it.
 
-    The beginning is what the file says (creation_time), else its modification time less its length. So a second run
-    gives the same pictures with the same times, which are then known.
+    The beginning is what the file says (creation_time), else its modification time less its length.
+    So a second run gives the same pictures with the same times, which are then known.
     """
 
     TRIES = 5
@@ -324,7 +368,10 @@ class VideoFileSource:
             log.error("%s; it is given up until it changes", error)
 
     def _read_frames(self, stop: threading.Event) -> Iterator[DecodedFrame]:
-        """Yield one frame of each interval, from the film's beginning. Raises SourceFailed if there is none."""
+        """Yield one frame of each interval, from the film's beginning.
+
+        Raises SourceFailed if there is none.
+        """
         last_interval, interval_ms = -1, max(1, round(self.interval_s * 1000))
         with _open_video(str(self.file), None, {}, self.hardware) as (container, stream, decoder):
             stream.thread_type = "AUTO"
@@ -335,7 +382,9 @@ class VideoFileSource:
                     if at_ms // interval_ms > last_interval:
                         last_interval = at_ms // interval_ms
                         yield DecodedFrame(
-                            frame, Stamp(stated_ms=begins_ms + at_ms, by="film"), pixel=_find_pixel_width(stream)
+                            frame,
+                            Stamp(stated_ms=begins_ms + at_ms, by="film"),
+                            pixel=_find_pixel_width(stream),
                         )
         if last_interval < 0 and not stop.is_set():
             if self.hardware is not None:  # which may be why
@@ -354,7 +403,8 @@ class VideoFileSource:
 
 
 def _find_pixel_width(said_by: Any) -> float:
-    """Return how wide a decoder's or stream's pixels are, in shares of their height: recorders halve the columns."""
+    """Return how wide a decoder's or stream's pixels are, in shares of their height: recorders
+    halve the columns."""
     ratio = getattr(said_by, "sample_aspect_ratio", None)
     return float(ratio) if ratio and 0.25 <= ratio <= 4 else 1.0
 
@@ -370,8 +420,9 @@ def _open_video(
 ) -> Iterator[tuple[Any, Any, Any]]:
     """Open a film or stream; give it, its first video stream, and the decoder of that.
 
-    `form`, `options`: as FFmpeg takes them; `wishes`: options without which it is opened if it does not take them.
-    Raises SourceFailed, which says `name`, also for what goes wrong inside the block.
+    `form`, `options`: as FFmpeg takes them; `wishes`: options without which it is opened if it does
+    not take them. Raises SourceFailed, which says `name`, also for what goes wrong inside the
+    block.
     """
     name = name or redact_text(place)
     settings = {"format": form, "options": {**options, **wishes}, "timeout": (OPEN_S, SILENCE_S)}
@@ -399,7 +450,10 @@ def _open_video(
 
 
 def _open_container(place: str, hardware: str | None, name: str, **settings: Any) -> Any:
-    """Open with hardware that decodes, if there is some; else without, and say so. Raises FFmpegError."""
+    """Open with hardware that decodes, if there is some; else without, and say so.
+
+    Raises FFmpegError.
+    """
     if hardware != BY_DEVICE:
         return av.open(place, **settings)
     why = "it does not decode this"
@@ -436,7 +490,10 @@ def _say_unused(place: str, hardware: str, why: str) -> None:
 
 
 def _demux_packets(container: Any, stream: Any, stop: threading.Event) -> Iterator[Any]:
-    """Yield what can be read; damaged stretches are left out. Raises FFmpegError if nothing else comes."""
+    """Yield what can be read; damaged stretches are left out.
+
+    Raises FFmpegError if nothing else comes.
+    """
     damaged = 0
     while True:
         try:

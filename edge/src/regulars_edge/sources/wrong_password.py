@@ -1,4 +1,5 @@
-"""When is a password that a camera has refused given again? After 5 minutes, then every 30; a new one at once."""
+"""When is a password that a camera has refused given again? After 5 minutes, then every 30; a new
+one at once."""
 
 from __future__ import annotations
 
@@ -11,14 +12,17 @@ from regulars_edge.errors import PasswordRefused
 from regulars_edge.logs import redact_url
 
 FIRST_WAIT_S, NEXT_WAIT_S = 300.0, 1_800.0
-"""Wait in s after the first refusal of a password, and after each later one: many cameras lock a user after five."""
+"""Wait in s after the first refusal of a password, and after each later one: many cameras lock a
+user after five."""
 
 
 class Refusals:
-    """Memory of the passwords that hosts have refused: all cameras, streams and channels of a port share it.
+    """Memory of the passwords that hosts have refused: all cameras, streams and channels of a port
+    share it.
 
-    If a password was taken for another URL there, the next one that is refused waits alone: it may have no right to
-    what it asks for. Only one does, until the password is taken again: else each channel would give a former one.
+    If a password was taken for another URL there, the next one that is refused waits alone: it may
+    have no right to what it asks for. Only one does, until the password is taken again: else each
+    channel would give a former one.
     """
 
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
@@ -31,7 +35,9 @@ class Refusals:
     def check(self, url: str, user: str, password: str) -> None:
         """Raise PasswordRefused if this is not to be given yet."""
         account = _find_account(url, user, password)
-        if any(self._now() < self._until.get(key, (0, 0.0))[1] for key in (account, (*account, url))):
+        if any(
+            self._now() < self._until.get(key, (0, 0.0))[1] for key in (account, (*account, url))
+        ):
             raise PasswordRefused(_explain_refusal(url))
 
     def count(self, url: str, user: str, password: str, said: str = "") -> PasswordRefused:
@@ -68,4 +74,7 @@ def _find_account(url: str, user: str, password: str) -> tuple[object, ...]:
 
 def _explain_refusal(url: str) -> str:
     waits = f"{FIRST_WAIT_S / 60:.0f}, then {NEXT_WAIT_S / 60:.0f} minutes"
-    return f"{redact_url(url)} refuses user and password: correct them; they are tried again after {waits}"
+    return (
+        f"{redact_url(url)} refuses user and password: correct them; they are tried again "
+        f"after {waits}"
+    )

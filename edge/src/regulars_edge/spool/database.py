@@ -1,5 +1,5 @@
-"""The spool's books: its tables, the one connection to them with transactions by one thread at a time, and what went
-wrong in the spool's own words.
+"""The spool's books: its tables, the one connection to them with transactions by one thread at a
+time, and what went wrong in the spool's own words.
 """
 
 from __future__ import annotations
@@ -76,7 +76,8 @@ CREATE UNIQUE INDEX by_remote ON pictures (camera, shop, remote_id) WHERE remote
 CREATE TABLE shops (name TEXT PRIMARY KEY, url TEXT NOT NULL, shop TEXT NOT NULL, life TEXT) WITHOUT ROWID;
 CREATE TABLE cameras (camera TEXT PRIMARY KEY, shop TEXT NOT NULL) WITHOUT ROWID; -- whom each is opened for
 """
-"""Added to version 2 without a new number: the uploader before it, to which a box may go back, reads and writes on."""
+"""Added to version 2 without a new number: the uploader before it, to which a box may go back,
+reads and writes on."""
 
 _FULL_CODES = {
     sqlite3.SQLITE_FULL,
@@ -85,7 +86,11 @@ _FULL_CODES = {
     sqlite3.SQLITE_IOERR_SHMSIZE,
 }
 _DAMAGED_CODES = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
-_UNREADABLE_CODES = {sqlite3.SQLITE_IOERR_READ, sqlite3.SQLITE_IOERR_SHORT_READ, sqlite3.SQLITE_IOERR_CORRUPTFS}
+_UNREADABLE_CODES = {
+    sqlite3.SQLITE_IOERR_READ,
+    sqlite3.SQLITE_IOERR_SHORT_READ,
+    sqlite3.SQLITE_IOERR_CORRUPTFS,
+}
 
 
 class SpoolDatabase:
@@ -119,9 +124,12 @@ class SpoolDatabase:
 
     @contextmanager
     def writing(self, *, durable: bool = True) -> Iterator[sqlite3.Connection]:
-        """Open a transaction: on the disk when the block is left, or never begun. Raises SpoolFull, SpoolDamaged.
+        """Open a transaction: on the disk when the block is left, or never begun.
 
-        One that is not `durable` survives a kill, and a power cut from the next durable one on: it spares the card.
+        Raises SpoolFull, SpoolDamaged.
+
+        One that is not `durable` survives a kill, and a power cut from the next durable one on: it
+        spares the card.
         """
         with self._lock, self._translate_failures():
             self._db.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
@@ -154,17 +162,23 @@ class SpoolDatabase:
             code = getattr(error, "sqlite_errorcode", None)
             if code in _FULL_CODES:
                 drop_ballast(self.folder)
-                raise SpoolFull(f"the disk of the spool {self.folder} is full: free some space") from error
-            damaged = code is not None and (code & 0xFF in _DAMAGED_CODES or code in _UNREADABLE_CODES)
+                raise SpoolFull(
+                    f"the disk of the spool {self.folder} is full: free some space"
+                ) from error
+            damaged = code is not None and (
+                code & 0xFF in _DAMAGED_CODES or code in _UNREADABLE_CODES
+            )
             kind = BooksDamaged if damaged else SpoolDamaged
-            raise kind(f"the spool {self.folder} cannot be used ({error}): check the disk") from error
+            raise kind(
+                f"the spool {self.folder} cannot be used ({error}): check the disk"
+            ) from error
 
 
 def open_books(folder: Path) -> sqlite3.Connection:
     """Open the spool's database; make it if there is none.
 
-    Raises sqlite3.Error; SpoolDamaged for books of a later version, BooksDamaged for those of an earlier one, whose
-    pictures are taken in again.
+    Raises sqlite3.Error; SpoolDamaged for books of a later version, BooksDamaged for those of an
+    earlier one, whose pictures are taken in again.
     """
     connection = sqlite3.connect(folder / FILE, isolation_level=None, check_same_thread=False)
     try:
@@ -174,11 +188,15 @@ def open_books(folder: Path) -> sqlite3.Connection:
         connection.execute(f"PRAGMA wal_autocheckpoint={_JOURNAL_PAGES}")
         (version,) = connection.execute("PRAGMA user_version").fetchone()
         if version == 0:
-            connection.executescript(f"BEGIN IMMEDIATE; {_TABLES} PRAGMA user_version={SPOOL}; COMMIT;")
+            connection.executescript(
+                f"BEGIN IMMEDIATE; {_TABLES} PRAGMA user_version={SPOOL}; COMMIT;"
+            )
         elif version < SPOOL:
             raise BooksDamaged(f"they are of version {version}")
         elif version != SPOOL:
-            raise SpoolDamaged(f"the spool {folder} is of version {version}, this program knows {SPOOL}")
+            raise SpoolDamaged(
+                f"the spool {folder} is of version {version}, this program knows {SPOOL}"
+            )
         if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'shops'").fetchone():
             connection.executescript(f"BEGIN IMMEDIATE; {_SHOPS} COMMIT;")
     except BaseException:
@@ -188,28 +206,44 @@ def open_books(folder: Path) -> sqlite3.Connection:
 
 
 def open_for_reading(folder: Path) -> sqlite3.Connection:
-    """Open it for `status`, beside a running uploader. Raises sqlite3.Error if there is no spool."""
+    """Open it for `status`, beside a running uploader.
+
+    Raises sqlite3.Error if there is no spool.
+    """
     connection = sqlite3.connect(f"file:{folder / FILE}?mode=ro", uri=True, isolation_level=None)
     connection.execute(f"PRAGMA busy_timeout={_BUSY_MS}")
     return connection
 
 
 def set_aside(folder: Path, why: BooksDamaged) -> None:
-    """Move damaged books into a folder of their own; the copies stay. Raises SpoolFull if the disk refuses."""
+    """Move damaged books into a folder of their own; the copies stay.
+
+    Raises SpoolFull if the disk refuses.
+    """
     aside = folder / f"damaged-{time.time_ns()}"
     try:
         aside.mkdir(mode=0o700)
         for path in folder.glob(f"{FILE}*"):
             path.rename(aside / path.name)
     except OSError as error:
-        raise SpoolFull(f"the books of the spool {folder} cannot be set aside: {error.strerror}") from error
-    log.error("the spool's books are damaged (%s): they are in %s, and the pictures are taken in again", why, aside)
+        raise SpoolFull(
+            f"the books of the spool {folder} cannot be set aside: {error.strerror}"
+        ) from error
+    log.error(
+        "the spool's books are damaged (%s): they are in %s, and the pictures are taken in again",
+        why,
+        aside,
+    )
 
 
 def read_settled_times(asides: Iterable[Path]) -> dict[str, int]:
-    """Read the times of capture that books which were set aside still say of copies, by the copy's name."""
+    """Read the times of capture that books which were set aside still say of copies, by the copy's
+    name."""
     found: dict[str, int] = {}
-    sql = "SELECT file, captured_at_ms FROM pictures NOT INDEXED WHERE file IS NOT NULL AND captured_at_ms IS NOT NULL"
+    sql = (
+        "SELECT file, captured_at_ms FROM pictures NOT INDEXED WHERE file IS NOT NULL AND "
+        "captured_at_ms IS NOT NULL"
+    )
     for aside in asides:
         with suppress(sqlite3.Error), closing(open_for_reading(aside)) as db:
             for name, at_ms in db.execute(sql):

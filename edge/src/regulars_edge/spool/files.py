@@ -1,15 +1,17 @@
 """The spool's folder: its lock, the pictures' copies, and room for the day when the disk is full.
 
-A copy is written and synced, then its row is committed. What a kill leaves in between has no row. A card that lies
-about syncs may forget rows, too: the end of SQLite's journal, silently. Damaged books lose them all. So copies are
-compared with the rows when the spool is opened. Those without a row get one while it is used; half ones go.
+A copy is written and synced, then its row is committed. What a kill leaves in between has no row. A
+card that lies about syncs may forget rows, too: the end of SQLite's journal, silently. Damaged
+books lose them all. So copies are compared with the rows when the spool is opened. Those without a
+row get one while it is used; half ones go.
 
 The kernel keeps the lock and lets go of it when the process is gone, however it went.
 
-The ballast is room that is given up on the day when the disk is full. Books that cannot grow cannot say that a picture
-is sent, so no picture would ever go, and the disk would stay full.
+The ballast is room that is given up on the day when the disk is full. Books that cannot grow cannot
+say that a picture is sent, so no picture would ever go, and the disk would stay full.
 
-A copy's name says whose picture it is, and when it was taken. So it can get a row without the books.
+A copy's name says whose picture it is, and when it was taken. So it can get a row without the
+books.
 """
 
 from __future__ import annotations
@@ -42,12 +44,17 @@ def escape_camera(camera: str) -> str:
 
 
 def make_name(camera: str, stamp: Stamp, content_type: str, shop: str = "") -> str:
-    """Make a name that no other copy has: a token and the shop, the wall and the boot clock's ms, the boot, the camera.
+    """Make a name that no other copy has: a token and the shop, the wall and the boot clock's ms,
+    the boot, the camera.
 
     Token and shop are one word, since uploaders that know no shops read the name, too.
     """
     moment = stamp.moment
-    at = f"{stamp.stated_ms}__" if moment is None else f"{moment.wall_ms}_{moment.boot_ms}_{moment.boot_id}"
+    at = (
+        f"{stamp.stated_ms}__"
+        if moment is None
+        else f"{moment.wall_ms}_{moment.boot_ms}_{moment.boot_id}"
+    )
     return f"{secrets.token_hex(8)}{shop}_{at}_{escape_camera(camera)}{'.jpg' if content_type == JPEG else '.png'}"
 
 
@@ -55,7 +62,11 @@ def parse_name(name: str) -> tuple[str, Stamp] | None:
     """Return the camera and the stamp; None for a name that is not one of ours."""
     try:
         _, wall, booted, boot_id, camera = name[:-4].split("_", 4)
-        stamp = Stamp(Moment(boot_id, int(booted), int(wall))) if boot_id else Stamp(stated_ms=int(wall))
+        stamp = (
+            Stamp(Moment(boot_id, int(booted), int(wall)))
+            if boot_id
+            else Stamp(stated_ms=int(wall))
+        )
     except ValueError:
         return None
     return unquote(camera), stamp
@@ -78,8 +89,13 @@ def prepare_copies(folder: Path) -> Path:
     return copies
 
 
-def write_file(path: Path, data: bytes, mode: int = 0o600, owner: os.stat_result | None = None) -> None:
-    """Write a new file that survives a power cut; `owner`: whose it becomes. Raises OSError, and leaves nothing."""
+def write_file(
+    path: Path, data: bytes, mode: int = 0o600, owner: os.stat_result | None = None
+) -> None:
+    """Write a new file that survives a power cut; `owner`: whose it becomes.
+
+    Raises OSError, and leaves nothing.
+    """
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         with os.fdopen(handle, "wb") as stream:
@@ -95,8 +111,13 @@ def write_file(path: Path, data: bytes, mode: int = 0o600, owner: os.stat_result
         raise
 
 
-def replace_file(path: Path, data: bytes, mode: int = 0o600, owner: os.stat_result | None = None) -> None:
-    """Write a file so that a reader sees the old or the new, also after a power cut. Raises OSError."""
+def replace_file(
+    path: Path, data: bytes, mode: int = 0o600, owner: os.stat_result | None = None
+) -> None:
+    """Write a file so that a reader sees the old or the new, also after a power cut.
+
+    Raises OSError.
+    """
     beside = path.with_name(f".{path.name}.new")
     beside.unlink(missing_ok=True)  # a kill may have left it
     write_file(beside, data, mode, owner)
@@ -121,11 +142,15 @@ def _sync_folder(folder: Path) -> None:
 
 BALLAST = "ballast"
 _BALLAST_BYTES = [size * 2**20 for size in (8, 4, 2, 1)]
-"""The first is twice what the books' journal grows to before it begins anew, the last what some dozen pictures need."""
+"""The first is twice what the books' journal grows to before it begins anew, the last what some
+dozen pictures need."""
 
 
 def load_ballast(folder: Path) -> None:
-    """Take the room if none is kept: at most half of what is free. Call it when the disk may have become emptier."""
+    """Take the room if none is kept: at most half of what is free.
+
+    Call it when the disk may have become emptier.
+    """
     if not (folder / BALLAST).exists():
         free = shutil.disk_usage(folder).free
         size = next((size for size in _BALLAST_BYTES if free >= 2 * size), 0)
@@ -139,7 +164,11 @@ def drop_ballast(folder: Path, free: int = 0) -> None:
     if free < _BALLAST_BYTES[-1]:
         with suppress(OSError):
             (folder / BALLAST).unlink()
-            log.error("the disk of %s is full: room that was kept for this is given up, and sending goes on", folder)
+            log.error(
+                "the disk of %s is full: room that was kept for this is given up, and sending goes "
+                "on",
+                folder,
+            )
 
 
 LOCK = "lock"
@@ -149,7 +178,9 @@ _RETRY_S = 0.05
 
 @contextmanager
 def hold_spool(folder: Path, patience_s: float = 2.0) -> Iterator[None]:
-    """Hold the spool `folder`, made if there is none. Raises SpoolInUse after `patience_s`, SpoolFull.
+    """Hold the spool `folder`, made if there is none.
+
+    Raises SpoolInUse after `patience_s`, SpoolFull.
 
     The patience is for a predecessor that was killed a moment ago and has not quite gone.
     """
@@ -161,7 +192,8 @@ def hold_spool(folder: Path, patience_s: float = 2.0) -> Iterator[None]:
         raise SpoolFull(f"the spool {folder} cannot be written: {error.strerror}") from error
     try:
         _lock(handle, folder, patience_s)
-        with suppress(OSError):  # for the operator's eyes only; a full disk must not keep us from sending
+        # for the operator's eyes only; a full disk must not keep us from sending
+        with suppress(OSError):
             os.ftruncate(handle, 0)
             os.pwrite(handle, f"{os.getpid()}\n".encode(), 0)
         yield
@@ -185,7 +217,8 @@ def _lock(handle: int, folder: Path, patience_s: float) -> None:
             if time.monotonic() >= deadline:
                 who = os.pread(handle, 32, 0).decode("ascii", "replace").strip() or "unknown"
                 raise SpoolInUse(
-                    f"the spool {folder} is in use by another uploader (process {who}): stop it, or give this one a "
+                    f"the spool {folder} is in use by another uploader (process {who}): stop it, "
+                    "or give this one a "
                     "spool of its own (REGULARS_EDGE_SPOOL)"
                 ) from error
             time.sleep(_RETRY_S)

@@ -19,7 +19,8 @@ def name_shop(url: str, key: str = "") -> str:
 class State(IntEnum):
     """State of a picture: new -> done (it is at the service) or refused.
 
-    SQL has the numbers, since SQLite takes a partial index only for a number that stands in the query.
+    SQL has the numbers, since SQLite takes a partial index only for a number that stands in the
+    query.
     """
 
     NEW = 0
@@ -29,10 +30,12 @@ class State(IntEnum):
 
 @dataclass(frozen=True)
 class Stamp:
-    """A picture's time: by a clock of this machine (`moment`), or as somebody stated it (`stated_ms`).
+    """A picture's time: by a clock of this machine (`moment`), or as somebody stated it
+    (`stated_ms`).
 
-    A stated time (EXIF, a file's own, a position in a video) is never corrected. The time of a moment is worked out
-    when the picture is first offered, since only then the service's clock is known for sure.
+    A stated time (EXIF, a file's own, a position in a video) is never corrected. The time of a
+    moment is worked out when the picture is first offered, since only then the service's clock is
+    known for sure.
     """
 
     moment: Moment | None = None
@@ -43,7 +46,8 @@ class Stamp:
 
 @dataclass(frozen=True)
 class Origin:
-    """The origin of a picture: the camera at the service, and the source here that keeps its times in order."""
+    """The origin of a picture: the camera at the service, and the source here that keeps its times
+    in order."""
 
     camera: str
     source: str
@@ -82,7 +86,8 @@ class Taken:
 
 @dataclass(frozen=True)
 class Waiting:
-    """A camera's unsent pictures that are for another shop than the one that the camera is for now."""
+    """A camera's unsent pictures that are for another shop than the one that the camera is for
+    now."""
 
     camera: str
     pictures: int
@@ -96,9 +101,11 @@ class Waiting:
 
 @dataclass(frozen=True)
 class Limits:
-    """`max_bytes` of copies in the spool; `min_free_bytes` of the disk stay free, for the spool's own books.
+    """`max_bytes` of copies in the spool; `min_free_bytes` of the disk stay free, for the spool's
+    own books.
 
-    If there is no room, new pictures are turned away, or with `drops_oldest` the oldest unsent ones go.
+    If there is no room, new pictures are turned away, or with `drops_oldest` the oldest unsent ones
+    go.
     """
 
     max_bytes: int = 8 * 2**30

@@ -1,4 +1,5 @@
-"""The spool: what was taken, and is not yet known to be at the service. One uploader at a time has it open."""
+"""The spool: what was taken, and is not yet known to be at the service. One uploader at a time has
+it open."""
 
 from __future__ import annotations
 
@@ -26,19 +27,22 @@ from regulars_edge.spool.totals import Totals
 log = logging.getLogger(__name__)
 
 SAME_TIME_MS, SAME_FILE_TIME_MS = 2_000, 30_000
-"""The same bytes from the same camera within this time are one picture: cameras answer twice with one frame. Files'
-modification times are given more room: FAT keeps them to two seconds, FTP senders repeat a file, people copy folders.
-Farther apart they are two captures that happen to look alike."""
+"""The same bytes from the same camera within this time are one picture: cameras answer twice with
+one frame. Files' modification times are given more room: FAT keeps them to two seconds, FTP senders
+repeat a file, people copy folders. Farther apart they are two captures that happen to look
+alike."""
 
 _COPY = "SELECT id, file, size, camera FROM pictures"
 _REFUSED_COPY = (
-    f"{_COPY} INDEXED BY finished WHERE state > 0 AND state = 2 AND file IS NOT NULL ORDER BY finished_at_ms LIMIT 1"
+    f"{_COPY} INDEXED BY finished WHERE state > 0 AND state = 2 AND file IS NOT NULL "
+    "ORDER BY finished_at_ms LIMIT 1"
 )
 _OLDEST_UNSENT = f"{_COPY} NOT INDEXED WHERE state = 0 AND file IS NOT NULL ORDER BY id LIMIT 1"
 
 _DAY_MS = 86_400_000
 _DONE_MS = 3_600_000
-"""How long rows of what is done are kept if no file can come again: for `status`, and for what came twice."""
+"""How long rows of what is done are kept if no file can come again: for `status`, and for what came
+twice."""
 _SWEPT_AT_ONCE = 10_000
 """Rows that one step of a sweep deletes, so that cameras are not held up."""
 
@@ -47,7 +51,10 @@ class Spool:
     """The pictures that were taken, as rows and copies: one way in, one way out."""
 
     def __init__(self, folder: Path, limits: Limits, clock: Clock) -> None:
-        """Open the spool in `folder`, which is held. Raises BooksDamaged, SpoolDamaged, SpoolFull."""
+        """Open the spool in `folder`, which is held.
+
+        Raises BooksDamaged, SpoolDamaged, SpoolFull.
+        """
         self.folder, self.clock, self._limits = folder, clock, limits
         self._adding = threading.Lock()
         self.dropped: list[tuple[Dropped, str]] = []
@@ -58,7 +65,9 @@ class Spool:
             raise SpoolFull(f"the spool {folder} cannot be written: {error.strerror}") from error
         self.books = SpoolDatabase(folder, clock)
         try:
-            sql = "SELECT coalesce(sum(size), 0) FROM pictures WHERE state <> 1 AND file IS NOT NULL"
+            sql = (
+                "SELECT coalesce(sum(size), 0) FROM pictures WHERE state <> 1 AND file IS NOT NULL"
+            )
             ((self.held_bytes,),) = self.books.read_rows(sql)
             names = self.books.read_rows("SELECT file FROM pictures WHERE file IS NOT NULL")
             self.strays = files.list_strays(self._copies, {name for (name,) in names})[::-1]
@@ -71,9 +80,11 @@ class Spool:
             raise
 
     def find_picture(self, camera: str, mark: FileMark) -> int | None:
-        """Return the id of the picture that this very file was read as, if it was, for the shop of the camera.
+        """Return the id of the picture that this very file was read as, if it was, for the shop of
+        the camera.
 
-        A picture that was seen there in another life of the shop's book is not found: the file is to be read again.
+        A picture that was seen there in another life of the shop's book is not found: the file is
+        to be read again.
         """
         rows = self.books.read_rows(
             "SELECT id FROM pictures WHERE path = ? AND mtime_ns = ? AND size = ? AND camera = ? "
@@ -92,7 +103,10 @@ class Spool:
         *,
         track: str = "",
     ) -> Taken:
-        """Keep a copy of `data`. On return it survives a power cut. Raises SpoolFull, and keeps nothing then."""
+        """Keep a copy of `data`.
+
+        On return it survives a power cut. Raises SpoolFull, and keeps nothing then.
+        """
         with self._adding:
             with self.books.reading() as db:
                 shop = shops.find_shop_of_camera(db, origin.camera)
@@ -105,11 +119,21 @@ class Spool:
                 files.write_file(self._copies / name, data)
             except OSError as error:
                 self._turn_away(origin.camera)
-                raise SpoolFull(f"a picture of {content.size} bytes cannot be written: {error.strerror}") from error
+                raise SpoolFull(
+                    f"a picture of {content.size} bytes cannot be written: {error.strerror}"
+                ) from error
             try:
                 with self.books.writing() as db:
                     row_id = self._insert_picture(
-                        db, origin, content, stamp, mark, file=name, track=track, shop=shop, twin=twin
+                        db,
+                        origin,
+                        content,
+                        stamp,
+                        mark,
+                        file=name,
+                        track=track,
+                        shop=shop,
+                        twin=twin,
                     )
             except BaseException:
                 (self._copies / name).unlink(missing_ok=True)
@@ -118,10 +142,12 @@ class Spool:
             return Taken(row_id, True)
 
     def _adopt_copy(self, name: str, settled_ms: int | None) -> bool:
-        """Give a copy its row; remove it if it is half, or in another row already. Return whether it was whole.
+        """Give a copy its row; remove it if it is half, or in another row already.
 
-        `settled_ms`: its time of capture, if the service may have heard it: with another, the picture came twice.
-        Raises OSError if the copy cannot be read; SpoolFull.
+        Return whether it was whole.
+
+        `settled_ms`: its time of capture, if the service may have heard it: with another, the
+        picture came twice. Raises OSError if the copy cannot be read; SpoolFull.
         """
         camera, stamp = files.parse_name(name) or ("", Stamp(stated_ms=0))
         if settled_ms is not None:
@@ -132,17 +158,24 @@ class Spool:
             os.fsync(stream.fileno())  # the kill may have come before that
         with self._adding, self.books.writing() as db:
             shop = shops.find_rescued(db, camera, files.parse_shop(name))
-            twin = None if content is None or is_half else self._find_twin(db, camera, shop, content, stamp)
+            twin = (
+                None
+                if content is None or is_half
+                else self._find_twin(db, camera, shop, content, stamp)
+            )
             if content is None or is_half or (twin is not None and not twin.is_new):
                 (self._copies / name).unlink(missing_ok=True)
             else:
                 origin = Origin(camera, "rescued")
-                self._insert_picture(db, origin, content, stamp, None, file=name, track="", shop=shop, twin=twin)
+                self._insert_picture(
+                    db, origin, content, stamp, None, file=name, track="", shop=shop, twin=twin
+                )
                 self.held_bytes += content.size
         return not is_half
 
     def _make_room(self, camera: str, size: int) -> None:
-        """Remove copies of refused ones, oldest first; then new ones stay out, or the oldest unsent ones go."""
+        """Remove copies of refused ones, oldest first; then new ones stay out, or the oldest unsent
+        ones go."""
         while (
             self.held_bytes + size > self._limits.max_bytes
             or shutil.disk_usage(self.folder).free - size < self._limits.min_free_bytes
@@ -150,25 +183,33 @@ class Spool:
             if self._drop_copy(_REFUSED_COPY) is None and not self._drop_the_oldest(size):
                 self._turn_away(camera)
                 raise SpoolFull(
-                    f"no room for a picture of {size} bytes: {self.held_bytes} of {self._limits.max_bytes} bytes are "
+                    f"no room for a picture of {size} bytes: {self.held_bytes} of "
+                    f"{self._limits.max_bytes} bytes are "
                     f"used, {shutil.disk_usage(self.folder).free} are free on the disk, of which "
                     f"{self._limits.min_free_bytes} stay free; it was not taken"
                 )
 
     def _drop_the_oldest(self, size: int) -> bool:
-        """Set the oldest unsent copy aside, unless all of them would not be enough: others may have filled the disk."""
+        """Set the oldest unsent copy aside, unless all of them would not be enough: others may have
+        filled the disk."""
         free = shutil.disk_usage(self.folder).free
-        if not self._limits.drops_oldest or self.held_bytes + free - size < self._limits.min_free_bytes:
+        if (
+            not self._limits.drops_oldest
+            or self.held_bytes + free - size < self._limits.min_free_bytes
+        ):
             return False
         camera = self._drop_copy(_OLDEST_UNSENT, "dropped unsent, to make room for newer ones")
         if camera is None:
             return False
-        log.error("%s: the oldest unsent picture was dropped: there is no room for new ones", camera)
+        log.error(
+            "%s: the oldest unsent picture was dropped: there is no room for new ones", camera
+        )
         self.dropped.append((Dropped.SPOOL_FULL, camera))
         return True
 
     def _drop_copy(self, query: str, reason: str | None = None) -> str | None:
-        """Remove the copy that `query` finds, and set its picture aside if there is a `reason`; return its camera."""
+        """Remove the copy that `query` finds, and set its picture aside if there is a `reason`;
+        return its camera."""
         with self.books.writing() as db:
             row = db.execute(query).fetchone()
             if row is None:
@@ -186,30 +227,36 @@ class Spool:
         return str(camera)
 
     def _turn_away(self, camera: str) -> None:
-        with suppress(SpoolFull), self.books.writing(durable=False) as db:  # the caller says it anyway
+        # the caller says it anyway
+        with suppress(SpoolFull), self.books.writing(durable=False) as db:
             totals.add_count(db, f"turned_away:{camera}")
 
     def _find_twin(
         self, db: sqlite3.Connection, camera: str, shop: str, content: Content, stamp: Stamp
     ) -> Taken | None:
-        """Find the picture that these bytes are already: of shop and camera, at about the same time (SAME_TIME_MS).
+        """Find the picture that these bytes are already: of shop and camera, at about the same time
+        (SAME_TIME_MS).
 
         It is new once more if it was seen at the shop in another life of its book.
         """
         rows = db.execute(
             f"SELECT id, boot_id, boot_ms, wall_ms, captured_at_ms, {shops.SEEN_BEFORE} "
-            "FROM pictures LEFT JOIN boots USING (boot) WHERE camera = ? AND sha256 = ? AND shop = ?",
+            "FROM pictures LEFT JOIN boots USING (boot) WHERE camera = ? AND sha256 = ? AND shop = "
+            "?",
             (camera, content.sha256, shop),
         )
         for row_id, boot_id, boot_ms, wall_ms, captured_at_ms, was_seen_before in rows:
             if stamp.moment is None:
-                apart_ms = (wall_ms if captured_at_ms is None else captured_at_ms) - (stamp.stated_ms or 0)
+                apart_ms = (wall_ms if captured_at_ms is None else captured_at_ms) - (
+                    stamp.stated_ms or 0
+                )
             elif boot_id == stamp.moment.boot_id:
                 apart_ms = boot_ms - stamp.moment.boot_ms
             elif boot_id is None or stamp.by == "file":
                 apart_ms = wall_ms - stamp.moment.wall_ms
             else:
-                continue  # a wrong clock may say the same time in two boots, and no frame is of both
+                # a wrong clock may say the same time in two boots, and no frame is of both
+                continue
             if abs(apart_ms) <= (SAME_FILE_TIME_MS if stamp.by == "file" else SAME_TIME_MS):
                 return Taken(row_id, bool(was_seen_before))
         return None
@@ -227,7 +274,10 @@ class Spool:
         shop: str,
         twin: Taken | None,
     ) -> int:
-        """Write a new picture's row, and return its id. A twin's row becomes it: that keeps its time of capture."""
+        """Write a new picture's row, and return its id.
+
+        A twin's row becomes it: that keeps its time of capture.
+        """
         moment = stamp.moment
         if mark is not None:
             totals.add_count(db, f"time by {stamp.by}:{origin.camera}")
@@ -252,11 +302,16 @@ class Spool:
         if twin is not None:
             sql = "SELECT id, captured_at_ms FROM pictures WHERE id = ?"
             row["id"], row["captured_at_ms"] = db.execute(sql, (twin.id,)).fetchone()
-        cursor = db.execute(f"INSERT OR REPLACE INTO pictures ({', '.join(row)}) VALUES (:{', :'.join(row)})", row)
+        cursor = db.execute(
+            f"INSERT OR REPLACE INTO pictures ({', '.join(row)}) VALUES (:{', :'.join(row)})", row
+        )
         return int(cursor.lastrowid or 0)
 
     def take_in(self, stop: threading.Event) -> None:
-        """Give the copies rows that have none, until `stop`. Raises SpoolDamaged, SpoolFull: then call it again."""
+        """Give the copies rows that have none, until `stop`.
+
+        Raises SpoolDamaged, SpoolFull: then call it again.
+        """
         asides = sorted(self.folder.glob("damaged-*"))
         settled = database.read_settled_times(asides)
         taken_count = 0
@@ -269,10 +324,15 @@ class Spool:
                 self._unread += 1
             self.strays.pop()
         if taken_count or self._unread:
-            log.warning("%d pictures that were in no row were taken in again, %d cannot be", taken_count, self._unread)
+            log.warning(
+                "%d pictures that were in no row were taken in again, %d cannot be",
+                taken_count,
+                self._unread,
+            )
         if not (self.strays or self._unread):
             for aside in asides:
-                shutil.rmtree(aside, ignore_errors=True)  # what cannot be removed now goes at the next start
+                # what cannot be removed now goes at the next start
+                shutil.rmtree(aside, ignore_errors=True)
 
     def read_anchor(self) -> Anchor | None:
         """Return the anchor of this boot that an earlier process measured."""
@@ -297,7 +357,10 @@ class Spool:
         return int(count)
 
     def count_states(self, ids: Collection[int]) -> dict[int, int]:
-        """Count these pictures by state. What was seen at the service in another life of its book counts as new."""
+        """Count these pictures by state.
+
+        What was seen at the service in another life of its book counts as new.
+        """
         sql = (
             f"SELECT iif({shops.SEEN_BEFORE}, 0, state), count(*) FROM pictures "
             "WHERE id IN (SELECT value FROM json_each(?)) GROUP BY 1"
@@ -312,19 +375,23 @@ class Spool:
         )
         return bool(self.books.read_rows(sql, (camera,)))
 
-    def list_next(self, camera: str, limit: int, max_bytes: float, *, skip: Collection[int] = ()) -> list[Entry]:
-        """Return unsent pictures with settled times, up to `limit` and `max_bytes`, but at least one.
+    def list_next(
+        self, camera: str, limit: int, max_bytes: float, *, skip: Collection[int] = ()
+    ) -> list[Entry]:
+        """Return unsent pictures with settled times, up to `limit` and `max_bytes`, but at least
+        one.
 
-        The oldest and the newest by turns: after an outage, who is there now is known at once, and the rest follows in
-        order. All are for the shop that the camera is opened for. Until the service's time is known, this boot's
-        pictures wait (`needs_time`).
+        The oldest and the newest by turns: after an outage, who is there now is known at once, and
+        the rest follows in order. All are for the shop that the camera is opened for. Until the
+        service's time is known, this boot's pictures wait (`needs_time`).
         """
         untimed_boot = self.books.boot if self.read_anchor() is None else -1  # no boot has -1
 
         def list_unsent(order: str) -> list[_Unsent]:
             rows = self.books.read_rows(
                 "SELECT id, sha256, size, content_type, captured_at_ms, file, track, shop "
-                f"FROM pictures INDEXED BY unsent WHERE camera = ? AND state = 0 AND {shops.OF_ITS_SHOP} "
+                "FROM pictures INDEXED BY unsent WHERE camera = ? AND state = 0 AND "
+                f"{shops.OF_ITS_SHOP} "
                 f"AND (captured_at_ms IS NOT NULL OR boot IS NOT ?) ORDER BY id {order} LIMIT ?",
                 (camera, untimed_boot, limit + len(skip)),
             )
@@ -334,7 +401,8 @@ class Spool:
         are_some_left = len(oldest) == limit > 1 or sum(row.size for row in oldest) > max_bytes
         rows = _take_turns(oldest, list_unsent("DESC"))[:limit] if are_some_left else oldest
         if unsettled := [row.id for row in rows if row.captured_at_ms is None]:
-            # A power cut that takes this back leaves the anchor, by which the same times are worked out once more.
+            # A power cut that takes this back leaves the anchor, by which the same times are worked
+            # out once more.
             with self.books.writing(durable=False) as db:
                 for row_id in unsettled:
                     times.settle_time(db, row_id, self.books.boot)
@@ -344,16 +412,24 @@ class Spool:
             if chosen and sum(entry.content.size for entry in chosen) + row.size > max_bytes:
                 break
             content = Content(row.sha256, row.size, row.content_type)
-            chosen.append(Entry(row.id, camera, content, row.captured_at_ms, row.file, row.track or "", row.shop))
+            chosen.append(
+                Entry(
+                    row.id, camera, content, row.captured_at_ms, row.file, row.track or "", row.shop
+                )
+            )
         return chosen
 
     def open_picture(self, entry: Entry) -> BufferedReader:
-        """Read the picture's bytes. Raises FileNotFoundError if they are lost, OSError if they cannot be read now."""
+        """Read the picture's bytes.
+
+        Raises FileNotFoundError if they are lost, OSError if they cannot be read now.
+        """
         return (self._copies / entry.copy).open("rb")
 
     def record_done(self, camera: str, ids: Mapping[int, str], life: str | None = None) -> int:
-        """Record in one transaction that these pictures are at the service, each by its id there; then remove their
-        copies, which the next sweep notes. Return how many were not known to be there. `life`: in which it has them.
+        """Record in one transaction that these pictures are at the service, each by its id there;
+        then remove their copies, which the next sweep notes. Return how many were not known to be
+        there. `life`: in which it has them.
 
         A power cut may take it back: then the pictures are offered again, and the service has them.
 
@@ -364,10 +440,13 @@ class Spool:
         try:
             with self.books.writing(durable=False) as db:
                 rows = db.execute(
-                    f"SELECT id, file, size FROM pictures WHERE id IN ({placeholders}) AND state = 0", list(ids)
+                    f"SELECT id, file, size FROM pictures WHERE id IN ({placeholders}) AND state = "
+                    "0",
+                    list(ids),
                 ).fetchall()
                 db.executemany(
-                    "UPDATE pictures SET state = 1, finished_at_ms = ?, remote_id = ?, life = ? WHERE id = ?",
+                    "UPDATE pictures SET state = 1, finished_at_ms = ?, remote_id = ?, life = ? "
+                    "WHERE id = ?",
                     [(now_ms, ids[row_id], life, row_id) for row_id, *_ in rows],
                 )
                 totals.add_count(db, f"sent:{camera}", len(rows))
@@ -382,10 +461,12 @@ class Spool:
         return len(rows)
 
     def refuse_picture(self, row_id: int, reason: str) -> None:
-        """Quarantine: the picture stays, with the reason, and is not offered again until somebody says so."""
+        """Quarantine: the picture stays, with the reason, and is not offered again until somebody
+        says so."""
         with self.books.writing() as db:
             db.execute(
-                "UPDATE pictures SET state = 2, finished_at_ms = ?, reason = ? WHERE id = ? AND state = 0",
+                "UPDATE pictures SET state = 2, finished_at_ms = ?, reason = ? WHERE id = ? AND "
+                "state = 0",
                 (self.books.now_ms(), reason[:500], row_id),
             )
 
@@ -396,7 +477,8 @@ class Spool:
         """
         with self.books.writing() as db:
             return db.execute(
-                "UPDATE pictures SET state = 0, reason = NULL, finished_at_ms = NULL, spooled_at_ms = ? "
+                "UPDATE pictures SET state = 0, reason = NULL, finished_at_ms = NULL, "
+                "spooled_at_ms = ? "
                 "WHERE state = 2 AND file IS NOT NULL AND camera = coalesce(?, camera)",
                 (self.books.now_ms(), camera),
             ).rowcount
@@ -419,7 +501,9 @@ class Spool:
         files.load_ballast(self.folder)
         if expired:
             log.error(
-                "%d pictures could not be sent for %s days and were set aside", len(expired), self._limits.unsent_days
+                "%d pictures could not be sent for %s days and were set aside",
+                len(expired),
+                self._limits.unsent_days,
             )
         self.dropped += [(Dropped.TOO_OLD, camera) for camera in expired]
 
@@ -428,7 +512,8 @@ class Spool:
         if self._limits.unsent_days is None:
             return []
         rows = db.execute(
-            "UPDATE pictures SET state = 2, finished_at_ms = ?, reason = ? WHERE state = 0 AND spooled_at_ms < ? "
+            "UPDATE pictures SET state = 2, finished_at_ms = ?, reason = ? WHERE state = 0 AND "
+            "spooled_at_ms < ? "
             "RETURNING camera",
             (
                 now_ms,
@@ -439,19 +524,27 @@ class Spool:
         return [camera for (camera,) in rows]
 
     def _remove_left_over(self) -> None:
-        """Note that the copies of what is done are gone, and remove those that a kill or the disk has left."""
-        left_over = self.books.read_rows("SELECT id, file FROM pictures WHERE state = 1 AND file IS NOT NULL")
+        """Note that the copies of what is done are gone, and remove those that a kill or the disk
+        has left."""
+        left_over = self.books.read_rows(
+            "SELECT id, file FROM pictures WHERE state = 1 AND file IS NOT NULL"
+        )
         for _, name in left_over:
             with suppress(OSError):
                 (self._copies / name).unlink(missing_ok=True)
         with self.books.writing(durable=False) as db:
-            db.executemany("UPDATE pictures SET file = NULL WHERE id = ?", [(row_id,) for row_id, _ in left_over])
+            db.executemany(
+                "UPDATE pictures SET file = NULL WHERE id = ?",
+                [(row_id,) for row_id, _ in left_over],
+            )
 
     def _forget_done(self, now_ms: int) -> int:
-        """Delete rows of what is done and came of no file, which could come again; return how many."""
+        """Delete rows of what is done and came of no file, which could come again; return how
+        many."""
         with self.books.writing(durable=False) as db:
             return db.execute(
-                "DELETE FROM pictures WHERE id IN (SELECT id FROM pictures INDEXED BY finished WHERE state > 0 "
+                "DELETE FROM pictures WHERE id IN (SELECT id FROM pictures INDEXED BY finished "
+                "WHERE state > 0 "
                 "AND state = 1 AND path IS NULL AND finished_at_ms NOT BETWEEN ? AND ? LIMIT ?)",
                 (now_ms - _DONE_MS, now_ms + _DONE_MS, _SWEPT_AT_ONCE),
             ).rowcount
@@ -473,12 +566,16 @@ class Spool:
                 totals.add_count(db, name)
 
     def find_book(self, url: str, key: str) -> tuple[str, str | None]:
-        """Return the shop that a key opens at a URL, and its book's life, as far as they are known (shops.py)."""
+        """Return the shop that a key opens at a URL, and its book's life, as far as they are known
+        (shops.py)."""
         with self.books.reading() as db:
             return (shop := shops.find_shop(db, url, key)), shops.find_life(db, shop)
 
     def note_answer(self, url: str, key: str, header: str | None, *, opens: bool) -> None:
-        """Note whose book has answered; `opens`: whether the service knows the key. Raises SpoolFull, SpoolDamaged."""
+        """Note whose book has answered; `opens`: whether the service knows the key.
+
+        Raises SpoolFull, SpoolDamaged.
+        """
         with self.books.reading() as db:
             answerer = shops.find_answerer(db, url, key, header, opens=opens)
         if answerer != self.find_book(url, key):
@@ -496,7 +593,8 @@ class Spool:
             return shops.list_waiting(db)
 
     def release_waiting(self, url: str) -> int:
-        """Let what waits for shops at `url` be for those that the cameras are opened for next; return how many."""
+        """Let what waits for shops at `url` be for those that the cameras are opened for next;
+        return how many."""
         with self.books.writing() as db:
             return shops.release_waiting(db, url)
 
@@ -508,7 +606,10 @@ class Spool:
     def keep_settings(self, camera: str, settings: Mapping[str, object]) -> None:
         """Keep the service's settings over a restart. Raises SpoolFull, SpoolDamaged."""
         with self.books.writing() as db:
-            db.execute("INSERT OR REPLACE INTO settings VALUES (?, ?)", (camera, json.dumps(dict(settings))))
+            db.execute(
+                "INSERT OR REPLACE INTO settings VALUES (?, ?)",
+                (camera, json.dumps(dict(settings))),
+            )
 
 
 class _Unsent(NamedTuple):
@@ -531,15 +632,21 @@ def _take_turns(oldest: Sequence[_Unsent], newest: Sequence[_Unsent]) -> list[_U
 
 
 def _encode_path(path: Path) -> str:
-    """Encode a path for SQLite. Names that are no UTF-8 come as surrogates, which SQLite cannot keep."""
+    """Encode a path for SQLite.
+
+    Names that are no UTF-8 come as surrogates, which SQLite cannot keep.
+    """
     return str(path).encode("utf-8", "surrogateescape").decode("latin-1")
 
 
 @contextmanager
-def open_spool(folder: Path, limits: Limits | None = None, clock: Clock | None = None) -> Iterator[Spool]:
+def open_spool(
+    folder: Path, limits: Limits | None = None, clock: Clock | None = None
+) -> Iterator[Spool]:
     """Hold the spool in `folder`, and open it. Damaged books are set aside, and new ones begun.
 
-    `take_in` then gives the copies rows in the new books. Raises SpoolInUse, SpoolDamaged, SpoolFull.
+    `take_in` then gives the copies rows in the new books. Raises SpoolInUse, SpoolDamaged,
+    SpoolFull.
     """
     limits, clock = limits or Limits(), clock or Clock()
     with files.hold_spool(folder):

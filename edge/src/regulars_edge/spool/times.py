@@ -1,4 +1,5 @@
-"""Settles the time of capture of pictures that were stamped with a moment of this machine, and counts their age."""
+"""Settles the time of capture of pictures that were stamped with a moment of this machine, and
+counts their age."""
 
 from __future__ import annotations
 
@@ -7,8 +8,9 @@ import sqlite3
 from regulars_edge.clock import Anchor, Clock
 
 _SMALL_STEP_BACK_MS = 5_000
-"""A refined anchor may put a picture some milliseconds before the one before it: then it is set just behind that. A
-larger step back means that the service's clock itself was wrong, and no order is worth a false time."""
+"""A refined anchor may put a picture some milliseconds before the one before it: then it is set
+just behind that. A larger step back means that the service's clock itself was wrong, and no order
+is worth a false time."""
 
 _UNSURE_MS = 1e9
 """Error of a time that nobody has measured: any measured one is better."""
@@ -16,12 +18,18 @@ _AGE_OF = "age of boot "
 
 
 def now_ms(db: sqlite3.Connection, clock: Clock) -> int:
-    """Return the time that ages are counted by: it goes on while the machine runs, however its clock is set.
+    """Return the time that ages are counted by: it goes on while the machine runs, however its
+    clock is set.
 
-    It began with the wall clock's word when the spool was made, and stands still between the last `note_age` in a boot
-    and the first in the next one: nobody knows for sure how long a machine was off.
+    It began with the wall clock's word when the spool was made, and stands still between the last
+    `note_age` in a boot and the first in the next one: nobody knows for sure how long a machine was
+    off.
     """
-    noted = dict(db.execute("SELECT name, value FROM counters WHERE name IN ('age', ?)", (_AGE_OF + clock.boot_id,)))
+    noted = dict(
+        db.execute(
+            "SELECT name, value FROM counters WHERE name IN ('age', ?)", (_AGE_OF + clock.boot_id,)
+        )
+    )
     if _AGE_OF + clock.boot_id in noted:
         return int(noted[_AGE_OF + clock.boot_id]) + clock.boot_ms()
     return int(noted.get("age", clock.wall_ms()))
@@ -39,7 +47,8 @@ def note_age(db: sqlite3.Connection, clock: Clock) -> int:
 def remember_anchor(db: sqlite3.Connection, boot: int, anchor: Anchor) -> None:
     """Keep the anchor of a boot, in place of one that it has."""
     db.execute(
-        "UPDATE boots SET anchor_ms = ?, uncertainty_ms = ?, anchored_at_boot_ms = ? WHERE boot = ?",
+        "UPDATE boots SET anchor_ms = ?, uncertainty_ms = ?, anchored_at_boot_ms = ? WHERE boot = "
+        "?",
         (anchor.offset_ms, anchor.uncertainty_ms, anchor.at_boot_ms, boot),
     )
 
@@ -52,9 +61,11 @@ def find_anchor(db: sqlite3.Connection, boot: int) -> Anchor | None:
 
 
 def settle_time(db: sqlite3.Connection, row_id: int, this_boot: int) -> None:
-    """Settle a picture's time of capture by the anchor of its boot, behind what its source took before it.
+    """Settle a picture's time of capture by the anchor of its boot, behind what its source took
+    before it.
 
-    Pictures may come in another order than they were taken in: the best of a face comes when the face is gone.
+    Pictures may come in another order than they were taken in: the best of a face comes when the
+    face is gone.
     """
     camera, source, boot, boot_ms, at_ms = db.execute(
         "SELECT camera, source, boot, boot_ms, wall_ms FROM pictures WHERE id = ?", (row_id,)
@@ -62,7 +73,8 @@ def settle_time(db: sqlite3.Connection, row_id: int, this_boot: int) -> None:
     if boot is not None:
         at_ms = boot_ms + _find_offset_ms(db, boot, this_boot)
         (last,) = db.execute(
-            "SELECT captured_at_ms FROM pictures WHERE camera = ? AND source = ? AND captured_at_ms BETWEEN ? AND ? "
+            "SELECT captured_at_ms FROM pictures WHERE camera = ? AND source = ? AND "
+            "captured_at_ms BETWEEN ? AND ? "
             "AND boot = ? AND boot_ms <= ? ORDER BY captured_at_ms DESC LIMIT 1",
             (camera, source, at_ms, at_ms + _SMALL_STEP_BACK_MS, boot, boot_ms),
         ).fetchone() or (None,)
@@ -85,13 +97,16 @@ def _find_offset_ms(db: sqlite3.Connection, boot: int, this_boot: int) -> int:
 def _estimate_offset_ms(db: sqlite3.Connection, boot: int, this_boot: int) -> int:
     """Return an anchor by the machine's own clock, for a boot that never reached the service.
 
-    The last it said counts for the whole boot, since a clock that is corrected is right afterwards. But that boot ended
-    before the next one that is known began, so its pictures are not later than that.
+    The last it said counts for the whole boot, since a clock that is corrected is right afterwards.
+    But that boot ended before the next one that is known began, so its pictures are not later than
+    that.
     """
     offset, last_boot_ms = db.execute(
-        "SELECT wall_ms - boot_ms, boot_ms FROM pictures WHERE boot = ? ORDER BY id DESC LIMIT 1", (boot,)
+        "SELECT wall_ms - boot_ms, boot_ms FROM pictures WHERE boot = ? ORDER BY id DESC LIMIT 1",
+        (boot,),
     ).fetchone()
     following = db.execute(
-        "SELECT min(anchor_ms) FROM boots WHERE boot > ? AND boot <= ? AND anchor_ms IS NOT NULL", (boot, this_boot)
+        "SELECT min(anchor_ms) FROM boots WHERE boot > ? AND boot <= ? AND anchor_ms IS NOT NULL",
+        (boot, this_boot),
     ).fetchone()[0]
     return int(offset if following is None else min(offset, following - last_boot_ms))

@@ -1,5 +1,5 @@
-"""What the spool holds, in figures: for `status`, the metrics and the heartbeat; and how many bytes of pictures may be
-sent in a calendar month, since mobile lines are paid by volume.
+"""What the spool holds, in figures: for `status`, the metrics and the heartbeat; and how many bytes
+of pictures may be sent in a calendar month, since mobile lines are paid by volume.
 """
 
 from __future__ import annotations
@@ -38,11 +38,13 @@ class Totals:
     turned_away: int
     """Pictures that came while there was no room."""
     times_by: dict[TimeBy, int]
-    """Of how many files, ever, the EXIF data, the name or the file's own time gave the time of capture."""
+    """Of how many files, ever, the EXIF data, the name or the file's own time gave the time of
+    capture."""
 
 
 def count_by_camera(db: sqlite3.Connection, now_ms: int) -> dict[str, Totals]:
-    """Return those of all that pictures came of, ever: rows of what is done leave, and their numbers stay."""
+    """Return those of all that pictures came of, ever: rows of what is done leave, and their
+    numbers stay."""
     cameras = db.execute(
         "SELECT camera FROM pictures UNION "
         "SELECT substr(name, length('sent:') + 1) FROM counters WHERE name GLOB 'sent:*' ORDER BY 1"
@@ -53,11 +55,13 @@ def count_by_camera(db: sqlite3.Connection, now_ms: int) -> dict[str, Totals]:
 def _count_camera(db: sqlite3.Connection, camera: str, now_ms: int) -> Totals:
     """Count the rows of one camera, and read the counters of those that are gone."""
     unsent, unsent_bytes, oldest_ms = db.execute(
-        "SELECT count(*), coalesce(sum(size), 0), min(spooled_at_ms) FROM pictures WHERE camera = ? AND state = 0",
+        "SELECT count(*), coalesce(sum(size), 0), min(spooled_at_ms) FROM pictures WHERE camera = "
+        "? AND state = 0",
         (camera,),
     ).fetchone()
     refused, sent_last_hour = db.execute(
-        "SELECT count(*) FILTER (WHERE state = ?), count(*) FILTER (WHERE state = ? AND finished_at_ms > ?) "
+        "SELECT count(*) FILTER (WHERE state = ?), count(*) FILTER (WHERE state = ? AND "
+        "finished_at_ms > ?) "
         "FROM pictures WHERE camera = ? AND state > 0",
         (State.REFUSED, State.DONE, now_ms - _HOUR_MS, camera),
     ).fetchone()
@@ -75,7 +79,9 @@ def _count_camera(db: sqlite3.Connection, camera: str, now_ms: int) -> Totals:
 
 def add_count(db: sqlite3.Connection, name: str, by: int = 1) -> None:
     db.execute(
-        "INSERT INTO counters VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = value + excluded.value", (name, by)
+        "INSERT INTO counters VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = value + "
+        "excluded.value",
+        (name, by),
     )
 
 
@@ -85,19 +91,28 @@ def read_count(db: sqlite3.Connection, name: str) -> int:
 
 
 def list_refused(db: sqlite3.Connection, limit: int) -> list[tuple[int, str, str | None, str]]:
-    """List id, camera, the file's place (the user's, or the copy's name), and the reason; newest first."""
+    """List id, camera, the file's place (the user's, or the copy's name), and the reason; newest
+    first."""
     return db.execute(
-        "SELECT id, camera, coalesce(path, file), reason FROM pictures WHERE state > 0 AND state = ? "
+        "SELECT id, camera, coalesce(path, file), reason FROM pictures WHERE state > 0 AND state = "
+        "? "
         "ORDER BY finished_at_ms DESC LIMIT ?",
         (State.REFUSED, limit),
     ).fetchall()
 
 
 class Allowance:
-    """One for all cameras. `now_ms`: the time, of which the month is taken in `zone` (None: the machine's)."""
+    """One for all cameras.
+
+    `now_ms`: the time, of which the month is taken in `zone` (None: the machine's).
+    """
 
     def __init__(
-        self, books: SpoolDatabase, bytes_a_month: float, now_ms: Callable[[], int], zone: tzinfo | None = None
+        self,
+        books: SpoolDatabase,
+        bytes_a_month: float,
+        now_ms: Callable[[], int],
+        zone: tzinfo | None = None,
     ) -> None:
         self._books = books
         self.limit = bytes_a_month
@@ -115,10 +130,14 @@ class Allowance:
     def spend(self, size: int) -> None:
         """Count bytes that went out, also those of a try that failed. Raises SpoolDamaged."""
         name = self._name_counter()
-        with suppress(SpoolFull), self._books.writing(durable=False) as db:  # sending is what empties a full disk
+        # sending is what empties a full disk
+        with suppress(SpoolFull), self._books.writing(durable=False) as db:
             add_count(db, name, size)
             if 0 <= read_count(db, name) - self.limit < size:
-                log.warning("the %d MiB of this month are sent; pictures wait for the next one", self.limit // 2**20)
+                log.warning(
+                    "the %d MiB of this month are sent; pictures wait for the next one",
+                    self.limit // 2**20,
+                )
 
     def _name_counter(self) -> str:
         return f"bytes:{datetime.fromtimestamp(self._now_ms() / 1000, UTC).astimezone(self._zone):%Y-%m}"

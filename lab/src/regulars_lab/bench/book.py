@@ -1,11 +1,14 @@
-"""How true the book of strangers is: captures of people who came several times, and of others who came once.
+"""How true the book of strangers is: captures of people who came several times, and of others who
+came once.
 
-    python -m regulars_lab.bench.book [--json FILE] [--faces FOLDER] [--persons 250] [--draw 1 ...] [--scene spread ...]
+    python -m regulars_lab.bench.book [--json FILE] [--faces FOLDER] [--persons 250] [--draw 1 ...]
+    [--scene spread ...]
         [--passers-by FOLDER] [--orders 5] [--out FOLDER]
 
-FOLDER has `people`, a folder a person with several pictures, of which six are taken at most, and `strangers`, with one
-picture each: Labelled Faces in the Wild, which stands beside the checkout and is for measuring only. Each draw takes as
-many of both, always the same ones, and their pictures are played through the service (`regulars evaluate --book`).
+FOLDER has `people`, a folder a person with several pictures, of which six are taken at most, and
+`strangers`, with one picture each: Labelled Faces in the Wild, which stands beside the checkout and
+is for measuring only. Each draw takes as many of both, always the same ones, and their pictures are
+played through the service (`regulars evaluate --book`).
 """
 
 from __future__ import annotations
@@ -28,21 +31,38 @@ MOST_PICTURES = 6
 
 def main() -> None:
     options = parser("book", __doc__)
-    options.add_argument("--faces", type=Path, default=FACES, help="people/ and strangers/ (default: %(default)s)")
-    options.add_argument("--persons", type=int, default=250, help="of either kind (default: %(default)s)")
-    options.add_argument("--draw", type=int, nargs="+", default=[1], help="numbers of draws (default: 1)")
-    options.add_argument("--scene", nargs="+", choices=SCENES, default=["spread"], help="(default: spread)")
-    options.add_argument("--passers-by", type=Path, help="pictures of further people who come once each")
-    options.add_argument("--orders", type=int, default=5, help="orders to play of each draw (default: %(default)s)")
     options.add_argument(
-        "--out", type=Path, default=Path("build/book"), help="folder for the page (default: %(default)s)"
+        "--faces", type=Path, default=FACES, help="people/ and strangers/ (default: %(default)s)"
+    )
+    options.add_argument(
+        "--persons", type=int, default=250, help="of either kind (default: %(default)s)"
+    )
+    options.add_argument(
+        "--draw", type=int, nargs="+", default=[1], help="numbers of draws (default: 1)"
+    )
+    options.add_argument(
+        "--scene", nargs="+", choices=SCENES, default=["spread"], help="(default: spread)"
+    )
+    options.add_argument(
+        "--passers-by", type=Path, help="pictures of further people who come once each"
+    )
+    options.add_argument(
+        "--orders", type=int, default=5, help="orders to play of each draw (default: %(default)s)"
+    )
+    options.add_argument(
+        "--out",
+        type=Path,
+        default=Path("build/book"),
+        help="folder for the page (default: %(default)s)",
     )
     arguments = options.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         folders = []
         for draw in arguments.draw:
             folder = Path(scratch) / f"draw {draw}"
-            for name, files in _draw_people(arguments.faces, arguments.persons, draw, arguments.passers_by):
+            for name, files in _draw_people(
+                arguments.faces, arguments.persons, draw, arguments.passers_by
+            ):
                 (folder / name).mkdir(parents=True)
                 for file in files:
                     (folder / name / file.name).symlink_to(file.resolve())
@@ -58,7 +78,9 @@ def main() -> None:
         )
 
 
-def _draw_people(faces: Path, persons: int, draw: int, passers_by: Path | None) -> Iterator[tuple[str, list[Path]]]:
+def _draw_people(
+    faces: Path, persons: int, draw: int, passers_by: Path | None
+) -> Iterator[tuple[str, list[Path]]]:
     """Yield the people who come, each with some pictures."""
     drawn = random.Random(draw)
     for kind in ("people", "strangers"):

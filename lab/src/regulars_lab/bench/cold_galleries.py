@@ -1,12 +1,15 @@
-"""How often does a search find its gallery in no memory, by the number of shops and of search functions?
+"""How often does a search find its gallery in no memory, by the number of shops and of search
+functions?
 
-    python -m regulars_lab.bench.cold_galleries [--shops 100,1000,10000] [--functions 1,8] [--faces 30000]
+    python -m regulars_lab.bench.cold_galleries [--shops 100,1000,10000] [--functions 1,8] [--faces
+    30000]
         [--a-day 5000] [--memory 3008] [--disk 3584] [--seconds 600] [--json FILE]
 
-Each shop searches in its busiest hour as often as it takes captures. Its function is the one that the product chooses.
-A function starts an instance if all are busy, and ends one that was idle for ten minutes. An instance keeps the
-galleries that it searched last. Beside the share that is played stands the one that `regulars cost` reckons with. What
-comes before the last fifth of the time fills the memories, and is not counted.
+Each shop searches in its busiest hour as often as it takes captures. Its function is the one that
+the product chooses. A function starts an instance if all are busy, and ends one that was idle for
+ten minutes. An instance keeps the galleries that it searched last. Beside the share that is played
+stands the one that `regulars cost` reckons with. What comes before the last fifth of the time fills
+the memories, and is not counted.
 """
 
 from __future__ import annotations
@@ -33,7 +36,8 @@ COUNTED = 0.2
 
 @dataclass
 class Instance:
-    """An instance of a function: when it is free, when it was last, and the galleries in its memory."""
+    """An instance of a function: when it is free, when it was last, and the galleries in its
+    memory."""
 
     idle_since: float = 0.0
     galleries: OrderedDict[int, None] = field(default_factory=OrderedDict)
@@ -57,7 +61,8 @@ class Played:
 
 @dataclass
 class Stage:
-    """Search functions, each with its idle instances, and the busy ones by the time at which they are free."""
+    """Search functions, each with its idle instances, and the busy ones by the time at which they
+    are free."""
 
     functions: int
     held: int
@@ -69,7 +74,10 @@ class Stage:
         self.idle: list[list[Instance]] = [[] for _ in range(self.functions)]
 
     def search(self, now: float, number: int, shop: int, function: int) -> tuple[bool, bool]:
-        """Search in a shop's gallery. Tell whether an instance was started, and whether the gallery was loaded."""
+        """Search in a shop's gallery.
+
+        Tell whether an instance was started, and whether the gallery was loaded.
+        """
         while self.busy and self.busy[0][0] <= now:
             free_at, _, of, instance = heapq.heappop(self.busy)
             instance.idle_since = free_at
@@ -84,8 +92,11 @@ class Stage:
         return chosen is None, is_cold
 
 
-def play(shops: int, functions: int, *, faces: int, a_day: int, held: int, seconds: float) -> Played:
-    """Play a busy hour's searches of so many shops for so many seconds, and count those of the last fifth."""
+def play(
+    shops: int, functions: int, *, faces: int, a_day: int, held: int, seconds: float
+) -> Played:
+    """Play a busy hour's searches of so many shops for so many seconds, and count those of the last
+    fifth."""
     stage, played = Stage(functions, held, faces * table.read_table().cold_face_s), Played()
     names = [*map(str, range(functions))]
     function_by_shop = [int(choose_function(f"shop-{shop}", names)) for shop in range(shops)]
@@ -109,7 +120,8 @@ def _list_searches(shops: int, a_day: int, seconds: float) -> Iterator[tuple[flo
 
 
 def price(share: float, faces: int) -> float:
-    """Return US dollars that a thousand captures cost more, if such a share of their searches is cold."""
+    """Return US dollars that a thousand captures cost more, if such a share of their searches is
+    cold."""
     rows = table.read_table().rows
     return 1_000 * table.sum_up_usd(
         table.add_up_rows(rows, {"far_search": 1, "cold_face": share * faces}), table.read_prices()
@@ -121,23 +133,47 @@ def main() -> None:
     options.add_argument("--shops", default="100,1000,10000")
     options.add_argument("--functions", default=f"1,{FUNCTIONS}")
     options.add_argument("--faces", type=int, default=30_000)
-    options.add_argument("--a-day", type=int, default=5_000, help="captures of a shop (default: %(default)s)")
-    options.add_argument("--memory", type=int, default=MEMORY_MB, help="SearchMemory (default: %(default)s)")
-    options.add_argument("--disk", type=int, default=DISK_MB, help="SearchDisk (default: %(default)s)")
+    options.add_argument(
+        "--a-day", type=int, default=5_000, help="captures of a shop (default: %(default)s)"
+    )
+    options.add_argument(
+        "--memory", type=int, default=MEMORY_MB, help="SearchMemory (default: %(default)s)"
+    )
+    options.add_argument(
+        "--disk", type=int, default=DISK_MB, help="SearchDisk (default: %(default)s)"
+    )
     options.add_argument("--seconds", type=float, default=600)
     asked = options.parse_args()
     held = count_held(asked.faces, asked.memory, asked.disk)
     print(f"an instance keeps {held} galleries of {asked.faces:,} faces")
-    print(" shops functions  cold: played  reckoned  starts   USD more a thousand: played  reckoned")
+    print(
+        " shops functions  cold: played  reckoned  starts   USD more a thousand: played  reckoned"
+    )
     rows: list[dict[str, Any]] = []
     for shops in map(int, asked.shops.split(",")):
         for functions in map(int, asked.functions.split(",")):
-            played = play(shops, functions, faces=asked.faces, a_day=asked.a_day, held=held, seconds=asked.seconds)
+            played = play(
+                shops,
+                functions,
+                faces=asked.faces,
+                a_day=asked.a_day,
+                held=held,
+                seconds=asked.seconds,
+            )
             cold, reckoned = played.cold / played.searches, find_cold_share(shops, held, functions)
             usd, reckoned_usd = price(cold, asked.faces), price(reckoned, asked.faces)
-            rows.append({"shops": shops, "functions": functions, "cold": cold, "reckoned": reckoned, "usd": usd})
+            rows.append(
+                {
+                    "shops": shops,
+                    "functions": functions,
+                    "cold": cold,
+                    "reckoned": reckoned,
+                    "usd": usd,
+                }
+            )
             print(
-                f"{shops:6} {functions:9} {cold:13.1%} {reckoned:9.1%} {played.started / played.searches:7.2%} "
+                f"{shops:6} {functions:9} {cold:13.1%} {reckoned:9.1%} "
+                f"{played.started / played.searches:7.2%} "
                 f"{usd:28.4f} {reckoned_usd:9.4f}"
             )
     write(rows, asked.json)

@@ -1,9 +1,12 @@
-"""From a cold process to its first answer out of blob storage: what takes how long. Run by `bench.search`.
+"""From a cold process to its first answer out of blob storage: what takes how long. Run by
+`bench.search`.
 
-The process that is measured begins like a search function: Python, numpy and the index, then the directory, the
-snapshot, the search. The snapshot lies in a folder and in the page cache: what S3 adds is its own transfer time.
+The process that is measured begins like a search function: Python, numpy and the index, then the
+directory, the snapshot, the search. The snapshot lies in a folder and in the page cache: what S3
+adds is its own transfer time.
 
-Another process then makes the next snapshot, as build_index does after so many newcomers as make one worth it.
+Another process then makes the next snapshot, as build_index does after so many newcomers as make
+one worth it.
 """
 
 from __future__ import annotations
@@ -28,22 +31,31 @@ def measure_cold_search(rows: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         prepare(Path(folder), rows)
         _in_a_process(folder, str(time.time()))  # it warms the page cache
-        return {"rows": rows, **_in_a_process(folder, str(time.time())), **_in_a_process(folder, "build")}
+        return {
+            "rows": rows,
+            **_in_a_process(folder, str(time.time())),
+            **_in_a_process(folder, "build"),
+        }
 
 
 def _in_a_process(*arguments: str) -> dict[str, Any]:
     command = [sys.executable, "-m", "regulars_lab.bench.cold_search", *arguments]
-    figures: dict[str, Any] = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    figures: dict[str, Any] = json.loads(
+        subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    )
     return figures
 
 
 def report(start: dict[str, Any]) -> None:
     phases = ", ".join(f"{name} {ms:.0f}" for name, ms in start["phases_ms"].items())
     print(
-        f"\ncold start with {start['rows']} faces: {start['total_ms']:.0f} ms to the first answer ({phases}); "
-        f"the next takes {start['warm_ms']:.1f} ms; resident {start['resident_bytes_per_face']:.0f} bytes a face, "
+        f"\ncold start with {start['rows']} faces: {start['total_ms']:.0f} ms to the first answer "
+        f"({phases}); "
+        f"the next takes {start['warm_ms']:.1f} ms; resident "
+        f"{start['resident_bytes_per_face']:.0f} bytes a face, "
         f"of which {start['anonymous_bytes_per_face']:.0f} cannot be given back to the page cache\n"
-        f"the next snapshot: {start['build_s']:.1f} s of processor, {start['build_peak_bytes'] / 1e6:.0f} MB at most"
+        f"the next snapshot: {start['build_s']:.1f} s of processor, "
+        f"{start['build_peak_bytes'] / 1e6:.0f} MB at most"
     )
 
 
@@ -63,7 +75,14 @@ def prepare(folder: Path, rows: int) -> None:
     np.save(folder / "probe.npy", maker.vectors(1))
     with closing(SqliteItemStore(folder / "regulars.sqlite", keys.TABLES)) as items:
         write_snapshot(items, FolderBlobStore(folder / "blobs"), TENANT, gallery)
-        items.transact([Put(keys.DIRECTORY, {"tenant": TENANT, "item": keys.TENANT_ITEM, "seq": 1, "model": MODEL})])
+        items.transact(
+            [
+                Put(
+                    keys.DIRECTORY,
+                    {"tenant": TENANT, "item": keys.TENANT_ITEM, "seq": 1, "model": MODEL},
+                )
+            ]
+        )
 
 
 def answer_once(folder: Path, started_at: float) -> dict[str, Any]:
@@ -109,7 +128,8 @@ def answer_once(folder: Path, started_at: float) -> dict[str, Any]:
 
 
 def build_once(folder: Path) -> dict[str, Any]:
-    """Make the next snapshot: its processor time, and the most memory beside the page cache that the process had."""
+    """Make the next snapshot: its processor time, and the most memory beside the page cache that
+    the process had."""
     from chalicelib.book.search.compact import TAIL_LENGTH, Compactor
     from chalicelib.book.search.galleries import Galleries
     from chalicelib.domain.model import Edit, JournalEntry
@@ -127,7 +147,9 @@ def build_once(folder: Path) -> dict[str, Any]:
         newcomer = JournalEntry(Edit.PUT, f"new-{seq}", "g", (make_template(MODEL, vector),))
         items.transact([Put(keys.JOURNAL, journal_item(TENANT, seq, clock.now(), [newcomer]))])
     there = (exists("tenant"),)
-    items.transact([Update(keys.DIRECTORY, (TENANT, keys.TENANT_ITEM), there, set={"seq": TAIL_LENGTH + 1})])
+    items.transact(
+        [Update(keys.DIRECTORY, (TENANT, keys.TENANT_ITEM), there, set={"seq": TAIL_LENGTH + 1})]
+    )
     blobs = FolderBlobStore(folder / "blobs")
     compactor = Compactor(items, blobs, Galleries(items, blobs, 0, folder), clock)
     peaks, done = [0], threading.Event()

@@ -1,14 +1,16 @@
 """Cold starts of the packaged functions: from the start of the process to the first answer.
 
-    python -m regulars_lab.bench.cold_start [--json FILE] [--repeat N] [--splits N] [--faces N] [--only CASE]
+    python -m regulars_lab.bench.cold_start [--json FILE] [--repeat N] [--splits N] [--faces N]
+    [--only CASE]
 
-Packages for this machine's processor, unpacks, and starts each function as Lambda does: the runtime interface client
-in the folder of the package, boto3 beside it, a Runtime API that hands it one event. AWS is emulated by moto in a
-process of its own. The page cache is warm: what Lambda's own start and the fetching of the package add is not here.
-Each function starts once a round, in turns, and the least processor time of its process counts, which other work on the
-machine disturbs least. Other starts, with the same function, are split by the clock (bench/lambda_site). Beside them
-the least that any function takes in the same run (bench/lambda_peers): one that does nothing, and one that reads an
-item with boto3.
+Packages for this machine's processor, unpacks, and starts each function as Lambda does: the runtime
+interface client in the folder of the package, boto3 beside it, a Runtime API that hands it one
+event. AWS is emulated by moto in a process of its own. The page cache is warm: what Lambda's own
+start and the fetching of the package add is not here. Each function starts once a round, in turns,
+and the least processor time of its process counts, which other work on the machine disturbs least.
+Other starts, with the same function, are split by the clock (bench/lambda_site). Beside them the
+least that any function takes in the same run (bench/lambda_peers): one that does nothing, and one
+that reads an item with boto3.
 """
 
 from __future__ import annotations
@@ -33,7 +35,15 @@ from chalicelib.settings import Settings
 from chalicelib.storage.aws.search import make_event
 from regulars.clients import Reply
 from regulars.errors import WrongAnswer
-from regulars_lab.bench.lambda_account import CAMERA, CLOUD, GROUP, Account, account, populate, put_by_camera
+from regulars_lab.bench.lambda_account import (
+    CAMERA,
+    CLOUD,
+    GROUP,
+    Account,
+    account,
+    populate,
+    put_by_camera,
+)
 from regulars_lab.bench.lambda_package import WORK, Unpacked, unpack_package
 from regulars_lab.bench.lambda_runtime import Function, environment
 from regulars_lab.bench.measuring import parser, write
@@ -44,8 +54,14 @@ SITE = Path(__file__).resolve().parent / "lambda_site"
 PEERS = Path(__file__).resolve().parent / "lambda_peers"
 PEER = "peer: one read, boto3"
 SPLIT = ("python", "imports", "clients", "session load", "index load", "AWS calls")
-LIMITS = {"api: groups": 1.15, "search: no index": 1.2, "api: first recognition": 2.6, "ingest: first picture": 3.0}
-"""Times the peer's processor time. face-pack-3's third network takes 0.1 of it (docs/lab/speed.md)."""
+LIMITS = {
+    "api: groups": 1.15,
+    "search: no index": 1.2,
+    "api: first recognition": 2.6,
+    "ingest: first picture": 3.0,
+}
+"""Times the peer's processor time. face-pack-3's third network takes 0.1 of it
+(docs/lab/speed.md)."""
 
 Event = Callable[[], Any]
 
@@ -69,15 +85,23 @@ class Start(Struct, frozen=True):
 
 def main() -> None:
     options = parser("cold_start", __doc__)
-    options.add_argument("--repeat", type=int, default=7, help="starts of each kind (default: %(default)s)")
-    options.add_argument("--splits", type=int, default=3, help="split starts of each (default: %(default)s)")
-    options.add_argument("--faces", type=int, default=10_000, help="in the gallery (default: %(default)s)")
+    options.add_argument(
+        "--repeat", type=int, default=7, help="starts of each kind (default: %(default)s)"
+    )
+    options.add_argument(
+        "--splits", type=int, default=3, help="split starts of each (default: %(default)s)"
+    )
+    options.add_argument(
+        "--faces", type=int, default=10_000, help="in the gallery (default: %(default)s)"
+    )
     options.add_argument("--only", default="", help="cases whose name begins with this")
     arguments = options.parse_args()
     made = unpack_package()
     with account() as aws, ExitStack() as stack:
         cases = list(_cases(aws, made, arguments.faces, stack))
-        wanted = [case for case in cases if case.name == PEER or case.name.startswith(arguments.only)]
+        wanted = [
+            case for case in cases if case.name == PEER or case.name.startswith(arguments.only)
+        ]
         rows = _measure_cases(wanted, made.python, arguments.repeat, arguments.splits)
     _report(rows)
     write(rows, arguments.json)
@@ -100,11 +124,23 @@ def _cases(aws: Account, made: Unpacked, faces: int, stack: ExitStack) -> Iterat
     for name, event in _requests(credentials, picture).items():
         yield Case(f"api: {name}", functions["APIHandler"]["Handler"], api_environ, event, task)
     for name, tenant in (("search", CAMERA), ("search: no index", CLOUD)):
-        yield Case(name, functions["Search"]["Handler"], environ("Search"), partial(_search_event, tenant), task)
+        yield Case(
+            name,
+            functions["Search"]["Handler"],
+            environ("Search"),
+            partial(_search_event, tenant),
+            task,
+        )
     for name, function in functions.items():
         if name not in ("APIHandler", "Search", "Canary"):  # the canary waits for the stage's URL
             source, *_ = function["Events"].values()
-            yield Case(_snake(name), function["Handler"], environ(name), partial(_event_of, source["Type"], name), task)
+            yield Case(
+                _snake(name),
+                function["Handler"],
+                environ(name),
+                partial(_event_of, source["Type"], name),
+                task,
+            )
     ingest = {**api_environ, **environ("Ingest")}
     first = partial(_of_a_picture, settings, picture)
     yield Case("ingest: first picture", functions["Ingest"]["Handler"], ingest, first, task)
@@ -125,7 +161,9 @@ def _requests(credentials: Mapping[str, Credentials], picture: bytes) -> dict[st
 
     def v1() -> Any:
         caught = _Caught()
-        caught.request("GET", "/v1/groups", b"", {"Authorization": f"Bearer {credentials[CAMERA].api_key}"})
+        caught.request(
+            "GET", "/v1/groups", b"", {"Authorization": f"Bearer {credentials[CAMERA].api_key}"}
+        )
         return caught.event
 
     return {
@@ -153,7 +191,12 @@ class _Caught:
             "multiValueQueryStringParameters": None,
             "pathParameters": None,
             "stageVariables": None,
-            "requestContext": {"resourcePath": path, "httpMethod": method, "path": path, "identity": {}},
+            "requestContext": {
+                "resourcePath": path,
+                "httpMethod": method,
+                "path": path,
+                "identity": {},
+            },
             "body": base64.b64encode(body).decode("ascii"),
             "isBase64Encoded": True,
         }
@@ -168,7 +211,10 @@ def _search_event(tenant: str) -> Any:
 
 
 def _event_of(kind: str, function: str) -> Any:
-    """Return the event of a function that no client calls. Only the index builder's queue message has a body."""
+    """Return the event of a function that no client calls.
+
+    Only the index builder's queue message has a body.
+    """
     if kind != "SQS":
         return {
             "version": "0",
@@ -201,8 +247,11 @@ def _of_queue(bodies: Sequence[str]) -> Any:
     return {"Records": records}
 
 
-def _measure_cases(cases: Sequence[Case], python: Path, repeat: int, splits: int) -> list[dict[str, Any]]:
-    """Start each case once a round, so all have the machine in the same state; the first round warms the page cache."""
+def _measure_cases(
+    cases: Sequence[Case], python: Path, repeat: int, splits: int
+) -> list[dict[str, Any]]:
+    """Start each case once a round, so all have the machine in the same state; the first round
+    warms the page cache."""
     starts: dict[str, list[Start]] = {case.name: [] for case in cases}
     for number in range(repeat + 1):
         for case in cases:
@@ -218,7 +267,10 @@ def _measure_cases(cases: Sequence[Case], python: Path, repeat: int, splits: int
             "median_ms": statistics.median(start.elapsed_ms for start in of_case),
             "cpu_ms": least[name],
             "of_peer": least[name] / least[PEER],
-            "split_ms": {kind: min((one[kind] for one in split[name]), default=0.0) for kind in (*SPLIT, "rest")},
+            "split_ms": {
+                kind: min((one[kind] for one in split[name]), default=0.0)
+                for kind in (*SPLIT, "rest")
+            },
         }
         for name, of_case in starts.items()
     ]
@@ -238,7 +290,9 @@ def _start_case(case: Case, python: Path, split: Path | None) -> Start:
         environ["BENCH_SPLIT"] = str(split)
     with Function(python, case.handler, case.task, environ) as function:
         answer, elapsed_ms = function.call(case.event())
-    if isinstance(answer, dict) and (answer.get("statusCode", 200) != 200 or answer.get("batchItemFailures")):
+    if isinstance(answer, dict) and (
+        answer.get("statusCode", 200) != 200 or answer.get("batchItemFailures")
+    ):
         raise SystemExit(f"{case.name} answered {answer}")
     return Start(elapsed_ms, function.cpu_ms)
 
@@ -250,8 +304,14 @@ def _report(rows: Sequence[Mapping[str, Any]]) -> None:
     for row in rows:
         limit = LIMITS.get(row["name"], "")
         whole = f"{row['best_ms']:>6.0f}{row['median_ms']:>8.0f}{row['cpu_ms']:>6.0f}{row['of_peer']:>8.2f}{limit:>6}"
-        print(f"{row['name']:<24}{whole} |" + "".join(f"{row['split_ms'][kind]:>13.0f}" for kind in kinds))
-    print("best, and the split: by the clock, the least; CPU: the process's own, the least; x peer: of that")
+        print(
+            f"{row['name']:<24}{whole} |"
+            + "".join(f"{row['split_ms'][kind]:>13.0f}" for kind in kinds)
+        )
+    print(
+        "best, and the split: by the clock, the least; CPU: the process's own, the least; x peer: "
+        "of that"
+    )
 
 
 def _snake(name: str) -> str:

@@ -2,9 +2,9 @@
 
     python -m regulars_lab.bench.covered [--json FILE]
 
-Enrolled by one photo: FairFace's 540, everybody of Labelled Faces in the Wild who has several, and 24 portraits of a
-studio. The masks and sunglasses are drawn. FairFace has one picture a person, so there the same picture is searched
-for, which misses fewer than another would.
+Enrolled by one photo: FairFace's 540, everybody of Labelled Faces in the Wild who has several, and
+24 portraits of a studio. The masks and sunglasses are drawn. FairFace has one picture a person, so
+there the same picture is searched for, which misses fewer than another would.
 """
 
 from __future__ import annotations
@@ -39,7 +39,8 @@ _OUTLINE = (
     (-0.5, 1.8),
     (-0.9, 1.2),
 )
-"""A mask from the nose's bridge to below the chin: in distances from eye to eye, and from the eyes to the mouth."""
+"""A mask from the nose's bridge to below the chin: in distances from eye to eye, and from the eyes
+to the mouth."""
 
 
 def main() -> None:
@@ -47,7 +48,8 @@ def main() -> None:
     rows = figures(FacePipeline(pack()))
     for row in rows:
         print(
-            f"{row['people']}, {row['searched by']}: {row['searches']} searches, {row['no face']} without a face, "
+            f"{row['people']}, {row['searched by']}: {row['searches']} searches, {row['no face']} "
+            "without a face, "
             f"FNIR {row['fnir']:.3f}, another's name {row['false']}"
         )
     write(rows, arguments.json)
@@ -59,8 +61,13 @@ def draw_mask(image: Picture, face: DetectedFace) -> Picture:
 
 def draw_sunglasses(image: Picture, face: DetectedFace) -> Picture:
     turns = np.linspace(0, 2 * np.pi, 32, endpoint=False)
-    lenses = [[(side + 0.4 * np.cos(turn), 0.05 + 0.36 * np.sin(turn)) for turn in turns] for side in (-0.5, 0.5)]
-    return _draw_shapes(image, face, [*lenses, [(-0.9, -0.1), (0.9, -0.1), (0.9, 0), (-0.9, 0)]], BLACK)
+    lenses = [
+        [(side + 0.4 * np.cos(turn), 0.05 + 0.36 * np.sin(turn)) for turn in turns]
+        for side in (-0.5, 0.5)
+    ]
+    return _draw_shapes(
+        image, face, [*lenses, [(-0.9, -0.1), (0.9, -0.1), (0.9, 0), (-0.9, 0)]], BLACK
+    )
 
 
 WAYS: Mapping[str, Callable[[Picture, DetectedFace], Picture]] = {
@@ -79,17 +86,24 @@ def _draw_shapes(
     across, down = right - left, sum(mouth) / 2 - eyes
     picture = Image.fromarray(image)
     for shape in shapes:
-        ImageDraw.Draw(picture).polygon([tuple(eyes + x * across + y * down) for x, y in shape], fill=colour)
+        ImageDraw.Draw(picture).polygon(
+            [tuple(eyes + x * across + y * down) for x, y in shape], fill=colour
+        )
     return np.asarray(picture)
 
 
 def _pictures() -> Mapping[str, list[tuple[Path, Path]]]:
-    """Return by kind of people the photo of each that is enrolled, and the one that is searched for."""
+    """Return by kind of people the photo of each that is enrolled, and the one that is searched
+    for."""
     several = (sorted(folder.iterdir()) for folder in sorted((FACES / "people").iterdir()))
     return {
-        "FairFace, the same picture": [(file, file) for file in sorted(studio.FAIRFACE.glob("*.jpg"))],
+        "FairFace, the same picture": [
+            (file, file) for file in sorted(studio.FAIRFACE.glob("*.jpg"))
+        ],
         "LFW, another photo": [(first, second) for first, second, *_ in several],
-        "studio, smiling": [(studio.FOLDER / first, studio.FOLDER / second) for first, second in studio.PAIRS],
+        "studio, smiling": [
+            (studio.FOLDER / first, studio.FOLDER / second) for first, second in studio.PAIRS
+        ],
     }
 
 
@@ -108,7 +122,11 @@ def figures(vision: FacePipeline) -> list[dict[str, Any]]:
             return embed_face(image, face)
         changed = WAYS[way](image, face)
         found = vision.detect(changed)
-        return embed_face(changed, choose_main_face(found, image.shape[1], image.shape[0])) if found else None
+        return (
+            embed_face(changed, choose_main_face(found, image.shape[1], image.shape[0]))
+            if found
+            else None
+        )
 
     pictures, gallery, own = _pictures(), [], {}
     for enrolled, _ in itertools.chain(*pictures.values()):
@@ -118,15 +136,16 @@ def figures(vision: FacePipeline) -> list[dict[str, Any]]:
     rows, point = np.array(gallery), OperatingPoint(vision.impostor_curve)
 
     def found_by(pairs: Sequence[tuple[Path, Path]], way: str) -> Iterator[tuple[bool, bool, bool]]:
-        """Yield of each search whether a face was found, the right person, and whether another would have been."""
+        """Yield of each search whether a face was found, the right person, and whether another
+        would have been."""
         for enrolled, searched in pairs:
             row = embed_covered_face(searched, way)
             if row is None or enrolled not in own:
                 yield row is not None, False, False
                 continue
-            above = (rows @ row)[None] - vision.population.compute_demands(row[None], rows) >= point.find_threshold(
-                len(rows)
-            )
+            above = (rows @ row)[None] - vision.population.compute_demands(
+                row[None], rows
+            ) >= point.find_threshold(len(rows))
             scores = np.where(above[0], rows @ row, -1.0)
             right = bool(scores.argmax() == own[enrolled] and scores.max() > -1)
             scores[own[enrolled]] = -1.0

@@ -2,11 +2,12 @@
 
     python -m regulars_lab.bench.detection [--json FILE] [--photos FOLDER]
 
-Two tables. The first holds the pictures as they are against labels.csv, which says how many faces a person counts. The
-second knows where each face is: portraits are shrunk until the face has so many pixels (the shorter side of its box),
-and 24 of them are laid on pictures without a face, in a picture of 1920x1080 and one of 4096x4096; a portrait that
-fills the picture and more is the other end. A face is found by a box that overlaps it by half (intersection over
-union); every box that finds none is a false one.
+Two tables. The first holds the pictures as they are against labels.csv, which says how many faces a
+person counts. The second knows where each face is: portraits are shrunk until the face has so many
+pixels (the shorter side of its box), and 24 of them are laid on pictures without a face, in a
+picture of 1920x1080 and one of 4096x4096; a portrait that fills the picture and more is the other
+end. A face is found by a box that overlaps it by half (intersection over union); every box that
+finds none is a false one.
 """
 
 from __future__ import annotations
@@ -35,17 +36,28 @@ FILLING = (0.7, 1.0, 1.3)
 
 def main() -> None:
     options = parser("detection", __doc__)
-    options.add_argument("--photos", type=Path, default=PHOTOS, help="the labelled pictures (default: %(default)s)")
+    options.add_argument(
+        "--photos", type=Path, default=PHOTOS, help="the labelled pictures (default: %(default)s)"
+    )
     arguments = options.parse_args()
     vision = FacePipeline(pack())
-    figures = {**tally_labelled_pictures(vision, arguments.photos), **tally_sized_portraits(vision, arguments.photos)}
+    figures = {
+        **tally_labelled_pictures(vision, arguments.photos),
+        **tally_sized_portraits(vision, arguments.photos),
+    }
     report(figures)
-    rates = {name: {"recall": tally.recall, "precision": tally.precision} for name, tally in figures.items()}
+    rates = {
+        name: {"recall": tally.recall, "precision": tally.precision}
+        for name, tally in figures.items()
+    }
     write({name: asdict(tally) | rates[name] for name, tally in figures.items()}, arguments.json)
 
 
 def tally_labelled_pictures(vision: FacePipeline, photos: Path) -> dict[str, Tally]:
-    """Return the pictures as they are, by folder. If a label only counts faces, the surest so many are right."""
+    """Return the pictures as they are, by folder.
+
+    If a label only counts faces, the surest so many are right.
+    """
     tallies: dict[str, Tally] = {}
     with (photos / "labels.csv").open(newline="") as lines:
         rows = [row for row in csv.DictReader(lines) if not row["file"].startswith("video/")]
@@ -63,7 +75,10 @@ def tally_sized_portraits(vision: FacePipeline, photos: Path) -> dict[str, Tally
     """Portraits at known places and sizes."""
     portraits = list(portraits_of(vision, photos))
     heads = [head_of(portrait) for portrait in portraits]
-    backgrounds = [np.asarray(Image.open(path).convert("RGB")) for path in sorted((photos / "noface").glob("*.jpg"))]
+    backgrounds = [
+        np.asarray(Image.open(path).convert("RGB"))
+        for path in sorted((photos / "noface").glob("*.jpg"))
+    ]
     tallies: dict[str, Tally] = {}
     for name, size in CANVASES.items():
         empty = tallies.setdefault(f"{name}, no face", Tally())
@@ -72,7 +87,9 @@ def tally_sized_portraits(vision: FacePipeline, photos: Path) -> dict[str, Tally
         for size_px in SIZES_PX:
             tally = tallies.setdefault(f"{name}, {size_px:3} px", Tally())
             for turn in range(2):
-                picture, truth = crowd(heads[turn::2], backgrounds[turn % len(backgrounds)], size, size_px)
+                picture, truth = crowd(
+                    heads[turn::2], backgrounds[turn % len(backgrounds)], size, size_px
+                )
                 tally.add(truth, vision.detect(picture))
     for share in FILLING:
         tally = tallies.setdefault(f"portrait, face {share:.0%} of the picture", Tally())
@@ -91,7 +108,10 @@ def portraits_of(vision: FacePipeline, photos: Path) -> Iterator[Portrait]:
 def report(figures: dict[str, Tally]) -> None:
     print(f"{'pictures':36} {'faces':>6} {'found':>6} {'false':>6} {'recall':>7} {'precision':>9}")
     for name, tally in figures.items():
-        print(f"{name:36} {tally.faces:6} {tally.found:6} {tally.false:6} {tally.recall:7.3f} {tally.precision:9.3f}")
+        print(
+            f"{name:36} {tally.faces:6} {tally.found:6} {tally.false:6} {tally.recall:7.3f} "
+            f"{tally.precision:9.3f}"
+        )
     total = Counter[str]()
     for tally in figures.values():
         total.update(asdict(tally))

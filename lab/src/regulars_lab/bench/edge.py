@@ -1,10 +1,12 @@
-"""The edge uploader: opening a long spool, memory, CPU at a picture a second, throughput against the local server.
+"""The edge uploader: opening a long spool, memory, CPU at a picture a second, throughput against
+the local server.
 
     python -m regulars_lab.bench.edge [--spooled N] [--pictures N] [--seconds N] [--json FILE]
 
-The peer of the throughput is a bare loop over the same HTTP library: it offers and puts the same pictures, and neither
-spools, nor checks, nor asks whether they are there. The service is `regulars serve` on an empty folder; the uploader is
-the installed command in a process of its own, whose memory and time the kernel tells (/proc).
+The peer of the throughput is a bare loop over the same HTTP library: it offers and puts the same
+pictures, and neither spools, nor checks, nor asks whether they are there. The service is `regulars
+serve` on an empty folder; the uploader is the installed command in a process of its own, whose
+memory and time the kernel tells (/proc).
 """
 
 from __future__ import annotations
@@ -42,11 +44,19 @@ OFFERED = 50
 def main() -> None:
     options = parser("edge", __doc__)
     options.add_argument(
-        "--spooled", type=int, default=100_000, help="pictures in the long spool (default: %(default)s)"
+        "--spooled",
+        type=int,
+        default=100_000,
+        help="pictures in the long spool (default: %(default)s)",
     )
-    options.add_argument("--pictures", type=int, default=200, help="pictures of the upload (default: %(default)s)")
     options.add_argument(
-        "--seconds", type=int, default=20, help="how long processes are watched (default: %(default)s)"
+        "--pictures", type=int, default=200, help="pictures of the upload (default: %(default)s)"
+    )
+    options.add_argument(
+        "--seconds",
+        type=int,
+        default=20,
+        help="how long processes are watched (default: %(default)s)",
     )
     arguments = options.parse_args()
     with tempfile.TemporaryDirectory() as folder, running_service(Path(folder) / "data") as service:
@@ -68,7 +78,8 @@ def environment(service: Service, spool: Path) -> dict[str, str]:
 
 
 def throughput(folder: Path, service: Service, count: int) -> dict[str, Any]:
-    """Time the command over a folder against the bare loop, in turn, each time with pictures new to the service."""
+    """Time the command over a folder against the bare loop, in turn, each time with pictures new to
+    the service."""
     ours, peer = [], []
     size = 0
     for number in range(ROUNDS):
@@ -89,7 +100,12 @@ def throughput(folder: Path, service: Service, count: int) -> dict[str, Any]:
 
 
 def start_s() -> float:
-    return time_call(lambda: subprocess.run([EDGE, "--version"], check=True, stdout=subprocess.DEVNULL))[1] / 1e3
+    return (
+        time_call(
+            lambda: subprocess.run([EDGE, "--version"], check=True, stdout=subprocess.DEVNULL)
+        )[1]
+        / 1e3
+    )
 
 
 def upload(spool: Path, service: Service, where: Path) -> None:
@@ -117,7 +133,9 @@ def bare_loop(service: Service, where: Path) -> None:
             }
             for path, data in some
         ]
-        offered = pool.request("POST", f"{service.url}/v1/captures/uploads", headers=headers, json={"captures": rows})
+        offered = pool.request(
+            "POST", f"{service.url}/v1/captures/uploads", headers=headers, json={"captures": rows}
+        )
         for (_, data), one in zip(some, offered.json()["uploads"], strict=True):
             answer = pool.request("PUT", one["url"], body=data, headers=one["headers"])
             if answer.status != 200:
@@ -131,7 +149,9 @@ def write_pictures(where: Path, count: int, seed: str) -> int:
     for number in range(count):
         note = f"{seed} {number}".encode().ljust(64)
         path = where / f"{number:06d}.jpg"
-        path.write_bytes(data[:2] + b"\xff\xfe" + (len(note) + 2).to_bytes(2, "big") + note + data[2:])
+        path.write_bytes(
+            data[:2] + b"\xff\xfe" + (len(note) + 2).to_bytes(2, "big") + note + data[2:]
+        )
     return count * (len(data) + 68)
 
 
@@ -177,7 +197,11 @@ def long_spool(folder: Path, service: Service, count: int, seconds: int) -> dict
         memory = memory_mb(pid)
     began = time.perf_counter()
     status = subprocess.run(
-        [EDGE, "status", "--json"], env=environment(service, where), check=True, capture_output=True, text=True
+        [EDGE, "status", "--json"],
+        env=environment(service, where),
+        check=True,
+        capture_output=True,
+        text=True,
     )
     sent = json.loads(status.stdout)["cameras"]["bench"]["sent"]
     return {
@@ -191,7 +215,8 @@ def long_spool(folder: Path, service: Service, count: int, seconds: int) -> dict
 
 
 def fill(where: Path, count: int) -> None:
-    """Spooled pictures as the uploader leaves them, written without a sync each, which would take an hour."""
+    """Spooled pictures as the uploader leaves them, written without a sync each, which would take
+    an hour."""
     with spools.open_spool(where) as spool:
         clock_ms = spool.clock.wall_ms()
     data = noise()[:2048]
@@ -201,11 +226,23 @@ def fill(where: Path, count: int) -> None:
         content = data[:2] + str(number).encode().ljust(8) + data[10:]
         (where / "pictures" / name).write_bytes(content)
         at_ms = clock_ms - (count - number) * 1000
-        rows.append(("bench", "bench", hashlib.sha256(content).digest(), len(content), at_ms, at_ms, name, at_ms))
+        rows.append(
+            (
+                "bench",
+                "bench",
+                hashlib.sha256(content).digest(),
+                len(content),
+                at_ms,
+                at_ms,
+                name,
+                at_ms,
+            )
+        )
     db = database.open_books(where)
     db.execute("BEGIN")
     db.executemany(
-        "INSERT INTO pictures (camera, source, sha256, size, content_type, state, wall_ms, captured_at_ms, file, "
+        "INSERT INTO pictures (camera, source, sha256, size, content_type, state, wall_ms, "
+        "captured_at_ms, file, "
         "spooled_at_ms) VALUES (?, ?, ?, ?, 'image/jpeg', 0, ?, ?, ?, ?)",
         rows,
     )
@@ -222,11 +259,15 @@ def running(folder: Path, service: Service, spool: Path, drop: Path) -> Iterator
         f'[[camera]]\nname = "bench"\nsource = "folder"\nfolder = "{drop}"\n'
     )
     with (folder / "run.log").open("w") as log:
-        process = subprocess.Popen([EDGE, "run", "--config", str(config)], env=environment(service, spool), stderr=log)
+        process = subprocess.Popen(
+            [EDGE, "run", "--config", str(config)], env=environment(service, spool), stderr=log
+        )
     try:
         yield process.pid
         if process.poll() is not None:
-            raise SystemExit(f"bench.edge: the uploader ended: {(folder / 'run.log').read_text()[-2000:]}")
+            raise SystemExit(
+                f"bench.edge: the uploader ended: {(folder / 'run.log').read_text()[-2000:]}"
+            )
     finally:
         process.terminate()
         process.wait(30)
@@ -234,23 +275,32 @@ def running(folder: Path, service: Service, spool: Path, drop: Path) -> Iterator
 
 def memory_mb(pid: int) -> dict[str, float]:
     memory = memory_bytes(pid)
-    return {"resident_mb": round(memory["VmRSS"] / 2**20, 1), "peak_mb": round(memory["VmHWM"] / 2**20, 1)}
+    return {
+        "resident_mb": round(memory["VmRSS"] / 2**20, 1),
+        "peak_mb": round(memory["VmHWM"] / 2**20, 1),
+    }
 
 
 def report(figures: Mapping[str, Mapping[str, Any]]) -> None:
-    fast, slow, long = (figures[name] for name in ("throughput", "a_picture_a_second", "long_spool"))
+    fast, slow, long = (
+        figures[name] for name in ("throughput", "a_picture_a_second", "long_spool")
+    )
     print(
-        f"throughput: {fast['pictures']} pictures of {fast['bytes_each'] / 1000:.0f} KB: {fast['ours_per_s']}/s, "
+        f"throughput: {fast['pictures']} pictures of {fast['bytes_each'] / 1000:.0f} KB: "
+        f"{fast['ours_per_s']}/s, "
         f"bare loop {fast['peer_per_s']}/s, ratio {fast['ratio_to_peer']} "
         f"(of which the command's start {fast['start_of_the_command_s']} s)"
     )
     print(
-        f"a picture a second for {slow['seconds']} s: {slow['cpu_share_of_a_core'] * 100:.1f} % of a core, "
+        f"a picture a second for {slow['seconds']} s: {slow['cpu_share_of_a_core'] * 100:.1f} % of "
+        "a core, "
         f"{slow['resident_mb']} MB resident, at most {slow['peak_mb']} MB"
     )
     print(
-        f"{long['spooled']} spooled: opened in {long['opened_s']} s, the first 50 read in {long['first_50_s']} s; "
-        f"while it sends ({long['sent_meanwhile']} went out) {long['resident_mb']} MB resident, at most "
+        f"{long['spooled']} spooled: opened in {long['opened_s']} s, the first 50 read in "
+        f"{long['first_50_s']} s; "
+        f"while it sends ({long['sent_meanwhile']} went out) {long['resident_mb']} MB resident, at "
+        "most "
         f"{long['peak_mb']} MB; status in {long['status_s']} s"
     )
 

@@ -1,12 +1,13 @@
-"""Measure what recognition loses if a face is compared by some of its photos, for each rule that chooses them.
+"""Measure what recognition loses if a face is compared by some of its photos, for each rule that
+chooses them.
 
     python -m regulars_lab.bench.examples [--json FILE] [--faces FOLDER] [--out FOLDER] [--draws 20]
 
-FOLDER has `people`, a folder a person, and `strangers`, with one picture each, as of bench/book. Each
-person is enrolled with as many photos as the row says, and a thousand strangers with one. Then up to three other photos
-of each person, and the other strangers, are searched, and the service decides. Nobody there has more than ten photos:
-four of nine and four of eight stand in for eight of twenty. `wrong`: one more photo, of somebody else, is given at any
-place.
+FOLDER has `people`, a folder a person, and `strangers`, with one picture each, as of bench/book.
+Each person is enrolled with as many photos as the row says, and a thousand strangers with one. Then
+up to three other photos of each person, and the other strangers, are searched, and the service
+decides. Nobody there has more than ten photos: four of nine and four of eight stand in for eight of
+twenty. `wrong`: one more photo, of somebody else, is given at any place.
 """
 
 from __future__ import annotations
@@ -25,7 +26,12 @@ from chalicelib.domain.model import Picture
 from chalicelib.domain.pictures import Estimates
 from chalicelib.domain.rules.choice import Chooser
 from chalicelib.domain.rules.decision import DEFAULT_FPIR, PAIR_FMR, OperatingPoint
-from chalicelib.domain.rules.templates import fuse_embeddings, make_template, parse_vector, reduce_templates
+from chalicelib.domain.rules.templates import (
+    fuse_embeddings,
+    make_template,
+    parse_vector,
+    reduce_templates,
+)
 from chalicelib.storage.values import moment
 from regulars.measuring import labelled
 from regulars.measuring.looking import look_at_folder
@@ -45,21 +51,31 @@ WRONG = ((2, 8), (3, 8), (5, 8), (8, 8))
 
 def main() -> None:
     options = parser("examples", __doc__)
-    options.add_argument("--faces", type=Path, default=FACES, help="people/ and strangers/ (default: %(default)s)")
-    options.add_argument("--out", type=Path, default=Path("build/examples"), help="keeps templates: private")
+    options.add_argument(
+        "--faces", type=Path, default=FACES, help="people/ and strangers/ (default: %(default)s)"
+    )
+    options.add_argument(
+        "--out", type=Path, default=Path("build/examples"), help="keeps templates: private"
+    )
     options.add_argument("--draws", type=int, default=20)
     arguments = options.parse_args()
     own = pack()
-    rule = Rule(OperatingPoint(own.manifest.impostor_curve, DEFAULT_FPIR), own.manifest.parse_population())
+    rule = Rule(
+        OperatingPoint(own.manifest.impostor_curve, DEFAULT_FPIR), own.manifest.parse_population()
+    )
     model = own.manifest.embedding.model
-    people, strangers = (_pictures(arguments.faces / name, own, arguments.out) for name in ("people", "strangers"))
+    people, strangers = (
+        _pictures(arguments.faces / name, own, arguments.out) for name in ("people", "strangers")
+    )
     measured = []
     for is_wrong, cases in ((False, CASES), (True, WRONG)):
         for given, most in cases:
             for name, choose in _rules(Chooser(model, rule.point.curve, rule.population)).items():
                 draws = Draws(people, [one for (one, *_) in strangers], rule, given, is_wrong)
                 row = {"given": given, "compared": most, "wrong": is_wrong, "rule": name}
-                measured.append(row | draws.figures(lambda one, by=choose, n=most: by(one, n), arguments.draws))
+                measured.append(
+                    row | draws.figures(lambda one, by=choose, n=most: by(one, n), arguments.draws)
+                )
                 print(" ".join(f"{key} {value}" for key, value in measured[-1].items()), flush=True)
     write(measured, arguments.json)
 
@@ -94,7 +110,8 @@ def _rules(chooser: Chooser) -> dict[str, Choose]:
         return [_mean([one for one in chooser.choose_pictures(new, most) if not one.spare])]
 
     def looks(pictures: Sequence[Picture], most: int) -> Sequence[Rows]:
-        """Lay each photo to the face that it is most like and that has room, or to another one, as it was before."""
+        """Lay each photo to the face that it is most like and that has room, or to another one, as
+        it was before."""
         found: list[list[Picture]] = []
         for one in pictures:
             row, likes = _rows([one])[0], []
@@ -119,7 +136,13 @@ def _rules(chooser: Chooser) -> dict[str, Choose]:
         scores = _rows(pictures) @ _rows(pictures).T
         own = [int(scores.sum(axis=1).argmax())]
         while len(own) < min(most, len(pictures)):
-            own.append(int(np.where(np.isin(np.arange(len(pictures)), own), np.inf, scores[own].max(axis=0)).argmin()))
+            own.append(
+                int(
+                    np.where(
+                        np.isin(np.arange(len(pictures)), own), np.inf, scores[own].max(axis=0)
+                    ).argmin()
+                )
+            )
         return [_mean([pictures[number] for number in own])]
 
     def quality(pictures: Sequence[Picture], most: int) -> Sequence[Rows]:
@@ -145,13 +168,21 @@ class Draws(Struct, frozen=True):
     given: int
     is_wrong: bool
 
-    def figures(self, choose: Callable[[Sequence[Picture]], Sequence[Rows]], draws: int) -> dict[str, Any]:
+    def figures(
+        self, choose: Callable[[Sequence[Picture]], Sequence[Rows]], draws: int
+    ) -> dict[str, Any]:
         missed, searches, false, others = (
             sum(each) for each in zip(*(self._one(choose, n) for n in range(draws)), strict=True)
         )
-        return {"fnir": round(missed / searches, 4), "searches": searches, "fpir": round(false / others, 4)}
+        return {
+            "fnir": round(missed / searches, 4),
+            "searches": searches,
+            "fpir": round(false / others, 4),
+        }
 
-    def _one(self, choose: Callable[[Sequence[Picture]], Sequence[Rows]], seed: int) -> tuple[int, int, int, int]:
+    def _one(
+        self, choose: Callable[[Sequence[Picture]], Sequence[Rows]], seed: int
+    ) -> tuple[int, int, int, int]:
         random = np.random.default_rng(seed)
         known, unknown = self.strangers[:ENROLLED_STRANGERS], self.strangers[ENROLLED_STRANGERS:]
         gallery, owners = list(_rows(known)), [-1] * len(known)
@@ -164,13 +195,18 @@ class Draws(Struct, frozen=True):
                 whose += [person] * len(own[self.given :][:PROBES_A_PERSON])
                 own = own[: self.given]
                 if self.is_wrong:
-                    own.insert(int(random.integers(1, len(own) + 1)), unknown[int(random.integers(len(unknown)))])
+                    own.insert(
+                        int(random.integers(1, len(own) + 1)),
+                        unknown[int(random.integers(len(unknown)))],
+                    )
                 rows = choose(own)
             else:
                 rows = [_mean(own)]
             gallery += rows
             owners += [person] * len(rows)
-        mated, non_mated = (search(np.stack(gallery), _rows(some), self.rule) for some in (probes, unknown))
+        mated, non_mated = (
+            search(np.stack(gallery), _rows(some), self.rule) for some in (probes, unknown)
+        )
         right = mated.matches & (np.array(owners)[mated.best] == np.array(whose))
         return int((~right).sum()), len(probes), int(non_mated.matches.sum()), len(unknown)
 

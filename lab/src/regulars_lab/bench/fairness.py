@@ -2,14 +2,15 @@
 
     python -m regulars_lab.bench.fairness [--backlog 100000] [--seconds 1200] [--json FILE]
 
-The small shop sends a capture every ten seconds, which the project's own rooms resolve on its own stores. The other
-tenant's captures only pass through Ingest: they were erased since, and take the time of any. No clock is read: a
-capture takes CAPTURE_S, one that is sent again SEND_S. Without `fair`, no message has a group, and nobody knows when it
-was sent.
+The small shop sends a capture every ten seconds, which the project's own rooms resolve on its own
+stores. The other tenant's captures only pass through Ingest: they were erased since, and take the
+time of any. No clock is read: a capture takes CAPTURE_S, one that is sent again SEND_S. Without
+`fair`, no message has a group, and nobody knows when it was sent.
 
-SQS is played by Fair, as AWS's page "How Amazon SQS fair queues work" describes it: a message without a group is a
-tenant of its own. A group with over a tenth of the messages in work and at least 30 of them, or with over a tenth of
-the time of the last minutes, is noisy until it has none left. Others' messages come first, oldest first.
+SQS is played by Fair, as AWS's page "How Amazon SQS fair queues work" describes it: a message
+without a group is a tenant of its own. A group with over a tenth of the messages in work and at
+least 30 of them, or with over a tenth of the time of the last minutes, is noisy until it has none
+left. Others' messages come first, oldest first.
 """
 
 from __future__ import annotations
@@ -48,7 +49,8 @@ RUN_S = 0.02
 """Assumed: what a run takes besides its messages."""
 
 RUNS = {"aws": (10, 5), "box": (2, 1)}
-"""Runs at once, and messages of a run (IngestConcurrency and app.py; cores and regulars/serve/events.py)."""
+"""Runs at once, and messages of a run (IngestConcurrency and app.py; cores and
+regulars/serve/events.py)."""
 
 EVERY_S, IDLE_S = 10, 0.5
 RECENT_S = 300
@@ -56,7 +58,10 @@ SMALL, LARGE = "small", "large"
 
 
 class Case(Struct, frozen=True):
-    """`backlog`: the large tenant's captures at first. `a_second`: as many more each second. `where`: of RUNS."""
+    """`backlog`: the large tenant's captures at first.
+
+    `a_second`: as many more each second. `where`: of RUNS.
+    """
 
     where: str
     backlog: int
@@ -73,7 +78,8 @@ class Fair:
         self._groups: dict[str, deque[tuple[datetime, str]]] = {"": deque()}
         self._noisy: set[str] = set()
         self._in_work: dict[str, tuple[str, datetime]] = {}
-        self._spent, self._of = deque[tuple[datetime, str, float]](), dict.fromkeys(("", LARGE, SMALL), 0.0)
+        self._spent = deque[tuple[datetime, str, float]]()
+        self._of = dict.fromkeys(("", LARGE, SMALL), 0.0)
         self._received = self.sends = 0
         self.sent_at: dict[str, datetime] = {}
         """By receipt."""
@@ -85,7 +91,9 @@ class Fair:
     def receive(self, limit: int, _visibility_s: int) -> list[Message]:
         self._listen()
         found: list[Message] = []
-        while len(found) < limit and (waiting := [name for name, queue in self._groups.items() if queue]):
+        while len(found) < limit and (
+            waiting := [name for name, queue in self._groups.items() if queue]
+        ):
             group = min(waiting, key=lambda name: (name in self._noisy, self._groups[name][0][0]))
             sent_at, body = self._groups[group].popleft()
             self._received += 1
@@ -126,7 +134,9 @@ class Stage:
         storage = open_storage(settings, self.clock)
         self.queue = storage.captures_queue if case.where == "box" else Fair(self.clock)
         self.storage = replace(storage, captures_queue=self.queue)
-        self.services = bootstrap.build(settings, clock=self.clock, vision=FakeVision, storage=self.storage)
+        self.services = bootstrap.build(
+            settings, clock=self.clock, vision=FakeVision, storage=self.storage
+        )
         self.services.tenants.add(SMALL, Profile.CLOUD, TenantSettings(time_zone="UTC"))
         self.tenant = self.services.tenants.get_by_name(SMALL)
         self.services.cameras.add(self.tenant, "door", "door")
@@ -136,7 +146,9 @@ class Stage:
 
     def play(self) -> None:
         at_once, limit = RUNS[self.case.where]
-        runs: list[tuple[float, int, list[Message]]] = [(0.0, number, []) for number in range(at_once)]
+        runs: list[tuple[float, int, list[Message]]] = [
+            (0.0, number, []) for number in range(at_once)
+        ]
         while runs[0][0] < self.case.seconds:
             at_s, number, done = heapq.heappop(runs)
             self.clock.advance(self.began + timedelta(seconds=at_s) - self.clock.now())
@@ -153,11 +165,14 @@ class Stage:
         """Resolve it, or send it again; return how long that takes."""
         sent_at, before = None, 0
         if isinstance(self.queue, Fair):
-            sent_at, before = self.queue.sent_at[message.receipt] if self.case.fair else None, self.queue.sends
+            sent_at = self.queue.sent_at[message.receipt] if self.case.fair else None
+            before = self.queue.sends
         self.services.sightings.ingest.take_message(message.body, 1, sent_at)
         if isinstance(self.queue, Fair) and self.queue.sends > before:
             return SEND_S
-        tenant, _, id_ = keys.capture_of_picture(json.loads(message.body)["Records"][0]["s3"]["object"]["key"])
+        tenant, _, id_ = keys.capture_of_picture(
+            json.loads(message.body)["Records"][0]["s3"]["object"]["key"]
+        )
         self.resolved[tenant] += 1
         if tenant == SMALL:
             begins_at = self.clock.now() + timedelta(seconds=begins_s + CAPTURE_S)
@@ -171,7 +186,9 @@ class Stage:
         for number in range(self.put[SMALL], int(at_s / EVERY_S)):
             data = picture(Person(number))
             taken_at = self.began + timedelta(seconds=(number + 1) * EVERY_S)
-            offer = Offer("door", hashlib.sha256(data).hexdigest(), len(data), "image/jpeg", taken_at)
+            offer = Offer(
+                "door", hashlib.sha256(data).hexdigest(), len(data), "image/jpeg", taken_at
+            )
             [upload] = self.services.captures.offer_uploads(self.tenant, [offer])
             self.storage.uploads.put_if_absent(
                 keys.capture_picture(SMALL, "door", upload.capture.id), data, "image/jpeg"
@@ -181,13 +198,17 @@ class Stage:
 
     def _tell(self, tenant: str, id_: str) -> None:
         """Put in what S3 sends, or one box."""
-        event = {"eventName": "ObjectCreated:Put", "s3": {"object": {"key": keys.capture_picture(tenant, "door", id_)}}}
+        event = {
+            "eventName": "ObjectCreated:Put",
+            "s3": {"object": {"key": keys.capture_picture(tenant, "door", id_)}},
+        }
         group = tenant if self.case.fair and self.case.where == "box" else ""
         self.queue.send(json.dumps({"Records": [event]}), group=group)
 
 
 def play_case(folder: Path, case: Case) -> dict[str, float]:
-    """Return how long the small shop's captures waited in seconds, and how many of either tenant are resolved."""
+    """Return how long the small shop's captures waited in seconds, and how many of either tenant
+    are resolved."""
     stage = Stage(folder, case)
     with closing(stage.services):
         stage.play()
@@ -204,7 +225,9 @@ def play_case(folder: Path, case: Case) -> dict[str, float]:
 def main() -> None:
     options = parser("fairness", __doc__)
     options.add_argument("--backlog", type=int, default=100_000, help="(default: %(default)s)")
-    options.add_argument("--seconds", type=int, default=1200, help="that are played (default: %(default)s)")
+    options.add_argument(
+        "--seconds", type=int, default=1200, help="that are played (default: %(default)s)"
+    )
     asked = options.parse_args()
     at_once, over_time = (asked.backlog, 0), (0, asked.backlog // asked.seconds)
     figures = []

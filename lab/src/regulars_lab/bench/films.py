@@ -1,10 +1,12 @@
-"""The edge uploader on films of people: whom the service recognises of those who came, and what a visit costs.
+"""The edge uploader on films of people: whom the service recognises of those who came, and what a
+visit costs.
 
     python -m regulars_lab.bench.films [NAME ...] [--write docs/lab/edge.md] [--json FILE]
 
-Eight people whose portraits are at hand come nearer to a drawn camera: cut out, with a body, noise, blur, and the bit
-rate of cameras. Five of them are enrolled by another photo, and passers-by (FairFace) who never come. Each film goes by
-`regulars-edge run`, in a process of its own, to a `regulars serve` that is new, with each way to choose.
+Eight people whose portraits are at hand come nearer to a drawn camera: cut out, with a body, noise,
+blur, and the bit rate of cameras. Five of them are enrolled by another photo, and passers-by
+(FairFace) who never come. Each film goes by `regulars-edge run`, in a process of its own, to a
+`regulars serve` that is new, with each way to choose.
 """
 
 from __future__ import annotations
@@ -65,7 +67,10 @@ HEAD = (
 
 
 class Scene(Struct, frozen=True):
-    """`far_px`, `near_px`: between a person's eyes, when they come and when they go. `light`: share of daylight."""
+    """`far_px`, `near_px`: between a person's eyes, when they come and when they go.
+
+    `light`: share of daylight.
+    """
 
     size_px: tuple[int, int] = (800, 448)
     rate: int = 6
@@ -84,9 +89,20 @@ SCENES = {
     "good": Scene((1280, 720), kbit_s=2000, far_px=10, near_px=46, noise=3, light=1, blur_px=0),
     "typical": Scene(),
     "dark": Scene(kbit_s=350, noise=6, light=0.22),
-    "crowd": Scene(kbit_s=600, far_px=10, near_px=26, noise=4, light=0.9, blur_px=0.4, together=4, seconds=7),
+    "crowd": Scene(
+        kbit_s=600, far_px=10, near_px=26, noise=4, light=0.9, blur_px=0.4, together=4, seconds=7
+    ),
     "4K, far": Scene(
-        (3840, 2160), kbit_s=6000, far_px=18, near_px=18, noise=2, light=1, blur_px=0, together=6, people=6, rate=5
+        (3840, 2160),
+        kbit_s=6000,
+        far_px=18,
+        near_px=18,
+        noise=2,
+        light=1,
+        blur_px=0,
+        together=6,
+        people=6,
+        rate=5,
     ),
     "counter": Scene(far_px=22, near_px=24, people=5, seconds=60),
 }
@@ -101,7 +117,8 @@ class Visit(Struct, frozen=True):
 
 
 class Person(Struct, frozen=True):
-    """A portrait, what of it is the person, and where: the middle of the eyes, and how far apart they are."""
+    """A portrait, what of it is the person, and where: the middle of the eyes, and how far apart
+    they are."""
 
     picture: Image.Image
     alpha: Image.Image
@@ -111,9 +128,15 @@ class Person(Struct, frozen=True):
 
 def main() -> None:
     options = parser("films", __doc__)
-    options.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(SCENES)} (default: all)")
-    options.add_argument("--way", action="append", choices=WAYS, help="how to choose (default: each)")
-    options.add_argument("--write", type=Path, help="put the table into this page, between its two marks")
+    options.add_argument(
+        "names", nargs="*", metavar="NAME", help=f"of {', '.join(SCENES)} (default: all)"
+    )
+    options.add_argument(
+        "--way", action="append", choices=WAYS, help="how to choose (default: each)"
+    )
+    options.add_argument(
+        "--write", type=Path, help="put the table into this page, between its two marks"
+    )
     arguments = options.parse_args()
     rows = []
     with tempfile.TemporaryDirectory() as folder:
@@ -121,7 +144,9 @@ def main() -> None:
             film = Path(folder) / "film.mp4"
             visits, began = draw_film(SCENES[name], film)
             for way in arguments.way or WAYS:
-                rows.append({"film": name, "send": way, **play_film(film, began, visits, WAYS[way])})
+                rows.append(
+                    {"film": name, "send": way, **play_film(film, began, visits, WAYS[way])}
+                )
                 print(rows[-1], flush=True)
     table = "\n".join(lines(rows)) + "\n"
     print(table)
@@ -133,14 +158,17 @@ def main() -> None:
 
 @cache
 def photos() -> Mapping[str, tuple[Path, Path]]:
-    """Return of each person who comes the photo that is enrolled, and the one that the film is drawn with."""
+    """Return of each person who comes the photo that is enrolled, and the one that the film is
+    drawn with."""
     people = studio.FOLDER / "people"
     found = {
         file.name[7:10]: (file, people / file.name.replace("neutral", "smiling"))
         for file in people.glob("london_*_neutral.jpg")
     }
     if len(found) < PEOPLE:
-        raise SystemExit(f"bench.films: {people} has two photos of {len(found)} people, and {PEOPLE} are needed")
+        raise SystemExit(
+            f"bench.films: {people} has two photos of {len(found)} people, and {PEOPLE} are needed"
+        )
     return dict(islice(sorted(found.items()), PEOPLE))
 
 
@@ -184,7 +212,8 @@ def draw_film(scene: Scene, file: Path) -> tuple[list[Visit], datetime]:
 
 
 def walk(scene: Scene, people: Sequence[Person], seed: int) -> Iterator[NDArray[np.uint8]]:
-    """Let people come nearer at constant speed, the hindmost drawn first; then nobody is there for a while."""
+    """Let people come nearer at constant speed, the hindmost drawn first; then nobody is there for
+    a while."""
     chance = np.random.default_rng(seed)
     room = room_of(scene)
     grain = chance.normal(0, scene.noise, (3, *reversed(scene.size_px), 1)).astype(np.float32)
@@ -206,10 +235,19 @@ def walk(scene: Scene, people: Sequence[Person], seed: int) -> Iterator[NDArray[
                 x = width * begins[place] + 0.5 * eyes_px * sway
                 if 1 < len(people) < PEOPLE and scene.far_px < scene.near_px:
                     x += 0.22 * width * math.sin(2 * math.pi * 0.15 * at_s + phases[place])
-                y = max(height * 0.42 - 1.1 * (scene.near_px - eyes_px) + 0.12 * eyes_px * sway, 2.6 * eyes_px)
+                y = max(
+                    height * 0.42 - 1.1 * (scene.near_px - eyes_px) + 0.12 * eyes_px * sway,
+                    2.6 * eyes_px,
+                )
                 paste(picture, people[place], eyes_px, (x, y), 6 * sway, shirts[place])
-        picture = picture.filter(ImageFilter.GaussianBlur(scene.blur_px)) if scene.blur_px else picture
-        pixels = np.asarray(picture, np.float32) * scene.light + grain[number % 3] + chance.integers(-2, 3)
+        picture = (
+            picture.filter(ImageFilter.GaussianBlur(scene.blur_px)) if scene.blur_px else picture
+        )
+        pixels = (
+            np.asarray(picture, np.float32) * scene.light
+            + grain[number % 3]
+            + chance.integers(-2, 3)
+        )
         yield np.clip(pixels, 0, 255).astype(np.uint8)
 
 
@@ -220,8 +258,16 @@ def room_of(scene: Scene) -> Image.Image:
     draw.rectangle((0, round(0.62 * height), width, height), fill=(112, 100, 90))
     chance = np.random.default_rng(1)
     for _ in range(26):
-        x, y, wide, high = chance.uniform((0, 0, 0.02, 0.05), (1, 0.6, 0.2, 0.4)) * (width, height, width, height)
-        draw.rectangle((x, y, x + wide, y + high), fill=tuple(int(level) for level in chance.integers(40, 220, 3)))
+        x, y, wide, high = chance.uniform((0, 0, 0.02, 0.05), (1, 0.6, 0.2, 0.4)) * (
+            width,
+            height,
+            width,
+            height,
+        )
+        draw.rectangle(
+            (x, y, x + wide, y + high),
+            fill=tuple(int(level) for level in chance.integers(40, 220, 3)),
+        )
     return room.filter(ImageFilter.GaussianBlur(1.2))
 
 
@@ -242,7 +288,9 @@ def paste(
     side = max(1, round(person.picture.width * scale))
     centre = person.eyes_xy[0] * scale, person.eyes_xy[1] * scale
     figure, alpha = (
-        one.resize((side, side), Image.Resampling.LANCZOS).rotate(roll, Image.Resampling.BICUBIC, center=centre)
+        one.resize((side, side), Image.Resampling.LANCZOS).rotate(
+            roll, Image.Resampling.BICUBIC, center=centre
+        )
         for one in (person.picture, person.alpha)
     )
     picture.paste(figure, (round(x - centre[0]), round(y - centre[1])), alpha)
@@ -260,7 +308,12 @@ def play_film(film: Path, began: datetime, visits: Sequence[Visit], way: str) ->
         )
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
         command = [EDGE, "run", "--config", str(config)]
-        subprocess.run(command, env=environment(service, Path(folder) / "spool"), check=True, capture_output=True)
+        subprocess.run(
+            command,
+            env=environment(service, Path(folder) / "spool"),
+            check=True,
+            capture_output=True,
+        )
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         captures = wait_for_captures(service)
     people = sum(len(visit.people) for visit in visits)
@@ -275,13 +328,16 @@ def play_film(film: Path, began: datetime, visits: Sequence[Visit], way: str) ->
 
 
 def count_later(captures: Iterable[Mapping[str, Any]]) -> int:
-    """Count the captures whose track has sent one before; all of a camera that follows nobody have no track."""
+    """Count the captures whose track has sent one before; all of a camera that follows nobody have
+    no track."""
     tracks = [capture["track"] for capture in captures if capture["track"]]
     return len(tracks) - len(set(tracks))
 
 
 def count_skipped(captures: Iterable[Mapping[str, Any]]) -> int:
-    return sum(one["resolution"] == "skipped" for capture in captures for one in capture["sightings"])
+    return sum(
+        one["resolution"] == "skipped" for capture in captures for one in capture["sightings"]
+    )
 
 
 def sightings(captures: Iterable[Mapping[str, Any]], began: datetime) -> list[tuple[float, str]]:
@@ -294,8 +350,11 @@ def sightings(captures: Iterable[Mapping[str, Any]], began: datetime) -> list[tu
     ]
 
 
-def figures(visits: Sequence[Visit], known: set[str], seen: Sequence[tuple[float, str]]) -> dict[str, str | int]:
-    """Count who was named rightly, which strangers were kept, which were kept twice, and which names are false."""
+def figures(
+    visits: Sequence[Visit], known: set[str], seen: Sequence[tuple[float, str]]
+) -> dict[str, str | int]:
+    """Count who was named rightly, which strangers were kept, which were kept twice, and which
+    names are false."""
     right = enrolled = kept = strangers = many = false = 0
     for visit in visits:
         faces = {face for at_s, face in seen if visit.from_s - 0.5 <= at_s < visit.to_s + AFTER_S}
@@ -304,7 +363,12 @@ def figures(visits: Sequence[Visit], known: set[str], seen: Sequence[tuple[float
         right, enrolled = right + len(names & here), enrolled + len(here)
         kept, strangers = kept + min(len(faces - names), len(others)), strangers + len(others)
         many, false = many + max(0, len(faces - names) - len(others)), false + len(names - here)
-    return {"right": f"{right} of {enrolled}", "strangers": f"{kept} of {strangers}", "many": many, "false": false}
+    return {
+        "right": f"{right} of {enrolled}",
+        "strangers": f"{kept} of {strangers}",
+        "many": many,
+        "false": false,
+    }
 
 
 def enrol(service: Service, known: Iterable[str]) -> None:
@@ -341,8 +405,23 @@ def lines(rows: Iterable[Mapping[str, Any]]) -> Iterator[str]:
     for row in rows:
         shown = row["film"] if row["film"] != film else ""
         film = row["film"]
-        keys = ("send", "captures", "later", "kilobytes", "cpu_s", "right", "strangers", "many", "false")
-        yield " ".join(f"| {cell}" if cell != "" else "|" for cell in (shown, *(row[key] for key in keys))) + " |"
+        keys = (
+            "send",
+            "captures",
+            "later",
+            "kilobytes",
+            "cpu_s",
+            "right",
+            "strangers",
+            "many",
+            "false",
+        )
+        yield (
+            " ".join(
+                f"| {cell}" if cell != "" else "|" for cell in (shown, *(row[key] for key in keys))
+            )
+            + " |"
+        )
 
 
 if __name__ == "__main__":

@@ -2,11 +2,12 @@
 
     python -m regulars_lab.bench.given_up [--seconds N] [--per-second N] [--json FILE]
 
-The other has no key. It opens connections, sends each a request by a made-up key, and resets it a random moment later.
-It opens as many as it can, or so many a second: a million in an hour are 278.
-It has one processor of its own if there are two, and the service and its tenant have the others. The tenant calls ten
-times a second, on one connection and on a new one in turn: alone, beside the other at another address, and at its own.
-A call is lost if its connection is refused or closed without an answer.
+The other has no key. It opens connections, sends each a request by a made-up key, and resets it a
+random moment later. It opens as many as it can, or so many a second: a million in an hour are 278.
+It has one processor of its own if there are two, and the service and its tenant have the others.
+The tenant calls ten times a second, on one connection and on a new one in turn: alone, beside the
+other at another address, and at its own. A call is lost if its connection is refused or closed
+without an answer.
 """
 
 from __future__ import annotations
@@ -50,29 +51,49 @@ class Calls(Struct):
     def share(self, share: float) -> float:
         """Return the time within which so many were answered."""
         times_ms = sorted(self.times_ms)
-        return times_ms[min(len(times_ms) - 1, int(share * len(times_ms)))] if times_ms else float("inf")
+        return (
+            times_ms[min(len(times_ms) - 1, int(share * len(times_ms)))]
+            if times_ms
+            else float("inf")
+        )
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Return 0 if no call was lost."""
     options = parser("given_up", __doc__)
-    options.add_argument("--seconds", type=float, default=60, help="of each part (default: %(default)s)")
     options.add_argument(
-        "--per-second", type=float, default=math.inf, help="requests given up (default: as many as can be)"
+        "--seconds", type=float, default=60, help="of each part (default: %(default)s)"
+    )
+    options.add_argument(
+        "--per-second",
+        type=float,
+        default=math.inf,
+        help="requests given up (default: as many as can be)",
     )
     arguments = options.parse_args(argv)
     before = os.sched_getaffinity(0)
     own, *others = sorted(before)
     os.sched_setaffinity(0, others or [own])
-    with tempfile.TemporaryDirectory() as folder, service.run_service(Path(folder), log_level="error") as running:
-        key, port = credentials.read_credentials(running.data)["shop"].api_key, urlsplit(running.url).port or 0
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        service.run_service(Path(folder), log_level="error") as running,
+    ):
+        key = credentials.read_credentials(running.data)["shop"].api_key
+        port = urlsplit(running.url).port or 0
         parts = [
             measure_calls("nobody", arguments.seconds, port, key),
-            measure_calls("another address", arguments.seconds, port, key, OTHER, own, arguments.per_second),
-            measure_calls("its own address", arguments.seconds, port, key, TENANT, own, arguments.per_second),
+            measure_calls(
+                "another address", arguments.seconds, port, key, OTHER, own, arguments.per_second
+            ),
+            measure_calls(
+                "its own address", arguments.seconds, port, key, TENANT, own, arguments.per_second
+            ),
         ]
     os.sched_setaffinity(0, before)
-    print(f"{'beside':16s} {'given up':>9s} {'answered':>9s} {'lost':>5s} {'p50 ms':>8s} {'p99 ms':>8s}")
+    print(
+        f"{'beside':16s} {'given up':>9s} {'answered':>9s} {'lost':>5s} {'p50 ms':>8s} "
+        f"{'p99 ms':>8s}"
+    )
     for one in parts:
         print(
             f"{one.beside:16s} {one.given_up:9d} {len(one.times_ms):9d} {one.lost:5d} "
@@ -93,7 +114,9 @@ def measure_calls(
 ) -> Calls:
     """Call for so many seconds, beside requests from the address that are given up."""
     calls, given_up = Calls(beside), multiprocessing.Value("q", 0)
-    other = multiprocessing.Process(target=gives_up, args=(port, address, processor, per_second, given_up), daemon=True)
+    other = multiprocessing.Process(
+        target=gives_up, args=(port, address, processor, per_second, given_up), daemon=True
+    )
     if address:
         other.start()
     kept = http.client.HTTPConnection(TENANT, port, timeout=TIMEOUT_S)
@@ -138,8 +161,11 @@ def on_a_new_one(port: int, key: str) -> bool:
         connection.close()
 
 
-def gives_up(port: int, address: str, processor: int, per_second: float, count: Synchronized[int]) -> None:
-    """Open connections from the address for ever, so many a second, and reset each at a random moment."""
+def gives_up(
+    port: int, address: str, processor: int, per_second: float, count: Synchronized[int]
+) -> None:
+    """Open connections from the address for ever, so many a second, and reset each at a random
+    moment."""
     os.sched_setaffinity(0, [processor])
     began, opened = time.monotonic(), 0
     waiting: list[tuple[float, socket.socket]] = []
@@ -153,8 +179,8 @@ def gives_up(port: int, address: str, processor: int, per_second: float, count: 
                 client.bind((address, 0))
                 client.connect((TENANT, port))
                 client.sendall(
-                    b"GET /v1/session HTTP/1.1\r\nHost: box\r\nAuthorization: Bearer rk_%032x\r\n\r\n"
-                    % random.getrandbits(128)
+                    b"GET /v1/session HTTP/1.1\r\nHost: box\r\nAuthorization: Bearer rk_%032x\r\n"
+                    b"\r\n" % random.getrandbits(128)
                 )
             waiting.append((time.monotonic() + random.random() * LONGEST_S, client))
         if not math.isinf(per_second):

@@ -1,10 +1,12 @@
-"""Captures a second through ingest, split into vision, search and storage, with a small gallery and a large one.
+"""Captures a second through ingest, split into vision, search and storage, with a small gallery and
+a large one.
 
     python -m regulars_lab.bench.ingest [--json FILE] [--galleries 1000,29000]
 
-The week of `make week` is ingested by as many threads as there are cores, on the embedded storage, beside synthetic
-faces. The peer is the bare pipeline (decode, detect, embed, describe) over the same pictures with as many threads: the
-ratio says what the visitor book adds to the models. Units are what DynamoDB would charge (lab/src/regulars_lab/rigs).
+The week of `make week` is ingested by as many threads as there are cores, on the embedded storage,
+beside synthetic faces. The peer is the bare pipeline (decode, detect, embed, describe) over the
+same pictures with as many threads: the ratio says what the visitor book adds to the models. Units
+are what DynamoDB would charge (lab/src/regulars_lab/rigs).
 """
 
 from __future__ import annotations
@@ -47,7 +49,9 @@ WARM_UP = 6
 
 def main() -> None:
     options = parser("ingest", __doc__)
-    options.add_argument("--galleries", default="1000,29000", help="synthetic faces enrolled (default: %(default)s)")
+    options.add_argument(
+        "--galleries", default="1000,29000", help="synthetic faces enrolled (default: %(default)s)"
+    )
     arguments = options.parse_args()
     vision = FacePipeline(pack())
     with tempfile.TemporaryDirectory() as folder:
@@ -88,13 +92,17 @@ def measure_ingest(vision: Vision, shots: Sequence[Shot], gallery_size: int) -> 
         services, tenant = prepare_services(settings, storage, vision, gallery_size)
         captures = offer_captures(services, storage, tenant, shots)
         items = TimedItems(storage.items)
-        timed = bootstrap.build(settings, vision=lambda: vision, storage=replace(storage, items=items))
+        timed = bootstrap.build(
+            settings, vision=lambda: vision, storage=replace(storage, items=items)
+        )
         with closing(timed):
             warm(timed, tenant, vision, shots)
             items.spent.clear()
             bare_s = bare(vision, shots)
             stages, elapsed_s = ingest_captures(timed, tenant, captures)
-            faces = sum(len(timed.captures.get(tenant, one.camera_id, one.id).sightings) for one in captures)
+            faces = sum(
+                len(timed.captures.get(tenant, one.camera_id, one.id).sightings) for one in captures
+            )
     units = {"reads": sum(items.spent.values()), "writes": sum(items.written.values())}
     shares = {
         "vision": sum(stages[name] for name in VISION),
@@ -113,7 +121,9 @@ def measure_ingest(vision: Vision, shots: Sequence[Shot], gallery_size: int) -> 
     }
 
 
-def prepare_services(settings: Settings, storage: Storage, vision: Vision, size: int) -> tuple[Services, Tenant]:
+def prepare_services(
+    settings: Settings, storage: Storage, vision: Vision, size: int
+) -> tuple[Services, Tenant]:
     services = bootstrap.build(settings, vision=lambda: vision, storage=storage)
     services.tenants.add("bench", Profile.CLOUD)
     tenant = services.tenants.get_by_name("bench")
@@ -124,9 +134,12 @@ def prepare_services(settings: Settings, storage: Storage, vision: Vision, size:
     return services, tenant
 
 
-def offer_captures(services: Services, storage: Storage, tenant: Tenant, shots: Sequence[Shot]) -> list[Capture]:
+def offer_captures(
+    services: Services, storage: Storage, tenant: Tenant, shots: Sequence[Shot]
+) -> list[Capture]:
     offers = [
-        Offer(shot.camera, hashlib.sha256(data).hexdigest(), len(data), "image/jpeg", shot.at) for shot, data in shots
+        Offer(shot.camera, hashlib.sha256(data).hexdigest(), len(data), "image/jpeg", shot.at)
+        for shot, data in shots
     ]
     uploads = [
         upload
@@ -161,14 +174,18 @@ def examine_picture(vision: Vision, picture: bytes) -> None:
     vision.examine(image, faces)
 
 
-def ingest_captures(services: Services, tenant: Tenant, captures: Sequence[Capture]) -> tuple[dict[str, float], float]:
+def ingest_captures(
+    services: Services, tenant: Tenant, captures: Sequence[Capture]
+) -> tuple[dict[str, float], float]:
     """Milliseconds by stage, of all threads together, and seconds in all."""
     found: list[dict[str, float]] = []
 
     def one(capture: Capture) -> None:
         with collect_stages() as stages:
             _, total_ms = time_call(
-                lambda: services.sightings.ingest.resolve_capture(tenant.name, capture.camera_id, capture.id)
+                lambda: services.sightings.ingest.resolve_capture(
+                    tenant.name, capture.camera_id, capture.id
+                )
             )
         found.append({**stages, "total": total_ms})
 
@@ -185,7 +202,10 @@ def _seconds(work: Callable[[Any], None], over: Sequence[Any]) -> float:
 
 
 def report(figures: dict[str, Any]) -> None:
-    print(f"{figures['captures']} captures, {figures['threads']} threads, storage embedded (SQLite, synchronous=FULL)")
+    print(
+        f"{figures['captures']} captures, {figures['threads']} threads, storage embedded (SQLite, "
+        "synchronous=FULL)"
+    )
     print(
         f"{'gallery':>8} {'captures/s':>11} {'x bare':>7} "
         f"{'vision':>8} {'search':>8} {'storage':>8} {'all':>8} ms a capture"
@@ -193,7 +213,8 @@ def report(figures: dict[str, Any]) -> None:
     for row in figures["galleries"]:
         ms = row["ms_a_capture"]
         print(
-            f"{row['gallery']:>8} {row['captures_a_second']:>11} {row['ratio_to_bare_pipeline']:>7} "
+            f"{row['gallery']:>8} {row['captures_a_second']:>11} "
+            f"{row['ratio_to_bare_pipeline']:>7} "
             f"{ms['vision']:>8} {ms['search']:>8} {ms['storage']:>8} {ms['all']:>8}"
         )
     small, large = figures["galleries"][0], figures["galleries"][-1]

@@ -1,13 +1,17 @@
-"""Jobs of the clock on AWS with many captures: does each come to an end, and with how many tenants no more?
+"""Jobs of the clock on AWS with many captures: does each come to an end, and with how many tenants
+no more?
 
-    python -m regulars_lab.bench.jobs [--captures 5000] [--cameras 5] [--days 120] [--parts 20] [--json FILE]
+    python -m regulars_lab.bench.jobs [--captures 5000] [--cameras 5] [--days 120] [--parts 20]
+    [--json FILE]
 
-A shop's day passes through the project's own rooms and stores, behind records of the days before it, and each job of
-an hour, a night, a Sunday's night and the night on which that day's strangers are due runs in a message of its own, as
-after a failure. No clock is read: a run takes what its calls wait (storage/prices.py), and READ_MS for each item
-that it reads. Jobs see that time as what is left of their 300 s, so they stop and go on as on AWS.
+A shop's day passes through the project's own rooms and stores, behind records of the days before
+it, and each job of an hour, a night, a Sunday's night and the night on which that day's strangers
+are due runs in a message of its own, as after a failure. No clock is read: a run takes what its
+calls wait (storage/prices.py), and READ_MS for each item that it reads. Jobs see that time as what
+is left of their 300 s, so they stop and go on as on AWS.
 
-`--parts`: the same shop stands for one with so many times its captures, whose every second lasts so many times as long.
+`--parts`: the same shop stands for one with so many times its captures, whose every second lasts so
+many times as long.
 """
 
 from __future__ import annotations
@@ -42,23 +46,32 @@ from tests.support.storage.meter import MeteredItems, meter_storage
 from tests.support.storage.prices import CORE_MB, waiting_ms
 
 READ_MS = 0.4
-"""Assumed: processor time of one item that is read, on a whole core: the AWS client takes 0.19 ms here to parse a
-capture's, twice that on Lambda's processors."""
+"""Assumed: processor time of one item that is read, on a whole core: the AWS client takes 0.19 ms
+here to parse a capture's, twice that on Lambda's processors."""
 
 LIMIT_S = 300.0
 WATCH_MB = 512
-"""Of build_index and watch (.chalice/config.json): the time limit, and the memory, by which processor time goes."""
+"""Of build_index and watch (.chalice/config.json): the time limit, and the memory, by which
+processor time goes."""
 
 SATURDAY = datetime(2026, 2, 28, 0, 5, tzinfo=UTC)
 OPEN = range(9, 21)
 NEW, AGAIN = 10, 5
-"""One capture in so many shows somebody new, one in AGAIN somebody of that day who comes again; the rest are there."""
+"""One capture in so many shows somebody new, one in AGAIN somebody of that day who comes again; the
+rest are there."""
 
-WATCH, HOUR, NIGHT, SUNDAY, DUE = KINDS = ("watch", "hour", "night", "Sunday's night", "strangers due")
+WATCH, HOUR, NIGHT, SUNDAY, DUE = KINDS = (
+    "watch",
+    "hour",
+    "night",
+    "Sunday's night",
+    "strangers due",
+)
 
 
 class Took(Struct, frozen=True):
-    """One run: of which call of the schedule, what it did, the seconds that it took, and DynamoDB's units."""
+    """One run: of which call of the schedule, what it did, the seconds that it took, and DynamoDB's
+    units."""
 
     call: int
     when: str
@@ -90,13 +103,17 @@ class Counting(MeteredItems):
 class Shop:
     """One tenant on metered stores. `parts`: what a second of it lasts."""
 
-    def __init__(self, storage: Storage, clock: FakeClock, folder: Path, parts: int, cameras: int) -> None:
+    def __init__(
+        self, storage: Storage, clock: FakeClock, folder: Path, parts: int, cameras: int
+    ) -> None:
         on_meter, self.meter = meter_storage(replace(storage, expires_items=True))
         self.items = Counting(storage.items, self.meter)
         self.storage = replace(on_meter, items=self.items)
         self.clock, self.parts = clock, parts
         settings = Settings(storage=folder)
-        self.services = bootstrap.build(settings, clock=clock, vision=FakeVision, storage=self.storage)
+        self.services = bootstrap.build(
+            settings, clock=clock, vision=FakeVision, storage=self.storage
+        )
         self.services.tenants.add("shop", Profile.CLOUD, TenantSettings(time_zone="UTC"))
         self.cameras = [f"door-{number}" for number in range(cameras)]
         for camera in self.cameras:
@@ -111,7 +128,9 @@ class Shop:
 
     def seconds(self, slower: float = 1.0) -> float:
         """Return what the calls since `begin` take on AWS."""
-        return self.parts * (waiting_ms(self.meter.waits) + READ_MS * slower * self.items.found) / 1000
+        return (
+            self.parts * (waiting_ms(self.meter.waits) + READ_MS * slower * self.items.found) / 1000
+        )
 
     def begin(self) -> None:
         self.meter.clear()
@@ -154,13 +173,16 @@ class Shop:
         for number in range(a_day * days):
             at_ms = int((begin + apart * number).timestamp() * 1000)
             of = keys.captures("shop", self.cameras[number % len(self.cameras)])
-            puts.append(Put(keys.CAPTURES, {**like, "tenant_camera": of, "capture": f"{at_ms:013d}-{tail}"}))
+            puts.append(
+                Put(keys.CAPTURES, {**like, "tenant_camera": of, "capture": f"{at_ms:013d}-{tail}"})
+            )
             if len(puts) == 50:
                 self.items._items.transact(puts)
                 puts.clear()
 
     def sweep(self, when: str) -> None:
-        """Send the sweep's messages of this hour, and do all that is asked for until nothing is left."""
+        """Send the sweep's messages of this hour, and do all that is asked for until nothing is
+        left."""
         self.call += 1
         queue, hour = self.storage.index_queue, self.clock.now().replace(minute=0)
         self.services.sweep.request_sweeps(hour)
@@ -173,7 +195,9 @@ class Shop:
     def run(self, when: str, asked: dict[str, Any]) -> None:
         self.begin()
         self.services.sweep.handle_message(json.dumps(asked), 1, lambda: LIMIT_S - self.seconds())
-        name = asked["chores"][0] if "chores" in asked else next(iter({*asked} - {"tenant"}), "index")
+        name = (
+            asked["chores"][0] if "chores" in asked else next(iter({*asked} - {"tenant"}), "index")
+        )
         self.note(when, name, self.seconds())
 
     def watch(self) -> None:
@@ -191,7 +215,8 @@ def apart(asked: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def simulate_days(folder: Path, captures: int, cameras: int, days: int, parts: int) -> list[Took]:
-    """Let a Saturday pass, a Sunday's night, and the night on which the strangers of that Saturday are due."""
+    """Let a Saturday pass, a Sunday's night, and the night on which the strangers of that Saturday
+    are due."""
     clock = FakeClock(SATURDAY)
     shop = Shop(open_storage(Settings(storage=folder), clock), clock, folder, parts, cameras)
     with closing(shop.services):
@@ -209,13 +234,15 @@ def simulate_days(folder: Path, captures: int, cameras: int, days: int, parts: i
 
 
 def most(took: Sequence[Took]) -> dict[str, int]:
-    """Return with how many such tenants each is still done in time: an hour's sweeps within it, a night's within three
-    hours (the alarm SweepIsLate), and all tenants in one run of `watch`.
+    """Return with how many such tenants each is still done in time: an hour's sweeps within it, a
+    night's within three hours (the alarm SweepIsLate), and all tenants in one run of `watch`.
     """
     hours = Counter[int]()
     for one in took:
         hours[one.call] += one.seconds if one.when == HOUR else 0
-    nights = {when: sum(one.seconds for one in took if one.when == when) for when in (NIGHT, SUNDAY, DUE)}
+    nights = {
+        when: sum(one.seconds for one in took if one.when == when) for when in (NIGHT, SUNDAY, DUE)
+    }
     at_once = 3600 * SWEEPS_AT_ONCE
     watch = max(one.seconds for one in took if one.job == WATCH)
     return {
@@ -226,16 +253,23 @@ def most(took: Sequence[Took]) -> dict[str, int]:
 
 
 def table(took: Sequence[Took]) -> str:
-    """Return a line for each job of each kind of hour that takes a second or more: runs, seconds, units."""
-    lines = [f"{'':16}{'job':18}{'runs':>6}{'longest s':>11}{'all s':>9}{'reads':>11}{'writes':>10}"]
+    """Return a line for each job of each kind of hour that takes a second or more: runs, seconds,
+    units."""
+    lines = [
+        f"{'':16}{'job':18}{'runs':>6}{'longest s':>11}{'all s':>9}{'reads':>11}{'writes':>10}"
+    ]
     names = dict.fromkeys((one.when, one.job) for one in took)
     for when, job in sorted(names, key=lambda one: (KINDS.index(one[0]), one[1])):
         of = [one for one in took if (one.when, one.job) == (when, job)]
-        spent, reads, writes = (sum(getattr(one, name) for one in of) for name in ("seconds", "reads", "writes"))
+        spent, reads, writes = (
+            sum(getattr(one, name) for one in of) for name in ("seconds", "reads", "writes")
+        )
         longest = max(one.seconds for one in of)
         if longest >= 1:
             late = "  TOO LONG" if longest > LIMIT_S else ""
-            lines.append(f"{when:16}{job:18}{len(of):6}{longest:11.1f}{spent:9.0f}{reads:11,}{writes:10,}{late}")
+            lines.append(
+                f"{when:16}{job:18}{len(of):6}{longest:11.1f}{spent:9.0f}{reads:11,}{writes:10,}{late}"
+            )
     return "\n".join(lines)
 
 
@@ -243,14 +277,21 @@ def main() -> None:
     options = parser("jobs", __doc__)
     options.add_argument("--captures", type=int, default=5000, help="a day (default: %(default)s)")
     options.add_argument("--cameras", type=int, default=5, help="(default: %(default)s)")
-    options.add_argument("--days", type=int, default=SIGHTING_DAYS, help="of records before (default: %(default)s)")
-    options.add_argument("--parts", type=int, nargs="+", default=[1, 20], help="(default: %(default)s)")
+    options.add_argument(
+        "--days", type=int, default=SIGHTING_DAYS, help="of records before (default: %(default)s)"
+    )
+    options.add_argument(
+        "--parts", type=int, nargs="+", default=[1, 20], help="(default: %(default)s)"
+    )
     asked = options.parse_args()
     figures = {}
     for parts in asked.parts:
         with tempfile.TemporaryDirectory() as folder:
             took = simulate_days(Path(folder), asked.captures, asked.cameras, asked.days, parts)
-        print(f"\n{asked.captures * parts:,} captures a day, {asked.days} days kept\n\n{table(took)}\n")
+        print(
+            f"\n{asked.captures * parts:,} captures a day, {asked.days} days kept\n\n"
+            f"{table(took)}\n"
+        )
         print("tenants of this kind that are done in time:", json.dumps(most(took)))
         figures[parts] = {"took": [asdict(one) for one in took], "most": most(took)}
     write(figures, asked.json)

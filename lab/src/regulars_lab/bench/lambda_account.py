@@ -1,6 +1,8 @@
-"""An emulated AWS account in a process of its own, with the stack's storage, two tenants and a gallery in it.
+"""An emulated AWS account in a process of its own, with the stack's storage, two tenants and a
+gallery in it.
 
-Another process: the functions' clients are boto3's own, over HTTP, and what the emulation costs is not on their clock.
+Another process: the functions' clients are boto3's own, over HTTP, and what the emulation costs is
+not on their clock.
 """
 
 from __future__ import annotations
@@ -45,7 +47,8 @@ class Account(Struct, frozen=True):
     physical: Mapping[str, str]
 
     def resolve_value(self, value: Any) -> str | None:
-        """Resolve a value of the template's environment; None if it names something that the account does not have."""
+        """Resolve a value of the template's environment; None if it names something that the
+        account does not have."""
         match value:
             case str():
                 return value
@@ -65,7 +68,9 @@ def account() -> Iterator[Account]:
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     quiet = subprocess.DEVNULL
-    server = subprocess.Popen([sys.executable, "-m", "moto.server", "-p", str(port)], stdout=quiet, stderr=quiet)
+    server = subprocess.Popen(
+        [sys.executable, "-m", "moto.server", "-p", str(port)], stdout=quiet, stderr=quiet
+    )
     try:
         _wait_for(url, server)
         os.environ.update(
@@ -89,21 +94,28 @@ def _wait_for(url: str, server: subprocess.Popen[bytes]) -> None:
             time.sleep(0.1)
         else:
             return
-    raise SystemExit("moto's server does not start: pip install --group lab/pyproject.toml:packaged")
+    raise SystemExit(
+        "moto's server does not start: pip install --group lab/pyproject.toml:packaged"
+    )
 
 
 def _make_stack() -> dict[str, str]:
     whole = make_storage()
     known = {name: r for name, r in whole["Resources"].items() if r["Type"] in _KNOWN}
-    sections = {name: section for name, section in whole.items() if name in ("Parameters", "Conditions")}
+    sections = {
+        name: section for name, section in whole.items() if name in ("Parameters", "Conditions")
+    }
     formation = boto3.client("cloudformation")
-    formation.create_stack(StackName=STACK, TemplateBody=json.dumps({**sections, "Resources": known}))
+    formation.create_stack(
+        StackName=STACK, TemplateBody=json.dumps({**sections, "Resources": known})
+    )
     made = formation.list_stack_resources(StackName=STACK)["StackResourceSummaries"]
     return {r["LogicalResourceId"]: r["PhysicalResourceId"] for r in made}
 
 
 def populate(settings: Settings, faces: int, portrait: bytes) -> dict[str, Credentials]:
-    """Two tenants; the camera's gallery is a snapshot of `faces` that nobody has, and one real face after it.
+    """Two tenants; the camera's gallery is a snapshot of `faces` that nobody has, and one real face
+    after it.
 
     Returns their credentials by tenant.
     """
@@ -113,7 +125,9 @@ def populate(settings: Settings, faces: int, portrait: bytes) -> dict[str, Crede
     gallery = segment(templates, model=services.ports.model(), seq=0, group=GROUP)
     write_snapshot(services.ports.storage.items, services.ports.storage.blobs, CAMERA, gallery)
     tenant = services.tenants.get_by_name(CAMERA)
-    services.enrolment.enrol_largest_face(tenant, GROUP, portrait, PICTURES, NewFace(faceid="somebody"))
+    services.enrolment.enrol_largest_face(
+        tenant, GROUP, portrait, PICTURES, NewFace(faceid="somebody")
+    )
     services.cameras.add(tenant, CAMERA, CAMERA)
     return credentials
 

@@ -1,4 +1,5 @@
-"""The unpacked package, a Python like Lambda's, and the environments that the template gives to its functions."""
+"""The unpacked package, a Python like Lambda's, and the environments that the template gives to its
+functions."""
 
 from __future__ import annotations
 
@@ -24,7 +25,10 @@ WORK = package.BUILD / "lambda"
 
 
 class Unpacked(Struct, frozen=True):
-    """The package for this machine's processor as it lies in Lambda. `template`: what CloudFormation would make."""
+    """The package for this machine's processor as it lies in Lambda.
+
+    `template`: what CloudFormation would make.
+    """
 
     python: Path
     task: Path
@@ -33,23 +37,35 @@ class Unpacked(Struct, frozen=True):
     @property
     def functions(self) -> Mapping[str, Any]:
         """Properties of the functions by their names in the template."""
-        return {name: r["Properties"] for name, r in self.template["Resources"].items() if r["Type"] == FUNCTION}
+        return {
+            name: r["Properties"]
+            for name, r in self.template["Resources"].items()
+            if r["Type"] == FUNCTION
+        }
 
     def environ(self, aws: Account, name: str) -> dict[str, str]:
-        """Return a function's own part of its environment, as far as the account has what it names."""
+        """Return a function's own part of its environment, as far as the account has what it
+        names."""
         shared = self.template["Globals"]["Function"]["Environment"]["Variables"]
         own = self.functions[name].get("Environment", {}).get("Variables", {})
-        resolved = {variable: aws.resolve_value(value) for variable, value in {**shared, **own}.items()}
-        return {"AWS_ENDPOINT_URL": aws.url} | {variable: value for variable, value in resolved.items() if value}
+        resolved = {
+            variable: aws.resolve_value(value) for variable, value in {**shared, **own}.items()
+        }
+        return {"AWS_ENDPOINT_URL": aws.url} | {
+            variable: value for variable, value in resolved.items() if value
+        }
 
     def make_function(self, name: str, environ: Mapping[str, str]) -> Function:
         """Return a function that runs from its first event on."""
         handler = self.functions[name]["Handler"]
-        return Function(self.python, handler, self.task, {**environment(self.task, None), **environ})
+        return Function(
+            self.python, handler, self.task, {**environment(self.task, None), **environ}
+        )
 
     @contextmanager
     def searching(self, aws: Account, search: Function) -> Iterator[dict[str, str]]:
-        """Give the environment of the api function, which invokes this search function for galleries of any size."""
+        """Give the environment of the api function, which invokes this search function for
+        galleries of any size."""
         with invocations(search) as url:
             elsewhere = {"REGULARS_SEARCH_FUNCTION": "Search", "REGULARS_NEAR_FACES": "0"}
             yield {**self.environ(aws, "APIHandler"), **elsewhere, "AWS_ENDPOINT_URL_LAMBDA": url}
@@ -62,7 +78,9 @@ def unpack_package() -> Unpacked:
     task = WORK / "task"
     shutil.rmtree(task, ignore_errors=True)
     shutil.unpack_archive(made, task)
-    return Unpacked(_runtime(target), task, json.loads(made.with_name(package.TEMPLATE).read_text()))
+    return Unpacked(
+        _runtime(target), task, json.loads(made.with_name(package.TEMPLATE).read_text())
+    )
 
 
 def _runtime(target: Target) -> Path:
@@ -74,6 +92,8 @@ def _runtime(target: Target) -> Path:
         if found is None:
             raise package.NoInterpreter(f"there is no Python {target.python} on PATH or in pyenv")
         subprocess.run([found, "-m", "venv", "--clear", folder], check=True)
-        subprocess.run([python, "-m", "pip", "install", "--quiet", "awslambdaric>=3", "boto3"], check=True)
+        subprocess.run(
+            [python, "-m", "pip", "install", "--quiet", "awslambdaric>=3", "boto3"], check=True
+        )
         (folder / "ready").touch()
     return python

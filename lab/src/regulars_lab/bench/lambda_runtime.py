@@ -1,4 +1,5 @@
-"""A stand-in for Lambda: the Runtime API that a function's process asks for its events, and the process itself.
+"""A stand-in for Lambda: the Runtime API that a function's process asks for its events, and the
+process itself.
 
 One function is one process with an API of its own, on a free port, as in Lambda. What the process is started with is
 what Lambda starts: the runtime interface client and a handler's name, in the folder of the unpacked package.
@@ -49,7 +50,8 @@ class _Requests(BaseHTTPRequestHandler):
         headers = {
             "Lambda-Runtime-Aws-Request-Id": str(uuid.uuid4()),
             "Lambda-Runtime-Deadline-Ms": str(int((time.time() + _DEADLINE_S) * 1000)),
-            "Lambda-Runtime-Invoked-Function-Arn": "arn:aws:lambda:eu-central-1:123456789012:function:bench",
+            "Lambda-Runtime-Invoked-Function-Arn": "arn:aws:lambda:eu-central-1:123456789012:"
+            "function:bench",
         }
         _answer(self, 200, event, headers)
 
@@ -63,7 +65,8 @@ class _Requests(BaseHTTPRequestHandler):
 
 
 class Function:
-    """One function's environment: the process is started with the first event, as a cold start is."""
+    """One function's environment: the process is started with the first event, as a cold start
+    is."""
 
     def __init__(self, python: Path, handler: str, task: Path, environ: Mapping[str, str]) -> None:
         self._command = [str(python), "-m", "awslambdaric", handler]
@@ -87,7 +90,8 @@ class Function:
         self._api.server_close()
 
     def call(self, event: Any) -> tuple[Any, float]:
-        """Return the function's answer and the milliseconds until it came, with those of the start if it was cold.
+        """Return the function's answer and the milliseconds until it came, with those of the start
+        if it was cold.
 
         Raises FunctionFailed.
         """
@@ -101,7 +105,9 @@ class Function:
                 break
             except queue.Empty:
                 if self._process is not None and self._process.poll() is not None:
-                    raise FunctionFailed(f"the process of {self._command[-1]} ended: {self._read_log()}") from None
+                    raise FunctionFailed(
+                        f"the process of {self._command[-1]} ended: {self._read_log()}"
+                    ) from None
                 if time.time() - began > _DEADLINE_S:
                     raise FunctionFailed(f"{self._command[-1]} does not answer") from None
         if not well:
@@ -110,10 +116,16 @@ class Function:
 
     def _start(self, began: float) -> None:
         host, port = self._api.server_address[:2]
-        environ = {**self._environ, "AWS_LAMBDA_RUNTIME_API": f"{host!s}:{port}", "BENCH_SPAWNED_AT": str(began)}
+        environ = {
+            **self._environ,
+            "AWS_LAMBDA_RUNTIME_API": f"{host!s}:{port}",
+            "BENCH_SPAWNED_AT": str(began),
+        }
         self._log = Path(tempfile.gettempdir()) / f"regulars-function-{os.getpid()}-{port}.log"
         with self._log.open("wb") as log:
-            self._process = subprocess.Popen(self._command, cwd=self._task, env=environ, stdout=log, stderr=log)
+            self._process = subprocess.Popen(
+                self._command, cwd=self._task, env=environ, stdout=log, stderr=log
+            )
 
     def _read_log(self) -> str:
         return self._log.read_text(errors="replace")[-2000:]
@@ -153,16 +165,25 @@ def _body(request: BaseHTTPRequestHandler) -> bytes:
     return content
 
 
-def _answer(request: BaseHTTPRequestHandler, status: int, body: bytes, headers: Mapping[str, str]) -> None:
+def _answer(
+    request: BaseHTTPRequestHandler, status: int, body: bytes, headers: Mapping[str, str]
+) -> None:
     request.send_response(status)
-    for name, value in {**headers, "Content-Type": "application/json", "Content-Length": str(len(body))}.items():
+    for name, value in {
+        **headers,
+        "Content-Type": "application/json",
+        "Content-Length": str(len(body)),
+    }.items():
         request.send_header(name, value)
     request.end_headers()
     request.wfile.write(body)
 
 
 def environment(task: Path, site: Path | None) -> dict[str, str]:
-    """Return the environment that Lambda sets for every function. `site`: a folder of modules that comes first."""
+    """Return the environment that Lambda sets for every function.
+
+    `site`: a folder of modules that comes first.
+    """
     path = os.pathsep.join(str(folder) for folder in (site, task) if folder)
     return {
         "PATH": os.environ["PATH"],

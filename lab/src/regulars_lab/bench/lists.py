@@ -1,10 +1,11 @@
 """Read units of each page of the lists: what a page costs must not grow with its number.
 
-    python -m regulars_lab.bench.lists [--days 30] [--per-day 2000] [--faces 30000] [--pages 100] [--json FILE]
+    python -m regulars_lab.bench.lists [--days 30] [--per-day 2000] [--faces 30000] [--pages 100]
+    [--json FILE]
 
-Fills an embedded store with synthetic sightings of some weeks, seals all days but the last, and walks each list page by
-page; likewise the lists of a tenant of so many faces. Exits with 1 if a page behind the first ten reads over twice as
-much as the dearest of those.
+Fills an embedded store with synthetic sightings of some weeks, seals all days but the last, and
+walks each list page by page; likewise the lists of a tenant of so many faces. Exits with 1 if a
+page behind the first ten reads over twice as much as the dearest of those.
 """
 
 from __future__ import annotations
@@ -68,19 +69,31 @@ class Cost(Struct, frozen=True):
 
 def main() -> int:
     options = parser("lists", __doc__)
-    options.add_argument("--days", type=int, default=30, help="days of sightings (default: %(default)s)")
-    options.add_argument("--per-day", type=int, default=2_000, help="sightings a day (default: %(default)s)")
-    options.add_argument("--faces", type=int, default=30_000, help="faces of a tenant (default: %(default)s)")
-    options.add_argument("--pages", type=int, default=100, help="most pages of a list (default: %(default)s)")
+    options.add_argument(
+        "--days", type=int, default=30, help="days of sightings (default: %(default)s)"
+    )
+    options.add_argument(
+        "--per-day", type=int, default=2_000, help="sightings a day (default: %(default)s)"
+    )
+    options.add_argument(
+        "--faces", type=int, default=30_000, help="faces of a tenant (default: %(default)s)"
+    )
+    options.add_argument(
+        "--pages", type=int, default=100, help="most pages of a list (default: %(default)s)"
+    )
     arguments = options.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        costs = measure_lists(Path(folder), arguments.days, arguments.per_day, arguments.pages, faces=arguments.faces)
+        costs = measure_lists(
+            Path(folder), arguments.days, arguments.per_day, arguments.pages, faces=arguments.faces
+        )
     report(costs)
     write({name: asdict(cost) for name, cost in costs.items()}, arguments.json)
     return int(any(cost.grows for cost in costs.values()))
 
 
-def measure_lists(folder: Path, days: int, per_day: int, pages: int, *, faces: int) -> dict[str, Cost]:
+def measure_lists(
+    folder: Path, days: int, per_day: int, pages: int, *, faces: int
+) -> dict[str, Cost]:
     clock = SteppedClock(FIRST + timedelta(days=days - 1, hours=20))
     settings = Settings(storage=folder)
     storage, meter = meter_storage(open_storage(settings, SystemClock()))
@@ -119,7 +132,12 @@ def _puts(of_face: dict[str, Arrivals]) -> Iterator[Put]:
         last_ms = arrivals.last_arrival_ms
         picture = Picture("0" * 32, f"{faceid}.jpg", FIRST, (TEMPLATE,))
         face = Face(
-            faceid, REGULAR, FIRST, (picture,), arrive_count=arrivals.count, last_arrival_at=moment(last_ms or 0)
+            faceid,
+            REGULAR,
+            FIRST,
+            (picture,),
+            arrive_count=arrivals.count,
+            last_arrival_at=moment(last_ms or 0),
         )
         yield Put(keys.FACES, face_item(TENANT.name, face))
         yield Put(keys.ARRIVALS, visits_item(TENANT.name, faceid, Visits(arrivals, version=1)))
@@ -129,10 +147,16 @@ def lists(services: Services) -> dict[str, Walk]:
     always = Span(0, keys.LAST_MS)
 
     def observations(wanted: ObservationFilter) -> Walk:
-        return lambda token: services.statistics.observations.read_page(TENANT, wanted, always, PAGE, token).next_token
+        return lambda token: (
+            services.statistics.observations.read_page(
+                TENANT, wanted, always, PAGE, token
+            ).next_token
+        )
 
     def arrivals(wanted: ObservationFilter) -> Walk:
-        return lambda token: services.sightings.arrivals.read_page(TENANT, wanted, always, PAGE, token).next_token
+        return lambda token: (
+            services.sightings.arrivals.read_page(TENANT, wanted, always, PAGE, token).next_token
+        )
 
     camera = "camera-07"
     return {
@@ -155,8 +179,11 @@ def lists_of_faces(services: Services, number: int) -> dict[str, Walk]:
         services.enrolment.update.change_face(tenant, faceid, FaceChanges(name="Ann Lee"))
 
     def faces(order: FaceOrder, limit: int = PAGE) -> Walk:
-        group = "few" if order in (FaceOrder.NAME, FaceOrder.VISITS) else None  # 10,000 faces are sorted at most
-        return lambda token: services.faces.lists.read_page(tenant, group, order, limit, token).next_token
+        # 10,000 faces are sorted at most
+        group = "few" if order in (FaceOrder.NAME, FaceOrder.VISITS) else None
+        return lambda token: (
+            services.faces.lists.read_page(tenant, group, order, limit, token).next_token
+        )
 
     def ids(_token: str | None) -> None:
         services.faces.lists.list_ids(tenant, None, FaceOrder.ARRIVED)
@@ -164,7 +191,9 @@ def lists_of_faces(services: Services, number: int) -> dict[str, Walk]:
     return {
         **{f"faces by {order}": faces(order) for order in FaceOrder},
         f"faces by arrived, {FEW} a page": faces(FaceOrder.ARRIVED, FEW),
-        "faces named an": lambda token: services.faces.search_by_name(tenant, "an", PAGE, token).next_token,
+        "faces named an": lambda token: (
+            services.faces.search_by_name(tenant, "an", PAGE, token).next_token
+        ),
         "ids of all faces": ids,
     }
 
@@ -172,7 +201,9 @@ def lists_of_faces(services: Services, number: int) -> dict[str, Walk]:
 def report(costs: dict[str, Cost]) -> None:
     print(f"pages of {PAGE}: read units{'':14} page 1    10   100  most   ms at most")
     for name, cost in costs.items():
-        shown: list[Any] = [cost.units[place - 1] if len(cost.units) >= place else "" for place in (1, 10, 100)]
+        shown: list[Any] = [
+            cost.units[place - 1] if len(cost.units) >= place else "" for place in (1, 10, 100)
+        ]
         columns = "".join(f"{value:>6}" for value in (*shown, max(cost.units)))
         print(f"{name:38}{columns}{max(cost.ms):>11.1f}{'   GROWS' if cost.grows else ''}")
 

@@ -1,13 +1,16 @@
-"""Mixed traffic of several shops at rising load, until the service refuses some of it; then the first load again.
+"""Mixed traffic of several shops at rising load, until the service refuses some of it; then the
+first load again.
 
-    python -m regulars_lab.bench.load [--minutes N] [--shops N] [--first RATE] [--requests N] [--memory-mb N]
+    python -m regulars_lab.bench.load [--minutes N] [--shops N] [--first RATE] [--requests N]
+    [--memory-mb N]
         [--json FILE]
 
-Against `regulars serve` with the real models, on 127.0.0.1 and a folder of its own. A step doubles the rate of the one
-before it. Requests start on a random schedule (Poisson), whatever the answers take, and their time counts from the
-schedule on; so a queue in the service, or in front of it, shows in the times. A capture counts as one request, and is
-two: its offer, and its upload by the signed URL. The run ends by itself: after the minutes, after the requests, or when
-the service takes more memory than it may (it is killed then).
+Against `regulars serve` with the real models, on 127.0.0.1 and a folder of its own. A step doubles
+the rate of the one before it. Requests start on a random schedule (Poisson), whatever the answers
+take, and their time counts from the schedule on; so a queue in the service, or in front of it,
+shows in the times. A capture counts as one request, and is two: its offer, and its upload by the
+signed URL. The run ends by itself: after the minutes, after the requests, or when the service takes
+more memory than it may (it is killed then).
 """
 
 from __future__ import annotations
@@ -49,12 +52,15 @@ from tests.support.book.synthetic import write_faces
 
 GROUP, CAMERA = "bench", "door"
 STEPS, RECOVERY_STEPS = 8, 6
-"""The most steps of rising load, and of the first load after them: these end when it is as fast as it was."""
+"""The most steps of rising load, and of the first load after them: these end when it is as fast as
+it was."""
 TIMEOUT_S = 10.0
 PLACES = 400
-"""The most requests that wait for answers at once. A request that finds no place is counted as not sent."""
+"""The most requests that wait for answers at once. A request that finds no place is counted as not
+sent."""
 SHED, RECOVERED = 0.01, 2.0
-"""The share of requests refused that ends the rise, and how many times the first step's p99 is fast again."""
+"""The share of requests refused that ends the rise, and how many times the first step's p99 is fast
+again."""
 LOOK_S = 0.1
 
 BUSY, UNAVAILABLE = 220, 211
@@ -65,17 +71,41 @@ REFUSED, NOT_SENT = "refused", "not sent"
 def main(argv: Sequence[str] | None = None) -> int:
     """Return 0 if the service was as fast at the end as in the first step."""
     options = parser("load", __doc__)
-    options.add_argument("--minutes", type=float, default=10, help="the longest that it takes (default: %(default)s)")
-    options.add_argument("--shops", type=int, default=4, help="tenants that send (default: %(default)s)")
-    options.add_argument("--faces", type=int, default=300, help="faces of each of them (default: %(default)s)")
-    options.add_argument("--first", type=float, default=2, help="requests a second at first (default: %(default)s)")
-    options.add_argument("--requests", type=int, default=100_000, help="the most that are sent (default: %(default)s)")
-    options.add_argument("--memory-mb", type=int, default=4096, help="the service's most memory (default: %(default)s)")
+    options.add_argument(
+        "--minutes", type=float, default=10, help="the longest that it takes (default: %(default)s)"
+    )
+    options.add_argument(
+        "--shops", type=int, default=4, help="tenants that send (default: %(default)s)"
+    )
+    options.add_argument(
+        "--faces", type=int, default=300, help="faces of each of them (default: %(default)s)"
+    )
+    options.add_argument(
+        "--first", type=float, default=2, help="requests a second at first (default: %(default)s)"
+    )
+    options.add_argument(
+        "--requests",
+        type=int,
+        default=100_000,
+        help="the most that are sent (default: %(default)s)",
+    )
+    options.add_argument(
+        "--memory-mb",
+        type=int,
+        default=4096,
+        help="the service's most memory (default: %(default)s)",
+    )
     arguments = options.parse_args(argv)
     step_s = arguments.minutes * 60 / (STEPS + 2)
-    with tempfile.TemporaryDirectory() as folder, shops_served(Path(folder), arguments) as (running, shops):
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        shops_served(Path(folder), arguments) as (running, shops),
+    ):
         load = Load(running, shops, arguments.memory_mb, arguments.requests)
-        print(f"{len(shops)} shops, steps of {step_s:.1f} s; times in ms from the scheduled start to the answer")
+        print(
+            f"{len(shops)} shops, steps of {step_s:.1f} s; times in ms from the scheduled start to "
+            "the answer"
+        )
         print(HEADER)
         rows = print_steps(load.steps(arguments.first, step_s))
     recovered = is_recovered(rows[0], rows[-1])
@@ -93,8 +123,11 @@ class Shop(Struct, frozen=True):
 
 
 @contextmanager
-def shops_served(data: Path, arguments: argparse.Namespace) -> Iterator[tuple[service.Service, list[Shop]]]:
-    """Serve a folder with so many shops, each of which knows half of the people at hand and has one camera."""
+def shops_served(
+    data: Path, arguments: argparse.Namespace
+) -> Iterator[tuple[service.Service, list[Shop]]]:
+    """Serve a folder with so many shops, each of which knows half of the people at hand and has one
+    camera."""
     vision, pictures = FacePipeline(pack()), portraits()
     half = max(1, len(pictures) // 2)
     shops = []
@@ -139,7 +172,9 @@ def search(shop: Shop, connection: Noted, chance: random.Random) -> None:
 
 
 def enrol(shop: Shop, connection: Noted, chance: random.Random) -> None:
-    Sunmi(connection, shop.credentials).add_face(GROUP, secrets.token_hex(8), chance.choice(shop.strangers))
+    Sunmi(connection, shop.credentials).add_face(
+        GROUP, secrets.token_hex(8), chance.choice(shop.strangers)
+    )
 
 
 def read_list(shop: Shop, connection: Noted, chance: random.Random) -> None:
@@ -162,22 +197,27 @@ def capture(shop: Shop, connection: Noted, chance: random.Random) -> None:
     upload = answer["uploads"][0]
     if upload["url"]:
         url = urlsplit(upload["url"])
-        connection.request(upload["method"], f"{url.path}?{url.query}", picture.data, upload["headers"])
+        connection.request(
+            upload["method"], f"{url.path}?{url.query}", picture.data, upload["headers"]
+        )
 
 
 Kind = Callable[[Shop, Noted, random.Random], None]
 KINDS: Mapping[Kind, int] = {capture: 45, read_list: 30, search: 20, enrol: 5}
-"""Traffic of a shop, in percent: cameras look at all times, clerks search, now and then somebody is enrolled."""
+"""Traffic of a shop, in percent: cameras look at all times, clerks search, now and then somebody is
+enrolled."""
 
 
 def outcome(reply: Reply | None, error: Exception | None) -> str:
-    """Say in a word how a request ended: "" if it was done, REFUSED if the service had no room, else the fault."""
+    """Say in a word how a request ended: "" if it was done, REFUSED if the service had no room,
+    else the fault."""
     if reply is None:
         return "timed out" if "timed out" in str(error) else "no answer"
     answer = reply.json if isinstance(reply.json, dict) else {}
     code = answer.get("code", DONE)
     failed = answer.get("ERROR_CODE") if answer.get("PERSON_TOKEN_STATUS") == "1" else None
-    is_later = code == UNAVAILABLE and "retry-after" in reply.headers  # of endpoints that do not list BUSY
+    # of endpoints that do not list BUSY
+    is_later = code == UNAVAILABLE and "retry-after" in reply.headers
     if reply.status in (429, 503) or code == BUSY or failed == "BUSY" or is_later:
         return REFUSED
     if reply.status >= 300 and reply.status != ALREADY_THERE:
@@ -186,7 +226,10 @@ def outcome(reply: Reply | None, error: Exception | None) -> str:
 
 
 class Ended(Struct, frozen=True):
-    """The end of a request. `ms`: from its scheduled start on; `at_s`: when it ended, by the monotonic clock."""
+    """The end of a request.
+
+    `ms`: from its scheduled start on; `at_s`: when it ended, by the monotonic clock.
+    """
 
     outcome: str
     ms: float
@@ -210,7 +253,8 @@ class Step:
         return len(self.requests) + self.not_sent
 
     def is_over(self) -> bool:
-        """Tell, at its end, whether it was more than the service takes: some were refused, or found no place here."""
+        """Tell, at its end, whether it was more than the service takes: some were refused, or found
+        no place here."""
         refused = sum(one.done() and one.result().outcome == REFUSED for one in self.requests)
         return refused + self.not_sent >= SHED * max(1, self.due)
 
@@ -218,7 +262,9 @@ class Step:
         return all(one.done() for one in self.requests)
 
     def row(self) -> Row:
-        """Wait for the last answers and sum up. Answers count in `answered` if they came while the step lasted.
+        """Wait for the last answers and sum up.
+
+        Answers count in `answered` if they came while the step lasted.
 
         If none was done at all, the times are the client's patience.
         """
@@ -248,7 +294,10 @@ HEADER = f"{'step':<9}{'offered/s':>10}{'answered/s':>11}{'p50':>7}{'p99':>7}{'r
 
 
 class Row(Struct, frozen=True):
-    """The figures of a step. `has_retry_after`: refusals that said when to come again; `mb`: most resident memory."""
+    """The figures of a step.
+
+    `has_retry_after`: refusals that said when to come again; `mb`: most resident memory.
+    """
 
     step: str
     offered_a_second: float
@@ -261,7 +310,9 @@ class Row(Struct, frozen=True):
     mb: float
 
     def __str__(self) -> str:
-        errors = ", ".join(f"{count} {what}" for what, count in sorted(self.errors.items())) or "none"
+        errors = (
+            ", ".join(f"{count} {what}" for what, count in sorted(self.errors.items())) or "none"
+        )
         return (
             f"{self.step:<9}{self.offered_a_second:>10.1f}{self.answered_a_second:>11.1f}{self.p50_ms:>7.0f}"
             f"{self.p99_ms:>7.0f}{self.refused:>9}{self.mb:>6.0f}  {errors}"
@@ -271,7 +322,9 @@ class Row(Struct, frozen=True):
 class Load:
     """The requests of shops to a service, and the watch on its memory."""
 
-    def __init__(self, running: service.Service, shops: Sequence[Shop], memory_mb: int, requests: int) -> None:
+    def __init__(
+        self, running: service.Service, shops: Sequence[Shop], memory_mb: int, requests: int
+    ) -> None:
         self._service = running
         self._shops = shops
         self._memory_mb = memory_mb
@@ -283,10 +336,12 @@ class Load:
         self._ended = threading.Event()
 
     def steps(self, first: float, step_s: float) -> Iterator[Step]:
-        """Double the rate until the service, or this client, has no room; then offer the first rate again, at once.
+        """Double the rate until the service, or this client, has no room; then offer the first rate
+        again, at once.
 
-        The last goes on until it is as fast as at first: captures of the overload are worked off meanwhile.
-        Yield each step at its end. Raises SystemExit if the service took more memory than it may.
+        The last goes on until it is as fast as at first: captures of the overload are worked off
+        meanwhile. Yield each step at its end. Raises SystemExit if the service took more memory
+        than it may.
         """
         watch = threading.Thread(target=self._watch)
         watch.start()
@@ -327,7 +382,8 @@ class Load:
         step.most_mb = self._most_mb
         if self._most_mb > self._memory_mb:
             raise SystemExit(
-                f"bench.load: the service took {self._most_mb:.0f} MB, more than --memory-mb, and was killed"
+                f"bench.load: the service took {self._most_mb:.0f} MB, more than --memory-mb, and "
+                "was killed"
             )
         return step
 
@@ -351,14 +407,18 @@ class Load:
     def _watch(self) -> None:
         process = self._service.process
         while not self._ended.wait(LOOK_S) and process.poll() is None:
-            self._mb = memory_bytes(process.pid).get("VmRSS", 0) / 2**20  # none of a process that has ended
+            # none of a process that has ended
+            self._mb = memory_bytes(process.pid).get("VmRSS", 0) / 2**20
             self._most_mb = max(self._most_mb, self._mb)
             if self._mb > self._memory_mb:
                 process.kill()
 
 
 def print_steps(steps: Iterable[Step]) -> list[Row]:
-    """Return the rows of the steps. Each is printed when the last answers to the step are there; none is awaited."""
+    """Return the rows of the steps.
+
+    Each is printed when the last answers to the step are there; none is awaited.
+    """
     rows: list[Row] = []
     waiting: list[Step] = []
 
@@ -381,11 +441,16 @@ def is_recovered(first: Row, last: Row) -> bool:
 
 def verdict(rows: Sequence[Row], *, recovered: bool) -> str:
     refused, retry = sum(row.refused for row in rows), sum(row.has_retry_after for row in rows)
-    shed = f"it refused {refused}, {retry} of them with Retry-After" if refused else "it refused none"
+    shed = (
+        f"it refused {refused}, {retry} of them with Retry-After" if refused else "it refused none"
+    )
     first, last = rows[0], rows[-1]
     again = sum(row.step.startswith("after") for row in rows)
     after = f"recovered in step {again} after it" if recovered else "NOT recovered"
-    return f"{shed}; {after}: p99 {first.p99_ms:.0f} ms at first, {last.p99_ms:.0f} ms at the same load afterwards"
+    return (
+        f"{shed}; {after}: p99 {first.p99_ms:.0f} ms at first, {last.p99_ms:.0f} ms at the "
+        "same load afterwards"
+    )
 
 
 if __name__ == "__main__":

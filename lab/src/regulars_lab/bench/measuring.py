@@ -1,4 +1,5 @@
-"""Helpers of all benchmarks: their command line, one thread, the models at hand, times, and a process's memory.
+"""Helpers of all benchmarks: their command line, one thread, the models at hand, times, and a
+process's memory.
 
 It imports nothing that loads numpy, so that `one_thread` still can be called before it.
 """
@@ -24,7 +25,8 @@ T = TypeVar("T")
 
 
 def parser(name: str, doc: str | None) -> argparse.ArgumentParser:
-    """Make the parser of the benchmark of this name, whose module's docstring is `doc`, with the option --json."""
+    """Make the parser of the benchmark of this name, whose module's docstring is `doc`, with the
+    option --json."""
     import argparse  # here: processes whose start is measured import this module, too
 
     made = argparse.ArgumentParser(f"bench.{name}", description=(doc or "").partition("\n")[0])
@@ -44,8 +46,13 @@ def numbers(text: str) -> list[int]:
 
 
 def one_thread() -> None:
-    """Keep the libraries of linear algebra to one thread. They read this once, when numpy or faiss loads them."""
-    os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"))
+    """Keep the libraries of linear algebra to one thread.
+
+    They read this once, when numpy or faiss loads them.
+    """
+    os.environ.update(
+        dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+    )
 
 
 def pack() -> Pack:
@@ -56,7 +63,9 @@ def pack() -> Pack:
     return packs.find(Path(models) if models else None, os.environ.get("REGULARS_PACK"))
 
 
-def time_call(call: Callable[[], T], clock: Callable[[], float] = time.perf_counter) -> tuple[T, float]:
+def time_call(
+    call: Callable[[], T], clock: Callable[[], float] = time.perf_counter
+) -> tuple[T, float]:
     """Call once; return the answer, and how many milliseconds it took by the clock."""
     began = clock()
     answer = call()
@@ -64,7 +73,8 @@ def time_call(call: Callable[[], T], clock: Callable[[], float] = time.perf_coun
 
 
 def memory_bytes(pid: int | str = "self") -> dict[str, int]:
-    """Return what Linux says of a process's memory: VmRSS (resident), VmHWM (the most that was) and others."""
+    """Return what Linux says of a process's memory: VmRSS (resident), VmHWM (the most that was) and
+    others."""
     lines = (line.split() for line in Path(f"/proc/{pid}/status").read_text().splitlines())
     return {line[0].rstrip(":"): int(line[1]) * 1024 for line in lines if line[-1] == "kB"}
 

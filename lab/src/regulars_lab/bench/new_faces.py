@@ -1,11 +1,13 @@
-"""New faces of one tenant, made by several functions at once: how many a second, and what each costs in calls.
+"""New faces of one tenant, made by several functions at once: how many a second, and what each
+costs in calls.
 
     python -m regulars_lab.bench.new_faces [--json FILE] [--workers 1,3,10,30] [--captures 200]
 
-Simulated, since no machine has so many functions: the use cases are the real ones on the embedded storage, each worker
-has services of its own, as a function has, and each call of storage or search takes as long as prices.py assumes.
-Time is simulated, too, so the machine's load changes nothing: one worker runs at a time, and waits only move a clock.
-A transaction is refused while another one has one of its items, as in DynamoDB (TransactionConflict).
+Simulated, since no machine has so many functions: the use cases are the real ones on the embedded
+storage, each worker has services of its own, as a function has, and each call of storage or search
+takes as long as prices.py assumes. Time is simulated, too, so the machine's load changes nothing:
+one worker runs at a time, and waits only move a clock. A transaction is refused while another one
+has one of its items, as in DynamoDB (TransactionConflict).
 """
 
 from __future__ import annotations
@@ -49,7 +51,8 @@ _LATE = timedelta(hours=3)
 
 
 class Waits:
-    """A clock that only waits move, for threads that run one at a time in the order of their waits' ends."""
+    """A clock that only waits move, for threads that run one at a time in the order of their waits'
+    ends."""
 
     def __init__(self) -> None:
         self.now_s = 0.0
@@ -80,7 +83,9 @@ class Waits:
                 errors.append(error)
             self._next()
 
-        threads = [threading.Thread(target=one, args=(work, self._turn(0)), daemon=True) for work in works]
+        threads = [
+            threading.Thread(target=one, args=(work, self._turn(0)), daemon=True) for work in works
+        ]
         for thread in threads:
             thread.start()
         with self._instead_of_sleep():
@@ -141,7 +146,8 @@ class Network:
 
 
 class Far:
-    """A port whose calls go through the network; `waits_ms`: the name and the time of each method's call."""
+    """A port whose calls go through the network; `waits_ms`: the name and the time of each method's
+    call."""
 
     def __init__(self, port: Any, network: Network, waits_ms: dict[str, tuple[str, float]]) -> None:
         self._port, self._network, self._waits_ms = port, network, waits_ms
@@ -151,7 +157,9 @@ class Far:
         if method not in self._waits_ms:
             return call
         name, wait_ms = self._waits_ms[method]
-        return lambda *given, **named: self._network.call(name, wait_ms, lambda: call(*given, **named))
+        return lambda *given, **named: self._network.call(
+            name, wait_ms, lambda: call(*given, **named)
+        )
 
 
 class FarItems(Far):
@@ -178,7 +186,8 @@ class SlowEyes(Eyes):
     """Eyes that take as long as the models."""
 
     def __init__(self, waits: Waits) -> None:
-        self._waits, self._s = waits, json.loads(FIGURES.read_text())["here_ms"]["capture_new"] * SLOWDOWN / 1e3
+        self._waits = waits
+        self._s = json.loads(FIGURES.read_text())["here_ms"]["capture_new"] * SLOWDOWN / 1e3
 
     def read_picture(self, picture: bytes, rules: Any) -> Any:
         self._waits.about(self._s)
@@ -186,8 +195,14 @@ class SlowEyes(Eyes):
 
 
 def far(storage: Storage, network: Network) -> Storage:
-    dynamodb, get, put, delete = (WAIT_MS[name] for name in ("dynamodb", "s3 get", "s3 put", "s3 delete"))
-    blobs = {"get": ("s3 get", get), "put_if_absent": ("s3 put", put), "delete": ("s3 delete", delete)}
+    dynamodb, get, put, delete = (
+        WAIT_MS[name] for name in ("dynamodb", "s3 get", "s3 put", "s3 delete")
+    )
+    blobs = {
+        "get": ("s3 get", get),
+        "put_if_absent": ("s3 put", put),
+        "delete": ("s3 delete", delete),
+    }
     queue = {"send": ("sqs", WAIT_MS["sqs"])}
     reads = dict.fromkeys(("get", "get_many", "get_each", "query"), ("read", dynamodb))
     return replace(
@@ -222,16 +237,25 @@ class Shop:
         """Offer and upload these pictures, taken a minute after another."""
         tenant = self.services.tenants.get_by_name("shop")
         offers = [
-            Offer(CAMERA, f"{number:064x}", len(data), "image/jpeg", self.waits.now() - age - timedelta(minutes=number))
+            Offer(
+                CAMERA,
+                f"{number:064x}",
+                len(data),
+                "image/jpeg",
+                self.waits.now() - age - timedelta(minutes=number),
+            )
             for number, data in enumerate(pictures)
         ]
         captures = []
         for begin in range(0, len(offers), 100):
             captures += [
-                one.capture for one in self.services.captures.offer_uploads(tenant, offers[begin : begin + 100])
+                one.capture
+                for one in self.services.captures.offer_uploads(tenant, offers[begin : begin + 100])
             ]
         for capture, data in zip(captures, pictures, strict=True):
-            self.storage.uploads.put_if_absent(keys.capture_picture("shop", CAMERA, capture.id), data, "image/jpeg")
+            self.storage.uploads.put_if_absent(
+                keys.capture_picture("shop", CAMERA, capture.id), data, "image/jpeg"
+            )
         return captures
 
     def resolve(self, captures: Sequence[Capture]) -> dict[str, float]:
@@ -244,7 +268,10 @@ class Shop:
         queue, began_s = list(reversed(captures)), self.waits.now_s
         self.waits.run([lambda: self._work(queue) for _ in range(self.workers)])
         elapsed_s = self.waits.now_s - began_s
-        each = {name: round(number / len(captures), 2) for name, number in sorted(self.network.calls.items())}
+        each = {
+            name: round(number / len(captures), 2)
+            for name, number in sorted(self.network.calls.items())
+        }
         at_once = round(self._committing_s / elapsed_s, 1)
         return {"a_second": round(len(captures) / elapsed_s, 1), "at_once": at_once, **each}
 
@@ -256,7 +283,10 @@ class Shop:
         self.services.close()
 
     def _work(self, queue: list[Capture]) -> None:
-        """Do as one function does, until the queue is empty. A message that is given back comes last."""
+        """Do as one function does, until the queue is empty.
+
+        A message that is given back comes last.
+        """
         storage = far(self.storage, self.network)
         services = self._services(storage, SlowEyes(self.waits))
         services.ports.search = search = FarSearch(self.services.ports.search, self.network)
@@ -271,7 +301,9 @@ class Shop:
             self._committing_s += self.waits.now_s - search.answers_s[0]
 
     def _services(self, storage: Storage, eyes: Eyes) -> Services:
-        return bootstrap.build(self._settings, clock=self.waits, vision=lambda: eyes, storage=storage)
+        return bootstrap.build(
+            self._settings, clock=self.waits, vision=lambda: eyes, storage=storage
+        )
 
 
 def new_faces(folder: Path, workers: int, captures: int) -> dict[str, float]:
@@ -283,11 +315,19 @@ def new_faces(folder: Path, workers: int, captures: int) -> dict[str, float]:
 
 
 def resolved_twice(folder: Path, workers: int, people: int) -> dict[str, int]:
-    """Resolve two captures of each of these people, one right after the other. Return what is stored in the end."""
+    """Resolve two captures of each of these people, one right after the other.
+
+    Return what is stored in the end.
+    """
     shop = Shop(folder, workers)
     try:
-        shop.resolve(shop.put([draw_picture(person, nth) for person in range(people) for nth in range(2)]))
-        return {"faces": shop.faces(), "pictures": len(list(shop.storage.blobs.walk("shop/faces/")))}
+        shop.resolve(
+            shop.put([draw_picture(person, nth) for person in range(people) for nth in range(2)])
+        )
+        return {
+            "faces": shop.faces(),
+            "pictures": len(list(shop.storage.blobs.walk("shop/faces/"))),
+        }
     finally:
         shop.close()
 
@@ -298,7 +338,9 @@ def backlog(folder: Path, workers: int, captures: int) -> dict[str, float]:
     try:
         for capture in shop.put([draw_picture(person, 0) for person in range(captures)]):
             shop.services.sightings.ingest.resolve_capture("shop", CAMERA, capture.id)
-        return shop.resolve(shop.put([draw_picture(person, 1) for person in range(captures)], age=_LATE))
+        return shop.resolve(
+            shop.put([draw_picture(person, 1) for person in range(captures)], age=_LATE)
+        )
     finally:
         shop.close()
 
@@ -308,8 +350,12 @@ CASES = {"new faces": new_faces, "late captures of known faces": backlog}
 
 def main() -> None:
     options = parser("new_faces", __doc__)
-    options.add_argument("--workers", default="1,3,10,30", help="functions at work (default: %(default)s)")
-    options.add_argument("--captures", type=int, default=200, help="captures, one face each (default: %(default)s)")
+    options.add_argument(
+        "--workers", default="1,3,10,30", help="functions at work (default: %(default)s)"
+    )
+    options.add_argument(
+        "--captures", type=int, default=200, help="captures, one face each (default: %(default)s)"
+    )
     arguments = options.parse_args()
     figures: dict[str, Any] = {}
     for name, case in CASES.items():
@@ -318,7 +364,11 @@ def main() -> None:
             with tempfile.TemporaryDirectory() as folder:
                 found = case(Path(folder), workers, arguments.captures)
             figures[f"{name}, {workers} workers"] = found
-            calls = ", ".join(f"{found[what]} {what}" for what in sorted(found) if what not in ("a_second", "at_once"))
+            calls = ", ".join(
+                f"{found[what]} {what}"
+                for what in sorted(found)
+                if what not in ("a_second", "at_once")
+            )
             print(f"{workers:>8} {found['a_second']:>9} {found['at_once']:>8}  {calls}", flush=True)
     write(figures, arguments.json)
 

@@ -1,4 +1,5 @@
-"""Other exact searches, each as its makers mean it to be used, on one thread, over the same vectors."""
+"""Other exact searches, each as its makers mean it to be used, on one thread, over the same
+vectors."""
 
 from __future__ import annotations
 
@@ -85,7 +86,8 @@ class Usearch(Numpy):
 
 
 class SqliteVec:
-    """A vec0 table by cosine, which orders unit vectors as the inner product does; read from its file."""
+    """A vec0 table by cosine, which orders unit vectors as the inner product does; read from its
+    file."""
 
     name = "sqlite-vec"
 
@@ -93,7 +95,10 @@ class SqliteVec:
         connection = self._connection(folder)
         connection.execute("PRAGMA journal_mode = OFF")
         connection.execute("PRAGMA synchronous = OFF")
-        connection.execute(f"CREATE VIRTUAL TABLE faces USING vec0(v float[{vectors.shape[1]}] distance_metric=cosine)")
+        connection.execute(
+            f"CREATE VIRTUAL TABLE faces USING vec0(v float[{vectors.shape[1]}] "
+            "distance_metric=cosine)"
+        )
         rows = ((number + 1, vector.tobytes()) for number, vector in enumerate(vectors))
         with connection:
             connection.executemany("INSERT INTO faces(rowid, v) VALUES (?, ?)", rows)

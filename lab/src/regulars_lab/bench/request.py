@@ -1,11 +1,13 @@
-"""One request from end to end: a 720-pixel portrait through getFaceByPicture, over HTTP, split by stage.
+"""One request from end to end: a 720-pixel portrait through getFaceByPicture, over HTTP, split by
+stage.
 
     python -m regulars_lab.bench.request [--json FILE] [--repeat N] [--galleries 40,1000]
 
-The peer is the same pipeline called in this process, without HTTP, signature, storage and search: the ratio says what
-the service adds to the models. Likewise POST /v1/identify with the bare picture as its body, beside what it needs of
-the pipeline: quality too; and SearchFacesByImage, prepared and signed beforehand, beside identify. Also the storage
-transaction of an enrolment (stage `commit`), and the time of a thumbnail.
+The peer is the same pipeline called in this process, without HTTP, signature, storage and search:
+the ratio says what the service adds to the models. Likewise POST /v1/identify with the bare picture
+as its body, beside what it needs of the pipeline: quality too; and SearchFacesByImage, prepared and
+signed beforehand, beside identify. Also the storage transaction of an enrolment (stage `commit`),
+and the time of a thumbnail.
 """
 
 from __future__ import annotations
@@ -56,14 +58,21 @@ PACE_S = 0.08
 
 def main() -> None:
     options = parser("request", __doc__)
-    options.add_argument("--repeat", type=int, default=200, help="requests measured (default: %(default)s)")
-    options.add_argument("--galleries", default="40,1000", help="faces enrolled (default: %(default)s)")
+    options.add_argument(
+        "--repeat", type=int, default=200, help="requests measured (default: %(default)s)"
+    )
+    options.add_argument(
+        "--galleries", default="40,1000", help="faces enrolled (default: %(default)s)"
+    )
     arguments = options.parse_args()
     picture, vision = portraits()[-1], FacePipeline(pack())
     figures: dict[str, Any] = {
         "picture_bytes": len(picture),
         "thumbnail_ms": thumbnail_ms(vision, picture),
-        "galleries": [over_http(vision, picture, size, arguments.repeat) for size in numbers(arguments.galleries)],
+        "galleries": [
+            over_http(vision, picture, size, arguments.repeat)
+            for size in numbers(arguments.galleries)
+        ],
     }
     report(figures)
     write(figures, arguments.json)
@@ -88,11 +97,15 @@ def thumbnail_ms(vision: Vision, picture: bytes) -> float:
     image = vision.read_picture(picture, PICTURES)
     with Image.open(io.BytesIO(vision.crop(image, vision.detect(image)[0]).data)) as kept:
         kept.load()
-        return round(float(np.median([time_call(lambda: crop.make_thumbnail(kept))[1] for _ in range(50)])), 2)
+        return round(
+            float(np.median([time_call(lambda: crop.make_thumbnail(kept))[1] for _ in range(50)])),
+            2,
+        )
 
 
 def over_http(vision: Vision, picture: bytes, gallery_size: int, repeat: int) -> dict[str, Any]:
-    """Figures of searches and enrolments on a service of its own with `gallery_size` faces enrolled."""
+    """Figures of searches and enrolments on a service of its own with `gallery_size` faces
+    enrolled."""
     with tempfile.TemporaryDirectory() as folder:
         data = Path(folder)
         with closing(bootstrap.build(Settings(storage=data), vision=lambda: vision)) as services:
@@ -108,27 +121,41 @@ def over_http(vision: Vision, picture: bytes, gallery_size: int, repeat: int) ->
             keys = credentials.read_credentials(data)["shop"]
             searches, alone_ms = [], []
             identified, looked_ms, by_image = [], [], []
-            for _ in range(WARM_UP + repeat):  # by turns, so that both meet the same moods of the machine
+            # by turns, so that both meet the same moods of the machine
+            for _ in range(WARM_UP + repeat):
                 searches.append(search(sunmi, picture))
                 alone_ms.append(time_call(lambda: in_process(vision, picture))[1])
                 identified.append(identify(connection, keys.api_key, picture))
                 by_image.append(search_by_image(connection, running.url, keys, picture))
                 looked_ms.append(time_call(lambda: looked_at(vision, picture))[1])
             searches, alone_ms = searches[WARM_UP:], alone_ms[WARM_UP:]
-            identified, looked_ms, by_image = identified[WARM_UP:], looked_ms[WARM_UP:], by_image[WARM_UP:]
-            wide, numbered, others = full_hd(picture), itertools.count(WARM_UP + repeat), itertools.cycle(portraits())
+            identified, looked_ms, by_image = (
+                identified[WARM_UP:],
+                looked_ms[WARM_UP:],
+                by_image[WARM_UP:],
+            )
+            wide = full_hd(picture)
+            numbered = itertools.count(WARM_UP + repeat)
+            others = itertools.cycle(portraits())
             calls: dict[str, Callable[[], object]] = {
                 "getFaceByPicture": partial(search, sunmi, picture),
-                "SearchFacesByImage": partial(search_by_image, connection, running.url, keys, picture),
+                "SearchFacesByImage": partial(
+                    search_by_image, connection, running.url, keys, picture
+                ),
                 "identify": partial(identify, connection, keys.api_key, picture),
                 "identify, 1920x1080": partial(identify, connection, keys.api_key, wide),
                 "enrolment": lambda: enrol(sunmi, next(others), next(numbered)),
             }
             until_idle(running.process.pid)
             pid, times = running.process.pid, range(repeat)
-            cpu_ms = {name: per_call_ms(call, times, partial(processor_s, pid)) for name, call in calls.items()}
+            cpu_ms = {
+                name: per_call_ms(call, times, partial(processor_s, pid))
+                for name, call in calls.items()
+            }
             enrolments = [enrol(sunmi, picture, n) for n in range(WARM_UP + repeat // 4)][WARM_UP:]
-            cpu_ms["in process"] = per_call_ms(partial(in_process, vision, picture), times, time.process_time)
+            cpu_ms["in process"] = per_call_ms(
+                partial(in_process, vision, picture), times, time.process_time
+            )
     return {
         "gallery_size": gallery_size,
         "cpu_ms": cpu_ms,
@@ -145,7 +172,9 @@ def over_http(vision: Vision, picture: bytes, gallery_size: int, repeat: int) ->
         },
         "search_by_image": {
             "client": summary([reply.elapsed_ms for reply in by_image]),
-            "ratio_to_identify": ratio([one.elapsed_ms for one in by_image], [one.elapsed_ms for one in identified]),
+            "ratio_to_identify": ratio(
+                [one.elapsed_ms for one in by_image], [one.elapsed_ms for one in identified]
+            ),
             "stages_ms": stages(by_image),
         },
         "enrolment": {
@@ -159,13 +188,16 @@ def full_hd(portrait: bytes) -> bytes:
     """Draw a picture of 1920x1080 with the portrait in its middle."""
     wide, target = Image.new("RGB", (1920, 1080), (110, 118, 126)), io.BytesIO()
     with Image.open(io.BytesIO(portrait)) as picture:
-        wide.paste(picture, ((wide.width - picture.width) // 2, (wide.height - picture.height) // 2))
+        wide.paste(
+            picture, ((wide.width - picture.width) // 2, (wide.height - picture.height) // 2)
+        )
     wide.save(target, "JPEG", quality=90)
     return target.getvalue()
 
 
 def until_idle(pid: int) -> None:
-    """Wait until the service is done with what it does behind the requests: it compares new faces with all others."""
+    """Wait until the service is done with what it does behind the requests: it compares new faces
+    with all others."""
     used_s = -1.0
     while (now_s := processor_s(pid)) - used_s > IDLE_S:
         used_s = now_s
@@ -173,7 +205,8 @@ def until_idle(pid: int) -> None:
 
 
 def per_call_ms(call: Callable[[], object], times: range, used_s: Callable[[], float]) -> float:
-    """Return the milliseconds of processors that a call takes, by `used_s`, which says what was used so far."""
+    """Return the milliseconds of processors that a call takes, by `used_s`, which says what was
+    used so far."""
     call()
     began = used_s()
     for _ in times:
@@ -197,7 +230,10 @@ def identify(connection: Connection, api_key: str, picture: bytes) -> Reply:
 
 
 def search_by_image(connection: Connection, url: str, pair: Credentials, picture: bytes) -> Reply:
-    """Send a request that was signed before its time is taken. Programs' own SDKs take time besides."""
+    """Send a request that was signed before its time is taken.
+
+    Programs' own SDKs take time besides.
+    """
     sent = {"CollectionId": GROUP, "Image": {"Bytes": base64.b64encode(picture).decode()}}
     target = {
         "Content-Type": "application/x-amz-json-1.1",
@@ -234,14 +270,20 @@ def ratio(times_ms: Sequence[float], peer_ms: Sequence[float]) -> float:
 
 def stages_ms(reply: Reply) -> dict[str, float]:
     """Return the milliseconds by stage, as the server measured them (header Server-Timing)."""
-    parts = (part.strip().partition(";dur=") for part in reply.headers.get("server-timing", "").split(","))
+    parts = (
+        part.strip().partition(";dur=")
+        for part in reply.headers.get("server-timing", "").split(",")
+    )
     return {name: float(ms) for name, found, ms in parts if found}
 
 
 def stages(replies: Sequence[Reply]) -> dict[str, float]:
     """Median milliseconds of each stage, in the order of the header, without the total."""
     names = [name for name in stages_ms(replies[0]) if name != "total"]
-    return {name: round(float(np.median([stages_ms(reply).get(name, 0.0) for reply in replies])), 2) for name in names}
+    return {
+        name: round(float(np.median([stages_ms(reply).get(name, 0.0) for reply in replies])), 2)
+        for name in names
+    }
 
 
 def report(figures: dict[str, Any]) -> None:
@@ -255,17 +297,32 @@ def report(figures: dict[str, Any]) -> None:
     print(f"a thumbnail takes {figures['thumbnail_ms']:.1f} ms")
     for gallery in figures["galleries"]:
         print(f"\ngetFaceByPicture, gallery of {gallery['gallery_size']}")
-        print(f"  client:     {times(gallery['client'])}, {gallery['ratio_to_in_process']:.2f} x in process")
+        print(
+            f"  client:     {times(gallery['client'])}, {gallery['ratio_to_in_process']:.2f} x in "
+            "process"
+        )
         print(f"  server:     {times(gallery['server'])}")
         print(f"  in process: {times(gallery['in_process'])} (decode, detect, align, embed)")
         print(f"  by stage:   {split(gallery['stages_ms'])}")
         identified = gallery["identify"]
-        print(f"  identify:   {times(identified['client'])}, {identified['ratio_to_in_process']:.2f} x in process")
-        print(f"              in process {times(identified['in_process'])}; {split(identified['stages_ms'])}")
+        print(
+            f"  identify:   {times(identified['client'])}, {identified['ratio_to_in_process']:.2f} "
+            "x in process"
+        )
+        print(
+            f"              in process {times(identified['in_process'])}; "
+            f"{split(identified['stages_ms'])}"
+        )
         of_image = gallery["search_by_image"]
-        print(f"  SearchFacesByImage: {times(of_image['client'])}, {of_image['ratio_to_identify']:.2f} x identify")
+        print(
+            f"  SearchFacesByImage: {times(of_image['client'])}, "
+            f"{of_image['ratio_to_identify']:.2f} x identify"
+        )
         print(f"              {split(of_image['stages_ms'])}")
-        print(f"  enrolment:  {times(gallery['enrolment']['client'])}; {split(gallery['enrolment']['stages_ms'])}")
+        print(
+            f"  enrolment:  {times(gallery['enrolment']['client'])}; "
+            f"{split(gallery['enrolment']['stages_ms'])}"
+        )
         print(f"  ms of processors a call: {split(gallery['cpu_ms'])}")
 
 

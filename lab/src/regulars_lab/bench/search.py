@@ -1,16 +1,18 @@
 """1:N search beside its peers: one run, one thread, the same vectors.
 
-    python -m regulars_lab.bench.search [--rows 1000,30000,...] [--vectors random,face-like,lfw] [--json FILE]
+    python -m regulars_lab.bench.search [--rows 1000,30000,...] [--vectors random,face-like,lfw]
+    [--json FILE]
                            [--peers all|faiss|faiss-flat] [--cold 30000,1000000]
 
-For each size and kind of vectors (bench/vectors.py says how they are made): a search for the ten best (median, p99) and
-an identification (`identify`: the best face at or above the threshold of the gallery's size; a peer has no such thing,
-so it looks for the best one), each over the same probes, half of them of enrolled persons; recall@10 against float64;
-bytes in memory for a face; the time to load what was stored; and the median by the time of merely reading the gallery
-as int8. Every search ends with the names of the faces: a peer gives numbers, which are looked up in a list. The engines
-take turns, round by round, so that what else the machine does meets all of them. `least` is the median over the probes
-of each one's quickest search, and `x faiss` by how much that of faiss's Flat is longer: what a machine with other work
-hardly changes.
+For each size and kind of vectors (bench/vectors.py says how they are made): a search for the ten
+best (median, p99) and an identification (`identify`: the best face at or above the threshold of the
+gallery's size; a peer has no such thing, so it looks for the best one), each over the same probes,
+half of them of enrolled persons; recall@10 against float64; bytes in memory for a face; the time to
+load what was stored; and the median by the time of merely reading the gallery as int8. Every search
+ends with the names of the faces: a peer gives numbers, which are looked up in a list. The engines
+take turns, round by round, so that what else the machine does meets all of them. `least` is the
+median over the probes of each one's quickest search, and `x faiss` by how much that of faiss's Flat
+is longer: what a machine with other work hardly changes.
 """
 
 from __future__ import annotations
@@ -62,7 +64,9 @@ class Regulars:
 
     def build(self, folder: Path, vectors: NDArray[np.float32]) -> None:
         snapshot = encode_segment(segment(vectors))
-        FolderBlobStore(folder / "blobs").put_if_absent("snapshot", snapshot, "application/octet-stream")
+        FolderBlobStore(folder / "blobs").put_if_absent(
+            "snapshot", snapshot, "application/octet-stream"
+        )
 
     def load(self, folder: Path) -> None:
         self._gallery = Gallery(
@@ -70,7 +74,9 @@ class Regulars:
         )
 
     def search(self, probe: NDArray[np.float32], limit: int) -> list[str]:
-        found = self._gallery.view.search(SearchRequest("bench", probe[None], limit=limit)).candidates[0]
+        found = self._gallery.view.search(
+            SearchRequest("bench", probe[None], limit=limit)
+        ).candidates[0]
         return [candidate.faceid for candidate in found]
 
     def identify(self, probe: NDArray[np.float32]) -> list[str]:
@@ -84,18 +90,29 @@ class Regulars:
 
 def main() -> None:
     options = parser("search", __doc__)
-    options.add_argument("--rows", default="1000,30000,300000", help="sizes, with commas (default: %(default)s)")
-    options.add_argument("--vectors", default=",".join(KINDS), help="kinds, with commas (default: %(default)s)")
     options.add_argument(
-        "--peers", choices=["all", "faiss", "faiss-flat"], default="all", help="(default: %(default)s)"
+        "--rows", default="1000,30000,300000", help="sizes, with commas (default: %(default)s)"
     )
-    options.add_argument("--cold", default="30000", help="sizes of a cold start, with commas (default: %(default)s)")
+    options.add_argument(
+        "--vectors", default=",".join(KINDS), help="kinds, with commas (default: %(default)s)"
+    )
+    options.add_argument(
+        "--peers",
+        choices=["all", "faiss", "faiss-flat"],
+        default="all",
+        help="(default: %(default)s)",
+    )
+    options.add_argument(
+        "--cold", default="30000", help="sizes of a cold start, with commas (default: %(default)s)"
+    )
     arguments = options.parse_args()
     print(f"one thread, {DIMENSIONS} dimensions, kernel: {_KERNEL}")
     results = []
     for rows in numbers(arguments.rows):
         for kind in arguments.vectors.split(","):
-            chosen = [peer for peer in peers() if peer.name.startswith(arguments.peers.replace("all", ""))]
+            chosen = [
+                peer for peer in peers() if peer.name.startswith(arguments.peers.replace("all", ""))
+            ]
             with tempfile.TemporaryDirectory() as folder:
                 results.append(measure_engines(Path(folder), rows, kind, [Regulars(), *chosen]))
             report(results[-1])
@@ -106,11 +123,15 @@ def main() -> None:
     write(figures, arguments.json)
 
 
-def measure_engines(folder: Path, rows: int, kind: str, engines: list[Engine | Regulars]) -> Figures:
+def measure_engines(
+    folder: Path, rows: int, kind: str, engines: list[Engine | Regulars]
+) -> Figures:
     maker = Maker(kind, seed=rows)
     vectors = maker.vectors(rows).astype(np.float16).astype(np.float32)
     half = min(PROBES // 2, rows)
-    probes = np.concatenate((maker.mates(vectors[:: rows // half][:half]), maker.vectors(PROBES - half)))
+    probes = np.concatenate(
+        (maker.mates(vectors[:: rows // half][:half]), maker.vectors(PROBES - half))
+    )
     names = faceids(rows)
     truth = [[names[row] for row in best] for best in brute_force(vectors, probes)]
     figures: dict[str, Figures] = {}
@@ -124,14 +145,18 @@ def measure_engines(folder: Path, rows: int, kind: str, engines: list[Engine | R
             for probe in probes[: 10 if engine.name == "sqlite-vec" else None]
         ]
         right = sum(len(set(mine) & set(best)) for mine, best in zip(found, truth, strict=False))
-        figures[engine.name] |= {"recall": right / LIMIT / len(found), "bytes_per_face": engine.bytes_per_face()}
+        figures[engine.name] |= {
+            "recall": right / LIMIT / len(found),
+            "bytes_per_face": engine.bytes_per_face(),
+        }
         if isinstance(engine, Regulars):
             figures[engine.name]["same_order"] = found == truth
     read_ms = reading_ms(rows)
     top = turns(engines, probes, lambda engine, probe: search_faceids(engine, probe, LIMIT, names))
     best = turns(engines, probes, lambda engine, probe: identify_probe(engine, probe, names))
     for engine in engines:
-        searches, identified_ms = np.concatenate(top[engine.name]), np.concatenate(best[engine.name])
+        searches = np.concatenate(top[engine.name])
+        identified_ms = np.concatenate(best[engine.name])
         least, identify_least = _least(top[engine.name]), _least(best[engine.name])
         figures[engine.name] |= {
             "median_ms": float(np.median(searches)),
@@ -151,15 +176,26 @@ def _least(times: list[list[float]]) -> float:
     return float(np.median([min(of_probe) for of_probe in times if of_probe]))
 
 
-def search_faceids(engine: Engine | Regulars, probe: NDArray[np.float32], limit: int, names: list[str]) -> list[str]:
-    """Search for faceids, which callers need. A peer gives numbers, so its caller looks the names up."""
+def search_faceids(
+    engine: Engine | Regulars, probe: NDArray[np.float32], limit: int, names: list[str]
+) -> list[str]:
+    """Search for faceids, which callers need.
+
+    A peer gives numbers, so its caller looks the names up.
+    """
     if isinstance(engine, Regulars):
         return engine.search(probe, limit)
     return [names[row] for row in engine.search(probe, limit)]
 
 
-def identify_probe(engine: Engine | Regulars, probe: NDArray[np.float32], names: list[str]) -> list[str]:
-    return engine.identify(probe) if isinstance(engine, Regulars) else search_faceids(engine, probe, 1, names)
+def identify_probe(
+    engine: Engine | Regulars, probe: NDArray[np.float32], names: list[str]
+) -> list[str]:
+    return (
+        engine.identify(probe)
+        if isinstance(engine, Regulars)
+        else search_faceids(engine, probe, 1, names)
+    )
 
 
 def turns(
@@ -198,16 +234,27 @@ def reading_ms(rows: int) -> float:
 
 
 def report(result: Figures) -> None:
-    print(f"\n{result['rows']} {result['vectors']} vectors; reading them as int8: {result['read_int8_ms']:.3f} ms")
+    print(
+        f"\n{result['rows']} {result['vectors']} vectors; reading them as int8: "
+        f"{result['read_int8_ms']:.3f} ms"
+    )
     heads = (
         *("engine", "top-10 ms", "p99", "least", "identify ms", "least"),
         *("x faiss", "identify", "recall", "bytes/face", "load ms", "/read"),
     )
-    print("{:>14} {:>11} {:>11} {:>11} {:>11} {:>11} {:>8} {:>8} {:>7} {:>11} {:>9} {:>7}".format(*heads))
+    print(
+        "{:>14} {:>11} {:>11} {:>11} {:>11} {:>11} {:>8} {:>8} {:>7} {:>11} {:>9} {:>7}".format(
+            *heads
+        )
+    )
     for name, one in result["engines"].items():
-        times = (one[f"{figure}_ms"] for figure in ("median", "p99", "least", "identify", "identify_least"))
+        times = (
+            one[f"{figure}_ms"]
+            for figure in ("median", "p99", "least", "identify", "identify_least")
+        )
         print(
-            f"{name:>14} {' '.join(f'{ms:11.3f}' for ms in times)} {one['times_faster_than_faiss_flat']:8.2f} "
+            f"{name:>14} {' '.join(f'{ms:11.3f}' for ms in times)} "
+            f"{one['times_faster_than_faiss_flat']:8.2f} "
             f"{one['identify_times_faster_than_faiss_flat']:8.2f} {one['recall']:7.3f} "
             f"{one['bytes_per_face']:11.0f} {one['load_ms']:9.1f} {one['read_ratio']:7.2f}"
         )

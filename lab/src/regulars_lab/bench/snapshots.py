@@ -2,8 +2,9 @@
 
     python -m regulars_lab.bench.snapshots [--faces 200000] [--builds 80]
 
-The builder itself, on the embedded storage: random templates, a million changes a day, of which four in five are faces
-that learn and one is new. The journal is written without the faces' own records.
+The builder itself, on the embedded storage: random templates, a million changes a day, of which
+four in five are faces that learn and one is new. The journal is written without the faces' own
+records.
 """
 
 from __future__ import annotations
@@ -48,24 +49,41 @@ class Counting(FolderBlobStore):
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser("regulars_lab.bench.snapshots", description=(__doc__ or "").partition("\n")[0])
+    parser = argparse.ArgumentParser(
+        "regulars_lab.bench.snapshots", description=(__doc__ or "").partition("\n")[0]
+    )
     parser.add_argument("--faces", type=int, default=200_000)
     parser.add_argument("--builds", type=int, default=80)
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as place, closing(SqliteItemStore(Path(place, "db"), keys.TABLES)) as items:
-        written = measure_snapshots(items, Counting(Path(place, "blobs")), arguments.faces, arguments.builds)
+    with (
+        tempfile.TemporaryDirectory() as place,
+        closing(SqliteItemStore(Path(place, "db"), keys.TABLES)) as items,
+    ):
+        written = measure_snapshots(
+            items, Counting(Path(place, "blobs")), arguments.faces, arguments.builds
+        )
     for kind, sizes in written.items():
         print(f"{kind}: {len(sizes)}, {max(sizes) / 1e6:.1f} MB at most")
-    print(f"{sum(map(sum, written.values())) / arguments.builds / 1e6:.1f} MB for {TAIL_LENGTH} changes")
+    print(
+        f"{sum(map(sum, written.values())) / arguments.builds / 1e6:.1f} MB for {TAIL_LENGTH} "
+        "changes"
+    )
 
 
-def measure_snapshots(items: ItemStore, blobs: Counting, faces: int, builds: int) -> dict[str, list[int]]:
+def measure_snapshots(
+    items: ItemStore, blobs: Counting, faces: int, builds: int
+) -> dict[str, list[int]]:
     """Write so many snapshots after one that is new; return their sizes by kind."""
     random, clock = np.random.default_rng(1), SteppedClock(datetime(2026, 11, 26, tzinfo=UTC))
     write_snapshot(items, blobs, TENANT, segment(_unit(random, faces), model=MODEL, seq=0))
     place = (TENANT, keys.index_item(MODEL))
     items.transact(
-        [Put(keys.DIRECTORY, {**(items.get(keys.DIRECTORY, place) or {}), "built_at": milliseconds(clock.at)})]
+        [
+            Put(
+                keys.DIRECTORY,
+                {**(items.get(keys.DIRECTORY, place) or {}), "built_at": milliseconds(clock.at)},
+            )
+        ]
     )
     blobs.written.clear()
     for build in range(builds):
@@ -73,12 +91,16 @@ def measure_snapshots(items: ItemStore, blobs: Counting, faces: int, builds: int
             seq, is_new = build * TAIL_LENGTH + number + 1, number % 5 == 0
             faceid = f"new-{seq}" if is_new else f"face-{random.integers(faces):07d}"
             edit = Edit.PUT if is_new else Edit.REPLACE
-            entry = JournalEntry(edit, faceid, "g", (make_template(MODEL, vector),), learnt=not is_new)
+            entry = JournalEntry(
+                edit, faceid, "g", (make_template(MODEL, vector),), learnt=not is_new
+            )
             directory = {"tenant": TENANT, "item": keys.TENANT_ITEM, "seq": seq, "model": MODEL}
             journal = journal_item(TENANT, seq, clock.at, [entry])
             items.transact([Put(keys.JOURNAL, journal), Put(keys.DIRECTORY, directory)])
         clock.at += timedelta(days=TAIL_LENGTH / _A_DAY)
-        Compactor(items, blobs, Galleries(items, blobs), clock, large_bytes=1).build(TENANT, erase=False)
+        Compactor(items, blobs, Galleries(items, blobs), clock, large_bytes=1).build(
+            TENANT, erase=False
+        )
     return blobs.written
 
 

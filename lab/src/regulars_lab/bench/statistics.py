@@ -1,10 +1,13 @@
-"""A year of observations: what counting it takes from sealed days, and how that grows from one month to one year.
+"""A year of observations: what counting it takes from sealed days, and how that grows from one
+month to one year.
 
-    python -m regulars_lab.bench.statistics [--days 365] [--per-day 10000] [--json FILE] [--data FOLDER]
+    python -m regulars_lab.bench.statistics [--days 365] [--per-day 10000] [--json FILE] [--data
+    FOLDER]
 
-Fills an embedded store with synthetic observations, seals every day, then measures analysis and query: time, the
-read units that the same reads would cost on DynamoDB, and objects read from blob storage. The peer is counting the
-raw observations one by one, which is what every amount must equal: the ratio says how often a sealed answer is faster.
+Fills an embedded store with synthetic observations, seals every day, then measures analysis and
+query: time, the read units that the same reads would cost on DynamoDB, and objects read from blob
+storage. The peer is counting the raw observations one by one, which is what every amount must
+equal: the ratio says how often a sealed answer is faster.
 """
 
 from __future__ import annotations
@@ -24,7 +27,13 @@ from chalicelib.book.statistics.calendar import Calendar
 from chalicelib.book.statistics.statistics import Question, Statistics
 from chalicelib.domain.local_time import Granularity, Span
 from chalicelib.domain.model import Labels, Profile, Tenant
-from chalicelib.domain.observations import EVERYTHING, Measure, ObservationFilter, ObservationKind, Split
+from chalicelib.domain.observations import (
+    EVERYTHING,
+    Measure,
+    ObservationFilter,
+    ObservationKind,
+    Split,
+)
 from chalicelib.open_storage import open_storage
 from chalicelib.settings import Settings
 from chalicelib.storage import keys
@@ -52,11 +61,21 @@ LONG_AFTER = FIRST + timedelta(days=20_000)
 
 def main() -> None:
     options = parser("statistics", __doc__)
-    options.add_argument("--days", type=int, default=365, help="days of history (default: %(default)s)")
-    options.add_argument("--per-day", type=int, default=10_000, help="observations a day (default: %(default)s)")
-    options.add_argument("--data", type=Path, help="folder to fill and keep, or to use again if it is filled")
+    options.add_argument(
+        "--days", type=int, default=365, help="days of history (default: %(default)s)"
+    )
+    options.add_argument(
+        "--per-day", type=int, default=10_000, help="observations a day (default: %(default)s)"
+    )
+    options.add_argument(
+        "--data", type=Path, help="folder to fill and keep, or to use again if it is filled"
+    )
     arguments = options.parse_args()
-    with tempfile.TemporaryDirectory() if arguments.data is None else nullcontext(arguments.data) as folder:
+    with (
+        tempfile.TemporaryDirectory()
+        if arguments.data is None
+        else nullcontext(arguments.data) as folder
+    ):
         figures = measure_statistics(Path(folder), arguments.days, arguments.per_day)
     report(figures)
     write(figures, arguments.json)
@@ -73,7 +92,9 @@ def measure_statistics(folder: Path, days: int, per_day: int) -> dict[str, Any]:
         figures |= {"seal_s": seal_ms / 1e3, "days_sealed": len(sealed)}
         figures["sweep_of_sealed_s"] = time_call(lambda: sealing.seal_tenant(TENANT))[1] / 1e3
         spans = {"1 month": min(31, days), f"{days} days": days}
-        return figures | {"spans": {name: of_span(storage, length) for name, length in spans.items()}}
+        return figures | {
+            "spans": {name: of_span(storage, length) for name, length in spans.items()}
+        }
 
 
 def _statistics(storage: Storage, at: datetime) -> Statistics:
@@ -86,7 +107,10 @@ def fill(items: ItemStore, days: int, per_day: int) -> None:
         begin = FIRST + timedelta(days=day)
         seen = list(visits(begin, per_day, random, first_id=day * per_day))
         months = calendar.read_months(TENANT.name, days_of(seen))
-        write_in_parts(items, make_observation_actions(TENANT.name, seen, (), months, begin + timedelta(days=1)))
+        write_in_parts(
+            items,
+            make_observation_actions(TENANT.name, seen, (), months, begin + timedelta(days=1)),
+        )
 
 
 def of_span(storage: Storage, days: int) -> dict[str, Any]:
@@ -98,7 +122,9 @@ def of_span(storage: Storage, days: int) -> dict[str, Any]:
     observations = statistics.observations
     face = f"{1_000_000_000_000_000_000 + REGULAR}"
 
-    def analysis(granularity: Granularity, wanted: ObservationFilter = EVERYTHING, **how: bool) -> Callable[[], Any]:
+    def analysis(
+        granularity: Granularity, wanted: ObservationFilter = EVERYTHING, **how: bool
+    ) -> Callable[[], Any]:
         return lambda: statistics.count_by_time(TENANT, wanted, start, last, granularity, **how)
 
     def split(measure: Measure, by: Split | None = None) -> Callable[[], Any]:
@@ -121,7 +147,9 @@ def of_span(storage: Storage, days: int) -> dict[str, Any]:
     asked |= {
         "by month, one face": analysis(Granularity.MONTH, ObservationFilter(faceid=face)),
         "DISTINCT by month": analysis(Granularity.MONTH, distinct=True),
-        "DISTINCT by day, one label": analysis(Granularity.DAY, ObservationFilter(BRAND), distinct=True),
+        "DISTINCT by day, one label": analysis(
+            Granularity.DAY, ObservationFilter(BRAND), distinct=True
+        ),
         "DISTINCT by hour": analysis(Granularity.HOUR, distinct=True),
         "sightings by day": split(Measure.OBSERVATIONS),
         "sightings by day and camera": split(Measure.OBSERVATIONS, Split.CAMERA),
@@ -135,13 +163,20 @@ def of_span(storage: Storage, days: int) -> dict[str, Any]:
         "query, one face": query(ObservationFilter(faceid=face)),
     }
     raw = answer_of(lambda: recount(on_meter.items, start, last), meter)
-    figures: dict[str, Any] = {"counting raw (peer)": {key: raw[key] for key in raw if key != "answer"}}
+    figures: dict[str, Any] = {
+        "counting raw (peer)": {key: raw[key] for key in raw if key != "answer"}
+    }
     for name, ask in asked.items():
         answer = min((answer_of(ask, meter) for _ in range(2)), key=lambda figure: figure["s"])
         found = answer.pop("answer")
         if name == "by month" and found != raw["answer"]:
-            raise SystemExit(f"bench.statistics: sealed days say {found}, a recount {raw['answer']}")
-        figures[name] = {**answer, "times_faster_than_raw": round(raw["s"] / max(answer["s"], 1e-6), 1)}
+            raise SystemExit(
+                f"bench.statistics: sealed days say {found}, a recount {raw['answer']}"
+            )
+        figures[name] = {
+            **answer,
+            "times_faster_than_raw": round(raw["s"] / max(answer["s"], 1e-6), 1),
+        }
     return figures
 
 
@@ -161,11 +196,19 @@ def answer_of(ask: Callable[[], Any], meter: Meter) -> dict[str, Any]:
     meter.clear()
     answer, elapsed_ms = time_call(ask)
     units, objects = sum(meter.reads.values()), meter.calls["s3 get"]
-    return {"s": round(elapsed_ms / 1e3, 4), "read_units": units, "objects": objects, "answer": answer}
+    return {
+        "s": round(elapsed_ms / 1e3, 4),
+        "read_units": units,
+        "objects": objects,
+        "answer": answer,
+    }
 
 
 def report(figures: dict[str, Any]) -> None:
-    print(f"{figures['observations']:,} observations: {figures['days']} days of {figures['per_day']:,}")
+    print(
+        f"{figures['observations']:,} observations: {figures['days']} days of "
+        f"{figures['per_day']:,}"
+    )
     for name in ("fill_s", "seal_s", "sweep_of_sealed_s"):
         if name in figures:
             print(f"  {name}: {figures[name]:.1f}")
@@ -174,13 +217,20 @@ def report(figures: dict[str, Any]) -> None:
         print(f"\n{span:30} {'s':>9} {'units':>9} {'objects':>8} {'x faster':>9}")
         for name, one in asked.items():
             faster = one.get("times_faster_than_raw", 1.0)
-            print(f"{name:30} {one['s']:>9.3f} {one['read_units']:>9,} {one['objects']:>8} {faster:>9.1f}")
+            print(
+                f"{name:30} {one['s']:>9.3f} {one['read_units']:>9,} {one['objects']:>8} "
+                f"{faster:>9.1f}"
+            )
     print("\ngrowth from the first span to the second, time and units:")
     for name, one in long.items():
         before = short[name]
         slower = one["s"] / max(before["s"], 1e-6)
-        print(f"  {name:30} {slower:>7.1f} {one['read_units'] / max(before['read_units'], 1):>7.1f}")
-    slow = [name for name, one in long.items() if "times_faster_than_raw" in one and one["s"] > LIMIT_S]
+        print(
+            f"  {name:30} {slower:>7.1f} {one['read_units'] / max(before['read_units'], 1):>7.1f}"
+        )
+    slow = [
+        name for name, one in long.items() if "times_faster_than_raw" in one and one["s"] > LIMIT_S
+    ]
     print(f"\nover {LIMIT_S:.0f} s: {slow or 'none'}")
 
 

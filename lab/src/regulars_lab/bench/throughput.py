@@ -1,12 +1,15 @@
-"""Captures a second of one box, its memory meanwhile, and the time from a picture's PUT to the hook's call.
+"""Captures a second of one box, its memory meanwhile, and the time from a picture's PUT to the
+hook's call.
 
-    python -m regulars_lab.bench.throughput [--captures N] [--cameras N] [--rate R] [--cores N] [--photos FOLDER]
+    python -m regulars_lab.bench.throughput [--captures N] [--cameras N] [--rate R] [--cores N]
+    [--photos FOLDER]
         [--json FILE]
 
-Cameras send scenes of people to `regulars serve`, which may use a few cores only, and a hook gets its events. Without
---rate they send as soon as fewer than a hundred captures wait. Half of the captures show somebody who comes, half
-somebody who is still there. The peer is all that the models do on the same pictures and cores: decode, detect, embed,
-describe. The machine may have other work, so what counts is the time of processors.
+Cameras send scenes of people to `regulars serve`, which may use a few cores only, and a hook gets
+its events. Without --rate they send as soon as fewer than a hundred captures wait. Half of the
+captures show somebody who comes, half somebody who is still there. The peer is all that the models
+do on the same pictures and cores: decode, detect, embed, describe. The machine may have other work,
+so what counts is the time of processors.
 """
 
 from __future__ import annotations
@@ -40,7 +43,15 @@ from regulars.demo.run import find_pictures
 from regulars.serve import service
 from regulars.tenants import credentials
 from regulars_lab.bench.ingest import examine_picture
-from regulars_lab.bench.measuring import free_port, memory_bytes, pack, parser, processor_s, time_call, write
+from regulars_lab.bench.measuring import (
+    free_port,
+    memory_bytes,
+    pack,
+    parser,
+    processor_s,
+    time_call,
+    write,
+)
 from regulars_lab.v1 import STORED, V1, Picture
 from regulars_lab.week.scenes import WIDTH, Scenes
 from regulars_lab.week.timeline import GAP, Capture
@@ -60,24 +71,44 @@ _MB = 1e6
 
 def main(argv: Sequence[str] | None = None) -> None:
     options = parser("throughput", __doc__)
-    options.add_argument("--captures", type=int, default=600, help="how many are sent (default: %(default)s)")
-    options.add_argument("--cameras", type=int, default=4, help="how many send (default: %(default)s)")
-    options.add_argument("--rate", type=float, help="captures a second of all cameras together, at random times")
-    options.add_argument("--cores", type=int, default=2, help="cores that the box may use (default: %(default)s)")
+    options.add_argument(
+        "--captures", type=int, default=600, help="how many are sent (default: %(default)s)"
+    )
+    options.add_argument(
+        "--cameras", type=int, default=4, help="how many send (default: %(default)s)"
+    )
+    options.add_argument(
+        "--rate", type=float, help="captures a second of all cameras together, at random times"
+    )
+    options.add_argument(
+        "--cores", type=int, default=2, help="cores that the box may use (default: %(default)s)"
+    )
     options.add_argument("--photos", type=Path, help="people's photos, in place of those at hand")
-    options.add_argument("--width", type=int, default=WIDTH, help="of the pictures, in pixels (default: %(default)s)")
+    options.add_argument(
+        "--width", type=int, default=WIDTH, help="of the pictures, in pixels (default: %(default)s)"
+    )
     arguments = options.parse_args(argv)
     scenes = draw_scenes(arguments.photos, arguments.captures, arguments.width)
     with tempfile.TemporaryDirectory() as folder, Hook() as hook:
         metrics = f"http://127.0.0.1:{free_port()}/metrics"
-        os.environ |= {"REGULARS_METRICS_PORT": str(urlsplit(metrics).port), "REGULARS_HOOK_NETWORKS": "127.0.0.0/8"}
+        os.environ |= {
+            "REGULARS_METRICS_PORT": str(urlsplit(metrics).port),
+            "REGULARS_HOOK_NETWORKS": "127.0.0.0/8",
+        }
         every = os.sched_getaffinity(0)
-        os.sched_setaffinity(0, sorted(every)[: arguments.cores])  # the box gets them from its parent
+        # the box gets them from its parent
+        os.sched_setaffinity(0, sorted(every)[: arguments.cores])
         bare_ms = bare(scenes)
         with service.run_service(Path(folder)) as box:
             os.sched_setaffinity(0, every)
-            figures = Run(box, metrics, hook, arguments.cameras).figures(scenes, arguments.captures, arguments.rate)
-    figures |= {"cores": arguments.cores, "load": os.getloadavg()[1], "bare_cpu_ms": round(bare_ms, 1)}
+            figures = Run(box, metrics, hook, arguments.cameras).figures(
+                scenes, arguments.captures, arguments.rate
+            )
+    figures |= {
+        "cores": arguments.cores,
+        "load": os.getloadavg()[1],
+        "bare_cpu_ms": round(bare_ms, 1),
+    }
     report(figures)
     write(figures, arguments.json)
 
@@ -86,18 +117,27 @@ def draw_scenes(photos: Path | None, most: int, width: int) -> list[bytes]:
     """Draw two scenes of each person, `most` or one more, as a camera over a door takes them."""
     people = find_pictures(photos).people[: -(-most // 2)]
     scenes, noon = Scenes(people), datetime(2026, 11, 2, 12, tzinfo=UTC)
-    drawn = [scenes.jpeg(Capture(noon, camera, (one.name,))) for one in people for camera in ("door", "till")]
-    return drawn if width == WIDTH else [encode_jpeg(open_picture(scene), side_px=width) for scene in drawn]
+    drawn = [
+        scenes.jpeg(Capture(noon, camera, (one.name,)))
+        for one in people
+        for camera in ("door", "till")
+    ]
+    return (
+        drawn
+        if width == WIDTH
+        else [encode_jpeg(open_picture(scene), side_px=width) for scene in drawn]
+    )
 
 
 def bare(scenes: Sequence[bytes]) -> float:
-    """Return the milliseconds of processors that the models take for a picture, on all cores at once as in the box."""
+    """Return the milliseconds of processors that the models take for a picture, on all cores at
+    once as in the box."""
     vision = FacePipeline(pack())
     examine_picture(vision, scenes[0])
     with ThreadPoolExecutor(count_cores()) as pool:
-        return time_call(lambda: list(pool.map(partial(examine_picture, vision), scenes)), time.process_time)[1] / len(
-            scenes
-        )
+        return time_call(
+            lambda: list(pool.map(partial(examine_picture, vision), scenes)), time.process_time
+        )[1] / len(scenes)
 
 
 class Hook(ThreadingHTTPServer):
@@ -173,7 +213,8 @@ class Run:
         }
 
     def _pictures(self, scenes: Sequence[bytes], captures: int) -> Iterator[Picture]:
-        """Yield the captures: each person twice, first at her arrival, and again when the gap is over.
+        """Yield the captures: each person twice, first at her arrival, and again when the gap is
+        over.
 
         What stands behind a JPEG's end makes another picture of it.
         """
@@ -183,34 +224,47 @@ class Run:
             scene = scenes[number % len(scenes)] + number.to_bytes(4, "big")
             yield Picture(camera, begin + step * number, scene)
 
-    def _send(self, pictures: Iterator[Picture], taking: threading.Lock, rate: float | None) -> None:
-        """Send pictures one after the other, as a camera does: offer one, then put it by the URL in the answer."""
+    def _send(
+        self, pictures: Iterator[Picture], taking: threading.Lock, rate: float | None
+    ) -> None:
+        """Send pictures one after the other, as a camera does: offer one, then put it by the URL in
+        the answer."""
         with Connection(self._box.url) as connection:
             v1 = V1(connection, self._api_key)
             while True:
                 with taking:
                     picture = next(pictures, None)
-                    due_s = self._due_s = self._due_s + (self._chance.expovariate(rate) if rate else 0)
+                    due_s = self._due_s = self._due_s + (
+                        self._chance.expovariate(rate) if rate else 0
+                    )
                 if picture is None:
                     return
                 if rate:
                     time.sleep(max(0.0, due_s - time.monotonic()))
                 else:
                     with self._changed:
-                        self._changed.wait_for(lambda: len(self._put) - self._resolved < MOST_WAITING)
+                        self._changed.wait_for(
+                            lambda: len(self._put) - self._resolved < MOST_WAITING
+                        )
                 answer = v1.call("POST", "/v1/captures/uploads", {"captures": [picture.offer]})
                 upload = answer["uploads"][0]
                 url = urlsplit(upload["url"])
                 self._put[upload["id"]] = time.monotonic()
-                put = connection.request("PUT", f"{url.path}?{url.query}", picture.data, upload["headers"])
+                put = connection.request(
+                    "PUT", f"{url.path}?{url.query}", picture.data, upload["headers"]
+                )
                 if put.status != STORED:
-                    raise SystemExit(f"bench.throughput: a picture was answered with {put.status}: {put.json}")
+                    raise SystemExit(
+                        f"bench.throughput: a picture was answered with {put.status}: {put.json}"
+                    )
 
     def _wait_for_hooks(self) -> None:
         """Wait until the hook has heard of all that happened."""
         with Connection(self._box.url) as connection:
             v1 = V1(connection, self._api_key)
-            while v1.call("GET", f"/v1/hooks/{self._hook_id}/deliveries?state=pending")["deliveries"]:
+            while v1.call("GET", f"/v1/hooks/{self._hook_id}/deliveries?state=pending")[
+                "deliveries"
+            ]:
                 time.sleep(LOOK_S)
 
     def _watch_memory(self, captures: int) -> list[int]:
@@ -224,7 +278,9 @@ class Run:
             resolved, now_s = int(float(found[1])) if found else 0, time.monotonic()
             changed_s = now_s if resolved > self._resolved else changed_s
             if now_s > changed_s + PATIENCE_S:
-                raise SystemExit(f"bench.throughput: {captures - self._resolved} captures are not resolved")
+                raise SystemExit(
+                    f"bench.throughput: {captures - self._resolved} captures are not resolved"
+                )
             with self._changed:
                 self._resolved = resolved
                 self._changed.notify_all()
@@ -237,10 +293,18 @@ class Run:
 def report(figures: dict[str, Any]) -> None:
     count, cpu_ms, bare_ms = figures["cores"], figures["cpu_ms"], figures["bare_cpu_ms"]
     possible, limit = (1e3 * count / ms for ms in (cpu_ms, bare_ms))
-    print(f"{figures['captures']} captures of {figures['cameras']} cameras to a box of {count} cores")
-    print(f"by the clock {figures['captures_a_second']} a second; the machine's load was {figures['load']:.1f}")
+    print(
+        f"{figures['captures']} captures of {figures['cameras']} cameras to a box of {count} cores"
+    )
+    print(
+        f"by the clock {figures['captures_a_second']} a second; the machine's load was "
+        f"{figures['load']:.1f}"
+    )
     print(f"processors: {cpu_ms} ms a capture, so {possible:.1f} a second if those cores are free")
-    print(f"the bare models: {bare_ms} ms, {limit:.1f} a second; the box takes {cpu_ms / bare_ms:.2f} times as much")
+    print(
+        f"the bare models: {bare_ms} ms, {limit:.1f} a second; the box takes "
+        f"{cpu_ms / bare_ms:.2f} times as much"
+    )
     print(f"memory: {figures['idle_mb']} MB idle, {figures['peak_mb']} at most")
     times = figures["put_to_hook_ms"]
     print(f"PUT to hook, {figures['hooks']} times: p50 {times['p50']} ms, p99 {times['p99']} ms")

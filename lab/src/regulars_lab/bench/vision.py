@@ -1,19 +1,21 @@
-"""Milliseconds of each stage of vision, of processor and of clock, beside OpenCV's detector and face_recognition.
+"""Milliseconds of each stage of vision, of processor and of clock, beside OpenCV's detector and
+face_recognition.
 
     python -m regulars_lab.bench.vision [--json FILE] [--repeat N] [--photos FOLDER]
 
-Pictures are 1920x1080 with 1, 5 and 20 faces, and a portrait. Ours and the peers' take turns. The first figure is the
-median of the time of all threads on processors, which others on the machine hardly change. The second is the least by
-the clock: what a machine does on which nobody else computes. Ours uses all cores that are free, the peers are used as
-their makers say, and use one.
-`opencv` is cv2.FaceDetectorYN with the same weights at the picture's own size; `network` is what is like it here: one
-run of the detector at that size, decoded. `detect` looks at the whole picture at two scales and at every face once or
-twice more (chalicelib/book/vision/detect/detect.py), so `detect / opencv` grows with the faces. `all stages` is no sum:
-a face's template, attributes, quality and kept picture go side by side, as the service asks for them.
-`face_recognition` (dlib 20, HOG detector, 5 landmarks, ResNet) is what its README does: face_locations and
-face_encodings; ours beside it, `recognise`, is detect, align and embed, the mirror image's embedding included where
-the pack adds it. What is skipped because a peer is not installed says so.
-Last: the memory that a picture of 4096x4096 takes at its peak, in a process of its own, and what loading takes by role.
+Pictures are 1920x1080 with 1, 5 and 20 faces, and a portrait. Ours and the peers' take turns. The
+first figure is the median of the time of all threads on processors, which others on the machine
+hardly change. The second is the least by the clock: what a machine does on which nobody else
+computes. Ours uses all cores that are free, the peers are used as their makers say, and use one.
+`opencv` is cv2.FaceDetectorYN with the same weights at the picture's own size; `network` is what is
+like it here: one run of the detector at that size, decoded. `detect` looks at the whole picture at
+two scales and at every face once or twice more (chalicelib/book/vision/detect/detect.py), so
+`detect / opencv` grows with the faces. `all stages` is no sum: a face's template, attributes,
+quality and kept picture go side by side, as the service asks for them. `face_recognition` (dlib 20,
+HOG detector, 5 landmarks, ResNet) is what its README does: face_locations and face_encodings; ours
+beside it, `recognise`, is detect, align and embed, the mirror image's embedding included where the
+pack adds it. What is skipped because a peer is not installed says so. Last: the memory that a
+picture of 4096x4096 takes at its peak, in a process of its own, and what loading takes by role.
 """
 
 from __future__ import annotations
@@ -57,17 +59,27 @@ T = TypeVar("T")
 
 def main() -> None:
     options = parser("vision", __doc__)
-    options.add_argument("--repeat", type=int, default=15, help="runs measured (default: %(default)s)")
-    options.add_argument("--photos", type=Path, default=PHOTOS, help="the labelled pictures (default: %(default)s)")
+    options.add_argument(
+        "--repeat", type=int, default=15, help="runs measured (default: %(default)s)"
+    )
+    options.add_argument(
+        "--photos", type=Path, default=PHOTOS, help="the labelled pictures (default: %(default)s)"
+    )
     arguments = options.parse_args()
     models = pack()
     vision = FacePipeline(models)
     heads = [head_of(portrait) for portrait in portraits_of(vision, arguments.photos)][::2]
     house = np.asarray(Image.open(arguments.photos / "noface" / "house.jpg").convert("RGB"))
-    pictures = {"portrait 720x720": sorted((arguments.photos / "people").glob("london_*"))[0].read_bytes()}
-    pictures |= {f"1920x1080, {count:2} faces": _jpeg_of_crowd(house, heads[:count], SIZE) for count in CROWDS}
+    pictures = {
+        "portrait 720x720": sorted((arguments.photos / "people").glob("london_*"))[0].read_bytes()
+    }
+    pictures |= {
+        f"1920x1080, {count:2} faces": _jpeg_of_crowd(house, heads[:count], SIZE)
+        for count in CROWDS
+    }
     figures: dict[str, dict[str, float]] = {
-        name: measure_stages(vision, models, peers(), data, arguments.repeat) for name, data in pictures.items()
+        name: measure_stages(vision, models, peers(), data, arguments.repeat)
+        for name, data in pictures.items()
     }
     figures["4096x4096, 20 faces"] = memory(_jpeg_of_crowd(house, heads[:20], (LARGE_PX, LARGE_PX)))
     figures["loading, by role"] = loading(models)
@@ -98,7 +110,9 @@ def _opencv() -> Peer | None:
     if not OPENCV_MODEL.is_file():
         return None
     cv2.setNumThreads(1)
-    detector = cv2.FaceDetectorYN.create(str(OPENCV_MODEL), "", SIZE, OPENCV_SCORE, NMS_IOU, MOST_FACES)
+    detector = cv2.FaceDetectorYN.create(
+        str(OPENCV_MODEL), "", SIZE, OPENCV_SCORE, NMS_IOU, MOST_FACES
+    )
 
     def look(image: Picture) -> int:
         detector.setInputSize((image.shape[1], image.shape[0]))
@@ -124,7 +138,8 @@ def measure_stages(
     vision: FacePipeline, pack: Pack, others: Mapping[str, Peer], data: bytes, repeat: int
 ) -> dict[str, float]:
     """Medians of the stages and of the peers, and their ratios."""
-    network, aligns = YuNet(Sessions(pack), pack.manifest.detector), pack.manifest.embedding.networks[0]
+    network = YuNet(Sessions(pack), pack.manifest.detector)
+    aligns = pack.manifest.embedding.networks[0]
 
     def time_stages(turn: int) -> dict[str, float]:
         run: dict[str, float] = {}
@@ -133,12 +148,19 @@ def measure_stages(
         note_time(
             run,
             "network",
-            lambda: suppress_overlaps(network.detect_rows([make_planes(image)], OPENCV_SCORE)[0], NMS_IOU),
+            lambda: suppress_overlaps(
+                network.detect_rows([make_planes(image)], OPENCV_SCORE)[0], NMS_IOU
+            ),
         )
         note_time(
-            run, "align", lambda: [align_face(image, one.landmarks, aligns.points, aligns.size_px) for one in found]
+            run,
+            "align",
+            lambda: [
+                align_face(image, one.landmarks, aligns.points, aligns.size_px) for one in found
+            ],
         )
-        note_time(run, "quality", lambda: vision.qualities(image, found))  # which keeps the aligned crops
+        # which keeps the aligned crops
+        note_time(run, "quality", lambda: vision.qualities(image, found))
         note_time(run, "embed", lambda: vision.embed(image, found))
         note_time(run, "attributes", lambda: vision.describe(image, found))
         note_time(run, "crop", lambda: vision.crop(image, found[0]))
@@ -151,7 +173,9 @@ def measure_stages(
 
     runs = [time_stages(turn) for turn in range(WARM_UP + repeat)]
     figures = {
-        name: (min if name.endswith(WALL) else median)(run[name] for run in runs[WARM_UP:] if name in run)
+        name: (min if name.endswith(WALL) else median)(
+            run[name] for run in runs[WARM_UP:] if name in run
+        )
         for name in runs[WARM_UP]
     }
     figures |= ratios(figures, "") | ratios(figures, WALL)
@@ -159,7 +183,8 @@ def measure_stages(
 
 
 def product(vision: FacePipeline, data: bytes) -> None:
-    """Do what the service does with a picture: enrol one face, or several as a capture of which one face is new."""
+    """Do what the service does with a picture: enrol one face, or several as a capture of which one
+    face is new."""
     image = vision.read_picture(data, RULES)
     faces = vision.detect(image)
     vision.qualities(image, faces[:1])  # a poor face is refused before another network runs
@@ -181,9 +206,14 @@ def ratios(figures: Mapping[str, float], clock: str) -> dict[str, float]:
     stages = {name: figures[name + clock] for name in ("detect", "align", "embed", "network")}
     found = {"recognise": stages["detect"] + stages["align"] + stages["embed"]}
     if "opencv" in figures:
-        found |= {f"{name} / opencv": stages[name] / figures[f"opencv{clock}"] for name in ("network", "detect")}
+        found |= {
+            f"{name} / opencv": stages[name] / figures[f"opencv{clock}"]
+            for name in ("network", "detect")
+        }
     if "face_recognition" in figures:
-        found["face_recognition / recognise"] = figures[f"face_recognition{clock}"] / found["recognise"]
+        found["face_recognition / recognise"] = (
+            figures[f"face_recognition{clock}"] / found["recognise"]
+        )
     return {name + clock: value for name, value in found.items()}
 
 
@@ -214,8 +244,12 @@ def _peak_mib() -> float:
 def loading(pack: Pack) -> dict[str, float]:
     """Milliseconds to load what each role needs, which is done at its first use."""
     roles = {"detector": pack.manifest.detector.file}
-    roles |= {f"embedding: {network.file}": network.file for network in pack.manifest.embedding.networks}
-    files = ((name, model.file) for name, role in pack.manifest.crops.items() for model in role.models)
+    roles |= {
+        f"embedding: {network.file}": network.file for network in pack.manifest.embedding.networks
+    }
+    files = (
+        (name, model.file) for name, role in pack.manifest.crops.items() for model in role.models
+    )
     roles |= {f"{name}: {file}": file for name, file in files}
     figures = {}
     for name, file in roles.items():

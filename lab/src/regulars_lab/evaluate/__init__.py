@@ -1,1 +1,2 @@
-"""`regulars evaluate` and `regulars calibrate`: a pack's accuracy and score curve, measured on labelled pictures."""
+"""`regulars evaluate` and `regulars calibrate`: a pack's accuracy and score curve, measured on
+labelled pictures."""

@@ -1,7 +1,9 @@
-"""A labelled folder played as captures through the service, and how true the book is that comes of it.
+"""A labelled folder played as captures through the service, and how true the book is that comes of
+it.
 
-B-cubed precision and recall (Bagga and Baldwin, 1998): for each sighting, the share of its face's sightings that show
-the same person, and the share of its person's sightings that have the same face; both are means over all sightings.
+B-cubed precision and recall (Bagga and Baldwin, 1998): for each sighting, the share of its face's
+sightings that show the same person, and the share of its person's sightings that have the same
+face; both are means over all sightings.
 """
 
 from __future__ import annotations
@@ -44,9 +46,12 @@ _LOOKS = frozenset({"detect", "examine", "embed", "qualities", "describe", "crop
 
 
 class Scene(Struct, frozen=True):
-    """Arrival of one camera's captures. `apart`: the time between two. `jobs_every`: captures after which jobs run.
+    """Arrival of one camera's captures.
 
-    None: the first is processed after the last was taken, as after an outage, and jobs run when all are.
+    `apart`: the time between two. `jobs_every`: captures after which jobs run.
+
+    None: the first is processed after the last was taken, as after an outage, and jobs run when all
+    are.
     """
 
     apart: timedelta
@@ -62,7 +67,10 @@ SCENES = {
 
 
 class Sighting(Struct, frozen=True):
-    """The face that the book has for a capture, and the person whom it shows, by number. None: it is nobody's."""
+    """The face that the book has for a capture, and the person whom it shows, by number.
+
+    None: it is nobody's.
+    """
 
     picture: int
     person: int
@@ -70,7 +78,10 @@ class Sighting(Struct, frozen=True):
 
 
 class Trueness(Struct, frozen=True):
-    """The figures of one order. `left_out`: captures that are no face's, which count in no other figure."""
+    """The figures of one order.
+
+    `left_out`: captures that are no face's, which count in no other figure.
+    """
 
     sightings: int
     left_out: int
@@ -83,14 +94,21 @@ class Trueness(Struct, frozen=True):
 
     @property
     def f1(self) -> float:
-        return 2 * self.precision * self.recall / (self.precision + self.recall) if self.recall else 0.0
+        return (
+            2 * self.precision * self.recall / (self.precision + self.recall)
+            if self.recall
+            else 0.0
+        )
 
 
 def trueness(sightings: Iterable[Sighting]) -> Trueness:
-    """Measure B-cubed precision and recall, the people who are several faces, and the faces that are several people."""
+    """Measure B-cubed precision and recall, the people who are several faces, and the faces that
+    are several people."""
     every = list(sightings)
     known = [(one.person, one.face) for one in every if one.face is not None]
-    of_both, of_person, of_face = Counter(known), Counter(who for who, _ in known), Counter(face for _, face in known)
+    of_both = Counter(known)
+    of_person = Counter(who for who, _ in known)
+    of_face = Counter(face for _, face in known)
     count = max(len(known), 1)
     return Trueness(
         sightings=len(known),
@@ -140,7 +158,11 @@ class Player:
     """
 
     def __init__(
-        self, files: Sequence[Path], persons: Sequence[int], vision: RememberedVision, fpir_target: float
+        self,
+        files: Sequence[Path],
+        persons: Sequence[int],
+        vision: RememberedVision,
+        fpir_target: float,
     ) -> None:
         self.files, self._persons = files, persons
         self._vision = vision
@@ -157,8 +179,11 @@ class Player:
         with ThreadPoolExecutor(count_cores()) as pool:
             list(pool.map(look_at, range(len(self.files))))
 
-    def play(self, seed: int, scene: Scene, advance: Callable[[], object], *, learns: bool) -> list[Sighting]:
-        """Play all pictures into an empty book, in an order of their own; return whose they are then.
+    def play(
+        self, seed: int, scene: Scene, advance: Callable[[], object], *, learns: bool
+    ) -> list[Sighting]:
+        """Play all pictures into an empty book, in an order of their own; return whose they are
+        then.
 
         `learns`: faces learn from their sightings, and those that are one person are joined.
         """
@@ -177,8 +202,12 @@ class Player:
     ) -> list[Sighting]:
         clock = _Clock()
         settings = Settings(storage=folder, fpir_target=self._fpir_target)
-        with closing(bootstrap.build(settings, clock=clock, vision=lambda: self._vision)) as services:
-            services.tenants.add(_TENANT, Profile.CLOUD, TenantSettings(capture_mb_a_day=None, learns=learns))
+        with closing(
+            bootstrap.build(settings, clock=clock, vision=lambda: self._vision)
+        ) as services:
+            services.tenants.add(
+                _TENANT, Profile.CLOUD, TenantSettings(capture_mb_a_day=None, learns=learns)
+            )
             tenant = services.tenants.get_by_name(_TENANT)
             services.cameras.add(tenant, _CAMERA, _CAMERA, CameraSettings())
             main: dict[int, str | None] = {}
@@ -191,10 +220,15 @@ class Player:
                 advance()
             services.sweep.sweep_tenant(tenant, clock.at)
             faces = _faces(services, tenant)
-        return [Sighting(one, self._persons[one], faces.get(id_ or "")) for one, id_ in main.items()]
+        return [
+            Sighting(one, self._persons[one], faces.get(id_ or "")) for one, id_ in main.items()
+        ]
 
-    def _resolve_picture(self, services: Services, tenant: Tenant, number: int, taken: datetime) -> str | None:
-        """Upload the picture and have it resolved; return the id of the main face's sighting, None if there is none."""
+    def _resolve_picture(
+        self, services: Services, tenant: Tenant, number: int, taken: datetime
+    ) -> str | None:
+        """Upload the picture and have it resolved; return the id of the main face's sighting, None
+        if there is none."""
         picture = self.files[number].read_bytes()
         kind = "image/png" if picture.startswith(b"\x89PNG") else "image/jpeg"
         sha256 = hashlib.sha256(picture).hexdigest()
@@ -216,7 +250,9 @@ def _faces(services: Services, tenant: Tenant) -> dict[str, str]:
     start, end = (int(at.timestamp()) for at in (BEGINS, services.clock.now()))
     token: str | None = None
     while True:
-        page = services.statistics.observations.query(tenant, ObservationFilter(), start, end, page_token=token)
+        page = services.statistics.observations.query(
+            tenant, ObservationFilter(), start, end, page_token=token
+        )
         faces |= {one.id: one.faceid for one in page.observations}
         token = page.next_token
         if token is None:

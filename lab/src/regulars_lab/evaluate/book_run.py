@@ -1,4 +1,5 @@
-"""`regulars evaluate --book`, from a folder of people to a table, a page with the worst cases, and a JSON file."""
+"""`regulars evaluate --book`, from a folder of people to a table, a page with the worst cases, and
+a JSON file."""
 
 from __future__ import annotations
 
@@ -19,7 +20,14 @@ from chalicelib.book.vision.packs.packs import Pack
 from chalicelib.book.vision.pipeline import FacePipeline
 from regulars.measuring.labelled import LabelledFolder, make_readable
 from regulars_lab import page
-from regulars_lab.evaluate.book import SCENES, Player, RememberedVision, Sighting, Trueness, trueness
+from regulars_lab.evaluate.book import (
+    SCENES,
+    Player,
+    RememberedVision,
+    Sighting,
+    Trueness,
+    trueness,
+)
 
 PAGE = "book.html"
 WORST = 20
@@ -56,28 +64,41 @@ def evaluate_book(
     scenes: Sequence[str] = ("spread",),
     console: Console | None = None,
 ) -> dict[Kind, list[Trueness]]:
-    """Play each folder in several orders and scenes, with learning off and on; show and write the figures."""
+    """Play each folder in several orders and scenes, with learning off and on; show and write the
+    figures."""
     console = console or Console()
     vision = RememberedVision(FacePipeline(pack))
     players = [Player(folder.files, folder.person_of, vision, fpir_target) for folder in folders]
     played = _play_scenes(players, orders, scenes, console)
-    found = {kind: [trueness(sightings) for sightings in of_orders] for kind, of_orders in played.items()}
+    found = {
+        kind: [trueness(sightings) for sightings in of_orders] for kind, of_orders in played.items()
+    }
     about = ", ".join(
-        f"{make_readable(str(one.folder))}: {len(one.files)} pictures of {len(one.persons)} persons" for one in folders
+        f"{make_readable(str(one.folder))}: {len(one.files)} pictures of {len(one.persons)} persons"
+        for one in folders
     )
     about += f", {pack.manifest.name}, {orders} orders"
     console.print(about)
     console.print(_table(found))
     console.print("split: people in several faces; mixed: faces of several people")
-    console.print("learning: with the order's number; on: faces learn, and those that are one person are joined")
+    console.print(
+        "learning: with the order's number; on: faces learn, and those that are one person are "
+        "joined"
+    )
     for (scene, learning), of_orders in played.items():
         for number, sightings in enumerate(of_orders):
             for parts in _cases(sightings, by_person=False):
-                people = ", ".join(folders[number // orders].name(part[0].picture) for part in parts)
-                console.print(f"mixed in {scene}, {learning}, {number + 1}: {people}", soft_wrap=True)
+                people = ", ".join(
+                    folders[number // orders].name(part[0].picture) for part in parts
+                )
+                console.print(
+                    f"mixed in {scene}, {learning}, {number + 1}: {people}", soft_wrap=True
+                )
     out.mkdir(mode=0o700, parents=True, exist_ok=True)
     file = (out / PAGE).resolve()
-    file.write_text(html(folders[0], played[scenes[0], _LEARNED][0], found, about), encoding="utf-8")
+    file.write_text(
+        html(folders[0], played[scenes[0], _LEARNED][0], found, about), encoding="utf-8"
+    )
     console.print(f"\nworst cases: {file.as_uri()}", soft_wrap=True)
     if json_file is not None:
         figures = [
@@ -85,14 +106,17 @@ def evaluate_book(
             for (scene, learning), ones in found.items()
             for one in ones
         ]
-        json_file.write_text(json.dumps({"pack": pack.manifest.name, "orders": figures}, indent=2) + "\n", "utf-8")
+        json_file.write_text(
+            json.dumps({"pack": pack.manifest.name, "orders": figures}, indent=2) + "\n", "utf-8"
+        )
     return found
 
 
 def _play_scenes(
     players: Sequence[Player], orders: int, scenes: Sequence[str], console: Console
 ) -> dict[Kind, list[list[Sighting]]]:
-    """Look at all pictures, then play them in each order, scene by scene, and show how far it is."""
+    """Look at all pictures, then play them in each order, scene by scene, and show how far it
+    is."""
     pictures = sum(len(player.files) for player in players)
     kinds = [(scene, learning) for scene in scenes for learning in _LEARNING]
     with Progress(*Progress.get_default_columns(), MofNCompleteColumn(), console=console) as bar:
@@ -102,7 +126,9 @@ def _play_scenes(
         playing = bar.add_task("playing captures", total=len(kinds) * orders * pictures)
         return {
             (scene, learning): [
-                player.play(seed, SCENES[scene], lambda: bar.advance(playing), learns=_LEARNING[learning])
+                player.play(
+                    seed, SCENES[scene], lambda: bar.advance(playing), learns=_LEARNING[learning]
+                )
                 for player in players
                 for seed in range(orders)
             ]
@@ -141,19 +167,27 @@ def _figures(found: Sequence[Trueness]) -> list[list[str]]:
 
 
 def html(
-    folder: LabelledFolder, played: Sequence[Sighting], found: Mapping[Kind, Sequence[Trueness]], about: str
+    folder: LabelledFolder,
+    played: Sequence[Sighting],
+    found: Mapping[Kind, Sequence[Trueness]],
+    about: str,
 ) -> str:
-    """Write the page: the figures, and of one order the people in several faces and the faces of several people.
+    """Write the page: the figures, and of one order the people in several faces and the faces of
+    several people.
 
-    `played`: the sightings of that order. The pictures are in the page itself: it is as private as they are.
+    `played`: the sightings of that order. The pictures are in the page itself: it is as private as
+    they are.
     """
     head = "".join(f"<th>{escape(title)}</th>" for title in (_PLAYED, *_COLUMNS.values()))
-    rows = "".join("<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" for row in _rows(found))
+    rows = "".join(
+        "<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" for row in _rows(found)
+    )
     split = _cases(played, by_person=True)
     mixed = _cases(played, by_person=False)
     return page.html(
         "Regulars: how true the book is",
-        f"<h1>How true the book is</h1>\n<p>{escape(about)}</p>\n<table><tr>{head}</tr>{rows}</table>\n"
+        f"<h1>How true the book is</h1>\n<p>{escape(about)}</p>\n"
+        f"<table><tr>{head}</tr>{rows}</table>\n"
         f"<p>The cases below are of the first order with learning.</p>\n"
         f"<h2>People in several faces: {len(split)}</h2>\n{_render_cases(folder, split)}\n"
         f"<h2>Faces of several people: {len(mixed)}</h2>\n{_render_cases(folder, mixed)}",
@@ -161,7 +195,8 @@ def html(
 
 
 def _cases(sightings: Sequence[Sighting], *, by_person: bool) -> list[list[list[Sighting]]]:
-    """Return the people with several faces, or the faces with several people: each its sightings in those parts."""
+    """Return the people with several faces, or the faces with several people: each its sightings in
+    those parts."""
     cases: dict[object, dict[object, list[Sighting]]] = defaultdict(lambda: defaultdict(list))
     for one in sightings:
         if one.face is not None:
@@ -173,7 +208,9 @@ def _cases(sightings: Sequence[Sighting], *, by_person: bool) -> list[list[list[
 
 def _render_cases(folder: LabelledFolder, cases: Sequence[Sequence[Sequence[Sighting]]]) -> str:
     return "\n".join(
-        "<p>" + " <b>|</b> ".join("".join(_picture(folder, one) for one in part) for part in parts) + "</p>"
+        "<p>"
+        + " <b>|</b> ".join("".join(_picture(folder, one) for one in part) for part in parts)
+        + "</p>"
         for parts in cases[:WORST]
     )
 

@@ -1,4 +1,5 @@
-"""`regulars calibrate`: a pack's curves of scores of different persons, measured on a labelled folder."""
+"""`regulars calibrate`: a pack's curves of scores of different persons, measured on a labelled
+folder."""
 
 from __future__ import annotations
 
@@ -6,7 +7,13 @@ from pathlib import Path
 
 from rich.console import Console
 
-from chalicelib.domain.rules.decision import DEFAULT_FPIR, SMALLEST_GALLERY, ImpostorCurve, OperatingPoint, Population
+from chalicelib.domain.rules.decision import (
+    DEFAULT_FPIR,
+    SMALLEST_GALLERY,
+    ImpostorCurve,
+    OperatingPoint,
+    Population,
+)
 from regulars.measuring import labelled
 from regulars.measuring.curves import make_population, measure_model, write_curve
 from regulars.measuring.labelled import describe_folder, make_readable
@@ -29,8 +36,8 @@ def calibrate(
 ) -> int:
     """Measure a pack's curve and write it to the folder `to`.
 
-    `groups`: a CSV of kinds of people; `population`: a folder of pictures of many other people, from which the
-    population is made anew. Return the exit code. Raises OperatorError, OSError.
+    `groups`: a CSV of kinds of people; `population`: a folder of pictures of many other people,
+    from which the population is made anew. Return the exit code. Raises OperatorError, OSError.
     """
     console = Console()
     folder = labelled.read_folder(images)
@@ -40,21 +47,30 @@ def calibrate(
     if population is not None:
         others = labelled.read_folder(population)
         made = make_population(
-            choose_one_each(gather_faces(others, look_at_folder(others, pack, out, console)), others.persons)[0]
+            choose_one_each(
+                gather_faces(others, look_at_folder(others, pack, out, console)), others.persons
+            )[0]
         )
     with console.status("comparing"):
         entry, left_out = measure_model(
             faces, folder.persons, pack.manifest.parse_population().rows if made is None else made
         )
     for one, other, score in left_out.pairs:
-        console.print(f"left out, since they look like one person: {one} and {other}, {score:.3f}", markup=False)
+        console.print(
+            f"left out, since they look like one person: {one} and {other}, {score:.3f}",
+            markup=False,
+        )
     file = write_curve(to, pack, describe_folder(folder), entry, made)
     rows = pack.manifest.parse_population().rows if made is None else made
-    decides = Rule(OperatingPoint(ImpostorCurve.from_calibration(entry)), Population(rows, entry["usual"]))
+    decides = Rule(
+        OperatingPoint(ImpostorCurve.from_calibration(entry)), Population(rows, entry["usual"])
+    )
     for size in (SMALLEST_GALLERY, 30_000):
         threshold = decides.point.find_threshold(size)
         console.print(f"threshold of {size} faces at FPIR {DEFAULT_FPIR:g}: {threshold:.4f}")
     values = {} if groups is None else labels.read_groups(groups, folder)
     console.print(table.render_sections([table.kinds(kinds_of(faces, values, decides))]))
-    console.print(f"the curve is in {make_readable(str(file.resolve()))}", markup=False, soft_wrap=True)
+    console.print(
+        f"the curve is in {make_readable(str(file.resolve()))}", markup=False, soft_wrap=True
+    )
     return 0

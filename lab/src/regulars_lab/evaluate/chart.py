@@ -56,8 +56,13 @@ def trade_off(title: str, x: str, y: str, curves: Mapping[str, Curve]) -> str:
     return _svg(figure, title)
 
 
-def densities(title: str, counts: Mapping[str, NDArray[np.int64]], marks: Sequence[tuple[float, str]]) -> str:
-    """Draw densities of scores. `counts`: of scores in equal bins from -1 to 1, by label; `marks`: scores and names."""
+def densities(
+    title: str, counts: Mapping[str, NDArray[np.int64]], marks: Sequence[tuple[float, str]]
+) -> str:
+    """Draw densities of scores.
+
+    `counts`: of scores in equal bins from -1 to 1, by label; `marks`: scores and names.
+    """
     from matplotlib.figure import Figure
 
     figure = Figure(_INCHES, layout="constrained")
@@ -96,9 +101,12 @@ def _svg(figure: Figure, title: str) -> str:
     axes.yaxis.label.set_color(LIGHT["ink"])
     axes.legend(loc="upper right", frameon=False, labelcolor=LIGHT["soft"])
     file = io.StringIO()
-    # Text stays text. The salt gives the same ids in every run, and different ones in each chart of a page.
+    # Text stays text. The salt gives the same ids in every run, and different ones in each chart of
+    # a page.
     with rc_context({"svg.fonttype": "none", "svg.hashsalt": title}):
-        figure.savefig(file, format="svg", transparent=True, metadata={"Title": title, **_NO_METADATA})
+        figure.savefig(
+            file, format="svg", transparent=True, metadata={"Title": title, **_NO_METADATA}
+        )
     drawn = file.getvalue()
     for name, colour in LIGHT.items():
         drawn = drawn.replace(colour, f"var(--{name})")

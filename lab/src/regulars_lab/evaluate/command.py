@@ -15,20 +15,37 @@ if TYPE_CHECKING:
 
 _images = partial(click.option, "--images", type=PATH, help="Folder of Person_Name/picture.jpg.")
 _options = join_options(
-    click.option("--out", type=PATH, default=Path("evaluation"), help="Folder for the page and results to reuse."),
-    click.option("--pack", metavar="NAME", help="Model pack.  [default: $REGULARS_PACK, or face-pack-3]"),
+    click.option(
+        "--out",
+        type=PATH,
+        default=Path("evaluation"),
+        help="Folder for the page and results to reuse.",
+    ),
+    click.option(
+        "--pack", metavar="NAME", help="Model pack.  [default: $REGULARS_PACK, or face-pack-3]"
+    ),
     models_option,
 )
 
 
 @click.command(short_help="Measure how well people are told apart.")
 @_images()
-@click.option("--book", type=PATH, help="The same kind of folder, to play as captures: how true is the book then?")
 @click.option(
-    "--orders", type=click.IntRange(1, 100), default=5, show_default=True, help="Orders to play, with --book."
+    "--book",
+    type=PATH,
+    help="The same kind of folder, to play as captures: how true is the book then?",
+)
+@click.option(
+    "--orders",
+    type=click.IntRange(1, 100),
+    default=5,
+    show_default=True,
+    help="Orders to play, with --book.",
 )
 @_options
-@click.option("--pairs", type=PATH, help="Pairs for verification, as LFW's pairs.txt.  [default: drawn]")
+@click.option(
+    "--pairs", type=PATH, help="Pairs for verification, as LFW's pairs.txt.  [default: drawn]"
+)
 @click.option("--groups", type=PATH, help="CSV of groups by person or file, to compare the groups.")
 @click.option("--json", type=PATH, help="Write the figures to this file, too.")
 def evaluate(
@@ -42,7 +59,8 @@ def evaluate(
     groups: Path | None,
     json: Path | None,
 ) -> int:
-    """Measure how well people are told apart, on a folder that holds a folder of pictures for each person.
+    """Measure how well people are told apart, on a folder that holds a folder of pictures for each
+    person.
 
     \b
     Examples:
@@ -56,7 +74,9 @@ def evaluate(
     if book is not None and images is None:
         return _evaluate_book(book, settings, orders, out=out, pack=pack, json=json)
     if book is not None or images is None:
-        raise click.UsageError("name --images, or --book to play the folder as captures, and not both")
+        raise click.UsageError(
+            "name --images, or --book to play the folder as captures, and not both"
+        )
     return run.evaluate(
         images,
         settings.models,
@@ -77,7 +97,12 @@ def _evaluate_book(
 
     found = run.pack_in(settings.models, pack or settings.pack)
     book_run.evaluate_book(
-        [labelled.read_folder(book)], found, settings.fpir_target, orders=orders, out=out, json_file=json
+        [labelled.read_folder(book)],
+        found,
+        settings.fpir_target,
+        orders=orders,
+        out=out,
+        json_file=json,
     )
     return 0
 
@@ -85,9 +110,21 @@ def _evaluate_book(
 @click.command(short_help="Measure the curve for a pack's thresholds.")
 @_images(required=True)
 @_options
-@click.option("--to", type=PATH, help="Folder for the curve.  [default: the pack's in --models, which uses it]")
-@click.option("--groups", type=PATH, help="CSV of groups by person or file: strangers of one kind are told apart, too.")
-@click.option("--population", type=PATH, help="Folder of many other people, balanced, to make the population of.")
+@click.option(
+    "--to",
+    type=PATH,
+    help="Folder for the curve.  [default: the pack's in --models, which uses it]",
+)
+@click.option(
+    "--groups",
+    type=PATH,
+    help="CSV of groups by person or file: strangers of one kind are told apart, too.",
+)
+@click.option(
+    "--population",
+    type=PATH,
+    help="Folder of many other people, balanced, to make the population of.",
+)
 def calibrate(
     images: Path,
     out: Path,
@@ -97,7 +134,8 @@ def calibrate(
     groups: Path | None,
     population: Path | None,
 ) -> int:
-    """Measure the scores of different persons, and write the curve from which the service takes its thresholds.
+    """Measure the scores of different persons, and write the curve from which the service takes its
+    thresholds.
 
     The folder of images holds a folder of pictures for each person.
 
@@ -113,5 +151,9 @@ def calibrate(
     name = pack or settings.pack or DEFAULT_PACK
     folder = to or (settings.models / name if settings.models else None)
     if folder is None:
-        raise click.UsageError("name a folder for the curve: --models, from which the service takes it, or --to")
-    return calibrate.calibrate(images, settings.models, name, out=out, to=folder, groups=groups, population=population)
+        raise click.UsageError(
+            "name a folder for the curve: --models, from which the service takes it, or --to"
+        )
+    return calibrate.calibrate(
+        images, settings.models, name, out=out, to=folder, groups=groups, population=population
+    )

@@ -28,9 +28,11 @@ PHOTOS = (1, 3)
 
 
 class Group(Struct, frozen=True):
-    """Rates of the pictures with one value in one column of the labels, at the whole folder's threshold of FMR 1e-3.
+    """Rates of the pictures with one value in one column of the labels, at the whole folder's
+    threshold of FMR 1e-3.
 
-    `failures`: share of pictures without a face. A rate is None if there are too few pictures to say.
+    `failures`: share of pictures without a face. A rate is None if there are too few pictures to
+    say.
     """
 
     column: str
@@ -63,15 +65,21 @@ class Figures(Struct, frozen=True):
         return len(self.failed) / self.pictures
 
     def json(self) -> dict[str, Any]:
-        """Return the figures for the JSON file. Rates are fractions, and None if there are too few pictures to say."""
+        """Return the figures for the JSON file.
+
+        Rates are fractions, and None if there are too few pictures to say.
+        """
         one = self.searches[PHOTOS[0]]
         return {
             "pictures": self.pictures,
             "persons": self.persons,
             "failures": self.failures,
-            "failed_pictures": [{"picture": name, "reason": reason} for name, reason in self.failed],
+            "failed_pictures": [
+                {"picture": name, "reason": reason} for name, reason in self.failed
+            ],
             "likely_label_errors": [
-                {"persons": [one, other], "score": score} for one, other, score in self.suspects.pairs
+                {"persons": [one, other], "score": score}
+                for one, other, score in self.suspects.pairs
             ],
             "verification_accuracy": self.accuracy.mean if self.accuracy else None,
             "verification_standard_error": self.accuracy.standard_error if self.accuracy else None,
@@ -82,7 +90,9 @@ class Figures(Struct, frozen=True):
             "non_mated_pairs": self.pairs.non_mated_pairs,
             "fnmr": {str(fmr): self.pairs.measure_fnmr(fmr) for fmr in FMRS},
             "fnir": {str(fpir): one.measure_fnir(fpir) for fpir in FPIRS},
-            "identification": {str(photos): _identification(found) for photos, found in self.searches.items()},
+            "identification": {
+                str(photos): _identification(found) for photos, found in self.searches.items()
+            },
             "fpir_target": self.decides.point.fpir_target,
             "groups": [asdict(group) for group in self.groups],
             "kinds": [asdict(kind) for kind in self.kinds],
@@ -93,7 +103,8 @@ class Figures(Struct, frozen=True):
 def _identification(found: Searches) -> dict[str, Any]:
     rates = {"fnir": False, "fnir_plain_score": True}
     by_rate = {
-        name: {str(fpir): found.measure_fnir(fpir, plain=plain) for fpir in FPIRS} for name, plain in rates.items()
+        name: {str(fpir): found.measure_fnir(fpir, plain=plain) for fpir in FPIRS}
+        for name, plain in rates.items()
     }
     return {
         "gallery_size": found.gallery_size,
@@ -119,7 +130,9 @@ def measure_figures(
     return Figures(
         pictures=len(seen),
         persons=len(labelled.persons),
-        failed=tuple((labelled.name(i), one.failure) for i, one in enumerate(seen) if one.embedding is None),
+        failed=tuple(
+            (labelled.name(i), one.failure) for i, one in enumerate(seen) if one.embedding is None
+        ),
         suspects=find_suspects(*choose_one_each(faces, labelled.persons), scores.mated),
         accuracy=verification.accuracy(verification.pair_scores(faces, called), called),
         own_pairs=pairs is not None,
@@ -129,7 +142,8 @@ def measure_figures(
         groups=tuple(_groups(faces, scores, groups)),
         kinds=tuple(kinds_of(faces, groups, decides)),
         stages_ms={
-            stage: float(np.mean([one.stages_ms[stage] for one in seen if stage in one.stages_ms])) for stage in stages
+            stage: float(np.mean([one.stages_ms[stage] for one in seen if stage in one.stages_ms]))
+            for stage in stages
         },
     )
 
@@ -138,17 +152,25 @@ _ORDER = ("decode", "detect", "align", "embed", "quality")
 
 
 def kinds_of(faces: Faces, labels: Mapping[str, Sequence[str | None]], decides: Rule) -> list[Kind]:
-    """Measure the FPIR of each kind of people, by each person's first picture. `labels`: by column, of each picture."""
+    """Measure the FPIR of each kind of people, by each person's first picture.
+
+    `labels`: by column, of each picture.
+    """
     found = np.flatnonzero(faces.found)
     if not len(found):
         return []
     _, first = np.unique(faces.person_of[found], return_index=True)
     chosen = found[first]
-    own = {column: [values[picture] for picture in chosen.tolist()] for column, values in labels.items()}
+    own = {
+        column: [values[picture] for picture in chosen.tolist()]
+        for column, values in labels.items()
+    }
     return measure_kinds(faces.embeddings[chosen], own, decides)
 
 
-def _groups(faces: Faces, scores: PairScores, groups: Mapping[str, Sequence[str | None]]) -> list[Group]:
+def _groups(
+    faces: Faces, scores: PairScores, groups: Mapping[str, Sequence[str | None]]
+) -> list[Group]:
     threshold = scores.find_threshold(FMRS[0])
     found = []
     for column, values in groups.items():
@@ -160,5 +182,7 @@ def _groups(faces: Faces, scores: PairScores, groups: Mapping[str, Sequence[str 
                 fnmr = float(np.mean(pairs.mated < threshold)) if len(pairs.mated) else None
                 edge = int(np.searchsorted(list_bin_edges(), threshold))
                 fmr = float(pairs.compute_fmr()[edge]) if pairs.non_mated_pairs else None
-            found.append(Group(column, value, len(own.found), float(1 - np.mean(own.found)), fnmr, fmr))
+            found.append(
+                Group(column, value, len(own.found), float(1 - np.mean(own.found)), fnmr, fmr)
+            )
     return found

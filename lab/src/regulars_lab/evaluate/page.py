@@ -18,14 +18,20 @@ _WIDE_BINS = 100
 
 
 def html(figures: Figures, about: str) -> str:
-    """Write the page, without charts if matplotlib is not installed. `about`: the folder and the pack."""
+    """Write the page, without charts if matplotlib is not installed.
+
+    `about`: the folder and the pack.
+    """
     sections = "\n".join(_section(title, rows) for title, rows in table.sections(figures))
     charts = _charts(figures) if chart.can_draw() else f"<p>{escape(MISSING)}.</p>"
     heading = f"<h1>How well people are told apart</h1>\n<p>{escape(about)}</p>"
     return page.html("Regulars: evaluation", f"{heading}\n{sections}\n{charts}")
 
 
-MISSING = f"The page has no charts, since matplotlib is not installed: `{chart.INSTALL}`, then evaluate again"
+MISSING = (
+    f"The page has no charts, since matplotlib is not installed: `{chart.INSTALL}`, then "
+    "evaluate again"
+)
 
 
 def _charts(figures: Figures) -> str:
@@ -43,7 +49,9 @@ def _charts(figures: Figures) -> str:
 
 
 def _section(title: str, rows: Sequence[tuple[str, str]]) -> str:
-    cells = "\n".join(f"<tr><td>{escape(name)}</td><td>{escape(value)}</td></tr>" for name, value in rows)
+    cells = "\n".join(
+        f"<tr><td>{escape(name)}</td><td>{escape(value)}</td></tr>" for name, value in rows
+    )
     return f"<h2>{escape(title)}</h2>\n<table>{cells}</table>"
 
 
@@ -83,12 +91,18 @@ def histogram(pairs: PairScores) -> str:
 
 
 def search_histogram(figures: Figures) -> str:
-    """Draw densities of searches' best scores, and the service's threshold for a gallery of this size."""
+    """Draw densities of searches' best scores, and the service's threshold for a gallery of this
+    size."""
     one: Searches = figures.searches[1]
     strangers, _ = np.histogram(one.non_mated, bins=_WIDE_BINS, range=(-1, 1))
     threshold = figures.decides.point.find_threshold(one.gallery_size)
-    return chart.densities("best scores of searches", _counts(strangers, one.mated), [(threshold, "threshold")])
+    return chart.densities(
+        "best scores of searches", _counts(strangers, one.mated), [(threshold, "threshold")]
+    )
 
 
 def _counts(others: NDArray[np.int64], mated: NDArray[np.floating]) -> dict[str, NDArray[np.int64]]:
-    return {"different persons": others, "one person": np.histogram(mated, bins=_WIDE_BINS, range=(-1, 1))[0]}
+    return {
+        "different persons": others,
+        "one person": np.histogram(mated, bins=_WIDE_BINS, range=(-1, 1))[0],
+    }

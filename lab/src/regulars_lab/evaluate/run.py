@@ -41,7 +41,9 @@ def evaluate(
     groups = {} if labels_file is None else labels.read_groups(labels_file, folder)
     pack = pack_in(models, pack_name)
     seen = look_at_folder(folder, pack, out, console)
-    decides = Rule(OperatingPoint(pack.manifest.impostor_curve, fpir_target), pack.manifest.parse_population())
+    decides = Rule(
+        OperatingPoint(pack.manifest.impostor_curve, fpir_target), pack.manifest.parse_population()
+    )
     with console.status("comparing"):
         found = figures.measure_figures(folder, seen, decides, pairs, groups)
     counts = f"{len(folder.files)} pictures of {len(folder.persons)} persons"
@@ -49,11 +51,18 @@ def evaluate(
     console.print(table.render_sections(table.sections(found)))
     file = (out / PAGE).resolve()
     file.write_text(page.html(found, about), encoding="utf-8")
-    console.print(f"\n{'curves and histograms' if chart.can_draw() else 'page'}: {file.as_uri()}", soft_wrap=True)
+    console.print(
+        f"\n{'curves and histograms' if chart.can_draw() else 'page'}: {file.as_uri()}",
+        soft_wrap=True,
+    )
     if not chart.can_draw():
         print(f"regulars: warning: {page.MISSING}", file=sys.stderr)
     if json_file is not None:
-        document = {"pack": pack.manifest.name, "model": pack.manifest.embedding.model, **found.json()}
+        document = {
+            "pack": pack.manifest.name,
+            "model": pack.manifest.embedding.model,
+            **found.json(),
+        }
         json_file.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
     return 0
 

@@ -1,7 +1,9 @@
-"""Simulated presentation attacks: a portrait as a print or a screen would show it to a camera, with and without edges.
+"""Simulated presentation attacks: a portrait as a print or a screen would show it to a camera, with
+and without edges.
 
-Simulated, not photographed: what they hold of the real thing is the medium's edge and what surrounds it, a narrower
-range of colours, moire of the screen's grid, the print's grain, and a second blur, noise and JPEG.
+Simulated, not photographed: what they hold of the real thing is the medium's edge and what
+surrounds it, a narrower range of colours, moire of the screen's grid, the print's grain, and a
+second blur, noise and JPEG.
 """
 
 from __future__ import annotations
@@ -24,7 +26,9 @@ AROUND = 1.7
 def draw_by_camera(light: Light, blur_px: float = 0.9) -> Picture:
     """Draw it as by a camera: a little blur and noise, and JPEG."""
     rng = np.random.default_rng(light.shape[0])
-    soft = Image.fromarray(np.clip(light, 0, 255).astype(np.uint8)).filter(ImageFilter.GaussianBlur(blur_px))
+    soft = Image.fromarray(np.clip(light, 0, 255).astype(np.uint8)).filter(
+        ImageFilter.GaussianBlur(blur_px)
+    )
     noisy = np.asarray(soft) + rng.normal(0, 3, light.shape)
     stream = io.BytesIO()
     Image.fromarray(np.clip(noisy, 0, 255).astype(np.uint8)).save(stream, "JPEG", quality=85)
@@ -56,7 +60,14 @@ def draw_before_room(medium: Light, edge: tuple[float, float, float], light: flo
     framed[margin : margin + height, margin : margin + width] = medium
     rows, columns = int(height * AROUND), int(width * AROUND)
     y, x = np.mgrid[:rows, :columns]
-    room = np.stack([120 + 60 * np.sin(x / 170), 110 + 50 * np.sin(y / 210 + 1), 100 + 40 * np.cos((x + y) / 230)], 2)
+    room = np.stack(
+        [
+            120 + 60 * np.sin(x / 170),
+            110 + 50 * np.sin(y / 210 + 1),
+            100 + 40 * np.cos((x + y) / 230),
+        ],
+        2,
+    )
     top, left = (rows - framed.shape[0]) // 2, (columns - framed.shape[1]) // 2
     scene = room * light
     scene[top : top + framed.shape[0], left : left + framed.shape[1]] = framed
@@ -64,8 +75,12 @@ def draw_before_room(medium: Light, edge: tuple[float, float, float], light: flo
 
 
 ATTACKS: Mapping[str, Callable[[Picture], Picture]] = {
-    "print, edges seen": lambda picture: draw_by_camera(draw_before_room(draw_on_paper(picture), PAPER, 1.0)),
-    "screen, edges seen": lambda picture: draw_by_camera(draw_before_room(draw_on_screen(picture), BEZEL, 0.5)),
+    "print, edges seen": lambda picture: draw_by_camera(
+        draw_before_room(draw_on_paper(picture), PAPER, 1.0)
+    ),
+    "screen, edges seen": lambda picture: draw_by_camera(
+        draw_before_room(draw_on_screen(picture), BEZEL, 0.5)
+    ),
     "print that fills the picture": lambda picture: draw_by_camera(draw_on_paper(picture)),
     "screen that fills the picture": lambda picture: draw_by_camera(draw_on_screen(picture)),
 }

@@ -21,10 +21,16 @@ def sections(figures: Figures) -> list[tuple[str, Rows]]:
         ("Pictures", _pictures(figures)),
         ("Verification, 1:1", _verification(figures)),
         *(
-            (f"Identification, 1:N, open set, {photos} photo{'s' * (photos > 1)} a person", _identification(searches))
+            (
+                f"Identification, 1:N, open set, {photos} photo{'s' * (photos > 1)} a person",
+                _identification(searches),
+            )
             for photos, searches in figures.searches.items()
         ),
-        ("Milliseconds a picture, one core", [(stage, f"{ms:.1f}") for stage, ms in figures.stages_ms.items()]),
+        (
+            "Milliseconds a picture, one core",
+            [(stage, f"{ms:.1f}") for stage, ms in figures.stages_ms.items()],
+        ),
     ]
     if figures.suspects.pairs:
         found.insert(1, ("Likely label errors: different names, one face", _suspects(figures)))
@@ -57,11 +63,20 @@ def _pictures(figures: Figures) -> Rows:
 
 
 def _suspects(figures: Figures) -> Rows:
-    return _some([(f"{one} and {other}", f"score {score:.4f}") for one, other, score in figures.suspects.pairs])
+    return _some(
+        [
+            (f"{one} and {other}", f"score {score:.4f}")
+            for one, other, score in figures.suspects.pairs
+        ]
+    )
 
 
 def _some(rows: Sequence[tuple[str, str]]) -> Rows:
-    more = [(f"and {len(rows) - _SHOWN} more", "all are in the JSON file")] if len(rows) > _SHOWN else []
+    more = (
+        [(f"and {len(rows) - _SHOWN} more", "all are in the JSON file")]
+        if len(rows) > _SHOWN
+        else []
+    )
     return [*rows[:_SHOWN], *more]
 
 
@@ -71,7 +86,10 @@ def _verification(figures: Figures) -> Rows:
     if figures.accuracy is not None:
         found = figures.accuracy
         source = "of the file" if figures.own_pairs else "drawn here"
-        accuracy = f"{found.mean:.4f} ± {found.standard_error:.4f} ({found.folds} folds, {found.pairs} pairs {source})"
+        accuracy = (
+            f"{found.mean:.4f} ± {found.standard_error:.4f} ({found.folds} folds, "
+            f"{found.pairs} pairs {source})"
+        )
     rows = [
         ("accuracy", accuracy),
         ("mated, non-mated pairs", f"{len(pairs.mated)}, {pairs.non_mated_pairs}"),
@@ -86,13 +104,18 @@ def _verification(figures: Figures) -> Rows:
 def _identification(searches: Searches) -> Rows:
     strangers = f"{len(searches.non_mated)} of {searches.stranger_pictures} pictures"
     rows = [
-        ("enrolled, mated searches, by strangers", f"{searches.gallery_size}, {len(searches.mated)}, {strangers}"),
+        (
+            "enrolled, mated searches, by strangers",
+            f"{searches.gallery_size}, {len(searches.mated)}, {strangers}",
+        ),
     ]
     for fpir in FPIRS:
         plain = searches.measure_fnir(fpir, plain=True)
         with_plain = "" if plain is None else f"  (by the plain score {plain:.4f})"
         rows.append((f"FNIR at FPIR {fpir:g}", rate(searches.measure_fnir(fpir)) + with_plain))
-    rows.append(("as the service decides", f"FPIR {rate(searches.fpir)}, FNIR {rate(searches.fnir)}"))
+    rows.append(
+        ("as the service decides", f"FPIR {rate(searches.fpir)}, FNIR {rate(searches.fnir)}")
+    )
     return rows
 
 
@@ -101,7 +124,8 @@ def kinds(found: Sequence[Kind]) -> tuple[str, Rows]:
     rows = [
         (
             f"{one.column} {one.value}",
-            f"{one.people} people, {one.gallery_size} enrolled: FPIR {one.fpir:.4f} ({one.low:.4f} to {one.high:.4f})",
+            f"{one.people} people, {one.gallery_size} enrolled: FPIR {one.fpir:.4f} ({one.low:.4f} "
+            f"to {one.high:.4f})",
         )
         for one in found
     ]

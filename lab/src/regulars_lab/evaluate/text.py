@@ -27,4 +27,6 @@ def content(path: Path) -> str:
     if wrong < 0:
         return text
     line = text.count("\n", 0, wrong) + 1
-    raise OperatorError(f"line {line} of {path} is no {name}: save it as UTF-8, or as UTF-16 with a byte order mark")
+    raise OperatorError(
+        f"line {line} of {path} is no {name}: save it as UTF-8, or as UTF-16 with a byte order mark"
+    )

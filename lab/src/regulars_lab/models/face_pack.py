@@ -1,21 +1,23 @@
-"""Rewriting of the face pack's files as they run: `python -m regulars_lab.models.face_pack FROM INTO`.
+"""Rewriting of the face pack's files as they run: `python -m regulars_lab.models.face_pack FROM
+INTO`.
 
-FROM holds the ONNX files as they were published or converted ([[source]] in the manifest has their sha256), INTO gets
-them rewritten. It is done once for all who run them, and not at each start:
+FROM holds the ONNX files as they were published or converted ([[source]] in the manifest has their
+sha256), INTO gets them rewritten. It is done once for all who run them, and not at each start:
 
-1. PReLU takes onnxruntime 3 to 5 ns a value, and its tensors leave the blocked layout of fast convolutions: that was
-   60 % of an embedding's time. One slope for all channels becomes LeakyRelu. A slope per channel becomes
-   a x + (1 - a) relu(x), which is the same but for rounding.
-2. The detector ends in four branches a stride, of 1, 1, 4 and 10 channels. A fast convolution computes 16 at a time, so
-   one branch of 16 takes a quarter of the time: a twentieth to a tenth of the detector's. Its values are the same but
-   for rounding.
-3. onnxruntime optimises the graph as far as that fits every processor. That is a third of the time of a load. The
-   layout of convolutions, which depends on the processor, stays for the load.
-4. A network of 22 MB keeps its weights as float16, with a Cast before their use, which onnxruntime carries out once at
-   the load. Its scores stay the same to 0.001.
+1. PReLU takes onnxruntime 3 to 5 ns a value, and its tensors leave the blocked layout of fast
+   convolutions: that was 60 % of an embedding's time. One slope for all channels becomes LeakyRelu.
+   A slope per channel becomes a x + (1 - a) relu(x), which is the same but for rounding.
+2. The detector ends in four branches a stride, of 1, 1, 4 and 10 channels. A fast convolution
+   computes 16 at a time, so one branch of 16 takes a quarter of the time: a twentieth to a tenth of
+   the detector's. Its values are the same but for rounding.
+3. onnxruntime optimises the graph as far as that fits every processor. That is a third of the time
+   of a load. The layout of convolutions, which depends on the processor, stays for the load.
+4. A network of 22 MB keeps its weights as float16, with a Cast before their use, which onnxruntime
+   carries out once at the load. Its scores stay the same to 0.001.
 5. MobileFaceNet takes pixels of 0 to 255, as the others do, and any number of faces.
 
-It needs onnx 1.19 or newer, which the project does not install. onnxruntime 1.32.0 wrote the files that are in use.
+It needs onnx 1.19 or newer, which the project does not install. onnxruntime 1.32.0 wrote the files
+that are in use.
 """
 
 from __future__ import annotations
@@ -48,7 +50,9 @@ def main(given: Path, target: Path) -> int:
     same, made_of = True, {source["gives"] for source in table["source"]}
     for file in (file for file in table["file"] if file["name"] in made_of):
         before = (given / file["name"]).read_bytes()
-        if digest(before) not in {source["sha256"] for source in table["source"] if source["gives"] == file["name"]}:
+        if digest(before) not in {
+            source["sha256"] for source in table["source"] if source["gives"] == file["name"]
+        }:
             sys.exit(f"{given / file['name']} is not what the pack's file was made of")
         made, model = target / file["name"], onnx.load_from_string(before)
         if made.name == SCALED:
@@ -57,7 +61,8 @@ def main(given: Path, target: Path) -> int:
         found = digest(made.read_bytes())
         same = same and found == file["sha256"]
         print(
-            f"{found}  {made.stat().st_size:>8}  {'as in' if found == file['sha256'] else 'not as in'} the pack  {made}"
+            f"{found}  {made.stat().st_size:>8}  "
+            f"{'as in' if found == file['sha256'] else 'not as in'} the pack  {made}"
         )
     return 0 if same else 1
 
@@ -70,7 +75,9 @@ def rewrite(model: onnx.ModelProto, made: Path) -> None:
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
     options.optimized_model_filepath = str(made)
     options.log_severity_level = ERRORS_ONLY
-    onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    onnxruntime.InferenceSession(
+        model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+    )
     if made.stat().st_size > LARGE_BYTES:
         onnx.save(halve_weights(onnx.load(made)), made)
 
@@ -107,7 +114,9 @@ def scale_pixels(graph: onnx.GraphProto) -> None:
     scales = {"factor": [1 / (255 * one) for one in DEVIATION]}
     scales["offset"] = [-mean / one for mean, one in zip(MEAN, DEVIATION, strict=True)]
     for name, values in scales.items():
-        graph.initializer.append(numpy_helper.from_array(np.array(values, np.float32).reshape(1, 3, 1, 1), name))
+        graph.initializer.append(
+            numpy_helper.from_array(np.array(values, np.float32).reshape(1, 3, 1, 1), name)
+        )
     graph.node.insert(0, helper.make_node("Add", ["wide", "offset"], ["scaled"]))
     graph.node.insert(0, helper.make_node("Mul", [source.name, "factor"], ["wide"]))
 
@@ -122,9 +131,13 @@ def replace_prelu(graph: onnx.GraphProto) -> None:
             continue
         (source, slope), (target,) = node.input, node.output
         if weights[slope].size == 1:
-            nodes.append(helper.make_node("LeakyRelu", [source], [target], alpha=weights[slope].item()))
+            nodes.append(
+                helper.make_node("LeakyRelu", [source], [target], alpha=weights[slope].item())
+            )
             continue
-        relu, rest, below, above = (f"{target}/{name}" for name in ("relu", "rest", "below", "above"))
+        relu, rest, below, above = (
+            f"{target}/{name}" for name in ("relu", "rest", "below", "above")
+        )
         graph.initializer.append(numpy_helper.from_array(1 - weights[slope], rest))
         nodes += [
             helper.make_node("Relu", [source], [relu]),
@@ -137,11 +150,15 @@ def replace_prelu(graph: onnx.GraphProto) -> None:
 
 
 BRANCHES = {"cls": 1, "obj": 1, "bbox": 4, "kps": 10}
-"""Answers of the detector for each cell, and their numbers of values. The single ones pass a sigmoid."""
+"""Answers of the detector for each cell, and their numbers of values. The single ones pass a
+sigmoid."""
 
 
 def join_branches(graph: onnx.GraphProto) -> None:
-    """Put one branch for each stride in the place of the detector's four. Other graphs stay as they are."""
+    """Put one branch for each stride in the place of the detector's four.
+
+    Other graphs stay as they are.
+    """
     makers = {name: node for node in graph.node for name in node.output}
     weights = {weight.name: numpy_helper.to_array(weight) for weight in graph.initializer}
     answers = {output.name for output in graph.output}
@@ -161,7 +178,9 @@ def join_branches(graph: onnx.GraphProto) -> None:
         cells = {branch: f"cells_{stride}/{branch}" for branch in BRANCHES}
         kept.append(helper.make_node("Transpose", [source], [f"cells_{stride}"], perm=[0, 2, 3, 1]))
         kept.append(
-            helper.make_node("Split", [f"cells_{stride}"], [*cells.values()], axis=3, split=[*BRANCHES.values()])
+            helper.make_node(
+                "Split", [f"cells_{stride}"], [*cells.values()], axis=3, split=[*BRANCHES.values()]
+            )
         )
         for branch, size in BRANCHES.items():
             shape, answer = f"{cells[branch]}/shape", f"{branch}_{stride}"
@@ -174,7 +193,9 @@ def join_branches(graph: onnx.GraphProto) -> None:
     graph.node.extend(_choose_needed_nodes(kept, answers))
 
 
-def _choose_needed_nodes(nodes: Sequence[onnx.NodeProto], answers: Iterable[str]) -> list[onnx.NodeProto]:
+def _choose_needed_nodes(
+    nodes: Sequence[onnx.NodeProto], answers: Iterable[str]
+) -> list[onnx.NodeProto]:
     """Leave out the nodes that no answer needs: onnxruntime would run them."""
     names, needed = {*answers}, list[onnx.NodeProto]()
     for node in reversed(nodes):

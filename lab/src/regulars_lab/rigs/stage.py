@@ -1,4 +1,5 @@
-"""The application as it stands on AWS, on a metered storage, and each operation that is charged for."""
+"""The application as it stands on AWS, on a metered storage, and each operation that is charged
+for."""
 
 from __future__ import annotations
 
@@ -41,17 +42,18 @@ from tests.support.storage.prices import ITEM_BYTES
 GROUP = "staff"
 CAMERA = "door"
 FACES = 3
-"""Enrolled beforehand. What an operation uses does not depend on how many there are, but for the search's memory and a
-sweep's list of pictures, which shop.py counts."""
+"""Enrolled beforehand. What an operation uses does not depend on how many there are, but for the
+search's memory and a sweep's list of pictures, which shop.py counts."""
 
 _BEGIN = (datetime.now(UTC) - timedelta(days=1)).replace(hour=9, minute=0, second=0, microsecond=0)
-"""A morning, so that the operations' hours stay within a day. Of yesterday, so that storage's own times, which are the
-machine's, are never hours ago by this clock."""
+"""A morning, so that the operations' hours stay within a day. Of yesterday, so that storage's own
+times, which are the machine's, are never hours ago by this clock."""
 
 
 @dataclass
 class Stage:
-    """The application with all that is measured through it; each operation can be done again and again."""
+    """The application with all that is measured through it; each operation can be done again and
+    again."""
 
     storage: Storage
     meter: Meter
@@ -120,7 +122,9 @@ class Stage:
             "writes": sum(self.meter.writes.values()),
             "calls": dict(sorted(self.meter.calls.items())),
             "waits": dict(sorted(self.meter.waits.items())),
-            "tables": len({what.partition(" ")[0] for what in self.meter.reads} | set(self.meter.writes)),
+            "tables": len(
+                {what.partition(" ")[0] for what in self.meter.reads} | set(self.meter.writes)
+            ),
         }
 
     # --- the API ---
@@ -134,7 +138,8 @@ class Stage:
     def enrol(self) -> Callable[[], object]:
         number = 100 + self._next()
         return lambda: require(
-            self.camera_api.add_face(GROUP, f"person-{number}", self.picture(number, 0)).code == DONE
+            self.camera_api.add_face(GROUP, f"person-{number}", self.picture(number, 0)).code
+            == DONE
         )
 
     def list_faces(self) -> Callable[[], object]:
@@ -145,7 +150,9 @@ class Stage:
         """Offer a picture within a minute of the camera's last heartbeat, as its uploader does."""
         one = Picture(CAMERA, self.clock.at, self.picture(1, self._next()))
         body = {"captures": [one.offer]}
-        return lambda: V1(self.transport, self.camera_key).call("POST", "/v1/captures/uploads", body)
+        return lambda: V1(self.transport, self.camera_key).call(
+            "POST", "/v1/captures/uploads", body
+        )
 
     # --- captures ---
 
@@ -162,22 +169,33 @@ class Stage:
     def capture_empty(self) -> Callable[[], object]:
         return self._ingest(None, timedelta(minutes=5), None)
 
-    def _ingest(self, person: int | None, later: timedelta, outcome: Resolution | None) -> Callable[[], object]:
+    def _ingest(
+        self, person: int | None, later: timedelta, outcome: Resolution | None
+    ) -> Callable[[], object]:
         self.clock.at += later
         data = self.picture(person, self._next())
-        message, self.due = self.upload_picture(data, self.offer_picture(data, self.credentials.api_key), outcome)
+        message, self.due = self.upload_picture(
+            data, self.offer_picture(data, self.credentials.api_key), outcome
+        )
         return lambda: self.services.sightings.ingest.take_message(message)
 
     def offer_picture(self, data: bytes, key: str) -> str:
         """Offer a picture of now; return its id."""
         body = {"captures": [Picture(CAMERA, self.clock.at, data).offer]}
-        return str(V1(self.transport, key).call("POST", "/v1/captures/uploads", body)["uploads"][0]["id"])
+        return str(
+            V1(self.transport, key).call("POST", "/v1/captures/uploads", body)["uploads"][0]["id"]
+        )
 
-    def upload_picture(self, data: bytes, id_: str, outcome: Resolution | None) -> tuple[str, Callable[[], None]]:
-        """Upload it; return the storage's message of it, and what requires the outcome once it is resolved."""
+    def upload_picture(
+        self, data: bytes, id_: str, outcome: Resolution | None
+    ) -> tuple[str, Callable[[], None]]:
+        """Upload it; return the storage's message of it, and what requires the outcome once it is
+        resolved."""
         key = keys.capture_picture("shop", CAMERA, id_)
         self.storage.uploads.put_if_absent(key, data, "image/jpeg")
-        return json.dumps({"Records": [{"s3": {"object": {"key": key}}}]}), partial(self._require_outcome, id_, outcome)
+        return json.dumps({"Records": [{"s3": {"object": {"key": key}}}]}), partial(
+            self._require_outcome, id_, outcome
+        )
 
     def _require_outcome(self, id_: str, outcome: Resolution | None) -> None:
         item = self.storage.items.get(keys.CAPTURES, (keys.captures(self.tenant.name, CAMERA), id_))
@@ -214,9 +232,12 @@ class Stage:
     # --- beside the captures ---
 
     def heartbeat(self) -> Callable[[], object]:
-        """Send a camera's, a minute after the last, within the hour for which its captures are counted."""
+        """Send a camera's, a minute after the last, within the hour for which its captures are
+        counted."""
         self.clock.at += timedelta(minutes=1)
-        self.services.captures.count_faceless(self.tenant, self.services.cameras.get(self.tenant, CAMERA))
+        self.services.captures.count_faceless(
+            self.tenant, self.services.cameras.get(self.tenant, CAMERA)
+        )
         return self.beat
 
     def beat(self) -> None:
@@ -225,8 +246,13 @@ class Stage:
 
     def deliver(self) -> Callable[[], object]:
         """Tell a hook of one event. There is none before, which events of captures would go to."""
-        hooks, deliveries, tenant = self.services.webhooks.hooks, self.services.webhooks.deliveries, self.tenant.name
-        hook = next(iter(hooks.list_all(tenant)), None) or hooks.add(tenant, "https://hook.example/")[0]
+        hooks = self.services.webhooks.hooks
+        deliveries = self.services.webhooks.deliveries
+        tenant = self.tenant.name
+        hook = (
+            next(iter(hooks.list_all(tenant)), None)
+            or hooks.add(tenant, "https://hook.example/")[0]
+        )
         deliveries.send_test(tenant, hook.id)
         (message,) = self.storage.deliveries_queue.receive(10, 60)
         self.storage.deliveries_queue.delete(message.receipt)
@@ -240,16 +266,26 @@ class Stage:
         return self.read_meter()
 
     def bytes(self) -> dict[str, int]:
-        """Of an item each, with its index entries, as DynamoDB charges for storage: each has ITEM_BYTES more."""
+        """Of an item each, with its index entries, as DynamoDB charges for storage: each has
+        ITEM_BYTES more."""
         items, tenant = self.storage.items, self.tenant.name
         face = self._last(keys.FACES, tenant)
         captures = items.query(keys.CAPTURES, keys.captures(tenant, CAMERA)).items
-        observation = self._last(keys.OBSERVATIONS, keys.observations(tenant, int(self.clock.at.timestamp()) // 86_400))
+        observation = self._last(
+            keys.OBSERVATIONS, keys.observations(tenant, int(self.clock.at.timestamp()) // 86_400)
+        )
         arrivals = self._last(keys.ARRIVALS, tenant)
-        entries = [size for index in keys.FACES.indexes if (size := index_entry_size(keys.FACES, index, face))]
+        entries = [
+            size
+            for index in keys.FACES.indexes
+            if (size := index_entry_size(keys.FACES, index, face))
+        ]
         require(items.get(keys.FACES, (tenant, face["faceid"])) is not None)
         return {
-            "face": stored_bytes(face) + stored_bytes(arrivals) + sum(entries) + (2 + len(entries)) * ITEM_BYTES,
+            "face": stored_bytes(face)
+            + stored_bytes(arrivals)
+            + sum(entries)
+            + (2 + len(entries)) * ITEM_BYTES,
             "capture": max(stored_bytes(capture) for capture in captures) + ITEM_BYTES,
             "observation": stored_bytes(observation) + ITEM_BYTES,
         }
@@ -276,11 +312,17 @@ class InProcess:
 
 @contextmanager
 def open_stage(
-    folder: Path, eyes: Vision, picture: Callable[[int | None, int], bytes], begin: datetime = _BEGIN
+    folder: Path,
+    eyes: Vision,
+    picture: Callable[[int | None, int], bytes],
+    begin: datetime = _BEGIN,
 ) -> Iterator[Stage]:
     # Clients sign with the machine's time, and the operations' clock makes hours and days pass.
     settings = Settings(
-        storage=folder, clock_tolerance_s=40 * 86_400, requests_a_second=10_000, searches_a_second=10_000
+        storage=folder,
+        clock_tolerance_s=40 * 86_400,
+        requests_a_second=10_000,
+        searches_a_second=10_000,
     )
     clock = SteppedClock(begin)
     storage = open_storage(settings, clock)
@@ -298,7 +340,10 @@ def open_stage(
         _, key = services.cameras.add(tenant, CAMERA, CAMERA)
         stage = Stage(storage, meter, clock, services, credentials, key, InProcess(app), picture)
         for number in range(FACES):
-            require(stage.camera_api.add_face(GROUP, f"person-{number}", picture(number, 0)).code == DONE)
+            require(
+                stage.camera_api.add_face(GROUP, f"person-{number}", picture(number, 0)).code
+                == DONE
+            )
         yield stage
     finally:
         services.close()
@@ -306,4 +351,7 @@ def open_stage(
 
 def require(right: bool) -> None:
     if not right:
-        raise SystemExit("regulars_lab.rigs.operations: an operation had another outcome than the one that is measured")
+        raise SystemExit(
+            "regulars_lab.rigs.operations: an operation had another outcome than the one that is "
+            "measured"
+        )

@@ -28,7 +28,13 @@ from regulars.demo.album import encode_jpeg, open_picture, turn_upright
 SIDE_PX = 720
 
 _DIMENSIONS = 256
-_LANDMARKS = ((351.24, 254.91), (441.87, 252.36), (398.45, 301.77), (362.09, 352.18), (434.62, 350.93))
+_LANDMARKS = (
+    (351.24, 254.91),
+    (441.87, 252.36),
+    (398.45, 301.77),
+    (362.09, 352.18),
+    (434.62, 350.93),
+)
 
 
 class Eyes:
@@ -66,21 +72,33 @@ class Eyes:
     def embed(self, image: NDArray[np.uint8], faces: list[DetectedFace]) -> NDArray[np.float32]:
         if not faces:
             return np.empty((0, _DIMENSIONS), np.float32)
-        rows = np.random.default_rng(int(image.tobytes())).standard_normal((1, _DIMENSIONS)).astype(np.float32)
+        rows = (
+            np.random.default_rng(int(image.tobytes()))
+            .standard_normal((1, _DIMENSIONS))
+            .astype(np.float32)
+        )
         return np.asarray(rows / np.linalg.norm(rows), np.float32)[: len(faces)]
 
     def qualities(self, image: NDArray[np.uint8], faces: list[DetectedFace]) -> list[Quality]:
         return [Quality(81.4, "too blurred", 81.4) for _ in faces]
 
-    def describe(self, image: NDArray[np.uint8], faces: list[DetectedFace], wanted: object) -> list[Estimates]:
+    def describe(
+        self, image: NDArray[np.uint8], faces: list[DetectedFace], wanted: object
+    ) -> list[Estimates]:
         pose, by_formula = Pose(-12.3, 4.7, 1.2), frozenset({"beauty"})
-        one = Estimates(33.4, Gender.FEMALE, 0.912, "neutral", 0.834, pose, 81.4, 59.2, 0.929, by_formula)
+        one = Estimates(
+            33.4, Gender.FEMALE, 0.912, "neutral", 0.834, pose, 81.4, 59.2, 0.929, by_formula
+        )
         return [one for _ in faces]
 
-    def crop(self, image: NDArray[np.uint8], face: DetectedFace, others: Sequence[BoundingBox] = ()) -> FaceJpeg:
+    def crop(
+        self, image: NDArray[np.uint8], face: DetectedFace, others: Sequence[BoundingBox] = ()
+    ) -> FaceJpeg:
         return FaceJpeg(image.tobytes(), image.tobytes(), Sides(1, 1))
 
-    def show_face(self, image: NDArray[np.uint8], box: BoundingBox, others: Sequence[BoundingBox]) -> bytes:
+    def show_face(
+        self, image: NDArray[np.uint8], box: BoundingBox, others: Sequence[BoundingBox]
+    ) -> bytes:
         return image.tobytes()
 
     def thumbnail(self, image: NDArray[np.uint8], side_px: int) -> bytes:
@@ -95,7 +113,10 @@ def draw_picture(person: int | None, nth: int) -> bytes:
 def portraits() -> list[bytes]:
     """Return a JPEG of each person of the demo's pictures, 720 pixels on its longer side."""
     people = run.find_pictures(None).people
-    return [encode_jpeg(turn_upright(open_picture(person.photos[0].read())), side_px=SIDE_PX) for person in people]
+    return [
+        encode_jpeg(turn_upright(open_picture(person.photos[0].read())), side_px=SIDE_PX)
+        for person in people
+    ]
 
 
 class Photos:
@@ -103,7 +124,9 @@ class Photos:
 
     def __init__(self) -> None:
         self._people = portraits()
-        self._nobody = encode_jpeg(Image.new("RGB", (SIDE_PX, SIDE_PX * 3 // 4), (90, 110, 100)), side_px=SIDE_PX)
+        self._nobody = encode_jpeg(
+            Image.new("RGB", (SIDE_PX, SIDE_PX * 3 // 4), (90, 110, 100)), side_px=SIDE_PX
+        )
         self._numbers: dict[int, int] = {}
 
     def __call__(self, person: int | None, nth: int) -> bytes:
@@ -112,7 +135,8 @@ class Photos:
         number = self._numbers.setdefault(person, len(self._numbers))
         if number >= len(self._people):
             raise SystemExit(
-                f"regulars_lab.rigs.operations: pictures of more than {len(self._people)} people are needed"
+                f"regulars_lab.rigs.operations: pictures of more than {len(self._people)} people "
+                "are needed"
             )
         return self._people[number] + bytes(nth + 1)
 

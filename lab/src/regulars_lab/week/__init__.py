@@ -1,1 +1,2 @@
-"""`make week`: a week before two cameras with a known timeline, uploaded to the service and read back."""
+"""`make week`: a week before two cameras with a known timeline, uploaded to the service and read
+back."""

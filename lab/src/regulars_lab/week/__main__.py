@@ -1,4 +1,5 @@
-"""`python -m regulars_lab.week`: draw a week of captures with a stated timeline, upload them, compare the book with it.
+"""`python -m regulars_lab.week`: draw a week of captures with a stated timeline, upload them,
+compare the book with it.
 
 python -m regulars_lab.week [--photos holidays/] [--out captures/] [--stay]
 """
@@ -16,8 +17,12 @@ from regulars_lab.week import run
 
 @click.command(help=__doc__)
 @photos_option
-@click.option("--out", type=PATH, default=Path("week"), help="Folder for the captures that are drawn.")
-@click.option("--stay", is_flag=True, help="Open the console on the week that was drawn, until Ctrl-C.")
+@click.option(
+    "--out", type=PATH, default=Path("week"), help="Folder for the captures that are drawn."
+)
+@click.option(
+    "--stay", is_flag=True, help="Open the console on the week that was drawn, until Ctrl-C."
+)
 @models_option
 def main(photos: Path | None, out: Path, stay: bool, models: Path | None) -> None:
     sys.exit(run.week(photos, models, out, stays=stay))

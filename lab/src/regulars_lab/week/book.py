@@ -33,7 +33,9 @@ def read_entries(sunmi: Sunmi, v1: V1) -> list[BookEntry]:
     """Read the book: faces and counts in the camera's dialect, sightings in ours."""
     book = []
     for group in GROUPS:
-        listed = sunmi.call("getFaceList", {"group_name": group, "page_num": 1, "page_size": _PAGE}).data
+        listed = sunmi.call(
+            "getFaceList", {"group_name": group, "page_num": 1, "page_size": _PAGE}
+        ).data
         for face in listed.get("faceid_list", listed.get("face_list", [])):
             book.append(_entry(group, face, v1))
     return book
@@ -45,12 +47,20 @@ NOBODY = ""
 def differences(
     week: Mapping[str, Capture], entries: Sequence[BookEntry], expected: Sequence[ExpectedEntry]
 ) -> dict[str, list[str]]:
-    """List the differences between book and timeline, as sentences by person. `week`: captures by id.
+    """List the differences between book and timeline, as sentences by person.
+
+    `week`: captures by id.
 
     The key NOBODY holds the faces that belong to no person of the timeline.
     """
     people = {face.faceid: _person(face, week) for face in entries}
-    found = {NOBODY: [f"{face.faceid} is nobody of the timeline" for face in entries if people[face.faceid] is None]}
+    found = {
+        NOBODY: [
+            f"{face.faceid} is nobody of the timeline"
+            for face in entries
+            if people[face.faceid] is None
+        ]
+    }
     for one in expected:
         faces = [face for face in entries if people[face.faceid] == one.person]
         alone = f"{one.person} has {len(faces)} faces in the book"
@@ -59,7 +69,8 @@ def differences(
 
 
 def names(week: Mapping[str, Capture], entries: Sequence[BookEntry]) -> dict[str, str]:
-    """Map faceids to the names of their people, for the faces that belong to a person of the timeline."""
+    """Map faceids to the names of their people, for the faces that belong to a person of the
+    timeline."""
     found = {face.faceid: _person(face, week) for face in entries}
     return {faceid: person for faceid, person in found.items() if person}
 
@@ -75,13 +86,18 @@ def _differences(one: ExpectedEntry, face: BookEntry) -> list[str]:
     if face.arrivals != one.arrivals:
         found.append(f"{one.person} arrived at other times than the timeline states")
     if face.sightings != one.sightings:
-        found.append(f"{one.person} was sighted {len(face.sightings)} times, not as the timeline states")
+        found.append(
+            f"{one.person} was sighted {len(face.sightings)} times, not as the timeline states"
+        )
     return found
 
 
 def _person(face: BookEntry, week: Mapping[str, Capture]) -> str | None:
-    """Name the person whom most of the face's captures show; only captures with one person count."""
-    alone = Counter(week[id_].people[0] for id_ in face.captures if id_ in week and len(week[id_].people) == 1)
+    """Name the person whom most of the face's captures show; only captures with one person
+    count."""
+    alone = Counter(
+        week[id_].people[0] for id_ in face.captures if id_ in week and len(week[id_].people) == 1
+    )
     return alone.most_common(1)[0][0] if alone else None
 
 

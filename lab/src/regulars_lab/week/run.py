@@ -52,13 +52,17 @@ def last_week(now: datetime) -> datetime:
 
 
 def week(photos: Path | None, models: Path | None, out: Path, *, stays: bool = False) -> int:
-    """Play a week and compare the book with the timeline. The pictures stay in `out`; `stays`: so does the service.
+    """Play a week and compare the book with the timeline.
+
+    The pictures stay in `out`; `stays`: so does the service.
 
     Return the exit code: 1 if the book differs.
     """
     console = Console()
     pictures = draw(photos, out, last_week(datetime.now(UTC)))
-    console.print(f"{len(pictures)} captures of a week before two cameras are in {out}", soft_wrap=True)
+    console.print(
+        f"{len(pictures)} captures of a week before two cameras are in {out}", soft_wrap=True
+    )
     with (
         end_by_signals(),
         open_scratch_folder() as data,
@@ -83,7 +87,8 @@ def _tell(result: Week, elapsed_s: float, console: Console) -> None:
         console.print(f"[red]not as stated:[/] {difference}")
     right = sum(one.person not in result.differences for one in result.expected)
     console.print(
-        f"{right} of {len(result.expected)} visitors are as the timeline states; {len(result.captures)} captures "
+        f"{right} of {len(result.expected)} visitors are as the timeline states; "
+        f"{len(result.captures)} captures "
         f"uploaded and resolved in {elapsed_s:.1f} s",
         style="bold",
     )
@@ -91,7 +96,9 @@ def _tell(result: Week, elapsed_s: float, console: Console) -> None:
 
 def draw(photos: Path | None, out: Path, monday: datetime) -> dict[Path, Capture]:
     """Draw the week into `out`, a folder for each camera; return each file's capture."""
-    people = sorted(find_pictures(photos).people, key=lambda person: (-len(person.photos), person.name))
+    people = sorted(
+        find_pictures(photos).people, key=lambda person: (-len(person.photos), person.name)
+    )
     people = people[: timeline.MOST_PEOPLE]
     scenes = Scenes(people)
     files: dict[Path, Capture] = {}
@@ -108,11 +115,15 @@ def play_week(files: Mapping[Path, Capture], sunmi: Sunmi, v1: V1) -> Week:
     for camera in (timeline.DOOR, timeline.TILL):
         v1.add_camera(camera)
     shuffled = random.Random(7).sample(sorted(files), len(files))
-    ids = v1.upload([Picture(files[file].camera, files[file].at, file.read_bytes()) for file in shuffled])
+    ids = v1.upload(
+        [Picture(files[file].camera, files[file].at, file.read_bytes()) for file in shuffled]
+    )
     wait_until_resolved(v1, (timeline.DOOR, timeline.TILL), len(files))
     uploaded = {id_: files[file] for id_, file in zip(ids, shuffled, strict=True)}
     return Week(
-        uploaded, timeline.expect_entries(sorted(files.values(), key=lambda one: one.at)), book.read_entries(sunmi, v1)
+        uploaded,
+        timeline.expect_entries(sorted(files.values(), key=lambda one: one.at)),
+        book.read_entries(sunmi, v1),
     )
 
 
@@ -123,7 +134,9 @@ def _table(result: Week) -> Table:
     days = [first + timedelta(days=number - first.weekday()) for number in range(7)]
     return week_table(
         [
-            WeekRow(names.get(face.faceid, face.faceid), face.group, face.arrive_count, face.arrivals)
+            WeekRow(
+                names.get(face.faceid, face.faceid), face.group, face.arrive_count, face.arrivals
+            )
             for face in result.entries
         ],
         days,

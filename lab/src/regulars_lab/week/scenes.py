@@ -1,4 +1,5 @@
-"""Pictures as a camera over a door takes them: people's photos in a wider view, in the light of the hour."""
+"""Pictures as a camera over a door takes them: people's photos in a wider view, in the light of the
+hour."""
 
 from __future__ import annotations
 
@@ -22,7 +23,8 @@ class Scenes:
 
     def __init__(self, people: Sequence[Person]) -> None:
         self._photos: Mapping[str, list[Image.Image]] = {
-            person.name: [turn_upright(open_picture(photo.read())) for photo in person.photos] for person in people
+            person.name: [turn_upright(open_picture(photo.read())) for photo in person.photos]
+            for person in people
         }
 
     def jpeg(self, capture: Capture) -> bytes:
@@ -36,7 +38,9 @@ class Scenes:
             left = place * room + rng.randrange(max(room - person.width, 1))
             scene.paste(person, (left, HEIGHT - person.height))
         scene = ImageEnhance.Brightness(scene).enhance(_light(capture.at, rng))
-        return _encode_scene(scene.filter(ImageFilter.GaussianBlur(rng.uniform(0.0, 0.6))), capture.at)
+        return _encode_scene(
+            scene.filter(ImageFilter.GaussianBlur(rng.uniform(0.0, 0.6))), capture.at
+        )
 
     def _figure(self, name: str, room: int, rng: random.Random) -> Image.Image:
         photo = rng.choice(self._photos[name])

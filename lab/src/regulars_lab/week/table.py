@@ -13,7 +13,10 @@ from chalicelib.storage.values import one_line
 
 
 class WeekRow(Struct, frozen=True):
-    """One visitor's line. `arrivals`: number of arrivals; `began`: when those of the week began, by local clocks."""
+    """One visitor's line.
+
+    `arrivals`: number of arrivals; `began`: when those of the week began, by local clocks.
+    """
 
     who: str
     group: str
@@ -22,7 +25,8 @@ class WeekRow(Struct, frozen=True):
 
 
 def week_table(rows: Iterable[WeekRow], days: Sequence[date]) -> Table:
-    """Make the table of a week: visitor, group, number of arrivals, and when they began, day by day."""
+    """Make the table of a week: visitor, group, number of arrivals, and when they began, day by
+    day."""
     shown = Table(box=None, pad_edge=False, header_style="bold")
     for column in ("visitor", "group", "arrivals", *(f"{day:%a}" for day in days)):
         shown.add_column(column, no_wrap=column not in ("visitor", "group"), overflow="fold")

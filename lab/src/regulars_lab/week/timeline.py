@@ -36,7 +36,10 @@ class ExpectedEntry(Struct, frozen=True):
 
 
 def captures(people: Sequence[Person], monday: datetime) -> list[Capture]:
-    """List the week's captures of up to nine people, in order of time. The first two come most, the others less."""
+    """List the week's captures of up to nine people, in order of time.
+
+    The first two come most, the others less.
+    """
     names = [person.name for person in people[:MOST_PEOPLE]]
     found: list[Capture] = []
     for number, name in enumerate(names):
@@ -53,19 +56,26 @@ def captures(people: Sequence[Person], monday: datetime) -> list[Capture]:
 
 
 def expect_entries(week: Sequence[Capture]) -> list[ExpectedEntry]:
-    """Work out the book from the definitions alone: arrivals by the gap, regulars by arrivals in seven days."""
+    """Work out the book from the definitions alone: arrivals by the gap, regulars by arrivals in
+    seven days."""
     names = dict.fromkeys(name for capture in week for name in capture.people)
-    return [_expect_entry(name, [capture.at for capture in week if name in capture.people]) for name in names]
+    return [
+        _expect_entry(name, [capture.at for capture in week if name in capture.people])
+        for name in names
+    ]
 
 
 def _expect_entry(name: str, times: list[datetime]) -> ExpectedEntry:
     starts = [at for place, at in enumerate(times) if place == 0 or at - times[place - 1] >= GAP]
-    enough = any(sum(at - PERIOD <= other <= at for other in starts) >= ARRIVE_TIMES for at in starts)
+    enough = any(
+        sum(at - PERIOD <= other <= at for other in starts) >= ARRIVE_TIMES for at in starts
+    )
     return ExpectedEntry(name, "regular" if enough else "stranger", tuple(starts), tuple(times))
 
 
 def _visits(number: int) -> Iterator[tuple[int, int]]:
-    """Yield the day of the week and the minute of the day of each visit of the person with this number."""
+    """Yield the day of the week and the minute of the day of each visit of the person with this
+    number."""
     if number == 0:  # works here: every morning but Sunday's
         yield from ((day, 8 * 60 + 50 + 3 * day) for day in range(6))
     elif number == 1:  # lunch on every working day, and one evening
@@ -73,7 +83,8 @@ def _visits(number: int) -> Iterator[tuple[int, int]]:
         yield 1, 18 * 60 + 40
     elif number == 2:
         yield from ((day, 10 * 60 + 5) for day in (0, 2, 4))
-    elif number == 3:  # goes out and comes back before the gap is over, and once more in the afternoon
+    # goes out and comes back before the gap is over, and once more in the afternoon
+    elif number == 3:
         yield from ((1, 9 * 60), (1, 9 * 60 + 29), (3, 16 * 60 + 30))
     else:
         yield number % 7, 13 * 60 + 11 * number

@@ -25,12 +25,20 @@ class Client(Struct, frozen=True):
     def with_key(self, key: str | None) -> Client:
         return replace(self, key=key)
 
-    def send(self, method: str, path: str, body: bytes = b"", content_type: str | None = None) -> Reply:
+    def send(
+        self, method: str, path: str, body: bytes = b"", content_type: str | None = None
+    ) -> Reply:
         path, _, query = path.partition("?")
         headers = {} if self.key is None else {"X-Api-Key": self.key}
         sent = parse_qs(query, keep_blank_values=True) or None
         return send(
-            self.app, unquote(path), body, method=method, content_type=content_type, headers=headers, query=sent
+            self.app,
+            unquote(path),
+            body,
+            method=method,
+            content_type=content_type,
+            headers=headers,
+            query=sent,
         )
 
     def get(self, path: str) -> Reply:
@@ -42,7 +50,9 @@ class Client(Struct, frozen=True):
     def json(self, path: str, value: Any, method: str = "POST") -> Reply:
         return self.send(method, path, json.dumps(value).encode(), "application/json")
 
-    def form(self, path: str, content_type: str = MULTIPART, name: str = "a.jpg", **files: bytes) -> Reply:
+    def form(
+        self, path: str, content_type: str = MULTIPART, name: str = "a.jpg", **files: bytes
+    ) -> Reply:
         parts = [Part(field, data, name) for field, data in files.items()]
         return self.send("POST", path, multipart(parts), content_type)
 

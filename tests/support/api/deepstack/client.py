@@ -23,10 +23,14 @@ class Client(Struct, frozen=True):
         parts = [Part(name, value.encode()) for name, value in fields.items()]
         parts += [Part(name, data, name) for name, data in (files or {}).items()]
         host = {"Host": "127.0.0.1:8000"}
-        return send(self.app, f"{FACE}{path}", multipart(parts), content_type=MULTIPART, headers=host)
+        return send(
+            self.app, f"{FACE}{path}", multipart(parts), content_type=MULTIPART, headers=host
+        )
 
     def register(self, userid: str, *photos: bytes) -> str:
-        reply = self.call("/register", {f"image{number}": one for number, one in enumerate(photos)}, userid=userid)
+        reply = self.call(
+            "/register", {f"image{number}": one for number, one in enumerate(photos)}, userid=userid
+        )
         assert reply.status == 200, reply
         return str(reply.json["message"])
 

@@ -8,7 +8,9 @@ from chalice.app import Chalice
 
 from tests.support.api.gateway import FORM, Reply, send
 
-MANAGE, QUERY, ANALYSIS = PATHS = tuple(f"/icredit/face/{name}" for name in ("manage", "query", "analysis"))
+MANAGE, QUERY, ANALYSIS = PATHS = tuple(
+    f"/icredit/face/{name}" for name in ("manage", "query", "analysis")
+)
 EVER = {"START_TIME": "0", "END_TIME": "9999999999"}
 
 
@@ -30,10 +32,22 @@ class MarketClient:
         return self.call(MANAGE, fields)
 
     def enrol(self, group: str, picture: bytes, **fields: str) -> dict[str, Any]:
-        return self.manage(CONTROL_TYPE="0", IMAGE_TYPE="0", IMAGE=encoded(picture), PERSON_GROUP_LABEL=group, **fields)
+        return self.manage(
+            CONTROL_TYPE="0",
+            IMAGE_TYPE="0",
+            IMAGE=encoded(picture),
+            PERSON_GROUP_LABEL=group,
+            **fields,
+        )
 
     def search(self, group: str, picture: bytes, **fields: str) -> dict[str, Any]:
-        return self.manage(CONTROL_TYPE="1", IMAGE_TYPE="0", IMAGE=encoded(picture), PERSON_GROUP_LABEL=group, **fields)
+        return self.manage(
+            CONTROL_TYPE="1",
+            IMAGE_TYPE="0",
+            IMAGE=encoded(picture),
+            PERSON_GROUP_LABEL=group,
+            **fields,
+        )
 
     def delete(self, group: str, token: str) -> dict[str, Any]:
         return self.manage(CONTROL_TYPE="3", IMAGE_TYPE="3", IMAGE=token, PERSON_GROUP_LABEL=group)
@@ -74,7 +88,10 @@ def failure(answer: dict[str, Any]) -> str:
     """ERROR_CODE of an answer that is a failure in every field."""
     lists = {name: value for name, value in answer.items() if "ENTITY" in name or "ENEITY" in name}
     assert set(answer) == {"PERSON_TOKEN_STATUS", *lists, "ERROR_CODE", "ERROR_MSG"}
-    assert set(lists) in ({"PERSON_ENTITY"}, {"PERSON_ENTITY", "PERSON_ TOKEN_ENEITY", "PERSON_TOKEN_ENEITY"})
+    assert set(lists) in (
+        {"PERSON_ENTITY"},
+        {"PERSON_ENTITY", "PERSON_ TOKEN_ENEITY", "PERSON_TOKEN_ENEITY"},
+    )
     assert answer["PERSON_TOKEN_STATUS"] == "1", answer
     assert all(value == [] for value in lists.values())
     assert answer["ERROR_MSG"]

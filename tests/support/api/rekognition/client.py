@@ -31,11 +31,13 @@ class _Raw(io.BytesIO):
         yield self.read()
 
 
-def client(app: Chalice, credentials: Credentials, *, invocation: str | None = None, **named: Any) -> Any:
+def client(
+    app: Chalice, credentials: Credentials, *, invocation: str | None = None, **named: Any
+) -> Any:
     """Make a client of the service whose calls the app answers.
 
-    `invocation`: the SDK's id of the call, so that all calls are one that is sent again; boto3 does not sign it.
-    `named`: arguments of boto3.client besides.
+    `invocation`: the SDK's id of the call, so that all calls are one that is sent again; boto3 does
+    not sign it. `named`: arguments of boto3.client besides.
     """
     made = boto3.client(
         "rekognition",
@@ -52,7 +54,8 @@ def client(app: Chalice, credentials: Credentials, *, invocation: str | None = N
 
     def answered(request: AWSPreparedRequest, **_event: Any) -> AWSResponse:
         headers = {
-            name: value.decode() if isinstance(value, bytes) else str(value) for name, value in request.headers.items()
+            name: value.decode() if isinstance(value, bytes) else str(value)
+            for name, value in request.headers.items()
         }
         headers.setdefault("Host", urlsplit(request.url).netloc)
         content_type = headers.pop("Content-Type")
@@ -63,7 +66,9 @@ def client(app: Chalice, credentials: Credentials, *, invocation: str | None = N
         if reply.status == 200:
             operation = headers["X-Amz-Target"].split(".")[1]
             hold(json.loads(reply.body), model.operation_model(operation).output_shape, operation)
-        return AWSResponse(request.url, reply.status, dict(reply.headers), _Raw(reply.body.encode()))
+        return AWSResponse(
+            request.url, reply.status, dict(reply.headers), _Raw(reply.body.encode())
+        )
 
     made.meta.events.register("before-send.rekognition", answered)
     return made
@@ -90,12 +95,19 @@ def hold(value: Any, shape: Shape | None, place: str) -> None:
         assert isinstance(value, str), place
         assert not shape.enum or value in shape.enum, (place, value)
     else:
-        kinds = {"integer": int, "long": int, "boolean": bool, "float": (int, float), "timestamp": (int, float)}
+        kinds = {
+            "integer": int,
+            "long": int,
+            "boolean": bool,
+            "float": (int, float),
+            "timestamp": (int, float),
+        }
         assert isinstance(value, kinds[shape.type_name]), (place, value)
 
 
 def environment(url: str, credentials: Credentials) -> dict[str, str]:
-    """Return the environment of a program that finds the service and its keys there, as the SDKs do."""
+    """Return the environment of a program that finds the service and its keys there, as the SDKs
+    do."""
     return {
         **{name: value for name, value in os.environ.items() if not name.startswith("AWS_")},
         "AWS_ENDPOINT_URL_REKOGNITION": url,

@@ -24,7 +24,9 @@ def md5_sign(pairs: Iterable[tuple[str, str]], key: str) -> str:
 
 def hmac_sign(pairs: Iterable[tuple[str, str]], key: str) -> str:
     ordered = sorted(pairs, key=lambda pair: pair[0].encode())
-    return hmac.new(key.encode(), "&".join("=".join(pair) for pair in ordered).encode(), "sha256").hexdigest()
+    return hmac.new(
+        key.encode(), "&".join("=".join(pair) for pair in ordered).encode(), "sha256"
+    ).hexdigest()
 
 
 class Signed(Struct, frozen=True):
@@ -39,8 +41,15 @@ class Signed(Struct, frozen=True):
     def sent(self) -> Reply:
         if self.files or self.as_multipart:
             parts = [Part(name, value.encode()) for name, value in self.pairs]
-            return send(self.app, self.path, multipart([*parts, *self.files]), content_type=MULTIPART)
-        return send(self.app, self.path, urlencode(self.pairs, quote_via=quote_plus).encode(), content_type=FORM)
+            return send(
+                self.app, self.path, multipart([*parts, *self.files]), content_type=MULTIPART
+            )
+        return send(
+            self.app,
+            self.path,
+            urlencode(self.pairs, quote_via=quote_plus).encode(),
+            content_type=FORM,
+        )
 
     def answer(self) -> dict[str, Any]:
         reply = self.sent()
@@ -49,7 +58,9 @@ class Signed(Struct, frozen=True):
 
 
 class CameraClient:
-    def __init__(self, app: Chalice, app_id: str, key: str, clock: FakeClock, first_random: int = 100_000) -> None:
+    def __init__(
+        self, app: Chalice, app_id: str, key: str, clock: FakeClock, first_random: int = 100_000
+    ) -> None:
         self.app = app
         self.app_id = app_id
         self.key = key
@@ -72,12 +83,18 @@ class CameraClient:
         signed = [*unsigned, ("sign", md5_sign(unsigned, self.key))]
         return Signed(self.app, f"/openapi/face/{endpoint}", signed, tuple(files), as_multipart)
 
-    def call(self, endpoint: str, fields: Mapping[str, str] | None = None, pic: bytes | None = None) -> dict[str, Any]:
-        files = [] if pic is None else [Part("pic", pic, "11024.jpg", ("Content-Type: image/jpeg",))]
+    def call(
+        self, endpoint: str, fields: Mapping[str, str] | None = None, pic: bytes | None = None
+    ) -> dict[str, Any]:
+        files = (
+            [] if pic is None else [Part("pic", pic, "11024.jpg", ("Content-Type: image/jpeg",))]
+        )
         return self.signed(endpoint, list((fields or {}).items()), files).answer()
 
     def create_group(self, name: str, capacity: int = 100, description: str = "") -> dict[str, Any]:
-        return self.call("createGroup", {"name": name, "capacity": str(capacity), "description": description})
+        return self.call(
+            "createGroup", {"name": name, "capacity": str(capacity), "description": description}
+        )
 
     def add_face(self, group_name: str, pic: bytes, **fields: str) -> dict[str, Any]:
         return self.call("addFace", {"group_name": group_name, **fields}, pic)

@@ -1,4 +1,5 @@
-"""What the vendor's own page says of each endpoint: its codes and its examples, quoted in source.txt as printed."""
+"""What the vendor's own page says of each endpoint: its codes and its examples, quoted in
+source.txt as printed."""
 
 import json
 import re
@@ -15,7 +16,8 @@ _TYPED = str.maketrans({"\u2014": "---", "\u2013": "--", "\u201c": '"', "\u201d"
 
 
 class Section(Struct, frozen=True):
-    """One endpoint's quotes: the sentence with its codes, the request example, the response example."""
+    """One endpoint's quotes: the sentence with its codes, the request example, the response
+    example."""
 
     endpoint: str
     codes_sentence: str
@@ -28,7 +30,8 @@ class Section(Struct, frozen=True):
 
     @property
     def path(self) -> str:
-        """As in the request line, which lacks the first slash, and sometimes the space behind the path."""
+        """As in the request line, which lacks the first slash, and sometimes the space behind the
+        path."""
         found = re.match(r"POST /?(openapi/face/\w+?) ?HTTP/1.1\n", self.request)
         return "/" + found[1]
 
@@ -38,7 +41,8 @@ class Section(Struct, frozen=True):
 
     @property
     def typed(self) -> str:
-        """The body with dashes and quotes as they were typed: `——` is six hyphens, and a boundary of 26 shows it."""
+        """The body with dashes and quotes as they were typed: `——` is six hyphens, and a boundary
+        of 26 shows it."""
         return self.body.translate(_TYPED)
 
     @property
@@ -49,7 +53,9 @@ class Section(Struct, frozen=True):
 
 def _sections() -> Mapping[str, Section]:
     quotes = re.findall(
-        r"=== (\w+)\n--- codes\n(.*?)\n--- request\n(.*?)\n--- response\n(.*?)\n(?=\n===|\Z)", QUOTED, re.DOTALL
+        r"=== (\w+)\n--- codes\n(.*?)\n--- request\n(.*?)\n--- response\n(.*?)\n(?=\n===|\Z)",
+        QUOTED,
+        re.DOTALL,
     )
     return {endpoint: Section(endpoint, *texts) for endpoint, *texts in quotes}
 

@@ -45,9 +45,14 @@ class V1Client:
         content_type: str = "application/json",
     ) -> Reply:
         """`body`: bytes as they are, anything else as JSON, None: no body."""
-        data = b"" if body is None else body if isinstance(body, bytes) else json.dumps(body).encode()
+        data = (
+            b"" if body is None else body if isinstance(body, bytes) else json.dumps(body).encode()
+        )
         authorization = {} if self.api_key is None else {"Authorization": f"Bearer {self.api_key}"}
-        texts = {name: value if isinstance(value, list) else [str(value)] for name, value in (query or {}).items()}
+        texts = {
+            name: value if isinstance(value, list) else [str(value)]
+            for name, value in (query or {}).items()
+        }
         reply = send(
             self.app,
             path,
@@ -75,7 +80,9 @@ class V1Client:
         reply = self.send(method, path)
         assert (reply.status, reply.body) == (204, ""), reply
 
-    def failed(self, status: int, method: str, path: str, body: Any = None, **query: Any) -> dict[str, Any]:
+    def failed(
+        self, status: int, method: str, path: str, body: Any = None, **query: Any
+    ) -> dict[str, Any]:
         """The error that is answered to a call that fails so."""
         reply = self.send(method, path, body, query=query)
         assert reply.status == status, reply
@@ -88,10 +95,17 @@ class V1Client:
         return self.done("POST", "/v1/captures/uploads", {"captures": captures})["uploads"]
 
     def take(
-        self, services: Services, data: bytes, minutes_ago: float = 0, camera: str = "door", tenant: str = "shop"
+        self,
+        services: Services,
+        data: bytes,
+        minutes_ago: float = 0,
+        camera: str = "door",
+        tenant: str = "shop",
     ) -> Capture:
         """Offer a picture, put it, and have it resolved."""
-        (upload,) = self.offer(offer_of(data, services.clock.now() - timedelta(minutes=minutes_ago), camera))
+        (upload,) = self.offer(
+            offer_of(data, services.clock.now() - timedelta(minutes=minutes_ago), camera)
+        )
         key = keys.capture_picture(tenant, camera, upload["id"])
         services.ports.storage.uploads.put_if_absent(key, data, "image/jpeg")
         return services.sightings.ingest.resolve_capture(tenant, camera, upload["id"])
@@ -112,7 +126,9 @@ def require_as_documented(method: str, path: str, reply: Reply) -> None:
         assert reply.json["status"] == reply.status
 
 
-def offer_of(picture: bytes, captured_at: datetime | str | float, camera: str = "door") -> dict[str, Any]:
+def offer_of(
+    picture: bytes, captured_at: datetime | str | float, camera: str = "door"
+) -> dict[str, Any]:
     """What is sent to offer a JPEG."""
     at = captured_at.isoformat() if isinstance(captured_at, datetime) else captured_at
     return {

@@ -21,25 +21,36 @@ METHODS = ("get", "post", "put", "patch", "delete")
 
 def names_of(struct: type[Sent] | None) -> Sequence[str]:
     """Names of what a query or a body may have."""
-    return struct.__struct_encode_fields__ if struct is not None and issubclass(struct, Sent) else ()
+    return (
+        struct.__struct_encode_fields__ if struct is not None and issubclass(struct, Sent) else ()
+    )
 
 
 class Document:
     def __init__(self) -> None:
         # libyaml reads it ten times as fast, and every wheel of PyYAML has it.
-        self.all: dict[str, Any] = yaml.load(PATH.read_text("utf-8"), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-        self._routes = Routes({path: dict.fromkeys(map(str.upper, METHODS), None) for path in self.all["paths"]})
+        self.all: dict[str, Any] = yaml.load(
+            PATH.read_text("utf-8"), getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+        )
+        self._routes = Routes(
+            {path: dict.fromkeys(map(str.upper, METHODS), None) for path in self.all["paths"]}
+        )
         self._components = self._strict(self.all["components"])
         listed = re.findall(r"^- (\d+) [^:]+: (.+)$", self.all["info"]["description"], re.MULTILINE)
         self.codes = {int(status): codes.split(", ") for status, codes in listed}
 
     def operations(self) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
-        """Method, path and what is said of them; parameters of the path are among the operation's."""
+        """Method, path and what is said of them; parameters of the path are among the
+        operation's."""
         for path, item in self.all["paths"].items():
             for method in METHODS:
                 if method in item:
                     parameters = [*item.get("parameters", ()), *item[method].get("parameters", ())]
-                    yield method.upper(), path, {**item[method], "parameters": [self.resolved(p) for p in parameters]}
+                    yield (
+                        method.upper(),
+                        path,
+                        {**item[method], "parameters": [self.resolved(p) for p in parameters]},
+                    )
 
     def resolved(self, node: Any) -> Any:
         """What a `$ref` leads to."""
@@ -51,14 +62,18 @@ class Document:
         return node
 
     def require_answer(self, method: str, path: str, status: int, body: Any) -> None:
-        """Raise ValidationError unless the document knows such an answer. Every member must be named.
+        """Raise ValidationError unless the document knows such an answer.
+
+        Every member must be named.
 
         `body`: None for none, a text for one that is no JSON.
         """
         matched = self._routes.match(method, path)
         assert matched is not None, path
         responses = self.all["paths"][matched[0]].get(method.lower(), {}).get("responses", {})
-        response = self.resolved(responses.get(str(status), responses.get("default", {}) if status >= 400 else {}))
+        response = self.resolved(
+            responses.get(str(status), responses.get("default", {}) if status >= 400 else {})
+        )
         assert response, f"{method} {path} is not to be answered with {status}: {body}"
         if body is None:
             assert "content" not in response
@@ -69,16 +84,27 @@ class Document:
         schema = self._strict(response["content"][media_type]["schema"])
         self._validate(schema, body)
         if status >= 400:
-            assert body["code"] in self.codes[status], f"the document lists no {body['code']} of {status}"
+            assert body["code"] in self.codes[status], (
+                f"the document lists no {body['code']} of {status}"
+            )
 
     def require_request(
-        self, method: str, path: str, content_type: str, data: bytes, query: Mapping[str, Sequence[str]]
+        self,
+        method: str,
+        path: str,
+        content_type: str,
+        data: bytes,
+        query: Mapping[str, Sequence[str]],
     ) -> None:
         """Raise unless the document allows the request, which the service has done."""
         matched = self._routes.match(method, path)
         assert matched is not None, path
         said = self.all["paths"][matched[0]][method.lower()]
-        parameters = {p["name"]: p for p in map(self.resolved, said.get("parameters", ())) if p["in"] == "query"}
+        parameters = {
+            p["name"]: p
+            for p in map(self.resolved, said.get("parameters", ()))
+            if p["in"] == "query"
+        }
         for name, texts in query.items():
             assert name in parameters, f"{method} {path} says nothing of {name} in the query"
             parameter = parameters[name]
@@ -92,7 +118,9 @@ class Document:
         content = said["requestBody"]["content"]
         if media_type not in content:
             media_type = f"{sent_as.get_content_maintype()}/*"
-        assert media_type in content, f"{method} {path} says nothing of a body in {sent_as.get_content_type()}"
+        assert media_type in content, (
+            f"{method} {path} says nothing of a body in {sent_as.get_content_type()}"
+        )
         if media_type == "application/json":
             self._validate(content[media_type]["schema"], json.loads(data))
         elif media_type == "multipart/form-data":
@@ -110,7 +138,8 @@ class Document:
         """Raise unless these texts, of a form or a query, are legal values."""
         kinds = self._kinds(schema)
         values = [
-            self._value(text, self._kinds(schema.get("items", {})) if "array" in kinds else kinds) for text in texts
+            self._value(text, self._kinds(schema.get("items", {})) if "array" in kinds else kinds)
+            for text in texts
         ]
         if "array" in kinds:
             self._validate(schema, values)

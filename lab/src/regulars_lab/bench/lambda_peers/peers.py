@@ -1,4 +1,5 @@
-"""The least that a Python function takes: one that does nothing, and one that reads an item with Lambda's own boto3."""
+"""The least that a Python function takes: one that does nothing, and one that reads an item with
+Lambda's own boto3."""
 
 from __future__ import annotations
 
@@ -17,6 +18,7 @@ def one_read(_event: Any, _context: object) -> Any:
 
     table = boto3.session.Session().client("dynamodb")
     table.get_item(
-        TableName=os.environ["REGULARS_TABLE_PREFIX"] + "tenants", Key={"kind": {"S": "x"}, "id": {"S": "x"}}
+        TableName=os.environ["REGULARS_TABLE_PREFIX"] + "tenants",
+        Key={"kind": {"S": "x"}, "id": {"S": "x"}},
     )
     return {}

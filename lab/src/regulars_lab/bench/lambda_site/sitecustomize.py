@@ -1,7 +1,9 @@
-"""In a function's process, when it is split: where the time of its first answer goes. Python imports it by itself.
+"""In a function's process, when it is split: where the time of its first answer goes. Python
+imports it by itself.
 
-Each kind of work is timed at the call of a library that does it, in the main thread, without what it calls of another
-kind; imports wherever they happen. Written to the file that BENCH_SPLIT names, whenever an answer is sent.
+Each kind of work is timed at the call of a library that does it, in the main thread, without what
+it calls of another kind; imports wherever they happen. Written to the file that BENCH_SPLIT names,
+whenever an answer is sent.
 """
 
 from __future__ import annotations
