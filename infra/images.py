@@ -152,10 +152,10 @@ def _build_archive(out: Path, target: str, processor: str) -> Path:
     file = out / name_archive(target, processor)
     run_command([*BUILDAH, "push", "--quiet", name, f"oci-archive:{file}:{name}:latest"])
     add_docker_manifest(file, f"{name}:latest")
-    print(
+    print(  # noqa: T201 -- a command
         f"{file}: {file.stat().st_size / 1e6:.0f} MB in {time.monotonic() - began:.0f} s",
         flush=True,
-    )  # noqa: T201 -- a command
+    )
     return file
 
 

@@ -277,9 +277,9 @@ def is_set_by_network() -> bool | None:
     """Ask systemd whether NTP sets the clock; None: it does not know, as in a container."""
     command = ["timedatectl", "show", "--property=NTP", "--property=NTPSynchronized"]
     try:
-        answer = subprocess.run(
+        answer = subprocess.run(  # noqa: S603 -- a command of this module
             command, capture_output=True, text=True, timeout=_ASK_S, check=True
-        ).stdout  # noqa: S603 -- a command of this module
+        ).stdout
     except (OSError, subprocess.SubprocessError):
         return None
     return "=yes" in answer if "=" in answer else None

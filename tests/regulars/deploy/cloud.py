@@ -34,8 +34,11 @@ class Lambda:
         return {} if found is None else {"ReservedConcurrentExecutions": found}
 
     def put_function_concurrency(
-        self, *, FunctionName: str, ReservedConcurrentExecutions: int
-    ) -> None:  # noqa: N803 -- boto3's names
+        self,
+        *,
+        FunctionName: str,  # noqa: N803 -- boto3's names
+        ReservedConcurrentExecutions: int,  # noqa: N803 -- boto3's names
+    ) -> None:
         self.reserved[FunctionName] = ReservedConcurrentExecutions
 
     def delete_function_concurrency(self, *, FunctionName: str) -> None:  # noqa: N803 -- boto3's names
@@ -92,8 +95,11 @@ class Emulated:
         return getattr(self._client, name)
 
     def update_termination_protection(
-        self, *, StackName: str, EnableTerminationProtection: bool
-    ) -> None:  # noqa: N803 -- boto3's names
+        self,
+        *,
+        StackName: str,  # noqa: N803 -- boto3's names
+        EnableTerminationProtection: bool,  # noqa: N803 -- boto3's names
+    ) -> None:
         assert EnableTerminationProtection
         self.protected.add(StackName)
 
