@@ -63,15 +63,12 @@ def write_codes() -> str:
     ]
     for error_class in errors.every_error():
         (base,) = error_class.__bases__
-        about = (
-            inspect.cleandoc(error_class.__doc__ or "").partition("\n\n")[0]
-            if error_class.__doc__
-            else ""
-        )
-        body = f'\n    """{about.replace(chr(10), chr(10) + "    ")}"""\n' if about else " ...\n"
-        parts.append(
-            f"class {error_class.__name__}({'ApiError' if base is errors.RegularsError else base.__name__}):{body}"
-        )
+        about = inspect.cleandoc(error_class.__doc__ or "").replace("\n", "\n    ")
+        if "\n    \n" in about:
+            about += "\n    "
+        body = f'\n    """{about}"""\n' if about else " ...\n"
+        base_name = "ApiError" if base is errors.RegularsError else base.__name__
+        parts.append(f"class {error_class.__name__}({base_name}):{body}")
     classes_here = (
         "for name, kind in [*vars().items()] if isinstance(kind, type) and "
         "issubclass(kind, ApiError)"
@@ -148,7 +145,8 @@ class _Call:
             answer_type = answer.removesuffix(_OR_NONE)
             arguments.insert(1, "type(None)" if answer == "None" else answer_type)
             method = "_call" if answer_type == answer else "_call_or_none"
-            call = f"self.{method}({', '.join([repr(self.method), *arguments, *self._list_written()])})"
+            arguments = [repr(self.method), *arguments, *self._list_written()]
+            call = f"self.{method}({', '.join(arguments)})"
         statement = call if answer == "None" else f"return {call}"
         head = f"    def {self.name}({self._write_arguments()}) -> {returned_type}:\n"
         return f'{head}        """{self.about}"""\n        {statement}\n'
@@ -169,7 +167,8 @@ class _Call:
         """List the arguments of a call that writes, beside its query."""
         if self.method == "GET":
             return []
-        body = f"body={{{', '.join(f'{parameter.name!r}: {parameter.value}' for parameter in self.body)}}}"
+        members = ", ".join(f"{parameter.name!r}: {parameter.value}" for parameter in self.body)
+        body = f"body={{{members}}}"
         return [*([body] if self.body else []), "idempotency_key=idempotency_key"]
 
 

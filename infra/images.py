@@ -30,7 +30,8 @@ NEWEST_DEBIAN_URL = "http://deb.debian.org/{}"
 DEBIAN_URL = os.environ.get("DEBIAN_ARCHIVES") or NEWEST_DEBIAN_URL
 """URL of the archives that the images are built from; for {} stands `debian` or `debian-security`.
 
-http://snapshot.debian.org/archive/{}/20261126T000000Z is that of a day: packages there have the same bytes for ever.
+http://snapshot.debian.org/archive/{}/20261126T000000Z is that of a day: packages there have the
+same bytes for ever.
 """
 NAMES = {"service": "regulars", "edge": "regulars-edge"}
 """The image of each target of the Containerfile."""

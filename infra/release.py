@@ -104,9 +104,12 @@ def make_release(
             git("tag", "--delete", f"v{version}")
         raise
     signing = f"signed: {signature}" if signature else "not signed: git has no user.signingkey"
-    return [f"{version} is tagged and built; {libraries_and_images}; {signing}", "look at it: git "
-"show",
-            f"git push origin {BRANCH} v{version}", f"then upload {out}, as docs/publish.md says"]  # fmt: skip
+    return [
+        f"{version} is tagged and built; {libraries_and_images}; {signing}",
+        "look at it: git show",
+        f"git push origin {BRANCH} v{version}",
+        f"then upload {out}, as docs/publish.md says",
+    ]
 
 
 def require_releasable(version: str, changes: str, branch: str, tags: str, root: Path) -> str:

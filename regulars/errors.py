@@ -3,7 +3,7 @@
 OperatorError
 |- UnusableFolder      the data folder cannot be made or written
 |- FolderInUse         another server holds the data folder
-|- CopiedFolder        the data folder is not the one that was served before; somebody has to say what it is
+|- CopiedFolder        the data folder is not the one that was served before; say what it is
 |- DamagedFile         a file of ours is not what we wrote
 |- NotWrittenDown      keys were made and could not be saved; the error carries them
 |- PortTaken

@@ -23,13 +23,15 @@ _HEAD = (
     "# Written by `python -m regulars.openapi --write` from chalicelib/api/v1: change the "
     "code, not this file.\n"
 )
-PATHS = ROOT / "chalicelib" / "doors" / "v1" / "paths.py"
+PATHS = ROOT / "chalicelib" / "api" / "v1" / "paths.py"
 _PATHS_HEAD = (
-    '"""Paths of v1 by the module with their operations. `python -m regulars.openapi '
-    '--write` writes this."""\n\n'
+    '"""Paths of v1 by the module with their operations. `python -m regulars.openapi --write` '
+    'writes\nthis."""\n\n'
 )
 _WIDTH = 118
 """Characters of a line of the document."""
+_CODE_WIDTH = 100
+"""Characters of a line of code."""
 _SHORT = 90
 """Characters up to which a list stands on one line."""
 
@@ -88,7 +90,9 @@ def format_paths() -> str:
     blocks = []
     for module, paths in sorted(paths_by_module.items()):
         path_list = " ".join(sorted(paths))
-        lines = fill(path_list, _WIDTH, initial_indent="        ", subsequent_indent="        ")
+        lines = fill(
+            path_list, _CODE_WIDTH, initial_indent="        ", subsequent_indent="        "
+        )
         blocks.append(
             f'    "{module}": "{path_list}",\n'
             if len(path_list) < _SHORT

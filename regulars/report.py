@@ -91,7 +91,7 @@ def report(
     Examples:
       regulars report
       regulars report --week 2026-11-16 --csv > week.csv
-      regulars report --to boss@shop.example       smtp_host and others are settings: `regulars config`
+      regulars report --to boss@shop.example    smtp_host and others are settings: `regulars config`
     """
     send_to = None if to is None else _prepare_mail(to)
     chosen_tenant = choose_tenant(services, tenant)

@@ -1,9 +1,10 @@
 """The app in which dialects register. It takes two kinds of events: the REST API's, which Chalice
 reads, and a function URL's (payload version 2.0), which are turned into the REST API's.
 
-The function URL stands for the dialect at the root, whose signature API Gateway may drop (docs/decisions/0018), and
-for what cameras call, since the gateway costs more than all else of an offer. A request with another path goes
-to that dialect's only route, and the path is what the client signed.
+The function URL stands for the dialect at the root, whose signature API Gateway may drop
+(docs/decisions/0018), and for what cameras call, since the gateway costs more than all else of an
+offer. A request with another path goes to that dialect's only route, and the path is what the
+client signed.
 https://docs.aws.amazon.com/lambda/latest/dg/urls-invocation.html
 """
 

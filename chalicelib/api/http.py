@@ -66,8 +66,9 @@ COMPRESSED = ("gzip", "x-gzip", "deflate", "compress", "br", "zstd")
 `amz-1.0`."""
 
 _CODECS = """
-utf-8=utf-8 utf8=utf-8 us-ascii=ascii ascii=ascii iso-8859-1=latin-1 latin1=latin-1 windows-1252=cp1252 gb2312=gb18030
-gbk=gb18030 gb18030=gb18030 big5=big5 shift_jis=shift_jis shift-jis=shift_jis euc-jp=euc_jp euc-kr=euc_kr
+utf-8=utf-8 utf8=utf-8 us-ascii=ascii ascii=ascii iso-8859-1=latin-1 latin1=latin-1
+windows-1252=cp1252 gb2312=gb18030 gbk=gb18030 gb18030=gb18030 big5=big5 shift_jis=shift_jis
+shift-jis=shift_jis euc-jp=euc_jp euc-kr=euc_kr
 """
 CHARSETS: Mapping[str, str] = dict(pair.split("=") for pair in _CODECS.split())
 """Codecs by accepted charset names: a closed list, since some of Python's codecs are no

@@ -63,7 +63,8 @@ class DailyLimits(Service["Book"]):
         super().__init__(services)
         self._lock = threading.Lock()
         self._ahead: dict[tuple[str, str], tuple[tuple[str, int], int]] = {}
-        "By tenant and count: the day and the limit for which bytes were counted ahead, and how many are left."
+        """By tenant and count: the day and the limit for which bytes were counted ahead, and how
+        many are left."""
 
     def take_request(self, tenant: Tenant) -> bool:
         """Count one request for today, in the tenant's time zone.

@@ -346,16 +346,17 @@ class OtherBook(NotAllowed):
 
 
 class Unusable(RegularsError):
-    """A picture that cannot be used: it is no picture, too large, without a face, or too poor.
-
-    `breaks`: the limit that it breaks: "bytes", "largest side", "least side", "format" (a known
-    one), "picture" (it is none), "no face", "several faces"; "": none of these. `sides`: width and
-    height in pixels, if they break one.
-    """
+    """A picture that cannot be used: it is no picture, too large, without a face, or too poor."""
 
     def __init__(
         self, message: str, breaks: str = "", sides: tuple[int, int] | None = None, **details: Any
     ) -> None:
+        """Make the error.
+
+        `breaks`: the limit that it breaks: "bytes", "largest side", "least side", "format" (a known
+        one), "picture" (it is none), "no face", "several faces"; "": none of these. `sides`: width
+        and height in pixels, if they break one.
+        """
         super().__init__(message, **details)
         self.breaks = breaks
         self.sides = sides

@@ -63,9 +63,8 @@ def print_bill(of: Load) -> None:
         units = Counter(
             {unit: count * quantity for unit, quantity in of.list_rows(table)[kind].items()}
         )
-        print(
-            f"  {title_by_kind.get(kind, f'a {kind}, a month'):32}{sum_up_usd(units, price_list):>10.4f}"
-        )
+        title = title_by_kind.get(kind, f"a {kind}, a month")
+        print(f"  {title:32}{sum_up_usd(units, price_list):>10.4f}")
 
 
 def _count(number: int, noun: str) -> str:

@@ -1,8 +1,8 @@
 """Topics and payloads for a broker, in the form of Home Assistant's MQTT discovery.
 
 https://www.home-assistant.io/integrations/mqtt/#mqtt-discovery: a retained message at
-`PREFIX/COMPONENT/NODE/OBJECT/config` describes an entity, an empty one takes it away. A camera is an `event`, a person
-a `sensor` whose state is the camera that saw them last.
+`PREFIX/COMPONENT/NODE/OBJECT/config` describes an entity, an empty one takes it away. A camera is
+an `event`, a person a `sensor` whose state is the camera that saw them last.
 """
 
 from __future__ import annotations

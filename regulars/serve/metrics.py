@@ -54,7 +54,8 @@ _log = logging.getLogger(__name__)
 
 def name_of(metric: str) -> str:
     """Return Prometheus' name of a metric of CloudWatch's; a counter's still lacks its `_total`."""
-    return f"regulars{re.sub('([A-Z])', lambda letter: f'_{letter[1].lower()}', metric.removesuffix('Ms'))}"
+    words = re.sub("([A-Z])", lambda letter: f"_{letter[1].lower()}", metric.removesuffix("Ms"))
+    return f"regulars{words}"
 
 
 _SINCE_THE_START = CollectorRegistry()

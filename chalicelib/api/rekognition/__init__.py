@@ -56,7 +56,9 @@ DIALECT = Dialect(
     ),
     data_by_name(
         {
-            "ListFaces, ListUsers, IndexFaces, DeleteFaces, AssociateFaces, DisassociateFaces": "names",
+            (
+                "ListFaces, ListUsers, IndexFaces, DeleteFaces, AssociateFaces, DisassociateFaces"
+            ): "names",
             "SearchFaces, SearchFacesByImage, SearchUsers, SearchUsersByImage": "names likeness",
         }
     ),

@@ -280,8 +280,8 @@ _S3_OBJECT = Members(
 )
 _IMAGE = Members({"Bytes": Blob(1, MAX_BLOB), "S3Object": _S3_OBJECT})
 _ATTRIBUTE_NAMES = """
-DEFAULT ALL AGE_RANGE BEARD EMOTIONS EYE_DIRECTION EYEGLASSES EYES_OPEN GENDER MOUTH_OPEN MUSTACHE FACE_OCCLUDED SMILE
-SUNGLASSES
+DEFAULT ALL AGE_RANGE BEARD EMOTIONS EYE_DIRECTION EYEGLASSES EYES_OPEN GENDER MOUTH_OPEN MUSTACHE
+FACE_OCCLUDED SMILE SUNGLASSES
 """
 _ATTRIBUTES = ListOf(Text(choices=tuple(_ATTRIBUTE_NAMES.split())))
 
@@ -361,8 +361,8 @@ REQUESTS: Mapping[str, Members] = {
 """The members of each operation that is answered, those that must be there first."""
 
 _CHANGES = """
-CreateCollection DeleteCollection TagResource UntagResource DeleteFaces CreateUser DeleteUser AssociateFaces
-DisassociateFaces
+CreateCollection DeleteCollection TagResource UntagResource DeleteFaces CreateUser DeleteUser
+AssociateFaces DisassociateFaces
 """
 CHANGES = frozenset(_CHANGES.split())
 """The operations of which the answer is stored, so that a repeat is done once."""
@@ -373,15 +373,16 @@ WRITES = CHANGES | {"IndexFaces"}
 _OTHERS = """
 CopyProjectVersion CreateDataset CreateFaceLivenessSession CreateProject CreateProjectVersion
 CreateStreamProcessor DeleteDataset DeleteProject DeleteProjectPolicy DeleteProjectVersion
-DeleteStreamProcessor DescribeDataset DescribeProjectVersions DescribeProjects DescribeStreamProcessor
-DetectCustomLabels DetectLabels DetectModerationLabels DetectProtectiveEquipment DetectText
-DistributeDatasetEntries GetCelebrityInfo GetCelebrityRecognition GetContentModeration GetFaceDetection
-GetFaceLivenessSessionResults GetFaceSearch GetLabelDetection GetMediaAnalysisJob GetPersonTracking
-GetSegmentDetection GetTextDetection ListDatasetEntries ListDatasetLabels ListMediaAnalysisJobs
-ListProjectPolicies ListStreamProcessors PutProjectPolicy RecognizeCelebrities StartCelebrityRecognition
+DeleteStreamProcessor DescribeDataset DescribeProjectVersions DescribeProjects
+DescribeStreamProcessor DetectCustomLabels DetectLabels DetectModerationLabels
+DetectProtectiveEquipment DetectText DistributeDatasetEntries GetCelebrityInfo
+GetCelebrityRecognition GetContentModeration GetFaceDetection GetFaceLivenessSessionResults
+GetFaceSearch GetLabelDetection GetMediaAnalysisJob GetPersonTracking GetSegmentDetection
+GetTextDetection ListDatasetEntries ListDatasetLabels ListMediaAnalysisJobs ListProjectPolicies
+ListStreamProcessors PutProjectPolicy RecognizeCelebrities StartCelebrityRecognition
 StartContentModeration StartFaceDetection StartFaceSearch StartLabelDetection StartMediaAnalysisJob
-StartPersonTracking StartProjectVersion StartSegmentDetection StartStreamProcessor StartTextDetection
-StopProjectVersion StopStreamProcessor UpdateDatasetEntries UpdateStreamProcessor
+StartPersonTracking StartProjectVersion StartSegmentDetection StartStreamProcessor
+StartTextDetection StopProjectVersion StopStreamProcessor UpdateDatasetEntries UpdateStreamProcessor
 """
 
 OTHER_OPERATIONS = frozenset(_OTHERS.split())

@@ -65,34 +65,36 @@ _KEY_OF_REQUEST = {
 }
 
 DESCRIPTION = """\
-JSON both ways, in UTF-8. Send `Authorization: Bearer <api_key>`: a tenant's key (`rk_...`, it stands in
-`credentials.json`) or a camera's (`ck_...`, in the answer that made the camera). A camera's key may upload that
-camera's captures, list them, look at the camera and send its heartbeat: operations with `x-camera-key: true`. `x-role`
-says from which role on a tenant's key may call an operation: viewer, operator, admin. The key in the tenant's
-credentials is an admin's.
+JSON both ways, in UTF-8. Send `Authorization: Bearer <api_key>`: a tenant's key (`rk_...`, it
+stands in `credentials.json`) or a camera's (`ck_...`, in the answer that made the camera). A
+camera's key may upload that camera's captures, list them, look at the camera and send its
+heartbeat: operations with `x-camera-key: true`. `x-role` says from which role on a tenant's key may
+call an operation: viewer, operator, admin. The key in the tenant's credentials is an admin's.
 
-Times are written in RFC 3339, UTC, with milliseconds; they are read with any offset, and as numbers: UNIX seconds, or
-from 100000000000 on milliseconds. A field or parameter that is not named here is refused. A
-list has `next_token` if there is more: send it as `token`, with the same query.
+Times are written in RFC 3339, UTC, with milliseconds; they are read with any offset, and as
+numbers: UNIX seconds, or from 100000000000 on milliseconds. A field or parameter that is not named
+here is refused. A list has `next_token` if there is more: send it as `token`, with the same query.
 
-A key may send 100 requests a second, 200 at once; of those that look for faces in a picture 10 and 20. Answers say what
-is left (`RateLimit`, `RateLimit-Policy`), and 429 TooManyRequests when to come again. On AWS each instance of the
-function counts for itself, so there the limits are approximate.
+A key may send 100 requests a second, 200 at once; of those that look for faces in a picture 10 and
+20. Answers say what is left (`RateLimit`, `RateLimit-Policy`), and 429 TooManyRequests when to come
+again. On AWS each instance of the function counts for itself, so there the limits are approximate.
 
-Bodies have up to 4 MiB. One with a picture may be JSON with the picture in base64, multipart/form-data, or the picture
-as it is with everything else in the query. On one box it may have 27 MiB, for pictures of 20 MiB; on AWS, whose gateway
-lets no more than 4 MiB pass, larger pictures are captures.
+Bodies have up to 4 MiB. One with a picture may be JSON with the picture in base64,
+multipart/form-data, or the picture as it is with everything else in the query. On one box it may
+have 27 MiB, for pictures of 20 MiB; on AWS, whose gateway lets no more than 4 MiB pass, larger
+pictures are captures.
 
-Every answer has `X-Regulars-Time`, the server's clock in UNIX milliseconds, and `X-Request-Id`, by which the log
-knows the request; what an operation answers, `Server-Timing`, too. `X-Regulars-Book` says whose book answered, and in
-which life, as `1f0c5e7a9b2d4c68.5d41402abc4b`: a life is new after each restore. A request may send it, with the life
-or without: if the key or session opens another book, the answer is 412 OtherBook, and nothing was done. An error is a
-Problem (RFC 9457); whatever fails changes nothing and may be sent again. 429 and 503: try again after `Retry-After`
-seconds. HEAD is answered wherever GET is.
+Every answer has `X-Regulars-Time`, the server's clock in UNIX milliseconds, and `X-Request-Id`, by
+which the log knows the request; what an operation answers, `Server-Timing`, too. `X-Regulars-Book`
+says whose book answered, and in which life, as `1f0c5e7a9b2d4c68.5d41402abc4b`: a life is new after
+each restore. A request may send it, with the life or without: if the key or session opens another
+book, the answer is 412 OtherBook, and nothing was done. An error is a Problem (RFC 9457); whatever
+fails changes nothing and may be sent again. 429 and 503: try again after `Retry-After` seconds.
+HEAD is answered wherever GET is.
 
-A change of what has an ETag may come with `If-Match`: 412 PreconditionFailed if it was changed since. `revision` does
-the same for faces, groups and cameras, and holds to the moment of the change. A repeat that was answered from what was
-stored has `Idempotent-Replayed: true`.
+A change of what has an ETag may come with `If-Match`: 412 PreconditionFailed if it was changed
+since. `revision` does the same for faces, groups and cameras, and holds to the moment of the
+change. A repeat that was answered from what was stored has `Idempotent-Replayed: true`.
 """
 
 

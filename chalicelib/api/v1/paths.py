@@ -5,16 +5,17 @@ PATHS = {
     "account": "/v1/audit /v1/notice /v1/retention /v1/settings /v1/signing-key /v1/usage",
     "book": "/v1/arrivals /v1/observations /v1/statistics /v1/usual",
     "cameras": """
-        /v1/boxes /v1/cameras /v1/cameras/{id} /v1/cameras/{id}/claim /v1/cameras/{id}/heartbeat /v1/cameras/{id}/key
-        /v1/cameras/{id}/still /v1/fleet /v1/mute
+        /v1/boxes /v1/cameras /v1/cameras/{id} /v1/cameras/{id}/claim /v1/cameras/{id}/heartbeat
+        /v1/cameras/{id}/key /v1/cameras/{id}/still /v1/fleet /v1/mute
     """,
     "captures": """
-        /v1/captures /v1/captures/uploads /v1/captures/{id} /v1/captures/{id}/crops/{n} /v1/captures/{id}/redrive
-        /v1/captures/{id}/thumbnail /v1/reviews /v1/reviews/{id}/done
+        /v1/captures /v1/captures/uploads /v1/captures/{id} /v1/captures/{id}/crops/{n}
+        /v1/captures/{id}/redrive /v1/captures/{id}/thumbnail /v1/reviews /v1/reviews/{id}/done
     """,
     "data_protection": """
-        /v1/consents /v1/erasures /v1/erasures/{id} /v1/erasures/{id}/page /v1/exports /v1/faces/{id}/consent
-        /v1/faces/{id}/everything /v1/faces/{id}/hold /v1/faces/{id}/restriction /v1/holds /v1/restrictions
+        /v1/consents /v1/erasures /v1/erasures/{id} /v1/erasures/{id}/page /v1/exports
+        /v1/faces/{id}/consent /v1/faces/{id}/everything /v1/faces/{id}/hold
+        /v1/faces/{id}/restriction /v1/holds /v1/restrictions
     """,
     "document": "/v1/openapi.json",
     "faces": """
@@ -23,8 +24,8 @@ PATHS = {
     """,
     "groups": "/v1/groups /v1/groups/{id}",
     "hooks": """
-        /v1/hooks /v1/hooks/{id} /v1/hooks/{id}/ack /v1/hooks/{id}/deliveries /v1/hooks/{id}/redeliver
-        /v1/hooks/{id}/secret /v1/hooks/{id}/test /v1/push-key
+        /v1/hooks /v1/hooks/{id} /v1/hooks/{id}/ack /v1/hooks/{id}/deliveries
+        /v1/hooks/{id}/redeliver /v1/hooks/{id}/secret /v1/hooks/{id}/test /v1/push-key
     """,
     "keys": "/v1/dialects /v1/dialects/{id}/key /v1/keys /v1/keys/{id} /v1/keys/{id}/renew",
     "looking": "/v1/detect /v1/faces/{id}/similar /v1/identify /v1/verify",

@@ -1,11 +1,9 @@
 """Words for visitors: staff, known, new and returning. Every figure of visits is taken from here.
 
-| word      | is |
-|---|---|
-| staff     | people in a group that is marked as staff now, for all visits; and visits under its name |
-| known     | people in any other group but `stranger`; a regular is one of them, in the group `regular` |
-| new       | a visit that is the first of its face |
-| returning | a later visit of a stranger |
+- staff: people in a group that is marked as staff now, for all visits; and visits under its name
+- known: people in any other group but `stranger`; a regular is one of them, in the group `regular`
+- new: a visit that is the first of its face
+- returning: a later visit of a stranger
 
 The group of a visit is that of its time. Of a stranger who has a name since, it is that of now.
 """

@@ -25,7 +25,8 @@ _SCHEMA = (
 
 _GROUPS = """WITH RECURSIVE one(queue) AS (
         SELECT min(queue) FROM messages WHERE queue BETWEEN :first AND :last
-        UNION ALL SELECT (SELECT min(queue) FROM messages WHERE queue > one.queue AND queue <= :last)
+        UNION ALL SELECT
+            (SELECT min(queue) FROM messages WHERE queue > one.queue AND queue <= :last)
         FROM one WHERE one.queue IS NOT NULL)
     SELECT queue FROM one WHERE EXISTS (SELECT 1 FROM messages AS its
         WHERE its.queue = one.queue AND its.dead = 0 AND its.visible_at_ms <= :now)

@@ -3,7 +3,7 @@
 RegularsError
 |- NotConfigured       no key, or no such URL
 |- NoAnswer            the service could not be reached, also not again and again
-|- WrongAnswer         the answer is not in the service's contract: another service, or another version
+|- WrongAnswer         the answer is not in the service's contract: another service, or version
 |- PictureTooLarge     it is larger than the service takes, and Pillow is not there to shrink it
 |- ApiError            the service refused; its kinds are in `codes.py`
 """

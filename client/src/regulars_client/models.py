@@ -299,8 +299,7 @@ class Disk(Struct, kw_only=True):
 class Duplicate(Struct, kw_only=True):
     """Two faces that may be one person.
 
-    `threshold` is what the score would have needed to join them at once.
-    """
+    `threshold` is what the score would have needed to join them at once."""
 
     id: str
     at: datetime
@@ -424,8 +423,7 @@ class Erased(Struct, kw_only=True):
 class ErasedCounts(Struct, kw_only=True):
     """Counts of what the book held.
 
-    `captures_hidden`: pictures that show others, and the person not any more.
-    """
+    `captures_hidden`: pictures that show others, and the person not any more."""
 
     observations: int | UnsetType = UNSET
     captures_deleted: int | UnsetType = UNSET
@@ -653,8 +651,7 @@ class Health(Struct, kw_only=True):
 class Hold(Struct, kw_only=True):
     """The legal hold of a face.
 
-    Nothing of a face on hold is removed or replaced, and retention leaves it as it is.
-    """
+    Nothing of a face on hold is removed or replaced, and retention leaves it as it is."""
 
     held: bool
     face: str
@@ -1063,8 +1060,7 @@ class RateLimits(Struct, kw_only=True):
 class Receipt(Struct, kw_only=True):
     """A statement that the tenant signs: save it as it is.
 
-    `regulars receipt verify` checks it without the service.
-    """
+    `regulars receipt verify` checks it without the service."""
 
     statement: ReceiptStatement
     public_key: str
@@ -1134,8 +1130,7 @@ class Removed(Struct, kw_only=True):
 class Restriction(Struct, kw_only=True):
     """Restriction of a face.
 
-    Restricted, it is kept without being used: nobody matches it, or reads it by its id.
-    """
+    Restricted, it is kept without being used: nobody matches it, or reads it by its id."""
 
     restricted: bool
     ended: str | None

@@ -32,8 +32,7 @@ class Operations(Connection):
         limit: int | UnsetType = UNSET,
         token: str | UnsetType = UNSET,
     ) -> Pages[models.ArrivalsPage, models.FaceArrival]:
-        """List who came and which visit it was, by its first sighting, newest first; without `from`
-        who came today."""
+        """List who came and which visit it was, by its first sighting, newest first; without `from` who came today."""
         return self._pages(
             "/v1/arrivals",
             models.ArrivalsPage,
@@ -63,10 +62,7 @@ class Operations(Connection):
         limit: int | UnsetType = UNSET,
         token: str | UnsetType = UNSET,
     ) -> Pages[models.EntriesPage, models.Entry]:
-        """List the audit's entries, newest first.
-
-        A page may be short, or empty, and still have a `next_token`.
-        """
+        """List the audit's entries, newest first."""
         return self._pages(
             "/v1/audit",
             models.EntriesPage,
@@ -87,10 +83,7 @@ class Operations(Connection):
         return self._call("GET", "/v1/boxes", models.Boxes)
 
     def list_cameras(self) -> models.Cameras:
-        """List all cameras, by id.
-
-        Whoever was invited to a page of figures sees their ids and names, and nothing more.
-        """
+        """List all cameras, by id."""
         return self._call("GET", "/v1/cameras", models.Cameras)
 
     def add_camera(
@@ -179,8 +172,7 @@ class Operations(Connection):
         )
 
     def make_claim_code(self, id: str, *, idempotency_key: str | None = None) -> models.ClaimCode:
-        """Make a code by which a box gets this camera's key: once, within 15 minutes, until the
-        camera gets another key."""
+        """Make a code by which a box gets this camera's key: once, within 15 minutes, until the camera gets another key."""
         return self._call(
             "POST",
             f"/v1/cameras/{quote_part(id)}/claim",
@@ -221,8 +213,7 @@ class Operations(Connection):
         return self._call("GET", f"/v1/cameras/{quote_part(id)}/still", models.Still)
 
     def ask_for_still(self, id: str, *, idempotency_key: str | None = None) -> models.Still:
-        """Ask what the camera sees: its box answers after its next heartbeat, and quickly for ten
-        minutes from then on."""
+        """Ask what the camera sees: its box answers after its next heartbeat, and quickly for ten minutes from then on."""
         return self._call(
             "POST",
             f"/v1/cameras/{quote_part(id)}/still",
@@ -231,10 +222,7 @@ class Operations(Connection):
         )
 
     def give_still(self, id: str, *, picture: Picture, idempotency_key: str | None = None) -> None:
-        """Send the still that was asked for: a JPEG of up to 256 KiB.
-
-        It is no capture, and nobody is searched in it.
-        """
+        """Send the still that was asked for: a JPEG of up to 256 KiB."""
         self._call(
             "PUT",
             f"/v1/cameras/{quote_part(id)}/still",
@@ -279,8 +267,7 @@ class Operations(Connection):
         track: str | UnsetType | None = UNSET,
         idempotency_key: str | None = None,
     ) -> models.Capture:
-        """Send a capture in one step: offered, uploaded and stored when the answer comes, resolved
-        a moment later."""
+        """Send a capture in one step: offered, uploaded and stored when the answer comes, resolved a moment later."""
         return self._call(
             "POST",
             "/v1/captures",
@@ -297,8 +284,7 @@ class Operations(Connection):
     def offer_captures(
         self, *, captures: list[models.OfferedCapture], idempotency_key: str | None = None
     ) -> models.Uploads:
-        """Offer 1 to 100 captures; each that is wanted is answered with the request that stores its
-        picture."""
+        """Offer 1 to 100 captures; each that is wanted is answered with the request that stores its picture."""
         return self._call(
             "POST",
             "/v1/captures/uploads",
@@ -314,8 +300,7 @@ class Operations(Connection):
         )
 
     def get_crop(self, id: str, n: str, *, camera: str | UnsetType = UNSET) -> bytes:
-        """Show one face of a capture, cut out: 302 to a JPEG, which is kept as long as captures
-        are."""
+        """Show one face of a capture, cut out: 302 to a JPEG, which is kept as long as captures are."""
         return self._bytes(
             f"/v1/captures/{quote_part(id)}/crops/{quote_part(n)}", query={"camera": camera}
         )
@@ -323,8 +308,7 @@ class Operations(Connection):
     def redrive_capture(
         self, id: str, *, camera: str | UnsetType | None = UNSET, idempotency_key: str | None = None
     ) -> models.Capture:
-        """Send a parked capture again, once its cause is mended: a moment later it is resolved, or
-        parked anew."""
+        """Send a parked capture again, once its cause is mended: a moment later it is resolved, or parked anew."""
         return self._call(
             "POST",
             f"/v1/captures/{quote_part(id)}/redrive",
@@ -334,13 +318,11 @@ class Operations(Connection):
         )
 
     def get_thumbnail(self, id: str, *, camera: str | UnsetType = UNSET) -> bytes:
-        """Show a whole capture, small: 302 to a JPEG of up to 320 pixels a side, which is kept as
-        long as captures are."""
+        """Show a whole capture, small: 302 to a JPEG of up to 320 pixels a side, which is kept as long as captures are."""
         return self._bytes(f"/v1/captures/{quote_part(id)}/thumbnail", query={"camera": camera})
 
     def claim_camera(self, *, code: str, idempotency_key: str | None = None) -> models.Claimed:
-        """Take over a camera by a code, which is used up then: get another key of the camera; the
-        old one stops at once."""
+        """Take over a camera by a code, which is used up then: get another key of the camera; the old one stops at once."""
         return self._call(
             "POST",
             "/v1/claims",
@@ -357,8 +339,7 @@ class Operations(Connection):
         limit: int | UnsetType = UNSET,
         token: str | UnsetType = UNSET,
     ) -> Pages[models.ConsentsPage, models.Consent]:
-        """List the records of all faces, the one that expires first at the beginning; last those
-        that do not expire."""
+        """List the records of all faces, the one that expires first at the beginning; last those that do not expire."""
         return self._pages(
             "/v1/consents",
             models.ConsentsPage,
@@ -373,10 +354,7 @@ class Operations(Connection):
         enrols: Literal["first", "further"] | UnsetType | None = UNSET,
         idempotency_key: str | None = None,
     ) -> models.DetectedPicture:
-        """Find the faces of a picture, and say how good each is and what it shows.
-
-        Nobody is looked for.
-        """
+        """Find the faces of a picture, and say how good each is and what it shows."""
         return self._call(
             "POST",
             "/v1/detect",
@@ -397,8 +375,7 @@ class Operations(Connection):
         at_once: bool | UnsetType = UNSET,
         idempotency_key: str | None = None,
     ) -> models.DialectKeyMade:
-        """Make another App key or AppCode; the one before it holds for a day more, and one before
-        that stops at once."""
+        """Make another App key or AppCode; the one before it holds for a day more, and one before that stops at once."""
         return self._call(
             "POST",
             f"/v1/dialects/{quote_part(id)}/key",
@@ -419,10 +396,7 @@ class Operations(Connection):
         )
 
     def finish_duplicate(self, id: str, *, idempotency_key: str | None = None) -> None:
-        """Say that the two are two people.
-
-        They are neither suggested nor joined any more, as long as both exist.
-        """
+        """Say that the two are two people."""
         self._call(
             "POST",
             f"/v1/duplicates/{quote_part(id)}/done",
@@ -451,8 +425,7 @@ class Operations(Connection):
         *,
         language: Literal["ar", "de", "en", "es", "fr", "it", "nl", "pt", "zh"] | UnsetType = UNSET,
     ) -> models.ReceiptPage:
-        """Write the receipt of an erasure for the person: why, what was done, what is left, and how
-        to check it."""
+        """Write the receipt of an erasure for the person: why, what was done, what is left, and how to check it."""
         return self._call(
             "GET",
             f"/v1/erasures/{quote_part(id)}/page",
@@ -461,8 +434,7 @@ class Operations(Connection):
         )
 
     def begin_export(self, *, idempotency_key: str | None = None) -> None:
-        """Say that you read the whole book now, to keep it elsewhere: the audit has an entry of
-        that."""
+        """Say that you read the whole book now, to keep it elsewhere: the audit has an entry of that."""
         self._call("POST", "/v1/exports", type(None), idempotency_key=idempotency_key)
 
     def change_faces(
@@ -474,8 +446,7 @@ class Operations(Connection):
         delete: bool | UnsetType = UNSET,
         idempotency_key: str | None = None,
     ) -> models.FacesChanged:
-        """Move, label or delete up to 100 faces of any groups: each by itself, so that one that
-        fails stops no other."""
+        """Move, label or delete up to 100 faces of any groups: each by itself, so that one that fails stops no other."""
         return self._call(
             "POST",
             "/v1/face-changes",
@@ -492,10 +463,7 @@ class Operations(Connection):
         order: Literal["arrived", "enrolled", "id", "name", "visits"] | UnsetType = UNSET,
         desc: bool | UnsetType = UNSET,
     ) -> models.FaceIds:
-        """List the ids of all faces of a group, or of all groups, in one answer.
-
-        409 TooMany if there are over 100,000.
-        """
+        """List the ids of all faces of a group, or of all groups, in one answer."""
         return self._call(
             "GET",
             "/v1/face-ids",
@@ -614,10 +582,7 @@ class Operations(Connection):
         whole: bool | UnsetType = UNSET,
         idempotency_key: str | None = None,
     ) -> models.Erased | None:
-        """Forget a face: its templates, pictures, names and merges.
-
-        Its visits stay in the statistics.
-        """
+        """Forget a face: its templates, pictures, names and merges. Its visits stay in the statistics."""
         return self._call_or_none(
             "DELETE",
             f"/v1/faces/{quote_part(id)}",
@@ -672,8 +637,7 @@ class Operations(Connection):
         language: Literal["ar", "de", "en", "es", "fr", "it", "nl", "pt", "zh"] | UnsetType = UNSET,
         part: str | UnsetType = UNSET,
     ) -> models.Everything:
-        """Get all that is held about a person, as a zip file: `everything.json`, `index.html` to
-        read, and pictures."""
+        """Get all that is held about a person, as a zip file: `everything.json`, `index.html` to read, and pictures."""
         return self._call(
             "GET",
             f"/v1/faces/{quote_part(id)}/everything",
@@ -694,8 +658,7 @@ class Operations(Connection):
         whole: bool | UnsetType | None = UNSET,
         idempotency_key: str | None = None,
     ) -> models.Hold:
-        """Set or lift the legal hold of a face, and of the other faces of its subject, or of its
-        user (`whole`)."""
+        """Set or lift the legal hold of a face, and of the other faces of its subject, or of its user (`whole`)."""
         return self._call(
             "PUT",
             f"/v1/faces/{quote_part(id)}/hold",
@@ -729,8 +692,7 @@ class Operations(Connection):
         trust: bool | UnsetType = UNSET,
         idempotency_key: str | None = None,
     ) -> models.Picture:
-        """Have the face be known by one more photo of the person; it is found by the mean of eight
-        at most."""
+        """Have the face be known by one more photo of the person; it is found by the mean of eight at most."""
         return self._call(
             "POST",
             f"/v1/faces/{quote_part(id)}/pictures",
@@ -785,8 +747,7 @@ class Operations(Connection):
         whole: bool | UnsetType | None = UNSET,
         idempotency_key: str | None = None,
     ) -> models.Restriction:
-        """Restrict a face and all others of its subject, or of its user (`whole`), or lift that:
-        GDPR, Article 18."""
+        """Restrict a face and all others of its subject, or of its user (`whole`), or lift that: GDPR, Article 18."""
         return self._call(
             "PUT",
             f"/v1/faces/{quote_part(id)}/restriction",
@@ -798,8 +759,7 @@ class Operations(Connection):
     def list_sightings(
         self, id: str, *, limit: int | UnsetType = UNSET, token: str | UnsetType = UNSET
     ) -> Pages[models.SightingsPage, models.FaceSighting]:
-        """List when the face was seen, newest first, and its arrivals, as far back as they are kept
-        (100 days and more)."""
+        """List when the face was seen, newest first, and its arrivals, as far back as they are kept (100 days and more)."""
         return self._pages(
             f"/v1/faces/{quote_part(id)}/sightings",
             models.SightingsPage,
@@ -836,8 +796,7 @@ class Operations(Connection):
         sighting: str | UnsetType = UNSET,
         since: datetime | str | UnsetType = UNSET,
     ) -> models.SimilarFaces:
-        """List the faces that are most like a face, of all groups: who may be the same person,
-        enrolled twice."""
+        """List the faces that are most like a face, of all groups: who may be the same person, enrolled twice."""
         return self._call(
             "GET",
             f"/v1/faces/{quote_part(id)}/similar",
@@ -852,10 +811,7 @@ class Operations(Connection):
     def change_fleet(
         self, *, settings: models.BoxSettings, idempotency_key: str | None = None
     ) -> models.Fleet:
-        """Set what holds for whole boxes, in a wave: one box first.
-
-        The former wave ends where it is.
-        """
+        """Set what holds for whole boxes, in a wave: one box first."""
         return self._call(
             "PUT",
             "/v1/fleet",
@@ -934,10 +890,7 @@ class Operations(Connection):
         )
 
     def list_holds(self) -> Pages[models.Holds, models.Hold]:
-        """List the faces under legal hold, by their ids.
-
-        It reads these only, however many faces there are.
-        """
+        """List the faces under legal hold, by their ids."""
         return self._pages("/v1/holds", models.Holds, lambda page: page.holds, query={})
 
     def list_hooks(self) -> models.Hooks:
@@ -1151,8 +1104,7 @@ class Operations(Connection):
         expires_at: datetime | str | float | UnsetType | None = UNSET,
         idempotency_key: str | None = None,
     ) -> models.KeyMade:
-        """Make a key, so that each person and each program has its own; its secret is shown nowhere
-        else."""
+        """Make a key, so that each person and each program has its own; its secret is shown nowhere else."""
         return self._call(
             "POST",
             "/v1/keys",
@@ -1209,10 +1161,7 @@ class Operations(Connection):
         page: Literal["report", "traffic", "visits"] | UnsetType | None = UNSET,
         idempotency_key: str | None = None,
     ) -> models.MemberInvited:
-        """Invite somebody, or a screen on the wall.
-
-        The person who opens the link makes a passkey or password, and is in.
-        """
+        """Invite somebody, or a screen on the wall."""
         return self._call(
             "POST",
             "/v1/members",
@@ -1246,8 +1195,7 @@ class Operations(Connection):
         )
 
     def invite_member(self, id: str, *, idempotency_key: str | None = None) -> models.MemberInvited:
-        """Make another link, to sign in on another device or to set a password anew; the one before
-        is good no more."""
+        """Make another link, to sign in on another device or to set a password anew; the one before is good no more."""
         return self._call(
             "POST",
             f"/v1/members/{quote_part(id)}/invitation",
@@ -1271,8 +1219,7 @@ class Operations(Connection):
         limit: int | UnsetType = UNSET,
         token: str | UnsetType = UNSET,
     ) -> Pages[models.MergesPage, models.Merge]:
-        """List the merges of the last 30 days, by the face that absorbed the other, oldest first;
-        none of faces that are restricted, so a page may have fewer."""
+        """List the merges of the last 30 days, by the face that absorbed the other, oldest first; none of faces that are restricted, so a page may have fewer."""
         return self._pages(
             "/v1/merges",
             models.MergesPage,
@@ -1281,8 +1228,7 @@ class Operations(Connection):
         )
 
     def undo_merge(self, id: str, *, idempotency_key: str | None = None) -> models.Merged:
-        """Undo a merge: the other face comes back as it was; what was sighted since the merge stays
-        with the face."""
+        """Undo a merge: the other face comes back as it was; what was sighted since the merge stays with the face."""
         return self._call(
             "POST",
             f"/v1/merges/{quote_part(id)}/undo",
@@ -1297,8 +1243,7 @@ class Operations(Connection):
         camera: str | UnsetType | None = UNSET,
         idempotency_key: str | None = None,
     ) -> models.Cameras:
-        """Have nobody told that a camera, or any, is silent or quieter than usual until a time: no
-        hook and no red line."""
+        """Have nobody told that a camera, or any, is silent or quieter than usual until a time: no hook and no red line."""
         return self._call(
             "PUT",
             "/v1/mute",
@@ -1313,8 +1258,7 @@ class Operations(Connection):
         language: Literal["ar", "de", "en", "es", "fr", "it", "nl", "pt", "zh"] | UnsetType = UNSET,
         layer: Literal["sheet", "whole"] | UnsetType = UNSET,
     ) -> models.Notice:
-        """Write the notice to post where the cameras look, from the settings of the tenant, its
-        cameras and its hooks."""
+        """Write the notice to post where the cameras look, from the settings of the tenant, its cameras and its hooks."""
         return self._call(
             "GET", "/v1/notice", models.Notice, query={"language": language, "layer": layer}
         )
@@ -1359,10 +1303,7 @@ class Operations(Connection):
     def list_restrictions(
         self, *, token: str | UnsetType = UNSET
     ) -> Pages[models.Restrictions, models.Restriction]:
-        """List the restricted faces (GDPR, Article 18), and those whose consent has ended.
-
-        No other list shows them.
-        """
+        """List the restricted faces (GDPR, Article 18), and those whose consent has ended."""
         return self._pages(
             "/v1/restrictions",
             models.Restrictions,
@@ -1371,10 +1312,7 @@ class Operations(Connection):
         )
 
     def get_retention(self) -> models.Retention:
-        """Say what the sweep deletes next and within seven days, by the settings as they are.
-
-        Nothing is deleted.
-        """
+        """Say what the sweep deletes next and within seven days, by the settings as they are."""
         return self._call("GET", "/v1/retention", models.Retention)
 
     def list_reviews(
@@ -1384,8 +1322,7 @@ class Operations(Connection):
         limit: int | UnsetType = UNSET,
         token: str | UnsetType = UNSET,
     ) -> Pages[models.ReviewsPage, models.Review]:
-        """List what somebody should look at: uncertain matches newest first, then regulars whom
-        nobody has named."""
+        """List what somebody should look at: uncertain matches newest first, then regulars whom nobody has named."""
         return self._pages(
             "/v1/reviews",
             models.ReviewsPage,
@@ -1403,10 +1340,7 @@ class Operations(Connection):
         )
 
     def get_session(self) -> models.CurrentSession:
-        """Say who is signed in, or whose key it is, and what it may do.
-
-        The cookie of a screen on the wall is set anew.
-        """
+        """Say who is signed in, or whose key it is, and what it may do."""
         return self._call("GET", "/v1/session", models.CurrentSession)
 
     def begin_session(
@@ -1422,8 +1356,7 @@ class Operations(Connection):
         keep: bool | UnsetType = UNSET,
         idempotency_key: str | None = None,
     ) -> models.CurrentSession:
-        """Sign in: by a key, a code, an invitation, a password or a passkey, for a cookie of twelve
-        hours or thirty days."""
+        """Sign in: by a key, a code, an invitation, a password or a passkey, for a cookie of twelve hours or thirty days."""
         return self._call(
             "POST",
             "/v1/session",
@@ -1448,8 +1381,7 @@ class Operations(Connection):
     def make_challenge(
         self, *, invitation: str | UnsetType | None = UNSET, idempotency_key: str | None = None
     ) -> models.Challenge:
-        """Ask for what a passkey has to sign, to sign in or, with an invitation, to make one; and
-        whom that is for."""
+        """Ask for what a passkey has to sign, to sign in or, with an invitation, to make one; and whom that is for."""
         return self._call(
             "POST",
             "/v1/session/challenge",
@@ -1551,8 +1483,7 @@ class Operations(Connection):
         )
 
     def get_signing_key(self) -> models.SigningKey:
-        """Read the public keys that this tenant's receipts are checked with: the one in use, and
-        those before it."""
+        """Read the public keys that this tenant's receipts are checked with: the one in use, and those before it."""
         return self._call("GET", "/v1/signing-key", models.SigningKey)
 
     def get_statistics_csv(
@@ -1583,8 +1514,7 @@ class Operations(Connection):
         face: str | UnsetType = UNSET,
         staff: bool | UnsetType = UNSET,
     ) -> bytes:
-        """Count arrivals, persons or observations by hour, day, week or month of the tenant's time
-        zone."""
+        """Count arrivals, persons or observations by hour, day, week or month of the tenant's time zone."""
         return self._bytes(
             "/v1/statistics",
             query={
@@ -1630,8 +1560,7 @@ class Operations(Connection):
         face: str | UnsetType = UNSET,
         staff: bool | UnsetType = UNSET,
     ) -> models.Statistics:
-        """Count arrivals, persons or observations by hour, day, week or month of the tenant's time
-        zone."""
+        """Count arrivals, persons or observations by hour, day, week or month of the tenant's time zone."""
         return self._call(
             "GET",
             "/v1/statistics",
@@ -1666,8 +1595,7 @@ class Operations(Connection):
         other: Picture | UnsetType = UNSET,
         idempotency_key: str | None = None,
     ) -> models.Verified:
-        """Say whether a picture's largest face is a certain enrolled face, or that of another
-        picture."""
+        """Say whether a picture's largest face is a certain enrolled face, or that of another picture."""
         return self._call(
             "POST",
             "/v1/verify",

@@ -22,12 +22,15 @@ from regulars_edge.picture import HEAD_BYTES, JPEG, find_content_type
 from regulars_edge.status import format_age
 
 HTML = "text/html; charset=utf-8"
-_HEAD = """<!doctype html><html lang="en"><meta charset="utf-8"><meta http-equiv="refresh" content="10">
-<meta name="viewport" content="width=device-width, initial-scale=1"><title>regulars-edge</title><style>
+_HEAD = """<!doctype html><html lang="en"><meta charset="utf-8">
+<meta http-equiv="refresh" content="10">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>regulars-edge</title><style>
 :root { color-scheme: light dark; }
 body { margin: 2rem auto; padding: 0 1rem; max-width: 76rem; font: 16px/1.5 sans-serif; }
 main { display: grid; gap: 1.5rem; grid-template-columns: repeat(auto-fill, minmax(20rem, 1fr)); }
-h2 { margin: 0; font-size: 1.2rem; overflow-wrap: anywhere; } img { width: 100%; }</style><h1>Cameras</h1><main>"""
+h2 { margin: 0; font-size: 1.2rem; overflow-wrap: anywhere; }
+img { width: 100%; }</style><h1>Cameras</h1><main>"""
 
 
 def make_answer(

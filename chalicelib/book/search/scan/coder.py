@@ -9,7 +9,8 @@ s c. `columns` more bytes, each the same number m, bound the part behind the tie
 columns, weights w_1 + .. + w_C >= |p[end:]| v / (s t), all int8. With p and y for a tier's part of
 them,
 
-    p.y = t k.z + (p - t k).z + p.(y - z)  <=  s t (k.c) + |p - t k| |z| + |p| |y - z|          (Cauchy-Schwarz)
+    p.y = t k.z + (p - t k).z + p.(y - z)
+         <=  s t (k.c) + |p - t k| |z| + |p| |y - z|          (Cauchy-Schwarz)
     p[end:].y[end:]  <=  |p[end:]| v m  <=  s t (w_1 + .. + w_C) m
 
 so s t times the integer dot product of a row with its query, plus `|p - t k| Z + |p| E`, is no less
@@ -200,9 +201,10 @@ class _Tier(ctypes.Structure):
     """The struct `tier`."""
 
     _fields_ = (
-        ("codes", _POINTER), ("begin", _WHOLE), ("end", _WHOLE), ("columns", _WHOLE), ("width", _WHOLE),
-        ("scale", _REAL), ("unit", _REAL), ("code_norm", _REAL), ("error_norm", _REAL),
-        ("query", _POINTER), ("total", ctypes.c_int32), ("weight", ctypes.c_int32), ("step", _REAL), ("slack", _REAL),
+        ("codes", _POINTER), ("begin", _WHOLE), ("end", _WHOLE), ("columns", _WHOLE),
+        ("width", _WHOLE), ("scale", _REAL), ("unit", _REAL), ("code_norm", _REAL),
+        ("error_norm", _REAL), ("query", _POINTER), ("total", ctypes.c_int32),
+        ("weight", ctypes.c_int32), ("step", _REAL), ("slack", _REAL),
     )  # fmt: skip
 
 
@@ -210,9 +212,9 @@ class Call(ctypes.Structure):
     """The struct `search`. Its maker keeps the arrays that it points at."""
 
     _fields_ = (
-        ("tiers", _Tier * 2), ("tier_count", _WHOLE), ("dimensions", _WHOLE), ("rows", _WHOLE), ("room", _WHOLE),
-        ("off", _REAL), ("templates", _POINTER), ("first_row", _POINTER), ("faces", _WHOLE),
-        ("group", _POINTER), ("taken", _POINTER), ("numbers", _POINTER),
+        ("tiers", _Tier * 2), ("tier_count", _WHOLE), ("dimensions", _WHOLE), ("rows", _WHOLE),
+        ("room", _WHOLE), ("off", _REAL), ("templates", _POINTER), ("first_row", _POINTER),
+        ("faces", _WHOLE), ("group", _POINTER), ("taken", _POINTER), ("numbers", _POINTER),
         ("probe", _POINTER), ("turned", _POINTER), ("wide", _POINTER), ("cut", _REAL),
         ("best", _POINTER), ("limit", _WHOLE), ("face", _WHOLE), ("score", _REAL), ("held", _WHOLE),
     )  # fmt: skip

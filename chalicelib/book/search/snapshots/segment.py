@@ -106,8 +106,8 @@ PART = 4 * 1024 * 1024
 """Bytes of the body that share one checksum and are fetched at once."""
 
 _TYPES = {
-    "id_offsets": "<u8", "id_text": "u1", "face_group": "<u4", "first_row": "<u4", "rotation": "<f4",
-    "tier0": "i1", "tier1": "i1", "loose": "<u4", "templates": "<f2",
+    "id_offsets": "<u8", "id_text": "u1", "face_group": "<u4", "first_row": "<u4",
+    "rotation": "<f4", "tier0": "i1", "tier1": "i1", "loose": "<u4", "templates": "<f2",
 }  # fmt: skip
 
 

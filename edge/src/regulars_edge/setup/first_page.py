@@ -59,14 +59,17 @@ takes half a minute."""
 _SHOWN_PX = 640
 _LOGGED_LETTERS = 300
 """Letters of a part of a log's line: who fails a try may have written them."""
-_NO_CODE = """The code did not count. Why stands in the log of the box alone. Check, one after the other:
+_NO_CODE = """The code did not count. Why stands in the log of the box alone. \
+Check, one after the other:
 is it as the console shows it, no older than 15 minutes, and not used yet?
 is the address of the service right, and does the box reach it?"""
-_NO_PICTURE = """No picture came from there. Why stands in the log of the box alone. Check, one after the other:
+_NO_PICTURE = """No picture came from there. Why stands in the log of the box alone. \
+Check, one after the other:
 is the camera on, and in a network that the box reaches?
 is its address right? It is not the box's own, and does not begin with 127, 169.254 or fe80.
 are user and password right? Many cameras lock a user after five wrong passwords.
-does its manual name a URL? Enter that: an address alone is enough if ONVIF is on in the camera's settings."""
+does its manual name a URL? Enter that: \
+an address alone is enough if ONVIF is on in the camera's settings."""
 """Texts that say what to do, and nothing of what answered: else the page would scan the network for
 anybody."""
 _HEADERS = {
@@ -80,8 +83,10 @@ _HEAD = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Connect a
 <meta name="viewport" content="width=device-width, initial-scale=1"><style>
 :root { color-scheme: light dark; } * { box-sizing: border-box; }
 body { margin: 1.5rem auto; padding: 0 1rem; max-width: 34rem; font: 17px/1.5 sans-serif; }
-label { display: block; margin: 1rem 0; } input, textarea, button { width: 100%; padding: .6rem; font: inherit; }
-img { width: 100%; } [role=alert] { border-left: 4px solid #d33; padding-left: 1rem; overflow-wrap: anywhere; }
+label { display: block; margin: 1rem 0; }
+input, textarea, button { width: 100%; padding: .6rem; font: inherit; }
+img { width: 100%; }
+[role=alert] { border-left: 4px solid #d33; padding-left: 1rem; overflow-wrap: anywhere; }
 </style><main><h1>Connect a camera</h1>"""
 
 
@@ -186,13 +191,16 @@ def make_page(form: Form, faults: Sequence[str] = (), only_url: str | None = Non
     place_shown = place if redact_url(url) == url else ""  # a URL may hold a password, too
     hint = "7KQM-2XHP-94TD" + ("" if only_url else " https://regulars.example")
     return f"""{_HEAD}{f"<div role=alert>{_list_lines(faults)}</div>" if faults else ""}
-<form method="post" action="/" autocomplete="off"><input type="hidden" name="token" value="{escape(form.token)}">
-<label>Code, as the console shows it<textarea name="code" rows="2" required placeholder="{hint}" autocapitalize="off"
-spellcheck="false">{escape(form.code)}</textarea></label>
-<label>Address of the camera<input name="place" required value="{escape(place_shown)}" autocapitalize="off"
-placeholder="192.168.7.9 or rtsp://192.168.7.9/stream"></label>
-<label>User of the camera<input name="user" value="{escape(form.user)}" autocapitalize="off"></label>
-<label>Password of the camera<input name="password" type="password" autocomplete="new-password"></label>
+<form method="post" action="/" autocomplete="off">
+<input type="hidden" name="token" value="{escape(form.token)}">
+<label>Code, as the console shows it<textarea name="code" rows="2" required
+placeholder="{hint}" autocapitalize="off" spellcheck="false">{escape(form.code)}</textarea></label>
+<label>Address of the camera<input name="place" required value="{escape(place_shown)}"
+autocapitalize="off" placeholder="192.168.7.9 or rtsp://192.168.7.9/stream"></label>
+<label>User of the camera
+<input name="user" value="{escape(form.user)}" autocapitalize="off"></label>
+<label>Password of the camera
+<input name="password" type="password" autocomplete="new-password"></label>
 <p>This page is not encrypted. Somebody who listens on this network can read the password.</p>
 <button>Connect</button><p>This takes up to half a minute.</p></form></main></html>"""
 
@@ -203,7 +211,8 @@ def make_last_page(findings: Findings) -> str:
         '<img alt="What the camera sees" '
         f'src="data:image/jpeg;base64,{_encode_picture(findings.picture)}">'
     )
-    return f"""{_HEAD}<p><strong>The camera is connected.</strong> You can close this page.</p>{shown}
+    return f"""{_HEAD}<p><strong>The camera is connected.</strong>
+You can close this page.</p>{shown}
 {_list_lines([*findings.faults, *findings.said])}</main></html>"""
 
 

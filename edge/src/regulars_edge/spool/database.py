@@ -45,16 +45,18 @@ CREATE TABLE pictures (
     size INTEGER NOT NULL,
     content_type TEXT NOT NULL,
     state INTEGER NOT NULL,
-    boot INTEGER,                         -- with boot_ms: the moment it was taken; NULL if the time was stated
+    -- boot, boot_ms: the moment it was taken; NULL if the time was stated
+    boot INTEGER,
     boot_ms INTEGER,
-    wall_ms INTEGER NOT NULL,             -- the machine's clock at that moment, or the stated time
-    captured_at_ms INTEGER,               -- settled before the first offer, then never changed
+    wall_ms INTEGER NOT NULL, -- the machine's clock at that moment, or the stated time
+    captured_at_ms INTEGER, -- settled before the first offer, then never changed
     remote_id TEXT,
-    file TEXT,                            -- name of the copy in the spool, which goes when the picture is done
-    path TEXT,                            -- the file that it came from, by which that is known again
+    file TEXT, -- name of the copy in the spool, which goes when the picture is done
+    path TEXT, -- the file that it came from, by which that is known again
     mtime_ns INTEGER,
     track TEXT,
-    spooled_at_ms INTEGER NOT NULL,       -- this and the next by the time that ages are counted by (times.py)
+    -- this and the next by the time that ages are counted by (times.py)
+    spooled_at_ms INTEGER NOT NULL,
     finished_at_ms INTEGER,
     reason TEXT
 );
@@ -63,18 +65,22 @@ CREATE INDEX unsent ON pictures (camera, id) WHERE state = 0;
 CREATE INDEX finished ON pictures (state, path IS NULL, finished_at_ms) WHERE state > 0;
 CREATE INDEX left_over ON pictures (id) WHERE state = 1 AND file IS NOT NULL;
 CREATE INDEX by_path ON pictures (path) WHERE path IS NOT NULL;
-CREATE INDEX by_source ON pictures (camera, source, captured_at_ms) WHERE captured_at_ms IS NOT NULL;
+CREATE INDEX by_source ON pictures (camera, source, captured_at_ms)
+    WHERE captured_at_ms IS NOT NULL;
 CREATE UNIQUE INDEX by_remote ON pictures (camera, remote_id) WHERE remote_id IS NOT NULL;
 CREATE TABLE counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
-CREATE TABLE settings (camera TEXT PRIMARY KEY, settings TEXT NOT NULL) WITHOUT ROWID; -- the service's
+-- the service's
+CREATE TABLE settings (camera TEXT PRIMARY KEY, settings TEXT NOT NULL) WITHOUT ROWID;
 """
 _SHOPS = """
 ALTER TABLE pictures ADD COLUMN shop TEXT NOT NULL DEFAULT ''; -- whom it is for (shops.py)
-ALTER TABLE pictures ADD COLUMN life TEXT;                     -- of the shop's book, in which it was seen there
+ALTER TABLE pictures ADD COLUMN life TEXT; -- of the shop's book, in which it was seen there
 DROP INDEX by_remote;
 CREATE UNIQUE INDEX by_remote ON pictures (camera, shop, remote_id) WHERE remote_id IS NOT NULL;
-CREATE TABLE shops (name TEXT PRIMARY KEY, url TEXT NOT NULL, shop TEXT NOT NULL, life TEXT) WITHOUT ROWID;
-CREATE TABLE cameras (camera TEXT PRIMARY KEY, shop TEXT NOT NULL) WITHOUT ROWID; -- whom each is opened for
+CREATE TABLE shops (name TEXT PRIMARY KEY, url TEXT NOT NULL, shop TEXT NOT NULL, life TEXT)
+    WITHOUT ROWID;
+-- whom each is opened for
+CREATE TABLE cameras (camera TEXT PRIMARY KEY, shop TEXT NOT NULL) WITHOUT ROWID;
 """
 """Added to version 2 without a new number: the uploader before it, to which a box may go back,
 reads and writes on."""

@@ -55,7 +55,8 @@ def make_name(camera: str, stamp: Stamp, content_type: str, shop: str = "") -> s
         if moment is None
         else f"{moment.wall_ms}_{moment.boot_ms}_{moment.boot_id}"
     )
-    return f"{secrets.token_hex(8)}{shop}_{at}_{escape_camera(camera)}{'.jpg' if content_type == JPEG else '.png'}"
+    ending = ".jpg" if content_type == JPEG else ".png"
+    return f"{secrets.token_hex(8)}{shop}_{at}_{escape_camera(camera)}{ending}"
 
 
 def parse_name(name: str) -> tuple[str, Stamp] | None:

@@ -140,4 +140,5 @@ class Allowance:
                 )
 
     def _name_counter(self) -> str:
-        return f"bytes:{datetime.fromtimestamp(self._now_ms() / 1000, UTC).astimezone(self._zone):%Y-%m}"
+        now = datetime.fromtimestamp(self._now_ms() / 1000, UTC)
+        return f"bytes:{now.astimezone(self._zone):%Y-%m}"

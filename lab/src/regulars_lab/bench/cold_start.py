@@ -303,7 +303,10 @@ def _report(rows: Sequence[Mapping[str, Any]]) -> None:
     print(head + "".join(f"{kind:>13}" for kind in kinds))
     for row in rows:
         limit = LIMITS.get(row["name"], "")
-        whole = f"{row['best_ms']:>6.0f}{row['median_ms']:>8.0f}{row['cpu_ms']:>6.0f}{row['of_peer']:>8.2f}{limit:>6}"
+        whole = (
+            f"{row['best_ms']:>6.0f}{row['median_ms']:>8.0f}{row['cpu_ms']:>6.0f}"
+            f"{row['of_peer']:>8.2f}{limit:>6}"
+        )
         print(
             f"{row['name']:<24}{whole} |"
             + "".join(f"{row['split_ms'][kind]:>13.0f}" for kind in kinds)

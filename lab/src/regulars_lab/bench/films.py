@@ -197,7 +197,8 @@ def draw_film(scene: Scene, file: Path) -> tuple[list[Visit], datetime]:
         (stream.width, stream.height), stream.pix_fmt = scene.size_px, "yuv420p"
         stream.options = {
             "preset": "veryfast", "bf": "0", "g": str(2 * scene.rate), "threads": "1",
-            "b": f"{scene.kbit_s}k", "maxrate": f"{scene.kbit_s * 13 // 10}k", "bufsize": f"{scene.kbit_s}k",
+            "b": f"{scene.kbit_s}k", "maxrate": f"{scene.kbit_s * 13 // 10}k",
+            "bufsize": f"{scene.kbit_s}k",
         }  # fmt: skip
         for first in range(0, len(names), scene.together):
             group = names[first : first + scene.together]

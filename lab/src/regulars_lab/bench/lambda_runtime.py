@@ -1,8 +1,9 @@
 """A stand-in for Lambda: the Runtime API that a function's process asks for its events, and the
 process itself.
 
-One function is one process with an API of its own, on a free port, as in Lambda. What the process is started with is
-what Lambda starts: the runtime interface client and a handler's name, in the folder of the unpacked package.
+One function is one process with an API of its own, on a free port, as in Lambda. What the process
+is started with is what Lambda starts: the runtime interface client and a handler's name, in the
+folder of the unpacked package.
 https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html
 """
 

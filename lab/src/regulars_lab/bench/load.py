@@ -290,7 +290,10 @@ class Step:
         )
 
 
-HEADER = f"{'step':<9}{'offered/s':>10}{'answered/s':>11}{'p50':>7}{'p99':>7}{'refused':>9}{'MB':>6}  errors"
+HEADER = (
+    f"{'step':<9}{'offered/s':>10}{'answered/s':>11}"
+    f"{'p50':>7}{'p99':>7}{'refused':>9}{'MB':>6}  errors"
+)
 
 
 class Row(Struct, frozen=True):

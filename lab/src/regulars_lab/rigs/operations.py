@@ -2,7 +2,8 @@
 models run.
 
     python -m regulars_lab.rigs.operations            what is used, beside the committed figures
-    python -m regulars_lab.rigs.operations --write    commit it (figures.json); with --cold FILE, cold starts, too
+    python -m regulars_lab.rigs.operations --write    commit it (figures.json);
+                                                      with --cold FILE, cold starts, too
 
 Each operation goes through the application as it does on AWS (HTTP event, SQS message, schedule),
 on the embedded storage with a meter on it, as the second of its kind in a warm process. Units,
