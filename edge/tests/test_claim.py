@@ -191,8 +191,10 @@ import os, sys
 from argparse import Namespace
 from pathlib import Path
 from regulars_edge import run
-import regulars_edge.sources.folder, regulars_edge.choose.chooser, PIL.JpegImagePlugin, PIL.PngImagePlugin
-import encodings.ascii, encodings.idna, encodings.latin_1  # the interpreter may lie where only root reads
+import regulars_edge.sources.folder, regulars_edge.choose.chooser
+import PIL.JpegImagePlugin, PIL.PngImagePlugin
+# the interpreter may lie where only root reads
+import encodings.ascii, encodings.idna, encodings.latin_1
 os.setgroups([])
 os.setgid(int(sys.argv[1]))
 os.setuid(int(sys.argv[1]))

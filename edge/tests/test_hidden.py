@@ -24,7 +24,8 @@ from rig.onvif import Device
 from rig.pictures import jpeg
 
 NAMES = (
-    "password", "pwd", "pass", "passwd", "loginpas", "psw", "userpwd", "pw", "auth", "token", "key", "secret", "zz9",
+    "password", "pwd", "pass", "passwd", "loginpas", "psw", "userpwd", "pw", "auth", "token", "key",
+    "secret", "zz9",
 )  # fmt: skip
 """Twelve names under which cameras take a password, and one that nobody has."""
 SECRET = "geheim"

@@ -475,7 +475,7 @@ def test_a_wrong_configuration_is_told_with_the_place(
         config.parse_config({"server": SERVER, **raw}, environment={"HOME": "/nowhere"})
 
 
-def test_settings_of_the_whole_box_take_the_place_of_the_files_and_what_makes_no_sense_is_left_out() -> (
+def test_settings_of_the_whole_box_take_the_place_of_the_files_and_what_makes_no_sense_is_left_out() -> (  # noqa: E501
     None
 ):
     upload = {"kib_per_s": 5, "hours": ["08:00-09:00"]}

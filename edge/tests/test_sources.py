@@ -58,7 +58,7 @@ def test_a_file_is_taken_when_it_is_whole_and_has_not_changed_between_two_looks(
     assert names(source, clock) == ["a.jpg"]
 
 
-def test_a_file_that_was_cut_for_good_stays_and_is_counted_and_one_with_more_behind_its_end_is_taken(
+def test_a_file_that_was_cut_for_good_stays_and_is_counted_and_one_with_more_behind_its_end_is_taken(  # noqa: E501
     drop: Path, clock: FakeClock, tmp_path: Path
 ) -> None:
     source, dropped = FolderSource(drop, clock), Tally("door")

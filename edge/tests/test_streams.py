@@ -55,7 +55,7 @@ def camera(request: pytest.FixtureRequest) -> Iterator[Camera]:
     found.stop()
 
 
-def test_a_consumer_that_is_slower_than_the_interval_gets_the_newest_frame_with_the_time_it_was_taken(
+def test_a_consumer_that_is_slower_than_the_interval_gets_the_newest_frame_with_the_time_it_was_taken(  # noqa: E501
     camera: Camera, request: pytest.FixtureRequest
 ) -> None:
     """15 frames a second, an interval of 0.2 s, a consumer of 0.5 s.
@@ -218,7 +218,7 @@ def test_a_mailbox_decodes_only_what_the_newest_frame_needs_and_stays_small() ->
 # films
 
 
-def test_a_frames_pixels_are_those_that_pyav_says_also_if_its_lines_are_padded_or_a_part_is_asked_for() -> (
+def test_a_frames_pixels_are_those_that_pyav_says_also_if_its_lines_are_padded_or_a_part_is_asked_for() -> (  # noqa: E501
     None
 ):
     for size in ((160, 120), (161, 33), (1918, 2)):

@@ -97,7 +97,8 @@ class Versions:
             signers = "{releases.signers}"
             restart = "{folder / "restart"}"
             well_after_s = 1.0
-        """ + SNAPSHOT.format(host=camera.host).replace('"door"', f'"{self.camera_id}"'))  # fmt: skip
+        """ + SNAPSHOT.format(host=camera.host).replace(
+            '"door"', f'"{self.camera_id}"'))  # fmt: skip
         command = [self.root / "current" / "bin" / "regulars-edge", "run", "--config", self.toml]
         self.unit = Unit(folder, command, clean(), sys.executable)
 
@@ -397,7 +398,7 @@ def test_whatever_is_reported_a_version_that_is_not_well_is_left_and_rests_for_a
     assert tries <= 2
 
 
-def test_six_looks_take_longer_than_a_version_has_to_be_well_and_less_than_a_quarter_of_an_hour() -> (
+def test_six_looks_take_longer_than_a_version_has_to_be_well_and_less_than_a_quarter_of_an_hour() -> (  # noqa: E501
     None
 ):
     timer = (Path(__file__).parents[1] / "systemd" / "regulars-edge-update.timer").read_text()
@@ -502,7 +503,7 @@ RELEASES = {
 
 
 @pytest.mark.slow
-def test_the_former_version_is_heard_again_within_the_looks_of_a_quarter_of_an_hour_whatever_the_new_one_does(
+def test_the_former_version_is_heard_again_within_the_looks_of_a_quarter_of_an_hour_whatever_the_new_one_does(  # noqa: E501
     versions: Versions, started_regulars: Regulars
 ) -> None:
     until(lambda: is_well(versions, __version__), 60)

@@ -164,7 +164,8 @@ def test_all_that_a_box_may_have_stays_below_the_units_memory(
 SLOW_TO_LEAVE = """
 import ctypes, sys
 libc = ctypes.CDLL(None)
-libc.__cxa_atexit(libc.usleep, 1_000_000, None)  # as a library that takes long to clean up behind Python's back
+# as a library that takes long to clean up behind Python's back
+libc.__cxa_atexit(libc.usleep, 1_000_000, None)
 from regulars_edge.cli import command
 command()
 """

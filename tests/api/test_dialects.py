@@ -149,7 +149,8 @@ def make_probes(keys):
 ASK = """
 import json, sys
 import chalicelib.api
-chalicelib.api.__path__.insert(0, sys.argv[1])  # where the list has one line more, and its folder lies
+# where the list has one line more, and its folder lies
+chalicelib.api.__path__.insert(0, sys.argv[1])
 
 import app
 from chalicelib.api import dialects
@@ -173,15 +174,18 @@ shop = services.tenants.get_by_name("shop")
 own = add_service_key(services, shop, "Program", "sixth")
 told = services.access.keys.find_by_service_key(own)[1]
 services.tenants.note_use(shop, "sixth")
-listed = send(app.app, "/v1/dialects", method="GET", headers={"Authorization": f"Bearer {key}"}).json["dialects"]
+bearer = {"Authorization": f"Bearer {key}"}
+listed = send(app.app, "/v1/dialects", method="GET", headers=bearer).json["dialects"]
 (ask,) = dialects.find_dialect("sixth").make_probes(Keys(sixth=own))
 head = Request(ask.method, ask.path, headers=ask.headers, body=ask.body)
-choices = {name: {one.name: one.type.choices for one in found.params if hasattr(one.type, "choices")}
+choices = {
+    name: {one.name: one.type.choices for one in found.params if hasattr(one.type, "choices")}
     for name, found in (("doctor", commands.commands["doctor"]),
         ("keys", commands.commands["tenants"].commands["keys"].commands["add"]))}
+none = Request("POST", "/sixth/none")
 print(json.dumps({
     "answer": send(app.app, "/sixth/look").json,
-    "front": json.loads(Gateway(app.app).answer_error(Request("POST", "/sixth/none"), NotFound("none")).body),
+    "front": json.loads(Gateway(app.app).answer_error(none, NotFound("none")).body),
     "caller": Tenants(services).parse_credential(head).prove(head),
     "act": dialects.find_dialect("sixth").make_act("look", "key", shop).kind,
     "tells": list(kinds_of(dialects.find_dialect("sixth").make_act("look", "key", shop))),

@@ -75,7 +75,8 @@ QUICK_MS = 20_000.0
 TRIES, TRY_MS = 400, 50
 
 PRESS = """
-(keys) => keys.forEach((key) => document.body.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true })))
+(keys) => keys.forEach((key) => document.body.dispatchEvent(
+  new KeyboardEvent("keydown", { key, bubbles: true })))
 """
 
 TELL_VIOLATIONS = """

@@ -16,7 +16,8 @@ ANN, TWIN = "Ann Žlee", "Anna Žlee"
 NAMES = (ANN, "Ben Žokafor", "王芳 Ž")
 
 SHARP = """() => {
-  const isBlurred = (one) => one && (getComputedStyle(one).filter.includes("blur") || isBlurred(one.parentElement));
+  const isBlurred = (one) => one
+    && (getComputedStyle(one).filter.includes("blur") || isBlurred(one.parentElement));
   const isHidden = (one) => one.matches("img, video")
     ? isBlurred(one) : getComputedStyle(one).webkitTextFillColor === "rgba(0, 0, 0, 0)";
   const isSeen = (one) => one.checkVisibility() && !one.closest(".unseen, option");

@@ -50,7 +50,8 @@ SHOWN = """() => {
   const elsewhere = ["href", "src", "id", "for", "value"];
   const texts = [...document.querySelectorAll("#console *")].flatMap((one) => [
     ...[...one.childNodes].filter((each) => each.nodeType === 3).map((each) => each.data),
-    ...[...one.attributes].filter((each) => !elsewhere.includes(each.name)).map((each) => each.value),
+    ...[...one.attributes].filter((each) => !elsewhere.includes(each.name))
+      .map((each) => each.value),
     one.value ?? ""]);
   return [document.title, ...texts].map(String).filter((one) => /zq\\d+z/.test(one));
 }"""
@@ -59,7 +60,8 @@ SHOWN = """() => {
 TOO_SMALL = """(least) => {
   const beyond = (one) => {
     const after = getComputedStyle(one, "::after");
-    return after.content === "none" || after.position !== "absolute" ? 0 : Math.max(0, -parseFloat(after.top));
+    return after.content === "none" || after.position !== "absolute"
+      ? 0 : Math.max(0, -parseFloat(after.top));
   };
   const isSmall = (one) => {
     const around = one.matches("input") ? one.closest("label") ?? one : one;
@@ -67,8 +69,10 @@ TOO_SMALL = """(least) => {
     return width && height && Math.min(width, height) + more < least - 0.5;
   };
   const isInText = (one) => one.matches("a") && getComputedStyle(one).display === "inline";
-  const isUnseen = (one) => !one.checkVisibility({ opacityProperty: false }) || one.closest(".skip, .unseen");
-  return [...document.querySelectorAll("#console :is(button, a[href], select, summary, input, textarea)")]
+  const isUnseen = (one) => !one.checkVisibility({ opacityProperty: false })
+    || one.closest(".skip, .unseen");
+  const touched = "#console :is(button, a[href], select, summary, input, textarea)";
+  return [...document.querySelectorAll(touched)]
     .filter((one) => !isUnseen(one) && !isInText(one) && isSmall(one)).map((one) => {
       const { width, height } = one.getBoundingClientRect();
       return `${one.outerHTML.slice(0, 120)} ${Math.round(width)} x ${Math.round(height)}`;
@@ -78,7 +82,8 @@ TOO_SMALL = """(least) => {
 label."""
 
 TOO_WIDE = """() => [...document.querySelectorAll("#console :is(button, .button)")]
-  .filter((one) => getComputedStyle(one).overflowX === "visible" && one.scrollWidth > one.clientWidth + 1)
+  .filter((one) => getComputedStyle(one).overflowX === "visible"
+    && one.scrollWidth > one.clientWidth + 1)
   .map((one) => one.outerHTML.slice(0, 120))"""
 """Lists the buttons out of which their text reaches."""
 

@@ -20,7 +20,8 @@ from tests.console.looks import assert_accessible, looked_at
 from tests.support.pictures.photos import FOLDER, GROUP, GROUP_SIZE, NOBODY, PAIRS, PORTRAIT
 
 MOST_FILES, MOST_BYTES = 8, 58_000
-LOADED = """() => [...new Map(["resource", "navigation"].flatMap((kind) => performance.getEntriesByType(kind))
+LOADED = """() => [...new Map(["resource", "navigation"]
+  .flatMap((kind) => performance.getEntriesByType(kind))
   .filter((one) => one.initiatorType !== "img")
   .map((one) => [new URL(one.name).pathname, one.encodedBodySize]))]"""
 """Lists what the page has loaded, but for pictures: paths, and bytes as they were sent. What is

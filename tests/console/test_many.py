@@ -44,7 +44,8 @@ def jump(page: Page, share: float) -> float:
             """(share) => new Promise((done) => {
               const began = performance.now();
               scrollTo(0, share * document.documentElement.scrollHeight);
-              requestAnimationFrame(() => requestAnimationFrame(() => done(performance.now() - began)));
+              const end = () => done(performance.now() - began);
+              requestAnimationFrame(() => requestAnimationFrame(end));
             })""",
             share,
         )

@@ -29,7 +29,8 @@ async ([url, fields, options]) => {
   const body = new FormData();
   for (const [name, value] of Object.entries(fields)) body.append(name, value);
   if (options.photo) body.append("image", await (await fetch(options.photo)).blob(), "a.jpg");
-  try { return await (await fetch(url, { method: "POST", body, ...options })).text(); } catch (error) { return ""; }
+  try { return await (await fetch(url, { method: "POST", body, ...options })).text(); }
+  catch (error) { return ""; }
 }
 """
 FORM = """

@@ -81,7 +81,8 @@ addEventListener("keydown", ({ key, target }) => {
   requestAnimationFrame(() => {
     const now = document.querySelector("article:not([hidden])");
     if (decides && now === before && key !== "n") late.push(key);
-    const without = [...(now?.querySelectorAll("img") ?? [])].filter((one) => !one.complete || !one.naturalWidth);
+    const without = [...(now?.querySelectorAll("img") ?? [])]
+      .filter((one) => !one.complete || !one.naturalWidth);
     if (without.length) waited.push([key, without.map((one) => one.src)]);
   });
 }, true);

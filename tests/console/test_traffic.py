@@ -91,7 +91,8 @@ NOTE_SHIFTS = """
 globalThis.shifts = [];
 new PerformanceObserver((list) => {
   for (const one of list.getEntries()) {
-    shifts.push([one.value, one.sources.map(({ node }) => (node?.outerHTML ?? node?.textContent ?? "").slice(0, 100))]);
+    shifts.push([one.value, one.sources.map(
+      ({ node }) => (node?.outerHTML ?? node?.textContent ?? "").slice(0, 100))]);
   }
 }).observe({ type: "layout-shift", buffered: true });
 """

@@ -39,7 +39,9 @@ const Own = IntersectionObserver;
 window.IntersectionObserver = class extends Own {
   constructor(tell, options) {
     const late = [];
-    super((seen) => { if (late.push(...seen) === seen.length) setTimeout(() => tell(late.splice(0)), 500); }, options);
+    super((seen) => {
+      if (late.push(...seen) === seen.length) setTimeout(() => tell(late.splice(0)), 500);
+    }, options);
   }
 };
 """

@@ -56,7 +56,7 @@ def test_measured_points_are_kept_where_they_rest_on_many_pairs() -> None:
     assert CURVE.threshold_at(0.5) == pytest.approx(0.1154)
 
 
-def test_a_point_counts_if_thirty_pairs_are_above_it_and_the_tail_begins_beyond_the_last_such_point() -> (
+def test_a_point_counts_if_thirty_pairs_are_above_it_and_the_tail_begins_beyond_the_last_such_point() -> (  # noqa: E501
     None
 ):
     assert CURVE.threshold_at(1e-5) == pytest.approx(0.4725)  # 40 of 4 million pairs

@@ -33,7 +33,9 @@ LISTS = """
 [[operations]]
 include-path = [{paths}]
 include-method = "GET"
-checks.positive_data_acceptance.expected-statuses = ["2xx", "3xx", 400, 401, 403, 404, 409, 422, 429, 503]
+checks.positive_data_acceptance.expected-statuses = [
+    "2xx", "3xx", 400, 401, 403, 404, 409, 422, 429, 503
+]
 """
 
 

@@ -270,7 +270,8 @@ LISTS = (
     "[1e999]",
 )
 ICREDIT = urlencode(
-    {"CONTROL_TYPE": "1", "IMAGE": "data:image/jpeg;base64,%2F9j%2FAA==", "PERSON_TOKEN": "7", "LABLE_A": "a",
+    {"CONTROL_TYPE": "1", "IMAGE": "data:image/jpeg;base64,%2F9j%2FAA==", "PERSON_TOKEN": "7",
+        "LABLE_A": "a",
      "START_TIME": "1772323200", "PAGE_SIZE": "1000", "FILL": "1"}
 )  # fmt: skip
 OFFERED = [offer_of(b"x", "2026-03-01T12:00:00Z"), offer_of(b"y", 1772366400, "till")]
@@ -370,7 +371,8 @@ def compreface_request_of(data: bytes) -> object:
     request = HttpRequest("POST", "/api/v1/recognition/faces", headers, values, body, False, named)
     sent = Sent.read(request)
     for read in (
-        partial(Options.read, sent), sent.read_page, sent.parse_subject, sent.parse_new_name, sent.read_ids,
+        partial(Options.read, sent), sent.read_page, sent.parse_subject, sent.parse_new_name,
+        sent.read_ids,
         lambda: sent.read_picture().data,
         partial(sent.read_vectors, "embeddings"), partial(parse_image_id, named["name"]),
         partial(parse_name_in_path, request),
@@ -1513,16 +1515,19 @@ API, WEB = "chalicelib.api", "chalicelib.http_client"
 
 PARSERS = {
     "multipart forms": Parser(
-        plain(multipart_of), (InvalidInput,), (f"{API}.forms", f"{API}.multipart"), [PARTS], any_bytes
+        plain(multipart_of), (InvalidInput,), (f"{API}.forms", f"{API}.multipart"), [PARTS],
+        any_bytes
     ),
     "base64": Parser(
         plain(base64_of), (ValueError,), (f"{API}.base64_text",),
         [b"YQ==", b"data:image/png;base64,-_8\r\n", b" DATA:,+/ +="], any_bytes,
     ),
-    "urlencoded forms": Parser(plain(form_of), (InvalidInput,), (f"{API}.forms",), [PAIRS, SIGNED], any_bytes),
+    "urlencoded forms": Parser(plain(form_of), (InvalidInput,), (f"{API}.forms",), [PAIRS, SIGNED],
+        any_bytes),
     "content types": Parser(
         plain(content_type_of), (Refused,), (f"{API}.http",),
-        [MULTIPART.encode(), b"application/x-www-form-urlencoded; charset*=utf-8''utf%2d8", b'a/b; boundary*0="x"'],
+        [MULTIPART.encode(), b"application/x-www-form-urlencoded; charset*=utf-8''utf%2d8",
+            b'a/b; boundary*0="x"'],
         lines.map(lambda text: text.encode()),
     ),
     "JSON bodies": Parser(
@@ -1551,7 +1556,8 @@ b"\n{name}\n",
     ),
     "times": Parser(
         plain(time_of), (ValueError,), (f"{API}.v1.times",),
-        [b"2026-03-01T12:00:00.123456789+02:00", b"9999-12-31T23:59:59-23:59", b"0001-01-01t00:00:00z"],
+        [b"2026-03-01T12:00:00.123456789+02:00", b"9999-12-31T23:59:59-23:59",
+            b"0001-01-01t00:00:00z"],
         st.datetimes(allow_imaginary=False).map(lambda at: f"{at.isoformat()}Z".encode()),
     ),
     "cookies": Parser(
@@ -1564,12 +1570,16 @@ b"http://box:1\nbox:1",
         any_bytes,
     ),
     "Rekognition requests": Parser(
-        plain(rekognition_members_of), (Failure,), (f"{API}.rekognition.requests", f"{API}.rekognition.collections"),
+        plain(rekognition_members_of), (Failure,),
+        (f"{API}.rekognition.requests", f"{API}.rekognition.collections"),
         [
-            as_json({"CollectionId": "a", "Image": {"Bytes": "/9j/"}, "MaxFaces": 5.0, "FaceIds": ["1", None]}),
-            as_json({"ResourceArn": "arn:aws:rekognition:x:1:collection/a", "Tags": {"a": ""}, "NextToken": "x"}),
+            as_json({"CollectionId": "a", "Image": {"Bytes": "/9j/"}, "MaxFaces": 5.0,
+                "FaceIds": ["1", None]}),
+            as_json({"ResourceArn": "arn:aws:rekognition:x:1:collection/a", "Tags": {"a": ""},
+                "NextToken": "x"}),
         ],
-        st.dictionaries(st.sampled_from(REKOGNITION_NAMES) | texts, values, max_size=6).map(as_json) | json_values,
+        st.dictionaries(st.sampled_from(REKOGNITION_NAMES) | texts, values, max_size=6).map(as_json)
+        | json_values,
         share=2,
     ),
     "Rekognition calls": Parser(
@@ -1577,9 +1587,11 @@ b"http://box:1\nbox:1",
         [rekognition_call(operation, {}) for operation in REQUESTS], rekognition_calls, share=16,
     ),
     "CompreFace requests": Parser(
-        plain(compreface_request_of), (Failure, Refused), (f"{API}.compreface.requests", f"{API}.compreface.details"),
+        plain(compreface_request_of), (Failure, Refused),
+        (f"{API}.compreface.requests", f"{API}.compreface.details"),
         [
-            b"limit=1?status=True&det_prob_threshold=0.8\n" + as_json({"file": "data:;base64,/9j_", "subject": "a"}),
+            b"limit=1?status=True&det_prob_threshold=0.8\n"
+            + as_json({"file": "data:;base64,/9j_", "subject": "a"}),
             b'&subject=a+b&page=1&size=9\n["11111111-2222-4333-8444-555555555555"]',
             b'limit=-1\n{"embeddings": [[0.1, 1e400, -0]]}',
             b"\n--b\r\nContent-Disposition: form-data; name=file\r\n\r\nx\r\n--b--",
@@ -1616,7 +1628,8 @@ b"{}"], any_bytes
     "SUNMI parameters": Parser(
         plain(sunmi_parameters_of), (InvalidInput,), (f"{API}.sunmi.request",),
         [PAIRS, PARTS, *(urlencode({"faceid_list": text}).encode() for text in LISTS)],
-        st.dictionaries(st.sampled_from(words.SUNMI_NAMES), st.sampled_from(words.SUNMI_VALUES) | texts).map(
+        st.dictionaries(st.sampled_from(words.SUNMI_NAMES),
+            st.sampled_from(words.SUNMI_VALUES) | texts).map(
             lambda pairs: urlencode(pairs, errors="replace").encode()
         ),
     ),
@@ -1624,7 +1637,8 @@ b"{}"], any_bytes
         sunmi_signed, (), (f"{API}.sunmi.endpoint", f"{API}.sunmi.routes"), SUNMI, sunmi_forms
     ),
     "iCREDIT parameters": Parser(
-        plain(icredit_parameters_of), (InvalidInput, FaceNotFound, Unusable), (f"{API}.icredit.request",),
+        plain(icredit_parameters_of), (InvalidInput, FaceNotFound, Unusable),
+        (f"{API}.icredit.request",),
         [ICREDIT.encode(), as_json(dict(parse_qsl(ICREDIT)))],
         st.dictionaries(st.sampled_from([*NEEDED]), texts).map(as_json),
     ),
@@ -1652,10 +1666,12 @@ b"{}"], any_bytes
     ),
     "journal items": Parser(
         # Rows of our own table: no damage to them is provided for, so any plain error will do.
-        plain(journal_of), (ValueError, KeyError, TypeError, AttributeError, ArithmeticError, RecursionError),
+        plain(journal_of),
+        (ValueError, KeyError, TypeError, AttributeError, ArithmeticError, RecursionError),
         ("chalicelib.storage.records.faces", "chalicelib.storage.limits"), JOURNAL, json_values,
     ),
-    "sealed days": Parser(plain(day_of), (DamagedData,), ("chalicelib.storage.records.columns",), DAYS, any_bytes),
+    "sealed days": Parser(plain(day_of), (DamagedData,), ("chalicelib.storage.records.columns",),
+        DAYS, any_bytes),
     "page tokens": Parser(
         plain(page_token_of), (), ("chalicelib.storage.items", "chalicelib.storage.limits"),
         [PAGE_TOKENS._tokens.make_token('["a", null]').encode(), b'["a", "b"]', b'[1, "b"]', b"[["],
@@ -1663,10 +1679,12 @@ b"{}"], any_bytes
     ),
     "places in sorted lists": Parser(
         plain(sorted_list_place_of), (), ("chalicelib.book.faces",),
-        [b'[1, [3, "7"]]', b'[1, [false, "a", "A", "7"]]', b'[1, "ab"]', b'["a", 1]', b"[[["], any_bytes | json_values,
+        [b'[1, [3, "7"]]', b'[1, [false, "a", "A", "7"]]', b'[1, "ab"]', b'["a", 1]', b"[[["],
+        any_bytes | json_values,
     ),
     "signed paths": Parser(
-        plain(signed_path_of), (WrongCredentials, StaleRequest), ("chalicelib.storage.box.uploads",),
+        plain(signed_path_of), (WrongCredentials, StaleRequest),
+        ("chalicelib.storage.box.uploads",),
         [SIGNED_PATH], any_bytes,
     ),
     "S3 events": Parser(
@@ -1678,14 +1696,19 @@ b"{}"], any_bytes
         message(lambda services, body: services.webhooks.deliveries.attempt_delivery(body)),
         (ValueError, InvalidInput, Busy, StorageUnavailable),
         ("chalicelib.book.webhooks",), NOTICES,
-        st.fixed_dictionaries({"tenant": values, "id": values | texts, "due": values}).map(as_json), share=4,
+        st.fixed_dictionaries({"tenant": values, "id": values | texts, "due": values}).map(as_json),
+        share=4,
     ),
     "index messages": Parser(
         message(lambda services, body: services.sweep.handle_message(body, 1, lambda: 300.0)),
         # As app.build_index: a message that it cannot read ends in the dead letters.
-        (RegularsError, ValueError, KeyError, TypeError, OverflowError, RecursionError), ("chalicelib.sweep",),
-        [as_json({"tenant": "shop"}), as_json({"tenant": "shop", "hour": 0, "chores": ["pictures"], "after": ""})],
-        st.fixed_dictionaries(dict.fromkeys(("tenant", "hour", "chores", "after"), values)).map(as_json), share=4,
+        (RegularsError, ValueError, KeyError, TypeError, OverflowError, RecursionError),
+        ("chalicelib.sweep",),
+        [as_json({"tenant": "shop"}),
+            as_json({"tenant": "shop", "hour": 0, "chores": ["pictures"], "after": ""})],
+        st.fixed_dictionaries(
+            dict.fromkeys(("tenant", "hour", "chores", "after"), values)
+        ).map(as_json), share=4,
     ),
     "search events": Parser(
         plain(search_of), (Busy,), ("chalicelib.storage.aws.search",), SEARCHES, json_values
@@ -1694,13 +1717,16 @@ b"{}"], any_bytes
         plain(reply_of), (RegularsError,), ("chalicelib.storage.aws.search",), REPLIES, json_values
     ),
     "receivers' answers": Parser(
-        plain(posted), (InvalidInput, Unusable, Busy), (f"{WEB}.post", f"{WEB}.connection"), ANSWERS, any_bytes
+        plain(posted), (InvalidInput, Unusable, Busy), (f"{WEB}.post", f"{WEB}.connection"),
+        ANSWERS, any_bytes
     ),
-    "picture hosts' answers": Parser(plain(fetched), (Unusable, Busy), (f"{WEB}.fetch",), ANSWERS, any_bytes, share=4),
+    "picture hosts' answers": Parser(plain(fetched), (Unusable, Busy), (f"{WEB}.fetch",), ANSWERS,
+        any_bytes, share=4),
     "URLs": Parser(plain(url_of), (Unusable,), (f"{WEB}.url",), URLS, lines.map(lambda text: f"http://{text}".encode())),
     "service's answers": Parser(
         plain(service_answer_of), (), ("regulars_edge.service",), SERVICE_ANSWERS,
-        st.builds(lambda text, value: f"429\nRetry-After: {text}\n\n".encode() + as_json(value), texts, values),
+        st.builds(lambda text, value: f"429\nRetry-After: {text}\n\n".encode() + as_json(value),
+            texts, values),
     ),
     "settings": Parser(
         plain(settings_of), (),
@@ -1724,7 +1750,8 @@ b'1e-3'], any_bytes,
         [b"00ff_1772366400000_5000_boot_door.jpg", b"00ff_1772366400000___a%2fb.png"], any_bytes,
     ),
     "hosts of the edge's page": Parser(
-        plain(asked_host_of), (), ("regulars_edge.page",), [b"127.0.0.1:9109", b"[::1]:80", b"a@b"], any_bytes
+        plain(asked_host_of), (), ("regulars_edge.page",), [b"127.0.0.1:9109", b"[::1]:80", b"a@b"],
+        any_bytes
     ),
     "forms of a new box": Parser(
         plain(first_form_of), (Misconfigured,), ("regulars_edge.setup.first_page",),
@@ -1734,18 +1761,21 @@ b"rtsp%3A%2F%2Fu%3Ap%4010.0.0.9%2Flive&user=a&password=b",
     ),
     "reports of a box": Parser(
         plain(box_report_of), (), ("regulars_edge.report",),
-        [b'{"version": "1.2.3", "wanted": "1.2.4", "is_well": true, "cameras": ["door", "till"]}'], any_bytes,
+        [b'{"version": "1.2.3", "wanted": "1.2.4", "is_well": true, "cameras": ["door", "till"]}'],
+        any_bytes,
     ),
     "manifests of networks": Parser(
         offered_networks, (UnusableNetwork,), ("regulars.models.network",), OFFERS, offer_numbers
     ),
-    "edge.toml": Parser(edge_files, (Misconfigured,), ("regulars_edge.config",), EDGE, edge_numbers),
+    "edge.toml": Parser(edge_files, (Misconfigured,), ("regulars_edge.config",), EDGE,
+        edge_numbers),
     "backups": Parser(
         backups, (DamagedFile, OperatorError, OSError), ("regulars.backup.archive",),
         [backup_of("book.sqlite"), backup_of("a/b", "c")], share=4,
     ),
     "exports": Parser(
-        exported, (DamagedFile, OperatorError), ("regulars.transfer.exports",), [EXPORT], any_bytes, share=4
+        exported, (DamagedFile, OperatorError), ("regulars.transfer.exports",), [EXPORT], any_bytes,
+        share=4
     ),
     "tables of people": Parser(
         tables_of_people, (DamagedFile,), ("regulars.transfer.sources",),
@@ -1759,7 +1789,8 @@ b"rtsp%3A%2F%2Fu%3Ap%4010.0.0.9%2Flive&user=a&password=b",
     ),
     "Frigate's lists of events": Parser(
         plain(frigate.parse_events), (frigate.NotFrigates,), ("regulars.mqtt.frigate",),
-        [as_json([{"id": "a", "camera": "door", "start_time": 1, "end_time": 2, "data": {"snapshot_frame_time": 2}}])],
+        [as_json([{"id": "a", "camera": "door", "start_time": 1, "end_time": 2,
+            "data": {"snapshot_frame_time": 2}}])],
         json_values,
     ),
     "answers of other face services": Parser(
@@ -1771,13 +1802,16 @@ b"rtsp%3A%2F%2Fu%3Ap%4010.0.0.9%2Flive&user=a&password=b",
         json_values,
     ),
     "heads of an audit": Parser(
-        plain(lambda data: audit_entries.head_of(json.loads(data))), (InvalidInput, ValueError, RecursionError),
+        plain(lambda data: audit_entries.head_of(json.loads(data))),
+        (InvalidInput, ValueError, RecursionError),
         ("chalicelib.privacy.audit_entries", "regulars.audit"),
-        [as_json({"statement": {"tenant": "a", "hour": 1, "number": 1, "root": "00", "before": "", "entries": 0}})],
+        [as_json({"statement": {"tenant": "a", "hour": 1, "number": 1, "root": "00", "before": "",
+            "entries": 0}})],
         json_values,
     ),
     "exports after a restore": Parser(
-        plain(lambda data: verified_export(io.StringIO(data.decode(errors="replace")), str)), (InvalidInput,),
+        plain(lambda data: verified_export(io.StringIO(data.decode(errors="replace")), str)),
+        (InvalidInput,),
         ("chalicelib.privacy.audit.verifying", "regulars.backup.after"),
         [b'{"statement": {"tenant": "a"}}\n{"entry": "{}"}\n', b"[]\n"], any_bytes,
     ),
@@ -1788,39 +1822,47 @@ b"rtsp%3A%2F%2Fu%3Ap%4010.0.0.9%2Flive&user=a&password=b",
         json_values,
     ),
     "notes of backups": Parser(
-        notes_of_backups, (), ("regulars.backup.beside",), [b'{"folders": ["/srv/backups"]}\n'], any_bytes
+        notes_of_backups, (), ("regulars.backup.beside",), [b'{"folders": ["/srv/backups"]}\n'],
+        any_bytes
     ),
     "marks of folders": Parser(
         marks_of_folders, (), ("regulars.place",),
         [b'{"inode": 7, "born_ns": 7, "machine": "", "path": "/srv"}'], any_bytes,
     ),
     "former journals of imports": Parser(
-        former_journals, (), ("regulars.transfer.command",), [b'{"import": {}}\n{}\n', b"7\n"], any_bytes
+        former_journals, (), ("regulars.transfer.command",), [b'{"import": {}}\n{}\n', b"7\n"],
+        any_bytes
     ),
     "what others keep at a broker": Parser(
         plain(lambda data: (parse_device(data), parse_turn(data))), (),
         ("regulars.mqtt.discovery", "regulars.mqtt.turns"),
-        [b'{"device": {"configuration_url": "http://box:8000"}}', b'{"rank": "0", "host": "box"}'], any_bytes,
+        [b'{"device": {"configuration_url": "http://box:8000"}}', b'{"rank": "0", "host": "box"}'],
+        any_bytes,
     ),
     "URLs of cameras that are moved": Parser(
-        plain(lambda data: move_url(data.decode("latin-1"), "10.0.0.9")), (ValueError,), ("regulars_edge.reach",),
+        plain(lambda data: move_url(data.decode("latin-1"), "10.0.0.9")), (ValueError,),
+        ("regulars_edge.reach",),
         [b"https://door:8443/x?channel=1", b"rtsp://[::1]/x"], any_bytes,
     ),
     "receipts": Parser(
-        plain(lambda data: parse_receipt(json.loads(data))), (InvalidInput, ValueError, RecursionError),
+        plain(lambda data: parse_receipt(json.loads(data))),
+        (InvalidInput, ValueError, RecursionError),
         ("chalicelib.privacy.signing", "regulars.privacy", "regulars.backup.receipts"),
         [as_json(signing.sign_statement({"id": "7"}, signing.new_key()[0]))],
         json_values,
     ),
     "renewals of a signing key": Parser(
-        plain(lambda data: signing.renewal_of(json.loads(data))), (InvalidInput, ValueError, RecursionError),
+        plain(lambda data: signing.renewal_of(json.loads(data))),
+        (InvalidInput, ValueError, RecursionError),
         ("chalicelib.privacy.signing",),
-        [as_json(signing.sign_statement({"kind": "renewal of the signing key", "heads": 7}, signing.new_key()[0]))],
+        [as_json(signing.sign_statement({"kind": "renewal of the signing key", "heads": 7},
+            signing.new_key()[0]))],
         json_values,
     ),
     "answers to the client": Parser(
         plain(client_answer_of), (ClientError,), ("regulars_client.connection",),
-        [as_json({"code": "AnotherFace", "detail": "no", "score": 0.3}), as_json({"id": "7", "api_key": "ck_"}), b"[]"],
+        [as_json({"code": "AnotherFace", "detail": "no", "score": 0.3}),
+            as_json({"id": "7", "api_key": "ck_"}), b"[]"],
         any_bytes,
     ),
     "senders behind proxies": Parser(
@@ -1830,11 +1872,13 @@ b"rtsp%3A%2F%2Fu%3Ap%4010.0.0.9%2Flive&user=a&password=b",
     ),
     "hosts that ask for metrics": Parser(
         plain(lambda data: is_own_host(data.decode("latin-1"), {"box.example"})), (),
-        ("chalicelib.api.sites",), [b"box.example:9108", b"[::1]:9", b"[::::]", b"[v1.x]"], any_bytes,
+        ("chalicelib.api.sites",), [b"box.example:9108", b"[::1]:9", b"[::::]", b"[v1.x]"],
+        any_bytes,
     ),
     "bytes on a connection": Parser(
         connections, (),
-        ("regulars.serve.connections", "regulars.serve.callers", "regulars.serve.gateway", "regulars.serve.uploads"),
+        ("regulars.serve.connections", "regulars.serve.callers", "regulars.serve.gateway",
+            "regulars.serve.uploads"),
         CONNECTIONS, any_bytes, share=2,
     ),
 }  # fmt: skip

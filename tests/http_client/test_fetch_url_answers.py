@@ -67,8 +67,8 @@ def dripping(start: bytes, parts: Iterable[bytes]) -> Answer:
         dripping(head(JPEG, LENGTH), [PICTURE[:5000], PICTURE[5000:]]),
     ],
     ids=[
-        "length", "no length", "chunked", "chunked and length", "more than its length", "identity", "keep-alive",
-        "type in capitals", "100 Continue", "HTTP/1.0", "in parts",
+        "length", "no length", "chunked", "chunked and length", "more than its length", "identity",
+        "keep-alive", "type in capitals", "100 Continue", "HTTP/1.0", "in parts",
     ],
 )  # fmt: skip
 def test_picture_is_fetched(answer: Answer) -> None:
@@ -253,7 +253,8 @@ CHUNKED = head(JPEG, "Transfer-Encoding: chunked")
         dripping(CHUNKED + b"0\r\n", [b"X: y\r\n"] * 100),
     ],
     ids=[
-        "hang", "status line", "header line", "headers", "interim answers", "length", "no length", "chunks", "trailers",
+        "hang", "status line", "header line", "headers", "interim answers", "length", "no length",
+        "chunks", "trailers",
     ],
 )  # fmt: skip
 def test_slow_answer_is_given_up_at_the_deadline(answer: Answer) -> None:

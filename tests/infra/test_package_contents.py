@@ -44,7 +44,8 @@ for service, (operation, parameters) in CALLS.items():
         continue
     raise SystemExit(f"{service} reached somebody")
 assert open_aws_client("sqs").exceptions.ReceiptHandleIsInvalid
-form = b'--b\\r\\nContent-Disposition: form-data; name="image"; filename="a.jpg"\\r\\n\\r\\nxyz\\r\\n--b--\\r\\n'
+head = b'Content-Disposition: form-data; name="image"; filename="a.jpg"'
+form = b"--b\\r\\n" + head + b"\\r\\n\\r\\nxyz\\r\\n--b--\\r\\n"
 (part,) = read_parts(form, b"b", "utf-8")
 assert (part.name, part.filename, part.data) == ("image", "a.jpg", b"xyz")
 for library in ("botocore", "urllib3", "werkzeug"):

@@ -31,7 +31,7 @@ def test_who_has_a_receipt_and_not_the_tenants_key_cannot_try_ids() -> None:
     assert list_named_faces(said, b"another", ids) == list_named_faces(said, b"", ids) == []
 
 
-def test_a_record_of_the_most_faces_with_all_their_pictures_can_be_stored_at_its_begin_and_at_its_end() -> (
+def test_a_record_of_the_most_faces_with_all_their_pictures_can_be_stored_at_its_begin_and_at_its_end() -> (  # noqa: E501
     None
 ):
     at, ids = datetime(2026, 3, 2, tzinfo=UTC), tuple(f"{n:064}" for n in range(MOST_NAMED))

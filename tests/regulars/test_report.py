@@ -32,7 +32,7 @@ week                   4         2         2         2         0
 week before            0         0         0         0         0
 
 busiest hour: Monday, 02 March, 09:00, 2 visits
-"""
+"""  # noqa: E501
 
 
 @pytest.fixture

@@ -189,7 +189,8 @@ class _Client(socketserver.StreamRequestHandler):
             return
         if method != "OPTIONS" and camera.asks_for and not self._is_right(method, answer):
             self.wfile.write(
-                f"RTSP/1.0 401 Unauthorized\r\n{head}WWW-Authenticate: {camera.asks_for}\r\n\r\n".encode()
+                f"RTSP/1.0 401 Unauthorized\r\n{head}"
+                f"WWW-Authenticate: {camera.asks_for}\r\n\r\n".encode()
             )
             return
         if to := camera.moved.get(f"{method} {urlsplit(place).path}"):

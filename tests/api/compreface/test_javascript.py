@@ -43,7 +43,8 @@ def calls(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Calls]:
     def calls(*made: Any) -> list[Any]:
         told = {"url": f"http://{at.hostname}", "port": at.port, "keys": keys, "calls": made}
         done = subprocess.run(
-            [str(NODE), program], input=json.dumps(told), cwd=folder, env={**os.environ, "NO_PROXY": "*"},
+            [str(NODE), program], input=json.dumps(told), cwd=folder,
+            env={**os.environ, "NO_PROXY": "*"},
             capture_output=True, text=True, timeout=120, check=False,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr

@@ -8,7 +8,8 @@ from zoneinfo import ZoneInfo
 from tests.support.api.icredit.client import MarketClient, tokens
 from tests.support.fakes import FakeClock, Person, picture
 
-_PERSON = """"PERSON_TOKEN":"3JDHFJDH3S2323HYGSGD213",%s"AGE":"35","BEAUTY":"95","GENDER":"MALE","EMOTION_TYPE":"HAPPY",
+_PERSON = """"PERSON_TOKEN":"3JDHFJDH3S2323HYGSGD213",%s"AGE":"35","BEAUTY":"95","GENDER":"MALE",\
+"EMOTION_TYPE":"HAPPY",
 "EMOTION_SCORE":"55",%s"PERSON_GROUP_LABEL":"VIP会员\""""
 _BOX = '"LEFT":"5","TOP":"5","WIDTH":"5","HEIGHT":"5",'
 _LABLES = '"LABLE_A":"会员类型","LABLE_B":"会员等级","LABLE_C":"写字楼","LABLE_D":"负一层停车场",'

@@ -55,7 +55,7 @@ SECOND = SignedRequest(
             "amz-sdk-invocation-id": "1482f7a0-7e4e-4475-95b7-9ea854d6dc25",
             "amz-sdk-request": "attempt=1; max=3",
             "content-length": "2",
-            "x-amz-content-sha256": "44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a",
+            "x-amz-content-sha256": "44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a",  # noqa: E501
             "x-amz-user-agent": "aws-sdk-js/3.1141.0",
         },
         "amz-sdk-invocation-id;amz-sdk-request;content-length;content-type;host;x-amz-content-"

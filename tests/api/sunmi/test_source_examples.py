@@ -167,7 +167,7 @@ def test_a_printed_multipart_byte_for_byte_is_415_since_a_boundary_of_dashes_is_
 
 
 @pytest.mark.parametrize("endpoint", ["addFace", "updateFace", "getFaceByPicture"])
-def test_a_printed_multipart_with_typographic_quotes_around_its_names_is_2_since_they_belong_to_the_names(
+def test_a_printed_multipart_with_typographic_quotes_around_its_names_is_2_since_they_belong_to_the_names(  # noqa: E501
     camera: CameraClient, endpoint: str
 ) -> None:
     body = SECTIONS[endpoint].body.translate({0x2014: "---", 0x2013: "--"}).replace("\n", "\r\n")

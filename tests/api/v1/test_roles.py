@@ -24,20 +24,21 @@ def routes(table: str) -> set[str]:
 
 VIEWERS = routes(
     """
-    GET: session captures captures/{id} boxes cameras cameras/{id} groups groups/{id} faces face-ids faces/{id}
+    GET: session captures captures/{id} boxes cameras cameras/{id} groups groups/{id} faces
+        face-ids faces/{id}
         faces/{id}/sightings consents faces/{id}/consent faces/{id}/pictures merges duplicates
-        faces/{id}/similar captures/{id}/crops/{n} captures/{id}/thumbnail reviews settings statistics usage notice
-        signing-key arrivals observations fleet usual
+        faces/{id}/similar captures/{id}/crops/{n} captures/{id}/thumbnail reviews settings
+        statistics usage notice signing-key arrivals observations fleet usual
     POST: exports
     DELETE: session
     """
 )
 OPERATORS = routes(
     """
-    GET: erasures/{id} erasures/{id}/page erasures faces/{id}/hold holds faces/{id}/restriction restrictions
-        faces/{id}/rejections retention cameras/{id}/still
-    POST: captures captures/uploads captures/{id}/redrive cameras/{id}/heartbeat cameras/{id}/still groups faces
-        face-changes
+    GET: erasures/{id} erasures/{id}/page erasures faces/{id}/hold holds faces/{id}/restriction
+        restrictions faces/{id}/rejections retention cameras/{id}/still
+    POST: captures captures/uploads captures/{id}/redrive cameras/{id}/heartbeat cameras/{id}/still
+        groups faces face-changes
         faces/{id}/sightings/{sighting}/reject faces/{id}/pictures faces/{id}/merge merges/{id}/undo
         duplicates/{id}/done detect verify identify reviews/{id}/done
     PATCH: groups/{id} faces/{id}
@@ -48,9 +49,11 @@ OPERATORS = routes(
 )
 ADMINS = routes(
     """
-    GET: keys dialects members hooks hooks/{id} hooks/{id}/deliveries push-key faces/{id}/everything audit
-    POST: keys keys/{id}/renew dialects/{id}/key members members/{id}/invitation cameras cameras/{id}/key
-        cameras/{id}/claim hooks hooks/{id}/secret hooks/{id}/redeliver hooks/{id}/test hooks/{id}/ack
+    GET: keys dialects members hooks hooks/{id} hooks/{id}/deliveries push-key faces/{id}/everything
+        audit
+    POST: keys keys/{id}/renew dialects/{id}/key members members/{id}/invitation cameras
+        cameras/{id}/key cameras/{id}/claim hooks hooks/{id}/secret hooks/{id}/redeliver
+        hooks/{id}/test hooks/{id}/ack
     PATCH: keys/{id} members/{id} cameras/{id} hooks/{id} settings
     DELETE: keys/{id} members/{id} members/{id}/passkeys/{passkey} cameras/{id} hooks/{id}
     PUT: faces/{id}/hold faces/{id}/restriction fleet
@@ -165,9 +168,8 @@ def test_who_sees_no_pictures_lets_nobody_see_any(v1: V1Client, kind: str) -> No
     own = v1.done("POST", "/v1/keys", {"name": "blind", "role": "admin", "pictures": False})
     blind, places = v1.with_key(own["api_key"]), {"own": f"/v1/keys/{own['id']}"}
     for name, pictures in (("seeing", True), ("other", False)):
-        places[name] = (
-            f"/v1/{kind}/{v1.done('POST', f'/v1/{kind}', {'name': name, 'pictures': pictures})['id']}"
-        )
+        added = v1.done("POST", f"/v1/{kind}", {"name": name, "pictures": pictures})
+        places[name] = f"/v1/{kind}/{added['id']}"
     assert blind.done("GET", "/v1/session")["pictures"] is False
     before = v1.done("GET", f"/v1/{kind}")
     tries = [

@@ -413,7 +413,10 @@ from chalicelib.domain.errors import InvalidInput
 def read(struct, all_members):
     barrier.wait()
     with suppress(InvalidInput, msgspec.ValidationError):
-        read_as(struct, all_members) if struct in ANSWERS else read_body(json.dumps(all_members).encode(), struct)
+        if struct in ANSWERS:
+            read_as(struct, all_members)
+        else:
+            read_body(json.dumps(all_members).encode(), struct)
 
 sys.setswitchinterval(1e-6)
 kinds = {kind for one in OPERATIONS for kind in (one.body, one.query) if isinstance(kind, type)}

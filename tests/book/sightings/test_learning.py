@@ -340,7 +340,7 @@ def of_look_alike(book: Book, face: Face) -> set[str]:
     }
 
 
-def test_a_look_alike_who_comes_daily_for_a_year_takes_over_no_face_and_one_rejection_takes_all_that_was_learnt(
+def test_a_look_alike_who_comes_daily_for_a_year_takes_over_no_face_and_one_rejection_takes_all_that_was_learnt(  # noqa: E501
     tmp_path: Path,
 ) -> None:
     """The person comes weekly."""

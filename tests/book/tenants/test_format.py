@@ -84,7 +84,7 @@ def test_a_new_tenants_record_has_the_number(made: Credentials, tmp_path: Path) 
 
 
 @pytest.mark.parametrize(("number", "model"), [(FORMAT - 1, "of before"), (FORMAT, None)])
-def test_a_new_tenant_gets_the_number_of_the_others_and_their_model_while_the_version_before_may_come_back(
+def test_a_new_tenant_gets_the_number_of_the_others_and_their_model_while_the_version_before_may_come_back(  # noqa: E501
     made: Credentials, tmp_path: Path, number: int, model: str | None
 ) -> None:
     give(tmp_path, number)

@@ -425,7 +425,8 @@ from tests.support.pictures.album import ANY_PICTURE
 arenas.give_large_blocks_back()
 data, promised = Path(sys.argv[1]).read_bytes(), []
 kinds = ANY_PICTURE.formats | {"WEBP", "HEIC", "GIF"}
-rules = replace(ANY_PICTURE, formats=kinds, **({"most_pixels": int(sys.argv[2])} if sys.argv[2:] else {}))
+bound = {"most_pixels": int(sys.argv[2])} if sys.argv[2:] else {}
+rules = replace(ANY_PICTURE, formats=kinds, **bound)
 peak = lambda: int(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) * 1024
 before = peak()
 read_picture(data, rules, lambda size: promised.append(size) or nullcontext())

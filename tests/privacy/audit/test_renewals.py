@@ -298,7 +298,7 @@ def test_who_makes_all_anew_behind_a_stolen_key_is_found_by_a_head_that_was_kept
     assert any("made anew" in one for one in made.verify(kept).findings)
 
 
-def test_a_key_that_somebody_puts_in_the_tenants_place_is_shown_as_one_for_which_the_key_before_does_not_vouch(
+def test_a_key_that_somebody_puts_in_the_tenants_place_is_shown_as_one_for_which_the_key_before_does_not_vouch(  # noqa: E501
     made: Desk,
 ) -> None:
     a_chain(made, 2)

@@ -60,7 +60,7 @@ def test_nothing_of_the_person_is_left_anywhere_and_a_receipt_says_what_went(boo
     assert book.services.requests.find("shop", asked).body["erasures"] == [id_]
 
 
-def test_after_a_month_the_audit_still_tells_which_faces_had_become_a_part_of_the_one_that_is_erased(
+def test_after_a_month_the_audit_still_tells_which_faces_had_become_a_part_of_the_one_that_is_erased(  # noqa: E501
     book: Book,
 ) -> None:
     merges = book.services.merges
@@ -318,7 +318,7 @@ def test_a_record_that_names_more_faces_than_one_does_today_leaves_none_of_them(
     assert len(signing.verify_statement(receipt)[0]["faces"]["sha256"]) == len(ids)
 
 
-def test_of_strangers_who_go_for_others_few_records_are_made_that_lack_nothing_and_are_not_too_large(
+def test_of_strangers_who_go_for_others_few_records_are_made_that_lack_nothing_and_are_not_too_large(  # noqa: E501
     book: Book,
 ) -> None:
     before = [

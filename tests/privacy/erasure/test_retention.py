@@ -337,7 +337,7 @@ def test_what_is_too_much_for_a_sweep_waits_and_is_told(
     assert set(book.faceids()) == there
 
 
-def test_of_days_that_are_set_for_the_first_time_all_goes_after_a_week_or_at_once_if_somebody_says_yes(
+def test_of_days_that_are_set_for_the_first_time_all_goes_after_a_week_or_at_once_if_somebody_says_yes(  # noqa: E501
     book: Book,
 ) -> None:
     sets(book, stranger_days=None, capture_days=30)

@@ -151,7 +151,7 @@ def test_somebody_who_was_enrolled_came_by_that_though_a_capture_of_before_was_u
     assert f"{came}a camera saw the person" in opened(book, ben.faceid).read("index.html").decode()
 
 
-def test_who_is_enrolled_with_the_id_of_somebody_deleted_gets_what_is_the_own_and_nothing_of_the_other(
+def test_who_is_enrolled_with_the_id_of_somebody_deleted_gets_what_is_the_own_and_nothing_of_the_other(  # noqa: E501
     book: Book,
 ) -> None:
     """Either was a stranger before, and cameras that were offline send what they saw of them before
@@ -360,7 +360,7 @@ def test_an_archive_with_somebody_in_it_who_is_another_after_all_goes_when_the_m
     assert book.storage.blobs.get(ann.picture_key) is not None
 
 
-def test_a_rejected_picture_is_given_to_the_person_whom_it_shows_and_to_the_other_without_its_template(
+def test_a_rejected_picture_is_given_to_the_person_whom_it_shows_and_to_the_other_without_its_template(  # noqa: E501
     book: Book,
 ) -> None:
     ann = enrolled(book, ANN, "Ann")

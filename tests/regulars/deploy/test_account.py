@@ -142,7 +142,7 @@ def test_what_raises_the_limits_is_said_and_is_enough(
     assert "shops deploy with" not in said
 
 
-def test_an_older_stack_whose_galleries_grow_cold_is_told_what_keeps_them_and_needs_less_of_ingest_then(
+def test_an_older_stack_whose_galleries_grow_cold_is_told_what_keeps_them_and_needs_less_of_ingest_then(  # noqa: E501
     session: Session, plan: Plan, capsys: pytest.CaptureFixture[str]
 ) -> None:
     small = {"SearchMemory": "1769", "SearchDisk": "2048", "IngestConcurrency": "60"}

@@ -109,7 +109,8 @@ def name_call(service: str, operation: str, named: dict[str, Any]) -> Call:
             arn = f"arn:aws:dynamodb:{place}:table/{named['TableName']}"
         case "budgets", _:
             action = "ViewBudget" if operation.startswith("Describe") else "ModifyBudget"
-            arn = f"arn:aws:budgets::{ID}:budget/{named.get('BudgetName') or named['Budget']['BudgetName']}"
+            budget = named.get("BudgetName") or named["Budget"]["BudgetName"]
+            arn = f"arn:aws:budgets::{ID}:budget/{budget}"
         case "apigateway", "GetAccount":
             action, arn = "GET", f"arn:aws:apigateway:{REGION}::/account"
         case "cloudwatch", "GetDashboard":

@@ -79,7 +79,10 @@ def many():
     assert pages < 2_000, pages  # of 40,000
 
 thread = threading.Thread(target=many)
-threading.excepthook = lambda failed: (print(failed.exc_value, flush=True), __import__("os")._exit(1))
+def leave(failed):
+    print(failed.exc_value, flush=True)
+    __import__("os")._exit(1)
+threading.excepthook = leave
 thread.start()
 thread.join()
 """

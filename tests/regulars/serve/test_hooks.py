@@ -26,7 +26,8 @@ from chalicelib.domain.webhooks import Event, EventKind
 from chalicelib.settings import Settings
 from tests.support.fakes import FakeClock
 
-services = build(Settings(storage=Path(sys.argv[1])), clock=FakeClock(datetime.now(UTC) - timedelta(minutes=2)))
+clock = FakeClock(datetime.now(UTC) - timedelta(minutes=2))
+services = build(Settings(storage=Path(sys.argv[1])), clock=clock)
 outbox = services.webhooks.outbox
 event = Event("group.full-1", EventKind.GROUP_FULL, datetime.now(UTC), "vip", data={"capacity": 7})
 services.items.transact(outbox.make_delivery_puts("shop", [event]))

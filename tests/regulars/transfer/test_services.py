@@ -22,7 +22,8 @@ ANN, BO = picture(Person(1)), picture(Person(2))
 COMPREFACE = {
     "/api/v1/recognition/subjects": {"subjects": ["Ann Lee", "Bo/Chen", "Cy"]},
     "/api/v1/recognition/faces?page=0&size=1000": {
-        "faces": [{"image_id": "6b135f5b", "subject": "Ann Lee"}, {"image_id": "a0a1", "subject": "Bo/Chen"}],
+        "faces": [{"image_id": "6b135f5b", "subject": "Ann Lee"},
+            {"image_id": "a0a1", "subject": "Bo/Chen"}],
         "page_number": 0, "page_size": 1000, "total_pages": 2, "total_elements": 3,
     },
     "/api/v1/recognition/faces?page=1&size=1000": {
@@ -39,11 +40,13 @@ COMPREFACE = {
 
 IMMICH = {
     "/api/people?page=1&size=1000&withHidden=false": {
-        "people": [{"id": "p1", "name": "Ann Lee", "birthDate": None, "thumbnailPath": "", "isHidden": False}],
+        "people": [{"id": "p1", "name": "Ann Lee", "birthDate": None, "thumbnailPath": "",
+            "isHidden": False}],
         "total": 3, "hidden": 0, "hasNextPage": True,
     },
     "/api/people?page=2&size=1000&withHidden=false": {
-        "people": [{"id": "p2", "name": ""}, {"id": "p3", "name": "Bo"}], "total": 3, "hidden": 0, "hasNextPage": False,
+        "people": [{"id": "p2", "name": ""}, {"id": "p3", "name": "Bo"}], "total": 3, "hidden": 0,
+        "hasNextPage": False,
     },
     "/api/people/p1/thumbnail": ANN,
     "/api/people/p3/thumbnail": BO,
@@ -114,7 +117,8 @@ def test_a_service_that_gives_the_same_page_for_ever_comes_to_an_end(key_file: P
             return super().get(re.sub(r"page=\d+", "page=1", asked), default)
 
     immich = {**IMMICH, "/api/people?page=1&size=1000&withHidden=false": {
-        "people": [{"id": "p1", "name": "Ann Lee"}, {"id": "p3", "name": "Bo"}], "hasNextPage": True,
+        "people": [{"id": "p1", "name": "Ann Lee"}, {"id": "p3", "name": "Bo"}],
+        "hasNextPage": True,
     }}  # fmt: skip
     for service, answers, expected in (
         ("compreface", COMPREFACE, {"Ann Lee": ["Ann Lee/6b135f5c"], "Bo/Chen": [], "Cy": []}),

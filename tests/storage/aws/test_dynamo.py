@@ -145,7 +145,7 @@ def test_an_item_that_is_not_there_yet_is_put_without_a_transaction() -> None:
     assert call["ConditionExpression"] == "attribute_not_exists(#n0)"
 
 
-def test_deletions_without_conditions_are_sent_without_a_transaction_and_all_again_if_an_answer_is_lost() -> (
+def test_deletions_without_conditions_are_sent_without_a_transaction_and_all_again_if_an_answer_is_lost() -> (  # noqa: E501
     None
 ):
     client = ScriptedClient({}, LOST, {}, {})
@@ -196,7 +196,7 @@ COUNTED = Update(
 )
 
 
-def test_a_count_that_may_be_too_high_takes_no_transaction_and_is_sent_again_if_its_answer_is_lost() -> (
+def test_a_count_that_may_be_too_high_takes_no_transaction_and_is_sent_again_if_its_answer_is_lost() -> (  # noqa: E501
     None
 ):
     client = ScriptedClient(LOST, {})

@@ -260,7 +260,7 @@ def test_what_a_later_sender_adds_under_the_same_version_is_passed_over() -> Non
     assert told(search.asked[1]) == told(asked)
 
 
-def test_an_answer_of_an_earlier_function_has_defaults_and_what_a_later_one_adds_is_passed_over() -> (
+def test_an_answer_of_an_earlier_function_has_defaults_and_what_a_later_one_adds_is_passed_over() -> (  # noqa: E501
     None
 ):
     least = {"seq": 5, "gallery_size": 2, "candidates": [[["f", "g", 0.5]]], "hint": 1}
@@ -277,7 +277,7 @@ def test_an_answer_of_a_version_that_the_caller_does_not_know_is_to_be_asked_for
         )
 
 
-def test_a_connection_that_was_closed_meanwhile_is_made_anew_and_a_late_answer_not_waited_for_twice() -> (
+def test_a_connection_that_was_closed_meanwhile_is_made_anew_and_a_late_answer_not_waited_for_twice() -> (  # noqa: E501
     None
 ):
     class Counting(FakeLambda):

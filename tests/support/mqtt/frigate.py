@@ -13,14 +13,16 @@ from urllib.parse import parse_qs, urlsplit
 from tests.support.mqtt.mosquitto import Listener
 
 TRACKED = json.loads("""{
-    "id": "", "camera": "", "frame_time": 0.0, "start_time": 0.0, "end_time": null, "label": "person",
-    "snapshot": {"frame_time": 0.0, "box": [415, 489, 528, 700], "area": 12728, "region": [260, 446, 660, 846],
-                 "score": 0.77546, "attributes": []},
+    "id": "", "camera": "", "frame_time": 0.0, "start_time": 0.0, "end_time": null,
+    "label": "person",
+    "snapshot": {"frame_time": 0.0, "box": [415, 489, 528, 700], "area": 12728,
+                 "region": [260, 446, 660, 846], "score": 0.77546, "attributes": []},
     "sub_label": null, "top_score": 0.958984375, "false_positive": false, "score": 0.7890625,
     "box": [424, 500, 536, 712], "area": 23744, "ratio": 2.113207, "region": [264, 450, 667, 853],
-    "current_zones": ["driveway"], "entered_zones": ["yard", "driveway"], "thumbnail": null, "has_snapshot": true,
-    "has_clip": false, "active": true, "stationary": false, "motionless_count": 0, "position_changes": 2,
-    "attributes": {"face": 0.64}, "current_attributes": []
+    "current_zones": ["driveway"], "entered_zones": ["yard", "driveway"], "thumbnail": null,
+    "has_snapshot": true, "has_clip": false, "active": true, "stationary": false,
+    "motionless_count": 0, "position_changes": 2, "attributes": {"face": 0.64},
+    "current_attributes": []
 }""")
 """What Frigate follows, as the documentation shows it."""
 

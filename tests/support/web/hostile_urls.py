@@ -10,23 +10,25 @@ PUBLIC = "8.8.4.4"
 OTHER_PUBLIC = "2606:4700:4700::1111"
 
 NOT_PUBLIC = [
-    "0.0.0.0", "0.1.2.3", "10.0.0.1", "100.64.0.1", "100.100.100.200", "127.0.0.1", "127.255.255.254",
-    "168.63.129.16", "169.254.169.254", "169.254.170.2", "172.16.0.1", "172.31.255.255", "192.0.0.192", "192.0.2.1",
-    "192.88.99.1", "192.168.0.1", "198.18.0.1", "198.51.100.1", "203.0.113.1", "224.0.0.1", "239.255.255.255",
-    "240.0.0.1", "255.255.255.255", "::", "::1", "::127.0.0.1", "::ffff:0:127.0.0.1", "::ffff:127.0.0.1",
-    "::ffff:7f00:1", "::ffff:169.254.169.254", "::ffff:8.8.4.4", "64:ff9b::7f00:1", "64:ff9b::169.254.169.254",
+    "0.0.0.0", "0.1.2.3", "10.0.0.1", "100.64.0.1", "100.100.100.200", "127.0.0.1",
+    "127.255.255.254", "168.63.129.16", "169.254.169.254", "169.254.170.2", "172.16.0.1",
+    "172.31.255.255", "192.0.0.192", "192.0.2.1", "192.88.99.1", "192.168.0.1", "198.18.0.1",
+    "198.51.100.1", "203.0.113.1", "224.0.0.1", "239.255.255.255", "240.0.0.1", "255.255.255.255",
+    "::", "::1", "::127.0.0.1", "::ffff:0:127.0.0.1", "::ffff:127.0.0.1", "::ffff:7f00:1",
+    "::ffff:169.254.169.254", "::ffff:8.8.4.4", "64:ff9b::7f00:1", "64:ff9b::169.254.169.254",
     "64:ff9b::10.0.0.1", "64:ff9b:1::808:404", "100::1", "2001::1", "2001:0:7f00:1::",
-    "2001:0:808:404:0:ffff:80ff:fffe", "2001:10::1", "2001:db8::1", "2002:7f00:1::", "2002:a9fe:a9fe::1",
-    "2606:4700::5efe:127.0.0.1", "2606:4700::200:5efe:10.0.0.1", "3fff::1", "5f00::1", "fc00::1", "fd00:ec2::254",
-    "fe80::1", "fec0::1", "ff02::1", "ff0e::1",
+    "2001:0:808:404:0:ffff:80ff:fffe", "2001:10::1", "2001:db8::1", "2002:7f00:1::",
+    "2002:a9fe:a9fe::1", "2606:4700::5efe:127.0.0.1", "2606:4700::200:5efe:10.0.0.1", "3fff::1",
+    "5f00::1", "fc00::1", "fd00:ec2::254", "fe80::1", "fec0::1", "ff02::1", "ff0e::1",
 ]  # fmt: skip
 
 A_FEW_NOT_PUBLIC = ["10.0.0.1", "169.254.169.254", "::ffff:127.0.0.1"]
 
 NEARLY_NOT_PUBLIC = [
-    "1.0.0.0", "9.255.255.255", "11.0.0.0", "100.63.255.255", "100.128.0.0", "126.255.255.255", "128.0.0.0",
-    "168.63.129.17", "172.15.255.255", "172.32.0.0", "192.0.1.0", "192.167.255.255", "192.169.0.0", "198.17.255.255",
-    "198.20.0.0", "223.255.255.255", "64:ff9b::808:404", "2001:200::1", "2003::1", "2606:4700:4700::1111",
+    "1.0.0.0", "9.255.255.255", "11.0.0.0", "100.63.255.255", "100.128.0.0", "126.255.255.255",
+    "128.0.0.0", "168.63.129.17", "172.15.255.255", "172.32.0.0", "192.0.1.0", "192.167.255.255",
+    "192.169.0.0", "198.17.255.255", "198.20.0.0", "223.255.255.255", "64:ff9b::808:404",
+    "2001:200::1", "2003::1", "2606:4700:4700::1111",
 ]  # fmt: skip
 
 NAMES: Mapping[str, Sequence[str]] = {
@@ -62,7 +64,8 @@ SPELLINGS = [
 HOSTILE_URLS = [
     *(f"http://{address}/" for address in NOT_PUBLIC if ":" not in address),
     *(f"http://[{address}]/" for address in NOT_PUBLIC if ":" in address),
-    *(f"http://{name}/picture.jpg" for name in NAMES if name not in ("public.example", "fass.example")), *SPELLINGS,
+    *(f"http://{name}/picture.jpg" for name in NAMES
+      if name not in ("public.example", "fass.example")), *SPELLINGS,
     "http://[::ffff:127.0.0.1]:80/", "http://[::1%25lo]/", "http://[fe80::1%25eth0]/", "http://[fe80::1%eth0]/",
     f"http://[{OTHER_PUBLIC}%eth0]/", f"http://[{OTHER_PUBLIC}%25eth0]/", "http://[0:0:0:0:0:0:0:1]/",
     "http://[127.0.0.1]/", "http://[v1.fe80::1]/", "http://[::1]public.example/", "http://[::1/", "http://::1/",
@@ -72,7 +75,8 @@ HOSTILE_URLS = [
     "http://b\u00fccher.example/", "http://xn--bcher-kva.example./", "http://fa\u00df.example/",
     "http://public\u200d.example/", "http://public\u202e.example/", "http://.public.example/",
     "http://public..example/", "http://-public.example/", "http://public.example../", "http://public,example/",
-    f"http://{'a' * 64}.example/", f"http://{'a.' * 127}example/", f"http://{chr(0xFC) * 300}.example/",
+    f"http://{'a' * 64}.example/", f"http://{'a.' * 127}example/",
+    f"http://{chr(0xFC) * 300}.example/",
     # nobody there
     "", "http:", "http://", "http:///", "http:///picture.jpg", "http://:80/", "http://?picture.jpg",
     "http:public.example/", "//",
@@ -92,8 +96,9 @@ HOSTILE_URLS = [
     # other schemes
     "file:///etc/passwd", "file://127.0.0.1/etc/passwd", "gopher://127.0.0.1:6379/_INFO", "gopher://public.example/",
     "ftp://public.example/picture.jpg", "ftp://127.0.0.1/", "dict://127.0.0.1:11211/stats", "ldap://127.0.0.1/",
-    "jar:http://public.example!/picture.jpg", "data:image/png;base64,iVBORw0KGgo=", "javascript:alert(1)",
-    "ws://public.example/", "unix:/var/run/docker.sock", "public.example/picture.jpg", "//public.example:22/",
+    "jar:http://public.example!/picture.jpg", "data:image/png;base64,iVBORw0KGgo=",
+    "javascript:alert(1)", "ws://public.example/", "unix:/var/run/docker.sock",
+    "public.example/picture.jpg", "//public.example:22/",
     # other ports
     "http://public.example:22/", "http://public.example:443/", "https://public.example:80/",
     "http://public.example:8080/", "http://public.example:0/", "http://public.example:65616/",
