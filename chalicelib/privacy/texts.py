@@ -22,7 +22,7 @@ _RIGHT_TO_LEFT = frozenset({"ar"})
 _ISOLATE, _END = "\u2068", "\u2069"
 """Of Unicode: what stands between them keeps its own direction (UAX 9, first strong isolate)."""
 
-_FOLDER = Path(__file__).resolve().parents[1] / "languages"
+_FOLDER = Path(__file__).resolve().parent / "languages"
 
 
 @cache
