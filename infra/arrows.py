@@ -1,5 +1,5 @@
-"""Holds calls through the book to the order of imports: a room that calls another as
-`self.book.faces` is above it.
+"""Holds calls between services to the order of imports: a service that calls another as
+`self.services.faces` is above it.
 
     python -m infra.arrows
 
@@ -18,13 +18,13 @@ from typing import NamedTuple
 ROOT = Path(__file__).parents[1]
 PACKAGE = "chalicelib"
 _OF_ALL = ("Services", "Book")
-"""The classes whose attributes are the rooms. What the book itself has is its own, even if others
-replace it."""
+"""The classes whose attributes are the services. What the book itself has is its own, even if
+others replace it."""
 
 
 class Arrow(NamedTuple):
-    """A call. `source`: the module that calls; `target`: the module of the room that it calls;
-    `at`: file and line."""
+    """A call. `source`: the module that calls; `target`: the module of the service that it
+    calls; `at`: file and line."""
 
     source: str
     target: str
@@ -47,61 +47,52 @@ def read_modules(root: Path) -> Iterator[Module]:
         yield Module(name, file, ast.parse(file.read_text(encoding="utf-8")))
 
 
-def parse_rooms(content: ast.Module, name: str) -> Mapping[str, str]:
-    """Return the module of each room that the class `name` has, by the room's attribute.
+def parse_services(content: ast.Module, name: str) -> Mapping[str, str]:
+    """Return the module of each service that the class `name` has, by the service's attribute.
 
-    The attribute is a `Made("module.Class")`, or a method, whose first import names the module.
+    The attribute is a method, whose first import names the module.
     """
-    rooms: dict[str, str] = {}
+    services: dict[str, str] = {}
     for owner in (
         node for node in content.body if isinstance(node, ast.ClassDef) and node.name == name
     ):
         for node in owner.body:
-            if (
-                isinstance(node, ast.AnnAssign)
-                and isinstance(node.target, ast.Name)
-                and isinstance(node.value, ast.Call)
-            ):
-                [class_path] = node.value.args
-                if isinstance(class_path, ast.Constant):
-                    rooms[node.target.id] = f"{PACKAGE}.{str(class_path.value).rpartition('.')[0]}"
-            elif isinstance(node, ast.FunctionDef):
+            if isinstance(node, ast.FunctionDef) and not node.name.startswith("_"):
                 imported = [
                     line.module
                     for line in node.body
                     if isinstance(line, ast.ImportFrom) and line.module
                 ]
-                rooms |= (
-                    {node.name: imported[0]} if imported and not node.name.startswith("_") else {}
-                )
-    return rooms
+                if imported:
+                    services[node.name] = imported[0]
+    return services
 
 
-def read_all_rooms(root: Path = ROOT) -> Mapping[str, str]:
-    """Return all rooms: the module of each, by its attribute."""
+def read_all_services(root: Path = ROOT) -> Mapping[str, str]:
+    """Return all services: the module of each, by its attribute."""
     contents = [module.content for module in read_modules(root)]
-    rooms: dict[str, str] = {}
+    services: dict[str, str] = {}
     for owner in _OF_ALL:
         for content in contents:
-            rooms |= parse_rooms(content, owner)
-    return rooms
+            services |= parse_services(content, owner)
+    return services
 
 
 def list_arrows(root: Path = ROOT) -> list[Arrow]:
-    """Return the calls of rooms through the book."""
-    rooms = read_all_rooms(root)
+    """Return the calls of services through `services`, of the book as well as around it."""
+    services = read_all_services(root)
     return [
-        Arrow(name, rooms[node.attr], f"{file.relative_to(root)}:{node.lineno}")
+        Arrow(name, services[node.attr], f"{file.relative_to(root)}:{node.lineno}")
         for name, file, content in read_modules(root)
         for node in ast.walk(content)
-        if isinstance(node, ast.Attribute) and node.attr in rooms and _is_book(node.value)
+        if isinstance(node, ast.Attribute) and node.attr in services and _is_services(node.value)
     ]
 
 
-def _is_book(node: ast.expr) -> bool:
-    """Tell whether this is `book`, or the `book` of something."""
-    return (isinstance(node, ast.Name) and node.id == "book") or (
-        isinstance(node, ast.Attribute) and node.attr == "book"
+def _is_services(node: ast.expr) -> bool:
+    """Tell whether this is `services`, or the `services` of something."""
+    return (isinstance(node, ast.Name) and node.id == "services") or (
+        isinstance(node, ast.Attribute) and node.attr == "services"
     )
 
 
@@ -149,9 +140,7 @@ def main() -> int:
             f"{arrow.at}: {arrow.source} calls {arrow.target}, which is not below it "
             "(pyproject.toml)\n"
         )
-    sys.stdout.write(
-        f"{len(arrows)} calls of rooms through the book, {len(upward)} against the order\n"
-    )
+    sys.stdout.write(f"{len(arrows)} calls between services, {len(upward)} against the order\n")
     return int(bool(upward) or not arrows)
 
 

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from chalicelib.book.rooms import Made
 
 import app
 from chalicelib.api.application import Application
@@ -21,7 +20,7 @@ from chalicelib.domain.model import Profile
 from chalicelib.lazy import lazy
 from chalicelib.services import Services
 from chalicelib.settings import Settings
-from infra.arrows import read_all_rooms
+from infra.arrows import read_all_services
 from tests.support.api.gateway import send
 from tests.support.fakes import FakeVision
 
@@ -137,7 +136,7 @@ def test_a_list_of_groups_by_v1_loads_as_little(tmp_path: Path) -> None:
     assert "chalicelib.api.v1.validation" not in loaded
 
 
-def test_a_search_loads_neither_rooms_nor_the_audit(tmp_path: Path) -> None:
+def test_a_search_loads_neither_services_nor_the_audit(tmp_path: Path) -> None:
     services = build(Settings(storage=tmp_path), vision=FakeVision)
     services.tenants.add("shop", Profile.CAMERA)
     services.close()
@@ -159,9 +158,9 @@ def test_the_application_itself_loads_no_client_and_no_use_case(tmp_path: Path) 
     )
     # whose types the dialects' requests are made of
     types = {"chalicelib.book.idempotency"}
-    rooms = {*read_all_rooms().values()}
-    assert len(rooms) > 25
-    assert rooms & loaded <= types
+    services = {*read_all_services().values()}
+    assert len(services) > 25
+    assert services & loaded <= types
 
 
 WITH_PATHS = [one for one in DIALECTS if not one.is_at_root]
@@ -214,19 +213,17 @@ def made_later(kind: type) -> list[str]:
 
 
 @pytest.mark.parametrize("name", made_later(Services))
-def test_each_room_and_all_that_is_in_it_can_be_made_first(tmp_path: Path, name: str) -> None:
+def test_each_service_and_all_that_is_in_it_can_be_made_first(tmp_path: Path, name: str) -> None:
     alone = build(Settings(storage=tmp_path / "alone"), vision=FakeVision)
-    room = getattr(alone, name)
-    for owner, attribute in ((alone, name), *((room, inner) for inner in made_later(type(room)))):
+    service = getattr(alone, name)
+    inside = ((service, inner) for inner in made_later(type(service)))
+    for owner, attribute in ((alone, name), *inside):
         made = getattr(owner, attribute)
         assert getattr(owner, attribute) is made
-        if isinstance(getattr_static(type(owner), attribute), Made):
-            kind = next(one for one in type(owner).__mro__ if attribute in vars(one))
-            assert kind.__annotations__[attribute] == f"Made[{type(made).__name__}]"
     alone.close()
 
 
-def test_a_new_use_case_enlarges_its_room_and_not_the_hall() -> None:
+def test_a_new_class_enlarges_its_service_and_not_the_book() -> None:
     assert len(made_later(Book)) <= 25
     assert len(made_later(Services)) <= 37
 
