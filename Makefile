@@ -88,7 +88,7 @@ LONG := aws or any_order or javascript or similarity or reembedding or ten_tenan
 quick: .venv/test  ## The rules, the use cases and the dialects, in three to four minutes: all but the longest tests; TESTS='tests/domain' for some
 	$(PYTEST) $(or $(TESTS),tests/book tests/privacy tests/api tests/whole --ignore=tests/book/search --ignore=tests/storage --ignore=tests/book/vision) -k 'not ($(LONG))'
 
-book: .venv/test  ## The visitor book's own tests: words, rules, rooms, index, vision and store, without rights and doors
+book: .venv/test  ## The visitor book's own tests, with search and vision, without privacy, auth and api
 	$(PYTEST) tests/book -k 'not ($(LONG))'
 
 lab: .venv/lab  ## What needs the pictures beside the checkout (../shared): the lab's tests, how well people are told apart; ALL=1 with all pictures

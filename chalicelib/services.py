@@ -1,5 +1,5 @@
-"""All use cases: the book's rooms, and around it those of rights and doors, which take the book's
-duties."""
+"""All services: those of the book, and around it those of privacy, auth and api. Privacy takes the
+book's hooks."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 
 
 class Services(Book):
-    """The book with all that is around it, as attributes, a room each.
+    """The book with all that is around it, as attributes, a service each.
 
-    Set an attribute to replace a room.
+    Set an attribute to replace a service.
     """
 
     settings: Settings
@@ -45,7 +45,7 @@ class Services(Book):
         )
 
     def _sign(self, tenant: str, statement: Mapping[str, Any]) -> Mapping[str, Any]:
-        # the room is made when something is signed
+        # the service is made when something is signed
         return self.audit.signing.sign_statement(tenant, statement)
 
     @lazy

@@ -56,7 +56,7 @@ _CALLED = Codec(Called)
 
 
 class Sweep(Service["Services"]):
-    """The hourly jobs of all rooms that have some."""
+    """The hourly jobs of all services that have some."""
 
     def request_sweeps(self, hour: datetime) -> None:
         """Inspect the storage, and send a message for each tenant.
@@ -253,32 +253,32 @@ class Sweep(Service["Services"]):
         wiping = Job(
             "files", lambda _: self.services.storage.wipe(), of_expired=True, ignores_clock=True
         )
-        book = self.services
-        rooms: Sequence[Jobs] = (
+        services = self.services
+        owners: Sequence[Jobs] = (
             *(
-                book.deletion,
-                book.erasure,
-                book.merges,
-                book.statistics,
-                book.cameras,
-                book.captures,
-                book.audit,
+                services.deletion,
+                services.erasure,
+                services.merges,
+                services.statistics,
+                services.cameras,
+                services.captures,
+                services.audit,
             ),
             *(
-                book.sightings,
-                book.requests,
-                book.access,
-                book.webhooks,
-                book.subjects,
-                book.joining,
-                book.tenants,
+                services.sightings,
+                services.requests,
+                services.access,
+                services.webhooks,
+                services.subjects,
+                services.joining,
+                services.tenants,
             ),
         )
-        jobs = [*(job for room in rooms for job in room.list_jobs()), snapshots]
+        jobs = [*(job for owner in owners for job in owner.list_jobs()), snapshots]
         jobs.sort(key=lambda job: not job.ignores_clock)
 
         def is_due(job: Job) -> bool:
-            if job.of_expired and book.storage.expires_items:
+            if job.of_expired and services.storage.expires_items:
                 return False
             return not job.nightly or hour.hour == NIGHT_HOUR
 

@@ -733,7 +733,7 @@ def _add_commands_of_mark(
 
     `called`: how a face in it is called: "held".
 
-    `choose_marks`: returns the use case that sets and lifts the state. `list_marked_faces`: yields
+    `choose_marks`: returns the service that sets and lifts the state. `list_marked_faces`: yields
     the faces in it.
     """
 

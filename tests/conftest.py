@@ -180,7 +180,7 @@ def clock() -> FakeClock:
 
 @pytest.fixture
 def services(tmp_path: Path, clock: FakeClock) -> Iterator[Services]:
-    """The use cases on embedded storage in an empty folder, with a vision that reads
+    """The services on embedded storage in an empty folder, with a vision that reads
     tests.support.fakes.picture."""
     vision = FakeVision()
     built = build(

@@ -229,7 +229,7 @@ def _read_prefix(context: Mapping[str, Any]) -> str:
 
 
 Provide = Callable[[], "Services"]
-"""Returns the use cases. The first request calls it."""
+"""Returns the services. The first request calls it."""
 Answer = Callable[[HttpRequest], Response]
 AnswerError = Callable[[Exception], tuple[int | str, Response]]
 """Makes the answer to an error in a dialect's form. Returns the error's code, for the log, and the

@@ -1,8 +1,8 @@
-"""The visitor book: its rooms, each made at its first use, so that a cold start imports only what
-its route needs.
+"""The visitor book: its services, each made at its first use, so that a cold start imports only
+what its route needs.
 
-It stands alone: it neither imports nor calls rights or doors. What they have to do when it changes
-stands in `book_hooks`.
+It stands alone: it neither imports nor calls privacy, auth or api. What they have to do when it
+changes stands in `book_hooks`.
 """
 
 from __future__ import annotations
@@ -47,9 +47,9 @@ if TYPE_CHECKING:
 
 
 class Book:
-    """The rooms of the book, as attributes.
+    """The services of the book, as attributes.
 
-    Set an attribute to replace a room. `items`: None: the storage's own.
+    Set an attribute to replace a service. `items`: None: the storage's own.
     """
 
     def __init__(
@@ -220,8 +220,8 @@ class Book:
         return Reembedding(self)
 
     def wake(self, tenant: str, delay_s: int = 0, **work: object) -> None:
-        """Have the sweep go on with an `erasure`, a `group`, `consents` or `jobs` of the tenant, or
-        with snapshots.
+        """Have the sweep go on with an `erasure`, a `group`, `consents` or `chores` of the tenant,
+        or with snapshots.
 
         A loss is no harm.
         """

@@ -1,11 +1,11 @@
-"""Duties: what others have to do when the book changes. The book asks at the moment of the change.
+"""Hooks: what others have to do when the book changes. The book asks at the moment of the change.
 
-These are the book's hooks. Alone it has no duties; what has some says so in one place
+Alone the book has nobody to ask; who has something to do says so in one place
 (`Services.book_hooks`). Actions ride in the transaction of the change itself, so that both are
 there or neither.
 """
 
-# ruff: noqa: ARG002 -- the methods below do nothing, and their arguments are for the class that takes the duties
+# ruff: noqa: ARG002 -- the methods below do nothing, and their arguments are for the class that takes the hooks
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Departure(Struct, frozen=True):
 
 
 class BookHooks:
-    """The duties of a book that stands alone: none."""
+    """The hooks of a book that stands alone: they do nothing."""
 
     def faces_leave(
         self,

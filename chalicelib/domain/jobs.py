@@ -1,4 +1,5 @@
-"""Jobs that the clock begins: what a room has to do for each tenant, beside what is asked of it."""
+"""Jobs that the clock begins: what a service has to do for each tenant, beside what is asked of
+it."""
 
 from __future__ import annotations
 

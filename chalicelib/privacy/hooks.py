@@ -1,4 +1,4 @@
-"""Which duties do the rights of people lay on the book? Each is done by the room whose it is
+"""What has privacy to do when the book changes? Each hook is done by the service whose it is
 (domain/hooks)."""
 
 from __future__ import annotations

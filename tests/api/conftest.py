@@ -28,7 +28,7 @@ def pipeline() -> FacePipeline:
 
 @pytest.fixture
 def real_services(tmp_path: Path, clock: FakeClock, pipeline: FacePipeline) -> Iterator[Services]:
-    """The use cases with the real models, on embedded storage in an empty folder."""
+    """The services with the real models, on embedded storage in an empty folder."""
     services = build(
         Settings(storage=tmp_path / "data", **UNHURRIED), clock=clock, vision=lambda: pipeline
     )

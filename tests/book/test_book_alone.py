@@ -1,4 +1,4 @@
-"""The book without rights and doors, and what each of its hooks is for."""
+"""The book without privacy, auth and api, and what each of its hooks is for."""
 
 from collections.abc import Sequence
 from contextlib import closing
@@ -19,7 +19,7 @@ from tests.support.fakes import RULES, Person, picture
 
 
 class Heard(BookHooks):
-    """Duties that note what they are told, and store an item for each face that leaves, in place of
+    """Hooks that note what they are told, and store an item for each face that leaves, in place of
     a record."""
 
     def __init__(self) -> None:

@@ -90,7 +90,7 @@ def answer_error(error: Exception) -> tuple[int | str, Response]:
 
 
 class CompreFaceContext(Struct, frozen=True, dict=True):
-    """Argument of a view: the use cases, the request, and the tenant whose key it has.
+    """Argument of a view: the services, the request, and the tenant whose key it has.
 
     `group`: the group that a key of recognition reaches.
     """

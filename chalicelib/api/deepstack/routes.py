@@ -85,7 +85,7 @@ def answer_error(error: Exception) -> tuple[int, Response]:
 
 
 class DeepStackContext(Struct, frozen=True):
-    """Argument of a view: the use cases, the tenant whose key was sent, the key and its group, and
+    """Argument of a view: the services, the tenant whose key was sent, the key and its group, and
     what was sent.
 
     `values`: of the form's fields, by their names. `uploads`: its files.

@@ -66,7 +66,7 @@ PERSONS = "PERSON_ENTITY"
 
 
 class ICreditContext(Struct, frozen=True):
-    """Argument of a view: the use cases, the tenant and the parameters of the request."""
+    """Argument of a view: the services, the tenant and the parameters of the request."""
 
     services: Services
     tenant: Tenant

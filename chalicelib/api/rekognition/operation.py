@@ -156,7 +156,7 @@ _Made = TypeVar("_Made")
 
 
 class RekognitionContext(Struct, frozen=True):
-    """First argument of a view, beside the request's members: the use cases, the tenant and the
+    """First argument of a view, beside the request's members: the services, the tenant and the
     region of its ARNs."""
 
     services: Services
@@ -290,7 +290,7 @@ def _identify_request(
     id was sent.
 
     It is the client's token or, without one, the id that the SDK has for the call. If a token comes
-    again with other content, the use case raises an error. If the SDK's id comes again with other
+    again with other content, the service raises an error. If the SDK's id comes again with other
     content, it is another call.
     """
     token = members.get("ClientRequestToken")

@@ -121,13 +121,13 @@ def choose_code(error: Exception, endpoint: str) -> int:
 
 
 class SunmiContext(Struct, frozen=True):
-    """First argument of a view, beside the parameters that were sent: the use cases, and the
+    """First argument of a view, beside the parameters that were sent: the services, and the
     authenticated tenant."""
 
     services: Services
     tenant: Tenant
     request_id: RequestId | None
-    """Set for endpoints that change something; the use case stores its answer with the change."""
+    """Set for endpoints that change something; the service stores its answer with the change."""
     response_headers: dict[str, str]
     """A view may add response headers."""
 

@@ -1,4 +1,4 @@
-"""The camera's endpoints: each view parses, calls one use case, and renders its result for the
+"""The camera's endpoints: each view parses, calls one service, and renders its result for the
 camera's software."""
 
 from __future__ import annotations

@@ -68,7 +68,7 @@ class V1Context(Struct, frozen=True):
     """First argument of a view, which has all of the request but query and body, and what it needs
     to answer it.
 
-    `services`: the use cases. `caller`: whose key or session it is. `path_values`: values of the
+    `services`: all of them. `caller`: whose key or session it is. `path_values`: values of the
     `{names}` in the path.
     """
 
@@ -139,7 +139,7 @@ class V1Operation(Struct, frozen=True, dict=True):
     `role`: None if no key is needed. Such a view takes a KeylessContext as its `context`, or no
     context. `of_cameras`: a camera's key may call it, too; the view checks that the request
     concerns that camera. `again`: answers a repeat of a request that was done, from the body that
-    the use case stored with its change. None: the view is called again, which changes nothing more.
+    the service stored with its change. None: the view is called again, which changes nothing more.
     `searches`: whether it looks for faces in a picture; then fewer requests a second are allowed.
     `tag`: its chapter in the document; the module's name if empty.
     """
@@ -291,7 +291,7 @@ class V1Operation(Struct, frozen=True, dict=True):
                 raise
 
         again = None if self.again is None else partial(self.again, context)
-        # its use case may store one by itself
+        # its service may store one by itself
         is_search_without_answer = self.searches and self.again is None
         with services.audit.reads.enter_act(self._make_act(caller, request)):
             answer = (

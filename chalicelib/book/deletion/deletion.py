@@ -1,8 +1,8 @@
 """Deletion of faces, with their templates, pictures and names, and of groups with all their faces
 and users.
 
-Rooms outside of the book have duties when faces leave (domain/hooks). They are asked before each
-deletion, and their rows go into the transaction that deletes the faces.
+Services outside of the book have something to do when faces leave (domain/hooks). They are asked
+before each deletion, and their rows go into the transaction that deletes the faces.
 
 A group is gone at once, and its faces behind it, whatever their number. One transaction deletes the
 group, frees its name and takes its faces out of the gallery. The tenant's record names the group

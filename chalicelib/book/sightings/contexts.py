@@ -54,7 +54,7 @@ class SightingSearch:
     If nobody is found, the faces of the same visit are looked at.
     """
 
-    book: Book
+    services: Book
     open_sighting: OpenSighting
     unmatched: dict[int, Recognised] = field(default_factory=dict)
     """By the gallery's seq, what was found if that was nobody, or the face of the same visit."""
@@ -91,7 +91,7 @@ class SightingSearch:
         probes = Probes(
             face.template.model, parse_vector(face.template)[None, :], [face.estimates.quality]
         )
-        (found,) = self.book.recognition.recognise(
+        (found,) = self.services.recognition.recognise(
             open_sighting.tenant,
             probes,
             group_ids=list_searched_groups(open_sighting.camera),
@@ -104,7 +104,7 @@ class SightingSearch:
             return found
         if found.seq not in self.unmatched:
             other_faces = [other for other in open_sighting.faces_of_capture if other is not face]
-            self.unmatched[found.seq] = self.book.recognition.recognise_by_visit(
+            self.unmatched[found.seq] = self.services.recognition.recognise_by_visit(
                 open_sighting.tenant,
                 open_sighting.camera,
                 open_sighting.capture,

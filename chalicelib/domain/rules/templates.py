@@ -68,7 +68,7 @@ def parse_vector(template: Template) -> NDArray[np.float32]:
 
 def vectors_of(vectors: Sequence[bytes]) -> NDArray[np.float32]:
     """Read the (n, dimensions) float32 of canonical templates' bytes, one or more."""
-    import numpy as np  # here, so that importing a use case that compares does not load it
+    import numpy as np  # here, so that importing a service that compares does not load it
 
     return (
         np.frombuffer(b"".join(vectors), dtype=_FLOAT16)

@@ -1,4 +1,4 @@
-"""The book of rooms, with something else in a place of it."""
+"""All services, with something else in place of some."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from chalicelib.storage.ports import defer_call
 def book_with(book: Services, **other: Any) -> Services:
     """The book with these attributes instead of its own.
 
-    Its rooms are made anew, so that they use them, too.
+    Its services are made anew, so that they use them, too.
     """
     made = copy(book)
     for name in [

@@ -2,9 +2,9 @@
 
     python -m regulars_lab.bench.fairness [--backlog 100000] [--seconds 1200] [--json FILE]
 
-The small shop sends a capture every ten seconds, which the project's own rooms resolve on its own
-stores. The other tenant's captures only pass through Ingest: they were erased since, and take the
-time of any. No clock is read: a capture takes CAPTURE_S, one that is sent again SEND_S. Without
+The small shop sends a capture every ten seconds, which the project's own services resolve on its
+own stores. The other tenant's captures only pass through Ingest: they were erased since, and take
+the time of any. No clock is read: a capture takes CAPTURE_S, one that is sent again SEND_S. Without
 `fair`, no message has a group, and nobody knows when it was sent.
 
 SQS is played by Fair, as AWS's page "How Amazon SQS fair queues work" describes it: a message

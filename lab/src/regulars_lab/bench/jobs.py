@@ -4,7 +4,7 @@ no more?
     python -m regulars_lab.bench.jobs [--captures 5000] [--cameras 5] [--days 120] [--parts 20]
     [--json FILE]
 
-A shop's day passes through the project's own rooms and stores, behind records of the days before
+A shop's day passes through the project's own services and stores, behind records of the days before
 it, and each job of an hour, a night, a Sunday's night and the night on which that day's strangers
 are due runs in a message of its own, as after a failure. No clock is read: a run takes what its
 calls wait (storage/prices.py), and READ_MS for each item that it reads. Jobs see that time as what

@@ -3,7 +3,7 @@ costs in calls.
 
     python -m regulars_lab.bench.new_faces [--json FILE] [--workers 1,3,10,30] [--captures 200]
 
-Simulated, since no machine has so many functions: the use cases are the real ones on the embedded
+Simulated, since no machine has so many functions: the services are the real ones on the embedded
 storage, each worker has services of its own, as a function has, and each call of storage or search
 takes as long as prices.py assumes. Time is simulated, too, so the machine's load changes nothing:
 one worker runs at a time, and waits only move a clock. A transaction is refused while another one
