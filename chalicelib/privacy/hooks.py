@@ -61,7 +61,7 @@ class PrivacyHooks(Service["Services"], BookHooks):
         If the queue fails, it does so within the hour.
         """
         now, jobs = milliseconds(self.services.clock.now()), ("strangers", "pictures off")
-        self.services.wake(tenant, hour=now, jobs=jobs, after="", is_part=True)
+        self.services.wake(tenant, hour=now, chores=jobs, after="", is_part=True)
 
     def face_changed(self, tenant: Tenant, faceid: str) -> None:
         self.services.archives.forget(tenant, faceid)
