@@ -31,36 +31,22 @@ app.register_blueprint(console.make_blueprint(console_files, dialects.find_root_
 
 @app.lambda_function(name="search")
 def search(event: dict[str, Any], context: object) -> Any:
-    """Name the search function for Chalice.
-
-    Lambda calls the other, which does not import the dialects.
-    """
+    """Name the search function for Chalice; Lambda calls the other, which imports no dialect."""
     return import_module("chalicelib.search_function").search(event, context)
 
 
 @app.lambda_function(name="canary")
 def canary(event: dict[str, str], _context: object) -> None:
-    """Ask as clients of the stage do.
-
-    A schedule with URLs and tenant calls it (infra/functions.yaml).
-    """
+    """Ask as clients of the stage do. A schedule gives URLs and tenant (infra/functions.yaml)."""
     from chalicelib.api.canary import run_canary
 
-    run_canary(
-        provide(),
-        event["url"],
-        event["cameras_url"],
-        event["tenant"],
-        float(event.get("most_s", 0)),
-    )
+    most_s = float(event.get("most_s", 0))
+    run_canary(provide(), event["url"], event["cameras_url"], event["tenant"], most_s)
 
 
 @app.on_sqs_message(queue_arn="IndexQueue", batch_size=1, name="build_index")
 def build_index(event: SQSEvent) -> None:
-    """Write a snapshot of a tenant whose journal has grown, or do its hourly jobs.
-
-    A second delivery does no harm.
-    """
+    """Write a snapshot of a tenant whose journal has grown, or do its hourly jobs, also twice."""
     remaining_s = partial(batches.parse_time_left_s, event)
     for record in event.to_dict()["Records"]:
         provide().sweep.handle_message(record["body"], batches.count_receives(record), remaining_s)
@@ -68,15 +54,11 @@ def build_index(event: SQSEvent) -> None:
 
 @app.on_sqs_message(queue_arn="CapturesQueue", batch_size=5, name="ingest")
 def ingest(event: SQSEvent) -> dict[str, Any]:
-    """Resolve the faces in stored pictures. A second delivery of a message counts nothing twice.
-
-    A schedule sends an empty batch, so that a capture need not wait for a cold start
-    (infra/functions.yaml).
-    """
+    """Resolve the faces in stored pictures. A second delivery of a message counts nothing twice. A
+    schedule sends an empty batch, so that none waits for a cold start (infra/functions.yaml)."""
     vision_ahead.begin_loading(describes=True, waits=not batches.parse_bodies(event))
-    return batches.handle_each(
-        event, provide().sightings.ingest.take_message, provide().ports.storage.captures_queue
-    )
+    queue = provide().ports.storage.captures_queue
+    return batches.handle_each(event, provide().sightings.ingest.take_message, queue)
 
 
 @app.on_sqs_message(queue_arn="DeliveriesQueue", batch_size=10, name="deliver")
@@ -88,13 +70,11 @@ def deliver(event: SQSEvent) -> dict[str, Any]:
 
 @app.schedule(Rate(5, unit=Rate.MINUTES), name="watch")
 def watch(event: CloudWatchEvent) -> None:
-    """Look for silent cameras, and for captures and deliveries that were lost: no message reports
-    these."""
+    """Look for silent cameras, and for lost captures and deliveries: no message reports these."""
     provide().watch.run(partial(batches.parse_time_left_s, event))
 
 
-# a rate begins anew when its rule is updated
-@app.schedule(Cron(7, "*", "*", "*", "?", "*"), name="sweep")
+@app.schedule(Cron(7, "*", "*", "*", "?", "*"), name="sweep")  # an update begins a rate anew
 def sweep(event: CloudWatchEvent) -> None:
     """Send a message for each tenant, whose jobs of this hour `build_index` does."""
     provide().sweep.request_sweeps(datetime.fromisoformat(event.to_dict()["time"]))

@@ -320,10 +320,11 @@ def _make_gateway_answer(
     # which comes with its quotes
     message = json.dumps(sentence) if sentence else "$context.error.messageString"
     body = json.dumps(fields, separators=(",", ":")).replace(json.dumps(_TEXT), message)
+    media_type = v1.PROBLEM if fields["code"] == code else JSON
     return {
         **({"statusCode": str(status)} if status else {}),
         "responseParameters": {
-            "gatewayresponse.header.Content-Type": f"'{v1.PROBLEM if fields['code'] == code else JSON}; charset=utf-8'",
+            "gatewayresponse.header.Content-Type": f"'{media_type}; charset=utf-8'",
             **({"gatewayresponse.header.Retry-After": "'1'"} if status == 429 else {}),
         },
         "responseTemplates": {"application/json": body},

@@ -302,7 +302,8 @@ receipt = json.load(open(sys.argv[1], encoding="utf-8"))
 said = json.dumps(receipt["statement"], sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 open("said", "wb").write(said.encode())
 open("signature", "wb").write(base64.b64decode(receipt["signature"]))
-open("key", "wb").write(bytes.fromhex("302a300506032b6570032100") + base64.b64decode(receipt["public_key"]))
+begin = bytes.fromhex("302a300506032b6570032100")
+open("key", "wb").write(begin + base64.b64decode(receipt["public_key"]))
 END
 openssl pkeyutl -verify -pubin -keyform DER -inkey key -rawin -in said -sigfile signature
 tail -c 32 key | openssl sha256
@@ -378,10 +379,12 @@ def write_record(facts: Facts, measures: Sequence[str]) -> str:
         f"data protection officer: {_fill_blank(tenant.officer, 'none', '[name, contact]')}; "
         "[joint controller, representative, if there are any]",
         "(b) purposes": tenant.purposes or "[such as: greet regular guests by name; count visits]",
-        "legal basis (Articles 6 and 9)": f"{tenant.basis or '[such as: explicit consent, Articles 6(1)(a), 9(2)(a)]'};"
-        " nobody gets a name, a group or a picture without a record of consent: "
-        f"{'yes' if tenant.consent_required else 'no'}"
-        f"{'; strangers are kept, on what basis?' if tenant.asked else ''}",
+        "legal basis (Articles 6 and 9)": (
+            f"{tenant.basis or '[such as: explicit consent, Articles 6(1)(a), 9(2)(a)]'};"
+            " nobody gets a name, a group or a picture without a record of consent: "
+            f"{'yes' if tenant.consent_required else 'no'}"
+            f"{'; strangers are kept, on what basis?' if tenant.asked else ''}"
+        ),
         "(c) people": "all who pass the cameras, who are "
         f"{'kept as strangers' if facts.keeps_strangers else 'compared and not kept'}; people who "
         "were enrolled, [who]",

@@ -263,10 +263,12 @@ def _read_place(place: DataCategory, subject: Subject) -> Iterator[Item]:
 
 
 _STYLE = Markup("""
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; color: #1d1f21 }
-h2 { margin-top: 2rem } img { max-height: 9rem; margin-block: 0 .4rem; margin-inline: 0 .4rem; border-radius: .3rem }
-table { border-collapse: collapse } td, th { text-align: start; vertical-align: top; padding-block: .25rem;
-padding-inline: 0 .8rem; border-bottom: 1px solid #d9dbde }
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto;
+padding: 0 1rem; color: #1d1f21 }
+h2 { margin-top: 2rem }
+img { max-height: 9rem; margin-block: 0 .4rem; margin-inline: 0 .4rem; border-radius: .3rem }
+table { border-collapse: collapse } td, th { text-align: start; vertical-align: top;
+padding-block: .25rem; padding-inline: 0 .8rem; border-bottom: 1px solid #d9dbde }
 """)
 
 _A_MOMENT = timedelta(minutes=1)
@@ -324,8 +326,10 @@ def write_page(
 
 _PAGE = Markup("""<!doctype html>
 <html lang="{language}" dir="{direction}"><meta charset="utf-8">\
-<meta name="viewport" content="width=device-width, initial-scale=1"><title>{words[title]}</title><style>{style}</style>
-<h1>{words[title]}</h1><p>{words[by]} {tenant}, {words[at]} {written_at}. {words[times]} {zone}. {words[machine]}</p>
+<meta name="viewport" content="width=device-width, initial-scale=1"><title>{words[title]}</title>\
+<style>{style}</style>
+<h1>{words[title]}</h1><p>{words[by]} {tenant}, {words[at]} {written_at}.
+{words[times]} {zone}. {words[machine]}</p>
 {notice}<h2>{words[who]}</h2>{tables[record]}
 <h2>{words[pictures]}</h2>{pictures}<p>{words[template]}</p>
 <h3>{words[estimates]}</h3>{tables[estimates]}
@@ -767,7 +771,8 @@ class Archives(Service["Services"]):
 
 def capture_name(capture: Capture) -> str:
     """Make the name of a capture's picture in an archive."""
-    return f"captures/{capture.camera_id}/{capture.id}.{'png' if 'png' in capture.content_type else 'jpg'}"
+    kind = "png" if "png" in capture.content_type else "jpg"
+    return f"captures/{capture.camera_id}/{capture.id}.{kind}"
 
 
 def _require_sighting_id(text: str) -> str:

@@ -539,7 +539,7 @@ def rate_closeness(
     False if a picture is too poor to be compared, or the pair was rejected: the closeness is then
     below every client's threshold (_TOO_POOR). docs/decisions/0085 has the reasons.
     """
-    # 1 - (1 - FMR)^gallery_size
+    # One less the chance that none of the gallery's faces matches: (1 - FMR)^gallery_size.
     chance = -math.expm1(gallery_size * math.log1p(-curve.fmr_at(score)))
     ratio = chance / fpir_target
     closeness = 1 / (1 + ratio**2) if ratio <= 1 else 1 / (1 + math.sqrt(ratio))
