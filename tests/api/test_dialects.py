@@ -116,7 +116,7 @@ DIALECT = Dialect(
 )
 """,
     "routes.py": """
-from chalicelib.api.credentials import KeyClaim, find_by_service_key
+from chalicelib.api.credentials import KeyCredential, find_by_service_key
 from chalicelib.api.http import Refused, Views, make_json_response
 from chalicelib.api.sixth import DIALECT, Own
 
@@ -130,7 +130,8 @@ VIEWS = Views(
     lambda error, path: make_json_response({"sixth": str(error)}),
     "There is no such path.",
     Refused(413, "The body is too long."),
-    lambda settings, request: KeyClaim(find_by_service_key, request.headers.get("x-sixth", "")),
+    lambda settings, request: KeyCredential(
+        find_by_service_key, request.headers.get("x-sixth", "")),
     answers_by_path={"/sixth/look": {"POST": look}},
     make_gateway_fields=lambda error, text: {"sixth": text},
 )

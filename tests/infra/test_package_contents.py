@@ -27,7 +27,7 @@ import sys
 
 from botocore.exceptions import EndpointConnectionError
 from chalicelib.storage.aws.clients import SERVICES, open_aws_client
-from chalicelib.api.multipart import read_parts
+from chalicelib.api.multipart import parse_parts
 
 CALLS = {
     "dynamodb": ("get_item", {"TableName": "t" * 3, "Key": {"a": {"S": "b"}}}),
@@ -46,7 +46,7 @@ for service, (operation, parameters) in CALLS.items():
 assert open_aws_client("sqs").exceptions.ReceiptHandleIsInvalid
 head = b'Content-Disposition: form-data; name="image"; filename="a.jpg"'
 form = b"--b\\r\\n" + head + b"\\r\\n\\r\\nxyz\\r\\n--b--\\r\\n"
-(part,) = read_parts(form, b"b", "utf-8")
+(part,) = parse_parts(form, b"b", "utf-8")
 assert (part.name, part.filename, part.data) == ("image", "a.jpg", b"xyz")
 for library in ("botocore", "urllib3", "werkzeug"):
     assert sys.modules[library].__file__.startswith(sys.argv[1]), library

@@ -407,16 +407,16 @@ import msgspec
 from chalicelib.api.v1.data_protection import Receipt
 from chalicelib.api.v1.hooks import Event
 from chalicelib.api.v1.routes import OPERATIONS
-from chalicelib.api.v1.wire import read_as, read_body
+from chalicelib.api.v1.wire import parse_as, parse_body
 from chalicelib.domain.errors import InvalidInput
 
 def read(struct, all_members):
     barrier.wait()
     with suppress(InvalidInput, msgspec.ValidationError):
         if struct in ANSWERS:
-            read_as(struct, all_members)
+            parse_as(struct, all_members)
         else:
-            read_body(json.dumps(all_members).encode(), struct)
+            parse_body(json.dumps(all_members).encode(), struct)
 
 sys.setswitchinterval(1e-6)
 kinds = {kind for one in OPERATIONS for kind in (one.body, one.query) if isinstance(kind, type)}
