@@ -40,10 +40,12 @@ ENROLMENT = "an enrolment by CompreFace"
 RECOGNITION = "a recognition by CompreFace"
 _BLOCK = re.compile(r"(<!-- python -m tests.map --write -->\n```\n).*?(```\n)", re.DOTALL)
 _LEFT_OUT = re.compile(
-    r"/(words|records|store)/|^(book/(book|machinery|rooms)|privacy/outside|bootstrap|services|"
-    r"settings|storage)\.py"
+    r"^(domain/(?!rules/)|storage/|http_client/|privacy/(audit_entries|data_map|signing)\.py|"
+    r"(book/(book|machinery)|bootstrap|lazy|services?|"
+    r"settings|slots|telemetry|open_storage)\.py)"
 )
-_STORAGE, _RULES = "chalicelib.storage.", "domain/rules/"
+_STORAGE = ("chalicelib.storage.box.", "chalicelib.storage.limits", "chalicelib.storage.in_process")
+_IN_STORAGE, _RULES = "storage", "domain/rules/"
 _READS = ("get", "get_many", "get_each", "query", "scan", "size", "get_range", "walk")
 _WRITES = ("transact", "put_if_absent", "replace", "delete")
 
@@ -85,14 +87,14 @@ class Way(Struct):
                 self._add(name_module(frame), f"decides: {decision}", function)
 
     def _enter(self, frame: FrameType) -> str:
-        """Return the module of a call, "" if it is not shown; `_STORAGE` if it is one to
+        """Return the module of a call, "" if it is not shown; `_IN_STORAGE` if it is one to
         storage."""
         module, name = name_module(frame), frame.f_code.co_name
         if frame.f_globals["__name__"].startswith(_STORAGE) and name in (*_READS, *_WRITES):
             callers = [caller for caller in self.frames if caller]
-            if callers and _STORAGE not in callers:
+            if callers and _IN_STORAGE not in callers:
                 self._add(callers[-1], describe_call(name, frame.f_locals))
-            return _STORAGE
+            return _IN_STORAGE
         if module and "<" not in name and all(step.module != module for step in self.steps):
             self.steps.append(Step(module, frame.f_code.co_qualname))
         return module

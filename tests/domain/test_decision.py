@@ -21,7 +21,7 @@ from chalicelib.domain.rules.decision import (
 )
 
 CALIBRATION = (
-    Path(__file__).resolve().parents[3]
+    Path(__file__).resolve().parents[2]
     / "chalicelib"
     / "model_packs"
     / "face-pack-1"
