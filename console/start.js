@@ -4,8 +4,8 @@
   const FIRST_MS = 500;
   const LATEST_MS = 15_000;
   const { main } = document.currentScript.dataset;
-  const language = navigator.language.startsWith("zh") ? "zh" : "en";
-  const waits = () => /** @type {HTMLElement} */ (document.querySelector(`.waits-for-files[lang=${language}]`));
+  const said = (language) => document.querySelector(`.waits-for-files[lang=${language}]`);
+  const waits = () => /** @type {HTMLElement} */ (said(navigator.language.slice(0, 2)) ?? said("en"));
   const isAnswered = (url) => fetch(url).then(({ ok }) => ok, () => false);
 
   /** Ask for a file until it is answered. The browser then has it for good. */

@@ -90,7 +90,9 @@ const LOADS = { report: [], traffic: ["cameras"] };
 export const mayLoad = (list) => LOADS[session.now?.page]?.includes(list) ?? true;
 
 export const theme = preference("theme", ["system", "light", "dark"]);
-export const language = preference("language", ["system", "en", "zh"]);
+/** Languages that the console speaks: each has a file in words, and beside the pages of each folder. */
+export const LANGUAGES = ["en", "de", "zh"];
+export const language = preference("language", ["system", ...LANGUAGES]);
 export const blur = preference("blur", ["off", "on"]);
 export const alerts = {
   sound: preference("alerts.sound", ["off", "on"]),

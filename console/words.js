@@ -1,7 +1,6 @@
 // Words, numbers and times in the language of the reader. Times are the tenant's, whatever the browser's clock says.
-import { language, session, Value } from "./store.js";
+import { LANGUAGES, language, session, Value } from "./store.js";
 
-const LANGUAGES = ["en", "zh"];
 const files = ["words/"];
 let known = "en";
 let table = {};
@@ -11,15 +10,28 @@ let made = {};
 /** Changes with each language that was loaded. */
 export const spoken = new Value("");
 
-/** Load the words of the chosen language, or of the browser's first that we have. */
+const languageOf = (tag) => tag.slice(0, 2).toLowerCase();
+
+/**
+ * Load the words of the chosen language, or of the browser's first that we have. Numbers and dates are those of the
+ * browser's region: a browser that asks for de-AT has words of `de` and dates of Austria.
+ */
 export async function load() {
-  const wanted = language.now === "system" ? navigator.languages : [language.now];
-  known = wanted.map((one) => one.slice(0, 2).toLowerCase()).find((one) => LANGUAGES.includes(one)) ?? "en";
+  const isChosen = language.now !== "system";
+  const wanted = isChosen ? [language.now] : navigator.languages.map(languageOf);
+  known = wanted.find((one) => LANGUAGES.includes(one)) ?? "en";
   table = Object.assign({}, ...(await Promise.all(files.map(wordsOf))));
-  locale = wanted.find((one) => one.slice(0, 2).toLowerCase() === known) ?? known;
+  const tag = navigator.languages.find((one) => languageOf(one) === known);
+  locale = tag ?? (isChosen ? known : regional(known));
   made = {};
   document.documentElement.lang = known;
   spoken.set(known);
+}
+
+/** Return the language as it is written in the browser's region: English words and a French browser make en-FR. */
+function regional(spoken) {
+  const { region } = new Intl.Locale(navigator.languages[0] ?? spoken);
+  return region ? `${spoken}-${region}` : spoken;
 }
 
 /** Load the words of a folder's pages, too, which lie beside them so that the first page comes without them. */
@@ -58,6 +70,16 @@ export function number(value, digits = 0) {
   const rounded = Number(Number(value).toFixed(digits)) + 0; // never -0, which would be written with its sign
   const style = { maximumFractionDigits: digits, minimumFractionDigits: digits };
   return new Intl.NumberFormat(locale, style).format(rounded);
+}
+
+/** Return the sign between a number and its fraction. */
+export const decimalSign = () => new Intl.NumberFormat(locale).formatToParts(0.5)
+  .find(({ type }) => type === "decimal").value;
+
+/** Return the first day of the region's week, 0 for Monday. */
+export function firstWeekday() {
+  const region = /** @type {any} */ (new Intl.Locale(locale));
+  return ((region.getWeekInfo?.() ?? region.weekInfo)?.firstDay ?? 1) - 1;
 }
 
 /** Write a change: "+12", with `style` "percent" of a share "+12%". */

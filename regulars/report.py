@@ -10,12 +10,15 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
 from email.utils import getaddresses
+from unicodedata import east_asian_width
 from zoneinfo import ZoneInfo
 
 import click
+from msgspec.structs import replace
 
 from chalicelib.book.week import DAYS, Figures, Week, describe_week, format_notes, format_title
 from chalicelib.domain.model import Tenant
+from chalicelib.domain.texts import LANGUAGES, Language, Texts
 from chalicelib.services import Services
 from regulars.mail import make_header_text, send_mail
 from regulars.options import choose_tenant, read_configuration, with_services
@@ -24,21 +27,26 @@ _WIDEST_BAR = 40
 """Characters of the longest bar."""
 _ADDRESS = re.compile(r"[^@\s]+@[^@\s]+")
 _COLUMNS = Figures._fields
+_TITLE_WIDTH, _COLUMN_WIDTH = 14, 10
+"""Widths of the table's columns, in characters of a terminal."""
 
 
 def format_text(week: Week, tenant: Tenant) -> str:
     """Write the week as lines: a sentence, a table with a bar for each day, and the busiest
     hour."""
-    first, last = week.days[0][0], week.days[-1][0]
-    heading = f"{'':14}" + "".join(f"{name:>10}" for name in _COLUMNS)
+    texts = Texts(tenant.language)
+    heading = " " * _TITLE_WIDTH + "".join(
+        _pad(texts.write(f"column.{name}"), -_COLUMN_WIDTH) for name in _COLUMNS
+    )
     figures_by_title = [
-        *((f"{day:%a %d %b}", figures) for day, figures in week.days),
-        ("week", week.total),
-        ("week before", week.before),
+        *((texts.write_day("date.row", day), figures) for day, figures in week.days),
+        (texts.write("row.week"), week.total),
+        (texts.write("row.before"), week.before),
     ]
     most_visits = max(figures.visits for _, figures in week.days)
     lines = [
-        f"{name:<14}" + "".join(f"{amount:>10,}" for amount in amounts)
+        _pad(name, _TITLE_WIDTH)
+        + "".join(_pad(texts.write_number(amount), -_COLUMN_WIDTH) for amount in amounts)
         for name, amounts in figures_by_title
     ]
     bars = [
@@ -46,28 +54,48 @@ def format_text(week: Week, tenant: Tenant) -> str:
         for _, figures in week.days
     ]
     table = [f"{line}  {bar}".rstrip() for line, bar in zip(lines, [*bars, "", ""], strict=True)]
-    notes = format_notes(week)
-    title = f"{tenant.shown_name}: {first:%d %B} to {last:%d %B %Y}, {tenant.time_zone}"
+    notes = format_notes(week, texts)
+    title = texts.write(
+        "report.title",
+        shop=tenant.shown_name,
+        first=texts.write_day("date.first", week.days[0][0]),
+        last=texts.write_day("date.last", week.days[-1][0]),
+        zone=tenant.time_zone,
+    )
+    sentence = describe_week(week, texts)
     return "\n".join(
-        [title, "", describe_week(week), "", heading, *table, *(["", *notes] if notes else []), ""]
+        [title, "", sentence, "", heading, *table, *(["", *notes] if notes else []), ""]
     )
 
 
-def format_csv(week: Week) -> str:
-    out = io.StringIO()
-    csv.writer(out).writerows(
-        [("day", *_COLUMNS), *((day, *figures) for day, figures in week.days)]
+def _pad(text: str, width: int) -> str:
+    """Fill a text with spaces behind it, or before it if `width` is negative; Chinese letters are
+    two wide."""
+    missing = " " * (
+        abs(width) - sum(2 if east_asian_width(letter) in "WF" else 1 for letter in text)
     )
+    return missing + text if width < 0 else text + missing
+
+
+def format_csv(week: Week, tenant: Tenant) -> str:
+    """Write the days as a table for spreadsheets: with semicolons if the tenant's language has a
+    decimal comma."""
+    out, texts = io.StringIO(), Texts(tenant.language)
+    heading = [texts.write(f"column.{name}") for name in ("day", *_COLUMNS)]
+    days = ((day, *figures) for day, figures in week.days)
+    csv.writer(out, delimiter=texts.separator).writerows([heading, *days])
     return out.getvalue()
 
 
 def compose_mail(week: Week, tenant: Tenant, sender: str, to: str) -> EmailMessage:
     """Write the mail: the text, and the table as a CSV file beside it."""
     letter, first_day = EmailMessage(), week.days[0][0]
-    letter["Subject"] = make_header_text(format_title(week, tenant))
+    letter["Subject"] = make_header_text(format_title(week, tenant, Texts(tenant.language)))
     letter["From"], letter["To"] = sender, to
     letter.set_content(format_text(week, tenant))
-    letter.add_attachment(format_csv(week), subtype="csv", filename=f"visits-{first_day}.csv")
+    table = format_csv(week, tenant)
+    mark = "" if table.isascii() else "\ufeff"  # by which Excel knows that a file is UTF-8
+    letter.add_attachment(mark + table, subtype="csv", filename=f"visits-{first_day}.csv")
     return letter
 
 
@@ -79,10 +107,19 @@ def compose_mail(week: Week, tenant: Tenant, sender: str, to: str) -> EmailMessa
 )
 @click.option("--csv", "as_csv", is_flag=True, help="Print a table for spreadsheets.")
 @click.option(
+    "--language", type=click.Choice(LANGUAGES), help="Of the report.  [default: the tenant's]"
+)
+@click.option(
     "--to", metavar="ADDRESS", help="Mail it there, by the server that `smtp_host` names."
 )
 def report(
-    services: Services, *, tenant: str | None, day: datetime | None, as_csv: bool, to: str | None
+    services: Services,
+    *,
+    tenant: str | None,
+    day: datetime | None,
+    as_csv: bool,
+    language: Language | None,
+    to: str | None,
 ) -> None:
     """Print the visits of a week by day, without staff: new people, returning strangers, known
     ones; or mail them.
@@ -91,10 +128,12 @@ def report(
     Examples:
       regulars report
       regulars report --week 2026-11-16 --csv > week.csv
+      regulars report --language de
       regulars report --to boss@shop.example    smtp_host and others are settings: `regulars config`
     """
     send_to = None if to is None else _prepare_mail(to)
-    chosen_tenant = choose_tenant(services, tenant)
+    known_tenant = choose_tenant(services, tenant)
+    chosen_tenant = replace(known_tenant, language=language or known_tenant.language)
     today = datetime.now(UTC).astimezone(ZoneInfo(chosen_tenant.time_zone)).date()
     week_day = day.date() if day else today - timedelta(DAYS)
     if not 1970 < week_day.year < 9999:
@@ -106,7 +145,9 @@ def report(
         send_to(week, chosen_tenant)
         print(f"sent to {to}", file=sys.stderr)
     else:
-        print(format_csv(week) if as_csv else format_text(week, chosen_tenant), end="")
+        print(
+            format_csv(week, chosen_tenant) if as_csv else format_text(week, chosen_tenant), end=""
+        )
 
 
 def _prepare_mail(to: str) -> Callable[[Week, Tenant], None]:

@@ -34,6 +34,7 @@ from chalicelib.domain.channels import (
 from chalicelib.domain.errors import Busy, InvalidInput
 from chalicelib.domain.grounds import has_ground
 from chalicelib.domain.model import Face, Tenant
+from chalicelib.domain.texts import Texts
 from chalicelib.domain.webhooks import Delivery, EventKind, Hook, Way, hook_from
 from chalicelib.service import Service
 from chalicelib.storage import keys
@@ -139,9 +140,8 @@ class Messages(Service["Book"]):
             return None
         if not self.claim_pause(hook, delivery):
             return None
-        values = event_values(
-            event, zone, tenant.shown_name, self._read_camera_name(delivery.tenant, event)
-        )
+        camera = self._read_camera_name(delivery.tenant, event)
+        values = event_values(event, zone, tenant.shown_name, camera, texts=Texts(tenant.language))
         status = 0
         try:
             picture = self._load_thumbnail(tenant, face) if hook.picture and face else None

@@ -14,6 +14,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from chalicelib.domain.model import Tenant
+from chalicelib.domain.texts import Texts
 from chalicelib.domain.webhooks import Event, EventKind
 from chalicelib.service import Service
 from chalicelib.storage.values import milliseconds
@@ -158,48 +159,52 @@ def _make_event(week: Week, tenant: Tenant, now: datetime) -> Event:
     return Event(f"{EventKind.WEEK_ENDED}-{first}", EventKind.WEEK_ENDED, now, data=data)
 
 
-def describe_week(week: Week) -> str:
+def describe_week(week: Week, texts: Texts) -> str:
     """Say the week in a sentence."""
     now, before = week.total.visits, week.before.visits
     if not now:
-        return "Nobody came."
-    came = (
-        f"{count_things(now, 'visit', 'visits')} by "
-        f"{count_things(week.total.people, 'person', 'people')}"
+        return texts.write("week.nobody")
+    name = (
+        "alone" if not before else "more" if now > before else "fewer" if now < before else "same"
     )
-    first_time = f"{week.total.new:,} for the first time"
-    if not before:
-        return f"{came}, {first_time}; nobody came the week before."
-    change = (
-        f"{abs(round(100 * (now / before - 1)))} % {'more' if now > before else 'fewer'} "
-        "than the week before"
+    return texts.write(
+        f"week.{name}",
+        visits=texts.write("visits", count=now),
+        people=texts.write("people", count=week.total.people),
+        new=week.total.new,
+        percent=abs(round(100 * (now / before - 1))) if before else 0,
     )
-    return f"{came}, {first_time}; {change if now != before else 'as many as the week before'}."
 
 
-def format_title(week: Week, tenant: Tenant) -> str:
+def format_title(week: Week, tenant: Tenant, texts: Texts) -> str:
     first, last = week.days[0][0], week.days[-1][0]
-    return f"Visits of {tenant.shown_name}, {first:%d %B} to {last:%d %B %Y}"
+    return texts.write(
+        "week.title",
+        shop=tenant.shown_name,
+        first=texts.write_day("date.first", first),
+        last=texts.write_day("date.last", last),
+    )
 
 
-def format_notes(week: Week) -> list[str]:
+def format_notes(week: Week, texts: Texts) -> list[str]:
     """Say what else there is to say: the busiest hour, and what staff is left out."""
     notes = []
     if week.busiest:
         hour, visits = week.busiest
-        notes.append(
-            f"busiest hour: {hour:%A, %d %B, %H:00}, {count_things(visits, 'visit', 'visits')}"
-        )
+        hour_text = texts.write_day("date.hour", hour)
+        visits_text = texts.write("visits", count=visits)
+        notes.append(texts.write("week.busiest", hour=hour_text, visits=visits_text))
     if week.staff:
-        notes.append(f"without {count_things(week.staff, 'visit', 'visits')} of staff")
+        notes.append(texts.write("week.staff", count=week.staff))
     return notes
 
 
 def format_message(week: Week, tenant: Tenant) -> str:
-    """Write the week in a few lines, which a phone shows."""
-    days = ", ".join(f"{day:%a} {figures.visits:,}" for day, figures in week.days)
-    return "\n".join([format_title(week, tenant), describe_week(week), days, *format_notes(week)])
-
-
-def count_things(count: int, singular: str, plural: str) -> str:
-    return f"{count:,} {singular if count == 1 else plural}"
+    """Write the week in a few lines, which a phone shows, in the tenant's language."""
+    texts = Texts(tenant.language)
+    days = ", ".join(
+        f"{texts.write_day('date.weekday', day)} {texts.write_number(figures.visits)}"
+        for day, figures in week.days
+    )
+    title, sentence = format_title(week, tenant, texts), describe_week(week, texts)
+    return "\n".join([title, sentence, days, *format_notes(week, texts)])

@@ -23,6 +23,8 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from chalicelib.domain.errors import InvalidInput
+from chalicelib.domain.model import REGULAR, STRANGER
+from chalicelib.domain.texts import Texts
 from chalicelib.domain.webhooks import EventKind, Way
 from chalicelib.storage.values import moment_of_text
 
@@ -226,15 +228,17 @@ _SAMPLES = {
     "who": "Ann Lee",
     "event": "test",
     "group": "VIP",
-    "camera": "Front door",
+    "camera": "",
     "name": "Ann Lee",
     "number": "135",
     "visits": "7",
     "days": "15",
-    "report": "Visits of the shop: 165 visits by 120 people",
+    "report": "",
     "capacity": "1000",
     "last_seen": "10:22",
 }
+_SAMPLE_TEXTS = ("camera", "report")
+"""Samples that each language has its own of."""
 
 
 def list_fields(kinds: Iterable[EventKind] | None) -> list[str]:
@@ -291,27 +295,32 @@ def fill_template(
     return _FIELD.sub(lambda match: escape(values.get(match[1], "")), template)
 
 
-def event_values(event: Mapping[str, Any], zone: tzinfo, shop: str, camera: str) -> dict[str, str]:
+def event_values(
+    event: Mapping[str, Any], zone: tzinfo, shop: str, camera: str, texts: Texts
+) -> dict[str, str]:
     """Return the text for each placeholder of a channel's template.
 
     `event`: the body that a webhook gets.
 
     `zone`: the shop's time zone. `shop`, `camera`: their display names; `camera` is "" if the event
     has none. A test event has sample values. `who` is the face's name; without one, its group and
-    number; else the camera, or the shop.
+    number; else the camera, or the shop. `texts`: those of the shop's language, in which `who`,
+    `group`, `date` and numbers are written.
     """
     data, event_time = event["data"], moment_of_text(event["at"]).astimezone(zone)
     if event["type"] == EventKind.TEST:
-        return {**_SAMPLES, "shop": shop, **_write_moment(event_time)}
+        samples = {name: texts.write(f"sample.{name}") for name in _SAMPLE_TEXTS}
+        return {**_SAMPLES, **samples, "shop": shop, **_write_moment(event_time, texts)}
     last_seen_at = data.get("last_seen_at")
     values = {name: _write_plain(data.get(name)) for name in ("name", "number", "capacity", "days")}
     group = _write_plain(event["group"])
-    name_shown = values["name"] or " ".join(filter(None, (group, values["number"])))
+    shown_group = texts.write(f"group.{group}") if group in (STRANGER, REGULAR) else group
+    name_shown = values["name"] or " ".join(filter(None, (shown_group, values["number"])))
     return {
         **values,
         "who": name_shown or camera or shop,
         "event": event["type"],
-        "group": group,
+        "group": shown_group,
         "camera": camera,
         "visits": _write_plain(data.get("arrive_count", data.get("visits"))),
         "report": data.get("report", ""),
@@ -319,7 +328,7 @@ def event_values(event: Mapping[str, Any], zone: tzinfo, shop: str, camera: str)
         if last_seen_at
         else "",
         "shop": shop,
-        **_write_moment(event_time),
+        **_write_moment(event_time, texts),
     }
 
 
@@ -328,8 +337,8 @@ def _write_plain(value: object) -> str:
     return "" if value is None else " ".join(str(value).split())
 
 
-def _write_moment(at: datetime) -> dict[str, str]:
-    return {"time": f"{at:%H:%M}", "date": f"{at:%Y-%m-%d}"}
+def _write_moment(at: datetime, texts: Texts) -> dict[str, str]:
+    return {"time": f"{at:%H:%M}", "date": texts.write_day("date", at)}
 
 
 _HOURS = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])-([01][0-9]|2[0-3]):([0-5][0-9])")

@@ -16,6 +16,7 @@ from chalicelib.domain.local_time import require_zone
 from chalicelib.domain.opening import parse_opening
 from chalicelib.domain.pictures import ATTRIBUTES, require_buckets
 from chalicelib.domain.setting import Setting, require, setting, settings_of
+from chalicelib.domain.texts import DEFAULT_LANGUAGE, LANGUAGES
 
 MAX_FACES = 1_000_000
 """So many have been shown to fit the functions that search a gallery and make its snapshots
@@ -68,6 +69,9 @@ class StoredSettings(Struct, frozen=True, kw_only=True):
 
     display_name: str = setting(
         "", "What people call the tenant, in the console and invitations; empty: its id.", most=60
+    )
+    language: str = setting(
+        DEFAULT_LANGUAGE, "Language of mails, reports and messages to phones.", choices=LANGUAGES
     )
     time_zone: str = setting(
         "Asia/Shanghai", "IANA name. Days, weeks and months are counted in it."

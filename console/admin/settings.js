@@ -9,7 +9,7 @@ import { Secret } from "./secret.js";
 import { Line } from "../shared/line.js";
 import { Dialog, Ending, Field, Form, Loading, Segments, Select, Trouble, useLoaded } from "../shared/parts.js";
 import { DAY_MS } from "../shared/days.js";
-import { blur, language, may, session, shortcuts, theme, useValue } from "../store.js";
+import { blur, LANGUAGES, language, may, session, shortcuts, theme, useValue } from "../store.js";
 import { complain, later, settleAll } from "../undo.js";
 import { ago, dayAndClock, joined, number, t } from "../words.js";
 
@@ -44,6 +44,7 @@ function zoneOf(timeZone) {
 const HERE = zoneOf();
 const SHOP = {
   display_name: { kind: "text", max: 60, none: "set.display_name.none" },
+  language: { kind: "one", options: LANGUAGES },
   time_zone: { kind: "text", max: 100, list: Intl.supportedValuesOf("timeZone") },
   opening: { kind: "text", max: 200, none: "set.opening.none" },
 };
@@ -95,7 +96,7 @@ function Here() {
     <div class="setting"><div><p class="label">${known.display_name}</p>
       <p class="soft small">${t(known.member ? "set.signed.in" : "set.signed", { ...known, role })}</p></div>
       <button onClick=${out}>${t("signout")}</button></div>
-    <${Preference} name="language" value=${language} options=${["system", "en", "zh"]} />
+    <${Preference} name="language" value=${language} options=${["system", ...LANGUAGES]} />
     <${Preference} name="theme" value=${theme} options=${["system", "light", "dark"]} />
     <${Preference} name="blur" value=${blur} options=${["off", "on"]} />
     <${Preference} name="shortcuts" value=${shortcuts} options=${["on", "off"]} />

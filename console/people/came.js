@@ -7,7 +7,7 @@ import { Now, useViewer, useIdentity } from "../shared/asking.js";
 import { cameraName, useShared } from "../shared/known.js";
 import { Portrait, Trouble, useLoaded } from "../shared/parts.js";
 import { complain } from "../undo.js";
-import { clock, dated, day, dayAndClock, isoDay, t } from "../words.js";
+import { clock, dated, day, dayAndClock, firstWeekday, isoDay, t } from "../words.js";
 
 const WEEKS = 13;
 const DAY_MS = 86_400_000;
@@ -62,12 +62,13 @@ function Visit({ visit, some, face, who, look }) {
       class="plain quiet small" onClick=${() => who.ask(asked, { isWrong: true })}>${t("whose.wrong")}</button>`}</li>`;
 }
 
-/** The last weeks, a column each. A day with a visit leads there, and says when. */
+/** The last weeks of the reader's region, a column each. A day with a visit leads there, and says when. */
 function Calendar({ arrivals }) {
   const days = Map.groupBy(arrivals, (one) => isoDay(one.first));
   const today = new Date(`${isoDay(Date.now())}T12:00:00Z`);
-  const monday = today.getTime() - (((today.getUTCDay() + 6) % 7) + 7 * (WEEKS - 1)) * DAY_MS;
-  const dayOf = (week, weekday = 0) => new Date(monday + (week * 7 + weekday) * DAY_MS);
+  const sinceFirst = (today.getUTCDay() + 13 - firstWeekday()) % 7;
+  const first = today.getTime() - (sinceFirst + 7 * (WEEKS - 1)) * DAY_MS;
+  const dayOf = (week, weekday = 0) => new Date(first + (week * 7 + weekday) * DAY_MS);
   const month = (week) => dated({ month: "short" }).format(dayOf(week));
   const begins = (week) => month(week) === month(week + 1) && (!week || month(week) !== month(week - 1));
   const weeks = [...Array(WEEKS).keys()];

@@ -3,8 +3,9 @@ import { get, newName, send } from "../api.js";
 import { Value } from "../store.js";
 import { complain, later, say, tell, unleft, unsay } from "../undo.js";
 import { untilAnswered } from "../unsent.js";
-import { isoDay, stamp, t } from "../words.js";
+import { isoDay, t } from "../words.js";
 import { saveTable } from "../shared/saved.js";
+import { moment } from "../shared/tables.js";
 
 export const AT_ONCE = 100;
 const KEPT_ALIVE = 60_000;
@@ -101,9 +102,9 @@ export function removeLater(ids, text, { back = () => {}, done = () => {} } = {}
 }
 
 /** Hand faces out as a table for spreadsheets. */
-export async function download(ids) {
+export async function download(ids, format) {
   const head = ["id", "person.name", "group", "person.note", "person.visits", "person.last", "person.enrolled"];
   const rows = (await readFaces(ids)).map((face) => [face.id, face.name, face.group, face.note, face.arrive_count,
-    stamp(face.arrive_time), stamp(face.enrolled_at)]);
-  saveTable([head.map((one) => t(one)), ...rows], `regulars-${isoDay(Date.now())}.csv`);
+    moment(face.arrive_time), moment(face.enrolled_at)]);
+  saveTable([head.map((one) => t(one)), ...rows], `regulars-${isoDay(Date.now())}`, format);
 }

@@ -177,6 +177,10 @@ export function Select({ label, options, set, ...more }) {
     ${options.map(([one, text]) => html`<option key=${one} value=${one}>${text}</option>`)}</select>`;
 }
 
+/** Buttons that save a table in each format. `says`: what a button is called. */
+export const Formats = ({ save, says = (name) => name, ...more }) => ["csv", "xlsx"].map((one) =>
+  html`<button key=${one} ...${more} onClick=${() => save(one)}>${says(one.toUpperCase())}</button>`);
+
 /** One of a few, side by side. */
 export function Segments({ label, options, value, set, disabled = false }) {
   return html`<div class="segments" role="group" aria-label=${label}>${options.map(([one, text, says]) => html`

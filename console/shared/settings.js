@@ -5,6 +5,7 @@ import { html } from "../html.js";
 import { Icon } from "../icons.js";
 import { complain, say, unsay } from "../undo.js";
 import { t } from "../words.js";
+import { Select } from "./parts.js";
 
 const MOST_OFFERED = 50;
 const BACK_MS = 6000;
@@ -160,7 +161,13 @@ function Many({ id, value, set, disabled, field: { pairs, all = "", empty = null
       <${Offered} id=${id} text=${text} pairs=${left} />`}</div>`;
 }
 
-const FIELDS = { switch: Switch, number: Typed, text: Typed, url: Typed, some: Some, many: Many };
+/** One of a few, by their names: texts of the setting's name and of each. */
+function One({ id, name, value, set, disabled, field: { options } }) {
+  return html`<${Select} id=${id} label=${t(`set.${name}`)} aria-describedby=${`${id}-says`} value=${value} set=${set}
+    disabled=${disabled} options=${options.map((one) => [one, t(`${name}.${one}`)])} />`;
+}
+
+const FIELDS = { one: One, switch: Switch, number: Typed, text: Typed, url: Typed, some: Some, many: Many };
 
 /** A text to copy: with the button, or by hand if the browser does not let a page do it. */
 export function Copy({ text, label, rows = 1, copied = () => {} }) {

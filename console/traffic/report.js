@@ -4,8 +4,8 @@ import { html } from "../html.js";
 import { Icon } from "../icons.js";
 import { replace, to } from "../router.js";
 import { addDays, isDay } from "../shared/days.js";
-import { Loading, useLoaded } from "../shared/parts.js";
-import { saveAnswer } from "../shared/saved.js";
+import { saved } from "./file.js";
+import { Formats, Loading, useLoaded } from "../shared/parts.js";
 import { may, session } from "../store.js";
 import { complain } from "../undo.js";
 import { isoDay, number, signed, t } from "../words.js";
@@ -23,8 +23,7 @@ export default function Report({ place }) {
   const week = period("week", isDay(place.query.at) ? place.query.at : addDays(today, -7));
   const loaded = useLoaded((signal) => read(week, signal), [week.first]);
   const turn = (later) => replace("report", { at: addDays(week.first, 7 * later) });
-  const file = () => saveAnswer("statistics", question(VISITS, week, { by: "day", split: "visit", format: "csv" }),
-    `visits-${week.first}.csv`).catch(complain);
+  const file = (format) => saved({ ...VISITS, by: "day", split: "visit", now: week }, [], format).catch(complain);
   return html`<div class="page report">
     <p class="row unprinted">${!session.now.screen && html`<a class="back" href=${to("traffic", { at: week.first })}>
         <${Icon} name="back" size=${18} />${t("page.traffic")}</a>`}<span class="apart"></span>
@@ -34,7 +33,7 @@ export default function Report({ place }) {
         <${Icon} name="back" /></button>
       <button class="square" aria-label=${t("traffic.later")} disabled=${week.end > today} onClick=${() => turn(1)}>
         <${Icon} name="forward" /></button>
-      <button onClick=${file}>CSV</button>
+      <${Formats} save=${file} />
       <button class="strong" onClick=${() => print()}>${t("report.print")}</button></p>
     <h1>${t("report.title", { name: session.now.display_name || session.now.tenant })}</h1>
     <p class="soft">${periodName("week", week)}</p>

@@ -3,30 +3,30 @@ import { useRef, useState } from "preact/hooks";
 import { get } from "../api.js";
 import { Chart } from "./chart.js";
 import { beganWithin, behind, growth } from "./compare.js";
-import { BUCKETS, drawn, figures, MEASURES, question, splitBy, sums, total, wish } from "./figures.js";
+import { BUCKETS, drawn, figures, MEASURES, sums, total, wish } from "./figures.js";
+import { saved } from "./file.js";
 import { buckets, period, periodName, SPANS } from "./periods.js";
 import { Away, First, Week } from "./week.js";
 import { html } from "../html.js";
 import { Icon } from "../icons.js";
 import { useKeys } from "../keys.js";
-import { cameraName, useShared } from "../shared/known.js";
-import { groupName, Segments, Select, Shapes, Trouble, useLoaded, useSlow } from "../shared/parts.js";
+import { useShared } from "../shared/known.js";
+import { Formats, Segments, Select, Shapes, Trouble, useLoaded, useSlow } from "../shared/parts.js";
 import { go, replace, to } from "../router.js";
-import { saveAnswer } from "../shared/saved.js";
 import { mayLoad, session } from "../store.js";
 import { complain } from "../undo.js";
-import { number, signed, t, tOr } from "../words.js";
+import { number, signed, t } from "../words.js";
+import { nameOfSplit, nameOfValue } from "./values.js";
 
 const SHOWN = 8;
-const FILES = { arrivals: "visits", persons: "people" };
 
 export default function Traffic({ place }) {
   const asked = wish(place.query);
   const { measure, span, by, split, beside, staff, now } = asked;
   const [asTable, setAsTable] = useState(false);
   const load = (signal) => figures(asked, signal);
-  const file = () => saveAnswer("statistics", question(asked, now, { by, split: splitBy(asked), format: "csv" }),
-    `${FILES[measure]}-${now.first}.csv`).catch(complain);
+  const cameras = useShared("cameras").value;
+  const file = (format) => saved(asked, cameras, format).catch(complain);
   const loaded = useLoaded(load, [measure, span, now.first, by, split, beside, staff]);
   const set = (changes) => replace("traffic", { ...place.query, ...changes });
   useKeys({ t: ["traffic.table", () => setAsTable((shown) => !shown)] });
@@ -40,7 +40,7 @@ export default function Traffic({ place }) {
     <header class="top"><h1>${t("page.traffic")}</h1><div class="tools">
       <${Choices} name="measure" options=${MEASURES} chosen=${measure} set=${set} />
       ${span === "week" && html`<a class="button" href=${to("report", { at: now.first })}>${t("page.report")}</a>`}
-      <button onClick=${file}>CSV</button></div></header>
+      <${Formats} save=${file} /></div></header>
     <${Tools} asked=${asked} set=${set} asTable=${asTable} setAsTable=${setAsTable} />
     ${loaded.problem && html`<${Trouble} problem=${loaded.problem} again=${loaded.again} />`}
     ${slow && html`<${Shapes} count=${3} />`}
@@ -128,16 +128,6 @@ const least = (value) => (value === "unknown" ? 999 : Number(value));
 const rising = (one, other) => least(one) - least(other);
 const ORDER = { age: rising, stay: rising, gender: () => 0 };
 
-/** Say what a value of a split is called. */
-function nameOfValue(split, value, cameras) {
-  if (value === "" || value === "unknown") return t("traffic.unknown");
-  if (split === "age") return t("traffic.age", { first: value, last: Number(value) + 9 });
-  if (split === "camera") return cameraName(cameras, value);
-  if (split === "group") return groupName(value);
-  if (["visit", "stay", "again"].includes(split)) return t(`traffic.${split}.${value}`);
-  return split === "gender" ? tOr(`gender.${value}`, value) : value;
-}
-
 /** The same for each value of a split, on one scale. */
 function Parts({ found, asTable, choose }) {
   const { asked, parts: { sum, sumBefore, ...series } } = found;
@@ -166,8 +156,6 @@ function Parts({ found, asTable, choose }) {
 function Split({ asked: { split, splits }, choose }) {
   const read = async (signal) => mayLoad("settings") && (await get("settings", {}, { signal })).attributes_off;
   const off = useLoaded(read, []).value;
-  const text = (one) => (one.startsWith("labels.") ? t("label", { name: one.slice(7).toUpperCase() })
-    : t(`traffic.split.${one}`));
   return html`<${Select} label=${t("traffic.split")} value=${split} set=${choose}
-    options=${splits.filter((one) => !(off || []).includes(one)).map((one) => [one, text(one)])} />`;
+    options=${splits.filter((one) => !(off || []).includes(one)).map((one) => [one, nameOfSplit(one)])} />`;
 }

@@ -8,7 +8,7 @@ import { weekdayOf } from "../shared/days.js";
 import { useShared } from "../shared/known.js";
 import { Empty, groupOptions, nameOf, Portrait, Select, Trouble, useLoaded } from "../shared/parts.js";
 import { to } from "../router.js";
-import { ago, number, stamp, t } from "../words.js";
+import { ago, firstWeekday, number, stamp, t } from "../words.js";
 
 const AWAY = 8;
 const LEAST_HOURS = 12;
@@ -80,7 +80,8 @@ export function Week({ asked, children }) {
   };
   const byDay = (weekday) => html`<th scope=${narrow ? "col" : "row"}>${weekdayName(weekday, "short")}</th>`;
   const byHour = (hour) => html`<th scope=${narrow ? "row" : "col"}>${String(hour).padStart(2, "0")}</th>`;
-  const [across, down, head, side] = narrow ? [WEEKDAYS, hours, byDay, byHour] : [hours, WEEKDAYS, byHour, byDay];
+  const days = [...WEEKDAYS.slice(firstWeekday()), ...WEEKDAYS.slice(0, firstWeekday())];
+  const [across, down, head, side] = narrow ? [days, hours, byDay, byHour] : [hours, days, byHour, byDay];
   return html`
     <section><header><h2>${t("traffic.week")}</h2>
       <p class="soft">${span === "week" ? t("traffic.week.typical", { count: WEEKS })

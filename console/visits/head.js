@@ -3,7 +3,7 @@ import { useEffect, useState } from "preact/hooks";
 import { get } from "../api.js";
 import { html } from "../html.js";
 import { Icon } from "../icons.js";
-import { groupName, Select, useLoaded } from "../shared/parts.js";
+import { Formats, groupName, Select, useLoaded } from "../shared/parts.js";
 import { addDays } from "../shared/days.js";
 import { dressed } from "../styled.js";
 import { complain } from "../undo.js";
@@ -36,15 +36,15 @@ const yearOf = (day, today) => (day.slice(0, 4) === today.slice(0, 4) ? undefine
 /** Which camera, and the day as a file. */
 export function Choices({ chosen, set, cameras }) {
   const [waits, setWaits] = useState(false);
-  const file = async () => {
+  const file = async (format) => {
     setWaits(true);
     const [{ saved }] = await Promise.all([import("./file.js"), dressed("shared")]);
-    await saved(chosen, cameras).catch(complain);
+    await saved(chosen, cameras, format).catch(complain);
     setWaits(false);
   };
   return html`<${Select} label=${t("camera")} value=${chosen.camera} set=${(camera) => set({ camera })}
       options=${[["", t("visits.cameras")], ...cameras]} />
-    <button disabled=${waits} onClick=${file}>CSV</button>`;
+    <${Formats} save=${file} disabled=${waits} />`;
 }
 
 /** The figures of the day or of one hour, and the day as a picture, which is asked for anew when somebody has come. */

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { language, session } from "../../console/store.js";
 import { asked, byHour, extended, figures, held, hours, joined, placed, question, usualDay, which } from "../../console/visits/day.js";
-import { table } from "../../console/shared/saved.js";
+import { table } from "../../console/shared/tables.js";
 import { lines } from "../../console/visits/file.js";
 import { load } from "../../console/words.js";
 
@@ -64,7 +64,8 @@ test("figures lead to the part that they count", () => {
 
 test("a name that is a formula is none in the table, and no id is a number", () => {
   const one = { ...visit(1), last: "b", name: '=1+"2"', group: "VIP", camera: "c", visit: 1, sightings: 2, score: null, face: "1234567890123456789" };
-  const text = table(lines([one], () => "2026-11-23 14:01", new Map([["c", "Door, left"]])));
+  session.set(/** @type {any} */ ({ time_zone: "UTC" }));
+  const text = table(lines([{ ...one, first: "2026-11-23T14:01Z", last: "2026-11-23T14:01Z" }], new Map([["c", "Door, left"]])));
   assert.equal(text.split("\r\n")[1], `"2026-11-23 14:01","2026-11-23 14:01","'=1+""2""","VIP","Door, left","1","2","","'1234567890123456789"`);
 });
 

@@ -148,7 +148,7 @@ def compare_all(shop: Shop, appcode: str) -> None:
     report = (visits, people, kinds["new"], kinds["returning"], kinds["known"])
     assert (*week.total, week.staff) == (*report, staff)
     assert f"without {staff} visits of staff" in format_text(week, shop.tenant)
-    rows = list(csv.DictReader(io.StringIO(format_csv(week))))
+    rows = list(csv.DictReader(io.StringIO(format_csv(week, shop.tenant))))
     assert sum(int(one["visits"]) for one in rows) == visits
     assert sum(int(one["known"]) for one in rows) == kinds["known"]
 
@@ -161,8 +161,8 @@ def compare_all(shop: Shop, appcode: str) -> None:
     page.get_by_text(f"Without {staff} visits of staff.").wait_for()
     with page.expect_download() as download:
         page.get_by_role("button", name="CSV").click()
-    table = list(csv.DictReader(io.StringIO(download.value.path().read_text())))
-    assert sum(int(one["amount"]) for one in table) == visits
+    table = list(csv.DictReader(io.StringIO(download.value.path().read_text("utf-8-sig"))))
+    assert sum(int(one["Visits"]) for one in table) == visits
 
     page = shop.visitor.open(f"#/traffic?at={monday:%Y-%m-%d}")
     page.get_by_text(f"Without {staff} of staff").wait_for()

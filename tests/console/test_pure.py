@@ -2,9 +2,7 @@
 modules."""
 
 import json
-import os
 import re
-import subprocess
 import tomllib
 from collections.abc import Iterator
 from datetime import date, datetime, timedelta
@@ -12,16 +10,14 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
-from playwright._impl._driver import compute_driver_executable
 from regulars_edge.config import parse_config
 
 from chalicelib.api.console_files import locate_folder
 from chalicelib.domain.local_time import LocalTime
 from chalicelib.storage.values import milliseconds
-from regulars.libraries import find_modules
+from tests.console.node import node
 
 HERE, OURS = Path(__file__).parent, locate_folder()
-BROWSER = HERE / "browser.mjs"
 
 ZONES = (
     *("UTC", "Asia/Shanghai", "Africa/Cairo", "America/Sao_Paulo"),
@@ -32,27 +28,6 @@ MOST_COLUMNS, MOST_LINES = 120, 60
 _BEGUN = re.compile(
     r"( *)(?:export )?(?:default )?(?:async )?(?:function|const \w+ = .*=> [({]$|[#\w]+\(.*\) {$)"
 )
-
-
-def node(*words: str) -> str:
-    """Run Node where modules find the console's libraries and the little of a browser that rules
-    need."""
-    found = {name: path.as_uri() for name, path in find_modules().items()}
-    said = subprocess.run(
-        [
-            compute_driver_executable()[0],
-            "--import",
-            BROWSER,
-            "--disable-warning=MODULE_TYPELESS_PACKAGE_JSON",
-            *words,
-        ],
-        env={**os.environ, "CONSOLE_LIBRARIES": json.dumps(found)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert said.returncode == 0, f"{said.stdout}\n{said.stderr}"
-    return said.stdout
 
 
 @pytest.mark.parametrize("file", sorted(HERE.glob("*.test.js")), ids=lambda file: file.name)

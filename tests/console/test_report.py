@@ -23,7 +23,7 @@ def test_a_week_is_one_sheet_with_its_figures_and_prints_without_the_menu(
     looked_at(page, "report")
     with page.expect_download() as download:
         page.get_by_role("button", name="CSV").click()
-    assert download.value.path().read_text().startswith('"time","visit","amount"')
+    assert download.value.path().read_text("utf-8-sig").startswith('"Time","New or not","Visits"')
     page.emulate_media(media="print")
     expect(page.get_by_role("navigation")).to_have_count(0)
     expect(page.get_by_role("button", name="Print")).to_have_count(0)

@@ -322,11 +322,13 @@ def test_the_figures_come_as_csv(visitor: Visitor, shop: Shop) -> None:
     with page.expect_download() as begun:
         page.get_by_role("button", name="CSV").click()
     assert begun.value.suggested_filename == f"visits-{MONDAY - WEEK}.csv"
-    rows = [*csv.DictReader(begun.value.path().read_text().splitlines())]
+    rows = [*csv.DictReader(begun.value.path().read_text("utf-8-sig").splitlines())]
     counts = shop.count(
         MONDAY - WEEK, MONDAY - timedelta(days=1), lambda one: (str(local(one).date()), one.camera)
     )
-    assert {(row["time"], row["camera"]): int(row["amount"]) for row in rows} == counts
+    with shop.box.client() as client:
+        ids = {camera.name: camera.id for camera in client.list_cameras().cameras}
+    assert {(row["Time"], ids[row["Camera"]]): int(row["Visits"]) for row in rows} == counts
 
 
 def test_a_year_by_day_is_one_request(visitor: Visitor, shop: Shop) -> None:

@@ -1,25 +1,13 @@
-"""Each text of the console is there in both languages, with the same values, and each is used."""
+"""Each text of the console is there in each language, with the same values, and each is used."""
 
-import json
 import re
 
-from chalicelib.api.console_files import locate_folder
+import pytest
 
-OURS = locate_folder()
+from chalicelib.domain import texts
+from chalicelib.domain.names import wanted_words
+from tests.console.spoken import FILES, LANGUAGES, OURS, TABLES
 
-FILES = {
-    path.relative_to(OURS).as_posix(): json.loads(path.read_text(encoding="utf-8"))
-    for path in OURS.rglob("*.json")
-}
-TABLES = {
-    language: {
-        name: text
-        for path, table in FILES.items()
-        if path.endswith(f"{language}.json")
-        for name, text in table.items()
-    }
-    for language in ("en", "zh")
-}
 MODULES = {path: path.read_text(encoding="utf-8") for path in OURS.rglob("*.js")}
 _LITERAL = re.compile(r'"([A-Za-z][\w.]*)"')
 _CALLED = re.compile(r'\bt\("([^"]+)"')
@@ -36,11 +24,32 @@ def values(text: str | dict[str, str]) -> set[str]:
     }
 
 
-def test_both_languages_have_the_same_texts_with_the_same_values() -> None:
-    english, chinese = TABLES["en"], TABLES["zh"]
-    assert english.keys() == chinese.keys()
-    for name in english:
-        assert values(english[name]) == values(chinese[name]), name
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_each_language_has_the_same_texts_with_the_same_values(language: str) -> None:
+    english, other = TABLES["en"], TABLES[language]
+    assert other.keys() == english.keys()
+    assert {name: values(text) for name, text in other.items()} == {
+        name: values(text) for name, text in english.items()
+    }
+
+
+def test_messages_are_there_in_the_languages_of_the_console_and_the_page_waits_in_them() -> None:
+    page = (OURS / "index.html").read_text("utf-8")
+    assert (
+        set(LANGUAGES)
+        == set(texts.LANGUAGES)
+        == set(re.findall(r'waits-for-files" lang="(\w+)"', page))
+    )
+    assert {path.rpartition("/")[2] for path in FILES} == {
+        name for language in LANGUAGES for name in (f"{language}.json", f"words.{language}.json")
+    }
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_somebody_without_a_name_is_found_by_what_the_console_calls_them(language: str) -> None:
+    table = TABLES[language]
+    for name in ("face.number.regular", "face.number.stranger"):
+        assert wanted_words(str(table[name]).replace("{n}", "135")) == ["135"]
 
 
 def test_each_text_stands_in_one_file_and_files_are_sorted() -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from chalicelib.book.week import Figures, Week, describe_week
+from chalicelib.domain.texts import Texts
 from regulars.cli import main
 from regulars.report import compose_mail, format_csv, format_text
 from tests.regulars.inbox import Inbox, receiving_mail
@@ -45,7 +46,7 @@ def book(tmp_path: Path) -> Iterator[Book]:
 def test_a_week_is_told_by_day_with_its_busiest_hour(book: Book) -> None:
     week = book.services.sightings.weeks.count_week(book.tenant, MONDAY.date())
     assert format_text(week, book.tenant) == TEXT
-    lines = format_csv(week).splitlines()
+    lines = format_csv(week, book.tenant).splitlines()
     assert (len(lines), lines[:3]) == (
         8,
         ["day,visits,people,new,returning,known", "2026-03-02,2,2,2,0,0", "2026-03-03,1,1,0,1,0"],
@@ -77,7 +78,7 @@ def test_days_are_those_of_the_tenants_zone(book: Book) -> None:
 )
 def test_a_week_in_a_sentence(visits: int, before: int, says: str) -> None:
     week = Week((), Figures(visits, 2, 1, 0, 0), Figures(before, 1, 1, 0, 0), None, 0)
-    assert describe_week(week) == says
+    assert describe_week(week, Texts("en")) == says
 
 
 @contextmanager
@@ -192,3 +193,66 @@ def test_what_cannot_be_mailed_says_why(
         monkeypatch.setenv(name, value)
     assert main(command(book, *options)) == 2
     assert says in capsys.readouterr().err
+
+
+GERMAN = """\
+shop: 2. März bis 8. März 2026, UTC
+
+4 Besuche von 2 Personen, 2 zum ersten Mal; in der Woche davor war niemand da.
+
+                 Besuche  Personen       neu wieder da   bekannt
+Mo 02.03.              2         2         2         0         0  ########################################
+Di 03.03.              1         1         0         1         0  ####################
+Mi 04.03.              0         0         0         0         0
+Do 05.03.              1         1         0         1         0  ####################
+Fr 06.03.              0         0         0         0         0
+Sa 07.03.              0         0         0         0         0
+So 08.03.              0         0         0         0         0
+Woche                  4         2         2         2         0
+Woche davor            0         0         0         0         0
+
+stärkste Stunde: Montag, 2. März, 9 Uhr, 2 Besuche
+"""  # noqa: E501
+
+
+def test_a_german_shop_is_mailed_a_german_report_with_a_table_of_semicolons(
+    book: Book, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    book.services.tenants.change_settings("shop", {"language": "de"})
+    monkeypatch.setenv("REGULARS_SMTP_FROM", "regulars@shop.example")
+    with inbox(monkeypatch) as mails:
+        assert main(command(book, "--to", "boss@shop.example")) == 0
+    mail = message_from_bytes(mails[0], policy=policy.default)
+    assert mail["Subject"] == "Besuche: shop, 2. März bis 8. März 2026"
+    text, table = mail.iter_parts()
+    assert text.get_content().replace("\r\n", "\n") == GERMAN
+    assert table.get_content().splitlines()[:2] == [
+        "Tag;Besuche;Personen;neu;wieder da;bekannt",
+        "2026-03-02;2;2;2;0;0",
+    ]
+
+
+def test_a_report_is_printed_in_the_language_that_is_asked_for(
+    book: Book, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(command(book, "--language", "de")) == 0
+    assert capsys.readouterr().out == GERMAN
+    assert main(command(book, "--language", "zh", "--csv")) == 0
+    assert capsys.readouterr().out.splitlines()[0] == "日期,到访,人数,新客,再次到访,已知"
+
+
+def test_columns_stand_below_each_other_in_wide_letters(book: Book) -> None:
+    book.services.tenants.change_settings("shop", {"language": "zh"})
+    week = book.services.sightings.weeks.count_week(book.tenant, MONDAY.date())
+    rows = format_text(week, book.services.tenants.get_by_name("shop")).splitlines()[4:14]
+    widths = {
+        sum(2 if ord(letter) > 0x2E7F else 1 for letter in row.split("  #")[0]) for row in rows
+    }
+    assert len(widths) == 1
+
+
+def test_a_language_that_nobody_has_written_is_refused(
+    book: Book, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(command(book, "--language", "xx")) != 0
+    assert "'en', 'zh', 'de'" in capsys.readouterr().err

@@ -1182,6 +1182,7 @@ class Settings(Struct, kw_only=True):
     time_zone: str
     arrive_times: int
     period_days: int
+    language: str
     opening: str
     attributes_off: list[str]
     least_liveness: float | None

@@ -1401,6 +1401,7 @@ class Operations(Connection):
         time_zone: str | UnsetType = UNSET,
         arrive_times: int | UnsetType = UNSET,
         period_days: int | UnsetType = UNSET,
+        language: Literal["de", "en", "zh"] | UnsetType = UNSET,
         opening: str | UnsetType = UNSET,
         attributes_off: list[Literal["age", "beauty", "emotion", "gender", "liveness", "pose"]]
         | UnsetType = UNSET,
@@ -1446,6 +1447,7 @@ class Operations(Connection):
                 "time_zone": time_zone,
                 "arrive_times": arrive_times,
                 "period_days": period_days,
+                "language": language,
                 "opening": opening,
                 "attributes_off": attributes_off,
                 "least_liveness": least_liveness,

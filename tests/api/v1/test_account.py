@@ -26,6 +26,7 @@ from tests.support.fakes import RULES, FakeClock, Person, photo, picture
 SETTINGS, USAGE, SIGNING_KEY = "/v1/settings", "/v1/usage", "/v1/signing-key"
 
 FIRST = {
+    "language": "en",
     "time_zone": "Asia/Shanghai",
     "opening": "",
     "arrive_times": 5,
@@ -98,6 +99,7 @@ def test_what_is_set_here_holds_in_the_dialects(
         ({"time_zone": "america/new york"}, "did you mean America/New_York?"),
         ({"least_liveness": 0}, "least_liveness is a number above 0, up to 1 or null, not 0"),
         ({"min_age": 0.5}, "min_age is a number from 1 to 21 or null, not 0.5"),
+        ({"language": "xx"}, "language is"),
         ({"contact": "one\ntwo"}, "contact is one line"),
         (
             {"notice_url": "javascript:alert(1)"},

@@ -47,7 +47,10 @@ def test_strangers_who_are_made_at_once_have_two_numbers(tmp_path: Path) -> None
         assert book.disagreements() == []
 
 
-@pytest.mark.parametrize("text", ["2", "Stranger 2", "stranger #2", "Regular 2", "陌生人 2"])
+@pytest.mark.parametrize(
+    "text",
+    ["2", "Stranger 2", "stranger #2", "Regular 2", "陌生人 2", "Unbekannt 2", "Stammgast 2"],
+)
 def test_a_stranger_is_found_by_its_number(book: Book, text: str) -> None:
     book.see(shot(0, 1), shot(60, 2))
     assert found(book, text) == [2]

@@ -461,6 +461,22 @@ def test_nothing_is_told_outside_of_the_hours(book: Book, phone: Receiver) -> No
             add(book, channel, hours=wrong)
 
 
+def test_people_are_told_in_the_language_of_the_shop(book: Book, phone: Receiver) -> None:
+    book.services.tenants.change_settings("shop", {"language": "de"})
+    kinds = (EventKind.STRANGER_CREATED,)
+    hook = add(
+        book, channel_of(Way.NTFY, phone), kinds=kinds, template="{who} ({group}), {camera}, {date}"
+    )
+    come(book, EVA)
+    book.services.webhooks.deliveries.send_test("shop", hook.id)
+    work(book)
+    told = [read_body(one) for one in phone.heard]
+    assert told == [
+        "Unbekannt 1 (Unbekannt), door, 16.03.2026",
+        "Ann Lee (VIP), Eingang, 16.03.2026",
+    ]
+
+
 def test_the_figures_of_a_week_are_told_whatever_the_hours_are(book: Book, phone: Receiver) -> None:
     add(
         book,

@@ -65,6 +65,22 @@ def test_a_week_is_told_once_on_monday_morning_in_the_shops_zone(
     assert zone != "UTC" or data["report"] == REPORT
 
 
+def test_a_german_shop_is_told_in_german(book: Book) -> None:
+    book.services.tenants.change_settings("shop", {"time_zone": "UTC", "language": "de"})
+    hook = book.services.webhooks.hooks.add("shop", None, kinds=["week.ended"])[0].id
+    book.clock.advance(timedelta(days=3))
+    sweep(book)
+    [event] = take(book, hook)
+    assert (
+        event["data"]["report"]
+        == """\
+Besuche: shop, 2. März bis 8. März 2026
+3 Besuche von 2 Personen, 2 zum ersten Mal; in der Woche davor war niemand da.
+Mo 2, Di 1, Mi 0, Do 0, Fr 0, Sa 0, So 0
+stärkste Stunde: Montag, 2. März, 9 Uhr, 2 Besuche"""
+    )
+
+
 def test_nobody_is_told_who_does_not_name_it_and_no_disabled_tenant(book: Book) -> None:
     every = book.services.webhooks.hooks.add("shop", None)[0].id
     book.clock.advance(timedelta(days=3))

@@ -111,6 +111,7 @@ OTHER_SETTINGS: Mapping[str, Any] = {
     "learnt_days": 365,
     "opening": "Mon-Fri 09:00-18:00",
     "consent_required": True,
+    "language": "de",
     "strangers": "forget",
     "expired_consent_erases": True,
     "ended_days": 30,

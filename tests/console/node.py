@@ -1,0 +1,33 @@
+"""The console's modules in the Node that Playwright brings."""
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+from playwright._impl._driver import compute_driver_executable
+
+from regulars.libraries import find_modules
+
+BROWSER = Path(__file__).with_name("browser.mjs")
+
+
+def node(*words: str) -> str:
+    """Run Node where modules find the console's libraries and the little of a browser that rules
+    need."""
+    found = {name: path.as_uri() for name, path in find_modules().items()}
+    said = subprocess.run(
+        [
+            compute_driver_executable()[0],
+            "--import",
+            BROWSER,
+            "--disable-warning=MODULE_TYPELESS_PACKAGE_JSON",
+            *words,
+        ],
+        env={**os.environ, "CONSOLE_LIBRARIES": json.dumps(found)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert said.returncode == 0, f"{said.stdout}\n{said.stderr}"
+    return said.stdout

@@ -1,0 +1,221 @@
+"""A German browser shows no English: on no page, in no dialog that a button opens, in no name of a
+button, in no file.
+
+A text is English if it is what en.json says and de.json says otherwise, or if it has an English
+day, month or "ago".
+"""
+
+import csv
+import io
+import re
+import zipfile
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+from regulars_client import models
+
+from regulars.demo.drawn_vision import DrawnPerson, draw_capture
+from tests.console.conftest import Visitor, visiting
+from tests.console.pages import PAGES, ready
+from tests.console.portraits import Shop, mall
+from tests.console.spoken import TABLES
+from tests.console.workbooks import read_cells
+
+SHOWN = """() => {
+  const named = ["aria-label", "title", "placeholder", "alt", "aria-valuetext", "aria-description"];
+  const isText = (one) =>
+    one.nodeType === 3 && !one.parentElement.closest(".brand, code, textarea");
+  const texts = [...document.querySelectorAll("#console *")].flatMap((one) => [
+    ...[...one.childNodes].filter(isText).map((each) => each.data),
+    ...named.map((name) => one.getAttribute(name) ?? "")]);
+  const title = document.title.replace(/ · Regulars$/, "");
+  return [...new Set([title, ...texts].map((one) => one.replace(/\\s+/g, " ").trim()))];
+}"""
+
+BUTTONS = """() => [...document.querySelectorAll("#console button:enabled, #console summary")]
+  .filter((one) => one.checkVisibility()).map((one) => one.ariaLabel ?? one.textContent.trim())"""
+
+PRESS = """(name) => [...document.querySelectorAll("#console button:enabled, #console summary")]
+  .find((one) => (one.ariaLabel ?? one.textContent.trim()) === name)?.click()"""
+
+WITHOUT_PRINTER = "globalThis.print = () => {};"
+OPENED_MS = 100
+"""How long a press may take until its dialog is there; one that takes longer is seen with the next
+press."""
+UNPRESSED = ("signout", "language.en", "language.zh")
+"""Texts of buttons after which nothing German is left to look at."""
+
+OF_A_CALENDAR = re.compile(
+    r"\b(Mon|Tue|Wed|Thu|Fri|Sat|Sun|Mar|May|Oct|Dec|(Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day|"
+    r"January|February|March|"
+    r"June|July|October|December|ago|yesterday|tomorrow|(day|hour|minute|second|week|month|year)s?"
+    r")\b"
+)
+OPENING = re.compile(r"\b(\w{3})(-\w{3})? \d\d:\d\d-\d\d:\d\d")
+"""Opening hours, which are typed and shown as v1 has them: `Mon-Fri 08:00-19:00`."""
+
+
+def forms(text: str | dict[str, str]) -> list[str]:
+    return [text] if isinstance(text, str) else [*text.values()]
+
+
+@cache
+def patterns(language: str, other: str) -> list[re.Pattern[str]]:
+    """Return how the texts of a language look, filled in; without those that are the same in the
+    other."""
+    made = []
+    for name, text in TABLES[language].items():
+        for form in forms(text):
+            said = re.sub(r"\{\w+\}", "", form)
+            if re.search(r"[^\W\d_]", said) and (
+                language == "de" or form not in forms(TABLES[other][name])
+            ):
+                made.append(re.sub(r"\\\{\w+\\\}", "(.*)", re.escape(form)))
+    return [re.compile(one, re.DOTALL) for one in made]
+
+
+@cache
+def find_english(text: str) -> list[str]:
+    """Return what is English in a text."""
+    text = OPENING.sub("", text).strip()
+    for pattern in patterns("de", "en"):
+        if found := pattern.fullmatch(text):
+            return [part for group in found.groups() for part in find_english(group)]
+    parts = re.split(r" · |, |: | – |[()\n;]", text)
+    if len(parts) > 1:
+        return [part for one in parts for part in find_english(one)]
+    is_english = any(one.fullmatch(text) for one in patterns("en", "de"))
+    return [text] if is_english or OF_A_CALENDAR.search(text) else []
+
+
+def english_of(page: Page) -> list[str]:
+    return [text for text in page.evaluate(SHOWN) if find_english(text)]
+
+
+def test_english_is_found_where_it_is() -> None:
+    for text in (
+        "Undo",
+        "3 visits",
+        "Front door · 3 visits",
+        "Letzte Meldung 3 hours ago",
+        "Mon, 23. Nov.",
+        "Search",
+    ):
+        assert find_english(text), text
+    for text in (
+        "Rückgängig",
+        "3 Besuche",
+        "Eingang · 3 Besuche",
+        "Letzte Meldung vor 3 Stunden",
+        "Mo., 23. Nov.",
+    ):
+        assert not find_english(text), text
+
+
+@pytest.fixture(scope="module")
+def shop(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+    """A book that has something to show on each page, in names that are no words of the console."""
+    with mall(tmp_path_factory.mktemp("german")) as made:
+        names = ("Anna Lindt", "Bernd Aal")
+        shop = made.shop().ask(names=names, uncertain=2, promoted=1, strangers=2)
+        with shop.book.client() as client:
+            client.change_settings(language="de", controller="Laden GmbH", recipients="Kasse GmbH")
+            client.add_group(name="VIP", capacity=100, description="", attributes=["Tisch"])
+            client.change_camera("door", name="Tor")
+            client.add_camera(id="hof", name="Hof", labels={"a": "Nord"})
+            client.add_camera(id="kasse", name="Kasse", labels={})
+            client.add_hook(url="https://hooks.example/x", groups=["VIP"])
+            client.add_key(name="Theke", role="viewer")
+            first, second = list(client.list_faces(name="a"))[:2]
+            client.change_face(
+                first.id, note="Fenster", labels=models.FaceLabels(a="Nord"), group="VIP"
+            )
+            soon = datetime.now(UTC) + timedelta(days=9)
+            client.set_consent(
+                second.id, basis="consent", given_at=0, evidence="Zettel 7", expires_at=soon
+            )
+            client.take_capture(picture=draw_capture(DrawnPerson(1)), camera="kasse")
+        yield shop
+
+
+def address_of(shop: Shop, name: str) -> str:
+    with shop.book.client() as client:
+        rest = f"/{next(iter(client.list_faces(name='anna'))).id}" if name == "person" else ""
+    return f"#/{name}{rest}"
+
+
+def test_each_page_and_what_its_buttons_open_is_german(shop: Shop, browser: Browser) -> None:
+    with visiting(browser, shop.book, None, locale="de-DE") as visitor:
+        visitor.context.add_init_script(WITHOUT_PRINTER)
+        pressed = {TABLES["de"][one] for one in UNPRESSED}
+        found = [
+            f"{name}: {one}"
+            for name in PAGES
+            for one in walk(visitor, address_of(shop, name), pressed)
+        ]
+        visitor.forgive("Failed to load resource")  # what was pressed by the way may be refused
+    assert not found, "\n".join(dict.fromkeys(found))
+
+
+def walk(visitor: Visitor, address: str, pressed: set[str]) -> Iterator[str]:
+    """Yield what is English on a page, and once each button was pressed that no page before had."""
+    page = visitor.open(address)
+    ready(page)
+    expect(page.locator("html")).to_have_attribute("lang", "de")
+    yield from english_of(page)
+    for button in page.evaluate(BUTTONS):
+        if button in pressed:
+            continue
+        pressed.add(button)
+        page.evaluate(PRESS, button)
+        page.wait_for_timeout(OPENED_MS)
+        yield from (f"{button} > {one}" for one in english_of(page))
+        page.keyboard.press("Escape")
+        if page.url.partition("#")[2] != address[1:] or page.locator("dialog[open]").count():
+            page.close()
+            page = visitor.open(address)
+            expect(page.locator("h1")).to_be_visible()
+            expect(page.locator(".shapes")).to_have_count(0)
+    page.close()
+
+
+@pytest.mark.parametrize(
+    ("address", "head"),
+    [
+        ("#/visits", ["Zuerst gesehen", "Zuletzt gesehen", "Name", "Gruppe", "Kamera", "Besuch"]),
+        ("#/traffic", ["Zeit", "Neu oder nicht", "Besuche"]),
+        ("#/report", ["Zeit", "Neu oder nicht", "Besuche"]),
+        ("#/people", ["id", "Name", "Gruppe", "Notiz", "Besuche"]),
+    ],
+)
+def test_a_german_spreadsheet_reads_what_is_saved(
+    shop: Shop, browser: Browser, address: str, head: list[str]
+) -> None:
+    with visiting(browser, shop.book, None, locale="de-DE") as visitor:
+        page = visitor.open(address)
+        ready(page)
+        saved = {}
+        for kind in ("CSV", "XLSX"):
+            with page.expect_download() as download:
+                page.get_by_role("button", name=kind).click()
+            assert download.value.suggested_filename.endswith(f".{kind.lower()}")
+            saved[kind] = download.value.path().read_bytes()
+    rows = [*csv.reader(saved["CSV"].decode("utf-8-sig").splitlines(), delimiter=";")]
+    assert rows[0][: len(head)] == head
+    assert [text for row in rows for text in row if find_english(text)] == []
+    cells = read_cells(zipfile.ZipFile(io.BytesIO(saved["XLSX"])))
+    assert cells[0] == rows[0]
+    assert [[write_german(cell) for cell in row] for row in cells] == rows
+
+
+def write_german(cell: Any) -> str:
+    """Write a cell of a workbook as the file of text has it."""
+    if isinstance(cell, datetime):
+        return f"{cell:%Y-%m-%d %H:%M}".removesuffix(" 00:00")
+    if isinstance(cell, float):
+        return repr(cell).removesuffix(".0").replace(".", ",")
+    return "" if cell is None else str(cell)

@@ -1,0 +1,71 @@
+"""Each text of messages is there in each language, with the same values, and is used."""
+
+import json
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from chalicelib.domain.texts import LANGUAGES, Texts
+
+from chalicelib.domain import texts as module
+
+BOOK = Path(module.__file__).parents[1]
+FILES = {path.stem: json.loads(path.read_text("utf-8")) for path in BOOK.glob("languages/*.json")}
+ENGLISH = FILES["en"]
+NAMES = [name for name in ENGLISH if re.match("months|weekdays", name)]
+
+
+def values(text: str | dict[str, str]) -> set[str]:
+    forms = [text] if isinstance(text, str) else [*text.values()]
+    return {name for form in forms for name in re.findall(r"\{(\w+)[}:]", form)}
+
+
+def test_there_is_a_file_for_each_language() -> None:
+    assert FILES.keys() == set(LANGUAGES)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_each_text_is_there_in_each_language_with_the_same_values(language: str) -> None:
+    texts: dict[str, Any] = FILES[language]
+    assert list(texts) == sorted(ENGLISH)
+    dates = [name for name in texts if name.startswith("date")]
+    assert {name: values(texts[name]) for name in texts if name not in dates} == {
+        name: values(ENGLISH[name]) for name in texts if name not in dates
+    }
+    assert {name: len(texts[name].split()) for name in NAMES} == {
+        name: len(ENGLISH[name].split()) for name in NAMES
+    }
+
+
+def test_each_text_is_asked_for() -> None:
+    code = "".join(path.read_text("utf-8") for path in [*BOOK.rglob("*.py"), *REPORTS])
+    made = ("column.", "group.", "sample.", "week.")
+    unused = [name for name in ENGLISH if f'"{name}"' not in code and f"'{name}'" not in code]
+    assert [name for name in unused if not name.startswith(made)] == []
+
+
+REPORTS = [BOOK.parents[1] / "regulars" / "report.py"]
+AT = datetime(2026, 3, 2, 9, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("language", "written"),
+    [
+        ("en", ["1 visit", "1,234 visits", "2026-03-02", "Monday, 02 March, 09:00", ","]),
+        ("de", ["1 Besuch", "1.234 Besuche", "02.03.2026", "Montag, 2. März, 9 Uhr", ";"]),
+        ("zh", ["到访1次", "到访1,234次", "2026-03-02", "3月2日星期一 09:00", ","]),
+        (
+            "of a later version",
+            ["1 visit", "1,234 visits", "2026-03-02", "Monday, 02 March, 09:00", ","],
+        ),
+    ],
+)
+def test_numbers_and_days_are_written_as_the_language_does(
+    language: str, written: list[str]
+) -> None:
+    texts = Texts(language)
+    counts = [texts.write("visits", count=count) for count in (1, 1234)]
+    days = [texts.write_day(form, AT) for form in ("date", "date.hour")]
+    assert [*counts, *days, texts.separator] == written
