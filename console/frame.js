@@ -21,6 +21,9 @@ const TRIES = 4;
 /** How often a page's files are asked for until somebody is told: beyond ten at once, a new account on AWS refuses. */
 /** What the first page does without, and may be wanted at any moment after it. */
 const soon = () => Promise.all([import("./shared/overlays.js"), dressed("shared")]);
+/** A browser that is pushed to goes on with the worker of its day: give it ours. */
+const renewWorker = async () => (await navigator.serviceWorker?.getRegistration("console/"))
+  && import("./admin/pushed.js").then(({ register }) => register());
 const switchBlur = () => blur.set(blur.now === "on" ? "off" : "on");
 
 export function Frame() {
@@ -34,7 +37,7 @@ export function Frame() {
   const open = (name) => soon().then(([overlays]) => setOver(() => overlays[name]), complain);
   const find = () => open("Find");
   useEffect(() => {
-    setTimeout(() => soon().catch(() => {}), SOON_MS);
+    setTimeout(() => soon().then(renewWorker).catch(() => {}), SOON_MS);
     if (blur.now === "on" && !blur.isKept) {
       say(t("blur.begun"), { action: [t("blur.show"), () => blur.set("off")], forMs: TOLD_MS });
     }

@@ -26,6 +26,8 @@ export const OTHERS = [
     load: () => import("./people/add.js") },
   { name: "search", within: "people", key: "s", role: "operator", folder: "people",
     load: () => import("./people/search.js") },
+  { name: "counter", within: "visits", key: "k", role: "viewer", folder: "counter",
+    load: () => import("./counter/counter.js") },
   { name: "report", within: "traffic", role: "viewer", folder: "traffic", load: () => import("./traffic/report.js") },
   { name: "person", within: "people", role: "viewer", folder: "people", load: () => import("./people/person.js") },
 ];

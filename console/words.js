@@ -131,9 +131,17 @@ export function ago(at, style = "long", now = Date.now()) {
   const seconds = Math.max(0, (now - new Date(at).getTime()) / 1000);
   if (seconds < 5) return t("time.now");
   const [unit] = STEPS.find(([name, most]) => seconds / SECONDS[name] < most);
-  const relative = (made[`relative ${style}`] ??= new Intl.RelativeTimeFormat(locale, { numeric: "auto", style }));
-  return relative.format(-Math.floor(seconds / SECONDS[unit]), unit);
+  return relative(style).format(-Math.floor(seconds / SECONDS[unit]), unit);
 }
+
+const relative = (style) =>
+  (made[`relative ${style}`] ??= new Intl.RelativeTimeFormat(locale, { numeric: "auto", style }));
+
+/** Say in how many days something is: "tomorrow". */
+export const inDays = (count) => relative("long").format(count, "day");
+
+/** Write several texts as a list: "Ann, Ben and Cem". */
+export const listed = (texts) => (made.list ??= new Intl.ListFormat(locale)).format(texts);
 
 /** Say which visit it was: "7th visit". */
 export function visit(count) {

@@ -1,12 +1,14 @@
-// The service worker: it shows what is pushed to this browser. It keeps nothing, and no request passes it.
+// The service worker: it shows what is pushed to this browser, and leads to the card of who has come. It keeps nothing,
+// and no request passes it.
 const own = /** @type {any} */ (globalThis);
 
 own.addEventListener("install", () => own.skipWaiting());
 own.addEventListener("push", (event) => {
-  const { title, text } = event.data.json();
-  event.waitUntil(own.registration.showNotification(title, { body: text }));
+  const { title, text, face } = event.data.json();
+  event.waitUntil(own.registration.showNotification(title, { body: text, data: { face } }));
 });
 own.addEventListener("notificationclick", (event) => {
   event.notification.close();
-  event.waitUntil(own.clients.openWindow("../console"));
+  const { face } = event.notification.data ?? {};
+  event.waitUntil(own.clients.openWindow(face ? `../console#/counter/${face}` : "../console"));
 });

@@ -145,8 +145,9 @@ class Messages(Service["Book"]):
         status = 0
         try:
             picture = self._load_thumbnail(tenant, face) if hook.picture and face else None
+            shop, faceid = tenant.shown_name, face.faceid if face else ""
             status = self._send_by_channel(
-                hook, delivery.tenant, tenant.shown_name, values, picture
+                hook, delivery.tenant, shop, values, picture=picture, faceid=faceid
             )
         finally:
             if not 200 <= status < 300:
@@ -252,11 +253,19 @@ class Messages(Service["Book"]):
         return (blobs.get(keys.thumbnail(first)) or blobs.get(first)) if first else None
 
     def _send_by_channel(
-        self, hook: Hook, tenant: str, shop: str, values: Mapping[str, str], picture: bytes | None
+        self,
+        hook: Hook,
+        tenant: str,
+        shop: str,
+        values: Mapping[str, str],
+        *,
+        picture: bytes | None,
+        faceid: str,
     ) -> int:
         """Send a message by its hook's channel; return the status of the answer.
 
-        `shop`: what the tenant is called.
+        `shop`: what the tenant is called. `faceid`: of whom it tells, whose card a push leads to;
+        "": of nobody.
         """
         channel = self.read_channel(tenant, hook)
         if channel.way is Way.MAIL:
@@ -268,7 +277,7 @@ class Messages(Service["Book"]):
             mailer.mail(channel.to, text.strip().splitlines()[0][:100], text, picture)
             return _SENT
         if channel.way is Way.PUSH:
-            message = {"title": shop, "text": message_text(hook.template, values)}
+            message = {"title": shop, "text": message_text(hook.template, values), "face": faceid}
             public_url = self.services.settings.public_url
             subject = public_url if public_url and public_url.startswith("https:") else _NO_SUBJECT
             post = write_push(

@@ -10,7 +10,7 @@ import { complain, later } from "../undo.js";
 import { ago, dayAndClock, t } from "../words.js";
 import { Rights } from "./rights.js";
 
-const SCREENS = ["visits", "traffic", "report"];
+const SCREENS = ["visits", "counter", "traffic", "report"];
 const isOfFigures = (one) => ["traffic", "report"].includes(one.page);
 const LOCAL = ["localhost", "127.0.0.1", "[::1]"];
 

@@ -7,11 +7,16 @@ const policy = /** @type {any} */ (globalThis).trustedTypes?.createPolicy("worke
 
 export const canBePushed = () => Boolean(navigator.serviceWorker && globalThis.PushManager);
 
+/** Have this browser run the worker of now. */
+export function register() {
+  const url = import.meta.resolve("../worker.js");
+  return navigator.serviceWorker.register(policy?.createScriptURL(url) ?? url);
+}
+
 /** Return the channel of this browser, once its user agrees. */
 export async function pushed() {
   if ((await Notification.requestPermission()) !== "granted") throw { detail: t("phone.denied") };
-  const url = import.meta.resolve("../worker.js");
-  const worker = await navigator.serviceWorker.register(policy?.createScriptURL(url) ?? url);
+  const worker = await register();
   const starts = worker.installing ?? worker.waiting;
   await new Promise((done) => {
     if (worker.active) done(undefined);

@@ -4,6 +4,7 @@ import { get, send } from "../api.js";
 import { html } from "../html.js";
 import { to } from "../router.js";
 import { Now, useViewer, useIdentity } from "../shared/asking.js";
+import { sentence } from "../shared/habit.js";
 import { cameraName, useShared } from "../shared/known.js";
 import { Portrait, Trouble, useLoaded } from "../shared/parts.js";
 import { complain } from "../undo.js";
@@ -29,7 +30,9 @@ export function Came({ path, face, operator, changed }) {
   const seen = [first.value, ...pages].flatMap((page) => page.sightings);
   const isIn = (one) => (each) => each.first <= one.captured_at && one.captured_at <= each.last;
   const visits = Map.groupBy(seen, (one) => arrivals.find(isIn(one)) ?? one);
+  const comes = sentence(first.value.habit);
   return html`<section><h2>${t("person.visits")}</h2>
+    ${comes && html`<p>${comes}</p>`}
     ${!seen.length && html`<p class="soft">
       ${t(face.arrive_count ? "person.visits.unkept" : "person.visits.none")}</p>`}
     ${arrivals.length > 0 && html`<${Calendar} arrivals=${arrivals} />`}

@@ -5,6 +5,7 @@ import { addDays, begin } from "./days.js";
 import { Dialog, groupName, groupOptions, nameOf, Select } from "./parts.js";
 import { useShared } from "./known.js";
 import { usePolled } from "./polled.js";
+import { go, to } from "../router.js";
 import { alerts, blur, may, preference, useValue } from "../store.js";
 import { complain } from "../undo.js";
 import { useNews } from "../visits/news.js";
@@ -28,7 +29,7 @@ function alertOf(visits) {
   try {
     const body = [first.visit ? visit(first.visit) : "", ...others.map(called)].filter(Boolean).join(", ");
     const shown = new Notification(called(first), { body, tag: "regulars" });
-    shown.onclick = () => { focus(); shown.close(); };
+    shown.onclick = () => { focus(); shown.close(); go(["counter", first.face]); };
   } catch {
     // Phones take notifications from a service worker only.
   }
@@ -76,6 +77,7 @@ export function Alerts({ groups, close }) {
     <label class="inline">${t("alerts.of")}
       <${Select} value=${chosen} set=${(next) => group.set(next)}
         options=${[["", t("visits.groups")], ...groupOptions(groups)]} /></label>
+    <p><a href=${to("counter")}>${t("alerts.counter")} ›</a></p>
     ${may("operator") && cameras.value?.length > 0 && html`<hr />${box("alerts.mute", isMuted,
       ({ target }) => mute(target.checked).then(cameras.again, complain))}`}
   <//>`;

@@ -42,5 +42,9 @@ export function useShared(name) {
 /** Say whether a camera needs somebody, and nobody muted that. */
 export const isUnwell = ({ health }) => ["silent", "quiet", "failing"].includes(health.state) && !health.muted_until;
 
+/** Say whether the shop made a group for guests of its own, such as VIP. */
+export const isSpecial = (groups, name) =>
+  groups?.some((group) => group.name === name && !group.staff && !["regular", "stranger"].includes(name));
+
 /** Return what a camera is called: its id, if it has no name or is gone. */
 export const cameraName = (cameras, id) => cameras?.find((camera) => camera.id === id)?.name || id;

@@ -1,11 +1,12 @@
 // The week by the hour, who has stayed away longest, and what stands in place of nothing.
-import { useEffect, useReducer, useState } from "preact/hooks";
+import { useState } from "preact/hooks";
 import { get } from "../api.js";
 import { counted, OLDEST, total } from "./figures.js";
 import { lastHour, period, periodName, typical, weekdayName, WEEKS } from "./periods.js";
 import { html } from "../html.js";
 import { weekdayOf } from "../shared/days.js";
 import { useShared } from "../shared/known.js";
+import { NARROW, useMedia } from "../shared/media.js";
 import { Empty, groupOptions, nameOf, Portrait, Select, Trouble, useLoaded } from "../shared/parts.js";
 import { to } from "../router.js";
 import { ago, firstWeekday, number, stamp, t } from "../words.js";
@@ -40,17 +41,6 @@ function hoursOf(amount) {
   return Array.from({ length }, (_, place) => first + place);
 }
 
-/** Say whether a media query holds, also when that changes. */
-function useMedia(query) {
-  const [, again] = useReducer((before) => before + 1, 0);
-  const watched = matchMedia(query);
-  useEffect(() => {
-    watched.addEventListener("change", again);
-    return () => watched.removeEventListener("change", again);
-  }, [query]);
-  return watched.matches;
-}
-
 /**
  * Hours and weekdays of a typical week as a table in eight steps of one colour. A cell leads to its last hour.
  * `children`: what stands below it, and comes with it, so that nothing moves.
@@ -58,7 +48,7 @@ function useMedia(query) {
 export function Week({ asked, children }) {
   const { measure, span, now, staff } = asked;
   const of = typical(span, now);
-  const narrow = useMedia("(max-width: 760px)");
+  const narrow = useMedia(NARROW);
   const loaded = useLoaded((signal) => counted(asked, of, { by: "hour" }, signal), [measure, span, now.first, staff]);
   if (loaded.problem) return html`<${Trouble} problem=${loaded.problem} again=${loaded.again} />${children}`;
   if (!loaded.value) return null;

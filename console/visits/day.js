@@ -1,9 +1,15 @@
 // The list of a day: what its address says, pages put together, hours, and what waits while somebody reads below.
 import { addDays, begin, hourSpan, isDay, weekdayOf } from "../shared/days.js";
+import { isSpecial } from "../shared/known.js";
 import { ago, isoDay, shortDay, t, visit } from "../words.js";
 
 const ONLY = ["first", "uncertain"];
 const MINUTE_MS = 60_000;
+/** How long ago somebody was seen just now. */
+export const RECENT_MS = 30 * MINUTE_MS;
+const [SPECIAL, STAFF] = ["special", "staff"];
+/** The order of those who were just seen: special guests first, staff last. */
+const RANKS = [SPECIAL, "", STAFF];
 
 /** Read the page's place. `staff`: "yes" counts and lists them, too. */
 export function asked({ day = "", hour = "", group = "", camera = "", only = "", staff = "" }, today) {
@@ -81,6 +87,32 @@ export function hours(rows, isWhole, hourOf) {
   }
   const counted = (place) => isWhole || place < found.length - 1;
   return found.map((part, place) => ({ ...part, count: counted(place) ? part.rows.length : null }));
+}
+
+/**
+ * Return who was seen just now, each once, newest first. A visit is over once the gap of its camera
+ * has passed: who made it is left out. `observations`: newest first.
+ */
+export function seen(observations, groups, cameras, now) {
+  const gaps = new Map(cameras.map((camera) => [camera.id, 1000 * camera.gap_s]));
+  const isHere = ({ name, at, camera }) =>
+    name !== null && now - Date.parse(at) < Math.min(RECENT_MS, gaps.get(camera) ?? RECENT_MS);
+  const here = new Map(observations.filter(isHere).reverse().map((one) => [one.face, one]));
+  const kindOf = ({ group }) => (isSpecial(groups, group) ? SPECIAL
+    : groups.some(({ name, staff }) => staff && name === group) ? STAFF : "");
+  const rank = (one) => RANKS.indexOf(one.kind);
+  return [...here.values()].map((one) => ({ ...one, kind: kindOf(one) }))
+    .sort((one, other) => rank(one) - rank(other) || Date.parse(other.at) - Date.parse(one.at));
+}
+
+/**
+ * Take out of an hour's visits those of strangers who came for the first time, if there are several: `rows` without
+ * them, and `once`.
+ */
+export function folded(rows) {
+  const isOnce = (one) => one.visit === 1 && one.group === "stranger" && one.name === "";
+  const once = rows.filter(isOnce);
+  return once.length > 1 ? { rows: rows.filter((one) => !isOnce(one)), once } : { rows, once: [] };
 }
 
 /** Leave out the rows above the one that was the first when somebody scrolled down. */

@@ -7,10 +7,12 @@ import { Empty, groupName, nameOf, Portrait, Score, Shapes, useSlow } from "../s
 import { may } from "../store.js";
 import { clock, dayAndClock, number, t } from "../words.js";
 import { useHeld } from "./book.js";
-import { hourName, hours, which } from "./day.js";
+import { folded, hourName, hours, which } from "./day.js";
 import { Now } from "../shared/asking.js";
+import { NARROW, useMedia } from "../shared/media.js";
 
 const SOON = "800px";
+const ONCE_SHOWN = 3;
 /** How much above the threshold a score is sure: a narrow screen leaves it out. */
 const SURE = 0.03;
 
@@ -19,20 +21,34 @@ export function List({ day, chosen, all, cameras, who, look }) {
   const { rows, waiting } = useHeld(day.rows);
   const begun = useRef(null);
   const keys = useRows();
+  const isNarrow = useMedia(NARROW);
   if (day.waits || (day.problem && !rows.length)) return slow ? html`<${Shapes} count=${6} />` : null;
   begun.current ??= day.rows[0]?.first ?? "";
   if (!rows.length && !day.token) return html`<${Nobody} chosen=${chosen} all=${all} cameras=${cameras} />`;
+  const row = (one) => html`<${Visit} key=${one.sighting} one=${one} who=${who} look=${look}
+    camera=${cameras.get(one.camera) ?? one.camera} isNew=${chosen.isToday && one.first > begun.current} />`;
   return html`<div class="hours" ...${keys}>
     ${waiting > 0 && html`<button class="strong waiting" onClick=${() => scrollTo({ top: 0 })}>
       ${t("visits.waiting", { count: waiting })} ↑</button>`}
-    ${hours(rows, !day.token, (at) => clock(at).slice(0, 2)).map((part) => html`<section key=${part.hour} class="hour">
-      <h2>${hourName(part.hour)}${part.count !== null && html` <span class="soft">· ${number(part.count)}</span>`}</h2>
-      <ol class="visits">${part.rows.map((one) => html`<${Visit} key=${one.sighting} one=${one} who=${who} look=${look}
-        camera=${cameras.get(one.camera) ?? one.camera} isNew=${chosen.isToday && one.first > begun.current} />`)}</ol>
-    </section>`)}
+    ${hours(rows, !day.token, (at) => clock(at).slice(0, 2)).map((part) => html`<${Hour} key=${part.hour} part=${part}
+      isFolded=${isNarrow && !chosen.group && !chosen.only} row=${row} />`)}
     ${day.token ? html`<${End} key=${`${rows.length} ${day.token}`} more=${day.more} />`
       : html`<p class="soft end">${t("visits.end", { first: clock(rows.at(-1).first) })}</p>`}
   </div>`;
+}
+
+/** The visits of an hour. If it `isFolded`, those of strangers who came for the first time are behind one button. */
+function Hour({ part, isFolded, row }) {
+  const [open, setOpen] = useState(false);
+  const { rows, once } = isFolded ? folded(part.rows) : { rows: part.rows, once: [] };
+  return html`<section class="hour">
+    <h2>${hourName(part.hour)}${part.count !== null && html` <span class="soft">· ${number(part.count)}</span>`}</h2>
+    <ol class="visits">${rows.map(row)}
+      ${once.length > 0 && html`<li class="once"><button class="plain" aria-expanded=${open}
+        onClick=${() => setOpen(!open)}><span class="pair">${once.slice(0, ONCE_SHOWN).map((one) => html`
+          <${Portrait} key=${one.sighting} url=${one.crop_url} />`)}</span>
+        ${t("visits.figure.first", { count: once.length })}</button></li>`}
+      ${open && once.map(row)}</ol></section>`;
 }
 
 /** Loads the next page before the end is in sight. */

@@ -16,6 +16,7 @@ import { asked, placed } from "./day.js";
 import { Choices, Counts, Turn } from "./head.js";
 import { List } from "./list.js";
 import { LiveRegion, useNews, useTitle } from "./news.js";
+import { Seen } from "./seen.js";
 
 export default function Visits({ place }) {
   const today = isoDay(Date.now());
@@ -43,6 +44,7 @@ export default function Visits({ place }) {
         <${Icon} name="bell" /></button>
     </header>
     <${Counts} key=${`counts ${chosen.day} ${corrected}`} chosen=${chosen} set=${set} isShown=${isShown} />
+    ${chosen.isToday && html`<${Seen} groups=${groups} cameras=${cameras} />`}
     <${Wrong} cameras=${cameras} /><${Asked} />
     <div class="columns"><${Day} key=${key} chosen=${chosen} set=${set} cameras=${named}
         corrected=${() => setCorrected((count) => count + 1)} />

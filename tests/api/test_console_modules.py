@@ -11,12 +11,18 @@ from chalicelib.api.console_modules import JOINED, MAIN, join_modules
 
 MODULES = {
     MAIN: """// The start.
+/** Loads all, as `later` does. */
 import lib from "lib";
 import { number as count, Box } from "./shared/parts.js";
 import {
   later,
 } from "./later.js";
-const first = await later();
+/**
+ * What is first: `/* no` comment ends here.
+ */
+const first = await later(); // at last
+  /** @type {any} */ (globalThis).text = `a // b
+ /* c */ ${first}`;
 globalThis.said = [lib(2), count, new Box().held, (await import("./shared/lazy.js")).default()];
 globalThis.more = import("./people/list.js").then(({ names }) => names());
 """,
@@ -43,6 +49,11 @@ def test_joined_modules_do_what_they_do_apart(tmp_path: Path) -> None:
         "./console/worker.js",
     }
     assert joined["./console/worker.js"] == MODULES["./console/worker.js"]
+    assert [
+        line
+        for line in joined[f"./console/{JOINED}"].splitlines()
+        if line.strip().startswith(("//", "*"))
+    ] == []
     for name, text in joined.items():
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { language, session } from "../../console/store.js";
-import { asked, byHour, extended, figures, held, hours, joined, placed, question, usualDay, which } from "../../console/visits/day.js";
+import { asked, byHour, extended, figures, folded, held, hours, joined, placed, question, seen, usualDay, which }
+  from "../../console/visits/day.js";
 import { table } from "../../console/shared/tables.js";
 import { lines } from "../../console/visits/file.js";
 import { load } from "../../console/words.js";
@@ -102,4 +103,25 @@ test("an hour is asked for by the tenant's clocks, also if they leave it out or 
 test("bars add up what a day has twice", () => {
   const counts = byHour([["02", 1], ["02", 2], ["14", 3]].map(([hour, total]) => ({ time: `2026-10-25T${hour}:00`, amounts: { total } })));
   assert.deepEqual([counts.length, counts[2], counts[14], counts[3]], [24, 3, 3, 0]);
+});
+
+test("who was just seen is there once, special guests first and staff last, until the visit is over", () => {
+  const now = Date.parse("2026-11-17T14:30:00Z");
+  const groups = [{ name: "VIP" }, { name: "regular" }, { name: "stranger" }, { name: "Team", staff: true }];
+  const cameras = [{ id: "door", gap_s: 1800 }, { id: "till", gap_s: 300 }];
+  const at = (minute, face, group, more) => ({ face, group, name: face, camera: "door",
+    at: `2026-11-17T14:${String(minute).padStart(2, "0")}:00Z`, ...more });
+  const found = seen([at(29, "Cem", "Team"), at(28, "Ann", "VIP"), at(27, "Ben", "regular"), at(26, "Eva", "VIP"),
+    at(25, "Gus", "regular", { camera: "till" }), at(24, "Hal", "stranger", { name: null }), at(20, "Ann", "VIP"),
+    at(2, "Dan", "stranger", { name: "", camera: "gone" })], groups, cameras, now);
+  assert.deepEqual(found.map(({ face, kind, at: time }) => [face, kind, time.slice(14, 16)]),
+    [["Ann", "special", "28"], ["Eva", "special", "26"], ["Ben", "", "27"], ["Dan", "", "02"], ["Cem", "staff", "29"]]);
+});
+
+test("strangers who came for the first time are folded if they are several", () => {
+  const row = (sighting, more = {}) => ({ sighting, visit: 1, group: "stranger", name: "", ...more });
+  const rows = [row("a"), row("b", { visit: 2 }), row("c", { name: "Zoe" }), row("d", { group: "VIP" })];
+  assert.deepEqual(folded(rows), { rows, once: [] });
+  const more = [...rows, row("e")];
+  assert.deepEqual(folded(more), { rows: rows.slice(1), once: [row("a"), row("e")] });
 });

@@ -74,7 +74,7 @@ def test_no_page_shows_a_face_or_a_name(page: Page, shop: Shop) -> None:
 
 def test_what_is_said_and_asked_of_somebody_is_hidden(page: Page, shop: Shop) -> None:
     page.clock.install()
-    row = page.get_by_role("listitem").filter(has_text=ANN).first
+    row = page.locator(".visit").filter(has_text=ANN).first
     row.get_by_role("button", name="Wrong?").click()
     likely = page.get_by_role("dialog").get_by_role("option").first
     expect(likely).to_be_visible()

@@ -260,7 +260,7 @@ def test_what_only_this_browser_has_says_so_in_its_row_and_in_the_frame(
             page.reload()
         page.unroute(OFTEN)
         page.evaluate("dispatchEvent(new Event('online'))")
-        expect(page.get_by_role("link", name=NAME.format(1))).to_be_visible()
+        expect(page.locator(".visit").get_by_role("link", name=NAME.format(1))).to_be_visible()
         expect(row).to_have_count(0)
         expect(counted).to_have_count(0)
         assert len([*client.list_faces(name=NAME.format(1))]) == 1
@@ -293,12 +293,12 @@ def test_the_row_says_who_it_is_now_on_any_day_and_again_who_it_was(
         page = visitor.open()
         asked(page, shop, begins(shop)[2], 2)
         page.keyboard.press("Enter")
-        berta = page.get_by_role("link", name=NAME.format(2))
+        berta = page.locator(".visit").get_by_role("link", name=NAME.format(2))
         expect(berta).to_be_visible()
         shoot(page, "visits-corrected")
         [face] = client.list_faces(name=NAME.format(2))
         assert berta.get_attribute("href") == f"#/person/{face.id}"
-        row = page.get_by_role("listitem").filter(has=berta)
+        row = page.locator(".visit").filter(has_text=NAME.format(2))
         expect(row).to_contain_text("Regulars")
         expect(row).to_contain_text("first visit")
         expect(row).to_contain_text("seen 3 times")

@@ -66,7 +66,7 @@ def test_the_demos_link_leads_to_a_shop_of_which_every_page_has_something_to_sho
             browser.new_context(viewport=DESK, locale="en-GB"), Book(url, tmp_path, "", "")
         )
         page = visitor.open(code)
-        neighbour = page.get_by_role("listitem").filter(has_text="Neighbour").first
+        neighbour = page.locator(".visit").filter(has_text="Neighbour").first
         expect(neighbour.get_by_role("link", name="Neighbour")).to_be_visible()
         expect(
             neighbour.get_by_role("img", name=re.compile("Portrait|As the camera saw it"))

@@ -73,7 +73,9 @@ def test_somebody_who_has_read_nothing_drops_a_folder_and_sees_everybody_in_it_r
                     picture=FOLDER / picture, camera="door", captured_at=datetime.now(UTC)
                 )
         for name in PEOPLE:
-            expect(page.get_by_role("link", name=name)).to_be_visible(timeout=60_000)
+            expect(page.locator(".visit").get_by_role("link", name=name)).to_be_visible(
+                timeout=60_000
+            )
         settle(page)
         print(
             f"from an empty folder to {len(PEOPLE)} people recognised: "

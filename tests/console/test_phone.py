@@ -128,3 +128,29 @@ def test_a_browser_gets_a_worker_and_says_why_it_is_not_told(book: Book, browser
         expect(page.get_by_role("alert")).to_be_visible()
         becomes(page, lambda: "activated" in states)
         visitor.forgive("push", "Registration", "AbortError", "Push API")
+
+
+OLD_WORKER = """async () => {
+  const policy = trustedTypes.createPolicy("worker", { createScriptURL: (url) => url });
+  const { imports } = JSON.parse(document.querySelector("script[type=importmap]").textContent);
+  const url = policy.createScriptURL(`${imports["./console/worker.js"]}?old`);
+  await navigator.serviceWorker.register(url);
+}"""
+WORKER = """async () => (await navigator.serviceWorker.getRegistration("console/"))?.active?.scriptURL ?? "" """
+
+
+def test_a_browser_that_was_pushed_to_before_gets_the_worker_of_now(
+    book: Book, browser: Browser
+) -> None:
+    """The worker of before does not lead to the card of who has come."""
+    with visiting(browser, book) as visitor:
+        page = visitor.sign_in().open()
+        page.evaluate(OLD_WORKER)
+        becomes(page, lambda: page.evaluate(WORKER).endswith("?old"))
+        page.close()
+        page = visitor.context.new_page()
+        page.clock.install()
+        page.goto(f"{book.url}/console")
+        expect(page.get_by_role("heading", name="Visits", level=1)).to_be_visible()
+        page.clock.fast_forward("00:11")
+        becomes(page, lambda: page.evaluate(WORKER).endswith(".js"))

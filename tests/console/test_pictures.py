@@ -52,7 +52,7 @@ def shot(page: Page, name: str) -> None:
 
 
 def test_the_pages_that_readme_shows_have_people_with_names_and_faces(page: Page) -> None:
-    row = page.get_by_role("listitem").filter(has_text="Ella Strong")
+    row = page.locator(".visit").filter(has_text="Ella Strong")
     expect(row.get_by_role("img", name=re.compile("Portrait|As the camera saw it"))).to_have_count(
         2
     )

@@ -94,7 +94,12 @@ def test_a_visit_says_which_it_is_and_when_the_one_before_was(browser: Browser, 
         expect(visits(page)).to_contain_text("2nd visit, previously 2 days ago")
         settle(page)
         shoot(page, "visits-visit")
-        assert not [one for one in visitor.requests if "/v1/observations" in one.url]
+        of_rows = [
+            one
+            for one in visitor.requests
+            if "/v1/observations" in one.url and "kind=sighting" not in one.url
+        ]
+        assert of_rows == [], "only who was just seen is asked for"
 
 
 def test_the_pictures_of_a_visit_open_and_lead_back(browser: Browser, shop: Shop) -> None:
@@ -427,11 +432,13 @@ def test_the_first_visitor_is_in_sight_on_small_screens(
         settle(page)
         shoot(page, f"visits-{size[0]}")
         expect(page.locator(".glance")).to_have_text(re.compile(r"^\s*1 visit"))
-        box, glance = visits(page).first.bounding_box(), page.locator(".glance").bounding_box()
-        assert box
-        assert glance
-        assert glance["y"] < box["y"] <= 140, "how many came today stands first"
-        assert box["height"] <= 130
+        row, glance, seen = (
+            page.locator(one).first.bounding_box() or {}
+            for one in (".visits > li", ".glance", ".seen li")
+        )
+        assert glance["y"] < seen["y"] <= 180, "how many came today stands first"
+        assert seen["y"] + seen["height"] < row["y"] <= 300
+        assert row["height"] <= 65
         page.get_by_role("button", name="Choose whom to show").click()
         expect(page.get_by_role("button", name="1 visit", exact=True)).to_be_visible()
         assert_accessible(page, LIGHT[:1])

@@ -6,17 +6,33 @@ const heard = {};
 const done = [];
 globalThis.addEventListener = (name, act) => { heard[name] = act; };
 globalThis.skipWaiting = () => done.push("skipWaiting");
-globalThis.registration = { showNotification: async (title, { body }) => done.push(["shown", title, body]) };
+globalThis.registration = { showNotification: async (title, { body, data }) =>
+  done.push(["shown", title, body, data]) };
 globalThis.clients = { openWindow: async (url) => done.push(["opened", url]) };
 await import("../../console/worker.js");
 
 const event = (more) => ({ waitUntil: (promise) => promise, ...more });
 
-test("a push is shown, and a click leads to the console", () => {
+/** Push something, click on what is shown, and return what was done. */
+function pushed(message) {
+  done.length = 0;
+  heard.push(event({ data: { json: () => message } }));
+  const [[, , , data]] = done;
+  heard.notificationclick(event({ notification: { close: () => done.push("closed"), data } }));
+  return done;
+}
+
+test("a push of somebody is shown, and a click leads to the card", () => {
   heard.install();
-  heard.push(event({ data: { json: () => ({ title: "Shop", text: "Ann Lee is here" }) } }));
-  heard.notificationclick(event({ notification: { close: () => done.push("closed") } }));
-  assert.deepEqual(done, ["skipWaiting", ["shown", "Shop", "Ann Lee is here"], "closed", ["opened", "../console"]]);
+  assert.deepEqual(done, ["skipWaiting"]);
+  assert.deepEqual(pushed({ title: "Shop", text: "Ann Lee is here", face: "f1" }),
+    [["shown", "Shop", "Ann Lee is here", { face: "f1" }], "closed", ["opened", "../console#/counter/f1"]]);
+});
+
+test("of nobody, or by an older service, a click leads to the console", () => {
+  for (const face of ["", undefined]) {
+    assert.deepEqual(pushed({ title: "Shop", text: "Front door is silent", face }).at(-1), ["opened", "../console"]);
+  }
 });
 
 test("it answers no request, and so keeps nothing", () => {

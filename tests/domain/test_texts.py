@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from chalicelib.domain.texts import LANGUAGES, Texts
 
 from chalicelib.domain import texts as module
+from chalicelib.domain.texts import LANGUAGES, Texts
 
 BOOK = Path(module.__file__).parents[1]
 FILES = {path.stem: json.loads(path.read_text("utf-8")) for path in BOOK.glob("languages/*.json")}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Literal
+from zoneinfo import ZoneInfo
 
 from msgspec import UNSET, Meta, UnsetType, field
 
@@ -51,6 +52,7 @@ from chalicelib.api.v1.wire import (
 from chalicelib.auth.roles import Role
 from chalicelib.domain import audit_events, errors, model
 from chalicelib.domain.captures import Instead, parts_of_sighting
+from chalicelib.domain.local_time import DAY_MS
 from chalicelib.domain.observations import Observation
 from chalicelib.domain.pictures import Gender
 from chalicelib.domain.rules.hold import require_free
@@ -60,7 +62,7 @@ from chalicelib.storage.values import moment
 
 if TYPE_CHECKING:
     from chalicelib.book.deletion.deletion import Deleted
-    from chalicelib.domain.rules import sighting
+    from chalicelib.domain.rules import sighting, visits
 
 operations = Operations()
 
@@ -273,6 +275,34 @@ class Arrival(Answer):
     sightings: int
 
 
+class Habit(Answer):
+    """Way in which the face usually comes, by the visits of the last twelve weeks.
+
+    What is not certain is empty or null. Of staff nothing is said but the visits of this month.
+    """
+
+    weekdays: Annotated[
+        list[Annotated[int, Meta(ge=0, le=6)]],
+        Meta(
+            max_length=6,
+            description="On which it mostly comes, from 0, Monday, in the tenant's time zone.",
+        ),
+    ]
+    part_of_day: Annotated[
+        Literal["morning", "afternoon", "evening"] | None,
+        Meta(description="In which it mostly comes: 5 to 12, 12 to 17, or 17 to 5."),
+    ]
+    every_days: Annotated[
+        Annotated[int, Meta(ge=1)] | None,
+        Meta(description="Usual days from one visit to the next."),
+    ]
+    next_day: Annotated[
+        Annotated[str, Meta(pattern=r"^\d{4}-\d\d-\d\d$")] | None,
+        Meta(description="When the next visit is expected: today or later."),
+    ]
+    visits_this_month: Annotated[int, Meta(ge=0)]
+
+
 class SightingsWanted(Paged): ...
 
 
@@ -283,6 +313,7 @@ class SightingsPage(Answer):
     total: int
     next_token: NextToken
     arrivals: Annotated[list[Arrival], Meta(description="All of them, newest first.")]
+    habit: Habit
 
 
 class FaceDeletion(Sent):
@@ -559,7 +590,25 @@ def list_sightings(context: V1Context, query: SightingsWanted) -> SightingsPage:
             Arrival.made_of(arrival, first=moment(arrival.first_ms), last=moment(arrival.last_ms))
             for arrival in timeline.arrivals
         ],
+        habit=_describe_habit(context, timeline.face, timeline.arrivals),
     )
+
+
+def _describe_habit(
+    context: V1Context, face: model.Face, arrivals: Sequence[visits.Arrival]
+) -> Habit:
+    """Describe how a face usually comes; of staff nothing. `arrivals`: the face's, newest first."""
+    from chalicelib.domain.rules.habits import find_habit  # not at the other routes' cold starts
+
+    begins_ms = [arrival.first_ms for arrival in reversed(arrivals)]
+    habit = find_habit(begins_ms, ZoneInfo(context.tenant.time_zone), context.services.clock.now())
+    if habit.is_certain:  # when employees come is no matter of the book
+        group = context.services.groups.find_by_id(context.tenant, face.group_id)
+        habit = habit.leave_month() if group is not None and group.staff else habit
+    next_day = (
+        None if habit.next_day is None else moment(habit.next_day * DAY_MS).date().isoformat()
+    )
+    return Habit.made_of(habit, weekdays=list(habit.weekdays), next_day=next_day)
 
 
 def _answer_rejection_again(context: V1Context, body: Mapping[str, Any]) -> Rejected:

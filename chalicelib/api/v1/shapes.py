@@ -284,7 +284,7 @@ def link_capture(context: V1Context, camera: str, capture: str, url: str) -> str
     return context.show_picture(url, f"capture {camera} {capture}")
 
 
-ScreenPage = Literal["visits", "traffic", "report"]
+ScreenPage = Literal["visits", "counter", "traffic", "report"]
 ShownPage = Annotated[
     ScreenPage | None, Meta(description="The page that a screen shows; null: it is none.")
 ]

@@ -640,6 +640,18 @@ class Groups(Struct, kw_only=True):
     next_token: str | None
 
 
+class Habit(Struct, kw_only=True):
+    """Way in which the face usually comes, by the visits of the last twelve weeks.
+
+    What is not certain is empty or null. Of staff nothing is said but the visits of this month."""
+
+    weekdays: list[int]
+    part_of_day: str | None
+    every_days: int | None
+    next_day: str | None
+    visits_this_month: int
+
+
 class Health(Struct, kw_only=True):
     state: str
     muted_until: datetime | None
@@ -1247,6 +1259,7 @@ class SightingsPage(Struct, kw_only=True):
     total: int
     next_token: str | None
     arrivals: list[Arrival]
+    habit: Habit
 
 
 class SigningKey(Struct, kw_only=True):

@@ -1158,7 +1158,7 @@ class Operations(Connection):
         role: Literal["admin", "operator", "viewer"] | UnsetType = UNSET,
         pictures: bool | UnsetType = UNSET,
         screen: bool | UnsetType = UNSET,
-        page: Literal["report", "traffic", "visits"] | UnsetType | None = UNSET,
+        page: Literal["counter", "report", "traffic", "visits"] | UnsetType | None = UNSET,
         idempotency_key: str | None = None,
     ) -> models.MemberInvited:
         """Invite somebody, or a screen on the wall."""

@@ -3,7 +3,9 @@ evening."""
 
 import csv
 import io
+from datetime import timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -343,3 +345,35 @@ def test_an_attribute_that_is_switched_off_is_no_split(v1: V1Client, services: S
     services.tenants.change_settings("shop", {"attributes_off": frozenset({"age"})})
     assert "switched off age" in v1.failed(400, "GET", "/v1/statistics", split="age")["detail"]
     v1.done("GET", "/v1/statistics", split="gender")
+
+
+def test_how_somebody_usually_comes_is_told_with_the_sightings(
+    v1: V1Client, at: Shop, clock: FakeClock
+) -> None:
+    for weeks in reversed(range(7)):
+        ann = at.see(weeks * 7 * DAYS + 5, 1)
+    ben = at.see(5, 2)
+    local = clock.now().astimezone(ZoneInfo("Asia/Shanghai"))
+    month = sum((local - timedelta(weeks=weeks)).month == local.month for weeks in range(7))
+    assert v1.done("GET", f"/v1/faces/{ann}/sightings", limit="1")["habit"] == {
+        "weekdays": [local.weekday()],
+        "part_of_day": "evening",
+        "every_days": 7,
+        "next_day": f"{local + timedelta(days=7):%Y-%m-%d}",
+        "visits_this_month": month,
+    }
+    nothing = {
+        "weekdays": [],
+        "part_of_day": None,
+        "every_days": None,
+        "next_day": None,
+        "visits_this_month": 1,
+    }
+    assert v1.done("GET", f"/v1/faces/{ben}/sightings")["habit"] == nothing
+    team = v1.done("POST", "/v1/groups", {"name": "Team", "capacity": 10})["id"]
+    v1.done("PATCH", f"/v1/groups/{team}", {"staff": True})
+    v1.done("PATCH", f"/v1/faces/{ann}", {"group": "Team"})
+    of_staff = v1.done("GET", f"/v1/faces/{ann}/sightings")["habit"]
+    assert of_staff == {**nothing, "visits_this_month": month}, (
+        "when employees come is no matter of the book"
+    )

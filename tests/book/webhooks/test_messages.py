@@ -28,14 +28,10 @@ from chalicelib.storage.ports import Update, exists
 from tests.support.book.book import MINUTE, MONDAY, Book, shot
 from tests.support.book.person import worked_off
 from tests.support.fakes import Person
+from tests.support.hooks.browser import SUBSCRIPTION, decrypt
 from tests.support.hooks.receiver import Heard, Receiver, answers, receiving
 
 EVA, FINN = Person(21), Person(22)
-SUBSCRIPTION = {
-    "p256dh": "BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcxaOzi6-"
-    "AYWXvTBHm4bjyPjs7Vd8pZGH6SRpkNtoIAiw4",
-    "auth": "BTBZMqHH6r4Tts7J_aSIgg",
-}
 ARRIVALS = (EventKind.FACE_ARRIVED,)
 
 
@@ -236,11 +232,14 @@ def test_storage_that_is_away_is_no_failure_of_the_delivery(book: Book, phone: R
 
 
 def test_a_browser_gets_what_it_alone_can_read_and_410_ends_it(book: Book, phone: Receiver) -> None:
-    enrol_vip(book)
+    eva = enrol_vip(book)
     hook = add(book, channel_of(Way.PUSH, phone))
     come(book, EVA)
     [heard] = phone.heard
     assert b"Eva" not in heard.body
+    read = json.loads(decrypt(heard.body))
+    assert read["face"] == eva.faceid, "whose card a click leads to"
+    assert read["text"].startswith("Eva Lee (VIP) is at ")
     assert heard.headers["Content-Encoding"] == "aes128gcm"
     assert book.services.webhooks.messages.read_push_key("shop") in heard.headers["Authorization"]
     assert book.services.webhooks.hooks.get("shop", hook.id).enabled

@@ -1,0 +1,64 @@
+// Somebody who has just come, in large: who it is, the note, which visit, and how that person
+// usually comes. Who stands there says whether it is right.
+import { get, send } from "../api.js";
+import { html } from "../html.js";
+import { to } from "../router.js";
+import { giving, pathOf } from "../shared/correct.js";
+import { sentence } from "../shared/habit.js";
+import { groupName, nameOf, Portrait, useLoaded, whose } from "../shared/parts.js";
+import { chosen } from "../shared/whose.js";
+import { may } from "../store.js";
+import { complain, later, say } from "../undo.js";
+import { surely } from "../unsent.js";
+import { clock, joined, t, visit } from "../words.js";
+
+const NEWEST = 100;
+
+/** `one`: a visit, as v1 lists it; `close`: called once it is answered; `open`: if that is undone. */
+export function Card({ one, close, open }) {
+  const { value } = useLoaded((signal) => about(one, signal), [one.sighting]);
+  const comes = value && sentence(value.habit);
+  return html`<article class="came-now">
+    <span class="pictures"><${Portrait} url=${one.portrait?.url ?? one.crop_url} size="huge"
+        name=${one.name ?? ""} alt=${t("visits.portrait")} lazy=${false} />
+      ${one.portrait?.url && html`<${Portrait} url=${one.crop_url} size="x" lazy=${false}
+        alt=${t("visits.crop")} />`}</span>
+    <div><h2 class="name"><a href=${to(["person", one.face])}>${nameOf(one)}</a></h2>
+      <p>${joined(groupName(one.group), one.visit && visit(one.visit), clock(one.first))}</p>
+      ${comes && html`<p class="soft">${comes}</p>`}
+      ${value?.note && html`<p class="note-text">${value.note}</p>`}
+      ${may("operator") && html`<p class="answers">
+        <button onClick=${() => denies(one, { close, open })}>${t("counter.other")}</button>
+        <button class="strong" onClick=${() => confirms(one, { close, open })}>
+          ${t("counter.right")}</button></p>`}</div>
+  </article>`;
+}
+
+async function about(one, signal) {
+  const path = pathOf({ id: one.face });
+  const [{ note }, { habit }] = await Promise.all([
+    get(path, {}, { signal }), get(`${path}/sightings`, { limit: 1 }, { signal })]);
+  return { note, habit };
+}
+
+/** It is who the card says: nobody need look at the match any more, if a review asks that. */
+function confirms(one, { close, open }) {
+  const act = async (options) => {
+    const { reviews } = await get("reviews", { kind: "uncertain", limit: NEWEST });
+    const review = reviews.find(({ sighting }) => sighting === one.sighting);
+    if (review) await send("POST", `reviews/${review.id}/done`, undefined, options);
+  };
+  later(whose("counter.was.right", { name: nameOf(one) }), { take: close, back: open, act });
+}
+
+/** It is somebody else: a search among all others says who, once it is too late for "Undo". */
+function denies(one, { close, open }) {
+  const { does, inverse } = giving({ id: one.face }, one.sighting, undefined, { visit: true });
+  const told = (done) => {
+    const text = chosen(done.arrival ? { kind: "face", face: done.arrival } : { kind: "nobody" });
+    const undo = () => inverse(surely, done).then(open, complain);
+    say(text, { action: done.arrival && [t("undo"), undo] });
+  };
+  later(whose("counter.was.other", { name: nameOf(one) }), { take: close, back: open,
+    act: (options) => does(surely, options).then(told) });
+}

@@ -1,0 +1,92 @@
+// The counter's page: whoever comes is shown in large for ten seconds, to be greeted and to be
+// corrected. A push leads to the card of one person.
+import { useEffect, useState } from "preact/hooks";
+import { get } from "../api.js";
+import { html } from "../html.js";
+import { Icon } from "../icons.js";
+import { go, to } from "../router.js";
+import { isSpecial, useShared } from "../shared/known.js";
+import { Empty, groupOptions, Loading, nameOf, Portrait, Select, Trouble, useLoaded }
+  from "../shared/parts.js";
+import { usePolled } from "../shared/polled.js";
+import { preference, useValue } from "../store.js";
+import { useNews } from "../visits/news.js";
+import { clock, listed, t, visit } from "../words.js";
+import { Card } from "./card.js";
+
+const EVERY_MS = 2000;
+const NEWEST = 20;
+const SHOWN_MS = 10_000;
+const LISTED = 6;
+const DAYS_MS = 2 * 86_400_000;
+/** Whose card is shown: a group's; without one, that of the guests of all groups that the shop made. */
+const group = preference("counter.group", [""], true);
+
+export default function Counter({ place }) {
+  const id = place.rest[0];
+  return id ? html`<${OfOne} key=${id} id=${id} />` : html`<${Waiting} />`;
+}
+
+/** The card of somebody's newest visit, until it is answered. */
+function OfOne({ id }) {
+  const from = new Date(Date.now() - DAYS_MS).toISOString();
+  const loaded = useLoaded((signal) => get("arrivals", { face: id, from, limit: 1 }, { signal })
+    .then((page) => page.arrivals[0] ?? null), [id]);
+  return html`<div class="page counter">
+    <a class="back" href=${to("visits")}><${Icon} name="back" size=${18} />${t("page.visits")}</a>
+    <h1 class="unseen">${t("page.counter")}</h1>
+    <${Loading} of=${loaded} count=${1} />
+    ${loaded.value === null && html`<${Empty} icon="live" title=${t("counter.gone")} />`}
+    ${loaded.value && html`<${Card} one=${loaded.value} close=${() => go("visits")}
+      open=${() => go(["counter", id])} />`}</div>`;
+}
+
+function Waiting() {
+  const query = { limit: NEWEST, staff: true }; // as the bell asks
+  const [came] = usePolled("arrivals", query, EVERY_MS, { isUnseen: true });
+  const groups = useShared("groups").value;
+  const chosen = useValue(group);
+  const [cards, setCards] = useState([]);
+  const arrivals = came.value?.arrivals;
+  const isWanted = (one) => (chosen ? one.group === chosen : isSpecial(groups, one.group));
+  const wanted = arrivals?.filter(isWanted);
+  const without = (all, one) => all.filter((each) => each.one.sighting !== one.sighting);
+  const open = (one, isTimed = false) =>
+    setCards((before) => [{ one, isTimed }, ...without(before, one)]);
+  const close = (one) => setCards((before) => without(before, one));
+  useNews(arrivals, (news) => news.filter(isWanted).toReversed().forEach((one) => open(one, true)));
+  return html`<div class="page counter">
+    <header class="top"><h1>${t("page.counter")}</h1>
+      <label class="inline">${t("counter.of")}<${Select} label=${t("counter.of")} value=${chosen}
+        set=${(next) => group.set(next)}
+        options=${[["", t("counter.special")], ...groupOptions(groups)]} /></label>
+    </header>
+    ${came.problem && html`<${Trouble} problem=${came.problem} />`}
+    <div class="cards-now">${cards.map(({ one, isTimed }) => html`<${Timed} key=${one.sighting}
+      isTimed=${isTimed} close=${() => close(one)}><${Card} one=${one} close=${() => close(one)}
+        open=${() => open(one)} /><//>`)}</div>
+    ${!cards.length && html`<p class="no-card soft"><${Icon} name="live" size=${32} />
+      ${t("counter.says")}</p>`}
+    <p class="unseen" aria-live="polite">${listed(cards.map(({ one }) => nameOf(one)))}</p>
+    ${wanted?.length > 0 && html`<section><h2>${t("counter.last")}</h2><ul class="came-last">
+      ${wanted.slice(0, LISTED).map((one) => html`<li key=${one.sighting}><button
+          onClick=${() => open(one)}>
+        <${Portrait} url=${one.portrait?.thumb_url} name=${one.name ?? ""} size="s" />
+        <span><strong class="name">${nameOf(one)}</strong>
+          <small class="soft">${one.visit ? visit(one.visit) : ""}</small></span>
+        <span class="soft">${clock(one.first)}</span></button></li>`)}</ul></section>`}
+  </div>`;
+}
+
+/** Closes what it shows after ten seconds, unless somebody has it in hand. the list opens it again. */
+function Timed({ isTimed, close, children }) {
+  const [isHeld, setHeld] = useState(false);
+  useEffect(() => {
+    if (!isTimed || isHeld) return;
+    const timer = setTimeout(close, SHOWN_MS);
+    return () => clearTimeout(timer);
+  }, [isTimed, isHeld]);
+  const [hold, leave] = [() => setHeld(true), () => setHeld(false)];
+  return html`<div onMouseEnter=${hold} onMouseLeave=${leave} onFocusIn=${hold}
+    onFocusOut=${leave}>${children}</div>`;
+}

@@ -1,0 +1,234 @@
+"""Who is here, on a phone, and the card of who has just come: read at once, corrected by one
+press."""
+
+import re
+import time
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, Locator, Page, expect
+
+from tests.console.conftest import TOUCH, Visitor, becomes, heading, settle, shoot, visiting
+from tests.console.looks import VIEWS, assert_accessible, looked_at
+from tests.console.portraits import Mall, Shop, mall
+from tests.console.reviews import PEOPLE, reviewing
+
+ROW_PX = 64
+COMES = re.compile(r"^Comes \w+days\b.*; .*\d+ visits? this month, next expected ")
+
+
+@pytest.fixture(scope="module")
+def shops(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mall]:
+    with mall(tmp_path_factory.mktemp("counter")) as made:
+        yield made
+
+
+@pytest.fixture
+def shop(shops: Mall) -> Shop:
+    """Return a shop with six people: the first is a VIP who came two days ago, the second works
+    there."""
+    shop = shops.shop()
+    shop.enrol(*PEOPLE[:6])
+    with shop.book.client() as client:
+        client.add_group(name="VIP", capacity=10)
+        team = client.add_group(name="Team", capacity=10)
+        client.change_group(team.id, staff=True)
+        for name, group in ((PEOPLE[0], "VIP"), (PEOPLE[1], "Team")):
+            face = next(iter(client.list_faces(name=name)))
+            client.change_face(
+                face.id, group=group, note="Window seat, oat milk" if group == "VIP" else ""
+            )
+    shop.see(0, 48, like=0.9)
+    return shop
+
+
+def card(page: Page) -> Locator:
+    return page.get_by_role("article")
+
+
+def seen(page: Page) -> Locator:
+    return page.get_by_role("region", name="Just seen").get_by_role("listitem")
+
+
+def test_a_phone_says_at_once_who_is_here(browser: Browser, shop: Shop) -> None:
+    shop.see(1, 0.2, like=0.9)
+    shop.see(0, 0.1, like=0.9)
+    shop.see(2, 0.15, like=0.9)
+    shop.see(3, 0.8, like=0.9)
+    for number in range(3):
+        shop.see(5000 + number, 0.7 + number / 1000, like=0.9)
+    with reviewing(browser, shop, **TOUCH) as visitor:
+        page = visitor.open()
+        expect(page.locator(".glance strong")).to_have_text("6 visits")
+        expect(seen(page)).to_have_count(3)
+        assert [one.split("\n")[0] for one in seen(page).all_inner_texts()] == [
+            PEOPLE[0],
+            PEOPLE[2],
+            PEOPLE[1],
+        ]
+        expect(seen(page).first).to_contain_text("VIP, seen last")
+        kinds = seen(page).evaluate_all("all => all.map((one) => one.className)")
+        assert kinds == ["special", "", "staff"]
+        fold = page.get_by_role("button", name="3 for the first time", expanded=False)
+        expect(fold).to_have_count(1)
+        rows = page.locator(".visits > .visit")
+        expect(rows).to_have_count(3)
+        heights = rows.evaluate_all("all => all.map((one) => one.getBoundingClientRect().height)")
+        assert max(heights) <= ROW_PX + 1, heights
+        settle(page)
+        shoot(page, "visits-phone")
+        looked_at(page, "visits-here")
+        assert_accessible(page, VIEWS)
+        page.set_viewport_size(TOUCH["viewport"])
+        fold.tap()
+        expect(rows).to_have_count(6)
+        assert_accessible(page, VIEWS[-2:])
+        page.set_viewport_size(TOUCH["viewport"])
+        page.get_by_role("button", name="3 for the first time", expanded=True).tap()
+        expect(rows).to_have_count(3)
+
+
+def test_at_the_desk_nobody_is_folded(browser: Browser, shop: Shop) -> None:
+    for number in range(3):
+        shop.see(5000 + number, 0.7 + number / 1000, like=0.9)
+    with reviewing(browser, shop) as visitor:
+        page = visitor.open()
+        expect(page.locator(".visits > .visit")).to_have_count(3)
+        expect(page.get_by_text("Nobody in the last half hour.")).to_be_visible()
+        page.set_viewport_size(TOUCH["viewport"])
+        expect(page.locator(".visits > .visit")).to_have_count(0)
+
+
+def test_whose_visit_is_over_by_the_gap_of_the_camera_is_here_no_more(
+    browser: Browser, shop: Shop
+) -> None:
+    with shop.book.client() as client:
+        client.change_camera("door", gap_s=300)
+    shop.see(0, 0.02, like=0.9)
+    shop.see(2, 0.2, like=0.9)
+    with reviewing(browser, shop) as visitor:
+        page = visitor.open()
+        expect(seen(page)).to_have_count(1)
+        expect(seen(page)).to_contain_text(PEOPLE[0])
+
+
+def counter(visitor: Visitor) -> Page:
+    page = visitor.open("#/counter")
+    heading(page, "At the counter")
+    expect(page.get_by_text("is shown here for ten seconds")).to_be_visible()
+    with page.expect_response(lambda answer: "/v1/arrivals" in answer.url):
+        pass
+    return page
+
+
+def test_the_card_of_a_guest_comes_by_itself_and_goes_after_ten_seconds(
+    browser: Browser, shop: Shop
+) -> None:
+    """It prints how soon the card is there with its picture: three seconds on a machine that does
+    nothing else."""
+    with reviewing(browser, shop) as visitor:
+        page = counter(visitor)
+        shop.see(2, 0, like=0.9)  # a regular, for whom no card was asked
+        shop.see(0, 0, like=0.9)
+        came = time.monotonic()
+        expect(card(page).get_by_role("heading")).to_have_text(PEOPLE[0])
+        picture = card(page).get_by_role("img", name="Portrait")
+        becomes(page, lambda: picture.evaluate("(one) => one.complete && one.naturalWidth > 0"))
+        print(f"card with picture {time.monotonic() - came:.1f} s after the visit was resolved")
+        expect(card(page)).to_contain_text("VIP · 2nd visit")
+        expect(card(page)).to_contain_text("Window seat, oat milk")
+        assert picture.bounding_box()["width"] >= 300
+        settle(page)
+        shoot(page, "counter")
+        looked_at(page, "counter-card")
+        expect(card(page)).to_have_count(0)
+        last = page.get_by_role("button", name=PEOPLE[0])
+        last.click()
+        expect(card(page)).to_be_visible()
+        page.mouse.move(0, 0)
+        assert_accessible(page, VIEWS)
+        expect(card(page)).to_be_visible()
+        page.get_by_label("Of whom").select_option("regular")
+        shop.see(3, 0, like=0.9)
+        expect(card(page).filter(has_text=PEOPLE[3])).to_be_visible()
+
+
+def test_somebody_else_is_said_by_one_press_and_taken_back(browser: Browser, shop: Shop) -> None:
+    with shop.book.client() as client, reviewing(browser, shop) as visitor:
+        ann = next(iter(client.list_faces(name=PEOPLE[0]))).id
+        page = counter(visitor)
+        shop.see(0, 0, like=0.9)
+        card(page).get_by_role("button", name="Somebody else").click()
+        expect(card(page)).to_have_count(0)
+        page.get_by_role("button", name="Undo").click()
+        expect(card(page)).to_be_visible()
+        assert client.get_face(ann).arrive_count == 2
+        card(page).get_by_role("button", name="Somebody else").click()
+        expect(page.get_by_text("Now: Stranger 1")).to_be_visible()
+        assert client.get_face(ann).arrive_count == 1
+        page.get_by_role("button", name="Undo").click()
+        becomes(page, lambda: client.get_face(ann).arrive_count == 2)
+        expect(card(page)).to_be_visible()
+
+
+def test_right_is_the_review_of_a_close_match(browser: Browser, shop: Shop) -> None:
+    shop.services.tenants.change_settings(shop.name, {"review_margin": 0.5})
+    with shop.book.client() as client, reviewing(browser, shop) as visitor:
+        page = counter(visitor)
+        shop.see(0, 0)
+        assert len([*client.list_reviews(kind="uncertain")]) == 1
+        card(page).get_by_role("button", name="Right").click()
+        page.get_by_role("button", name="Undo").click()
+        expect(card(page)).to_be_visible()
+        assert len([*client.list_reviews(kind="uncertain")]) == 1
+        card(page).get_by_role("button", name="Right").click()
+        becomes(page, lambda: not [*client.list_reviews(kind="uncertain")])
+        expect(card(page)).to_have_count(0)
+
+
+def test_a_push_leads_to_the_card_on_a_phone(browser: Browser, shop: Shop) -> None:
+    for days in range(7, 50, 7):
+        shop.see(0, 24 * days, like=0.9)
+    shop.see(0, 0.01, like=0.9)
+    with shop.book.client() as client:
+        ann = next(iter(client.list_faces(name=PEOPLE[0]))).id
+        ben = next(iter(client.list_faces(name=PEOPLE[2]))).id
+    with reviewing(browser, shop, **TOUCH) as visitor:
+        page = visitor.open(f"#/counter/{ann}")
+        expect(card(page).get_by_role("heading")).to_have_text(PEOPLE[0])
+        expect(card(page)).to_contain_text("9th visit")
+        expect(card(page).get_by_text(COMES)).to_be_visible()
+        shoot(page, "counter-phone")
+        assert_accessible(page, VIEWS)
+        page.set_viewport_size(TOUCH["viewport"])
+        card(page).get_by_role("button", name="Right").tap()
+        heading(page, "Visits")
+        page.goto(f"{shop.book.url}/console#/person/{ann}")
+        expect(page.get_by_text(COMES)).to_be_visible()
+        page.goto(f"{shop.book.url}/console#/counter/{ben}")
+        expect(page.get_by_text("This person has not come in the last two days")).to_be_visible()
+
+
+def test_a_screen_at_the_counter_shows_the_card_and_changes_nothing(
+    browser: Browser, shop: Shop
+) -> None:
+    """It is a viewer's: blurred until somebody shows faces, and without anything to press but
+    that."""
+    with shop.book.client() as client:
+        link = client.add_member(name="Tablet", screen=True, page="counter").url
+    with visiting(browser, shop.book) as visitor:
+        page = visitor.open(link.removeprefix(f"{shop.book.url}/console"))
+        page.get_by_role("button", name="Show here: At the counter").click()
+        heading(page, "At the counter")
+        visitor.forgive("401")
+        expect(page.locator("html")).to_have_attribute("data-blur", "on")
+        with page.expect_response(lambda answer: "/v1/arrivals" in answer.url):
+            pass
+        shop.see(0, 0, like=0.9)
+        expect(card(page).get_by_role("heading")).to_have_text(PEOPLE[0])
+        expect(card(page).get_by_role("button")).to_have_count(0)
+        assert (
+            page.evaluate("getComputedStyle(document.querySelector('article img')).filter")
+            == "blur(40px)"
+        )
+        assert page.evaluate("[...document.querySelectorAll('nav a')].map((one) => one.hash)") == []
