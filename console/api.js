@@ -1,6 +1,6 @@
 // Calls of /v1, and nothing else. The last answer of each GET is kept in memory, so that a repeat can be a 304.
-// Each call names the book that the page shows: another tab may have signed this browser in to another shop.
-import { session } from "./store.js";
+// Each call names the book that the page shows, since this browser may be signed in to several shops.
+import { inAddress, session } from "./store.js";
 
 const kept = new Map();
 const MOST_KEPT = 200;
@@ -33,8 +33,11 @@ export function forget() {
   kept.clear();
 }
 
-/** @type {import("types").Get} Read: of `query`, undefined, null and "" are left out, a list is sent one by one. */
-export const get = (path, query, { signal } = {}) => call("GET", address(path, query), { signal });
+/**
+ * Read: of `query`, undefined, null and "" are left out, a list is sent one by one. `book`: another than the page's.
+ * @type {import("types").Get}
+ */
+export const get = (path, query, { signal, book } = {}) => call("GET", address(path, query), { signal, book });
 
 /** @type {import("types").Send} Change something. Sent again by the same `name`, it is done once. */
 export const send = (method, path, body, { signal, name = newName(), keepalive = false } = {}) =>
@@ -55,11 +58,13 @@ export function address(path, query = {}) {
 }
 
 /** @returns {Promise<any>} */
-async function call(method, url, { body = undefined, signal, headers = {}, keepalive = false }) {
-  const known = method === "GET" ? kept.get(url) : undefined;
-  const sent = { ...headers, Accept: "application/json" };
+async function call(method, url, { body = undefined, signal, headers = {}, keepalive = false, book = undefined }) {
   const isSignIn = method === "POST" && url.startsWith("v1/session");
-  if (session.now?.book && !isSignIn) sent["X-Regulars-Book"] = session.now.book;
+  const meant = isSignIn ? null : book ?? session.now?.book ?? inAddress;
+  const name = `${meant} ${url}`;
+  const known = method === "GET" ? kept.get(name) : undefined;
+  const sent = { ...headers, Accept: "application/json" };
+  if (meant) sent["X-Regulars-Book"] = meant;
   if (body !== undefined) sent["Content-Type"] = "application/json";
   if (known) sent["If-None-Match"] = known.tag;
   const response = await fetched(url, {
@@ -73,14 +78,14 @@ async function call(method, url, { body = undefined, signal, headers = {}, keepa
     const answer = await response.json().catch(() => ({}));
     const isOther = answer.code === "OtherBook";
     const isEnded = isOther || (response.status === 401 && !url.startsWith("v1/session"));
-    if (isEnded && (await onSessionOver(method, isOther))) {
+    if (isEnded && !book && (await onSessionOver(method, isOther))) {
       return call(method, url, { body, signal, headers, keepalive });
     }
     throw new Problem({ ...answer, status: response.status, retryAfter: Number(response.headers.get("Retry-After")) });
   }
   const isJson = response.headers.get("Content-Type")?.startsWith("application/json");
   const answer = await (isJson ? response.json() : response.text());
-  if (method === "GET" && response.headers.has("ETag")) keep(url, response.headers.get("ETag"), answer);
+  if (method === "GET" && response.headers.has("ETag")) keep(name, response.headers.get("ETag"), answer);
   return answer;
 }
 
@@ -93,8 +98,8 @@ async function fetched(url, options) {
   }
 }
 
-function keep(url, tag, answer) {
-  kept.delete(url);
-  kept.set(url, { tag, answer });
+function keep(name, tag, answer) {
+  kept.delete(name);
+  kept.set(name, { tag, answer });
   if (kept.size > MOST_KEPT) kept.delete(kept.keys().next().value);
 }

@@ -7,8 +7,8 @@ import { DAILY, OTHERS, SETUP } from "./pages.js";
 import { isUnwell, MOST_COUNTED, useShared } from "./shared/known.js";
 import { Trouble, useSlow } from "./shared/parts.js";
 import { useAgain } from "./shared/polled.js";
-import { go, place, to } from "./router.js";
-import { alerts, blur, may, mayLoad, session, useValue } from "./store.js";
+import { go, place, to, toShops } from "./router.js";
+import { alerts, blur, hasSeveral, may, mayLoad, session, useValue } from "./store.js";
 import { dressed } from "./styled.js";
 import { complain, notes, say, undoLast, unsay } from "./undo.js";
 import { late, untilAnswered } from "./unsent.js";
@@ -22,8 +22,8 @@ const TRIES = 4;
 /** What the first page does without, and may be wanted at any moment after it. */
 const soon = () => Promise.all([import("./shared/overlays.js"), dressed("shared")]);
 /** A browser that is pushed to goes on with the worker of its day: give it ours. */
-const renewWorker = async () => (await navigator.serviceWorker?.getRegistration("console/"))
-  && import("./admin/pushed.js").then(({ register }) => register());
+const renewWorker = async () => (await navigator.serviceWorker?.getRegistrations())?.length
+  && import("./admin/pushed.js").then(({ renewWorkers }) => renewWorkers());
 const switchBlur = () => blur.set(blur.now === "on" ? "off" : "on");
 
 export function Frame() {
@@ -57,7 +57,8 @@ export function Frame() {
   return html`<div class="frame">
     <a class="skip" href="#main" onClick=${skip}>${t("skip")}</a>
     <header class="rail">
-      <a class="brand" href=${to("visits")}><span class="mark" aria-hidden="true"></span>Regulars</a>
+      <a class="brand" href=${hasSeveral() ? toShops() : to("visits")}>
+        <span class="mark" aria-hidden="true"></span>${hasSeveral() ? t("shops") : "Regulars"}</a>
       ${!screen && html`<button class="finder" aria-label=${t("find")} onClick=${find}>
         <${Icon} name="find" size=${18} /><span aria-hidden="true">${t("find")}</span>
         <kbd aria-hidden="true">/</kbd></button>`}
@@ -151,7 +152,8 @@ function Page({ page, place: here }) {
   const isHidden = useValue(blur) === "on";
   const title = t(`page.${page.name}`);
   useEffect(() => {
-    document.title = `${isHidden ? `${t("blur.title")} · ` : ""}${title} · Regulars`;
+    const shop = hasSeveral() ? session.now.display_name : "Regulars";
+    document.title = `${isHidden ? `${t("blur.title")} · ` : ""}${title} · ${shop}`;
   }, [page.name, here.rest.join("/"), isHidden]);
   useEffect(() => scrollTo(0, 0), [page.name, here.rest.join("/")]);
   if (problem) return html`<div class="page"><h1>${title}</h1><${Trouble} problem=${problem} again=${load} /></div>`;
@@ -162,7 +164,8 @@ function Page({ page, place: here }) {
 function Who() {
   const { display_name: shop, role, member, key } = useValue(session) ?? {};
   const said = member ? key : t(`role.${role}`);
-  return html`<a class="who" href=${to("settings")}><span class="unseen">${t("account")}: </span>
+  const kind = hasSeveral() ? "who several" : "who"; // whose branches look alike if their names are cut
+  return html`<a class=${kind} href=${to("settings")}><span class="unseen">${t("account")}: </span>
     <span class="initial" aria-hidden="true">${[...(shop ?? "")][0]?.toUpperCase()}</span>
     <span class="text"><strong>${shop}</strong> <small>${said}</small></span>
   </a>`;

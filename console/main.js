@@ -4,8 +4,8 @@ import { useEffect, useState } from "preact/hooks";
 import { forget, get, Problem, send, whenSessionIsOver } from "./api.js";
 import { Frame } from "./frame.js";
 import { html } from "./html.js";
-import { replace } from "./router.js";
-import { language, session, showBlur, showTheme, useValue, Value } from "./store.js";
+import { placeShop, replace, toShop } from "./router.js";
+import { bookOf, hasSeveral, inAddress, language, session, showBlur, showTheme, useValue, Value } from "./store.js";
 import { dressed } from "./styled.js";
 import { isLater, sendLeft, untilAnswered } from "./unsent.js";
 import { load, spoken } from "./words.js";
@@ -17,6 +17,8 @@ let isLeft = false;
 
 const signing = (module) => untilAnswered(() => Promise.all([module(), dressed("signin")]));
 const signIn = () => signing(() => import("./signin/signin.js")).then(([{ SignIn, Over }]) => ({ SignIn, Over }));
+const allShops = () => untilAnswered(() => Promise.all([import("./shops/shops.js"), dressed("shops")]))
+  .then(([{ Shops }]) => ({ Shops }));
 const own = () => signing(() => import("./signin/own.js")).then(([{ Own }]) => ({ Own }));
 
 /** Components that are loaded when they are needed: nothing until then. */
@@ -26,14 +28,23 @@ function useLazy(wanted, load) {
   return wanted ? loaded : {};
 }
 
-function Console({ problem: first, invitation: link, isNew: byCode }) {
+/** Return the session with which a page goes on once somebody signed in: its own shop's, if that is among them. */
+function ofThisPage(begun) {
+  const meant = bookOf(session.now) ?? inAddress;
+  const isThere = meant !== bookOf(begun) && begun.books.includes(meant);
+  return isThere ? get("session", {}, { book: meant }) : Promise.resolve(begun);
+}
+
+function Console({ problem: first, invitation: link, isNew: byCode, shops: several }) {
   const known = useValue(session);
   const words = useValue(spoken);
   const ended = useValue(over);
   const [problem, setProblem] = useState(first);
   const [invitation, setInvitation] = useState(link);
   const [isNew, setIsNew] = useState(byCode);
-  const { SignIn, Over } = useLazy(!known || Boolean(invitation) || Boolean(ended), signIn);
+  const [shops, setShops] = useState(several);
+  const { Shops } = useLazy(Boolean(shops), allShops);
+  const { SignIn, Over } = useLazy((!known && !shops) || Boolean(invitation) || Boolean(ended), signIn);
   const asks = isNew && known?.role === "admin" && !known.member;
   const { Own } = useLazy(asks, own);
   useEffect(() => language.listen(load), []);
@@ -42,15 +53,19 @@ function Console({ problem: first, invitation: link, isNew: byCode }) {
     untilAnswered(() => get("session"))
       .then((begun) => { if (!session.now) goOn(begun); }, () => setProblem(null)); // somebody may sign in meanwhile
   }, []);
-  const enter = (begun) => {
+  const enter = async (begun) => {
+    const isAll = !known && !invitation && !inAddress && begun.books.length > 1;
+    const now = isAll || invitation ? begun : await ofThisPage(begun);
     setProblem(null);
     setInvitation(null);
     setIsNew(!known && !begun.member);
     isLeft = false;
-    if (ended && ended.known.book !== begun.book) return location.reload();
-    goOn(begun);
+    if (isAll) return setShops(begun.books);
+    if (known && known.book !== now.book) return location.assign(toShop(bookOf(now)));
+    goOn(now);
     ended?.done(true);
   };
+  if (shops) return Shops && html`<${Shops} key=${words} books=${shops} add=${() => setShops(null)} />`;
   if (!known || invitation) {
     return SignIn && html`<${SignIn} key=${words} problem=${problem} invitation=${invitation} enter=${enter} />`;
   }
@@ -77,6 +92,7 @@ function signedOut(method, isOther) {
 /** Show the book to who is signed in, and send what an earlier page could not. */
 function goOn(begun) {
   session.set(begun);
+  if (hasSeveral()) placeShop(bookOf(begun));
   sendLeft();
 }
 
@@ -97,7 +113,9 @@ const invitation = /^#invitation=([\w.-]+)$/.exec(location.hash)?.[1];
 if (invitation) replace("visits");
 const [, found] = await Promise.all([untilAnswered(load), begun().catch((problem) => problem)]);
 const isProblem = found instanceof Problem;
-if (!isProblem) goOn(found);
+const isAll = !isProblem && !byLink && !invitation && !inAddress && found.books.length > 1;
+if (!isProblem && !isAll) goOn(found);
 const isNews = isProblem && (byLink || found.status !== 401);
-render(html`<${Console} problem=${isNews ? found : null} invitation=${invitation} isNew=${byLink} />`,
+render(html`<${Console} problem=${isNews ? found : null} invitation=${invitation} isNew=${byLink}
+    shops=${isAll ? found.books : null} />`,
   document.getElementById("console"));

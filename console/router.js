@@ -26,6 +26,15 @@ export function to(page, query = {}) {
   return `#/${path}${pairs.size ? `?${pairs}` : ""}`;
 }
 
+/** Return the address of a shop's console, and of all of them, from which a page begins anew. */
+export const toShop = (book) => `?shop=${book}`;
+export const toShops = () => location.pathname;
+
+/** Have the address name the shop that the page shows. */
+export function placeShop(book) {
+  history.replaceState(history.state, "", `${toShop(book)}${location.hash}`);
+}
+
 export function go(page, query) {
   location.hash = to(page, query);
 }

@@ -83,11 +83,17 @@ function stored(act) {
 export const preference = (name, allowed, isFree = false) => new Preference(name, allowed, isFree);
 
 export const session = new Value(/** @type {import("v1").Answer<"get", "session">} */ (null));
+/** Return the id of a session's book, which stays the same through restores. */
+export const bookOf = (known) => known?.book.split(".")[0];
+/** The book that the page's address names; null: none. */
+export const inAddress = new URLSearchParams(globalThis.location?.search).get("shop");
+/** Say whether this browser is signed in to several shops. */
+export const hasSeveral = () => session.now?.books.length > 1;
 export const may = (role) => ORDER.indexOf(session.now?.role) >= ORDER.indexOf(role);
 const ORDER = ["camera", "viewer", "operator", "admin"];
 /** Lists that pages of figures load if they are shown alone: the service refuses them all others. */
 const LOADS = { report: [], traffic: ["cameras"] };
-export const mayLoad = (list) => LOADS[session.now?.page]?.includes(list) ?? true;
+export const mayLoad = (list, known = session.now) => LOADS[known?.page]?.includes(list) ?? true;
 
 export const theme = preference("theme", ["system", "light", "dark"]);
 /** Languages that the console speaks: each has a file in words, and beside the pages of each folder. */

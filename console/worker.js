@@ -10,5 +10,6 @@ own.addEventListener("push", (event) => {
 own.addEventListener("notificationclick", (event) => {
   event.notification.close();
   const { face } = event.notification.data ?? {};
-  event.waitUntil(own.clients.openWindow(face ? `../console#/counter/${face}` : "../console"));
+  const [, book] = /\/shops\/(\w+)\/$/.exec(own.registration.scope) ?? [];
+  event.waitUntil(own.clients.openWindow(`../console${book ? `?shop=${book}` : ""}${face ? `#/counter/${face}` : ""}`));
 });

@@ -10,14 +10,14 @@ import hmac
 import re
 import secrets
 import unicodedata
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
 from chalicelib.auth.records import make_member_item, member_from
-from chalicelib.auth.roles import Member, Role
+from chalicelib.auth.roles import Member, Passkey, Role
 from chalicelib.book.idempotency import RequestId
 from chalicelib.domain import api_keys, audit_events
 from chalicelib.domain.effects import Effect, name_access
@@ -34,7 +34,7 @@ from chalicelib.domain.names import printable_name
 from chalicelib.service import Service
 from chalicelib.storage import keys
 from chalicelib.storage.items import CountedList, retry_if_changed, walk_items
-from chalicelib.storage.ports import Delete, Put, absent, equals
+from chalicelib.storage.ports import Action, Delete, Item, Put, absent, equals
 from chalicelib.storage.values import time_ordered_id
 
 if TYPE_CHECKING:
@@ -194,9 +194,12 @@ class Members(Service["Services"]):
         member_delete = Delete(
             keys.TENANTS, keys.member_item(tenant.name, id_), expect_version(member), does
         )
-        self.services.requests.write_with_answer(
-            tenant.name, [member_delete, members.changed], request, {"id": id_}
-        )
+        actions: list[Action] = [
+            member_delete,
+            members.changed,
+            *_make_shared_deletes(tenant.name, member, kept=()),
+        ]
+        self.services.requests.write_with_answer(tenant.name, actions, request, {"id": id_})
 
     def find_current(self, tenant: str, id_: str, digest: str) -> tuple[Tenant, Member] | None:
         """Return the tenant and its member of this id, as they are now; None if the member's
@@ -226,10 +229,26 @@ class Members(Service["Services"]):
             "this link is not good any more: it signs in once, within seven days; ask for a new one"
         )
 
-    def find_by_handle(self, handle: bytes) -> tuple[Tenant, Member] | None:
-        """Return the tenant and the member that a passkey names (`make_handle`)."""
+    def list_by_passkey(self, passkey: str, handle: bytes) -> list[tuple[Tenant, Member]]:
+        """Return the members who sign in by a passkey, each with the tenant: first whom it was made
+        for.
+
+        `passkey`: its id; `handle`: what `make_handle` gave it.
+        """
         parts = _HANDLE.fullmatch(handle)
-        return self._find_with_tenant(parts[1].decode(), parts[2].decode()) if parts else None
+        maker = [(parts[1].decode(), parts[2].decode())] if parts else []
+        others = [(item["tenant"], item["member"]) for item in self._walk_shared(passkey)]
+        found = [self._find_with_tenant(*names) for names in dict.fromkeys([*maker, *others])]
+        return [
+            each for each in found if each and any(passkey == own.id for own in each[1].passkeys)
+        ]
+
+    def _walk_shared(self, passkey: str) -> Iterator[Item]:
+        digest = api_keys.digest(passkey)
+        kind, _ = keys.shared_passkey_item(digest, "", "")
+        return walk_items(
+            self.services.items, keys.TENANTS, kind, between=keys.shared_passkeys_range(digest)
+        )
 
     def find_by_name(
         self, tenant: str | None, name: str
@@ -307,12 +326,13 @@ class Members(Service["Services"]):
         former_member = _find_member(members.rows, id_)
         member = replace(change(former_member), version=former_member.version + 1)
         _require_free(members.rows, member)
-        self.services.requests.write_with_answer(
-            tenant,
-            [make_member_put(tenant, member, former_member), members.changed],
-            request,
-            {"id": id_},
-        )
+        shared_deletes = _make_shared_deletes(tenant, former_member, kept=member.passkeys)
+        actions: list[Action] = [
+            make_member_put(tenant, member, former_member),
+            members.changed,
+            *shared_deletes,
+        ]
+        self.services.requests.write_with_answer(tenant, actions, request, {"id": id_})
         return member
 
 
@@ -332,6 +352,30 @@ def _require_free(members: Sequence[Member], member: Member) -> None:
         raise MemberExists(
             f"there is a {member.name!r} already: take a name that tells the two apart"
         )
+
+
+def make_shared_put(tenant: str, member: Member, passkey: str) -> Put:
+    """Return the write by which a member is found who signs in by a passkey of another shop.
+
+    `passkey`: its id.
+    """
+    kind, id_ = keys.shared_passkey_item(api_keys.digest(passkey), tenant, member.id)
+    return Put(keys.TENANTS, {"kind": kind, "id": id_, "tenant": tenant, "member": member.id})
+
+
+def _make_shared_deletes(tenant: str, member: Member, *, kept: Collection[Passkey]) -> list[Delete]:
+    """Return the writes by which a member is not found any more by passkeys that go.
+
+    `kept`: those that stay.
+    """
+    kept_ids = {passkey.id for passkey in kept}
+    return [
+        Delete(
+            keys.TENANTS, keys.shared_passkey_item(api_keys.digest(passkey.id), tenant, member.id)
+        )
+        for passkey in member.passkeys
+        if passkey.id not in kept_ids
+    ]
 
 
 def make_handle(tenant: str, member: Member) -> bytes:

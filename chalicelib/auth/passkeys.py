@@ -73,10 +73,14 @@ def check_registration(
         raise _make_refusal(error) from error
 
 
-def parse_handle(response: Mapping[str, Any]) -> bytes:
-    """Read whose passkey signed, as it says itself. Raises WrongCredentials."""
+def parse_signer(response: Mapping[str, Any]) -> tuple[str, bytes]:
+    """Read which passkey signed, and whom it was made for, as it says itself.
+
+    Raises WrongCredentials.
+    """
     try:
-        return AuthenticationResponse.from_dict(response).response.user_handle or b""
+        answer = AuthenticationResponse.from_dict(response)
+        return websafe_encode(answer.raw_id), answer.response.user_handle or b""
     except Exception as error:
         raise _make_refusal(error) from error
 

@@ -22,9 +22,9 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from chalicelib.auth import passwords
-from chalicelib.auth.members import make_handle, make_member_put, normalize_name
+from chalicelib.auth.members import make_handle, make_member_put, make_shared_put, normalize_name
 from chalicelib.auth.records import make_sign_in_item
-from chalicelib.auth.roles import ApiKey, Member, Session
+from chalicelib.auth.roles import ApiKey, Member, Passkey, Session
 from chalicelib.domain import api_keys, audit_events
 from chalicelib.domain.effects import Effect, name_access
 from chalicelib.domain.errors import (
@@ -42,6 +42,7 @@ from chalicelib.storage.ports import Action, Delete, Item, Put, absent, exists
 from chalicelib.storage.values import milliseconds, moment, parse_optional
 
 if TYPE_CHECKING:
+    from chalicelib.auth.passkeys import Site
     from chalicelib.services import Services
 
 SESSION_LASTS, KEPT_SESSION_LASTS = timedelta(hours=12), timedelta(days=30)
@@ -51,6 +52,8 @@ CODE_LASTS = timedelta(minutes=10)
 """How long a code is good that signs somebody in on another device."""
 CHALLENGE_LASTS = timedelta(minutes=5)
 """How long a browser may take to answer with a passkey."""
+MAX_SHOPS = 30
+"""Shops to which one passkey signs in: each has a cookie, and proxies bound the length of all."""
 MAX_PASSKEYS = 10
 """Passkeys of one member: all stand in the member's item."""
 _TOKEN_BYTES = 32
@@ -159,7 +162,8 @@ class Sessions(Service["Services"]):
         """Accept an invitation, which is good once: set a password or add a passkey, and begin a
         session.
 
-        The member of a screen on the wall has neither. A new password ends the member's other
+        The member of a screen on the wall has neither. A passkey of another shop will do: it has
+        signed then, and signs in to both from now on. A new password ends the member's other
         sessions; a passkey does not. Raises InvalidInput, WrongCredentials if the invitation is not
         good any more, Busy, TenantDisabled.
         """
@@ -176,8 +180,8 @@ class Sessions(Service["Services"]):
         if password is not None:
             member = _set_password(tenant, invited_member, password)
         elif passkey is not None:
-            member, use_up = self._add_passkey(tenant, invited_member, passkey, origin)
-            actions.append(use_up)
+            member, passkey_actions = self._add_passkey(tenant, invited_member, passkey, origin)
+            actions += passkey_actions
         else:
             member = invited_member
         try:
@@ -217,30 +221,58 @@ class Sessions(Service["Services"]):
 
     def begin_by_passkey(
         self, passkey: Mapping[str, Any], origin: str, *, keep: bool = False
-    ) -> tuple[str, Session]:
-        """Begin a session with a passkey's signature.
+    ) -> list[tuple[str, Session]]:
+        """Begin a session with a passkey's signature in each shop to which it signs in; return
+        their tokens, too.
 
-        Raises WrongCredentials, TenantDisabled, InvalidInput.
+        The first is that of the shop that it was made for. A disabled shop is left out, unless
+        there is no other. Raises WrongCredentials, TenantDisabled, InvalidInput.
         """
         from chalicelib.auth import passkeys
 
         site, (challenge, use_up) = passkeys.parse_site(origin), self._check_challenge(passkey)
-        tenant_and_member = self.services.access.members.find_by_handle(
-            passkeys.parse_handle(passkey)
-        )
-        used_passkey = passkeys.check_sign_in(
-            site, challenge, tenant_and_member[1].passkeys if tenant_and_member else (), passkey
-        )
-        if tenant_and_member is None:
-            raise WrongCredentials(_UNKNOWN_KEY)
-        tenant, member = tenant_and_member
-        # The counter of the one that was used is higher now.
-        passkeys_now = tuple(
-            used_passkey if each.id == used_passkey.id else each for each in member.passkeys
-        )
-        return self._sign_in_again(
-            tenant, replace(member, passkeys=passkeys_now), [use_up], keep=keep
-        )
+        holders = self._find_holders(site, challenge, passkey)
+        open_holders = [holder for holder in holders if not holder[0].disabled] or holders
+        begun_sessions = []
+        for place, (tenant, member, used_passkey) in enumerate(open_holders):
+            # The counter of the one that was used is higher now.
+            passkeys_now = tuple(
+                used_passkey if each.id == used_passkey.id else each for each in member.passkeys
+            )
+            member_now, actions = replace(member, passkeys=passkeys_now), [] if place else [use_up]
+            begun_sessions.append(self._sign_in_again(tenant, member_now, actions, keep=keep))
+        return begun_sessions
+
+    def _find_holders(
+        self, site: Site, challenge: str, passkey: Mapping[str, Any]
+    ) -> list[tuple[Tenant, Member, Passkey]]:
+        """Return those who sign in by a passkey that has signed, each with it and its new counter.
+
+        Members who have the same key come together or not at all: a counter that does not rise at
+        one shop tells of a copy. Others, who gave a key of theirs this one's id, change nothing.
+        Raises WrongCredentials.
+        """
+        from chalicelib.auth import passkeys
+
+        passkey_id, handle = passkeys.parse_signer(passkey)
+        holders_by_key: dict[bytes, list[tuple[Tenant, Member]]] = {}
+        for tenant, member in self.services.access.members.list_by_passkey(passkey_id, handle):
+            own_passkey = next(each for each in member.passkeys if each.id == passkey_id)
+            holders_by_key.setdefault(own_passkey.data, []).append((tenant, member))
+        refusal = WrongCredentials(_UNKNOWN_KEY)
+        for holders in holders_by_key.values():
+            try:
+                return [
+                    (
+                        tenant,
+                        member,
+                        passkeys.check_sign_in(site, challenge, member.passkeys, passkey),
+                    )
+                    for tenant, member in holders
+                ]
+            except WrongCredentials as error:
+                refusal = error
+        raise refusal
 
     def find(self, token: str) -> Session | None:
         """Return the session of a token, even of a disabled tenant; None: there is none, or it has
@@ -333,25 +365,35 @@ class Sessions(Service["Services"]):
 
     def _add_passkey(
         self, tenant: Tenant, member: Member, passkey: Mapping[str, Any], origin: str
-    ) -> tuple[Member, Action]:
-        """Return the member with one more passkey, and the action that uses up the challenge that
-        it signed.
+    ) -> tuple[Member, list[Action]]:
+        """Return the member with one more passkey, and the actions that are written beside.
 
-        Raises InvalidInput, WrongCredentials.
+        They use up the challenge that it signed and, of a passkey of another shop, have it find the
+        member. Raises InvalidInput, WrongCredentials.
         """
         from chalicelib.auth import passkeys
 
         site = passkeys.parse_site(origin)
         challenge, use_up = self._check_challenge(passkey, tenant.name, member.id)
-        new_passkey = passkeys.check_registration(
-            site, challenge, passkey, self.services.clock.now()
-        )
+        actions: list[Action] = [use_up]
+        if "signature" in passkey["response"]:
+            holders = self._find_holders(site, challenge, passkey)
+            if len(holders) >= MAX_SHOPS:
+                raise InvalidInput(
+                    f"this passkey signs in to {MAX_SHOPS} shops already: make one for this shop"
+                )
+            new_passkey = holders[0][2]
+            actions.append(make_shared_put(tenant.name, member, new_passkey.id))
+        else:
+            new_passkey = passkeys.check_registration(
+                site, challenge, passkey, self.services.clock.now()
+            )
         other_passkeys = tuple(each for each in member.passkeys if each.id != new_passkey.id)
         if len(other_passkeys) >= MAX_PASSKEYS:
             raise InvalidInput(
                 f"you have {MAX_PASSKEYS} passkeys already: ask for one to be removed first"
             )
-        return replace(member, passkeys=(*other_passkeys, new_passkey)), use_up
+        return replace(member, passkeys=(*other_passkeys, new_passkey)), actions
 
     def _check_challenge(
         self, passkey: Mapping[str, Any], tenant: str = "", member: str = ""

@@ -161,6 +161,17 @@ def member_item(tenant: str, id_: str) -> tuple[str, str]:
     return ("member", f"{tenant}#{id_}")
 
 
+def shared_passkey_item(passkey_digest: str, tenant: str, member: str) -> tuple[str, str]:
+    """Make the key of the item by which a member is found whose passkey was made in another
+    shop."""
+    return ("shared_passkey", f"{passkey_digest}#{tenant}#{member}")
+
+
+def shared_passkeys_range(passkey_digest: str) -> tuple[str, str]:
+    """Return the lowest and the highest id that an item of the passkey may have."""
+    return f"{passkey_digest}#", f"{passkey_digest}$"
+
+
 KINDS_BY_TENANT = frozenset({"tenant", "signing_key", "key", "member", STILL})
 """Kinds of which an id begins with the tenant's name; items of other kinds say it by `tenant`."""
 

@@ -1,28 +1,38 @@
 // This browser as one that is told, also while the console is closed.
 import { get } from "../api.js";
+import { bookOf, session } from "../store.js";
 import { t } from "../words.js";
-import { subscribe } from "./subscription.js";
+import { managerOf, subscribe } from "./subscription.js";
 
 const policy = /** @type {any} */ (globalThis).trustedTypes?.createPolicy("worker", { createScriptURL: (url) => url });
+const source = import.meta.resolve("../worker.js");
 
 export const canBePushed = () => Boolean(navigator.serviceWorker && globalThis.PushManager);
 
-/** Have this browser run the worker of now. */
-export function register() {
-  const url = import.meta.resolve("../worker.js");
-  return navigator.serviceWorker.register(policy?.createScriptURL(url) ?? url);
+const register = (/** @type {string} */ scope) =>
+  navigator.serviceWorker.register(policy?.createScriptURL(source) ?? source, { scope });
+
+/** Have this browser run the worker of now, in place of each that it has. */
+export async function renewWorkers() {
+  for (const { scope } of await navigator.serviceWorker.getRegistrations()) await register(scope);
 }
 
 /** Return the channel of this browser, once its user agrees. */
 export async function pushed() {
   if ((await Notification.requestPermission()) !== "granted") throw { detail: t("phone.denied") };
-  const worker = await register();
-  const starts = worker.installing ?? worker.waiting;
+  const { key } = await get("push-key");
+  const held = await managerOf(await navigator.serviceWorker.getRegistrations(), key);
+  const { endpoint, keys } = (await subscribe(held ?? (await worker()).pushManager, key)).toJSON();
+  return { url: endpoint, ...keys };
+}
+
+/** Return the shop's own worker once it runs: a worker takes the pushes of one sender. */
+async function worker() {
+  const made = await register(new URL(`shops/${bookOf(session.now)}/`, source).href);
+  const starts = made.installing ?? made.waiting;
   await new Promise((done) => {
-    if (worker.active) done(undefined);
+    if (made.active) done(undefined);
     else starts.addEventListener("statechange", () => starts.state === "activated" && done(undefined));
   });
-  const { key } = await get("push-key");
-  const { endpoint, keys } = (await subscribe(worker.pushManager, key)).toJSON();
-  return { url: endpoint, ...keys };
+  return made;
 }

@@ -6,6 +6,7 @@ import { Members } from "./members.js";
 import { Rights } from "./rights.js";
 import { Held, Settings as Fields, changer, Typed } from "../shared/settings.js";
 import { Secret } from "./secret.js";
+import { toShops } from "../router.js";
 import { Line } from "../shared/line.js";
 import { Dialog, Ending, Field, Form, Loading, Segments, Select, Trouble, useLoaded } from "../shared/parts.js";
 import { DAY_MS } from "../shared/days.js";
@@ -89,7 +90,12 @@ function Here() {
   const role = t(`role.${known.role}`);
   const out = async () => {
     await settleAll("do");
-    const gone = () => { forget(); session.set(null); };
+    const left = known.books.length - 1;
+    const gone = () => {
+      forget();
+      session.set(null);
+      if (left) location.assign(toShops());
+    };
     await send("DELETE", "session").then(gone, complain);
   };
   return html`<section><h2>${t("set.here")}</h2>

@@ -3,9 +3,9 @@ import { useEffect, useState } from "preact/hooks";
 import { send } from "../api.js";
 import { html } from "../html.js";
 import { Check, Field, Form } from "../shared/parts.js";
-import { blur } from "../store.js";
+import { blur, session } from "../store.js";
 import { t } from "../words.js";
-import { canUse, make } from "./passkeys.js";
+import { canUse, make, sign } from "./passkeys.js";
 import { Keep, useTries, Wrong } from "./ways.js";
 
 const LEAST = 12;
@@ -45,10 +45,15 @@ function Own({ asked, begin, trying }) {
   const [keep, setKeep] = useState(true);
   const has = Boolean(asked.challenge) && canUse();
   const byPasskey = () => trying("passkey", async () => begin({ passkey: await make(asked), keep }));
+  const byOther = () => trying("passkey", async () => begin({ passkey: await sign(asked), keep }));
   const byPassword = ({ password }) => trying("password", () => begin({ password, keep }));
   return html`
+    ${has && session.now?.member && html`
+      <button class="strong" onClick=${byOther}>${t("invited.other")}</button>
+      <p class="soft small">${t("invited.other.says", { shop: session.now.display_name })}</p>
+      <p class="or soft small" aria-hidden="true">${t("signin.or")}</p>`}
     ${has
-      ? html`<button class="strong" onClick=${byPasskey}>${t("invited.passkey")}</button>
+      ? html`<button class=${session.now?.member ? "" : "strong"} onClick=${byPasskey}>${t("invited.passkey")}</button>
         <p class="soft small">${t("invited.passkey.says")}</p>
         <p class="or soft small" aria-hidden="true">${t("signin.or")}</p>`
       : html`<p class="notice small">${t("invited.none")}</p>`}

@@ -7,9 +7,11 @@ const WAIT_MS = 120_000;
 export const canUse = () =>
   isSecureContext && "PublicKeyCredential" in globalThis && !/^[\d.]+$|^\[/.test(location.hostname);
 
-/** Sign what the service asks; return it as a session is begun with it. The browser asks which passkey. */
-export async function use() {
-  const asked = await send("POST", "session/challenge", {});
+/** Sign in; return what a session is begun with. The browser asks which passkey. */
+export const use = async () => sign(await send("POST", "session/challenge", {}));
+
+/** Sign what the service asks (a Challenge); return it as a session is begun with it. */
+export async function sign(asked) {
   const { id, response } = await answered("get", {
     challenge: bytes(asked.challenge), rpId: asked.host, userVerification: "required", timeout: WAIT_MS,
   });

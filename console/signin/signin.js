@@ -1,6 +1,7 @@
 // Sign in: with this device, with name and password, or with a key. Loaded for those who are not signed in.
 import { useState } from "preact/hooks";
 import { html } from "../html.js";
+import { toShops } from "../router.js";
 import { Dialog } from "../shared/parts.js";
 import { t } from "../words.js";
 import { Invited } from "./invited.js";
@@ -27,7 +28,7 @@ export function Over({ known, isOther, enter, close }) {
   const { unit, count } = lasted(known, Date.now());
   return html`<${Dialog} title=${t("signin.over")} close=${close}>
     ${isOther ? html`<p>${t("signin.other", { shop: known.display_name || known.tenant })}</p>
-      <p><button class="strong" onClick=${() => location.reload()}>${t("signin.other.show")}</button></p>`
+      <p><button class="strong" onClick=${() => location.assign(toShops())}>${t("signin.other.show")}</button></p>`
     : html`<p>${unit ? t(`signin.over.${unit}`, { count }) : t("signin.over.ended")}</p>`}
     <div class="ways"><${Ways} name=${known.member ? known.key : ""} enter=${enter} /></div>
   <//>`;

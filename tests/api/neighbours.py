@@ -84,6 +84,8 @@ class Shop(Struct, frozen=True):
     secrets: frozenset[str]
     services: Mapping[str, str]
     """Its keys of CompreFace's services and DeepStack's."""
+    session: str
+    """Token of a browser's session that its admin's key began."""
 
     @property
     def nobodys(self) -> dict[str, str]:
@@ -508,6 +510,7 @@ def _furnished(services: Services, app: Chalice, clock: FakeClock, tenant: str, 
         "duplicates_token": v1.done("GET", "/v1/duplicates", limit=1)["next_token"],
         "hook": hook,
         "key": key["id"],
+        "book": customer.book_id,
         "member": member,
         "passkey": passkey,
         "erasure": erasure,
@@ -551,7 +554,8 @@ def _furnished(services: Services, app: Chalice, clock: FakeClock, tenant: str, 
         "capture": at_the_door,
         "sha256": hashlib.sha256(_photo(seed + 1)).hexdigest(),
     }
-    return Shop(own, gate_key, ids, of_door, frozenset(secrets), kinds)
+    session, _ = services.access.sessions.begin_by_key(own.api_key)
+    return Shop(own, gate_key, ids, of_door, frozenset(secrets | {session}), kinds, session)
 
 
 def _groups_and_faces(camera: CameraClient, word: str, seed: int) -> None:
@@ -615,6 +619,6 @@ def _nobodys(slot: str, id_: str, word: str) -> str:
         return str(int(id_) + 1)
     if slot.endswith("_token") and slot != "sightings_token":
         return ("A" if id_[0] != "A" else "B") + id_[1:]
-    if slot in ("picture", "sha256"):
+    if slot in ("picture", "sha256", "book"):
         return "0" * len(id_)
     return re.sub(r"(?<=\d-)[0-9a-f]{24}", "0" * 24, id_.replace(word, _NOBODYS_WORD))

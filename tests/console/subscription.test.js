@@ -1,7 +1,7 @@
-// A browser's subscription, which takes one sender at a time.
+// A browser's subscription, which takes one sender at a time: so each shop has a worker of its own.
 import assert from "node:assert/strict";
 import test from "node:test";
-import { subscribe } from "../../console/admin/subscription.js";
+import { managerOf, subscribe } from "../../console/admin/subscription.js";
 
 const KEY = "-_8";
 const BYTES = new Uint8Array([0xfb, 0xff]).buffer;
@@ -23,4 +23,12 @@ test("a subscription to another sender is ended first, and one's own stays", asy
     assert.equal(await subscribe(manager, KEY), "made");
     assert.deepEqual(manager.done, done);
   }
+});
+
+test("the worker that has a sender's subscription goes on with it, and no other one does", async () => {
+  const [none, other, own] = [null, new Uint8Array([1, 2]).buffer, BYTES].map(managing);
+  const workers = [none, other, own].map((pushManager) => /** @type {any} */ ({ pushManager }));
+  assert.equal(await managerOf(workers, KEY), own);
+  assert.equal(await managerOf(workers.slice(0, 2), KEY), null);
+  assert.deepEqual(other.done, []);
 });

@@ -1,6 +1,5 @@
 import re
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 from msgspec.structs import replace
@@ -10,15 +9,9 @@ from regulars.cli import main
 from regulars.tenants import credentials
 from tests.console.conftest import NAMES, Book, Visitor, heading, leave, reload, visiting
 from tests.console.looks import assert_accessible, looked_at
+from tests.console.people_invited import invite, open_device
 
 WORDS = "four words that fit"
-DEVICE = {
-    "protocol": "ctap2",
-    "transport": "internal",
-    "hasResidentKey": True,
-    "hasUserVerification": True,
-    "isUserVerified": True,
-}
 
 
 @pytest.fixture
@@ -34,21 +27,8 @@ def someone(local: Book, browser: Browser) -> Iterator[Visitor]:
         visitor.forgive("401")
 
 
-def invite(book: Book, name: str, **said: Any) -> str:
-    """The path of somebody's link; a second try invites anew."""
-    with book.client() as client:
-        for one in client.list_members().members:
-            if one.name == name:
-                client.delete_member(one.id)
-        return "#" + client.add_member(name=name, **said).url.partition("#")[2]
-
-
 def with_device(visitor: Visitor) -> Page:
-    page = visitor.context.new_page()
-    session = visitor.context.new_cdp_session(page)
-    session.send("WebAuthn.enable")
-    session.send("WebAuthn.addVirtualAuthenticator", {"options": DEVICE})
-    return page
+    return open_device(visitor)[0]
 
 
 def sign_out(page: Page) -> None:

@@ -38,6 +38,23 @@ def listen(visitor: Visitor) -> list[tuple[str, str, int]]:
     return heard
 
 
+def leave_for_another(visitor: Visitor, book: Book) -> None:
+    """Have the browser lose its session of the shop, after another tab has signed in to another
+    one."""
+    visitor.sign_in(book.empty_key)
+    visitor.context.clear_cookies(name=re.compile(r"^regulars-\d{1,5}$"))  # that of the first shop
+
+
+def walk_pages(page: Page, face: str) -> None:
+    for name in (*PAGES[1:], PAGES[0]):
+        path = f"{name}/{face}" if name == "person" else name
+        before = page.title()
+        page.evaluate("(path) => { location.hash = `#/${path}`; }", path)
+        becomes(page, lambda before=before: page.title() != before)
+        expect(page.locator("main .page:not(.coming)")).to_have_count(1)
+        page.wait_for_load_state("networkidle")
+
+
 def sign_in_again(page: Page, key: str) -> None:
     dialog = page.get_by_role("dialog", name="Sign in to go on")
     expect(dialog).to_contain_text(OTHER)
@@ -54,7 +71,7 @@ def test_a_group_of_a_tab_is_made_in_its_own_shop_or_not_at_all(
     heading(page, "People")
     page.get_by_role("button", name="New group").click()
     page.get_by_label("Name of the group").fill(NEW_GROUP)
-    visitor.sign_in(book.empty_key)  # as another tab does
+    leave_for_another(visitor, book)
     # the page may ask by itself before
     page.get_by_role("button", name="Create the group").dispatch_event("click")
     expect(page.get_by_role("dialog", name="Sign in to go on")).to_contain_text(OTHER)
@@ -78,14 +95,8 @@ def test_no_page_shows_or_changes_another_shop_than_the_one_it_began_with(
     heard = listen(visitor)
     page = visitor.sign_in().open()
     heading(page, "Visits")
-    visitor.sign_in(book.empty_key)
-    for name in (*PAGES[1:], PAGES[0]):
-        path = f"{name}/{face}" if name == "person" else name
-        before = page.title()
-        page.evaluate("(path) => { location.hash = `#/${path}`; }", path)
-        becomes(page, lambda before=before: page.title() != before)
-        expect(page.locator("main .page:not(.coming)")).to_have_count(1)
-        page.wait_for_load_state("networkidle")
+    leave_for_another(visitor, book)
+    walk_pages(page, face)
     page.reload()
     expect(page.get_by_role("link", name=re.compile("account: empty"))).to_be_visible()
     page.close()
@@ -93,6 +104,26 @@ def test_no_page_shows_or_changes_another_shop_than_the_one_it_began_with(
     assert len(refused) > len(PAGES)
     assert {*refused} == {412}
     visitor.forgive("412", "404")
+
+
+def test_every_page_of_a_tab_stays_in_its_shop_while_another_tab_is_in_another(
+    visitor: Visitor, book: Book
+) -> None:
+    with book.client() as client:
+        face = next(iter(client.list_faces())).id
+    page = visitor.sign_in().open()
+    heading(page, "Visits")
+    heard = listen(visitor)
+    visitor.sign_in(book.empty_key)
+    walk_pages(page, face)
+    [own] = {answering for meant, answering, _ in heard if meant and meant == answering}
+    assert [one for one in heard if one[1] not in ("", own)] == [], (
+        "pictures, which mean no book by a header, too"
+    )
+    assert len([one for one in heard if one[1] == own]) > len(PAGES)
+    page.reload()
+    heading(page, "Shops")
+    page.close()
 
 
 def test_nothing_but_the_calls_that_name_the_book_asks_v1() -> None:

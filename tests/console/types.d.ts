@@ -4,7 +4,7 @@ import type { Answer, Query, Sent } from "v1";
 
 /** How `get` of api.js is called: the path decides what may be asked and what is answered. */
 export type Get = <Path extends string>(
-  path: Path, query?: Query<"get", Path>, options?: { signal?: AbortSignal },
+  path: Path, query?: Query<"get", Path>, options?: { signal?: AbortSignal, book?: string },
 ) => Promise<Answer<"get", Path>>;
 
 export type Send = <Method extends string, Path extends string>(

@@ -35,6 +35,13 @@ test("of nobody, or by an older service, a click leads to the console", () => {
   }
 });
 
+test("a click on what a shop's own worker shows leads to that shop, and to the card there", () => {
+  globalThis.registration.scope = "https://box.example/console/shops/1f0c5e7a9b2d4c68/";
+  assert.deepEqual(pushed({ title: "Shop" }).at(-1), ["opened", "../console?shop=1f0c5e7a9b2d4c68"]);
+  assert.deepEqual(pushed({ title: "Shop", face: "f1" }).at(-1),
+    ["opened", "../console?shop=1f0c5e7a9b2d4c68#/counter/f1"]);
+});
+
 test("it answers no request, and so keeps nothing", () => {
   assert.deepEqual(Object.keys(heard).sort(), ["install", "notificationclick", "push"]);
 });

@@ -8,14 +8,17 @@ must also be JSON, or have neither body nor content type, since no form of HTML 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
+from chalice.app import CaseInsensitiveMapping
 from msgspec import Struct
+from msgspec.structs import replace
 
-from chalicelib.api.http import JSON, HttpRequest
+from chalicelib.api.http import BOOK_HEADER, JSON, HttpRequest
 from chalicelib.api.sites import is_of_another_site, is_of_this_host, parse_host
 from chalicelib.auth.roles import ApiKey, Member, Role, Session
 from chalicelib.domain.errors import NotAllowed, TenantDisabled, WrongCredentials
@@ -201,6 +204,10 @@ _NAME = "regulars"
 _SECURE_NAME = "__Host-regulars"
 """A browser takes a cookie of such a name only from this host itself, by https, for all paths."""
 
+_BOOK_ID = re.compile(r"[0-9a-f]{16}")
+MAX_COOKIES = 40
+"""Shops that a browser is signed in to at once: more cookies would be longer than proxies take."""
+
 _SAFE = ("GET", "HEAD")
 
 _LONGEST_S = 400 * 86_400
@@ -213,29 +220,73 @@ def is_secure(headers: Mapping[str, str], public_url: str | None) -> bool:
     return by_https or (public_url or "").startswith("https:")
 
 
-def parse_session_token(headers: Mapping[str, str], public_url: str | None) -> str | None:
-    """Return the token of the session's cookie; None if there is none.
+class SessionCookie(NamedTuple):
+    """A session's token, and the id of the book that its cookie's name says; "": that of a
+    browser's first shop."""
 
-    Raises WrongCredentials if it came twice.
+    book_id: str
+    token: str
 
-    An earlier version named the cookie without the port: such a session goes on.
+
+def parse_session_cookies(
+    headers: Mapping[str, str], public_url: str | None
+) -> list[SessionCookie]:
+    """Return the sessions' cookies, one for each shop that a browser is signed in to; the first
+    shop's comes first.
+
+    An earlier version named the cookie without the port: such a session goes on. Raises
+    WrongCredentials if a cookie came twice.
     """
     cookie_text = headers.get("cookie", "")
     pairs = [
         (name, token)
         for name, _, token in (part.strip().partition("=") for part in cookie_text.split(";"))
     ]
-    name, former_name = _name_cookie(headers, public_url), _choose_name(headers, public_url)
-    for sent_name in (name, former_name):
-        tokens = [token for each, token in pairs if each == sent_name]
+    first_name, former_name = _name_cookie(headers, public_url), _choose_name(headers, public_url)
+    names = [name for name, _ in pairs]
+    of_books = [name for name in names if _BOOK_ID.fullmatch(name.removeprefix(f"{first_name}-"))]
+    cookies = []
+    for sent_name in dict.fromkeys((first_name if first_name in names else former_name, *of_books)):
+        tokens = [token for name, token in pairs if name == sent_name]
         if len(tokens) > 1:
             raise WrongCredentials(
                 f"the cookie {sent_name} was sent {len(tokens)} times: delete this site's cookies "
                 "and sign in"
             )
-        if tokens:
-            return tokens[0]
-    return None
+        book_id = sent_name.removeprefix(f"{first_name}-") if sent_name in of_books else ""
+        cookies += [SessionCookie(book_id, token) for token in tokens]
+    return cookies
+
+
+def find_session_cookie(headers: Mapping[str, str], public_url: str | None) -> SessionCookie | None:
+    """Return the cookie of the session that answers a request: of the book that it means, else the
+    first.
+
+    None: there is none. Raises WrongCredentials if a cookie came twice.
+    """
+    cookies = parse_session_cookies(headers, public_url)
+    meant_book_id = headers.get(BOOK_HEADER.lower(), "").partition(".")[0]
+    meant_cookies = [
+        cookie for cookie in cookies if meant_book_id and cookie.book_id == meant_book_id
+    ]
+    return next(iter([*meant_cookies, *cookies]), None)
+
+
+def name_book(request: HttpRequest) -> HttpRequest:
+    """Return the request with the book that it means as a header, if its link says it (`book` of a
+    picture)."""
+    books = request.query.get("book")
+    if not books or BOOK_HEADER.lower() in request.headers:
+        return request
+    return replace(
+        request, headers=CaseInsensitiveMapping({**request.headers, BOOK_HEADER: books[0]})
+    )
+
+
+def parse_session_token(headers: Mapping[str, str], public_url: str | None) -> str | None:
+    """Return the token of the session that answers a request, as `find_session_cookie` finds it."""
+    cookie = find_session_cookie(headers, public_url)
+    return cookie and cookie.token
 
 
 def _name_cookie(headers: Mapping[str, str], public_url: str | None) -> str:
@@ -257,14 +308,15 @@ def _choose_name(headers: Mapping[str, str], public_url: str | None) -> str:
 
 
 def make_cookie(
-    token: str, expires_at: datetime | None, request: HttpRequest, services: Services
+    cookie: SessionCookie, expires_at: datetime | None, request: HttpRequest, services: Services
 ) -> str:
-    """Make the header that sets the cookie.
+    """Make the header that sets a cookie.
 
     None: as long as browsers keep one; a time that is over deletes it.
     """
     secure, now = is_secure(request.headers, services.settings.public_url), services.clock.now()
-    name = _name_cookie(request.headers, services.settings.public_url)
+    name, token = _name_cookie(request.headers, services.settings.public_url), cookie.token
+    name = f"{name}-{cookie.book_id}" if cookie.book_id else name
     left_s = _LONGEST_S if expires_at is None else int((expires_at - now).total_seconds())
     return (
         f"{name}={token}; Max-Age={left_s}; Path=/; HttpOnly; "

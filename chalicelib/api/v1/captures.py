@@ -255,6 +255,16 @@ class CaptureWanted(Sent):
     ] = None
 
 
+class PictureWanted(CaptureWanted):
+    book: Annotated[
+        str | None,
+        Meta(
+            description="Means what the header X-Regulars-Book does, which a picture in a page "
+            "cannot send."
+        ),
+    ] = None
+
+
 @operations("POST", "/v1/captures/uploads", Role.OPERATOR, of_cameras=True)
 def offer_captures(context: V1Context, body: Offers) -> Uploads:
     """Offer 1 to 100 captures; each that is wanted is answered with the request that stores its
@@ -374,7 +384,7 @@ def _find_camera_id(context: V1Context, query: CaptureWanted) -> str:
 
 
 @operations("GET", "/v1/captures/{id}/crops/{n}", Role.VIEWER, status=302)
-def get_crop(context: V1Context, query: CaptureWanted) -> Redirect:
+def get_crop(context: V1Context, query: PictureWanted) -> Redirect:
     """Show one face of a capture, cut out: 302 to a JPEG, which is kept as long as captures are.
 
     `n` counts the capture's faces from 0, the largest first. If another face is in it, all but this
@@ -393,7 +403,7 @@ def get_crop(context: V1Context, query: CaptureWanted) -> Redirect:
 
 
 @operations("GET", "/v1/captures/{id}/thumbnail", Role.VIEWER, status=302)
-def get_thumbnail(context: V1Context, query: CaptureWanted) -> Redirect:
+def get_thumbnail(context: V1Context, query: PictureWanted) -> Redirect:
     """Show a whole capture, small: 302 to a JPEG of up to 320 pixels a side, which is kept as long
     as captures are.
 
@@ -406,7 +416,7 @@ def get_thumbnail(context: V1Context, query: CaptureWanted) -> Redirect:
 
 
 def _redirect_to_picture(
-    context: V1Context, query: CaptureWanted, make_url: Callable[[Tenant, str, str], str]
+    context: V1Context, query: PictureWanted, make_url: Callable[[Tenant, str, str], str]
 ) -> Redirect:
     """Redirect to the URL that `make_url` returns for a capture. Raises NotAllowed."""
     context.caller.require_pictures()
@@ -555,7 +565,10 @@ def link_crop(context: V1Context, camera: str, sighting: str) -> str | None:
 def _link_part(context: V1Context, camera: str, capture: str, part: str) -> str | None:
     if not context.caller.is_shown_pictures:
         return None
-    return context.route(f"/v1/captures/{capture}/{part}?{urlencode({'camera': camera})}")
+    meant_book = {"book": context.tenant.book_id} if context.caller.session else {}
+    return context.route(
+        f"/v1/captures/{capture}/{part}?{urlencode({'camera': camera, **meant_book})}"
+    )
 
 
 def describe_sighting(

@@ -24,7 +24,7 @@ from msgspec.structs import replace
 from chalicelib.api import http
 from chalicelib.api.http import JSON, MAX_BODY_BYTES, Answer, HttpRequest, Provide, Refused
 from chalicelib.api.v1 import errors
-from chalicelib.api.v1.auth import Caller, authenticate
+from chalicelib.api.v1.auth import Caller, authenticate, name_book
 from chalicelib.api.v1.wire import (
     MAX_BYTES,
     Sent,
@@ -77,7 +77,7 @@ class V1Context(Struct, frozen=True):
     path_values: Mapping[str, str]
     origin: str
     """Scheme, host and port of the request, as in `http://box:8000`; "" if it names no host."""
-    response_headers: dict[str, str]
+    response_headers: dict[str, str | list[str]]
     """A view may add response headers."""
     request: HttpRequest
     request_id: RequestId | None = None
@@ -113,7 +113,7 @@ class KeylessContext(Struct, frozen=True):
 
     services: Services
     request: HttpRequest
-    response_headers: dict[str, str]
+    response_headers: dict[str, str | list[str]]
 
 
 class TextAnswer(Struct, frozen=True):
@@ -261,13 +261,13 @@ class V1Operation(Struct, frozen=True, dict=True):
         """
         if self.role is None:
             return self._run_keyless_view(provide, request)
-        services = provide()
+        services, request = provide(), name_book(request)
         caller = authenticate(request, services)
         http.enter_book(request.headers, caller.tenant, caller.audit_name)
         caller.require_page(f"{self.method} {self.path}", request.query)
         caller.require_role(self.role, of_cameras=self.of_cameras)
         rate = services.access.rates.searches if self.searches else services.access.rates.requests
-        headers = dict(rate.take(f"{caller.tenant.name}#{caller.id}"))
+        headers: dict[str, str | list[str]] = {**rate.take(f"{caller.tenant.name}#{caller.id}")}
         id_ = identify_request(request, caller.id, self.most_bytes)
         context = V1Context(
             services,
@@ -315,7 +315,7 @@ class V1Operation(Struct, frozen=True, dict=True):
 
     def _run_keyless_view(self, provide: Provide, request: HttpRequest) -> Response:
         """Answer by a view that needs no key, such as the sign-in's."""
-        headers: dict[str, str] = {}
+        headers: dict[str, str | list[str]] = {}
         arguments = self._read_request(request)
         if "context" in self.types:
             arguments["context"] = KeylessContext(provide(), request, headers)
@@ -377,7 +377,7 @@ def answer_refusal(provide: Provide, refused: http.Failure) -> Response:
     return _add_server_time(provide, errors.answer_refusal)(refused)
 
 
-def _make_response(answer: Any, status: int, headers: Mapping[str, str]) -> Response:
+def _make_response(answer: Any, status: int, headers: Mapping[str, str | list[str]]) -> Response:
     if answer is None:
         return Response("", {**headers}, 204)
     if isinstance(answer, Redirect):

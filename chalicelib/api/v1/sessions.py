@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import Annotated, Any, Literal
 
 from msgspec import Meta
 
 from chalicelib import telemetry
+from chalicelib.api.http import HttpRequest
 from chalicelib.api.v1.auth import (
+    MAX_COOKIES,
     Caller,
+    SessionCookie,
     find_origin,
+    find_session_cookie,
     make_cookie,
-    parse_session_token,
+    parse_session_cookies,
     require_no_other_site,
 )
 from chalicelib.api.v1.endpoint import KeylessContext, Operations, V1Context
@@ -50,7 +54,8 @@ class PasskeyAnswer(Sent):
 
 class NewSession(Sent):
     """Sign-in by one way: `api_key`; `code`; `name` and `password`; `passkey`; or `invitation`,
-    with a new `password` or `passkey` unless it is for a screen on the wall."""
+    with a new `password` or `passkey` unless it is for a screen on the wall. A passkey of another
+    shop will do: it has signed then."""
 
     api_key: Annotated[str, Meta(max_length=100)] | None = None
     code: (
@@ -142,6 +147,14 @@ class CurrentSession(Answer):
             examples=["1f0c5e7a9b2d4c68.0"],
         ),
     ]
+    books: Annotated[
+        list[str],
+        Meta(
+            min_length=1,
+            description="Ids of the books that this browser's cookies are for, this one first: "
+            "X-Regulars-Book chooses one. A session among them may be over.",
+        ),
+    ]
     key: Annotated[
         str,
         Meta(description="Name of the key or of the person; of a camera's key the camera's id."),
@@ -181,6 +194,9 @@ def begin_session(context: KeylessContext, body: NewSession) -> CurrentSession:
     application/json`. An address may send ten wrong sign-ins a minute; more of them are answered
     429, and a right key, link or passkey is taken all the same. A person's password may be tried 20
     times an hour from addresses that the person never signed in from.
+
+    A browser may be signed in to several shops, with a cookie for each. A passkey signs in to each
+    shop that it was added to. The answer is about the one that it was made in, and `books` has all.
     """
     ways = (
         body.api_key,
@@ -197,13 +213,17 @@ def begin_session(context: KeylessContext, body: NewSession) -> CurrentSession:
         )
     services, public_url = context.services, context.services.settings.public_url
     require_no_other_site(context.request, public_url)
-    token, session = _sign_in(services, body, context, find_network(context.request.address))
+    cookies = _read_cookies(context.request, services)
+    if len(cookies) >= MAX_COOKIES:
+        raise errors.LimitReached(
+            f"this browser is signed in to {MAX_COOKIES} shops, the most: sign out of one"
+        )
+    begun_sessions = _sign_in(services, body, context, find_network(context.request.address))
+    session = begun_sessions[0][1]
     caller = Caller(session.tenant, key=session.key, session=session)
     telemetry.of_tenant(session.tenant.name, caller.audit_name, session.tenant.book)
-    context.response_headers["Set-Cookie"] = make_cookie(
-        token, session.expires_at, context.request, services
-    )
-    return _describe_session(services, caller)
+    books = _set_cookies(context, cookies, begun_sessions)
+    return _describe_session(services, caller, [session.tenant.book_id, *books])
 
 
 @operations("POST", "/v1/session/challenge", None, status=201)
@@ -250,33 +270,86 @@ def get_session(context: V1Context) -> CurrentSession:
     """Say who is signed in, or whose key it is, and what it may do.
 
     The cookie of a screen on the wall is set anew.
+
+    A browser may be signed in to several shops: `X-Regulars-Book` says which session is meant;
+    without it, it is that of the shop that it signed in to first.
     """
-    session = context.caller.session
-    if session is not None and session.expires_at is None:
-        token = (
-            parse_session_token(context.request.headers, context.services.settings.public_url) or ""
-        )
-        context.response_headers["Set-Cookie"] = make_cookie(
-            token, None, context.request, context.services
-        )
-    return _describe_session(context.services, context.caller)
+    services, request, session = context.services, context.request, context.caller.session
+    own_cookie = session and find_session_cookie(request.headers, services.settings.public_url)
+    if session is None or own_cookie is None:
+        return _describe_session(services, context.caller, [context.tenant.book_id])
+    if session.expires_at is None:
+        context.response_headers["Set-Cookie"] = make_cookie(own_cookie, None, request, services)
+    others = [cookie for cookie in _read_cookies(request, services) if cookie != own_cookie]
+    first_book_id = _find_first_book(others, services)
+    books = [context.tenant.book_id, first_book_id, *(cookie.book_id for cookie in others)]
+    return _describe_session(services, context.caller, books)
 
 
 @operations("DELETE", "/v1/session", Role.VIEWER, of_cameras=True)
 def end_session(context: V1Context) -> None:
-    """Sign out: end the session of the cookie. A key that came in place of one stays good."""
-    session = parse_session_token(context.request.headers, context.services.settings.public_url)
-    if session is not None:
-        context.services.access.sessions.end(session)
+    """Sign out: end the session of the cookie, and of no other shop.
+
+    A key that came in place of one stays good.
+    """
+    cookie = find_session_cookie(context.request.headers, context.services.settings.public_url)
+    if cookie is not None:
+        context.services.access.sessions.end(cookie.token)
     context.response_headers["Set-Cookie"] = make_cookie(
-        "", context.services.clock.now(), context.request, context.services
+        SessionCookie(cookie.book_id if cookie else "", ""),
+        context.services.clock.now(),
+        context.request,
+        context.services,
     )
+
+
+def _set_cookies(
+    context: KeylessContext,
+    cookies: Sequence[SessionCookie],
+    begun_sessions: Sequence[tuple[str, Session]],
+) -> list[str]:
+    """Set a cookie for each session that begins, and return the ids of all books that the browser
+    is signed in to.
+
+    That of a browser's first shop has the name of earlier versions, which know no other. `cookies`:
+    those of before.
+    """
+    first_book_id = _find_first_book(cookies, context.services)
+    books = [cookie.book_id for cookie in cookies]
+    headers = []
+    for token, session in begun_sessions:
+        book_id = session.tenant.book_id
+        is_first = book_id not in books and first_book_id in ("", book_id)
+        first_book_id = book_id if is_first else first_book_id
+        cookie = SessionCookie("" if is_first else book_id, token)
+        headers.append(make_cookie(cookie, session.expires_at, context.request, context.services))
+        books.append(book_id)
+    context.response_headers["Set-Cookie"] = headers[0] if len(headers) == 1 else headers
+    return [first_book_id, *books]
+
+
+def _read_cookies(request: HttpRequest, services: Services) -> list[SessionCookie]:
+    """Return the sessions' cookies that a browser sends; none if they cannot be told apart."""
+    with suppress(errors.WrongCredentials):
+        return parse_session_cookies(request.headers, services.settings.public_url)
+    return []
+
+
+def _find_first_book(cookies: Sequence[SessionCookie], services: Services) -> str:
+    """Return the id of the book of a browser's first shop, whose cookie does not say it; "": its
+    session is over."""
+    token = next((cookie.token for cookie in cookies if not cookie.book_id), "")
+    with suppress(errors.WrongCredentials):  # the end of its key has come
+        session = services.access.sessions.find(token)
+        return session.tenant.book_id if session else ""
+    return ""
 
 
 def _sign_in(
     services: Services, body: NewSession, context: KeylessContext, address: str
-) -> tuple[str, Session]:
-    """Begin a session by the credential that was sent, and count a wrong one of the address.
+) -> Sequence[tuple[str, Session]]:
+    """Begin the sessions of the credential that was sent, with their tokens, and count a wrong one
+    of the address.
 
     A right key, code, invitation or passkey is taken however many were wrong before, since nobody
     can guess one.
@@ -285,18 +358,21 @@ def _sign_in(
     origin = find_origin(context.request, services.settings.public_url)
     with _count_wrong_sign_ins(services, address, is_password=body.name is not None):
         if body.api_key is not None:
-            return sessions.begin_by_key(body.api_key, keep=keep)
+            return [sessions.begin_by_key(body.api_key, keep=keep)]
         if body.code is not None:
-            return sessions.begin_by_code(body.code, keep=keep)
+            return [sessions.begin_by_code(body.code, keep=keep)]
         if body.name is not None:
-            return sessions.begin_by_password(
-                body.tenant, body.name, body.password or "", address, keep=keep
-            )
+            return [
+                sessions.begin_by_password(
+                    body.tenant, body.name, body.password or "", address, keep=keep
+                )
+            ]
         passkey = None if body.passkey is None else _write_credential(body.passkey)
         if body.invitation is not None:
-            return sessions.begin_by_invitation(
+            begun = sessions.begin_by_invitation(
                 body.invitation, password=body.password, passkey=passkey, origin=origin, keep=keep
             )
+            return [begun]
         return sessions.begin_by_passkey(passkey or {}, origin, keep=keep)
 
 
@@ -332,8 +408,11 @@ def _write_credential(passkey: PasskeyAnswer) -> dict[str, Any]:
     return {"id": passkey.id, "rawId": passkey.id, "type": "public-key", "response": sent_members}
 
 
-def _describe_session(services: Services, caller: Caller) -> CurrentSession:
-    """Describe who is signed in, and what is shown to that caller."""
+def _describe_session(services: Services, caller: Caller, books: Sequence[str]) -> CurrentSession:
+    """Describe who is signed in, and what is shown to that caller.
+
+    `books`: ids of the books that the browser is signed in to, this one first; "" is none.
+    """
     key, session = caller.key, caller.session
     until = session.expires_at if session else key.expires_at if isinstance(key, ApiKey) else None
     return CurrentSession.made_of(
@@ -341,6 +420,7 @@ def _describe_session(services: Services, caller: Caller) -> CurrentSession:
         tenant=caller.tenant.name,
         display_name=caller.tenant.shown_name,
         book=caller.tenant.book,
+        books=[*dict.fromkeys(filter(None, books))],
         key=caller.name,
         member=key.id if isinstance(key, Member) else None,
         screen=isinstance(key, Member) and key.screen,

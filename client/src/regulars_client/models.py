@@ -223,6 +223,7 @@ class CurrentSession(Struct, kw_only=True):
     tenant: str
     display_name: str
     book: str
+    books: list[str]
     key: str
     member: str | None
     screen: bool

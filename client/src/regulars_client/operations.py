@@ -299,10 +299,13 @@ class Operations(Connection):
             "GET", f"/v1/captures/{quote_part(id)}", models.Capture, query={"camera": camera}
         )
 
-    def get_crop(self, id: str, n: str, *, camera: str | UnsetType = UNSET) -> bytes:
+    def get_crop(
+        self, id: str, n: str, *, camera: str | UnsetType = UNSET, book: str | UnsetType = UNSET
+    ) -> bytes:
         """Show one face of a capture, cut out: 302 to a JPEG, which is kept as long as captures are."""
         return self._bytes(
-            f"/v1/captures/{quote_part(id)}/crops/{quote_part(n)}", query={"camera": camera}
+            f"/v1/captures/{quote_part(id)}/crops/{quote_part(n)}",
+            query={"camera": camera, "book": book},
         )
 
     def redrive_capture(
@@ -317,9 +320,13 @@ class Operations(Connection):
             idempotency_key=idempotency_key,
         )
 
-    def get_thumbnail(self, id: str, *, camera: str | UnsetType = UNSET) -> bytes:
+    def get_thumbnail(
+        self, id: str, *, camera: str | UnsetType = UNSET, book: str | UnsetType = UNSET
+    ) -> bytes:
         """Show a whole capture, small: 302 to a JPEG of up to 320 pixels a side, which is kept as long as captures are."""
-        return self._bytes(f"/v1/captures/{quote_part(id)}/thumbnail", query={"camera": camera})
+        return self._bytes(
+            f"/v1/captures/{quote_part(id)}/thumbnail", query={"camera": camera, "book": book}
+        )
 
     def claim_camera(self, *, code: str, idempotency_key: str | None = None) -> models.Claimed:
         """Take over a camera by a code, which is used up then: get another key of the camera; the old one stops at once."""
@@ -1375,7 +1382,7 @@ class Operations(Connection):
         )
 
     def end_session(self, *, idempotency_key: str | None = None) -> None:
-        """Sign out: end the session of the cookie. A key that came in place of one stays good."""
+        """Sign out: end the session of the cookie, and of no other shop."""
         self._call("DELETE", "/v1/session", type(None), idempotency_key=idempotency_key)
 
     def make_challenge(

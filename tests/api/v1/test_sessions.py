@@ -56,6 +56,7 @@ def test_a_key_is_given_for_a_cookie_that_scripts_cannot_read_and_other_sites_do
         "tenant": "shop",
         "display_name": "shop",
         "book": services.tenants.get_by_name("shop").book,
+        "books": [services.tenants.get_by_name("shop").book_id],
         "key": "first",
         "member": None,
         "screen": False,

@@ -114,7 +114,8 @@ def send(
         answer = app(event, SimpleNamespace(aws_request_id=LAMBDAS_ID))
     finally:
         logging.getLogger().removeHandler(logged)
-    headers_of = {name.lower(): value for name, value in answer["headers"].items()}
+    several = {name: ", ".join(values) for name, values in answer["multiValueHeaders"].items()}
+    headers_of = {name.lower(): value for name, value in {**answer["headers"], **several}.items()}
     sent_body = "" if method == "HEAD" else answer["body"]  # as any HTTP server does
     faults = tuple(logged.found) if answer["statusCode"] == 500 else ()
     return Reply(

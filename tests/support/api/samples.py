@@ -205,9 +205,11 @@ _V1: Mapping[tuple[str, str], Sequence[Sample]] = {
         Sample({"id": "{capture}"}, fields={"camera": "{camera}"})
     ],
     ("GET", "/v1/captures/{id}/crops/{n}"): [
-        Sample({"id": "{capture}", "n": "0"}, {"camera": "{camera}"})
+        Sample({"id": "{capture}", "n": "0"}, {"camera": "{camera}", "book": "{book}"})
     ],
-    ("GET", "/v1/captures/{id}/thumbnail"): [Sample({"id": "{capture}"}, {"camera": "{camera}"})],
+    ("GET", "/v1/captures/{id}/thumbnail"): [
+        Sample({"id": "{capture}"}, {"camera": "{camera}", "book": "{book}"})
+    ],
     ("GET", "/v1/audit"): [
         Sample(query={"from": "2026-01-01T00:00:00Z", "to": "2100-01-01T00:00:00Z"}),
         Sample(query={"what": "POST /v1/faces", "by": "key first"}),

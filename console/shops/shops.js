@@ -1,0 +1,93 @@
+// The shops that this browser is signed in to, a row each, with how today goes there. A press enters.
+import { useEffect } from "preact/hooks";
+import { get } from "../api.js";
+import { html } from "../html.js";
+import { toShop } from "../router.js";
+import { isUnwell } from "../shared/known.js";
+import { groupName, Loading, useLoaded } from "../shared/parts.js";
+import { useAgain } from "../shared/polled.js";
+import { blur, bookOf, mayLoad } from "../store.js";
+import { signed, t } from "../words.js";
+import { dayOf, here } from "./figures.js";
+
+const EVERY_MS = 60_000;
+const VIP = "VIP";
+const MOST_HERE = 20;
+const OVER = 401;
+
+/** Load who the browser is at each shop, by name; and how many of the sessions are over. */
+async function sessions(books, signal) {
+  const all = await Promise.all(books.map((book) => get("session", {}, { signal, book })
+    .catch((problem) => (problem.status === OVER ? null : Promise.reject(problem)))));
+  const known = all.filter(Boolean);
+  const named = known.sort((one, other) => one.display_name.localeCompare(other.display_name));
+  return { known: named, over: all.length - known.length };
+}
+
+/** Load a shop's day with its own session, or as much of it as that may see. */
+async function today(known, signal) {
+  const ask = (path, query = {}) => get(path, query, { signal, book: known.book });
+  const askFor = async (list, otherwise) => (mayLoad(list, known) ? ask(list) : otherwise);
+  const [statistics, { hours }, { cameras }, { groups }] = await Promise.all([
+    ask("statistics", { by: "hour" }), askFor("usual", {}), askFor("cameras", { cameras: [] }),
+    askFor("groups", { groups: [] }),
+  ]);
+  const hasVips = groups.some(({ name }) => name === VIP);
+  const { arrivals } = hasVips ? await ask("arrivals", { group: VIP, limit: MOST_HERE }) : { arrivals: [] };
+  const now = Date.now();
+  return { ...dayOf(statistics, hours, statistics.time_zone, now), vips: here(arrivals, now),
+    unwell: cameras.filter(isUnwell).length };
+}
+
+/** `add`: signs in to one more. */
+export function Shops({ books, add }) {
+  const found = useLoaded((signal) => sessions(books, signal), [books]);
+  useEffect(() => { document.title = `${t("shops")} · Regulars`; }, []);
+  const { known, over } = found.value ?? { known: [], over: 0 };
+  useEffect(() => {
+    if (known.length) blur.begin(known.some(({ role }) => role === "viewer") ? "on" : "off");
+  }, [found.value]);
+  return html`<main class="page shops" id="main" tabindex="-1">
+    <h1>${t("shops")}</h1>
+    <${Loading} of=${found} />
+    <ul>${known.map((one) => html`<${Row} key=${one.book} known=${one} />`)}</ul>
+    ${over > 0 && html`<p class="notice">${t("shops.over", { count: over })}</p>`}
+    ${found.value && html`<p><button onClick=${add}>${t("shops.add")}</button></p>`}
+  </main>`;
+}
+
+function Row({ known }) {
+  const { book, display_name: shop } = known;
+  const found = useLoaded((signal) => today(known, signal), [book]);
+  useAgain(found, EVERY_MS);
+  const { value, problem } = found;
+  return html`<li><a href=${toShop(bookOf(known))}>
+    <strong class="shop">${shop}</strong>
+    ${value && html`<${Figures} ...${value} /><${Bars} shop=${shop} ...${value} />
+      <span class="more"><${More} ...${value} /></span>`}
+    ${problem && html`<span class="trouble">${t("shops.unread")}</span>`}
+  </a></li>`;
+}
+
+function Figures({ count, change, is }) {
+  const than = change ? t("shops.than", { change: signed(change) }) : t("shops.usual");
+  return html`<span class="figure">${t("shops.today", { count })}
+    ${change !== null && html`<span class=${is ? "unusual" : "soft"}>
+      ${than}${is && ` · ${t(`shops.${is}`)}`}</span>`}</span>`;
+}
+
+/** The hours of the day as bars, with those of a usual day behind them. */
+function Bars({ shop, hours, usual }) {
+  const most = Math.max(1, ...hours, ...(usual ?? []));
+  const height = (count) => ({ height: `${(100 * count) / most}%` });
+  return html`<span class="bars" role="img" aria-label=${t("shops.chart", { shop })}>${hours.map((count, hour) => html`
+    <span key=${hour}>${usual?.[hour] > 0 && html`<i style=${height(usual[hour])}></i>`}
+      <b style=${height(count)}></b></span>`)}</span>`;
+}
+
+/** What needs somebody, and who is worth a greeting. */
+function More({ unwell, vips }) {
+  return html`${unwell > 0 && html`<span class="unwell">${t("visits.wrong", { count: unwell })}</span>`}
+    ${vips.length > 0 && html`<span>${groupName(VIP)} ${t("shops.here")} ${vips.map((name, place) => html`
+      ${place > 0 && ", "}<span class="name">${name}</span>`)}</span>`}`;
+}
