@@ -237,7 +237,7 @@ pictures: .venv/test  ## README's pictures, of drawn people, in docs/pictures; n
 	CONSOLE_PICTURES=docs/pictures $(BIN)/python -m pytest -q tests/console/test_pictures.py
 
 bench-console: .venv/test  ## 30,000 people in the console beside a plain list of them, and what the first page weighs; needs Chromium
-	$(BIN)/python -m pytest -q -rP tests/console/test_many.py tests/console/test_flows.py -k "30_000 or first_page"
+	VISITS=2000 $(BIN)/python -m pytest -q -rP tests/console/test_many.py tests/console/test_flows.py -k "30_000 or full_day or first_page"
 
 bench-edge: .venv/lab  ## The edge uploader: memory, opening, CPU, throughput against the local server
 	$(BIN)/python -m pytest -q -s edge/tests/test_killed.py

@@ -14,12 +14,12 @@ import { complain, notes, say, undoLast, unsay } from "./undo.js";
 import { late, untilAnswered } from "./unsent.js";
 import { number, t } from "./words.js";
 
-const SOON_MS = 10_000;
+const SOON_MS = 3_000;
 const TOLD_MS = 20_000;
 const COUNTED_EVERY_MS = 60_000;
 const TRIES = 4;
 /** How often a page's files are asked for until somebody is told: beyond ten at once, a new account on AWS refuses. */
-/** What the first page does without, and may be wanted at any moment after it. */
+/** What the first page does without, and may be wanted at any moment after it, also without a network: corrections. */
 const soon = () => Promise.all([import("./shared/overlays.js"), dressed("shared")]);
 /** A browser that is pushed to goes on with the worker of its day: give it ours. */
 const renewWorker = async () => (await navigator.serviceWorker?.getRegistrations())?.length
@@ -29,7 +29,7 @@ const switchBlur = () => blur.set(blur.now === "on" ? "off" : "on");
 export function Frame() {
   const here = useValue(place);
   const [Over, setOver] = useState(null);
-  const { screen, page: shown, trial } = useValue(session) ?? {};
+  const { screen, page: shown, trial, demo } = useValue(session) ?? {};
   const seen = (pages) => pages.filter((page) => may(page.role) && (!screen || page.name === shown));
   const [daily, setup, others] = [DAILY, SETUP, OTHERS].map(seen);
   const all = [...daily, ...setup, ...others];
@@ -37,7 +37,7 @@ export function Frame() {
   const open = (name) => soon().then(([overlays]) => setOver(() => overlays[name]), complain);
   const find = () => open("Find");
   useEffect(() => {
-    setTimeout(() => soon().then(renewWorker).catch(() => {}), SOON_MS);
+    setTimeout(() => untilAnswered(soon).then(renewWorker).catch(() => {}), SOON_MS);
     if (blur.now === "on" && !blur.isKept) {
       say(t("blur.begun"), { action: [t("blur.show"), () => blur.set("off")], forMs: TOLD_MS });
     }
@@ -67,6 +67,7 @@ export function Frame() {
     </header>
     <main id="main" tabindex="-1">
       ${trial && html`<p class="trial">${t("trial")}</p>`}
+      ${demo && html`<p class="trial">${t("demo")} <code>make demo</code></p>`}
       <${Page} key=${page.name} page=${page} place=${here} />
     </main>
     <${Alerted} /><${Notes} />

@@ -13,8 +13,7 @@ export const DAILY = [
 export const SETUP = [
   { name: "cameras", icon: "camera", key: "m", role: "viewer", folder: "admin",
     load: () => import("./admin/cameras.js") },
-  { name: "captures", key: "c", role: "viewer", folder: "captures", load: () => import("./captures/captures.js") },
-  { name: "phone", icon: "bell", key: "n", role: "admin", folder: "admin", load: () => import("./admin/phone.js") },
+  { name: "phone", icon: "bell", key: "n", role: "viewer", folder: "admin", load: () => import("./admin/phone.js") },
   { name: "hooks", key: "h", role: "admin", folder: "admin", load: () => import("./admin/hooks.js") },
   { name: "privacy", key: "y", role: "viewer", folder: "privacy", load: () => import("./privacy/privacy.js") },
   { name: "settings", key: "e", role: "viewer", folder: "admin", load: () => import("./admin/settings.js") },
@@ -22,6 +21,8 @@ export const SETUP = [
 
 /** Pages without a place in the navigation; `within`: the one that is marked there. */
 export const OTHERS = [
+  { name: "captures", within: "cameras", key: "c", role: "viewer", folder: "captures",
+    load: () => import("./captures/captures.js") },
   { name: "add", within: "people", key: "a", role: "operator", folder: "people",
     load: () => import("./people/add.js") },
   { name: "search", within: "people", key: "s", role: "operator", folder: "people",

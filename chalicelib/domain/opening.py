@@ -46,6 +46,17 @@ def parse_opening(text: str) -> frozenset[int]:
     return frozenset(opened)
 
 
+def is_before_opening(text: str, hour: int) -> bool:
+    """Return whether a shop of these hours has not opened yet on that day; `hour`: of the week. "":
+    it never closes.
+
+    `09:00-19:00`: hours 0 to 8 of a day, and all hours of a day on which it is closed, if others
+    are named.
+    """
+    day_begins = hour - hour % HOURS_PER_DAY
+    return parse_opening(text).isdisjoint(range(day_begins, hour + 1))
+
+
 def _list_days(first: str | None, last: str | None) -> range:
     """Return the weekdays from one to another, Monday is 0: `Sat` to `Mon` are 5 to 7.
 

@@ -14,6 +14,7 @@ import { changer, Settings } from "../shared/settings.js";
 import { Line } from "../shared/line.js";
 import { Check, Dialog, Empty, Field, Form, groupName, Loading, Portrait, Trouble, useLoaded }
   from "../shared/parts.js";
+import { Tabs } from "../shared/tabs.js";
 import { DAY_MS } from "../shared/days.js";
 import { useAgain } from "../shared/polled.js";
 import { go, replace, to } from "../router.js";
@@ -65,6 +66,7 @@ function All({ query }) {
   return html`<div class="page">
     <header class="top"><div><h1>${t("page.cameras")}</h1>
       <p class="soft">${all ? t("cameras.count", { count: all.length }) : " "}</p></div><div class="tools">
+      <${Tabs} pages=${["cameras", "captures"]} here="cameras" />
       ${all?.length > MANY && html`<input type="search" class="filter" aria-label=${t("cameras.find")}
         placeholder=${t("cameras.find")} value=${text} onInput=${(event) => setText(event.target.value)} />`}
       ${boxes.size > 1 && html`<a class="button" href=${to("cameras", { boxes: 1 })}>${t("boxes")}</a>`}

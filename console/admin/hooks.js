@@ -32,7 +32,8 @@ export const State = ({ of }) => html`<span class=${`state ${of.health.state}`}>
 const fails = (one) => Number(one.health.state === "failing");
 
 function All() {
-  const loaded = useLoaded((signal) => get("hooks", {}, { signal }).then((page) => page.hooks), []);
+  const loaded = useLoaded((signal) => get("hooks", {}, { signal }).then((page) =>
+    page.hooks.filter((hook) => !hook.way)), []);
   const [making, setMaking] = useState(false);
   const all = loaded.value;
   const make = html`<button class="strong" onClick=${() => setMaking(true)}>

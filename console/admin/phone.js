@@ -1,29 +1,31 @@
-// "Tell my phone": who is told of whom, by which way, when and in which words. Each is a hook that has a way.
+// Alerts: how this browser tells who comes, and who else is told of whom, by which way. Each rule is a hook with a way.
 import { useState } from "preact/hooks";
 import { get, send } from "../api.js";
 import { html } from "../html.js";
 import { Icon } from "../icons.js";
 import { to } from "../router.js";
+import { Bell } from "../shared/alerts.js";
 import { look } from "../shared/combobox.js";
 import { sameName } from "../shared/correct.js";
 import { useShared } from "../shared/known.js";
-import { Check, Field, Form, groupName, Loading, Select, useLoaded } from "../shared/parts.js";
-import { session } from "../store.js";
-import { complain } from "../undo.js";
+import { Check, Field, Form, groupName, Loading, nameOf, Select, useLoaded } from "../shared/parts.js";
+import { may, session } from "../store.js";
+import { complain, later } from "../undo.js";
 import { joined, t } from "../words.js";
 import { State, Test } from "./hooks.js";
 import { canBePushed, pushed } from "./pushed.js";
 
-/** The fields of each way. */
+/** The fields of each way, those first that need nothing but an address. */
 const WAYS = {
-  push: [], ntfy: ["url", "token"], telegram: ["token", "to"], pushover: ["token", "to"], slack: ["url"],
-  teams: ["url"], discord: ["url"], mail: ["to"], request: ["url", "token"],
+  push: [], mail: ["to"], ntfy: ["url", "token"], telegram: ["token", "to"], pushover: ["token", "to"], slack: ["url"],
+  teams: ["url"], discord: ["url"], request: ["url", "token"],
 };
 const WITH_PICTURE = ["ntfy", "telegram", "discord", "pushover", "mail"];
 const OPTIONAL = { ntfy: ["token"], request: ["token"] };
 /** The fields of a template stay as they are in what is proposed. */
 const NAMED = ["who", "camera", "time", "last_seen", "days", "report"];
 const BLANKS = Object.fromEntries(NAMED.map((one) => [one, `{${one}}`]));
+const MOST_NAMED = 100;
 const PAUSES = [0, 600, 3600, 86_400];
 const [SILENT, STRANGERS, OVERDUE, PERSON] = ["camera.silent", "stranger.created", "face.overdue", "person"];
 const WEEK = "week.ended";
@@ -49,28 +51,66 @@ async function channelOf(way, { url, token, to: receiver }) {
   return Object.fromEntries(Object.entries({ way, url, token, to: receiver }).filter(([, one]) => one));
 }
 
+/** Ways that end on a phone. */
+const ON_PHONES = ["ntfy", "telegram", "pushover"];
+
+/** Return the rules, and the names of the people whom they are about, by id. */
+async function readRules(signal) {
+  const rules = (await get("hooks", {}, { signal })).hooks.filter((hook) => hook.way);
+  const ids = [...new Set(rules.flatMap((one) => one.people ?? []))];
+  const { faces } = ids.length ? await get("faces", { ids: ids.slice(0, MOST_NAMED) }, { signal }) : { faces: [] };
+  return { rules, names: new Map(faces.map((face) => /** @type {const} */ ([face.id, nameOf(face)]))) };
+}
+
+/** Say of whom a rule tells, and where: "VIP: phone". */
+function titleOf({ people, groups, events, way }, names) {
+  const kinds = { [STRANGERS]: "phone.strangers", [OVERDUE]: "phone.overdue", [WEEK]: "phone.week" };
+  const whom = people?.map((id) => names.get(id) ?? t("phone.person"))
+    ?? groups?.map(groupName) ?? events?.map((kind) => t(kinds[kind] ?? `set.events.${kind}`));
+  const where = ON_PHONES.includes(way) ? t("phone.where.phone") : t(`way.${way}`);
+  return t("phone.title", { whom: whom?.join(", ") ?? t("set.events.all"), where });
+}
+
 export default function Phone({ place }) {
-  const loaded = useLoaded((signal) => get("hooks", {}, { signal }).then((page) =>
-    page.hooks.filter((hook) => hook.way)), []);
-  const remove = (one) => send("DELETE", `hooks/${one.id}`).then(loaded.again, complain);
   return html`<div class="page desk">
-    <header class="top"><div><h1>${t("page.phone")}</h1><p class="soft">${t("phone.says")}</p></div></header>
-    <${Rule} asked=${place.query.who} made=${loaded.again} />
-    <${Loading} of=${loaded} count=${2} />
-    <ul class="rows">${loaded.value?.map((one) => html`<li key=${one.id}>
-      <a class="hook" href=${to(["hooks", one.id])}><strong class="ellipsis">${one.template}</strong>
-        <small class="soft">${joined(t(`way.${one.way}`), one.address, one.groups?.map(groupName).join(", "),
-          one.cameras?.join(", "), one.hours)}</small></a>
-      <div class="row"><${State} of=${one} /><${Test} path=${`hooks/${one.id}`} />
-        <button class="plain square" aria-label=${t("phone.remove")} onClick=${() => remove(one)}>
-          <${Icon} name="close" size=${18} /></button></div></li>`)}</ul>
+    <header class="top"><div><h1>${t("page.phone")}</h1></div></header>
+    <${Bell} />${may("admin") && html`<${Rules} asked=${place.query.who} />`}
   </div>`;
+}
+
+function Rules({ asked }) {
+  const loaded = useLoaded(readRules, []);
+  const [gone, setGone] = useState(new Set());
+  const { rules = [], names } = loaded.value ?? {};
+  const remove = (one) => later(t("phone.removed"), {
+    take: () => setGone((before) => new Set(before).add(one.id)),
+    back: () => setGone((before) => new Set([...before].filter((id) => id !== one.id))),
+    act: (options) => send("DELETE", `hooks/${one.id}`, undefined, options),
+  });
+  const turn = ({ id }) => ({ target }) =>
+    send("PATCH", `hooks/${id}`, { enabled: target.checked }).then(loaded.again, (problem) => {
+      target.checked = !target.checked;
+      complain(problem);
+    });
+  const row = (one) => html`<li key=${one.id}>
+    <a class="hook" href=${to(["hooks", one.id])}>
+      <strong class=${`ellipsis ${one.people ? "name" : ""}`}>${titleOf(one, names)}</strong>
+      <small class="soft">${joined(one.template, one.cameras?.join(", "), one.hours)}</small></a>
+    <div class="row"><${State} of=${one} />${one.enabled && html`<${Test} path=${`hooks/${one.id}`} />`}
+      <input type="checkbox" role="switch" class="switch" aria-label=${t("phone.on", { rule: titleOf(one, names) })}
+        checked=${one.enabled} onChange=${turn(one)} />
+      <button class="plain square" aria-label=${t("phone.remove")} onClick=${() => remove(one)}>
+        <${Icon} name="close" size=${18} /></button></div></li>`;
+  return html`<section><h2>${t("phone.others")}</h2><p class="soft">${t("phone.says")}</p>
+    <${Loading} of=${loaded} count=${2} />
+    <ul class="rows">${rules.filter((one) => !gone.has(one.id)).map(row)}</ul>
+    <${Rule} asked=${asked} made=${loaded.again} /></section>`;
 }
 
 function Rule({ asked, made }) {
   const groups = useShared("groups").value ?? [];
   const cameras = useShared("cameras").value ?? [];
-  const [way, setWay] = useState(asked === WEEK ? "mail" : "ntfy");
+  const [way, setWay] = useState(asked !== WEEK && canBePushed() ? "push" : "mail");
   const [who, setWho] = useState(KINDS.includes(asked) ? asked : null);
   const [text, setText] = useState(null);
   const [picture, setPicture] = useState(false);

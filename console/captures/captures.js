@@ -6,6 +6,7 @@ import { cameraName, useShared } from "../shared/known.js";
 import { Grid } from "../shared/grid.js";
 import { addDays, begin, isDay } from "../shared/days.js";
 import { Empty, Loading, Portrait, Select, useLoaded } from "../shared/parts.js";
+import { Tabs } from "../shared/tabs.js";
 import { go, place, replace, to } from "../router.js";
 import { may, session } from "../store.js";
 import { complain, say } from "../undo.js";
@@ -26,6 +27,7 @@ export default function Captures({ place: { query } }) {
   const picked = (name) => (value) => replace("captures", { ...wanted, [name]: value });
   return html`<div class="page captures">
     <header class="top"><h1>${t("page.captures")}</h1><div class="tools">
+      <${Tabs} pages=${["cameras", "captures"]} here="captures" />
       <${Select} label=${t("camera")} value=${camera} set=${picked("camera")}
         options=${[["", t("visits.cameras")],
           ...(cameras ?? []).map((camera) => [camera.id, camera.name || camera.id])]} />

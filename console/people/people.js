@@ -103,7 +103,8 @@ function Groups({ all, group, at, twins }) {
   const done = (made) => { setDialog(null); all.again(); at({ group: made }); };
   return html`${groups.length > 0 && html`<div class="groups" role="group" aria-label=${t("groups")}>
       ${chips.map(([value, text, count]) => html`<button key=${value} aria-pressed=${group === value}
-        onClick=${() => at({ group: value })}>${text}<span>${number(count)}</span></button>`)}
+        onClick=${() => at({ group: value })}>
+        <strong class="ellipsis">${text}</strong><span>${number(count)}</span></button>`)}
       ${operator && html`<button class="quiet" onClick=${() => setDialog("group")}>
         <${Icon} name="add" size=${16} />${t("people.group")}</button>`}
     </div>`}

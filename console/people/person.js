@@ -157,7 +157,7 @@ function About({ one, set, operator, missed }) {
     <div><dt>${t("person.visits")}</dt><dd>${number(one.arrive_count)}</dd></div>
     <div><dt>${t("person.last")}</dt><dd title=${one.arrive_time ? dayAndClock(one.arrive_time) : null}>
       ${one.arrive_time ? ago(one.arrive_time) : t("face.never")}
-      ${one.arrive_time && html` <button class="plain small" onClick=${missed}>
+      ${one.arrive_time && html` <button class="plain small" title=${t("person.missed.says")} onClick=${missed}>
         ${t("person.skipped")}</button>`}</dd></div>
     <div><dt>${t("person.enrolled")}</dt><dd>${day(one.enrolled_at)}</dd></div>
     <${Facts} face=${one} noted=${noted} set=${set} operator=${operator} /></dl>`;

@@ -4,13 +4,9 @@
 export const settled = new Set();
 
 export const CANDIDATES = 5;
-/** Below so much of the score that a match needs, two people are not alike: one key would merge them. */
-const LEAST_ALIKE = 0.5;
 
 /** Return who else the face of a card may be, whom no card is decided about yet. */
-export const candidates = ({ near, needs }) => (near ?? [])
-  .filter(({ face, score, match }) => !settled.has(face.id) && (match || score >= LEAST_ALIKE * needs))
-  .slice(0, CANDIDATES);
+export const candidates = ({ near }) => (near ?? []).filter(({ face }) => !settled.has(face.id)).slice(0, CANDIDATES);
 
 export class Deck {
   at = 0;

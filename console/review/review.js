@@ -8,6 +8,7 @@ import { cameraName, useShared } from "../shared/known.js";
 import { sameName } from "../shared/correct.js";
 import { Dialog, Empty, groupName, Portrait, Segments, Select, Shapes, Trouble, useSlow }
   from "../shared/parts.js";
+import { unlikeOf } from "../shared/likeness.js";
 import { call, Twins, IdentityDialog } from "../shared/whose.js";
 import { may, useValue } from "../store.js";
 import { number, t } from "../words.js";
@@ -70,9 +71,15 @@ function offered(review, card, setDialog) {
   const named = can.name && (async (text) => {
     can.name(text);
     const face = sameName(await look(text).catch(() => []), text, card.face.id);
-    if (face) setDialog({ kind: "same", card, face, name: text });
+    if (face) setDialog({ kind: "same", card, face, name: text, unlike: await unlikeOf(card.face.id, face) });
   });
-  return { ...can, name: named, skip: review.skip, other: can.is && (() => setDialog({ kind: "other" })),
+  const isAlike = (face) => card.kind === "uncertain" || candidates(card).some((one) => one.face.id === face.id);
+  const is = can.is && (async (face) => {
+    const unlike = !isAlike(face) && await unlikeOf(card.face.id, face);
+    if (unlike) setDialog({ kind: "same", card, face, name: null, unlike, sure: () => can.is(face) });
+    else can.is(face);
+  });
+  return { ...can, is, name: named, skip: review.skip, other: can.is && (() => setDialog({ kind: "other" })),
     move: can.group && (() => setDialog({ kind: "group" })) };
 }
 
@@ -128,10 +135,12 @@ function Asked({ kind, card, can, close, ...more }) {
     return html`<${IdentityDialog} one=${one} isWrong=${Boolean(can.correct)} close=${close} choose=${choose} />`;
   }
   if (kind === "group") return html`<${Groups} card=${card} can=${can} close=${close} />`;
-  const { face, name } = /** @type {any} */ (more);
-  return html`<${Twins} one=${one} face=${face} name=${name} close=${close} choose=${(choice) => {
+  const { face, name, unlike, sure } = /** @type {any} */ (more);
+  return html`<${Twins} one=${one} face=${face} name=${name} unlike=${unlike} close=${close} choose=${(choice) => {
     close();
-    if (choice.kind === "face") call(one, choice, { changed: () => {} });
+    if (choice.kind !== "face") return;
+    if (sure) sure();
+    else call(one, choice, { changed: () => {} });
   }} />`;
 }
 

@@ -2,7 +2,7 @@
 import { send } from "../api.js";
 import { html } from "../html.js";
 import { addDays, begin } from "./days.js";
-import { Dialog, groupName, groupOptions, nameOf, Select } from "./parts.js";
+import { groupName, groupOptions, nameOf, Select } from "./parts.js";
 import { useShared } from "./known.js";
 import { usePolled } from "./polled.js";
 import { go, to } from "../router.js";
@@ -57,7 +57,9 @@ function ring() {
   tone.stop(audio.currentTime + 0.5);
 }
 
-export function Alerts({ groups, close }) {
+/** How this browser tells who comes, while the console is open. */
+export function Bell() {
+  const groups = useShared("groups").value;
   const [hasSound, notifies, chosen] = [useValue(sound), useValue(notify), useValue(group)];
   const cameras = useShared("cameras");
   const isMuted = cameras.value?.every((camera) => camera.health.muted_until);
@@ -70,7 +72,7 @@ export function Alerts({ groups, close }) {
   };
   const box = (name, checked, onChange, disabled = false) => html`<label class="inline">
     <input type="checkbox" checked=${checked} disabled=${disabled} onChange=${onChange} />${t(name)}</label>`;
-  return html`<${Dialog} title=${t("alerts")} close=${close}>
+  return html`<section><h2>${t("alerts")}</h2>
     ${box("alerts.sound", hasSound === "on", setSound)}
     ${box("alerts.notify", notifies === "on" && canNotify, setNotify, !canNotify)}
     ${!canNotify && html`<p class="soft small">${t("alerts.denied")}</p>`}
@@ -80,5 +82,5 @@ export function Alerts({ groups, close }) {
     <p><a href=${to("counter")}>${t("alerts.counter")} ›</a></p>
     ${may("operator") && cameras.value?.length > 0 && html`<hr />${box("alerts.mute", isMuted,
       ({ target }) => mute(target.checked).then(cameras.again, complain))}`}
-  <//>`;
+  </section>`;
 }

@@ -31,8 +31,10 @@ export function useIdentity(changed) {
     Promise.all([import("./whose.js"), dressed("shared")])
       .then(([module]) => setAsked({ ...module, one, isWrong }), complain);
   const close = () => setAsked(null);
-  const choose = (choice) => {
-    const { one, isWrong, give, call } = asked;
+  const choose = async (choice) => {
+    const { one, isWrong, give, call, unlikeOf } = asked;
+    const unlike = !isWrong && choice.kind === "face" && !choice.alike && await unlikeOf(one.face, choice.face);
+    if (unlike) return setAsked({ ...asked, twin: { name: null, id: one.face, face: choice.face, unlike } });
     const how = { put, drop, changed, ask: (twin) => setAsked({ ...asked, twin }) };
     (isWrong ? give : call)(one, choice, how);
   };

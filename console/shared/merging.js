@@ -4,7 +4,8 @@ import { send } from "../api.js";
 import { html } from "../html.js";
 import { Icon } from "../icons.js";
 import { merging } from "./correct.js";
-import { Dialog, Ending, groupName, nameOf, Portrait, Trouble, whose } from "./parts.js";
+import { Unlike, unlikeAmong } from "./likeness.js";
+import { Dialog, Ending, groupName, nameOf, Portrait, Trouble, useLoaded, whose } from "./parts.js";
 import { complain, say, unleft } from "../undo.js";
 import { number, t } from "../words.js";
 
@@ -19,6 +20,7 @@ export function Merging({ faces: first, close, done }) {
   const [problem, setProblem] = useState(null);
   const [waits, setWaits] = useState(false);
   const others = faces.filter((face) => face !== stays);
+  const unlike = useLoaded((signal) => unlikeAmong(stays.id, first.filter((one) => one !== stays), signal), [stays.id]);
   const isPair = first.length === 2;
   const undo = (all) => all.reduceRight((before, back) => before.then(back), Promise.resolve())
     .catch(complain).then(() => done(stays.id));
@@ -65,6 +67,7 @@ export function Merging({ faces: first, close, done }) {
       <${Icon} name="right" size=${24} />${side(stays)}`}</div>
     ${!isPair && html`<p class="soft small">${t("person.merge.choose")}</p>`}
     <p>${whose("person.merge.says", { name: nameOf(stays) })} ${t("person.merge.then", said)}</p>
+    ${unlike.value?.map((one) => html`<p key=${one.face.id} class="notice"><${Unlike} ...${one} /></p>`)}
     ${isBegun && html`<p role="status">${t("person.merge.far", { done: merges.length, count: first.length - 1 })}</p>`}
     <${Ending} close=${leave} disabled=${waits} onClick=${() => unleft(act())}>${t("person.merge.do")}<//>
   <//>`;

@@ -6,6 +6,7 @@ import { surely } from "../unsent.js";
 import { t } from "../words.js";
 import { look, useCombobox } from "./combobox.js";
 import { given, giving, merging, naming, patches, pathOf, sameName } from "./correct.js";
+import { Unlike, unlikeOf } from "./likeness.js";
 import { Dialog, nameOf, Portrait, useLoaded, whose } from "./parts.js";
 
 const MOST_LIKE = 5;
@@ -21,7 +22,7 @@ async function similar(face, sighting, signal) {
 /**
  * Ask who a sighting is. `one`: `{ face, name, group, sighting, crop_url }`; `isWrong`: it was taken for a face that it
  * is not, so it may be a stranger's or nobody's; `names`: what is typed is a name, unless somebody in the list is
- * chosen; else it finds people. `choose`: gets `{ kind: "face", face }`, `{ kind: "new", name }`,
+ * chosen; else it finds people. `choose`: gets `{ kind: "face", face, alike }`, `{ kind: "new", name }`,
  * `{ kind: "stranger" }` or `{ kind: "nobody" }`.
  */
 export function IdentityDialog({ one, isWrong, names = false, close, choose }) {
@@ -36,7 +37,8 @@ export function IdentityDialog({ one, isWrong, names = false, close, choose }) {
     return [...others.map((face) => ({ id: face.id, kind: "face", face })),
       { id: "new", kind: "new", name: text, text: t("whose.new", { name: text }) }];
   };
-  const pick = (option) => (option.kind === "new" ? free(option.name) : done({ kind: "face", face: option.face }));
+  const pick = (option) => (option.kind === "new" ? free(option.name)
+    : done({ kind: "face", face: option.face, alike: option.alike }));
   const { text, field, list } = useCombobox({ id: "whose", options, choose: pick, free: names ? free : undefined });
   return html`<${Dialog} title=${t("visits.who")} close=${close}>
     <div class="row"><${Portrait} url=${one.crop_url} alt=${t("visits.crop")} size="x" lazy=${false} />
@@ -49,16 +51,24 @@ export function IdentityDialog({ one, isWrong, names = false, close, choose }) {
   <//>`;
 }
 
-/** Somebody of the same name is there: one person, or two? */
-export function Twins({ one, name, face, close, choose }) {
+/**
+ * Somebody of the same name is there, or somebody was chosen who is hardly alike: one person, or two? `name`: null if
+ * nobody gave one.
+ */
+export function Twins({ one, name, face, unlike = null, close, choose }) {
   return html`<${Dialog} title=${t("whose.same")} close=${close}>
-    <p>${whose("whose.same.says", { name: face.name })}</p>
+    ${name !== null && html`<p>${whose("whose.same.says", { name: face.name })}</p>`}
+    ${unlike && html`<p class="notice"><${Unlike} ...${unlike} /></p>`}
     <div class="merging"><${Portrait} url=${one.crop_url} alt=${t("visits.crop")} size="x" /><span></span>
       <${Portrait} url=${face.portrait.thumb_url} name=${face.name} alt=${t("visits.portrait")} size="x" /></div>
-    <p class="row end"><button onClick=${() => choose({ kind: "new", name })}>${t("whose.two")}</button>
-      <button class="strong" autofocus onClick=${() => choose({ kind: "face", face })}>${t("whose.one")}</button></p>
+    <p class="row end"><button autofocus=${Boolean(unlike)} onClick=${() => choose({ kind: "new", name })}>
+        ${t("whose.two")}</button>
+      <button class="strong" autofocus=${!unlike} onClick=${() => choose({ kind: "face", face })}>
+        ${t("whose.one")}</button></p>
   <//>`;
 }
+
+export { unlikeOf };
 
 /** Say in words what was chosen. */
 export function chosen(choice) {
@@ -69,7 +79,7 @@ export function chosen(choice) {
 /** Look for somebody else who has a name that is kept by now. `ask`: asks whether they are one person. */
 async function meetTwin(face, { kind, name }, ask) {
   const other = kind === "new" && sameName(await look(name).catch(() => []), name, face);
-  if (other) ask({ name, id: face, face: other });
+  if (other) ask({ name, id: face, face: other, unlike: await unlikeOf(face, other) });
 }
 
 /**

@@ -11,6 +11,8 @@ const PICTURED = 6;
 
 export const useCameras = () => usePolled("cameras", {}, EVERY_MS)[0].value?.cameras;
 
+const unwellFirst = (one, other) => Number(isUnwell(other)) - Number(isUnwell(one));
+
 /** Says on a narrow screen that a camera needs somebody. */
 export function Wrong({ cameras }) {
   const count = cameras?.filter(isUnwell).length;
@@ -20,7 +22,8 @@ export function Wrong({ cameras }) {
 export function Cameras({ cameras }) {
   if (!cameras?.length) return null;
   return html`<aside aria-label=${t("cameras")}><h2>${t("cameras")}</h2>
-    <ul class="cameras" tabindex="0" aria-label=${t("cameras")}>${cameras.map((one, index) => html`
+    <ul class="cameras" tabindex="0" aria-label=${t("cameras")}>
+      ${cameras.toSorted(unwellFirst).map((one, index) => html`
       <li key=${one.id}>${index < PICTURED && html`<${Newest} camera=${one} />`}
         <p><strong>${one.name || one.id}</strong>
           <span class=${`state ${one.health.state}`}>${t(`camera.${one.health.state}`)}</span></p>

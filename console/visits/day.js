@@ -76,13 +76,16 @@ export function extended(known, { arrivals, next_token: token }) {
   return { rows: [...known.rows, ...arrivals.filter((arrival) => !there.has(arrival.sighting))], token };
 }
 
-/** Divide rows by the hour that they began in. `hourOf(at)`: "14". The last hour has no count while more may come. */
+/**
+ * Divide rows by the hour that they began in, with how many are `before`. `hourOf(at)`: "14". The last hour has no
+ * count while more may come.
+ */
 export function hours(rows, isWhole, hourOf) {
-  /** @type {{ hour: string, rows: any[], count: number | null }[]} */
+  /** @type {{ hour: string, rows: any[], count: number | null, before: number }[]} */
   const found = [];
-  for (const one of rows) {
+  for (const [before, one] of rows.entries()) {
     const hour = hourOf(one.first);
-    if (found.at(-1)?.hour !== hour) found.push({ hour, rows: [], count: null });
+    if (found.at(-1)?.hour !== hour) found.push({ hour, rows: [], count: null, before });
     found.at(-1).rows.push(one);
   }
   const counted = (place) => isWhole || place < found.length - 1;

@@ -126,7 +126,7 @@ function Strip({ chosen, set, isShown, count: came, usual }) {
     return html`<button key=${hour} aria-pressed=${isChosen} aria-label=${says} title=${says}
       tabindex=${place === stop ? 0 : -1} disabled=${!count && !isChosen}
       onClick=${() => set({ hour: isChosen ? "" : hour })}>
-      ${usual?.[place] > 0 && html`<i style=${{ height: `calc((100% - 18px) * ${usual[place] / most})` }}></i>`}
+      ${usual?.[place] > 0 && html`<em style=${{ height: `calc((100% - 18px) * ${usual[place] / most})` }}></em>`}
       <span style=${{ height: `${(100 * count) / (most || 1)}%` }}></span>
       <small>${place % NAMED_EACH ? "" : hour}</small></button>`;
   };

@@ -1,5 +1,5 @@
 // The visits of a day by the hour, newest first: one stop of Tab, in which arrows move.
-import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { html } from "../html.js";
 import { to } from "../router.js";
 import { addDays } from "../shared/days.js";
@@ -8,11 +8,13 @@ import { may } from "../store.js";
 import { clock, dayAndClock, number, t } from "../words.js";
 import { useHeld } from "./book.js";
 import { folded, hourName, hours, which } from "./day.js";
+import { Part, useRows } from "./drawn.js";
 import { Now } from "../shared/asking.js";
 import { NARROW, useMedia } from "../shared/media.js";
 
 const SOON = "800px";
 const ONCE_SHOWN = 3;
+const PART_MINUTES = 5;
 /** How much above the threshold a score is sure: a narrow screen leaves it out. */
 const SURE = 0.03;
 
@@ -20,36 +22,44 @@ export function List({ day, chosen, all, cameras, who, look }) {
   const slow = useSlow(day.waits);
   const { rows, waiting } = useHeld(day.rows);
   const begun = useRef(null);
-  const keys = useRows();
+  const { list, mark } = useRows();
+  const clocks = useRef(new Map());
   const isNarrow = useMedia(NARROW);
   if (day.waits || (day.problem && !rows.length)) return slow ? html`<${Shapes} count=${6} />` : null;
   begun.current ??= day.rows[0]?.first ?? "";
   if (!rows.length && !day.token) return html`<${Nobody} chosen=${chosen} all=${all} cameras=${cameras} />`;
+  const clockOf = (at) => clocks.current.get(at) ?? clocks.current.set(at, clock(at)).get(at);
   const row = (one) => html`<${Visit} key=${one.sighting} one=${one} who=${who} look=${look}
     camera=${cameras.get(one.camera) ?? one.camera} isNew=${chosen.isToday && one.first > begun.current} />`;
-  return html`<div class="hours" ...${keys}>
+  const parts = (some, before) => inParts(some, clockOf).map(([key, rows]) => html`<${Part} key=${key} rows=${rows}
+    row=${row} changed=${mark} before=${before + some.indexOf(rows[0])} />`);
+  return html`<div class="hours" ...${list}>
     ${waiting > 0 && html`<button class="strong waiting" onClick=${() => scrollTo({ top: 0 })}>
       ${t("visits.waiting", { count: waiting })} ↑</button>`}
-    ${hours(rows, !day.token, (at) => clock(at).slice(0, 2)).map((part) => html`<${Hour} key=${part.hour} part=${part}
-      isFolded=${isNarrow && !chosen.group && !chosen.only} row=${row} />`)}
+    ${hours(rows, !day.token, (at) => clockOf(at).slice(0, 2)).map((hour) => html`<${Hour} key=${hour.hour}
+      hour=${hour} isFolded=${isNarrow && !chosen.group && !chosen.only} parts=${parts} />`)}
     ${day.token ? html`<${End} key=${`${rows.length} ${day.token}`} more=${day.more} />`
       : html`<p class="soft end">${t("visits.end", { first: clock(rows.at(-1).first) })}</p>`}
   </div>`;
 }
 
 /** The visits of an hour. If it `isFolded`, those of strangers who came for the first time are behind one button. */
-function Hour({ part, isFolded, row }) {
+function Hour({ hour, isFolded, parts }) {
   const [open, setOpen] = useState(false);
-  const { rows, once } = isFolded ? folded(part.rows) : { rows: part.rows, once: [] };
+  const { rows, once } = isFolded ? folded(hour.rows) : { rows: hour.rows, once: [] };
   return html`<section class="hour">
-    <h2>${hourName(part.hour)}${part.count !== null && html` <span class="soft">· ${number(part.count)}</span>`}</h2>
-    <ol class="visits">${rows.map(row)}
-      ${once.length > 0 && html`<li class="once"><button class="plain" aria-expanded=${open}
-        onClick=${() => setOpen(!open)}><span class="pair">${once.slice(0, ONCE_SHOWN).map((one) => html`
-          <${Portrait} key=${one.sighting} url=${one.crop_url} />`)}</span>
-        ${t("visits.figure.first", { count: once.length })}</button></li>`}
-      ${open && once.map(row)}</ol></section>`;
+    <h2>${hourName(hour.hour)}${hour.count !== null && html` <span class="soft">· ${number(hour.count)}</span>`}</h2>
+    ${parts(rows, hour.before)}
+    ${once.length > 0 && html`<ol class="visits"><li class="once"><button class="plain" aria-expanded=${open}
+      onClick=${() => setOpen(!open)}><span class="pair">${once.slice(0, ONCE_SHOWN).map((one) => html`
+        <${Portrait} key=${one.sighting} url=${one.crop_url} />`)}</span>
+      ${t("visits.figure.first", { count: once.length })}</button></li></ol>`}
+    ${open && parts(once, hour.before + rows.length)}</section>`;
 }
+
+/** Divide the visits of an hour into parts that stay the same whoever comes before or behind them. */
+const inParts = (rows, clockOf) =>
+  [...Map.groupBy(rows, (one) => Math.floor(Number(clockOf(one.first).slice(3, 5)) / PART_MINUTES))];
 
 /** Loads the next page before the end is in sight. */
 function End({ more }) {
@@ -78,32 +88,6 @@ function Nobody({ chosen, all, cameras }) {
   <//>`;
 }
 
-/** Make the rows one stop of Tab: what can be pressed in a row comes behind its row, and arrows change the row. */
-function useRows() {
-  const ref = useRef();
-  const [at, setAt] = useState(0);
-  const all = () => [...(ref.current?.querySelectorAll(".visit") ?? [])];
-  useLayoutEffect(() => {
-    all().forEach((row, place, { length }) => {
-      const isAt = place === Math.min(at, length - 1);
-      row.tabIndex = isAt ? 0 : -1;
-      for (const one of row.querySelectorAll("a, button, input")) one.tabIndex = isAt ? 0 : -1;
-    });
-  });
-  const onFocusIn = (event) => setAt(Math.max(0, all().indexOf(event.target.closest(".visit"))));
-  const onKeyDown = (event) => {
-    const row = event.target.closest(".visit");
-    const rows = all();
-    const step = { ArrowDown: 1, ArrowUp: -1, Home: -rows.length, End: rows.length }[event.key];
-    if (!row || event.target.matches("input") || event.altKey || event.ctrlKey || event.metaKey) return;
-    if (event.key === "Enter" && event.target === row) row.querySelector("a")?.click();
-    if (!step) return;
-    event.preventDefault();
-    rows[Math.max(0, Math.min(rows.length - 1, rows.indexOf(row) + step))].focus();
-  };
-  return { ref, onFocusIn, onKeyDown };
-}
-
 /** Tell whether a face was made from what is shown of this visit: its portrait would be the same picture again. */
 const isMade = (one) => one.visit === 1 && one.score == null && one.group === "stranger" && one.crop_url;
 
@@ -113,7 +97,7 @@ function Visit({ one, camera, who, look, isNew }) {
   const crop = html`<${Portrait} url=${one.crop_url} alt=${t("visits.crop")} />`;
   const now = who.now(one.sighting, one.face);
   const opens = one.crop_url && html`<button class="plain picture" onClick=${() => look(one)}>${crop}</button>`;
-  return html`<li class=${`visit ${isNew ? "new" : ""} ${one.name ? "" : "nameless"}
+  return html`<li data-id=${one.sighting} class=${`visit ${isNew ? "new" : ""} ${one.name ? "" : "nameless"}
       ${one.score >= one.threshold + SURE ? "sure" : ""}`}>
     <time datetime=${one.first} title=${dayAndClock(one.first)}>${clock(one.first)}</time>
     <span class="pair">${opens ?? crop}${!isMade(one) && html`

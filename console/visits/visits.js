@@ -1,13 +1,13 @@
 // The book of a day: who came, of any day, and who comes while they come.
 import { useState } from "preact/hooks";
+import { get } from "../api.js";
 import { html } from "../html.js";
 import { Icon } from "../icons.js";
-import { replace } from "../router.js";
+import { replace, to } from "../router.js";
 import { useShared } from "../shared/known.js";
-import { Trouble } from "../shared/parts.js";
+import { addDays } from "../shared/days.js";
+import { Trouble, useLoaded } from "../shared/parts.js";
 import { useViewer, useIdentity } from "../shared/asking.js";
-import { dressed } from "../styled.js";
-import { complain } from "../undo.js";
 import { isoDay, t } from "../words.js";
 import { useVisits } from "./book.js";
 import { Asked } from "./asked.js";
@@ -22,9 +22,6 @@ export default function Visits({ place }) {
   const today = isoDay(Date.now());
   const chosen = asked(place.query, today);
   const [open, setOpen] = useState(false);
-  const [Alerts, setAlerts] = useState(null);
-  const ask = () => Promise.all([import("../shared/alerts.js"), dressed("shared")])
-    .then(([module]) => setAlerts(() => module.Alerts), complain);
   const cameras = useCameras();
   const groups = useShared("groups").value;
   const named = new Map(cameras?.map((camera) => [camera.id, camera.name || camera.id]));
@@ -40,8 +37,8 @@ export default function Visits({ place }) {
       <button class="square filter" aria-label=${t("visits.filter")} title=${t("visits.filter")} aria-expanded=${open}
         aria-controls="filters" onClick=${() => setOpen(!open)}><${Icon} name="filter" />
         ${chosenBy > 0 && html`<span class="count">${chosenBy}</span>`}</button>
-      <button class="square" aria-label=${t("alerts")} title=${t("alerts")} onClick=${ask}>
-        <${Icon} name="bell" /></button>
+      <a class="button square" href=${to("phone")} aria-label=${t("page.phone")} title=${t("page.phone")}>
+        <${Icon} name="bell" /></a>
     </header>
     <${Counts} key=${`counts ${chosen.day} ${corrected}`} chosen=${chosen} set=${set} isShown=${isShown} />
     ${chosen.isToday && html`<${Seen} groups=${groups} cameras=${cameras} />`}
@@ -49,8 +46,13 @@ export default function Visits({ place }) {
     <div class="columns"><${Day} key=${key} chosen=${chosen} set=${set} cameras=${named}
         corrected=${() => setCorrected((count) => count + 1)} />
       ${chosen.isToday && html`<${Cameras} cameras=${cameras} />`}</div>
-    ${Alerts && html`<${Alerts} groups=${groups} close=${() => setAlerts(null)} />`}
   </div>`;
+}
+
+/** Tell whether the shop has not opened yet today, if nobody has come. */
+function useEarly(isEmpty) {
+  const read = (signal) => (isEmpty ? get("usual", {}, { signal }) : null);
+  return useLoaded(async (signal) => read(signal), [isEmpty]).value?.not_open_yet;
 }
 
 function Day({ chosen, set, cameras, corrected }) {
@@ -62,6 +64,13 @@ function Day({ chosen, set, cameras, corrected }) {
   const viewer = useViewer(change);
   const look = (one) => viewer.open({ visit: one });
   const all = () => set({ group: "", only: "", camera: "", hour: "" });
+  const isEmpty = !day.waits && !day.rows.length && !day.token && !chosen.group && !chosen.only && !chosen.camera;
+  const isEarly = useEarly(chosen.isToday && !chosen.hour && isEmpty);
+  if (isEarly) {
+    const before = { ...chosen, day: addDays(chosen.day, -1), isToday: false };
+    return html`<div><p class="notice">${t("visits.early")}</p>
+      <${Day} key=${before.day} chosen=${before} set=${set} cameras=${cameras} corrected=${corrected} /></div>`;
+  }
   return html`<section aria-label=${t("visits.visits")}>
     ${day.problem && html`<${Trouble} problem=${day.problem} again=${day.rows.length ? day.more : null} />`}
     <${List} day=${day} chosen=${chosen} all=${all} cameras=${cameras} who=${who} look=${look} />

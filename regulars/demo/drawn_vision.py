@@ -43,7 +43,7 @@ FACE_STEP_PX = 5.0
 """Shift of each further face's box to the right, by which the people of one picture are told
 apart."""
 THUMBNAIL_PX = 160
-"""Longest side of a drawn face's small picture, in pixels."""
+"""Longest side of a drawn face's or picture's small picture, in pixels."""
 QUALITY = 80.0
 """Quality of every drawn face, of 100: well above what any tenant asks for."""
 
@@ -200,7 +200,7 @@ class DrawnVision:
         return self.crop(image, DetectedFace(box, (), 1.0)).data
 
     def thumbnail(self, image: NDArray[np.uint8], side_px: int) -> bytes:
-        return _draw_head(_read_people(image)[0].number, smiles=True)[1]
+        return _draw_small(_read_people(image)[0].number)
 
     def hidden(self, image: NDArray[np.uint8], boxes: Sequence[BoundingBox]) -> bytes:
         """Blur the drawing so that nobody is recognised; nobody is on it any more."""
@@ -208,6 +208,13 @@ class DrawnVision:
         return encode_jpeg(drawing.filter(ImageFilter.GaussianBlur(SIDE_PX / 10))) + _write_people(
             []
         )
+
+
+@cache
+def _draw_small(number: int) -> bytes:
+    """Draw the small picture of what a camera saw of a person: pages cut its upper and lower ends
+    off, and no head."""
+    return encode_jpeg(draw_person(number, smiles=True).resize((THUMBNAIL_PX, THUMBNAIL_PX)))
 
 
 @cache

@@ -2,7 +2,8 @@
 change nothing.
 
 It is one process, which gives each request a viewer's rights, whatever credentials came with it.
-Nothing is swept, sent or recognised.
+The drawn people go on coming while it runs. Nothing is swept or sent, and nobody else is
+recognised.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import os
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
+from threading import Thread
 
 from msgspec.structs import replace
 
@@ -19,7 +21,7 @@ from chalicelib.book.vision.packs import packs
 from chalicelib.bootstrap import build
 from regulars import configuration, folder, libraries
 from regulars.demo.drawn_vision import DrawnVision
-from regulars.demo.shop import fill_shop
+from regulars.demo.shop import fill_shop, let_visitors_come
 from regulars.serve.public import PublicSite
 from regulars.serve.server import Front, open_listener
 from regulars.serve.service import stop_on_signals
@@ -36,7 +38,9 @@ def serve_public(host: str, port: int, data: Path) -> None:
     folder.prepare_folder(data)
     # All strangers have one key: what limits them is the rate of their addresses. Drawings cost no
     # network's time.
-    service_settings = replace(settings.settings, requests_a_second=1e6, searches_a_second=1e6)
+    service_settings = replace(
+        settings.settings, requests_a_second=1e6, searches_a_second=1e6, is_demo=True
+    )
     with (
         open_listener(host, port) as sock,
         folder.hold_folder(data),
@@ -47,7 +51,8 @@ def serve_public(host: str, port: int, data: Path) -> None:
         CredentialsFile(data, services.tenants).provide()
         name, _ = FIRST_TENANT
         print("a shop opens, whose drawn people have come for five weeks ...", flush=True)
-        fill_shop(data, name, pack, datetime.now(UTC))
+        opened_at = datetime.now(UTC)
+        fill_shop(data, name, pack, opened_at)
         _, api_key = services.access.keys.add(
             services.tenants.get_by_name(name), "everybody", Role.VIEWER
         )
@@ -60,4 +65,9 @@ def serve_public(host: str, port: int, data: Path) -> None:
             f"everybody may look at {front.url}/console until Ctrl-C, which deletes this book",
             flush=True,
         )
+        visitors = Thread(
+            target=let_visitors_come, args=(services, name, opened_at, stop), daemon=True
+        )
+        visitors.start()
         front.run(stop)
+        visitors.join()

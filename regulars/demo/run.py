@@ -16,6 +16,7 @@ from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from statistics import median
+from threading import Event, Thread
 from types import FrameType
 
 from rich.console import Console
@@ -25,13 +26,17 @@ from rich.table import Table
 
 from chalicelib.book.vision.packs import packs
 from chalicelib.book.vision.packs.packs import Pack
+from chalicelib.bootstrap import build
 from chalicelib.domain.api_keys import FIRST
+from chalicelib.domain.model import Profile
+from chalicelib.domain.tenant_settings import TenantSettings
 from chalicelib.settings import Settings
 from regulars import configuration
 from regulars.clients import V1, Connection
 from regulars.demo import album, registry_photos
 from regulars.demo.album import Album, Plan, Probe
-from regulars.demo.shop import fill_shop
+from regulars.demo.drawn_vision import DrawnVision
+from regulars.demo.shop import fill_shop, let_visitors_come
 from regulars.demo.story import IDENTIFY, Part, Step, Story, count_steps
 from regulars.errors import OperatorError
 from regulars.options import open_services
@@ -57,7 +62,14 @@ def demo(photos: Path | None, host: str, port: int, *, once: bool, models: Path 
         with service.run_service(data, host, port, models, log_level="error") as running:
             console.print(f"the service is at {running.url}", soft_wrap=True)
             with Connection(running.url) as connection:
-                v1 = V1(connection, credentials.read_credentials(running.data)[TENANT].api_key)
+                # The pictures that come along are of real people: the shop that one looks at has
+                # drawn ones alone.
+                api_key = (
+                    _add_proof(data)
+                    if photos is None
+                    else credentials.read_credentials(data)[TENANT].api_key
+                )
+                v1 = V1(connection, api_key)
                 steps = [
                     *track(
                         Story(v1).play(plan),
@@ -76,13 +88,37 @@ def demo(photos: Path | None, host: str, port: int, *, once: bool, models: Path 
                 console.print(f"{summarize(steps, labelled=pictures.labelled)}", style="bold")
                 if not once:
                     console.print("a shop opens, whose drawn people have come for five weeks ...")
-                    now = datetime.now(UTC)
-                    fill_shop(data, TENANT, _find_pack(data, models), now)
-                    console.print("the people of the pictures come before a camera ...")
-                    send_captures(v1, plan, now)
+                    now, pack = datetime.now(UTC), _find_pack(data, models)
+                    fill_shop(data, TENANT, pack, now)
+                    if photos is not None:
+                        console.print("the people of the pictures come before a camera ...")
+                        send_captures(v1, plan, now)
             if not once:
-                wait_for_end(running, console)
+                with _letting_visitors_come(data, pack, now):
+                    wait_for_end(running, console)
     return 1 if pictures.labelled and not all(step.right for step in steps) else 0
+
+
+def _add_proof(data: Path) -> str:
+    """Add the tenant in whose book the story is played. Return its key."""
+    with closing(open_services(Settings(storage=data))) as services:
+        return services.tenants.add(PROOF, Profile.CAMERA, TenantSettings(strangers="keep")).api_key
+
+
+@contextmanager
+def _letting_visitors_come(data: Path, pack: Pack, since: datetime) -> Iterator[None]:
+    """Let the drawn people go on coming meanwhile."""
+    stop = Event()
+    with closing(build(Settings(storage=data), vision=lambda: DrawnVision(pack))) as services:
+        visitors = Thread(
+            target=let_visitors_come, args=(services, TENANT, since, stop), daemon=True
+        )
+        visitors.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            visitors.join()
 
 
 def _find_pack(data: Path, models: Path | None) -> Pack:
@@ -186,6 +222,8 @@ def _format_cells(step: Step, *, labelled: bool) -> tuple[str, ...]:
 
 
 TENANT, _ = credentials.FIRST_TENANT
+PROOF = "proof"
+"""Name of the tenant in whose book the story is played on the pictures that come along."""
 ENTRANCE = "entrance"
 """Camera that the people of the pictures come before; the drawn people have others."""
 SETTLED_S = 300.0

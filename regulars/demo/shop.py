@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import random
 import secrets
-from collections.abc import Iterator, Sequence
-from contextlib import closing
-from datetime import datetime, timedelta
+from collections.abc import Iterator
+from contextlib import closing, suppress
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
+from threading import Event
 from zoneinfo import ZoneInfo
 
 from msgspec import Struct
-from msgspec.structs import replace
 
 from chalicelib.auth.roles import Role
 from chalicelib.book.absences import LEAST_VISITS
@@ -25,12 +25,11 @@ from chalicelib.book.vision.packs.packs import Pack
 from chalicelib.bootstrap import build
 from chalicelib.domain.captures import RULES
 from chalicelib.domain.channels import Channel
-from chalicelib.domain.local_time import DAY_MS
+from chalicelib.domain.errors import RegularsError
 from chalicelib.domain.model import REGULAR, NewFace, PromotionSettings, Tenant
 from chalicelib.domain.webhooks import EventKind, Way
 from chalicelib.services import Services
 from chalicelib.settings import Settings
-from chalicelib.storage.values import milliseconds
 from regulars.demo.drawn_vision import DrawnPerson, DrawnVision, draw_capture, draw_portrait
 
 WEEKS = 5
@@ -56,31 +55,33 @@ STAFF_NAMES = {40: "Olga Petrova", 41: "Paul Meyer"}
 OWNER = "Maria Alvarez"
 OVERDUE = 7
 """Number of a regular who came every fourth day, and stays away now."""
-EVERY, STAYS_AWAY_FOR = timedelta(days=4), timedelta(days=8, minutes=30)
-"""Twice the usual pause and half an hour: the person is overdue since then."""
-NEW_REGULARS = (13, 14)
-"""Numbers of strangers who came often enough to become regulars. Nobody has named them."""
+EVERY = timedelta(days=4)
+"""Usual pause of that regular, who is overdue after two of them: since the last noon."""
+NEW_REGULARS, NEW_SINCE_DAYS = (13, 14), 5
+"""Numbers of strangers who came on each of the last days, and became regulars. Nobody has named
+them."""
 NEIGHBOURS = range(60, 100)
 """Numbers of strangers who come every second week or so."""
-ONCE_COME = range(100, 100 + 14 * WEEKS)
-"""Numbers of strangers who come once."""
+ONCE_COME, MOST_STRANGERS = 100, 10_000
+"""First number of the strangers who come once, and how many there are before they begin anew."""
 KNOWN_A_DAY, NEIGHBOURS_A_DAY, ONCE_A_DAY = 7, 3, 2
 """Visitors of a day. Of those who are known, one or two more or fewer."""
 CAMERAS = {"door": "Front door", "counter": "Counter", "terrace": "Terrace"}
 SHARES = (3, 2, 6)
 """Of the visits, by camera in that order."""
-SILENT_CAMERA, SILENT_FOR = "terrace", timedelta(days=6)
+SILENT_CAMERA, SILENT_DAYS = "terrace", 7
 """A camera that shows nobody any more, for long enough that the console says so, on whatever
 weekday."""
 OPENS, CLOSES = 9, 19
-"""Local hours of the shop."""
-SUNDAY = 6
-"""The weekday on which the shop is closed; 0 is Monday."""
-TODAY = ((105, 40), (96, 9), (71, 3), (52, 110 + 14 * WEEKS), (33, 10), (18, 6), (9, 1), (2, 4))
-"""Latest visits: minutes before now, and the number of the visitor."""
+"""Local hours of the shop, on each day: whoever starts the demo on a Sunday sees people, too."""
 UNSURE, UNSURE_LIKENESS = 3, 0.66
-"""Number of a visitor of today whom the camera saw badly, and how well: a card asks whether it is
-that person."""
+"""Number of a visitor whom the camera saw badly, and how well: a card asks whether it is that
+person."""
+UNSURE_AFTER, UNSURE_DAYS = timedelta(minutes=4), 2
+"""How long after the shop opens it saw that visitor, and on how many days, the last of them
+today."""
+COMES_EVERY_S = 20.0
+"""Seconds after which is looked whose time has come, while the demo runs."""
 
 
 class Visit(Struct, frozen=True, order=True):
@@ -129,6 +130,7 @@ _SETTINGS = {
     "display_name": "Corner shop",
     "controller": "Corner shop, 1 High Street",
     "contact": "hello@shop.example",
+    "opening": f"{OPENS:02d}:00-{CLOSES:02d}:00",
     "purposes": "to greet those who come often, and to count visits",
     "basis": "explicit consent of the drawn people of this demo",
     "review_margin": 0.15,
@@ -179,66 +181,74 @@ def _write_visit(services: Services, tenant: Tenant, visit: Visit) -> None:
     services.sightings.ingest.resolve_capture(tenant.name, capture.camera_id, capture.id)
 
 
+def let_visitors_come(services: Services, tenant_name: str, since: datetime, stop: Event) -> None:
+    """Write the visits later than `since`, each as its time comes, until `stop` is set.
+
+    What a busy storage refuses is written the next time: a visit that is there already is not
+    written twice.
+    """
+    while not stop.wait(COMES_EVERY_S):
+        now, tenant = services.clock.now(), services.tenants.get_by_name(tenant_name)
+        with suppress(RegularsError):
+            for visit in sorted(list_visits(now, ZoneInfo(tenant.time_zone))):
+                if since < visit.at:
+                    _write_visit(services, tenant, visit)
+            since = now
+
+
 def list_visits(now: datetime, zone: ZoneInfo) -> list[Visit]:
-    """Make up the visits of five weeks, in no order.
+    """Make up the visits of five weeks until now, in no order, all of them while the shop is open.
 
-    The same time and zone give the same visits.
+    The same time and zone give the same visits. A later time gives the same ones of each day, and
+    further ones.
     """
-    other_visits = [*_list_visits_of_others(now, zone)]
-    return [*other_visits, *_list_visits_of_overdue(now, other_visits)]
+    today = now.astimezone(zone).date()
+    days = [today - timedelta(days=days_ago) for days_ago in range(7 * WEEKS)]
+    visits = [visit for day in days for visit in _list_visits_of_day(day, today, zone)]
+    past_visits = [visit for visit in visits if visit.at <= now]
+    return [*past_visits, *_list_visits_of_overdue(now, zone)]
 
 
-def _list_visits_of_others(now: datetime, zone: ZoneInfo) -> Iterator[Visit]:
-    """Make up the visits of all but the regular who stays away, the same ones in each run."""
-    rng = random.Random(7)
-    midnight = now.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0)
-    for days_ago in range(7 * WEEKS - 1, 0, -1):
-        day = midnight - timedelta(days=days_ago)
-        if day.weekday() != SUNDAY:
-            for visit in _list_visits_of_day(rng, day, days_ago):
-                is_missed = visit.camera == SILENT_CAMERA and now - visit.at < SILENT_FOR
-                yield replace(visit, camera="door") if is_missed else visit
-    for minutes, number in TODAY:
-        camera = "counter" if number % 3 == 1 else "door"
-        likeness = UNSURE_LIKENESS if number == UNSURE else rng.uniform(0.8, 0.95)
-        yield Visit(now - timedelta(minutes=minutes), camera, number, likeness, take=0)
-
-
-def _count_utc_days(time: datetime) -> int:
-    return milliseconds(time) // DAY_MS
-
-
-def _list_visits_of_overdue(now: datetime, other_visits: Sequence[Visit]) -> Iterator[Visit]:
-    """Make up when the regular came who stays away now.
-
-    Days without anybody are no absence (book/absences).
-    """
-    open_days = {_count_utc_days(visit.at) for visit in other_visits}
-    closed_days = [
-        day for day in range(_count_utc_days(now), min(open_days), -1) if day not in open_days
-    ]
-    for pauses in range(LEAST_VISITS):
-        came_at = now - STAYS_AWAY_FOR - pauses * EVERY
-        for day in closed_days:
-            if day >= _count_utc_days(came_at):
-                came_at -= timedelta(days=1)
-        yield Visit(came_at, "door", OVERDUE, 0.9, take=pauses)
-
-
-def _list_visits_of_day(rng: random.Random, day: datetime, days_ago: int) -> Iterator[Visit]:
-    """Make up the visits of one day: of people who are known, of strangers, and of staff before the
-    shop opens."""
+def _list_visits_of_day(day: date, today: date, zone: ZoneInfo) -> Iterator[Visit]:
+    """Make up the visits of one day, by its date alone: of staff as the shop opens, people who are
+    known, strangers."""
+    rng = random.Random(day.toordinal())
+    opens, days_ago = datetime.combine(day, time(OPENS), zone), (today - day).days
+    for minute, number in enumerate(STAFF_NAMES, start=1):
+        yield Visit(opens + timedelta(minutes=minute), "door", number, 0.9, take=day.toordinal())
     often = [number for number in range(len(NAMES)) if number != OVERDUE]
-    known_people = rng.sample(often, KNOWN_A_DAY + 1 - days_ago % 4)
+    known_people = rng.sample(often, KNOWN_A_DAY + 1 - day.toordinal() % 4)
+    first_stranger = ONCE_COME + ONCE_A_DAY * day.toordinal() % MOST_STRANGERS
     strangers = [
         *rng.sample(NEIGHBOURS, NEIGHBOURS_A_DAY),
-        *ONCE_COME[ONCE_A_DAY * days_ago :][:ONCE_A_DAY],
+        *range(first_stranger, first_stranger + ONCE_A_DAY),
     ]
-    for number in (*known_people, *strangers, *(NEW_REGULARS if days_ago < 5 else ())):
+    numbers = (*known_people, *strangers, *(NEW_REGULARS if days_ago < NEW_SINCE_DAYS else ()))
+    for place, number in enumerate(numbers):
         (camera,) = rng.choices(list(CAMERAS), SHARES)
-        came_at = day + timedelta(hours=rng.uniform(OPENS, CLOSES))
-        yield Visit(came_at, camera, number, rng.uniform(0.8, 0.95), take=days_ago)
-    for number in STAFF_NAMES:
+        # somebody waits for the door to open
+        hours_open = rng.uniform(0.1, CLOSES - OPENS) if place else 0.0
+        at = opens + timedelta(hours=hours_open)
+        is_missed = camera == SILENT_CAMERA and days_ago < SILENT_DAYS
         yield Visit(
-            day + timedelta(hours=OPENS - rng.uniform(0.1, 0.5)), "door", number, 0.9, take=days_ago
+            at,
+            "door" if is_missed else camera,
+            number,
+            rng.uniform(0.8, 0.95),
+            take=day.toordinal(),
         )
+    if days_ago < UNSURE_DAYS:
+        yield Visit(
+            opens + UNSURE_AFTER, "counter", UNSURE, UNSURE_LIKENESS, take=day.toordinal() + 0.5
+        )
+
+
+def _list_visits_of_overdue(now: datetime, zone: ZoneInfo) -> Iterator[Visit]:
+    """Make up when the regular came who stays away now: every fourth day at noon, and twice as long
+    ago as that."""
+    noon = datetime.combine(now.astimezone(zone).date(), time(12), zone)
+    overdue_since = noon if noon < now - timedelta(minutes=5) else noon - timedelta(days=1)
+    # in UTC, by which absences are counted: clocks may be put forward meanwhile
+    for pauses in range(LEAST_VISITS):
+        came_at = overdue_since.astimezone(UTC) - (2 + pauses) * EVERY
+        yield Visit(came_at, "door", OVERDUE, 0.9, take=pauses)

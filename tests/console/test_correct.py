@@ -309,3 +309,31 @@ def test_the_row_says_who_it_is_now_on_any_day_and_again_who_it_was(
         )
         assert [*client.list_faces(name=NAME.format(2))] == []
         leave(page)
+
+
+def test_what_a_correction_needs_is_loaded_before_the_network_goes(
+    shop: Shop, browser: Browser
+) -> None:
+    with reviewing(browser, shop) as visitor, shop.book.client() as client:
+        page = visitor.open(
+            f"#/visits?day={begins(shop)[0].astimezone(ZoneInfo(shop.tenant.time_zone)):%Y-%m-%d}"
+        )
+        expect(page.get_by_role("button", name="Wrong?").first).to_be_visible()
+        becomes(page, lambda: loaded_of_shared(visitor) == FILES_OF_SHARED)
+        visitor.context.set_offline(True)
+        page.get_by_role("button", name="Wrong?").first.click()
+        page.get_by_role("combobox", name="Who is it?").fill(NAME.format("Offline"))
+        page.get_by_role("option", name=NAME.format("Offline")).click()
+        expect(page.get_by_text("1 change waits for the network")).to_be_visible()
+        visitor.context.set_offline(False)
+        becomes(page, lambda: [*client.list_faces(name="BlattOffline")])
+        visitor.forgive("ERR_INTERNET_DISCONNECTED")
+
+
+def loaded_of_shared(visitor: Visitor) -> set[str]:
+    """Return which files of the folder that corrections are made of have come."""
+    urls = [one.url for one in visitor.requests if "shared" in one.url and one.response()]
+    return {name for name in FILES_OF_SHARED if any(name in url for url in urls)}
+
+
+FILES_OF_SHARED = {"joined", "words.en", "style"}

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import requests
 from playwright.sync_api import Browser, expect
 
 from regulars.demo.shop import NAMES
@@ -41,37 +42,64 @@ LINK = re.compile(r"(http://\S+?)/console(#code=\S+)")
 
 
 @contextmanager
-def demo(folder: Path) -> Iterator[tuple[str, str]]:
-    """Run the demo, with all that it writes in `folder`; give the service's URL and the code of the
-    link."""
-    command = [sys.executable, "-m", "regulars", "demo", "--port", "0"]
+def demo(folder: Path, *options: str) -> Iterator[str]:
+    """Run the demo, with all that it writes in `folder`, until a line names its console; give the
+    line."""
+    command = [sys.executable, "-m", "regulars", "demo", "--port", "0", *options]
     around = {**os.environ, "TZ": zone_at_noon(), "TMPDIR": str(folder), "PYTHONUNBUFFERED": "1"}
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=around)
     try:
         assert process.stdout is not None
-        found = next(filter(None, map(LINK.search, process.stdout)), None)
+        found = next((line for line in process.stdout if "/console" in line), "")
         assert found, "the demo ended without a link"
-        yield found[1], found[2]
+        yield found
     finally:
         code = stop(process)
-    assert code == 128 + signal.SIGTERM
+    assert code in (0, 128 + signal.SIGTERM)
     assert list(folder.iterdir()) == []
+
+
+def test_strangers_see_the_drawn_shop_sharply_and_are_told_how_to_run_their_own(
+    browser: Browser, tmp_path: Path
+) -> None:
+    with demo(tmp_path, "--public") as line:
+        [url] = re.findall(r"http://[^/\s]+", line)
+        visitor = Visitor(
+            browser.new_context(viewport=DESK, locale="en-GB"), Book(url, tmp_path, "", "")
+        )
+        page = visitor.open()
+        expect(page.get_by_text("Drawn people: nobody here is real")).to_contain_text("make demo")
+        expect(page.locator(".visits > li").first).to_be_visible()
+        expect(page.locator("html")).to_have_attribute("data-blur", "off")
+        shoot(page, "demo-public")
+        names = {
+            face["name"]
+            for face in requests.get(f"{url}/v1/faces?limit=100", timeout=60).json()["faces"]
+        }
+        assert {*NAMES} <= names
+        assert "Neighbour" not in names
+        session = requests.get(f"{url}/v1/session", timeout=60).json()
+        settings = requests.get(f"{url}/v1/settings", timeout=60).json()
+        assert (session["demo"], settings["time_zone"]) == (True, zone_at_noon())
+        assert requests.post(f"{url}/v1/session", json={}, timeout=60).status_code == 403
+        visitor.check()
+        visitor.context.close()
 
 
 def test_the_demos_link_leads_to_a_shop_of_which_every_page_has_something_to_show(
     browser: Browser, tmp_path: Path
 ) -> None:
-    with demo(tmp_path) as (url, code):
+    with demo(tmp_path) as line:
+        (url, code), *_ = LINK.findall(line)
         visitor = Visitor(
             browser.new_context(viewport=DESK, locale="en-GB"), Book(url, tmp_path, "", "")
         )
         page = visitor.open(code)
-        neighbour = page.locator(".visit").filter(has_text="Neighbour").first
-        expect(neighbour.get_by_role("link", name="Neighbour")).to_be_visible()
+        row = page.locator(".visit").filter(has_text="visit, previously").first
         expect(
-            neighbour.get_by_role("img", name=re.compile("Portrait|As the camera saw it"))
+            row.get_by_role("img", name=re.compile("Portrait|As the camera saw it"))
         ).to_have_count(2)
-        expect(neighbour).to_contain_text(re.compile(r"\bvisit\b"))
+        assert page.get_by_text("Neighbour").count() == 0, "the real people stay in the terminal"
         becomes(page, lambda: page.locator("img").evaluate_all(ARE_DRAWN))
         assert page.get_by_role("dialog").count() == 0
         assert not page.get_by_text(re.compile(r"getFace|neighbour_1|openapi")).count()

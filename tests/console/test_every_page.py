@@ -19,6 +19,7 @@ from tests.console.conftest import PHONE, TOUCH, Book, Visitor, reload, shoot, v
 from tests.console.looks import LIGHT, VIEWS, assert_accessible, looked_at
 from tests.console.pages import PAGES, ready
 from tests.console.portraits import Shop, mall
+from tests.support.book.synthetic import write_visits
 from tests.support.box.box import serving
 
 SAY_NOTHING_OF_OTHERS = {"add", "report", "search"}
@@ -125,7 +126,26 @@ def shop(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sh
                 client.change_face(face.id, group=group, attributes={NAMES[2]: NAMES[1]})
             client.take_capture(picture=draw_capture(DrawnPerson(1)), camera="back")
             client.take_capture(picture=draw_capture(DrawnPerson(0)), camera="door")
+            write_visits(
+                shop.services,
+                shop.tenant,
+                visits_of_weeks(next(iter(client.list_faces(group=group))).id),
+            )
+            assert client.get_usual().proposed.count(",") > 3, (
+                "hours that need a line of a phone each"
+            )
         yield shop
+
+
+def visits_of_weeks(faceid: str) -> list[tuple[datetime, str, str]]:
+    """List visits of three weeks, by which each weekday has opening hours of its own."""
+    today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    days = [today - timedelta(days=days) for days in range(2, 23)]
+    return [
+        (day + timedelta(hours=hour), "door", faceid)
+        for day in days
+        for hour in range(4, 9 + day.weekday())
+    ]
 
 
 @pytest.fixture

@@ -1,18 +1,28 @@
 """30,000 people are as easy to go through as thirty: counts that do not depend on the machine."""
 
+import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from datetime import timedelta
+from itertools import pairwise
 from statistics import median
 
 import pytest
-from playwright.sync_api import Browser, Dialog, Page, Route, expect
+from playwright.sync_api import Browser, CDPSession, Dialog, Page, Route, expect
 
-from chalicelib.domain.model import Profile
+from chalicelib.book.cameras import CameraSettings
+from chalicelib.domain.model import Profile, Tenant
+from chalicelib.domain.tenant_settings import TenantSettings
+from chalicelib.services import Services
 from tests.console.conftest import DESK, Book, Visitor, becomes
-from tests.support.book.synthetic import write_faces
+from tests.support.book.synthetic import write_faces, write_visits
 from tests.support.box.box import serving
 from tests.support.fakes import FakeVision
+from tests.support.noon import zone_at_noon
 
+VISITS, CAMERAS = int(os.environ.get("VISITS", "400")), 20
+"""Visits of a day: `make bench-console` takes 2,000, the gate fewer."""
+MOST_ELEMENTS_OF_VISITS = 3_000
 PEOPLE = 30_000
 MOST_ELEMENTS = 800
 MOST_REQUESTS = 6
@@ -56,11 +66,30 @@ def jump(page: Page, share: float) -> float:
 def crowd(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Book]:
     data = tmp_path_factory.mktemp("many")
     with serving(data) as box:
-        key = box.services.tenants.add("many", Profile.CLOUD).api_key
+        key = box.services.tenants.add(
+            "many", Profile.CLOUD, TenantSettings(time_zone=zone_at_noon())
+        ).api_key
         tenant = box.services.tenants.get_by_name("many")
         group = box.services.groups.create(tenant, "members", None, "")
         write_faces(box.services.ports.storage.items, tenant, group, PEOPLE, FakeVision())
-        yield Book(box.url, data, key, key)
+        book = Book(box.url, data, key, key)
+        with book.client() as client:
+            let_people_come(
+                box.services, tenant, client.list_face_ids(group="members").ids[:VISITS]
+            )
+        yield book
+
+
+def let_people_come(services: Services, tenant: Tenant, faceids: Sequence[str]) -> None:
+    """Write VISITS of the last eleven hours, and add cameras."""
+    now = services.clock.now()
+    for number in range(CAMERAS):
+        services.cameras.add(tenant, f"camera-{number}", f"Camera {number}", CameraSettings())
+    visits = [
+        (now - timedelta(hours=11 * number / VISITS), f"camera-{number % CAMERAS}", faceid)
+        for number, faceid in enumerate(faceids)
+    ]
+    write_visits(services, tenant, visits)
 
 
 @pytest.fixture
@@ -98,6 +127,41 @@ def test_one_of_30_000_is_in_sight_by_few_requests_and_far_sooner_than_in_a_plai
         f"in a plain list of the same people {median(plain_ms):.0f} ms, {ratio:.0f} times as long"
     )
     assert ratio >= LEAST_RATIO
+
+
+def test_of_a_full_day_the_rows_that_are_seen_are_drawn(visitor: Visitor) -> None:
+    page = visitor.open("#/visits")
+    expect(page.locator(".visit").first).to_be_visible()
+    tools = page.context.new_cdp_session(page)
+    tools.send("Performance.enable")
+    elements, rows, script_s = [], [], [measure_script_s(tools)]
+    while not page.get_by_text("That was everybody").is_visible():
+        page.evaluate("scrollTo(0, document.documentElement.scrollHeight)")
+        page.wait_for_timeout(20)
+        elements.append(page.evaluate("document.querySelectorAll('*').length"))
+        rows.append(page.locator(".visit").count())
+        if page.evaluate(LISTED) >= 300 * len(script_s):
+            script_s.append(measure_script_s(tools))
+    assert page.evaluate(LISTED) == VISITS
+    assert max(elements) <= MOST_ELEMENTS_OF_VISITS
+    steps = [after - before for before, after in pairwise(script_s)]
+    print(
+        f"{VISITS} visits: {max(elements)} elements, {max(rows)} rows drawn; script for each 300 "
+        f"rows, in s: {steps}"
+    )
+    page.keyboard.press("Home")
+    first = page.locator(".visit").first
+    expect(first).to_be_in_viewport()
+
+
+LISTED = """[...document.querySelectorAll(".hour h2 .soft")].reduce((sum, one) =>
+  sum + Number(one.textContent.replace(/\\D/g, "")), 0)"""
+"""Counts the visits that are listed in whole hours, by the headings."""
+
+
+def measure_script_s(tools: CDPSession) -> float:
+    found = {one["name"]: one["value"] for one in tools.send("Performance.getMetrics")["metrics"]}
+    return float(found["ScriptDuration"])
 
 
 def test_exactly_300_of_30_000_are_moved_and_back_and_120_deleted_although_the_page_is_left(

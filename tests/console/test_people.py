@@ -215,8 +215,8 @@ def test_a_group_that_is_made_while_the_groups_are_on_their_way_is_shown(shop: S
     expect(page.get_by_role("gridcell").first).to_be_visible()
     late: list[Route] = []
     page.route("**/v1/groups", lambda route: late.append(route), times=1)
-    page.get_by_role("link", name="Camera pictures").click()
-    heading(page, "Camera pictures")
+    page.get_by_role("link", name="Traffic").click()
+    heading(page, "Traffic")
     page.get_by_role("link", name="People", exact=True).click()
     becomes(page, lambda: late)
     before = late[0].fetch()

@@ -1,12 +1,12 @@
-"""The page "Tell my phone": a rule is made on one screen, tried out, and taken away; a browser
-shows what is pushed."""
+"""The page Alerts: a rule is made on one screen, tried out, and taken away; a browser shows what is
+pushed."""
 
 from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.console.conftest import TOUCH, Book, Visitor, becomes, visiting
+from tests.console.conftest import TOUCH, Book, Visitor, becomes, leave, visiting
 from tests.console.looks import assert_accessible, looked_at
 from tests.support.hooks.receiver import Receiver, answers, receiving
 
@@ -38,8 +38,9 @@ def test_a_phone_is_told_of_a_group_and_tried_out(page: Page, book: Book, phone:
     page.get_by_label("Not more often than").select_option("Once in ten minutes")
     page.get_by_label("With the face's picture").check()
     looked_at(page, "phone", whole=True)
-    page.get_by_role("button", name="Tell my phone").click()
-    row = page.get_by_role("listitem").filter(has_text="{who} is here")
+    page.get_by_role("button", name="Add the alert").click()
+    row = page.get_by_role("listitem").filter(has_text="VIP: phone")
+    expect(row).to_contain_text("{who} is here")
     row.get_by_role("button", name="Send a test").click()
     expect(row.get_by_text("It arrived.")).to_be_visible()
     assert phone.bodies[0].decode().startswith("Ann Lee is here: Front door, ")
@@ -59,8 +60,54 @@ def test_a_phone_is_told_of_a_group_and_tried_out(page: Page, book: Book, phone:
         "{who} is here: {camera}, {time}"
     )
     page.go_back()
-    row.get_by_role("button", name="Tell this phone no more").click()
+    row.get_by_role("switch", name="Tell: VIP: phone").uncheck()
+    expect(row).to_contain_text("Off")
+    becomes(page, lambda: not enabled(book))
+    row.get_by_role("switch").check()
+    becomes(page, lambda: enabled(book))
+    row.get_by_role("button", name="Delete this alert").click()
     expect(row).to_have_count(0)
+    page.get_by_role("button", name="Undo").click()
+    expect(row).to_be_visible()
+    row.get_by_role("button", name="Delete this alert").click()
+    leave(page)
+    with book.client() as client:
+        becomes(page, lambda: not client.list_hooks().hooks)
+
+
+def enabled(book: Book) -> bool:
+    with book.client() as client:
+        return client.list_hooks().hooks[0].enabled
+
+
+def test_what_needs_an_address_alone_comes_first_and_connections_list_programs(
+    page: Page, book: Book
+) -> None:
+    page.goto(f"{book.url}/console#/phone")
+    expect(page.get_by_label("By", exact=True)).to_be_visible()
+    ways = page.get_by_label("By", exact=True).locator("option").all_inner_texts()
+    assert [one for one in ways if one != "This browser"][:2] == ["Mail", "ntfy"]
+    with book.client() as client:
+        client.add_hook(url="https://shop.example/in")
+        client.add_hook(
+            url=None,
+            channel={"way": "slack", "url": "https://hooks.slack.com/services/T/B/x"},
+            template="{who}",
+            groups=["VIP"],
+        )
+    page.goto(f"{book.url}/console#/hooks")
+    expect(page.locator("main .rows > li")).to_have_count(1)
+    expect(page.locator("main .rows")).to_contain_text("shop.example/in")
+
+
+def test_a_viewer_has_the_bell_alone(browser: Browser, book: Book) -> None:
+    with book.client() as client:
+        key = client.add_key(name="looks", role="viewer").api_key
+    with visiting(browser, book, key) as visitor:
+        page = visitor.open("#/visits")
+        page.get_by_role("link", name="Alerts").last.click()
+        expect(page.get_by_label("Play a sound")).to_be_visible()
+        assert page.get_by_role("button", name="Add the alert").count() == 0
 
 
 def test_no_pause_is_offered_for_what_waits_for_none(page: Page, book: Book) -> None:
@@ -84,15 +131,15 @@ def test_a_wrong_field_and_an_unknown_person_are_told(
     page.get_by_label("By", exact=True).select_option("request")
     page.get_by_label("URL", exact=True).fill(f"{phone.origin}/in")
     page.get_by_label("In these words").fill("{colour}")
-    page.get_by_role("button", name="Tell my phone").click()
+    page.get_by_role("button", name="Add the alert").click()
     expect(page.get_by_role("alert")).to_contain_text("there are {who}, {event}")
     page.get_by_label("Of whom").select_option("One person")
     page.get_by_label("Name of the person").fill("Nobody Here")
     page.get_by_label("In these words").fill("{who}")
-    page.get_by_role("button", name="Tell my phone").click()
+    page.get_by_role("button", name="Add the alert").click()
     expect(page.get_by_role("alert")).to_contain_text("Nobody is called Nobody Here")
     page.get_by_label("Name of the person").fill("ann lee")
-    page.get_by_role("button", name="Tell my phone").click()
+    page.get_by_role("button", name="Add the alert").click()
     expect(page.get_by_role("listitem").filter(has_text="{who}")).to_be_visible()
     visitor.forgive("400")
     with book.client() as client:
@@ -103,7 +150,7 @@ def test_a_wrong_field_and_an_unknown_person_are_told(
 def test_a_phone_has_one_column(book: Book, browser: Browser) -> None:
     with visiting(browser, book, **TOUCH) as visitor:
         page = visitor.sign_in().open("#/phone")
-        expect(page.get_by_role("button", name="Tell my phone")).to_be_visible()
+        expect(page.get_by_role("button", name="Add the alert")).to_be_visible()
         looked_at(page, "phone-touch", whole=True)
         assert_accessible(page)
 
@@ -124,7 +171,7 @@ def test_a_browser_gets_a_worker_and_says_why_it_is_not_told(book: Book, browser
         )
         tools.send("ServiceWorker.enable")
         page.get_by_label("By", exact=True).select_option("push")
-        page.get_by_role("button", name="Tell my phone").click()
+        page.get_by_role("button", name="Add the alert").click()
         expect(page.get_by_role("alert")).to_be_visible()
         becomes(page, lambda: "activated" in states)
         visitor.forgive("push", "Registration", "AbortError", "Push API")
@@ -136,7 +183,8 @@ OLD_WORKER = """async () => {
   const url = policy.createScriptURL(`${imports["./console/worker.js"]}?old`);
   await navigator.serviceWorker.register(url);
 }"""
-WORKER = """async () => (await navigator.serviceWorker.getRegistration("console/"))?.active?.scriptURL ?? "" """
+WORKER = """async () =>
+  (await navigator.serviceWorker.getRegistration("console/"))?.active?.scriptURL ?? "" """
 
 
 def test_a_browser_that_was_pushed_to_before_gets_the_worker_of_now(

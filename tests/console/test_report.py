@@ -90,7 +90,7 @@ def test_a_mail_of_each_week_is_made_there(page: Page, book: Book) -> None:
     looked_at(page, "report-mail", whole=True)
     page.get_by_label("By", exact=True).select_option("slack")
     page.get_by_label("URL of the incoming webhook").fill("https://hooks.slack.com/services/T/B/x")
-    page.get_by_role("button", name="Tell my phone").click()
+    page.get_by_role("button", name="Add the alert").click()
     with book.client() as client:
         becomes(page, lambda: client.list_hooks().hooks)
         [hook] = client.list_hooks().hooks

@@ -35,7 +35,8 @@ USUAL = 12
 """Visits by now on the same weekday in each of the three weeks before."""
 VIP_NAME = "Ann Lee"
 WHOLE = """(one) => one.scrollWidth <= one.clientWidth
-  && one.getBoundingClientRect().right <= innerWidth && getComputedStyle(one).textOverflow !== "ellipsis"
+  && one.getBoundingClientRect().right <= innerWidth
+  && getComputedStyle(one).textOverflow !== "ellipsis"
 """
 """Tells whether a name is shown whole."""
 

@@ -12,7 +12,7 @@ from chalicelib.book.cameras import CameraSettings, Silence, find_silence
 from chalicelib.book.captures.captures import Shot
 from chalicelib.domain.errors import InvalidInput
 from chalicelib.domain.local_time import local_hour
-from chalicelib.domain.opening import DAYS, parse_opening, write_opening
+from chalicelib.domain.opening import DAYS, is_before_opening, parse_opening, write_opening
 from chalicelib.domain.rules.usual import (
     HOURS_PER_WEEK,
     Usual,
@@ -85,6 +85,15 @@ def test_opening_hours_are_read(text: str, hours: int) -> None:
 def test_hours_behind_midnight_are_of_the_next_day() -> None:
     assert sorted(parse_opening("Sun 22:00-02:00")) == [0, 1, 166, 167]
     assert hour_of_week(HOUR) == 10
+
+
+def test_a_shop_has_not_opened_yet_before_its_first_hour_and_on_a_day_on_which_it_is_closed() -> (
+    None
+):
+    text = "Mon-Sat 09:00-12:00, Mon-Sat 14:00-19:00"
+    assert [hour for hour in range(24) if is_before_opening(text, hour)] == [*range(9)]
+    assert [hour for hour in range(144, 168) if is_before_opening(text, hour)] == [*range(144, 168)]
+    assert not any(is_before_opening("", hour) for hour in range(168))
 
 
 @pytest.mark.parametrize(

@@ -383,19 +383,35 @@ class UsualWeek(Answer):
     proposed: Annotated[
         str, Meta(description="Opening hours that it makes likely, for the setting `opening`.")
     ]
+    not_open_yet: Annotated[
+        bool,
+        Meta(description="Whether the shop has not opened yet today, by the setting `opening`."),
+    ]
     time_zone: str
 
 
 @operations("GET", "/v1/usual", Role.VIEWER)
 def get_usual(context: V1Context) -> UsualWeek:
     """Read what is usual, to hold a day against."""
-    from chalicelib.domain.opening import write_opening
-    from chalicelib.domain.rules.usual import propose_hours  # not at the other routes' cold starts
+    from zoneinfo import ZoneInfo
 
+    from chalicelib.domain.local_time import local_hour
+    from chalicelib.domain.opening import is_before_opening, write_opening
+
+    # not at the other routes' cold starts
+    from chalicelib.domain.rules.usual import hour_of_week, propose_hours
+
+    zone = ZoneInfo(context.tenant.time_zone)
+    hour = hour_of_week(int(local_hour(context.services.clock.now(), zone)))
     usual = context.services.statistics.find_usual(context.tenant)
     hours = [[*usual.hours[day * 24 : day * 24 + 24]] for day in range(7)] if usual else []
     proposed = write_opening(propose_hours(usual)) if usual else ""
-    return UsualWeek(hours=hours, proposed=proposed, time_zone=context.tenant.time_zone)
+    return UsualWeek(
+        hours=hours,
+        proposed=proposed,
+        not_open_yet=is_before_opening(context.tenant.opening, hour),
+        time_zone=context.tenant.time_zone,
+    )
 
 
 @operations("GET", "/v1/statistics", Role.VIEWER)

@@ -44,6 +44,7 @@ from chalicelib.domain.captures import (
 )
 from chalicelib.domain.model import DEFAULT_GROUPS, Face, Tenant
 from chalicelib.domain.observations import ReviewKind
+from chalicelib.domain.rules.sighting import list_offered
 from chalicelib.privacy.erasure_progress import is_erased
 from chalicelib.storage import keys
 from chalicelib.storage.values import milliseconds, time_text
@@ -638,9 +639,9 @@ class Review(Decided):
     near: Annotated[
         list[NearFace],
         Meta(
-            description="Of an uncertain match: the five faces that the sighting was most like "
-            "when it was decided, "
-            "best first. Some may be gone since."
+            description="Of an uncertain match: the faces that the sighting was most like when it "
+            "was decided, five at "
+            "most and best first. Some may be gone since."
         ),
     ]
     twice: Annotated[
@@ -687,7 +688,8 @@ def finish_review(context: V1Context) -> None:
 
 def _describe_review(context: V1Context, review: observations.Review) -> Review:
     """Describe a review, with its sighting's links and the faces that are nearest to it."""
-    audit_events.report_people([review.faceid, *(near_face.faceid for near_face in review.near)])
+    near_faces = list_offered(review)
+    audit_events.report_people([review.faceid, *(near_face.faceid for near_face in near_faces)])
     return Review.made_of(
         review,
         face=review.faceid,
@@ -695,5 +697,5 @@ def _describe_review(context: V1Context, review: observations.Review) -> Review:
         sighting=review.sighting_id,
         **link_sighting(context, review.camera, review.sighting_id),
         **describe_decision(review.decision),
-        near=[NearFace(face=near_face.faceid, score=near_face.score) for near_face in review.near],
+        near=[NearFace(face=near_face.faceid, score=near_face.score) for near_face in near_faces],
     )

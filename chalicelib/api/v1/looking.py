@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from msgspec import Meta
 
 from chalicelib.api.v1.endpoint import Operations, V1Context
-from chalicelib.api.v1.faces import Face, describe_faces
+from chalicelib.api.v1.faces import Face, FaceId, describe_faces
 from chalicelib.api.v1.shapes import Box, Estimates, FalseMatchProbability
 from chalicelib.api.v1.wire import PICTURES, Answer, Instant, PictureFile, PictureSent, Sent, Text
 from chalicelib.auth.roles import Role
@@ -65,6 +65,13 @@ class Candidate(Answer):
     face: Face
     score: Score
     match: bool
+    alike: Annotated[
+        bool,
+        Meta(
+            description="Whether the score is at least half of the threshold. Only `faces` asks "
+            "for others."
+        ),
+    ] = True
 
 
 class ComparedFace(Answer):
@@ -79,7 +86,9 @@ class IdentifiedFace(ComparedFace):
     threshold: NeededScore
     gallery_size: Annotated[int, Meta(ge=0, description="How many faces it was compared with.")]
     false_match_probability: FalseMatchProbability
-    candidates: Annotated[list[Candidate], Meta(description="The nearest faces, best first.")]
+    candidates: Annotated[
+        list[Candidate], Meta(description="The nearest faces that are alike, best first.")
+    ]
 
 
 class IdentifiedPicture(Answer):
@@ -162,6 +171,14 @@ class DetectedPicture(Answer):
 
 class SimilarWanted(Sent):
     limit: Annotated[int, Meta(ge=1, le=50)] = 10
+    faces: Annotated[
+        Annotated[list[FaceId], Meta(max_length=100)] | None,
+        Meta(
+            description="These faces alone, in this order, however little they are alike: ask "
+            "before a merge. Leave "
+            "out `limit`, `sighting` and `since` then."
+        ),
+    ] = None
     sighting: Annotated[
         Text | None,
         Meta(
@@ -178,7 +195,9 @@ class SimilarFaces(Answer):
     gallery_size: Annotated[
         int, Meta(ge=0, description="How many faces it was compared with, itself included.")
     ]
-    faces: Annotated[list[Candidate], Meta(description="The faces most like this one, best first.")]
+    faces: Annotated[
+        list[Candidate], Meta(description="The faces that are like this one, best first.")
+    ]
 
 
 @operations("POST", "/v1/identify", Role.OPERATOR, searches=True)
@@ -186,9 +205,10 @@ def identify(context: V1Context, body: PictureToIdentify) -> IdentifiedPicture:
     """Say who each face of a picture may be. Nothing is recorded unless `record` is true.
 
     The candidates are the `k` nearest faces, in the order of a comparison with every face of the
-    groups. `match` tells which of them it is, by the same rule as everywhere. The nearest need not
-    be it: a picture that was rejected for a face does not match that face, and a match that lies
-    behind such faces is there even beyond `k`.
+    groups. Those whose score is below half of the threshold are left out: one sees that they are
+    somebody else. `match` tells which of them it is, by the same rule as everywhere. The nearest
+    need not be it: a picture that was rejected for a face does not match that face, and a match
+    that lies behind such faces is there even beyond `k`.
 
     A face that is too poor to be compared, or is refused as a picture of a face, has no candidates,
     and `reason` says why. JPEG, PNG, BMP, WebP and HEIC are read, up to 8192 pixels a side (422
@@ -264,12 +284,23 @@ def list_similar(context: V1Context, query: SimilarWanted) -> SimilarFaces:
     """List the faces that are most like a face, of all groups: who may be the same person, enrolled
     twice.
 
-    Those that match look like one person, and may be merged. Nothing is recorded. With `sighting`
-    they are who may have been seen then; 409 Conflict if its picture is not kept any more. With
-    `since` they are strangers who came since then, of the 200 strangers that are most like the
-    face: was it not recognised?
+    Those that match look like one person, and may be merged. Those whose score is below half of the
+    threshold are left out: one sees that they are somebody else. Nothing is recorded. With
+    `sighting` they are who may have been seen then; 409 Conflict if its picture is not kept any
+    more. With `since` they are strangers who came since then, of the 200 strangers that are most
+    like the face: was it not recognised?
     """
     faceid, sighting = context.path_values["id"], query.sighting
+    if query.faces is not None:
+        if sighting is not None or query.since is not None:
+            raise InvalidInput(
+                "send faces alone, without sighting and since: these faces are compared with the "
+                "face"
+            )
+        compared = context.services.recognition.verification.compare_faces(
+            context.tenant, faceid, query.faces
+        )
+        return SimilarFaces.made_of(compared, faces=_describe_candidates(context, compared.faces))
     face = (
         None
         if sighting is None
@@ -301,7 +332,7 @@ def _describe_candidates(
     faces = describe_faces(context, [face.face for face in rated])
     pairs = zip(rated, faces, strict=True)
     return [
-        Candidate(face=face, score=rated_face.score, match=rated_face.match)
+        Candidate(face=face, score=rated_face.score, match=rated_face.match, alike=rated_face.alike)
         for rated_face, face in pairs
     ]
 

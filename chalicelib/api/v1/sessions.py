@@ -180,6 +180,9 @@ class CurrentSession(Answer):
             description="Whether it tries a backup beside the service, and tells nobody anything."
         ),
     ]
+    demo: Annotated[
+        bool, Meta(description="Whether it shows drawn people to strangers, who change nothing.")
+    ]
     begun_at: Annotated[Time | None, Meta(description="Null: a key came in place of a cookie.")]
     expires_at: Annotated[Time | None, Meta(description="Null: it has no end.")]
 
@@ -430,6 +433,7 @@ def _describe_session(services: Services, caller: Caller, books: Sequence[str]) 
         limits=RateLimits.made_of(services.settings),
         version=VERSION,
         trial=services.settings.is_trial,
+        demo=services.settings.is_demo,
         begun_at=session and session.begun_at,
         expires_at=until,
     )

@@ -39,7 +39,7 @@ from chalicelib.domain.pictures import (
     FaceJpeg,
     PictureRules,
 )
-from chalicelib.domain.rules.decision import SearchRequest, is_comparable
+from chalicelib.domain.rules.decision import SearchRequest, is_alike, is_comparable
 from chalicelib.domain.rules.recognised import (
     MAX_FACES,
     DescribedFace,
@@ -251,9 +251,9 @@ class FaceAnalysis(Service["Book"]):
         groups, or in all.
 
         They are the same, in the same order, that a comparison with each face of these groups
-        finds. The face that matches is among them even if there are more that are nearer, and that
-        the picture was rejected for. Raises InvalidInput, GroupNotFound, Unusable if the picture
-        cannot be read, and Busy.
+        finds, without those that are not alike. The face that matches is among them even if there
+        are more that are nearer, and that the picture was rejected for. Raises InvalidInput,
+        GroupNotFound, Unusable if the picture cannot be read, and Busy.
         """
         if max_candidates not in CANDIDATES:
             raise InvalidInput(f"k is {CANDIDATES[0]} to {CANDIDATES[-1]}, not {max_candidates}")
@@ -285,6 +285,8 @@ class FaceAnalysis(Service["Book"]):
         """Find the `max_faces` faces (1..50) of all groups that are most like a face, itself left
         out.
 
+        Those that are not alike are left out, too.
+
         `sighting`: a sighting of the face; then they are most like that. `since`: strangers alone
         who came then or later, of the STRANGERS that are most like it. Raises FaceNotFound, also if
         the face has no template of the tenant's model, InvalidInput, Busy.
@@ -307,14 +309,14 @@ class FaceAnalysis(Service["Book"]):
         faces = self.services.faces.read_candidate_faces(
             tenant, (candidate for candidate, _ in other_candidates)
         )
+        threshold = point.find_threshold(answer.gallery_size)
         rated_faces = [
-            _make_rated_face(faces[candidate.faceid], candidate.score, match=verdict.match)
+            rate_face(faces[candidate.faceid], candidate.score, threshold, match=verdict.match)
             for candidate, verdict in other_candidates
             if since is None or _came_since(faces[candidate.faceid], since)
-        ][:max_faces]
-        return SimilarFaces(
-            point.find_threshold(answer.gallery_size), answer.gallery_size, tuple(rated_faces)
-        )
+        ]
+        alike_faces = [rated_face for rated_face in rated_faces if rated_face.alike]
+        return SimilarFaces(threshold, answer.gallery_size, tuple(alike_faces[:max_faces]))
 
     def search_by_picture(
         self, tenant: Tenant, picture: bytes, rules: PictureRules, labels: Labels = NO_LABELS
@@ -452,10 +454,12 @@ class FaceAnalysis(Service["Book"]):
         rated_faces = []
         for recognised in recognised_probes:
             matched_face, best_candidate = recognised.face, recognised.verdict.candidate
+            threshold = recognised.verdict.decision.threshold
             nearest = [
-                _make_rated_face(
+                rate_face(
                     faces[candidate.faceid],
                     candidate.score,
+                    threshold,
                     match=matched_face is not None and candidate.faceid == matched_face.faceid,
                 )
                 for candidate in recognised.near
@@ -465,8 +469,8 @@ class FaceAnalysis(Service["Book"]):
                 and best_candidate is not None
                 and not any(rated_face.match for rated_face in nearest)
             ):
-                nearest.append(_make_rated_face(matched_face, best_candidate.score, match=True))
-            rated_faces.append(nearest)
+                nearest.append(rate_face(matched_face, best_candidate.score, threshold, match=True))
+            rated_faces.append([rated_face for rated_face in nearest if rated_face.alike])
         return rated_faces
 
     @retry_if_changed("many searches are recorded at once: send the request again in a moment")
@@ -561,8 +565,9 @@ def _came_since(face: Face, since: datetime) -> bool:
     return (face.last_arrival_at or face.enrolled_at) >= since
 
 
-def _make_rated_face(face: Face, score: float, *, match: bool) -> RatedFace:
-    return RatedFace(face, min(score, 1.0), match)
+def rate_face(face: Face, score: float, threshold: float, *, match: bool) -> RatedFace:
+    """Rate a face by its score with a probe, and the `threshold` from which on it would match."""
+    return RatedFace(face, min(score, 1.0), match, match or is_alike(score, threshold))
 
 
 STRANGERS = 200

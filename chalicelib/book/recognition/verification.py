@@ -6,7 +6,7 @@ import threading
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from chalicelib.book.recognition.face_analysis import find_probes
+from chalicelib.book.recognition.face_analysis import find_probes, rate_face
 from chalicelib.book.tenants import read_ended_records
 from chalicelib.domain import audit_events
 from chalicelib.domain.audit_events import decision_said
@@ -16,12 +16,13 @@ from chalicelib.domain.grounds import has_ground, say_withdrawn
 from chalicelib.domain.model import Decision, Face, Template, Tenant
 from chalicelib.domain.pictures import PictureRules
 from chalicelib.domain.rules.decision import (
+    SearchRequest,
     fit_similarity,
     is_match,
     rate_similarity,
     subtract_demand,
 )
-from chalicelib.domain.rules.recognised import Comparison, Probe, SeenPicture
+from chalicelib.domain.rules.recognised import Comparison, Probe, SeenPicture, SimilarFaces
 from chalicelib.domain.rules.templates import make_template, of_model, parse_vector, template_of
 from chalicelib.service import Service
 from chalicelib.storage.items import directory_of
@@ -87,6 +88,32 @@ class Verification(Service["Book"]):
         template = template_of(self.services.faces.get(tenant, faceid), tenant.model)
         probe = self._find_largest_face(tenant, picture, rules, "the picture")
         return self._judge_probe(tenant, [probe], template, faceid)
+
+    def compare_faces(
+        self, tenant: Tenant, faceid: str, other_faceids: Sequence[str]
+    ) -> SimilarFaces:
+        """Compare a face with some others, however little they are alike: before somebody takes
+        them for one person.
+
+        They come in the order of their ids, without those that are not there. The threshold is that
+        of the whole gallery. Raises FaceNotFound, also if the face has no template of the tenant's
+        model, Busy.
+        """
+        face = self.services.faces.get(tenant, faceid)
+        probe = parse_vector(template_of(face, tenant.model))
+        point = self.services.tenant_vision.make_operating_point(tenant)
+        request = SearchRequest(tenant.model, probe[None], None, 1)
+        answer, _ = self.services.recognition.search_and_judge(tenant, request, point)
+        threshold = point.find_threshold(answer.gallery_size)
+        rated_faces = []
+        for other in self.services.faces.by_id(tenant, other_faceids).values():
+            if template := of_model(other.templates, tenant.model):
+                qualities = (face.estimates.quality, other.estimates.quality)
+                pair = self._judge_templates(
+                    tenant, probe, template, qualities, gallery_size=answer.gallery_size
+                )
+                rated_faces.append(rate_face(other, pair.score, threshold, match=pair.match))
+        return SimilarFaces(threshold, answer.gallery_size, tuple(rated_faces))
 
     def compare_pictures(
         self, tenant: Tenant, picture: bytes, other: bytes, rules: PictureRules

@@ -243,6 +243,17 @@ def is_match(score: float, threshold: float, *qualities: float | None) -> bool:
     )
 
 
+LEAST_ALIKE = 0.5
+"""Part of the score that a match needs, below which two faces are not alike: nobody is offered as
+somebody else whom one sees to be another person. Strangers score near 0."""
+
+
+def is_alike(score: float, threshold: float) -> bool:
+    """Return whether a face is like another one enough to be offered to people as the same
+    person."""
+    return score >= LEAST_ALIKE * threshold
+
+
 def subtract_demand(score: float, demand: float) -> float:
     """Return a score less the demand of its pair.
 

@@ -137,16 +137,21 @@ class RatedFace(Struct, frozen=True):
     """An enrolled face and a probe's score with it, at most 1.
 
     `match`: whether the probe is this face.
+
+    `alike`: whether people are offered it as the same person.
     """
 
     face: Face
     score: float
     match: bool
+    alike: bool
 
 
 class IdentifiedFace(Struct, frozen=True):
     """A face of a picture, and the enrolled faces nearest to it, best first; none if it cannot be
     compared.
+
+    Those that are not alike are left out.
 
     `decision`: on the face that matches, else on the best candidate.
     """
@@ -177,8 +182,8 @@ class IdentifiedPicture(Struct, frozen=True):
 
 
 class SimilarFaces(Struct, frozen=True):
-    """The faces most like one face, best first, and the score from which on two pictures are one
-    person's."""
+    """The faces that are like one face, best first, and the score from which on two pictures are
+    one person's."""
 
     threshold: float
     gallery_size: int

@@ -55,6 +55,7 @@ from chalicelib.domain.rules.decision import (
     ImpostorCurve,
     Population,
     anchor_threshold,
+    is_alike,
     is_comparable,
     subtract_demand,
 )
@@ -674,6 +675,17 @@ def _make_reviews(context: Context, face: Face, sighting: Sighting) -> tuple[Rev
         )
         for kind in kinds
     )
+
+
+def list_offered(review: Review) -> list[NearFace]:
+    """List the nearest faces of a review that are offered: the one that it is about, and those that
+    are alike."""
+    threshold = review.decision.threshold if review.decision else 0.0
+    return [
+        near
+        for near in review.near
+        if near.faceid == review.faceid or is_alike(near.score, threshold)
+    ]
 
 
 class Rejected(Struct, frozen=True):

@@ -128,6 +128,7 @@ class Candidate(Struct, kw_only=True):
     face: Face
     score: float
     match: bool
+    alike: bool | UnsetType = UNSET
 
 
 class Capture(Struct, kw_only=True):
@@ -234,6 +235,7 @@ class CurrentSession(Struct, kw_only=True):
     limits: RateLimits
     version: str
     trial: bool
+    demo: bool
     begun_at: datetime | None
     expires_at: datetime | None
 
@@ -1330,6 +1332,7 @@ class UsualWeek(Struct, kw_only=True):
 
     hours: list[list[float]]
     proposed: str
+    not_open_yet: bool
     time_zone: str
 
 

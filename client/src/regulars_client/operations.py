@@ -800,6 +800,7 @@ class Operations(Connection):
         id: str,
         *,
         limit: int | UnsetType = UNSET,
+        faces: list[str] | UnsetType = UNSET,
         sighting: str | UnsetType = UNSET,
         since: datetime | str | UnsetType = UNSET,
     ) -> models.SimilarFaces:
@@ -808,7 +809,7 @@ class Operations(Connection):
             "GET",
             f"/v1/faces/{quote_part(id)}/similar",
             models.SimilarFaces,
-            query={"limit": limit, "sighting": sighting, "since": since},
+            query={"limit": limit, "faces": faces, "sighting": sighting, "since": since},
         )
 
     def get_fleet(self) -> models.Fleet:

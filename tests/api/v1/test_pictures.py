@@ -143,11 +143,20 @@ def test_who_is_most_like_the_picture_of_a_sighting_is_told(
     other = camera.add_face("vip", photo(100, seed=2))["data"]["faceid"]
     [(_, sighting)] = see(v1, services, photo(90))
     path = f"/v1/faces/{faceid}/similar"
+    sister = camera.add_face("vip", photo(110, likeness=0.6))["data"]["faceid"]
     [of_face], [of_sighting] = (
         v1.done("GET", path, **sent)["faces"] for sent in ({}, {"sighting": sighting})
     )
-    assert of_sighting["face"]["id"] == of_face["face"]["id"] == other
+    assert of_sighting["face"]["id"] == of_face["face"]["id"] == sister
     assert of_sighting["score"] != of_face["score"]
+    compared = v1.done("GET", path, faces=other)
+    assert [(one["face"]["id"], one["match"], one["alike"]) for one in compared["faces"]] == [
+        (other, False, False)
+    ]
+    assert compared["faces"][0]["score"] < compared["threshold"] / 2
+    assert (
+        "without sighting" in v1.failed(400, "GET", path, faces=other, sighting=sighting)["detail"]
+    )
     assert v1.failed(404, "GET", path, sighting="x")["code"] == "SightingNotFound"
     services.ports.storage.uploads.delete(
         keys.capture_picture("shop", "door", sighting.rpartition("-")[0])
@@ -160,23 +169,23 @@ def test_strangers_since_a_time_are_listed_by_how_much_they_are_like_somebody(
 ) -> None:
     v1.add_camera("door")
     camera.add_face("vip", photo(70, likeness=0.5))
-    before, unlike, like, most_like = (
+    before, other, like, most_like = (
         v1.take(services, photo(side_px, seed, likeness=likeness), hours * 60).sightings[0].faceid
         for hours, side_px, seed, likeness in (
-            (40, 110, 1, 0.2),
+            (40, 110, 1, 0.4),
             (30, 100, 7, 0.9),
-            (20, 120, 1, 0.1),
-            (10, 130, 1, 0.2),
+            (20, 120, 1, 0.4),
+            (10, 130, 1, 0.45),
         )
     )
     since = "2026-02-28T06:00:00Z"
     path = f"/v1/faces/{faceid}/similar"
     found = v1.done("GET", path, since=since)
-    assert [one["face"]["id"] for one in found["faces"]] == [most_like, like, unlike], (
-        f"neither {before} nor a VIP"
+    assert [one["face"]["id"] for one in found["faces"]] == [most_like, like], (
+        f"neither {before}, {other} nor a VIP"
     )
     assert not any(one["match"] for one in found["faces"])
-    assert len({one["score"] for one in found["faces"]}) == 3
+    assert found["faces"][0]["score"] > found["faces"][1]["score"]
     assert [one["face"]["id"] for one in v1.done("GET", path, since=since, limit=1)["faces"]] == [
         most_like
     ]

@@ -1,7 +1,6 @@
 """The public demo: strangers look at everything that a viewer sees, and nobody changes anything."""
 
 import re
-import signal
 import subprocess
 import sys
 import threading
@@ -9,7 +8,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from ipaddress import ip_network
 from itertools import count
-from pathlib import Path
 
 import pytest
 import requests
@@ -21,7 +19,6 @@ from chalicelib.auth.rate_limits import Rate
 from chalicelib.auth.roles import Role
 from regulars.serve.public import RATE, WORK, PublicSite
 from regulars.serve.server import Front, open_listener
-from regulars.serve.service import stop
 from tests.support.api.stage import make_stage
 from tests.support.box.box import Box, serving
 from tests.support.fakes import Person, picture
@@ -160,27 +157,6 @@ def test_who_asks_too_often_waits_and_nobody_else_does(shown: Shown) -> None:
     assert statuses == [200] * RATE.burst + [429] * 5
     assert shown.ask("GET", "/v1/session", address="203.0.113.200").status_code == 200
     assert shown.ask("GET", "/v1/session").status_code == 200
-
-
-def test_the_command_serves_the_shop_until_it_is_stopped_and_leaves_nothing(tmp_path: Path) -> None:
-    command = [sys.executable, "-u", "-m", "regulars", "demo", "--public", "--port", "0"]
-    process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, text=True, env={"TMPDIR": str(tmp_path)}
-    )
-    try:
-        assert process.stdout is not None
-        url = next(
-            found[0] for line in process.stdout if (found := re.search(r"http://[^/\s]+", line))
-        )
-        names = {
-            face["name"]
-            for face in requests.get(f"{url}/v1/faces?limit=100", timeout=60).json()["faces"]
-        }
-        assert "Ella Strong" in names
-        assert requests.post(f"{url}/v1/session", json={}, timeout=60).status_code == 403
-    finally:
-        assert stop(process) in (0, 128 + signal.SIGTERM)
-    assert [*tmp_path.iterdir()] == []
 
 
 def test_it_takes_no_pictures_of_others() -> None:

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -11,6 +12,7 @@ from regulars_client import Regulars
 from chalicelib.book.absences import overdue_at
 from chalicelib.book.vision.packs import packs
 from chalicelib.domain.local_time import DAY_MS, local_hour
+from chalicelib.domain.opening import is_before_opening, parse_opening
 from chalicelib.domain.rules.usual import is_quieter, learn_usual
 from chalicelib.domain.rules.visits import Arrival
 from chalicelib.storage.values import milliseconds
@@ -18,6 +20,7 @@ from regulars.demo import shop
 from regulars.demo.drawn_vision import DrawnVision
 from regulars.demo.shop import NAMES, STAFF, VIP, fill_shop
 from tests.support.box.box import Box, serving
+from tests.support.fakes import FakeClock
 
 NOW = datetime.now(UTC)
 
@@ -78,14 +81,75 @@ def test_nothing_is_sent_to_anybody(client: Regulars) -> None:
     ]
 
 
-@pytest.mark.parametrize("zone", ["Etc/UTC", "Asia/Shanghai", "America/Los_Angeles"])
-@pytest.mark.parametrize("hour", range(0, 24, 5))
-def test_all_visits_lie_in_the_last_five_weeks_whatever_the_hour_is(zone: str, hour: int) -> None:
-    now = datetime(2026, 3, 30, hour, 20, tzinfo=UTC)
-    visits = [*shop.list_visits(now, ZoneInfo(zone))]
-    assert max(visit.at for visit in visits) < now
-    assert min(visit.at for visit in visits) > now - timedelta(weeks=shop.WEEKS)
-    assert [*shop.list_visits(now, ZoneInfo(zone))] == visits
+ZONES = ("Europe/Berlin", "America/Los_Angeles", "Asia/Kolkata", "Pacific/Auckland")
+HOURS = [
+    datetime(2026, 3, 26, 0, 0, tzinfo=UTC) + timedelta(hours=hours) for hours in range(7 * 24)
+]
+"""Each hour of a week in which Berlin puts its clocks forward."""
+
+
+@pytest.mark.parametrize("name", ZONES)
+def test_on_each_day_people_have_come_since_the_shop_opened_and_never_while_it_is_closed(
+    name: str,
+) -> None:
+    zone = ZoneInfo(name)
+    without_visits, closed_count = [], 0
+    for now in HOURS:
+        visits = [visit.at.astimezone(zone) for visit in shop.list_visits(now, zone)]
+        local_now = now.astimezone(zone)
+        opened = parse_opening(f"{shop.OPENS:02d}:00-{shop.CLOSES:02d}:00")
+        closed_count += sum(at.weekday() * 24 + at.hour not in opened for at in visits)
+        is_open_or_later = not is_before_opening(
+            "09:00-19:00", local_now.weekday() * 24 + local_now.hour
+        )
+        came_today = [at for at in visits if at.date() == local_now.date()]
+        assert bool(came_today) is is_open_or_later, (
+            "before it opens, the page shows the day before"
+        )
+        if is_open_or_later and not came_today:
+            without_visits.append(now)
+        assert any(at.date() == local_now.date() - timedelta(days=1) for at in visits)
+        assert now - timedelta(weeks=shop.WEEKS) < min(visits) <= max(visits) <= now
+    assert (without_visits, closed_count) == ([], 0)
+
+
+def test_the_visits_of_a_day_stay_the_same_while_further_ones_come() -> None:
+    zone, noon = ZoneInfo("Europe/Berlin"), datetime(2026, 3, 30, 10, 0, tzinfo=UTC)
+    begun_at = noon - timedelta(hours=2)
+    before, after = (shop.list_visits(now, zone) for now in (begun_at, noon))
+    assert shop.list_visits(noon, zone) == after
+    today = [visit for visit in after if visit.at.astimezone(zone).day == 30]
+    assert [visit for visit in today if visit.at <= begun_at] == [
+        visit for visit in today if visit in before
+    ]
+    assert len(today) > len([visit for visit in today if visit in before])
+
+
+class StepsOn:
+    """Event that is set once it was waited for so often, each time two hours later."""
+
+    def __init__(self, clock: FakeClock, times: int) -> None:
+        self._clock, self._left = clock, times
+
+    def wait(self, _s: float) -> bool:
+        self._left -= 1
+        self._clock.advance(timedelta(hours=2))
+        return self._left < 0
+
+
+def test_people_go_on_coming_while_the_demo_runs(tmp_path: Path) -> None:
+    begun_at = datetime(2026, 3, 30, 8, 30, tzinfo=UTC)
+    clock, zone = FakeClock(begun_at), ZoneInfo("Etc/UTC")
+    with serving(tmp_path, DrawnVision(packs.read_pack()), clock) as box, box.client() as client:
+        client.change_settings(time_zone=zone.key)
+        for camera in shop.CAMERAS:
+            client.add_camera(id=camera, name=camera, labels={})
+        shop.let_visitors_come(box.services, "shop", begun_at, StepsOn(clock, 6))
+        expected = [
+            visit.at for visit in shop.list_visits(clock.now(), zone) if visit.at > begun_at
+        ]
+        assert len(expected) > 5
+        assert len([*client.list_captures(limit=100)]) == len(expected)
 
 
 @pytest.mark.parametrize("days", range(7))
@@ -103,18 +167,15 @@ def test_the_quiet_camera_is_quieter_than_usual_on_whatever_weekday_the_demo_run
     assert is_quieter(usual, max(hours), local_hour(now, zone))
 
 
-@pytest.mark.parametrize("zone", ["Etc/UTC", "Asia/Shanghai", "America/Los_Angeles", "Etc/GMT-11"])
-@pytest.mark.parametrize("days", range(7))
-def test_somebody_is_overdue_for_half_an_hour_on_whatever_weekday_the_demo_runs(
-    zone: str, days: int
-) -> None:
-    now = datetime(2026, 3, 30, 9, 20, tzinfo=UTC) + timedelta(days=days)
-    begins = {
-        milliseconds(visit.at): visit.number for visit in shop.list_visits(now, ZoneInfo(zone))
-    }
-    seen = {begin // DAY_MS for begin in begins}
-    closed = sorted(set(range(min(seen), milliseconds(now) // DAY_MS + 1)) - seen)
-    own = sorted(begin for begin, number in begins.items() if number == shop.OVERDUE)
-    assert overdue_at(
-        tuple(Arrival(begin, begin, begin) for begin in own), closed
-    ) == now - timedelta(minutes=30)
+@pytest.mark.parametrize("zone", ZONES)
+def test_somebody_is_overdue_since_the_last_noon_whatever_the_hour_is(zone: str) -> None:
+    for now in HOURS:
+        begins = {
+            milliseconds(visit.at): visit.number for visit in shop.list_visits(now, ZoneInfo(zone))
+        }
+        seen = {begin // DAY_MS for begin in begins}
+        closed = sorted(set(range(min(seen), milliseconds(now) // DAY_MS + 1)) - seen)
+        own = sorted(begin for begin, number in begins.items() if number == shop.OVERDUE)
+        overdue_since = overdue_at(tuple(Arrival(begin, begin, begin) for begin in own), closed)
+        assert overdue_since is not None
+        assert timedelta(0) < now - overdue_since < timedelta(days=1, hours=1)

@@ -379,6 +379,7 @@ _V1: Mapping[tuple[str, str], Sequence[Sample]] = {
     ("GET", "/v1/faces/{id}/similar"): [
         Sample(_FACE, {"limit": "3"}),
         Sample(_FACE, {"sighting": "{sighting}"}),
+        Sample(_FACE, {"faces": "{other_face}"}),
         Sample(_FACE, {"since": "2026-01-01T00:00:00Z"}),
     ],
     ("POST", "/v1/faces/{id}/merge"): [Sample(_FACE, fields={"other": "{other_face}"})],

@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 
 from chalicelib.book.commit import Change, GalleryWriter, limited_groups
 from chalicelib.book.search.snapshots.segment import Segment, encode_segment, segment_of_rows
+from chalicelib.domain.captures import capture_id, sighting_id
 from chalicelib.domain.model import (
+    NO_LABELS,
     Decision,
     Edit,
     Face,
@@ -26,6 +28,7 @@ from chalicelib.domain.model import (
 from chalicelib.domain.observations import Observation, ObservationKind
 from chalicelib.domain.pictures import BoundingBox, Estimates, Gender, Pose
 from chalicelib.domain.rules.templates import make_template
+from chalicelib.services import Services
 from chalicelib.storage import keys
 from chalicelib.storage.in_process import SystemClock
 from chalicelib.storage.ports import BlobStore, ItemStore, Put, Vision, absent
@@ -155,3 +158,24 @@ def visits(
             decision=Decision(0.5 + extras[n][1] / 2, 0.4, PERSONS),
             gap_s=1_800,
         )
+
+
+def write_visits(
+    services: Services, tenant: Tenant, visits: Sequence[tuple[datetime, str, str]]
+) -> None:
+    """Write visits without pictures, each its time, the camera's id and the face's."""
+    observations = [
+        Observation(
+            at=at,
+            id=sighting_id(capture_id(tenant.name, camera, at, faceid), 0),
+            faceid=faceid,
+            group_name="members",
+            labels=NO_LABELS,
+            kind=ObservationKind.SIGHTING,
+            camera=camera,
+            gap_s=600,
+        )
+        for at, camera, faceid in visits
+    ]
+    for begin in range(0, len(observations), 50):
+        services.statistics.store_observations(tenant.name, observations[begin : begin + 50])
