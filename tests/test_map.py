@@ -31,9 +31,9 @@ def test_contributing_has_the_way_of_a_known_face(ways: dict[str, Way]) -> None:
 
 @pytest.mark.parametrize("name", [KNOWN, NEW])
 def test_a_capture_is_read_decided_and_then_written(ways: dict[str, Way], name: str) -> None:
-    assert [step.function for step in ways[name].steps if "decides: Outcome" in step.does] == [
-        "resolve_sighting"
-    ]
+    assert [
+        step.function for step in ways[name].steps if "decides: SightingOutcome" in step.does
+    ] == ["resolve_sighting"]
     assert not writes_early(ways[name])
     assert list_deeds(ways[name])[-1] == "writes", "one transaction, and nothing after it"
 
@@ -50,7 +50,7 @@ def test_a_picture_of_compreface_is_judged_from_what_was_read(
 
 
 def test_a_write_before_the_decision_is_seen() -> None:
-    read, decided = Step("a", "f", ["reads faces"]), Step("b", "g", ["decides: Outcome"])
+    read, decided = Step("a", "f", ["reads faces"]), Step("b", "g", ["decides: SightingOutcome"])
     written = Step("c", "h", ["writes faces"])
     assert writes_early(Way([read, written, decided]))
     assert writes_early(Way([read, written]))

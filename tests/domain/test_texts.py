@@ -11,8 +11,8 @@ import pytest
 from chalicelib.domain import texts as module
 from chalicelib.domain.texts import LANGUAGES, Texts
 
-BOOK = Path(module.__file__).parents[1]
-FILES = {path.stem: json.loads(path.read_text("utf-8")) for path in BOOK.glob("languages/*.json")}
+DOMAIN = Path(module.__file__).parent
+FILES = {path.stem: json.loads(path.read_text("utf-8")) for path in DOMAIN.glob("languages/*.json")}
 ENGLISH = FILES["en"]
 NAMES = [name for name in ENGLISH if re.match("months|weekdays", name)]
 
@@ -40,13 +40,13 @@ def test_each_text_is_there_in_each_language_with_the_same_values(language: str)
 
 
 def test_each_text_is_asked_for() -> None:
-    code = "".join(path.read_text("utf-8") for path in [*BOOK.rglob("*.py"), *REPORTS])
+    code = "".join(path.read_text("utf-8") for path in [*DOMAIN.parent.rglob("*.py"), *REPORTS])
     made = ("column.", "group.", "sample.", "week.")
     unused = [name for name in ENGLISH if f'"{name}"' not in code and f"'{name}'" not in code]
     assert [name for name in unused if not name.startswith(made)] == []
 
 
-REPORTS = [BOOK.parents[1] / "regulars" / "report.py"]
+REPORTS = [DOMAIN.parents[1] / "regulars" / "report.py"]
 AT = datetime(2026, 3, 2, 9, tzinfo=UTC)
 
 

@@ -62,9 +62,10 @@ from chalicelib.api.sunmi.request import Parameters, SignedForm, is_signed
 from chalicelib.api.v1.auth import parse_session_token, require_own_page
 from chalicelib.api.v1.cameras import NewCamera
 from chalicelib.api.v1.captures import Offers
+from chalicelib.api.v1.endpoint import V1Operation
 from chalicelib.api.v1.hooks import NewHook
 from chalicelib.api.v1.pictures import NewPicture
-from chalicelib.api.v1.routes import OPERATIONS, Operation
+from chalicelib.api.v1.routes import OPERATIONS
 from chalicelib.api.v1.times import parse_time, parse_time_parameter
 from chalicelib.api.v1.wire import parse_body, parse_finite_object
 from chalicelib.auth import passkeys
@@ -580,7 +581,7 @@ V1_HEADERS = (
 V1_IDS = defaultdict(lambda: "door", photo=photo(1))
 
 
-def v1_request(operation: Operation) -> bytes:
+def v1_request(operation: V1Operation) -> bytes:
     """The operation's first sample, or texts where others send credentials."""
     route = operation.method, operation.path
     sample = (
