@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from msgspec import Struct
 
 from regulars.options import ask_yes_or_no, deed_options, models_option
 
@@ -65,21 +67,7 @@ def _split_pair(text: str) -> tuple[str, str]:
     metavar="NAME=VALUE",
     help="See docs/deploy.md.",
 )
-def deploy(
-    stage: str,
-    dry_run: bool,
-    yes: bool,
-    region: str | None,
-    bucket: str | None,
-    architecture: str,
-    python: str,
-    models: Path | None,
-    packs: tuple[str, ...],
-    domain: str | None,
-    preflight: bool,
-    policy: bool,
-    parameters: tuple[tuple[str, str], ...],
-) -> None:
+def deploy(*, dry_run: bool, preflight: bool, policy: bool, **given: Any) -> None:
     """Deploy this checkout to AWS as a stack of its own: package, upload, show the changes, carry
     them out.
 
@@ -93,36 +81,81 @@ def deploy(
       regulars deploy --stage prod --domain faces.shop.example
       regulars deploy --stage prod --policy > policy.json
     """
-    from regulars.deploy import deploy
+    from regulars.deploy.deploy import require_parameters, stack_name
     from regulars.deploy.package import read_parameters
 
     if preflight and dry_run:
         raise click.UsageError(
             "--preflight asks the account, and --dry-run does not: give one of them"
         )
-    stack = deploy.stack_name(stage)
-    values = {**({"DomainName": domain} if domain else {}), **dict(parameters)}
+    options = DeployOptions(**given)
+    stack = stack_name(options.stage)
     if policy:
-        from regulars.deploy.policy import make_role_policy
-
-        print(json.dumps(make_role_policy(stack, values.get("RoleBoundary", "")), indent=2))
+        _print_policy(stack, options.values)
         return
     rules = read_parameters()
-    deploy.require_parameters(rules, values)
-    account = None if dry_run else _open_account(region, stack, rules, values)
-    if preflight:
+    require_parameters(rules, options.values)
+    if dry_run:
+        _print_dry_run(options.make_plan())
         return
-    plan = deploy.make_plan(
-        stage, values, architecture=architecture, python=python, models=models, names=packs
-    )
-    for line in plan.write_lines():
+    account = _open_account(options.region, stack, rules, options.values)
+    if not preflight:
+        _carry_out(options.make_plan(), account, options)
+
+
+class DeployOptions(Struct, frozen=True):
+    """The package, its parameters and the place that it goes to, as the options say."""
+
+    stage: str
+    yes: bool
+    region: str | None
+    bucket: str | None
+    architecture: str
+    python: str
+    models: Path | None
+    packs: tuple[str, ...]
+    domain: str | None
+    parameters: tuple[tuple[str, str], ...]
+
+    @property
+    def values(self) -> dict[str, str]:
+        """Values of the template's parameters, by name, with the domain among them."""
+        return {**({"DomainName": self.domain} if self.domain else {}), **dict(self.parameters)}
+
+    def make_plan(self) -> Plan:
+        """Package this checkout.
+
+        Raises InvalidInput for a wrong stage, NotDeployed if packaging fails.
+        """
+        from regulars.deploy import deploy
+
+        return deploy.make_plan(
+            self.stage,
+            self.values,
+            architecture=self.architecture,
+            python=self.python,
+            models=self.models,
+            names=self.packs,
+        )
+
+    def agree(self) -> bool:
+        """Ask whether to carry it out, unless --yes says so."""
+        return self.yes or ask_yes_or_no("Carry this out?")
+
+
+def _print_policy(stack: str, values: Mapping[str, str]) -> None:
+    from regulars.deploy.policy import make_role_policy
+
+    print(json.dumps(make_role_policy(stack, values.get("RoleBoundary", "")), indent=2))
+
+
+def _print_dry_run(plan: Plan) -> None:
+    """Print the plan, and its limits in an account with AWS's ordinary quota."""
+    from regulars.deploy.deploy import ORDINARY_CONCURRENCY
+
+    for line in chain(plan.write_lines(), plan.write_limits(ORDINARY_CONCURRENCY, {})):
         print(line)
-    if account is None:
-        for line in plan.write_limits(deploy.ORDINARY_CONCURRENCY, {}):
-            print(line)
-        print("            assumed: the account was not asked, and a new one may run as few as 10")
-        return
-    _carry_out(plan, account, stage, bucket, lambda: yes or ask_yes_or_no("Carry this out?"))
+    print("            assumed: the account was not asked, and a new one may run as few as 10")
 
 
 def _open_account(
@@ -146,10 +179,9 @@ def _open_account(
     return account
 
 
-def _carry_out(
-    plan: Plan, account: Account, stage: str, bucket: str | None, agree: Callable[[], bool]
-) -> None:
-    """Deploy a plan, make the canary's tenant, and compare the month's costs with the forecast.
+def _carry_out(plan: Plan, account: Account, options: DeployOptions) -> None:
+    """Print a plan, deploy it, make the canary's tenant, and compare the month's costs with the
+    forecast.
 
     Raises NotDeployed.
     """
@@ -158,15 +190,19 @@ def _carry_out(
     from regulars.deploy.spent import compare_month
     from regulars.errors import NotDeployed
 
+    for line in plan.write_lines():
+        print(line)
     try:
-        if deploy.deploy(plan, account, bucket, agree):
+        if deploy.deploy(plan, account, options.bucket, options.agree):
             os.environ["AWS_DEFAULT_REGION"] = account.region  # of the clients of the service, too
             present = account.read_parameters(plan.stack) or {}
             add_canary(
-                stage, present, (account.read_outputs(plan.stack) or {}).get("EndpointURL", "")
+                options.stage,
+                present,
+                (account.read_outputs(plan.stack) or {}).get("EndpointURL", ""),
             )
             if not deploy.is_stopped(present):
-                for line in compare_month(account, stage, plan.stack, datetime.now(UTC)):
+                for line in compare_month(account, options.stage, plan.stack, datetime.now(UTC)):
                     print(line)
     except account.failures as error:
         raise NotDeployed(f"AWS refused: {error}") from error

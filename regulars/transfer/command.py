@@ -8,8 +8,9 @@ import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import click
 from msgspec import Struct
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
     from regulars.transfer.importing import Fate, Import, Rehearsal
     from regulars.transfer.sources import Source
+
+_Import = TypeVar("_Import", bound="Import")
 
 URL = "http://127.0.0.1:8000"
 
@@ -124,6 +127,83 @@ def _choose_key(data: Path, tenant: str | None) -> str:
     return credentials_by_tenant[tenant or next(iter(credentials_by_tenant))].api_key
 
 
+def _with_access(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the `_service_options`, and pass it the `access` that they name in place of
+    them."""
+
+    @_service_options
+    @wraps(command)
+    def run(
+        *,
+        url: str | None,
+        key_file: Path | None,
+        data: Path | None,
+        tenant: str | None,
+        **others: Any,
+    ) -> Any:
+        return command(access=Access(url, key_file, data, tenant), **others)
+
+    return run
+
+
+class ImportOptions(Struct, frozen=True):
+    """The source, the rules by which its people come in, and the report, as the options say."""
+
+    source: str
+    service: str | None
+    from_key_file: Path | None
+    collection: str | None
+    group: str | None
+    if_known: Literal["enrol", "refuse"]
+    if_erased: Literal["enrol", "refuse"]
+    trust: bool
+    rules: bool
+    dry_run: bool
+    journal: Path | None
+    report: Path | None
+
+    @property
+    def report_file(self) -> Path:
+        """The file of refused pictures: beside the source, if no option names one."""
+        return self.report or self._name_beside_source("refused.csv")
+
+    @property
+    def former_journal(self) -> Path:
+        """The file in which an earlier version noted what it had done."""
+        return self.journal or self._name_beside_source("import")
+
+    def _name_beside_source(self, ending: str) -> Path:
+        """Name a file by the source; if that is a URL, in the working folder."""
+        is_url = "://" in self.source
+        base = Path(re.sub(r"[^\w.-]+", "-", self.source.strip("/")) if is_url else self.source)
+        return base.with_name(f"{base.name}.{ending}")
+
+    def require_report_folder(self) -> None:
+        """Raise OperatorError if the file of refused pictures could not be written in the end."""
+        if self.report and not self.report.absolute().parent.is_dir():
+            raise OperatorError(
+                f"there is no folder {self.report.parent} for --report: make it, or name another "
+                "file"
+            )
+
+    def require_group(self, source: Source) -> None:
+        """Raise UsageError if neither the source nor an option says the group of somebody."""
+        if self.group is None and any(person.group is None for person in source.people):
+            raise click.UsageError(
+                f"{source.about}, does not say the group of everybody: name one with --group"
+            )
+
+    def make_import(self, kind: type[_Import], tenant: Regulars) -> _Import:
+        """Make an import, or its rehearsal, by the rules that the options choose."""
+        return kind(
+            service=tenant,
+            group=self.group,
+            if_known=self.if_known,
+            is_vouched_for=self.trust,
+            if_erased=self.if_erased,
+        )
+
+
 @click.command("import", short_help="Enrol many people: folders, a table, an export.")
 @click.argument("source")
 @click.option(
@@ -170,23 +250,8 @@ def _choose_key(data: Path, tenant: str | None) -> str:
     metavar="FILE",
     help="Refused pictures, as CSV.  [default: beside the source]",
 )
-@_service_options
-def import_(  # the options are the command's, a name each
-    *,
-    source: str,
-    service: str | None,
-    from_key_file: Path | None,
-    collection: str | None,
-    group: str | None,
-    if_known: Literal["enrol", "refuse"],
-    if_erased: Literal["enrol", "refuse"],
-    trust: bool,
-    rules: bool,
-    dry_run: bool,
-    journal: Path | None,
-    report: Path | None,
-    **access: Any,
-) -> int:
+@_with_access
+def import_(*, access: Access, **given: Any) -> int:
     """Enrol the people of SOURCE with up to a hundred pictures each, the best first.
 
     \b
@@ -211,39 +276,22 @@ def import_(  # the options are the command's, a name each
     """
     from regulars.transfer.importing import Import, Rehearsal, print_outcome
 
-    if report and not report.absolute().parent.is_dir():
-        raise OperatorError(
-            f"there is no folder {report.parent} for --report: make it, or name another file"
-        )
-    into = Access(**access)
-    files_base = (
-        Path(source) if "://" not in source else Path(re.sub(r"[^\w.-]+", "-", source.strip("/")))
-    )
+    options = ImportOptions(**given)
+    options.require_report_folder()
     with (
-        open_source(source, service, from_key_file, collection) as people,
-        into.open_client() as tenant,
+        open_source(
+            options.source, options.service, options.from_key_file, options.collection
+        ) as people,
+        access.open_client() as tenant,
     ):
-        if group is None and any(person.group is None for person in people.people):
-            raise click.UsageError(
-                f"{people.about}, does not say the group of everybody: name one with --group"
-            )
-        judged: dict[str, Any] = {
-            "group": group,
-            "if_known": if_known,
-            "is_vouched_for": trust,
-            "if_erased": if_erased,
-        }
-        if dry_run:
-            fates = _rehearse(Rehearsal(service=tenant, **judged), people)
+        options.require_group(people)
+        if options.dry_run:
+            fates = _rehearse(options.make_import(Rehearsal, tenant), people)
         else:
-            fates = _enrol_people(Import(service=tenant, **judged), people, with_rules=rules)
-            remove_former_journal(journal or files_base.with_name(f"{files_base.name}.import"))
-    return print_outcome(
-        people,
-        fates,
-        report or files_base.with_name(f"{files_base.name}.refused.csv"),
-        dry_run=dry_run,
-    )
+            enrolment = options.make_import(Import, tenant)
+            fates = _enrol_people(enrolment, people, with_rules=options.rules)
+            remove_former_journal(options.former_journal)
+    return print_outcome(people, fates, options.report_file, dry_run=options.dry_run)
 
 
 def _rehearse(rehearsal: Rehearsal, source: Source) -> list[Fate]:
@@ -305,8 +353,8 @@ def _tell_if_stopped(how_far: Callable[[], str]) -> Iterator[None]:
 @click.option(
     "--history", is_flag=True, help="With observations and arrivals as CSV, which are not imported."
 )
-@_service_options
-def export(*, file: Path, history: bool, **access: Any) -> None:
+@_with_access
+def export(*, access: Access, file: Path, history: bool) -> None:
     """Write a tenant's groups, faces with their names, settings and pictures into FILE, a new tar.
 
     It holds no templates: an import computes them anew, with whatever models are there then.
@@ -318,7 +366,7 @@ def export(*, file: Path, history: bool, **access: Any) -> None:
     """
     from regulars.transfer import exports, importing
 
-    with Access(**access).open_client() as service, importing.show_progress(None) as advance:
+    with access.open_client() as service, importing.show_progress(None) as advance:
         count = exports.export(service, file, history=history, advance=advance)
     print(
         f"{file}  {count:,} faces, {file.stat().st_size:,} bytes; it holds pictures and names: "
