@@ -633,6 +633,8 @@ class PointerRecords(Pointers):
             yield _Pointer(keys.TENANTS, item, f"the secret of key {key['key']}", owner)
 
     def _expect_group_names(self, tenant: Tenant) -> Iterator[_Pointer]:
+        """Yield the pointer that each group's name should have: the item by which a group is found
+        by name."""
         for group in walk_items(
             self.services.items, keys.DIRECTORY, tenant.name, between=keys.GROUPS
         ):
@@ -669,6 +671,11 @@ class PointerRecords(Pointers):
                 )
 
     def _compare_camera_count(self, tenant: Tenant) -> Iterator[Disagreement]:
+        """Yield a disagreement if the tenant's count of cameras that still fit is wrong.
+
+        Its mend writes MAX_CAMERAS less the cameras that there are, unless the count has changed
+        since. A tenant without a count has never made a camera.
+        """
         count_key = (tenant.name, keys.CAMERAS_LEFT)
         counted = self.services.items.get(keys.CAMERAS, count_key)
         number = sum(

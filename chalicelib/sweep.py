@@ -293,6 +293,11 @@ class Sweep(Service["Services"]):
         *,
         is_part: bool = False,
     ) -> None:
+        """Send a message that asks for hourly jobs of a tenant.
+
+        `jobs`: their names; `after`: the place at which the first of them goes on, "" for its
+        begin. `is_part`: whether other messages do the rest of that hour's jobs.
+        """
         body = {
             "tenant": tenant.name,
             "hour": milliseconds(hour),

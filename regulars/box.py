@@ -122,6 +122,11 @@ COPIED = "regulars folder copied"
 
 
 def _make_copy_a_box(data: Path) -> None:
+    """Make a copied data folder a box of its own, with new keys and hooks that are off.
+
+    The new secrets of each tenant are printed as a line of JSON. May be repeated if it was cut off.
+    Raises UnusableFolder, FolderInUse.
+    """
     from chalicelib.storage.box.uploads import renew_signing_secret
     from regulars import folder, place
     from regulars.backup.new_secrets import renew_tenant_secrets
@@ -524,6 +529,11 @@ def redrive(services: Services, tenant: str | None, camera: str | None) -> None:
 def _list_parked_captures(
     services: Services, tenant: str | None, camera: str | None
 ) -> list[tuple[Tenant, Capture]]:
+    """List the captures that were given up after several attempts, each with its tenant.
+
+    `tenant` and `camera`: the names to choose by; None: all. Raises an error for a tenant or a
+    camera that is not there, so that a wrong name is no empty list.
+    """
     tenants = find_tenants(services, () if tenant is None else (tenant,))
     found_captures = [
         (owner, capture)

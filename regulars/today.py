@@ -115,6 +115,10 @@ def print_today(today: Today, console: Console) -> None:
 
 
 def _make_table_of_visits(today: Today) -> Table:
+    """Make the table of today's visits, one a line, with local times.
+
+    A face without name and number is shown by its id.
+    """
     table = _make_table("who", "group", "first", "last", "seen", "visit")
     for arrival in today.visits:
         who = (

@@ -69,6 +69,11 @@ def parse_form(media_type: MediaType, body: bytes) -> Form:
 
 
 def _parse_urlencoded(codec: str, body: bytes) -> Form:
+    """Parse a body that is URL-encoded, as `NAME=ann&AGE=30`, into its parameters in order.
+
+    `codec`: the charset of names and values. Raises InvalidInput if the form has more than
+    MAX_FIELDS parameters, or bytes that the charset lacks.
+    """
     # Latin-1 maps each byte to one character: names and values come out as the bytes that were
     # sent.
     try:

@@ -304,6 +304,12 @@ def add_route(
     """
 
     def view(**_in_the_request: str) -> Response:
+        """Answer a request: call the function of its method, and add the headers that every answer
+        has.
+
+        They forbid to store the answer, and say the request's id, the book, and how long each stage
+        took.
+        """
         began, request = time.perf_counter(), HttpRequest.from_chalice(blueprint.current_request)
         telemetry.of_address(request.address)
         with telemetry.collect_stages() as stages:

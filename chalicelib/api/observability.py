@@ -43,6 +43,12 @@ def make_observer(
     memory = {"mb": int(mb)} if (mb := environ.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE")) else {}
 
     def observe_event(event: Any, answer: Next) -> Any:
+        """Answer an event of Lambda, and write the lines about it: route, status, times, and its
+        failure.
+
+        `event`: a request, or a call by a queue or a schedule, which has no route. Raises what the
+        answer raises.
+        """
         # Lambda's id of the request, which is also in Lambda's own log lines of the invocation.
         lambda_context = event.lambda_context if hasattr(event, "lambda_context") else event.context
         request_id = str(getattr(lambda_context, "aws_request_id", ""))

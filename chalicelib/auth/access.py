@@ -300,6 +300,12 @@ class KeyRing(Service["Services"]):
             self.services.items.transact([_make_use_note(tenant.name, key, hour)])
 
     def _list_keys(self, tenant: str) -> CountedList[ApiKey]:
+        """List a tenant's API keys: the first key, unless it was deleted, and then the others, the
+        oldest first.
+
+        The list comes with the item that counts its changes, which was read first. So a write can
+        be refused if somebody changed the keys in between.
+        """
         kind, changes_id = keys.key_record(tenant, keys.CHANGES)
         item_keys = [keys.tenant_item(tenant), keys.key_record(tenant, FIRST), (kind, changes_id)]
         tenant_record, key_record, changes = self.services.items.get_many(keys.TENANTS, item_keys)

@@ -141,6 +141,11 @@ class Rates:
         searches_a_second: float,
         timer: Callable[[], float] = monotonic,
     ) -> None:
+        """Begin with all limits unused, and nobody signed in.
+
+        `requests_a_second`: the requests of one key; `searches_a_second`: those of them that look
+        for faces; `timer`: a clock in seconds that never goes back.
+        """
         self.requests = Buckets(
             _make_rate("requests", "requests of a key", requests_a_second), timer
         )

@@ -82,6 +82,11 @@ class StandingDocuments(Service["Services"]):
         write(self.services.items, [Put(keys.AUDIT, item)])
 
     def _list_accesses(self, tenant: Tenant, key: bytes) -> Iterator[tuple[str, Access]]:
+        """Yield each way into the tenant's book by its name, such as `key 12` or `camera door`.
+
+        Its Access says the rights, and has hashes in place of the secrets. `key`: the tenant's face
+        key, by which they are hashed.
+        """
         items = self.services.items
         record = items.get(keys.TENANTS, keys.tenant_item(tenant.name)) or {}
         # The key as it is sealed: on a stage with another KMS key nobody can read it.
@@ -323,6 +328,15 @@ class StandingDocuments(Service["Services"]):
             )
 
     def _end_key(self, restored: Restored, id_: str, ended: Ended) -> Iterator[str]:
+        """Give an API key of a restored book the state that it had last, and yield a line about
+        each change.
+
+        `deleted since the backup, or expired`: it is deleted; the last key of an admin gets a
+        secret that nobody knows. `renewed since`: it gets such a secret, too; the key of a dialect
+        is deleted. `its rights were lessened since`: it loses them again.
+
+        Raises KeyNotFound if the book has no such key.
+        """
         tenant, ring = restored.tenant, self.services.access.keys
         key, ends_at = ring.get(tenant, id_), parse_optional(moment, ended.rights.get("ends"))
         has_expired = ends_at is not None and ends_at <= self.services.clock.now()
@@ -348,6 +362,15 @@ class StandingDocuments(Service["Services"]):
             yield f"key {id_} may do no more than it might last: {_say(limits)}"
 
     def _end_member(self, tenant: Tenant, id_: str, ended: Ended) -> Iterator[str]:
+        """Give a member of a restored book the state that they had last, and yield a line about
+        each change.
+
+        A member is a person who signs in. `removed since the backup`: the member is removed. `a
+        passkey or password was ended since`: it signs nobody in. `rights were lessened since`: they
+        are lost again.
+
+        Raises MemberNotFound if the book has no such member.
+        """
         members = self.services.access.members
         if ended.is_gone:
             members.delete(tenant, id_)

@@ -120,6 +120,15 @@ class Absences(Service["Book"]):
     def _list_overdue(
         self, tenant: Tenant, group: Group, now: datetime, closed_days: Sequence[int]
     ) -> list[Event]:
+        """List an event for each face of a group that is overdue: away for longer than its habit
+        lets expect.
+
+        `closed_days`: UTC days since 1970 on which nobody was seen, as on holidays, ascending; they
+        do not count as absence. Faces that became overdue before _LATE are left out.
+
+        Only faces are read whose last arrival can make them overdue now. Each closed day lets that
+        arrival be a day older.
+        """
         first_arrival, last_arrival = now - _LONGEST_ABSENCE - _LATE, now - _SHORTEST_ABSENCE
         first_arrival -= timedelta(
             days=len(closed_days) - bisect_right(closed_days, milliseconds(first_arrival) // DAY_MS)

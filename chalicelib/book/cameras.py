@@ -518,6 +518,12 @@ class Cameras(Service["Book"]):
         fields: Item,
         removed_fields: tuple[str, ...] = (),
     ) -> None:
+        """Write the time until which cameras are muted, or remove it.
+
+        `camera_id`: the camera; None: all of the tenant's. `fields`: the attributes to be set;
+        `removed_fields`: the attributes to be removed. Raises CameraNotFound, Busy, and
+        ConditionFailed if a camera was deleted in between.
+        """
         cameras = self.list_all(tenant) if camera_id is None else [self.get(tenant, camera_id)]
         audit_events.add_details(of=camera_id or "all")
         if_there = (exists("camera-there"),)
@@ -919,6 +925,11 @@ def _make_key_put(tenant: Tenant, id_: str, key: str) -> Put:
 
 
 def _make_change_actions(tenant: str, before: Camera, after: Camera) -> list[Action]:
+    """Return the actions that change a camera, if nobody has changed it since it was read.
+
+    Besides its item they move its name's item, by which no two cameras have one name. The audit
+    learns if the camera is switched on or off, since that changes an access.
+    """
     if_same = (equals("version", before.version, _SAME),)
     fields = {**setting_fields(after), "version": after.version}
     effect = Effect.ARRANGES if after.enabled == before.enabled else Effect.CHANGES_ACCESS

@@ -589,6 +589,12 @@ class Holds(Service["Book"]):
     def _change_hold(
         self, tenant: Tenant, faceid: str, reason: str | None, request: RequestId | None
     ) -> Face:
+        """Hold a face, which nobody may delete then, or release it; return it as it is then.
+
+        `reason`: the reason of the hold; None: the hold ends. A hold that goes on keeps the time
+        since when it is. Raises FaceNotFound, Busy, AnsweredAlready.
+        """
+
         def change_hold(face: Face) -> tuple[Face, Change] | None:
             since = face.hold.at if face.hold else self.services.clock.now()
             after = replace(face, hold=None if reason is None else Hold(reason, since))

@@ -367,6 +367,11 @@ class Groups(Service["Book"]):
     def _delete_group(
         self, tenant: Tenant, read: Callable[[], Group], request: RequestId | None
     ) -> None:
+        """Delete a group that has neither faces nor users.
+
+        `read`: reads the group, again at each attempt. Raises what it raises, DefaultGroup,
+        GroupNotEmpty, Busy, AnsweredAlready.
+        """
         group = read()
         require_deletable(group)
         if group.count:
@@ -428,6 +433,12 @@ class Groups(Service["Book"]):
             )
 
     def _refusal_error(self, tenant: Tenant, name: str, error: ConditionFailed) -> Exception:
+        """Return the error that says why storage refused a group: by the name of the condition that
+        failed.
+
+        `NAME_FREE`: GroupExists; `CAPACITY_LEFT`: IllegalCapacity; `GROUPS_LEFT`: TooManyGroups;
+        another one: the error itself.
+        """
         if NAME_FREE in error.names:
             return GroupExists(f"there is a group {name!r} already: choose another name")
         if CAPACITY_LEFT in error.names:

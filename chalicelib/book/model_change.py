@@ -278,6 +278,11 @@ class Reembedding(Service["Book"]):
     def _embed_negative(
         self, tenant: str, negative: Negative, embedder: Embedder
     ) -> Template | None:
+        """Return a negative's template of the new model, made from the capture's picture.
+
+        A negative is a sighting that somebody said is not of this face. None: its picture is gone,
+        or the face is not found in it again.
+        """
         try:
             capture_id, _ = parts_of_sighting(negative.sighting_id)
         except ValueError:

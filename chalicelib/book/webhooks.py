@@ -265,6 +265,12 @@ class Hooks(Service["Book"]):
     def _change_hook(
         self, tenant: str, id_: str, change: Callable[[Hook], Hook], request: RequestId | None
     ) -> Hook:
+        """Change a hook, and let it begin anew: no failure is counted, and no pause runs. Return
+        it.
+
+        `change`: returns the hook as it is to be. Raises HookNotFound, Busy, AnsweredAlready, and
+        what `change` raises.
+        """
         hook = self.get(tenant, id_)
         changed_hook = replace(
             change(hook), failures=0, paused_until=None, claims="", version=hook.version + 1

@@ -140,7 +140,11 @@ class LocalTime:
         self._zone = zone
 
     def divide_span(self, span: Span) -> list[Piece]:
-        """Divide the span into stretches of one offset, in order."""
+        """Divide the span into stretches of one offset, in order.
+
+        The offset is how far the zone's clocks are ahead of UTC. `Berlin on 25 October 2026`: 2
+        hours until 01:00 UTC, 1 hour from then on.
+        """
         first, last = (
             datetime.fromtimestamp(ms // 1000, UTC).year for ms in (span.first_ms, span.last_ms)
         )

@@ -104,6 +104,11 @@ def _require_picture_head(response: HTTPResponse) -> None:
 
 
 def _read_body(response: HTTPResponse, max_bytes: int) -> bytes:
+    """Read an answer's body of at most `max_bytes`.
+
+    Raises Unusable if there is more, also before all is read; IncompleteRead if the connection ends
+    before the length that was announced.
+    """
     expected = response.length  # None: chunked, or until the connection ends
     too_large = Unusable(
         f"the URL's picture has more than {max_bytes} bytes: send that of a smaller picture"
@@ -247,6 +252,12 @@ class SafePostman:
         limit_s: float = POST_LIMIT_S,
         at_once: int = 32,
     ) -> None:
+        """Begin without a connection.
+
+        `networks`: addresses that may be called though they are not public, such as 192.168.1.0/24.
+        `resolver`: finds the addresses of a name; `dial`: opens a connection; `tls`: None for the
+        system's certificates.
+        """
         self._allowed = partial(_is_allowed, tuple(networks))
         self._connector = Connector(
             resolver, dial, tls=tls, at_once=at_once, allowed=self._allowed, hint=_HINT

@@ -215,6 +215,11 @@ def _v6_host(text: str) -> tuple[str, Address]:
 
 
 def _host(text: str) -> tuple[str, Address | None]:
+    """Return a URL's host as requests name it, and its address if it is written as one.
+
+    `Bücher.example`: `xn--bcher-kva.example`, None; `192.0.2.1`: that and the address; `1.2`:
+    Unusable. Raises Unusable, too, for a text that is no host name.
+    """
     name = _in_ascii(text).lower().removesuffix(".")
     labels = name.split(".")
     if len(name) > _MAX_NAME_CHARACTERS or not all(map(_LABEL.fullmatch, labels)):

@@ -93,6 +93,14 @@ class Consents(Service["Services"]):
         require_record: Callable[[Face], None],
         request: RequestId | None,
     ) -> None:
+        """Restrict all faces of a person, and take the record of consent from the one that has it.
+
+        `require_record`: raises an error if this face has no record to withdraw. It is called
+        early, and once more with the face as it is changed. A held face keeps its record, as
+        evidence.
+
+        Raises what it raises, FaceNotFound, Busy, AnsweredAlready.
+        """
         restrictions = self.services.restrictions
 
         def restrict_other(face: Face) -> tuple[Face, Change]:

@@ -35,6 +35,12 @@ class PrivacyHooks(Service["Services"], BookHooks):
         erases: bool,
         asked_at: datetime | None = None,
     ) -> Departure:
+        """Say what follows faces that are about to be deleted: their record, by which a job forgets
+        the rest.
+
+        The record is written with the deletion. A message about it goes after that, by `follow`.
+        Parameters as in BookHooks.
+        """
         records = self.services.erasure.records
         erasure = records.make_erasure(tenant, faces, by, erases=erases, asked_at=asked_at)
         follow = partial(records.send_message, tenant.name, erasure)

@@ -326,6 +326,12 @@ class Restrictions(Service["Services"]):
         check_reason(reason, "restriction", is_set=False)
 
         def lift_restriction(face: Face) -> tuple[Face, Change] | None:
+            """Return the face as it is without the restriction, and its change; None: it has none.
+
+            `restricted by somebody`: it goes back to its group; `its consent has ended, too`: it
+            stays restricted for that alone. Raises ConsentMissing if only the ended consent
+            restricts it; Busy, Conflict, FaceHeld, GroupFull.
+            """
             _require_settled(face)
             if (restriction := face.restriction) is None:
                 return None

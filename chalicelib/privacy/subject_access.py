@@ -621,6 +621,12 @@ class Archives(Service["Services"]):
         captures: dict[str, Capture],
         language: Language,
     ) -> None:
+        """Write the first files of a person's archive: the pictures, DATA (for programs), and PAGE
+        (to be read).
+
+        `captures`: the captures that show the person, by id; the page names their files.
+        `language`: the language of both texts.
+        """
         files = list(self._list_pictures(subject))
         for name, key in files:
             if (data := self.services.storage.blobs.get(key)) is not None:

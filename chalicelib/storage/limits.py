@@ -237,6 +237,11 @@ def _measure_value(name: str, value: Any, depth: int) -> int:
 def _measure_container(
     name: str, value: Mapping[str, Any] | list[Any] | tuple[Any, ...], depth: int
 ) -> int:
+    """Return the bytes that a list or a map takes in DynamoDB, with all that is in it.
+
+    That is 3, 1 for each part, the parts, and a map's keys. `name`: the attribute that errors name;
+    `depth`: 1 for the attribute itself. Raises InvalidInput for what DynamoDB does not store.
+    """
     if depth > MAX_DEPTH:
         raise InvalidInput(f"attribute {name} is nested more than {MAX_DEPTH} deep")
     size = 3 + len(value)

@@ -207,6 +207,8 @@ class Codec(Generic[_Record]):
 
     @cached_property
     def _fields(self) -> list[_StoredField]:
+        """List the fields that are stored, each with its attribute, its form, and what a missing
+        one means."""
         table = []
         for field in fields(self._kind):
             name = field.name

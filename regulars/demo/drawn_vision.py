@@ -166,6 +166,11 @@ class DrawnVision:
         faces: Sequence[DetectedFace],
         wanted: Collection[str] = ATTRIBUTES,
     ) -> list[Estimates]:
+        """Return the estimates of drawn faces: age and gender of the person drawn, the rest always
+        the same.
+
+        Attributes that are not wanted are left out, but for the pose.
+        """
         unwanted = frozenset(ATTRIBUTES).difference(wanted, ["pose"])
         people = [_find_person(image, face) for face in faces]
         estimates = [

@@ -111,6 +111,10 @@ def make_role_policy(stack: str, boundary: str = "") -> dict[str, Any]:
 
 
 def _list_statements(stack: str, boundary: str) -> list[dict[str, Any]]:
+    """List the statements of the policy of a role that deploys the stack.
+
+    `boundary`: the ARN of a permissions boundary that each role it makes must have; "": none.
+    """
     named_statements = [
         _allow(
             actions,

@@ -79,6 +79,8 @@ def check_account(account: Account, wanted: Wanted) -> Iterator[Finding]:
 
 
 def _check_region(account: Account, wanted: Wanted) -> Iterator[Finding]:
+    """Tell whether the region has all that the stack is made of; of a stack that is there,
+    nothing."""
     lacking = [kind for kind, regions in WITHOUT_TYPE.items() if account.region in regions.split()]
     if wanted.present is not None:
         return
@@ -110,6 +112,11 @@ def _check_rate(account: Account, wanted: Wanted) -> Iterator[Finding]:
 
 
 def _check_arns(account: Account, wanted: Wanted) -> Iterator[Finding]:
+    """Tell of each parameter that is an ARN whether the stack may use what it names.
+
+    `another region or partition`: a fault; `this account's, or AWS's`: well. `another account's`: a
+    fault for services that take only their own, else a warning.
+    """
     for name in wanted.defaults:
         value = wanted.read_value(name)
         if not value.startswith("arn:"):
@@ -212,6 +219,11 @@ def _check_domain(account: Account, wanted: Wanted) -> Iterator[Finding]:
 
 
 def _check_concurrency(account: Account, wanted: Wanted) -> Iterator[Finding]:
+    """Tell whether the account has free runs for those that this deployment newly reserves.
+
+    Reserved runs of a function are for it alone. What SearchConcurrency reserves counts once for
+    each of its FUNCTIONS. AWS insists on LEAST_UNRESERVED that nobody reserves.
+    """
     free = account.read_concurrency()
     more = sum(
         (FUNCTIONS if name == "SearchConcurrency" else 1)
@@ -239,6 +251,11 @@ _SHARES = "-1"
 
 
 def _check_names(account: Account, wanted: Wanted) -> Iterator[Finding]:
+    """Tell whether a first deployment would meet names that are taken, as by what an older stack
+    left.
+
+    Of a stack that is there, nothing.
+    """
     if wanted.present is not None:
         return
     try:

@@ -85,6 +85,11 @@ class Account:
     """The account and region of a boto3 session."""
 
     def __init__(self, session: Any) -> None:
+        """Connect to AWS, and ask whose account this is: region, account's id, caller, partition.
+
+        `session`: a boto3 session. Raises NotDeployed if AWS does not answer or refuses the
+        credentials.
+        """
         from botocore.exceptions import BotoCoreError, ClientError
 
         self._session = session

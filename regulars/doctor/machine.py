@@ -422,6 +422,11 @@ def _check_ending(chain: Path, certificate: x509.Certificate, now: datetime) -> 
 
 
 def _check_names(certificate: x509.Certificate, public_url: str | None) -> Finding:
+    """Tell whether a certificate has the host's name, or `*.` and its domain.
+
+    `public_url`: the service's address as clients know it; None or without a host: any name will
+    do.
+    """
     host = urlsplit(public_url or "").hostname
     name_lists = [
         each.value

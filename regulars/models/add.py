@@ -147,6 +147,11 @@ def _halve(faces: Faces) -> list[tuple[Faces, Faces]]:
 def _list_rates(
     by_photos: Mapping[int, Searches], faces: Faces, people: LabelledFolder, rule: Rule
 ) -> list[Rate]:
+    """List the error rates of a network as (text, figure), for each number of photos a person.
+
+    FPIR is the share of strangers who are taken for somebody, FNIR that of people who are missed.
+    The last line has the FPIR of the people who look most alike to the network.
+    """
     rates, fpir = list[Rate](), rule.point.fpir_target
     for photos, searches in by_photos.items():
         rates += [

@@ -119,7 +119,11 @@ def read_offer(folder: Path) -> Offer:
 
 def _check_place(network: Network, folder: Path) -> None:
     """Raise UnusableNetwork unless the network's file is in the folder, of a size and a name that a
-    pack can have."""
+    pack can have.
+
+    A pack is the folder that is made of the operator's: networks, manifest, calibration, licences.
+    A network cannot be called as one of its other files.
+    """
     name = network.file
     if not any(path.name == name and path.is_file() for path in folder.iterdir()):
         raise UnusableNetwork(

@@ -150,6 +150,13 @@ def _run_bridge(
     frigate: str | None,
     names: bool,
 ) -> None:
+    """Run the bridge between the service and a broker of MQTT until a signal stops it.
+
+    `mailbox`: the id or name of the hook whose events go to the broker; None: none go. `frigate`:
+    the address of Frigate, whose events are taken from the broker; None: none are taken. `names`:
+    whether Home Assistant and Frigate are told names. Raises what the service or the broker
+    refuses.
+    """
     from regulars.mqtt.bridge import run
     from regulars.mqtt.broker import Address
     from regulars.mqtt.turns import Turns

@@ -322,6 +322,11 @@ def _is_file(path: Path) -> bool:
 
 
 def _read_other_fields(line: int, cells: Row, faults: list[Fault]) -> dict[str, Any]:
+    """Return the fields of a person from a table's row, besides name, id, group and photos.
+
+    Columns that have no meaning of their own become attributes, as `member since`. `line`: the
+    row's number; `faults`: a list to which an age that is no whole number is added.
+    """
     other_members = ("name", "id", "group")
     fields: dict[str, Any] = {
         name: cells[name] for name in TEXTS if name in cells and name not in other_members

@@ -75,6 +75,11 @@ def manage(context: ICreditContext) -> Body:
 
 
 def enrol(context: ICreditContext) -> Body:
+    """Enrol all faces of a picture, or the one face of a token, in the group; return them.
+
+    A token, where the picture would be, is the id of a face that is stored already. Raises
+    InvalidInput for parameters that are missing or wrong, and what enrolment raises.
+    """
     parameters, enrolment = context.parameters, context.services.enrolment.everybody
     group, labels = parameters.required_text("PERSON_GROUP_LABEL"), parameters.parse_labels()
     if _is_token(parameters):
@@ -115,6 +120,11 @@ def search(context: ICreditContext) -> Body:
 
 
 def delete(context: ICreditContext) -> Body:
+    """Delete the face of a token, if it is in the group of this label; return DONE.
+
+    Raises FaceNotFound if the group has no such face, Busy if others use it just now, InvalidInput
+    for a parameter that is missing or wrong.
+    """
     parameters = context.parameters
     group = parameters.required_text("PERSON_GROUP_LABEL")
     token = _parse_token_to_delete(parameters)

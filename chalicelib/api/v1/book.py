@@ -514,7 +514,11 @@ def _choose_kind(query: StatisticsWanted) -> ObservationKind | None:
 def _describe_observation(
     context: V1Context, observation: observations.Observation, face: Face | None
 ) -> Observation:
-    """Describe an observation. `face`: the one that was observed; None if it was deleted."""
+    """Describe an observation: one face in one picture at one time, as v1 says it.
+
+    `face`: the one that was observed; None if it was deleted. Only a sighting, which a camera saw,
+    has a capture; once the person is erased, no answer leads to it.
+    """
     is_sighting = observation.kind is ObservationKind.SIGHTING and not is_erased(observation.faceid)
     age = observation.estimates.age
     return Observation.made_of(

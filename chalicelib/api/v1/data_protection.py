@@ -377,6 +377,11 @@ _ENDED: Mapping[str, Literal["withdrawn", "expired"]] = {
 def _describe_restriction(
     context: V1Context, face: Face, person: Person | None = None
 ) -> Restriction:
+    """Describe why a face is restricted, that is, neither found nor named.
+
+    It says whether the record of consent was withdrawn or has expired, and when that erases the
+    face. `person`: the one whose face it is; None: not read, or there is none.
+    """
     restriction = face.restriction
     erased_at_time = (
         erased_at(context.tenant, face)

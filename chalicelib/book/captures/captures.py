@@ -545,6 +545,12 @@ class Captures(Service["Book"]):
         below: str | None,
         at_once: int,
     ) -> Iterator[Item]:
+        """Yield the items of captures that the filter takes, the newest first.
+
+        `camera_id`: the camera; None: all cameras, whose captures are merged by time. `below`: the
+        capture's id from which the list goes on; None: from the newest. `at_once`: the number of
+        items that a read of one camera asks for.
+        """
         if camera_id is not None:
             return self._of_camera(tenant, camera_id, capture_filter, below, at_once)
         streams = [
@@ -561,6 +567,10 @@ class Captures(Service["Book"]):
         below: str | None,
         at_once: int,
     ) -> Iterator[Item]:
+        """Yield the items of one camera's captures within the filter's ids, the newest first.
+
+        `below`: the id from which the list goes on; `at_once`: the number of items of one read.
+        """
         query_options: dict[str, Any] = {
             "between": capture_filter.ids,
             "behind": below,

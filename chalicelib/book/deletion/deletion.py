@@ -473,6 +473,12 @@ class GroupDeletion(Service["Book"]):
     def _make_change(
         self, tenant: Tenant, group: Group, seq: int, request: RequestId | None, *, by: str
     ) -> Change:
+        """Make the change that deletes a group with its faces, as one edit of the gallery.
+
+        A note remains, by which a job erases the faces later: who asked, and whether anything may
+        be left. `seq`: the number of the gallery's last edit when the group was read. The change is
+        refused if there was another edit since.
+        """
         manner = {
             "tenant": tenant.name,
             "item": keys.gone_item(group.id),

@@ -227,6 +227,11 @@ class FaceUpdate(Service["Book"]):
         """
 
         def change_read_face(face: Face) -> tuple[Face, Change]:
+            """Return the face as it is to be, and the change of the gallery that this needs.
+
+            The change time stays if the face stays the same. Raises FaceNotFound, GroupFull,
+            InvalidInput, and what `read_groups` raises.
+            """
             group, target = read_groups(face)
             if target.id != group.id:
                 require_room(target)

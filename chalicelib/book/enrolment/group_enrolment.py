@@ -353,6 +353,11 @@ class GroupEnrolment(Service["Book"]):
     def _make_face(
         self, tenant: Tenant, group: Group, portrait: Portrait, fields: _FaceFields
     ) -> Face:
+        """Make a new face of a group from a portrait, whose picture is written to storage.
+
+        The face itself is not stored yet. Labels that it is given win over those that it had
+        elsewhere before.
+        """
         now = self.services.clock.now()
         faceid = time_ordered_id(now)
         face = Face(

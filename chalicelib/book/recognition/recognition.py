@@ -179,6 +179,17 @@ class Recognition(Service["Book"]):
         sighting_time: SightingTime | None = None,
         max_nearest: int = 0,
     ) -> list[Recognised]:
+        """Find for each probe the face that it is by this operating point, as `recognise`; the
+        audit is not told.
+
+        A probe is a face to be recognised, `point` the rule by which a score is a match.
+        `sighting_time`: as in `recognise`; its groups have the seq of the gallery, which the search
+        need not read again. `max_nearest`: the number of nearest faces in each answer, also of
+        those that do not match.
+
+        The answers are in the order of the probes; one without a face means nobody. Raises
+        GalleryMoved if a candidate was deleted or moved after the search, WrongModel.
+        """
         limit = max(max_nearest, CANDIDATES)
         search_point = None if max_nearest else point  # with it, only what may match is found
         seq = sighting_time and sighting_time.groups.seq

@@ -331,6 +331,12 @@ class Compactor:
                 self._items.transact([Delete(keys.DIRECTORY, (tenant, pointer["item"]))])
 
     def _trim_journal(self, tenant: str, covered_seq: int, limit_ms: int) -> None:
+        """Delete the oldest entries of the journal, the list of the gallery's edits, in chunks.
+
+        `covered_seq`: the number of the last edit that a snapshot has; `limit_ms`: the time before
+        which edits are old. First goes what the edits of each chunk left to be erased. So a job
+        that is cut off finds it again.
+        """
         journal = walk_items(
             self._items,
             keys.JOURNAL,

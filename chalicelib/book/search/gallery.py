@@ -394,6 +394,14 @@ class Gallery:
         self.view = self._publish_view(segment.seq)
 
     def _publish_view(self, seq: int) -> View:
+        """Make a view of the gallery as it is now, which later edits do not change.
+
+        `seq`: the number of the last edit that is applied. The base is the segment that was loaded;
+        a face of it that has gone since has the group NOBODY. The tail has the rows that were added
+        since.
+        """
+        # Base and tail may have a million rows, so they are not copied. The tail's lists only grow,
+        # behind the rows of this view; arrays of groups are copied before an edit changes them.
         tail = Tail(
             len(self._tail_faceids),
             self._tail_templates,

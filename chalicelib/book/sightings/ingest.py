@@ -257,10 +257,15 @@ class Ingest(Service["Book"]):
         return resolved_capture
 
     def _resolve_face(self, open_sighting: OpenSighting, reading: Reading) -> Capture:
-        """Resolve a face: read what the decision needs, decide and write; all again if that has
-        changed in between.
+        """Resolve a face of a capture: decide whose it is, write that, and return the capture as it
+        is then.
 
-        Raises WrongModel, and ConditionFailed (STEP) if another worker has resolved the face.
+        `like a face of the book`: it is that face's sighting; `like none`: it is a new face. It is
+        nobody's, and noted in the capture only, if nothing may be remembered of it.
+
+        What the decision needs is read before, and all is done again if that has changed in
+        between. Raises WrongModel; ConditionFailed (STEP) if another worker has gone on with the
+        capture; Busy.
         """
         search = SightingSearch(self.services, open_sighting)
         crop = partial(reading.crop_face, open_sighting.seen_face)
@@ -276,11 +281,13 @@ class Ingest(Service["Book"]):
                     return self._write_new(resolve_sighting(context), crop, search)
                 return self._write_known(resolve_sighting(context), crop)
             except GalleryMoved:
-                # If somebody said who it is, that face is gone.
+                # The gallery has changed since the search, as by a face that was deleted: search
+                # again. If somebody said who it is, that face is gone.
                 open_sighting = replace(open_sighting, right_faceid=None)
             except ConditionFailed as error:
                 if STEP in error.names:
-                    raise
+                    raise  # what the other worker wrote counts
+                # The book has this sighting already: a second one would count the visit twice.
                 if OBSERVATION_NEW in error.names:
                     return self._write_nobody(
                         UnrememberedSighting(open_sighting, "this sighting was counted before")

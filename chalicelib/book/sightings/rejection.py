@@ -591,6 +591,12 @@ class Rejection(Service["Book"]):
     def _plan_without(
         self, tenant: Tenant, face_visits: FaceVisits, observation: Observation
     ) -> VisitPlan:
+        """Plan a face's visits as they are without one sighting, by the other sightings of its
+        arrival.
+
+        An arrival is the begin of a visit, with the sightings that follow it without a long pause.
+        Raises Conflict if it is so old that only its count is left.
+        """
         at_ms = observation.at_ms
         arrival = face_visits.visits.arrivals.find_around(at_ms)
         if arrival is None:
@@ -796,6 +802,12 @@ class Rejection(Service["Book"]):
         progress: Mapping[str, Any],
         request: RequestId | None,
     ) -> None:
+        """Merge a face that is nothing but the visit to be given into the other face.
+
+        The face loses its name first, since the other one keeps its own. `other`: the id of that
+        face; `progress`: the answer so far, which is stored for the request with the merge. Raises
+        what a merge raises.
+        """
         if face.name:
             self.services.enrolment.update.change_face(tenant, face.faceid, FaceChanges(name=""))
         answer = Answer(PARTIAL, progress)

@@ -524,6 +524,11 @@ def _count_observations(observed_span: ObservedSpan, question: Question) -> Amou
 
 
 def _count_arrivals(observed_span: ObservedSpan, question: Question) -> Amounts:
+    """Count the arrivals that the question asks for, by bucket and by what it splits by.
+
+    An arrival counts in the local hour of its first sighting. A bucket is an hour, day, week or
+    month.
+    """
     import numpy as np
 
     amounts: Amounts = Counter()

@@ -155,6 +155,10 @@ class FacePipeline:
         faces: Sequence[DetectedFace],
         wanted_attributes: Collection[str] = ATTRIBUTES,
     ) -> list[Estimates]:
+        """Estimate the wanted attributes of each face, such as age and gender, and its quality.
+
+        Embeddings are made only if a rule estimates by them. `image`: (height, width, 3), RGB.
+        """
         roles = self._choose_roles(faces, wanted_attributes)
         with self._slots.take_slot():
             ruled = faces if any(role.rule for role in roles.values()) else []
@@ -210,6 +214,11 @@ class FacePipeline:
     def _plan_embeddings(
         self, image: NDArray[np.uint8], faces: Sequence[DetectedFace]
     ) -> Work[NDArray[np.float32]]:
+        """Plan the work that embeds the faces; its answer has the shape (faces, dimensions).
+
+        Only faces are embedded that were not yet in this picture. The others' embeddings are
+        remembered.
+        """
         role, known_embeddings = self._manifest.embedding, self._last.of(image).embeddings
         new_faces = [face for face in faces if face not in known_embeddings]
         aligned = [
@@ -228,6 +237,11 @@ class FacePipeline:
     def _plan_qualities(
         self, image: NDArray[np.uint8], faces: Sequence[DetectedFace]
     ) -> Work[list[Quality]]:
+        """Plan the work that measures the quality of each face; its answer has one for each, in
+        order.
+
+        Qualities that are known of this picture are not measured again.
+        """
         aligned = self._align_faces(image, faces, self._manifest.quality)
         known_qualities = self._last.of(image).qualities
         new_faces = {
@@ -254,6 +268,11 @@ class FacePipeline:
         outputs: Sequence[Mapping[str, Sequence[attributes.Looks]]],
         embeddings: NDArray[np.float32],
     ) -> list[Estimates]:
+        """Join each face's quality and the outputs of its models to its estimates, in order.
+
+        The pack may have a linear rule that tells the gender by the embedding. `embeddings`: those
+        of the faces; none are needed without such a rule.
+        """
         ruled, rule = np.zeros(len(faces)), roles["gender"].rule if "gender" in roles else ""
         if rule:
             weights = self._sessions.read_array(rule)

@@ -299,6 +299,10 @@ class ImpostorCurve(Struct, frozen=True):
     tail_rate: float
 
     def __post_init__(self) -> None:
+        """Raise ValueError unless the points are a curve that falls, with rates between 0 and 1.
+
+        It has two points or more, rising scores, and a tail that falls.
+        """
         scores = [score for score, _ in self.points]
         rates = [rate for _, rate in self.points]
         if (

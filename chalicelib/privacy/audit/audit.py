@@ -206,6 +206,12 @@ class Reads(Service["Services"]):
 
 
 def _is_of_note(act: AuditEvent, actions: Sequence[Action]) -> bool:
+    """Return whether a transaction of an act gets an entry in the audit.
+
+    `a change`: if it writes more than counts and what follows from others. `a decision`: once for
+    an act. `a job`: if it changes faces or merges. `a sighting`: if a face goes by it. A read gets
+    none here.
+    """
     changes = [action for action in actions if not isinstance(action, Check)]
     match act.kind:
         case Kind.CHANGE:

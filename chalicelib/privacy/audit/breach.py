@@ -72,6 +72,11 @@ class Breaches(Service["Services"]):
         return breach
 
     def _note(self, breach: Breach, leaves: list[Leaf], caller: str, since_ms: int) -> None:
+        """Add to the breach what these entries of the audit say of the caller since a time.
+
+        A leaf is a place in the audit; without content its entry was erased, which is counted.
+        `breach`: the result, which is changed in place; it learns the oldest entry's time, too.
+        """
         entries: list[Entry] = []
         for leaf in leaves:
             entry = leaf.content

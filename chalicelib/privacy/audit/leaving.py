@@ -233,10 +233,14 @@ class AuditErasing(Service["Services"]):
         return len(old_hours)
 
     def _read_signed_days(self, tenant: str) -> int | str:
-        """Return the `audit_days` that the tenant has signed last, by a change or as hours went.
+        """Return the signed days: the `audit_days` by which the tenant said last how long its audit
+        stays.
 
-        If it has signed none, those of new tenants. What an hour says that is damaged does not
-        count.
+        The tenant signs them in a statement, an entry of the audit, when somebody changes them and
+        when old hours go. If it has signed none, they are those of new tenants.
+
+        The audit is a chain of hours. Each has leaves, the places of its entries; a leaf without
+        content was erased. What a damaged hour says does not count.
         """
         known_public_keys = self.services.audit.signing.read_public_keys(tenant)
         now = milliseconds(self.services.clock.now())
@@ -246,6 +250,7 @@ class AuditErasing(Service["Services"]):
             if hour + HOUR_MS <= newest_ms:
                 break  # an entry is of the hour that it is closed with, or of an earlier one
             for entry in (leaf.content or {} for leaf in leaves):
+                # Most entries are no statement, and one with a wrong signature is worth nothing.
                 with suppress(InvalidInput, ValueError, KeyError, TypeError, AttributeError):
                     statement = statement_of(entry, tenant, known_public_keys, hour)
                     if "audit_days" in statement and newest_ms < at_ms(entry) <= now:

@@ -98,6 +98,11 @@ class CaptureErasure(Service["Services"]):
             )
 
         def rename_of_face(face: Face) -> tuple[Face, Change] | None:
+            """Return the face with the photo's new id, also in the backups by which merges are
+            undone.
+
+            None: it has no picture of that capture, and nothing is to be written.
+            """
             merges = (
                 self.services.merges.records.list_below(tenant.name, face.faceid)
                 if face.merges

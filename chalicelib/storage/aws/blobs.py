@@ -215,6 +215,12 @@ class S3UploadStore(S3BlobStore):
         return self.put_if_absent(key, data, content_type)  # the bucket sends the message
 
     def presigned_put(self, key: str, upload: Upload, expires_s: int) -> PresignedRequest:
+        """Return a request by which anybody uploads this one object, without a key, for `expires_s`
+        seconds.
+
+        The signature covers length, type and SHA-256, and that there is no such object yet. Raises
+        InvalidInput for a time that S3 does not sign, StorageUnavailable.
+        """
         headers = make_upload_headers(upload)
         signed = {
             "ContentLength": upload.size,

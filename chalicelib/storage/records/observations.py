@@ -279,6 +279,13 @@ def make_calendar_actions(
 def _make_month_action(
     tenant: str, month: str, new_days: set[str], late_counts: Counter[str], stored: Item | None
 ) -> Put | Update:
+    """Return the action that changes one month of the calendar of days with observations.
+
+    A month is one item, with a number for each day: the observations that came late for it.
+    `new_days`: days that it lacks; `stored`: the month as it was read, None if there was none.
+
+    Its conditions are that nobody has put the month or these days there in between.
+    """
     partition = keys.calendar(tenant)
     new_counts = {field: late_counts[field] for field in sorted(new_days)}
     if new_days and stored is None:
@@ -295,6 +302,10 @@ def _make_month_action(
 
 
 def _make_change_action(tenant: str, change: ChangedObservation) -> Update | Delete:
+    """Return the action that changes a stored observation, or deletes it if it is to be none.
+
+    It fails by OBSERVATION_SAME if the observation has another face or group by now.
+    """
     before, after = change.before, change.after
     key = keys.observation(tenant, before.at_ms, before.id)
     if_same = (

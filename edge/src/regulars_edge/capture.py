@@ -96,6 +96,7 @@ class Capture:
     """Lets the camera's pictures be for the shop that its key opens now."""
 
     def __post_init__(self) -> None:
+        """Begin with nothing counted and nothing waiting; the source is not opened yet."""
         self.settings = self.config
         """Those that count: the service may have others than the file."""
         self._origin = Origin(self.config.name, f"{self.config.source}:{self.config.name}")

@@ -124,6 +124,10 @@ def _check_disk(config: Config) -> str:
 
 
 def _check_port(port: int, clock: Clock) -> str:
+    """Say where the uploader's page is or will be.
+
+    Raises Misconfigured if another program has the port.
+    """
     url = f"http://127.0.0.1:{port}"
     try:
         socket.create_server(("127.0.0.1", port)).close()
@@ -142,6 +146,11 @@ def _check_port(port: int, clock: Clock) -> str:
 
 
 def _check_camera(camera: CameraConfig, config: Config, clock: Clock) -> str:
+    """Take one picture from a camera, and say how large it is and from where.
+
+    Of a folder without a picture it says that it can be read. Raises SourceFailed if no picture
+    comes within FIRST_FRAME_S or it cannot be opened, and what is wrong with the camera's settings.
+    """
     make_chooser(camera)
     try:
         for frame in frames_within(FIRST_FRAME_S, make_source(camera, config, clock)):
@@ -188,6 +197,12 @@ def _check_network(service: Service, camera: str, url: str) -> str | None:
 def _check_credential(
     service: Service, key: Callable[[], str], camera: str, config: Config, service_time: ServiceTime
 ) -> str | None:
+    """Say whether the key may send pictures of this camera; None: the service was not reached
+    before.
+
+    `key`: reads the key. Raises NotAllowed with a hint if the service refuses it or lacks the
+    camera; Misconfigured, Busy, Unreachable, Refused.
+    """
     key()
     if service_time.anchor is None:
         return None

@@ -268,6 +268,12 @@ class Service:
         return answer
 
     def _send_request(self, method: str, path: str, body: object, shop: str = "") -> Answer:
+        """Send a request with the key; return the answer, whatever its status, and learn the
+        service's time by it.
+
+        `shop`: whom the request is for; "": for the key's shop. A name with `~` at its begin is of
+        a key whose shop was not known. Raises Busy if the key is another one by now, Unreachable.
+        """
         headers = {"Accept": "application/json"}
         if key := self.key():
             headers["Authorization"] = f"Bearer {key}"

@@ -70,6 +70,11 @@ def _write_json(
     waiting: Iterable[Waiting],
     refused: Iterable[_Refused] | None,
 ) -> str:
+    """Write the state of the spool as JSON: counts by camera, and what waits for a shop.
+
+    `refused`: the pictures that the service refused; None: they were not asked for and are left
+    out.
+    """
     answer: dict[str, object] = {
         "spool": str(folder),
         "cameras": {camera: asdict(its) for camera, its in figures.items()},
@@ -88,6 +93,11 @@ def _list_lines(
     waiting: Iterable[Waiting],
     refused: Iterable[_Refused],
 ) -> Iterator[str]:
+    """Yield the state of the spool as lines for people: a table of cameras, and what waits or was
+    refused.
+
+    Passwords in addresses are left out.
+    """
     yield f"spool {folder}"
     yield (
         f"{'camera':24} {'spooled':>8} {'sent':>8} {'refused':>8} {'turned away':>12} "

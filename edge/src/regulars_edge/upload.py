@@ -242,6 +242,11 @@ class _Order:
 
 
 def _read_order(arguments: argparse.Namespace) -> _Order:
+    """Read and check the arguments of `upload`; what they lack comes from the file of --config.
+
+    Raises Misconfigured if there is no address of a service or no folder, a value is wrong, or the
+    camera has masks.
+    """
     if not (arguments.url or arguments.config):
         raise Misconfigured("which service? Give --url, or --config")
     settings = (

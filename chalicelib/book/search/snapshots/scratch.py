@@ -79,6 +79,12 @@ class Scratch:
             ) from error
 
     def _wait_for(self, disk_bytes: int, make_room: Callable[[], None]) -> None:
+        """Wait until the disk has room for a gallery's file.
+
+        `make_room`: lets the galleries go that were searched longest ago; it is called until there
+        is room. Raises StorageUnavailable if the file is larger than the disk's share, Busy after
+        PATIENCE_S.
+        """
         if disk_bytes > self.limit_bytes:
             raise StorageUnavailable(
                 f"there is no room for {disk_bytes} bytes of templates: those of all galleries may "

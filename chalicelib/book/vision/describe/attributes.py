@@ -83,6 +83,11 @@ class CropModels:
         def split_by_face(
             outputs: list[Mapping[str, NDArray[np.float32]]],
         ) -> list[Mapping[str, Sequence[Looks]]]:
+            """Return for each face the outputs of each role's models, from those of all runs.
+
+            A role is what is estimated, such as age. `outputs`: those of the first run's groups of
+            faces, then those of the second run's, and so on.
+            """
             outputs_left = iter(outputs)  # of each run, those of its groups in turn
             outputs_by_run = {
                 run: _join_outputs([next(outputs_left) for _ in groups]) for run in runs

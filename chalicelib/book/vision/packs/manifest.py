@@ -111,6 +111,11 @@ class Network(Struct, frozen=True, forbid_unknown_fields=True):
     or one for each in the order of `channels`."""
 
     def __post_init__(self) -> None:
+        """Raise ValueError unless the numbers describe a network that can be run.
+
+        They are channels, five landmarks, mean and deviation, weight, side of the crop, and
+        dimensions.
+        """
         _require("channels", self.channels, CHANNELS[:2])
         if len(self.points) != LANDMARKS:
             raise ValueError(

@@ -76,6 +76,11 @@ def resize_picture(
 
 
 def _interpolate_planes(planes: NDArray[np.uint8], size: tuple[int, int], spread: Spread) -> Planes:
+    """Resize the three colours of a picture to (width, height), bilinearly, by onnxruntime.
+
+    `planes`: shape (3, rows, columns), values 0 to 255; the result has the same form. `spread`:
+    does the colours in turn or side by side.
+    """
     session, sides = _load_interpolation("sides"), (1, 1, size[1], size[0])
     resized = np.empty((3, *sides[2:]), np.float32)
 

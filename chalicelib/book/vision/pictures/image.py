@@ -219,6 +219,11 @@ def _choose_step(sides: tuple[int, int], rules: PictureRules) -> int:
 
 
 def _check_sides(size: tuple[int, int], rules: PictureRules) -> None:
+    """Raise Unusable unless the rules allow a picture of these sides.
+
+    `size`: (width, height) in pixels. The rules bound the longer and the shorter side, so a picture
+    may be turned.
+    """
     short, long = sorted(size)
     if short < 1:
         raise Unusable("the picture has no pixels; send one with a face")

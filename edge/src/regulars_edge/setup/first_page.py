@@ -437,6 +437,11 @@ class _Handler(BaseHTTPRequestHandler):
             super().handle()
 
     def do_POST(self) -> None:
+        """Answer a call of the page: show it, or take its form.
+
+        `a form that is too large`: 413; `another name or another site's form`: 403; `another path`:
+        404.
+        """
         size, first_page = self.headers.get("Content-Length", "0"), self.server.first_page
         if not size.isdecimal() or int(size) > MOST_FORM_BYTES:
             self.send_error(413, f"A form has {MOST_FORM_BYTES} bytes at most")

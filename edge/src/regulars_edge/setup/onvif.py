@@ -369,6 +369,12 @@ class Talk:
         return message
 
     def _make_token(self) -> str:
+        """Return the header of a request that proves the password without sending it; "" without a
+        user.
+
+        It is the digest of WS-Security's UsernameToken: SHA-1 of a random number, the time by the
+        camera's clock, and the password.
+        """
         if self.user is None:
             return ""
         nonce = secrets.token_bytes(16)

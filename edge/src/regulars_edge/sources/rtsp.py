@@ -91,6 +91,10 @@ class Line:
     """When the camera thinks it is."""
 
     def __post_init__(self) -> None:
+        """Connect to the camera, and listen on this machine for the client, in a thread.
+
+        Raises SourceFailed, PasswordRefused, OSError.
+        """
         known_address = self.address
         self._credentials = (
             None

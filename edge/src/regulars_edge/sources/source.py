@@ -61,6 +61,11 @@ class MotionGate:
             stop.set()
 
     def watch(self, stop: threading.Event) -> None:
+        """Look for motion until `stop` is set; each motion opens the gate.
+
+        While the stream cannot be read, the gate stays open. It is tried again after 1 s, then
+        after longer and longer waits, up to 60 s.
+        """
         backoff = Backoff(base_s=1.0, cap_s=60.0)
         while not stop.is_set():
             try:

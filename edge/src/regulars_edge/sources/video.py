@@ -265,6 +265,12 @@ class LiveSource:
                 self.packets.count(packet.is_keyframe)
 
     def _stamp_frame(self, frame: Any, taken_ms: int, pixel: float) -> DecodedFrame:
+        """Return a live frame with the time at which it was taken.
+
+        `taken_ms`: that time by the boot clock; `pixel`: the width of its pixels in shares of their
+        height. Raises SourceFailed if the frame is more than TOO_LATE_MS old; from LATE_MS on, a
+        warning is logged now and then.
+        """
         now_ms = self.clock.boot_ms()
         late_ms = now_ms - taken_ms
         text = (
@@ -303,6 +309,11 @@ class Mailbox:
         self._time = StreamTime()
 
     def put_packet(self, packet: Any, now_ms: int) -> None:
+        """Put a packet of the stream in; a key frame, a whole picture, drops all packets before it.
+
+        `now_ms`: the time at which it came. If too many bytes wait, they are dropped, and packets
+        count again from the next key frame.
+        """
         with self._lock:
             self._time.note_packet(
                 None if packet.pts is None else float(packet.pts * packet.time_base * 1000), now_ms

@@ -160,6 +160,12 @@ class SpoolDatabase:
 
     @contextmanager
     def _translate_failures(self) -> Iterator[None]:
+        """Raise errors of SQLite in the block as errors of the spool, with what to do.
+
+        `the disk is full`: SpoolFull, and the ballast is given up, a file that keeps some room.
+        `the books are damaged`: BooksDamaged; `another error`: SpoolDamaged. An IntegrityError
+        passes as it is.
+        """
         try:
             yield
         except sqlite3.IntegrityError:
