@@ -185,7 +185,7 @@ def test_no_file_of_ours_writes_markup_or_names_another_server() -> None:
             text,
         ), path
         assert not re.findall(
-            r"https?://(?!www\.w3\.org/|schemas\.openxmlformats\.org/|[a-z]+\.example/)", text
+            r"https?://(?!www\.w3\.org/|schemas\.openxmlformats\.org\b|[a-z]+\.example/)", text
         ), path
 
 
