@@ -79,7 +79,7 @@ export function Bell() {
     <label class="inline">${t("alerts.of")}
       <${Select} value=${chosen} set=${(next) => group.set(next)}
         options=${[["", t("visits.groups")], ...groupOptions(groups)]} /></label>
-    <p><a href=${to("counter")}>${t("alerts.counter")} ›</a></p>
+    <p><a class="alone" href=${to("counter")}>${t("alerts.counter")} ›</a></p>
     ${may("operator") && cameras.value?.length > 0 && html`<hr />${box("alerts.mute", isMuted,
       ({ target }) => mute(target.checked).then(cameras.again, complain))}`}
   </section>`;

@@ -34,7 +34,7 @@ LISTS = """
 include-path = [{paths}]
 include-method = "GET"
 checks.positive_data_acceptance.expected-statuses = [
-    "2xx", "3xx", 400, 401, 403, 404, 409, 422, 429, 503
+    "2xx", "3xx", 400, 401, 403, 404, 409, 412, 422, 429, 503
 ]
 """
 
@@ -54,10 +54,13 @@ def fuzz(folder: Path, examples: int, *more: str, stateful: bool = True) -> tupl
     client.add_camera("door")
     capture = client.offer(offer_of(b"x", services.clock.now()))[0]["id"]
     hook = client.done("POST", "/v1/hooks", {"url": "https://shop.example/hook"})["id"]
+    shop = services.tenants.get_by_name("shop")
     ids = {
         "/v1/(faces|cameras)/\\{id\\}": '"path.id" = "door"',
         "/v1/hooks/\\{id\\}": f'"path.id" = "{hook}"',
-        "/v1/captures/\\{id\\}": f'"path.id" = "{capture}", "query.camera" = "door"',
+        "/v1/captures/\\{id\\}": (
+            f'"path.id" = "{capture}", "query.camera" = "door", "query.book" = "{shop.book}"'
+        ),
     }
     lists = [one.path for one in OPERATIONS if {"token", "from"} & {*names_of(one.query)}]
     common = CONFIG.read_text("utf-8") + LISTS.format(
@@ -67,7 +70,6 @@ def fuzz(folder: Path, examples: int, *more: str, stateful: bool = True) -> tupl
     known, unknown = folder / "known.toml", folder / "unknown.toml"
     known.write_text(common + "".join(tables), "utf-8")
     unknown.write_text(common, "utf-8")
-    shop = services.tenants.get_by_name("shop")
     for seed, id_ in ((1, "door"), (2, "till")):
         services.enrolment.enrol_largest_face(
             shop, "regular", picture(Person(seed, side_px=90)), RULES, NewFace(faceid=id_)

@@ -183,7 +183,7 @@ def passkey(data: bytes) -> None:
     known = Passkey("AA", PASSKEY_SITE.host, signed, 0, datetime.now(UTC))
     for read in (
         passkeys.parse_challenge,
-        passkeys.read_handle,
+        passkeys.parse_signer,
         lambda sent: passkeys.check_registration(PASSKEY_SITE, "AA", sent, known.created_at),
         lambda sent: passkeys.check_sign_in(PASSKEY_SITE, "AA", [known], sent),
     ):
