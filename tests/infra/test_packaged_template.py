@@ -326,6 +326,7 @@ def test_a_function_writes_of_tenants_only_keys_sessions_and_settings(
         "key",
         "member",
         "session",
+        "shared_passkey",
         "signing_key",
         "still",
         "tenant",
