@@ -1,5 +1,6 @@
-"""Whom does a request say that it comes from? One box asks that before it reads the body, and
-counts it to the tenant.
+"""Credentials: the key or signature by which a request says whose it is.
+
+One box looks at them before it reads the body, and counts the request to that tenant.
 
 A credential decides nothing about rights: whether the credentials are good for the request, its
 views say.

@@ -21,8 +21,8 @@ LENGTHS = range(12, 201)
 """Characters: long rather than odd ones (NIST SP 800-63B)."""
 
 _COST, _BLOCK, _TIMES = 1 << 14, 8, 5
-"""As strong as OWASP's Password Storage Cheat Sheet asks for, with the least memory but one: 16 MB
-a hash."""
+"""Parameters of scrypt from OWASP's Password Storage Cheat Sheet. Of its equally strong sets, this
+one takes 16 MB a hash, the second least."""
 _MOST_BYTES = 32 << 20
 """Memory that a hash may take, which scrypt asks for: twice what it needs."""
 _SALT_BYTES = _HASH_BYTES = 16

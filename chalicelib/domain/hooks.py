@@ -5,7 +5,8 @@ Alone the book has nobody to ask; who has something to do says so in one place
 there or neither.
 """
 
-# ruff: noqa: ARG002 -- the methods below do nothing, and their arguments are for the class that takes the hooks
+# The methods below do nothing: their arguments are for the class that takes the hooks.
+# ruff: noqa: ARG002
 
 from __future__ import annotations
 

@@ -1,5 +1,7 @@
-"""What a camera's software sends and expects. It shares no code with what answers, so that a
-mistake in one shows."""
+"""Requests as a camera's software sends them, and the answers that it expects.
+
+This module shares no code with what answers, so that a mistake in one shows.
+"""
 
 from __future__ import annotations
 

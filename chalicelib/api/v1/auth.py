@@ -124,8 +124,7 @@ class Caller(Struct, frozen=True):
 
     @property
     def is_of_figures(self) -> bool:
-        """True if the caller was invited to a page of figures, on which nobody is told from
-        another."""
+        """Tell whether the caller was invited to a page of figures, which names nobody."""
         return isinstance(self.key, Member) and self.key.is_of_figures
 
     def require_page(self, operation: str, query: Mapping[str, Sequence[str]]) -> None:

@@ -323,8 +323,8 @@ class FaceDeletion(Sent):
     former: Annotated[
         bool,
         Meta(
-            description="With `erase`: the person of before, if the id is somebody else's now; "
-            "that person stays."
+            description="With `erase`, if somebody else has the id now: erase the person who had "
+            "it before, and nobody else."
         ),
     ] = False
     whole: Whole = None

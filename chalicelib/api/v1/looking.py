@@ -161,10 +161,9 @@ class DetectedPicture(Answer):
     refused: Annotated[
         str | None,
         Meta(
-            description="With `enrols`: why an enrolment would refuse the picture, whoever it "
-            "shows; null: it would "
-            "not. Who is known, erased, without a record of consent, or unlike the other pictures "
-            "is not looked for."
+            description="With `enrols`: the reason why an enrolment would refuse the picture; "
+            "null: it would take it. Only the picture is judged: whether the person is known, "
+            "erased, without a record of consent or unlike the other pictures is not looked up."
         ),
     ]
 

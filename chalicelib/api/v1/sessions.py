@@ -314,8 +314,8 @@ def _set_cookies(
     """Set a cookie for each session that begins, and return the ids of all books that the browser
     is signed in to.
 
-    That of a browser's first shop has the name of earlier versions, which know no other. `cookies`:
-    those of before.
+    The cookie of a browser's first shop has the name of earlier versions, which know no other.
+    `cookies`: the cookies that the browser has sent.
     """
     first_book_id = _find_first_book(cookies, context.services)
     books = [cookie.book_id for cookie in cookies]

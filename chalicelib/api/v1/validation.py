@@ -1,8 +1,8 @@
 """Sentences about what was sent and does not fit a Struct: the place, what would be right, what was
 sent.
 
-msgspec names the place; what would be right is told from the type there, and what was sent is
-looked up.
+msgspec names the place of the error. The type at that place says what would be right, and the
+request what was sent.
 """
 
 from __future__ import annotations

@@ -35,8 +35,8 @@ class Sent(Struct, kw_only=True, forbid_unknown_fields=True):
     """Base of bodies and queries. A name that it does not have is refused."""
 
     RULES: ClassVar[Mapping[str, Any]] = {}
-    """What else its JSON schema says, such as that one of two members is sent. The view refuses
-    what breaks it."""
+    """Rules of its JSON schema beside the fields, such as that one of two members is sent. The view
+    refuses a body that breaks one."""
 
 
 class Changes(Sent):

@@ -324,7 +324,8 @@ class AuditErasing(Service["Services"]):
         )
 
     def _erase_open(self, pending_entry: PendingEntry) -> None:
-        assert pending_entry.item is not None  # noqa: S101 -- the caller passes entries that wait, and these are stored as items
+        # The caller passes entries that wait, and these are stored as items.
+        assert pending_entry.item is not None  # noqa: S101
         item = {
             "tenant": pending_entry.item[0],
             "id": pending_entry.id,
