@@ -46,7 +46,27 @@ function drop(done) {
 export function surely(method, path, body) {
   const one = { method, path, body, name: newName(), by: by(), book: session.now?.book, at: Date.now() };
   keep([...left(), one]);
-  return sent(one);
+  return inTurn(one);
+}
+
+const turns = new Map();
+/** The revision that a change of our own made of another. */
+const made = new Map();
+
+/** Send changes by a revision one after the other for each thing, each by the revision that our own last one made. */
+function inTurn(one) {
+  if (!one.body?.revision) return sent(one);
+  const mine = (turns.get(one.path) ?? Promise.resolve()).then(() => sent(renewed(one)));
+  turns.set(one.path, mine.catch(() => {}));
+  return mine;
+}
+
+function renewed(one) {
+  let { revision } = one.body;
+  while (made.has(`${one.path} ${revision}`)) revision = made.get(`${one.path} ${revision}`);
+  const next = { ...one, body: { ...one.body, revision } };
+  keep(left().map((each) => (each.name === one.name ? next : each)));
+  return next;
 }
 
 async function sent(one) {
@@ -54,6 +74,8 @@ async function sent(one) {
     const answer = await untilAnswered(
       () => send(one.method, one.path, one.body, { name: one.name, keepalive: true }),
       { failed: () => setLate(one, true) });
+    const before = one.body?.revision;
+    if (before && answer.revision > before) made.set(`${one.path} ${before}`, answer.revision);
     if (late.now.some(({ name }) => name === one.name)) arrived.set({ ...one, answer });
     drop(one);
     return answer;
@@ -94,7 +116,7 @@ export function sendLeft() {
   if (stale.length) say(t("unsent.restored", { count: stale.length }), { kind: "problem" });
   for (const one of own.filter((each) => !stale.includes(each))) {
     setLate(one, true);
-    sent(one).catch(complain);
+    inTurn(one).catch(complain);
   }
 }
 

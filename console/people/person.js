@@ -76,10 +76,9 @@ function NotYet({ face }) {
 /** Changes that are sent if nobody else has changed the face since it was read; else `clash` asks. */
 function useChanges(path, face) {
   const [asked, setAsked] = useState(null);
-  const ask = (changes, present) => {
-    const save = () => { setAsked(null); change(changes, null, present.revision).catch(() => {}); };
-    setAsked({ changes, present, save });
-  };
+  const ask = (changes, present) =>
+    setAsked((before) => ({ changes: joined(before?.changes ?? {}, changes), present }));
+  const save = () => { setAsked(null); change(asked.changes, null, asked.present.revision).catch(() => {}); };
   /** `back`: as it was. */
   const change = async (changes, back, revision = face.value.revision) => {
     try {
@@ -94,8 +93,12 @@ function useChanges(path, face) {
       throw problem;
     }
   };
-  return { change, clash: asked && html`<${Clash} ...${asked} close=${() => setAsked(null)} />` };
+  return { change, clash: asked && html`<${Clash} ...${asked} save=${save} close=${() => setAsked(null)} />` };
 }
+
+/** Both changes as one: what the later says, and what the first says else. */
+const joined = (first, later) => ({ ...first, ...Object.fromEntries(Object.entries(later).map(([name, value]) =>
+  [name, value && typeof value === "object" ? { ...first[name], ...value } : value])) });
 
 /** Somebody else was quicker: what it is now, and what was to be saved. */
 function Clash({ changes, present, save, close }) {

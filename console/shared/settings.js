@@ -1,5 +1,5 @@
 // Settings that are changed in place: a name, a field, and a sentence that says what it does.
-import { useEffect, useState } from "preact/hooks";
+import { useState } from "preact/hooks";
 import { send } from "../api.js";
 import { html } from "../html.js";
 import { Icon } from "../icons.js";
@@ -65,15 +65,16 @@ export function Settings({ fields, value, change, may }) {
   });
 }
 
-/** Shows what was chosen at once, and what holds if it is refused. */
+/** Shows what was chosen until that is answered, then what holds. */
 export function Held({ Field, value, change, name, ...more }) {
-  const [now, setNow] = useState(value);
-  useEffect(() => setNow(value), [value]);
+  const [chosen, setChosen] = useState(/** @type {any} */ (null));
   const set = (next) => {
-    setNow(next);
-    change({ [name]: next }).catch(() => setNow(value));
+    const mine = { next };
+    const end = () => setChosen((now) => (now === mine ? null : now));
+    setChosen(mine);
+    change({ [name]: next }).then(end, end);
   };
-  return html`<${Field} ...${more} name=${name} value=${now} set=${set} />`;
+  return html`<${Field} ...${more} name=${name} value=${chosen ? chosen.next : value} set=${set} />`;
 }
 
 function Switch({ id, value, set, disabled }) {
@@ -87,26 +88,27 @@ export function Typed({ id, value, set, disabled, field, label = undefined }) {
   const { kind, min, max, step = 1, per = 1, unit, none, list } = field;
   const isNumber = kind === "number";
   const shown = value == null ? "" : isNumber ? String(Number((value / per).toFixed(6))) : value;
-  const [text, setText] = useState(shown);
+  const [typed, setTyped] = useState(/** @type {string | null} */ (null)); // it stays if another value comes meanwhile
+  const text = typed ?? shown;
   const [wrong, setWrong] = useState("");
-  useEffect(() => { setText(shown); setWrong(""); }, [shown, value]);
   const done = ({ target }) => {
     setWrong(target.validationMessage);
     if (target.validationMessage) return;
+    setTyped(null);
     const said = text.trim();
     const next = isNumber ? (said === "" ? null : Number((Number(said) * per).toFixed(6))) : said;
     if (next !== value && said !== shown) set(next);
   };
   const keys = (event) => {
     if (event.key === "Enter" && !event.isComposing) done(event);
-    if (event.key === "Escape") { setText(shown); setWrong(""); }
+    if (event.key === "Escape") { setTyped(null); setWrong(""); }
   };
   return html`<span class="typed"><input type=${kind} id=${id} aria-label=${label}
       aria-describedby=${label ? null : `${id}-says`} aria-invalid=${wrong ? "true" : null}
       value=${text} disabled=${disabled} required=${!none} placeholder=${none ? t(none) : null}
       list=${list ? `${id}-list` : null}
       min=${min} max=${isNumber ? max : null} maxlength=${isNumber ? null : max} step=${isNumber ? step : null}
-      onInput=${(event) => setText(event.target.value)} onBlur=${done} onKeyDown=${keys} />
+      onInput=${(event) => setTyped(event.target.value)} onBlur=${done} onKeyDown=${keys} />
     ${list && html`<${Offered} id=${id} text=${text}
       pairs=${list.filter((item) => item !== text).map((one) => [one, one])} />`}
     ${unit && html`<span class="soft">${t(unit)}</span>`}
