@@ -25,6 +25,9 @@ WEEKS = 8
 _DAYS, _RECENT_DAYS = 7 * WEEKS, 14
 LEAST_PEOPLE = 30
 """People that the eight weeks need, so that anything is usual."""
+LEAST_WEEKS = 3
+"""Weeks in which somebody has to come at an hour of the week, so that the shop seems to be open
+then."""
 
 FALSE_ALARMS_A_MONTH = 0.1
 """Those of a shop whose people come by chance alone. Holidays, on which it is as quiet as if the
@@ -35,9 +38,14 @@ slow week."""
 
 
 class Usual(Struct, frozen=True):
-    """A usual week. `hours`: people of each hour, Monday's first."""
+    """A usual week.
+
+    `hours`: people of each hour, Monday's first. `weeks`: in how many of the last weeks anybody
+    came at each hour; empty if that is not known.
+    """
 
     hours: tuple[float, ...]
+    weeks: tuple[int, ...] = ()
 
     def people_at(self, hour: int) -> float:
         return self.hours[hour_of_week(hour)]
@@ -96,7 +104,11 @@ def learn_usual(people_by_hour: Mapping[int, int], today: int) -> Usual | None:
         if expected
         else 0.0
     )
-    return Usual(tuple(round(share * mean, 3) for mean in means))
+    week_counts = Counter(hour_of_week(hour) for hour, count in known_counts.items() if count)
+    return Usual(
+        tuple(round(share * mean, 3) for mean in means),
+        tuple(week_counts[week_hour] for week_hour in range(HOURS_PER_WEEK)),
+    )
 
 
 ALWAYS = frozenset(range(HOURS_PER_WEEK))
@@ -124,16 +136,23 @@ def is_quieter(usual: Usual, since: float, now: float, opening: Set[int] = ALWAY
 
 
 def propose_hours(usual: Usual) -> Sequence[tuple[int, int] | None]:
-    """Return for each weekday the hours from the first to the one behind the last that usually has
-    anybody.
+    """Return for each weekday the hours from the first to the one behind the last on which weeks
+    agree.
 
-    None: the shop seems to be closed. Hours with less than a hundredth of the day's people are not
-    usual.
+    None: the shop seems to be closed. Weeks agree on an hour if somebody came then in at least
+    LEAST_WEEKS of them. Hours with less than a hundredth of the day's people are not usual.
+
+    `Tuesdays at 6 in two weeks, from 8 to 19 in five`: 8 to 19.
     """
     proposed: list[tuple[int, int] | None] = []
     for weekday in range(7):
-        day = usual.hours[weekday * HOURS_PER_DAY : (weekday + 1) * HOURS_PER_DAY]
-        least_people = max(sum(day), usual.week / 7) / 100
-        usual_hours = [hour for hour, people in enumerate(day) if people > least_people]
+        of_day = slice(weekday * HOURS_PER_DAY, (weekday + 1) * HOURS_PER_DAY)
+        people_by_hour, weeks_by_hour = usual.hours[of_day], usual.weeks[of_day]
+        least_people = max(sum(people_by_hour), usual.week / 7) / 100
+        usual_hours = [
+            hour
+            for hour, (people, weeks) in enumerate(zip(people_by_hour, weeks_by_hour, strict=True))
+            if people > least_people and weeks >= LEAST_WEEKS
+        ]
         proposed.append((usual_hours[0], usual_hours[-1] + 1) if usual_hours else None)
     return proposed

@@ -1,6 +1,7 @@
 """What is usual, and when a camera is quieter: the rule, a camera that follows it, and years of
 shops."""
 
+from collections import Counter
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -15,6 +16,7 @@ from chalicelib.domain.local_time import local_hour
 from chalicelib.domain.opening import DAYS, is_before_opening, parse_opening, write_opening
 from chalicelib.domain.rules.usual import (
     HOURS_PER_WEEK,
+    LEAST_WEEKS,
     Usual,
     count_expected,
     hour_of_week,
@@ -116,13 +118,36 @@ def test_what_is_written_is_read(week: list[tuple[int, int] | None]) -> None:
     assert len(DAYS) == 7
 
 
-def test_opening_hours_are_proposed_from_the_usual_week() -> None:
-    usual = Usual(
-        tuple(
-            3.0 if hour < 144 and 8 <= hour % 24 < 19 else 0.001 for hour in range(HOURS_PER_WEEK)
-        )
+def test_opening_hours_are_proposed_by_hours_on_which_several_weeks_agree() -> None:
+    open_hours = [24 * (DAY + day) + hour for day in range(6) for hour in range(8, 19)]
+    early = {24 * (DAY - 7 * week + 1) + 6: 9 for week in (1, 3)}
+    """Nine people on two Tuesdays at six."""
+    for weeks, hours in ((2, ""), (3, "Mon-Sat 08:00-19:00"), (8, "Mon-Sat 08:00-19:00")):
+        usual = learn_usual(weekly(3, weeks, tuple(open_hours)) | early, DAY)
+        assert usual is not None
+        assert write_opening(propose_hours(usual)) == hours
+    third = {24 * (DAY - 7 * 5 + 1) + 6: 9}
+    usual = learn_usual(weekly(3, 8, tuple(open_hours)) | early | third, DAY)
+    assert usual is not None
+    assert "Tue 06:00-19:00" in write_opening(propose_hours(usual))
+
+
+visited = st.tuples(st.integers(1, 8), st.integers(0, 2), st.integers(6, 12))
+"""A week ago, a weekday and an hour."""
+
+
+@given(st.dictionaries(visited, st.integers(0, 40), min_size=30))
+def test_hours_that_are_proposed_begin_and_end_with_one_in_which_three_weeks_had_people(
+    people: dict[tuple[int, int, int], int],
+) -> None:
+    usual = learn_usual(
+        {24 * (DAY - 7 * week + day) + hour: count for (week, day, hour), count in people.items()},
+        DAY,
     )
-    assert write_opening(propose_hours(usual)) == "Mon-Sat 08:00-19:00"
+    weeks = Counter(24 * day + hour for (_, day, hour), count in people.items() if count)
+    for day, span in enumerate(propose_hours(usual) if usual else ()):
+        if span:
+            assert min(weeks[24 * day + span[0]], weeks[24 * day + span[1] - 1]) >= LEAST_WEEKS
 
 
 @pytest.mark.parametrize(("people", "days", "seeds"), [(5, 365, 4), (30, 365, 2), (300, 240, 1)])
