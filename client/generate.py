@@ -78,6 +78,11 @@ def write_codes() -> str:
     )
 
 
+def _name_argument(name: str) -> str:
+    """Return a name of the wire as Python takes it: `in` is `in_`."""
+    return f"{name}_" if keyword.iskeyword(name) else name
+
+
 @dataclass(frozen=True)
 class _Parameter:
     """One argument of a method. `name`: the name on the wire. `type`: the annotation."""
@@ -88,7 +93,7 @@ class _Parameter:
 
     @property
     def argument(self) -> str:
-        return f"{self.name}_" if keyword.iskeyword(self.name) else self.name
+        return _name_argument(self.name)
 
     @property
     def value(self) -> str:
@@ -221,16 +226,22 @@ class _Writer:
     def _write_model(self, name: str) -> str:
         schema = self._document["components"]["schemas"][name]
         about = schema.get("description", "").replace("\n", "\n    ")
-        members = [
-            f"    {member}: {self._write_type(schema_of_member).replace('models.', '')}"
+        members = schema["properties"]
+        types = {
+            one: self._write_type(member).replace("models.", "") for one, member in members.items()
+        }
+        lines = [
+            f"    {_name_argument(member)}: {type_text}"
             + ("" if member in schema.get("required", ()) else " | UnsetType = UNSET")
-            for member, schema_of_member in schema["properties"].items()
+            for member, type_text in types.items()
         ]
+        renamed = {_name_argument(member): member for member in filter(keyword.iskeyword, members)}
+        options = f", rename={renamed}" if renamed else ""
         head = [
-            f"class {name}(Struct, kw_only=True):",
+            f"class {name}(Struct, kw_only=True{options}):",
             *([f'    """{about}"""\n'] if about else []),
         ]
-        return "\n".join([*head, *members, "", ""])
+        return "\n".join([*head, *lines, "", ""])
 
     def _write_methods(self, method: str, path: str, operation: Schema) -> Iterator[str]:
         """Write the operation's method, and another one for what is answered as CSV."""
