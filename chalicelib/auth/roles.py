@@ -68,7 +68,7 @@ Queries = Mapping[str, frozenset[str] | None]
 """Values that may be asked, by the name of the query; None: any."""
 
 _FIGURES: Queries = {
-    **dict.fromkeys(("from", "to", "by", "format")),
+    **dict.fromkeys(("from", "to", "by", "format", "entries")),
     "measure": frozenset({"arrivals", "persons"}),
     "split": frozenset({"visit", "stay", "again", "camera"}),
 }

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from chalicelib.book.cameras import Cameras
     from chalicelib.book.captures.captures import Captures
     from chalicelib.book.commit import GalleryWriter
+    from chalicelib.book.counts.counts import Counts
     from chalicelib.book.daily_limits import DailyLimits
     from chalicelib.book.deletion.deletion import Deletion
     from chalicelib.book.enrolment.enrolment import Enrolment
@@ -140,6 +141,12 @@ class Book:
         from chalicelib.book.cameras import Cameras
 
         return Cameras(self)
+
+    @lazy
+    def counts(self) -> Counts:
+        from chalicelib.book.counts.counts import Counts
+
+        return Counts(self)
 
     @lazy
     def captures(self) -> Captures:

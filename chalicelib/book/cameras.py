@@ -40,6 +40,7 @@ from chalicelib.domain.captures import (
     is_camera_id,
     require_camera_id,
 )
+from chalicelib.domain.counts import require_line
 from chalicelib.domain.effects import Effect, name_access
 from chalicelib.domain.errors import (
     CameraExists,
@@ -138,6 +139,8 @@ class CameraSettings(CameraOptions, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         """Raise InvalidInput if a setting is out of bounds."""
         require(CAMERA_SETTINGS, self)
+        if "count" in self.edge:
+            require_line(self.edge["count"])
 
 
 def legal_camera_name(name: str) -> str:

@@ -215,6 +215,8 @@ FIELDS: Mapping[EventKind, tuple[str, ...]] = {
     EventKind.FACE_OVERDUE: (*_OF_FACES, "days"),
     EventKind.WEEK_ENDED: ("visits", "report"),
     EventKind.GROUP_FULL: ("capacity",),
+    EventKind.PLACE_FULL: ("inside",),
+    EventKind.PLACE_FREE: ("inside",),
     EventKind.CAMERA_SILENT: ("last_seen",),
     EventKind.TEST: (),
 }
@@ -235,6 +237,7 @@ _SAMPLES = {
     "days": "15",
     "report": "",
     "capacity": "1000",
+    "inside": "80",
     "last_seen": "10:22",
 }
 _SAMPLE_TEXTS = ("camera", "report")
@@ -312,7 +315,8 @@ def event_values(
         samples = {name: texts.write(f"sample.{name}") for name in _SAMPLE_TEXTS}
         return {**_SAMPLES, **samples, "shop": shop, **_write_moment(event_time, texts)}
     last_seen_at = data.get("last_seen_at")
-    values = {name: _write_plain(data.get(name)) for name in ("name", "number", "capacity", "days")}
+    plain_fields = ("name", "number", "capacity", "days", "inside")
+    values = {name: _write_plain(data.get(name)) for name in plain_fields}
     group = _write_plain(event["group"])
     shown_group = texts.write(f"group.{group}") if group in (STRANGER, REGULAR) else group
     name_shown = values["name"] or " ".join(filter(None, (shown_group, values["number"])))

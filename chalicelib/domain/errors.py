@@ -19,6 +19,7 @@
     |  |- SightingNotFound
     |  |- RejectionNotFound
     |  |- HookNotFound
+    |  |- PlaceNotFound
     |  |- MergeNotFound
     |  |- DuplicateNotFound
     |  |- PictureNotFound
@@ -49,6 +50,7 @@
     |  |- TenantFull
     |  |- TooManyCameras
     |  |- TooManyHooks
+    |  |- TooManyPlaces
     |  |- TooManyPictures     of one face
     |  |- TooManyKeys
     |  |- TooManyMembers
@@ -160,6 +162,9 @@ class RejectionNotFound(NotFound): ...
 
 
 class HookNotFound(NotFound): ...
+
+
+class PlaceNotFound(NotFound): ...
 
 
 class MergeNotFound(NotFound): ...
@@ -277,6 +282,9 @@ class TooManyCameras(LimitReached): ...
 
 
 class TooManyHooks(LimitReached): ...
+
+
+class TooManyPlaces(LimitReached): ...
 
 
 class TooManyPictures(LimitReached): ...

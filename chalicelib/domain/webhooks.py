@@ -32,6 +32,10 @@ class EventKind(StrEnum):
     WEEK_ENDED = "week.ended"
     """The figures of a week, on the Monday after it (book/week)."""
     GROUP_FULL = "group.full"
+    PLACE_FULL = "place.full"
+    """So many people are inside as its `full_at` says (book/counts)."""
+    PLACE_FREE = "place.free"
+    """It was full, and is down to its `free_at`."""
     CAMERA_SILENT = "camera.silent"
     TEST = "test"
     """Sent to one hook when its tenant asks for it, whatever the hook's filters are."""
@@ -78,6 +82,8 @@ _WITHOUT_PAUSE = frozenset(
         EventKind.CAMERA_SILENT,
         EventKind.FACE_OVERDUE,
         EventKind.GROUP_FULL,
+        EventKind.PLACE_FREE,
+        EventKind.PLACE_FULL,
         EventKind.WEEK_ENDED,
         EventKind.TEST,
     }

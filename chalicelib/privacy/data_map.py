@@ -274,6 +274,7 @@ _TRACES = (_GONE, _GONE, Mark.HIDDEN, Mark.KEPT)
 _SEEN = Fate("gone in minutes", Step.SIGHTINGS)
 _TAKEN_OUT = Fate("the face is taken out at once. The user goes with its last face")
 _REFUSED = Fate("refused while it is held")
+_NUMBERS = Fate("numbers stay: they name nobody")
 _WITH_PICTURES = Fate("gone with face pictures")
 
 DATA_MAP = (
@@ -359,6 +360,19 @@ DATA_MAP = (
         agrees=Agrees.STATISTICS,
         keys=("observation", "observations"),
         classes=("Observation",),
+    ),
+    DataCategory(
+        "counts",
+        "how many people a camera counted as they came in and went out, without a face, a name or "
+        "a picture. A minute with one entry, beside the arrival of a known person, may be about "
+        "that person",
+        "minutes: 30 days. Then they become hours, which are kept for `observation_days` (400)",
+        _NUMBERS,
+        _NUMBERS,
+        whose=Whose.CAMERA,
+        clocks=(Kind.COUNTED_MINUTES, Kind.COUNTED_HOURS),
+        archive="",
+        keys=("counted_minutes", "counted_hours", "counted_day"),
     ),
     DataCategory(
         "captures",
@@ -660,14 +674,15 @@ NOBODYS = {
         "Tenant StoredSettings ApiKey Member TenantErasure",
     ),
     "directory": (
-        "groups, counts, settings, and the progress of background jobs. Its `holds` and `users` "
+        "groups, counts, settings, places with their doors and who corrected how many are inside, "
+        "and the progress of background jobs. Its `holds` and `users` "
         "have their own rows "
         "above",
         "TENANT_ITEM QUOTA_ITEM SWEPT_ITEM CALLED_ITEM WITHHELD_ITEM KEPT_ITEM UNPICTURED_ITEM "
         "JOINED_ITEM "
         "ERASURES_ITEM camera_quota_item group_item gone_item full_item name_item index_item "
-        "nobodies_item",
-        "Group Called PictureCount _Progress",
+        "nobodies_item PLACES_ITEM",
+        "Group Place Called PictureCount _Progress",
     ),
     "summaries": (
         "counts for each day, and two bytes of a hash for each face that was seen that day. They "

@@ -42,7 +42,15 @@ ESTIMATED = ("age", "gender", "emotion", "beauty")
 
 AMAZON = "Amazon Web Services"
 
-_OF_NOBODY = frozenset({EventKind.CAMERA_SILENT, EventKind.GROUP_FULL, EventKind.TEST})
+_OF_NOBODY = frozenset(
+    {
+        EventKind.CAMERA_SILENT,
+        EventKind.GROUP_FULL,
+        EventKind.PLACE_FREE,
+        EventKind.PLACE_FULL,
+        EventKind.TEST,
+    }
+)
 """Events that say nothing about a person."""
 
 

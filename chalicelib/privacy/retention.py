@@ -29,9 +29,19 @@ class Kind(StrEnum):
     """Faces whose consent was withdrawn or has expired."""
     FACES = "faces"
     LEARNT = "learnt_pictures"
+    COUNTED_MINUTES = "counted_minutes"
+    """Minutes in which cameras counted people: they become hours."""
+    COUNTED_HOURS = "counted_hours"
 
 
-SWEPT = (Kind.CAPTURES, Kind.SIGHTINGS, Kind.OBSERVATIONS, Kind.FACES)
+SWEPT = (
+    Kind.CAPTURES,
+    Kind.SIGHTINGS,
+    Kind.OBSERVATIONS,
+    Kind.FACES,
+    Kind.COUNTED_MINUTES,
+    Kind.COUNTED_HOURS,
+)
 """Kinds that the job `retention` deletes; the others have jobs of their own."""
 
 

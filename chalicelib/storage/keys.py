@@ -218,6 +218,10 @@ GROUPS = (_GROUP_PREFIX, _GROUP_PREFIX[:-1] + "$")
 """Bounds around all groups ("$" is the byte after "#")."""
 
 
+PLACES_ITEM = "PLACES"
+"""Of the item with all places, their doors and corrections."""
+
+
 def camera_quota_item(camera_id: str) -> str:
     """Make the key of the item that counts what a camera offers in a day.
 
@@ -420,6 +424,31 @@ def label_counts(tenant: str, zone: str) -> str:
 
 def label_chunk(day: int, chunk: int) -> str:
     return f"{day_text(day)}#{chunk:03d}"
+
+
+def counted_minutes(tenant: str) -> str:
+    """Make the partition of the minutes in which cameras counted people: no zone is called so."""
+    return f"{tenant}#minutes"
+
+
+def counted_hours(tenant: str) -> str:
+    """Make the partition of the hours that such minutes became."""
+    return f"{tenant}#hours"
+
+
+def counted_day(utc_day: int, camera_id: str) -> str:
+    return f"{day_text(utc_day)}#{camera_id}"
+
+
+def counted_days_range(first_day: int, last_day: int) -> tuple[str, str]:
+    """Make the bounds around the counts of UTC days, both included ("$" is the byte after "#")."""
+    return f"{day_text(first_day)}#", f"{day_text(last_day)}$"
+
+
+def parts_of_counted_day(key: str) -> tuple[int, str]:
+    """Split a key of `counted_day` into the UTC day and the camera's id."""
+    day, _, camera_id = key.partition("#")
+    return day_number(day), camera_id
 
 
 # --- cameras; beside them the names that are taken, and how many more fit; no id begins with "#"

@@ -14,7 +14,7 @@ import { complain, later, say } from "../undo.js";
 import { ago, dayAndClock, joined, t, tOr } from "../words.js";
 
 const KINDS = ["face.arrived", "stranger.created", "stranger.promoted", "face.merged", "face.overdue", "week.ended",
-  "group.full", "camera.silent"];
+  "group.full", "place.full", "place.free", "camera.silent"];
 const EXAMPLE = "https://shop.example/regulars";
 const LOOKS = 20;
 const LOOK_MS = 700;

@@ -429,6 +429,9 @@ def _furnished(services: Services, app: Chalice, clock: FakeClock, tenant: str, 
         for n in (3, 5)
     ]
     hook, secret = _hook(services, v1, tenant, word)
+    counted = {"at": clock.now().isoformat(), "seconds": 60, "in": seed, "out": 0, "faces": 0}
+    v1.done("PUT", f"/v1/cameras/{word}-gate/counts", {"minutes": [counted]})
+    place = v1.done("POST", "/v1/places", {"name": f"{word} hall", "doors": [f"{word}-gate"]})
     key = v1.done("POST", "/v1/keys", {"name": f"{word} key"})
     member, passkey = with_passkey(v1, f"{word} Maria", Device(), "four words that fit")
     gate = {"camera": f"{word}-gate"}
@@ -509,6 +512,7 @@ def _furnished(services: Services, app: Chalice, clock: FakeClock, tenant: str, 
         "duplicate": keys.duplicate(face, f"{word}-2"),
         "duplicates_token": v1.done("GET", "/v1/duplicates", limit=1)["next_token"],
         "hook": hook,
+        "place": place["id"],
         "key": key["id"],
         "book": customer.book_id,
         "member": member,

@@ -120,6 +120,7 @@ def play(account: Account) -> None:
         schedules,
         usual_weeks,
         kept_no_longer,
+        counted,
         withdrawn,
         pictures_off,
         readiness,
@@ -447,10 +448,31 @@ def kept_no_longer(account: Account) -> None:
     _at_hour(account, 3)
     account.tick("sweep")
     told = shop.v1.done("GET", "/v1/retention")["kinds"]
-    assert [one["now"] for one in told if one["kind"] != "captures"] == [0, 0, 0, 0], (
+    assert [one["now"] for one in told if one["kind"] != "captures"] == [0] * 6, (
         "S3 has a clock of its own"
     )
     assert shop.v1.done("GET", "/v1/faces")["faces"] == []
+
+
+def counted(account: Account) -> None:
+    """A camera counts people, a place gets full, and minutes become hours."""
+    shop = Shop(account, "counting-shop")
+    shop.v1.add_camera("door", id="door")
+    place = shop.v1.done("POST", "/v1/places", {"name": "Hall", "doors": ["door"], "full_at": 2})
+    at = account.clock.now().replace(second=0, microsecond=0).isoformat()
+    minutes = [{"at": at, "seconds": 60, "in": 3, "out": 0, "faces": 1}]
+    for _ in range(2):
+        shop.v1.done("PUT", "/v1/cameras/door/counts", {"minutes": minutes})
+    path = f"/v1/places/{place['id']}"
+    assert shop.v1.done("GET", path)["full"]
+    shop.v1.done("PUT", f"{path}/inside", {"inside": 1})
+    shop.v1.done("PATCH", path, {"full_at": None})
+    shop.v1.done_without_body("DELETE", path)
+    partitions = [keys.counted_minutes(shop.name), keys.counted_hours(shop.name)]
+    account.later(days=32)
+    account.tick("sweep")
+    assert [len(shop.items.query(keys.SUMMARIES, one).items) for one in partitions] == [0, 1]
+    assert shop.v1.done("GET", "/v1/statistics", entries="true")["entries"] is None
 
 
 def withdrawn(account: Account) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from enum import StrEnum
+from functools import reduce
 from typing import TYPE_CHECKING, Annotated, Any
 
 from msgspec import Meta, field
@@ -27,6 +29,7 @@ from chalicelib.api.v1.wire import Answer, Instant, NextToken, Paged, Sent, Text
 from chalicelib.auth.roles import Role
 from chalicelib.domain import audit_events, observations
 from chalicelib.domain.captures import parts_of_sighting
+from chalicelib.domain.counts import add_entries
 from chalicelib.domain.errors import InvalidInput
 from chalicelib.domain.local_time import LAST_SECOND, Granularity, LocalTime, Span
 from chalicelib.domain.model import Face
@@ -38,10 +41,17 @@ from chalicelib.storage.values import milliseconds, moment, time_text, write_row
 if TYPE_CHECKING:
     from chalicelib.book.sightings import sightings
     from chalicelib.book.statistics.statistics import SplitBucket
+    from chalicelib.domain import counts
 
 operations = Operations()
 
 TOTAL = "total"
+_COUNTED = {
+    "in": "entries",
+    "out": "exits",
+    **{name: name for name in ("known", "not_known", "faceless", "staff", "watched_s")},
+}
+"""Columns of entries, and what they are called in the code."""
 _CSV = "text/csv; charset=utf-8"
 
 OfCamera = Annotated[Text, Meta(description="Id or name of a camera.")]
@@ -268,7 +278,39 @@ class StatisticsWanted(Sent):
     group: OfGroup | None = None
     face: OfFace | None = None
     staff: WithStaff = False
+    entries: Annotated[
+        bool,
+        Meta(
+            description="Whether each bucket says, too, who came in and went out by the counts of "
+            "cameras. Without `split`, `group` and `face`."
+        ),
+    ] = False
     format: Format = Format.JSON
+
+
+class Entries(Answer):
+    """People who came in and went out at counted doors, as far as these were watched."""
+
+    in_: Annotated[
+        int, Meta(ge=0, description="The sum of known, not_known and faceless: without staff.")
+    ] = field(name="in")
+    out: Annotated[int, Meta(ge=0, description="Everybody, staff too.")]
+    known: Annotated[
+        int, Meta(ge=0, description="Whom the service knows: in a group other than `stranger`.")
+    ]
+    not_known: Annotated[int, Meta(ge=0, description="Others who showed a usable face.")]
+    faceless: Annotated[int, Meta(ge=0, description="Who showed no usable face.")]
+    staff: Annotated[
+        int, Meta(ge=0, description="So many arrivals of staff were taken off from `in`.")
+    ]
+    watched_s: Annotated[
+        int, Meta(ge=0, description="Seconds that were counted, those of all cameras together.")
+    ]
+
+
+EntriesOrNull = Annotated[
+    Entries | None, Meta(description="null: nobody watched, or `entries` was not asked for.")
+]
 
 
 class Bucket(Answer):
@@ -289,6 +331,7 @@ class Bucket(Answer):
             "`unknown`; without a split, `total`."
         ),
     ]
+    entries: EntriesOrNull
 
 
 class Statistics(Answer):
@@ -301,6 +344,7 @@ class Statistics(Answer):
         Meta(description="Day of the first sighting that is kept; null: there is none."),
     ]
     staff: OfStaff
+    entries: EntriesOrNull
 
 
 @operations("GET", "/v1/observations", Role.VIEWER)
@@ -423,6 +467,9 @@ def get_statistics(context: V1Context, query: StatisticsWanted) -> Statistics | 
     if the time has over 10,000 buckets, or a split over 100,000 amounts. With `format=csv` a line
     for each amount; a value that a spreadsheet would take for a formula, or round as a number,
     begins with an apostrophe.
+
+    With `entries`, known are as many of those who showed a face as there are arrivals of known
+    people at that camera in that hour. Hours older than 30 days are whole.
     """
     # not at the other routes' cold starts
     from chalicelib.book.statistics.statistics import Question
@@ -433,6 +480,7 @@ def get_statistics(context: V1Context, query: StatisticsWanted) -> Statistics | 
         raise InvalidInput(f"split by {query.split.value}: this tenant has switched off {names}")
     now = context.services.clock.now()
     span = _make_span(context, query.from_, query.to or Instant.of(now + timedelta(milliseconds=1)))
+    entries = _count_entries(context, query, span)
     observation_filter = _make_filter(context, query, _choose_kind(query))
     question = Question(span, query.by, query.measure, query.split, observation_filter)
     buckets = context.services.statistics.list_buckets(context.tenant, question, fill=True)
@@ -447,11 +495,15 @@ def get_statistics(context: V1Context, query: StatisticsWanted) -> Statistics | 
     elif query.face is not None:
         audit_events.report_people([query.face])
     if query.format is Format.CSV:
-        return endpoint.TextAnswer(_write_csv(buckets, query.split), _CSV)
+        return endpoint.TextAnswer(_write_csv(buckets, query.split, entries), _CSV)
     first_day = context.services.statistics.find_first_day(context.tenant)
     return Statistics(
         buckets=[
-            Bucket(time=_write_bucket_time(bucket.time), amounts=_list_amounts(bucket, query.split))
+            Bucket(
+                time=_write_bucket_time(bucket.time),
+                amounts=_list_amounts(bucket, query.split),
+                entries=_describe_entries((entries or {}).get(bucket.time)),
+            )
             for bucket in buckets
         ],
         time_zone=context.tenant.time_zone,
@@ -459,7 +511,35 @@ def get_statistics(context: V1Context, query: StatisticsWanted) -> Statistics | 
         staff=0
         if context.caller.is_of_figures
         else context.services.statistics.count_staff(context.tenant, question),
+        entries=_describe_entries(reduce(add_entries, (entries or {}).values(), None)),
     )
+
+
+def _count_entries(
+    context: V1Context, query: StatisticsWanted, span: Span
+) -> Mapping[str, counts.Entries] | None:
+    """Count who came in by a bucket's TIME; None: nobody asked for it. Raises InvalidInput.
+
+    A page of figures says nothing of staff.
+    """
+    if not query.entries:
+        return None
+    if query.split is not None or query.group is not None or query.face is not None:
+        raise InvalidInput("entries are counted without split, group and face: leave these out")
+    counted = context.services.counts.count_entries(
+        context.tenant,
+        span,
+        query.by,
+        query.camera and context.services.cameras.id_of(context.tenant, query.camera),
+        takes_staff_off=not query.staff,
+    )
+    if not context.caller.is_of_figures:
+        return counted
+    return {time: entries._replace(staff=0) for time, entries in counted.items()}
+
+
+def _describe_entries(entries: counts.Entries | None) -> Entries | None:
+    return entries and Entries.made_of(entries, in_=entries.entries, out=entries.exits)
 
 
 def _make_span(
@@ -588,12 +668,22 @@ def _list_amounts(bucket: SplitBucket, split: Split | None) -> dict[str, int]:
     return dict(bucket.amounts) if split else {TOTAL: sum(bucket.amounts.values())}
 
 
-def _write_csv(buckets: list[SplitBucket], split: Split | None) -> str:
+def _write_csv(
+    buckets: list[SplitBucket], split: Split | None, entries: Mapping[str, counts.Entries] | None
+) -> str:
+    """Write a line for each amount. `entries`: more columns, empty if nobody watched; None: no
+    more columns."""
     text = io.StringIO()
+    names = {} if entries is None else _COUNTED
     rows = [
-        [_write_bucket_time(bucket.time), *([value] if split else []), amount]
+        [
+            _write_bucket_time(bucket.time),
+            *([value] if split else []),
+            amount,
+            *(getattr((entries or {}).get(bucket.time), name, "") for name in names.values()),
+        ]
         for bucket in buckets
         for value, amount in _list_amounts(bucket, split).items()
     ]
-    write_rows([["time", *([split.value] if split else []), "amount"], *rows], text)
+    write_rows([["time", *([split.value] if split else []), "amount", *names], *rows], text)
     return text.getvalue()

@@ -85,6 +85,16 @@ Areas = Annotated[
 ]
 
 
+CountLine = Annotated[
+    Annotated[list[Corner], Meta(min_length=2, max_length=2)],
+    Meta(
+        description="Line at which people are counted: two points, 0.05 apart at least. Who goes "
+        "from its left to its right, seen from its first point, comes in.",
+        examples=[[[0.1, 0.5], [0.9, 0.5]]],
+    ),
+]
+
+
 class BoxSettings(Sent):
     """Settings of whole boxes, in place of those in their edge.toml; {}: of their files again."""
 
@@ -113,6 +123,7 @@ class Edge(BoxSettings):
     capture_hours: Spans | UnsetType = UNSET
     masks: Areas | UnsetType = UNSET
     zones: Areas | UnsetType = UNSET
+    count: CountLine | UnsetType = UNSET
     hardware: Literal["v4l2m2m", "vaapi"] | UnsetType = UNSET
 
 

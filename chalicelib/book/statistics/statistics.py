@@ -298,6 +298,23 @@ class Statistics(Service["Book"]):
             - self._count_amounts(tenant, visitors).total()
         )
 
+    def count_arrivals_of_cameras(
+        self, tenant: Tenant, span: Span
+    ) -> tuple[Counter[tuple[int, str]], Counter[tuple[int, str]]]:
+        """Count the arrivals that began in a span by local hour and camera: those of people whom we
+        know, and those of staff."""
+        known, staff = Counter[tuple[int, str]](), Counter[tuple[int, str]]()
+        who_is_staff = self.visitors.read_staff(tenant)
+        observed_span = self.days.open_looking_back(tenant, span, SIGHTINGS)
+        for arrival in self._list_begun_arrivals(
+            tenant, observed_span, span, SIGHTINGS, Split.CAMERA
+        ):
+            if who_is_staff.has(arrival.group, arrival.faceid):
+                staff[arrival.hour, arrival.value] += 1
+            elif arrival.group != STRANGER:
+                known[arrival.hour, arrival.value] += 1
+        return known, staff
+
     def _list_begun_arrivals(
         self,
         tenant: Tenant,

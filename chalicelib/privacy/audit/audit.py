@@ -230,7 +230,7 @@ def _is_of_note(act: AuditEvent, actions: Sequence[Action]) -> bool:
 
 
 def _only_counts(action: Action) -> bool:
-    prefixes = (keys.TENANT_ITEM, keys.group_item(""), keys.name_item(""))
+    prefixes = (keys.TENANT_ITEM, keys.PLACES_ITEM, keys.group_item(""), keys.name_item(""))
     return action.table.name == keys.DIRECTORY.name and not action.key[1].startswith(prefixes)
 
 

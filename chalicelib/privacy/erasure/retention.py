@@ -31,6 +31,7 @@ from msgspec.structs import replace
 from chalicelib.book.face_pictures import drop_unwanted_pictures
 from chalicelib.book.visits import face_put
 from chalicelib.domain.captures import capture_of, captured_ms
+from chalicelib.domain.counts import MINUTES_KEPT
 from chalicelib.domain.errors import Busy, FaceHeld, FaceNotFound
 from chalicelib.domain.jobs import STOPS_AT_S, Due
 from chalicelib.domain.model import Face, Group, Picture, Tenant
@@ -329,6 +330,18 @@ class Retention(Service["Services"]):
                 due = partial(observations.list_due, tenant, faceids_on_hold=read_spared())
                 yield _RetainedKind(
                     kind, None, tenant.observation_days, due, partial(observations.delete, tenant)
+                )
+            case Kind.COUNTED_MINUTES:
+                counts = self.services.counts
+                due_minutes = partial(counts.list_due_minutes, tenant)
+                yield _RetainedKind(
+                    kind, None, MINUTES_KEPT.days, due_minutes, partial(counts.sum_minutes, tenant)
+                )
+            case Kind.COUNTED_HOURS:
+                counts = self.services.counts
+                due_hours = partial(counts.list_due_hours, tenant)
+                yield _RetainedKind(
+                    kind, None, tenant.observation_days, due_hours, counts.delete_hours
                 )
             case Kind.FACES:
                 for group in self.services.groups.list_all(tenant):

@@ -68,6 +68,7 @@ class Boxes(Struct, kw_only=True):
 class Bucket(Struct, kw_only=True):
     time: str
     amounts: dict[str, int]
+    entries: Entries | None
 
 
 class Camera(Struct, kw_only=True):
@@ -207,6 +208,13 @@ class Consent(Struct, kw_only=True):
 class ConsentsPage(Struct, kw_only=True):
     consents: list[Consent]
     next_token: str | None
+
+
+class Correction(Struct, kw_only=True):
+    at: datetime
+    inside: int
+    change: int
+    by: str
 
 
 class Cost(Struct, kw_only=True):
@@ -352,6 +360,7 @@ class Edge(Struct, kw_only=True):
     capture_hours: list[str] | UnsetType = UNSET
     masks: list[list[list[float]]] | UnsetType = UNSET
     zones: list[list[list[float]]] | UnsetType = UNSET
+    count: list[list[float]] | UnsetType = UNSET
     hardware: str | UnsetType = UNSET
 
 
@@ -390,6 +399,18 @@ class EnrolledFace(Struct, kw_only=True):
     revision: int
     kept_until: datetime | None
     absorbed: list[str]
+
+
+class Entries(Struct, kw_only=True, rename={"in_": "in"}):
+    """People who came in and went out at counted doors, as far as these were watched."""
+
+    in_: int
+    out: int
+    known: int
+    not_known: int
+    faceless: int
+    staff: int
+    watched_s: int
 
 
 class EntriesPage(Struct, kw_only=True):
@@ -923,6 +944,18 @@ class MergesPage(Struct, kw_only=True):
     next_token: str | None
 
 
+class MinuteSent(Struct, kw_only=True, rename={"in_": "in"}):
+    at: datetime | float
+    seconds: int
+    in_: int | None
+    out: int | None
+    faces: int | None
+
+
+class MinutesStored(Struct, kw_only=True):
+    stored: int
+
+
 class NearFace(Struct, kw_only=True):
     face: str
     score: float
@@ -1003,6 +1036,23 @@ class OfferedCapture(Struct, kw_only=True):
     track: str | UnsetType | None = UNSET
 
 
+class Opening(Struct, kw_only=True, rename={"in_": "in"}):
+    """A time in which the shop is open, by the setting `opening`; of one that never closes, a day.
+
+    `left` is `in` less `out`, with `dropped` and `corrected`."""
+
+    opened_at: datetime
+    closed_at: datetime | None
+    in_: int
+    out: int
+    dropped: int
+    corrected: int
+    most: int
+    left: int
+    watched_s: int
+    corrections: list[Correction]
+
+
 class Outage(Struct, kw_only=True):
     since: datetime
     until: datetime | None
@@ -1033,6 +1083,24 @@ class Picture(Struct, kw_only=True):
 
 class Pictures(Struct, kw_only=True):
     pictures: list[Picture]
+
+
+class Place(Struct, kw_only=True):
+    id: str
+    name: str
+    doors: list[str]
+    full_at: int | None
+    free_at: int | None
+    inside: int
+    full: bool
+    open: bool
+    openings: list[Opening]
+    revision: int
+
+
+class Places(Struct, kw_only=True):
+    places: list[Place]
+    time_zone: str
 
 
 class Point(Struct, kw_only=True):
@@ -1282,6 +1350,7 @@ class Statistics(Struct, kw_only=True):
     time_zone: str
     begun: str | None
     staff: int
+    entries: Entries | None
 
 
 class Still(Struct, kw_only=True):

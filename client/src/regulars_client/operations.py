@@ -180,6 +180,18 @@ class Operations(Connection):
             idempotency_key=idempotency_key,
         )
 
+    def give_counts(
+        self, id: str, *, minutes: list[models.MinuteSent], idempotency_key: str | None = None
+    ) -> models.MinutesStored:
+        """Report how many people crossed a camera's line, in whole minutes (UTC) of the last 30 days."""
+        return self._call(
+            "PUT",
+            f"/v1/cameras/{quote_part(id)}/counts",
+            models.MinutesStored,
+            body={"minutes": minutes},
+            idempotency_key=idempotency_key,
+        )
+
     def send_heartbeat(
         self,
         id: str,
@@ -918,6 +930,8 @@ class Operations(Connection):
                 "face.overdue",
                 "week.ended",
                 "group.full",
+                "place.full",
+                "place.free",
                 "camera.silent",
             ]
         ]
@@ -976,6 +990,8 @@ class Operations(Connection):
                 "face.overdue",
                 "week.ended",
                 "group.full",
+                "place.full",
+                "place.free",
                 "camera.silent",
             ]
         ]
@@ -1304,6 +1320,76 @@ class Operations(Connection):
         """Read this document, in JSON."""
         return self._call("GET", "/v1/openapi.json", dict[str, Any])
 
+    def list_places(self, *, days: int | UnsetType = UNSET) -> models.Places:
+        """List the places, and how many people are inside."""
+        return self._call("GET", "/v1/places", models.Places, query={"days": days})
+
+    def add_place(
+        self,
+        *,
+        name: str,
+        doors: list[str],
+        full_at: int | UnsetType | None = UNSET,
+        free_at: int | UnsetType | None = UNSET,
+        idempotency_key: str | None = None,
+    ) -> models.Place:
+        """Make a place of cameras that count at its doors."""
+        return self._call(
+            "POST",
+            "/v1/places",
+            models.Place,
+            body={"name": name, "doors": doors, "full_at": full_at, "free_at": free_at},
+            idempotency_key=idempotency_key,
+        )
+
+    def get_place(self, id: str) -> models.Place:
+        """Read one place, with the openings of today."""
+        return self._call("GET", f"/v1/places/{quote_part(id)}", models.Place)
+
+    def change_place(
+        self,
+        id: str,
+        *,
+        name: str | UnsetType = UNSET,
+        doors: list[str] | UnsetType = UNSET,
+        full_at: int | UnsetType | None = UNSET,
+        free_at: int | UnsetType | None = UNSET,
+        revision: int | UnsetType = UNSET,
+        idempotency_key: str | None = None,
+    ) -> models.Place:
+        """Change what is sent; the rest stays. `doors` takes the place of all."""
+        return self._call(
+            "PATCH",
+            f"/v1/places/{quote_part(id)}",
+            models.Place,
+            body={
+                "name": name,
+                "doors": doors,
+                "full_at": full_at,
+                "free_at": free_at,
+                "revision": revision,
+            },
+            idempotency_key=idempotency_key,
+        )
+
+    def delete_place(self, id: str, *, idempotency_key: str | None = None) -> None:
+        """Forget a place. What was counted at its doors stays."""
+        self._call(
+            "DELETE", f"/v1/places/{quote_part(id)}", type(None), idempotency_key=idempotency_key
+        )
+
+    def correct_inside(
+        self, id: str, *, inside: int, idempotency_key: str | None = None
+    ) -> models.Place:
+        """Say how many are inside now. Minutes that begin later add to that."""
+        return self._call(
+            "PUT",
+            f"/v1/places/{quote_part(id)}/inside",
+            models.Place,
+            body={"inside": inside},
+            idempotency_key=idempotency_key,
+        )
+
     def get_push_key(self) -> models.PushKey:
         """Read the key by which browsers' push services know this service."""
         return self._call("GET", "/v1/push-key", models.PushKey)
@@ -1523,6 +1609,7 @@ class Operations(Connection):
         group: str | UnsetType = UNSET,
         face: str | UnsetType = UNSET,
         staff: bool | UnsetType = UNSET,
+        entries: bool | UnsetType = UNSET,
     ) -> bytes:
         """Count arrivals, persons or observations by hour, day, week or month of the tenant's time zone."""
         return self._bytes(
@@ -1538,6 +1625,7 @@ class Operations(Connection):
                 "group": group,
                 "face": face,
                 "staff": staff,
+                "entries": entries,
                 "format": "csv",
             },
         )
@@ -1569,6 +1657,7 @@ class Operations(Connection):
         group: str | UnsetType = UNSET,
         face: str | UnsetType = UNSET,
         staff: bool | UnsetType = UNSET,
+        entries: bool | UnsetType = UNSET,
     ) -> models.Statistics:
         """Count arrivals, persons or observations by hour, day, week or month of the tenant's time zone."""
         return self._call(
@@ -1586,6 +1675,7 @@ class Operations(Connection):
                 "group": group,
                 "face": face,
                 "staff": staff,
+                "entries": entries,
             },
         )
 

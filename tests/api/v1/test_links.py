@@ -70,6 +70,9 @@ def make_shop(app: Chalice, services: Services, name: str, order: int) -> Shop:
         words[who] = {"face": face["id"], "group": group, "name": f"Ann {who.seed}"}
     for minutes_ago, who in zip((300, 60), REGULARS[::order], strict=True):
         v1.take(services, picture(who), minutes_ago, tenant=name)
+        at = (NOON - timedelta(minutes=minutes_ago)).isoformat()
+        minute = {"at": at, "seconds": 60, "in": 2, "out": 0, "faces": 1}
+        v1.done("PUT", "/v1/cameras/door/counts", {"minutes": [minute]})
     links = {page: v1.done("POST", "/v1/members", screen(page)) for page in ("report", "traffic")}
     sessions = {
         page: sign_in(v1, {"invitation": invitation_of(link)}) for page, link in links.items()
@@ -92,6 +95,7 @@ def values_of(name: str, shop: Shop) -> list[str]:
         "format": [*Format],
         "by": ["hour"],
         "staff": ["true", "false"],
+        "entries": ["true"],
         "kind": ["sighting", "all"],
         "from": [(NOON - timedelta(hours=9)).isoformat()],
         "to": [(NOON - timedelta(hours=3)).isoformat()],

@@ -29,6 +29,7 @@ VIEWERS = routes(
         faces/{id}/sightings consents faces/{id}/consent faces/{id}/pictures merges duplicates
         faces/{id}/similar captures/{id}/crops/{n} captures/{id}/thumbnail reviews settings
         statistics usage notice signing-key arrivals observations fleet usual
+        places places/{id}
     POST: exports
     DELETE: session
     """
@@ -44,7 +45,7 @@ OPERATORS = routes(
     PATCH: groups/{id} faces/{id}
     DELETE: groups/{id} faces/{id} faces/{id}/consent faces/{id}/rejections/{sighting}
         faces/{id}/pictures/{picture}
-    PUT: faces/{id}/consent cameras/{id}/still mute
+    PUT: faces/{id}/consent cameras/{id}/counts cameras/{id}/still mute places/{id}/inside
     """
 )
 ADMINS = routes(
@@ -53,9 +54,10 @@ ADMINS = routes(
         audit
     POST: keys keys/{id}/renew dialects/{id}/key members members/{id}/invitation cameras
         cameras/{id}/key cameras/{id}/claim hooks hooks/{id}/secret hooks/{id}/redeliver
-        hooks/{id}/test hooks/{id}/ack
-    PATCH: keys/{id} members/{id} cameras/{id} hooks/{id} settings
+        hooks/{id}/test hooks/{id}/ack places
+    PATCH: keys/{id} members/{id} cameras/{id} hooks/{id} places/{id} settings
     DELETE: keys/{id} members/{id} members/{id}/passkeys/{passkey} cameras/{id} hooks/{id}
+        places/{id}
     PUT: faces/{id}/hold faces/{id}/restriction fleet
     """
 )

@@ -70,6 +70,7 @@ NO_ENTRY = {
         GET /v1/cameras
         GET /v1/cameras/{id}
         POST /v1/cameras/{id}/heartbeat
+        PUT /v1/cameras/{id}/counts
         PUT /v1/cameras/{id}/still
         POST /v1/captures/uploads
         POST /v1/detect
@@ -89,6 +90,8 @@ NO_ENTRY = {
         GET /v1/erasures/{id}/page
         sweep erasures
         sweep groups
+        GET /v1/places
+        GET /v1/places/{id}
         GET /v1/push-key
         GET /v1/retention
         GET /v1/settings

@@ -66,6 +66,7 @@ _CONSENT = {
     "expires_at": "2100-01-01T00:00:00Z",
 }
 _KEY = {"id": "{key}"}
+_PLACE = {"id": "{place}"}
 _KEY_FIELDS = {"name": "Ann", "role": "operator", "pictures": False}
 _MEMBER = {"id": "{member}"}
 _MEMBER_FIELDS = {"name": "Maria", "role": "viewer", "pictures": False}
@@ -77,7 +78,7 @@ _SETTINGS = {
     "learns": False,
     "enabled": True,
     "silent_after_s": 600,
-    "edge": {"send": "motion"},
+    "edge": {"send": "motion", "count": [[0.1, 0.5], [0.9, 0.5]]},
 }
 _OFFER = {
     "sha256": "{sha256}",
@@ -160,6 +161,7 @@ _V1: Mapping[tuple[str, str], Sequence[Sample]] = {
         ),
         Sample(query={**SINCE, "measure": "observations", "kind": "all", "camera": "{camera}"}),
         Sample(query={**SINCE, "group": "{group}"}),
+        Sample(query={**SINCE, "entries": "true", "camera": "{camera}"}),
         Sample(query={**SINCE, "measure": "persons", "face": "{face}"}),
     ],
     ("POST", "/v1/captures/uploads"): [
@@ -243,6 +245,35 @@ _V1: Mapping[tuple[str, str], Sequence[Sample]] = {
     ("POST", "/v1/cameras/{id}/still"): [Sample(_CAMERA)],
     ("GET", "/v1/cameras/{id}/still"): [Sample(_CAMERA)],
     ("PUT", "/v1/cameras/{id}/still"): [Sample(_CAMERA, fields={"picture": _ANYBODY})],
+    ("PUT", "/v1/cameras/{id}/counts"): [
+        Sample(
+            _CAMERA,
+            fields={
+                "minutes": [
+                    {"at": "2026-03-01T11:00:00Z", "seconds": 60, "in": 9, "out": 1, "faces": 2}
+                ]
+            },
+        )
+    ],
+    ("GET", "/v1/places"): [Sample(query={"days": "2"})],
+    ("POST", "/v1/places"): [
+        Sample(fields={"name": "New", "doors": ["{other_camera_name}"], "full_at": 9, "free_at": 7})
+    ],
+    ("GET", "/v1/places/{id}"): [Sample(_PLACE)],
+    ("PATCH", "/v1/places/{id}"): [
+        Sample(
+            _PLACE,
+            fields={
+                "name": "New",
+                "doors": ["{camera}"],
+                "full_at": 9,
+                "free_at": 7,
+                "revision": 1,
+            },
+        )
+    ],
+    ("DELETE", "/v1/places/{id}"): [Sample(_PLACE)],
+    ("PUT", "/v1/places/{id}/inside"): [Sample(_PLACE, fields={"inside": 3})],
     ("POST", "/v1/groups"): [
         Sample(fields={"name": "{group}", "capacity": 5, "description": "", "attributes": []}),
     ],

@@ -507,6 +507,8 @@ def furnished(
         shop.ids["mailbox"] = box.v1.done(
             "POST", "/v1/hooks", {"url": None, "events": ["camera.silent"]}
         )["id"]
+        place = {"name": "Hall", "doors": ["door"], "full_at": 5}
+        shop.ids["place"] = box.v1.done("POST", "/v1/places", place)["id"]
         shop.ids["key"] = box.v1.done("POST", "/v1/keys", {"name": "Ann"})["id"]
         shop.ids["member"], shop.ids["passkey"] = with_passkey(
             box.v1, "Maria", device(DEVICE), PASSWORD

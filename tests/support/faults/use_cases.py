@@ -605,6 +605,11 @@ OFFER = offer_of(picture(Person(41)), MONDAY + 5 * DAY * MINUTE)
 
 SINCE = {"from": "2026-02-01T00:00:00Z", "by": "day"}
 
+_MINUTES = [
+    {"at": at, "seconds": 60, "in": 7, "out": 1, "faces": 2}
+    for at in ("2026-03-13T23:59:00Z", "2026-03-14T00:00:00Z")
+]
+
 _OF_V1 = (
     _v1("GET /v1/observations", limit="5"),
     _v1("GET /v1/observations", name="of a group", group="regular", camera="door"),
@@ -680,6 +685,14 @@ _OF_V1 = (
     _v1("POST /v1/cameras/{id}/still", of="till"),
     _v1("GET /v1/cameras/{id}/still", of="till"),
     UseCase("PUT /v1/cameras/{id}/still", lambda box: _still_given(box)),
+    _v1("PUT /v1/cameras/{id}/counts", {"minutes": _MINUTES}, of="door"),
+    _v1("GET /v1/statistics", name="with entries", entries="true", **SINCE),
+    _v1("GET /v1/places", days="2"),
+    _v1("GET /v1/places/{id}", of="place"),
+    _v1("POST /v1/places", {"name": "Cellar", "doors": ["till"]}),
+    _v1("PATCH /v1/places/{id}", {"name": "Hall", "full_at": 9}, of="place"),
+    _v1("PUT /v1/places/{id}/inside", {"inside": 3}, of="place"),
+    _v1("DELETE /v1/places/{id}", of="place"),
     UseCase("POST /v1/cameras/{id}/claim", lambda box: _claim_made(box)),
     UseCase("POST /v1/claims", lambda box: _claimed(box)),
     _v1("POST /v1/groups", {"name": "new", "capacity": 5, "attributes": ["seat"]}),

@@ -1,0 +1,280 @@
+"""People counted at doors over v1: the minutes of a camera, and the places that doors lead to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any
+
+from msgspec import UNSET, Meta, UnsetType, field
+
+from chalicelib.api.v1.endpoint import Operations, V1Context, answer_as, answer_nothing
+from chalicelib.api.v1.wire import (
+    Answer,
+    Changes,
+    Instant,
+    Revision,
+    Sent,
+    Text,
+    Time,
+    list_sent_members,
+)
+from chalicelib.auth.roles import Role
+from chalicelib.domain.counts import Count, CountedMinute
+from chalicelib.storage.values import moment
+
+if TYPE_CHECKING:
+    from chalicelib.book.counts import places
+    from chalicelib.domain.rules import inside
+
+operations = Operations()
+
+Crossings = Annotated[int, Meta(ge=0, le=1_000)] | None
+
+
+class MinuteSent(Sent):
+    at: Annotated[Instant, Meta(description="The first instant of a minute.")]
+    seconds: Annotated[int, Meta(ge=0, le=60, description="So many of it were watched.")]
+    in_: Annotated[
+        Crossings,
+        Meta(
+            description="So many came in. `in`, `out` and `faces` are null together: it was too "
+            "dark or too crowded to say, or nobody watched."
+        ),
+    ] = field(name="in")
+    out: Crossings
+    faces: Annotated[
+        Crossings, Meta(description="Of those who came in, so many showed a usable face.")
+    ]
+
+
+class MinutesCounted(Sent):
+    minutes: Annotated[list[MinuteSent], Meta(min_length=1, max_length=2_880)]
+
+
+class MinutesStored(Answer):
+    stored: Annotated[int, Meta(ge=1)]
+
+
+@operations("PUT", "/v1/cameras/{id}/counts", Role.OPERATOR, of_cameras=True)
+def give_counts(context: V1Context, body: MinutesCounted) -> MinutesStored:
+    """Report how many people crossed a camera's line, in whole minutes (UTC) of the last 30 days.
+
+    All minutes are stored, or none. Of two reports of a minute the one with more watched seconds
+    stays; of equal ones numbers stay before null, then the larger. So a report may come twice, late
+    and in any order.
+    """
+    id_ = context.path_values["id"]
+    context.caller.require_camera(id_)
+    caller = context.caller.camera
+    camera = (
+        caller
+        if caller is not None and caller.id == id_
+        else context.services.cameras.get(context.tenant, id_)
+    )
+    minutes = [
+        CountedMinute(minute.at, Count(minute.seconds, minute.in_, minute.out, minute.faces))
+        for minute in body.minutes
+    ]
+    stored = context.services.counts.store_minutes(context.tenant, camera, minutes)
+    return MinutesStored(stored=stored)
+
+
+PlaceName = Annotated[str, Meta(min_length=1, max_length=100)]
+Doors = Annotated[
+    list[Text],
+    Meta(
+        min_length=1,
+        max_length=50,
+        description="Ids or names of cameras that count. A camera is a door of one place at most.",
+    ),
+]
+FullAt = Annotated[
+    Annotated[int, Meta(ge=1, le=100_000)] | None,
+    Meta(description="From so many inside on it is full: hooks get `place.full`. null: never."),
+]
+FreeAt = Annotated[
+    Annotated[int, Meta(ge=0, le=99_999)] | None,
+    Meta(
+        description="A full place is free again with so few inside: hooks get `place.free`. Less "
+        "than `full_at`; null or not sent with it: nine tenths of that."
+    ),
+]
+
+
+class NewPlace(Sent):
+    name: PlaceName
+    doors: Doors
+    full_at: FullAt = None
+    free_at: FreeAt = None
+
+
+class PlaceChanges(Changes):
+    name: PlaceName | UnsetType = UNSET
+    doors: Doors | UnsetType = UNSET
+    full_at: FullAt | UnsetType = UNSET
+    free_at: FreeAt | UnsetType = UNSET
+    revision: Revision | UnsetType = UNSET
+
+
+class InsideSaid(Sent):
+    inside: Annotated[int, Meta(ge=0, le=100_000, description="So many are inside now.")]
+
+
+class PlacesWanted(Sent):
+    days: Annotated[
+        int, Meta(ge=1, le=30, description="Openings of so many local days, today included.")
+    ] = 1
+
+
+class Correction(Answer):
+    at: Time
+    inside: Annotated[int, Meta(ge=0, description="So many were inside, somebody said.")]
+    change: Annotated[int, Meta(description="By so much that changed what was counted.")]
+    by: Annotated[str, Meta(description="Who said so, as the audit names them.")]
+
+
+class Opening(Answer):
+    """A time in which the shop is open, by the setting `opening`; of one that never closes, a day.
+
+    `left` is `in` less `out`, with `dropped` and `corrected`.
+    """
+
+    opened_at: Time
+    closed_at: Annotated[Time | None, Meta(description="null: it is open.")]
+    in_: Annotated[int, Meta(ge=0)] = field(name="in")
+    out: Annotated[int, Meta(ge=0)]
+    dropped: Annotated[int, Meta(ge=0, description="Who went out while nobody was inside.")]
+    corrected: Annotated[int, Meta(description="The sum of the corrections' changes.")]
+    most: Annotated[int, Meta(ge=0, description="The most inside at once.")]
+    left: Annotated[
+        int,
+        Meta(ge=0, description="Inside now; or at closing, by the counts: they were set to 0."),
+    ]
+    watched_s: Annotated[
+        int, Meta(ge=0, description="Seconds that were counted, those of all doors together.")
+    ]
+    corrections: list[Correction]
+
+
+class Place(Answer):
+    id: str
+    name: str
+    doors: Annotated[list[str], Meta(description="Ids of cameras.")]
+    full_at: FullAt
+    free_at: FreeAt
+    inside: Annotated[int, Meta(ge=0, description="0 while it is closed.")]
+    full: bool
+    open: bool
+    openings: Annotated[list[Opening], Meta(description="The newest last.")]
+    revision: Annotated[int, Meta(ge=1, description="Grows with each change by a caller.")]
+
+
+class Places(Answer):
+    places: Annotated[list[Place], Meta(max_length=50)]
+    time_zone: str
+
+
+@operations("GET", "/v1/places", Role.VIEWER)
+def list_places(context: V1Context, query: PlacesWanted) -> Places:
+    """List the places, and how many people are inside.
+
+    Inside are those who came in less those who went out since the shop opened, never less than 0.
+    At closing it is 0 again.
+    """
+    all_places = context.services.counts.places.list_all(context.tenant, query.days)
+    return Places(
+        places=[_describe_place(place_now) for place_now in all_places],
+        time_zone=context.tenant.time_zone,
+    )
+
+
+def _answer_place_again(context: V1Context, body: Mapping[str, Any]) -> Place:
+    return _read_place(context, body["id"])
+
+
+@operations("POST", "/v1/places", Role.ADMIN, status=201, again=_answer_place_again)
+def add_place(context: V1Context, body: NewPlace) -> Place:
+    """Make a place of cameras that count at its doors.
+
+    409 Conflict if one of them is a door of another place.
+    """
+    # not at the other routes' cold starts
+    from chalicelib.book.counts.places import PlaceFields
+
+    fields = PlaceFields(**list_sent_members(body))
+    id_ = context.services.counts.places.add(context.tenant, fields, context.request_id)
+    return _read_place(context, id_)
+
+
+@operations("GET", "/v1/places/{id}", Role.VIEWER)
+def get_place(context: V1Context) -> Place:
+    """Read one place, with the openings of today."""
+    return _read_place(context, context.path_values["id"])
+
+
+@operations("PATCH", "/v1/places/{id}", Role.ADMIN, again=answer_as(get_place))
+def change_place(context: V1Context, body: PlaceChanges) -> Place:
+    """Change what is sent; the rest stays. `doors` takes the place of all."""
+    changes = list_sent_members(body)
+    revision = changes.pop("revision", None)
+    context.services.counts.places.change(
+        context.tenant, context.path_values["id"], changes, revision, context.request_id
+    )
+    return get_place(context)
+
+
+@operations("DELETE", "/v1/places/{id}", Role.ADMIN, again=answer_nothing)
+def delete_place(context: V1Context) -> None:
+    """Forget a place. What was counted at its doors stays."""
+    context.services.counts.places.delete(
+        context.tenant, context.path_values["id"], context.request_id
+    )
+
+
+@operations("PUT", "/v1/places/{id}/inside", Role.OPERATOR, again=answer_as(get_place))
+def correct_inside(context: V1Context, body: InsideSaid) -> Place:
+    """Say how many are inside now. Minutes that begin later add to that.
+
+    The audit names who said it, and the place shows it for 30 days. 409 Conflict while the place is
+    closed.
+    """
+    context.services.counts.places.correct(
+        context.tenant,
+        context.path_values["id"],
+        body.inside,
+        context.caller.audit_name,
+        context.request_id,
+    )
+    return get_place(context)
+
+
+def _read_place(context: V1Context, id_: str) -> Place:
+    return _describe_place(context.services.counts.places.get(context.tenant, id_))
+
+
+def _describe_place(place_now: places.PlaceNow) -> Place:
+    return Place.made_of(
+        place_now.place,
+        doors=list(place_now.place.doors),
+        inside=place_now.inside,
+        full=place_now.is_full,
+        open=place_now.present is not None,
+        openings=[_describe_opening(occupancy) for occupancy in place_now.openings],
+        revision=place_now.place.version,
+    )
+
+
+def _describe_opening(occupancy: inside.Occupancy) -> Opening:
+    opening = occupancy.opening
+    return Opening.made_of(
+        occupancy,
+        opened_at=moment(opening.first_ms),
+        closed_at=None if opening.end_ms is None else moment(opening.end_ms),
+        in_=occupancy.entries,
+        out=occupancy.exits,
+        watched_s=occupancy.seconds,
+        corrections=[
+            Correction.made_of(applied.correction, change=applied.change)
+            for applied in occupancy.corrections
+        ],
+    )

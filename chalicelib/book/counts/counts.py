@@ -1,0 +1,219 @@
+"""How many people came in and went out, how many of them do we know, and how many are inside?
+
+A camera's UTC day is one item of minutes, and after thirty days one of hours by the tenant's clocks
+of then. It lies beside the observations, not among them: it names nobody. Who of those who came in
+is known follows from the arrivals of the same camera and hour.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, NamedTuple
+
+from chalicelib.domain.captures import Camera
+from chalicelib.domain.counts import (
+    MINUTE_MS,
+    MINUTES_KEPT,
+    Count,
+    CountedMinute,
+    DayCounts,
+    Entries,
+    add_counts,
+    add_entries,
+    group_by_day,
+    join_counts,
+    list_local_hours,
+    part_entries,
+    require_minutes,
+    sum_hours,
+)
+from chalicelib.domain.errors import CameraDisabled
+from chalicelib.domain.jobs import Due
+from chalicelib.domain.local_time import DAY_MS, Granularity, LocalTime, Span, bucket_of, time_key
+from chalicelib.domain.model import Tenant
+from chalicelib.lazy import lazy
+from chalicelib.service import Service
+from chalicelib.storage import keys
+from chalicelib.storage.items import retry_if_changed, walk_items, write, write_unless_changed
+from chalicelib.storage.ports import Action, Delete, Item, Put, absent, equals
+from chalicelib.storage.records.counts import counts_from, counts_item
+from chalicelib.storage.values import moment
+
+if TYPE_CHECKING:
+    from chalicelib.book.book import Book
+    from chalicelib.book.counts.places import Places
+
+_BUSY = "the counts of this camera are changed by others all the time: send them again in a moment"
+_DAY_SAME = "counts-same"
+"""Name of the condition that a camera's day is as it was read."""
+
+
+class CountedDay(NamedTuple):
+    """The counts of a camera in a UTC day since 1970."""
+
+    day: int
+    camera: str
+    counts: DayCounts
+
+    def list_within(self, span: Span) -> Iterator[tuple[int, Count]]:
+        """Yield the counts that begin in a span, each with its first instant in ms."""
+        for minute, count in self.counts.items():
+            at_ms = self.day * DAY_MS + minute * MINUTE_MS
+            if span.first_ms <= at_ms <= span.last_ms:
+                yield at_ms, count
+
+
+class Counts(Service["Book"]):
+    @lazy
+    def places(self) -> Places:
+        from chalicelib.book.counts.places import Places
+
+        return Places(self.services)
+
+    @retry_if_changed(_BUSY)
+    def store_minutes(
+        self, tenant: Tenant, camera: Camera, minutes: Sequence[CountedMinute]
+    ) -> int:
+        """Store what a camera counted, all minutes or none, and return how many they are.
+
+        Of two reports of a minute the better one stays. Tells hooks in the same transaction if a
+        place gets full by it, or free. Raises CameraDisabled, InvalidInput with the minute's
+        `index`, Busy.
+        """
+        if not camera.enabled:
+            raise CameraDisabled(f"camera {camera.id!r} is disabled: enable it first")
+        require_minutes(minutes, self.services.clock.now())
+        changed_days: dict[int, DayCounts] = {}
+        puts: list[Put] = []
+        for day, reported_counts in group_by_day(minutes).items():
+            item = self._find_item(tenant.name, day, camera.id)
+            counts_before = counts_from(item)
+            counts = join_counts(counts_before, reported_counts)
+            if counts != counts_before:
+                changed_days[day] = counts
+                puts.append(_make_put(tenant.name, day, camera.id, counts, item))
+        if not puts:
+            return len(minutes)
+        told = self.places.make_crossing_actions(tenant, camera.id, changed_days)
+        write(self.services.items, [*puts, *told])
+        self.services.webhooks.outbox.send_messages(tenant.name, told)
+        return len(minutes)
+
+    def read_day(self, tenant: str, day: int, camera_id: str) -> CountedDay:
+        """Read the minutes of one camera in a UTC day."""
+        return CountedDay(day, camera_id, counts_from(self._find_item(tenant, day, camera_id)))
+
+    def walk_days(
+        self, tenant: str, days: range, cameras: Collection[str] | None = None
+    ) -> Iterator[CountedDay]:
+        """Yield the counts of UTC days, hours of long ago and then minutes.
+
+        `cameras`: ids; None: of all cameras.
+        """
+        between = keys.counted_days_range(days.start, days.stop - 1)
+        for partition in (keys.counted_hours(tenant), keys.counted_minutes(tenant)):
+            for item in walk_items(self.services.items, keys.SUMMARIES, partition, between=between):
+                day, camera = keys.parts_of_counted_day(item["day"])
+                if cameras is None or camera in cameras:
+                    yield CountedDay(day, camera, counts_from(item))
+
+    def count_entries(
+        self,
+        tenant: Tenant,
+        span: Span,
+        granularity: Granularity,
+        camera: str | None = None,
+        *,
+        takes_staff_off: bool = True,
+    ) -> Mapping[str, Entries]:
+        """Count who came in and went out by a bucket's TIME; buckets that nobody watched lack.
+
+        `camera`: the id; None: all cameras together. Hours of long ago count whole, in the span
+        that has their first minute.
+        """
+        local = LocalTime(tenant.time_zone)
+        cameras = None if camera is None else {camera}
+        counts: dict[tuple[int, str], Count] = {}
+        for counted_day in self.walk_days(tenant.name, span.utc_days, cameras):
+            for hour, count in _sum_by_hour(counted_day, span, local):
+                key = hour, counted_day.camera
+                counts[key] = add_counts(counts.get(key, Count()), count)
+        known, staff = self.services.statistics.count_arrivals_of_cameras(tenant, span)
+        entries: dict[str, Entries] = {}
+        for key, count in sorted(counts.items()):
+            is_staff = staff[key] if takes_staff_off else 0
+            is_known = known[key] + (0 if takes_staff_off else staff[key])
+            if part := part_entries(count, is_known, is_staff):
+                time = time_key(granularity, bucket_of(granularity, key[0]))
+                entries[time] = add_entries(entries.get(time), part) or part
+        return entries
+
+    def list_due_minutes(self, tenant: Tenant, at: datetime) -> Iterator[Due[Item]]:
+        """Yield the days of minutes that are to be hours by then, oldest first."""
+        return self._list_due(keys.counted_minutes(tenant.name), MINUTES_KEPT, at)
+
+    def list_due_hours(self, tenant: Tenant, at: datetime) -> Iterator[Due[Item]]:
+        """Yield the days of hours that are kept no longer by then: as long as observations, which
+        tell who is known."""
+        kept_for = timedelta(days=tenant.observation_days or 0)
+        return self._list_due(keys.counted_hours(tenant.name), kept_for, at)
+
+    def sum_minutes(self, tenant: Tenant, items: Sequence[Item]) -> None:
+        """Make hours of days of minutes, by the tenant's clocks. A day that was changed meanwhile
+        waits."""
+        local, partition = LocalTime(tenant.time_zone), keys.counted_hours(tenant.name)
+        for item in items:
+            day, camera = keys.parts_of_counted_day(item["day"])
+            former = self.services.items.get(keys.SUMMARIES, (partition, item["day"]))
+            hours = join_counts(counts_from(former), sum_hours(day, counts_from(item), local))
+            if_same = (equals("version", item["version"], _DAY_SAME),)
+            actions: list[Action] = [
+                Delete(keys.SUMMARIES, (item["tenant_zone"], item["day"]), if_same),
+                Put(keys.SUMMARIES, counts_item(partition, day, camera, hours, 1)),
+            ]
+            write_unless_changed(self.services.items, actions)
+
+    def delete_hours(self, items: Sequence[Item]) -> None:
+        write(
+            self.services.items,
+            [Delete(keys.SUMMARIES, (item["tenant_zone"], item["day"])) for item in items],
+        )
+
+    def _list_due(self, partition: str, kept_for: timedelta, at: datetime) -> Iterator[Due[Item]]:
+        last_day = max(int((at - kept_for).timestamp()) * 1000 // DAY_MS - 1, 0)
+        between = keys.counted_days_range(0, last_day)
+        for item in walk_items(self.services.items, keys.SUMMARIES, partition, between=between):
+            day, _ = keys.parts_of_counted_day(item["day"])
+            yield Due(moment(day * DAY_MS), moment((day + 1) * DAY_MS) + kept_for, item)
+
+    def _find_item(self, tenant: str, day: int, camera_id: str) -> Item | None:
+        return self.services.items.get(
+            keys.SUMMARIES, (keys.counted_minutes(tenant), keys.counted_day(day, camera_id))
+        )
+
+
+def _make_put(
+    tenant: str, day: int, camera_id: str, counts: DayCounts, item_before: Item | None
+) -> Put:
+    """Return the action that stores a camera's day in place of the one that was read."""
+    if item_before is None:
+        version, condition = 1, absent(_DAY_SAME)
+    else:
+        version = int(item_before["version"]) + 1
+        condition = equals("version", item_before["version"], _DAY_SAME)
+    item = counts_item(keys.counted_minutes(tenant), day, camera_id, counts, version)
+    return Put(keys.SUMMARIES, item, (condition,))
+
+
+def _sum_by_hour(day: CountedDay, span: Span, local: LocalTime) -> Iterator[tuple[int, Count]]:
+    """Yield the counts of a day that begin in a span, summed by local hour; an hour may come
+    twice."""
+    within = {(at_ms // MINUTE_MS) % (DAY_MS // MINUTE_MS): c for at_ms, c in day.list_within(span)}
+    for minutes, hour in list_local_hours(day.day, local):
+        total = Count()
+        for minute in minutes:
+            if minute in within:
+                total = add_counts(total, within[minute])
+        if total.numbers is not None:
+            yield hour, total

@@ -1,0 +1,362 @@
+"""Which places are there, how many people are inside, and who is told that one is full?
+
+All places of a tenant are one item: so no camera ever is a door of two.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from chalicelib.book.idempotency import RequestId
+from chalicelib.domain import audit_events
+from chalicelib.domain.counts import Correction, Count, DayCounts, Place
+from chalicelib.domain.effects import Effect
+from chalicelib.domain.errors import (
+    Conflict,
+    InvalidInput,
+    PlaceNotFound,
+    TooManyPlaces,
+    require_revision,
+)
+from chalicelib.domain.local_time import HOURS_PER_DAY, LocalTime, Span, local_hour
+from chalicelib.domain.model import Tenant
+from chalicelib.domain.names import printable_name
+from chalicelib.domain.opening import parse_opening
+from chalicelib.domain.rules.inside import (
+    Occupancy,
+    is_full_now,
+    list_openings,
+    replay,
+    span_of_days,
+)
+from chalicelib.domain.webhooks import Event, EventKind
+from chalicelib.service import Service
+from chalicelib.storage import keys
+from chalicelib.storage.items import retry_if_changed
+from chalicelib.storage.ports import Action, Item, Put, absent, equals
+from chalicelib.storage.records.counts import places_from, places_item
+from chalicelib.storage.values import milliseconds, time_ordered_id
+
+if TYPE_CHECKING:
+    from chalicelib.book.book import Book
+
+MAX_PLACES, MAX_DOORS = 50, 50
+"""Places of a tenant, and doors of a place."""
+MAX_LIMIT = 100_000
+"""People inside a place."""
+NAME_LENGTH = 100
+"""Characters of a place's name: a line of the console."""
+DAYS = range(1, 31)
+"""The days of openings that one answer may have: as long as minutes are kept."""
+_CORRECTIONS_KEPT, _MOST_CORRECTIONS = timedelta(days=DAYS[-1]), 100
+"""Corrections of a place that are kept."""
+_FREE_PERCENT = 90
+"""Of `full_at`: with so many inside a full place is free again, unless it says otherwise."""
+
+_BUSY = "the places are changed by others all the time: send the request again in a moment"
+_PLACES_SAME = "places-same"
+"""Name of the condition that the places are as they were read."""
+
+
+class PlaceFields(Struct, frozen=True, kw_only=True):
+    """Fields of a place that a caller sets. `doors`: ids or names of cameras."""
+
+    name: str
+    doors: Sequence[str]
+    full_at: int | None = None
+    free_at: int | None = None
+
+
+class PlaceNow(Struct, frozen=True):
+    """A place, and its openings that began in the last days, the newest last."""
+
+    place: Place
+    openings: tuple[Occupancy, ...]
+
+    @property
+    def present(self) -> Occupancy | None:
+        """Return the opening that goes on; None: it is closed."""
+        last = self.openings[-1] if self.openings else None
+        return last if last is not None and last.opening.end_ms is None else None
+
+    @property
+    def inside(self) -> int:
+        return self.present.left if self.present else 0
+
+    @property
+    def is_full(self) -> bool:
+        return is_full_now(self.place, self.inside)
+
+
+class Places(Service["Book"]):
+    def list_all(self, tenant: Tenant, days: int = 1) -> list[PlaceNow]:
+        """Return all places as they were made, with the openings that began in the last local days,
+        today included."""
+        places = places_from(self._find_item(tenant.name))
+        doors = frozenset(door for place in places for door in place.doors)
+        span = span_of_days(days, self.services.clock.now())
+        minutes: dict[str, list[tuple[int, Count]]] = {}
+        for counted in self.services.counts.walk_days(tenant.name, _utc_days(span), doors):
+            minutes.setdefault(counted.camera, []).extend(counted.list_within(_ALWAYS))
+        return [self._describe(tenant, place, days, minutes) for place in places]
+
+    def get(self, tenant: Tenant, id_: str) -> PlaceNow:
+        """Return a place with the openings of today. Raises PlaceNotFound."""
+        for place_now in self.list_all(tenant):
+            if place_now.place.id == id_:
+                return place_now
+        raise _make_not_found_error(id_)
+
+    @retry_if_changed(_BUSY)
+    def add(self, tenant: Tenant, fields: PlaceFields, request: RequestId | None = None) -> str:
+        """Make a place, and return its id.
+
+        Raises InvalidInput, CameraNotFound, Conflict, TooManyPlaces, Busy, AnsweredAlready with the
+        `id`.
+        """
+        item = self._find_item(tenant.name)
+        places = places_from(item)
+        if len(places) >= MAX_PLACES:
+            raise TooManyPlaces(f"there are {MAX_PLACES} places already, the most of a tenant")
+        id_ = time_ordered_id(self.services.clock.now())
+        place = self._check(tenant, Place(id_, fields.name, tuple(fields.doors)), fields, places)
+        self._store(tenant, [*places, place], item, request, {"id": id_})
+        return id_
+
+    @retry_if_changed(_BUSY)
+    def change(
+        self,
+        tenant: Tenant,
+        id_: str,
+        changes: Mapping[str, Any],
+        revision: int | None = None,
+        request: RequestId | None = None,
+    ) -> None:
+        """Set the fields in `changes`, any of PlaceFields.
+
+        `revision`: the place's version that the caller read; None: any. Raises PlaceNotFound,
+        Changed, InvalidInput, CameraNotFound, Conflict, Busy, AnsweredAlready.
+        """
+        item = self._find_item(tenant.name)
+        places = places_from(item)
+        place = _find(places, id_)
+        require_revision("the place", place.version, revision)
+        if "full_at" in changes and "free_at" not in changes:
+            changes = {**changes, "free_at": None}  # that of the former limit says nothing
+        names = PlaceFields.__struct_fields__
+        fields = PlaceFields(**{**{name: getattr(place, name) for name in names}, **changes})
+        others = [other for other in places if other.id != id_]
+        changed_place = replace(
+            self._check(tenant, place, fields, others), version=place.version + 1
+        )
+        self._store(tenant, _put_in_place(places, changed_place), item, request)
+
+    @retry_if_changed(_BUSY)
+    def delete(self, tenant: Tenant, id_: str, request: RequestId | None = None) -> None:
+        """Forget a place; the counts of its doors stay.
+
+        Raises PlaceNotFound, Busy, AnsweredAlready.
+        """
+        item = self._find_item(tenant.name)
+        places = places_from(item)
+        place = _find(places, id_)
+        self._store(tenant, [other for other in places if other != place], item, request)
+
+    @retry_if_changed(_BUSY)
+    def correct(
+        self, tenant: Tenant, id_: str, inside: int, by: str, request: RequestId | None = None
+    ) -> None:
+        """Say how many are inside now. `by`: who says so.
+
+        Raises PlaceNotFound, InvalidInput, Conflict while the place is closed, Busy,
+        AnsweredAlready.
+        """
+        if not 0 <= inside <= MAX_LIMIT:
+            raise InvalidInput(f"inside is 0 to {MAX_LIMIT:,}, not {inside:,}")
+        item, now = self._find_item(tenant.name), self.services.clock.now()
+        places = places_from(item)
+        place = _find(places, id_)
+        place_now = self._read_present(tenant, place, now, {})
+        if place_now.present is None:
+            raise Conflict("this place is closed by the setting opening, and so nobody is inside")
+        audit_events.add_details(of=id_, inside=inside, before=place_now.inside)
+        kept = (one for one in place.corrections if now - one.at < _CORRECTIONS_KEPT)
+        corrections = (*kept, Correction(now, inside, by))[-_MOST_CORRECTIONS:]
+        corrected_place = replace(place, corrections=corrections)
+        told_place, puts = self._tell_crossing(tenant, corrected_place, inside, now)
+        self._store(tenant, _put_in_place(places, told_place), item, request, more_actions=puts)
+        self.services.webhooks.outbox.send_messages(tenant.name, puts)
+
+    def make_crossing_actions(
+        self, tenant: Tenant, camera_id: str, changed_days: Mapping[int, DayCounts]
+    ) -> list[Action]:
+        """Return the actions that note and tell that the place of a camera gets full, or free, by
+        its counts.
+
+        `changed_days`: the UTC days of the camera that the same transaction stores. There are none
+        if nothing changes for the place, or the camera is a door of none.
+        """
+        item, now = self._find_item(tenant.name), self.services.clock.now()
+        places = places_from(item)
+        place = next((place for place in places if camera_id in place.doors), None)
+        if place is None or (place.full_at is None and not place.is_full):
+            return []
+        changed_keys = {(day, camera_id): counts for day, counts in changed_days.items()}
+        inside = self._read_present(tenant, place, now, changed_keys).inside
+        told_place, puts = self._tell_crossing(tenant, place, inside, now)
+        if told_place == place:
+            return []
+        return [_make_put(tenant.name, _put_in_place(places, told_place), item), *puts]
+
+    def _tell_crossing(
+        self, tenant: Tenant, place: Place, inside: int, now: datetime
+    ) -> tuple[Place, list[Action]]:
+        """Return the place with whether it is full, and the deliveries of the event that says so;
+        none, if that was said."""
+        is_full = is_full_now(place, inside)
+        if is_full == place.is_full:
+            return place, []
+        kind = EventKind.PLACE_FULL if is_full else EventKind.PLACE_FREE
+        data = {
+            "place": place.id,
+            "name": place.name,
+            "inside": inside,
+            "full_at": place.full_at,
+            "free_at": place.free_at,
+        }
+        event = Event(f"{kind}-{place.id}-{milliseconds(now)}", kind, now, data=data)
+        puts = self.services.webhooks.outbox.make_delivery_puts(tenant.name, [event])
+        return replace(place, is_full=is_full), puts
+
+    def _read_present(
+        self,
+        tenant: Tenant,
+        place: Place,
+        now: datetime,
+        changed: Mapping[tuple[int, str], DayCounts],
+    ) -> PlaceNow:
+        """Return a place with its openings of today. `changed`: days of cameras that are not
+        stored yet."""
+        from chalicelib.book.counts.counts import CountedDay
+
+        minutes: dict[str, list[tuple[int, Count]]] = {}
+        for day in _utc_days(span_of_days(0, now)):
+            for door in place.doors:
+                counts = changed.get((day, door))
+                counted = (
+                    self.services.counts.read_day(tenant.name, day, door)
+                    if counts is None
+                    else CountedDay(day, door, counts)
+                )
+                minutes.setdefault(door, []).extend(counted.list_within(_ALWAYS))
+        return self._describe(tenant, place, 1, minutes)
+
+    def _describe(
+        self,
+        tenant: Tenant,
+        place: Place,
+        days: int,
+        minutes: Mapping[str, Iterable[tuple[int, Count]]],
+    ) -> PlaceNow:
+        """Return a place with its openings. `minutes`: those of each camera."""
+        now, local = self.services.clock.now(), LocalTime(tenant.time_zone)
+        of_doors = [one for door in place.doors for one in minutes.get(door, ())]
+        openings = list_openings(parse_opening(tenant.opening), local, span_of_days(days, now))
+        today = int(local_hour(now, ZoneInfo(tenant.time_zone))) // HOURS_PER_DAY
+        return PlaceNow(
+            place,
+            tuple(
+                replay(opening, of_doors, place.corrections)
+                for opening in openings
+                if opening.day > today - days or opening.end_ms is None
+            ),
+        )
+
+    def _check(
+        self, tenant: Tenant, place: Place, fields: PlaceFields, others: Iterable[Place]
+    ) -> Place:
+        """Return the place with these fields.
+
+        Raises InvalidInput, CameraNotFound, and Conflict if another place has one of the doors.
+        """
+        if not 1 <= len(fields.doors) <= MAX_DOORS:
+            raise InvalidInput(f"a place has 1 to {MAX_DOORS} doors, not {len(fields.doors)}")
+        doors = tuple(
+            dict.fromkeys(
+                self.services.cameras.get_by_any_name(tenant, door).id for door in fields.doors
+            )
+        )
+        for other in others:
+            if taken := [door for door in doors if door in other.doors]:
+                raise Conflict(
+                    f"camera {taken[0]!r} is a door of {other.name!r}: take it out there first"
+                )
+        full_at = fields.full_at
+        free_at = fields.free_at
+        if full_at is not None and free_at is None:
+            free_at = full_at * _FREE_PERCENT // 100
+        if full_at is not None and not 1 <= full_at <= MAX_LIMIT:
+            raise InvalidInput(f"full_at is 1 to {MAX_LIMIT:,}, not {full_at:,}")
+        if free_at is not None and (full_at is None or not 0 <= free_at < full_at):
+            raise InvalidInput(
+                f"free_at is 0 at least and less than full_at, not {free_at:,}: a place that is "
+                "full at 80 is free again at 72, say"
+            )
+        name = printable_name(fields.name, NAME_LENGTH, "a place's")
+        return replace(place, name=name, doors=doors, full_at=full_at, free_at=free_at)
+
+    def _store(
+        self,
+        tenant: Tenant,
+        places: Sequence[Place],
+        item_before: Item | None,
+        request: RequestId | None,
+        answer: Mapping[str, Any] | None = None,
+        more_actions: Sequence[Action] = (),
+    ) -> None:
+        actions = [_make_put(tenant.name, places, item_before), *more_actions]
+        self.services.requests.write_with_answer(tenant.name, actions, request, answer or {})
+
+    def _find_item(self, tenant: str) -> Item | None:
+        return self.services.items.get(keys.DIRECTORY, (tenant, keys.PLACES_ITEM))
+
+
+_ALWAYS = Span(0, keys.LAST_MS)
+
+
+def _utc_days(span: Span) -> range:
+    """Return the UTC days of a span, and the next one: a box's clock may be ahead."""
+    return range(span.utc_days.start, span.utc_days.stop + 1)
+
+
+def _find(places: Iterable[Place], id_: str) -> Place:
+    """Return the place of an id. Raises PlaceNotFound."""
+    for place in places:
+        if place.id == id_:
+            return place
+    raise _make_not_found_error(id_)
+
+
+def _make_not_found_error(id_: str) -> PlaceNotFound:
+    return PlaceNotFound(f"there is no place {id_[:40]!r}: see the list of places")
+
+
+def _put_in_place(places: Iterable[Place], changed: Place) -> list[Place]:
+    return [changed if place.id == changed.id else place for place in places]
+
+
+def _make_put(tenant: str, places: Sequence[Place], item_before: Item | None) -> Put:
+    """Return the action that stores all places, if they are as they were read."""
+    if item_before is None:
+        version, condition = 1, absent(_PLACES_SAME)
+    else:
+        version = int(item_before["version"]) + 1
+        condition = equals("version", item_before["version"], _PLACES_SAME)
+    does = ((Effect.ARRANGES, "places"),)
+    return Put(keys.DIRECTORY, places_item(tenant, places, version), (condition,), does)

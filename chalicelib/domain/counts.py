@@ -1,0 +1,235 @@
+"""People that a camera counts as they cross a line: how many came in and went out, minute by
+minute.
+
+A count is a number and nobody's face. A box beside the camera sends whole minutes; of two reports
+of a minute the better one stays. So reports may come twice, late and in any order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from math import dist
+from typing import NamedTuple
+
+from msgspec import Struct
+
+from chalicelib.domain.errors import InvalidInput, mark_errors
+from chalicelib.domain.local_time import DAY_MS, HOUR_MS, LocalTime, Span
+from chalicelib.storage.values import milliseconds, time_text
+
+MINUTE_MS = 60_000
+MINUTES = range(1, 2_881)
+"""How many minutes one report may have: up to two days."""
+MINUTES_KEPT = timedelta(days=30)
+"""How long minutes are kept; then hours are. One entry beside one arrival of somebody whom we know
+is a person."""
+MAX_AHEAD = timedelta(minutes=5)
+"""How far a box's clock may be ahead."""
+MAX_CROSSINGS = 1_000
+"""Of one direction in a minute."""
+LEAST_LINE = 0.05
+"""Length of the shortest line that people are counted at, in shares of the picture."""
+
+
+class Count(NamedTuple):
+    """The people of a minute, or of an hour. `faces`: those who came in and showed a usable face.
+
+    All three are None together: it was too dark or too crowded to say.
+    """
+
+    seconds: int = 0
+    """So many were watched."""
+    entries: int | None = None
+    exits: int | None = None
+    faces: int | None = None
+
+    @property
+    def numbers(self) -> tuple[int, int, int] | None:
+        """Return entries, exits and faces; None: nobody knows."""
+        if self.entries is None or self.exits is None or self.faces is None:
+            return None
+        return self.entries, self.exits, self.faces
+
+
+class CountedMinute(Struct, frozen=True):
+    """A minute that a box reports. `at`: its first instant."""
+
+    at: datetime
+    count: Count
+
+
+DayCounts = Mapping[int, Count]
+"""The counts of a UTC day by their first minute, 0 to 1439. An hour stands at its first minute of
+that day."""
+
+
+def require_minutes(minutes: Sequence[CountedMinute], now: datetime) -> None:
+    """Raise InvalidInput with the `index` of the first minute that nobody can have counted, or that
+    is kept no longer."""
+    if len(minutes) not in MINUTES:
+        raise InvalidInput(
+            f"send {MINUTES[0]} to {MINUTES[-1]:,} minutes at a time, not {len(minutes):,}"
+        )
+    for index, minute in enumerate(minutes):
+        with mark_errors(index):
+            _require_minute(minute, now)
+
+
+def _require_minute(minute: CountedMinute, now: datetime) -> None:
+    at, count = minute.at, minute.count
+    if milliseconds(at) % MINUTE_MS:
+        raise InvalidInput(f"a minute begins at its second 0, not at {time_text(at)}")
+    if not now - MINUTES_KEPT <= at <= now + MAX_AHEAD:
+        raise InvalidInput(
+            f"the minute {time_text(at)} is more than {MINUTES_KEPT.days} days old, or ahead of "
+            f"the service's clock, which shows {time_text(now)}: leave it out, or set the box's "
+            "clock"
+        )
+    if not 0 <= count.seconds <= 60:
+        raise InvalidInput(f"seconds is 0 to 60, not {count.seconds}")
+    if count.numbers is None:
+        if {count.entries, count.exits, count.faces} != {None}:
+            raise InvalidInput("in, out and faces are numbers, or all three are null")
+        return
+    entries, exits, faces = count.numbers
+    if not (0 <= entries <= MAX_CROSSINGS and 0 <= exits <= MAX_CROSSINGS):
+        raise InvalidInput(f"in and out are 0 to {MAX_CROSSINGS:,}, not {entries} and {exits}")
+    if not 0 <= faces <= entries:
+        raise InvalidInput(f"faces is 0 to in ({entries}), not {faces}")
+
+
+def require_line(line: Sequence[Sequence[float]]) -> None:
+    """Raise InvalidInput unless a line is long enough for somebody to cross it."""
+    if dist(*line) < LEAST_LINE:
+        raise InvalidInput(
+            f"the line `count` is at least {LEAST_LINE} long, in shares of the picture: draw its "
+            "two points further apart"
+        )
+
+
+def choose_count(one: Count, other: Count) -> Count:
+    """Return the better of two counts of one time, whichever comes first.
+
+    `longer watched`: 60 seconds win over 40. `as long`: numbers win over none, then the larger.
+    """
+    return max(one, other, key=lambda count: (count.seconds, count.numbers or ()))
+
+
+def join_counts(one: DayCounts, other: DayCounts) -> dict[int, Count]:
+    """Return the better count of each minute of a day; a minute of which nothing is known lacks."""
+    nothing = Count()
+    joined = (
+        (minute, choose_count(one.get(minute, nothing), other.get(minute, nothing)))
+        for minute in one.keys() | other.keys()
+    )
+    return {minute: count for minute, count in joined if count != nothing}
+
+
+def group_by_day(minutes: Iterable[CountedMinute]) -> dict[int, dict[int, Count]]:
+    """Return the minutes by their UTC day since 1970."""
+    days: dict[int, dict[int, Count]] = {}
+    for reported in minutes:
+        day, in_day_ms = divmod(milliseconds(reported.at), DAY_MS)
+        counts = days.setdefault(day, {})
+        minute = in_day_ms // MINUTE_MS
+        counts[minute] = choose_count(counts.get(minute, Count()), reported.count)
+    return days
+
+
+def add_counts(one: Count, other: Count) -> Count:
+    """Return the sum of two counts of different times, or cameras; nobody knows what one did not
+    see."""
+    known = [count for count in (one, other) if count.numbers is not None]
+    return Count(*map(sum, zip(*known, strict=True))) if known else Count()
+
+
+def list_local_hours(day: int, local: LocalTime) -> Iterator[tuple[range, int]]:
+    """Yield the stretches of a UTC day that have one local hour: their minutes, and that hour."""
+    for piece in local.divide_span(Span(day * DAY_MS, (day + 1) * DAY_MS - 1)):
+        for hour in piece.hours:
+            begin_ms = max(hour * HOUR_MS - piece.offset_ms, piece.first_ms)
+            end_ms = min((hour + 1) * HOUR_MS - piece.offset_ms, piece.last_ms + 1)
+            first, end = ((ms - day * DAY_MS) // MINUTE_MS for ms in (begin_ms, end_ms))
+            yield range(first, end), hour
+
+
+def sum_hours(day: int, counts: DayCounts, local: LocalTime) -> dict[int, Count]:
+    """Return the counts of a UTC day by local hours, each at its first minute of that day."""
+    sums: dict[int, Count] = {}
+    for minutes, _ in list_local_hours(day, local):
+        for minute in minutes:
+            if (count := counts.get(minute, Count())).numbers is not None:
+                sums[minutes[0]] = add_counts(sums.get(minutes[0], Count()), count)
+    return sums
+
+
+class Entries(NamedTuple):
+    """The people who came in and went out in a time, as far as somebody watched.
+
+    `known`: those whom we know; `not_known`: others who showed a face; `faceless`: those who showed
+    no usable face. These three are all who came in, but for `staff`.
+    """
+
+    known: int = 0
+    not_known: int = 0
+    faceless: int = 0
+    staff: int = 0
+    """So many were taken off. Of those who went out nobody knows who they are."""
+    exits: int = 0
+    watched_s: int = 0
+
+    @property
+    def entries(self) -> int:
+        return self.known + self.not_known + self.faceless
+
+
+def part_entries(count: Count, known: int, staff: int) -> Entries | None:
+    """Part those who came in at one camera in an hour, by the arrivals that it saw then; None:
+    nobody watched.
+
+    `known`, `staff`: arrivals of people whom we know, and of staff.
+    """
+    if count.numbers is None:
+        return None
+    entries, exits, faces = count.numbers
+    staff = min(staff, entries)
+    faces = max(faces - staff, 0)
+    known = min(known, faces)
+    faceless = entries - staff - faces
+    return Entries(known, faces - known, faceless, staff, exits, count.seconds)
+
+
+def add_entries(one: Entries | None, other: Entries | None) -> Entries | None:
+    """Return the sum of what was watched; None: nothing was."""
+    if one is None or other is None:
+        return one or other
+    return Entries(*map(sum, zip(one, other, strict=True)))
+
+
+class Correction(NamedTuple):
+    """A person's word how many are inside. `by`: who said so, as the audit names them."""
+
+    at: datetime
+    inside: int
+    by: str
+
+
+class Place(Struct, frozen=True):
+    """A place that people enter and leave by counted doors."""
+
+    id: str
+    """Digits; never changes."""
+    name: str
+    doors: tuple[str, ...]
+    """Ids of cameras. Each is a door of one place at most."""
+    full_at: int | None = None
+    """So many inside are too many; None: no number is."""
+    free_at: int | None = None
+    """A place that was full is free again with so few inside: less than `full_at`."""
+    is_full: bool = False
+    """Whether the last event said so."""
+    corrections: tuple[Correction, ...] = ()
+    """Of the last days, the newest last."""
+    version: int = 1
+    """Grows with each change of its name, doors and limits."""

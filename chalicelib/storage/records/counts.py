@@ -1,0 +1,60 @@
+"""Counts of people and places to items and back."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterable
+from struct import Struct
+
+from chalicelib.domain.counts import Count, DayCounts, Place
+from chalicelib.storage import keys
+from chalicelib.storage.ports import Item
+from chalicelib.storage.values import Codec
+
+_COUNT = Struct("<HHIII")
+"""First minute, seconds, entries and one, exits, faces. Entries and one are 0: nobody knows."""
+
+PLACE = Codec(Place, rare="is_full corrections")
+
+
+def pack_counts(counts: DayCounts) -> bytes:
+    """Return a day's counts as bytes, at most 23 KB of minutes; the same counts are the same
+    bytes."""
+    rows = (
+        (minute, count.seconds, *((0, 0, 0) if count.numbers is None else _shift(count.numbers)))
+        for minute, count in sorted(counts.items())
+    )
+    return zlib.compress(b"".join(_COUNT.pack(*row) for row in rows))
+
+
+def _shift(numbers: tuple[int, int, int]) -> tuple[int, int, int]:
+    entries, exits, faces = numbers
+    return entries + 1, exits, faces
+
+
+def unpack_counts(data: bytes) -> dict[int, Count]:
+    """Invert `pack_counts`."""
+    return {
+        minute: Count(seconds, entries - 1, exits, faces) if entries else Count(seconds)
+        for minute, seconds, entries, exits, faces in _COUNT.iter_unpack(zlib.decompress(data))
+    }
+
+
+def counts_item(partition: str, day: int, camera_id: str, counts: DayCounts, version: int) -> Item:
+    """Make the item of a camera's UTC day, among minutes or hours, as the partition says."""
+    key = {"tenant_zone": partition, "day": keys.counted_day(day, camera_id)}
+    return {**key, "counts": pack_counts(counts), "version": version}
+
+
+def counts_from(item: Item | None) -> dict[int, Count]:
+    return {} if item is None else unpack_counts(bytes(item["counts"]))
+
+
+def places_item(tenant: str, places: Iterable[Place], version: int) -> Item:
+    """Make the one item of all places: so no two places ever get the same door."""
+    stored = list(map(PLACE.write, places))
+    return {"tenant": tenant, "item": keys.PLACES_ITEM, "version": version, "places": stored}
+
+
+def places_from(item: Item | None) -> list[Place]:
+    return [] if item is None else list(map(PLACE.read, item["places"]))
