@@ -639,7 +639,14 @@ DATA_MAP = (
         "until you run `regulars mqtt --forget`. Programs that have read a message keep it",
         Fate("messages about the person go when `regulars mqtt` looks again"),
         Mark.AWAY,
-        topics=("name_camera", "name_camera_config", "name_person", "name_person_config"),
+        topics=(
+            "name_camera",
+            "name_camera_config",
+            "name_person",
+            "name_person_config",
+            "name_place",
+            "name_place_config",
+        ),
     ),
     _outside(
         "receivers",

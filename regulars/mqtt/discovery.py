@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
 from msgspec import Struct
-from regulars_client.models import ArrivalTotals, Camera, Event, Face
+from regulars_client.models import ArrivalTotals, Camera, Entries, Event, Face, Place
 
 EVENTS = ("face.arrived", "stranger.created", "stranger.promoted", "group.full", "camera.silent")
 """Kinds of events that a camera's entity has. The other kinds have no camera."""
@@ -54,12 +55,20 @@ class Topics(Struct, frozen=True):
         return f"{self.prefix}/+/{self._node}/+/config"
 
     @property
+    def place_configs(self) -> str:
+        """All of this book's descriptions of places and entries, as a pattern. People's have one
+        node of their own, so that no place is taken for one."""
+        return f"{self.prefix}/sensor/{self._node}_places/+/config"
+
+    @property
     def retained(self) -> tuple[str, ...]:
         """All that a broker retains of this book, as patterns."""
         of_today = self.today, self.today_config
         return (
             self.configs,
+            self.place_configs,
             self.name_person("+"),
+            self.name_place("+"),
             self.available,
             self.frigate_available,
             *of_today,
@@ -84,6 +93,12 @@ class Topics(Struct, frozen=True):
     def name_person(self, face: str) -> str:
         return f"regulars/{self.book}/people/{face}"
 
+    def name_place(self, place: str) -> str:
+        return f"regulars/{self.book}/places/{place}"
+
+    def name_place_config(self, place: str) -> str:
+        return f"{self.prefix}/sensor/{self._node}_places/{place}/config"
+
     def name_camera_config(self, camera: str) -> str:
         object_id = camera.replace(".", "_2e")  # Home Assistant takes no full stop there
         return f"{self.prefix}/event/{self._node}/{object_id}/config"
@@ -95,6 +110,13 @@ class Topics(Struct, frozen=True):
         """Return the face whose description is at this topic; None if it is none of a person."""
         topic_match = re.fullmatch(
             rf"{re.escape(self.prefix)}/sensor/{self._node}/([A-Za-z0-9_-]{{1,64}})/config", config
+        )
+        return topic_match[1] if topic_match else None
+
+    def find_place(self, config: str) -> str | None:
+        """Return the place whose description is at this topic; None if it is none of a place."""
+        topic_match = re.fullmatch(
+            rf"{re.escape(self.prefix)}/sensor/{self._node}_places/([0-9]{{1,20}})/config", config
         )
         return topic_match[1] if topic_match else None
 
@@ -144,6 +166,31 @@ class Descriptions(Struct, frozen=True):
         topic, state = self.topics.today, "{{ value_json.visits }}"
         details = {"value_template": state, "json_attributes_topic": topic, "icon": "mdi:counter"}
         return self._describe_entity("today", "Visits today", topic, **details)
+
+    def describe_entries(self) -> str:
+        """Describe how many people came in today, by the counts of cameras."""
+        return self._describe_entity(
+            "entries",
+            "Entries today",
+            self.topics.today,
+            value_template="{{ value_json.entries }}",
+            state_class="total_increasing",
+            unit_of_measurement="people",
+            icon="mdi:counter",
+        )
+
+    def describe_place(self, place: Place) -> str:
+        topic = self.topics.name_place(place.id)
+        return self._describe_entity(
+            f"place_{place.id}",
+            f"{place.name} inside",
+            topic,
+            value_template="{{ value_json.inside }}",
+            state_class="measurement",
+            unit_of_measurement="people",
+            json_attributes_topic=topic,
+            icon="mdi:account-group",
+        )
 
     def describe_person(self, face: Face) -> str:
         topic = self.topics.name_person(face.id)
@@ -197,12 +244,36 @@ def write_camera_event(event: Event, now: datetime, face: Face | None) -> str:
     return _write_json(members | ({"name": face.name, "face": face.id} if face else {}))
 
 
-def write_figures(totals: ArrivalTotals) -> str:
-    """Say how many came: visits without staff, the people, and each kind of visit."""
+def write_figures(totals: ArrivalTotals, counted: Mapping[str, int | None]) -> str:
+    """Say how many came: visits without staff, the people, and each kind of visit.
+
+    `counted`: what cameras counted beside them, by name.
+    """
     kinds = {kind: totals.kinds.get(kind, 0) for kind in ("new", "returning", "known")}
     return _write_json(
-        {"visits": totals.arrivals, "people": totals.persons, **kinds, "staff": totals.staff}
+        {
+            "visits": totals.arrivals,
+            "people": totals.persons,
+            **kinds,
+            "staff": totals.staff,
+            **counted,
+        }
     )
+
+
+def list_entries(entries: Entries | None) -> dict[str, int | None]:
+    """Name what cameras counted; None: nobody watched yet."""
+    names = {"entries": "in_", "exits": "out"}
+    names |= {f"entries_{name}": name for name in ("known", "not_known", "faceless")}
+    return {name: getattr(entries, field, None) for name, field in names.items()}
+
+
+def write_place(place: Place) -> str:
+    """Say how many are inside a place, and whether it is full."""
+    of_today = {"in": 0, "out": 0}
+    if place.open and place.openings:
+        of_today = {"in": place.openings[-1].in_, "out": place.openings[-1].out}
+    return _write_json({"inside": place.inside, "full": place.full, **of_today})
 
 
 def write_person_state(event: Event) -> str:

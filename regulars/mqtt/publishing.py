@@ -9,10 +9,11 @@ retains their descriptions: there is no file.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 
 from regulars_client import Regulars
+from regulars_client.codes import NotFound
 from regulars_client.models import Event, Face
 
 from regulars.mqtt import discovery
@@ -71,7 +72,8 @@ class Publisher:
         """Ids of events that are not confirmed yet, by the number of their message."""
         self._confirmed_ids: list[str] = []
         """Ids of events that are confirmed and still in the mailbox."""
-        broker.listen(self._topics.configs, self._note_topic)
+        for pattern in (self._topics.configs, self._topics.place_configs):
+            broker.listen(pattern, self._note_topic)
         self._former = Topics(descriptions.tenant, self._topics.prefix)
         """Topics of earlier versions: of all tenants of one name at a broker."""
         self._own_former_topics: set[str] = set()
@@ -164,19 +166,45 @@ class Publisher:
                 for face in self._read_named_faces(described_faces).values()
             },
         }
+        counted = self._tell_places(payload_by_topic)
         for topic in topics_at_broker - payload_by_topic.keys():
             self._take_away(topic)
         self._take_former_away()
         payload_by_topic[self._topics.today_config] = self._descriptions.describe_today()
-        self._tell_today()
+        self._tell_today(counted)
         for topic, payload in payload_by_topic.items():
             self._describe(topic, payload)
         self._tidy_at = time.monotonic() + self._tidy_s
 
-    def _tell_today(self) -> None:
+    def _tell_places(self, payload_by_topic: dict[str, str]) -> Mapping[str, int | None]:
+        """Tell how many are inside each place, and return who came in today; nothing, if no camera
+        counts.
+
+        Add the descriptions of places and entries to `payload_by_topic`.
+        """
+        try:
+            places = self._service.list_places().places
+        except NotFound:
+            return {}  # the service is of a version that knows no places
+        entries = self._service.get_statistics(entries=True).entries
+        for place in places:
+            topic = self._topics.name_place_config(place.id)
+            payload_by_topic[topic] = self._descriptions.describe_place(place)
+            self._broker.tell(
+                self._topics.name_place(place.id), discovery.write_place(place), retain=True
+            )
+        if entries is None and not places:
+            return {}
+        topic = self._topics.name_place_config("entries")
+        payload_by_topic[topic] = self._descriptions.describe_entries()
+        return discovery.list_entries(entries)
+
+    def _tell_today(self, counted: Mapping[str, int | None]) -> None:
         totals = next(self._service.list_arrivals(limit=1, totals=True).pages()).totals
         if totals is not None:
-            self._broker.tell(self._topics.today, discovery.write_figures(totals), retain=True)
+            self._broker.tell(
+                self._topics.today, discovery.write_figures(totals, counted), retain=True
+            )
 
     def _read_named_faces(self, ids: Iterable[str]) -> dict[str, Face]:
         """Return those of the faces that are there, have a name and may be told by it."""
@@ -199,6 +227,8 @@ class Publisher:
         face = self._topics.find_face(topic)
         if face is not None:
             self._broker.tell(self._topics.name_person(face), "", retain=True)
+        if (place := self._topics.find_place(topic)) is not None:
+            self._broker.tell(self._topics.name_place(place), "", retain=True)
         self._broker.tell(topic, "", retain=True)
         self._published.pop(topic, None)
 

@@ -4,7 +4,7 @@ are."""
 import json
 import socket
 import threading
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -97,6 +97,35 @@ def test_events_are_not_retained_and_entities_are(
     one = {"visits": 1, "people": 1, "new": 1, "returning": 0, "known": 0, "staff": 0}
     assert json.loads(later.retained[TODAY[0]]) == one
     assert later.retained[AVAILABLE] == "offline"
+
+
+def test_places_and_entries_are_sensors_as_long_as_they_are_there(
+    shop: Shop, broker: Mosquitto, listener: Listener
+) -> None:
+    at = datetime.now(UTC).replace(second=0, microsecond=0)
+    minute = models.MinuteSent(at=at.timestamp(), seconds=60, in_=5, out=2, faces=1)
+    shop.client.give_counts("door", minutes=[minute])
+    place = shop.client.add_place(name="Hall", doors=["door"], full_at=3)
+    state = f"regulars/shop/places/{place.id}"
+    described = "homeassistant/sensor/regulars_shop_places"
+    config = f"{described}/{place.id}/config"
+    with told(shop, broker):
+        until(lambda: {config, f"{described}/entries/config"} <= listener.configs().keys())
+        until(lambda: state in listener.retained and TODAY[0] in listener.retained)
+        sensor = listener.configs()[config]
+        assert (sensor["name"], sensor["state_class"]) == ("Hall inside", "measurement")
+        assert (sensor["unit_of_measurement"], sensor["state_topic"]) == ("people", state)
+        entries = listener.configs()[f"{described}/entries/config"]
+        assert (entries["state_class"], entries["state_topic"]) == ("total_increasing", TODAY[0])
+        inside = json.loads(listener.retained[state])
+        assert inside == {"inside": 3, "full": True, "in": 5, "out": 2}
+        of_today = shop.client.get_statistics(entries=True).entries
+        assert of_today is not None
+        told_today = json.loads(listener.retained[TODAY[0]])
+        assert (told_today["entries"], told_today["exits"]) == (of_today.in_, of_today.out)
+        assert (of_today.in_, told_today["entries_faceless"]) == (5, 4)
+        shop.client.delete_place(place.id)
+        until(lambda: config not in listener.configs() and state not in listener.retained)
 
 
 def test_availability_follows_the_connection(

@@ -141,6 +141,7 @@ def listening(broker: Mosquitto, user: str | None = None) -> Iterator[Listener]:
         if (
             message.topic.endswith(("/config", "/available", "/today"))
             or "/people/" in message.topic
+            or "/places/" in message.topic
         ):
             listener.retained[message.topic] = text
             if not text:
