@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, time
-from functools import partial
+from functools import partial, reduce
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 import click
 from msgspec import Struct
 
-from chalicelib.domain.local_time import Span
+from chalicelib.domain.counts import Entries, add_entries
+from chalicelib.domain.local_time import Granularity, Span
 from chalicelib.domain.model import REGULAR, Tenant
 from chalicelib.privacy.erasure_progress import is_erased
 from chalicelib.services import Services
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
+    from chalicelib.book.counts.places import PlaceNow
     from chalicelib.book.sightings.sightings import FaceArrival
     from chalicelib.domain.model import ListedFace
 
@@ -67,7 +69,7 @@ def today(services: Services, tenant: str | None) -> None:
 class Today(Struct, frozen=True):
     """The visits of a tenant since `midnight` in its time zone, staff left out.
 
-    `away`: the regulars who stayed away longest.
+    `away`: the regulars who stayed away longest. `entries`: what cameras counted; None: nothing.
     """
 
     tenant: str
@@ -76,6 +78,8 @@ class Today(Struct, frozen=True):
     visits: list[FaceArrival]
     staff_visits: int
     away: list[ListedFace]
+    entries: Entries | None
+    places: list[PlaceNow]
 
 
 def read_today(services: Services, tenant: Tenant, now: datetime) -> Today:
@@ -94,7 +98,16 @@ def read_today(services: Services, tenant: Tenant, now: datetime) -> Today:
     services.audit.reads.enter_printing(
         tenant.name, (shown_face for shown_face in shown_faces if not is_erased(shown_face))
     )
-    return Today(tenant.name, zone, midnight, visits, len(all_visits) - len(visits), away)
+    return Today(
+        tenant.name,
+        zone,
+        midnight,
+        visits,
+        len(all_visits) - len(visits),
+        away,
+        _count_entries(services, tenant, Span(milliseconds(midnight), milliseconds(now))),
+        services.counts.places.list_all(tenant),
+    )
 
 
 def print_today(today: Today, console: Console) -> None:
@@ -109,6 +122,8 @@ def print_today(today: Today, console: Console) -> None:
     console.print(_write_summary(today.visits))
     if staff_count := today.staff_visits:
         console.print(f"without {staff_count} {'visit' if staff_count == 1 else 'visits'} of staff")
+    for line in _list_counted(today):
+        console.print(line, markup=False)
     if today.away:
         console.print("\nregulars who stayed away longest", style="bold")
         console.print(_make_table_of_away(today))
@@ -148,6 +163,24 @@ def _write_summary(visits: Sequence[FaceArrival]) -> str:
         return "nobody came yet"
     noun = "person" if len(people) == 1 else "people"
     return f"{len(people)} {noun} came, {len(new_people)} of them for the first time"
+
+
+def _list_counted(today: Today) -> Iterator[str]:
+    """Say who came in by the counts of cameras, and who is inside."""
+    if (counted := today.entries) is not None:
+        staff = f", without {counted.staff} of staff" if counted.staff else ""
+        yield (
+            f"counted: {counted.entries} in, {counted.exits} out; {counted.known} known, "
+            f"{counted.not_known} not known, {counted.faceless} without a usable face{staff}"
+        )
+    for place_now in today.places:
+        state = ", full" if place_now.is_full else "" if place_now.present else ", closed"
+        yield f"{one_line(place_now.place.name)}: {place_now.inside} inside{state}"
+
+
+def _count_entries(services: Services, tenant: Tenant, span: Span) -> Entries | None:
+    entries = services.counts.count_entries(tenant, span, Granularity.DAY)
+    return reduce(add_entries, entries.values(), None)
 
 
 def _make_table_of_away(today: Today) -> Table:

@@ -9,7 +9,9 @@ import pytest
 from msgspec.structs import replace
 from rich.console import Console
 
+from chalicelib.book.counts.places import PlaceFields
 from chalicelib.book.enrolment.enrolment import FaceChanges
+from chalicelib.domain.counts import Count, CountedMinute
 from chalicelib.domain.model import REGULAR, Profile
 from regulars.cli import main
 from regulars.today import print_today, read_today
@@ -72,6 +74,22 @@ def test_staff_is_left_out_and_counted(week: Book) -> None:
         "1 person came, 1 of them for the first time\n"
         "without 2 visits of staff"
     )
+
+
+def test_what_cameras_counted_and_who_is_inside_is_said(week: Book) -> None:
+    week.clock.advance(NOW - week.clock.now())
+    door = week.services.cameras.get(week.tenant, "door")
+    minutes = [
+        CountedMinute(MONDAY + 6 * DAYS * MINUTE, Count(60, 9, 0, 4)),
+        CountedMinute(NOW - MINUTE, Count(60, 0, 2, 0)),
+        CountedMinute(NOW - DAYS * MINUTE, Count(60, 50, 0, 0)),
+    ]
+    week.services.counts.store_minutes(week.tenant, door, minutes)
+    week.services.counts.places.add(week.tenant, PlaceFields(name="Hall", doors=["door"]))
+    assert printed(week).splitlines()[6:] == [
+        "counted: 9 in, 2 out; 1 known, 3 not known, 5 without a usable face",
+        "Hall: 7 inside",
+    ]
 
 
 def test_today_begins_at_midnight_of_the_tenants_time_zone(week: Book) -> None:
