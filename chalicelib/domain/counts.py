@@ -64,6 +64,21 @@ DayCounts = Mapping[int, Count]
 that day."""
 
 
+class CountedDay(Struct, frozen=True):
+    """The counts of a camera in a UTC day since 1970."""
+
+    day: int
+    camera: str
+    counts: DayCounts
+
+    def list_within(self, span: Span) -> Iterator[tuple[int, Count]]:
+        """Yield the counts that begin in a span, each with its first instant in ms."""
+        for minute, count in self.counts.items():
+            at_ms = self.day * DAY_MS + minute * MINUTE_MS
+            if span.first_ms <= at_ms <= span.last_ms:
+                yield at_ms, count
+
+
 def require_minutes(minutes: Sequence[CountedMinute], now: datetime) -> None:
     """Raise InvalidInput with the `index` of the first minute that nobody can have counted, or that
     is kept no longer."""

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from chalicelib.domain.captures import Camera
 from chalicelib.domain.counts import (
     MINUTE_MS,
     MINUTES_KEPT,
     Count,
+    CountedDay,
     CountedMinute,
     DayCounts,
     Entries,
@@ -47,21 +48,6 @@ if TYPE_CHECKING:
 _BUSY = "the counts of this camera are changed by others all the time: send them again in a moment"
 _DAY_SAME = "counts-same"
 """Name of the condition that a camera's day is as it was read."""
-
-
-class CountedDay(NamedTuple):
-    """The counts of a camera in a UTC day since 1970."""
-
-    day: int
-    camera: str
-    counts: DayCounts
-
-    def list_within(self, span: Span) -> Iterator[tuple[int, Count]]:
-        """Yield the counts that begin in a span, each with its first instant in ms."""
-        for minute, count in self.counts.items():
-            at_ms = self.day * DAY_MS + minute * MINUTE_MS
-            if span.first_ms <= at_ms <= span.last_ms:
-                yield at_ms, count
 
 
 class Counts(Service["Book"]):
@@ -139,6 +125,8 @@ class Counts(Service["Book"]):
             for hour, count in _sum_by_hour(counted_day, span, local):
                 key = hour, counted_day.camera
                 counts[key] = add_counts(counts.get(key, Count()), count)
+        if not counts:
+            return {}
         known, staff = self.services.statistics.count_arrivals_of_cameras(tenant, span)
         entries: dict[str, Entries] = {}
         for key, count in sorted(counts.items()):

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from chalicelib.book.idempotency import RequestId
 from chalicelib.domain import audit_events
-from chalicelib.domain.counts import Correction, Count, DayCounts, Place
+from chalicelib.domain.counts import MAX_AHEAD, Correction, CountedDay, DayCounts, Place
 from chalicelib.domain.effects import Effect
 from chalicelib.domain.errors import (
     Conflict,
@@ -30,6 +30,7 @@ from chalicelib.domain.names import printable_name
 from chalicelib.domain.opening import parse_opening
 from chalicelib.domain.rules.inside import (
     Occupancy,
+    Opening,
     is_full_now,
     list_openings,
     replay,
@@ -100,11 +101,14 @@ class Places(Service["Book"]):
         today included."""
         places = places_from(self._find_item(tenant.name))
         doors = frozenset(door for place in places for door in place.doors)
-        span = span_of_days(days, self.services.clock.now())
-        minutes: dict[str, list[tuple[int, Count]]] = {}
-        for counted in self.services.counts.walk_days(tenant.name, _utc_days(span), doors):
-            minutes.setdefault(counted.camera, []).extend(counted.list_within(_ALWAYS))
-        return [self._describe(tenant, place, days, minutes) for place in places]
+        now = self.services.clock.now()
+        openings = _list_openings(tenant, days, now)
+        counted_days = (
+            list(self.services.counts.walk_days(tenant.name, _list_days(openings, now), doors))
+            if places and openings
+            else []
+        )
+        return [_describe(place, openings, counted_days) for place in places]
 
     def get(self, tenant: Tenant, id_: str) -> PlaceNow:
         """Return a place with the openings of today. Raises PlaceNotFound."""
@@ -241,42 +245,17 @@ class Places(Service["Book"]):
         now: datetime,
         changed: Mapping[tuple[int, str], DayCounts],
     ) -> PlaceNow:
-        """Return a place with its openings of today. `changed`: days of cameras that are not
+        """Return a place with the opening that goes on. `changed`: days of cameras that are not
         stored yet."""
-        from chalicelib.book.counts.counts import CountedDay
-
-        minutes: dict[str, list[tuple[int, Count]]] = {}
-        for day in _utc_days(span_of_days(0, now)):
-            for door in place.doors:
-                counts = changed.get((day, door))
-                counted = (
-                    self.services.counts.read_day(tenant.name, day, door)
-                    if counts is None
-                    else CountedDay(day, door, counts)
-                )
-                minutes.setdefault(door, []).extend(counted.list_within(_ALWAYS))
-        return self._describe(tenant, place, 1, minutes)
-
-    def _describe(
-        self,
-        tenant: Tenant,
-        place: Place,
-        days: int,
-        minutes: Mapping[str, Iterable[tuple[int, Count]]],
-    ) -> PlaceNow:
-        """Return a place with its openings. `minutes`: those of each camera."""
-        now, local = self.services.clock.now(), LocalTime(tenant.time_zone)
-        of_doors = [one for door in place.doors for one in minutes.get(door, ())]
-        openings = list_openings(parse_opening(tenant.opening), local, span_of_days(days, now))
-        today = int(local_hour(now, ZoneInfo(tenant.time_zone))) // HOURS_PER_DAY
-        return PlaceNow(
-            place,
-            tuple(
-                replay(opening, of_doors, place.corrections)
-                for opening in openings
-                if opening.day > today - days or opening.end_ms is None
-            ),
-        )
+        openings = [one for one in _list_openings(tenant, 1, now) if one.end_ms is None]
+        counted_days = [
+            CountedDay(day, door, changed[day, door])
+            if (day, door) in changed
+            else self.services.counts.read_day(tenant.name, day, door)
+            for day in (_list_days(openings, now) if openings else ())
+            for door in place.doors
+        ]
+        return _describe(place, openings, counted_days)
 
     def _check(
         self, tenant: Tenant, place: Place, fields: PlaceFields, others: Iterable[Place]
@@ -327,12 +306,37 @@ class Places(Service["Book"]):
         return self.services.items.get(keys.DIRECTORY, (tenant, keys.PLACES_ITEM))
 
 
+def _list_openings(tenant: Tenant, days: int, now: datetime) -> list[Opening]:
+    """List the openings that began in the last local days, and the one that goes on."""
+    local, open_hours = LocalTime(tenant.time_zone), parse_opening(tenant.opening)
+    today = int(local_hour(now, ZoneInfo(tenant.time_zone))) // HOURS_PER_DAY
+    return [
+        opening
+        for opening in list_openings(open_hours, local, span_of_days(days, now))
+        if opening.day > today - days or opening.end_ms is None
+    ]
+
+
+def _list_days(openings: Sequence[Opening], now: datetime) -> range:
+    """Return the UTC days in which the minutes of openings may lie."""
+    return Span(openings[0].first_ms, milliseconds(now + MAX_AHEAD)).utc_days
+
+
+def _describe(
+    place: Place, openings: Iterable[Opening], counted_days: Iterable[CountedDay]
+) -> PlaceNow:
+    """Return a place with its openings, by the counts of all cameras."""
+    minutes = [
+        minute
+        for counted in counted_days
+        if counted.camera in place.doors
+        for minute in counted.list_within(_ALWAYS)
+    ]
+    occupancies = (replay(opening, minutes, place.corrections) for opening in openings)
+    return PlaceNow(place, tuple(occupancies))
+
+
 _ALWAYS = Span(0, keys.LAST_MS)
-
-
-def _utc_days(span: Span) -> range:
-    """Return the UTC days of a span, and the next one: a box's clock may be ahead."""
-    return range(span.utc_days.start, span.utc_days.stop + 1)
 
 
 def _find(places: Iterable[Place], id_: str) -> Place:
