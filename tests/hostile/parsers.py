@@ -80,6 +80,7 @@ from chalicelib.book.web_push import new_key, write_push
 from chalicelib.bootstrap import build
 from chalicelib.domain import channels
 from chalicelib.domain.channels import write_message
+from chalicelib.domain.counts import Count
 from chalicelib.domain.effects import parse_setting
 from chalicelib.domain.errors import (
     Busy,
@@ -114,6 +115,7 @@ from chalicelib.storage.items import FaceOrder, PageTokens
 from chalicelib.storage.limits import Span, item_from_json, item_to_json
 from chalicelib.storage.records import columns
 from chalicelib.storage.records.columns import DamagedData
+from chalicelib.storage.records.counts import pack_counts, unpack_counts
 from chalicelib.storage.records.faces import journal_entries, journal_item
 from regulars import configuration, place
 from regulars.backup import archive, beside
@@ -1670,6 +1672,11 @@ b"{}"], any_bytes
         plain(journal_of),
         (ValueError, KeyError, TypeError, AttributeError, ArithmeticError, RecursionError),
         ("chalicelib.storage.records.faces", "chalicelib.storage.limits"), JOURNAL, json_values,
+    ),
+    "counts of a day": Parser(
+        plain(unpack_counts), (zlib.error, struct.error),
+        ("chalicelib.storage.records.counts",),
+        [pack_counts({7: Count(60, 3, 1, 2), 8: Count(30)}), pack_counts({})], any_bytes,
     ),
     "sealed days": Parser(plain(day_of), (DamagedData,), ("chalicelib.storage.records.columns",),
         DAYS, any_bytes),

@@ -33,7 +33,7 @@ def _shift(numbers: tuple[int, int, int]) -> tuple[int, int, int]:
 
 
 def unpack_counts(data: bytes) -> dict[int, Count]:
-    """Invert `pack_counts`."""
+    """Invert `pack_counts`. Raises zlib.error and struct.error if the bytes are damaged."""
     return {
         minute: Count(seconds, entries - 1, exits, faces) if entries else Count(seconds)
         for minute, seconds, entries, exits, faces in _COUNT.iter_unpack(zlib.decompress(data))
