@@ -14,12 +14,16 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 from regulars_client import models
 
-from regulars.demo.drawn_vision import DrawnPerson, draw_capture, draw_portrait
+from chalicelib.book.vision.packs import packs
+from chalicelib.domain.model import REGULAR
+from chalicelib.storage import keys
+from regulars.demo.drawn_vision import DrawnPerson, DrawnVision, draw_capture, draw_portrait
+from regulars.demo.shop import enrol_drawn
 from tests.console.conftest import PHONE, TOUCH, Book, Visitor, reload, shoot, visiting
 from tests.console.looks import LIGHT, VIEWS, assert_accessible, looked_at
 from tests.console.pages import PAGES, ready
 from tests.console.portraits import Shop, mall
-from tests.support.book.synthetic import write_visits
+from tests.support.book.synthetic import PICTURE, write_faces, write_visits
 from tests.support.box.box import serving
 
 SAY_NOTHING_OF_OTHERS = {"add", "report", "search"}
@@ -42,6 +46,10 @@ ATTACKS = (
 )
 NAMES = tuple(f"{attack} zq{number}z" for number, attack in enumerate(ATTACKS))
 """Each ends in a word by which it is found again, whatever became of the rest."""
+
+CROWD = 200
+LONG = ("Donaudampfschifffahrtselektrizitätenhaup", "王" * 40, "שלוםמרחבא" * 4 + "שלום")
+"""Names of 40 letters without a space: in Latin, Chinese and Hebrew letters."""
 
 INJECTED = (
     "main :is(script, iframe, object, embed, b, i, base, style, [onerror], [onclick], "
@@ -134,7 +142,31 @@ def shop(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sh
             assert client.get_usual().proposed.count(",") > 3, (
                 "hours that need a line of a phone each"
             )
+            write_crowd(shop)
         yield shop
+
+
+def write_crowd(shop: Shop) -> None:
+    """Enrol people with long names, of whom some are here."""
+    services, tenant = shop.services, shop.tenant
+    write_faces(
+        services.ports.storage.items,
+        tenant,
+        services.groups.get_by_name(tenant, "regular"),
+        CROWD,
+        DrawnVision(packs.read_pack()),
+        LONG,
+    )
+    with shop.book.client() as client:
+        crowd = [one.id for one in client.list_faces(group="regular") if one.name in LONG]
+    assert len(crowd) == CROWD
+    portrait = draw_portrait(DrawnPerson(0))
+    for faceid in crowd:
+        key = keys.face_picture(tenant.name, faceid, PICTURE)
+        services.ports.storage.blobs.put_if_absent(key, portrait, "image/jpeg")
+    for number, name in enumerate(LONG * 2, 900):
+        enrol_drawn(services, tenant, number, name, REGULAR)
+        shop.see(number, 0.1)
 
 
 def visits_of_weeks(faceid: str) -> list[tuple[datetime, str, str]]:

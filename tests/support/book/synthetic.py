@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from chalicelib.book.commit import Change, GalleryWriter, limited_groups
@@ -39,18 +40,36 @@ BATCH = 97
 """Faces of one transaction: with counts, seq and journal 100 actions."""
 PERSONS = 60_000
 """Who may visit the chain of shops."""
+PICTURE = "0123456789abcdef"
+"""By which each face's picture is found, if anybody puts one there."""
 _FIRST = datetime(2025, 1, 1, tzinfo=UTC)
 _GENDERS = (Gender.FEMALE, Gender.MALE)
 
 
-def write_faces(items: ItemStore, tenant: Tenant, group: Group, count: int, vision: Vision) -> None:
+def write_faces(
+    items: ItemStore,
+    tenant: Tenant,
+    group: Group,
+    count: int,
+    vision: Vision,
+    names: Sequence[str] = ("",),
+) -> None:
     """Enrol `count` faces with templates of `vision`'s model: counted and in the journal, without
-    pictures."""
+    pictures.
+
+    `names`: they are taken in turn.
+    """
     dimensions = vision.embed(np.zeros((64, 64, 3), np.uint8), []).shape[1]
     writer = GalleryWriter(items, SystemClock(), build_index=_no_index)
     for begin in range(0, count, BATCH):
         numbers = range(begin, min(begin + BATCH, count))
-        faces = [_face(tenant, group, number, vision.model, dimensions) for number in numbers]
+        faces = [
+            replace(
+                _face(tenant, group, number, vision.model, dimensions),
+                name=names[number % len(names)],
+            )
+            for number in numbers
+        ]
         puts = tuple(
             Put(keys.FACES, face_item(tenant.name, face), (absent("face-free"),)) for face in faces
         )
@@ -76,7 +95,7 @@ def _face(tenant: Tenant, group: Group, number: int, model: str, dimensions: int
     faceid = time_ordered_id(enrolled_at)
     picture = Picture(
         "0123456789abcdef" * 2,
-        keys.face_picture(tenant.name, faceid, "0123456789abcdef"),
+        keys.face_picture(tenant.name, faceid, PICTURE),
         enrolled_at,
         (make_template(model, vector / np.linalg.norm(vector)),),
         Estimates(33.4, Gender.FEMALE, 0.9, "happy", 0.8, Pose(1.2, 2.3, 3.4), 81.5),
