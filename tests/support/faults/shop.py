@@ -19,6 +19,7 @@ import app
 from chalicelib import search_function
 from chalicelib.api.dialects import SERVICES
 from chalicelib.api.service_keys import add_service_key
+from chalicelib.auth.roles import Role
 from chalicelib.book.cameras import CameraSettings
 from chalicelib.domain.captures import Capture, CaptureState
 from chalicelib.domain.model import Credentials, Decision, Profile, PromotionSettings
@@ -329,6 +330,7 @@ def prepared(root: Path) -> Iterator[dict[str, Shop]]:
         after("consented", "merged", _consented)
         after("stuck", "shop", _stuck)
         after("leaving", "shop", _leaving)
+        after("beside", "shop", _beside)
         receiver.answer_from_now_on(answers(410))
         after("parked", "shop", lambda box: box.hand("deliver", box.ids["delivery"]))
         receiver.answer_from_now_on(answers(200))
@@ -467,6 +469,14 @@ def _leaving(box: Box) -> None:
     box.services.cameras.add(tenant, "door", "door", CameraSettings())
     box.services.enrolment.enrol_largest_face(tenant, "regular", picture(Person(61)), RULES)
     box.services.audit.signing.read_public_keys("leaves")
+
+
+def _beside(box: Box) -> None:
+    """Beside the shop is another one, which is about to invite somebody."""
+    box.services.tenants.add("beside", Profile.CLOUD, TenantSettings(time_zone="UTC"))
+    tenant = box.services.tenants.get_by_name("beside")
+    box.services.access.members.add(tenant, "Maria", Role.OPERATOR)
+    box.services.audit.signing.read_public_keys("beside")
 
 
 def furnished(

@@ -478,13 +478,20 @@ def _invitation(box: Box) -> str:
     return box.services.access.members.invite(box.tenant, box.ids["member"])[1]
 
 
-def _by_passkey(box: Box) -> Any:
+def _by_passkey(box: Box, **invited: str) -> Any:
     own = device(DEVICE)
     own.handle = websafe_encode(f"shop#{box.ids['member']}".encode())
-    reply = ask(box.v1)
+    reply = ask(box.v1, **invited)
     if reply.status != 201:
         return {"status": reply.status, **reply.json}
-    return _signed_in(box, {"passkey": own.sign(reply.json)})
+    return _signed_in(box, {"passkey": own.sign(reply.json), **invited})
+
+
+def _invited_beside(box: Box) -> Any:
+    """Take the invitation of another shop by the passkey of this one."""
+    tenant, members = box.services.tenants.get_by_name("beside"), box.services.access.members
+    [maria] = members.list_all(tenant)
+    return _by_passkey(box, invitation=members.invite(tenant, maria.id)[1])
 
 
 def _challenged(box: Box, invitation: str | None = None) -> Any:
@@ -653,6 +660,7 @@ _OF_V1 = (
         "with a password",
     ),
     UseCase("POST /v1/session", lambda box: _by_passkey(box), "with a passkey"),
+    UseCase("POST /v1/session", _invited_beside, "invited by another shop", shop="beside"),
     UseCase("POST /v1/session/challenge", _challenged),
     UseCase(
         "POST /v1/session/challenge", lambda box: _challenged(box, _invitation(box)), "invited"
