@@ -5,11 +5,15 @@ import { get } from "../api.js";
 import { html } from "../html.js";
 import { Icon } from "../icons.js";
 import { go, to } from "../router.js";
+import { look } from "../shared/combobox.js";
+import { pathOf, sameName } from "../shared/correct.js";
 import { isSpecial, useShared } from "../shared/known.js";
+import { Line } from "../shared/line.js";
 import { Empty, groupOptions, Loading, nameOf, Portrait, Select, Trouble, useLoaded }
   from "../shared/parts.js";
 import { usePolled } from "../shared/polled.js";
 import { preference, useValue } from "../store.js";
+import { complain } from "../undo.js";
 import { useNews } from "../visits/news.js";
 import { clock, listed, t, visit } from "../words.js";
 import { Card } from "./card.js";
@@ -21,6 +25,9 @@ const LISTED = 6;
 const DAYS_MS = 2 * 86_400_000;
 /** Whose card is shown: a group's; without one, that of the guests of all groups that the shop made. */
 const group = preference("counter.group", [""], true);
+const PERSON = " one"; // no group's name begins so
+/** Whose card is shown if it is that of one person: the id. */
+const person = preference("counter.person", [""], true);
 
 export default function Counter({ place }) {
   const id = place.rest[0];
@@ -45,10 +52,11 @@ function Waiting() {
   const query = { limit: NEWEST, staff: true }; // as the bell asks
   const [came] = usePolled("arrivals", query, EVERY_MS, { isUnseen: true });
   const groups = useShared("groups").value;
-  const chosen = useValue(group);
+  const [chosen, whose] = [useValue(group), useValue(person)];
   const [cards, setCards] = useState([]);
   const arrivals = came.value?.arrivals;
-  const isWanted = (one) => (chosen ? one.group === chosen : isSpecial(groups, one.group));
+  const isOfGroup = (one) => (chosen ? one.group === chosen : isSpecial(groups, one.group));
+  const isWanted = (one) => (chosen === PERSON ? one.face === whose : isOfGroup(one));
   const wanted = arrivals?.filter(isWanted);
   const without = (all, one) => all.filter((each) => each.one.sighting !== one.sighting);
   const open = (one, isTimed = false) =>
@@ -59,7 +67,8 @@ function Waiting() {
     <header class="top"><h1>${t("page.counter")}</h1>
       <label class="inline">${t("counter.of")}<${Select} label=${t("counter.of")} value=${chosen}
         set=${(next) => group.set(next)}
-        options=${[["", t("counter.special")], ...groupOptions(groups)]} /></label>
+        options=${[["", t("counter.special")], [PERSON, t("counter.person")], ...groupOptions(groups)]} /></label>
+      ${chosen === PERSON && html`<${Named} id=${whose} />`}
     </header>
     ${came.problem && html`<${Trouble} problem=${came.problem} />`}
     <div class="cards-now">${cards.map(({ one, isTimed }) => html`<${Timed} key=${one.sighting}
@@ -78,7 +87,24 @@ function Waiting() {
   </div>`;
 }
 
-/** Closes what it shows after ten seconds, unless somebody has it in hand. the list opens it again. */
+/** The name of the one person whose card is shown. */
+function Named({ id }) {
+  const load = (signal) => (id ? get(pathOf({ id }), {}, { signal }) : Promise.resolve(null));
+  const { value } = useLoaded(load, [id]);
+  const save = async (name) => {
+    const found = sameName(await look(name), name);
+    if (!found) {
+      const problem = { detail: t("counter.nobody", { name }) };
+      complain(problem);
+      throw problem;
+    }
+    person.set(found.id);
+  };
+  return html`<${Line} value=${value?.name ?? ""} label=${t("counter.name")} placeholder=${t("counter.name")}
+    save=${save} />`;
+}
+
+/** Closes what it shows after ten seconds, unless somebody has it in hand. The list opens it again. */
 function Timed({ isTimed, close, children }) {
   const [isHeld, setHeld] = useState(false);
   useEffect(() => {

@@ -232,3 +232,21 @@ def test_a_screen_at_the_counter_shows_the_card_and_changes_nothing(
             == "blur(40px)"
         )
         assert page.evaluate("[...document.querySelectorAll('nav a')].map((one) => one.hash)") == []
+
+
+def test_the_card_of_one_person_is_asked_for_by_the_name(browser: Browser, shop: Shop) -> None:
+    with reviewing(browser, shop) as visitor:
+        page = counter(visitor)
+        page.get_by_label("Of whom").select_option("One person")
+        name = page.get_by_label("Name of the person")
+        name.fill("Nobody At All")
+        page.keyboard.press("Enter")
+        expect(page.get_by_text("Nobody has the name Nobody At All.")).to_be_visible()
+        expect(name).to_have_value("Nobody At All")
+        name.fill(PEOPLE[2])
+        with page.expect_response(lambda answer: "/v1/faces/" in answer.url):
+            page.keyboard.press("Enter")
+        shop.see(0, 0, like=0.9)  # a VIP, for whom no card is asked now
+        shop.see(2, 0, like=0.9)
+        expect(card(page).get_by_role("heading")).to_have_text(PEOPLE[2])
+        expect(card(page)).to_have_count(1)
