@@ -5,7 +5,8 @@ import { forget, get, Problem, send, whenSessionIsOver } from "./api.js";
 import { Frame } from "./frame.js";
 import { html } from "./html.js";
 import { placeShop, replace, toShop } from "./router.js";
-import { bookOf, hasSeveral, inAddress, language, session, showBlur, showTheme, useValue, Value } from "./store.js";
+import { bookOf, hasSeveral, inAddress, language, session, showBlur, shownHere, showTheme, useValue, Value }
+  from "./store.js";
 import { dressed } from "./styled.js";
 import { isLater, sendLeft, untilAnswered } from "./unsent.js";
 import { load, spoken } from "./words.js";
@@ -92,14 +93,23 @@ function signedOut(method, isOther) {
 /** Show the book to who is signed in, and send what an earlier page could not. */
 function goOn(begun) {
   session.set(begun);
+  shownHere.set(bookOf(begun));
   if (hasSeveral()) placeShop(bookOf(begun));
   sendLeft();
+}
+
+const isOfThisTab = (found) => inAddress === null && bookOf(found) === shownHere.now;
+
+/** Return the session of the shop that this tab showed before another tab signed in to more. */
+function ofThisTab(found) {
+  const wanted = inAddress === null && !isOfThisTab(found) && found.books.includes(shownHere.now);
+  return wanted ? get("session", {}, { book: shownHere.now }) : found;
 }
 
 /** Sign in by the code of the link, or find out who is signed in. */
 async function begun() {
   const code = /^#code=([\w-]+)$/.exec(location.hash)?.[1];
-  if (!code) return get("session");
+  if (!code) return ofThisTab(await get("session"));
   replace("visits");
   return send("POST", "session", { code });
 }
@@ -113,7 +123,7 @@ const invitation = /^#invitation=([\w.-]+)$/.exec(location.hash)?.[1];
 if (invitation) replace("visits");
 const [, found] = await Promise.all([untilAnswered(load), begun().catch((problem) => problem)]);
 const isProblem = found instanceof Problem;
-const isAll = !isProblem && !byLink && !invitation && !inAddress && found.books.length > 1;
+const isAll = !isProblem && !byLink && !invitation && !inAddress && found.books.length > 1 && !isOfThisTab(found);
 if (!isProblem && !isAll) goOn(found);
 const isNews = isProblem && (byLink || found.status !== 401);
 render(html`<${Console} problem=${isNews ? found : null} invitation=${invitation} isNew=${byLink}

@@ -216,3 +216,18 @@ def test_a_session_that_a_shop_ended_is_said_and_the_others_are_shown(
     page = visitor.open()
     expect(page.get_by_role("listitem")).to_have_count(2)
     expect(page.get_by_text("Your session in 1 shop is over")).to_be_visible()
+
+
+def test_a_tab_of_one_shop_shows_it_again_after_another_tab_has_signed_in_to_a_second(
+    visitor: Visitor, street: Street
+) -> None:
+    sign_in_to(visitor, street, NAMES[4])
+    page = visitor.open("#/people")
+    heading(page, "People")
+    sign_in_to(visitor, street, NAMES[5])
+    page.reload()
+    heading(page, "People")
+    expect(page.get_by_role("link", name=re.compile(f"account: {NAMES[4]}"))).to_be_visible()
+    page.get_by_role("link", name="Shops").click()
+    heading(page, "Shops")
+    heading(visitor.open(), "Shops")
