@@ -12,7 +12,7 @@ from tests.console.pages import PAGES, ready
 from tests.console.portraits import Mall, Shop, mall
 from tests.console.reviews import reviewing
 
-ASK = re.compile(r"^(Wrong\?|Who is it\?|Not recognised since\?|.*not recognised since\?)$")
+ASK = re.compile(r"^(Wrong\?|Who is it\?|Not recognised since\?|.*came, but not recognised\?)$")
 """Buttons that propose somebody."""
 PROPOSE = {"person", "visits", "review?queue=uncertain"}
 """Pages that show scores of this shop's people as they open."""

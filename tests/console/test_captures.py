@@ -159,7 +159,7 @@ def test_why_somebody_was_not_known_is_one_click_from_her_and_pictures_without_a
     expect(cells.get_by_role("gridcell")).to_have_count(len(empty))
     expect(cells.get_by_role("gridcell").last).to_contain_text("No face was found in it")
     cells.goto(f"{book.url}/console#/person/{ann.id}")
-    cells.get_by_role("button", name="not recognised since?").click()
+    cells.get_by_role("button", name="came, but not recognised?").click()
     cells.get_by_role("link", name="Faces that were skipped since then").click()
     expect(cells.get_by_label("State", exact=True)).to_have_value("skipped")
     expect(cells.get_by_role("button", name=re.compile("^Since "))).to_be_visible()

@@ -281,7 +281,7 @@ def test_who_was_not_recognised_is_found_among_the_strangers_since_then_and_merg
     shop.see(Person(DMITRI, side_px=140, likeness=0.4), 200)
     shop.see(Person(SOMEBODY_ELSE + 1), 100)
     page = shop.person("Dmitri")
-    page.get_by_role("button", name="not recognised since?").click()
+    page.get_by_role("button", name="came, but not recognised?").click()
     missed = page.get_by_role("dialog", name=re.compile("^Not recognised since"))
     expect(missed.get_by_role("listitem")).to_have_count(1)
     best = missed.get_by_role("listitem").first

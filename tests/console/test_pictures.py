@@ -93,7 +93,7 @@ def test_the_pages_say_what_they_said_when_their_pictures_were_drawn(page: Page)
         SAID.write_text(json.dumps(said, ensure_ascii=False, indent=1) + "\n")
     first_camera = page.locator("aside .state").first
     page.evaluate("() => { location.hash = 'visits' }")
-    expect(first_camera).to_have_text("Quieter than usual")
+    expect(first_camera).to_have_text("Silent longer than usual")
     row = page.locator(".visit").filter(has_text="visit, previously").first
     expect(row.get_by_role("img", name=re.compile("Portrait|As the camera saw it"))).to_have_count(
         2
