@@ -10,6 +10,9 @@ let made = {};
 /** Changes with each language that was loaded. */
 export const spoken = new Value("");
 
+/** Return in which direction a language is written: "ltr" or "rtl". */
+export const directionOf = (language) => (language === "ar" ? "rtl" : "ltr");
+
 const languageOf = (tag) => tag.slice(0, 2).toLowerCase();
 
 /**
@@ -24,7 +27,7 @@ export async function load() {
   const tag = navigator.languages.find((one) => languageOf(one) === known);
   locale = tag ?? (isChosen ? known : regional(known));
   made = {};
-  document.documentElement.lang = known;
+  Object.assign(document.documentElement, { lang: known, dir: directionOf(known) });
   spoken.set(known);
 }
 
@@ -147,5 +150,6 @@ export const listed = (texts) => (made.list ??= new Intl.ListFormat(locale)).for
 export function visit(count) {
   if (count === 1) return t("visit.first");
   const rules = (made.ordinal ??= new Intl.PluralRules(locale, { type: "ordinal" }));
-  return t(`visit.${rules.select(count)}`, { n: number(count) });
+  const name = `visit.${rules.select(count)}`;
+  return t(name in table ? name : "visit.other", { n: number(count) });
 }

@@ -8,7 +8,7 @@ too (privacy/texts).
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import date, datetime
 from functools import cache
 from pathlib import Path
@@ -20,6 +20,12 @@ Language = Literal["en", "zh", "de"]
 LANGUAGES: tuple[Language, ...] = get_args(Language)
 DEFAULT_LANGUAGE: Language = "en"
 
+_PLURALS: Mapping[str, Callable[[int], str]] = {
+    "fr": lambda count: "one" if count < 2 else "other",
+    "pt": lambda count: "one" if count < 2 else "other",
+}
+"""Forms of words beside a number, by Unicode's CLDR, of languages that differ from English."""
+
 _FOLDER = Path(__file__).with_name("languages")
 
 
@@ -28,7 +34,8 @@ class Texts:
 
     def __init__(self, language: str) -> None:
         # of a later version
-        self._texts = _read_file(language if language in LANGUAGES else DEFAULT_LANGUAGE)
+        self._language = language if language in LANGUAGES else DEFAULT_LANGUAGE
+        self._texts = _read_file(self._language)
 
     def write(self, name: str, **values: object) -> str:
         """Return the text of this name.
@@ -37,10 +44,14 @@ class Texts:
         """
         found = self._texts[name]
         if not isinstance(found, str):
-            found = found.get("one" if values["count"] == 1 else "other", found["other"])
+            found = found.get(self._choose_plural(int(str(values["count"]))), found["other"])
         return str(
             found.format_map({word: self._write_value(value) for word, value in values.items()})
         )
+
+    def _choose_plural(self, count: int) -> str:
+        choose = _PLURALS.get(self._language)
+        return choose(count) if choose else "one" if count == 1 else "other"
 
     def write_day(self, name: str, day: date) -> str:
         """Return a day, or the hour of a datetime, in the form of this name, such as

@@ -10,6 +10,7 @@ import { toShops } from "../router.js";
 import { Line } from "../shared/line.js";
 import { Dialog, Ending, Field, Form, Loading, Segments, Select, Trouble, useLoaded } from "../shared/parts.js";
 import { DAY_MS } from "../shared/days.js";
+import { called } from "../shared/languages.js";
 import { blur, LANGUAGES, language, may, session, shortcuts, theme, useValue } from "../store.js";
 import { complain, later, settleAll } from "../undo.js";
 import { ago, dayAndClock, joined, number, t } from "../words.js";
@@ -45,7 +46,7 @@ function zoneOf(timeZone) {
 const HERE = zoneOf();
 const SHOP = {
   display_name: { kind: "text", max: 60, none: "set.display_name.none" },
-  language: { kind: "one", options: LANGUAGES },
+  language: { kind: "one", options: LANGUAGES, called },
   time_zone: { kind: "text", max: 100, list: Intl.supportedValuesOf("timeZone") },
   opening: { kind: "text", max: 200, none: "set.opening.none" },
 };
@@ -102,11 +103,20 @@ function Here() {
     <div class="setting"><div><p class="label">${known.display_name}</p>
       <p class="soft small">${t(known.member ? "set.signed.in" : "set.signed", { ...known, role })}</p></div>
       <button onClick=${out}>${t("signout")}</button></div>
-    <${Preference} name="language" value=${language} options=${["system", ...LANGUAGES]} />
+    <${Spoken} />
     <${Preference} name="theme" value=${theme} options=${["system", "light", "dark"]} />
     <${Preference} name="blur" value=${blur} options=${["off", "on"]} />
     <${Preference} name="shortcuts" value=${shortcuts} options=${["on", "off"]} />
   </section>`;
+}
+
+/** Choose the language of this page. */
+function Spoken() {
+  const now = useValue(language);
+  return html`<div class="setting">
+    <div><p class="label">${t("language")}</p><p class="soft small">${t("language.says")}</p></div>
+    <${Select} label=${t("language")} value=${now} set=${(one) => language.set(one)}
+      options=${[["system", t("language.system")], ...LANGUAGES.map((one) => [one, called(one)])]} /></div>`;
 }
 
 function Preference({ name, value, options }) {

@@ -8,13 +8,13 @@ import { Marking } from "../shared/whole.js";
 import { save } from "../shared/saved.js";
 import { changer, Copy, Settings as Fields } from "../shared/settings.js";
 import { isOver, until } from "../shared/consent.js";
-import { directionOf, firstLanguage, OfPaper } from "../shared/languages.js";
+import { firstLanguage, OfPaper } from "../shared/languages.js";
 import { groupName, Loading, nameOf, Segments, Trouble, useLoaded } from "../shared/parts.js";
 import { to } from "../router.js";
 import { may, session } from "../store.js";
 import { dressed } from "../styled.js";
 import { Strangers } from "./strangers.js";
-import { ago, day, dayAndClock, loadMore, number, t } from "../words.js";
+import { ago, day, dayAndClock, directionOf, loadMore, number, t } from "../words.js";
 
 await Promise.all([dressed("admin"), loadMore("people")]);
 

@@ -163,10 +163,10 @@ function Many({ id, value, set, disabled, field: { pairs, all = "", empty = null
       <${Offered} id=${id} text=${text} pairs=${left} />`}</div>`;
 }
 
-/** One of a few, by their names: texts of the setting's name and of each. */
-function One({ id, name, value, set, disabled, field: { options } }) {
+/** One of a few, by their names: texts of the setting's name and of each, or what `called` returns. */
+function One({ id, name, value, set, disabled, field: { options, called = (one) => t(`${name}.${one}`) } }) {
   return html`<${Select} id=${id} label=${t(`set.${name}`)} aria-describedby=${`${id}-says`} value=${value} set=${set}
-    disabled=${disabled} options=${options.map((one) => [one, t(`${name}.${one}`)])} />`;
+    disabled=${disabled} options=${options.map((one) => [one, called(one)])} />`;
 }
 
 const FIELDS = { one: One, switch: Switch, number: Typed, text: Typed, url: Typed, some: Some, many: Many };

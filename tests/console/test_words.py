@@ -33,6 +33,39 @@ def test_each_language_has_the_same_texts_with_the_same_values(language: str) ->
     }
 
 
+PLURALS = {"zh": {"other"}, "ar": {"zero", "one", "two", "few", "many", "other"}}
+"""The forms of a word beside a whole number, of languages that have more or fewer than two."""
+
+NAMES = {
+    *("App ID", "App key", "AppCode", "Discord", "Frigate", "Pushover", "Slack", "Teams"),
+    *("Telegram", "URL", "USB / Raspberry Pi", "https://shop.example/notice", "iCREDIT", "ntfy"),
+}
+"""Names, which are the same in each language."""
+
+SAME = {
+    "de": {"Box", "Box {name}", "Id", "Mail", "Name", "Person", "System", "Webcam"},
+}
+"""Other texts that are the same in English, by language."""
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_each_language_has_its_own_plurals_wherever_english_has_some(language: str) -> None:
+    table, own = TABLES[language], PLURALS.get(language, {"one", "other"})
+    for name, text in TABLES["en"].items():
+        if isinstance(text, dict):
+            of_it = table[name] if isinstance(table[name], dict) else {"other": table[name]}
+            assert {*of_it} == own, name
+
+
+@pytest.mark.parametrize("language", [one for one in LANGUAGES if one != "en"])
+def test_no_text_of_another_language_is_english(language: str) -> None:
+    same = {
+        str(text) for name, text in TABLES["en"].items() if text == TABLES[language][name]
+    } - NAMES
+    worded = {text for text in same if re.search(r"[^\W\d_]", re.sub(r"\{\w+\}", "", text))}
+    assert worded == SAME.get(language, set())
+
+
 def test_messages_are_there_in_the_languages_of_the_console_and_the_page_waits_in_them() -> None:
     page = (OURS / "index.html").read_text("utf-8")
     assert (
