@@ -166,7 +166,9 @@ class Place(Answer):
     full: bool
     open: bool
     openings: Annotated[list[Opening], Meta(description="The newest last.")]
-    revision: Annotated[int, Meta(ge=1, description="Grows with each change by a caller.")]
+    revision: Annotated[
+        int, Meta(ge=1, description="Grows with each change of name, doors and limits.")
+    ]
 
 
 class Places(Answer):

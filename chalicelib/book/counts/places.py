@@ -129,7 +129,7 @@ class Places(Service["Book"]):
         if len(places) >= MAX_PLACES:
             raise TooManyPlaces(f"there are {MAX_PLACES} places already, the most of a tenant")
         id_ = time_ordered_id(self.services.clock.now())
-        place = self._check(tenant, Place(id_, fields.name, tuple(fields.doors)), fields, places)
+        place = self._apply_fields(tenant, Place(id_, fields.name, ()), fields, places)
         self._store(tenant, [*places, place], item, request, {"id": id_})
         return id_
 
@@ -156,9 +156,8 @@ class Places(Service["Book"]):
         names = PlaceFields.__struct_fields__
         fields = PlaceFields(**{**{name: getattr(place, name) for name in names}, **changes})
         others = [other for other in places if other.id != id_]
-        changed_place = replace(
-            self._check(tenant, place, fields, others), version=place.version + 1
-        )
+        wanted_place = self._apply_fields(tenant, place, fields, others)
+        changed_place = replace(wanted_place, version=place.version + 1)
         self._store(tenant, _put_in_place(places, changed_place), item, request)
 
     @retry_if_changed(_BUSY)
@@ -257,37 +256,28 @@ class Places(Service["Book"]):
         ]
         return _describe(place, openings, counted_days)
 
-    def _check(
+    def _apply_fields(
         self, tenant: Tenant, place: Place, fields: PlaceFields, others: Iterable[Place]
     ) -> Place:
-        """Return the place with these fields.
+        """Return the place with these fields. A door that it has may be a camera of before.
 
         Raises InvalidInput, CameraNotFound, and Conflict if another place has one of the doors.
         """
         if not 1 <= len(fields.doors) <= MAX_DOORS:
             raise InvalidInput(f"a place has 1 to {MAX_DOORS} doors, not {len(fields.doors)}")
-        doors = tuple(
-            dict.fromkeys(
-                self.services.cameras.get_by_any_name(tenant, door).id for door in fields.doors
-            )
+        cameras = self.services.cameras
+        found_doors = (
+            door if door in place.doors else cameras.get_by_any_name(tenant, door).id
+            for door in fields.doors
         )
+        doors = tuple(dict.fromkeys(found_doors))
         for other in others:
             if taken := [door for door in doors if door in other.doors]:
                 raise Conflict(
                     f"camera {taken[0]!r} is a door of {other.name!r}: take it out there first"
                 )
-        full_at = fields.full_at
-        free_at = fields.free_at
-        if full_at is not None and free_at is None:
-            free_at = full_at * _FREE_PERCENT // 100
-        if full_at is not None and not 1 <= full_at <= MAX_LIMIT:
-            raise InvalidInput(f"full_at is 1 to {MAX_LIMIT:,}, not {full_at:,}")
-        if free_at is not None and (full_at is None or not 0 <= free_at < full_at):
-            raise InvalidInput(
-                f"free_at is 0 at least and less than full_at, not {free_at:,}: a place that is "
-                "full at 80 is free again at 72, say"
-            )
         name = printable_name(fields.name, NAME_LENGTH, "a place's")
+        full_at, free_at = fields.full_at, _choose_free_at(fields)
         return replace(place, name=name, doors=doors, full_at=full_at, free_at=free_at)
 
     def _store(
@@ -337,6 +327,24 @@ def _describe(
 
 
 _ALWAYS = Span(0, keys.LAST_MS)
+
+
+def _choose_free_at(fields: PlaceFields) -> int | None:
+    """Return with how many inside a full place is free again; None: it never is full.
+
+    Raises InvalidInput for limits of which none can be reached.
+    """
+    full_at, free_at = fields.full_at, fields.free_at
+    if full_at is not None and not 1 <= full_at <= MAX_LIMIT:
+        raise InvalidInput(f"full_at is 1 to {MAX_LIMIT:,}, not {full_at:,}")
+    if free_at is None:
+        return None if full_at is None else full_at * _FREE_PERCENT // 100
+    if full_at is None or not 0 <= free_at < full_at:
+        raise InvalidInput(
+            f"free_at is 0 at least and less than full_at, not {free_at:,}: a place that is full "
+            "at 80 is free again at 72, say"
+        )
+    return free_at
 
 
 def _find(places: Iterable[Place], id_: str) -> Place:

@@ -322,7 +322,9 @@ def test_a_deleted_cameras_counts_stay(door: V1Client) -> None:
     report(door, minute(30, 5))
     door.done_without_body("DELETE", "/v1/cameras/door")
     assert read_entries(door)["all"] == said(5)
-    assert door.done("GET", f"{PLACES}/{place['id']}")["inside"] == 5
+    path = f"{PLACES}/{place['id']}"
+    assert door.done("PATCH", path, {"name": "Hall"})["inside"] == 5
+    assert door.done("PATCH", path, {"doors": ["door"]})["doors"] == ["door"]
 
 
 @pytest.mark.parametrize(
