@@ -3,6 +3,7 @@ models, with licences."""
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import Distribution, distributions, version
@@ -23,6 +24,11 @@ from packaging.utils import canonicalize_name
 from chalicelib.book.vision.packs.packs import Pack
 from infra.dependencies import read_versions
 from regulars.libraries import Library
+
+COUNT_MANIFEST = (
+    Path(__file__).parents[1] / "edge" / "src" / "regulars_edge" / "count" / "manifest.toml"
+)
+"""Of the model that counts people, which the uploader's wheel has."""
 
 NAME = "sbom.cdx.json"
 """Its name in the zip, and beside the wheels."""
@@ -86,9 +92,8 @@ def write_wheels_bill(
         *(_make_locked_component(*name_and_version) for name_and_version in locked),
         *map(_make_requirement_component, unlocked),
     ]
-    _write_bill(
-        file, [*parts, *_make_model_components(packs), *map(_make_library_component, pages)]
-    )
+    models = [*_make_model_components(packs), *_list_models_of_uploader()]
+    _write_bill(file, [*parts, *models, *map(_make_library_component, pages)])
 
 
 def _write_bill(file: Path, parts: Sequence[Component]) -> None:
@@ -171,6 +176,21 @@ def _make_model_components(packs: Sequence[Pack]) -> Iterator[Component]:
                 licenses=_parse_licences(file.licence),
                 bom_ref=f"{pack.manifest.name}/{file.name}@{file.sha256}",
             )
+
+
+def _list_models_of_uploader() -> Iterator[Component]:
+    """Yield the bill's entry of each model that the uploader alone has."""
+    for file in tomllib.loads(COUNT_MANIFEST.read_text(encoding="utf-8"))["file"]:
+        yield Component(
+            name=file["name"],
+            group="regulars-edge",
+            type=ComponentType.MACHINE_LEARNING_MODEL,
+            version=file["sha256"][:8],
+            description=file["upstream"],
+            hashes=[HashType(alg=HashAlgorithm.SHA_256, content=file["sha256"])],
+            licenses=_parse_licences(file["licence"]),
+            bom_ref=f"regulars-edge/{file['name']}@{file['sha256']}",
+        )
 
 
 def _parse_licences(text: Any) -> list[LicenseExpression | DisjunctiveLicense]:

@@ -170,7 +170,8 @@ def test_another_build_gives_the_same_bytes_and_the_sums_are_right(
     parts = {
         part["name"]: part for part in json.loads((built / sbom.NAME).read_text())["components"]
     }
-    assert {"preact", "onnxruntime", "av", "yunet_s_dynamic.onnx"} <= parts.keys()
+    models = {"yunet_s_dynamic.onnx", "person_retail_0013.onnx"}
+    assert {"preact", "onnxruntime", "av", *models} <= parts.keys()
     assert parts["av"]["licenses"] == [{"expression": "BSD-3-Clause AND GPL-3.0-or-later"}]
     assert {name for name, part in parts.items() if not part.get("version")} == {
         "matplotlib",
@@ -259,6 +260,14 @@ def test_the_models_are_inside_and_nothing_is_fetched(
     detector = site / "regulars_edge" / "choose" / "yunet_s_dynamic.onnx"
     assert not detector.is_symlink()
     assert detector.read_bytes() == packs.read_pack().read_content("yunet_s_dynamic.onnx")
+    count = site / "regulars_edge" / "count"
+    beside = {file.name for file in count.iterdir() if file.suffix != ".py"} - {"__pycache__"}
+    assert beside == {
+        "person_retail_0013.onnx",
+        "manifest.toml",
+        "LICENSE.open-model-zoo.txt",
+    }
+    assert not (count / "LICENSE.open-model-zoo.txt").is_symlink()
 
 
 @pytest.fixture

@@ -1,0 +1,1 @@
+"""How many people cross a line in the picture, without their faces?"""
