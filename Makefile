@@ -23,7 +23,7 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-annotat
 # One version of each for all Pythons: the images run what the tests ran with.
 WHEELS_LOCK := $(LOCK) --python-version 3.11 --fork-strategy fewest
 
-.PHONY: help published setup demo week serve test quick book lab check format package dist images release container bench load given-up bench-book bench-jobs bench-fairness bench-cold bench-throughput bench-console bench-edge pictures site kernels lock vulnerabilities client emulated packaged slow acceptance growth fuzz fuzz-api soak stale faults proofs crash crash-import crash-index crash-edge bench-films memory-edge soak-edge lag-edge broken-releases systemd back clean
+.PHONY: help published setup demo week serve test quick book lab check format package dist images release container bench load given-up bench-book bench-jobs bench-fairness bench-cold bench-throughput bench-console bench-edge pictures site kernels lock vulnerabilities client emulated packaged slow acceptance growth fuzz fuzz-api soak stale faults proofs crash crash-import crash-index crash-edge bench-films memory-edge soak-edge lag-edge count broken-releases systemd back clean
 
 help:  ## These lines
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | sort | awk -F '|' '{ printf "make %-18s%s\n", $$1, $$2 }'
@@ -242,6 +242,10 @@ bench-console: .venv/test  ## 30,000 people in the console beside a plain list o
 bench-edge: .venv/lab  ## The edge uploader: memory, opening, CPU, throughput against the local server
 	$(BIN)/python -m pytest -q -s edge/tests/test_killed.py
 	$(BIN)/python -m regulars_lab.bench.edge
+
+count: .venv/lab  ## Counting people: drawn doors by day and night, 10,000 looks at a room with nobody (LOOKS=number), 100 kills (KILLS=number), and the clip beside the checkout
+	$(PROOF) -rP -m "slow or not slow" edge/tests/test_count_model.py edge/tests/test_count_killed.py --edge-count-looks $(or $(LOOKS),10000) --edge-count-kills $(or $(KILLS),100)
+	$(PROOF) -rP lab/tests/test_counting.py
 
 lag-edge: .venv/test  ## A camera's stream and a slow consumer for ten minutes: no time of capture is off by more than 0.3 s
 	$(PROOF) -s edge/tests/test_streams.py -k slower --edge-stream-s 600

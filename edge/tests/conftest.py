@@ -26,6 +26,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="how often edge/tests/test_killed.py kills uploaders",
     )
     parser.addoption(
+        "--edge-count-kills",
+        type=int,
+        default=4,
+        help="how often edge/tests/test_count_killed.py kills what counts",
+    )
+    parser.addoption(
+        "--edge-count-looks",
+        type=int,
+        default=30,
+        help="how often edge/tests/test_count_model.py looks at a room with nobody",
+    )
+    parser.addoption(
         "--edge-stream-s",
         type=float,
         default=12,

@@ -510,7 +510,7 @@ def test_settings_of_the_service_are_taken_without_a_restart(
         until(lambda: there() > 5, said=box.log)
         set_to(send="faces")
         until(
-            lambda: "the service's settings cannot be used: choosing faces needs" in box.log(),
+            lambda: "the service's settings cannot be used: choosing faces" in box.log(),
             said=box.log,
         )
         sent = there()

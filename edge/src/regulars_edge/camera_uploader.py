@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from typing import NoReturn
 
 from regulars_edge.clock import ServiceTime
+from regulars_edge.count.teller import Teller
 from regulars_edge.errors import Busy, Damaged, NotAllowed, Refused, SpoolFull, Unreachable
 from regulars_edge.http import Answer
 from regulars_edge.logs import Dropped, Tally
@@ -123,6 +124,7 @@ class CameraUploader:
     def __post_init__(self) -> None:
         self.dropped = Tally(self.camera)
         self.service.hear_answer = self._hear_answer
+        self.teller = Teller(self.spool, self.service, self.camera, self.service_time)
         self.open_shop()
 
     def open_shop(self) -> str:
@@ -160,6 +162,7 @@ class CameraUploader:
         """Send what is due until `stop` is set. Raises SpoolDamaged."""
         while not stop.is_set():
             self.turned_at = time.monotonic()
+            self.teller.tell_due()
             if not self.hours.is_open_at(self.service_time.best_ms()):
                 stop.wait(CLOSED_S)
                 continue

@@ -13,7 +13,15 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from regulars_edge.choose.chooser import ChangeFirst, Chooser, Everything, Moving, Prepared, Preview
+from regulars_edge.choose.chooser import (
+    ChangeFirst,
+    Chooser,
+    Everything,
+    Moving,
+    Prepared,
+    Preview,
+    Thinned,
+)
 from regulars_edge.clock import Clock
 from regulars_edge.config import CameraConfig, Config, read_secret
 from regulars_edge.errors import Misconfigured, PasswordRefused, SourceFailed, SpoolFull
@@ -31,6 +39,8 @@ from regulars_edge.spool.model import Origin, Stamp, Taken
 from regulars_edge.spool.spool import Spool
 
 if TYPE_CHECKING:
+    from regulars_edge.choose.faces import FaceFinder
+    from regulars_edge.count.counter import Counter, Minutes
     from regulars_edge.sources.video import LiveSource
 
 
@@ -42,12 +52,14 @@ MOST_WAITING = 8
 
 
 class Wiring(NamedTuple):
-    """The parts of a camera that its settings decide. `is_open`: whether pictures are taken now."""
+    """The parts of a camera that its settings decide. `is_open`: whether pictures are taken now;
+    `counter`: None if nobody is counted."""
 
     source: Source
     chooser: Chooser
     per_minute: PerMinute
     is_open: Callable[[], bool]
+    counter: Counter | None = None
 
 
 READABLE_S = 300.0
@@ -141,7 +153,12 @@ class Capture:
         """Say what is wrong now; None: nothing."""
         if self.trouble is None and self._is_silent():
             return f"no picture for more than {self.config.silent_after_s:g} s"
-        return self.trouble
+        return self.trouble or (self.counter.trouble if self.counter else None)
+
+    @property
+    def counter(self) -> Counter | None:
+        """Return what counts people now; None: nothing does, or the parts were not made yet."""
+        return self._wired.counter if "_wired" in vars(self) else None
 
     def _is_silent(self) -> bool:
         last_at = self.gave_at if self.config.source == "folder" else self.turned_at
@@ -198,9 +215,13 @@ class Capture:
                 stop.wait(wait_s)
 
     def _choose(self, frames: Iterable[Frame], stop: threading.Event) -> None:
-        for frame in self._wired.chooser.choose(frames):
-            self._count_chosen(frame)
-            self.take_picture(frame, stop)
+        try:
+            for frame in self._wired.chooser.choose(frames):
+                self._count_chosen(frame)
+                self.take_picture(frame, stop)
+        finally:
+            if self._wired.counter is not None:
+                self._wired.counter.minutes.flush()
         self._count_not_chosen()
 
     def take_picture(self, frame: Frame, stop: threading.Event) -> None:
@@ -273,6 +294,10 @@ class Capture:
                 log.info("%s: the source is back", self.config.name)
             self.trouble, self._failing = self._find_trouble(frame), False
             self._take_waiting(stop)
+            if (counter := self._wired.counter) is not None:
+                counter.is_blind = self.trouble is not None
+                if frame is None:
+                    counter.note_still(self.spool.clock.boot_ms())
             if frame is not None:
                 self.gave_at = time.monotonic()
                 self._count_look()
@@ -357,7 +382,7 @@ def make_source(camera: CameraConfig, config: Config, clock: Clock) -> Source:
         return FolderSource(
             Path(camera.place),
             clock,
-            interval_s=camera.interval_s,
+            interval_s=camera.frame_interval_s,
             after=after,
             zone=camera.zone,
             time_in_name=camera.time_in_name,
@@ -369,7 +394,9 @@ def make_source(camera: CameraConfig, config: Config, clock: Clock) -> Source:
         ca_file = camera.ca_file or config.ca_file
         http = Http(clock, timeouts, ca_file, tls_name=camera.tls_name, whose=CAMERA)
         gate = _make_gate(camera, config, clock)
-        return SnapshotSource(http, partial(read_address, camera), clock, camera.interval_s, gate)
+        return SnapshotSource(
+            http, partial(read_address, camera), clock, camera.frame_interval_s, gate
+        )
     if camera.source == "rtsp":
         return _make_stream(camera, config, clock)
     from regulars_edge.sources.video import LiveSource, VideoFileSource
@@ -377,8 +404,8 @@ def make_source(camera: CameraConfig, config: Config, clock: Clock) -> Source:
     if camera.source == "usb":
         # of which a USB cable carries more, if the camera makes it
         wishes = {"input_format": "mjpeg"}
-        return LiveSource(camera.place, "v4l2", {}, clock, camera.interval_s, wishes=wishes)
-    return VideoFileSource(Path(camera.place), camera.interval_s, hardware=camera.hardware)
+        return LiveSource(camera.place, "v4l2", {}, clock, camera.frame_interval_s, wishes=wishes)
+    return VideoFileSource(Path(camera.place), camera.frame_interval_s, hardware=camera.hardware)
 
 
 def frames_within(seconds: float, source: Source) -> Iterator[Frame | None]:
@@ -403,6 +430,9 @@ def make_small_camera(camera: CameraConfig) -> CameraConfig | None:
         motion_url=None,
         send="motion",
         hardware=None,
+        count=None,
+        # what the line needs may be outside of where faces count
+        zones=None if camera.count else camera.zones,
     )
 
 
@@ -424,7 +454,7 @@ def _make_stream(camera: CameraConfig, config: Config, clock: Clock) -> LiveSour
         None,
         options,
         clock,
-        camera.interval_s,
+        camera.frame_interval_s,
         hardware=camera.hardware,
         gate=gate,
         line=connect,
@@ -460,32 +490,56 @@ def read_address(camera: CameraConfig) -> Address:
         raise Misconfigured(f"camera {camera.name}: its url is none: {why}") from None
 
 
-def make_chooser(camera: CameraConfig, aim: Preview | None = None) -> Chooser:
+def make_counter(camera: CameraConfig, minutes: Minutes) -> Counter | None:
+    """Make what counts people at the camera's line; None if it has none. Raises Misconfigured."""
+    if camera.count is None:
+        return None
+    from regulars_edge.count.counter import Counter
+    from regulars_edge.count.people import PersonDetector
+
+    return Counter(camera.count, PersonDetector.of_machine(), minutes, _make_finder(camera))
+
+
+def make_chooser(
+    camera: CameraConfig, aim: Preview | None = None, counter: Counter | None = None
+) -> Chooser:
     """Make the choice of frames that a camera's configuration names. Raises Misconfigured.
 
-    `aim` sees what is behind the masks.
+    `aim` and `counter` see what is behind the masks.
     """
-    chooser = ChangeFirst(_make_choice(camera), aim.look) if aim else _make_choice(camera)
+    finder = _make_finder(camera) if counter is None else counter.faces
+    chooser = _make_choice(camera, finder)
+    if aim is not None:
+        chooser = ChangeFirst(chooser, aim.look)
+    if counter is not None:
+        chooser = ChangeFirst(Thinned(chooser, 1000 * camera.interval_s), counter.look)
     if not (camera.masks or camera.rotate):
         return chooser
     return ChangeFirst(chooser, lambda frame: Prepared(frame, camera.masks, camera.rotate))
 
 
-def _make_choice(camera: CameraConfig) -> Chooser:
+def _make_finder(camera: CameraConfig) -> FaceFinder | None:
+    """Make what finds the faces that count; None if neither the choice of pictures nor counting
+    needs it. Raises Misconfigured."""
+    if camera.send not in ("faces", "best_shot") and camera.count is None:
+        return None
+    from regulars_edge.choose.faces import Detector, FaceFinder
+
+    return FaceFinder(
+        Detector(camera.face_score, camera.min_face_px), camera.min_face_px, camera.zones
+    )
+
+
+def _make_choice(camera: CameraConfig, finder: FaceFinder | None) -> Chooser:
     """Make what chooses the frames to be sent, by the camera's `send`."""
     if camera.send == "all":
         return Everything()
-    if camera.send == "motion":
+    if camera.send == "motion" or finder is None:
         return Moving(camera.motion_share, camera.zones)
-    from regulars_edge.choose.faces import Detector, FaceFinder
-
-    detector = FaceFinder(
-        Detector(camera.face_score, camera.min_face_px), camera.min_face_px, camera.zones
-    )
     if camera.send == "faces":
         from regulars_edge.choose.by_face import WithFaces
 
-        return WithFaces(detector, camera.crop_room)
+        return WithFaces(finder, camera.crop_room)
     from regulars_edge.choose.by_face import BestShot
 
-    return BestShot(detector, camera.track_s, camera.crop_room, early=camera.early)
+    return BestShot(finder, camera.track_s, camera.crop_room, early=camera.early)

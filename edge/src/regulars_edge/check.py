@@ -21,6 +21,7 @@ from regulars_edge.capture import (
 )
 from regulars_edge.clock import Clock, ServiceTime
 from regulars_edge.config import CameraConfig, Config, load, read_api_key, shows_the_key
+from regulars_edge.count.line import LOOK_S
 from regulars_edge.errors import (
     EdgeError,
     Misconfigured,
@@ -72,6 +73,8 @@ def check(arguments: argparse.Namespace) -> int:
         print_line(
             f"camera {camera.name}", _check_camera, replace(camera, motion_url=None), config, clock
         )
+        if camera.count is not None:
+            print_line(f"counting at {camera.name}", _check_counting)
         if small := make_small_camera(camera):
             print_line(f"small stream of {camera.name}", _check_camera, small, config, clock)
     timeouts = Timeouts(connect_s=5.0, silence_s=10.0, whole_s=20.0)
@@ -166,6 +169,21 @@ def _check_camera(camera: CameraConfig, config: Config, clock: Clock) -> str:
     except OSError as error:
         raise SourceFailed(f"its picture cannot be opened: {error}") from error
     raise SourceFailed(f"no picture within {FIRST_FRAME_S:.0f} s: is it switched on?")
+
+
+def _check_counting() -> str:
+    """Say how well this machine can count people. Raises Misconfigured if it is too slow."""
+    from regulars_edge.count.people import CANVAS_PX, PersonDetector
+
+    detector = PersonDetector.of_machine()
+    look_s, (width, height) = detector.measure_look_s(), detector.canvas_px
+    said = f"a look at {width}x{height} takes {1000 * look_s:.0f} ms of a processor"
+    if look_s > LOOK_S:
+        raise Misconfigured(
+            f"{said}, which is too long for {1 / LOOK_S:.0f} a second: take a faster machine"
+        )
+    smaller = "; the usual canvas would be too slow here" if detector.canvas_px != CANVAS_PX else ""
+    return f"{said}, {1 / LOOK_S:.0f} a second while people move{smaller}"
 
 
 def _describe_reach(camera: CameraConfig, width_px: int) -> str:

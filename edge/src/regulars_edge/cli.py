@@ -14,6 +14,8 @@ from pkgutil import resolve_name
 from typing import Any, NoReturn
 
 from regulars_edge import __version__, exits
+from regulars_edge.count import line
+from regulars_edge.count.line import CountLine
 from regulars_edge.errors import EdgeError
 from regulars_edge.logs import redact_text
 
@@ -101,6 +103,17 @@ def parse_address(text: str) -> tuple[str, int]:
     except ValueError:
         raise argparse.ArgumentTypeError(
             f"{text!r} is no address: write it as 10.0.0.9 or 10.0.0.9:3702"
+        ) from None
+
+
+def parse_line(text: str) -> CountLine:
+    """Read x1,y1,x2,y2. Raises ArgumentTypeError."""
+    try:
+        x1, y1, x2, y2 = map(float, text.split(","))
+        return line.parse_line([[x1, y1], [x2, y2]])
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no line; write x1,y1,x2,y2, such as 0.1,0.5,0.9,0.5: {error}"
         ) from None
 
 
@@ -209,6 +222,32 @@ COMMANDS = {
             },
             "--ca-file": {"type": Path, "help": "what its certificate is verified against"},
             **_CAMERA_USER,
+        },
+    ),
+    "count": Command(
+        "count.command:count",
+        "print who crosses a line in a film, with time and direction, and write a film that shows "
+        "it",
+        "Nothing is sent. The line is that of `count` in edge.toml, in shares of the picture.",
+        "--check door.mp4 --line 0.1,0.5,0.9,0.5",
+        {
+            "--check": {
+                "type": Path,
+                "metavar": "FILM",
+                "required": True,
+                "help": "a film of the camera",
+            },
+            "--line": {
+                "type": parse_line,
+                "metavar": "X1,Y1,X2,Y2",
+                "required": True,
+                "help": "in is from its left to its right, seen from its first point",
+            },
+            "--film": {
+                "type": Path,
+                "metavar": "FILE",
+                "help": "the film to write (default: FILM.counted.mp4, in this folder)",
+            },
         },
     ),
     "setup": Command(

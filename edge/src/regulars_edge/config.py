@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from regulars_edge.choose.chooser import Areas, parse_polygon
+from regulars_edge.count.line import LOOK_S, CountLine, parse_line
 from regulars_edge.errors import Misconfigured
 from regulars_edge.pace import ALWAYS, Hours
 from regulars_edge.picture import NameTime
@@ -230,6 +231,8 @@ class CameraConfig:
     """Areas that nobody may see: they are black before anything is chosen or written."""
     zones: Areas | None = toml_field(parse_areas, None, of_service=True)
     """Where motion and faces count; None: everywhere."""
+    count: CountLine | None = toml_field(parse_line, None, of_service=True)
+    """The line at which people are counted; None: nobody is."""
     motion_url: str | None = toml_field(require_type(str), None)
     """The camera's small stream: its pictures are looked at only while something moves there."""
     hardware: str | None = toml_field(require_choice("v4l2m2m", "vaapi"), None, of_service=True)
@@ -238,6 +241,12 @@ class CameraConfig:
     @property
     def is_of_files(self) -> bool:
         return self.source in ("folder", "video")
+
+    @property
+    def frame_interval_s(self) -> float:
+        """Return the time between two frames that the source gives; counting needs more of them
+        than what is sent."""
+        return self.interval_s if self.count is None else min(self.interval_s, LOOK_S)
 
     def with_settings(self, settings: Mapping[str, Any]) -> CameraConfig:
         """Return this with the settings that the service has for it; its place and its secrets are
@@ -467,6 +476,9 @@ def _check_camera(camera: CameraConfig, where: str) -> None:
         'early needs send = "best_shot"': camera.early and camera.send != "best_shot",
         "zones choose by motion or faces: set `send`, or leave them out": (
             camera.zones and camera.send == "all" and not camera.motion_url
+        ),
+        "count is of cameras that are watched, which are sources rtsp, usb and snapshot": (
+            camera.count and camera.is_of_files
         ),
         "rotate: should be 0, 90, 180 or 270": camera.rotate % 90,
         "hardware is of sources rtsp and video": camera.hardware

@@ -6,7 +6,7 @@ from __future__ import annotations
 import io
 import threading
 from functools import cached_property
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 from weakref import WeakKeyDictionary
 
 from regulars_edge.picture import DECODING, WHOLE_PX, open_picture, turn_upright
@@ -32,6 +32,10 @@ class Pixels(Protocol):
     def crop(self, box: tuple[int, int, int, int]) -> Image:
         """`box`: left, top, right, bottom, within the picture."""
         ...
+
+
+Mode = Literal["L", "RGB"]
+"""Grey, or in colour; by Pillow's names."""
 
 
 class Owner(Protocol):
@@ -76,7 +80,11 @@ class Frame(Protocol):
         return self.image()
 
     def grey(self, size_px: tuple[int, int]) -> Image:
-        """Small, grey and upright, made as cheaply as the format allows.
+        """Shrink it to a small grey picture. Raises OSError for what is no picture."""
+        return self.shrink(size_px, "L")
+
+    def shrink(self, size_px: tuple[int, int], mode: Mode) -> Image:
+        """Small and upright, stretched to the size, made as cheaply as the format allows.
 
         Raises OSError for what is no picture.
         """
@@ -116,13 +124,13 @@ class EncodedFrame(Frame):
             picture.load()
         return picture if picture.mode == "RGB" else picture.convert("RGB")
 
-    def grey(self, size_px: tuple[int, int]) -> Image:
+    def shrink(self, size_px: tuple[int, int], mode: Mode) -> Image:
         from PIL import Image
 
         picture = self._open_picture()
-        picture.draft("L", size_px)  # a JPEG is decoded at an eighth of its size
+        picture.draft(mode, size_px)  # a JPEG is decoded at an eighth of its size
         with DECODING:
-            return turn_upright(picture).convert("L").resize(size_px, Image.Resampling.BOX)
+            return turn_upright(picture).convert(mode).resize(size_px, Image.Resampling.BOX)
 
     def _open_picture(self) -> Image:
         picture = open_picture(self._data)

@@ -162,6 +162,7 @@ class Health:
             *(capture.find_fault() for capture in self.captures),
             self._unfit,
             self.uploader.last.trouble,
+            self.uploader.teller.trouble,
         ]
         return next((redact_text(trouble) for trouble in troubles if trouble is not None), None)
 

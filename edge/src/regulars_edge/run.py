@@ -22,10 +22,11 @@ from prometheus_client.registry import Collector
 
 from regulars_edge import __version__, logs, page
 from regulars_edge.camera_uploader import CameraUploader
-from regulars_edge.capture import Capture, Wiring, make_chooser, make_source
+from regulars_edge.capture import Capture, Wiring, make_chooser, make_counter, make_source
 from regulars_edge.choose.chooser import Preview
 from regulars_edge.clock import Clock, ServiceTime
 from regulars_edge.config import CameraConfig, Config, load, read_api_key, shows_the_key
+from regulars_edge.count.minutes import SpooledMinutes
 from regulars_edge.errors import EdgeError, Misconfigured, NotAllowed, SpoolDamaged, SpoolFull
 from regulars_edge.health import Health, Machine
 from regulars_edge.http import Http, proxies_of_environment
@@ -299,11 +300,18 @@ class Uploader(Collector):
         return capture
 
     def _make_wiring(self, aim: Preview | None, camera: CameraConfig) -> Wiring:
+        clock = self._spool.clock
+        minutes = SpooledMinutes(
+            partial(self._spool.add_counts, camera.name),
+            lambda: self.service_time.best_ms() - clock.boot_ms(),
+        )
+        counter = make_counter(camera, minutes)
         return Wiring(
-            make_source(camera, self._config, self._spool.clock),
-            make_chooser(camera, aim),
+            make_source(camera, self._config, clock),
+            make_chooser(camera, aim, counter),
             PerMinute(camera.per_minute),
             lambda: camera.capture_hours.is_open_at(self.service_time.best_ms()),
+            counter,
         )
 
     def _make_health(self, name: str, service: Service) -> Health:

@@ -19,7 +19,7 @@ from regulars_edge.clock import ServiceTime
 from regulars_edge.errors import Busy, Damaged, NotAllowed, Refused, Unreachable
 from regulars_edge.http import Answer, Http
 from regulars_edge.picture import Content, format_rfc3339
-from regulars_edge.spool.model import Entry, name_shop
+from regulars_edge.spool.model import DueMinutes, Entry, name_shop
 
 log = logging.getLogger(__name__)
 
@@ -174,6 +174,26 @@ class Service:
         self._call(
             "PUT", f"/v1/cameras/{quote(camera, safe='')}/still", body, 200, 204, 409, shop=shop
         )
+
+    def send_counts(self, camera: str, due: DueMinutes) -> str:
+        """Tell how many people crossed the camera's line, to the shop that the minutes are for;
+        return the life of its book.
+
+        Raises NotAllowed, Busy, Unreachable, Refused.
+        """
+        rows = [
+            {
+                "at": format_rfc3339(minute.at_ms).replace(".000Z", "Z"),
+                "seconds": minute.seconds,
+                "in": minute.came_in,
+                "out": minute.went_out,
+                "faces": minute.faces,
+            }
+            for minute in due.minutes
+        ]
+        path = f"/v1/cameras/{quote(camera, safe='')}/counts"
+        answer = self._call("PUT", path, {"minutes": rows}, shop=due.shop)
+        return (answer.headers.get(BOOK_HEADER) or "").partition(".")[2]
 
     def ask_book(self, camera: str) -> None:
         """Ask something small: the answer says whose book it is.

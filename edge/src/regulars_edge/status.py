@@ -15,8 +15,9 @@ from regulars_edge.clock import Clock
 from regulars_edge.config import find_spool, load
 from regulars_edge.errors import Misconfigured
 from regulars_edge.logs import redact_text
-from regulars_edge.spool import database, shops, times, totals
+from regulars_edge.spool import counts, database, shops, times, totals
 from regulars_edge.spool import spool as spools
+from regulars_edge.spool.counts import CountSums
 from regulars_edge.spool.model import Limits, Waiting
 from regulars_edge.spool.totals import Totals
 
@@ -54,12 +55,16 @@ def status(arguments: argparse.Namespace) -> int:
             figures = totals.count_by_camera(db, times.now_ms(db, Clock()))
             refused = totals.list_refused(db, _SHOWN) if arguments.refused else []
             waiting = shops.list_waiting(db)
+            sums = counts.sum_by_camera(db, times.now_ms(db, Clock()))
     except (sqlite3.Error, OSError) as error:
         raise Misconfigured(f"the spool {folder} cannot be read: {error}") from error
     if arguments.json:
-        print(_write_json(folder, figures, waiting, refused if arguments.refused else None))
+        answer = _write_json(
+            folder, figures, sums, waiting=waiting, refused=refused if arguments.refused else None
+        )
+        print(answer)
     else:
-        for line in _list_lines(folder, figures, waiting, refused):
+        for line in _list_lines(folder, figures, sums, waiting=waiting, refused=refused):
             print(line)
     return 0
 
@@ -67,10 +72,12 @@ def status(arguments: argparse.Namespace) -> int:
 def _write_json(
     folder: Path,
     figures: Mapping[str, Totals],
+    sums: Mapping[str, CountSums],
+    *,
     waiting: Iterable[Waiting],
     refused: Iterable[_Refused] | None,
 ) -> str:
-    """Write the state of the spool as JSON: counts by camera, and what waits for a shop.
+    """Write the state of the spool as JSON: figures by camera, and what waits for a shop.
 
     `refused`: the pictures that the service refused; None: they were not asked for and are left
     out.
@@ -78,6 +85,7 @@ def _write_json(
     answer: dict[str, object] = {
         "spool": str(folder),
         "cameras": {camera: asdict(its) for camera, its in figures.items()},
+        "people": {camera: asdict(its) for camera, its in sums.items()},
         "waiting": [asdict(one) for one in waiting],
     }
     if refused is not None:
@@ -90,6 +98,8 @@ def _write_json(
 def _list_lines(
     folder: Path,
     figures: Mapping[str, Totals],
+    sums: Mapping[str, CountSums],
+    *,
     waiting: Iterable[Waiting],
     refused: Iterable[_Refused],
 ) -> Iterator[str]:
@@ -111,6 +121,11 @@ def _list_lines(
         yield (
             "  times by "
             f"{', '.join(f'{by} {count}' for by, count in its.times_by.items() if count) or '-'}"
+        )
+    for camera, people in sums.items():
+        yield (
+            f"{camera}: people in the last hour {people.in_hour} in, {people.out_hour} out; in a "
+            f"day {people.in_day} in, {people.out_day} out; {people.untold_minutes} minutes untold"
         )
     for one in waiting:
         yield redact_text(f"{one.camera}: {one}")

@@ -56,6 +56,9 @@ class SpoolDatabase:
     captures: dict[str, Stored] = field(default_factory=dict)
     order: list[str] = field(default_factory=list)
     heartbeats: list[tuple[str, Any]] = field(default_factory=list)
+    counts: dict[str, dict[str, dict[str, int | None]]] = field(default_factory=dict)
+    """By camera and minute, as the service keeps them."""
+    count_bodies: list[bytes] = field(default_factory=list)
     lock: threading.RLock = field(default_factory=threading.RLock)
 
 
@@ -83,6 +86,8 @@ class StandIn(Served):
         self.key = KEY
         self.book: str | None = f"{secrets.token_hex(8)}.0"
         """Its id and its life; None: as an older version, which names no book."""
+        self.knows_counts = True
+        """Whether it takes minutes of counts, as older versions do not."""
         self.beside: list[StandIn] = []
         """Other shops of this service: their keys open them at this URL, too."""
         super().__init__(_Handler)
@@ -167,6 +172,11 @@ class _Handler(Handler):
                 self._camera(beat[1], caller)
                 books.heartbeats.append((beat[1], sent))
                 return 200, books.cameras[beat[1]]
+            counted = re.fullmatch(r"/v1/cameras/([^/]+)/counts", path)
+            if counted and self.command == "PUT" and self.shop.knows_counts:
+                camera = self._camera(counted[1], caller)
+                books.count_bodies.append(body)
+                return 200, {"stored": self._keep_counts(camera, sent)}
             one = re.fullmatch(r"/v1/cameras/([^/]+)", path)
             if one:
                 return 200, books.cameras[self._camera(one[1], caller)]
@@ -180,6 +190,34 @@ class _Handler(Handler):
                     }
                 return self._make(sent)
         raise Fault(404, "NotFound", path)
+
+    def _keep_counts(self, camera: str, sent: dict[str, Any]) -> int:
+        """Keep absolute minutes: of two reports of one, the one that was watched for longer."""
+        if set(sent) != {"minutes"} or not 1 <= len(sent["minutes"]) <= 2_880:
+            raise Fault(400, "InvalidInput", "1 to 2,880 minutes")
+        now_ms, kept = self.shop.now_ms(), self.shop.books.counts.setdefault(camera, {})
+        for index, minute in enumerate(sent["minutes"]):
+            if set(minute) != {"at", "seconds", "in", "out", "faces"}:
+                raise Fault(400, "InvalidInput", "unknown fields", index)
+            age_ms = now_ms - 1000 * datetime.fromisoformat(minute["at"]).timestamp()
+            people = [minute[name] for name in ("in", "out", "faces")]
+            fits = people == [None] * 3 or (
+                all(type(number) is int and 0 <= number <= 1000 for number in people)
+                and minute["faces"] <= minute["in"]
+            )
+            if not (
+                re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:00Z", minute["at"])
+                and type(minute["seconds"]) is int
+                and 0 <= minute["seconds"] <= 60
+                and fits
+                and -300_000 <= age_ms <= 30 * 86_400_000
+            ):
+                raise Fault(400, "InvalidInput", f"no minute: {minute}", index)
+        for minute in sent["minutes"]:
+            former = kept.get(minute["at"])
+            if former is None or _rank(minute) > _rank(former):
+                kept[minute["at"]] = minute
+        return len(sent["minutes"])
 
     def _caller(self) -> str | None:
         """The camera whose key was sent; None for the tenant's."""
@@ -326,6 +364,11 @@ class _Handler(Handler):
         limit = int(query.get("limit", ["100"])[0])
         more = str(start + limit) if start + limit < len(rows) else None
         return 200, {"captures": rows[start : start + limit], "next_token": more}
+
+
+def _rank(minute: dict[str, Any]) -> tuple[int, tuple[int, ...]]:
+    people = tuple(minute[name] for name in ("in", "out", "faces"))
+    return minute["seconds"], () if None in people else people
 
 
 def _text(at_ms: int) -> str:

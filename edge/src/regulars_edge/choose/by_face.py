@@ -11,11 +11,12 @@ from __future__ import annotations
 
 import math
 import secrets
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import KW_ONLY, dataclass, field
 from functools import cached_property
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
+from regulars_edge.choose.chooser import find_time_ms
 from regulars_edge.choose.faces import (
     Box,
     Face,
@@ -100,6 +101,28 @@ class Track:
         self.centre, self.seen_ms = centre, now_ms
 
 
+_Way = TypeVar("_Way")
+_Seen = TypeVar("_Seen")
+
+
+def join_nearest(
+    tracks: Iterable[_Way], seen: Sequence[_Seen], measure: Callable[[_Way, _Seen], float]
+) -> dict[int, _Way]:
+    """Return the track of what is seen, by its place in `seen`: the nearest pairs first, and none
+    whose distance is infinite."""
+    pairs = [
+        (distance, at, track)
+        for at, each in enumerate(seen)
+        for track in tracks
+        if (distance := measure(track, each)) < math.inf
+    ]
+    track_of: dict[int, _Way] = {}
+    for _, at, track in sorted(pairs, key=lambda pair: pair[0]):
+        if at not in track_of and track not in track_of.values():
+            track_of[at] = track
+    return track_of
+
+
 @dataclass(eq=False)
 class Tracks:
     """The tracks that are in the picture now.
@@ -113,17 +136,11 @@ class Tracks:
     def follow_faces(self, faces: Sequence[Face], now_ms: int) -> list[Track]:
         """Return the track of each face, in the order of the faces: the nearest pairs first, then
         new tracks."""
-        pairs = [
-            (distance, at, track)
-            for at, face in enumerate(faces)
-            for track in self._live
-            if (distance := track.measure_distance(face, now_ms)) < math.inf
-        ]
-        track_of: dict[int, Track] = {}  # by the place of its face among `faces`
-        for _, at, track in sorted(pairs, key=lambda pair: pair[0]):
-            if at not in track_of and track not in track_of.values():
-                track_of[at] = track
-                track.move_to(faces[at], now_ms)
+        track_of = join_nearest(
+            self._live, faces, lambda track, face: track.measure_distance(face, now_ms)
+        )
+        for at, track in track_of.items():
+            track.move_to(faces[at], now_ms)
         for at, face in enumerate(faces):
             if at not in track_of:
                 centre, side = _find_place(face)
@@ -305,7 +322,7 @@ class BestShot:
 
     def choose(self, frames: Iterable[Frame]) -> Iterator[Frame]:
         for frame, faces in detect_faces(self.detector, frames):
-            now_ms = _parse_time_ms(frame)
+            now_ms = find_time_ms(frame)
             self._follow_frame(frame, faces, now_ms)
             del frame  # as `detect_faces` does
             if self.early:
@@ -343,11 +360,6 @@ class BestShot:
                     chosen[id(frame)] = frame
                 track.was_given = True
         yield from chosen.values()
-
-
-def _parse_time_ms(frame: Frame) -> int:
-    stamp = frame.stamp
-    return stamp.moment.boot_ms if stamp.moment else stamp.stated_ms or 0
 
 
 @dataclass(eq=False)

@@ -7,13 +7,14 @@ a picture.
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
 
-from regulars_edge.frames import Frame, encode_jpeg
+from regulars_edge.frames import Frame, Mode, encode_jpeg
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -48,9 +49,6 @@ class Moving:
     on it is a motion.
     """
 
-    SIZE_PX = (160, 120)
-    LEARN = 0.2
-    """How much of each frame goes into the background."""
     held = 0
 
     share: float
@@ -58,28 +56,49 @@ class Moving:
 
     def choose(self, frames: Iterable[Frame]) -> Iterator[Frame]:
         """Give the frames with motion. The first one is background alone."""
-        from PIL import Image
-
-        stencil = (
-            self.zones.make_stencil(self.SIZE_PX)
-            if self.zones
-            else Image.new("L", self.SIZE_PX, 255)
-        )
-        all_px = stencil.histogram()[255]
-        background: Image.Image | None = None
+        background = Background(self.zones)
         for frame in frames:
             try:
-                grey = frame.grey(self.SIZE_PX)
+                share = background.measure_change(frame.grey(Background.SIZE_PX))
             except OSError:
                 continue  # half a picture; the next one comes soon
-            if background is None:
-                background = grey
-                continue
-            changed_px = _count_changed_pixels(grey, background, stencil)
-            background = Image.blend(background, grey, self.LEARN)
-            if changed_px >= max(1.0, self.share * all_px):
-                frame.worth = changed_px / all_px
+            if share is not None and background.is_motion(share, self.share):
+                frame.worth = share
                 yield frame
+
+
+class Background:
+    """Thumbnail of what the camera shows if nothing moves, which follows slowly."""
+
+    SIZE_PX = (160, 120)
+    LEARN = 0.2
+    """How much of each frame goes into the background."""
+
+    def __init__(self, zones: Areas | None) -> None:
+        """`zones`: where pixels count; None: everywhere."""
+        from PIL import Image
+
+        self._stencil = (
+            zones.make_stencil(self.SIZE_PX) if zones else Image.new("L", self.SIZE_PX, 255)
+        )
+        self._all_px = self._stencil.histogram()[255]
+        self._picture: Image.Image | None = None
+
+    def measure_change(self, grey: Image) -> float | None:
+        """Return the share of pixels that have changed, and learn from the thumbnail; None for the
+        first one."""
+        from PIL import Image
+
+        if self._picture is None:
+            self._picture = grey
+            return None
+        changed_px = _count_changed_pixels(grey, self._picture, self._stencil)
+        self._picture = Image.blend(self._picture, grey, self.LEARN)
+        return changed_px / self._all_px
+
+    def is_motion(self, share: float, least: float) -> bool:
+        """Tell whether a change is a motion: `least` of the pixels, and one at least."""
+        return share * self._all_px >= max(1.0, least * self._all_px)
 
 
 LEAST_CHANGE, MOST_CHANGE = 6, 24
@@ -102,20 +121,20 @@ def _count_changed_pixels(grey: Image, background: Image, stencil: Image) -> int
     from PIL import ImageChops
 
     changes = ImageChops.subtract(grey, background, 1, 128).histogram(stencil)  # 128: none
-    light = _find_level(changes, 0.5)
+    light = find_level(changes, 0.5)
     by_distance = [
         sum(changes[level] for level in {light - distance, light + distance} if 0 <= level < 256)
         for distance in range(256)
     ]
-    noise = max(1, _find_level(by_distance, 0.5))
-    brightness = _find_level(background.histogram(stencil), 0.95)
+    noise = max(1, find_level(by_distance, 0.5))
+    brightness = find_level(background.histogram(stencil), 0.95)
     least_distance = max(
         LEAST_CHANGE, NOISE_FACTOR * noise, round(MOST_CHANGE * min(1.0, brightness / FULL_LIGHT))
     )
     return sum(by_distance[least_distance:])
 
 
-def _find_level(histogram: Sequence[int], share: float) -> int:
+def find_level(histogram: Sequence[int], share: float) -> int:
     """Return the level that such a share of the pixels does not exceed."""
     count_left = share * sum(histogram)
     for level, count in enumerate(histogram):
@@ -138,6 +157,38 @@ class ChangeFirst:
 
     def choose(self, frames: Iterable[Frame]) -> Iterator[Frame]:
         return self.chooser.choose(map(self.change, frames))
+
+
+@dataclass(eq=False)
+class Thinned:
+    """A chooser that sees a frame each `interval_ms` of those that come faster."""
+
+    chooser: Chooser
+    interval_ms: float
+    _EARLY_MS = 20
+    """Frames do not come to the millisecond."""
+
+    @property
+    def held(self) -> int:
+        return self.chooser.held
+
+    def choose(self, frames: Iterable[Frame]) -> Iterator[Frame]:
+        return self.chooser.choose(self._list_due(frames))
+
+    def _list_due(self, frames: Iterable[Frame]) -> Iterator[Frame]:
+        due_ms = -math.inf
+        for frame in frames:
+            at_ms = find_time_ms(frame)
+            if at_ms >= due_ms - self._EARLY_MS:
+                due_ms = at_ms + self.interval_ms
+                yield frame
+            del frame  # before the next one comes: in 4K it has 25 MB
+
+
+def find_time_ms(frame: Frame) -> int:
+    """Return when a frame was taken: by the boot clock if it was taken here, else as is stated."""
+    stamp = frame.stamp
+    return stamp.moment.boot_ms if stamp.moment else stamp.stated_ms or 0
 
 
 _RIM_PX = 3
@@ -227,8 +278,8 @@ class Prepared(Frame):
     def image(self) -> Image:
         return self._whole
 
-    def grey(self, size_px: tuple[int, int]) -> Image:
-        return self._prepare_picture(self._frame.grey(self._turn_size(size_px)))
+    def shrink(self, size_px: tuple[int, int], mode: Mode) -> Image:
+        return self._prepare_picture(self._frame.shrink(self._turn_size(size_px), mode))
 
     @cached_property
     def _whole(self) -> Image:

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from PIL import Image, ImageChops, ImageFilter, ImageStat
 
@@ -29,7 +29,7 @@ try:
     import onnxruntime
 except ImportError as error:
     raise Misconfigured(
-        "choosing faces needs the detector: pip install onnxruntime numpy"
+        "choosing faces and counting people need the detector: pip install onnxruntime numpy"
     ) from error
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ class Detector:
     """One thread; faces of up to the whole picture, from `min_face_px` on."""
 
     def __init__(self, score: float = 0.7, min_face_px: int = SMALLEST_FACE_PX) -> None:
-        self._session = _load_session()
+        self._session = load_session(MODEL)
         self._input = self._session.get_inputs()[0].name
         self._outputs = [output.name for output in self._session.get_outputs()]
         self._score = score
@@ -113,7 +113,7 @@ class Detector:
                 self._look(pixels, (x0, y0, x1, y1), fine) for x0, x1 in columns for y0, y1 in rows
             ]
         return sorted(
-            _suppress_overlaps(map(_make_face, np.concatenate(looks))),
+            suppress_overlaps(map(_make_face, np.concatenate(looks)), _NMS_IOU),
             key=_count_pixels,
             reverse=True,
         )
@@ -152,14 +152,14 @@ def _cut_line(start: int, end: int, most: float, lap: float) -> list[tuple[int, 
 
 
 @cache
-def _load_session() -> Any:
-    """Load the model, once for all cameras (twice, if two begin at the same moment)."""
+def load_session(model: Path) -> Any:
+    """Load a model, once for all cameras (twice, if two begin at the same moment)."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
     options.enable_cpu_mem_arena = False  # it would keep what the largest picture took
     options.log_severity_level = 3
-    return onnxruntime.InferenceSession(str(MODEL), options, providers=["CPUExecutionProvider"])
+    return onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
 
 
 def detect_faces(
@@ -219,16 +219,27 @@ def _decode_level(
     )
 
 
-def _suppress_overlaps(faces: Iterable[Face]) -> Iterator[Face]:
-    """Greedy non-maximum suppression, surest first."""
-    kept_faces: list[Face] = []
-    for face in sorted(faces, key=lambda face: -face.score):
-        if all(
-            measure_overlap(face.box_xywh, kept_face.box_xywh) <= _NMS_IOU
-            for kept_face in kept_faces
-        ):
-            kept_faces.append(face)
-            yield face
+class Found(Protocol):
+    """Something that a detector has found: its box, and how sure that is."""
+
+    @property
+    def box_xywh(self) -> tuple[float, float, float, float]: ...
+
+    @property
+    def score(self) -> float: ...
+
+
+_Found = TypeVar("_Found", bound=Found)
+
+
+def suppress_overlaps(found: Iterable[_Found], most: float) -> Iterator[_Found]:
+    """Greedy non-maximum suppression, surest first: of boxes that overlap by more than `most`, one
+    stays."""
+    kept: list[_Found] = []
+    for each in sorted(found, key=lambda each: -each.score):
+        if all(measure_overlap(each.box_xywh, other.box_xywh) <= most for other in kept):
+            kept.append(each)
+            yield each
 
 
 def have_common_part(box: Box, other: Box) -> bool:

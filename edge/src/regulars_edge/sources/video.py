@@ -18,7 +18,7 @@ from PIL import Image
 
 from regulars_edge.clock import Clock, StreamTime, parse_moment
 from regulars_edge.errors import EdgeError, Misconfigured, SourceFailed
-from regulars_edge.frames import Frame, encode_jpeg
+from regulars_edge.frames import Frame, Mode, encode_jpeg
 from regulars_edge.logs import redact_text, redact_url
 from regulars_edge.sources.rtsp import RARE_KEYS, Line
 from regulars_edge.sources.source import MotionGate
@@ -104,11 +104,12 @@ class DecodedFrame(Frame):
             Image.frombytes("RGB", (right - left, bottom - top), part, "raw", "RGB", line_bytes, 1)
         )
 
-    def grey(self, size_px: tuple[int, int]) -> Image.Image:
+    def shrink(self, size_px: tuple[int, int], mode: Mode) -> Image.Image:
         lying_px = self._turn_size(size_px)
-        plane = self._frame.reformat(*lying_px, "gray", interpolation="AREA").planes[0]
+        form = "gray" if mode == "L" else "rgb24"
+        plane = self._frame.reformat(*lying_px, form, interpolation="AREA").planes[0]
         return self._turn_upright(
-            Image.frombytes("L", lying_px, memoryview(plane), "raw", "L", plane.line_size, 1)
+            Image.frombytes(mode, lying_px, memoryview(plane), "raw", mode, plane.line_size, 1)
         )
 
     @cached_property

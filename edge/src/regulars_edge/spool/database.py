@@ -85,6 +85,29 @@ CREATE TABLE cameras (camera TEXT PRIMARY KEY, shop TEXT NOT NULL) WITHOUT ROWID
 """Added to version 2 without a new number: the uploader before it, to which a box may go back,
 reads and writes on."""
 
+_COUNTS = """
+-- parts of minutes of the cameras that count people: a minute is the sum of its rows
+CREATE TABLE counts (
+    id INTEGER PRIMARY KEY,
+    camera TEXT NOT NULL,
+    shop TEXT NOT NULL, -- whom they are for (shops.py)
+    boot INTEGER NOT NULL,
+    began_ms INTEGER NOT NULL, -- the minute's begin by the clock of that boot
+    wall_ms INTEGER NOT NULL, -- and by the machine's
+    at_ms INTEGER, -- settled before it is told, then never changed
+    watched_ms INTEGER NOT NULL,
+    came_in INTEGER NOT NULL,
+    went_out INTEGER NOT NULL,
+    faces INTEGER NOT NULL,
+    doubts INTEGER NOT NULL,
+    life TEXT, -- of the shop's book that was told; NULL: none was
+    counted_at_ms INTEGER NOT NULL -- by the time that ages are counted by (times.py)
+);
+CREATE INDEX counts_by_minute ON counts (camera, at_ms);
+CREATE INDEX counts_by_age ON counts (counted_at_ms);
+"""
+"""Added as the shops were."""
+
 _FULL_CODES = {
     sqlite3.SQLITE_FULL,
     sqlite3.SQLITE_IOERR_WRITE,
@@ -209,8 +232,10 @@ def open_books(folder: Path) -> sqlite3.Connection:
             raise SpoolDamaged(
                 f"the spool {folder} is of version {version}, this program knows {SPOOL}"
             )
-        if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'shops'").fetchone():
-            connection.executescript(f"BEGIN IMMEDIATE; {_SHOPS} COMMIT;")
+        for table, made_by in (("shops", _SHOPS), ("counts", _COUNTS)):
+            sql = "SELECT 1 FROM sqlite_master WHERE name = ?"
+            if not connection.execute(sql, (table,)).fetchone():
+                connection.executescript(f"BEGIN IMMEDIATE; {made_by} COMMIT;")
     except BaseException:
         connection.close()
         raise

@@ -77,6 +77,63 @@ class Entry:
 
 
 @dataclass(frozen=True)
+class MinutePart:
+    """Sums of a minute of a camera, or of a part of it.
+
+    `began_ms`: the minute's begin by the boot clock; `doubts`: how often it could not be trusted.
+    """
+
+    began_ms: int
+    watched_ms: int = 0
+    came_in: int = 0
+    went_out: int = 0
+    faces: int = 0
+    doubts: int = 0
+
+    def add(
+        self,
+        *,
+        watched_ms: int = 0,
+        came_in: int = 0,
+        went_out: int = 0,
+        faces: int = 0,
+        doubts: int = 0,
+    ) -> MinutePart:
+        return MinutePart(
+            self.began_ms,
+            self.watched_ms + watched_ms,
+            self.came_in + came_in,
+            self.went_out + went_out,
+            self.faces + faces,
+            self.doubts + doubts,
+        )
+
+
+@dataclass(frozen=True)
+class Minute:
+    """A camera's minute as it is told: people and faces are None if it is not to be trusted.
+
+    `at_ms`: its begin, in ms since 1970.
+    """
+
+    at_ms: int
+    seconds: int
+    came_in: int | None
+    went_out: int | None
+    faces: int | None
+
+
+@dataclass(frozen=True)
+class DueMinutes:
+    """Minutes of one camera and shop that are to be told; `last_row`: what is newer than this row
+    of the spool is not in them."""
+
+    minutes: tuple[Minute, ...]
+    shop: str
+    last_row: int
+
+
+@dataclass(frozen=True)
 class Taken:
     """The fate of a picture that was handed to the spool."""
 

@@ -96,7 +96,7 @@ def keep_answerer(db: sqlite3.Connection, url: str, key: str, shop: str, life: s
 
 
 def hand_over(db: sqlite3.Connection, former: str, shop: str, camera: str | None = None) -> None:
-    """Let the pictures of `former` be the shop's; None: of all cameras.
+    """Let the pictures and counts of `former` be the shop's; None: of all cameras.
 
     Of one that both have, the unsent row stays.
     """
@@ -107,7 +107,7 @@ def hand_over(db: sqlite3.Connection, former: str, shop: str, camera: str | None
         "WHERE number > 1)",
         (former, shop, camera),
     )
-    for table in ("pictures", "cameras"):
+    for table in ("pictures", "counts", "cameras"):
         sql = f"UPDATE {table} SET shop = ? WHERE shop = ? AND camera = coalesce(?, camera)"
         db.execute(sql, (shop, former, camera))
 
@@ -123,7 +123,9 @@ def open_camera(db: sqlite3.Connection, camera: str, url: str, key: str) -> None
     )
     for former in ("",) if shop.startswith("~") else ("", name_shop(url)):
         if db.execute(
-            "SELECT 1 FROM pictures WHERE camera = ? AND shop = ? LIMIT 1", (camera, former)
+            "SELECT 1 FROM pictures WHERE camera = ?1 AND shop = ?2 UNION ALL "
+            "SELECT 1 FROM counts WHERE camera = ?1 AND shop = ?2 LIMIT 1",
+            (camera, former),
         ).fetchone():
             hand_over(db, former, shop, camera)
     db.execute(

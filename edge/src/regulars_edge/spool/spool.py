@@ -19,9 +19,20 @@ from regulars_edge.clock import Anchor, Clock
 from regulars_edge.errors import BooksDamaged, SpoolFull, Unreachable
 from regulars_edge.logs import Dropped
 from regulars_edge.picture import Content, is_whole, parse_content
-from regulars_edge.spool import database, files, shops, times, totals
+from regulars_edge.spool import counts, database, files, shops, times, totals
 from regulars_edge.spool.database import SpoolDatabase
-from regulars_edge.spool.model import Entry, FileMark, Limits, Origin, Stamp, State, Taken, Waiting
+from regulars_edge.spool.model import (
+    DueMinutes,
+    Entry,
+    FileMark,
+    Limits,
+    MinutePart,
+    Origin,
+    Stamp,
+    State,
+    Taken,
+    Waiting,
+)
 from regulars_edge.spool.totals import Totals
 
 log = logging.getLogger(__name__)
@@ -346,8 +357,11 @@ class Spool:
                 times.remember_anchor(db, self.books.boot, anchor)
 
     def list_cameras(self) -> list[str]:
-        """Name the cameras that have unsent pictures."""
-        rows = self.books.read_rows("SELECT DISTINCT camera FROM pictures WHERE state = 0")
+        """Name the cameras that have unsent pictures or counts."""
+        rows = self.books.read_rows(
+            "SELECT camera FROM pictures WHERE state = 0 UNION "
+            "SELECT camera FROM counts WHERE life IS NULL"
+        )
         return [camera for (camera,) in rows]
 
     def count_unsent(self) -> int:
@@ -492,6 +506,7 @@ class Spool:
             pass
         with self.books.writing() as db:
             times.note_age(db, self.clock)
+            counts.drop_old(db, now_ms)
             old = "DELETE FROM pictures WHERE state > 0 AND finished_at_ms < ? RETURNING file, size"
             deleted = [row for row in db.execute(old, (old_ms,)) if row[0] is not None]
             expired = self._drop_expired(db, now_ms)
@@ -597,6 +612,31 @@ class Spool:
         return how many."""
         with self.books.writing() as db:
             return shops.release_waiting(db, url)
+
+    def add_counts(self, camera: str, part: MinutePart) -> None:
+        """Keep what was counted in a part of a minute of this boot. Raises SpoolFull, SpoolDamaged.
+
+        A kill leaves it there; a power cut takes at most what came since the last picture.
+        """
+        with self.books.writing(durable=False) as db:
+            counts.add_part(db, camera, part, self.books)
+
+    def list_due_minutes(self, camera: str, service_ms: int) -> DueMinutes:
+        """List the minutes that the camera's shop is to be told, at this time of the service.
+
+        None of another shop is among them, and none of this boot until its time is known.
+        """
+        sql = "SELECT 1 FROM counts WHERE camera = ? AND at_ms IS NULL LIMIT 1"
+        if self.books.read_rows(sql, (camera,)):
+            with self.books.writing(durable=False) as db:
+                counts.settle_times(db, camera, self.books.boot)
+        with self.books.reading() as db:
+            return counts.list_due(db, camera, service_ms)
+
+    def note_told(self, camera: str, due: DueMinutes, life: str) -> None:
+        """Note that these minutes were told to a life of their shop's book."""
+        with self.books.writing(durable=False) as db:
+            counts.note_told(db, camera, due, life)
 
     def read_settings(self, camera: str) -> dict[str, object]:
         """Return the settings of the service that were kept last."""

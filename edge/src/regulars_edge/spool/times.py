@@ -71,7 +71,7 @@ def settle_time(db: sqlite3.Connection, row_id: int, this_boot: int) -> None:
         "SELECT camera, source, boot, boot_ms, wall_ms FROM pictures WHERE id = ?", (row_id,)
     ).fetchone()
     if boot is not None:
-        at_ms = boot_ms + _find_offset_ms(db, boot, this_boot)
+        at_ms = boot_ms + find_offset_ms(db, boot, this_boot)
         (last,) = db.execute(
             "SELECT captured_at_ms FROM pictures WHERE camera = ? AND source = ? AND "
             "captured_at_ms BETWEEN ? AND ? "
@@ -83,7 +83,11 @@ def settle_time(db: sqlite3.Connection, row_id: int, this_boot: int) -> None:
     db.execute("UPDATE pictures SET captured_at_ms = ? WHERE id = ?", (at_ms, row_id))
 
 
-def _find_offset_ms(db: sqlite3.Connection, boot: int, this_boot: int) -> int:
+def find_offset_ms(db: sqlite3.Connection, boot: int, this_boot: int) -> int:
+    """Return the service's time less a boot's clock: measured, else by the machine's own clock.
+
+    This boot's has to be measured before.
+    """
     known = find_anchor(db, boot)
     if known is not None:
         return known.offset_ms
@@ -101,10 +105,18 @@ def _estimate_offset_ms(db: sqlite3.Connection, boot: int, this_boot: int) -> in
     But that boot ended before the next one that is known began, so its pictures are not later than
     that.
     """
-    offset, last_boot_ms = db.execute(
-        "SELECT wall_ms - boot_ms, boot_ms FROM pictures WHERE boot = ? ORDER BY id DESC LIMIT 1",
-        (boot,),
-    ).fetchone()
+    offset, last_boot_ms = (
+        db.execute(
+            "SELECT wall_ms - boot_ms, boot_ms FROM pictures WHERE boot = ? ORDER BY id DESC "
+            "LIMIT 1",
+            (boot,),
+        ).fetchone()
+        or db.execute(
+            "SELECT wall_ms - began_ms, began_ms FROM counts WHERE boot = ? ORDER BY id DESC "
+            "LIMIT 1",
+            (boot,),
+        ).fetchone()
+    )
     following = db.execute(
         "SELECT min(anchor_ms) FROM boots WHERE boot > ? AND boot <= ? AND anchor_ms IS NOT NULL",
         (boot, this_boot),

@@ -1,0 +1,140 @@
+"""The minutes of cameras that count people, in the spool.
+
+A part of a minute is a row, which never changes but for what it was told to. So two processes in
+one minute add up, and a minute that has grown since it was told is told again, whole: the service
+keeps the one that was watched for longer.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from regulars_edge.spool import shops, times
+from regulars_edge.spool.model import DueMinutes, Minute, MinutePart
+
+if TYPE_CHECKING:
+    from regulars_edge.spool.database import SpoolDatabase
+
+MINUTE_MS, HOUR_MS = 60_000, 3_600_000
+KEPT_MS = 48 * HOUR_MS
+"""How long minutes are kept while the machine runs; told ones, too: a book may be restored."""
+OLDEST_MS = 30 * 24 * HOUR_MS - HOUR_MS
+"""The service takes no older minutes; a machine may have been off for long."""
+QUIET_MS = 600_000
+"""So long minutes wait in which nobody crossed, to go together: each call costs."""
+MOST_MINUTES = 1_440
+"""Of one call: a day. The service takes twice as many."""
+MOST_CROSSINGS = 1_000
+"""Of a minute, as the service takes them."""
+
+_OF_ITS_SHOP = shops.OF_ITS_SHOP.replace("pictures", "counts")
+_TOLD_LIFE = "(SELECT life FROM shops WHERE shops.shop = counts.shop LIMIT 1)"
+_IS_UNTOLD = f"(counts.life IS NULL OR counts.life IS NOT {_TOLD_LIFE})"
+"""SQL: the life of the book that answered last was not told."""
+
+
+def add_part(db: sqlite3.Connection, camera: str, part: MinutePart, books: SpoolDatabase) -> None:
+    """Write a part of a minute of this boot, for the shop that the camera is opened for."""
+    row = {
+        "camera": camera,
+        "shop": shops.find_shop_of_camera(db, camera),
+        "boot": books.boot,
+        "began_ms": part.began_ms,
+        "wall_ms": books.clock.wall_ms() - books.clock.boot_ms() + part.began_ms,
+        "watched_ms": part.watched_ms,
+        "came_in": part.came_in,
+        "went_out": part.went_out,
+        "faces": part.faces,
+        "doubts": part.doubts,
+        "counted_at_ms": books.now_ms(),
+    }
+    db.execute(f"INSERT INTO counts ({', '.join(row)}) VALUES (:{', :'.join(row)})", row)
+
+
+def list_due(db: sqlite3.Connection, camera: str, service_ms: int) -> DueMinutes:
+    """Return the oldest minutes that are over and to be told, whole; none if they may wait."""
+    over_ms = service_ms // MINUTE_MS * MINUTE_MS - MINUTE_MS
+    untold = db.execute(
+        "SELECT at_ms, max(came_in + went_out + faces + doubts) FROM counts "
+        f"WHERE camera = ? AND at_ms BETWEEN ? AND ? AND {_IS_UNTOLD} AND {_OF_ITS_SHOP} "
+        "GROUP BY at_ms ORDER BY at_ms LIMIT ?",
+        (camera, service_ms - OLDEST_MS, over_ms, MOST_MINUTES),
+    ).fetchall()
+    if not any(crossed or at_ms <= over_ms - QUIET_MS for at_ms, crossed in untold):
+        return DueMinutes((), "", 0)
+    rows = db.execute(
+        "SELECT at_ms, sum(watched_ms), sum(came_in), sum(went_out), sum(faces), sum(doubts), "
+        f"max(shop), max(id) FROM counts WHERE camera = ? AND at_ms BETWEEN ? AND ? AND "
+        f"{_OF_ITS_SHOP} AND at_ms IN (SELECT at_ms FROM counts AS untold WHERE camera = ?1 AND "
+        f"{_IS_UNTOLD.replace('counts.', 'untold.')}) GROUP BY at_ms ORDER BY at_ms",
+        (camera, untold[0][0], untold[-1][0]),
+    ).fetchall()
+    minutes = tuple(_make_minute(*row[:6]) for row in rows)
+    return DueMinutes(minutes, rows[0][6], max(row[7] for row in rows))
+
+
+def settle_times(db: sqlite3.Connection, camera: str, this_boot: int) -> None:
+    """Settle to which minute of the service each row belongs, as far as the time is known."""
+    unsettled = db.execute(
+        "SELECT DISTINCT boot, began_ms FROM counts WHERE camera = ? AND at_ms IS NULL", (camera,)
+    ).fetchall()
+    for boot, began_ms in unsettled:
+        if boot == this_boot and times.find_anchor(db, boot) is None:
+            continue
+        at_ms = began_ms + times.find_offset_ms(db, boot, this_boot)
+        db.execute(
+            "UPDATE counts SET at_ms = ? WHERE camera = ? AND boot = ? AND began_ms = ? AND at_ms "
+            "IS NULL",
+            (round(at_ms / MINUTE_MS) * MINUTE_MS, camera, boot, began_ms),
+        )
+
+
+def _make_minute(
+    at_ms: int, watched_ms: int, came_in: int, went_out: int, faces: int, doubts: int
+) -> Minute:
+    """Sum a minute up: what was doubted once is not to be trusted, nor what nobody watched."""
+    seconds = min(60, round(watched_ms / 1000))
+    if doubts or came_in > MOST_CROSSINGS or went_out > MOST_CROSSINGS:
+        return Minute(at_ms, seconds, None, None, None)
+    return Minute(at_ms, seconds, came_in, went_out, min(faces, came_in))
+
+
+def note_told(db: sqlite3.Connection, camera: str, due: DueMinutes, life: str) -> None:
+    """Note that a life of the shop's book was told these minutes, as they were when they were
+    listed."""
+    db.executemany(
+        "UPDATE counts SET life = ? WHERE camera = ? AND shop = ? AND at_ms = ? AND id <= ?",
+        [(life, camera, due.shop, minute.at_ms, due.last_row) for minute in due.minutes],
+    )
+
+
+def drop_old(db: sqlite3.Connection, now_ms: int) -> None:
+    """Delete what is older than is kept. `now_ms`: the time that ages are counted by."""
+    db.execute("DELETE FROM counts WHERE counted_at_ms < ?", (now_ms - KEPT_MS,))
+
+
+@dataclass(frozen=True)
+class CountSums:
+    """Sums of one camera in the last hour and day, in and out; doubted minutes, too."""
+
+    in_hour: int
+    out_hour: int
+    in_day: int
+    out_day: int
+    untold_minutes: int
+
+
+def sum_by_camera(db: sqlite3.Connection, now_ms: int) -> dict[str, CountSums]:
+    """Sum up what each camera has counted. `now_ms`: the time that ages are counted by."""
+    if not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'counts'").fetchone():
+        return {}  # no uploader of this version has opened the spool
+    rows = db.execute(
+        "SELECT camera, coalesce(sum(came_in) FILTER (WHERE counted_at_ms > ?1), 0), "
+        "coalesce(sum(went_out) FILTER (WHERE counted_at_ms > ?1), 0), sum(came_in), "
+        "sum(went_out), count(DISTINCT began_ms) FILTER (WHERE life IS NULL) FROM counts "
+        "WHERE counted_at_ms > ?2 GROUP BY camera ORDER BY camera",
+        (now_ms - HOUR_MS, now_ms - 24 * HOUR_MS),
+    )
+    return {camera: CountSums(*sums) for camera, *sums in rows}

@@ -1,0 +1,169 @@
+"""A camera of a box that counts: its settings, one decoding for all, what commands say of it."""
+
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from regulars_edge.capture import make_chooser, make_counter, make_source
+from regulars_edge.choose.faces import Face, FaceFinder
+from regulars_edge.clock import Clock, Moment
+from regulars_edge.config import CameraConfig, Config, parse_config
+from regulars_edge.count.line import parse_line
+from regulars_edge.errors import Misconfigured
+from regulars_edge.frames import Frame
+from regulars_edge.spool import spool as spools
+from regulars_edge.spool.model import Stamp
+from rig.box import SNAPSHOT, Box, until
+from rig.camera import Camera
+from rig.counting import Noted
+from rig.figures import empty_room, film, seen
+from rig.film import decoded, encoded
+from rig.standin import StandIn
+from rig.uploader import called
+from rig.walkers import Walk, straight
+
+LINE = [[0.1, 0.5], [0.9, 0.5]]
+DOWN: Walk = straight(200, 55, 310, 80)
+UP: Walk = straight(420, 310, 55, 80)
+
+
+def configured(**more: object) -> CameraConfig:
+    row = {"name": "door", "source": "rtsp", "url": "rtsp://10.0.0.9/live", "count": LINE, **more}
+    return parse_config({"server": {"url": "http://x"}, "camera": [row]}).cameras[0]
+
+
+def test_the_line_is_set_by_the_file_or_by_the_service() -> None:
+    """The service's counts in place of the file's, as most settings do."""
+    camera = configured()
+    assert camera.count == parse_line(LINE)
+    other = [[0.0, 0.4], [1.0, 0.4]]
+    assert camera.with_settings({"count": other}).count == parse_line(other)
+    assert camera.with_settings({"count": None}).count == parse_line(LINE)
+    with pytest.raises(Misconfigured, match="too near to the picture's edge"):
+        camera.with_settings({"count": [[0.0, 0.99], [1.0, 0.99]]})
+
+
+@pytest.mark.parametrize(("source", "place"), [("folder", "folder"), ("video", "file")])
+def test_files_are_not_counted(source: str, place: str) -> None:
+    with pytest.raises(Misconfigured, match="count is of cameras that are watched"):
+        parse_config(
+            {
+                "server": {"url": "http://x"},
+                "camera": [{"name": "x", "source": source, place: "/tmp/x", "count": LINE}],
+            }
+        )
+
+
+def test_counting_takes_more_frames_than_are_sent() -> None:
+    camera = configured(interval_s=1.0)
+    source = make_source(camera, Config(url="http://x", spool=Path("/tmp")), Clock())
+    assert source.interval_s == 0.2  # type: ignore[attr-defined]
+    counter = make_counter(camera, Noted())
+    frames = [picture(number / 5) for number in range(25)]
+    sent = list(make_chooser(camera, counter=counter).choose(iter(frames)))
+    assert [frame.stamp.moment.boot_ms for frame in sent] == [0, 1000, 2000, 3000, 4000]  # type: ignore[union-attr]
+
+
+def picture(at: float) -> Frame:
+    moment = Moment("boot", round(1000 * at), round(1000 * at))
+    return decoded(seen([DOWN, UP], at), Stamp(moment))
+
+
+def test_people_are_counted_behind_the_masks_and_faces_are_looked_for_once() -> None:
+    """Of two who cross, a mask hides one; and the choice of shots finds the faces that it needs."""
+    camera = configured(send="best_shot", masks=[[0.5, 0.0, 1.0, 1.0]])
+    minutes = Noted()
+    counter = make_counter(camera, minutes)
+    assert counter is not None
+    finder = counter.faces
+    assert isinstance(finder, FaceFinder)
+    looked: list[object] = []
+
+    class Counted:
+        def find_faces_in(self, pixels: object, area: object) -> list[Face]:
+            looked.append(area)
+            return []
+
+    finder.detector = Counted()  # type: ignore[assignment]
+    frames = [picture(number / 5) for number in range(17)]
+    assert list(make_chooser(camera, counter=counter).choose(iter(frames))) == []
+    assert [crossing.way for crossing in minutes.crossings] == ["in"]
+    assert 10 <= len(looked) <= len(frames)
+
+
+@pytest.fixture
+def counted(box: Box, camera: Camera) -> Box:
+    out = io.BytesIO()
+    empty_room().save(out, "JPEG")
+    camera.gives = lambda number: out.getvalue()
+    box.configure(SNAPSHOT.format(host=camera.host) + f"count = {LINE}\n")
+    return box
+
+
+def test_a_box_counts_and_tells_what_it_has_counted(counted: Box, stand_in: StandIn) -> None:
+    """It is stopped within a minute; what it had watched is in the spool, and `status` says it."""
+    counted.start()
+    until(lambda: len(stand_in.captures()) >= 4, said=counted.log)
+    assert counted.stop() == 0, counted.log()
+    with spools.open_spool(counted.folder / "spool") as spool:
+        [(watched_ms, doubts)] = spool.books.read_rows(
+            "SELECT sum(watched_ms), sum(doubts) FROM counts"
+        )
+    assert watched_ms > 100
+    assert doubts == 0
+    text = counted.call("status").stdout
+    assert "door: people in the last hour 0 in, 0 out; in a day 0 in, 0 out; 1 minutes" in text
+    told = json.loads(counted.call("status", "--json").stdout)["people"]["door"]
+    assert (told["in_day"], told["out_day"]) == (0, 0)
+
+
+def test_check_says_how_long_a_look_takes(counted: Box, stand_in: StandIn) -> None:
+    said = counted.call("check").stdout
+    assert "counting at door: a look at " in said
+
+
+def test_a_film_shows_the_installer_who_crosses(tmp_path: Path) -> None:
+    """And the film with boxes and line is one that players open; a file that is there stays."""
+    pictures = [shown for _, shown in film([DOWN, UP], 3.4)]
+    made, shown = encoded(tmp_path / "door.avi", pictures, rate=5), tmp_path / "seen.mp4"
+    count: Callable[..., str] = lambda *more: called(  # noqa: E731
+        *("count", "--check", str(made), "--line", "0,0.5,1,0.5", "--film", str(shown), *more),
+        key="",
+        spool=tmp_path,
+    )
+    done = count()
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert lines[0].endswith("door.avi: in is downwards")
+    assert sorted(line.split()[1] for line in lines[1:3]) == ["in", "out"]
+    assert all(1.0 <= float(line.split()[0].partition(":")[2]) <= 3.0 for line in lines[1:3])
+    assert lines[3].startswith("1 in, 1 out; ")
+    import av
+
+    with av.open(str(shown)) as container:
+        assert len(list(container.decode(video=0))) == pytest.approx(len(pictures), abs=1)
+    before = shown.read_bytes()
+    again = count()
+    assert again.returncode == 2
+    assert "is there already" in again.stderr
+    assert shown.read_bytes() == before
+
+
+@pytest.mark.parametrize("line", ["0,0.5", "0,0.5,1,x", "0,0.99,1,0.99"])
+def test_a_line_on_the_command_line_is_refused_in_words(tmp_path: Path, line: str) -> None:
+    done = called("count", "--check", "x.mp4", "--line", line, key="", spool=tmp_path)
+    assert done.returncode == 2
+    assert "is no line; write x1,y1,x2,y2" in done.stderr
+
+
+def test_what_counts_says_why_it_does_not() -> None:
+    """Heartbeats have it as the camera's error."""
+    camera = configured()
+    counter = make_counter(camera, Noted())
+    assert counter is not None
+    dark = decoded(Image.new("RGB", (320, 180)), Stamp(Moment("boot", 0, 0)))
+    list(make_chooser(camera, counter=counter).choose(iter([dark])))
+    assert counter.trouble == "not counted: it is too dark"

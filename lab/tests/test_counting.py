@@ -1,0 +1,119 @@
+"""The uploader's count of people, on a clip of six who come one after another, stand, and leave."""
+
+import threading
+
+import pytest
+from PIL import Image
+from regulars_edge.choose.chooser import find_time_ms
+from regulars_edge.count.counter import Counter
+from regulars_edge.count.line import CountLine, Crossing, parse_line
+from regulars_edge.count.people import CANVAS_PX, Body, PersonDetector
+from regulars_edge.frames import Frame, Mode
+from regulars_edge.sources.video import VideoFileSource
+
+from regulars_lab import studio
+
+CLIP = studio.SHARED / "data" / "clips" / "one-by-one-person-detection.mp4"
+LEFT_S = (19.3, 44.3, 69.3, 86.3, 119.3, 135.3)
+"""When each left across a line at 0.8 of the width, by eye."""
+
+
+class Seen(Frame):
+    """A frame of the clip, as small as it is looked at."""
+
+    def __init__(self, frame: Frame) -> None:
+        self.stamp, self.size = frame.stamp, frame.size
+        self._canvas = frame.shrink(CANVAS_PX, "RGB")
+
+    def shrink(self, size_px: tuple[int, int], mode: Mode) -> Image.Image:
+        return self._canvas.convert(mode).resize(size_px, Image.Resampling.BOX)
+
+
+class Noted:
+    """The crossings alone."""
+
+    def __init__(self) -> None:
+        self.crossings: list[Crossing] = []
+        self.doubts = 0
+
+    def watch(self, at_ms: int, watched_ms: int) -> None: ...
+
+    def doubt(self, at_ms: int, why: str) -> None:
+        self.doubts += 1
+
+    def cross(self, crossing: Crossing) -> None:
+        self.crossings.append(crossing)
+
+    def add_face(self, entered_ms: int) -> None: ...
+
+    def flush(self) -> None: ...
+
+
+class Remembered:
+    """Looks once at each picture, for all lines and rates."""
+
+    canvas_px = CANVAS_PX
+
+    def __init__(self) -> None:
+        self._detector = PersonDetector()
+        self._known: dict[bytes, list[Body]] = {}
+
+    def find_bodies(self, canvas: Image.Image, size_px: tuple[int, int]) -> list[Body]:
+        key = canvas.tobytes()
+        if key not in self._known:
+            self._known[key] = self._detector.find_bodies(canvas, size_px)
+        return self._known[key]
+
+
+@pytest.fixture(scope="module")
+def clip() -> list[Frame]:
+    """Ten frames a second."""
+    return [
+        Seen(frame)
+        for frame in VideoFileSource(CLIP, 0.1).frames(threading.Event())
+        if frame is not None
+    ]
+
+
+@pytest.fixture(scope="module")
+def detector() -> Remembered:
+    return Remembered()
+
+
+def count(frames: list[Frame], line: CountLine, detector: object) -> Noted:
+    minutes = Noted()
+    counter = Counter(line, detector, minutes)  # type: ignore[arg-type]
+    for frame in frames:
+        counter.look(frame)
+    return minutes
+
+
+@pytest.mark.parametrize("each", [1, 2, 3], ids=["10 a second", "5 a second", "3.3 a second"])
+@pytest.mark.parametrize("across", [0.65, 0.7, 0.75, 0.8])
+def test_each_of_six_counts_once_when_he_leaves(
+    clip: list[Frame], detector: Remembered, each: int, across: float
+) -> None:
+    """Whichever frames are looked at, and though each stands for up to 25 s."""
+    line = parse_line([[across, 0.0], [across, 1.0]])
+    began_ms = find_time_ms(clip[0])
+    for first in range(each):
+        minutes = count(clip[first::each], line, detector)
+        found = [(one.at_ms - began_ms) / 1000 for one in minutes.crossings]
+        print(f"{across} each {each} from {first}: {found}, {minutes.doubts} doubts")
+        assert {one.way for one in minutes.crossings} == {"out"}
+        if (across, each) == (0.8, 3):  # two are not seen beyond the line, in no look
+            assert 4 <= len(found) <= len(LEFT_S)
+            continue
+        assert len(found) == len(LEFT_S)
+        if across == 0.8:
+            assert found == pytest.approx(LEFT_S, abs=1.0)
+
+
+def test_a_line_at_the_edge_is_refused_in_words(clip: list[Frame], detector: Remembered) -> None:
+    """People are taller there than what is left below the line."""
+    minutes = Noted()
+    counter = Counter(parse_line([[0.0, 0.72], [1.0, 0.72]]), detector, minutes)  # type: ignore[arg-type]
+    for frame in clip[:300:2]:
+        counter.look(frame)
+    assert minutes.crossings == []
+    assert "nearer to the picture's edge than one person" in str(counter.trouble)
