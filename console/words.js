@@ -150,6 +150,6 @@ export const listed = (texts) => (made.list ??= new Intl.ListFormat(locale)).for
 export function visit(count) {
   if (count === 1) return t("visit.first");
   const rules = (made.ordinal ??= new Intl.PluralRules(locale, { type: "ordinal" }));
-  const name = `visit.${rules.select(count)}`;
-  return t(name in table ? name : "visit.other", { n: number(count) });
+  const kind = rules.select(count);
+  return t(`visit.${table[`visit.${kind}`] ? kind : "other"}`, { n: number(count) });
 }

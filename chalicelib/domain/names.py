@@ -38,7 +38,16 @@ _TERM_LENGTH = 100
 _MOST_TO_ONE = 4
 """Most characters that NFC makes one, such as alpha with two accents and an iota below it."""
 
-_CALLED = ("stranger", "regular", "陌生人", "熟客", "unbekannt", "stammgast")
+_CALLED = (
+    "stranger",
+    "regular",
+    "陌生人",
+    "熟客",
+    "unbekannt",
+    "stammgast",
+    "habitual",
+    "desconocido",
+)
 """What faces without a name are called, before their number, in the languages of the console."""
 
 _RUN_TOGETHER = ("CJK ", "HIRAGANA ", "KATAKANA", "HANGUL ", "BOPOMOFO ", "IDEOGRAPHIC ")

@@ -44,6 +44,7 @@ NAMES = {
 
 SAME = {
     "de": {"Box", "Box {name}", "Id", "Mail", "Name", "Person", "System", "Webcam"},
+    "es": {"Editor", "No", "no"},
 }
 """Other texts that are the same in English, by language."""
 

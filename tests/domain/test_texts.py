@@ -55,6 +55,10 @@ AT = datetime(2026, 3, 2, 9, tzinfo=UTC)
     [
         ("en", ["1 visit", "1,234 visits", "2026-03-02", "Monday, 02 March, 09:00", ","]),
         ("de", ["1 Besuch", "1.234 Besuche", "02.03.2026", "Montag, 2. März, 9 Uhr", ";"]),
+        (
+            "es",
+            ["1 visita", "1.234 visitas", "02/03/2026", "lunes, 2 de marzo, 9:00", ";"],
+        ),
         ("zh", ["到访1次", "到访1,234次", "2026-03-02", "3月2日星期一 09:00", ","]),
         (
             "of a later version",
