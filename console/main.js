@@ -61,7 +61,10 @@ function Console({ problem: first, invitation: link, isNew: byCode, shops: sever
     setInvitation(null);
     setIsNew(!known && !begun.member);
     isLeft = false;
-    if (isAll) return setShops(begun.books);
+    if (isAll) {
+      shownHere.set("");
+      return setShops(begun.books);
+    }
     if (known && known.book !== now.book) return location.assign(toShop(bookOf(now)));
     goOn(now);
     ended?.done(true);
@@ -98,11 +101,12 @@ function goOn(begun) {
   sendLeft();
 }
 
-const isOfThisTab = (found) => inAddress === null && bookOf(found) === shownHere.now;
+const isReload = performance.getEntriesByType("navigation").some((one) => "type" in one && one.type === "reload");
+const isOfThisTab = (found) => isReload && !inAddress && bookOf(found) === shownHere.now;
 
 /** Return the session of the shop that this tab showed before another tab signed in to more. */
 function ofThisTab(found) {
-  const wanted = inAddress === null && !isOfThisTab(found) && found.books.includes(shownHere.now);
+  const wanted = isReload && !inAddress && !isOfThisTab(found) && found.books.includes(shownHere.now);
   return wanted ? get("session", {}, { book: shownHere.now }) : found;
 }
 
@@ -124,7 +128,8 @@ if (invitation) replace("visits");
 const [, found] = await Promise.all([untilAnswered(load), begun().catch((problem) => problem)]);
 const isProblem = found instanceof Problem;
 const isAll = !isProblem && !byLink && !invitation && !inAddress && found.books.length > 1 && !isOfThisTab(found);
-if (!isProblem && !isAll) goOn(found);
+if (isAll) shownHere.set("");
+else if (!isProblem) goOn(found);
 const isNews = isProblem && (byLink || found.status !== 401);
 render(html`<${Console} problem=${isNews ? found : null} invitation=${invitation} isNew=${byLink}
     shops=${isAll ? found.books : null} />`,

@@ -28,7 +28,7 @@ export function to(page, query = {}) {
 
 /** Return the address of a shop's console, and of all of them, from which a page begins anew. */
 export const toShop = (book) => `?shop=${book}`;
-export const toShops = () => toShop("");
+export const toShops = () => location.pathname;
 
 /** Have the address name the shop that the page shows. */
 export function placeShop(book) {

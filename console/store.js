@@ -85,9 +85,9 @@ export const preference = (name, allowed, isFree = false) => new Preference(name
 export const session = new Value(/** @type {import("v1").Answer<"get", "session">} */ (null));
 /** Return the id of a session's book, which stays the same through restores. */
 export const bookOf = (known) => known?.book.split(".")[0];
-/** The book that the page's address names; "": all shops; null: it names none. */
+/** The book that the page's address names; null: none. */
 export const inAddress = new URLSearchParams(globalThis.location?.search).get("shop");
-/** The book that this tab has shown. The address names none before the browser is signed in to several shops. */
+/** The book that this tab shows, for when it is loaded again: its address names none while there is one shop. */
 export const shownHere = {
   get now() { return stored(() => sessionStorage.getItem("regulars.shop")); },
   set(book) { stored(() => sessionStorage.setItem("regulars.shop", book)); },

@@ -122,7 +122,7 @@ def test_every_page_of_a_tab_stays_in_its_shop_while_another_tab_is_in_another(
     )
     assert len([one for one in heard if one[1] == own]) > len(PAGES)
     page.reload()
-    heading(page, "Shops")
+    heading(page, "Visits")
     page.close()
 
 
