@@ -47,6 +47,8 @@ _CALLED = (
     "stammgast",
     "habitual",
     "desconocido",
+    "habitué",
+    "inconnu",
 )
 """What faces without a name are called, before their number, in the languages of the console."""
 
