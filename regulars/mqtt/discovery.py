@@ -276,6 +276,16 @@ def write_place(place: Place) -> str:
     return _write_json({"inside": place.inside, "full": place.full, **of_today})
 
 
+def is_older(event: Event, face: Face) -> bool:
+    """Return whether the face has come again since the event: then it does not say who saw the
+    person last.
+
+    A camera that was offline sends old pictures late, so events are told in any order of time.
+    `face`: as it was read after the event.
+    """
+    return face.arrive_time is not None and event.at < face.arrive_time
+
+
 def write_person_state(event: Event) -> str:
     """Name the camera that saw somebody."""
     at = event.at.isoformat()

@@ -133,9 +133,9 @@ class Publisher:
             self._describe(
                 self._topics.name_person_config(face.id), self._descriptions.describe_person(face)
             )
-            self._broker.tell(
-                self._topics.name_person(face.id), discovery.write_person_state(event), retain=True
-            )
+            if not discovery.is_older(event, face):
+                state = discovery.write_person_state(event)
+                self._broker.tell(self._topics.name_person(face.id), state, retain=True)
         payload = discovery.write_camera_event(event, datetime.now(UTC), face)
         self._unconfirmed_ids[
             self._broker.tell(self._topics.name_camera(event.camera), payload)

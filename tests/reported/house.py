@@ -9,12 +9,12 @@ import itertools
 import json
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from datetime import timedelta
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from chalice.app import Chalice
@@ -38,21 +38,6 @@ from tests.support.api.stage import make_stage
 from tests.support.api.v1.client import V1Client
 from tests.support.box.box import MANY
 from tests.support.fakes import Person, picture
-
-_Test = TypeVar("_Test", bound=Callable[..., object])
-
-CASES: dict[int, tuple[str, ...]] = {}
-"""The reports of each case that a test here replays, by its number on the page."""
-
-
-def replays(number: int, *where: str) -> Callable[[_Test], _Test]:
-    """Decorate the test that replays a case.
-
-    `where`: project and number in its tracker, as the page has them.
-    """
-    CASES[number] = where
-    return lambda test: test
-
 
 class Answered(NamedTuple):
     status: int

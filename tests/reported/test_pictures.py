@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 from PIL import Image, ImageCms, ImageDraw
 
-from tests.reported.house import House, replays
+from tests.reported.house import House
 from tests.support.api.compreface.client import RECOGNITION
 from tests.support.pictures import photos
+from tests.support.reported import replays
 
 
 def open_photo(name: str = photos.PORTRAIT) -> Image.Image:

@@ -18,6 +18,7 @@ from regulars.mqtt.discovery import Topics
 from regulars.mqtt.forgetting import empty_messages
 from tests.support.mqtt.mosquitto import Listener, Mosquitto, listening
 from tests.support.mqtt.shop import ANN, ARRIVALS, Shop, told
+from tests.support.reported import replays
 from tests.support.waiting import until
 
 AVAILABLE = "regulars/shop/available"
@@ -181,6 +182,35 @@ def test_an_event_that_is_told_long_after_it_happened_says_so(
     assert [event["late"] for event in listener.events(ARRIVALS)] == [True, False], (
         "in the order of their times"
     )
+
+
+@replays(57, "hass-iotbull 30", "psa_car_controller 1241")
+def test_what_is_retained_of_a_person_is_the_same_in_whatever_order_pictures_come(
+    shop: Shop, broker: Mosquitto, listener: Listener
+) -> None:
+    """Ann's come in their order, Bo's backwards, each once the one before was told."""
+    shop.client.add_camera(id="back", name="Back door")
+    people = {ANN: shop.enrol("Person"), 2: shop.enrol("Person", who=2)}
+    moments = [datetime.now(UTC) - timedelta(hours=ago) for ago in (5, 3, 1)]
+    with told(shop, broker, names=True):
+        for ann_at, bo_at in zip(moments, reversed(moments), strict=True):
+            for who, at in ((ANN, ann_at), (2, bo_at)):
+                shop.sees(who, at, "door" if at == moments[-1] else "back")
+            until(lambda: shop.waiting() == 0)
+    of_ann, of_bo = (
+        {
+            topic.replace(face.id, "FACE"): json.loads(text.replace(face.id, "FACE"))
+            for topic, text in listener.retained.items()
+            if face.id in topic
+        }
+        for face in people.values()
+    )
+    state = "regulars/shop/people/FACE"
+    assert of_ann[state]["camera"] == "door"
+    assert (of_ann[state].pop("visit"), of_bo[state].pop("visit")) == (3, 1), (
+        "which visit it was when it was told"
+    )
+    assert of_ann == of_bo
 
 
 def test_a_deleted_or_renamed_person_is_so_at_the_broker(

@@ -38,11 +38,14 @@ class Shop:
 
     def arrives(self, who: int = ANN, ago: timedelta = timedelta()) -> str:
         """Somebody comes, an hour after the last; returns the capture."""
-        at = datetime.now(UTC) - ago
+        return self.sees(who, datetime.now(UTC) - ago, "door")
+
+    def sees(self, who: int, at: datetime, camera: str) -> str:
+        """A camera sees somebody; returns the capture."""
         capture = self.client.take_capture(
-            picture=picture(Person(who, quality=90)), camera="door", captured_at=at
+            picture=picture(Person(who, quality=90)), camera=camera, captured_at=at
         )
-        self.box.services.sightings.ingest.resolve_capture("shop", "door", capture.id)
+        self.box.services.sightings.ingest.resolve_capture("shop", camera, capture.id)
         return capture.id
 
     def resolve(self) -> None:
