@@ -50,7 +50,6 @@ from chalicelib.domain.effects import Effect
 from chalicelib.domain.errors import Busy, RegularsError, StorageUnavailable
 from chalicelib.domain.local_time import DAY_MS, Granularity, day_number, day_text
 from chalicelib.domain.model import Edit, Face, Group, JournalEntry, Template, Tenant
-from chalicelib.domain.names import make_terms
 from chalicelib.domain.observations import (
     EVERYTHING,
     Observation,
@@ -99,7 +98,13 @@ from chalicelib.storage.ports import (
     exists,
 )
 from chalicelib.storage.records.captures import AGAIN, capture_from
-from chalicelib.storage.records.faces import face_from, face_update, name_item, user_from
+from chalicelib.storage.records.faces import (
+    face_from,
+    face_update,
+    name_item,
+    terms_of,
+    user_from,
+)
 from chalicelib.storage.records.merges import Merge, MergeState
 from chalicelib.storage.records.observations import (
     STORABLE,
@@ -558,7 +563,7 @@ class NameRecords(Pointers):
 
         def expect_pointers() -> Iterator[_Pointer]:
             for faceid, face in faces.items():
-                for term in make_terms(face.name, face.number):
+                for term in terms_of(tenant, face):
                     item = name_item(tenant.name, faceid, term)
                     yield _Pointer(
                         keys.NAMES, item, f"the term {term!r} of face {faceid}", check_face(faceid)

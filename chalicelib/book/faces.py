@@ -41,6 +41,14 @@ from chalicelib.domain.errors import (
     InvalidInput,
     TooMany,
 )
+from chalicelib.domain.jobs import (
+    NIGHT_HOUR,
+    STOPS_AT_S,
+    Job,
+    JobContext,
+    Unfinished,
+    make_unfinished,
+)
 from chalicelib.domain.model import (
     STRANGER,
     Candidate,
@@ -55,7 +63,6 @@ from chalicelib.domain.model import (
 )
 from chalicelib.domain.names import (
     is_found,
-    make_terms,
     normalise_name,
     prefix,
     sorting_form,
@@ -67,6 +74,7 @@ from chalicelib.domain.rules.visits import MOST_IN_HEAD
 from chalicelib.lazy import lazy
 from chalicelib.service import Service
 from chalicelib.storage import keys
+from chalicelib.storage.formats import FOLDED
 from chalicelib.storage.items import (
     FaceOrder,
     ListPage,
@@ -77,14 +85,19 @@ from chalicelib.storage.items import (
     retry_if_changed,
     walk_items,
 )
-from chalicelib.storage.ports import Action, Delete, Item, ItemStore, Put, equals
+from chalicelib.storage.ports import Action, Check, Delete, Item, ItemStore, Put, equals
 from chalicelib.storage.records.faces import (
+    certain_terms,
+    choose_fold,
     face_from,
     face_puts,
     hold_fields,
     hold_from,
+    is_of_former_format,
     listed_face_from,
     name_item,
+    possible_terms,
+    terms_of,
     user_from,
 )
 from chalicelib.storage.records.observations import visits_from
@@ -118,6 +131,50 @@ class Faces(Service["Book"]):
     @lazy
     def holds(self) -> Holds:
         return Holds(self.services)
+
+    def list_jobs(self) -> tuple[Job, ...]:
+        return (Job("names", self._fold_terms_if_due),)
+
+    def _fold_terms_if_due(self, context: JobContext) -> Unfinished | None:
+        """Fold the terms in the sweep that raises the tenant's format, and at night those that
+        another process has written meanwhile."""
+        if context.tenant.format_due is None and context.hour.hour != NIGHT_HOUR:
+            return None
+        tenant = self.services.tenants.get_by_name(context.tenant.name)
+        return make_unfinished(self.fold_terms(tenant, context.remaining_s))
+
+    def fold_terms(
+        self, tenant: Tenant, remaining_s: Callable[[], float] = lambda: float("inf")
+    ) -> bool:
+        """Replace the terms that a version before the format FOLDED has stored.
+
+        Return False if the time ran out first. May be cut off anywhere and repeated. Raises Busy,
+        StorageUnavailable.
+        """
+        if tenant.format < FOLDED:
+            return True
+        stored_terms = (
+            keys.parts_of_name_term(item["term"])
+            for item in walk_items(self.services.items, keys.NAMES, tenant.name)
+        )
+        former = dict.fromkeys(id_ for term, id_ in stored_terms if is_of_former_format(term))
+        for faceid in former:
+            if remaining_s() < STOPS_AT_S:
+                return False
+            self._fold_terms_of_face(tenant, faceid)
+        return True
+
+    @retry_if_changed("this face is being changed: try again")
+    def _fold_terms_of_face(self, tenant: Tenant, faceid: str) -> None:
+        face = self.find(tenant, faceid, restricted=True)
+        if face is not None:
+            if_same = equals("version", face.version, "face-same")
+            self.services.items.transact(
+                [
+                    Check(keys.FACES, (tenant.name, faceid), (if_same,)),
+                    *_term_actions(tenant, face, face),
+                ]
+            )
 
     def get(self, tenant: Tenant, faceid: str, *, restricted: bool = False) -> Face:
         """Return the face of that id; with `restricted`, one that is restricted, too.
@@ -374,7 +431,7 @@ class Faces(Service["Book"]):
                 put = face_put(tenant, before, after)
                 actions = (
                     put,
-                    *rename_actions(tenant.name, before, after),
+                    *rename_actions(tenant, before, after),
                     *change.actions,
                     *answer_actions,
                 )
@@ -395,11 +452,12 @@ class Faces(Service["Book"]):
         """Return a page of the faces whose names have words that begin with each word of `name`.
 
         `an smi` finds `Anna Smith`. A word of Chinese, Japanese or Korean is found within a run of
-        these, too, and a face's number as a word of its name. The faces come in the order of the
+        these, too, and a face's number as a word of its name. Accents count neither here nor there:
+        "jose" and "josé" find both. The faces come in the order of the
         term that the longest word finds. A page reads a thousand terms at most. Raises InvalidInput
         if `name` has no letter and no digit, or the token is damaged.
         """
-        words = wanted_words(name)
+        words = wanted_words(choose_fold(tenant), name)
         if not words:
             raise InvalidInput(
                 f"name has at least one letter or digit to search by, and {name[:40]!r} has none"
@@ -425,7 +483,7 @@ class Faces(Service["Book"]):
             found_faces: list[tuple[str, Face]] = []
             for term_key, term, faceid in parsed_keys:
                 # others, if it was renamed just now
-                face_terms = _terms(faces[faceid]) if faceid in faces else ()
+                face_terms = terms_of(tenant, faces[faceid]) if faceid in faces else ()
                 first_term = min(
                     (face_term for face_term in face_terms if face_term.startswith(longest_prefix)),
                     default=None,
@@ -646,28 +704,34 @@ def make_enrolment_change(
     )
 
 
-def rename_actions(tenant: str, before: Face, after: Face) -> list[Action]:
+def rename_actions(tenant: Tenant, before: Face, after: Face) -> list[Action]:
     """Return the actions that a changed name needs, for the transaction that stores the face."""
-    if after.name == before.name:
-        return []
-    old_terms, new_terms = _terms(before), _terms(after)
+    return [] if after.name == before.name else _term_actions(tenant, before, after)
+
+
+def _term_actions(tenant: Tenant, before: Face, after: Face) -> list[Action]:
+    """Return the actions after which the face has the terms of `after` and no others, whether
+    those of `before` are of this format or the one before."""
+    new_terms, certainly_stored = terms_of(tenant, after), certain_terms(before)
     return [
         *(
-            Delete(keys.NAMES, _term_key(tenant, before.faceid, term))
-            for term in old_terms
+            Delete(keys.NAMES, _term_key(tenant.name, before.faceid, term))
+            for term in possible_terms(before)
             if term not in new_terms
         ),
         *(
-            Put(keys.NAMES, name_item(tenant, after.faceid, term))
+            Put(keys.NAMES, name_item(tenant.name, after.faceid, term))
             for term in new_terms
-            if term not in old_terms
+            if term not in certainly_stored
         ),
     ]
 
 
 def name_deletes(tenant: str, face: Face) -> list[Action]:
     """Return the actions that delete a face's terms, for the transaction that deletes the face."""
-    return [Delete(keys.NAMES, _term_key(tenant, face.faceid, term)) for term in _terms(face)]
+    return [
+        Delete(keys.NAMES, _term_key(tenant, face.faceid, term)) for term in possible_terms(face)
+    ]
 
 
 def has_ended_record(face: Face) -> bool:
@@ -697,10 +761,6 @@ def face_deletes(items: ItemStore, tenant: str, face: Face) -> list[Action]:
         *visits_deletes(tenant, face.faceid, visits_from(stored_item)),
         *name_deletes(tenant, face),
     ]
-
-
-def _terms(face: Face) -> tuple[str, ...]:
-    return make_terms(face.name, face.number)
 
 
 def _term_key(tenant: str, faceid: str, term: str) -> tuple[str, str]:

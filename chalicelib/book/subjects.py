@@ -703,7 +703,7 @@ class Subjects(Service["Book"]):
         actions: list[Action] = []
         for face in faces:
             after = _assign_to_subject(subject, face)
-            actions += [face_put(tenant, face, after), *rename_actions(tenant.name, face, after)]
+            actions += [face_put(tenant, face, after), *rename_actions(tenant, face, after)]
         return actions
 
     def _commit_actions(self, tenant: Tenant, actions: Sequence[Action], seq: int) -> int:

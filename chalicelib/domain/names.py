@@ -1,6 +1,9 @@
 """Names in the one form in which they are compared and stored, and the terms by which people are
 found.
 
+People are found and sorted by a name without its accents: somebody types "jose" or "josé" for José.
+The name itself stays as it was given.
+
 A face is found by the beginning of any word of its name. Chinese, Japanese and Korean put no spaces
 between words, so a run of these scripts is found by any part of it: each of its endings is a term.
 A stranger's number is a term, too.
@@ -9,7 +12,7 @@ A stranger's number is a term, too.
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from chalicelib.domain.errors import IllegalGroupName, InvalidInput
 
@@ -37,6 +40,24 @@ _TERM_LENGTH = 100
 
 _MOST_TO_ONE = 4
 """Most characters that NFC makes one, such as alpha with two accents and an iota below it."""
+
+Fold = Callable[[str], str]
+"""A function that gives a text the form in which names are found."""
+
+_PLAIN = {
+    **str.maketrans("łøđðħŧ\u0131", "loddhti"),
+    **{ord("æ"): "ae", ord("œ"): "oe", ord("þ"): "th"},
+    # Arabic: letters that Persian keyboards have in place of others, and that people type for
+    # others; the line that makes a word longer.
+    **str.maketrans("کیىةٱ", "كيي\u0647\u0627", "ـ"),
+    # Signs of transcriptions, such as the okina in Keala\u02bbi.
+    **dict.fromkeys(range(0x2B9, 0x2C0), None),
+}
+"""Letters for which people type others, and that Unicode does not decompose into those."""
+
+_LETTERS_OF_THEIR_OWN = (0, 8, 9)
+"""Unicode's classes of signs that are no accents: no mark at all, the marks that make か a が, and
+viramas of India's scripts."""
 
 _CALLED = (
     "stranger",
@@ -84,10 +105,27 @@ def _comparison_form(name: str, matches_case: bool) -> str:
 def sorting_form(name: str) -> str:
     """Return what a name is sorted by, 64 characters at most: Émile stands beside emil, and Zoe
     behind both."""
-    decomposed = unicodedata.normalize("NFKD", name[: 4 * FACE_NAME_LENGTH])
-    return "".join(letter for letter in decomposed if not unicodedata.combining(letter)).casefold()[
-        :_SORTED_LENGTH
-    ]
+    return fold_letters(name[: 4 * FACE_NAME_LENGTH])[:_SORTED_LENGTH]
+
+
+def fold_letters(text: str) -> str:
+    """Return a text without case, accents, vowel signs of Hebrew and Arabic, and width.
+
+    "José Łukasz Søren Đặng" is "jose lukasz soren dang".
+    """
+    decomposed = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
+    letters = (
+        letter for letter in decomposed if unicodedata.combining(letter) in _LETTERS_OF_THEIR_OWN
+    )
+    return unicodedata.normalize("NFC", "".join(letters).translate(_PLAIN))
+
+
+def fold_case(text: str) -> str:
+    """Return a text without case and width; accents stay.
+
+    Tenants whose data have a format before `FOLDED` (storage/formats) have terms of this form.
+    """
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
 
 
 def printable_name(name: str, longest: int, whose: str) -> str:
@@ -147,11 +185,11 @@ def face_note(note: str) -> str:
     return normal
 
 
-def make_terms(name: str, number: int = 0) -> tuple[str, ...]:
+def make_terms(fold: Fold, name: str, number: int = 0) -> tuple[str, ...]:
     """Return the terms by which a face is found: the first MAX_TERMS of its name, and its number,
     each once."""
     terms: dict[str, None] = {}
-    for word in split_words(name):
+    for word in split_words(fold(name)):
         endings = range(len(word)) if _runs_together(word[0]) else range(1)
         terms |= dict.fromkeys(word[begin : begin + _TERM_LENGTH] for begin in endings)
     numbered = {str(number): None} if number else {}
@@ -159,15 +197,15 @@ def make_terms(name: str, number: int = 0) -> tuple[str, ...]:
 
 
 def split_words(text: str) -> list[str]:
-    """Return the words of a name, or of what is searched for in names, folded by NFKC and case.
+    """Return the words of a folded name, or of what is searched for in names.
 
     A word is a run of letters, digits and marks. It ends where the script begins or ceases to be
-    one that runs words together: "Ann-Lee2 王小明a" has the words "ann", "lee2", "王小明" and "a".
+    one that runs words together: "ann-lee2 王小明a" has the words "ann", "lee2", "王小明" and "a".
     """
     words: list[str] = []
     # of the last character: whether it runs words together; None: it is of no word
     script: bool | None = None
-    for character in unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold()):
+    for character in text:
         category = unicodedata.category(character)[0]
         script_before, script = script, _runs_together(character) if category in "LMN" else None
         if category == "M" and script_before is not None:  # a mark belongs to the letter before it
@@ -179,11 +217,15 @@ def split_words(text: str) -> list[str]:
     return words
 
 
-def wanted_words(text: str) -> list[str]:
+def wanted_words(fold: Fold, text: str) -> list[str]:
     """Return the words that are searched for: of "Stranger 135", as a face without a name is
     called, the number."""
-    words = split_words(text)
-    return words[1:] if len(words) == 2 and words[0] in _CALLED and words[1].isdecimal() else words
+    words = split_words(fold(text))
+    return (
+        words[1:]
+        if len(words) == 2 and words[0] in map(fold, _CALLED) and words[1].isdecimal()
+        else words
+    )
 
 
 def is_found(terms: Sequence[str], words: Sequence[str]) -> bool:

@@ -34,7 +34,6 @@ from chalicelib.domain.captures import RULES, Capture, parts_of_sighting
 from chalicelib.domain.consent import Consent
 from chalicelib.domain.errors import InvalidInput, RegularsError, Unusable
 from chalicelib.domain.model import Face, Group, Tenant
-from chalicelib.domain.names import make_terms
 from chalicelib.domain.observations import Observation, ObservationKind, keep_own
 from chalicelib.domain.rules.templates import user_of
 from chalicelib.domain.tenant_settings import count_capture_days, count_sighting_days
@@ -49,6 +48,7 @@ from chalicelib.storage import keys
 from chalicelib.storage.items import PageTokens, walk_items
 from chalicelib.storage.ports import Item, ItemStore, Table
 from chalicelib.storage.records.captures import capture_from
+from chalicelib.storage.records.faces import possible_terms
 from chalicelib.storage.records.merges import UNDONE_WITHIN, Merge
 from chalicelib.storage.records.observations import observation_item, read_visits
 from chalicelib.storage.values import (
@@ -143,7 +143,7 @@ def _read_arrivals(subject: Subject) -> Iterator[Item]:
 def _read_names(subject: Subject) -> Iterator[Item]:
     name_keys = [
         (subject.tenant.name, keys.name_term(term, subject.faceid))
-        for term in make_terms(subject.face.name, subject.face.number)
+        for term in possible_terms(subject.face)
     ]
     return (
         (item for item in subject.items.get_many(keys.NAMES, name_keys) if item)

@@ -8,13 +8,13 @@ from typing import Any
 from chalicelib.domain.errors import StorageUnavailable
 from chalicelib.domain.local_time import DAY_MS
 
-FORMAT = 4
+FORMAT = 5
 """The format of this version. A change that makes an older version misread the data takes the next
 number."""
 
-KNOWN = (2, 3, FORMAT)
+KNOWN = (2, 3, 4, FORMAT)
 """Formats that this version reads, and writes for a tenant whose record names them. No release
-had 3."""
+had 3 or 4."""
 
 PAGED = 3
 """From this format on, a face's visits have pages. Before, all stand in one item, which is a
@@ -23,6 +23,10 @@ head."""
 UNITED = 4
 """From this format on, the sweep makes the faces of each subject one. Before, one of many photos
 had several."""
+
+FOLDED = 5
+"""From this format on, people are found by names without accents. Before, only with every
+accent."""
 
 Due = tuple[int, int]
 """The format to which a tenant's data are to be raised, and when, in ms."""

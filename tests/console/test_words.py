@@ -5,7 +5,7 @@ import re
 import pytest
 
 from chalicelib.domain import texts
-from chalicelib.domain.names import wanted_words
+from chalicelib.domain.names import fold_letters, wanted_words
 from tests.console.spoken import FILES, LANGUAGES, OURS, TABLES
 
 MODULES = {path: path.read_text(encoding="utf-8") for path in OURS.rglob("*.js")}
@@ -87,7 +87,7 @@ def test_messages_are_there_in_the_languages_of_the_console_and_the_page_waits_i
 def test_somebody_without_a_name_is_found_by_what_the_console_calls_them(language: str) -> None:
     table = TABLES[language]
     for name in ("face.number.regular", "face.number.stranger"):
-        assert wanted_words(str(table[name]).replace("{n}", "135")) == ["135"]
+        assert wanted_words(fold_letters, str(table[name]).replace("{n}", "135")) == ["135"]
 
 
 def test_each_text_stands_in_one_file_and_files_are_sorted() -> None:

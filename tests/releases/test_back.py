@@ -25,7 +25,7 @@ def older(tmp_path: Path) -> Version:
         (root / folder).symlink_to(HERE / folder)
     for name, now, then in (
         ("chalicelib/storage/formats.py", f"FORMAT = {FORMAT}", f"FORMAT = {FIRST}"),
-        ("chalicelib/storage/formats.py", f"KNOWN = ({FIRST}, 3, FORMAT)", "KNOWN = (FORMAT,)"),
+        ("chalicelib/storage/formats.py", f"KNOWN = ({FIRST}, 3, 4, FORMAT)", "KNOWN = (FORMAT,)"),
         ("chalicelib/storage/records/observations.py", 'item.get("paged", (0, 0))', "(0, 0)"),
     ):
         file = root / name

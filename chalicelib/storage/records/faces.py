@@ -26,12 +26,12 @@ from chalicelib.domain.model import (
     Renewal,
     Tenant,
 )
-from chalicelib.domain.names import make_terms
+from chalicelib.domain.names import Fold, fold_case, fold_letters, make_terms
 from chalicelib.domain.pictures import ATTRIBUTES, FOUND_DIGITS, BoundingBox, Estimates, Found, Pose
 from chalicelib.domain.rules.templates import User
 from chalicelib.domain.tenant_settings import SETTINGS, StoredSettings
 from chalicelib.storage import keys
-from chalicelib.storage.formats import require_format
+from chalicelib.storage.formats import FOLDED, require_format
 from chalicelib.storage.ports import NOTHING, Action, Condition, Item, Put, Update, absent
 from chalicelib.storage.values import (
     HEX,
@@ -283,9 +283,43 @@ def face_puts(tenant: Tenant, face: Face) -> list[Action]:
         ),
         *(
             Put(keys.NAMES, name_item(tenant.name, face.faceid, term))
-            for term in make_terms(face.name, face.number)
+            for term in terms_of(tenant, face)
         ),
     ]
+
+
+def choose_fold(tenant: Tenant) -> Fold:
+    """Return how names are folded to be found, by the format of the tenant's data."""
+    return fold_letters if tenant.format >= FOLDED else fold_case
+
+
+def terms_of(tenant: Tenant, face: Face) -> tuple[str, ...]:
+    """Return the terms by which the face is found."""
+    return make_terms(choose_fold(tenant), face.name, face.number)
+
+
+def possible_terms(face: Face) -> tuple[str, ...]:
+    """Return all terms that may be stored of a face: also those of the format before `FOLDED`."""
+    return tuple(dict.fromkeys(term for terms in _terms_by_format(face) for term in terms))
+
+
+def certain_terms(face: Face) -> set[str]:
+    """Return the terms that are stored of a face in either format."""
+    before, now = _terms_by_format(face)
+    return {*before} & {*now}
+
+
+def _terms_by_format(face: Face) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return a face's terms before the format `FOLDED`, and from it on."""
+    return (
+        make_terms(fold_case, face.name, face.number),
+        make_terms(fold_letters, face.name, face.number),
+    )
+
+
+def is_of_former_format(term: str) -> bool:
+    """Return whether only a version before the format `FOLDED` makes this term."""
+    return fold_letters(term) != term
 
 
 def face_from(item: Item) -> Face:

@@ -3,6 +3,7 @@ import tempfile
 import unicodedata
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -13,14 +14,16 @@ from chalicelib.book.enrolment.enrolment import FaceChanges
 from chalicelib.domain.errors import InvalidInput
 from chalicelib.domain.model import Face
 from chalicelib.storage import keys
+from chalicelib.storage.formats import FOLDED
 from chalicelib.storage.items import MOST_READ, walk_items, write_in_parts
-from chalicelib.storage.ports import Delete, Put
+from chalicelib.storage.ports import Delete, Put, Update, exists
 from chalicelib.storage.records.faces import name_item
 from tests.support.book.book import Book, shot
 from tests.support.book.recount import every_face
 from tests.support.examples import examples
 from tests.support.fakes import Person
 from tests.support.paged import paged
+from tests.support.reported import replays
 
 CJK = "李小明あカ한국"
 
@@ -55,15 +58,94 @@ def terms_stored(book: Book) -> list[str]:
     return [item["term"] for item in walk_items(book.storage.items, keys.NAMES, "shop")]
 
 
+def without_accents(text: str) -> str:
+    return unicodedata.normalize("NFKC", text).casefold().replace("é", "e")
+
+
 def by_hand(name: str, query: str) -> bool:
     """The rule, said another way."""
     held, wanted = (
-        re.findall(f"[{CJK}]+|[^\\W_{CJK}]+", unicodedata.normalize("NFKC", text).casefold())
-        for text in (name, query)
+        re.findall(f"[{CJK}]+|[^\\W_{CJK}]+", without_accents(text)) for text in (name, query)
     )
     return all(
         any(one in it if one[0] in CJK else it.startswith(one) for it in held) for one in wanted
     )
+
+
+AS_TYPED = {
+    "José Núñez": ["josé", "jose", "nunez", "NUN\u0303EZ"],
+    "Zoë Müller": ["zoe", "muller", "Zoë", "müller"],
+    "Łukasz Żak": ["lukasz", "zak", "Łukasz", "łuk żak"],
+    "Søren Bjørn": ["soren", "bjørn"],
+    "Đặng Thị Ngọc": ["dang", "ngoc", "Đặng", "ngọc"],
+    "Ёлка Иванова": ["елка", "ёлка"],
+    "Γιώργος Άννα": ["γιωργος", "ΑΝΝΑ", "Γιώργος"],
+    "Renée O’Neil": ["renee", "o'neil", "Renée"],
+    "Jean-Luc Çelik": ["celik", "luc", "ÇELİK"],
+    "Strauß": ["strauss", "STRAUẞ"],
+    "\uff21\uff4e\uff4e Lee": ["ann lee", "\uff21\uff4e\uff4e"],
+    "مُحَمَّد": ["محمد", "مُحَمَّد"],
+    "أحمد": ["احمد", "أحمد"],
+    "שָׁלוֹם": ["שלום", "שָׁלוֹם"],
+    "Isik": ["ışık", "isik"],
+    "Jose": ["josé"],
+}
+"""Names as they are stored, and what people type: without accents, with them, with others."""
+
+
+@replays(58, "immich 23957", "indico 1496", "twake-on-matrix 1449", "webtrees 3646")
+def test_a_name_is_found_as_it_is_typed_with_and_without_accents(book: Book) -> None:
+    for number, name in enumerate(AS_TYPED, start=1):
+        enrol(book, str(number), name)
+    for number, (name, typed) in enumerate(AS_TYPED.items(), start=1):
+        assert [one for one in typed if str(number) not in found(book, one)] == [], name
+    stored = {face.faceid: face.name for face in book.faces()}
+    assert [stored[str(number)] for number in range(1, len(AS_TYPED) + 1)] == [
+        unicodedata.normalize("NFC", name) for name in AS_TYPED
+    ], "a name stays as it was given, and names that fold alike stay two people"
+
+
+def give_format(book: Book, number: int) -> None:
+    key, there = keys.tenant_item("shop"), (exists("there"),)
+    book.storage.items.transact([Update(keys.TENANTS, key, there, set={"format": number})])
+
+
+def test_names_of_an_older_book_are_found_as_typed_once_its_format_is_raised(book: Book) -> None:
+    """Before, each is found as it was; whoever was renamed or deleted in between leaves nothing."""
+    give_format(book, FOLDED - 1)
+    for number, name in enumerate(["José", "Zoë", "Łukasz", "Renée", "Ann"], start=1):
+        enrol(book, str(number), name)
+    assert (found(book, "josé"), found(book, "jose"), found(book, "ann")) == (["1"], [], ["5"])
+    assert book.disagreements() == []
+    give_format(book, FOLDED)
+    rename(book, "2", "Zoë José")
+    book.services.deletion.delete_faces(book.tenant, ["3"])
+    give_format(book, FOLDED - 1)
+    book.sweep()
+    book.clock.advance(timedelta(hours=25))
+    book.sweep()
+    assert book.tenant.format == FOLDED
+    assert [found(book, name) for name in ("josé", "jose", "zoe", "lukasz", "renee", "ann")] == [
+        ["1", "2"],
+        ["1", "2"],
+        ["2"],
+        [],
+        ["4"],
+        ["5"],
+    ]
+    assert [term for term in terms_stored(book) if not term.isascii()] == []
+
+
+def test_what_a_process_of_before_wrote_meanwhile_is_folded_at_night(book: Book) -> None:
+    enrol(book, "1", "José Núñez")
+    give_format(book, FOLDED - 1)
+    enrol(book, "2", "Zoë")
+    rename(book, "1", "José Żak")
+    give_format(book, FOLDED)
+    assert not book.services.faces.fold_terms(book.tenant, lambda: 0.0)
+    assert found(book, "zak") == []
+    assert book.services.faces.fold_terms(book.tenant)
+    assert (found(book, "zak"), found(book, "zoe"), found(book, "nunez")) == (["1"], ["2"], [])
 
 
 texts = st.text(f"aAbBéßＡ- '{CJK}", max_size=8)
