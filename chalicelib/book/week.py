@@ -123,11 +123,10 @@ class Weeks(Service["Book"]):
 
     def _count_by_kind(self, tenant: Tenant, arrivals: Question) -> Mapping[str, Figures]:
         """Return the figures of each bucket that has any, by its time."""
-        from chalicelib.domain.observations import Measure, ObservationKind, Split
+        from chalicelib.domain.observations import Measure, Split
 
-        of_persons = replace(arrivals.wanted, kind=ObservationKind.SIGHTING)
         persons = self.services.statistics.list_buckets(
-            tenant, replace(arrivals, measure=Measure.PERSONS, wanted=of_persons)
+            tenant, replace(arrivals, measure=Measure.PERSONS)
         )
         people = {bucket.time: sum(bucket.amounts.values()) for bucket in persons}
         figures = {}

@@ -30,12 +30,18 @@ class ObservationKind(StrEnum):
 
 
 class Measure(StrEnum):
-    """A unit of counts: observations, persons (each once a bucket), or arrivals (in the bucket in
-    which they began)."""
+    """A unit of counts.
+
+    Arrivals count in the bucket in which they began, and so do persons: each once a bucket, so they
+    are never more than the arrivals. Somebody who came on Sunday and stays over midnight is
+    `present` on Monday, and no person of Monday.
+    """
 
     OBSERVATIONS = "observations"
     PERSONS = "persons"
     ARRIVALS = "arrivals"
+    PRESENT = "present"
+    """Persons who were observed, each once a bucket."""
 
 
 class Split(StrEnum):

@@ -39,6 +39,7 @@ from tests.support.api.v1.client import V1Client
 from tests.support.box.box import MANY
 from tests.support.fakes import Person, picture
 
+
 class Answered(NamedTuple):
     status: int
     headers: dict[str, str]

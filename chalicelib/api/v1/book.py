@@ -252,9 +252,11 @@ class StatisticsWanted(Sent):
         Meta(
             description="arrivals: visits, in the bucket in which they began, and with the camera, "
             "group, labels, "
-            "gender and age of their first sighting. persons: faces, each once a bucket (and once "
-            "for each value of "
-            "the split). observations: all of them, of `kind`."
+            "gender and age of their first sighting. persons: the faces of these arrivals, each "
+            "once a bucket (and once for each value of the split), so never more than arrivals. "
+            "present: faces that were observed, of `kind`, each once a bucket: also those that "
+            "came before and stayed. observations: all of them, of `kind`. persons with a `kind` "
+            "or `split=kind`, as of older programs, are those present."
         ),
     ] = Measure.ARRIVALS
     split: Annotated[
@@ -482,7 +484,7 @@ def get_statistics(context: V1Context, query: StatisticsWanted) -> Statistics | 
     span = _make_span(context, query.from_, query.to or Instant.of(now + timedelta(milliseconds=1)))
     entries = _count_entries(context, query, span)
     observation_filter = _make_filter(context, query, _choose_kind(query))
-    question = Question(span, query.by, query.measure, query.split, observation_filter)
+    question = Question(span, query.by, _choose_measure(query), query.split, observation_filter)
     buckets = context.services.statistics.list_buckets(context.tenant, question, fill=True)
     if not any(bucket.amounts for bucket in buckets):
         require_named(
@@ -583,6 +585,12 @@ def _make_filter(
     return context.services.statistics.visitors.read_staff(context.tenant).leave_out(
         observation_filter
     )
+
+
+def _choose_measure(query: StatisticsWanted) -> Measure:
+    counts_observed = query.kind is not None or query.split is Split.KIND
+    is_present = query.measure is Measure.PERSONS and counts_observed
+    return Measure.PRESENT if is_present else query.measure
 
 
 def _choose_kind(query: StatisticsWanted) -> ObservationKind | None:

@@ -1,4 +1,4 @@
-"""Numbers of observations, persons or arrivals by month, week, day or hour of the tenant's time
+"""Numbers of observations, arrivals or persons by month, week, day or hour of the tenant's time
 zone.
 
 Beside it the recorder of observations, in the transaction of the event that is observed or on their
@@ -15,7 +15,7 @@ import json
 import secrets
 from bisect import bisect
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence, Set
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Set
 from itertools import chain, groupby
 from typing import TYPE_CHECKING, NamedTuple
 from zoneinfo import ZoneInfo
@@ -80,6 +80,9 @@ from chalicelib.storage.records.observations import (
 from chalicelib.storage.values import milliseconds
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from chalicelib.book.book import Book
     from chalicelib.book.statistics.days import DayReader, ObservationExpiry, ObservedSpan, Sealing
     from chalicelib.storage.records.columns import Columns, CountsByHour
@@ -100,7 +103,8 @@ class Question(Struct, frozen=True):
     """A question to the statistics.
 
     An arrival is in the camera, group and labels of its first sighting. A person is counted once
-    for each value of the split with which he was observed.
+    for each value of the split with which one of their arrivals began, or, if those who were
+    present are asked for, with which they were observed.
     """
 
     span: Span
@@ -177,10 +181,10 @@ class Statistics(Service["Book"]):
         """Return amounts from `start` to `end`, UNIX seconds, both included, by a SplitBucket's
         time, ascending.
 
-        `distinct`: count persons (faceids) in place of observations. `fill` and errors: as in
+        `distinct`: count those who were present in place of observations. `fill` and errors: as in
         `list_buckets`.
         """
-        measure = Measure.PERSONS if distinct else Measure.OBSERVATIONS
+        measure = Measure.PRESENT if distinct else Measure.OBSERVATIONS
         question = Question(
             Span.of_seconds(start, end), granularity, measure, wanted=observation_filter
         )
@@ -236,30 +240,37 @@ class Statistics(Service["Book"]):
                     self.days.open_span(tenant, span, observation_filter, split, counts=True),
                     question,
                 )
-            case Measure.PERSONS:
-                return Counter(
-                    dict(
-                        _count_persons(
-                            self.days.open_span(tenant, span, observation_filter), question
-                        )
-                    )
+            case Measure.PRESENT:
+                observed_span = self.days.open_span(tenant, span, observation_filter)
+                return _count_persons(
+                    observed_span.local, question, _list_observed_rows(observed_span, question)
                 )
-            case Measure.ARRIVALS:
+            case Measure.ARRIVALS | Measure.PERSONS:
                 observed_span = self.days.open_looking_back(tenant, span, observation_filter)
                 if (
                     observation_filter.group_name is None
                     and split is not Split.GROUP
                     and split not in OF_ARRIVALS
                 ):
-                    return _count_arrivals(observed_span, question)
+                    rows = _list_begun_rows(observed_span, question)
+                    if question.measure is Measure.PERSONS:
+                        return _count_persons(observed_span.local, question, rows)
+                    return _count_arrivals(observed_span.local, question, rows)
                 arrivals = self._list_begun_arrivals(
                     tenant, observed_span, span, observation_filter, split
                 )
                 values = self._name_values(tenant, arrivals, split)
-                return Counter(
-                    (bucket_of(question.granularity, beginning.hour), values[beginning.begin])
+                counted = [
+                    (
+                        bucket_of(question.granularity, beginning.hour),
+                        values[beginning.begin],
+                        beginning.faceid,
+                    )
                     for beginning in arrivals
-                )
+                ]
+                if question.measure is Measure.PERSONS:
+                    counted = [*{*counted}]
+                return Counter((bucket, value) for bucket, value, _ in counted)
 
     def count_totals(
         self, tenant: Tenant, span: Span, observation_filter: ObservationFilter, uncertain: Set[str]
@@ -384,7 +395,7 @@ class Statistics(Service["Book"]):
 
         Each person counts once an hour, at every camera that saw them.
         """
-        question = Question(_ALWAYS, Granularity.HOUR, Measure.PERSONS, Split.CAMERA, SIGHTINGS)
+        question = Question(_ALWAYS, Granularity.HOUR, Measure.PRESENT, Split.CAMERA, SIGHTINGS)
         today, people = self._find_today(tenant), self._count_hours(tenant, question)
         usual_of_camera = {camera: learn_usual(counts, today) for camera, counts in people.items()}
         return {camera: usual for camera, usual in usual_of_camera.items() if usual}
@@ -540,20 +551,36 @@ def _count_observations(observed_span: ObservedSpan, question: Question) -> Amou
     return amounts
 
 
-def _count_arrivals(observed_span: ObservedSpan, question: Question) -> Amounts:
+RowsOfDay = tuple[int, "Columns", "NDArray[np.intp]"]
+"""A local day, its columns, and those of their rows that a question is about."""
+
+
+def _list_observed_rows(observed_span: ObservedSpan, question: Question) -> Iterator[RowsOfDay]:
+    for day, columns in observed_span.read_columns(observed_span.days):
+        yield day, columns, columns.select_rows(question.wanted, question.span)
+
+
+def _list_begun_rows(observed_span: ObservedSpan, question: Question) -> Iterator[RowsOfDay]:
+    """Yield the sightings at which wanted arrivals begin.
+
+    The span is one of `open_looking_back`.
+    """
+    import numpy as np
+
+    for day, columns, begin_rows in observed_span.find_begins():
+        wanted_rows = columns.select_rows(question.wanted, question.span)
+        yield day, columns, np.intersect1d(begin_rows, wanted_rows, assume_unique=True)
+
+
+def _count_arrivals(local: LocalTime, question: Question, begun: Iterable[RowsOfDay]) -> Amounts:
     """Count the arrivals that the question asks for, by bucket and by what it splits by.
 
     An arrival counts in the local hour of its first sighting. A bucket is an hour, day, week or
     month.
     """
-    import numpy as np
-
     amounts: Amounts = Counter()
-    for day, columns, begin_rows in observed_span.find_begins():
-        rows = np.intersect1d(
-            begin_rows, columns.select_rows(question.wanted, question.span), assume_unique=True
-        )
-        hours = observed_span.local.find_hours(columns.at_ms[rows]) - day * HOURS_PER_DAY
+    for day, columns, rows in begun:
+        hours = local.find_hours(columns.at_ms[rows]) - day * HOURS_PER_DAY
         amounts.update(
             _by_bucket(
                 question.granularity, day, columns.count_by_hour(rows, hours, question.split)
@@ -570,10 +597,8 @@ def _by_bucket(granularity: Granularity, day: int, counts: CountsByHour) -> Amou
     return amounts
 
 
-def _count_persons(
-    observed_span: ObservedSpan, question: Question
-) -> Iterator[tuple[tuple[int, str], int]]:
-    """Yield ((bucket, value of the split), number of persons).
+def _count_persons(local: LocalTime, question: Question, rows: Iterable[RowsOfDay]) -> Amounts:
+    """Count the persons of these rows, each once for a bucket and value of the split.
 
     Memory holds the persons of one bucket at a time; if buckets are hours, those of one day.
     """
@@ -582,37 +607,37 @@ def _count_persons(
     def group_of(day: int) -> int:
         return day if by_hour else bucket_of(question.granularity, day * HOURS_PER_DAY)
 
-    for group, days in groupby(
-        observed_span.read_columns(observed_span.days), key=lambda entry: group_of(entry[0])
-    ):
+    amounts: Amounts = Counter()
+    for group, days in groupby(rows, key=lambda entry: group_of(entry[0])):
         persons: set[tuple[int, str, str]] = set()
-        for day, columns in days:
-            persons_of_day = _list_persons(observed_span, question, day, columns, by_hour=by_hour)
+        for rows_of_day in days:
+            persons_of_day = _list_persons(local, question.split, rows_of_day, by_hour=by_hour)
+            first_hour = rows_of_day[0] * HOURS_PER_DAY
             persons.update(
-                (day * HOURS_PER_DAY + hour if by_hour else group, value, faceid)
+                (first_hour + hour if by_hour else group, value, faceid)
                 for hour, value, faceid in persons_of_day
             )
-        yield from Counter((bucket, value) for bucket, value, _ in persons).items()
+        amounts.update((bucket, value) for bucket, value, _ in persons)
+    return amounts
 
 
 def _list_persons(
-    observed_span: ObservedSpan, question: Question, day: int, columns: Columns, *, by_hour: bool
+    local: LocalTime, split: Split | None, rows_of_day: RowsOfDay, *, by_hour: bool
 ) -> Iterator[tuple[int, str, str]]:
-    """Yield (hour of the day, value of the split, faceid) of a day's wanted observations, each
-    once.
+    """Yield (hour of the day, value of the split, faceid) of a day's rows, each once.
 
     Without `by_hour`, each hour is 0. The three are packed into one number, so that numpy finds
     each once.
     """
     import numpy as np
 
-    rows = columns.select_rows(question.wanted, question.span)
+    day, columns, rows = rows_of_day
     hours = (
-        observed_span.local.find_hours(columns.at_ms[rows]) - day * HOURS_PER_DAY
+        local.find_hours(columns.at_ms[rows]) - day * HOURS_PER_DAY
         if by_hour
         else np.zeros(len(rows), int)
     )
-    values, value_names = columns.list_values(question.split)
+    values, value_names = columns.list_values(split)
     faceids = columns.faceids
     packed = np.unique(
         (hours * len(value_names) + values[rows]) * len(faceids) + columns.face[rows]

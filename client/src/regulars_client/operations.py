@@ -1588,7 +1588,7 @@ class Operations(Connection):
         from_: datetime | str | UnsetType = UNSET,
         to: datetime | str | UnsetType = UNSET,
         by: Literal["day", "hour", "month", "week"] | UnsetType = UNSET,
-        measure: Literal["arrivals", "observations", "persons"] | UnsetType = UNSET,
+        measure: Literal["arrivals", "observations", "persons", "present"] | UnsetType = UNSET,
         split: Literal[
             "again",
             "age",
@@ -1636,7 +1636,7 @@ class Operations(Connection):
         from_: datetime | str | UnsetType = UNSET,
         to: datetime | str | UnsetType = UNSET,
         by: Literal["day", "hour", "month", "week"] | UnsetType = UNSET,
-        measure: Literal["arrivals", "observations", "persons"] | UnsetType = UNSET,
+        measure: Literal["arrivals", "observations", "persons", "present"] | UnsetType = UNSET,
         split: Literal[
             "again",
             "age",

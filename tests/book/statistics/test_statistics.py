@@ -222,9 +222,9 @@ def check(data: st.DataObject, history: History, zone: str, tenant: Tenant, begi
         for measure in Measure:
             split = draw(st.sampled_from([None, *(one for one in Split if one not in OF_ARRIVALS)]))
             counted = found
-            if measure is Measure.ARRIVALS:
+            if measure in (Measure.ARRIVALS, Measure.PERSONS):
                 counted = meant(arrivals_begun(observed), wanted, start, end)
-            distinct = measure is Measure.PERSONS
+            distinct = measure in (Measure.PERSONS, Measure.PRESENT)
             question = Question(Span.of_seconds(start, end), granularity, measure, split, wanted)
             expected_split = split_recount(counted, zone, granularity, split, distinct=distinct)
             assert services.statistics.list_buckets(tenant, question) == expected_split

@@ -154,7 +154,7 @@ def of_span(storage: Storage, days: int) -> dict[str, Any]:
         "sightings by day": split(Measure.OBSERVATIONS),
         "sightings by day and camera": split(Measure.OBSERVATIONS, Split.CAMERA),
         "sightings by day and gender": split(Measure.OBSERVATIONS, Split.GENDER),
-        "persons by day and group": split(Measure.PERSONS, Split.GROUP),
+        "present by day and group": split(Measure.PRESENT, Split.GROUP),
         "arrivals by day": split(Measure.ARRIVALS),
         "arrivals by day and camera": split(Measure.ARRIVALS, Split.CAMERA),
         "arrivals by day and age": split(Measure.ARRIVALS, Split.AGE),
