@@ -3,19 +3,21 @@
 Nothing tells that somebody did not come, so the hourly sweep looks: at the people whose time has
 run out within a day, if a hook wants to know. Of each absence it tells once.
 
-A day on which nobody at all was seen counts neither in an absence nor in a usual pause: the shop
-was closed, or the camera off. So after two weeks of holidays not everybody is overdue at once.
+A day of the shop on which nobody at all was seen counts neither in an absence nor in a usual pause:
+the shop was closed, or the camera off. So after two weeks of holidays not everybody is overdue at
+once.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from itertools import pairwise
 from statistics import median
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
 from chalicelib.domain.local_time import DAY_MS
 from chalicelib.domain.model import STRANGER, Face, Group, Tenant
@@ -48,17 +50,20 @@ _FACES_AT_ONCE = 25
 """Faces that are read at once. Each brings its visits, so a page is small."""
 
 
-def overdue_at(arrivals: tuple[Arrival, ...], closed_days: Sequence[int] = ()) -> datetime | None:
+def overdue_at(
+    arrivals: tuple[Arrival, ...], zone: ZoneInfo, closed_days: Sequence[int] = ()
+) -> datetime | None:
     """Return the time from which on somebody with these visits is overdue; None: too few visits, or
     too irregular ones.
 
-    `visits on day 1, 8, 15, 22, 29, 36`: on day 50, after twice the usual week. `closed_days`: UTC
-    days since 1970 that do not count, ascending.
+    `visits on day 1, 8, 15, 22, 29, 36`: on day 50, after twice the usual week. `zone`: the shop's,
+    by whose clocks pauses are measured, so a week is one whatever the clocks did. `closed_days`:
+    its days since 1970 that do not count, ascending.
     """
     recent = arrivals[-_RECENT_VISITS:]
     if len(recent) < LEAST_VISITS:
         return None
-    begins = [arrival.first_ms for arrival in recent]
+    begins = [_local_ms(moment(arrival.first_ms), zone) for arrival in recent]
     days_before = [bisect_right(closed_days, begin // DAY_MS) for begin in begins]
     open_ms = [begin - DAY_MS * days for begin, days in zip(begins, days_before, strict=True)]
     pauses = [after - before for before, after in pairwise(open_ms)]
@@ -70,7 +75,12 @@ def overdue_at(arrivals: tuple[Arrival, ...], closed_days: Sequence[int] = ()) -
         if moment(day * DAY_MS) > overdue_since:
             break
         overdue_since += timedelta(days=1)
-    return overdue_since
+    return overdue_since.replace(tzinfo=zone).astimezone(UTC)
+
+
+def _local_ms(at: datetime, zone: ZoneInfo) -> int:
+    """Return what the shop's clocks show, in ms since 1970-01-01 00:00 of these clocks."""
+    return milliseconds(at.astimezone(zone).replace(tzinfo=UTC))
 
 
 def _position_of_absence(event: Event) -> str:
@@ -123,15 +133,18 @@ class Absences(Service["Book"]):
         """List an event for each face of a group that is overdue: away for longer than its habit
         lets expect.
 
-        `closed_days`: UTC days since 1970 on which nobody was seen, as on holidays, ascending; they
-        do not count as absence. Faces that became overdue before _LATE are left out.
+        `closed_days`: the shop's days since 1970 on which nobody was seen, as on holidays,
+        ascending; they do not count as absence. Faces that became overdue before _LATE are left
+        out.
 
         Only faces are read whose last arrival can make them overdue now. Each closed day lets that
         arrival be a day older.
         """
+        zone = ZoneInfo(tenant.time_zone)
         first_arrival, last_arrival = now - _LONGEST_ABSENCE - _LATE, now - _SHORTEST_ABSENCE
         first_arrival -= timedelta(
-            days=len(closed_days) - bisect_right(closed_days, milliseconds(first_arrival) // DAY_MS)
+            days=len(closed_days)
+            - bisect_right(closed_days, _local_ms(first_arrival, zone) // DAY_MS)
         )
         faces = self.services.faces.list_by_arrival(
             tenant, group, last_arrival, _FACES_AT_ONCE, first_arrival
@@ -148,7 +161,8 @@ class Absences(Service["Book"]):
         """Make the event of a face; None: it is not overdue, or became overdue more than _LATE
         ago."""
         visits = visits_from(self.services.items.get(keys.ARRIVALS, (tenant.name, face.faceid)))
-        overdue_since = overdue_at(visits.arrivals.recent, closed_days)
+        zone = ZoneInfo(tenant.time_zone)
+        overdue_since = overdue_at(visits.arrivals.recent, zone, closed_days)
         if overdue_since is None or not now - _LATE < overdue_since <= now:
             return None
         last_visit = moment(visits.arrivals.recent[-1].first_ms)

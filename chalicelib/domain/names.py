@@ -46,7 +46,9 @@ Fold = Callable[[str], str]
 
 _PLAIN = {
     **str.maketrans("łøđðħŧ\u0131", "loddhti"),
-    **{ord("æ"): "ae", ord("œ"): "oe", ord("þ"): "th"},
+    ord("æ"): "ae",
+    ord("œ"): "oe",
+    ord("þ"): "th",
     # Arabic: letters that Persian keyboards have in place of others, and that people type for
     # others; the line that makes a word longer.
     **str.maketrans("کیىةٱ", "كيي\u0647\u0627", "ـ"),

@@ -16,6 +16,7 @@ import secrets
 from bisect import bisect
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Set
+from datetime import timedelta
 from itertools import chain, groupby
 from typing import TYPE_CHECKING, NamedTuple
 from zoneinfo import ZoneInfo
@@ -115,6 +116,9 @@ class Question(Struct, frozen=True):
 
 
 _ALWAYS = Span(0, 1000 * LAST_SECOND)
+
+LOOKED_BACK = timedelta(days=200)
+"""Time in which closed days are looked for. Visits are kept one by one for half of it."""
 
 Amounts = Counter[tuple[int, str]]
 """Numbers by bucket and value of the split."""
@@ -430,11 +434,21 @@ class Statistics(Service["Book"]):
         return None
 
     def list_days_without_anybody(self, tenant: Tenant) -> list[int]:
-        """Return the UTC days since 1970 on which nobody was seen, from the first kept sighting
-        until today."""
-        always = range(milliseconds(self.services.clock.now()) // DAY_MS + 1)
-        observed = self.calendar.read_days(tenant.name, always).list_within(always)
-        return sorted(set(range(observed[0], always.stop)).difference(observed)) if observed else []
+        """Return the tenant's local days since 1970 on which nobody was seen, as on Sundays,
+        ascending.
+
+        They are those behind the first day of the last LOOKED_BACK on which somebody was seen;
+        today is one until somebody comes.
+        """
+        now_ms = milliseconds(self.services.clock.now())
+        span = Span(max(now_ms - LOOKED_BACK // timedelta(milliseconds=1), 0), now_ms)
+        question = Question(span, Granularity.DAY, Measure.OBSERVATIONS)
+        days_with_people = {day for day, _ in self._count_amounts(tenant, question)}
+        return [
+            day
+            for day in LocalTime(tenant.time_zone).days(span)
+            if days_with_people and min(days_with_people) < day not in days_with_people
+        ]
 
     def find_firsts(self, tenant: Tenant, begins: Collection[Begin]) -> set[Begin]:
         """Return those of these arrivals that are their faces' first."""

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
@@ -56,7 +57,9 @@ def visits(*days: float) -> tuple[Arrival, ...]:
 def test_somebody_is_overdue_after_twice_the_usual_pause_and_the_longest(
     days: tuple[float, ...], overdue: float | None
 ) -> None:
-    assert overdue_at(visits(*days)) == (None if overdue is None else MONDAY + overdue * DAY)
+    assert overdue_at(visits(*days), ZoneInfo("UTC")) == (
+        None if overdue is None else MONDAY + overdue * DAY
+    )
 
 
 MONDAY_DAY = milliseconds(MONDAY) // DAY_MS
@@ -78,7 +81,7 @@ SUNDAYS = tuple(range(6, 100, 7))
 def test_days_on_which_nobody_came_are_neither_absence_nor_pause(
     days: tuple[float, ...], closed: Sequence[int], overdue: float
 ) -> None:
-    found = overdue_at(visits(*days), [MONDAY_DAY + day for day in closed])
+    found = overdue_at(visits(*days), ZoneInfo("UTC"), [MONDAY_DAY + day for day in closed])
     assert found == MONDAY + overdue * DAY
 
 
@@ -109,7 +112,7 @@ def test_after_two_weeks_of_holidays_nobody_is_overdue_at_once(book: Book) -> No
 def test_nobody_is_overdue_within_a_pause_that_there_was_before(pauses: list[int]) -> None:
     days = [sum(pauses[:count]) for count in range(len(pauses) + 1)]
     found = visits(*days)
-    at = overdue_at(found)
+    at = overdue_at(found, ZoneInfo("UTC"))
     if at is not None:
         assert at - moment(found[-1].first_ms) >= max(pauses[-19:]) * DAY
 

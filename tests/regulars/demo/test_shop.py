@@ -11,11 +11,11 @@ from regulars_client import Regulars
 
 from chalicelib.book.absences import overdue_at
 from chalicelib.book.vision.packs import packs
-from chalicelib.domain.local_time import DAY_MS, local_hour
+from chalicelib.domain.local_time import local_hour
 from chalicelib.domain.opening import is_before_opening, parse_opening
 from chalicelib.domain.rules.usual import is_quieter, learn_usual
 from chalicelib.domain.rules.visits import Arrival
-from chalicelib.storage.values import milliseconds
+from chalicelib.storage.values import milliseconds, moment
 from regulars.demo import shop
 from regulars.demo.drawn_vision import DrawnVision
 from regulars.demo.shop import NAMES, STAFF, VIP, fill_shop
@@ -173,9 +173,12 @@ def test_somebody_is_overdue_since_the_last_noon_whatever_the_hour_is(zone: str)
         begins = {
             milliseconds(visit.at): visit.number for visit in shop.list_visits(now, ZoneInfo(zone))
         }
-        seen = {begin // DAY_MS for begin in begins}
-        closed = sorted(set(range(min(seen), milliseconds(now) // DAY_MS + 1)) - seen)
+        seen = {int(local_hour(moment(begin), ZoneInfo(zone))) // 24 for begin in begins}
+        today = int(local_hour(now, ZoneInfo(zone))) // 24
+        closed = sorted(set(range(min(seen), today + 1)) - seen)
         own = sorted(begin for begin, number in begins.items() if number == shop.OVERDUE)
-        overdue_since = overdue_at(tuple(Arrival(begin, begin, begin) for begin in own), closed)
+        overdue_since = overdue_at(
+            tuple(Arrival(begin, begin, begin) for begin in own), ZoneInfo(zone), closed
+        )
         assert overdue_since is not None
-        assert timedelta(0) < now - overdue_since < timedelta(days=1, hours=1)
+        assert timedelta(0) < now - overdue_since <= timedelta(days=1, hours=1)
