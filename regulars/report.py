@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import re
 import sys
@@ -20,6 +19,7 @@ from chalicelib.book.week import DAYS, Figures, Week, describe_week, format_note
 from chalicelib.domain.model import Tenant
 from chalicelib.domain.texts import LANGUAGES, Language, Texts
 from chalicelib.services import Services
+from chalicelib.storage.values import write_rows
 from regulars.mail import make_header_text, send_mail
 from regulars.options import choose_tenant, read_configuration, with_services
 
@@ -83,7 +83,7 @@ def format_csv(week: Week, tenant: Tenant) -> str:
     out, texts = io.StringIO(), Texts(tenant.language)
     heading = [texts.write(f"column.{name}") for name in ("day", *_COLUMNS)]
     days = ((day, *figures) for day, figures in week.days)
-    csv.writer(out, delimiter=texts.separator).writerows([heading, *days])
+    write_rows([heading, *days], out, texts.separator)
     return out.getvalue()
 
 
@@ -94,8 +94,7 @@ def compose_mail(week: Week, tenant: Tenant, sender: str, to: str) -> EmailMessa
     letter["From"], letter["To"] = sender, to
     letter.set_content(format_text(week, tenant))
     table = format_csv(week, tenant)
-    mark = "" if table.isascii() else "\ufeff"  # by which Excel knows that a file is UTF-8
-    letter.add_attachment(mark + table, subtype="csv", filename=f"visits-{first_day}.csv")
+    letter.add_attachment(table, subtype="csv", filename=f"visits-{first_day}.csv")
     return letter
 
 

@@ -35,7 +35,8 @@ _Record = TypeVar("_Record", bound=Struct)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-_NO_TEXT = r"""(^|[;\t\r\n])(?=["\s]*([=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]|\d{16}))"""
+_NO_TEXT = r"""(?='*["\s]*([=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]|\d{16}))"""
+_BEGIN = r"(^|[;\t\r\n])"
 """The place before what a spreadsheet takes for a formula, or for a number of more digits than it
 keeps. The last four signs are as wide as Chinese characters. It may divide cells by semicolons, and
 then takes quotes for a part of them. Compiled with the first download: each function imports this
@@ -296,16 +297,28 @@ HEX = Form(bytes.fromhex, lambda stored: bytes(stored).hex())
 """Of a text of hexadecimal digits, stored as bytes."""
 
 
-def write_rows(rows: Iterable[Iterable[Any]], file: IO[str]) -> None:
-    """Write a table for spreadsheets: before a formula, and an id of 16 digits or more, stands an
-    apostrophe."""
+def write_rows(rows: Iterable[Iterable[Any]], file: IO[str], divider: str = ",") -> None:
+    """Write a table for spreadsheets, into a file of UTF-8.
+
+    It begins with the mark by which Excel knows UTF-8. Before a formula, and an id of 16 digits or
+    more, stands an apostrophe. `divider`: `;` where a comma stands before decimals.
+    """
     import csv  # of a download alone
 
+    file.write("\ufeff")
     plain = (
-        [re.sub(_NO_TEXT, r"\1'", value) if isinstance(value, str) else value for value in row]
+        [
+            re.sub(_BEGIN + _NO_TEXT, r"\1'", value) if isinstance(value, str) else value
+            for value in row
+        ]
         for row in rows
     )
-    csv.writer(file, quoting=csv.QUOTE_ALL).writerows(plain)
+    csv.writer(file, delimiter=divider, quoting=csv.QUOTE_ALL).writerows(plain)
+
+
+def unmark_text(text: str) -> str:
+    """Return a cell as it was before `write_rows` put apostrophes in."""
+    return re.sub(f"{_BEGIN}'{_NO_TEXT}", r"\1", text)
 
 
 def one_line(text: str) -> str:

@@ -1,7 +1,7 @@
 // A table for spreadsheets, and how it is written as CSV. xlsx.js writes it as a workbook.
 import { decimalSign, stamp } from "../words.js";
 
-const NO_TEXT = /(^|[;\t\r\n])(?=["\s]*([=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]|\d{16}))/g;
+const NO_TEXT = /(^|[;\t\r\n])(?='*["\s]*([=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]|\d{16}))/g;
 
 /** A day or a minute by the tenant's calendar: "2026-11-20", or "2026-11-20 14:05". */
 export class Moment {

@@ -408,7 +408,7 @@ def open_source(
         return nullcontext(sources.read_folder(path))
     if not path.is_file():
         raise OperatorError(
-            f"there is no {path}: name a folder, a table (.csv), or the file of an export"
+            f"there is no {path}: name a folder, a table (.csv or .xlsx), or the file of an export"
         )
     return (
         exports.open_export(path) if archive.is_tar(path) else nullcontext(sources.read_table(path))

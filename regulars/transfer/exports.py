@@ -297,14 +297,21 @@ def write_table(records: Iterable[msgspec.Struct], file: IO[bytes]) -> None:
     A text that a spreadsheet would take for a formula begins with `'`.
     """
     text = io.TextIOWrapper(file, encoding="utf-8", newline="")
+    write_rows(_list_rows(records), text)
+    text.detach()  # which writes what is left
+
+
+def _list_rows(records: Iterable[msgspec.Struct]) -> Iterator[Iterable[Any]]:
+    """Yield the names of the members, and then the cells of each record."""
     for number, record in enumerate(records):
         members = {
             name: value
             for name, value in msgspec.to_builtins(record).items()
             if not name.endswith(_LINKS)
         }
-        write_rows([*([] if number else [members]), map(_make_cell, members.values())], text)
-    text.detach()  # which writes what is left
+        if not number:
+            yield members
+        yield map(_make_cell, members.values())
 
 
 def _make_cell(value: Any) -> Any:

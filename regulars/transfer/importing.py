@@ -591,6 +591,5 @@ def _shorten_reason(why: str) -> str:
 
 
 def _write(file: Path, lines: Iterable[Sequence[str]]) -> None:
-    # the mark tells a spreadsheet that it is UTF-8
-    with file.open("w", encoding="utf-8-sig", newline="") as stream:
+    with file.open("w", encoding="utf-8", newline="") as stream:
         write_rows([HEADER, *lines], stream)

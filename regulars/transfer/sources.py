@@ -1,25 +1,23 @@
 """People to import, named by folders, by files or by a table.
 
 A folder: a folder a person, `name_1.jpg` beside each other, or what Frigate and Double Take keep. A
-table: CSV with a line a picture. An archive: the file of an export (exports).
+table: CSV or a workbook, with a line a picture. An archive: the file of an export (exports).
 """
 
 from __future__ import annotations
 
-import codecs
-import csv
 import hashlib
-import io
 import os
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from msgspec import Struct, field
 
 from regulars.errors import DamagedFile, NoPictures
+from regulars.transfer.tables import read_rows
 
 
 class Photo(Struct, frozen=True):
@@ -172,8 +170,13 @@ LABELS = ("a", "b", "c", "d")
 _LABEL = "label_"
 
 _OTHER_NAMES = {"path": ("file", "picture", "image"), "name": ("subject", "person")}
+KNOWN_COLUMNS = frozenset({*TEXTS, "path", "age", *(_LABEL + letter for letter in LABELS)})
+_ALL_NAMES = KNOWN_COLUMNS.union(*_OTHER_NAMES.values())
 _MAX_FAULTS_SHOWN = 20
 """Faults of a file that are named; the others are counted."""
+
+_ROUNDED = r"\d([.,]\d+)?E\+\d+"
+"""A number of many digits, as a spreadsheet writes it: 1,23457E+18."""
 
 Row = Mapping[str, str]
 Fault = tuple[int, str]
@@ -182,40 +185,21 @@ Fault = tuple[int, str]
 
 def read_table(file: Path) -> Source:
     """Read a table with the columns path, and as many as are wanted of name, id, group, age,
-    gender, note, label_a to label_d. Any other column is an attribute of that name. UTF-8, UTF-16,
-    GB18030 and Windows-1252 are told apart.
+    gender, note, label_a to label_d. Any other column is an attribute of that name.
 
     Lines with the same id are one person, and so are those without id that have the same name and
     group. Raises DamagedFile, which names every line that is wrong.
     """
     if _is_picture(file):
         raise DamagedFile(f"{file} is a picture: name the folder that has it, or a table")
-    text, encoding = _decode_table(file.read_bytes())
+    table = read_rows(file)
+    columns, faults = _name_columns(file, table.head), list[Fault]()
     lines_by_person: dict[tuple[str, str], list[tuple[int, Row]]] = {}
-    faults: list[Fault] = []
-    first_line = text.partition("\n")[0]
-    delimiter = max(",;\t", key=first_line.count)
-    try:
-        if "\0" in text:
-            raise csv.Error("it has bytes that are no text")
-        reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-        columns = _name_columns(reader.fieldnames or ())
-        if "path" not in columns.values():
-            raise DamagedFile(
-                f"{file} has no column `path`: its first line names the columns, with path among "
-                "them, and says "
-                f"{first_line.strip()[:80]!r}"
-            )
-        for row in reader:
-            if None in row or None in row.values():
-                faults.append((reader.line_num, "has not as many cells as the first line"))
-                continue
-            cells = {columns[name]: value.strip() for name, value in row.items()}
-            lines_by_person.setdefault(_identify_person(cells, reader.line_num), []).append(
-                (reader.line_num, cells)
-            )
-    except csv.Error as error:
-        raise DamagedFile(f"{file} is no table in {encoding}: {error}") from error
+    for line, row in table.rows:
+        if not row.keys() <= columns.keys():
+            faults.append((line, "has more cells than the first line has names of columns"))
+        cells = {name: row.get(place, "") for place, name in columns.items()}
+        lines_by_person.setdefault(_identify_person(cells, line), []).append((line, cells))
     people = [_make_person(file, key, lines, faults) for key, lines in lines_by_person.items()]
     if faults:
         unlisted = (
@@ -226,39 +210,37 @@ def read_table(file: Path) -> Source:
         fault_list = "; ".join(
             f"line {line} {fault}" for line, fault in sorted(faults)[:_MAX_FAULTS_SHOWN]
         )
-        raise DamagedFile(f"{file}, read as {encoding}: {fault_list}{unlisted}")
-    return Source(f"{file}, a line a picture, in {encoding}", people)
+        raise DamagedFile(f"{file}, read as {table.form}: {fault_list}{unlisted}")
+    attributes = ", ".join(sorted({*columns.values()} - KNOWN_COLUMNS))
+    with_attributes = f", with the attributes {attributes}" if attributes else ""
+    return Source(f"{file}, a line a picture, in {table.form}{with_attributes}", people)
 
 
-def _decode_table(data: bytes) -> tuple[str, str]:
-    """Decode a spreadsheet's table. Return the text and the name of its encoding.
+def _name_columns(file: Path, head: Mapping[int, str]) -> dict[int, str]:
+    """Return our name of each column of a table, by its place.
 
-    A table that is not in UTF has bytes above 127. If most of them stand in pairs, it is taken for
-    Chinese (GB18030). In European names (Windows-1252) most stand alone.
+    Our names count in any case, with spaces in place of underlines. Another program's names are
+    taken unless ours are there. Raises DamagedFile.
     """
-    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return data.decode("utf-16", "replace"), "UTF-16"
-    runs = [len(run) for run in re.findall(rb"[\x80-\xff]+", data)]
-    chinese = ("gb18030",) if sum(run > 1 for run in runs) * 2 > len(runs) else ()
-    for encoding in ("utf-8-sig", *chinese, "cp1252"):
-        with suppress(UnicodeDecodeError):
-            return data.decode(encoding), _ENCODINGS[encoding]
-    return data.decode("latin-1"), "Latin-1"
-
-
-_ENCODINGS = {"utf-8-sig": "UTF-8", "gb18030": "GB18030", "cp1252": "Windows-1252"}
-
-
-def _name_columns(names: Sequence[str]) -> dict[str, str]:
-    """Return our name of each column of a table; another program's names are taken unless ours are
-    there."""
+    name_by_place = {
+        place: plain if (plain := text.casefold().replace(" ", "_")) in _ALL_NAMES else text
+        for place, text in head.items()
+    }
     our_name_by_other = {
         other: name
         for name, other_names in _OTHER_NAMES.items()
-        if name not in names
+        if name not in name_by_place.values()
         for other in other_names
     }
-    return {name: our_name_by_other.get(name, name) for name in names}
+    columns = {place: our_name_by_other.get(name, name) for place, name in name_by_place.items()}
+    if "path" not in columns.values():
+        raise DamagedFile(
+            f"{file} has no column `path`: its first line names the columns, with path among them, "
+            f"and says {', '.join(head.values())[:80]!r}"
+        )
+    if twice := [name for name, count in Counter(columns.values()).items() if count > 1]:
+        raise DamagedFile(f"{file} has the column {twice[0]!r} twice: leave one of them")
+    return columns
 
 
 def _identify_person(cells: Row, line: int) -> tuple[str, str]:
@@ -278,6 +260,9 @@ def _make_person(
     """
     value_by_name: dict[str, str] = {}
     photos = []
+    if re.fullmatch(_ROUNDED, key[1]):
+        fault = f"says id {key[1]!r}, which a spreadsheet has rounded: make the column one of texts"
+        faults.append((lines[0][0], fault))
     for line, cells in lines:
         for name, value in cells.items():
             if name != "path" and value and value_by_name.setdefault(name, value) != value:
@@ -331,13 +316,13 @@ def _read_other_fields(line: int, cells: Row, faults: list[Fault]) -> dict[str, 
     fields: dict[str, Any] = {
         name: cells[name] for name in TEXTS if name in cells and name not in other_members
     }
-    if re.fullmatch("[0-9]{1,9}", cells.get("age", "")):
-        fields["age"] = int(cells["age"])
+    # A table of numbers, some of which are missing, has 40.0.
+    if age := re.fullmatch("([0-9]{1,9})([.,]0+)?", cells.get("age", "")):
+        fields["age"] = int(age[1])
     elif "age" in cells:
         faults.append((line, f"says age {cells['age'][:40]!r}: an age is a whole number of years"))
     labels = {letter: cells[_LABEL + letter] for letter in LABELS if _LABEL + letter in cells}
-    known_columns = {*TEXTS, "path", "age", *(_LABEL + letter for letter in LABELS)}
-    attributes = {name: value for name, value in cells.items() if name not in known_columns}
+    attributes = {name: value for name, value in cells.items() if name not in KNOWN_COLUMNS}
     return {
         **fields,
         **({"labels": labels} if labels else {}),

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib.storage.values import write_rows
+from chalicelib.storage.values import unmark_text, write_rows
+from tests.support.reported import replays
 
 FORMULAS = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 TEXTS = st.text("=+-@\uff1d;,\t\r\n\"' a", max_size=12)
@@ -17,7 +18,9 @@ TEXTS = st.text("=+-@\uff1d;,\t\r\n\"' a", max_size=12)
 def written(*rows: list[str]) -> str:
     file = io.StringIO()
     write_rows(rows, file)
-    return file.getvalue()
+    mark, table = file.getvalue()[:1], file.getvalue()[1:]
+    assert mark == "\ufeff", "by which Excel knows UTF-8"
+    return table
 
 
 @given(st.lists(TEXTS, min_size=1, max_size=4), st.sampled_from(",;\t"))
@@ -28,6 +31,13 @@ def test_no_cell_begins_as_a_formula(texts: list[str], divider: str) -> None:
         for cell in row
     ]
     assert not [cell for cell in cells if cell.strip(' "\t\r\n').startswith(FORMULAS)]
+
+
+@replays(62, "MyExpenses 1432", "getodk/central 752", "civicrm-core 15968")
+@given(TEXTS)
+def test_what_is_written_comes_back_as_it_was(text: str) -> None:
+    [cell] = next(csv.reader(io.StringIO(written([text]), newline="")))
+    assert unmark_text(cell) == text
 
 
 @pytest.mark.parametrize(

@@ -49,7 +49,11 @@ def test_a_week_is_told_by_day_with_its_busiest_hour(book: Book) -> None:
     lines = format_csv(week, book.tenant).splitlines()
     assert (len(lines), lines[:3]) == (
         8,
-        ["day,visits,people,new,returning,known", "2026-03-02,2,2,2,0,0", "2026-03-03,1,1,0,1,0"],
+        [
+            '\ufeff"day","visits","people","new","returning","known"',
+            '"2026-03-02","2","2","2","0","0"',
+            '"2026-03-03","1","1","0","1","0"',
+        ],
     )
     empty = format_text(
         book.services.sightings.weeks.count_week(book.tenant, MONDAY.date() - timedelta(7)),
@@ -120,7 +124,7 @@ def test_a_report_is_mailed_with_the_table_beside_it(
     assert text.get_content().replace("\r\n", "\n") == TEXT
     assert (table.get_filename(), table.get_content().splitlines()[1]) == (
         "visits-2026-03-02.csv",
-        "2026-03-02,2,2,2,0,0",
+        '"2026-03-02","2","2","2","0","0"',
     )
 
 
@@ -227,8 +231,8 @@ def test_a_german_shop_is_mailed_a_german_report_with_a_table_of_semicolons(
     text, table = mail.iter_parts()
     assert text.get_content().replace("\r\n", "\n") == GERMAN
     assert table.get_content().splitlines()[:2] == [
-        "Tag;Besuche;Personen;neu;wieder da;bekannt",
-        "2026-03-02;2;2;2;0;0",
+        '\ufeff"Tag";"Besuche";"Personen";"neu";"wieder da";"bekannt"',
+        '"2026-03-02";"2";"2";"2";"0";"0"',
     ]
 
 
@@ -238,7 +242,10 @@ def test_a_report_is_printed_in_the_language_that_is_asked_for(
     assert main(command(book, "--language", "de")) == 0
     assert capsys.readouterr().out == GERMAN
     assert main(command(book, "--language", "zh", "--csv")) == 0
-    assert capsys.readouterr().out.splitlines()[0] == "日期,到访,人数,新客,再次到访,已知"
+    assert (
+        capsys.readouterr().out.splitlines()[0]
+        == '\ufeff"日期","到访","人数","新客","再次到访","已知"'
+    )
 
 
 def test_columns_stand_below_each_other_in_wide_letters(book: Book) -> None:

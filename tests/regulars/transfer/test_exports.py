@@ -112,7 +112,7 @@ def test_no_cell_of_a_table_is_a_formula() -> None:
     rows = [Row("=1+1", {"x": -2.5}), Row("@a", None), Row("+4", {"x": 0.0}), Row("Ann", {})]
     file = io.BytesIO()
     write_table(rows, file)
-    assert list(csv.reader(io.StringIO(file.getvalue().decode()))) == [
+    assert list(csv.reader(io.StringIO(file.getvalue().decode("utf-8-sig")))) == [
         ["name", "box"],
         ["'=1+1", '{"x": -2.5}'],
         ["'@a", ""],

@@ -143,7 +143,6 @@ def test_people_of_one_name_in_two_groups_are_two(tmp_path: Path) -> None:
     ("lines", "says"),
     [
         (["name,group", "Ann,VIP"], "no column `path`"),
-        (["path,name", "1.jpg"], "line 2 .* cells"),
         (["path,name", "1.jpg,Ann,more"], "line 2 .* cells"),
         (["path,name", "2.jpg,Ann"], "line 2 .* no picture '2.jpg'"),
         (["path,name", f"{'1' * 300}.jpg,Ann"], "line 2 .* no picture '1+.jpg'"),
@@ -155,13 +154,13 @@ def test_people_of_one_name_in_two_groups_are_two(tmp_path: Path) -> None:
         (["path,name,age", "1.jpg,Ann,old"], "age 'old': an age is a whole number"),
         (
             ["path,name,age", "2.jpg,Ann,old", "1.jpg,Bo", "1.jpg,Cy,x"],
-            "line 2 .*; line 2 .*'old'.*; line 3 .*; line 4",
+            "line 2 .*; line 2 .*'old'.*; line 4",
         ),
         (
             ["path,name", *(f"{n}.jpg,Ann" for n in range(2, 32))],
             "line 21 .* '21.jpg'; and 10 more$",
         ),
-        (["photos,who", "1.jpg,Ann"], "no column `path`: .* says 'photos,who'"),
+        (["photos,who", "1.jpg,Ann"], "no column `path`: .* says 'photos, who'"),
         (["path,name", '1.jpg,"Ann'], "no table"),
         ([""], "no column `path`"),
     ],

@@ -1,0 +1,185 @@
+"""Tables as spreadsheets save them are read, or refused in words that name the row."""
+
+import base64
+import io
+import json
+from pathlib import Path
+
+import pytest
+
+from chalicelib.api.console_files import locate_folder
+from chalicelib.storage.values import write_rows
+from regulars.errors import DamagedFile
+from regulars.transfer import sources, workbooks
+from tests.console.node import node
+from tests.support.reported import replays
+from tests.support.workbook import DAY, OWN_DAY, ZEROS, Styled, make_workbook
+
+ANN_AND_BO = {"Ann Müßig": ["ann.jpg"], "Bo": ["bo.jpg"]}
+HEAD = "path;name\r\n"
+ROWS = "ann.jpg;Ann Müßig\r\nbo.jpg;Bo\r\n"
+TABLES = {
+    "as it should be": HEAD + ROWS,
+    "blank rows below": HEAD + ROWS + ";\r\n;\r\n",
+    "blank rows above and amid": ";\r\n\r\n" + HEAD + ";\r\n" + ROWS,
+    "blank lines below": HEAD + ROWS + "\r\n\r\n",
+    "blank columns at the right": "path;name;;\r\nann.jpg;Ann Müßig;;\r\nbo.jpg;Bo;;\r\n",
+    "a blank column amid": "path;;name\r\nann.jpg;;Ann Müßig\r\nbo.jpg;;Bo\r\n",
+    "dividers left out at the end": "path;name;note\r\nann.jpg;Ann Müßig\r\nbo.jpg;Bo;\r\n",
+    "spaces in the head": "path ; name\r\n" + ROWS,
+    "spaces that do not break in the head": "\xa0path\xa0;name\r\n" + ROWS,
+    "spaces in cells": HEAD + " ann.jpg ; Ann Müßig \r\n bo.jpg; Bo\r\n",
+    "capitals in the head": "Path;Name\r\n" + ROWS,
+    "one capital": "path;Name\r\n" + ROWS,
+    "all capitals": "PATH;NAME\r\n" + ROWS,
+    "another program's name with a capital": "Picture;Person\r\n" + ROWS,
+    "sep=;": "sep=;\r\n" + HEAD + ROWS,
+    "sep=; in quotes": '"sep=;"\r\n' + HEAD + ROWS,
+    "SEP=,": "SEP=,\r\n" + (HEAD + ROWS).replace(";", ","),
+    "commas": (HEAD + ROWS).replace(";", ","),
+    "tabs": (HEAD + ROWS).replace(";", "\t"),
+    "all in quotes": '"path";"name"\r\n"ann.jpg";"Ann Müßig"\r\n"bo.jpg";"Bo"\r\n',
+    "the ends of lines of old": (HEAD + ROWS).replace("\r\n", "\r"),
+    "no end of the last line": (HEAD + ROWS).rstrip(),
+    "a backslash": HEAD + ".\\ann.jpg;Ann Müßig\r\nbo.jpg;Bo\r\n",
+}
+ENCODINGS = ("utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "cp1252")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for name in ("ann.jpg", "bo.jpg"):
+        (tmp_path / name).write_bytes(name.encode())
+    return tmp_path
+
+
+def read(folder: Path, data: bytes) -> sources.Source:
+    (folder / "people.csv").write_bytes(data)
+    return sources.read_table(folder / "people.csv")
+
+
+def people(source: sources.Source) -> dict[str, list[str]]:
+    return {
+        person.name: [photo.name.lstrip("./\\") for photo in person.photos]
+        for person in source.people
+    }
+
+
+@replays(
+    61,
+    *("manage-vaccinations-in-schools 2186", "argo 4316", "ganttproject 1634"),
+    *("firefly-iii 691", "Postico 550", "openpetra 596", "overview-server 248"),
+    *("pelias/csv-importer 30", "ng-csv 28", "export-to-csv 119"),
+)
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_a_table_is_read_as_a_spreadsheet_saves_it(folder: Path, encoding: str) -> None:
+    for what, text in TABLES.items():
+        if encoding != "cp1252" or "\xa0" not in text:
+            source = read(folder, text.encode(encoding))
+            assert people(source) == ANN_AND_BO, what
+            assert not any(person.other_fields.get("attributes") for person in source.people), what
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("path;name;Name\r\nann.jpg;Ann;Ann\r\n", "has the column 'name' twice"),
+        ("path;name;Team;Team\r\nann.jpg;Ann;a;b\r\n", "has the column 'Team' twice"),
+        ("path;name;\r\nann.jpg;Ann;x\r\n", "line 2 has more cells than the first line has names"),
+        ("path;id\r\nann.jpg;1,23457E+18\r\n", r"line 2 .* '1,23457E\+18'.* rounded"),
+        (HEAD + ";Ann\r\n", "line 2 names a file, and there is no picture ''"),
+        ("\r\n;\r\n", "no column `path`"),
+    ],
+)
+def test_a_table_that_would_be_misread_is_refused_by_its_row(
+    folder: Path, text: str, says: str
+) -> None:
+    with pytest.raises(DamagedFile, match=says):
+        read(folder, text.encode())
+
+
+def test_a_table_of_before_2007_says_how_to_save_it(folder: Path) -> None:
+    with pytest.raises(DamagedFile, match=r"before 2007 \(\.xls\): save it as \.xlsx"):
+        read(folder, b"\xd0\xcf\x11\xe0\xa1\xb1")
+
+
+def test_a_dry_run_says_which_columns_are_attributes(folder: Path) -> None:
+    source = read(folder, b"Path;Name;Member since;age\r\nann.jpg;Ann;2020;40.0\r\n")
+    assert source.about.endswith("in UTF-8, with the attributes Member since")
+    assert source.people[0].other_fields == {"age": 40, "attributes": {"Member since": "2020"}}
+
+
+def test_what_we_write_comes_back_as_it_was(folder: Path) -> None:
+    names = ["=1+1", "'=1+1", "O'Neil", "@a;=b", "1234567890123456", "Zoë, geb. -x", '"q"']
+    file = io.StringIO(newline="")
+    write_rows([["path", "name"], *(["ann.jpg", name] for name in names)], file)
+    assert [one.name for one in read(folder, file.getvalue().encode()).people] == names
+
+
+# --- workbooks
+
+
+def test_a_workbook_is_read_as_it_is_shown(folder: Path) -> None:
+    rows = [
+        ["Path", " NAME", None, "id", "Member since", "Left", "Number"],
+        [],
+        ["ann.jpg", "Ann Müßig", None, "007", Styled((46_346, DAY)), Styled((46_346.5, OWN_DAY))],
+        ["bo.jpg", "Bo", None, 12.0, None, None, Styled((7, ZEROS))],
+        [None, None],
+    ]
+    source = read(folder, make_workbook(rows, hidden_first=True))
+    ann, bo = source.people
+    assert people(source) == ANN_AND_BO
+    assert (ann.id, bo.id) == ("007", "12")
+    assert ann.other_fields["attributes"] == {
+        "Member since": "2026-11-20",
+        "Left": "2026-11-20 12:00",
+    }
+    assert bo.other_fields["attributes"]["Number"] == "007"
+    assert source.about.endswith("in a workbook, with the attributes Left, Member since, Number")
+
+
+def test_a_workbook_that_the_console_wrote_is_read(folder: Path) -> None:
+    written = node(
+        "--input-type=module",
+        "--eval",
+        f"""
+        const {{ workbook }} = await import("{locate_folder().as_uri()}/shared/xlsx.js");
+        const rows = {json.dumps([["path", "name"], ["ann.jpg", "Ann Müßig"], ["bo.jpg", "Bo"]])};
+        const blob = new Blob(workbook(rows));
+        console.log(JSON.stringify(Buffer.from(await blob.arrayBuffer()).toString("base64")));
+        """,
+    )
+    assert people(read(folder, base64.b64decode(json.loads(written)))) == ANN_AND_BO
+
+
+SHEET = "xl__worksheets__sheet1.xml"
+
+
+@pytest.mark.parametrize(
+    ("data", "says"),
+    [
+        (make_workbook([["path"], ["ann.jpg", None, "x"]]), "line 2 has more cells"),
+        (make_workbook([["path", "id"], ["ann.jpg", 1.23456789012346e18]]), "row 2 .* was rounded"),
+        (make_workbook([["path"]], **{SHEET: "<!DOCTYPE a><a/>"}), "no XML as spreadsheets write"),
+        (make_workbook([["path"]], **{SHEET: "<a>"}), "sheet1.xml is no XML"),
+        (
+            make_workbook([["path"]], **{SHEET: '<a><row><c t="e"><v>#N/A</v></c></row></a>'}),
+            "row 1 has a cell that cannot be read: the error #N/A",
+        ),
+        (
+            make_workbook([["path"]], **{SHEET: '<a><row><c t="s"><v>9</v></c></row></a>'}),
+            "row 1 has a cell that cannot be read",
+        ),
+        (
+            make_workbook([["path"]], **{SHEET: " " * (workbooks.MOST_BYTES + 1)}),
+            "more than 16 MB: save the table as CSV",
+        ),
+        (make_workbook([["path"]], xl__workbook__xml="x")[:300], "no workbook"),
+        (make_workbook([["path"]]).replace(b"workbook.xml", b"workbook.xmm"), "no workbook"),
+    ],
+    ids=["beside", "rounded", "entities", "torn", "an error", "no text", "bomb", "cut", "another"],
+)
+def test_a_workbook_that_cannot_be_read_says_why(folder: Path, data: bytes, says: str) -> None:
+    with pytest.raises(DamagedFile, match=says):
+        read(folder, data)
