@@ -8,6 +8,7 @@ import { isUnwell, useShared } from "../shared/known.js";
 import { Grid } from "../shared/grid.js";
 import { Boxes, isLow, measured, seen, STATES } from "./boxes.js";
 import { ByCode, Connect, Tiles, Waiting } from "./connect.js";
+import { CountingLine } from "./counting.js";
 import { facesOf, KINDS, LARGE_PX, TOO_SMALL_PX } from "./kinds.js";
 import { Secret } from "./secret.js";
 import { changer, Settings } from "../shared/settings.js";
@@ -66,7 +67,7 @@ function All({ query }) {
   return html`<div class="page">
     <header class="top"><div><h1>${t("page.cameras")}</h1>
       <p class="soft">${all ? t("cameras.count", { count: all.length }) : " "}</p></div><div class="tools">
-      <${Tabs} pages=${["cameras", "captures"]} here="cameras" />
+      <${Tabs} pages=${["cameras", "captures", "places"]} here="cameras" />
       ${all?.length > MANY && html`<input type="search" class="filter" aria-label=${t("cameras.find")}
         placeholder=${t("cameras.find")} value=${text} onInput=${(event) => setText(event.target.value)} />`}
       ${boxes.size > 1 && html`<a class="button" href=${to("cameras", { boxes: 1 })}>${t("boxes")}</a>`}
@@ -178,7 +179,8 @@ function Camera({ id }) {
     </header>
     ${!one.last_seen_at && html`<section><h2>${t("camera.connect")}</h2><p role="status">${t("camera.waits")}</p>
       <${Connect} id=${id} /></section>`}
-    ${may("operator") && session.now.pictures && one.health.status.box && html`<${Aim} path=${path} />`}
+    ${may("operator") && session.now.pictures && one.health.status.box && html`<${Aim} path=${path} one=${one}
+      change=${change} />`}
     <${Own} one=${one} change=${change} />
     ${may("admin") && html`<section>${one.last_seen_at && html`<${ByCode} id=${id} />`}
       <div class="setting"><p class="soft small">${t("camera.renew.says")}</p>
@@ -269,8 +271,8 @@ function Named({ made, back }) {
   <//>`;
 }
 
-/** What the camera sees now, if somebody asks its box, so that they can aim it. */
-function Aim({ path }) {
+/** What the camera sees now, if somebody asks its box, so that they can aim it, and draw a line on it. */
+function Aim({ path, one, change }) {
   const loaded = useLoaded((signal) => get(`${path}/still`, {}, { signal }), [path]);
   const { asked_at: asked, taken_at: taken, picture } = loaded.value ?? {};
   const [url, setUrl] = useState(null);
@@ -287,7 +289,7 @@ function Aim({ path }) {
     ${loaded.problem && html`<${Trouble} problem=${loaded.problem} again=${loaded.again} />`}
     <div class="setting"><p class="soft small">${t("camera.still.says")}</p>
       <button onClick=${ask} disabled=${Boolean(asked)}>${t("camera.still.ask")}</button></div>
-    <p role="status" class="soft small">${asked ? t("camera.still.waits") : ""}</p>
-    ${url && html`<figure class="still"><img src=${url} alt=${t("camera.still.alt", { ago: ago(taken) })} />
-      <figcaption class="soft small">${ago(taken)}</figcaption></figure>`}</section>`;
+    <p role="status" class="soft small">${asked ? t("camera.still.waits") : taken && ago(taken)}</p>
+    <${CountingLine} edge=${one.edge} url=${url} alt=${url && t("camera.still.alt", { ago: ago(taken) })}
+      change=${change} may=${may("admin")} /></section>`;
 }

@@ -1,0 +1,35 @@
+// A counting line: on which side is in, and where its ends may be dragged.
+import assert from "node:assert/strict";
+import test from "node:test";
+import { drawn, moved } from "../../console/admin/counting.js";
+
+const ACROSS = [[0.2, 0.5], [0.8, 0.5]];
+
+/** Return which way is in, from the middle of the line. */
+function inwards(line, wide) {
+  const { label: [x, y] } = drawn(line, wide);
+  const [middle, height] = [0, 1].map((axis) => (line[0][axis] + line[1][axis]) / 2);
+  return [x - middle * wide, y - height * 100].map((share) => Math.sign(Math.round(share)));
+}
+
+test("in is on the right of the line, seen from its first end", () => {
+  assert.deepEqual(inwards(ACROSS, 160), [0, 1]);
+  assert.deepEqual(inwards(ACROSS.toReversed(), 160), [0, -1]);
+  assert.deepEqual(inwards([[0.5, 0.1], [0.5, 0.9]], 160), [-1, 0]);
+});
+
+test("the arrow is upright on the line, however wide the picture is", () => {
+  for (const wide of [56, 100, 178]) {
+    const line = [[0.1, 0.2], [0.7, 0.9]];
+    const { label: [x, y] } = drawn(line, wide);
+    const along = [(0.7 - 0.1) * wide, 70];
+    const off = [x - 0.4 * wide, y - 55];
+    assert.ok(Math.abs(along[0] * off[0] + along[1] * off[1]) < 1e-9);
+  }
+});
+
+test("an end stays in the picture, and away from the other", () => {
+  assert.deepEqual(moved(ACROSS, 1, [1.7, -3]), [[0.2, 0.5], [1, 0]]);
+  assert.deepEqual(moved(ACROSS, 0, [0.76, 0.5]), ACROSS);
+  assert.deepEqual(moved(ACROSS, 0, [0.1234567, 0.5]), [[0.123, 0.5], [0.8, 0.5]]);
+});
