@@ -23,15 +23,15 @@ const WAYS = {
 const WITH_PICTURE = ["ntfy", "telegram", "discord", "pushover", "mail"];
 const OPTIONAL = { ntfy: ["token"], request: ["token"] };
 /** The fields of a template stay as they are in what is proposed. */
-const NAMED = ["who", "camera", "time", "last_seen", "days", "report"];
+const NAMED = ["who", "camera", "time", "last_seen", "days", "report", "inside"];
 const BLANKS = Object.fromEntries(NAMED.map((one) => [one, `{${one}}`]));
 const MOST_NAMED = 100;
 const PAUSES = [0, 600, 3600, 86_400];
 const [SILENT, STRANGERS, OVERDUE, PERSON] = ["camera.silent", "stranger.created", "face.overdue", "person"];
-const WEEK = "week.ended";
-const KINDS = [SILENT, STRANGERS, OVERDUE, WEEK];
-/** What the sweep finds, no camera. */
-const SWEPT = [OVERDUE, WEEK];
+const [WEEK, FULL] = ["week.ended", "place.full"];
+const KINDS = [SILENT, STRANGERS, OVERDUE, WEEK, FULL];
+/** What no single camera finds. */
+const SWEPT = [OVERDUE, WEEK, FULL];
 /** What waits for no pause. */
 const WITHOUT_PAUSE = [SILENT, ...SWEPT];
 
@@ -117,7 +117,7 @@ function Rule({ asked, made }) {
   const known = groups.filter((group) => group.name !== "stranger").map((one) => [one.name, groupName(one.name)]);
   const whom = who ?? known.find(([name]) => name === "VIP")?.[0] ?? "regular";
   const words = text ?? t(`phone.text.${KINDS.includes(whom) ? whom : "known"}`, BLANKS);
-  const canShow = WITH_PICTURE.includes(way) && ![SILENT, WEEK].includes(whom) && session.now?.pictures;
+  const canShow = WITH_PICTURE.includes(way) && ![SILENT, WEEK, FULL].includes(whom) && session.now?.pictures;
   const make = async (/** @type {any} */ typed) => send("POST", "hooks", {
     url: null, ...(await filtersOf(whom, typed.name)), channel: await channelOf(way, typed),
     template: typed.template, ...(typed.camera && { cameras: [typed.camera] }),
@@ -127,7 +127,8 @@ function Rule({ asked, made }) {
   return html`<${Form} class="phone" send=${make} done=${made}>
     <label>${t("phone.who")}<${Select} label=${t("phone.who")} value=${whom} set=${setWho}
       options=${[...known, [STRANGERS, t("phone.strangers")], [OVERDUE, t("phone.overdue")],
-        [WEEK, t("phone.week")], [PERSON, t("phone.person")], [SILENT, t(`set.events.${SILENT}`)]]} /></label>
+        [WEEK, t("phone.week")], [PERSON, t("phone.person")],
+        ...[SILENT, FULL].map((one) => [one, t(`set.events.${one}`)])]} /></label>
     ${whom === PERSON && html`<${Field} label=${t("phone.name")} name="name" required maxlength="100" />`}
     ${!SWEPT.includes(whom) && html`<label>${t("phone.camera")}<${Select} label=${t("phone.camera")} name="camera"
       set=${() => {}}
