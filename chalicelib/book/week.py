@@ -22,6 +22,7 @@ from chalicelib.storage.values import milliseconds
 if TYPE_CHECKING:
     from chalicelib.book.book import Book
     from chalicelib.book.statistics.statistics import Question
+    from chalicelib.domain.counts import Entries
     from chalicelib.domain.local_time import Span
 
 DAYS = 7
@@ -53,7 +54,8 @@ class Week(Struct, frozen=True):
     `busiest`: an hour and its visits.
 
     `days`: each day with its figures; `total`: those of the week, in which each person counts once;
-    `staff`: how many more visits were staff's.
+    `staff`: how many more visits were staff's. `entries`: who came in by the counts of cameras,
+    without staff; None: no camera counted.
     """
 
     days: tuple[tuple[date, Figures], ...]
@@ -61,6 +63,7 @@ class Week(Struct, frozen=True):
     before: Figures
     busiest: tuple[datetime, int] | None
     staff: int
+    entries: Entries | None = None
 
 
 class Weeks(Service["Book"]):
@@ -95,6 +98,9 @@ class Weeks(Service["Book"]):
             busiest=busiest
             and (datetime.strptime(busiest[1], "%Y%m%d%H").replace(tzinfo=zone), busiest[0]),
             staff=statistics.count_staff(tenant, arrivals),
+            entries=self.services.counts.count_entries(
+                tenant, arrivals.span, Granularity.WEEK
+            ).get(f"{monday:%Y%m%d}"),
         )
 
     def tell_last(self, tenant: Tenant, now: datetime) -> bool:
@@ -186,8 +192,13 @@ def format_title(week: Week, tenant: Tenant, texts: Texts) -> str:
 
 
 def format_notes(week: Week, texts: Texts) -> list[str]:
-    """Say what else there is to say: the busiest hour, and what staff is left out."""
+    """Say what else there is to say: how many came in and were known, if cameras counted; the
+    busiest hour, and what staff is left out."""
     notes = []
+    if entries := week.entries:
+        count, known = entries.entries, entries.known
+        percent = round(100 * known / max(count, 1))
+        notes.append(texts.write("week.entries", count=count, known=known, percent=percent))
     if week.busiest:
         hour, visits = week.busiest
         hour_text = texts.write_day("date.hour", hour)

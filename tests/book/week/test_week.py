@@ -8,7 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from chalicelib.book.week import format_message
+from chalicelib.domain.counts import Count, CountedMinute
 from tests.support.book.book import MONDAY, Book, shot
+from tests.support.book.synthetic import write_visits
 
 HOUR = timedelta(hours=1)
 REPORT = """\
@@ -63,6 +66,19 @@ def test_a_week_is_told_once_on_monday_morning_in_the_shops_zone(
     data = event["data"]
     assert (data["first"], data["visits"], data["people"], data["new"]) == ("2026-03-02", 3, 2, 2)
     assert zone != "UTC" or data["report"] == REPORT
+
+
+def test_who_came_in_by_the_counts_is_told_with_how_many_of_them_were_known(book: Book) -> None:
+    counts, tenant = book.services.counts, book.tenant
+    write_visits(book.services, tenant, [(MONDAY, "door", "1")])
+    of_week, of_next = (MONDAY + timedelta(days=days) for days in (0, 4))
+    for at in (of_week, of_next):
+        minute = CountedMinute(at, Count(seconds=60, entries=5, exits=2, faces=3))
+        counts.store_minutes(tenant, book.services.cameras.get(tenant, "door"), [minute])
+    week = book.services.sightings.weeks.count_week(tenant, MONDAY.date())
+    assert format_message(week, tenant).splitlines()[3] == "10 entries, 1 of them known (10 %)"
+    before = book.services.sightings.weeks.count_week(tenant, MONDAY.date() - timedelta(days=7))
+    assert (before.entries, "entr" in format_message(before, tenant)) == (None, False)
 
 
 def test_a_german_shop_is_told_in_german(book: Book) -> None:
