@@ -23,6 +23,7 @@ export const SETUP = [
 export const OTHERS = [
   { name: "captures", within: "cameras", key: "c", role: "viewer", folder: "captures",
     load: () => import("./captures/captures.js") },
+  { name: "places", within: "cameras", role: "viewer", folder: "traffic", load: () => import("./traffic/places.js") },
   { name: "add", within: "people", key: "a", role: "operator", folder: "people",
     load: () => import("./people/add.js") },
   { name: "search", within: "people", key: "s", role: "operator", folder: "people",

@@ -27,7 +27,7 @@ export default function Captures({ place: { query } }) {
   const picked = (name) => (value) => replace("captures", { ...wanted, [name]: value });
   return html`<div class="page captures">
     <header class="top"><h1>${t("page.captures")}</h1><div class="tools">
-      <${Tabs} pages=${["cameras", "captures"]} here="captures" />
+      <${Tabs} pages=${["cameras", "captures", "places"]} here="captures" />
       <${Select} label=${t("camera")} value=${camera} set=${picked("camera")}
         options=${[["", t("visits.cameras")],
           ...(cameras ?? []).map((camera) => [camera.id, camera.name || camera.id])]} />

@@ -3,6 +3,7 @@ import { useEffect } from "preact/hooks";
 import { get } from "../api.js";
 import { html } from "../html.js";
 import { toShop } from "../router.js";
+import { Inside } from "../shared/inside.js";
 import { isUnwell } from "../shared/known.js";
 import { groupName, Loading, useLoaded } from "../shared/parts.js";
 import { useAgain } from "../shared/polled.js";
@@ -28,14 +29,14 @@ async function sessions(books, signal) {
 async function today(known, signal) {
   const ask = (path, query = {}) => get(path, query, { signal, book: known.book });
   const askFor = async (list, otherwise) => (mayLoad(list, known) ? ask(list) : otherwise);
-  const [statistics, { hours }, { cameras }, { groups }] = await Promise.all([
+  const [statistics, { hours }, { cameras }, { groups }, { places }] = await Promise.all([
     ask("statistics", { by: "hour" }), askFor("usual", {}), askFor("cameras", { cameras: [] }),
-    askFor("groups", { groups: [] }),
+    askFor("groups", { groups: [] }), askFor("places", { places: [] }),
   ]);
   const hasVips = groups.some(({ name }) => name === VIP);
   const { arrivals } = hasVips ? await ask("arrivals", { group: VIP, limit: MOST_HERE }) : { arrivals: [] };
   const now = Date.now();
-  return { ...dayOf(statistics, hours, statistics.time_zone, now), vips: here(arrivals, now),
+  return { ...dayOf(statistics, hours, statistics.time_zone, now), vips: here(arrivals, now), places,
     unwell: cameras.filter(isUnwell).length };
 }
 
@@ -86,8 +87,9 @@ function Bars({ shop, hours, usual }) {
 }
 
 /** What needs somebody, and who is worth a greeting. */
-function More({ unwell, vips }) {
-  return html`${unwell > 0 && html`<span class="unwell">${t("visits.wrong", { count: unwell })}</span>`}
+function More({ unwell, vips, places }) {
+  return html`<${Inside} places=${places} />
+    ${unwell > 0 && html`<span class="unwell">${t("visits.wrong", { count: unwell })}</span>`}
     ${vips.length > 0 && html`<span>${groupName(VIP)} ${t("shops.here")} ${vips.map((name, place) => html`
       ${place > 0 && ", "}<span class="name">${name}</span>`)}</span>`}`;
 }

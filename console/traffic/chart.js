@@ -36,7 +36,7 @@ function sparse(ticks, most) {
 /**
  * `names`: of all buckets; `ticks`: what stands below each; `now`, `before`: an amount or null each; `called`: what
  * these two are called. `says`: the chart in words, `rest`: in few, until a bucket is chosen; `top`: the highest amount
- * of this chart and those beside it; children: a legend.
+ * of this chart and those beside it; `gaps`: whether each was not counted, or none; children: a legend.
  */
 export function Chart(given) {
   const { title, says, rest, names, now, before, called, asTable, children, open = null } = given;
@@ -58,7 +58,7 @@ export function Chart(given) {
 }
 
 /** The picture. `tell`: gets the bucket that is pointed at. */
-function Plot({ ticks, now, before, top, height, at, tell, enter }) {
+function Plot({ ticks, now, before, gaps, top, height, at, tell, enter }) {
   const count = ticks.length;
   const most = Math.max(top, 4) * 1.04;
   const isLarge = height > LARGE_PX && innerWidth >= ROOMY_PX;
@@ -73,6 +73,7 @@ function Plot({ ticks, now, before, top, height, at, tell, enter }) {
     ${levels(most, height / LEVEL_PX).map((one) => html`<span key=${one} class="level"
       style=${{ bottom: share(one / most) }}>${number(one)}</span>`)}
     <svg viewBox=${`0 0 ${count} ${most}`} preserveAspectRatio="none">
+      <path class="gap" d=${gaps.map((isGap, place) => (isGap ? `M${place} 0h1V${most}h-1z` : "")).join("")} />
       ${before && html`<path class="before" d=${pathOf(before, wide)} />`}
       <path class="now" d=${pathOf(now, wide * 0.57)} />
       ${at !== null && html`<path class="at" d=${`M${at + 0.5} 0V${most}`} />`}</svg>

@@ -2,10 +2,10 @@
 import { get } from "../api.js";
 import { begin, isDay } from "../shared/days.js";
 import { session } from "../store.js";
-import { isoDay, t } from "../words.js";
+import { isoDay, stamp, t } from "../words.js";
 import { before as earlier, bucketName, buckets, period, periodName, SPANS, tick } from "./periods.js";
 
-export const MEASURES = ["arrivals", "persons"];
+export const MEASURES = ["arrivals", "persons", "entries"];
 export const BUCKETS = {
   day: ["hour"], week: ["day", "hour"], month: ["day", "week"], year: ["week", "day", "month"],
 };
@@ -14,6 +14,10 @@ const OF_VISITS = ["visit", "stay", "again"];
 const SPLITS = [...OF_VISITS, "camera", "group", "age", "gender", ...LABELS, "none"];
 /** What a link to figures may ask: by nothing else is nobody told from another. */
 const OF_FIGURES = [...OF_VISITS, "camera", "none"];
+/** What becomes of those who came in. */
+const ENTERED = ["known", "not_known", "faceless"];
+/** The share of the other time's watched hours from which on two times are compared. */
+const ALIKE = 0.9;
 export const OLDEST = "2000-01-01";
 
 const among = (options, wanted) => (options.includes(wanted) ? wanted : options[0]);
@@ -25,8 +29,8 @@ export function wish(query) {
   const today = isoDay(Date.now());
   const span = among(["week", ...SPANS], query.span);
   const measure = among(MEASURES, query.measure);
-  const splits = SPLITS.filter((one) => (measure === "arrivals" || !OF_VISITS.includes(one))
-    && (!session.now?.page || OF_FIGURES.includes(one)));
+  const splits = measure === "entries" ? ["entry"] : SPLITS.filter((one) =>
+    (measure === "arrivals" || !OF_VISITS.includes(one)) && (!session.now?.page || OF_FIGURES.includes(one)));
   const day = isDay(query.at) && query.at >= OLDEST && query.at <= today ? query.at : today;
   return { measure, span, day, today, by: among(BUCKETS[span], query.by), splits, split: among(splits, query.split),
     beside: query.beside !== "no", staff: query.staff === "yes" && !session.now?.page ? "yes" : "",
@@ -35,13 +39,24 @@ export function wish(query) {
 
 /** Say what to ask of the statistics: of a period, or of its part until an instant. */
 export const question = ({ measure, staff }, { first, end }, more, until = begin(end)) => ({
-  measure, staff: staff ? true : undefined, from: new Date(begin(first)).toISOString(),
+  ...(measure === "entries" ? { entries: true } : { measure }), staff: staff ? true : undefined,
+  from: new Date(begin(first)).toISOString(),
   to: until < Date.now() ? new Date(until).toISOString() : "", ...more,
 });
 
-export const splitBy = ({ split }) => (split === "none" ? "" : split);
+export const splitBy = ({ split }) => (["none", "entry"].includes(split) ? "" : split);
 
-const asking = (asked, of, more, signal, until) => get("statistics", question(asked, of, more, until), { signal });
+const watched = (found) => sum(found.map((one) => one.watched ?? 0));
+
+/** Return the statistics with entries as amounts; without the buckets that nobody watched. */
+function entered({ buckets, entries, begun }) {
+  const amounts = (found) => Object.fromEntries(ENTERED.map((name) => [name, found[name]]));
+  return { begun, staff: entries?.staff ?? 0, buckets: buckets.filter((one) => one.entries)
+    .map(({ time, entries: found }) => ({ time, amounts: amounts(found), watched: found.watched_s })) };
+}
+
+const asking = (asked, of, more, signal, until) => get("statistics", question(asked, of, more, until), { signal })
+  .then((page) => (asked.measure === "entries" ? entered(page) : page));
 export const counted = (...asked) => asking(...asked).then((page) => page.buckets);
 
 /**
@@ -62,7 +77,9 @@ export async function figures(asked, signal) {
       isPersons && counted(asked, now, { ...whole, ...more }, signal),
       beside && counted(asked, before, { ...whole, ...more }, signal, same)]);
     const isCompared = earlier && total(earlier) > 0; // a time in which nobody came at all says nothing
-    return { series, earlier: isCompared && earlier, sum: sum || series, sumBefore, begun, staff };
+    const isAlike = watched(sumBefore || []) >= ALIKE * watched(series);
+    return { series, earlier: isCompared && earlier, sum: sum || series, sumBefore, staff,
+      begun: isAlike ? begun : null };
   };
   const parts = await read({ split: splitBy(asked) });
   // Twelve months of persons are not the persons of a year.
@@ -70,7 +87,7 @@ export async function figures(asked, signal) {
 }
 
 /** Return what a chart takes: names, ticks and amounts of all buckets, of one value of the split or of all together. */
-export function drawn({ by, span, now, before }, { series, earlier }, value) {
+export function drawn({ measure, by, span, now, before }, { series, earlier }, value) {
   const keys = buckets(by, now);
   const ofValue = ({ amounts }) => (Object.hasOwn(amounts, value) ? amounts[value] : 0);
   const amount = (one) => (value === undefined ? total([one]) : ofValue(one));
@@ -82,10 +99,18 @@ export function drawn({ by, span, now, before }, { series, earlier }, value) {
   const shown = amounts(series, keys);
   const shownBefore = earlier && amounts(earlier, buckets(by, before));
   const count = Math.max(...shown);
+  const ended = stamp(Date.now()).replace(" ", "T");
+  const isGap = (key, at) => shown[at] === null && key.slice(0, 13) < ended.slice(0, Math.min(key.length, 13));
   return { names, ticks: keys.map((key) => tick(by, span, key)), now: shown, before: shownBefore,
     called: [periodName(span, now), periodName(span, before)],
     rest: count > 0 ? t("traffic.most", { time: names[shown.indexOf(count)], count }) : "",
-    top: Math.max(count, ...(shownBefore || [])) };
+    gaps: measure === "entries" ? keys.map(isGap) : [], top: Math.max(count, ...(shownBefore || [])) };
+}
+
+/** Say how many of those who came in were known. */
+export function conversion(buckets) {
+  const known = sums(buckets)("known");
+  return t("traffic.known", { known, percent: Math.round((100 * known) / (total(buckets) || 1)) });
 }
 
 /** Add up the buckets of each value of a split. */

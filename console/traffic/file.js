@@ -10,7 +10,7 @@ const timeOf = (name) => (name.length < 10 ? name : new Moment(name.replace("T",
 
 /** Return the rows of the file, in words: a row for each value of each bucket. */
 export function lines({ measure, split }, buckets, cameras) {
-  const isSplit = splitBy({ split }) !== "";
+  const isSplit = split !== "none";
   const head = [t("chart.time"), ...(isSplit ? [nameOfSplit(split)] : []), t(`traffic.measure.${measure}`)];
   return [head, ...buckets.flatMap(({ time, amounts }) => Object.entries(amounts).map(([value, amount]) =>
     [timeOf(time), ...(isSplit ? [nameOfValue(split, value, cameras)] : []), amount]))];
@@ -23,4 +23,4 @@ export async function saved(asked, cameras, format) {
   saveTable(lines(asked, buckets, cameras), `${FILES[measure]}-${now.first}`, format);
 }
 
-const FILES = { arrivals: "visits", persons: "people" };
+const FILES = { arrivals: "visits", persons: "people", entries: "entries" };

@@ -8,11 +8,12 @@ import { saved } from "./file.js";
 import { Formats, Loading, useLoaded } from "../shared/parts.js";
 import { may, session } from "../store.js";
 import { complain } from "../undo.js";
-import { isoDay, number, signed, t } from "../words.js";
-import { counted, question, sums, total } from "./figures.js";
+import { isoDay, joined, number, signed, t } from "../words.js";
+import { conversion, counted, question, sums, total } from "./figures.js";
 import { bucketName, period, periodName } from "./periods.js";
 
 const VISITS = { measure: "arrivals", staff: "" };
+const ENTRIES = { measure: "entries", staff: "" };
 const PEOPLE = { measure: "persons", staff: "" };
 const KINDS = ["new", "returning", "known"];
 const HIGH = 120, WIDE = 60, WEEK = 7;
@@ -45,12 +46,12 @@ export default function Report({ place }) {
 /** Read the figures of a week, and of the one before. */
 async function read(week, signal) {
   const before = period("week", week.first, -1);
-  const [{ buckets: days, staff }, hours, people, whole, earlier, peopleBefore] = await Promise.all([
+  const [{ buckets: days, staff }, hours, people, whole, entered, earlier, peopleBefore] = await Promise.all([
     get("statistics", question(VISITS, week, { by: "day", split: "visit" }), { signal }),
     counted(VISITS, week, { by: "hour" }, signal), counted(PEOPLE, week, { by: "day" }, signal),
-    ...[[PEOPLE, week, {}], [VISITS, before, { split: "visit" }], [PEOPLE, before, {}]]
+    ...[[PEOPLE, week, {}], [ENTRIES, week, {}], [VISITS, before, { split: "visit" }], [PEOPLE, before, {}]]
       .map(([what, of, more]) => counted(what, of, { by: "week", ...more }, signal))]);
-  return { days, staff, hours, people, whole: total(whole), earlier, peopleBefore: total(peopleBefore) };
+  return { days, staff, hours, people, entered, whole: total(whole), earlier, peopleBefore: total(peopleBefore) };
 }
 
 /** Say the week in a sentence. */
@@ -62,7 +63,7 @@ function sentence(visits, people, first, before) {
   return `${said} ${change ? t("report.change", { change: signed(change / 100, "percent") }) : t("report.same")}`;
 }
 
-function Sheet({ days, staff, hours, people, whole, earlier, peopleBefore }) {
+function Sheet({ days, staff, hours, people, entered, whole, earlier, peopleBefore }) {
   const busiest = hours.reduce((most, one) => (total([one]) > total([most]) ? one : most), { time: "", amounts: {} });
   const [ofWeek, before] = [sums(days), sums(earlier)];
   const row = (name, all, persons, amount) => html`<tr><th scope="row">${name}</th>
@@ -73,6 +74,8 @@ function Sheet({ days, staff, hours, people, whole, earlier, peopleBefore }) {
         count: total([busiest]) })}</span></p>
     <p>${sentence(total(days), whole, ofWeek("new"), total(earlier))}
       ${staff > 0 && html` <span class="soft">${t("report.staff", { count: staff })}</span>`}</p>
+    ${entered.length > 0 && html`<p>${joined(t("traffic.count.entries", { count: total(entered) }),
+      conversion(entered))}</p>`}
     <${Bars} days=${days} />
     <div class="scrolls" tabindex="0" role="region" aria-label=${t("report.week")}>
     <table class="numbers"><thead><tr><td></td>

@@ -3,7 +3,7 @@ import { useRef, useState } from "preact/hooks";
 import { get } from "../api.js";
 import { Chart } from "./chart.js";
 import { beganWithin, behind, growth } from "./compare.js";
-import { BUCKETS, drawn, figures, MEASURES, sums, total, wish } from "./figures.js";
+import { BUCKETS, conversion, drawn, figures, MEASURES, sums, total, wish } from "./figures.js";
 import { saved } from "./file.js";
 import { buckets, period, periodName, SPANS } from "./periods.js";
 import { Away, First, Week } from "./week.js";
@@ -112,11 +112,14 @@ function Whole({ found, asTable, set }) {
   const isAsked = asked.staff === "yes";
   const chart = drawn(asked, all);
   const now = total(all.sum);
+  const gaps = chart.gaps.filter(Boolean).length;
   const name = t(`traffic.measure.${asked.measure}`);
   return html`<section class="panel"><h2 class="unseen">${name}</h2>
     <${Amount} found=${found} now=${now} before=${total(all.sumBefore || [])} large=${true} />
     ${(isAsked || all.staff > 0) && html`<p><button class="line" onClick=${() => set({ staff: isAsked ? "" : "yes" })}>
       ${t(isAsked ? "traffic.with.staff" : "traffic.without.staff", { count: all.staff })}</button></p>`}
+    ${asked.measure === "entries" && html`<p>${conversion(all.sum)}
+      ${gaps > 0 && html` <span class="soft">${t("traffic.gaps", { count: gaps, of: chart.gaps.length })}</span>`}</p>`}
     <${Chart} ...${chart} title=${`${name}, ${t(`traffic.by.${asked.by}`)}`} says=${says(found, chart, now)}
       open=${opens(asked)} height=${260} asTable=${asTable}>
       ${chart.before && html`<p class="legend" aria-hidden="true"><span></span>${chart.called[0]}
@@ -126,7 +129,7 @@ function Whole({ found, asTable, set }) {
 
 const least = (value) => (value === "unknown" ? 999 : Number(value));
 const rising = (one, other) => least(one) - least(other);
-const ORDER = { age: rising, stay: rising, gender: () => 0 };
+const ORDER = { age: rising, stay: rising, gender: () => 0, entry: () => 0 };
 
 /** The same for each value of a split, on one scale. */
 function Parts({ found, asTable, choose }) {
@@ -140,7 +143,8 @@ function Parts({ found, asTable, choose }) {
   const charts = values.slice(0, most)
     .map((value) => ({ value, name: nameOfValue(split, value, cameras), chart: drawn(asked, series, value) }));
   const top = Math.max(...charts.map((chart) => chart.chart.top));
-  return html`<section><header><h2>${t("traffic.parts")}</h2><${Split} asked=${asked} choose=${choose} />
+  return html`<section><header><h2>${t(split === "entry" ? "traffic.split.entry" : "traffic.parts")}</h2>
+      ${asked.splits.length > 1 && html`<${Split} asked=${asked} choose=${choose} />`}
       ${split === "again" && html`<p class="soft">${t("traffic.again.says")}</p>`}
       ${["age", "gender"].includes(split) && html`<p class="soft">${t(`traffic.estimated.${split}`)}</p>`}
       ${measure === "persons" && html`<p class="soft">${t("traffic.persons.parts")}</p>`}</header>

@@ -13,6 +13,6 @@ export function nameOfValue(split, value, cameras) {
   if (split === "age") return t("traffic.age", { first: value, last: Number(value) + 9 });
   if (split === "camera") return cameraName(cameras, value);
   if (split === "group") return groupName(value);
-  if (["visit", "stay", "again"].includes(split)) return t(`traffic.${split}.${value}`);
+  if (["visit", "stay", "again", "entry"].includes(split)) return t(`traffic.${split}.${value}`);
   return split === "gender" ? tOr(`gender.${value}`, value) : value;
 }

@@ -111,8 +111,9 @@ export function First({ asked, show }) {
   }, [asked.measure]);
   if (loaded.value === undefined && !loaded.problem) return null;
   const day = loaded.value;
-  return html`<${Empty} icon="traffic" title=${t(day ? "traffic.empty" : "traffic.never")}>
+  const never = asked.measure === "entries" ? "traffic.uncounted" : "traffic.never";
+  return html`<${Empty} icon="traffic" title=${t(day ? "traffic.empty" : never)}>
     ${day ? html`<p>${t("traffic.first", { day: periodName("day", period("day", day)) })}</p>
       <p><button class="strong" onClick=${() => show(day)}>${t("traffic.first.show")}</button></p>`
-      : html`<p>${t("traffic.never.says")}</p>`}<//>`;
+      : html`<p>${t(`${never}.says`)}</p>`}<//>`;
 }

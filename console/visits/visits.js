@@ -6,6 +6,7 @@ import { Icon } from "../icons.js";
 import { replace, to } from "../router.js";
 import { useShared } from "../shared/known.js";
 import { addDays } from "../shared/days.js";
+import { InsideNow } from "../shared/inside.js";
 import { Trouble, useLoaded } from "../shared/parts.js";
 import { useViewer, useIdentity } from "../shared/asking.js";
 import { isoDay, t } from "../words.js";
@@ -41,7 +42,7 @@ export default function Visits({ place }) {
         <${Icon} name="bell" /></a>
     </header>
     <${Counts} key=${`counts ${chosen.day} ${corrected}`} chosen=${chosen} set=${set} isShown=${isShown} />
-    ${chosen.isToday && html`<${Seen} groups=${groups} cameras=${cameras} />`}
+    ${chosen.isToday && html`<${InsideNow} /><${Seen} groups=${groups} cameras=${cameras} />`}
     <${Wrong} cameras=${cameras} /><${Asked} />
     <div class="columns"><${Day} key=${key} chosen=${chosen} set=${set} cameras=${named}
         corrected=${() => setCorrected((count) => count + 1)} />

@@ -115,6 +115,7 @@ def shop(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sh
             client.add_key(name=NAMES[-1], role="viewer")
             client.take_capture(picture=draw_capture(DrawnPerson(1)), camera="long")
             client.change_camera("door", name=NAMES[1])
+            client.add_place(name=NAMES[-1], doors=["door", "long"], full_at=9)
             client.add_key(name=NAMES[0], role="viewer")
             client.add_hook(url=f"https://hooks.example/{in_a_url(NAMES[0])}", groups=[group])
             for face in client.list_faces(group="regular"):

@@ -1,0 +1,140 @@
+"""People counted without faces: the line on the still, the place, and where its figures are seen."""
+
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+from regulars_client import Regulars, models
+
+from tests.console.conftest import Book, Visitor, becomes, heading, visiting
+from tests.console.looks import looked_at
+from tests.support.book.synthetic import write_visits
+from tests.support.box.box import Box, serving
+from tests.support.fakes import FakeClock, Person, picture
+from tests.support.pictures.photos import FOLDER, PORTRAIT
+
+NOW = datetime(2026, 11, 20, 15, 10, tzinfo=UTC)
+"""A Friday afternoon, for the service and for the browser."""
+FIRST_LINE = [[0.2, 0.5], [0.8, 0.5]]
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Box, Book]]:
+    """A shop with a camera that two people passed at 14 o'clock, one of them a member."""
+    folder = tmp_path_factory.mktemp("counting")
+    with serving(folder, clock=FakeClock(NOW)) as box, box.client() as client:
+        client.change_settings(time_zone="UTC")
+        client.add_camera(id="door", name="Front door", labels={})
+        client.send_heartbeat("door", status={"box": "b1", "version": "1.0"})
+        client.add_group(name="members", capacity=9)
+        ann = client.enrol_face(picture=picture(Person(1)), group="members", name="Ann Lee")
+        at = NOW - timedelta(hours=1)
+        write_visits(box.services, box.services.tenants.get_by_name("shop"), [(at, "door", ann.id)])
+        give(client, at, came=5, went=1, faces=2)
+        yield box, Book(box.url, folder, box.key, "")
+
+
+def give(client: Regulars, at: datetime, *, came: int, went: int, faces: int) -> None:
+    minute = models.MinuteSent(at=at, seconds=60, in_=came, out=went, faces=faces)
+    assert client.give_counts("door", minutes=[minute]).stored == 1
+
+
+@pytest.fixture
+def visitor(shop: tuple[Box, Book], browser: Browser) -> Iterator[Visitor]:
+    with shop[0].client() as client:  # as it was before a first try
+        client.change_camera("door", edge={})
+        for place in client.list_places().places:
+            client.delete_place(place.id)
+    with visiting(browser, shop[1], None) as visitor:
+        visitor.context.clock.set_fixed_time(NOW)
+        yield visitor
+
+
+def test_a_line_is_drawn_on_the_still_by_keys_and_by_a_finger_turned_and_removed(
+    shop: tuple[Box, Book], visitor: Visitor
+) -> None:
+    cameras, tenant = shop[0].services.cameras, shop[0].services.tenants.get_by_name("shop")
+    with shop[0].client() as client:
+        client.ask_for_still("door")
+        client.give_still("door", picture=(FOLDER / PORTRAIT).read_bytes())
+    page = visitor.open("#/cameras/door")
+
+    def is_kept(line: object) -> None:
+        becomes(page, lambda: cameras.get(tenant, "door").edge.get("count") == line)
+
+    still = page.get_by_role("img", name=re.compile("^What the camera saw"))
+    expect(still).to_be_visible()
+    page.get_by_role("button", name="Draw a line").click()
+    is_kept(FIRST_LINE)
+    page.get_by_role("button", name="End 1 of the line").press("ArrowDown")
+    is_kept([[0.2, 0.51], FIRST_LINE[1]])
+    drag(page, still.bounding_box() or {})
+    is_kept([[0.2, 0.51], [1, 0.9]])
+    looked_at(page, "camera-line")
+    page.get_by_role("button", name="Turn round").click()
+    is_kept([[1, 0.9], [0.2, 0.51]])
+    page.get_by_role("button", name="Remove the line").click()
+    is_kept(None)
+
+
+def drag(page: Page, picture: dict[str, float]) -> None:
+    """Drag the second end beyond the picture's right side."""
+    page.get_by_role("button", name="End 2 of the line").hover()
+    page.mouse.down()
+    page.mouse.move(picture["x"] + 2 * picture["width"], picture["y"] + 0.9 * picture["height"])
+    page.mouse.up()
+
+
+def test_who_is_inside_a_place_is_corrected_and_seen_on_the_first_page(
+    shop: tuple[Box, Book], visitor: Visitor
+) -> None:
+    page = visitor.open("#/places")
+    page.get_by_role("button", name="New place").click()
+    page.get_by_role("textbox", name="Name").fill("Ground floor")
+    page.get_by_label("Front door").check()
+    page.get_by_label("Full from").fill("12")
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_text("4 inside now")).to_be_visible()
+    expect(page.get_by_text("Front door · full from 12, free again at 10")).to_be_visible()
+    page.get_by_label("So many are inside now").fill("12")
+    page.get_by_role("button", name="Correct").click()
+    expect(page.get_by_text("12 inside now · full")).to_be_visible()
+    expect(page.get_by_text(re.compile(r": 12 inside \(\+8\), by "))).to_be_visible()
+    last = page.get_by_role("row", name=re.compile("^Fri.* – "))
+    expect(last.get_by_role("cell")).to_have_text(["5", "1", "0", "+8", "12", "12"])
+    looked_at(page, "places")
+    page.get_by_role("button", name="Set up").click()
+    page.get_by_label("Full from").fill("10")
+    page.get_by_label("Free again at").fill("10")
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_text("free_at is 0 at least and less than full_at")).to_be_visible()
+    visitor.forgive("400")
+    page.keyboard.press("Escape")
+    page.get_by_role("link", name="Visits").click()
+    page.get_by_role("link", name="12 inside now · full").click()
+    heading(page, "Places")
+    visitor.forgive("404")
+
+
+def test_entries_stand_beside_visits_with_how_many_were_known_and_what_was_not_counted(
+    visitor: Visitor,
+) -> None:
+    page = visitor.open("#/traffic?span=day")
+    page.get_by_role("button", name="Entries").click()
+    expect(page.locator(".amount.sum")).to_contain_text("5 entries")
+    expect(page.get_by_text("1 of them known (20%)")).to_be_visible()
+    expect(page.get_by_text("Grey: not counted (14 of 24)")).to_be_visible()
+    parts = page.locator(".parts li")
+    expect(parts.locator("h3")).to_have_text(["Known", "Seen, not known", "No usable face"])
+    expect(parts.locator(".amount strong")).to_have_text(["1", "1", "3"])
+    looked_at(page, "entries")
+    page.keyboard.press("t")
+    rows = page.locator(".numbers").first.get_by_role("row")
+    expect(rows.filter(has_text="14:00").get_by_role("cell")).to_have_text(["5"])
+    expect(rows.filter(has_text="13:00").get_by_role("cell")).to_have_text(["no figure"])
+    page.goto("about:blank")
+    page = visitor.open("#/report?at=2026-11-20")
+    expect(page.get_by_text("5 entries · 1 of them known (20%)")).to_be_visible()
