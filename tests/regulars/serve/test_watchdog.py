@@ -73,6 +73,44 @@ def guarded_server(log: Path) -> Iterator[tuple[Asked, subprocess.Popen[str]]]:
             process.kill()
 
 
+class HungService:
+    """A service all of whose places read a picture that never ends, and what it says of its health
+    meanwhile.
+
+    A pipe that nobody writes to is a file that is never read to its end, as on a disk of the
+    network that went.
+    """
+
+    def __init__(self, data: Path) -> None:
+        self.server = Server(data)
+        url = urlsplit(self.server.url)
+        asked = Asked(url.hostname or "", url.port or 0)
+        self.hung = data / "blobs" / "camera" / "faces" / "1" / "a.jpg"
+        self.hung.parent.mkdir(parents=True)
+        os.mkfifo(self.hung)
+        paths = SignedPaths(signing_secret(data), SystemClock(), PICTURES_PREFIX)
+        self._began = time.monotonic()
+        asked.hold(paths.sign("GET", "camera/faces/1/a.jpg", {}, 600), PLACES)
+        self.healths, self.lasted_s = set[int](), 0.0
+        self._watch = threading.Thread(target=self._note_until_its_end, args=(asked,), daemon=True)
+        self._watch.start()
+
+    def _note_until_its_end(self, asked: Asked) -> None:
+        self.healths = asked.healths_until_its_end(self.server.process, ENDS_AFTER_S + 15)
+        self.lasted_s = time.monotonic() - self._began
+
+    def wait_for_its_end(self) -> None:
+        self._watch.join()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def hung_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HungService]:
+    """Start it before the other tests: its minute goes by while they run."""
+    service = HungService(tmp_path_factory.mktemp("hung") / "data")
+    yield service
+    service.server.kill()
+
+
 def test_a_server_of_which_a_lane_stands_still_says_so_and_ends(tmp_path: Path) -> None:
     with guarded_server(tmp_path / "log") as (server, process):
         server.hold("/never", PLACES, **{"X-Tenant": "shop"})
@@ -125,28 +163,13 @@ def test_a_call_that_takes_longer_than_the_bound_ends_no_server_that_has_places(
 
 
 def test_a_service_whose_pictures_disk_hangs_ends_within_the_minute_and_serves_again(
-    tmp_path: Path,
+    hung_service: HungService,
 ) -> None:
-    """A pipe that nobody writes to is a file that is never read to its end, as on a disk of the
-    network that went."""
-    data = tmp_path / "data"
-    server = Server(data)
-    path = urlsplit(server.url)
-    asked = Asked(path.hostname or "", path.port or 0)
-    hung = data / "blobs" / "camera" / "faces" / "1" / "a.jpg"
-    hung.parent.mkdir(parents=True)
-    os.mkfifo(hung)
-    paths = SignedPaths(signing_secret(data), SystemClock(), PICTURES_PREFIX)
-    signed = paths.sign("GET", "camera/faces/1/a.jpg", {}, 600)
-    began = time.monotonic()
-    try:
-        asked.hold(signed, PLACES)
-        assert asked.healths_until_its_end(server.process, ENDS_AFTER_S + 15) == {200, 503}
-        assert server.process.poll() == 1
-        assert time.monotonic() - began > ENDS_AFTER_S
-    finally:
-        server.kill()
-    hung.unlink()
-    again = Server(data)
+    hung_service.wait_for_its_end()
+    assert hung_service.healths == {200, 503}
+    assert hung_service.server.process.poll() == 1
+    assert hung_service.lasted_s > ENDS_AFTER_S
+    hung_service.hung.unlink()
+    again = Server(hung_service.server.data)
     assert again.client().call("getGroupList", {}).code == DONE
     assert again.stop() == 0
