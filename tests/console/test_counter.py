@@ -14,6 +14,8 @@ from tests.console.portraits import Mall, Shop, mall
 from tests.console.reviews import PEOPLE, reviewing
 
 ROW_PX = 64
+UNDO = "00:08"
+"""For so long a press can be taken back."""
 COMES = re.compile(r"^Comes \w+days\b.*; .*\d+ visits? this month, next expected ")
 
 
@@ -113,6 +115,8 @@ def test_whose_visit_is_over_by_the_gap_of_the_camera_is_here_no_more(
 
 
 def counter(visitor: Visitor) -> Page:
+    """Open the counter's page, whose clock can be put forward."""
+    visitor.context.clock.install()
     page = visitor.open("#/counter")
     heading(page, "At the counter")
     expect(page.get_by_text("is shown here for ten seconds")).to_be_visible()
@@ -141,6 +145,7 @@ def test_the_card_of_a_guest_comes_by_itself_and_goes_after_ten_seconds(
         settle(page)
         shoot(page, "counter")
         looked_at(page, "counter-card")
+        page.clock.fast_forward("00:10")
         expect(card(page)).to_have_count(0)
         last = page.get_by_role("button", name=PEOPLE[0])
         last.click()
@@ -164,6 +169,8 @@ def test_somebody_else_is_said_by_one_press_and_taken_back(browser: Browser, sho
         expect(card(page)).to_be_visible()
         assert client.get_face(ann).arrive_count == 2
         card(page).get_by_role("button", name="Somebody else").click()
+        expect(card(page)).to_have_count(0)
+        page.clock.fast_forward(UNDO)
         expect(page.get_by_text("Now: Stranger 1")).to_be_visible()
         assert client.get_face(ann).arrive_count == 1
         page.get_by_role("button", name="Undo").click()
@@ -182,6 +189,8 @@ def test_right_is_the_review_of_a_close_match(browser: Browser, shop: Shop) -> N
         expect(card(page)).to_be_visible()
         assert len([*client.list_reviews(kind="uncertain")]) == 1
         card(page).get_by_role("button", name="Right").click()
+        expect(card(page)).to_have_count(0)
+        page.clock.fast_forward(UNDO)
         becomes(page, lambda: not [*client.list_reviews(kind="uncertain")])
         expect(card(page)).to_have_count(0)
 
