@@ -98,9 +98,9 @@ class Weeks(Service["Book"]):
             busiest=busiest
             and (datetime.strptime(busiest[1], "%Y%m%d%H").replace(tzinfo=zone), busiest[0]),
             staff=statistics.count_staff(tenant, arrivals),
-            entries=self.services.counts.count_entries(
-                tenant, arrivals.span, Granularity.WEEK
-            ).get(f"{monday:%Y%m%d}"),
+            entries=self.services.counts.count_entries(tenant, arrivals.span, Granularity.WEEK).get(
+                f"{monday:%Y%m%d}"
+            ),
         )
 
     def tell_last(self, tenant: Tenant, now: datetime) -> bool:

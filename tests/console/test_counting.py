@@ -1,9 +1,8 @@
-"""People counted without faces: the line on the still, the place, and where its figures are seen."""
+"""People counted without faces: the line on the still, the place, and where figures are seen."""
 
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
