@@ -35,9 +35,9 @@ from tests.support.storage.emulated import PREFIX, Aws
 SEARCH_FUNCTIONS = ("regulars-test-Search-1", "regulars-test-Search2-2", "regulars-test-Search3-3")
 _QUEUES = {"build_index": "index_queue", "ingest": "captures_queue", "deliver": "deliveries_queue"}
 _CLIENTS = ("dynamodb", "s3", "sqs", "kms")
-_RUN_S = {"ingest": 120, "deliver": 120, "build_index": 30, "watch": 300, "sweep": 300}
-"""Longer than any handler here takes; of build_index so short that each sweep sends a message for
-the rest."""
+_RUN_S = {"ingest": 120, "deliver": 120, "build_index": 300, "watch": 300, "sweep": 300}
+"""Longer than any handler here takes. What is left of a sweep whose run is too short, another
+message does: tests/whole/test_sweep.py."""
 
 
 def arns_of(aws: Aws) -> dict[str, str]:
@@ -157,7 +157,7 @@ class Account:
         context = Context(function, deadline=time.monotonic() + _RUN_S[function])
         self._run(function, self.alone, lambda: getattr(app, function)(event, context))
         while function == "sweep" and self.work_off("build_index"):
-            pass  # its messages, and those of the runs whose time was short
+            pass  # its messages, and those for what they leave
 
     def clear(self) -> None:
         """Let no tenant be there: a sweep takes them all, and the emulation looks through a whole
