@@ -94,6 +94,10 @@ book: .venv/test  ## The visitor book's own tests, with search and vision, witho
 lab: .venv/lab  ## What needs the pictures beside the checkout (../shared): the lab's tests, how well people are told apart; ALL=1 with all pictures
 	$(PYTEST) $(if $(ALL),--hypothesis-profile long) lab/tests
 
+spreadsheets: .venv/lab  ## Workbooks that the console saves, read by openpyxl, pandas and, if it is here, LibreOffice
+	$(BIN)/python -m pip install -qq --group lab/pyproject.toml:spreadsheets
+	$(PYTEST) lab/tests/test_spreadsheets.py
+
 check: .venv/check  ## Format, lint, types, layers, lines of code; what the docs say is checked by `make test`
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
