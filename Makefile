@@ -240,8 +240,8 @@ proofs: .venv/lab  ## The longest proofs one after the other, for a night, then 
 pictures: .venv/test  ## README's pictures, of drawn people, in docs/pictures; needs Chromium and a Chinese font, as of fonts-wqy-zenhei
 	CONSOLE_PICTURES=docs/pictures $(BIN)/python -m pytest -q tests/console/test_pictures.py
 
-bench-console: .venv/test  ## 30,000 people in the console beside a plain list of them, and what the first page weighs; needs Chromium
-	VISITS=2000 $(BIN)/python -m pytest -q -rP tests/console/test_many.py tests/console/test_flows.py -k "30_000 or full_day or first_page"
+bench-console: .venv/test  ## 30,000 people in the console beside a plain list of them, what the first page weighs, and how soon a phone says who is here; needs Chromium
+	VISITS=2000 $(BIN)/python -m pytest -q -rP tests/console/test_many.py tests/console/test_flows.py tests/console/test_counter.py -k "30_000 or full_day or first_page or phone_says"
 
 bench-edge: .venv/lab  ## The edge uploader: memory, opening, CPU, throughput against the local server
 	$(BIN)/python -m pytest -q -s edge/tests/test_killed.py

@@ -1,7 +1,7 @@
 // Words, numbers and times in the language of the reader. Times are the tenant's, whatever the browser's clock says.
 import { LANGUAGES, language, session, Value } from "./store.js";
 
-const files = ["words/"];
+const folders = ["words"];
 let known = "en";
 let table = {};
 let locale = "en";
@@ -23,7 +23,7 @@ export async function load() {
   const isChosen = language.now !== "system";
   const wanted = isChosen ? [language.now] : navigator.languages.map(languageOf);
   known = wanted.find((one) => LANGUAGES.includes(one)) ?? "en";
-  table = Object.assign({}, ...(await Promise.all(files.map(wordsOf))));
+  table = Object.assign({}, ...(await Promise.all(folders.map(wordsOf))));
   const tag = navigator.languages.find((one) => languageOf(one) === known);
   locale = tag ?? (isChosen ? known : regional(known));
   made = {};
@@ -39,13 +39,14 @@ function regional(spoken) {
 
 /** Load the words of a folder's pages, too, which lie beside them so that the first page comes without them. */
 export async function loadMore(folder) {
-  if (files.includes(`${folder}/words.`)) return;
-  Object.assign(table, await wordsOf(`${folder}/words.`));
-  files.push(`${folder}/words.`);
+  if (folders.includes(folder)) return;
+  Object.assign(table, await wordsOf(folder));
+  folders.push(folder);
 }
 
-async function wordsOf(file) {
-  const answer = await fetch(import.meta.resolve(`./${file}${known}.json`));
+/** Load the words of a folder's pages; those of every page are in the folder "words". */
+async function wordsOf(folder) {
+  const answer = await fetch(import.meta.resolve(`./${known}/${folder}.json`));
   if (!answer.ok) throw Object.assign(new Error(answer.statusText), { status: answer.status });
   return answer.json();
 }

@@ -1,8 +1,8 @@
 """The console's page and files, as they are answered: one source for one box and for AWS.
 
-Modules are served joined, a file a folder; all else as it was written. Each file has its digest in
-its URL, so a browser keeps it for good and asks only for the page again; the page's import map says
-which URL stands for which file.
+Modules are served joined, a file a folder, and words as a folder a language; all else as it was
+written. Each file or its folder has a digest in its URL, so a browser keeps it for good and asks
+only for the page again; the page's import map says which URL stands for which file or folder.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Mapping
 from itertools import chain
 from pathlib import Path, PurePosixPath
@@ -34,6 +35,10 @@ _KINDS = {
 """All of them are text, which the gateway passes as it is."""
 
 _MODULES = (".js", ".mjs")
+
+_WORDS = re.compile(r"\./console/(\w+)/(?:words\.)?(\w+)\.json")
+"""Names of files of words, of which the language is the last or the last but one:
+`words/de.json`, `admin/words.de.json`."""
 
 _PICTURES = ("'self'", "blob:")
 _SAFE = {
@@ -102,24 +107,52 @@ def read_texts(paths: Mapping[str, Path]) -> dict[str, str]:
     modules = {name: text for name, text in texts.items() if paths[name].suffix in _MODULES}
     return {
         **join_modules(modules),
-        **{name: text for name, text in texts.items() if name not in modules},
+        **{_place_words(name): text for name, text in texts.items() if name not in modules},
     }
+
+
+def _place_words(name: str) -> str:
+    """Return the name by which modules ask for a file: words lie in a folder a language.
+
+    `./console/admin/words.de.json`: `./console/de/admin.json`.
+    """
+    return _WORDS.sub(r"./console/\2/\1.json", name)
 
 
 def make_files(texts: Mapping[str, str]) -> dict[str, File]:
     """Return the files by their URLs below the console. `texts`: those of `read_texts`."""
-    return {
-        _make_url(name, text).removeprefix("./console/"): _make_file(name, text)
-        for name, text in texts.items()
+    urls = {
+        **{name: _make_url(name, text) for name, text in texts.items()},
+        **{
+            name: f"{url}{PurePosixPath(name).name}"
+            for folder, url in _make_folder_urls(texts).items()
+            for name in texts
+            if name.startswith(folder)
+        },
     }
+    return {urls[name].removeprefix("./console/"): _make_file(name, texts[name]) for name in texts}
+
+
+def _make_folder_urls(texts: Mapping[str, str]) -> dict[str, str]:
+    """Return the URL of each language's folder of words, with the digest of all that is in it."""
+    texts_by_folder: dict[str, list[str]] = {}
+    for name, text in sorted(texts.items()):
+        if name.endswith(".json"):
+            texts_by_folder.setdefault(f"{name.rpartition('/')[0]}/", []).append(text)
+    return {
+        folder: f"{folder.rstrip('/')}.{_digest(chr(0).join(texts_within))}/"
+        for folder, texts_within in texts_by_folder.items()
+    }
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def _make_url(name: str, text: str) -> str:
     """Return the URL of a file, relative to the page: with its digest before its suffix."""
     path = PurePosixPath(name)
-    return (
-        f"./{path.with_suffix(f'.{hashlib.sha256(text.encode()).hexdigest()[:12]}{path.suffix}')}"
-    )
+    return f"./{path.with_suffix(f'.{_digest(text)}{path.suffix}')}"
 
 
 def _make_file(name: str, text: str) -> File:
@@ -137,7 +170,9 @@ def make_page(page_folder: Path, texts: Mapping[str, str], pictures: Iterable[st
     hosts that pictures come from.
     """
     urls = {name: _make_url(name, text) for name, text in texts.items()}
-    import_map, start = json.dumps({"imports": urls}), texts["./console/start.js"]
+    imports = {name: url for name, url in urls.items() if not name.endswith(".json")}
+    import_map = json.dumps({"imports": imports | _make_folder_urls(texts)})
+    start = texts["./console/start.js"]
     text = Template((page_folder / "index.html").read_text(encoding="utf-8")).substitute(
         import_map=import_map,
         start=start,

@@ -93,7 +93,8 @@ def test_the_root_leads_to_the_console_below_whatever_path(
 
 
 def test_every_file_is_kept_for_good_under_the_digest_of_what_it_holds(app: Chalice) -> None:
-    urls = [*json.loads(import_map(app))["imports"].values()]
+    imported = json.loads(import_map(app))["imports"].values()
+    urls = [url for url in imported if not url.endswith("/")]
     urls += re.findall(r'href="([^"]+)"', got(app, "/console").body)
     urls.append(main_url(app))
     assert len(set(urls)) > 20
@@ -101,6 +102,23 @@ def test_every_file_is_kept_for_good_under_the_digest_of_what_it_holds(app: Chal
         answer = got(app, url.removeprefix("."))
         assert "immutable" in answer.headers["cache-control"]
         assert hashlib.sha256(answer.body.encode()).hexdigest().startswith(url.split(".")[-2])
+
+
+def test_words_lie_in_a_folder_a_language_under_the_digest_of_all_of_them(app: Chalice) -> None:
+    imported = json.loads(import_map(app))["imports"]
+    folders = {name: url for name, url in imported.items() if name.endswith("/")}
+    pages = sorted(path.parent.name for path in OURS.rglob("words.en.json"))
+    assert {*folders} == {f"./console/{path.stem}/" for path in OURS.glob("words/*.json")}
+    for name, url in folders.items():
+        language, holds = name.split("/")[-2], []
+        for page in sorted([*pages, "words"]):
+            answer = got(app, f"{url.removeprefix('.')}{page}.json")
+            assert "immutable" in answer.headers["cache-control"]
+            of_it = f"words/{language}" if page == "words" else f"{page}/words.{language}"
+            assert answer.body == (OURS / f"{of_it}.json").read_text(encoding="utf-8")
+            holds.append(answer.body)
+        digest = hashlib.sha256("\0".join(holds).encode()).hexdigest()
+        assert digest.startswith(url.rstrip("/").split(".")[-1])
 
 
 def test_each_file_that_a_file_imports_is_in_the_map_by_the_name_that_it_imports(

@@ -7,11 +7,14 @@ registerHooks({ resolve: (name, context, next) => next(libraries[name] ?? name, 
 
 const page = new EventTarget();
 const kept = new Map();
+/** Return where the words lie that the service has in a folder a language: de/admin.json in admin/words.de.json. */
+const wordsAt = (url) => url.replace(/(\w+)\/(\w+)\.json$/, (_, language, folder) =>
+  (folder === "words" ? `words/${language}.json` : `${folder}/words.${language}.json`));
 Object.assign(globalThis, {
   addEventListener: page.addEventListener.bind(page),
   dispatchEvent: page.dispatchEvent.bind(page),
   document: { documentElement: { dataset: {} }, querySelector: () => null },
-  fetch: async (url) => new Response(await readFile(new URL(url))),
+  fetch: async (url) => new Response(await readFile(new URL(wordsAt(url)))),
   localStorage: { getItem: (key) => kept.get(key) ?? null, setItem: (key, value) => kept.set(key, value) },
   location: { hash: "" },
 });
