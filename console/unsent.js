@@ -49,12 +49,19 @@ export function surely(method, path, body) {
   return inTurn(one);
 }
 
+/** The names of what this page is sending, in its turn or by itself. */
+const going = new Set();
 const turns = new Map();
 /** The revision that a change of our own made of another. */
 const made = new Map();
 
 /** Send changes by a revision one after the other for each thing, each by the revision that our own last one made. */
 function inTurn(one) {
+  going.add(one.name);
+  return inItsTurn(one).finally(() => going.delete(one.name));
+}
+
+function inItsTurn(one) {
   if (!one.body?.revision) return sent(one);
   const mine = (turns.get(one.path) ?? Promise.resolve()).then(() => sent(renewed(one)));
   turns.set(one.path, mine.catch(() => {}));
@@ -114,7 +121,7 @@ export function sendLeft() {
   const stale = own.filter(({ book }) => book && book !== session.now.book); // a page of before kept no book
   keep(all.filter((one) => !stale.includes(one)));
   if (stale.length) say(t("unsent.restored", { count: stale.length }), { kind: "problem" });
-  for (const one of own.filter((each) => !stale.includes(each))) {
+  for (const one of own.filter((each) => !stale.includes(each) && !going.has(each.name))) {
     setLate(one, true);
     inTurn(one).catch(complain);
   }

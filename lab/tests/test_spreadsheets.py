@@ -101,4 +101,4 @@ def parse_american(text: str) -> datetime:
     """Read a day, with a time or without, as LibreOffice writes it in American English."""
     day, _, clock = text.partition(" ")
     month, number, year = day.split("/")
-    return datetime.fromisoformat(f"{year}-{month:0>2}-{number:0>2} {clock or '00:00'}")
+    return datetime.fromisoformat(f"{year}-{month:0>2}-{number:0>2} {clock or '0:00':0>5}")
