@@ -248,8 +248,8 @@ bench-edge: .venv/lab  ## The edge uploader: memory, opening, CPU, throughput ag
 	$(BIN)/python -m regulars_lab.bench.edge
 
 count: .venv/lab  ## Counting people: drawn doors by day and night, 10,000 looks at a room with nobody (LOOKS=number), 100 kills (KILLS=number), and the clip beside the checkout
-	$(PROOF) -rP -m "slow or not slow" edge/tests/test_count_model.py edge/tests/test_count_killed.py --edge-count-looks $(or $(LOOKS),10000) --edge-count-kills $(or $(KILLS),100)
-	$(PROOF) -rP lab/tests/test_counting.py
+	$(PROOF) -rP --hypothesis-profile long edge/tests/test_count_model.py edge/tests/test_count_killed.py --edge-count-looks $(or $(LOOKS),10000) --edge-count-kills $(or $(KILLS),100)
+	$(PROOF) -rP --hypothesis-profile long lab/tests/test_counting.py
 
 lag-edge: .venv/test  ## A camera's stream and a slow consumer for ten minutes: no time of capture is off by more than 0.3 s
 	$(PROOF) -s edge/tests/test_streams.py -k slower --edge-stream-s 600

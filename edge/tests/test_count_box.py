@@ -140,7 +140,7 @@ def test_a_film_shows_the_installer_who_crosses(tmp_path: Path) -> None:
     assert lines[0].endswith("door.avi: in is downwards")
     assert sorted(line.split()[1] for line in lines[1:3]) == ["in", "out"]
     assert all(1.0 <= float(line.split()[0].partition(":")[2]) <= 3.0 for line in lines[1:3])
-    assert lines[3].startswith("1 in, 1 out; ")
+    assert lines[3].startswith("1 in, 1 out; 17 looks at ")
     import av
 
     with av.open(str(shown)) as container:

@@ -8,8 +8,21 @@ import pytest
 from regulars_edge.count import people
 from regulars_edge.count.line import parse_line
 from regulars_edge.count.people import CANVAS_PX, PersonDetector
-from rig.figures import HEIGHT, SIZE_PX, Outcome, count_film, film, infrared, light, nobody, seen
+from rig.figures import (
+    HEIGHT,
+    SIZE_PX,
+    Outcome,
+    count_film,
+    film,
+    infrared,
+    light,
+    nobody,
+    same,
+    seen,
+)
 from rig.walkers import Walk, path, straight
+
+from tests.support.examples import drawn
 
 LINE = parse_line([[0.0, 0.5], [1.0, 0.5]])
 SPEED = 70
@@ -71,19 +84,19 @@ def test_a_room_with_nobody_counts_nobody(detector: PersonDetector, looks: int) 
     assert outcome == Outcome([], looks, 0)
 
 
+CASES = [
+    *itertools.product((3.3, 5, 10), (0.4, 0.45, 0.55, 0.6), ("day",)),
+    *itertools.product((5,), (0.5,), ("infrared", "a fifth", "a twelfth")),
+]
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("rate", "height", "change"),
-    [
-        *((rate, height, "day") for rate in (3.3, 5, 10) for height in (0.4, 0.45, 0.55, 0.6)),
-        *itertools.product((5,), (0.5,), ("infrared", "a fifth", "a twelfth")),
-    ],
-)
+@pytest.mark.parametrize(("rate", "height", "change"), drawn(CASES, 1))
 def test_a_drawn_door_is_counted_at_any_rate_and_in_the_dark(
     detector: PersonDetector, rate: float, height: float, change: str
 ) -> None:
     made = {"infrared": infrared, "a fifth": light(1 / 5), "a twelfth": light(1 / 12)}
     line = parse_line([[0.0, height], [1.0, height]])
     walks = [DOOR[0], DOOR[1], DOOR[2], DOOR[5]]
-    pictures = film(walks, 7.5, rate) if change == "day" else film(walks, 7.5, rate, made[change])
-    assert sorted(count_film(pictures, line, detector).ways) == COUNTED
+    pictures = film(walks, 7.5, rate, made.get(change, same))
+    assert sorted(count_film(pictures, line, detector, rate).ways) == COUNTED

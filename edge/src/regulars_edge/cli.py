@@ -243,6 +243,12 @@ COMMANDS = {
                 "required": True,
                 "help": "in is from its left to its right, seen from its first point",
             },
+            "--looks": {
+                "type": float,
+                "default": 5.0,
+                "metavar": "NUMBER",
+                "help": "a second (default: 5, as `run` does)",
+            },
             "--film": {
                 "type": Path,
                 "metavar": "FILE",

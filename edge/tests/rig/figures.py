@@ -107,11 +107,14 @@ class Outcome:
 
 
 def count_film(
-    pictures: Iterator[tuple[float, Image.Image]], line: CountLine, detector: PersonDetector
+    pictures: Iterator[tuple[float, Image.Image]],
+    line: CountLine,
+    detector: PersonDetector,
+    rate: float = 5,
 ) -> Outcome:
     """Count who crosses in pictures with their times in s."""
     minutes = Noted()
-    counter = Counter(line, detector, minutes)
+    counter = Counter(line, detector, minutes, look_ms=1000 / rate)
     for at, picture in pictures:
         counter.look(Drawn(picture, round(1000 * at), picture.size))
     ways = [crossing.way for crossing in minutes.crossings]

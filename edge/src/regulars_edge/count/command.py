@@ -18,7 +18,7 @@ from regulars_edge import exits, logs
 from regulars_edge.choose.chooser import find_time_ms
 from regulars_edge.choose.faces import SMALLEST_FACE_PX, Detector, FaceFinder
 from regulars_edge.count.counter import Counter
-from regulars_edge.count.line import LOOK_S, CountLine, Crossing
+from regulars_edge.count.line import CountLine, Crossing
 from regulars_edge.count.people import PersonDetector
 from regulars_edge.errors import Misconfigured
 from regulars_edge.frames import Frame
@@ -26,8 +26,8 @@ from regulars_edge.sources.video import VideoFileSource
 
 LONGEST_SIDE_PX = 960
 """Of the film that is written."""
-_SHOWN_LOOKS = 5
-"""For so many pictures a crossing colours the line."""
+_SHOWN_MS = 1_000
+"""For so long a crossing colours the line."""
 _IN, _OUT, _LINE, _BOX = "#20c060", "#f08020", "#f0f040", "#40a0f0"
 
 
@@ -70,11 +70,12 @@ def count(arguments: argparse.Namespace) -> int:
         raise Misconfigured(f"{shown} is there already: remove it, or name another with --film")
     minutes = FilmMinutes()
     faces = FaceFinder(Detector(), SMALLEST_FACE_PX)
-    counter = Counter(line, PersonDetector.of_machine(), minutes, faces)
+    interval_s = 1 / min(25.0, max(1.0, arguments.looks))
+    counter = Counter(line, PersonDetector.of_machine(), minutes, faces, 1000 * interval_s)
     print(f"{film}: in is {describe_way(line)}")
     began_ms: int | None = None
-    with _writing_film(shown) as write:
-        for frame in VideoFileSource(film, LOOK_S).frames(threading.Event()):
+    with _writing_film(shown, interval_s) as write:
+        for frame in VideoFileSource(film, interval_s).frames(threading.Event()):
             if frame is None:
                 continue
             told = len(minutes.crossings)
@@ -124,7 +125,7 @@ def _draw(frame: Frame, counter: Counter, crossings: list[Crossing], at_ms: int)
         draw.rectangle(box, outline=_BOX, width=3 if track.seen_ms == at_ms else 1)
     newest = crossings[-1] if crossings else None
     colour = _LINE
-    if newest is not None and at_ms - newest.at_ms < _SHOWN_LOOKS * 1000 * LOOK_S:
+    if newest is not None and at_ms - newest.at_ms < _SHOWN_MS:
         colour = _IN if newest.way == "in" else _OUT
     placed = counter.line.place_in(picture.size)
     draw.line((placed.first, placed.second), fill=colour, width=4)
@@ -135,10 +136,10 @@ def _draw(frame: Frame, counter: Counter, crossings: list[Crossing], at_ms: int)
 
 
 @contextmanager
-def _writing_film(file: Path) -> Iterator[Any]:
+def _writing_film(file: Path, interval_s: float) -> Iterator[Any]:
     """Give a function that adds a picture to a film, which ordinary players show."""
     with av.open(str(file), "w", format="mp4") as container:
-        stream = container.add_stream("h264", rate=Fraction(1) / Fraction(str(LOOK_S)))
+        stream = container.add_stream("h264", rate=Fraction(1 / interval_s).limit_denominator(100))
         stream.pix_fmt = "yuv420p"
 
         def write(picture: Image.Image) -> None:

@@ -74,12 +74,14 @@ class Minutes(Protocol):
 
 @dataclass(eq=False)
 class Counter:
-    """The counter of one camera. `faces`: None if faces are not looked for."""
+    """The counter of one camera. `faces`: None if faces are not looked for; `look_ms`: the time
+    between two looks."""
 
     line: CountLine
     detector: PersonDetector
     minutes: Minutes
     faces: FaceFinder | None = None
+    look_ms: float = 1000 * LOOK_S
     trouble: str | None = field(default=None, init=False)
     """Why it does not count now, for people; None: it counts."""
     tracks: BodyTracks = field(default_factory=BodyTracks, init=False)
@@ -115,7 +117,7 @@ class Counter:
             self._doubt(at_ms, "it is too dark")
         elif at_ms - self._moved_ms > STAY_MS:
             self._hold_still(at_ms)
-        elif at_ms - self._looked_ms >= 1000 * LOOK_S - _EARLY_MS:
+        elif at_ms - self._looked_ms >= self.look_ms - _EARLY_MS:
             self._looked_ms = at_ms
             self._count(frame, brightness, at_ms)
 
