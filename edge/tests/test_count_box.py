@@ -2,12 +2,14 @@
 
 import io
 import json
-from collections.abc import Callable
+import re
+import subprocess
+import tomllib
 from pathlib import Path
 
 import pytest
 from PIL import Image
-from regulars_edge.capture import make_chooser, make_counter, make_source
+from regulars_edge.capture import make_chooser, make_counter, make_small_camera, make_source
 from regulars_edge.choose.faces import Face, FaceFinder
 from regulars_edge.clock import Clock, Moment
 from regulars_edge.config import CameraConfig, Config, parse_config
@@ -22,7 +24,7 @@ from rig.counting import Noted
 from rig.figures import empty_room, film, seen
 from rig.film import decoded, encoded
 from rig.standin import StandIn
-from rig.uploader import called
+from rig.uploader import ENTRY, called
 from rig.walkers import Walk, straight
 
 LINE = [[0.1, 0.5], [0.9, 0.5]]
@@ -33,6 +35,15 @@ UP: Walk = straight(420, 310, 55, 80)
 def configured(**more: object) -> CameraConfig:
     row = {"name": "door", "source": "rtsp", "url": "rtsp://10.0.0.9/live", "count": LINE, **more}
     return parse_config({"server": {"url": "http://x"}, "camera": [row]}).cameras[0]
+
+
+def test_a_small_stream_wakes_for_what_moves_at_the_line() -> None:
+    """Though it is outside of the zones, which are where faces count."""
+    zones = [[0.0, 0.0, 0.2, 0.2]]
+    small_url = "rtsp://10.0.0.9/sub"
+    counting = make_small_camera(configured(motion_url=small_url, send="motion", zones=zones))
+    assert counting is not None
+    assert (counting.zones, counting.count) == (None, None)
 
 
 def test_the_line_is_set_by_the_file_or_by_the_service() -> None:
@@ -125,31 +136,44 @@ def test_check_says_how_long_a_look_takes(counted: Box, stand_in: StandIn) -> No
     assert "counting at door: a look at " in said
 
 
+PAGE = Path(__file__).parents[2] / "docs" / "tasks" / "count.md"
+
+
+def test_the_pages_camera_counts() -> None:
+    [block] = re.findall(r"```toml\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    row = tomllib.loads(block)
+    [camera] = parse_config({"server": {"url": "http://x"}, **row}).cameras
+    assert camera.count == parse_line(LINE)
+
+
 def test_a_film_shows_the_installer_who_crosses(tmp_path: Path) -> None:
-    """And the film with boxes and line is one that players open; a file that is there stays."""
+    """By the page's command. The film with boxes and line is one that players open; one that is
+    there stays."""
+    [command] = re.findall(r"```\nregulars-edge (count --check .*)\n```", PAGE.read_text())
     pictures = [shown for _, shown in film([DOWN, UP], 3.4)]
-    made, shown = encoded(tmp_path / "door.avi", pictures, rate=5), tmp_path / "seen.mp4"
-    count: Callable[..., str] = lambda *more: called(  # noqa: E731
-        *("count", "--check", str(made), "--line", "0,0.5,1,0.5", "--film", str(shown), *more),
-        key="",
-        spool=tmp_path,
-    )
+    encoded(tmp_path / "door.mp4", pictures, rate=5)
+
+    def count() -> "subprocess.CompletedProcess[str]":
+        argv = [ENTRY, *command.split()]
+        return subprocess.run(argv, cwd=tmp_path, capture_output=True, text=True, check=False)
+
     done = count()
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
-    assert lines[0].endswith("door.avi: in is downwards")
+    assert lines[0] == "door.mp4: in is downwards"
     assert sorted(line.split()[1] for line in lines[1:3]) == ["in", "out"]
     assert all(1.0 <= float(line.split()[0].partition(":")[2]) <= 3.0 for line in lines[1:3])
     assert lines[3].startswith("1 in, 1 out; 17 looks at ")
     import av
 
-    with av.open(str(shown)) as container:
+    made = tmp_path / "door.counted.mp4"
+    with av.open(str(made)) as container:
         assert len(list(container.decode(video=0))) == pytest.approx(len(pictures), abs=1)
-    before = shown.read_bytes()
+    before = made.read_bytes()
     again = count()
     assert again.returncode == 2
     assert "is there already" in again.stderr
-    assert shown.read_bytes() == before
+    assert made.read_bytes() == before
 
 
 @pytest.mark.parametrize("line", ["0,0.5", "0,0.5,1,x", "0,0.99,1,0.99"])

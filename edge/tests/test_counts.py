@@ -12,6 +12,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from regulars_edge import SPOOL
 from regulars_edge.clock import Clock
 from regulars_edge.errors import SpoolFull
 from regulars_edge.spool import database
@@ -260,6 +261,16 @@ def test_two_processes_in_one_minute_add_up(
         box.tell(0)
         box.tell()
     assert sums(shop) == (2, 0, 0, 2)
+
+
+def test_a_spool_of_an_older_uploader_counts(tmp_path: Path, clock: FakeClock) -> None:
+    """And the older one goes on with it afterwards: the number of its version is the same."""
+    with spools.open_spool(tmp_path, clock=clock) as spool:
+        spool.books.read_rows("DROP TABLE counts")
+    with spools.open_spool(tmp_path, clock=clock) as spool:
+        spool.add_counts("door", MinutePart(0, 1_000, 1))
+        assert spool.books.read_rows("SELECT came_in FROM counts") == [(1,)]
+        assert spool.books.read_rows("PRAGMA user_version") == [(SPOOL,)]
 
 
 def test_minutes_are_kept_for_two_days(spool: Spool, shop: StandIn, clock: FakeClock) -> None:
