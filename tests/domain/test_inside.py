@@ -51,6 +51,11 @@ def test_a_shop_opens_and_closes_by_its_own_clocks() -> None:
     ]
 
 
+def test_an_hour_that_comes_twice_opens_a_shop_once() -> None:
+    # clocks go back by two hours, from 03:00 to 01:00
+    assert openings_of("02:00-20:00", "Antarctica/Troll", "2026-10-24", 1) == [("25 00:00", None)]
+
+
 def test_a_shop_that_never_closes_begins_anew_at_midnight() -> None:
     # clocks go back on Sunday, the 25th: that day has 25 hours
     assert openings_of("", "Europe/Berlin", "2026-10-23", 3) == [
