@@ -14,6 +14,6 @@ export const Inside = ({ places }) => places.filter((one) => one.open).map((one)
 /** The same as it is now, which leads to the places. */
 export function InsideNow() {
   const places = usePolled("places", {}, EVERY_MS)[0].value?.places;
-  return places?.some((one) => one.open) && html`<a class="row" href=${to("places")}>
+  return places?.some((one) => one.open) && html`<a class="row plain" href=${to("places")}>
     <${Inside} places=${places} /></a>`;
 }
