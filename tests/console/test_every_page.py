@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
@@ -138,7 +139,10 @@ def shop(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sh
             write_visits(
                 shop.services,
                 shop.tenant,
-                visits_of_weeks(next(iter(client.list_faces(group=group))).id),
+                visits_of_weeks(
+                    next(iter(client.list_faces(group=group))).id,
+                    ZoneInfo(client.get_settings().time_zone),
+                ),
             )
             assert client.get_usual().proposed.count(",") > 3, (
                 "hours that need a line of a phone each"
@@ -170,9 +174,10 @@ def write_crowd(shop: Shop) -> None:
         shop.see(number, 0.1)
 
 
-def visits_of_weeks(faceid: str) -> list[tuple[datetime, str, str]]:
-    """List visits of three weeks, by which each weekday has opening hours of its own."""
-    today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+def visits_of_weeks(faceid: str, zone: ZoneInfo) -> list[tuple[datetime, str, str]]:
+    """List visits of three weeks, by which each weekday has opening hours of its own in the
+    zone."""
+    today = datetime.now(zone).replace(hour=0, minute=0, second=0, microsecond=0)
     days = [today - timedelta(days=days) for days in range(2, 23)]
     return [
         (day + timedelta(hours=hour), "door", faceid)
