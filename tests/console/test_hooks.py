@@ -93,7 +93,7 @@ def test_url_filters_and_the_switch_are_changed_in_place(
         heading(page, f"{receiver.url}&more=1")
         now = client.get_hook(hook)
         assert (now.groups, now.cameras, now.enabled) == (["VIP"], ["door"], False)
-        assert len(now.events or ()) == 7
+        assert len(now.events or ()) == 9
         assert "stranger.created" not in (now.events or ())
         page.get_by_role("button", name="Remove VIP").click()
         expect(page.get_by_text("All groups")).to_be_visible()

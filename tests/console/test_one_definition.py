@@ -133,7 +133,7 @@ def compare_all(shop: Shop, appcode: str) -> None:
         groups = {one.id: one.group for one in client.list_faces(ids=[*shown])}
         assert shown == groups, "a capture calls somebody by the group that the face is in"
         assert {*groups.values()} == {"stranger", "regular", "VIP", "Team"}
-        told = discovery.write_figures(totals)
+        told = discovery.write_figures(totals, {})
         assert f'"visits": {visits}, "people": {people}, "new": {kinds["new"]}' in told
 
     span_s = {
@@ -167,7 +167,9 @@ def compare_all(shop: Shop, appcode: str) -> None:
     page = shop.visitor.open(f"#/traffic?at={monday:%Y-%m-%d}")
     page.get_by_text(f"Without {staff} of staff").wait_for()
     assert f"{visits} visits" in page.locator(".amount.sum").inner_text()
-    known = page.get_by_role("listitem").filter(has=page.get_by_role("heading", name="Known"))
+    known = page.get_by_role("listitem").filter(
+        has=page.get_by_role("heading", name="Known", exact=True)
+    )
     assert known.locator(".amount strong").inner_text() == str(kinds["known"])
 
     sunday = monday + timedelta(6)
