@@ -6,14 +6,18 @@ import { usePolled } from "./polled.js";
 
 const EVERY_MS = 30_000;
 
-/** Say how many are inside each place that is open; its name, if there are several. */
-export const Inside = ({ places }) => places.filter((one) => one.open).map((one) => html`<span key=${one.id}
+/** Tell whether anybody knows how many are inside: it is open, and somebody watched or looked round. */
+export const isKnown = ({ open, openings }) =>
+  open && (openings.at(-1).watched_s > 0 || openings.at(-1).corrections.length > 0);
+
+/** Say how many are inside each place of which that is known; its name, if there are several. */
+export const Inside = ({ places }) => places.filter(isKnown).map((one) => html`<span key=${one.id}
   class=${one.full ? "danger" : ""}>${places.length > 1 && `${one.name}: `}
   <strong>${t("inside", { count: one.inside })}</strong>${one.full && ` · ${t("inside.full")}`}</span>`);
 
 /** The same as it is now, which leads to the places. */
 export function InsideNow() {
   const places = usePolled("places", {}, EVERY_MS)[0].value?.places;
-  return places?.some((one) => one.open) && html`<a class="row plain" href=${to("places")}>
+  return places?.some(isKnown) && html`<a class="row plain" href=${to("places")}>
     <${Inside} places=${places} /></a>`;
 }

@@ -3,7 +3,7 @@ import { useState } from "preact/hooks";
 import { get, send } from "../api.js";
 import { html } from "../html.js";
 import { to } from "../router.js";
-import { Inside } from "../shared/inside.js";
+import { Inside, isKnown } from "../shared/inside.js";
 import { cameraName, useShared } from "../shared/known.js";
 import { Check, Dialog, Empty, Ending, Field, Form, Loading, useLoaded } from "../shared/parts.js";
 import { useAgain } from "../shared/polled.js";
@@ -52,8 +52,8 @@ function Shown({ one, cameras, again, change }) {
       ${joined(...one.doors.map((door) => cameraName(cameras, door)), one.full_at && t("places.limits", one))}
       </span><span class="apart"></span>
       ${may("admin") && html`<button onClick=${change}>${t("places.change")}</button>`}</header>
-    <p class="amount sum">${open ? html`<${Inside} places=${[one]} />`
-      : html`<strong>${t("places.closed")}</strong>`}</p>
+    <p class="amount sum">${isKnown(one) ? html`<${Inside} places=${[one]} />`
+      : html`<strong>${t(open ? "traffic.uncounted" : "places.closed")}</strong>`}</p>
     ${open && may("operator") && html`<${Correct} key=${openings.at(-1).corrections.length} one=${one}
       done=${again} />`}
     <${Openings} openings=${openings.toReversed()} /></section>`;

@@ -1,7 +1,8 @@
-// A counting line: on which side is in, and where its ends may be dragged.
+// A counting line: on which side is in, and where its ends may be dragged; and when a place is known to hold people.
 import assert from "node:assert/strict";
 import test from "node:test";
 import { drawn, moved } from "../../console/admin/counting.js";
+import { isKnown } from "../../console/shared/inside.js";
 
 const ACROSS = [[0.2, 0.5], [0.8, 0.5]];
 
@@ -32,4 +33,11 @@ test("an end stays in the picture, and away from the other", () => {
   assert.deepEqual(moved(ACROSS, 1, [1.7, -3]), [[0.2, 0.5], [1, 0]]);
   assert.deepEqual(moved(ACROSS, 0, [0.76, 0.5]), ACROSS);
   assert.deepEqual(moved(ACROSS, 0, [0.1234567, 0.5]), [[0.123, 0.5], [0.8, 0.5]]);
+});
+
+test("nobody knows how many are inside while it is closed, or before anybody watched or looked round", () => {
+  const place = (open, watched, corrections) => ({ open, openings: [{ watched_s: watched, corrections }] });
+  assert.deepEqual([place(true, 60, []), place(true, 0, [{}]), place(true, 0, []), place(false, 60, [])].map(isKnown),
+    [true, true, false, false]);
+  assert.equal(isKnown({ open: false, openings: [] }), false);
 });

@@ -17,6 +17,7 @@ from tests.support.pictures.photos import FOLDER, PORTRAIT
 
 NOW = datetime(2026, 11, 20, 15, 10, tzinfo=UTC)
 """A Friday afternoon, for the service and for the browser."""
+NEAR = "not counted: the line is nearer to the picture's edge than one person"
 FIRST_LINE = [[0.2, 0.5], [0.8, 0.5]]
 
 
@@ -27,7 +28,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Box, Book]]
     with serving(folder, clock=FakeClock(NOW)) as box, box.client() as client:
         client.change_settings(time_zone="UTC")
         client.add_camera(id="door", name="Front door", labels={})
-        client.send_heartbeat("door", status={"box": "b1", "version": "1.0"})
+        client.send_heartbeat("door", status={"box": "b1", "error": NEAR})
         client.add_group(name="members", capacity=9)
         ann = client.enrol_face(picture=picture(Person(1)), group="members", name="Ann Lee")
         at = NOW - timedelta(hours=1)
@@ -66,6 +67,7 @@ def test_a_line_is_drawn_on_the_still_by_keys_and_by_a_finger_turned_and_removed
 
     still = page.get_by_role("img", name=re.compile("^What the camera saw"))
     expect(still).to_be_visible()
+    expect(page.get_by_text(NEAR)).to_be_visible()
     page.get_by_role("button", name="Draw a line").click()
     is_kept(FIRST_LINE)
     page.get_by_role("button", name="End 1 of the line").press("ArrowDown")

@@ -80,6 +80,8 @@ def street(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Street]:
             for seed in range(USUAL):
                 see(box, "s1", 100 + seed, timedelta(weeks=week, hours=2))
         see(box, "s2", 1, timedelta(minutes=1))
+        with replace(box, key=books[NAMES[2]].key).client() as client:
+            client.correct_inside(client.add_place(name="All", doors=["door"]).id, inside=7)
         with replace(box, key=books[NAMES[1]].key).client() as client:
             client.send_heartbeat("door", status={"error": "no answer"}, working=False)
         yield Street(box, books)
@@ -142,6 +144,7 @@ def test_the_first_page_says_which_shop_is_unusual_today_and_who_is_where(
     expect(row(page, NAMES[2])).to_contain_text(
         re.compile(rf"1 visit today.*VIP here now:\s+{VIP_NAME}", re.DOTALL)
     )
+    expect(row(page, NAMES[2])).to_contain_text("7 inside now")
     expect(page.get_by_text("unusually")).to_have_count(1)
     expect(page.get_by_text(VIP_NAME)).to_have_count(1)
     expect(quiet.locator(".bars i")).to_have_count(1)
