@@ -496,7 +496,7 @@ def _describe_hook(hook: Hook, key: bytes) -> Access:
     fields = {
         name: str(value)
         for name, value in hook_fields(hook).items()
-        if name not in ("secret", "people", "name")
+        if name not in ("secret", "former_secret", "former_until", "people", "name")
     }
     form = canonical_json({**fields, "people": str(hook.people is None)}).decode()
     return Access(

@@ -50,6 +50,7 @@ from chalicelib.domain.jobs import Job
 from chalicelib.domain.names import legal_group_name
 from chalicelib.domain.webhooks import (
     FAILING_FROM,
+    OLD_SECRET_HOLDS,
     Delivery,
     Event,
     EventKind,
@@ -114,6 +115,9 @@ _OF_NO_CHANNEL = frozenset({"enabled", "name", "passes_to", "groups", "cameras",
 _THERE = exists("hook-exists")
 _HOOK_ID = re.compile(r"[0-9]{1,20}")
 _FACEID = re.compile(r"[!-~]{1,64}")
+
+_REFUSALS = frozenset({400, 401, 403, 404, 422})
+"""Answers by which a receiver may refuse a post since it knows another secret."""
 
 
 FILTERS = {kind.value: kind for kind in EventKind if kind is not EventKind.TEST}
@@ -223,8 +227,17 @@ class Hooks(Service["Book"]):
 
         return self._change_hook(tenant, id_, change_fields, request)
 
-    def replace_secret(self, tenant: str, id_: str, request: RequestId | None = None) -> str:
-        """Replace the hook's secret; the old one signs nothing any more.
+    def replace_secret(
+        self,
+        tenant: str,
+        id_: str,
+        request: RequestId | None = None,
+        *,
+        old_holds: timedelta = OLD_SECRET_HOLDS,
+    ) -> str:
+        """Replace the hook's secret.
+
+        For `old_holds` a post that the receiver refuses is sent again, signed with the old one.
 
         Raises HookNotFound, Conflict if it is a mailbox, Busy, AnsweredAlready.
         """
@@ -233,14 +246,26 @@ class Hooks(Service["Book"]):
         if hook.way is not None:
             raise Conflict(f"hook {id_} tells people, and signs nothing: change its channel")
         sealed, secret = self._make_secret(tenant, id_)
-        self._change_hook(tenant, id_, lambda hook: replace(hook, sealed_secret=sealed), request)
+        until = moment(milliseconds(self.services.clock.now() + old_holds))
+
+        def renew(hook: Hook) -> Hook:
+            return replace(
+                hook,
+                sealed_secret=sealed,
+                former_secret=hook.sealed_secret,
+                former_until=until,
+            )
+
+        self._change_hook(tenant, id_, renew, request)
         return secret
 
-    def read_secret(self, tenant: str, hook: Hook) -> str:
-        """Return the hook's secret in the clear, to sign with."""
-        return self.services.storage.vault.unseal(
-            hook.sealed_secret, keys.hook_secret(tenant, hook.id)
-        )
+    def read_secrets(self, tenant: str, hook: Hook) -> list[str]:
+        """Return in the clear the hook's secret, to sign with, and behind it the one before, while
+        it is tried."""
+        holds = hook.former_until is not None and self.services.clock.now() < hook.former_until
+        sealed = [hook.sealed_secret, *([hook.former_secret] if holds else [])]
+        context = keys.hook_secret(tenant, hook.id)
+        return [self.services.storage.vault.unseal(secret, context) for secret in sealed]
 
     @retry_if_changed(
         "this hook is changed by others all the time: send the request again in a moment"
@@ -841,15 +866,20 @@ class Deliveries(Service["Book"]):
             with self.slots.take_slot(delivery.tenant, hook.id):
                 return self.services.webhooks.messages.send_message(hook, delivery)
         body = delivery.payload.encode()
-        secret = self.hooks.read_secret(delivery.tenant, hook)
         headers = {
             "Content-Type": "application/json",
             "X-Regulars-Event": delivery.kind,
             "X-Regulars-Delivery": keys.delivery(delivery.hook_id, delivery.event_id),
-            "X-Regulars-Signature": make_signature(secret, self.services.clock.now(), body),
         }
-        with self.slots.take_slot(delivery.tenant, hook.id):
-            return self.services.ports.postman.post(hook.url, body, headers)
+        status = None
+        for secret in self.hooks.read_secrets(delivery.tenant, hook):
+            signature = make_signature(secret, self.services.clock.now(), body)
+            signed = {**headers, "X-Regulars-Signature": signature}
+            with self.slots.take_slot(delivery.tenant, hook.id):
+                status = self.services.ports.postman.post(hook.url, body, signed)
+            if status not in _REFUSALS:
+                break
+        return status
 
     def _switch_off_hook(self, hook: Hook, tenant: str) -> None:
         """Switch off a hook, unless somebody has changed it meanwhile."""

@@ -95,6 +95,10 @@ PARKED_AT_AGE = timedelta(hours=24)
 """Age of a delivery at its last attempt: then it is parked (book/webhooks.py says when it is tried
 again)."""
 
+OLD_SECRET_HOLDS = timedelta(days=1)
+"""How long a replaced secret is tried where the new one is refused, so that a receiver may get it
+later."""
+
 FAILING_FROM = 5
 """Consecutive failures from which on a hook gets one delivery at a time."""
 
@@ -150,6 +154,11 @@ class Hook(Struct, frozen=True):
     claims: str = ""
     """JSON: of what a pause runs, to the time when its event was written, in ms since 1970, and
     that event's mark."""
+
+    former_secret: bytes = b""
+    """The secret before, sealed; b"": there was none."""
+    former_until: datetime | None = None
+    """Until then a post that the receiver refuses is signed with `former_secret`, too."""
 
     def __repr__(self) -> str:
         return f"Hook({self.id!r})"  # no log shows its secret
@@ -278,7 +287,7 @@ def _parse_kinds(stored: Collection[str]) -> tuple[EventKind, ...]:
 
 
 _OF_PEOPLE = ("people", "way", "address", "template", "hours", "pause_s", "picture")
-_RARE = ("passes_to", *_OF_PEOPLE)
+_RARE = ("passes_to", *_OF_PEOPLE, "former_secret", "former_until")
 _HOOK = Codec(
     Hook,
     {"sealed_secret": "secret"},

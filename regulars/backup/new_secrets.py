@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import suppress
+from datetime import timedelta
 from pathlib import Path
 
 from msgspec.structs import asdict
@@ -42,13 +43,18 @@ def renew_tenant_secrets(services: Services, tenant: Tenant) -> dict[str, object
     hook_ids = [hook.id for hook in hooks.list_all(tenant.name) if hook.url]
     for people_hook in (hook for hook in hooks.list_all(tenant.name) if hook.way):
         try:
-            hooks.read_secret(tenant.name, people_hook)
+            hooks.read_secrets(tenant.name, people_hook)
         except StorageUnavailable:
             hooks.change_hook(tenant.name, people_hook.id, {"enabled": False})
     services.webhooks.messages.forget_push_key(tenant.name)
     with suppress(InvalidInput):  # it has signed nothing yet
         services.audit.signing.renew_key(tenant.name, is_lost=True)
-    secrets = {"hooks": {id_: hooks.replace_secret(tenant.name, id_) for id_ in hook_ids}}
+    # the old ones may be another stage's, which nobody can read here
+    secrets = {
+        "hooks": {
+            id_: hooks.replace_secret(tenant.name, id_, old_holds=timedelta()) for id_ in hook_ids
+        }
+    }
     return {**credentials, **secrets, **(_renew_other_keys(services, tenant) if is_box else {})}
 
 

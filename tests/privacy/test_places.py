@@ -91,7 +91,8 @@ OF_ONE_PERSON: Mapping[type[Struct], str] = {
     Delivery: "tenant hook_id event_id kind payload created_at next_at attempts last_error parked "
     "in_mailbox",
     Hook: "id url created_at sealed_secret kinds groups cameras enabled name passes_to failures "
-    "paused_until version people way address template hours pause_s picture claims",
+    "paused_until version people way address template hours pause_s picture claims "
+    "former_secret former_until",
 }
 """Fields of what may be about several people that an archive may give each of them; `take_own`, or
 a reader, parts those that have a list."""

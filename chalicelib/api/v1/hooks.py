@@ -442,7 +442,10 @@ def delete_hook(context: V1Context) -> None:
     again=refuse_secret_again("a secret of hook", "ask for one once more"),
 )
 def renew_hook_secret(context: V1Context) -> HookSecretMade:
-    """Make another secret; the old one signs nothing any more."""
+    """Make another secret.
+
+    For a day a post that the receiver refuses is sent again at once, signed with the old one.
+    """
     id_ = context.path_values["id"]
     return HookSecretMade(
         id=id_,

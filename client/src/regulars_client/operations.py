@@ -1080,7 +1080,7 @@ class Operations(Connection):
     def renew_hook_secret(
         self, id: str, *, idempotency_key: str | None = None
     ) -> models.HookSecretMade:
-        """Make another secret; the old one signs nothing any more."""
+        """Make another secret."""
         return self._call(
             "POST",
             f"/v1/hooks/{quote_part(id)}/secret",

@@ -6,6 +6,8 @@ import json
 from collections import Counter
 from collections.abc import Callable
 from datetime import timedelta
+from email.message import Message
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
@@ -17,6 +19,7 @@ from tests.support.fakes import FakeClock
 from tests.support.hooks.hook_desk import TENANT, Desk, stores, told
 from tests.support.hooks.receiver import answers, receiving, says
 from tests.support.paged import paged
+from tests.support.reported import replays
 from tests.support.storage.failing import Calls
 
 DAY = timedelta(hours=24)
@@ -79,12 +82,46 @@ def test_renewed_secret_signs_from_the_next_attempt_on(desk: Desk) -> None:
         new = desk.hooks.replace_secret(TENANT, hook.id)
         desk.work_for(timedelta(seconds=20))
         first, second = receiver.heard
-    for heard, secret in ((first, old), (second, new)):
-        stamp, signature = (
-            part.split("=")[1] for part in heard.headers["X-Regulars-Signature"].split(",")
-        )
-        signed = hmac.new(secret.encode(), f"{stamp}.".encode() + heard.body, "sha256")
-        assert signature == signed.hexdigest()
+    assert is_signed(first.headers, first.body, old)
+    assert is_signed(second.headers, second.body, new)
+
+
+def is_signed(headers: Message, body: bytes, secret: str) -> bool:
+    stamp, signature = (part.split("=")[1] for part in headers["X-Regulars-Signature"].split(","))
+    signed = hmac.new(secret.encode(), f"{stamp}.".encode() + body, "sha256")
+    return signature == signed.hexdigest()
+
+
+@replays(63, "sandbase-harness 325", "Stellar-GreenPay 694", "ay-framework 407")
+@pytest.mark.parametrize("refuses", [400, 401, 403])
+def test_a_receiver_that_knows_one_of_two_secrets_takes_each_event_for_a_day(
+    desk: Desk, refuses: int
+) -> None:
+    """It learns the new one after 23 hours; from the 24th on the old one signs nothing."""
+    known: list[str] = []
+
+    def check(handler: BaseHTTPRequestHandler) -> None:
+        heard = receiver.heard[-1]
+        is_known = is_signed(heard.headers, heard.body, known[-1])
+        handler.send_response(204 if is_known else refuses)
+        handler.end_headers()
+
+    with receiving(check) as receiver:
+        hook, old = desk.hooks.add(TENANT, receiver.url)
+        known.append(old)
+        new = desk.hooks.replace_secret(TENANT, hook.id)
+        for secret, posts in ((old, 2), (new, 1)):
+            known.append(secret)
+            desk.tell(desk.event())
+            desk.work()
+            assert (len(receiver.heard), desk.pending) == (posts, [])
+            receiver.heard.clear()
+            desk.clock.advance(timedelta(hours=23))
+        known.append(old)
+        desk.clock.advance(timedelta(hours=1))
+        desk.tell(desk.event())
+        desk.work()
+        assert (len(receiver.heard), len(desk.pending)) == (1, 1)
 
 
 def test_delivery_that_failed_comes_again_the_same_but_for_its_time(desk: Desk) -> None:

@@ -135,7 +135,7 @@ def test_in_another_region_all_that_its_lost_key_had_sealed_is_made_anew(
     known = again.tenants.find_by_app_id(str(made["app_id"]))
     assert known
     assert known[1] == made["app_key"]
-    secret = again.webhooks.hooks.read_secret("shop", again.webhooks.hooks.get("shop", hook.id))
+    [secret] = again.webhooks.hooks.read_secrets("shop", again.webhooks.hooks.get("shop", hook.id))
     assert made["hooks"] == {hook.id: secret}
     assert secret != before
     assert again.audit.signing.sign_statement("shop", {"heads": 0})
