@@ -40,7 +40,6 @@ from chalicelib.domain.errors import (
 )
 from chalicelib.domain.local_time import DAY_MS, Span
 from chalicelib.domain.model import (
-    BLANK,
     MAX_COMPARED,
     MAX_NEGATIVES,
     MAX_PICTURES,
@@ -82,13 +81,15 @@ from chalicelib.storage.ports import Action, Delete, Put, absent, equals
 from chalicelib.storage.records.faces import FACE_FREE, face_puts
 from chalicelib.storage.records.merges import (
     MAX_MERGES,
-    TAKEN,
     UNDONE_WITHIN,
     Duplicate,
     Merge,
     MergeBackup,
     MergeState,
+    add_taken_values,
+    find_taken_values,
     merge_puts,
+    remove_taken_values,
     two_people_put,
 )
 from chalicelib.storage.records.observations import STORABLE, visits_item
@@ -454,12 +455,7 @@ class Merging(Service["Book"]):
             for faceid in (merge.other, merge.survivor)
         )
         survivor_after = replace(
-            apply_plan(survivor.face, plan.survivor),
-            **{
-                name: BLANK[name]
-                for name in TAKEN
-                if getattr(survivor.face, name) == getattr(backup, name)
-            },
+            remove_taken_values(apply_plan(survivor.face, plan.survivor), backup),
             pictures=self._choose_own_pictures(tenant, survivor.face.pictures, backup),
             merges=len(survivor_merges) - len(other_merges) - 1,
             moving=merge.id,
@@ -572,7 +568,7 @@ def _make_backup(
             picture.learnt.sighting_id for picture in survivor.face.pictures if picture.learnt
         ),
         given=tuple(negative.sighting_id for negative in adopted_negatives),
-        **{name: getattr(other.face, name) for name in TAKEN if not getattr(survivor.face, name)},
+        **find_taken_values(survivor.face, other.face),
     )
 
 
@@ -715,9 +711,8 @@ def _make_merged_face(
 ) -> Face:
     """Return the survivor as it is after the merge, with what it takes on from the other one."""
     return replace(
-        apply_plan(survivor, plan),
+        add_taken_values(apply_plan(survivor, plan), find_taken_values(survivor, other)),
         changed_at=survivor.changed_at if merge.joined else merge.at,
-        **{name: getattr(survivor, name) or getattr(other, name) for name in TAKEN},
         moving=merge.id,
         pictures=pictures,
         negatives=negative_count,

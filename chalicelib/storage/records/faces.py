@@ -211,15 +211,16 @@ _HOLD = form_of(Hold)
 CONSENT = Codec(Consent, nulls="expires_at")
 
 _FACE_NAMES = {"group_id": "group", "picture_count": "pictures"}
-_SHOWN: dict[str, Any] = {
+SHOWN: dict[str, Any] = {
     "attributes": Form(
         lambda values: {str(id_): value for id_, value in values.items()},
         lambda stored: {int(id_): value for id_, value in stored.items()},
     ),
     "labels": Form(Labels._asdict, lambda stored: Labels(**stored)),
 }
-_LISTED = Codec(ListedFace, _FACE_NAMES, apart="portrait", **_SHOWN)
-_FACE = Codec(Face, _FACE_NAMES, rare=_RARE, apart="pictures", consent=CONSENT, **_SHOWN)
+"""Forms of what somebody wrote of a face that has several values."""
+_LISTED = Codec(ListedFace, _FACE_NAMES, apart="portrait", **SHOWN)
+_FACE = Codec(Face, _FACE_NAMES, rare=_RARE, apart="pictures", consent=CONSENT, **SHOWN)
 
 
 def face_update(

@@ -3,20 +3,22 @@ person."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, field
 from msgspec.structs import replace
 
 from chalicelib.domain.consent import Consent
-from chalicelib.domain.model import BLANK, Decision, Face, Negative
+from chalicelib.domain.model import BLANK, NO_LABELS, Decision, Face, Labels, Negative
+from chalicelib.domain.pictures import Gender
 from chalicelib.domain.rules.decision import is_one_person
 from chalicelib.domain.rules.visits import FaceVisits, Visits
 from chalicelib.storage import keys
 from chalicelib.storage.ports import Action, Condition, Delete, Item, Put, Update, absent, equals
-from chalicelib.storage.records.faces import CONSENT, DECISION, face_from, face_item
+from chalicelib.storage.records.faces import CONSENT, DECISION, SHOWN, face_from, face_item
 from chalicelib.storage.records.observations import visits_from, visits_item
 from chalicelib.storage.values import Codec, Form, many, parse_optional, time_ordered_id
 
@@ -66,11 +68,58 @@ class MergeBackup(Struct, frozen=True):
     """The survivor's note if it came from the other face; else ""."""
     consent: Consent | None = None
     """The survivor's record of consent if it came from the other face; else None."""
+    age: int | None = None
+    """Likewise what follows; of labels and attributes those that came from the other face."""
+    gender: Gender | None = None
+    external_id: str = ""
+    labels: Labels = NO_LABELS
+    attributes: Mapping[int, str] = field(default_factory=dict)
 
 
 TAKEN = tuple(name for name in MergeBackup.__struct_fields__ if name in BLANK)
 """Fields of a face that the survivor takes over if its own says nothing, and loses by an undo if it
-is as it was."""
+is as it was. These are all that somebody wrote."""
+
+
+def find_taken_values(survivor: Face, other: Face) -> dict[str, Any]:
+    """Return what the survivor takes over: what somebody wrote of the other and not of it.
+
+    Each label and attribute counts by itself. Attributes are a group's: those of another group go.
+    """
+    values = {
+        name: getattr(other, name) if getattr(survivor, name) == BLANK[name] else BLANK[name]
+        for name in TAKEN
+    }
+    labels = Labels(
+        *("" if own else theirs for own, theirs in zip(survivor.labels, other.labels, strict=True))
+    )
+    is_of_same_group = survivor.own_group_id == other.own_group_id
+    attributes = {
+        id_: value
+        for id_, value in other.attributes.items()
+        if is_of_same_group and not survivor.attributes.get(id_)
+    }
+    return {**values, "labels": labels, "attributes": attributes}
+
+
+def add_taken_values(face: Face, taken: Mapping[str, Any]) -> Face:
+    """Return the survivor with what `find_taken_values` found."""
+    values = {name: value for name, value in taken.items() if value != BLANK[name]}
+    labels = Labels(*map("".join, zip(face.labels, taken["labels"], strict=True)))
+    attributes = {**face.attributes, **taken["attributes"]}
+    return replace(face, **{**values, "labels": labels, "attributes": attributes})
+
+
+def remove_taken_values(face: Face, backup: MergeBackup) -> Face:
+    """Return the survivor without what came from the other face, if it still is as it was."""
+    values = {name: BLANK[name] for name in TAKEN if getattr(face, name) == getattr(backup, name)}
+    labels = Labels(
+        *("" if own == came else own for own, came in zip(face.labels, backup.labels, strict=True))
+    )
+    attributes = {
+        id_: value for id_, value in face.attributes.items() if backup.attributes.get(id_) != value
+    }
+    return replace(face, **{**values, "labels": labels, "attributes": attributes})
 
 
 PHOTOS = ("pictures", "spare")
@@ -178,9 +227,10 @@ _BACKUP = Codec(
     MergeBackup,
     {"survivor_group_id": "survivor_group"},
     apart="face visits survivor_visits",
-    rare="name note spare",
+    rare="name note spare age gender external_id labels attributes",
     negatives=many(_NEGATIVE),
     consent=CONSENT,
+    **SHOWN,
 )
 _MERGE = Codec(Merge, apart="backup", rare="joined is_return", renaming=many(Form(int, int)))
 _DUPLICATE = Codec(Duplicate, apart="first second", rare="are_two", decision=DECISION)

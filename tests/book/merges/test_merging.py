@@ -6,11 +6,13 @@ import pytest
 from msgspec import structs
 
 from chalicelib.book.enrolment.enrolment import FaceChanges
+from chalicelib.book.faces import rename_actions
 from chalicelib.book.merges.observations import ObservationMover
 from chalicelib.book.statistics.statistics import new_id
-from chalicelib.book.visits import visits_puts
+from chalicelib.book.visits import face_put, visits_puts
 from chalicelib.book.webhooks import MAX_HOOKS
 from chalicelib.domain.captures import Resolution
+from chalicelib.domain.consent import Basis, Consent
 from chalicelib.domain.errors import (
     Busy,
     FaceExists,
@@ -25,6 +27,7 @@ from chalicelib.domain.errors import (
 )
 from chalicelib.domain.local_time import Granularity
 from chalicelib.domain.model import (
+    BLANK,
     MAX_COMPARED,
     MAX_NEGATIVES,
     Face,
@@ -35,6 +38,7 @@ from chalicelib.domain.model import (
     Tenant,
 )
 from chalicelib.domain.observations import Observation, ObservationFilter, ObservationKind
+from chalicelib.domain.pictures import Gender
 from chalicelib.domain.rules.visits import MOST_KEPT, Arrival, Arrivals
 from chalicelib.storage import keys
 from chalicelib.storage.items import walk_items
@@ -42,6 +46,7 @@ from chalicelib.storage.ports import Update, exists
 from chalicelib.storage.records.merges import MAX_MERGES, Merge, MergeState
 from tests.support.book.book import MINUTE, MONDAY, Book, Shot, shot
 from tests.support.fakes import RULES, Person, picture, with_thumbnails
+from tests.support.reported import replays
 
 DAY = 24 * 60
 
@@ -430,6 +435,64 @@ def test_a_face_whose_group_is_gone_does_not_come_back(book: Book) -> None:
     book.services.groups.delete(book.tenant, "vip")
     with pytest.raises(GroupNotFound, match="cannot be undone"):
         book.services.merges.merging.undo(book.tenant, merge_id)
+
+
+SET = {
+    "age": (40, 30),
+    "gender": (Gender.FEMALE, Gender.MALE),
+    "attributes": ({1: "theirs"}, {1: "own"}),
+    "labels": (Labels(a="theirs"), Labels(a="own")),
+    "name": ("Ann", "Bo"),
+    "note": ("theirs", "own"),
+    "consent": (Consent(Basis.CONSENT, MONDAY), Consent(Basis.CONSENT, MONDAY, "form 7")),
+    "external_id": ("theirs.jpg", "own.jpg"),
+}
+"""All that somebody may have written of a person, with two values."""
+
+
+@replays(64, "immich 5764", "immich 6382", "immich 9338")
+@pytest.mark.parametrize("name", BLANK)
+@pytest.mark.parametrize("has_own", [False, True])
+def test_a_merge_loses_nothing_that_somebody_set_and_its_undo_gives_it_back(
+    book: Book, name: str, *, has_own: bool
+) -> None:
+    theirs, own = SET[name]
+    survivor, other = (
+        book.enrol(Person(seed), faceid=id_) for seed, id_ in ((1, "survivor"), (2, "other"))
+    )
+    set_field(book, other, name, theirs)
+    if has_own:
+        set_field(book, survivor, name, own)
+    before = getattr(book.services.faces.get(book.tenant, "survivor"), name)
+    merge = book.services.merges.merging.merge(book.tenant, "survivor", "other")
+    merged = getattr(book.services.faces.get(book.tenant, "survivor"), name)
+    assert merged == (own if has_own else theirs)
+    book.services.merges.merging.undo(book.tenant, merge.id)
+    faces = {face.faceid: getattr(face, name) for face in book.faces()}
+    assert faces == {"survivor": before, "other": theirs}
+
+
+def set_field(book: Book, face: Face, name: str, value: object) -> None:
+    after = structs.replace(face, **{name: value, "version": face.version + 1})
+    actions = [face_put(book.tenant, face, after), *rename_actions(book.tenant, face, after)]
+    book.storage.items.transact(actions)
+
+
+def test_labels_and_attributes_of_both_come_together(book: Book) -> None:
+    for seed, id_, labels, attributes in (
+        (1, "survivor", Labels(a="x"), {1: "one"}),
+        (2, "other", Labels(a="y", b="z"), {1: "1", 2: "two"}),
+    ):
+        face = book.enrol(Person(seed), faceid=id_)
+        set_field(book, face, "labels", labels)
+        face = book.services.faces.get(book.tenant, id_)
+        set_field(book, face, "attributes", attributes)
+    merge = book.services.merges.merging.merge(book.tenant, "survivor", "other")
+    merged = book.services.faces.get(book.tenant, "survivor")
+    assert (merged.labels, merged.attributes) == (Labels(a="x", b="z"), {1: "one", 2: "two"})
+    book.services.merges.merging.undo(book.tenant, merge.id)
+    again = book.services.faces.get(book.tenant, "survivor")
+    assert (again.labels, again.attributes) == (Labels(a="x"), {1: "one"})
 
 
 def test_a_face_that_somebody_put_into_a_group_stays_there_and_keeps_its_arrivals_names(
