@@ -72,6 +72,8 @@ _CALLED = (
     "desconocido",
     "habitué",
     "inconnu",
+    "abituale",
+    "sconosciuto",
 )
 """What faces without a name are called, before their number, in the languages of the console."""
 

@@ -45,6 +45,7 @@ NAMES = {
 SAME = {
     "de": {"Box", "Box {name}", "Id", "Mail", "Name", "Person", "System", "Webcam"},
     "es": {"Editor", "No", "no"},
+    "it": {"No", "no"},
     "fr": {
         *("Note", "Page", "Photo {n}", "Photos", "Portrait", "Pose", "Score", "Score {score}"),
         *("Sections", "Strict", "Webcam", "minutes"),

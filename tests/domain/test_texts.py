@@ -63,6 +63,10 @@ AT = datetime(2026, 3, 2, 9, tzinfo=UTC)
             "fr",
             ["1 visite", "1\u202f234 visites", "02/03/2026", "lundi 2 mars, 9 h", ";"],
         ),
+        (
+            "it",
+            ["1 visita", "1.234 visite", "02/03/2026", "lunedì 2 marzo, ore 9", ";"],
+        ),
         ("zh", ["到访1次", "到访1,234次", "2026-03-02", "3月2日星期一 09:00", ","]),
         (
             "of a later version",
