@@ -4,16 +4,17 @@ import io
 import json
 import re
 import subprocess
+import threading
 import tomllib
 from pathlib import Path
 
 import pytest
-from PIL import Image
 from regulars_edge.capture import make_chooser, make_counter, make_small_camera, make_source
 from regulars_edge.choose.faces import Face, FaceFinder
 from regulars_edge.clock import Clock, Moment
 from regulars_edge.config import CameraConfig, Config, parse_config
 from regulars_edge.count.line import parse_line
+from regulars_edge.count.people import Body
 from regulars_edge.errors import Misconfigured
 from regulars_edge.frames import Frame
 from regulars_edge.spool import spool as spools
@@ -23,6 +24,7 @@ from rig.camera import Camera
 from rig.counting import Noted
 from rig.figures import empty_room, film, seen
 from rig.film import decoded, encoded
+from rig.spooled import capture_of
 from rig.standin import StandIn
 from rig.uploader import ENTRY, called
 from rig.walkers import Walk, straight
@@ -183,11 +185,23 @@ def test_a_line_on_the_command_line_is_refused_in_words(tmp_path: Path, line: st
     assert "is no line; write x1,y1,x2,y2" in done.stderr
 
 
-def test_what_counts_says_why_it_does_not() -> None:
-    """Heartbeats have it as the camera's error."""
-    camera = configured()
+class TallPeople:
+    """Finds somebody who takes most of the picture's height."""
+
+    canvas_px = (160, 90)
+
+    def find_bodies(self, canvas: object, size_px: object) -> list[Body]:
+        return [Body((200, 50, 120, 250), 0.9)]
+
+
+def test_what_counts_says_why_it_does_not(tmp_path: Path) -> None:
+    """The camera's fault has it, and so have its heartbeats."""
+    camera = configured(count=[[0.0, 0.87], [1.0, 0.87]])
     counter = make_counter(camera, Noted())
     assert counter is not None
-    dark = decoded(Image.new("RGB", (320, 180)), Stamp(Moment("boot", 0, 0)))
-    list(make_chooser(camera, counter=counter).choose(iter([dark])))
-    assert counter.trouble == "not counted: it is too dark"
+    with spools.open_spool(tmp_path) as spool:
+        capture = capture_of(spool, [], make_chooser(camera, counter=counter), counter=counter)  # type: ignore[arg-type]
+        assert capture.find_fault() is None
+        counter.detector = TallPeople()  # type: ignore[assignment]
+        capture._choose([picture(number / 5) for number in range(25)], threading.Event())
+        assert "nearer to the picture's edge than one person" in str(capture.find_fault())

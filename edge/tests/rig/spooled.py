@@ -7,6 +7,7 @@ from typing import Any
 from regulars_edge.capture import Capture, Wiring
 from regulars_edge.choose.chooser import Chooser, Everything
 from regulars_edge.config import CameraConfig
+from regulars_edge.count.counter import Counter
 from regulars_edge.logs import Tally
 from regulars_edge.pace import PerMinute
 from regulars_edge.picture import Content, parse_content
@@ -52,9 +53,12 @@ def capture_of(
     camera: str = "door",
     waits: bool = False,
     dropped: Tally | None = None,
+    counter: Counter | None = None,
 ) -> Capture:
     """Let a source's pictures be taken: all of them, at all hours, if nothing else is said."""
-    wiring = Wiring(source, chooser or Everything(), per_minute or PerMinute(None), is_open)
+    wiring = Wiring(
+        source, chooser or Everything(), per_minute or PerMinute(None), is_open, counter
+    )
     config = CameraConfig(camera, "folder" if waits else "snapshot")
     return Capture(config, lambda _: wiring, spool, dropped or Tally(camera))
 

@@ -27,8 +27,10 @@ if TYPE_CHECKING:
 
 _EARLY_MS = 20
 """Frames do not come to the millisecond."""
-MOST_GAP_MS = 1_000
+MOST_GAP_MS = 700
 """Between two frames. After a longer gap people may have crossed unseen: it was not watched."""
+_SLOW_FRAMES = 20
+"""After so many longer gaps after one another it is said that the camera is too slow."""
 
 BAND = 0.35
 """How far from the line motion counts, in shares of the picture: a person is seen three times
@@ -83,7 +85,7 @@ class Counter:
     faces: FaceFinder | None = None
     look_ms: float = 1000 * LOOK_S
     trouble: str | None = field(default=None, init=False)
-    """Why it does not count now, for people; None: it counts."""
+    """Why it cannot count until somebody helps; None: nothing is wrong, though it may be night."""
     tracks: BodyTracks = field(default_factory=BodyTracks, init=False)
     looks: int = field(default=0, init=False)
     is_blind: bool = field(default=False, init=False)
@@ -93,6 +95,7 @@ class Counter:
         self._background = Background(Areas((make_band(self.line),)))
         self._extents_px: deque[float] = deque(maxlen=_SIZES)
         self._seen_ms = self._looked_ms = self._moved_ms = -(10**9)
+        self._slow_frames = 0
 
     def look(self, frame: Frame) -> Frame:
         """Look at a frame if that is due, and count; return the frame as it is."""
@@ -112,9 +115,9 @@ class Counter:
             self._moved_ms = at_ms
         self._pass_time(at_ms)
         if self.is_blind:
-            self._doubt(at_ms, "the camera shows nothing useful")
+            self.minutes.doubt(at_ms, "the camera shows nothing useful")
         elif brightness < DARK:
-            self._doubt(at_ms, "it is too dark")
+            self.minutes.doubt(at_ms, "it is too dark")
         elif at_ms - self._moved_ms > STAY_MS:
             self._hold_still(at_ms)
         elif at_ms - self._looked_ms >= self.look_ms - _EARLY_MS:
@@ -125,6 +128,9 @@ class Counter:
         passed_ms, self._seen_ms = at_ms - self._seen_ms, at_ms
         if 0 < passed_ms <= MOST_GAP_MS:
             self.minutes.watch(at_ms, passed_ms)
+        self._slow_frames = self._slow_frames + 1 if passed_ms > MOST_GAP_MS else 0
+        if self._slow_frames >= _SLOW_FRAMES:
+            self.trouble = "not counted: its pictures come too slowly; five a second are right"
 
     def _hold_still(self, at_ms: int) -> None:
         self.tracks.hold_still(max(0, at_ms - self._looked_ms))
@@ -171,24 +177,18 @@ class Counter:
         sure = [body for body in bodies if body.score >= SURE]
         self._extents_px += [line.measure_extent(*body.box_xywh[2:]) for body in sure]
         room_px = self.line.measure_room() * line.measure_extent(*size_px)
+        self.trouble = None
         if len(sure) > CROWD:
-            self._doubt(at_ms, f"{len(sure)} people at once are too many")
-        elif self._find_extent_px() * LEAST_ROOM > room_px:
-            self._doubt(
-                at_ms,
-                "the line is nearer to the picture's edge than one person: move it to the middle",
-            )
-        else:
-            self.trouble = None
+            self.minutes.doubt(at_ms, f"{len(sure)} people at once are too many")
+        if self._find_extent_px() * LEAST_ROOM > room_px:
+            why = "the line is nearer to the picture's edge than one person: move it to the middle"
+            self.minutes.doubt(at_ms, why)
+            self.trouble = f"not counted: {why}"
 
     def _find_extent_px(self) -> float:
         """Return how much of the way across the line people take; 0 if too few were seen."""
         known = self._extents_px
         return statistics.median(known) if len(known) >= _SIZES / 5 else 0.0
-
-    def _doubt(self, at_ms: int, why: str) -> None:
-        self.minutes.doubt(at_ms, why)
-        self.trouble = f"not counted: {why}"
 
 
 def _holds(body: Body, place: Point) -> bool:

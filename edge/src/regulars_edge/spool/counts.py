@@ -96,7 +96,7 @@ def _make_minute(
 ) -> Minute:
     """Sum a minute up: what was doubted once is not to be trusted, nor what nobody watched."""
     seconds = min(60, round(watched_ms / 1000))
-    if doubts or came_in > MOST_CROSSINGS or went_out > MOST_CROSSINGS:
+    if doubts or not watched_ms or came_in > MOST_CROSSINGS or went_out > MOST_CROSSINGS:
         return Minute(at_ms, seconds, None, None, None)
     return Minute(at_ms, seconds, came_in, went_out, min(faces, came_in))
 
