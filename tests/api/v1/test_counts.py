@@ -3,10 +3,13 @@
 import base64
 import random
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import msgspec
 import pytest
+from regulars_client import models
 
 from chalicelib.book.counts.places import MAX_DOORS, MAX_LIMIT, MAX_PLACES
 from chalicelib.domain.counts import MAX_CROSSINGS, MINUTES
@@ -14,6 +17,7 @@ from chalicelib.privacy.retention import Kind
 from chalicelib.services import Services
 from chalicelib.storage import keys
 from chalicelib.storage.items import walk_items
+from regulars.mqtt.discovery import list_entries
 from tests.support.api.devices import BY_HTTPS, sign_in
 from tests.support.api.v1.client import V1Client, document
 from tests.support.fakes import FakeClock, Person, picture
@@ -80,6 +84,13 @@ def test_a_report_that_comes_twice_shuffled_or_late_is_the_same(
     for part in (worse, minutes[200:], minutes[:200]):
         report(door, *chance.sample(part, len(part)), camera="back")
     assert read_entries(door, camera="back") == before
+
+
+def test_reports_at_the_same_time_lose_nothing(door: V1Client) -> None:
+    parts = [[minute(60 * part + ago, 1) for ago in range(10)] for part in range(4)]
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(lambda part: report(door, *part), parts))
+    assert read_entries(door)["all"] == said(40, watched_s=2_400)
 
 
 def test_known_people_are_told_from_others_and_staff_is_taken_off(
@@ -364,6 +375,8 @@ def test_minutes_are_hours_days_and_csv_and_so_they_are_once_they_became_hours(
 
     minutes_read = read_all()
     assert {one["all"]["in"] for one in minutes_read} == {total}
+    of_day = msgspec.convert(minutes_read[1]["all"], models.Entries)
+    assert list_entries(of_day)["entries"] == total, "as it is told by MQTT"
     hours, days, *_ = minutes_read
     summed: dict[str, int] = {}
     for time, entries in hours.items():
