@@ -2,13 +2,10 @@
 import { html } from "../html.js";
 import { to } from "../router.js";
 import { t } from "../words.js";
+import { isKnown } from "./known.js";
 import { usePolled } from "./polled.js";
 
 const EVERY_MS = 30_000;
-
-/** Tell whether anybody knows how many are inside: it is open, and somebody watched or looked round. */
-export const isKnown = ({ open, openings }) =>
-  open && (openings.at(-1).watched_s > 0 || openings.at(-1).corrections.length > 0);
 
 /** Say how many are inside each place of which that is known; its name, if there are several. */
 export const Inside = ({ places }) => places.filter(isKnown).map((one) => html`<span key=${one.id}

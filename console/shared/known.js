@@ -42,6 +42,10 @@ export function useShared(name) {
 /** Say whether a camera needs somebody, and nobody muted that. */
 export const isUnwell = ({ health }) => ["silent", "quiet", "failing"].includes(health.state) && !health.muted_until;
 
+/** Say whether anybody knows how many are inside a place: it is open, and somebody watched or looked round. */
+export const isKnown = ({ open, openings }) =>
+  open && (openings.at(-1).watched_s > 0 || openings.at(-1).corrections.length > 0);
+
 /** Say whether the shop made a group for guests of its own, such as VIP. */
 export const isSpecial = (groups, name) =>
   groups?.some((group) => group.name === name && !group.staff && !["regular", "stranger"].includes(name));

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { drawn, moved } from "../../console/admin/counting.js";
-import { isKnown } from "../../console/shared/inside.js";
+import { isKnown } from "../../console/shared/known.js";
 
 const ACROSS = [[0.2, 0.5], [0.8, 0.5]];
 
