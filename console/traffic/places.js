@@ -85,6 +85,7 @@ function Openings({ openings }) {
 /** Making a place, or changing one. `taken`: cameras that are doors of other places. */
 function Change({ one, cameras, taken, close, done, remove }) {
   const [doors, setDoors] = useState(one.doors);
+  const gone = one.doors.filter((id) => !cameras.some((camera) => camera.id === id)).map((id) => ({ id, name: id }));
   const limit = (typed) => (typed === "" ? null : Number(typed));
   const save = ({ name, full_at: full, free_at: free }) => send(one.id ? "PATCH" : "POST",
     one.id ? `places/${one.id}` : "places", { name: name.trim(), doors, full_at: limit(full), free_at: limit(free),
@@ -92,8 +93,9 @@ function Change({ one, cameras, taken, close, done, remove }) {
   const turn = (id) => (isOn) => setDoors(isOn ? [...doors, id] : doors.filter((each) => each !== id));
   return html`<${Dialog} title=${one.name ?? t("places.new")} close=${close}><${Form} send=${save} done=${done}>
     <${Field} label=${t("places.name")} name="name" value=${one.name} required maxlength="100" />
-    <fieldset><legend>${t("places.doors")}</legend>${cameras.map(({ id, name }) => html`<${Check} key=${id}
-      label=${name} checked=${doors.includes(id)} disabled=${taken.includes(id)} set=${turn(id)} />`)}</fieldset>
+    <fieldset><legend>${t("places.doors")}</legend>${[...cameras, ...gone].map(({ id, name }) => html`<${Check}
+      key=${id} label=${name} checked=${doors.includes(id)} disabled=${taken.includes(id)}
+      set=${turn(id)} />`)}</fieldset>
     <p class="soft small">${t("places.doors.says")} <a href=${to("cameras")}>${t("page.cameras")}</a></p>
     <${Field} label=${t("places.full_at")} name="full_at" type="number" min="1" max=${MOST} value=${one.full_at} />
     <${Field} label=${t("places.free_at")} name="free_at" type="number" min="0" max=${MOST} value=${one.free_at} />
