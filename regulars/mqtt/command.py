@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 PASSWORD = "REGULARS_MQTT_PASSWORD"  # noqa: S105 -- the name of a variable
 _TENANT = re.compile(r"[a-z0-9-]{1,40}")
+_PREFIX = re.compile(r"[^\s+#/]+(/[^\s+#/]+)*")
+"""A topic without wildcards."""
 _PATIENCE_S = 2.0
 """How long one request to the service is tried."""
 
@@ -74,6 +76,12 @@ _broker_options = join_options(
     help="Frigate, whose pictures of people become captures: http://HOST:5000.",
 )
 @click.option(
+    "--frigate-topic",
+    default="frigate",
+    metavar="PREFIX",
+    help="Frigate's `mqtt.topic_prefix`, if it is another.",
+)
+@click.option(
     "--names", is_flag=True, help="Tell names: entities of people, and sub-labels in Frigate."
 )
 @click.option(
@@ -87,6 +95,7 @@ def mqtt(
     key_file: Path | None,
     mailbox: str | None,
     frigate: str | None,
+    frigate_topic: str,
     names: bool,
     forget: str | None,
     **broker: Any,
@@ -112,13 +121,24 @@ def mqtt(
         return _forget(forget, BrokerOptions(**broker))
     if mailbox is None and frigate is None:
         raise click.UsageError("there is nothing to do: --mailbox, --frigate or both; or --forget")
+    if not _PREFIX.fullmatch(frigate_topic):
+        raise click.UsageError(
+            f"--frigate-topic is a topic such as frigate or shop/frigate, not {frigate_topic!r}"
+        )
     logging.basicConfig(
         stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)-7s %(message)s"
     )
     for library in ("httpx", "stamina"):
         logging.getLogger(library).setLevel(logging.WARNING)
     with Access(url, key_file, patience_s=_PATIENCE_S).open_client() as service:
-        _run_bridge(service, BrokerOptions(**broker), mailbox=mailbox, frigate=frigate, names=names)
+        _run_bridge(
+            service,
+            BrokerOptions(**broker),
+            mailbox=mailbox,
+            frigate=frigate,
+            frigate_topic=frigate_topic,
+            names=names,
+        )
     return 0
 
 
@@ -148,12 +168,14 @@ def _run_bridge(
     *,
     mailbox: str | None,
     frigate: str | None,
+    frigate_topic: str,
     names: bool,
 ) -> None:
     """Run the bridge between the service and a broker of MQTT until a signal stops it.
 
     `mailbox`: the id or name of the hook whose events go to the broker; None: none go. `frigate`:
-    the address of Frigate, whose events are taken from the broker; None: none are taken. `names`:
+    the address of Frigate, whose events are taken from the broker at topics of the prefix
+    `frigate_topic`; None: none are taken. `names`:
     whether Home Assistant and Frigate are told names. Raises what the service or the broker
     refuses.
     """
@@ -174,7 +196,13 @@ def _run_bridge(
     )
     turns = Turns(connection, f"{topics.bridges}/{mailbox_id or 'frigate'}")
     steps = _make_steps(
-        service, connection, descriptions, mailbox=mailbox_id, frigate=frigate, names=names
+        service,
+        connection,
+        descriptions,
+        mailbox=mailbox_id,
+        frigate=frigate,
+        frigate_topic=frigate_topic,
+        names=names,
     )
     run(connection, [turns.step, *map(turns.guard, steps)], stop_on_signals())
 
@@ -273,13 +301,14 @@ def _make_steps(
     *,
     mailbox: str | None,
     frigate: str | None,
+    frigate_topic: str,
     names: bool,
 ) -> list[Callable[[], float]]:
     """Make the steps that the bridge repeats: from the mailbox to the broker, and from Frigate to
     the service."""
     from regulars.mqtt.frigate import Frigate
     from regulars.mqtt.publishing import Publisher
-    from regulars.mqtt.snapshots import TOPIC, Snapshots
+    from regulars.mqtt.snapshots import Snapshots
 
     steps = []
     if mailbox is not None:
@@ -290,7 +319,8 @@ def _make_steps(
             Frigate(frigate),
             gives_names=names,
             count_connections=lambda: broker.connections,
+            prefix=frigate_topic,
         )
-        broker.listen(TOPIC, snapshots.take_message)
+        broker.listen(snapshots.topic, snapshots.take_message)
         steps.append(snapshots.step)
     return steps

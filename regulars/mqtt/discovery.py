@@ -163,9 +163,22 @@ class Descriptions(Struct, frozen=True):
         )
 
     def describe_today(self) -> str:
-        topic, state = self.topics.today, "{{ value_json.visits }}"
-        details = {"value_template": state, "json_attributes_topic": topic, "icon": "mdi:counter"}
-        return self._describe_entity("today", "Visits today", topic, **details)
+        """Describe how many visits there were today.
+
+        Home Assistant draws a curve of it. It is no total that only increases: a correction makes
+        it less.
+        """
+        topic = self.topics.today
+        return self._describe_entity(
+            "today",
+            "Visits today",
+            topic,
+            value_template="{{ value_json.visits }}",
+            state_class="measurement",
+            unit_of_measurement="visits",
+            json_attributes_topic=topic,
+            icon="mdi:counter",
+        )
 
     def describe_entries(self) -> str:
         """Describe how many people came in today, by the counts of cameras."""

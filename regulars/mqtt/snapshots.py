@@ -21,7 +21,11 @@ from regulars_client.errors import ApiError
 
 from regulars.mqtt.frigate import Away, Frigate, FrigateEvent, NotFrigates, Refused, parse_event
 
-TOPIC = "frigate/events"
+PREFIX = "frigate"
+"""Of Frigate's topics, unless its `mqtt.topic_prefix` says another."""
+
+QUIET_S = 24 * 3600.0
+"""After so long without a message the log says so: Frigate may have another prefix."""
 BACK_S = 24 * 3600.0
 """How far back it looks for people who came while Frigate, the broker, the service or this program
 was away."""
@@ -84,7 +88,8 @@ class Snapshots:
 
     `count_connections`: how often the broker was there anew.
 
-    `no_picture_s`: after which time a picture is asked for again that Frigate did not have yet.
+    `prefix`: of Frigate's topics. `no_picture_s`: after which time a picture is asked for again
+    that Frigate did not have yet. `quiet_s`: as QUIET_S.
     """
 
     def __init__(
@@ -94,12 +99,16 @@ class Snapshots:
         *,
         gives_names: bool,
         count_connections: Callable[[], int],
+        prefix: str = PREFIX,
         no_picture_s: float = NO_PICTURE_S,
+        quiet_s: float = QUIET_S,
     ) -> None:
         """Keep the service and Frigate; nobody was seen yet."""
         self._service, self._frigate, self._gives_names = service, frigate, gives_names
         self._count_connections = count_connections
-        self._no_picture_s = no_picture_s
+        self._no_picture_s, self._quiet_s = no_picture_s, quiet_s
+        self.topic = f"{prefix}/events"
+        self._heard_at = time.monotonic()
         self._caught_up_connection = 0
         self._book = service.book
         self._unread_count, self._next_unread_at = 0, 0.0
@@ -110,7 +119,8 @@ class Snapshots:
         self._labels: list[_Label] = []
 
     def take_message(self, topic: str, payload: bytes) -> None:
-        """Take a message at frigate/events; in the connection's thread."""
+        """Take a message at `topic`, Frigate's events; in the connection's thread."""
+        self._heard_at = time.monotonic()
         try:
             event = parse_event(payload)
         except NotFrigates as error:
@@ -135,6 +145,7 @@ class Snapshots:
         before are perhaps not there. Returns the seconds until the next step. Raises Away, and
         RegularsError of the client.
         """
+        self._say_quiet()
         if self._book not in (None, self._service.book):
             self._people.clear()
             self._caught_up_connection = 0
@@ -152,6 +163,17 @@ class Snapshots:
             self._caught_up_connection = 0  # what it saw meanwhile was perhaps not told
             raise
         return EVERY_S
+
+    def _say_quiet(self) -> None:
+        """Log once in `quiet_s` that nothing came."""
+        if time.monotonic() - self._heard_at >= self._quiet_s:
+            _log.warning(
+                "no message came at %s for %.0f hours: if Frigate's mqtt.topic_prefix is another, "
+                "name it by --frigate-topic",
+                self.topic,
+                self._quiet_s / 3600,
+            )
+            self._heard_at = time.monotonic()
 
     def _add_due_snapshot(self, event: FrigateEvent) -> None:
         with self._lock:

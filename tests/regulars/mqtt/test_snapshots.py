@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from regulars_client import models
@@ -24,11 +25,12 @@ from regulars.mqtt.frigate import (
     parse_event,
     parse_events,
 )
-from regulars.mqtt.snapshots import TOPIC, Snapshots
+from regulars.mqtt.snapshots import Snapshots
 from tests.support.fakes import Person, picture
 from tests.support.mqtt.frigate import FakeFrigate, frigate, message
 from tests.support.mqtt.mosquitto import Listener, Mosquitto
 from tests.support.mqtt.shop import ANN, Shop
+from tests.support.reported import replays
 from tests.support.waiting import until
 
 EVENT = "1607123955.475377-mxklsc"
@@ -48,7 +50,12 @@ def frigates() -> Iterator[FakeFrigate]:
 
 @contextmanager
 def bridged(
-    shop: Shop, broker: Mosquitto, fake: FakeFrigate, *, names: bool = True
+    shop: Shop,
+    broker: Mosquitto,
+    fake: FakeFrigate,
+    *,
+    names: bool = True,
+    **more: Any,
 ) -> Iterator[Snapshots]:
     stop = threading.Event()
     connection = Broker(
@@ -61,8 +68,9 @@ def bridged(
             gives_names=names,
             count_connections=lambda: connection.connections,
             no_picture_s=0.1,
+            **more,
         )
-        connection.listen(TOPIC, snapshots.take_message)
+        connection.listen(snapshots.topic, snapshots.take_message)
         thread = threading.Thread(target=bridge.run, args=(connection, [snapshots.step], stop, 0.3))
         thread.start()
         try:
@@ -106,6 +114,27 @@ def test_a_person_becomes_a_capture_and_the_name_a_sub_label(
     assert frigates.labels == [(EVENT, "Ann Lee", pytest.approx(sighting.score, abs=0.001))]
     [asked] = [path for path in frigates.asked if "snapshot.jpg" in path]
     assert "crop=1&bbox=0" in asked
+
+
+@replays(
+    66, "skrashevich/double-take 172", "skrashevich/double-take 177", "skrashevich/double-take 622"
+)
+def test_a_frigate_of_another_prefix_is_heard_and_a_quiet_one_is_told(
+    shop: Shop,
+    broker: Mosquitto,
+    listener: Listener,
+    frigates: FakeFrigate,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    said = [message(EVENT, time.time() - 60, "end"), message("b", time.time() - 50, "end")]
+    frigates.pictures |= {EVENT: seen(), "b": seen(2)}
+    with bridged(shop, broker, frigates, prefix="shop/frigate", quiet_s=0.2):
+        until(lambda: "no message came at shop/frigate/events" in caplog.text)
+        listener.client.publish("frigate/events", json.dumps(said[1]))
+        listener.client.publish("shop/frigate/events", json.dumps(said[0]))
+        until(lambda: len(captures(shop)) == 1)
+    assert [one.track for one in captures(shop)] == [EVENT]
+    assert "--frigate-topic" in caplog.text
 
 
 def test_updates_of_the_same_picture_send_nothing_twice(

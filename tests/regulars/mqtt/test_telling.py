@@ -2,6 +2,7 @@
 are."""
 
 import json
+import re
 import socket
 import threading
 from datetime import UTC, datetime, timedelta
@@ -100,6 +101,19 @@ def test_events_are_not_retained_and_entities_are(
     assert later.retained[AVAILABLE] == "offline"
 
 
+def find_numbers_without_a_curve(listener: Listener) -> list[str]:
+    """Return the sensors whose state is a number and that Home Assistant draws no curve of."""
+    found = []
+    for topic, config in listener.configs().items():
+        field = re.search(r"value_json\.(\w+)", config.get("value_template", ""))
+        state = json.loads(listener.retained.get(config["state_topic"], "{}"))
+        is_number = field is not None and isinstance(state.get(field[1]), int)
+        if is_number and not {"state_class", "unit_of_measurement"} <= config.keys():
+            found.append(topic)
+    return found
+
+
+@replays(65, "rpi-mqtt-monitor 263", "esphome/issues 2312", "home-assistant/core 55404")
 def test_places_and_entries_are_sensors_as_long_as_they_are_there(
     shop: Shop, broker: Mosquitto, listener: Listener
 ) -> None:
@@ -125,6 +139,7 @@ def test_places_and_entries_are_sensors_as_long_as_they_are_there(
         told_today = json.loads(listener.retained[TODAY[0]])
         assert (told_today["entries"], told_today["exits"]) == (of_today.in_, of_today.out)
         assert (of_today.in_, told_today["entries_faceless"]) == (5, 4)
+        assert find_numbers_without_a_curve(listener) == []
         shop.client.delete_place(place.id)
         until(lambda: config not in listener.configs() and state not in listener.retained)
 
