@@ -38,7 +38,7 @@ class NoWorkbook(Exception):
 
 
 class _Book(Struct, frozen=True):
-    """What cells refer to: `texts` of the book, `formats` of cells by their style."""
+    """Parts that cells refer to: `texts` of the book, `formats` of cells by their style."""
 
     texts: list[str]
     formats: list[str]
