@@ -74,6 +74,8 @@ _CALLED = (
     "inconnu",
     "abituale",
     "sconosciuto",
+    "stamgast",
+    "onbekende",
 )
 """What faces without a name are called, before their number, in the languages of the console."""
 

@@ -46,6 +46,10 @@ SAME = {
     "de": {"Box", "Box {name}", "Id", "Mail", "Name", "Person", "System", "Webcam"},
     "es": {"Editor", "No", "no"},
     "it": {"No", "no"},
+    "nl": {
+        *("Camera", "Label A", "Label B", "Label C", "Label D", "Label {name}", "Later", "Open"),
+        *("Privacy", "Score", "Score {score}", "Webcam", "Week"),
+    },
     "fr": {
         *("Note", "Page", "Photo {n}", "Photos", "Portrait", "Pose", "Score", "Score {score}"),
         *("Sections", "Strict", "Webcam", "minutes"),

@@ -67,6 +67,10 @@ AT = datetime(2026, 3, 2, 9, tzinfo=UTC)
             "it",
             ["1 visita", "1.234 visite", "02/03/2026", "lunedì 2 marzo, ore 9", ";"],
         ),
+        (
+            "nl",
+            ["1 bezoek", "1.234 bezoeken", "02-03-2026", "maandag 2 maart, 9 uur", ";"],
+        ),
         ("zh", ["到访1次", "到访1,234次", "2026-03-02", "3月2日星期一 09:00", ","]),
         (
             "of a later version",
