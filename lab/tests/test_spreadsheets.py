@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from chalicelib.api.console_files import locate_folder
-from tests.console.node import node
+from tests.support.node import node
 
 openpyxl = pytest.importorskip("openpyxl", reason="`make spreadsheets` installs it")
 pandas = pytest.importorskip("pandas", reason="`make spreadsheets` installs it")

@@ -15,7 +15,7 @@ from regulars_edge.config import parse_config
 from chalicelib.api.console_files import locate_folder
 from chalicelib.domain.local_time import LocalTime
 from chalicelib.storage.values import milliseconds
-from tests.console.node import node
+from tests.support.node import node
 
 HERE, OURS = Path(__file__).parent, locate_folder()
 

@@ -9,8 +9,8 @@ from datetime import datetime
 import pytest
 
 from chalicelib.api.console_files import locate_folder
-from tests.console.node import node
 from tests.console.workbooks import MAIN, read, read_cells
+from tests.support.node import node
 
 RELATION = "{http://schemas.openxmlformats.org/package/2006/relationships}Relationship"
 DOCUMENT = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}"

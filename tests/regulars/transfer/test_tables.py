@@ -11,7 +11,7 @@ from chalicelib.api.console_files import locate_folder
 from chalicelib.storage.values import write_rows
 from regulars.errors import DamagedFile
 from regulars.transfer import sources, workbooks
-from tests.console.node import node
+from tests.support.node import node
 from tests.support.reported import replays
 from tests.support.workbook import DAY, OWN_DAY, ZEROS, Styled, make_workbook
 
