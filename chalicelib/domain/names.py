@@ -76,6 +76,7 @@ _CALLED = (
     "sconosciuto",
     "stamgast",
     "onbekende",
+    "desconhecido",
 )
 """What faces without a name are called, before their number, in the languages of the console."""
 

@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-Language = Literal["en", "zh", "de", "es", "fr", "it", "nl"]
+Language = Literal["en", "zh", "de", "es", "fr", "it", "nl", "pt"]
 """Languages of messages; the console speaks the same ones."""
 
 LANGUAGES: tuple[Language, ...] = get_args(Language)

@@ -46,6 +46,7 @@ SAME = {
     "de": {"Box", "Box {name}", "Id", "Mail", "Name", "Person", "System", "Webcam"},
     "es": {"Editor", "No", "no"},
     "it": {"No", "no"},
+    "pt": {"Editor", "Pose"},
     "nl": {
         *("Camera", "Label A", "Label B", "Label C", "Label D", "Label {name}", "Later", "Open"),
         *("Privacy", "Score", "Score {score}", "Webcam", "Week"),

@@ -71,6 +71,10 @@ AT = datetime(2026, 3, 2, 9, tzinfo=UTC)
             "nl",
             ["1 bezoek", "1.234 bezoeken", "02-03-2026", "maandag 2 maart, 9 uur", ";"],
         ),
+        (
+            "pt",
+            ["1 visita", "1.234 visitas", "02/03/2026", "segunda-feira, 2 de março, 9h00", ";"],
+        ),
         ("zh", ["到访1次", "到访1,234次", "2026-03-02", "3月2日星期一 09:00", ","]),
         (
             "of a later version",
