@@ -1,5 +1,5 @@
 // The counting line of a camera, drawn on what it sees: two ends, and an arrow to the side that is in.
-import { useEffect, useState } from "preact/hooks";
+import { useState } from "preact/hooks";
 import { html } from "../html.js";
 import { t } from "../words.js";
 
@@ -33,13 +33,15 @@ export function drawn(line, wide) {
 
 /** `url`: of a picture, null for none; `change`: as `changer` gives it; `may`: whether the line can be changed. */
 export function CountingLine({ edge, url, alt, change, may }) {
-  const [line, setLine] = useState(edge.count);
+  const [draft, setDraft] = useState(null);
   const [wide, setWide] = useState(160);
-  useEffect(() => setLine(edge.count), [JSON.stringify(edge.count)]);
+  const line = draft ? draft.line : edge.count;
+  const setLine = (next) => setDraft({ line: next });
   const keep = (next) => {
-    setLine(next);
-    change(({ edge: { count: _, ...rest } }) => ({ edge: next ? { ...rest, count: next } : rest }))
-      .catch(() => setLine(edge.count));
+    const mine = { line: next };
+    const done = () => setDraft((now) => (now === mine ? null : now)); // somebody may draw on meanwhile
+    setDraft(mine);
+    change(({ edge: { count: _, ...rest } }) => ({ edge: next ? { ...rest, count: next } : rest })).then(done, done);
   };
   const press = ({ target, pointerId }) => target.setPointerCapture(pointerId);
   const drag = (end) => ({ target, pointerId, clientX, clientY }) => {
