@@ -36,6 +36,7 @@ from chalicelib.storage.aws.clients import open_aws_client
 from chalicelib.storage.aws.items import DynamoItemStore
 from chalicelib.storage.items import walk_items
 from chalicelib.storage.ports import Put, Update, exists
+from chalicelib.storage.records.faces import name_item
 from chalicelib.storage.records.observations import review_item
 from chalicelib.storage.values import moment
 from tests.infra.account import Account
@@ -121,6 +122,7 @@ def play(account: Account) -> None:
         usual_weeks,
         kept_no_longer,
         counted,
+        names_as_before,
         withdrawn,
         pictures_off,
         readiness,
@@ -473,6 +475,19 @@ def counted(account: Account) -> None:
     account.tick("sweep")
     assert [len(shop.items.query(keys.SUMMARIES, one).items) for one in partitions] == [0, 1]
     assert shop.v1.done("GET", "/v1/statistics", entries="true")["entries"] is None
+
+
+def names_as_before(account: Account) -> None:
+    """A night finds a name without accents whose terms a former version has stored."""
+    shop = Shop(account, "named-shop")
+    assert shop.camera.create_group("vip")["code"] == 0
+    _enrol(shop, 31)
+    [face] = [one["id"] for one in shop.v1.done("GET", "/v1/faces")["faces"]]
+    shop.v1.done("PATCH", f"/v1/faces/{face}", {"name": "Jos\u00e9"})
+    shop.items.transact([Put(keys.NAMES, name_item(shop.name, face, "jos\u00e9"))])
+    _at_hour(account, 3)
+    account.tick("sweep")
+    assert shop.items.get(keys.NAMES, (shop.name, keys.name_term("jos\u00e9", face))) is None
 
 
 def withdrawn(account: Account) -> None:
