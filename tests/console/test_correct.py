@@ -336,4 +336,4 @@ def loaded_of_shared(visitor: Visitor) -> set[str]:
     return {name for name in FILES_OF_SHARED if any(name in url for url in urls)}
 
 
-FILES_OF_SHARED = {"joined", "words.en", "style"}
+FILES_OF_SHARED = {"joined", "/en.", "style"}

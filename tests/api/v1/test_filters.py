@@ -47,7 +47,7 @@ NO_NAMES = {
         "record",
         "former",
     ),
-    *("erase", "whole", "trust", "captured_at", "track", "ids", "name"),
+    *("days", "entries", "erase", "whole", "trust", "captured_at", "track", "ids", "name"),
 }
 """Times, pages, manners, and words of a fixed list, which the document's schema refuses if unknown.
 `ids` is answered by those that there are; `name` is a search."""

@@ -79,6 +79,7 @@ def stored(box: Box) -> dict[str, Any]:
             for table in (*of_tenant, keys.JOURNAL, keys.ARRIVALS, keys.REVIEWS, keys.DUPLICATES)
         ),
         *((keys.CAPTURES, keys.captures(name, camera)) for camera in ("door", "till")),
+        (keys.SUMMARIES, keys.counted_minutes(name)),
     ]
     return {
         f"{table.name} {place}": [dict(one) for one in walk_items(items, table, place)]

@@ -29,7 +29,7 @@ from regulars.mqtt.broker import Address, Broker
 from regulars.mqtt.discovery import Descriptions, Topics
 from regulars.mqtt.frigate import Frigate
 from regulars.mqtt.publishing import Publisher
-from regulars.mqtt.snapshots import TOPIC, Snapshots
+from regulars.mqtt.snapshots import Snapshots
 from regulars.serve.server import Front, make_site, open_listener
 from tests.support.api.compreface.client import Client as CompreFace
 from tests.support.api.deepstack.client import Client as DeepStack
@@ -313,7 +313,7 @@ def _frigate(house: House, one: Somebody) -> str:
             gives_names=True,
             count_connections=lambda: connection.connections,
         )
-        connection.listen(TOPIC, taken.take_message)
+        connection.listen(taken.topic, taken.take_message)
         with bridged(connection, taken.step):
             until(lambda: any("/api/events?" in path for path in fake.asked))
             fake.sees(listener, f"{at}-{one.seed}", at, one.photo, kind="new")
