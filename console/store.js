@@ -102,7 +102,7 @@ export const mayLoad = (list, known = session.now) => LOADS[known?.page]?.includ
 
 export const theme = preference("theme", ["system", "light", "dark"]);
 /** Languages that the console speaks: each has a file in words, and beside the pages of each folder. */
-export const LANGUAGES = ["en", "de", "zh", "es", "fr", "it", "nl", "pt"];
+export const LANGUAGES = ["en", "de", "zh", "es", "fr", "it", "nl", "pt", "ar"];
 export const language = preference("language", ["system", ...LANGUAGES]);
 export const blur = preference("blur", ["off", "on"]);
 export const alerts = {

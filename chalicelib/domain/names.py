@@ -77,6 +77,8 @@ _CALLED = (
     "stamgast",
     "onbekende",
     "desconhecido",
+    "معتاد",
+    "مجهول",
 )
 """What faces without a name are called, before their number, in the languages of the console."""
 

@@ -14,15 +14,24 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-Language = Literal["en", "zh", "de", "es", "fr", "it", "nl", "pt"]
+Language = Literal["en", "zh", "de", "es", "fr", "it", "nl", "pt", "ar"]
 """Languages of messages; the console speaks the same ones."""
 
 LANGUAGES: tuple[Language, ...] = get_args(Language)
 DEFAULT_LANGUAGE: Language = "en"
 
+
+def _choose_arabic(count: int) -> str:
+    if count < 3:
+        return ("zero", "one", "two")[count]
+    last = count % 100
+    return "other" if last < 3 else "few" if last < 11 else "many"
+
+
 _PLURALS: Mapping[str, Callable[[int], str]] = {
     "fr": lambda count: "one" if count < 2 else "other",
     "pt": lambda count: "one" if count < 2 else "other",
+    "ar": _choose_arabic,
 }
 """Forms of words beside a number, by Unicode's CLDR, of languages that differ from English."""
 

@@ -50,6 +50,14 @@ REPORTS = [DOMAIN.parents[1] / "regulars" / "report.py"]
 AT = datetime(2026, 3, 2, 9, tzinfo=UTC)
 
 
+def test_arabic_has_six_forms_of_a_word_beside_a_number() -> None:
+    counts = (0, 1, 2, 3, 10, 11, 99, 100, 102, 103, 111)
+    assert [Texts("ar").write("people", count=count) for count in counts] == [
+        *("لا أحد", "شخص واحد", "شخصين", "3 أشخاص", "10 أشخاص", "11 شخصًا", "99 شخصًا"),
+        *("100 شخص", "102 شخص", "103 أشخاص", "111 شخصًا"),
+    ]
+
+
 @pytest.mark.parametrize(
     ("language", "written"),
     [
@@ -74,6 +82,10 @@ AT = datetime(2026, 3, 2, 9, tzinfo=UTC)
         (
             "pt",
             ["1 visita", "1.234 visitas", "02/03/2026", "segunda-feira, 2 de março, 9h00", ";"],
+        ),
+        (
+            "ar",
+            ["زيارة واحدة", "1,234 زيارة", "02/03/2026", "الاثنين، 2 مارس، 09:00", ","],
         ),
         ("zh", ["到访1次", "到访1,234次", "2026-03-02", "3月2日星期一 09:00", ","]),
         (

@@ -1495,7 +1495,7 @@ class Operations(Connection):
         time_zone: str | UnsetType = UNSET,
         arrive_times: int | UnsetType = UNSET,
         period_days: int | UnsetType = UNSET,
-        language: Literal["de", "en", "es", "fr", "it", "nl", "pt", "zh"] | UnsetType = UNSET,
+        language: Literal["ar", "de", "en", "es", "fr", "it", "nl", "pt", "zh"] | UnsetType = UNSET,
         opening: str | UnsetType = UNSET,
         attributes_off: list[Literal["age", "beauty", "emotion", "gender", "liveness", "pose"]]
         | UnsetType = UNSET,
