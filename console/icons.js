@@ -37,8 +37,12 @@ const PATHS = {
   folder: "M3 6.5h6l2 2.5h10v10H3Z",
 };
 
+/** Signs that point the way one reads: a page from right to left turns them round. */
+const ALONG = ["back", "forward", "left", "right"];
+
 /** Draw a sign beside a text that says the same; screen readers pass it over. */
 export function Icon({ name, size = 20 }) {
-  return html`<svg class="icon" width=${size} height=${size} viewBox="0 0 24 24" aria-hidden="true">
+  const kind = ALONG.includes(name) ? "icon along" : "icon";
+  return html`<svg class=${kind} width=${size} height=${size} viewBox="0 0 24 24" aria-hidden="true">
     <path d=${PATHS[name]} /></svg>`;
 }

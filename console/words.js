@@ -13,6 +13,9 @@ export const spoken = new Value("");
 /** Return in which direction a language is written: "ltr" or "rtl". */
 export const directionOf = (language) => (language === "ar" ? "rtl" : "ltr");
 
+/** Return 1, or -1 where the next one stands to the left: what an arrow key to the right steps by. */
+export const onward = () => (directionOf(known) === "rtl" ? -1 : 1);
+
 const languageOf = (tag) => tag.slice(0, 2).toLowerCase();
 
 /**
@@ -25,7 +28,7 @@ export async function load() {
   known = wanted.find((one) => LANGUAGES.includes(one)) ?? "en";
   table = Object.assign({}, ...(await Promise.all(folders.map(wordsOf))));
   const tag = navigator.languages.find((one) => languageOf(one) === known);
-  locale = tag ?? (isChosen ? known : regional(known));
+  locale = inFigures(tag ?? (isChosen ? known : regional(known)));
   made = {};
   Object.assign(document.documentElement, { lang: known, dir: directionOf(known) });
   spoken.set(known);
@@ -36,6 +39,10 @@ function regional(spoken) {
   const { region } = new Intl.Locale(navigator.languages[0] ?? spoken);
   return region ? `${spoken}-${region}` : spoken;
 }
+
+/** Write Arabic in the digits and by the calendar that fields, mails and saved files have. */
+const inFigures = (tag) => (languageOf(tag) === "ar"
+  ? String(new Intl.Locale(tag, { numberingSystem: "latn", calendar: "gregory" })) : tag);
 
 /** Load the words of a folder's pages, too, which lie beside them so that the first page comes without them. */
 export async function loadMore(folder) {
@@ -103,7 +110,7 @@ export const clock = (at) =>
 export const day = (at) => format("day", { day: "numeric", month: "short", year: "numeric" }).format(new Date(at));
 export const shortDay = (at) =>
   format("short", { weekday: "short", day: "numeric", month: "short" }).format(new Date(at));
-export const dayAndClock = (at) => `${shortDay(at)}, ${clock(at)}`;
+export const dayAndClock = (at) => `${shortDay(at)}${directionOf(known) === "rtl" ? "،" : ","} ${clock(at)}`;
 
 /** Return how to write a day of a calendar, which is no instant and has no zone. */
 export const dated = (options) =>

@@ -12,7 +12,7 @@ import { Boxes } from "../shared/pictures.js";
 import { addPhoto } from "../shared/photo.js";
 import { may } from "../store.js";
 import { complain, say } from "../undo.js";
-import { dayAndClock, t } from "../words.js";
+import { dayAndClock, onward, t } from "../words.js";
 import { captureOf, outcomes, why } from "./named.js";
 
 /**
@@ -52,7 +52,7 @@ function useArrows(step, isAsked) {
   const now = useRef();
   now.current = isAsked ? null : step;
   useEffect(() => {
-    const keys = ({ key }) => now.current?.({ ArrowLeft: -1, ArrowRight: 1 }[key] ?? 0);
+    const keys = ({ key }) => now.current?.({ ArrowLeft: -onward(), ArrowRight: onward() }[key] ?? 0);
     addEventListener("keydown", keys);
     return () => removeEventListener("keydown", keys);
   }, []);

@@ -1,6 +1,7 @@
 // A grid of any number of things, of which only those in sight are in the page. It scrolls with the window.
 import { useCallback, useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { html } from "../html.js";
+import { onward } from "../words.js";
 
 const GAP = 12;
 /** Rows above and below those in sight. */
@@ -60,8 +61,8 @@ export function Grid(given) {
   };
   const keys = (event) => {
     const rows = Math.max(1, Math.floor(innerHeight / height) - 1) * columns;
-    const step = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: columns, ArrowUp: -columns, PageDown: rows, PageUp: -rows,
-      Home: -count, End: count }[event.key];
+    const step = { ArrowRight: onward(), ArrowLeft: -onward(), ArrowDown: columns, ArrowUp: -columns, PageDown: rows,
+      PageUp: -rows, Home: -count, End: count }[event.key];
     const isMove = step && !event.altKey && !event.ctrlKey && !event.metaKey;
     const next = isMove ? Math.max(0, Math.min(count - 1, at + step)) : at;
     if (isMove) event.preventDefault();

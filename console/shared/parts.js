@@ -61,7 +61,7 @@ export function Score({ score, threshold, match }) {
   const words = t(`score.${kind}`, { score: number(score, 2), threshold: number(threshold ?? 0, 2) });
   return html`<span class="score" role="img" aria-label=${words} title=${words}>
     <span class="bar"><span class="fill" style=${{ width: share(score) }}></span>
-      ${threshold != null && html`<span class="tick" style=${{ left: share(threshold) }}></span>`}</span>
+      ${threshold != null && html`<span class="tick" style=${{ insetInlineStart: share(threshold) }}></span>`}</span>
     <span class="value" aria-hidden="true">${number(score, 2)}</span>
   </span>`;
 }

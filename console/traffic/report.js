@@ -98,7 +98,7 @@ function Bars({ days }) {
   };
   return html`<svg class="days" viewBox=${`0 0 ${WEEK * WIDE} ${HIGH + 20}`} aria-hidden="true">
     ${days.map((one, place) => html`<g key=${one.time} transform=${`translate(${place * WIDE + 10} 0)`}>${parts(one)}
-      <text x="20" y=${HIGH + 15}>${bucketName("day", one.time).split(/[ ,]/)[0]}</text></g>`)}</svg>
+      <text x="20" y=${HIGH + 15}>${bucketName("day", one.time).split(/[ ,،]/)[0]}</text></g>`)}</svg>
     <p class="legend small" aria-hidden="true">${KINDS.map((kind) => html`<span key=${kind} class=${kind}></span>
       ${t(`traffic.visit.${kind}`)}`)}</p>`;
 }

@@ -1,40 +1,25 @@
 """A German browser shows no English: on no page, in no dialog that a button opens, in no name of a
 button, in no file.
-
-A text is English if it is what en.json says and de.json says otherwise, or if it has an English
-day, month or "ago".
 """
 
 import csv
 import io
-import re
 import zipfile
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from functools import cache
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, expect
 from regulars_client import models
 
 from regulars.demo.drawn_vision import DrawnPerson, draw_capture
 from tests.console.conftest import Visitor, visiting
+from tests.console.english import english_of, find_english
 from tests.console.pages import PAGES, ready
 from tests.console.portraits import Shop, mall
 from tests.console.spoken import TABLES
 from tests.console.workbooks import read_cells
-
-SHOWN = """() => {
-  const named = ["aria-label", "title", "placeholder", "alt", "aria-valuetext", "aria-description"];
-  const isText = (one) =>
-    one.nodeType === 3 && !one.parentElement.closest(".brand, code, textarea");
-  const texts = [...document.querySelectorAll("#console *")].flatMap((one) => [
-    ...[...one.childNodes].filter(isText).map((each) => each.data),
-    ...named.map((name) => one.getAttribute(name) ?? "")]);
-  const title = document.title.replace(/ · Regulars$/, "");
-  return [...new Set([title, ...texts].map((one) => one.replace(/\\s+/g, " ").trim()))];
-}"""
 
 BUTTONS = """() => [...document.querySelectorAll("#console button:enabled, #console summary")]
   .filter((one) => one.checkVisibility()).map((one) => one.ariaLabel ?? one.textContent.trim())"""
@@ -48,52 +33,6 @@ OPENED_MS = 100
 press."""
 UNPRESSED = ("signout",)
 """Texts of buttons after which nothing German is left to look at."""
-
-OF_A_CALENDAR = re.compile(
-    r"\b(Mon|Tue|Wed|Thu|Fri|Sat|Sun|Mar|May|Oct|Dec|(Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day|"
-    r"January|February|March|"
-    r"June|July|October|December|ago|yesterday|tomorrow|(day|hour|minute|second|week|month|year)s?"
-    r")\b"
-)
-OPENING = re.compile(r"\b(\w{3})(-\w{3})? \d\d:\d\d-\d\d:\d\d")
-"""Opening hours, which are typed and shown as v1 has them: `Mon-Fri 08:00-19:00`."""
-
-
-def forms(text: str | dict[str, str]) -> list[str]:
-    return [text] if isinstance(text, str) else [*text.values()]
-
-
-@cache
-def patterns(language: str, other: str) -> list[re.Pattern[str]]:
-    """Return how the texts of a language look, filled in; without those that are the same in the
-    other."""
-    made = []
-    for name, text in TABLES[language].items():
-        for form in forms(text):
-            said = re.sub(r"\{\w+\}", "", form)
-            if re.search(r"[^\W\d_]", said) and (
-                language == "de" or form not in forms(TABLES[other][name])
-            ):
-                made.append(re.sub(r"\\\{\w+\\\}", "(.*)", re.escape(form)))
-    return [re.compile(one, re.DOTALL) for one in made]
-
-
-@cache
-def find_english(text: str) -> list[str]:
-    """Return what is English in a text."""
-    text = OPENING.sub("", text).strip()
-    for pattern in patterns("de", "en"):
-        if found := pattern.fullmatch(text):
-            return [part for group in found.groups() for part in find_english(group)]
-    parts = re.split(r" · |, |: | – |[()\n;]", text)
-    if len(parts) > 1:
-        return [part for one in parts for part in find_english(one)]
-    is_english = any(one.fullmatch(text) for one in patterns("en", "de"))
-    return [text] if is_english or OF_A_CALENDAR.search(text) else []
-
-
-def english_of(page: Page) -> list[str]:
-    return [text for text in page.evaluate(SHOWN) if find_english(text)]
 
 
 def test_english_is_found_where_it_is() -> None:

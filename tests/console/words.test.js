@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { language, session } from "../../console/store.js";
-import { ago, clock, isoDay, load, loadMore, number, t, tOr, visit } from "../../console/words.js";
+import { ago, clock, day, isoDay, load, loadMore, number, t, tOr, visit } from "../../console/words.js";
 
 const spoken = async (chosen) => { language.set(chosen); await load(); };
 const NOW = Date.parse("2026-11-23T12:00Z");
@@ -13,6 +13,14 @@ test("a number chooses among the plurals of its language", async () => {
   assert.deepEqual([-0.001, -0.01, 1234.5].map((score) => number(score, 2)), ["0.00", "-0.01", "1,234.50"]);
   await spoken("zh");
   assert.equal(visit(3), "第3次到访");
+});
+
+test("Arabic has the digits and the calendar of mails and files, whatever the region writes", async () => {
+  await spoken("ar");
+  assert.equal(number(1234.5, 1), "1,234.5");
+  assert.match(day("2026-11-23T12:00Z"), /23.*2026/);
+  assert.deepEqual([0, 1, 2, 3, 11, 100].map((count) => t("visits", { count })),
+    ["لا زيارات", "زيارة واحدة", "زيارتان", "3 زيارات", "11 زيارة", "100 زيارة"]);
 });
 
 test("words of a folder come when they are asked for, and in each language from then on", async () => {
