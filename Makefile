@@ -7,8 +7,9 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --disable-pip-version-check --no-compile
 # Compiled modules stay, whatever the caller's environment says: tests start the service often.
 export PYTHONDONTWRITEBYTECODE :=
-# A worker more than cores, since tests wait for browsers and services half of their time; four at most.
-WORKERS := $(shell n=$$(nproc); echo $$((n > 3 ? 4 : n + 1)))
+# Two workers more than cores, since tests wait for browsers and services: with one more, two cores were idle for a third
+# of the time. Four at most.
+WORKERS := $(shell n=$$(nproc); echo $$((n > 2 ? 4 : n + 2)))
 # Files begin in the order of tests/conftest.py, not those with many tests first.
 # A test that hangs fails, and shows what all its threads do; if it holds Python's lock, its worker is ended a little
 # later. The longest test takes a minute on one busy core.
