@@ -99,7 +99,7 @@ def light(share: float) -> Change:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What was counted of a film, and how many looks it took."""
+    """Crossings that were counted in a film, and how many looks it took."""
 
     ways: list[Way]
     looks: int

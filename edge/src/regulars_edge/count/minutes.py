@@ -27,11 +27,11 @@ class SpooledMinutes:
     keep: Callable[[MinutePart], object]
     find_offset_ms: Callable[[], int]
     _part: MinutePart | None = field(default=None, init=False)
-    """What is counted in the newest minute and not yet written."""
+    """Counts of the newest minute, which are not yet written."""
     _unwritten: deque[MinutePart] = field(
         default_factory=lambda: deque(maxlen=KEPT_MS // MINUTE_MS), init=False
     )
-    """What a full disk has not taken."""
+    """Counts that a full disk has not taken."""
 
     def watch(self, at_ms: int, watched_ms: int) -> None:
         self._add(at_ms, watched_ms=watched_ms)

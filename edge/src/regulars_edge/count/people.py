@@ -25,7 +25,8 @@ MODEL = Path(__file__).with_name("person_retail_0013.onnx")
 """From Open Model Zoo at 7ef5b91f (Apache-2.0), made ONNX (docs/decisions/0104)."""
 
 CANVAS_PX, SMALL_CANVAS_PX = (544, 320), (416, 240)
-"""What the network looks at; the smaller one takes 0.6 of the time and misses some people."""
+"""Sizes of the picture that the network gets; the smaller one takes 0.6 of the time and misses
+some people."""
 SLOW_LOOK_S = 0.12
 """Of a processor's time, from which on the smaller canvas is taken: five looks a second leave room
 for faces and for the decoder then."""
@@ -48,7 +49,7 @@ _SIZES_PX = np.array(
 ).T
 """Width and height of the boxes that the network begins with in each cell: its maker's clusters."""
 _OF_CENTRE, _OF_SIZE = 0.1, 0.2
-"""What its outputs are multiplied by (SSD's variances)."""
+"""Factors of its outputs (SSD's variances)."""
 _LARGEST_LOG_SIZE = 5.0
 """Bound of what is raised to a power, so that damaged weights overflow nothing."""
 

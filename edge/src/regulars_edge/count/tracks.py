@@ -50,7 +50,7 @@ class BodyTrack:
     speed: tuple[float, float] = (0.0, 0.0)
     looks: int = 1
     side: int = 0
-    """Where the person was last for sure: 1 right of the line, -1 left of it, 0 not known."""
+    """Side on which the person was last for sure: 1 right of the line, -1 left of it, 0 unknown."""
     has_face: bool = False
     """Whether a usable face was seen in it."""
     entered_ms: int | None = None
