@@ -138,6 +138,13 @@ def test_what_a_camera_asks_while_it_plays_is_answered_by_the_client() -> None:
         assert camera.asked[-2] == answer.removesuffix(b"\r\n")
 
 
+def test_an_answer_behind_play_is_no_picture() -> None:
+    with closing(Camera(lambda message: OK)) as camera, client_of(camera.url) as client:
+        for method in ("PLAY", "TEARDOWN"):
+            assert client.ask(method) == OK
+        assert "lets its stream begin, and sends no pictures" in client.line.explain_silence()
+
+
 def test_a_part_of_a_stream_may_have_a_space_in_its_name() -> None:
     with closing(Camera(lambda message: OK)) as camera, client_of(camera.url) as client:
         for method in ("SETUP", "PLAY", "GET_PARAMETER"):

@@ -38,6 +38,9 @@ LARGEST_MESSAGE_BYTES = 65_536
 """Of an answer that describes a stream."""
 _FLOWS_S = 5.0
 """A stream of which something came so lately has not stopped."""
+_MESSAGE = re.compile(rb"RTSP/|[A-Z_]+ \S+ RTSP/")
+"""How an answer or a request begins, such as the answer to a client's TEARDOWN: nothing of a
+stream."""
 _LEAVE_S = 0.5
 """How long a thread of a connection may take to end, in s."""
 _BATCH_S = 0.01
@@ -399,7 +402,8 @@ class Line:
         while True:
             if self._received:
                 self._hear_challenge()
-                self.sent_at = time.monotonic()
+                if not _MESSAGE.match(self._received):
+                    self.sent_at = time.monotonic()
                 client.sendall(self._received)
                 self._received.clear()
             ready: list[socket.socket] = [self._camera]
