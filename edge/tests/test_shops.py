@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from regulars_edge import SPOOL
@@ -25,7 +25,7 @@ from regulars_edge.service import Service
 from regulars_edge.sources.folder import FolderSource
 from regulars_edge.spool import database
 from regulars_edge.spool import spool as spools
-from regulars_edge.spool.model import State
+from regulars_edge.spool.model import Limits, State, name_shop
 from regulars_edge.spool.spool import Spool
 from rig import pictures
 from rig.box import until
@@ -359,6 +359,52 @@ def test_pictures_taken_under_a_wrong_key_go_with_the_right_one(
     key["now"] = first.key
     make_rounds(uploader, clock)
     assert there(first) == digests(1, 2)
+
+
+class Meanwhile:
+    """Limits of a spool: something else happens while they are read."""
+
+    min_free_bytes, drops_oldest, unsent_days, kept_days = 0, False, None, 30.0
+
+    def __init__(self) -> None:
+        self.happen: Callable[[], None] = lambda: None
+
+    @property
+    def max_bytes(self) -> int:
+        happen, self.happen = self.happen, lambda: None
+        happen()
+        return 2**30
+
+
+def test_a_book_that_becomes_known_while_a_picture_is_kept_gets_it(
+    tmp_path: Path, shops: tuple[StandIn, StandIn, StandIn], clock: FakeClock
+) -> None:
+    first, limits = shops[0], Meanwhile()
+    first.now_ms = lambda: clock.true_ms
+    with spools.open_spool(tmp_path / "spool", cast(Limits, limits), clock) as spool:
+        uploader = uploader_of(spool, first.url, lambda: first.key, clock)
+        uploader.open_shop()
+        limits.happen = lambda: make_rounds(uploader, clock, 2)
+        add(spool, 1)
+        assert spool.list_waiting() == []
+        make_rounds(uploader, clock)
+    assert there(first) == digests(1)
+
+
+def test_a_picture_that_an_uploader_before_has_left_under_no_book_goes_at_the_next_start(
+    tmp_path: Path, shops: tuple[StandIn, StandIn, StandIn], clock: FakeClock
+) -> None:
+    first = shops[0]
+    first.now_ms = lambda: clock.true_ms
+    for number in (1, 2):
+        with spools.open_spool(tmp_path / "spool", clock=clock) as spool:
+            uploader = uploader_of(spool, first.url, lambda: first.key, clock)
+            make_rounds(uploader, clock)
+            if number == 1:
+                add(spool, number)
+                with spool.books.writing() as db:
+                    db.execute("UPDATE pictures SET shop = ?", (name_shop(first.url, first.key),))
+    assert there(first) == digests(1)
 
 
 def test_a_key_that_is_renewed_while_the_service_is_away(

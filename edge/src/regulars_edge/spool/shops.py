@@ -121,7 +121,7 @@ def open_camera(db: sqlite3.Connection, camera: str, url: str, key: str) -> None
     db.execute(
         "INSERT OR IGNORE INTO shops VALUES (?, ?, ?, NULL)", (name_shop(url, key), url, shop)
     )
-    for former in ("",) if shop.startswith("~") else ("", name_shop(url)):
+    for former in ("",) if shop.startswith("~") else ("", name_shop(url), name_shop(url, key)):
         if db.execute(
             "SELECT 1 FROM pictures WHERE camera = ?1 AND shop = ?2 UNION ALL "
             "SELECT 1 FROM counts WHERE camera = ?1 AND shop = ?2 LIMIT 1",

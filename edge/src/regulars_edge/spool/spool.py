@@ -143,7 +143,8 @@ class Spool:
                         mark,
                         file=name,
                         track=track,
-                        shop=shop,
+                        # its book may have become known while the copy was written
+                        shop=shops.find_rescued(db, origin.camera, shop),
                         twin=twin,
                     )
             except BaseException:
