@@ -7,7 +7,10 @@ import os
 import shutil
 import stat
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import redirect_stdout
+from io import StringIO
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -63,28 +66,37 @@ points = [[38.3, 51.7], [73.5, 51.5], [56.0, 71.7], [41.5, 92.4], [70.7, 92.2]]
 Captured = pytest.CaptureFixture[str]
 
 
-@pytest.fixture
-def network(tmp_path: Path) -> Path:
-    """A folder with a network of the program's, as if it were a stranger's."""
-    folder = tmp_path / "network"
+def write_network(folder: Path) -> Path:
+    """Write a network of the program's, as if it were a stranger's."""
     folder.mkdir()
     shutil.copyfile(packs.read_pack().find_path(FILE), folder / FILE)
     (folder / "manifest.toml").write_text(GOOD)
     return folder
 
 
+def write_command(network: Path, folder: Path) -> list[str]:
+    """Return the command that adds a network, by folders that are made, without a picture."""
+    for name in ("people", "others", "models"):
+        (folder / name).mkdir()
+    folders = {"images": "people", "population": "others", "models": "models", "out": "out"}
+    options = [
+        word for option, name in folders.items() for word in (f"--{option}", str(folder / name))
+    ]
+    return ["models", "add", str(network), *options]
+
+
+@pytest.fixture
+def network(tmp_path: Path) -> Path:
+    return write_network(tmp_path / "network")
+
+
 @pytest.fixture
 def command(network: Path, tmp_path: Path) -> list[str]:
-    for name in ("people", "others", "models"):
-        (tmp_path / name).mkdir()
+    words = write_command(network, tmp_path)
     (tmp_path / "people" / "ann").mkdir()
     (tmp_path / "people" / "ann" / "1.jpg").write_bytes(b"no picture")
     (tmp_path / "others" / "bo.jpg").write_bytes(b"no picture either")
-    folders = {"images": "people", "population": "others", "models": "models", "out": "out"}
-    options = [
-        word for option, name in folders.items() for word in (f"--{option}", str(tmp_path / name))
-    ]
-    return ["models", "add", str(network), *options]
+    return words
 
 
 @pytest.mark.parametrize(
@@ -235,9 +247,9 @@ def test_too_few_people_are_told_and_nothing_is_added(
     assert list((tmp_path / "models").iterdir()) == []
 
 
-def test_too_few_others_make_no_population(
-    command: list[str], crowd: list[Pack], tmp_path: Path, capsys: Captured
-) -> None:
+def test_too_few_others_make_no_population(network: Path, tmp_path: Path, capsys: Captured) -> None:
+    command = write_command(network, tmp_path)
+    write_crowd(tmp_path, make_seeing(network, tmp_path / "draft"))
     for picture in sorted((tmp_path / "others").iterdir())[149:]:
         picture.unlink()
     assert main(command) == 1
@@ -246,15 +258,20 @@ def test_too_few_others_make_no_population(
     )
 
 
-@pytest.fixture
-def crowd(command: list[str], network: Path, tmp_path: Path) -> list[Pack]:
-    """Made-up pictures of 300 people, two each, and of 160 others, which both packs have looked at
-    already."""
-    (tmp_path / "draft").mkdir()
-    seeing = [make_draft(network, read_offer(network), tmp_path / "draft"), packs.find(None)]
+class Added(NamedTuple):
+    """A pack that the command has added once, for several tests."""
+
+    command: list[str]
+    draft: Pack
+    """The network alone, as it was measured."""
+    models: Path
+    said: str
+
+
+def write_crowd(folder: Path, seeing: list[Pack]) -> None:
+    """Write made-up pictures of 300 people, two each, and of 160 others, and what each pack has
+    seen in them."""
     random = np.random.default_rng(0)
-    shutil.rmtree(tmp_path / "people")
-    (tmp_path / "others" / "bo.jpg").unlink()
     names = [
         f"people/{person:03d}/{picture}.jpg"
         for person in range(FEWEST_PERSONS)
@@ -262,8 +279,8 @@ def crowd(command: list[str], network: Path, tmp_path: Path) -> list[Pack]:
     ]
     names += [f"others/{other:03d}.jpg" for other in range(160)]
     for name in names:
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_bytes(name.encode())
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(name.encode())
     for pack in seeing:
         dimensions = pack.manifest.embedding.dimensions
         persons = {str(Path(name).parent) if "people" in name else name for name in names}
@@ -279,17 +296,33 @@ def crowd(command: list[str], network: Path, tmp_path: Path) -> list[Pack]:
                     PictureResult("", 1, 80.0, {"embed": 8.0}, row),
                 )
             )
-        memory = Memory(tmp_path / "out" / MEMORY, digest_vision(pack))
+        memory = Memory(folder / "out" / MEMORY, digest_vision(pack))
         memory.keep(seen)
         memory.close()
-    return seeing
+
+
+def make_seeing(network: Path, folder: Path) -> list[Pack]:
+    """Return the packs that look at the crowd: the network's draft, and the program's."""
+    folder.mkdir()
+    return [make_draft(network, read_offer(network), folder), packs.find(None)]
+
+
+@pytest.fixture(scope="module")
+def added(tmp_path_factory: pytest.TempPathFactory) -> Added:
+    folder = tmp_path_factory.mktemp("added")
+    network = write_network(folder / "network")
+    command = write_command(network, folder)
+    seeing = make_seeing(network, folder / "draft")
+    write_crowd(folder, seeing)
+    with redirect_stdout(StringIO()) as out:
+        assert main(command) == 0
+    return Added(command, seeing[0], folder / "models", out.getvalue())
 
 
 def test_a_good_network_becomes_a_pack_beside_the_programs_figures(
-    command: list[str], crowd: list[Pack], tmp_path: Path, photos: Path, capsys: Captured
+    added: Added, photos: Path, capsys: Captured
 ) -> None:
-    assert main(command) == 0
-    lines = capsys.readouterr().out.splitlines()
+    lines = added.said.splitlines()
     begin = next(
         number for number, line in enumerate(lines) if line.split() == ["face-pack-3", "theirs"]
     )
@@ -301,16 +334,16 @@ def test_a_good_network_becomes_a_pack_beside_the_programs_figures(
     assert rates["one photo: FNIR, people who are missed"] == ["0.0000", "0.0000"]
     assert float(rates["one photo: FPIR, strangers who are taken for somebody"][1]) < 0.02
     assert rates["milliseconds of a core to embed a face"] == ["8.0", "8.0"]
-    assert main(["models", "--models", str(tmp_path / "models")]) == 0
+    assert main(["models", "--models", str(added.models)]) == 0
     listed = capsys.readouterr().out
     assert "theirs 1.0, of " in listed
     assert "Vendor Ltd, contract 4711, for commercial use" in listed
-    made = packs.find(tmp_path / "models", "theirs")
+    made = packs.find(added.models, "theirs")
     assert made.manifest.embedding.number == 100
     assert made.manifest.quality == packs.read_pack().manifest.quality
     assert made.manifest.crops.keys() == packs.read_pack().manifest.crops.keys()
     assert np.linalg.norm(embed(made, photos)) == pytest.approx(1, abs=1e-5)
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [MEMORY]
+    assert sorted(path.name for path in (added.models.parent / "out").iterdir()) == [MEMORY]
 
 
 def embed(pack: Pack, photos: Path) -> NDArray[np.float32]:
@@ -319,46 +352,36 @@ def embed(pack: Pack, photos: Path) -> NDArray[np.float32]:
     return np.asarray(vision.embed(image, vision.detect(image))[0])
 
 
-def test_the_pack_embeds_as_it_was_measured(
-    command: list[str], crowd: list[Pack], tmp_path: Path, photos: Path
-) -> None:
+def test_the_pack_embeds_as_it_was_measured(added: Added, photos: Path) -> None:
     """What the draft sees of a picture, less the centre, is what the pack sees."""
-    assert main(command) == 0
-    made = packs.find(tmp_path / "models", "theirs")
+    made = packs.find(added.models, "theirs")
     centre = np.load(made.folder / "centre.npy")
-    moved = embed(crowd[0], photos) - centre
+    moved = embed(added.draft, photos) - centre
     assert embed(made, photos) == pytest.approx(moved / np.linalg.norm(moved), abs=1e-5)
 
 
-def test_a_name_that_is_taken_stays_as_it_is(
-    command: list[str], crowd: list[Pack], tmp_path: Path, capsys: Captured
-) -> None:
-    assert main(command) == 0
-    before = {
-        path.name: path.stat().st_mtime_ns for path in (tmp_path / "models" / "theirs").iterdir()
-    }
-    assert main(command) == 1
+def test_a_name_that_is_taken_stays_as_it_is(added: Added, capsys: Captured) -> None:
+    pack = added.models / "theirs"
+    before = {path.name: path.stat().st_mtime_ns for path in pack.iterdir()}
+    assert main(added.command) == 1
     assert "there is a pack theirs already" in capsys.readouterr().err
-    assert {
-        path.name: path.stat().st_mtime_ns for path in (tmp_path / "models" / "theirs").iterdir()
-    } == before
+    assert {path.name: path.stat().st_mtime_ns for path in pack.iterdir()} == before
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
 def test_a_folder_of_models_that_may_not_be_written_is_one_line(
-    command: list[str], crowd: list[Pack], tmp_path: Path, capsys: Captured
+    network: Path, tmp_path: Path, capsys: Captured
 ) -> None:
+    command = write_command(network, tmp_path)
+    write_crowd(tmp_path, make_seeing(network, tmp_path / "draft"))
     (tmp_path / "models").chmod(0o500)
     assert main(command) == 1
     assert "models may not be written: run this as its owner" in capsys.readouterr().err
 
 
-def test_the_licences_of_the_programs_other_models_come_along(
-    command: list[str], crowd: list[Pack], tmp_path: Path
-) -> None:
-    assert main(command) == 0
+def test_the_licences_of_the_programs_other_models_come_along(added: Added) -> None:
     program = {path.name for path in (packs.PACKS / packs.DEFAULT_PACK).glob("LICENSE.*")}
-    assert program <= {path.name for path in (tmp_path / "models" / "theirs").iterdir()}
+    assert program <= {path.name for path in (added.models / "theirs").iterdir()}
 
 
 def measure_nothing() -> Measured:
