@@ -87,12 +87,6 @@ export function number(value, digits = 0) {
 export const decimalSign = () => new Intl.NumberFormat(locale).formatToParts(0.5)
   .find(({ type }) => type === "decimal").value;
 
-/** Return the first day of the region's week, 0 for Monday. */
-export function firstWeekday() {
-  const region = /** @type {any} */ (new Intl.Locale(locale));
-  return ((region.getWeekInfo?.() ?? region.weekInfo)?.firstDay ?? 1) - 1;
-}
-
 /** Write a change: "+12", with `style` "percent" of a share "+12%". */
 export const signed = (value, style = "decimal") => new Intl.NumberFormat(locale,
   /** @type {Intl.NumberFormatOptions} */ ({ style, signDisplay: "exceptZero" })).format(value).replace("-", "\u2212");
@@ -115,6 +109,9 @@ export const dayAndClock = (at) => `${shortDay(at)}${directionOf(known) === "rtl
 /** Return how to write a day of a calendar, which is no instant and has no zone. */
 export const dated = (options) =>
   (made[JSON.stringify(options)] ??= new Intl.DateTimeFormat(locale, { ...options, timeZone: "UTC" }));
+
+/** Name a weekday, 0 for Monday. */
+export const weekdayName = (number, style) => dated({ weekday: style }).format(new Date(Date.UTC(2024, 0, 1 + number)));
 
 /** Return the day as 2026-11-20, by the tenant's calendar. */
 export function isoDay(at) {

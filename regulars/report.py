@@ -16,6 +16,7 @@ import click
 from msgspec.structs import replace
 
 from chalicelib.book.week import DAYS, Figures, Week, describe_week, format_notes, format_title
+from chalicelib.domain.local_time import begin_of_week
 from chalicelib.domain.model import Tenant
 from chalicelib.domain.texts import LANGUAGES, Language, Texts
 from chalicelib.services import Services
@@ -137,9 +138,8 @@ def report(
     week_day = day.date() if day else today - timedelta(DAYS)
     if not 1970 < week_day.year < 9999:
         raise click.UsageError(f"--week is a day of the years 1971 to 9998, not {week_day}")
-    week = services.sightings.weeks.count_week(
-        chosen_tenant, week_day - timedelta(week_day.weekday())
-    )
+    first = begin_of_week(week_day, known_tenant.first_weekday)
+    week = services.sightings.weeks.count_week(known_tenant, first)
     if send_to is not None:
         send_to(week, chosen_tenant)
         print(f"sent to {to}", file=sys.stderr)

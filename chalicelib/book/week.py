@@ -1,19 +1,22 @@
 """How did the last week go, and who is told of it?
 
-The console's week on paper, `regulars report` and the message of each Monday have the same figures.
+The console's week on paper, `regulars report` and each week's message have the same figures.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import date, datetime, time, timedelta
+from functools import reduce
 from typing import TYPE_CHECKING, Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 from msgspec.structs import replace
 
+from chalicelib.domain.local_time import begin_of_week
 from chalicelib.domain.model import Tenant
+from chalicelib.domain.observations import VisitKind
 from chalicelib.domain.texts import Texts
 from chalicelib.domain.webhooks import Event, EventKind
 from chalicelib.service import Service
@@ -27,9 +30,11 @@ if TYPE_CHECKING:
 
 DAYS = 7
 """Days that a report is about."""
-_KINDS = ("new", "returning", "known")
+_LEAST_DAYS = 4
+"""Days of a message at least, if weeks begin on another day than before."""
+_KINDS = (VisitKind.NEW, VisitKind.RETURNING, VisitKind.KNOWN)
 _SENT_AT = time(7)
-"""On Monday, in the tenant's time zone."""
+"""On the first day of the next week, in the tenant's time zone."""
 
 
 class Figures(NamedTuple):
@@ -49,13 +54,13 @@ _NOTHING = Figures(0, 0, 0, 0, 0)
 
 
 class Week(Struct, frozen=True):
-    """Visits of seven days of a tenant's time zone, from a Monday on.
+    """Visits of seven days of a tenant's time zone, from the first day of its week on.
 
     `busiest`: an hour and its visits.
 
     `days`: each day with its figures; `total`: those of the week, in which each person counts once;
-    `staff`: how many more visits were staff's. `entries`: who came in by the counts of cameras,
-    without staff; None: no camera counted.
+    `before`: those of as many days before; `staff`: how many more visits were of staff. `entries`:
+    who came in by the counts of cameras, without staff; None: no camera counted.
     """
 
     days: tuple[tuple[date, Figures], ...]
@@ -67,96 +72,118 @@ class Week(Struct, frozen=True):
 
 
 class Weeks(Service["Book"]):
-    def count_week(self, tenant: Tenant, monday: date) -> Week:
-        """Count the visits of the week that begins on this Monday."""
+    def count_week(self, tenant: Tenant, first: date, days: int = DAYS) -> Week:
+        """Count the visits of a week that begins on this day."""
         from chalicelib.book.statistics.statistics import Question
+        from chalicelib.domain.counts import add_entries
         from chalicelib.domain.local_time import Granularity
         from chalicelib.domain.observations import EVERYTHING, Measure
 
         statistics, zone = self.services.statistics, ZoneInfo(tenant.time_zone)
         visitors = statistics.visitors.read_staff(tenant).leave_out(EVERYTHING)
-        arrivals = Question(
-            _span_of_week(zone, monday), Granularity.HOUR, Measure.ARRIVALS, wanted=visitors
+        span, span_before = (
+            _span_of_days(zone, begin, days) for begin in (first, first - timedelta(days))
         )
+        arrivals = Question(span, Granularity.HOUR, Measure.ARRIVALS, wanted=visitors)
         hour_buckets = statistics.list_buckets(tenant, arrivals)
         busiest = max(
             ((sum(bucket.amounts.values()), bucket.time) for bucket in hour_buckets),
             key=lambda pair: pair[0],
             default=None,
         )
-        counts_by_day = self._count_by_kind(tenant, replace(arrivals, granularity=Granularity.DAY))
-        by_week = replace(arrivals, granularity=Granularity.WEEK)
-        monday_before = monday - timedelta(DAYS)
-        counts_before = self._count_by_kind(
-            tenant, replace(by_week, span=_span_of_week(zone, monday_before))
+        counts_by_day = self._count_by_day(tenant, replace(arrivals, granularity=Granularity.DAY))
+        total, before = (
+            statistics.count_totals(tenant, one, visitors, set()) for one in (span, span_before)
         )
-        days = [monday + timedelta(number) for number in range(DAYS)]
+        entries = self.services.counts.count_entries(tenant, span, Granularity.DAY)
+        all_days = [first + timedelta(number) for number in range(days)]
         return Week(
-            days=tuple((day, counts_by_day.get(f"{day:%Y%m%d}", _NOTHING)) for day in days),
-            total=self._count_by_kind(tenant, by_week).get(f"{monday:%Y%m%d}", _NOTHING),
-            before=counts_before.get(f"{monday_before:%Y%m%d}", _NOTHING),
+            days=tuple((day, counts_by_day.get(f"{day:%Y%m%d}", _NOTHING)) for day in all_days),
+            total=_make_figures(total.kinds, total.persons),
+            before=_make_figures(before.kinds, before.persons),
             busiest=busiest
             and (datetime.strptime(busiest[1], "%Y%m%d%H").replace(tzinfo=zone), busiest[0]),
-            staff=statistics.count_staff(tenant, arrivals),
-            entries=self.services.counts.count_entries(tenant, arrivals.span, Granularity.WEEK).get(
-                f"{monday:%Y%m%d}"
-            ),
+            staff=total.staff,
+            entries=reduce(add_entries, entries.values(), None),
         )
 
     def tell_last(self, tenant: Tenant, now: datetime) -> bool:
-        """Send hooks the report of last week once, from Monday morning on.
+        """Send hooks the report of last week once, from the morning behind it on.
 
         Return whether it was sent now.
 
         A hook that is made later in the week gets it within the hour if no hook has got it yet.
         """
         local_now = now.astimezone(ZoneInfo(tenant.time_zone))
-        this_monday = local_now.date() - timedelta(local_now.weekday())
-        if local_now < datetime.combine(this_monday, _SENT_AT, local_now.tzinfo):
+        this_week = begin_of_week(local_now.date(), tenant.first_weekday)
+        if local_now < datetime.combine(this_week, _SENT_AT, local_now.tzinfo):
             return False
-        monday = this_monday - timedelta(DAYS)
         outbox = self.services.webhooks.outbox
-        last_reported_week = outbox.read_last_position(tenant.name, EventKind.WEEK_ENDED)
-        week_to_tell = f"{monday}"
-        if last_reported_week is not None and last_reported_week >= week_to_tell:
+        # the first day of a whole week that ended with the days that were told
+        position = outbox.read_last_position(tenant.name, EventKind.WEEK_ENDED)
+        told_until = None if position is None else date.fromisoformat(position) + timedelta(DAYS)
+        days = count_untold_days(this_week, told_until)
+        if not days:
             return False
+        week = self.count_week(tenant, this_week - timedelta(days), days)
         return outbox.send_event_once(
             tenant.name,
-            week_to_tell,
-            last_reported_week,
-            _make_event(self.count_week(tenant, monday), tenant, now),
+            f"{this_week - timedelta(DAYS)}",
+            position,
+            _make_event(week, tenant, now),
         )
 
-    def _count_by_kind(self, tenant: Tenant, arrivals: Question) -> Mapping[str, Figures]:
-        """Return the figures of each bucket that has any, by its time."""
+    def _count_by_day(self, tenant: Tenant, arrivals: Question) -> Mapping[str, Figures]:
+        """Return the figures of each day that has any, by its time."""
         from chalicelib.domain.observations import Measure, Split
 
         persons = self.services.statistics.list_buckets(
             tenant, replace(arrivals, measure=Measure.PERSONS)
         )
         people = {bucket.time: sum(bucket.amounts.values()) for bucket in persons}
-        figures = {}
-        for bucket in self.services.statistics.list_buckets(
-            tenant, replace(arrivals, split=Split.VISIT)
-        ):
-            kinds = [bucket.amounts.get(name, 0) for name in _KINDS]
-            figures[bucket.time] = Figures(
-                sum(bucket.amounts.values()), people.get(bucket.time, 0), *kinds
+        return {
+            bucket.time: _make_figures(bucket.amounts, people.get(bucket.time, 0))
+            for bucket in self.services.statistics.list_buckets(
+                tenant, replace(arrivals, split=Split.VISIT)
             )
-        return figures
+        }
 
 
-def _span_of_week(zone: ZoneInfo, monday: date) -> Span:
+def _make_figures(
+    visits_by_kind: Mapping[VisitKind, int] | Mapping[str, int], people: int
+) -> Figures:
+    kinds = [visits_by_kind.get(kind, 0) for kind in _KINDS]
+    return Figures(sum(visits_by_kind.values()), people, *kinds)
+
+
+def count_untold_days(this_week: date, told_until: date | None) -> int:
+    """Return of how many days before this week a message tells; 0: it waits.
+
+    So no day is told twice or left out if weeks begin on another day than before. `told_until`: the
+    day behind the last one that was told; None: nothing was.
+
+    `from Monday to Sunday, in the middle of a week`: the next message is of six days. `from Sunday
+    to Monday`: the next message is of eight days, since one of a day would come in the same week.
+    `a message was missed`: the next one is of a whole week, as ever.
+    """
+    untold = DAYS if told_until is None else (this_week - told_until).days
+    if untold < _LEAST_DAYS:
+        return 0
+    return untold if untold < DAYS + _LEAST_DAYS else DAYS
+
+
+def _span_of_days(zone: ZoneInfo, first: date, days: int) -> Span:
     from chalicelib.domain.local_time import Span
 
-    first, end = (datetime.combine(monday + timedelta(days), time(), zone) for days in (0, DAYS))
-    return Span(milliseconds(first), milliseconds(end) - 1)
+    begin, end = (datetime.combine(first + timedelta(day), time(), zone) for day in (0, days))
+    return Span(milliseconds(begin), milliseconds(end) - 1)
 
 
 def _make_event(week: Week, tenant: Tenant, now: datetime) -> Event:
-    first = week.days[0][0]
+    first, last = week.days[0][0], week.days[-1][0]
     data: dict[str, Any] = {
         "first": f"{first}",
+        "last": f"{last}",
         **week.total._asdict(),
         "before": week.before.visits,
         "report": format_message(week, tenant),

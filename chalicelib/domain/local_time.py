@@ -9,8 +9,8 @@ follow each other in UTC.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from datetime import UTC, date, datetime
+from collections.abc import Iterator, Mapping
+from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING
@@ -134,10 +134,11 @@ def local_hour(at: datetime, zone: ZoneInfo) -> float:
 
 
 class LocalTime:
-    """The clocks of one IANA time zone."""
+    """The clocks of one IANA time zone, and the day on which its weeks begin."""
 
-    def __init__(self, zone: str) -> None:
-        self._zone = zone
+    def __init__(self, zone: str, first_weekday: int = 0) -> None:
+        """Take the zone's name and the first day of a week; 0: Monday."""
+        self._zone, self._first_weekday = zone, first_weekday
 
     def divide_span(self, span: Span) -> list[Piece]:
         """Divide the span into stretches of one offset, in order.
@@ -205,16 +206,10 @@ class LocalTime:
         """
         # No bucket lasts twice its usual length, so this refuses no span that would fit.
         if (span.last_ms - span.first_ms) // (2 * _USUAL_MS[granularity]) <= MAX_BUCKETS:
-            number = _NUMBERS[granularity]
             buckets: set[int] = set()
             for piece in self.divide_span(span):
-                buckets.update(
-                    range(
-                        number(piece.hours[0]),
-                        number(piece.hours[-1]) + 1,
-                        _STEPS.get(granularity, 1),
-                    )
-                )
+                first, last = (self.bucket_of(granularity, piece.hours[place]) for place in (0, -1))
+                buckets.update(range(first, last + 1, _STEPS.get(granularity, 1)))
             if len(buckets) <= MAX_BUCKETS:
                 return sorted(buckets)
         raise InvalidInput(
@@ -222,15 +217,33 @@ class LocalTime:
             "choose a shorter time or longer buckets"
         )
 
+    def bucket_of(self, granularity: Granularity, hour: int) -> int:
+        """Return the number of the bucket that holds a local hour; numbers rise with time."""
+        match granularity:
+            case Granularity.MONTH:
+                return month_of(hour)
+            case Granularity.WEEK:
+                day = date.fromordinal(_EPOCH + hour // HOURS_PER_DAY)
+                return begin_of_week(day, self._first_weekday).toordinal() - _EPOCH
+            case Granularity.DAY:
+                return hour // HOURS_PER_DAY
+        return hour
 
-def bucket_of(granularity: Granularity, hour: int) -> int:
-    """Return the number of the bucket that holds a local hour; numbers rise with time."""
-    return _NUMBERS[granularity](hour)
+
+def begin_of_week(day: date, first_weekday: int) -> date:
+    """Return the first day of the week that holds a day; `first_weekday`: 0 is Monday."""
+    return day - timedelta((day.weekday() - first_weekday) % 7)
+
+
+def month_of(hour: int) -> int:
+    """Return the number of the month that holds a local hour."""
+    day = date.fromordinal(_EPOCH + hour // HOURS_PER_DAY)
+    return day.year * 12 + day.month - 1
 
 
 def time_key(granularity: Granularity, bucket: int) -> str:
-    """Write a bucket's TIME: YYYYMM of a month, YYYYMMDD of a week's Monday or of a day, YYYYMMDDHH
-    of an hour."""
+    """Write a bucket's TIME: YYYYMM of a month, YYYYMMDD of a day or of the first day of a week,
+    YYYYMMDDHH of an hour."""
     match granularity:
         case Granularity.MONTH:
             return f"{bucket // 12:04d}{bucket % 12 + 1:02d}"
@@ -254,22 +267,6 @@ def _days(hours: range) -> range:
     return range(hours[0] // 24, hours[-1] // 24 + 1)
 
 
-def _monday(hour: int) -> int:
-    day = hour // 24  # day 0, 1970-01-01, was a Thursday
-    return day - (day + 3) % 7
-
-
-def _month(hour: int) -> int:
-    day = date.fromordinal(_EPOCH + hour // 24)
-    return day.year * 12 + day.month - 1
-
-
-_NUMBERS: Mapping[Granularity, Callable[[int], int]] = {
-    Granularity.MONTH: _month,
-    Granularity.WEEK: _monday,
-    Granularity.DAY: lambda hour: hour // 24,
-    Granularity.HOUR: lambda hour: hour,
-}
 _STEPS: Mapping[Granularity, int] = {Granularity.WEEK: 7}
 _USUAL_MS: Mapping[Granularity, int] = {
     Granularity.MONTH: 31 * DAY_MS,

@@ -12,7 +12,7 @@ from typing import Literal, get_args
 from msgspec import Struct
 
 from chalicelib.domain.errors import InvalidInput
-from chalicelib.domain.local_time import require_zone
+from chalicelib.domain.local_time import LocalTime, require_zone
 from chalicelib.domain.opening import parse_opening
 from chalicelib.domain.pictures import ATTRIBUTES, require_buckets
 from chalicelib.domain.setting import Setting, require, setting, settings_of
@@ -25,6 +25,18 @@ MAX_FACES = 1_000_000
 MAX_GROUPS = 5_000
 """A list of groups is one answer of up to about 1 KB a group, and Lambda's answers have up to 6
 MB."""
+
+BY_LANGUAGE = "language"
+FIRST_WEEKDAYS: Mapping[str, int] = {"monday": 0, "sunday": 6, "saturday": 5}
+"""The days on which weeks may begin; 0 is Monday."""
+
+_FIRST_OF_LANGUAGE: Mapping[str, str] = {"ar": "saturday", "pt": "sunday"}
+"""Days on which weeks begin where a language is spoken most, if that is not Monday.
+
+By Unicode's CLDR 48 (likelySubtags, weekData): ar is Egypt's, pt Brazil's, and Portugal has Sunday,
+too. English would be that of the United States; it is spoken in so many countries that it says
+nothing.
+"""
 
 MOST_COUNTED = 1_000_000_000_000
 """Requests or megabytes of a day at most: their bytes are a number that storage takes."""
@@ -75,6 +87,12 @@ class StoredSettings(Struct, frozen=True, kw_only=True):
     )
     time_zone: str = setting(
         "Asia/Shanghai", "IANA name. Days, weeks and months are counted in it."
+    )
+    week_begins: str = setting(
+        "monday",
+        "Day on which weeks begin, in all figures by week. language: Saturday in Arabic, Sunday in "
+        "Portuguese, else Monday.",
+        choices=(BY_LANGUAGE, *FIRST_WEEKDAYS),
     )
     opening: str = setting(
         "",
@@ -315,10 +333,23 @@ class StoredSettings(Struct, frozen=True, kw_only=True):
         is_own=False,
     )
 
+    @property
+    def first_weekday(self) -> int:
+        """Return the day on which weeks begin; 0 is Monday."""
+        is_by_language = self.week_begins == BY_LANGUAGE
+        begins = _FIRST_OF_LANGUAGE.get(self.language) if is_by_language else self.week_begins
+        return FIRST_WEEKDAYS[begins or "monday"]
+
+    @property
+    def local_time(self) -> LocalTime:
+        """Return the tenant's clocks, and how it cuts weeks."""
+        return LocalTime(self.time_zone, self.first_weekday)
+
 
 class TenantSettings(StoredSettings, frozen=True, kw_only=True):
     """The settings that a new tenant begins with."""
 
+    week_begins: str = BY_LANGUAGE
     stranger_days: int | None = STRANGER_DAYS
     regular_days: int | None = REGULAR_DAYS
     deletes_erase: bool = True

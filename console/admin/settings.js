@@ -13,7 +13,7 @@ import { DAY_MS } from "../shared/days.js";
 import { called } from "../shared/languages.js";
 import { blur, LANGUAGES, language, may, session, shortcuts, theme, useValue } from "../store.js";
 import { complain, later, settleAll } from "../undo.js";
-import { ago, dayAndClock, joined, number, t } from "../words.js";
+import { ago, dayAndClock, joined, number, t, weekdayName } from "../words.js";
 
 const ENDS = [0, 1, 7, 30, 365];
 const MB = 1e6;
@@ -44,10 +44,13 @@ function zoneOf(timeZone) {
   }
 }
 const HERE = zoneOf();
+const WEEKDAYS = { monday: 0, sunday: 6, saturday: 5 };
 const SHOP = {
   display_name: { kind: "text", max: 60, none: "set.display_name.none" },
   language: { kind: "one", options: LANGUAGES, called },
   time_zone: { kind: "text", max: 100, list: Intl.supportedValuesOf("timeZone") },
+  week_begins: { kind: "one", options: ["language", ...Object.keys(WEEKDAYS)], called: (one) =>
+    (one in WEEKDAYS ? weekdayName(WEEKDAYS[one], "long") : t("set.week_begins.language")) },
   opening: { kind: "text", max: 200, none: "set.opening.none" },
 };
 
@@ -57,8 +60,7 @@ export default function Settings({ place }) {
   const admin = may("admin");
   const set = (next) => {
     loaded.set(next);
-    const { tenant } = session.now;
-    session.set({ ...session.now, display_name: next.display_name || tenant, time_zone: next.time_zone });
+    get("session").then((known) => session.set({ ...session.now, ...known }), () => {});
   };
   const kept = { ...loaded, set };
   const common = { value: loaded.value, change: changer("settings", kept), may: admin };

@@ -4,11 +4,12 @@ import { get, send } from "../api.js";
 import { html } from "../html.js";
 import { to } from "../router.js";
 import { Now, useViewer, useIdentity } from "../shared/asking.js";
+import { firstWeekday } from "../shared/days.js";
 import { sentence } from "../shared/habit.js";
 import { cameraName, useShared } from "../shared/known.js";
 import { Portrait, Trouble, useLoaded } from "../shared/parts.js";
 import { complain } from "../undo.js";
-import { clock, dated, day, dayAndClock, firstWeekday, isoDay, t } from "../words.js";
+import { clock, dated, day, dayAndClock, isoDay, t } from "../words.js";
 
 const WEEKS = 13;
 const DAY_MS = 86_400_000;
@@ -65,7 +66,7 @@ function Visit({ visit, some, face, who, look }) {
       class="plain quiet small" onClick=${() => who.ask(asked, { isWrong: true })}>${t("whose.wrong")}</button>`}</li>`;
 }
 
-/** The last weeks of the reader's region, a column each. A day with a visit leads there, and says when. */
+/** The last weeks, a column each. A day with a visit leads there, and says when. */
 function Calendar({ arrivals }) {
   const days = Map.groupBy(arrivals, (one) => isoDay(one.first));
   const today = new Date(`${isoDay(Date.now())}T12:00:00Z`);

@@ -1,5 +1,5 @@
 // Days, weeks, months and years of the tenant's calendar, and their names.
-import { addDays, DAY_MS, weekdayOf, written } from "../shared/days.js";
+import { addDays, DAY_MS, weekBegin, weekdayOf, written } from "../shared/days.js";
 import { dated } from "../words.js";
 
 export const SPANS = ["day", "week", "month", "year"];
@@ -9,7 +9,7 @@ export function period(span, day, later = 0) {
   const [year, month] = day.split("-").map(Number);
   const edge = {
     day: (n) => addDays(day, n),
-    week: (n) => addDays(day, 7 * n - weekdayOf(day)),
+    week: (n) => addDays(weekBegin(day), 7 * n),
     month: (n) => written(Date.UTC(year, month - 1 + n)),
     year: (n) => written(Date.UTC(year + n, 0)),
   }[span];
@@ -37,7 +37,7 @@ export function lastHour(weekday, number, end, now) {
 export function buckets(by, { first, end }) {
   const found = [];
   if (by === "month") for (let at = first; at < end; at = period("month", at, 1).first) found.push(at.slice(0, 7));
-  else if (by === "week") for (let at = period("week", first).first; at < end; at = addDays(at, 7)) found.push(at);
+  else if (by === "week") for (let at = weekBegin(first); at < end; at = addDays(at, 7)) found.push(at);
   else for (let at = first; at < end; at = addDays(at, 1)) {
     if (by === "day") found.push(at);
     else for (let hour = 0; hour < 24; hour++) found.push(`${at}T${String(hour).padStart(2, "0")}:00`);
@@ -79,5 +79,3 @@ export function periodName(span, { first, end }) {
   if (span === "day") return dated({ ...DAY, year: "numeric" }).format(at);
   return dated(DATE).formatRange(at, new Date(addDays(end, -1)));
 }
-
-export const weekdayName = (number, style) => dated({ weekday: style }).format(new Date(Date.UTC(2024, 0, 1 + number)));

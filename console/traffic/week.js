@@ -2,14 +2,14 @@
 import { useState } from "preact/hooks";
 import { get } from "../api.js";
 import { counted, OLDEST, total } from "./figures.js";
-import { lastHour, period, periodName, typical, weekdayName, WEEKS } from "./periods.js";
+import { lastHour, period, periodName, typical, WEEKS } from "./periods.js";
 import { html } from "../html.js";
-import { weekdayOf } from "../shared/days.js";
+import { firstWeekday, weekdayOf } from "../shared/days.js";
 import { useShared } from "../shared/known.js";
 import { NARROW, useMedia } from "../shared/media.js";
 import { Empty, groupOptions, nameOf, Portrait, Select, Trouble, useLoaded } from "../shared/parts.js";
 import { to } from "../router.js";
-import { ago, firstWeekday, number, stamp, t } from "../words.js";
+import { ago, number, stamp, t, weekdayName } from "../words.js";
 
 const AWAY = 8;
 const LEAST_HOURS = 12;

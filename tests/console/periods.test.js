@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { isDay } from "../../console/shared/days.js";
 import { weekdayOf } from "../../console/shared/days.js";
+import { session } from "../../console/store.js";
 import { before, buckets, lastHour, period, typical } from "../../console/traffic/periods.js";
 
 test("a period holds its day and ends where the next begins", () => {
@@ -20,8 +21,17 @@ test("a day is compared with that of the week before, all else with the one befo
   assert.deepEqual(before("week", "2026-01-01"), { first: "2025-12-22", end: "2025-12-29" });
 });
 
-test("weeks begin on Monday", () => {
+test("weeks begin on the day that the tenant has set, whatever the browser's region is", () => {
   assert.deepEqual(["2026-11-23", "2026-11-29"].map(weekdayOf), [0, 6]);
+  for (const [first_weekday, first, ofYear] of [
+    [0, "2026-11-23", "2025-12-29"], [6, "2026-11-22", "2025-12-28"], [5, "2026-11-28", "2025-12-27"],
+  ]) {
+    session.set(/** @type {any} */ ({ first_weekday }));
+    assert.equal(period("week", "2026-11-28").first, first);
+    assert.deepEqual(period("week", "2026-11-28", -1).end, first);
+    assert.equal(buckets("week", period("year", "2026-05-05"))[0], ofYear);
+  }
+  session.set(null);
 });
 
 test("buckets are named as the statistics name them", () => {

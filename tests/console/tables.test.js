@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { moment, Moment, table } from "../../console/shared/tables.js";
 import { language, session } from "../../console/store.js";
-import { dated, day, firstWeekday, load, number, t } from "../../console/words.js";
+import { dated, day, load, number, t } from "../../console/words.js";
 
 const speak = async (chosen, ...tags) => {
   Object.defineProperty(navigator, "languages", { value: tags, configurable: true });
@@ -29,12 +29,12 @@ test("an instant is a minute of the tenant's zone", () => {
 test("numbers and dates are those of the browser's region", async () => {
   const said = async (...tags) => {
     await speak("system", ...tags);
-    return [t("undo"), number(1234.5, 1), day("2026-11-20T12:00Z"), firstWeekday()];
+    return [t("undo"), number(1234.5, 1), day("2026-11-20T12:00Z")];
   };
-  assert.deepEqual(await said("de-AT", "en"), ["Rückgängig", "1 234,5".replace(" ", "\u00a0"), "20. Nov. 2026", 0]);
-  assert.deepEqual(await said("de-DE"), ["Rückgängig", "1.234,5", "20. Nov. 2026", 0]);
-  assert.deepEqual(await said("en-GB"), ["Undo", "1,234.5", "20 Nov 2026", 0]);
-  assert.deepEqual(await said("en-US"), ["Undo", "1,234.5", "Nov 20, 2026", 6]);
+  assert.deepEqual(await said("de-AT", "en"), ["Rückgängig", "1 234,5".replace(" ", "\u00a0"), "20. Nov. 2026"]);
+  assert.deepEqual(await said("de-DE"), ["Rückgängig", "1.234,5", "20. Nov. 2026"]);
+  assert.deepEqual(await said("en-GB"), ["Undo", "1,234.5", "20 Nov 2026"]);
+  assert.deepEqual(await said("en-US"), ["Undo", "1,234.5", "Nov 20, 2026"]);
   assert.deepEqual((await said("zh-CN"))[2], "2026年11月20日");
   assert.equal((await said("xx-DE"))[0], "Undo", "English is spoken where nobody has written the language");
   const range = dated({ day: "numeric", month: "short", year: "numeric" });
@@ -45,5 +45,5 @@ test("a language that was chosen has the browser's region only if the browser kn
   await speak("de", "en-US", "de-CH");
   assert.match(number(1234.5, 1), /^1.234\.5$/);
   await speak("de", "en-US");
-  assert.deepEqual([number(1234.5, 1), firstWeekday()], ["1.234,5", 0]);
+  assert.equal(number(1234.5, 1), "1.234,5");
 });

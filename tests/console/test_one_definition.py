@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx
 from msgspec.structs import replace
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, expect
 from regulars_client import Regulars
 
 from chalicelib.book.captures.captures import Shot
@@ -177,3 +177,29 @@ def compare_all(shop: Shop, appcode: str) -> None:
     page.get_by_role("button", name="2 of staff").wait_for()
     page.get_by_role("button", name="2 of staff").click()
     page.get_by_role("button", name="2 visits", exact=True).wait_for()
+    compare_weeks_from_sunday(shop, monday)
+
+
+def compare_weeks_from_sunday(shop: Shop, monday: datetime) -> None:
+    """Compare the weeks of v1, the report, the week on paper and Traffic, once weeks begin on
+    Sunday."""
+    sunday = monday - timedelta(1)
+    with shop.box.client() as client:
+        client.change_settings(week_begins="sunday")
+        answer = client.get_statistics(
+            from_=sunday - WEEK, to=sunday + 2 * WEEK, by="week", split="visit"
+        )
+    by_week = {one.time: sum(one.amounts.values()) for one in answer.buckets}
+    before, within = (by_week[f"{day:%Y-%m-%d}"] for day in (sunday - WEEK, sunday))
+    tenant = shop.box.services.tenants.get_by_name("one")
+    week = shop.box.services.sightings.weeks.count_week(tenant, sunday.date())
+    assert (week.total.visits, week.before.visits) == (within, before)
+    page = shop.open(f"#/report?at={monday:%Y-%m-%d}")
+    page.reload()
+    days = page.get_by_role("row", name=re.compile("^(Sun|Mon|Tue|Wed|Thu|Fri|Sat)"))
+    expect(days).to_have_count(7)
+    expect(days.first).to_have_accessible_name(re.compile(f"^Sun {sunday.day} "))
+    row = page.get_by_role("row", name=re.compile(r"^Week \d"))
+    expect(row.get_by_role("cell").first).to_have_text(f"{within}")
+    page = shop.visitor.open(f"#/traffic?at={monday:%Y-%m-%d}")
+    expect(page.locator(".amount.sum")).to_contain_text(f"{within} visits")

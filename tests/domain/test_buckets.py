@@ -1,5 +1,4 @@
 from datetime import UTC, date, datetime, timedelta
-from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
@@ -13,12 +12,13 @@ from chalicelib.domain.local_time import (
     Granularity,
     LocalTime,
     Span,
-    bucket_of,
     day_number,
     day_text,
     require_zone,
     time_key,
 )
+from chalicelib.domain.tenant_settings import FIRST_WEEKDAYS, StoredSettings, TenantSettings
+from tests.support.book.recount_statistics import time_of
 
 CHANGES = {
     "Australia/Lord_Howe": ["2018-03-31", "2018-10-06"],
@@ -33,17 +33,14 @@ CHANGES = {
 }
 """Zones, with days around which their clocks do odd things."""
 
-FORMATS = {Granularity.MONTH: "%Y%m", Granularity.DAY: "%Y%m%d", Granularity.HOUR: "%Y%m%d%H"}
 
-
-def by_the_clock(second: float, zone: str, granularity: Granularity) -> str:
+def by_the_clock(second: float, zone: str, granularity: Granularity, first_weekday: int) -> str:
     """TIME as the standard library's clock shows it."""
-    local = datetime.fromtimestamp(second, ZoneInfo(zone))
-    if granularity is Granularity.WEEK:
-        local -= timedelta(days=local.weekday())
-    return local.strftime(FORMATS.get(granularity, "%Y%m%d"))
+    at = datetime.fromtimestamp(second, UTC)
+    return time_of(at, zone, granularity, first_weekday)
 
 
+first_weekdays = st.sampled_from([*FIRST_WEEKDAYS.values()])
 places = st.sampled_from([(zone, day) for zone, days in CHANGES.items() for day in days])
 around = st.integers(-3 * 86_400, 3 * 86_400)
 
@@ -53,33 +50,41 @@ def second_of(day: str, shift_s: int) -> int:
 
 
 @settings(max_examples=300, deadline=None)
-@given(places, st.lists(around, min_size=1, max_size=20), st.sampled_from(Granularity))
+@given(
+    places, st.lists(around, min_size=1, max_size=20), st.sampled_from(Granularity), first_weekdays
+)
 def test_every_instant_is_in_the_bucket_that_the_clock_shows(
-    place: tuple[str, str], shifts: list[int], granularity: Granularity
+    place: tuple[str, str], shifts: list[int], granularity: Granularity, first_weekday: int
 ) -> None:
     zone, day = place
     seconds = [second_of(day, shift) for shift in shifts]
+    local = LocalTime(zone, first_weekday)
 
-    hours = LocalTime(zone).find_hours(np.array(seconds, np.int64) * 1000)
+    hours = local.find_hours(np.array(seconds, np.int64) * 1000)
 
-    keys = [time_key(granularity, bucket_of(granularity, int(hour))) for hour in hours]
-    assert keys == [by_the_clock(second, zone, granularity) for second in seconds]
+    keys = [time_key(granularity, local.bucket_of(granularity, int(hour))) for hour in hours]
+    assert keys == [by_the_clock(second, zone, granularity, first_weekday) for second in seconds]
 
 
 @settings(max_examples=60, deadline=None)
-@given(places, around, st.integers(0, 3 * 86_400), st.sampled_from(Granularity))
+@given(places, around, st.integers(0, 3 * 86_400), st.sampled_from(Granularity), first_weekdays)
 def test_buckets_of_a_span_are_those_that_the_clock_shows_minute_by_minute(
-    place: tuple[str, str], shift: int, length_s: int, granularity: Granularity
+    place: tuple[str, str],
+    shift: int,
+    length_s: int,
+    granularity: Granularity,
+    first_weekday: int,
 ) -> None:
     zone, day = place
     start = second_of(day, shift)
     end = start + length_s
 
-    buckets = LocalTime(zone).list_buckets(granularity, Span.of_seconds(start, end))
+    span = Span.of_seconds(start, end)
+    buckets = LocalTime(zone, first_weekday).list_buckets(granularity, span)
 
     minutes = {start, end, *range(start - start % 30, end, 30)} - {start - start % 30} | {start}
     assert [time_key(granularity, bucket) for bucket in buckets] == sorted(
-        {by_the_clock(second, zone, granularity) for second in minutes}
+        {by_the_clock(second, zone, granularity, first_weekday) for second in minutes}
     )
 
 
@@ -100,10 +105,41 @@ def test_pieces_of_a_local_day_are_exactly_its_instants(place: tuple[str, str], 
     assert ((local.find_hours(minutes) // 24 == number) == inside).all()
 
 
-def test_week_is_named_after_its_monday() -> None:
-    sunday = day_number("20260104") * 24
-    assert time_key(Granularity.WEEK, bucket_of(Granularity.WEEK, sunday)) == "20251229"
-    assert time_key(Granularity.WEEK, bucket_of(Granularity.WEEK, sunday + 24)) == "20260105"
+@pytest.mark.parametrize(
+    ("begins", "weeks"),
+    [
+        ("monday", ["20251229", "20251229", "20260105"]),
+        ("sunday", ["20251228", "20260104", "20260104"]),
+        ("saturday", ["20260103", "20260103", "20260103"]),
+    ],
+)
+def test_a_week_is_named_after_its_first_day(begins: str, weeks: list[str]) -> None:
+    local, saturday = LocalTime("UTC", FIRST_WEEKDAYS[begins]), day_number("20260103")
+    assert weeks == [
+        time_key(Granularity.WEEK, local.bucket_of(Granularity.WEEK, (saturday + day) * 24))
+        for day in range(3)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("language", "begins"),
+    [
+        *((language, "monday") for language in ("en", "zh", "de", "es", "fr", "it", "nl")),
+        ("pt", "sunday"),
+        ("ar", "saturday"),
+        ("tlh", "monday"),
+    ],
+)
+def test_a_new_tenants_weeks_begin_as_its_language_has_it_until_they_are_set(
+    language: str, begins: str
+) -> None:
+    """By CLDR's weekData; English says nothing. An older tenant's begin on Monday, as they did."""
+    new_settings = TenantSettings()
+    by_language = StoredSettings(week_begins=new_settings.week_begins, language=language)
+    assert by_language.first_weekday == FIRST_WEEKDAYS[begins]
+    assert StoredSettings(language=language).first_weekday == FIRST_WEEKDAYS["monday"]
+    was_set = StoredSettings(week_begins="sunday", language=language)
+    assert was_set.first_weekday == FIRST_WEEKDAYS["sunday"]
 
 
 def test_days_are_numbered_as_they_are_written() -> None:

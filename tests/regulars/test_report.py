@@ -263,3 +263,18 @@ def test_a_language_that_nobody_has_written_is_refused(
 ) -> None:
     assert main(command(book, "--language", "xx")) != 0
     assert "'en', 'zh', 'de'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("begins", "first"),
+    [("language", "2026-03-02"), ("sunday", "2026-03-01"), ("saturday", "2026-02-28")],
+)
+def test_a_report_is_of_a_week_of_the_shop_in_whatever_language(
+    book: Book, capsys: pytest.CaptureFixture[str], begins: str, first: str
+) -> None:
+    """Arabic weeks begin on Saturday, and the shop's language is English."""
+    book.services.tenants.change_settings("shop", {"week_begins": begins})
+    assert main(command(book, "--language", "ar", "--csv")) == 0
+    _, *days = capsys.readouterr().out.splitlines()
+    assert days[0].startswith(f'"{first}"')
+    assert (len(days), sum(int(day.split(",")[1].strip('"')) for day in days)) == (7, 4)

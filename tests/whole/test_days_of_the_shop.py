@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from chalicelib.book.statistics.statistics import Question
-from chalicelib.domain.local_time import Granularity, Span, bucket_of, day_text, local_hour
+from chalicelib.domain.local_time import Granularity, Span, day_text, local_hour
 from chalicelib.domain.observations import Measure
 from chalicelib.domain.rules.habits import find_habit
 from chalicelib.storage.records.observations import read_visits
@@ -74,7 +74,7 @@ def list_answers(book: Book, zone: ZoneInfo, sunday: datetime) -> dict[str, Any]
     habits = {name: find_habit(some, zone, now) for name, some in begins.items()}
     by_time = {
         (granularity, measure): [
-            (bucket - bucket_of(granularity, 24 * first_day), number)
+            (bucket - tenant.local_time.bucket_of(granularity, 24 * first_day), number)
             for (bucket, _), number in sorted(
                 statistics._count_amounts(tenant, Question(span, granularity, measure)).items()
             )

@@ -243,8 +243,10 @@ def analysis(context: ICreditContext) -> Body:
     visitor_filter = context.services.statistics.visitors.read_staff(context.tenant).leave_out(
         sent_filter
     )
+    # its weeks are natural ones, from Monday on, whatever the tenant's are
+    tenant = replace(context.tenant, week_begins="monday")
     amounts = context.services.statistics.count_by_time(
-        context.tenant, visitor_filter, start, end, granularity, fill=fill, distinct=distinct
+        tenant, visitor_filter, start, end, granularity, fill=fill, distinct=distinct
     )
     if sent_filter.faceid is not None and any(amounts.values()):
         audit_events.report_people([sent_filter.faceid])

@@ -31,7 +31,7 @@ from chalicelib.domain import audit_events, observations
 from chalicelib.domain.captures import parts_of_sighting
 from chalicelib.domain.counts import add_entries
 from chalicelib.domain.errors import InvalidInput
-from chalicelib.domain.local_time import LAST_SECOND, Granularity, LocalTime, Span
+from chalicelib.domain.local_time import LAST_SECOND, Granularity, Span
 from chalicelib.domain.model import Face
 from chalicelib.domain.observations import Measure, ObservationFilter, ObservationKind, Only, Split
 from chalicelib.domain.pictures import Gender
@@ -557,7 +557,7 @@ def _make_span(
     is not after `first`.
     """
     if first is None:
-        first = default_first or LocalTime(context.tenant.time_zone).begin_of_day(
+        first = default_first or context.tenant.local_time.begin_of_day(
             context.services.clock.now()
         )
     last_ms = 1000 * LAST_SECOND if end is None else milliseconds(end) - 1

@@ -172,6 +172,11 @@ class CurrentSession(Answer):
         ),
     ]
     time_zone: Annotated[str, Meta(description="The tenant's: an IANA name.")]
+    first_weekday: Annotated[
+        int,
+        Meta(ge=0, le=6, description="Day on which the tenant's weeks begin: `week_begins`."
+" 0: Monday."),
+    ]  # fmt: skip
     limits: RateLimits
     version: Annotated[str, Meta(description="Of the service.")]
     trial: Annotated[

@@ -31,7 +31,7 @@ from chalicelib.domain.counts import (
 )
 from chalicelib.domain.errors import CameraDisabled
 from chalicelib.domain.jobs import Due
-from chalicelib.domain.local_time import DAY_MS, Granularity, LocalTime, Span, bucket_of, time_key
+from chalicelib.domain.local_time import DAY_MS, Granularity, LocalTime, Span, time_key
 from chalicelib.domain.model import Tenant
 from chalicelib.lazy import lazy
 from chalicelib.service import Service
@@ -118,7 +118,7 @@ class Counts(Service["Book"]):
         `camera`: the id; None: all cameras together. Hours of long ago count whole, in the span
         that has their first minute.
         """
-        local = LocalTime(tenant.time_zone)
+        local = tenant.local_time
         cameras = None if camera is None else {camera}
         counts: dict[tuple[int, str], Count] = {}
         for counted_day in self.walk_days(tenant.name, span.utc_days, cameras):
@@ -133,7 +133,7 @@ class Counts(Service["Book"]):
             is_staff = staff[key] if takes_staff_off else 0
             is_known = known[key] + (0 if takes_staff_off else staff[key])
             if part := part_entries(count, is_known, is_staff):
-                time = time_key(granularity, bucket_of(granularity, key[0]))
+                time = time_key(granularity, local.bucket_of(granularity, key[0]))
                 entries[time] = add_entries(entries.get(time), part) or part
         return entries
 
@@ -150,7 +150,7 @@ class Counts(Service["Book"]):
     def sum_minutes(self, tenant: Tenant, items: Sequence[Item]) -> None:
         """Make hours of days of minutes, by the tenant's clocks. A day that was changed meanwhile
         waits."""
-        local, partition = LocalTime(tenant.time_zone), keys.counted_hours(tenant.name)
+        local, partition = tenant.local_time, keys.counted_hours(tenant.name)
         for item in items:
             day, camera = keys.parts_of_counted_day(item["day"])
             former = self.services.items.get(keys.SUMMARIES, (partition, item["day"]))

@@ -24,7 +24,7 @@ from chalicelib.domain.errors import (
     TooManyPlaces,
     require_revision,
 )
-from chalicelib.domain.local_time import HOURS_PER_DAY, LocalTime, Span, local_hour
+from chalicelib.domain.local_time import HOURS_PER_DAY, Span, local_hour
 from chalicelib.domain.model import Tenant
 from chalicelib.domain.names import printable_name
 from chalicelib.domain.opening import parse_opening
@@ -298,7 +298,7 @@ class Places(Service["Book"]):
 
 def _list_openings(tenant: Tenant, days: int, now: datetime) -> list[Opening]:
     """List the openings that began in the last local days, and the one that goes on."""
-    local, open_hours = LocalTime(tenant.time_zone), parse_opening(tenant.opening)
+    local, open_hours = tenant.local_time, parse_opening(tenant.opening)
     today = int(local_hour(now, ZoneInfo(tenant.time_zone))) // HOURS_PER_DAY
     return [
         opening

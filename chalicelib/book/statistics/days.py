@@ -92,7 +92,7 @@ class DayReader(Service["Book"]):
         days = span.utc_days
         around = range(days.start - _MARGIN_DAYS, days.stop + _MARGIN_DAYS)
         observed_days = self.services.statistics.calendar.read_days(tenant.name, around)
-        local = LocalTime(tenant.time_zone)
+        local = tenant.local_time
         parts_of_span = (
             span.cut(Span(day * DAY_MS, (day + 1) * DAY_MS - 1))
             for day in observed_days.list_within(days)
@@ -453,7 +453,7 @@ class Sealing(Service["Book"]):
         Each day is sealed by itself, so a call that is cut off can be made again. A seal that was
         made while the clock was ahead is deleted first.
         """
-        local = LocalTime(tenant.time_zone)
+        local = tenant.local_time
         observed_days = self.services.statistics.calendar.read_days(tenant.name, STORABLE.utc_days)
         whole_days = (
             Span(day * DAY_MS, (day + 1) * DAY_MS - 1)
@@ -483,7 +483,7 @@ class Sealing(Service["Book"]):
 
         Return False if it ended less than an hour ago, or observations keep coming late.
         """
-        local = LocalTime(tenant.time_zone)
+        local = tenant.local_time
         pieces = local.pieces_of(day)
         if not pieces or moment(pieces[-1].last_ms) + SEAL_AFTER > self.services.clock.now():
             return False
@@ -654,5 +654,5 @@ class ObservationExpiry(Service["Book"]):
         # The month stays: a process that remembers the day may still count a late observation
         # there.
         forget = Update(keys.SUMMARIES, key, (equals(field, late, LATE_SAME),), remove=(field,))
-        local = LocalTime(tenant.time_zone).days(Span(day * DAY_MS, (day + 1) * DAY_MS - 1))
+        local = tenant.local_time.days(Span(day * DAY_MS, (day + 1) * DAY_MS - 1))
         self.services.statistics.sealing.forget(tenant, tenant.time_zone, local, forget)

@@ -35,7 +35,6 @@ from chalicelib.domain.local_time import (
     Granularity,
     LocalTime,
     Span,
-    bucket_of,
     day_text,
     local_hour,
     time_key,
@@ -93,7 +92,7 @@ class SplitBucket(Struct, frozen=True):
     """The amounts of a month, week, day or hour by value of a split, "" without one; values with 0
     are left out.
 
-    `time`: YYYYMM, the Monday's YYYYMMDD, YYYYMMDD or YYYYMMDDHH.
+    `time`: YYYYMM, YYYYMMDD of a day or of a week's first day, or YYYYMMDDHH.
     """
 
     time: str
@@ -209,9 +208,7 @@ class Statistics(Service["Book"]):
         """
         question = replace(question, wanted=normalise_filter(question.wanted))
         granularity = question.granularity
-        bucket_numbers = (
-            LocalTime(tenant.time_zone).list_buckets(granularity, question.span) if fill else []
-        )
+        bucket_numbers = tenant.local_time.list_buckets(granularity, question.span) if fill else []
         buckets: dict[int, dict[str, int]] = {number: {} for number in bucket_numbers}
         amounts = self._count_amounts(tenant, question)
         if len(amounts) > self.most_amounts and question.split is not None:
@@ -266,7 +263,7 @@ class Statistics(Service["Book"]):
                 values = self._name_values(tenant, arrivals, split)
                 counted = [
                     (
-                        bucket_of(question.granularity, beginning.hour),
+                        tenant.local_time.bucket_of(question.granularity, beginning.hour),
                         values[beginning.begin],
                         beginning.faceid,
                     )
@@ -446,7 +443,7 @@ class Statistics(Service["Book"]):
         days_with_people = {day for day, _ in self._count_amounts(tenant, question)}
         return [
             day
-            for day in LocalTime(tenant.time_zone).days(span)
+            for day in tenant.local_time.days(span)
             if days_with_people and min(days_with_people) < day not in days_with_people
         ]
 
@@ -561,7 +558,7 @@ def normalise_filter(observation_filter: ObservationFilter) -> ObservationFilter
 def _count_observations(observed_span: ObservedSpan, question: Question) -> Amounts:
     amounts: Amounts = Counter()
     for day, counts in observed_span.count_hours():
-        amounts.update(_by_bucket(question.granularity, day, counts))
+        amounts.update(_by_bucket(observed_span.local, question.granularity, day, counts))
     return amounts
 
 
@@ -597,17 +594,20 @@ def _count_arrivals(local: LocalTime, question: Question, begun: Iterable[RowsOf
         hours = local.find_hours(columns.at_ms[rows]) - day * HOURS_PER_DAY
         amounts.update(
             _by_bucket(
-                question.granularity, day, columns.count_by_hour(rows, hours, question.split)
+                local, question.granularity, day, columns.count_by_hour(rows, hours, question.split)
             )
         )
     return amounts
 
 
-def _by_bucket(granularity: Granularity, day: int, counts: CountsByHour) -> Amounts:
+def _by_bucket(
+    local: LocalTime, granularity: Granularity, day: int, counts: CountsByHour
+) -> Amounts:
     amounts: Amounts = Counter()
     for value, by_hour in counts.items():
         for hour in by_hour.nonzero()[0].tolist():
-            amounts[bucket_of(granularity, day * HOURS_PER_DAY + hour), value] += int(by_hour[hour])
+            bucket = local.bucket_of(granularity, day * HOURS_PER_DAY + hour)
+            amounts[bucket, value] += int(by_hour[hour])
     return amounts
 
 
@@ -619,7 +619,7 @@ def _count_persons(local: LocalTime, question: Question, rows: Iterable[RowsOfDa
     by_hour = question.granularity is Granularity.HOUR
 
     def group_of(day: int) -> int:
-        return day if by_hour else bucket_of(question.granularity, day * HOURS_PER_DAY)
+        return day if by_hour else local.bucket_of(question.granularity, day * HOURS_PER_DAY)
 
     amounts: Amounts = Counter()
     for group, days in groupby(rows, key=lambda entry: group_of(entry[0])):

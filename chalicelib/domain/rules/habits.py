@@ -20,7 +20,7 @@ from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 
-from chalicelib.domain.local_time import HOURS_PER_DAY, Granularity, bucket_of, local_hour
+from chalicelib.domain.local_time import HOURS_PER_DAY, local_hour, month_of
 from chalicelib.storage.values import moment
 
 _DAYS = 84
@@ -81,8 +81,8 @@ def find_habit(begins_ms: Sequence[int], zone: ZoneInfo, now: datetime) -> Habit
     """
     now_hour = int(local_hour(now, zone))
     hours = [hour for ms in begins_ms if (hour := int(local_hour(moment(ms), zone))) <= now_hour]
-    month = bucket_of(Granularity.MONTH, now_hour)
-    this_month = sum(bucket_of(Granularity.MONTH, hour) == month for hour in hours)
+    month = month_of(now_hour)
+    this_month = sum(month_of(hour) == month for hour in hours)
     today = now_hour // HOURS_PER_DAY
     recent = [hour for hour in hours if hour // HOURS_PER_DAY > today - _DAYS]
     # A second visit of a day is no other day.

@@ -23,7 +23,7 @@ from chalicelib.domain.captures import parts_of_sighting
 from chalicelib.domain.errors import Busy, ConditionFailed, StorageUnavailable, Unusable
 from chalicelib.domain.hooks import FULL, MOST_LEAVING
 from chalicelib.domain.jobs import STOPS_AT_S
-from chalicelib.domain.local_time import LocalTime, Span
+from chalicelib.domain.local_time import Span
 from chalicelib.domain.model import Labels, Tenant
 from chalicelib.domain.observations import ChangedObservation, Observation, ObservationKind, is_of
 from chalicelib.privacy import erasure_progress
@@ -285,7 +285,7 @@ class ErasureSteps(Service["Services"]):
 
         `counts`: what else was done for these observations, as the receipt counts it.
         """
-        local_time = LocalTime(tenant.time_zone)
+        local_time = tenant.local_time
         nameless_observations = [
             _make_nameless(observation, erasure, local_time.begin_of_day(observation.at))
             for observation in observations

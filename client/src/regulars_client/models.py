@@ -240,6 +240,7 @@ class CurrentSession(Struct, kw_only=True):
     role: str
     pictures: bool
     time_zone: str
+    first_weekday: int
     limits: RateLimits
     version: str
     trial: bool
@@ -1266,6 +1267,7 @@ class Settings(Struct, kw_only=True):
     arrive_times: int
     period_days: int
     language: str
+    week_begins: str
     opening: str
     attributes_off: list[str]
     least_liveness: float | None

@@ -1496,6 +1496,7 @@ class Operations(Connection):
         arrive_times: int | UnsetType = UNSET,
         period_days: int | UnsetType = UNSET,
         language: Literal["ar", "de", "en", "es", "fr", "it", "nl", "pt", "zh"] | UnsetType = UNSET,
+        week_begins: Literal["language", "monday", "saturday", "sunday"] | UnsetType = UNSET,
         opening: str | UnsetType = UNSET,
         attributes_off: list[Literal["age", "beauty", "emotion", "gender", "liveness", "pose"]]
         | UnsetType = UNSET,
@@ -1542,6 +1543,7 @@ class Operations(Connection):
                 "arrive_times": arrive_times,
                 "period_days": period_days,
                 "language": language,
+                "week_begins": week_begins,
                 "opening": opening,
                 "attributes_off": attributes_off,
                 "least_liveness": least_liveness,

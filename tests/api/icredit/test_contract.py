@@ -983,6 +983,7 @@ def _(shop: Shop) -> None:
 )
 def _(shop: Shop) -> None:
     observe(shop, NOON, NOON + timedelta(hours=3, minutes=59), NOON + timedelta(hours=4))
+    shop.services.tenants.change_settings("shop", {"week_begins": "sunday"})
     expected = {
         "0": ("月", {"202603": 3}),
         "1": ("周", {"20260223": 2, "20260302": 1}),

@@ -29,6 +29,7 @@ FIRST = {
     "language": "en",
     "time_zone": "Asia/Shanghai",
     "opening": "",
+    "week_begins": "language",
     "arrive_times": 5,
     "period_days": 7,
     "attributes_off": [],

@@ -64,6 +64,7 @@ def test_a_key_is_given_for_a_cookie_that_scripts_cannot_read_and_other_sites_do
         "role": "admin",
         "pictures": True,
         "time_zone": "Asia/Shanghai",
+        "first_weekday": 0,
         "limits": {"requests_a_second": 1e6, "searches_a_second": 1e6},
         "version": VERSION,
         "trial": False,

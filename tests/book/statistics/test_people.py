@@ -16,6 +16,7 @@ from chalicelib.book.statistics.statistics import Question
 from chalicelib.domain.captures import DEFAULT_GAP_S
 from chalicelib.domain.local_time import Granularity, Span
 from chalicelib.domain.observations import EVERYTHING, SIGHTINGS, Measure, Split
+from chalicelib.domain.tenant_settings import FIRST_WEEKDAYS
 from chalicelib.storage.values import milliseconds
 from tests.support.book.book import Book, Shot
 from tests.support.book.recount_statistics import time_of
@@ -64,10 +65,12 @@ def list_visits(shots: list[Shot]) -> Iterator[tuple[datetime, int]]:
         last_at[who.seed] = one.at
 
 
-def recount(visits: list[tuple[datetime, int]], zone: str, by: Granularity) -> dict[str, int]:
+def recount(
+    visits: list[tuple[datetime, int]], zone: str, by: Granularity, first_weekday: int
+) -> dict[str, int]:
     people: dict[str, set[int]] = {}
     for at, who in visits:
-        people.setdefault(time_of(at, zone, by), set()).add(who)
+        people.setdefault(time_of(at, zone, by, first_weekday), set()).add(who)
     return {time: len(some) for time, some in people.items()}
 
 
@@ -79,23 +82,29 @@ def span_of_days(zone: str, first: date, days: int) -> Span:
     return Span(milliseconds(begin), milliseconds(end) - 1)
 
 
-def compare_doors(book: Book, zone: str, visits: list[tuple[datetime, int]]) -> None:
+def compare_doors(book: Book, zone: str, begins: str, visits: list[tuple[datetime, int]]) -> None:
     statistics, tenant = book.services.statistics, book.tenant
+    first_weekday = FIRST_WEEKDAYS[begins]
     whole = span_of_days(zone, FIRST.date() - timedelta(7), 7 * (WEEKS + 2))
     for by in Granularity:
         question = Question(whole, by, Measure.PERSONS, wanted=SIGHTINGS)
         buckets = statistics.list_buckets(tenant, question)
-        assert {one.time: sum(one.amounts.values()) for one in buckets} == recount(visits, zone, by)
-    by_week, by_day = (recount(visits, zone, by) for by in (Granularity.WEEK, Granularity.DAY))
+        assert {one.time: sum(one.amounts.values()) for one in buckets} == recount(
+            visits, zone, by, first_weekday
+        )
+    by_week, by_day = (
+        recount(visits, zone, by, first_weekday) for by in (Granularity.WEEK, Granularity.DAY)
+    )
+    days_before = {"monday": 0, "sunday": 1, "saturday": 2}[begins]
     for number in range(WEEKS + 1):
-        monday = FIRST.date() + timedelta(7 * number)
-        people = by_week.get(f"{monday:%Y%m%d}", 0)
-        told = book.services.sightings.weeks.count_week(tenant, monday)
+        first = FIRST.date() + timedelta(7 * number - days_before)
+        people = by_week.get(f"{first:%Y%m%d}", 0)
+        told = book.services.sightings.weeks.count_week(tenant, first)
         assert told.total.people == people <= told.total.visits
         assert [figures.people for _, figures in told.days] == [
             by_day.get(f"{day:%Y%m%d}", 0) for day, _ in told.days
         ]
-        span = span_of_days(zone, monday, 7)
+        span = span_of_days(zone, first, 7)
         assert statistics.count_totals(tenant, span, EVERYTHING, set()).persons == people
         visits_by_group, people_by_group = (
             statistics._count_amounts(
@@ -109,19 +118,27 @@ def compare_doors(book: Book, zone: str, visits: list[tuple[datetime, int]]) -> 
 
 @replays(59, "matomo 6217", "matomo 7014", "matomo 9156", "goaccess 755")
 @examples(4, 170)
-@given(st.randoms(use_true_random=False), st.sampled_from(ZONES), st.sampled_from(ZONES))
+@given(
+    st.randoms(use_true_random=False),
+    *2 * [st.tuples(st.sampled_from(ZONES), st.sampled_from([*FIRST_WEEKDAYS]))],
+)
 def test_people_are_those_of_the_visits_by_every_door_in_any_zone(
-    draw: random.Random, zone: str, later_zone: str
+    draw: random.Random, place: tuple[str, str], later_place: tuple[str, str]
 ) -> None:
-    """Also once the tenant has another zone. 170 examples are 1,190 weeks in two zones each."""
+    """Also once the tenant has another zone, or weeks that begin on another day.
+
+    170 examples are 1,190 weeks, cut in two ways each.
+    """
+    zone, _ = place
     shots = draw_stays(draw, zone)
     visits = [*list_visits(shots)]
     with tempfile.TemporaryDirectory() as folder, closing(Book(Path(folder))) as book:
         book.clock.advance(FIRST + timedelta(7 * WEEKS + 3) - book.clock.now())
         book.see(*shots)
-        for its_zone in (zone, later_zone):
-            book.services.tenants.change_settings("shop", {"time_zone": its_zone})
-            compare_doors(book, its_zone, visits)
+        for its_zone, begins in (place, later_place):
+            changes = {"time_zone": its_zone, "week_begins": begins}
+            book.services.tenants.change_settings("shop", changes)
+            compare_doors(book, its_zone, begins, visits)
             book.sweep()
 
 

@@ -1,15 +1,20 @@
-"""On Monday morning, in the shop's zone, whoever wants to know is told of the week once."""
+"""On the morning behind a week, in the shop's zone, whoever wants to know is told of it once."""
 
 import json
 from collections.abc import Iterator
 from contextlib import closing
-from datetime import timedelta
+from datetime import date, timedelta
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from chalicelib.book.week import format_message
+from chalicelib.book.week import count_untold_days, format_message
 from chalicelib.domain.counts import Count, CountedMinute
+from chalicelib.domain.local_time import begin_of_week
+from chalicelib.domain.tenant_settings import FIRST_WEEKDAYS
 from tests.support.book.book import MONDAY, Book, shot
 from tests.support.book.synthetic import write_visits
 
@@ -66,6 +71,50 @@ def test_a_week_is_told_once_on_monday_morning_in_the_shops_zone(
     data = event["data"]
     assert (data["first"], data["visits"], data["people"], data["new"]) == ("2026-03-02", 3, 2, 2)
     assert zone != "UTC" or data["report"] == REPORT
+
+
+def test_no_day_is_told_twice_or_left_out_if_weeks_begin_on_another_day(book: Book) -> None:
+    """The setting changes from Monday to Sunday on a Wednesday, and back on another."""
+    days = [MONDAY + timedelta(days=day) for day in range(42)]
+    write_visits(book.services, book.tenant, [(at, "door", "1") for at in days[7:]])
+    hook = book.services.webhooks.hooks.add("shop", None, kinds=["week.ended"])[0].id
+    changes = {days[16]: "sunday", days[30]: "monday"}
+    told = []
+    for day in days[7:]:
+        book.clock.advance(day - book.clock.now())
+        if day in changes:
+            book.services.tenants.change_settings("shop", {"week_begins": changes[day]})
+        sweep(book)
+        told += [event["data"] for event in take(book, hook)]
+    assert [(one["first"], one["last"], one["visits"]) for one in told] == [
+        ("2026-03-02", "2026-03-08", 3),
+        ("2026-03-09", "2026-03-15", 7),
+        ("2026-03-16", "2026-03-21", 6),
+        ("2026-03-22", "2026-03-28", 7),
+        ("2026-03-29", "2026-04-05", 8),
+    ]
+
+
+@given(
+    st.lists(st.tuples(st.integers(1, 20), st.sampled_from([*FIRST_WEEKDAYS.values()])), min_size=1)
+)
+def test_each_day_is_told_once_whenever_the_beginning_of_weeks_changes(
+    changes: list[tuple[int, int]],
+) -> None:
+    """`changes`: for how many days weeks begin on a day. Nobody asks at 7:00 in vain."""
+    day, told_until, told = date(2026, 3, 2), date(2026, 2, 23), []
+    for length, first_weekday in changes:
+        for _ in range(length):
+            this_week = begin_of_week(day, first_weekday)
+            if days := count_untold_days(this_week, told_until):
+                told.append((day, days))
+                assert this_week - timedelta(days) == told_until
+                told_until = this_week
+            day += timedelta(1)
+    assert all(4 <= days <= 10 for _, days in told)
+    pauses = [(later - at).days for (at, _), (later, _) in pairwise(told)]
+    assert all(pause >= 4 for pause in pauses), "it comes once a week"
+    assert told_until >= day - timedelta(10), "nothing is left out"
 
 
 def test_who_came_in_by_the_counts_is_told_with_how_many_of_them_were_known(book: Book) -> None:

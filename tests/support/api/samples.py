@@ -111,6 +111,7 @@ OTHER_SETTINGS: Mapping[str, Any] = {
     "learns": False,
     "learnt_days": 365,
     "opening": "Mon-Fri 09:00-18:00",
+    "week_begins": "sunday",
     "consent_required": True,
     "language": "de",
     "strangers": "forget",

@@ -79,10 +79,10 @@ def value_of(one: Observation, split: Split | None) -> str:
     return one.labels["abcd".index(split[-1])]
 
 
-def time_of(at: datetime, zone: str, granularity: Granularity) -> str:
+def time_of(at: datetime, zone: str, granularity: Granularity, first_weekday: int = 0) -> str:
     local = at.astimezone(ZoneInfo(zone))
-    if granularity is Granularity.WEEK:
-        local -= timedelta(days=local.weekday())
+    while granularity is Granularity.WEEK and local.weekday() != first_weekday:
+        local -= timedelta(days=1)
     return local.strftime(
         {Granularity.MONTH: "%Y%m", Granularity.HOUR: "%Y%m%d%H"}.get(granularity, "%Y%m%d")
     )
