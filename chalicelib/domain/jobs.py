@@ -17,7 +17,11 @@ STOPS_AT_S = 60.0
 """Time that must be left to begin something more."""
 
 NIGHT_HOUR = 3
-"""The hour, in UTC, whose sweep does the nightly jobs, too."""
+"""The hour, in UTC, whose sweep does the nightly jobs, too.
+
+It need not be night in the shop: these jobs go by ages and by the shop's days, and cut nothing that
+people read.
+"""
 
 NIGHT_DAYS = 4
 """Days back that the nightly look for lost captures reaches: an ingest that stood still over a long

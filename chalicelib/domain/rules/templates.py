@@ -8,7 +8,8 @@ everywhere.
 
 A face learns pictures from its sure sightings by itself. Of each hour the best one counts, since
 pictures of one visit are nearly copies. Of these, first the best of each day, then the second best
-of each day, and so on (hours and days of UTC, by the time of capture). Better is a higher step of
+of each day, and so on (hours and days of UTC, by the time of capture: nobody reads a figure of
+them, and pictures that were chosen stay if the shop's zone changes). Better is a higher step of
 quality, and of the same step the earlier picture. So a face that knows good pictures of three days
 learns no more: further ones would cost, and teach nothing. What is left out stays left out,
 whatever comes later. So the kept ones do not depend on the order in which sightings are processed
