@@ -354,7 +354,7 @@ def _write_select(span: Span, after: Position | None) -> tuple[str, list[Any]]:
             selection = "body, sk, val FROM index_rows JOIN items USING (tbl, pk, sk)"
         sql = f"SELECT {selection} WHERE tbl = ? AND pk = ? AND idx = ?"
         parameters.append(span.index)
-    for operator, bound in ((">=", span.low), ("<=", span.high)):
+    for operator, bound in _list_bounds(span, after):
         if bound is not None:
             sql += f" AND {order[0]} {operator} ?"
             parameters.append(bound.encode())
@@ -368,6 +368,20 @@ def _write_select(span: Span, after: Position | None) -> tuple[str, list[Any]]:
         ]
     direction = " DESC" if span.reverse else ""
     return f"{sql} ORDER BY {', '.join(column + direction for column in order)}", parameters
+
+
+def _list_bounds(span: Span, after: Position | None) -> list[tuple[str, str | None]]:
+    """List the bounds of a span without the one that the position has passed.
+
+    SQLite seeks to the first bound that it is given: to the passed one, so that each page of a walk
+    would step over all pages before it. A position outside of the span passes none: only a forged
+    token has one.
+    """
+    bounds = [(">=", span.low), ("<=", span.high)]
+    key = after and (after.value or after.sort)
+    if key and (span.low or "") <= key and (span.high is None or key <= span.high):
+        del bounds[1 if span.reverse else 0]
+    return bounds
 
 
 def _write_change(connection: sqlite3.Connection, change: Change) -> None:
