@@ -76,6 +76,7 @@ from chalicelib.service import Service
 from chalicelib.storage import keys
 from chalicelib.storage.formats import FOLDED
 from chalicelib.storage.items import (
+    Bounds,
     FaceOrder,
     ListPage,
     PageTokens,
@@ -784,6 +785,10 @@ _SORTED: Mapping[FaceOrder, tuple[type, ...]] = {
     FaceOrder.VISITS: (int, str),
 }
 """Orders that no index has, with the types of what a face is sorted by (`_make_rank`)."""
+_RANKED_BY = {FaceOrder.NAME: "name", FaceOrder.VISITS: "arrive_count"}
+"""The attribute of a face that each of them needs."""
+_LISTED = keys.FACES.projections["by_arrival"]
+"""The attributes of a row in a list."""
 _MS = timedelta(milliseconds=1)
 """The smallest step of a time that is stored."""
 _CLOCKS_DIFFER_MS = 60_000
@@ -928,13 +933,18 @@ class FaceLists(Service["Book"]):
             )
         seq = self.services.writer.read_seq(tenant.name)
         index = "by_arrival" if order in _SORTED else _INDEXES.get(order, "by_enrolment")
-        items = walk_items(
-            self.services.items,
-            keys.FACES,
-            tenant.name,
-            index=index,
-            between=(None, None) if group_name is None else keys.group_range(groups[0].id),
-            with_projection=order in _SORTED,
+        carried = (_RANKED_BY[order],) if order in _RANKED_BY else ()
+        items = (
+            item
+            for between in _list_ranges(None if group_name is None else groups[0].id, known=known)
+            for item in walk_items(
+                self.services.items,
+                keys.FACES,
+                tenant.name,
+                index=index,
+                between=between,
+                carried=carried,
+            )
         )
         # A key of the index is `group#instant#id`.
         shown = (
@@ -1035,7 +1045,7 @@ class FaceLists(Service["Book"]):
             (_make_rank(item, order, self._count_visits_since(tenant, item, order, begun_ms)), item)
             for group in groups
             for item in faces_in(
-                self.services.items, tenant.name, group.id, "by_arrival", with_projection=True
+                self.services.items, tenant.name, group.id, "by_arrival", carried=_LISTED
             )
         )
         return sorted(ranked, key=itemgetter(0), reverse=descending)
@@ -1113,7 +1123,7 @@ class FaceLists(Service["Book"]):
         def list_group(group: Group) -> Iterator[tuple[str, Item]]:
             behind_key = None if behind is None else f"{keys.group_range(group.id)[0]}{behind}"
             query_options = {
-                "with_projection": has_rows,
+                "carried": _LISTED if has_rows else (),
                 "behind": behind_key,
                 "reverse": descending,
                 "page_size": at_once + 2,
@@ -1124,6 +1134,18 @@ class FaceLists(Service["Book"]):
             )
 
         return heapq.merge(*map(list_group, groups), key=itemgetter(0), reverse=descending)
+
+
+def _list_ranges(group_id: str | None, *, known: bool) -> list[Bounds]:
+    """List the ranges of an index that hold a group's faces, or those of all groups (None).
+
+    `known`: of all groups, those before the strangers' and those behind it, since most faces are
+    strangers.
+    """
+    if group_id is not None:
+        return [keys.group_range(group_id)]
+    strangers, behind_strangers = keys.group_range(STRANGER)
+    return [(None, strangers), (behind_strangers, None)] if known else [(None, None)]
 
 
 def _position_in_list(item: Item, index: str) -> str:

@@ -25,7 +25,8 @@ from datetime import datetime
 from decimal import Context, Decimal
 from typing import Any
 
-from msgspec import Struct
+from msgspec import DecodeError, Raw, Struct
+from msgspec.json import Decoder
 
 from chalicelib.domain.errors import ConditionFailed, InvalidInput, StorageUnavailable
 from chalicelib.domain.pictures import MAX_PICTURE_BYTES
@@ -473,7 +474,7 @@ class Span(Struct, frozen=True):
 
     Raises InvalidInput if no item can have these keys.
 
-    `with_projection`: read the attributes that the index carries, not only its keys.
+    `carried`: the attributes that are read through the index beside its keys.
     """
 
     table: Table
@@ -482,13 +483,17 @@ class Span(Struct, frozen=True):
     low: str | None
     high: str | None
     reverse: bool
-    with_projection: bool
+    carried: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.index is not None and self.index not in self.table.indexes:
             raise InvalidInput(f"table {self.table.name} has no index {self.index}")
-        if self.with_projection and self.index not in self.table.projections:
-            raise InvalidInput(f"index {self.index} of table {self.table.name} has no projection")
+        projection = self.table.projections.get(self.index or "", ())
+        if not {*self.carried} <= {*projection}:
+            raise InvalidInput(
+                f"index {self.index} of table {self.table.name} does not carry "
+                f"{', '.join(self.carried)}"
+            )
         require_key_text(self.table, self.table.partition, self.partition, MAX_PARTITION_BYTES)
         for bound in (self.low, self.high):
             if bound:
@@ -502,12 +507,7 @@ class Span(Struct, frozen=True):
     @property
     def attributes(self) -> tuple[str, ...]:
         """Names of the attributes that are read through an index."""
-        carried = (
-            self.table.projections[self.index]
-            if self.index is not None and self.with_projection
-            else ()
-        )
-        return (self.table.partition, self.table.sort, self.order, *carried)
+        return (self.table.partition, self.table.sort, self.order, *self.carried)
 
     @property
     def is_empty(self) -> bool:
@@ -565,7 +565,7 @@ class Items(ABC):
         partition: str,
         *,
         index: str | None = None,
-        with_projection: bool = False,
+        carried: tuple[str, ...] = (),
         low: str | None = None,
         high: str | None = None,
         reverse: bool = False,
@@ -575,21 +575,15 @@ class Items(ABC):
         """Check the query, and read a page of its items."""
         if limit is not None and limit < 1:
             raise InvalidInput(f"a page has at least one item, not {limit}")
-        span = Span(
-            table, partition, index, low, high, reverse=reverse, with_projection=with_projection
-        )
+        span = Span(table, partition, index, low, high, reverse=reverse, carried=carried)
         start_position = span.parse_position(token)
         if span.is_empty:
             return Page((), None)
         stored, end_position = self._read_page(span, start_position, limit)
-        items = (item for item in _read_items(stored) if item is not None)
-        shown_items = (
-            ({name: item[name] for name in span.attributes if name in item} for item in items)
-            if with_projection
-            else items
-        )
+        items = _read_items(stored, span.attributes if carried else None)
         return Page(
-            tuple(shown_items), None if end_position is None else span.make_token(end_position)
+            tuple(item for item in items if item is not None),
+            None if end_position is None else span.make_token(end_position),
         )
 
     def scan(self, table: Table, prefix: str = "") -> Iterator[Item]:
@@ -624,18 +618,34 @@ class Items(ABC):
         """Do all of these actions, which DynamoDB would take, or none."""
 
 
-def _read_items(stored_items: Sequence[Stored | None]) -> list[Item | None]:
-    """Convert items.
+def _read_items(
+    stored_items: Sequence[Stored | None], names: Sequence[str] | None = None
+) -> list[Item | None]:
+    """Convert items. `names`: the attributes that are read; None: all of them.
 
     Raises StorageUnavailable if one is damaged: SQLite does not see what a page's bytes say.
     """
     try:
         wires = (
-            json.loads(stored) if isinstance(stored, str) else stored for stored in stored_items
+            _parse_wire(stored, names) if isinstance(stored, str) else stored
+            for stored in stored_items
         )
         return [None if wire is None else item_from_wire(wire) for wire in wires]
-    except (ValueError, TypeError, RecursionError) as error:
+    except (ValueError, TypeError, RecursionError, DecodeError) as error:
         raise StorageUnavailable("an item of the database is damaged") from error
+
+
+_PARTS = Decoder(dict[str, Raw])
+_PART: Decoder[Any] = Decoder()
+
+
+def _parse_wire(text: str, names: Sequence[str] | None) -> Mapping[str, Any]:
+    """Parse an item's JSON, of which only the attributes of these names take time."""
+    if names is None:
+        parsed: Mapping[str, Any] = json.loads(text)
+        return parsed
+    parts = _PARTS.decode(text)
+    return {name: _PART.decode(parts[name]) for name in names if name in parts}
 
 
 MAX_KEY_BYTES = 1024

@@ -193,7 +193,7 @@ class ItemStore(Protocol):
         partition: str,
         *,
         index: str | None = None,
-        with_projection: bool = False,
+        carried: tuple[str, ...] = (),
         low: str | None = None,
         high: str | None = None,
         reverse: bool = False,
@@ -204,9 +204,9 @@ class ItemStore(Protocol):
         the index's keys.
 
         Only items with `low` <= sort key <= `high` are read, `limit` at most. `index`: items then
-        have their keys only; `with_projection`: also the attributes that the index carries.
+        have their keys only; `carried`: also these attributes, which the index carries.
         `token`: of the page before; it is valid for the same arguments only. Raises InvalidInput
-        for a damaged token, or a projection of an index that has none.
+        for a damaged token, or an attribute that the index does not carry.
         """
 
     def scan(self, table: Table, prefix: str = "") -> Iterator[Item]:

@@ -154,7 +154,7 @@ from tests.support.fakes import (
 from tests.support.mqtt.frigate import message as frigates_message
 from tests.support.storage.search import FOUND, FakeSearch
 
-PAGE_TOKENS = Span(keys.FACES, "shop", None, None, None, reverse=False, with_projection=False)
+PAGE_TOKENS = Span(keys.FACES, "shop", None, None, None, reverse=False)
 
 
 def plain(read: Read) -> Opened:

@@ -221,6 +221,9 @@ def face(
     return {"tenant": tenant, "faceid": faceid, "labels": {"a": "x"}, **indexed}
 
 
+CARRIED = FACES.projections["by_arrival"]
+
+
 def enrolled(items: ItemStore, tenant: str, **kwargs: Any) -> list[Item]:
     return all_pages(items, FACES, tenant, index="by_enrolment", **kwargs)
 
@@ -248,14 +251,16 @@ def test_an_index_yields_the_rows_that_it_carries_only_if_they_are_asked_for(
         {"tenant": tenant, "faceid": f"f{n}", "arrival_key": f"g#{9 - n}"} for n in (4, 3, 2, 1, 0)
     ]
     assert all_pages(items, FACES, tenant, index="by_arrival") == expected
-    rows = all_pages(items, FACES, tenant, index="by_arrival", with_projection=True)
+    rows = all_pages(items, FACES, tenant, index="by_arrival", carried=CARRIED)
     assert rows == [one | carried for one in expected]
+    names = all_pages(items, FACES, tenant, index="by_arrival", carried=("name", "note"))
+    assert names == [one | {"name": "Ann"} for one in expected]
     assert all_pages(
         items,
         FACES,
         tenant,
         index="by_arrival",
-        with_projection=True,
+        carried=CARRIED,
         low="g#6",
         high="g#7",
         reverse=True,
@@ -270,7 +275,7 @@ def test_an_index_yields_the_rows_that_it_carries_only_if_they_are_asked_for(
             )
         ]
     )
-    [changed, *_] = all_pages(items, FACES, tenant, index="by_arrival", with_projection=True)
+    [changed, *_] = all_pages(items, FACES, tenant, index="by_arrival", carried=CARRIED)
     assert changed == {**expected[0], "name": "Ben", "labels": {"a": "x"}}
 
 
@@ -278,8 +283,8 @@ def test_an_index_yields_the_rows_that_it_carries_only_if_they_are_asked_for(
 def test_rows_are_not_asked_of_what_carries_none(
     items: ItemStore, tenant: str, index: str | None
 ) -> None:
-    with pytest.raises(InvalidInput, match="projection"):
-        items.query(FACES, tenant, index=index, with_projection=True)
+    with pytest.raises(InvalidInput, match="does not carry name"):
+        items.query(FACES, tenant, index=index, carried=("name",))
 
 
 def test_an_index_takes_bounds_and_pages(items: ItemStore, tenant: str) -> None:

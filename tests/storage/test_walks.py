@@ -32,7 +32,7 @@ WALKS = {
     },
     "of what an index carries": {
         "index": "by_arrival",
-        "with_projection": True,
+        "carried": ("name",),
         "between": ("shop#", "shop$"),
     },
 }
@@ -85,7 +85,7 @@ def test_a_forged_token_leads_out_of_no_bounds(
 ) -> None:
     """Its position is before the first key, or behind the last."""
     put_faces(sqlite_items, tenant, FEW)
-    span = Span(FACES, tenant, None, "f00020", "f00029", reverse=reverse, with_projection=False)
+    span = Span(FACES, tenant, None, "f00020", "f00029", reverse=reverse)
     for outside in ("f00005", "f00050"):
         page = sqlite_items.query(
             FACES,
@@ -96,4 +96,7 @@ def test_a_forged_token_leads_out_of_no_bounds(
             token=span.make_token(Position(outside, None)),
         )
         found = [item["faceid"] for item in page.items]
-        assert found in ([], [f"f{number:05d}" for number in range(20, 30)][:: -1 if reverse else 1])
+        assert found in (
+            [],
+            [f"f{number:05d}" for number in range(20, 30)][:: -1 if reverse else 1],
+        )

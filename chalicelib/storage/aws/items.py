@@ -154,13 +154,12 @@ def make_query_parameters(span: Span, prefix: str) -> dict[str, Any]:
         expression += f" AND {placeholders.name(span.order)} >= {placeholders.value(span.low)}"
     elif span.high:
         expression += f" AND {placeholders.name(span.order)} <= {placeholders.value(span.high)}"
-    keys_only = span.index in span.table.projections and not span.with_projection
     return {
         "TableName": prefix + span.table.name,
         **({} if span.index is None else {"IndexName": span.index}),
         **(
             {"ProjectionExpression": ", ".join(map(placeholders.name, span.attributes))}
-            if keys_only
+            if span.index in span.table.projections
             else {}
         ),
         "KeyConditionExpression": expression,

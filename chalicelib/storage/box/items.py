@@ -350,7 +350,7 @@ def _write_select(span: Span, after: Position | None) -> tuple[str, list[Any]]:
     if span.index is not None:
         order = ["val", "sk"]
         selection = "NULL, sk, val FROM index_rows"
-        if span.with_projection:
+        if span.carried:
             selection = "body, sk, val FROM index_rows JOIN items USING (tbl, pk, sk)"
         sql = f"SELECT {selection} WHERE tbl = ? AND pk = ? AND idx = ?"
         parameters.append(span.index)

@@ -15,7 +15,7 @@ from msgspec.structs import fields, replace
 from chalicelib.book.enrolment.enrolment import FaceChanges
 from chalicelib.book.faces import FaceLists
 from chalicelib.domain.errors import InvalidInput, TooMany
-from chalicelib.domain.model import Face, ListedFace, Tenant
+from chalicelib.domain.model import STRANGER, Face, ListedFace, Tenant
 from chalicelib.services import Services
 from chalicelib.storage.items import FaceOrder
 from tests.support.book.book import MONDAY, Book, shot
@@ -99,6 +99,26 @@ def test_the_pages_of_a_list_are_the_sorted_faces(
             services.faces.lists.read_page(shop, group, order, limit, descending=descending)
     else:
         assert listed(services, shop, group, order, limit, descending=descending) == expected
+
+
+@pytest.mark.parametrize("order", FaceOrder)
+def test_a_list_of_known_people_reads_no_stranger(
+    services: Services, shop: Tenant, order: FaceOrder
+) -> None:
+    metered = MeteredItems(services.ports.storage.items)
+    face_lists = FaceLists(book_with(services, items=metered))
+
+    def list_known() -> tuple[list[str], int]:
+        metered.spent.clear()
+        return face_lists.list_ids(shop, None, order, known=True).ids, metered.spent.total()
+
+    known, cost = list_known()
+    faces = [one for one in every_face(services, shop).values() if one.group_id != STRANGER]
+    assert known == [face.faceid for face in sorted(faces, key=KEYS[order])]
+    assert face_lists.list_ids(shop, STRANGER, order, known=True).ids == []
+    strangers = services.groups.get_by_name(shop, STRANGER)
+    write_faces(services.ports.storage.items, shop, strangers, 300, FakeVision())
+    assert list_known() == (known, cost)
 
 
 @pytest.mark.parametrize("order", FaceOrder)

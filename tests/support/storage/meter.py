@@ -175,10 +175,9 @@ class MeteredItems:
     def query(self, table: Table, partition: str, *, index: str | None = None, **how: Any) -> Page:
         page = self._items.query(table, partition, index=index, **how)
         read = page
-        if index in table.projections and not how.get("with_projection"):
-            read = self._items.query(
-                table, partition, index=index, **{**how, "with_projection": True}
-            )
+        if index in table.projections:
+            how["carried"] = table.projections[index]
+            read = self._items.query(table, partition, index=index, **how)
         size = sum(stored_bytes(item) for item in read.items)
         self._count_read(f"{table.name} query{f' {index}' if index else ''}", read_units(size))
         return page

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from chalicelib.storage.box.items import SqliteFile
 
 STEPS_A_TICK = 10
-"""Steps of SQLite's virtual machine between two counts: fewer count more exactly, and take longer."""
+"""Steps of SQLite's virtual machine between two counts: fewer are more exact, and take longer."""
 
 
 @contextmanager
