@@ -59,15 +59,22 @@ PATIENCE = timedelta(days=7)
 """After so long what was withheld goes: nobody has said that it is wrong."""
 
 
+RECOUNTED_AFTER = timedelta(hours=23)
+"""What is withheld is counted once a day: each thing has to be read, and one box sweeps each
+hour."""
+
+
 class Withheld(Struct, frozen=True):
     """Things of one kind that no sweep deletes yet.
 
-    `number`: of those that are overdue; `at`: of the last look.
+    `number`: of those that are overdue; `at`: of the last look; `days`: for how many the kind was
+    kept then.
     """
 
     number: int
     since: datetime
     at: datetime
+    days: int | None = None
 
     @property
     def goes_at(self) -> datetime:
@@ -76,6 +83,11 @@ class Withheld(Struct, frozen=True):
     @property
     def is_over(self) -> bool:
         return self.at >= self.goes_at
+
+    def holds_at(self, now: datetime, days: int | None) -> bool:
+        """Return whether the kind, which is kept for `days`, need not be counted again now."""
+        is_recent = timedelta() <= now - self.at < RECOUNTED_AFTER
+        return is_recent and days == self.days and not self.is_over
 
 
 def is_too_many(overdue: int, total: int) -> bool:

@@ -149,11 +149,7 @@ class Retention(Service["Services"]):
         now, kinds = self.services.clock.now(), self._list_swept(tenant, swept_kinds)
         if not kinds:
             return True
-        waiting_kinds = self.withhold(
-            tenant,
-            {retained_kind.name: retained_kind.list_due for retained_kind in kinds},
-            is_confirmed=is_confirmed,
-        )
+        waiting_kinds = self._withhold(tenant, kinds, is_confirmed=is_confirmed)
         for retained_kind in kinds:
             if retained_kind.name in waiting_kinds:
                 continue
@@ -182,10 +178,10 @@ class Retention(Service["Services"]):
 
         Notes nothing.
         """
-        kinds = self._list_swept(tenant, tuple(Kind))
-        readers = {retained_kind.name: retained_kind.list_due for retained_kind in kinds}
         withheld_kinds = self._judge_kinds(
-            readers, self._read_withheld(tenant), self.services.clock.now()
+            self._list_swept(tenant, tuple(Kind)),
+            self._read_withheld(tenant),
+            self.services.clock.now(),
         )
         return {name: withheld for name, withheld in withheld_kinds.items() if not withheld.is_over}
 
@@ -197,28 +193,22 @@ class Retention(Service["Services"]):
             if not withheld.is_over
         }
 
-    def withhold(
-        self,
-        tenant: Tenant,
-        due_readers: Mapping[str, Callable[[datetime], Iterable[Any]]],
-        *,
-        is_confirmed: bool = False,
+    def _withhold(
+        self, tenant: Tenant, kinds: Sequence[_RetainedKind], *, is_confirmed: bool
     ) -> Mapping[str, Withheld]:
         """Note and return the kinds of which too much is due for one sweep, by name. They wait.
 
-        `due_readers`: for the name of each kind, the function that reads everything that is due by
-        a time. `is_confirmed`: somebody has confirmed the deletion, so nothing waits. Kinds that
-        are not in `due_readers` keep their note for OVERDUE_AFTER.
+        `is_confirmed`: somebody has confirmed the deletion, so nothing waits. The notes of other
+        kinds are kept for OVERDUE_AFTER.
         """
         now, withheld_before = self.services.clock.now(), self._read_withheld(tenant)
+        names = {retained_kind.name for retained_kind in kinds}
         withheld_kinds = {
             name: withheld
             for name, withheld in withheld_before.items()
-            if name not in due_readers and now - withheld.at <= OVERDUE_AFTER
+            if name not in names and now - withheld.at <= OVERDUE_AFTER
         }
-        withheld_kinds |= (
-            {} if is_confirmed else self._judge_kinds(due_readers, withheld_before, now)
-        )
+        withheld_kinds |= {} if is_confirmed else self._judge_kinds(kinds, withheld_before, now)
         for name, withheld_kind in withheld_kinds.items():
             if withheld_kind.since == now:
                 _log.warning(
@@ -235,21 +225,23 @@ class Retention(Service["Services"]):
         return {
             name: withheld
             for name, withheld in withheld_kinds.items()
-            if name in due_readers and not withheld.is_over
+            if name in names and not withheld.is_over
         }
 
     def _judge_kinds(
-        self,
-        due_readers: Mapping[str, Callable[[datetime], Iterable[Any]]],
-        before: Mapping[str, Withheld],
-        now: datetime,
+        self, kinds: Sequence[_RetainedKind], before: Mapping[str, Withheld], now: datetime
     ) -> dict[str, Withheld]:
         """Return the kinds of which too much is due now for one sweep, by name.
 
         `before`: as the last sweep noted.
         """
         withheld_kinds = {}
-        for name, read_due in due_readers.items():
+        for retained_kind in kinds:
+            name, read_due = retained_kind.name, retained_kind.list_due
+            noted = before.get(name)
+            if noted is not None and noted.holds_at(now, retained_kind.days):
+                withheld_kinds[name] = noted
+                continue
             overdue = sum(1 for _ in read_due(now - OVERDUE_AFTER))
             # Of all that is stored, only so much is counted as tells whether `overdue` is more than
             # a fifth of it.
@@ -258,8 +250,8 @@ class Retention(Service["Services"]):
                 if overdue > LEAST_A_SWEEP
                 else overdue
             )
-            if withheld := find_withheld(before.get(name), overdue, total, now):
-                withheld_kinds[name] = withheld
+            if withheld := find_withheld(noted, overdue, total, now):
+                withheld_kinds[name] = replace(withheld, days=retained_kind.days)
         return withheld_kinds
 
     def _plan_kind(
@@ -540,9 +532,9 @@ class Retention(Service["Services"]):
 
     def _read_withheld(self, tenant: Tenant) -> Mapping[str, Withheld]:
         item = self.services.items.get(keys.DIRECTORY, (tenant.name, keys.WITHHELD_ITEM))
-        kinds = json.loads(item["kinds"]) if item else {}
+        kinds, days = (json.loads((item or {}).get(name, "{}")) for name in ("kinds", "days"))
         return {
-            name: Withheld(number, moment(since), moment(at))
+            name: Withheld(number, moment(since), moment(at), days.get(name))
             for name, (number, since, at) in kinds.items()
         }
 
@@ -554,8 +546,11 @@ class Retention(Service["Services"]):
             name: (withheld.number, milliseconds(withheld.since), milliseconds(withheld.at))
             for name, withheld in withheld_kinds.items()
         }
+        # apart: a version that knows no days reads the kinds as they are
+        days = {name: withheld.days for name, withheld in withheld_kinds.items()}
         if withheld_kinds:
-            write(self.services.items, [Put(keys.DIRECTORY, {**key, "kinds": json.dumps(kinds)})])
+            item = {**key, "kinds": json.dumps(kinds), "days": json.dumps(days)}
+            write(self.services.items, [Put(keys.DIRECTORY, item)])
         elif before:
             write(self.services.items, [Delete(keys.DIRECTORY, (key["tenant"], key["item"]))])
 

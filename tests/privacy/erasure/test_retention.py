@@ -14,9 +14,11 @@ from chalicelib.privacy.erasure.retention import Planned
 from chalicelib.privacy.retention import Kind
 from chalicelib.storage import keys
 from chalicelib.storage.items import walk_items
-from chalicelib.storage.ports import Update, exists
+from chalicelib.storage.ports import Put, Update, exists
 from tests.support.book.book import MONDAY, Book, shot
+from tests.support.book.book_with import book_with
 from tests.support.faults.shop import lookalike
+from tests.support.storage.meter import MeteredItems
 
 DAY = timedelta(days=1)
 
@@ -335,6 +337,50 @@ def test_what_is_too_much_for_a_sweep_waits_and_is_told(
     swept(book)
     assert not book.services.erasure.retention.read_withheld(book.tenant)
     assert set(book.faceids()) == there
+
+
+def test_what_waits_is_counted_once_a_day_or_when_its_days_change(book: Book) -> None:
+    sets(book, stranger_days=30)
+    for seed in range(10):
+        seen(book, seed)
+    book.clock.advance(400 * DAY)
+    metered = MeteredItems(book.storage.items)
+    services = book_with(book.services, items=metered)
+
+    def count_sweep() -> int:
+        """Sweep an hour later, and count what that reads."""
+        book.clock.advance(timedelta(hours=1))
+        metered.spent.clear()
+        services.erasure.retention.sweep_tenant(book.tenant, swept_kinds=[Kind.FACES])
+        return metered.spent["faces batch get"]
+
+    [first, *hours] = [count_sweep() for _ in range(25)]
+    assert first >= 10
+    assert hours == [0] * 22 + [first, 0], "the next night counts"
+    assert len(book.faceids()) == 10
+    sets(book, stranger_days=1_000)
+    assert count_sweep() == 0, "nothing is due"
+    assert not book.services.erasure.retention.read_withheld(book.tenant)
+    sets(book, stranger_days=20)
+    assert count_sweep() == first
+
+
+def test_days_of_which_an_older_version_knows_nothing_are_counted_anew(book: Book) -> None:
+    """It writes the note without them."""
+    sets(book, stranger_days=30)
+    for seed in range(10):
+        seen(book, seed)
+    book.clock.advance(400 * DAY)
+    swept(book)
+    key = ("shop", keys.WITHHELD_ITEM)
+    note = book.storage.items.get(keys.DIRECTORY, key)
+    assert note is not None
+    written = {name: value for name, value in note.items() if name != "days"}
+    book.storage.items.transact([Put(keys.DIRECTORY, written)])
+    told = book.services.erasure.retention.read_withheld(book.tenant)
+    assert told["faces of group stranger"].number == 10
+    swept(book)
+    assert book.storage.items.get(keys.DIRECTORY, key) == note
 
 
 def test_of_days_that_are_set_for_the_first_time_all_goes_after_a_week_or_at_once_if_somebody_says_yes(  # noqa: E501
