@@ -227,7 +227,7 @@ def test_a_channel_that_is_refused_waits_alone_if_the_password_was_taken_for_ano
         refusals.check("rtsp://nvr/ch2", "admin", "right")
 
 
-def test_a_password_that_has_changed_is_given_twice_whatever_the_number_of_channels() -> None:
+def test_a_password_that_has_changed_is_given_once_whatever_the_number_of_channels() -> None:
     refusals, given = Refusals(lambda: 0.0), 0
     urls = [f"rtsp://nvr/ch{number}" for number in range(16)]
     for url in urls:
@@ -237,7 +237,36 @@ def test_a_password_that_has_changed_is_given_twice_whatever_the_number_of_chann
             refusals.check(url, "admin", "former")
             refusals.count(url, "admin", "former")
             given += 1
-    assert given == 2
+    assert given == 1
+
+
+def test_another_channel_is_asked_next_and_if_it_is_let_in_the_first_one_has_no_right() -> None:
+    now = [0.0]
+    refusals = Refusals(lambda: now[0])
+    bad, good = ("rtsp://nvr/ch7", "admin", "right"), ("rtsp://nvr/ch1", "admin", "right")
+    refusals.count(*bad)
+    now[0] = FIRST_WAIT_S
+    with pytest.raises(PasswordRefused):
+        refusals.check(*bad)
+    refusals.check(*good)
+    refusals.forget(*good)
+    refusals.check(*bad)
+    refusals.count(*bad)
+    refusals.check(*good)
+    with pytest.raises(PasswordRefused):
+        refusals.check(*bad)
+
+
+def test_the_users_of_onvif_may_be_others_than_those_of_streams() -> None:
+    refusals = Refusals(lambda: 0.0)
+    refusals.count("http://nvr:8899/onvif", "admin", "right", way="onvif")
+    refusals.check("rtsp://nvr/ch1", "admin", "right")
+    with pytest.raises(PasswordRefused):
+        refusals.check("http://nvr/onvif/media", "admin", "right", way="onvif")
+    refusals.count("rtsp://nvr:554/ch1", "admin", "right")
+    for url in ("rtsp://nvr/ch2", "http://nvr:8080/shot.jpg"):
+        with pytest.raises(PasswordRefused):
+            refusals.check(url, "admin", "right")
 
 
 def test_a_stream_gives_a_wrong_password_once_and_the_right_one_as_soon_as_its_file_has_it(

@@ -19,6 +19,7 @@ import time
 import uuid
 import xml.etree.ElementTree as ET
 from collections.abc import Iterable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -26,7 +27,7 @@ from html import escape
 from urllib.parse import unquote, urlsplit
 
 from regulars_edge.errors import Misconfigured, PasswordRefused, SourceFailed
-from regulars_edge.http import Address, Http
+from regulars_edge.http import Address, Answer, Http
 from regulars_edge.logs import redact_url
 from regulars_edge.sources.login import Credentials
 from regulars_edge.sources.snapshot import ask_camera, ask_picture, is_url_at
@@ -238,7 +239,9 @@ class Talk:
 
     def __post_init__(self) -> None:
         self._credentials = (
-            None if self.user is None else Credentials(self.user, self.password, in_the_clear=False)
+            None
+            if self.user is None
+            else Credentials(self.user, self.password, in_the_clear=False, way="onvif")
         )
         self._ends = time.monotonic() + DEVICE_S
 
@@ -331,34 +334,18 @@ class Talk:
 
         Raises SourceFailed, PasswordRefused.
         """
-        envelope = (
-            '<?xml version="1.0" encoding="utf-8"?><s:Envelope '
-            'xmlns:s="http://www.w3.org/2003/05/soap-envelope">'
-            f"<s:Header>{self._make_token() if signed else ''}</s:Header><s:Body>{body}</s:Body></"
-            "s:Envelope>"
-        )
-        headers = {"Content-Type": "application/soap+xml; charset=utf-8"}
-        ask = partial(ask_camera, self._http_in_time(), self._credentials, "POST", url)
-        answer = ask(headers, envelope.encode(), LARGEST_ANSWER_BYTES)
-        message = parse_xml(answer.body) if answer.status != 401 else None
-        fault = None if message is None else message.find(".//{*}Fault")
-        if answer.status == 401 or (
-            fault is not None and "NotAuthorized" in "".join(fault.itertext())
-        ):
-            advice = (
-                "give --camera-user and --password-file"
-                if self.user is None
-                else "check user and password"
+        credentials = self._credentials if signed else None
+        with nullcontext() if credentials is None else credentials.open_login(url):
+            answer = self._post(url, body, self._make_token() if signed else "")
+            message = parse_xml(answer.body) if answer.status != 401 else None
+            fault = None if message is None else message.find(".//{*}Fault")
+            is_refused = answer.status == 401 or (
+                fault is not None and "NotAuthorized" in "".join(fault.itertext())
             )
-            hours = self._ahead / timedelta(hours=1)
-            clock = (
-                f"; its clock is {hours:+.1f} h off, which it may mean: set its time and "
-                "zone, or NTP"
-            )
-            raise PasswordRefused(
-                "it lets nobody in without a password: "
-                f"{advice}{clock if abs(self._ahead) > _NEAR else ''}"
-            )
+            if credentials is not None:
+                credentials.note_answer(url, is_refused, said=self._explain_refusal())
+            elif is_refused:
+                raise PasswordRefused(self._explain_refusal())
         if message is None or fault is not None or answer.status != 200:
             reason = (
                 ""
@@ -367,6 +354,32 @@ class Talk:
             )
             raise SourceFailed(f"{redact_url(url)} answered {answer.status} {reason}".rstrip())
         return message
+
+    def _post(self, url: str, body: str, token: str) -> Answer:
+        """Send a body in a SOAP envelope. Raises SourceFailed, PasswordRefused."""
+        envelope = (
+            '<?xml version="1.0" encoding="utf-8"?><s:Envelope '
+            'xmlns:s="http://www.w3.org/2003/05/soap-envelope">'
+            f"<s:Header>{token}</s:Header><s:Body>{body}</s:Body></s:Envelope>"
+        )
+        headers = {"Content-Type": "application/soap+xml; charset=utf-8"}
+        ask = partial(ask_camera, self._http_in_time(), self._credentials, "POST", url)
+        return ask(headers, envelope.encode(), LARGEST_ANSWER_BYTES)
+
+    def _explain_refusal(self) -> str:
+        advice = (
+            "give --camera-user and --password-file"
+            if self.user is None
+            else "check user and password"
+        )
+        clock = (
+            f"; its clock is {self._ahead / timedelta(hours=1):+.1f} h off, which it may mean: set "
+            "its time and zone, or NTP"
+        )
+        return (
+            "it lets nobody in without a password: "
+            f"{advice}{clock if abs(self._ahead) > _NEAR else ''}"
+        )
 
     def _make_token(self) -> str:
         """Return the header of a request that proves the password without sending it; "" without a

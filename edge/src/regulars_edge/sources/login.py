@@ -12,11 +12,12 @@ import base64
 import hashlib
 import secrets
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 from urllib.request import parse_http_list
 
-from regulars_edge.sources.wrong_password import REFUSALS, Refusals
+from regulars_edge.sources.wrong_password import REFUSALS, Refusals, Way
 
 _HASHES = {"SHA-512-256": "sha512_256", "SHA-256": "sha256", "MD5": "md5"}
 
@@ -31,6 +32,8 @@ class Credentials:
     in_the_clear: bool = True
     """Whether it may be given so (Basic)."""
     refusals: Refusals = REFUSALS
+    way: Way | None = None
+    """By what the camera is asked; None: as the URL begins."""
     _digest: dict[str, str] | None = field(default=None, init=False)
     _basic: bool = field(default=False, init=False)
     _has_digest: bool = field(default=False, init=False)
@@ -39,13 +42,21 @@ class Credentials:
     def check(self, url: str) -> None:
         """Raise PasswordRefused if the host of this URL has refused them, and may not hear them
         yet."""
-        self.refusals.check(url, self.user, self.password)
+        self.refusals.check(url, self.user, self.password, self.way)
 
-    def note_answer(self, url: str, is_refused: bool) -> None:
-        """Note how they were taken. Raises PasswordRefused if they were not."""
+    def open_login(self, url: str) -> AbstractContextManager[None]:
+        """Give them to a camera within this block: `Refusals.open_login`."""
+        return self.refusals.open_login(url, self.user, self.password, self.way)
+
+    def note_answer(self, url: str, is_refused: bool, said: str = "") -> None:
+        """Note how they were taken. Raises PasswordRefused, in these words, if they were not."""
         if is_refused:
-            raise self.refusals.count(url, self.user, self.password)
-        self.refusals.forget(url, self.user, self.password)
+            raise self.refusals.count(url, self.user, self.password, said, self.way)
+        self.refusals.forget(url, self.user, self.password, self.way)
+
+    def doubt(self, url: str) -> None:
+        """Note that the host of this URL was away: `Refusals.doubt`."""
+        self.refusals.doubt(url, self.user, self.password)
 
     def accept_challenge(self, challenges: Sequence[str]) -> bool:
         """Take in the WWW-Authenticate headers of a 401; return whether one of them can be met.
@@ -71,7 +82,21 @@ class Credentials:
             and any(scheme == "basic" for scheme, _ in offered)
         )
         self._count = 0
+        return self.is_challenged
+
+    @property
+    def is_challenged(self) -> bool:
+        """Tell whether a camera has asked for them, so that requests are signed."""
         return self._digest is not None or self._basic
+
+    def is_new(self, challenges: Sequence[str]) -> bool:
+        """Tell whether a 401 brings another nonce, so that the former one may have run out; if not,
+        it refuses the password."""
+        known_nonce = (self._digest or {}).get("nonce")
+        return any(
+            scheme == "digest" and fields.get("nonce") != known_nonce
+            for scheme, fields in _parse_schemes(challenges)
+        )
 
     def header(self, method: str, url: str) -> str | None:
         """Return the Authorization header for a request, a character a byte; None until a camera

@@ -199,6 +199,8 @@ class Line:
             self.fault = error
         except OSError as error:
             if not self._is_closed:
+                if self._credentials is not None:
+                    self._credentials.doubt(self._camera_url)
                 self.fault = SourceFailed(f"{self._place} cannot be read: {error}")
         except (HTTPException, ValueError, IndexError) as error:
             self.fault = SourceFailed(
@@ -237,20 +239,11 @@ class Line:
         Raises SourceFailed if the camera refuses it.
         """
         self._asked = method
-        status, headers, raw, body = self._follow_redirects(method, url, head)
-        challenged_url = ""
-        while (
-            status == "401" and self._credentials is not None and challenged_url != self._camera_url
-        ):
-            # once a URL: where that sends to puts a challenge of its own
-            challenged_url = self._camera_url
-            if not self._credentials.accept_challenge(headers.get_all("WWW-Authenticate", [])):
-                raise SourceFailed(
-                    f"{self._place} wants an authentication that is neither Basic nor Digest"
-                )
-            status, headers, raw, body = self._follow_redirects(method, url, head)
-        if challenged_url and self._credentials is not None:
-            self._credentials.note_answer(self._camera_url, is_refused=status == "401")
+        answer = self._follow_redirects(method, url, head)
+        if answer[0] == "401" and self._credentials is not None:
+            with self._credentials.open_login(self._camera_url):
+                answer = self._log_in(answer, method, url, head)
+        status, headers, raw, body = answer
         if status == "401" and self.address.user is not None:
             why = "which does not get your password: let `url` name it"
             raise SourceFailed(f"{redact_url(self.address.url)} sends to {self._place}, {why}")
@@ -265,6 +258,28 @@ class Line:
             self.said = body.decode("latin-1")
         self._plays = method == "PLAY" and status == "200"
         client.sendall(self._add_source(raw) + body)
+
+    def _log_in(
+        self, answer: tuple[str, Message, bytes, bytes], method: str, url: str, head: bytes
+    ) -> tuple[str, Message, bytes, bytes]:
+        """Meet the challenge of an answer, once a URL: where that sends to puts its own; return the
+        last answer. Raises SourceFailed, PasswordRefused."""
+        challenged_url = ""
+        while (
+            answer[0] == "401"
+            and self._credentials is not None
+            and challenged_url != self._camera_url
+        ):
+            challenged_url = self._camera_url
+            challenges = answer[1].get_all("WWW-Authenticate", [])
+            if not self._credentials.accept_challenge(challenges):
+                raise SourceFailed(
+                    f"{self._place} wants an authentication that is neither Basic nor Digest"
+                )
+            answer = self._follow_redirects(method, url, head)
+        if self._credentials is not None:
+            self._credentials.note_answer(self._camera_url, is_refused=answer[0] == "401")
+        return answer
 
     def _follow_redirects(
         self, method: str, url: str, head: bytes

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from urllib.parse import urljoin, urlsplit
 
 from regulars_edge.clock import Clock, parse_moment
-from regulars_edge.errors import PasswordRefused, SourceFailed, Unreachable
+from regulars_edge.errors import SourceFailed, Unreachable
 from regulars_edge.frames import LARGEST_BYTES, EncodedFrame
 from regulars_edge.http import Address, Answer, Http, IsEnough
 from regulars_edge.logs import redact_url
@@ -47,43 +47,54 @@ def ask_camera(
 
     Raises PasswordRefused if user and password are refused, or were lately.
     """
-    place = redact_url(url)
 
-    def send_once() -> tuple[Answer, bool]:
+    def send_once() -> Answer:
         header = credentials and credentials.header(method, url)
         more = {"Authorization": header} if header else {}
-        return http.exchange(method, url, {**(headers or {}), **more}, body, largest, enough), bool(
-            header
-        )
+        return http.exchange(method, url, {**(headers or {}), **more}, body, largest, enough)
 
     try:
         if credentials is None:
-            return send_once()[0]
+            return send_once()
         credentials.check(url)
-        answer, is_signed = send_once()
-        if answer.status == 401:
-            if not credentials.accept_challenge(answer.headers.getlist("WWW-Authenticate")):
-                why = (
-                    "wants the password in the clear (Basic), and gets it only from what you "
-                    "configure"
-                )
-                if credentials.in_the_clear:
-                    why = "wants an authentication that is neither Basic nor Digest"
-                raise SourceFailed(f"{place} {why}")
-            answer, is_signed = send_once()
-        if answer.status in (401, 403) and _LOCKED.search(answer.body[:10_000]):
-            why = (
-                "has locked this user after wrong passwords: wait half an hour, or switch it "
-                "off and on"
-            )
-            raise credentials.refusals.count(
-                url, credentials.user, credentials.password, f"{place} {why}"
-            )
-        if is_signed:
+        was_challenged = credentials.is_challenged
+        if not was_challenged:
+            answer = send_once()
+            _require_unlocked(answer, credentials, url)
+            if answer.status != 401:
+                return answer
+            _accept_challenge(answer, credentials, url)
+        with credentials.open_login(url):
+            answer = send_once()
+            challenges = answer.headers.getlist("WWW-Authenticate")
+            if answer.status == 401 and was_challenged and credentials.is_new(challenges):
+                _accept_challenge(answer, credentials, url)
+                answer = send_once()
+            _require_unlocked(answer, credentials, url)
             credentials.note_answer(url, is_refused=answer.status == 401)
     except Unreachable as error:
+        if credentials is not None:
+            credentials.doubt(url)
         raise SourceFailed(str(error)) from error
     return answer
+
+
+def _accept_challenge(answer: Answer, credentials: Credentials, url: str) -> None:
+    """Take a 401's challenge in. Raises SourceFailed if it cannot be met."""
+    if not credentials.accept_challenge(answer.headers.getlist("WWW-Authenticate")):
+        why = "wants the password in the clear (Basic), and gets it only from what you configure"
+        if credentials.in_the_clear:
+            why = "wants an authentication that is neither Basic nor Digest"
+        raise SourceFailed(f"{redact_url(url)} {why}")
+
+
+def _require_unlocked(answer: Answer, credentials: Credentials, url: str) -> None:
+    """Raise PasswordRefused if a camera says that it has locked the user."""
+    if answer.status in (401, 403) and _LOCKED.search(answer.body[:10_000]):
+        why = (
+            "has locked this user after wrong passwords: wait half an hour, or switch it off and on"
+        )
+        credentials.note_answer(url, is_refused=True, said=f"{redact_url(url)} {why}")
 
 
 def ask_picture(http: Http, credentials: Credentials | None, url: str) -> Answer:
@@ -195,7 +206,8 @@ class SnapshotSource:
         address, credentials = self._known
         try:
             answer = ask_picture(self.http, credentials, address.url)
-        except PasswordRefused:
+        except SourceFailed:
+            # its password may be another by now, and a former challenge may have run out
             self._known = None
             raise
         self.date = answer.headers.get("Date", "")
