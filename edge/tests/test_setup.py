@@ -1,4 +1,5 @@
 import contextlib
+import re
 import socket
 import stat
 import subprocess
@@ -79,16 +80,17 @@ def test_a_camera_is_found_shown_and_written(
     toml = tmp_path / "edge.toml"
     found = config.load(toml)
     (camera,) = found.cameras
-    assert (camera.name, camera.source, camera.place) == ("front-door", "snapshot", device.snapshot)
+    name = f"{command.find_box_word()}-front-door"
+    assert (camera.name, camera.source, camera.place) == (name, "snapshot", device.snapshot)
     assert (camera.user, camera.password_file) == (USER, password_file)
     assert (found.url, found.api_key_file, found.make_cameras) == (URL, tmp_path / "key", True)
     assert 'source = "rtsp", url = "rtsp://127.0.0.1:554/live0?a=1&b=2"' in toml.read_text()
-    picture = tmp_path / "cameras/front-door.setup.jpg"
+    picture = tmp_path / f"cameras/{name}.setup.jpg"
     assert picture.read_bytes().startswith(b"\xff\xd8\xff")
     assert {stat.S_IMODE(file.stat().st_mode) for file in (toml, picture)} == {0o600}
     assert "secret" not in toml.read_text() + done.stdout
     for said in (
-        "front-door: Front door at 127.0.0.1",
+        f"{name}: Front door at 127.0.0.1",
         device.snapshot,
         "rtsp://127.0.0.1:554/live0",
         str(picture.name),
@@ -115,7 +117,10 @@ def test_without_a_service_it_only_shows(device: Device, tmp_path: Path) -> None
     done = setup(device, tmp_path)
     assert done.returncode == 0
     assert "nothing was written: --url" in done.stdout
-    assert sorted(path.name for path in tmp_path.rglob("*")) == ["cameras", "front-door.setup.jpg"]
+    assert sorted(path.name for path in tmp_path.rglob("*")) == [
+        "cameras",
+        f"{command.find_box_word()}-front-door.setup.jpg",
+    ]
 
 
 def test_what_is_missing_is_said(device: Device, tmp_path: Path) -> None:
@@ -154,7 +159,7 @@ def test_each_channel_of_a_recorder_is_a_camera(device: Device) -> None:
     assert [camera.stream for camera in found] == [
         f"rtsp://127.0.0.1:554/live{n}?a=1&b=2" for n in range(3)
     ]
-    assert command.name_cameras(found) == ["it-1", "it-2", "it-3"]
+    assert command.name_cameras(found, "box") == ["box-it-1", "box-it-2", "box-it-3"]
 
 
 def test_names_are_the_devices_own_and_differ() -> None:
@@ -167,7 +172,42 @@ def test_names_are_the_devices_own_and_differ() -> None:
         camera("10.0.0.11", "Küche"),
         camera("10.0.0.12", "门"),
     ]
-    assert command.name_cameras(cameras) == ["ipc-10-0-0-9", "ipc-10-0-0-10", "k-che", "camera"]
+    assert command.name_cameras(cameras, "a") == [
+        "a-ipc-10-0-0-9",
+        "a-ipc-10-0-0-10",
+        "a-k-che",
+        "a-camera",
+    ]
+
+
+def test_boxes_of_one_name_call_their_cameras_apart_and_within_the_length_of_an_id() -> None:
+    hosts, cards = ("raspberrypi", "Kasse (2).example.com", "门", "x" * 63), (2**47 - 1, 1)
+    words = [command.find_box_word(host, card) for host in hosts for card in cards]
+    assert len(set(words)) == len(words)
+    device = onvif.Device("192.168.100.200", "", "a name " * 9)
+    other = onvif.Device("192.168.100.201", "", "a name " * 9)
+    cameras = [Camera(one, channel) for one in (device, other) for channel in range(1, 17)]
+    names = [name for word in words for name in command.name_cameras(cameras, word)]
+    assert len(set(names)) == len(names) == len(words) * len(cameras)
+    assert all(re.fullmatch(r"[a-z0-9][a-z0-9.-]{0,63}", name) for name in names)
+
+
+def test_a_camera_keeps_the_name_that_it_has_in_the_file_that_is_replaced(
+    device: Device, tmp_path: Path
+) -> None:
+    device.password, device.camera.asks_for = None, ""
+    toml = tmp_path / "edge.toml"
+    text = f"""
+        [server]
+        url = "{URL}"
+        [[camera]]
+        name = "ip-camera"
+        source = "snapshot"
+        url = "{device.snapshot}"
+    """
+    toml.write_text(text)
+    assert setup(device, tmp_path, "--url", URL, "--replace").returncode == 0
+    assert config.load(toml).cameras[0].name == "ip-camera"
 
 
 def test_the_search_asks_its_group_on_the_networks_that_it_is_told(device: Device) -> None:

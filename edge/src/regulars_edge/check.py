@@ -30,6 +30,7 @@ from regulars_edge.errors import (
     SpoolFull,
     Unreachable,
 )
+from regulars_edge.health import Machine
 from regulars_edge.http import Http, Timeouts, proxies_of_environment
 from regulars_edge.logs import redact_text, redact_url
 from regulars_edge.service import Service
@@ -80,9 +81,12 @@ def check(arguments: argparse.Namespace) -> int:
     timeouts = Timeouts(connect_s=5.0, silence_s=10.0, whole_s=20.0)
     http = Http(clock, timeouts, config.ca_file, proxies_of_environment())
     may_be_tenants = config.tenant_key or config.make_cameras
+    machine = Machine.of_folder(config, config.spool)
     for camera in config.cameras:
         key = partial(read_api_key, camera.api_key_file or config.api_key_file)
-        service = Service(http, config.url, key, service_time, tenant_key=may_be_tenants)
+        service = Service(
+            http, config.url, key, service_time, tenant_key=may_be_tenants, box=machine.box
+        )
         if service_time.anchor is None:
             print_line("network", _check_network, service, camera.name, config.url)
         print_line(
@@ -229,6 +233,8 @@ def _check_credential(
     except NotAllowed as error:
         if error.code == "CameraNotFound" and config.make_cameras:
             return "the camera is not there yet and will be made"
+        if error.code in ("CameraOfOtherBox", "CameraAmbiguous"):
+            raise
         hint = (
             "make the camera, or correct its name"
             if error.code == "CameraNotFound"

@@ -23,6 +23,7 @@ from regulars_edge.config import Config
 from regulars_edge.errors import Misconfigured, ServiceError, SpoolFull
 from regulars_edge.logs import redact_text
 from regulars_edge.report import TOLD_BY_UPDATE, read_object
+from regulars_edge.service import Box
 
 log = logging.getLogger(__name__)
 
@@ -56,6 +57,10 @@ class Machine:
     @classmethod
     def of_folder(cls, config: Config, folder: Path) -> Machine:
         return cls(_read_id(folder / "box"), (config.box or socket.gethostname())[:LONGEST_ERROR])
+
+    @property
+    def box(self) -> Box:
+        return Box(self.id, self.name)
 
     def describe(self) -> dict[str, object]:
         """Give what a heartbeat says of the machine: the temperature is that of its hottest sensor,

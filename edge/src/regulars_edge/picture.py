@@ -262,3 +262,11 @@ def format_rfc3339(at_ms: int) -> str:
     """2026-01-02T03:04:05.678Z"""
     at = datetime.fromtimestamp(at_ms // 1000, UTC)
     return f"{at:%Y-%m-%dT%H:%M:%S}.{at_ms % 1000:03d}Z"
+
+
+def parse_rfc3339(text: str) -> int:
+    """Return the ms since 1970 of a time with an offset; 0 if it is none."""
+    with suppress(ValueError):
+        at = datetime.fromisoformat(text)
+        return round(at.timestamp() * 1000) if at.tzinfo else 0
+    return 0

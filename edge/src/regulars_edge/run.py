@@ -353,6 +353,7 @@ class Uploader(Collector):
             tenant_key=self._config.tenant_key or makes,
             makes_cameras=makes,
             silent_after_s=round(max(SILENT_AFTER_S, MISSED_BEATS * self._config.heartbeat_s)),
+            box=self._machine.box if camera else None,
         )
 
     def _begin_thread(self, name: str, work: Callable[[threading.Event], None]) -> None:

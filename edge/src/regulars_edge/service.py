@@ -18,7 +18,7 @@ from urllib3 import HTTPHeaderDict
 from regulars_edge.clock import ServiceTime
 from regulars_edge.errors import Busy, Damaged, NotAllowed, Refused, Unreachable
 from regulars_edge.http import Answer, Http
-from regulars_edge.picture import Content, format_rfc3339
+from regulars_edge.picture import Content, format_rfc3339, parse_rfc3339
 from regulars_edge.spool.model import DueMinutes, Entry, name_shop
 
 log = logging.getLogger(__name__)
@@ -70,6 +70,45 @@ class HeartbeatAnswer:
     """Part of the last pictures that showed no face, 0..1."""
 
 
+FEEDS_FOR_MS = 20 * 60_000
+"""A box that was not heard for so long feeds its camera no more; the service notes heartbeats every
+seven minutes."""
+
+
+@dataclass(frozen=True)
+class Box:
+    """This machine, as its heartbeats name it. `id`: random; `name`: not unique, as hosts are."""
+
+    id: str
+    name: str
+
+
+def explain_other_box(camera: Mapping[str, Any], box: Box, now_ms: int) -> str | None:
+    """Say that another box feeds a camera, as the service describes it; None: none does.
+
+    A box with the other's name takes its place when that has been silent for FEEDS_FOR_MS: its card
+    may be new.
+    """
+    health = camera.get("health") or {}
+    status = health.get("status") or {}
+    other_id, other_name = status.get("box"), status.get("box_name")
+    if not isinstance(other_id, str) or other_id == box.id:
+        return None
+    texts = (camera.get("last_seen_at"), health.get("failing_at"))
+    heard_ms = max((parse_rfc3339(text) for text in texts if isinstance(text, str)), default=0)
+    if other_name in (None, box.name):
+        if now_ms - heard_ms > FEEDS_FOR_MS:
+            return None
+        place = f"if this box takes its place, it does so {FEEDS_FOR_MS // 60_000} minutes later"
+    else:
+        place = f'if this box takes its place, write box = "{other_name}" into [server]'
+    return (
+        f"the camera {camera.get('name')!r} is another box's, {other_name or other_id}, which was "
+        f"heard {max(0, now_ms - heard_ms) // 60_000} minutes ago: give this one another name in "
+        f"edge.toml; {place}"
+    )
+
+
 @dataclass(eq=False)
 class Service:
     """The service, with the key of a tenant, or of one camera; `key` may raise NotAllowed, which
@@ -88,10 +127,14 @@ class Service:
     tenant_key: bool = True
     makes_cameras: bool = False
     silent_after_s: int | None = None
+    box: Box | None = None
+    """By a tenant's key, the box that feeds the camera, and no other's; None: anybody may send."""
     hear_answer: Callable[[str, Answer], object] | None = field(default=None, init=False)
     """Hears each of the service's answers, and the key that was sent."""
     _cameras_key: str = field(default="", init=False, repr=False)
     """The key that was seen to be no tenant's."""
+    _ours_by: str = field(default="", init=False, repr=False)
+    """The key by which the camera was seen to be no other box's."""
 
     def offer_pictures(self, entries: Sequence[Entry]) -> list[Offer]:
         """Ask the pictures' shop for one offer for each of them, in order.
@@ -109,6 +152,8 @@ class Service:
             }
             for entry in entries
         ]
+        if self.box is not None and self.tenant_key and self.key() != self._ours_by:
+            self.find_camera_id(entries[0].camera)
         ask = partial(
             self._call, "POST", "/v1/captures/uploads", {"captures": rows}, shop=entries[0].shop
         )
@@ -221,20 +266,44 @@ class Service:
     def find_camera_id(self, camera: str) -> str:
         """Find the id of the camera with this id or name. A camera's own key can only ask by id.
 
-        Raises NotAllowed (CameraNotFound among them), Busy, Unreachable, Refused.
+        Raises NotAllowed (CameraNotFound among them, a camera of another box, a name that several
+        cameras have), Busy, Unreachable, Refused.
         """
         return self._ask_or_make(camera, partial(self._ask_camera_id, camera))
 
     def _ask_camera_id(self, camera: str) -> str:
         path = f"/v1/cameras/{quote(camera, safe='')}"
         answer = self._call("GET", path, None, 200, 404)
-        if answer.status == 404:
+        if answer.status == 200:
+            row = self._read_object(answer)
+        else:
             rows = self._read_object(self._call("GET", "/v1/cameras", None)).get("cameras")
-            for row in rows if isinstance(rows, list) else []:
-                if isinstance(row, dict) and row.get("name") == camera:
-                    return str(row.get("id"))
-            raise self._make_error(answer)
-        return str(self._read_object(answer).get("id"))
+            named = [
+                row
+                for row in (rows if isinstance(rows, list) else [])
+                if isinstance(row, dict) and row.get("name") == camera
+            ]
+            if not named:
+                raise self._make_error(answer)
+            if len(named) > 1:
+                ids = ", ".join(str(row.get("id")) for row in named)
+                raise NotAllowed(
+                    f"{len(named)} cameras are called {camera!r}: name one in edge.toml by its id, "
+                    f"{ids}",
+                    "CameraAmbiguous",
+                )
+            row = named[0]
+        self._require_ours(row)
+        return str(row.get("id"))
+
+    def _require_ours(self, camera: Mapping[str, Any]) -> None:
+        """Raise NotAllowed if another box feeds this camera, and the key is no camera's own."""
+        if self.box is None or not self.tenant_key:
+            return
+        key, why = self.key(), explain_other_box(camera, self.box, self.time.best_ms())
+        if why and self._send_request("GET", "/v1/cameras", None).status == 200:
+            raise NotAllowed(why, "CameraOfOtherBox")
+        self._ours_by = key
 
     def _ask_or_make(self, camera: str, ask: Callable[[], _T]) -> _T:
         """Call `ask`; if the camera is not there and may be made, make it and ask again.

@@ -86,6 +86,9 @@ class StandIn(Served):
         self.key = KEY
         self.book: str | None = f"{secrets.token_hex(8)}.0"
         """Its id and its life; None: as an older version, which names no book."""
+        self.finds_names = True
+        """Whether a path may have a camera's name in place of its id, which the service
+        itself takes in captures alone."""
         self.knows_counts = True
         """Whether it takes minutes of counts, as older versions do not."""
         self.beside: list[StandIn] = []
@@ -171,6 +174,11 @@ class _Handler(Handler):
             if beat and self.command == "POST":
                 self._camera(beat[1], caller)
                 books.heartbeats.append((beat[1], sent))
+                at = datetime.fromtimestamp(self.server.owner.now_ms() / 1000, UTC).isoformat()
+                books.cameras[beat[1]] |= {
+                    "last_seen_at": at,
+                    "health": {"status": sent["status"], "failing_at": None},
+                }
                 return 200, books.cameras[beat[1]]
             counted = re.fullmatch(r"/v1/cameras/([^/]+)/counts", path)
             if counted and self.command == "PUT" and self.shop.knows_counts:
@@ -250,7 +258,7 @@ class _Handler(Handler):
 
     def _camera(self, named: str, caller: str | None, index: int | None = None) -> str:
         for camera, row in self.shop.books.cameras.items():
-            if named in (camera, row["name"]):
+            if named in (camera, row["name"] if self.server.owner.finds_names else camera):
                 if caller not in (None, camera):
                     raise Fault(403, "NotAllowed", "another camera's", index)
                 if not row["enabled"]:

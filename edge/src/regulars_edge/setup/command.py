@@ -8,15 +8,19 @@ The camera may read the console's QR code itself, if somebody holds a phone or a
 from __future__ import annotations
 
 import argparse
+import hashlib
 import os
 import re
+import socket
 import stat
 import tempfile
 import tomllib
+import uuid
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from regulars_edge import config, exits, logs
@@ -65,7 +69,8 @@ def setup(arguments: argparse.Namespace) -> int:
         )
         return exits.INCOMPLETE
     cameras = [camera for device in devices for camera in _list_cameras(device, user, password)]
-    named = list(zip(name_cameras(cameras), cameras, strict=True))
+    names = name_cameras(cameras, known_names=_read_known_names(file))
+    named = list(zip(names, cameras, strict=True))
     for name, camera in named:
         _show_camera(name, camera, arguments.pictures or file.parent / "cameras")
     usable = [
@@ -132,33 +137,55 @@ def say(text: str) -> None:
     print(redact_text(text), flush=True)
 
 
-_LONGEST_NAME = 48
-"""Characters of a camera's name that `setup` writes."""
+_LONGEST_WORD = 19
+"""Characters of a device's name, and of a host's, within a camera's name that `setup` writes: an id
+has 64."""
 
 
-def name_cameras(cameras: Sequence[Camera]) -> list[str]:
-    """Name each camera by what its device calls itself: "hall", and "hall-10-0-0-9-2" if that is
-    not enough.
+def _make_word(text: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:_LONGEST_WORD].strip("-")
+
+
+def find_box_word(host: str | None = None, hardware: int | None = None) -> str:
+    """Return what tells this box from others: its host's name, and four letters of its network
+    card's number, as most hosts of a kind are called alike. "raspberrypi-3f2a" """
+    card = uuid.getnode() if hardware is None else hardware
+    digest = hashlib.sha256(f"{card:012x}".encode()).hexdigest()[:4]
+    return f"{_make_word(host or socket.gethostname()) or 'box'}-{digest}"
+
+
+def _read_known_names(file: Path) -> dict[str, str]:
+    """Return the name of each camera that an edge.toml has, by its URL: it keeps it."""
+    with suppress(Misconfigured):
+        return {camera.place: camera.name for camera in config.load(file).cameras}
+    return {}
+
+
+def name_cameras(
+    cameras: Sequence[Camera],
+    box: str | None = None,
+    known_names: Mapping[str, str] = MappingProxyType({}),
+) -> list[str]:
+    """Name each camera by its box and what its device calls itself: "shop-12-3f2a-hall", and
+    "shop-12-3f2a-hall-10-0-0-9-2" if that is not enough.
 
     The address is added if another device calls itself so, the channel if a device has several
-    cameras.
+    cameras. `box`: what tells the box from others; None: that of this machine. `known_names`: the
+    names of cameras that were there before, by their URLs.
     """
-
-    def make_word(camera: Camera) -> str:
-        return re.sub(r"[^a-z0-9]+", "-", camera.device.name.lower()).strip("-")[:_LONGEST_NAME]
-
     addresses_by_word = defaultdict[str, set[str]](set)
     for camera in cameras:
-        addresses_by_word[make_word(camera)].add(camera.device.address)
+        addresses_by_word[_make_word(camera.device.name)].add(camera.device.address)
     names = []
     for camera in cameras:
-        address, word = camera.device.address, make_word(camera)
-        parts = [word or "camera"]
+        address, word = camera.device.address, _make_word(camera.device.name)
+        parts = [box or find_box_word(), word or "camera"]
         if len(addresses_by_word[word]) > 1:
             parts.append(address.replace(".", "-"))
         if sum(address == other.device.address for other in cameras) > 1:
             parts.append(str(camera.channel))
-        names.append("-".join(parts))
+        known = (known_names.get(url or "") for url in (camera.snapshot, camera.stream))
+        names.append(next(filter(None, known), "-".join(parts)))
     return names
 
 
