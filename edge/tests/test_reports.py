@@ -13,18 +13,25 @@ import pytest
 from PIL import Image
 from regulars_edge.clock import Clock
 from regulars_edge.errors import PasswordRefused, SourceFailed
+from regulars_edge.frames import EncodedFrame
 from regulars_edge.http import Address, Http, Timeouts
-from regulars_edge.setup.onvif import parse_text, parse_xml
+from regulars_edge.setup import onvif
+from regulars_edge.setup.onvif import Talk, parse_text, parse_xml
 from regulars_edge.sources import video
+from regulars_edge.sources.folder import Picture, read_picture
 from regulars_edge.sources.rtsp import Line
 from regulars_edge.sources.snapshot import SnapshotSource
 from regulars_edge.sources.wrong_password import FIRST_WAIT_S, NEXT_WAIT_S, Refusals
+from regulars_edge.spool.model import Stamp
 from rig.box import until
 from rig.camera import Camera
 from rig.certificates import own_certificate
 from rig.film import RATE, number_of, numbered
 from rig.odd import Odd
+from rig.onvif import Device
 from rig.sources import stream
+
+from tests.support.reported import replays
 
 pytest.importorskip("av")
 import av
@@ -98,6 +105,16 @@ def test_a_camera_with_udp_only_gives_its_pictures_by_udp(rtsp: Rtsp) -> None:
     assert first_picture(rtsp.url) >= 0
     assert first_picture(rtsp.url, transport="udp") >= 0
     with pytest.raises(SourceFailed, match="sends by UDP only"):
+        first_picture(rtsp.url, transport="tcp")
+
+
+@replays(72, "blakeblackshear/frigate 3007", "blakeblackshear/frigate 1597")
+def test_a_camera_that_answers_a_wish_for_tcp_with_udp_gives_its_pictures_by_udp(
+    rtsp: Rtsp,
+) -> None:
+    rtsp.says_udp = True
+    assert first_picture(rtsp.url) >= 0
+    with pytest.raises(SourceFailed, match="sends by UDP only: let transport be auto or udp"):
         first_picture(rtsp.url, transport="tcp")
 
 
@@ -346,6 +363,19 @@ def test_a_picture_that_decodes_whole_is_whole(odd: Odd, body: bytes) -> None:
         assert take_snapshot(odd) == body
 
 
+def test_a_whole_picture_can_be_opened_by_all_that_look_at_it(odd: Odd, tmp_path: Path) -> None:
+    """The same rule for whoever takes and whoever looks, whether it came by HTTP or as a file."""
+    for body in (PHOTO[:-2], PHOTO[:-2] + bytes(30), PHOTO + bytes(3_000)):
+        odd.body, odd.length = body, len(body)
+        (tmp_path / "shot.jpg").write_bytes(body)
+        found = read_picture(tmp_path / "shot.jpg", None, 0)
+        assert isinstance(found, Picture)
+        for data in (take_snapshot(odd), found.data):
+            frame = EncodedFrame(data, Stamp(stated_ms=0))
+            assert frame.grey((64, 48)).size == (64, 48)
+            assert frame.image().tobytes() == Image.open(io.BytesIO(PHOTO)).tobytes()
+
+
 @pytest.mark.parametrize("share", [0.3, 0.6, 0.9, 0.99])
 def test_a_picture_that_was_cut_is_not(odd: Odd, share: float) -> None:
     for whole in (PHOTO, progressive()):
@@ -413,6 +443,58 @@ def test_a_snapshot_by_https_is_verified_by_the_cameras_own_certificate(
 def test_a_blank_line_or_zeros_around_xml_are_passed_over(around: tuple[bytes, bytes]) -> None:
     xml = b'<?xml version="1.0" encoding="UTF-8"?><a><b>door</b></a>'
     assert parse_text(parse_xml(around[0] + xml + around[1]), "b") == "door"
+
+
+JPEG_4K, LOW, HIGH = ("JPEG", 3840, 2160), ("H264", 640, 360), ("H265", 2560, 1440)
+
+
+@pytest.fixture
+def device() -> Iterator[Device]:
+    device = Device()
+    device.password = None
+    device.camera.asks_for = ""
+    yield device
+    device.stop()
+
+
+def ask_streams(device: Device) -> list[str | None]:
+    found = onvif.Device("127.0.0.1", f"{device.url}/onvif/device_service", "it")
+    http = Http(Clock(), Timeouts(2, 2, 5))
+    return [camera.stream for camera in Talk(http, found, None, "").list_cameras()]
+
+
+@replays(73, "roleoroleo/onvif_simple_server 66")
+@pytest.mark.parametrize(
+    ("profiles", "best"),
+    [
+        ({"sub": LOW, "main": HIGH}, "live"),
+        ({"jpeg": JPEG_4K, "sub": LOW}, "sub"),
+        ({"jpeg": ("JPEG", 640, 480), "large": JPEG_4K}, "large"),
+        ({"main": HIGH, "copy": HIGH}, "live"),
+        ({"main": None, "sub": None}, "live"),
+        ({"odd": ("H264", -1, 10**9), "main": LOW}, "live"),
+    ],
+)
+def test_the_profile_with_most_pixels_of_a_video_is_taken(
+    device: Device, profiles: dict[str, tuple[str, int, int] | None], best: str
+) -> None:
+    device.profiles, device.channels = profiles, 2
+    assert ask_streams(device) == [f"rtsp://127.0.0.1:554/{best}{n}?a=1&b=2" for n in range(2)]
+
+
+@replays(74, "Jazea/Onvif.Core 43")
+def test_a_camera_with_the_second_media_service_alone_is_found(device: Device) -> None:
+    device.profiles, device.has_media2_only = {"sub": LOW, "main": HIGH}, True
+    assert ask_streams(device) == ["rtsp://127.0.0.1:554/live0?a=1&b=2"]
+    assert "/onvif/media2 GetProfiles" in device.calls
+
+
+@replays(75, "roleoroleo/sonoff-hack 3")
+@pytest.mark.parametrize("url", ["http://:80", "http://:80/", "http://:8080"])
+def test_a_media_service_without_host_and_path_is_the_devices_own(device: Device, url: str) -> None:
+    device.answers["GetCapabilities"] = f"<a><Media><XAddr>{url}</XAddr></Media></a>"
+    assert ask_streams(device) == ["rtsp://127.0.0.1:554/live0?a=1&b=2"]
+    assert "/onvif/device_service GetProfiles" in device.calls
 
 
 # USB

@@ -108,7 +108,7 @@ def test_a_name_that_two_cameras_have_is_refused_with_their_ids(stand_in: StandI
     }
     stand_in.finds_names = False
     with pytest.raises(
-        NotAllowed, match="2 cameras are called 'Door': .* by its id, door-1, door-2"
+        NotAllowed, match=r"2 cameras are called 'Door': .*by its id, door-1, door-2"
     ):
         service_of(stand_in, A).find_camera_id("Door")
     assert len(stand_in.books.cameras) == 2, "and none is made"

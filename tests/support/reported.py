@@ -5,14 +5,11 @@ from typing import TypeVar
 
 _Test = TypeVar("_Test", bound=Callable[..., object])
 
-CASES: dict[int, tuple[str, ...]] = {}
-"""The reports of each case that a test replays, by its number on the page."""
-
 
 def replays(number: int, *where: str) -> Callable[[_Test], _Test]:
-    """Decorate the test that replays a case.
+    """Decorate the test that replays a case; tests/reported/test_page.py reads it.
 
-    `where`: project and number in its tracker, as the page has them.
+    `number`: the case's on the page. `where`: project and number in its tracker, as the page has
+    them.
     """
-    CASES[number] = where
     return lambda test: test

@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Literal, Protocol
 from weakref import WeakKeyDictionary
 
-from regulars_edge.picture import DECODING, WHOLE_PX, open_picture, turn_upright
+from regulars_edge.picture import DECODING, WHOLE_PX, end_picture, open_picture, turn_upright
 from regulars_edge.spool.model import FileMark, Stamp
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ class Frame(Protocol):
 
 
 class EncodedFrame(Frame):
-    """Bytes that a camera made."""
+    """Bytes of a whole picture, as a camera made them."""
 
     def __init__(self, data: bytes, stamp: Stamp, track: str = "") -> None:
         self._data = data
@@ -133,7 +133,7 @@ class EncodedFrame(Frame):
             return turn_upright(picture).convert(mode).resize(size_px, Image.Resampling.BOX)
 
     def _open_picture(self) -> Image:
-        picture = open_picture(self._data)
+        picture = open_picture(end_picture(self._data))
         self.size = picture.size
         return picture
 

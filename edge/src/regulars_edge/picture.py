@@ -64,6 +64,15 @@ def ends_whole(kind: str, data: bytes, last: int = 64) -> bool:
     return (_JPEG_END if kind == JPEG else _PNG_END) in data[-last:]
 
 
+def end_picture(data: bytes) -> bytes:
+    """Return a whole picture with its end's mark, without which some cameras send JPEGs, and
+    decoders take none."""
+    ended = not data.startswith(b"\xff\xd8") or ends_whole(JPEG, data, TAIL_BYTES)
+    return data if ended else data + _JPEG_END
+
+
+TAIL_BYTES = 4_096
+"""Some cameras write some bytes of their own behind a picture's end."""
 LARGEST_PX = 40_000_000
 """Of a picture that is looked at here (8K has 33 million): a few bytes may claim to be a picture of
 any size."""

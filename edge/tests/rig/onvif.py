@@ -46,6 +46,9 @@ class Device(Served):
         self.ahead_s = 0.0
         self.answers: dict[str, str | bytes] = {}
         self.datagrams: list[bytes] | None = None
+        self.profiles: dict[str, tuple[str, int, int] | None] = {"main": None, "sub": None}
+        """Of each channel: encoding, width and height by the profile's name, if it says them."""
+        self.has_media2_only = False
         self.calls: list[str] = []
         self.camera = Camera(picture_auth)
         self.snapshot = f"http://127.0.0.1:{self.camera.port}/shot.jpg"
@@ -97,21 +100,43 @@ class Device(Served):
             )
         if call == "GetCapabilities":
             return f"<tt:Media {_SCHEMA}><tt:XAddr>{self.url}/onvif/media</tt:XAddr></tt:Media>"
+        if call == "GetServices":
+            return (
+                "<Service><Namespace>http://www.onvif.org/ver10/device/wsdl</Namespace></Service>"
+                "<Service><Namespace>http://www.onvif.org/ver20/media/wsdl</Namespace>"
+                f"<XAddr>{self.url}/onvif/media2</XAddr></Service>"
+            )
         if call == "GetProfiles":
             return "".join(
-                f'<Profiles token="p&amp;{channel}{kind}"><tt:VideoSourceConfiguration {_SCHEMA}>'
-                f"<tt:SourceToken>v{channel}</tt:SourceToken></tt:VideoSourceConfiguration></"
-                "Profiles>"
+                self._profile(channel, kind)
                 for channel in range(self.channels)
-                for kind in ("main", "sub")
+                for kind in self.profiles
             )
-        (token,) = re.findall(r"ProfileToken>p&amp;(\d)main<", request)
+        ((token, kind),) = re.findall(r"ProfileToken>p&amp;(\d)(\w+)<", request)
+        live = f"live{token}" if kind == "main" else f"{kind}{token}"
         uri = (
             self.snapshot
             if call == "GetSnapshotUri"
-            else f"rtsp://127.0.0.1:554/live{token}?a=1&amp;b=2"
+            else f"rtsp://127.0.0.1:554/{live}?a=1&amp;b=2"
         )
+        if self.has_media2_only:
+            return f"<Uri>{uri}</Uri>"
         return f"<MediaUri><tt:Uri {_SCHEMA}>{uri}</tt:Uri></MediaUri>"
+
+    def _profile(self, channel: int, kind: str) -> str:
+        source, encoder, said = "VideoSourceConfiguration", "VideoEncoderConfiguration", ""
+        if self.has_media2_only:
+            source, encoder = "VideoSource", "VideoEncoder"
+        if (known := self.profiles[kind]) is not None:
+            said = (
+                f"<tt:{encoder} {_SCHEMA}><tt:Encoding>{known[0]}</tt:Encoding><tt:Resolution>"
+                f"<tt:Width>{known[1]}</tt:Width><tt:Height>{known[2]}</tt:Height></tt:Resolution>"
+                f"</tt:{encoder}>"
+            )
+        parts = f"<tt:{source} {_SCHEMA}><tt:SourceToken>v{channel}</tt:SourceToken></tt:{source}>{said}"
+        if self.has_media2_only:
+            parts = f"<Configurations>{parts}</Configurations>"
+        return f'<Profiles token="p&amp;{channel}{kind}">{parts}</Profiles>'
 
     def lets_in(self, request: str) -> bool:
         if self.password is None:
@@ -142,6 +167,10 @@ class _Handler(Handler):
         if call != "GetSystemDateAndTime" and not device.lets_in(request):
             status = 400
             body = _SOAP.format(_FAULT.format(code="NotAuthorized", text="Sender not Authorized"))
+        elif device.has_media2_only and ("ver10/media" in request or call == "GetCapabilities"):
+            body = _SOAP.format(
+                _FAULT.format(code="ActionNotSupported", text="Optional Action Not Implemented")
+            )
         elif call in device.answers:
             body = device.answers[call]
         else:

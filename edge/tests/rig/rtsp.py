@@ -56,7 +56,8 @@ class Rtsp(socketserver.ThreadingTCPServer):
     It has a microphone that sends nothing. `setups`: what its clients have asked for. `asks_for`: a
     WWW-Authenticate header, to which any answer is right, unless there is a `password`; `moved`:
     where it sends clients that are let in, by method and path; `heard`: all answers; `refuses`:
-    statuses by method. `places`: None for any number of clients.
+    statuses by method; `says_udp`: whether it answers a wish for TCP
+    with UDP. `places`: None for any number of clients.
     """
 
     daemon_threads = True
@@ -73,7 +74,7 @@ class Rtsp(socketserver.ThreadingTCPServer):
         self.heard: list[str] = []
         self.password: str | None = None
         self.refuses: dict[str, int] = {}
-        self.has_udp_only = self.is_silent = False
+        self.has_udp_only = self.says_udp = self.is_silent = False
         self.places: int | None = None
         self.free_s = 0.0
         """How long a place stays taken after its client left."""
@@ -204,7 +205,9 @@ class _Client(socketserver.StreamRequestHandler):
         }.get(method, "")
         if method == "DESCRIBE" and camera.content_base:
             more += f"Content-Base: {camera.content_base}\r\n"
-        if method == "SETUP" and "TCP" not in headers["transport"]:
+        if method == "SETUP" and "TCP" in headers["transport"] and camera.says_udp:
+            more = "Transport: RTP/AVP;unicast;client_port=9-10;server_port=5000-5001\r\n"
+        elif method == "SETUP" and "TCP" not in headers["transport"]:
             more = self._by_udp(headers["transport"])
         more += f"Date: {camera.date}\r\n" if camera.date else ""
         head = f"RTSP/1.0 200 OK\r\n{head}Session: {camera.session}\r\n{more}"

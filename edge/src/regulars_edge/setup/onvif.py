@@ -208,11 +208,53 @@ DEVICE_S = 60.0
 """How long all questions to one device may take, in s."""
 
 _DEVICE, _MEDIA = "http://www.onvif.org/ver10/device/wsdl", "http://www.onvif.org/ver10/media/wsdl"
+_MEDIA2 = "http://www.onvif.org/ver20/media/wsdl"
 _TIME = [f"Date/{{*}}{one}" for one in ("Year", "Month", "Day")] + [
     f"Time/{{*}}{one}" for one in ("Hour", "Minute", "Second")
 ]
+_VIDEO = ("H264", "H265")
 _FARTHEST, _NEAR = timedelta(days=36_525), timedelta(minutes=5)
 _WSS = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss"
+
+
+@dataclass(frozen=True)
+class _Media:
+    """A device's media service: its URL, and the namespace of its version."""
+
+    url: str
+    kind: str
+
+
+def choose_profiles(answer: ET.Element) -> list[str]:
+    """Return the token of each source's best profile, of either version of the media service.
+
+    The best has most pixels; a video goes before single pictures (JPEG), and of equal ones the
+    first. Raises SourceFailed if there is none.
+    """
+    best: dict[str, tuple[tuple[bool, int], str]] = {}
+    for profile in answer.findall(".//{*}Profiles"):
+        source = profile.findtext("{*}VideoSourceConfiguration/{*}SourceToken") or profile.findtext(
+            "{*}Configurations/{*}VideoSource/{*}SourceToken"
+        )
+        encoder = profile.find("{*}VideoEncoderConfiguration")
+        if encoder is None:
+            encoder = profile.find("{*}Configurations/{*}VideoEncoder")
+        worth = (False, 0) if encoder is None else _judge_encoder(encoder)
+        if source and (source in best or len(best) < MOST_CAMERAS):
+            known, _ = best.get(source, ((False, -1), ""))
+            if worth > known:
+                best[source] = worth, profile.get("token", "")
+    if not best:
+        raise SourceFailed("it has no camera")
+    return [token for _, token in best.values()]
+
+
+def _judge_encoder(encoder: ET.Element) -> tuple[bool, int]:
+    """Return whether it makes a video that is decoded here, and how many pixels its pictures
+    have."""
+    sides = [parse_text(encoder, f"{{*}}Resolution/{{*}}{side}") for side in ("Width", "Height")]
+    width, height = (int(side) if side.isdecimal() and len(side) < 6 else 0 for side in sides)
+    return parse_text(encoder, "{*}Encoding").upper() in _VIDEO, width * height
 
 
 @dataclass
@@ -248,22 +290,32 @@ class Talk:
     def list_cameras(self) -> Iterator[Camera]:
         """Give each video source, with what can be learnt of it. Raises SourceFailed."""
         self._ahead = self._ask_clock_ahead()
-        media = self._ask_media_url()
-        answer = self._call(media, f'<GetProfiles xmlns="{_MEDIA}"/>')
-        tokens: dict[str, str] = {}
-        for profile in answer.findall(".//{*}Profiles"):
-            source = parse_text(profile, "{*}VideoSourceConfiguration/{*}SourceToken")
-            if source and len(tokens) < MOST_CAMERAS:
-                # a camera's first profile is its best
-                tokens.setdefault(source, profile.get("token", ""))
-        if not tokens:
-            raise SourceFailed("it has no camera")
-        for channel, token in enumerate(tokens.values(), start=1):
+        media, tokens = self._ask_profiles()
+        for channel, token in enumerate(tokens, start=1):
             yield self._ask_camera(media, token, channel)
 
-    def _ask_camera(self, media: str, token: str, channel: int) -> Camera:
-        """Ask for the URLs of a profile, by its token, and for a picture; `media`: the media
-        service's URL."""
+    def _ask_profiles(self) -> tuple[_Media, list[str]]:
+        """Return the media service, and the token of each source's best profile: by version 2 if
+        the device has no version 1.
+
+        Raises SourceFailed.
+        """
+        media = _Media(self._ask_media_url(), _MEDIA)
+        try:
+            return media, choose_profiles(self._call(media.url, f'<GetProfiles xmlns="{_MEDIA}"/>'))
+        except PasswordRefused:
+            raise
+        except SourceFailed as error:
+            try:
+                media2 = _Media(self._ask_media2_url(), _MEDIA2)
+                wish = "<Type>VideoSource</Type><Type>VideoEncoder</Type>"
+                body = f'<GetProfiles xmlns="{_MEDIA2}">{wish}</GetProfiles>'
+                return media2, choose_profiles(self._call(media2.url, body))
+            except SourceFailed:
+                raise error from None
+
+    def _ask_camera(self, media: _Media, token: str, channel: int) -> Camera:
+        """Ask for the URLs of a profile, by its token, and for a picture."""
         camera = Camera(self.device, channel)
         profile = f"<ProfileToken>{escape(token)}</ProfileToken>"
         schema = 'xmlns="http://www.onvif.org/ver10/schema"'
@@ -271,8 +323,9 @@ class Talk:
             f"<StreamSetup><Stream {schema}>RTP-Unicast</Stream>"
             f"<Transport {schema}><Protocol>RTSP</Protocol></Transport></StreamSetup>"
         )
+        wish = setup if media.kind == _MEDIA else "<Protocol>RTSP</Protocol>"
         try:
-            camera.stream = self._ask_url(media, "GetStreamUri", setup + profile, "rtsp", "rtsps")
+            camera.stream = self._ask_url(media, "GetStreamUri", wish + profile, "rtsp", "rtsps")
         except SourceFailed as error:
             camera.said.append(f"no stream: {error}")
         try:
@@ -284,8 +337,8 @@ class Talk:
             camera.said.append(f"no picture: {error}")
         return camera
 
-    def _ask_url(self, media: str, call: str, body: str, *schemes: str) -> str:
-        answer = self._call(media, f'<{call} xmlns="{_MEDIA}">{body}</{call}>')
+    def _ask_url(self, media: _Media, call: str, body: str, *schemes: str) -> str:
+        answer = self._call(media.url, f'<{call} xmlns="{media.kind}">{body}</{call}>')
         uri = answer.findtext(".//{*}Uri") or ""
         found = move_to_address(uri, self.device.address, *schemes)
         if found is None:
@@ -327,7 +380,20 @@ class Talk:
             raise
         except SourceFailed:
             return self.device.url
-        return move_to_address(url, self.device.address, "http", "https") or self.device.url
+        is_empty = url.startswith(("http://:", "https://:")) and not urlsplit(url).path.strip("/")
+        moved = None if is_empty else move_to_address(url, self.device.address, "http", "https")
+        return moved or self.device.url
+
+    def _ask_media2_url(self) -> str:
+        """Return the URL of its media service, version 2. Raises SourceFailed if it has none."""
+        wish = "<IncludeCapability>false</IncludeCapability>"
+        answer = self._call(self.device.url, f'<GetServices xmlns="{_DEVICE}">{wish}</GetServices>')
+        for service in answer.findall(".//{*}Service"):
+            if parse_text(service, "{*}Namespace") == _MEDIA2:
+                url = parse_text(service, "{*}XAddr")
+                moved = move_to_address(url, self.device.address, "http", "https")
+                return moved or self.device.url
+        raise SourceFailed("it has no media service")
 
     def _call(self, url: str, body: str, *, signed: bool = True) -> ET.Element:
         """Send a request in a SOAP envelope, and return the answer's.

@@ -247,6 +247,8 @@ class Line:
         if status == "401" and self.address.user is not None:
             why = "which does not get your password: let `url` name it"
             raise SourceFailed(f"{redact_url(self.address.url)} sends to {self._place}, {why}")
+        if method == "SETUP" and b"TCP" in head and _says_udp(status, headers):
+            status, raw = "461", _refuse_transport(headers)
         if status == "461" and b"TCP" in head:  # the client tries UDP then, if it may
             self.has_udp_only = True
         elif status[:1] in ("4", "5") and method not in ("OPTIONS", "GET_PARAMETER"):
@@ -494,6 +496,19 @@ def _read_request(requests: BinaryIO) -> tuple[str, str, bytes] | None:
     while (row := requests.readline(2_000)).strip():
         rows.append(row)
     return *_parse_line(line), b"".join([*rows, b"\r\n"])
+
+
+def _says_udp(status: str, headers: Message) -> bool:
+    """Tell whether a camera answers a wish for TCP with UDP: it has nothing else."""
+    transport = headers.get("Transport", "").upper()
+    return status == "200" and bool(transport) and not ("TCP" in transport or "INTERL" in transport)
+
+
+def _refuse_transport(headers: Message) -> bytes:
+    """Return the answer that says so by its status, for a client that goes by that."""
+    return (
+        f"RTSP/1.0 461 Unsupported Transport\r\nCSeq: {headers.get('CSeq', '0')}\r\n\r\n".encode()
+    )
 
 
 def _parse_line(line: bytes) -> tuple[str, str]:

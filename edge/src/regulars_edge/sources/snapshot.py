@@ -14,17 +14,19 @@ from regulars_edge.errors import SourceFailed, Unreachable
 from regulars_edge.frames import LARGEST_BYTES, EncodedFrame
 from regulars_edge.http import Address, Answer, Http, IsEnough
 from regulars_edge.logs import redact_url
-from regulars_edge.picture import HEAD_BYTES, decodes_whole, ends_whole, find_content_type
+from regulars_edge.picture import (
+    HEAD_BYTES,
+    TAIL_BYTES,
+    decodes_whole,
+    ends_whole,
+    find_content_type,
+)
 from regulars_edge.sources.login import Credentials
 from regulars_edge.sources.source import MotionGate
 from regulars_edge.spool.model import Stamp
 
 _LONGEST_URL = 500
 """Characters of a snapshot's URL."""
-_TAIL_BYTES = 4_096
-"""Some cameras write some bytes of their own behind a picture's end."""
-
-
 _LOCKED = re.compile(rb"(?i)\b(user|account|login)?_?(is|been)? ?lock(ed|Status>lock)")
 """Texts of cameras that have locked a user: Hikvision names a status, others write a sentence."""
 MOST_REDIRECTS = 3
@@ -131,7 +133,7 @@ def _require_picture(answer: Answer, place: str) -> Answer:
     if content_type is None:
         raise SourceFailed(f"{place} answered something that is neither JPEG nor PNG")
     is_cut = answer.broke_off and body is answer.body
-    if (is_cut or not ends_whole(content_type, body, _TAIL_BYTES)) and not decodes_whole(body):
+    if (is_cut or not ends_whole(content_type, body, TAIL_BYTES)) and not decodes_whole(body):
         raise SourceFailed(f"the picture of {place} was cut off")
     return replace(answer, body=body)
 
