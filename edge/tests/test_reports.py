@@ -25,7 +25,7 @@ from regulars_edge.sources.wrong_password import FIRST_WAIT_S, NEXT_WAIT_S, Refu
 from regulars_edge.spool.model import Stamp
 from rig.box import until
 from rig.camera import Camera
-from rig.certificates import own_certificate
+from rig.certificates import own_certificate, signed_certificate
 from rig.film import RATE, number_of, numbered
 from rig.odd import Odd
 from rig.onvif import Device
@@ -416,22 +416,43 @@ def test_mjpeg_is_a_source(odd: Odd, says_length: bool) -> None:
     assert time.monotonic() > began
 
 
-@pytest.mark.parametrize("name", ["127.0.0.1", "DS-2CD2143"])
-def test_a_snapshot_by_https_is_verified_by_the_cameras_own_certificate(
-    odd: Odd, tmp_path: Path, name: str
+def take_by_https(camera: Odd, context: ssl.SSLContext, **more: str) -> bytes:
+    if not isinstance(camera.server.socket, ssl.SSLSocket):
+        camera.server.socket = context.wrap_socket(camera.server.socket, server_side=True)
+    url = camera.url.replace("http:", "https:")
+    frame = next(stream(url, source="snapshot", **more).frames(threading.Event()))
+    return bytes(frame.encode_picture())
+
+
+@replays(76, "blakeblackshear/frigate 10043")
+@pytest.mark.parametrize(
+    ("name", "alone"),
+    [("127.0.0.1", False), ("127.0.0.1", True), ("192.168.1.64", False), ("DS-2CD2143", True)],
+)
+def test_a_camera_is_known_by_its_own_certificate_whatever_name_is_in_it(
+    odd: Odd, tmp_path: Path, name: str, alone: bool
 ) -> None:
-    """As cameras make them: of their address, or of a name in the subject alone."""
-    certificate, context = own_certificate(tmp_path, name)
-    odd.server.socket = context.wrap_socket(odd.server.socket, server_side=True)
-    url = odd.url.replace("http:", "https:")
-    for wrong in ({}, {"ca_file": str(certificate), "tls_name": "another"}):
-        with pytest.raises(SourceFailed, match=r"let ca_file name it, and tls_name the name in it"):
-            next(stream(url, source="snapshot", **wrong).frames(threading.Event()))
-    right = {"ca_file": str(certificate), "tls_name": name}
-    assert (
-        next(stream(url, source="snapshot", **right).frames(threading.Event())).encode_picture()
-        == PHOTO
-    )
+    """As cameras make them: of an address, in the subject alone, of a former one, of a name."""
+    certificate, context = own_certificate(tmp_path, name, alone=alone)
+    with pytest.raises(SourceFailed, match="let ca_file name it; else ca_file its issuer"):
+        take_by_https(odd, context)
+    for more in ({}, {"tls_name": name}):
+        assert take_by_https(odd, context, ca_file=str(certificate), **more) == PHOTO
+    (tmp_path / "other").mkdir()
+    other, _ = own_certificate(tmp_path / "other", name, alone=alone)
+    with pytest.raises(SourceFailed, match="CERTIFICATE_VERIFY_FAILED"):
+        take_by_https(odd, context, ca_file=str(other))
+
+
+def test_of_a_certificate_that_an_authority_signed_the_name_counts(
+    odd: Odd, tmp_path: Path
+) -> None:
+    authority, context = signed_certificate(tmp_path, "camera-7")
+    for more in ({}, {"tls_name": "camera-8"}):
+        with pytest.raises(SourceFailed, match="tls_name the name in it"):
+            take_by_https(odd, context, ca_file=str(authority), **more)
+    right = {"ca_file": str(authority), "tls_name": "camera-7"}
+    assert take_by_https(odd, context, **right) == PHOTO
 
 
 # ONVIF

@@ -21,6 +21,7 @@ from urllib.request import getproxies_environment, proxy_bypass
 
 import urllib3
 from urllib3.connection import HTTPConnection
+from urllib3.util.ssl_match_hostname import CertificateError, match_hostname
 
 from regulars_edge import __version__
 from regulars_edge.clock import Clock
@@ -49,7 +50,8 @@ SERVICE = (
 )
 CAMERA = (
     "the camera",
-    "If the camera's certificate is its own, let ca_file name it, and tls_name the name in it",
+    "If the camera's certificate is its own, let ca_file name it; else ca_file its issuer's, and "
+    "tls_name the name in it",
 )
 """Whose certificate is verified, and what helps if it is not known."""
 
@@ -227,7 +229,10 @@ class Http:
         )
         pool.pool_classes_by_scheme = {
             "http": _make_bounded_pool(urllib3.HTTPConnectionPool, self.timeouts.whole_s),
-            "https": _make_bounded_pool(urllib3.HTTPSConnectionPool, self.timeouts.whole_s),
+            "https": partial(
+                _make_bounded_pool(urllib3.HTTPSConnectionPool, self.timeouts.whole_s),
+                assert_hostname=False if isinstance(context, _CameraContext) else None,
+            ),
         }
         return pool
 
@@ -266,6 +271,32 @@ class Http:
         return bytes(body), False
 
 
+class _CameraContext(ssl.SSLContext):
+    """What verifies a camera's certificate by `ca_file`, which may be that certificate: then it is
+    this camera, whatever name is in it, and cameras put in what they like."""
+
+    own_certificates: frozenset[bytes] = frozenset()
+
+
+class _CameraSocket(ssl.SSLSocket):
+    """A camera's connection, whose certificate's name counts unless the certificate is known."""
+
+    def do_handshake(self, block: bool = False) -> None:
+        """Raise SSLError for another's certificate."""
+        super().do_handshake(block)
+        context = self.context
+        known = context.own_certificates if isinstance(context, _CameraContext) else ()
+        if self.getpeercert(binary_form=True) in known:
+            return
+        try:
+            match_hostname(self.getpeercert(), str(self.server_hostname), True)
+        except CertificateError as error:
+            raise ssl.SSLCertVerificationError(f"CERTIFICATE_VERIFY_FAILED: {error}") from error
+
+
+_PEM = re.compile(r"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
+
+
 def tls_context(ca_file: Path | None, *, is_camera: bool) -> ssl.SSLContext:
     """Return what verifies certificates, by `ca_file` or the system's. Raises Misconfigured.
 
@@ -273,8 +304,17 @@ def tls_context(ca_file: Path | None, *, is_camera: bool) -> ssl.SSLContext:
     many make them so.
     """
     try:
-        context = ssl.create_default_context(cafile=ca_file)
-    except OSError as error:
+        if not is_camera or ca_file is None:
+            context = ssl.create_default_context(cafile=ca_file)
+        else:
+            context = _CameraContext(ssl.PROTOCOL_TLS_CLIENT)
+            context.load_verify_locations(ca_file)
+            context.own_certificates = frozenset(
+                map(ssl.PEM_cert_to_DER_cert, _PEM.findall(ca_file.read_text("latin-1")))
+            )
+            context.sslsocket_class = _CameraSocket
+            context.check_hostname = False  # the socket does it
+    except (OSError, ValueError) as error:
         raise Misconfigured(f"the certificates in {ca_file} cannot be read: {error}") from error
     # RFC 9525: else the subject does not count if hosts are named
     context.hostname_checks_common_name = is_camera

@@ -133,7 +133,8 @@ class Device(Served):
                 f"<tt:Width>{known[1]}</tt:Width><tt:Height>{known[2]}</tt:Height></tt:Resolution>"
                 f"</tt:{encoder}>"
             )
-        parts = f"<tt:{source} {_SCHEMA}><tt:SourceToken>v{channel}</tt:SourceToken></tt:{source}>{said}"
+        token = f"<tt:SourceToken>v{channel}</tt:SourceToken>"
+        parts = f"<tt:{source} {_SCHEMA}>{token}</tt:{source}>{said}"
         if self.has_media2_only:
             parts = f"<Configurations>{parts}</Configurations>"
         return f'<Profiles token="p&amp;{channel}{kind}">{parts}</Profiles>'
