@@ -13,6 +13,8 @@ from regulars_edge.sources.wrong_password import Refusals
 from rig.recorder import Recorder
 from rig.sources import stream
 
+from tests.support.reported import replays
+
 pytest.importorskip("av")
 
 CHANNELS = 16
@@ -61,6 +63,7 @@ def come_together(recorder: Recorder, *ways: Way) -> list[EdgeError]:
     return errors
 
 
+@replays(71, "rroller/dahua 729", "rroller/dahua 577", "geerlingguy/pi-nvr 11")
 @pytest.mark.parametrize(
     "ways",
     [(open_stream,), (take_picture,), (ask_by_onvif,), (open_stream, take_picture)],

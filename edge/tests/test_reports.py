@@ -1,24 +1,27 @@
 """Faults of cameras that people have reported in public, each replayed."""
 
 import io
+import socketserver
 import ssl
 import struct
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 from regulars_edge.clock import Clock
 from regulars_edge.errors import PasswordRefused, SourceFailed
-from regulars_edge.frames import EncodedFrame
+from regulars_edge.frames import LARGEST_BYTES, EncodedFrame
 from regulars_edge.http import Address, Http, Timeouts
 from regulars_edge.setup import onvif
 from regulars_edge.setup.onvif import Talk, parse_text, parse_xml
 from regulars_edge.sources import video
 from regulars_edge.sources.folder import Picture, read_picture
+from regulars_edge.sources.mjpeg import PictureFinder
 from regulars_edge.sources.rtsp import Line
 from regulars_edge.sources.snapshot import SnapshotSource
 from regulars_edge.sources.wrong_password import FIRST_WAIT_S, NEXT_WAIT_S, Refusals
@@ -36,6 +39,7 @@ from tests.support.reported import replays
 pytest.importorskip("av")
 import av
 from rig.rtsp import Rtsp, h264
+from rig.server import Handler, Served
 
 DIGEST = 'Digest realm="cam", nonce="n0nce"'
 
@@ -116,6 +120,51 @@ def test_a_camera_that_answers_a_wish_for_tcp_with_udp_gives_its_pictures_by_udp
     assert first_picture(rtsp.url) >= 0
     with pytest.raises(SourceFailed, match="sends by UDP only: let transport be auto or udp"):
         first_picture(rtsp.url, transport="tcp")
+
+
+@replays(77, "bluenviron/gortsplib 456")
+@pytest.mark.parametrize("transport", ["", "RTP/AVP/TCP;unicast", "RTP/AVP/TCP;interleaved=0-1"])
+def test_a_camera_that_says_little_of_its_transport_gives_its_pictures(
+    rtsp: Rtsp, transport: str
+) -> None:
+    rtsp.transport = transport
+    assert first_picture(rtsp.url, transport="tcp") >= 0
+
+
+@replays(78, "AlexxIT/go2rtc 208", "AlexxIT/go2rtc 1852")
+@pytest.mark.parametrize("base", ["rtsp://rtsp://{}/live/", "{}/live/", "{}/", "*"])
+def test_a_base_of_a_stream_that_is_no_url_is_passed_over(rtsp: Rtsp, base: str) -> None:
+    rtsp.content_base = base.format(rtsp.url.split("/")[2])
+    assert first_picture(rtsp.url) >= 0
+
+
+MEDIA = "m=video 0 RTP/AVP 96\r\na=rtpmap:96 H264/90000\r\na=control:{}\r\n"
+
+
+@replays(79, "AlexxIT/go2rtc 1663", "bluenviron/mediamtx 231", "scottlamb/retina 9")
+@pytest.mark.parametrize(
+    ("head", "control"),
+    [
+        ("v=0\r\no=- 1001 1 IN\r\ns=VCP IPC Realtime stream\r\nc=IN\r\n", "{}/track"),
+        ("v=0\r\no=-2208991488 2208991488 IN IP4 10.255.1.119\r\ns=x\r\nt=0 0\r\n", "track"),
+        ("v=0\r\no=VSTC 38 38 IN IP4 192.168.1.198\r\ns=x\r\ne=NONE\r\nt=0 0\r\n", "track0"),
+    ],
+)
+def test_a_description_that_breaks_its_standard_is_read(
+    rtsp: Rtsp, head: str, control: str
+) -> None:
+    rtsp.sdp = head + MEDIA.format(control.format(rtsp.url))
+    assert first_picture(rtsp.url) >= 0
+
+
+@replays(80, "ngraziano/SharpRTSP 63")
+def test_a_camera_that_refuses_signs_of_life_goes_on(rtsp: Rtsp) -> None:
+    rtsp.refuses, rtsp.session = {"GET_PARAMETER": 501, "SET_PARAMETER": 501}, "1;timeout=2"
+    stop = threading.Event()
+    for _ in stream(rtsp.url, interval_s=0.2).frames(stop):
+        if rtsp.asked.index("PLAY") < len(rtsp.asked) - 2:
+            stop.set()
+    assert rtsp.connections == 1
 
 
 def test_a_camera_with_one_place_and_a_user_gives_its_pictures(rtsp: Rtsp) -> None:
@@ -319,14 +368,20 @@ def test_a_snapshot_gives_a_wrong_password_once(camera: Camera, clock: object) -
 # snapshots
 
 
-def photo() -> bytes:
+def photo(number: int, size_px: tuple[int, int] = (640, 480)) -> bytes:
+    picture = Image.effect_noise((80, 60), 60 + number).resize(size_px)
     out = io.BytesIO()
-    Image.effect_noise((80, 60), 60).resize((640, 480)).convert("RGB").save(out, "JPEG", quality=85)
+    picture.convert("RGB").save(out, "JPEG", quality=85)
     return out.getvalue()
 
 
-PHOTO = photo()
-MJPEG = {"Content-Type": "multipart/x-mixed-replace; boundary=myboundary"}
+PHOTO, TINY = photo(1), photo(1, (16, 16))
+
+
+def with_thumbnail(picture: bytes, thumbnail: bytes) -> bytes:
+    """Return the picture with another one inside, as EXIF data have it."""
+    size = struct.pack(">H", 2 + len(thumbnail))
+    return picture[:2] + b"\xff\xe1" + size + thumbnail + picture[2:]
 
 
 @pytest.fixture
@@ -363,6 +418,7 @@ def test_a_picture_that_decodes_whole_is_whole(odd: Odd, body: bytes) -> None:
         assert take_snapshot(odd) == body
 
 
+@replays(85, "intel/libyami 801", "haraldk/TwelveMonkeys 1054", "rroller/dahua 658")
 def test_a_whole_picture_can_be_opened_by_all_that_look_at_it(odd: Odd, tmp_path: Path) -> None:
     """The same rule for whoever takes and whoever looks, whether it came by HTTP or as a file."""
     for body in (PHOTO[:-2], PHOTO[:-2] + bytes(30), PHOTO + bytes(3_000)):
@@ -386,9 +442,9 @@ def test_a_picture_that_was_cut_is_not(odd: Odd, share: float) -> None:
                 take_snapshot(odd)
 
 
-def progressive() -> bytes:
+def progressive(picture: bytes = PHOTO) -> bytes:
     out = io.BytesIO()
-    Image.open(io.BytesIO(PHOTO)).save(out, "JPEG", progressive=True)
+    Image.open(io.BytesIO(picture)).save(out, "JPEG", progressive=True)
     return out.getvalue()
 
 
@@ -406,14 +462,201 @@ def test_a_picture_elsewhere_at_the_same_camera_is_taken_and_another_camera_is_n
         take_snapshot(odd)
 
 
-@pytest.mark.parametrize("says_length", [True, False])
-def test_mjpeg_is_a_source(odd: Odd, says_length: bool) -> None:
-    length = f"Content-Length: {len(PHOTO)}\r\n" if says_length else ""
-    part = f"--myboundary\r\nContent-Type: image/jpeg\r\n{length}\r\n".encode() + PHOTO + b"\r\n"
-    odd.headers, odd.length, odd.body = MJPEG, None, part * 3
-    began = time.monotonic()
-    assert [take_snapshot(odd) for _ in range(3)] == [PHOTO] * 3
-    assert time.monotonic() > began
+SECOND = photo(2)
+CUT = PHOTO[: len(PHOTO) // 2]
+HEAD = b"Content-Type: image/jpeg\r\n"
+
+
+@replays(
+    81,
+    "ArduPilot/MissionPlanner 3604",
+    "arendst/Tasmota 12376",
+    "roflcoopter/viseron 355",
+    "OpenCentauri/cc-fw-tools 108",
+    "Motion-Project/motion 1187",
+)
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "multipart/x-mixed-replace",
+        "multipart/x-mixed-replace; boundary=b; charset=x",
+        "text/plain",
+        "",
+    ],
+)
+@pytest.mark.parametrize(
+    "begin",
+    [
+        b"--b\r\n" + HEAD + b"\r\n",
+        b"--b\r\n" + HEAD + b"Content-Length: %d\r\n\r\n" % len(PHOTO),
+        b"--b\r\n" + HEAD + b"Content-Length: 12\r\n\r\n",
+        b"--b\n" + HEAD.replace(b"\r", b"") + b"\n",
+        b"----b" + HEAD + b"\r\n",
+        HEAD + b"\r\n",
+        b"--b\r\nContent-Type: text/plain\r\n\r\nhello\r\n--b\r\n" + HEAD + b"\r\n",
+        b"--b\r\n" + HEAD + b"\r\n" + CUT + b"\r\n--b\r\n" + HEAD + b"\r\n",
+        b"\r\n",
+    ],
+    ids=[
+        "usual",
+        "length",
+        "a length that lies",
+        "line feeds",
+        "no line",
+        "no boundary",
+        "a text",
+        "a part that is cut",
+        "a blank line",
+    ],
+)
+def test_pictures_are_found_by_their_marks(odd: Odd, kind: str, begin: bytes) -> None:
+    odd.headers, odd.length = ({"Content-Type": kind} if kind else {}), None
+    for picture in (PHOTO, with_thumbnail(PHOTO, TINY)):
+        odd.body = begin + picture + b"\r\n--b\r\n"
+        assert take_snapshot(odd) == picture
+
+
+@given(st.lists(st.integers(0, 4), max_size=6), st.integers(1, 900))
+def test_pictures_are_found_however_their_bytes_come(order: list[int], size: int) -> None:
+    junk = b"\xff\r\n--b\xff\xd8\r\n" + HEAD
+    parts = [TINY, with_thumbnail(TINY, TINY), progressive(TINY), photo(2, (16, 16)), junk]
+    data, finder = b"".join(parts[number] for number in order), PictureFinder()
+    found = [
+        picture for at in range(0, len(data), size) for picture in finder.feed(data[at : at + size])
+    ]
+    assert found == [parts[number] for number in order if number < 4]
+
+
+@given(st.binary(max_size=300), st.integers(1, 50))
+def test_no_bytes_hurt_whoever_looks_for_pictures(noise: bytes, size: int) -> None:
+    finder, data = PictureFinder(), b"\xff\xd8\xff" + noise
+    for at in range(0, len(data), size):
+        finder.feed(data[at : at + size])
+    assert PHOTO in [*finder.feed(b"\xff\xd9" + PHOTO + PHOTO), *finder.feed(PHOTO)]
+
+
+def test_an_endless_picture_is_given_up() -> None:
+    finder = PictureFinder()
+    finder.feed(b"\xff\xd8\xff\xda\0\2")
+
+    def feed_on() -> None:
+        for _ in range(LARGEST_BYTES // 2**20 + 1):
+            finder.feed(bytes(2**20))
+
+    with pytest.raises(ValueError, match="more than"):
+        feed_on()
+
+
+class Raw(socketserver.ThreadingTCPServer):
+    """Answers whatever is asked with these bytes, and hangs up."""
+
+    daemon_threads = True
+
+    def __init__(self, answer: bytes) -> None:
+        super().__init__(("127.0.0.1", 0), _Raw)
+        self.answer = answer
+
+    def __enter__(self) -> str:
+        threading.Thread(target=self.serve_forever, args=(0.02,), daemon=True).start()
+        return f"http://127.0.0.1:{self.server_address[1]}/shot.jpg"
+
+    def __exit__(self, *_: object) -> None:
+        self.shutdown()
+        self.server_close()
+
+
+class _Raw(socketserver.StreamRequestHandler):
+    server: Raw
+
+    def handle(self) -> None:
+        while self.rfile.readline().strip():
+            pass
+        self.wfile.write(self.server.answer)
+
+
+class Mjpeg(Served):
+    """Sends pictures over each connection until told to break off; `sent`: how many in all."""
+
+    def __init__(self) -> None:
+        super().__init__(_Mjpeg)
+        self.connections, self.sent, self.most = 0, 0, 10**9
+        self.goes_on = threading.Event()
+
+
+class _Mjpeg(Handler):
+    def answer(self) -> None:
+        camera: Mjpeg = self.server.owner
+        camera.connections += 1
+        self.close_connection = True
+        self.send_response_only(200)
+        self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=b")
+        self.end_headers()
+        for _ in range(camera.most):
+            self.wfile.write(b"--b\r\n" + HEAD + b"\r\n" + (PHOTO, SECOND)[camera.sent % 2])
+            camera.sent += 1
+            assert camera.goes_on.wait(30)
+            camera.goes_on.clear()
+
+
+@pytest.fixture
+def mjpeg() -> Iterator[Mjpeg]:
+    camera = Mjpeg()
+    yield camera
+    camera.most = 0
+    camera.goes_on.set()
+    camera.stop()
+
+
+def test_mjpeg_is_read_by_one_connection_and_each_picture_once(mjpeg: Mjpeg) -> None:
+    stop, found = threading.Event(), list[bytes]()
+    for frame in stream(f"{mjpeg.url}/", source="snapshot", interval_s=0.01).frames(stop):
+        assert frame is not None
+        found.append(frame.encode_picture())
+        mjpeg.goes_on.set()
+        if len(found) == 20:
+            stop.set()
+    assert found == [PHOTO, SECOND] * 10
+    assert mjpeg.connections == 1
+
+
+def test_mjpeg_that_ends_its_connection_is_asked_again_at_once(mjpeg: Mjpeg) -> None:
+    """Some end it after a minute, some behind each picture."""
+    mjpeg.most = 2
+    mjpeg.goes_on.set()
+    stop, found = threading.Event(), 0
+    for frame in stream(f"{mjpeg.url}/", source="snapshot", interval_s=0.01).frames(stop):
+        found += frame is not None
+        mjpeg.goes_on.set()
+        if found == 7:
+            stop.set()
+    assert mjpeg.connections >= 3
+
+
+@replays(82, "home-assistant/core 14960", "home-assistant/core 38673", "home-assistant/core 46600")
+@pytest.mark.parametrize(
+    "line",
+    ["Tue, 12 Jun 2012 01:56:34 GMT", "X-Frame-Options : SAMEORIGIN", "Server: x\r\n folded"],
+)
+def test_a_head_with_a_line_that_is_none_is_passed_over(line: str) -> None:
+    body = f"HTTP/1.1 200 OK\r\n{line}\r\nContent-Type: image/jpeg\r\nContent-Length: {len(PHOTO)}"
+    with Raw(body.encode() + b"\r\nConnection: close\r\n\r\n" + PHOTO) as url:
+        frame = next(stream(url, source="snapshot").frames(threading.Event()))
+        assert frame.encode_picture() == PHOTO
+
+
+@replays(83, "OctoPrint/OctoPrint 3207", "home-assistant/core 47511")
+@pytest.mark.parametrize("less", [0, 48])
+def test_a_picture_without_a_type_and_with_a_wrong_length_is_taken(odd: Odd, less: int) -> None:
+    odd.length = len(PHOTO) + less
+    assert take_snapshot(odd) == PHOTO
+
+
+@replays(84, "home-assistant/core 45259")
+def test_a_camera_that_is_busy_is_said_to_be(odd: Odd) -> None:
+    odd.status, odd.body = 503, b"<statusString>Device Busy</statusString>"
+    odd.length = len(odd.body)
+    with pytest.raises(SourceFailed, match=r"is busy \(it answered 503\)"):
+        take_snapshot(odd)
 
 
 def take_by_https(camera: Odd, context: ssl.SSLContext, **more: str) -> bytes:
@@ -425,6 +668,7 @@ def take_by_https(camera: Odd, context: ssl.SSLContext, **more: str) -> bytes:
 
 
 @replays(76, "blakeblackshear/frigate 10043")
+@replays(76, "thomasnordquist/MQTT-Explorer 598")
 @pytest.mark.parametrize(
     ("name", "alone"),
     [("127.0.0.1", False), ("127.0.0.1", True), ("192.168.1.64", False), ("DS-2CD2143", True)],

@@ -21,6 +21,8 @@ from rig.camera import PASSWORD, USER
 from rig.onvif import GROUP, Device
 from rig.uploader import ENTRY
 
+from tests.support.reported import replays
+
 URL = "https://regulars.example"
 
 
@@ -246,7 +248,8 @@ def test_no_other_host_is_called_because_a_device_says_so(device: Device, uri: s
     assert camera.said
 
 
-@pytest.mark.parametrize("host", ["192.168.1.10", "0.0.0.0", ""])
+@replays(86, "agsh/onvif 170", "BigTonyTones/Tonys-Onvf-RTSP-Server 12")
+@pytest.mark.parametrize("host", ["192.168.1.10", "0.0.0.0", "127.0.1.1", ""])
 def test_a_camera_that_names_another_address_of_its_own_is_asked_where_it_answered(
     device: Device, host: str
 ) -> None:

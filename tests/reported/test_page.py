@@ -14,7 +14,12 @@ def read_cases(file: Path) -> dict[int, tuple[str, ...]]:
     text = file.read_text()
     nodes = ast.walk(ast.parse(text)) if "\n@replays(" in text else ()
     calls = [
-        [ast.literal_eval(argument) for argument in decorator.args]
+        [
+            one.value
+            for argument in decorator.args
+            for one in ast.walk(argument)
+            if isinstance(one, ast.Constant)
+        ]
         for node in nodes
         if isinstance(node, ast.FunctionDef)
         for decorator in node.decorator_list
@@ -24,7 +29,9 @@ def read_cases(file: Path) -> dict[int, tuple[str, ...]]:
 
 
 def test_each_case_of_the_page_is_replayed_and_each_that_is_replayed_is_on_the_page() -> None:
-    files = [file for tests in ("tests", "edge/tests") for file in (ROOT / tests).rglob("test_*.py")]
+    files = [
+        file for tests in ("tests", "edge/tests") for file in (ROOT / tests).rglob("test_*.py")
+    ]
     replayed = {number: where for file in files for number, where in read_cases(file).items()}
     rows = ROW.findall((ROOT / "docs/reported.md").read_text())
     told = {

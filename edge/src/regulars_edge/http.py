@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from ipaddress import ip_address
 from pathlib import Path
@@ -65,7 +65,8 @@ class Answer:
     answer's head.
 
     `proxy`: which variable named the proxy that it came through, and where that is; empty: it came
-    directly. `broke_off`: there may be less of the body than was announced.
+    directly. `broke_off`: there may be less of the body than was announced; `rest`: what comes
+    behind what was enough, if that was asked for.
     """
 
     status: int
@@ -75,6 +76,26 @@ class Answer:
     received_boot_ms: int
     proxy: str = ""
     broke_off: bool = False
+    rest: Rest | None = None
+
+
+class Rest:
+    """The part of an answer's body that is not read yet; whoever has it closes it."""
+
+    def __init__(self, response: urllib3.BaseHTTPResponse, place: str) -> None:
+        self._response, self.place = response, place
+
+    def read(self) -> bytes:
+        """Return what has come; nothing at its end. Raises Unreachable."""
+        try:
+            return self._response.read1(_READ_BYTES)
+        except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
+            why = explain_error(error, CAMERA)
+            raise Unreachable(f"{self.place} has stopped sending: {why}") from error
+
+    def close(self) -> None:
+        self._response.close()
+        self._response.release_conn()
 
 
 IsEnough = Callable[[urllib3.HTTPHeaderDict, bytes | bytearray], bool]
@@ -155,12 +176,14 @@ class Http:
         body: bytes | Iterable[bytes] | None = None,
         max_bytes: int = LARGEST_ANSWER_BYTES,
         is_enough: IsEnough | None = None,
+        *,
+        keeps_rest: bool = False,
     ) -> Answer:
         """Send a request and return its answer; redirects are not followed.
 
         Raises Unreachable, also for an answer of more than `largest` bytes, and for one that breaks
-        off. With `enough` the beginning counts: of an answer that breaks off, and of one that is
-        enough before its end.
+        off. With `is_enough` the beginning counts: of an answer that breaks off, and of one that is
+        enough before its end; `keeps_rest`: whether the rest of that one is kept, and not hung up.
         """
         changed_ns = self._read_change_ns()
         if changed_ns not in (None, self._read_ns):  # the service's certificate is another, say
@@ -179,7 +202,7 @@ class Http:
                 redirect=False,
             )
             received_ms, fault = self.clock.boot_ms(), f"the answer of {_show_place(url)} broke off"
-            content, broke_off = self._read_body(response, max_bytes, is_enough)
+            content, broke_off, has_rest = self._read_body(response, max_bytes, is_enough)
         except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
             if response is not None:
                 response.close()
@@ -190,12 +213,16 @@ class Http:
                 else ""
             )
             raise Unreachable(f"{fault}: {explain_error(error, self.whose)}{way}") from error
-        if broke_off:
-            response.close()
-        response.release_conn()
-        return Answer(
+        rest = Rest(response, _show_place(url))
+        answer = Answer(
             response.status, response.headers, content, sent_ms, received_ms, proxy, broke_off
         )
+        if has_rest and keeps_rest:
+            return replace(answer, rest=rest)
+        if broke_off:
+            rest.close()
+        response.release_conn()
+        return answer
 
     def close_idle(self) -> None:
         """Close all idle connections: after an answer that cannot be ours, none of them is to be
@@ -249,8 +276,9 @@ class Http:
 
     def _read_body(
         self, response: urllib3.BaseHTTPResponse, max_bytes: int, is_enough: IsEnough | None
-    ) -> tuple[bytes, bool]:
-        """Return the body, and whether more of it was announced and is not read (`enough`).
+    ) -> tuple[bytes, bool, bool]:
+        """Return the body, whether more of it was announced and is not read, and whether that may
+        still be read (`is_enough`).
 
         Raises ValueError.
         """
@@ -259,7 +287,7 @@ class Http:
             while part := response.read1(_READ_BYTES):
                 body += part
                 if is_enough is not None and is_enough(response.headers, body):
-                    return bytes(body), True
+                    return bytes(body), True, True
                 if len(body) > max_bytes:
                     raise ValueError(f"it has more than {max_bytes} bytes")
                 if time.monotonic() > deadline:
@@ -267,8 +295,8 @@ class Http:
         except (urllib3.exceptions.ProtocolError, urllib3.exceptions.ReadTimeoutError):
             if is_enough is None or not body:
                 raise
-            return bytes(body), True
-        return bytes(body), False
+            return bytes(body), True, False
+        return bytes(body), False, False
 
 
 class _CameraContext(ssl.SSLContext):

@@ -56,8 +56,8 @@ class Rtsp(socketserver.ThreadingTCPServer):
     It has a microphone that sends nothing. `setups`: what its clients have asked for. `asks_for`: a
     WWW-Authenticate header, to which any answer is right, unless there is a `password`; `moved`:
     where it sends clients that are let in, by method and path; `heard`: all answers; `refuses`:
-    statuses by method; `says_udp`: whether it answers a wish for TCP
-    with UDP. `places`: None for any number of clients.
+    statuses by method; `says_udp`: whether it answers a wish for TCP with UDP; `transport`: how
+    it answers one with TCP; "": not at all. `places`: None for any number of clients.
     """
 
     daemon_threads = True
@@ -81,6 +81,7 @@ class Rtsp(socketserver.ThreadingTCPServer):
         self.connected, self.connections = 0, 0
         self.begins_at = 0
         self.content_base = self.date = ""
+        self.sdp, self.transport = _SDP, "RTP/AVP/TCP;unicast;interleaved=0-1"
         self.session = "1"
         self.asked: list[str] = []
         self.stopped = threading.Event()
@@ -197,11 +198,11 @@ class _Client(socketserver.StreamRequestHandler):
         if to := camera.moved.get(f"{method} {urlsplit(place).path}"):
             self.wfile.write(f"RTSP/1.0 302 Found\r\n{head}Location: {to}\r\n\r\n".encode())
             return
-        body = _SDP if method == "DESCRIBE" else ""
+        body = camera.sdp if method == "DESCRIBE" else ""
         more = {
             "OPTIONS": "Public: OPTIONS, DESCRIBE, SETUP, PLAY, TEARDOWN\r\n",
             "DESCRIBE": "Content-Type: application/sdp\r\n",
-            "SETUP": "Transport: RTP/AVP/TCP;unicast;interleaved=0-1\r\n",
+            "SETUP": f"Transport: {camera.transport}\r\n" if camera.transport else "",
         }.get(method, "")
         if method == "DESCRIBE" and camera.content_base:
             more += f"Content-Base: {camera.content_base}\r\n"

@@ -259,6 +259,8 @@ class Line:
         if method == "DESCRIBE":
             self.said = body.decode("latin-1")
         self._plays = method == "PLAY" and status == "200"
+        if method == "SETUP" and status == "200" and "Transport" not in headers:
+            raw = raw[:-2] + _find_row(head, b"transport:") + b"\r\n"  # as it was asked
         client.sendall(self._add_source(raw) + body)
 
     def _log_in(
@@ -496,6 +498,13 @@ def _read_request(requests: BinaryIO) -> tuple[str, str, bytes] | None:
     while (row := requests.readline(2_000)).strip():
         rows.append(row)
     return *_parse_line(line), b"".join([*rows, b"\r\n"])
+
+
+def _find_row(head: bytes, name: bytes) -> bytes:
+    """Return the row of a head that begins with a name in small letters, with its end; b"": there
+    is none."""
+    rows = head.splitlines(keepends=True)
+    return next((row for row in rows if row.lower().startswith(name)), b"")
 
 
 def _says_udp(status: str, headers: Message) -> bool:

@@ -6,7 +6,7 @@ import re
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from urllib.parse import urljoin, urlsplit
 
 from regulars_edge.clock import Clock, parse_moment
@@ -22,6 +22,7 @@ from regulars_edge.picture import (
     find_content_type,
 )
 from regulars_edge.sources.login import Credentials
+from regulars_edge.sources.mjpeg import Film, PictureFinder
 from regulars_edge.sources.source import MotionGate
 from regulars_edge.spool.model import Stamp
 
@@ -42,8 +43,11 @@ def ask_camera(
     body: bytes | None = None,
     largest: int = LARGEST_BYTES,
     enough: IsEnough | None = None,
+    *,
+    keeps_rest: bool = False,
 ) -> Answer:
-    """Send a request to a camera, and answer its challenge.
+    """Send a request to a camera, and answer its challenge; `enough`, `keeps_rest` as in
+    `Http.exchange`.
 
     Raises SourceFailed if there is no answer.
 
@@ -53,7 +57,8 @@ def ask_camera(
     def send_once() -> Answer:
         header = credentials and credentials.header(method, url)
         more = {"Authorization": header} if header else {}
-        return http.exchange(method, url, {**(headers or {}), **more}, body, largest, enough)
+        all_headers = {**(headers or {}), **more}
+        return http.exchange(method, url, all_headers, body, largest, enough, keeps_rest=keeps_rest)
 
     try:
         if credentials is None:
@@ -99,12 +104,44 @@ def _require_unlocked(answer: Answer, credentials: Credentials, url: str) -> Non
         credentials.note_answer(url, is_refused=True, said=f"{redact_url(url)} {why}")
 
 
+@dataclass(eq=False)
+class _Pictures:
+    """The pictures of an answer that is more than one picture: several (MJPEG), or one with
+    something before it."""
+
+    finder: PictureFinder = field(default_factory=PictureFinder)
+    newest: bytes | None = None
+    _seen: int = 0
+
+    def has_one(self, headers: Mapping[str, str], body: bytes | bytearray) -> bool:
+        """Tell whether this beginning of an answer has one; `newest` is the last of them."""
+        kind = headers.get("Content-Type", "").lower()
+        if len(body) < HEAD_BYTES or (
+            find_content_type(bytes(body[:HEAD_BYTES])) and not kind.startswith("multipart/")
+        ):
+            return False
+        pictures = self.finder.feed(bytes(body[self._seen :]))
+        self._seen = len(body)
+        self.newest = pictures[-1] if pictures else None
+        return bool(pictures)
+
+
 def ask_picture(http: Http, credentials: Credentials | None, url: str) -> Answer:
     """Ask for a whole picture. Raises SourceFailed."""
+    return _ask_pictures(http, credentials, url, _Pictures(), keeps_rest=False)
+
+
+def _ask_pictures(
+    http: Http, credentials: Credentials | None, url: str, found: _Pictures, *, keeps_rest: bool
+) -> Answer:
+    """Ask for a whole picture, the body of the answer; `keeps_rest`: whether those that come behind
+    it may be read. Raises SourceFailed."""
     for _ in range(MOST_REDIRECTS + 1):
-        answer = ask_camera(http, credentials, "GET", url, enough=_has_part)
+        answer = ask_camera(
+            http, credentials, "GET", url, enough=found.has_one, keeps_rest=keeps_rest
+        )
         if answer.status not in (301, 302, 303, 307, 308):
-            return _require_picture(answer, redact_url(url))
+            return _require_picture(answer, found.newest, redact_url(url))
         to = urljoin(url, answer.headers.get("Location", ""))
         if not is_url_at(
             to, urlsplit(url).hostname or "", "https", *["http"] * url.lower().startswith("http:")
@@ -117,8 +154,8 @@ def ask_picture(http: Http, credentials: Credentials | None, url: str) -> Answer
     raise SourceFailed(f"{redact_url(url)} sends elsewhere again and again")
 
 
-def _require_picture(answer: Answer, place: str) -> Answer:
-    """Return the answer with the whole picture as its body.
+def _require_picture(answer: Answer, found: bytes | None, place: str) -> Answer:
+    """Return the answer with the whole picture as its body: the one that was `found` in it, if any.
 
     Raises SourceFailed, which says why it has none.
     """
@@ -128,14 +165,15 @@ def _require_picture(answer: Answer, place: str) -> Answer:
         raise SourceFailed(f"{place} is busy (it answered {answer.status})")
     if answer.status != 200:
         raise SourceFailed(f"{place} answered {answer.status}: is this the snapshot's URL?")
-    body = _find_first_part(answer.headers, answer.body) or answer.body
-    content_type = find_content_type(body[:HEAD_BYTES])
+    if found is not None:
+        return replace(answer, body=found)
+    content_type = find_content_type(answer.body[:HEAD_BYTES])
     if content_type is None:
         raise SourceFailed(f"{place} answered something that is neither JPEG nor PNG")
-    is_cut = answer.broke_off and body is answer.body
-    if (is_cut or not ends_whole(content_type, body, TAIL_BYTES)) and not decodes_whole(body):
+    ends = not answer.broke_off and ends_whole(content_type, answer.body, TAIL_BYTES)
+    if not ends and not decodes_whole(answer.body):
         raise SourceFailed(f"the picture of {place} was cut off")
-    return replace(answer, body=body)
+    return answer
 
 
 def is_url_at(url: str, address: str, *schemes: str) -> bool:
@@ -154,26 +192,10 @@ def is_url_at(url: str, address: str, *schemes: str) -> bool:
         return False
 
 
-def _has_part(headers: Mapping[str, str], body: bytes | bytearray) -> bool:
-    return _find_first_part(headers, body) is not None
-
-
-def _find_first_part(headers: Mapping[str, str], body: bytes | bytearray) -> bytes | None:
-    """Return the first whole picture of those that come one after the other (MJPEG); None: there is
-    none yet."""
-    kind, _, boundary = headers.get("Content-Type", "").partition("boundary=")
-    if not kind.lower().startswith("multipart/"):
-        return None
-    head, _, rest = bytes(body).partition(b"\r\n\r\n")
-    if size := re.search(rb"(?i)\bcontent-length: *(\d{1,9})\b", head):
-        return rest[: int(size[1])] if len(rest) >= int(size[1]) else None
-    picture, ends, _ = rest.partition(b"\r\n--" + boundary.strip('" ').lstrip("-").encode())
-    return picture if ends else None
-
-
 @dataclass(eq=False, repr=False)
 class SnapshotSource:
-    """A camera that is asked for a picture each interval, but not while `gate` is closed.
+    """A camera that is asked for a picture each interval, but not while `gate` is closed. One that
+    goes on giving pictures (MJPEG) is asked once.
 
     `address`: the camera's; asked for anew after a refusal, since its password may be another then.
     """
@@ -186,32 +208,54 @@ class SnapshotSource:
 
     def __post_init__(self) -> None:
         self._known: tuple[Address, Credentials | None] | None = None
+        self._film: Film | None = None
         self.date = ""
         """When the camera thinks it is."""
 
     def frames(self, stop: threading.Event) -> Iterator[EncodedFrame | None]:
-        with nullcontext() if self.gate is None else self.gate.watching():
-            due_ms = self.clock.boot_ms()
-            while not stop.wait(max(0, due_ms - self.clock.boot_ms()) / 1000):
-                due_ms = max(due_ms + round(self.interval_s * 1000), self.clock.boot_ms())
-                yield (
-                    None
-                    if self.gate is not None and not self.gate.is_open()
-                    else self.take_picture()
-                )
+        try:
+            with nullcontext() if self.gate is None else self.gate.watching():
+                yield from self._take_pictures(stop)
+        finally:
+            self._hang_up()
+
+    def _take_pictures(self, stop: threading.Event) -> Iterator[EncodedFrame | None]:
+        due_ms = self.clock.boot_ms()
+        while not stop.wait(max(0, due_ms - self.clock.boot_ms()) / 1000):
+            due_ms = max(due_ms + round(self.interval_s * 1000), self.clock.boot_ms())
+            yield (
+                None if self.gate is not None and not self.gate.is_open() else self.take_picture()
+            )
 
     def take_picture(self) -> EncodedFrame:
-        """Take one picture, now. Raises SourceFailed."""
+        """Take one picture, now: the newest of those that come by themselves. Raises
+        SourceFailed."""
+        try:
+            newest = None if self._film is None else self._film.take_newest()
+            data, at_ms = newest or self._ask()
+        except SourceFailed:
+            # its password may be another by now, and a former challenge may have run out
+            self._known = None
+            self._hang_up()
+            raise
+        return EncodedFrame(data, Stamp(parse_moment(self.clock, at_ms)))
+
+    def _ask(self) -> tuple[bytes, int]:
+        """Ask for a picture; return it, and when it was taken by the boot clock."""
+        self._hang_up()
         if self._known is None:
             at = self.address()
             self._known = at, None if at.user is None else Credentials(at.user, at.password)
         address, credentials = self._known
-        try:
-            answer = ask_picture(self.http, credentials, address.url)
-        except SourceFailed:
-            # its password may be another by now, and a former challenge may have run out
-            self._known = None
-            raise
+        found = _Pictures()
+        answer = _ask_pictures(self.http, credentials, address.url, found, keeps_rest=True)
         self.date = answer.headers.get("Date", "")
-        at_ms = (answer.sent_boot_ms + answer.received_boot_ms) // 2
-        return EncodedFrame(answer.body, Stamp(parse_moment(self.clock, at_ms)))
+        if answer.rest is None:
+            return answer.body, (answer.sent_boot_ms + answer.received_boot_ms) // 2
+        self._film = Film(answer.rest, found.finder, self.clock, self.http.timeouts.whole_s)
+        return answer.body, self.clock.boot_ms()
+
+    def _hang_up(self) -> None:
+        if self._film is not None:
+            self._film.close()
+        self._film = None
