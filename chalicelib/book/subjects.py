@@ -107,7 +107,8 @@ _BUSY = "this subject is changed by others all the time: send the request again 
 class Example(NamedTuple):
     """A photo of a subject.
 
-    `subject`: its name; `like`: of a new subject's, who in the group it surely is, too.
+    `subject`: its name; `like`: of a new subject's, who in the group it surely is, too;
+    `is_unlike`: whether it was just added, and looks unlike all other examples.
     """
 
     id: str
@@ -115,6 +116,7 @@ class Example(NamedTuple):
     face: Face
     picture: Picture
     like: str = ""
+    is_unlike: bool = False
 
 
 class Nearest(NamedTuple):
@@ -368,8 +370,14 @@ class Subjects(Service["Book"]):
                     subject = self._make_subject(tenant, group, name, matches_case=matches_case)
                     self.services.users.add(tenant, group, subject)
                 face, picture = self._add_photo(tenant, group, subject, faces, portrait, seq)
+                chooser = self.services.tenant_vision.make_chooser(tenant)
                 return Example(
-                    _example_id(face, picture) or "", subject.name, face, picture, like_name
+                    _example_id(face, picture) or "",
+                    subject.name,
+                    face,
+                    picture,
+                    like_name,
+                    bool(faces) and chooser.is_unlike_others(picture, faces[0].pictures),
                 )
         raise Busy(_BUSY)
 

@@ -101,6 +101,23 @@ def test_nothing_is_told_of_more_photos_of_one_name_nor_of_anybody_else(
     assert compreface(app, key, "Bob", photo(2)) is None
 
 
+def test_a_photo_unlike_the_persons_others_is_told_and_kept(
+    app: Chalice, key_for: Callable[..., str]
+) -> None:
+    compreface_client = CompreFace(app, key_for("recognition"))
+    deepstack_client = DeepStack(app, key_for("deepstack", "office"))
+    told_of = []
+    for seed, number in ((1, 0), (1, 1), (2, 0), (1, 2), (2, 0)):
+        sent = photo(seed, number)
+        reply = compreface_client.form(f"{RECOGNITION}/faces?subject=staff", file=sent)
+        told_of.append(reply.headers.get("x-regulars-looks-unlike"))
+        body = deepstack_client.call("/register", {"image": sent}, userid="staff").json
+        assert body.get("looks_unlike", []) == (["image"] if told_of[-1] else [])
+    assert told_of == [None, None, "the other examples", None, None]
+    listed = compreface_client.get(f"{RECOGNITION}/faces?subject=staff").json
+    assert listed["total_elements"] == 4
+
+
 def test_a_key_learns_nothing_of_other_groups(
     app: Chalice, house: Credentials, key_for: Callable[..., str]
 ) -> None:

@@ -247,6 +247,8 @@ def add_example(context: CompreFaceContext) -> Body:
         )
     if added.like:
         context.response_headers["X-Regulars-Looks-Like"] = quote(added.like)
+    if added.is_unlike:
+        context.response_headers["X-Regulars-Looks-Unlike"] = "the other examples"
     return {"image_id": added.id, "subject": added.subject}
 
 

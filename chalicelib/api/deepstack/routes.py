@@ -159,7 +159,8 @@ def register(context: DeepStackContext) -> Body:
 
     The answer's `refused` has a line for each picture that was not enrolled. Such a picture shows
     no clear face, or several, or REGISTER_TIME was over before it. `looks_like` is the name of
-    somebody else whom a picture looks like. Raises Failure if no name or no picture was sent.
+    somebody else whom a picture looks like. `looks_unlike` has each picture that looks unlike the
+    person's others. Raises Failure if no name or no picture was sent.
     Raises the error of the first picture if all are refused.
     """
     name = context.parse_userid()
@@ -169,7 +170,7 @@ def register(context: DeepStackContext) -> Body:
         raise Failure(0, NO_IMAGE)
     is_known = subjects.find(context.tenant, context.group, name, matches_case=True) is not None
     errors_by_field: list[tuple[str, errors.RegularsError]] = []
-    looks_like = ""
+    looks_like, looks_unlike = "", []
     ends_at = clock.now() + REGISTER_TIME
     for upload in context.uploads:
         if clock.now() > ends_at:
@@ -183,6 +184,7 @@ def register(context: DeepStackContext) -> Body:
                 context.tenant, context.group, name, upload.data, RULES, 0.0, matches_case=True
             )
             looks_like = looks_like or enrolled.like
+            looks_unlike += [upload.name] if enrolled.is_unlike else []
         except Unusable as error:
             errors_by_field.append((upload.name, error))
     if len(errors_by_field) == len(context.uploads):
@@ -192,6 +194,7 @@ def register(context: DeepStackContext) -> Body:
     return {
         "message": "face updated" if is_known else "face added",
         **({"looks_like": looks_like} if looks_like else {}),
+        **({"looks_unlike": looks_unlike} if looks_unlike else {}),
         **({"refused": refused} if refused else {}),
     }
 

@@ -47,12 +47,7 @@ class Chooser(Struct, frozen=True):
         Searches compare at most `max_compared` of the given pictures, and at least one. The others
         become spare.
         """
-        given_pictures = list_given_pictures(pictures)
-        vectors = {
-            picture.id: parse_vector(template)
-            for picture in given_pictures
-            if (template := _template_of(picture, self.model))
-        }
+        vectors = self._read_vectors(pictures)
         if not vectors:
             return choose_pictures_to_keep(pictures)
         compared_ids = self._list_compared_and_alike(pictures, vectors)
@@ -65,6 +60,27 @@ class Chooser(Struct, frozen=True):
             else picture
             for picture in pictures
         )
+
+    def is_unlike_others(self, new_picture: Picture, pictures: tuple[Picture, ...]) -> bool:
+        """Return whether a new given picture looks unlike all that the face is compared by.
+
+        `pictures`: those that the face had before.
+        """
+        pictures_now = (*pictures, replace(new_picture, spare=True))
+        vectors = self._read_vectors(pictures_now)
+        return (
+            len(vectors) > 1
+            and new_picture.id in vectors
+            and new_picture.id not in self._list_compared_and_alike(pictures_now, vectors)
+        )
+
+    def _read_vectors(self, pictures: tuple[Picture, ...]) -> Vectors:
+        """Return the template of each given picture that has one of the model."""
+        return {
+            picture.id: parse_vector(template)
+            for picture in list_given_pictures(pictures)
+            if (template := _template_of(picture, self.model))
+        }
 
     def _list_compared_and_alike(
         self, pictures: tuple[Picture, ...], vectors: Vectors
