@@ -254,13 +254,14 @@ class Http:
             server_hostname=self.tls_name,
             timeout=urllib3.Timeout(connect=self.timeouts.connect_s, read=self.timeouts.silence_s),
         )
-        pool.pool_classes_by_scheme = {
+        classes: dict[str, Any] = {
             "http": _make_bounded_pool(urllib3.HTTPConnectionPool, self.timeouts.whole_s),
             "https": partial(
                 _make_bounded_pool(urllib3.HTTPSConnectionPool, self.timeouts.whole_s),
                 assert_hostname=False if isinstance(context, _CameraContext) else None,
             ),
         }
+        pool.pool_classes_by_scheme = classes
         return pool
 
     def _find_proxy(self, url: str) -> str:
@@ -314,10 +315,11 @@ class _CameraSocket(ssl.SSLSocket):
         super().do_handshake(block)
         context = self.context
         known = context.own_certificates if isinstance(context, _CameraContext) else ()
+        certificate: Any = self.getpeercert()
         if self.getpeercert(binary_form=True) in known:
             return
         try:
-            match_hostname(self.getpeercert(), str(self.server_hostname), True)
+            match_hostname(certificate, str(self.server_hostname), hostname_checks_common_name=True)
         except CertificateError as error:
             raise ssl.SSLCertVerificationError(f"CERTIFICATE_VERIFY_FAILED: {error}") from error
 
