@@ -4,7 +4,7 @@ import { get, send } from "../api.js";
 import { html } from "../html.js";
 import { to } from "../router.js";
 import { Now, useViewer, useIdentity } from "../shared/asking.js";
-import { firstWeekday } from "../shared/days.js";
+import { placeInWeek } from "../shared/days.js";
 import { sentence } from "../shared/habit.js";
 import { cameraName, useShared } from "../shared/known.js";
 import { Portrait, Trouble, useLoaded } from "../shared/parts.js";
@@ -70,7 +70,7 @@ function Visit({ visit, some, face, who, look }) {
 function Calendar({ arrivals }) {
   const days = Map.groupBy(arrivals, (one) => isoDay(one.first));
   const today = new Date(`${isoDay(Date.now())}T12:00:00Z`);
-  const sinceFirst = (today.getUTCDay() + 13 - firstWeekday()) % 7;
+  const sinceFirst = placeInWeek(today.getUTCDay() - 1);
   const first = today.getTime() - (sinceFirst + 7 * (WEEKS - 1)) * DAY_MS;
   const dayOf = (week, weekday = 0) => new Date(first + (week * 7 + weekday) * DAY_MS);
   const month = (week) => dated({ month: "short" }).format(dayOf(week));

@@ -10,14 +10,14 @@ export const isDay = (text) => /^\d{4}-\d\d-\d\d$/.test(text) && !Number.isNaN(i
 /** Return the weekday of a day, 0 for Monday. */
 export const weekdayOf = (day) => (new Date(instant(day)).getUTCDay() + 6) % 7;
 
-/** Return the day on which the tenant's weeks begin, 0 for Monday. */
-export const firstWeekday = () => session.now?.first_weekday ?? 0;
+/** Return the place of a weekday, 0 for Monday, in the tenant's weeks, from 0. */
+export const placeInWeek = (weekday) => (weekday - (session.now?.first_weekday ?? 0) + 7) % 7;
 
 export const written = (ms) => new Date(ms).toISOString().slice(0, 10);
 export const addDays = (day, count) => written(instant(day) + count * DAY_MS);
 
 /** Return the first day of the week that holds a day. */
-export const weekBegin = (day) => addDays(day, -((weekdayOf(day) - firstWeekday() + 7) % 7));
+export const weekBegin = (day) => addDays(day, -placeInWeek(weekdayOf(day)));
 
 /** Return the first instant of a day in the tenant's zone, also if its clocks change at midnight, in ms since 1970. */
 export function begin(day) {

@@ -1,14 +1,16 @@
 // How somebody usually comes, as one sentence. Only what is certain is answered, and said.
+import { placeInWeek } from "./days.js";
 import { dated, inDays, isoDay, listed, t } from "../words.js";
 
 const DAY_MS = 86_400_000;
 const RUN = 3;
 const LONG = { weekday: "long", day: "numeric", month: "long" };
 
-/** Name weekdays; three or more in a row by the first and the last: "Mondays to Fridays". */
-function weekdaysOf(weekdays) {
+/** Name weekdays in the tenant's order; three or more in a row by the first and the last: "Mondays to Fridays". */
+function weekdaysOf(unordered) {
+  const weekdays = [...unordered].sort((one, other) => placeInWeek(one) - placeInWeek(other));
   const names = weekdays.map((one) => t(`habit.day.${one}`));
-  const isRun = names.length >= RUN && weekdays.at(-1) - weekdays[0] === names.length - 1;
+  const isRun = names.length >= RUN && placeInWeek(weekdays.at(-1)) - placeInWeek(weekdays[0]) === names.length - 1;
   return isRun ? t("habit.run", { first: names[0], last: names.at(-1) }) : listed(names);
 }
 

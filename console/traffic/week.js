@@ -4,7 +4,7 @@ import { get } from "../api.js";
 import { counted, OLDEST, total } from "./figures.js";
 import { lastHour, period, periodName, typical, WEEKS } from "./periods.js";
 import { html } from "../html.js";
-import { firstWeekday, weekdayOf } from "../shared/days.js";
+import { placeInWeek, weekdayOf } from "../shared/days.js";
 import { useShared } from "../shared/known.js";
 import { NARROW, useMedia } from "../shared/media.js";
 import { Empty, groupOptions, nameOf, Portrait, Select, Trouble, useLoaded } from "../shared/parts.js";
@@ -70,7 +70,7 @@ export function Week({ asked, children }) {
   };
   const byDay = (weekday) => html`<th scope=${narrow ? "col" : "row"}>${weekdayName(weekday, "short")}</th>`;
   const byHour = (hour) => html`<th scope=${narrow ? "row" : "col"}>${String(hour).padStart(2, "0")}</th>`;
-  const days = [...WEEKDAYS.slice(firstWeekday()), ...WEEKDAYS.slice(0, firstWeekday())];
+  const days = [...WEEKDAYS].sort((one, other) => placeInWeek(one) - placeInWeek(other));
   const [across, down, head, side] = narrow ? [days, hours, byDay, byHour] : [hours, days, byHour, byDay];
   return html`
     <section><header><h2>${t("traffic.week")}</h2>

@@ -27,6 +27,13 @@ test("a habit is one sentence", () => {
   assert.equal(said({ part_of_day: "evening" }), "Comes in the evening");
 });
 
+test("days stand in the order of the tenant's weeks", () => {
+  session.set(/** @type {any} */ ({ time_zone: "Europe/Berlin", first_weekday: 6 }));
+  assert.equal(said({ weekdays: [0, 1, 2, 3, 6] }), "Comes Sundays to Thursdays");
+  session.set(/** @type {any} */ ({ time_zone: "Europe/Berlin" }));
+  assert.equal(said({ weekdays: [0, 1, 2, 3, 6] }), "Comes Mondays, Tuesdays, Wednesdays, Thursdays, and Sundays");
+});
+
 test("nothing is said if nothing is certain, however often somebody came", () => {
   assert.equal(said({ visits_this_month: 5 }), "");
 });
