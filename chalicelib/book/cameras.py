@@ -571,6 +571,19 @@ class Cameras(Service["Book"]):
     def list_jobs(self) -> tuple[Job, ...]:
         return (Job("usual", lambda context: self.learn_usual(context.tenant), nightly=True),)
 
+    def accept_view(self, tenant: Tenant, camera_id: str) -> Camera:
+        """Note that somebody says that what the camera shows is right: its box learns it with the
+        answer to its next heartbeat. Raises CameraNotFound."""
+        camera, now = self.get(tenant, camera_id), self.services.clock.now()
+        audit_events.add_details(of=camera.id)
+        if_there = (exists("camera-there"),)
+        change = {"view_right_at": milliseconds(now)}
+        write(
+            self.services.items,
+            [Update(keys.CAMERAS, (tenant.name, camera.id), if_there, set=change, repeatable=True)],
+        )
+        return replace(camera, view_right_at=now)
+
     def ask_for_still(self, tenant: Tenant, camera_id: str) -> Still:
         """Have the camera's box asked at its next heartbeat. Raises CameraNotFound, Conflict."""
         if not tenant.keeps_pictures:
@@ -842,6 +855,17 @@ def is_unwatched(camera: Camera, now: datetime) -> bool:
 
 def usual_of(camera: Camera) -> Usual:
     return Usual(tuple(hundredths / 100 for hundredths in camera.usual))
+
+
+def is_view_changed(camera: Camera) -> bool:
+    """Return whether its box says that it shows something else than usual, and nobody has said
+    since then that it is right.
+
+    The box says with it which word it has heard last.
+    """
+    heard_at = camera.status.get("view_right_at")
+    is_heard = camera.view_right_at is None or heard_at == time_text(camera.view_right_at)
+    return camera.status.get("view_changed") is True and is_heard
 
 
 def is_muted(camera: Camera, now: datetime) -> bool:

@@ -150,6 +150,8 @@ class Camera(CameraOptions, frozen=True):
     """The status in its last heartbeat: texts, numbers, true or false by name."""
     still_asked_at: datetime | None = None
     """When somebody asked what it sees, and has no answer; None: nobody did."""
+    view_right_at: datetime | None = None
+    """When somebody said last that what it shows is right; None: nobody has."""
     faceless_share: float | None = None
     """Part of its last captures that showed no face, 0..1; None: they are too few, or nobody
     counted."""

@@ -9,6 +9,7 @@ import { Grid } from "../shared/grid.js";
 import { Boxes, isLow, measured, seen, STATES } from "./boxes.js";
 import { ByCode, Connect, Tiles, Waiting } from "./connect.js";
 import { CountingLine } from "./counting.js";
+import { Changed, troubleOf } from "./views.js";
 import { facesOf, KINDS, LARGE_PX, TOO_SMALL_PX } from "./kinds.js";
 import { Secret } from "./secret.js";
 import { changer, Settings } from "../shared/settings.js";
@@ -28,6 +29,7 @@ const SETTLED_MS = 120;
 const MANY = 12;
 const SOON_MS = 2000;
 const HOUR_MS = 3_600_000;
+const CHANGED = "changed";
 const ALWAYS = { keeps_strangers: { kind: "switch" }, enabled: { kind: "switch" } };
 const FIELDS = {
   silent_after_s: { kind: "number", min: 5, max: 43_200, step: "any", per: 60, unit: "unit.minutes",
@@ -36,6 +38,9 @@ const FIELDS = {
   stranger_quality: { kind: "number", min: 0, max: 100, step: "any" },
   learns: { kind: "switch" },
 };
+
+/** Say whether a camera is in a state, or shows something else than usual. */
+const isIn = ({ health }, state) => (state === CHANGED ? health.view_changed : health.state === state);
 
 export default function Cameras({ place }) {
   const id = place.rest[0];
@@ -49,9 +54,9 @@ function All({ query }) {
   const [text, setText] = useState("");
   const [making, setMaking] = useState(false);
   const all = loaded.value;
-  const counts = STATES.map((state) => [state, all?.filter((one) => one.health.state === state).length ?? 0]);
+  const counts = [...STATES, CHANGED].map((state) => [state, all?.filter((one) => isIn(one, state)).length ?? 0]);
   const boxes = new Set(all?.map((one) => one.health.status.box).filter(Boolean));
-  const wanted = (one) => (!query.state || one.health.state === query.state)
+  const wanted = (one) => (!query.state || isIn(one, query.state))
     && (!query.box || one.health.status.box === query.box)
     && `${one.name} ${one.id}`.toLowerCase().includes(text.trim().toLowerCase());
   const place = (one) => STATES.indexOf(one.health.state);
@@ -107,7 +112,7 @@ function Card({ one, more }) {
     <strong>${one.name}</strong>
     <p class="row"><span class=${`state ${one.health.state}`}>${t(`camera.${one.health.state}`)}</span>
       ${one.forgets_strangers && html`<span class="tag">${t("camera.forgets")}</span>`}</p>
-    <small class="soft">${one.health.status.error ?? (isLow(one.health.status) ? t("camera.low") : seen(one))}</small>
+    <small class="soft">${troubleOf(one) ?? (isLow(one.health.status) ? t("camera.low") : seen(one))}</small>
   </div>`;
 }
 
@@ -173,7 +178,8 @@ function Camera({ id }) {
           <span class="soft">${seen(one)}</span>
           ${may("operator") && (isUnwell(one) || one.health.muted_until) && html`<button class="line" onClick=${muting}>
             ${t(one.health.muted_until ? "camera.unmute" : "camera.mute")}</button>`}</p>
-        ${one.health.status.error && html`<p class="notice">${one.health.status.error}</p>`}
+        ${one.health.view_changed ? html`<${Changed} one=${one} told=${loaded.set} />`
+          : troubleOf(one) && html`<p class="notice">${troubleOf(one)}</p>`}
         ${isLow(one.health.status) && html`<p class="notice">${t("camera.low")}</p>`}
         <${Outages} camera=${one} /><${Beat} camera=${one} /></div>
     </header>
@@ -225,7 +231,7 @@ function Outages({ camera }) {
 
 /** What the camera said of itself in its last heartbeat, in words if there are any for it. */
 function Beat({ camera }) {
-  const tells = ([name, value]) => !["error", "box"].includes(name) && value !== null
+  const tells = ([name, value]) => !["error", "box", "view_changed", "view_right_at"].includes(name) && value !== null
     && !(name.startsWith("dropped_") && value === 0);
   return html`<dl class="facts"><div><dt>${t("camera.id")}</dt><dd><code>${camera.id}</code></dd></div>
     <div><dt>${t("camera.made")}</dt><dd>${day(camera.created_at)}</dd></div>

@@ -7,7 +7,18 @@ import pytest
 from PIL import Image, ImageChops, ImageDraw, ImageFont
 from regulars_edge.clock import Moment
 from regulars_edge.frames import EncodedFrame
-from regulars_edge.sources.blockage_check import FROZEN_S, LOOK_S, MOST_UNOPENED, BlockageCheck
+from regulars_edge.sources.blockage_check import (
+    FROZEN_S,
+    IS_BLACK,
+    IS_BLANK,
+    IS_OTHER,
+    IS_WELL_AGAIN,
+    LOOK_S,
+    MOST_UNOPENED,
+    SHOWS_LESS,
+    SIZE_PX,
+    BlockageCheck,
+)
 from regulars_edge.spool.model import Stamp
 from rig import covers, street
 
@@ -158,7 +169,7 @@ FAULTS = {
 
 @pytest.mark.slow
 @pytest.mark.parametrize("infrared", drawn([False, True], 1))
-def test_a_week_alarms_nobody_and_each_fault_after_it_is_told_within_half_an_hour(
+def test_a_week_alarms_nobody_and_each_fault_after_it_is_told_within_an_hour(
     infrared: bool,
 ) -> None:
     """Day, night, lamps, a crowd, rain and a parked van, with a clock in the picture."""
@@ -172,13 +183,12 @@ def test_a_week_alarms_nobody_and_each_fault_after_it_is_told_within_half_an_hou
         check.look(framed(street.stamped(seen.picture(at_s), at_s), quality=80))
         said.append(check.trouble)
     alarms = [told for before, told in itertools.pairwise(said) if told and before is None]
-    assert len(alarms) <= 1, alarms
-    assert all("is black" in one for one in alarms), "the first night of a shop without light"
+    assert alarms == []
     for fault, (shows, words) in FAULTS.items():
         blind = copy.deepcopy(check)
         told = []
         frozen = shows(seen, NOON_S)
-        for at_s in range(NOON_S, NOON_S + 1_801, 60):
+        for at_s in range(NOON_S, NOON_S + 2_881, 120):
             now[0] = float(at_s)
             picture = frozen if fault == "frozen" else shows(seen, at_s)
             blind.look(framed(street.stamped(picture, at_s), quality=80))
@@ -188,10 +198,190 @@ def test_a_week_alarms_nobody_and_each_fault_after_it_is_told_within_half_an_hou
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", drawn(list(covers.scenes()), 1))
+def test_a_box_that_is_on_by_day_alone_tells_a_cover_and_goes_on_telling_it(name: str) -> None:
+    found = covers.told_by_day_alone(name, drawn(list(covers.COVERS), 6))
+    told = {cover: still for cover, (soon, still) in found.items() if soon is not None}
+    assert len(told) >= len(found) - 2, found
+    assert None not in told.values(), "what is told on Friday is green on Monday"
+
+
+def shown(picture: Image.Image) -> list[covers.Seen]:
+    """Return what a camera gives that sees this: its noise is another each time."""
+    return [covers.Seen(noisy(picture.resize(SIZE_PX), 3.0)) for _ in range(4)]
+
+
+PLACE = street.scene(7)
+LIT, ELSEWHERE, NIGHT, WALL = map(
+    shown, (PLACE, street.scene(99), *(Image.new("L", SIZE_PX, grey) for grey in (4, 90)))
+)
+
+
+STEP_S = 1_800.0
+
+
+class Shop:
+    """A camera in a shop, from day to day: `sees` says what it shows at an hour of a day."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.check = BlockageCheck(lambda: self.now)
+        self.told: list[tuple[float, str]] = []
+
+    def run(self, until_h: float, sees: Callable[[int, float], list[covers.Seen]]) -> None:
+        while self.now < until_h * 3_600:
+            before = self.check.trouble
+            day, at_s = divmod(self.now, DAY_S)
+            self.check.look(sees(int(day), at_s / 3_600)[round(self.now / STEP_S) % 4])
+            if self.check.trouble and before is None:
+                self.told.append((self.now / 3_600, self.check.trouble))
+            self.now += STEP_S
+
+    def restart(self, at_h: float | None = None) -> None:
+        self.now = self.now if at_h is None else at_h * 3_600
+        self.check = BlockageCheck(lambda: self.now, self.check.memory)
+
+
+def opened(_day: int, hour: float) -> list[covers.Seen]:
+    return LIT if 8 <= hour < 20 else NIGHT
+
+
+def always(_day: int, _hour: float) -> list[covers.Seen]:
+    return LIT
+
+
+def elsewhere(_day: int, _hour: float) -> list[covers.Seen]:
+    return ELSEWHERE
+
+
+HOLIDAYS = {
+    "four closed days": lambda day, hour: opened(day, hour) if day not in range(8, 12) else NIGHT,
+    "the first Saturday ends early": lambda day, hour: (
+        NIGHT if (day == 3 and hour >= 14) or day == 4 else opened(day, hour)
+    ),
+    "each Saturday ends early": lambda day, hour: (
+        NIGHT if (day % 7 == 3 and hour >= 14) or day % 7 == 4 else opened(day, hour)
+    ),
+    "stocktaking": lambda day, hour: (
+        LIT if day == 9 or (day == 10 and hour < 2) else opened(0, hour)
+    ),
+}
+
+
+@pytest.mark.parametrize("weeks", HOLIDAYS)
+def test_a_shop_that_is_closed_alarms_nobody(weeks: str) -> None:
+    shop = Shop()
+    shop.now = 8 * 3_600.0
+    shop.run(13 * 24, HOLIDAYS[weeks])
+    assert shop.told == []
+
+
+def test_a_lens_that_is_sprayed_black_is_told_after_the_longest_holiday_at_the_latest() -> None:
+    shop = Shop()
+    shop.now = 8 * 3_600.0
+    shop.run(8 * 24 + 20, opened)
+    shop.run(15 * 24, lambda _day, _hour: NIGHT)
+    assert [(hour, "is black" in said) for hour, said in shop.told] == [(8 * 24 + 20 + 120, True)]
+
+
+def test_a_box_that_is_on_and_sees_nothing_when_the_shop_opens_says_so_each_day() -> None:
+    """It is off at night, and dark for half an hour each morning, before somebody is there."""
+    shop = Shop()
+    shop.now = 12 * 3_600.0
+    for day in range(12):
+        shop.run(day * 24 + 20, lambda day, hour: NIGHT if day >= 9 or hour < 8 else LIT)
+        shop.restart(day * 24 + 24 + 7.5)
+    assert [(round(hour / 24, 2), said) for hour, said in shop.told] == [
+        (day + 0.4, IS_BLACK) for day in (9, 10, 11)
+    ]
+
+
+@pytest.mark.parametrize("is_restarted", [False, True])
+def test_an_alarm_is_one_until_it_was_well_for_a_day_of_use(is_restarted: bool) -> None:
+    shop = Shop()
+    shop.run(60, always)
+    for until_h, sees in ((64, elsewhere), (70, always), (72, elsewhere), (95, always)):
+        shop.run(until_h, sees)
+        if is_restarted:
+            shop.restart()
+    assert [said for _, said in shop.told] == [IS_OTHER]
+    assert shop.check.trouble == IS_OTHER + IS_WELL_AGAIN
+    assert shop.check.fault is None, "people are counted again"
+    shop.run(97, always)
+    assert (shop.check.trouble, shop.check.is_changed) == (None, False)
+
+
+def test_darkness_is_no_evidence_that_a_covered_lens_is_well() -> None:
+    shop = Shop()
+    shop.now = 8 * 3_600.0
+    shop.run(8 * 24 + 12, opened)
+    shop.run(11 * 24 + 12, lambda day, hour: ELSEWHERE if opened(day, hour) is LIT else NIGHT)
+    assert [said for _, said in shop.told] == [IS_OTHER]
+    assert shop.check.trouble == IS_OTHER
+
+
+def test_what_a_person_says_is_right_is_usual_from_then_on_and_nothing_else() -> None:
+    shop = Shop()
+    shop.run(60, always)
+    shop.run(64, elsewhere)
+    assert shop.check.is_changed
+    shop.check.right_at = "2026-03-01T12:00:00.000Z"
+    shop.run(100, elsewhere)
+    assert (len(shop.told), shop.check.trouble, shop.check.is_changed) == (1, None, False)
+    shop.restart()
+    assert shop.check.heard_right_at == "2026-03-01T12:00:00.000Z"
+    shop.run(102, lambda _day, _hour: WALL)
+    assert shop.told[-1][1] == IS_BLANK
+    assert shop.check.is_changed, "it was said of another picture"
+
+
+def test_a_wall_and_an_hour_of_darkness_may_be_right() -> None:
+    shop = Shop()
+    shop.now = 8 * 3_600.0
+    shop.run(10 * 24 + 12, opened)
+    shop.run(10 * 24 + 12.5, lambda _day, _hour: NIGHT)
+    assert shop.check.trouble == IS_BLACK
+    shop.check.right_at = "first"
+    for day in (11, 12):
+        shop.run(day * 24 + 12, opened)
+        shop.run(day * 24 + 14, lambda _day, _hour: NIGHT)
+    assert [said for _, said in shop.told] == [IS_BLACK]
+    shop.run(13 * 24 + 9, opened)
+    shop.run(13 * 24 + 10, lambda _day, _hour: WALL)
+    assert shop.check.trouble == IS_BLANK
+    shop.check.right_at = "second"
+    shop.run(16 * 24, lambda day, hour: WALL if opened(day, hour) is LIT else NIGHT)
+    assert [said for _, said in shop.told] == [IS_BLACK, IS_BLANK]
+
+
+def test_a_sticker_that_grows_from_day_to_day_is_told() -> None:
+    """A quarter that shows less alarms nobody, and is not learnt: the next one is the second."""
+    picture = PLACE.copy()
+    ImageDraw.Draw(picture).rectangle((0, 0, 330, 190), 190)
+    one_quarter = shown(picture)
+    ImageDraw.Draw(picture).rectangle((0, 0, 640, 190), 190)
+    two_quarters = shown(picture)
+    shop = Shop()
+    shop.run(30, always)
+    shop.run(90, lambda _day, _hour: one_quarter)
+    assert shop.told == []
+    shop.run(91, lambda _day, _hour: two_quarters)
+    assert [said for _, said in shop.told] == [SHOWS_LESS]
+
+
+@pytest.mark.parametrize(
+    "memory", ["", "{", "[]", "7", '{"used_s": 1}', '{"used_s": 9, "usual": 1}']
+)
+def test_a_memory_that_makes_no_sense_is_begun_anew(memory: str) -> None:
+    check = BlockageCheck(lambda: 0.0, memory)
+    assert (check.trouble, check.memory) == (None, BlockageCheck(lambda: 0.0).memory)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", drawn(list(covers.scenes()), 1))
 def test_a_camera_that_is_covered_or_turned_is_told_within_an_hour(name: str) -> None:
     """`python edge/tests/rig/covers.py --days 30` has the figures of all scenes, and false alarms
     of a month."""
     alarms, told = covers.measure(3, name)
     missed = [cover for cover, said in told.items() if said is None]
-    assert len(missed) <= 2, missed
+    assert len(missed) <= 3, missed
     assert alarms == [], alarms

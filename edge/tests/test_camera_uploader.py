@@ -11,13 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 from regulars_edge import config
 from regulars_edge.camera_uploader import SPENT_WAIT_S, TRIES_IN_TURN, CameraUploader
 from regulars_edge.capture import Wiring
 from regulars_edge.choose.chooser import Everything, Preview
 from regulars_edge.clock import ServiceTime
 from regulars_edge.errors import Misconfigured, Unreachable
-from regulars_edge.health import AIMED_BEAT_S
+from regulars_edge.frames import EncodedFrame, Frame, encode_jpeg
+from regulars_edge.health import AIMED_BEAT_S, Health, Machine
 from regulars_edge.http import Http
 from regulars_edge.logs import Dropped
 from regulars_edge.pace import Bandwidth, PerMinute
@@ -30,7 +32,7 @@ from regulars_edge.spool.totals import Allowance
 from rig import pictures
 from rig.clock import FakeClock
 from rig.health import health_of
-from rig.spooled import add, content, copies
+from rig.spooled import add, capture_of, content, copies
 from rig.standin import StandIn
 from rig.weather import Weather
 
@@ -530,6 +532,33 @@ def test_a_camera_that_was_made_anew_under_its_name_is_heard_from_the_next_heart
         for _ in range(2):
             health.send_heartbeat()
         assert (health.is_heard, stand_in.books.heartbeats[-1][0]) == (True, id_)
+
+
+def test_a_heartbeat_tells_that_a_view_has_changed_and_brings_the_word_that_it_is_right(
+    spool: Spool, stand_in: StandIn, clock: FakeClock
+) -> None:
+    said_at = "2026-03-01T12:00:00.000Z"
+    health = Health(uploader_of(spool, stand_in, clock), Machine("0123456789abcdef", "shop"), 300.0)
+    black, told = encode_jpeg(Image.new("RGB", (320, 240))), list[dict[str, Any]]()
+
+    def beat() -> None:
+        health.send_heartbeat()
+        told.append(stand_in.books.heartbeats[-1][1]["status"])
+        clock.pass_(60_000)
+
+    class Dark:
+        def frames(self, _stop: threading.Event) -> Iterator[Frame | None]:
+            for right_at in (None, said_at, said_at, said_at):
+                yield EncodedFrame(black, Stamp(clock.moment()))
+                beat()
+                stand_in.books.cameras["door"]["view_right_at"] = right_at
+
+    for _ in ("the first time", "after a restart"):
+        health.captures = [capture_of(spool, Dark())]
+        health.captures[0].run(threading.Event())
+    assert [one.get("view_changed") for one in told] == [True, True, True, None] + [None] * 4
+    assert [one.get("view_right_at") for one in told] == [None] * 3 + [said_at] * 5
+    assert ["error" in one for one in told] == [True] * 3 + [False] * 5
 
 
 class Thrice(threading.Event):

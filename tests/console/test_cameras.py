@@ -351,6 +351,25 @@ def test_health_heartbeat_and_settings_of_a_camera_stand_in_words(page: Page, bo
         client.send_heartbeat("counter", status={})
 
 
+def test_somebody_says_that_what_a_camera_shows_is_right(page: Page, book: Book) -> None:
+    said = "its picture shows less than usual: is the lens covered?"
+    with book.client() as client:
+        client.send_heartbeat("counter", status={"box": "b1", "view_changed": True, "error": said})
+        page.goto(f"{book.url}/console#/cameras")
+        page.get_by_role("button", name=re.compile("^Shows something else")).click()
+        cells = page.get_by_role("gridcell")
+        expect(cells).to_have_count(1)
+        expect(cells.first).to_contain_text(said)
+        cells.first.click()
+        expect(page.get_by_text(said)).to_be_visible()
+        looked_at(page, "camera-view")
+        page.get_by_role("button", name="This is right").click()
+        expect(page.get_by_text(said)).to_have_count(0)
+        expect(page.get_by_role("button", name="This is right")).to_have_count(0)
+        answer = client.send_heartbeat("counter", status={})
+        assert answer.view_right_at is not None
+
+
 def with_outages(route: Route) -> None:
     """Answer as if the camera had been silent three times, long ago, the day before, and now."""
     answer, now = route.fetch(), datetime.now(UTC)

@@ -222,6 +222,14 @@ class Health(Answer):
         Time | None,
         Meta(description="The last heartbeat, if it said that the camera gives nothing."),
     ]
+    view_changed: Annotated[
+        bool,
+        Meta(
+            description="Its box says that it shows something else than usual, or less: is the "
+            "lens covered or dirty, or was the camera turned? `POST /v1/cameras/{id}/view` says "
+            "that it is right."
+        ),
+    ]
     outages: Annotated[
         list[Outage],
         Meta(description="Its last 16 silences, and the present one, the newest last."),
@@ -259,6 +267,10 @@ class Camera(_Options, kw_only=True):
         Meta(
             description="A still is asked for: its box sends one by `PUT /v1/cameras/{id}/still`."
         ),
+    ]
+    view_right_at: Annotated[
+        Time | None,
+        Meta(description="When somebody said last that what it shows is right: its box learns it."),
     ]
     faceless_share: Annotated[
         Annotated[float, Meta(ge=0, le=1)] | None,
@@ -532,6 +544,18 @@ def make_claim_code(context: V1Context) -> ClaimCode:
     return ClaimCode(claim_code=code, expires_at=time_text(expires_at), **draw_qr_code(line))
 
 
+@operations("POST", "/v1/cameras/{id}/view", Role.OPERATOR)
+def accept_view(context: V1Context) -> Camera:
+    """Say that what the camera shows is right, though its box says that it has changed.
+
+    The box hears it with the answer to its next heartbeat. What the camera shows in the next day
+    of use is usual from then on.
+    """
+    return _describe_camera(
+        context, context.services.cameras.accept_view(context.tenant, context.path_values["id"])
+    )
+
+
 @operations("POST", "/v1/cameras/{id}/still", Role.OPERATOR, status=202)
 def ask_for_still(context: V1Context) -> Still:
     """Ask what the camera sees: its box answers after its next heartbeat, and quickly for ten
@@ -638,6 +662,9 @@ def _describe_cameras(
 
 def _describe_health(tenant: model.Tenant, camera: captures.Camera, now: datetime) -> Health:
     state = _name_state(tenant, camera, now)
+    # not at the other routes' cold starts
+    from chalicelib.book.cameras import is_view_changed
+
     muted_until = camera.muted_until if camera.muted_until and now < camera.muted_until else None
     outages = [Outage.made_of(outage) for outage in camera.outages]
     if state in ("silent", "quiet"):
@@ -645,7 +672,11 @@ def _describe_health(tenant: model.Tenant, camera: captures.Camera, now: datetim
             Outage(since=time_text(camera.last_seen_at or camera.created_at), until=None)
         )
     return Health.made_of(
-        camera, state=state, outages=outages, muted_until=parse_optional(time_text, muted_until)
+        camera,
+        state=state,
+        view_changed=is_view_changed(camera),
+        outages=outages,
+        muted_until=parse_optional(time_text, muted_until),
     )
 
 

@@ -6,7 +6,7 @@ PATHS = {
     "book": "/v1/arrivals /v1/observations /v1/statistics /v1/usual",
     "cameras": """
         /v1/boxes /v1/cameras /v1/cameras/{id} /v1/cameras/{id}/claim /v1/cameras/{id}/heartbeat
-        /v1/cameras/{id}/key /v1/cameras/{id}/still /v1/fleet /v1/mute
+        /v1/cameras/{id}/key /v1/cameras/{id}/still /v1/cameras/{id}/view /v1/fleet /v1/mute
     """,
     "captures": """
         /v1/captures /v1/captures/uploads /v1/captures/{id} /v1/captures/{id}/crops/{n}

@@ -88,6 +88,7 @@ class Camera(Struct, kw_only=True):
     forgets_strangers: bool
     last_seen_at: datetime | None
     still_asked_at: datetime | None
+    view_right_at: datetime | None
     faceless_share: float | None
     health: Health
 
@@ -114,6 +115,7 @@ class CameraMade(Struct, kw_only=True):
     forgets_strangers: bool
     last_seen_at: datetime | None
     still_asked_at: datetime | None
+    view_right_at: datetime | None
     faceless_share: float | None
     health: Health
     api_key: str
@@ -681,6 +683,7 @@ class Health(Struct, kw_only=True):
     state: str
     muted_until: datetime | None
     failing_at: datetime | None
+    view_changed: bool
     outages: list[Outage]
     status: dict[str, str | int | float | bool | None]
 

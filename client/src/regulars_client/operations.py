@@ -243,6 +243,15 @@ class Operations(Connection):
             idempotency_key=idempotency_key,
         )
 
+    def accept_view(self, id: str, *, idempotency_key: str | None = None) -> models.Camera:
+        """Say that what the camera shows is right, though its box says that it has changed."""
+        return self._call(
+            "POST",
+            f"/v1/cameras/{quote_part(id)}/view",
+            models.Camera,
+            idempotency_key=idempotency_key,
+        )
+
     def list_captures(
         self,
         *,

@@ -7,7 +7,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, closing
+from contextlib import AbstractContextManager, closing, suppress
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -73,6 +73,8 @@ REST_LOOK_S = 1.0
 """How often a camera that rests looks whether its hours have come."""
 PASSWORD_LOOK_S = 5.0
 """How often it looks whether a password that was refused has become another."""
+VIEW_NOTED_S = 3_600.0
+"""How often it is noted what a camera usually shows, in s."""
 _SAY_EVERY_S = 60.0
 """How often the log says the same of a camera at most, in s."""
 
@@ -106,13 +108,16 @@ class Capture:
     is read again."""
     open_shop: Callable[[], object] = str
     """Lets the camera's pictures be for the shop that its key opens now."""
+    now_ms: Callable[[], int] | None = None
+    """The time of day; None: the machine's clock tells it."""
 
     def __post_init__(self) -> None:
         """Begin with nothing counted and nothing waiting; the source is not opened yet."""
         self.settings = self.config
         """Those that count: the service may have others than the file."""
         self._origin = Origin(self.config.name, f"{self.config.source}:{self.config.name}")
-        self._blockage_check = None if self.config.is_of_files else BlockageCheck()
+        self._blockage_check = None if self.config.is_of_files else self._make_check()
+        self._noted_view_at = time.monotonic()
         self._looked_at = self._chosen = self._not_chosen = 0
         self._chosen_last: Stamp | None = None
         self._backoff = Backoff(base_s=1.0, cap_s=60.0)
@@ -140,6 +145,10 @@ class Capture:
     @cached_property
     def _wired(self) -> Wiring:
         return self.make(self.settings)
+
+    def _make_check(self) -> BlockageCheck:
+        now_ms = self.now_ms or self.spool.clock.wall_ms
+        return BlockageCheck(lambda: now_ms() / 1000, self.spool.read_view(self._origin.source))
 
     def is_alive(self) -> bool:
         """Return whether it gives frames; of a folder, whether it can be read, and files come as
@@ -295,7 +304,7 @@ class Capture:
             self.trouble, self._failing = self._find_trouble(frame), False
             self._take_waiting(stop)
             if (counter := self._wired.counter) is not None:
-                counter.is_blind = self.trouble is not None
+                counter.is_blind = self._sees_nothing()
                 if frame is None:
                     counter.note_still(self.spool.clock.boot_ms())
             if frame is not None:
@@ -324,9 +333,36 @@ class Capture:
             check.look(frame)
             if check.trouble and before is None:
                 log.error("%s: %s", self.config.name, check.trouble)
+            is_due = time.monotonic() - self._noted_view_at >= VIEW_NOTED_S
+            if is_due or check.trouble != before:
+                self._note_view(check)
         if frame is None or check is None or not check.is_blind:
             self.alive_at = self.turned_at
         return None if check is None else check.trouble
+
+    def _sees_nothing(self) -> bool:
+        return self._blockage_check is not None and self._blockage_check.fault is not None
+
+    @property
+    def is_changed(self) -> bool:
+        """Return whether it shows something else than usual, which a person may say is right."""
+        return self._blockage_check is not None and self._blockage_check.is_changed
+
+    @property
+    def view_right_at(self) -> str | None:
+        """Return when a person said last that what it shows is right, as far as it was told."""
+        return None if self._blockage_check is None else self._blockage_check.heard_right_at
+
+    def hear_right(self, at: str) -> None:
+        """Take in that a person said at this time that what it shows is right."""
+        if self._blockage_check is not None:
+            self._blockage_check.right_at = at
+
+    def _note_view(self, check: BlockageCheck) -> None:
+        """Note what is usual, for the next process."""
+        self._noted_view_at = time.monotonic()
+        with suppress(SpoolFull):  # in an hour again
+            self.spool.keep_view(self._origin.source, check.memory)
 
     def _count_chosen(self, frame: Frame) -> None:
         """Count the frame; several crops of one follow each other."""

@@ -200,6 +200,11 @@ class Health:
                 default=None,
             ),
             "clock_error_s": None if error_ms is None else round(error_ms / 1000, 1),
+            "view_changed": any(capture.is_changed for capture in self.captures) or None,
+            "view_right_at": max(
+                (capture.view_right_at for capture in self.captures if capture.view_right_at),
+                default=None,
+            ),
             "error": (self.find_error() or "")[:LONGEST_ERROR] or None,
         }
         return {name: value for name, value in status.items() if value is not None}
@@ -234,6 +239,9 @@ class Health:
                 log.info("%s: the service hears it again", self.uploader.camera)
             self._no_beat = None
             self._warn_of_faceless(answer.faceless_share)
+            if answer.view_right_at is not None:
+                for capture in self.captures:
+                    capture.hear_right(answer.view_right_at)
             if self.aim is not None:
                 self.aim.is_wanted = answer.is_still_asked
                 self._asked_by = self.uploader.open_shop()

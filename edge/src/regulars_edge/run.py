@@ -288,6 +288,7 @@ class Uploader(Collector):
             wake,
             film,
             health.uploader.open_shop,
+            self.service_time.best_ms,
         )
         if film is not None and self._spool.is_noted(film):
             log.info(

@@ -68,6 +68,8 @@ class HeartbeatAnswer:
     """Whether somebody asks for a still."""
     faceless_share: float
     """Part of the last pictures that showed no face, 0..1."""
+    view_right_at: str | None = None
+    """When a person said last that what the camera shows is right; None: nobody has."""
 
 
 FEEDS_FOR_MS = 20 * 60_000
@@ -204,10 +206,12 @@ class Service:
         answer = self._call("POST", f"/v1/cameras/{quote(camera, safe='')}/heartbeat", body)
         fields = self._read_object(answer)
         settings, faceless = fields.get("edge"), fields.get("faceless_share")
+        right_at = fields.get("view_right_at")
         return HeartbeatAnswer(
             settings if isinstance(settings, dict) else {},
             fields.get("still_asked_at") is not None,
             faceless if isinstance(faceless, float | int) else 0.0,
+            right_at if isinstance(right_at, str) else None,
         )
 
     def give_still(self, camera: str, picture: bytes, shop: str = "") -> None:

@@ -1,5 +1,5 @@
-"""Twelve ways to cover or turn a camera, on six scenes, and how many of them a look at the pictures
-tells.
+"""Fifteen ways to cover or turn a camera, on six scenes, and how many of them a look at the
+pictures tells.
 
     python edge/tests/rig/covers.py [--days 30]
 
@@ -12,7 +12,7 @@ import copy
 import itertools
 import random
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -99,6 +99,25 @@ def _web(one: Street, at_s: float) -> Image.Image:
     return ImageChops.add(one.picture(at_s).filter(ImageFilter.GaussianBlur(3)), haze)
 
 
+def _sprayed(one: Street, at_s: float, grey: int) -> Image.Image:
+    draws, paint, covered = random.Random(3), Image.new("L", SIZE), 0.0
+    draw = ImageDraw.Draw(paint)
+    while covered < 0.8:
+        for _ in range(20):
+            x, y = draws.gauss(SIZE[0] / 2, SIZE[0] / 3), draws.gauss(SIZE[1] / 2, SIZE[1] / 3)
+            radius = draws.gammavariate(2, 14)
+            draw.ellipse((x - radius, y - radius, x + radius, y + radius), 255)
+        covered = paint.histogram()[255] / (SIZE[0] * SIZE[1])
+    soft = paint.filter(ImageFilter.GaussianBlur(4))
+    return _noisy(Image.composite(Image.new("L", SIZE, grey), one.picture(at_s), soft))
+
+
+def _dazzled(one: Street, at_s: float) -> Image.Image:
+    light = Image.new("L", SIZE)
+    ImageDraw.Draw(light).rectangle((0, 0, 0.6 * SIZE[0], SIZE[1]), 250)
+    return ImageChops.lighter(one.picture(at_s), light.filter(ImageFilter.GaussianBlur(6)))
+
+
 COVERS: dict[str, Callable[[Street, float], Image.Image]] = {
     "a hand, light leaks in": lambda _one, _at: _soft(30, 70),
     "tape": lambda _one, _at: _soft(120, 200),
@@ -114,6 +133,9 @@ COVERS: dict[str, Callable[[Street, float], Image.Image]] = {
         at, one.place.rotate(20, Image.Resampling.BILINEAR)
     ),
     "grease": lambda one, at: one.picture(at, blur_px=4),
+    "black paint over 80 %": lambda one, at: _sprayed(one, at, 12),
+    "white paint over 80 %": lambda one, at: _sprayed(one, at, 215),
+    "a lamp into the lens": lambda one, at: _dazzled(one, at),
 }
 
 
@@ -148,6 +170,39 @@ def told_of(
     return None
 
 
+def told_by_day_alone(name: str, covers: Iterable[str]) -> dict[str, tuple[str | None, str | None]]:
+    """Cover a camera whose box is on from 8 to 20 o'clock alone, at 10 on the fourth day.
+
+    Return what is told of each cover by noon, and on the third day after it at noon. Each morning
+    another process begins.
+    """
+    one, now = scenes()[name], [0.0]
+    usual, told = BlockageCheck(lambda: now[0]), dict[str, tuple[str | None, str | None]]()
+
+    def look(
+        check: BlockageCheck, day: int, hours: tuple[int, int], step_s: int, cover: str
+    ) -> None:
+        for at_s in range(day * DAY_S + hours[0] * HOUR_S, day * DAY_S + hours[1] * HOUR_S, step_s):
+            now[0] = float(at_s)
+            picture = COVERS[cover](one, at_s) if cover else one.picture(at_s)
+            check.look(Seen(street.stamped(picture, at_s)))
+
+    for day in range(4):
+        usual = BlockageCheck(lambda: now[0], usual.memory)
+        look(usual, day, (8, 10 if day == 3 else 20), 1_200, "")
+        assert usual.trouble is None, usual.trouble
+    for cover in covers:
+        check = BlockageCheck(lambda: now[0], usual.memory)
+        look(check, 3, (10, 12), 600, cover)
+        at_noon = check.trouble
+        look(check, 3, (12, 20), HOUR_S, cover)
+        for day, until in ((4, 20), (5, 20), (6, 12)):
+            check = BlockageCheck(lambda: now[0], check.memory)
+            look(check, day, (8, until), HOUR_S, cover)
+        told[cover] = at_noon, check.trouble
+    return told
+
+
 def measure(days: float, name: str) -> tuple[list[str], dict[str, tuple[int, str] | None]]:
     """Return a scene's false alarms, and what is told of each cover."""
     one = scenes()[name]
@@ -162,6 +217,11 @@ def main() -> None:
     for name in scenes():
         alarms, told = measure(asked.days, name)
         found += sum(one is not None for one in told.values())
+        by_day = told_by_day_alone(name, COVERS)
+        soon, still = (
+            sum(told is not None for told in times) for times in zip(*by_day.values(), strict=True)
+        )
+        print(f"{name}, box on by day alone: {soon} told in two hours, {still} on the third day")
         print(
             f"{name}: {sum(one is not None for one in told.values())} of {len(told)} told; alarms "
             f"before: {alarms}"

@@ -29,6 +29,7 @@ NEW = {
     "created_at": "2026-03-01T12:00:00.000Z",
     "last_seen_at": None,
     "still_asked_at": None,
+    "view_right_at": None,
     "faceless_share": None,
     "health": {
         "state": "never_seen",
@@ -36,6 +37,7 @@ NEW = {
         "outages": [],
         "status": {},
         "muted_until": None,
+        "view_changed": False,
     },
 }
 
@@ -92,6 +94,7 @@ def test_everything_that_can_be_set_is_kept(v1: V1Client, camera: CameraClient) 
             "outages": [],
             "status": {},
             "muted_until": None,
+            "view_changed": False,
         },
     }
     assert v1.done("GET", "/v1/cameras/door-1") == expected
@@ -263,6 +266,7 @@ def test_a_heartbeat_tells_how_the_camera_is(v1: V1Client, clock: FakeClock) -> 
         "outages": [],
         "status": status,
         "muted_until": None,
+        "view_changed": False,
     }
     assert beat["last_seen_at"] == "2026-03-01T12:00:00.000Z"
     clock.advance(timedelta(minutes=5))
@@ -314,6 +318,7 @@ def test_a_camera_that_gives_nothing_says_so_and_falls_silent(
         "outages": [],
         "status": {"error": "10.0.0.9 does not answer"},
         "muted_until": None,
+        "view_changed": False,
     }
     assert beat(working=True)["health"]["state"] == "ok"
     clock.advance(timedelta(seconds=599))
@@ -327,7 +332,7 @@ def test_a_camera_that_gives_nothing_says_so_and_falls_silent(
         "2026-03-01T12:26:59.000Z",
     )
     assert [one["until"] for one in found["health"]["outages"]] == [None], "the present one"
-    well = {"state": "ok", "failing_at": None, "outages": [], "status": {}, "muted_until": None}
+    well = {"state": "ok", "failing_at": None, "outages": [], "status": {}, "muted_until": None, "view_changed": False}
     assert beat(status={})["health"] == well
     assert (
         "working"
@@ -479,6 +484,41 @@ def test_wrong_codes_are_counted_and_a_right_one_is_taken_all_the_same(v1: V1Cli
     answers = [box.send("POST", "/v1/claims", {"code": "0000-0000-0000"}).status for _ in range(12)]
     assert answers == [401] * 10 + [429] * 2
     assert box.send("POST", "/v1/claims", {"code": code}).status == 201
+
+
+VIEW = "/v1/cameras/door/view"
+BEAT = "/v1/cameras/door/heartbeat"
+
+
+def test_a_view_that_changed_is_listed_until_somebody_says_that_it_is_right(
+    v1: V1Client, clock: FakeClock
+) -> None:
+    box = v1.with_key(v1.add_camera("door")["api_key"])
+
+    def beat(**status: object) -> dict[str, Any]:
+        answer: dict[str, Any] = box.done("POST", BEAT, {"status": {"box": "b1", **status}})
+        return answer
+
+    assert beat()["health"]["view_changed"] is False
+    assert beat(view_changed="yes")["health"]["view_changed"] is False, "true alone says so"
+    assert beat(view_changed=True)["health"]["view_changed"] is True
+    said = v1.done("POST", VIEW)
+    assert (said["view_right_at"], said["health"]["view_changed"]) == (
+        "2026-03-01T12:00:00.000Z",
+        False,
+    )
+    heard = beat(view_changed=True)
+    assert heard["view_right_at"] == said["view_right_at"], "by the answer that the box reads"
+    assert heard["health"]["view_changed"] is False, "its box said so before it heard the word"
+    again = beat(view_changed=True, view_right_at=heard["view_right_at"])
+    assert again["health"]["view_changed"] is True, "it has changed since"
+    clock.advance(timedelta(seconds=1))
+    assert v1.done("POST", VIEW)["health"]["view_changed"] is False
+    entries = v1.done("GET", "/v1/audit")["entries"]
+    said_by = [one["by"] for one in entries if one["what"] == f"POST {CAMERAS}/{{id}}/view"]
+    assert said_by == ["key first"] * 2
+    assert box.send("POST", VIEW).status == 403, "a box does not judge itself"
+    assert v1.failed(404, "POST", f"{CAMERAS}/nowhere/view")["code"] == "CameraNotFound"
 
 
 STILL = "/v1/cameras/door/still"

@@ -24,6 +24,7 @@ DONE_AGAIN = {
     "POST /v1/cameras/{id}/claim",
     "POST /v1/cameras/{id}/heartbeat",
     "POST /v1/cameras/{id}/still",
+    "POST /v1/cameras/{id}/view",
     "POST /v1/captures/uploads",
     "POST /v1/captures/{id}/redrive",
     "POST /v1/exports",

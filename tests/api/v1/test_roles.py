@@ -39,7 +39,7 @@ OPERATORS = routes(
     GET: erasures/{id} erasures/{id}/page erasures faces/{id}/hold holds faces/{id}/restriction
         restrictions faces/{id}/rejections retention cameras/{id}/still
     POST: captures captures/uploads captures/{id}/redrive cameras/{id}/heartbeat cameras/{id}/still
-        groups faces face-changes
+        cameras/{id}/view groups faces face-changes
         faces/{id}/sightings/{sighting}/reject faces/{id}/pictures faces/{id}/merge merges/{id}/undo
         duplicates/{id}/done detect verify identify reviews/{id}/done
     PATCH: groups/{id} faces/{id}

@@ -691,6 +691,7 @@ _OF_V1 = (
     _v1("POST /v1/cameras/{id}/heartbeat", {"status": {"disk": 3}}, of="till"),
     _v1("POST /v1/cameras/{id}/key", of="till", or_says="SecretNotKept"),
     _v1("POST /v1/cameras/{id}/still", of="till"),
+    _v1("POST /v1/cameras/{id}/view", of="till"),
     _v1("GET /v1/cameras/{id}/still", of="till"),
     UseCase("PUT /v1/cameras/{id}/still", lambda box: _still_given(box)),
     _v1("PUT /v1/cameras/{id}/counts", {"minutes": _MINUTES}, of="door"),

@@ -108,6 +108,12 @@ CREATE INDEX counts_by_age ON counts (counted_at_ms);
 """
 """Added as the shops were."""
 
+_VIEWS = """
+-- what each camera usually shows, as outlines, hour by hour (sources/blockage_check.py)
+CREATE TABLE views (source TEXT PRIMARY KEY, memory TEXT NOT NULL) WITHOUT ROWID;
+"""
+"""Added as the shops were."""
+
 _FULL_CODES = {
     sqlite3.SQLITE_FULL,
     sqlite3.SQLITE_IOERR_WRITE,
@@ -232,7 +238,7 @@ def open_books(folder: Path) -> sqlite3.Connection:
             raise SpoolDamaged(
                 f"the spool {folder} is of version {version}, this program knows {SPOOL}"
             )
-        for table, made_by in (("shops", _SHOPS), ("counts", _COUNTS)):
+        for table, made_by in (("shops", _SHOPS), ("counts", _COUNTS), ("views", _VIEWS)):
             sql = "SELECT 1 FROM sqlite_master WHERE name = ?"
             if not connection.execute(sql, (table,)).fetchone():
                 connection.executescript(f"BEGIN IMMEDIATE; {made_by} COMMIT;")

@@ -652,6 +652,16 @@ class Spool:
                 (camera, json.dumps(dict(settings))),
             )
 
+    def read_view(self, source: str) -> str:
+        """Return what a source usually shows, as it was kept last; "": nothing is kept."""
+        rows = self.books.read_rows("SELECT memory FROM views WHERE source = ?", (source,))
+        return str(rows[0][0]) if rows else ""
+
+    def keep_view(self, source: str, memory: str) -> None:
+        """Keep what a source usually shows over a restart. Raises SpoolFull, SpoolDamaged."""
+        with self.books.writing(durable=False) as db:
+            db.execute("INSERT OR REPLACE INTO views VALUES (?, ?)", (source, memory))
+
 
 class _Unsent(NamedTuple):
     """A row of a picture that waits; `captured_at_ms`: None until it is known."""
