@@ -27,7 +27,7 @@ OFFERS_PATH = "/v1/captures/uploads"
 CAMERAS_PATHS = (
     OFFERS_PATH,
     "/v1/cameras",
-    *(f"/v1/cameras/{{id}}{more}" for more in ("", "/heartbeat", "/still")),
+    *(f"/v1/cameras/{{id}}{more}" for more in ("", "/heartbeat", "/still", "/view")),
 )
 """Routes that an uploader calls: the only ones besides that at the root that the function URL leads
 to."""

@@ -59,7 +59,7 @@ from chalicelib.domain.jobs import Job
 from chalicelib.domain.local_time import local_hour
 from chalicelib.domain.model import Tenant
 from chalicelib.domain.names import printable_name
-from chalicelib.domain.opening import parse_opening
+from chalicelib.domain.opening import find_opening_hour, parse_opening
 from chalicelib.domain.rules.usual import Usual, is_quieter
 from chalicelib.domain.setting import require
 from chalicelib.service import Service
@@ -616,8 +616,7 @@ class Cameras(Service["Book"]):
                 "nobody asks for a still of this camera: send one when still_asked_at of an answer "
                 "says so"
             )
-        if len(picture) > MAX_BYTES or not picture.startswith(_JPEG):
-            raise Unusable(f"a still is a JPEG of up to {MAX_BYTES} bytes")
+        _require_small_jpeg(picture, "a still")
         kind, id_ = keys.still_item(tenant.name, camera.id)
         fields = {
             "picture": picture,
@@ -647,6 +646,62 @@ class Cameras(Service["Book"]):
         taken_at = moment(item["taken_at"])
         audit_events.report_picture(f"still {camera.id} {time_text(taken_at)}")
         return Still(_parse_open_request(camera, now), taken_at, bytes(item["picture"]))
+
+    @retry_if_changed(_BUSY)
+    def store_view(
+        self, tenant: Tenant, camera_id: str, picture: bytes, request: RequestId | None = None
+    ) -> None:
+        """Keep the view of this morning, and the one before beside it, for two days each.
+
+        Raises CameraNotFound, Unusable, Conflict, Busy, AnsweredAlready.
+        """
+        camera, now = self.get(tenant, camera_id), self.services.clock.now()
+        if not is_view_due(camera, tenant, now):
+            raise Conflict(
+                "no view of this camera is due: send one a day, when view_due of an answer says so"
+            )
+        _require_small_jpeg(picture, "a view")
+        kind, id_ = keys.view_item(tenant.name, camera.id)
+        former = self.services.items.get(keys.TENANTS, (kind, id_))
+        item = {
+            "kind": kind,
+            "id": id_,
+            "tenant": tenant.name,
+            "picture": picture,
+            "taken_at": milliseconds(now),
+            "expires_at": int((now + VIEW_SHOWN_FOR).timestamp()),
+        }
+        puts: list[Action] = [Put(keys.TENANTS, item)]
+        if former is not None:
+            _, former_id = keys.view_item(tenant.name, camera.id, is_former=True)
+            puts.append(Put(keys.TENANTS, {**former, "id": former_id}))
+        if_same = (
+            exists("camera-there")
+            if camera.view_at is None
+            else equals("view_at", milliseconds(camera.view_at), "the-same-view")
+        )
+        change = {"view_at": milliseconds(now)}
+        camera_update = Update(keys.CAMERAS, (tenant.name, camera.id), (if_same,), set=change)
+        self.services.requests.write_with_answer(tenant.name, [*puts, camera_update], request)
+
+    def list_views(self, tenant: Tenant, camera_id: str) -> list[View]:
+        """Return what the camera showed this morning and on the one before, as far as they are
+        kept, the newest first. Raises CameraNotFound."""
+        camera, now = self.get(tenant, camera_id), self.services.clock.now()
+        places = [
+            keys.view_item(tenant.name, camera.id, is_former=is_former)
+            for is_former in (False, True)
+        ]
+        views = [
+            View(moment(item["taken_at"]), bytes(item["picture"]))
+            for item in self.services.items.get_many(keys.TENANTS, places)
+            if item is not None and item["expires_at"] > now.timestamp()
+        ]
+        if not tenant.keeps_pictures:
+            return []
+        for view in views:
+            audit_events.report_picture(f"view {camera.id} {time_text(view.taken_at)}")
+        return views
 
     def read_wave(self, tenant: Tenant) -> Wave:
         """Return how far the settings are that were set last; before that, nothing is set, and all
@@ -868,6 +923,18 @@ def is_view_changed(camera: Camera) -> bool:
     return camera.status.get("view_changed") is True and is_heard
 
 
+def is_view_due(camera: Camera, tenant: Tenant, now: datetime) -> bool:
+    """Return whether the shop has opened today, and the camera's view of this morning is
+    missing."""
+    if not tenant.keeps_pictures or not camera.enabled:
+        return False
+    zone = ZoneInfo(tenant.time_zone)
+    here = now.astimezone(zone)
+    opening_hour = find_opening_hour(tenant.opening, here.weekday())
+    is_there = camera.view_at is not None and camera.view_at.astimezone(zone).date() == here.date()
+    return opening_hour is not None and here.hour >= opening_hour and not is_there
+
+
 def is_muted(camera: Camera, now: datetime) -> bool:
     return camera.muted_until is not None and now < camera.muted_until
 
@@ -994,6 +1061,8 @@ ASKED_FOR = timedelta(minutes=10)
 """How long after the request a box may send the still."""
 STILL_SHOWN_FOR = timedelta(hours=1)
 """How long a still is shown."""
+VIEW_SHOWN_FOR = timedelta(days=2)
+"""How long the view of a morning is shown: beside that of the next one."""
 MAX_BYTES = 256 * 1024
 """Bytes of a still at most: one item holds it, which may have 400 KB on DynamoDB."""
 _JPEG = b"\xff\xd8\xff"
@@ -1005,6 +1074,18 @@ class Still(Struct, frozen=True):
     asked_at: datetime | None
     taken_at: datetime | None = None
     picture: bytes | None = None
+
+
+class View(Struct, frozen=True):
+    """What a camera showed in a morning, without the people who passed."""
+
+    taken_at: datetime
+    picture: bytes
+
+
+def _require_small_jpeg(picture: bytes, what: str) -> None:
+    if len(picture) > MAX_BYTES or not picture.startswith(_JPEG):
+        raise Unusable(f"{what} is a JPEG of up to {MAX_BYTES} bytes")
 
 
 def _parse_open_request(camera: Camera, now: datetime) -> datetime | None:

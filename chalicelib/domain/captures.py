@@ -150,6 +150,8 @@ class Camera(CameraOptions, frozen=True):
     """The status in its last heartbeat: texts, numbers, true or false by name."""
     still_asked_at: datetime | None = None
     """When somebody asked what it sees, and has no answer; None: nobody did."""
+    view_at: datetime | None = None
+    """When the last view of a morning came; None: none came yet."""
     view_right_at: datetime | None = None
     """When somebody said last that what it shows is right; None: nobody has."""
     faceless_share: float | None = None

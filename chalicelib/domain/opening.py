@@ -46,6 +46,28 @@ def parse_opening(text: str) -> frozenset[int]:
     return frozenset(opened)
 
 
+UNKNOWN_OPENING_HOUR = 8
+"""Hour of the day at which a shop opens that has not said when, or never closes."""
+
+
+def find_opening_hour(text: str, day: int) -> int | None:
+    """Return the hour in which a shop of these hours opens first on a day of the week; None: it is
+    closed. `day`: 0 is Monday.
+
+    `Mon-Fri 08:30-12:00, Mon-Fri 14:00-18:00`: 8 on a Monday. `Fri 18:00-02:00`: 18 on a Friday.
+    """
+    hours = parse_opening(text)
+    if len(hours) == WEEK:
+        return UNKNOWN_OPENING_HOUR
+    begin = day * HOURS_PER_DAY
+    opening = (
+        hour - begin
+        for hour in range(begin, begin + HOURS_PER_DAY)
+        if hour in hours and (hour - 1) % WEEK not in hours
+    )
+    return next(opening, None)
+
+
 def is_before_opening(text: str, hour: int) -> bool:
     """Return whether a shop of these hours has not opened yet on that day; `hour`: of the week. "":
     it never closes.

@@ -494,15 +494,16 @@ DATA_MAP = (
     ),
     DataCategory(
         "stills",
-        "the picture that a camera sent when an operator asked for it, to aim the camera. The "
-        "service does not "
-        "search for anybody in it",
-        "an hour. It is deleted earlier if anybody is erased, or if pictures are switched off",
+        "the picture that a camera sent when an operator asked for it, to aim the camera. Also "
+        "what it showed when the shop opened: a small grey picture a day, without people who pass. The "
+        "service does not search for anybody in them",
+        "an hour; of an opening, two days. Deleted earlier if anybody is erased, or if pictures "
+        "are switched off",
         _GONE,
         _STAYS,
         whose=Whose.CAMERA,
         archive="",
-        keys=("still_item",),
+        keys=("still_item", "view_item"),
     ),
     DataCategory(
         "audit",

@@ -143,6 +143,12 @@ def still_item(tenant: str, camera_id: str) -> tuple[str, str]:
     return (STILL, f"{tenant}#{camera_id}")
 
 
+def view_item(tenant: str, camera_id: str, *, is_former: bool = False) -> tuple[str, str]:
+    """Make the key of the view of a morning; `is_former`: of the one before it. Both are kept for
+    two days."""
+    return (STILL, f"{tenant}#{camera_id}#{'former' if is_former else 'view'}")
+
+
 def stills_range(tenant: str) -> tuple[str, str]:
     """Return the lowest and the highest id that a still of the tenant may have."""
     return (f"{tenant}#", f"{tenant}$")

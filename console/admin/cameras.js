@@ -9,9 +9,9 @@ import { Grid } from "../shared/grid.js";
 import { Boxes, isLow, measured, seen, STATES } from "./boxes.js";
 import { ByCode, Connect, Tiles, Waiting } from "./connect.js";
 import { CountingLine } from "./counting.js";
-import { Changed, troubleOf } from "./views.js";
 import { facesOf, KINDS, LARGE_PX, TOO_SMALL_PX } from "./kinds.js";
 import { Secret } from "./secret.js";
+import { AllChanged, Changed, troubleOf, useJpeg } from "./views.js";
 import { changer, Settings } from "../shared/settings.js";
 import { Line } from "../shared/line.js";
 import { Check, Dialog, Empty, Field, Form, groupName, Loading, Portrait, Trouble, useLoaded }
@@ -89,7 +89,8 @@ function All({ query }) {
     <${Loading} of=${loaded} count=${8} kind="cards" />
     ${all?.length === 0 && html`<${Empty} icon="camera" title=${t("cameras.empty")}>
       <p>${t("cameras.empty.says")}</p>${make}<//>`}
-    ${shown?.length > 0 && html`<${Grid} count=${shown.length} least=${230} ratio=${0.625} extra=${84}
+    ${shown?.length > 0 && query.state === CHANGED && html`<${AllChanged} cameras=${shown} told=${loaded.again} />`}
+    ${shown?.length > 0 && query.state !== CHANGED && html`<${Grid} count=${shown.length} least=${230} ratio=${0.625} extra=${84}
       label=${t("page.cameras")} inSight=${() => {}} onKey=${onKey}
       cell=${(index, more) => html`<${Card} key=${shown[index].id} one=${shown[index]} more=${more} />`} />`}
     ${all?.length > 0 && shown.length === 0 && html`<p class="soft">${t("cameras.none")}</p>`}
@@ -281,15 +282,8 @@ function Named({ made, back }) {
 function Aim({ path, one, change }) {
   const loaded = useLoaded((signal) => get(`${path}/still`, {}, { signal }), [path]);
   const { asked_at: asked, taken_at: taken, picture } = loaded.value ?? {};
-  const [url, setUrl] = useState(null);
+  const url = useJpeg(picture);
   useAgain(loaded, asked ? SOON_MS : HOUR_MS);
-  useEffect(() => {
-    if (!picture) return setUrl(null);
-    const bytes = Uint8Array.from(atob(picture), (letter) => letter.charCodeAt(0));
-    const made = URL.createObjectURL(new Blob([bytes], { type: "image/jpeg" }));
-    setUrl(made);
-    return () => URL.revokeObjectURL(made);
-  }, [picture]);
   const ask = () => send("POST", `${path}/still`).then(loaded.set, complain);
   return html`<section><h2>${t("camera.still")}</h2>
     ${loaded.problem && html`<${Trouble} problem=${loaded.problem} again=${loaded.again} />`}

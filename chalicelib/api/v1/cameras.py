@@ -268,6 +268,13 @@ class Camera(_Options, kw_only=True):
             description="A still is asked for: its box sends one by `PUT /v1/cameras/{id}/still`."
         ),
     ]
+    view_due: Annotated[
+        bool,
+        Meta(
+            description="The shop has opened, and the view of this morning is missing: its box "
+            "sends one by `PUT /v1/cameras/{id}/view`."
+        ),
+    ]
     view_right_at: Annotated[
         Time | None,
         Meta(description="When somebody said last that what it shows is right: its box learns it."),
@@ -351,6 +358,24 @@ class Still(Answer):
 
 
 class StillTaken(PictureSent): ...
+
+
+class View(Answer):
+    """What a camera showed when its shop opened: grey, 256 pixels wide, black within its box's
+    masks, without the people who passed."""
+
+    taken_at: Time
+    picture: Annotated[bytes, Meta(description="A JPEG, in base64.")]
+
+
+class Views(Answer):
+    views: Annotated[
+        list[View],
+        Meta(max_length=2, description="This morning's and the one before it, the newest first."),
+    ]
+
+
+class ViewTaken(PictureSent): ...
 
 
 class CameraKeyMade(Answer):
@@ -544,6 +569,31 @@ def make_claim_code(context: V1Context) -> ClaimCode:
     return ClaimCode(claim_code=code, expires_at=time_text(expires_at), **draw_qr_code(line))
 
 
+@operations("GET", "/v1/cameras/{id}/view", Role.OPERATOR)
+def list_views(context: V1Context) -> Views:
+    """Read what the camera showed when the shop opened, today and on the morning before.
+
+    Each is kept for two days. The key must see pictures.
+    """
+    context.caller.require_pictures()
+    views = context.services.cameras.list_views(context.tenant, context.path_values["id"])
+    return Views(views=[View.made_of(view) for view in views])
+
+
+@operations("PUT", "/v1/cameras/{id}/view", Role.OPERATOR, of_cameras=True, again=answer_nothing)
+def give_view(context: V1Context, body: ViewTaken) -> None:
+    """Send what the camera shows this morning, once a day: a JPEG of up to 256 KiB.
+
+    It is no capture, and nobody is searched in it. It must show nobody who could be known.
+
+    409 Conflict if none is due.
+    """
+    context.caller.require_camera(context.path_values["id"])
+    context.services.cameras.store_view(
+        context.tenant, context.path_values["id"], body.picture, context.request_id
+    )
+
+
 @operations("POST", "/v1/cameras/{id}/view", Role.OPERATOR)
 def accept_view(context: V1Context) -> Camera:
     """Say that what the camera shows is right, though its box says that it has changed.
@@ -637,6 +687,8 @@ def _describe_cameras(
 
     `kind`: the class of the answer. `more`: members that only this class has.
     """
+    from chalicelib.book.cameras import is_view_due  # not at the other routes' cold starts
+
     names: Mapping[str, str] = {}
     if any(camera.group_ids for camera in cameras):
         names = {group.id: group.name for group in context.services.groups.list_all(context.tenant)}
@@ -652,6 +704,7 @@ def _describe_cameras(
                 camera,
                 groups=groups,
                 revision=camera.version,
+                view_due=is_view_due(camera, context.tenant, now),
                 forgets_strangers=context.tenant.forgets_strangers or not camera.keeps_strangers,
                 health=_describe_health(context.tenant, camera, now),
                 **more,

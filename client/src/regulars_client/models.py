@@ -88,6 +88,7 @@ class Camera(Struct, kw_only=True):
     forgets_strangers: bool
     last_seen_at: datetime | None
     still_asked_at: datetime | None
+    view_due: bool
     view_right_at: datetime | None
     faceless_share: float | None
     health: Health
@@ -115,6 +116,7 @@ class CameraMade(Struct, kw_only=True):
     forgets_strangers: bool
     last_seen_at: datetime | None
     still_asked_at: datetime | None
+    view_due: bool
     view_right_at: datetime | None
     faceless_share: float | None
     health: Health
@@ -1417,3 +1419,15 @@ class Verified(Struct, kw_only=True):
     false_match_probability: float
     reason: str | None
     faces: list[ComparedFace]
+
+
+class View(Struct, kw_only=True):
+    """What a camera showed when its shop opened: grey, 256 pixels wide, black within its box's
+    masks, without the people who passed."""
+
+    taken_at: datetime
+    picture: str
+
+
+class Views(Struct, kw_only=True):
+    views: list[View]

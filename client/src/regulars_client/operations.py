@@ -243,12 +243,26 @@ class Operations(Connection):
             idempotency_key=idempotency_key,
         )
 
+    def list_views(self, id: str) -> models.Views:
+        """Read what the camera showed when the shop opened, today and on the morning before."""
+        return self._call("GET", f"/v1/cameras/{quote_part(id)}/view", models.Views)
+
     def accept_view(self, id: str, *, idempotency_key: str | None = None) -> models.Camera:
         """Say that what the camera shows is right, though its box says that it has changed."""
         return self._call(
             "POST",
             f"/v1/cameras/{quote_part(id)}/view",
             models.Camera,
+            idempotency_key=idempotency_key,
+        )
+
+    def give_view(self, id: str, *, picture: Picture, idempotency_key: str | None = None) -> None:
+        """Send what the camera shows this morning, once a day: a JPEG of up to 256 KiB."""
+        self._call(
+            "PUT",
+            f"/v1/cameras/{quote_part(id)}/view",
+            type(None),
+            body={"picture": in_base64(picture)},
             idempotency_key=idempotency_key,
         )
 

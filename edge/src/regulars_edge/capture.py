@@ -22,6 +22,7 @@ from regulars_edge.choose.chooser import (
     Preview,
     Thinned,
 )
+from regulars_edge.choose.morning import MorningView
 from regulars_edge.clock import Clock
 from regulars_edge.config import CameraConfig, Config, read_secret
 from regulars_edge.errors import Misconfigured, PasswordRefused, SourceFailed, SpoolFull
@@ -537,16 +538,21 @@ def make_counter(camera: CameraConfig, minutes: Minutes) -> Counter | None:
 
 
 def make_chooser(
-    camera: CameraConfig, aim: Preview | None = None, counter: Counter | None = None
+    camera: CameraConfig,
+    aim: Preview | None = None,
+    counter: Counter | None = None,
+    morning: MorningView | None = None,
 ) -> Chooser:
     """Make the choice of frames that a camera's configuration names. Raises Misconfigured.
 
-    `aim` and `counter` see what is behind the masks.
+    `aim`, `morning` and `counter` see what is behind the masks.
     """
     finder = _make_finder(camera) if counter is None else counter.faces
     chooser = _make_choice(camera, finder)
     if aim is not None:
         chooser = ChangeFirst(chooser, aim.look)
+    if morning is not None:
+        chooser = ChangeFirst(chooser, morning.look)
     if counter is not None:
         chooser = ChangeFirst(Thinned(chooser, 1000 * camera.interval_s), counter.look)
     if not (camera.masks or camera.rotate):

@@ -19,11 +19,12 @@ from regulars_edge import __version__
 from regulars_edge.camera_uploader import CameraUploader
 from regulars_edge.capture import Capture
 from regulars_edge.choose.chooser import Preview
+from regulars_edge.choose.morning import MorningView
 from regulars_edge.config import Config
 from regulars_edge.errors import Misconfigured, ServiceError, SpoolFull
 from regulars_edge.logs import redact_text
 from regulars_edge.report import TOLD_BY_UPDATE, read_object
-from regulars_edge.service import Box
+from regulars_edge.service import Box, HeartbeatAnswer
 
 log = logging.getLogger(__name__)
 
@@ -100,6 +101,8 @@ class Health:
     captures: list[Capture] = field(default_factory=list, init=False)
     aim: Preview | None = field(default=None, init=False)
     """Taker of stills; None if this camera gives none."""
+    morning: MorningView | None = field(default=None, init=False)
+    """Taker of the morning's view; None: as above."""
     is_heard: bool = field(default=False, init=False)
     """Whether the service took the last heartbeat."""
     _id: str | None = field(default=None, init=False)
@@ -171,6 +174,12 @@ class Health:
         ]
         return next((redact_text(trouble) for trouble in troubles if trouble is not None), None)
 
+    def is_view_changed(self) -> bool:
+        """Return whether the camera shows something else than usual, or did so this morning, and
+        nobody has said that it is right."""
+        is_other_today = self.morning is not None and self.morning.is_changed
+        return is_other_today or any(capture.is_changed for capture in self.captures)
+
     def find_lag_s(self) -> float | None:
         return max(
             (capture.lag_s for capture in self.captures if capture.lag_s is not None), default=None
@@ -200,7 +209,7 @@ class Health:
                 default=None,
             ),
             "clock_error_s": None if error_ms is None else round(error_ms / 1000, 1),
-            "view_changed": any(capture.is_changed for capture in self.captures) or None,
+            "view_changed": self.is_view_changed() or None,
             "view_right_at": max(
                 (capture.view_right_at for capture in self.captures if capture.view_right_at),
                 default=None,
@@ -229,9 +238,7 @@ class Health:
             working, status = self.is_alive(), self.describe()
             if not working and "error" not in status:
                 return False  # it has only begun
-            if self.aim is not None and self.aim.picture is not None:
-                picture, self.aim.picture = self.aim.picture, None
-                service.give_still(self._id, picture, self._asked_by)
+            self._give_pictures(self._id)
             answer = service.send_heartbeat(self._id, status, working=working)
             self.take_settings(answer.settings)
             self.is_heard = True
@@ -239,14 +246,7 @@ class Health:
                 log.info("%s: the service hears it again", self.uploader.camera)
             self._no_beat = None
             self._warn_of_faceless(answer.faceless_share)
-            if answer.view_right_at is not None:
-                for capture in self.captures:
-                    capture.hear_right(answer.view_right_at)
-            if self.aim is not None:
-                self.aim.is_wanted = answer.is_still_asked
-                self._asked_by = self.uploader.open_shop()
-                if answer.is_still_asked:
-                    self._near_until = time.monotonic() + AIMED_FOR_S
+            self._hear_wishes(answer)
         except ServiceError as error:
             # the camera may be gone, and another has its name
             self.is_heard, self._id = False, None
@@ -254,6 +254,32 @@ class Health:
                 log.warning("%s: no heartbeat: %s", self.uploader.camera, error)
             self._no_beat = str(error)
         return True
+
+    def _give_pictures(self, camera_id: str) -> None:
+        """Send the pictures that the service has asked for, if they are taken. Raises
+        ServiceError."""
+        service = self.uploader.service
+        if self.aim is not None and self.aim.picture is not None:
+            picture, self.aim.picture = self.aim.picture, None
+            service.give_still(camera_id, picture, self._asked_by)
+        if self.morning is not None and self.morning.picture is not None:
+            picture, self.morning.picture = self.morning.picture, None
+            service.give_view(camera_id, picture, self._asked_by)
+
+    def _hear_wishes(self, answer: HeartbeatAnswer) -> None:
+        """Take in which pictures are wanted, and that somebody says that a view is right."""
+        self._asked_by = self.uploader.open_shop()
+        if answer.view_right_at is not None:
+            for capture in self.captures:
+                capture.hear_right(answer.view_right_at)
+            if self.morning is not None:
+                self.morning.right_at = answer.view_right_at
+        if self.morning is not None:
+            self.morning.is_wanted = answer.is_view_due and self.morning.picture is None
+        if self.aim is not None:
+            self.aim.is_wanted = answer.is_still_asked
+            if answer.is_still_asked:
+                self._near_until = time.monotonic() + AIMED_FOR_S
 
     def _warn_of_faceless(self, share: float) -> None:
         """Say once that too many pictures show nobody, until they do no more."""

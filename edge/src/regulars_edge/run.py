@@ -24,6 +24,7 @@ from regulars_edge import __version__, logs, page
 from regulars_edge.camera_uploader import CameraUploader
 from regulars_edge.capture import Capture, Wiring, make_chooser, make_counter, make_source
 from regulars_edge.choose.chooser import Preview
+from regulars_edge.choose.morning import MorningView
 from regulars_edge.clock import Clock, ServiceTime
 from regulars_edge.config import CameraConfig, Config, load, read_api_key, shows_the_key
 from regulars_edge.count.minutes import SpooledMinutes
@@ -274,12 +275,14 @@ class Uploader(Collector):
         health = self._healths.get(camera.name) or self._make_health(
             camera.name, self._make_service(camera, hide)
         )
-        aim = None
+        aim = morning = None
         if camera.crop_room is None and not camera.is_of_files:  # else only faces may leave it
             aim = health.aim = health.aim or Preview()
+            if health.morning is None:  # of the first of several sources
+                morning = health.morning = self._make_morning_view(camera.name)
         mark = read_mark(Path(camera.place)) if camera.source == "video" else None
         film = f"film {camera.name}: {mark!r}" if isinstance(mark, FileMark) else None
-        make, wake = partial(self._make_wiring, aim), health.uploader.wake.set
+        make, wake = partial(self._make_wiring, aim, morning), health.uploader.wake.set
         capture = Capture(
             camera,
             make,
@@ -300,7 +303,18 @@ class Uploader(Collector):
         health.add_capture(capture)
         return capture
 
-    def _make_wiring(self, aim: Preview | None, camera: CameraConfig) -> Wiring:
+    def _make_morning_view(self, camera: str) -> MorningView:
+        name = f"morning {camera}"
+
+        def keep(memory: str) -> None:
+            with suppress(SpoolFull):  # it learns again
+                self._spool.keep_view(name, memory)
+
+        return MorningView(time.monotonic, keep, self._spool.read_view(name))
+
+    def _make_wiring(
+        self, aim: Preview | None, morning: MorningView | None, camera: CameraConfig
+    ) -> Wiring:
         clock = self._spool.clock
         minutes = SpooledMinutes(
             partial(self._spool.add_counts, camera.name),
@@ -309,7 +323,7 @@ class Uploader(Collector):
         counter = make_counter(camera, minutes)
         return Wiring(
             make_source(camera, self._config, clock),
-            make_chooser(camera, aim, counter),
+            make_chooser(camera, aim, counter, morning),
             PerMinute(camera.per_minute),
             lambda: camera.capture_hours.is_open_at(self.service_time.best_ms()),
             counter,

@@ -70,6 +70,8 @@ class HeartbeatAnswer:
     """Part of the last pictures that showed no face, 0..1."""
     view_right_at: str | None = None
     """When a person said last that what the camera shows is right; None: nobody has."""
+    is_view_due: bool = False
+    """Whether the view of this morning is missing."""
 
 
 FEEDS_FOR_MS = 20 * 60_000
@@ -212,6 +214,7 @@ class Service:
             fields.get("still_asked_at") is not None,
             faceless if isinstance(faceless, float | int) else 0.0,
             right_at if isinstance(right_at, str) else None,
+            fields.get("view_due") is True,
         )
 
     def give_still(self, camera: str, picture: bytes, shop: str = "") -> None:
@@ -219,10 +222,16 @@ class Service:
 
         Raises NotAllowed, Busy, Unreachable, Refused.
         """
+        self._give_picture(camera, "still", picture, shop)
+
+    def give_view(self, camera: str, picture: bytes, shop: str = "") -> None:
+        """Send the view of this morning, which the shop misses. Raises as `give_still` does."""
+        self._give_picture(camera, "view", picture, shop)
+
+    def _give_picture(self, camera: str, kind: str, picture: bytes, shop: str) -> None:
         body = {"picture": base64.b64encode(picture).decode("ascii")}
-        self._call(
-            "PUT", f"/v1/cameras/{quote(camera, safe='')}/still", body, 200, 204, 409, shop=shop
-        )
+        path = f"/v1/cameras/{quote(camera, safe='')}/{kind}"
+        self._call("PUT", path, body, 200, 204, 409, shop=shop)
 
     def send_counts(self, camera: str, due: DueMinutes) -> str:
         """Tell how many people crossed the camera's line, to the shop that the minutes are for;

@@ -29,6 +29,7 @@ NEW = {
     "created_at": "2026-03-01T12:00:00.000Z",
     "last_seen_at": None,
     "still_asked_at": None,
+    "view_due": True,
     "view_right_at": None,
     "faceless_share": None,
     "health": {
@@ -332,7 +333,14 @@ def test_a_camera_that_gives_nothing_says_so_and_falls_silent(
         "2026-03-01T12:26:59.000Z",
     )
     assert [one["until"] for one in found["health"]["outages"]] == [None], "the present one"
-    well = {"state": "ok", "failing_at": None, "outages": [], "status": {}, "muted_until": None, "view_changed": False}
+    well = {
+        "state": "ok",
+        "failing_at": None,
+        "outages": [],
+        "status": {},
+        "muted_until": None,
+        "view_changed": False,
+    }
     assert beat(status={})["health"] == well
     assert (
         "working"

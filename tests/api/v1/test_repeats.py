@@ -36,6 +36,7 @@ DONE_AGAIN = {
 ELSEWHERE = {
     "DELETE /v1/session": "it has nothing to do twice",
     "PUT /v1/cameras/{id}/still": "tests/api/v1/test_cameras.py",
+    "PUT /v1/cameras/{id}/view": "tests/api/v1/test_cameras.py",
     "POST /v1/captures": "tests/api/v1/test_captures.py",
     **dict.fromkeys(
         ("POST /v1/identify", "POST /v1/verify", "POST /v1/detect"), "it changes nothing"

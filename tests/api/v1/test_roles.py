@@ -38,6 +38,7 @@ OPERATORS = routes(
     """
     GET: erasures/{id} erasures/{id}/page erasures faces/{id}/hold holds faces/{id}/restriction
         restrictions faces/{id}/rejections retention cameras/{id}/still
+        cameras/{id}/view
     POST: captures captures/uploads captures/{id}/redrive cameras/{id}/heartbeat cameras/{id}/still
         cameras/{id}/view groups faces face-changes
         faces/{id}/sightings/{sighting}/reject faces/{id}/pictures faces/{id}/merge merges/{id}/undo
@@ -45,7 +46,8 @@ OPERATORS = routes(
     PATCH: groups/{id} faces/{id}
     DELETE: groups/{id} faces/{id} faces/{id}/consent faces/{id}/rejections/{sighting}
         faces/{id}/pictures/{picture}
-    PUT: faces/{id}/consent cameras/{id}/counts cameras/{id}/still mute places/{id}/inside
+    PUT: faces/{id}/consent cameras/{id}/counts cameras/{id}/still cameras/{id}/view
+        mute places/{id}/inside
     """
 )
 ADMINS = routes(

@@ -73,6 +73,7 @@ NO_ENTRY = {
         POST /v1/cameras/{id}/heartbeat
         PUT /v1/cameras/{id}/counts
         PUT /v1/cameras/{id}/still
+        PUT /v1/cameras/{id}/view
         POST /v1/captures/uploads
         POST /v1/detect
         GET /v1/dialects

@@ -245,6 +245,8 @@ _V1: Mapping[tuple[str, str], Sequence[Sample]] = {
     ("POST", "/v1/cameras/{id}/claim"): [Sample(_CAMERA)],
     ("POST", "/v1/cameras/{id}/still"): [Sample(_CAMERA)],
     ("POST", "/v1/cameras/{id}/view"): [Sample(_CAMERA)],
+    ("GET", "/v1/cameras/{id}/view"): [Sample(_CAMERA)],
+    ("PUT", "/v1/cameras/{id}/view"): [Sample(_CAMERA, fields={"picture": _ANYBODY})],
     ("GET", "/v1/cameras/{id}/still"): [Sample(_CAMERA)],
     ("PUT", "/v1/cameras/{id}/still"): [Sample(_CAMERA, fields={"picture": _ANYBODY})],
     ("PUT", "/v1/cameras/{id}/counts"): [

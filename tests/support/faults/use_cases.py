@@ -511,6 +511,14 @@ def _signed_in(box: Box, body: dict[str, Any]) -> Any:
     return _asked(box, "GET", reply.headers["set-cookie"].partition(";")[0], **BY_HTTPS)
 
 
+def _view_given(box: Box) -> Any:
+    """Whether the view of this morning is there, however often the box sent it."""
+    place = "/v1/cameras/till/view"
+    sent = box.v1.send("PUT", place, {"picture": base64.b64encode(b"\xff\xd8\xff").decode()})
+    there = sent if sent.status == 429 or sent.status >= 500 else box.v1.send("GET", place)
+    return {"status": there.status, "taken": there.status == 200 and len(there.json["views"]) == 1}
+
+
 def _still_given(box: Box) -> Any:
     """Whether there is a still, however often the box sent it."""
     place = "/v1/cameras/till/still"
@@ -692,6 +700,8 @@ _OF_V1 = (
     _v1("POST /v1/cameras/{id}/key", of="till", or_says="SecretNotKept"),
     _v1("POST /v1/cameras/{id}/still", of="till"),
     _v1("POST /v1/cameras/{id}/view", of="till"),
+    _v1("GET /v1/cameras/{id}/view", of="till"),
+    UseCase("PUT /v1/cameras/{id}/view", lambda box: _view_given(box)),
     _v1("GET /v1/cameras/{id}/still", of="till"),
     UseCase("PUT /v1/cameras/{id}/still", lambda box: _still_given(box)),
     _v1("PUT /v1/cameras/{id}/counts", {"minutes": _MINUTES}, of="door"),

@@ -166,7 +166,7 @@ class BlockageCheck:
             self._hear_right()
         small = grey.resize(SMALL_PX, Image.Resampling.BOX)
         unchanged_s = self._measure_unchanged_s(small)
-        is_dark = _find_brightest(small) <= DIM
+        is_dark = find_brightest(small) <= DIM
         if self._nights.is_usual(is_dark, now):
             self.fault, self.trouble = None, self._alarm.describe()  # which is no evidence
         elif is_dark:
@@ -182,7 +182,7 @@ class BlockageCheck:
 
     def _judge(self, grey: Image.Image, small: Image.Image) -> None:
         """Compare a picture with light in it with what is usual, and set `trouble` and `fault`."""
-        quarters, sharpness = _read_quarters(small), _measure_sharpness(grey)
+        quarters, sharpness = _read_quarters(small), measure_sharpness(grey)
         is_blank = _is_blank(small)
         difference = self._usual.find_difference(quarters, sharpness, self._used_s)
         if is_blank and not self._usual.knows(quarters, self._used_s):
@@ -441,7 +441,7 @@ class Usual:
         ]
 
 
-def _measure_steps(grey: Image.Image) -> Image.Image:
+def measure_steps(grey: Image.Image) -> Image.Image:
     """Return how much each pixel differs from its neighbours to the left and above; the rim from
     nothing."""
     return ImageChops.lighter(
@@ -452,15 +452,15 @@ def _measure_steps(grey: Image.Image) -> Image.Image:
 def _read_quarters(small: Image.Image) -> list[Quarter]:
     """Return what each quarter shows; the rows at top and bottom, of a clock or a name, are left
     out."""
-    rim, steps = small.height // 8, _measure_steps(small)
+    rim, steps = small.height // 8, measure_steps(small)
     across, down = (1, small.width // 2, small.width), (rim, small.height // 2, small.height - rim)
     boxes = [(across[x], down[y], across[x + 1], down[y + 1]) for y in (0, 1) for x in (0, 1)]
     return [
-        Quarter(_find_outline(steps.crop(box)), _find_brightest(small.crop(box))) for box in boxes
+        Quarter(find_outline(steps.crop(box)), find_brightest(small.crop(box))) for box in boxes
     ]
 
 
-def _find_outline(steps: Image.Image) -> int:
+def find_outline(steps: Image.Image) -> int:
     """Return the pixels with the largest steps, a bit each; 0: there is no outline, as in the
     dark."""
     least = _find_level(steps, round(EDGES * steps.width * steps.height))
@@ -469,7 +469,7 @@ def _find_outline(steps: Image.Image) -> int:
     return int.from_bytes(steps.point(lambda step: 255 * (step >= least)).convert("1").tobytes())
 
 
-def _find_brightest(grey: Image.Image) -> int:
+def find_brightest(grey: Image.Image) -> int:
     return _find_level(grey, 1 + round(CLOCK_SHARE * grey.width * grey.height))
 
 
@@ -483,10 +483,10 @@ def _find_level(grey: Image.Image, count: int) -> int:
     return 0
 
 
-def _measure_sharpness(grey: Image.Image) -> float | None:
+def measure_sharpness(grey: Image.Image) -> float | None:
     """Return the largest step in a block, in shares of its contrast: the middle of all blocks with
     some."""
-    steps, found = _measure_steps(grey), []
+    steps, found = measure_steps(grey), []
     for left in range(0, grey.width, BLOCK_PX):
         for top in range(0, grey.height, BLOCK_PX):
             block = (left + 1, top + 1, left + BLOCK_PX, top + BLOCK_PX)
@@ -503,4 +503,4 @@ def _find_extremes(grey: Image.Image) -> tuple[int, int]:
 def _is_blank(grey: Image.Image) -> bool:
     """Tell whether nothing is to be seen, but for the darkest and the brightest of CLOCK_SHARE
     each."""
-    return _find_brightest(grey) + _find_brightest(ImageChops.invert(grey)) - 255 <= BLANK
+    return find_brightest(grey) + find_brightest(ImageChops.invert(grey)) - 255 <= BLANK
