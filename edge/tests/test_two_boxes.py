@@ -11,13 +11,12 @@ from regulars_edge.config import parse_config
 from regulars_edge.errors import NotAllowed
 from regulars_edge.health import Machine
 from regulars_edge.http import Http
-from regulars_edge.picture import format_rfc3339
+from regulars_edge.picture import Content, format_rfc3339
 from regulars_edge.service import FEEDS_FOR_MS, Box, Service, explain_other_box
 from regulars_edge.spool.model import Entry
 from rig.clock import FakeClock
 from rig.real import Regulars
 from rig.standin import StandIn
-from test_service import CAPTURE
 
 A, B = Box("a" * 16, "shop-a"), Box("b" * 16, "shop-b")
 
@@ -40,7 +39,8 @@ def beat(service: Service, name: str, box: Box) -> None:
 
 
 def offer(service: Service, name: str) -> None:
-    service.offer_pictures([Entry(**{**vars(CAPTURE), "camera": name})])
+    content = Content(bytes(32), 1_000, "image/jpeg")
+    service.offer_pictures([Entry(1, name, content, 1_760_000_000_000, "a copy")])
 
 
 CALLS: list[Callable[[Service, str], object]] = [Service.find_camera_id, offer]

@@ -301,8 +301,8 @@ class Http:
 
 
 class _CameraContext(ssl.SSLContext):
-    """What verifies a camera's certificate by `ca_file`, which may be that certificate: then it is
-    this camera, whatever name is in it, and cameras put in what they like."""
+    """Verification of a camera's certificate by `ca_file`, which may have that certificate itself:
+    then it is this camera, whatever name is in it, and cameras put in what they like."""
 
     own_certificates: frozenset[bytes] = frozenset()
 

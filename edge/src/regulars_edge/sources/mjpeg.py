@@ -26,7 +26,7 @@ class PictureFinder:
 
     def __init__(self) -> None:
         self._data = bytearray()
-        self._at = 0
+        self._read_to = 0
         """How far the picture at the begin of the data has been read; 0: it was not begun."""
         self._is_scan = False
 
@@ -40,7 +40,7 @@ class PictureFinder:
         while (end := self._find_end()) is not None:
             picture = bytes(self._data[:end])
             del self._data[:end]
-            self._at, self._is_scan = 0, False
+            self._read_to, self._is_scan = 0, False
             if picture.endswith(b"\xff\xd9") or decodes_whole(picture):
                 found.append(picture)
         if len(self._data) > LARGEST_BYTES:
@@ -50,29 +50,31 @@ class PictureFinder:
     def _find_end(self) -> int | None:
         """Return where the next picture ends: behind its last marker, or before the next picture's
         first; None: more has to come."""
-        if self._at == 0:
+        if self._read_to == 0:
             begin = self._data.find(_BEGIN)
             del self._data[: max(0, len(self._data) - 2) if begin < 0 else begin]
             if begin < 0:
                 return None
-            self._at = 2
-        while self._at + 2 <= len(self._data):
+            self._read_to = 2
+        while self._read_to + 2 <= len(self._data):
             if self._is_scan:
-                if (found := _SCAN_ENDS.search(self._data, self._at)) is None:
-                    self._at = len(self._data) - 1  # whose last byte may begin a marker
+                if (found := _SCAN_ENDS.search(self._data, self._read_to)) is None:
+                    self._read_to = len(self._data) - 1  # whose last byte may begin a marker
                     return None
-                self._at, self._is_scan = found.start(), False
-            first, kind = self._data[self._at : self._at + 2]
+                self._read_to, self._is_scan = found.start(), False
+            first, kind = self._data[self._read_to : self._read_to + 2]
             if first != _FILL:
                 self._is_scan = True  # a segment's length lies: look for the next marker
             elif kind in (_END, _BEGIN_AGAIN):
-                return self._at + 2 * (kind == _END)
+                return self._read_to + 2 * (kind == _END)
             elif kind == _FILL or kind in _ALONE:
-                self._at += 1 if kind == _FILL else 2
-            elif self._at + 4 > len(self._data):
+                self._read_to += 1 if kind == _FILL else 2
+            elif self._read_to + 4 > len(self._data):
                 return None
             else:
-                self._at += 2 + int.from_bytes(self._data[self._at + 2 : self._at + 4], "big")
+                self._read_to += 2 + int.from_bytes(
+                    self._data[self._read_to + 2 : self._read_to + 4], "big"
+                )
                 self._is_scan = kind == _SCAN
         return None
 
