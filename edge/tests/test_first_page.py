@@ -21,6 +21,7 @@ from regulars_edge import cli, config, exits, reach
 from regulars_edge.doctor import Findings
 from regulars_edge.errors import Busy, Misconfigured, NotAllowed, SourceFailed, Unreachable
 from regulars_edge.setup import first_page
+from regulars_edge.setup.command import replace_rows
 from regulars_edge.setup.first_page import FirstPage, Form
 from rig.box import until
 from rig.film import RATE
@@ -172,8 +173,10 @@ class Fakes:
         self.seen = list[Mapping[str, object]]()
         self.now = 1_000.0
         self.address = "10.0.0.9"
+        self.id = "cam_1"
         self.page = FirstPage(
             folder / "edge.toml",
+            has_cameras=(folder / "edge.toml").exists(),
             use_code=self.use_code,
             examine=self.examine,
             find_address=lambda _: self.address,
@@ -189,7 +192,7 @@ class Fakes:
         if code not in self.good:
             raise NotAllowed("this code is not good any more")
         self.good.remove(code)
-        return "cam_1", "ck_1"
+        return self.id, "ck_1"
 
     def examine(self, values: Mapping[str, object]) -> Findings:
         self.seen.append(values)
@@ -410,6 +413,122 @@ def test_after_the_first_code_that_counts_no_other_service_is_asked(fakes: Fakes
     assert "The camera is connected" in fakes.press(code=CODE)
 
 
+# a box that has cameras
+
+MINE = """# the shop's
+zone = "Europe/Berlin"
+[server]  # ours
+url = "https://regulars.example"
+
+[[camera]]
+source = "rtsp"
+name = "cam_1"                       # the door
+url = "rtsp://10.0.0.5:554/live"
+user = "root"
+transport = "tcp"
+motion_url = "rtsp://10.0.0.5:554/sub"
+send = "best_shot"
+masks = [
+    [0.0, 0.0, 0.3, 1.0],
+    [[0.6, 0.5], [1.0, 0.4], [1.0, 0.8]],
+]
+api_key_file = "{key}"
+
+[[camera]]
+name = "yard"
+source = "snapshot"
+url = "http://10.0.0.6/shot.jpg"
+"""
+
+
+@pytest.fixture
+def mine(tmp_path: Path) -> Fakes:
+    (tmp_path / "edge.toml").write_text(MINE.replace("{key}", str(tmp_path / "cam_1.key")))
+    (tmp_path / "cam_1.key").write_text("ck_0")
+    (tmp_path / "cam_1.password").write_text("former")
+    for file in tmp_path.iterdir():
+        file.chmod(0o600)
+    return Fakes(tmp_path)
+
+
+def test_a_camera_gets_another_address_and_password_without_a_terminal(
+    mine: Fakes, tmp_path: Path
+) -> None:
+    before = config.load(tmp_path / "edge.toml").cameras
+    assert "gives it another address" in mine.page.show()
+    assert "The camera is connected" in mine.press(place="rtsp://10.0.0.77:554/live")
+    door, yard = config.load(tmp_path / "edge.toml").cameras
+    assert (door.place, door.motion_url) == (
+        "rtsp://10.0.0.77:554/live",
+        "rtsp://10.0.0.77:554/sub",
+    )
+    assert (door.user, door.transport) == ("admin", "udp")
+    assert config.read_secret(door.password_file) == PASSWORD
+    assert config.read_secret(door.api_key_file) == "ck_1"
+    assert (door.masks, door.send, yard) == (before[0].masks, "best_shot", before[1])
+    text = (tmp_path / "edge.toml").read_text()
+    for kept in ("# the shop's", "[server]  # ours", "# the door"):
+        assert kept in text
+    assert not mine.page.is_over, "another camera may follow"
+    assert not [*tmp_path.glob("*.tried")]
+
+
+def test_a_box_takes_a_second_camera_without_a_terminal(mine: Fakes, tmp_path: Path) -> None:
+    mine.id = "cam_2"
+    before = (tmp_path / "edge.toml").read_text()
+    assert "The camera is connected" in mine.press()
+    assert (tmp_path / "edge.toml").read_text().startswith(before.rstrip())
+    cameras = config.load(tmp_path / "edge.toml").cameras
+    assert [(one.name, one.place) for one in cameras][2:] == [("cam_2", STREAM)]
+    assert config.read_secret(tmp_path / "cam_1.key") == "ck_0"
+
+
+def test_a_camera_that_gives_no_picture_changes_nothing_but_the_key_that_the_code_replaced(
+    mine: Fakes, tmp_path: Path
+) -> None:
+    before = {file: file.read_text() for file in tmp_path.iterdir()}
+    assert "No picture came from there" in mine.press(password="wrong")
+    after = {file: file.read_text() for file in tmp_path.iterdir()}
+    assert after == before | {tmp_path / "cam_1.key": "ck_1\n"}
+    assert "The camera is connected" in mine.press(), "the code still counts"
+
+
+@pytest.mark.parametrize("number", range(3))
+def test_only_the_rows_of_one_camera_are_replaced(number: int) -> None:
+    blocks = [
+        f'[[camera]]\nsource = "rtsp"\nurl = "rtsp://a/{name}" # u\nname = "{name}"\ninterval_s = 2'
+        for name in ("a", "b", "c")
+    ]
+    head = '[server]\nurl = "https://a.example"\n'
+    name = "abc"[number]
+    rows = {"source": "snapshot", "url": "http://b/x", "user": "me"}
+    changed = replace_rows("\n".join([head, *blocks]), name, rows)
+    blocks[number] = (
+        f'[[camera]]\nname = "{name}"\nsource = "snapshot"\nurl = "http://b/x"\nuser = "me"\n'
+        "interval_s = 2"
+    )
+    assert changed == "\n".join([head, *blocks, ""])
+    with pytest.raises(Misconfigured, match="is called d"):
+        replace_rows("\n".join([head, *blocks]), "d", rows)
+
+
+def test_the_page_of_a_box_that_has_cameras_is_of_its_service_alone(tmp_path: Path) -> None:
+    (tmp_path / "edge.toml").write_text(MINE.replace("{key}", "key"))
+    port = free_port()
+    words = [ENTRY, "claim", "--config", "edge.toml", "--url", "https://other.example"]
+    box = subprocess.Popen(
+        [*words, "--page", str(port)], cwd=tmp_path, stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert str(port) in box.stdout.readline()
+        token = re.findall('name="token" value="(.*?)"', call(port, "GET")[1])[0]
+        form = {"code": f"{CODE} https://other.example", "place": STREAM, "token": token}
+        assert f"this box takes codes of {URL} alone" in call(port, "POST", urlencode(form))[1]
+    finally:
+        box.kill()
+        box.communicate()
+
+
 # where it reaches
 
 
@@ -583,8 +702,6 @@ def test_a_real_box_asks_nothing_of_itself_and_says_so_in_its_log(
     assert box.stdout.readline() == said
     (tmp_path / "edge.toml").write_text("")
     assert box.wait(60) == 0, "the uploader begins now"
-    again = subprocess.run(box.args, capture_output=True, text=True, check=False)
-    assert (again.returncode, "is there already" in again.stderr) == (2, True), again
 
 
 def test_callers_who_say_nothing_take_their_places_and_no_more(near: FirstPage, port: int) -> None:
@@ -635,6 +752,16 @@ def test_the_unit_of_an_unclaimed_box_shows_the_page_or_waits_for_the_camera() -
     assert ends in unit, (
         "the page does not stay for days, nor does it start before the service is filled in"
     )
+
+
+def test_the_unit_of_a_box_that_has_cameras_shows_the_page() -> None:
+    unit = (Path(__file__).parents[1] / "systemd" / "regulars-edge-page.service").read_text()
+    [line] = re.findall(
+        "^ExecStart=/opt/regulars-edge/current/bin/regulars-edge (.*)$", unit, re.MULTILINE
+    )
+    found = cli.make_parser().parse_args(line.split())
+    assert (found.page, found.config) == (9110, Path("/etc/regulars-edge/edge.toml"))
+    assert "\nConditionPathExists=/etc/regulars-edge/edge.toml\n" in unit
 
 
 @pytest.mark.parametrize(

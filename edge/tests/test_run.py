@@ -7,19 +7,23 @@ import socket
 import subprocess
 import time
 import urllib.request
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image
+from regulars_edge.config import parse_config
+from regulars_edge.run import Uploader
 from regulars_edge.spool import spool as spools
 from rig import pictures
 from rig.box import SNAPSHOT, Box, until
 from rig.camera import Camera
+from rig.clock import FakeClock
 from rig.real import Regulars
 from rig.spooled import add
 from rig.standin import StandIn
+from rig.uploader import ENTRY
 
 from tests.support.needs import needed
 from tests.support.ports import free_port
@@ -91,6 +95,71 @@ def test_heartbeats_say_how_the_camera_is_and_that_it_has_failed(
     assert "/shot.jpg" in failed["status"]["error"]
     assert "p%40ss" not in failed["status"]["error"]
     assert box.stop() == 0
+
+
+def test_a_box_whose_spool_cannot_be_written_at_its_start_says_so_in_a_heartbeat(
+    box: Box, stand_in: StandIn, tmp_path: Path
+) -> None:
+    """A card that has become read-only, say: no folder can be made below a file, whoever asks."""
+    (tmp_path / "card").write_text("")
+    box.configure(
+        "".join(
+            f'[[camera]]\nname = "{name}"\nsource = "folder"\nfolder = "{tmp_path}"\n'
+            for name in ("door", "yard")
+        )
+    )
+    done = subprocess.run(
+        [ENTRY, "run", "--config", str(box.toml)],
+        env={**os.environ, "REGULARS_EDGE_SPOOL": str(tmp_path / "card" / "spool")},
+        capture_output=True,
+        text=True,
+        timeout=180,
+        check=False,
+    )
+    assert done.returncode == 6, done.stderr
+    assert [name for name, _ in stand_in.books.heartbeats] == ["door", "yard"]
+    for _, beat in stand_in.books.heartbeats:
+        assert beat["working"] is False
+        assert "cannot be written: Not a directory" in beat["status"]["error"]
+        assert {"version", "box_name"} <= set(beat["status"])
+        assert "box" not in beat["status"], "it would be another at each start"
+
+
+def test_a_changed_edge_toml_is_taken_in_and_one_that_cannot_be_read_is_said(
+    box: Box, stand_in: StandIn, tmp_path: Path
+) -> None:
+    def camera(name: str) -> str:
+        return f'[[camera]]\nname = "{name}"\nsource = "folder"\nfolder = "{tmp_path / name}"\n'
+
+    for name in ("door", "yard"):
+        (tmp_path / name).mkdir()
+    box.configure(camera("door"))
+    box.start()
+    until(lambda: "door" in [name for name, _ in stand_in.books.heartbeats])
+    box.configure(camera("door") + "sauce = 1\n")
+    until(lambda: "no such setting" in box.log(), said=box.log)
+    box.configure(camera("door") + camera("yard"))
+    until(lambda: "yard" in [name for name, _ in stand_in.books.heartbeats], said=box.log)
+    assert box.stop() == 0, box.log()
+
+
+def test_hours_do_not_stop_pictures_while_nobody_knows_what_time_it_is(tmp_path: Path) -> None:
+    clock = FakeClock()
+    closed = f"{(datetime.now(UTC).hour + 6) % 24:02}:00-{(datetime.now(UTC).hour + 7) % 24:02}:00"
+    row = {"name": "door", "source": "snapshot", "url": "http://10.0.0.9/", "zone": "UTC"}
+    raw = {
+        "server": {"url": "http://127.0.0.1:9"},
+        "camera": [row | {"capture_hours": [closed]}],
+    }
+    with spools.open_spool(tmp_path / "spool", clock=clock) as spool:
+        uploader = Uploader(parse_config(raw), spool, str)
+        (capture,) = uploader.captures
+        is_open = capture.make(capture.config).is_open
+        assert not is_open(), "by the machine's clock, which is right"
+        clock.wall_error_ms = -clock.wall_ms()
+        assert is_open(), "a clock of 1970 says nothing"
+        uploader.service_time.take_sample(clock.true_ms, clock.boot_ms(), clock.boot_ms() + 2)
+        assert not is_open(), "by the service's clock"
 
 
 def test_a_folder_without_new_files_is_dead_after_the_time_that_is_set(

@@ -137,7 +137,21 @@ def test_a_stream_that_falls_behind_is_said_and_its_frames_keep_the_time_when_th
     assert abs((taken_ms[last] - taken_ms[before]) - (last - before) * 1000 / RATE) <= 50
     assert found[0].lag_s < 1
     assert found[-1].lag_s > 3
-    assert caplog.text.count("s behind") == 1
+    assert caplog.text.count("has sent nothing for 4 s, and sends what is late now") == 1
+    assert "Wi-Fi" in caplog.text
+    assert "s behind" not in caplog.text
+
+
+def test_a_stream_that_comes_more_slowly_than_it_is_filmed_falls_behind_without_a_silence(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    source = LiveSource(str(tmp_path / "live"), "nut", {}, Clock(), 0.1)
+    pushing = pushed(tmp_path / "live", dict.fromkeys(range(5, 12), 0.7), 12)
+    with pytest.raises(SourceFailed, match="has ended"):
+        for _ in source.frames(threading.Event()):
+            pass
+    pushing.join()
+    assert caplog.text.count("s behind: the network or this machine is too slow; use its") == 1
 
 
 def test_how_far_a_stream_is_behind_is_a_metric(

@@ -106,6 +106,7 @@ def test_each_image_runs_as_a_user_without_a_name_for_any_processor(
         BOX / "regulars-mqtt.service",
         ROOT / "edge/systemd/regulars-edge.service",
         ROOT / "edge/systemd/regulars-edge-claim.service",
+        ROOT / "edge/systemd/regulars-edge-page.service",
     ],
     ids=lambda unit: str(unit.name),
 )

@@ -40,6 +40,8 @@ request."""
 FACELESS_SHARE = 0.8
 """Part of a camera's pictures without a face from which on it sends too many."""
 
+BOX_FILE = "box"
+"""The file in the spool that has the box's id."""
 ZONES = Path("/sys/class/thermal")
 VERSIONS = Path(sys.prefix).absolute().parent
 """The folder of this version's environment, if `regulars-edge update` looks after it."""
@@ -57,7 +59,9 @@ class Machine:
 
     @classmethod
     def of_folder(cls, config: Config, folder: Path) -> Machine:
-        return cls(_read_id(folder / "box"), (config.box or socket.gethostname())[:LONGEST_ERROR])
+        return cls(
+            _read_id(folder / BOX_FILE), (config.box or socket.gethostname())[:LONGEST_ERROR]
+        )
 
     @property
     def box(self) -> Box:

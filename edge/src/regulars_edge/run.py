@@ -9,10 +9,11 @@ import logging
 import os
 import signal
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -28,12 +29,20 @@ from regulars_edge.choose.morning import MorningView
 from regulars_edge.clock import Clock, ServiceTime
 from regulars_edge.config import CameraConfig, Config, load, read_api_key, shows_the_key
 from regulars_edge.count.minutes import SpooledMinutes
-from regulars_edge.errors import EdgeError, Misconfigured, NotAllowed, SpoolDamaged, SpoolFull
-from regulars_edge.health import Health, Machine
+from regulars_edge.errors import (
+    EdgeError,
+    Misconfigured,
+    NotAllowed,
+    ServiceError,
+    SpoolDamaged,
+    SpoolFull,
+)
+from regulars_edge.health import BOX_FILE, LONGEST_ERROR, Health, Machine
 from regulars_edge.http import Http, proxies_of_environment
 from regulars_edge.pace import Backoff, Bandwidth, PerMinute
+from regulars_edge.picture import EARLIEST_MS
 from regulars_edge.report import REPEAT_S, Report, find_newest
-from regulars_edge.service import Service
+from regulars_edge.service import Box, Service
 from regulars_edge.sources.folder import read_mark
 from regulars_edge.spool import spool as spools
 from regulars_edge.spool.model import FileMark
@@ -129,9 +138,22 @@ def _make_metric(name: str, about: str, values: Mapping[_Labels, float]) -> Metr
 class Uploader(Collector):
     """The uploader with all its threads."""
 
-    def __init__(self, config: Config, spool: Spool, hide: Callable[[str], None]) -> None:
-        """Wire the threads and start none. Raises Misconfigured."""
+    def __init__(
+        self,
+        config: Config,
+        spool: Spool,
+        hide: Callable[[str], None],
+        file: Path | None = None,
+    ) -> None:
+        """Wire the threads and start none. `file`: the configuration's, if it may change.
+
+        Raises Misconfigured.
+        """
         self._config = config
+        self._file = file
+        self._file_mark = read_mark(file) if file else None
+        self.has_new_config = False
+        """Whether it has stopped to begin anew with another configuration."""
         self._spool = spool
         self._machine = Machine.of_folder(config, spool.folder)
         self._stop = threading.Event()
@@ -169,7 +191,8 @@ class Uploader(Collector):
             if self.is_turning():
                 systemd.tell(f"WATCHDOG=1\nSTATUS={self._spool.count_unsent()} pictures unsent")
             self._tick(began_at)
-        systemd.tell("STOPPING=1")
+        if not self.has_new_config:
+            systemd.tell("STOPPING=1")
         deadline = time.monotonic() + JOIN_S
         for thread in self._threads:
             thread.join(max(0.0, deadline - time.monotonic()))
@@ -203,6 +226,7 @@ class Uploader(Collector):
                 if camera in self._healths:
                     self._healths[camera].uploader.dropped.add(reason)
             self._take_settings()
+            self._look_for_new_config()
             self._note_progress()
             self._tell_updater(time.monotonic() - began_at >= self._config.well_after_s)
         except SpoolFull as error:
@@ -216,6 +240,10 @@ class Uploader(Collector):
             self.stop()
 
     def stop(self) -> None:
+        self.has_new_config = False  # whoever says so does not want it to begin anew
+        self._end()
+
+    def _end(self) -> None:
         self._stop.set()
         self._news.set()
         for health in self._healths.values():
@@ -325,9 +353,15 @@ class Uploader(Collector):
             make_source(camera, self._config, clock),
             make_chooser(camera, aim, counter, morning),
             PerMinute(camera.per_minute),
-            lambda: camera.capture_hours.is_open_at(self.service_time.best_ms()),
+            partial(self._is_open, camera),
             counter,
         )
+
+    def _is_open(self, camera: CameraConfig) -> bool:
+        """Tell whether pictures are taken now: always while nobody knows what time it is. Their own
+        times are settled later."""
+        at_ms = self.service_time.best_ms()
+        return at_ms < EARLIEST_MS or camera.capture_hours.is_open_at(at_ms)
 
     def _make_health(self, name: str, service: Service) -> Health:
         uploader = CameraUploader(
@@ -344,31 +378,8 @@ class Uploader(Collector):
         return health
 
     def _make_service(self, camera: CameraConfig | None, hide: Callable[[str], None]) -> Service:
-        """Make the service of a camera; None: of one that is not configured any more.
-
-        Each call reads the key: a new file counts at once, and until then pictures are kept.
-        """
-
-        def key() -> str:
-            try:
-                api_key = read_api_key(
-                    (camera.api_key_file if camera else None) or self._config.api_key_file
-                )
-            except Misconfigured as error:
-                raise NotAllowed(str(error)) from error
-            hide(api_key)
-            return api_key
-
-        makes = self._config.make_cameras
-        return Service(
-            self._http,
-            self._config.url,
-            key,
-            self.service_time,
-            tenant_key=self._config.tenant_key or makes,
-            makes_cameras=makes,
-            silent_after_s=round(max(SILENT_AFTER_S, MISSED_BEATS * self._config.heartbeat_s)),
-            box=self._machine.box if camera else None,
+        return make_service(
+            self._config, camera, self._http, self.service_time, box=self._machine.box, hide=hide
         )
 
     def _begin_thread(self, name: str, work: Callable[[threading.Event], None]) -> None:
@@ -418,6 +429,22 @@ class Uploader(Collector):
         for health in self._healths.values():
             health.uploader.hours = config.hours
 
+    def _look_for_new_config(self) -> None:
+        """Stop if the file has another configuration, which can be read: it is taken in at once.
+
+        One that cannot is said, and the former goes on.
+        """
+        if self._file is None or (mark := read_mark(self._file)) == self._file_mark:
+            return
+        self._file_mark = mark
+        try:
+            self.has_new_config = load(self._file) != self._config
+        except Misconfigured as error:
+            log.error("the new configuration is not used: %s", error)
+        if self.has_new_config:
+            log.info("%s has changed: all begins anew with it", self._file)
+            self._end()
+
     def _note_progress(self) -> None:
         """Note which films were read to their ends, and the time that was measured: the next start
         knows both."""
@@ -448,6 +475,59 @@ class Uploader(Collector):
                 self._last_report, self._reported_at = report, time.monotonic()
 
 
+def make_service(
+    config: Config,
+    camera: CameraConfig | None,
+    http: Http,
+    service_time: ServiceTime,
+    *,
+    box: Box,
+    hide: Callable[[str], None],
+) -> Service:
+    """Make the service of a camera; None: of one that is not configured any more.
+
+    Each call reads the key: a new file counts at once, and until then pictures are kept. `hide`:
+    hears each key that no log may show.
+    """
+
+    def key() -> str:
+        try:
+            api_key = read_api_key((camera.api_key_file if camera else None) or config.api_key_file)
+        except Misconfigured as error:
+            raise NotAllowed(str(error)) from error
+        hide(api_key)
+        return api_key
+
+    makes = config.make_cameras
+    return Service(
+        http,
+        config.url,
+        key,
+        service_time,
+        tenant_key=config.tenant_key or makes,
+        makes_cameras=makes,
+        silent_after_s=round(max(SILENT_AFTER_S, MISSED_BEATS * config.heartbeat_s)),
+        box=box if camera else None,
+    )
+
+
+def tell_without_spool(config: Config, why: EdgeError, hide: Callable[[str], None]) -> None:
+    """Send one heartbeat of each camera, which says why the spool cannot be opened: the process
+    ends, and nobody would know."""
+    machine, clock = Machine.of_folder(config, config.spool), Clock()
+    http = Http(clock, ca_file=config.ca_file, proxies=proxies_of_environment())
+    service_time, status = ServiceTime(clock), machine.describe()
+    if not (config.spool / BOX_FILE).exists():  # its id would be another at each start
+        del status["box"]
+    status |= {"version": __version__, "error": logs.redact_text(str(why))[:LONGEST_ERROR]}
+    for camera in {camera.name: camera for camera in config.cameras}.values():
+        service = make_service(config, camera, http, service_time, box=machine.box, hide=hide)
+        try:
+            service.send_heartbeat(service.find_camera_id(camera.name), status, working=False)
+        except ServiceError as error:
+            log.warning("%s: no heartbeat: %s", camera.name, error)
+
+
 def run(arguments: argparse.Namespace) -> int:
     """Run until a signal comes; return the exit code.
 
@@ -458,12 +538,19 @@ def run(arguments: argparse.Namespace) -> int:
     return_freed_memory()
     if not config.cameras:
         raise Misconfigured("no [[camera]] is configured")
-    with spools.open_spool(config.spool, config.limits, Clock()) as spool:
-        box = Uploader(config, spool, redaction.hide)
+    with ExitStack() as stack:
+        try:
+            spool = stack.enter_context(spools.open_spool(config.spool, config.limits, Clock()))
+        except (SpoolFull, SpoolDamaged) as error:
+            tell_without_spool(config, error, redaction.hide)
+            raise
+        box = Uploader(config, spool, redaction.hide, arguments.config)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: box.stop())
         if shows_the_key(config.url):
             log.warning("the key and the pictures cross the network in the clear: use https")
         log.info("%d cameras, spool %s, service %s", len(config.cameras), config.spool, config.url)
         box.run(Systemd())
+    if box.has_new_config:
+        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606 - this very program
     return 0

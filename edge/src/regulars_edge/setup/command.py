@@ -22,6 +22,7 @@ from contextlib import suppress
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from regulars_edge import config, exits, logs
 from regulars_edge.capture import frames_within, make_source
@@ -334,6 +335,59 @@ def write_camera(file: Path, url: str, key: str, values: Mapping[str, object]) -
         say(f"write api_key_file = {quote_string(key_file)} into its [[camera]]")
 
 
+_PLACE_ROWS = {*config.PLACES.values(), "source", "user", "password_file", "transport"}
+"""The settings of a camera that say where it is, and how it lets in."""
+_TABLE = re.compile(r"\s*\[\[?[\w.]+\]\]?\s*(#.*)?")
+
+
+def change_camera(file: Path, key: str, values: Mapping[str, object]) -> None:
+    """Write a camera's key, and where it is now into its part of edge.toml; all else stays there.
+
+    Raises Misconfigured, and changes nothing: if the file would not have the same cameras.
+    """
+    old_config, id_ = config.load(file), values["name"]
+    old = next(camera for camera in old_config.cameras if camera.name == id_)
+    key_file = old.api_key_file or file.parent / f"{id_}.key"
+    rows = {name: value for name, value in values.items() if name in _PLACE_ROWS}
+    if old.motion_url is not None:
+        rows["motion_url"] = _move_like(old.motion_url, old.place, str(values.get("url", "")))
+    rows |= {} if old.api_key_file else {"api_key_file": key_file}
+    text = replace_rows(file.read_text(), str(id_), rows)
+    new_config = config.parse_config(tomllib.loads(text), str(file))
+    if [camera.name for camera in new_config.cameras] != [
+        camera.name for camera in old_config.cameras
+    ]:
+        raise Misconfigured(f"{file} is written in a way that only a person can change")
+    save_file(key_file, f"{key}\n".encode(), like=file)
+    save_file(file, text.encode(), mode=stat.S_IMODE(file.stat().st_mode))
+
+
+def _move_like(url: str, former: str, present: str) -> str:
+    """Return a camera's other URL with the host that the camera has now, if it had the same."""
+    parts, host = urlsplit(url), urlsplit(present).hostname
+    if host is None or parts.hostname is None or parts.hostname != urlsplit(former).hostname:
+        return url
+    return parts._replace(netloc=parts.netloc.replace(parts.hostname, host)).geturl()
+
+
+def replace_rows(text: str, name: str, rows: Mapping[str, object]) -> str:
+    """Return an edge.toml in whose [[camera]] of this name the rows are these; others that say
+    where it is go. Raises Misconfigured if there is none."""
+    lines = text.splitlines()
+    begins = [number for number, line in enumerate(lines) if _TABLE.fullmatch(line)]
+    for begin, end in zip(begins, [*begins[1:], len(lines)], strict=True):
+        block = lines[begin:end]
+        with suppress(tomllib.TOMLDecodeError):
+            [camera] = tomllib.loads("\n".join(block)).get("camera", [{}])
+            if camera.get("name") == name:
+                gone = {*rows, *_PLACE_ROWS}
+                stay = [row for row in block if row.partition("=")[0].strip() not in gone]
+                new = [f"{key} = {_format_value(value)}" for key, value in rows.items()]
+                at = next(number for number, row in enumerate(stay) if "name" in row) + 1
+                return "\n".join([*lines[:begin], *stay[:at], *new, *stay[at:], *lines[end:], ""])
+    raise Misconfigured(f"no [[camera]] is called {name}")
+
+
 def _ask_camera_for_code(place: str | None) -> tuple[str, str]:
     if place is None:
         raise Misconfigured(
@@ -353,11 +407,12 @@ def make_camera_values(id_: str, place: str | Path) -> dict[str, object]:
 
 
 def format_rows(values: Mapping[str, object]) -> str:
-    texts = {
-        name: value if isinstance(value, int) else quote_string(value)
-        for name, value in values.items()
-    }
-    return "\n".join(["[[camera]]", *(f"{name} = {text}" for name, text in texts.items())])
+    rows = (f"{name} = {_format_value(value)}" for name, value in values.items())
+    return "\n".join(["[[camera]]", *rows])
+
+
+def _format_value(value: object) -> str:
+    return str(value) if isinstance(value, int) else quote_string(value)
 
 
 WAIT_S = 300.0

@@ -1,10 +1,11 @@
-"""The page on which a new box asks for a code and a camera: `regulars-edge claim --page`. No
-terminal is needed.
+"""The page on which a box asks for a code and a camera: `regulars-edge claim --page`. No terminal
+is needed.
 
-It answers the local network, only as long as there is no edge.toml, for an hour. The first person
-who enters a code that counts has the box. It has no script, loads nothing from elsewhere, and never
-shows a password again. People in that network may try addresses through the box: what fails is
-counted and logged, and always reads alike.
+It answers the local network, for an hour from its start. The first person who enters a code that
+counts has a new box. One that has cameras takes another by a code of the same service, or a new
+address, user and password of one that it has. The page has no script, loads nothing from elsewhere,
+and never shows a password again. People in that network may try addresses through the box: what
+fails is counted and logged, and always reads alike.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from html import escape
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from ipaddress import ip_address
@@ -30,13 +32,20 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
 from regulars_edge import exits, logs, page
-from regulars_edge.config import parse_service_url, parse_value, shows_the_key
+from regulars_edge.config import (
+    CameraConfig,
+    load,
+    parse_service_url,
+    parse_value,
+    shows_the_key,
+)
 from regulars_edge.doctor import Findings, examine_camera, list_places
 from regulars_edge.errors import EdgeError, Misconfigured, SourceFailed
 from regulars_edge.http import Address, limit_time
 from regulars_edge.logs import redact_text, redact_url
 from regulars_edge.reach import find_address, move_url
 from regulars_edge.setup.command import (
+    change_camera,
     make_camera_values,
     require_writable,
     save_file,
@@ -88,6 +97,11 @@ input, textarea, button { width: 100%; padding: .6rem; font: inherit; }
 img { width: 100%; }
 [role=alert] { border-left: 4px solid #d33; padding-left: 1rem; overflow-wrap: anywhere; }
 </style><main><h1>Connect a camera</h1>"""
+
+
+_OF_ITS_CAMERAS = """<p>This box has cameras. The code of one of them gives it another address,
+user and password. The code of another camera adds that.</p>
+"""
 
 
 @dataclass(frozen=True)
@@ -183,15 +197,21 @@ def find_objection(
     return "Ask from the network of this box" if ip_address(caller).is_global else None
 
 
-def make_page(form: Form, faults: Sequence[str] = (), only_url: str | None = None) -> str:
+def make_page(
+    form: Form,
+    faults: Sequence[str] = (),
+    only_url: str | None = None,
+    *,
+    has_cameras: bool = False,
+) -> str:
     """Make the page, with what a person has entered, but for the password, and what is wrong with
-    it."""
+    it. `has_cameras`: whether the box has some already."""
     place = form.place.strip()
     url = place if "://" in place else f"http://{place}"
     place_shown = place if redact_url(url) == url else ""  # a URL may hold a password, too
     hint = "7KQM-2XHP-94TD" + ("" if only_url else " https://regulars.example")
     return f"""{_HEAD}{f"<div role=alert>{_list_lines(faults)}</div>" if faults else ""}
-<form method="post" action="/" autocomplete="off">
+{_OF_ITS_CAMERAS if has_cameras else ""}<form method="post" action="/" autocomplete="off">
 <input type="hidden" name="token" value="{escape(form.token)}">
 <label>Code, as the console shows it<textarea name="code" rows="2" required
 placeholder="{hint}" autocapitalize="off" spellcheck="false">{escape(form.code)}</textarea></label>
@@ -231,7 +251,7 @@ def _encode_picture(picture: Image | None) -> str:
 
 @dataclass(eq=False)
 class FirstPage:
-    """The page's state until `file` is written.
+    """The page's state: until `file` is written, or, if it `has_cameras`, for an hour.
 
     `use_code` and `examine` ask the service and the camera.
 
@@ -241,6 +261,7 @@ class FirstPage:
 
     file: Path
     only_url: str | None = None
+    has_cameras: bool = False
     use_code: Callable[[str, str], tuple[str, str]] = use_code
     examine: Callable[[Mapping[str, object]], Findings] = examine_camera
     find_address: Callable[[str], str] = find_address
@@ -260,7 +281,7 @@ class FirstPage:
     @property
     def is_over(self) -> bool:
         return (
-            self.file.exists()
+            (self.file.exists() and not self.has_cameras)
             or self.failed_tries >= MOST_FAILED_TRIES
             or self.now() >= self._end_at
         )
@@ -271,7 +292,9 @@ class FirstPage:
         return next((url for _, url in self._claimed), self.only_url)
 
     def show(self) -> str:
-        return make_page(Form(token=self.token), only_url=self.service_url)
+        return make_page(
+            Form(token=self.token), only_url=self.service_url, has_cameras=self.has_cameras
+        )
 
     def answer_form(self, body: bytes, caller: str) -> str:
         """Connect the camera that a form names, and return the page that says so, or what is wrong.
@@ -296,7 +319,10 @@ class FirstPage:
                 self._lock.release()
         except EdgeError as error:
             return make_page(
-                replace(form, token=self.token), str(error).splitlines(), self.service_url
+                replace(form, token=self.token),
+                str(error).splitlines(),
+                self.service_url,
+                has_cameras=self.has_cameras,
             )
 
     def _connect(self, form: Form, caller: str) -> Findings:
@@ -309,12 +335,16 @@ class FirstPage:
         require_writable(self.file.parent)
         with self._count_failure(caller, f"no code of {url}", None if self.only_url else _NO_CODE):
             id_, key = self._claim(code, url)
+        known = self._find_camera(id_)
+        if known is not None and known.api_key_file is not None:  # its former key is none any more
+            save_file(known.api_key_file, f"{key}\n".encode(), like=self.file)
         password_file = self.file.parent / f"{id_}.password"
+        tried_file = password_file.with_suffix(".tried")  # the former one may be right after all
         login = {"user": camera.user} if camera.user else {}
         try:
             if camera.password:
-                save_file(password_file, camera.password.encode())
-                login["password_file"] = str(password_file)
+                save_file(tried_file, camera.password.encode())
+                login["password_file"] = str(tried_file)
             with self._count_failure(
                 caller, f"no picture from {redact_url(camera.url)}", _NO_PICTURE
             ):
@@ -327,11 +357,25 @@ class FirstPage:
                 if name in findings.settings
             }
             self._require_new()
-            write_camera(self.file, url, key, values)
+            if camera.password:
+                save_file(password_file, camera.password.encode())
+                values["password_file"] = str(password_file)
+            if known is None:
+                write_camera(self.file, url, key, values)
+            else:
+                change_camera(self.file, key, values)
         except BaseException:
-            password_file.unlink(missing_ok=True)
+            if known is None:
+                password_file.unlink(missing_ok=True)
             raise
+        finally:
+            tried_file.unlink(missing_ok=True)
         return findings
+
+    def _find_camera(self, id_: str) -> CameraConfig | None:
+        """Return the camera of this id, if the box has it."""
+        cameras = load(self.file).cameras if self.has_cameras else ()
+        return next((camera for camera in cameras if camera.name == id_), None)
 
     def _look(
         self, id_: str, camera: Address, login: dict[str, str]
@@ -373,7 +417,8 @@ class FirstPage:
             raise Misconfigured(advice or why) from error
 
     def _require_new(self) -> None:
-        if self.file.exists() or self.failed_tries >= MOST_FAILED_TRIES:
+        has_begun = self.file.exists() and not self.has_cameras
+        if has_begun or self.failed_tries >= MOST_FAILED_TRIES:
             raise Misconfigured(
                 "this box has a camera already, or met too many wrong tries: start it again"
             )
@@ -482,20 +527,20 @@ def serve_first_page(arguments: argparse.Namespace) -> int:
     file: Path = arguments.config.absolute()
     if arguments.code or arguments.camera:
         raise Misconfigured("--page asks for code and camera: leave both out")
-    if file.exists():
-        raise Misconfigured(
-            f"{file} is there already, and the page is of new boxes: give CODE and URL"
-        )
+    old_config = load(file) if file.exists() else None
     require_writable(file.parent)
     only_url = (
         parse_value(parse_service_url, arguments.only_url, "--url") if arguments.only_url else None
     )
-    if only_url is not None and (urlsplit(only_url).hostname or "").endswith(".example"):
+    if old_config is not None:
+        only_url = old_config.url  # whatever the unit's --url says: the box is its
+    elif only_url is not None and (urlsplit(only_url).hostname or "").endswith(".example"):
         raise Misconfigured(
             f"--url {only_url} is an example: let it name your service, whose codes alone count "
             "then"
         )
-    first_page = FirstPage(file, only_url)
+    ask = partial(use_code, ca_file=old_config.ca_file if old_config else None)
+    first_page = FirstPage(file, only_url, has_cameras=old_config is not None, use_code=ask)
     try:
         server = _Server(arguments.page, first_page)
     except OSError as error:
@@ -506,7 +551,8 @@ def serve_first_page(arguments: argparse.Namespace) -> int:
             "of this network"
         )
         server.serve()
-    return exits.OK if file.exists() else exits.GAVE_UP
+    is_well = file.exists() and first_page.failed_tries < MOST_FAILED_TRIES
+    return exits.OK if is_well else exits.GAVE_UP
 
 
 def find_own_address() -> str:

@@ -209,11 +209,7 @@ class LiveSource:
                     due_ms += self._interval_ms
                     if due_ms <= now_ms:
                         due_ms = now_ms + self._interval_ms
-                    stamped = [
-                        self._stamp_frame(
-                            frame, mailbox.find_taken_ms(frame), _find_pixel_width(mailbox.decoder)
-                        )
-                    ]
+                    stamped = [self._stamp_frame(frame, mailbox)]
                     del frame
                     # nothing here holds its pixels while the next ones are decoded
                     yield stamped.pop()
@@ -265,27 +261,39 @@ class LiveSource:
                 mailbox.put_packet(packet, self.clock.boot_ms())
                 self.packets.count(packet.is_keyframe)
 
-    def _stamp_frame(self, frame: Any, taken_ms: int, pixel: float) -> DecodedFrame:
+    def _stamp_frame(self, frame: Any, mailbox: Mailbox) -> DecodedFrame:
         """Return a live frame with the time at which it was taken.
 
-        `taken_ms`: that time by the boot clock; `pixel`: the width of its pixels in shares of their
-        height. Raises SourceFailed if the frame is more than TOO_LATE_MS old; from LATE_MS on, a
-        warning is logged now and then.
+        Raises SourceFailed if the frame is more than TOO_LATE_MS old; from LATE_MS on, a warning is
+        logged now and then.
         """
-        now_ms = self.clock.boot_ms()
+        now_ms, taken_ms = self.clock.boot_ms(), mailbox.find_taken_ms(frame)
         late_ms = now_ms - taken_ms
-        text = (
-            f"{redact_url(self.place)} is {late_ms / 1000:.1f} s behind: the network or this "
-            "machine is too slow"
-        )
+        text, advice = self._explain_lateness(late_ms, mailbox.find_silence_ms(now_ms))
         if late_ms > TOO_LATE_MS:
             raise SourceFailed(text)
         if late_ms > LATE_MS and (
             self._said_late_ms is None or now_ms - self._said_late_ms > _SAY_EVERY_MS
         ):
             self._said_late_ms = now_ms
-            log.warning("%s; use its smaller stream, or a longer interval_s", text)
-        return DecodedFrame(frame, Stamp(parse_moment(self.clock, taken_ms)), late_ms / 1000, pixel)
+            log.warning("%s%s", text, advice)
+        moment = parse_moment(self.clock, taken_ms)
+        pixel = _find_pixel_width(mailbox.decoder)
+        return DecodedFrame(frame, Stamp(moment), late_ms / 1000, pixel)
+
+    def _explain_lateness(self, late_ms: int, silence_ms: int) -> tuple[str, str]:
+        """Say why frames are late, and what helps: the stream was silent before, or comes too
+        slowly."""
+        place = redact_url(self.place)
+        if silence_ms > late_ms / 2:
+            text = (
+                f"{place} has sent nothing for {silence_ms / 1000:.0f} s, and sends what is late "
+                "now: has it lost its network (Wi-Fi) for a while?"
+            )
+            return text, ""
+        why = "the network or this machine is too slow"
+        advice = "; use its smaller stream, or a longer interval_s"
+        return f"{place} is {late_ms / 1000:.1f} s behind: {why}", advice
 
 
 class Mailbox:
@@ -308,6 +316,15 @@ class Mailbox:
         """Whether packets have come, and none with a whole picture (key frame) yet; whether such a
         one has."""
         self._time = StreamTime()
+        self._came_ms: int | None = None
+        self._silence = 0, 0
+        """How long the last silence was that is worth a word, and when it ended."""
+
+    def find_silence_ms(self, now_ms: int) -> int:
+        """Return how long the stream was silent before what it sends now; 0: it was not."""
+        with self._lock:
+            length_ms, ended_ms = self._silence
+        return length_ms if now_ms - ended_ms < _SAY_EVERY_MS else 0
 
     def put_packet(self, packet: Any, now_ms: int) -> None:
         """Put a packet of the stream in; a key frame, a whole picture, drops all packets before it.
@@ -316,6 +333,9 @@ class Mailbox:
         count again from the next key frame.
         """
         with self._lock:
+            if self._came_ms is not None and now_ms - self._came_ms > LATE_MS:
+                self._silence = now_ms - self._came_ms, now_ms
+            self._came_ms = now_ms
             self._time.note_packet(
                 None if packet.pts is None else float(packet.pts * packet.time_base * 1000), now_ms
             )
