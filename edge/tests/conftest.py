@@ -26,6 +26,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="how often edge/tests/test_killed.py kills uploaders",
     )
     parser.addoption(
+        "--edge-stops",
+        type=int,
+        default=40,
+        help="how often edge/tests/test_stopped.py stops uploaders",
+    )
+    parser.addoption(
         "--edge-count-kills",
         type=int,
         default=4,

@@ -50,9 +50,13 @@ class Zygote:
             bufsize=1,
         )
 
-    def start(self, argv: Sequence[str], env: Mapping[str, str]) -> int:
-        """The pid of a new process that runs `regulars-edge` with these arguments."""
-        return int(self._ask({"argv": list(argv), "env": dict(env), "log": str(self.log)}))
+    def start(self, argv: Sequence[str], env: Mapping[str, str], *, hails: bool = False) -> int:
+        """The pid of a new process that runs `regulars-edge` with these arguments.
+
+        `hails`: whether it sends itself signals to stop (rig/hail.py).
+        """
+        command = {"argv": list(argv), "env": dict(env), "log": str(self.log), "hails": hails}
+        return int(self._ask(command))
 
     def killed_after(self, argv: Sequence[str], env: Mapping[str, str], seconds: float) -> int:
         """Start, wait, kill -9; how it ended: -9, or its exit code where it was done before."""

@@ -2,14 +2,16 @@
 each command.
 
 What is killed is a whole process all the same, with its own database connection, files and sockets.
-Reads a line of JSON (`{"argv": [...], "env": {...}, "log": file}`), answers the child's pid, waits
-for it and answers how it ended.
+Reads a line of JSON (`{"argv": [...], "env": {...}, "log": file, "hails": false}`), answers the
+child's pid, waits for it and answers how it ended.
 """
 
 import json
 import os
 import signal
 import sys
+
+import hail
 
 
 def main() -> None:
@@ -25,6 +27,8 @@ def main() -> None:
             os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
             os.environ.update(command["env"])
+            if command["hails"]:
+                hail.begin()
             code = 70
             try:
                 code = cli.main(command["argv"])
