@@ -24,7 +24,7 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-annotat
 # One version of each for all Pythons: the images run what the tests ran with.
 WHEELS_LOCK := $(LOCK) --python-version 3.11 --fork-strategy fewest
 
-.PHONY: help published setup demo week serve test quick book lab check format package dist images release container bench load given-up bench-book bench-jobs bench-fairness bench-cold bench-throughput bench-console bench-edge pictures site kernels lock vulnerabilities client emulated packaged slow acceptance growth fuzz fuzz-api soak stale faults proofs crash crash-import crash-index crash-edge bench-films memory-edge soak-edge lag-edge count broken-releases systemd back clean
+.PHONY: help published setup demo week serve test quick book lab check format package dist images release container bench load given-up bench-book bench-jobs bench-fairness bench-cold bench-throughput bench-console bench-edge pictures site kernels lock vulnerabilities client emulated packaged slow acceptance growth fuzz fuzz-api soak stale faults proofs crash crash-import crash-index crash-edge bench-films memory-edge soak-edge lag-edge count broken-releases systemd back best-shots stop-edge clean
 
 help:  ## These lines
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | sort | awk -F '|' '{ printf "make %-18s%s\n", $$1, $$2 }'
@@ -257,6 +257,12 @@ lag-edge: .venv/test  ## A camera's stream and a slow consumer for ten minutes: 
 
 crash-edge: .venv/test  ## kill -9 during uploads, 10,000 times, in PARTS=4 side by side; KILLS=number
 	$(PROOF) -rP -n $(or $(PARTS),4) edge/tests/test_killed.py --edge-kills $(or $(KILLS),10000)
+
+stop-edge: .venv/test  ## A thousand stops under load, each by hundreds of signals: none hangs; STOPS=number
+	$(PROOF) -rP -n $(or $(PARTS),4) edge/tests/test_stopped.py --edge-stops $(or $(STOPS),1000)
+
+best-shots: .venv/lab  ## A hundred passages in motion, dim, backlit or out of focus: how much worse than the best frame is the one that is sent
+	$(PROOF) -s --hypothesis-profile long lab/tests/test_best_shots.py
 
 bench-films: .venv/lab  ## Drawn films of people through the uploader to the service: the table in docs/lab/edge.md; FILM=dark for one
 	$(BIN)/python -m regulars_lab.bench.films $(if $(FILM),"$(FILM)",--write docs/lab/edge.md)

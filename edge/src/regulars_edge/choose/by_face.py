@@ -26,6 +26,7 @@ from regulars_edge.choose.faces import (
     have_common_part,
     judge_worth,
 )
+from regulars_edge.choose.still import StillFaces
 from regulars_edge.frames import WAITING_FRAMES, EncodedFrame, Frame, encode_jpeg
 
 LOST_MS = 2_000
@@ -197,16 +198,19 @@ class Part:
         return EncodedFrame(encode_jpeg(self.frame.pixels.crop(corners)), self.frame.stamp)
 
 
-def cut_parts(frame: Frame, faces: Sequence[Face], room: float | None) -> list[Part]:
-    """Return the part that each face is sent in, with `room` on each side in sides of the face;
-    None: the whole frame.
+def cut_parts(
+    frame: Frame, faces: Sequence[Face], room: float | None, others: Sequence[Face] = ()
+) -> list[Part]:
+    """Return the part that each of `faces` is sent in, with `room` on each side in sides of the
+    face; None: the whole frame.
 
     Faces that would be in each other's part share one, since half a face beside the one that is
-    meant misleads.
+    meant misleads; also with `others`, which are not sent for themselves.
     """
     if room is None:
         return [Part(frame, None)] * len(faces)
-    wide_boxes, joined = [_widen_box(face, room, frame.pixels.size) for face in faces], list[Box]()
+    wide_boxes = [_widen_box(face, room, frame.pixels.size) for face in (*faces, *others)]
+    joined = list[Box]()
     for wide_box in wide_boxes:
         box = wide_box
         while touched := [other for other in joined if have_common_part(other, box)]:
@@ -216,7 +220,7 @@ def cut_parts(frame: Frame, faces: Sequence[Face], room: float | None) -> list[P
     parts = [(box, Part(frame, box)) for box in joined]
     return [
         next(part for box, part in parts if have_common_part(box, wide_box))
-        for wide_box in wide_boxes
+        for wide_box in wide_boxes[: len(faces)]
     ]
 
 
@@ -236,11 +240,11 @@ LEAST_GAIN = 1.05
 """A frame takes the place of the best one if it is worth this much more: each time costs the making
 of a JPEG."""
 
-SURE_WORTH, APART_MS = 0.3, 1_000
+SURE_WORTH, APART_MS = 0.2, 1_000
 """Of a face whose best frame is worth less, one of another moment goes out, too: somebody may have
 been half hidden."""
 
-EARLY_WORTH = 0.5
+EARLY_WORTH = 0.35
 """What a frame is worth that goes out at once, if that is set."""
 
 
@@ -306,6 +310,7 @@ class BestShot:
     _: KW_ONLY
     early: bool = False
     _shots: dict[Track, _TrackShots] = field(default_factory=dict, init=False)
+    _still: StillFaces = field(default_factory=StillFaces, init=False)
 
     def __post_init__(self) -> None:
         self._tracks = Tracks(self.longest_s * 1000)
@@ -330,8 +335,10 @@ class BestShot:
             yield from self._choose_best_frames(self._tracks.take_ended_tracks(now_ms))
         yield from self._choose_best_frames(self._tracks.end_all())
 
-    def _follow_frame(self, frame: Frame, faces: list[Face], now_ms: int) -> None:
-        parts = cut_parts(frame, faces, self.room)
+    def _follow_frame(self, frame: Frame, found: list[Face], now_ms: int) -> None:
+        still = self._still.find_still(frame, found, now_ms)
+        faces = [face for face in found if face not in still]
+        parts = cut_parts(frame, faces, self.room, still)
         for track, face, part in zip(
             self._tracks.follow_faces(faces, now_ms), faces, parts, strict=True
         ):
@@ -371,10 +378,13 @@ class WithFaces:
 
     detector: FaceFinder
     room: float | None = None
+    _still: StillFaces = field(default_factory=StillFaces, init=False)
 
     def choose(self, frames: Iterable[Frame]) -> Iterator[Frame]:
-        for frame, faces in detect_faces(self.detector, frames):
-            parts = cut_parts(frame, faces, self.room)
+        for frame, found in detect_faces(self.detector, frames):
+            still = self._still.find_still(frame, found, find_time_ms(frame))
+            faces = [face for face in found if face not in still]
+            parts = cut_parts(frame, faces, self.room, still)
             for part, face in zip(parts, faces, strict=True):
                 part.encoded.worth = max(part.encoded.worth, judge_worth(frame.pixels, face))
             yield from (part.encoded for part in dict.fromkeys(parts))

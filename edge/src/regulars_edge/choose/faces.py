@@ -18,7 +18,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from PIL import Image, ImageChops, ImageFilter, ImageStat
+from PIL import Image, ImageChops
 
 from regulars_edge.errors import Misconfigured
 from regulars_edge.frames import Frame, Pixels
@@ -41,12 +41,16 @@ if TYPE_CHECKING:
 MODEL = Path(__file__).with_name("yunet_s_dynamic.onnx")
 """In a checkout it is a link to the file of the service's pack; the wheel has the file."""
 
-ENOUGH_FACE_PX = 112
-"""Shorter side beyond which more pixels do not help: what embeddings look at."""
+USELESS_FACE_PX, ENOUGH_FACE_PX = 17, 112
+"""Shorter side at which nobody is recognised, and beyond which more pixels do not help: what
+embeddings look at."""
 
-_SHARP = 0.08
-"""Edges of a face that is half as sharp as one can be, in shares of its contrast: dim light makes
-both less."""
+_DETAIL_PX = 36
+"""Width to which a face is brought before its sharpness is measured: embeddings tell people apart
+by what is then four to eight pixels long."""
+_HALF_SHARP = 100.0
+"""Detail of a face that is half as sharp as one can be, in squared grey levels; dim light makes
+less of it."""
 
 SMALLEST_FACE_PX = 26
 """Shorter side of a box, which is about 12 pixels between the eyes: of faces with 13, three of four
@@ -178,19 +182,31 @@ def detect_faces(
 def judge_worth(pixels: Pixels, face: Face) -> float:
     """Judge how well a face can be recognised here: surely a face, large, sharp, and turned to the
     camera; 0 to 1."""
-    x, y, width, height = face.box_xywh
-    left = max(0, round(x))
-    top = max(0, round(y))
-    right = round(x + width)
-    bottom = round(y + height)
-    shown = left, top, min(pixels.size[0], right), min(pixels.size[1], bottom)
-    crop = pixels.crop(shown).convert("L").resize((64, 64))
-    laplacian = ImageFilter.Kernel((3, 3), (0, 1, 0, 1, -4, 1, 0, 1, 0), scale=1, offset=128)
-    # the rim is left unfiltered
-    edges = ImageStat.Stat(crop.filter(laplacian).crop((1, 1, 63, 63))).var[0]
-    sharp = edges / (edges + _SHARP * ImageStat.Stat(crop).var[0] + 1)
-    size = min(1.0, min(width, height) / ENOUGH_FACE_PX)
+    grey = crop_face(pixels, face)
+    grey = grey.resize((_DETAIL_PX, max(3, round(_DETAIL_PX * grey.height / grey.width))))
+    sharp = _measure_sharpness(np.asarray(grey, np.float32))
+    octaves = math.log(max(1.0, min(face.box_xywh[2:]) / USELESS_FACE_PX))
+    size = min(1.0, octaves / math.log(ENOUGH_FACE_PX / USELESS_FACE_PX))
     return face.score * size * sharp * _judge_pose(face)
+
+
+def crop_face(pixels: Pixels, face: Face) -> Image.Image:
+    """Cut a face's box out of a picture, as far as that goes, in grey."""
+    x, y, width, height = face.box_xywh
+    left, top = max(0, round(x)), max(0, round(y))
+    right, bottom = min(pixels.size[0], round(x + width)), min(pixels.size[1], round(y + height))
+    return pixels.crop((left, top, right, bottom)).convert("L")
+
+
+def _measure_sharpness(grey: NDArray[np.float32]) -> float:
+    """Measure the detail of a face, 0 to 1.
+
+    The weaker of across and down counts, since motion blurs one direction, and embeddings need
+    both. Noise is what there is in both at once; each direction alone has as much.
+    """
+    weaker = min(float(np.square(np.diff(grey, 2, axis)).mean()) for axis in (0, 1))
+    noise = float(np.square(np.diff(np.diff(grey, 2, 0), 2, 1)).mean()) / 6
+    return max(1.0, weaker - noise) / (weaker + _HALF_SHARP)  # never 0: it may be the only frame
 
 
 def _judge_pose(face: Face) -> float:

@@ -1,0 +1,107 @@
+"""Faces that do not move, as those of posters and screens: each is sent for ten minutes, then once
+an hour.
+
+A face has not moved if its box shows what it showed. Of those who sit, the head moves by more than
+a twentieth of a face within seconds, and the box shows something else; so it does if somebody
+stands before the poster.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from regulars_edge.choose.faces import Face, crop_face, measure_overlap
+from regulars_edge.frames import Frame
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+STILL_MS, AGAIN_MS = 600_000, 3_600_000
+"""For so long a face does not move until it is still; so often a still one is sent."""
+HIDDEN_MS, KEPT_MS = 60_000, 86_400_000
+"""For so long a face may be hidden before it is still, and afterwards: by people, by the night."""
+MOST_PLACES = 64
+"""Of those that are remembered; beyond it, the one that has not been seen for longest goes."""
+LOOK_PX = 16
+SAME_LOOK = 0.92
+"""Correlation of two looks of LOOK_PX, from which on they are the same. Measured: the same face in
+noise and a fifth of the light 0.94 at least, moved by 5 % of its side 0.88 at most, another
+person's 0.88 at most."""
+_OVERLAP = 0.3
+"""Intersection over union from which on a face is at a place."""
+
+
+@dataclass(eq=False)
+class _Place:
+    """A place of a face: what its box showed at first, since when and when last a face was found
+    there, which one, and when it was sent last (None: it is not still yet)."""
+
+    first: Face
+    look: NDArray[np.float32]
+    since_ms: int
+    last: Face
+    seen_ms: int
+    sent_ms: int | None = None
+
+    def shows_same(self, frame: Frame, face: Face) -> bool:
+        """Tell whether the box shows what it showed. The frame is not decoded if the face was not
+        even looked for anew (`FaceFinder`)."""
+        return face is self.last or float(self.look @ _read_look(frame, self.first)) >= SAME_LOOK
+
+
+@dataclass(eq=False)
+class StillFaces:
+    """Memory of where faces do not move."""
+
+    _places: list[_Place] = field(default_factory=list, init=False)
+
+    def find_still(self, frame: Frame, faces: Sequence[Face], now_ms: int) -> list[Face]:
+        """Return the faces that are still, but for those whose hour has come."""
+        still = [face for face in faces if self._note(frame, face, now_ms)]
+        self._forget(now_ms)
+        return still
+
+    def _note(self, frame: Frame, face: Face, now_ms: int) -> bool:
+        """Note that a face is seen; tell whether it is still, and not to be sent."""
+        near = [
+            place
+            for place in self._places
+            if measure_overlap(place.first.box_xywh, face.box_xywh) >= _OVERLAP
+        ]
+        place = next((place for place in near if place.shows_same(frame, face)), None)
+        if place is None:  # it has moved, or stands before one that is still
+            moved = [other for other in near if other.sent_ms is None]
+            self._places = [other for other in self._places if other not in moved]
+            self._places.append(_Place(face, _read_look(frame, face), now_ms, face, now_ms))
+            return False
+        place.last, place.seen_ms = face, now_ms
+        if place.sent_ms is None:
+            if now_ms - place.since_ms < STILL_MS:
+                return False
+            place.sent_ms = now_ms
+        elif now_ms - place.sent_ms >= AGAIN_MS:
+            place.sent_ms = now_ms
+            return False
+        return True
+
+    def _forget(self, now_ms: int) -> None:
+        kept = [
+            place
+            for place in self._places
+            if now_ms - place.seen_ms <= (HIDDEN_MS if place.sent_ms is None else KEPT_MS)
+        ]
+        if len(kept) > MOST_PLACES:
+            kept.remove(min(kept, key=lambda place: place.seen_ms))
+        self._places = kept
+
+
+def _read_look(frame: Frame, face: Face) -> NDArray[np.float32]:
+    """Return what a box shows, without its light and contrast: of length 1, unless it is blank."""
+    small = crop_face(frame.pixels, face).resize((LOOK_PX, LOOK_PX))
+    grey = np.asarray(small, np.float32).ravel()
+    look = grey - grey.mean()
+    return look / max(float(np.linalg.norm(look)), 1.0)

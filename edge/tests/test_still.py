@@ -1,0 +1,136 @@
+"""A poster's face is sent for ten minutes, then once an hour; people are sent as ever."""
+
+from collections.abc import Callable, Iterator
+from itertools import chain, pairwise
+
+import pytest
+from PIL import Image, ImageChops
+from regulars_edge.choose.by_face import BestShot, WithFaces
+from regulars_edge.choose.chooser import Chooser, find_time_ms
+from regulars_edge.choose.faces import Face
+from regulars_edge.choose.still import AGAIN_MS, KEPT_MS, STILL_MS
+from regulars_edge.frames import Frame
+from regulars_edge.spool.model import Stamp
+from rig.film import decoded
+
+SIDE, STEP_MS = 40, 2_000
+POSTER, PERSON = (
+    Image.effect_mandelbrot((SIDE, SIDE), box, 60) for box in ((-2, -1, 1, 1), (-1, -1, 0, 0))
+)
+"""Two faces, as far as a detector that is told where they are can tell."""
+DIM_POSTER = POSTER.point(lambda grey: grey // 3 + 50)
+
+Seen = tuple[Image.Image, int]
+"""A face, and where its left edge is."""
+Scene = Callable[[int], list[Seen]]
+"""What is to be seen at a moment, in ms."""
+
+
+class Told:
+    """A detector that is told what is where; as `FaceFinder`, it gives the same faces as long as
+    nothing changes."""
+
+    def __init__(self) -> None:
+        self.seen: list[Seen] = []
+        self.faces: list[Face] = []
+
+    def show(self, seen: list[Seen]) -> None:
+        if seen != self.seen:
+            self.seen, self.faces = seen, [make_face(left) for _, left in seen]
+
+    def find_faces(self, frame: Frame) -> list[Face]:
+        return self.faces
+
+
+def make_face(left: int) -> Face:
+    eyes = ((left + 12.0, 20.0), (left + 28.0, 20.0), (left + 20.0, 28.0))
+    return Face((left, 10, SIDE, SIDE), eyes, 0.9)
+
+
+CHOOSERS: list[Callable[[Told], Chooser]] = [lambda told: BestShot(told, 10.0), WithFaces]  # type: ignore[arg-type, list-item]
+
+
+def choose(make: Callable[[Told], Chooser], scene: Scene, *spans: range) -> list[int]:
+    """When the frames that are sent were taken, in ms.
+
+    `spans`: when all are taken.
+    """
+    told = Told()
+
+    def film() -> Iterator[Frame]:
+        for at_ms in chain(*spans):
+            picture = Image.new("RGB", (200, 60), (90, 90, 90))
+            for face, left in scene(at_ms):
+                picture.paste(face, (left, 10))
+            told.show(scene(at_ms))
+            noise = Image.effect_noise(picture.size, 6).convert("RGB")
+            yield decoded(ImageChops.add(picture, noise, 1, -128), Stamp(stated_ms=at_ms))
+
+    return [find_time_ms(frame) for frame in make(told).choose(film())]
+
+
+@pytest.fixture(params=CHOOSERS, ids=["best_shot", "faces"])
+def make(request: pytest.FixtureRequest) -> Callable[[Told], Chooser]:
+    return request.param
+
+
+LEARNING = range(0, STILL_MS + 20_000, STEP_MS)
+
+
+def test_a_poster_is_sent_for_ten_minutes_then_once_an_hour(
+    make: Callable[[Told], Chooser],
+) -> None:
+    hours = range(LEARNING.stop, LEARNING.stop + 3 * AGAIN_MS + 60_000, 60_000)
+    sent = choose(make, lambda _: [(POSTER, 30)], LEARNING, hours)
+    first = [at for at in sent if at <= STILL_MS]
+    assert len(first) >= STILL_MS / 12_000
+    later = sent[len(first) :]
+    assert len(later) == 3
+    assert all(after - before == AGAIN_MS for before, after in pairwise(later))
+
+
+def test_somebody_who_sits_and_moves_the_head_is_sent_as_ever(
+    make: Callable[[Told], Chooser],
+) -> None:
+    """By 5 % of a face, each four seconds."""
+
+    def scene(at_ms: int) -> list[Seen]:
+        return [(PERSON, 30 + SIDE // 20 * (at_ms // 4_000 % 2))]
+
+    sent = choose(make, scene, range(0, 2 * STILL_MS, STEP_MS))
+    assert len([at for at in sent if at > STILL_MS]) >= STILL_MS / 12_000
+
+
+def test_who_stands_before_a_poster_is_sent_and_the_poster_is_not_sent_again(
+    make: Callable[[Told], Chooser],
+) -> None:
+    """Where the poster's face is, for half a minute; then beside it."""
+    before, beside = (range(STILL_MS + at, STILL_MS + at + 30_000) for at in (60_000, 120_000))
+
+    def scene(at_ms: int) -> list[Seen]:
+        if at_ms in before:
+            return [(PERSON, 30)]
+        return [(POSTER, 30), *[(PERSON, 120)] * (at_ms in beside)]
+
+    sent = choose(make, scene, LEARNING, range(LEARNING.stop, STILL_MS + 180_000, STEP_MS))
+    people = [at for at in sent if at > STILL_MS]
+    assert all(at in before or at in beside for at in people)
+    assert len([at for at in people if at in before]) >= 3
+    assert len([at for at in people if at in beside]) >= 3
+
+
+def test_a_poster_is_known_again_in_the_morning_and_in_less_light(
+    make: Callable[[Told], Chooser],
+) -> None:
+    night = range(LEARNING.stop, LEARNING.stop + KEPT_MS // 2, AGAIN_MS)
+
+    def scene(at_ms: int) -> list[Seen]:
+        if at_ms in LEARNING:
+            return [(POSTER, 30)]
+        return [] if at_ms in night else [(DIM_POSTER, 30)]
+
+    morning = range(night.stop, night.stop + STILL_MS, 10 * STEP_MS)
+    sent = choose(make, scene, LEARNING, night, morning)
+    assert len([at for at in sent if at > STILL_MS]) == 1, (
+        "once, since more than an hour has passed"
+    )
