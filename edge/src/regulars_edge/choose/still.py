@@ -104,4 +104,4 @@ def _read_look(frame: Frame, face: Face) -> NDArray[np.float32]:
     small = crop_face(frame.pixels, face).resize((LOOK_PX, LOOK_PX))
     grey = np.asarray(small, np.float32).ravel()
     look = grey - grey.mean()
-    return look / max(float(np.linalg.norm(look)), 1.0)
+    return np.asarray(look / max(float(np.linalg.norm(look)), 1.0))
