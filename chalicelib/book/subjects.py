@@ -54,11 +54,11 @@ from chalicelib.domain.names import (
 from chalicelib.domain.pictures import PictureRules
 from chalicelib.domain.rules.decision import (
     SMALLEST_GALLERY,
-    SearchAnswer,
+    OperatingPoint,
     SearchRequest,
     Verdict,
+    count_judged,
     is_match,
-    judge_candidates,
     rate_closeness,
     subtract_demand,
 )
@@ -92,8 +92,8 @@ if TYPE_CHECKING:
 
 _AT_ONCE = 100
 """Faces that are read at once."""
-_LEAST_CANDIDATES, _MOST_CANDIDATES = 16, 4_096
-"""Faces that a search asks for, at first and at last: several faces may be of one subject."""
+_LEAST_CANDIDATES = 16
+"""Candidates whose faces are read at first: several may be of one subject, or unfit."""
 _PHOTO_BITS, _FACE_BITS = 59, 63
 """Bits of an example's id (`_example_id`), which a UUID leaves: 122 of 128."""
 
@@ -421,23 +421,56 @@ class Subjects(Service["Book"]):
 
         Raises Busy.
         """
-        population = self.services.tenant_vision.choose_vision(tenant.model).population
         point = self.services.tenant_vision.make_operating_point(tenant)
-        answer, faces, names = self._search_candidates(tenant, group, probes, max_subjects)
+        request = SearchRequest(tenant.model, probes, [group.id], count_judged(max_subjects))
+        answer, judgements = self.services.recognition.search_and_judge(tenant, request, point)
         nearest: list[Nearest] = []
-        for described, probe, verdicts in zip(
-            described_faces,
-            probes,
-            judge_candidates(answer, point, population, probes),
-            strict=True,
-        ):
-            rated = self._rate_candidates(tenant, faces, probe, described, verdicts)
-            near = _name_unless_refused(described, _rank_subjects(rated, names)[:max_subjects])
+        for described, probe, verdicts in zip(described_faces, probes, judgements, strict=True):
+            ranked = self._rank_candidates(tenant, probe, described, verdicts, max_subjects)
+            near = _name_unless_refused(described, ranked)
             nearest.append(Nearest(near, _decide_nearest(described, verdicts[0], answer.seq)))
         audit_events.report_decisions(
             [{"model": tenant.model, **decision_said(one.decision)} for one in nearest]
         )
         return nearest
+
+    def _rank_candidates(
+        self,
+        tenant: Tenant,
+        probe: Templates,
+        described: DescribedFace | None,
+        verdicts: Sequence[Verdict],
+        max_subjects: int,
+    ) -> list[Near]:
+        """Return the `max_subjects` subjects of the candidates that a probe is closest to.
+
+        A candidate may turn out less close once its face is read, never closer: so no more are
+        read once the wanted subjects are closer than all others may be.
+        """
+        point = self.services.tenant_vision.make_operating_point(tenant)
+        likely = sorted(
+            (
+                (-_rate_verdict(verdict, point, is_fit=True), -verdict.candidate.score, verdict)
+                for verdict in verdicts
+                if verdict.candidate is not None
+            ),
+            key=lambda entry: entry[:2],
+        )
+        rated: list[tuple[Candidate, float]] = []
+        names: dict[str, str] = {}
+        ranked: list[Near] = []
+        for part in cut_in_parts(likely, max(_LEAST_CANDIDATES, max_subjects)):
+            if len(ranked) >= max_subjects and -part[0][0] < ranked[max_subjects - 1].closeness:
+                break
+            part_verdicts = [verdict for *_, verdict in part]
+            faces = self.services.faces.read_candidate_faces(
+                tenant, (verdict.candidate for verdict in part_verdicts if verdict.candidate)
+            )
+            subject_names = self._read_names(tenant, faces.values())
+            names |= {id_: subject_names.get(user_of(face), id_) for id_, face in faces.items()}
+            rated += self._rate_candidates(tenant, faces, probe, described, part_verdicts)
+            ranked = _rank_subjects(rated, names)
+        return ranked[:max_subjects]
 
     def _rate_candidates(
         self,
@@ -465,15 +498,7 @@ class Subjects(Service["Book"]):
             is_fit = is_match(
                 score, score, quality, face.estimates.quality
             ) and not negatives.turns_down(tenant.name, face, probe, tenant.model, score)
-            closeness = rate_closeness(
-                subtract_demand(score, verdict.demand),
-                point.curve,
-                max(verdict.decision.gallery_size, SMALLEST_GALLERY),
-                point.fpir_target,
-                match=verdict.match and is_fit,
-                is_fit=is_fit,
-            )
-            rated.append((candidate, closeness))
+            rated.append((candidate, _rate_verdict(verdict, point, is_fit=is_fit)))
         return rated
 
     def compare_pictures(
@@ -741,32 +766,6 @@ class Subjects(Service["Book"]):
             if user.name
         }
 
-    def _search_candidates(
-        self, tenant: Tenant, group: Group, probes: Templates, max_subjects: int
-    ) -> tuple[SearchAnswer, dict[str, Face], dict[str, str]]:
-        """Search for more and more faces until they are of `max_subjects` subjects.
-
-        Return the search's answer, the faces that it found by id, and the name of each: its
-        subject's, else its id.
-        """
-        limit = max(_LEAST_CANDIDATES, 2 * max_subjects)
-        while True:
-            request = SearchRequest(tenant.model, probes, [group.id], limit, templates=True)
-            answer = self.services.ports.search.search(tenant.name, request)
-            faces = self.services.faces.read_candidate_faces(
-                tenant, (candidate for candidates in answer.candidates for candidate in candidates)
-            )
-            names = self._read_names(tenant, faces.values())
-            name_by_face = {id_: names.get(user_of(face), id_) for id_, face in faces.items()}
-            is_enough = all(
-                len(candidates) < limit
-                or len({name_by_face[candidate.faceid] for candidate in candidates}) >= max_subjects
-                for candidates in answer.candidates
-            )
-            if limit == _MOST_CANDIDATES or is_enough:
-                return answer, faces, name_by_face
-            limit = min(4 * limit, _MOST_CANDIDATES)
-
 
 def _find_example(subject: User, faces: Iterable[Face], photo_id: str) -> Example | None:
     """Find the example of a subject, of these faces, that is this very photo."""
@@ -813,6 +812,20 @@ def _decide_nearest(described: DescribedFace | None, nearest: Verdict, seq: int)
     """Return the decision on a probe's nearest candidate; of a fake face it says no score."""
     decision = replace(nearest.decision, seq=seq)
     return decision.without_score() if described and described.spoof else decision
+
+
+def _rate_verdict(verdict: Verdict, point: OperatingPoint, *, is_fit: bool) -> float:
+    """Rate how close a candidate is. `is_fit`: whether the two can be compared, and no negative is
+    nearer."""
+    score = 0.0 if verdict.candidate is None else verdict.candidate.score
+    return rate_closeness(
+        subtract_demand(score, verdict.demand),
+        point.curve,
+        max(verdict.decision.gallery_size, SMALLEST_GALLERY),
+        point.fpir_target,
+        match=verdict.match and is_fit,
+        is_fit=is_fit,
+    )
 
 
 def _rank_subjects(

@@ -7,18 +7,21 @@ negatives); the scale is domain/rules/decision.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec.structs import replace
 
 from chalicelib.book.commit import retry_if_gallery_moved
 from chalicelib.domain import audit_events
 from chalicelib.domain.audit_events import decision_said
-from chalicelib.domain.model import Face, Group, Tenant
+from chalicelib.domain.model import Candidate, Face, Group, Tenant
 from chalicelib.domain.rules.decision import (
     MATCH,
+    OperatingPoint,
     SearchRequest,
+    Verdict,
+    count_judged,
     fit_similarity,
     is_match,
     rate_similarity,
@@ -118,46 +121,33 @@ class Ranking(Service["Book"]):
         Raises GalleryMoved: search again.
         """
         point = self.services.tenant_vision.make_operating_point(tenant)
-        limit = (
-            ranking_request.max_entries
-            if ranking_request.excluded_id is None
-            else ranking_request.max_entries + 1
-        )
         search_point = (
             point if ranking_request.least_similarity >= MATCH else None
         )  # with it, a search finds only what may match
+        max_entries = ranking_request.max_entries
+        limit = count_judged(max_entries) + (ranking_request.excluded_id is not None)
         request = SearchRequest(
             tenant.model, ranking_request.probe[None], [group_id], limit, search_point
         )
         answer, (judgements,) = self.services.recognition.search_and_judge(tenant, request, point)
-        other_candidates = [
-            (candidate, verdict)
+        entries = [
+            _Entry(candidate, _rate_candidate(candidate, verdict, point, answer.gallery_size))
             for verdict in judgements
             if (candidate := verdict.candidate) and candidate.faceid != ranking_request.excluded_id
         ]
-        candidates = other_candidates[: ranking_request.max_entries]
+        likely = [
+            entry
+            for entry in _sort_entries(entries)
+            if entry.similarity >= ranking_request.least_similarity
+        ]
         of_users = is_users(group_id)
-        faces = (
-            {}
+        no_faces: Mapping[str, Face] = {}
+        ranked, faces = (
+            (likely[:max_entries], no_faces)
             if of_users
-            else self.services.faces.read_candidate_faces(
-                tenant, (candidate for candidate, _ in candidates)
-            )
+            else self._rate_faces(tenant, likely, ranking_request)
         )
-        ranked: list[tuple[str, float]] = []
-        for candidate, verdict in candidates:
-            match = verdict.match and (
-                of_users
-                or self._is_fit(tenant, faces[candidate.faceid], ranking_request, candidate.score)
-            )
-            judged_score = subtract_demand(candidate.score, verdict.demand)
-            similarity = fit_similarity(
-                rate_similarity(judged_score, point.curve, answer.gallery_size, point.fpir_target),
-                match=match,
-            )
-            if similarity >= ranking_request.least_similarity:
-                ranked.append((candidate.faceid, similarity))
-        best_faceid = ranked[0][0] if ranked and not of_users else None
+        best_faceid = None if of_users or not ranked else ranked[0].candidate.faceid
         report = {"face": best_faceid, "model": tenant.model, "found": len(ranked)}
         audit_events.report_decisions(
             [
@@ -166,8 +156,50 @@ class Ranking(Service["Book"]):
                 )
             ]
         )
-        # stable: then by score, then by id
-        return sorted(ranked, key=lambda entry: -entry[1]), faces
+        return [(entry.candidate.faceid, entry.similarity) for entry in ranked], faces
+
+    def _rate_faces(
+        self, tenant: Tenant, likely: Sequence[_Entry], ranking_request: RankingRequest
+    ) -> tuple[list[_Entry], Mapping[str, Face]]:
+        """Return the wanted faces' entries, the most similar first, and the faces that were read.
+
+        `likely`: the most similar first. A face may turn out less similar once it is read, never
+        more: so no more are read once the wanted ones come before all others.
+        """
+        wanted, faces = ranking_request.max_entries, dict[str, Face]()
+        rated: list[_Entry] = []
+        while len(rated) < len(likely):
+            part = likely[len(rated) : len(rated) + wanted]
+            faces.update(
+                self.services.faces.read_candidate_faces(
+                    tenant, (entry.candidate for entry in part)
+                )
+            )
+            rated = _sort_entries(
+                [
+                    *rated,
+                    *(
+                        self._rate_read_face(
+                            tenant, faces[entry.candidate.faceid], ranking_request, entry
+                        )
+                        for entry in part
+                    ),
+                ]
+            )
+            rest = likely[len(rated) : len(rated) + 1]
+            if _sort_entries([*rated, *rest])[:wanted] == rated[:wanted] and len(rated) >= wanted:
+                break
+        least = ranking_request.least_similarity
+        return [entry for entry in rated[:wanted] if entry.similarity >= least], faces
+
+    def _rate_read_face(
+        self, tenant: Tenant, face: Face, ranking_request: RankingRequest, entry: _Entry
+    ) -> _Entry:
+        if entry.similarity < MATCH or self._is_fit(
+            tenant, face, ranking_request, entry.candidate.score
+        ):
+            return entry
+        return entry._replace(similarity=fit_similarity(entry.similarity, match=False))
 
     def _is_fit(
         self, tenant: Tenant, face: Face, ranking_request: RankingRequest, score: float
@@ -180,6 +212,30 @@ class Ranking(Service["Book"]):
         return not negatives.turns_down(
             tenant.name, face, ranking_request.probe, tenant.model, score
         )
+
+
+class _Entry(NamedTuple):
+    """A face's or a user's entry in the gallery, and its similarity as far as it is known."""
+
+    candidate: Candidate
+    similarity: float
+
+
+def _sort_entries(entries: Iterable[_Entry]) -> list[_Entry]:
+    """Sort entries by similarity, then by score, then by id."""
+    return sorted(
+        entries,
+        key=lambda entry: (-entry.similarity, -entry.candidate.score, entry.candidate.faceid),
+    )
+
+
+def _rate_candidate(
+    candidate: Candidate, verdict: Verdict, point: OperatingPoint, gallery_size: int
+) -> float:
+    """Rate a candidate as if its picture were good, and no negative turned it down."""
+    judged_score = subtract_demand(candidate.score, verdict.demand)
+    similarity = rate_similarity(judged_score, point.curve, gallery_size, point.fpir_target)
+    return fit_similarity(similarity, match=verdict.match)
 
 
 def _make_ranking_request(

@@ -608,6 +608,19 @@ class SearchRequest(NamedTuple):
     model."""
 
 
+_FEW, _JUDGED_FOR_FEW, _MOST_JUDGED = 64, 1_024, 4_096
+
+
+def count_judged(max_entries: int) -> int:
+    """Return how many of the nearest by score a list of the `max_entries` best is chosen from.
+
+    A demand brings some faces before others whose score is higher. So lists of different lengths
+    are chosen from the same faces: then a shorter one is the beginning of a longer one. What comes
+    behind the thousand nearest is further behind the first 64 than demands differ.
+    """
+    return _JUDGED_FOR_FEW if max_entries <= _FEW else _MOST_JUDGED
+
+
 class SearchAnswer(NamedTuple):
     """The answer of a search: the gallery's seq, the number of faces compared, each probe's
     candidates, best first."""
