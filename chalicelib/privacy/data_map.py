@@ -495,8 +495,8 @@ DATA_MAP = (
     DataCategory(
         "stills",
         "the picture that a camera sent when an operator asked for it, to aim the camera. Also "
-        "what it showed when the shop opened: a small grey picture a day, without people who pass. The "
-        "service does not search for anybody in them",
+        "what it showed when the shop opened: a small grey picture a day, without people who pass. "
+        "The service does not search for anybody in them",
         "an hour; of an opening, two days. Deleted earlier if anybody is erased, or if pictures "
         "are switched off",
         _GONE,
