@@ -659,6 +659,28 @@ def test_a_camera_that_is_busy_is_said_to_be(odd: Odd) -> None:
         take_snapshot(odd)
 
 
+@replays(87, "koush/scrypted 1873")
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (
+            b'[{"error": {"detail": "max\tsession"}}]',
+            r"""PNG: '\[{"error": {"detail": "max session"}}\]'$""",
+        ),
+        ("<p>Zugriff gesperrt für Gäste".encode(), "PNG: '<p>Zugriff gesperrt für Gäste'$"),
+        (bytes(range(128, 256)), "PNG$"),
+        (b"", "PNG$"),
+        ("xä".encode() * 100, "PNG: '(xä){40}'$"),
+        (b"x" + "ä".encode() * 100, "PNG: 'xä{59}'$"),
+        (b"\x1b[2J\r\nSet-Cookie: x", r"PNG: '\[2J Set-Cookie: x'$"),
+    ],
+)
+def test_what_a_camera_says_in_place_of_a_picture_is_told(odd: Odd, body: bytes, said: str) -> None:
+    odd.body, odd.length = body, len(body)
+    with pytest.raises(SourceFailed, match=said):
+        take_snapshot(odd)
+
+
 def take_by_https(camera: Odd, context: ssl.SSLContext, **more: str) -> bytes:
     if not isinstance(camera.server.socket, ssl.SSLSocket):
         camera.server.socket = context.wrap_socket(camera.server.socket, server_side=True)

@@ -28,6 +28,8 @@ from regulars_edge.spool.model import Stamp
 
 _LONGEST_URL = 500
 """Characters of a snapshot's URL."""
+_QUOTED_BYTES = 120
+"""So much of an answer in words is told."""
 _LOCKED = re.compile(rb"(?i)\b(user|account|login)?_?(is|been)? ?lock(ed|Status>lock)")
 """Texts of cameras that have locked a user: Hikvision names a status, others write a sentence."""
 MOST_REDIRECTS = 3
@@ -169,11 +171,20 @@ def _require_picture(answer: Answer, found: bytes | None, place: str) -> Answer:
         return replace(answer, body=found)
     content_type = find_content_type(answer.body[:HEAD_BYTES])
     if content_type is None:
-        raise SourceFailed(f"{place} answered something that is neither JPEG nor PNG")
+        raise SourceFailed(
+            f"{place} answered something that is neither JPEG nor PNG{_quote_text(answer.body)}"
+        )
     ends = not answer.broke_off and ends_whole(content_type, answer.body, TAIL_BYTES)
     if not ends and not decodes_whole(answer.body):
         raise SourceFailed(f"the picture of {place} was cut off")
     return answer
+
+
+def _quote_text(body: bytes) -> str:
+    """Quote the beginning of what a camera says in words, as JSON or HTML; "": it says nothing."""
+    letters = body[:_QUOTED_BYTES].decode("utf-8", "replace").removesuffix("\ufffd")
+    text = " ".join("".join(c if c.isprintable() else " " for c in letters).split())
+    return f": {text!r}" if text and "\ufffd" not in text else ""
 
 
 def is_url_at(url: str, address: str, *schemes: str) -> bool:
