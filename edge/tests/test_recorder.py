@@ -42,7 +42,7 @@ def ask_by_onvif(recorder: Recorder, number: int) -> None:
     list(Talk(Http(Clock(), Timeouts()), device, "admin", "former").list_cameras())
 
 
-Way = Callable[[Recorder, int], None]
+Way = Callable[[Recorder, int], object]
 
 
 def come_together(recorder: Recorder, *ways: Way) -> list[EdgeError]:
@@ -78,24 +78,30 @@ def test_channels_that_come_together_give_a_wrong_password_once(
 
 
 def test_pictures_that_come_back_together_give_a_changed_password_once(recorder: Recorder) -> None:
-    recorder.takes = True
     sources = [
         stream(f"http://admin:former@{recorder.host}/ch{number}", source="snapshot")
         for number in range(CHANNELS)
     ]
+    come_back(recorder, lambda _, number: sources[number].take_picture())
 
-    def take_again(_: Recorder, number: int) -> None:
-        sources[number].take_picture()
 
-    assert come_together(recorder, take_again) == []
+def test_streams_that_come_back_together_give_a_changed_password_once(recorder: Recorder) -> None:
+    come_back(recorder, open_stream)
+
+
+def come_back(recorder: Recorder, way: Way) -> None:
+    """Let each channel log in, meet an outage of all, and come back when the password is
+    another."""
+    recorder.takes = True
+    come_together(recorder, way)
     assert set(recorder.logins) == recorder.asked
     recorder.is_away = True
-    assert len(come_together(recorder, take_again)) == CHANNELS, "an outage of all"
+    assert len(come_together(recorder, way)) == CHANNELS, "an outage of all"
     recorder.is_away = recorder.takes = False
     recorder.logins.clear()
     recorder.asked.clear()
     recorder.all_asked.clear()
-    errors = come_together(recorder, take_again)
+    errors = come_together(recorder, way)
     assert len(recorder.logins) == 1
     assert [type(error) for error in errors] == [PasswordRefused] * CHANNELS
 

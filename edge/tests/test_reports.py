@@ -619,6 +619,15 @@ def test_mjpeg_is_read_by_one_connection_and_each_picture_once(mjpeg: Mjpeg) -> 
     assert mjpeg.connections == 1
 
 
+@pytest.mark.parametrize("asks_for", ["Basic", "Digest"])
+def test_mjpeg_behind_a_password_is_read_from_its_first_part(camera: Camera, asks_for: str) -> None:
+    camera.asks_for, camera.kind = asks_for, "multipart/x-mixed-replace; boundary=b"
+    camera.gives = lambda _: b"--b\r\n" + HEAD + b"\r\n" + TINY
+    url = with_user(f"http://{camera.host}/", "p%40ss%20word")
+    source = stream(url, source="snapshot")
+    assert [source.take_picture().encode_picture() for _ in range(2)] == [TINY] * 2
+
+
 def test_mjpeg_that_ends_its_connection_is_asked_again_at_once(mjpeg: Mjpeg) -> None:
     """Some end it after a minute, some behind each picture."""
     mjpeg.most = 2

@@ -20,7 +20,7 @@ class Camera(Served):
         self.given = 0
         self.refused = 0
         self.broken = False
-        self.gives = pictures.jpeg
+        self.gives, self.kind = pictures.jpeg, "image/jpeg"
         self.stopped = False
         super().__init__(_Handler)
         self.host = f"127.0.0.1:{self.port}"
@@ -44,13 +44,14 @@ class _Handler(Handler):
                 "Basic": 'Basic realm="cam"',
                 "Digest": f'Digest realm="cam", nonce="{NONCE}", qop="auth"',
             }
-            self.reply(401, headers={"WWW-Authenticate": challenge[camera.asks_for]})
+            body = b"<html>who are you?</html>" * 20
+            self.reply(401, body, {"WWW-Authenticate": challenge[camera.asks_for]})
             return
         camera.given += 1
         self.reply(
             200,
             b"<html>" if camera.broken else camera.gives(camera.given),
-            {"Content-Type": "image/jpeg"},
+            {"Content-Type": camera.kind},
         )
 
     def _is_right(self, kind: str, header: str) -> bool:

@@ -354,9 +354,11 @@ def change_camera(file: Path, key: str, values: Mapping[str, object]) -> None:
     rows |= {} if old.api_key_file else {"api_key_file": key_file}
     text = replace_rows(file.read_text(), str(id_), rows)
     new_config = config.parse_config(tomllib.loads(text), str(file))
-    if [camera.name for camera in new_config.cameras] != [
-        camera.name for camera in old_config.cameras
-    ]:
+    others, others_before = (
+        [(camera.name, camera.place) for camera in each.cameras if camera.name != id_]
+        for each in (new_config, old_config)
+    )
+    if others != others_before or len(new_config.cameras) != len(old_config.cameras):
         raise Misconfigured(f"{file} is written in a way that only a person can change")
     save_file(key_file, f"{key}\n".encode(), like=file)
     save_file(file, text.encode(), mode=stat.S_IMODE(file.stat().st_mode))

@@ -113,6 +113,7 @@ class _Pictures:
 
     finder: PictureFinder = field(default_factory=PictureFinder)
     newest: bytes | None = None
+    _headers: Mapping[str, str] | None = None
     _seen: int = 0
 
     def has_one(self, headers: Mapping[str, str], body: bytes | bytearray) -> bool:
@@ -122,6 +123,8 @@ class _Pictures:
             find_content_type(bytes(body[:HEAD_BYTES])) and not kind.startswith("multipart/")
         ):
             return False
+        if headers is not self._headers:  # an answer behind the one that asked for a password
+            self._headers, self._seen, self.finder = headers, 0, PictureFinder()
         pictures = self.finder.feed(bytes(body[self._seen :]))
         self._seen = len(body)
         self.newest = pictures[-1] if pictures else None
