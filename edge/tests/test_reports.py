@@ -365,6 +365,38 @@ def test_a_snapshot_gives_a_wrong_password_once(camera: Camera, clock: object) -
     assert source.take_picture().encode_picture()
 
 
+class Forgetful(Served):
+    """Says at each second answer that the nonce which it gave before has run out."""
+
+    def __init__(self) -> None:
+        super().__init__(_Forgetful)
+        self.answers, self.signed = 0, 0
+
+
+class _Forgetful(Handler):
+    def answer(self) -> None:
+        camera: Forgetful = self.server.owner
+        camera.answers += 1
+        is_signed = "Authorization" in self.headers
+        camera.signed += is_signed
+        if is_signed and camera.answers % 2:
+            self.reply(200, PHOTO, {"Content-Type": "image/jpeg"})
+            return
+        says = f'Digest realm="cam", nonce="n{camera.answers}", qop="auth", stale=TRUE'
+        self.reply(401, headers={"WWW-Authenticate": says})
+
+
+@replays(88, "tchellomello/python-amcrest 102")
+def test_a_nonce_that_has_run_out_is_no_wrong_password() -> None:
+    camera = Forgetful()
+    source = stream(with_user(camera.url), source="snapshot")
+    try:
+        assert [source.take_picture().encode_picture() for _ in range(3)] == [PHOTO] * 3
+        assert camera.signed == camera.answers - 1
+    finally:
+        camera.stop()
+
+
 # snapshots
 
 

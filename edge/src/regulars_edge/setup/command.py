@@ -275,8 +275,8 @@ def claim(arguments: argparse.Namespace) -> int:
     id_, key = use_code(code, url, old_config.ca_file if old_config else None)
     write_camera(file, url, key, make_camera_values(id_, arguments.camera or file.parent / id_))
     say(
-        f"{file} has the camera; `regulars-edge check --config {file}` tries it, a restart of the "
-        "uploader takes it in"
+        f"{file} has the camera; `regulars-edge check --config {file}` tries it, an uploader that "
+        "runs takes it in by itself"
     )
     return exits.OK
 

@@ -89,12 +89,16 @@ class Credentials:
         """Tell whether a camera has asked for them, so that requests are signed."""
         return self._digest is not None or self._basic
 
-    def is_new(self, challenges: Sequence[str]) -> bool:
-        """Tell whether a 401 brings another nonce, so that the former one may have run out; if not,
-        it refuses the password."""
+    def may_have_run_out(self, challenges: Sequence[str], *, was_challenged: bool) -> bool:
+        """Tell whether a 401 to a signed request may mean its nonce, and not the password: it says
+        so (stale), or brings another one than that of a former answer (`was_challenged`)."""
         known_nonce = (self._digest or {}).get("nonce")
         return any(
-            scheme == "digest" and fields.get("nonce") != known_nonce
+            scheme == "digest"
+            and (
+                fields.get("stale", "").lower() == "true"
+                or (was_challenged and fields.get("nonce") != known_nonce)
+            )
             for scheme, fields in _parse_schemes(challenges)
         )
 

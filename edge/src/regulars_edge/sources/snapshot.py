@@ -76,7 +76,9 @@ def ask_camera(
         with credentials.open_login(url):
             answer = send_once()
             challenges = answer.headers.getlist("WWW-Authenticate")
-            if answer.status == 401 and was_challenged and credentials.is_new(challenges):
+            if answer.status == 401 and credentials.may_have_run_out(
+                challenges, was_challenged=was_challenged
+            ):
                 _accept_challenge(answer, credentials, url)
                 answer = send_once()
             _require_unlocked(answer, credentials, url)
