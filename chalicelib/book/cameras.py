@@ -1077,7 +1077,7 @@ class Still(Struct, frozen=True):
 
 
 class View(Struct, frozen=True):
-    """What a camera showed in a morning, without the people who passed."""
+    """A view of a morning: a camera's picture without the people who passed."""
 
     taken_at: datetime
     picture: bytes

@@ -1,5 +1,6 @@
 """How one camera's pictures get to the service, and no more of them in a month than is allowed."""
 
+import io
 import logging
 import math
 import threading
@@ -14,8 +15,9 @@ import pytest
 from PIL import Image
 from regulars_edge import config
 from regulars_edge.camera_uploader import SPENT_WAIT_S, TRIES_IN_TURN, CameraUploader
-from regulars_edge.capture import Wiring
+from regulars_edge.capture import Wiring, make_chooser
 from regulars_edge.choose.chooser import Everything, Preview
+from regulars_edge.choose.morning import LOOK_EVERY_S, LOOKS, MorningView
 from regulars_edge.clock import ServiceTime
 from regulars_edge.errors import Misconfigured, Unreachable
 from regulars_edge.frames import EncodedFrame, Frame, encode_jpeg
@@ -29,7 +31,7 @@ from regulars_edge.spool import spool as spools
 from regulars_edge.spool.model import Stamp
 from regulars_edge.spool.spool import Spool
 from regulars_edge.spool.totals import Allowance
-from rig import pictures
+from rig import pictures, street
 from rig.clock import FakeClock
 from rig.health import health_of
 from rig.spooled import add, capture_of, content, copies
@@ -559,6 +561,43 @@ def test_a_heartbeat_tells_that_a_view_has_changed_and_brings_the_word_that_it_i
     assert [one.get("view_changed") for one in told] == [True, True, True, None] + [None] * 4
     assert [one.get("view_right_at") for one in told] == [None] * 3 + [said_at] * 5
     assert ["error" in one for one in told] == [True] * 3 + [False] * 5
+
+
+def test_a_view_of_the_morning_is_sent_once_it_is_due_and_hides_what_is_masked(
+    spool: Spool, stand_in: StandIn, clock: FakeClock
+) -> None:
+    health, now = health_of(uploader_of(spool, stand_in, clock)), [0.0]
+    morning = health.morning = MorningView(lambda: now[0])
+    row = {"name": "door", "source": "snapshot", "url": "http://cam/a.jpg", "send": "all"}
+    camera = config.parse_config(
+        {
+            "server": {"url": "https://regulars.example"},
+            "camera": [row | {"masks": [[0.0, 0.0, 0.5, 1.0]]}],
+        }
+    ).cameras[0]
+
+    def pass_a_morning(place: Image.Image) -> None:
+        picture = encode_jpeg(place.convert("RGB"))
+        for _ in range(LOOKS):
+            now[0] += LOOK_EVERY_S
+            frame = EncodedFrame(picture, Stamp(clock.moment()))
+            list(make_chooser(camera, morning=morning).choose([frame]))
+
+    for number, seed in enumerate((7, 7, 99), start=1):
+        pass_a_morning(street.scene(seed))
+        health.send_heartbeat()
+        assert len(stand_in.books.views) == number - 1, "nobody misses it"
+        stand_in.books.cameras["door"]["view_due"] = True
+        health.send_heartbeat()
+        pass_a_morning(street.scene(seed))
+        health.send_heartbeat()
+        assert len(stand_in.books.views) == number
+    told = [sent["status"].get("view_changed") for _, sent in stand_in.books.heartbeats]
+    assert told == [None] * 8 + [True]
+    with Image.open(io.BytesIO(stand_in.books.views[0])) as seen:
+        assert (seen.mode, seen.size) == ("L", (256, 144))
+        assert max(seen.crop((0, 0, 120, 144)).tobytes()) < 12, "black within the mask"
+        assert max(seen.crop((136, 0, 256, 144)).tobytes()) > 100
 
 
 class Thrice(threading.Event):

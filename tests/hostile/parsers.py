@@ -35,15 +35,18 @@ from regulars_client.models import CameraKeyMade
 from regulars_edge import config as edge_config
 from regulars_edge import page, report
 from regulars_edge import picture as edge_picture
+from regulars_edge.choose.morning import MorningView
 from regulars_edge.clock import Clock, ServiceTime
 from regulars_edge.errors import Misconfigured, ServiceError, SourceFailed
+from regulars_edge.frames import EncodedFrame, encode_jpeg
 from regulars_edge.http import Answer
 from regulars_edge.reach import move_url
 from regulars_edge.service import Offer
 from regulars_edge.service import Service as EdgeService
 from regulars_edge.setup import first_page, onvif
+from regulars_edge.sources.blockage_check import BlockageCheck
 from regulars_edge.spool import files
-from regulars_edge.spool.model import Entry
+from regulars_edge.spool.model import Entry, Stamp
 from urllib3 import HTTPHeaderDict
 
 from chalicelib.api.application import Routes, convert_to_rest_event
@@ -1315,6 +1318,32 @@ def box_report_of(data: bytes) -> None:
     report.find_newest([told.version, told.wanted])
 
 
+VIEW_MEMORY = (
+    b'{"used_s": 90000, "right_at": null, "usual": {"hours": [[[["f", 90], ["0", 3], ["1", 2], '
+    b'["a", 9]], 0.5]], "kept_at": 88000, "trusts_until": 0.0}, "nights": {"began": 1.0, '
+    b'"seen_at": 9.0, "past": [[1, 2]], "right": [[3, 4]], "last": [1, 2, null]}, '
+    b'"alarm": ["covered", 1.5, null]}'
+)
+MORNING_MEMORY = (
+    b'{"right": [[[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16], 0.4]], "last": null, '
+    b'"is_changed": true, "right_at": "2026-03-01T12:00:00.000Z"}'
+)
+
+
+LIT = encode_jpeg(Image.linear_gradient("L").convert("RGB"))
+
+
+def view_memory_of(data: bytes) -> None:
+    """Go on with what the uploader kept of a camera's views, and look at it."""
+    text = data.decode("utf-8", "replace")
+    check, frame = BlockageCheck(lambda: 100_000.0, text), EncodedFrame(LIT, Stamp(stated_ms=0))
+    check.look(frame)
+    assert BlockageCheck(lambda: 0.0, check.memory).memory == check.memory
+    view = MorningView(lambda: 0.0, memory=text)
+    view.right_at = "now"
+    view.look(frame)
+
+
 # --- settings
 # --------------------------------------------------------------------------------------------------
 
@@ -1771,6 +1800,11 @@ b"rtsp%3A%2F%2Fu%3Ap%4010.0.0.9%2Flive&user=a&password=b",
         plain(box_report_of), (), ("regulars_edge.report",),
         [b'{"version": "1.2.3", "wanted": "1.2.4", "is_well": true, "cameras": ["door", "till"]}'],
         any_bytes,
+    ),
+    "memories of views": Parser(
+        plain(view_memory_of), (),
+        ("regulars_edge.sources.blockage_check", "regulars_edge.choose.morning"),
+        [VIEW_MEMORY, MORNING_MEMORY], any_bytes,
     ),
     "manifests of networks": Parser(
         offered_networks, (UnusableNetwork,), ("regulars.models.network",), OFFERS, offer_numbers

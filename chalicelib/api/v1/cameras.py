@@ -361,7 +361,7 @@ class StillTaken(PictureSent): ...
 
 
 class View(Answer):
-    """What a camera showed when its shop opened: grey, 256 pixels wide, black within its box's
+    """Picture of a camera when its shop opened: grey, 256 pixels wide, black within its box's
     masks, without the people who passed."""
 
     taken_at: Time

@@ -56,6 +56,8 @@ class SpoolDatabase:
     captures: dict[str, Stored] = field(default_factory=dict)
     order: list[str] = field(default_factory=list)
     heartbeats: list[tuple[str, Any]] = field(default_factory=list)
+    views: list[bytes] = field(default_factory=list)
+    """Of mornings."""
     counts: dict[str, dict[str, dict[str, int | None]]] = field(default_factory=dict)
     """By camera and minute, as the service keeps them."""
     count_bodies: list[bytes] = field(default_factory=list)
@@ -180,6 +182,12 @@ class _Handler(Handler):
                     "health": {"status": sent["status"], "failing_at": None},
                 }
                 return 200, books.cameras[beat[1]]
+            view = re.fullmatch(r"/v1/cameras/([^/]+)/view", path)
+            if view and self.command == "PUT":
+                camera = self._camera(view[1], caller)
+                books.views.append(base64.b64decode(sent["picture"]))
+                books.cameras[camera]["view_due"] = False
+                return 204, {}
             counted = re.fullmatch(r"/v1/cameras/([^/]+)/counts", path)
             if counted and self.command == "PUT" and self.shop.knows_counts:
                 camera = self._camera(counted[1], caller)

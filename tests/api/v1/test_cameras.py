@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.book.cameras import MAX_BYTES
+from chalicelib.book.cameras import MAX_BYTES, is_view_due
 from chalicelib.services import Services
 from chalicelib.storage import keys
 from tests.support.api.sunmi.client import CameraClient
@@ -527,6 +527,64 @@ def test_a_view_that_changed_is_listed_until_somebody_says_that_it_is_right(
     assert said_by == ["key first"] * 2
     assert box.send("POST", VIEW).status == 403, "a box does not judge itself"
     assert v1.failed(404, "POST", f"{CAMERAS}/nowhere/view")["code"] == "CameraNotFound"
+
+
+def test_a_view_is_due_once_a_day_when_the_shop_has_opened_and_two_are_kept(
+    v1: V1Client, clock: FakeClock
+) -> None:
+    """The clock says 12:00 UTC on a Sunday."""
+    v1.done("PATCH", "/v1/settings", {"opening": "Mon-Sat 09:00-20:00", "time_zone": "Asia/Tokyo"})
+    box = v1.with_key(v1.add_camera("door")["api_key"])
+
+    def is_due(days: float) -> bool:
+        """Wait for so long; a heartbeat then says whether a view is due."""
+        clock.advance(timedelta(days=days))
+        answer: bool = box.done("POST", BEAT, {})["view_due"]
+        return answer
+
+    assert not is_due(0), "closed on Sunday"
+    assert "view_due" in box.failed(409, "PUT", VIEW, {"picture": PICTURE})["detail"]
+    assert not is_due(11.9 / 24), "it opens on Monday at 9:00 in Tokyo"
+    taken = []
+    for day, pause in (("02", 0.1 / 24), ("03", 1.0), ("04", 1.0)):
+        assert is_due(pause)
+        for replayed in (None, "true"):
+            sent = {"picture": base64.b64encode(JPEG + day.encode()).decode()}
+            reply = box.send("PUT", VIEW, sent, headers={"Idempotency-Key": day})
+            assert (reply.status, reply.headers.get("idempotent-replayed")) == (204, replayed)
+        taken.append({"taken_at": f"2026-03-{day}T00:00:00.000Z", **sent})
+        assert not is_due(0), "once a day"
+        assert v1.done("GET", VIEW)["views"] == taken[-1:-3:-1], "the newest first"
+    clock.advance(timedelta(days=1))
+    assert v1.done("GET", VIEW)["views"] == taken[-1:], "two days each"
+    clock.advance(timedelta(days=1))
+    assert v1.done("GET", VIEW)["views"] == []
+
+
+def test_a_view_comes_from_its_own_camera_and_is_seen_by_those_who_may_see_pictures(
+    v1: V1Client, services: Services
+) -> None:
+    box, other = (v1.with_key(v1.add_camera(name)["api_key"]) for name in ("door", "till"))
+    assert other.send("PUT", VIEW, {"picture": PICTURE}).status == 403
+    for wrong in (b"", b"<svg onload=alert(1)>", JPEG[:2], JPEG + bytes(MAX_BYTES)):
+        sent = {"picture": base64.b64encode(wrong).decode()}
+        assert "a view is a JPEG" in box.failed(422, "PUT", VIEW, sent)["detail"]
+    assert box.send("PUT", VIEW, {"picture": PICTURE}).status == 204
+    assert box.send("GET", VIEW).status == 403, "a box sees nothing"
+    blind = v1.with_key(
+        v1.done("POST", "/v1/keys", {"name": "x", "role": "operator", "pictures": False})["api_key"]
+    )
+    assert "sees no pictures" in blind.failed(403, "GET", VIEW)["detail"]
+    assert len(v1.done("GET", VIEW)["views"]) == 1
+    entries = v1.done("GET", "/v1/audit")["entries"]
+    read = [one["details"]["read"]["pictures"] for one in entries if one["what"] == "people read"]
+    assert read == [["view door 2026-03-01T12:00:00.000Z"]]
+    v1.done("PATCH", "/v1/settings", {"keeps_pictures": False})
+    assert v1.done("GET", VIEW)["views"] == []
+    assert box.done("POST", BEAT, {})["view_due"] is False
+    assert box.send("PUT", VIEW, {"picture": PICTURE}).status == 409
+    (tenant,) = services.tenants.list_all()
+    assert not is_view_due(services.cameras.get(tenant, "till"), tenant, services.clock.now())
 
 
 STILL = "/v1/cameras/door/still"

@@ -13,7 +13,13 @@ from chalicelib.book.cameras import CameraSettings, Silence, find_silence
 from chalicelib.book.captures.captures import Shot
 from chalicelib.domain.errors import InvalidInput
 from chalicelib.domain.local_time import local_hour
-from chalicelib.domain.opening import DAYS, is_before_opening, parse_opening, write_opening
+from chalicelib.domain.opening import (
+    DAYS,
+    find_opening_hour,
+    is_before_opening,
+    parse_opening,
+    write_opening,
+)
 from chalicelib.domain.rules.usual import (
     HOURS_PER_WEEK,
     LEAST_WEEKS,
@@ -96,6 +102,20 @@ def test_a_shop_has_not_opened_yet_before_its_first_hour_and_on_a_day_on_which_i
     assert [hour for hour in range(24) if is_before_opening(text, hour)] == [*range(9)]
     assert [hour for hour in range(144, 168) if is_before_opening(text, hour)] == [*range(144, 168)]
     assert not any(is_before_opening("", hour) for hour in range(168))
+
+
+@pytest.mark.parametrize(
+    ("text", "hours"),
+    [
+        ("", [8] * 7),
+        ("00:00-24:00", [8] * 7),
+        ("07:30-12:00, 14:00-18:00", [7] * 7),
+        ("Mon-Fri 09:00-12:00, Sat 10:00-14:00", [9, 9, 9, 9, 9, 10, None]),
+        ("Fri-Sat 18:00-02:00", [None, None, None, None, 18, 18, None]),
+    ],
+)
+def test_a_shop_opens_in_the_first_open_hour_of_a_day(text: str, hours: list[int | None]) -> None:
+    assert [find_opening_hour(text, day) for day in range(7)] == hours
 
 
 @pytest.mark.parametrize(

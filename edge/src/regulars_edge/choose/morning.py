@@ -15,11 +15,14 @@ from PIL import Image
 from regulars_edge.frames import JPEG_QUALITY, Frame
 from regulars_edge.sources.blockage_check import (
     DIM,
+    NO_MEMORY,
     SIZE_PX,
     find_brightest,
     find_outline,
     measure_sharpness,
     measure_steps,
+    parse_number,
+    parse_text,
 )
 
 LOOKS, LOOK_EVERY_S = 15, 40.0
@@ -85,7 +88,7 @@ class MorningView:
         self._heard_right_at: str | None = None
         self.is_wanted = self.is_changed = False
         self.picture: bytes | None = None
-        with suppress(ValueError, TypeError, KeyError):  # another version's: it learns anew
+        with suppress(*NO_MEMORY):  # another version's: it learns anew
             self._recall(json.loads(memory or "{}"))
 
     def _note(self) -> None:
@@ -99,11 +102,12 @@ class MorningView:
 
     def _recall(self, parts: dict[str, Any]) -> None:
         if parts:
-            right = [View(list(outlines), sharpness) for outlines, sharpness in parts["right"]]
-            last = parts["last"] and View(*parts["last"])
+            right = [_recall_view(*view) for view in parts["right"]]
+            last = None if parts["last"] is None else _recall_view(*parts["last"])
+            right_at = parse_text(parts["right_at"])
             self._right.extend(right)
             self._last, self.is_changed = last, parts["is_changed"] is True
-            self.right_at = self._heard_right_at = parts["right_at"]
+            self.right_at = self._heard_right_at = right_at
 
     def look(self, frame: Frame) -> Frame:
         """Look at a frame if a view is wanted, each LOOK_EVERY_S; return the frame as it is."""
@@ -148,6 +152,13 @@ class MorningView:
             self._right.append(self._last)
         self._last, self.is_changed = None, False
         self._note()
+
+
+def _recall_view(outlines: list[Any], sharpness: object) -> View:
+    """Return a view that was noted. Raises TypeError, ValueError."""
+    if len(outlines) != TILES**2 or not all(type(outline) is int for outline in outlines):
+        raise ValueError(f"a view has {TILES**2} outlines")
+    return View(list(outlines), parse_number(sharpness))
 
 
 def find_middle(looks: list[Image.Image]) -> Image.Image:

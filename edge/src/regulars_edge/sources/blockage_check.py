@@ -78,6 +78,24 @@ IS_OTHER = "its picture is another than usual: was the camera turned, or is some
 IS_WELL_AGAIN = " It looks well again: if it is, say that it is right"
 
 
+NO_MEMORY = (ValueError, TypeError, KeyError, OverflowError, RecursionError)
+"""What is raised for a text that is no memory."""
+
+
+def parse_number(value: object) -> float | None:
+    """Return a number of a memory, or None. Raises TypeError for anything else."""
+    if value is None or (isinstance(value, int | float) and not isinstance(value, bool)):
+        return value
+    raise TypeError(f"{value!r} is no number")
+
+
+def parse_text(value: object) -> str | None:
+    """Return a text of a memory, or None. Raises TypeError for anything else."""
+    if value is None or isinstance(value, str):
+        return value
+    raise TypeError(f"{value!r} is no text")
+
+
 class BlockageCheck:
     """A check of one frame in LOOK_S.
 
@@ -99,7 +117,7 @@ class BlockageCheck:
         self._usual, self._nights, self._alarm = Usual(), Nights(), Alarm()
         self.right_at: str | None = None
         self.heard_right_at: str | None = None
-        with suppress(ValueError, TypeError, KeyError):  # another version's: it learns anew
+        with suppress(*NO_MEMORY):  # another version's: it learns anew
             self._recall(json.loads(memory or "{}"))
         self.trouble = self._alarm.describe()
         self.fault: str | None = None
@@ -131,8 +149,8 @@ class BlockageCheck:
         usual.recall(parts["usual"])
         nights.recall(parts["nights"])
         alarm.recall(parts["alarm"])
-        self._used_s = float(parts["used_s"])
-        self.right_at = self.heard_right_at = parts["right_at"]
+        used_s, right_at = round(float(parts["used_s"])), parse_text(parts["right_at"])
+        self._used_s, self.right_at, self.heard_right_at = used_s, right_at, right_at
         self._usual, self._nights, self._alarm = usual, nights, alarm
 
     def _hear_right(self) -> None:
@@ -208,8 +226,8 @@ class BlockageCheck:
 
 
 class Alarm:
-    """What is told of a camera's picture: once, until it was well for a day of use, or a person
-    says that it is right."""
+    """The one alarm of a camera's picture, until it was well for a day of use, or a person says
+    that it is right."""
 
     def __init__(self) -> None:
         self.text: str | None = None
@@ -220,7 +238,9 @@ class Alarm:
         return [self.text, self._other_since, self._well_since]
 
     def recall(self, noted: list[Any]) -> None:
-        self.text, self._other_since, self._well_since = noted
+        text, other_since, well_since = noted
+        self.text = parse_text(text)
+        self._other_since, self._well_since = parse_number(other_since), parse_number(well_since)
 
     def hear(self, difference: str | None, used_s: float) -> None:
         """Take in how the picture differs from what is usual; None: it does not."""
@@ -279,10 +299,11 @@ class Nights:
         }
 
     def recall(self, noted: dict[str, Any]) -> None:
-        self._began, self._seen_at = noted["began"], float(noted["seen_at"])
-        self._past.extend((since, until) for since, until in noted["past"])
-        self._right.extend((since, until) for since, until in noted["right"])
-        self._since, self._until, self._limit_s = noted["last"]
+        self._began, self._seen_at = parse_number(noted["began"]), float(noted["seen_at"])
+        self._past.extend((float(since), float(until)) for since, until in noted["past"])
+        self._right.extend((float(since), float(until)) for since, until in noted["right"])
+        since, until, limit_s = noted["last"]
+        self._since, self._until, self._limit_s = float(since), float(until), parse_number(limit_s)
 
     def hear_right(self) -> None:
         """Take in that it may be dark now, and at these hours on any day; nothing, if it is not."""
@@ -376,10 +397,11 @@ class Usual:
         }
 
     def recall(self, noted: dict[str, Any]) -> None:
-        self._hours.extend(
-            ([Quarter(int(outline, 16), int(light)) for outline, light in quarters], sharpness)
-            for quarters, sharpness in noted["hours"]
-        )
+        for (one, two, three, four), sharpness in noted["hours"]:
+            quarters = [
+                Quarter(int(outline, 16), int(light)) for outline, light in (one, two, three, four)
+            ]
+            self._hours.append((quarters, parse_number(sharpness)))
         self._kept_at = float("-inf") if noted["kept_at"] is None else float(noted["kept_at"])
         self._trusts_until = float(noted["trusts_until"])
 
