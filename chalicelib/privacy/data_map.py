@@ -573,7 +573,7 @@ DATA_MAP = (
         _STAYS,
         agrees=Agrees.STATISTICS,
         archive="the same is in `observations`",
-        keys=("day_columns",),
+        keys=("day_columns", "presences"),
     ),
     DataCategory(
         "archives",
@@ -695,7 +695,7 @@ NOBODYS = {
     "summaries": (
         "counts for each day, and two bytes of a hash for each face that was seen that day. They "
         "are deleted "
-        "together with `sealed days`",
+        "together with `sealed days`, whose presences lie beside them",
         "calendar calendar_field totals label_counts label_chunk",
         "Seal",
     ),

@@ -428,6 +428,11 @@ def label_counts(tenant: str, zone: str) -> str:
     return f"{tenant}#{zone}#labels"
 
 
+def presences(tenant: str, zone: str) -> str:
+    """Make the partition of the days' presences: its own, too, since it is the largest."""
+    return f"{tenant}#{zone}#presences"
+
+
 def label_chunk(day: int, chunk: int) -> str:
     return f"{day_text(day)}#{chunk:03d}"
 

@@ -116,7 +116,7 @@ from chalicelib.storage.aws import search as remote_search
 from chalicelib.storage.box.uploads import SignedPaths
 from chalicelib.storage.items import FaceOrder, PageTokens
 from chalicelib.storage.limits import Span, item_from_json, item_to_json
-from chalicelib.storage.records import columns
+from chalicelib.storage.records import columns, presences
 from chalicelib.storage.records.columns import DamagedData
 from chalicelib.storage.records.counts import pack_counts, unpack_counts
 from chalicelib.storage.records.faces import journal_entries, journal_item
@@ -890,11 +890,13 @@ DAY = columns.Columns.from_rows(
         f"id{n}",
         f"face{n % 3}",
         Dimensions("a", "", "", "", "vip", "door", "sighting"),
+        gap_s=60 * (n % 2),
     )
     for n in range(9)
 )
 DAYS = [
     columns.encode_columns(DAY),
+    presences.encode_presences(presences.find_presences(DAY)),
     *columns.encode_counts(columns.LabelCounts.from_columns(DAY, np.arange(9)), 10_000),
 ]
 
@@ -902,6 +904,8 @@ DAYS = [
 def day_of(data: bytes) -> object:
     if data.startswith(DAYS[0][:8]):
         return columns.decode_columns(data).faceids
+    if data.startswith(DAYS[1][:8]):
+        return presences.join_presences([presences.decode_presences(data)]).faceids
     return columns.decode_counts(data).count_by_hour(ObservationFilter())
 
 
@@ -1707,7 +1711,8 @@ b"{}"], any_bytes
         ("chalicelib.storage.records.counts",),
         [pack_counts({7: Count(60, 3, 1, 2), 8: Count(30)}), pack_counts({})], any_bytes,
     ),
-    "sealed days": Parser(plain(day_of), (DamagedData,), ("chalicelib.storage.records.columns",),
+    "sealed days": Parser(plain(day_of), (DamagedData,),
+        ("chalicelib.storage.records.columns", "chalicelib.storage.records.presences"),
         DAYS, any_bytes),
     "page tokens": Parser(
         plain(page_token_of), (), ("chalicelib.storage.items", "chalicelib.storage.limits"),

@@ -74,6 +74,14 @@ WithStaff = Annotated[
 OfStaff = Annotated[
     int, Meta(ge=0, description="How many more are left out, since they are of staff.")
 ]
+DaysCountedAgain = Annotated[
+    int,
+    Meta(
+        ge=0,
+        description="Of how many days these are the figures of before a change, such as a merge: "
+        "they are being counted again, which takes a minute at most. 0: all is as it is now.",
+    ),
+]
 PictureUrl = Annotated[
     str | None,
     Meta(
@@ -216,6 +224,7 @@ class ArrivalTotals(Answer):
         Meta(description="Each visit once: new, returning, known or staff, as by `split=visit`."),
     ]
     staff: OfStaff
+    days_counted_again: DaysCountedAgain
 
 
 class ArrivalsPage(Answer):
@@ -268,8 +277,8 @@ class StatisticsWanted(Sent):
              "the minutes from first to last "
              "sighting, the largest of 0, 1, 5, 15, 30 and 60 that they reach. again, of arrivals: "
 "yes, no, or open: "
-             "whether the face came again within 30 days. Both are `unknown` of a visit that is "
-"not kept any more."),
+             "whether the face came again within 30 days. Both are `unknown` of a face that was "
+"deleted."),
     ] | None = None  # fmt: skip
     kind: Annotated[
         KindCounted,
@@ -347,6 +356,7 @@ class Statistics(Answer):
     ]
     staff: OfStaff
     entries: EntriesOrNull
+    days_counted_again: DaysCountedAgain
 
 
 @operations("GET", "/v1/observations", Role.VIEWER)
@@ -465,7 +475,8 @@ def get_statistics(context: V1Context, query: StatisticsWanted) -> Statistics | 
     """Count arrivals, persons or observations by hour, day, week or month of the tenant's time
     zone.
 
-    Exact: it equals a recount of all observations, each in the group that its face was in then. 400
+    Exact: it equals a recount of all observations, each in the group that its face was in then,
+    unless `days_counted_again` says otherwise. 400
     if the time has over 10,000 buckets, or a split over 100,000 amounts. With `format=csv` a line
     for each amount; a value that a spreadsheet would take for a formula, or round as a number,
     begins with an apostrophe.
@@ -485,7 +496,8 @@ def get_statistics(context: V1Context, query: StatisticsWanted) -> Statistics | 
     entries = _count_entries(context, query, span)
     observation_filter = _make_filter(context, query, _choose_kind(query))
     question = Question(span, query.by, _choose_measure(query), query.split, observation_filter)
-    buckets = context.services.statistics.list_buckets(context.tenant, question, fill=True)
+    answer = context.services.statistics.answer(context.tenant, question, fill=True)
+    buckets = answer.buckets
     if not any(bucket.amounts for bucket in buckets):
         require_named(
             context.services,
@@ -510,10 +522,9 @@ def get_statistics(context: V1Context, query: StatisticsWanted) -> Statistics | 
         ],
         time_zone=context.tenant.time_zone,
         begun=None if first_day is None else _write_bucket_time(first_day),
-        staff=0
-        if context.caller.is_of_figures
-        else context.services.statistics.count_staff(context.tenant, question),
+        staff=0 if context.caller.is_of_figures else answer.staff,
         entries=_describe_entries(reduce(add_entries, (entries or {}).values(), None)),
+        days_counted_again=answer.days_counted_again,
     )
 
 

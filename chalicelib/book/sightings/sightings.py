@@ -28,7 +28,6 @@ from msgspec.structs import asdict, replace
 
 from chalicelib.book.idempotency import RequestId
 from chalicelib.book.statistics.statistics import (
-    Begin,
     Statistics,
     Totals,
     normalise_filter,
@@ -79,6 +78,7 @@ if TYPE_CHECKING:
     from chalicelib.book.sightings.contexts import Contexts
     from chalicelib.book.sightings.ingest import Ingest
     from chalicelib.book.sightings.rejection import Rejection
+    from chalicelib.book.statistics.arrivals import Begin
     from chalicelib.book.week import Weeks
 
 
@@ -409,7 +409,7 @@ class _Reading:
 
     def __init__(self, items: ItemStore, statistics: Statistics, tenant: Tenant) -> None:
         self._items = items
-        self._days = statistics.days
+        self._statistics = statistics
         self._tenant = tenant
         self._visits: dict[str, Visits] = {}
 
@@ -486,14 +486,8 @@ class _Reading:
         """Return those of these sightings at which an arrival begins, by all sightings of the day
         before."""
         times = [at_ms for at_ms, _ in sightings]
-        observed = self._days.open_looking_back(
-            self._tenant, Span(min(times), max(times)), EVERYTHING
-        )
-        return {
-            (int(columns.at_ms[row]), columns.faceids[columns.face[row]])
-            for _, columns, rows in observed.find_begins()
-            for row in rows.tolist()
-        }
+        begun = self._statistics.arrivals.read_begun(self._tenant, Span(min(times), max(times)))
+        return {*begun.list_begins()}
 
     def _follow_sightings(self, begins: Sequence[Begin]) -> dict[Begin, Arrival]:
         """Work out the arrivals that begin so from the sightings behind, until each has ended."""
@@ -516,7 +510,7 @@ class _Reading:
             days *= 2
 
     def _gather_arrivals(self, faceids: set[str], span: Span) -> dict[str, Arrivals]:
-        observed = self._days.open_span(self._tenant, span, EVERYTHING)
+        observed = self._statistics.days.open_span(self._tenant, span, EVERYTHING)
         arrivals_of_face: dict[str, Arrivals] = defaultdict(Arrivals)
         for _, columns in observed.read_columns(observed.days):
             for row in columns.select_rows(EVERYTHING, span).tolist():

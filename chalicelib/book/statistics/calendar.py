@@ -5,9 +5,9 @@ It has one item a UTC month. So a century without observations costs nothing to 
 late counts are 12 items to read.
 
 Beside it the seals of local days as they are stored: counts by hour, counts by hour and labels, and
-when they are valid. Each time zone has two partitions, which are written together: the small
-totals, for counts of everything or of a kind, and label counts in chunks, for counts by a filter.
-Each of them shows by itself whether it is still valid.
+when they are valid. Each time zone has three partitions, which are written together: the small
+totals, for counts of everything or of a kind; label counts in chunks, for counts by a filter; and
+presences, for arrivals. Each of them shows by itself whether it is still valid.
 """
 
 from __future__ import annotations
@@ -136,9 +136,16 @@ CHUNK_BYTES = 300 * 1024
 MAX_CHUNKS = 10
 """A day with more label counts than fit is counted from its columns."""
 
-_LAYOUT = 2
-"""The number of the layout of seals and their columns. A day that was sealed with another one is
-counted from its observations until the sweep seals it anew."""
+_LAYOUT = 3
+"""The number of the layout of seals and their columns. The sweep seals days anew that were sealed
+with another one."""
+_READABLE_LAYOUTS = (2, _LAYOUT)
+"""Layouts whose seals hold until then. Layout 2 has no presences: they are found in the columns."""
+
+
+FEW_DAYS = 7
+"""Days without a valid seal that each question counts anew, as after a camera was offline for a
+week. What touches more has them sealed at once (`Statistics.request_seals`)."""
 
 
 class Seal(Struct, frozen=True):
@@ -150,7 +157,8 @@ class Seal(Struct, frozen=True):
     blob storage; None: the day has no observations. `by_kind`: 24 counts of each kind, and `faces`:
     hashes of the day's faces (`make_face_hashes`), if read from totals. `label_chunks`: all the
     encoded LabelCounts, if read from label counts; None: none were stored, or some are of another
-    seal.
+    seal. `presences`: the encoded Presences, if read from these; None: they are too many to be
+    stored. `observations`: how many the day has; None: layout 2 does not say.
     """
 
     day: int
@@ -164,6 +172,8 @@ class Seal(Struct, frozen=True):
     label_chunks: tuple[bytes, ...] | None = None
     layout: int = _LAYOUT
     faces: bytes | None = None
+    observations: int | None = None
+    presences: bytes | None = None
 
     def may_hold(self, faceids: Iterable[str]) -> bool:
         """Tell if the day may have observations of one of these faces; False is sure."""
@@ -173,16 +183,26 @@ class Seal(Struct, frozen=True):
         return not hashes.isdisjoint(map(_hash_faceid, faceids))
 
     def is_valid(self, observed_days: ObservedDays, local: LocalTime, now: datetime) -> bool:
-        """Return whether the seal is valid: of this layout, nothing came late, the zone's rules are
-        the same.
-
-        A seal that was made while a clock was ahead is not valid either.
-        """
-        pieces = local.pieces_of(self.day)
-        unmoved = self.pieces == pieces and self.late == observed_days.count_late(
-            utc_days_of(pieces)
+        """Return whether the seal is valid: it is readable, and nothing came late."""
+        return self.is_readable(local, now) and self.late == observed_days.count_late(
+            utc_days_of(self.pieces)
         )
-        return self.layout == _LAYOUT and unmoved and not self.was_ahead(now)
+
+    def is_readable(self, local: LocalTime, now: datetime) -> bool:
+        """Return whether the seal said what was true when it was made: its layout is known, and the
+        zone's rules are the same.
+
+        A seal that was made while a clock was ahead is not readable either.
+        """
+        return (
+            self.layout in _READABLE_LAYOUTS
+            and self.pieces == local.pieces_of(self.day)
+            and not self.was_ahead(now)
+        )
+
+    def is_due(self, observed_days: ObservedDays, local: LocalTime, now: datetime) -> bool:
+        """Return whether the day is to be sealed anew."""
+        return self.layout != _LAYOUT or not self.is_valid(observed_days, local, now)
 
     def was_ahead(self, now: datetime) -> bool:
         """Return whether the seal was made at a time that is still to come: the day may not have
@@ -239,6 +259,21 @@ class Seals(Service["Book"]):
             by_day[_day(item)].append(item)
         return {day: _with_labels(items) for day, items in by_day.items()}
 
+    def read_presences(self, tenant: str, zone: str, days: Sequence[int]) -> dict[int, Seal]:
+        """Read seals with `presences`, by local day. `days`: those that are asked for, ascending.
+
+        Of a day without presences the totals are read: of today, and of what has layout 2.
+        """
+        between = day_text(days[0]), day_text(days[-1])
+        items = walk_items(
+            self.services.items, keys.SUMMARIES, keys.presences(tenant, zone), between=between
+        )
+        seals = {seal.day: seal for seal in map(_seal_with_presences, items)}
+        missing_days = [day for day in days if day not in seals]
+        if not missing_days:
+            return seals
+        return {**self.read_totals(tenant, zone, missing_days[0], missing_days[-1]), **seals}
+
     def put(
         self, tenant: str, zone: str, seal: Seal, chunks: Sequence[bytes], old: Seal | None
     ) -> list[Action]:
@@ -247,9 +282,13 @@ class Seals(Service["Book"]):
         same = (absent(SEAL_SAME) if old is None else equals("seal", old.id, SEAL_SAME),)
         seal_key = {"tenant_zone": keys.totals(tenant, zone), "day": day_text(seal.day)}
         actions: list[Action] = [Put(keys.SUMMARIES, {**seal_key, **_SEAL.write(seal)}, same)]
+        about_seal = _SEAL.write(seal, *_IN_EACH)
+        presences = {} if seal.presences is None else {"presences": seal.presences}
+        seal_key = {"tenant_zone": keys.presences(tenant, zone), "day": day_text(seal.day)}
+        actions.append(Put(keys.SUMMARIES, {**seal_key, **about_seal, **presences}))
         partition = keys.label_counts(tenant, zone)
         for number in range(max(seal.chunks, 1)):
-            about = _SEAL.write(seal, *_IN_EACH) if number == 0 else {"seal": seal.id}
+            about = about_seal if number == 0 else {"seal": seal.id}
             counts = {"counts": chunks[number]} if number < seal.chunks else {}
             seal_key = {"tenant_zone": partition, "day": keys.label_chunk(seal.day, number)}
             actions.append(Put(keys.SUMMARIES, {**seal_key, **about, **counts}))
@@ -263,6 +302,7 @@ class Seals(Service["Book"]):
         same = (equals("seal", seal.id, SEAL_SAME),)
         return [
             Delete(keys.SUMMARIES, (totals, day_text(seal.day)), same),
+            Delete(keys.SUMMARIES, (keys.presences(tenant, zone), day_text(seal.day))),
             *(
                 Delete(keys.SUMMARIES, (labels, keys.label_chunk(seal.day, n)))
                 for n in range(max(seal.chunks, 1))
@@ -277,19 +317,27 @@ def _day(item: Item) -> int:
 _SEAL = Codec(
     Seal,
     {"id": "seal", "columns_key": "columns", "sealed_at_ms": "sealed_at"},
-    apart="day label_chunks",
+    apart="day label_chunks presences",
     nulls="columns_key faces",
     pieces=many(Form(lambda piece: list(astuple(piece)), lambda stored: Piece(*map(int, stored)))),
     by_kind=Form(
         dict, lambda stored: {kind: tuple(map(int, counts)) for kind, counts in stored.items()}
     ),
 )
-_IN_EACH = ("id", "late", "pieces", "columns_key", "chunks", "sealed_at_ms", "layout")
-"""Fields that stand beside the totals and beside the label counts."""
+_IN_EACH = (
+    *("id", "late", "pieces", "columns_key", "chunks", "sealed_at_ms", "layout"),
+    "observations",
+)
+"""Fields that stand beside the totals, beside the label counts and beside the presences."""
 
 
 def _seal(item: Item) -> Seal:
     return _SEAL.read(item, day=_day(item))
+
+
+def _seal_with_presences(item: Item) -> Seal:
+    presences = item.get("presences")
+    return replace(_seal(item), presences=None if presences is None else bytes(presences))
 
 
 def _with_labels(items: Sequence[Item]) -> Seal:

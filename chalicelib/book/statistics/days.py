@@ -1,8 +1,8 @@
 """The observations of each local day: from the day's seal while that is valid, else from the raw
 ones, one by one.
 
-When arrivals began is worked out from the sightings themselves, so that it holds for faces that are
-deleted, too.
+When arrivals began is worked out from the sightings themselves (arrivals.py), so that it holds for
+faces that are deleted, too.
 
 A local day is sealed an hour after its end, and again if observations came late. A seal holds the
 day's counts. The raw observations stay the truth.
@@ -14,7 +14,7 @@ before it.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -23,6 +23,7 @@ from msgspec import Struct
 
 from chalicelib.book.statistics.calendar import (
     CHUNK_BYTES,
+    FEW_DAYS,
     LATE_SAME,
     MAX_CHUNKS,
     ObservedDays,
@@ -30,7 +31,7 @@ from chalicelib.book.statistics.calendar import (
     make_face_hashes,
     utc_days_of,
 )
-from chalicelib.domain.jobs import Due
+from chalicelib.domain.jobs import STOPS_AT_S, Due
 from chalicelib.domain.local_time import DAY_MS, LocalTime, Piece, Span
 from chalicelib.domain.model import Tenant
 from chalicelib.domain.observations import (
@@ -47,6 +48,12 @@ from chalicelib.storage.ports import BlobStore, Item, ItemStore, Update, equals
 from chalicelib.storage.records import columns as codec
 from chalicelib.storage.records.columns import Columns, CountsByHour, DamagedData, LabelCounts
 from chalicelib.storage.records.observations import STORABLE, observation_from, row_from
+from chalicelib.storage.records.presences import (
+    Presences,
+    decode_presences,
+    encode_presences,
+    find_presences,
+)
 from chalicelib.storage.values import milliseconds, moment, nonce
 
 if TYPE_CHECKING:
@@ -73,7 +80,24 @@ cuts that day. They lie within two days of each of its instants.
 """
 
 
+MOST_COUNTED_ANEW = 3_000
+"""Observations, of days whose seals hold no more, that a question counts anew: 0.3 s. If they are
+more, and of more than FEW_DAYS, it may take the old figures of these days: as after the merge of
+somebody who came each day.
+"""
+
+_USUAL_OBSERVATIONS = 300
+"""Observations of a day whose seal does not say how many it has."""
+
+
 class DayReader(Service["Book"]):
+    """The reader of days.
+
+    `most_counted_anew`: so many observations of more than FEW_DAYS are counted anew.
+    """
+
+    most_counted_anew = MOST_COUNTED_ANEW
+
     def open_span(
         self,
         tenant: Tenant,
@@ -82,13 +106,43 @@ class DayReader(Service["Book"]):
         split: Split | None = None,
         *,
         counts: bool = False,
+        takes_old: bool = False,
     ) -> ObservedSpan:
         """Read the calendar and then the seals of a span.
 
         So a seal that was made in between does not look valid.
 
-        `counts`: read what `count_hours` needs, too, for the values of `split`.
+        `counts`: read what `count_hours` needs, too, for the values of `split`. `takes_old`: take
+        the old seals of days that are being counted again, if there are many
+        (`ObservedSpan.old_days`).
         """
+        by_labels = observation_filter.by_labels or split not in (None, Split.KIND)
+        counts_are_sealed = not observation_filter.by_face and split not in _OF_COLUMNS
+        needs_label_counts = counts and by_labels and counts_are_sealed
+        stored_seals = self.services.statistics.seals
+        read_seals = stored_seals.label_counts if needs_label_counts else stored_seals.read_totals
+
+        def read_between(tenant_name: str, zone: str, days: Sequence[int]) -> dict[int, Seal]:
+            return read_seals(tenant_name, zone, days[0], days[-1])
+
+        return self._open(tenant, span, observation_filter, split, read_between, takes_old)
+
+    def open_presences(
+        self, tenant: Tenant, span: Span, *, takes_old: bool = False
+    ) -> ObservedSpan:
+        """Read as `open_span` does, for `read_presences`."""
+        read_seals = self.services.statistics.seals.read_presences
+        return self._open(tenant, span, EVERYTHING, None, read_seals, takes_old)
+
+    def _open(
+        self,
+        tenant: Tenant,
+        span: Span,
+        observation_filter: ObservationFilter,
+        split: Split | None,
+        read_seals: Callable[[str, str, Sequence[int]], dict[int, Seal]],
+        takes_old: bool,
+    ) -> ObservedSpan:
         days = span.utc_days
         around = range(days.start - _MARGIN_DAYS, days.stop + _MARGIN_DAYS)
         observed_days = self.services.statistics.calendar.read_days(tenant.name, around)
@@ -98,22 +152,22 @@ class DayReader(Service["Book"]):
             for day in observed_days.list_within(days)
         )
         local_days = sorted({local_day for part in parts_of_span for local_day in local.days(part)})
-        seals: dict[int, Seal] = {}
-        if local_days:
-            by_labels = observation_filter.by_labels or split not in (None, Split.KIND)
-            counts_are_sealed = not observation_filter.by_face and split not in _OF_COLUMNS
-            needs_label_counts = counts and by_labels and counts_are_sealed
-            stored_seals = self.services.statistics.seals
-            read_seals = (
-                stored_seals.label_counts if needs_label_counts else stored_seals.read_totals
-            )
-            seals = read_seals(tenant.name, tenant.time_zone, local_days[0], local_days[-1])
+        seals = read_seals(tenant.name, tenant.time_zone, local_days) if local_days else {}
         now = self.services.clock.now()
-        valid = {
+        readable_seals = {
             day: seals[day]
             for day in local_days
-            if day in seals and seals[day].is_valid(observed_days, local, now)
+            if day in seals and seals[day].is_readable(local, now)
         }
+        old_seals = {
+            day: seal
+            for day, seal in readable_seals.items()
+            if not seal.is_valid(observed_days, local, now)
+        }
+        if not takes_old or self._are_few(old_seals.values()):
+            readable_seals = {
+                day: seal for day, seal in readable_seals.items() if day not in old_seals
+            }
         return ObservedSpan(
             span,
             observation_filter,
@@ -121,26 +175,27 @@ class DayReader(Service["Book"]):
             local,
             local_days,
             observed_days,
-            valid,
+            readable_seals,
             self.services.items,
             self.services.storage.blobs,
+            frozenset(old_seals.keys() & readable_seals.keys()),
         )
 
-    def open_looking_back(
-        self, tenant: Tenant, span: Span, observation_filter: ObservationFilter
-    ) -> ObservedSpan:
-        """Read as `open_span` does, and the sightings of the day before, which decide where
-        arrivals begin."""
-        return self.open_span(
-            tenant, Span(max(span.first_ms - LONGEST_GAP_MS, 0), span.last_ms), observation_filter
+    def _are_few(self, seals: Collection[Seal]) -> bool:
+        """Return whether the days of these seals are counted anew by each question."""
+        observations = sum(
+            _USUAL_OBSERVATIONS if seal.observations is None else seal.observations
+            for seal in seals
         )
+        return len(seals) <= FEW_DAYS or observations <= self.most_counted_anew
 
 
 class ObservedSpan(Struct):
     """A tenant's span with its calendar and seals as they were read, and the wanted observations,
     with their split.
 
-    `days`: the local days that may hold observations of the span, ascending.
+    `days`: the local days that may hold observations of the span, ascending. `old_days`: those of
+    them whose seals say what was true before something changed.
     """
 
     span: Span
@@ -152,6 +207,7 @@ class ObservedSpan(Struct):
     seals: dict[int, Seal]
     items: ItemStore
     blobs: BlobStore
+    old_days: frozenset[int] = frozenset()
 
     def is_sealed(self, utc_day: int) -> bool:
         """Return whether all observations of a UTC day, as far as it is in the span, are in valid
@@ -191,6 +247,19 @@ class ObservedSpan(Struct):
             for batch in cut_in_parts(days, _AT_ONCE):
                 for day, data in zip(batch, fetchers.map(self._fetch_object, batch), strict=True):
                     yield day, self._decode_day(day, data)
+
+    def read_presences(self) -> list[Presences]:
+        """Return the presences of all days, in no order. The span is one of `open_presences`."""
+        presences, remaining_days = [], []
+        for day in self.days:
+            try:
+                presences.append(decode_presences(self.seals[day].presences or b""))
+            except (KeyError, DamagedData):
+                remaining_days.append(day)
+        return [
+            *presences,
+            *(find_presences(columns) for _, columns in self.read_columns(remaining_days)),
+        ]
 
     def _read_sealed_counts(self, day: int) -> CountsByHour | None:
         """Return the day's counts from its seal.
@@ -258,39 +327,6 @@ class ObservedSpan(Struct):
                 self.items, self.observed.tenant, day, span, at_once=at_once + 1, below=below
             )
 
-    def find_begins(self) -> Iterator[tuple[int, Columns, NDArray[np.intp]]]:
-        """Yield local days with their columns, and the rows of the sightings at which arrivals
-        begin.
-
-        The span is one of `open_looking_back`. Local days may overlap if clocks go back at
-        midnight. So a day's sightings from the next day's begin on wait for that day's, and then a
-        day may be yielded again.
-        """
-        import numpy as np
-
-        presence, columns_of = Presence(), {}
-        waiting_sightings: _Sightings | None = None
-        for index, (day, columns) in enumerate(self.read_columns(self.days)):
-            columns_of[day] = columns
-            sightings = presence.read_sightings(day, columns)
-            if waiting_sightings is not None:
-                sightings = waiting_sightings.join_with(sightings)
-            is_due = np.ones(len(sightings.at_ms), bool)
-            if index + 1 < len(self.days):
-                is_due = sightings.at_ms < self.local.pieces_of(self.days[index + 1])[0].first_ms
-            waiting_sightings, due_sightings = sightings.part(~is_due), sightings.part(is_due)
-            begin_sightings = due_sightings.part(presence.mark_begins(due_sightings))
-            for begin_day in np.unique(begin_sightings.day).tolist():
-                yield (
-                    begin_day,
-                    columns_of[begin_day],
-                    np.sort(begin_sightings.row[begin_sightings.day == begin_day]),
-                )
-            columns_of = {
-                begin_day: columns_of[begin_day]
-                for begin_day in np.unique(waiting_sightings.day).tolist()
-            }
-
 
 def _sum_counts(counts: Iterable[tuple[str, Sequence[int] | NDArray[np.int64]]]) -> CountsByHour:
     import numpy as np
@@ -336,97 +372,6 @@ def _read_day(
     return observed_on(items, tenant, day, part.first_ms, part.last_ms, **how)
 
 
-LONGEST_GAP_MS = DAY_MS
-"""No camera has a longer gap. So a sighting begins an arrival if none of the day before it reaches
-it."""
-
-
-class _Sightings(Struct, frozen=True):
-    """Sightings of some days, by time: (n,) each. `face`: a number that is the same on all days."""
-
-    at_ms: NDArray[np.int64]
-    until_ms: NDArray[np.int64]
-    face: NDArray[np.int64]
-    day: NDArray[np.int64]
-    row: NDArray[np.intp]
-
-    def part(self, rows: NDArray[np.bool_] | NDArray[np.intp]) -> _Sightings:
-        return _Sightings(*(column[rows] for column in self._columns))
-
-    def join_with(self, other: _Sightings) -> _Sightings:
-        """Return both, by time."""
-        import numpy as np
-
-        joined = _Sightings(*map(np.concatenate, zip(self._columns, other._columns, strict=True)))
-        return joined.part(np.argsort(joined.at_ms, kind="stable"))
-
-    @property
-    def _columns(self) -> Sequence[NDArray[np.int64]]:
-        return self.at_ms, self.until_ms, self.face, self.day, self.row
-
-
-class Presence:
-    """Memory of the faces that are present.
-
-    It tells the sightings that begin an arrival, if it gets all by time.
-    """
-
-    def __init__(self) -> None:
-        import numpy as np
-
-        self._faces: dict[str, int] = {}
-        self._until_ms = np.zeros(0, np.int64)
-        """Of each face: until when it is present by the sightings so far."""
-
-    def read_sightings(self, day: int, columns: Columns) -> _Sightings:
-        """Return a day's sightings that count among the arrivals, each until when its face is
-        present by it."""
-        import numpy as np
-
-        numbers = [self._faces.setdefault(faceid, len(self._faces)) for faceid in columns.faceids]
-        self._until_ms = np.concatenate(
-            [self._until_ms, np.zeros(len(self._faces) - len(self._until_ms), np.int64)]
-        )
-        rows = columns.gap_s.nonzero()[0]
-        at_ms = columns.at_ms[rows]
-        until_ms = at_ms + 1000 * columns.gap_s[rows].astype(np.int64)
-        return _Sightings(
-            at_ms,
-            until_ms,
-            np.array(numbers, np.int64)[columns.face[rows]],
-            np.full(len(rows), day),
-            rows,
-        )
-
-    def mark_begins(self, sightings: _Sightings) -> NDArray[np.bool_]:
-        """Return for each sighting whether it begins an arrival: (n,).
-
-        Of two at the same time the first one does.
-
-        It does if it comes when its face is present no more by any sighting before it. Then note
-        the presences.
-        """
-        import numpy as np
-
-        if not len(sightings.at_ms):
-            return np.zeros(0, bool)
-        order = np.argsort(sightings.face, kind="stable")  # by face, and of each by time
-        face, at_ms = sightings.face[order], sightings.at_ms[order]
-        first_ms = int(at_ms.min())
-        known_until_ms = np.maximum(self._until_ms[face], first_ms)
-        is_first = np.r_[True, face[1:] != face[:-1]]
-        # The latest end so far, within each face: they are lifted one above the other, so that one
-        # pass finds it.
-        ends = np.maximum(sightings.until_ms[order], known_until_ms) - first_ms
-        lift = np.cumsum(is_first) * (ends.max() + 1)
-        latest_ms = np.maximum.accumulate(ends + lift) - lift + first_ms
-        begins = np.zeros(len(order), bool)
-        begins[order] = at_ms >= np.where(is_first, known_until_ms, np.r_[0, latest_ms[:-1]])
-        is_last = np.r_[is_first[1:], True]
-        self._until_ms[face[is_last]] = latest_ms[is_last]
-        return begins
-
-
 SEAL_AFTER = timedelta(minutes=60)
 """A local day is sealed this long after its end, or later."""
 
@@ -453,6 +398,17 @@ class Sealing(Service["Book"]):
         Each day is sealed by itself, so a call that is cut off can be made again. A seal that was
         made while the clock was ahead is deleted first.
         """
+        return [day for day in self._list_due_days(tenant) if self.seal_day(tenant, day)]
+
+    def seal_within(self, tenant: Tenant, remaining_s: Callable[[], float]) -> bool:
+        """Seal as `seal_tenant` does. Return False if the time ran out before the end."""
+        for day in self._list_due_days(tenant):
+            if remaining_s() < STOPS_AT_S:
+                return False
+            self.seal_day(tenant, day)
+        return True
+
+    def _list_due_days(self, tenant: Tenant) -> list[int]:
         local = tenant.local_time
         observed_days = self.services.statistics.calendar.read_days(tenant.name, STORABLE.utc_days)
         whole_days = (
@@ -471,12 +427,9 @@ class Sealing(Service["Book"]):
                 write_unless_changed(
                     self.services.items, stored_seals.delete(tenant.name, tenant.time_zone, seal)
                 )
-        due_days = [
-            day
-            for day in days
-            if day not in seals or not seals[day].is_valid(observed_days, local, now)
+        return [
+            day for day in days if day not in seals or seals[day].is_due(observed_days, local, now)
         ]
-        return [day for day in due_days if self.seal_day(tenant, day)]
 
     def seal_day(self, tenant: Tenant, day: int) -> bool:
         """Seal one local day.
@@ -546,6 +499,7 @@ class Sealing(Service["Book"]):
         sealed_at_ms = milliseconds(self.services.clock.now())
         late_counts = observed_days.count_late(utc_days)
         face_hashes = make_face_hashes(columns.faceids)
+        presences = encode_presences(find_presences(columns))
         seal = Seal(
             day,
             nonce(),
@@ -556,6 +510,8 @@ class Sealing(Service["Book"]):
             sealed_at_ms,
             by_kind,
             faces=face_hashes,
+            observations=len(columns),
+            presences=presences if len(presences) <= self.chunk_bytes else None,
         )
         actions = [
             *self.services.statistics.seals.put(tenant.name, zone, seal, chunks, old_seal),

@@ -13,21 +13,20 @@ from __future__ import annotations
 
 import json
 import secrets
-from bisect import bisect
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Set
 from datetime import timedelta
 from itertools import chain, groupby
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 from msgspec.structs import asdict, replace
 
-from chalicelib.book.statistics.calendar import Calendar, Seals
-from chalicelib.book.statistics.visitors import Visitors, kind_of_visit
+from chalicelib.book.statistics.calendar import FEW_DAYS, Calendar, Seals
+from chalicelib.book.statistics.visitors import Visitors
 from chalicelib.domain.errors import Busy, ConditionFailed, InvalidInput
-from chalicelib.domain.jobs import Job
+from chalicelib.domain.jobs import Job, make_unfinished
 from chalicelib.domain.local_time import (
     DAY_MS,
     HOURS_PER_DAY,
@@ -39,14 +38,12 @@ from chalicelib.domain.local_time import (
     local_hour,
     time_key,
 )
-from chalicelib.domain.model import STRANGER, Tenant
+from chalicelib.domain.model import Tenant
 from chalicelib.domain.names import LONGEST_GROUP_NAME, normalise_name
 from chalicelib.domain.observations import (
     EVERYTHING,
     OF_ARRIVALS,
     SIGHTINGS,
-    STAYS,
-    CameAgain,
     ChangedObservation,
     Measure,
     Observation,
@@ -68,7 +65,6 @@ from chalicelib.storage.items import (
     write,
 )
 from chalicelib.storage.ports import Action, Item
-from chalicelib.storage.records.columns import UNKNOWN
 from chalicelib.storage.records.observations import (
     OBSERVATION_NEW,
     days_of,
@@ -84,6 +80,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from chalicelib.book.book import Book
+    from chalicelib.book.statistics.arrivals import Amounts, ArrivalReader, Begin
     from chalicelib.book.statistics.days import DayReader, ObservationExpiry, ObservedSpan, Sealing
     from chalicelib.storage.records.columns import Columns, CountsByHour
 
@@ -97,6 +94,18 @@ class SplitBucket(Struct, frozen=True):
 
     time: str
     amounts: Mapping[str, int]
+
+
+class Answer(Struct, frozen=True):
+    """The buckets of a question, and how many are left out of all of them since they are of staff.
+
+    `days_counted_again`: of how many days these are the figures of before a change, since they are
+    being counted again.
+    """
+
+    buckets: list[SplitBucket]
+    staff: int
+    days_counted_again: int
 
 
 class Question(Struct, frozen=True):
@@ -119,8 +128,9 @@ _ALWAYS = Span(0, 1000 * LAST_SECOND)
 LOOKED_BACK = timedelta(days=200)
 """Time in which closed days are looked for. Visits are kept one by one for half of it."""
 
-Amounts = Counter[tuple[int, str]]
-"""Numbers by bucket and value of the split."""
+
+_SEALS = "seals"
+"""The job that seals days."""
 
 
 class Statistics(Service["Book"]):
@@ -141,6 +151,12 @@ class Statistics(Service["Book"]):
         from chalicelib.book.statistics.days import DayReader
 
         return DayReader(self.services)
+
+    @lazy
+    def arrivals(self) -> ArrivalReader:
+        from chalicelib.book.statistics.arrivals import ArrivalReader
+
+        return ArrivalReader(self.services)
 
     @lazy
     def sealing(self) -> Sealing:
@@ -206,11 +222,28 @@ class Statistics(Service["Book"]):
         If the span cuts a bucket, the bucket counts its part inside. `fill`: include empty buckets.
         Raises InvalidInput if over 10,000 buckets are to be filled, or a split has too many values.
         """
-        question = replace(question, wanted=normalise_filter(question.wanted))
+        return self._make_buckets(tenant, question, fill, self._count_amounts(tenant, question))
+
+    def answer(self, tenant: Tenant, question: Question, *, fill: bool = False) -> Answer:
+        """Return what `list_buckets` and `count_staff` do, by one read.
+
+        Where many days are being counted again, it takes their old figures and says so. Raises
+        InvalidInput as `list_buckets` does.
+        """
+        questions = [question, *_list_staff_questions(question)]
+        (amounts, *of_staff), old_days = self._count_all(tenant, questions, takes_old=True)
+        return Answer(
+            self._make_buckets(tenant, question, fill, amounts),
+            _count_left_out(of_staff),
+            len(old_days),
+        )
+
+    def _make_buckets(
+        self, tenant: Tenant, question: Question, fill: bool, amounts: Amounts
+    ) -> list[SplitBucket]:
         granularity = question.granularity
         bucket_numbers = tenant.local_time.list_buckets(granularity, question.span) if fill else []
         buckets: dict[int, dict[str, int]] = {number: {} for number in bucket_numbers}
-        amounts = self._count_amounts(tenant, question)
         if len(amounts) > self.most_amounts and question.split is not None:
             raise InvalidInput(
                 f"these are {len(amounts)} amounts, and {self.most_amounts} is the most: choose a "
@@ -229,157 +262,107 @@ class Statistics(Service["Book"]):
 
         Raises InvalidInput for a split that its measure does not have.
         """
-        span, observation_filter, split = question.span, question.wanted, question.split
-        if split in OF_ARRIVALS and question.measure is not Measure.ARRIVALS:
+        (amounts,), _ = self._count_all(tenant, [question])
+        return amounts
+
+    def _count_all(
+        self, tenant: Tenant, questions: Sequence[Question], *, takes_old: bool = False
+    ) -> tuple[list[Amounts], frozenset[int]]:
+        """Count what questions ask for that have one span, granularity and measure.
+
+        Return also the days whose old figures were taken. Raises InvalidInput for a split that
+        their measure does not have.
+        """
+        span, measure, split = questions[0].span, questions[0].measure, questions[0].split
+        if split in OF_ARRIVALS and measure is not Measure.ARRIVALS:
             raise InvalidInput(
-                f"only arrivals are split by {split}, not {question.measure}: choose "
-                "measure=arrivals"
+                f"only arrivals are split by {split}, not {measure}: choose measure=arrivals"
             )
-        match question.measure:
-            case Measure.OBSERVATIONS:
-                return _count_observations(
-                    self.days.open_span(tenant, span, observation_filter, split, counts=True),
-                    question,
-                )
-            case Measure.PRESENT:
-                observed_span = self.days.open_span(tenant, span, observation_filter)
-                return _count_persons(
-                    observed_span.local, question, _list_observed_rows(observed_span, question)
-                )
-            case Measure.ARRIVALS | Measure.PERSONS:
-                observed_span = self.days.open_looking_back(tenant, span, observation_filter)
-                if (
-                    observation_filter.group_name is None
-                    and split is not Split.GROUP
-                    and split not in OF_ARRIVALS
-                ):
-                    rows = _list_begun_rows(observed_span, question)
-                    if question.measure is Measure.PERSONS:
-                        return _count_persons(observed_span.local, question, rows)
-                    return _count_arrivals(observed_span.local, question, rows)
-                arrivals = self._list_begun_arrivals(
-                    tenant, observed_span, span, observation_filter, split
-                )
-                values = self._name_values(tenant, arrivals, split)
-                counted = [
-                    (
-                        tenant.local_time.bucket_of(question.granularity, beginning.hour),
-                        values[beginning.begin],
-                        beginning.faceid,
-                    )
-                    for beginning in arrivals
-                ]
-                if question.measure is Measure.PERSONS:
-                    counted = [*{*counted}]
-                return Counter((bucket, value) for bucket, value, _ in counted)
+        if measure not in (Measure.ARRIVALS, Measure.PERSONS):
+            counted = [
+                self._count_observed(tenant, question, takes_old=takes_old)
+                for question in questions
+            ]
+            return [amounts for amounts, _ in counted], counted[0][1]
+        begun = self.arrivals.read_begun(
+            tenant,
+            span,
+            follows=split in (Split.STAY, Split.AGAIN),
+            finds_first=split is Split.VISIT,
+            takes_old=takes_old,
+        )
+        distinct = measure is Measure.PERSONS
+        return [
+            begun.count(
+                begun.select_rows(normalise_filter(question.wanted)),
+                question.granularity,
+                question.split,
+                distinct=distinct,
+            )
+            for question in questions
+        ], begun.old_days
+
+    def _count_observed(
+        self, tenant: Tenant, question: Question, *, takes_old: bool
+    ) -> tuple[Amounts, frozenset[int]]:
+        """Count observations, or those who were present, and return the days whose old figures were
+        taken."""
+        is_of_observations = question.measure is Measure.OBSERVATIONS
+        question = replace(question, wanted=normalise_filter(question.wanted))
+        observed_span = self.days.open_span(
+            tenant,
+            question.span,
+            question.wanted,
+            question.split if is_of_observations else None,
+            counts=is_of_observations,
+            takes_old=takes_old,
+        )
+        if is_of_observations:
+            return _count_observations(observed_span, question), observed_span.old_days
+        rows = _list_observed_rows(observed_span, question)
+        return _count_persons(observed_span.local, question, rows), observed_span.old_days
 
     def count_totals(
         self, tenant: Tenant, span: Span, observation_filter: ObservationFilter, uncertain: Set[str]
     ) -> Totals:
         """Count the arrivals that began in the span and whose first sighting the filter takes.
 
-        `uncertain`: ids of the sightings that wait for a review of their match.
+        `uncertain`: ids of the sightings that wait for a review of their match. Where many days are
+        being counted again, it takes their old figures and says so.
         """
         observation_filter = normalise_filter(observation_filter)
-        observed_span = self.days.open_looking_back(tenant, span, observation_filter)
-        arrivals_with_staff = (
-            self._list_begun_arrivals(tenant, observed_span, span, observation_filter.with_all())
-            if observation_filter.leaves_out
-            else None
-        )
-        arrivals = self._list_begun_arrivals(tenant, observed_span, span, observation_filter)
-        first_arrivals = self.find_firsts(tenant, [beginning.begin for beginning in arrivals])
+        begun = self.arrivals.read_begun(tenant, span, finds_first=True, takes_old=True)
+        rows = begun.select_rows(observation_filter)
+        is_first = begun.mark_firsts(rows)
+        staff = 0
+        if observation_filter.leaves_out:
+            staff = len(begun.select_rows(observation_filter.with_all())) - len(rows)
         return Totals(
-            arrivals=len(arrivals),
-            persons=len({beginning.faceid for beginning in arrivals}),
-            first=len(first_arrivals),
-            uncertain=sum(beginning.id in uncertain for beginning in arrivals),
-            groups=Counter(beginning.group for beginning in arrivals),
-            kinds=Counter(self._find_kinds(tenant, arrivals, first_arrivals).values()),
-            staff=0 if arrivals_with_staff is None else len(arrivals_with_staff) - len(arrivals),
+            arrivals=len(rows),
+            persons=begun.count_faces(rows),
+            first=int(is_first.sum()),
+            uncertain=begun.count_uncertain(rows, uncertain),
+            groups=begun.count_groups(rows),
+            kinds=begun.count_kinds(rows, is_first),
+            staff=staff,
+            days_counted_again=len(begun.old_days),
         )
 
     def count_staff(self, tenant: Tenant, question: Question) -> int:
         """Count what a question leaves out since it is of staff, over all buckets."""
-        visitors = replace(question, split=None, wanted=normalise_filter(question.wanted))
-        if not visitors.wanted.leaves_out:
-            return 0
-        everybody = replace(visitors, wanted=visitors.wanted.with_all())
-        return (
-            self._count_amounts(tenant, everybody).total()
-            - self._count_amounts(tenant, visitors).total()
-        )
+        questions = _list_staff_questions(question)
+        return _count_left_out(self._count_all(tenant, questions)[0] if questions else [])
 
-    def count_arrivals_of_cameras(
-        self, tenant: Tenant, span: Span
-    ) -> tuple[Counter[tuple[int, str]], Counter[tuple[int, str]]]:
+    def count_arrivals_of_cameras(self, tenant: Tenant, span: Span) -> tuple[Amounts, Amounts]:
         """Count the arrivals that began in a span by local hour and camera: those of people whom we
         know, and those of staff."""
-        known, staff = Counter[tuple[int, str]](), Counter[tuple[int, str]]()
-        who_is_staff = self.visitors.read_staff(tenant)
-        observed_span = self.days.open_looking_back(tenant, span, SIGHTINGS)
-        for arrival in self._list_begun_arrivals(
-            tenant, observed_span, span, SIGHTINGS, Split.CAMERA
-        ):
-            if who_is_staff.has(arrival.group, arrival.faceid):
-                staff[arrival.hour, arrival.value] += 1
-            elif arrival.group != STRANGER:
-                known[arrival.hour, arrival.value] += 1
+        begun = self.arrivals.read_begun(tenant, span)
+        rows_of_kind = begun.divide_by_kind(begun.select_rows(SIGHTINGS))
+        known, staff = (
+            begun.count(rows_of_kind[kind], Granularity.HOUR, Split.CAMERA)
+            for kind in (VisitKind.KNOWN, VisitKind.STAFF)
+        )
         return known, staff
-
-    def _list_begun_arrivals(
-        self,
-        tenant: Tenant,
-        observed_span: ObservedSpan,
-        span: Span,
-        observation_filter: ObservationFilter,
-        split: Split | None = None,
-    ) -> list[_Begun]:
-        """List the first sightings of the arrivals that the filter takes, each with its visit's
-        group."""
-        beginnings = list(
-            _list_begins(observed_span, span, replace(observation_filter, group_name=None), split)
-        )
-        strangers = {beginning.faceid for beginning in beginnings if beginning.group == STRANGER}
-        present_groups = self.visitors.read_present_groups(tenant, strangers) if strangers else {}
-        arrivals = (
-            beginning._replace(group=present_groups.get(beginning.faceid, STRANGER))
-            if beginning.group == STRANGER
-            else beginning
-            for beginning in beginnings
-        )
-        return [
-            arrival
-            for arrival in arrivals
-            if observation_filter.group_name in (None, arrival.group)
-        ]
-
-    def _name_values(
-        self, tenant: Tenant, beginnings: Sequence[_Begun], split: Split | None
-    ) -> Mapping[Begin, str]:
-        """Return the value of each arrival by a split."""
-        begins = [beginning.begin for beginning in beginnings]
-        match split:
-            case Split.VISIT:
-                return self._find_kinds(tenant, beginnings, self.find_firsts(tenant, begins))
-            case Split.STAY | Split.AGAIN:
-                return self.find_values(tenant, begins, split)
-            case Split.GROUP:
-                return {beginning.begin: beginning.group for beginning in beginnings}
-        return {beginning.begin: beginning.value for beginning in beginnings}
-
-    def _find_kinds(
-        self, tenant: Tenant, beginnings: Sequence[_Begun], first: Set[Begin]
-    ) -> Mapping[Begin, VisitKind]:
-        staff = self.visitors.read_staff(tenant)
-        return {
-            beginning.begin: kind_of_visit(
-                beginning.group,
-                is_first=beginning.begin in first,
-                is_staff=staff.has(beginning.group, beginning.faceid),
-            )
-            for beginning in beginnings
-        }
 
     def find_usual(self, tenant: Tenant) -> Usual | None:
         """Return the usual week of the tenant's visits, without staff; None: too little is
@@ -447,8 +430,13 @@ class Statistics(Service["Book"]):
             if days_with_people and min(days_with_people) < day not in days_with_people
         ]
 
-    def find_firsts(self, tenant: Tenant, begins: Collection[Begin]) -> set[Begin]:
-        """Return those of these arrivals that are their faces' first."""
+    def find_firsts(
+        self, tenant: Tenant, begins: Collection[Begin], *, takes_old: bool = False
+    ) -> set[Begin]:
+        """Return those of these arrivals that are their faces' first.
+
+        `takes_old`: as in `DayReader.open_span`, for those that are not kept with their faces.
+        """
         first: set[Begin] = set()
         untold: set[Begin] = set()
         for begin, arrivals, kept_arrival in self._read_arrivals(tenant, begins):
@@ -456,25 +444,12 @@ class Statistics(Service["Book"]):
                 untold.add(begin)
             elif not arrivals.folded and kept_arrival == arrivals.recent[0]:
                 first.add(begin)
-        return first | (self._of_history(tenant, untold) if untold else set())
-
-    def find_values(
-        self, tenant: Tenant, begins: Collection[Begin], split: Split
-    ) -> Mapping[Begin, str]:
-        """Return the value of each arrival by split STAY or AGAIN; UNKNOWN if its visit is not
-        kept."""
-        now_ms = milliseconds(self.services.clock.now())
-        values: dict[Begin, str] = {}
-        for begin, arrivals, kept_arrival in self._read_arrivals(tenant, begins):
-            if kept_arrival is None:
-                values[begin] = UNKNOWN
-            else:
-                values[begin] = (
-                    find_stay(kept_arrival)
-                    if split is Split.STAY
-                    else came_again(arrivals, kept_arrival, now_ms)
-                )
-        return values
+        if not untold:
+            return first
+        faceids = {faceid for _, faceid in untold}
+        last_ms = max(at_ms for at_ms, _ in untold)
+        kept_firsts = self.arrivals.find_firsts_kept(tenant, faceids, last_ms, takes_old=takes_old)
+        return first | (untold & kept_firsts)
 
     def make_actions(
         self,
@@ -499,29 +474,31 @@ class Statistics(Service["Book"]):
         for part in cut_in_parts(observations, _A_TRANSACTION):
             self._store_part(tenant, part)
 
+    def request_seals(self, tenant: Tenant, utc_days: Collection[int], *jobs: str) -> None:
+        """Have days sealed anew at once, behind this request, if an act changed more of them than
+        each question counts anew.
+
+        `jobs`: those of the sweep that come before, whatever the days are.
+        """
+        wanted_jobs = [*jobs, *([_SEALS] if jobs or len(utc_days) > FEW_DAYS else [])]
+        if wanted_jobs:
+            hour = milliseconds(self.services.clock.now())
+            self.services.wake(tenant.name, hour=hour, chores=wanted_jobs, after="", is_part=True)
+
     def list_jobs(self) -> tuple[Job, ...]:
         return (
-            Job("seals", lambda context: self.sealing.seal_tenant(context.tenant)),
+            Job(
+                _SEALS,
+                lambda context: make_unfinished(
+                    self.sealing.seal_within(context.tenant, context.remaining_s)
+                ),
+            ),
             Job(
                 "seal objects",
                 lambda context: self.sealing.tidy(context.tenant),
                 nightly=self.services.storage.expires_items,
             ),
         )
-
-    def _of_history(self, tenant: Tenant, begins: Set[Begin]) -> set[Begin]:
-        faceids = {faceid for _, faceid in begins}
-        observed_span = self.days.open_span(
-            tenant, Span(0, max(at_ms for at_ms, _ in begins)), EVERYTHING
-        )
-        earliest: dict[str, int] = {}
-        for _, columns in observed_span.read_columns(observed_span.days):
-            for face in (face for face, faceid in enumerate(columns.faceids) if faceid in faceids):
-                rows = ((columns.face == face) & (columns.gap_s > 0)).nonzero()[0]
-                if len(rows):
-                    at_ms, faceid = int(columns.at_ms[rows[0]]), columns.faceids[face]
-                    earliest[faceid] = min(at_ms, earliest.get(faceid, at_ms))
-        return {begin for begin in begins if earliest.get(begin[1]) == begin[0]}
 
     def _read_arrivals(
         self, tenant: Tenant, begins: Collection[Begin]
@@ -555,6 +532,18 @@ def normalise_filter(observation_filter: ObservationFilter) -> ObservationFilter
     )
 
 
+def _list_staff_questions(question: Question) -> list[Question]:
+    """Return the questions for everybody and for visitors alone; none if nobody is left out."""
+    if not question.wanted.leaves_out:
+        return []
+    visitors = replace(question, split=None)
+    return [replace(visitors, wanted=visitors.wanted.with_all()), visitors]
+
+
+def _count_left_out(amounts: Sequence[Amounts]) -> int:
+    return amounts[0].total() - amounts[1].total() if amounts else 0
+
+
 def _count_observations(observed_span: ObservedSpan, question: Question) -> Amounts:
     amounts: Amounts = Counter()
     for day, counts in observed_span.count_hours():
@@ -569,35 +558,6 @@ RowsOfDay = tuple[int, "Columns", "NDArray[np.intp]"]
 def _list_observed_rows(observed_span: ObservedSpan, question: Question) -> Iterator[RowsOfDay]:
     for day, columns in observed_span.read_columns(observed_span.days):
         yield day, columns, columns.select_rows(question.wanted, question.span)
-
-
-def _list_begun_rows(observed_span: ObservedSpan, question: Question) -> Iterator[RowsOfDay]:
-    """Yield the sightings at which wanted arrivals begin.
-
-    The span is one of `open_looking_back`.
-    """
-    import numpy as np
-
-    for day, columns, begin_rows in observed_span.find_begins():
-        wanted_rows = columns.select_rows(question.wanted, question.span)
-        yield day, columns, np.intersect1d(begin_rows, wanted_rows, assume_unique=True)
-
-
-def _count_arrivals(local: LocalTime, question: Question, begun: Iterable[RowsOfDay]) -> Amounts:
-    """Count the arrivals that the question asks for, by bucket and by what it splits by.
-
-    An arrival counts in the local hour of its first sighting. A bucket is an hour, day, week or
-    month.
-    """
-    amounts: Amounts = Counter()
-    for day, columns, rows in begun:
-        hours = local.find_hours(columns.at_ms[rows]) - day * HOURS_PER_DAY
-        amounts.update(
-            _by_bucket(
-                local, question.granularity, day, columns.count_by_hour(rows, hours, question.split)
-            )
-        )
-    return amounts
 
 
 def _by_bucket(
@@ -868,17 +828,12 @@ def _list_local_days(
     return [day for day in observed_span.local.days(part) if day not in empty]
 
 
-Begin = tuple[int, str]
-"""Begin of an arrival in ms, and faceid."""
-
-AGAIN_MS = 30 * DAY_MS
-"""Time in which a visit counts as coming again, in ms: 30 days after the visit before it."""
-
-
 class Totals(Struct, frozen=True):
     """The arrivals of a time.
 
     `first`: how many are their faces' first; `uncertain`: how many wait for a review.
+    `days_counted_again`: of how many days these are the figures of before a change, since they are
+    being counted again.
     """
 
     arrivals: int
@@ -891,59 +846,4 @@ class Totals(Struct, frozen=True):
     """All arrivals, each once."""
     staff: int = 0
     """How many more are left out, since they are of staff."""
-
-
-class _Begun(NamedTuple):
-    """The first sighting of an arrival."""
-
-    at_ms: int
-    faceid: str
-    id: str
-    group: str
-    hour: int
-    value: str
-    """By the split that it was listed with, unless that is of OF_ARRIVALS."""
-
-    @property
-    def begin(self) -> Begin:
-        return self.at_ms, self.faceid
-
-
-def find_stay(arrival: Arrival) -> str:
-    """Return the largest of STAYS that an arrival reaches."""
-    return str(STAYS[bisect(STAYS, (arrival.last_ms - arrival.first_ms) / 60_000) - 1])
-
-
-def came_again(arrivals: Arrivals, arrival: Arrival, now_ms: int) -> CameAgain:
-    """Return whether another of the arrivals began within 30 days after this one."""
-    end_ms = arrival.last_ms + AGAIN_MS
-    following = bisect(arrivals.recent, arrival.first_ms, key=lambda later: later.first_ms)
-    if any(
-        next_arrival.first_ms <= end_ms
-        for next_arrival in arrivals.recent[following : following + 1]
-    ):
-        return CameAgain.YES
-    return CameAgain.OPEN if now_ms <= end_ms else CameAgain.NO
-
-
-def _list_begins(
-    observed_span: ObservedSpan,
-    span: Span,
-    observation_filter: ObservationFilter,
-    split: Split | None,
-) -> Iterator[_Begun]:
-    """Yield the arrivals that begin in the span, day by day, each with its group, hour and value of
-    the split."""
-    import numpy as np
-
-    for _, columns, begin_rows in observed_span.find_begins():
-        rows = np.intersect1d(
-            begin_rows, columns.select_rows(observation_filter, span), assume_unique=True
-        )
-        groups, group_names = columns.list_values(Split.GROUP)
-        value_numbers, value_names = columns.list_values(None if split in OF_ARRIVALS else split)
-        hours = observed_span.local.find_hours(columns.at_ms[rows])
-        for row, hour in zip(rows.tolist(), hours.tolist(), strict=True):
-            faceid = columns.faceids[columns.face[row]]
-            group, value = group_names[groups[row]], value_names[value_numbers[row]]
-            yield _Begun(int(columns.at_ms[row]), faceid, columns.ids[row], group, hour, value)
+    days_counted_again: int = 0

@@ -10,7 +10,7 @@ The group of a visit is that of its time. Of a stranger who has a name since, it
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Set
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -26,6 +26,11 @@ from chalicelib.storage.records.faces import face_from
 if TYPE_CHECKING:
     from chalicelib.book.book import Book
     from chalicelib.domain.model import Face
+    from chalicelib.storage.ports import ItemStore
+
+
+MOST_READ = 500
+"""Most faces that are read one by one. Of more, the keys of whole groups are walked."""
 
 
 class Staff(Struct, frozen=True):
@@ -57,19 +62,45 @@ def kind_of_visit(group_name: str, *, is_first: bool, is_staff: bool) -> VisitKi
     return VisitKind.RETURNING if group_name == STRANGER else VisitKind.KNOWN
 
 
+def list_in_groups(items: ItemStore, tenant: str, group_ids: Iterable[str]) -> set[str]:
+    """Return the ids of the faces in these groups."""
+    return {
+        str(item["faceid"]) for group_id in group_ids for item in faces_in(items, tenant, group_id)
+    }
+
+
 class Visitors(Service["Book"]):
     def read_staff(self, tenant: Tenant) -> Staff:
         """Read who is staff now."""
         groups = [group for group in self.services.groups.list_all(tenant) if group.staff]
-        faces = (
-            str(item["faceid"])
-            for group in groups
-            for item in faces_in(self.services.items, tenant.name, group.id)
-        )
+        faces = list_in_groups(self.services.items, tenant.name, [group.id for group in groups])
         return Staff(tuple(group.name for group in groups), frozenset(faces))
 
+    def list_existing(self, tenant: Tenant, faceids: Set[str]) -> set[str]:
+        """Return the ids of those of these faces that are in the book."""
+        if len(faceids) > MOST_READ:
+            groups = self.services.groups.list_all(tenant)
+            in_groups = list_in_groups(
+                self.services.items, tenant.name, [group.id for group in groups]
+            )
+            return in_groups.intersection(faceids)
+        face_keys = [(tenant.name, faceid) for faceid in faceids]
+        items = self.services.items.get_many(keys.FACES, face_keys)
+        return {str(item["faceid"]) for item in items if item}
+
     def read_present_groups(self, tenant: Tenant, faceids: Collection[str]) -> dict[str, str]:
-        """Return the names of the groups of now of those of these faces that have a name."""
+        """Return the names of the groups of now of those of these faces that have a name.
+
+        Of many, those that are in a group of people with a name are found first, by their keys
+        alone.
+        """
+        if len(faceids) > MOST_READ:
+            groups = self.services.groups.list_all(tenant)
+            faceids = list_in_groups(
+                self.services.items,
+                tenant.name,
+                [group.id for group in groups if group.id != STRANGER],
+            ).intersection(faceids)
         items = self.services.items.get_many(
             keys.FACES, [(tenant.name, faceid) for faceid in faceids]
         )

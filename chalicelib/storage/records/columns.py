@@ -198,16 +198,8 @@ class Columns(Struct, frozen=True, dict=True):
 
         `split`: None: all are "".
         """
-        import numpy as np
-
-        match split:
-            case Split.GENDER:
-                return self.gender.astype(np.intp), tuple(gender.value for gender in _GENDERS)
-            case Split.AGE:
-                return self.decade.astype(np.intp), (
-                    *(str(10 * n) for n in range(_DECADES)),
-                    UNKNOWN,
-                )
+        if split in (Split.GENDER, Split.AGE):
+            return list_gender_or_age(self.gender, self.decade, split)
         value_indexes, names = list_values(self.dimensions, split)
         return value_indexes[self.dimension], names
 
@@ -237,6 +229,18 @@ def list_values(
     values = (dimension_values.value(split) if split else "" for dimension_values in dimensions)
     value_indexes = [names.setdefault(value, len(names)) for value in values]
     return np.array(value_indexes, np.intp), tuple(names)
+
+
+def list_gender_or_age(
+    gender: NDArray[np.uint8], decade: NDArray[np.uint8], split: Split
+) -> tuple[NDArray[np.intp], tuple[str, ...]]:
+    """Return the value of each row by one of these two splits: indexes of the names, and the
+    names."""
+    import numpy as np
+
+    if split is Split.GENDER:
+        return gender.astype(np.intp), tuple(gender.value for gender in _GENDERS)
+    return decade.astype(np.intp), (*(str(10 * n) for n in range(_DECADES)), UNKNOWN)
 
 
 def count_by_hour(

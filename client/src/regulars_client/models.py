@@ -34,6 +34,7 @@ class ArrivalTotals(Struct, kw_only=True):
     groups: dict[str, int]
     kinds: dict[str, int]
     staff: int
+    days_counted_again: int
 
 
 class ArrivalsPage(Struct, kw_only=True):
@@ -1358,6 +1359,7 @@ class Statistics(Struct, kw_only=True):
     begun: str | None
     staff: int
     entries: Entries | None
+    days_counted_again: int
 
 
 class Still(Struct, kw_only=True):

@@ -240,6 +240,7 @@ def test_totals_are_those_of_all_pages_and_staff_can_be_left_out(v1: V1Client, a
         "uncertain": 0,
         "groups": {"stranger": 2, "Team": 1},
         "staff": 0,
+        "days_counted_again": 0,
     }
     team["kinds"] = {"new": 2, "known": 1}
     assert totals() == totals(only="first") == team, "nobody is staff yet"

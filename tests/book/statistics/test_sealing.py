@@ -1,4 +1,4 @@
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -7,18 +7,21 @@ from msgspec.structs import replace
 
 from chalicelib.book.statistics.calendar import make_face_hashes
 from chalicelib.book.statistics.days import OBJECT_GRACE, SEAL_AFTER
-from chalicelib.domain.local_time import Granularity, day_number
+from chalicelib.book.statistics.statistics import Question
+from chalicelib.domain.local_time import Granularity, Span, day_number, day_text
 from chalicelib.domain.model import Labels, Tenant
 from chalicelib.domain.observations import (
     EVERYTHING,
     ChangedObservation,
+    Measure,
     Observation,
     ObservationFilter,
     ObservationKind,
+    Split,
 )
 from chalicelib.services import Services
 from chalicelib.storage import keys
-from chalicelib.storage.ports import Action, Item, ItemStore, Page, Put, Table
+from chalicelib.storage.ports import Action, Delete, Item, ItemStore, Page, Put, Table
 from chalicelib.storage.records.observations import LATE_AFTER, STORABLE
 from tests.support.book.book_with import book_with
 from tests.support.book.recount_statistics import items_of
@@ -288,6 +291,75 @@ def test_day_that_was_sealed_in_another_layout_is_counted_raw_and_sealed_again(
     assert services.statistics.sealing.seal_tenant(camera) == BOTH
     assert services.statistics.sealing.seal_tenant(camera) == []
     assert days(items_of(services), services, camera) == {"20260210": 1}
+
+
+def test_day_of_the_layout_before_answers_by_its_columns_until_it_is_sealed_again(
+    services: Services, camera: Tenant, clock: FakeClock, watched: Watched
+) -> None:
+    at_noon(services, camera, clock)
+    sighting = Observation(
+        NOON, "2", "8", "stranger", Labels(), ObservationKind.SIGHTING, "door", gap_s=60
+    )
+    services.statistics.store_observations(camera.name, [sighting])
+    clock.advance(timedelta(days=2))
+    services.statistics.sealing.seal_tenant(camera)
+    zone, items = camera.time_zone, items_of(services)
+    for partition in (keys.totals(camera.name, zone), keys.label_counts(camera.name, zone)):
+        for item in items.query(keys.SUMMARIES, partition).items:
+            old = {name: value for name, value in item.items() if name != "observations"}
+            items.transact([Put(keys.SUMMARIES, {**old, "layout": 2})])
+    for day in BOTH:
+        key = (keys.presences(camera.name, zone), day_text(day))
+        items.transact([Delete(keys.SUMMARIES, key)])
+
+    assert days(watched, services, camera) == {"20260210": 2}
+    assert days(watched, services, camera, ObservationFilter(Labels("a"))) == {"20260210": 1}
+    assert arrivals(watched, services, camera) == {"20260210": {"door": 1}}
+    assert {table for table, _ in watched.read} == {"summaries"}
+
+    assert services.statistics.sealing.seal_tenant(camera) == BOTH
+    assert services.statistics.sealing.seal_tenant(camera) == []
+    assert arrivals(watched, services, camera) == {"20260210": {"door": 1}}
+
+
+def arrivals(items: ItemStore, services: Services, tenant: Tenant) -> dict[str, Mapping[str, int]]:
+    question = Question(Span.of_seconds(0, 10**10), Granularity.DAY, Measure.ARRIVALS, Split.CAMERA)
+    statistics = book_with(services, items=items).statistics
+    return {one.time: one.amounts for one in statistics.list_buckets(tenant, question)}
+
+
+def test_arrivals_of_sealed_days_are_counted_without_observations_and_without_columns(
+    services: Services, camera: Tenant, clock: FakeClock, watched: Watched
+) -> None:
+    clock.advance(NOON - clock.now())
+    seen = [
+        Observation(
+            NOON + timedelta(minutes=minutes),
+            f"{minutes}",
+            "8",
+            "stranger",
+            Labels(),
+            ObservationKind.SIGHTING,
+            camera_id,
+            gap_s=1_800,
+        )
+        for minutes, camera_id in ((0, "door"), (20, "till"), (60, "till"))
+    ]
+    services.statistics.store_observations(camera.name, seen)
+    clock.advance(timedelta(days=2))
+    services.statistics.sealing.seal_tenant(camera)
+    stored = {key: blobs_of(services).get(key) for key in objects(services)}
+    for key in stored:
+        blobs_of(services).delete(key)
+
+    assert arrivals(watched, services, camera) == {"20260210": {"door": 1, "till": 1}}
+    assert {table for table, _ in watched.read} == {"summaries"}
+
+    small = book_with(services).statistics.sealing
+    small.chunk_bytes = 1
+    record(services, camera, NOON, "late")
+    assert small.seal_tenant(camera) == BOTH
+    assert arrivals(watched, services, camera) == {"20260210": {"door": 1, "till": 1}}, "too many"
 
 
 def test_day_with_more_labels_than_fit_is_counted_from_its_columns(

@@ -1,0 +1,216 @@
+"""A local day's presences in columns: from which moment to which each face was there, by the
+sightings of that day alone.
+
+A sighting at t keeps its face present for the gap of its camera (domain/rules/visits). Presences
+that overlap are one. So those of several days, joined once more, are the arrivals of these days,
+whatever the order in which the sightings came.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Sequence
+from functools import cached_property
+from itertools import accumulate, chain
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from msgspec import Struct
+
+from chalicelib.domain.observations import Dimensions
+from chalicelib.storage.records.columns import (
+    Columns,
+    DamagedData,
+    pack_arrays,
+    parse_dimensions,
+    unpack_arrays,
+)
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+_MAGIC = b"RGPRES01"
+_Value = TypeVar("_Value")
+
+
+class Presences(Struct, frozen=True, dict=True):
+    """n presences, by face and then by time: (n,) each.
+
+    Presence r is of face `faceids[face[r]]`. What it says beside its times is of its first
+    sighting: of two at the same time, of the one with the lower id.
+    """
+
+    first_ms: NDArray[np.int64]
+    last_ms: NDArray[np.int64]
+    """Time of the last sighting."""
+    until_ms: NDArray[np.int64]
+    """Until when the face is present: a sighting before it belongs to this presence."""
+    face: NDArray[np.uint32]
+    dimension: NDArray[np.uint32]
+    gender: NDArray[np.uint8]
+    decade: NDArray[np.uint8]
+    sighting: NDArray[np.uint32]
+    """`hash_id` of the first sighting's id."""
+    dimensions: tuple[Dimensions, ...]
+    faceids_text: bytes
+
+    @cached_property
+    def faceids(self) -> list[str]:
+        return self.faceids_text.decode().split("\n") if self.faceids_text else []
+
+    def __len__(self) -> int:
+        return len(self.first_ms)
+
+
+def hash_id(id_: str) -> int:
+    """Return 32 bits of an observation's id, which tell apart the sightings of a face at one
+    instant."""
+    return zlib.crc32(id_.encode())
+
+
+def find_presences(columns: Columns) -> Presences:
+    """Find the presences of a day by its observations."""
+    import numpy as np
+
+    rows = columns.gap_s.nonzero()[0]
+    # stable: of two sightings at one instant the first one stays first
+    rows = rows[np.argsort(columns.face[rows], kind="stable")]
+    face, at_ms = columns.face[rows], columns.at_ms[rows]
+    until_ms = at_ms + 1000 * columns.gap_s[rows].astype(np.int64)
+    begins = mark_begins(face, at_ms, until_ms).nonzero()[0]
+    begin_rows = rows[begins]
+    faces, face_numbers = np.unique(face[begins], return_inverse=True)
+    ids = columns.ids
+    return Presences(
+        at_ms[begins],
+        find_largest(at_ms, begins),
+        find_largest(until_ms, begins),
+        face_numbers.astype(np.uint32),
+        columns.dimension[begin_rows],
+        columns.gender[begin_rows],
+        columns.decade[begin_rows],
+        np.array([hash_id(ids[row]) for row in begin_rows.tolist()], np.uint32),
+        columns.dimensions,
+        "\n".join(columns.faceids[number] for number in faces.tolist()).encode("ascii"),
+    )
+
+
+def mark_begins(
+    face: NDArray[Any], at_ms: NDArray[np.int64], until_ms: NDArray[np.int64]
+) -> NDArray[np.bool_]:
+    """Return for each stretch of time whether none before it of the same face reaches it: (n,).
+
+    The stretches are by face, and of each by time.
+    """
+    import numpy as np
+
+    if not len(face):
+        return np.zeros(0, bool)
+    is_first = np.r_[True, face[1:] != face[:-1]]
+    # The latest end so far, within each face: they are lifted one above the other, so that one
+    # pass finds it.
+    ends = until_ms - at_ms.min()
+    lift = np.cumsum(is_first) * (ends.max() + 1)
+    latest_ms = np.maximum.accumulate(ends + lift) - lift + at_ms.min()
+    return np.asarray(is_first | (at_ms >= np.r_[0, latest_ms[:-1]]), bool)
+
+
+def find_largest(values: NDArray[np.int64], begins: NDArray[np.intp]) -> NDArray[np.int64]:
+    """Return the largest of the values from each begin until the next one."""
+    import numpy as np
+
+    return np.maximum.reduceat(values, begins) if len(begins) else values[:0]
+
+
+def encode_presences(presences: Presences) -> bytes:
+    """Pack a day's presences. Times are stored as ms since the earliest one, which fits 32 bits."""
+    import numpy as np
+
+    begin_ms = int(presences.first_ms.min()) if len(presences) else 0
+    arrays: dict[str, NDArray[Any]] = {
+        "first_ms": (presences.first_ms - begin_ms).astype(np.uint32),
+        "length_ms": (presences.last_ms - presences.first_ms).astype(np.uint32),
+        "gap_ms": (presences.until_ms - presences.last_ms).astype(np.uint32),
+        "face": presences.face,
+        "dimension": presences.dimension,
+        "gender": presences.gender,
+        "decade": presences.decade,
+        "sighting": presences.sighting,
+        "faceids": np.frombuffer(presences.faceids_text, np.uint8),
+    }
+    header = {"begin_ms": begin_ms, "dimensions": presences.dimensions}
+    return pack_arrays(_MAGIC, header, arrays)
+
+
+def decode_presences(data: bytes) -> Presences:
+    """Invert `encode_presences`. Raises DamagedData."""
+    import numpy as np
+
+    header, arrays = unpack_arrays(_MAGIC, data)
+    first_ms = header["begin_ms"] + arrays["first_ms"].astype(np.int64)
+    last_ms = first_ms + arrays["length_ms"]
+    per_presence = ("face", "dimension", "gender", "decade", "sighting")
+    presences = Presences(
+        first_ms,
+        last_ms,
+        last_ms + arrays["gap_ms"],
+        arrays["face"],
+        arrays["dimension"],
+        arrays["gender"],
+        arrays["decade"],
+        arrays["sighting"],
+        parse_dimensions(header["dimensions"]),
+        arrays["faceids"].tobytes(),
+    )
+    if any(len(arrays[name]) != len(first_ms) for name in per_presence):
+        raise DamagedData("the columns of presences differ in length")
+    return presences
+
+
+def join_presences(days: Sequence[Presences]) -> Presences:
+    """Join the presences of several days: each of the result is an arrival."""
+    import numpy as np
+
+    faceids, face = _number_anew([(day.faceids, day.face) for day in days])
+    dimensions, dimension = _number_anew([(day.dimensions, day.dimension) for day in days])
+
+    def concatenate(name: str, type_: type[Any]) -> NDArray[Any]:
+        return np.concatenate([np.zeros(0, type_), *(getattr(day, name) for day in days)])
+
+    first_ms = concatenate("first_ms", np.int64)
+    order = np.lexsort((first_ms, face))
+    first_ms, face = first_ms[order], face[order]
+    until_ms, last_ms = (concatenate(name, np.int64)[order] for name in ("until_ms", "last_ms"))
+    begins = mark_begins(face, first_ms, until_ms).nonzero()[0]
+    picked = order[begins]
+    return Presences(
+        first_ms[begins],
+        find_largest(last_ms, begins),
+        find_largest(until_ms, begins),
+        face[begins],
+        dimension[picked],
+        concatenate("gender", np.uint8)[picked],
+        concatenate("decade", np.uint8)[picked],
+        concatenate("sighting", np.uint32)[picked],
+        tuple(dimensions),
+        "\n".join(faceids).encode("ascii"),
+    )
+
+
+def _number_anew(
+    days: Sequence[tuple[Sequence[_Value], NDArray[np.uint32]]],
+) -> tuple[list[_Value], NDArray[np.uint32]]:
+    """Return the values of all days, and the number of each row's value among them.
+
+    `days`: the values of each day, and the number of each row's value among these.
+    """
+    import numpy as np
+
+    values_of_days = [*chain.from_iterable(values for values, _ in days)]
+    numbers = {value: number for number, value in enumerate(dict.fromkeys(values_of_days))}
+    number_of_value = np.fromiter(
+        map(numbers.__getitem__, values_of_days), np.uint32, len(values_of_days)
+    )
+    begins = accumulate((len(values) for values, _ in days), initial=0)
+    rows = [row_values + begin for (_, row_values), begin in zip(days, begins, strict=False)]
+    return [*numbers], number_of_value[np.concatenate([np.zeros(0, np.intp), *rows])]
