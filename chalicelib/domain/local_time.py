@@ -74,6 +74,10 @@ class Span(Struct, frozen=True):
     def holds(self, other: Span) -> bool:
         return self.first_ms <= other.first_ms and other.last_ms <= self.last_ms
 
+    def hull(self, other: Span) -> Span:
+        """Return the shortest span that holds both."""
+        return Span(min(self.first_ms, other.first_ms), max(self.last_ms, other.last_ms))
+
     def cut(self, other: Span) -> Span:
         """Return the common part of both; it is empty if its `last_ms` < `first_ms`."""
         return Span(max(self.first_ms, other.first_ms), min(self.last_ms, other.last_ms))

@@ -49,6 +49,10 @@ if TYPE_CHECKING:
     from chalicelib.book.merges.observations import ObservationMover
 
 
+FINISHING = "merges"
+"""The job that finishes the merges that were cut off."""
+
+
 class Suggestion(Struct, frozen=True):
     """A pair of faces that may be one person: the lower id first."""
 
@@ -79,7 +83,7 @@ class Merges(Service["Book"]):
 
     def list_jobs(self) -> tuple[Job, ...]:
         return (
-            Job("merges", lambda context: self.mover.work_off_merges(context.tenant)),
+            Job(FINISHING, lambda context: self.mover.work_off_merges(context.tenant)),
             Job(
                 "duplicates",
                 lambda context: self.duplicates.delete_past_pairs(context.tenant),

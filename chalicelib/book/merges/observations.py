@@ -11,13 +11,14 @@ Scheduled jobs finish merges that were cut off, and delete those too old to be u
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 from msgspec.structs import replace
 
+from chalicelib.book.merges.merges import FINISHING
 from chalicelib.book.visits import visits_puts
 from chalicelib.domain.captures import parts_of_sighting
 from chalicelib.domain.errors import Busy, ConditionFailed, RegularsError
@@ -51,7 +52,7 @@ from chalicelib.storage.records.merges import (
     MergeState,
     merge_deletes,
 )
-from chalicelib.storage.records.observations import STORABLE, observation_from
+from chalicelib.storage.records.observations import STORABLE, days_of, observation_from
 from chalicelib.storage.values import milliseconds
 from chalicelib.telemetry import log_failure
 
@@ -59,8 +60,11 @@ if TYPE_CHECKING:
     from chalicelib.book.book import Book
 
 REQUEST_S = 15.0
-"""How long a request moves observations. The next request, or the sweep, moves the rest."""
+"""How long a request moves observations. A job behind it moves the rest (`finish_merge`)."""
 
+REQUEST_CPU_S = 0.6
+"""How much of a processor a request takes for it: 500 observations of sealed days take 0.5 s. Of
+days whose seals do not hold, as after another merge, all observations are read."""
 
 _A_TRANSACTION = 40
 """Observations that one transaction moves: each is two of the 100 actions that DynamoDB takes."""
@@ -85,8 +89,18 @@ class _MovePlan(Struct, frozen=True):
     merged: Face | None = None
     """The face of `source`, if another one may have had its id before."""
 
+    def holds(self, observation: Observation) -> bool:
+        return self.span.first_ms <= observation.at_ms <= self.span.last_ms
+
 
 class ObservationMover(Service["Book"]):
+    """The mover of observations.
+
+    `request_cpu_s`: the processor's time that a request takes for it.
+    """
+
+    request_cpu_s = REQUEST_CPU_S
+
     def list_observations(self, tenant: Tenant, faceid: str) -> Iterator[Observation]:
         """Yield the observations of a face, also of one that was deleted."""
         return (
@@ -112,40 +126,36 @@ class ObservationMover(Service["Book"]):
     def finish_merge(
         self, tenant: Tenant, merge_id: str, within_s: float | None = REQUEST_S
     ) -> Merge:
-        """Continue a merge or its undo for about `within_s` seconds; None: to the end.
+        """Continue a merge or its undo for about `within_s` seconds and `request_cpu_s`; None: to
+        the end.
 
-        Return the merge as it is then.
+        Return the merge as it is then. What is left to be moved, and the sealed days that do not
+        hold any more, are asked for behind the request.
 
         Raises MergeNotFound, Busy.
         """
         merge = self.services.merges.records.get(tenant.name, merge_id)
-        ends_at = None if within_s is None else time.monotonic() + within_s
-        if merge.state is MergeState.MOVING:
-            is_complete = self._move_observations(
-                tenant, self._make_merge_plan(tenant, merge), ends_at
-            )
-        elif merge.state is MergeState.UNDOING:
-            is_complete = self._move_observations(
-                tenant, _MovePlan(merge, merge.survivor, merge.other, _make_return(merge)), ends_at
-            )
-        else:
+        if merge.state not in (MergeState.MOVING, MergeState.UNDOING):
             return merge
-        if is_complete and merge.renaming is not None:
-            first_ms, behind_ms = merge.renaming
-            span = Span(first_ms, behind_ms - 1)
-            is_complete = self._move_observations(
-                tenant,
-                _MovePlan(merge, merge.survivor, merge.survivor, _set_group_name, span),
-                ends_at,
-            )
-        return self._store_finished_merge(tenant, merge) if is_complete else merge
+        has_time = (
+            _has_always_time if within_s is None else _limit_work(within_s, self.request_cpu_s)
+        )
+        moved_days: set[int] = set()
+        plans = [*self._list_plans(tenant, merge)]
+        is_complete = self._move_observations(tenant, plans, has_time, moved_days)
+        finished_merge = self._store_finished_merge(tenant, merge) if is_complete else merge
+        if within_s is not None:
+            jobs = () if is_complete else (FINISHING,)
+            self.services.statistics.request_seals(tenant, moved_days, *jobs)
+        return finished_merge
 
     def move_stragglers(self, tenant: Tenant, merge: Merge) -> None:
         """Move the other face's observations that a search under way at the merge wrote after
         it."""
         at_ms, around_ms = milliseconds(merge.at), IN_FLIGHT // timedelta(milliseconds=1)
         span = Span(at_ms - around_ms, at_ms + around_ms)
-        self._move_observations(tenant, self._make_merge_plan(tenant, merge, span), None)
+        plan = self._make_merge_plan(tenant, merge, span)
+        self._move_observations(tenant, [plan], _has_always_time, set())
 
     def work_off_merges(self, tenant: Tenant) -> None:
         """Do all jobs of the tenant's merges.
@@ -171,23 +181,14 @@ class ObservationMover(Service["Book"]):
 
         Those that change meanwhile may be missing.
         """
-        found_keys: list[tuple[str, str]] = []
-        for times_and_ids in self._list_ids_by_day(tenant, faceids, span):
-            found_keys += [
-                keys.observation(tenant.name, at_ms, id_) for at_ms, id_ in times_and_ids
-            ]
-            while len(found_keys) >= size:
-                yield self.read_by_keys(faceids, found_keys[:size])
-                found_keys = found_keys[size:]
-        if found_keys:
-            yield self.read_by_keys(faceids, found_keys)
+        return self._list_in_chunks(tenant, dict.fromkeys(faceids, span), size)
 
     def list_capture_ids(self, tenant: Tenant, faceid: str) -> set[str]:
         """Return the ids of all captures in which the face was seen."""
         kind = ObservationKind.SIGHTING
         return {
             parts_of_sighting(id_)[0]
-            for of_day in self._list_ids_by_day(tenant, {faceid}, kind=kind)
+            for of_day in self._list_ids_by_day(tenant, {faceid: STORABLE}, kind)
             for _, id_ in of_day
         }
 
@@ -197,6 +198,32 @@ class ObservationMover(Service["Book"]):
         """Read those of the observations that still exist and are still of these faces."""
         items = self.services.items.get_many(keys.OBSERVATIONS, observation_keys)
         return [observation_from(item) for item in items if item and item["faceid"] in faceids]
+
+    def _list_plans(self, tenant: Tenant, merge: Merge) -> Iterator[_MovePlan]:
+        """Yield what moves observations in this state of a merge, and then what renames them."""
+        if merge.state is MergeState.MOVING:
+            yield self._make_merge_plan(tenant, merge)
+        else:
+            yield _MovePlan(merge, merge.survivor, merge.other, _make_return(merge))
+        if merge.renaming is not None:
+            first_ms, behind_ms = merge.renaming
+            span = Span(first_ms, behind_ms - 1)
+            yield _MovePlan(merge, merge.survivor, merge.survivor, _set_group_name, span)
+
+    def _list_in_chunks(
+        self, tenant: Tenant, spans: Mapping[str, Span], size: int
+    ) -> Iterator[list[Observation]]:
+        """Yield as `list_in_chunks` does the observations of each face in its span."""
+        found_keys: list[tuple[str, str]] = []
+        for times_and_ids in self._list_ids_by_day(tenant, spans):
+            found_keys += [
+                keys.observation(tenant.name, at_ms, id_) for at_ms, id_ in times_and_ids
+            ]
+            while len(found_keys) >= size:
+                yield self.read_by_keys(spans.keys(), found_keys[:size])
+                found_keys = found_keys[size:]
+        if found_keys:
+            yield self.read_by_keys(spans.keys(), found_keys)
 
     def _make_merge_plan(self, tenant: Tenant, merge: Merge, span: Span = STORABLE) -> _MovePlan:
         """Return the plan of a merge: of what the other face's id has, that face's own."""
@@ -248,21 +275,49 @@ class ObservationMover(Service["Book"]):
             and (plan.merged is None or is_of(plan.merged, observation))
         ]
 
-    def _move_observations(self, tenant: Tenant, plan: _MovePlan, ends_at: float | None) -> bool:
-        """Move the observations. Return False if time ran out first."""
-        for observations in self.list_in_chunks(tenant, {plan.source}, plan.span):
-            self._move_chunk(tenant, plan, observations)
-            if ends_at is not None and time.monotonic() > ends_at:
+    def _move_observations(
+        self,
+        tenant: Tenant,
+        plans: Sequence[_MovePlan],
+        has_time: Callable[[], bool],
+        moved_days: set[int],
+    ) -> bool:
+        """Move the observations, and add their UTC days. Return False if time ran out first.
+
+        All plans are done by one look through the days: what one of them moves makes seals invalid
+        by which the next one would find its observations.
+        """
+        spans: dict[str, Span] = {}
+        for plan in plans:
+            spans[plan.source] = plan.span.hull(spans.get(plan.source, plan.span))
+        for observations in self._list_in_chunks(tenant, spans, _A_TRANSACTION):
+            remaining = observations
+            for plan in plans:
+                own_observations = [
+                    observation
+                    for observation in remaining
+                    if observation.faceid == plan.source and plan.holds(observation)
+                ]
+                changed_ids = self._move_chunk(tenant, plan, own_observations)
+                remaining = [
+                    observation for observation in remaining if observation.id not in changed_ids
+                ]
+            moved_days |= days_of(observations)
+            if not has_time():
                 return False
         return True
 
-    def _move_chunk(self, tenant: Tenant, plan: _MovePlan, observations: list[Observation]) -> None:
-        """Move some observations in one transaction.
+    def _move_chunk(
+        self, tenant: Tenant, plan: _MovePlan, observations: list[Observation]
+    ) -> set[str]:
+        """Move some observations in one transaction. Return the ids of those that were to change.
 
         If others changed some meanwhile, read these again and move them.
 
         Nothing is moved if another process has finished the merge. Raises Busy.
         """
+        if not observations:
+            return set()
         if_same_state = Check(
             keys.MERGES,
             (tenant.name, plan.merge.id),
@@ -271,7 +326,7 @@ class ObservationMover(Service["Book"]):
         for _ in count_attempts():
             face_visits = self.services.face_visits.read_face(tenant, plan.named_after)
             if face_visits is None:
-                return
+                return set()
             changes = [
                 ChangedObservation(observation, after)
                 for observation in self._leave_out_others(tenant, plan, observations)
@@ -279,7 +334,7 @@ class ObservationMover(Service["Book"]):
                 and after != observation
             ]
             if not changes:
-                return
+                return set()
             # A new version of the visits, for writers that are about to rename the face's sightings
             # and read too few.
             visits = visits_puts(
@@ -290,14 +345,14 @@ class ObservationMover(Service["Book"]):
                 write(self.services.items, [if_same_state, *visits, *moves])
             except ConditionFailed as error:
                 if _MERGE_STATE in error.names:
-                    return  # finished by another one, and perhaps undone since
+                    return set()  # finished by another one, and perhaps undone since
                 observation_keys = [
                     keys.observation(tenant.name, read_before.at_ms, read_before.id)
                     for read_before in observations
                 ]
                 observations = self.read_by_keys({plan.source}, observation_keys)
             else:
-                return
+                return {change.before.id for change in changes}
         raise Busy("many sightings of this face arrive at once: send the request again in a moment")
 
     @retry_if_changed(
@@ -382,26 +437,37 @@ class ObservationMover(Service["Book"]):
         return True
 
     def _list_ids_by_day(
-        self,
-        tenant: Tenant,
-        faceids: Set[str],
-        span: Span = STORABLE,
-        kind: ObservationKind | None = None,
+        self, tenant: Tenant, spans: Mapping[str, Span], kind: ObservationKind | None = None
     ) -> Iterator[list[tuple[int, str]]]:
-        """Yield the time, in ms, and the id of each observation, by local day."""
-        observation_filters = [
-            ObservationFilter(faceid=faceid, kind=kind) for faceid in sorted(faceids)
+        """Yield the time, in ms, and the id of each observation, by local day.
+
+        `spans`: the time that is asked of each face.
+        """
+        wanted = [
+            (ObservationFilter(faceid=faceid, kind=kind), span)
+            for faceid, span in sorted(spans.items())
         ]
-        observed_span = self.services.statistics.days.open_span(
-            tenant, span, observation_filters[0]
-        )
-        for _, columns in observed_span.read_columns(observed_span.days_with(faceids)):
-            rows = [
+        first_filter, whole_span = wanted[0]
+        for _, span in wanted[1:]:
+            whole_span = whole_span.hull(span)
+        observed_span = self.services.statistics.days.open_span(tenant, whole_span, first_filter)
+        for _, columns in observed_span.read_columns(observed_span.days_with(spans)):
+            rows = {
                 row
-                for wanted_filter in observation_filters
-                for row in columns.select_rows(wanted_filter, span).tolist()
-            ]
+                for observation_filter, span in wanted
+                for row in columns.select_rows(observation_filter, span).tolist()
+            }
             yield [(int(columns.at_ms[row]), columns.ids[row]) for row in sorted(rows)]
+
+
+def _has_always_time() -> bool:
+    return True
+
+
+def _limit_work(within_s: float, within_cpu_s: float) -> Callable[[], bool]:
+    """Return what says whether there is time left: of the clock, and of this thread's processor."""
+    ends_at, ends_at_cpu = time.monotonic() + within_s, time.thread_time() + within_cpu_s
+    return lambda: time.monotonic() <= ends_at and time.thread_time() <= ends_at_cpu
 
 
 def _make_reassignment(merge: Merge) -> Reassignment:

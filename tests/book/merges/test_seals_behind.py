@@ -1,0 +1,134 @@
+"""What a merge or its undo makes invalid it has sealed anew, behind the request; until then figures
+say that they are old."""
+
+import json
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from chalicelib.book.statistics.calendar import FEW_DAYS
+from chalicelib.book.statistics.statistics import Answer, Question
+from chalicelib.domain.local_time import Granularity, Span
+from chalicelib.domain.observations import EVERYTHING, SIGHTINGS, Measure, Split
+from chalicelib.storage.records.merges import MergeState
+from chalicelib.storage.values import milliseconds
+from tests.support.book.book import MONDAY, Book, shot
+
+DAY = 24 * 60
+MANY = FEW_DAYS + 2
+SPAN = Span(milliseconds(MONDAY), milliseconds(MONDAY + timedelta(days=60)))
+
+
+@pytest.fixture
+def book(agreeing: Book) -> Book:
+    agreeing.services.statistics.days.most_counted_anew = 0
+    return agreeing
+
+
+def come(book: Book, days: int) -> tuple[str, str]:
+    """Two people come each day, and all days are sealed. Return their ids."""
+    seen = book.see(*(shot(DAY * day + 60 * seed, seed) for day in range(days) for seed in (1, 2)))
+    book.clock.advance(timedelta(days=2))
+    assert len(book.services.statistics.sealing.seal_tenant(book.tenant)) >= days
+    take(book)
+    first, second, *_ = (capture.sightings[0].faceid or "" for capture in seen)
+    return first, second
+
+
+def take(book: Book) -> list[dict[str, Any]]:
+    """Take the messages that wait, and return them."""
+    taken = []
+    while messages := book.storage.index_queue.receive(10, 60):
+        for message in messages:
+            taken.append(json.loads(message.body))
+            book.storage.index_queue.delete(message.receipt)
+    return taken
+
+
+def do(book: Book, messages: list[dict[str, Any]]) -> None:
+    for message in messages:
+        book.services.sweep.handle_message(json.dumps(message), 1, lambda: float("inf"))
+
+
+def ask(book: Book, measure: Measure, split: Split | None = None) -> Answer:
+    question = Question(SPAN, Granularity.DAY, measure, split, SIGHTINGS)
+    return book.services.statistics.answer(book.tenant, question)
+
+
+def exact(book: Book, measure: Measure, split: Split | None = None) -> Any:
+    question = Question(SPAN, Granularity.DAY, measure, split, SIGHTINGS)
+    return book.services.statistics.list_buckets(book.tenant, question)
+
+
+ASKED = [
+    (Measure.PERSONS, None),
+    (Measure.PRESENT, None),
+    (Measure.OBSERVATIONS, Split.CAMERA),
+    (Measure.ARRIVALS, Split.VISIT),
+]
+
+
+def test_figures_say_that_they_are_old_until_the_days_of_a_merge_are_sealed_again(
+    book: Book,
+) -> None:
+    first, second = come(book, MANY)
+    before = [ask(book, *asked) for asked in ASKED]
+    assert {answer.days_counted_again for answer in before} == {0}
+    merging = book.services.merges.merging
+    merge = merging.merge(book.tenant, first, second)
+    assert merge.state is MergeState.DONE
+    for act in (lambda: None, lambda: merging.undo(book.tenant, merge.id)):
+        act()
+        behind = take(book)
+        assert [message["chores"] for message in behind] == [["seals"]]
+        for asked, answer in zip(ASKED, before, strict=True):
+            old = ask(book, *asked)
+            assert (old.buckets, old.days_counted_again) == (answer.buckets, MANY)
+        stays = ask(book, Measure.ARRIVALS, Split.STAY).buckets
+        assert {sum(bucket.amounts.values()) for bucket in stays} == {2}, "some may be unknown"
+        totals = book.services.statistics.count_totals(book.tenant, SPAN, EVERYTHING, set())
+        assert (totals.arrivals, totals.days_counted_again) == (2 * MANY, MANY)
+        do(book, behind)
+        before = [ask(book, *asked) for asked in ASKED]
+        assert {answer.days_counted_again for answer in before} == {0}
+        assert [answer.buckets for answer in before] == [exact(book, *asked) for asked in ASKED]
+    persons = [sum(bucket.amounts.values()) for bucket in before[0].buckets]
+    assert persons == [2] * MANY, "after the undo"
+
+
+def test_a_merge_of_few_days_is_counted_at_once_and_sealed_by_the_sweep(book: Book) -> None:
+    first, second = come(book, FEW_DAYS)
+    book.services.merges.merging.merge(book.tenant, first, second)
+    assert take(book) == []
+    for asked in ASKED:
+        answer = ask(book, *asked)
+        assert (answer.buckets, answer.days_counted_again) == (exact(book, *asked), 0)
+
+
+def test_what_a_request_has_no_time_for_is_moved_behind_it_and_sealed(book: Book) -> None:
+    first, second = come(book, MANY)
+    book.services.merges.mover.request_cpu_s = -1.0
+    merge = book.services.merges.merging.merge(book.tenant, first, second)
+    assert merge.state is MergeState.MOVING
+    behind = take(book)
+    assert [message["chores"] for message in behind] == [["merges", "seals"]]
+    do(book, behind)
+    assert book.services.merges.records.get("shop", merge.id).state is MergeState.DONE
+    assert ask(book, Measure.PERSONS).days_counted_again == 0
+    persons = [sum(one.amounts.values()) for one in ask(book, Measure.PERSONS).buckets]
+    assert persons == [1] * MANY
+
+
+def test_sealing_stops_when_the_time_is_over_and_goes_on_by_another_message(book: Book) -> None:
+    come(book, MANY)
+    late = shot(0, 3)
+    book.see(late, *(shot(DAY * day + 30, 3) for day in range(1, MANY)))
+    left = iter([1_000.0, 1_000.0, 0.0])
+    body = {"tenant": "shop", "hour": milliseconds(book.clock.now()), "chores": ["seals"]}
+    message = json.dumps({**body, "after": "", "is_part": True})
+    book.services.sweep.handle_message(message, 1, lambda: next(left, 0.0))
+    [more] = take(book)
+    assert more["chores"] == ["seals"]
+    do(book, [more])
+    assert book.services.statistics.sealing.seal_tenant(book.tenant) == []
