@@ -49,9 +49,9 @@ export const splitBy = ({ split }) => (["none", "entry"].includes(split) ? "" : 
 const watched = (found) => sum(found.map((one) => one.watched ?? 0));
 
 /** Return the statistics with entries as amounts; without the buckets that nobody watched. */
-function entered({ buckets, entries, begun }) {
+function entered({ buckets, entries, begun, days_counted_again }) {
   const amounts = (found) => Object.fromEntries(ENTERED.map((name) => [name, found[name]]));
-  return { begun, staff: entries?.staff ?? 0, buckets: buckets.filter((one) => one.entries)
+  return { begun, days_counted_again, staff: entries?.staff ?? 0, buckets: buckets.filter((one) => one.entries)
     .map(({ time, entries: found }) => ({ time, amounts: amounts(found), watched: found.watched_s })) };
 }
 
@@ -72,13 +72,14 @@ export async function figures(asked, signal) {
   const elapsed = isOver ? Infinity : Date.now() - begin(now.first);
   const same = Math.min(begin(before.end), begin(before.first) + elapsed);
   const read = async (more) => {
-    const [{ buckets: series, begun, staff }, earlier, sum, sumBefore] = await Promise.all([
+    const [page, earlier, sum, sumBefore] = await Promise.all([
       asking(asked, now, { by, ...more }, signal), beside && counted(asked, before, { by, ...more }, signal),
       isPersons && counted(asked, now, { ...whole, ...more }, signal),
       beside && counted(asked, before, { ...whole, ...more }, signal, same)]);
+    const { buckets: series, begun, staff, days_counted_again: recounted } = page;
     const isCompared = earlier && total(earlier) > 0; // a time in which nobody came at all says nothing
     const isAlike = watched(sumBefore || []) >= ALIKE * watched(series);
-    return { series, earlier: isCompared && earlier, sum: sum || series, sumBefore, staff,
+    return { series, earlier: isCompared && earlier, sum: sum || series, sumBefore, staff, recounted,
       begun: isAlike ? begun : null };
   };
   const parts = await read({ split: splitBy(asked) });

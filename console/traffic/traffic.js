@@ -118,6 +118,7 @@ function Whole({ found, asTable, set }) {
     <${Amount} found=${found} now=${now} before=${total(all.sumBefore || [])} large=${true} />
     ${(isAsked || all.staff > 0) && html`<p><button class="line" onClick=${() => set({ staff: isAsked ? "" : "yes" })}>
       ${t(isAsked ? "traffic.with.staff" : "traffic.without.staff", { count: all.staff })}</button></p>`}
+    ${all.recounted > 0 && html`<p class="soft">${t("traffic.recounted", { count: all.recounted })}</p>`}
     ${asked.measure === "entries" && html`<p>${conversion(all.sum)}
       ${gaps > 0 && html` <span class="soft">${t("traffic.gaps", { count: gaps, of: chart.gaps.length })}</span>`}</p>`}
     <${Chart} ...${chart} title=${`${name}, ${t(`traffic.by.${asked.by}`)}`} says=${says(found, chart, now)}
