@@ -45,7 +45,7 @@ from chalicelib.storage import keys
 from chalicelib.storage.items import cut_in_parts, write, write_unless_changed
 from chalicelib.storage.ports import Action, Delete, Put, Update, equals, exists
 from chalicelib.storage.records.merges import IN_FLIGHT, MAX_MERGES
-from chalicelib.storage.records.observations import STORABLE
+from chalicelib.storage.records.observations import STORABLE, days_of
 from chalicelib.storage.values import milliseconds, time_text
 
 if TYPE_CHECKING:
@@ -212,8 +212,24 @@ class ErasureSteps(Service["Services"]):
         Return False if time ran out.
 
         For an erasure they get another name, and the captures lose the person. Else they lose age
-        and gender.
+        and gender, and their days are sealed anew behind it; an erasure has a step of its own for
+        that.
         """
+        changed_days: set[int] = set()
+        is_complete = self._change_sightings(tenant, erasure, span, remaining_s, changed_days)
+        if not erasure.erases:
+            self.services.statistics.request_seals(tenant, changed_days)
+        return is_complete
+
+    def _change_sightings(
+        self,
+        tenant: Tenant,
+        erasure: Erasure,
+        span: Span,
+        remaining_s: Callable[[], float],
+        changed_days: set[int],
+    ) -> bool:
+        """Change the observations, and add their UTC days. Return False if time ran out."""
         rejections = self.services.erasure.traces.list_rejections_by_sighting(tenant)
         for observations in self.services.merges.mover.list_in_chunks(
             tenant, {*erasure.faceids}, span, _A_TRANSACTION
@@ -233,6 +249,7 @@ class ErasureSteps(Service["Services"]):
                 ]
             if not own_observations:
                 continue
+            changed_days |= days_of(own_observations)
             if erasure.erases:
                 picture_counts = self._hide_in_captures(tenant, own_observations)
                 self._rename_observations(tenant, erasure, own_observations, picture_counts)
