@@ -7,6 +7,7 @@ import pytest
 from msgspec.structs import replace
 
 from chalicelib import telemetry
+from chalicelib.book.commit import Change
 from chalicelib.domain.errors import Busy
 from chalicelib.storage import keys
 from chalicelib.storage.items import walk_items
@@ -86,6 +87,19 @@ def test_it_stops_when_the_time_is_up_and_goes_on_where_it_was(book: Book) -> No
     assert not book.services.joining.join_tenant(book.tenant, lambda: 1.0)
     assert set(book.faceids()) == {first, second}
     assert book.services.joining.join_tenant(book.tenant, lambda: 100.0)
+    assert set(book.faceids()) == {first}
+
+
+def test_a_run_on_a_box_looks_at_so_many_changes_and_the_next_one_goes_on(book: Book) -> None:
+    for _ in range(300):
+        book.services.writer.commit("shop", Change((), ()))
+    first, second = two_strangers(book)
+    with_good_picture(book, second)
+    book.services.joining.batches_on_a_box = 1
+    assert book.services.joining.join_tenant(book.tenant), "the job sends no message for the rest"
+    assert place(book) == {"seq": 256}
+    assert set(book.faceids()) == {first, second}
+    book.services.watch.run()
     assert set(book.faceids()) == {first}
 
 
