@@ -12,6 +12,7 @@ import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from chalicelib.services import Services
 
 _ID = re.compile(r"[0-9]{1,20}")
+_AT_ONCE = 20
+"""Records that are read at once, newest first: few erasures are running."""
 
 
 def _add_pseudonym(erasure: Erasure) -> Erasure:
@@ -162,6 +165,14 @@ class Erasures(Service["Services"]):
     def list_all(self, tenant: str) -> Iterator[Erasure]:
         """Yield all records, oldest first."""
         return map(erasure_from, walk_items(self.services.items, keys.ERASURES, tenant))
+
+    def list_running(self, tenant: str, since: datetime) -> Iterator[Erasure]:
+        """Yield the erasures that were asked for since then and are not done, newest first."""
+        stored_items = walk_items(
+            self.services.items, keys.ERASURES, tenant, reverse=True, page_size=_AT_ONCE
+        )
+        recent = takewhile(lambda erasure: erasure.at >= since, map(erasure_from, stored_items))
+        return (erasure for erasure in recent if erasure.erases and erasure.done_at is None)
 
     def list_unfinished(self, tenant: str) -> Iterator[Erasure]:
         """Yield the records that have steps left, oldest first."""

@@ -27,8 +27,9 @@ from chalicelib.storage.records.merges import MAX_MERGES, UNDONE_WITHIN
 from chalicelib.storage.values import time_ordered_id
 from regulars.folder import hold_lock
 from tests.support.book import person
-from tests.support.book.book import Book, shot
+from tests.support.book.book import MINUTE, Book, shot
 from tests.support.book.book_with import book_with
+from tests.support.fakes import Person
 from tests.support.meanwhile import Interrupted, Meanwhile
 
 pytestmark = pytest.mark.disk
@@ -243,6 +244,51 @@ def test_an_erasure_is_done_when_files_are_wiped_and_not_before(tmp_path: Path) 
         book.services.erasure.steps.continue_all(book.tenant)
         assert book.services.erasure.records.get("shop", id_).receipt
         assert person.left(book, wanted) == []
+
+
+def test_erasures_that_are_asked_for_within_minutes_share_one_scrub(tmp_path: Path) -> None:
+    scrubs: list[timedelta] = []
+    asked: list[str] = []
+
+    def wrap(storage: Storage) -> Storage:
+        def scrub() -> None:
+            scrubs.append(book.clock.now() - begun)
+            storage.scrub()
+
+        return replace(storage, scrub=scrub)
+
+    with closing(Book(tmp_path / "data", wrap=wrap)) as book:
+        faceids = [book.enrol(Person(seed)).faceid for seed in range(14)]
+        begun = book.clock.now()
+
+        def erase(faceid: str) -> None:
+            deleted = book.services.deletion.delete_faces(book.tenant, [faceid], erase=True)
+            asked.extend(deleted.erasures)
+            work_off(book, minutes=1)
+
+        for faceid in faceids[:3]:
+            erase(faceid)
+        work_off(book, minutes=4)
+        assert [at // MINUTE for at in scrubs] == [5], "within a minute of when the last is as far"
+        for faceid in faceids[3:]:
+            erase(faceid)
+        assert len(scrubs) == 2, "the first one waits no longer than ten minutes"
+        work_off(book, minutes=5)
+        assert len(scrubs) == 3
+        for id_ in asked:
+            signing.verify_statement(book.services.erasure.records.get("shop", id_).receipt)
+        stored = (tmp_path / "data" / DATABASE).read_bytes()
+        assert [faceid for faceid in faceids if faceid.encode() in stored] == []
+
+
+def work_off(book: Book, minutes: int) -> None:
+    """Let minutes pass, and do what is due at the end of each."""
+    for _ in range(minutes):
+        book.clock.advance(MINUTE)
+        while messages := book.storage.index_queue.receive(10, 1):
+            for message in messages:
+                book.storage.index_queue.delete(message.receipt)
+                book.services.sweep.handle_message(message.body, 1, lambda: 600.0)
 
 
 def test_faces_of_many_merges_are_erased_in_several_records(book: Book) -> None:
