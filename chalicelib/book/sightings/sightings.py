@@ -623,7 +623,13 @@ class Reviews(Service["Book"]):
         self, tenant: str, between: Bounds, behind: str | None = None
     ) -> Iterator[Review]:
         stored_items = walk_items(
-            self.services.items, keys.REVIEWS, tenant, between=between, behind=behind, reverse=True
+            self.services.items,
+            keys.REVIEWS,
+            tenant,
+            between=between,
+            behind=behind,
+            reverse=True,
+            page_size=_AT_ONCE,
         )
         return map(review_from, stored_items)
 
