@@ -39,6 +39,10 @@ export function forget() {
  */
 export const get = (path, query, { signal, book } = {}) => call("GET", address(path, query), { signal, book });
 
+/** Read again who is signed in, and how the shop cuts days and weeks: another page may have set that. */
+export const readSession = () =>
+  get("session").then((known) => session.set({ ...session.now, ...known }), () => {});
+
 /** @type {import("types").Send} Change something. Sent again by the same `name`, it is done once. */
 export const send = (method, path, body, { signal, name = newName(), keepalive = false } = {}) =>
   call(method, address(path), { body, signal, keepalive, headers: { "Idempotency-Key": name } });

@@ -1,6 +1,6 @@
 // Settings: of this browser, of the rule for regulars, of recognition; keys; what is used of the limits.
 import { useState } from "preact/hooks";
-import { forget, get, send } from "../api.js";
+import { forget, get, readSession, send } from "../api.js";
 import { html } from "../html.js";
 import { Members } from "./members.js";
 import { Rights } from "./rights.js";
@@ -60,7 +60,7 @@ export default function Settings({ place }) {
   const admin = may("admin");
   const set = (next) => {
     loaded.set(next);
-    get("session").then((known) => session.set({ ...session.now, ...known }), () => {});
+    readSession();
   };
   const kept = { ...loaded, set };
   const common = { value: loaded.value, change: changer("settings", kept), may: admin };

@@ -1,6 +1,6 @@
 // Privacy: what is stored and for how long, consents that end, the notice to print, pictures off, the key that signs.
 import { useState } from "preact/hooks";
-import { get } from "../api.js";
+import { get, readSession } from "../api.js";
 import { html } from "../html.js";
 import { useShared } from "../shared/known.js";
 import { Blanks, Erasing, Erasure } from "../shared/erase.js";
@@ -11,7 +11,7 @@ import { isOver, until } from "../shared/consent.js";
 import { firstLanguage, OfPaper } from "../shared/languages.js";
 import { groupName, Loading, nameOf, Segments, Trouble, useLoaded } from "../shared/parts.js";
 import { to } from "../router.js";
-import { may, session } from "../store.js";
+import { may } from "../store.js";
 import { dressed } from "../styled.js";
 import { Strangers } from "./strangers.js";
 import { ago, day, dayAndClock, directionOf, loadMore, number, t } from "../words.js";
@@ -51,7 +51,7 @@ export default function Privacy() {
   const admin = may("admin");
   const shown = (next) => {
     loaded.set(next);
-    get("session").then((known) => session.set({ ...session.now, ...known }), () => {});
+    readSession();
   };
   const common = { value: loaded.value, change: changer("settings", { ...loaded, set: shown }), may: admin };
   const pairs = groups.value?.map((group) => [group.name, group.name]);

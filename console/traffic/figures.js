@@ -1,5 +1,5 @@
 // What Traffic shows: what the address asks for, the statistics of a period and of the one before, and charts of them.
-import { get } from "../api.js";
+import { get, readSession } from "../api.js";
 import { begin, isDay } from "../shared/days.js";
 import { session } from "../store.js";
 import { isoDay, stamp, t } from "../words.js";
@@ -55,8 +55,12 @@ function entered({ buckets, entries, begun, days_counted_again }) {
     .map(({ time, entries: found }) => ({ time, amounts: amounts(found), watched: found.watched_s })) };
 }
 
-const asking = (asked, of, more, signal, until) => get("statistics", question(asked, of, more, until), { signal })
-  .then((page) => (asked.measure === "entries" ? entered(page) : page));
+/** Read statistics. If days or weeks are cut in another way than this page does, it follows. */
+export async function asking(asked, of, more, signal, until) {
+  const page = await get("statistics", question(asked, of, more, until), { signal });
+  if (["time_zone", "first_weekday"].some((name) => page[name] !== session.now?.[name])) readSession();
+  return asked.measure === "entries" ? entered(page) : page;
+}
 export const counted = (...asked) => asking(...asked).then((page) => page.buckets);
 
 /**

@@ -1,5 +1,4 @@
 // A week on one sheet: visits of each day, who of them was new, and the busiest hour. It is made to be printed.
-import { get } from "../api.js";
 import { html } from "../html.js";
 import { Icon } from "../icons.js";
 import { replace, to } from "../router.js";
@@ -9,7 +8,7 @@ import { Formats, Loading, useLoaded } from "../shared/parts.js";
 import { may, session } from "../store.js";
 import { complain } from "../undo.js";
 import { isoDay, joined, number, signed, t } from "../words.js";
-import { conversion, counted, question, sums, total } from "./figures.js";
+import { asking, conversion, counted, sums, total } from "./figures.js";
 import { bucketName, period, periodName } from "./periods.js";
 
 const VISITS = { measure: "arrivals", staff: "" };
@@ -47,7 +46,7 @@ export default function Report({ place }) {
 async function read(week, signal) {
   const before = period("week", week.first, -1);
   const [{ buckets: days, staff }, hours, people, whole, entered, earlier, peopleBefore] = await Promise.all([
-    get("statistics", question(VISITS, week, { by: "day", split: "visit" }), { signal }),
+    asking(VISITS, week, { by: "day", split: "visit" }, signal),
     counted(VISITS, week, { by: "hour" }, signal), counted(PEOPLE, week, { by: "day" }, signal),
     ...[[PEOPLE, week, {}], [ENTRIES, week, {}], [VISITS, before, { split: "visit" }], [PEOPLE, before, {}]]
       .map(([what, of, more]) => counted(what, of, { by: "week", ...more }, signal))]);

@@ -25,7 +25,16 @@ from chalicelib.api.v1.shapes import (
     describe_portrait,
     parse_number,
 )
-from chalicelib.api.v1.wire import Answer, Instant, NextToken, Paged, Sent, Text, Time
+from chalicelib.api.v1.wire import (
+    Answer,
+    FirstWeekday,
+    Instant,
+    NextToken,
+    Paged,
+    Sent,
+    Text,
+    Time,
+)
 from chalicelib.auth.roles import Role
 from chalicelib.domain import audit_events, observations
 from chalicelib.domain.captures import parts_of_sighting
@@ -328,9 +337,8 @@ class Bucket(Answer):
     time: Annotated[
         str,
         Meta(
-            description="By the clocks of the tenant's time zone: 2026-11, the Monday's "
-            "2026-11-16, 2026-11-20, or "
-            "2026-11-20T09:00.",
+            description="By the clocks of the tenant's time zone: 2026-11, 2026-11-16 of a week's "
+            "first day, 2026-11-20, or 2026-11-20T09:00.",
             pattern=r"^\d{4}-\d\d(-\d\d(T\d\d:00)?)?$",
         ),
     ]
@@ -350,6 +358,7 @@ class Statistics(Answer):
         list[Bucket], Meta(description="Every bucket of the time asked for, in order.")
     ]
     time_zone: str
+    first_weekday: FirstWeekday
     begun: Annotated[
         Annotated[str, Meta(pattern=r"^\d{4}-\d\d-\d\d$")] | None,
         Meta(description="Day of the first sighting that is kept; null: there is none."),
@@ -521,6 +530,7 @@ def get_statistics(context: V1Context, query: StatisticsWanted) -> Statistics | 
             for bucket in buckets
         ],
         time_zone=context.tenant.time_zone,
+        first_weekday=context.tenant.first_weekday,
         begun=None if first_day is None else _write_bucket_time(first_day),
         staff=0 if context.caller.is_of_figures else answer.staff,
         entries=_describe_entries(reduce(add_entries, (entries or {}).values(), None)),

@@ -22,7 +22,7 @@ from chalicelib.api.v1.auth import (
 )
 from chalicelib.api.v1.endpoint import KeylessContext, Operations, V1Context
 from chalicelib.api.v1.shapes import ShownPage
-from chalicelib.api.v1.wire import Answer, Sent, Time
+from chalicelib.api.v1.wire import Answer, FirstWeekday, Sent, Time
 from chalicelib.auth.addresses import find_network
 from chalicelib.auth.roles import ApiKey, Member, Role, Session
 from chalicelib.domain import errors
@@ -172,11 +172,7 @@ class CurrentSession(Answer):
         ),
     ]
     time_zone: Annotated[str, Meta(description="The tenant's: an IANA name.")]
-    first_weekday: Annotated[
-        int,
-        Meta(ge=0, le=6, description="Day on which the tenant's weeks begin: `week_begins`."
-" 0: Monday."),
-    ]  # fmt: skip
+    first_weekday: FirstWeekday
     limits: RateLimits
     version: Annotated[str, Meta(description="Of the service.")]
     trial: Annotated[

@@ -126,6 +126,9 @@ Time = Annotated[
         extra_json_schema={"format": "date-time"},
     ),
 ]
+FirstWeekday = Annotated[
+    int, Meta(ge=0, le=6, description="Day on which the tenant's weeks begin; 0 is Monday.")
+]
 Text = Annotated[str, Meta(max_length=1000)]
 Token = Annotated[
     str, Meta(description="The `next_token` of the page before; good for the same query only.")

@@ -1356,6 +1356,7 @@ class SimilarFaces(Struct, kw_only=True):
 class Statistics(Struct, kw_only=True):
     buckets: list[Bucket]
     time_zone: str
+    first_weekday: int
     begun: str | None
     staff: int
     entries: Entries | None
@@ -1424,7 +1425,7 @@ class Verified(Struct, kw_only=True):
 
 
 class View(Struct, kw_only=True):
-    """What a camera showed when its shop opened: grey, 256 pixels wide, black within its box's
+    """Picture of a camera when its shop opened: grey, 256 pixels wide, black within its box's
     masks, without the people who passed."""
 
     taken_at: datetime
