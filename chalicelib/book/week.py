@@ -5,14 +5,13 @@ The console's week on paper, `regulars report` and each week's message have the 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from datetime import date, datetime, time, timedelta
 from functools import reduce
 from typing import TYPE_CHECKING, Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from msgspec import Struct
-from msgspec.structs import replace
 
 from chalicelib.domain.local_time import begin_of_week
 from chalicelib.domain.model import Tenant
@@ -23,8 +22,11 @@ from chalicelib.service import Service
 from chalicelib.storage.values import milliseconds
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from chalicelib.book.book import Book
-    from chalicelib.book.statistics.statistics import Question
+    from chalicelib.book.statistics.arrivals import Begun
     from chalicelib.domain.counts import Entries
     from chalicelib.domain.local_time import Span
 
@@ -50,9 +52,6 @@ class Figures(NamedTuple):
     known: int
 
 
-_NOTHING = Figures(0, 0, 0, 0, 0)
-
-
 class Week(Struct, frozen=True):
     """Visits of seven days of a tenant's time zone, from the first day of its week on.
 
@@ -73,37 +72,28 @@ class Week(Struct, frozen=True):
 
 class Weeks(Service["Book"]):
     def count_week(self, tenant: Tenant, first: date, days: int = DAYS) -> Week:
-        """Count the visits of a week that begins on this day."""
-        from chalicelib.book.statistics.statistics import Question
+        """Count the visits of a week that begins on this day, as they are now."""
         from chalicelib.domain.counts import add_entries
         from chalicelib.domain.local_time import Granularity
-        from chalicelib.domain.observations import EVERYTHING, Measure
+        from chalicelib.domain.observations import EVERYTHING
 
         statistics, zone = self.services.statistics, ZoneInfo(tenant.time_zone)
         visitors = statistics.visitors.read_staff(tenant).leave_out(EVERYTHING)
         span, span_before = (
             _span_of_days(zone, begin, days) for begin in (first, first - timedelta(days))
         )
-        arrivals = Question(span, Granularity.HOUR, Measure.ARRIVALS, wanted=visitors)
-        hour_buckets = statistics.list_buckets(tenant, arrivals)
-        busiest = max(
-            ((sum(bucket.amounts.values()), bucket.time) for bucket in hour_buckets),
-            key=lambda pair: pair[0],
-            default=None,
+        begun, begun_before = (
+            statistics.arrivals.read_begun(tenant, one, finds_first=True)
+            for one in (span, span_before)
         )
-        counts_by_day = self._count_by_day(tenant, replace(arrivals, granularity=Granularity.DAY))
-        total, before = (
-            statistics.count_totals(tenant, one, visitors, set()) for one in (span, span_before)
-        )
+        rows = begun.select_rows(visitors)
         entries = self.services.counts.count_entries(tenant, span, Granularity.DAY)
-        all_days = [first + timedelta(number) for number in range(days)]
         return Week(
-            days=tuple((day, counts_by_day.get(f"{day:%Y%m%d}", _NOTHING)) for day in all_days),
-            total=_make_figures(total.kinds, total.persons),
-            before=_make_figures(before.kinds, before.persons),
-            busiest=busiest
-            and (datetime.strptime(busiest[1], "%Y%m%d%H").replace(tzinfo=zone), busiest[0]),
-            staff=total.staff,
+            days=_count_days(begun, rows, [first + timedelta(number) for number in range(days)]),
+            total=_count_figures(begun, rows),
+            before=_count_figures(begun_before, begun_before.select_rows(visitors)),
+            busiest=_find_busiest(begun, rows, zone),
+            staff=len(begun.select_rows(EVERYTHING)) - len(rows),
             entries=reduce(add_entries, entries.values(), None),
         )
 
@@ -133,27 +123,40 @@ class Weeks(Service["Book"]):
             _make_event(week, tenant, now),
         )
 
-    def _count_by_day(self, tenant: Tenant, arrivals: Question) -> Mapping[str, Figures]:
-        """Return the figures of each day that has any, by its time."""
-        from chalicelib.domain.observations import Measure, Split
 
-        persons = self.services.statistics.list_buckets(
-            tenant, replace(arrivals, measure=Measure.PERSONS)
-        )
-        people = {bucket.time: sum(bucket.amounts.values()) for bucket in persons}
-        return {
-            bucket.time: _make_figures(bucket.amounts, people.get(bucket.time, 0))
-            for bucket in self.services.statistics.list_buckets(
-                tenant, replace(arrivals, split=Split.VISIT)
-            )
-        }
+def _count_figures(begun: Begun, rows: NDArray[np.intp]) -> Figures:
+    kinds = begun.count_kinds(rows, begun.mark_firsts(rows))
+    return Figures(len(rows), begun.count_faces(rows), *(kinds[kind] for kind in _KINDS))
 
 
-def _make_figures(
-    visits_by_kind: Mapping[VisitKind, int] | Mapping[str, int], people: int
-) -> Figures:
-    kinds = [visits_by_kind.get(kind, 0) for kind in _KINDS]
-    return Figures(sum(visits_by_kind.values()), people, *kinds)
+def _count_days(
+    begun: Begun, rows: NDArray[np.intp], days: Sequence[date]
+) -> tuple[tuple[date, Figures], ...]:
+    from chalicelib.domain.local_time import Granularity, day_number
+    from chalicelib.domain.observations import Split
+
+    people = begun.count(rows, Granularity.DAY, None, distinct=True)
+    visits = begun.count(rows, Granularity.DAY, Split.VISIT)
+    counted = []
+    for day in days:
+        number = day_number(f"{day:%Y%m%d}")
+        kinds = [visits[number, kind] for kind in _KINDS]
+        counted.append((day, Figures(sum(kinds), people[number, ""], *kinds)))
+    return tuple(counted)
+
+
+def _find_busiest(
+    begun: Begun, rows: NDArray[np.intp], zone: ZoneInfo
+) -> tuple[datetime, int] | None:
+    """Return the hour with most visits, the earliest of several, and how many they are."""
+    from chalicelib.domain.local_time import Granularity, time_key
+
+    visits = begun.count(rows, Granularity.HOUR, None)
+    if not visits:
+        return None
+    (hour, _), most = max(visits.items(), key=lambda one: (one[1], -one[0][0]))
+    time_text = time_key(Granularity.HOUR, hour)
+    return datetime.strptime(time_text, "%Y%m%d%H").replace(tzinfo=zone), most
 
 
 def count_untold_days(this_week: date, told_until: date | None) -> int:

@@ -97,6 +97,16 @@ def test_figures_say_that_they_are_old_until_the_days_of_a_merge_are_sealed_agai
     assert persons == [2] * MANY, "after the undo"
 
 
+def test_a_week_that_is_told_once_has_no_old_figures(book: Book) -> None:
+    first, second = come(book, MANY)
+    book.services.merges.merging.merge(book.tenant, first, second)
+    weeks, tuesday = book.services.sightings.weeks, MONDAY.date() + timedelta(1)
+    week = weeks.count_week(book.tenant, tuesday)
+    assert ask(book, Measure.PERSONS).days_counted_again == MANY
+    assert [figures.people for _, figures in week.days] == [1] * 7
+    assert (week.total.people, week.total.visits) == (1, sum(one.visits for _, one in week.days))
+
+
 def test_a_merge_of_few_days_is_counted_at_once_and_sealed_by_the_sweep(book: Book) -> None:
     first, second = come(book, FEW_DAYS)
     book.services.merges.merging.merge(book.tenant, first, second)
