@@ -152,8 +152,7 @@ class Uploader(Collector):
         self._config = config
         self._file = file
         self._file_mark = read_mark(file) if file else None
-        self.has_new_config = False
-        """Whether it has stopped to begin anew with another configuration."""
+        self._has_new_config = self._is_told_to_stop = False
         self._spool = spool
         self._machine = Machine.of_folder(config, spool.folder)
         self._stop = threading.Event()
@@ -191,7 +190,7 @@ class Uploader(Collector):
             if self.is_turning():
                 systemd.tell(f"WATCHDOG=1\nSTATUS={self._spool.count_unsent()} pictures unsent")
             self._tick(began_at)
-        if not self.has_new_config:
+        if not self.begins_anew:
             systemd.tell("STOPPING=1")
         deadline = time.monotonic() + JOIN_S
         for thread in self._threads:
@@ -240,8 +239,13 @@ class Uploader(Collector):
             self.stop()
 
     def stop(self) -> None:
-        self.has_new_config = False  # whoever says so does not want it to begin anew
+        self._is_told_to_stop = True
         self._end()
+
+    @property
+    def begins_anew(self) -> bool:
+        """Tell whether it has ended to begin anew with another configuration."""
+        return self._has_new_config and not self._is_told_to_stop
 
     def _end(self) -> None:
         self._stop.set()
@@ -438,10 +442,10 @@ class Uploader(Collector):
             return
         self._file_mark = mark
         try:
-            self.has_new_config = load(self._file) != self._config
+            self._has_new_config = load(self._file) != self._config
         except Misconfigured as error:
             log.error("the new configuration is not used: %s", error)
-        if self.has_new_config:
+        if self._has_new_config:
             log.info("%s has changed: all begins anew with it", self._file)
             self._end()
 
@@ -569,6 +573,6 @@ def run(arguments: argparse.Namespace) -> int:
             log.warning("the key and the pictures cross the network in the clear: use https")
         log.info("%d cameras, spool %s, service %s", len(config.cameras), config.spool, config.url)
         box.run(Systemd())
-    if box.has_new_config:
+    if box.begins_anew:
         os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606 - this very program
     return 0
