@@ -6,6 +6,8 @@ from pathlib import Path
 
 from tests.support.needs import needed
 
+_NEW_KEY = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1")  # made at once
+
 
 def own_certificate(folder: Path, name: str, *, alone: bool = False) -> tuple[Path, ssl.SSLContext]:
     """Make a certificate of an address, or of a name that stands in its subject alone; return it,
@@ -13,7 +15,7 @@ def own_certificate(folder: Path, name: str, *, alone: bool = False) -> tuple[Pa
     certificate, key = folder / "certificate.pem", folder / "key.pem"
     is_named = name[0].isdigit() and not alone
     _run(
-        *("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", key, "-out", certificate),
+        *("req", "-x509", *_NEW_KEY, "-nodes", "-keyout", key, "-out", certificate),
         *("-subj", f"/CN={name}"),
         *(["-addext", f"subjectAltName=IP:{name}"] if is_named else []),
     )
@@ -25,7 +27,7 @@ def signed_certificate(folder: Path, name: str) -> tuple[Path, ssl.SSLContext]:
     shows the other."""
     authority, _ = own_certificate(folder, "authority")
     request, key, certificate = folder / "request", folder / "its-key.pem", folder / "its.pem"
-    new = ("req", "-newkey", "rsa:2048", "-nodes", "-keyout", key, "-out", request)
+    new = ("req", *_NEW_KEY, "-nodes", "-keyout", key, "-out", request)
     _run(*new, "-subj", f"/CN={name}")
     signer = ("-CA", authority, "-CAkey", folder / "key.pem", "-CAcreateserial")
     _run("x509", "-req", "-in", request, *signer, "-out", certificate)
