@@ -196,7 +196,7 @@ def test_one_frame_a_track_the_best_one_when_the_face_is_gone() -> None:
 
 
 def test_of_a_poor_face_one_frame_more_of_another_moment_goes_out() -> None:
-    poor = [[face(10, 19)], [face(11, 22)], [face(12, 21)], [face(13, 20)]]
+    poor = [[face(10, 18)], [face(11, 20)], [face(12, 19)], [face(13, 19)]]
     chooser, frames = walk([*poor, *[[]] * 6])
     chosen = list(chooser.choose(frames))
     assert moments(chosen) == [500, 1500], "a second apart at least"

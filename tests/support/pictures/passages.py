@@ -2,8 +2,8 @@
 room. Few of their frames show the face well, and the seed says which ones.
 
 `slow`: they are blurred by their motion, but for the moment in which they slow down. `dim`: so they
-are, in a fifth of the light and with its noise. `backlit`: a window behind makes them dark, but for
-the moment in which they are beside it. `out of focus`: the lens is focused on one distance.
+are, in a quarter of the light and with its noise. `backlit`: a window behind makes them dark, but
+for the moment in which they are beside it. `out of focus`: the lens is focused on one distance.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ def _list_looks(kind: str, frames: int, chance: np.random.Generator) -> Iterator
         if kind == "slow":
             yield Look(face_px, fast, 0.8 * (fast_px > 0))
         elif kind == "dim":
-            yield Look(face_px, fast, 0.5, 0.2, 0.2, 5.0)
+            yield Look(face_px, fast, 0.5, 0.25, 0.25, 4.0)
         elif kind == "backlit":
             yield Look(face_px, steady, 0.5, 0.15 + 0.5 * math.exp(-(((number - best) / 2) ** 2)))
         else:

@@ -240,7 +240,7 @@ LEAST_GAIN = 1.05
 """A frame takes the place of the best one if it is worth this much more: each time costs the making
 of a JPEG."""
 
-SURE_WORTH, APART_MS = 0.2, 1_000
+SURE_WORTH, APART_MS = 0.1, 1_000
 """Of a face whose best frame is worth less, one of another moment goes out, too: somebody may have
 been half hidden."""
 

@@ -45,6 +45,10 @@ USELESS_FACE_PX, ENOUGH_FACE_PX = 17, 112
 """Shorter side at which nobody is recognised, and beyond which more pixels do not help: what
 embeddings look at."""
 
+_LEAST_SIZE = 0.02
+"""What the smallest face is worth of a large one: also one that is useless alone is sent if there
+is no other."""
+
 _DETAIL_PX = 36
 """Width to which a face is brought before its sharpness is measured: embeddings tell people apart
 by what is then four to eight pixels long."""
@@ -185,8 +189,8 @@ def judge_worth(pixels: Pixels, face: Face) -> float:
     grey = crop_face(pixels, face)
     grey = grey.resize((_DETAIL_PX, max(3, round(_DETAIL_PX * grey.height / grey.width))))
     sharp = _measure_sharpness(np.asarray(grey, np.float32))
-    octaves = math.log(max(1.0, min(face.box_xywh[2:]) / USELESS_FACE_PX))
-    size = min(1.0, octaves / math.log(ENOUGH_FACE_PX / USELESS_FACE_PX))
+    octaves = math.log(min(face.box_xywh[2:]) / USELESS_FACE_PX)
+    size = min(1.0, max(_LEAST_SIZE, octaves / math.log(ENOUGH_FACE_PX / USELESS_FACE_PX)))
     return face.score * size * sharp * _judge_pose(face)
 
 
