@@ -31,6 +31,8 @@ from PIL import Image, ImageDraw, ImageFilter
 from regulars_edge.choose.faces import Detector
 
 from chalicelib.api.sunmi.probe import DONE
+from chalicelib.book.vision.packs.packs import read_pack
+from chalicelib.book.vision.pipeline import FacePipeline
 from regulars.clients import Connection
 from regulars.serve.service import Service, run_service
 from regulars.tenants import credentials
@@ -39,6 +41,7 @@ from regulars_lab.bench.edge import EDGE, environment, key_of
 from regulars_lab.bench.measuring import parser, write
 from regulars_lab.v1 import V1
 from tests.support.api.over_http import Sunmi
+from tests.support.pictures import passages
 
 CAMERA, GROUP = "film", "regular"
 PEOPLE, ENROLLED, PASSERS_BY = 8, 5, 24
@@ -58,6 +61,7 @@ HEAD = (
     "captures a visit",
     "later of a track",
     "kB a visit",
+    "below the best frame",
     "CPU s",
     "enrolled right",
     "strangers",
@@ -69,7 +73,8 @@ HEAD = (
 class Scene(Struct, frozen=True):
     """`far_px`, `near_px`: between a person's eyes, when they come and when they go.
 
-    `light`: share of daylight.
+    `light`: share of daylight. `kind`: how the frames of a passage differ
+    (tests/support/pictures/passages.py); "": not much, and all else says what they show.
     """
 
     size_px: tuple[int, int] = (800, 448)
@@ -83,6 +88,7 @@ class Scene(Struct, frozen=True):
     together: int = 1
     people: int = PEOPLE
     seconds: float = 4.5
+    kind: str = ""
 
 
 SCENES = {
@@ -105,6 +111,9 @@ SCENES = {
         rate=5,
     ),
     "counter": Scene(far_px=22, near_px=24, people=5, seconds=60),
+    "in motion": Scene(passages.SIZE_PX, kind="slow"),
+    "backlit": Scene(passages.SIZE_PX, kind="backlit"),
+    "out of focus": Scene(passages.SIZE_PX, kind="out of focus"),
 }
 
 
@@ -204,12 +213,26 @@ def draw_film(scene: Scene, file: Path) -> tuple[list[Visit], datetime]:
             group = names[first : first + scene.together]
             visits.append(Visit(group, at_s, at_s + scene.seconds))
             at_s += scene.seconds + EMPTY_S
-            for picture in walk(scene, [people[name] for name in group], first):
+            pictures = (
+                pass_by(scene, names[first], first)
+                if scene.kind
+                else walk(scene, [people[name] for name in group], first)
+            )
+            for picture in pictures:
                 for packet in stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")):
                     film.mux(packet)
         for packet in stream.encode(None):
             film.mux(packet)
     return visits, began
+
+
+def pass_by(scene: Scene, name: str, seed: int) -> Iterator[NDArray[np.uint8]]:
+    """Let one person come nearer, as the scene's kind says; then nobody is there for a while."""
+    head = passages.cut_head(Image.open(photos()[name][1]).convert("RGB"))
+    frames = round(scene.seconds * scene.rate)
+    yield from map(np.asarray, passages.draw_passage(head, scene.kind, seed, frames))
+    room = passages.draw_room(seed, is_bright=scene.kind == "backlit")
+    yield from [np.asarray(room)] * round(EMPTY_S * scene.rate)
 
 
 def walk(scene: Scene, people: Sequence[Person], seed: int) -> Iterator[NDArray[np.uint8]]:
@@ -324,6 +347,7 @@ def play_film(film: Path, began: datetime, visits: Sequence[Visit], way: str) ->
         "kilobytes": round(sum(capture["size"] for capture in captures) / 1000 / people),
         "cpu_s": round(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, 1),
         "skipped": count_skipped(captures),
+        "below": count_below(film, began, visits, captures),
         **figures(visits, known, sightings(captures, began)),
     }
 
@@ -335,6 +359,42 @@ def count_later(captures: Iterable[Mapping[str, Any]]) -> int:
     return len(tracks) - len(set(tracks))
 
 
+def count_below(
+    film: Path,
+    began: datetime,
+    visits: Sequence[Visit],
+    captures: Iterable[Mapping[str, Any]],
+) -> str:
+    """Count the people whose best capture scores less than the best frame of their visit; "" if
+    several come together."""
+    if any(len(visit.people) > 1 for visit in visits):
+        return ""
+    vision, below = load_vision(), 0
+    sent_s = {round((moment_of(capture) - began).total_seconds(), 2) for capture in captures}
+    with av.open(str(film)) as container:
+        frames = [(frame.time, frame.to_image()) for frame in container.decode(video=0)]
+    for visit in visits:
+        seen = [(at_s, picture) for at_s, picture in frames if visit.from_s <= at_s < visit.to_s]
+        portrait = Image.open(photos()[visit.people[0]][1]).convert("RGB")
+        scores = passages.score_pictures(vision, portrait, [picture for _, picture in seen])
+        sent = [
+            score
+            for (at_s, _), score in zip(seen, scores, strict=True)
+            if any(abs(at_s - one_s) < 0.02 for one_s in sent_s)
+        ]
+        below += max(sent, default=0.0) < max(scores) - passages.TOLERATED
+    return f"{below} of {len(visits)}"
+
+
+@cache
+def load_vision() -> FacePipeline:
+    return FacePipeline(read_pack())
+
+
+def moment_of(capture: Mapping[str, Any]) -> datetime:
+    return datetime.fromisoformat(capture["captured_at"])
+
+
 def count_skipped(captures: Iterable[Mapping[str, Any]]) -> int:
     return sum(
         one["resolution"] == "skipped" for capture in captures for one in capture["sightings"]
@@ -344,7 +404,7 @@ def count_skipped(captures: Iterable[Mapping[str, Any]]) -> int:
 def sightings(captures: Iterable[Mapping[str, Any]], began: datetime) -> list[tuple[float, str]]:
     """Return the second of the film and the face of each sighting that has one."""
     return [
-        ((datetime.fromisoformat(capture["captured_at"]) - began).total_seconds(), one["face"])
+        ((moment_of(capture) - began).total_seconds(), one["face"])
         for capture in captures
         for one in capture["sightings"]
         if one["resolution"] in ("matched", "stranger")
@@ -411,6 +471,7 @@ def lines(rows: Iterable[Mapping[str, Any]]) -> Iterator[str]:
             "captures",
             "later",
             "kilobytes",
+            "below",
             "cpu_s",
             "right",
             "strangers",
