@@ -119,6 +119,22 @@ def test_who_stands_before_a_poster_is_sent_and_the_poster_is_not_sent_again(
     assert len([at for at in people if at in beside]) >= 3
 
 
+def test_a_poster_before_which_people_pass_is_still_all_the_same(
+    make: Callable[[Told], Chooser],
+) -> None:
+    """Each minute a face covers it, for four seconds."""
+
+    def is_covered(at_ms: int) -> bool:
+        return at_ms % 60_000 >= 56_000
+
+    sent = choose(
+        make,
+        lambda at_ms: [(PERSON if is_covered(at_ms) else POSTER, 30)],
+        range(0, STILL_MS + 180_000, STEP_MS),
+    )
+    assert all(is_covered(at) for at in sent if at > STILL_MS)
+
+
 def test_a_poster_is_known_again_in_the_morning_and_in_less_light(
     make: Callable[[Told], Chooser],
 ) -> None:

@@ -1,9 +1,9 @@
 """Faces that do not move, as those of posters and screens: each is sent for ten minutes, then once
 an hour.
 
-A face has not moved if its box shows what it showed. Of those who sit, the head moves by more than
-a twentieth of a face within seconds, and the box shows something else; so it does if somebody
-stands before the poster.
+A face has not moved if its box shows what it showed, in nine of ten looks at least. Of those who
+sit, the head moves by a twentieth of a face within seconds, and the box shows something else. So it
+does while somebody stands before the poster.
 """
 
 from __future__ import annotations
@@ -24,6 +24,9 @@ STILL_MS, AGAIN_MS = 600_000, 3_600_000
 """For so long a face does not move until it is still; so often a still one is sent."""
 HIDDEN_MS, KEPT_MS = 60_000, 86_400_000
 """For so long a face may be hidden before it is still, and afterwards: by people, by the night."""
+MOST_OTHER = 0.1
+"""Share of the looks in which a box shows something else, since somebody stands before it, until
+its face has moved."""
 MOST_PLACES = 64
 """Of those that are remembered; beyond it, the one that has not been seen for longest goes."""
 LOOK_PX = 16
@@ -38,7 +41,11 @@ _OVERLAP = 0.3
 @dataclass(eq=False)
 class _Place:
     """A place of a face: what its box showed at first, since when and when last a face was found
-    there, which one, and when it was sent last (None: it is not still yet)."""
+    there, which one, and when it was sent last (None: it is not still yet).
+
+    `same`, `other`: how often a face was found there while the box showed the same, and while it
+    showed something else.
+    """
 
     first: Face
     look: NDArray[np.float32]
@@ -46,6 +53,12 @@ class _Place:
     last: Face
     seen_ms: int
     sent_ms: int | None = None
+    same: int = 1
+    other: int = 0
+
+    @property
+    def has_moved(self) -> bool:
+        return self.sent_ms is None and self.other > MOST_OTHER * (self.same + self.other)
 
     def shows_same(self, frame: Frame, face: Face) -> bool:
         """Tell whether the box shows what it showed. The frame is not decoded if the face was not
@@ -74,11 +87,12 @@ class StillFaces:
         ]
         place = next((place for place in near if place.shows_same(frame, face)), None)
         if place is None:  # it has moved, or stands before one that is still
-            moved = [other for other in near if other.sent_ms is None]
-            self._places = [other for other in self._places if other not in moved]
+            for hidden in near:
+                hidden.other += 1
             self._places.append(_Place(face, _read_look(frame, face), now_ms, face, now_ms))
             return False
         place.last, place.seen_ms = face, now_ms
+        place.same += 1
         if place.sent_ms is None:
             if now_ms - place.since_ms < STILL_MS:
                 return False
@@ -92,7 +106,8 @@ class StillFaces:
         kept = [
             place
             for place in self._places
-            if now_ms - place.seen_ms <= (HIDDEN_MS if place.sent_ms is None else KEPT_MS)
+            if not place.has_moved
+            and now_ms - place.seen_ms <= (HIDDEN_MS if place.sent_ms is None else KEPT_MS)
         ]
         if len(kept) > MOST_PLACES:
             kept.remove(min(kept, key=lambda place: place.seen_ms))
