@@ -17,7 +17,8 @@ def begin() -> None:
 
 
 def _is_listening() -> bool:
-    return callable(signal.getsignal(signal.SIGTERM))
+    """Tell whether the handlers stand; that of SIGINT is the last one."""
+    return signal.getsignal(signal.SIGINT) is not signal.default_int_handler
 
 
 def _interrupt(frame: FrameType, _event: str, _argument: object) -> object:
