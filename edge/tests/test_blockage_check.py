@@ -306,8 +306,24 @@ def test_an_alarm_is_one_until_it_was_well_for_a_day_of_use(is_restarted: bool) 
     assert [said for _, said in shop.told] == [IS_OTHER]
     assert shop.check.trouble == IS_OTHER + IS_WELL_AGAIN
     assert shop.check.fault is None, "people are counted again"
+    for sees in ([framed(Image.new("L", (8000, 6000)), "PNG")], LIT):
+        shop.check.look(sees[0])
+        assert shop.check.trouble == IS_OTHER + IS_WELL_AGAIN, "one broken picture ends nothing"
+        shop.now += LOOK_S
     shop.run(97, always)
     assert (shop.check.trouble, shop.check.is_changed) == (None, False)
+
+
+def test_the_word_that_a_lens_is_clean_again_makes_nothing_usual() -> None:
+    shop = Shop()
+    shop.run(60, always)
+    shop.run(62, elsewhere)
+    shop.run(63, always)
+    shop.check.right_at = "2026-03-01T12:00:00.000Z"
+    shop.run(64, always)
+    assert shop.check.trouble is None
+    shop.run(66, elsewhere)
+    assert [said for _, said in shop.told] == [IS_OTHER] * 2
 
 
 def test_darkness_is_no_evidence_that_a_covered_lens_is_well() -> None:

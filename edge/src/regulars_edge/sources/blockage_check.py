@@ -156,7 +156,7 @@ class BlockageCheck:
     def _hear_right(self) -> None:
         """Take in that a person says that what the camera shows is right.
 
-        If something is told, or about to be, what it shows in the next day of use becomes usual.
+        If it shows something else than usual, what it shows in the next day of use becomes usual.
         """
         self.heard_right_at = self.right_at
         if self._alarm.hear_right():
@@ -175,9 +175,10 @@ class BlockageCheck:
         try:
             grey = frame.grey(SIZE_PX)
         except OSError as error:
-            self._unopened, self._is_broken = self._unopened + 1, True
-            self.trouble = f"its pictures cannot be opened: {error}" if self.is_blind else None
-            self.fault = self.trouble
+            self._unopened += 1
+            self._is_broken = self.is_blind
+            self.fault = f"its pictures cannot be opened: {error}" if self.is_blind else None
+            self.trouble = self.fault or self._alarm.describe()
             return
         self._unopened, self._is_broken = 0, False
         if self.right_at != self.heard_right_at:
@@ -264,10 +265,10 @@ class Alarm:
         return used_s - self._other_since >= after_s
 
     def hear_right(self) -> bool:
-        """End it; return whether there was one, or one about to be."""
-        was_there = self.text is not None or self._other_since is not None
+        """End it; return whether the picture is another than usual."""
+        is_other = self._other_since is not None
         self.text = self._other_since = self._well_since = None
-        return was_there
+        return is_other
 
     def describe(self) -> str | None:
         is_well = self.text is not None and self._well_since is not None
