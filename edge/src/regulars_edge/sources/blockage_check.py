@@ -207,7 +207,7 @@ class BlockageCheck:
         if is_blank and not self._usual.knows(quarters, self._used_s):
             difference = IS_BLANK
         self._alarm.hear(difference, self._used_s)
-        if difference is None:
+        if self._alarm.is_well(self._used_s):
             self._usual.keep(quarters, sharpness, self._used_s)
         is_told = is_blank or self._alarm.lasts(difference, self._used_s)
         self.fault = difference if is_told else None
@@ -263,6 +263,12 @@ class Alarm:
         shows_less = difference in (SHOWS_LESS, IS_BLANK)
         after_s = LESS_TOLD_AFTER_S if shows_less else OTHER_TOLD_AFTER_S
         return used_s - self._other_since >= after_s
+
+    def is_well(self, used_s: float) -> bool:
+        """Tell whether nothing is told, and the picture has been usual for a while: one that is
+        covered looks usual by chance for a moment."""
+        well_since = used_s if self._well_since is None else self._well_since
+        return self.text is None and used_s - well_since >= LESS_TOLD_AFTER_S
 
     def hear_right(self) -> bool:
         """End it; return whether the picture is another than usual."""
