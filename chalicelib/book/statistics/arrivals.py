@@ -57,12 +57,16 @@ AGAIN_MS = 30 * DAY_MS
 _READ_ON_MS = 2 * AGAIN_MS
 """Time behind a span in which its visits end, and in which those who came again did so."""
 
-_MOST_ASKED = 1_500
+MOST_ASKED = 1_500
 """Most presences of a span of which each face's visits say whether it is the first. Of more, all
 presences that are kept say so: those of a year with 277 visits a day take 0.1 s."""
 
 
 class ArrivalReader(Service["Book"]):
+    """The reader of arrivals. `most_asked`: as MOST_ASKED."""
+
+    most_asked = MOST_ASKED
+
     def read_begun(
         self,
         tenant: Tenant,
@@ -83,7 +87,7 @@ class ArrivalReader(Service["Book"]):
         observed = days.open_presences(tenant, Span(begin_ms, end_ms), takes_old=takes_old)
         presences, old_days = observed.read_presences(), observed.old_days
         # visits would say what is true now, not what the old figures of these days follow from
-        is_much = sum(map(len, presences)) > _MOST_ASKED or bool(old_days)
+        is_much = sum(map(len, presences)) > self.most_asked or bool(old_days)
         is_whole = finds_first and is_much
         if is_whole and begin_ms:
             before = days.open_presences(tenant, Span(0, begin_ms - 1), takes_old=takes_old)

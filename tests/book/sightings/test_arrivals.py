@@ -15,8 +15,10 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from chalicelib.book.sightings.sightings import ArrivalBook, FaceArrival
+from chalicelib.book.statistics.arrivals import MOST_ASKED
 from chalicelib.book.statistics.statistics import Question, Totals
 from chalicelib.domain.errors import InvalidInput
+from chalicelib.domain.jobs import NIGHT_HOUR
 from chalicelib.domain.local_time import DAY_MS, Granularity, Span
 from chalicelib.domain.model import REGULAR, STRANGER
 from chalicelib.domain.observations import (
@@ -33,6 +35,7 @@ from tests.support.book.book import MINUTE, MONDAY, Book, shot
 from tests.support.book.deeds import RULE, Deed, deeds, faceid_of, right, see
 from tests.support.book.recount_visits import every_observation
 from tests.support.examples import examples
+from tests.support.fakes import Person
 from tests.support.later import later
 from tests.support.paged import paged
 
@@ -165,7 +168,10 @@ def check(
             return "staff"
         return "new" if one.number == 1 else "returning" if group(one) == STRANGER else "known"
 
-    assert split(Split.VISIT) == Counter(map(kind, expected))
+    arrivals = book.services.statistics.arrivals
+    for most_asked in (0, MOST_ASKED):  # by all that is kept, and by each face's visits
+        arrivals.most_asked = most_asked
+        assert split(Split.VISIT) == Counter(map(kind, expected))
     assert split(Split.GROUP) == Counter(map(group, expected))
     assert split(Split.STAY) == Counter(
         stay(one) if one.first.faceid in there else "unknown" for one in expected
@@ -281,6 +287,26 @@ def test_arrivals_older_than_faces_keep_them_are_worked_out(tmp_path: Path) -> N
                 (MONDAY, MONDAY + 40 * MINUTE),
             ]
             book.services.statistics.sealing.seal_tenant(book.tenant)
+
+
+@pytest.mark.parametrize("most_asked", [0, MOST_ASKED])
+def test_who_came_before_the_history_that_is_kept_is_not_new(
+    tmp_path: Path, most_asked: int
+) -> None:
+    with closing(opened(tmp_path)) as book:
+        book.services.tenants.change_settings("shop", {"observation_days": 150})
+        book.enrol(Person(1), name="Ann Lee")
+        book.see(shot(14 * 24 * 60, 1))
+        book.clock.advance(timedelta(days=170))
+        for _ in range(3):
+            book.services.sweep.sweep_tenant(book.tenant, book.clock.now().replace(hour=NIGHT_HOUR))
+            book.clock.advance(timedelta(days=1))
+        assert every_observation(book) == []
+        today = int((book.clock.now() - MONDAY).total_seconds()) // 60
+        book.see(shot(today, 1), shot(today, 2))
+        book.services.statistics.arrivals.most_asked = most_asked
+        totals = book.services.statistics.count_totals(book.tenant, ALWAYS, EVERYTHING, set())
+        assert (totals.kinds, totals.first) == ({"known": 1, "new": 1}, 1)
 
 
 def test_an_arrival_of_several_days_is_followed_to_its_end(tmp_path: Path) -> None:
