@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from PIL import Image
-from regulars_edge.config import parse_config
+from regulars_edge.config import load, parse_config
 from regulars_edge.run import Uploader
 from regulars_edge.spool import spool as spools
 from rig import pictures
@@ -141,6 +141,23 @@ def test_a_changed_edge_toml_is_taken_in_and_one_that_cannot_be_read_is_said(
     box.configure(camera("door") + camera("yard"))
     until(lambda: "yard" in [name for name, _ in stand_in.books.heartbeats], said=box.log)
     assert box.stop() == 0, box.log()
+
+
+@pytest.mark.parametrize("told_first", [True, False])
+def test_a_box_that_is_told_to_stop_does_not_begin_anew_with_a_changed_file(
+    tmp_path: Path, told_first: bool
+) -> None:
+    file = tmp_path / "edge.toml"
+    text = '[server]\nurl = "http://127.0.0.1:9"\n[metrics]\nport = {}\n'
+    file.write_text(text.format(0))
+    with spools.open_spool(tmp_path / "spool") as spool:
+        uploader = Uploader(load(file), spool, str, file)
+        acts = [uploader.stop, lambda: uploader._tick(0.0)]
+        file.write_text(text.format(9_000))
+        acts[not told_first]()
+        assert uploader.begins_anew is not told_first
+        acts[told_first]()
+        assert not uploader.begins_anew
 
 
 def test_hours_do_not_stop_pictures_while_nobody_knows_what_time_it_is(tmp_path: Path) -> None:
