@@ -131,6 +131,13 @@ def test_a_camera_that_says_little_of_its_transport_gives_its_pictures(
     assert first_picture(rtsp.url, transport="tcp") >= 0
 
 
+@replays(89, "blakeblackshear/frigate 7199")
+@pytest.mark.parametrize("numbers", ["0", ""])
+def test_answers_without_their_requests_number_are_read(rtsp: Rtsp, numbers: str) -> None:
+    rtsp.numbers = numbers
+    assert first_picture(rtsp.url) >= 0
+
+
 @replays(78, "AlexxIT/go2rtc 208", "AlexxIT/go2rtc 1852")
 @pytest.mark.parametrize("base", ["rtsp://rtsp://{}/live/", "{}/live/", "{}/", "*"])
 def test_a_base_of_a_stream_that_is_no_url_is_passed_over(rtsp: Rtsp, base: str) -> None:

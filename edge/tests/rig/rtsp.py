@@ -80,6 +80,8 @@ class Rtsp(socketserver.ThreadingTCPServer):
         """How long a place stays taken after its client left."""
         self.connected, self.connections = 0, 0
         self.begins_at = 0
+        self.numbers: str | None = None
+        """What its answers say as the number of the request; "": nothing, None: the right one."""
         self.content_base = self.date = ""
         self.sdp, self.transport = _SDP, "RTP/AVP/TCP;unicast;interleaved=0-1"
         self.session = "1"
@@ -182,7 +184,8 @@ class _Client(socketserver.StreamRequestHandler):
         camera, answer = self.server, headers.get("authorization", "")
         camera.asked.append(method)
         camera.heard += [answer] if answer else []
-        head = f"CSeq: {headers.get('cseq', '0')}\r\n"
+        number = headers.get("cseq", "0") if camera.numbers is None else camera.numbers
+        head = f"CSeq: {number}\r\n" if number else ""
         if status := camera.refuses.get(method):
             self.wfile.write(f"RTSP/1.0 {status} No\r\n{head}\r\n".encode())
             return
