@@ -10,6 +10,8 @@ from regulars_edge.spool.spool import Spool
 from rig.clock import BOOTED_MS, FakeClock
 from rig.spooled import add
 
+from tests.support.reported import replays
+
 DAY_MS = 86_400_000
 
 
@@ -125,6 +127,7 @@ def test_a_camera_whose_time_runs_wrong_is_followed_for_hours(rate: float) -> No
     assert max(abs(off) for off in stamps([20] * 200_000, rate=rate)) <= 100
 
 
+@replays(90, "AlexxIT/go2rtc 1943")
 def test_a_camera_whose_time_begins_anew_is_followed() -> None:
     time = StreamTime()
     for presented_ms, now_ms in (
