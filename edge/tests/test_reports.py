@@ -707,7 +707,7 @@ def test_a_camera_that_is_busy_is_said_to_be(odd: Odd) -> None:
         take_snapshot(odd)
 
 
-@replays(87, "koush/scrypted 1873")
+@replays(91, "koush/scrypted 1873")
 @pytest.mark.parametrize(
     ("body", "said"),
     [
