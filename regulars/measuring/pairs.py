@@ -49,7 +49,7 @@ class PairScores(Struct, frozen=True):
         return int(self.non_mated.sum())
 
     def compute_fmr(self) -> NDArray[np.float64]:
-        """Return the share of non-mated pairs at or above each of `edges`, (BINS + 1,).
+        """Return the share of non-mated pairs at or above each edge of the bins, (BINS + 1,).
 
         The last is 0.
         """
