@@ -29,6 +29,7 @@ from msgspec.structs import replace
 from chalicelib.book.cameras import MAX_CAMERAS
 from chalicelib.book.commit import Change, GalleryMoved, make_user_edit, replace_user_faces
 from chalicelib.book.faces import hold_put
+from chalicelib.book.statistics.statistics import Question
 from chalicelib.book.tenants import (
     CAPACITY_LEFT,
     CREDENTIALS,
@@ -48,10 +49,11 @@ from chalicelib.domain.captures import (
 )
 from chalicelib.domain.effects import Effect
 from chalicelib.domain.errors import Busy, RegularsError, StorageUnavailable
-from chalicelib.domain.local_time import DAY_MS, Granularity, day_number, day_text
+from chalicelib.domain.local_time import DAY_MS, Granularity, Span, day_number, day_text
 from chalicelib.domain.model import Edit, Face, Group, JournalEntry, Template, Tenant
 from chalicelib.domain.observations import (
     EVERYTHING,
+    Measure,
     Observation,
     ObservationFilter,
     ObservationKind,
@@ -746,7 +748,7 @@ class _Question(NamedTuple):
     counts: str
     wanted: ObservationFilter
     faces: _FacesByHour
-    distinct: bool
+    measure: Measure = Measure.OBSERVATIONS
 
 
 class StatisticsRecords(Subject):
@@ -761,6 +763,8 @@ class StatisticsRecords(Subject):
         faces_by_group: dict[str | None, dict[str, list[str]]] = defaultdict(
             lambda: defaultdict(list)
         )
+        begun_faces: dict[str, list[str]] = defaultdict(list)
+        present_until_ms: dict[str, int] = {}
         is_calendar_whole = True
         for day, observations in read_observations_by_day(self.services, tenant):
             if day not in calendar:
@@ -773,29 +777,34 @@ class StatisticsRecords(Subject):
                 )
             for observation in observations:
                 hour = observation.at.astimezone(zone).strftime(_HOUR)
+                begins = _begins_arrival(observation, present_until_ms)
                 if hour[:8] in sealed_days:
+                    if begins:
+                        begun_faces[hour].append(observation.faceid)
                     faces_by_group[None][hour].append(observation.faceid)
                     faces_by_group[observation.group_name][hour].append(observation.faceid)
         if sealed_days and is_calendar_whole:
-            yield from self._compare_answers(tenant, faces_by_group, sealed_days)
+            yield from self._compare_answers(tenant, faces_by_group, begun_faces, sealed_days)
 
     def _compare_answers(
         self,
         tenant: Tenant,
         faces_by_group: Mapping[str | None, _FacesByHour],
+        begun_faces: _FacesByHour,
         sealed_days: Set[str],
     ) -> Iterator[Disagreement]:
-        """Compare answers about sealed days: of everybody, of persons, of each group.
+        """Compare answers about sealed days: of everybody, of persons, of arrivals, of each group.
 
         Others are counted when asked.
 
-        `faces_by_group`: the faces that were observed; under None those of all groups. A day is
-        reported once.
+        `faces_by_group`: the faces that were observed; under None those of all groups.
+        `begun_faces`: those of the arrivals that began. A day is reported once.
         """
         span, everybody = _make_span(sealed_days), faces_by_group.get(None, {})
         questions = [
-            _Question("observations", EVERYTHING, everybody, distinct=False),
-            _Question("persons", EVERYTHING, everybody, distinct=True),
+            _Question("observations", EVERYTHING, everybody),
+            _Question("persons", EVERYTHING, everybody, Measure.PRESENT),
+            _Question("arrivals", EVERYTHING, begun_faces, Measure.ARRIVALS),
         ]
         for name, faces_of_group in faces_by_group.items():
             if name is not None:
@@ -805,17 +814,17 @@ class StatisticsRecords(Subject):
                         f"observations in {name}",
                         observation_filter,
                         faces_of_group,
-                        distinct=False,
                     )
                 )
         reported_days: set[str] = set()
-        for counts, observation_filter, faces, distinct in questions:
-            answer = self.services.statistics.count_by_time(
-                tenant, observation_filter, *span, Granularity.HOUR, distinct=distinct
+        for counts, observation_filter, faces, measure in questions:
+            buckets = self.services.statistics.list_buckets(
+                tenant, Question(span, Granularity.HOUR, measure, wanted=observation_filter)
             )
+            answer = {bucket.time: bucket.amounts[""] for bucket in buckets}
             for hour in sorted(answer.keys() | faces.keys()):
                 day, faceids, answered_count = hour[:8], faces.get(hour, []), answer.get(hour, 0)
-                stored_count = len(set(faceids) if distinct else faceids)
+                stored_count = len(set(faceids) if measure is Measure.PRESENT else faceids)
                 if (
                     answered_count != stored_count
                     and day in sealed_days
@@ -844,11 +853,25 @@ class StatisticsRecords(Subject):
             )
 
 
-def _make_span(days: Iterable[str]) -> tuple[int, int]:
-    """Return a span, in UNIX seconds, that holds these local days, YYYYMMDD, in any time zone."""
+def _make_span(days: Iterable[str]) -> Span:
+    """Return a span that holds these local days, YYYYMMDD, in any time zone."""
     numbers = sorted(map(day_number, days))
     first, last = numbers[0] - _MARGIN_DAYS, numbers[-1] + _MARGIN_DAYS
-    return max(first, 0) * DAY_MS // 1000, last * DAY_MS // 1000
+    return Span(max(first, 0) * DAY_MS, last * DAY_MS)
+
+
+def _begins_arrival(observation: Observation, present_until_ms: dict[str, int]) -> bool:
+    """Return whether an arrival begins with an observation, and note until when its face is
+    present by it.
+
+    `present_until_ms`: the same of each face by the observations before.
+    """
+    if not observation.gap_s:
+        return False
+    faceid, at_ms = observation.faceid, observation.at_ms
+    before_ms = present_until_ms.get(faceid, 0)
+    present_until_ms[faceid] = max(before_ms, at_ms + 1000 * observation.gap_s)
+    return at_ms >= before_ms
 
 
 def read_observations_by_day(

@@ -225,6 +225,14 @@ def other_labels(book: Book) -> None:
     change(book, Put(keys.SUMMARIES, {**one, "counts": other["counts"]}))
 
 
+def other_presences(book: Book) -> None:
+    one, other = (
+        book.storage.items.get(keys.SUMMARIES, (keys.presences("shop", "UTC"), day))
+        for day in (ZERO_DAY, "20260304")
+    )
+    change(book, Put(keys.SUMMARIES, {**one, "presences": other["presences"]}))
+
+
 @later
 def of_credential(book: Book, pointer: Callable[[str], tuple[str, str]], field: str) -> None:
     item = book.storage.items.get(keys.TENANTS, keys.tenant_item("shop"))
@@ -344,6 +352,10 @@ MENDED: list[tuple[Callable[[Book], None], str]] = [
     (
         other_labels,
         f"statistics of {ZERO_DAY}, hour .*, say . observations in .*, and . are stored",
+    ),
+    (
+        other_presences,
+        r"statistics of \d+, hour \d\d, say \d arrivals, and \d are stored",
     ),
     (of_credential(keys.app_id_item, "app_id"), "the app_id of tenant shop does not lead to it"),
     (
