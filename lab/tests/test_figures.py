@@ -233,16 +233,18 @@ class TestCalibration:
         counted = open_set.find_score_threshold(found.non_mated, 0.1)
         assert rule.point.curve.identify_threshold(300, 0.1) == pytest.approx(counted, abs=0.02)
 
-    def test_a_population_is_of_nobody(self, faces: Faces) -> None:
-        """Each row is the mean of MIXED people, and no person is nearer to it than these are."""
+    @pytest.mark.parametrize("recipe", [curves.OWN, curves.PUBLISHED])
+    def test_a_population_is_of_nobody(self, recipe: curves.Recipe, faces: Faces) -> None:
+        """Each row is the mean of several people, and no person is nearer to it than these are."""
         people = faces.embeddings[:1600:4]
-        rows = curves.make_population(people)
-        assert len(rows) == min(len(people) // curves.MIXED * curves.PARTITIONS, curves.MOST_ROWS)
-        assert (rows == curves.make_population(people)).all()
+        rows = curves.make_population(people, recipe)
+        assert len(rows) == min(len(people) // recipe.mixed * recipe.partitions, curves.MOST_ROWS)
+        assert len(rows) < len(people)
+        assert (rows == curves.make_population(people, recipe)).all()
         others = np.sort(people @ (rows / np.linalg.norm(rows, axis=1, keepdims=True)).T, axis=0)[
             ::-1
         ]
-        assert (others[0] - others[curves.MIXED - 1] < 0.6).all()
+        assert (others[0] - others[recipe.mixed - 1] < 0.6).all()
         assert (others[0] < 0.9).all()
 
     def test_one_person_under_two_names_is_left_out_and_named(self, faces: Faces) -> None:

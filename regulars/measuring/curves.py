@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from chalicelib.book.vision.packs import packs
@@ -34,14 +35,27 @@ faster the higher they are, so a tail from 1e-3 asks for more than strangers rea
 FEWEST_PERSONS = 150
 """Persons that a curve needs: they make some 11,000 pairs, about ten of them in the tail."""
 
-MIXED, PARTITIONS = 8, 4
-"""People of whom a row of a population is the mean, and how often everybody is in one: so there are
-fewer rows than people, and none can be computed back from all of them."""
 
-SHARE = 0.75
-"""Part of the nearness to a population that is demanded: its rows lie so much nearer to their
-middle. It is that of face-pack-3; 0.65 takes more strangers of one kind for somebody
-(docs/lab/accuracy.md)."""
+class Recipe(Struct, frozen=True):
+    """Numbers by which a population is made.
+
+    `mixed`: the people of whom a row is the mean; `partitions`: how often everybody is in one. If
+    the second is less than the first, there are fewer rows than people, and nobody can be computed
+    back from all of them. `share`: the part of the nearness to a population that is demanded: its
+    rows lie so much nearer to their middle.
+    """
+
+    mixed: int
+    partitions: int
+    share: float
+
+
+OWN = Recipe(8, 4, 0.75)
+"""An operator's own people: as face-pack-3's population. Rows of four tell kinds apart better,
+and lie nearer to the people of whom they are (docs/decisions/0060)."""
+
+PUBLISHED = Recipe(4, 3, 0.6)
+"""People whose pictures are published: as face-pack-4's population (docs/lab/accuracy.md)."""
 
 MOST_ROWS = 512
 """Averages of people that a population has."""
@@ -57,10 +71,10 @@ _BLOCK = 512
 _MEANING = "fmr(t) = fmr_at * exp(-rate * (t - above)) beyond the last point"
 
 
-def make_population(people: NDArray[np.float32]) -> NDArray[np.float32]:
+def make_population(people: NDArray[np.float32], recipe: Recipe = OWN) -> NDArray[np.float32]:
     """Make a population's rows of templates (n, dimensions), one a person.
 
-    A row is the mean of MIXED near people.
+    A row is the mean of `recipe.mixed` near people.
 
     Raises NoPictures if they are fewer than FEWEST_PERSONS.
     """
@@ -72,17 +86,21 @@ def make_population(people: NDArray[np.float32]) -> NDArray[np.float32]:
     centred = people - people.mean(axis=0)
     centred /= np.linalg.norm(centred, axis=1, keepdims=True)
     scores, random = centred @ centred.T, np.random.default_rng(0)
-    groups = [group for _ in range(PARTITIONS) for group in _cut_in_groups(scores, random)]
+    groups = [
+        group
+        for _ in range(recipe.partitions)
+        for group in _cut_in_groups(scores, recipe.mixed, random)
+    ]
     templates = people[np.array(groups[:MOST_ROWS])].mean(axis=1)
     middle = templates.mean(axis=0)
-    return np.asarray(middle + SHARE * (templates - middle), np.float16).astype(np.float32)
+    return np.asarray(middle + recipe.share * (templates - middle), np.float16).astype(np.float32)
 
 
 def _cut_in_groups(
-    scores: NDArray[np.float32], random: np.random.Generator
+    scores: NDArray[np.float32], mixed: int, random: np.random.Generator
 ) -> list[NDArray[np.intp]]:
-    """Put everybody into one group of MIXED people who are near to each other; fewer than MIXED are
-    left over.
+    """Put everybody into one group of `mixed` people who are near to each other; fewer than `mixed`
+    are left over.
 
     `scores`: of each pair of people, (n, n). The best of several random tries is returned.
     """
@@ -90,10 +108,10 @@ def _cut_in_groups(
     def draw_groups() -> list[NDArray[np.intp]]:
         is_free, groups = np.ones(len(scores), bool), list[NDArray[np.intp]]()
         for person in random.permutation(len(scores)).tolist():
-            if is_free[person] and is_free.sum() >= MIXED:
+            if is_free[person] and is_free.sum() >= mixed:
                 is_free[person] = False
                 nearest = np.argsort(-np.where(is_free, scores[person], -2.0), kind="stable")[
-                    : MIXED - 1
+                    : mixed - 1
                 ]
                 is_free[nearest] = False
                 groups.append(np.array([person, *nearest]))

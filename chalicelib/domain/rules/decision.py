@@ -20,8 +20,8 @@ small children, and less for two who look like nobody else. It has two parts:
   usual one.
 
 So who resembles nobody has a lower threshold, and who resembles many a higher one. The population's
-rows are means of templates of many people each, so they tell of nobody. docs/decisions/0060 has how
-they were chosen.
+rows are means of templates of several people each, so they tell of nobody. docs/decisions/0060 has
+how they were chosen.
 
 **The bound.** A search leaves out what cannot match, so it has to know the least demand that a
 probe p can have with any template x. With c(x) = (x - middle) / |x - middle|, and e(x) a face's
