@@ -160,7 +160,7 @@ class Settings(Struct, frozen=True):
         None, "folder of model packs of your own, and of curves", read=Path, nothing="none"
     )
     pack: str | None = setting(
-        None, "model pack of new tenants; existing tenants keep theirs", nothing="face-pack-3"
+        None, "model pack of new tenants; existing tenants keep theirs", nothing="face-pack-4"
     )
     clock_tolerance_s: int = setting(
         300,

@@ -139,7 +139,7 @@ def reembed(
     \b
     Examples:
       regulars reembed --pack ours --models /srv/models --estimate
-      regulars reembed --pack face-pack-3 --tenant shop-12
+      regulars reembed --pack face-pack-4 --tenant shop-12
     """
     from regulars.models.reembed import print_estimates, reembed_tenants
 

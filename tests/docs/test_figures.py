@@ -20,8 +20,8 @@ def cells(row: str) -> list[str]:
 
 
 def shares() -> Iterator[tuple[str, list[int]]]:
-    """Yield what each choice of Settings costs: of 1,000 strangers, of 100 visits by one photo, and
-    by three."""
+    """Yield what each choice of Settings costs: of 1,000 strangers (at least 1), of 100 visits by
+    one photo, and by three."""
     for choice in ("Strict", "Balanced", "Open"):
         [line] = [
             line
@@ -29,7 +29,10 @@ def shares() -> Iterator[tuple[str, list[int]]]:
             if re.match(rf"\| 0\.\d+, {choice} \|", line)
         ]
         strangers, one, three = map(float, line.strip("|").split("|")[1:])
-        yield choice.lower(), [round(1000 * strangers), round(100 * one), round(100 * three)]
+        yield (
+            choice.lower(),
+            [max(1, round(1000 * strangers)), round(100 * one), round(100 * three)],
+        )
 
 
 @pytest.mark.parametrize("language", ["en", "zh"])

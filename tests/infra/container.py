@@ -82,7 +82,7 @@ def _serves(image: Path, config: dict[str, Any], data: Path, health: str) -> Non
     _require(config["Volumes"].keys() == {"/data"}, f"the volumes are {config['Volumes']}")
     run_command(["chown", "--recursive", f"{USER}:{USER}", data])
     models = _ran(image, config, data, [*config["Entrypoint"], "models"])
-    _require(models.startswith("face-pack-3 "), f"the image has no models: {models}")
+    _require(models.startswith("face-pack-4 "), f"the image has no models: {models}")
     command = [*config["Entrypoint"], *config["Cmd"], "--port", str(PORT)]
     process = subprocess.Popen(
         _confined(image, config, data, command), stdout=subprocess.PIPE, text=True

@@ -254,7 +254,7 @@ def test_the_models_are_inside_and_nothing_is_fetched(
     site = next(installed.parent.glob("lib/python*/site-packages"))
     licences = {
         file.name
-        for file in (site / "chalicelib" / "model_packs" / "face-pack-3").glob("LICENSE.*")
+        for file in (site / "chalicelib" / "model_packs" / "face-pack-4").glob("LICENSE.*")
     }
     assert licences == {file.name for file in packs.read_pack().folder.glob("LICENSE.*")}
     detector = site / "regulars_edge" / "choose" / "yunet_s_dynamic.onnx"

@@ -313,7 +313,7 @@ def test_what_is_in_force_is_printed_as_a_file_of_all_settings(
         "capture_days = 7  # REGULARS_CAPTURE_DAYS",
         "port = 8443  # --port",
         '#host = "127.0.0.1"',
-        "#pack =  # if not set: face-pack-3",
+        "#pack =  # if not set: face-pack-4",
     ):
         assert f"\n{line}\n" in printed
     for row in TABLE.values():

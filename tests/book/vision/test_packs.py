@@ -28,6 +28,7 @@ EMBEDS = {
     "face_reid_0095+flip": "be8ca0ed174864d2",
     "face_reid_0095,dlib_resnet_v1+flip,256": "2117c4d245fe2fad",
     "face_reid_0095,dlib_resnet_v1+flip,mobilefacenet,384": "2ccd34f1e4703e62",
+    "face_reid_0095,dlib_resnet_v1+flip,mobilefacenet,384,4": "5694db828004e810",
 }
 """A digest of all that makes a template, by its model's id. What embeds otherwise has another id,
 and another row."""
@@ -64,11 +65,17 @@ class TestFinding:
     ) -> None:
         for folder in (None, models):
             found = packs.find(folder)
-            assert (found.manifest.name, found.folder) == ("face-pack-3", PRODUCT)
+            assert (found.manifest.name, found.folder) == ("face-pack-4", PRODUCT)
             assert set(packs.verify(found).values()) == {State.OK}
 
     def test_one_of_ones_own_is_found_by_its_name_and_by_its_model(self, models: Path) -> None:
-        assert packs.list_names(models) == ["face-pack-3", "face-pack-1", "face-pack-2", NAME]
+        assert packs.list_names(models) == [
+            "face-pack-4",
+            "face-pack-1",
+            "face-pack-2",
+            "face-pack-3",
+            NAME,
+        ]
         for found in (packs.find(models, NAME), packs.find_by_model(MODEL, models)):
             assert (found.manifest.name, found.folder) == (NAME, models / NAME)
         assert (packs.find_number(MODEL, models), packs.find_number(MODEL, None)) == (NUMBER, 0)
@@ -118,8 +125,8 @@ class TestFinding:
     def test_a_pack_that_does_not_exist(self, models: Path) -> None:
         with pytest.raises(
             UnknownPack,
-            match="no model pack 'nope': the packs are face-pack-3, face-pack-1, face-pack-2, "
-            f"{NAME}",
+            match="no model pack 'nope': the packs are face-pack-4, face-pack-1, face-pack-2, "
+            f"face-pack-3, {NAME}",
         ):
             packs.find(models, "nope")
         with pytest.raises(
@@ -203,7 +210,7 @@ class TestDamage:
 
 
 class TestManifest:
-    @pytest.mark.parametrize("name", ["face-pack-1", "face-pack-2", "face-pack-3"])
+    @pytest.mark.parametrize("name", ["face-pack-1", "face-pack-2", "face-pack-3", "face-pack-4"])
     def test_what_embeds_otherwise_has_another_id(self, name: str) -> None:
         of_pack = packs.read_pack(name=name)
         role = of_pack.manifest.embedding
@@ -286,7 +293,7 @@ class TestManifest:
                 "names yunet_s_dynamic.onnx and has no ..file",
             ),
             (
-                'model = "face_reid_0095,dlib_resnet_v1+flip,mobilefacenet,384"',
+                'model = "face_reid_0095,dlib_resnet_v1+flip,mobilefacenet,384,4"',
                 'model = "new"',
                 "the embedding new has no curve in .*calibration.json",
             ),
@@ -360,13 +367,13 @@ def test_the_pack_brings_a_population_and_an_operators_own_counts_with_its_curve
     tmp_path: Path,
 ) -> None:
     shipped = packs.read_pack().manifest
-    assert shipped.parse_population().rows.shape == (268, shipped.embedding.dimensions)
+    assert shipped.parse_population().rows.shape == (405, shipped.embedding.dimensions)
     model, folder = shipped.embedding.model, tmp_path / packs.DEFAULT_PACK
     folder.mkdir()
     entry = json.loads((packs.PACKS / packs.DEFAULT_PACK / "calibration.json").read_text())[model]
     (folder / "calibration.json").write_text(json.dumps({model: {**entry, "usual": 0.5}}))
     with_the_packs = packs.read_pack(tmp_path).manifest.parse_population()
-    assert (with_the_packs.usual, len(with_the_packs.rows)) == (0.5, 268)
+    assert (with_the_packs.usual, len(with_the_packs.rows)) == (0.5, 405)
     np.save(folder / "population.npy", shipped.parse_population().rows[:20])
     assert len(packs.read_pack(tmp_path).manifest.parse_population().rows) == 20
     np.save(folder / "population.npy", shipped.parse_population().rows[:20, :5])

@@ -324,7 +324,7 @@ def test_a_good_network_becomes_a_pack_beside_the_programs_figures(
 ) -> None:
     lines = added.said.splitlines()
     begin = next(
-        number for number, line in enumerate(lines) if line.split() == ["face-pack-3", "theirs"]
+        number for number, line in enumerate(lines) if line.split() == ["face-pack-4", "theirs"]
     )
     assert (
         "600 pictures of 300 persons; thresholds are the service's, for an FPIR of 0.003"

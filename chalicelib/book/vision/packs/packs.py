@@ -1,9 +1,9 @@
 """Search for packs of face models, and the check of their files.
 
 A pack is a folder that is called as its manifest says, with the files that the manifest names.
-face-pack-3 is part of the program, in model_packs; a package for Lambda holds others beside it. An
-operator's own packs are in the folder that a setting names (docs/models.md). face-pack-1 and
-face-pack-2, which tenants are changed from, use face-pack-3's files.
+face-pack-4 is part of the program, in model_packs; a package for Lambda holds others beside it. An
+operator's own packs are in the folder that a setting names (docs/models.md). face-pack-1, 2 and 3,
+which tenants are changed from, use face-pack-4's files.
 
 A file is right if its sha256 is the manifest's. `Pack.content` checks it at each read; a process
 reads a file once.
@@ -22,7 +22,7 @@ from msgspec import Struct
 from chalicelib.book.vision.packs import manifest as manifests
 from chalicelib.book.vision.packs.manifest import POPULATION, DamagedCalibration, Manifest, PackFile
 
-DEFAULT_PACK = "face-pack-3"
+DEFAULT_PACK = "face-pack-4"
 CALIBRATION = "calibration.json"
 BESIDE_A_CURVE = POPULATION
 PACKS = Path(__file__).resolve().parents[3] / "model_packs"
@@ -88,7 +88,7 @@ class Pack(Struct, frozen=True):
 
 
 def list_names(models: Path | None) -> list[str]:
-    """List the packs: face-pack-3, the former ones, and the operator's own in the folder
+    """List the packs: face-pack-4, the former ones, and the operator's own in the folder
     `models`."""
     folders = [PACKS, *([models] if models else [])]
     names = [

@@ -1,8 +1,8 @@
 """Changing the model of a shop that exists while its captures come in: who is lost, and how true
 the book is then.
 
-    python -m regulars_lab.bench.reembed [--people 1000] [--captures 600] [--from face-pack-2] [--to
-    face-pack-3]
+    python -m regulars_lab.bench.reembed [--people 1000] [--captures 600] [--from face-pack-3] [--to
+    face-pack-4]
         [--json FILE]
 
 The people are enrolled by one photo each with the first pack, as a former version did. A backlog of
@@ -59,10 +59,10 @@ def main() -> None:
         "--captures", type=int, default=600, help="of the backlog (default: %(default)s)"
     )
     options.add_argument(
-        "--from", dest="old", default="face-pack-2", help="pack (default: %(default)s)"
+        "--from", dest="old", default="face-pack-3", help="pack (default: %(default)s)"
     )
     options.add_argument(
-        "--to", dest="new", default="face-pack-3", help="pack (default: %(default)s)"
+        "--to", dest="new", default="face-pack-4", help="pack (default: %(default)s)"
     )
     arguments = options.parse_args()
     several, alone = (

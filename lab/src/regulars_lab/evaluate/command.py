@@ -22,7 +22,7 @@ _options = join_options(
         help="Folder for the page and results to reuse.",
     ),
     click.option(
-        "--pack", metavar="NAME", help="Model pack.  [default: $REGULARS_PACK, or face-pack-3]"
+        "--pack", metavar="NAME", help="Model pack.  [default: $REGULARS_PACK, or face-pack-4]"
     ),
     models_option,
 )

@@ -33,7 +33,7 @@ import onnx
 import onnxruntime
 from onnx import helper, numpy_helper
 
-PACK = Path(__file__).resolve().parents[4] / "chalicelib" / "model_packs" / "face-pack-3"
+PACK = Path(__file__).resolve().parents[4] / "chalicelib" / "model_packs" / "face-pack-4"
 ERRORS_ONLY = 3
 LARGE_BYTES = 16_000_000
 LEAST_HALVED = 1_000
