@@ -90,7 +90,8 @@ function All({ query }) {
     ${all?.length === 0 && html`<${Empty} icon="camera" title=${t("cameras.empty")}>
       <p>${t("cameras.empty.says")}</p>${make}<//>`}
     ${shown?.length > 0 && query.state === CHANGED && html`<${AllChanged} cameras=${shown} told=${loaded.again} />`}
-    ${shown?.length > 0 && query.state !== CHANGED && html`<${Grid} count=${shown.length} least=${230} ratio=${0.625} extra=${84}
+    ${shown?.length > 0 && query.state !== CHANGED && html`<${Grid}
+      count=${shown.length} least=${230} ratio=${0.625} extra=${84}
       label=${t("page.cameras")} inSight=${() => {}} onKey=${onKey}
       cell=${(index, more) => html`<${Card} key=${shown[index].id} one=${shown[index]} more=${more} />`} />`}
     ${all?.length > 0 && shown.length === 0 && html`<p class="soft">${t("cameras.none")}</p>`}
