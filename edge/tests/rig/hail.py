@@ -17,8 +17,9 @@ def begin() -> None:
 
 
 def _is_listening() -> bool:
-    """Tell whether the handlers stand; that of SIGINT is the last one."""
-    return signal.getsignal(signal.SIGINT) is not signal.default_int_handler
+    """Tell whether the handlers stand; that of SIGINT is the last one, and at first Python's."""
+    handler = signal.getsignal(signal.SIGINT)
+    return callable(handler) and handler is not signal.default_int_handler
 
 
 def _interrupt(frame: FrameType, _event: str, _argument: object) -> object:
