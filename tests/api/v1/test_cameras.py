@@ -85,6 +85,7 @@ def test_everything_that_can_be_set_is_kept(v1: V1Client, camera: CameraClient) 
         **NEW,
         **settings,
         "forgets_strangers": True,
+        "view_due": False,
         "id": "door-1",
         "name": "大门",
         "labels": {"a": "华东", "b": "store 12", "c": "", "d": ""},
