@@ -602,7 +602,7 @@ DATA_MAP = (
     _outside(
         "edge spool",
         "pictures that the [edge uploader](edge.md) has not sent yet, that the service refused, or "
-        "that cannot be read",
+        "that cannot be read. Also outlines, 64 x 48 points, of what each camera usually shows",
         "until the service has them. Refused pictures: `kept_days` (30). Pictures that cannot be "
         "read: until "
         "somebody deletes them in the folder `pictures`",
