@@ -1,4 +1,5 @@
-"""A year of a shop's visits, written straight through the records: nobody looks at a picture."""
+"""A year of a shop's visits, or some days of it, written straight through the records: nobody looks
+at a picture."""
 
 from __future__ import annotations
 
@@ -58,9 +59,8 @@ from chalicelib.storage.records.observations import (
     review_item,
 )
 from chalicelib.storage.values import milliseconds, time_ordered_id
-from tests.support.fakes import FakeVision, Person, picture
+from tests.support.fakes import FakeVision, Person, picture, with_thumbnails
 
-DAYS = 365
 GAP_MS = 30 * 60_000
 BOX = BoundingBox(240, 190, 240, 330)
 LOOKS = Estimates(
@@ -84,13 +84,17 @@ class Year(Struct, frozen=True):
     """How much of everything a year has.
 
     Every third face is known: it has a name, three pictures, and a group that is not strangers'.
-    `regulars_visits`: of each of the first two faces, beside their share of all.
+    `regulars_visits`: of each of the first two faces, beside their share of all. `review_every`: a
+    visit of so many waits for a review.
     """
 
     visits: int
     faces: int
     regulars_visits: int = 0
     cameras: int = 3
+    days: int = 365
+    review_every: int = 40
+    has_pictures: bool = True
 
 
 class Visit(Struct, frozen=True):
@@ -108,14 +112,23 @@ def is_known(person: int) -> bool:
     return person % 10 in (0, 1, 6)
 
 
-def fill_year(services: Services, tenant: Tenant, year: Year, now: datetime) -> list[str]:
-    """Store a year that ends now, and return the ids of its faces, by the numbers of people.
+class Filled(Struct, frozen=True):
+    """A year as it was stored.
 
-    It is the same year each time but for the ids.
+    `faceids`: by the numbers of people; `visits`: the oldest first.
     """
-    for group in (REGULAR, STRANGER):
-        services.groups.change_fields(tenant, group, {"capacity": year.faces + ROOM})
-    begin = (now - timedelta(days=DAYS)).replace(hour=0, minute=0, second=0, microsecond=0)
+
+    faceids: list[str]
+    visits: list[Visit]
+
+
+def fill_year(services: Services, tenant: Tenant, year: Year, now: datetime) -> Filled:
+    """Store a year that ends now. It is the same each time but for the ids of faces."""
+    known = sum(map(is_known, range(year.faces)))
+    for group, number in ((REGULAR, known), (STRANGER, year.faces - known)):
+        services.groups.change_fields(tenant, group, {"capacity": number + ROOM})
+    tenant = services.tenants.get_by_name(tenant.name)
+    begin = (now - timedelta(days=year.days)).replace(hour=0, minute=0, second=0, microsecond=0)
     cameras = [f"cam-{number:02d}" for number in range(year.cameras)]
     for camera in cameras:
         services.cameras.add(tenant, camera, camera, CameraSettings())
@@ -126,18 +139,18 @@ def fill_year(services: Services, tenant: Tenant, year: Year, now: datetime) -> 
     faceids = [id_by_person[person] for person in range(year.faces)]
     _store_observations(services, tenant, visits, faceids)
     kept = [visit for visit in visits if visit.at >= now - CAPTURES_KEPT]
-    write_in_parts(services.items, _capture_puts(services, tenant, kept, faceids, now))
-    write_in_parts(services.items, _review_puts(tenant, kept, faceids))
+    write_in_parts(services.items, _capture_puts(services, tenant, year, kept, faceids, now))
+    write_in_parts(services.items, _review_puts(tenant, year, kept, faceids))
     arrivals: defaultdict[int, Arrivals] = defaultdict(Arrivals)
     for visit in visits:
         arrivals[visit.person] = arrivals[visit.person].add_sighting(milliseconds(visit.at), GAP_MS)
     faces = (
-        _make_face(services, tenant, person, faceids[person], enrolled_at[person], arrivals[person])
+        _make_face(tenant, person, faceids[person], enrolled_at[person], arrivals[person])
         for person in people
     )
-    _store_faces(services, tenant, faces)
+    _store_faces(services, tenant, year, faces)
     write_in_parts(services.items, _visits_puts(tenant, faceids, arrivals))
-    return faceids
+    return Filled(faceids, visits)
 
 
 def _list_enrolments(year: Year, visits: list[Visit], begin: datetime) -> list[datetime]:
@@ -151,11 +164,11 @@ def _list_enrolments(year: Year, visits: list[Visit], begin: datetime) -> list[d
 def _draw_visits(year: Year, cameras: list[str], begin: datetime, now: datetime) -> list[Visit]:
     """Draw visits by day, of which some people make many."""
     drawn = np.random.default_rng(7)
-    hours = 24 * drawn.integers(0, DAYS, year.visits) + drawn.random(year.visits) * 11
+    hours = 24 * drawn.integers(0, year.days, year.visits) + drawn.random(year.visits) * 11
     people = (year.faces * drawn.beta(0.6, 1.8, year.visits)).astype(int)
     pairs = list(zip(hours.tolist(), people.tolist(), strict=True))
     for person in (0, 1):
-        apart = 24 * DAYS / max(1, year.regulars_visits)
+        apart = 24 * year.days / max(1, year.regulars_visits)
         pairs += [
             (apart * number + 1 + 3 * person, person) for number in range(year.regulars_visits)
         ]
@@ -204,12 +217,17 @@ def _group_of(person: int) -> str:
 
 
 def _capture_puts(
-    services: Services, tenant: Tenant, visits: list[Visit], faceids: list[str], now: datetime
+    services: Services,
+    tenant: Tenant,
+    year: Year,
+    visits: list[Visit],
+    faceids: list[str],
+    now: datetime,
 ) -> Iterator[Put]:
     """Yield the puts of captures, after their pictures, which are kept for less long."""
     for visit in visits:
         data = picture(Person(visit.person))
-        if visit.at >= now - PICTURES_KEPT:
+        if year.has_pictures and visit.at >= now - PICTURES_KEPT:
             key = keys.capture_picture(tenant.name, visit.camera, visit.capture_id)
             services.storage.uploads.put_if_absent(key, data, "image/jpeg")
         sighting = Sighting(
@@ -237,9 +255,11 @@ def _capture_puts(
         yield Put(keys.CAPTURES, {**capture_item(tenant.name, capture, visit.at), "done": 1})
 
 
-def _review_puts(tenant: Tenant, visits: list[Visit], faceids: list[str]) -> Iterator[Put]:
-    """Yield a review of every fortieth visit."""
-    for visit in visits[::40]:
+def _review_puts(
+    tenant: Tenant, year: Year, visits: list[Visit], faceids: list[str]
+) -> Iterator[Put]:
+    """Yield the reviews of some visits."""
+    for visit in visits[:: year.review_every]:
         near = tuple(
             NearFace(faceids[(visit.person + number) % len(faceids)], 0.6 - number / 10)
             for number in range(1, 3)
@@ -258,7 +278,6 @@ def _review_puts(tenant: Tenant, visits: list[Visit], faceids: list[str]) -> Ite
 
 
 def _make_face(
-    services: Services,
     tenant: Tenant,
     person: int,
     faceid: str,
@@ -272,7 +291,7 @@ def _make_face(
         group_id=_group_of(person),
         enrolled_at=enrolled_at,
         pictures=tuple(
-            _store_picture(services, tenant, person, faceid, number, enrolled_at)
+            _make_picture(tenant, person, faceid, number, enrolled_at)
             for number in range(3 if known else 1)
         ),
         name=f"{FIRST[person // 10 % len(FIRST)]} {LAST[person // 100 % len(LAST)]}"
@@ -283,28 +302,25 @@ def _make_face(
     )
 
 
-def _store_picture(
-    services: Services, tenant: Tenant, person: int, faceid: str, number: int, at: datetime
-) -> Picture:
+def _make_picture(tenant: Tenant, person: int, faceid: str, number: int, at: datetime) -> Picture:
     noise = np.random.default_rng([person, number]).standard_normal(FakeVision.dimensions)
     own = np.random.default_rng(10**6 + person).standard_normal(FakeVision.dimensions)
     vector = 0.93 * own / np.linalg.norm(own) + 0.37 * noise / np.linalg.norm(noise)
     digest = hashlib.sha256(f"{person} {number}".encode()).hexdigest()
     key = keys.face_picture(tenant.name, faceid, digest[:16])
-    data = picture(Person(person))
-    services.storage.blobs.put_if_absent(key, data, "image/jpeg")
-    services.storage.blobs.put_if_absent(keys.thumbnail(key), data, "image/jpeg")
     template = make_template(FakeVision.model, (vector / np.linalg.norm(vector)).astype(np.float32))
     return Picture(digest[:32], key, at, (template,), LOOKS, Sides(240, 330))
 
 
-def _store_faces(services: Services, tenant: Tenant, faces: Iterable[Face]) -> None:
-    numbers = count(1)
+def _store_faces(services: Services, tenant: Tenant, year: Year, faces: Iterable[Face]) -> None:
+    numbers = count(services.face_visits.read_default_groups(tenant).numbered + 1)
     for part in cut_in_parts(faces, 20):
         numbered = [
             replace(face, number=next(numbers)) if face.group_id == STRANGER else face
             for face in part
         ]
+        if year.has_pictures:
+            _store_pictures(services, numbered)
         counts = Counter(face.group_id for face in numbered)
         services.writer.commit(
             tenant.name,
@@ -321,6 +337,13 @@ def _store_faces(services: Services, tenant: Tenant, faces: Iterable[Face]) -> N
                 tenant={NUMBERED: counts[STRANGER]},
             ),
         )
+
+
+def _store_pictures(services: Services, faces: Iterable[Face]) -> None:
+    for face in faces:
+        data = picture(Person(int(face.faceid) % 2**32))
+        for key in with_thumbnails(face.picture_keys):
+            services.storage.blobs.put_if_absent(key, data, "image/jpeg")
 
 
 def _visits_puts(

@@ -265,10 +265,17 @@ def event_of(capture: Capture) -> str:
 
 
 @contextmanager
-def prepared(root: Path) -> Iterator[dict[str, Shop]]:
-    """The shops by name, while somebody listens to their hook."""
+def prepared(
+    root: Path,
+    make: Callable[..., Shop] = Shop,
+    fill: Callable[[Box], object] = lambda box: None,
+) -> Iterator[dict[str, Shop]]:
+    """The shops by name, while somebody listens to their hook. `fill`: what is done in the first,
+    of which all others are made."""
     with receiving(answers(200)) as receiver:
-        first = furnished(root / "shop", receiver)
+        first = furnished(root / "shop", receiver, make)
+        with closing(first.opened(first.folder)) as box:
+            fill(box)
         shops = {"shop": first}
 
         def after(name: str, base: str, do: Callable[[Box], object], cut: int = 0) -> None:
