@@ -24,7 +24,7 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-annotat
 # One version of each for all Pythons: the images run what the tests ran with.
 WHEELS_LOCK := $(LOCK) --python-version 3.11 --fork-strategy fewest
 
-.PHONY: help published setup demo week serve test quick book lab check format package dist images release container bench load given-up bench-book bench-jobs bench-fairness bench-cold bench-throughput bench-console bench-edge pictures site kernels lock vulnerabilities client emulated packaged slow acceptance growth fuzz fuzz-api soak stale faults proofs crash crash-import crash-index crash-edge bench-films memory-edge soak-edge lag-edge count broken-releases systemd back best-shots stop-edge clean
+.PHONY: help published setup demo week serve test quick book lab check format package dist images release container bench load given-up bench-book bench-jobs bench-fairness bench-cold bench-throughput bench-console bench-edge pictures site kernels lock vulnerabilities client emulated packaged slow acceptance growth slopes fuzz fuzz-api soak stale faults proofs crash crash-import crash-index crash-edge bench-films memory-edge soak-edge lag-edge count broken-releases systemd back best-shots stop-edge clean
 
 help:  ## These lines
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | sort | awk -F '|' '{ printf "make %-18s%s\n", $$1, $$2 }'
@@ -205,6 +205,9 @@ slow: .venv/test  ## All examples of the properties of which the gate tries a fe
 acceptance: .venv/test  ## A hundred checks of the Rekognition dialect by boto3, on a box of its own; URL= of one that runs, keys in AWS's variables
 	$(BIN)/python -m pytest -q tests/acceptance $(if $(URL),--rekognition $(URL))
 
+slopes: .venv/test  ## What each act costs in a year of a hundred visits a day, and of ten: none may grow without a reason; VISITS=number
+	$(BIN)/python -m tests.slopes $(if $(VISITS),--visits $(VISITS))
+
 fuzz: .venv/test  ## A million hostile inputs to all parsers; INPUTS=number, SEED= as a run printed it, PARSER= for one of them
 	$(BIN)/python -m tests.hostile.fuzz $(if $(INPUTS),--inputs $(INPUTS)) $(if $(SEED),--seed $(SEED)) $(if $(PARSER),--parser "$(PARSER)")
 
@@ -233,7 +236,7 @@ crash-index: .venv/test  ## kill -9 while eight programs index 1,000 pictures by
 	$(PROOF) -s tests/faults/test_index_faces_killed.py --index-kills 10 --index-pictures 1000
 
 proofs: .venv/lab  ## The longest proofs one after the other, for a night, then a table of how each ended; PROOFS="soak stale"
-	@table=; for one in $(or $(PROOFS),faults growth fuzz fuzz-api crash crash-edge systemd soak stale back published load); do \
+	@table=; for one in $(or $(PROOFS),faults growth slopes fuzz fuzz-api crash crash-edge systemd soak stale back published load); do \
 		begun=$$(date +%s); said=held; $(MAKE) --no-print-directory $$one || said=FAILED; \
 		table="$$table$$(printf '%-12s%-8s%6d s' $$one $$said $$(($$(date +%s) - begun)))\n"; \
 	done; printf "\n$$table"; case "$$table" in *FAILED*) exit 1;; esac

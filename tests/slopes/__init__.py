@@ -1,0 +1,1 @@
+"""What each act costs at n and at ten times n (`make slopes`)."""

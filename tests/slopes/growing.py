@@ -1,0 +1,95 @@
+"""Which acts grow with the book, and why they may."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+
+from chalicelib.domain.observations import OF_ARRIVALS, Split
+from chalicelib.storage.items import FaceOrder
+from tests.slopes.counted import MEASURES
+
+RATIO = 1.6
+SLACK = {
+    "rows": 110,
+    "statements": 60,
+    "VM steps": 6_000,
+    "read units": 60,
+    "write units": 60,
+}
+"""How much more an act may cost at ten times as much: a page fills up, a list is looked through
+for a hundred rows that it may show, a tree has another level."""
+
+_ALL_IDS = "answers the ids of all faces"
+_SORTED = "sorts all faces for each page, 10,000 at most"
+_PAGE = "looks through a hundred rows at least"
+_FILTERED = "looks through a thousand captures at most for what a filter takes"
+_INSTANTS = "reads instants whole, 5,000 observations at most"
+_PERSON = "answers all that is held of one person, whose visits these are"
+
+GROWS: Mapping[str, str] = {
+    **{f"GET /v1/face-ids order={order}": _ALL_IDS for order in FaceOrder},
+    "GET /v1/face-ids desc=false": _ALL_IDS,
+    "GET /v1/face-ids desc=true": _ALL_IDS,
+    "GET /v1/face-ids known=false": _ALL_IDS,
+    "GET /v1/faces order=name": _SORTED,
+    "GET /v1/faces order=visits": _SORTED,
+    "GET /v1/faces/{id}/everything": _PERSON,
+    "GET /v1/faces/{id}/everything language=zh part={everything_token}": _PERSON,
+    "GET /v1/observations kind=search": "reads on until a page is full, and nothing is of the kind",
+    "job names, night": "looks once a night at each term of a name",
+    "job reviews, night": "looks once a night at each open review",
+    "regulars fsck": "compares all that is stored",
+    "reembed": "reads each picture",
+    "sweep (unwanted)": "compares the pictures that are stored with the faces",
+    "tenants erase (leaving)": "writes the file anew",
+}
+"""What grows with the book, and why it may."""
+
+GROWS_TO_A_BOUND: Mapping[str, str] = {
+    "GET /v1/arrivals face={face}": _INSTANTS,
+    "GET /v1/captures": f"{_PAGE} of each camera",
+    "GET /v1/captures camera={camera} token={captures_token}": _PAGE,
+    "GET /v1/captures faces=none": _FILTERED,
+    "GET /v1/captures faces=skipped": _FILTERED,
+    "GET /v1/captures state=parked": _FILTERED,
+    "GET /v1/captures state=resolved": f"{_PAGE} of each camera",
+    "GET /v1/captures state=stored": _FILTERED,
+    "GET /v1/captures token={all_captures_token}": f"{_PAGE} of each camera",
+    "GET /v1/faces/{id}/similar since=2026-01-01T00:00:00Z": "reads 200 strangers at most",
+    "GET /v1/reviews kind=uncertain": _PAGE,
+    "GET /v1/reviews token={reviews_token}": _PAGE,
+}
+"""What grows until a page is full: a year's shop is above that."""
+
+GROWS_IN_A_YEAR: Mapping[str, str] = {
+    "GET /v1/face-ids group={group} order=arrived desc=true": "answers the ids of a group",
+    "GET /v1/face-ids known=true": "answers the ids of all known faces",
+    "GET /v1/retention": "counts what is due, 10,000 things of a kind at most",
+    "job lost captures, night": "looks at the captures of four days",
+    "regulars retention --dry-run": "counts what is due, 10,000 things of a kind at most",
+}
+"""What grows too little to be seen in the gate's shops."""
+
+_EACH_VISIT = "reads each visit of the time"
+
+GROWS_WITH_VISITS: Mapping[str, str] = {
+    "GET /v1/arrivals only=first": _EACH_VISIT,
+    "GET /v1/arrivals only=first staff=false totals=true": _EACH_VISIT,
+    "GET /v1/arrivals only=uncertain": "reads each review of the time",
+    "GET /v1/arrivals totals=true": _EACH_VISIT,
+    "GET /v1/statistics group={group}": _EACH_VISIT,
+    **{f"GET /v1/statistics split={split}": _EACH_VISIT for split in (*OF_ARRIVALS, Split.GROUP)},
+    "regulars report": "reads each visit of a week",
+    "today": "reads each visit of a day",
+}
+"""What grows with the visits of the time that is asked about, where no sealed day answers."""
+
+
+def find_growth(few: Counter[str], many: Counter[str]) -> dict[str, tuple[int, int]]:
+    """Return the measures by which an act grows, with what it took of each."""
+    return {
+        measure: (few[measure], many[measure])
+        for measure in MEASURES
+        if many[measure] > RATIO * few[measure] and many[measure] - few[measure] > SLACK[measure]
+    }
