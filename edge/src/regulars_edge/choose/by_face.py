@@ -240,11 +240,11 @@ LEAST_GAIN = 1.05
 """A frame takes the place of the best one if it is worth this much more: each time costs the making
 of a JPEG."""
 
-SURE_WORTH, APART_MS = 0.1, 1_000
+SURE_WORTH, APART_MS = 0.08, 1_000
 """Of a face whose best frame is worth less, one of another moment goes out, too: somebody may have
 been half hidden."""
 
-EARLY_WORTH = 0.35
+EARLY_WORTH = 0.25
 """What a frame is worth that goes out at once, if that is set."""
 
 

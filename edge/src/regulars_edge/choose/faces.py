@@ -52,9 +52,10 @@ is no other."""
 _DETAIL_PX = 36
 """Width to which a face is brought before its sharpness is measured: embeddings tell people apart
 by what is then four to eight pixels long."""
-_HALF_SHARP = 100.0
-"""Detail of a face that is half as sharp as one can be, in squared grey levels; dim light makes
-less of it."""
+_FAINT, _BLURRED = 60.0, 0.2
+"""Detail of a face that is half as sharp as one can be: in squared grey levels, which dim light
+makes fewer; and, besides, in shares of the face's contrast, by which one face has more than
+another."""
 
 SMALLEST_FACE_PX = 26
 """Shorter side of a box, which is about 12 pixels between the eyes: of faces with 13, three of four
@@ -210,7 +211,8 @@ def _measure_sharpness(grey: NDArray[np.float32]) -> float:
     """
     weaker = min(float(np.square(np.diff(grey, 2, axis)).mean()) for axis in (0, 1))
     noise = float(np.square(np.diff(np.diff(grey, 2, 0), 2, 1)).mean()) / 6
-    return max(1.0, weaker - noise) / (weaker + _HALF_SHARP)  # never 0: it may be the only frame
+    detail = max(1.0, weaker - noise)  # never 0: it may be the only frame
+    return detail / (weaker + _FAINT + _BLURRED * float(grey.var()))
 
 
 def _judge_pose(face: Face) -> float:
@@ -295,9 +297,9 @@ def _make_face(row: NDArray[np.float32]) -> Face:
 
 STILL_PX = (160, 120)
 """Size of the grey picture by which is seen that nothing moves, in pixels."""
-STILL_CHANGED = 16
+STILL_CHANGED = 12
 """Grey levels of a pixel. Measured: noise changes it by 11 at most, a face of 40 pixels in 4K by 59
-at least."""
+at least, and in a quarter of the light by 15."""
 
 
 _MARGIN = 8
