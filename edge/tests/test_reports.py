@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import closing, suppress
 from pathlib import Path
+from typing import cast
 
 import pytest
 from hypothesis import given
@@ -16,12 +17,12 @@ from PIL import Image
 from regulars_edge.clock import Clock
 from regulars_edge.errors import PasswordRefused, SourceFailed
 from regulars_edge.frames import LARGEST_BYTES, EncodedFrame
-from regulars_edge.http import Address, Http, Timeouts
+from regulars_edge.http import Address, Http, Rest, Timeouts
 from regulars_edge.setup import onvif
 from regulars_edge.setup.onvif import Talk, parse_text, parse_xml
 from regulars_edge.sources import video
 from regulars_edge.sources.folder import Picture, read_picture
-from regulars_edge.sources.mjpeg import PictureFinder
+from regulars_edge.sources.mjpeg import Film, PictureFinder
 from regulars_edge.sources.rtsp import Line
 from regulars_edge.sources.snapshot import SnapshotSource
 from regulars_edge.sources.wrong_password import FIRST_WAIT_S, NEXT_WAIT_S, Refusals
@@ -678,6 +679,36 @@ def test_mjpeg_that_ends_its_connection_is_asked_again_at_once(mjpeg: Mjpeg) -> 
         if found == 7:
             stop.set()
     assert mjpeg.connections >= 3
+
+
+class SlowRest:
+    """What comes of a camera that says nothing until it is stopped."""
+
+    place = "http://camera/"
+
+    def __init__(self) -> None:
+        self.stopped, self.read_by, self.closed_by = threading.Event(), 0, [0]
+
+    def read(self) -> bytes:
+        self.read_by = threading.get_ident()
+        assert self.stopped.wait(30)
+        return b""
+
+    def stop(self) -> None:
+        self.stopped.set()
+
+    def close(self) -> None:
+        self.closed_by.append(threading.get_ident())
+
+
+def test_a_connection_is_closed_by_the_thread_that_reads_it() -> None:
+    rest = SlowRest()
+    film = Film(cast(Rest, rest), PictureFinder(), Clock(), 30)
+    until(lambda: rest.read_by)
+    film.close()
+    assert film.take_newest() is None
+    until(lambda: rest.closed_by[-1])
+    assert set(rest.closed_by) == {0, rest.read_by}
 
 
 @replays(82, "home-assistant/core 14960", "home-assistant/core 38673", "home-assistant/core 46600")

@@ -93,6 +93,12 @@ class Rest:
             why = explain_error(error, CAMERA)
             raise Unreachable(f"{self.place} has stopped sending: {why}") from error
 
+    def stop(self) -> None:
+        """Let a read end that another thread waits for. That thread closes it then: who closes it
+        while the other reads takes away what the other reads from."""
+        with suppress(ValueError, RuntimeError, OSError):  # it has ended meanwhile
+            self._response.shutdown()
+
     def close(self) -> None:
         self._response.close()
         self._response.release_conn()

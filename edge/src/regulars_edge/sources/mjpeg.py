@@ -94,7 +94,7 @@ class Film:
 
     def close(self) -> None:
         self._has_ended = True
-        self._rest.close()
+        self._rest.stop()
 
     def take_newest(self) -> tuple[bytes, int] | None:
         """Return the newest picture that was not taken yet, and when it came by the boot clock;
