@@ -45,6 +45,8 @@ LONGEST = (
     "tests/whole/consistency/test_consistency.py",
     "tests/faults/test_rivals.py",
     "edge/tests/test_streams.py",
+    "edge/tests/test_reports.py",
+    "tests/slopes/test_slopes.py",
     "tests/hostile/test_fuzz.py",
     "edge/tests/test_whole_box.py",
     "tests/faults/test_index_faces_killed.py",
