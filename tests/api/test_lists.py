@@ -23,7 +23,15 @@ from tests.support.api.rekognition.faces import image
 from tests.support.api.stage import make_stage
 from tests.support.api.v1.client import V1Client
 from tests.support.book.synthetic import write_faces
-from tests.support.fakes import FakeClock, FakeVision, Person, embedding_of, photo, picture
+from tests.support.fakes import (
+    UNHURRIED,
+    FakeClock,
+    FakeVision,
+    Person,
+    embedding_of,
+    photo,
+    picture,
+)
 
 FACES, LONGEST = 60, 20
 _LISTS = ("SearchFacesByImage", "SearchFaces", "recognize", "identify", "similar")
@@ -42,7 +50,9 @@ def lists(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, List]]
     folder: Path = tmp_path_factory.mktemp("lists")
     vision, clock = Judging(), FakeClock()
     clock.advance(SystemClock().now() - clock.now())  # boto3 signs by it
-    services = build(Settings(storage=folder / "data"), clock=clock, vision=lambda: vision)
+    services = build(
+        Settings(storage=folder / "data", **UNHURRIED), clock=clock, vision=lambda: vision
+    )
     credentials = services.tenants.add("shop", Profile.CLOUD)
     app = make_stage(services).app
     boto, v1 = client(app, credentials), V1Client(app, credentials.api_key)
