@@ -60,8 +60,7 @@ PATIENCE = timedelta(days=7)
 
 
 RECOUNTED_AFTER = timedelta(hours=23)
-"""What is withheld is counted once a day: each thing has to be read, and one box sweeps each
-hour."""
+"""Withheld data are counted once a day, though a box sweeps each hour: each item has to be read."""
 
 
 class Withheld(Struct, frozen=True):

@@ -1,4 +1,5 @@
 from collections import defaultdict
+from random import Random
 
 import numpy as np
 import pytest
@@ -82,14 +83,14 @@ def listed(arrivals: Presences) -> list[tuple[object, ...]]:
 
 @given(sightings, st.integers(0, 1439), st.randoms(use_true_random=False))
 def test_presences_of_days_joined_are_the_arrivals_of_all_sightings(
-    sightings: list[Row], midnight: int, order: object
+    sightings: list[Row], midnight: int, order: Random
 ) -> None:
     """However the time is cut into days, in any order of the days, and read from bytes."""
     by_day: dict[int, list[Row]] = defaultdict(list)
     for row in sightings:
         by_day[(row.at_ms - 60_000 * midnight) // DAY_MS].append(row)
     days = [find_presences(Columns.from_rows(of_day)) for of_day in by_day.values()]
-    order.shuffle(days)  # type: ignore[attr-defined]
+    order.shuffle(days)
     stored = [decode_presences(encode_presences(day)) for day in days]
     assert listed(join_presences(stored)) == recount(sightings)
     twice = [*stored, *stored[:1]]

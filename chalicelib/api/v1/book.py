@@ -87,8 +87,8 @@ DaysCountedAgain = Annotated[
     int,
     Meta(
         ge=0,
-        description="Of how many days these are the figures of before a change, such as a merge: "
-        "they are being counted again, which takes a minute at most. 0: all is as it is now.",
+        description="Number of days whose figures are still those before a change, such as a "
+        "merge. They are being counted again, which takes a minute at most. 0: all is up to date.",
     ),
 ]
 PictureUrl = Annotated[

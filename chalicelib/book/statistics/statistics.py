@@ -99,8 +99,8 @@ class SplitBucket(Struct, frozen=True):
 class Answer(Struct, frozen=True):
     """The buckets of a question, and how many are left out of all of them since they are of staff.
 
-    `days_counted_again`: of how many days these are the figures of before a change, since they are
-    being counted again.
+    `days_counted_again`: the number of days whose figures are still those before a change. They
+    are being counted again.
     """
 
     buckets: list[SplitBucket]
@@ -832,8 +832,8 @@ class Totals(Struct, frozen=True):
     """The arrivals of a time.
 
     `first`: how many are their faces' first; `uncertain`: how many wait for a review.
-    `days_counted_again`: of how many days these are the figures of before a change, since they are
-    being counted again.
+    `days_counted_again`: the number of days whose figures are still those before a change. They
+    are being counted again.
     """
 
     arrivals: int

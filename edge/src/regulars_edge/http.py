@@ -80,7 +80,7 @@ class Answer:
 
 
 class Rest:
-    """The part of an answer's body that is not read yet; whoever has it closes it."""
+    """The part of an answer's body that is not read yet. The thread that reads it closes it."""
 
     def __init__(self, response: urllib3.BaseHTTPResponse, place: str) -> None:
         self._response, self.place = response, place

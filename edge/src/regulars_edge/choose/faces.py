@@ -46,8 +46,8 @@ USELESS_FACE_PX, ENOUGH_FACE_PX = 17, 112
 embeddings look at."""
 
 _LEAST_SIZE = 0.02
-"""What the smallest face is worth of a large one: also one that is useless alone is sent if there
-is no other."""
+"""The share of a large face's worth that the smallest one has. It is above 0, so that a tiny
+face is sent if there is no other."""
 
 _DETAIL_PX = 36
 """Width to which a face is brought before its sharpness is measured: embeddings tell people apart
