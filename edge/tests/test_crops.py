@@ -41,6 +41,13 @@ def frame(at_ms: int = 0) -> Frame:
     return decoded(Image.effect_noise((400, 300), 60).convert("RGB"), Stamp(stated_ms=at_ms))
 
 
+def sharp_frame(at_ms: int) -> Frame:
+    """Bars across and down: as sharp everywhere, so that what a face is worth is its size alone."""
+    picture = Image.new("RGB", (400, 300))
+    picture.putdata([(60 * (x // 4 % 3 + y // 4 % 3),) * 3 for y in range(300) for x in range(400)])
+    return decoded(picture, Stamp(stated_ms=at_ms))
+
+
 def size_px(one: Frame) -> tuple[int, int]:
     return Image.open(io.BytesIO(one.encode_picture())).size
 
@@ -80,7 +87,7 @@ def test_each_of_a_frames_faces_is_sent_once() -> None:
 
 def test_the_best_shot_of_a_face_is_its_crop() -> None:
     rows = [[face(100, 100, 40), face(300, 100, 60)], [face(100, 100, 60), face(300, 100, 40)]]
-    chosen = list(BestShot(Told(*rows), 10.0, 0.5).choose([frame(0), frame(200)]))
+    chosen = list(BestShot(Told(*rows), 10.0, 0.5).choose([sharp_frame(0), sharp_frame(200)]))
     assert sorted((one.stamp.stated_ms, size_px(one)) for one in chosen) == [
         (0, (150, 160)),
         (200, (160, 160)),
