@@ -18,7 +18,7 @@ POSTER, PERSON = (
     Image.effect_mandelbrot((SIDE, SIDE), box, 60) for box in ((-2, -1, 1, 1), (-1, -1, 0, 0))
 )
 """Two faces, as far as a detector that is told where they are can tell."""
-DIM_POSTER = POSTER.point(lambda grey: grey // 3 + 50)
+DIM_POSTER = POSTER.point(lambda grey: grey // 2 + 40)
 
 Seen = tuple[Image.Image, int]
 """A face, and where its left edge is."""
