@@ -25,8 +25,8 @@ from datetime import datetime
 from decimal import Context, Decimal
 from typing import Any
 
-from msgspec import DecodeError, Raw, Struct
-from msgspec.json import Decoder
+from msgspec import Raw, Struct
+from msgspec.json import Decoder, encode
 
 from chalicelib.domain.errors import ConditionFailed, InvalidInput, StorageUnavailable
 from chalicelib.domain.pictures import MAX_PICTURE_BYTES
@@ -103,14 +103,18 @@ def item_from_wire(wire: Mapping[str, Any]) -> dict[str, Any]:
     return {name: from_wire(value) for name, value in wire.items()}
 
 
+_PARTS = Decoder(dict[str, Raw])
+_PART: Decoder[Any] = Decoder()
+
+
 def item_to_json(item: Mapping[str, Any]) -> str:
-    return json.dumps(
-        item_to_wire(item), ensure_ascii=False, separators=(",", ":"), default=_base64
-    )
+    """Write an item in DynamoDB's notation, with bytes in base64."""
+    return encode(item_to_wire(item)).decode()
 
 
 def item_from_json(text: str) -> dict[str, Any]:
-    return item_from_wire(json.loads(text))
+    """Read an item from DynamoDB's notation. Raises ValueError or TypeError if it is none."""
+    return item_from_wire(_PART.decode(text))
 
 
 def number_text(value: int | Decimal) -> str:
@@ -130,10 +134,6 @@ def _parse_number(text: str) -> int | Decimal:
         if number.adjusted() >= MAX_DIGITS:  # as an int it would fill the memory
             raise ValueError(f"{text[:40]} is a larger number than any that is stored") from None
         return int(number) if number == number.to_integral_value() else number
-
-
-def _base64(value: bytes) -> str:
-    return base64.b64encode(value).decode("ascii")
 
 
 MAX_ITEM_BYTES = 400 * 1024
@@ -631,19 +631,15 @@ def _read_items(
             for stored in stored_items
         )
         return [None if wire is None else item_from_wire(wire) for wire in wires]
-    except (ValueError, TypeError, RecursionError, DecodeError) as error:
+    except (ValueError, TypeError, RecursionError) as error:
         raise StorageUnavailable("an item of the database is damaged") from error
-
-
-_PARTS = Decoder(dict[str, Raw])
-_PART: Decoder[Any] = Decoder()
 
 
 def _parse_wire(text: str, names: Sequence[str] | None) -> Mapping[str, Any]:
     """Parse an item's JSON, of which only the attributes of these names take time."""
     if names is None:
-        parsed: Mapping[str, Any] = json.loads(text)
-        return parsed
+        whole: Mapping[str, Any] = _PART.decode(text)
+        return whole
     parts = _PARTS.decode(text)
     return {name: _PART.decode(parts[name]) for name in names if name in parts}
 
