@@ -6,7 +6,7 @@ import ssl
 import struct
 import threading
 from collections.abc import Iterator
-from contextlib import closing, suppress
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 from typing import cast
 
@@ -312,6 +312,25 @@ def test_a_password_that_has_changed_is_given_once_whatever_the_number_of_channe
             refusals.count(url, "admin", "former")
             given += 1
     assert given == 1
+
+
+def test_a_password_that_changes_while_all_channels_give_it_is_one_refusal() -> None:
+    now = [0.0]
+    refusals = Refusals(lambda: now[0])
+    accounts = [(f"http://nvr/ch{number}.jpg", "admin", "former") for number in range(16)]
+    for account in accounts:
+        refusals.forget(*account)
+    with ExitStack() as logins:
+        for account in accounts:
+            logins.enter_context(refusals.open_login(*account))
+        for account in accounts:
+            refusals.count(*account)
+    now[0] = FIRST_WAIT_S
+    refusals.check(*accounts[1])
+    assert isinstance(refusals.count(*accounts[1]), PasswordRefused)
+    now[0] += NEXT_WAIT_S - 1
+    with pytest.raises(PasswordRefused):
+        refusals.check(*accounts[2])
 
 
 def test_another_channel_is_asked_next_and_if_it_is_let_in_the_first_one_has_no_right() -> None:

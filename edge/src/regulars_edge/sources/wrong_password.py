@@ -122,7 +122,11 @@ class Refusals:
     def count(
         self, url: str, user: str, password: str, said: str = "", way: Way | None = None
     ) -> PasswordRefused:
-        """Count a refusal, and return it as an error, in these words."""
+        """Count a refusal, and return it as an error, in these words.
+
+        One that comes while another is waited for was given before that, and counts no more: many
+        channels may be asked for a picture when a password changes.
+        """
         account, way = _find_account(url, user, password), way or _find_way(url)
         with self._changed:
             known = self._refusals[account]
@@ -130,7 +134,10 @@ class Refusals:
             is_alone = any(one.is_alone and one.url == url for one in known) or (
                 was_taken and url not in self._taken_for[account]
             )
-            times = max((one.times for one in known if one.concerns(url, way)), default=0)
+            before = [one for one in known if one.concerns(url, way)]
+            times = max((one.times for one in before), default=0)
+            if any(self._now() < one.until for one in before):
+                return PasswordRefused(said or _explain_refusal(url))
             until = self._now() + (NEXT_WAIT_S if times else FIRST_WAIT_S)
             new = _Refusal(url, way, times + 1, until, is_alone)
             self._refusals[account] = [
