@@ -314,6 +314,17 @@ def test_an_alarm_is_one_until_it_was_well_for_a_day_of_use(is_restarted: bool) 
     assert (shop.check.trouble, shop.check.is_changed) == (None, False)
 
 
+def test_fog_alarms_nobody_and_makes_no_cover_usual() -> None:
+    foggy = shown(PLACE.point(lambda grey: 150 + grey // 8))
+    shop = Shop()
+    shop.run(32, always)
+    shop.run(44, lambda _day, _hour: foggy)
+    assert shop.told == []
+    paper = shown(Image.radial_gradient("L").point(lambda grey: 160 + grey // 16))
+    shop.run(46, lambda _day, _hour: paper)
+    assert [said for _, said in shop.told] == [SHOWS_LESS]
+
+
 def test_the_word_that_a_lens_is_clean_again_makes_nothing_usual() -> None:
     shop = Shop()
     shop.run(60, always)

@@ -15,7 +15,7 @@ from contextlib import suppress
 from statistics import median
 from typing import Any, NamedTuple, cast
 
-from PIL import Image, ImageChops
+from PIL import Image, ImageChops, ImageOps
 
 from regulars_edge.frames import Frame
 
@@ -59,6 +59,9 @@ are no outline."""
 SAME_SHARE = 0.3
 """Share of an outline that is that of another hour, too, if the camera looks the same way. By
 chance it is EDGES."""
+FOG_SHARE = 0.5
+"""Share of an outline that is still there in fog. Measured on three films: 0.57 to 0.95 by day, and
+0.3 to 0.5 behind a plastic bag."""
 STRANGE_QUARTERS = 2
 """So many of a picture's four quarters show something else, and it is told: vans park, and goods
 are put up."""
@@ -201,7 +204,7 @@ class BlockageCheck:
 
     def _judge(self, grey: Image.Image, small: Image.Image) -> None:
         """Compare a picture with light in it with what is usual, and set `trouble` and `fault`."""
-        quarters, sharpness = _read_quarters(small), measure_sharpness(grey)
+        quarters, sharpness = _read_quarters(grey, small), measure_sharpness(grey)
         is_blank = _is_blank(small)
         difference = self._usual.find_difference(quarters, sharpness, self._used_s)
         if is_blank and not self._usual.knows(quarters, self._used_s):
@@ -371,16 +374,27 @@ class Nights:
 class Quarter(NamedTuple):
     """A quarter of a picture.
 
-    `outline`: 0 if it has none; `light`: its brightest pixels, but for CLOCK_SHARE.
+    `outline`: 0 if it has none; `light`: its brightest pixels, but for CLOCK_SHARE; `faint`: the
+    outline that it has with more contrast, as in fog, where it has none without.
     """
 
     outline: int
     light: int
+    faint: int = 0
 
     def is_like(self, other: Quarter) -> bool:
-        if self.outline == 0 or self.light <= DIM:
-            return self.light <= max(DIM, AS_BRIGHT * other.light * (other.outline == 0))
-        return (self.outline & other.outline).bit_count() >= SAME_SHARE * self.outline.bit_count()
+        if self.outline and self.light > DIM:
+            shared = (self.outline & other.outline).bit_count()
+            return shared >= SAME_SHARE * self.outline.bit_count()
+        if self.faint and self._is_in_fog(other):
+            return True
+        return self.light <= max(DIM, AS_BRIGHT * other.light * (other.outline == 0))
+
+    def _is_in_fog(self, clear: Quarter) -> bool:
+        """Tell whether it shows faintly what is clear there. Noise has an outline, too: a large one
+        has much in common with it."""
+        most = max(self.faint.bit_count(), clear.outline.bit_count())
+        return (self.faint & clear.outline).bit_count() >= FOG_SHARE * most
 
 
 class Usual:
@@ -396,7 +410,7 @@ class Usual:
     def note(self) -> dict[str, object]:
         return {
             "hours": [
-                [[[f"{quarter.outline:x}", quarter.light] for quarter in quarters], sharpness]
+                [[[f"{outline:x}", light] for outline, light, _ in quarters], sharpness]
                 for quarters, sharpness in self._hours
             ],
             "kept_at": None if self._kept_at == float("-inf") else self._kept_at,
@@ -421,7 +435,7 @@ class Usual:
         stays as it was."""
         if used_s - self._kept_at < HOUR_S:
             return
-        learns = self._learns(used_s)
+        learns, quarters = self._learns(used_s), [each._replace(faint=0) for each in quarters]
         if not learns:
             strange = self._find_strange(quarters)
             quarters = [
@@ -478,15 +492,29 @@ def measure_steps(grey: Image.Image) -> Image.Image:
     )
 
 
-def _read_quarters(small: Image.Image) -> list[Quarter]:
+def _read_quarters(grey: Image.Image, small: Image.Image) -> list[Quarter]:
     """Return what each quarter shows; the rows at top and bottom, of a clock or a name, are left
     out."""
     rim, steps = small.height // 8, measure_steps(small)
     across, down = (1, small.width // 2, small.width), (rim, small.height // 2, small.height - rim)
     boxes = [(across[x], down[y], across[x + 1], down[y + 1]) for y in (0, 1) for x in (0, 1)]
-    return [
-        Quarter(find_outline(steps.crop(box)), find_brightest(small.crop(box))) for box in boxes
-    ]
+    found, is_blank = list[Quarter](), _is_blank(small)
+    for box in boxes:
+        outline = find_outline(steps.crop(box))
+        faint = 0 if outline or is_blank else _find_faint(grey, box)
+        found.append(Quarter(outline, find_brightest(small.crop(box)), faint))
+    return found
+
+
+def _find_faint(grey: Image.Image, box: tuple[int, int, int, int]) -> int:
+    """Return the outline of a part of a thumbnail as if it had full contrast. `grey`: the picture
+    of which that was made, in which noise keeps levels between two whole ones."""
+    left, top, right, bottom = box[0] - 1, box[1] - 1, *box[2:]
+    scale = grey.width // SMALL_PX[0]
+    part = grey.crop((scale * left, scale * top, scale * right, scale * bottom))
+    bright = ImageOps.autocontrast(part, cutoff=1)
+    small = bright.resize((right - left, bottom - top), Image.Resampling.BOX)
+    return find_outline(measure_steps(small).crop((1, 1, *small.size)))
 
 
 def find_outline(steps: Image.Image) -> int:
