@@ -7,10 +7,10 @@ import pytest
 from PIL import Image, ImageChops
 from regulars_edge.choose.by_face import BestShot, WithFaces
 from regulars_edge.choose.chooser import Chooser, find_time_ms
-from regulars_edge.choose.faces import Face
-from regulars_edge.choose.still import AGAIN_MS, KEPT_MS, STILL_MS
+from regulars_edge.choose.faces import Face, FaceFinder
+from regulars_edge.choose.still import AGAIN_MS, KEPT_MS, STILL_MS, StillFaces
 from regulars_edge.frames import Frame
-from regulars_edge.spool.model import Stamp
+from regulars_edge.spool.model import Memory, Stamp
 from rig.film import decoded
 
 SIDE, STEP_MS = 40, 2_000
@@ -26,9 +26,9 @@ Scene = Callable[[int], list[Seen]]
 """What is to be seen at a moment, in ms."""
 
 
-class Told:
-    """A detector that is told what is where; as `FaceFinder`, it gives the same faces as long as
-    nothing changes."""
+class Told(FaceFinder):
+    """A finder that is told what is where; as any other, it gives the same faces as long as nothing
+    changes."""
 
     def __init__(self) -> None:
         self.seen: list[Seen] = []
@@ -47,13 +47,21 @@ def make_face(left: int) -> Face:
     return Face((left, 10, SIDE, SIDE), eyes, 0.9)
 
 
-CHOOSERS: list[Callable[[Told], Chooser]] = [lambda told: BestShot(told, 10.0), WithFaces]  # type: ignore[arg-type, list-item]
+Make = Callable[[FaceFinder, StillFaces], Chooser]
 
 
-def choose(make: Callable[[Told], Chooser], scene: Scene, *spans: range) -> list[int]:
+def make_best_shot(finder: FaceFinder, still: StillFaces) -> Chooser:
+    return BestShot(finder, 10.0, still=still)
+
+
+def make_with_faces(finder: FaceFinder, still: StillFaces) -> Chooser:
+    return WithFaces(finder, None, still)
+
+
+def choose(make: Make, scene: Scene, *spans: range, memory: Memory | None = None) -> list[int]:
     """When the frames that are sent were taken, in ms.
 
-    `spans`: when all are taken.
+    `spans`: when all are taken; `memory`: of what is still, over a restart.
     """
     told = Told()
 
@@ -66,20 +74,19 @@ def choose(make: Callable[[Told], Chooser], scene: Scene, *spans: range) -> list
             noise = Image.effect_noise(picture.size, 6).convert("RGB")
             yield decoded(ImageChops.add(picture, noise, 1, -128), Stamp(stated_ms=at_ms))
 
-    return [find_time_ms(frame) for frame in make(told).choose(film())]
+    chooser = make(told, StillFaces(*(memory or ())))
+    return [find_time_ms(frame) for frame in chooser.choose(film())]
 
 
-@pytest.fixture(params=CHOOSERS, ids=["best_shot", "faces"])
-def make(request: pytest.FixtureRequest) -> Callable[[Told], Chooser]:
+@pytest.fixture(params=[make_best_shot, make_with_faces], ids=["best_shot", "faces"])
+def make(request: pytest.FixtureRequest) -> Make:
     return request.param
 
 
 LEARNING = range(0, STILL_MS + 20_000, STEP_MS)
 
 
-def test_a_poster_is_sent_for_ten_minutes_then_once_an_hour(
-    make: Callable[[Told], Chooser],
-) -> None:
+def test_a_poster_is_sent_for_ten_minutes_then_once_an_hour(make: Make) -> None:
     hours = range(LEARNING.stop, LEARNING.stop + 3 * AGAIN_MS + 60_000, 60_000)
     sent = choose(make, lambda _: [(POSTER, 30)], LEARNING, hours)
     first = [at for at in sent if at <= STILL_MS]
@@ -89,9 +96,7 @@ def test_a_poster_is_sent_for_ten_minutes_then_once_an_hour(
     assert all(after - before == AGAIN_MS for before, after in pairwise(later))
 
 
-def test_somebody_who_sits_and_moves_the_head_is_sent_as_ever(
-    make: Callable[[Told], Chooser],
-) -> None:
+def test_somebody_who_sits_and_moves_the_head_is_sent_as_ever(make: Make) -> None:
     """By 5 % of a face, each four seconds."""
 
     def scene(at_ms: int) -> list[Seen]:
@@ -101,9 +106,7 @@ def test_somebody_who_sits_and_moves_the_head_is_sent_as_ever(
     assert len([at for at in sent if at > STILL_MS]) >= STILL_MS / 12_000
 
 
-def test_who_stands_before_a_poster_is_sent_and_the_poster_is_not_sent_again(
-    make: Callable[[Told], Chooser],
-) -> None:
+def test_who_stands_before_a_poster_is_sent_and_the_poster_is_not_sent_again(make: Make) -> None:
     """Where the poster's face is, for half a minute; then beside it."""
     before, beside = (range(STILL_MS + at, STILL_MS + at + 30_000) for at in (60_000, 120_000))
 
@@ -119,9 +122,7 @@ def test_who_stands_before_a_poster_is_sent_and_the_poster_is_not_sent_again(
     assert len([at for at in people if at in beside]) >= 3
 
 
-def test_a_poster_before_which_people_pass_is_still_all_the_same(
-    make: Callable[[Told], Chooser],
-) -> None:
+def test_a_poster_before_which_people_pass_is_still_all_the_same(make: Make) -> None:
     """Each minute a face covers it, for four seconds."""
 
     def is_covered(at_ms: int) -> bool:
@@ -135,9 +136,7 @@ def test_a_poster_before_which_people_pass_is_still_all_the_same(
     assert all(is_covered(at) for at in sent if at > STILL_MS)
 
 
-def test_a_poster_is_known_again_in_the_morning_and_in_less_light(
-    make: Callable[[Told], Chooser],
-) -> None:
+def test_a_poster_is_known_again_in_the_morning_and_in_less_light(make: Make) -> None:
     night = range(LEARNING.stop, LEARNING.stop + KEPT_MS // 2, AGAIN_MS)
 
     def scene(at_ms: int) -> list[Seen]:
@@ -150,3 +149,26 @@ def test_a_poster_is_known_again_in_the_morning_and_in_less_light(
     assert len([at for at in sent if at > STILL_MS]) == 1, (
         "once, since more than an hour has passed"
     )
+
+
+def test_a_poster_is_known_again_after_a_restart_though_the_clock_begins_anew(make: Make) -> None:
+    kept = list[str]()
+    choose(make, lambda _: [(POSTER, 30)], LEARNING, memory=Memory(kept.append))
+    assert len(kept) == 1, "once, and not at each look"
+    sent = choose(
+        make,
+        lambda at_ms: [(POSTER, 30), *[(PERSON, 120)] * (at_ms > STILL_MS)],
+        LEARNING,
+        memory=Memory(kept.append, kept[0]),
+    )
+    assert min(sent) > STILL_MS, "the person alone"
+    later = range(KEPT_MS + 60_000, KEPT_MS + 120_000, STEP_MS)
+    choose(make, lambda _: [], range(1), later, memory=Memory(kept.append, kept[0]))
+    assert kept[-1] == "[]", "it was taken down"
+
+
+@pytest.mark.parametrize(
+    "memory", ["{", "7", "[7]", '[[[1, 2, 3], "00"]]', '[[[0, 0, 9, 9], "00"]]']
+)
+def test_a_memory_of_posters_that_makes_no_sense_is_begun_anew(memory: str) -> None:
+    assert choose(make_with_faces, lambda _: [(POSTER, 30)], range(2), memory=Memory(str, memory))

@@ -36,7 +36,7 @@ from regulars_edge.sources.folder import FolderSource
 from regulars_edge.sources.rtsp import Line
 from regulars_edge.sources.snapshot import SnapshotSource
 from regulars_edge.sources.source import MotionGate, Source
-from regulars_edge.spool.model import Origin, Stamp, Taken
+from regulars_edge.spool.model import Memory, Origin, Stamp, Taken
 from regulars_edge.spool.spool import Spool
 
 if TYPE_CHECKING:
@@ -181,6 +181,11 @@ class Capture:
     def rewire(self, wiring: Wiring) -> None:
         """Go on with these at the next frame; what is chosen until then is still taken."""
         self._next = wiring
+
+    def move_to(self, host: str) -> None:
+        """Go on with the camera at another address. Raises Misconfigured."""
+        self.config, self.settings = self.config.move_to(host), self.settings.move_to(host)
+        self.rewire(self.make(self.settings))
 
     def run(self, stop: threading.Event) -> None:
         """Run until `stop`, or until the source has no more. Raises SpoolDamaged, Misconfigured."""
@@ -542,13 +547,16 @@ def make_chooser(
     aim: Preview | None = None,
     counter: Counter | None = None,
     morning: MorningView | None = None,
+    *,
+    still: Memory | None = None,
 ) -> Chooser:
     """Make the choice of frames that a camera's configuration names. Raises Misconfigured.
 
-    `aim`, `morning` and `counter` see what is behind the masks.
+    `aim`, `morning` and `counter` see what is behind the masks. `still`: memory of posters; None:
+    it ends with the process.
     """
     finder = _make_finder(camera) if counter is None else counter.faces
-    chooser = _make_choice(camera, finder)
+    chooser = _make_choice(camera, finder, still or Memory())
     if aim is not None:
         chooser = ChangeFirst(chooser, aim.look)
     if morning is not None:
@@ -572,16 +580,16 @@ def _make_finder(camera: CameraConfig) -> FaceFinder | None:
     )
 
 
-def _make_choice(camera: CameraConfig, finder: FaceFinder | None) -> Chooser:
+def _make_choice(camera: CameraConfig, finder: FaceFinder | None, memory: Memory) -> Chooser:
     """Make what chooses the frames to be sent, by the camera's `send`."""
     if camera.send == "all":
         return Everything()
     if camera.send == "motion" or finder is None:
         return Moving(camera.motion_share, camera.zones)
+    from regulars_edge.choose.by_face import BestShot, WithFaces
+    from regulars_edge.choose.still import StillFaces
+
+    still = StillFaces(*memory)
     if camera.send == "faces":
-        from regulars_edge.choose.by_face import WithFaces
-
-        return WithFaces(finder, camera.crop_room)
-    from regulars_edge.choose.by_face import BestShot
-
-    return BestShot(finder, camera.track_s, camera.crop_room, early=camera.early)
+        return WithFaces(finder, camera.crop_room, still)
+    return BestShot(finder, camera.track_s, camera.crop_room, early=camera.early, still=still)

@@ -25,6 +25,7 @@ from regulars_edge.count.line import LOOK_S, CountLine, parse_line
 from regulars_edge.errors import Misconfigured
 from regulars_edge.pace import ALWAYS, Hours
 from regulars_edge.picture import NameTime
+from regulars_edge.reach import move_host
 from regulars_edge.spool import files
 from regulars_edge.spool.model import Limits
 
@@ -247,6 +248,12 @@ class CameraConfig:
         """Return the time between two frames that the source gives; counting needs more of them
         than what is sent."""
         return self.interval_s if self.count is None else min(self.interval_s, LOOK_S)
+
+    def move_to(self, host: str) -> CameraConfig:
+        """Return this at another host, with the small stream if that is at the same one."""
+        former, small = urlsplit(self.place).hostname, self.motion_url
+        small = small and move_host(small, former, host)
+        return replace(self, place=move_host(self.place, former, host), motion_url=small)
 
     def with_settings(self, settings: Mapping[str, Any]) -> CameraConfig:
         """Return this with the settings that the service has for it; its place and its secrets are

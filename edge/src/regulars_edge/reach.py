@@ -57,3 +57,12 @@ def move_url(url: str, address: str) -> dict[str, object]:
     moved = parts._replace(netloc=host if parts.port is None else f"{host}:{parts.port}").geturl()
     is_named = parts.scheme.endswith("s") and parts.hostname != address
     return {"url": moved} | ({"tls_name": parts.hostname} if is_named else {})
+
+
+def move_host(url: str, former: str | None, present: str | None) -> str:
+    """Return a URL with the host `present`, if its own is `former`."""
+    parts = urlsplit(url)
+    if present is None or parts.hostname is None or parts.hostname != former:
+        return url
+    user, at, place = parts.netloc.rpartition("@")
+    return parts._replace(netloc=user + at + place.replace(former, present)).geturl()

@@ -22,6 +22,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from regulars_edge import __version__, logs, page
+from regulars_edge.addresses import Addresses
 from regulars_edge.camera_uploader import CameraUploader
 from regulars_edge.capture import Capture, Wiring, make_chooser, make_counter, make_source
 from regulars_edge.choose.chooser import Preview
@@ -45,7 +46,7 @@ from regulars_edge.report import REPEAT_S, Report, find_newest
 from regulars_edge.service import Box, Service
 from regulars_edge.sources.folder import read_mark
 from regulars_edge.spool import spool as spools
-from regulars_edge.spool.model import FileMark
+from regulars_edge.spool.model import FileMark, Memory
 from regulars_edge.spool.spool import Spool
 from regulars_edge.spool.totals import Allowance
 
@@ -165,7 +166,10 @@ class Uploader(Collector):
         )
         self._bandwidth = Bandwidth(config.bandwidth_bytes_s)
         self._healths: dict[str, Health] = {}
-        self.captures = [self._make_capture(camera, hide) for camera in config.cameras]
+        self._addresses = Addresses(config.cameras, self._read_memory("addresses"))
+        self.captures = [
+            self._make_capture(self._addresses.move(camera), hide) for camera in config.cameras
+        ]
         former_names = set(spool.list_cameras()) - {camera.name for camera in config.cameras}
         for name in sorted(former_names):
             log.info("%s is not configured any more; what is spooled of it is sent", name)
@@ -210,6 +214,7 @@ class Uploader(Collector):
                 partial(page.serve_page, self._config.metrics_port, self, self.answer_page),
             )
         self._begin_thread("rescue", self._spool.take_in)
+        self._begin_thread("addresses", partial(self._addresses.run, self.captures))
 
     def _tick(self, began_at: float) -> None:
         """Do what is due; stop if all sources have ended and all is sent.
@@ -311,7 +316,8 @@ class Uploader(Collector):
         if camera.crop_room is None and not camera.is_of_files:  # else only faces may leave it
             aim = health.aim = health.aim or Preview()
             if health.morning is None:  # of the first of several sources
-                morning = health.morning = self._make_morning_view(camera.name)
+                memory = self._read_memory(f"morning {camera.name}")
+                morning = health.morning = MorningView(time.monotonic, *memory)
         mark = read_mark(Path(camera.place)) if camera.source == "video" else None
         film = f"film {camera.name}: {mark!r}" if isinstance(mark, FileMark) else None
         make, wake = partial(self._make_wiring, aim, morning), health.uploader.wake.set
@@ -335,14 +341,14 @@ class Uploader(Collector):
         health.add_capture(capture)
         return capture
 
-    def _make_morning_view(self, camera: str) -> MorningView:
-        name = f"morning {camera}"
+    def _read_memory(self, name: str) -> Memory:
+        """Return what an earlier process kept by this name, and what keeps another text."""
 
-        def keep(memory: str) -> None:
+        def keep(text: str) -> None:
             with suppress(SpoolFull):  # it learns again
-                self._spool.keep_view(name, memory)
+                self._spool.keep_view(name, text)
 
-        return MorningView(time.monotonic, keep, self._spool.read_view(name))
+        return Memory(keep, self._spool.read_view(name))
 
     def _make_wiring(
         self, aim: Preview | None, morning: MorningView | None, camera: CameraConfig
@@ -353,9 +359,10 @@ class Uploader(Collector):
             lambda: self.service_time.best_ms() - clock.boot_ms(),
         )
         counter = make_counter(camera, minutes)
+        still = None if camera.is_of_files else self._read_memory(f"still {camera.name}")
         return Wiring(
             make_source(camera, self._config, clock),
-            make_chooser(camera, aim, counter, morning),
+            make_chooser(camera, aim, counter, morning, still=still),
             PerMinute(camera.per_minute),
             partial(self._is_open, camera),
             counter,

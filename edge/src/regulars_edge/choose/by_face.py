@@ -309,8 +309,8 @@ class BestShot:
     room: float | None = None
     _: KW_ONLY
     early: bool = False
+    still: StillFaces = field(default_factory=StillFaces)
     _shots: dict[Track, _TrackShots] = field(default_factory=dict, init=False)
-    _still: StillFaces = field(default_factory=StillFaces, init=False)
 
     def __post_init__(self) -> None:
         self._tracks = Tracks(self.longest_s * 1000)
@@ -336,7 +336,7 @@ class BestShot:
         yield from self._choose_best_frames(self._tracks.end_all())
 
     def _follow_frame(self, frame: Frame, found: list[Face], now_ms: int) -> None:
-        still = self._still.find_still(frame, found, now_ms)
+        still = self.still.find_still(frame, found, now_ms)
         faces = [face for face in found if face not in still]
         parts = cut_parts(frame, faces, self.room, still)
         for track, face, part in zip(
@@ -378,11 +378,11 @@ class WithFaces:
 
     detector: FaceFinder
     room: float | None = None
-    _still: StillFaces = field(default_factory=StillFaces, init=False)
+    still: StillFaces = field(default_factory=StillFaces)
 
     def choose(self, frames: Iterable[Frame]) -> Iterator[Frame]:
         for frame, found in detect_faces(self.detector, frames):
-            still = self._still.find_still(frame, found, find_time_ms(frame))
+            still = self.still.find_still(frame, found, find_time_ms(frame))
             faces = [face for face in found if face not in still]
             parts = cut_parts(frame, faces, self.room, still)
             for part, face in zip(parts, faces, strict=True):

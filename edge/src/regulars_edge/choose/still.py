@@ -8,14 +8,17 @@ does while somebody stands before the poster.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+import json
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import InitVar, dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from regulars_edge.choose.faces import Face, crop_face, measure_overlap
 from regulars_edge.frames import Frame
+from regulars_edge.sources.blockage_check import NO_MEMORY
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -68,14 +71,34 @@ class _Place:
 
 @dataclass(eq=False)
 class StillFaces:
-    """Memory of where faces do not move."""
+    """Memory of where faces do not move.
 
+    `keep`: keeps a text, which the next process gives as `memory`: where a face is still, and what
+    its box shows. It has no times: what was still when a process ended was just sent.
+    """
+
+    keep: Callable[[str], object] = str
+    memory: InitVar[str] = ""
     _places: list[_Place] = field(default_factory=list, init=False)
+
+    def __post_init__(self, memory: str) -> None:
+        self._kept: list[_Place] | None = None
+        """The still places that were kept last; None: what was recalled has no times yet."""
+        with suppress(*NO_MEMORY):  # another version's: it learns anew
+            self._places = [_recall_place(*place) for place in json.loads(memory or "[]")]
 
     def find_still(self, frame: Frame, faces: Sequence[Face], now_ms: int) -> list[Face]:
         """Return the faces that are still, but for those whose hour has come."""
+        if self._kept is None:
+            for place in self._places:
+                place.since_ms = place.seen_ms = place.sent_ms = now_ms
+            self._kept = [*self._places]
         still = [face for face in faces if self._note(frame, face, now_ms)]
         self._forget(now_ms)
+        places = [place for place in self._places if place.sent_ms is not None]
+        if places != self._kept:
+            self._kept = places
+            self.keep(json.dumps([_note_place(place) for place in places], separators=(",", ":")))
         return still
 
     def _note(self, frame: Frame, face: Face, now_ms: int) -> bool:
@@ -112,6 +135,20 @@ class StillFaces:
         if len(kept) > MOST_PLACES:
             kept.remove(min(kept, key=lambda place: place.seen_ms))
         self._places = kept
+
+
+def _note_place(place: _Place) -> list[object]:
+    return [place.first.box_xywh, place.look.astype("<f2").tobytes().hex()]
+
+
+def _recall_place(box: list[Any], look: str) -> _Place:
+    """Return a place that was noted, without its times. Raises TypeError, ValueError."""
+    x, y, width, height = map(float, box)
+    shown = np.frombuffer(bytes.fromhex(look), "<f2").astype(np.float32)
+    if len(shown) != LOOK_PX**2 or not np.isfinite([x, y, width, height, *shown]).all():
+        raise ValueError(f"a look has {LOOK_PX**2} points")
+    face = Face((x, y, width, height), (), 0.0)
+    return _Place(face, shown, 0, face, 0, 0)
 
 
 def _read_look(frame: Frame, face: Face) -> NDArray[np.float32]:

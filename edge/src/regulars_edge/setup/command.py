@@ -37,6 +37,7 @@ from regulars_edge.config import (
 from regulars_edge.errors import Misconfigured, SourceFailed
 from regulars_edge.http import Http, Timeouts, proxies_of_environment
 from regulars_edge.logs import redact_text
+from regulars_edge.reach import move_host
 from regulars_edge.service import Service
 from regulars_edge.setup.onvif import GROUP, Camera, Device, Talk, search_devices
 from regulars_edge.spool import files
@@ -350,7 +351,10 @@ def change_camera(file: Path, key: str, values: Mapping[str, object]) -> None:
     key_file = old.api_key_file or file.parent / f"{id_}.key"
     rows = {name: value for name, value in values.items() if name in _PLACE_ROWS}
     if old.motion_url is not None:
-        rows["motion_url"] = _move_like(old.motion_url, old.place, str(values.get("url", "")))
+        former, present = (
+            urlsplit(str(url)).hostname for url in (old.place, values.get("url", ""))
+        )
+        rows["motion_url"] = move_host(old.motion_url, former, present)
     rows |= {} if old.api_key_file else {"api_key_file": key_file}
     text = replace_rows(file.read_text(), str(id_), rows)
     new_config = config.parse_config(tomllib.loads(text), str(file))
@@ -362,14 +366,6 @@ def change_camera(file: Path, key: str, values: Mapping[str, object]) -> None:
         raise Misconfigured(f"{file} is written in a way that only a person can change")
     save_file(key_file, f"{key}\n".encode(), like=file)
     save_file(file, text.encode(), mode=stat.S_IMODE(file.stat().st_mode))
-
-
-def _move_like(url: str, former: str, present: str) -> str:
-    """Return a camera's other URL with the host that the camera has now, if it had the same."""
-    parts, host = urlsplit(url), urlsplit(present).hostname
-    if host is None or parts.hostname is None or parts.hostname != urlsplit(former).hostname:
-        return url
-    return parts._replace(netloc=parts.netloc.replace(parts.hostname, host)).geturl()
 
 
 def replace_rows(text: str, name: str, rows: Mapping[str, object]) -> str:

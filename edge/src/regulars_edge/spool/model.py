@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
+from typing import NamedTuple
 
 from regulars_edge.clock import Moment
 from regulars_edge.picture import Content, TimeBy
@@ -42,6 +44,14 @@ class Stamp:
     stated_ms: int | None = None
     by: TimeBy = "clock"
     """What says so. A file's own time says when the file was written, which copying does again."""
+
+
+class Memory(NamedTuple):
+    """The memory of a part: `keep` keeps a text for the next process; `text`: what the one before
+    kept, "" if it kept nothing."""
+
+    keep: Callable[[str], object] = str
+    text: str = ""
 
 
 @dataclass(frozen=True)

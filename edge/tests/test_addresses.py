@@ -1,0 +1,165 @@
+"""A camera that gets another address from its router is found by its card."""
+
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from regulars_edge.addresses import AGAIN_S, ARP, AWAY_S, Addresses, Neighbour, read_neighbours
+from regulars_edge.config import CameraConfig, parse_config
+from regulars_edge.run import Uploader
+from regulars_edge.setup.onvif import Device
+from regulars_edge.spool import spool as spools
+from regulars_edge.spool.model import Memory
+
+CARD, OTHER_CARD = "ec:71:db:00:00:09", "ec:71:db:00:00:0a"
+HALL = CameraConfig("hall", "rtsp", "rtsp://admin:a@192.168.7.9:8554/live")
+DOOR = CameraConfig("door", "snapshot", "https://192.168.7.10/shot.jpg")
+
+
+class Told:
+    """A capture, as far as this is about it."""
+
+    def __init__(self) -> None:
+        self.alive_at = 0.0
+        self.moved_to: list[str] = []
+
+    def move_to(self, host: str) -> None:
+        self.moved_to.append(host)
+
+
+class Network:
+    """A box with two cameras in a network: where each card is now, and which of the machines there
+    answer a search."""
+
+    def __init__(self, *cameras: CameraConfig) -> None:
+        self.cards = {"192.168.7.9": CARD, "192.168.7.10": OTHER_CARD, "192.168.7.1": "aa:bb"}
+        self.silent: set[str] = {"192.168.7.1"}
+        self.kept, self.searches, self.now = [""], list[set[str]](), 0.0
+        self.cameras = cameras or (HALL, DOOR)
+        self.start()
+
+    def start(self) -> None:
+        """Start the box, with what the last one kept."""
+        memory = Memory(self.kept.append, self.kept[-1])
+        self.addresses = Addresses(self.cameras, memory, self.read_neighbours, self.search)
+        self.captures = [Told() for _ in self.cameras]
+        self.began_at = self.now
+
+    def read_neighbours(self) -> list[Neighbour]:
+        return [Neighbour(address, card, "eth0") for address, card in self.cards.items()]
+
+    def search(self, interfaces: Iterable[str]) -> list[Device]:
+        self.searches.append({*interfaces})
+        return [Device(at, "", "") for at in self.cards if at not in self.silent]
+
+    def run(self, seconds: float, *well: str) -> None:
+        """Go on for so long, while these cameras give pictures."""
+        for _ in range(round(seconds / 30)):
+            self.now += 30
+            for camera, capture in zip(self.cameras, self.captures, strict=True):
+                if camera.name in well:
+                    capture.alive_at = self.now
+            self.addresses.look(self.captures, self.now, self.began_at)  # type: ignore[arg-type] - as Told
+
+    def move(self, address: str, other: str) -> None:
+        self.cards[other] = self.cards.pop(address)
+
+
+def test_a_camera_is_found_at_its_new_address_and_still_is_after_a_restart() -> None:
+    network = Network()
+    network.run(60, "hall", "door")
+    network.move("192.168.7.9", "192.168.7.23")
+    network.run(AWAY_S - 30, "door")
+    assert network.searches == [], "it may just be slow"
+    network.run(60, "door")
+    assert network.captures[0].moved_to == ["192.168.7.23"]
+    assert network.captures[1].moved_to == []
+    assert network.searches == [{"eth0"}]
+    network.start()
+    moved = network.addresses.move(HALL)
+    assert moved == replace(HALL, place="rtsp://admin:a@192.168.7.23:8554/live")
+    assert network.addresses.move(DOOR) == DOOR
+    network.run(60, "hall", "door")
+    network.move("192.168.7.23", "192.168.7.9")
+    network.run(AWAY_S + AGAIN_S, "door")
+    assert network.captures[0].moved_to == ["192.168.7.9"], "and back"
+
+
+@pytest.mark.parametrize(
+    "happens",
+    [
+        lambda network: network.cards.pop("192.168.7.9"),
+        lambda network: network.silent.add("192.168.7.9"),
+        lambda network: network.cards.update({"192.168.7.30": CARD, "192.168.7.31": CARD}),
+        lambda network: network.cards.update({"192.168.7.9": "another's", "192.168.7.30": "its"}),
+    ],
+    ids=["off", "silent", "two places", "another card"],
+)
+def test_what_is_not_surely_the_camera_is_not_asked(
+    happens: Callable[[Network], object],
+) -> None:
+    network = Network()
+    network.run(60, "hall", "door")
+    happens(network)
+    network.run(3 * AGAIN_S, "door")
+    assert network.captures[0].moved_to == []
+    assert len(network.searches) <= 4, "not at each look"
+
+
+def test_the_address_of_another_camera_is_not_taken_and_a_repeaters_card_tells_nothing() -> None:
+    network = Network()
+    network.cards["192.168.7.10"] = CARD
+    network.run(60, "hall", "door")
+    assert network.kept == [""]
+    network.cards["192.168.7.10"] = OTHER_CARD
+    network.run(60, "hall", "door")
+    network.cards = {"192.168.7.10": CARD}
+    network.run(3 * AGAIN_S)
+    assert network.captures[0].moved_to == []
+
+
+def test_all_channels_of_a_recorder_and_their_small_streams_move() -> None:
+    small = "rtsp://192.168.7.9/small"
+    channel = CameraConfig("two", "rtsp", "rtsp://192.168.7.9/two", motion_url=small)
+    network = Network(HALL, channel)
+    network.run(60, "hall", "two")
+    network.move("192.168.7.9", "192.168.7.23")
+    network.run(300)
+    assert [capture.moved_to for capture in network.captures] == [["192.168.7.23"]] * 2
+    network.start()
+    assert network.addresses.move(channel).motion_url == "rtsp://192.168.7.23/small"
+
+
+@pytest.mark.parametrize(
+    "text", ["{", "[]", "7", '{"192.168.7.9": 1}', '{"192.168.7.9": ["a", "b"]}']
+)
+def test_a_memory_of_addresses_that_makes_no_sense_is_begun_anew(text: str) -> None:
+    assert Addresses([HALL], Memory(str, text)).move(HALL) == HALL
+
+
+def test_the_kernels_table_is_read(tmp_path: Path) -> None:
+    file = tmp_path / "arp"
+    assert read_neighbours(file) == [], "this system has none"
+    file.write_text(
+        "IP address       HW type     Flags       HW address            Mask     Device\n"
+        f"192.168.7.9      0x1         0x2         {CARD}     *        eth0\n"
+        "192.168.7.77     0x1         0x0         00:00:00:00:00:00     *        wlan0\n"
+    )
+    assert read_neighbours(file) == [Neighbour("192.168.7.9", CARD, "eth0")]
+    assert isinstance(read_neighbours(ARP), list), "whatever this machine has"
+
+
+def test_a_box_asks_a_camera_where_it_was_found_before_and_keeps_its_other_settings(
+    tmp_path: Path,
+) -> None:
+    row = {"name": "hall", "source": "snapshot", "url": "http://192.168.7.9:81/shot.jpg"}
+    raw = {"server": {"url": "http://127.0.0.1:9"}, "camera": [row | {"interval_s": 7.0}]}
+    with spools.open_spool(tmp_path / "spool") as spool:
+        spool.keep_view("addresses", json.dumps({"192.168.7.9": [CARD, "192.168.7.23"]}))
+        (capture,) = Uploader(parse_config(raw), spool, str).captures
+        assert capture.config.place == "http://192.168.7.23:81/shot.jpg"
+        capture.move_to("192.168.7.24")
+        assert capture.settings.place == "http://192.168.7.24:81/shot.jpg"
+        assert capture.settings.interval_s == 7.0
