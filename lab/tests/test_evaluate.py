@@ -52,6 +52,7 @@ def out(people: Path, pack: Pack, tmp_path_factory: pytest.TempPathFactory) -> P
         )
     )
     options = ["--pairs", str(folder / "pairs.txt"), "--groups", str(folder / "labels.csv")]
+    options += ["--condition", "small"]
     json_and_out = ["--json", str(folder / "figures.json"), "--out", str(folder)]
     pack_and_images = ["--pack", pack.manifest.name, "--images", str(people)]
     assert main(["evaluate", *pack_and_images, *options, *json_and_out]) == 0
@@ -78,6 +79,10 @@ def test_the_json_holds_fractions(out: Path, people: Path) -> None:
     }
     assert found["persons"] == len(list(people.iterdir()))
     assert found["identification"]["1"]["as_the_service_decides"]["fpir"] == 0.0
+    as_it_is, small = found["conditions"]
+    assert (as_it_is["condition"], small["condition"]) == ("as it is", "small")
+    assert as_it_is["refused_for_quality"] < small["refused_for_quality"]
+    assert small["as_the_service_decides"]["fpir"] == 0.0
 
 
 def test_results_lie_in_a_private_folder_that_is_no_data_folder(

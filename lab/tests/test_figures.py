@@ -206,6 +206,31 @@ def test_a_person_whose_pictures_show_no_face_is_missed(faces: Faces, decides: R
     assert found.fpir == 0.0
 
 
+def test_a_person_whose_pictures_are_all_too_poor_is_missed(faces: Faces, decides: Rule) -> None:
+    """As the service enrols: half of the persons have no picture that is good enough."""
+    few = small(faces, 40)
+    poor = Faces(few.embeddings, few.found, few.person_of, few.person_of % 2 == 0)
+    found = open_set.run_searches(poor, decides, 1, trials=4)
+    good = open_set.run_searches(few, decides, 1, trials=4)
+    assert found.gallery_size == pytest.approx(10, abs=3)
+    assert len(found.mated) == len(good.mated)
+    assert found.fnir is not None
+    assert good.fnir is not None
+    assert found.fnir > 0.3
+    assert found.fnir > good.fnir
+
+
+def test_pictures_in_a_poorer_condition_are_searched_for_and_not_enrolled(
+    faces: Faces, decides: Rule
+) -> None:
+    few = small(faces, 40)
+    good = open_set.run_searches(few, decides, 1, trials=2)
+    blind = without(few, *range(len(few.found)))
+    found = open_set.run_searches(few, decides, 1, trials=2, probes=blind)
+    assert (found.gallery_size, found.fnir, found.fpir) == (20, 1.0, 0.0)
+    assert open_set.run_searches(few, decides, 1, trials=2, probes=few).fnir == good.fnir
+
+
 class TestCalibration:
     def test_the_measured_curve_has_the_measured_rates(self, faces: Faces) -> None:
         entry, suspects = curves.measure_model(faces, [f"p{n}" for n in range(600)], NO_ROWS)

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress
 
@@ -25,7 +26,8 @@ from chalicelib.book.vision.packs import packs
 from chalicelib.book.vision.packs.packs import Pack
 from chalicelib.book.vision.pipeline import FacePipeline
 from chalicelib.domain.errors import Unusable
-from chalicelib.domain.pictures import BoundingBox, PictureRules
+from chalicelib.domain.pictures import BoundingBox, DetectedFace, PictureRules
+from chalicelib.domain.rules.decision import MIN_QUALITY
 from chalicelib.storage.ports import Vision
 from chalicelib.telemetry import collect_stages
 from regulars.errors import OperatorError
@@ -44,6 +46,10 @@ ANY_PICTURE = PictureRules(
 )
 KEPT_EVERY = 32
 """Number of pictures after which the results are saved."""
+
+
+Change = Callable[[NDArray[np.uint8], DetectedFace], NDArray[np.uint8]]
+"""A function of a picture and the face in it, which gives another picture of that face."""
 
 
 class _Placed(Protocol):
@@ -70,10 +76,10 @@ def choose_main_face(faces: Sequence[_Face], width_px: int, height_px: int) -> _
     return max(faces, key=weigh)
 
 
-def look(vision: Vision, picture: bytes) -> PictureResult:
+def look(vision: Vision, picture: bytes, change: Change | None = None) -> PictureResult:
     """Return the embedding and the quality of a picture's main face, and the time of each stage.
 
-    `failure` says why there is none.
+    `change`: what is done to the picture before. `failure` says why there is none.
     """
     with collect_stages() as stages:
         try:
@@ -83,6 +89,9 @@ def look(vision: Vision, picture: bytes) -> PictureResult:
                 failure=str(error), faces=0, quality=0.0, stages_ms={}, embedding=None
             )
         faces = vision.detect(image)
+        if faces and change is not None:
+            image = change(image, choose_main_face(faces, image.shape[1], image.shape[0]))
+            faces = vision.detect(image)
         if not faces:
             return PictureResult(
                 failure="no face was found",
@@ -110,12 +119,12 @@ class Looker:
         self._vision = vision
         self._warm = False
 
-    def look_at(self, picture: bytes) -> PictureResult:
-        result = look(self._vision, picture)
+    def look_at(self, picture: bytes, change: Change | None = None) -> PictureResult:
+        result = look(self._vision, picture, change)
         if self._warm:
             return result
         self._warm = result.embedding is not None
-        return look(self._vision, picture)
+        return look(self._vision, picture, change)
 
 
 def digest_vision(pack: Pack) -> str:
@@ -133,16 +142,25 @@ def digest_vision(pack: Pack) -> str:
 
 
 def look_at_folder(
-    folder: LabelledFolder, pack: Pack, out: Path, console: Console
+    folder: LabelledFolder,
+    pack: Pack,
+    out: Path,
+    console: Console,
+    change: Change | None = None,
 ) -> list[PictureResult]:
     """Look at every picture, with a progress bar.
 
-    The folder `out` keeps the results for the next run.
+    The folder `out` keeps the results for the next run. `change`: a function of a module, which is
+    done to each picture before.
     """
     with Progress(*Progress.get_default_columns(), MofNCompleteColumn(), console=console) as bar:
         task = bar.add_task("looking at pictures", total=len(folder.files))
         return see_all(
-            pack, folder.files, out / MEMORY, lambda picture_count: bar.advance(task, picture_count)
+            pack,
+            folder.files,
+            out / MEMORY,
+            lambda picture_count: bar.advance(task, picture_count),
+            change=change,
         )
 
 
@@ -152,16 +170,20 @@ def see_all(
     memory_file: Path,
     advance: Callable[[int], None],
     workers: int | None = None,
+    change: Change | None = None,
 ) -> list[PictureResult]:
     """Look at each file that no earlier run has seen, and return the results of all in the files'
     order.
 
     `memory_file`: the file with the results of earlier runs, to which new ones are added.
     `workers`: the processes that look at pictures; None: one a core. `advance`: gets the number of
-    further pictures done. Raises OperatorError or OSError; the results until then are saved.
+    further pictures done. `change`: as in `look_at_folder`.
+
+    Raises OperatorError or OSError; the results until then are saved.
     """
     with closing(Memory(memory_file, digest_vision(pack))) as memory:
-        digests = [hashlib.sha256(file.read_bytes()).hexdigest() for file in files]
+        suffix = "" if change is None else f" {change.__qualname__}"
+        digests = [hashlib.sha256(file.read_bytes()).hexdigest() + suffix for file in files]
         result_by_digest = {
             digest: result for digest in set(digests) if (result := memory.find(digest))
         }
@@ -174,7 +196,9 @@ def see_all(
         picture_counts = Counter(digests)
         unwritten: list[tuple[str, PictureResult]] = []
         try:
-            for digest, result in _look_at_files(pack, unseen_files, workers or count_cores()):
+            for digest, result in _look_at_files(
+                pack, unseen_files, workers or count_cores(), change
+            ):
                 result_by_digest[digest] = result
                 unwritten.append((digest, result))
                 advance(picture_counts[digest])
@@ -187,7 +211,7 @@ def see_all(
 
 
 def _look_at_files(
-    pack: Pack, unseen_files: dict[str, Path], workers: int
+    pack: Pack, unseen_files: dict[str, Path], workers: int, change: Change | None
 ) -> Iterator[tuple[str, PictureResult]]:
     """Look at the missing files in parallel; yield digests and results as they come.
 
@@ -202,7 +226,9 @@ def _look_at_files(
         workers, mp_context=context, initializer=_begin, initargs=(pack,)
     ) as pool:
         try:
-            running = {pool.submit(_look_at, file): digest for digest, file in unseen_files.items()}
+            running = {
+                pool.submit(_look_at, file, change): digest for digest, file in unseen_files.items()
+            }
             for finished in as_completed(running):
                 yield running.pop(finished), finished.result()
         except BrokenProcessPool as error:
@@ -238,9 +264,9 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def _look_at(file: Path) -> PictureResult:
+def _look_at(file: Path, change: Change | None) -> PictureResult:
     assert _looker is not None  # noqa: S101 -- every worker begins with `_begin`
-    return _looker.look_at(file.read_bytes())
+    return _looker.look_at(file.read_bytes(), change)
 
 
 def gather_faces(labelled: LabelledFolder, picture_results: Sequence[PictureResult]) -> Faces:
@@ -252,4 +278,5 @@ def gather_faces(labelled: LabelledFolder, picture_results: Sequence[PictureResu
     for embedding, result in zip(embeddings, picture_results, strict=True):
         if result.embedding is not None:
             embedding[:] = result.embedding
-    return Faces(embeddings, has_face, np.array(labelled.person_of, np.intp))
+    enrollable = np.array([result.quality >= MIN_QUALITY for result in picture_results], bool)
+    return Faces(embeddings, has_face, np.array(labelled.person_of, np.intp), enrollable)

@@ -3,8 +3,9 @@ searched for.
 
 Scores and decisions are the service's: the best face of the gallery, its score less the demand of
 the two (domain/rules/decision), over templates as they are stored. FNIR counts a mated search if
-its best face is another person's, if its score is too low, or if its picture shows no face. FPIR
-counts a non-mated search if it finds somebody (ISO/IEC 19795-1).
+its best face is another person's, if its score is too low, if its picture shows no face, or if all
+of the person's pictures are too poor to be enrolled. FPIR counts a non-mated search if it finds
+somebody (ISO/IEC 19795-1).
 """
 
 from __future__ import annotations
@@ -90,15 +91,20 @@ def find_score_threshold(non_mated: NDArray[np.float64], fpir: float) -> float:
     return float(falling[min(int(fpir * len(falling)), len(falling) - 1)])
 
 
-def run_searches(faces: Faces, rule: Rule, photos: int, trials: int = TRIALS) -> Searches:
+def run_searches(
+    faces: Faces, rule: Rule, photos: int, trials: int = TRIALS, probes: Faces | None = None
+) -> Searches:
     """Enrol half of the persons by `photos` pictures each.
 
-    Search for their other pictures and for strangers.
+    Search for their other pictures and for strangers. `probes`: the pictures in a poorer condition,
+    by which is searched instead.
 
     A known person with `photos` pictures or fewer is not searched for: all pictures but one are
     enrolled, or the only one.
     """
-    return join_searches([_run_trial(faces, rule, photos, seed) for seed in range(trials)])
+    return join_searches(
+        [_run_trial(faces, probes or faces, rule, photos, seed) for seed in range(trials)]
+    )
 
 
 def join_searches(parts: Sequence[Searches]) -> Searches:
@@ -112,13 +118,13 @@ def join_searches(parts: Sequence[Searches]) -> Searches:
     )
 
 
-def _run_trial(faces: Faces, rule: Rule, photos: int, seed: int) -> Searches:
+def _run_trial(faces: Faces, probes: Faces, rule: Rule, photos: int, seed: int) -> Searches:
     """Enrol one random half of the persons by `photos` pictures each.
 
-    Search for their other ones, and for strangers.
+    Search for their other ones, and for strangers, as `probes` has them.
 
-    PROBES_A_PERSON pictures of each person are searched for. A person whose pictures show no face
-    is not enrolled.
+    PROBES_A_PERSON pictures of each person are searched for. A person whose pictures show no face,
+    or are all too poor, is not enrolled.
     """
     random = np.random.default_rng(seed)
     persons = random.permutation(np.unique(faces.person_of))
@@ -132,7 +138,7 @@ def _run_trial(faces: Faces, rule: Rule, photos: int, seed: int) -> Searches:
         if person not in enrolled_persons:
             strangers += own_pictures[:PROBES_A_PERSON].tolist()
             continue
-        fit_pictures = own_pictures[faces.found[own_pictures]]
+        fit_pictures = own_pictures[faces.fit[own_pictures]]
         enrolled_pictures = fit_pictures[: min(photos, max(len(own_pictures) - 1, 1))]
         if len(enrolled_pictures):
             gallery.append(
@@ -151,7 +157,7 @@ def _run_trial(faces: Faces, rule: Rule, photos: int, seed: int) -> Searches:
         else (np.zeros((0, 1), np.float32), np.zeros(0, np.intp))
     )
     return _search_gallery(
-        faces, rule, gallery_and_owners, np.array(mated, np.intp), np.array(strangers, np.intp)
+        probes, rule, gallery_and_owners, np.array(mated, np.intp), np.array(strangers, np.intp)
     )
 
 

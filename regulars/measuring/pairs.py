@@ -25,14 +25,24 @@ class Faces(Struct, frozen=True):
     """All pictures of a folder.
 
     `embeddings` (n, d): unit rows, or zeros if `found` (n,) is False. `person_of` (n,).
+    `enrollable` (n,): False for a picture that is too poor to be enrolled; None: every face can be.
     """
 
     embeddings: NDArray[np.float32]
     found: NDArray[np.bool_]
     person_of: NDArray[np.intp]
+    enrollable: NDArray[np.bool_] | None = None
+
+    @property
+    def fit(self) -> NDArray[np.bool_]:
+        """The mask of the pictures by which somebody can be enrolled."""
+        return self.found if self.enrollable is None else self.found & self.enrollable
 
     def select_faces(self, chosen: NDArray[np.bool_]) -> Faces:
-        return Faces(self.embeddings[chosen], self.found[chosen], self.person_of[chosen])
+        enrollable = None if self.enrollable is None else self.enrollable[chosen]
+        return Faces(
+            self.embeddings[chosen], self.found[chosen], self.person_of[chosen], enrollable
+        )
 
 
 class PairScores(Struct, frozen=True):

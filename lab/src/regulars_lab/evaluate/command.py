@@ -47,6 +47,13 @@ _options = join_options(
     "--pairs", type=PATH, help="Pairs for verification, as LFW's pairs.txt.  [default: drawn]"
 )
 @click.option("--groups", type=PATH, help="CSV of groups by person or file, to compare the groups.")
+@click.option(
+    "--condition",
+    "conditions",
+    type=click.Choice(("mask", "sunglasses", "blur", "motion", "small", "tilt")),
+    multiple=True,
+    help="Search by the pictures with this drawn into them, too. Several times: several of them.",
+)
 @click.option("--json", type=PATH, help="Write the figures to this file, too.")
 def evaluate(
     images: Path | None,
@@ -57,6 +64,7 @@ def evaluate(
     models: Path | None,
     pairs: Path | None,
     groups: Path | None,
+    conditions: tuple[str, ...],
     json: Path | None,
 ) -> int:
     """Measure how well people are told apart, on a folder that holds a folder of pictures for each
@@ -66,6 +74,7 @@ def evaluate(
     Examples:
       regulars evaluate --images lfw/
       regulars evaluate --images people/ --groups groups.csv --json figures.json
+      regulars evaluate --images people/ --condition mask --condition blur
       regulars evaluate --book people/
     """
     from regulars_lab.evaluate import run
@@ -86,6 +95,7 @@ def evaluate(
         pairs_file=pairs,
         labels_file=groups,
         json_file=json,
+        conditions=conditions,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,7 @@ from regulars_lab.evaluate.verification import Accuracy
 
 FMRS = (1e-3, 1e-4)
 FPIRS = (0.003, 0.01, 0.1)
+AS_IT_IS = "as it is"
 PHOTOS = (1, 3)
 """Numbers of pictures that a person is enrolled from."""
 
@@ -44,6 +46,17 @@ class Group(Struct, frozen=True):
     """Rate among pairs of different persons who both belong to the group."""
 
 
+class Condition(Struct, frozen=True):
+    """Searches by pictures in a poorer condition, for people enrolled by one photo each.
+
+    `refused`: share of these pictures whose face is too poor to be enrolled or remembered.
+    """
+
+    name: str
+    refused: float
+    searches: Searches
+
+
 class Figures(Struct, frozen=True):
     pictures: int
     persons: int
@@ -58,6 +71,8 @@ class Figures(Struct, frozen=True):
     decides: Rule
     groups: tuple[Group, ...]
     kinds: tuple[Kind, ...]
+    conditions: tuple[Condition, ...]
+    """As they are first, if there are others."""
     stages_ms: Mapping[str, float]
 
     @property
@@ -96,6 +111,14 @@ class Figures(Struct, frozen=True):
             "fpir_target": self.decides.point.fpir_target,
             "groups": [asdict(group) for group in self.groups],
             "kinds": [asdict(kind) for kind in self.kinds],
+            "conditions": [
+                {
+                    "condition": condition.name,
+                    "refused_for_quality": condition.refused,
+                    **_identification(condition.searches),
+                }
+                for condition in self.conditions
+            ],
             "stages_ms": dict(self.stages_ms),
         }
 
@@ -122,7 +145,10 @@ def measure_figures(
     decides: Rule,
     pairs: Sequence[Pair] | None,
     groups: Mapping[str, Sequence[str | None]],
+    seen_so: Mapping[str, Sequence[PictureResult]] = MappingProxyType({}),
 ) -> Figures:
+    """Measure all figures; `seen_so`: the pictures in poorer conditions, by the condition's
+    name."""
     faces = gather_faces(labelled, seen)
     scores = score_all_pairs(faces)
     called = list(pairs) if pairs is not None else verification.drawn_pairs(faces)
@@ -141,11 +167,20 @@ def measure_figures(
         decides=decides,
         groups=tuple(_groups(faces, scores, groups)),
         kinds=tuple(kinds_of(faces, groups, decides)),
+        conditions=tuple(
+            _measure_condition(name, faces, gather_faces(labelled, results), decides)
+            for name, results in ({AS_IT_IS: seen, **seen_so} if seen_so else {}).items()
+        ),
         stages_ms={
             stage: float(np.mean([one.stages_ms[stage] for one in seen if stage in one.stages_ms]))
             for stage in stages
         },
     )
+
+
+def _measure_condition(name: str, faces: Faces, probes: Faces, decides: Rule) -> Condition:
+    refused = float(1 - np.mean(probes.fit[probes.found])) if probes.found.any() else 0.0
+    return Condition(name, refused, open_set.run_searches(faces, decides, 1, probes=probes))
 
 
 _ORDER = ("decode", "detect", "align", "embed", "quality")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -15,6 +16,7 @@ from regulars.errors import OperatorError
 from regulars.measuring.labelled import make_readable, read_folder
 from regulars.measuring.looking import look_at_folder
 from regulars.measuring.open_set import Rule
+from regulars_lab.conditions import CONDITIONS
 from regulars_lab.evaluate import chart, figures, labels, page, table
 
 PAGE = "index.html"
@@ -30,10 +32,12 @@ def evaluate(
     pairs_file: Path | None,
     labels_file: Path | None,
     json_file: Path | None,
+    conditions: Sequence[str] = (),
 ) -> int:
     """Measure the figures, and show them in a table, a page and, if one is named, a JSON file.
 
-    `pack_name` None: the default pack. Return the exit code. Raises OperatorError, OSError.
+    `pack_name` None: the default pack. `conditions`: those of CONDITIONS
+    to search in, too. Return the exit code. Raises OperatorError, OSError.
     """
     console = Console()
     folder = read_folder(images)
@@ -41,11 +45,14 @@ def evaluate(
     groups = {} if labels_file is None else labels.read_groups(labels_file, folder)
     pack = pack_in(models, pack_name)
     seen = look_at_folder(folder, pack, out, console)
+    seen_so = {
+        name: look_at_folder(folder, pack, out, console, CONDITIONS[name]) for name in conditions
+    }
     decides = Rule(
         OperatingPoint(pack.manifest.impostor_curve, fpir_target), pack.manifest.parse_population()
     )
     with console.status("comparing"):
-        found = figures.measure_figures(folder, seen, decides, pairs, groups)
+        found = figures.measure_figures(folder, seen, decides, pairs, groups, seen_so)
     counts = f"{len(folder.files)} pictures of {len(folder.persons)} persons"
     about = f"{make_readable(str(folder.folder))}: {counts}, {pack.manifest.name}"
     console.print(table.render_sections(table.sections(found)))

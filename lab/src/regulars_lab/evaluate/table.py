@@ -32,6 +32,8 @@ def sections(figures: Figures) -> list[tuple[str, Rows]]:
             [(stage, f"{ms:.1f}") for stage, ms in figures.stages_ms.items()],
         ),
     ]
+    if figures.conditions:
+        found.insert(0, _conditions(figures))
     if figures.suspects.pairs:
         found.insert(1, ("Likely label errors: different names, one face", _suspects(figures)))
     if figures.kinds:
@@ -117,6 +119,20 @@ def _identification(searches: Searches) -> Rows:
         ("as the service decides", f"FPIR {rate(searches.fpir)}, FNIR {rate(searches.fnir)}")
     )
     return rows
+
+
+def _conditions(figures: Figures) -> tuple[str, Rows]:
+    """Return the section of searches by pictures in poorer conditions."""
+    rows = [
+        (
+            condition.name,
+            f"FNIR {rate(condition.searches.fnir)}, FPIR {rate(condition.searches.fpir)}; at FPIR "
+            f"{FPIRS[0]:g} FNIR {rate(condition.searches.measure_fnir(FPIRS[0]))}; too poor to be "
+            f"enrolled {condition.refused:.4f}",
+        )
+        for condition in figures.conditions
+    ]
+    return "By the condition of the picture that is searched for, as the service decides", rows
 
 
 def kinds(found: Sequence[Kind]) -> tuple[str, Rows]:
