@@ -108,9 +108,13 @@ def word_error(error: Exception, members: Mapping[str, Any] = NOTHING) -> Failur
     """Say an error in Rekognition's words. `members`: the request's."""
     if isinstance(error, errors.Unusable):
         return _translate_unusable(error)
-    return translate_error(
-        TABLE, error, {"CollectionId": members.get("ResourceArn", "").rpartition("/")[2], **members}
-    )
+    return translate_error(TABLE, error, {**members, "CollectionId": _name_collection(members)})
+
+
+def _name_collection(members: Mapping[str, Any]) -> str:
+    """Return the name of the collection that a request is about; "": it names none."""
+    name: str = members.get("CollectionId") or members.get("ResourceArn", "").rpartition("/")[2]
+    return name
 
 
 def _translate_unusable(error: errors.Unusable) -> Failure:
@@ -278,9 +282,25 @@ def _read_context(
     if operation in requests.WRITES and services.requests.is_repeat(
         tenant.name, sent_signature.signature, name
     ):
-        # as SDKs do by then
-        raise Failure("ThrottlingException", "This signature came before: sign the call again")
+        raise _explain_repeat(services, tenant, operation, members)
     return context, members
+
+
+def _explain_repeat(
+    services: Services, tenant: Tenant, operation: str, members: Members
+) -> Failure:
+    """Say why another call of a signature that came before changes nothing.
+
+    If its collection is gone, or was made already, it says that: DeleteCollection of a collection
+    that another call deleted in the same second. Else the client signs again.
+    """
+    is_there = services.groups.find(tenant, _name_collection(members)) is not None
+    is_made = operation == "CreateCollection"
+    if is_there and is_made:
+        return word_error(errors.GroupExists(""), members)
+    if not is_there and not is_made:
+        return word_error(errors.GroupNotFound(""), members)
+    return Failure("ThrottlingException", "This signature came before: sign the call again")
 
 
 def _identify_request(

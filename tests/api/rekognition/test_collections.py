@@ -1,12 +1,15 @@
 """Collections and their tags, beside what tests/acceptance shows of them."""
 
+from contextlib import suppress
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 from chalice.app import Chalice
 
 from chalicelib.api.icredit.routes import PICTURES
 from chalicelib.api.rekognition.operation import RekognitionContext
+from chalicelib.api.rekognition.requests import REQUESTS
 from chalicelib.book.idempotency import RequestId
 from chalicelib.domain.errors import GroupExists
 from chalicelib.domain.model import NO_LABELS, Credentials, Profile
@@ -90,4 +93,48 @@ def test_where_groups_need_a_capacity_a_collection_has_one(
     assert (
         refused(camera.create_collection, CollectionId="one.too.many")[0]
         == "ServiceQuotaExceededException"
+    )
+
+
+ABSENT_FACE = "11111111-1111-1111-1111-111111111111"
+OF_A_COLLECTION: dict[str, dict[str, Any]] = {
+    "delete_collection": {},
+    "describe_collection": {},
+    "list_faces": {},
+    "list_users": {},
+    "index_faces": {"Image": {"Bytes": picture(Person(1))}},
+    "search_faces_by_image": {"Image": {"Bytes": picture(Person(1))}},
+    "search_users_by_image": {"Image": {"Bytes": picture(Person(1))}},
+    "search_faces": {"FaceId": ABSENT_FACE},
+    "search_users": {"UserId": "ann"},
+    "delete_faces": {"FaceIds": [ABSENT_FACE]},
+    "create_user": {"UserId": "ann"},
+    "delete_user": {"UserId": "ann"},
+    "associate_faces": {"UserId": "ann", "FaceIds": [ABSENT_FACE]},
+    "disassociate_faces": {"UserId": "ann", "FaceIds": [ABSENT_FACE]},
+}
+
+
+def test_these_are_all_operations_on_a_collection(rekognition: Any) -> None:
+    names = rekognition.meta.method_to_api_mapping
+    of_a_collection = {
+        operation for operation, request in REQUESTS.items() if "CollectionId" in request.members
+    }
+    assert {names[call] for call in OF_A_COLLECTION} == of_a_collection - {"CreateCollection"}
+
+
+@pytest.mark.parametrize("call", OF_A_COLLECTION)
+def test_right_after_its_deletion_each_call_says_that_the_collection_is_gone(
+    rekognition: Any, call: str
+) -> None:
+    """The calls are those from before the deletion, so that of one second have one signature."""
+    ask, members = getattr(rekognition, call), {"CollectionId": "staff", **OF_A_COLLECTION[call]}
+    rekognition.create_collection(CollectionId="staff")
+    with suppress(ClientError):  # that of a face or user who is not there
+        ask(**members)
+    if call != "delete_collection":
+        rekognition.delete_collection(CollectionId="staff")
+    assert refused(ask, **members) == (
+        "ResourceNotFoundException",
+        "The collection id: staff does not exist",
     )

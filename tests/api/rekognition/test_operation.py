@@ -80,12 +80,16 @@ def test_a_change_that_was_overheard_is_not_done_again_not_even_after_a_restart(
         return reply.status, reply.json.get("__type", "")
 
     then = clock.now()
-    for operation, invocation in (("CreateCollection", "1"), ("DeleteCollection", "2")):
+    for operation, invocation, refusal in (
+        ("CreateCollection", "1", "ResourceAlreadyExistsException"),
+        ("DeleteCollection", "2", "ResourceNotFoundException"),
+    ):
         assert ask(operation, then, invocation) == (200, "")
         for other in ("", "3"):
-            assert ask(operation, then, other) == (400, "ThrottlingException"), (
+            assert ask(operation, then, other) == (400, refusal), (
                 "who overheard it wrote another id"
             )
+    assert ask("CreateCollection", then, "3") == (400, "ThrottlingException")
     for operation, invocation in (
         ("CreateCollection", "4"),
         ("DeleteCollection", "5"),
@@ -136,12 +140,19 @@ def test_each_operation_that_changes_something_is_known_here() -> None:
 def test_one_call_comes_under_one_signature(
     app: Chalice, shop: Credentials, clock: FakeClock, operation: str
 ) -> None:
+    keys = shop.access_key_id, shop.secret_access_key
+
     def ask(invocation: str) -> str:
-        keys = shop.access_key_id, shop.secret_access_key
         reply = signed.call(app, *keys, operation, WRITES[operation], clock.now(), invocation)
         return str(reply.json.get("__type", ""))
 
+    if operation != "CreateCollection":
+        signed.call(app, *keys, "CreateCollection", COLLECTION, clock.now())
     first = ask("1")
     assert first != "ThrottlingException"
     assert ask("1") == first, "another attempt of it"
-    assert [ask(other) for other in ("2", "")] == ["ThrottlingException"] * 2
+    refusal = {
+        "CreateCollection": "ResourceAlreadyExistsException",
+        "DeleteCollection": "ResourceNotFoundException",
+    }.get(operation, "ThrottlingException")
+    assert [ask(other) for other in ("2", "")] == [refusal] * 2
