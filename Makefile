@@ -24,7 +24,7 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-annotat
 # One version of each for all Pythons: the images run what the tests ran with.
 WHEELS_LOCK := $(LOCK) --python-version 3.11 --fork-strategy fewest
 
-.PHONY: help published setup demo week serve test quick book lab check format package dist images release container bench load given-up bench-book bench-jobs bench-fairness bench-cold bench-throughput bench-console bench-edge pictures site kernels lock vulnerabilities client emulated packaged slow acceptance growth slopes fuzz fuzz-api soak stale faults proofs crash crash-import crash-index crash-edge bench-films memory-edge soak-edge lag-edge count broken-releases systemd back best-shots stop-edge clean
+.PHONY: help published setup demo week serve test quick book lab check format package dist images release container bench load given-up bench-book bench-jobs bench-fairness bench-cold bench-throughput bench-console bench-edge pictures site kernels lock vulnerabilities client emulated packaged slow acceptance lists growth slopes fuzz fuzz-api soak stale faults proofs crash crash-import crash-index crash-edge bench-films memory-edge soak-edge lag-edge count broken-releases systemd back best-shots stop-edge clean
 
 help:  ## These lines
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | sort | awk -F '|' '{ printf "make %-18s%s\n", $$1, $$2 }'
@@ -204,6 +204,9 @@ slow: .venv/test  ## All examples of the properties of which the gate tries a fe
 
 acceptance: .venv/test  ## A hundred checks of the Rekognition dialect by boto3, on a box of its own; URL= of one that runs, keys in AWS's variables
 	$(BIN)/python -m pytest -q tests/acceptance $(if $(URL),--rekognition $(URL))
+
+lists: .venv/test  ## A thousand drawn searches in all dialects: a shorter list begins the longer one, nobody similar enough is left out
+	$(PROOF) --hypothesis-profile long tests/api/test_lists.py
 
 slopes: .venv/test  ## What each act costs in a year of a hundred visits a day, and of ten: none may grow without a reason; VISITS=number
 	$(BIN)/python -m tests.slopes $(if $(VISITS),--visits $(VISITS))

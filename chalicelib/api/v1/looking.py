@@ -87,7 +87,8 @@ class IdentifiedFace(ComparedFace):
     gallery_size: Annotated[int, Meta(ge=0, description="How many faces it was compared with.")]
     false_match_probability: FalseMatchProbability
     candidates: Annotated[
-        list[Candidate], Meta(description="The nearest faces that are alike, best first.")
+        list[Candidate],
+        Meta(description="The one that matches, then the nearest faces that are alike."),
     ]
 
 
@@ -203,11 +204,11 @@ class SimilarFaces(Answer):
 def identify(context: V1Context, body: PictureToIdentify) -> IdentifiedPicture:
     """Say who each face of a picture may be. Nothing is recorded unless `record` is true.
 
-    The candidates are the `k` nearest faces, in the order of a comparison with every face of the
-    groups. Those whose score is below half of the threshold are left out: one sees that they are
-    somebody else. `match` tells which of them it is, by the same rule as everywhere. The nearest
-    need not be it: a picture that was rejected for a face does not match that face, and a match
-    that lies behind such faces is there even beyond `k`.
+    The first candidate is the one that matches, by the same rule as everywhere: `match` says so.
+    Behind it come the nearest faces, in the order of a comparison with every face of the groups.
+    They may be nearer than the match: a picture that was rejected for a face does not match that
+    face. Those whose score is below half of the threshold are left out: one sees that they are
+    somebody else. A smaller `k` gives the beginning of the same list.
 
     A face that is too poor to be compared, or is refused as a picture of a face, has no candidates,
     and `reason` says why. JPEG, PNG, BMP, WebP and HEIC are read, up to 8192 pixels a side (422

@@ -433,17 +433,16 @@ class FaceAnalysis(Service["Book"]):
         recognised_probes = self.services.recognition.recognise(
             tenant, probes, group_ids=group_ids, max_nearest=max_candidates
         )
-        rated_faces = self._rate_nearest(tenant, recognised_probes)
+        rated_faces = self._rate_nearest(tenant, recognised_probes, max_candidates)
         return [
             _make_identified_face(*of_probe)
             for of_probe in zip(probe_picture.probes, recognised_probes, rated_faces, strict=True)
         ]
 
     def _rate_nearest(
-        self, tenant: Tenant, recognised_probes: Sequence[Recognised]
+        self, tenant: Tenant, recognised_probes: Sequence[Recognised], max_candidates: int
     ) -> list[list[RatedFace]]:
-        """Return for each probe its nearest faces, and the one that matches even if it is not among
-        them.
+        """Return for each probe the one that matches, and then its nearest faces.
 
         Raises GalleryMoved.
         """
@@ -455,22 +454,17 @@ class FaceAnalysis(Service["Book"]):
         for recognised in recognised_probes:
             matched_face, best_candidate = recognised.face, recognised.verdict.candidate
             threshold = recognised.verdict.decision.threshold
-            nearest = [
-                rate_face(
-                    faces[candidate.faceid],
-                    candidate.score,
-                    threshold,
-                    match=matched_face is not None and candidate.faceid == matched_face.faceid,
-                )
+            rated = [
+                rate_face(faces[candidate.faceid], candidate.score, threshold, match=False)
                 for candidate in recognised.near
+                if matched_face is None or candidate.faceid != matched_face.faceid
             ]
-            if (
-                matched_face is not None
-                and best_candidate is not None
-                and not any(rated_face.match for rated_face in nearest)
-            ):
-                nearest.append(rate_face(matched_face, best_candidate.score, threshold, match=True))
-            rated_faces.append([rated_face for rated_face in nearest if rated_face.alike])
+            if matched_face is not None and best_candidate is not None:
+                rated.insert(
+                    0, rate_face(matched_face, best_candidate.score, threshold, match=True)
+                )
+            alike_faces = [rated_face for rated_face in rated if rated_face.alike]
+            rated_faces.append(alike_faces[:max_candidates])
         return rated_faces
 
     @retry_if_changed("many searches are recorded at once: send the request again in a moment")
