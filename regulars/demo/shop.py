@@ -20,6 +20,7 @@ from msgspec import Struct
 from chalicelib.auth.roles import Role
 from chalicelib.book.absences import LEAST_VISITS
 from chalicelib.book.cameras import CameraSettings
+from chalicelib.book.counts.places import PlaceFields
 from chalicelib.book.captures.captures import Shot
 from chalicelib.book.vision.packs.packs import Pack
 from chalicelib.bootstrap import build
@@ -30,6 +31,7 @@ from chalicelib.domain.model import REGULAR, NewFace, PromotionSettings, Tenant
 from chalicelib.domain.webhooks import EventKind, Way
 from chalicelib.services import Services
 from chalicelib.settings import Settings
+from regulars.demo.counted_door import DOOR, count_minutes
 from regulars.demo.drawn_vision import DrawnPerson, DrawnVision, draw_capture, draw_portrait
 
 WEEKS = 5
@@ -66,7 +68,7 @@ ONCE_COME, MOST_STRANGERS = 100, 10_000
 """First number of the strangers who come once, and how many there are before they begin anew."""
 KNOWN_A_DAY, NEIGHBOURS_A_DAY, ONCE_A_DAY = 7, 3, 2
 """Visitors of a day. Of those who are known, one or two more or fewer."""
-CAMERAS = {"door": "Front door", "counter": "Counter", "terrace": "Terrace"}
+CAMERAS = {DOOR: "Front door", "counter": "Counter", "terrace": "Terrace"}
 SHARES = (3, 2, 6)
 """Of the visits, by camera in that order."""
 SILENT_CAMERA, SILENT_DAYS = "terrace", 7
@@ -80,6 +82,8 @@ person."""
 UNSURE_AFTER, UNSURE_DAYS = timedelta(minutes=4), 2
 """How long after the shop opens it saw that visitor, and on how many days, the last of them
 today."""
+COUNTED_DAYS = 28
+"""Days of which the door's counts are written: such minutes are kept for 30."""
 COMES_EVERY_S = 20.0
 """Seconds after which is looked whose time has come, while the demo runs."""
 
@@ -118,6 +122,9 @@ def fill_shop(data: Path, tenant_name: str, pack: Pack, now: datetime) -> None:
             clock.at = visit.at
             _write_visit(services, tenant, visit)
         clock.at = now
+        services.counts.places.add(tenant, PlaceFields(name="Corner shop", doors=[DOOR]))
+        for days_ago in reversed(range(COUNTED_DAYS)):
+            _write_counts(services, tenant, days_ago)
         # The owner signs in by a password, so that nobody is asked to make one first.
         _, invitation = services.access.members.add(tenant, OWNER, Role.ADMIN)
         services.access.sessions.begin_by_invitation(invitation, password=secrets.token_urlsafe())
@@ -181,8 +188,23 @@ def _write_visit(services: Services, tenant: Tenant, visit: Visit) -> None:
     services.sightings.ingest.resolve_capture(tenant.name, capture.camera_id, capture.id)
 
 
+def _write_counts(services: Services, tenant: Tenant, days_ago: int) -> None:
+    """Report what the door counted on a day, until now if that is today."""
+    now, zone = services.clock.now(), ZoneInfo(tenant.time_zone)
+    today = now.astimezone(zone).date()
+    day = today - timedelta(days=days_ago)
+    opens, closes = (
+        datetime.combine(day, time(hour), zone).astimezone(UTC) for hour in (OPENS, CLOSES)
+    )
+    came = [(visit.at, visit.camera) for visit in _list_visits_of_day(day, today, zone)]
+    if minutes := count_minutes([one for one in came if one[0] <= now], opens, closes, now):
+        camera = services.cameras.get(tenant, DOOR)
+        services.counts.store_minutes(tenant, camera, minutes)
+
+
 def let_visitors_come(services: Services, tenant_name: str, since: datetime, stop: Event) -> None:
-    """Write the visits later than `since`, each as its time comes, until `stop` is set.
+    """Write the visits later than `since`, each as its time comes, and what the door counts, until
+    `stop` is set.
 
     What a busy storage refuses is written the next time: a visit that is there already is not
     written twice.
@@ -193,6 +215,7 @@ def let_visitors_come(services: Services, tenant_name: str, since: datetime, sto
             for visit in sorted(list_visits(now, ZoneInfo(tenant.time_zone))):
                 if since < visit.at:
                     _write_visit(services, tenant, visit)
+            _write_counts(services, tenant, days_ago=0)
             since = now
 
 

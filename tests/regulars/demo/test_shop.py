@@ -75,6 +75,16 @@ def test_a_regular_stays_away_and_a_mailbox_says_so(box: Box, client: Regulars) 
     }
 
 
+def test_the_door_is_counted_and_everybody_has_left_at_closing(client: Regulars) -> None:
+    (place,) = client.list_places(days=7).places
+    assert place.doors == [shop.DOOR]
+    *past, _now = place.openings
+    assert len(past) >= 5
+    for opening in past:
+        assert opening.in_ > len(shop.STAFF_NAMES)
+        assert (opening.left, opening.dropped, opening.out) == (0, 0, opening.in_)
+
+
 def test_nothing_is_sent_to_anybody(client: Regulars) -> None:
     assert not [
         hook for hook in client.list_hooks().hooks if hook.enabled and (hook.url or hook.way)
@@ -144,12 +154,15 @@ def test_people_go_on_coming_while_the_demo_runs(tmp_path: Path) -> None:
         client.change_settings(time_zone=zone.key)
         for camera in shop.CAMERAS:
             client.add_camera(id=camera, name=camera, labels={})
+        client.add_place(name="shop", doors=[shop.DOOR])
         shop.let_visitors_come(box.services, "shop", begun_at, StepsOn(clock, 6))
         expected = [
             visit.at for visit in shop.list_visits(clock.now(), zone) if visit.at > begun_at
         ]
         assert len(expected) > 5
         assert len([*client.list_captures(limit=100)]) == len(expected)
+        (place,) = client.list_places().places
+        assert place.openings[-1].in_ >= len(expected), "they come by the counted door"
 
 
 @pytest.mark.parametrize("days", range(7))
