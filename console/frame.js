@@ -21,6 +21,7 @@ const TRIES = 4;
 /** How often a page's files are asked for until somebody is told: beyond ten at once, a new account on AWS refuses. */
 /** What the first page does without, and may be wanted at any moment after it, also without a network: corrections. */
 const soon = () => Promise.all([import("./shared/overlays.js"), dressed("shared")]);
+const tour = () => Promise.all([import("./tour/tour.js"), dressed("tour")]);
 /** A browser that is pushed to goes on with the worker of its day: give it ours. */
 const renewWorker = async () => (await navigator.serviceWorker?.getRegistrations())?.length
   && import("./admin/pushed.js").then(({ renewWorkers }) => renewWorkers());
@@ -29,6 +30,7 @@ const switchBlur = () => blur.set(blur.now === "on" ? "off" : "on");
 export function Frame() {
   const here = useValue(place);
   const [Over, setOver] = useState(null);
+  const [Tour, setTour] = useState(null);
   const { screen, page: shown, trial, demo } = useValue(session) ?? {};
   const seen = (pages) => pages.filter((page) => may(page.role) && (!screen || page.name === shown));
   const [daily, setup, others] = [DAILY, SETUP, OTHERS].map(seen);
@@ -37,6 +39,7 @@ export function Frame() {
   const open = (name) => soon().then(([overlays]) => setOver(() => overlays[name]), complain);
   const find = () => open("Find");
   useEffect(() => {
+    if (demo) untilAnswered(tour).then(([module]) => setTour(() => module.Tour), complain);
     setTimeout(() => untilAnswered(soon).then(renewWorker).catch(() => {}), SOON_MS);
     if (blur.now === "on" && !blur.isKept) {
       say(t("blur.begun"), { action: [t("blur.show"), () => blur.set("off")], forMs: TOLD_MS });
@@ -67,7 +70,7 @@ export function Frame() {
     </header>
     <main id="main" tabindex="-1">
       ${trial && html`<p class="trial">${t("trial")}</p>`}
-      ${demo && html`<p class="trial">${t("demo")} <code>make demo</code></p>`}
+      ${Tour && html`<${Tour} />`}
       <${Page} key=${page.name} page=${page} place=${here} />
     </main>
     <${Alerted} /><${Notes} />

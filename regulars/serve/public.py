@@ -43,6 +43,11 @@ FORWARDED_HEADERS = frozenset(
     }
 )
 """Headers of strangers that the service sees. None of them is a credential."""
+ROBOTS = Response(
+    200, (("Content-Type", "text/plain; charset=utf-8"),), b"User-agent: *\nDisallow: /\n"
+)
+"""Answer to `/robots.txt`. A robot that follows each link of each page asks for all figures of all
+days."""
 
 
 class _MeteredGateway(Gateway):
@@ -72,16 +77,27 @@ class PublicSite(Site):
         self._authorization = f"Bearer {api_key}"
 
     async def __call__(self, head: Request, exchange: Exchange) -> Response:
-        """Answer what a stranger may ask, with the key of all strangers; refuse the rest."""
+        """Answer a stranger, and have no search engine show the answer."""
+        response = await self._answer_stranger(head, exchange)
+        headers = (*response.headers, ("X-Robots-Tag", "noindex, nofollow"))
+        return replace(response, headers=headers)
+
+    async def _answer_stranger(self, head: Request, exchange: Exchange) -> Response:
+        """Answer what a stranger may ask, with the key of all strangers; refuse the rest.
+
+        No body is read: whatever is sent with one is refused by its head.
+        """
         try:
             self._buckets.take(find_network(head.client))
             self._work.take(find_network(head.client))
-            if head.method != "GET" or (
-                find_owner(head.path) is not None and head.path != CONSOLE_START
-            ):
+            is_of_dialect = find_owner(head.path) is not None and head.path != CONSOLE_START
+            has_body = head.is_chunked or head.announced_bytes > 0
+            if head.method != "GET" or is_of_dialect or has_body:
                 raise NotAllowed(REFUSAL)
         except (NotAllowed, TooManyRequests) as error:
             return convert_response(v1.VIEWS.answer_error(error, head.path))
+        if head.path == "/robots.txt":
+            return ROBOTS
         headers = {name: value for name, value in head.headers.items() if name in FORWARDED_HEADERS}
         return await super().__call__(
             replace(head, headers={**headers, "authorization": self._authorization}), exchange

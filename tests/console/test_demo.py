@@ -10,12 +10,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import requests
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Page, expect
 
 from regulars.demo.shop import NAMES
 from regulars.serve.service import stop
 from tests.console.conftest import DESK, Book, Visitor, becomes, shoot
+from tests.console.looks import looked_at
 from tests.console.pages import PAGES, ready
+from tests.console.spoken import LANGUAGES, TABLES
 from tests.support.noon import zone_at_noon
 
 ARE_DRAWN = (
@@ -25,6 +27,7 @@ ARE_DRAWN = (
 
 LISTS = {
     "visits": ".visits > li",
+    "places": "table",
     "review": "h2",
     "people": "[role=gridcell]",
     "traffic": ".panel",
@@ -68,7 +71,7 @@ def test_strangers_see_the_drawn_shop_sharply_and_are_told_how_to_run_their_own(
             browser.new_context(viewport=DESK, locale="en-GB"), Book(url, tmp_path, "", "")
         )
         page = visitor.open()
-        expect(page.get_by_text("Drawn people: nobody here is real")).to_contain_text("make demo")
+        expect(page.get_by_text("Drawn people: nobody here is real")).to_be_visible()
         expect(page.locator(".visits > li").first).to_be_visible()
         expect(page.locator("html")).to_have_attribute("data-blur", "off")
         shoot(page, "demo-public")
@@ -82,12 +85,47 @@ def test_strangers_see_the_drawn_shop_sharply_and_are_told_how_to_run_their_own(
         settings = requests.get(f"{url}/v1/settings", timeout=60).json()
         assert (session["demo"], settings["time_zone"]) == (True, zone_at_noon())
         assert requests.post(f"{url}/v1/session", json={}, timeout=60).status_code == 403
+        take_tour(page)
         visitor.check()
         visitor.context.close()
+        for language in LANGUAGES:
+            with browser.new_context(viewport=NARROW, locale=language) as context:
+                read_tour(context.new_page(), url, language)
 
 
-NOBODY_COUNTS = {"places"}
-"""The demo's drawn people come by no counted door, so this page says how to make a place."""
+STOPS = ("came", "who", "correct", "traffic", "inside", "forget")
+NARROW = {"width": 320, "height": 568}
+
+
+def take_tour(page: Page) -> None:
+    """Go through the tour by the keyboard alone, each stop with what it marks, to the commands."""
+    tour = page.locator(".tour")
+    for stop in STOPS:
+        page.keyboard.press(".")
+        expect(tour).to_contain_text(str(TABLES["en"][f"tour.{stop}.says"]))
+        ready(page)
+        marked = page.locator("main .page :is(li, article, .panel, section)")
+        becomes(page, lambda: marked.evaluate_all(IS_MARKED))
+        looked_at(page, f"demo-tour-{stop}")
+    page.keyboard.press(".")
+    expect(tour.locator("code")).to_have_text(["make demo", "make test"])
+    page.keyboard.press(",")
+    expect(tour).to_contain_text(str(TABLES["en"]["tour.forget.says"]))
+
+
+IS_MARKED = "all => all.some((one) => getComputedStyle(one).outlineWidth === '3px')"
+
+
+def read_tour(page: Page, url: str, language: str) -> None:
+    """Read the tour's words on a narrow phone, where nothing is cut off at the side."""
+    page.goto(f"{url}/console")
+    words, tour = TABLES[language], page.locator(".tour")
+    for name in ("drawn", *(f"{stop}.says" for stop in STOPS), "own.says"):
+        expect(tour).to_contain_text(str(words[f"tour.{name}"]))
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), (language, name)
+        if name != "own.says":
+            tour.locator(".strong").click()
+
 
 
 def test_the_demos_link_leads_to_a_shop_of_which_every_page_has_something_to_show(
@@ -114,7 +152,7 @@ def test_the_demos_link_leads_to_a_shop_of_which_every_page_has_something_to_sho
                 "place => { location.hash = place }", person if name == "person" else f"#/{name}"
             )
             ready(page)
-            expect(page.locator(".empty")).to_have_count(int(name in NOBODY_COUNTS))
+            expect(page.locator(".empty")).to_have_count(0)
             if name in LISTS:
                 expect(page.locator(f"main {LISTS[name]}").first).to_be_visible()
             shoot(page, f"demo-{name}")

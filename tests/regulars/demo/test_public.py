@@ -115,6 +115,21 @@ def test_every_get_of_v1_that_a_viewer_may_not_call_is_refused_whatever_key_come
         assert answer.status_code != 401
 
 
+@pytest.mark.parametrize("body", [b"x" * 10**6, (b"x" for _ in range(3))], ids=["whole", "chunks"])
+def test_what_comes_with_a_body_is_refused_by_its_head(
+    shown: Shown, body: bytes | Iterator[bytes]
+) -> None:
+    answer = requests.get(f"{shown.url}/v1/faces", data=body, timeout=60)
+    assert answer.status_code == 403
+    assert "nobody may change anything" in answer.json()["detail"]
+
+
+def test_no_search_engine_shows_any_answer(shown: Shown) -> None:
+    assert shown.ask("GET", "/robots.txt").text == "User-agent: *\nDisallow: /\n"
+    for method, path in (("GET", "/console"), ("GET", "/v1/faces"), ("POST", "/v1/faces")):
+        assert shown.ask(method, path).headers["X-Robots-Tag"] == "noindex, nofollow"
+
+
 def test_no_dialect_answers(shown: Shown) -> None:
     paths = [
         path
