@@ -176,7 +176,9 @@ class ImportOptions(Struct, frozen=True):
         """Name a file by the source; if that is a URL, in the working folder."""
         is_url = "://" in self.source
         base = Path(re.sub(r"[^\w.-]+", "-", self.source.strip("/")) if is_url else self.source)
-        return base.with_name(f"{base.name}.{ending}")
+        if base.name in ("", ".."):  # `.` and `..` have no name of their own
+            base = Path(os.path.abspath(base))
+        return base.parent / f"{base.name}.{ending}"
 
     def require_report_folder(self) -> None:
         """Raise OperatorError if the file of refused pictures could not be written in the end."""

@@ -60,6 +60,16 @@ def test_a_folder_a_person_comes_in_with_names_the_best_picture_first(
     assert "2 people with 4 pictures added, 0 refused" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("source", [".", "./", "Ann/.."])
+def test_the_working_folder_is_a_source_and_its_report_lies_beside_it(
+    box: Box, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str
+) -> None:
+    monkeypatch.chdir(people(tmp_path / "people", Ann=[picture(Person(1))], Bo=[NOBODY]))
+    assert main(["import", source, "--url", box.url, "--group", GROUP]) == 1
+    assert set(faces(box)) == {"Ann"}
+    assert (tmp_path / "people.refused.csv").is_file()
+
+
 def test_the_same_again_changes_nothing_and_says_who_was_in(
     box: Box, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
