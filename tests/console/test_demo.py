@@ -127,7 +127,6 @@ def read_tour(page: Page, url: str, language: str) -> None:
             tour.locator(".strong").click()
 
 
-
 def test_the_demos_link_leads_to_a_shop_of_which_every_page_has_something_to_show(
     browser: Browser, tmp_path: Path
 ) -> None:

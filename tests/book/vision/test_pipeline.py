@@ -1,3 +1,4 @@
+import io
 import math
 import os
 import threading
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 from msgspec.structs import replace
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from chalicelib.book.vision.machine import cores_to_run_on, count_cores
 from chalicelib.book.vision.packs.packs import Pack
@@ -20,7 +21,7 @@ from chalicelib.storage.ports import Vision
 from chalicelib.telemetry import collect_stages
 from tests.support.pictures import photos as at_hand
 from tests.support.pictures.album import ANY_PICTURE, Album
-from tests.support.pictures.photos import CUT_OFF, GROUP, GROUP_SIZE, PORTRAIT
+from tests.support.pictures.photos import CUT_OFF, GROUP, GROUP_SIZE, OTHER, PORTRAIT
 
 EMOTIONS = {"happy", "sad", "angry", "fear", "surprise", "disgust", "neutral", "contempt"}
 
@@ -177,6 +178,30 @@ def test_it_knows_its_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     for megabytes, share in ((128, 1), (2048, 1), (3538, 2), (10240, 5)):
         monkeypatch.setenv("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", str(megabytes))
         assert count_cores() == share
+
+
+@pytest.mark.parametrize("file", [PORTRAIT, OTHER])
+def test_somebody_cut_out_of_a_picture_is_still_that_person(
+    album: Album, vision: FacePipeline, file: str
+) -> None:
+    """White paper shows around a face that is cut out of its picture, as on a page."""
+    whole = Image.open(io.BytesIO(album.data(file))).convert("RGBA")
+    image = np.asarray(whole.convert("RGB"))
+    (face, *_) = vision.largest(image)
+    box, alpha = face.box, Image.new("L", whole.size)
+    around = (box.x, box.y - box.height / 4, box.x + box.width, box.y + 1.2 * box.height)
+    ImageDraw.Draw(alpha).ellipse(around, fill=255)
+    whole.putalpha(alpha)
+    png = io.BytesIO()
+    whole.save(png, "PNG")
+    cut_out = vision.read_picture(png.getvalue(), ANY_PICTURE)
+    assert cut_out[0, 0].tolist() == [255, 255, 255]
+    (before,), (after,) = (
+        vision.embed(image, [face]),
+        vision.embed(cut_out, vision.largest(cut_out)),
+    )
+    # It was 0.92 and 0.95. Strangers match from 0.53 on, in a thousand people.
+    assert float(before @ after) > 0.8
 
 
 class TestKeptPictures:
