@@ -19,7 +19,7 @@ from chalicelib.api.dialects import DIALECTS, NAMES
 
 ROOT = Path(__file__).parents[2]
 API = ROOT / "chalicelib/api"
-PRODUCT = ("app.py", "chalicelib", "regulars", "edge/src", "infra")
+PRODUCT = ("chalicelib", "regulars", "edge/src", "infra")
 LIST = Path(dialects.__file__).relative_to(ROOT)
 OF_PRODUCTS = ROOT / "regulars/transfer"
 """Takes people over from other products, by the products' own APIs. It names these, and knows
@@ -27,15 +27,8 @@ nothing of a dialect."""
 
 
 def product_files() -> Iterator[Path]:
-    told = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "--", *PRODUCT],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout
-    paths = (ROOT / name for name in told.splitlines() if name.endswith(".py"))
-    yield from (path for path in paths if path.is_file() and not path.is_relative_to(OF_PRODUCTS))
+    paths = [ROOT / "app.py", *(path for name in PRODUCT for path in (ROOT / name).rglob("*.py"))]
+    yield from (path for path in paths if not path.is_relative_to(OF_PRODUCTS))
 
 
 def named_in(path: Path) -> set[str]:

@@ -36,7 +36,7 @@ QUALITY = 84
 SCORE = re.compile(r"\b0\.\d\d\b")
 """Scores depend on the processor in their last digit."""
 SHOWN = {
-    "visits": lambda page: page.locator(".visit").filter(has_text="first visit"),
+    "visits": lambda page: page.locator(".visit").filter(has_text="visit, previously"),
     "review": lambda page: page.get_by_role("heading", name="A new regular: who is it?"),
     "people": lambda page: page.get_by_role("gridcell", name=NAMES[0]),
     "traffic": lambda page: page.get_by_text("A typical week of the last 8"),
