@@ -20,8 +20,8 @@ from msgspec import Struct
 from chalicelib.auth.roles import Role
 from chalicelib.book.absences import LEAST_VISITS
 from chalicelib.book.cameras import CameraSettings
-from chalicelib.book.counts.places import PlaceFields
 from chalicelib.book.captures.captures import Shot
+from chalicelib.book.counts.places import PlaceFields
 from chalicelib.book.vision.packs.packs import Pack
 from chalicelib.bootstrap import build
 from chalicelib.domain.captures import RULES

@@ -177,7 +177,7 @@ class ImportOptions(Struct, frozen=True):
         is_url = "://" in self.source
         base = Path(re.sub(r"[^\w.-]+", "-", self.source.strip("/")) if is_url else self.source)
         if base.name in ("", ".."):  # `.` and `..` have no name of their own
-            base = Path(os.path.abspath(base))
+            base = base.resolve()
         return base.parent / f"{base.name}.{ending}"
 
     def require_report_folder(self) -> None:

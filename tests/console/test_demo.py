@@ -100,13 +100,13 @@ NARROW = {"width": 320, "height": 568}
 def take_tour(page: Page) -> None:
     """Go through the tour by the keyboard alone, each stop with what it marks, to the commands."""
     tour = page.locator(".tour")
-    for stop in STOPS:
+    marked = page.locator("main .page :is(li, article, .panel, section)")
+    for name in STOPS:
         page.keyboard.press(".")
-        expect(tour).to_contain_text(str(TABLES["en"][f"tour.{stop}.says"]))
+        expect(tour).to_contain_text(str(TABLES["en"][f"tour.{name}.says"]))
         ready(page)
-        marked = page.locator("main .page :is(li, article, .panel, section)")
         becomes(page, lambda: marked.evaluate_all(IS_MARKED))
-        looked_at(page, f"demo-tour-{stop}")
+        looked_at(page, f"demo-tour-{name}")
     page.keyboard.press(".")
     expect(tour.locator("code")).to_have_text(["make demo", "make test"])
     page.keyboard.press(",")
@@ -120,7 +120,7 @@ def read_tour(page: Page, url: str, language: str) -> None:
     """Read the tour's words on a narrow phone, where nothing is cut off at the side."""
     page.goto(f"{url}/console")
     words, tour = TABLES[language], page.locator(".tour")
-    for name in ("drawn", *(f"{stop}.says" for stop in STOPS), "own.says"):
+    for name in ("drawn", *(f"{name}.says" for name in STOPS), "own.says"):
         expect(tour).to_contain_text(str(words[f"tour.{name}"]))
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), (language, name)
         if name != "own.says":
