@@ -110,6 +110,8 @@ SEEN_EVERY = timedelta(minutes=1)
 BEAT_EVERY = timedelta(minutes=7)
 """So often is it written that a heartbeat came in which only numbers have changed: boxes beat every
 two minutes."""
+REFUSED_FOR = timedelta(minutes=20)
+"""So long is a box that was refused told of: boxes ask every two minutes."""
 NUMBERS_EVERY_MS = 900_000
 """So often are those numbers written: their length changes, and pages of the file are divided and
 joined for it."""
@@ -464,6 +466,21 @@ class Cameras(Service["Book"]):
         else:
             self._note_fields(tenant, camera.id, {**status_fields, "failing_at": milliseconds(now)})
         return self.get(tenant, camera.id)
+
+    def note_refused_box(self, tenant: Tenant, camera: Camera, status: Mapping[str, Any]) -> Camera:
+        """Note that a box, by its name in `status`, has refused itself: another one feeds the
+        camera.
+
+        It is written every BEAT_EVERY. Return the changed camera. Raises InvalidInput.
+        """
+        now, name = self.services.clock.now(), status.get("box_name")
+        if not isinstance(name, str) or not name:
+            raise InvalidInput("a box that is refused says which one it is: send status.box_name")
+        changed = replace(camera, refused_box=name[:NAME_LENGTH], refused_at=now)
+        if find_refused_box(camera, now, BEAT_EVERY) != changed.refused_box:
+            fields = {"refused_box": changed.refused_box, "refused_at": milliseconds(now)}
+            self._note_fields(tenant, camera.id, fields)
+        return changed
 
     def note_faceless(self, tenant: Tenant, camera: Camera, share: float | None) -> Camera:
         """Note the share of the camera's captures without a face, as it was counted now.
@@ -921,6 +938,13 @@ def is_view_changed(camera: Camera) -> bool:
     heard_at = camera.status.get("view_right_at")
     is_heard = camera.view_right_at is None or heard_at == time_text(camera.view_right_at)
     return camera.status.get("view_changed") is True and is_heard
+
+
+def find_refused_box(camera: Camera, now: datetime, within: timedelta = REFUSED_FOR) -> str | None:
+    """Return the name of a box that was refused of late, since another one feeds the camera; None:
+    none was."""
+    is_new = camera.refused_at is not None and now - camera.refused_at < within
+    return camera.refused_box if is_new else None
 
 
 def is_view_due(camera: Camera, tenant: Tenant, now: datetime) -> bool:

@@ -154,6 +154,10 @@ class Camera(CameraOptions, frozen=True):
     """When the last view of a morning came; None: none came yet."""
     view_right_at: datetime | None = None
     """When somebody said last that what it shows is right; None: nobody has."""
+    refused_box: str = ""
+    """Name of the box that was refused last, since another one feeds the camera; "": none was."""
+    refused_at: datetime | None = None
+    """When it said so last, to seven minutes."""
     faceless_share: float | None = None
     """Part of its last captures that showed no face, 0..1; None: they are too few, or nobody
     counted."""

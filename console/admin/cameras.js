@@ -11,7 +11,7 @@ import { ByCode, Connect, Tiles, Waiting } from "./connect.js";
 import { CountingLine } from "./counting.js";
 import { facesOf, KINDS, LARGE_PX, TOO_SMALL_PX } from "./kinds.js";
 import { Secret } from "./secret.js";
-import { AllChanged, Changed, troubleOf, useJpeg } from "./views.js";
+import { AllChanged, Changed, refusalOf, troubleOf, useJpeg } from "./views.js";
 import { changer, Settings } from "../shared/settings.js";
 import { Line } from "../shared/line.js";
 import { Check, Dialog, Empty, Field, Form, groupName, Loading, Portrait, Trouble, useLoaded }
@@ -114,7 +114,8 @@ function Card({ one, more }) {
     <strong>${one.name}</strong>
     <p class="row"><span class=${`state ${one.health.state}`}>${t(`camera.${one.health.state}`)}</span>
       ${one.forgets_strangers && html`<span class="tag">${t("camera.forgets")}</span>`}</p>
-    <small class="soft">${troubleOf(one) ?? (isLow(one.health.status) ? t("camera.low") : seen(one))}</small>
+    <small class="soft">
+      ${troubleOf(one) ?? refusalOf(one) ?? (isLow(one.health.status) ? t("camera.low") : seen(one))}</small>
   </div>`;
 }
 
@@ -182,6 +183,7 @@ function Camera({ id }) {
             ${t(one.health.muted_until ? "camera.unmute" : "camera.mute")}</button>`}</p>
         ${one.health.view_changed ? html`<${Changed} one=${one} told=${loaded.set} />`
           : troubleOf(one) && html`<p class="notice">${troubleOf(one)}</p>`}
+        ${refusalOf(one) && html`<p class="notice">${refusalOf(one)}</p>`}
         ${isLow(one.health.status) && html`<p class="notice">${t("camera.low")}</p>`}
         <${Outages} camera=${one} /><${Beat} camera=${one} /></div>
     </header>

@@ -16,6 +16,11 @@ export function troubleOf({ health }) {
   return health.status.view_changed && !health.view_changed ? null : health.status.error;
 }
 
+/** Say that another box would feed a camera, and is refused; null: none is. */
+export function refusalOf({ health }) {
+  return health.refused_box && t("camera.refused", { box: health.refused_box });
+}
+
 /** Return a URL of a JPEG in base64; null: there is none. */
 export function useJpeg(picture) {
   const [url, setUrl] = useState(null);

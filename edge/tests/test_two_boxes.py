@@ -54,6 +54,11 @@ def test_a_camera_that_another_box_feeds_is_refused_in_words(service: StandIn | 
         with pytest.raises(NotAllowed, match="is another box's, shop-a, which was heard") as told:
             call(service_of(service, B), name)
         assert 'write box = "shop-a" into [server]' in str(told.value)
+    if isinstance(service, Regulars):
+        camera = service.ask(f"/v1/cameras/{name}")
+    else:
+        camera = service.books.cameras[name]
+    assert camera["health"]["refused_box"] == "shop-b", "the console shows it"
     for call in CALLS:
         call(service_of(service, A), name)
         call(service_of(service, None), name)  # as `regulars-edge upload` from a laptop

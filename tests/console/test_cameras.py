@@ -589,10 +589,12 @@ def test_only_cameras_that_show_something_else_are_listed_until_somebody_says_th
             status = {"box": "b1", **changed, **({"error": error} if error else {})}
             box.services.cameras.note_heartbeat(tenant, camera, status)
             box.services.cameras.store_view(tenant, name, (FOLDER / PORTRAIT).read_bytes())
+        box.services.cameras.note_refused_box(tenant, camera, {"box_name": "shop-b"})
         visitor = Visitor(
             browser.new_context(viewport=DESK), Book(box.url, tmp_path, key, key)
         ).sign_in()
         page = visitor.open("#/cameras")
+        expect(page.get_by_text("Another box, shop-b, would send")).to_be_visible()
         page.get_by_role("button", name=re.compile("^Shows something else")).click()
         rights = page.get_by_role("button", name="This is right")
         expect(rights).to_have_count(2)

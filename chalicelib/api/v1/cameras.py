@@ -192,6 +192,13 @@ class Heartbeat(Sent):
             "counts as not seen, so that it falls silent."
         ),
     ] = True
+    refused: Annotated[
+        bool,
+        Meta(
+            description="true: another box feeds the camera, so this one sends nothing for it. Of "
+            "its status, `box_name` alone is kept."
+        ),
+    ] = False
 
 
 State = Literal["ok", "failing", "silent", "quiet", "disabled", "never_seen", "unwatched"]
@@ -228,6 +235,13 @@ class Health(Answer):
             description="Its box says that it shows something else than usual, or less: is the "
             "lens covered or dirty, or was the camera turned? `POST /v1/cameras/{id}/view` says "
             "that it is right."
+        ),
+    ]
+    refused_box: Annotated[
+        str | None,
+        Meta(
+            description="Name of a box that would feed the camera, too, and was refused in the "
+            "last 20 minutes: it needs another camera, or the name of the box whose place it takes."
         ),
     ]
     outages: Annotated[
@@ -531,8 +545,12 @@ def send_heartbeat(context: V1Context, body: Heartbeat) -> Camera:
     known_camera = (
         caller if caller is not None and caller.id == id_ else cameras.get(context.tenant, id_)
     )
-    camera = cameras.note_heartbeat(
-        context.tenant, known_camera, body.status, is_working=body.working
+    camera = (
+        cameras.note_refused_box(context.tenant, known_camera, body.status or {})
+        if body.refused
+        else cameras.note_heartbeat(
+            context.tenant, known_camera, body.status, is_working=body.working
+        )
     )
     return _describe_camera(
         context, context.services.captures.count_faceless(context.tenant, camera)
@@ -716,7 +734,7 @@ def _describe_cameras(
 def _describe_health(tenant: model.Tenant, camera: captures.Camera, now: datetime) -> Health:
     state = _name_state(tenant, camera, now)
     # not at the other routes' cold starts
-    from chalicelib.book.cameras import is_view_changed
+    from chalicelib.book.cameras import find_refused_box, is_view_changed
 
     muted_until = camera.muted_until if camera.muted_until and now < camera.muted_until else None
     outages = [Outage.made_of(outage) for outage in camera.outages]
@@ -728,6 +746,7 @@ def _describe_health(tenant: model.Tenant, camera: captures.Camera, now: datetim
         camera,
         state=state,
         view_changed=is_view_changed(camera),
+        refused_box=find_refused_box(camera, now),
         outages=outages,
         muted_until=parse_optional(time_text, muted_until),
     )

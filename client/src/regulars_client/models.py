@@ -687,6 +687,7 @@ class Health(Struct, kw_only=True):
     muted_until: datetime | None
     failing_at: datetime | None
     view_changed: bool
+    refused_box: str | None
     outages: list[Outage]
     status: dict[str, str | int | float | bool | None]
 

@@ -198,6 +198,7 @@ class Operations(Connection):
         *,
         status: dict[str, str | int | float | bool | None] | UnsetType | None = UNSET,
         working: bool | UnsetType = UNSET,
+        refused: bool | UnsetType = UNSET,
         idempotency_key: str | None = None,
     ) -> models.Camera:
         """Say how the camera is; answered with its settings."""
@@ -205,7 +206,7 @@ class Operations(Connection):
             "POST",
             f"/v1/cameras/{quote_part(id)}/heartbeat",
             models.Camera,
-            body={"status": status, "working": working},
+            body={"status": status, "working": working, "refused": refused},
             idempotency_key=idempotency_key,
         )
 

@@ -7,6 +7,7 @@ import json
 import logging
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import KW_ONLY, dataclass, field
 from email.utils import parsedate_to_datetime
 from functools import partial
@@ -16,7 +17,14 @@ from urllib.parse import quote
 from urllib3 import HTTPHeaderDict
 
 from regulars_edge.clock import ServiceTime
-from regulars_edge.errors import Busy, Damaged, NotAllowed, Refused, Unreachable
+from regulars_edge.errors import (
+    Busy,
+    Damaged,
+    NotAllowed,
+    Refused,
+    ServiceError,
+    Unreachable,
+)
 from regulars_edge.http import Answer, Http
 from regulars_edge.picture import Content, format_rfc3339, parse_rfc3339
 from regulars_edge.spool.model import DueMinutes, Entry, name_shop
@@ -315,6 +323,10 @@ class Service:
             return
         key, why = self.key(), explain_other_box(camera, self.box, self.time.best_ms())
         if why and self._send_request("GET", "/v1/cameras", None).status == 200:
+            path = f"/v1/cameras/{quote(str(camera.get('id')), safe='')}/heartbeat"
+            status = {"box": self.box.id, "box_name": self.box.name}
+            with suppress(ServiceError):  # an older service does not know the word
+                self._call("POST", path, {"status": status, "refused": True})
             raise NotAllowed(why, "CameraOfOtherBox")
         self._ours_by = key
 

@@ -8,6 +8,7 @@ import sys
 import urllib.request
 import uuid
 from pathlib import Path
+from typing import Any
 
 from tests.support.ports import free_port
 
@@ -60,19 +61,20 @@ class Regulars:
         self._process.wait(timeout=120)
         self._process.stdout.close()
 
-    def ask(self, path: str, body: dict[str, object]) -> dict[str, str]:
+    def ask(self, path: str, body: dict[str, object] | None = None) -> dict[str, Any]:
         headers = {"Authorization": f"Bearer {self.key}", "Content-Type": "application/json"}
-        request = urllib.request.Request(f"{self.url}{path}", json.dumps(body).encode(), headers)
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(f"{self.url}{path}", data, headers)
         with urllib.request.urlopen(request, timeout=30) as answer:
-            fields: dict[str, str] = json.load(answer)
+            fields: dict[str, Any] = json.load(answer)
         return fields
 
     def add_camera(self) -> str:
         """Add a camera with a name of its own, and return its id."""
-        return self.ask("/v1/cameras", {"name": f"camera-{uuid.uuid4().hex}"})["id"]
+        return str(self.ask("/v1/cameras", {"name": f"camera-{uuid.uuid4().hex}"})["id"])
 
     def make_claim_code(self, camera: str) -> str:
-        return self.ask(f"/v1/cameras/{camera}/claim", {})["claim_code"]
+        return str(self.ask(f"/v1/cameras/{camera}/claim", {})["claim_code"])
 
     def captures(self, camera: str) -> list[dict[str, object]]:
         return captures(self.url, self.key, camera)

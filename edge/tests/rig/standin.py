@@ -175,6 +175,9 @@ class _Handler(Handler):
             beat = re.fullmatch(r"/v1/cameras/([^/]+)/heartbeat", path)
             if beat and self.command == "POST":
                 self._camera(beat[1], caller)
+                if sent.get("refused"):
+                    books.cameras[beat[1]]["health"]["refused_box"] = sent["status"]["box_name"]
+                    return 200, books.cameras[beat[1]]
                 books.heartbeats.append((beat[1], sent))
                 at = datetime.fromtimestamp(self.server.owner.now_ms() / 1000, UTC).isoformat()
                 books.cameras[beat[1]] |= {

@@ -39,6 +39,7 @@ NEW = {
         "status": {},
         "muted_until": None,
         "view_changed": False,
+        "refused_box": None,
     },
 }
 
@@ -97,6 +98,7 @@ def test_everything_that_can_be_set_is_kept(v1: V1Client, camera: CameraClient) 
             "status": {},
             "muted_until": None,
             "view_changed": False,
+            "refused_box": None,
         },
     }
     assert v1.done("GET", "/v1/cameras/door-1") == expected
@@ -269,12 +271,35 @@ def test_a_heartbeat_tells_how_the_camera_is(v1: V1Client, clock: FakeClock) -> 
         "status": status,
         "muted_until": None,
         "view_changed": False,
+        "refused_box": None,
     }
     assert beat["last_seen_at"] == "2026-03-01T12:00:00.000Z"
     clock.advance(timedelta(minutes=5))
     beat = v1.done("POST", "/v1/cameras/door/heartbeat")
     assert (beat["last_seen_at"], beat["health"]["status"]) == ("2026-03-01T12:05:00.000Z", status)
     assert v1.done("POST", "/v1/cameras/door/heartbeat", {"status": {}})["health"]["status"] == {}
+
+
+def test_a_box_that_is_refused_is_told_for_twenty_minutes_and_changes_nothing(
+    v1: V1Client, clock: FakeClock
+) -> None:
+    path = "/v1/cameras/door/heartbeat"
+    v1.add_camera("door")
+    before = v1.done("POST", path, {"status": {"box": "a", "box_name": "shop-a", "spooled": 3}})
+    clock.advance(timedelta(minutes=5))
+    refused = {"status": {"box": "b", "box_name": "shop-b"}, "working": False, "refused": True}
+    after = v1.done("POST", path, refused)
+    health = {**before["health"], "refused_box": "shop-b"}
+    assert after == {**before, "health": health} == v1.done("GET", "/v1/cameras/door")
+    clock.advance(timedelta(minutes=10))
+    v1.done("POST", path, refused)
+    clock.advance(timedelta(minutes=19))
+    assert v1.done("GET", "/v1/cameras/door")["health"]["refused_box"] == "shop-b"
+    clock.advance(timedelta(minutes=1))
+    assert v1.done("GET", "/v1/cameras/door")["health"]["refused_box"] is None
+    for status in (None, {}, {"box_name": 7}, {"box_name": ""}):
+        problem = v1.send("POST", path, {"status": status, "refused": True})
+        assert (problem.status, "send status.box_name" in problem.json["detail"]) == (400, True)
 
 
 def test_boxes_are_what_the_heartbeats_of_cameras_tell(v1: V1Client, clock: FakeClock) -> None:
@@ -321,6 +346,7 @@ def test_a_camera_that_gives_nothing_says_so_and_falls_silent(
         "status": {"error": "10.0.0.9 does not answer"},
         "muted_until": None,
         "view_changed": False,
+        "refused_box": None,
     }
     assert beat(working=True)["health"]["state"] == "ok"
     clock.advance(timedelta(seconds=599))
@@ -341,6 +367,7 @@ def test_a_camera_that_gives_nothing_says_so_and_falls_silent(
         "status": {},
         "muted_until": None,
         "view_changed": False,
+        "refused_box": None,
     }
     assert beat(status={})["health"] == well
     assert (
