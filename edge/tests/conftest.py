@@ -8,6 +8,7 @@ from rig.camera import Camera
 from rig.clock import FakeClock
 from rig.real import Regulars
 from rig.standin import StandIn
+from rig.uploader import Zygote
 
 from regulars.demo import registry_photos
 from tests.support.folders import pytest_configure, tmp_path
@@ -120,6 +121,11 @@ def portraits(faces: Path) -> list[Path]:
 def box(tmp_path: Path, stand_in: StandIn) -> Iterator[Box]:
     box = Box(tmp_path, stand_in)
     yield box
-    if box.running is not None and box.running.poll() is None:
-        box.running.kill()
-        box.running.wait()
+    box.kill()
+
+
+@pytest.fixture
+def zygote(tmp_path: Path) -> Iterator[Zygote]:
+    zygote = Zygote(tmp_path / "uploader.log")
+    yield zygote
+    zygote.close()

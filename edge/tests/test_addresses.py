@@ -21,11 +21,13 @@ DOOR = CameraConfig("door", "snapshot", "https://192.168.7.10/shot.jpg")
 class Told:
     """A capture, as far as this is about it."""
 
-    def __init__(self) -> None:
+    def __init__(self, settings: CameraConfig) -> None:
+        self.settings = settings
         self.alive_at = 0.0
         self.moved_to: list[str] = []
 
     def move_to(self, host: str) -> None:
+        self.settings = self.settings.move_to(host)
         self.moved_to.append(host)
 
 
@@ -44,11 +46,16 @@ class Network:
         """Start the box, with what the last one kept."""
         memory = Memory(self.kept.append, self.kept[-1])
         self.addresses = Addresses(self.cameras, memory, self.read_neighbours, self.search)
-        self.captures = [Told() for _ in self.cameras]
+        self.captures = [Told(self.addresses.move(camera)) for camera in self.cameras]
         self.began_at = self.now
 
     def read_neighbours(self) -> list[Neighbour]:
-        return [Neighbour(address, card, "eth0") for address, card in self.cards.items()]
+        """The kernel's table, on a box that is in the network by cable and by Wi-Fi."""
+        return [
+            Neighbour(address, card, interface)
+            for address, card in self.cards.items()
+            for interface in ("eth0", "wlan0")
+        ]
 
     def search(self, interfaces: Iterable[str]) -> list[Device]:
         self.searches.append({*interfaces})
@@ -76,7 +83,7 @@ def test_a_camera_is_found_at_its_new_address_and_still_is_after_a_restart() -> 
     network.run(60, "door")
     assert network.captures[0].moved_to == ["192.168.7.23"]
     assert network.captures[1].moved_to == []
-    assert network.searches == [{"eth0"}]
+    assert network.searches == [{"eth0", "wlan0"}]
     network.start()
     moved = network.addresses.move(HALL)
     assert moved == replace(HALL, place="rtsp://admin:a@192.168.7.23:8554/live")

@@ -8,7 +8,6 @@ import sqlite3
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
 from contextlib import closing, suppress
 from pathlib import Path
 
@@ -28,13 +27,6 @@ LONGEST_LIFE_S, LONGEST_WATCH_S, LONGER = 0.2, 0.5, 1.3
 """On a busy machine a life is LONGER each time until one of them has taken a picture."""
 BACKLOG = 60
 """Files that may wait in the watched folder: a life is too short for many."""
-
-
-@pytest.fixture
-def zygote(tmp_path: Path) -> Iterator[Zygote]:
-    zygote = Zygote(tmp_path / "uploader.log")
-    yield zygote
-    zygote.close()
 
 
 @pytest.fixture

@@ -551,9 +551,7 @@ def test_somebody_who_asks_sees_what_the_camera_sees_behind_the_masks(
         assert box.stop() == 0
     finally:
         camera.stop()
-        if box.running is not None and box.running.poll() is None:
-            box.running.kill()
-            box.running.wait()
+        box.kill()
 
 
 def jpeg_of(colour: str, number: int) -> bytes:
@@ -609,9 +607,7 @@ def test_settings_of_the_service_are_taken_without_a_restart(
         assert box.stop() == 0
     finally:
         camera.stop()
-        if box.running is not None and box.running.poll() is None:
-            box.running.kill()
-            box.running.wait()
+        box.kill()
 
 
 def test_settings_of_the_service_outlive_a_restart_without_network(

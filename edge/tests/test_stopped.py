@@ -4,7 +4,6 @@ terminal do."""
 import os
 import signal
 import threading
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -15,13 +14,6 @@ PARTS = 4
 """Tests that may run side by side (`make stop-edge`)."""
 LONGEST_S = 30.0
 """Of a stop; threads are waited for for 10 s."""
-
-
-@pytest.fixture
-def zygote(tmp_path: Path) -> Iterator[Zygote]:
-    zygote = Zygote(tmp_path / "uploader.log")
-    yield zygote
-    zygote.close()
 
 
 @pytest.fixture

@@ -120,9 +120,9 @@ class Addresses:
             self._find_moved(away, {neighbour.interface for neighbour in neighbours})
         for camera, capture in zip(self.cameras, captures, strict=True):
             host = _find_host(camera) or ""
-            if host in away and self._known[host] != before[host]:
-                address = self._known[host].address
-                log.warning("%s is at %s now, and no more at %s", camera.name, address, host)
+            address = self._known[host].address if host in away else host
+            if host in away and capture.settings.move_to(address) != capture.settings:
+                log.warning("%s is at %s now (edge.toml: %s)", camera.name, address, host)
                 capture.move_to(address)
         if self._known != before:
             self.memory.keep(json.dumps(self._known))
@@ -132,17 +132,20 @@ class Addresses:
         one card for all that is behind it."""
         known = self._known.get(host)
         address = host if known is None else known.address
-        for card in [each.card for each in neighbours if each.address == address]:
-            if [each.card for each in neighbours].count(card) == 1:
+        for card in {each.card for each in neighbours if each.address == address}:
+            if {each.address for each in neighbours if each.card == card} == {address}:
                 self._known[host] = _Known(card, address)
 
     def _find_moved(self, away: dict[str, str], interfaces: Iterable[str]) -> None:
         """Search for cards that are away, by their hosts in edge.toml, and note where they are if
         that is sure."""
         answering = {device.address for device in self.search(interfaces)}
-        neighbours = self.read_neighbours()
+        neighbours, hosts = self.read_neighbours(), set(filter(None, map(_find_host, self.cameras)))
         for host, card in away.items():
-            others = {known.address for other, known in self._known.items() if other != host}
+            others = {
+                self._known[other].address if other in self._known else other
+                for other in hosts - {host}
+            }
             places = {each.address for each in neighbours if each.card == card} & answering - others
             if len(places) == 1:
                 self._known[host] = _Known(card, *places)

@@ -58,6 +58,12 @@ class Box:
         self.running.send_signal(signal.SIGTERM)
         return self.running.wait(timeout=120)
 
+    def kill(self) -> None:
+        """End what runs, if it does."""
+        if self.running is not None and self.running.poll() is None:
+            self.running.kill()
+            self.running.wait()
+
     def log(self) -> str:
         return (self.folder / "run.log").read_text()
 
