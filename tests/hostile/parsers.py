@@ -35,8 +35,12 @@ from regulars_client.models import CameraKeyMade
 from regulars_edge import config as edge_config
 from regulars_edge import page, report
 from regulars_edge import picture as edge_picture
+from regulars_edge.addresses import Addresses
+from regulars_edge.choose.faces import Face
 from regulars_edge.choose.morning import MorningView
+from regulars_edge.choose.still import StillFaces
 from regulars_edge.clock import Clock, ServiceTime
+from regulars_edge.config import CameraConfig
 from regulars_edge.errors import Misconfigured, ServiceError, SourceFailed
 from regulars_edge.frames import EncodedFrame, encode_jpeg
 from regulars_edge.http import Answer
@@ -46,7 +50,7 @@ from regulars_edge.service import Service as EdgeService
 from regulars_edge.setup import first_page, onvif
 from regulars_edge.sources.blockage_check import BlockageCheck
 from regulars_edge.spool import files
-from regulars_edge.spool.model import Entry, Stamp
+from regulars_edge.spool.model import Entry, Memory, Stamp
 from urllib3 import HTTPHeaderDict
 
 from chalicelib.api.application import Routes, convert_to_rest_event
@@ -1337,8 +1341,12 @@ MORNING_MEMORY = (
 LIT = encode_jpeg(Image.linear_gradient("L").convert("RGB"))
 
 
+STILL_MEMORY = b'[[[0, 0, 32, 32], "' + b"003c" * 256 + b'"]]'
+ADDRESS_MEMORY = b'{"10.0.0.9": ["ec:71:db:00:00:09", "10.0.0.23"]}'
+
+
 def view_memory_of(data: bytes) -> None:
-    """Go on with what the uploader kept of a camera's views, and look at it."""
+    """Go on with what the uploader kept of a camera's views, posters and address."""
     text = data.decode("utf-8", "replace")
     check, frame = BlockageCheck(lambda: 100_000.0, text), EncodedFrame(LIT, Stamp(stated_ms=0))
     check.look(frame)
@@ -1346,6 +1354,9 @@ def view_memory_of(data: bytes) -> None:
     view = MorningView(lambda: 0.0, memory=text)
     view.right_at = "now"
     view.look(frame)
+    StillFaces(memory=text).find_still(frame, [Face((0, 0, 32, 32), (), 1.0)], 0)
+    camera = CameraConfig("door", "rtsp", "rtsp://10.0.0.9/live")
+    Addresses([camera], Memory(str, text)).move(camera)
 
 
 # --- settings
@@ -1808,8 +1819,9 @@ b"rtsp%3A%2F%2Fu%3Ap%4010.0.0.9%2Flive&user=a&password=b",
     ),
     "memories of views": Parser(
         plain(view_memory_of), (),
-        ("regulars_edge.sources.blockage_check", "regulars_edge.choose.morning"),
-        [VIEW_MEMORY, MORNING_MEMORY], any_bytes,
+        ("regulars_edge.sources.blockage_check", "regulars_edge.choose.morning",
+         "regulars_edge.choose.still", "regulars_edge.addresses"),
+        [VIEW_MEMORY, MORNING_MEMORY, STILL_MEMORY, ADDRESS_MEMORY], any_bytes,
     ),
     "manifests of networks": Parser(
         offered_networks, (UnusableNetwork,), ("regulars.models.network",), OFFERS, offer_numbers
