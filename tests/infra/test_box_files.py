@@ -10,11 +10,13 @@ from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 import yaml
 
 from chalicelib.version import VERSION
 from infra.dependencies import ROOT
+from regulars.cli import commands
 from tests.support.box.server import Server
 from tests.support.box.session import Session
 from tests.support.needs import needed
@@ -97,6 +99,17 @@ def test_each_image_runs_as_a_user_without_a_name_for_any_processor(
             assert line.endswith("rm -rf /var/lib/apt/lists/* /var/cache/apt")
         if "pip install" in line:
             assert "--no-cache-dir" in line
+
+
+def test_what_each_image_of_the_service_begins_with_is_a_command(containerfile: list[str]) -> None:
+    text = "\n".join(containerfile)
+    for image in ("service", "demo"):
+        body = text.split(f" AS {image}\n")[1].split("\nFROM")[0]
+        ((name, *options),) = [json.loads(found) for found in re.findall("CMD (.+)", body)]
+        command = commands.get_command(click.Context(commands), name)
+        assert command is not None
+        command.make_context(name, options)
+    assert containerfile[-1] == "FROM service", "what is built if nobody names a target"
 
 
 @pytest.mark.parametrize(
