@@ -474,7 +474,8 @@ class Span(Struct, frozen=True):
 
     Raises InvalidInput if no item can have these keys.
 
-    `carried`: the attributes that are read through the index beside its keys.
+    `carried`: the attributes that are read beside the keys, those that the index carries. Without
+    an index they are any; none of them: all.
     """
 
     table: Table
@@ -489,7 +490,7 @@ class Span(Struct, frozen=True):
         if self.index is not None and self.index not in self.table.indexes:
             raise InvalidInput(f"table {self.table.name} has no index {self.index}")
         projection = self.table.projections.get(self.index or "", ())
-        if not {*self.carried} <= {*projection}:
+        if self.index is not None and not {*self.carried} <= {*projection}:
             raise InvalidInput(
                 f"index {self.index} of table {self.table.name} does not carry "
                 f"{', '.join(self.carried)}"
@@ -506,7 +507,7 @@ class Span(Struct, frozen=True):
 
     @property
     def attributes(self) -> tuple[str, ...]:
-        """Names of the attributes that are read through an index."""
+        """Names of the attributes that are read if not all are."""
         return (self.table.partition, self.table.sort, self.order, *self.carried)
 
     @property
@@ -627,12 +628,20 @@ def _read_items(
     """
     try:
         wires = (
-            _parse_wire(stored, names) if isinstance(stored, str) else stored
+            _parse_wire(stored, names) if isinstance(stored, str) else _choose(stored, names)
             for stored in stored_items
         )
         return [None if wire is None else item_from_wire(wire) for wire in wires]
     except (ValueError, TypeError, RecursionError) as error:
         raise StorageUnavailable("an item of the database is damaged") from error
+
+
+def _choose(
+    wire: Mapping[str, Any] | None, names: Sequence[str] | None
+) -> Mapping[str, Any] | None:
+    if wire is None or names is None:
+        return wire
+    return {name: wire[name] for name in names if name in wire}
 
 
 def _parse_wire(text: str, names: Sequence[str] | None) -> Mapping[str, Any]:

@@ -204,7 +204,9 @@ class ItemStore(Protocol):
         the index's keys.
 
         Only items with `low` <= sort key <= `high` are read, `limit` at most. `index`: items then
-        have their keys only; `carried`: also these attributes, which the index carries.
+        have their keys only; `carried`: also these attributes, which the index carries. Without an
+        index, `carried` are the only attributes that items have beside their keys; none of them:
+        all. They cost as many read units, and less time.
         `token`: of the page before; it is valid for the same arguments only. Raises InvalidInput
         for a damaged token, or an attribute that the index does not carry.
         """

@@ -279,12 +279,19 @@ def test_an_index_yields_the_rows_that_it_carries_only_if_they_are_asked_for(
     assert changed == {**expected[0], "name": "Ben", "labels": {"a": "x"}}
 
 
-@pytest.mark.parametrize("index", [None, "by_enrolment"])
-def test_rows_are_not_asked_of_what_carries_none(
-    items: ItemStore, tenant: str, index: str | None
-) -> None:
+def test_rows_are_not_asked_of_an_index_that_carries_none(items: ItemStore, tenant: str) -> None:
     with pytest.raises(InvalidInput, match="does not carry name"):
-        items.query(FACES, tenant, index=index, carried=("name",))
+        items.query(FACES, tenant, index="by_enrolment", carried=("name",))
+
+
+def test_a_table_yields_the_attributes_alone_that_are_asked_for(
+    items: ItemStore, tenant: str
+) -> None:
+    whole = [face(tenant, f"f{n}", "g#1") | {"name": "Ann", "templates": [b"t"]} for n in range(3)]
+    items.transact([Put(FACES, one) for one in whole])
+    assert all_pages(items, FACES, tenant, carried=("name", "note"), limit=2) == [
+        {"tenant": tenant, "faceid": f"f{n}", "name": "Ann"} for n in range(3)
+    ]
 
 
 def test_an_index_takes_bounds_and_pages(items: ItemStore, tenant: str) -> None:

@@ -443,21 +443,12 @@ class ObservationMover(Service["Book"]):
 
         `spans`: the time that is asked of each face.
         """
-        wanted = [
-            (ObservationFilter(faceid=faceid, kind=kind), span)
-            for faceid, span in sorted(spans.items())
-        ]
-        first_filter, whole_span = wanted[0]
-        for _, span in wanted[1:]:
+        whole_span = next(iter(spans.values()))
+        for span in spans.values():
             whole_span = whole_span.hull(span)
-        observed_span = self.services.statistics.days.open_span(tenant, whole_span, first_filter)
-        for _, columns in observed_span.read_columns(observed_span.days_with(spans)):
-            rows = {
-                row
-                for observation_filter, span in wanted
-                for row in columns.select_rows(observation_filter, span).tolist()
-            }
-            yield [(int(columns.at_ms[row]), columns.ids[row]) for row in sorted(rows)]
+        of_a_face = ObservationFilter(faceid=min(spans), kind=kind)
+        observed_span = self.services.statistics.days.open_span(tenant, whole_span, of_a_face)
+        return observed_span.list_ids(spans, kind)
 
 
 def _has_always_time() -> bool:

@@ -14,10 +14,11 @@ before it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
@@ -39,6 +40,7 @@ from chalicelib.domain.observations import (
     ChangedObservation,
     Observation,
     ObservationFilter,
+    ObservationKind,
     Split,
 )
 from chalicelib.service import Service
@@ -47,7 +49,12 @@ from chalicelib.storage.items import count_attempts, cut_in_parts, observed_on, 
 from chalicelib.storage.ports import BlobStore, Item, ItemStore, Update, equals
 from chalicelib.storage.records import columns as codec
 from chalicelib.storage.records.columns import Columns, CountsByHour, DamagedData, LabelCounts
-from chalicelib.storage.records.observations import STORABLE, observation_from, row_from
+from chalicelib.storage.records.observations import (
+    COUNTED,
+    STORABLE,
+    observation_from,
+    row_from,
+)
 from chalicelib.storage.records.presences import (
     Presences,
     decode_presences,
@@ -248,6 +255,35 @@ class ObservedSpan(Struct):
                 for day, data in zip(batch, fetchers.map(self._fetch_object, batch), strict=True):
                     yield day, self._decode_day(day, data)
 
+    def list_ids(
+        self, spans: Mapping[str, Span], kind: ObservationKind | None
+    ) -> Iterator[list[tuple[int, str]]]:
+        """Yield the time, in ms, and the id of each observation of some faces, by local day.
+
+        `spans`: the time that is asked of each face; `kind`: None: all kinds. Of a day without a
+        valid seal, each observation is read, but of its item only what tells whose it is.
+        """
+        for is_sealed, days in groupby(self.days_with(spans), self.seals.__contains__):
+            if is_sealed:
+                for _, columns in self.read_columns([*days]):
+                    yield _list_ids_in_columns(columns, spans, kind)
+            else:
+                for day in days:
+                    yield self._list_raw_ids(day, spans, kind)
+
+    def _list_raw_ids(
+        self, day: int, spans: Mapping[str, Span], kind: ObservationKind | None
+    ) -> list[tuple[int, str]]:
+        found: list[tuple[int, str]] = []
+        for item in _read_raw(
+            self.items, self.observed, self.local, day, self._cut_to_day(day), _WHOSE
+        ):
+            at_ms, id_ = keys.parts_of_observation(item["time_id"])
+            span = spans.get(item["faceid"])
+            if span and span.first_ms <= at_ms <= span.last_ms and kind in (None, item["kind"]):
+                found.append((at_ms, id_))
+        return found
+
     def read_presences(self) -> list[Presences]:
         """Return the presences of all days, in no order. The span is one of `open_presences`."""
         presences, remaining_days = [], []
@@ -312,9 +348,11 @@ class ObservedSpan(Struct):
             return self._raw_columns(day)
 
     def _raw_columns(self, day: int) -> Columns:
+        return raw_columns(self.items, self.observed, self.local, day, self._cut_to_day(day))
+
+    def _cut_to_day(self, day: int) -> Span:
         pieces = self.local.pieces_of(day)
-        span = self.span.cut(Span(pieces[0].first_ms, pieces[-1].last_ms))
-        return raw_columns(self.items, self.observed, self.local, day, span)
+        return self.span.cut(Span(pieces[0].first_ms, pieces[-1].last_ms))
 
     def newest_first(self, span: Span, at_once: int, below: str | None = None) -> Iterator[Item]:
         """Yield the items of a part of the span whose `time_id` is below `below`; about `at_once`
@@ -326,6 +364,21 @@ class ObservedSpan(Struct):
             yield from _read_day(
                 self.items, self.observed.tenant, day, span, at_once=at_once + 1, below=below
             )
+
+
+_WHOSE = ("faceid", "kind")
+"""Attributes of an observation that tell, beside its key, whose it is and of which kind."""
+
+
+def _list_ids_in_columns(
+    columns: Columns, spans: Mapping[str, Span], kind: ObservationKind | None
+) -> list[tuple[int, str]]:
+    rows = {
+        row
+        for faceid, span in spans.items()
+        for row in columns.select_rows(ObservationFilter(faceid=faceid, kind=kind), span).tolist()
+    }
+    return [(int(columns.at_ms[row]), columns.ids[row]) for row in sorted(rows)]
 
 
 def _sum_counts(counts: Iterable[tuple[str, Sequence[int] | NDArray[np.int64]]]) -> CountsByHour:
@@ -341,18 +394,33 @@ def raw_columns(
     items: ItemStore, observed_days: ObservedDays, local: LocalTime, day: int, span: Span
 ) -> Columns:
     """Read the observations of a local day that lie in the span, one by one."""
+    found_items = _read_raw(items, observed_days, local, day, span, COUNTED)
+    return Columns.from_rows(map(row_from, found_items))
+
+
+def _read_raw(
+    items: ItemStore,
+    observed_days: ObservedDays,
+    local: LocalTime,
+    day: int,
+    span: Span,
+    carried: tuple[str, ...],
+) -> list[Item]:
+    """Read the items of a local day that lie in the span. `carried`: as in `walk_items`."""
     import numpy as np
 
-    days = observed_days.list_within(span.utc_days)
-    rows = [
-        row_from(item)
-        for utc_day in days
-        for item in _read_day(items, observed_days.tenant, utc_day, span)
+    found_items = [
+        item
+        for utc_day in observed_days.list_within(span.utc_days)
+        for item in _read_day(items, observed_days.tenant, utc_day, span, carried=carried)
     ]
-    hours = local.find_hours(np.array([row.at_ms for row in rows], np.int64))
-    return Columns.from_rows(
-        row for row, hour in zip(rows, hours, strict=True) if hour // 24 == day
-    )
+    times = [keys.parts_of_observation(item["time_id"])[0] for item in found_items]
+    local_days = local.find_hours(np.array(times, np.int64)) // 24
+    return [
+        item
+        for item, local_day in zip(found_items, local_days.tolist(), strict=True)
+        if local_day == day
+    ]
 
 
 def _read_day(
@@ -362,13 +430,19 @@ def _read_day(
     span: Span,
     at_once: int | None = None,
     below: str | None = None,
+    carried: tuple[str, ...] = (),
 ) -> Iterator[Item]:
     """Return the day's items in the span, oldest first.
 
     With `at_once`: newest first, so many in one read; with `below`: those behind that `time_id`.
     """
     part = span.cut(Span(day * DAY_MS, (day + 1) * DAY_MS - 1)).cut(STORABLE)
-    how = {"behind": below, "reverse": at_once is not None, "page_size": at_once}
+    how: dict[str, Any] = {
+        "behind": below,
+        "reverse": at_once is not None,
+        "page_size": at_once,
+        "carried": carried,
+    }
     return observed_on(items, tenant, day, part.first_ms, part.last_ms, **how)
 
 

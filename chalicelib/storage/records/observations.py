@@ -101,6 +101,10 @@ def observation_from(item: Item) -> Observation:
     return _OBSERVATION.read(item, at=moment(at_ms), id=id_, labels=Labels(*item.get("labels", ())))
 
 
+COUNTED = ("faceid", "group", "kind", "camera", "labels", "estimates", "gap_s")
+"""Attributes of an observation that `row_from` reads beside its key: half of its bytes."""
+
+
 def row_from(item: Item) -> Row:
     """Read the counted values of an observation."""
     at_ms, id_ = keys.parts_of_observation(item["time_id"])
