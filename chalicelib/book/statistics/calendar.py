@@ -182,6 +182,15 @@ class Seal(Struct, frozen=True):
         hashes = {self.faces[at : at + 2] for at in range(0, len(self.faces), 2)}
         return not hashes.isdisjoint(map(_hash_faceid, faceids))
 
+    def count_kind(self, kind: str) -> tuple[int, int] | None:
+        """Return how many observations of a kind the day has, and how many of all kinds.
+
+        None: the seal was not read from totals.
+        """
+        if not self.by_kind and self.columns_key is not None:
+            return None
+        return sum(self.by_kind.get(kind, ())), sum(map(sum, self.by_kind.values()))
+
     def is_valid(self, observed_days: ObservedDays, local: LocalTime, now: datetime) -> bool:
         """Return whether the seal is valid: it is readable, and nothing came late."""
         return self.is_readable(local, now) and self.late == observed_days.count_late(

@@ -87,6 +87,9 @@ cuts that day. They lie within two days of each of its instants.
 """
 
 
+_RARE = 4
+"""One in so many observations of a day is of a kind that is rare there."""
+
 MOST_COUNTED_ANEW = 3_000
 """Observations, of days whose seals hold no more, that a question counts anew: 0.3 s. If they are
 more, and of more than FEW_DAYS, it may take the old figures of these days: as after the merge of
@@ -221,6 +224,18 @@ class ObservedSpan(Struct):
         seals."""
         part = self.span.cut(Span(utc_day * DAY_MS, (utc_day + 1) * DAY_MS - 1))
         return all(day in self.seals for day in self.local.days(part))
+
+    def list_days_without(self, kind: ObservationKind) -> set[int]:
+        """Return the local days whose seals say that they have no observation of a kind."""
+        counts = {day: seal.count_kind(kind) for day, seal in self.seals.items()}
+        return {day for day, count in counts.items() if count is not None and not count[0]}
+
+    def is_rare(self, utc_day: int, kind: ObservationKind) -> bool:
+        """Return whether so few observations of a sealed UTC day are of a kind that its columns are
+        read rather than all its items."""
+        part = self.span.cut(Span(utc_day * DAY_MS, (utc_day + 1) * DAY_MS - 1))
+        counts = [self.seals[day].count_kind(kind) for day in self.local.days(part)]
+        return all(count is not None and _RARE * count[0] <= count[1] for count in counts)
 
     def count_hours(self) -> Iterator[tuple[int, CountsByHour]]:
         """Yield each local day, in any order, with the numbers of its wanted observations in the

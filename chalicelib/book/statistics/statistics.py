@@ -703,8 +703,8 @@ class Observations(Service["Book"]):
         observed_span = self.services.statistics.days.open_span(
             tenant, span, observation_filter, counts=count
         )
-        empty_days: set[int] = set()
-        total = None
+        kind, total = observation_filter.kind, None
+        empty_days = set[int]() if kind is None else observed_span.list_days_without(kind)
         if count:
             counts = {
                 day: sum(int(counts_of_hour.sum()) for counts_of_hour in by_hour.values())
@@ -747,19 +747,24 @@ class Observations(Service["Book"]):
         them.
         """
         observation_filter, span = observed_span.wanted, observed_span.span
-        # Most observations are sightings, or searches if there is no camera: then columns would
-        # name nearly all.
+        kind = observation_filter.kind
         takes_few = (
             observation_filter.by_labels
             or observation_filter.by_face
-            or observation_filter.kind is ObservationKind.ENROLMENT
+            or kind is ObservationKind.ENROLMENT
         )
+
+        def are_named_by_columns(utc_day: int) -> bool:
+            """Return whether columns name the day's wanted items: they would name nearly all of a
+            kind that most are of."""
+            return observed_span.is_sealed(utc_day) and (
+                takes_few or (kind is not None and observed_span.is_rare(utc_day, kind))
+            )
+
         if below is not None:
             span = span.cut(Span(0, keys.parts_of_observation(below)[0]))
         utc_days = reversed(observed_span.observed.list_within(span.utc_days))
-        for uses_columns, group in groupby(
-            utc_days, key=lambda day: takes_few and observed_span.is_sealed(day)
-        ):
+        for uses_columns, group in groupby(utc_days, key=are_named_by_columns):
             days = list(group)
             part = span.cut(Span(days[-1] * DAY_MS, (days[0] + 1) * DAY_MS - 1))
             if uses_columns:

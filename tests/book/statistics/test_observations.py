@@ -178,6 +178,30 @@ def test_page_of_a_rare_face_is_found_across_a_year(
     assert (page.total, rest.total, rest.next_token) == (4, 4, None)
 
 
+@pytest.mark.parametrize("kind", ObservationKind)
+def test_pages_of_a_kind_hold_all_of_it_be_it_rare_usual_or_absent_on_a_day(
+    services: Services, camera: Tenant, clock: FakeClock, kind: ObservationKind
+) -> None:
+    start, kinds = clock.now() - timedelta(days=20), list(ObservationKind)
+    many = [
+        replace(
+            sighted(start + timedelta(days=day, minutes=number), f"{day}-{number}"),
+            kind=kinds[0] if day % 4 == 3 or number % 5 else kinds[1 + day % 4 % 2],
+        )
+        for day in range(20)
+        for number in range(10)
+    ]
+    services.statistics.store_observations(camera.name, many)
+    services.statistics.sealing.seal_tenant(camera)
+    wanted = ObservationFilter(kind=kind)
+    pages = paged(
+        lambda token: services.statistics.observations.query(camera, wanted, *FOREVER, 7, token)
+    )
+    found = [one.id for page in pages for one in page.observations]
+    expected = [one.id for one in sorted(many, key=lambda one: one.at) if one.kind is kind]
+    assert found == expected[::-1] != []
+
+
 def test_row_that_is_counted_agrees_with_the_observation(clock: FakeClock) -> None:
     one = replace(
         sighted(clock.now(), "1", labels=Labels("a", "b")),
