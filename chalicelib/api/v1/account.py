@@ -416,7 +416,7 @@ class Kept(Answer):
         int, Meta(ge=0, description="How many are gone within seven days, those of `now` too.")
     ]
     more: Annotated[
-        bool, Meta(description="There are more: each is read, so no more than 10,000 are counted.")
+        bool, Meta(description="There are more: each is read, so no more than 2,000 are counted.")
     ]
     oldest: Annotated[
         Time | None, Meta(description="Since when the oldest of them is kept; null: nothing goes.")

@@ -75,7 +75,7 @@ if TYPE_CHECKING:
 SOON = timedelta(days=7)
 """How far ahead a dry run looks."""
 
-MOST_COUNTED = 10_000
+MOST_COUNTED = 2_000
 """Things of one kind that a dry run counts at most: each has to be read."""
 
 _A_STEP = 80
