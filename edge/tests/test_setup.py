@@ -280,6 +280,14 @@ def test_a_wrong_clock_is_named_as_the_trouble(device: Device, kind: str) -> Non
     )
 
 
+def test_a_camera_with_a_wrong_clock_that_does_not_tell_it_is_said_to_be_one(
+    device: Device,
+) -> None:
+    device.ahead_s, device.answers["GetSystemDateAndTime"] = -1.7e9, "<a/>"
+    with pytest.raises(SourceFailed, match="it does not tell its time, which it may mean"):
+        asked(device)
+
+
 LAUGHS = (
     '<?xml version="1.0"?><!DOCTYPE l [<!ENTITY a "aaaaaaaa"><!ENTITY b "&a;&a;&a;&a;">]><l>&b;</l>'
 )

@@ -277,7 +277,7 @@ class Talk:
     device: Device
     user: str | None
     password: str = field(repr=False)
-    _ahead: timedelta = field(default=timedelta(), init=False)
+    _ahead: timedelta | None = field(default=timedelta(), init=False)
 
     def __post_init__(self) -> None:
         self._credentials = (
@@ -348,11 +348,11 @@ class Talk:
             )
         return Address.read(found).url
 
-    def _ask_clock_ahead(self) -> timedelta:
+    def _ask_clock_ahead(self) -> timedelta | None:
         """Ask by how much its clock is ahead, which needs no password: it refuses tokens of another
         time than its own.
 
-        Some tell their local time alone. Zero if it does not say.
+        Some tell their local time alone. None: it does not say.
         """
         with contextlib.suppress(SourceFailed):
             answer = self._call(
@@ -369,7 +369,7 @@ class Talk:
                     ) - datetime.now(UTC)
                     if abs(ahead) < _FARTHEST:
                         return ahead
-        return timedelta()
+        return None
 
     def _ask_media_url(self) -> str:
         """Return the URL of its media service; many devices have one URL for all services."""
@@ -438,13 +438,15 @@ class Talk:
             if self.user is None
             else "check user and password"
         )
-        clock = (
-            f"; its clock is {self._ahead / timedelta(hours=1):+.1f} h off, which it may mean: set "
-            "its time and zone, or NTP"
-        )
+        if self._ahead is None:
+            clock = "; it does not tell its time"
+        elif abs(self._ahead) > _NEAR:
+            clock = f"; its clock is {self._ahead / timedelta(hours=1):+.1f} h off"
+        else:
+            return f"it lets nobody in without a password: {advice}"
         return (
-            "it lets nobody in without a password: "
-            f"{advice}{clock if abs(self._ahead) > _NEAR else ''}"
+            f"it lets nobody in without a password: {advice}{clock}, which it may mean: set its "
+            "time and zone, or NTP"
         )
 
     def _make_token(self) -> str:
@@ -457,7 +459,7 @@ class Talk:
         if self.user is None:
             return ""
         nonce = secrets.token_bytes(16)
-        created = f"{datetime.now(UTC) + self._ahead:%Y-%m-%dT%H:%M:%SZ}"
+        created = f"{datetime.now(UTC) + (self._ahead or timedelta()):%Y-%m-%dT%H:%M:%SZ}"
         digest = hashlib.sha1(
             nonce + created.encode() + self.password.encode(), usedforsecurity=False
         ).digest()
