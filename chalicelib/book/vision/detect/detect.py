@@ -109,6 +109,12 @@ UPRIGHT_RADIANS = math.radians(5)
 """Largest slope of the eyes of such a face: heads tilted by 15 degrees or more have a larger one,
 but for a few."""
 
+LEVEL_ROUNDS = 4
+SETTLED_RADIANS = math.radians(1)
+"""Rounds of two more passes over a tilted face, at most, and the turn of its eyes after which none
+follows. Of photos turned by 30 degrees, nine in ten templates then score over 0.876 with those of
+the upright photos, in place of 0.793 (docs/lab/accuracy.md). An upright face has no round."""
+
 LEAST_SCORE = 0.5
 """Smallest useful score in the small pass: a lower one cannot reach FACE_SCORE with the large pass,
 which scores at most 1."""
@@ -160,9 +166,8 @@ class DetectionPass(Struct, frozen=True):
     def sure(self) -> NDArray[np.bool_]:
         """The mask of the proposals that surely are upright faces, and large enough to place their
         landmarks."""
-        slopes = np.arctan2(self.rows[:, 7] - self.rows[:, 5], self.rows[:, 6] - self.rows[:, 4])
         is_large = self.rows[:, 2:4].min(axis=1) * self.zoom >= SURE_PX
-        is_upright = np.abs(slopes) <= UPRIGHT_RADIANS
+        is_upright = np.abs(_measure_slopes(self.rows)) <= UPRIGHT_RADIANS
         return np.asarray(
             self.proposes & (self.rows[:, SCORE] >= SURE_SCORE) & is_large & is_upright
         )
@@ -301,7 +306,31 @@ class Detector:
         first_found = small_pass[is_kept]
         found_again = self.find_again(image, first_found, large)
         mean = (first_found + found_again + proposals[is_kept] * is_counted) / (2 + is_counted)
-        return np.asarray(mean[mean[:, SCORE] >= FACE_SCORE], np.float32)
+        return self._level_tilted(image, np.asarray(mean[mean[:, SCORE] >= FACE_SCORE], np.float32))
+
+    def _level_tilted(
+        self, image: NDArray[np.uint8], faces: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
+        """Return the faces, of which tilted ones were looked at again with their eyes level.
+
+        Each look finds a tilted head a little more tilted. So further ones follow until one turns
+        it by SETTLED_RADIANS at most.
+        """
+        small, large = self._role.looks_px
+        levelled = faces.copy()
+        (places,) = np.nonzero(np.abs(_measure_slopes(faces)) > UPRIGHT_RADIANS)
+        for _ in range(LEVEL_ROUNDS):
+            if not len(places):
+                break
+            before = levelled[places]
+            looks = [found := self.find_again(image, before, small)]
+            looks.append(self.find_again(image, found, large))
+            is_found = np.all([look[:, SCORE] > 0 for look in looks], axis=0)
+            after = np.where(is_found[:, None], np.mean(looks, axis=0), before)
+            levelled[places] = after
+            turned = np.abs(_measure_slopes(after) - _measure_slopes(before))
+            places = places[turned > SETTLED_RADIANS]
+        return levelled
 
     def _try_turned(
         self,
@@ -371,6 +400,11 @@ class Detector:
 
 def _is_huge(image: NDArray[np.uint8]) -> bool:
     return int(max(image.shape[:2])) > HUGE_PX
+
+
+def _measure_slopes(rows: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return by how many radians the eyes of each row slope, clockwise."""
+    return np.asarray(np.arctan2(rows[:, 7] - rows[:, 5], rows[:, 6] - rows[:, 4]))
 
 
 def _scale_rows(rows: NDArray[np.float32], across: float, down: float) -> NDArray[np.float32]:
