@@ -209,4 +209,12 @@ def decision_said(decision: Decision | None) -> dict[str, Any]:
         "gallery_size": decision.gallery_size,
     }
     fpir = None if decision.fpir is None else f"{decision.fpir:g}"
-    return omit_none({**fields, "seq": decision.seq, "visit": decision.by, "fpir": fpir})
+    return omit_none(
+        {
+            **fields,
+            "seq": decision.seq,
+            "visit": decision.by,
+            "fpir": fpir,
+            "condition": decision.condition,
+        }
+    )

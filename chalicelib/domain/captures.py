@@ -231,6 +231,8 @@ class Sighting(Struct, frozen=True):
     """That of the template which was searched for."""
     correction: int = 0
     """How many sightings of the capture had been rejected when it was resolved."""
+    masked: bool | None = None
+    """Whether the face wears a mask; None: the model cannot tell, or an early version did not."""
 
 
 class Capture(Struct, frozen=True):

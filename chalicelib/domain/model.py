@@ -586,6 +586,10 @@ class Candidate(NamedTuple):
     score: float
 
 
+MASK = "mask"
+"""The condition of a face whose mouth and nose are covered by a mask."""
+
+
 class Decision(Struct, frozen=True):
     """A score and the threshold that it was compared with."""
 
@@ -606,10 +610,12 @@ class Decision(Struct, frozen=True):
 
     fpir: float | None = None
     """FPIR by which the threshold was chosen; None: DEFAULT_FPIR (domain/rules/decision)."""
+    condition: str | None = None
+    """The condition of the probe that counts in the threshold: MASK; None: there is none."""
 
     def without_score(self) -> Decision:
         """Return the decision without its score, for a probe that matched nobody."""
-        return Decision(None, self.threshold, self.gallery_size, seq=self.seq, fpir=self.fpir)
+        return replace(self, score=None, false_match_probability=None, by=None)
 
 
 MEMORY = ("was", "asked", "learnt")

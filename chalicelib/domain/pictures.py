@@ -100,6 +100,9 @@ class Estimates(Struct, frozen=True):
     (book/vision/describe/attributes.py)."""
     heuristics: frozenset[str] = frozenset()
     """Names of the attributes that a formula estimated instead of a model."""
+    masked: bool | None = None
+    """Whether a mask covers mouth and nose. Like the quality it says how a face can be recognised,
+    so a tenant cannot switch it off."""
     emotions: tuple[tuple[str, float], ...] = ()
     """Every emotion with its probability, the most probable first. They are not stored."""
     genders: tuple[tuple[Gender, float], ...] = ()

@@ -5,7 +5,8 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
-from chalicelib.domain.rules.decision import NEAREST, Population
+from chalicelib.domain.model import MASK
+from chalicelib.domain.rules.decision import NEAREST, MaskRule, Population
 
 DIMENSIONS = 32
 NOBODY = Population(np.zeros((0, DIMENSIONS), np.float32), 0.0)
@@ -35,9 +36,22 @@ def population() -> Population:
     )
 
 
-@given(seed=st.integers(0, 2**32))
-def test_a_demand_is_the_same_from_either_side(population: Population, seed: int) -> None:
+@pytest.fixture(scope="module")
+def masking(population: Population) -> Population:
+    """A population beside which a mask counts: one person in three wears one."""
+    direction = people(12, 1)[0]
+    values = people(13, 300) @ direction
+    bare, least = np.quantile(values + 0.1, (0.5, 2 / 3)).tolist()
+    weights = np.append(direction, np.float32(0.1))
+    return replace(population, mask_rule=MaskRule(weights, least, bare, 2 * least, -0.05, 0.02))
+
+
+@given(seed=st.integers(0, 2**32), masks=st.booleans())
+def test_a_demand_is_the_same_from_either_side(
+    population: Population, masking: Population, seed: int, masks: bool
+) -> None:
     ones, others = people(seed, 4, kind=seed % 3 or None), people(seed + 1, 5)
+    population = masking if masks else population
     demands = population.compute_demands(ones, others)
     assert demands.shape == (4, 5)
     assert demands == pytest.approx(population.compute_demands(others, ones).T)
@@ -57,13 +71,42 @@ def test_a_demand_goes_both_ways_unless_the_curve_was_measured_before_that(
     )
 
 
-@given(seed=st.integers(0, 2**32), share=st.floats(0, 1), lowers=st.booleans())
+def test_a_mask_counts_by_how_much_the_other_is_masked(
+    population: Population, masking: Population
+) -> None:
+    """Nothing is added to two bare faces, the least to a masked and a bare one, the most to two
+    masked ones, and something between them to one and the mean of both kinds."""
+    rule = masking.mask_rule
+    assert rule is not None
+    faces = people(14, 200)
+    sums = faces @ rule.weights[:-1] + rule.weights[-1]
+    order = np.argsort(sums)
+    added = masking.compute_demands(faces, faces) - population.compute_demands(faces, faces)
+    bare, masked = sums <= rule.bare, sums >= rule.masked
+    assert added[np.ix_(bare, bare)] == pytest.approx(0.0)
+    assert added[np.ix_(bare, masked)] == pytest.approx(-0.05)
+    assert added[np.ix_(masked, masked)] == pytest.approx(0.02)
+    assert (np.diff(added[order[-1]][order]) >= -1e-6).all()
+    middle = (sums > rule.bare) & ~masked
+    assert ((added[order[-1], middle] > -0.05) & (added[order[-1], middle] < 0.02)).all()
+    conditions = [masking.find_condition(face) for face in faces]
+    assert conditions == [MASK if one >= rule.least else None for one in sums]
+    assert population.find_condition(faces[0]) is None
+
+
+@given(seed=st.integers(0, 2**32), share=st.floats(0, 1), lowers=st.booleans(), masks=st.booleans())
 def test_no_demand_is_less_than_its_bound(
-    population: Population, seed: int, share: float, lowers: bool
+    population: Population,
+    masking: Population,
+    seed: int,
+    share: float,
+    *,
+    lowers: bool,
+    masks: bool,
 ) -> None:
     """Whoever the other is: anybody, one who looks like nobody of the population, and those behind
     its middle."""
-    judging = replace(population, lowers=lowers)
+    judging = replace(masking if masks else population, lowers=lowers)
     middle = judging.rows.mean(axis=0)
     _, _, directions = np.linalg.svd(judging.rows - middle)
     others = np.concatenate(
@@ -111,3 +154,11 @@ def test_nearness_is_the_mean_of_the_best_scores_with_the_rows_less_their_middle
 def test_without_rows_nothing_is_asked_for() -> None:
     assert NOBODY.compute_demands(people(1, 3), people(2, 2)).tolist() == [[0.0, 0.0]] * 3
     assert NOBODY.bound_demands(people(1, 3)) == [0.0] * 3
+
+
+def test_without_rows_a_mask_still_counts(masking: Population) -> None:
+    judging = replace(masking, rows=NOBODY.rows)
+    ones, others = people(16, 20), people(17, 20)
+    demands = judging.compute_demands(ones, others)
+    assert (demands.min(), demands.max() > 0) == (-0.05, True)
+    assert judging.bound_demands(ones) == [-0.05] * 20

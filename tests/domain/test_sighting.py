@@ -452,6 +452,13 @@ def test_it_is_told_once_an_hour_that_a_group_is_full() -> None:
         (seen(60, side=32), {}, None, ""),
         (seen(60, side=31.5), {}, None, "nobody, and too small to be remembered: 31 of 32 px"),
         (seen(60), {"keeps_strangers": False}, None, "nobody; this camera keeps no strangers"),
+        (
+            replace(seen(60), estimates=Estimates(quality=60.0, masked=True)),
+            {},
+            None,
+            "nobody, and in a mask: strangers are remembered bare",
+        ),
+        (replace(seen(60), estimates=Estimates(quality=60.0, masked=False)), {}, None, ""),
     ],
 )
 def test_who_is_worth_remembering(

@@ -17,6 +17,7 @@ from chalicelib.api.v1.filters import require_named
 from chalicelib.api.v1.shapes import (
     Box,
     Decided,
+    Masked,
     Number,
     describe_decision,
     link_capture,
@@ -159,6 +160,7 @@ class Sighting(Decided):
     ]
     box: Box
     quality: float | None
+    masked: Masked
     reason: Annotated[
         str | None, Meta(description="Why it was skipped, or what somebody said of it.")
     ]

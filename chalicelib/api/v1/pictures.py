@@ -9,7 +9,14 @@ from typing import Annotated, Any
 from msgspec import UNSET, Meta, UnsetType
 
 from chalicelib.api.v1.endpoint import Operations, V1Context, answer_nothing
-from chalicelib.api.v1.shapes import Link, Pose, Thumbnail, describe_pose, link_picture
+from chalicelib.api.v1.shapes import (
+    Link,
+    Masked,
+    Pose,
+    Thumbnail,
+    describe_pose,
+    link_picture,
+)
 from chalicelib.api.v1.wire import PICTURES, Answer, NextToken, PictureFile, Time, WithPicture
 from chalicelib.auth.roles import Role
 from chalicelib.domain import audit_events, errors, model
@@ -55,6 +62,7 @@ class Picture(Answer):
     ]
     added_at: Time
     quality: Annotated[float | None, Meta(description="0 to 100.")]
+    masked: Masked
     pose: Pose | None
     url: Link
     thumb_url: Thumbnail
@@ -184,6 +192,7 @@ def _describe_picture(context: V1Context, picture: model.Picture) -> Picture:
     return Picture.made_of(
         picture,
         quality=estimates.quality,
+        masked=estimates.masked,
         pose=describe_pose(estimates),
         **link_picture(context, picture),
         compared=not picture.spare,

@@ -61,6 +61,22 @@ Source = Literal["model", "heuristic"]
 """Whether a model estimated it, or a formula because the pack has no model for it."""
 
 
+Condition = Annotated[
+    Literal["mask"] | None,
+    Meta(
+        description="A condition of the face that counts in `threshold`: mask, if one covers mouth "
+        "and nose. Null: none does."
+    ),
+]
+Masked = Annotated[
+    bool | None,
+    Meta(
+        description="Whether a mask covers mouth and nose. Null: the models cannot tell, or it was "
+        "not asked then."
+    ),
+]
+
+
 class Compared(Answer, kw_only=True):
     """Base of what was compared with enrolled faces.
 
@@ -77,6 +93,7 @@ class Decided(Compared, kw_only=True):
     """Base of what a search decided."""
 
     by: By
+    condition: Condition
 
 
 def describe_decision(

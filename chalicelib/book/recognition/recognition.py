@@ -437,12 +437,11 @@ class Recognition(Service["Book"]):
         """
         vision = self.services.tenant_vision.choose_vision(seen_face.template.model)
         template = of_model(face.templates, seen_face.template.model)
+        probe = parse_vector(seen_face.template)
         demand = (
             0.0
             if template is None
-            else vision.population.compute_demand(
-                parse_vector(seen_face.template), parse_vector(template)
-            )
+            else vision.population.compute_demand(probe, parse_vector(template))
         )
         return judge_in_visit(
             vision.impostor_curve,
@@ -451,6 +450,7 @@ class Recognition(Service["Book"]):
             same_track=shown_sighting.same_track,
             beside_sighting=shown_sighting.sighting_id,
             gallery_size=searched.verdict.decision.gallery_size,
+            condition=vision.population.find_condition(probe),
         )
 
 

@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+from msgspec.structs import replace
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -36,6 +37,8 @@ from chalicelib.storage.ports import Examined
 from chalicelib.telemetry import count_stage
 
 NONE = (None, None)
+PERFECT = 100.0
+"""The quality of a face that nothing can better."""
 _POSE = "head_pose"
 Points = tuple[tuple[float, float], ...]
 
@@ -135,6 +138,7 @@ class FacePipeline:
                 self._attributes.run_models(image, faces, roles),
                 self._plan_qualities(image, faces),
             )
+            qualities = self._rate_masked(image, faces, qualities)
         return Examined(
             embeddings, self._join_estimates(roles, faces, qualities, outputs, embeddings), jpegs
         )
@@ -147,7 +151,7 @@ class FacePipeline:
     def qualities(self, image: NDArray[np.uint8], faces: Sequence[DetectedFace]) -> list[Quality]:
         with self._slots.take_slot():
             (qualities,) = self._do_works("quality", self._plan_qualities(image, faces))
-        return list(qualities)
+            return self._rate_masked(image, faces, qualities)
 
     def describe(
         self,
@@ -168,6 +172,7 @@ class FacePipeline:
                 self._plan_qualities(image, faces),
                 self._plan_embeddings(image, ruled),
             )
+            qualities = self._rate_masked(image, faces, qualities)
         return self._join_estimates(roles, faces, qualities, outputs, embeddings)
 
     def crop(
@@ -260,6 +265,31 @@ class FacePipeline:
             with_known,
         )
 
+    def _rate_masked(
+        self,
+        image: NDArray[np.uint8],
+        faces: Sequence[DetectedFace],
+        qualities: Sequence[Quality],
+    ) -> list[Quality]:
+        """Return the qualities of the faces, in order; that of a face in a mask is of what the mask
+        leaves uncovered.
+
+        Only a face that would be better so is embedded for it, if it was not yet.
+        """
+        rule, rated = self.population.mask_rule, dict(zip(faces, qualities, strict=True))
+        if rule is not None:
+            doubtful = [face for face, measured in rated.items() if measured.total < PERFECT]
+            aligned = self._align_faces(image, doubtful, self._manifest.quality)
+            uncovered = {
+                face: quality.measure_masked_quality(image, face, crop_of_face)
+                for face, crop_of_face in zip(doubtful, aligned, strict=True)
+            }
+            better = [face for face in doubtful if uncovered[face].total > rated[face].total]
+            (embeddings,) = self._do_works("embed", self._plan_embeddings(image, better))
+            masked = zip(better, rule.find_masked(embeddings), strict=True)
+            rated |= {face: uncovered[face] for face, is_masked in masked if is_masked}
+        return [rated[face] for face in faces]
+
     def _join_estimates(
         self,
         roles: Mapping[str, CropRole],
@@ -277,9 +307,19 @@ class FacePipeline:
         if rule:
             weights = self._sessions.read_array(rule)
             ruled = embeddings @ weights[:-1] + weights[-1]
-        return [
+        mask_rule = self.population.mask_rule
+        masked: Sequence[bool | None] = (
+            [None] * len(faces)
+            if mask_rule is None or len(embeddings) < len(faces)
+            else mask_rule.find_masked(embeddings).tolist()
+        )
+        estimates = [
             _make_estimates(roles, *each)
             for each in zip(faces, qualities, outputs, ruled.tolist(), strict=True)
+        ]
+        return [
+            replace(of_face, masked=is_masked)
+            for of_face, is_masked in zip(estimates, masked, strict=True)
         ]
 
     def _align_faces(

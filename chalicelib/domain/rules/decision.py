@@ -46,7 +46,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from msgspec import Struct
 
-from chalicelib.domain.model import Candidate, Decision
+from chalicelib.domain.model import MASK, Candidate, Decision
 
 if TYPE_CHECKING:
     import numpy as np
@@ -56,16 +56,61 @@ NEAREST = 10
 """Rows by which a face is judged."""
 
 
+class MaskRule(Struct, frozen=True, eq=False):
+    """Rule that tells by its template whether a face wears a mask, and demands of pairs with one.
+
+    `weights`: (dimensions + 1,) float32: a factor for each number of a template, and a constant,
+    whose sum is near 0 for a bare face and near 1 for one in a mask. `least`: the sum from which on
+    a face wears a mask. `bare`, `masked`: the sums up to which a template surely is of bare faces
+    alone, and from which on of masked ones alone; between them is the mean of a person's pictures
+    with and without a mask. `one`: what is added to the demand of a masked and a bare face; `both`:
+    likewise of two masked ones. docs/lab/accuracy.md has the measurements.
+    """
+
+    weights: NDArray[np.float32]
+    least: float
+    bare: float
+    masked: float
+    one: float
+    both: float
+
+    def find_masked(self, faces: NDArray[np.float32]) -> NDArray[np.bool_]:
+        """Tell of each unit template (n, dimensions) whether its face wears a mask."""
+        import numpy as np
+
+        return np.asarray(self._sum_up(faces) >= self.least)
+
+    def compute_additions(
+        self, faces: NDArray[np.float32], others: NDArray[np.float32]
+    ) -> NDArray[np.float64]:
+        """Return what is added to the demand of each face with each of the others, (n, m): nothing
+        if neither wears a mask."""
+        import numpy as np
+
+        sums, other_sums = self._sum_up(faces)[:, None], self._sum_up(others)[None]
+        of_less_masked = np.interp(
+            np.minimum(sums, other_sums), (self.bare, self.masked), (self.one, self.both)
+        )
+        return np.where(np.maximum(sums, other_sums) >= self.least, of_less_masked, 0.0)
+
+    def _sum_up(self, faces: NDArray[np.float32]) -> NDArray[np.float32]:
+        import numpy as np
+
+        return np.asarray(faces @ self.weights[:-1] + self.weights[-1])
+
+
 class Population(Struct, frozen=True, eq=False, dict=True):
     """`rows`: (n, dimensions) float32, n >= NEAREST, or none: then no pair has a demand.
 
     `usual`: how near faces of the most usual kind are to their NEAREST rows. `lowers`: False if the
     curve was measured by a version in which a demand lowered no threshold; then it lowers none.
+    `mask_rule`: None if the models cannot tell a mask.
     """
 
     rows: NDArray[np.float32]
     usual: float
     lowers: bool = True
+    mask_rule: MaskRule | None = None
 
     def compute_demands(
         self, faces: NDArray[np.float32], others: NDArray[np.float32]
@@ -75,6 +120,14 @@ class Population(Struct, frozen=True, eq=False, dict=True):
 
         Both are rows of unit templates, (n, dimensions) and (m, dimensions).
         """
+        demands = self._compute_demands_of_likeness(faces, others)
+        rule = self.mask_rule
+        return demands if rule is None else demands + rule.compute_additions(faces, others)
+
+    def _compute_demands_of_likeness(
+        self, faces: NDArray[np.float32], others: NDArray[np.float32]
+    ) -> NDArray[np.float64]:
+        """Return what is demanded because many, or few, people resemble the two."""
         import numpy as np
 
         if not len(self.rows):
@@ -98,8 +151,10 @@ class Population(Struct, frozen=True, eq=False, dict=True):
         other is less."""
         import numpy as np
 
+        rule = self.mask_rule
+        least_addition = 0.0 if rule is None else min(rule.one, rule.both, 0.0)
         if not (self.lowers and len(self.rows)):
-            return [0.0] * len(faces)
+            return [least_addition] * len(faces)
         centred, middle = self._centre_rows(faces), self._middle_and_rows[0]
         turned = math.sqrt(2 - 2 * math.sqrt(1 - min(float(middle @ middle), 1.0)))
         bounds = (
@@ -108,8 +163,14 @@ class Population(Struct, frozen=True, eq=False, dict=True):
             - np.linalg.norm(faces - centred, axis=1)
             - turned
             - _ROUNDING
+            + least_addition
         )
         return [float(bound) for bound in bounds]
+
+    def find_condition(self, face: NDArray[np.float32]) -> str | None:
+        """Return the condition of a face, by its unit template, that counts in its demands."""
+        is_masked = self.mask_rule is not None and self.mask_rule.find_masked(face[None])[0]
+        return MASK if is_masked else None
 
     def measure_nearness(self, faces: NDArray[np.float32]) -> NDArray[np.float64]:
         """Return for each unit template (n, dimensions) the mean of its NEAREST best scores with
@@ -445,20 +506,27 @@ class OperatingPoint(Struct, frozen=True):
         )
 
     def judge_candidate(
-        self, best: Candidate | None, gallery_size: int, demand: float = 0.0
+        self,
+        best: Candidate | None,
+        gallery_size: int,
+        demand: float = 0.0,
+        condition: str | None = None,
     ) -> Verdict:
         """Judge a probe and its candidate `best`.
 
-        `demand`: the addition to the threshold for the two.
+        `demand`: the addition to the threshold for the two; `condition`: the probe's.
         """
         threshold = self.find_threshold(gallery_size, demand)
         fpir = None if self.fpir_target == DEFAULT_FPIR else self.fpir_target
         if best is None:
-            return Verdict(None, False, Decision(None, threshold, gallery_size, fpir=fpir))
+            return Verdict(
+                None, False, Decision(None, threshold, gallery_size, fpir=fpir, condition=condition)
+            )
         chance = -math.expm1(
             max(gallery_size, 1) * math.log1p(-self.curve.fmr_at(best.score - demand))
         )
-        decision = Decision(min(best.score, 1.0), threshold, gallery_size, chance, fpir=fpir)
+        score = min(best.score, 1.0)
+        decision = Decision(score, threshold, gallery_size, chance, fpir=fpir, condition=condition)
         return Verdict(best, best.score >= threshold, decision, demand)
 
 
@@ -487,18 +555,27 @@ def judge_in_visit(
     same_track: bool,
     beside_sighting: str,
     gallery_size: int,
+    condition: str | None = None,
 ) -> Verdict:
     """Judge a candidate that was surely seen in the same visit, as in a gallery of that visit's few
     faces.
 
     `demand`: the pair's addition to the threshold. `same_track`: whether both are of one track of
     the camera; else they are of one minute. `beside_sighting`: the id of the sighting that was
-    surely the candidate; `gallery_size`: how many faces the search before looked at.
+    surely the candidate; `gallery_size`: how many faces the search before looked at. `condition`:
+    the probe's.
     """
     face_count = FACES_IN_A_TRACK if same_track else FACES_IN_A_MINUTE
     threshold = curve.identify_threshold(face_count) + demand
     chance = -math.expm1(face_count * math.log1p(-curve.fmr_at(candidate.score - demand)))
-    decision = Decision(min(candidate.score, 1.0), threshold, gallery_size, chance, beside_sighting)
+    decision = Decision(
+        min(candidate.score, 1.0),
+        threshold,
+        gallery_size,
+        chance,
+        beside_sighting,
+        condition=condition,
+    )
     return Verdict(candidate, candidate.score >= threshold, decision)
 
 
@@ -660,10 +737,11 @@ def judge_candidates(
             if templates
             else [0.0]
         )
+        condition = population.find_condition(probe)
         pairs = zip(candidates, demands, strict=True)
         judgements.append(
             [
-                operating_point.judge_candidate(candidate, answer.gallery_size, demand)
+                operating_point.judge_candidate(candidate, answer.gallery_size, demand, condition)
                 for candidate, demand in pairs
             ]
         )

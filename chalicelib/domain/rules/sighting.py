@@ -166,6 +166,8 @@ class OpenSighting(Struct, frozen=True, dict=True):
             return FORGOTTEN
         if not camera.keeps_strangers:
             return "nobody; this camera keeps no strangers"
+        if self.seen_face.estimates.masked:
+            return "nobody, and in a mask: strangers are remembered bare"
         if side < MIN_SIDE_PX:
             return f"nobody, and too small to be remembered: {int(side)} of {MIN_SIDE_PX} px"
         least_quality = max(camera.stranger_quality, self.tenant.enrol_quality or 0.0, MIN_QUALITY)
@@ -224,6 +226,7 @@ class OpenSighting(Struct, frozen=True, dict=True):
             box=self.seen_face.detected.box,
             faceid=faceid,
             quality=self.seen_face.estimates.quality,
+            masked=self.seen_face.estimates.masked,
             reason=reason or self.what_people_said,
             decision=decision,
             resolved_at=self.now,

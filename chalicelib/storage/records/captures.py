@@ -95,7 +95,7 @@ STEP = "capture-step"
 _SIGHTING = Codec(
     Sighting,
     {"number": "n", "resolved_at": "at", "correction": "again"},
-    rare="reason model correction",
+    rare="reason model correction masked",
     box=numbers(BoundingBox),
     quality=number(".1f"),
     decision=DECISION,

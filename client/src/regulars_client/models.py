@@ -584,6 +584,7 @@ class FaceArrival(Struct, kw_only=True):
     gallery_size: int | None
     false_match_probability: float | None
     by: str | None
+    condition: str | None
 
 
 class FaceIds(Struct, kw_only=True):
@@ -616,6 +617,7 @@ class FaceSighting(Struct, kw_only=True):
     gallery_size: int | None
     false_match_probability: float | None
     by: str | None
+    condition: str | None
 
 
 class FacesChanged(Struct, kw_only=True):
@@ -1028,6 +1030,7 @@ class Observation(Struct, kw_only=True):
     gallery_size: int | None
     false_match_probability: float | None
     by: str | None
+    condition: str | None
 
 
 class ObservationsPage(Struct, kw_only=True):
@@ -1081,6 +1084,7 @@ class Picture(Struct, kw_only=True):
     id: str
     added_at: datetime
     quality: float | None
+    masked: bool | None
     pose: Pose | None
     url: str | None
     thumb_url: str | None
@@ -1261,6 +1265,7 @@ class Review(Struct, kw_only=True):
     gallery_size: int | None
     false_match_probability: float | None
     by: str | None
+    condition: str | None
 
 
 class ReviewsPage(Struct, kw_only=True):
@@ -1323,6 +1328,7 @@ class Sighting(Struct, kw_only=True):
     group: str | None
     box: Box
     quality: float | None
+    masked: bool | None
     reason: str | None
     crop_url: str | None
     score: float | None
@@ -1330,6 +1336,7 @@ class Sighting(Struct, kw_only=True):
     gallery_size: int | None
     false_match_probability: float | None
     by: str | None
+    condition: str | None
 
 
 class SightingsPage(Struct, kw_only=True):

@@ -16,7 +16,7 @@ from tests.support.api.v1.client import V1Client
 from tests.support.fakes import FakeClock, FakeVision, Person, picture
 
 MINUTES, HOURS, DAYS = 1, 60, 24 * 60
-DECIDED = ("score", "threshold", "gallery_size", "false_match_probability", "by")
+DECIDED = ("score", "threshold", "gallery_size", "false_match_probability", "by", "condition")
 
 
 class Shop:

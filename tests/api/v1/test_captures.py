@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from chalicelib.domain.captures import CaptureState, Resolution, Sighting
-from chalicelib.domain.model import Decision
+from chalicelib.domain.model import MASK, Decision
 from chalicelib.domain.pictures import BoundingBox
 from chalicelib.services import Services
 from chalicelib.storage import keys
@@ -208,9 +208,10 @@ def test_a_capture_tells_what_became_of_it(
         upload["id"]
         for upload in door.offer(*(offer_of(p, clock.now()) for p in (b"r", b"p", b"w")))
     )
-    by = Decision(0.61, 0.52, 1_280, 4.1e-6, f"{parked}-0")
+    by = Decision(0.61, 0.52, 1_280, 4.1e-6, f"{parked}-0", condition=MASK)
+    box = BoundingBox(1, 2, 30.5, 40)
     sightings = [
-        Sighting(0, Resolution.MATCHED, BoundingBox(1, 2, 30.5, 40), "77", 80.0, "", by),
+        Sighting(0, Resolution.MATCHED, box, "77", 80.0, decision=by, masked=True),
         Sighting(1, Resolution.SKIPPED, BoundingBox(5, 6, 7, 8), reason="it is too blurred"),
     ]
     made = [sighting_item(one) for one in sightings]
@@ -236,7 +237,9 @@ def test_a_capture_tells_what_became_of_it(
         "gallery_size": 1280,
         "false_match_probability": 4.1e-6,
         "by": f"{parked}-0",
+        "condition": "mask",
         "quality": 80,
+        "masked": True,
         "reason": None,
         "crop_url": f"http://{HOST}{crops}/0?camera=door",
     }

@@ -84,6 +84,7 @@ def test_a_photo_that_is_added_is_listed_after_the_one_that_was_enrolled(
         "id": hashlib.sha256(photo(90)).hexdigest()[:32],
         "added_at": "2026-03-01T12:00:00.000Z",
         "quality": 80.0,
+        "masked": None,
         "pose": {"yaw": 1, "pitch": 2, "roll": 3, "source": "model"},
         "url": added["url"],
         "thumb_url": added["thumb_url"],

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from chalicelib.bootstrap import build
-from chalicelib.domain.model import Profile, Tenant
-from chalicelib.domain.rules.decision import OperatingPoint, Population
+from chalicelib.domain.model import MASK, Profile, Tenant
+from chalicelib.domain.rules.decision import MaskRule, OperatingPoint, Population
 from chalicelib.domain.rules.templates import make_template, parse_vector
 from chalicelib.services import Services
 from chalicelib.settings import Settings
@@ -104,3 +104,33 @@ def test_who_resembles_nobody_is_found_below_the_usual_threshold(
         matches[likeness] = (found.match is not None, compared.threshold)
     built.close()
     assert any(match and threshold < usual for match, threshold in matches.values())
+
+
+def test_a_mask_lowers_the_threshold_and_the_decision_names_it(
+    tmp_path: Path, clock: FakeClock
+) -> None:
+    """The search finds who is only found because of the mask."""
+    usual, vision = OperatingPoint(CURVE).find_threshold(1), FakeVision()
+    bare, probe = picture(Person(ANN, 100.0)), picture(Person(ANN, 90.0, likeness=0.55))
+    images = [vision.read_picture(one, RULES) for one in (probe, bare)]
+    masked_row, bare_row = (vision.embed(image, vision.detect(image))[0] for image in images)
+    score, weights = float(masked_row @ bare_row), masked_row - bare_row
+    rule = MaskRule(
+        np.append(weights, np.float32(0)), (1 - score) / 2, 0.0, 1.0, score - usual - 0.01, 0.0
+    )
+
+    class Masking(FakeVision):
+        population = Population(np.zeros((0, len(bare_row)), np.float32), 0.0, mask_rule=rule)
+
+    found = {}
+    for kind in (FakeVision, Masking):
+        built = build(Settings(storage=tmp_path / kind.__name__), clock=clock, vision=kind)
+        tenant = add_tenant(built, "cloud", Profile.CLOUD)
+        built.enrolment.enrol_largest_face(tenant, "regular", bare, RULES)
+        found[kind] = built.recognition.face_analysis.search_by_picture(tenant, probe, RULES)
+        built.close()
+    assert score < usual
+    assert (found[FakeVision].match, found[FakeVision].decision.condition) == (None, None)
+    decision = found[Masking].decision
+    assert found[Masking].match is not None
+    assert (decision.condition, decision.threshold) == (MASK, pytest.approx(score - 0.01))

@@ -223,7 +223,8 @@ class TestManifest:
 
     def test_every_file_has_its_role_its_licence_and_what_it_was_made_of(self, pack: Pack) -> None:
         of_crops = {file for role in pack.manifest.crops.values() for file in role.files}
-        roles = {pack.manifest.detector.file, *pack.manifest.embedding.files, *of_crops}
+        of_mask = {pack.manifest.mask.rule} if pack.manifest.mask else set()
+        roles = {pack.manifest.detector.file, *pack.manifest.embedding.files, *of_crops, *of_mask}
         beside = {file.name for file in PRODUCT.iterdir() if file.suffix in (".onnx", ".npy")} - {
             packs.BESIDE_A_CURVE
         }
@@ -379,9 +380,14 @@ def test_the_pack_brings_a_population_and_an_operators_own_counts_with_its_curve
     np.save(folder / "population.npy", shipped.parse_population().rows[:20, :5])
     with pytest.raises(DamagedCalibration, match="10 rows or more of 384 numbers"):
         packs.read_pack(tmp_path).manifest.parse_population()
-    del entry["usual"]
+    del entry["usual"], entry["one_masked"]
     (folder / "calibration.json").write_text(json.dumps({model: entry}))
-    assert len(packs.read_pack(tmp_path).manifest.parse_population().rows) == 0
+    unmeasured = packs.read_pack(tmp_path).manifest.parse_population()
+    assert len(unmeasured.rows) == 0
+    assert unmeasured.mask_rule is not None
+    assert with_the_packs.mask_rule is not None
+    assert (with_the_packs.mask_rule.one, unmeasured.mask_rule.one) == (-0.019, 0.0)
+    assert unmeasured.mask_rule.both == with_the_packs.mask_rule.both > 0
 
 
 LOADS = """

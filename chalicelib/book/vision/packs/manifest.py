@@ -15,16 +15,16 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from msgspec import Struct, ValidationError, convert, field
-from msgspec.structs import replace
+from msgspec.structs import asdict, replace
 
-from chalicelib.domain.rules.decision import NEAREST, ImpostorCurve, Population
+from chalicelib.domain.rules.decision import NEAREST, ImpostorCurve, MaskRule, Population
 
 SCHEMA = 1
 """Version of the form of manifest.toml."""
 DECODE = "yunet"
 """How a detector's outputs are read (book/vision/detect/detect.py)."""
 
-NO_CROPS = ("detector", "embedding", "quality")
+NO_CROPS = ("detector", "embedding", "quality", "mask")
 """Roles that do not take a square crop."""
 CROPS = ("landmarks", "box", "inside")
 """Kinds of crops (book/vision/describe/attributes.py)."""
@@ -178,6 +178,21 @@ class QualityRole(Struct, frozen=True, forbid_unknown_fields=True):
     points: tuple[tuple[float, float], ...]
 
 
+class MaskRole(Struct, frozen=True, forbid_unknown_fields=True):
+    """A linear rule on the template that tells a mask, and what it changes
+    (domain/rules/decision)."""
+
+    rule: str
+    """File of the rule, (dimensions + 1,) float32, its constant the last."""
+    least: float
+    """The value of the rule from which on a face wears a mask."""
+    bare: float
+    masked: float
+    """Values up to which and from which on a template is of bare and of masked faces alone."""
+    both: float
+    """What is added to the threshold of two masked faces."""
+
+
 class Crop(Struct, frozen=True, forbid_unknown_fields=True):
     """A recipe for a square crop of a face (book/vision/describe/attributes.py), and for the pixels
     that a model takes."""
@@ -264,6 +279,10 @@ class Manifest(Struct, frozen=True):
     quality: QualityRole
     crops: Mapping[str, CropRole]
     measured: Measured
+    mask: MaskRole | None = None
+    """None: nobody can tell a mask by the pack's templates."""
+    folder: Path = Path()
+    """Where its files lie."""
 
     @property
     def impostor_curve(self) -> ImpostorCurve:
@@ -271,7 +290,17 @@ class Manifest(Struct, frozen=True):
 
     def parse_population(self) -> Population:
         """Read the population by which scores are judged. Raises DamagedCalibration, OSError."""
-        return parse_population_rows(self.measured, self.embedding.dimensions)
+        population = parse_population_rows(self.measured, self.embedding.dimensions)
+        return replace(population, mask_rule=self._read_mask_rule())
+
+    def _read_mask_rule(self) -> MaskRule | None:
+        import numpy as np
+
+        if self.mask is None:
+            return None
+        weights = np.load(self.folder / self.mask.rule, allow_pickle=False)
+        numbers = {name: value for name, value in asdict(self.mask).items() if name != "rule"}
+        return MaskRule(weights, one=self.measured.one_masked, **numbers)
 
 
 def read_table(folder: Path) -> dict[str, Any]:
@@ -312,6 +341,8 @@ def read_manifest(folder: Path) -> Manifest:
             name: _crop_role(name, role) for name, role in roles.items() if name not in NO_CROPS
         },
         measured=measured,
+        mask=_make_record(MaskRole, "role mask", roles["mask"]) if "mask" in roles else None,
+        folder=folder,
     )
     _require_files(manifest, folder)
     return manifest
@@ -320,7 +351,8 @@ def read_manifest(folder: Path) -> Manifest:
 def _require_files(manifest: Manifest, folder: Path) -> None:
     """Raise ValueError unless each file that a role names is one of the pack's."""
     of_crops = {file for role in manifest.crops.values() for file in role.files}
-    missing = {manifest.detector.file, *manifest.embedding.files, *of_crops} - {
+    of_mask = {manifest.mask.rule} if manifest.mask else set()
+    missing = {manifest.detector.file, *manifest.embedding.files, *of_crops, *of_mask} - {
         file.name for file in manifest.files
     }
     if missing:
@@ -407,6 +439,9 @@ class Measured(Struct, frozen=True):
     rows: Path | None
     lowers: bool = True
     """Whether a demand may lower a threshold: not by a curve of a version before that."""
+    one_masked: float = 0.0
+    """What is added to the threshold of a masked and a bare face, as far as strangers in masks were
+    measured beside the curve."""
 
 
 def read_measured(file: Path, model: str) -> Measured | None:
@@ -422,9 +457,12 @@ def read_measured(file: Path, model: str) -> Measured | None:
             return None
         usual, rows = entries[model].get("usual"), file.parent / POPULATION
         curve = ImpostorCurve.from_calibration(entries[model])
-        lowers = bool(entries[model].get("lowers", False))
         return Measured(
-            curve, None if usual is None else float(usual), rows if rows.is_file() else None, lowers
+            curve,
+            None if usual is None else float(usual),
+            rows if rows.is_file() else None,
+            lowers=bool(entries[model].get("lowers", False)),
+            one_masked=float(entries[model].get("one_masked", 0.0)),
         )
     except KeyError as error:
         raise DamagedCalibration(f"{file} is damaged: a curve in it lacks {error}") from error
