@@ -116,6 +116,7 @@ function Deciding({ card, can }) {
     ${can.move && html`<button class="groups-of" onClick=${can.move}>
       ${t("group")} …<kbd aria-hidden="true">g</kbd></button>`}
     ${can.other && html`<button onClick=${can.other}>${t("review.other")}<kbd aria-hidden="true">m</kbd></button>`}
+    ${can.keep && html`<button onClick=${can.keep}>${t("review.mask")}</button>`}
     <button class=${card.kind === "promoted" ? "" : "strong"} onClick=${can.yes}>${t(`review.yes.${card.kind}`)}
       <kbd aria-hidden="true">${card.kind === "pair" ? "y" : "↵"}</kbd></button>
   </div>`;

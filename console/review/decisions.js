@@ -1,5 +1,5 @@
 // What can be decided about a card, and what each decision changes.
-import { giving, merging, naming, pathOf } from "../shared/correct.js";
+import { giving, keeping, merging, naming, pathOf } from "../shared/correct.js";
 import { groupName, nameOf, whose } from "../shared/parts.js";
 import { t } from "../words.js";
 import { settled, whoStays } from "./deck.js";
@@ -56,6 +56,8 @@ function ofMatch(card, decide) {
   const yes = () => decide(whose("review.did.yes", { name: nameOf(face) }), { does: finish(card) });
   return {
     yes,
+    keep: card.condition !== "mask" ? undefined : () =>
+      decide(whose("review.did.mask", { name: nameOf(face) }), after(keeping(face, card.sighting), finish(card))),
     no: score == null ? undefined : () => give(whose("visits.rejected", { name: nameOf(face) })),
     is: (other) => (other.id === face.id ? yes()
       : give(whose("review.did.is", { name: nameOf(other) }), { kind: "face", face: other })),

@@ -14,6 +14,14 @@ export function naming(face, name) {
   };
 }
 
+/** Have a face be known by a photo of one of its sightings, too. */
+export function keeping(face, sighting) {
+  return {
+    does: (send, options) => send("POST", `${pathOf(face)}/pictures`, { sighting, trust: true }, options),
+    inverse: (send, done) => send("DELETE", `${pathOf(face)}/pictures/${done.id}`),
+  };
+}
+
 /** Make somebody part of another, who it is. */
 export function merging(face, other) {
   return {

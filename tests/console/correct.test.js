@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { given, giving, merging, naming, patches, sameName, sightingsOf } from "../../console/shared/correct.js";
+import { given, giving, keeping, merging, naming, patches, sameName, sightingsOf } from "../../console/shared/correct.js";
 
 /** Record what is sent, and answer by `answers`, one after the other. */
 function sender(...answers) {
@@ -29,6 +29,14 @@ test("who is somebody else becomes part of them, until it is undone", async () =
   const [send, sent] = sender({ merge: "m/1" });
   await inverse(send, await does(send));
   assert.deepEqual(sent.map(([, path]) => path), ["faces/8/merge", "merges/m%2F1/undo"]);
+});
+
+test("a face is known by a photo of its sighting, until it is taken back", async () => {
+  const { does, inverse } = keeping({ id: "7" }, "a-0");
+  const [send, sent] = sender({ id: "ab12" });
+  await inverse(send, await does(send));
+  assert.deepEqual(sent, [["POST", "faces/7/pictures", { sighting: "a-0", trust: true }],
+    ["DELETE", "faces/7/pictures/ab12", undefined]]);
 });
 
 test("all of a visit is given to who was chosen by one call, and given back by one", async () => {

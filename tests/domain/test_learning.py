@@ -105,6 +105,30 @@ def test_one_after_the_other_in_any_order_and_twice_the_same_are_kept(
     assert held == choose_pictures_to_keep([*own, *seen])
 
 
+@given(own, seen, st.sets(st.integers(0, 30)), st.randoms())
+def test_one_look_in_a_mask_is_kept_beside_the_bare_ones_in_any_order(
+    own: list[Picture], seen: list[Picture], masked: set[int], rng: random.Random
+) -> None:
+    """The best one, in the place of the last bare one; the only place is for a bare one."""
+    looks = [
+        replace(one, estimates=replace(one.estimates, masked=int(one.id, 16) in masked))
+        for one in seen
+    ]
+    found = choose_pictures_to_keep([*own, *looks])[len(own) :]
+    in_masks = [one for one in looks if one.estimates.masked]
+    bare = [one for one in looks if not one.estimates.masked]
+    room = min(MAX_LEARNT, MAX_COMPARED - len(own))
+    best_bare = choose_pictures_to_keep([*own, *bare])[len(own) :]
+    best_masked = choose_pictures_to_keep([*own, *in_masks])[len(own) :][:1]
+    is_masked_kept = len(best_bare) < room or room > 1
+    expected = [*best_bare[: room - 1], *best_masked] if in_masks and is_masked_kept else best_bare
+    assert set(found) == set(expected)
+    held = choose_pictures_to_keep(own)
+    for one in rng.sample(looks * 2, 2 * len(looks)):
+        held = choose_pictures_to_keep([*held, one])
+    assert held == choose_pictures_to_keep([*own, *looks])
+
+
 @given(st.lists(st.tuples(st.integers(1, 4), sightings), min_size=2, max_size=4), st.randoms())
 def test_faces_merged_in_any_grouping_keep_the_same(
     found: list[tuple[int, list[tuple[int, float, float]]]], rng: random.Random

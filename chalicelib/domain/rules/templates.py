@@ -159,6 +159,7 @@ def choose_pictures_to_keep(pictures: Iterable[Picture]) -> tuple[Picture, ...]:
 
     Of one photo only one picture is kept: the given one, else that of the first sighting. Learnt
     ones have the room that MAX_LEARNT, MAX_COMPARED and MAX_PICTURES leave beside the given ones.
+    One of them shows the person in a mask, if there is such a picture and room for two.
     """
     pictures = tuple(pictures)
     given_pictures = list_given_pictures(pictures)
@@ -174,7 +175,15 @@ def choose_pictures_to_keep(pictures: Iterable[Picture]) -> tuple[Picture, ...]:
     room = max(
         min(MAX_LEARNT, MAX_COMPARED - compared_count, MAX_PICTURES - len(given_pictures)), 0
     )
-    return (*given_pictures, *_rank_learnt(learnt_by_photo.values())[:room])
+    bare, masked = (
+        _rank_learnt(
+            one for one in learnt_by_photo.values() if bool(one[1].estimates.masked) is has
+        )
+        for has in (False, True)
+    )
+    beside_masked = max(room - 1, 1)
+    looks = [*bare[:beside_masked], *masked[:1], *bare[beside_masked:]]
+    return (*given_pictures, *looks[:room])
 
 
 def shows_more_than(
