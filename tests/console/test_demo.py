@@ -118,6 +118,9 @@ def take_tour(page: Page) -> None:
 IS_MARKED = "all => all.some((one) => getComputedStyle(one).outlineWidth === '3px')"
 
 
+ARE_CUT = "all => all.filter((one) => one.scrollWidth > one.clientWidth).map((one) => one.innerText)"
+
+
 def read_tour(page: Page, url: str, language: str) -> None:
     """Read the tour's words on a narrow phone, where nothing is cut off at the side."""
     page.goto(f"{url}/console")
@@ -125,6 +128,10 @@ def read_tour(page: Page, url: str, language: str) -> None:
     for name in ("drawn", *(f"{name}.says" for name in STOPS), "own.says"):
         expect(tour).to_contain_text(str(words[f"tour.{name}"]))
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), (language, name)
+        if name in ("came.says", "who.says", "inside.says"):
+            ready(page)
+            lines = page.locator(".turn.day, .segments :is(button, a)")
+            assert lines.evaluate_all(ARE_CUT) == [], language
         if name != "own.says":
             tour.locator(".strong").click()
 
