@@ -42,7 +42,6 @@ from chalicelib.domain.errors import (
     TooMany,
 )
 from chalicelib.domain.jobs import (
-    NIGHT_HOUR,
     STOPS_AT_S,
     Job,
     JobContext,
@@ -137,9 +136,9 @@ class Faces(Service["Book"]):
         return (Job("names", self._fold_terms_if_due),)
 
     def _fold_terms_if_due(self, context: JobContext) -> Unfinished | None:
-        """Fold the terms in the sweep that raises the tenant's format, and at night those that
-        another process has written meanwhile."""
-        if context.tenant.format_due is None and context.hour.hour != NIGHT_HOUR:
+        """Fold the terms in the sweep that raises the tenant's format, and for a day after it those
+        that another process has written meanwhile."""
+        if context.tenant.format_due is None:
             return None
         tenant = self.services.tenants.get_by_name(context.tenant.name)
         return make_unfinished(self.fold_terms(tenant, context.remaining_s))

@@ -36,13 +36,16 @@ def upgrade_format(number: int, due: Due | None, now_ms: int) -> tuple[int, Due 
     """Return a tenant's format and what is due, as this version's sweep leaves them.
 
     The first sweep notes a day from now. If a version that is the older one sweeps meanwhile, it
-    forgets the note.
+    forgets the note. The sweep that raises the format notes another day: until then processes that
+    had read the tenant before may have written as before.
     """
+    is_noted = due is not None and due[0] == FORMAT
+    is_over = due is None or now_ms >= due[1]
     if number == FORMAT:
-        return number, None
-    if due is None or due[0] != FORMAT:
+        return number, due if is_noted and not is_over else None
+    if not is_noted:
         return number, (FORMAT, now_ms + DAY_MS)
-    return (FORMAT, None) if now_ms >= due[1] else (number, due)
+    return (FORMAT, (FORMAT, now_ms + DAY_MS)) if is_over else (number, due)
 
 
 def require_format(tenant: Mapping[str, Any]) -> None:

@@ -50,7 +50,9 @@ def test_upgrade_back_and_upgrade_lose_no_visit(older: Version, tmp_path: Path) 
         (FORMAT, (FORMAT + 1, NOW - DAY_MS), (FORMAT, None)),
         (FORMAT - 1, None, (FORMAT - 1, (FORMAT, NOW + DAY_MS))),
         (FORMAT - 1, (FORMAT, NOW + 1), (FORMAT - 1, (FORMAT, NOW + 1))),
-        (FORMAT - 1, (FORMAT, NOW), (FORMAT, None)),
+        (FORMAT - 1, (FORMAT, NOW), (FORMAT, (FORMAT, NOW + DAY_MS))),
+        (FORMAT, (FORMAT, NOW + 1), (FORMAT, (FORMAT, NOW + 1))),
+        (FORMAT, (FORMAT, NOW), (FORMAT, None)),
     ],
     ids=[
         "nothing to do",
@@ -58,6 +60,8 @@ def test_upgrade_back_and_upgrade_lose_no_visit(older: Version, tmp_path: Path) 
         "first sweep",
         "too soon",
         "a day later",
+        "another day for what is written meanwhile",
+        "that day is over",
     ],
 )
 def test_a_format_is_raised_a_day_after_the_first_sweep(

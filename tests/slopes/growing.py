@@ -36,7 +36,6 @@ GROWS: Mapping[str, str] = {
     "GET /v1/faces order=visits": _SORTED,
     "GET /v1/faces/{id}/everything": _PERSON,
     "GET /v1/faces/{id}/everything language=zh part={everything_token}": _PERSON,
-    "job names, night": "looks once a night at each term of a name",
     "job reviews, night": "looks once a night at each open review",
     "regulars fsck": "compares all that is stored",
     "reembed": "reads each picture",

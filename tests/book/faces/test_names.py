@@ -136,7 +136,22 @@ def test_names_of_an_older_book_are_found_as_typed_once_its_format_is_raised(boo
     assert [term for term in terms_stored(book) if not term.isascii()] == []
 
 
-def test_what_a_process_of_before_wrote_meanwhile_is_folded_at_night(book: Book) -> None:
+def test_what_a_process_of_before_wrote_meanwhile_is_folded_within_a_day(book: Book) -> None:
+    give_format(book, FOLDED - 1)
+    book.sweep()
+    book.clock.advance(timedelta(hours=25))
+    book.sweep()
+    for hours in (1, 22):
+        give_format(book, FOLDED - 1)
+        enrol(book, f"{hours}", f"José {hours}")
+        give_format(book, FOLDED)
+        book.clock.advance(timedelta(hours=hours))
+        assert found(book, "jose") == (["1"] if hours == 22 else [])
+        book.sweep()
+    assert found(book, "jose") == ["1", "22"]
+
+
+def test_what_a_process_of_before_wrote_is_folded_as_far_as_there_is_time(book: Book) -> None:
     enrol(book, "1", "José Núñez")
     give_format(book, FOLDED - 1)
     enrol(book, "2", "Zoë")
