@@ -21,30 +21,32 @@ SLACK = {
 for a hundred rows that it may show, a tree has another level."""
 
 _ALL_IDS = "answers the ids of all faces"
-_SORTED = "sorts all faces for each page, 10,000 at most"
+_SORTED = "sorts all faces for each page, 10,000 at most: no index has such an order"
 _PAGE = "looks through a hundred rows at least"
 _FILTERED = "looks through a thousand captures at most for what a filter takes"
 _INSTANTS = "reads instants whole, 5,000 observations at most"
 _PERSON = "answers all that is held of one person, whose visits these are"
 
-GROWS: Mapping[str, str] = {
+MUST_GROW: Mapping[str, str] = {
     **{f"GET /v1/face-ids order={order}": _ALL_IDS for order in FaceOrder},
     "GET /v1/face-ids desc=false": _ALL_IDS,
     "GET /v1/face-ids desc=true": _ALL_IDS,
     "GET /v1/face-ids known=false": _ALL_IDS,
-    "GET /v1/faces order=name": _SORTED,
-    "GET /v1/faces order=visits": _SORTED,
     "GET /v1/faces/{id}/everything": _PERSON,
     "GET /v1/faces/{id}/everything language=zh part={everything_token}": _PERSON,
-    "job reviews, night": "looks once a night at each open review",
+    "job reviews, night": "those of somebody who was deleted are gone within a day, so it looks at "
+    "each review of the days whose pictures are kept",
     "regulars fsck": "compares all that is stored",
     "reembed": "reads each picture",
-    "sweep (unwanted)": "compares the pictures that are stored with the faces",
-    "tenants erase (leaving)": "writes the file anew",
+    "sweep (unwanted)": "finds pictures that no face has, so it compares all with the faces",
+    "tenants erase (leaving)": "deletes all that is the tenant's",
 }
-"""What grows with the book, and why it may."""
+"""What is asked for everything, and answers, compares or deletes that. All else is constant, or
+grows to a bound."""
 
 GROWS_TO_A_BOUND: Mapping[str, str] = {
+    "GET /v1/faces order=name": _SORTED,
+    "GET /v1/faces order=visits": _SORTED,
     "GET /v1/arrivals face={face}": _INSTANTS,
     "GET /v1/captures": f"{_PAGE} of each camera",
     "GET /v1/captures camera={camera} token={captures_token}": _PAGE,
@@ -63,9 +65,9 @@ GROWS_TO_A_BOUND: Mapping[str, str] = {
 GROWS_IN_A_YEAR: Mapping[str, str] = {
     "GET /v1/face-ids group={group} order=arrived desc=true": "answers the ids of a group",
     "GET /v1/face-ids known=true": "answers the ids of all known faces",
-    "GET /v1/retention": "counts what is due, 10,000 things of a kind at most",
+    "GET /v1/retention": "counts what is due, 2,000 things of a kind at most",
     "job lost captures, night": "looks at the captures of four days",
-    "regulars retention --dry-run": "counts what is due, 10,000 things of a kind at most",
+    "regulars retention --dry-run": "counts what is due, 2,000 things of a kind at most",
 }
 """What grows too little to be seen in the gate's shops."""
 
