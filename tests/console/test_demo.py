@@ -42,6 +42,8 @@ LISTS = {
 }
 """What a page has if it has data. Privacy shows settings; the others ask for a picture."""
 
+ZONE = zone_at_noon()
+"""Where it was noon as the tests began: an hour may begin while one of them runs."""
 LINK = re.compile(r"(http://\S+?)/console(#code=\S+)")
 
 
@@ -50,7 +52,7 @@ def demo(folder: Path, *options: str) -> Iterator[str]:
     """Run the demo, with all that it writes in `folder`, until a line names its console; give the
     line."""
     command = [sys.executable, "-m", "regulars", "demo", "--port", "0", *options]
-    around = {**os.environ, "TZ": zone_at_noon(), "TMPDIR": str(folder), "PYTHONUNBUFFERED": "1"}
+    around = {**os.environ, "TZ": ZONE, "TMPDIR": str(folder), "PYTHONUNBUFFERED": "1"}
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=around)
     try:
         assert process.stdout is not None
@@ -84,7 +86,7 @@ def test_strangers_see_the_drawn_shop_sharply_and_are_told_how_to_run_their_own(
         assert "Neighbour" not in names
         session = requests.get(f"{url}/v1/session", timeout=60).json()
         settings = requests.get(f"{url}/v1/settings", timeout=60).json()
-        assert (session["demo"], settings["time_zone"]) == (True, zone_at_noon())
+        assert (session["demo"], settings["time_zone"]) == (True, ZONE)
         assert requests.post(f"{url}/v1/session", json={}, timeout=60).status_code == 403
         take_tour(page)
         visitor.check()
