@@ -120,7 +120,9 @@ def take_tour(page: Page) -> None:
 IS_MARKED = "all => all.some((one) => getComputedStyle(one).outlineWidth === '3px')"
 
 
-ARE_CUT = "all => all.filter((one) => one.scrollWidth > one.clientWidth).map((one) => one.innerText)"
+ARE_CUT = (
+    "all => all.filter((one) => one.scrollWidth > one.clientWidth).map((one) => one.innerText)"
+)
 
 
 def read_tour(page: Page, url: str, language: str) -> None:
