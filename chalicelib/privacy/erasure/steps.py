@@ -59,8 +59,8 @@ into it."""
 _APART_S = 60
 """Seconds until an erasure looks again whether its group has been erased, or others are as far."""
 _SCRUBS_TOGETHER = timedelta(minutes=10)
-"""How long after its request an erasure waits for others, so that one scrub does for all: it reads
-the whole database of a box, 330 MB in a second of a processor."""
+"""How long after its request an erasure waits for others, so that one scrub does for all: it writes
+the whole database of a box anew, 265 MB in two seconds in which nobody else can write."""
 
 
 class ErasureSteps(Service["Services"]):

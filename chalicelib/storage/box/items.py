@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
-import time
 import weakref
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
@@ -19,8 +18,6 @@ from typing import Any
 from urllib.parse import quote
 
 from chalicelib.domain.errors import Busy, StorageUnavailable
-from chalicelib.storage.box.pages import Pages, UnknownPage
-from chalicelib.storage.items import cut_in_parts
 from chalicelib.storage.limits import Change, Items, Position, Span, Stored, list_changes
 from chalicelib.storage.ports import Action, Table, TableKey, Update
 
@@ -33,13 +30,6 @@ pages, too: with SQLite's own 2 MB they took 200 MB after some thousands of capt
 
 _READERS_S = 1.0
 """How long emptying the log waits for those who read the file: nobody can write meanwhile."""
-
-_PAGES_AT_ONCE = 256
-"""Pages that are scrubbed while nobody else can write: 1 MB, which takes some 20 ms of a processor
-and no wait for the disk."""
-
-_PAUSE_S = 0.005
-"""Pause of a scrub between two parts, in which those write that have waited."""
 
 _BUSY_CODES = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 
@@ -59,11 +49,8 @@ class SqliteFile:
     """Connections to the file at `path`, which is created, readable by its owner only, if it does
     not exist.
 
-    A lock held by others for `busy_s` seconds raises Busy. `pages_at_once`: how many pages a part
-    of a scrub has.
+    A lock held by others for `busy_s` seconds raises Busy.
     """
-
-    pages_at_once = _PAGES_AT_ONCE
 
     def __init__(self, path: Path, busy_s: float = 5.0) -> None:
         self._path = path
@@ -134,11 +121,10 @@ class SqliteFile:
         Raises Busy if another program reads or writes: what it may still read stays in the log.
         """
         with self._writer, self._translate_failures(), closing(self._open_session()) as session:
-            self._empty_log(session.connection)
-
-    def _empty_log(self, connection: sqlite3.Connection) -> None:
-        connection.execute(f"PRAGMA busy_timeout = {int(min(self._busy_s, _READERS_S) * 1000)}")
-        is_busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            session.connection.execute(
+                f"PRAGMA busy_timeout = {int(min(self._busy_s, _READERS_S) * 1000)}"
+            )
+            is_busy, _, _ = session.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         if is_busy:
             raise Busy(
                 f"another program reads {self._path.name}, and its log keeps what was deleted: end "
@@ -146,55 +132,16 @@ class SqliteFile:
             )
 
     def scrub(self) -> None:
-        """`wipe`, and empty what is nobody's in each page: pages that were divided or joined keep
-        pieces of what was deleted.
+        """`wipe`, and write the whole file anew: pages that were divided or joined keep pieces of
+        what was deleted.
 
-        `secure_delete` overwrites what is deleted, not what was moved before. Others read and write
-        meanwhile. Raises Busy, StorageUnavailable.
+        `secure_delete` overwrites what is deleted, not what was moved before. Raises Busy,
+        StorageUnavailable.
         """
-        for _ in self.scrub_in_parts():
-            time.sleep(_PAUSE_S)
-
-    def scrub_in_parts(self) -> Iterator[None]:
-        """Scrub, and yield between two parts: nobody waits for more than one of them.
-
-        A part rewrites `pages_at_once` pages in place. SQLite never reads the bytes that change, so
-        it does not matter who reads such a page, nor when the power fails.
-        """
+        self.wipe()  # with a reader in the way, the log would grow by the whole file at each try
+        with self._writer, self._translate_failures():
+            self._connection().execute("VACUUM")
         self.wipe()
-        pages = Pages(self._path)
-        try:
-            for numbers in cut_in_parts(pages.list_untidy(), self.pages_at_once):
-                self._empty_pages(pages, numbers)
-                pages.sync()
-                yield
-        except UnknownPage:  # then SQLite itself writes all rows anew, and nobody else meanwhile
-            with self._writer, self._translate_failures():
-                self._connection().execute("VACUUM")
-        except OSError as error:
-            raise StorageUnavailable(
-                f"the database {self._path.name} cannot be scrubbed: {error.strerror}"
-            ) from error
-        self.wipe()
-
-    def _empty_pages(self, pages: Pages, numbers: Sequence[int]) -> None:
-        """Empty what is nobody's in these pages. Raises Busy, UnknownPage.
-
-        The log is empty meanwhile, and nobody can write, so the file has each page as it is. The
-        commit behind it makes every connection read its pages anew: else one would write the old
-        bytes again, with the next row of such a page.
-        """
-        log = self._path.with_name(f"{self._path.name}-wal")
-        with self._writer, self._translate_failures(), closing(self._open_session()) as session:
-            connection = session.connection
-            self._empty_log(connection)
-            connection.execute("PRAGMA synchronous = NORMAL")
-            connection.execute("BEGIN IMMEDIATE")
-            if log.exists() and log.stat().st_size:
-                raise Busy("another process writes: what was deleted is emptied the next time")
-            pages.empty(numbers)
-            connection.execute(f"PRAGMA user_version = {LAYOUT}")
-            connection.execute("COMMIT")
 
     def damage(self) -> str | None:
         """Read every page and say what is wrong with the first that is: 0.06 s for 100 MB in
