@@ -79,7 +79,8 @@ OF_ONE_PERSON: Mapping[type[Struct], str] = {
     User: "group_id id faceids name created_at",
     Capture: "id camera_id captured_at sha256 size content_type state sightings reason track sides "
     "is_of_rest erasures",
-    Sighting: "number resolution box faceid quality reason decision resolved_at model correction",
+    Sighting: "number resolution box faceid quality reason decision resolved_at model correction "
+    "masked",
     JournalEntry: "edit faceid group_id templates learnt user",
     Negative: "sighting_id templates camera",
     Merge: "id survivor other at state renaming backup joined is_return",

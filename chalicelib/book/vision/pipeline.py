@@ -277,14 +277,21 @@ class FacePipeline:
         Only a face that would be better so is embedded for it, if it was not yet.
         """
         rule, rated = self.population.mask_rule, dict(zip(faces, qualities, strict=True))
-        if rule is not None:
-            doubtful = [face for face, measured in rated.items() if measured.total < PERFECT]
-            aligned = self._align_faces(image, doubtful, self._manifest.quality)
-            uncovered = {
-                face: quality.measure_masked_quality(image, face, crop_of_face)
-                for face, crop_of_face in zip(doubtful, aligned, strict=True)
-            }
-            better = [face for face in doubtful if uncovered[face].total > rated[face].total]
+        known = self._last.of(image).embeddings
+        doubtful = [
+            face
+            for face, measured in rated.items()
+            if rule is not None
+            and measured.total < PERFECT
+            and (face not in known or rule.find_masked(known[face][None])[0])
+        ]
+        aligned = self._align_faces(image, doubtful, self._manifest.quality)
+        uncovered = {
+            face: quality.measure_masked_quality(image, face, crop_of_face)
+            for face, crop_of_face in zip(doubtful, aligned, strict=True)
+        }
+        better = [face for face in doubtful if uncovered[face].total > rated[face].total]
+        if rule is not None and better:
             (embeddings,) = self._do_works("embed", self._plan_embeddings(image, better))
             masked = zip(better, rule.find_masked(embeddings), strict=True)
             rated |= {face: uncovered[face] for face, is_masked in masked if is_masked}
