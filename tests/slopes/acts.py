@@ -18,6 +18,7 @@ from chalicelib.api.v1.routes import OPERATIONS
 from chalicelib.domain.jobs import NIGHT_HOUR, JobContext
 from chalicelib.domain.texts import Language
 from chalicelib.storage.values import time_text
+from tests.slopes.pages import PAGE_READS
 from tests.support.api.gateway import Reply
 from tests.support.api.samples import SAMPLES, Sample
 from tests.support.book.years import Filled
@@ -75,6 +76,26 @@ def list_reads(box: Box, filled: Filled) -> Iterator[Act]:
             pairs = (f"{name}={value}" for name, value in query.items() if name not in always)
             name = " ".join(("GET", operation.path, *pairs))
             yield Act(name, partial(_read, box, operation.path, sample, ids))
+
+
+def list_page_reads(box: Box, filled: Filled) -> Iterator[Act]:
+    """Yield each read that a page of the console sends with several parameters."""
+    ids = ids_of(box, filled)
+    since = {"from": time_text(filled.visits[0].at), "to": time_text(box.clock.now())}
+    operations = {one.path: one for one in OPERATIONS if one.method == "GET"}
+    for read in PAGE_READS:
+        path, *pairs = read.split()
+        fields = _fields_of(operations[path].query)
+        always = {"limit": A_PAGE} if "limit" in fields else {}
+        always |= since if {"from", "to"} <= {*fields} else {}
+        asked = dict(pair.split("=") for pair in pairs)
+        sample = Sample(SAMPLES["GET", path][0].path, {**asked, **always})
+        yield Act(f"page {read}", partial(_require_read, box, path, sample, ids))
+
+
+def _require_read(box: Box, path: str, sample: Sample, ids: Mapping[str, str]) -> None:
+    reply = _read(box, path, sample, ids)
+    assert reply.status == 200, reply.json
 
 
 def _is_filled_by(sample: Sample, ids: Mapping[str, str]) -> bool:

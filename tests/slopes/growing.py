@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from chalicelib.domain.observations import OF_ARRIVALS, Split
 from chalicelib.storage.items import FaceOrder
 from tests.slopes.counted import MEASURES
+from tests.slopes.pages import PAGE_READS
 
 RATIO = 1.6
 SLACK = {
@@ -21,6 +22,7 @@ SLACK = {
 for a hundred rows that it may show, a tree has another level."""
 
 _ALL_IDS = "answers the ids of all faces"
+_IDS_OF_GROUP = "answers the ids of a group, or of all known faces"
 _SORTED = "sorts all faces for each page, 10,000 at most: no index has such an order"
 _PAGE = "looks through a hundred rows at least"
 _FILTERED = "looks through a thousand captures at most for what a filter takes"
@@ -63,8 +65,9 @@ GROWS_TO_A_BOUND: Mapping[str, str] = {
 """What grows until a page is full: a year's shop is above that."""
 
 GROWS_IN_A_YEAR: Mapping[str, str] = {
-    "GET /v1/face-ids group={group} order=arrived desc=true": "answers the ids of a group",
+    "GET /v1/face-ids group={group} order=arrived desc=true": _IDS_OF_GROUP,
     "GET /v1/face-ids known=true": "answers the ids of all known faces",
+    **{f"page {read}": _IDS_OF_GROUP for read in PAGE_READS if "/v1/face-ids" in read},
     "GET /v1/retention": "counts what is due, 2,000 things of a kind at most",
     "job lost captures, night": "looks at the captures of four days",
     "regulars retention --dry-run": "counts what is due, 2,000 things of a kind at most",
@@ -80,6 +83,11 @@ GROWS_WITH_VISITS: Mapping[str, str] = {
     "GET /v1/arrivals totals=true": _EACH_VISIT,
     "GET /v1/statistics group={group}": _EACH_VISIT,
     **{f"GET /v1/statistics split={split}": _EACH_VISIT for split in (*OF_ARRIVALS, Split.GROUP)},
+    **{
+        f"page {read}": _EACH_VISIT
+        for read in PAGE_READS
+        if "measure=" in read or "totals=" in read
+    },
     "regulars report": "reads each visit of a week",
     "today": "reads each visit of a day",
 }

@@ -9,7 +9,13 @@ from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
-from tests.slopes.acts import list_commands, list_jobs, list_reads, withhold_strangers
+from tests.slopes.acts import (
+    list_commands,
+    list_jobs,
+    list_page_reads,
+    list_reads,
+    withhold_strangers,
+)
 from tests.slopes.counted import CountedBox, CountedShop
 from tests.support.book.years import Filled, Year, fill_year
 from tests.support.faults.shop import Box, Shop, prepared
@@ -48,7 +54,8 @@ def count_shops(folder: Path, year: Year, cases: Sequence[UseCase]) -> Counted:
 
 def count_acts(box: CountedBox, filled: Filled) -> Iterator[tuple[str, Counter[str]]]:
     """Count what changes nothing, or nothing that another act reads."""
-    for act in (*list_reads(box, filled), *list_jobs(box), *list_commands(box)):
+    acts = (*list_reads(box, filled), *list_page_reads(box, filled), *list_jobs(box))
+    for act in (*acts, *list_commands(box)):
         yield act.name, box.count(act.do)
 
 
