@@ -23,7 +23,7 @@ class Told:
 
     def __init__(self, settings: CameraConfig) -> None:
         self.settings = settings
-        self.alive_at = 0.0
+        self.alive_at = self.gave_at = 0.0
         self.moved_to: list[str] = []
 
     def move_to(self, host: str) -> None:
@@ -61,13 +61,15 @@ class Network:
         self.searches.append({*interfaces})
         return [Device(at, "", "") for at in self.cards if at not in self.silent]
 
-    def run(self, seconds: float, *well: str) -> None:
-        """Go on for so long, while these cameras give pictures."""
+    def run(self, seconds: float, *well: str, at_rest: str = "") -> None:
+        """Go on for so long, while these cameras give pictures, and one rests."""
         for _ in range(round(seconds / 30)):
             self.now += 30
             for camera, capture in zip(self.cameras, self.captures, strict=True):
-                if camera.name in well:
+                if camera.name in (*well, at_rest):
                     capture.alive_at = self.now
+                if camera.name in well:
+                    capture.gave_at = self.now
             self.addresses.look(self.captures, self.now, self.began_at)  # type: ignore[arg-type] - as Told
 
     def move(self, address: str, other: str) -> None:
@@ -92,6 +94,25 @@ def test_a_camera_is_found_at_its_new_address_and_still_is_after_a_restart() -> 
     network.move("192.168.7.23", "192.168.7.9")
     network.run(AWAY_S + AGAIN_S, "door")
     assert network.captures[0].moved_to == ["192.168.7.9"], "and back"
+
+
+def test_what_has_a_cameras_address_at_night_is_not_taken_for_it_in_the_morning() -> None:
+    network = Network()
+    network.run(60, "hall", "door")
+    network.run(120, "door", at_rest="hall")
+    network.move("192.168.7.9", "192.168.7.23")
+    network.cards["192.168.7.9"] = "a phone's"
+    network.run(8 * 3_600, "door", at_rest="hall")
+    network.run(AWAY_S + AGAIN_S, "door")
+    assert network.captures[0].moved_to == ["192.168.7.23"]
+
+
+def test_a_camera_that_is_rarely_asked_is_not_searched_for() -> None:
+    network = Network(replace(DOOR, interval_s=600.0))
+    for _ in range(6):
+        network.run(30, "door")
+        network.run(570)
+    assert network.searches == []
 
 
 @pytest.mark.parametrize(

@@ -111,9 +111,10 @@ class Addresses:
         neighbours, before, away = self.read_neighbours(), dict(self._known), dict[str, str]()
         for camera, capture in zip(self.cameras, captures, strict=True):
             host, quiet_s = _find_host(camera), now - max(capture.alive_at, began_at)
-            if host is not None and now - capture.alive_at < LOOK_S:
+            # at rest it is alive, but nobody has talked to that address
+            if host is not None and now - min(capture.alive_at, capture.gave_at) < LOOK_S:
                 self._note_card(host, neighbours)
-            elif host in self._known and quiet_s >= AWAY_S:
+            elif host in self._known and quiet_s >= AWAY_S + camera.interval_s:
                 away[host] = self._known[host].card
         if away and now - self._searched_at >= AGAIN_S:
             self._searched_at = now

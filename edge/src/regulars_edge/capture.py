@@ -208,8 +208,7 @@ class Capture:
                     self._choose((), stop)  # gives out the frames that waited for a better one
                 self._wired, self._next = self._next, None
             if not self._wired.is_open():
-                # it rests because it shall: that is no silence
-                self.alive_at = self.gave_at = time.monotonic()
+                self.alive_at = time.monotonic()  # it rests because it shall: that is no silence
                 stop.wait(REST_LOOK_S)
                 continue
             try:
