@@ -1,15 +1,20 @@
 """A poster's face is sent for ten minutes, then once an hour; people are sent as ever."""
 
+import json
 from collections.abc import Callable, Iterator
 from itertools import chain, pairwise
+from pathlib import Path
 
 import pytest
 from PIL import Image, ImageChops
 from regulars_edge.choose.by_face import BestShot, WithFaces
-from regulars_edge.choose.chooser import Chooser, find_time_ms
+from regulars_edge.choose.chooser import ChangeFirst, Chooser, find_time_ms
 from regulars_edge.choose.faces import Face, FaceFinder
-from regulars_edge.choose.still import AGAIN_MS, KEPT_MS, STILL_MS, StillFaces
+from regulars_edge.choose.still import AGAIN_MS, KEPT_MS, LOOK_PX, STILL_MS, StillFaces
+from regulars_edge.config import parse_config
 from regulars_edge.frames import Frame
+from regulars_edge.run import Uploader
+from regulars_edge.spool import spool as spools
 from regulars_edge.spool.model import Memory, Stamp
 from rig.film import decoded
 
@@ -165,6 +170,21 @@ def test_a_poster_is_known_again_after_a_restart_though_the_clock_begins_anew(ma
     later = range(KEPT_MS + 60_000, KEPT_MS + 120_000, STEP_MS)
     choose(make, lambda _: [], range(1), later, memory=Memory(kept.append, kept[0]))
     assert kept[-1] == "[]", "it was taken down"
+
+
+@pytest.mark.parametrize("send", ["best_shot", "faces"])
+def test_a_box_keeps_in_its_spool_where_posters_are(tmp_path: Path, send: str) -> None:
+    row = {"name": "door", "source": "snapshot", "url": "http://10.0.0.9/shot.jpg", "send": send}
+    raw = {"server": {"url": "http://127.0.0.1:9"}, "camera": [row]}
+    with spools.open_spool(tmp_path / "spool") as spool:
+        for known in (0, 1):
+            (capture,) = Uploader(parse_config(raw), spool, str).captures
+            chooser = capture.make(capture.config).chooser
+            while isinstance(chooser, ChangeFirst):
+                chooser = chooser.chooser
+            assert isinstance(chooser, BestShot | WithFaces)
+            assert len(chooser.still._places) == known
+            chooser.still.keep(json.dumps([[[30, 10, SIDE, SIDE], "003c" * LOOK_PX**2]]))
 
 
 @pytest.mark.parametrize(
