@@ -25,5 +25,11 @@ export function why(reason) {
   return t("captures.why.poor", { flaw: tOr(`flaw.${poor[1]}`, poor[1]), is: poor[2], least: poor[3] });
 }
 
+/** Say what became of a face, or why not, and whether it wears a mask. */
+export function became({ reason, resolution, masked }) {
+  const said = reason ? why(reason) : t(`captures.was.${resolution}`);
+  return masked && reason !== MASKED ? `${said} · ${t("captures.masked")}` : said;
+}
+
 /** Return the id of the capture that a sighting's id begins with. */
 export const captureOf = (sighting) => sighting.slice(0, sighting.lastIndexOf("-"));

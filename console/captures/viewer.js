@@ -13,7 +13,7 @@ import { addPhoto } from "../shared/photo.js";
 import { may } from "../store.js";
 import { complain, say } from "../undo.js";
 import { dayAndClock, onward, t } from "../words.js";
-import { captureOf, outcomes, why } from "./named.js";
+import { became, captureOf, outcomes, why } from "./named.js";
 
 /**
  * `camera`, and `id` of the capture or the `sighting` that is meant; `known`: the capture, if it was read already.
@@ -84,7 +84,7 @@ function Found({ one, n, isOpen, who }) {
   return html`<li class=${isOpen ? "open" : ""}><div class="row-button button"><span class="n">${n}</span>
     <${Portrait} url=${one.crop_url} size="s" />
     <span class="apart">${isLinked ? html`<a href=${to(["person", one.face])}>${name}</a>` : name}
-      <small class="soft">${one.reason ? why(one.reason) : t(`captures.was.${one.resolution}`)}</small></span>
+      <small class="soft">${became(one)}</small></span>
     <${Score} score=${one.score} threshold=${one.threshold} />
     ${who && isLinked && html`<${Said} one=${one} who=${who} />`}</div></li>`;
 }

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { captureOf, outcomes, why } from "../../console/captures/named.js";
+import { became, captureOf, outcomes, why } from "../../console/captures/named.js";
 import { spotlight, within } from "../../console/shared/spotlight.js";
 import { language, session } from "../../console/store.js";
 import { load, loadMore } from "../../console/words.js";
@@ -29,6 +29,13 @@ test("why a face was skipped is a sentence, and what has none stays as the servi
     ["nobody; this camera keeps no strangers", "Nobody in the book; this camera remembers no strangers"],
     ["somebody said that it is nobody", "somebody said that it is nobody"],
   ]) assert.equal(why(reason), sentence);
+});
+
+test("a mask is told beside what became of a face, and once", () => {
+  const sighting = { reason: null, resolution: "matched", masked: true };
+  assert.equal(became(sighting), `${became({ ...sighting, masked: null })} · in a mask`);
+  const skipped = { reason: "nobody, and in a mask: strangers are remembered bare", resolution: "skipped", masked: true };
+  assert.equal(became(skipped), why(skipped.reason));
 });
 
 test("a sighting's id begins with its capture's", () => {
