@@ -602,9 +602,9 @@ DATA_MAP = (
     _outside(
         "edge spool",
         "pictures that the [edge uploader](edge.md) has not sent yet, that the service refused, or "
-        "that cannot be read. Also outlines, 64 x 48 points, of what each camera usually shows, and "
-        "16 x 16 grey points of each face that has not moved for ten minutes, as a poster's, until "
-        "it has not been seen for a day",
+        "that cannot be read. Also outlines, 64 x 48 points, of what each camera usually shows, "
+        "and 16 x 16 grey points of each face that has not moved for ten minutes, as a poster's, "
+        "until it has not been seen for a day",
         "until the service has them. Refused pictures: `kept_days` (30). Pictures that cannot be "
         "read: until "
         "somebody deletes them in the folder `pictures`",
