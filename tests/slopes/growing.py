@@ -94,6 +94,11 @@ GROWS_WITH_VISITS: Mapping[str, str] = {
 """What grows with the visits of the time that is asked about, where no sealed day answers."""
 
 
+OF_PRESENCES = ("GET /v1/statistics", "page /v1/statistics")
+"""How the names begin of what reads from when to when each person was there, some 20 bytes a visit:
+that may take more read units, and nothing else."""
+
+
 def find_growth(few: Counter[str], many: Counter[str]) -> dict[str, tuple[int, int]]:
     """Return the measures by which an act grows, with what it took of each."""
     return {
