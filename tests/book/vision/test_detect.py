@@ -204,6 +204,22 @@ class TestFaces:
             > 0.85
         )
 
+    @pytest.mark.parametrize("file", PORTRAITS[:2])
+    @pytest.mark.parametrize("degrees", [25, 30])
+    def test_eyes_are_levelled_until_another_look_turns_them_no_further(
+        self, file: str, degrees: float, album: Album, vision: FacePipeline
+    ) -> None:
+        """A look finds a tilted head half as tilted as it is, or less."""
+        seen = album.seen(file)
+        tilted = rotated(seen.image, degrees)
+        face = vision.detect(tilted)[0]
+        before, after = (
+            math.atan2(one[1][1] - one[0][1], one[1][0] - one[0][0])
+            for one in (seen.faces[0].landmarks, face.landmarks)
+        )
+        assert math.degrees(after - before) == pytest.approx(degrees, abs=6)
+        assert vision.embed(tilted, [face])[0] @ seen.embeddings[0] > 0.95
+
     @pytest.mark.parametrize("degrees", [-45, -30, -15, 15, 30, 45])
     def test_a_tilted_head_is_the_same_person(
         self, degrees: int, album: Album, vision: FacePipeline
