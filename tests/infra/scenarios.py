@@ -34,6 +34,7 @@ from chalicelib.domain.tenant_settings import TenantSettings
 from chalicelib.storage import keys
 from chalicelib.storage.aws.clients import open_aws_client
 from chalicelib.storage.aws.items import DynamoItemStore
+from chalicelib.storage.formats import FORMAT
 from chalicelib.storage.items import walk_items
 from chalicelib.storage.ports import Put, Update, exists
 from chalicelib.storage.records.faces import name_item
@@ -478,14 +479,25 @@ def counted(account: Account) -> None:
 
 
 def names_as_before(account: Account) -> None:
-    """A night finds a name without accents whose terms a former version has stored."""
+    """On the day behind an upgrade the sweep finds terms of names that a process of the version
+    before has written."""
     shop = Shop(account, "named-shop")
     assert shop.camera.create_group("vip")["code"] == 0
     _enrol(shop, 31)
     [face] = [one["id"] for one in shop.v1.done("GET", "/v1/faces")["faces"]]
     shop.v1.done("PATCH", f"/v1/faces/{face}", {"name": "Jos\u00e9"})
-    shop.items.transact([Put(keys.NAMES, name_item(shop.name, face, "jos\u00e9"))])
-    _at_hour(account, 3)
+    due = [FORMAT, int((account.clock.now() + timedelta(days=1)).timestamp() * 1000)]
+    shop.items.transact(
+        [
+            Put(keys.NAMES, name_item(shop.name, face, "jos\u00e9")),
+            Update(
+                keys.TENANTS,
+                keys.tenant_item(shop.name),
+                (exists("there"),),
+                set={"format_due": due},
+            ),
+        ]
+    )
     account.tick("sweep")
     assert shop.items.get(keys.NAMES, (shop.name, keys.name_term("jos\u00e9", face))) is None
 
