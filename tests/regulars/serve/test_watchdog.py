@@ -54,7 +54,7 @@ class Asked:
         seen, end = set[int](), time.monotonic() + within_s
         while process.poll() is None and time.monotonic() < end:
             with suppress(OSError, http.client.HTTPException):
-                seen.add(self.status("/health", timeout_s=1.0))
+                seen.add(self.status("/health", timeout_s=5.0))
             time.sleep(0.1)
         return seen
 
@@ -96,7 +96,7 @@ class HungService:
         self._watch.start()
 
     def _note_until_its_end(self, asked: Asked) -> None:
-        self.healths = asked.healths_until_its_end(self.server.process, ENDS_AFTER_S + 15)
+        self.healths = asked.healths_until_its_end(self.server.process, ENDS_AFTER_S + PATIENCE_S)
         self.lasted_s = time.monotonic() - self._began
 
     def wait_for_its_end(self) -> None:
