@@ -239,7 +239,8 @@ _V1: Mapping[tuple[str, str], Sequence[Sample]] = {
     ],
     ("DELETE", "/v1/cameras/{id}"): [Sample(_CAMERA)],
     ("POST", "/v1/cameras/{id}/heartbeat"): [
-        Sample(_CAMERA, fields={"status": {"disk": 7}, "working": True})
+        Sample(_CAMERA, fields={"status": {"disk": 7}, "working": True}),
+        Sample(_CAMERA, fields={"status": {"box": "attic"}, "refused": True}),
     ],
     ("POST", "/v1/cameras/{id}/key"): [Sample(_CAMERA)],
     ("POST", "/v1/cameras/{id}/claim"): [Sample(_CAMERA)],
