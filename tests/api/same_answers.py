@@ -184,8 +184,8 @@ def _icredit(**fields: str) -> bytes:
 
 
 OPERATIONS = "docs/operations.md"
-_NOBODYS = (OPERATIONS, "At a path that is nobody's")
-_TOO_LARGE = "says in other words that a body is too large"
+_NOBODYS = (OPERATIONS, "For an unknown path, its 404 has the fields of all dialects together")
+_TOO_LARGE = "It has other words for a body that is too large"
 MORE_THAN_4_MIB, MORE_THAN_6_MIB, MORE_THAN_10_MIB = (
     b" " * (mib * 1024 * 1024 + 1) for mib in (4, 6, 10)
 )
@@ -234,7 +234,7 @@ V1 = (
         ("Expect", "100-continue"), body=b'{"name": "family"}'),
     row("bytes that are no UTF-8", "POST", "/v1/groups", 400, "", KEY, AS_JSON, body=b'{"name": '
 b'"\xff\xfe"}',
-        apart=Apart(400, "U+FFFD", OPERATIONS, "JSON is UTF-8")),
+        apart=Apart(400, "U+FFFD", OPERATIONS, "JSON is always UTF-8")),
     row("a picture as a body", "POST", "/v1/identify", 200, "", KEY, ("Content-Type", "image/jpeg"),
         body=FACE),
     row("a picture of a type in capitals", "POST", "/v1/identify", 200, "", KEY,
@@ -342,7 +342,7 @@ ICREDIT = (
     row("JSON in GBK", "POST", "/icredit/face/query", 200, '"TOTAL":"1"', APPCODE,
         ("Content-Type", "application/json; charset=GBK"),
         body=json.dumps({**EVER, "PERSON_GROUP_LABEL": "家人"}, ensure_ascii=False).encode("gbk"),
-        apart=Apart(200, "PERSON_TOKEN_STATUS", OPERATIONS, "JSON is UTF-8")),
+        apart=Apart(200, "PERSON_TOKEN_STATUS", OPERATIONS, "JSON is always UTF-8")),
     row("a slash at the end", "POST", "/icredit/face/query/", 200, "PERSON_TOKEN_STATUS", APPCODE,
         AS_FORM, body=_icredit()),
     row("a body over 4 MiB", "POST", "/icredit/face/query", 413, "larger than", APPCODE, AS_FORM,
