@@ -701,7 +701,7 @@ def test_mjpeg_that_ends_its_connection_is_asked_again_at_once(mjpeg: Mjpeg) -> 
 
 
 class SlowRest:
-    """What comes of a camera that says nothing until it is stopped."""
+    """Rest of an answer from a camera that says nothing until it is stopped."""
 
     place = "http://camera/"
 

@@ -207,7 +207,7 @@ def test_a_person_whose_pictures_show_no_face_is_missed(faces: Faces, decides: R
 
 
 def test_a_person_whose_pictures_are_all_too_poor_is_missed(faces: Faces, decides: Rule) -> None:
-    """As the service enrols: half of the persons have no picture that is good enough."""
+    """Half of the persons have no picture that is good enough for an enrolment."""
     few = small(faces, 40)
     poor = Faces(few.embeddings, few.found, few.person_of, few.person_of % 2 == 0)
     found = open_set.run_searches(poor, decides, 1, trials=4)

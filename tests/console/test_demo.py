@@ -43,7 +43,7 @@ LISTS = {
 """What a page has if it has data. Privacy shows settings; the others ask for a picture."""
 
 ZONE = zone_at_noon()
-"""Where it was noon as the tests began: an hour may begin while one of them runs."""
+"""A zone in which it was noon when the tests began: an hour may begin while one of them runs."""
 LINK = re.compile(r"(http://\S+?)/console(#code=\S+)")
 
 

@@ -43,8 +43,8 @@ MUST_GROW: Mapping[str, str] = {
     "sweep (unwanted)": "finds pictures that no face has, so it compares all with the faces",
     "tenants erase (leaving)": "deletes all that is the tenant's",
 }
-"""What is asked for everything, and answers, compares or deletes that. All else is constant, or
-grows to a bound."""
+"""Acts that are asked for everything, and answer, compare or delete it. All other acts are
+constant, or grow to a bound."""
 
 GROWS_TO_A_BOUND: Mapping[str, str] = {
     "GET /v1/faces order=name": _SORTED,

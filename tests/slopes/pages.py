@@ -1,4 +1,4 @@
-"""What the console's pages read with several parameters at once.
+"""Reads of the console's pages that have several parameters.
 
 The rows are the shapes of what a browser sent in tests/console, 74 of them. Reads with one
 parameter are counted anyway.

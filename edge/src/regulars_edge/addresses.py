@@ -1,4 +1,4 @@
-"""Where is a camera that has got another address from its router (DHCP)?
+"""Addresses of cameras, which may get another one from their router (DHCP).
 
 A camera is known by the number of its network card, which this machine's kernel hears (ARP). If one
 gives no sign of life, all cameras of the network are asked where they are (WS-Discovery). Who can

@@ -17,7 +17,7 @@ def look(vision: FacePipeline, picture: Picture) -> Estimates:
 
 
 @pytest.fixture(scope="module")
-def masked(album: Album) -> list[Picture]:
+def masked_pictures(album: Album) -> list[Picture]:
     """Small portraits in masks, as a camera sees people some metres away."""
     cloths = ((176, 204, 214), (28, 28, 32), (150, 40, 48))
     pictures = []
@@ -29,18 +29,20 @@ def masked(album: Album) -> list[Picture]:
 
 
 def test_a_mask_is_told_and_a_bare_face_is_none(
-    album: Album, vision: FacePipeline, masked: list[Picture]
+    album: Album, vision: FacePipeline, masked_pictures: list[Picture]
 ) -> None:
-    assert [look(vision, picture).masked for picture in masked] == [True] * len(masked)
+    assert [look(vision, picture).masked for picture in masked_pictures] == [True] * len(
+        masked_pictures
+    )
     bare = [*PORTRAITS[:3], GROUP]
     told = [estimates.masked for file in bare for estimates in album.seen(file).estimates]
     assert told == [False] * len(told)
 
 
-def test_a_mask_is_no_blur(vision: FacePipeline, masked: list[Picture]) -> None:
+def test_a_mask_is_no_blur(vision: FacePipeline, masked_pictures: list[Picture]) -> None:
     """The face that a mask covers by half is as good as what is seen of it; one that is blurred
     besides is not."""
-    for picture in masked:
+    for picture in masked_pictures:
         estimates = look(vision, picture)
         blurred = degrade.blurred(picture, 5)
         assert (estimates.quality or 0) > 2 * MIN_QUALITY

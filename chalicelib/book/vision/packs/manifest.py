@@ -190,7 +190,7 @@ class MaskRole(Struct, frozen=True, forbid_unknown_fields=True):
     masked: float
     """Values up to which and from which on a template is of bare and of masked faces alone."""
     both: float
-    """What is added to the threshold of two masked faces."""
+    """Addition to the threshold if both faces wear a mask."""
 
 
 class Crop(Struct, frozen=True, forbid_unknown_fields=True):
@@ -282,7 +282,7 @@ class Manifest(Struct, frozen=True):
     mask: MaskRole | None = None
     """None: nobody can tell a mask by the pack's templates."""
     folder: Path = Path()
-    """Where its files lie."""
+    """Folder of its files."""
 
     @property
     def impostor_curve(self) -> ImpostorCurve:
@@ -440,8 +440,8 @@ class Measured(Struct, frozen=True):
     lowers: bool = True
     """Whether a demand may lower a threshold: not by a curve of a version before that."""
     one_masked: float = 0.0
-    """What is added to the threshold of a masked and a bare face, as far as strangers in masks were
-    measured beside the curve."""
+    """Addition to the threshold if one face wears a mask and the other is bare, as far as strangers
+    in masks were measured beside the curve."""
 
 
 def read_measured(file: Path, model: str) -> Measured | None:

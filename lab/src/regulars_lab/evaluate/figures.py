@@ -72,7 +72,7 @@ class Figures(Struct, frozen=True):
     groups: tuple[Group, ...]
     kinds: tuple[Kind, ...]
     conditions: tuple[Condition, ...]
-    """As they are first, if there are others."""
+    """The first row is of the pictures as they are; it is there only with other rows."""
     stages_ms: Mapping[str, float]
 
     @property
