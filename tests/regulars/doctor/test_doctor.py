@@ -52,6 +52,7 @@ from regulars.serve.settings import ServeSettings
 from tests.support.box.server import Server
 from tests.support.fakes import RULES, FakeClock, FakeVision, Person, picture
 from tests.support.pictures.own_pack import NAME, own_pack
+from tests.support.ports import free_port
 from tests.support.storage.torn import tear
 from tests.support.web.certificate import certificate
 
@@ -311,9 +312,7 @@ def test_a_service_that_starts_or_does_not_answer_is_told(tmp_path: Path) -> Non
     with folder.hold_folder(tmp_path) as note:
         found = check_service(folder.find_server(tmp_path))
         assert (found.level, "is starting" in found.says) == (WARNING, True)
-        with socket.create_server(("127.0.0.1", 0)) as closed:
-            port = closed.getsockname()[1]
-        note(f"http://127.0.0.1:{port}")
+        note(f"http://127.0.0.1:{free_port()}")
         found = check_service(folder.find_server(tmp_path))
         assert (found.level, "does not answer" in found.says) == (FAILED, True)
     assert check_service(folder.find_server(tmp_path)).level is OK

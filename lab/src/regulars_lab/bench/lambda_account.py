@@ -28,9 +28,9 @@ from chalicelib.domain.model import Credentials, NewFace, Profile
 from chalicelib.settings import Settings
 from chalicelib.storage import keys
 from infra.storage import make_storage
-from regulars_lab.bench.measuring import free_port
 from regulars_lab.bench.vectors import Maker
 from tests.support.book.synthetic import segment, write_snapshot
+from tests.support.ports import free_port
 
 STACK = "cold"
 GROUP = "regular"

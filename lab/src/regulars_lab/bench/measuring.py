@@ -79,14 +79,6 @@ def memory_bytes(pid: int | str = "self") -> dict[str, int]:
     return {line[0].rstrip(":"): int(line[1]) * 1024 for line in lines if line[-1] == "kB"}
 
 
-def free_port() -> int:
-    """Return a port of this machine that nobody has at the moment."""
-    import socket  # as above
-
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        return int(taken.getsockname()[1])
-
-
 def processor_s(pid: int) -> float:
     """Return the seconds of processors that a process has taken, all its threads together."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()

@@ -44,7 +44,6 @@ from regulars.serve import service
 from regulars.tenants import credentials
 from regulars_lab.bench.ingest import examine_picture
 from regulars_lab.bench.measuring import (
-    free_port,
     memory_bytes,
     pack,
     parser,
@@ -55,6 +54,7 @@ from regulars_lab.bench.measuring import (
 from regulars_lab.v1 import STORED, V1, Picture
 from regulars_lab.week.scenes import WIDTH, Scenes
 from regulars_lab.week.timeline import GAP, Capture
+from tests.support.ports import free_port
 
 TENANT, _ = credentials.FIRST_TENANT
 MOST_WAITING = 100
