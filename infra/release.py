@@ -149,7 +149,7 @@ def replace_version(text: str, now: str, version: str, day: str) -> str:
     text = UNRELEASED.sub(f"## {version} ({day})", text)
     for beginning, end in (('= "', '"\n'), ("Version ", ",")):
         text = text.replace(f"{beginning}{now}{end}", f"{beginning}{version}{end}")
-    return text.replace(f"Version {version}, not released yet.", f"Version {version}.")
+    return text.replace(f"Version {version}, unreleased.", f"Version {version}.")
 
 
 def build_sums(build: Build, out: Path) -> str:

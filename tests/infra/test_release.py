@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from infra.dependencies import Failed
+from infra.dependencies import ROOT, Failed
 from infra.release import make_release
 from infra.wheels import SUMS
 from tests.support.needs import needed
@@ -14,7 +14,7 @@ from tests.support.needs import needed
 FILES = {
     "pyproject.toml": '[project]\nversion = "0.1.0"\n',
     "edge/pyproject.toml": '[project]\nversion = "0.1.0"\n',
-    "README.md": "Version 0.1.0, not released yet. Apache-2.0\n",
+    "README.md": (ROOT / "README.md").read_text(encoding="utf-8"),
     "CHANGELOG.md": "# Changelog\n\n## 0.1.0 (unreleased): what it does\n",
     "docs/decisions/0026.md": "No code reads data from before 0.1.0.\n",
     "tests/releases/1.2.3.tar.xz": "",
@@ -68,7 +68,8 @@ def test_a_release_says_its_version_everywhere_is_tagged_built_and_uploaded_by_n
     texts = {name: (tmp_path / name).read_text() for name in FILES}
     assert {name for name, text in texts.items() if "0.1.0" in text} == {"docs/decisions/0026.md"}
     assert "## 1.2.3 (20" in texts["CHANGELOG.md"]
-    assert texts["README.md"] == "Version 1.2.3. Apache-2.0\n"
+    assert "\nVersion 1.2.3.\n" in texts["README.md"]
+    assert "unreleased" not in texts["README.md"]
     build()
     (tmp_path / "CHANGELOG.md").write_text("## 1.2.3 (unreleased)\n")
     git("commit", "--quiet", "--all", "--message", "More")
