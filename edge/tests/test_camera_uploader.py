@@ -215,6 +215,50 @@ def test_a_put_whose_answer_was_anothers_is_noticed_and_made_again(
     assert there(stand_in) == digests(1)
 
 
+class WeatherAt(Weather):
+    """A bad network for the requests at one path: `mishaps` are theirs, in turn."""
+
+    def __init__(self, goes_to: str, path: str, *mishaps: str) -> None:
+        super().__init__(goes_to, mishaps=mishaps)
+        self._path = path
+
+    def draw(self, path: str) -> str | None:
+        if not path.startswith(self._path) or not self.mishaps:
+            return None
+        mishap, *self.mishaps = self.mishaps
+        return mishap
+
+
+def test_an_answer_that_is_said_again_is_not_taken_for_that_of_a_picture_with_the_same_bytes(
+    spool: Spool, stand_in: StandIn, clock: FakeClock
+) -> None:
+    """The first picture's answer comes again when the second one is put, which the store has not
+    taken: a camera in the dark may give the same bytes for hours."""
+    for _ in range(2):
+        add(spool, 1, Stamp(clock.moment()))
+        clock.pass_(30_000)
+    weather = WeatherAt(stand_in.url, "/blobs/", "say again late", "busy")
+    drain(uploader_of(spool, stand_in, clock, url=weather.url), clock)
+    weather.stop()
+    assert there(stand_in) == digests(1, 1)
+
+
+def test_an_offer_that_is_made_again_is_not_taken_for_that_of_a_picture_with_the_same_bytes(
+    spool: Spool, stand_in: StandIn, clock: FakeClock
+) -> None:
+    add(spool, 1)
+    weather = WeatherAt(stand_in.url, "/v1/captures/uploads", "say again late")
+    service = uploader_of(spool, stand_in, clock, url=weather.url).service
+    (entry,) = spool.list_next("door", 1, 1_000_000)
+    service.find_camera_id("door")
+    offers = [
+        service.offer_pictures([replace(entry, captured_at_ms=entry.captured_at_ms + later_ms)])
+        for later_ms in (0, 30_000)
+    ]
+    weather.stop()
+    assert len({one.id for (one,) in offers}) == 2
+
+
 def test_retry_after_is_honoured(spool: Spool, stand_in: StandIn, clock: FakeClock) -> None:
     add(spool, 1)
     stand_in.busy_for = 17

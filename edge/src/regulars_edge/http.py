@@ -32,6 +32,8 @@ LARGEST_ANSWER_BYTES = 8 * 2**20
 """Bytes of the largest answer that is read: a camera's picture has a few."""
 _READ_BYTES = 65_536
 """Bytes that are read at once."""
+_MOST_MARKS = 200
+"""Marks of requests that are remembered."""
 
 _TLS_FAULTS = {
     "WRONG_VERSION_NUMBER": ". This port speaks http: its URL begins with http://",
@@ -172,6 +174,8 @@ class Http:
 
     def __post_init__(self) -> None:
         self._read_ns = self._read_change_ns()
+        self._marks = set[bytes]()
+        """Those of the requests that went over the connections that are open (`part_from`)."""
         self._open_pools()
 
     def exchange(
@@ -233,8 +237,16 @@ class Http:
     def close_idle(self) -> None:
         """Close all idle connections: after an answer that cannot be ours, none of them is to be
         trusted."""
+        self._marks.clear()
         for pool in self._pools.values():
             pool.clear()
+
+    def part_from(self, mark: bytes) -> None:
+        """Close all idle connections if a request with this mark went over one of them: what
+        answers that one again would be taken for the next one's answer."""
+        if mark in self._marks or len(self._marks) == _MOST_MARKS:
+            self.close_idle()
+        self._marks.add(mark)
 
     def _open_pools(self) -> None:
         context = tls_context(self.ca_file, is_camera=self.whose is CAMERA)

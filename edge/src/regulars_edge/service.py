@@ -169,6 +169,8 @@ class Service:
         ask = partial(
             self._call, "POST", "/v1/captures/uploads", {"captures": rows}, shop=entries[0].shop
         )
+        # another camera's picture may have the same bytes, and an offer says only those
+        self.http.part_from(b"offer" + b"".join(entry.content.sha256 for entry in entries))
         offers = self._read_offers(self._ask_or_make(entries[0].camera, ask))
         if len(offers) != len(entries) or len({offer.id for offer in offers}) != len(offers):
             raise self._distrust_answer("it answered for other captures than it was asked for")
@@ -183,10 +185,12 @@ class Service:
         there already.
 
         The store's answer has to name their digest, as S3's does. Without it, it may answer another
-        request, on a connection that a proxy mixed up. Raises Damaged, Refused, Busy, Unreachable.
+        request, on a connection that a proxy mixed up. The same bytes go over another connection
+        the second time. Raises Damaged, Refused, Busy, Unreachable.
         """
         if offer.url is None:
             return False
+        self.http.part_from(content.sha256)
         offer.headers.setdefault("Content-Length", str(content.size))
         answer = self.http.exchange(offer.method, offer.url, offer.headers, body)
         if answer.status == 412:

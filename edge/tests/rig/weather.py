@@ -8,6 +8,7 @@ import http.client
 import random
 import threading
 import time
+from collections.abc import Sequence
 from urllib.parse import urlsplit
 
 from rig.server import Handler, Served
@@ -21,6 +22,7 @@ MISHAPS = (
     "drop the answer",
     "send twice",
     "say twice",
+    "say again late",
 )
 _HOP = {"connection", "transfer-encoding", "keep-alive"}
 
@@ -36,7 +38,7 @@ class Weather(Served):
         goes_to: str | None,
         share: float = 0.3,
         seed: int = 1,
-        mishaps: tuple[str, ...] = MISHAPS,
+        mishaps: Sequence[str] = MISHAPS,
     ) -> None:
         self.goes_to = goes_to
         self.share = share
@@ -46,7 +48,8 @@ class Weather(Served):
         self._lock = threading.Lock()
         super().__init__(_Handler)
 
-    def draw(self) -> str | None:
+    def draw(self, path: str) -> str | None:
+        """Draw what the next request meets, at this path; None: nothing."""
         with self._lock:
             if self._rng.random() >= self.share:
                 return None
@@ -55,10 +58,20 @@ class Weather(Served):
             return mishap
 
 
+_Answer = tuple[int, list[tuple[str, str]], bytes]
+"""Status, headers and body."""
+
+
 class _Handler(Handler):
+    late: _Answer | None = None
+    """An answer that is said again when the next request comes over its connection."""
+
     def answer(self) -> None:
         weather = self.server.owner
-        mishap = weather.draw()
+        mishap = weather.draw(self.path)
+        if self.late is not None:
+            self._send(*self.late)
+            self.late = None
         size = int(self.headers.get("Content-Length") or 0)
         if mishap == "refuse" or weather.goes_to is None:
             self.close_connection = True
@@ -92,8 +105,10 @@ class _Handler(Handler):
             self._send(status, headers, answer)
             if mishap == "say twice":
                 self._send(status, headers, answer)
+            if mishap == "say again late":
+                self.late = status, headers, answer
 
-    def _passed(self, body: bytes) -> tuple[int, list[tuple[str, str]], bytes]:
+    def _passed(self, body: bytes) -> _Answer:
         goes_to = self.server.owner.goes_to
         if goes_to is None:
             raise OSError("nobody is there")
