@@ -11,6 +11,7 @@ import itertools
 import logging
 import os
 import random
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -31,7 +32,7 @@ from regulars_edge.clock import ServiceTime, parse_moment
 from regulars_edge.config import CameraConfig
 from regulars_edge.errors import SourceFailed
 from regulars_edge.frames import EncodedFrame, Frame
-from regulars_edge.http import Address, Http
+from regulars_edge.http import Address, Answer, Http, Timeouts
 from regulars_edge.logs import Dropped, Tally
 from regulars_edge.pace import Backoff, PerMinute
 from regulars_edge.service import Service
@@ -104,6 +105,8 @@ class Day:
     number: Iterator[int] = field(default_factory=itertools.count)
     life_ends_s: float = 0.0
     cut: int = 0
+    answers: dict[bytes, str] = field(default_factory=dict)
+    """The camera of each whole picture that is on its way as an answer, by its digest."""
     film_times: dict[bytes, list[int]] = field(default_factory=dict)
     """When each picture of the films was noted, by its digest."""
 
@@ -127,9 +130,25 @@ def snapshots(day: Day, name: str, camera: Camera, share_bad: float = 0.15) -> N
             return (b"<html>", whole[:-30], b"")[int(draw / share_bad * 3)]
         if draw < share_bad + 0.02:
             whole = bomb(60_000, 60_000, next(day.number))
-        return day.given.note(name, whole)
+        day.answers[sha256(whole).digest()] = name
+        return whole
 
     camera.gives = gives
+
+
+class CameraHttp(Http):
+    """Notes a camera's picture when its last byte is here: one that comes when nobody waits for it
+    any more is not given."""
+
+    def __init__(self, day: Day, *more: Any) -> None:
+        super().__init__(day.clock, *more)
+        self._day = day
+
+    def exchange(self, *request: Any, **more: Any) -> Answer:
+        answer = super().exchange(*request, **more)
+        if name := self._day.answers.pop(sha256(answer.body).digest(), None):
+            self._day.given.note(name, answer.body)
+        return answer
 
 
 class DriverError(Exception):
@@ -378,7 +397,7 @@ def left_hidden(frame: Frame) -> Prepared:
 
 def stations(day: Day, cameras: dict[str, Camera]) -> list[Station]:
     """The eight of them."""
-    http, place = Http(day.clock), day.folder
+    http, place = CameraHttp(day), day.folder
 
     def asked(name: str, interval_s: float) -> Callable[[], Source]:
         address = Address.read(f"http://{cameras[name].host}/", USER, PASSWORD)
@@ -524,6 +543,33 @@ def test_eight_sources_misbehave_for_a_day_and_nothing_is_lost_double_or_untold(
         )
     for first, last in itertools.pairwise((7, 13, 19, 24)):
         assert max(memory_mbs[first:last]) - memory_mbs[first] < 8, "memory is flat within a life"
+
+
+def test_a_picture_that_comes_when_nobody_waits_for_it_is_not_given(
+    tmp_path: Path, camera: Camera
+) -> None:
+    clock, gone, said = FakeClock(), threading.Event(), threading.Event()
+    day = Day(
+        tmp_path, 1.0, clock, Stage(clock), Weather(None), Given(tmp_path / "given", clock), 0.0
+    )
+    snapshots(day, "late", camera, share_bad=0.0)
+    gives = camera.gives
+
+    def gives_late(number: int) -> bytes:
+        data = gives(number)
+        gone.wait(30)
+        said.set()
+        return data
+
+    camera.gives = gives_late
+    address = Address.read(f"http://{camera.host}/")
+    http = CameraHttp(day, Timeouts(silence_s=0.1))
+    with pytest.raises(SourceFailed, match="does not answer"):
+        SnapshotSource(http, lambda: address, clock, 30).take_picture()
+    gone.set()
+    assert said.wait(30)
+    day.weather.stop()
+    assert (camera.given, day.given.of("late")) == (1, {})
 
 
 def taken_ms(row: dict[str, Any]) -> int:
