@@ -309,6 +309,28 @@ def test_a_source_counts_what_it_drops(
     assert tally.counts() == counted
 
 
+@pytest.mark.parametrize("happens", ["other settings", "its hours end"])
+def test_a_frame_that_comes_with_other_settings_or_behind_the_hours_is_counted(
+    tmp_path: Path, happens: str
+) -> None:
+    clock, tally, is_open = FakeClock(), Tally("door"), [True]
+
+    class Changing(Six):
+        def frames(self, stop: threading.Event) -> Iterator[Frame | None]:
+            for number, frame in enumerate(super().frames(stop)):
+                if number == 3 and happens == "other settings":
+                    capture.rewire(Wiring(Six(clock), Everything(), PerMinute(None), lambda: True))
+                elif number == 3:
+                    is_open[0] = False
+                    stop.set()
+                yield frame
+
+    with spools.open_spool(tmp_path / "spool", clock=clock) as spool:
+        capture = capture_of(spool, Changing(clock), is_open=lambda: is_open[0], dropped=tally)
+        capture.run(threading.Event())
+    assert tally.counts() == {Dropped.NOT_CHOSEN: 1}
+
+
 class Somebody:
     """A detector that sees one face, who stands still."""
 

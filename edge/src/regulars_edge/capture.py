@@ -302,6 +302,7 @@ class Capture:
         self._has_ended = False
         for frame in self._wired.source.frames(stop):
             if self._next is not None or not self._wired.is_open():
+                self._looked_at += frame is not None and not self.config.is_of_files  # not chosen
                 return  # so that what is chosen until now goes out
             self.turned_at = time.monotonic()
             if self._failing:
