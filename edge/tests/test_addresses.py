@@ -7,11 +7,17 @@ from pathlib import Path
 
 import pytest
 from regulars_edge.addresses import AGAIN_S, ARP, AWAY_S, Addresses, Neighbour, read_neighbours
+from regulars_edge.check import look_for_camera
+from regulars_edge.cli import main
+from regulars_edge.clock import Clock
 from regulars_edge.config import CameraConfig, parse_config
+from regulars_edge.errors import SourceFailed
 from regulars_edge.run import Uploader
 from regulars_edge.setup.onvif import Device
 from regulars_edge.spool import spool as spools
 from regulars_edge.spool.model import Memory
+from regulars_edge.spool.spool import read_view_beside
+from rig.camera import Camera
 
 CARD, OTHER_CARD = "ec:71:db:00:00:09", "ec:71:db:00:00:0a"
 HALL = CameraConfig("hall", "rtsp", "rtsp://admin:a@192.168.7.9:8554/live")
@@ -158,6 +164,69 @@ def test_all_channels_of_a_recorder_and_their_small_streams_move() -> None:
     assert [capture.moved_to for capture in network.captures] == [["192.168.7.23"]] * 2
     network.start()
     assert network.addresses.move(channel).motion_url == "rtsp://192.168.7.23/small"
+
+
+class Loopback:
+    """A box whose one camera answers at 127.0.0.1 now, while edge.toml names 127.0.0.9."""
+
+    def __init__(self, camera: Camera, noted: str) -> None:
+        url = f"http://127.0.0.9:{camera.port}/shot.jpg"
+        row = {"name": "hall", "source": "snapshot", "url": url}
+        self.config = parse_config({"server": {"url": "http://127.0.0.1:9"}, "camera": [row]})
+        memory = Memory(text=json.dumps({"127.0.0.9": [CARD, noted]}))
+        self.addresses = Addresses(
+            self.config.cameras,
+            memory,
+            lambda: [Neighbour("127.0.0.1", CARD, "lo")],
+            lambda _: [Device("127.0.0.1", "", "")],
+        )
+
+    def look(self) -> str:
+        return look_for_camera(self.addresses, self.config.cameras[0], self.config, Clock())
+
+
+@pytest.mark.parametrize("noted", ["127.0.0.1", "127.0.0.9"], ids=["noted", "to be found"])
+def test_check_asks_a_camera_where_the_uploader_has_found_it_or_would(
+    camera: Camera, noted: str
+) -> None:
+    said = Loopback(camera, noted).look()
+    assert f"bytes from snapshot http://127.0.0.1:{camera.port}/shot.jpg" in said
+    assert said.endswith("Its router gave it this address: edge.toml may stay as it is")
+
+
+def test_check_says_what_is_wrong_with_a_camera_that_is_found_nowhere(camera: Camera) -> None:
+    lost = Loopback(camera, "127.0.0.9")
+    lost.addresses.search = lambda _: []
+    with pytest.raises(SourceFailed, match=r"127\.0\.0\.9.* does not answer"):
+        lost.look()
+
+
+def test_the_command_check_reads_what_the_uploader_has_noted(
+    tmp_path: Path, camera: Camera, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file, spool_folder = tmp_path / "edge.toml", tmp_path / "spool"
+    file.write_text(f"""
+        [server]
+        url = "http://127.0.0.1:9"
+        [spool]
+        folder = "{spool_folder}"
+        [[camera]]
+        name = "hall"
+        source = "snapshot"
+        url = "http://127.0.0.9:{camera.port}/shot.jpg"
+    """)
+    with spools.open_spool(spool_folder) as spool:
+        spool.keep_view("addresses", json.dumps({"127.0.0.9": [CARD, "127.0.0.1"]}))
+        main(["check", "--config", str(file)])
+    assert "ok   camera hall: " in capsys.readouterr().out
+
+
+def test_what_the_uploader_has_noted_is_read_beside_it(tmp_path: Path) -> None:
+    assert read_view_beside(tmp_path / "spool", "addresses") == "", "there is no spool yet"
+    with spools.open_spool(tmp_path / "spool") as spool:
+        assert read_view_beside(tmp_path / "spool", "addresses") == ""
+        spool.keep_view("addresses", "{}")
+        assert read_view_beside(tmp_path / "spool", "addresses") == "{}"
 
 
 @pytest.mark.parametrize(

@@ -99,6 +99,15 @@ class Addresses:
         known = self._known.get(_find_host(camera) or "")
         return camera if known is None else camera.move_to(known.address)
 
+    def find(self, camera: CameraConfig) -> CameraConfig:
+        """Search the network for a camera that does not answer, and return it as it is to be asked
+        now: as before, unless it is surely found."""
+        host = _find_host(camera)
+        if host is not None and host in self._known:
+            interfaces = {neighbour.interface for neighbour in self.read_neighbours()}
+            self._find_moved({host: self._known[host].card}, interfaces)
+        return self.move(camera)
+
     def run(self, captures: Sequence[Capture], stop: threading.Event) -> None:
         """Look after the cameras' captures, in their order, until `stop`. Raises Misconfigured."""
         began_at = time.monotonic()

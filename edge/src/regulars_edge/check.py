@@ -12,6 +12,7 @@ from dataclasses import replace
 from functools import partial
 
 from regulars_edge import exits, logs
+from regulars_edge.addresses import Addresses
 from regulars_edge.capture import (
     frames_within,
     make_chooser,
@@ -26,6 +27,7 @@ from regulars_edge.errors import (
     EdgeError,
     Misconfigured,
     NotAllowed,
+    PasswordRefused,
     SourceFailed,
     SpoolFull,
     Unreachable,
@@ -34,6 +36,8 @@ from regulars_edge.health import Machine
 from regulars_edge.http import Http, Timeouts, proxies_of_environment
 from regulars_edge.logs import redact_text, redact_url
 from regulars_edge.service import Service
+from regulars_edge.spool.model import Memory
+from regulars_edge.spool.spool import read_view_beside
 
 CLOCK_ERROR_MS = 2_000
 """Difference between this clock and the service's from which `check` warns, in ms."""
@@ -70,14 +74,14 @@ def check(arguments: argparse.Namespace) -> int:
     print_line("disk", _check_disk, config)
     if config.metrics_port:
         print_line("local port", _check_port, config.metrics_port, clock)
+    addresses = Addresses(config.cameras, Memory(text=read_view_beside(config.spool, "addresses")))
+    look = partial(look_for_camera, addresses, config=config, clock=clock)
     for camera in config.cameras:
-        print_line(
-            f"camera {camera.name}", _check_camera, replace(camera, motion_url=None), config, clock
-        )
+        print_line(f"camera {camera.name}", look, replace(camera, motion_url=None))
         if camera.count is not None:
             print_line(f"counting at {camera.name}", _check_counting)
         if small := make_small_camera(camera):
-            print_line(f"small stream of {camera.name}", _check_camera, small, config, clock)
+            print_line(f"small stream of {camera.name}", look, small)
     timeouts = Timeouts(connect_s=5.0, silence_s=10.0, whole_s=20.0)
     http = Http(clock, timeouts, config.ca_file, proxies_of_environment())
     may_be_tenants = config.tenant_key or config.make_cameras
@@ -150,6 +154,29 @@ def _check_port(port: int, clock: Clock) -> str:
         )
         raise Misconfigured(why) from error
     return f"{url} will be the page of the uploader"
+
+
+def look_for_camera(
+    addresses: Addresses, camera: CameraConfig, config: Config, clock: Clock
+) -> str:
+    """Check a camera at the address at which the uploader asks it, and say so if edge.toml names
+    another.
+
+    One that does not answer there is searched for, as the uploader does. Raises SourceFailed.
+    """
+    found = addresses.move(camera)
+    try:
+        said = _check_camera(found, config, clock)
+    except PasswordRefused:
+        raise
+    except SourceFailed:
+        noted, found = found, addresses.find(camera)
+        if found == noted:
+            raise
+        said = _check_camera(found, config, clock)
+    if found == camera:
+        return said
+    return f"{said}. Its router gave it this address: edge.toml may stay as it is"
 
 
 def _check_camera(camera: CameraConfig, config: Config, clock: Clock) -> str:

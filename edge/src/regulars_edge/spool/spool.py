@@ -10,7 +10,7 @@ import shutil
 import sqlite3
 import threading
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from io import BufferedReader
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -688,6 +688,15 @@ def _encode_path(path: Path) -> str:
     Names that are no UTF-8 come as surrogates, which SQLite cannot keep.
     """
     return str(path).encode("utf-8", "surrogateescape").decode("latin-1")
+
+
+def read_view_beside(folder: Path, source: str) -> str:
+    """Return what `Spool.keep_view` kept last in a folder, also while an uploader runs; "": nothing
+    that can be read."""
+    with suppress(sqlite3.Error), closing(database.open_for_reading(folder)) as db:
+        rows = db.execute("SELECT memory FROM views WHERE source = ?", (source,)).fetchall()
+        return str(rows[0][0]) if rows else ""
+    return ""
 
 
 @contextmanager
