@@ -4,7 +4,9 @@ import logging
 import random
 import subprocess
 import sys
+from base64 import b64encode
 from datetime import UTC, datetime, timedelta, timezone
+from hashlib import md5
 from pathlib import Path
 from pkgutil import resolve_name
 from zoneinfo import ZoneInfo
@@ -18,6 +20,7 @@ from regulars_edge.cli import main
 from regulars_edge.config import KEY_VARIABLE, CameraConfig, load, read_api_key, read_secret
 from regulars_edge.errors import Misconfigured
 from regulars_edge.health import Machine
+from regulars_edge.http import Address
 from regulars_edge.logs import JsonLines, Redaction, redact_text
 from regulars_edge.pace import PIECE_BYTES, Backoff, Bandwidth, Hours, PerMinute, throttle_stream
 from regulars_edge.picture import parse_exif_ms
@@ -366,6 +369,34 @@ def test_an_authorization_can_be_sent_as_a_header_whatever_is_in_it(url: str) ->
         header = credentials.header("GET", url) or ""
         assert header.encode("latin-1")
         assert challenge.startswith("Basic") or challenge.split(",")[0].partition(" ")[2] in header
+
+
+def test_a_password_of_a_url_may_be_latin_1_as_old_cameras_know_it() -> None:
+    address = Address.read("http://admin:p%E4ss@cam/")
+    credentials = Credentials(address.user or "", address.password, lambda: "c")
+    assert credentials.accept_challenge(['Basic realm="x"'])
+    basic = b64encode(b"admin:p\xe4ss").decode()
+    assert credentials.header("GET", address.url) == f"Basic {basic}"
+    assert credentials.accept_challenge(['Digest realm="x", nonce="n"'])
+    secret, what = (md5(text).hexdigest() for text in (b"admin:x:p\xe4ss", b"GET:/"))
+    response = md5(f"{secret}:n:{what}".encode()).hexdigest()
+    assert f'response="{response}"' in (credentials.header("GET", address.url) or "")
+
+
+def test_a_number_sign_in_a_query_is_one_of_its_value() -> None:
+    assert Address.read("http://cam/shot?pwd=a#b&x=c#d").url == "http://cam/shot?pwd=a%23b&x=c%23d"
+    assert Address.read("rtsp://cam/live?pwd=a#b").url == "rtsp://cam/live?pwd=a#b"
+
+
+@pytest.mark.parametrize(
+    "more", ['qop="auth', 'QOP="AUTH"', 'qop="auth", algorithm=""', "qop=auth, algorithm=md5,"]
+)
+def test_a_challenge_that_is_written_carelessly_is_met(more: str) -> None:
+    credentials = Credentials("u", "p")
+    assert credentials.accept_challenge([f'Digest realm="x", nonce="n", {more}'])
+    header = credentials.header("GET", "http://cam/") or ""
+    assert 'nonce="n"' in header
+    assert "qop=auth, nc=00000001" in header
 
 
 def test_basic_is_not_given_to_who_has_asked_for_digest_before() -> None:

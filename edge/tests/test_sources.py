@@ -224,6 +224,18 @@ def test_a_snapshot_is_fetched_with_the_authentication_that_the_camera_asks_for(
 
 
 @pytest.mark.parametrize(
+    "path", ["my shot.jpg", "küche.jpg", "a%2fb", "x/../shot.jpg", "shot?size=[640]|[480]", "s?a#b"]
+)
+def test_a_request_is_signed_as_it_is_sent_whatever_characters_its_path_has(
+    path: str, clock: FakeClock, camera: Camera
+) -> None:
+    camera.asks_for = "Digest"
+    address = Address.read(f"http://admin:p%40ss%20word@{camera.host}/{path}")
+    SnapshotSource(Http(clock), lambda: address, clock, 1).take_picture()
+    assert camera.refused == 1, "the one that brought the challenge"
+
+
+@pytest.mark.parametrize(
     ("url", "broken", "said"),
     [
         ("http://admin:wrong@{}/", False, "refuses user and password"),

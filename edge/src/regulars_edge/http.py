@@ -132,8 +132,12 @@ class Address:
 
     @classmethod
     def read(cls, url: str, user: str | None = None, password: str | None = None) -> Address:
-        """Read a URL. Raises ValueError, also if a password cuts it short, whose beginning then
-        stands as its port."""
+        """Read a URL; a `#` of HTTP is one of a value, as in `?pwd=a#b`, for nobody is sent what is
+        behind it.
+
+        Raises ValueError, also if a password cuts it short, whose beginning then stands as its
+        port.
+        """
         parts = urlsplit(url)
         if parts.port == 0:
             raise ValueError("nothing listens at port 0")
@@ -141,11 +145,19 @@ class Address:
         if ":" in host and "@" in "".join(parts[2:]):
             # a name may be the user, and its port a password up to its first slash
             ip_address(parts.hostname or "")
+        if parts.fragment and parts.scheme in ("http", "https"):
+            return cls.read(url.replace("#", "%23"), user, password)
         return cls(
             urlunsplit(parts._replace(netloc=host)),
-            user if user is not None else (unquote(parts.username) if parts.username else None),
-            password if password is not None else unquote(parts.password or ""),
+            user if user is not None else _unquote_secret(parts.username) or None,
+            password if password is not None else _unquote_secret(parts.password),
         )
+
+
+def _unquote_secret(text: str | None) -> str:
+    """Return a user or a password of a URL. Bytes that are no UTF-8 stay what they are: cameras may
+    know them as Latin-1, p%E4ss."""
+    return unquote(text or "", errors="surrogateescape")
 
 
 def proxies_of_environment() -> dict[str, str]:

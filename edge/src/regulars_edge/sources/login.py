@@ -17,6 +17,8 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 from urllib.request import parse_http_list
 
+from urllib3.util import parse_url
+
 from regulars_edge.sources.wrong_password import REFUSALS, Refusals, Way
 
 _HASHES = {"SHA-512-256": "sha512_256", "SHA-256": "sha256", "MD5": "md5"}
@@ -108,15 +110,15 @@ class Credentials:
         if self._digest is not None:
             return self._answer_digest(self._digest, method, url)
         if self._basic:
-            return "Basic " + base64.b64encode(f"{self.user}:{self.password}".encode()).decode()
+            both = f"{self.user}:{self.password}".encode(errors="surrogateescape")
+            return "Basic " + base64.b64encode(both).decode()
         return None
 
     def _answer_digest(self, challenge: dict[str, str], method: str, url: str) -> str:
         """Answer a Digest challenge, as RFC 7616 works it out (3.4); RTSP signs the whole URL, HTTP
-        path and query."""
-        parts = urlsplit(url)
-        path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-        uri = _encode_for_header(url if "rtsp" in parts.scheme else path)
+        path and query as urllib3 sends them: `/my shot` as `/my%20shot`."""
+        is_rtsp = "rtsp" in urlsplit(url).scheme
+        uri = _encode_for_header(url if is_rtsp else parse_url(url).request_uri)
         quality = _parse_quality(challenge)
         realm = challenge.get("realm", "")
         nonce = challenge["nonce"]
@@ -147,7 +149,7 @@ class Credentials:
             name: value.replace("\\", "\\\\").replace('"', '\\"') for name, value in fields.items()
         }
         text = ", ".join(f'{name}="{value}"' for name, value in quoted.items())
-        if "algorithm" in challenge:
+        if challenge.get("algorithm"):
             text += f", algorithm={challenge['algorithm']}"
         return (
             f'Digest {text}, qop={quality}, nc={count}, cnonce="{cnonce}"'
@@ -177,16 +179,17 @@ def _parse_schemes(challenges: Sequence[str]) -> list[tuple[str, dict[str, str]]
             schemes.append(((scheme or [name])[0].lower(), {}))
         if equals and schemes:
             value = value.strip()
-            is_quoted = len(value) > 1 and value[0] == value[-1] == '"'
-            schemes[-1][1][name.lower()] = value[1:-1] if is_quoted else value
+            if value.startswith('"'):  # some forget the last one
+                value = value[1:].removesuffix('"')
+            schemes[-1][1][name.lower()] = value
     return schemes
 
 
 def _parse_algorithm(challenge: dict[str, str]) -> str:
-    return challenge.get("algorithm", "MD5").upper().removesuffix("-SESS")
+    return (challenge.get("algorithm") or "MD5").upper().removesuffix("-SESS")
 
 
 def _parse_quality(challenge: dict[str, str]) -> str | None:
     """Return "auth", or "" if the camera knows none (RFC 2069); None if it insists on another."""
-    offered = [text.strip() for text in challenge.get("qop", "").split(",") if text.strip()]
+    offered = [text.strip() for text in challenge.get("qop", "").lower().split(",") if text.strip()]
     return "" if not offered else "auth" if "auth" in offered else None
