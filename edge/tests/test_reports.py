@@ -510,8 +510,9 @@ def progressive(picture: bytes = PHOTO) -> bytes:
 def test_a_picture_elsewhere_at_the_same_camera_is_taken_and_another_camera_is_named(
     odd: Odd,
 ) -> None:
-    odd.moved = {"/shot.jpg": "/now.jpg"}
-    assert take_snapshot(odd) == PHOTO
+    for to in ("/now.jpg", "now.jpg", "/my shot.jpg", "/küche.jpg"):
+        odd.moved = {"/shot.jpg": to}
+        assert take_snapshot(odd) == PHOTO
     for to in ("http://10.0.0.10/shot.jpg", "ftp://127.0.0.1/shot.jpg"):
         odd.moved = {"/shot.jpg": to}
         with pytest.raises(SourceFailed, match=f"sends to {to}"):
@@ -634,10 +635,14 @@ class _Raw(socketserver.StreamRequestHandler):
 
 
 class Mjpeg(Served):
-    """Sends pictures over each connection until told to break off; `sent`: how many in all."""
+    """Sends pictures over each connection until told to break off; `sent`: how many in all.
+
+    `kind`: the type that it says; `head`: what is before each picture.
+    """
 
     def __init__(self) -> None:
         super().__init__(_Mjpeg)
+        self.kind, self.head = "multipart/x-mixed-replace; boundary=b", b"--b\r\n" + HEAD + b"\r\n"
         self.connections, self.sent, self.most = 0, 0, 10**9
         self.goes_on = threading.Event()
 
@@ -648,10 +653,10 @@ class _Mjpeg(Handler):
         camera.connections += 1
         self.close_connection = True
         self.send_response_only(200)
-        self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=b")
+        self.send_header("Content-Type", camera.kind)
         self.end_headers()
         for _ in range(camera.most):
-            self.wfile.write(b"--b\r\n" + HEAD + b"\r\n" + (PHOTO, SECOND)[camera.sent % 2])
+            self.wfile.write(camera.head + (PHOTO, SECOND)[camera.sent % 2])
             camera.sent += 1
             assert camera.goes_on.wait(30)
             camera.goes_on.clear()
@@ -675,6 +680,23 @@ def test_mjpeg_is_read_by_one_connection_and_each_picture_once(mjpeg: Mjpeg) -> 
         if len(found) == 20:
             stop.set()
     assert found == [PHOTO, SECOND] * 10
+    assert mjpeg.connections == 1
+
+
+@pytest.mark.parametrize("kind", ["image/jpeg", "video/x-mjpeg"])
+def test_pictures_one_behind_the_other_without_heads_are_read_by_one_connection(
+    mjpeg: Mjpeg, kind: str
+) -> None:
+    mjpeg.kind, mjpeg.head = kind, b""
+    mjpeg.goes_on.set()  # for the second one, which says that they go on
+    stop, found = threading.Event(), list[bytes]()
+    for frame in stream(f"{mjpeg.url}/", source="snapshot", interval_s=0.01).frames(stop):
+        assert frame is not None
+        found.append(frame.encode_picture())
+        mjpeg.goes_on.set()
+        if len(found) == 6:
+            stop.set()
+    assert found == [SECOND, PHOTO] * 3
     assert mjpeg.connections == 1
 
 

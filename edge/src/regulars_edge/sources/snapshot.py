@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import quote, urljoin, urlsplit
 
 from regulars_edge.clock import Clock, parse_moment
 from regulars_edge.errors import SourceFailed, Unreachable
@@ -16,6 +16,7 @@ from regulars_edge.http import Address, Answer, Http, IsEnough
 from regulars_edge.logs import redact_url
 from regulars_edge.picture import (
     HEAD_BYTES,
+    PNG,
     TAIL_BYTES,
     decodes_whole,
     ends_whole,
@@ -28,6 +29,8 @@ from regulars_edge.spool.model import Stamp
 
 _LONGEST_URL = 500
 """Characters of a snapshot's URL."""
+_URL_SIGNS = "%:/?#[]@!$&'()*+,;="
+"""Signs that a URL may have (RFC 3986, 2.2)."""
 _QUOTED_BYTES = 120
 """So much of an answer in words is told."""
 _LOCKED = re.compile(rb"(?i)\b(user|account|login)?_?(is|been)? ?lock(ed|Status>lock)")
@@ -117,20 +120,27 @@ class _Pictures:
     newest: bytes | None = None
     _headers: Mapping[str, str] | None = None
     _seen: int = 0
+    _count: int = 0
 
     def has_one(self, headers: Mapping[str, str], body: bytes | bytearray) -> bool:
-        """Tell whether this beginning of an answer has one; `newest` is the last of them."""
-        kind = headers.get("Content-Type", "").lower()
-        if len(body) < HEAD_BYTES or (
-            find_content_type(bytes(body[:HEAD_BYTES])) and not kind.startswith("multipart/")
-        ):
+        """Tell whether this beginning of an answer has one; `newest` is the last of them.
+
+        One that begins as a JPEG, without head and without length, has a second one: else it is a
+        picture alone.
+        """
+        kind, begins = headers.get("Content-Type", "").lower(), bytes(body[:HEAD_BYTES])
+        is_bare = find_content_type(begins) is not None and not kind.startswith("multipart/")
+        has_end = "Content-Length" in headers or find_content_type(begins) == PNG
+        if len(body) < HEAD_BYTES or (is_bare and has_end):
             return False
         if headers is not self._headers:  # an answer behind the one that asked for a password
-            self._headers, self._seen, self.finder = headers, 0, PictureFinder()
+            self._headers, self._seen, self._count = headers, 0, 0
+            self.finder = PictureFinder()
         pictures = self.finder.feed(bytes(body[self._seen :]))
         self._seen = len(body)
-        self.newest = pictures[-1] if pictures else None
-        return bool(pictures)
+        self._count += len(pictures)
+        self.newest = pictures[-1] if pictures and self._count > is_bare else None
+        return self.newest is not None
 
 
 def ask_picture(http: Http, credentials: Credentials | None, url: str) -> Answer:
@@ -149,7 +159,9 @@ def _ask_pictures(
         )
         if answer.status not in (301, 302, 303, 307, 308):
             return _require_picture(answer, found.newest, redact_url(url))
-        to = urljoin(url, answer.headers.get("Location", ""))
+        # as the camera's own bytes, if it has not encoded them
+        place = quote(answer.headers.get("Location", ""), _URL_SIGNS, "latin-1")
+        to = urljoin(url, place)
         if not is_url_at(
             to, urlsplit(url).hostname or "", "https", *["http"] * url.lower().startswith("http:")
         ):
