@@ -29,7 +29,7 @@ from regulars_edge.sources.wrong_password import FIRST_WAIT_S, NEXT_WAIT_S, Refu
 from regulars_edge.spool.model import Stamp
 from rig.box import until
 from rig.camera import Camera
-from rig.certificates import own_certificate, signed_certificate
+from rig.certificates import OLD_KEY, expired_certificate, own_certificate, signed_certificate
 from rig.film import RATE, number_of, numbered
 from rig.odd import Odd
 from rig.onvif import Device
@@ -828,6 +828,34 @@ def test_a_camera_is_known_by_its_own_certificate_whatever_name_is_in_it(
     other, _ = own_certificate(tmp_path / "other", name, alone=alone)
     with pytest.raises(SourceFailed, match="CERTIFICATE_VERIFY_FAILED"):
         take_by_https(odd, context, ca_file=str(other))
+
+
+@pytest.mark.parametrize("kind", ["expired", "an old key"])
+def test_a_cameras_own_certificate_is_known_whatever_its_dates_and_its_key(
+    odd: Odd, tmp_path: Path, kind: str
+) -> None:
+    """A camera whose clock is of 1970 makes one that has expired. The box's clock may be, too."""
+    certificate, context = (
+        expired_certificate(tmp_path)
+        if kind == "expired"
+        else own_certificate(tmp_path, "camera", new_key=OLD_KEY)
+    )
+    assert take_by_https(odd, context, ca_file=str(certificate)) == PHOTO
+
+
+def test_a_certificate_that_an_authority_signed_has_its_dates(odd: Odd, tmp_path: Path) -> None:
+    authority, context = signed_certificate(tmp_path, "camera-7", days=-1)
+    with pytest.raises(SourceFailed, match=r"has expired\. Is this machine's clock right\?"):
+        take_by_https(odd, context, ca_file=str(authority), tls_name="camera-7")
+
+
+@pytest.mark.filterwarnings("ignore:ssl.TLSVersion")
+def test_a_camera_that_speaks_old_tls_alone_is_said_to(odd: Odd, tmp_path: Path) -> None:
+    certificate, context = own_certificate(tmp_path, "camera")
+    context.set_ciphers("DEFAULT:@SECLEVEL=0")
+    context.minimum_version, context.maximum_version = ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1
+    with pytest.raises(SourceFailed, match="only old versions of TLS: update its firmware"):
+        take_by_https(odd, context, ca_file=str(certificate))
 
 
 def test_of_a_certificate_that_an_authority_signed_the_name_counts(

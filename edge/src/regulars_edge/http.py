@@ -42,6 +42,7 @@ _TLS_FAULTS = {
     "certificate has expired": ". Is this machine's clock right? If it is, {whose} needs a new "
     "certificate",
     "CERTIFICATE_VERIFY_FAILED": ". {hint}",
+    "PROTOCOL_VERSION": ": {whose} speaks only old versions of TLS: update its firmware",
 }
 """Parts of OpenSSL's errors, and what would be right."""
 
@@ -330,15 +331,22 @@ class Http:
         return bytes(body), False, False
 
 
+_NO_CHECK_TIME = 0x200000
+"""OpenSSL's X509_V_FLAG_NO_CHECK_TIME, which Python does not name."""
+_OLD_KEYS = "DEFAULT:@SECLEVEL=1"
+"""OpenSSL's ciphers, with keys of 1024 bits, as old cameras made them."""
+
+
 class _CameraContext(ssl.SSLContext):
     """Verification of a camera's certificate by `ca_file`, which may have that certificate itself:
-    then it is this camera, whatever name is in it, and cameras put in what they like."""
+    then it is this camera, whatever name and dates are in it, and cameras put in what they like."""
 
     own_certificates: frozenset[bytes] = frozenset()
 
 
 class _CameraSocket(ssl.SSLSocket):
-    """A camera's connection, whose certificate's name counts unless the certificate is known."""
+    """A camera's connection, whose certificate's name and dates count unless the certificate is
+    known."""
 
     def do_handshake(self, block: bool = False) -> None:
         """Raise SSLError for another's certificate."""
@@ -348,10 +356,20 @@ class _CameraSocket(ssl.SSLSocket):
         certificate: Any = self.getpeercert()
         if self.getpeercert(binary_form=True) in known:
             return
+        _require_dates(certificate, time.time())
         try:
             match_hostname(certificate, str(self.server_hostname), hostname_checks_common_name=True)
         except CertificateError as error:
-            raise ssl.SSLCertVerificationError(f"CERTIFICATE_VERIFY_FAILED: {error}") from error
+            raise ssl.SSLCertVerificationError(1, f"CERTIFICATE_VERIFY_FAILED: {error}") from error
+
+
+def _require_dates(certificate: Mapping[str, Any], now_s: float) -> None:
+    """Raise SSLCertVerificationError, in OpenSSL's words, for a certificate that is not valid now,
+    in s since 1970."""
+    if now_s < ssl.cert_time_to_seconds(certificate["notBefore"]):
+        raise ssl.SSLCertVerificationError(1, "certificate is not yet valid")
+    if now_s > ssl.cert_time_to_seconds(certificate["notAfter"]):
+        raise ssl.SSLCertVerificationError(1, "certificate has expired")
 
 
 _PEM = re.compile(r"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
@@ -373,7 +391,9 @@ def tls_context(ca_file: Path | None, *, is_camera: bool) -> ssl.SSLContext:
                 map(ssl.PEM_cert_to_DER_cert, _PEM.findall(ca_file.read_text("latin-1")))
             )
             context.sslsocket_class = _CameraSocket
-            context.check_hostname = False  # the socket does it
+            context.check_hostname = False  # the socket does it, and looks at the dates
+            context.verify_flags |= _NO_CHECK_TIME
+            context.set_ciphers(_OLD_KEYS)
     except (OSError, ValueError) as error:
         raise Misconfigured(f"the certificates in {ca_file} cannot be read: {error}") from error
     # RFC 9525: else the subject does not count if hosts are named
