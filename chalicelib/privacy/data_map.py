@@ -317,10 +317,8 @@ DATA_MAP = (
         "the user or subject that the face belongs to: its id, the mean of its templates, a "
         "subject's name",
         "until its last face is deleted, erased, restricted, moved or merged into another. If a "
-        "program deletes the "
-        "last example of a subject, but does not erase the person, the subject's name stays until "
-        "the subject is "
-        "deleted",
+        "program deletes the last picture (example) of a subject without an erasure, the subject's "
+        "name stays until the subject is deleted",
         _TAKEN_OUT,
         _TAKEN_OUT,
         Mark.AWAY,
@@ -348,9 +346,8 @@ DATA_MAP = (
         "If another person "
         "later gets the same id, the old observations do not belong to that person",
         Fate(
-            "changed in minutes: the person gets a random name, a new one for each day. Time, "
-            "camera, group and labels "
-            "stay, but not the name",
+            "changed in minutes: the face's id becomes a random one, another one for each "
+            "day. Time, camera, group and labels stay",
             Step.SIGHTINGS,
         ),
         Fate("age and gender are removed in minutes", Step.SIGHTINGS),
@@ -364,8 +361,8 @@ DATA_MAP = (
     DataCategory(
         "counts",
         "how many people a camera counted as they came in and went out, without a face, a name or "
-        "a picture. A minute with one entry, beside the arrival of a known person, may be about "
-        "that person",
+        "a picture. If one person came in during a minute, and a known person arrived then, the "
+        "count may be about that person",
         "minutes: 30 days. Then they become hours, which are kept for `observation_days` (400)",
         _NUMBERS,
         _NUMBERS,
@@ -405,10 +402,9 @@ DATA_MAP = (
         "negatives",
         "templates of rejected pictures: those that were rejected for this person (not this "
         "person), and those of this "
-        "person that were rejected for somebody else. Also what the sighting was before, so that "
-        "the rejection can be "
-        "undone",
-        "as long as the face, 20 at most. What the sighting was before: a hundred days",
+        "person that were rejected for somebody else. Also a note of whose sighting it was before, "
+        "so that the rejection can be undone",
+        "as long as the face, 20 at most. The note: a hundred days",
         *_TRACES,
         agrees=Agrees.VISITS,
         keys=("negative",),
@@ -420,9 +416,8 @@ DATA_MAP = (
         "merges",
         "faces that were merged into this person's, with templates, pictures and name, as long as "
         "the merge can be "
-        "undone. Also the ids of faces that a correction made of this person's sightings, if the "
-        "correction was "
-        "undone later",
+        "undone. If a correction made a new face of this person's sighting, and was undone "
+        "later: also the id of that face",
         "30 days",
         *_TRACES,
         agrees=Agrees.VISITS,
@@ -458,9 +453,9 @@ DATA_MAP = (
         "events about the person that wait for a hook, or that no program has fetched yet: id, "
         "name, group, camera, "
         "score",
-        "until the event is delivered. In a mailbox, or if delivery was given up: 30 days. The "
-        "name goes with the "
-        "face. If its consent ends, the event goes",
+        "until the event is delivered. In a mailbox, or if delivery was given up: 30 days. If "
+        "the face is deleted, the event loses the name. If the face's consent ends, the event is "
+        "deleted",
         _GONE._replace(take_out=_delete_event),
         Fate("the name is removed in minutes", Step.TRACES, _take_name_out_of_event),
         Mark.UNNAMED,
@@ -603,8 +598,8 @@ DATA_MAP = (
         "edge spool",
         "pictures that the [edge uploader](edge.md) has not sent yet, that the service refused, or "
         "that cannot be read. Also outlines, 64 x 48 points, of what each camera usually shows, "
-        "and 16 x 16 grey points of each face that has not moved for ten minutes, as a poster's, "
-        "until it has not been seen for a day",
+        "and posters: of each face that has not moved for ten minutes, 16 x 16 grey points, until "
+        "it has not been seen for a day",
         "until the service has them. Refused pictures: `kept_days` (30). Pictures that cannot be "
         "read: until "
         "somebody deletes them in the folder `pictures`",
@@ -662,9 +657,8 @@ DATA_MAP = (
         "backups",
         "everything that the service stores. On AWS also the point-in-time recovery of tables, 35 "
         "days. Beside them, "
-        "and at the witness: receipts of erasures, and what stands, with keyed hashes of the ids "
-        "of faces under hold, "
-        "restricted or withdrawn",
+        "and at the witness: receipts of erasures, and documents of what stands, with keyed "
+        "hashes of the ids of faces under hold, restricted or withdrawn",
         "as long as you keep them, with people who were erased later: [after a "
         "restore](tasks/forget.md#after-a-restore)",
         _STAYS,
@@ -684,9 +678,8 @@ NOBODYS = {
         "Tenant StoredSettings ApiKey Member TenantErasure",
     ),
     "directory": (
-        "groups, counts, settings, places with their doors and who corrected how many are inside, "
-        "and the progress of background jobs. Its `holds` and `users` "
-        "have their own rows "
+        "groups, counts, settings, places with their doors, who corrected the number of people "
+        "inside, and the progress of background jobs. Its `holds` and `users` have their own rows "
         "above",
         "TENANT_ITEM QUOTA_ITEM SWEPT_ITEM CALLED_ITEM WITHHELD_ITEM KEPT_ITEM UNPICTURED_ITEM "
         "JOINED_ITEM "
@@ -697,7 +690,7 @@ NOBODYS = {
     "summaries": (
         "counts for each day, and two bytes of a hash for each face that was seen that day. They "
         "are deleted "
-        "together with `sealed days`, whose presences lie beside them",
+        "together with `sealed days`, which say who was there on that day",
         "calendar calendar_field totals label_counts label_chunk",
         "Seal",
     ),
