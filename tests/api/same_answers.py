@@ -185,7 +185,7 @@ def _icredit(**fields: str) -> bytes:
 
 OPERATIONS = "docs/operations.md"
 _NOBODYS = (OPERATIONS, "For an unknown path, its 404 has the fields of all dialects together")
-_TOO_LARGE = "It has other words for a body that is too large"
+_TOO_LARGE = "Its error for a body that is too large has other words"
 MORE_THAN_4_MIB, MORE_THAN_6_MIB, MORE_THAN_10_MIB = (
     b" " * (mib * 1024 * 1024 + 1) for mib in (4, 6, 10)
 )
