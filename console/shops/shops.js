@@ -14,15 +14,19 @@ import { dayOf, here } from "./figures.js";
 const EVERY_MS = 60_000;
 const VIP = "VIP";
 const MOST_HERE = 20;
-const OVER = 401;
+/** Why a shop lets nobody in, by the status of its answer: the session is over, or the shop is disabled. */
+const CLOSED = { 401: "over", 403: "off" };
 
-/** Load who the browser is at each shop, by name; and how many of the sessions are over. */
+/** Load who the browser is at each shop, by name; and how many shops let nobody in, by the reason. */
 async function sessions(books, signal) {
-  const all = await Promise.all(books.map((book) => get("session", {}, { signal, book })
-    .catch((problem) => (problem.status === OVER ? null : Promise.reject(problem)))));
+  const closed = { over: 0, off: 0 };
+  const count = (problem) => {
+    if (!CLOSED[problem.status]) throw problem;
+    closed[CLOSED[problem.status]]++;
+  };
+  const all = await Promise.all(books.map((book) => get("session", {}, { signal, book }).catch(count)));
   const known = all.filter(Boolean);
-  const named = known.sort((one, other) => one.display_name.localeCompare(other.display_name));
-  return { known: named, over: all.length - known.length };
+  return { known: known.sort((one, other) => one.display_name.localeCompare(other.display_name)), closed };
 }
 
 /** Load a shop's day with its own session, or as much of it as that may see. */
@@ -44,7 +48,7 @@ async function today(known, signal) {
 export function Shops({ books, add }) {
   const found = useLoaded((signal) => sessions(books, signal), [books]);
   useEffect(() => { document.title = `${t("shops")} · Regulars`; }, []);
-  const { known, over } = found.value ?? { known: [], over: 0 };
+  const { known, closed } = found.value ?? { known: [], closed: {} };
   useEffect(() => {
     if (known.length) blur.begin(known.some(({ role }) => role === "viewer") ? "on" : "off");
   }, [found.value]);
@@ -52,7 +56,8 @@ export function Shops({ books, add }) {
     <h1>${t("shops")}</h1>
     <${Loading} of=${found} />
     <ul>${known.map((one) => html`<${Row} key=${one.book} known=${one} />`)}</ul>
-    ${over > 0 && html`<p class="notice">${t("shops.over", { count: over })}</p>`}
+    ${Object.entries(closed).map(([why, count]) => count > 0 && html`
+      <p key=${why} class="notice">${t(`shops.${why}`, { count })}</p>`)}
     ${found.value && html`<p><button onClick=${add}>${t("shops.add")}</button></p>`}
   </main>`;
 }

@@ -219,6 +219,12 @@ def test_a_session_that_a_shop_ended_is_said_and_the_others_are_shown(
     page = visitor.open()
     expect(page.get_by_role("listitem")).to_have_count(2)
     expect(page.get_by_text("Your session in 1 shop is over")).to_be_visible()
+    street.box.services.tenants.disable("s3")
+    page.reload()
+    expect(page.get_by_role("listitem")).to_have_count(1)
+    expect(page.get_by_text("1 shop is switched off")).to_be_visible()
+    street.box.services.tenants.enable("s3")
+    visitor.forgive("403")
 
 
 def test_a_tab_of_one_shop_shows_it_again_after_another_tab_has_signed_in_to_a_second(

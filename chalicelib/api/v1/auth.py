@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
@@ -33,13 +34,14 @@ class Caller(Struct, frozen=True):
     """The authenticated caller: somebody with a `key` of the tenant, a member who signed in, or a
     `camera`.
 
-    `session`: that of the cookie which came in place of the key.
+    `session`: that of the `cookie` which came in place of the key.
     """
 
     tenant: Tenant
     key: ApiKey | Member | None = None
     camera: Camera | None = None
     session: Session | None = None
+    cookie: SessionCookie | None = None
 
     @property
     def id(self) -> str:
@@ -164,11 +166,11 @@ def authenticate(request: HttpRequest, services: Services) -> Caller:
     public_url = services.settings.public_url
     if "authorization" in request.headers:
         caller = _authenticate_bearer(request.headers["authorization"], services)
-    elif (token := parse_session_token(request.headers, public_url)) is not None:
-        session = services.access.sessions.find(token)
+    elif (cookie := _choose_session_cookie(request, services)) is not None:
+        session = services.access.sessions.find(cookie.token)
         if session is None:
             raise WrongCredentials("this session is over: sign in again")
-        caller = Caller(session.tenant, key=session.key, session=session)
+        caller = Caller(session.tenant, key=session.key, session=session, cookie=cookie)
         require_own_page(request, public_url)
     else:
         raise _make_no_key_error()
@@ -269,6 +271,30 @@ def find_session_cookie(headers: Mapping[str, str], public_url: str | None) -> S
         cookie for cookie in cookies if meant_book_id and cookie.book_id == meant_book_id
     ]
     return next(iter([*meant_cookies, *cookies]), None)
+
+
+def _choose_session_cookie(request: HttpRequest, services: Services) -> SessionCookie | None:
+    """Return the cookie of the session that answers a request; None: there is none.
+
+    A read that means no book is answered by the first shop that lets this browser in, for example
+    by the second if the session of the first is over. Raises WrongCredentials if a cookie came
+    twice.
+    """
+    public_url = services.settings.public_url
+    cookie = find_session_cookie(request.headers, public_url)
+    if request.method not in _SAFE or BOOK_HEADER.lower() in request.headers:
+        return cookie
+    cookies = parse_session_cookies(request.headers, public_url)[:MAX_COOKIES]
+    others = cookies if len(cookies) > 1 else []
+    return next((other for other in others if _lets_in(other, services)), cookie)
+
+
+def _lets_in(cookie: SessionCookie, services: Services) -> bool:
+    """Tell whether a cookie's session goes on, in a shop that is not disabled."""
+    with suppress(WrongCredentials):  # the end of its key has come
+        session = services.access.sessions.find(cookie.token)
+        return session is not None and not session.tenant.disabled
+    return False
 
 
 def name_book(request: HttpRequest) -> HttpRequest:

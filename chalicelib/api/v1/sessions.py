@@ -276,10 +276,10 @@ def get_session(context: V1Context) -> CurrentSession:
     The cookie of a screen on the wall is set anew.
 
     A browser may be signed in to several shops: `X-Regulars-Book` says which session is meant;
-    without it, it is that of the shop that it signed in to first.
+    without it, it is that of the shop that it signed in to first, of those that let it in.
     """
-    services, request, session = context.services, context.request, context.caller.session
-    own_cookie = session and find_session_cookie(request.headers, services.settings.public_url)
+    services, request = context.services, context.request
+    session, own_cookie = context.caller.session, context.caller.cookie
     if session is None or own_cookie is None:
         return _describe_session(services, context.caller, [context.tenant.book_id])
     if session.expires_at is None:

@@ -4,6 +4,7 @@ for all."""
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -195,6 +196,33 @@ def test_signing_out_of_a_shop_ends_that_session_and_no_other(
     assert "__Host-regulars-8080" in person.cookies, (
         "the first shop has the cookie that earlier versions read"
     )
+
+
+def end_by_key(shop: Shop, services: Services, key: str) -> None:
+    shop.v1.done_without_body("DELETE", f"/v1/keys/{key}")
+
+
+def end_by_disabling(shop: Shop, services: Services, key: str) -> None:
+    services.tenants.disable(shop.credentials.tenant)
+
+
+@pytest.mark.parametrize("end", [end_by_key, end_by_disabling])
+def test_the_others_open_though_the_first_shop_lets_nobody_in_any_more(
+    person: Browser, shops: list[Shop], services: Services, end: Callable[..., None]
+) -> None:
+    made = shops[0].v1.done("POST", "/v1/keys", {"name": "for a while", "role": "admin"})
+    for key in (made["api_key"], *(shop.credentials.api_key for shop in shops[1:])):
+        person.sign_in(api_key=key)
+    end(shops[0], services, made["id"])
+    for _ in "once", "signed in again":
+        begun = person.ask("GET", SESSION)
+        assert begun.status == 200
+        assert begun.json["tenant"] in (SECOND, THIRD)
+        assert {one.book for one in shops[1:]} <= {*begun.json["books"]}
+        person.sign_in(api_key=shops[1].credentials.api_key)
+    assert person.ask("GET", SESSION, shops[0].book).status in (401, 403), "it was meant"
+    body = {"name": "nobody's", "capacity": 5}
+    assert person.ask("POST", "/v1/groups", body=body).status in (401, 403), "it would change"
 
 
 def test_a_cookie_opens_no_other_shop_whatever_its_name_says(
