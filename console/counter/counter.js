@@ -1,6 +1,6 @@
 // The counter's page: whoever comes is shown in large for ten seconds, to be greeted and to be
 // corrected. A push leads to the card of one person.
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { get } from "../api.js";
 import { html } from "../html.js";
 import { Icon } from "../icons.js";
@@ -21,6 +21,8 @@ import { Card } from "./card.js";
 const EVERY_MS = 2000;
 const NEWEST = 20;
 const SHOWN_MS = 10_000;
+/** So long a press is meant for what stood there before: a second press, or one as a card comes or goes. */
+const SETTLES_MS = 600;
 const LISTED = 6;
 const DAYS_MS = 2 * 86_400_000;
 /** Whose card is shown: a group's; without one, that of the guests of all groups that the shop made. */
@@ -38,7 +40,7 @@ export default function Counter({ place }) {
 function OfOne({ id }) {
   const from = new Date(Date.now() - DAYS_MS).toISOString();
   const loaded = useLoaded((signal) => get("arrivals", { face: id, from, limit: 1 }, { signal })
-    .then((page) => page.arrivals[0] ?? null), [id]);
+    .then((page) => page.arrivals.find(isThere) ?? null), [id]);
   return html`<div class="page counter">
     <a class="back" href=${to("visits")}><${Icon} name="back" size=${18} />${t("page.visits")}</a>
     <h1 class="unseen">${t("page.counter")}</h1>
@@ -48,21 +50,37 @@ function OfOne({ id }) {
       open=${() => go(["counter", id])} />`}</div>`;
 }
 
+/** Tell whether somebody was not erased since. */
+const isThere = ({ name }) => name !== null;
+
+/** Return what keeps presses from cards that have just moved. */
+function useSettled(cards) {
+  const changedAt = useRef(0);
+  useLayoutEffect(() => { changedAt.current = performance.now(); }, [cards]);
+  return (event) => {
+    if (performance.now() - changedAt.current > SETTLES_MS) return;
+    event.preventDefault();
+    event.stopPropagation();
+  };
+}
+
 function Waiting() {
   const query = { limit: NEWEST, staff: true }; // as the bell asks
   const [came] = usePolled("arrivals", query, EVERY_MS, { isUnseen: true });
   const groups = useShared("groups").value;
   const [chosen, whose] = [useValue(group), useValue(person)];
-  const [cards, setCards] = useState([]);
+  const [opened, setOpened] = useState([]);
   const arrivals = came.value?.arrivals;
   const isOfGroup = (one) => (chosen ? one.group === chosen : isSpecial(groups, one.group));
-  const isWanted = (one) => (chosen === PERSON ? one.face === whose : isOfGroup(one));
+  const isWanted = (one) => isThere(one) && (chosen === PERSON ? one.face === whose : isOfGroup(one));
   const wanted = arrivals?.filter(isWanted);
-  const without = (all, one) => all.filter((each) => each.one.sighting !== one.sighting);
-  const open = (one, isTimed = false) =>
-    setCards((before) => [{ one, isTimed }, ...without(before, one)]);
-  const close = (one) => setCards((before) => without(before, one));
-  useNews(arrivals, (news) => news.filter(isWanted).toReversed().forEach((one) => open(one, true)));
+  const rows = new Map(arrivals?.map((one) => [one.sighting, one]));
+  const cards = opened.map((one) => rows.get(one.sighting) ?? one).filter(isWanted); // others may have changed it
+  const without = (all, one) => all.filter((each) => each.sighting !== one.sighting);
+  const open = (one) => setOpened((before) => [one, ...without(before, one)]);
+  const close = (one) => setOpened((before) => without(before, one));
+  const keepOff = useSettled(opened);
+  useNews(arrivals, (news) => news.filter(isWanted).toReversed().forEach(open));
   return html`<div class="page counter">
     <header class="top"><h1>${t("page.counter")}</h1>
       <label class="inline">${t("counter.of")}<${Select} label=${t("counter.of")} value=${chosen}
@@ -71,12 +89,11 @@ function Waiting() {
       ${chosen === PERSON && html`<${Named} id=${whose} />`}
     </header>
     ${came.problem && html`<${Trouble} problem=${came.problem} />`}
-    <div class="cards-now">${cards.map(({ one, isTimed }) => html`<${Timed} key=${one.sighting}
-      isTimed=${isTimed} close=${() => close(one)}><${Card} one=${one} close=${() => close(one)}
-        open=${() => open(one)} /><//>`)}</div>
+    <div class="cards-now" onClickCapture=${keepOff}>${cards.map((one) => html`<${Timed} key=${one.sighting}
+      close=${() => close(one)}><${Card} one=${one} close=${() => close(one)} open=${() => open(one)} /><//>`)}</div>
     ${!cards.length && html`<p class="no-card soft"><${Icon} name="live" size=${32} />
       ${t("counter.says")}</p>`}
-    <p class="unseen" aria-live="polite">${listed(cards.map(({ one }) => nameOf(one)))}</p>
+    <p class="unseen" aria-live="polite">${listed(cards.map(nameOf))}</p>
     ${wanted?.length > 0 && html`<section><h2>${t("counter.last")}</h2><ul class="came-last">
       ${wanted.slice(0, LISTED).map((one) => html`<li key=${one.sighting}><button
           onClick=${() => open(one)}>
@@ -105,13 +122,13 @@ function Named({ id }) {
 }
 
 /** Closes what it shows after ten seconds, unless somebody has it in hand. The list opens it again. */
-function Timed({ isTimed, close, children }) {
+function Timed({ close, children }) {
   const [isHeld, setHeld] = useState(false);
   useEffect(() => {
-    if (!isTimed || isHeld) return;
+    if (isHeld) return;
     const timer = setTimeout(close, SHOWN_MS);
     return () => clearTimeout(timer);
-  }, [isTimed, isHeld]);
+  }, [isHeld]);
   const [hold, leave] = [() => setHeld(true), () => setHeld(false)];
   return html`<div onMouseEnter=${hold} onMouseLeave=${leave} onFocusIn=${hold}
     onFocusOut=${leave}>${children}</div>`;

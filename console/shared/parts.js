@@ -155,10 +155,14 @@ export function Ending({ close, children, before = null, kind = "strong", ...doe
 /** A form. `send`: is given what was typed by the names of its fields; `done` gets the answer; else it says why not. */
 export function Form({ send, done = null, children, ...more }) {
   const [problem, setProblem] = useState(null);
+  const waits = useRef(false);
   const submit = (event) => {
     event.preventDefault();
+    if (waits.current) return; // pressed twice
+    waits.current = true;
     const typed = Object.fromEntries(new FormData(event.currentTarget));
-    send(typed).then((answer) => { setProblem(null); done?.(answer); }, setProblem);
+    send(typed).finally(() => { waits.current = false; })
+      .then((answer) => { setProblem(null); done?.(answer); }, setProblem);
   };
   return html`<form ...${more} onSubmit=${submit}>
     ${problem && html`<${Trouble} problem=${problem} />`}${children}</form>`;

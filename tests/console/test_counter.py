@@ -8,7 +8,16 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from tests.console.conftest import TOUCH, Visitor, becomes, heading, settle, shoot, visiting
+from tests.console.conftest import (
+    TOUCH,
+    Visitor,
+    becomes,
+    heading,
+    settle,
+    shoot,
+    time_stands,
+    visiting,
+)
 from tests.console.looks import VIEWS, assert_accessible, looked_at
 from tests.console.portraits import Mall, Shop, mall
 from tests.console.reviews import PEOPLE, reviewing
@@ -132,6 +141,11 @@ def counter(visitor: Visitor) -> Page:
     return page
 
 
+def settle_cards(page: Page) -> None:
+    """Put the clock forward: just after a card has come or gone, presses are left out."""
+    page.clock.fast_forward("00:01")
+
+
 def test_the_card_of_a_guest_comes_by_itself_and_goes_after_ten_seconds(
     browser: Browser, shop: Shop
 ) -> None:
@@ -156,10 +170,13 @@ def test_the_card_of_a_guest_comes_by_itself_and_goes_after_ten_seconds(
         expect(card(page)).to_have_count(0)
         last = page.get_by_role("button", name=PEOPLE[0])
         last.click()
-        expect(card(page)).to_be_visible()
-        page.mouse.move(0, 0)
+        card(page).hover()
+        page.clock.fast_forward("00:10")
         assert_accessible(page, VIEWS)
         expect(card(page)).to_be_visible()
+        page.mouse.move(0, 0)
+        page.clock.fast_forward("00:10")
+        expect(card(page)).to_have_count(0)
         page.get_by_label("Of whom").select_option("regular")
         shop.see(3, 0, like=0.9)
         expect(card(page).filter(has_text=PEOPLE[3])).to_be_visible()
@@ -170,10 +187,13 @@ def test_somebody_else_is_said_by_one_press_and_taken_back(browser: Browser, sho
         ann = next(iter(client.list_faces(name=PEOPLE[0]))).id
         page = counter(visitor)
         shop.see(0, 0, like=0.9)
+        expect(card(page)).to_be_visible()
+        settle_cards(page)
         card(page).get_by_role("button", name="Somebody else").click()
         expect(card(page)).to_have_count(0)
         page.get_by_role("button", name="Undo").click()
         expect(card(page)).to_be_visible()
+        settle_cards(page)
         assert client.get_face(ann).arrive_count == 2
         card(page).get_by_role("button", name="Somebody else").click()
         expect(card(page)).to_have_count(0)
@@ -185,15 +205,49 @@ def test_somebody_else_is_said_by_one_press_and_taken_back(browser: Browser, sho
         expect(card(page)).to_be_visible()
 
 
+def test_a_press_on_a_card_that_goes_is_none_on_the_one_that_takes_its_place(
+    browser: Browser, shop: Shop
+) -> None:
+    with shop.book.client() as client, reviewing(browser, shop) as visitor:
+        ben = next(iter(client.list_faces(name=PEOPLE[2])))
+        client.change_face(ben.id, group="VIP")
+        page = counter(visitor)
+        shop.see(0, 0, like=0.9)
+        shop.see(2, 0, like=0.9)
+        expect(card(page)).to_have_count(2)
+        settle_cards(page)
+        with time_stands(page):
+            card(page).first.get_by_role("button", name="Somebody else").dblclick()
+        expect(card(page)).to_have_count(1)
+        expect(page.get_by_role("button", name="Undo")).to_have_count(1)
+
+
+def test_the_card_of_somebody_who_is_erased_meanwhile_goes(browser: Browser, shop: Shop) -> None:
+    with shop.book.client() as client, reviewing(browser, shop) as visitor:
+        page = counter(visitor)
+        shop.see(0, 0, like=0.9)
+        card(page).hover()
+        face = next(iter(client.list_faces(name=PEOPLE[0]))).id
+        client.delete_face(face)
+        expect(card(page)).to_have_count(0)
+        expect(page.get_by_text(PEOPLE[0])).to_have_count(0)
+        page.goto(f"{shop.book.url}/console#/counter/{face}")
+        expect(page.get_by_text("This person has not come in the last two days")).to_be_visible()
+        visitor.forgive("404")
+
+
 def test_right_is_the_review_of_a_close_match(browser: Browser, shop: Shop) -> None:
     shop.services.tenants.change_settings(shop.name, {"review_margin": 0.5})
     with shop.book.client() as client, reviewing(browser, shop) as visitor:
         page = counter(visitor)
         shop.see(0, 0)
         assert len([*client.list_reviews(kind="uncertain")]) == 1
+        expect(card(page)).to_be_visible()
+        settle_cards(page)
         card(page).get_by_role("button", name="Right").click()
         page.get_by_role("button", name="Undo").click()
         expect(card(page)).to_be_visible()
+        settle_cards(page)
         assert len([*client.list_reviews(kind="uncertain")]) == 1
         card(page).get_by_role("button", name="Right").click()
         expect(card(page)).to_have_count(0)

@@ -261,7 +261,7 @@ def test_a_key_is_made_shown_once_renewed_and_deleted(
     dialog.get_by_label("Who or what has it").fill("Till <b>2</b>")
     dialog.get_by_label("Ends").select_option("7")
     looked_at(page, "key-new")
-    dialog.get_by_role("button", name="Create the key").click()
+    dialog.get_by_role("button", name="Create the key").dblclick()
     secret = dialog.get_by_label("Key", exact=True)
     expect(secret).to_have_value(re.compile("^rk_[0-9a-f]{32}$"))
     first = secret.input_value()
