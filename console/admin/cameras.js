@@ -114,7 +114,7 @@ function Card({ one, more }) {
     <strong>${one.name}</strong>
     <p class="row"><span class=${`state ${one.health.state}`}>${t(`camera.${one.health.state}`)}</span>
       ${one.forgets_strangers && html`<span class="tag">${t("camera.forgets")}</span>`}</p>
-    <small class="soft">
+    <small class="soft two-lines">
       ${troubleOf(one) ?? refusalOf(one) ?? (isLow(one.health.status) ? t("camera.low") : seen(one))}</small>
   </div>`;
 }

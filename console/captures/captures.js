@@ -88,7 +88,7 @@ function List({ wanted, cameras, open }) {
   return html`
     <${Loading} of=${first} count=${12} kind="cards" />
     ${wanted.state === "parked" && html`<${Parked} all=${captures} again=${again} />`}
-    ${captures.length > 0 && html`<${Grid} count=${captures.length} least=${200} ratio=${0.625} extra=${92}
+    ${captures.length > 0 && html`<${Grid} count=${captures.length} least=${200} ratio=${0.625} extra=${104}
       many=${false} label=${t("page.captures")} inSight=${inSight}
       onKey=${(event, index) => event.key === "Enter" && show(captures[index])}
       cell=${(index, given) => html`<${Card} key=${captures[index].id} one=${captures[index]} given=${given}
@@ -114,8 +114,8 @@ function Card({ one, camera, given, open }) {
   const isToday = isoDay(one.captured_at) === isoDay(Date.now());
   return html`<div ...${given} role="gridcell" class="card" onClick=${() => open(one)}>
     <${Portrait} url=${one.thumb_url} size=${one.state} icon="camera" />
-    <strong>${(isToday ? clock : dayAndClock)(one.captured_at)}</strong><small>${camera}</small>
-    <small class="soft became"><${Became} one=${one} /></small></div>`;
+    <strong class="two-lines">${(isToday ? clock : dayAndClock)(one.captured_at)}</strong><small>${camera}</small>
+    <small class="soft two-lines"><${Became} one=${one} /></small></div>`;
 }
 
 /** Nothing is listed: did the cameras send nothing, was nothing kept so long, or is too little asked for? */
