@@ -85,6 +85,8 @@ async function call(method, url, { body = undefined, signal, headers = {}, keepa
     if (isEnded && !book && (await onSessionOver(method, isOther))) {
       return call(method, url, { body, signal, headers, keepalive });
     }
+    const isRefused = response.status === 403 && !url.startsWith("v1/session");
+    if (isRefused && !book && session.now) readSession(); // the page may show the buttons of a role that was taken away
     throw new Problem({ ...answer, status: response.status, retryAfter: Number(response.headers.get("Retry-After")) });
   }
   const isJson = response.headers.get("Content-Type")?.startsWith("application/json");

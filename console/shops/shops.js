@@ -67,7 +67,7 @@ function Row({ known }) {
   const found = useLoaded((signal) => today(known, signal), [book]);
   useAgain(found, EVERY_MS);
   const { value, problem } = found;
-  return html`<li><a href=${toShop(bookOf(known))}>
+  return html`<li><a href=${toShop(bookOf(known)) + location.hash}>
     <strong class="shop">${shop}</strong>
     ${value && html`<${Figures} ...${value} /><${Bars} shop=${shop} ...${value} />
       <span class="more"><${More} ...${value} /></span>`}

@@ -291,6 +291,27 @@ def test_a_key_is_made_shown_once_renewed_and_deleted(
         becomes(page, lambda: "Till <b>2</b>" not in [one.name for one in client.list_keys().keys])
 
 
+def test_the_buttons_of_a_role_that_was_taken_away_go_at_the_first_press(
+    book: Book, browser: Browser
+) -> None:
+    with book.client() as client:
+        key = client.add_key(name="Till 3", role="operator")
+    with visiting(browser, book, key.api_key) as till:
+        page = till.open("#/people")
+        page.get_by_role("button", name="New group").click()
+        with book.client() as client:
+            client.change_key(key.id, role="viewer")
+        page.get_by_label("Name of the group").fill("Nobody's")
+        page.get_by_role("button", name="Create the group").click()
+        expect(page.get_by_text("this needs a key of role operator")).to_be_visible()
+        page.keyboard.press("Escape")
+        expect(page.get_by_role("gridcell").first).to_be_visible()
+        expect(page.get_by_role("button", name="New group")).to_have_count(0)
+        till.forgive("403")
+    with book.client() as client:
+        client.delete_key(key.id)
+
+
 def test_the_last_admin_key_cannot_go(page: Page, book: Book) -> None:
     page.goto(f"{book.url}/console#/settings")
     last = page.get_by_role("button", name=re.compile("^Delete the key")).first
