@@ -76,9 +76,11 @@ SILENT_CAMERA, SILENT_DAYS = "terrace", 7
 weekday."""
 OPENS, CLOSES = 9, 19
 """Local hours of the shop, on each day: whoever starts the demo on a Sunday sees people, too."""
-UNSURE, UNSURE_LIKENESS = 3, 0.66
+UNSURE, UNSURE_LIKENESS = 3, 0.61
 """Number of a visitor whom the camera saw badly, and how well: a card asks whether it is that
-person."""
+person. The scores of such pictures lie about the middle of those that are asked about."""
+REVIEW_MARGIN = 0.15
+"""Scores so little above the threshold are asked about."""
 UNSURE_AFTER, UNSURE_DAYS = timedelta(minutes=4), 2
 """How long after the shop opens it saw that visitor, and on how many days, the last of them
 today."""
@@ -140,7 +142,7 @@ _SETTINGS = {
     "opening": f"{OPENS:02d}:00-{CLOSES:02d}:00",
     "purposes": "to greet those who come often, and to count visits",
     "basis": "explicit consent of the drawn people of this demo",
-    "review_margin": 0.15,
+    "review_margin": REVIEW_MARGIN,
 }
 
 

@@ -3,21 +3,25 @@
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 from regulars_client import Regulars
 
 from chalicelib.book.absences import overdue_at
 from chalicelib.book.vision.packs import packs
+from chalicelib.domain.captures import RULES
 from chalicelib.domain.local_time import local_hour
 from chalicelib.domain.opening import is_before_opening, parse_opening
 from chalicelib.domain.rules.usual import is_quieter, learn_usual
 from chalicelib.domain.rules.visits import Arrival
 from chalicelib.storage.values import milliseconds, moment
 from regulars.demo import shop
-from regulars.demo.drawn_vision import DrawnVision
+from regulars.demo.drawn_vision import DrawnPerson, DrawnVision, draw_capture, draw_portrait
 from regulars.demo.shop import NAMES, STAFF, VIP, fill_shop
 from tests.support.box.box import Box, serving
 from tests.support.fakes import FakeClock
@@ -179,6 +183,36 @@ def test_the_quiet_camera_is_quieter_than_usual_on_whatever_weekday_the_demo_run
     usual = learn_usual(Counter(map(int, hours)), int(local_hour(now, zone)) // 24)
     assert usual is not None
     assert is_quieter(usual, max(hours), local_hour(now, zone))
+
+
+def test_the_visitor_who_was_seen_badly_is_asked_about_on_each_day_of_a_year() -> None:
+    vision, noon = DrawnVision(packs.read_pack()), datetime(2026, 11, 29, 12, tzinfo=UTC)
+
+    def embed(picture: bytes) -> NDArray[np.float32]:
+        image = vision.read_picture(picture, RULES)
+        return np.asarray(vision.embed(image, vision.detect(image))[0])
+
+    zone, visits = ZoneInfo("Etc/UTC"), dict[datetime, shop.Visit]()
+    for days in range(0, 365, shop.UNSURE_DAYS):
+        visits |= {visit.at: visit for visit in shop.list_visits(noon + timedelta(days=days), zone)}
+    own = [visit for _, visit in sorted(visits.items()) if visit.number == shop.UNSURE]
+    embeddings = [
+        embed(draw_capture(DrawnPerson(one.number, one.likeness, one.take))) for one in own
+    ]
+    good = [
+        embedding
+        for visit, embedding in zip(own, embeddings, strict=True)
+        if visit.likeness > shop.UNSURE_LIKENESS
+    ]
+    face = np.mean([embed(draw_portrait(DrawnPerson(shop.UNSURE))), *good[:9]], axis=0)
+    threshold = vision.impostor_curve.identify_threshold(1000)
+    is_asked = [
+        0 <= embedding @ face / np.linalg.norm(face) - threshold < shop.REVIEW_MARGIN
+        for visit, embedding in zip(own, embeddings, strict=True)
+        if visit.likeness == shop.UNSURE_LIKENESS
+    ]
+    assert len(is_asked) > 300
+    assert all(map(any, pairwise(is_asked)))
 
 
 @pytest.mark.parametrize("zone", ZONES)
