@@ -213,6 +213,6 @@ def test_readme_says_what_a_shop_of_a_thousand_pictures_a_day_pays() -> None:
     said = read(ROOT / "README.md").replace("\n", " ")
     shop, idle = usd(Load(1_000, 1_000, 0)), usd(Load(0, 0, 0))
     assert (
-        f"a shop of a thousand pictures a day pays {shop:.2f} dollars a month, {idle:.2f} if "
-        "nobody comes" in said
+        f"a thousand pictures a day cost {shop:.2f} dollars a month, {idle:.2f} if nobody comes"
+        in said
     )
