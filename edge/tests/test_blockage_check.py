@@ -11,6 +11,7 @@ from regulars_edge.sources.blockage_check import (
     FROZEN_S,
     IS_BLACK,
     IS_BLANK,
+    IS_BLANK,
     IS_OTHER,
     IS_WELL_AGAIN,
     LOOK_S,
@@ -205,9 +206,10 @@ def test_a_box_that_is_on_by_day_alone_tells_a_cover_and_goes_on_telling_it(name
     assert None not in told.values(), "what is told on Friday is green on Monday"
 
 
-def shown(picture: Image.Image) -> list[covers.Seen]:
-    """Return what a camera gives that sees this: its noise is another each time."""
-    return [covers.Seen(noisy(picture.resize(SIZE_PX), 3.0)) for _ in range(4)]
+def shown(picture: Image.Image, grain: float = 3.0) -> list[covers.Seen]:
+    """Return what a camera gives that sees this: its noise, of so many grey levels, is another each
+    time."""
+    return [covers.Seen(noisy(picture.resize(SIZE_PX), grain)) for _ in range(4)]
 
 
 PLACE = street.scene(7)
@@ -314,15 +316,26 @@ def test_an_alarm_is_one_until_it_was_well_for_a_day_of_use(is_restarted: bool) 
     assert (shop.check.trouble, shop.check.is_changed) == (None, False)
 
 
-def test_fog_alarms_nobody_and_makes_no_cover_usual() -> None:
-    foggy = shown(PLACE.point(lambda grey: 150 + grey // 8))
+@pytest.mark.parametrize(("thickness", "grain"), [(8, 3.0), (25, 1.0)], ids=["fog", "thick fog"])
+def test_fog_alarms_nobody_and_makes_no_cover_usual(thickness: int, grain: float) -> None:
+    foggy = shown(PLACE.point(lambda grey: 150 + grey // thickness), grain)
     shop = Shop()
     shop.run(32, always)
     shop.run(44, lambda _day, _hour: foggy)
     assert shop.told == []
+    assert (shop.check.fault is None) == (thickness == 8), "what is blank is not counted as 0 people"
     paper = shown(Image.radial_gradient("L").point(lambda grey: 160 + grey // 16))
     shop.run(46, lambda _day, _hour: paper)
     assert [said for _, said in shop.told] == [SHOWS_LESS]
+
+
+def test_a_blank_cover_is_told_after_twenty_minutes() -> None:
+    shop = Shop()
+    shop.run(32, always)
+    shop.run(34, lambda _day, _hour: shown(Image.new("L", street.SIZE, 200)))
+    ((hour, said),) = shop.told
+    assert said == IS_BLANK
+    assert 1_200 <= (hour - 32) * 3_600 <= 1_200 + STEP_S
 
 
 def test_the_word_that_a_lens_is_clean_again_makes_nothing_usual() -> None:

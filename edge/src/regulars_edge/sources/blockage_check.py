@@ -51,8 +51,8 @@ FEWEST_HOURS = 6
 HOURS_KEPT = 24
 LESS_TOLD_AFTER_S, OTHER_TOLD_AFTER_S = 1_200.0, 2_700.0
 """For so long a picture shows less than usual until that is told: people pass, lamps are switched;
-and for so long it is blurred or another: a low sun shines into the lens for less. A black or blank
-picture is told at once."""
+and for so long it is blurred or another: a low sun shines into the lens for less. A black picture is
+told at once, a blank one too until it is known what is usual: later it may be fog."""
 EDGES, FAINT = 0.15, 4
 """Share of a thumbnail's pixels that make its outline, and the grey levels between neighbours that
 are no outline."""
@@ -212,9 +212,10 @@ class BlockageCheck:
         self._alarm.hear(difference, self._used_s)
         if self._alarm.is_well(self._used_s):
             self._usual.keep(quarters, sharpness, self._used_s)
-        is_told = is_blank or self._alarm.lasts(difference, self._used_s)
-        self.fault = difference if is_told else None
-        self.trouble = self._alarm.describe() or self.fault
+        lasts = self._alarm.lasts(difference, self._used_s)
+        self.fault = IS_BLANK if is_blank else difference if lasts else None
+        at_once = difference if is_blank and self._usual.learns(self._used_s) else None
+        self.trouble = self._alarm.describe() or at_once
 
     def _measure_unchanged_s(self, grey: Image.Image) -> float:
         """Return for how long no more of the picture has changed than a clock in it may."""
@@ -435,7 +436,7 @@ class Usual:
         stays as it was."""
         if used_s - self._kept_at < HOUR_S:
             return
-        learns, quarters = self._learns(used_s), [each._replace(faint=0) for each in quarters]
+        learns, quarters = self.learns(used_s), [each._replace(faint=0) for each in quarters]
         if not learns:
             strange = self._find_strange(quarters)
             quarters = [
@@ -459,7 +460,7 @@ class Usual:
     ) -> str | None:
         """Say how the picture differs from all of the hours'; None: it is like one of them, or too
         few are known."""
-        if self._learns(used_s):
+        if self.learns(used_s):
             return None
         strange = [
             quarter
@@ -472,7 +473,8 @@ class Usual:
             return IS_BLURRED if is_blurred else None
         return SHOWS_LESS if any(quarter.outline == 0 for quarter in strange) else IS_OTHER
 
-    def _learns(self, used_s: float) -> bool:
+    def learns(self, used_s: float) -> bool:
+        """Tell whether it is not known yet what is usual, or is to be learnt anew."""
         return used_s < max(DAY_S, self._trusts_until) or len(self._hours) < FEWEST_HOURS
 
     def _find_strange(self, quarters: list[Quarter]) -> list[bool]:
@@ -498,10 +500,10 @@ def _read_quarters(grey: Image.Image, small: Image.Image) -> list[Quarter]:
     rim, steps = small.height // 8, measure_steps(small)
     across, down = (1, small.width // 2, small.width), (rim, small.height // 2, small.height - rim)
     boxes = [(across[x], down[y], across[x + 1], down[y + 1]) for y in (0, 1) for x in (0, 1)]
-    found, is_blank = list[Quarter](), _is_blank(small)
+    found = list[Quarter]()
     for box in boxes:
         outline = find_outline(steps.crop(box))
-        faint = 0 if outline or is_blank else _find_faint(grey, box)
+        faint = 0 if outline else _find_faint(grey, box)
         found.append(Quarter(outline, find_brightest(small.crop(box)), faint))
     return found
 
