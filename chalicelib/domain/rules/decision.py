@@ -55,6 +55,9 @@ if TYPE_CHECKING:
 NEAREST = 10
 """Rows by which a face is judged."""
 
+Points = tuple[tuple[float, float], ...]
+NO_ADDITION: Points = ((0.0, 0.0),)
+
 
 class MaskRule(Struct, frozen=True, eq=False):
     """Rule that tells by its template whether a face wears a mask, and demands of pairs with one.
@@ -65,14 +68,19 @@ class MaskRule(Struct, frozen=True, eq=False):
     alone, and from which on of masked ones alone; between them is the mean of a person's pictures
     with and without a mask. `one`: what is added to the demand of a masked and a bare face; `both`:
     likewise of two masked ones. docs/lab/accuracy.md has the measurements.
+
+    Strangers in masks do not score lower by the same amount everywhere: 1 in 10,000 does by 0.06,
+    1 in 100 million by nothing. So `one` and `both` are points (score less its demand, addition),
+    scores rising: a score of 0.479 of a masked and a bare face is as rare as 0.517 of two bare
+    ones, so its addition is -0.038. A larger gallery, which needs a higher score, allows less.
     """
 
     weights: NDArray[np.float32]
     least: float
     bare: float
     masked: float
-    one: float
-    both: float
+    one: Points
+    both: Points
 
     def find_masked(self, faces: NDArray[np.float32]) -> NDArray[np.bool_]:
         """Tell of each unit template (n, dimensions) whether its face wears a mask."""
@@ -80,18 +88,26 @@ class MaskRule(Struct, frozen=True, eq=False):
 
         return np.asarray(self._sum_up(faces) >= self.least)
 
+    @property
+    def least_addition(self) -> float:
+        return min(0.0, *(addition for points in (self.one, self.both) for _, addition in points))
+
     def compute_additions(
-        self, faces: NDArray[np.float32], others: NDArray[np.float32]
+        self,
+        faces: NDArray[np.float32],
+        others: NDArray[np.float32],
+        demands: NDArray[np.float64],
     ) -> NDArray[np.float64]:
         """Return what is added to the demand of each face with each of the others, (n, m): nothing
-        if neither wears a mask."""
+        if neither wears a mask. `demands`: those of likeness, (n, m)."""
         import numpy as np
 
+        scores = faces @ others.T - demands
+        one, both = (np.interp(scores, *np.transpose(points)) for points in (self.one, self.both))
         sums, other_sums = self._sum_up(faces)[:, None], self._sum_up(others)[None]
-        of_less_masked = np.interp(
-            np.minimum(sums, other_sums), (self.bare, self.masked), (self.one, self.both)
-        )
-        return np.where(np.maximum(sums, other_sums) >= self.least, of_less_masked, 0.0)
+        share = np.interp(np.minimum(sums, other_sums), (self.bare, self.masked), (0.0, 1.0))
+        of_a_mask = one + share * (both - one)
+        return np.where(np.maximum(sums, other_sums) >= self.least, of_a_mask, 0.0)
 
     def _sum_up(self, faces: NDArray[np.float32]) -> NDArray[np.float32]:
         import numpy as np
@@ -121,8 +137,9 @@ class Population(Struct, frozen=True, eq=False, dict=True):
         Both are rows of unit templates, (n, dimensions) and (m, dimensions).
         """
         demands = self._compute_demands_of_likeness(faces, others)
-        rule = self.mask_rule
-        return demands if rule is None else demands + rule.compute_additions(faces, others)
+        if self.mask_rule is None:
+            return demands
+        return demands + self.mask_rule.compute_additions(faces, others, demands)
 
     def _compute_demands_of_likeness(
         self, faces: NDArray[np.float32], others: NDArray[np.float32]
@@ -151,8 +168,7 @@ class Population(Struct, frozen=True, eq=False, dict=True):
         other is less."""
         import numpy as np
 
-        rule = self.mask_rule
-        least_addition = 0.0 if rule is None else min(rule.one, rule.both, 0.0)
+        least_addition = 0.0 if self.mask_rule is None else self.mask_rule.least_addition
         if not (self.lowers and len(self.rows)):
             return [least_addition] * len(faces)
         centred, middle = self._centre_rows(faces), self._middle_and_rows[0]

@@ -9,7 +9,7 @@ import pytest
 
 from chalicelib.bootstrap import build
 from chalicelib.domain.model import MASK, Profile, Tenant
-from chalicelib.domain.rules.decision import MaskRule, OperatingPoint, Population
+from chalicelib.domain.rules.decision import NO_ADDITION, MaskRule, OperatingPoint, Population
 from chalicelib.domain.rules.templates import make_template, parse_vector
 from chalicelib.services import Services
 from chalicelib.settings import Settings
@@ -115,8 +115,9 @@ def test_a_mask_lowers_the_threshold_and_the_decision_names_it(
     images = [vision.read_picture(one, RULES) for one in (probe, bare)]
     masked_row, bare_row = (vision.embed(image, vision.detect(image))[0] for image in images)
     score, weights = float(masked_row @ bare_row), masked_row - bare_row
+    lowered = ((0.0, score - usual - 0.01),)
     rule = MaskRule(
-        np.append(weights, np.float32(0)), (1 - score) / 2, 0.0, 1.0, score - usual - 0.01, 0.0
+        np.append(weights, np.float32(0)), (1 - score) / 2, 0.0, 1.0, lowered, NO_ADDITION
     )
 
     class Masking(FakeVision):

@@ -16,6 +16,7 @@ from chalicelib.book.vision.packs.manifest import DamagedCalibration
 from chalicelib.book.vision.packs.packs import MissingModel, Pack, State, UnknownPack
 from chalicelib.book.vision.packs.session import LARGE, Sessions
 from chalicelib.book.vision.pipeline import FacePipeline
+from chalicelib.domain.rules.decision import NO_ADDITION
 from chalicelib.storage.ports import Vision
 from regulars.cli import main
 from tests.support.pictures.album import Album
@@ -386,8 +387,15 @@ def test_the_pack_brings_a_population_and_an_operators_own_counts_with_its_curve
     assert len(unmeasured.rows) == 0
     assert unmeasured.mask_rule is not None
     assert with_the_packs.mask_rule is not None
-    assert (with_the_packs.mask_rule.one, unmeasured.mask_rule.one) == (-0.019, 0.0)
-    assert unmeasured.mask_rule.both == with_the_packs.mask_rule.both > 0
+    one, both = with_the_packs.mask_rule.one, with_the_packs.mask_rule.both
+    assert (unmeasured.mask_rule.one, unmeasured.mask_rule.both) == (NO_ADDITION, both)
+    assert one[0][1] < 0 < both[0][1]
+    for points in (one, both):
+        scores, additions = np.array(points).T
+        judged_scores = scores - additions
+        assert all((np.diff(each) > 0).all() for each in (scores, additions, judged_scores)), (
+            "a higher score is lowered less, and stays the higher one"
+        )
 
 
 LOADS = """

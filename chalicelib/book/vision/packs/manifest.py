@@ -17,7 +17,14 @@ from typing import Any, TypeVar
 from msgspec import Struct, ValidationError, convert, field
 from msgspec.structs import asdict, replace
 
-from chalicelib.domain.rules.decision import NEAREST, ImpostorCurve, MaskRule, Population
+from chalicelib.domain.rules.decision import (
+    NEAREST,
+    NO_ADDITION,
+    ImpostorCurve,
+    MaskRule,
+    Points,
+    Population,
+)
 
 SCHEMA = 1
 """Version of the form of manifest.toml."""
@@ -189,8 +196,8 @@ class MaskRole(Struct, frozen=True, forbid_unknown_fields=True):
     bare: float
     masked: float
     """Values up to which and from which on a template is of bare and of masked faces alone."""
-    both: float
-    """Addition to the threshold if both faces wear a mask."""
+    both: Points
+    """Additions to the threshold by score, if both faces wear a mask."""
 
 
 class Crop(Struct, frozen=True, forbid_unknown_fields=True):
@@ -439,9 +446,9 @@ class Measured(Struct, frozen=True):
     rows: Path | None
     lowers: bool = True
     """Whether a demand may lower a threshold: not by a curve of a version before that."""
-    one_masked: float = 0.0
-    """Addition to the threshold if one face wears a mask and the other is bare, as far as strangers
-    in masks were measured beside the curve."""
+    one_masked: Points = NO_ADDITION
+    """Additions to the threshold by score, if one face wears a mask and the other is bare, as far
+    as strangers in masks were measured beside the curve."""
 
 
 def read_measured(file: Path, model: str) -> Measured | None:
@@ -462,7 +469,7 @@ def read_measured(file: Path, model: str) -> Measured | None:
             None if usual is None else float(usual),
             rows if rows.is_file() else None,
             lowers=bool(entries[model].get("lowers", False)),
-            one_masked=float(entries[model].get("one_masked", 0.0)),
+            one_masked=convert(entries[model].get("one_masked", NO_ADDITION), Points),
         )
     except KeyError as error:
         raise DamagedCalibration(f"{file} is damaged: a curve in it lacks {error}") from error
