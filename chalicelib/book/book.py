@@ -8,6 +8,7 @@ changes stands in `book_hooks`.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from chalicelib.domain.errors import RegularsError
 from chalicelib.lazy import lazy
+from chalicelib.storage.values import milliseconds
 
 if TYPE_CHECKING:
     from chalicelib.book.cameras import Cameras
@@ -234,3 +236,7 @@ class Book:
         """
         with suppress(RegularsError):
             self.storage.index_queue.send(json.dumps({"tenant": tenant, **work}), delay_s, tenant)
+
+    def request_jobs(self, tenant: str, jobs: Sequence[str]) -> None:
+        """Have the sweep do these jobs of the tenant at once, behind this request."""
+        self.wake(tenant, hour=milliseconds(self.clock.now()), chores=jobs, after="", is_part=True)

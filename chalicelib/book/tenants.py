@@ -26,7 +26,7 @@ from chalicelib.domain.errors import (
     TenantExists,
     TenantNotFound,
 )
-from chalicelib.domain.jobs import Job
+from chalicelib.domain.jobs import SEALS, Job
 from chalicelib.domain.model import (
     DEFAULT_GROUPS,
     Credentials,
@@ -505,7 +505,9 @@ class Tenants(Service["Book"]):
 
     def begin_consequences(self, name: str, changes: Mapping[str, Any]) -> None:
         """Begin what a change of settings asks for, after it was stored: strangers that are
-        forgotten go now."""
+        forgotten go now, and the days of another time zone are sealed."""
+        if "time_zone" in changes:
+            self.services.request_jobs(name, [SEALS])
         if changes.get("strangers") == FORGET:
             self.services.book_hooks.strangers_go(name)
 

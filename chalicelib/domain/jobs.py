@@ -31,6 +31,9 @@ OWED = ("retention", "audit retention")
 """Jobs for which people were told a date: it is noted when each was done, and reported if that is
 too long ago."""
 
+SEALS = "seals"
+"""The job that seals the days of statistics."""
+
 TRUSTED = timedelta(days=1)
 """On one box, a clock that is so far from that of the last sweep may be wrong. A sweep then does
 only what no clock decides."""

@@ -26,7 +26,7 @@ from msgspec.structs import asdict, replace
 from chalicelib.book.statistics.calendar import FEW_DAYS, Calendar, Seals
 from chalicelib.book.statistics.visitors import Visitors
 from chalicelib.domain.errors import Busy, ConditionFailed, InvalidInput
-from chalicelib.domain.jobs import Job, make_unfinished
+from chalicelib.domain.jobs import SEALS, Job, make_unfinished
 from chalicelib.domain.local_time import (
     DAY_MS,
     HOURS_PER_DAY,
@@ -127,10 +127,6 @@ _ALWAYS = Span(0, 1000 * LAST_SECOND)
 
 LOOKED_BACK = timedelta(days=200)
 """Time in which closed days are looked for. Visits are kept one by one for half of it."""
-
-
-_SEALS = "seals"
-"""The job that seals days."""
 
 
 class Statistics(Service["Book"]):
@@ -235,7 +231,7 @@ class Statistics(Service["Book"]):
         return Answer(
             self._make_buckets(tenant, question, fill, amounts),
             _count_left_out(of_staff),
-            len(old_days),
+            self._count_again(tenant, old_days),
         )
 
     def _make_buckets(
@@ -345,8 +341,18 @@ class Statistics(Service["Book"]):
             groups=begun.count_groups(rows),
             kinds=begun.count_kinds(rows, is_first),
             staff=staff,
-            days_counted_again=len(begun.old_days),
+            days_counted_again=self._count_again(tenant, begun.old_days),
         )
+
+    def _count_again(self, tenant: Tenant, old_days: Set[int]) -> int:
+        """Have days sealed anew whose old figures were told, and return how many they are.
+
+        Each of many small changes, as of ten people who were merged in the last hour, asks for
+        nothing itself.
+        """
+        if old_days:
+            self.services.request_jobs(tenant.name, [SEALS])
+        return len(old_days)
 
     def count_staff(self, tenant: Tenant, question: Question) -> int:
         """Count what a question leaves out since it is of staff, over all buckets."""
@@ -480,15 +486,13 @@ class Statistics(Service["Book"]):
 
         `jobs`: those of the sweep that come before, whatever the days are.
         """
-        wanted_jobs = [*jobs, *([_SEALS] if jobs or len(utc_days) > FEW_DAYS else [])]
-        if wanted_jobs:
-            hour = milliseconds(self.services.clock.now())
-            self.services.wake(tenant.name, hour=hour, chores=wanted_jobs, after="", is_part=True)
+        if jobs or len(utc_days) > FEW_DAYS:
+            self.services.request_jobs(tenant.name, [*jobs, SEALS])
 
     def list_jobs(self) -> tuple[Job, ...]:
         return (
             Job(
-                _SEALS,
+                SEALS,
                 lambda context: make_unfinished(
                     self.sealing.seal_within(context.tenant, context.remaining_s)
                 ),

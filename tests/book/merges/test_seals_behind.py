@@ -89,7 +89,7 @@ def test_figures_say_that_they_are_old_until_the_days_of_a_merge_are_sealed_agai
         assert {sum(bucket.amounts.values()) for bucket in stays} == {2}, "some may be unknown"
         totals = book.services.statistics.count_totals(book.tenant, SPAN, EVERYTHING, set())
         assert (totals.arrivals, totals.days_counted_again) == (2 * MANY, MANY)
-        do(book, behind)
+        do(book, [*behind, *take(book)])
         before = [ask(book, *asked) for asked in ASKED]
         assert {answer.days_counted_again for answer in before} == {0}
         assert [answer.buckets for answer in before] == [exact(book, *asked) for asked in ASKED]
@@ -114,6 +114,41 @@ def test_a_merge_of_few_days_is_counted_at_once_and_sealed_by_the_sweep(book: Bo
     for asked in ASKED:
         answer = ask(book, *asked)
         assert (answer.buckets, answer.days_counted_again) == (exact(book, *asked), 0)
+
+
+def test_who_is_told_old_figures_of_many_small_merges_has_their_days_sealed(book: Book) -> None:
+    people = range(MANY)
+    seen = book.see(
+        *(shot(DAY * seed + side, 2 * seed + side) for seed in people for side in (0, 1))
+    )
+    faceids = [capture.sightings[0].faceid or "" for capture in seen]
+    book.clock.advance(timedelta(days=2))
+    book.services.statistics.sealing.seal_tenant(book.tenant)
+    take(book)
+    for first, second in zip(faceids[::2], faceids[1::2], strict=True):
+        book.services.merges.merging.merge(book.tenant, first, second)
+    assert take(book) == []
+    for measure in (Measure.OBSERVATIONS, Measure.PERSONS):
+        assert ask(book, measure).days_counted_again == MANY
+    totals = book.services.statistics.count_totals(book.tenant, SPAN, EVERYTHING, set())
+    assert totals.days_counted_again == MANY
+    asked = take(book)
+    assert [message["chores"] for message in asked] == [["seals"]] * 3
+    do(book, asked)
+    assert ask(book, Measure.PERSONS) == Answer(exact(book, Measure.PERSONS), 0, 0)
+    assert take(book) == []
+
+
+def test_a_change_of_zone_has_all_days_sealed_anew(book: Book) -> None:
+    come(book, MANY)
+    book.services.tenants.change_settings("shop", {"time_zone": "Asia/Tokyo"})
+    asked = take(book)
+    assert [message["chores"] for message in asked] == [["seals"]]
+    do(book, asked)
+    assert book.services.statistics.sealing.seal_tenant(book.tenant) == []
+    book.services.tenants.change_settings("shop", {"display_name": "Corner shop"})
+    assert take(book) == []
+    book.services.tenants.change_settings("shop", {"time_zone": "UTC"})
 
 
 def test_what_a_request_has_no_time_for_is_moved_behind_it_and_sealed(book: Book) -> None:
