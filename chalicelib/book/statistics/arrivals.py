@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence, Set
 from datetime import timedelta
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -86,15 +87,23 @@ class ArrivalReader(Service["Book"]):
         days = self.services.statistics.days
         observed = days.open_presences(tenant, Span(begin_ms, end_ms), takes_old=takes_old)
         presences, old_days = observed.read_presences(), observed.old_days
+        has_lost = observed.observed.has_lost_a_month
         # visits would say what is true now, not what the old figures of these days follow from
         is_much = sum(map(len, presences)) > self.most_asked or bool(old_days)
         is_whole = finds_first and is_much
         if is_whole and begin_ms:
             before = days.open_presences(tenant, Span(0, begin_ms - 1), takes_old=takes_old)
             presences, old_days = [*before.read_presences(), *presences], old_days | before.old_days
-        arrivals = join_presences(presences)
+            has_lost |= before.observed.has_lost_a_month
         return Begun(
-            self.services, tenant, span, arrivals, old_days, is_whole=is_whole, takes_old=takes_old
+            self.services,
+            tenant,
+            span,
+            join_presences(presences),
+            old_days,
+            is_whole=is_whole,
+            has_lost=has_lost,
+            takes_old=takes_old,
         )
 
     def find_firsts_kept(
@@ -117,9 +126,9 @@ class ArrivalReader(Service["Book"]):
 class Begun(Struct, frozen=True, dict=True):
     """The arrivals that were read of a time, of which those count that begin in the span.
 
-    Rows are numbers of arrivals. `is_whole`: the arrivals before the span were read, too.
-    `present_groups`: what was read of the strangers: the group of now of those with a name, else
-    None.
+    Rows are numbers of arrivals. `is_whole`: the arrivals before the span were read, too;
+    `has_lost`: those of a whole month have gone. `present_groups`: what was read of the strangers:
+    the group of now of those with a name, else None.
     """
 
     services: Book
@@ -128,6 +137,7 @@ class Begun(Struct, frozen=True, dict=True):
     arrivals: Presences
     old_days: frozenset[int]
     is_whole: bool
+    has_lost: bool
     takes_old: bool
     present_groups: dict[str, str | None] = field(default_factory=dict)
 
@@ -191,16 +201,25 @@ class Begun(Struct, frozen=True, dict=True):
 
     def _may_be_later(self, begin: Begin) -> bool:
         """Return whether the face of the earliest arrival that is kept may have come before: some
-        observations have gone, and its id is older than those that are kept."""
-        kept_days, now = self.tenant.observation_days, self.services.clock.now()
-        if kept_days is None or now - self.tenant.created_at <= timedelta(kept_days):
-            return False
-        faceid = begin[1]
-        return not (
-            faceid.isascii()
-            and faceid.isdigit()
-            and milliseconds(made_at(faceid)) >= int(self.arrivals.first_ms.min())
+        observations have gone, and its id is older than the time of which all are kept."""
+        faceid, kept_since_ms = begin[1], self._kept_since_ms
+        return kept_since_ms is not None and not (
+            faceid.isascii() and faceid.isdigit() and milliseconds(made_at(faceid)) >= kept_since_ms
         )
+
+    @cached_property
+    def _kept_since_ms(self) -> int | None:
+        """Return since when all observations are kept; None: none have gone.
+
+        Those of a face under legal hold stay, and say nothing of others.
+        """
+        kept_days, now = self.tenant.observation_days, self.services.clock.now()
+        first_ms = int(self.arrivals.first_ms.min())
+        if kept_days is None:
+            return first_ms if self.has_lost else None
+        if not self.has_lost and now - self.tenant.created_at <= timedelta(kept_days):
+            return None
+        return max(first_ms, milliseconds(now) - kept_days * DAY_MS)
 
     def list_values(self, rows: NDArray[np.intp], split: Split | None) -> Values:
         """Return the value of each row by a split."""

@@ -50,6 +50,9 @@ _KNOWN = 10_000
 """Days of tenants that a process remembers to be in the calendar: 1 MB."""
 
 
+_MONTH_KEY = {"tenant_zone", "day"}
+
+
 class ObservedDays(Struct, frozen=True):
     """A tenant's calendar as it was read: items by month. Days are counted from 1970, UTC."""
 
@@ -72,9 +75,14 @@ class ObservedDays(Struct, frozen=True):
         observed_days = (
             keys.calendar_day(month, field)
             for month, item in self.months.items()
-            for field in item.keys() - {"tenant_zone", "day"}
+            for field in item.keys() - _MONTH_KEY
         )
         return sorted(day for day in observed_days if day in days)
+
+    @property
+    def has_lost_a_month(self) -> bool:
+        """Return whether all observations of a month have gone: the month stays, without days."""
+        return any(item.keys() <= _MONTH_KEY for item in self.months.values())
 
     def make_late_checks(self, days: Iterable[int]) -> list[Check]:
         """Return checks that hold while the late counts of these days are as they were read

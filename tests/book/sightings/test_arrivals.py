@@ -30,7 +30,7 @@ from chalicelib.domain.observations import (
     Only,
     Split,
 )
-from chalicelib.storage.values import milliseconds
+from chalicelib.storage.values import made_at, milliseconds
 from tests.support.book.book import MINUTE, MONDAY, Book, shot
 from tests.support.book.deeds import RULE, Deed, deeds, faceid_of, right, see
 from tests.support.book.recount_visits import every_observation
@@ -290,9 +290,11 @@ def test_arrivals_older_than_faces_keep_them_are_worked_out(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("most_asked", [0, MOST_ASKED])
+@pytest.mark.parametrize("kept_days", [150, 400, None])
 def test_who_came_before_the_history_that_is_kept_is_not_new(
-    tmp_path: Path, most_asked: int
+    tmp_path: Path, most_asked: int, kept_days: int | None
 ) -> None:
+    """Also once the shop keeps more: what is gone stays gone."""
     with closing(opened(tmp_path)) as book:
         book.services.tenants.change_settings("shop", {"observation_days": 150})
         # the ids of other tests' faces are of any time, and the service's own ids never go back
@@ -305,9 +307,39 @@ def test_who_came_before_the_history_that_is_kept_is_not_new(
         assert every_observation(book) == []
         today = int((book.clock.now() - MONDAY).total_seconds()) // 60
         book.see(shot(today, 1), shot(today, 2))
+        book.services.tenants.change_settings("shop", {"observation_days": kept_days})
         book.services.statistics.arrivals.most_asked = most_asked
         totals = book.services.statistics.count_totals(book.tenant, ALWAYS, EVERYTHING, set())
         assert (totals.kinds, totals.first) == ({"known": 1, "new": 1}, 1)
+
+
+@pytest.mark.parametrize("most_asked", [0, MOST_ASKED])
+def test_what_is_kept_of_a_held_face_tells_nothing_of_others(
+    tmp_path: Path, most_asked: int
+) -> None:
+    with closing(opened(tmp_path)) as book:
+        book.services.tenants.change_settings("shop", {"observation_days": 150})
+        book.enrol(Person(3), name="Held", faceid="held")
+        book.services.faces.holds.set(book.tenant, "held", "case 7")
+        book.see(shot(14 * 24 * 60, 3))
+        ann = make_id(book.clock.now() + timedelta(hours=1))
+        book.enrol(Person(1), name="Ann Lee", faceid=ann)
+        book.see(shot(14 * 24 * 60 + 120, 1))
+        book.clock.advance(timedelta(days=170))
+        for _ in range(3):
+            book.services.sweep.sweep_tenant(book.tenant, book.clock.now().replace(hour=NIGHT_HOUR))
+            book.clock.advance(timedelta(days=1))
+        assert {one.faceid for one in every_observation(book)} == {"held"}
+        book.see(shot(int((book.clock.now() - MONDAY) / MINUTE), 1))
+        book.services.statistics.arrivals.most_asked = most_asked
+        span = Span(milliseconds(book.clock.now() - timedelta(days=3)), ALWAYS.last_ms)
+        totals = book.services.statistics.count_totals(book.tenant, span, EVERYTHING, set())
+        assert (totals.kinds, totals.first) == ({"known": 1}, 0)
+
+
+def make_id(at: datetime) -> str:
+    """Make a face's id of that time: those of one process never go back."""
+    return str((milliseconds(at) - milliseconds(made_at("0"))) << 21)
 
 
 def test_an_arrival_of_several_days_is_followed_to_its_end(tmp_path: Path) -> None:
