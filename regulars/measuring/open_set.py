@@ -66,8 +66,11 @@ class Searches(Struct, frozen=True):
 
     @property
     def fpir(self) -> float | None:
-        """Rate as the service decides; None if there are no such searches."""
-        return float(np.mean(self.non_mated_accepted)) if len(self.non_mated_accepted) else None
+        """Rate as the service decides; None if there are no such searches, or nobody is enrolled
+        who could be found."""
+        if not self.gallery_size or not len(self.non_mated_accepted):
+            return None
+        return float(np.mean(self.non_mated_accepted))
 
     @property
     def fnir(self) -> float | None:
