@@ -33,6 +33,7 @@ from chalicelib.domain.observations import (
 from chalicelib.storage.values import made_at, milliseconds
 from tests.support.book.book import MINUTE, MONDAY, Book, shot
 from tests.support.book.deeds import RULE, Deed, deeds, faceid_of, right, see
+from tests.support.book.person import worked_off
 from tests.support.book.recount_visits import every_observation
 from tests.support.examples import examples
 from tests.support.fakes import Person
@@ -200,6 +201,25 @@ def delete(book: Book, place: int) -> None:
     book.services.deletion.delete_faces_of_group(book.tenant, groups[face.group_id], [face.faceid])
 
 
+@later
+def erase(book: Book, place: int) -> None:
+    book.services.tenants.change_settings("shop", {"deletes_erase": True})
+    delete(place)(book)
+    worked_off(book)
+
+
+@later
+def change_zone(book: Book, zone: str) -> None:
+    book.services.tenants.change_settings("shop", {"time_zone": zone})
+
+
+@later
+def come_now(book: Book, hours: int, seed: int) -> None:
+    """Some hours later somebody comes, whose capture is not late."""
+    book.clock.advance(timedelta(hours=hours))
+    book.see(shot((book.clock.now() - MONDAY) / MINUTE, seed))
+
+
 at_cameras = st.builds(
     lambda quarter, seeds, camera: see(shot(15 * quarter, *seeds, camera=camera)),
     st.integers(0, 5 * 96),
@@ -216,7 +236,16 @@ wishes = st.builds(
 @examples(12, 300)
 @given(
     st.lists(at_cameras, min_size=3, max_size=14),
-    st.lists(st.one_of(deeds, at_cameras, st.builds(delete, st.integers(0, 9))), max_size=12),
+    st.lists(
+        st.one_of(
+            *(deeds, at_cameras),
+            st.builds(delete, st.integers(0, 9)),
+            st.builds(erase, st.integers(0, 9)),
+            st.builds(change_zone, st.sampled_from(["America/Los_Angeles", "Asia/Kolkata", "UTC"])),
+            st.builds(come_now, st.sampled_from([1, 5, 24]), st.integers(1, 3)),
+        ),
+        max_size=12,
+    ),
     st.sampled_from([1, 2, 100]),
     wishes,
     st.tuples(st.integers(0, 480), st.integers(1, 480)),

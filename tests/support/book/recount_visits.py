@@ -13,6 +13,7 @@ from chalicelib.storage import keys
 from chalicelib.storage.items import walk_items
 from chalicelib.storage.records.observations import observation_from, read_visits
 from tests.support.book.book import Book
+from tests.support.book.recount_statistics import time_of
 
 DAYS = timedelta(days=1)
 
@@ -128,21 +129,15 @@ def disagreements_of_learning(book: Book) -> list[str]:
 
 
 def _amounts(book: Book, observations: list[Observation]) -> list[str]:
-    """Statistics by hour against the observations themselves."""
+    """Statistics by hour of the tenant's zone against the observations themselves."""
     if not observations:
         return []
     first = int(min(one.at for one in observations).timestamp())
     last = int(max(one.at for one in observations).timestamp()) + 1
-    wrong = []
+    wrong, zone = [], book.tenant.time_zone
+    seen = [(time_of(one.at, zone, Granularity.HOUR), one.faceid) for one in observations]
     for distinct in (False, True):
-        counted = Counter(
-            hour
-            for hour, _ in (
-                {(f"{one.at:%Y%m%d%H}", one.faceid) for one in observations}
-                if distinct
-                else [(f"{one.at:%Y%m%d%H}", one.faceid) for one in observations]
-            )
-        )
+        counted = Counter(hour for hour, _ in (set(seen) if distinct else seen))
         amounts = book.services.statistics.count_by_time(
             book.tenant, ObservationFilter(), first, last, Granularity.HOUR, distinct=distinct
         )
