@@ -11,6 +11,7 @@ A stranger's number is a term, too.
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Callable, Sequence
 
@@ -56,6 +57,10 @@ _PLAIN = {
     **dict.fromkeys(range(0x2B9, 0x2C0), None),
 }
 """Letters for which people type others, and that Unicode does not decompose into those."""
+
+_JOINERS = re.compile(r"(?<=\w)['\u2019\u2018.·\-\u2010\u2013\u00ad\u200b-\u200d](?=\w)")
+"""Signs within a name that people leave out: they type "oneil" for O'Neil, "jeanluc" for
+Jean-Luc."""
 
 _LETTERS_OF_THEIR_OWN = (0, 8, 9)
 """Unicode's classes of signs that are no accents: no mark at all, the marks that make か a が, and
@@ -196,11 +201,17 @@ def face_note(note: str) -> str:
 
 def make_terms(fold: Fold, name: str, number: int = 0) -> tuple[str, ...]:
     """Return the terms by which a face is found: the first MAX_TERMS of its name, and its number,
-    each once."""
+    each once.
+
+    O'Neil has "o", "neil" and, from the format `FOLDED` on, "oneil".
+    """
     terms: dict[str, None] = {}
     for word in split_words(fold(name)):
         endings = range(len(word)) if _runs_together(word[0]) else range(1)
         terms |= dict.fromkeys(word[begin : begin + _TERM_LENGTH] for begin in endings)
+    if fold is fold_letters:
+        joined_words = split_words(_JOINERS.sub("", fold(name)))
+        terms |= {word[:_TERM_LENGTH]: None for word in joined_words if not _runs_together(word[0])}
     numbered = {str(number): None} if number else {}
     return tuple(dict.fromkeys(list(terms)[:MAX_TERMS]) | numbered)
 

@@ -64,9 +64,11 @@ def without_accents(text: str) -> str:
 
 def by_hand(name: str, query: str) -> bool:
     """The rule, said another way."""
-    held, wanted = (
-        re.findall(f"[{CJK}]+|[^\\W_{CJK}]+", without_accents(text)) for text in (name, query)
+    held, wanted, joined = (
+        re.findall(f"[{CJK}]+|[^\\W_{CJK}]+", without_accents(text))
+        for text in (name, query, re.sub(r"\b['-]\b", "", name))
     )
+    held += [one for one in joined if one[0] not in CJK]
     return all(
         any(one in it if one[0] in CJK else it.startswith(one) for it in held) for one in wanted
     )
@@ -80,8 +82,13 @@ AS_TYPED = {
     "Đặng Thị Ngọc": ["dang", "ngoc", "Đặng", "ngọc"],
     "Ёлка Иванова": ["елка", "ёлка"],
     "Γιώργος Άννα": ["γιωργος", "ΑΝΝΑ", "Γιώργος"],
-    "Renée O’Neil": ["renee", "o'neil", "Renée"],
-    "Jean-Luc Çelik": ["celik", "luc", "ÇELİK"],
+    "Renée O’Neil": ["renee", "o'neil", "Renée", "oneil", "neil", "O\u02bcNEIL", "o neil"],
+    "Jean-Luc Çelik": ["celik", "luc", "ÇELİK", "jeanluc", "Jean\u2011Luc", "jean luc"],
+    "D'Ångelo": ["dangelo", "angelo"],
+    "علی\u200cرضا": ["علیرضا", "رضا", "علی\u200cرضا"],
+    "İbrahim Işıl": ["ibrahim", "isil", "IŞIL"],
+    "Þórður Ærø": ["thordur", "aero", "þórður"],
+    "Йосиф Ştefan": ["иосиф", "йосиф", "ștefan", "stefan"],
     "Strauß": ["strauss", "STRAUẞ"],
     "\uff21\uff4e\uff4e Lee": ["ann lee", "\uff21\uff4e\uff4e"],
     "مُحَمَّد": ["محمد", "مُحَمَّد"],
