@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing import Any
 
 from msgspec import Struct, field
 
+from chalicelib.domain.names import FACE_NOTE_LENGTH, normalise_name
 from regulars.errors import DamagedFile, NoPictures
 from regulars.transfer.tables import read_rows
 
@@ -178,6 +180,13 @@ _MAX_FAULTS_SHOWN = 20
 _ROUNDED = r"\d([.,]\d+)?E\+\d+"
 """A number of many digits, as a spreadsheet writes it: 1,23457E+18."""
 
+_NO_VALUE = re.compile(
+    "#{2,}|#N/?[ABDV]|#[¡¿]?(NAME|REF|VALUE|DIV/0|NUM|NULL|BEZUG|WERT|ZAHL|NOM|VALEUR|NOMBRE|NUL|"
+    "VALOR|NULO|RIF|VALORE|NOME|NAAM|VERW|WAARDE|GETAL|LEEG|DEEL/0|NÚM)[!?]"
+)
+"""What a spreadsheet shows of a formula that fails, and of a day in a narrow column. It saves that
+as CSV, too."""
+
 Row = Mapping[str, str]
 Fault = tuple[int, str]
 """A line of a table, and its fault."""
@@ -193,12 +202,20 @@ def read_table(file: Path) -> Source:
     if _is_picture(file):
         raise DamagedFile(f"{file} is a picture: name the folder that has it, or a table")
     table = read_rows(file)
-    columns, faults = _name_columns(file, table.head), list[Fault]()
+    columns, faults = _name_columns(f"{file}, read as {table.form},", table.head), list[Fault]()
     lines_by_person: dict[tuple[str, str], list[tuple[int, Row]]] = {}
     for line, row in table.rows:
         if not row.keys() <= columns.keys():
             faults.append((line, "has more cells than the first line has names of columns"))
-        cells = {name: row.get(place, "") for place, name in columns.items()}
+        cells = {
+            name: normalise_name(row.get(place, ""), FACE_NOTE_LENGTH)
+            for place, name in columns.items()
+        }
+        faults += [
+            (line, f"says {name} {value!r}, which a spreadsheet shows in place of a value")
+            for name, value in cells.items()
+            if _NO_VALUE.fullmatch(value)
+        ]
         lines_by_person.setdefault(_identify_person(cells, line), []).append((line, cells))
     people = [_make_person(file, key, lines, faults) for key, lines in lines_by_person.items()]
     if faults:
@@ -216,8 +233,8 @@ def read_table(file: Path) -> Source:
     return Source(f"{file}, a line a picture, in {table.form}{with_attributes}", people)
 
 
-def _name_columns(file: Path, head: Mapping[int, str]) -> dict[int, str]:
-    """Return our name of each column of a table, by its place.
+def _name_columns(about: str, head: Mapping[int, str]) -> dict[int, str]:
+    """Return our name of each column of a table, by its place. `about`: the file, in errors.
 
     Our names count in any case, with spaces in place of underlines. Another program's names are
     taken unless ours are there. Raises DamagedFile.
@@ -235,11 +252,11 @@ def _name_columns(file: Path, head: Mapping[int, str]) -> dict[int, str]:
     columns = {place: our_name_by_other.get(name, name) for place, name in name_by_place.items()}
     if "path" not in columns.values():
         raise DamagedFile(
-            f"{file} has no column `path`: its first line names the columns, with path among them, "
-            f"and says {', '.join(head.values())[:80]!r}"
+            f"{about} has no column `path`: its first line names the columns, with path among "
+            f"them, and says {', '.join(head.values())[:80]!r}"
         )
     if twice := [name for name, count in Counter(columns.values()).items() if count > 1]:
-        raise DamagedFile(f"{file} has the column {twice[0]!r} twice: leave one of them")
+        raise DamagedFile(f"{about} has the column {twice[0]!r} twice: leave one of them")
     return columns
 
 
@@ -260,7 +277,7 @@ def _make_person(
     """
     value_by_name: dict[str, str] = {}
     photos = []
-    if re.fullmatch(_ROUNDED, key[1]):
+    if re.fullmatch(_ROUNDED, key[1], re.IGNORECASE):
         fault = f"says id {key[1]!r}, which a spreadsheet has rounded: make the column one of texts"
         faults.append((lines[0][0], fault))
     for line, cells in lines:
@@ -271,9 +288,7 @@ def _make_person(
                     "person say the same, or nothing"
                 )
                 faults.append((line, f"says {name} {value[:40]!r}, {earlier_line}"))
-        candidate_paths = [
-            file.parent / path for path in (cells["path"], cells["path"].replace("\\", "/")) if path
-        ]
+        candidate_paths = [file.parent / path for path in _list_spellings(cells["path"])]
         found_path = next(filter(_is_file, candidate_paths), None)
         if found_path is None:
             faults.append((line, f"names a file, and there is no picture {cells['path']!r}"))
@@ -296,6 +311,17 @@ def _make_person(
         group=value_by_name.get("group"),
         other_fields=_read_other_fields(lines[0][0], value_by_name, faults),
     )
+
+
+def _list_spellings(path: str) -> list[str]:
+    """List how a file's name may be written: with the slashes of Windows, and with ü or u and two
+    dots."""
+    return [
+        unicodedata.normalize(form, slashed)
+        for slashed in (path, path.replace("\\", "/"))
+        for form in ("NFC", "NFD")
+        if path
+    ]
 
 
 def _is_file(path: Path) -> bool:

@@ -23,11 +23,13 @@ from regulars.transfer import workbooks
 Row = Mapping[int, str]
 """The cells of a row that have a text, by their places from 0, without spaces around them."""
 
-_ENCODINGS = {"utf-8-sig": "UTF-8", "gb18030": "GB18030", "cp1252": "Windows-1252"}
-_DIVIDERS = ",;\t"
-_DIVIDER_LINE = re.compile(r'"?sep=(.)"?\s*\n', re.IGNORECASE)
+_DIVIDERS = ";\t|,"
+"""Signs that divide cells. Of two that are as frequent, the comma may be part of a number."""
+_DIVIDER_LINE = re.compile(r'"?sep=(.)\1*"?\s*[\r\n]', re.IGNORECASE)
 """The first line by which Excel knows what divides cells."""
-
+_UNSEEN = r"[\s\ufeff\u200b-\u200f\u202a-\u202e\u2066-\u2069]+"
+_EDGES = re.compile(rf"\A{_UNSEEN}|{_UNSEEN}\Z")
+"""Spaces around a cell's text, and marks of order and direction that nobody sees."""
 
 _WORKBOOK_OF_1997 = b"\xd0\xcf\x11\xe0"
 
@@ -48,19 +50,18 @@ def read_rows(file: Path) -> Table:
     data = file.read_bytes()
     if data.startswith(_WORKBOOK_OF_1997):
         raise DamagedFile(
-            f"{file} is a workbook of before 2007 (.xls): save it as .xlsx, or as CSV"
+            f"{file} is a workbook of before 2007 (.xls), or one with a password: save it as .xlsx "
+            "without a password, or as CSV"
         )
-    if workbooks.is_workbook(data):
-        form = "a workbook"
-        rows: Iterator[tuple[int, Row]] = workbooks.read_sheet(data)
-    else:
-        text, form = _decode_table(data)
-        rows = _split_text(text)
+    form = "a workbook" if workbooks.is_workbook(data) else "CSV"
     try:
+        if workbooks.is_workbook(data):
+            form, rows = workbooks.read_sheet(data)
+        else:
+            text, form = _decode_table(data)
+            rows = _split_text(text)
         filled_rows: list[tuple[int, Row]] = [
-            (number, filled)
-            for number, cells in rows
-            if (filled := {place: text for place, cell in cells.items() if (text := cell.strip())})
+            (number, filled) for number, cells in rows if (filled := _trim_row(cells))
         ]
     except (csv.Error, workbooks.NoWorkbook) as error:
         raise DamagedFile(f"{file} is no table in {form}: {error}") from error
@@ -68,24 +69,44 @@ def read_rows(file: Path) -> Table:
     return Table(form, head, filled_rows[1:])
 
 
+def _trim_row(cells: Row) -> Row:
+    """Return the cells that have a text, without spaces around it."""
+    trimmed = {place: _EDGES.sub("", cell) for place, cell in cells.items()}
+    return {place: text for place, text in trimmed.items() if text}
+
+
 def _split_text(text: str) -> Iterator[tuple[int, Row]]:
-    """Yield the rows of a table in CSV, each with the number of its last line. Raises
-    csv.Error."""
+    """Yield the rows of a table in CSV, each with the number of its last line.
+
+    Raises csv.Error, which names the line.
+    """
     if "\0" in text:
         raise csv.Error("it has bytes that are no text")
     told = _DIVIDER_LINE.match(text)
     first_line = next(filter(str.strip, text.splitlines()), "")
-    divider = told[1] if told else max(_DIVIDERS, key=first_line.count)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=divider, strict=True)
-    for cells in reader:
-        if not (told and reader.line_num == 1):
-            yield reader.line_num, {n: unmark_text(cell) for n, cell in enumerate(cells)}
+    bare = re.sub('"[^"]*"', "", first_line)
+    divider = told[1] if told else max(_DIVIDERS, key=bare.count)
+    lines = io.StringIO(text, newline="")
+    reader = csv.reader(lines, delimiter=divider, skipinitialspace=True, strict=True)
+    try:
+        for cells in reader:
+            if not (told and reader.line_num == 1):
+                yield reader.line_num, {n: _parse_cell(cell) for n, cell in enumerate(cells)}
+    except csv.Error as error:
+        raise csv.Error(f"line {reader.line_num}: {error}") from error
+
+
+def _parse_cell(cell: str) -> str:
+    """Return the text of a cell: `="007"` is 007, by which programs keep its zeros in Excel."""
+    formula = re.fullmatch('="(.*)"', cell, re.DOTALL)
+    return formula[1].replace('""', '"') if formula else unmark_text(cell)
 
 
 def _decode_table(data: bytes) -> tuple[str, str]:
     """Decode a spreadsheet's table. Return the text and the name of its encoding.
 
-    A table that is not in UTF is in Chinese (GB18030) or of a European Windows (1252).
+    A table that is not in UTF is in Chinese (GB18030) or of a western Windows (1252). Nothing in it
+    says so: the name has an example, by which people see whether it is right. Raises csv.Error.
     """
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return data.decode("utf-16", "replace"), "UTF-16"
@@ -93,17 +114,41 @@ def _decode_table(data: bytes) -> tuple[str, str]:
     for encoding, zeros in (("utf-16-le", data[1:8:2]), ("utf-16-be", data[:8:2])):
         if len(data) > 1 and not any(zeros):
             return data.decode(encoding, "replace"), "UTF-16"
-    for encoding, name in _ENCODINGS.items():
+    with suppress(UnicodeDecodeError):
+        return data.decode("utf-8").lstrip("\ufeff"), "UTF-8"
+    for encoding, name, is_likely in (
+        ("gb18030", "GB18030", _is_chinese),
+        ("cp1252", "Windows-1252", _is_western),
+    ):
         with suppress(UnicodeDecodeError):
             text = data.decode(encoding)
-            if encoding != "gb18030" or _is_chinese(text):
-                return text, name
-    return data.decode("latin-1"), "Latin-1"
+            if is_likely(text):
+                example = re.findall(r'[^,;|"\t\r\n]*[^\0-\x7f][^,;|"\t\r\n]*', text)[0]
+                return text, f"{name}, as in {example.strip()[:_EXAMPLE_LENGTH]!r}"
+    raise csv.Error("its letters are not readable: save it as .xlsx, or as CSV in UTF-8")
+
+
+_EXAMPLE_LENGTH = 40
 
 
 def _is_chinese(text: str) -> bool:
     """Tell whether a table in GB18030 makes sense: `Müßig` of Windows-1252 is `M` and a sign that
-    nobody has, `Müller` is `M黮ler`, and in Chinese most words stand apart from letters."""
+    nobody has, `Müller` is `M黮ler`, and in Chinese most words stand apart from letters.
+
+    Russian is a row of signs, too, but of rare ones. In Chinese most are of GB 2312's first level.
+    """
     words = re.findall("[A-Za-z]?[^\0-\x7f]+[A-Za-z]?", text)
     mixed = [word for word in words if re.search("[A-Za-z\ue000-\uf8ff]", word)]
-    return 2 * len(mixed) < len(words)
+    signs = [sign.encode("gb18030") for sign in re.findall("[^\0-\x7f]", text)]
+    common = [code for code in signs if 0xA1 <= code[0] <= 0xD7 and code[1] >= 0xA1]
+    return 2 * len(mixed) < len(words) and 2 * len(common) > len(signs)
+
+
+def _is_western(text: str) -> bool:
+    """Tell whether a table in Windows-1252 makes sense: no name of western Europe has four letters
+    with marks in a row, or a sign before a letter.
+
+    Other letters that are read so have: `Γιώργος` is `Ãéþñãïò`, `Łukasz` is `£ukasz`, and `小明` is
+    `¤p©ú`.
+    """
+    return not re.search(r"[^\W\d_\0-\x7f]{4}|[†‡\u02c6\u02dc¤¥¦¨¬¯¶\xb8¹¢£][A-Za-z]", text)

@@ -1,7 +1,7 @@
 """Which rows has the first sheet of a workbook (.xlsx; ECMA-376, Office Open XML)?
 
-Cells are the texts that the spreadsheet shows: days as 2026-11-20, zeros before a number if its
-format has them.
+Cells are the texts that the spreadsheet shows: days as 2026-11-20, times as 09:30, zeros before a
+number if its format has them. Of merged cells each row has the text.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import io
 import re
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from xml.etree import ElementTree as ET
 
@@ -20,8 +20,13 @@ MOST_BYTES = 16 * 2**20
 """Of a part of a workbook, unpacked: a sheet of 100,000 pictures has about as many."""
 
 _EPOCH, _EPOCH_OF_1904 = datetime(1899, 12, 30), datetime(1904, 1, 1)  # noqa: DTZ001 -- of no zone
-_DAY_FORMATS = frozenset([*range(14, 23), *range(27, 37), *range(45, 48), *range(50, 59)])
-"""Ids of the formats of days and times that every spreadsheet has."""
+_FORMATS = {
+    **dict.fromkeys([*range(14, 23), *range(27, 37), *range(50, 59)], "day"),
+    **dict.fromkeys([*range(18, 22), *range(32, 36), 45, 47, 55, 56], "time"),
+    46: "hours",
+}
+"""What is shown by the formats of days and times that every spreadsheet has, by their ids."""
+_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _MOST_DIGITS = 15
 """Digits of a number that a spreadsheet keeps."""
 
@@ -38,21 +43,26 @@ class NoWorkbook(Exception):
 
 
 class _Book(Struct, frozen=True):
-    """Parts that cells refer to: `texts` of the book, `formats` of cells by their style."""
+    """Parts that cells refer to: `texts` of the book, `formats` of cells by their style.
+
+    `form`: how messages call it.
+    """
 
     texts: list[str]
     formats: list[str]
     epoch: datetime
+    form: str
 
 
 def is_workbook(data: bytes) -> bool:
     return data.startswith(b"PK\x03\x04")
 
 
-def read_sheet(data: bytes) -> Iterator[tuple[int, Mapping[int, str]]]:
-    """Yield the rows of the first sheet that is shown: its number, and texts by place from 0.
+def read_sheet(data: bytes) -> tuple[str, Iterator[tuple[int, Mapping[int, str]]]]:
+    """Read the first sheet that is shown. Return how it was read, such as "a workbook", and the
+    rows: each one's number, and texts by place from 0.
 
-    Raises NoWorkbook.
+    Raises NoWorkbook, also while the rows are read.
     """
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as parts:
@@ -65,22 +75,55 @@ def read_sheet(data: bytes) -> Iterator[tuple[int, Mapping[int, str]]]:
             sheet = _read_xml(parts, target[1:] if target[0] == "/" else f"xl/{target}")
             is_of_1904 = any(one.get("date1904") in ("1", "true") for one in book)
             reading = _Book(
-                _read_texts(parts), _read_formats(parts), _EPOCH_OF_1904 if is_of_1904 else _EPOCH
+                _read_texts(parts),
+                _read_formats(parts),
+                _EPOCH_OF_1904 if is_of_1904 else _EPOCH,
+                _name_sheet(shown),
             )
     except _DAMAGES as error:
-        raise NoWorkbook(f"it is a zip, and no workbook (.xlsx): {error}") from error
-    for place, row in enumerate(sheet.iter("row"), start=1):
-        number = row.get("r", f"{place}")
-        try:
-            yield (
-                int(number),
-                {
-                    _find_column(cell.get("r", ""), index): _read_cell(cell, reading)
-                    for index, cell in enumerate(row.iter("c"))
-                },
-            )
-        except (ValueError, IndexError, OverflowError) as error:
-            raise NoWorkbook(f"row {number} has a cell that cannot be read: {error}") from error
+        raise NoWorkbook(
+            f"it is a zip, and no workbook (.xlsx), so save it as one, or as CSV: {error}"
+        ) from error
+    return reading.form, _read_rows(sheet, reading)
+
+
+def _name_sheet(shown: Sequence[ET.Element]) -> str:
+    """Say which sheet is read, if others are shown, too: their people do not come in."""
+    others = f", by its sheet {shown[0].get('name', '')!r} alone" if len(shown) > 1 else ""
+    return f"a workbook{others}"
+
+
+def _read_rows(sheet: ET.Element, book: _Book) -> Iterator[tuple[int, Mapping[int, str]]]:
+    """Yield the rows of a sheet. Raises NoWorkbook."""
+    number = "0"
+    try:
+        merged_by_row, above = _read_merged(sheet), dict[int, tuple[int, str]]()
+        for place, row in enumerate(sheet.iter("row"), start=1):
+            number = row.get("r", f"{place}")
+            cells = {
+                _find_column(cell.get("r", ""), index): _read_cell(cell, book)
+                for index, cell in enumerate(row.iter("c"))
+            }
+            cells |= {column: text for column, (last, text) in above.items() if int(number) <= last}
+            above |= {
+                column: (last, cells.get(column, ""))
+                for column, last in merged_by_row.get(int(number), ())
+            }
+            yield int(number), cells
+    except (ValueError, IndexError, OverflowError) as error:
+        raise NoWorkbook(f"row {number} has a cell that cannot be read: {error}") from error
+
+
+def _read_merged(sheet: ET.Element) -> dict[int, list[tuple[int, int]]]:
+    """Return the columns of cells that are merged downwards, each with its last row, by the first
+    row. Raises ValueError."""
+    found = dict[int, list[tuple[int, int]]]()
+    for one in sheet.iter("mergeCell"):
+        begin, _, end = one.get("ref", "").partition(":")
+        first, last = (int(place.lstrip(_LETTERS)) for place in (begin, end or begin))
+        if last > first:
+            found.setdefault(first, []).append((_find_column(begin, 0), last))
+    return found
 
 
 def _read_xml(parts: zipfile.ZipFile, path: str) -> ET.Element:
@@ -115,7 +158,8 @@ def _join_text(item: ET.Element) -> str:
 
 
 def _read_formats(parts: zipfile.ZipFile) -> list[str]:
-    """Return the format of each style: `day`, zeros such as `000`, or nothing that matters."""
+    """Return the format of each style: `day`, `time`, `hours` that may be more than a day's, zeros
+    such as `000`, or nothing that matters."""
     path = "xl/styles.xml"
     if path not in parts.namelist():
         return []
@@ -123,19 +167,23 @@ def _read_formats(parts: zipfile.ZipFile) -> list[str]:
     codes = {one.get("numFmtId"): one.get("formatCode", "") for one in styles.iter("numFmt")}
     lists = [one for one in styles if one.tag == "cellXfs"]
     ids = [style.get("numFmtId", "0") for one in lists for style in one]
-    return ["day" if int(id_) in _DAY_FORMATS else _simplify(codes.get(id_, "")) for id_ in ids]
+    return [_FORMATS.get(int(id_)) or _simplify(codes.get(id_, "")) for id_ in ids]
 
 
 def _simplify(code: str) -> str:
-    bare = re.sub(r'"[^"]*"|\\.|\[[^]]*\]|_.|\*.', "", code.partition(";")[0])
-    return "day" if re.search("[ymdhs]", bare, re.IGNORECASE) else bare
+    bare = re.sub(r'"[^"]*"|\\.|\[[^]]*[^]hms]\]|_.|\*.', "", code.partition(";")[0].lower())
+    if "[" in bare:
+        return "hours"
+    if re.search("[yd]", bare):
+        return "day"
+    return "time" if re.search("[hs]", bare) else "day" if "m" in bare else bare
 
 
 def _find_column(reference: str, index: int) -> int:
     """Return the place of a cell, from 0: `AA7` is in column 26; without a reference `index`."""
     number = 0 if reference else index + 1
     for letter in reference.rstrip("0123456789"):
-        number = 26 * number + "ABCDEFGHIJKLMNOPQRSTUVWXYZ".index(letter) + 1
+        number = 26 * number + _LETTERS.index(letter) + 1
     return number - 1
 
 
@@ -155,8 +203,27 @@ def _read_cell(cell: ET.Element, book: _Book) -> str:
         case "n" if value:
             style = int(cell.get("s", "0"))
             form = book.formats[style] if style < len(book.formats) else ""
-            return _write_day(float(value), book.epoch) if form == "day" else _write(value, form)
+            return _write_number(value, form, book.epoch)
+        case "n" if any(part.tag == "f" for part in cell):
+            raise ValueError("a formula without its value: open and save it in a spreadsheet")
     return value
+
+
+def _write_number(value: str, form: str, epoch: datetime) -> str:
+    match form:
+        case "day":
+            return _write_day(float(value), epoch)
+        case "time":
+            return _write_time(float(value) % 1)
+        case "hours":
+            return _write_time(float(value))
+    return _write(value, form)
+
+
+def _write_time(days: float) -> str:
+    minutes, seconds = divmod(round(days * 86_400), 60)
+    shown = f"{minutes // 60:02}:{minutes % 60:02}"
+    return f"{shown}:{seconds:02}" if seconds else shown
 
 
 def _write_day(days: float, epoch: datetime) -> str:

@@ -3,7 +3,10 @@
 import base64
 import io
 import json
+import re
+import unicodedata
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -13,7 +16,17 @@ from regulars.errors import DamagedFile
 from regulars.transfer import sources, workbooks
 from tests.support.node import node
 from tests.support.reported import replays
-from tests.support.workbook import DAY, OWN_DAY, ZEROS, Styled, make_workbook
+from tests.support.workbook import (
+    DAY,
+    HOURS,
+    OWN_DAY,
+    OWN_HOURS,
+    OWN_TIME,
+    TIME,
+    ZEROS,
+    Styled,
+    make_workbook,
+)
 
 ANN_AND_BO = {"Ann Müßig": ["ann.jpg"], "Bo": ["bo.jpg"]}
 HEAD = "path;name\r\n"
@@ -42,6 +55,13 @@ TABLES = {
     "the ends of lines of old": (HEAD + ROWS).replace("\r\n", "\r"),
     "no end of the last line": (HEAD + ROWS).rstrip(),
     "a backslash": HEAD + ".\\ann.jpg;Ann Müßig\r\nbo.jpg;Bo\r\n",
+    "bars": (HEAD + ROWS).replace(";", "|"),
+    "sep=;; and the ends of lines of old": ("sep=;;\r\n" + HEAD + ROWS).replace("\r\n", "\r"),
+    "spaces before quotes": 'path; "name"\r\nann.jpg; "Ann Müßig"\r\nbo.jpg; "Bo"\r\n',
+    "texts as formulas": '="path";name\r\n="ann.jpg";="Ann Müßig"\r\n"=""bo.jpg""";Bo\r\n',
+    "ü as two signs": "path;name\r\nann.jpg;Ann Mu\u0308ßig\r\nbo.jpg;Bo\r\n",
+    "marks of direction": HEAD + "ann.jpg;\u202aAnn Müßig\u202c\r\n\u200ebo.jpg;Bo\u200b\r\n",
+    "the mark of UTF twice": "\ufeff" + HEAD + ROWS,
 }
 ENCODINGS = ("utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "cp1252")
 
@@ -74,7 +94,7 @@ def people(source: sources.Source) -> dict[str, list[str]]:
 @pytest.mark.parametrize("encoding", ENCODINGS)
 def test_a_table_is_read_as_a_spreadsheet_saves_it(folder: Path, encoding: str) -> None:
     for what, text in TABLES.items():
-        if encoding != "cp1252" or "\xa0" not in text:
+        if encoding != "cp1252" or not re.search("[\xa0\u0308\u200b-\u202f\ufeff]", text):
             source = read(folder, text.encode(encoding))
             assert people(source) == ANN_AND_BO, what
             assert not any(person.other_fields.get("attributes") for person in source.people), what
@@ -89,6 +109,10 @@ def test_a_table_is_read_as_a_spreadsheet_saves_it(folder: Path, encoding: str) 
         ("path;id\r\nann.jpg;1,23457E+18\r\n", r"line 2 .* '1,23457E\+18'.* rounded"),
         (HEAD + ";Ann\r\n", "line 2 names a file, and there is no picture ''"),
         ("\r\n;\r\n", "no column `path`"),
+        ("path;id\r\nann.jpg;1.23457e+18\r\n", r"line 2 .* '1.23457e\+18'.* rounded"),
+        (HEAD + "bo.jpg;Bo\r\nann.jpg;#NAME?\r\n", "line 3 says name '#NAME[?]', which a spread"),
+        ("path;born\r\nann.jpg;########\r\n", "line 2 says born '########', which a spread"),
+        (HEAD + 'ann.jpg;"Ann "the boss" Lee"\r\n', "no table in UTF-8: line 2: "),
     ],
 )
 def test_a_table_that_would_be_misread_is_refused_by_its_row(
@@ -98,8 +122,57 @@ def test_a_table_that_would_be_misread_is_refused_by_its_row(
         read(folder, text.encode())
 
 
+@pytest.mark.parametrize(
+    "head",
+    ["path;1,5;2,5", 'path;name;"Seen, heard, met"', 'path,"a;b;c"', '"path"|"a,b;c|d"'],
+)
+def test_what_divides_cells_is_told_from_what_stands_in_them(folder: Path, head: str) -> None:
+    divider = "|" if "|" in head else ";" if ";" in head.replace("a;b;c", "") else ","
+    source = read(folder, f"{head}\r\n{divider.join(['ann.jpg', 'x'])}\r\n".encode())
+    assert [photo.name for person in source.people for photo in person.photos] == ["ann.jpg"]
+
+
+UNREADABLE = {
+    "cp1250": "Łukasz Żak",
+    "cp1251": "Иван Петров",
+    "cp1253": "Γιώργος",
+    "cp1255": "שלום כהן",
+    "cp1256": "محمد علي",
+    "big5": "王小明",
+    "shift_jis": "田中太郎",
+    "cp850": "Müßig",
+}
+
+
+@pytest.mark.parametrize("encoding", UNREADABLE)
+def test_a_table_whose_letters_nobody_told_is_refused(folder: Path, encoding: str) -> None:
+    with pytest.raises(DamagedFile, match=r"not readable: save it as \.xlsx, or as CSV in UTF-8"):
+        read(folder, f"path;name\r\nann.jpg;{UNREADABLE[encoding]}\r\n".encode(encoding))
+
+
+@pytest.mark.parametrize(
+    ("encoding", "name"),
+    [("cp1252", "Sæþór Hjálmarsson"), ("cp1252", "O’Neil – 5 €"), ("gb18030", "王小明")],
+)
+def test_a_table_whose_letters_are_guessed_says_an_example(
+    folder: Path, encoding: str, name: str
+) -> None:
+    source = read(folder, f"path;name\r\nann.jpg;{name}\r\n".encode(encoding))
+    assert [*people(source)] == [name]
+    assert source.about.endswith(f", as in {name!r}")
+
+
+@pytest.mark.parametrize("forms", [("NFC", "NFD"), ("NFD", "NFC")])
+def test_a_picture_is_found_whether_its_name_has_two_signs_for_one(
+    folder: Path, forms: tuple[Literal["NFC", "NFD"], ...]
+) -> None:
+    stored, written = (unicodedata.normalize(form, "zoë.jpg") for form in forms)
+    (folder / stored).write_bytes(b"zoe")
+    assert len(read(folder, f"path;name\r\n{written};Zoë\r\n".encode()).people[0].photos) == 1
+
+
 def test_a_table_of_before_2007_says_how_to_save_it(folder: Path) -> None:
-    with pytest.raises(DamagedFile, match=r"before 2007 \(\.xls\): save it as \.xlsx"):
+    with pytest.raises(DamagedFile, match=r"before 2007 \(\.xls\), or one with a password: save"):
         read(folder, b"\xd0\xcf\x11\xe0\xa1\xb1")
 
 
@@ -139,6 +212,40 @@ def test_a_workbook_is_read_as_it_is_shown(folder: Path) -> None:
     assert source.about.endswith("in a workbook, with the attributes Left, Member since, Number")
 
 
+MERGED = "</sheetData><mergeCells><mergeCell ref='B2:B3'/><mergeCell ref='A5:B5'/></mergeCells>"
+
+
+def test_of_merged_cells_each_row_has_the_text(folder: Path) -> None:
+    data = make_workbook(
+        [["path", "name"], ["ann.jpg", "Ann"], ["bo.jpg", None], ["ann.jpg"]], replacing=MERGED
+    )
+    assert people(read(folder, data)) == {"Ann": ["ann.jpg", "bo.jpg"], "": ["ann.jpg"]}
+
+
+@pytest.mark.parametrize(
+    ("style", "number", "shown"),
+    [
+        (TIME, 9.5 / 24, "09:30"),
+        (TIME, 0.0, "00:00"),
+        (TIME, 46_346 + 9.5 / 24, "09:30"),
+        (OWN_TIME, 61.0 / 86_400, "00:01:01"),
+        (HOURS, 1.25, "30:00"),
+        (OWN_HOURS, 2.0, "48:00"),
+        (OWN_DAY, 46_346.0, "2026-11-20"),
+    ],
+)
+def test_a_time_of_a_workbook_is_no_day_of_1899(
+    folder: Path, style: int, number: float, shown: str
+) -> None:
+    data = make_workbook([["path", "At"], ["ann.jpg", Styled((number, style))]])
+    assert read(folder, data).people[0].other_fields["attributes"] == {"At": shown}
+
+
+def test_a_workbook_of_several_sheets_says_which_is_read(folder: Path) -> None:
+    data = make_workbook([["path", "name"], ["ann.jpg", "Ann"]], others=["More"])
+    assert read(folder, data).about.endswith("in a workbook, by its sheet 'Sheet1' alone")
+
+
 def test_a_workbook_that_the_console_wrote_is_read(folder: Path) -> None:
     written = node(
         "--input-type=module",
@@ -172,13 +279,28 @@ SHEET = "xl__worksheets__sheet1.xml"
             "row 1 has a cell that cannot be read",
         ),
         (
+            make_workbook([["path"]], **{SHEET: '<a><row><c><f>A2&amp;"x"</f><v/></c></row></a>'}),
+            "row 1 .* a formula without its value: open and save it in a spreadsheet",
+        ),
+        (
             make_workbook([["path"]], **{SHEET: " " * (workbooks.MOST_BYTES + 1)}),
             "more than 16 MB: save the table as CSV",
         ),
         (make_workbook([["path"]], xl__workbook__xml="x")[:300], "no workbook"),
         (make_workbook([["path"]]).replace(b"workbook.xml", b"workbook.xmm"), "no workbook"),
     ],
-    ids=["beside", "rounded", "entities", "torn", "an error", "no text", "bomb", "cut", "another"],
+    ids=[
+        "beside",
+        "rounded",
+        "entities",
+        "torn",
+        "an error",
+        "no text",
+        "no value",
+        "bomb",
+        "cut",
+        "another",
+    ],
 )
 def test_a_workbook_that_cannot_be_read_says_why(folder: Path, data: bytes, says: str) -> None:
     with pytest.raises(DamagedFile, match=says):
