@@ -274,11 +274,13 @@ def breach(services: Services, tenant: Tenant, key: str, since: datetime) -> Non
 
     \b
     Examples:
-      regulars audit breach --tenant shop-12 --key first --since 2026-11-20 regulars audit breach
-      --tenant shop-12 --key "camera door" --since 2026-11-20T09:00:00 --stage prod
+      regulars audit breach --tenant shop-12 --key first --since 2026-11-20
+      regulars audit breach --tenant shop-12 --key "camera door" --since 2026-11-20T09:00:00
     """
     caller = services.access.callers.find_caller(tenant, key)
     since_ms = milliseconds(since.replace(tzinfo=UTC))
+    if since_ms > milliseconds(services.clock.now()):
+        raise InvalidInput("--since lies ahead: name the time, in UTC, at which the breach began")
     services.audit.reads.write_export_entry(tenant.name)
     found_breach = services.audit.breaches.find_reads(tenant.name, caller, since_ms, READS)
     if not found_breach.entries:

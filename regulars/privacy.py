@@ -805,9 +805,10 @@ def notice(
 
     \b
     Examples:
-      regulars tenants set shop-12 --controller "Ann Lee Ltd, 1 High Street" --contact
-      privacy@shop.example regulars notice --tenant shop-12 regulars notice --tenant shop-12
-      --language de --html > notice.html regulars notice --tenant shop-12 --sheet --html > door.html
+      regulars tenants set shop-12 --controller "Ann Lee Ltd" --contact privacy@shop.example
+      regulars notice --tenant shop-12
+      regulars notice --tenant shop-12 --language de --html > notice.html
+      regulars notice --tenant shop-12 --sheet --html > door.html
     """
     from chalicelib.privacy import notices
 

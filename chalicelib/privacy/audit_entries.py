@@ -354,6 +354,8 @@ class EntryFilter(Struct, frozen=True):
 
     Who was read in a closed hour stands in entries beside that of the reading: these are for
     questions of a face or an act.
+
+    Raises InvalidInput if no time is between `since_ms` and `until_ms`.
     """
 
     since_ms: int | None = None
@@ -361,6 +363,11 @@ class EntryFilter(Struct, frozen=True):
     face: str | None = None
     what: str | None = None
     by: str | None = None
+
+    def __post_init__(self) -> None:
+        since_ms, until_ms = self.since_ms, self.until_ms
+        if since_ms is not None and until_ms is not None and since_ms >= until_ms:
+            raise InvalidInput("the time ends before it begins, or as it begins: swap its two ends")
 
     def lets_pass(self, at_ms: int, entry: Entry) -> bool:
         return (

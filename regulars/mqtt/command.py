@@ -108,10 +108,11 @@ def mqtt(
 
     \b
     Examples:
-      regulars mqtt --broker mqtt://127.0.0.1 --mailbox home regulars mqtt --broker
-      mqtts://broker.lan --user regulars --password-file password --mailbox home --names regulars
-      mqtt --broker mqtt://127.0.0.1 --frigate http://127.0.0.1:5000 --names regulars mqtt --broker
-      mqtt://127.0.0.1 --forget shop-12
+      regulars mqtt --broker mqtt://127.0.0.1 --mailbox home
+      regulars mqtt --broker mqtts://broker.lan --user regulars --password-file password \\
+        --mailbox home --names
+      regulars mqtt --broker mqtt://127.0.0.1 --frigate http://127.0.0.1:5000 --names
+      regulars mqtt --broker mqtt://127.0.0.1 --forget shop-12
     """
     if forget is not None:
         if mailbox or frigate or not _TENANT.fullmatch(forget):

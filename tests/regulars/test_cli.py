@@ -40,6 +40,9 @@ def test_every_command_has_help_with_examples(
         said = capsys.readouterr().out
         assert said.startswith(f"Usage: regulars {command}".rstrip())
         assert f"\n  {'Examples' if command else 'Start here'}:\n    regulars" in said
+        # an editor that fills lines makes two examples one
+        lines = said.splitlines()[1:] if command else []
+        assert [line for line in lines if line.count(f"regulars {command} ") > 1] == []
 
 
 @pytest.mark.parametrize(

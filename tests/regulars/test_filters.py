@@ -102,3 +102,21 @@ def test_a_caller_is_taken_by_its_name_as_by_its_id(
         ]
         assert main(["audit", "breach", *options]) == 0
         assert f"what key {keys[0].id} read" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("audit list --since 2026-03-05 --until 2026-03-01", "ends before it begins"),
+        ("audit list --since 2026-03-05 --until 2026-03-05", "or as it begins"),
+        ("audit breach --key first --since 2999-01-01", "--since lies ahead"),
+        ("audit list --what", "not 'get /v1/faces'"),
+    ],
+)
+def test_a_time_or_an_act_that_nothing_can_be_of_is_refused(
+    shop: Shop, line: str, says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    what = ["get /v1/faces"] if line.endswith("--what") else []
+    options = [*what, "--tenant", "shop", "--data", str(shop.folder)]
+    assert main([*line.split(), *options]) == 2
+    assert says in capsys.readouterr().err

@@ -11,7 +11,6 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from chalicelib.api.dialects import DIALECTS, READS
-from chalicelib.api.v1.paths import PATHS
 from chalicelib.domain.audit_events import ACTS
 from chalicelib.domain.errors import CameraNotFound, GroupNotFound, InvalidInput
 from chalicelib.storage.items import camera_ids
@@ -67,10 +66,11 @@ def require_named_in_audit(
 
 def is_act(act: str) -> bool:
     """Tell whether the audit may have entries of an act of that name."""
-    path = act.partition(" ")[2]
-    is_of_v1 = any(path in paths.split() for paths in PATHS.values())
-    is_of_dialect = any(act.startswith(f"{dialect.name} ") for dialect in DIALECTS)
-    return act in ACTS or act in READS or is_of_v1 or is_of_dialect
+    from chalicelib.api.v1.routes import OPERATIONS  # which import this module
+
+    of_v1 = {f"{operation.method} {operation.path}" for operation in OPERATIONS}
+    of_dialects = {f"{dialect.name} {name}" for dialect in DIALECTS for name in dialect.acts}
+    return act in ACTS or act in READS or act in of_v1 or act in of_dialects
 
 
 def say_known(names: Iterable[str]) -> str:

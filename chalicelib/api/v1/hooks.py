@@ -17,6 +17,7 @@ from chalicelib.api.v1.endpoint import (
     answer_nothing,
     refuse_secret_again,
 )
+from chalicelib.api.v1.filters import require_named
 from chalicelib.api.v1.wire import (
     Answer,
     Changes,
@@ -360,19 +361,42 @@ def add_hook(context: V1Context, body: NewHook) -> HookMade:
     What is sent to it, how to check the signature, and how people are told, stands in
     docs/webhooks.md.
     """
+    settings = _list_settings(context, body)
+    _require_named(context, settings, None)
     hook, secret = context.services.webhooks.hooks.add(
-        context.tenant.name, **_list_settings(context, body), request=context.request_id
+        context.tenant.name, **settings, request=context.request_id
     )
     return HookMade.made_of(hook, health=_describe_health(hook), secret=secret)
 
 
+def _require_named(
+    context: V1Context, settings: Mapping[str, Any], before: webhooks.Hook | None
+) -> None:
+    """Raise CameraNotFound, GroupNotFound or FaceNotFound if a filter names what there is not: the
+    hook would tell nobody, and nobody would know.
+
+    `before`: the hook as it was, whose names may be gone since; None: it is new.
+    """
+    for filter_name, name in (("cameras", "camera"), ("groups", "group"), ("people", "face")):
+        known = () if before is None else getattr(before, filter_name) or ()
+        for value in settings.get(filter_name) or ():
+            if value not in known:
+                require_named(context.services, context.tenant, **{name: value})
+
+
 def _list_settings(context: V1Context, body: HookSettings) -> dict[str, Any]:
-    """Return what was sent. Raises NotAllowed for pictures that the caller does not see."""
+    """Return what was sent, with cameras by their ids.
+
+    Raises NotAllowed for pictures that the caller does not see.
+    """
     sent_members = dict(list_sent_members(body))
     if sent_members.get("picture"):
         context.caller.require_pictures()
     if channel := sent_members.get("channel"):
         sent_members["channel"] = channels.Channel(**channel)
+    if cameras := sent_members.get("cameras"):
+        id_of = context.services.cameras.id_of
+        sent_members["cameras"] = [id_of(context.tenant, camera) for camera in cameras]
     return sent_members
 
 
@@ -409,21 +433,17 @@ def change_hook(context: V1Context, body: HookChanges) -> Hook:
 
     A hook that was failing is tried again at once.
     """
-    changes = _list_settings(context, body)
+    changes, id_ = _list_settings(context, body), context.path_values["id"]
+    stored_hook = context.services.webhooks.hooks.get(context.tenant.name, id_)
 
-    def check_pictures(hook: webhooks.Hook) -> None:
+    def check(hook: webhooks.Hook) -> None:
         if hook.picture and changes != {"enabled": False}:
             context.caller.require_pictures()
+        _require_named(context, changes, stored_hook)
 
     change = context.services.webhooks.hooks.change_hook
     return _describe_hook(
-        change(
-            context.tenant.name,
-            context.path_values["id"],
-            changes,
-            context.request_id,
-            check=check_pictures,
-        )
+        change(context.tenant.name, id_, changes, context.request_id, check=check)
     )
 
 

@@ -46,6 +46,7 @@ def test_event_of_a_killed_process_is_told_when_the_service_runs_again(
     data = tmp_path / "data"
     with receiving(answers(503), answers(200)) as receiver:
         with service.run_service(data) as first, client(first) as cloud:
+            cloud.add_group(name="vip")
             hook = cloud.add_hook(url=receiver.url, groups=["vip"])
         killed = subprocess.run(
             [sys.executable, "-c", COMMIT_AND_BE_KILLED, str(data)], check=False

@@ -470,9 +470,8 @@ _V1: Mapping[tuple[str, str], Sequence[Sample]] = {
                 "passes_to": "broker.lan",
                 **_FILTERS,
             },
-            free=frozenset({"group", "camera"}),  # a hook may name what is not there yet
         ),
-        Sample(fields={"url": None, **_MESSAGE}, free=frozenset({"face"})),
+        Sample(fields={"url": None, **_MESSAGE}),
     ],
     ("GET", "/v1/hooks/{id}"): [Sample(_HOOK)],
     ("GET", "/v1/push-key"): [Sample()],
@@ -486,9 +485,8 @@ _V1: Mapping[tuple[str, str], Sequence[Sample]] = {
                 "passes_to": "broker.lan",
                 **_FILTERS,
             },
-            free=frozenset({"group", "camera"}),
         ),
-        Sample(_HOOK, fields=_MESSAGE, free=frozenset({"face"})),
+        Sample(_HOOK, fields=_MESSAGE, free=frozenset({"face"})),  # refused: this one has a URL
     ],
     ("DELETE", "/v1/hooks/{id}"): [Sample(_HOOK)],
     ("POST", "/v1/hooks/{id}/secret"): [Sample(_HOOK)],
