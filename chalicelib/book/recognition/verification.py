@@ -204,6 +204,30 @@ class Verification(Service["Book"]):
         pairs = self._compare_each(tenant, looks, probe, quality)
         return max((pair.judged for _, pair in pairs if pair.match), default=None)
 
+    def is_newcomer_withdrawn(
+        self,
+        tenant: Tenant,
+        ended_records: EndedRecords,
+        probe: NDArray[np.float32],
+        quality: float | None,
+        *,
+        excluded_faceid: str | None = None,
+    ) -> bool:
+        """Return whether somebody whom no search has found is one of those whose record has ended.
+
+        A mistake costs a stranger less in the book, and a miss keeps somebody who said no. So less
+        likeness is enough than for a match. The parameters are those of `find_withdrawn`.
+        """
+        looks = self._read_withdrawn(tenant, ended_records)
+        point = self.services.tenant_vision.make_operating_point(tenant)
+        threshold = point.find_newcomer_threshold(len(looks))
+        pairs = zip(looks, self._compare_each(tenant, looks, probe, quality), strict=True)
+        return any(
+            is_match(pair.judged, threshold, quality, look.quality)
+            for look, (_, pair) in pairs
+            if look.faceid != excluded_faceid
+        )
+
     def require_nobody_withdrawn(
         self,
         tenant: Tenant,

@@ -150,19 +150,24 @@ class Contexts(Service["Book"]):
         """Return whether a sighting is of somebody whose record of consent has ended
         (docs/decisions/0102).
 
-        Such a person goes before strangers. Somebody who has a record, or whom people named or
-        enrolled, is not lost for a likeness: of these two, the one whom the sighting is more like.
+        Such a person goes before strangers, and before somebody new with less likeness than a match
+        needs. Somebody who has a record, or whom people named or enrolled, is not lost for a
+        likeness: of these two, the one whom the sighting is more like.
         """
         rival, seen_face = recognised.face, open_sighting.seen_face
         if rival is not None and has_ground(rival.consent):
             return False
-        score = self.services.recognition.verification.find_withdrawn(
+        verification = self.services.recognition.verification
+        compared = (
             open_sighting.tenant,
             ended_records,
             parse_vector(seen_face.template),
             seen_face.estimates.quality,
-            excluded_faceid=open_sighting.rejected_faceid,
         )
+        excluded = open_sighting.rejected_faceid
+        if rival is None and open_sighting.instead is None:
+            return verification.is_newcomer_withdrawn(*compared, excluded_faceid=excluded)
+        score = verification.find_withdrawn(*compared, excluded_faceid=excluded)
         candidate = recognised.verdict.candidate
         if (
             score is None

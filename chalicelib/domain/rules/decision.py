@@ -261,6 +261,11 @@ JOIN_PICTURES = 2
 before. More photos show that it should have matched: one photo misses a person four times as often
 as three do."""
 
+NEWCOMER_FPIR, NEWCOMER_GALLERY = 0.01, 200
+"""For a sighting of nobody in the book, which is compared with those who withdrew before it makes a
+stranger. Of real people with one photo 9 of 270 sightings are missed so, and 19 by the threshold of
+a search; of 220 strangers nobody is lost (docs/decisions/0102)."""
+
 ANCHOR_GALLERY = 200
 """A face learns only from what looks like its given pictures, too, by the threshold of a gallery of
 so many faces. Without it a face might drift to somebody else, from one learnt picture to the next.
@@ -495,6 +500,12 @@ class OperatingPoint(Struct, frozen=True):
         """
         usual = self.curve.operating_threshold(gallery_size, self.fpir_target)
         return min(usual + demand, max(usual, SAME_PICTURE))
+
+    def find_newcomer_threshold(self, gallery_size: int) -> float:
+        """Return the score less its demand from which on a newcomer is one of so many who
+        withdrew."""
+        fpir = max(self.fpir_target, NEWCOMER_FPIR)
+        return self.curve.identify_threshold(max(gallery_size, NEWCOMER_GALLERY), fpir)
 
     def threshold_of_leader(self, gallery_size: int, next_best: float) -> float:
         """Return the score from which on two faces are one person, judged by how like the third

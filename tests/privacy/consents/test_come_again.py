@@ -7,7 +7,9 @@ from datetime import timedelta
 from itertools import count
 from pathlib import Path
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from chalicelib.book.enrolment.enrolment import FaceChanges
 from chalicelib.book.tenants import WITHDRAWN
@@ -16,17 +18,25 @@ from chalicelib.domain.consent import Basis, Consent
 from chalicelib.domain.errors import ConsentMissing
 from chalicelib.domain.model import Face
 from chalicelib.domain.pictures import BoundingBox
+from chalicelib.domain.rules.templates import parse_vector
 from chalicelib.domain.tenant_settings import FORGET
 from chalicelib.storage import keys
 from chalicelib.storage.items import directory_of, walk_items
 from chalicelib.storage.ports import Update, exists
 from chalicelib.storage.records.captures import sighting_item
 from tests.support.book.book import MONDAY, Book, Shot, shot
-from tests.support.fakes import RULES, OtherVision, Person, picture
+from tests.support.fakes import RULES, FakeVision, OtherVision, Person, picture
 from tests.support.faults.shop import another_photo
 from tests.support.storage.failing import Calls
 
 EVA, FINN, GUS = 1, 2, 7
+
+
+def embed(look: Person) -> NDArray[np.float32]:
+    vision, image = FakeVision(), FakeVision().read_picture(picture(look), RULES)
+    return vision.embed(image, vision.detect(image))[0]
+
+
 DAY = timedelta(days=1)
 DAY_MIN = 24 * 60
 End = Callable[[Book, str], None]
@@ -139,6 +149,30 @@ def test_a_worker_that_is_cut_off_behind_her_goes_on_with_the_others(book: Book)
     assert [one.faceid is None for one in book.deliver(capture).sightings] == [True, False]
     assert stored_templates(book) == 0
     assert len(shown(book)) == 1
+
+
+def test_a_picture_that_no_match_would_find_makes_no_stranger_of_her(book: Book) -> None:
+    """Between the two thresholds: of somebody who has a record nobody would say that it is she."""
+    eva, point = enrol(book), book.services.tenant_vision.make_operating_point(book.tenant)
+    mean = parse_vector(eva.templates[0])
+    looks = [Person(EVA, side_px=90.0 + n, likeness=0.46) for n in range(40)]
+    scores = {look: float(embed(look) @ mean) for look in looks}
+    lowest, highest = point.find_newcomer_threshold(1), point.find_threshold(1)
+    between = [look for look in looks if lowest < scores[look] < highest]
+    assert len(between) > 2
+    [seen] = book.see(Shot(book.clock.now(), (between[0],)))
+    assert seen.sightings[0].faceid != eva.faceid
+    withdraw(book, eva.faceid)
+    before = len(shown(book))
+    book.clock.advance(DAY)
+    book.sweep()
+    book.see(Shot(book.clock.now(), (between[1],)))
+    assert (len(shown(book)), count_nobodies(book)) == (before, 1)
+    below = next(look for look in looks if scores[look] < lowest)
+    book.clock.advance(DAY)
+    book.sweep()
+    book.see(Shot(book.clock.now(), (below,)))
+    assert (len(shown(book)), count_nobodies(book)) == (before + 1, 1)
 
 
 @pytest.mark.parametrize("seen_before", [True, False])
