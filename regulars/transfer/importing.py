@@ -30,6 +30,7 @@ from chalicelib.domain.model import MAX_PICTURES, STRANGER
 from chalicelib.storage.values import format_count, one_line, write_rows
 from regulars.errors import OperatorError
 from regulars.transfer.exports import IN_FLIGHT, RULES_KEPT
+from regulars.transfer.judging import find_wrong_field, require_legal_group, require_room
 from regulars.transfer.presence import Presence, choose_face_ids, find_known_person, find_person
 from regulars.transfer.sources import Person, Photo, Source, make_photo_id
 
@@ -322,10 +323,7 @@ def require_groups(service: Regulars, source: Source, group: str | None) -> None
     people without a group of their own.
     """
     exported_by_name = {each["name"]: each for each in source.groups}
-    attribute_counts: dict[str, Counter[str]] = {}
-    for person in source.people:
-        counts = attribute_counts.setdefault(person.group or group or "", Counter())
-        counts.update(["", *person.other_fields.get("attributes", ())])
+    attribute_counts = count_attributes(source, group)
     group_by_name = {each.name: each for each in service.list_groups()}
     for name, exported in exported_by_name.items():
         if name not in group_by_name:
@@ -335,6 +333,16 @@ def require_groups(service: Regulars, source: Source, group: str | None) -> None
     for name, counts in attribute_counts.items():
         if name not in group_by_name and name not in exported_by_name:
             _add_group(service, name, sorted(counts.keys() - {""}), counts[""])
+
+
+def count_attributes(source: Source, group: str | None) -> dict[str, Counter[str]]:
+    """Count by the name of each group how many of its people have an attribute; "": how many people
+    it has. `group`: that of people without a group of their own."""
+    attribute_counts: dict[str, Counter[str]] = {}
+    for person in source.people:
+        counts = attribute_counts.setdefault(person.group or group or "", Counter())
+        counts.update(["", *person.other_fields.get("attributes", ())])
+    return attribute_counts
 
 
 def _add_exported_group(service: Regulars, exported: Mapping[str, Any]) -> None:
@@ -393,31 +401,67 @@ class Rehearsal(Import):
     enrolment.
 
     What it cannot know is said (UNKNOWN_BEFORE). `first_photos`: by the person's key, the photo
-    that would enrol.
+    that would enrol; `attributes`: by the name of each group, as they would be.
     """
 
     first_photos: dict[str, Ready] = field(default_factory=dict)
+    attributes: dict[str, Sequence[str]] = field(default_factory=dict)
     asks_consent: bool = False
 
     def rehearse(self, source: Source, advance: Advance) -> list[Fate]:
-        """Return what would become of each photo. Settings and groups stay as they are."""
+        """Return what would become of each photo. Settings and groups stay as they are.
+
+        Raises OperatorError where the import would end: a group that cannot be made, or that has
+        no room.
+        """
         self.asks_consent = self.service.get_settings().consent_required
+        groups = self._judge_groups(source)
         restricted_ids = frozenset(
             restriction.face for restriction in self.service.list_restrictions()
         )
-        return process_people(
+        fates = process_people(
             source.people, lambda person: self._import_person(person, restricted_ids), advance
         )
+        newcomers = _list_newcomers(fates)
+        names = Counter(
+            self._name_group(person) for person in source.people if person.key in newcomers
+        )
+        require_room(groups, self.service.get_usage(), names)
+        return fates
+
+    def _judge_groups(self, source: Source) -> list[models.Group]:
+        """Return the groups that there are. Raises OperatorError if one cannot be made."""
+        groups = [*self.service.list_groups()]
+        exported = {each["name"]: each.get("attributes", ()) for each in source.groups}
+        counted = count_attributes(source, self.group)
+        wanted = {name: sorted(counts.keys() - {""}) for name, counts in counted.items()} | exported
+        # a group of an export is completed if nobody is in it
+        present = {
+            group.name: group.attributes
+            for group in groups
+            if group.count or group.name not in exported
+        }
+        self.attributes = wanted | present
+        for name in wanted.keys() - {group.name for group in groups}:
+            require_legal_group(name, wanted[name])
+        return groups
 
     def _send(
         self, person: Person, photo: Ready, face_ids: Mapping[str, str], presence: Presence
     ) -> ImportOutcome:
-        """Judge a photo as the import would, in place of sending it. Raises ConsentMissing."""
+        """Judge a photo as the import would, in place of sending it.
+
+        Raises ConsentMissing, InvalidInput.
+        """
         if photo.id in presence.photo_ids:
             return ImportOutcome(photo.name, PRESENT)
         is_further = bool(presence.photo_ids)
         if not is_further and self.asks_consent and not person.other_fields.get("consent"):
             raise codes.ConsentMissing("nobody is enrolled without a record of consent")
+        group = self._name_group(person)
+        wrong = "" if is_further else find_wrong_field(person, group, self.attributes[group])
+        if wrong:
+            raise codes.InvalidInput(wrong)
         why = self.service.detect(
             picture=photo.data, enrols="further" if is_further else "first"
         ).refused
@@ -442,9 +486,8 @@ class Rehearsal(Import):
 
 
 UNKNOWN_BEFORE = (
-    "only the import finds who is in the book already or was erased, whom two of these people look "
-    "like, and a picture "
-    "that is like the person's first one and unlike the others"
+    "only the import finds who is in the book already, was erased or withdrew, whom two of these "
+    "people look like, and a picture that is like the person's first one and unlike the others"
 )
 
 
@@ -547,13 +590,21 @@ def _print_refused(
     print(f"all that was refused, as a table: {file}")
 
 
+def _list_newcomers(fates: Sequence[Fate]) -> set[str]:
+    """Return the keys of people who had no face before."""
+    present, added = (
+        {fate.person for fate in fates if fate.outcome.state == state} for state in (PRESENT, KEPT)
+    )
+    return added - present
+
+
 def _sum_up(fates: Sequence[Fate], *, verb: str) -> str:
     """Say how many people and pictures were added, were in the book already, were refused, and were
     not needed."""
     counts = Counter(fate.outcome.state for fate in fates)
     people_present = {fate.person for fate in fates if fate.outcome.state == PRESENT}
     added = [fate for fate in fates if fate.outcome.state == KEPT]
-    new_people = {fate.person for fate in added} - people_present
+    new_people = _list_newcomers(fates)
     more_count = sum(fate.person in people_present for fate in added)
     people = format_count(len(new_people), "person", "people")
     pictures = format_count(len(added) - more_count, "picture", "pictures")

@@ -17,6 +17,7 @@ from typing import Any
 
 from msgspec import Struct, field
 
+from chalicelib.domain.model import is_faceid
 from chalicelib.domain.names import FACE_NOTE_LENGTH, normalise_name
 from regulars.errors import DamagedFile, NoPictures
 from regulars.transfer.tables import read_rows
@@ -279,6 +280,9 @@ def _make_person(
     photos = []
     if re.fullmatch(_ROUNDED, key[1], re.IGNORECASE):
         fault = f"says id {key[1]!r}, which a spreadsheet has rounded: make the column one of texts"
+        faults.append((lines[0][0], fault))
+    elif key[0] == "id" and not is_faceid(key[1]):
+        fault = f"says id {key[1][:70]!r}: an id is 1 to 64 letters, digits, `_` and `-`"
         faults.append((lines[0][0], fault))
     for line, cells in lines:
         for name, value in cells.items():

@@ -34,6 +34,8 @@ FOLDERS: dict[str, dict[str, list[bytes]]] = {
     "too poor": {"Ann": [one(1, 5.0)], "Bo": [one(2), one(2, 5.0)]},
     "no picture": {"Ann": [b"no picture"], "Bo": [one(2), b"nor this"]},
     "the same twice": {"Ann": [one(1), one(1)], "Bo": [one(2)]},
+    "a name that is too long": {"A" * 101: [one(1), one(1, 70.0)], "Bo": [one(2)]},
+    "a name of two lines": {"A\nnn": [one(1)], "Bo": [one(2)]},
     "all at once": {
         "Ann": [two(1, 3), one(1), one(4, 60.0), NOBODY],
         "Bo": [one(2, 5.0)],
@@ -70,3 +72,49 @@ def test_the_sums_of_a_dry_run_are_those_of_the_run(
             assert sums is not None, said
             found.append((code, sums.groups()))
         assert found[0] == found[1], name
+
+
+TABLES = {
+    "a note that is too long": ("note", "x" * 501),
+    "an age of no person": ("age", "200"),
+    "a gender in another language": ("gender", "weiblich"),
+    "a value that is too long": ("Memo", "x" * 51),
+    "a label that is too long": ("label_a", "x" * 101),
+    "a name of a group that is too long": ("group", "x" * 97),
+    "a name of an attribute that cameras' forms have": ("point", "x"),
+}
+
+
+def test_what_a_table_says_of_people_is_judged_as_the_run_does(
+    box: Box, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REGULARS_API_KEY", box.key)
+    for number, (name, (column, value)) in enumerate(TABLES.items()):
+        folder = tmp_path / f"{number}"
+        folder.mkdir()
+        (folder / "a.jpg").write_bytes(one(100 + 2 * number))
+        (folder / "b.jpg").write_bytes(one(101 + 2 * number))
+        table = folder / "people.csv"
+        table.write_text(f"path,name,{column}\na.jpg,Ann,{value}\nb.jpg,Bo,\n")
+        line = ["import", str(table), "--group", f"Group {number}", "--url", box.url]
+        found = []
+        for options in (["--dry-run"], []):
+            code = main([*line, *options])
+            said = capsys.readouterr()
+            sums = SUMS.search(said.out)
+            found.append((code, sums.groups() if sums else said.err.splitlines()[-1]))
+        assert found[0] == found[1], name
+        assert found[0][0] == 1, name
+
+
+def test_a_dry_run_says_where_the_run_would_find_no_room(
+    box: Box, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REGULARS_API_KEY", box.key)
+    with box.client() as client:
+        client.add_group(name="Small", capacity=1)
+    source = people(tmp_path / "source", Ann=[one(201)], Bo=[one(202)])
+    line = ["import", str(source), "--group", "Small", "--url", box.url]
+    assert main([*line, "--dry-run"]) == 1
+    assert "'Small' has room for 1 more, and 2 people would come" in capsys.readouterr().err
+    assert main(line) == 1

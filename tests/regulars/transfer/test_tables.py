@@ -111,6 +111,7 @@ def test_a_table_is_read_as_a_spreadsheet_saves_it(folder: Path, encoding: str) 
         ("\r\n;\r\n", "no column `path`"),
         ("path;id\r\nann.jpg;1.23457e+18\r\n", r"line 2 .* '1.23457e\+18'.* rounded"),
         (HEAD + "bo.jpg;Bo\r\nann.jpg;#NAME?\r\n", "line 3 says name '#NAME[?]', which a spread"),
+        ("path;id\r\nbo.jpg;7\r\nann.jpg;a b/c\r\n", "line 3 says id 'a b/c': an id is 1 to 64"),
         ("path;born\r\nann.jpg;########\r\n", "line 2 says born '########', which a spread"),
         (HEAD + 'ann.jpg;"Ann "the boss" Lee"\r\n', "no table in UTF-8: line 2: "),
     ],
