@@ -11,7 +11,6 @@ from regulars_edge.sources.blockage_check import (
     FROZEN_S,
     IS_BLACK,
     IS_BLANK,
-    IS_BLANK,
     IS_OTHER,
     IS_WELL_AGAIN,
     LOOK_S,
@@ -323,7 +322,9 @@ def test_fog_alarms_nobody_and_makes_no_cover_usual(thickness: int, grain: float
     shop.run(32, always)
     shop.run(44, lambda _day, _hour: foggy)
     assert shop.told == []
-    assert (shop.check.fault is None) == (thickness == 8), "what is blank is not counted as 0 people"
+    assert (shop.check.fault is None) == (thickness == 8), (
+        "a blank picture is not counted as 0 people"
+    )
     paper = shown(Image.radial_gradient("L").point(lambda grey: 160 + grey // 16))
     shop.run(46, lambda _day, _hour: paper)
     assert [said for _, said in shop.told] == [SHOWS_LESS]

@@ -51,8 +51,8 @@ FEWEST_HOURS = 6
 HOURS_KEPT = 24
 LESS_TOLD_AFTER_S, OTHER_TOLD_AFTER_S = 1_200.0, 2_700.0
 """For so long a picture shows less than usual until that is told: people pass, lamps are switched;
-and for so long it is blurred or another: a low sun shines into the lens for less. A black picture is
-told at once, a blank one too until it is known what is usual: later it may be fog."""
+and for so long it is blurred or another: a low sun shines into the lens for less. A black picture
+is told at once, a blank one too until it is known what is usual: later it may be fog."""
 EDGES, FAINT = 0.15, 4
 """Share of a thumbnail's pixels that make its outline, and the grey levels between neighbours that
 are no outline."""
