@@ -130,7 +130,7 @@ class Contexts(Service["Book"]):
         now, TenantNotFound.
         """
         if open_sighting.why_unsearched:
-            return UnrememberedSighting(open_sighting, open_sighting.why_unsearched)
+            return UnrememberedSighting(open_sighting, self._find_why_unsearched(open_sighting))
         if open_sighting.right_faceid is not None:
             return self._read_said(open_sighting, open_sighting.right_faceid)
         groups = self.services.face_visits.read_default_groups(open_sighting.tenant)
@@ -143,6 +143,27 @@ class Contexts(Service["Book"]):
         if open_sighting.why_not_kept:
             return UnrememberedSighting(open_sighting, open_sighting.why_not_kept, decision)
         return self._read_new(open_sighting, new_face, groups, decision)
+
+    def _find_why_unsearched(self, open_sighting: OpenSighting) -> str:
+        """Return why nobody is searched for: a picture that does not seem alive may still show
+        somebody whose record of consent has ended."""
+        if open_sighting.instead is None:
+            groups = self.services.face_visits.read_default_groups(open_sighting.tenant)
+            if self._is_newcomer_withdrawn(open_sighting, groups.ended_records):
+                return open_sighting.why_nothing_kept
+        return open_sighting.why_unsearched
+
+    def _is_newcomer_withdrawn(
+        self, open_sighting: OpenSighting, ended_records: EndedRecords
+    ) -> bool:
+        seen_face = open_sighting.seen_face
+        return self.services.recognition.verification.is_newcomer_withdrawn(
+            open_sighting.tenant,
+            ended_records,
+            parse_vector(seen_face.template),
+            seen_face.estimates.quality,
+            excluded_faceid=open_sighting.rejected_faceid,
+        )
 
     def _is_withdrawn(
         self, open_sighting: OpenSighting, recognised: Recognised, ended_records: EndedRecords
@@ -157,17 +178,15 @@ class Contexts(Service["Book"]):
         rival, seen_face = recognised.face, open_sighting.seen_face
         if rival is not None and has_ground(rival.consent):
             return False
-        verification = self.services.recognition.verification
-        compared = (
+        if rival is None and open_sighting.instead is None:
+            return self._is_newcomer_withdrawn(open_sighting, ended_records)
+        score = self.services.recognition.verification.find_withdrawn(
             open_sighting.tenant,
             ended_records,
             parse_vector(seen_face.template),
             seen_face.estimates.quality,
+            excluded_faceid=open_sighting.rejected_faceid,
         )
-        excluded = open_sighting.rejected_faceid
-        if rival is None and open_sighting.instead is None:
-            return verification.is_newcomer_withdrawn(*compared, excluded_faceid=excluded)
-        score = verification.find_withdrawn(*compared, excluded_faceid=excluded)
         candidate = recognised.verdict.candidate
         if (
             score is None

@@ -125,6 +125,17 @@ def test_six_more_days_leave_nothing_but_a_count(
     assert book.disagreements() == []
 
 
+def test_a_picture_that_does_not_seem_alive_leaves_nothing_of_her(book: Book) -> None:
+    """Of anybody else it is kept, and says why nobody is searched for."""
+    book.services.tenants.change_settings("shop", {"least_liveness": 0.5})
+    withdraw(book, enrol(book).faceid)
+    looks = [Person(seed, side_px=101.0, liveness=0.1) for seed in (EVA, GUS)]
+    of_her, of_gus = book.see(*(Shot(book.clock.now(), (look,)) for look in looks))
+    assert (of_her.sightings[0].reason, count_nobodies(book)) == (UNKEPT, 1)
+    assert of_gus.sightings[0].reason != UNKEPT
+    assert [path.rpartition("/")[2] for path in left_pictures(book)] == [of_gus.id]
+
+
 def test_beside_others_she_goes_with_the_whole_picture_and_they_are_seen(book: Book) -> None:
     finn = book.enrol(Person(FINN), name="Finn Lee")
     withdraw(book, enrol(book).faceid)
