@@ -130,6 +130,12 @@ def _decode_table(data: bytes) -> tuple[str, str]:
 
 _EXAMPLE_LENGTH = 40
 
+_NOISE = re.compile(
+    r"[^\W\d_\0-\x7f]{4}|[†‡\u02c6\u02dc¤¥¦¨¬¯¶\xb8¹¢£][A-Za-z]|"
+    r"[A-Za-z][\u201a„“”…‰\u2039\u203a™ŠŽŸ][a-z]"
+)
+"""What Windows-1252 makes of letters that are in another code."""
+
 
 def _is_chinese(text: str) -> bool:
     """Tell whether a table in GB18030 makes sense: `Müßig` of Windows-1252 is `M` and a sign that
@@ -146,9 +152,9 @@ def _is_chinese(text: str) -> bool:
 
 def _is_western(text: str) -> bool:
     """Tell whether a table in Windows-1252 makes sense: no name of western Europe has four letters
-    with marks in a row, or a sign before a letter.
+    with marks in a row, a sign before a letter, or a quote or capital amid letters.
 
     Other letters that are read so have: `Γιώργος` is `Ãéþñãïò`, `Łukasz` is `£ukasz`, and `小明` is
-    `¤p©ú`.
+    `¤p©ú`; `Jörg` of DOS is `J”rg`, `Müller` of old Macs `MŸller`.
     """
-    return not re.search(r"[^\W\d_\0-\x7f]{4}|[†‡\u02c6\u02dc¤¥¦¨¬¯¶\xb8¹¢£][A-Za-z]", text)
+    return not _NOISE.search(text)

@@ -141,7 +141,9 @@ UNREADABLE = {
     "cp1256": "محمد علي",
     "big5": "王小明",
     "shift_jis": "田中太郎",
-    "cp850": "Müßig",
+    "cp850": "Jörg",
+    "cp437": "Müßig",
+    "mac_roman": "Zoë Müller",
 }
 
 
