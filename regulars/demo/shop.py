@@ -78,7 +78,7 @@ OPENS, CLOSES = 9, 19
 """Local hours of the shop, on each day: whoever starts the demo on a Sunday sees people, too."""
 UNSURE, UNSURE_LIKENESS = 3, 0.61
 """Number of a visitor whom the camera saw badly, and how well: a card asks whether it is that
-person. The scores of such pictures lie about the middle of those that are asked about."""
+person. Two such pictures take turns, whose scores are among those that are asked about."""
 REVIEW_MARGIN = 0.15
 """Scores so little above the threshold are asked about."""
 UNSURE_AFTER, UNSURE_DAYS = timedelta(minutes=4), 2
@@ -248,6 +248,8 @@ def _list_visits_of_day(day: date, today: date, zone: ZoneInfo) -> Iterator[Visi
         *rng.sample(NEIGHBOURS, NEIGHBOURS_A_DAY),
         *range(first_stranger, first_stranger + ONCE_A_DAY),
     ]
+    if known_people[0] == UNSURE:  # who is seen badly a few minutes after the first one
+        known_people.append(known_people.pop(0))
     numbers = (*known_people, *strangers, *(NEW_REGULARS if days_ago < NEW_SINCE_DAYS else ()))
     for place, number in enumerate(numbers):
         (camera,) = rng.choices(list(CAMERAS), SHARES)
@@ -264,7 +266,7 @@ def _list_visits_of_day(day: date, today: date, zone: ZoneInfo) -> Iterator[Visi
         )
     if days_ago < UNSURE_DAYS:
         yield Visit(
-            opens + UNSURE_AFTER, "counter", UNSURE, UNSURE_LIKENESS, take=day.toordinal() + 0.5
+            opens + UNSURE_AFTER, "counter", UNSURE, UNSURE_LIKENESS, take=day.toordinal() % 2
         )
 
 
