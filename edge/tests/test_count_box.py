@@ -181,6 +181,25 @@ def test_a_film_shows_the_installer_who_crosses(tmp_path: Path) -> None:
     assert made.read_bytes() == before
 
 
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [
+        (["--looks", "0"], "'0' is no number of looks: write 1 to 25"),
+        (["--looks", "nan"], "'nan' is no number of looks"),
+        (["--looks", "26"], "'26' is no number of looks"),
+        (["--film", "nowhere/x.mp4"], "nowhere/x.mp4 cannot be written"),
+    ],
+)
+def test_an_option_that_cannot_be_is_refused_before_the_film_is_read(
+    tmp_path: Path, option: list[str], said: str
+) -> None:
+    (film := tmp_path / "door.mp4").touch()
+    line = ["--line", "0.1,0.5,0.9,0.5"]
+    done = called("count", "--check", str(film), *line, *option, key="", spool=tmp_path)
+    assert done.returncode == 2
+    assert said in done.stderr
+
+
 @pytest.mark.parametrize("line", ["0,0.5", "0,0.5,1,x", "0,0.99,1,0.99"])
 def test_a_line_on_the_command_line_is_refused_in_words(tmp_path: Path, line: str) -> None:
     done = called("count", "--check", "x.mp4", "--line", line, key="", spool=tmp_path)

@@ -7,6 +7,7 @@ import logging
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address
 from pathlib import Path
@@ -115,6 +116,14 @@ def parse_line(text: str) -> CountLine:
         raise argparse.ArgumentTypeError(
             f"{text!r} is no line; write x1,y1,x2,y2, such as 0.1,0.5,0.9,0.5: {error}"
         ) from None
+
+
+def parse_looks(text: str) -> float:
+    """Read how many looks a second. Raises ArgumentTypeError."""
+    with suppress(ValueError):
+        if 1.0 <= (looks := float(text)) <= 25.0:
+            return looks
+    raise argparse.ArgumentTypeError(f"{text!r} is no number of looks: write 1 to 25 a second")
 
 
 def print_completion(arguments: argparse.Namespace) -> int:
@@ -244,7 +253,7 @@ COMMANDS = {
                 "help": "in is from its left to its right, seen from its first point",
             },
             "--looks": {
-                "type": float,
+                "type": parse_looks,
                 "default": 5.0,
                 "metavar": "NUMBER",
                 "help": "a second (default: 5, as `run` does)",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -68,9 +69,11 @@ def count(arguments: argparse.Namespace) -> int:
         raise Misconfigured(f"{film} is no file: give a film of the camera")
     if shown.exists():
         raise Misconfigured(f"{shown} is there already: remove it, or name another with --film")
+    if not os.access(shown.absolute().parent, os.W_OK):
+        raise Misconfigured(f"{shown} cannot be written: name one in a folder of yours with --film")
     minutes = FilmMinutes()
     faces = FaceFinder(Detector(), SMALLEST_FACE_PX)
-    interval_s = 1 / min(25.0, max(1.0, arguments.looks))
+    interval_s = 1 / arguments.looks
     counter = Counter(line, PersonDetector.of_machine(), minutes, faces, 1000 * interval_s)
     print(f"{film}: in is {describe_way(line)}")
     began_ms: int | None = None
