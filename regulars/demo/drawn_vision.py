@@ -102,7 +102,8 @@ class DrawnVision:
         self.impostor_curve = manifest.impostor_curve
 
     def read_picture(self, picture: bytes, rules: PictureRules) -> NDArray[np.uint8]:
-        """Return the people of a drawing, as bytes of JSON in an array. Raises Unusable."""
+        """Return the people of a drawing, as bytes of JSON in an array that is as wide and high as
+        the drawing. Raises Unusable."""
         if len(picture) > rules.max_bytes:
             raise Unusable(
                 f"the picture has {len(picture)} bytes, at most {rules.max_bytes} are allowed",
@@ -110,7 +111,10 @@ class DrawnVision:
             )
         if PEOPLE not in picture:
             raise Unusable("the picture is no drawing of this demo: send one")
-        return np.frombuffer(picture.rpartition(PEOPLE)[2], np.uint8).reshape(1, -1, 1)
+        image = np.zeros((SIDE_PX, SIDE_PX, 1), np.uint8)
+        people = np.frombuffer(picture.rpartition(PEOPLE)[2], np.uint8)
+        image.reshape(-1)[: len(people)] = people
+        return image
 
     def size(self, picture: bytes, rules: PictureRules) -> tuple[int, int]:
         self.read_picture(picture, rules)
@@ -230,7 +234,7 @@ def _draw_head(number: int, *, smiles: bool) -> tuple[bytes, bytes]:
 
 
 def _read_people(image: NDArray[np.uint8]) -> list[DrawnPerson]:
-    return msgspec.json.decode(image.tobytes(), type=list[DrawnPerson])
+    return msgspec.json.decode(image.tobytes().rstrip(b"\0"), type=list[DrawnPerson])
 
 
 def _find_person(image: NDArray[np.uint8], face: DetectedFace) -> DrawnPerson:

@@ -21,6 +21,7 @@ from chalicelib.domain.rules.usual import is_quieter, learn_usual
 from chalicelib.domain.rules.visits import Arrival
 from chalicelib.storage.values import milliseconds, moment
 from regulars.demo import shop
+from regulars.demo.drawings import SIDE_PX
 from regulars.demo.drawn_vision import DrawnPerson, DrawnVision, draw_capture, draw_portrait
 from regulars.demo.shop import NAMES, STAFF, VIP, fill_shop
 from tests.support.box.box import Box, serving
@@ -88,6 +89,16 @@ def test_the_door_is_counted_and_everybody_has_left_at_closing(client: Regulars)
     for opening in past:
         assert opening.in_ > len(shop.STAFF_NAMES)
         assert (opening.left, opening.dropped, opening.out) == (0, 0, opening.in_)
+
+
+def test_faces_lie_within_their_pictures(client: Regulars) -> None:
+    captures = [*client.list_captures(limit=100)][:100]
+    boxes = [(one, sighting.box) for one in captures for sighting in one.sightings]
+    assert boxes
+    for capture, box in boxes:
+        assert (capture.width, capture.height) == (SIDE_PX, SIDE_PX)
+        assert box.x + box.width <= capture.width
+        assert box.y + box.height <= capture.height
 
 
 def test_nothing_is_sent_to_anybody(client: Regulars) -> None:
