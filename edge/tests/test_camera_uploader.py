@@ -28,7 +28,7 @@ from regulars_edge.pace import Bandwidth, PerMinute
 from regulars_edge.service import Service
 from regulars_edge.sources.folder import FolderSource
 from regulars_edge.spool import spool as spools
-from regulars_edge.spool.model import Stamp
+from regulars_edge.spool.model import Origin, Stamp
 from regulars_edge.spool.spool import Spool
 from regulars_edge.spool.totals import Allowance
 from rig import pictures, street
@@ -257,6 +257,25 @@ def test_an_offer_that_is_made_again_is_not_taken_for_that_of_a_picture_with_the
     ]
     weather.stop()
     assert len({one.id for (one,) in offers}) == 2
+
+
+def test_a_camera_does_not_take_what_another_one_is_told_once_more_for_its_own(
+    spool: Spool, stand_in: StandIn, clock: FakeClock, tmp_path: Path
+) -> None:
+    """All cameras of a box share connections. An answer that a picture is there bears no digest."""
+    with spools.open_spool(tmp_path / "other", clock=clock) as other:
+        add(other, 1)
+        drain(uploader_of(other, stand_in, clock), clock)
+    weather = WeatherAt(stand_in.url, "/v1/captures/uploads", "say again late")
+    door = uploader_of(spool, stand_in, clock, url=weather.url)
+    yard = CameraUploader(spool, door.service, "yard", door.service_time, now=door.now)
+    assert yard.make_round().idle, "it has asked whose book it is"
+    add(spool, 1)
+    door.make_round()
+    add(spool, 2, origin=Origin("yard", "test"))
+    drain(yard, clock)
+    weather.stop()
+    assert sorted(there(stand_in)) == sorted(digests(1, 2))
 
 
 def test_retry_after_is_honoured(spool: Spool, stand_in: StandIn, clock: FakeClock) -> None:

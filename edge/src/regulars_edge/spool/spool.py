@@ -448,12 +448,14 @@ class Spool:
 
         A power cut may take it back: then the pictures are offered again, and the service has them.
 
-        Raises Unreachable if it spoke of other pictures: an id there belongs to one picture here.
+        Raises Unreachable if it spoke of other pictures: an id there belongs to one picture here,
+        of whichever camera.
         """
         now_ms = self.books.now_ms()
         placeholders = ",".join("?" * len(ids))
         try:
             with self.books.writing(durable=False) as db:
+                _require_no_other_camera(db, camera, ids.values())
                 rows = db.execute(
                     f"SELECT id, file, size FROM pictures WHERE id IN ({placeholders}) AND state = "
                     "0",
@@ -674,6 +676,19 @@ class _Unsent(NamedTuple):
     file: str
     track: str | None
     shop: str
+
+
+def _require_no_other_camera(
+    db: sqlite3.Connection, camera: str, remote_ids: Collection[str]
+) -> None:
+    """Raise sqlite3.IntegrityError if another camera has a picture with one of these ids."""
+    sql = (
+        "SELECT 1 FROM cameras AS its CROSS JOIN pictures INDEXED BY by_remote "
+        "ON pictures.camera = its.camera AND pictures.shop = its.shop "
+        f"WHERE its.camera <> ? AND remote_id IN ({','.join('?' * len(remote_ids))})"
+    )
+    if db.execute(sql, [camera, *remote_ids]).fetchone():
+        raise sqlite3.IntegrityError("another camera's picture")
 
 
 def _take_turns(oldest: Sequence[_Unsent], newest: Sequence[_Unsent]) -> list[_Unsent]:
