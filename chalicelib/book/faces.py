@@ -146,22 +146,29 @@ class Faces(Service["Book"]):
     def fold_terms(
         self, tenant: Tenant, remaining_s: Callable[[], float] = lambda: float("inf")
     ) -> bool:
-        """Replace the terms that a version before the format FOLDED has stored.
+        """Replace the terms that a version before the format FOLDED has stored, and add those of
+        whole words, such as "oneil" of O'Neil.
 
         Return False if the time ran out first. May be cut off anywhere and repeated. Raises Busy,
         StorageUnavailable.
         """
         if tenant.format < FOLDED:
             return True
-        stored_terms = (
-            keys.parts_of_name_term(item["term"])
-            for item in walk_items(self.services.items, keys.NAMES, tenant.name)
-        )
-        former = dict.fromkeys(id_ for term, id_ in stored_terms if is_of_former_format(term))
-        for faceid in former:
+        stored_terms: dict[str, set[str]] = {}
+        for item in walk_items(self.services.items, keys.NAMES, tenant.name):
+            term, faceid = keys.parts_of_name_term(item["term"])
+            stored_terms.setdefault(faceid, set()).add(term)
+        may_differ = [
+            faceid
+            for faceid, terms in stored_terms.items()
+            if len(terms) > 1 or any(map(is_of_former_format, terms))
+        ]
+        for faceids in cut_in_parts(may_differ, _AT_ONCE):
             if remaining_s() < STOPS_AT_S:
                 return False
-            self._fold_terms_of_face(tenant, faceid)
+            for face in self.by_id(tenant, faceids, restricted=True).values():
+                if stored_terms[face.faceid] != {*terms_of(tenant, face)}:
+                    self._fold_terms_of_face(tenant, face.faceid)
         return True
 
     @retry_if_changed("this face is being changed: try again")

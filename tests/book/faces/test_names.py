@@ -120,9 +120,10 @@ def give_format(book: Book, number: int) -> None:
 def test_names_of_an_older_book_are_found_as_typed_once_its_format_is_raised(book: Book) -> None:
     """Before, each is found as it was; whoever was renamed or deleted in between leaves nothing."""
     give_format(book, FOLDED - 1)
-    for number, name in enumerate(["José", "Zoë", "Łukasz", "Renée", "Ann"], start=1):
+    for number, name in enumerate(["José", "Zoë", "Łukasz", "Renée", "Ann", "O'Neil"], start=1):
         enrol(book, str(number), name)
     assert (found(book, "josé"), found(book, "jose"), found(book, "ann")) == (["1"], [], ["5"])
+    assert (found(book, "o'neil"), found(book, "oneil")) == (["6"], [])
     assert book.disagreements() == []
     give_format(book, FOLDED)
     rename(book, "2", "Zoë José")
@@ -141,6 +142,7 @@ def test_names_of_an_older_book_are_found_as_typed_once_its_format_is_raised(boo
         ["5"],
     ]
     assert [term for term in terms_stored(book) if not term.isascii()] == []
+    assert found(book, "oneil") == ["6"]
 
 
 def test_what_a_process_of_before_wrote_meanwhile_is_folded_within_a_day(book: Book) -> None:
