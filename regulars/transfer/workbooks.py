@@ -26,6 +26,8 @@ _FORMATS = {
     46: "hours",
 }
 """What is shown by the formats of days and times that every spreadsheet has, by their ids."""
+_NO_LEAP_DAY = 60
+"""29 February 1900, which Excel has: days before it are one more behind the epoch."""
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _MOST_DIGITS = 15
 """Digits of a number that a spreadsheet keeps."""
@@ -171,7 +173,7 @@ def _read_formats(parts: zipfile.ZipFile) -> list[str]:
 
 
 def _simplify(code: str) -> str:
-    bare = re.sub(r'"[^"]*"|\\.|\[[^]]*[^]hms]\]|_.|\*.', "", code.partition(";")[0].lower())
+    bare = re.sub(r'"[^"]*"|\\.|\[(?![hms]+\])[^]]*\]|_.|\*.', "", code.partition(";")[0].lower())
     if "[" in bare:
         return "hours"
     if re.search("[yd]", bare):
@@ -200,6 +202,8 @@ def _read_cell(cell: ET.Element, book: _Book) -> str:
             raise ValueError(f"the error {value[:20]}")
         case "b":
             return "TRUE" if value == "1" else "FALSE"
+        case "d":  # 2026-11-20T00:00:00, in place of a number
+            return value.removesuffix(":00").replace("T", " ").removesuffix(" 00:00")
         case "n" if value:
             style = int(cell.get("s", "0"))
             form = book.formats[style] if style < len(book.formats) else ""
@@ -227,7 +231,8 @@ def _write_time(days: float) -> str:
 
 
 def _write_day(days: float, epoch: datetime) -> str:
-    at = epoch + timedelta(seconds=round(days * 86_400))
+    is_of_1900 = epoch == _EPOCH and days < _NO_LEAP_DAY
+    at = epoch + timedelta(seconds=round(days * 86_400), days=is_of_1900)
     return f"{at:%Y-%m-%d}" if at.time() == datetime.min.time() else f"{at:%Y-%m-%d %H:%M}"
 
 

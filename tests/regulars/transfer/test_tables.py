@@ -215,6 +215,7 @@ def test_a_workbook_is_read_as_it_is_shown(folder: Path) -> None:
     assert source.about.endswith("in a workbook, with the attributes Left, Member since, Number")
 
 
+SHEET = "xl__worksheets__sheet1.xml"
 MERGED = "</sheetData><mergeCells><mergeCell ref='B2:B3'/><mergeCell ref='A5:B5'/></mergeCells>"
 
 
@@ -235,6 +236,8 @@ def test_of_merged_cells_each_row_has_the_text(folder: Path) -> None:
         (HOURS, 1.25, "30:00"),
         (OWN_HOURS, 2.0, "48:00"),
         (OWN_DAY, 46_346.0, "2026-11-20"),
+        (DAY, 15.0, "1900-01-15"),
+        (DAY, 61.0, "1900-03-01"),
     ],
 )
 def test_a_time_of_a_workbook_is_no_day_of_1899(
@@ -242,6 +245,44 @@ def test_a_time_of_a_workbook_is_no_day_of_1899(
 ) -> None:
     data = make_workbook([["path", "At"], ["ann.jpg", Styled((number, style))]])
     assert read(folder, data).people[0].other_fields["attributes"] == {"At": shown}
+
+
+@pytest.mark.parametrize(
+    ("written", "shown"),
+    [
+        ("2026-11-20T00:00:00", "2026-11-20"),
+        ("2026-11-20T09:30:00", "2026-11-20 09:30"),
+        ("09:30:00", "09:30"),
+    ],
+)
+def test_a_day_that_is_written_as_a_text_is_shown_as_others(
+    folder: Path, written: str, shown: str
+) -> None:
+    row = "".join(
+        f'<c t="{kind}">{text}</c>'
+        for kind, text in (("inlineStr", "<is><t>ann.jpg</t></is>"), ("d", f"<v>{written}</v>"))
+    )
+    head = "".join(f'<c t="inlineStr"><is><t>{name}</t></is></c>' for name in ("path", "At"))
+    data = make_workbook([], **{SHEET: f"<a><row>{head}</row><row>{row}</row></a>"})
+    assert read(folder, data).people[0].other_fields["attributes"] == {"At": shown}
+
+
+@pytest.mark.parametrize(
+    ("code", "form"),
+    [
+        ("General", "general"),
+        ('[$Rs]#,##0 "days"', "#,##0 "),
+        ("[Red]000", "000"),
+        ("d\\. mmm", "day"),
+        ("mmmm", "day"),
+        ("mm:ss.0", "time"),
+        ("[mm]:ss", "hours"),
+        ('h "o\'clock"', "time"),
+        ('yyyy"年"m"月"', "day"),
+    ],
+)
+def test_a_format_is_known_by_what_it_shows(code: str, form: str) -> None:
+    assert workbooks._simplify(code) == form
 
 
 def test_a_workbook_of_several_sheets_says_which_is_read(folder: Path) -> None:
@@ -261,9 +302,6 @@ def test_a_workbook_that_the_console_wrote_is_read(folder: Path) -> None:
         """,
     )
     assert people(read(folder, base64.b64decode(json.loads(written)))) == ANN_AND_BO
-
-
-SHEET = "xl__worksheets__sheet1.xml"
 
 
 @pytest.mark.parametrize(
