@@ -99,7 +99,13 @@ def test_a_span_that_is_turned_round_is_refused(door: V1Client, path: str) -> No
     assert reply.status == 400, reply
 
 
-BODIES = {"cameras": "nowhere", "groups": "nobodies", "people": "777777777777777777"}
+BODIES = {
+    "cameras": "nowhere",
+    "doors": "nowhere",
+    "groups": "nobodies",
+    "no_pictures_of": "nobodies",
+    "people": "777777777777777777",
+}
 """Fields that are lists of names, and what does not exist."""
 
 
@@ -121,7 +127,8 @@ def test_a_list_that_names_what_does_not_exist_is_refused(
 ) -> None:
     hook = door.done("POST", "/v1/hooks", {"url": None, "events": ["face.arrived"]})["id"]
     ids = {slot: "regular" if slot == "group" else "door" for slot in sample.slots}
-    filled = sample.filled({**ids, "hook": hook})
+    place = door.done("POST", "/v1/places", {"name": "hall", "doors": ["door"]})["id"]
+    filled = sample.filled({**ids, "hook": hook, "place": place})
     others = (
         {} if method == "PATCH" else {k: v for k, v in filled.fields.items() if k not in BODIES}
     )
