@@ -138,7 +138,7 @@ def _read_xml(parts: zipfile.ZipFile, path: str) -> ET.Element:
         raise NoWorkbook(f"{path} is no XML as spreadsheets write it")
     try:
         root = ET.fromstring(data)  # noqa: S314 -- see above
-    except ET.ParseError as error:
+    except (ET.ParseError, LookupError) as error:  # the latter of an encoding that nobody knows
         raise NoWorkbook(f"{path} is no XML: {error}") from error
     for element in root.iter():
         element.tag = element.tag.rpartition("}")[2]

@@ -312,6 +312,10 @@ def test_a_workbook_that_the_console_wrote_is_read(folder: Path) -> None:
         (make_workbook([["path"]], **{SHEET: "<!DOCTYPE a><a/>"}), "no XML as spreadsheets write"),
         (make_workbook([["path"]], **{SHEET: "<a>"}), "sheet1.xml is no XML"),
         (
+            make_workbook([["path"]], **{SHEET: "<?xml version='1.0' encoding='x'?><a/>"}),
+            "sheet1.xml is no XML: unknown encoding",
+        ),
+        (
             make_workbook([["path"]], **{SHEET: '<a><row><c t="e"><v>#N/A</v></c></row></a>'}),
             "row 1 has a cell that cannot be read: the error #N/A",
         ),
@@ -335,6 +339,7 @@ def test_a_workbook_that_the_console_wrote_is_read(folder: Path) -> None:
         "rounded",
         "entities",
         "torn",
+        "encoding",
         "an error",
         "no text",
         "no value",
