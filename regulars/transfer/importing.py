@@ -30,7 +30,12 @@ from chalicelib.domain.model import MAX_PICTURES, STRANGER
 from chalicelib.storage.values import format_count, one_line, write_rows
 from regulars.errors import OperatorError
 from regulars.transfer.exports import IN_FLIGHT, RULES_KEPT
-from regulars.transfer.judging import find_wrong_field, require_legal_group, require_room
+from regulars.transfer.judging import (
+    find_wrong_field,
+    require_legal_group,
+    require_room,
+    require_room_for_groups,
+)
 from regulars.transfer.presence import Presence, choose_face_ids, find_known_person, find_person
 from regulars.transfer.sources import Person, Photo, Source, make_photo_id
 
@@ -366,7 +371,12 @@ def _add_group(service: Regulars, name: str, attributes: list[str], people: int)
     try:
         service.add_group(name=name, attributes=attributes)
     except codes.IllegalCapacity:  # a tenant of cameras wants a number
-        service.add_group(name=name, attributes=attributes, capacity=max(2 * people, _LEAST_ROOM))
+        service.add_group(name=name, attributes=attributes, capacity=choose_capacity(people))
+
+
+def choose_capacity(people: int) -> int:
+    """Return the room of a group that is made for so many people, where groups need a limit."""
+    return max(2 * people, _LEAST_ROOM)
 
 
 def process_people(
@@ -442,8 +452,15 @@ class Rehearsal(Import):
             if group.count or group.name not in exported
         }
         self.attributes = wanted | present
-        for name in wanted.keys() - {group.name for group in groups}:
+        new_names = wanted.keys() - {group.name for group in groups}
+        for name in new_names:
             require_legal_group(name, wanted[name])
+        capacity_by_name = {
+            **{name: choose_capacity(counts[""]) for name, counts in counted.items()},
+            **{each["name"]: each.get("capacity") or 0 for each in source.groups},
+        }
+        capacities = [capacity_by_name[name] for name in new_names]
+        require_room_for_groups(groups, self.service.get_usage(), capacities)
         return groups
 
     def _send(

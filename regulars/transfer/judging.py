@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from chalicelib.api.v1.faces import NewFace
@@ -51,6 +51,26 @@ def require_legal_group(name: str, attributes: Collection[str]) -> None:
         replace_attributes(_make_group(legal_group_name(name), ()), [*attributes])
     except RegularsError as error:
         raise OperatorError(str(error)) from error
+
+
+def require_room_for_groups(
+    groups: Sequence[models.Group], usage: models.Usage, capacities: Collection[int]
+) -> None:
+    """Raise OperatorError if the tenant has no room for so many groups more.
+
+    `capacities`: those that they would have, if this tenant's groups need one.
+    """
+    need_capacity = all(group.capacity is not None for group in groups)
+    rooms = {
+        "groups": (usage.limits.groups - usage.groups, len(capacities)),
+        "people in groups": (usage.capacity_left, sum(capacities) if need_capacity else 0),
+    }
+    for what, (room, wanted) in rooms.items():
+        if wanted > room:
+            raise OperatorError(
+                f"the tenant has room for {max(room, 0):,} more {what}, and the import would make "
+                f"groups for {wanted:,}: delete some first, or raise the limit"
+            )
 
 
 def require_room(

@@ -107,6 +107,20 @@ def test_what_a_table_says_of_people_is_judged_as_the_run_does(
         assert found[0][0] == 1, name
 
 
+def test_a_dry_run_says_if_the_run_would_make_too_many_groups(
+    box: Box, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REGULARS_API_KEY", box.key)
+    (tmp_path / "a.jpg").write_bytes(one(301))
+    table = tmp_path / "people.csv"
+    lines = [f"a.jpg,Ann {number},Team {number}" for number in range(40)]
+    table.write_text("\n".join(["path,name,group", *lines]))
+    line = ["import", str(table), "--url", box.url]
+    assert main([*line, "--dry-run"]) == 1
+    assert re.search(r"room for \d+ more (groups|people in)", capsys.readouterr().err)
+    assert main(line) == 1
+
+
 def test_a_dry_run_says_where_the_run_would_find_no_room(
     box: Box, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
