@@ -36,7 +36,7 @@ from rig.clock import FakeClock
 from rig.health import health_of
 from rig.spooled import add, capture_of, content, copies
 from rig.standin import StandIn
-from rig.weather import Weather
+from rig.weather import LATE, Weather
 
 
 @pytest.fixture
@@ -237,7 +237,7 @@ def test_an_answer_that_is_said_again_is_not_taken_for_that_of_a_picture_with_th
     for _ in range(2):
         add(spool, 1, Stamp(clock.moment()))
         clock.pass_(30_000)
-    weather = WeatherAt(stand_in.url, "/blobs/", "say again late", "busy")
+    weather = WeatherAt(stand_in.url, "/blobs/", LATE, "busy")
     drain(uploader_of(spool, stand_in, clock, url=weather.url), clock)
     weather.stop()
     assert there(stand_in) == digests(1, 1)
@@ -247,7 +247,7 @@ def test_an_offer_that_is_made_again_is_not_taken_for_that_of_a_picture_with_the
     spool: Spool, stand_in: StandIn, clock: FakeClock
 ) -> None:
     add(spool, 1)
-    weather = WeatherAt(stand_in.url, "/v1/captures/uploads", "say again late")
+    weather = WeatherAt(stand_in.url, "/v1/captures/uploads", LATE)
     service = uploader_of(spool, stand_in, clock, url=weather.url).service
     (entry,) = spool.list_next("door", 1, 1_000_000)
     service.find_camera_id("door")
@@ -266,7 +266,7 @@ def test_a_camera_does_not_take_what_another_one_is_told_once_more_for_its_own(
     with spools.open_spool(tmp_path / "other", clock=clock) as other:
         add(other, 1)
         drain(uploader_of(other, stand_in, clock), clock)
-    weather = WeatherAt(stand_in.url, "/v1/captures/uploads", "say again late")
+    weather = WeatherAt(stand_in.url, "/v1/captures/uploads", LATE)
     door = uploader_of(spool, stand_in, clock, url=weather.url)
     yard = CameraUploader(spool, door.service, "yard", door.service_time, now=door.now)
     assert yard.make_round().idle, "it has asked whose book it is"
