@@ -1242,6 +1242,8 @@ class Said:
 
     def close_idle(self) -> None: ...
 
+    def part_from(self, _mark: bytes) -> None: ...
+
 
 def client_answer_of(data: bytes) -> object:
     """What the client makes of an answer, and of a refusal."""
