@@ -7,7 +7,7 @@ import { Icon } from "../icons.js";
 import { go, to } from "../router.js";
 import { look } from "../shared/combobox.js";
 import { pathOf, sameName } from "../shared/correct.js";
-import { isSpecial, useShared } from "../shared/known.js";
+import { ifThere, isSpecial, useShared } from "../shared/known.js";
 import { Line } from "../shared/line.js";
 import { Empty, groupOptions, Loading, nameOf, Portrait, Select, Trouble, useLoaded }
   from "../shared/parts.js";
@@ -68,7 +68,8 @@ function Waiting() {
   const query = { limit: NEWEST, staff: true }; // as the bell asks
   const [came] = usePolled("arrivals", query, EVERY_MS, { isUnseen: true });
   const groups = useShared("groups").value;
-  const [chosen, whose] = [useValue(group), useValue(person)];
+  const [kept, whose] = [useValue(group), useValue(person)];
+  const chosen = kept === PERSON ? kept : ifThere(groups, kept);
   const [opened, setOpened] = useState([]);
   const arrivals = came.value?.arrivals;
   const isOfGroup = (one) => (chosen ? one.group === chosen : isSpecial(groups, one.group));

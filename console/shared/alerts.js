@@ -3,7 +3,7 @@ import { send } from "../api.js";
 import { html } from "../html.js";
 import { addDays, begin } from "./days.js";
 import { groupName, groupOptions, nameOf, Select } from "./parts.js";
-import { useShared } from "./known.js";
+import { ifThere, useShared } from "./known.js";
 import { usePolled } from "./polled.js";
 import { go, to } from "../router.js";
 import { alerts, blur, may, preference, useValue } from "../store.js";
@@ -20,9 +20,9 @@ let audio;
 /** What a notification calls somebody: customers may see it, too. */
 const called = (one) => (blur.now === "on" ? groupName(one.group) : nameOf(one));
 
-/** Tell of visits that just began. */
-function alertOf(visits) {
-  const [first, ...others] = visits.filter((visit) => !group.now || visit.group === group.now);
+/** Tell of visits that just began, of a group alone if one is `chosen`. */
+function alertOf(visits, chosen) {
+  const [first, ...others] = visits.filter((visit) => !chosen || visit.group === chosen);
   if (!first) return;
   if (sound.now === "on") ring();
   if (notify.now !== "on" || globalThis.Notification?.permission !== "granted") return;
@@ -38,7 +38,8 @@ function alertOf(visits) {
 /** Watches who comes, whatever page is open. */
 export function Watch() {
   const [came] = usePolled("arrivals", { limit: NEWEST, staff: true }, EVERY_MS, { isUnseen: true });
-  useNews(came.value?.arrivals, (news) => { if (!came.heard) alertOf(news); });
+  const groups = useShared("groups").value;
+  useNews(came.value?.arrivals, (news) => { if (!came.heard) alertOf(news, ifThere(groups, group.now)); });
   return null;
 }
 
@@ -60,7 +61,7 @@ function ring() {
 /** How this browser tells who comes, while the console is open. */
 export function Bell() {
   const groups = useShared("groups").value;
-  const [hasSound, notifies, chosen] = [useValue(sound), useValue(notify), useValue(group)];
+  const [hasSound, notifies, chosen] = [useValue(sound), useValue(notify), ifThere(groups, useValue(group))];
   const cameras = useShared("cameras");
   const isMuted = cameras.value?.every((camera) => camera.health.muted_until);
   const canNotify = Boolean(globalThis.Notification) && Notification.permission !== "denied";

@@ -50,5 +50,8 @@ export const isKnown = ({ open, openings }) =>
 export const isSpecial = (groups, name) =>
   groups?.some((group) => group.name === name && !group.staff && !["regular", "stranger"].includes(name));
 
+/** Return a group's name if this shop has it, else "": it may be renamed, or of another shop of this browser. */
+export const ifThere = (groups, name) => (groups?.some((group) => group.name === name) ? name : "");
+
 /** Return what a camera is called: its id, if it has no name or is gone. */
 export const cameraName = (cameras, id) => cameras?.find((camera) => camera.id === id)?.name || id;

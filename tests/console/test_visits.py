@@ -184,9 +184,11 @@ def test_sound_and_notification_are_off_until_they_are_switched_on_and_tell_of_o
         shop.see(1, 0, like=0.9)
         expect(visits(page)).to_have_count(2)
         assert page.evaluate("[asked, told, tones]") == [0, [], 0]
+        page.evaluate("localStorage.setItem('regulars.alerts.group', 'of another shop')")
         page.locator("header.top").get_by_role("link", name="Alerts").click()
         page.get_by_label("Play a sound").check()
         page.get_by_label("Show a notification").check()
+        expect(page.get_by_label("Only of the group")).to_have_value("")
         page.get_by_label("Only of the group").select_option("regular")
         looked_at(page, "visits-alerts")
         page.go_back()

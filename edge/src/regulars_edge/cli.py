@@ -256,7 +256,7 @@ COMMANDS = {
                 "type": parse_looks,
                 "default": 5.0,
                 "metavar": "NUMBER",
-                "help": "a second (default: 5, as `run` does)",
+                "help": "a second, 1 to 25 (default: 5, as `run` does)",
             },
             "--film": {
                 "type": Path,
