@@ -152,7 +152,9 @@ def test_the_card_of_a_guest_comes_by_itself_and_goes_after_ten_seconds(
     """It prints how soon the card is there with its picture: three seconds on a machine that does
     nothing else."""
     with reviewing(browser, shop) as visitor:
-        visitor.open().evaluate("localStorage.setItem('regulars.counter.group', 'of another shop')")
+        before = visitor.open()
+        before.evaluate("localStorage.setItem('regulars.counter.group', 'of another shop')")
+        before.close()
         page = counter(visitor)
         shop.see(2, 0, like=0.9)  # a regular, for whom no card was asked
         shop.see(0, 0, like=0.9)
