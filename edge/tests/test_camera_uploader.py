@@ -278,6 +278,20 @@ def test_a_camera_does_not_take_what_another_one_is_told_once_more_for_its_own(
     assert sorted(there(stand_in)) == sorted(digests(1, 2))
 
 
+def test_a_refusal_that_is_said_again_sets_no_other_picture_aside(
+    spool: Spool, stand_in: StandIn, clock: FakeClock
+) -> None:
+    for number in (1, 2):
+        add(spool, number)
+    stand_in.refuse_sha256[digests(1)[0]] = "index"
+    weather = WeatherAt(stand_in.url, "/v1/captures/uploads", *[LATE] * 6)
+    uploader = uploader_of(spool, stand_in, clock, url=weather.url)
+    drain(uploader, clock)
+    weather.stop()
+    assert there(stand_in) == digests(2)
+    assert uploader.dropped.counts() == {Dropped.REFUSED: 1}
+
+
 def test_retry_after_is_honoured(spool: Spool, stand_in: StandIn, clock: FakeClock) -> None:
     add(spool, 1)
     stand_in.busy_for = 17

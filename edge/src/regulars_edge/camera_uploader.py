@@ -250,7 +250,12 @@ class CameraUploader:
 
     def _offer(self, entries: Sequence[Entry]) -> list[Offer] | None:
         """Offer pictures; None if another round comes first: a bad one was set aside, or the batch
-        made smaller."""
+        made smaller.
+
+        A refusal counts if it comes again over a new connection: the first may be another offer's.
+        """
+        with suppress(Refused):
+            return self.service.offer_pictures(entries)
         try:
             return self.service.offer_pictures(entries)
         except Refused as error:
