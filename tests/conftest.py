@@ -169,10 +169,18 @@ def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 @pytest.fixture
 def interruptible() -> Iterator[None]:
     """Let Ctrl-C interrupt this process and those that it starts, also if the tests were started
-    with it ignored."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    with it ignored.
+
+    What was served in this process before would hear of it, too, and end the process at the second
+    one.
+    """
+    handler, pipe = (
+        signal.signal(signal.SIGINT, signal.default_int_handler),
+        signal.set_wakeup_fd(-1),
+    )
     yield
-    signal.signal(signal.SIGINT, before)
+    signal.signal(signal.SIGINT, handler)
+    signal.set_wakeup_fd(pipe)
 
 
 @pytest.fixture
