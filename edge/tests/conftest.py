@@ -1,3 +1,4 @@
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -62,6 +63,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=1,
         help="how long edge/tests/test_soak.py lasts, simulated",
     )
+
+
+@pytest.fixture(autouse=True)
+def former_logs() -> Iterator[None]:
+    """Let the tests after these have the logs that they had: commands send them to stderr, and most
+    of them nowhere."""
+    root = logging.getLogger()
+    level, handlers = root.level, [*root.handlers]
+    yield
+    root.setLevel(level)
+    root.handlers[:] = handlers
 
 
 @pytest.fixture(autouse=True)

@@ -80,17 +80,6 @@ def test_a_url_alone_has_its_spaces_and_quotes() -> None:
 # a walk over what prints
 
 
-@pytest.fixture(autouse=True)
-def former_logs() -> Iterator[None]:
-    """Let the tests after these have the logs that they had: commands send them to stderr, and most
-    of them nowhere."""
-    root = logging.getLogger()
-    level, handlers = root.level, [*root.handlers]
-    yield
-    root.setLevel(level)
-    root.handlers[:] = handlers
-
-
 @pytest.fixture
 def odd() -> Iterator[Odd]:
     camera = Odd(jpeg(1))

@@ -106,9 +106,11 @@ def test_what_each_image_of_the_service_begins_with_is_a_command(containerfile: 
     for image in ("service", "demo"):
         body = text.split(f" AS {image}\n")[1].split("\nFROM")[0]
         ((name, *options),) = [json.loads(found) for found in re.findall("CMD (.+)", body)]
-        command = commands.get_command(click.Context(commands), name)
+        # a command keeps the names of its help's option from the context that it is first read in
+        context = click.Context(commands, **commands.context_settings)
+        command = commands.get_command(context, name)
         assert command is not None
-        command.make_context(name, options)
+        command.make_context(name, options, context)
     assert containerfile[-1] == "FROM service", "what is built if nobody names a target"
 
 
