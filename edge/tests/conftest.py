@@ -24,13 +24,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--edge-kills",
         type=int,
-        default=80,
+        default=48,
         help="how often edge/tests/test_killed.py kills uploaders",
     )
     parser.addoption(
         "--edge-stops",
         type=int,
-        default=40,
+        default=24,
         help="how often edge/tests/test_stopped.py stops uploaders",
     )
     parser.addoption(
