@@ -19,8 +19,8 @@ from tests.support.pictures.passages import (
     score_pictures,
 )
 
-CASES = every(list(itertools.product(range(25), KINDS)), 9)
-"""Nine is coprime to the four kinds, so all of them are tried."""
+CASES = every(list(itertools.product(range(25), KINDS)), 17)
+"""Seventeen is coprime to the four kinds, so all of them are tried."""
 MOST_WORSE = 0.05
 """Of all passages. In dim light the scores of frames of one moment differ by as much as is
 tolerated, so which of them is sent is a matter of luck."""

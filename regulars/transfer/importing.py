@@ -341,8 +341,11 @@ def require_groups(service: Regulars, source: Source, group: str | None) -> None
 
 
 def count_attributes(source: Source, group: str | None) -> dict[str, Counter[str]]:
-    """Count by the name of each group how many of its people have an attribute; "": how many people
-    it has. `group`: that of people without a group of their own."""
+    """Count for each group's name and each attribute the people who have the attribute; "": all
+    people of the group.
+
+    `group`: the group of people without a group of their own.
+    """
     attribute_counts: dict[str, Counter[str]] = {}
     for person in source.people:
         counts = attribute_counts.setdefault(person.group or group or "", Counter())

@@ -105,8 +105,9 @@ def _parse_cell(cell: str) -> str:
 def _decode_table(data: bytes) -> tuple[str, str]:
     """Decode a spreadsheet's table. Return the text and the name of its encoding.
 
-    A table that is not in UTF is in Chinese (GB18030) or of a western Windows (1252). Nothing in it
-    says so: the name has an example, by which people see whether it is right. Raises csv.Error.
+    A table that is not in UTF is in Chinese (GB18030) or of a western Windows (1252). Nothing in
+    such a table names the encoding, so the encoding is guessed. The returned name has an example,
+    by which people see whether the guess is right. Raises csv.Error.
     """
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return data.decode("utf-16", "replace"), "UTF-16"

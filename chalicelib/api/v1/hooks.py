@@ -372,10 +372,10 @@ def add_hook(context: V1Context, body: NewHook) -> HookMade:
 def _require_named(
     context: V1Context, settings: Mapping[str, Any], before: webhooks.Hook | None
 ) -> None:
-    """Raise CameraNotFound, GroupNotFound or FaceNotFound if a filter names what there is not: the
-    hook would tell nobody, and nobody would know.
+    """Raise CameraNotFound, GroupNotFound or FaceNotFound if a filter names something that does not
+    exist. The hook would tell nobody, and nobody would notice.
 
-    `before`: the hook as it was, whose names may be gone since; None: it is new.
+    `before`: the hook before the change, whose own names may be gone by now; None: a new hook.
     """
     for filter_name, name in (("cameras", "camera"), ("groups", "group"), ("people", "face")):
         known = () if before is None else getattr(before, filter_name) or ()

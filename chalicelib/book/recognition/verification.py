@@ -213,10 +213,10 @@ class Verification(Service["Book"]):
         *,
         excluded_faceid: str | None = None,
     ) -> bool:
-        """Return whether somebody whom no search has found is one of those whose record has ended.
+        """Return whether a newcomer, found by no search, is somebody whose record has ended.
 
-        A mistake costs a stranger less in the book, and a miss keeps somebody who said no. So less
-        likeness is enough than for a match. The parameters are those of `find_withdrawn`.
+        A mistake leaves one stranger out of the book. A miss keeps somebody who said no. So less
+        likeness than a match needs is enough. The parameters are those of `find_withdrawn`.
         """
         looks = self._read_withdrawn(tenant, ended_records)
         point = self.services.tenant_vision.make_operating_point(tenant)

@@ -171,9 +171,9 @@ class Contexts(Service["Book"]):
         """Return whether a sighting is of somebody whose record of consent has ended
         (docs/decisions/0102).
 
-        Such a person goes before strangers, and before somebody new with less likeness than a match
-        needs. Somebody who has a record, or whom people named or enrolled, is not lost for a
-        likeness: of these two, the one whom the sighting is more like.
+        Such a person goes before strangers. If the sighting would make somebody new, less likeness
+        than a match needs is enough. Somebody who has a record of consent always goes first. If
+        the rival was named or enrolled without a record, the one with the higher score goes first.
         """
         rival, seen_face = recognised.face, open_sighting.seen_face
         if rival is not None and has_ground(rival.consent):

@@ -127,8 +127,8 @@ class Begun(Struct, frozen=True, dict=True):
     """The arrivals that were read of a time, of which those count that begin in the span.
 
     Rows are numbers of arrivals. `is_whole`: the arrivals before the span were read, too;
-    `has_lost`: those of a whole month have gone. `present_groups`: what was read of the strangers:
-    the group of now of those with a name, else None.
+    `has_lost`: the observations of a whole month have gone. `present_groups`: what was read of the
+    strangers, by face: the present group of a stranger who has a name by now, else None.
     """
 
     services: Book
@@ -200,8 +200,11 @@ class Begun(Struct, frozen=True, dict=True):
         return is_first
 
     def _may_be_later(self, begin: Begin) -> bool:
-        """Return whether the face of the earliest arrival that is kept may have come before: some
-        observations have gone, and its id is older than the time of which all are kept."""
+        """Return whether a face may have come before its earliest arrival that is kept.
+
+        The face may, if some observations have gone and the face's id is old. An id is old if it
+        was made before the time since which all observations are kept.
+        """
         faceid, kept_since_ms = begin[1], self._kept_since_ms
         return kept_since_ms is not None and not (
             faceid.isascii() and faceid.isdigit() and milliseconds(made_at(faceid)) >= kept_since_ms

@@ -345,10 +345,9 @@ class Statistics(Service["Book"]):
         )
 
     def _count_again(self, tenant: Tenant, old_days: Set[int]) -> int:
-        """Have days sealed anew whose old figures were told, and return how many they are.
+        """Have the days sealed anew whose old figures were told. Return the number of these days.
 
-        Each of many small changes, as of ten people who were merged in the last hour, asks for
-        nothing itself.
+        A small change, such as one of ten merges in the last hour, has no day sealed by itself.
         """
         if old_days:
             self.services.request_jobs(tenant.name, [SEALS])

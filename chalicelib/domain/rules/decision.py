@@ -69,10 +69,11 @@ class MaskRule(Struct, frozen=True, eq=False):
     with and without a mask. `one`: what is added to the demand of a masked and a bare face; `both`:
     likewise of two masked ones. docs/lab/accuracy.md has the measurements.
 
-    Strangers in masks do not score lower by the same amount everywhere: 1 in 10,000 does by 0.06,
-    1 in 100 million by nothing. So `one` and `both` are points (score less its demand, addition),
-    scores rising: a score of 0.479 of a masked and a bare face is as rare as 0.517 of two bare
-    ones, so its addition is -0.038. A larger gallery, which needs a higher score, allows less.
+    How much lower strangers in masks score depends on how rare the score is. The score that 1 in
+    10,000 reaches is lower by 0.06, the score that 1 in 100 million reaches is no lower. So `one`
+    and `both` are points (score less its demand, addition), with rising scores. For example,
+    0.479 of a masked and a bare face is as rare as 0.517 of two bare ones: the addition is -0.038.
+    A larger gallery needs a higher score, so less is subtracted there.
     """
 
     weights: NDArray[np.float32]
@@ -262,9 +263,10 @@ before. More photos show that it should have matched: one photo misses a person 
 as three do."""
 
 NEWCOMER_FPIR, NEWCOMER_GALLERY = 0.01, 200
-"""For a sighting of nobody in the book, which is compared with those who withdrew before it makes a
-stranger. Of real people with one photo 9 of 270 sightings are missed so, and 19 by the threshold of
-a search; of 220 strangers nobody is lost (docs/decisions/0102)."""
+"""FPIR and least gallery for a sighting of nobody in the book. Before such a sighting makes a
+stranger, it is compared with the people who withdrew. Of 270 sightings of real people with one
+photo, 9 are missed. By the threshold of a search, 19 would be missed. Of 220 strangers nobody is
+lost (docs/decisions/0102)."""
 
 ANCHOR_GALLERY = 200
 """A face learns only from what looks like its given pictures, too, by the threshold of a gallery of

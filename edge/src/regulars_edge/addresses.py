@@ -100,8 +100,11 @@ class Addresses:
         return camera if known is None else camera.move_to(known.address)
 
     def find(self, camera: CameraConfig) -> CameraConfig:
-        """Search the network for a camera that does not answer, and return it as it is to be asked
-        now: as before, unless it is surely found."""
+        """Search the network for a camera that does not answer.
+
+        Return the camera with its new address if the search surely finds the camera. Else return
+        the camera with the address at which the uploader asked before.
+        """
         host = _find_host(camera)
         if host is not None and host in self._known:
             interfaces = {neighbour.interface for neighbour in self.read_neighbours()}

@@ -252,7 +252,8 @@ class CameraUploader:
         """Offer pictures; None if another round comes first: a bad one was set aside, or the batch
         made smaller.
 
-        A refusal counts if it comes again over a new connection: the first may be another offer's.
+        A refusal counts only if a second try, over a new connection, is refused, too. The first
+        refusal may have been meant for another offer.
         """
         with suppress(Refused):
             return self.service.offer_pictures(entries)

@@ -133,11 +133,11 @@ class Address:
 
     @classmethod
     def read(cls, url: str, user: str | None = None, password: str | None = None) -> Address:
-        """Read a URL; a `#` of HTTP is one of a value, as in `?pwd=a#b`, for nobody is sent what is
-        behind it.
+        """Read a URL. In a URL of HTTP a `#` counts as part of a value, as in `?pwd=a#b`: as the
+        mark of a fragment a `#` would be useless, since no server is sent the fragment.
 
-        Raises ValueError, also if a password cuts it short, whose beginning then stands as its
-        port.
+        Raises ValueError, also if a sign in the password cuts the URL short. The beginning of the
+        password then stands where the port belongs.
         """
         parts = urlsplit(url)
         if parts.port == 0:
@@ -255,8 +255,10 @@ class Http:
             pool.clear()
 
     def part_from(self, mark: bytes) -> None:
-        """Close all idle connections if a request with this mark went over one of them: what
-        answers that one again would be taken for the next one's answer."""
+        """Close all idle connections if a request with this mark went over one of them.
+
+        A second answer to that request would be taken for the answer to the next request.
+        """
         if mark in self._marks or len(self._marks) == _MOST_MARKS:
             self.close_idle()
         self._marks.add(mark)
@@ -338,8 +340,11 @@ _OLD_KEYS = "DEFAULT:@SECLEVEL=1"
 
 
 class _CameraContext(ssl.SSLContext):
-    """Verification of a camera's certificate by `ca_file`, which may have that certificate itself:
-    then it is this camera, whatever name and dates are in it, and cameras put in what they like."""
+    """Verification of a camera's certificate by `ca_file`.
+
+    `ca_file` may have the camera's certificate itself. Then the name and the dates in the
+    certificate do not count, since cameras write into them what they like.
+    """
 
     own_certificates: frozenset[bytes] = frozenset()
 

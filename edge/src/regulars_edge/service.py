@@ -169,7 +169,7 @@ class Service:
         ask = partial(
             self._call, "POST", "/v1/captures/uploads", {"captures": rows}, shop=entries[0].shop
         )
-        # another camera's picture may have the same bytes, and an offer says only those
+        # an offer names only a picture's bytes, and two cameras' pictures may have the same bytes
         self.http.part_from(b"offer" + b"".join(entry.content.sha256 for entry in entries))
         offers = self._read_offers(self._ask_or_make(entries[0].camera, ask))
         if len(offers) != len(entries) or len({offer.id for offer in offers}) != len(offers):
@@ -184,9 +184,10 @@ class Service:
         """Send the picture's bytes; return whether the store took them now: if not, something is
         there already.
 
-        The store's answer has to name their digest, as S3's does. Without it, it may answer another
-        request, on a connection that a proxy mixed up. The same bytes go over another connection
-        the second time. Raises Damaged, Refused, Busy, Unreachable.
+        The store's answer has to name the digest of the bytes, as S3's does. An answer without the
+        digest may belong to another request, on a connection that a proxy mixed up. If the same
+        bytes are sent a second time, they go over another connection. Raises Damaged, Refused,
+        Busy, Unreachable.
         """
         if offer.url is None:
             return False

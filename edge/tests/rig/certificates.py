@@ -36,8 +36,10 @@ def expired_certificate(folder: Path) -> tuple[Path, ssl.SSLContext]:
 
 
 def signed_certificate(folder: Path, name: str, days: int = 1) -> tuple[Path, ssl.SSLContext]:
-    """Make a certificate of a name that an authority has signed, for so many days from now; return
-    the authority's, and what shows the other."""
+    """Make a certificate for a name, signed by an authority, for so many days from now.
+
+    Return the authority's own certificate, and the context that shows the signed one.
+    """
     authority, _ = own_certificate(folder, "authority")
     request, key, certificate = folder / "request", folder / "its-key.pem", folder / "its.pem"
     new = ("req", *_NEW_KEY, "-nodes", "-keyout", key, "-out", request)

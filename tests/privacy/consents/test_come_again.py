@@ -163,7 +163,7 @@ def test_a_worker_that_is_cut_off_behind_her_goes_on_with_the_others(book: Book)
 
 
 def test_a_picture_that_no_match_would_find_makes_no_stranger_of_her(book: Book) -> None:
-    """Between the two thresholds: of somebody who has a record nobody would say that it is she."""
+    """Take looks that score between the two thresholds: no match finds her by such a look."""
     eva, point = enrol(book), book.services.tenant_vision.make_operating_point(book.tenant)
     mean = parse_vector(eva.templates[0])
     looks = [Person(EVA, side_px=90.0 + n, likeness=0.46) for n in range(40)]

@@ -50,9 +50,10 @@ FEWEST_HOURS = 6
 """Hours of use that showed something: with fewer nothing is usual."""
 HOURS_KEPT = 24
 LESS_TOLD_AFTER_S, OTHER_TOLD_AFTER_S = 1_200.0, 2_700.0
-"""For so long a picture shows less than usual until that is told: people pass, lamps are switched;
-and for so long it is blurred or another: a low sun shines into the lens for less. A black picture
-is told at once, a blank one too until it is known what is usual: later it may be fog."""
+"""Seconds until a picture is told that shows less than usual: people pass, lamps are switched. Then
+the seconds until a blurred picture or another view is told: a low sun shines into the lens for less
+time. A black picture is told at once. A blank picture is told at once only until the usual view
+is known: later a blank picture may be fog."""
 EDGES, FAINT = 0.15, 4
 """Share of a thumbnail's pixels that make its outline, and the grey levels between neighbours that
 are no outline."""

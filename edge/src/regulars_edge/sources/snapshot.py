@@ -123,10 +123,10 @@ class _Pictures:
     _count: int = 0
 
     def has_one(self, headers: Mapping[str, str], body: bytes | bytearray) -> bool:
-        """Tell whether this beginning of an answer has one; `newest` is the last of them.
+        """Tell whether this beginning of an answer has such a picture; `newest` is the last one.
 
-        One that begins as a JPEG, without head and without length, has a second one: else it is a
-        picture alone.
+        An answer may begin as a JPEG, and have no head and no length. Such an answer has to have
+        a second picture: with one alone, the answer is an ordinary picture.
         """
         kind, begins = headers.get("Content-Type", "").lower(), bytes(body[:HEAD_BYTES])
         is_bare = find_content_type(begins) is not None and not kind.startswith("multipart/")

@@ -448,8 +448,8 @@ class Spool:
 
         A power cut may take it back: then the pictures are offered again, and the service has them.
 
-        Raises Unreachable if it spoke of other pictures: an id there belongs to one picture here,
-        of whichever camera.
+        Raises Unreachable if the service answered for other pictures. An id at the service belongs
+        to one picture here. No second picture has the same id, not even another camera's.
         """
         now_ms = self.books.now_ms()
         placeholders = ",".join("?" * len(ids))
