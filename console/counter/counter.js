@@ -71,6 +71,7 @@ function Waiting() {
   const [kept, whose] = [useValue(group), useValue(person)];
   const chosen = kept === PERSON ? kept : ifThere(groups, kept);
   const [opened, setOpened] = useState([]);
+  useEffect(() => setOpened([]), [chosen, whose]); // a card that is not wanted now is not kept for later
   const arrivals = came.value?.arrivals;
   const isOfGroup = (one) => (chosen ? one.group === chosen : isSpecial(groups, one.group));
   const isWanted = (one) => isThere(one) && (chosen === PERSON ? one.face === whose : isOfGroup(one));

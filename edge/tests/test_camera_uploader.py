@@ -278,6 +278,16 @@ def test_a_camera_does_not_take_what_another_one_is_told_once_more_for_its_own(
     assert sorted(there(stand_in)) == sorted(digests(1, 2))
 
 
+def test_a_camera_of_another_name_is_told_the_ids_of_before(spool: Spool) -> None:
+    """Somebody renamed it in edge.toml, and its folder's files are sent once more."""
+    add(spool, 1)
+    add(spool, 1, origin=Origin("front", "test"))
+    (door,), (front,) = (spool.list_next(name, 1, 1_000_000) for name in ("door", "front"))
+    assert spool.record_done("door", {door.id: "there"}) == 1
+    spool.open_camera("front", "http://shop", "key")
+    assert spool.record_done("front", {front.id: "there"}) == 1
+
+
 def test_a_refusal_that_is_said_again_sets_no_other_picture_aside(
     spool: Spool, stand_in: StandIn, clock: FakeClock
 ) -> None:

@@ -288,12 +288,15 @@ def import_(*, access: Access, **given: Any) -> int:
     ):
         options.require_group(people)
         if options.dry_run:
-            fates = _rehearse(options.make_import(Rehearsal, tenant), people)
-        else:
-            enrolment = options.make_import(Import, tenant)
-            fates = _enrol_people(enrolment, people, with_rules=options.rules)
-            remove_former_journal(options.former_journal)
-    return print_outcome(people, fates, options.report_file, dry_run=options.dry_run)
+            rehearsal = options.make_import(Rehearsal, tenant)
+            fates = _rehearse(rehearsal, people)
+            code = print_outcome(people, fates, options.report_file, dry_run=True)
+            rehearsal.require_room(people, fates)
+            return code
+        enrolment = options.make_import(Import, tenant)
+        fates = _enrol_people(enrolment, people, with_rules=options.rules)
+        remove_former_journal(options.former_journal)
+    return print_outcome(people, fates, options.report_file, dry_run=False)
 
 
 def _rehearse(rehearsal: Rehearsal, source: Source) -> list[Fate]:

@@ -424,26 +424,28 @@ class Rehearsal(Import):
     def rehearse(self, source: Source, advance: Advance) -> list[Fate]:
         """Return what would become of each photo. Settings and groups stay as they are.
 
-        Raises OperatorError where the import would end: a group that cannot be made, or that has
-        no room.
+        Raises OperatorError for a group that cannot be made: the import would end there.
         """
         self.asks_consent = self.service.get_settings().consent_required
-        groups = self._judge_groups(source)
+        self._judge_groups(source)
         restricted_ids = frozenset(
             restriction.face for restriction in self.service.list_restrictions()
         )
-        fates = process_people(
+        return process_people(
             source.people, lambda person: self._import_person(person, restricted_ids), advance
         )
+
+    def require_room(self, source: Source, fates: Sequence[Fate]) -> None:
+        """Raise OperatorError if a group has no room for all who would come: the import would end
+        there."""
         newcomers = _list_newcomers(fates)
         names = Counter(
             self._name_group(person) for person in source.people if person.key in newcomers
         )
-        require_room(groups, self.service.get_usage(), names)
-        return fates
+        require_room(self.service.list_groups(), self.service.get_usage(), names)
 
-    def _judge_groups(self, source: Source) -> list[models.Group]:
-        """Return the groups that there are. Raises OperatorError if one cannot be made."""
+    def _judge_groups(self, source: Source) -> None:
+        """Raise OperatorError if a group cannot be made."""
         groups = [*self.service.list_groups()]
         exported = {each["name"]: each.get("attributes", ()) for each in source.groups}
         counted = count_attributes(source, self.group)
@@ -464,7 +466,6 @@ class Rehearsal(Import):
         }
         capacities = [capacity_by_name[name] for name in new_names]
         require_room_for_groups(groups, self.service.get_usage(), capacities)
-        return groups
 
     def _send(
         self, person: Person, photo: Ready, face_ids: Mapping[str, str], presence: Presence

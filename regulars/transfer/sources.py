@@ -209,8 +209,9 @@ def read_table(file: Path) -> Source:
         if not row.keys() <= columns.keys():
             faults.append((line, "has more cells than the first line has names of columns"))
         cells = {
-            name: normalise_name(row.get(place, ""), FACE_NOTE_LENGTH)
+            name: text if name == "path" else normalise_name(text, FACE_NOTE_LENGTH)
             for place, name in columns.items()
+            for text in (row.get(place, ""),)
         }
         faults += [
             (line, f"says {name} {value!r}, which a spreadsheet shows in place of a value")
@@ -318,12 +319,15 @@ def _make_person(
 
 
 def _list_spellings(path: str) -> list[str]:
-    """List how a file's name may be written: with the slashes of Windows, and with ü or u and two
-    dots."""
+    """List how a file's name may be written: as it is, with the slashes of Windows, and with ü or
+    u and two dots."""
     return [
-        unicodedata.normalize(form, slashed)
+        spelling
         for slashed in (path, path.replace("\\", "/"))
-        for form in ("NFC", "NFD")
+        for spelling in (
+            slashed,
+            *(unicodedata.normalize(form, slashed) for form in ("NFC", "NFD")),
+        )
         if path
     ]
 

@@ -259,7 +259,7 @@ class Http:
 
         A second answer to that request would be taken for the answer to the next request.
         """
-        if mark in self._marks or len(self._marks) == _MOST_MARKS:
+        if mark in self._marks or len(self._marks) >= _MOST_MARKS:
             self.close_idle()
         self._marks.add(mark)
 

@@ -130,5 +130,7 @@ def test_a_dry_run_says_where_the_run_would_find_no_room(
     source = people(tmp_path / "source", Ann=[one(201)], Bo=[one(202)])
     line = ["import", str(source), "--group", "Small", "--url", box.url]
     assert main([*line, "--dry-run"]) == 1
-    assert "'Small' has room for 1 more, and 2 people would come" in capsys.readouterr().err
+    said = capsys.readouterr()
+    assert "'Small' has room for 1 more, and 2 people would come" in said.err
+    assert "2 people with 2 pictures" in said.out, "what it found is not lost"
     assert main(line) == 1

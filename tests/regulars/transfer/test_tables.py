@@ -174,6 +174,14 @@ def test_a_picture_is_found_whether_its_name_has_two_signs_for_one(
     assert len(read(folder, f"path;name\r\n{written};Zoë\r\n".encode()).people[0].photos) == 1
 
 
+@pytest.mark.parametrize("name", ["\uf90a.jpg", f"{unicodedata.normalize('NFD', 'ü')}/ö.jpg"])
+def test_a_picture_is_found_by_the_very_name_that_the_table_has(folder: Path, name: str) -> None:
+    """Of Korea's old signs, or of two systems: neither way of writing has it."""
+    (folder / name).parent.mkdir(exist_ok=True)
+    (folder / name).write_bytes(b"zoe")
+    assert len(read(folder, f"path;name\r\n{name};Zoë\r\n".encode()).people[0].photos) == 1
+
+
 def test_a_table_of_before_2007_says_how_to_save_it(folder: Path) -> None:
     with pytest.raises(DamagedFile, match=r"before 2007 \(\.xls\), or one with a password: save"):
         read(folder, b"\xd0\xcf\x11\xe0\xa1\xb1")

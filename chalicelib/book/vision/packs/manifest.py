@@ -425,7 +425,7 @@ def _make_record(kind: type[Record], what: str, table: Any) -> Record:
 POPULATION = "population.npy"
 """File of a population's rows beside its curve: (n, dimensions) float16."""
 
-_UNREADABLE = (ValueError, TypeError, AttributeError, RecursionError)
+_UNREADABLE = (ValueError, TypeError, AttributeError, RecursionError, ValidationError)
 """Errors for bytes that are not text, text that is not JSON, and JSON without a curve in its
 place."""
 

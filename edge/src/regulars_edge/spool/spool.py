@@ -68,6 +68,8 @@ class Spool:
         """
         self.folder, self.clock, self._limits = folder, clock, limits
         self._adding = threading.Lock()
+        self._opened: set[str] = set()
+        """Cameras that send in this run: only their answers can be mixed up."""
         self.dropped: list[tuple[Dropped, str]] = []
         """The camera of each picture that was set aside unsent, and why; to be taken out."""
         try:
@@ -455,7 +457,7 @@ class Spool:
         placeholders = ",".join("?" * len(ids))
         try:
             with self.books.writing(durable=False) as db:
-                _require_no_other_camera(db, camera, ids.values())
+                _require_no_other_camera(db, self._opened - {camera}, ids.values())
                 rows = db.execute(
                     f"SELECT id, file, size FROM pictures WHERE id IN ({placeholders}) AND state = "
                     "0",
@@ -604,6 +606,7 @@ class Spool:
         """Let the camera be for the shop that the key opens. Raises SpoolFull, SpoolDamaged."""
         with self.books.writing() as db:
             shops.open_camera(db, camera, url, key)
+        self._opened.add(camera)
 
     def list_waiting(self) -> list[Waiting]:
         """List what waits for other shops."""
@@ -679,15 +682,19 @@ class _Unsent(NamedTuple):
 
 
 def _require_no_other_camera(
-    db: sqlite3.Connection, camera: str, remote_ids: Collection[str]
+    db: sqlite3.Connection, others: Collection[str], remote_ids: Collection[str]
 ) -> None:
-    """Raise sqlite3.IntegrityError if another camera has a picture with one of these ids."""
+    """Raise sqlite3.IntegrityError if one of the other cameras has a picture with one of these ids.
+
+    A camera that has another name since, and sends its files once more, is told the ids of before.
+    """
     sql = (
         "SELECT 1 FROM cameras AS its CROSS JOIN pictures INDEXED BY by_remote "
         "ON pictures.camera = its.camera AND pictures.shop = its.shop "
-        f"WHERE its.camera <> ? AND remote_id IN ({','.join('?' * len(remote_ids))})"
+        f"WHERE its.camera IN ({','.join('?' * len(others))}) "
+        f"AND remote_id IN ({','.join('?' * len(remote_ids))})"
     )
-    if db.execute(sql, [camera, *remote_ids]).fetchone():
+    if others and remote_ids and db.execute(sql, [*others, *remote_ids]).fetchone():
         raise sqlite3.IntegrityError("another camera's picture")
 
 
