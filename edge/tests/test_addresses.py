@@ -76,7 +76,7 @@ class Network:
                     capture.alive_at = self.now
                 if camera.name in well:
                     capture.gave_at = self.now
-            self.addresses.look(self.captures, self.now, self.began_at)  # type: ignore[arg-type] - Told has what is asked of a Capture
+            self.addresses.look(self.captures, self.now, self.began_at)  # type: ignore[arg-type] - Told has the members of Capture that `look` reads
 
     def move(self, address: str, other: str) -> None:
         self.cards[other] = self.cards.pop(address)

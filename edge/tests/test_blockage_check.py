@@ -205,7 +205,7 @@ def test_a_box_that_is_on_by_day_alone_tells_a_cover_and_goes_on_telling_it(name
     assert None not in told.values(), "what is told on Friday is green on Monday"
 
 
-def shown(picture: Image.Image, grain: float = 3.0) -> list[covers.Seen]:
+def list_seen(picture: Image.Image, grain: float = 3.0) -> list[covers.Seen]:
     """Return what a camera gives that sees this: its noise, of so many grey levels, is another each
     time."""
     return [covers.Seen(noisy(picture.resize(SIZE_PX), grain)) for _ in range(4)]
@@ -213,7 +213,7 @@ def shown(picture: Image.Image, grain: float = 3.0) -> list[covers.Seen]:
 
 PLACE = street.scene(7)
 LIT, ELSEWHERE, NIGHT, WALL = map(
-    shown, (PLACE, street.scene(99), *(Image.new("L", SIZE_PX, grey) for grey in (4, 90)))
+    list_seen, (PLACE, street.scene(99), *(Image.new("L", SIZE_PX, grey) for grey in (4, 90)))
 )
 
 
@@ -317,7 +317,7 @@ def test_an_alarm_is_one_until_it_was_well_for_a_day_of_use(is_restarted: bool) 
 
 @pytest.mark.parametrize(("thickness", "grain"), [(8, 3.0), (25, 1.0)], ids=["fog", "thick fog"])
 def test_fog_alarms_nobody_and_makes_no_cover_usual(thickness: int, grain: float) -> None:
-    foggy = shown(PLACE.point(lambda grey: 150 + grey // thickness), grain)
+    foggy = list_seen(PLACE.point(lambda grey: 150 + grey // thickness), grain)
     shop = Shop()
     shop.run(32, always)
     shop.run(44, lambda _day, _hour: foggy)
@@ -325,7 +325,7 @@ def test_fog_alarms_nobody_and_makes_no_cover_usual(thickness: int, grain: float
     assert (shop.check.fault is None) == (thickness == 8), (
         "a blank picture is not counted as 0 people"
     )
-    paper = shown(Image.radial_gradient("L").point(lambda grey: 160 + grey // 16))
+    paper = list_seen(Image.radial_gradient("L").point(lambda grey: 160 + grey // 16))
     shop.run(46, lambda _day, _hour: paper)
     assert [said for _, said in shop.told] == [SHOWS_LESS]
 
@@ -333,7 +333,7 @@ def test_fog_alarms_nobody_and_makes_no_cover_usual(thickness: int, grain: float
 def test_a_blank_cover_is_told_after_twenty_minutes() -> None:
     shop = Shop()
     shop.run(32, always)
-    shop.run(34, lambda _day, _hour: shown(Image.new("L", street.SIZE, 200)))
+    shop.run(34, lambda _day, _hour: list_seen(Image.new("L", street.SIZE, 200)))
     ((hour, said),) = shop.told
     assert said == IS_BLANK
     assert 1_200 <= (hour - 32) * 3_600 <= 1_200 + STEP_S
@@ -398,9 +398,9 @@ def test_a_sticker_that_grows_from_day_to_day_is_told() -> None:
     """A quarter that shows less alarms nobody, and is not learnt: the next one is the second."""
     picture = PLACE.copy()
     ImageDraw.Draw(picture).rectangle((0, 0, 330, 190), 190)
-    one_quarter = shown(picture)
+    one_quarter = list_seen(picture)
     ImageDraw.Draw(picture).rectangle((0, 0, 640, 190), 190)
-    two_quarters = shown(picture)
+    two_quarters = list_seen(picture)
     shop = Shop()
     shop.run(30, always)
     shop.run(90, lambda _day, _hour: one_quarter)

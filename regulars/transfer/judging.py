@@ -1,4 +1,4 @@
-"""What would the service say of people and groups before it looks at a picture?
+"""Judgement of people and groups, as the service gives it before it looks at a picture.
 
 A dry run asks here, by the rules that the service has for a request.
 """

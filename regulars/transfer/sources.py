@@ -185,8 +185,8 @@ _NO_VALUE = re.compile(
     "#{2,}|#N/?[ABDV]|#[¡¿]?(NAME|REF|VALUE|DIV/0|NUM|NULL|BEZUG|WERT|ZAHL|NOM|VALEUR|NOMBRE|NUL|"
     "VALOR|NULO|RIF|VALORE|NOME|NAAM|VERW|WAARDE|GETAL|LEEG|DEEL/0|NÚM)[!?]"
 )
-"""What a spreadsheet shows of a formula that fails, and of a day in a narrow column. It saves that
-as CSV, too."""
+"""Text that a spreadsheet shows for a formula that fails, or for a day in a narrow column. A CSV
+that it saves has this text, too."""
 
 Row = Mapping[str, str]
 Fault = tuple[int, str]

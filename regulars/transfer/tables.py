@@ -50,8 +50,8 @@ def read_rows(file: Path) -> Table:
     data = file.read_bytes()
     if data.startswith(_WORKBOOK_OF_1997):
         raise DamagedFile(
-            f"{file} is a workbook of before 2007 (.xls), or one with a password: save it as .xlsx "
-            "without a password, or as CSV"
+            f"{file} is a workbook from before 2007 (.xls), or one with a password: save it as "
+            ".xlsx without a password, or as CSV"
         )
     form = "a workbook" if workbooks.is_workbook(data) else "CSV"
     try:
@@ -135,7 +135,7 @@ _NOISE = re.compile(
     r"[^\W\d_\0-\x7f]{4}|[†‡\u02c6\u02dc¤¥¦¨¬¯¶\xb8¹¢£][A-Za-z]|"
     r"[A-Za-z][\u201a„“”…‰\u2039\u203a™ŠŽŸ][a-z]"
 )
-"""What Windows-1252 makes of letters that are in another code."""
+"""Rows of signs that appear if letters of another code are read as Windows-1252."""
 
 
 def _is_chinese(text: str) -> bool:

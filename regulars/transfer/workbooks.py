@@ -25,7 +25,7 @@ _FORMATS = {
     **dict.fromkeys([*range(18, 22), *range(32, 36), 45, 47, 55, 56], "time"),
     46: "hours",
 }
-"""What is shown by the formats of days and times that every spreadsheet has, by their ids."""
+"""Kinds of the formats of days and times that every spreadsheet has, by their ids."""
 _NO_LEAP_DAY = 60
 """29 February 1900, which Excel has: days before it are one more behind the epoch."""
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"

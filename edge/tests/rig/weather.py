@@ -91,9 +91,9 @@ class _Handler(Handler):
         if mishap == "slow":
             time.sleep(0.05)
         if mishap == "send twice":
-            self._passed(body)
+            self._pass_on(body)
         try:
-            status, headers, answer = self._passed(body)
+            status, headers, answer = self._pass_on(body)
         except OSError:
             self.close_connection = True
             return
@@ -109,7 +109,7 @@ class _Handler(Handler):
             if mishap == LATE:
                 self.late = status, headers, answer
 
-    def _passed(self, body: bytes) -> _Answer:
+    def _pass_on(self, body: bytes) -> _Answer:
         goes_to = self.server.owner.goes_to
         if goes_to is None:
             raise OSError("nobody is there")

@@ -686,7 +686,8 @@ def _require_no_other_camera(
 ) -> None:
     """Raise sqlite3.IntegrityError if one of the other cameras has a picture with one of these ids.
 
-    A camera that has another name since, and sends its files once more, is told the ids of before.
+    A renamed camera may send its files once more. The service then names the ids that it gave the
+    first time.
     """
     sql = (
         "SELECT 1 FROM cameras AS its CROSS JOIN pictures INDEXED BY by_remote "
