@@ -58,7 +58,10 @@ OWNER = "Maria Alvarez"
 OVERDUE = 7
 """Number of a regular who came every fourth day, and stays away now."""
 EVERY = timedelta(days=4)
-"""Usual pause of that regular, who is overdue after two of them: since the last noon."""
+"""Usual pause of that regular, who is overdue after two of them: since the last of these hours."""
+OVERDUE_HOURS = (11, 16)
+"""Local hours, two of them: of one, the last would be a day and an hour ago as clocks are put back,
+and who is overdue for more than a day is not told."""
 NEW_REGULARS, NEW_SINCE_DAYS = (13, 14), 5
 """Numbers of strangers who came on each of the last days, and became regulars. Nobody has named
 them."""
@@ -231,7 +234,7 @@ def list_visits(now: datetime, zone: ZoneInfo) -> list[Visit]:
     days = [today - timedelta(days=days_ago) for days_ago in range(7 * WEEKS)]
     visits = [visit for day in days for visit in _list_visits_of_day(day, today, zone)]
     past_visits = [visit for visit in visits if visit.at <= now]
-    return [*past_visits, *_list_visits_of_overdue(now, zone)]
+    return [*past_visits, *list_visits_of_overdue(now, zone)]
 
 
 def _list_visits_of_day(day: date, today: date, zone: ZoneInfo) -> Iterator[Visit]:
@@ -270,12 +273,15 @@ def _list_visits_of_day(day: date, today: date, zone: ZoneInfo) -> Iterator[Visi
         )
 
 
-def _list_visits_of_overdue(now: datetime, zone: ZoneInfo) -> Iterator[Visit]:
-    """Make up when the regular came who stays away now: every fourth day at noon, and twice as long
-    ago as that."""
-    noon = datetime.combine(now.astimezone(zone).date(), time(12), zone)
-    overdue_since = noon if noon < now - timedelta(minutes=5) else noon - timedelta(days=1)
-    # in UTC, by which absences are counted: clocks may be put forward meanwhile
-    for pauses in range(LEAST_VISITS):
-        came_at = overdue_since.astimezone(UTC) - (2 + pauses) * EVERY
-        yield Visit(came_at, "door", OVERDUE, 0.9, take=pauses)
+def list_visits_of_overdue(now: datetime, zone: ZoneInfo) -> Iterator[Visit]:
+    """Make up when the regular came who stays away now: every fourth day at one hour, and twice as
+    long ago as that."""
+    today = now.astimezone(zone).date()
+    hours = [
+        datetime.combine(day, time(hour), zone)
+        for day in (today - timedelta(days=1), today)
+        for hour in OVERDUE_HOURS
+    ]
+    overdue_since = max(at for at in hours if at <= now)
+    for pauses in range(LEAST_VISITS):  # by the shop's clocks, as absences are counted
+        yield Visit(overdue_since - (2 + pauses) * EVERY, "door", OVERDUE, 0.9, take=pauses)

@@ -19,7 +19,7 @@ from chalicelib.domain.local_time import local_hour
 from chalicelib.domain.opening import is_before_opening, parse_opening
 from chalicelib.domain.rules.usual import is_quieter, learn_usual
 from chalicelib.domain.rules.visits import Arrival
-from chalicelib.storage.values import milliseconds, moment
+from chalicelib.storage.values import milliseconds
 from regulars.demo import shop
 from regulars.demo.drawings import SIDE_PX
 from regulars.demo.drawn_vision import DrawnPerson, DrawnVision, draw_capture, draw_portrait
@@ -228,18 +228,24 @@ def test_the_visitor_who_was_seen_badly_is_asked_about_on_each_day_of_a_year() -
             assert visit.at - before.at > timedelta(hours=1), "else it is the same visit"
 
 
-@pytest.mark.parametrize("zone", ZONES)
-def test_somebody_is_overdue_since_the_last_noon_whatever_the_hour_is(zone: str) -> None:
-    for now in HOURS:
-        begins = {
-            milliseconds(visit.at): visit.number for visit in shop.list_visits(now, ZoneInfo(zone))
-        }
-        seen = {int(local_hour(moment(begin), ZoneInfo(zone))) // 24 for begin in begins}
-        today = int(local_hour(now, ZoneInfo(zone))) // 24
-        closed = sorted(set(range(min(seen), today + 1)) - seen)
-        own = sorted(begin for begin, number in begins.items() if number == shop.OVERDUE)
+CLOCKS_PUT_BACK = datetime(2026, 10, 24, 0, 0, tzinfo=UTC)
+"""Begin of a day before Berlin does, on which a day has 25 hours."""
+MINUTES = [
+    *(HOURS[0] + timedelta(minutes=minutes) for minutes in range(24 * 60)),
+    *(CLOCKS_PUT_BACK + timedelta(minutes=minutes) for minutes in range(3 * 24 * 60)),
+]
+
+
+@pytest.mark.parametrize("zone", [ZoneInfo(name) for name in ZONES], ids=str)
+def test_somebody_became_overdue_within_the_last_day_at_each_minute(zone: ZoneInfo) -> None:
+    for now in (*HOURS, *MINUTES):
+        own = sorted(visit.at for visit in shop.list_visits_of_overdue(now, zone))
+        begins = [milliseconds(at) for at in own]
+        day, hour = divmod(int(local_hour(now, zone)), 24)
         overdue_since = overdue_at(
-            tuple(Arrival(begin, begin, begin) for begin in own), ZoneInfo(zone), closed
+            tuple(Arrival(begin, begin, begin) for begin in begins),
+            zone,
+            closed_days=[day] if hour < shop.OPENS else [],
         )
         assert overdue_since is not None
-        assert timedelta(0) < now - overdue_since <= timedelta(days=1, hours=1)
+        assert timedelta(0) <= now - overdue_since < timedelta(days=1), now
