@@ -1,5 +1,5 @@
-"""The IAM policy of a role that deploys a stage, and no other: `regulars deploy --stage NAME
---policy` prints it."""
+"""The IAM policy of a role that deploys a stage: `regulars deploy --stage NAME --policy` prints
+it."""
 
 from __future__ import annotations
 
