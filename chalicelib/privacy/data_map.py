@@ -360,9 +360,9 @@ DATA_MAP = (
     ),
     DataCategory(
         "counts",
-        "how many people a camera counted as they came in and went out, without a face, a name or "
-        "a picture. If one person came in during a minute, and a known person arrived then, the "
-        "count may be about that person",
+        "how many people a camera counted as they came in and went out, without a face, a name "
+        "or a picture. Say the camera counts one person in a minute, and one known person "
+        "arrives in that minute. Then one can guess whom it counted",
         "minutes: 30 days. Then they become hours, which are kept for `observation_days` (400)",
         _NUMBERS,
         _NUMBERS,
@@ -400,10 +400,9 @@ DATA_MAP = (
     ),
     DataCategory(
         "negatives",
-        "templates of rejected pictures: those that were rejected for this person (not this "
-        "person), and those of this "
-        "person that were rejected for somebody else. Also a note of whose sighting it was before, "
-        "so that the rejection can be undone",
+        "templates of rejected pictures. Say Ann was taken for Ben, and somebody rejected that: "
+        "Ben's face then has a template of Ann, so that it does not happen again. Also a note of "
+        "whose sighting it was before, so that the rejection can be undone",
         "as long as the face, 20 at most. The note: a hundred days",
         *_TRACES,
         agrees=Agrees.VISITS,
@@ -414,10 +413,9 @@ DATA_MAP = (
     ),
     DataCategory(
         "merges",
-        "faces that were merged into this person's, with templates, pictures and name, as long as "
-        "the merge can be "
-        "undone. If a correction made a new face of this person's sighting, and was undone "
-        "later: also the id of that face",
+        "faces that were merged into this person's, with templates, pictures and name, as long "
+        "as the merge can be undone. A correction can make a new face of this person's sighting. "
+        "If the correction is undone, the id of that face stays here, too",
         "30 days",
         *_TRACES,
         agrees=Agrees.VISITS,
@@ -596,10 +594,10 @@ DATA_MAP = (
     ),
     _outside(
         "edge spool",
-        "pictures that the [edge uploader](edge.md) has not sent yet, that the service refused, or "
-        "that cannot be read. Also outlines, 64 x 48 points, of what each camera usually shows, "
-        "and posters: of each face that has not moved for ten minutes, 16 x 16 grey points, until "
-        "it has not been seen for a day",
+        "pictures that the [edge uploader](edge.md) has not sent yet, that the service refused, "
+        "or that cannot be read. Also outlines, 64 x 48 points, of what each camera usually "
+        "shows. Also posters: 16 x 16 grey points of each face that has not moved for ten "
+        "minutes. They go once that face has been away for a day",
         "until the service has them. Refused pictures: `kept_days` (30). Pictures that cannot be "
         "read: until "
         "somebody deletes them in the folder `pictures`",
@@ -655,10 +653,10 @@ DATA_MAP = (
     ),
     _outside(
         "backups",
-        "everything that the service stores. On AWS also the point-in-time recovery of tables, 35 "
-        "days. Beside them, "
-        "and at the witness: receipts of erasures, and documents of what stands, with keyed "
-        "hashes of the ids of faces under hold, restricted or withdrawn",
+        "everything that the service stores. On AWS also the point-in-time recovery of tables, "
+        "35 days. Beside a backup, and at the witness, lie receipts of erasures, and a list of "
+        "who is under hold, restricted or withdrawn. The list has keyed hashes of these faces' "
+        "ids",
         "as long as you keep them, with people who were erased later: [after a "
         "restore](tasks/forget.md#after-a-restore)",
         _STAYS,
