@@ -75,7 +75,7 @@ def erase(services: Services, *, name: str, typed: str | None, receipt: Path | N
         print(f"{kind:14}{number:,}")
     print(
         f"erased: {receipt_file} is the receipt, which also says what is left elsewhere; "
-        "the same command writes it again"
+        "the same command writes it again, into a new file"
     )
 
 
@@ -89,8 +89,8 @@ def _measure_under_way(services: Services) -> timedelta:
 def _require_place(out: Path) -> None:
     if out.exists() or not os.access(out.absolute().parent, os.W_OK):
         raise OperatorError(
-            f"the receipt cannot be written to {out}, so nothing is erased: name a new file, "
-            "--receipt"
+            f"the receipt cannot be written to {out}, so this command erases nothing: name a new "
+            "file, --receipt"
         )
 
 
