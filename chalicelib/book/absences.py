@@ -97,8 +97,10 @@ class Absences(Service["Book"]):
         """Send hooks an event of each person who became overdue in the last day and was not
         reported yet.
 
-        Return how many were sent. Stop if another process sends them at this moment. The caller has
-        looked whether a hook names this kind of event.
+        Events are sent in the order of their positions, and the last position is stored. An event
+        counts as reported if its position is not later. Return how many were sent. Stop if another
+        process sends them at this moment. The caller has looked whether a hook names this kind of
+        event.
         """
         outbox = self.services.webhooks.outbox
         last_sent_position = outbox.read_last_position(tenant.name, EventKind.FACE_OVERDUE)

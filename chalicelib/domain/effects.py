@@ -82,7 +82,7 @@ def describe_face_change(before: Face, after: Face) -> Does:
 
 
 def _list_face_effects(before: Face, after: Face) -> Iterator[Effect]:
-    """Yield what a change does to a face, as far as it has a word: `holds`, `frees`, `names`.
+    """Yield a word for each thing that a change does to a face, such as `holds` or `names`.
 
     `its hold was lifted`: `releases`; `the record of consent was withdrawn`: `withdraws`, once.
     Nothing comes of other changes, such as of a note.

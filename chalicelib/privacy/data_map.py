@@ -314,8 +314,8 @@ DATA_MAP = (
     ),
     DataCategory(
         "users",
-        "the user or subject that the face belongs to: its id, the mean of its templates, a "
-        "subject's name",
+        "the user (Rekognition) or subject (CompreFace, DeepStack) that the face belongs to: its "
+        "id, the mean of its templates, a subject's name",
         "until its last face is deleted, erased, restricted, moved or merged into another. If a "
         "program deletes the last picture (example) of a subject without an erasure, the subject's "
         "name stays until the subject is deleted",
@@ -414,8 +414,8 @@ DATA_MAP = (
     DataCategory(
         "merges",
         "faces that were merged into this person's, with templates, pictures and name, as long "
-        "as the merge can be undone. A correction can make a new face of this person's sighting. "
-        "If the correction is undone, the id of that face stays here, too",
+        "as the merge can be undone. If a correction made a new face of this person's sighting, "
+        "and was undone, the id of that face stays here, too",
         "30 days",
         *_TRACES,
         agrees=Agrees.VISITS,
@@ -609,7 +609,7 @@ DATA_MAP = (
         "everything about "
         "the people in them; the source of an import. The import keeps no file but "
         "`NAME.refused.csv`, if pictures "
-        "were refused. It deletes the journal of an earlier version (`NAME.import`)",
+        "were refused. It deletes `NAME.import`, which an earlier version left",
         "as long as you keep them. If you import such a file later, the service refuses erased "
         "people: it recognises "
         "them by id and by picture. You can tell it to enrol them all the same",

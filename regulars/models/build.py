@@ -259,8 +259,8 @@ def place_pack(draft: Pack, offer: Offer, measured: Measured, source: str, targe
 
 
 def require_whole(pack: Pack) -> None:
-    """Raise OperatorError unless the pack's folder is read as the pack that was meant, each file
-    with its digest."""
+    """Read a pack's folder once more. Raise OperatorError if its manifest or a file is not as it
+    was made: by its embedding, its list of files and their digests."""
     try:
         manifest = read_manifest(pack.folder)
         manifest.parse_population()

@@ -60,7 +60,8 @@ class Sent(Texts, frozen=True):
 
     @classmethod
     def read(cls, request: HttpRequest) -> Sent:
-        """Read the query and the body, if its method has one. Raises Refused, Failure."""
+        """Read the query and the body, if its method has one. A value of the query counts before
+        the form's. Raises Refused, Failure."""
         query = dict(_parse_query(request.query))
         if request.method in ("GET", "DELETE"):
             return cls(query)

@@ -331,7 +331,11 @@ def _render_entity(
     box: BoundingBox | None,
     decision: Decision | None,
 ) -> Body:
-    """Write a face or an observation as this dialect names its fields."""
+    """Write a face or an observation as this dialect names its fields, and note in the audit whom
+    the answer names.
+
+    Each label is there twice: the source has two families of names for them.
+    """
     audit_events.report_people([] if is_erased(record.faceid) else [record.faceid])
     score = estimates.emotion_score
     return {

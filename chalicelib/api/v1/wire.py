@@ -183,8 +183,8 @@ def parse_as(kind: type[_Struct], value: object, **how: Any) -> _Struct:
 def parse_body(body: bytes, struct: type[_Struct]) -> _Struct:
     """Read a JSON object as `struct`; no bytes are an empty object.
 
-    Raises InvalidInput that names the member, such as `labels.a`, and for changes that change
-    nothing.
+    Raises InvalidInput that names the wrong member, such as `labels.a`. An empty object is wrong,
+    too, where it says what to change.
     """
     value = parse_finite_object(body) if body.strip() else {}
     if not value and issubclass(struct, Changes):

@@ -124,7 +124,10 @@ class Contexts(Service["Book"]):
     ) -> Context | UnrememberedSighting:
         """Find the sighting's face, and read what the sighting may change.
 
-        Return an UnrememberedSighting, with the reason, if the sighting is not to be stored.
+        The first of these that is true decides: nobody may be searched for; somebody said whose
+        sighting it is; it is of somebody who withdrew consent; a face was found; nothing is kept of
+        strangers; the sighting makes a new face. Return an UnrememberedSighting, with the reason,
+        if the sighting is not to be stored.
         `new_face`: the face that is made if no face is found, without number and pictures. Raises
         GalleryMoved if the face is gone, WrongModel if the tenant is searched with another model by
         now, TenantNotFound.
@@ -246,9 +249,11 @@ class Contexts(Service["Book"]):
     def _read_known(
         self, open_sighting: OpenSighting, face_visits: FaceVisits, decision: Decision | None
     ) -> Context:
-        """Read what a sighting of a known face changes.
+        """Read what a sighting of a known face changes: the face with its visits, and how these
+        then are.
 
-        `decision`: None: somebody said who it is.
+        An uncertain sighting also gets the faces that are most like it, among which somebody may
+        choose. `decision`: the search's; None: somebody said who it is.
         """
         sighting = open_sighting
         if open_sighting.is_uncertain(decision) and not open_sighting.nearest_faces:

@@ -895,8 +895,13 @@ class Rejection(Service["Book"]):
     def _finish_return(
         self, tenant: Tenant, faceid: str, sighting_id: str, progress: Mapping[str, Any]
     ) -> Reassigned:
-        """Give the rest of a visit back to the face that it was taken from; the one that was made
-        of it goes."""
+        """Give the rest of a visit back to the face that it was taken from, and delete the face
+        that was made of it.
+
+        Somebody said that a visit is not Ann's, so it became face 7. Now somebody says that it is
+        not face 7's either: it is Ann's again, and face 7 goes. A sighting that was given back
+        before, by a call that was cut off, only has its last steps done.
+        """
         other, ids = progress["other"], tuple(id_ for _, id_ in progress["visit"])
         for camera, given_id in progress["visit"]:
             try:

@@ -40,10 +40,11 @@ class Breaches(Service["Services"]):
     def find_reads(
         self, tenant: str, caller: str, since_ms: int, reads: Mapping[str, tuple[Data, ...]]
     ) -> Breach:
-        """Say what a caller was told of people since a time.
+        """Say what a caller was told of people since a time: by the entries of the open hour, which
+        wait to be closed, and then by those of each closed hour.
 
         `caller`: its name in the audit (privacy/reading); `reads`: what each act tells, also of
-        dialects.
+        dialects. `let_go` counts hours whose entries are not kept any more.
         """
         breach, chain = Breach(Tally(reads)), self.services.audit.chain
         chain_end = chain.read_end(tenant)

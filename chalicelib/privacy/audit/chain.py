@@ -351,9 +351,8 @@ class Chain(Service["Services"]):
     ) -> ListPage[tuple[int | None, Entry]]:
         """Read a page of entries, each with the number of its closed hour (None: it is open).
 
-        Raises InvalidInput.
-
-        It may end early, even empty, when many hours were looked through.
+        A page ends early, even empty, once it has looked through `hours_a_page` hours: few entries
+        of a year may pass the filter. Raises InvalidInput.
         """
         tokens = PageTokens(f"audit {tenant} {entry_filter!r}")
         after = tokens.parse_position(token, _parse_position)

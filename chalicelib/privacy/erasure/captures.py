@@ -134,8 +134,12 @@ class CaptureErasure(Service["Services"]):
     def _list_faces_beside(
         self, tenant: Tenant, capture: Capture, numbers: Collection[int]
     ) -> list[str]:
-        """Return the ids of the faces that have the other sightings of a capture, or had them
-        before a merge."""
+        """Return the ids of the faces that have a capture's other sightings, those whose number is
+        not in `numbers`.
+
+        A face that was merged into another since then is among them, too: the sighting's
+        observation still names it.
+        """
         other_sightings = [
             sighting
             for sighting in capture.sightings

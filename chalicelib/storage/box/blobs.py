@@ -191,7 +191,11 @@ class FolderBlobStore:
 
     def _walk(self, folder: str, prefix: str, after: str) -> Iterator[BlobInfo]:
         """Iterate over the objects below `folder` ("" or ending in a slash), in byte order of the
-        whole key."""
+        whole key.
+
+        Only keys that begin with `prefix` and come after the key `after`. Folders that can hold
+        none of these are not opened.
+        """
         with _translate_failures():
             names = _names(self._root / folder)
         for key in (f"{folder}{name}" for name in names):

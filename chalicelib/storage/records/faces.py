@@ -270,7 +270,8 @@ FACE_FREE = "face-free"
 
 
 def face_puts(tenant: Tenant, face: Face) -> list[Action]:
-    """Return the actions that store a new face, and by which it is found by its name and number.
+    """Return the actions that store a new face: the face itself, and a row for each term of its
+    name or number by which it is found.
 
     Raises ConsentMissing.
     """

@@ -478,9 +478,10 @@ def read_measured(file: Path, model: str) -> Measured | None:
 
 
 def parse_population_rows(measured: Measured, dimensions: int) -> Population:
-    """Read a population's rows; one of no rows without a file or `usual`.
+    """Read the templates of a population, the strangers by whom scores are judged.
 
-    Raises DamagedCalibration, OSError.
+    A pack that names no file, or no `usual`, has a population of no rows. Raises
+    DamagedCalibration, OSError.
     """
     import numpy as np
 

@@ -216,10 +216,11 @@ class SpoolDatabase:
 
 
 def open_books(folder: Path) -> sqlite3.Connection:
-    """Open the spool's database; make it if there is none.
+    """Open the books, the database in which a spool lists its pictures; make it if there is none.
 
-    Raises sqlite3.Error; SpoolDamaged for books of a later version, BooksDamaged for those of an
-    earlier one, whose pictures are taken in again.
+    Raises SpoolDamaged if a later version of this program made it. Raises BooksDamaged if an
+    earlier one did: the caller then makes new books from the pictures' files. Raises
+    sqlite3.Error.
     """
     connection = sqlite3.connect(folder / FILE, isolation_level=None, check_same_thread=False)
     try:
