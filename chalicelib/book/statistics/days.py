@@ -32,7 +32,7 @@ from chalicelib.book.statistics.calendar import (
     make_face_hashes,
     utc_days_of,
 )
-from chalicelib.domain.jobs import STOPS_AT_S, Due
+from chalicelib.domain.jobs import SEALS, STOPS_AT_S, Due
 from chalicelib.domain.local_time import DAY_MS, LocalTime, Piece, Span
 from chalicelib.domain.model import Tenant
 from chalicelib.domain.observations import (
@@ -45,8 +45,23 @@ from chalicelib.domain.observations import (
 )
 from chalicelib.service import Service
 from chalicelib.storage import keys
-from chalicelib.storage.items import count_attempts, cut_in_parts, observed_on, write_unless_changed
-from chalicelib.storage.ports import BlobStore, Item, ItemStore, Update, equals
+from chalicelib.storage.items import (
+    count_attempts,
+    cut_in_parts,
+    observed_on,
+    write,
+    write_unless_changed,
+)
+from chalicelib.storage.ports import (
+    BlobStore,
+    Delete,
+    Item,
+    ItemStore,
+    Put,
+    Update,
+    absent,
+    equals,
+)
 from chalicelib.storage.records import columns as codec
 from chalicelib.storage.records.columns import Columns, CountsByHour, DamagedData, LabelCounts
 from chalicelib.storage.records.observations import (
@@ -468,6 +483,13 @@ OBJECT_GRACE = timedelta(hours=24)
 """Age from which an object without a seal is removed: an object is written before the seal that
 names it."""
 
+ASKED_AGAIN_AFTER_MS = 15 * 60_000
+"""Time after which days are asked for again that were not sealed: so long a function may run, and
+the message may be lost."""
+
+REQUEST_SAME = "request-same"
+"""Name of the condition that nobody else asked for the days meanwhile."""
+
 _TRIES = 3
 """Tries to seal a day whose observations change meanwhile; the next sweep tries again."""
 
@@ -491,11 +513,34 @@ class Sealing(Service["Book"]):
 
     def seal_within(self, tenant: Tenant, remaining_s: Callable[[], float]) -> bool:
         """Seal as `seal_tenant` does. Return False if the time ran out before the end."""
-        for day in self._list_due_days(tenant):
+        due_days = self._list_due_days(tenant)
+        for day in due_days:
             if remaining_s() < STOPS_AT_S:
                 return False
             self.seal_day(tenant, day)
+        if len(due_days) > FEW_DAYS:  # nobody asks for fewer
+            self._forget_request(tenant)
         return True
+
+    def request_once(self, tenant: Tenant) -> None:
+        """Have days sealed behind this request, unless that was asked for and is not done yet.
+
+        Many screens ask about the same days. Raises Busy, StorageUnavailable.
+        """
+        before = self.services.items.get(keys.DIRECTORY, (tenant.name, keys.SEALS_ITEM))
+        now_ms = milliseconds(self.services.clock.now())
+        if before is not None and 0 <= now_ms - before["at"] < ASKED_AGAIN_AFTER_MS:
+            return
+        same = absent(REQUEST_SAME) if before is None else equals("at", before["at"], REQUEST_SAME)
+        item = {"tenant": tenant.name, "item": keys.SEALS_ITEM, "at": now_ms}
+        if write_unless_changed(self.services.items, [Put(keys.DIRECTORY, item, (same,))]):
+            self.services.request_jobs(tenant.name, [SEALS])
+
+    def _forget_request(self, tenant: Tenant) -> None:
+        """Forget that days were asked for: what changes from now on is asked for anew."""
+        request_key = (tenant.name, keys.SEALS_ITEM)
+        if self.services.items.get(keys.DIRECTORY, request_key) is not None:
+            write(self.services.items, [Delete(keys.DIRECTORY, request_key)])
 
     def _list_due_days(self, tenant: Tenant) -> list[int]:
         local = tenant.local_time

@@ -15,6 +15,7 @@ import json
 import secrets
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Set
+from contextlib import suppress
 from datetime import timedelta
 from itertools import chain, groupby
 from typing import TYPE_CHECKING
@@ -25,7 +26,7 @@ from msgspec.structs import asdict, replace
 
 from chalicelib.book.statistics.calendar import FEW_DAYS, Calendar, Seals
 from chalicelib.book.statistics.visitors import Visitors
-from chalicelib.domain.errors import Busy, ConditionFailed, InvalidInput
+from chalicelib.domain.errors import Busy, ConditionFailed, InvalidInput, RegularsError
 from chalicelib.domain.jobs import SEALS, Job, make_unfinished
 from chalicelib.domain.local_time import (
     DAY_MS,
@@ -350,7 +351,8 @@ class Statistics(Service["Book"]):
         A small change, such as one of ten merges in the last hour, has no day sealed by itself.
         """
         if old_days:
-            self.services.request_jobs(tenant.name, [SEALS])
+            with suppress(RegularsError):  # the hour's sweep seals them, too
+                self.sealing.request_once(tenant)
         return len(old_days)
 
     def count_staff(self, tenant: Tenant, question: Question) -> int:

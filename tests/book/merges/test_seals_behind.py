@@ -2,18 +2,23 @@
 say that they are old."""
 
 import json
+from contextlib import closing
 from datetime import timedelta
+from itertools import count
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from chalicelib.book.statistics.calendar import FEW_DAYS
+from chalicelib.book.statistics.days import ASKED_AGAIN_AFTER_MS
 from chalicelib.book.statistics.statistics import Answer, Question
 from chalicelib.domain.local_time import Granularity, Span
 from chalicelib.domain.observations import EVERYTHING, SIGHTINGS, Measure, Split
 from chalicelib.storage.records.merges import MergeState
 from chalicelib.storage.values import milliseconds
 from tests.support.book.book import MONDAY, Book, shot
+from tests.support.storage.failing import UNANSWERED, WRITES, Calls
 
 DAY = 24 * 60
 MANY = FEW_DAYS + 2
@@ -133,10 +138,104 @@ def test_who_is_told_old_figures_of_many_small_merges_has_their_days_sealed(book
     totals = book.services.statistics.count_totals(book.tenant, SPAN, EVERYTHING, set())
     assert totals.days_counted_again == MANY
     asked = take(book)
-    assert [message["chores"] for message in asked] == [["seals"]] * 3
+    assert [message["chores"] for message in asked] == [["seals"]]
     do(book, asked)
     assert ask(book, Measure.PERSONS) == Answer(exact(book, Measure.PERSONS), 0, 0)
     assert take(book) == []
+
+
+def make_old(book: Book) -> None:
+    """Let more days be old than a question counts anew, and ask for no sealing."""
+    for day in range(MANY):
+        book.see(shot(DAY * day + next(LATE), 3))
+    assert take(book) == []
+
+
+LATE = count(120)
+"""Minutes of a day at which somebody is seen late."""
+
+
+def ask_a_hundred_times(book: Book) -> None:
+    """Ask as many screens do: of all measures, and for totals."""
+    statistics = book.services.statistics
+    for asked in (ASKED * 25)[1:]:
+        assert ask(book, *asked).days_counted_again == MANY
+    totals = statistics.count_totals(book.tenant, SPAN, EVERYTHING, set())
+    assert totals.days_counted_again == MANY
+
+
+def test_a_hundred_questions_ask_once_for_old_days_to_be_sealed(book: Book) -> None:
+    come(book, MANY)
+    for _ in range(2):
+        make_old(book)
+        ask_a_hundred_times(book)
+        asked = take(book)
+        assert [message["chores"] for message in asked] == [["seals"]]
+        do(book, asked)
+        assert ask(book, Measure.PERSONS).days_counted_again == 0
+    assert take(book) == []
+
+
+@pytest.mark.parametrize("seals", ["another question", "the hour's sweep"])
+def test_a_lost_message_for_old_days_is_no_harm(book: Book, seals: str) -> None:
+    come(book, MANY)
+    make_old(book)
+    ask_a_hundred_times(book)
+    assert len(take(book)) == 1, "and it is lost"
+    if seals == "another question":
+        book.clock.advance(timedelta(milliseconds=ASKED_AGAIN_AFTER_MS))
+        ask_a_hundred_times(book)
+        do(book, take(book))
+    else:
+        book.sweep()
+    assert ask(book, Measure.PERSONS).days_counted_again == 0
+    make_old(book)
+    ask(book, Measure.PERSONS)
+    assert [message["chores"] for message in take(book)] == [["seals"]]
+
+
+def test_a_clock_that_was_ahead_holds_no_sealing_up(book: Book) -> None:
+    come(book, MANY)
+    book.clock.advance(timedelta(hours=1))
+    make_old(book)
+    ask(book, Measure.PERSONS)
+    assert len(take(book)) == 1, "and it is lost"
+    book.clock.advance(timedelta(minutes=-1))
+    ask(book, Measure.PERSONS)
+    assert len(take(book)) == 1
+
+
+def test_of_two_processes_that_are_asked_at_once_one_sends_a_message(tmp_path: Path) -> None:
+    calls = Calls()
+    with closing(Book(tmp_path / "data", wrap=calls.wrap)) as book:
+        book.services.statistics.days.most_counted_anew = 0
+        come(book, MANY)
+        make_old(book)
+        calls.let(1, lambda: ask(book, Measure.PERSONS), "items.transact")
+        assert ask(book, Measure.PERSONS).days_counted_again == MANY
+        assert len(take(book)) == 1
+
+
+def test_figures_are_told_even_if_nobody_can_be_asked_to_seal_days(tmp_path: Path) -> None:
+    calls = Calls()
+    with closing(Book(tmp_path / "data", wrap=calls.wrap)) as book:
+        book.services.statistics.days.most_counted_anew = 0
+        come(book, MANY)
+        make_old(book)
+        for writes in ("items.transact", "index_queue.send"):
+            calls.fail(1, UNANSWERED, writes)
+            assert ask(book, Measure.PERSONS).days_counted_again == MANY
+            assert take(book) == []
+
+
+def test_a_question_about_sealed_days_writes_nothing(tmp_path: Path) -> None:
+    calls = Calls()
+    with closing(Book(tmp_path / "data", wrap=calls.wrap)) as book:
+        come(book, MANY)
+        calls.names.clear()
+        for asked in ASKED:
+            ask(book, *asked)
+        assert not {name for name in calls.names if name.partition(".")[2] in WRITES}
 
 
 def test_a_change_of_zone_has_all_days_sealed_anew(book: Book) -> None:
