@@ -1,3 +1,4 @@
+import json
 import os
 import socket
 import subprocess
@@ -5,15 +6,16 @@ import threading
 import tracemalloc
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from regulars_edge import run
+from regulars_edge import exits, run
 from regulars_edge.capture import HANGS_S
 from regulars_edge.choose.chooser import Moving
-from regulars_edge.config import CameraConfig
+from regulars_edge.cli import main
+from regulars_edge.config import SPOOL_VARIABLE, CameraConfig
 from regulars_edge.errors import SourceFailed
 from regulars_edge.frames import EncodedFrame, Frame
 from regulars_edge.http import Address, Http, Timeouts
@@ -186,17 +188,47 @@ def test_a_spool_that_cannot_be_written_may_heal(box: Box, tmp_path: Path, comma
     assert "cannot be written" in done.stderr
 
 
+@pytest.mark.parametrize("is_open", [True, False], ids=["the uploader hangs", "it has stopped"])
+def test_status_reads_the_spool_of_a_card_that_is_read_only(
+    tmp_path: Path,
+    is_open: bool,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    folder, card = tmp_path / "spool", tmp_path / "card"
+    folder.mkdir()
+    card.mkdir()
+    monkeypatch.setenv(SPOOL_VARIABLE, str(card))
+    with (
+        mounted("--bind", "--read-only", str(folder), str(card)),
+        ExitStack() as uploader,
+    ):
+        add(uploader.enter_context(spools.open_spool(folder)), 1)
+        if not is_open:
+            uploader.close()
+        assert main(["status", "--json"]) == exits.OK
+    assert json.loads(capsys.readouterr().out)["cameras"]["door"]["unsent"] == 1
+
+
+@contextmanager
+def mounted(*argv: str) -> Iterator[None]:
+    """Mount what `mount` is told, in the block; skip the test if nothing may be mounted here."""
+    done = subprocess.run(["mount", *argv], capture_output=True, text=True, check=False)
+    if done.returncode:
+        pytest.skip(f"no disk may be mounted here: {done.stderr.strip()}")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", argv[-1]], check=True)
+
+
 @pytest.fixture(params=["24m", "48m"])
 def disk(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Path]:
     """A small disk."""
     folder = tmp_path / "disk"
     folder.mkdir()
-    argv = ["mount", "-t", "tmpfs", "-o", f"size={request.param}", "tmpfs", str(folder)]
-    done = subprocess.run(argv, capture_output=True, text=True, check=False)
-    if done.returncode:
-        pytest.skip(f"no disk may be mounted here: {done.stderr.strip()}")
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)
+    with mounted("-t", "tmpfs", "-o", f"size={request.param}", "tmpfs", str(folder)):
+        yield folder
 
 
 def test_a_disk_that_something_else_fills_twice_goes_on_sending(

@@ -5,6 +5,7 @@ time, and what went wrong in the spool's own words.
 from __future__ import annotations
 
 import logging
+import os
 import sqlite3
 import threading
 import time
@@ -250,11 +251,14 @@ def open_books(folder: Path) -> sqlite3.Connection:
 
 
 def open_for_reading(folder: Path) -> sqlite3.Connection:
-    """Open it for `status`, beside a running uploader.
+    """Open it for `status`, beside a running uploader, or on a card that is read-only.
 
     Raises sqlite3.Error if there is no spool.
     """
-    connection = sqlite3.connect(f"file:{folder / FILE}?mode=ro", uri=True, isolation_level=None)
+    # to read closed books SQLite makes a file beside them, unless it is told that nobody writes
+    is_closed = not (folder / f"{FILE}-wal").exists()
+    mode = "immutable=1" if is_closed and not os.access(folder, os.W_OK) else "mode=ro"
+    connection = sqlite3.connect(f"file:{folder / FILE}?{mode}", uri=True, isolation_level=None)
     connection.execute(f"PRAGMA busy_timeout={_BUSY_MS}")
     return connection
 
