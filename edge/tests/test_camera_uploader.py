@@ -259,6 +259,29 @@ def test_an_offer_that_is_made_again_is_not_taken_for_that_of_a_picture_with_the
     assert len({one.id for (one,) in offers}) == 2
 
 
+def test_an_offer_is_known_though_another_camera_closes_the_connections_while_it_is_made(
+    spool: Spool, stand_in: StandIn, clock: FakeClock
+) -> None:
+    """The key is read just before the offer goes out."""
+    add(spool, 1)
+    weather = WeatherAt(stand_in.url, "/v1/captures/uploads", LATE)
+    service = uploader_of(spool, stand_in, clock, url=weather.url).service
+    (entry,) = spool.list_next("door", 1, 1_000_000)
+    service.find_camera_id("door")
+    key = service.key()
+
+    def read_key() -> str:
+        service.http.close_idle()
+        return key
+
+    service.key = read_key
+    (first,) = service.offer_pictures([entry])
+    service.key = lambda: key
+    later = replace(entry, captured_at_ms=entry.captured_at_ms + 30_000)
+    assert service.offer_pictures([later])[0].id != first.id
+    weather.stop()
+
+
 def test_a_camera_does_not_take_what_another_one_is_told_once_more_for_its_own(
     spool: Spool, stand_in: StandIn, clock: FakeClock, tmp_path: Path
 ) -> None:

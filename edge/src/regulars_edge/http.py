@@ -168,6 +168,25 @@ def proxies_of_environment() -> dict[str, str]:
     return {scheme: found[scheme] for scheme in ("http", "https") if scheme in found}
 
 
+class _Connections:
+    """Pools of connections, by the scheme whose proxy they lead through, and the marks of the
+    requests that went over them.
+
+    A request that has its pool already uses no connection of those that replace them.
+    """
+
+    def __init__(self, make_pool: Mapping[str, Callable[[], urllib3.PoolManager]]) -> None:
+        self._make_pool = make_pool
+        self.pools = {scheme: make() for scheme, make in make_pool.items()}
+        self.marks = set[bytes]()
+
+    def replace(self) -> _Connections:
+        """Close the idle ones, and return new ones."""
+        for pool in self.pools.values():
+            pool.clear()
+        return _Connections(self._make_pool)
+
+
 @dataclass(eq=False)
 class Http:
     """A client of HTTP, which several threads may use.
@@ -187,9 +206,8 @@ class Http:
 
     def __post_init__(self) -> None:
         self._read_ns = self._read_change_ns()
-        self._marks = set[bytes]()
-        """Those of the requests that went over the connections that are open (`part_from`)."""
-        self._open_pools()
+        self._lock = threading.Lock()
+        self._connections = self._make_connections()
 
     def exchange(
         self,
@@ -201,22 +219,25 @@ class Http:
         is_enough: IsEnough | None = None,
         *,
         keeps_rest: bool = False,
+        mark: bytes | None = None,
     ) -> Answer:
         """Send a request and return its answer; redirects are not followed.
 
         Raises Unreachable, also for an answer of more than `largest` bytes, and for one that breaks
         off. With `is_enough` the beginning counts: of an answer that breaks off, and of one that is
         enough before its end; `keeps_rest`: whether the rest of that one is kept, and not hung up.
+        No two requests with the same `mark` go over one connection: a second answer to the first
+        would be taken for the answer to the next one.
         """
         changed_ns = self._read_change_ns()
         if changed_ns not in (None, self._read_ns):  # the service's certificate is another, say
             with suppress(Misconfigured):  # half a file: the next exchange reads it again
-                self._open_pools()
+                self._connections = self._make_connections()
                 self._read_ns = changed_ns
         sent_ms, response, fault = self.clock.boot_ms(), None, f"{_show_place(url)} does not answer"
         proxy = self._find_proxy(url)
         try:
-            response = self._pools[urlsplit(url).scheme if proxy else ""].request(
+            response = self._choose_pool(urlsplit(url).scheme if proxy else "", mark).request(
                 method,
                 url,
                 body=body,
@@ -250,25 +271,29 @@ class Http:
     def close_idle(self) -> None:
         """Close all idle connections: after an answer that cannot be ours, none of them is to be
         trusted."""
-        self._marks.clear()
-        for pool in self._pools.values():
-            pool.clear()
+        with self._lock:
+            self._connections = self._connections.replace()
 
-    def part_from(self, mark: bytes) -> None:
-        """Close all idle connections if a request with this mark went over one of them.
+    def _choose_pool(self, scheme: str, mark: bytes | None) -> urllib3.PoolManager:
+        """Choose the pool of the requests through a scheme's proxy; "": of those without a proxy.
 
-        A second answer to that request would be taken for the answer to the next request.
+        A mark that the open connections know makes new connections.
         """
-        if mark in self._marks or len(self._marks) >= _MOST_MARKS:
-            self.close_idle()
-        self._marks.add(mark)
+        with self._lock:
+            if mark is not None:
+                if mark in self._connections.marks or len(self._connections.marks) >= _MOST_MARKS:
+                    self._connections = self._connections.replace()
+                self._connections.marks.add(mark)
+            return self._connections.pools[scheme]
 
-    def _open_pools(self) -> None:
+    def _make_connections(self) -> _Connections:
         context = tls_context(self.ca_file, is_camera=self.whose is CAMERA)
         kinds = {scheme: partial(_make_proxy, url) for scheme, url in self.proxies.items()} | {
             "": urllib3.PoolManager
         }
-        self._pools = {scheme: self._make_pool(kind, context) for scheme, kind in kinds.items()}
+        return _Connections(
+            {scheme: partial(self._make_pool, kind, context) for scheme, kind in kinds.items()}
+        )
 
     def _read_change_ns(self) -> int | None:
         with suppress(OSError):

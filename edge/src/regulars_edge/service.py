@@ -167,10 +167,14 @@ class Service:
         if self.box is not None and self.tenant_key and self.key() != self._ours_by:
             self.find_camera_id(entries[0].camera)
         ask = partial(
-            self._call, "POST", "/v1/captures/uploads", {"captures": rows}, shop=entries[0].shop
+            self._call,
+            "POST",
+            "/v1/captures/uploads",
+            {"captures": rows},
+            shop=entries[0].shop,
+            # an offer names only a picture's bytes, and two cameras' pictures may have the same
+            mark=b"offer" + b"".join(entry.content.sha256 for entry in entries),
         )
-        # an offer names only a picture's bytes, and two cameras' pictures may have the same bytes
-        self.http.part_from(b"offer" + b"".join(entry.content.sha256 for entry in entries))
         offers = self._read_offers(self._ask_or_make(entries[0].camera, ask))
         if len(offers) != len(entries) or len({offer.id for offer in offers}) != len(offers):
             raise self._distrust_answer("it answered for other captures than it was asked for")
@@ -191,9 +195,10 @@ class Service:
         """
         if offer.url is None:
             return False
-        self.http.part_from(content.sha256)
         offer.headers.setdefault("Content-Length", str(content.size))
-        answer = self.http.exchange(offer.method, offer.url, offer.headers, body)
+        answer = self.http.exchange(
+            offer.method, offer.url, offer.headers, body, mark=content.sha256
+        )
         if answer.status == 412:
             return False
         if answer.status in (200, 201, 204):
@@ -364,12 +369,21 @@ class Service:
         camera = self._read_object(self._call("POST", "/v1/claims", {"code": code}, 201))
         return str(camera.get("id")), str(camera.get("api_key"))
 
-    def _call(self, method: str, path: str, body: object, *good: int, shop: str = "") -> Answer:
+    def _call(
+        self,
+        method: str,
+        path: str,
+        body: object,
+        *good: int,
+        shop: str = "",
+        mark: bytes | None = None,
+    ) -> Answer:
         """Return the answer if its status is one of `good` (200 if none is given).
 
         Raises what another one means.
 
-        `shop`: whom the request is for; empty: for the key's, whichever that is.
+        `shop`: whom the request is for; empty: for the key's, whichever that is. `mark`: as
+        `Http.exchange` takes it.
         """
         if not self.tenant_key and (key := self.key()) != self._cameras_key:
             # which only a tenant's key may ask
@@ -381,12 +395,14 @@ class Service:
                     "tenant_key = true into [server]"
                 )
             self._cameras_key = key if answer.status == 403 else ""
-        answer = self._send_request(method, path, body, shop)
+        answer = self._send_request(method, path, body, shop, mark=mark)
         if answer.status not in (good or (200,)):
             raise self._make_error(answer)
         return answer
 
-    def _send_request(self, method: str, path: str, body: object, shop: str = "") -> Answer:
+    def _send_request(
+        self, method: str, path: str, body: object, shop: str = "", *, mark: bytes | None = None
+    ) -> Answer:
         """Send a request with the key; return the answer, whatever its status, and learn the
         service's time by it.
 
@@ -404,7 +420,7 @@ class Service:
         if body is not None:
             headers["Content-Type"] = "application/json"
             data = json.dumps(body, separators=(",", ":")).encode()
-        answer = self.http.exchange(method, self.url + path, headers, data)
+        answer = self.http.exchange(method, self.url + path, headers, data, mark=mark)
         service_ms = _parse_time_ms(answer)
         if service_ms is not None:
             self.time.take_sample(service_ms, answer.sent_boot_ms, answer.received_boot_ms)
