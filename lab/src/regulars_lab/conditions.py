@@ -1,5 +1,5 @@
 """Conditions of a face before a camera, drawn into a picture of it: masks in many styles,
-sunglasses, blur, motion, a small face, a tilted head.
+sunglasses, blur, motion, a small face, a tilted head, a dark room.
 
 Each condition is drawn from the picture and its face alone: the same picture is always drawn the
 same way, and two pictures hardly ever.
@@ -7,6 +7,7 @@ same way, and two pictures hardly ever.
 
 from __future__ import annotations
 
+import io
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 
@@ -129,6 +130,20 @@ def tilt(image: Picture, _face: DetectedFace) -> Picture:
     return np.asarray(turned)
 
 
+def darken(image: Picture, face: DetectedFace) -> Picture:
+    """Show the picture as a camera does in a dark room: small, unsharp, in 0.15 to 0.4 of the
+    light, with the sensor's noise, and compressed as a stream of few bits is."""
+    drawn = _make_random(image)
+    small = _shrink_to(image, face, drawn.uniform(16, 32))
+    unsharp = Image.fromarray(small).filter(ImageFilter.GaussianBlur(drawn.uniform(0, 0.8)))
+    lit = np.asarray(unsharp, np.float32) * drawn.uniform(0.15, 0.4)
+    noise = drawn.normal(0, drawn.uniform(3, 7), (*small.shape[:2], 1))
+    stream = io.BytesIO()
+    dark = np.asarray(np.clip(lit + noise, 0, 255)).astype(np.uint8)
+    Image.fromarray(dark).save(stream, "JPEG", quality=int(drawn.integers(25, 60)))
+    return np.asarray(Image.open(stream).convert("RGB"))
+
+
 CONDITIONS: Mapping[str, Condition] = {
     "mask": draw_mask,
     "sunglasses": draw_sunglasses,
@@ -136,6 +151,7 @@ CONDITIONS: Mapping[str, Condition] = {
     "motion": move,
     "small": shrink,
     "tilt": tilt,
+    "dark": darken,
 }
 
 

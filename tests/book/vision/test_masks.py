@@ -1,5 +1,7 @@
 """A face in a mask is told, and judged by what the mask leaves uncovered."""
 
+from itertools import chain
+
 import numpy as np
 import pytest
 
@@ -9,7 +11,7 @@ from chalicelib.domain.rules.decision import MIN_QUALITY
 from tests.support.pictures import degrade
 from tests.support.pictures.album import Album
 from tests.support.pictures.degrade import Picture
-from tests.support.pictures.photos import GROUP, PORTRAITS
+from tests.support.pictures.photos import GROUP, PAIRS, PORTRAITS
 
 
 def look(vision: FacePipeline, picture: Picture) -> Estimates:
@@ -37,6 +39,20 @@ def test_a_mask_is_told_and_a_bare_face_is_none(
     bare = [*PORTRAITS[:3], GROUP]
     told = [estimates.masked for file in bare for estimates in album.seen(file).estimates]
     assert told == [False] * len(told)
+
+
+def test_a_bare_face_in_a_dark_room_wears_no_mask(album: Album, vision: FacePipeline) -> None:
+    """In a fifth of the light, with a sensor's noise: a stranger in a mask is not remembered."""
+    told = []
+    for file in (*chain(*PAIRS), GROUP):
+        seen = album.seen(file)
+        for side_px in (60, 45):
+            small = degrade.shrunk(seen.image, seen.faces[0].box.width / side_px)
+            dark = degrade.compressed(degrade.noisy(degrade.lit(small, 0.22), 6), 90)
+            faces = vision.detect(dark)
+            told += [each.masked for each in vision.examine(dark, faces, ()).estimates]
+    assert len(told) > 12
+    assert not any(told)
 
 
 def test_a_mask_is_no_blur(vision: FacePipeline, masked_pictures: list[Picture]) -> None:

@@ -50,7 +50,7 @@ _options = join_options(
 @click.option(
     "--condition",
     "conditions",
-    type=click.Choice(("mask", "sunglasses", "blur", "motion", "small", "tilt")),
+    type=click.Choice(("mask", "sunglasses", "blur", "motion", "small", "tilt", "dark")),
     multiple=True,
     help="Search by the pictures with this drawn into them, too. Several times: several of them.",
 )

@@ -2,14 +2,14 @@
 regulars_lab.models.masks FAIRFACE [--write FILE]`.
 
 FAIRFACE is the folder of the 540 pictures (docs/decisions/0060). Masks in many styles are drawn
-into them; bare faces, sunglasses and blur are what is no mask. It prints how often the rule is
-right for people of whom it did not learn, and how far it is from the pack's file.
+into them; bare faces, sunglasses, blur and dark rooms are what is no mask. It prints how often the
+rule is right for people of whom it did not learn, and how far it is from the pack's file.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,12 +18,32 @@ from numpy.typing import NDArray
 from chalicelib.book.vision.packs import packs
 from chalicelib.book.vision.pipeline import FacePipeline
 from chalicelib.domain.pictures import DetectedFace
-from regulars.measuring.looking import ANY_PICTURE, Change, choose_main_face
-from regulars_lab.conditions import CONDITIONS, Picture, draw_mask
+from regulars.measuring.looking import ANY_PICTURE, choose_main_face
+from regulars_lab.conditions import CONDITIONS, Picture
 from regulars_lab.evaluate.figures import AS_IT_IS
 
-MASKS = ("mask", "mask on the mirror image", "another mask")
-NO_MASKS = (AS_IT_IS, "sunglasses", "blur")
+
+def mirror(picture: Picture) -> Picture:
+    return np.ascontiguousarray(picture[:, ::-1])
+
+
+def cut_top_row(picture: Picture) -> Picture:
+    """Return the same picture, in which another mask is drawn."""
+    return picture[1:]
+
+
+LOOKS: Mapping[str, tuple[Callable[[Picture], Picture], Sequence[str]]] = {
+    AS_IT_IS: (np.asarray, ()),
+    "sunglasses": (np.asarray, ("sunglasses",)),
+    "blur": (np.asarray, ("blur",)),
+    "dark": (np.asarray, ("dark",)),
+    "dark, mirrored": (mirror, ("dark",)),
+    "mask": (np.asarray, ("mask",)),
+    "mask, mirrored": (mirror, ("mask",)),
+    "another mask": (cut_top_row, ("mask",)),
+    "mask in the dark": (np.asarray, ("mask", "dark")),
+}
+"""What is learnt of each picture: how it is turned, and the conditions that are drawn into it."""
 RIDGE = 1.0
 """Of the squares of the weights: 0.3 is as good."""
 LEAST = 0.6
@@ -55,27 +75,24 @@ def embed_conditions(
     """Return the templates of each condition, one a file in their order; NaN where no face was
     found."""
     nobody = np.full(vision.dimensions, np.nan, np.float32)
-    templates: dict[str, list[NDArray[np.float32]]] = {name: [] for name in (*NO_MASKS, *MASKS)}
+    templates: dict[str, list[NDArray[np.float32]]] = {name: [] for name in LOOKS}
     for file in files:
         image = vision.read_picture(file.read_bytes(), ANY_PICTURE)
-        mirrored, without_row = np.ascontiguousarray(image[:, ::-1]), image[1:]
-        changes: list[tuple[str, Picture, Change | None]] = [
-            *((name, image, CONDITIONS.get(name)) for name in NO_MASKS),
-            *zip(MASKS, (image, mirrored, without_row), (draw_mask,) * len(MASKS), strict=True),
-        ]
-        for name, picture, change in changes:
-            template = _embed_changed(vision, picture, change)
+        for name, (turn, conditions) in LOOKS.items():
+            template = _embed_changed(vision, turn(image), conditions)
             templates[name].append(nobody if template is None else template)
     return {name: np.array(rows) for name, rows in templates.items()}
 
 
 def _embed_changed(
-    vision: FacePipeline, picture: Picture, change: Change | None
+    vision: FacePipeline, picture: Picture, conditions: Sequence[str]
 ) -> NDArray[np.float32] | None:
-    """Return the template of the picture's main face after a change; None: no face is found."""
+    """Return the template of the picture's main face, with these conditions; None: no face is
+    found."""
     face = _find_main_face(vision, picture)
-    if face is not None and change is not None:
-        picture = change(picture, face)
+    if face is not None and conditions:
+        for condition in conditions:
+            picture = CONDITIONS[condition](picture, face)
         face = _find_main_face(vision, picture)
     return None if face is None else np.asarray(vision.embed(picture, [face])[0])
 
@@ -91,7 +108,7 @@ def learn_rule(faces: Mapping[str, NDArray[np.float32]]) -> NDArray[np.float32]:
     rows = np.concatenate([rows[~np.isnan(rows).any(axis=1)] for rows in faces.values()])
     is_mask = np.concatenate(
         [
-            np.full(int((~np.isnan(rows).any(axis=1)).sum()), name in MASKS, float)
+            np.full(int((~np.isnan(rows).any(axis=1)).sum()), "mask" in LOOKS[name][1], float)
             for name, rows in faces.items()
         ]
     )
