@@ -285,8 +285,8 @@ broken-releases: .venv/test  ## Eleven broken releases, power cuts, a full disk:
 systemd: .venv/test  ## The uploader's shipped units under a real systemd: started, heard, updated, taken back; needs root
 	$(PROOF) -s -n 0 edge/tests/under_systemd.py
 
-soak-edge: .venv/test  ## Eight sources misbehave for 24 simulated hours: nothing lost, nothing double, every drop told; HOURS=number
-	$(PROOF) -s edge/tests/test_soak.py --edge-soak-hours $(or $(HOURS),24)
+soak-edge: .venv/test  ## Eight sources misbehave for 24 simulated hours: nothing lost, nothing double, every drop told; HOURS=number, SEED=number
+	$(PROOF) -s edge/tests/test_soak.py --edge-soak-hours $(or $(HOURS),24) --edge-soak-seed $(or $(SEED),18)
 
 clean:
 	rm -rf build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -63,6 +63,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=1,
         help="how long edge/tests/test_soak.py lasts, simulated",
     )
+    parser.addoption(
+        "--edge-soak-seed",
+        type=int,
+        default=18,
+        help="what edge/tests/test_soak.py draws its mishaps by",
+    )
 
 
 @pytest.fixture(autouse=True)

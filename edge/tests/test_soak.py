@@ -55,7 +55,6 @@ from rig.weather import MISHAPS, Weather
 
 DAY_S, UNITS = 86_400, 24
 """The script is written in twenty-fourths of its time, so that the short form has all of it."""
-SEED = 18
 DARK, BRIGHT = (40, 40, 40), (220, 220, 220)
 
 
@@ -101,7 +100,8 @@ class Day:
     weather: Weather
     given: Given
     began_s: float
-    rng: random.Random = field(default_factory=lambda: random.Random(SEED))
+    seed: int
+    rng: random.Random = field(init=False)
     number: Iterator[int] = field(default_factory=itertools.count)
     life_ends_s: float = 0.0
     cut: int = 0
@@ -109,6 +109,9 @@ class Day:
     """The camera of each whole picture that is on its way as an answer, by its digest."""
     film_times: dict[bytes, list[int]] = field(default_factory=dict)
     """When each picture of the films was noted, by its digest."""
+
+    def __post_init__(self) -> None:
+        self.rng = random.Random(self.seed)
 
     def picture(self) -> bytes:
         """A picture that is dark, or now and then bright."""
@@ -332,7 +335,7 @@ class Box:
             station.name,
             service_time,
             now=day.stage.now_s,
-            backoff=Backoff(rng=random.Random(SEED)),
+            backoff=Backoff(rng=random.Random(day.seed)),
             wake=day.stage.event(),  # type: ignore[arg-type]  # an event of simulated time
         )
         uploader.dropped = tally
@@ -463,13 +466,13 @@ def test_eight_sources_misbehave_for_a_day_and_nothing_is_lost_double_or_untold(
     tmp_path: Path, request: pytest.FixtureRequest, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.CRITICAL, "regulars_edge")  # its lines would be the memory that grows
-    hours = request.config.getoption("--edge-soak-hours")
+    hours, seed = map(request.config.getoption, ("--edge-soak-hours", "--edge-soak-seed"))
     began, clock = time.monotonic(), FakeClock(wall_error_ms=4_000)
     service = StandInApart(clock.true_ms)
     stage = Stage(clock, partial(setattr, service.now_ms, "value"))
-    weather = Weather(service.url, share=0.1, seed=SEED, mishaps=KINDS)
+    weather = Weather(service.url, share=0.1, seed=seed, mishaps=KINDS)
     given = Given(tmp_path / "given", clock)
-    day = Day(tmp_path, hours * 3600 / UNITS, clock, stage, weather, given, stage.now_s())
+    day = Day(tmp_path, hours * 3600 / UNITS, clock, stage, weather, given, stage.now_s(), seed)
     cameras = {name: Camera("Digest") for name in ("snap", "fast", "motion", "masked")}
     for name, camera in cameras.items():
         snapshots(day, name, camera)
@@ -550,7 +553,14 @@ def test_a_picture_that_comes_when_nobody_waits_for_it_is_not_given(
 ) -> None:
     clock, gone, said = FakeClock(), threading.Event(), threading.Event()
     day = Day(
-        tmp_path, 1.0, clock, Stage(clock), Weather(None), Given(tmp_path / "given", clock), 0.0
+        tmp_path,
+        1.0,
+        clock,
+        Stage(clock),
+        Weather(None),
+        Given(tmp_path / "given", clock),
+        0.0,
+        seed=1,
     )
     snapshots(day, "late", camera, share_bad=0.0)
     gives = camera.gives

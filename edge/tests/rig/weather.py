@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from rig.server import Handler, Served
 
+LATE = "say again late"
 MISHAPS = (
     "refuse",
     "busy",
@@ -22,9 +23,8 @@ MISHAPS = (
     "drop the answer",
     "send twice",
     "say twice",
+    LATE,
 )
-LATE = "say again late"
-"""One more, which only its own tests ask for."""
 _HOP = {"connection", "transfer-encoding", "keep-alive"}
 
 
