@@ -36,7 +36,7 @@ from rig.clock import FakeClock
 from rig.health import health_of
 from rig.spooled import add, capture_of, content, copies
 from rig.standin import StandIn
-from rig.weather import LATE, Weather
+from rig.weather import LATE, Weather, WeatherAt
 
 
 @pytest.fixture
@@ -213,20 +213,6 @@ def test_a_put_whose_answer_was_anothers_is_noticed_and_made_again(
     stand_in.swallow_puts = 1
     drain(uploader_of(spool, stand_in, clock), clock)
     assert there(stand_in) == digests(1)
-
-
-class WeatherAt(Weather):
-    """A bad network for the requests at one path: `mishaps` are theirs, in turn."""
-
-    def __init__(self, goes_to: str, path: str, *mishaps: str) -> None:
-        super().__init__(goes_to, mishaps=mishaps)
-        self._path = path
-
-    def draw(self, path: str) -> str | None:
-        if not path.startswith(self._path) or not self.mishaps:
-            return None
-        mishap, *self.mishaps = self.mishaps
-        return mishap
 
 
 def test_an_answer_that_is_said_again_is_not_taken_for_that_of_a_picture_with_the_same_bytes(

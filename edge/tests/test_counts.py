@@ -10,6 +10,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from regulars_edge import SPOOL
@@ -24,6 +25,7 @@ from rig.clock import FakeClock
 from rig.counting import CountingBox
 from rig.real import Regulars
 from rig.standin import StandIn
+from rig.weather import LATE, WeatherAt
 
 HOUR_MS = 3_600_000
 
@@ -227,6 +229,25 @@ def test_a_minute_that_the_service_refuses_holds_up_no_other(
     box.tell()
     assert sums(shop)[:2] == (0, 2)
     assert box.teller.trouble is None
+
+
+def test_an_answer_that_is_said_again_is_not_taken_for_that_of_minutes(
+    spool: Spool, shop: StandIn, clock: FakeClock
+) -> None:
+    """A proxy gives the answer to the request before, and does not take the minutes."""
+    weather = WeatherAt(shop.url, "/v1/")
+    box = CountingBox(spool, SimpleNamespace(url=weather.url, key=shop.key), clock)
+    box.tell(0)
+    box.count("i")
+    box.tell()
+    box.count("o")
+    box.uploader.asks = True
+    weather.mishaps = [LATE, "busy"]  # of the question whose book it is, and of the minutes
+    box.tell()
+    for _ in range(3):
+        box.tell(1_000_000)
+    weather.stop()
+    assert sums(shop)[:2] == (1, 1)
 
 
 def test_a_service_without_counts_is_told_later_and_takes_pictures(

@@ -269,6 +269,8 @@ class Service:
         ]
         path = f"/v1/cameras/{quote(camera, safe='')}/counts"
         answer = self._call("PUT", path, {"minutes": rows}, shop=due.shop)
+        if self._read_object(answer).get("stored") != len(rows):
+            raise self._distrust_answer("it answered for other minutes than it was told")
         return (answer.headers.get(BOOK_HEADER) or "").partition(".")[2]
 
     def ask_book(self, camera: str) -> None:

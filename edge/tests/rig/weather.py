@@ -59,6 +59,20 @@ class Weather(Served):
             return mishap
 
 
+class WeatherAt(Weather):
+    """A bad network for the requests whose paths begin so: `mishaps` are theirs, in turn."""
+
+    def __init__(self, goes_to: str, path: str, *mishaps: str) -> None:
+        super().__init__(goes_to, mishaps=mishaps)
+        self._path = path
+
+    def draw(self, path: str) -> str | None:
+        if not path.startswith(self._path) or not self.mishaps:
+            return None
+        mishap, *self.mishaps = self.mishaps
+        return mishap
+
+
 _Answer = tuple[int, list[tuple[str, str]], bytes]
 """Status, headers and body."""
 
