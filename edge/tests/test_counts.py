@@ -15,7 +15,7 @@ from types import SimpleNamespace
 import pytest
 from regulars_edge import SPOOL
 from regulars_edge.clock import Clock
-from regulars_edge.errors import SpoolFull
+from regulars_edge.errors import Refused, SpoolFull
 from regulars_edge.spool import database
 from regulars_edge.spool import spool as spools
 from regulars_edge.spool.counts import MOST_MINUTES
@@ -24,6 +24,7 @@ from regulars_edge.spool.spool import Spool
 from rig.clock import FakeClock
 from rig.counting import CountingBox
 from rig.real import Regulars
+from rig.spooled import add
 from rig.standin import StandIn
 from rig.weather import LATE, WeatherAt
 
@@ -246,6 +247,31 @@ def test_an_answer_that_is_said_again_is_not_taken_for_that_of_minutes(
     box.tell()
     for _ in range(3):
         box.tell(1_000_000)
+    weather.stop()
+    assert sums(shop)[:2] == (1, 1)
+
+
+def test_a_refusal_that_is_said_again_gives_up_no_minute(
+    spool: Spool, shop: StandIn, clock: FakeClock
+) -> None:
+    """Another camera's offer is refused, over a connection that all cameras share."""
+    weather = WeatherAt(shop.url, "/v1/")
+    box = CountingBox(spool, SimpleNamespace(url=weather.url, key=shop.key), clock)
+    box.tell(0)
+    box.count("i")
+    box.tell()
+    add(spool, 1)
+    entries = spool.list_next("door", 1, 1_000_000)
+    shop.refuse_sha256[entries[0].content.sha256.hex()] = "index"
+    box.count("o")
+    clock.pass_(61_000)
+    box.minutes.flush()
+    weather.mishaps = [LATE, "busy"]
+    with pytest.raises(Refused):
+        box.uploader.service.offer_pictures(entries)
+    for _ in range(3):
+        box.teller.tell_due()
+        clock.pass_(1_000_000)
     weather.stop()
     assert sums(shop)[:2] == (1, 1)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from regulars_edge.clock import ServiceTime
@@ -63,7 +64,7 @@ class Teller:
         if self._known is None or self._known[0] != due.shop:
             self._known = due.shop, self.service.find_camera_id(self.camera)
         try:
-            life = self.service.send_counts(self._known[1], due)
+            life = self._send(self._known[1], due)
         except Refused as error:
             if error.index is None or not 0 <= error.index < len(due.minutes):
                 raise
@@ -72,6 +73,17 @@ class Teller:
         self.spool.note_told(self.camera, due, life)
         self._backoff.reset_failures()
         return True
+
+    def _send(self, camera_id: str, due: DueMinutes) -> str:
+        """Send minutes, and return the life of the book that took them.
+
+        A refusal counts only if a second try, over a new connection, is refused, too. The first
+        refusal may have been meant for another request. Raises as the service does.
+        """
+        with suppress(Refused):
+            return self.service.send_counts(camera_id, due)
+        self.service.http.close_idle()
+        return self.service.send_counts(camera_id, due)
 
     def _give_up(self, due: DueMinutes, index: int, why: str) -> None:
         """Let go of a minute that the service will never take, and of no other."""
