@@ -217,7 +217,8 @@ JOINED_ITEM = "JOINED"
 """Of the item that says up to which change of the gallery faces were looked at that may be one
 person."""
 SEALS_ITEM = "SEALS"
-"""Of the item that says when a question asked for days to be sealed anew, until that is done."""
+"""Of the item that says when a question asked for days to be sealed anew. For 15 minutes no other
+question asks for it, unless many days were sealed before."""
 ERASURES_ITEM = "ERASURES"
 """Of the item that gets another mark with each erasure: a process that has read all erasures sees
 that there is one."""

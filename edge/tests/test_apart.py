@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 import socket
 import subprocess
 import threading
@@ -32,6 +33,7 @@ from rig.clock import FakeClock
 from rig.server import Handler, Served
 from rig.spooled import add, capture_of
 from rig.standin import StandIn
+from rig.uploader import ENTRY
 
 
 @pytest.mark.parametrize(
@@ -208,6 +210,38 @@ def test_status_reads_the_spool_of_a_card_that_is_read_only(
             uploader.close()
         assert main(["status", "--json"]) == exits.OK
     assert json.loads(capsys.readouterr().out)["cameras"]["door"]["unsent"] == 1
+
+
+@pytest.mark.skipif(
+    os.geteuid() != 0 or not shutil.which("setpriv"), reason="nobody else may own a folder"
+)
+def test_check_says_of_a_spool_that_another_user_owns_that_it_is_for_this_user(box: Box) -> None:
+    box.configure(SNAPSHOT.format(host="127.0.0.1:9"))
+    folder = box.folder / "spool"
+    with spools.open_spool(folder):
+        pass
+    folder.chmod(0o700)
+    for path in (folder, *folder.rglob("*")):
+        os.chown(path, 1, 1)
+    done = subprocess.run(
+        [
+            "setpriv",
+            "--bounding-set=-dac_override,-dac_read_search",
+            "--inh-caps=-all",
+            "--reuid=0",
+            str(ENTRY),
+            "check",
+            "--config",
+            str(box.toml),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if "setpriv" in done.stderr:
+        pytest.skip(done.stderr)
+    assert "give it to this user" in done.stdout
+    assert (done.returncode, done.stderr) == (1, "")
 
 
 @contextmanager

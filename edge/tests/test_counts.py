@@ -251,6 +251,24 @@ def test_an_answer_that_is_said_again_is_not_taken_for_that_of_minutes(
     assert sums(shop)[:2] == (1, 1)
 
 
+def test_the_answer_to_one_minute_is_not_taken_for_that_to_the_next(
+    spool: Spool, shop: StandIn, clock: FakeClock
+) -> None:
+    """A proxy gives the first answer again, which says as many minutes as the second."""
+    weather = WeatherAt(shop.url, "/v1/cameras/door/counts")
+    box = CountingBox(spool, SimpleNamespace(url=weather.url, key=shop.key), clock)
+    box.tell(0)
+    weather.mishaps = [LATE, "busy"]
+    box.count("i")
+    box.tell()
+    box.count("o")
+    box.tell()
+    for _ in range(3):
+        box.tell(1_000_000)
+    weather.stop()
+    assert sums(shop)[:2] == (1, 1)
+
+
 def test_a_refusal_that_is_said_again_gives_up_no_minute(
     spool: Spool, shop: StandIn, clock: FakeClock
 ) -> None:

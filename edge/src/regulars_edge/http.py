@@ -231,7 +231,8 @@ class Http:
         """
         changed_ns = self._read_change_ns()
         if changed_ns not in (None, self._read_ns):  # the service's certificate is another, say
-            with suppress(Misconfigured):  # half a file: the next exchange reads it again
+            # half a file: the next exchange reads it again
+            with self._lock, suppress(Misconfigured):
                 self._connections = self._make_connections()
                 self._read_ns = changed_ns
         sent_ms, response, fault = self.clock.boot_ms(), None, f"{_show_place(url)} does not answer"

@@ -256,7 +256,7 @@ def open_for_reading(folder: Path) -> sqlite3.Connection:
     Raises sqlite3.Error if there is no spool.
     """
     # to read closed books SQLite makes a file beside them, unless it is told that nobody writes
-    is_closed = not (folder / f"{FILE}-wal").exists()
+    is_closed = not os.access(folder / f"{FILE}-wal", os.F_OK)  # Path.exists may raise
     mode = "immutable=1" if is_closed and not os.access(folder, os.W_OK) else "mode=ro"
     connection = sqlite3.connect(f"file:{folder / FILE}?{mode}", uri=True, isolation_level=None)
     connection.execute(f"PRAGMA busy_timeout={_BUSY_MS}")
