@@ -314,8 +314,8 @@ DATA_MAP = (
     ),
     DataCategory(
         "users",
-        "the user (Rekognition) or subject (CompreFace, DeepStack) that the face belongs to: its "
-        "id, the mean of its templates, a subject's name",
+        "the user or subject that the face belongs to: its id, the mean of its templates, a "
+        "subject's name",
         "until its last face is deleted, erased, restricted, moved or merged into another. If a "
         "program deletes the last picture (example) of a subject without an erasure, the subject's "
         "name stays until the subject is deleted",

@@ -1237,12 +1237,10 @@ class Said:
         status = int(first) if re.fullmatch("[1-5][0-9]{2}", first) else 200
         self._answer = Answer(status, HTTPHeaderDict(pairs), body, 1, 2)
 
-    def exchange(self, *_request: object) -> Answer:
+    def exchange(self, *_request: object, **_options: object) -> Answer:
         return self._answer
 
     def close_idle(self) -> None: ...
-
-    def part_from(self, _mark: bytes) -> None: ...
 
 
 def client_answer_of(data: bytes) -> object:
