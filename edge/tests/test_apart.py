@@ -12,10 +12,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from regulars_edge import exits, run
+from regulars_edge import run
 from regulars_edge.capture import HANGS_S
 from regulars_edge.choose.chooser import Moving
-from regulars_edge.cli import main
 from regulars_edge.config import SPOOL_VARIABLE, CameraConfig
 from regulars_edge.errors import SourceFailed
 from regulars_edge.frames import EncodedFrame, Frame
@@ -191,25 +190,25 @@ def test_a_spool_that_cannot_be_written_may_heal(box: Box, tmp_path: Path, comma
 
 
 @pytest.mark.parametrize("is_open", [True, False], ids=["the uploader hangs", "it has stopped"])
-def test_status_reads_the_spool_of_a_card_that_is_read_only(
-    tmp_path: Path,
-    is_open: bool,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
+def test_status_reads_the_spool_of_a_card_that_is_read_only(tmp_path: Path, is_open: bool) -> None:
     folder, card = tmp_path / "spool", tmp_path / "card"
     folder.mkdir()
     card.mkdir()
-    monkeypatch.setenv(SPOOL_VARIABLE, str(card))
     with (
-        mounted("--bind", "--read-only", str(folder), str(card)),
+        mount("--bind", "--read-only", str(folder), str(card)),
         ExitStack() as uploader,
     ):
         add(uploader.enter_context(spools.open_spool(folder)), 1)
         if not is_open:
             uploader.close()
-        assert main(["status", "--json"]) == exits.OK
-    assert json.loads(capsys.readouterr().out)["cameras"]["door"]["unsent"] == 1
+        done = subprocess.run(
+            [ENTRY, "status", "--json"],
+            env={**os.environ, SPOOL_VARIABLE: str(card)},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    assert json.loads(done.stdout)["cameras"]["door"]["unsent"] == 1
 
 
 @pytest.mark.skipif(
@@ -245,7 +244,7 @@ def test_check_says_of_a_spool_that_another_user_owns_that_it_is_for_this_user(b
 
 
 @contextmanager
-def mounted(*argv: str) -> Iterator[None]:
+def mount(*argv: str) -> Iterator[None]:
     """Mount what `mount` is told, in the block; skip the test if nothing may be mounted here."""
     done = subprocess.run(["mount", *argv], capture_output=True, text=True, check=False)
     if done.returncode:
@@ -261,7 +260,7 @@ def disk(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Path]:
     """A small disk."""
     folder = tmp_path / "disk"
     folder.mkdir()
-    with mounted("-t", "tmpfs", "-o", f"size={request.param}", "tmpfs", str(folder)):
+    with mount("-t", "tmpfs", "-o", f"size={request.param}", "tmpfs", str(folder)):
         yield folder
 
 

@@ -232,13 +232,25 @@ def test_a_minute_that_the_service_refuses_holds_up_no_other(
     assert box.teller.trouble is None
 
 
-def test_an_answer_that_is_said_again_is_not_taken_for_that_of_minutes(
-    spool: Spool, shop: StandIn, clock: FakeClock
-) -> None:
-    """A proxy gives the answer to the request before, and does not take the minutes."""
+@pytest.fixture
+def weather(shop: StandIn) -> Iterator[WeatherAt]:
     weather = WeatherAt(shop.url, "/v1/")
+    yield weather
+    weather.stop()
+
+
+@pytest.fixture
+def box(spool: Spool, shop: StandIn, weather: WeatherAt, clock: FakeClock) -> CountingBox:
+    """A box behind a bad network, whose camera the service knows."""
     box = CountingBox(spool, SimpleNamespace(url=weather.url, key=shop.key), clock)
     box.tell(0)
+    return box
+
+
+def test_an_answer_that_is_said_again_is_not_taken_for_that_of_minutes(
+    box: CountingBox, shop: StandIn, weather: WeatherAt
+) -> None:
+    """A proxy gives the answer to the request before, and does not take the minutes."""
     box.count("i")
     box.tell()
     box.count("o")
@@ -247,35 +259,27 @@ def test_an_answer_that_is_said_again_is_not_taken_for_that_of_minutes(
     box.tell()
     for _ in range(3):
         box.tell(1_000_000)
-    weather.stop()
     assert sums(shop)[:2] == (1, 1)
 
 
 def test_the_answer_to_one_minute_is_not_taken_for_that_to_the_next(
-    spool: Spool, shop: StandIn, clock: FakeClock
+    box: CountingBox, shop: StandIn, weather: WeatherAt
 ) -> None:
     """A proxy gives the first answer again, which says as many minutes as the second."""
-    weather = WeatherAt(shop.url, "/v1/cameras/door/counts")
-    box = CountingBox(spool, SimpleNamespace(url=weather.url, key=shop.key), clock)
-    box.tell(0)
-    weather.mishaps = [LATE, "busy"]
+    weather.path, weather.mishaps = "/v1/cameras/door/counts", [LATE, "busy"]
     box.count("i")
     box.tell()
     box.count("o")
     box.tell()
     for _ in range(3):
         box.tell(1_000_000)
-    weather.stop()
     assert sums(shop)[:2] == (1, 1)
 
 
 def test_a_refusal_that_is_said_again_gives_up_no_minute(
-    spool: Spool, shop: StandIn, clock: FakeClock
+    box: CountingBox, spool: Spool, shop: StandIn, weather: WeatherAt, clock: FakeClock
 ) -> None:
     """Another camera's offer is refused, over a connection that all cameras share."""
-    weather = WeatherAt(shop.url, "/v1/")
-    box = CountingBox(spool, SimpleNamespace(url=weather.url, key=shop.key), clock)
-    box.tell(0)
     box.count("i")
     box.tell()
     add(spool, 1)
@@ -290,7 +294,6 @@ def test_a_refusal_that_is_said_again_gives_up_no_minute(
     for _ in range(3):
         box.teller.tell_due()
         clock.pass_(1_000_000)
-    weather.stop()
     assert sums(shop)[:2] == (1, 1)
 
 

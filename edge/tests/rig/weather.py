@@ -64,10 +64,10 @@ class WeatherAt(Weather):
 
     def __init__(self, goes_to: str, path: str, *mishaps: str) -> None:
         super().__init__(goes_to, mishaps=mishaps)
-        self._path = path
+        self.path = path
 
     def draw(self, path: str) -> str | None:
-        if not path.startswith(self._path) or not self.mishaps:
+        if not path.startswith(self.path) or not self.mishaps:
             return None
         mishap, *self.mishaps = self.mishaps
         return mishap

@@ -43,7 +43,8 @@ LOOKS: Mapping[str, tuple[Callable[[Picture], Picture], Sequence[str]]] = {
     "another mask": (cut_top_row, ("mask",)),
     "mask in the dark": (np.asarray, ("mask", "dark")),
 }
-"""What is learnt of each picture: how it is turned, and the conditions that are drawn into it."""
+"""Looks of a picture that the rule learns: how the picture is turned, and the conditions that are
+drawn into it."""
 RIDGE = 1.0
 """Of the squares of the weights: 0.3 is as good."""
 LEAST = 0.6
