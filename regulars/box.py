@@ -1,5 +1,4 @@
-"""The command lines that run one box and look after what it stores: serve, doctor, fsck, backup,
-restore, captures.
+"""The command lines that run one box and look after what it stores: serve, doctor, fsck, captures.
 
 Their work is in the packages of their names; that of fsck is in chalicelib/consistency.
 """
@@ -9,8 +8,6 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
-from contextlib import ExitStack
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,13 +19,11 @@ from chalicelib.api.v1.filters import require_named
 from chalicelib.domain import audit_events
 from chalicelib.domain.audit_events import AuditEvent, kind_of
 from chalicelib.domain.captures import Capture
-from chalicelib.domain.errors import RegularsError, StorageUnavailable
 from chalicelib.domain.model import Tenant
 from chalicelib.services import Services
 from chalicelib.storage.items import camera_ids
-from regulars.errors import CopiedFolder, OperatorError
+from regulars.errors import CopiedFolder
 from regulars.options import (
-    MOMENT,
     PATH,
     SERVICE_URL,
     choose_settings,
@@ -40,7 +35,6 @@ from regulars.options import (
     print_lines,
     read_configuration,
     serve_options,
-    storage_options,
     with_services,
 )
 
@@ -298,183 +292,6 @@ def _explain_rest(disagreement: Disagreement) -> str:
         if disagreement.mend is None
         else "changed meanwhile, try again"
     )
-
-
-@click.command(short_help="Write the data folder into one file.")
-@click.argument("to", type=PATH, metavar="FILE|DIR")
-@click.option(
-    "--at", type=MOMENT, help="AWS: with the tables as they were then, in UTC, up to 35 days ago."
-)
-@storage_options
-def backup(to: Path, data: Path | None, stage: str | None, at: datetime | None) -> None:
-    """Write the data folder into one file, also while it is served: records, pictures, captures,
-    credentials.
-
-    FILE is a new file. In a folder, DIR, the command makes a file that is named after the time.
-    Beside it, in the folder `receipts`, it writes the receipts of erasures, and which keys,
-    members, hooks, settings and consents stand. By these `restore` gives nothing back that ended. A
-    service that may write there does so every five minutes.
-
-    \b
-    Examples:
-      regulars backup /mnt/backups
-      regulars backup monday.tar --data /srv/regulars
-      regulars backup before.tar --stage prod --at 2026-11-20T09:00:00
-    """
-    from regulars.backup import backup, beside, receipts
-
-    settings = choose_settings(data=data, stage=stage)
-    if isinstance(settings.storage, Path) and to.resolve().is_relative_to(
-        settings.storage.resolve()
-    ):
-        raise OperatorError(
-            f"{to} is in the data folder, and would be lost with it: name another disk, or folder"
-        )
-    _enter_backup(data, stage)
-    path = backup.backup(settings, to, at and at.replace(tzinfo=UTC))
-    with open_services_of(data, stage) as services:
-        try:
-            receipts.write_beside(services, path.resolve().parent)
-        # the file is whole, whatever a full disk or a missing permission stops
-        except RegularsError as error:
-            print(f"regulars: what stands now is not noted beside it: {error}", file=sys.stderr)
-    if isinstance(settings.storage, Path):
-        beside.note_folder(settings.storage, path.resolve().parent)
-    print(
-        f"{path}  {path.stat().st_size:,} bytes; it holds pictures, templates and keys: keep it "
-        "safe"
-    )
-
-
-def _enter_backup(data: Path | None, stage: str | None) -> None:
-    """Write into each tenant's audit that all is copied.
-
-    A full disk must not stop the copy, so that is told only.
-
-    The tenant has its signing key then, by which a restore knows what the tenant has signed since.
-    """
-    with open_services_of(data, stage) as services:
-        for tenant in services.tenants.list_all():
-            try:
-                services.audit.signing.read_public_keys(tenant.name)
-                services.audit.reads.write_export_entry(tenant.name)
-            except StorageUnavailable as error:
-                print(f"regulars: the audit has no entry of this backup: {error}", file=sys.stderr)
-
-
-@click.command(short_help="Make a data folder from a backup.")
-@click.argument("file", type=PATH)
-@click.option(
-    "--after",
-    multiple=True,
-    metavar="FILE",
-    help="Each tenant's newest export of its audit; or `none`.",
-)
-@click.option(
-    "--receipts",
-    "places",
-    multiple=True,
-    metavar="PLACE",
-    help="Folder, file or s3://BUCKET/PREFIX with receipts of erasures, besides those beside FILE "
-    "and the witness's.",
-)
-@click.option(
-    "--key",
-    metavar="FINGERPRINT",
-    help="Of the key that signed exports and receipts, if it was renewed since.",
-)
-@click.option(
-    "--new-secrets",
-    is_flag=True,
-    help="Make all keys anew, and print them: somebody else may have the backup, or a stage has "
-    "not its KMS key.",
-)
-@click.option("--yes", is_flag=True, help="Do not ask: take settings as they were last.")
-@storage_options
-def restore(
-    file: Path,
-    after: tuple[str, ...],
-    key: str | None,
-    *,
-    places: tuple[str, ...],
-    new_secrets: bool,
-    yes: bool,
-    data: Path | None,
-    stage: str | None,
-) -> None:
-    """Make a data folder from a backup's file: all of it, or nothing if it fails.
-
-    With --stage it fills a new stage, and no function of it runs meanwhile.
-
-    A restore gives nothing back that ended since the backup. Erasures, withdrawn consents, holds,
-    restrictions and ended keys, members, hooks and cameras are done again by what lies beside FILE,
-    at the witness, and in --receipts. Exports of the audit do the same, and know deletions, too.
-    Say `--after none` if there is none.
-
-    Sessions, invitations and codes end in any case. It says what it cannot know. Settings that were
-    others last are listed, and set again: on a terminal it asks before. Until erasures are done
-    again, nobody serves the folder.
-
-    \b
-    Examples:
-      regulars restore monday.tar --data /srv/regulars --after audit.jsonl
-      regulars restore monday.tar --data /tmp/try --after none
-      regulars restore monday.tar --stage prod2 --new-secrets --after audit.jsonl
-    """
-    from regulars.backup import backup, receipts
-    from regulars.backup.after import find_exports, redo_since, remove_if_failed
-    from regulars.backup.new_secrets import renew_secrets
-    from regulars.deploy.stage import stop_functions
-
-    exports = find_exports(after)
-    settings = choose_settings(data=data, stage=stage)
-    places_of_receipts = [
-        str(file.absolute().parent),
-        *([settings.witness] if settings.witness else []),
-        *places,
-    ]
-    erased = receipts.read_receipts(places_of_receipts)
-    with ExitStack() as block:
-        receipts_note = receipts.format_mark(places_of_receipts)
-        manifest = backup.restore(
-            settings, file, lambda: block.enter_context(stop_functions(stage)), receipts_note
-        )
-        backed_up_at = manifest.created_at
-        print(
-            f"{len(manifest.entries):,} files of {backed_up_at.isoformat()} are copied to "
-            f"{stage or settings.storage}, "
-            "which nobody serves before what ended since has ended again"
-        )
-        documents, damaged = receipts.read_standing_documents(places_of_receipts, backed_up_at)
-        for name in damaged:
-            print(f"{name} is not as it was signed, and is left aside")
-        with remove_if_failed(settings.storage), open_services_of(data, stage) as services:
-            ask = ask_settings if not yes and sys.stdin.isatty() else (lambda _: True)
-            for line in redo_since(services, exports, documents, backed_up_at, key=key, ask=ask):
-                print(line)
-            for new_secret_lines in renew_secrets(services) if new_secrets else ():
-                print(json.dumps(new_secret_lines))
-        # what one receipt refuses is no reason to restore once more
-        with open_services_of(data, stage) as services:
-            for line in receipts.redo_erasures(services, erased, [key] if key else ()):
-                print(line)
-    print(
-        f"{stage or settings.storage} is as it was on {backed_up_at.isoformat()}, but for what "
-        "ended since"
-    )
-    newest = max((str(receipt.statement["done_at"]) for receipt in erased), default="none")
-    print(
-        f"erasures are done again by {len(erased):,} receipts, the newest of {newest}: those "
-        "without one are not known"
-    )
-
-
-def ask_settings(question: str) -> bool:
-    """Ask on the terminal whether settings are to be as they were last.
-
-    Only `n` leaves them as in the backup.
-    """
-    return input(f"{question} [Y/n] ").strip().lower() not in ("n", "no")
 
 
 _captures_options = join_options(

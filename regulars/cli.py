@@ -16,6 +16,7 @@ from chalicelib.domain.audit_events import AuditEvent, kind_of
 from chalicelib.domain.errors import InvalidInput, RegularsError
 from chalicelib.settings import SettingError
 from regulars import audit, box, privacy, report, today
+from regulars.backup import command as backup
 from regulars.cost import command as cost
 from regulars.demo import command as demo
 from regulars.deploy import command as deploy
@@ -100,8 +101,8 @@ for command in (
     deploy.deploy,
     cost.cost,
     audit.audit,
-    box.backup,
-    box.restore,
+    backup.backup,
+    backup.restore,
     transfer.import_,
     transfer.export,
     mqtt.mqtt,

@@ -2,6 +2,7 @@
 
 OperatorError
 |- UnusableFolder      the data folder cannot be made or written
+|- UnfinishedRestore   what ended since a folder's backup has not ended again
 |- FolderInUse         another server holds the data folder
 |- CopiedFolder        the data folder is not the one that was served before; say what it is
 |- DamagedFile         a file of ours is not what we wrote
@@ -24,6 +25,9 @@ class OperatorError(Exception):
 
 
 class UnusableFolder(OperatorError): ...
+
+
+class UnfinishedRestore(OperatorError): ...
 
 
 class FolderInUse(OperatorError): ...

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from shlex import quote
 
 from msgspec import Struct
 
 from chalicelib.open_storage import DATABASE
 from chalicelib.storage.box.blobs import sync_folder
-from regulars.errors import FolderInUse, UnusableFolder
+from regulars.errors import FolderInUse, UnfinishedRestore, UnusableFolder
 
 LOCK, IGNORE = "serve.lock", ".gitignore"
+UNFINISHED = "restored.json"
+"""File of a folder that a restore has not ended: the list of what is left to do (backup/owed)."""
 _BEFORE = re.compile(r"\.?\.gitignore(\.\d+)?|serve\.lock|regulars\.toml|lost\+found")
 """Names that a folder may have before its database is there."""
 
@@ -29,8 +33,9 @@ _LOOK_S = 0.1
 def prepare_folder(folder: Path) -> Path:
     """Make the folder, a new one for its owner only, and return its absolute path.
 
-    Raises UnusableFolder.
+    Raises UnusableFolder, UnfinishedRestore.
     """
+    require_finished(folder)
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         folder = folder.resolve()
@@ -70,6 +75,35 @@ def keep_out_of_git(folder: Path) -> None:
 
 
 def require_data(folder: Path) -> None:
+    """Raise UnusableFolder if the folder holds no service's data, or this process may not write;
+    UnfinishedRestore if what ended since its backup has not ended again."""
+    require_finished(folder)
+    require_database(folder)
+
+
+def require_finished(folder: Path) -> None:
+    """Raise UnfinishedRestore, which says what is left, if a restore of the folder has not
+    ended."""
+    try:
+        text = (folder / UNFINISHED).read_text(encoding="utf-8", errors="replace")
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    raise UnfinishedRestore(
+        f"the restore of {folder} has not ended; left are: {_describe_left(text)}. "
+        f"`regulars restore --finish --data {quote(str(folder))}` ends it, and nobody serves the "
+        "folder before"
+    )
+
+
+def _describe_left(text: str) -> str:
+    """Return the steps that a list names. An earlier version's list names none."""
+    try:
+        return "; ".join(json.loads(text)["left"])
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return "all that ended since its backup"
+
+
+def require_database(folder: Path) -> None:
     """Raise UnusableFolder if the folder holds no service's data, or this process may not write."""
     if not (folder / DATABASE).is_file():
         raise UnusableFolder(

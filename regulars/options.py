@@ -172,43 +172,71 @@ def choose_settings(
 def open_services(settings: Settings, *, new: bool = False) -> Services:
     """Open the services over the storage.
 
-    `new`: make the data folder if there is none, else raise OperatorError.
+    `new`: make the data folder if there is none, else raise OperatorError, also if a restore of it
+    has not ended.
     """
-    from chalicelib import bootstrap  # `regulars --help` need not load storage
-
     if isinstance(settings.storage, Path):
         (folder.prepare_folder if new else folder.require_data)(settings.storage)
+    return _build(settings)
+
+
+def _build(settings: Settings) -> Services:
+    from chalicelib import bootstrap  # `regulars --help` need not load storage
+
     return bootstrap.build(settings)
 
 
 def open_services_of(data: Path | None, stage: str | None) -> AbstractContextManager[Services]:
     """Open the storage of `storage_options` while a block lasts.
 
-    Raises OperatorError if there is no such folder.
+    Raises OperatorError if there is no such folder, or a restore of it has not ended.
     """
     return closing(open_services(choose_settings(data=data, stage=stage)))
 
 
-def with_services(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command the `storage_options`, and pass it the open services that they name in place
-    of them."""
+def open_unfinished(data: Path | None, stage: str | None) -> AbstractContextManager[Services]:
+    """Open the storage of `storage_options` while a block lasts, also if a restore has not ended.
 
-    @storage_options
-    @wraps(command)
-    def run(*, data: Path | None, stage: str | None, **options: Any) -> Any:
-        with open_services_of(data, stage) as services:
-            return command(services, **options)
-
-    return run
+    Raises OperatorError if there is no such folder.
+    """
+    settings = choose_settings(data=data, stage=stage)
+    if isinstance(settings.storage, Path):
+        folder.require_database(settings.storage)
+    return closing(_build(settings))
 
 
-def _with_tenant(add_option: Callable[[_Any], _Any]) -> Callable[[_Any], _Any]:
-    """Make a decorator that gives a command a tenant's name and `with_services`, and passes it the
+_Open = Callable[[Path | None, str | None], AbstractContextManager[Services]]
+
+
+def _give_services(open_storage: _Open) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Make a decorator that gives a command the `storage_options`, and passes it the open services
+    that they name in place of them."""
+
+    def decorate_command(command: Callable[..., Any]) -> Callable[..., Any]:
+        @storage_options
+        @wraps(command)
+        def run(*, data: Path | None, stage: str | None, **options: Any) -> Any:
+            with open_storage(data, stage) as services:
+                return command(services, **options)
+
+        return run
+
+    return decorate_command
+
+
+with_services = _give_services(open_services_of)
+
+
+def _with_tenant(
+    add_option: Callable[[_Any], _Any],
+    give_services: Callable[[Callable[..., Any]], Callable[..., Any]] = with_services,
+) -> Callable[[_Any], _Any]:
+    """Make a decorator that gives a command a tenant's name and the services, and passes it the
     tenant."""
 
     def decorate_command(command: _Any) -> _Any:
         @add_option
-        @with_services
+        @give_services
         @wraps(command)
         def run(services: Services, *, tenant: str, **others: Any) -> Any:
             return command(services, services.tenants.get_by_name(tenant), **others)
@@ -218,9 +246,10 @@ def _with_tenant(add_option: Callable[[_Any], _Any]) -> Callable[[_Any], _Any]:
     return decorate_command
 
 
-of_tenant = _with_tenant(
-    click.option("--tenant", metavar="NAME", required=True, help="In whose book.")
-)
+_tenant_option = click.option("--tenant", metavar="NAME", required=True, help="In whose book.")
+of_tenant = _with_tenant(_tenant_option)
+of_restored_tenant = _with_tenant(_tenant_option, _give_services(open_unfinished))
+"""As `of_tenant`, also in a book whose restore has not ended."""
 named_tenant = _with_tenant(click.argument("tenant", metavar="NAME"))
 
 

@@ -44,6 +44,7 @@ from regulars.options import (
     ask_before_deed,
     ask_yes_or_no,
     find_tenants,
+    of_restored_tenant,
     of_tenant,
     print_lines,
     with_services,
@@ -210,7 +211,7 @@ def write_archive_file(
     help="Where the receipt of --face is written.  [default: erasure-ID.json]",
 )
 @ask_before_deed
-@of_tenant
+@of_restored_tenant
 def erase(
     services: Services,
     tenant: Tenant,
@@ -450,7 +451,7 @@ def _find_erased_faces(
 
 @click.group(no_args_is_help=False, short_help="Check and get signed receipts of erasures.")
 def receipt() -> None:
-    """Check a receipt of an erasure, print it again, erase by it again, print the key that it is
+    """Check a receipt of an erasure, print it again, print the key that it is
     checked with.
 
     \b
@@ -544,54 +545,6 @@ def get(
     page = write_receipt_page(facts, language, document, NAMES)
     print(page.write_html(), end="")
     warn_of_blanks(facts, page.missing)
-
-
-@receipt.command(short_help="Erase again whom a restored backup brought back.")
-@click.argument("places", metavar="[PLACE]...", nargs=-1)
-@click.option(
-    "--key",
-    "trusted",
-    multiple=True,
-    metavar="KEY",
-    help="Another signer's public key or fingerprint.",
-)
-@click.option(
-    "--leave-out",
-    multiple=True,
-    metavar="ID",
-    help="A receipt of people whom nobody can tell any more: note it as done.",
-)
-@with_services
-def redo(
-    services: Services,
-    *,
-    places: tuple[str, ...],
-    trusted: tuple[str, ...],
-    leave_out: tuple[str, ...],
-) -> None:
-    """Do again the erasures of all receipts that the book does not know: after a restore, before it
-    is served.
-
-    PLACE: a folder, a file or s3://BUCKET/PREFIX with receipts, besides those that the restore knew
-    and the witness. Nobody serves the book meanwhile.
-
-    \b
-    Examples:
-      regulars receipt redo --data /srv/regulars
-      regulars receipt redo --data /srv/regulars /mnt/backups erasure-456181884937546338.json
-    """
-    from regulars.backup import receipts
-
-    storage = services.settings.storage
-    if isinstance(storage, Path) and find_server(storage) is not None:
-        raise OperatorError(f"{storage} is served: stop its service first")
-    found_receipts = receipts.read_receipts([*places, *receipts.list_places(storage, services)])
-    print_lines(
-        receipts.redo_erasures(
-            services, found_receipts, [_make_fingerprint(key) for key in trusted], leave_out
-        ),
-        "nobody of these receipts is in the book",
-    )
 
 
 @receipt.command(short_help="Print a tenant's public keys.")

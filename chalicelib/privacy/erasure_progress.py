@@ -232,9 +232,8 @@ def require_face_key(statement: Mapping[str, Any], key: bytes) -> None:
         raise InvalidInput(
             "a key that this book never had hashed its faces, so nobody can tell whom it names. "
             "The book is from "
-            "before the tenant's first key: erase each person by the face's id, and leave this "
-            "receipt out "
-            "(`regulars receipt redo --leave-out ID`)"
+            "before the tenant's first key: erase each person by the face's id (`regulars erase`). "
+            "A restore then asks whether to leave this receipt out"
         )
 
 
@@ -273,14 +272,18 @@ def _hash(key: bytes, salt: str, faceid: str) -> str:
     return hmac.new(key, f"{salt}\n{faceid}".encode(), hashlib.sha256).hexdigest()
 
 
-def make_statement(tenant: str, erasure: Erasure, done_at: str, asked_at: str) -> dict[str, Any]:
+def make_statement(
+    tenant: str, app_id: str, erasure: Erasure, done_at: str, asked_at: str
+) -> dict[str, Any]:
     """Make the statement of an erasure's receipt, which its tenant signs.
 
-    It has all counts, zeros too.
+    `app_id`: the id of the book, since two boxes may have tenants of one name. It has all counts,
+    zeros too.
     """
     return {
         "kind": RECEIPT,
         "tenant": tenant,
+        "app_id": app_id,
         "id": erasure.id,
         "asked_at": asked_at,
         "done_at": done_at,

@@ -8,17 +8,14 @@ those the receipts tell. What nobody can know is said.
 from __future__ import annotations
 
 import json
-import shutil
-import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, suppress
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from shlex import quote
 from typing import Any, TypeVar
 
-import click
 from msgspec import Struct, field
 from msgspec.structs import asdict
 
@@ -47,6 +44,7 @@ from chalicelib.privacy.standing import (
 )
 from chalicelib.services import Services
 from chalicelib.storage.values import format_count, moment, moment_of_text, time_text
+from regulars.backup.owed import Ask
 from regulars.errors import OperatorError
 
 _Said = TypeVar("_Said")
@@ -69,46 +67,6 @@ def make_rotate(services: Services) -> Rotate:
             print(json.dumps(asdict(services.tenants.rotate_keys(name))), flush=True)
 
     return rotate
-
-
-Ask = Callable[[str], bool]
-"""Asks whether settings are to be as they were last."""
-
-
-def find_exports(after: Sequence[str]) -> list[Path]:
-    """Return the files of exports that `--after` names: none of `none`.
-
-    Raises click.UsageError, OperatorError.
-    """
-    if not after:
-        raise click.UsageError(
-            "say what was done since the backup: --after FILE, of `regulars audit export`, does "
-            "again holds, "
-            "restrictions, withdrawn consents, deletions and ended accesses; --after none takes "
-            "only what lies beside "
-            "the backup and at the witness"
-        )
-    exports = [Path(text) for text in after if text != "none"]
-    for path in exports:
-        if not path.is_file():
-            raise OperatorError(f"there is no file {path}: `regulars audit export` writes one")
-    return exports
-
-
-@contextmanager
-def remove_if_failed(data: object) -> Iterator[None]:
-    """Remove a restored folder again if the block fails: nobody serves what lacks the last holds by
-    mistake."""
-    try:
-        yield
-    except BaseException:
-        if isinstance(data, Path):
-            shutil.rmtree(data)
-            print(
-                f"{data} is removed again: nothing is restored, for the reason that follows",
-                file=sys.stderr,
-            )
-        raise
 
 
 class AccessSince(Struct, frozen=True):
@@ -353,36 +311,6 @@ def _list_unknown(verification: Verified) -> Iterator[str]:
         yield f"what was done from {time_text(moment(last.hour))[:13]}:59 on is not in this export"
 
 
-def redo_since(
-    services: Services,
-    files: Sequence[Path],
-    documents: Sequence[Document],
-    backed_up_at: datetime,
-    *,
-    key: str | None,
-    ask: Ask,
-) -> Iterator[str]:
-    """Do again for all tenants what is known since the backup; yield a line for each thing, and for
-    what is not known.
-
-    `files`: exports of the audit; `documents`: of what stands; `key`: the fingerprint of a key that
-    signed them, besides the tenants' own. Raises as `read_export`.
-    """
-    exports = [read_export(services, file, backed_up_at, key) for file in files]
-    rotate = make_rotate(services)
-    for tenant in services.tenants.list_all():
-        restored = Restored(
-            tenant,
-            backed_up_at,
-            services.access.standing.read(tenant),
-            rotate,
-            [key] if key else (),
-        )
-        with begin_restore_act(tenant):
-            for line in redo_tenant(services, restored, exports, documents, ask):
-                yield f"{tenant.name}: {line}"
-
-
 def begin_restore_act(tenant: Tenant) -> AbstractContextManager[AuditEvent]:
     """Count what is written inside as the restore of this tenant's book: the audit has it."""
     return begin_audit_event(
@@ -390,37 +318,44 @@ def begin_restore_act(tenant: Tenant) -> AbstractContextManager[AuditEvent]:
     )
 
 
-def redo_tenant(
+def redo_accesses(
     services: Services,
     restored: Restored,
     exports: Sequence[Export],
     documents: Sequence[Document],
-    ask: Ask,
 ) -> Iterator[str]:
-    """Do again for one tenant all that is known since its backup; yield lines that say it, and what
-    nobody knows.
+    """Do again what happened since its backup to the accesses and people of one tenant; yield lines
+    that say it.
 
-    It ends sessions, invitations and codes in any case, and begins another life of the book.
+    Of `exports` and `documents` the tenant's own count. May be cut off anywhere and repeated.
     """
-    tenant = restored.tenant
     own_exports = [export for export in exports if export.tenant == restored.tenant.name]
-    own_documents = [document for document in documents if document.tenant == tenant.name]
     for export in own_exports:
         yield from redo_export(services, restored, export)
     freed_at = {
         freed: at for export in own_exports for freed, at in export.changes.freed_at.items()
     }
-    yield from services.access.standing.end_by_documents(restored, own_documents, freed_at)
-    yield from _take_settings(services, restored, own_exports, own_documents, ask)
-    yield services.access.standing.end_sign_ins(tenant)
-    services.tenants.begin_life(tenant.name)
-    services.access.standing.note_base(restored)
-    known = [export.until for export in own_exports if export.until is not None]
-    known += services.access.standing.list_times(restored, own_documents)
-    yield from _say_unknown(services, restored, max(known, default=None))
+    yield from services.access.standing.end_by_documents(restored, documents, freed_at)
 
 
-def _take_settings(
+def find_known_until(
+    services: Services,
+    restored: Restored,
+    exports: Sequence[Export],
+    documents: Sequence[Document],
+) -> datetime | None:
+    """Return up to which time it is known what ended in a tenant's book; None: nothing tells of the
+    time since its backup."""
+    times = services.access.standing.list_times(restored, documents)
+    times += [
+        export.until
+        for export in exports
+        if export.tenant == restored.tenant.name and export.until is not None
+    ]
+    return max(times, default=None)
+
+
+def redo_settings(
     services: Services,
     restored: Restored,
     exports: Sequence[Export],
@@ -431,7 +366,7 @@ def _take_settings(
     answered."""
     said: dict[str, tuple[datetime, Any]] = {}
     unsaid: dict[str, None] = {}
-    for export in exports:
+    for export in (each for each in exports if each.tenant == restored.tenant.name):
         said |= export.changes.settings
         unsaid |= export.changes.unsaid_settings
     documented_at, documented = services.access.standing.read_settings_changed(restored, documents)
@@ -468,7 +403,7 @@ _MOST_NAMED = 20
 """People with a record of consent who are named."""
 
 
-def _say_unknown(
+def say_unknown(
     services: Services, restored: Restored, known_until: datetime | None
 ) -> Iterator[str]:
     """Say one by one what is open or stands in the restored book, of which nobody knows whether it

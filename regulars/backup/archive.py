@@ -13,7 +13,7 @@ import json
 import os
 import shutil
 import tarfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path, PurePosixPath
@@ -46,10 +46,14 @@ class Entry(NamedTuple):
 
 
 class Manifest(Struct, frozen=True):
-    """List of a backup's files. `entries`: by path below the data folder."""
+    """List of a backup's files. `entries`: by path below the data folder.
+
+    `books`: the ids (`app_id`) of the books in it; () in a file of an early version.
+    """
 
     created_at: datetime
     entries: Mapping[str, Entry]
+    books: tuple[str, ...] = ()
 
 
 class Writer:
@@ -75,10 +79,14 @@ class Writer:
     def count(self) -> int:
         return len(self._entries)
 
-    def finish(self, created_at: datetime, format_: int | str = FORMAT) -> None:
+    def finish(
+        self, created_at: datetime, format_: int | str = FORMAT, books: Sequence[str] = ()
+    ) -> None:
+        """Add the list of the files. `books`: as the manifest has them."""
         manifest = {
             "format": format_,
             "created_at": created_at.isoformat(timespec="milliseconds"),
+            "books": list(books),
             "entries": self._entries,
         }
         data = json.dumps(manifest).encode()
@@ -165,8 +173,22 @@ def check_file(path: Path, judge: Callable[[str, object], str | None] = wrong_fo
     return _check_manifest(path, manifest, entries, judge)
 
 
-def unpack_file(path: Path, into: Path) -> None:
-    """Write all entries but the manifest below the folder `into`.
+def read_books(path: Path) -> tuple[str, ...]:
+    """Return whose books a backup has, by its list of files, which is not compared with them.
+
+    It is () for a file that is no backup, or was made by an early version.
+    """
+    try:
+        with open_archive(path, "r:") as tar:
+            content = tar.extractfile(MANIFEST)
+            manifest = b"" if content is None else content.read()
+        return msgspec.json.decode(manifest, type=Manifest).books
+    except (tarfile.TarError, KeyError, EOFError, DamagedFile, msgspec.DecodeError, OSError):
+        return ()
+
+
+def unpack_file(path: Path, into: Path, is_wanted: Callable[[str], bool] = lambda _: True) -> None:
+    """Write the entries whose names are wanted below the folder `into`, but not the manifest.
 
     They are on the disk when this returns.
 
@@ -174,7 +196,7 @@ def unpack_file(path: Path, into: Path) -> None:
     """
     with open_archive(path, "r|") as tar:
         for member, content in _read_members(tar):
-            if member.name == MANIFEST:
+            if member.name == MANIFEST or not is_wanted(member.name):
                 continue
             target = into
             for part in PurePosixPath(member.name).parts:

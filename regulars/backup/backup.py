@@ -13,12 +13,13 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 
-from chalicelib.domain.model import Picture
+from chalicelib.domain.model import Picture, Tenant
 from chalicelib.open_storage import DATABASE
 from chalicelib.settings import Settings
 from chalicelib.storage import keys
@@ -30,7 +31,7 @@ from chalicelib.storage.records.faces import face_from, tenant_from
 from chalicelib.storage.records.merges import merge_from
 from regulars import folder
 from regulars.backup import archive, cloud_backup
-from regulars.backup.receipts import MARK
+from regulars.backup.owed import Owed, Step, note_owed
 from regulars.errors import DamagedFile, OperatorError, UnusableFolder
 from regulars.tenants import credentials
 
@@ -49,26 +50,48 @@ def backup(settings: Settings, to: Path, as_of: datetime | None = None) -> Path:
     Raises OperatorError, StorageUnavailable or OSError. If the file exists after an error, it is
     whole.
     """
-    data, now = settings.storage, datetime.now(UTC)
-    path = to / f"regulars-{now:%Y%m%dT%H%M%SZ}.tar" if to.is_dir() else to
+    data = settings.storage
     if not isinstance(data, Path):
-        return cloud_backup.backup(settings, data, path, as_of)
+        return cloud_backup.backup(settings, data, _choose_name(to), as_of)
     if as_of is not None:
         raise OperatorError(
             "a box keeps no earlier time: restore a backup of then, or name a stage"
         )
     folder.require_data(data)
+    # Before anything is copied: what is done meanwhile counts as done since the backup.
+    begun_at = datetime.now(UTC)
     # A killed backup leaves its folder behind; the next one, or the sweep, removes it.
     with folder.hold_lock(data / BACKUP_LOCK), open_scratch(data / BACKUP) as scratch:
         copy_folder = scratch / "copy"
         copy_folder.mkdir(mode=0o700)
-        _take_complete(data, copy_folder)
-        with archive.write_archive(path) as writer:
-            for file in sorted(copy_folder.rglob("*")):
-                if file.is_file():
-                    writer.add(file.relative_to(copy_folder).as_posix(), file)
-            writer.finish(now)
-    return path
+        books = _take_complete(data, copy_folder)
+        for _ in range(_TRIES):
+            path = _choose_name(to)
+            try:
+                _write_archive(path, copy_folder, begun_at, books)
+            except FileExistsError:
+                if path == to:
+                    raise
+                time.sleep(_A_SECOND)  # another box's backup of this second has the name
+            else:
+                return path
+    raise OperatorError(f"all names of the last {_TRIES} seconds are taken in {to}: name a file")
+
+
+_A_SECOND = 1.0
+
+
+def _choose_name(to: Path) -> Path:
+    """Return the file `to`, or one that is named by the time in the folder `to`."""
+    return to / f"regulars-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.tar" if to.is_dir() else to
+
+
+def _write_archive(path: Path, copy_folder: Path, begun_at: datetime, books: Sequence[str]) -> None:
+    with archive.write_archive(path) as writer:
+        for file in sorted(copy_folder.rglob("*")):
+            if file.is_file():
+                writer.add(file.relative_to(copy_folder).as_posix(), file)
+        writer.finish(begun_at, books=books)
 
 
 @contextmanager
@@ -82,12 +105,17 @@ def open_scratch(path: Path) -> Iterator[Path]:
         shutil.rmtree(path, ignore_errors=True)
 
 
-def _take_complete(data: Path, stage: Path) -> None:
+def _take_complete(data: Path, stage: Path) -> list[str]:
+    """Copy records and objects until no record names an object that is missing; return the ids of
+    the books in the copy."""
     for _ in range(_TRIES):
         _take(data, stage)
-        missing = _list_missing_blobs(stage)
-        if not missing:
-            return
+        with _open_copied_items(stage) as items:
+            missing = [
+                key for key in _list_blob_keys(items) if not (stage / "blobs" / key).is_file()
+            ]
+            if not missing:
+                return sorted(tenant.app_id for tenant in _list_tenants(items))
     raise OperatorError(
         f"{missing[0]} is named by a record and is not there, {len(missing)} in all: they are "
         "lost, or faces come and "
@@ -150,7 +178,7 @@ def make_copy_error(source: Path, error: sqlite3.Error) -> OperatorError:
     if not isinstance(error, sqlite3.OperationalError):
         return DamagedFile(f"the database {source} is damaged: {error}")
     is_full = error.sqlite_errorcode == sqlite3.SQLITE_FULL
-    # One copy is for the backup, one is looked into (`_list_missing_blobs`).
+    # One copy is for the backup, one is looked into (`_open_copied_items`).
     why = (
         ": its disk needs room for two more copies of it, and `regulars doctor` says how much "
         "is free"
@@ -160,14 +188,13 @@ def make_copy_error(source: Path, error: sqlite3.Error) -> OperatorError:
     )
 
 
-def _list_missing_blobs(stage: Path) -> list[str]:
-    """List the blobs that the copied database names and the stage lacks: pictures, snapshots and
-    sealed days."""
-    # Opened in a copy of the copy: the store writes SQLite's log beside its file.
+@contextmanager
+def _open_copied_items(stage: Path) -> Iterator[ItemStore]:
+    """Open a copy of the copied database: the store writes SQLite's log beside its file."""
     with open_scratch(stage.with_name("look")) as scratch_folder:
         shutil.copyfile(stage / DATABASE, scratch_folder / DATABASE)
         with closing(SqliteItemStore(scratch_folder / DATABASE, keys.TABLES)) as items:
-            return [key for key in _list_blob_keys(items) if not (stage / "blobs" / key).is_file()]
+            yield items
 
 
 def _list_picture_keys(pictures: Iterable[Picture]) -> Iterator[str]:
@@ -179,14 +206,18 @@ def _list_picture_keys(pictures: Iterable[Picture]) -> Iterator[str]:
                 yield keys.thumbnail(picture.key)
 
 
+def _list_tenants(items: ItemStore) -> Iterator[Tenant]:
+    return map(tenant_from, walk_items(items, keys.TENANTS, keys.tenant_item("")[0]))
+
+
 def _list_blob_keys(items: ItemStore) -> Iterator[str]:
     """Yield the keys of all objects that items name.
 
     These are pictures of faces, and of faces that an active merge keeps; each model's newest
     snapshot of the gallery and the one that it builds upon; the columns of sealed days.
     """
-    for tenant in walk_items(items, keys.TENANTS, keys.tenant_item("")[0]):
-        name = tenant_from(tenant).name
+    for tenant in _list_tenants(items):
+        name = tenant.name
         for face in walk_items(items, keys.FACES, name):
             yield from _list_picture_keys(face_from(face).pictures)
         for merge in walk_items(items, keys.MERGES, name):
@@ -199,22 +230,17 @@ def _list_blob_keys(items: ItemStore) -> Iterator[str]:
         for pointer in walk_items(items, keys.DIRECTORY, name, between=keys.INDEX_RANGE):
             yield pointer["snapshots"][-1]
             yield keys.base_of_snapshot(pointer["snapshots"][-1])
-        zone = tenant.get("time_zone")
-        seals = walk_items(items, keys.SUMMARIES, keys.totals(name, zone)) if zone else ()
+        seals = walk_items(items, keys.SUMMARIES, keys.totals(name, tenant.time_zone))
         yield from (seal["columns"] for seal in seals if seal.get("columns"))
 
 
 def restore(
-    settings: Settings,
-    file: Path,
-    begin: Callable[[], object] = lambda: None,
-    receipts_note: str = "",
+    settings: Settings, file: Path, begin: Callable[[], object] = lambda: None
 ) -> archive.Manifest:
-    """Make the data folder from the file: all of it, or nothing if it fails.
+    """Copy the backup's files into the data folder or the stage, and do nothing else: all of them,
+    or nothing if it fails.
 
-    `begin`: called before the first write to a stage, once file and stage are checked; not for a
-    box. `receipts_note`: the text of the folder's file MARK, which is there from the folder's first
-    moment on.
+    `begin`: called before the first file is copied, once all is checked.
 
     Raises UnusableFolder if the folder is not empty, OperatorError if the data is of another
     format, DamagedFile and OSError.
@@ -222,25 +248,72 @@ def restore(
     data = settings.storage
     if not isinstance(data, Path):
         return cloud_backup.restore(settings, data, file, begin)
+    require_free(data)
+    manifest = check_box_file(file)
+    files_alone = Owed(str(file.absolute()), manifest.created_at, (Step.FILES,))
+    fill_folder(data, file, files_alone, begin)
+    return manifest
+
+
+def fill_folder(data: Path, file: Path, owed: Owed, begin: Callable[[], object]) -> None:
+    """Copy a checked backup's files into a new or empty folder: all of them, or nothing if it
+    fails.
+
+    The folder's list says what is owed before `begin` is called and the first file is copied; the
+    files are struck when all are there.
+    """
     data = data.absolute()
-    _require_free(data)
+    data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    data.chmod(0o700)  # an empty folder may have been made for everybody
+    with remove_if_failed(data):
+        note_owed(data, owed)
+        begin()
+        copy_files(data, file)
+        note_owed(data, owed.strike(Step.FILES))
+    sync_folder(data.parent)
+
+
+def check_box_file(file: Path) -> archive.Manifest:
+    """Compare a box's backup with its list of files, and return that. Raises as `restore`."""
     manifest = archive.check_file(file)
     if DATABASE not in manifest.entries:
         raise DamagedFile(
             f"{file} is the backup of a stage on AWS: restore it with that stage's settings"
         )
     _require_known(file, manifest.entries)
-    data.parent.mkdir(parents=True, exist_ok=True)
-    with open_scratch(data.with_name(f".{data.name}.restoring")) as new_folder:
-        folder.keep_out_of_git(new_folder)
-        archive.unpack_file(file, new_folder)
-        if receipts_note:
-            folder.write_durably(new_folder / MARK, receipts_note)
-        if data.exists():
-            data.rmdir()
-        new_folder.rename(data)
-    sync_folder(data.parent)
     return manifest
+
+
+def copy_files(data: Path, file: Path) -> None:
+    """Copy a checked backup's files into a folder that has nothing but its list of what is owed,
+    and perhaps what a killed restore had copied."""
+    clear_folder(data)
+    folder.keep_out_of_git(data)
+    archive.unpack_file(file, data)
+
+
+def clear_folder(data: Path) -> None:
+    """Remove all that a folder has but its list of what is owed."""
+    for path in data.iterdir():
+        if path.name == folder.UNFINISHED:
+            continue
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+
+
+@contextmanager
+def remove_if_failed(data: Path) -> Iterator[None]:
+    """Remove a folder again if the block fails, its list last: a part of it is never served."""
+    try:
+        yield
+    except BaseException:
+        clear_folder(data)
+        (data / folder.UNFINISHED).unlink(missing_ok=True)
+        with suppress(OSError):  # a mounted disk stays
+            data.rmdir()
+        raise
 
 
 def _require_known(file: Path, names: Iterable[str]) -> None:
@@ -251,7 +324,9 @@ def _require_known(file: Path, names: Iterable[str]) -> None:
             raise DamagedFile(f"{file} is no backup of ours: it holds {name!r}, which no box has")
 
 
-def _require_free(data: Path) -> None:
+def require_free(data: Path) -> None:
+    """Raise UnusableFolder unless a backup may be restored into a folder: a new or an empty one."""
+    folder.require_finished(data)
     if data.exists() and (not data.is_dir() or any(data.iterdir())):
         raise UnusableFolder(
             f"{data} is not empty: stop its service and move it away, or name another folder with "

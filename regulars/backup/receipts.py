@@ -1,15 +1,12 @@
 """Receipts of erasures outside of a book, by which a restore erases again: beside backups, at a
-witness, in a folder.
-
-A restored folder has a mark from its first moment until all that is known is erased again, and is
-not served before.
+witness, in a folder. Beside them lie the documents of what stands.
 """
 
 from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from hashlib import sha256
@@ -27,9 +24,6 @@ from chalicelib.storage.values import format_count
 from chalicelib.witness import read_documents
 from regulars import folder
 from regulars.errors import DamagedFile, OperatorError
-
-MARK = "restored.json"
-"""File of a restored folder that names the places of receipts, until all are done again."""
 
 _log = logging.getLogger(__name__)
 
@@ -63,34 +57,36 @@ def write_beside(services: Services, backup_folder: Path) -> int:
     return len(documents)
 
 
-def read_receipts(locations: Iterable[str]) -> list[Receipt]:
-    """Read the receipts in these places: files, folders, buckets.
+def read_receipts(locations: Iterable[str], books: Collection[str]) -> list[Receipt]:
+    """Read the receipts of these books in these places: files, folders, buckets.
 
+    `books`: their ids (`app_id`). Others' receipts lie beside them, such as another box's at the
+    same witness, and are passed over by the names of their folders. One that lies alone is read.
     Raises DamagedFile, OperatorError.
     """
     receipts: dict[str, Receipt] = {}
     for location in locations:
-        for name, content in _read_documents(location):
+        for name, content in _read_documents(location, books):
             if is_document(name):
                 continue
             if (receipt := _parse_receipt(f"{location}/{name}", content())) is not None:
-                receipts[json.dumps([receipt.tenant, receipt.id])] = receipt
+                receipts[json.dumps([receipt.app_id, receipt.tenant, receipt.id])] = receipt
     return list(receipts.values())
 
 
 def read_standing_documents(
-    locations: Iterable[str], since: datetime
+    locations: Iterable[str], books: Collection[str], since: datetime
 ) -> tuple[list[Document], list[str]]:
-    """Read the documents of what stood at a later time, in these places; return also the names of
-    damaged ones.
+    """Read these books' documents of what stood at a later time, in these places; return also the
+    names of damaged ones.
 
-    A damaged one stops no restore: whoever may add files to a witness could make one. Raises
-    OperatorError.
+    `books`: as `read_receipts` has it. A damaged one stops no restore: whoever may add files to a
+    witness could make one. Raises OperatorError.
     """
     documents: dict[str, Document] = {}
     damaged: list[str] = []
     for location in locations:
-        for name, content in _read_documents(location):
+        for name, content in _read_documents(location, books):
             if not is_document(name) or is_before(name, since):
                 continue
             data = content()
@@ -105,8 +101,11 @@ def read_standing_documents(
     return list(documents.values()), damaged
 
 
-def _read_documents(location: str) -> Iterator[tuple[str, Callable[[], bytes]]]:
-    """Yield the names of documents in a file, a folder or a bucket, and what reads each.
+def _read_documents(
+    location: str, books: Collection[str]
+) -> Iterator[tuple[str, Callable[[], bytes]]]:
+    """Yield the names of documents in a file, a folder or a bucket, and what reads each; of those
+    that lie under a book's id, the books' own.
 
     Raises OperatorError.
     """
@@ -115,13 +114,22 @@ def _read_documents(location: str) -> Iterator[tuple[str, Callable[[], bytes]]]:
         yield path.name, path.read_bytes
         return
     try:
-        yield from read_documents(location, RECEIPTS)
+        for name, read in read_documents(location, RECEIPTS):
+            if _find_book(name) in ("", *books):
+                yield name, read
     except StorageUnavailable as error:
         raise OperatorError(f"receipts of erasures cannot be read: {error}") from error
     if path.is_dir():
         yield from (
             (file.name, file.read_bytes) for file in sorted(path.glob("*.json")) if file.is_file()
         )
+
+
+def _find_book(name: str) -> str:
+    """Return the id of the book under which a document is kept: 4 of `receipts/4/17.json`; "":
+    it lies alone."""
+    folders = name.rpartition(RECEIPTS)[2].split("/")[:-1]
+    return folders[0] if RECEIPTS in name and folders else ""
 
 
 def _parse_receipt(name: str, data: bytes) -> Receipt | None:
@@ -135,42 +143,25 @@ def _parse_receipt(name: str, data: bytes) -> Receipt | None:
     if not isinstance(document, dict) or not isinstance(document.get("statement"), dict):
         return None
     try:
-        return parse_receipt(document)
+        return parse_receipt(document, _find_book(name))
     except InvalidInput as error:
         raise DamagedFile(f"{name} is not as it was signed: {error}") from error
 
 
-def format_mark(locations: Sequence[str]) -> str:
-    """Return what the mark of a restored folder says."""
-    return json.dumps({"receipts": list(locations)}) + "\n"
-
-
-def list_places(data: object, services: Services) -> list[str]:
-    """Return the places of receipts that are known for a folder: those of its mark, and the
-    witness."""
-    note_file = data / MARK if isinstance(data, Path) else None
-    noted = (
-        json.loads(note_file.read_text(encoding="utf-8"))["receipts"]
-        if note_file is not None and note_file.exists()
-        else []
-    )
-    witness = services.settings.witness
-    return list(dict.fromkeys([*noted, *([witness] if witness else [])]))
+Leave = Callable[[Receipt], bool]
+"""Asks whether to leave a receipt out of which nobody can find out whom it names."""
 
 
 def redo_erasures(
     services: Services,
     receipts: Iterable[Receipt],
     trusted: Collection[str] = (),
-    left_out: Collection[str] = (),
+    ask_to_leave: Leave = lambda _: False,
 ) -> Iterator[str]:
     """Do again all erasures that the book does not know; yield lines that say which.
 
-    Take the mark away at the end.
-
-    `left_out`: the ids of those that are noted as done, since nobody can tell whom they name. May
-    be cut off anywhere and repeated. Raises InvalidInput once the others are done, which names
-    those that cannot be: the mark stays then.
+    May be cut off anywhere and repeated. `trusted`: fingerprints of signers besides the tenants'
+    own keys. Raises InvalidInput once the others are done, which names those that cannot be.
     """
     from regulars.privacy import wait_for_erasures
     from regulars.tenants.erasing import finish_erasure
@@ -178,7 +169,11 @@ def redo_erasures(
     again = services.erasure.again
     refused = list[str]()
     unknown, deleted_tenants = again.list_unknown(receipts), set[str]()
-    for tenant_receipt in (receipt for receipt in unknown if receipt.is_of_tenant):
+    others = [receipt for receipt in unknown if again.is_of_another_book(receipt, trusted)]
+    for other in others:
+        yield f"the receipt of {other} is of another book, and is left aside"
+    own = [receipt for receipt in unknown if receipt not in others]
+    for tenant_receipt in (receipt for receipt in own if receipt.is_of_tenant):
         with _note_refusal(refused):
             again.begin_tenant(tenant_receipt, trusted)
             finish_erasure(services, tenant_receipt.tenant)
@@ -186,7 +181,7 @@ def redo_erasures(
             yield f"{tenant_receipt.tenant}: the whole tenant is erased again"
     person_receipts = [
         receipt
-        for receipt in unknown
+        for receipt in own
         if not receipt.is_of_tenant and receipt.tenant not in deleted_tenants
     ]
     people_by_tenant = {
@@ -195,18 +190,12 @@ def redo_erasures(
     begun_erasures = list[tuple[Receipt, list[str]]]()
     for person_receipt in person_receipts:
         with _note_refusal(refused):
-            if person_receipt.id in left_out:
+            if again.is_of_lost_key(person_receipt) and ask_to_leave(person_receipt):
                 again.leave_out(person_receipt, trusted)
                 yield f"{person_receipt.tenant}: receipt {person_receipt.id} is left out"
-            else:
-                begun_erasures.append(
-                    (
-                        person_receipt,
-                        again.begin(
-                            person_receipt, people_by_tenant[person_receipt.tenant], trusted
-                        ),
-                    )
-                )
+                continue
+            people = people_by_tenant[person_receipt.tenant]
+            begun_erasures.append((person_receipt, again.begin(person_receipt, people, trusted)))
     for receipt, ids in begun_erasures:
         wait_for_erasures(services, services.tenants.get_by_name(receipt.tenant), ids, alone=True)
     _finish_others(services)
@@ -216,9 +205,6 @@ def redo_erasures(
             yield f"{receipt.tenant}: erased again by receipt {receipt.id}"
     if refused:
         raise InvalidInput("\n".join(refused))
-    if isinstance(services.settings.storage, Path):
-        (services.settings.storage / MARK).unlink(missing_ok=True)
-        sync_folder(services.settings.storage)
 
 
 @contextmanager
@@ -244,17 +230,11 @@ def _finish_others(services: Services) -> None:
 
 
 def require_erasures_done(services: Services, data: Path) -> None:
-    """Raise OperatorError if a restored folder has somebody again who was erased since its backup.
+    """Raise OperatorError if the witness has receipts of people who are in the book: the folder
+    came back in another way than by a restore, as from a disk's snapshot.
 
-    That is so if the folder has the file MARK, or if the witness has receipts that the book does
-    not know. If the witness does not answer, that is logged, and nothing is raised.
+    If the witness does not answer, that is logged, and nothing is raised.
     """
-    command = f"`regulars receipt redo --data {quote(str(data))}`"
-    if (data / MARK).exists():
-        raise OperatorError(
-            f"{data} was restored, and erasures of since its backup are not done again: {command} "
-            "does them"
-        )
     if not services.settings.witness:
         return
     redoing = services.erasure.again
@@ -274,6 +254,7 @@ def require_erasures_done(services: Services, data: Path) -> None:
         examples = ", ".join(map(str, undone[:3])) + (" and others" if len(undone) > 3 else "")
         raise OperatorError(
             f"{data} has {format_count(len(undone), 'erasure', 'erasures')} less than the witness "
-            f"knows: {examples}. "
-            f"Was it restored? {command} does them again, and then it is served"
+            f"knows: {examples}. Did it come back from a snapshot? "
+            f"`regulars restore --finish --data {quote(str(data))}` does again what ended since, "
+            "and then it is served"
         )

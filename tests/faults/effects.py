@@ -23,7 +23,13 @@ from chalicelib.domain.model import Tenant
 from chalicelib.privacy.entry_effects import list_effects
 from chalicelib.privacy.standing import Access, Restored, Standing, hash_with, parse_document
 from chalicelib.storage import keys
-from regulars.backup.after import Export, read_changes_since, redo_tenant
+from regulars.backup.after import (
+    Export,
+    begin_restore_act,
+    read_changes_since,
+    redo_accesses,
+    redo_settings,
+)
 from tests.support.faults.shop import Box, Shop
 
 _OF_DIALECTS = {f"{one.name} {act}": kind for one in DIALECTS for act, kind in one.acts.items()}
@@ -82,8 +88,12 @@ def given_back(
         with shop.copied(folder / "restored") as again:
             before = again.services.access.standing.read(again.tenant)
             restored = Restored(again.tenant, _LONG_AGO, before, again.services.tenants.rotate_keys)
-            for _ in redo_tenant(again.services, restored, exports, documents, lambda _: True):
-                pass
+            since = exports, documents
+            with begin_restore_act(again.tenant):
+                for _ in redo_accesses(again.services, restored, *since):
+                    pass
+                for _ in redo_settings(again.services, restored, *since, lambda _: True):
+                    pass
             yield from (f"by {name} {fault}" for fault in _compare(again, before, last))
 
 

@@ -125,8 +125,9 @@ from chalicelib.storage.records.columns import DamagedData
 from chalicelib.storage.records.counts import pack_counts, unpack_counts
 from chalicelib.storage.records.faces import journal_entries, journal_item
 from regulars import configuration, place
-from regulars.backup import archive, beside
-from regulars.errors import DamagedFile, OperatorError, UnusableNetwork
+from regulars import folder as data_folder
+from regulars.backup import archive, beside, owed
+from regulars.errors import DamagedFile, OperatorError, UnfinishedRestore, UnusableNetwork
 from regulars.models import network
 from regulars.mqtt import frigate
 from regulars.mqtt.discovery import parse_device
@@ -1002,6 +1003,19 @@ def notes_of_backups(folder: Path) -> Iterator[Read]:
     def read(data: bytes) -> object:
         (folder / beside.NOTE).write_bytes(data)
         return beside.list_folders(folder)
+
+    yield read
+
+
+@contextmanager
+def lists_of_what_is_owed(folder: Path) -> Iterator[Read]:
+    """A restored folder's list: what reads it to go on, and what says that it is there."""
+
+    def read(data: bytes) -> object:
+        (folder / data_folder.UNFINISHED).write_bytes(data)
+        with suppress(UnfinishedRestore):
+            data_folder.require_finished(folder)
+        return owed.read_owed(folder)
 
     yield read
 
@@ -1883,6 +1897,12 @@ b"rtsp%3A%2F%2Fu%3Ap%4010.0.0.9%2Flive&user=a&password=b",
     "notes of backups": Parser(
         notes_of_backups, (), ("regulars.backup.beside",), [b'{"folders": ["/srv/backups"]}\n'],
         any_bytes
+    ),
+    "lists of what is owed": Parser(
+        lists_of_what_is_owed, (OperatorError,),
+        ("regulars.backup.owed", "regulars.folder"),
+        [b'{"file": "a.tar", "backed_up_at": "2026-11-29T10:00:00Z", "left": ["files"]}'],
+        any_bytes,
     ),
     "marks of folders": Parser(
         marks_of_folders, (), ("regulars.place",),

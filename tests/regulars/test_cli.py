@@ -118,7 +118,7 @@ def test_no_command_is_told_in_half_a_sentence(
         (["deploy"], 2, "Missing option '--stage'; see `regulars deploy --help`"),
         (["fsck", "--data", "nowhere"], 1, "there is no data folder nowhere"),
         (["fsck", "--tenant", "nobody", "--data", "here"], 1, "there is no tenant 'nobody'"),
-        (["restore"], 2, "Missing argument 'FILE'; see `regulars restore --help`"),
+        (["restore"], 2, "name the backup's file; --finish and --preview need none"),
         (["serv"], 2, "No such command 'serv'"),
         *(
             (

@@ -49,11 +49,16 @@ _AT_ONCE = 100
 
 
 class Receipt(Struct, frozen=True):
-    """A signed receipt that somebody kept. `signer`: the public key that signed it."""
+    """A signed receipt that somebody kept.
+
+    `signer`: the public key that signed it. `kept_under`: the id of the book (`app_id`) under which
+    it was kept; "": it lay alone, and a receipt of an early version does not say its book either.
+    """
 
     document: Mapping[str, Any]
     statement: Mapping[str, Any]
     signer: bytes
+    kept_under: str = ""
 
     @property
     def is_of_tenant(self) -> bool:
@@ -67,18 +72,23 @@ class Receipt(Struct, frozen=True):
     def tenant(self) -> str:
         return str(self.statement["tenant"])
 
+    @property
+    def app_id(self) -> str:
+        """The id of the book that made it; "": nobody noted it."""
+        return str(self.statement.get("app_id", self.kept_under))
+
     def __str__(self) -> str:
         return f"erasure {self.id} of {self.tenant}"
 
 
-def parse_receipt(document: Any) -> Receipt | None:
+def parse_receipt(document: Any, kept_under: str = "") -> Receipt | None:
     """Read a receipt; None if this is another statement.
 
-    Raises InvalidInput if it is not as it was signed.
+    `kept_under`: as a Receipt has it. Raises InvalidInput if it is not as it was signed.
     """
     statement, signer = signing.verify_statement(document)
     return (
-        Receipt(document, statement, signer)
+        Receipt(document, statement, signer, kept_under)
         if statement.get("kind") in (RECEIPT, RECEIPT_OF_TENANT)
         else None
     )
@@ -116,24 +126,43 @@ class Again(Service["Services"]):
     def list_unknown(self, receipts: Iterable[Receipt]) -> list[Receipt]:
         """Return the receipts of tenants here whose erasures this book has no record of, the oldest
         first."""
-        tenants = {tenant.name: tenant.app_id for tenant in self.services.tenants.list_all()}
+        books = {tenant.name: tenant.app_id for tenant in self.services.tenants.list_all()}
         receipts_here = {
             (receipt.tenant, receipt.id): receipt
             for receipt in receipts
-            if receipt.tenant in tenants
+            if receipt.tenant in books and receipt.app_id in ("", books[receipt.tenant])
         }
         known_keys = self._find_known(list(receipts_here))
-        remaining_receipts = [
+        unknown_receipts = [
             receipt
             for erasure_key, receipt in receipts_here.items()
             if erasure_key not in known_keys
         ]
-        of_here = (
-            receipt
-            for receipt in remaining_receipts
-            if receipt.statement.get("app_id", tenants[receipt.tenant]) == tenants[receipt.tenant]
-        )
-        return sorted(of_here, key=lambda receipt: str(receipt.statement["done_at"]))
+        return sorted(unknown_receipts, key=lambda receipt: str(receipt.statement["done_at"]))
+
+    def is_of_another_book(self, receipt: Receipt, trusted: Collection[str] = ()) -> bool:
+        """Tell whether a receipt is another book's whose tenant has the same name, as the first
+        tenants of two boxes have.
+
+        A receipt that does not say its book is another's if this book has neither the key that
+        signed it nor the key that hashed its faces. `trusted`: as `begin` has it.
+        """
+        tenant = self.services.tenants.get_by_name(receipt.tenant)
+        if receipt.app_id:
+            return receipt.app_id != tenant.app_id
+        signing_keys = self.services.audit.signing
+        face_key = signing_keys.read_face_key(tenant.name)
+        try:
+            require_receipt(
+                receipt.statement,
+                receipt.signer,
+                tenant.name,
+                signing_keys.read_public_keys(tenant.name),
+                trusted,
+            )
+        except InvalidInput:
+            return not is_of_face_key(receipt.statement, face_key)
+        return False
 
     def list_open(self, receipts: Iterable[Receipt]) -> list[Receipt]:
         """Return the unknown receipts that name somebody who is in the book, or the tenant
@@ -256,6 +285,12 @@ class Again(Service["Services"]):
             and _is_of_face(erasure, key, face.faceid)
             for erasure in self.services.erasure.records.list_all(tenant.name)
         )
+
+    def is_of_lost_key(self, receipt: Receipt) -> bool:
+        """Tell whether nobody can find out whom a receipt of people names: the book is from before
+        the key that hashed them."""
+        face_key = self.services.audit.signing.read_face_key(receipt.tenant)
+        return not receipt.is_of_tenant and not is_of_face_key(receipt.statement, face_key)
 
     def leave_out(self, receipt: Receipt, trusted: Collection[str] = ()) -> None:
         """Note an erasure as done of which nobody can tell whom it names.

@@ -468,7 +468,11 @@ class ErasureSteps(Service["Services"]):
     def _sign_receipt(self, tenant: Tenant, wiped_erasure: Erasure) -> None:
         now = self.services.clock.now()
         statement = make_statement(
-            tenant.name, wiped_erasure, time_text(now), time_text(wiped_erasure.at)
+            tenant.name,
+            tenant.app_id,
+            wiped_erasure,
+            time_text(now),
+            time_text(wiped_erasure.at),
         )
         receipt = self.services.audit.signing.sign_statement(tenant.name, statement)
         done_erasure = replace(

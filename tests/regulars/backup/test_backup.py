@@ -12,7 +12,7 @@ import tarfile
 import threading
 from collections.abc import Iterator
 from contextlib import closing
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -212,6 +212,18 @@ def test_a_folder_gets_a_file_that_is_named_by_the_time(book: Book, tmp_path: Pa
     assert file.parent == tmp_path / "backups"
     assert file.name.startswith("regulars-2")
     assert [path.name for path in file.parent.iterdir()] == [file.name]
+
+
+def test_two_boxes_back_up_into_one_folder_at_the_same_second(book: Book, tmp_path: Path) -> None:
+    (tmp_path / "backups").mkdir()
+    now = datetime.now(UTC)
+    others = {f"regulars-{now + timedelta(seconds=s):%Y%m%dT%H%M%SZ}.tar" for s in range(3)}
+    for name in others:
+        (tmp_path / "backups" / name).write_text("of another box")
+    file = backup(settings(tmp_path / "data"), tmp_path / "backups")
+    assert file.name not in others
+    assert archive.check_file(file).books == (book.tenant.app_id,)
+    assert archive.read_books(file) == (book.tenant.app_id,)
 
 
 def test_a_backup_is_never_written_over_another_file(book: Book, tmp_path: Path) -> None:

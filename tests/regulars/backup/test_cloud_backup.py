@@ -19,15 +19,11 @@ from chalicelib.storage import keys
 from chalicelib.storage.aws.clients import open_aws_client
 from chalicelib.storage.ports import Vision
 from infra.storage import make_storage
-from regulars.backup.after import redo_since
 from regulars.backup.backup import backup, restore
 from regulars.backup.new_secrets import renew_secrets
-from regulars.backup.receipts import (
-    read_receipts,
-    read_standing_documents,
-    redo_erasures,
-    write_beside,
-)
+from regulars.backup.owed import Owed, Questions, Step
+from regulars.backup.receipts import read_receipts, redo_erasures, write_beside
+from regulars.backup.restoring import end_restore, list_books
 from regulars.errors import DamagedFile, OperatorError
 from tests.support.book.book import MONDAY
 from tests.support.book.recount import disagreements, every_face
@@ -166,12 +162,13 @@ def test_who_was_erased_since_is_erased_again_in_a_stage_that_is_filled_from_the
     clock_of(again).advance(SETTLED)
     tenant = again.tenants.get_by_name("shop")
     assert list(every_face(again, tenant)) == ["f-0", "f-1"], "the backup has both"
-    lines = list(redo_erasures(again, read_receipts([str(tmp_path)])))
+    books = list_books(again)
+    lines = list(redo_erasures(again, read_receipts([str(tmp_path)], books)))
     assert lines == [f"shop: erased again by receipt {id_}"]
-    documents, _ = read_standing_documents([str(tmp_path)], MONDAY)
     assert again.access.keys.find_by_api_key(secret)
     life = again.tenants.read_stored("shop").life
-    said = list(redo_since(again, [], documents, MONDAY, key=None, ask=bool))
+    owed = Owed(str(file), MONDAY, (Step.ACCESSES, Step.LIFE), (str(tmp_path),))
+    said = list(end_restore(again, owed, Questions()))
     assert f"shop: key {key.id} is deleted" in said, "as of a box"
     assert not again.access.keys.find_by_api_key(secret)
     assert again.tenants.read_stored("shop").life != life
@@ -181,7 +178,7 @@ def test_who_was_erased_since_is_erased_again_in_a_stage_that_is_filled_from_the
     ).match
     assert again.erasure.records.get("shop", id_).receipt
     assert disagreements(again, tenant) == []
-    assert list(redo_erasures(again, read_receipts([str(tmp_path)]))) == [], "once"
+    assert list(redo_erasures(again, read_receipts([str(tmp_path)], books))) == [], "once"
 
 
 def test_a_stage_that_serves_is_copied_as_it_was_at_one_moment(

@@ -4,202 +4,49 @@ without an export."""
 import json
 import re
 import shutil
-from collections.abc import Callable
 from contextlib import closing
 from datetime import timedelta
-from functools import partial
 from pathlib import Path
 
 import pytest
-from msgspec import Struct
 
-from chalicelib.api.service_keys import add_service_key
-from chalicelib.auth.roles import Role
 from chalicelib.bootstrap import build
-from chalicelib.domain import audit_events
-from chalicelib.domain.audit_events import AuditEvent, Kind
-from chalicelib.domain.consent import Basis, Consent
-from chalicelib.domain.errors import ConsentNotFound, WrongCredentials
 from chalicelib.domain.model import Profile
 from chalicelib.privacy.signing import canonical_json, new_key, sign_statement
 from chalicelib.privacy.standing import is_document, parse_document
-from chalicelib.services import Services
 from chalicelib.settings import Settings
 from regulars.backup import backup, receipts
-from regulars.backup.after import redo_since
 from regulars.backup.beside import NOTE, write_beside_backups
+from regulars.backup.owed import Owed, Questions, Step
 from regulars.backup.receipts import require_erasures_done
+from regulars.backup.restoring import end_restore
 from regulars.cli import main
 from regulars.tenants.credentials import read_credentials
-from tests.support.book.book import MONDAY, Book
-from tests.support.fakes import UNHURRIED, FakeClock, FakeVision, Person
+from tests.support.book.book import Book
+from tests.support.book.ended_shop import (
+    PEOPLE,
+    Shop,
+    end_shop,
+    make_shop,
+    opens,
+    require_nothing_back,
+)
+from tests.support.fakes import UNHURRIED, FakeClock, FakeVision
 
 Captured = pytest.CaptureFixture[str]
-PEOPLE = ("ann", "consenting", "bert", "carl", "free")
-
-
-class Shop(Struct):
-    """A shop that was backed up, and what was ended since.
-
-    `secrets`: by whose; each opened the shop then.
-    """
-
-    data: Path
-    backup: Path
-    secrets: dict[str, str]
-    ids: dict[str, str]
 
 
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Shop:
-    folder = tmp_path_factory.mktemp("shop")
-    data, backups = folder / "data", folder / "backups"
-    backups.mkdir()
-    with closing(Book(data)) as book:
-        secrets, ids = furnish(book)
-    assert main(["tenants", "rotate", "shop", "--yes", "--data", str(data)]) == 0
-    secrets["rotated"] = read_credentials(data)["shop"].api_key
-    assert main(["backup", str(backups / "monday.tar"), "--data", str(data)]) == 0
-    return Shop(data, backups / "monday.tar", secrets, ids)
-
-
-def furnish(book: Book) -> tuple[dict[str, str], dict[str, str]]:
-    services, tenant = book.services, book.tenant
-    for seed, faceid in enumerate(PEOPLE, 1):
-        book.enrol(Person(seed), faceid=faceid)
-    for faceid in ("ann", "consenting"):
-        services.consents.set(tenant, faceid, Consent(Basis.CONSENT, MONDAY, "form"))
-    ring, secrets, ids = services.access.keys, {}, {}
-    for name in ("deleted", "renewed", "lessened", "kept"):
-        key, secrets[name] = ring.add(tenant, name, Role.ADMIN)
-        ids[name] = key.id
-    secrets["service"] = add_service_key(services, tenant, "service", "recognition", "regular")
-    ids["service"] = ring.list_all(tenant)[-1].id
-    for camera in ("gone", "renewed"):
-        _, secrets[f"camera {camera}"] = services.cameras.add(tenant, camera, camera)
-    hook, _ = services.webhooks.hooks.add("shop", "https://partner.example/hook")
-    changed, _ = services.webhooks.hooks.add("shop", "https://other.example/hook")
-    ids |= {"hook": hook.id, "changed hook": changed.id}
-    for name in ("leaver", "lessened member", "screen"):
-        member, secrets[f"link of {name}"] = services.access.members.add(tenant, name, Role.ADMIN)
-        ids[name] = member.id
-    secrets["session"], _ = services.access.sessions.begin_by_key(secrets["kept"])
-    secrets["code"] = services.access.sessions.make_code(tenant, ring.get(tenant, ids["kept"]))
-    services.tenants.add("other", Profile.CLOUD)
-    secrets["other"] = services.tenants.rotate_keys("other").api_key
-    return secrets, ids
-
-
-def end_everything(shop: Shop, book: Book) -> None:
-    """End, withdraw and change what there is, as entries of the audit have it."""
-    services, tenant, ids = book.services, book.tenant, shop.ids
-    ring, members, hooks = services.access.keys, services.access.members, services.webhooks.hooks
-
-    def act(what: str) -> AuditEvent:
-        book.clock.advance(timedelta(minutes=1))
-        return AuditEvent(what, "operator", Kind.CHANGE)
-
-    for do in (
-        lambda: ring.delete(tenant, ids["deleted"]),
-        lambda: ring.renew(tenant, ids["renewed"]),
-        lambda: ring.change(tenant, ids["lessened"], {"role": Role.VIEWER}),
-        lambda: ring.delete(tenant, ids["service"]),
-        lambda: services.cameras.delete(tenant, "gone"),
-        lambda: services.cameras.replace_key(tenant, "renewed"),
-        lambda: hooks.delete("shop", ids["hook"]),
-        lambda: hooks.change_hook("shop", ids["changed hook"], {"url": "https://ours.example/"}),
-        lambda: members.delete(tenant, ids["leaver"]),
-        lambda: members.change_member(tenant, ids["lessened member"], {"role": Role.VIEWER}),
-        lambda: services.tenants.rotate_keys("shop"),
-        lambda: services.consents.withdraw_consent(tenant, "ann"),
-        lambda: services.restrictions.set(tenant, "bert", "a letter"),
-        lambda: services.faces.holds.set(tenant, "carl", "case 7"),
-        lambda: services.tenants.change_settings(
-            "shop", {"strangers": "forget", "consent_required": True}
-        ),
-        lambda: services.tenants.change_settings("shop", {"controller": "Somebody else"}),
-    ):
-        with audit_events.begin_audit_event(act("something that no list names")):
-            do()
-    services.tenants.disable("other")
-
-
-def opens(services: Services, shop: Shop) -> set[str]:
-    """Whose secrets of then open the shop."""
-    ring, sessions = services.access.keys, services.access.sessions
-    found = set()
-    for name, secret in shop.secrets.items():
-        if name.startswith("camera "):
-            is_open = services.cameras.find_by_api_key(secret)
-        elif name.startswith("link "):
-            is_open = _is_good(partial(services.access.members.find_invited, secret))
-        elif name in ("session", "code"):
-            is_open = (
-                sessions.find(secret)
-                if name == "session"
-                else _is_good(partial(sessions.begin_by_code, secret))
-            )
-        elif name == "service":
-            is_open = ring.find_by_service_key(secret)
-        else:
-            is_open = (holder := ring.find_by_api_key(secret)) and not holder[0].disabled
-        found |= {name} if is_open else set()
-    return found
-
-
-def _is_good(ask: Callable[[], object]) -> bool:
-    try:
-        return bool(ask())
-    except WrongCredentials:
-        return False
-
-
-def require_nothing_back(again: Path, shop: Shop) -> None:
-    """Look at a restored folder: its keys, members, hooks, people and settings."""
-    with closing(Book(again)) as book:
-        services, tenant = book.services, book.tenant
-        assert opens(services, shop) <= {"kept", "lessened", "other"}
-        assert services.access.keys.get(tenant, shop.ids["lessened"]).role is Role.VIEWER
-        assert {one.name: one.role for one in services.access.members.list_all(tenant)} == {
-            "lessened member": Role.VIEWER,
-            "screen": Role.ADMIN,
-        }
-        assert {one.id: one.enabled for one in services.webhooks.hooks.list_all("shop")} == {
-            shop.ids["changed hook"]: False
-        }
-        assert [one.id for one in services.cameras.list_all(tenant)] == ["door", "renewed"]
-        ended = {
-            one.faceid: bool(one.restriction and one.restriction.ended)
-            for one in book.services.restrictions.list_all(tenant)
-        }
-        assert ended == {"ann": True, "bert": False}
-        with pytest.raises(ConsentNotFound):
-            services.consents.of_face(tenant, "ann")
-        assert services.consents.of_face(tenant, "consenting")
-        assert [one.faceid for one in services.faces.holds.list_all("shop")] == ["carl"]
-        stored = services.tenants.read_stored("shop")
-        assert (stored.strangers, stored.consent_required) == ("forget", True)
-        assert read_credentials(again)["shop"].api_key not in shop.secrets.values()
-        assert services.tenants.find_by_api_key(read_credentials(again)["shop"].api_key)
+    return make_shop(tmp_path_factory.mktemp("shop"))
 
 
 @pytest.fixture(scope="module")
 def ended(shop: Shop, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of the shop in which all of it was ended, with an export of that beside it."""
     folder = tmp_path_factory.mktemp("ended")
-    data = Path(shutil.copytree(shop.data, folder / "data"))
-    with closing(Book(data)) as book:
-        # later than the backup, whose time is the machine's
-        book.clock.advance(timedelta(days=20_000))
-        end_everything(shop, book)
-        assert (
-            opens(book.services, shop)
-            == {"kept", "lessened", "session", "link of screen", "link of lessened member"}
-            - {"code"}
-            or True
-        )
-        book.clock.advance(timedelta(hours=3))
-        book.sweep()
+    data = folder / "data"
+    end_shop(shop, data)
     assert (
         main(
             [
@@ -406,10 +253,10 @@ def test_the_witness_gets_a_document_when_something_else_stands_and_none_otherwi
         services.access.keys.delete(tenant, key.id)
         assert hour() == 3
         documents, damaged = receipts.read_standing_documents(
-            [str(witness)], clock.now() - timedelta(minutes=90)
+            [str(witness)], [tenant.app_id], clock.now() - timedelta(minutes=90)
         )
         assert (len(documents), damaged) == (2, []), "those of before a backup are not read"
-        assert receipts.read_receipts([str(witness)]) == []
+        assert receipts.read_receipts([str(witness)], [tenant.app_id]) == []
         require_erasures_done(services, tmp_path / "data")
 
 
@@ -524,19 +371,29 @@ def test_settings_stay_as_in_the_backup_if_that_is_answered(
 ) -> None:
     manifest = backup.restore(Settings(storage=tmp_path / "again"), shop.backup)
     with closing(Book(ended / "data")) as book:
-        _, document = book.services.access.standing.make_document(book.tenant)
+        name, document = book.services.access.standing.make_document(book.tenant)
     asked: list[str] = []
 
     def refuse(question: str) -> bool:
         asked.append(question)
         return False
 
-    documents = [made] if (made := parse_document(document)) else []
+    made = parse_document(document)
+    assert made
+    place = tmp_path / "beside" / name
+    place.parent.mkdir(parents=True)
+    place.write_bytes(canonical_json(document))
+    # the time of the folder is a clock's of tests, and the backup's the machine's
+    begin = min(manifest.created_at, made.at - timedelta(hours=1))
+    owed = Owed(
+        str(shop.backup),
+        begin,
+        (Step.ACCESSES, Step.SETTINGS, Step.LIFE),
+        (str(tmp_path / "beside"),),
+    )
     with closing(Book(tmp_path / "again")) as book:
         services, tenant = book.services, book.tenant
-        # the time of the folder is a clock's of tests, and the backup's the machine's
-        begin = min(manifest.created_at, documents[0].at - timedelta(hours=1))
-        said = list(redo_since(services, [], documents, begin, key=None, ask=refuse))
+        said = list(end_restore(services, owed, Questions(ask_settings=refuse)))
         assert asked == ["shop: set these as they were last?"]
         assert "shop: strangers is keep in the backup, and was forget last" in said
         assert services.tenants.read_stored("shop").strangers == "keep"

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from msgspec import Struct
+from msgspec.structs import replace
 
 from chalicelib.book.enrolment.enrolment import FaceChanges
 from chalicelib.bootstrap import build
@@ -29,12 +30,15 @@ from chalicelib.services import Services
 from chalicelib.settings import Settings
 from chalicelib.storage.records.merges import UNDONE_WITHIN
 from chalicelib.storage.values import moment_of_text, time_text
+from regulars import folder
 from regulars.backup import receipts
-from regulars.backup.backup import backup, restore
+from regulars.backup.backup import backup, fill_folder
+from regulars.backup.owed import Ask, Owed, Questions, Step, note_owed, read_owed
+from regulars.backup.restoring import end_restore, list_books
 from regulars.cli import main
-from regulars.errors import OperatorError
+from regulars.errors import OperatorError, UnfinishedRestore
 from regulars.privacy import wait_for_erasures
-from tests.support.book.book import Book, shot
+from tests.support.book.book import MONDAY, Book, shot
 from tests.support.book.erased_tenant import finished, traces
 from tests.support.book.person import left, worked_off
 from tests.support.fakes import RULES, UNHURRIED, FakeClock, FakeVision, Person, picture
@@ -189,6 +193,7 @@ def restore_after(kind: Kind, place: Path) -> tuple[list[Receipt], Face]:
         book.enrol(Person(OTHER), faceid="other")
         book.see(shot(0, ANN), shot(60, ANN, 7))
         kind.before(book)
+        books = [book.tenant.app_id]
         backup(book.services.settings, file)
         book.clock.advance(DAY)
         kind.erase(book)
@@ -197,9 +202,21 @@ def restore_after(kind: Kind, place: Path) -> tuple[list[Receipt], Face]:
             book.sweep()
             worked_off(book)
         assert receipts.write_beside(book.services, file.parent) > 0
-    mark = receipts.format_mark([str(file.parent)])
-    restore(Settings(storage=place / "again"), file, receipts_note=mark)
-    return receipts.read_receipts([str(file.parent)]), face
+    restore_owing_erasures(place / "again", file)
+    return receipts.read_receipts([str(file.parent)], books), face
+
+
+def restore_owing_erasures(again: Path, file: Path) -> None:
+    """Copy a backup's files into a folder whose list says that erasures are left to do."""
+    owed = Owed(str(file), MONDAY, (Step.FILES, Step.ERASURES), (str(file.parent),))
+    fill_folder(again, file, owed, lambda: None)
+
+
+def redo(restored: Book, again: Path, ask_to_leave: Ask = lambda _: False) -> list[str]:
+    """Do what the folder's list says is left."""
+    owed = read_owed(again)
+    assert owed
+    return list(end_restore(restored.services, owed, Questions(ask_to_leave=ask_to_leave)))
 
 
 def without_others(services: Services, receipt: Receipt) -> Receipt:
@@ -233,8 +250,8 @@ def test_nobody_who_was_erased_since_is_in_a_restored_book(kind: Kind, tmp_path:
     again = tmp_path / "again"
     found, face = restore_after(kind, tmp_path)
     with closing(Book(again)) as restored:
-        with pytest.raises(OperatorError, match="receipt redo"):
-            receipts.require_erasures_done(restored.services, again)
+        with pytest.raises(UnfinishedRestore, match=r"left are: erasures.*restore --finish"):
+            folder.require_finished(again)
         restored.clock.advance(40 * DAY)
         templates = {f"template {n}": one.vector for n, one in enumerate(face.templates)}
         name = (
@@ -244,8 +261,8 @@ def test_nobody_who_was_erased_since_is_in_a_restored_book(kind: Kind, tmp_path:
         )
         wanted = {**templates, **name}
         assert kind.stays or left(restored, wanted) != []
-        list(receipts.redo_erasures(restored.services, found))
-        receipts.require_erasures_done(restored.services, again)
+        redo(restored, again)
+        folder.require_finished(again)
         assert left(restored, wanted) == []
         if restored.services.tenants.find("shop") is None:
             assert traces(restored) == []
@@ -385,7 +402,7 @@ def test_erase_again_lists_nobody_who_has_the_id_since(tmp_path: Path, capsys: C
     restore_after(KINDS["asked for"], tmp_path)
     with closing(Book(tmp_path / "again")) as restored:
         served_and_given_away(restored, STAYS)
-    (tmp_path / "again" / receipts.MARK).unlink()
+    (tmp_path / "again" / folder.UNFINISHED).unlink()
     files = map(str, (tmp_path / "backups" / RECEIPTS).rglob("*.json"))
     assert (
         main(
@@ -405,9 +422,11 @@ def test_erase_again_lists_nobody_who_has_the_id_since(tmp_path: Path, capsys: C
     assert "nobody of these receipts is in the book" in capsys.readouterr().out
 
 
-def test_a_book_of_before_the_first_key_says_that_it_can_find_nobody(tmp_path: Path) -> None:
+def test_a_book_of_before_the_first_key_asks_whether_to_leave_out_whom_nobody_can_find(
+    tmp_path: Path,
+) -> None:
     """Whoever trusts the signer by name would else believe that it is done."""
-    file = tmp_path / "backups" / "box.tar"
+    file, again = tmp_path / "backups" / "box.tar", tmp_path / "again"
     file.parent.mkdir()
     with closing(Book(tmp_path / "data")) as book:
         book.enrol(Person(ANN), faceid="ann", name=NAME)
@@ -415,20 +434,30 @@ def test_a_book_of_before_the_first_key_says_that_it_can_find_nobody(tmp_path: P
         ask_for_erasure(book)
         worked_off(book)
         receipts.write_beside(book.services, file.parent)
-    mark = receipts.format_mark([str(file.parent)])
-    restore(Settings(storage=tmp_path / "again"), file, receipts_note=mark)
-    found = receipts.read_receipts([str(file.parent)])
-    with closing(Book(tmp_path / "again")) as restored:
+        found = receipts.read_receipts([str(file.parent)], [book.tenant.app_id])
+    restore_owing_erasures(again, file)
+    owed = read_owed(again)
+    assert owed
+    note_owed(again, replace(owed, key=fingerprint(found[0].signer)))
+    asked: list[str] = []
+
+    def answer(is_left: bool) -> Ask:
+        return lambda question: bool(asked.append(question)) or is_left
+
+    with closing(Book(again)) as restored:
         restored.clock.advance(DAY)
-        trusted = [fingerprint(found[0].signer)]
         with pytest.raises(InvalidInput, match="a key that this book never had"):
-            list(receipts.redo_erasures(restored.services, found, trusted))
-        with pytest.raises(OperatorError, match="receipt redo"):
-            receipts.require_erasures_done(restored.services, tmp_path / "again")
-        list(receipts.redo_erasures(restored.services, found, trusted, [one.id for one in found]))
-        receipts.require_erasures_done(restored.services, tmp_path / "again")
+            redo(restored, again, answer(is_left=False))
+        with pytest.raises(UnfinishedRestore, match="left are: erasures"):
+            folder.require_finished(again)
+        assert f"shop: receipt {found[0].id} is left out" in redo(
+            restored, again, answer(is_left=True)
+        )
+        folder.require_finished(again)
+        assert len(asked) == 2
+        assert f"the receipt of erasure {found[0].id} of shop" in asked[0]
         assert restored.services.erasure.again.list_unknown(found) == []
-        assert restored.faceids() == ["ann"], "by her id, as the message says"
+        assert restored.faceids() == ["ann"], "by her id, as the question says"
 
 
 def of_another_key(services: Services, receipt: Receipt) -> Receipt:
@@ -448,27 +477,26 @@ def test_a_receipt_that_cannot_be_done_stops_no_other(tmp_path: Path) -> None:
     with closing(Book(tmp_path / "again")) as restored:
         restored.clock.advance(40 * DAY)
         mine = [of_another_key(restored.services, found[0]), *found]
-        with pytest.raises(InvalidInput, match=r"erasure 9 of shop erases nobody.*--leave-out"):
+        with pytest.raises(InvalidInput, match=r"erasure 9 of shop erases nobody.*A restore then"):
             list(receipts.redo_erasures(restored.services, mine))
         assert "ann" not in restored.faceids()
         assert restored.services.erasure.again.list_unknown(mine) == mine[:1]
-        with pytest.raises(OperatorError, match="receipt redo"):
-            receipts.require_erasures_done(restored.services, tmp_path / "again")
-        assert list(receipts.redo_erasures(restored.services, mine, left_out=["9"])) == [
+        assert list(receipts.redo_erasures(restored.services, mine, (), lambda _: True)) == [
             "shop: receipt 9 is left out"
         ]
-        receipts.require_erasures_done(restored.services, tmp_path / "again")
 
 
-def test_a_receipt_that_can_be_done_is_not_left_out(tmp_path: Path) -> None:
+def test_nobody_is_asked_about_a_receipt_that_can_be_done(tmp_path: Path) -> None:
     found, _ = restore_after(KINDS["asked for"], tmp_path)
+    asked: list[Receipt] = []
     with closing(Book(tmp_path / "again")) as restored:
         restored.clock.advance(40 * DAY)
-        with pytest.raises(InvalidInput, match="do not leave it out"):
-            list(
-                receipts.redo_erasures(restored.services, found, left_out=[one.id for one in found])
+        list(
+            receipts.redo_erasures(
+                restored.services, found, (), lambda receipt: bool(asked.append(receipt)) or True
             )
-        list(receipts.redo_erasures(restored.services, found))
+        )
+        assert asked == []
         assert "ann" not in restored.faceids()
 
 
@@ -517,9 +545,9 @@ def test_a_folder_that_was_copied_back_is_not_served_while_the_witness_knows_mor
         assert [one.stem for one in (witness / RECEIPTS).rglob("*.json")] == [id_]
     with closing(served_by(tmp_path / "disk", str(witness))) as services:
         services.clock.advance(DAY)  # type: ignore[attr-defined] # the test's clock
-        with pytest.raises(OperatorError, match=f"erasure {id_} of shop.*receipt redo --data"):
+        with pytest.raises(OperatorError, match=f"erasure {id_} of shop.*restore --finish"):
             receipts.require_erasures_done(services, tmp_path / "disk")
-        found = receipts.read_receipts(receipts.list_places(tmp_path / "disk", services))
+        found = receipts.read_receipts([str(witness)], list_books(services))
         assert list(receipts.redo_erasures(services, found)) == [
             f"shop: erased again by receipt {id_}"
         ]
@@ -540,7 +568,7 @@ def test_a_folder_that_was_copied_back_is_not_served_while_the_witness_knows_mor
 def test_serve_refuses_a_folder_that_is_not_done(tmp_path: Path) -> None:
     with closing(Book(tmp_path / "data")) as book:
         assert book.faceids() == []
-    (tmp_path / "data" / receipts.MARK).write_text(receipts.format_mark([str(tmp_path)]))
+    note_owed(tmp_path / "data", Owed("box.tar", MONDAY, (Step.ACCESSES, Step.ERASURES)))
     command = [
         sys.executable,
         "-m",
@@ -553,7 +581,8 @@ def test_serve_refuses_a_folder_that_is_not_done(tmp_path: Path) -> None:
     ]
     ended = subprocess.run(command, capture_output=True, text=True, check=False)
     assert ended.returncode == 1
-    assert f"`regulars receipt redo --data {tmp_path / 'data'}` does them" in ended.stderr
+    assert "left are: accesses, consents, holds and restrictions; erasures" in ended.stderr
+    assert f"`regulars restore --finish --data {tmp_path / 'data'}` ends it" in ended.stderr
     assert "ready" not in ended.stdout
 
 
@@ -603,8 +632,9 @@ def test_the_commands_do_it_by_what_lies_beside_the_backup(
         assert book.faceids() == []
     assert main(["receipt", "get", mine.stem, "--tenant", "shop", "--data", str(again)]) == 0
     assert json.loads(capsys.readouterr().out) == json.loads(mine.read_text())
-    assert main(["receipt", "redo", "--data", str(again), str(backups)]) == 0
-    assert "nobody of these receipts is in the book" in capsys.readouterr().err
+    finish = ["restore", "--finish", "--data", str(again), "--receipts", str(backups)]
+    assert main(finish) == 1
+    assert "nothing is left to do" in capsys.readouterr().err
     mine.write_text(mine.read_text().replace("first", "third"))
     asked = [
         "restore",
@@ -620,7 +650,7 @@ def test_the_commands_do_it_by_what_lies_beside_the_backup(
 
 
 def test_a_restore_that_was_cut_off_is_not_served_until_it_is_done(tmp_path: Path) -> None:
-    """Killed at each of its writes, and done again by `receipt redo`."""
+    """Killed at each of its writes, and done again by `restore --finish`."""
     backups = tmp_path / "backups"
     backups.mkdir()
     with closing(Book(tmp_path / "data")) as book:
@@ -631,32 +661,22 @@ def test_a_restore_that_was_cut_off_is_not_served_until_it_is_done(tmp_path: Pat
         ask_for_erasure(book)
         worked_off(book)
         receipts.write_beside(book.services, backups)
-    found = receipts.read_receipts([str(backups)])
     for fault in (KILLED, DONE_KILLED):
         for number in count(1):
             again, calls = tmp_path / f"{fault.name} {number}", Calls()
-            restore(
-                Settings(storage=again),
-                backups / "box.tar",
-                receipts_note=receipts.format_mark([str(backups)]),
-            )
+            restore_owing_erasures(again, backups / "box.tar")
             with closing(Book(again, wrap=calls.wrap)) as restored:
                 restored.clock.advance(40 * DAY)
                 calls.fail(number, fault, "items.transact")
                 with suppress(Killed):
-                    list(receipts.redo_erasures(restored.services, found))
+                    redo(restored, again)
             with closing(Book(again)) as restored:
                 restored.clock.advance(40 * DAY)
                 if calls.dead:
-                    with pytest.raises(OperatorError):
-                        receipts.require_erasures_done(restored.services, again)
-                    list(
-                        receipts.redo_erasures(
-                            restored.services,
-                            receipts.read_receipts(receipts.list_places(again, restored.services)),
-                        )
-                    )
-                receipts.require_erasures_done(restored.services, again)
+                    with pytest.raises(UnfinishedRestore):
+                        folder.require_finished(again)
+                    redo(restored, again)
+                folder.require_finished(again)
                 assert left(restored, {"id": b'"ann"', "name": NAME.encode()}) == [], (
                     fault,
                     number,

@@ -1,0 +1,419 @@
+"""The command lines `backup` and `restore`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from shlex import quote
+from typing import TYPE_CHECKING
+
+import click
+from msgspec import Struct
+from msgspec.structs import replace
+
+from chalicelib.domain.errors import RegularsError, StorageUnavailable
+from chalicelib.settings import Settings
+from chalicelib.storage.box.blobs import BACKUP
+from regulars import folder
+from regulars.backup.owed import Owed, Questions, Step, hold_restore, note_owed, read_owed
+from regulars.errors import OperatorError
+from regulars.options import (
+    MOMENT,
+    PATH,
+    choose_settings,
+    open_services_of,
+    open_unfinished,
+    storage_options,
+)
+
+if TYPE_CHECKING:
+    from regulars.backup.archive import Manifest
+
+
+@click.command(short_help="Write the data folder into one file.")
+@click.argument("to", type=PATH, metavar="FILE|DIR")
+@click.option(
+    "--at", type=MOMENT, help="AWS: with the tables as they were then, in UTC, up to 35 days ago."
+)
+@storage_options
+def backup(to: Path, data: Path | None, stage: str | None, at: datetime | None) -> None:
+    """Write the data folder into one file, also while it is served: records, pictures, captures,
+    credentials.
+
+    FILE is a new file. In a folder, DIR, the command makes a file that is named after the time.
+    Beside it, in the folder `receipts`, it writes the receipts of erasures, and which keys,
+    members, hooks, settings and consents stand. By these `restore` gives nothing back that ended. A
+    service that may write there does so every five minutes.
+
+    \b
+    Examples:
+      regulars backup /mnt/backups
+      regulars backup monday.tar --data /srv/regulars
+      regulars backup before.tar --stage prod --at 2026-11-20T09:00:00
+    """
+    from regulars.backup import backup, beside, receipts
+
+    settings = choose_settings(data=data, stage=stage)
+    if isinstance(settings.storage, Path) and to.resolve().is_relative_to(
+        settings.storage.resolve()
+    ):
+        raise OperatorError(
+            f"{to} is in the data folder, and would be lost with it: name another disk, or folder"
+        )
+    _enter_backup(data, stage)
+    path = backup.backup(settings, to, at and at.replace(tzinfo=UTC))
+    with open_services_of(data, stage) as services:
+        try:
+            receipts.write_beside(services, path.resolve().parent)
+        # the file is whole, whatever a full disk or a missing permission stops
+        except RegularsError as error:
+            print(f"regulars: what stands now is not noted beside it: {error}", file=sys.stderr)
+    if isinstance(settings.storage, Path):
+        beside.note_folder(settings.storage, path.resolve().parent)
+    print(
+        f"{path}  {path.stat().st_size:,} bytes; it holds pictures, templates and keys: keep it "
+        "safe"
+    )
+
+
+def _enter_backup(data: Path | None, stage: str | None) -> None:
+    """Write into each tenant's audit that all is copied.
+
+    A full disk must not stop the copy, so that is told only.
+
+    The tenant has its signing key then, by which a restore knows what the tenant has signed since.
+    """
+    with open_services_of(data, stage) as services:
+        for tenant in services.tenants.list_all():
+            try:
+                services.audit.signing.read_public_keys(tenant.name)
+                services.audit.reads.write_export_entry(tenant.name)
+            except StorageUnavailable as error:
+                print(f"regulars: the audit has no entry of this backup: {error}", file=sys.stderr)
+
+
+@click.command(short_help="Make a data folder from a backup.")
+@click.argument("file", type=PATH, required=False)
+@click.option(
+    "--after",
+    multiple=True,
+    metavar="FILE",
+    help="Each tenant's newest export of its audit; or `none`.",
+)
+@click.option(
+    "--receipts",
+    "places",
+    multiple=True,
+    metavar="PLACE",
+    help="Folder, file or s3://BUCKET/PREFIX with receipts of erasures, besides those beside FILE "
+    "and the witness's.",
+)
+@click.option(
+    "--key",
+    metavar="FINGERPRINT",
+    help="Of the key that signed exports and receipts, if it was renewed since.",
+)
+@click.option(
+    "--new-secrets",
+    is_flag=True,
+    help="Make all keys anew, and print them: somebody else may have the backup, or a stage has "
+    "not its KMS key.",
+)
+@click.option("--finish", is_flag=True, help="End a restore of the folder that was cut off.")
+@click.option(
+    "--preview",
+    "is_preview",
+    is_flag=True,
+    help="Say what a restore would give back now, and change nothing. FILE: the newest backup of "
+    "the folder, if it is left out.",
+)
+@click.option(
+    "--yes",
+    is_flag=True,
+    help="Do not ask: take settings as they were last, and restore also if nothing tells what "
+    "ended since.",
+)
+@storage_options
+def restore(
+    file: Path | None,
+    after: tuple[str, ...],
+    key: str | None,
+    *,
+    places: tuple[str, ...],
+    new_secrets: bool,
+    finish: bool,
+    is_preview: bool,
+    yes: bool,
+    data: Path | None,
+    stage: str | None,
+) -> None:
+    """Make a data folder from a backup's file: all of it, or nothing if it fails.
+
+    With --stage it fills a new stage, and no function of it runs meanwhile.
+
+    A restore gives nothing back that ended since the backup. Erasures, withdrawn consents, holds,
+    restrictions and ended keys, members, hooks and cameras are done again by what lies beside FILE,
+    at the witness, and in --receipts. Exports of the audit do the same, and know deletions, too.
+    Say `--after none` if there is none.
+
+    Sessions, invitations and codes end in any case. It says what it cannot know. Settings that were
+    others last are listed, and set again: on a terminal it asks before. Until all of it is done,
+    nobody serves the folder. If the command is cut off, --finish does what is left.
+
+    \b
+    Examples:
+      regulars restore monday.tar --data /srv/regulars --after audit.jsonl
+      regulars restore monday.tar --data /tmp/try --after none
+      regulars restore --finish --data /srv/regulars
+      regulars restore --preview --data /srv/regulars
+      regulars restore monday.tar --stage prod2 --new-secrets --after audit.jsonl
+    """
+    if finish and is_preview:
+        raise click.UsageError("--finish ends a restore, --preview only looks: say one of them")
+    told = _Told(_find_exports(after), places, key or "", new_secrets=new_secrets)
+    settings = choose_settings(data=data, stage=stage)
+    questions = _choose_questions(is_agreed=yes)
+    if is_preview:
+        lines = _preview(settings, file, told)
+    elif finish:
+        lines = _finish(settings, file, told, questions)
+    elif file is None:
+        raise click.UsageError("name the backup's file; --finish and --preview need none")
+    elif not after:
+        raise click.UsageError(
+            "say what was done since the backup: --after FILE, of `regulars audit export`, does "
+            "again holds, restrictions, withdrawn consents, deletions and ended accesses; --after "
+            "none takes only what lies beside the backup and at the witness"
+        )
+    elif isinstance(settings.storage, Path):
+        lines = _restore_box(settings, settings.storage, file, told, questions)
+    else:
+        lines = _restore_stage(settings, stage, file, told, questions)
+    for line in lines:
+        print(line, flush=True)
+
+
+def _find_exports(after: Sequence[str]) -> tuple[str, ...] | None:
+    """Return the paths of the exports that `--after` names, () of `none`; None: nothing is said.
+
+    Raises OperatorError.
+    """
+    if not after:
+        return None
+    paths = [Path(text) for text in after if text != "none"]
+    for path in paths:
+        if not path.is_file():
+            raise OperatorError(f"there is no file {path}: `regulars audit export` writes one")
+    return tuple(str(path.absolute()) for path in paths)
+
+
+class _Told(Struct, frozen=True):
+    """Options of a restore. `exports`: the files of --after; None: it is not said."""
+
+    exports: tuple[str, ...] | None
+    places: tuple[str, ...]
+    key: str
+    new_secrets: bool
+
+    def add_to(self, owed: Owed) -> Owed:
+        """Return a list of what is owed with what is told now, such as further receipts."""
+        left = owed.left
+        if self.new_secrets and Step.SECRETS not in left:
+            left = (*left, Step.SECRETS)
+        return replace(
+            owed,
+            exports=owed.exports if self.exports is None else self.exports,
+            places=tuple(dict.fromkeys([*owed.places, *self.places])),
+            key=self.key or owed.key,
+            left=left,
+        )
+
+
+def ask_settings(question: str) -> bool:
+    """Ask on the terminal whether settings are to be as they were last.
+
+    Only `n` leaves them as in the backup.
+    """
+    return input(f"{question} [Y/n] ").strip().lower() not in ("n", "no")
+
+
+def ask_to_go_on(question: str) -> bool:
+    """Ask on the terminal. Only `y` agrees."""
+    return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
+
+
+def _choose_questions(*, is_agreed: bool) -> Questions:
+    """Return what asks on the terminal, if there is one. `is_agreed`: as `--yes` says it; a receipt
+    is left out by an answer alone."""
+    if not sys.stdin.isatty():
+        return Questions()
+    if is_agreed:
+        return Questions(ask_to_leave=ask_to_go_on)
+    return Questions(ask_settings, ask_to_go_on, ask_to_go_on)
+
+
+def _plan(settings: Settings, file: Path, told: _Told, backed_up_at: datetime) -> Owed:
+    """Return what a restore of a backup has to do."""
+    left = tuple(step for step in Step if step is not Step.SECRETS)
+    witness = [settings.witness] if settings.witness else []
+    places = (str(file.absolute().parent), *witness)
+    return told.add_to(Owed(str(file.absolute()), backed_up_at, left, places))
+
+
+def _restore_box(
+    settings: Settings, data: Path, file: Path, told: _Told, questions: Questions
+) -> Iterator[str]:
+    """Restore a box's backup; yield lines that say what was done, and what nobody knows."""
+    from regulars.backup import backup
+
+    backup.require_free(data)
+    manifest = backup.check_box_file(file)
+    owed = _plan(settings, file, told, manifest.created_at)
+    look_ahead = partial(_look_ahead, settings, data, file, owed, questions)
+    backup.fill_folder(data, file, owed, look_ahead)
+    yield _say_copied(manifest, data)
+    with hold_restore(data):
+        yield from _end(settings, owed.strike(Step.FILES), questions)
+
+
+def _restore_stage(
+    settings: Settings, stage: str | None, file: Path, told: _Told, questions: Questions
+) -> Iterator[str]:
+    """Fill a new stage with a backup; yield lines that say what was done, and what nobody knows."""
+    from regulars.backup import backup
+    from regulars.deploy.stage import stop_functions
+
+    yield (
+        "if this is cut off, no function of the stage runs any more: then delete the stage, and "
+        "begin with another"
+    )
+    with ExitStack() as block:
+        manifest = backup.restore(
+            settings, file, lambda: block.enter_context(stop_functions(stage))
+        )
+        yield _say_copied(manifest, stage)
+        owed = _plan(settings, file, told, manifest.created_at)
+        yield from _end(settings, owed.strike(Step.FILES), questions)
+
+
+def _say_copied(manifest: Manifest, where: object) -> str:
+    return (
+        f"{len(manifest.entries):,} files of {manifest.created_at.isoformat()} are copied to "
+        f"{where}, which nobody serves before what ended since has ended again"
+    )
+
+
+def _look_ahead(
+    settings: Settings, data: Path, file: Path, owed: Owed, questions: Questions
+) -> None:
+    """Say before anything is copied of which tenants nobody knows what ended since the backup, and
+    ask whether to restore all the same.
+
+    Raises OperatorError if that is refused, or an export or a receipt is not as it was signed.
+    """
+    from regulars.backup.restoring import open_records, read_own_receipts, say_before
+
+    with open_records(settings, file, data.absolute() / BACKUP) as services:
+        lines = list(say_before(services, owed))
+        read_own_receipts(services, owed)  # raises if one is not as it was signed
+    if not lines or Step.SECRETS in owed.left:
+        return
+    for line in lines:
+        print(line)
+    print("all of these will be open again, unless --new-secrets makes all keys anew", flush=True)
+    if not questions.ask_to_restore("Restore it all the same?"):
+        raise OperatorError("nothing is restored")
+
+
+def _finish(
+    settings: Settings, file: Path | None, told: _Told, questions: Questions
+) -> Iterator[str]:
+    """End a restore that was cut off, and yield lines that say what was done, and what nobody
+    knows.
+
+    A folder that came back in another way, as from a disk's snapshot, has no list of what is left:
+    it is treated as a backup of the time of its last act. Raises OperatorError.
+    """
+    from regulars.backup import backup
+
+    data = settings.storage
+    if not isinstance(data, Path):
+        raise OperatorError(
+            "a restore of a stage is not ended later: delete the stage, and begin with another"
+        )
+    if folder.find_server(data) is not None:
+        raise OperatorError(f"{data} is served: stop its service first")
+    if not data.is_dir():
+        raise OperatorError(f"there is no folder {data}: --data names the one to finish")
+    with hold_restore(data):
+        owed = told.add_to(read_owed(data) or _find_owed_by_snapshot(settings, data, told))
+        if Step.FILES in owed.left:
+            backup_file = file or Path(owed.file)
+            manifest = backup.check_box_file(backup_file)
+            if manifest.created_at != owed.backed_up_at:
+                raise OperatorError(
+                    f"{backup_file} is of {manifest.created_at.isoformat()}, and the restore was "
+                    f"begun with {owed.file} of {owed.backed_up_at.isoformat()}: name that one"
+                )
+            backup.copy_files(data, backup_file)
+            owed = owed.strike(Step.FILES)
+            note_owed(data, owed)
+            yield f"{len(manifest.entries):,} files are copied to {data}"
+        yield from _end(settings, owed, questions)
+
+
+def _find_owed_by_snapshot(settings: Settings, data: Path, told: _Told) -> Owed:
+    """Return what is owed by a folder without a list: nothing, unless receipts name people who are
+    in the book."""
+    from regulars.backup.beside import list_folders
+    from regulars.backup.restoring import find_last_act, read_own_receipts
+
+    witness = [settings.witness] if settings.witness else []
+    noted_folders = [str(path) for path in list_folders(data) if path.is_dir()]
+    places = (*noted_folders, *witness, *told.places)
+    left = tuple(step for step in Step if step not in (Step.FILES, Step.SECRETS))
+    with open_unfinished(data, None) as services:
+        owed = Owed("", find_last_act(services), left, places)
+        if services.erasure.again.list_open(read_own_receipts(services, owed)):
+            return owed
+    raise OperatorError(f"nothing is left to do in {data}: no restore of it was cut off")
+
+
+def _end(settings: Settings, owed: Owed, questions: Questions) -> Iterator[str]:
+    """Do what is left once the files are copied, and yield lines about it."""
+    from chalicelib import bootstrap
+    from regulars.backup.restoring import end_restore
+
+    with closing(bootstrap.build(settings)) as services:
+        try:
+            yield from end_restore(services, owed, questions)
+        except BaseException:
+            if isinstance(settings.storage, Path):
+                print(
+                    f"{settings.storage} is not served yet: `regulars restore --finish --data "
+                    f"{quote(str(settings.storage))}` goes on, once what follows is mended",
+                    file=sys.stderr,
+                )
+            raise
+    yield (
+        f"{settings.storage} is as it was on {owed.backed_up_at.isoformat()}, but for what ended "
+        "since"
+    )
+
+
+def _preview(settings: Settings, file: Path | None, told: _Told) -> Iterator[str]:
+    """Yield lines that say what a restore would give back now."""
+    from regulars.backup import backup
+    from regulars.backup.preview import find_newest_backup, preview_restore
+
+    data = settings.storage
+    if not isinstance(data, Path):
+        raise OperatorError("a stage's backup is not looked into: restore it into a new stage")
+    backup_file = file or find_newest_backup(settings, data)
+    manifest = backup.check_box_file(backup_file)
+    owed = _plan(settings, backup_file, told, manifest.created_at)
+    yield from preview_restore(settings, data, owed)

@@ -1,0 +1,126 @@
+"""The list of what a restore has still to do in its folder. It is there from before the first file
+until all is done, and nobody serves the folder meanwhile.
+
+The list has what the restore was told, too, so that one command ends it after a kill.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
+
+from chalicelib.storage.box.blobs import sync_folder
+from regulars import folder
+from regulars.errors import OperatorError
+
+Ask = Callable[[str], bool]
+"""Asks a question, and returns whether it is agreed to."""
+
+
+class Questions(Struct, frozen=True):
+    """Questions of a restore; without a terminal nobody is asked, and the answers are these.
+
+    `ask_settings`: whether settings are to be as they were last. `ask_to_restore`: whether to
+    restore although nothing tells what ended since. `ask_to_leave`: whether to leave out a receipt.
+    """
+
+    ask_settings: Ask = lambda _: True
+    ask_to_restore: Ask = lambda _: True
+    ask_to_leave: Ask = lambda _: False
+
+
+class Step(StrEnum):
+    """Steps of a restore, in this order. Each may be done twice."""
+
+    FILES = "files"
+    ACCESSES = "accesses, consents, holds and restrictions"
+    SETTINGS = "settings"
+    SESSIONS = "sessions"
+    LIFE = "another life"
+    ERASURES = "erasures"
+    SECRETS = "new secrets"
+    """Only if `--new-secrets` asked for it. It is the last one, since exports, documents and
+    receipts are signed with the keys of before."""
+
+
+class Owed(Struct, frozen=True):
+    """List of what a restore has still to do, and of what it was told.
+
+    `file`: the backup; "": the folder came back in another way, as from a disk's snapshot.
+    `backed_up_at`: the time of the data. `places`: where documents and receipts lie. `exports`:
+    files of `--after`. `key`: the signer of `--key`; "": none. `left`: the steps to do.
+
+    Once the files are copied, by tenant: `lives`, each book's life in the backup, and
+    `known_until`, the time up to which documents and exports tell; None: nothing tells.
+    """
+
+    file: str
+    backed_up_at: datetime
+    left: tuple[Step, ...]
+    places: tuple[str, ...] = ()
+    exports: tuple[str, ...] = ()
+    key: str = ""
+    lives: Mapping[str, str] = msgspec.field(default_factory=dict)
+    known_until: Mapping[str, datetime | None] = msgspec.field(default_factory=dict)
+
+    def strike(self, step: Step) -> Owed:
+        """Return the list without a step that is done."""
+        left = tuple(each for each in self.left if each is not step)
+        return replace(self, left=left)
+
+
+@contextmanager
+def hold_restore(data: Path) -> Iterator[None]:
+    """Let no other process restore into a folder while the block lasts. Raises OperatorError if one
+    does.
+
+    The kernel drops the lock with the process, even if killed.
+    """
+    descriptor = os.open(data, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError as error:
+        raise OperatorError(f"another process restores {data}: let that one end") from error
+    finally:
+        os.close(descriptor)
+
+
+def read_owed(data: Path) -> Owed | None:
+    """Read the list of a folder; None: it has none, since nothing is left to do.
+
+    Raises OperatorError if an earlier version wrote it, which did not note all that it owed.
+    """
+    try:
+        text = (data / folder.UNFINISHED).read_bytes()
+    except FileNotFoundError:
+        return None
+    try:
+        return msgspec.json.decode(text, type=Owed)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise OperatorError(
+            f"an earlier version began to restore {data}, and did not note all that was left to "
+            "do: move the folder away, and restore the backup again"
+        ) from error
+
+
+def note_owed(data: object, owed: Owed) -> None:
+    """Write the list into a folder, or remove it if nothing is left. A stage keeps none."""
+    if not isinstance(data, Path):
+        return
+    if owed.left:
+        folder.write_durably(data / folder.UNFINISHED, msgspec.json.encode(owed).decode() + "\n")
+        return
+    (data / folder.UNFINISHED).unlink(missing_ok=True)
+    for half_written in data.glob(f".{folder.UNFINISHED}.*"):
+        half_written.unlink()
+    sync_folder(data)

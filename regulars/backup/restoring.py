@@ -1,0 +1,274 @@
+"""The steps of a restore: what ended since the backup ends again.
+
+The files are copied first (backup.py). Each step is struck from the folder's list once it is done
+(owed.py), so that one command ends a restore that was killed anywhere.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from chalicelib import bootstrap
+from chalicelib.privacy.erasure.again import Receipt
+from chalicelib.privacy.standing import Document, Restored
+from chalicelib.services import Services
+from chalicelib.settings import Settings
+from chalicelib.storage.values import moment, moment_of_text
+from regulars.backup import archive
+from regulars.backup.after import (
+    Export,
+    begin_restore_act,
+    find_known_until,
+    make_rotate,
+    read_export,
+    redo_accesses,
+    redo_settings,
+    say_unknown,
+)
+from regulars.backup.backup import OBJECTS, open_scratch
+from regulars.backup.new_secrets import renew_secrets
+from regulars.backup.owed import Owed, Questions, Step, note_owed
+from regulars.backup.receipts import (
+    read_receipts,
+    read_standing_documents,
+    redo_erasures,
+)
+
+_RECORDS = "secrets"
+"""Folder of a backup whose files are needed to read its records."""
+
+
+class Evidence(Struct, frozen=True):
+    """Evidence of the time since a backup: exports of the audit, and documents of what stands.
+
+    `damaged`: the names of documents that are not as they were signed.
+    """
+
+    exports: Sequence[Export]
+    documents: Sequence[Document]
+    damaged: Sequence[str]
+
+
+def read_evidence(services: Services, owed: Owed) -> Evidence:
+    """Read the exports and documents of a restore.
+
+    Raises OperatorError if an export is not as it was signed, or a place cannot be read.
+    """
+    exports = [
+        read_export(services, Path(export), owed.backed_up_at, owed.key or None)
+        for export in owed.exports
+    ]
+    documents, damaged = read_standing_documents(
+        owed.places, list_books(services), owed.backed_up_at
+    )
+    return Evidence(exports, documents, damaged)
+
+
+def list_books(services: Services) -> list[str]:
+    """Return the ids of all books that are stored here."""
+    return [tenant.app_id for tenant in services.tenants.list_all()]
+
+
+def read_own_receipts(services: Services, owed: Owed) -> list[Receipt]:
+    """Read the receipts of erasures of these books in all places of a restore.
+
+    Raises DamagedFile, OperatorError.
+    """
+    return read_receipts(owed.places, list_books(services))
+
+
+def note_known(services: Services, owed: Owed, evidence: Evidence) -> Owed:
+    """Return the list with what later steps need and change: each book's life, and up to which time
+    it is known what ended."""
+    books = list(_list_restored(services, owed))
+    known_until = {
+        restored.tenant.name: find_known_until(
+            services, restored, evidence.exports, evidence.documents
+        )
+        for restored in books
+    }
+    lives = {restored.tenant.name: restored.tenant.life for restored in books}
+    return replace(owed, known_until=known_until, lives=lives)
+
+
+def _list_restored(services: Services, owed: Owed) -> Iterator[Restored]:
+    """Yield each tenant of a restored book, with the life that it had in the backup."""
+    rotate = make_rotate(services)
+    for tenant in services.tenants.list_all():
+        life = owed.lives.get(tenant.name, tenant.life)
+        yield Restored(
+            replace(tenant, life=life),
+            owed.backed_up_at,
+            services.access.standing.read(tenant),
+            rotate,
+            [owed.key] if owed.key else (),
+        )
+
+
+class Act(Struct, frozen=True):
+    """Restore under way: its services, its list, what is known, and what it asks."""
+
+    services: Services
+    owed: Owed
+    evidence: Evidence
+    questions: Questions
+
+
+def _end_accesses(act: Act) -> Iterator[str]:
+    evidence = act.evidence
+    for restored, name in _enter_each(act):
+        for line in redo_accesses(act.services, restored, evidence.exports, evidence.documents):
+            yield f"{name}: {line}"
+
+
+def _take_settings(act: Act) -> Iterator[str]:
+    evidence = act.evidence
+    for restored, name in _enter_each(act):
+        for line in redo_settings(
+            act.services,
+            restored,
+            evidence.exports,
+            evidence.documents,
+            act.questions.ask_settings,
+        ):
+            yield f"{name}: {line}"
+
+
+def _end_sessions(act: Act) -> Iterator[str]:
+    for restored, name in _enter_each(act):
+        yield f"{name}: {act.services.access.standing.end_sign_ins(restored.tenant)}"
+
+
+def _begin_lives(act: Act) -> Iterator[str]:
+    for restored, name in _enter_each(act):
+        act.services.tenants.begin_life(name)
+        act.services.access.standing.note_base(restored)
+    yield from ()
+
+
+def _erase_again(act: Act) -> Iterator[str]:
+    def ask_to_leave(receipt: Receipt) -> bool:
+        return act.questions.ask_to_leave(
+            f"nobody can find out whom the receipt of {receipt} names, since the backup is older "
+            "than the shop's first key. Have you erased these people by their faces' ids "
+            "(`regulars erase`), or are they not in this backup? Leave the receipt out?"
+        )
+
+    receipts = read_own_receipts(act.services, act.owed)
+    trusted = [act.owed.key] if act.owed.key else []
+    yield from redo_erasures(act.services, receipts, trusted, ask_to_leave)
+    done_times = (str(receipt.statement["done_at"]) for receipt in receipts)
+    newest = max(done_times, default="none")
+    yield (
+        f"erasures are done again by {len(receipts):,} receipts, the newest of {newest}: those "
+        "without one are not known"
+    )
+
+
+def _renew_secrets(act: Act) -> Iterator[str]:
+    for secrets in renew_secrets(act.services):
+        yield json.dumps(secrets)
+
+
+def _enter_each(act: Act) -> Iterator[tuple[Restored, str]]:
+    """Yield each restored tenant and its name; what is written meanwhile counts in its audit as the
+    restore's."""
+    for restored in _list_restored(act.services, act.owed):
+        with begin_restore_act(restored.tenant):
+            yield restored, restored.tenant.name
+
+
+_DO: Mapping[Step, Callable[[Act], Iterator[str]]] = {
+    Step.ACCESSES: _end_accesses,
+    Step.SETTINGS: _take_settings,
+    Step.SESSIONS: _end_sessions,
+    Step.LIFE: _begin_lives,
+    Step.ERASURES: _erase_again,
+    Step.SECRETS: _renew_secrets,
+}
+_BY_EVIDENCE = {Step.ACCESSES, Step.SETTINGS}
+
+
+def end_restore(services: Services, owed: Owed, questions: Questions) -> Iterator[str]:
+    """Do what is left of a restore whose files are copied; yield lines that say it, and what nobody
+    knows. The folder's list ends with it.
+
+    May be cut off anywhere and repeated. Raises OperatorError and InvalidInput, which say what
+    stops it: what is left then stays on the list.
+    """
+    data = services.settings.storage
+    evidence = Evidence((), (), ())
+    if _BY_EVIDENCE.intersection(owed.left):
+        evidence = read_evidence(services, owed)
+        yield from (
+            f"{name} is not as it was signed, and is left aside" for name in evidence.damaged
+        )
+    left = owed if owed.lives else note_known(services, owed, evidence)
+    note_owed(data, left)
+    for step in owed.left:
+        yield from _DO[step](Act(services, left, evidence, questions))
+        left = left.strike(step)
+        if left.left:  # the list itself goes when all is said
+            note_owed(data, left)
+    yield from _say_what_is_unknown(services, left)
+    note_owed(data, left)
+
+
+def _say_what_is_unknown(services: Services, owed: Owed) -> Iterator[str]:
+    for restored in _list_restored(services, owed):
+        name = restored.tenant.name
+        for line in say_unknown(services, restored, owed.known_until.get(name)):
+            yield f"{name}: {line}"
+
+
+@contextmanager
+def open_records(settings: Settings, file: Path, scratch_folder: Path) -> Iterator[Services]:
+    """Open the records of a box's backup while the block lasts, without its pictures.
+
+    They are unpacked into a scratch folder, which goes at the end with all that was changed there.
+    Nothing is sent from it.
+    """
+    with open_scratch(scratch_folder) as scratch:
+        archive.unpack_file(file, scratch, _is_record)
+        own_settings = replace(settings, storage=scratch, is_trial=True)
+        with closing(bootstrap.build(own_settings)) as services:
+            yield services
+
+
+def find_last_act(services: Services) -> datetime:
+    """Return when something was done last in these books, by their audits."""
+    chain = services.audit.chain
+    times = [datetime.fromtimestamp(0, UTC)]
+    for tenant in services.tenants.list_all():
+        times += [moment(entry.at_ms) for entry in chain.list_waiting(tenant.name)]
+        last_hour = chain.find_element(tenant.name, chain.read_end(tenant.name).number)
+        leaves = [] if last_hour is None else chain.read_leaves(last_hour)
+        entries = [entry for leaf in leaves if (entry := leaf.content) is not None]
+        times += [moment_of_text(entry["at"]) for entry in entries]
+    return max(times)
+
+
+def _is_record(name: str) -> bool:
+    first_folder, *inner = name.split("/")
+    return not inner or first_folder == _RECORDS or first_folder not in OBJECTS
+
+
+def say_before(services: Services, owed: Owed) -> Iterator[str]:
+    """Yield lines about the tenants of a backup of which nothing tells what ended since: what will
+    be open again.
+
+    `services`: those of the backup's records.
+    """
+    known = note_known(services, owed, read_evidence(services, owed))
+    for restored in _list_restored(services, owed):
+        name = restored.tenant.name
+        if known.known_until[name] is None:
+            for line in say_unknown(services, restored, None):
+                yield f"{name}: {line}"

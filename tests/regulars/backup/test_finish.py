@@ -1,0 +1,229 @@
+"""A restore that is cut off anywhere, and then ended as the product prints, gives nothing back."""
+
+import os
+import re
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from regulars import folder
+from regulars.backup.backup import check_box_file
+from regulars.backup.owed import Owed, Step, note_owed, read_owed
+from regulars.backup.receipts import write_beside
+from regulars.cli import main
+from tests.support.book.book import MONDAY, Book
+from tests.support.book.ended_shop import Shop, end_shop, make_shop, require_nothing_back
+from tests.support.book.person import worked_off
+from tests.support.fakes import Person
+
+Captured = pytest.CaptureFixture[str]
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Shop:
+    """A shop with its backup, and beside that the document of a time when all of it had ended."""
+    place = tmp_path_factory.mktemp("place")
+    shop = make_shop(place)
+    end_shop(shop, place / "later")
+    later = str(shop.backup.with_name("tuesday.tar"))
+    assert main(["backup", later, "--data", str(place / "later")]) == 0
+    return shop
+
+
+def begin_restore(shop: Shop, again: Path, sent: signal.Signals, at: str) -> str:
+    """Begin a restore, and send it a signal once it prints a line; return all that it printed."""
+    command = [sys.executable, "-m", "regulars", "restore", str(shop.backup)]
+    with subprocess.Popen(
+        [*command, "--data", str(again), "--after", "none"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    ) as process:
+        assert process.stdout is not None
+        lines = []
+        for line in process.stdout:
+            lines.append(line)
+            if at in line and process.poll() is None:
+                process.send_signal(sent)
+        process.wait()
+    assert process.returncode != 0, "it was over before the signal came"
+    return "".join(lines)
+
+
+def do_what_is_printed(again: Path, capsys: Captured) -> str:
+    """Ask to serve, and run the command that the refusal prints; return what that says."""
+    assert main(["serve", "--port", "0", "--data", str(again)]) == 1
+    refusal = capsys.readouterr().err
+    printed = re.search(r"`regulars ([^`]+)`", refusal)
+    assert printed, refusal
+    assert main(shlex.split(printed[1])) == 0
+    return capsys.readouterr().out
+
+
+@pytest.mark.parametrize("sent", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("at", ["are copied", "is deleted", "sessions, invitations"])
+def test_a_restore_that_is_killed_and_ended_as_printed_gives_nothing_back(
+    shop: Shop, sent: signal.Signals, at: str, tmp_path: Path, capsys: Captured
+) -> None:
+    again = tmp_path / "again"
+    begin_restore(shop, again, sent, at)
+    said = do_what_is_printed(again, capsys)
+    assert "is as it was on" in said
+    assert re.search(r"shop: keys, members, .* are as on", said), "it says what a restore says"
+    require_nothing_back(again, shop)
+    folder.require_finished(again)
+
+
+def test_a_restore_that_was_killed_while_it_copied_begins_its_files_again(
+    shop: Shop, tmp_path: Path, capsys: Captured
+) -> None:
+    again = tmp_path / "again"
+    again.mkdir()
+    left = tuple(step for step in Step if step is not Step.SECRETS)
+    backed_up_at = check_box_file(shop.backup).created_at
+    note_owed(again, Owed(str(shop.backup), backed_up_at, left, (str(shop.backup.parent),)))
+    (again / "blobs").mkdir()
+    (again / "blobs" / "half").write_text("of a picture")
+    do_what_is_printed(again, capsys)
+    require_nothing_back(again, shop)
+    assert not (again / "blobs" / "half").exists()
+
+
+def test_another_backup_does_not_end_a_restore(
+    shop: Shop, tmp_path: Path, capsys: Captured
+) -> None:
+    again = tmp_path / "again"
+    again.mkdir()
+    note_owed(again, Owed(str(shop.backup), MONDAY, (Step.FILES, Step.LIFE)))
+    assert main(["restore", "--finish", "--data", str(again)]) == 1
+    assert "was begun with" in capsys.readouterr().err
+    assert read_owed(again), "the list stays"
+
+
+def test_nothing_works_in_a_folder_whose_restore_has_not_ended_but_what_ends_it(
+    shop: Shop, tmp_path: Path, capsys: Captured
+) -> None:
+    again = tmp_path / "again"
+    shutil.copytree(shop.data, again)
+    note_owed(again, Owed(str(shop.backup), MONDAY, (Step.ACCESSES,)))
+    for command in (
+        ["backup", str(tmp_path / "more.tar"), "--data", str(again)],
+        ["tenants", "list", "--data", str(again)],
+        ["folder", "copied", "--data", str(again)],
+        ["restore", str(shop.backup), "--after", "none", "--data", str(again)],
+        ["serve", "--trial", "--port", "0", "--data", str(again)],
+        ["today", "--data", str(again)],
+    ):
+        assert main(command) == 1, command
+        assert "left are: accesses" in capsys.readouterr().err, command
+
+
+def test_a_list_of_an_earlier_version_is_not_ended_in_part(
+    tmp_path: Path, capsys: Captured
+) -> None:
+    with closing(Book(tmp_path / "again")):
+        pass
+    (tmp_path / "again" / folder.UNFINISHED).write_text('{"receipts": ["/backups"]}\n')
+    assert main(["restore", "--finish", "--data", str(tmp_path / "again")]) == 1
+    assert "move the folder away, and restore the backup again" in capsys.readouterr().err
+
+
+def test_what_nobody_knows_is_said_before_anything_is_copied(
+    shop: Shop, tmp_path: Path, capsys: Captured
+) -> None:
+    alone = Path(shutil.copy(shop.backup, tmp_path))
+    arguments = [str(alone), "--data", str(tmp_path / "again"), "--after", "none"]
+    assert main(["restore", *arguments]) == 0
+    said = capsys.readouterr().out
+    before, copied, _ = said.partition("are copied to")
+    assert copied
+    assert f"shop: key {shop.ids['deleted']} is open" in before
+    assert "unless --new-secrets makes all keys anew" in before
+
+
+# --- two of everything: another box's backups and receipts beside this one's
+# --------------------------------------------------------------------------
+
+
+def lives_and_erases(data: Path, backups: Path, name: str) -> tuple[str, str]:
+    """Make a box whose shop is called `shop`, back it up as `name`, take a key away, erase a guest
+    and back it up again; return the secret of the key and the guest's face."""
+    with closing(Book(data)) as book:
+        book.services.audit.signing.read_public_keys("shop")
+        guest = book.enrol(Person(len(name)), faceid="guest").faceid
+        key, secret = book.services.access.keys.add(book.tenant, "thief")
+    assert main(["backup", str(backups / f"{name}.tar"), "--data", str(data)]) == 0
+    with closing(Book(data)) as book:
+        book.services.access.keys.delete(book.tenant, key.id)
+        book.services.deletion.delete_faces(book.tenant, [guest], by="first", erase=True)
+        worked_off(book)
+    assert main(["backup", str(backups / f"{name}-2.tar"), "--data", str(data)]) == 0
+    return secret, guest
+
+
+def test_a_box_is_restored_beside_another_boxs_backups(tmp_path: Path, capsys: Captured) -> None:
+    backups = tmp_path / "backups"
+    backups.mkdir()
+    secrets = {name: lives_and_erases(tmp_path / name, backups, name)[0] for name in ("a", "bb")}
+    for name, secret in secrets.items():
+        again = tmp_path / f"{name} again"
+        arguments = [str(backups / f"{name}.tar"), "--data", str(again), "--after", "none"]
+        assert main(["restore", *arguments]) == 0
+        said = capsys.readouterr()
+        assert "--key" not in said.out + said.err
+        assert "left aside" not in said.out
+        with closing(Book(again)) as book:
+            assert book.services.access.keys.find_by_api_key(secret) is None
+            assert book.faceids() == []
+
+
+def test_a_first_box_is_restored_at_its_branchs_witness(
+    tmp_path: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, branch, backups, witness = (
+        tmp_path / name for name in ("first", "branch", "backups", "witness")
+    )
+    backups.mkdir()
+    witness.mkdir()
+    monkeypatch.setenv("REGULARS_WITNESS", str(witness))
+    with closing(Book(first)) as book:
+        book.services.audit.signing.read_public_keys("shop")
+        book.enrol(Person(1), faceid="ann")
+        book.enrol(Person(2), faceid="bert")
+    shutil.copytree(first, branch)
+    assert main(["folder", "copied", "--data", str(branch)]) == 0
+    assert main(["backup", str(backups / "first.tar"), "--data", str(first)]) == 0
+    with closing(Book(branch)) as book:
+        book.services.deletion.delete_faces(book.tenant, ["ann"], by="first", erase=True)
+        worked_off(book)
+        assert write_beside(book.services, witness) == 1
+    again = tmp_path / "again"
+    arguments = [str(backups / "first.tar"), "--data", str(again), "--after", "none"]
+    capsys.readouterr()
+    assert main(["restore", *arguments]) == 0
+    assert "--key" not in capsys.readouterr().out
+    with closing(Book(again)) as book:
+        assert sorted(book.faceids()) == ["ann", "bert"], "the branch's erasure is its own"
+
+
+def test_a_receipt_that_lies_alone_and_is_another_boxs_is_left_aside(
+    tmp_path: Path, capsys: Captured
+) -> None:
+    backups = tmp_path / "backups"
+    backups.mkdir()
+    lives_and_erases(tmp_path / "a", backups, "a")
+    lives_and_erases(tmp_path / "bb", tmp_path, "bb")
+    for number, receipt in enumerate((tmp_path / "receipts").rglob("[0-9]*.json")):
+        shutil.copy(receipt, backups / f"erasure-{number}.json")
+    arguments = [str(backups / "a.tar"), "--data", str(tmp_path / "again"), "--after", "none"]
+    capsys.readouterr()
+    assert main(["restore", *arguments]) == 0
+    with closing(Book(tmp_path / "again")) as book:
+        assert book.faceids() == []
