@@ -127,8 +127,11 @@ def many(form: Form | Codec[Any]) -> Form:
 
 
 def row(kind: Callable[..., Any], forms: Iterable[Form | Codec[Any]]) -> Form:
-    """Return the form of a named tuple, which is stored as a list without names; values may lack at
-    the end."""
+    """Return the form of a named tuple, which is stored as a list without names.
+
+    A later version may add values at the end, with defaults: what this one does not know is passed
+    over, and what lacks has its default.
+    """
     writes, reads = zip(*((form.write, form.read) for form in forms), strict=True)
     return Form(
         lambda values: [write(value) for write, value in zip(writes, values, strict=True)],
@@ -136,10 +139,9 @@ def row(kind: Callable[..., Any], forms: Iterable[Form | Codec[Any]]) -> Form:
     )
 
 
-def numbers(kind: Callable[..., Any], digits: int = 1) -> Form:
-    """Return the form of a tuple of floats."""
-    write = number(f".{digits}f").write
-    return Form(lambda values: list(map(write, values)), lambda stored: kind(*map(float, stored)))
+def numbers(kind: type[tuple[float, ...]], digits: int = 1) -> Form:
+    """Return the form of a named tuple of floats, which is stored as a list."""
+    return row(kind, [number(f".{digits}f")] * len(get_type_hints(kind)))
 
 
 def form_of(kind: Any) -> Form | Codec[Any]:

@@ -20,7 +20,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from msgspec import Struct, field
-from msgspec.structs import astuple, replace
+from msgspec.structs import replace
 
 from chalicelib.domain.local_time import LocalTime, Piece, Span, day_number, day_text
 from chalicelib.service import Service
@@ -336,7 +336,7 @@ _SEAL = Codec(
     {"id": "seal", "columns_key": "columns", "sealed_at_ms": "sealed_at"},
     apart="day label_chunks presences",
     nulls="columns_key faces",
-    pieces=many(Form(lambda piece: list(astuple(piece)), lambda stored: Piece(*map(int, stored)))),
+    pieces=many(Codec(Piece).make_list_form()),
     by_kind=Form(
         dict, lambda stored: {kind: tuple(map(int, counts)) for kind, counts in stored.items()}
     ),

@@ -21,17 +21,25 @@ from chalicelib.domain.tenant_settings import SIGHTING_DAYS
 from chalicelib.storage import keys
 from chalicelib.storage.ports import Condition, Item, equals
 from chalicelib.storage.records.faces import DECISION, ESTIMATES
-from chalicelib.storage.values import HEX, Codec, Form, many, milliseconds, moment, number, numbers
+from chalicelib.storage.values import (
+    HEX,
+    Codec,
+    Form,
+    form_of,
+    many,
+    milliseconds,
+    moment,
+    number,
+    numbers,
+    row,
+)
 
 STATUS = Form(
     lambda status: json.dumps(dict(status), ensure_ascii=False, separators=(",", ":")), json.loads
 )
 """JSON, since storage has no floats."""
 
-OUTAGES = Form(
-    lambda outages: [list(map(milliseconds, outage)) for outage in outages],
-    lambda stored: tuple(Outage(*(moment(int(ms)) for ms in times)) for times in stored),
-)
+OUTAGES = many(form_of(Outage))
 
 USUAL = Form(
     lambda usual: json.dumps(list(usual), separators=(",", ":")),
@@ -141,7 +149,7 @@ def capture_from(item: Item) -> Capture:
 _DETECTED = Codec(
     DetectedFace,
     box=numbers(BoundingBox, digits=2),
-    landmarks=many(numbers(lambda x, y: (x, y), digits=2)),
+    landmarks=many(row(lambda x, y: (x, y), [number(".2f")] * 2)),
     score=number(".4f"),
 )
 _TEMPLATE = Codec(Template)

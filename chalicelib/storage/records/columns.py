@@ -311,8 +311,9 @@ def decode_columns(data: bytes) -> Columns:
 
 
 def parse_dimensions(stored_dimensions: Sequence[Sequence[str]]) -> tuple[Dimensions, ...]:
-    """Read dimensions from JSON's lists."""
-    return tuple(Dimensions(*values) for values in stored_dimensions)
+    """Read dimensions from JSON's lists. What a later version added behind is passed over."""
+    known = len(Dimensions._fields)
+    return tuple(Dimensions(*values[:known]) for values in stored_dimensions)
 
 
 _COUNTS_MAGIC = b"RGLABL02"

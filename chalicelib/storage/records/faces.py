@@ -203,7 +203,7 @@ def _learnt_from(item: Iterable[str]) -> Learnt:
     # not at the cold starts of what reads no face
     from chalicelib.domain.captures import captured_ms
 
-    sighting_id, camera = item
+    sighting_id, camera, *_ = item
     return Learnt(sighting_id, camera, moment(captured_ms(sighting_id)))
 
 

@@ -12,8 +12,6 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
-from msgspec.structs import astuple
-
 from chalicelib.domain.captures import captured_ms
 from chalicelib.domain.errors import InvalidInput
 from chalicelib.domain.local_time import DAY_MS, Span
@@ -48,6 +46,7 @@ from chalicelib.storage.records.faces import DECISION, ESTIMATES, estimates_by_n
 from chalicelib.storage.values import (
     Codec,
     Form,
+    form_of,
     many,
     moment,
     number,
@@ -57,9 +56,11 @@ from chalicelib.storage.values import (
     row,
 )
 
+_LABELS = form_of(Labels)
+_RULE = Codec(PromotionRule).make_list_form()
 _PROMOTION = Form(
-    lambda promotion: [promotion.at_ms, *astuple(promotion.rule)],
-    lambda stored: Promotion(int(stored[0]), PromotionRule(*map(int, stored[1:]))),
+    lambda promotion: [promotion.at_ms, *_RULE.write(promotion.rule)],
+    lambda stored: Promotion(int(stored[0]), _RULE.read(stored[1:])),
 )
 
 STORABLE = Span(0, keys.LAST_MS)
@@ -98,7 +99,8 @@ def observation_item(tenant: str, observation: Observation) -> Item:
 
 def observation_from(item: Item) -> Observation:
     at_ms, id_ = keys.parts_of_observation(item["time_id"])
-    return _OBSERVATION.read(item, at=moment(at_ms), id=id_, labels=Labels(*item.get("labels", ())))
+    labels: Labels = _LABELS.read(item.get("labels", ()))
+    return _OBSERVATION.read(item, at=moment(at_ms), id=id_, labels=labels)
 
 
 COUNTED = ("faceid", "group", "kind", "camera", "labels", "estimates", "gap_s")
@@ -108,7 +110,7 @@ COUNTED = ("faceid", "group", "kind", "camera", "labels", "estimates", "gap_s")
 def row_from(item: Item) -> Row:
     """Read the counted values of an observation."""
     at_ms, id_ = keys.parts_of_observation(item["time_id"])
-    labels = Labels(*item.get("labels", ()))
+    labels: Labels = _LABELS.read(item.get("labels", ()))
     estimates = estimates_by_name(item.get("estimates", ()))
     age = estimates.get("age")
     return Row(
