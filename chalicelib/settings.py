@@ -38,6 +38,8 @@ def name_variable(row: Setting) -> str:
 
 def describe_default(row: Setting) -> str:
     """Say what holds if nothing is set."""
+    if row.kind is bool:
+        return "true" if row.default else "false"
     return row.nothing or ("none" if row.default is None else str(row.default))
 
 
@@ -45,6 +47,8 @@ def parse_text(row: Setting, text: str) -> Any:
     """Read a setting's text. Raises ValueError, which says what would be right."""
     if row.read is not None:
         return row.read(text)
+    if row.kind is bool:
+        return _parse_switch(text)
     return _parse_number(row, text) if row.kind in (int, float) else text
 
 
@@ -67,6 +71,19 @@ def read_variables(rows: tuple[Setting, ...], environ: Mapping[str, str]) -> dic
         for row, name in row_names
         if (text := environ.get(name))
     }
+
+
+_SWITCHES = {
+    **dict.fromkeys(("true", "on", "yes", "1"), True),
+    **dict.fromkeys(("false", "off", "no", "0"), False),
+}
+
+
+def _parse_switch(text: str) -> bool:
+    """Read what switches something on or off. Raises ValueError."""
+    if (switch := _SWITCHES.get(text.strip().lower())) is None:
+        raise ValueError("is true or false")
+    return switch
 
 
 def _parse_number(row: Setting, text: str) -> float:

@@ -242,6 +242,8 @@ def _parse_value(setting: Setting, value: object, path: Path) -> Any:
     if isinstance(value, int) and value.bit_length() > _MOST_BITS:
         raise SettingError(f"{setting_name} is a number of too many digits")
     is_number = setting.kind in (int, float)
+    if isinstance(value, bool) and setting.kind is bool:
+        return value
     if (
         isinstance(value, list)
         and setting.kind is tuple
@@ -256,14 +258,24 @@ def _parse_value(setting: Setting, value: object, path: Path) -> Any:
             str(path.parent / Path(value).expanduser()) if setting.kind is Path else value,
             setting_name,
         )
-    texts = 'texts, as ["...", "..."]' if setting.kind is tuple else 'a text, as "..."'
-    form = "a number" if is_number else texts
-    raise SettingError(f"{setting_name} is {form}, not {repr(value)[:200]}")
+    raise SettingError(f"{setting_name} is {_FORMS[setting.kind]}, not {repr(value)[:200]}")
+
+
+_FORMS = {
+    int: "a number",
+    float: "a number",
+    bool: "true or false",
+    tuple: 'texts, as ["...", "..."]',
+    str: 'a text, as "..."',
+    Path: 'a text, as "..."',
+}
 
 
 def _format_value(setting: Setting, value: object) -> str:
     if isinstance(value, tuple):
         return json.dumps([str(part) for part in value])
+    if isinstance(value, bool):
+        return json.dumps(value)
     if isinstance(value, Path):
         value = value.absolute()  # another reads it, from a place of its own
     return (

@@ -11,7 +11,13 @@ from hypothesis import strategies as st
 from regulars_edge import config as edge_config
 
 from chalicelib.domain.setting import Setting
-from chalicelib.settings import SettingError, Settings, name_variable, parse_named
+from chalicelib.settings import (
+    SettingError,
+    Settings,
+    describe_default,
+    name_variable,
+    parse_named,
+)
 from regulars import configuration
 from regulars.cli import main
 from regulars.configuration import TABLE, VARIABLES
@@ -365,6 +371,23 @@ def test_every_row_reads_a_text(row: Setting) -> None:
     assert parse_named(
         row, own.get(row.name) or texts.get(row.kind, (*row.choices, "text")[0]), "here"
     )
+
+
+SWITCH = Setting("something is on", kind=bool, default=False, name="switch")
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("true", True), ("On", True), ("1", True), ("false", False), ("off", False), ("no", False)],
+)
+def test_a_switch_is_read_as_what_it_says(text: str, value: bool) -> None:
+    assert parse_named(SWITCH, text, "here") is value
+
+
+def test_a_switch_that_is_neither_on_nor_off_is_refused() -> None:
+    with pytest.raises(SettingError, match=r"^here is true or false, not 'maybe'$"):
+        parse_named(SWITCH, "maybe", "here")
+    assert describe_default(SWITCH) == "false"
 
 
 def test_a_value_is_read_by_its_row_alone() -> None:

@@ -171,9 +171,11 @@ def create_group(context: SunmiContext, parameters: Parameters) -> None:
 
 def update_group(context: SunmiContext, parameters: Parameters) -> None:
     old_name = parameters.required_text("old_name")
-    new_fields = _read_group_fields(context, parameters)
+    changes = _read_group_fields(context, parameters)._asdict()
+    if changes["capacity"] is None:  # not sent, which takes no limit away
+        del changes["capacity"]
     context.services.groups.change_by_name(
-        context.tenant, old_name, new_fields._asdict(), request=context.request_id
+        context.tenant, old_name, changes, request=context.request_id
     )
 
 
