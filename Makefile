@@ -99,12 +99,13 @@ spreadsheets: .venv/lab  ## Workbooks that the console saves, read by openpyxl, 
 	$(BIN)/python -m pip install -qq --group lab/pyproject.toml:spreadsheets
 	$(PYTEST) lab/tests/test_spreadsheets.py
 
-check: .venv/check  ## Format, lint, types, layers, lines of code; what the docs say is checked by `make test`
+check: .venv/check  ## Format, lint, types, layers, the console's JavaScript, lines of code; what the docs say is checked by `make test`
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m infra.arrows
+	$(BIN)/pytest -q tests/console/test_pure.py tests/console/test_types.py tests/console/test_words.py
 	$(BIN)/python -m infra.lines
 
 site: .venv/test  ## docs/ as a site in build/site; its search needs a server: python3 -m http.server --directory build/site
