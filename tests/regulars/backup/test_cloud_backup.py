@@ -2,12 +2,15 @@
 
 import json
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import boto3
 import pytest
+from moto import mock_aws
 from msgspec.structs import replace
 
 from chalicelib.bootstrap import build
@@ -17,15 +20,22 @@ from chalicelib.services import Services
 from chalicelib.settings import AwsStorage, Settings
 from chalicelib.storage import keys
 from chalicelib.storage.aws.clients import open_aws_client
-from chalicelib.storage.ports import Vision
+from chalicelib.storage.ports import Postman, Vision
+from chalicelib.witness import open_witness
 from infra.storage import make_storage
 from regulars.backup.backup import backup, restore
 from regulars.backup.new_secrets import renew_secrets
 from regulars.backup.owed import Owed, Questions, Step
-from regulars.backup.receipts import read_receipts, redo_erasures, write_beside
+from regulars.backup.receipts import (
+    read_receipts,
+    read_standing_documents,
+    redo_erasures,
+    write_beside,
+)
 from regulars.backup.restoring import end_restore, list_books
 from regulars.errors import DamagedFile, OperatorError
-from tests.support.book.book import MONDAY
+from tests.support.book.book import MONDAY, Book
+from tests.support.book.person import worked_off
 from tests.support.book.recount import disagreements, every_face
 from tests.support.fakes import RULES, FakeClock, FakeVision, Person, picture
 from tests.support.storage.emulated import storage_stack
@@ -290,3 +300,29 @@ def test_a_boxs_file_and_a_stages_are_not_taken_for_each_other(
         restore(second, of_box)
     with pytest.raises(DamagedFile, match="of a stage"):
         restore(replace(first, storage=tmp_path / "again"), of_stage)
+
+
+def test_a_restore_reads_its_own_receipts_in_a_bucket_that_two_boxes_share(tmp_path: Path) -> None:
+    with mock_aws():
+        boto3.client("s3", region_name="us-east-1").create_bucket(Bucket="heads")
+        books = []
+        for name in ("a", "b"):
+            with closing(Book(tmp_path / name)) as book:
+                book.enrol(Person(1), faceid="guest")
+                book.services.deletion.delete_faces(book.tenant, ["guest"], by="first", erase=True)
+                worked_off(book)
+                write_beside(book.services, tmp_path / name)
+                books.append(book.tenant.app_id)
+        witness = open_witness("s3://heads/shops", refuse_post)
+        for file in tmp_path.glob("*/receipts/*/*.json"):
+            name = file.relative_to(file.parents[2]).as_posix()
+            witness.keep(name, file.read_bytes())
+        for app_id in books:
+            [receipt] = read_receipts(["s3://heads/shops"], [app_id])
+            assert receipt.app_id == app_id
+            documents, _ = read_standing_documents(["s3://heads/shops"], [app_id], MONDAY)
+            assert [document.statement["app_id"] for document in documents] == [app_id]
+
+
+def refuse_post() -> Postman:
+    raise AssertionError("a bucket is not posted to")
