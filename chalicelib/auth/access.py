@@ -51,6 +51,7 @@ from chalicelib.storage.values import is_uuid, milliseconds, parse_optional, tim
 
 if TYPE_CHECKING:
     from chalicelib.auth.callers import Callers
+    from chalicelib.auth.made import MadeAccesses
     from chalicelib.auth.members import Members
     from chalicelib.auth.sessions import Sessions
     from chalicelib.auth.standing import StandingDocuments
@@ -447,6 +448,12 @@ class Access(Service["Services"]):
         return StandingDocuments(self.services)
 
     @lazy
+    def made(self) -> MadeAccesses:
+        from chalicelib.auth.made import MadeAccesses
+
+        return MadeAccesses(self.services)
+
+    @lazy
     def rates(self) -> Rates:
         return Rates(
             self.services.settings.requests_a_second, self.services.settings.searches_a_second
@@ -459,4 +466,8 @@ class Access(Service["Services"]):
         def tell_witness(context: JobContext) -> bool:
             return self.standing.tell_witness(context.tenant)
 
-        return (Job("sessions", forget_expired, of_expired=True), Job("standing", tell_witness))
+        return (
+            Job("sessions", forget_expired, of_expired=True),
+            Job("standing", tell_witness),
+            self.made.make_job(),
+        )

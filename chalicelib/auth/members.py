@@ -174,20 +174,31 @@ class Members(Service["Services"]):
             member for member in self.list_all(tenant) if member.invitation is not None
         ]
         for member in invited_members:
-            self._change_member(
-                tenant.name,
-                member.id,
-                lambda each: replace(each, invitation=None, invited_until=None),
-                None,
-            )
+            self.end_invitation(tenant, member.id)
         return len(invited_members)
 
-    @retry_if_changed(_BUSY)
+    def end_invitation(self, tenant: Tenant, id_: str, request: RequestId | None = None) -> None:
+        """End the invitation that waits for a member. Raises as `change`."""
+        self._change_member(
+            tenant.name,
+            id_,
+            lambda member: replace(member, invitation=None, invited_until=None),
+            request,
+        )
+
     def delete(self, tenant: Tenant, id_: str, request: RequestId | None = None) -> None:
         """Remove a member, whose sessions and invitation end at once.
 
-        Raises MemberNotFound, Busy, AnsweredAlready.
+        What comes to a phone, a browser or a mailbox by this member ends, too: before, and what was
+        made meanwhile. Raises MemberNotFound, Busy, AnsweredAlready.
         """
+        access, made = name_access("member", id_), self.services.access.made
+        made.end_personal(tenant, access)
+        self._delete(tenant, id_, request)
+        made.end_personal(tenant, access)
+
+    @retry_if_changed(_BUSY)
+    def _delete(self, tenant: Tenant, id_: str, request: RequestId | None) -> None:
         members = self._list_members(tenant.name)
         member = _find_member(members.rows, id_)
         does = ((Effect.TAKES_ACCESS, name_access("member", id_)),)

@@ -25,6 +25,7 @@ from chalicelib.auth import passwords
 from chalicelib.auth.members import make_handle, make_member_put, make_shared_put, normalize_name
 from chalicelib.auth.records import make_sign_in_item
 from chalicelib.auth.roles import ApiKey, Member, Passkey, Session
+from chalicelib.book.idempotency import RequestId
 from chalicelib.domain import api_keys, audit_events
 from chalicelib.domain.effects import Effect, name_access
 from chalicelib.domain.errors import (
@@ -302,6 +303,35 @@ class Sessions(Service["Services"]):
             session_key = keys.session_item(api_keys.digest(token))
             does = ((Effect.SIGNS_OUT, "session"),)
             write(self.services.items, [Delete(keys.TENANTS, session_key, does=does)])
+
+    def list_of(self, tenant: str, holder: str) -> list[Item]:
+        """Return the items of the sessions of a key or a member that are not over.
+
+        `holder`: such as `member 7`.
+        """
+        kind, _, id_ = holder.partition(" ")
+        now = self.services.clock.now().timestamp()
+        session_kind, _ = keys.session_item("")
+        items = walk_items(self.services.items, keys.TENANTS, session_kind)
+        own = [item for item in items if item["tenant"] == tenant and item.get(kind) == id_]
+        valid = [item for item in own if item.get("expires_at", _NEVER) > now]
+        return [item for item in valid if self._find_holder(item) is not None]
+
+    def end_by_hash(self, tenant: str, beginning: str, request: RequestId | None = None) -> None:
+        """End the sessions of a tenant whose tokens' hashes begin like this.
+
+        Raises AnsweredAlready.
+        """
+        kind, _ = keys.session_item("")
+        between = keys.session_item(beginning)[1], keys.session_item(f"{beginning}g")[1]
+        items = walk_items(self.services.items, keys.TENANTS, kind, between=between)
+        does = ((Effect.SIGNS_OUT, "session"),)
+        deletes = [
+            Delete(keys.TENANTS, (kind, item["id"]), does=does)
+            for item in items
+            if item["tenant"] == tenant
+        ]
+        self.services.requests.write_with_answer(tenant, deletes, request)
 
     def end_all(self, tenant: str) -> int:
         """End all sessions of a tenant, and all codes that wait, those of cameras, too; return how

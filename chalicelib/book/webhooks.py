@@ -370,10 +370,17 @@ class Hooks(Service["Book"]):
 
 
 def _describe_change(before: Hook, after: Hook) -> Does:
-    """Return what a changed hook's write does: another secret takes the one before, and gives
-    one."""
-    is_renewed = after.sealed_secret != before.sealed_secret and after.way is None
-    effects = (Effect.TAKES_ACCESS, Effect.GIVES_ACCESS) if is_renewed else (Effect.CHANGES_ACCESS,)
+    """Return what a changed hook's write does: another receiver takes the place of the one before.
+
+    A secret that signs lets nobody in, so another one is a change.
+    """
+    has_other_channel = after.way is not None and after.sealed_secret != before.sealed_secret
+    is_sent_elsewhere = after.url != before.url or has_other_channel
+    effects = (
+        (Effect.TAKES_ACCESS, Effect.GIVES_ACCESS)
+        if is_sent_elsewhere
+        else (Effect.CHANGES_ACCESS,)
+    )
     return tuple((effect, name_access("hook", after.id)) for effect in effects)
 
 

@@ -60,6 +60,11 @@ class Way(StrEnum):
     """A browser that asked (Web Push)."""
 
 
+_OF_A_PERSON = frozenset({Way.PUSH, Way.MAIL, Way.NTFY, Way.TELEGRAM, Way.PUSHOVER})
+"""Ways that end at a phone, a browser or a mailbox. Others end in a room of several people, or at a
+program."""
+
+
 class Event(Struct, frozen=True):
     """Something that happened. Its `id` is always the same, however often the event is processed.
 
@@ -170,6 +175,11 @@ class Hook(Struct, frozen=True):
     @property
     def is_mailbox(self) -> bool:
         return self.url is None and self.way is None
+
+    @property
+    def is_of_a_person(self) -> bool:
+        """Return whether its messages come to somebody's phone, browser or mailbox."""
+        return self.way in _OF_A_PERSON
 
     @property
     def recipient(self) -> str:

@@ -70,7 +70,7 @@ _READS: Mapping[str, Mapping[str, str]] = {
         "/v1/faces/{id}/everything": f"{_PICTURED} likeness consents marks",
         "/v1/faces/{id}/hold, /v1/faces/{id}/restriction, /v1/holds, /v1/restrictions": "marks",
         "/v1/faces/{id}/pictures": "estimates visits",
-        "/v1/members": "staff",
+        "/v1/members, /v1/members/{id}/made": "staff",
         "/v1/merges": "names",
         "/v1/reviews": "visits likeness",
     },

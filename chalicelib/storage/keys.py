@@ -178,7 +178,17 @@ def shared_passkeys_range(passkey_digest: str) -> tuple[str, str]:
     return f"{passkey_digest}#", f"{passkey_digest}$"
 
 
-KINDS_BY_TENANT = frozenset({"tenant", "signing_key", "key", "member", STILL})
+def maker_item(tenant: str, access: str) -> tuple[str, str]:
+    """Make the key of the item that says who gave an access, such as `key 12`."""
+    return ("maker", f"{tenant}#{access}")
+
+
+def makers_range(tenant: str) -> tuple[str, str]:
+    """Return the lowest and the highest id that a maker's item of the tenant may have."""
+    return f"{tenant}#", f"{tenant}$"
+
+
+KINDS_BY_TENANT = frozenset({"tenant", "signing_key", "key", "member", "maker", STILL})
 """Kinds of which an id begins with the tenant's name; items of other kinds say it by `tenant`."""
 
 

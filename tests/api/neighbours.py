@@ -517,6 +517,7 @@ def _furnished(services: Services, app: Chalice, clock: FakeClock, tenant: str, 
         "book": customer.book_id,
         "member": member,
         "passkey": passkey,
+        "made": services.access.made.list_made(customer, f"member {member}")[0].access,
         "erasure": erasure,
         "erasures_token": v1.done("GET", "/v1/erasures", limit=1)["next_token"],
         "mailbox": v1.done("POST", "/v1/hooks", {"url": None})["id"],
@@ -617,6 +618,8 @@ def _nobodys(slot: str, id_: str, word: str) -> str:
         return _text(_photo(_NOBODY_SEEN))
     if slot == "example":
         return id_[:-8] + "00000000"
+    if slot == "made":
+        return f"session {'0' * 16}"
     if slot == "passkey":
         return "A" * len(id_)
     if slot in ("hook", "key", "member", "mailbox", "group_id", "empty_group_id"):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from operator import getitem
 from typing import Annotated, Any, Literal
 
@@ -14,6 +14,7 @@ from chalicelib.api.v1.shapes import Name
 from chalicelib.api.v1.wire import Answer, Changes, Instant, Sent, Time, list_sent_members
 from chalicelib.auth.roles import ApiKey, Role
 from chalicelib.book.tenants import OLD_KEY_HOLDS
+from chalicelib.domain.effects import name_access
 from chalicelib.domain.errors import KeyNotFound
 from chalicelib.domain.model import SharedKey, name_old_key
 from chalicelib.storage.values import time_text
@@ -48,6 +49,15 @@ class KeyChanges(Changes):
     expires_at: Instant | UnsetType | None = UNSET
 
 
+class MadeBy(Answer):
+    """Who made something."""
+
+    name: Annotated[
+        str, Meta(description="What people call them, or called them last; else as in the audit.")
+    ]
+    is_gone: Annotated[bool, Meta(description="Whether that was a member who was removed.")]
+
+
 class Key(Answer):
     id: Annotated[
         str,
@@ -62,6 +72,10 @@ class Key(Answer):
     expires_at: Time | None
     last_used_at: Annotated[
         Time | None, Meta(description="The hour of its last request; null: there was none yet.")
+    ]
+    made_by: Annotated[
+        MadeBy | None,
+        Meta(description="Who made it, or renewed it last; null: nobody knows it any more."),
     ]
 
 
@@ -143,9 +157,26 @@ class DialectKeyMade(Answer):
 @operations("GET", "/v1/keys", Role.ADMIN)
 def list_keys(context: V1Context) -> Keys:
     """List all keys: the tenant's first one, then the others by age."""
+    describe = _make_describe(context)
     return Keys(
-        keys=[Key.made_of(key) for key in context.services.access.keys.list_all(context.tenant)]
+        keys=[describe(key) for key in context.services.access.keys.list_all(context.tenant)]
     )
+
+
+def _make_describe(context: V1Context) -> Callable[[ApiKey], Key]:
+    find_maker = _make_find_maker(context)
+    return lambda key: Key.made_of(key, made_by=find_maker(key))
+
+
+def _make_find_maker(context: V1Context) -> Callable[[ApiKey], MadeBy | None]:
+    """Return what tells who made a key; None: nobody knows."""
+    find_name = context.services.access.made.find_names(context.tenant)
+
+    def find_maker(key: ApiKey) -> MadeBy | None:
+        name, is_gone = find_name(name_access("key", key.id))
+        return MadeBy(name=name, is_gone=is_gone) if name else None
+
+    return find_maker
 
 
 @operations(
@@ -167,7 +198,7 @@ def add_key(context: V1Context, body: NewKey) -> KeyMade:
         expires_at=body.expires_at,
         request=context.request_id,
     )
-    return KeyMade.made_of(key, api_key=secret)
+    return KeyMade.made_of(key, api_key=secret, made_by=_make_find_maker(context)(key))
 
 
 def _read_key(context: V1Context) -> ApiKey:
@@ -175,7 +206,7 @@ def _read_key(context: V1Context) -> ApiKey:
 
 
 def _answer_change_again(context: V1Context, _body: Mapping[str, Any]) -> Key:
-    return Key.made_of(_read_key(context))
+    return _make_describe(context)(_read_key(context))
 
 
 def list_changes(body: Changes) -> dict[str, Any]:
@@ -193,7 +224,7 @@ def change_key(context: V1Context, body: KeyChanges) -> Key:
     changes = list_changes(body)
     if changes.get("pictures"):
         context.caller.require_may_give(pictures=not _read_key(context).pictures)
-    return Key.made_of(
+    return _make_describe(context)(
         context.services.access.keys.change(
             context.tenant, context.path_values["id"], changes, context.request_id
         )

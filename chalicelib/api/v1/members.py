@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from msgspec import UNSET, Meta, UnsetType
 
@@ -14,6 +14,7 @@ from chalicelib.api.v1.wire import Answer, Changes, Sent, Time
 from chalicelib.auth.roles import Member as Stored
 from chalicelib.auth.roles import Role
 from chalicelib.domain import audit_events
+from chalicelib.domain.effects import name_access
 
 operations = Operations()
 
@@ -85,6 +86,42 @@ class MemberInvited(Member):
 Shown = TypeVar("Shown", bound=Member)
 
 
+class RemovalWanted(Sent):
+    end: Annotated[
+        str,
+        Meta(
+            max_length=8000,
+            pattern="^[!-~ ]*$",
+            description="What ends besides: `all`, or accesses of `GET /v1/members/{id}/made` with "
+            "commas between them. `all` leaves members who sign in by a way of their own, keys "
+            "that many clients share, and the last admin's key.",
+        ),
+    ] = ""
+
+
+class MadeAccess(Answer):
+    access: Annotated[
+        str, Meta(description="Its name, as the audit has it: `key 12`, `hook 9`, `camera door`.")
+    ]
+    kind: Annotated[str, Meta(description="key, member, hook, camera, code, session or another.")]
+    name: Annotated[str, Meta(description="What people call it, or whom it tells.")]
+    ends: Annotated[
+        Literal["always", "asked", "renewed", "own"],
+        Meta(
+            description="always: with the member. asked: if somebody asks for it. renewed: if "
+            "another takes its place. own: it is of somebody who signs in by a way of their own."
+        ),
+    ]
+    via: Annotated[
+        str, Meta(description="The key of the member's by which it was made; empty: by none.")
+    ]
+    made_at: Annotated[Time | None, Meta(description="Null: nobody knows.")]
+
+
+class MadeAccesses(Answer):
+    made: list[MadeAccess]
+
+
 class Members(Answer):
     members: Annotated[list[Member], Meta(max_length=100)]
 
@@ -150,10 +187,41 @@ def change_member(context: V1Context, body: MemberChanges) -> Member:
 
 
 @operations("DELETE", "/v1/members/{id}", Role.ADMIN, again=answer_nothing)
-def delete_member(context: V1Context) -> None:
-    """Remove somebody, whose sessions and link end at once."""
-    context.services.access.members.delete(
-        context.tenant, context.path_values["id"], context.request_id
+def delete_member(context: V1Context, query: RemovalWanted) -> None:
+    """Remove somebody, whose sessions and link end at once.
+
+    What this member had sent to a phone, a browser or a mailbox ends, too. Keys, other hooks,
+    screens, links and cameras' keys stay unless `end` names them.
+    """
+    member = _read_member(context)
+    if wanted := [name.strip() for name in query.end.split(",") if name.strip()]:
+        made = context.services.access.made
+        made.end_made(context.tenant, name_access("member", member.id), wanted)
+    context.services.access.members.delete(context.tenant, member.id, context.request_id)
+
+
+@operations("GET", "/v1/members/{id}/made", Role.ADMIN)
+def list_made(context: V1Context) -> MadeAccesses:
+    """List what somebody made that stands, and the browsers that are signed in as them.
+
+    It is there for members who were removed, too. What was made before the service noted it is
+    known from the night after its update, by the audit.
+    """
+    maker = name_access("member", context.path_values["id"])
+    made = context.services.access.made.list_made(context.tenant, maker)
+    if not made:
+        _read_member(context)
+    audit_events.report_people(each.access for each in made if each.kind == "member")
+    return MadeAccesses(made=[MadeAccess.made_of(each, made_at=each.maker.at) for each in made])
+
+
+@operations("DELETE", "/v1/members/{id}/made/{access}", Role.ADMIN, again=answer_nothing)
+def end_made(context: V1Context) -> None:
+    """End one of them, such as `key 12`: a key, hook, screen or link, the key of a camera, which
+    gets another one, or a browser that is signed in."""
+    maker = name_access("member", context.path_values["id"])
+    context.services.access.made.end_one(
+        context.tenant, maker, context.path_values["access"], context.request_id
     )
 
 

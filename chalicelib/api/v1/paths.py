@@ -31,7 +31,8 @@ PATHS = {
     "keys": "/v1/dialects /v1/dialects/{id}/key /v1/keys /v1/keys/{id} /v1/keys/{id}/renew",
     "looking": "/v1/detect /v1/faces/{id}/similar /v1/identify /v1/verify",
     "members": """
-        /v1/members /v1/members/{id} /v1/members/{id}/invitation /v1/members/{id}/passkeys/{passkey}
+        /v1/members /v1/members/{id} /v1/members/{id}/invitation /v1/members/{id}/made
+        /v1/members/{id}/made/{access} /v1/members/{id}/passkeys/{passkey}
     """,
     "merges": """
         /v1/duplicates /v1/duplicates/{id}/done /v1/faces/{id}/merge /v1/merges /v1/merges/{id}/undo

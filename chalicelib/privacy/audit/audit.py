@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 from chalicelib.domain import audit_events
@@ -33,6 +34,7 @@ from chalicelib.privacy.audit_entries import (
     request_id,
     said_signed,
 )
+from chalicelib.privacy.makers import OF_MAKERS, Maker, list_maker_writes, maker_from
 from chalicelib.privacy.reading import Data, count_key, in_entries, kinds_of
 from chalicelib.service import Service
 from chalicelib.storage import keys
@@ -42,13 +44,14 @@ from chalicelib.storage.ports import (
     Check,
     Clock,
     Delete,
+    Does,
     Item,
     ItemStore,
     Put,
     Table,
     Update,
 )
-from chalicelib.storage.values import milliseconds, omit_none
+from chalicelib.storage.values import milliseconds, omit_none, parse_optional
 
 if TYPE_CHECKING:
     from chalicelib.privacy.audit.breach import Breaches
@@ -76,7 +79,8 @@ _OF_JOBS = {table.name for table in (keys.FACES, keys.JOURNAL, keys.NEGATIVES, k
 
 
 class AuditedItems:
-    """The ItemStore of all services: to a transaction of an act it adds the act's entry."""
+    """The ItemStore of all services: to a transaction of an act it adds the act's entry, and who
+    gave the accesses that it gives."""
 
     def __init__(self, items: ItemStore, clock: Clock, sign: Sign) -> None:
         self.get = items.get
@@ -92,16 +96,32 @@ class AuditedItems:
 
     def transact(self, actions: Sequence[Action]) -> None:
         act = audit_events.current()
+        makers = self._list_maker_writes(act, actions)
         if act is None or not _is_of_note(act, actions):
-            return self._items.transact(actions)
+            return self._items.transact([*actions, *makers])
         tenant = act.tenant or next(filter(None, map(_find_owner, actions)))
         entry = _make_entry(act, self._clock, actions)
         act.named |= faces_of(entry)
         if (days := next(filter(None, map(_audit_days, actions)), None)) is not None:
             entry = said_signed(entry, self._sign, tenant, DAYS, audit_days=days)
-        self._items.transact([*actions, entry_put(tenant, entry)])
+        self._items.transact([*actions, *makers, entry_put(tenant, entry)])
         act.entered = True
         return None
+
+    def _list_maker_writes(
+        self, act: AuditEvent | None, actions: Sequence[Action]
+    ) -> Sequence[Action]:
+        """Return the writes that say who gave the accesses of a transaction."""
+        if not any(effect in OF_MAKERS for action in actions for effect, _ in _get_does(action)):
+            return ()
+        tenant = next(filter(None, map(_find_owner, actions)), "")
+        find = partial(self._find_maker, tenant)
+        by = "" if act is None else act.by
+        return list_maker_writes(tenant, by, self._clock.now(), actions, find) if tenant else ()
+
+    def _find_maker(self, tenant: str, access: str) -> Maker | None:
+        item = self._items.get(keys.TENANTS, keys.maker_item(tenant, access))
+        return parse_optional(maker_from, item)
 
 
 class Reads(Service["Services"]):
@@ -289,6 +309,10 @@ def _audit_days(action: Action) -> int | str | None:
         action.item if isinstance(action, Put) else action.set if isinstance(action, Update) else {}
     )
     return (fields["audit_days"] or "none") if "audit_days" in fields else None
+
+
+def _get_does(action: Action) -> Does:
+    return () if isinstance(action, Check) else action.does
 
 
 def _list_subjects(changes: Sequence[Put | Update | Delete], effects: Collection[str]) -> list[str]:

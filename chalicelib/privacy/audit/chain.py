@@ -366,6 +366,14 @@ class Chain(Service["Services"]):
                 return tokens.make_page(rows, "/".join(map(str, astuple(position))))
         return tokens.make_page(rows, None)
 
+    def walk_entries(self, tenant: str) -> Iterator[Entry]:
+        """Yield the entries that are kept, the oldest hour first, and then those that wait."""
+        elements = [each for each in self.list_elements(tenant) if each.entries is not None]
+        for _, leaves in self.read_each(elements, self.read_intact_leaves):
+            yield from (leaf.content for leaf in leaves or () if leaf.content is not None)
+        waiting = (entry.leaf.content for entry in self.list_waiting(tenant))
+        yield from (content for content in waiting if content is not None)
+
     def _write_leaves(self, tenant: str, number: int, leaves: Sequence[Leaf]) -> str:
         lines = (
             json.dumps([leaf.hash, leaf.salt, leaf.entry], ensure_ascii=False) for leaf in leaves

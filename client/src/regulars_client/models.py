@@ -822,6 +822,7 @@ class Key(Struct, kw_only=True):
     created_at: datetime
     expires_at: datetime | None
     last_used_at: datetime | None
+    made_by: MadeBy | None
 
 
 class KeyMade(Struct, kw_only=True):
@@ -832,6 +833,7 @@ class KeyMade(Struct, kw_only=True):
     created_at: datetime
     expires_at: datetime | None
     last_used_at: datetime | None
+    made_by: MadeBy | None
     api_key: str
 
 
@@ -883,6 +885,26 @@ class Limits(Struct, kw_only=True):
     capture_mb_a_day: int | None
     capture_bytes: int
     body_bytes: int
+
+
+class MadeAccess(Struct, kw_only=True):
+    access: str
+    kind: str
+    name: str
+    ends: str
+    via: str
+    made_at: datetime | None
+
+
+class MadeAccesses(Struct, kw_only=True):
+    made: list[MadeAccess]
+
+
+class MadeBy(Struct, kw_only=True):
+    """Who made something."""
+
+    name: str
+    is_gone: bool
 
 
 class Member(Struct, kw_only=True):

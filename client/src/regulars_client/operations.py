@@ -1236,10 +1236,16 @@ class Operations(Connection):
             idempotency_key=idempotency_key,
         )
 
-    def delete_member(self, id: str, *, idempotency_key: str | None = None) -> None:
+    def delete_member(
+        self, id: str, *, end: str | UnsetType = UNSET, idempotency_key: str | None = None
+    ) -> None:
         """Remove somebody, whose sessions and link end at once."""
         self._call(
-            "DELETE", f"/v1/members/{quote_part(id)}", type(None), idempotency_key=idempotency_key
+            "DELETE",
+            f"/v1/members/{quote_part(id)}",
+            type(None),
+            query={"end": end},
+            idempotency_key=idempotency_key,
         )
 
     def invite_member(self, id: str, *, idempotency_key: str | None = None) -> models.MemberInvited:
@@ -1248,6 +1254,19 @@ class Operations(Connection):
             "POST",
             f"/v1/members/{quote_part(id)}/invitation",
             models.MemberInvited,
+            idempotency_key=idempotency_key,
+        )
+
+    def list_made(self, id: str) -> models.MadeAccesses:
+        """List what somebody made that stands, and the browsers that are signed in as them."""
+        return self._call("GET", f"/v1/members/{quote_part(id)}/made", models.MadeAccesses)
+
+    def end_made(self, id: str, access: str, *, idempotency_key: str | None = None) -> None:
+        """End one of them, such as `key 12`: a key, hook, screen or link, the key of a camera, which gets another one, or a browser that is signed in."""
+        self._call(
+            "DELETE",
+            f"/v1/members/{quote_part(id)}/made/{quote_part(access)}",
+            type(None),
             idempotency_key=idempotency_key,
         )
 

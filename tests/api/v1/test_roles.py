@@ -52,13 +52,14 @@ OPERATORS = routes(
 )
 ADMINS = routes(
     """
-    GET: keys dialects members hooks hooks/{id} hooks/{id}/deliveries push-key faces/{id}/everything
+    GET: keys dialects members members/{id}/made hooks hooks/{id} hooks/{id}/deliveries push-key faces/{id}/everything
         audit
     POST: keys keys/{id}/renew dialects/{id}/key members members/{id}/invitation cameras
         cameras/{id}/key cameras/{id}/claim hooks hooks/{id}/secret hooks/{id}/redeliver
         hooks/{id}/test hooks/{id}/ack places
     PATCH: keys/{id} members/{id} cameras/{id} hooks/{id} places/{id} settings
-    DELETE: keys/{id} members/{id} members/{id}/passkeys/{passkey} cameras/{id} hooks/{id}
+    DELETE: keys/{id} members/{id} members/{id}/passkeys/{passkey} members/{id}/made/{access}
+        cameras/{id} hooks/{id}
         places/{id}
     PUT: faces/{id}/hold faces/{id}/restriction fleet
     """

@@ -460,7 +460,11 @@ _V1: Mapping[tuple[str, str], Sequence[Sample]] = {
     ("DELETE", "/v1/members/{id}/passkeys/{passkey}"): [
         Sample({**_MEMBER, "passkey": "{passkey}"})
     ],
-    ("DELETE", "/v1/members/{id}"): [Sample(_MEMBER)],
+    ("DELETE", "/v1/members/{id}"): [Sample(_MEMBER), Sample(_MEMBER, query={"end": "all"})],
+    ("GET", "/v1/members/{id}/made"): [Sample(_MEMBER)],
+    ("DELETE", "/v1/members/{id}/made/{access}"): [
+        Sample({**_MEMBER, "access": "{made}"}),
+    ],
     ("POST", "/v1/hooks"): [
         Sample(
             fields={

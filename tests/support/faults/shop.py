@@ -530,6 +530,10 @@ def furnished(
         shop.ids["member"], shop.ids["passkey"] = with_passkey(
             box.v1, "Maria", device(DEVICE), PASSWORD
         )
+        [signed_in, *_] = box.services.access.made.list_made(
+            box.tenant, f"member {shop.ids['member']}"
+        )
+        shop.ids["made"] = signed_in.access
         box.see(shot(3 * DAY, GUS))
         message, *_ = box.storage.deliveries_queue.receive(10, 1)
         shop.ids["delivery"] = message.body

@@ -1,0 +1,120 @@
+"""Who gave an access? An item beside each access says it, written in the transaction that gives
+it, by the effects that the transaction says.
+
+So every kind of access has one, by whatever route it is given, and none of their stored forms
+knows of it. An item goes with its access.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from datetime import datetime
+
+from msgspec import Struct
+
+from chalicelib.domain.effects import SHARED_KEYS, Effect, name_access
+from chalicelib.storage import keys
+from chalicelib.storage.ports import Action, Check, Delete, Item, Put
+from chalicelib.storage.values import milliseconds, moment
+
+_KEY = re.compile(r"(key \S+?)(?:, signed in)?")
+_MEMBER = re.compile(r"(?:.*, )?(member \d+)", re.DOTALL)
+_CAMERA = re.compile(r"(camera \S+)")
+_KEYLESS = frozenset({"", "sign-in", "regulars"})
+"""Those in the audit who are nobody: who only begins to sign in, and the service itself."""
+OF_MAKERS = frozenset({Effect.GIVES_ACCESS, Effect.TAKES_ACCESS})
+"""Effects that change who has given an access."""
+
+
+class Maker(Struct, frozen=True):
+    """Somebody who gave an access.
+
+    `by`: as the audit names them; "": nobody knows. `of`: the access from which theirs comes in the
+    end: of a key that a member's key made, `member 7`. `at`: when it was given.
+    """
+
+    by: str
+    of: str
+    at: datetime | None = None
+
+    @property
+    def name(self) -> str:
+        """What people called the maker; "": it had no name of its own."""
+        named = self.by.rpartition(", member ")[0]
+        return named.rpartition(" (")[0]
+
+
+UNKNOWN = Maker("", "")
+
+Find = Callable[[str], Maker | None]
+"""Finds the maker of an access."""
+
+
+def name_code(access: str) -> str:
+    """Return the access that a code is, by which somebody gets another one."""
+    return f"code of {access}"
+
+
+def parse_caller(by: str) -> str:
+    """Return the access by which a caller of the audit came; "" if nobody gave it."""
+    if by in _KEYLESS:
+        return ""
+    for pattern in (_MEMBER, _KEY, _CAMERA):
+        if parts := pattern.fullmatch(by):
+            return parts[1]
+    return by if by == "operator" else SHARED_KEYS
+
+
+def choose_maker(by: str, access: str, at: datetime, find: Find) -> Maker | None:
+    """Return the maker of an access that a caller gives; None: it stays the one before.
+
+    `a key that renews itself, a member who sets a password`: they have it from the one before. `a
+    box that uses a code up`: it has its key from the maker of the code.
+    """
+    caller = parse_caller(by)
+    if not caller:
+        return find(name_code(access))
+    if caller == access:
+        return None
+    giver = find(caller)
+    is_person = caller.startswith(name_access("member", ""))
+    of = giver.of if giver is not None and giver.of and not is_person else caller
+    return Maker(by, of, at)
+
+
+def list_maker_writes(
+    tenant: str, by: str, at: datetime, actions: Iterable[Action], find: Find
+) -> list[Action]:
+    """Return the writes that say who gave the accesses that a transaction gives, and forget those
+    of accesses that it ends."""
+    words = [word for action in actions if not isinstance(action, Check) for word in action.does]
+    given = dict.fromkeys(access for effect, access in words if effect == Effect.GIVES_ACCESS)
+    taken = dict.fromkeys(access for effect, access in words if effect == Effect.TAKES_ACCESS)
+    makers = [(access, choose_maker(by, access, at, find)) for access in given]
+    return [
+        *(make_maker_put(tenant, access, maker) for access, maker in makers if maker is not None),
+        *(
+            Delete(keys.TENANTS, keys.maker_item(tenant, access))
+            for access in taken
+            if access not in given
+        ),
+    ]
+
+
+def make_maker_put(tenant: str, access: str, maker: Maker) -> Put:
+    """Return the write of an access's maker."""
+    kind, id_ = keys.maker_item(tenant, access)
+    at = 0 if maker.at is None else milliseconds(maker.at)
+    item = {"kind": kind, "id": id_, "tenant": tenant, "by": maker.by, "of": maker.of, "at": at}
+    return Put(keys.TENANTS, item)
+
+
+def maker_from(item: Item) -> Maker:
+    at = int(item["at"])
+    return Maker(str(item["by"]), str(item["of"]), moment(at) if at else None)
+
+
+def get_access(item: Item) -> str:
+    """Return the access that a maker's item is of."""
+    return str(item["id"]).partition("#")[2]
