@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from enum import StrEnum
+from operator import itemgetter
 from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec import Struct
@@ -23,6 +24,7 @@ from chalicelib.privacy.makers import (
     UNKNOWN,
     Maker,
     choose_maker,
+    follow_maker,
     get_access,
     make_maker_put,
     maker_from,
@@ -121,9 +123,12 @@ class MadeAccesses(Service["Services"]):
         `maker`: the access by which they come, such as `member 7`. What a key of theirs made is
         theirs, too.
         """
+        return [*self._list_given(tenant, maker), *self._list_sessions(tenant, maker)]
+
+    def _list_given(self, tenant: Tenant, maker: str) -> list[Made]:
         makers = self.read_makers(tenant)
-        theirs = [access for access, each in makers.items() if maker in (each.of, each.by)]
-        return [*self._describe_all(tenant, theirs, makers), *self._list_sessions(tenant, maker)]
+        theirs = [access for access, each in makers.items() if each.of == maker]
+        return self._describe_all(tenant, theirs, makers)
 
     def list_left(self, tenant: Tenant) -> list[Made]:
         """Return what stands and was made by members who are gone, or who may do less now."""
@@ -178,7 +183,7 @@ class MadeAccesses(Service["Services"]):
 
     def end_personal(self, tenant: Tenant, maker: str) -> None:
         """End what comes to a phone, a browser or a mailbox by somebody who goes."""
-        for made in self.list_made(tenant, maker):
+        for made in self._list_given(tenant, maker):
             if made.ends is Ends.ALWAYS:
                 self._end_if_there(tenant, made.access)
 
@@ -298,16 +303,22 @@ class MadeAccesses(Service["Services"]):
         lacking = self._list_lacking(tenant)
         if not lacking:
             return 0
-        found: dict[str, Maker] = {}
-        for entry in self.services.audit.chain.walk_entries(tenant.name):
-            at = moment_of_text(entry["at"])
-            for access in list_effects(entry).get(Effect.GIVES_ACCESS, ()):
-                if maker := choose_maker(str(entry["by"]), access, at, found.get):
-                    found[access] = maker
+        found = self._read_earlier(tenant)
         for access in lacking:
             put = make_maker_put(tenant.name, access, found.get(access, UNKNOWN))
             write(self.services.items, [put])
         return len(lacking)
+
+    def _read_earlier(self, tenant: Tenant) -> Mapping[str, Maker]:
+        """Return who gave each access last, as the audit's entries say."""
+        entries = self.services.audit.chain.walk_entries(tenant.name)
+        found: dict[str, Maker] = {}
+        for entry in sorted(entries, key=itemgetter("at")):
+            at = moment_of_text(entry["at"])
+            for access in list_effects(entry).get(Effect.GIVES_ACCESS, ()):
+                if maker := choose_maker(str(entry["by"]), access, at, found.get):
+                    found[access] = maker
+        return {access: follow_maker(maker, found) for access, maker in found.items()}
 
     def _list_lacking(self, tenant: Tenant) -> list[str]:
         """Return the accesses that have no maker's item."""

@@ -26,6 +26,7 @@
     |  |- KeyNotFound
     |  |- MemberNotFound      somebody who signs in
     |  |- PasskeyNotFound
+    |  |- AccessNotFound      among those that somebody made
     |  |- ConsentNotFound
     |  |- ErasureNotFound
     |- Conflict               it exists already, or is not in the state that this needs

@@ -8,11 +8,13 @@ knows of it. An item goes with its access.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 
 from msgspec import Struct
+from msgspec.structs import replace
 
+from chalicelib.domain.api_keys import FIRST
 from chalicelib.domain.effects import SHARED_KEYS, Effect, name_access
 from chalicelib.storage import keys
 from chalicelib.storage.ports import Action, Check, Delete, Item, Put
@@ -21,7 +23,9 @@ from chalicelib.storage.values import milliseconds, moment
 _KEY = re.compile(r"(key \S+?)(?:, signed in)?")
 _MEMBER = re.compile(r"(?:.*, )?(member \d+)", re.DOTALL)
 _CAMERA = re.compile(r"(camera \S+)")
-_KEYLESS = frozenset({"", "sign-in", "regulars"})
+_OPERATOR = "operator"
+_SIGN_IN = "sign-in"
+_KEYLESS = frozenset({"", _SIGN_IN, "regulars"})
 """Those in the audit who are nobody: who only begins to sign in, and the service itself."""
 OF_MAKERS = frozenset({Effect.GIVES_ACCESS, Effect.TAKES_ACCESS})
 """Effects that change who has given an access."""
@@ -63,7 +67,7 @@ def parse_caller(by: str) -> str:
     for pattern in (_MEMBER, _KEY, _CAMERA):
         if parts := pattern.fullmatch(by):
             return parts[1]
-    return by if by == "operator" else SHARED_KEYS
+    return by if by == _OPERATOR else SHARED_KEYS
 
 
 def choose_maker(by: str, access: str, at: datetime, find: Find) -> Maker | None:
@@ -74,13 +78,27 @@ def choose_maker(by: str, access: str, at: datetime, find: Find) -> Maker | None
     """
     caller = parse_caller(by)
     if not caller:
-        return find(name_code(access))
+        return find(name_code(access)) if by == _SIGN_IN else None
     if caller == access:
         return None
-    giver = find(caller)
+    giver = find(caller) if _is_given(caller) else None
+    return Maker(by, giver.of if giver is not None and giver.of else caller, at)
+
+
+def _is_given(caller: str) -> bool:
+    """Tell whether a caller has what it came by from somebody: a person acts for themselves, and
+    the first key is there from a tenant's first day."""
     is_person = caller.startswith(name_access("member", ""))
-    of = giver.of if giver is not None and giver.of and not is_person else caller
-    return Maker(by, of, at)
+    return not is_person and caller not in (name_access("key", FIRST), SHARED_KEYS, _OPERATOR)
+
+
+def follow_maker(maker: Maker, makers: Mapping[str, Maker]) -> Maker:
+    """Return a maker with the beginning of the chain: entries of one moment have no order."""
+    of, seen = maker.of, set[str]()
+    while _is_given(of) and of in makers and of not in seen:
+        seen.add(of)
+        of = makers[of].of
+    return replace(maker, of=of)
 
 
 def list_maker_writes(

@@ -26,6 +26,7 @@ def test_a_key_is_made_listed_changed_renewed_and_deleted(v1: V1Client, clock: F
         "created_at": "2026-03-01T12:00:00.000Z",
         "expires_at": None,
         "last_used_at": None,
+        "made_by": {"name": "key first", "is_gone": False},
     }
     first, second = v1.done("GET", KEYS)["keys"]
     assert (first["id"], first["name"], first["role"]) == ("first", "first", "admin")

@@ -52,8 +52,8 @@ OPERATORS = routes(
 )
 ADMINS = routes(
     """
-    GET: keys dialects members members/{id}/made hooks hooks/{id} hooks/{id}/deliveries push-key faces/{id}/everything
-        audit
+    GET: keys dialects members members/{id}/made hooks hooks/{id} hooks/{id}/deliveries push-key
+        faces/{id}/everything audit
     POST: keys keys/{id}/renew dialects/{id}/key members members/{id}/invitation cameras
         cameras/{id}/key cameras/{id}/claim hooks hooks/{id}/secret hooks/{id}/redeliver
         hooks/{id}/test hooks/{id}/ack places

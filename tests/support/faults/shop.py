@@ -26,6 +26,7 @@ from chalicelib.domain.model import Credentials, Decision, Profile, PromotionSet
 from chalicelib.domain.tenant_settings import TenantSettings
 from chalicelib.open_storage import open_storage
 from chalicelib.privacy.erasure_progress import SETTLED
+from chalicelib.privacy.makers import Maker, make_maker_put
 from chalicelib.settings import Settings
 from chalicelib.storage import keys
 from chalicelib.storage.items import walk_items
@@ -530,10 +531,10 @@ def furnished(
         shop.ids["member"], shop.ids["passkey"] = with_passkey(
             box.v1, "Maria", device(DEVICE), PASSWORD
         )
-        [signed_in, *_] = box.services.access.made.list_made(
-            box.tenant, f"member {shop.ids['member']}"
-        )
-        shop.ids["made"] = signed_in.access
+        hers = box.v1.done("POST", "/v1/keys", {"name": "Maria's"})["id"]
+        shop.ids["made"], maria = f"key {hers}", f"member {shop.ids['member']}"
+        maker = Maker(f"Maria (manager), {maria}", maria, box.services.clock.now())
+        box.services.items.transact([make_maker_put("shop", shop.ids["made"], maker)])
         box.see(shot(3 * DAY, GUS))
         message, *_ = box.storage.deliveries_queue.receive(10, 1)
         shop.ids["delivery"] = message.body
