@@ -24,7 +24,7 @@ from regulars.errors import CopiedFolder, OperatorError
 from regulars.models import command as models
 from regulars.mqtt import command as mqtt
 from regulars.tenants import command as tenants
-from regulars.tenants import erasing
+from regulars.tenants import erasing, members
 from regulars.transfer import command as transfer
 
 FAILED, MISUSED, INTERRUPTED = 1, 2, 130
@@ -80,6 +80,7 @@ def completion(shell: str) -> None:
 
 
 tenants.tenants.add_command(erasing.erase)
+tenants.tenants.add_command(members.members)
 
 for command in (
     box.serve,

@@ -137,7 +137,7 @@ _ACTS: Mapping[Kind, Mapping[str, str]] = {
         "tenants rotate, "
         "tenants renew-signing, tenants disable, tenants enable, tenants keys add, tenants keys "
         "renew, "
-        "tenants keys delete",
+        "tenants keys delete, tenants members end, tenants members remove",
     },
     Kind.DECISION: {
         "POST": "/v1/identify, /v1/verify",

@@ -94,6 +94,7 @@ _READS: Mapping[str, Mapping[str, str]] = {
         "audit list": "visits",
         "audit breach": "ids",
         "hold list, restriction list": "marks",
+        "tenants members list, tenants members made": "staff",
         "today": "names visits",
     },
 }

@@ -96,6 +96,7 @@ def check_book(settings: Settings) -> Iterator[Finding]:
             yield from check_retention(services, active)
             yield from check_ends(services, active)
             yield from check_notices(services, active)
+            yield from check_left(services, active)
     except RegularsError as error:
         yield failed(
             "book",
@@ -172,6 +173,23 @@ def check_notices(services: Services, tenants: list[Tenant]) -> Iterator[Finding
             )
     if not any(facts.missing for facts in facts_of_tenants):
         yield well("notice", "no notice has blanks")
+
+
+def check_left(services: Services, tenants: list[Tenant]) -> Iterator[Finding]:
+    """Check that nothing stands of members who are gone, or may do less now."""
+    for tenant in tenants:
+        left = services.access.made.list_left(tenant)
+        maker_by_access = services.access.made.name_makers(tenant) if left else {}
+        for made in left:
+            named = f"{made.access} ({made.name})" if made.name else made.access
+            member = made.maker.of.rpartition(" ")[2]
+            end = f'regulars tenants members end {tenant.name} {member} "{made.access}"'
+            mend = f"regulars tenants rotate {tenant.name}" if made.ends == "renewed" else end
+            yield warning(
+                "access",
+                f"{named} of tenant {tenant.name} was made by {maker_by_access[made.access]}: "
+                f"`{mend}` ends it, or leave it on purpose",
+            )
 
 
 def check_ends(services: Services, tenants: list[Tenant]) -> Iterator[Finding]:

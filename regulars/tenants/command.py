@@ -19,6 +19,7 @@ from chalicelib.api import dialects
 from chalicelib.api.service_keys import add_service_key
 from chalicelib.auth.roles import ApiKey, Role
 from chalicelib.domain.api_keys import FIRST
+from chalicelib.domain.effects import name_access
 from chalicelib.domain.errors import InvalidInput
 from chalicelib.domain.model import Credentials, Profile, Tenant
 from chalicelib.domain.rules.decision import MIN_QUALITY
@@ -476,8 +477,9 @@ def keys() -> None:
 @keys.command("list")
 @named_tenant
 def list_keys(services: Services, tenant: Tenant) -> None:
-    """List the keys: id, role, last use, end, name."""
-    for line in format_keys(services.access.keys.list_all(tenant)):
+    """List the keys: id, role, last use, end, who made it, name."""
+    makers = services.access.made.name_makers(tenant)
+    for line in format_keys(services.access.keys.list_all(tenant), makers):
         print(line)
 
 
@@ -666,13 +668,16 @@ def _find_url(storage: Path | AwsStorage) -> str:
     return running.url if running and running.url else read_configuration().serving.url
 
 
-def format_keys(api_keys: Iterable[ApiKey]) -> list[str]:
-    """Format a heading and a line for each key, in aligned columns."""
-    lines = [("ID", "ROLE", "PICTURES", "LAST USED", "UNTIL", "NAME")]
+def format_keys(api_keys: Iterable[ApiKey], makers: Mapping[str, str]) -> list[str]:
+    """Format a heading and a line for each key, in aligned columns.
+
+    `makers`: the names of those who made accesses, by the access.
+    """
+    lines = [("ID", "ROLE", "PICTURES", "LAST USED", "UNTIL", "MADE BY", "NAME")]
     for key in api_keys:
         last_used = "never" if key.last_used_at is None else f"{key.last_used_at:%Y-%m-%d %H:00}"
         until = "no end" if key.expires_at is None else f"{key.expires_at:%Y-%m-%d %H:%M}"
-        lines.append(
-            (key.id, key.role.value, "yes" if key.pictures else "no", last_used, until, key.name)
-        )
+        pictures = "yes" if key.pictures else "no"
+        maker = makers.get(name_access("key", key.id), "")
+        lines.append((key.id, key.role.value, pictures, last_used, until, maker, key.name))
     return align_rows(lines)

@@ -27,7 +27,7 @@ COMMANDS = (
     "today", "captures", "hold", "restriction", "retention", "notice", "privacy", "deploy", "cost",
     "backup", "restore", "import", "export", "about", "mqtt", "fsck", "doctor", "config", "console",
     "audit", "erase", "receipt", "completion", "tenants keys", "report", "consent",
-    "consent withdraw",
+    "consent withdraw", "tenants members",
 )  # fmt: skip
 
 
@@ -46,7 +46,16 @@ def test_every_command_has_help_with_examples(
 
 
 @pytest.mark.parametrize(
-    "group", [[], ["tenants"], ["tenants", "keys"], ["captures"], ["hold"], ["receipt"]]
+    "group",
+    [
+        [],
+        ["tenants"],
+        ["tenants", "keys"],
+        ["tenants", "members"],
+        ["captures"],
+        ["hold"],
+        ["receipt"],
+    ],
 )
 def test_no_command_is_told_in_half_a_sentence(
     group: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
@@ -343,7 +352,7 @@ OF_THE_LAB = {"calibrate", "evaluate"}
 """What the lab adds is tried with its wheel (tests/infra/test_wheels.py)."""
 _ACTIONS = (
     "add|list|set|rotate|renew-signing|renew|delete|disable|enable|get|verify|record|"
-    "withdraw|erase|redo"
+    "withdraw|erase|redo|made|end|remove"
 )
 
 
@@ -358,7 +367,7 @@ def test_every_command_that_we_tell_people_exists(capsys: pytest.CaptureFixture[
     commands = {told for told in named("regulars") if told.split()[0] not in OF_THE_LAB}
     assert any(command.startswith("tenants rotate") for command in commands)
     for command in commands:
-        words = re.match(rf"\S+(?: keys)?(?: (?:{_ACTIONS})\b)?", command)
+        words = re.match(rf"\S+(?: keys| members)?(?: (?:{_ACTIONS})\b)?", command)
         assert main([*words[0].split(), "--help"]) == 0, command
         shown = capsys.readouterr().out
         assert all(option in shown for option in re.findall(r"--[a-z-]+", command)), command

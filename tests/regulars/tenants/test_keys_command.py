@@ -52,9 +52,9 @@ def test_a_key_is_made_listed_renewed_and_deleted(
         )
         assert (key.expires_at - key.created_at).days in (29, 30)
     listed = said(capsys, "tenants", "keys", "list", "shop-12", "--data", data)
-    assert re.search(r"^first +admin +yes +never +no end +first$", listed, re.MULTILINE)
+    assert re.search(r"^first +admin +yes +never +no end +operator +first$", listed, re.MULTILINE)
     assert re.search(
-        rf"^{key.id} +operator +no +never +\S+ \S+ +Ann's phone$", listed, re.MULTILINE
+        rf"^{key.id} +operator +no +never +\S+ \S+ +operator +Ann's phone$", listed, re.MULTILINE
     )
     assert made not in listed
     renewed = said(

@@ -38,6 +38,7 @@ from chalicelib.storage.aws.search import make_event as search_event
 from regulars.tenants.command import describe_tenant, format_keys, format_tenants
 from regulars.tenants.command import tenants as tenants_command
 from regulars.tenants.credentials import CredentialsFile
+from regulars.tenants.members import format_made
 from regulars.today import print_today, read_today
 from tests.support.api.deepstack.client import FACE
 from tests.support.api.deepstack.client import Client as DeepStack
@@ -1080,7 +1081,15 @@ JOBS = (
     UseCase("tenants set", _changed),
     UseCase("tenants rotate", _rotated),
     UseCase("tenants renew-signing", _renewed_signing),
-    UseCase("tenants keys", lambda box: format_keys(box.services.access.keys.list_all(box.tenant))),
+    UseCase(
+        "tenants keys", lambda box: format_keys(box.services.access.keys.list_all(box.tenant), {})
+    ),
+    UseCase(
+        "tenants members",
+        lambda box: format_made(
+            box.services.access.made.list_made(box.tenant, f"member {box.ids['member']}")
+        ),
+    ),
     UseCase("tenants disable", lambda box: box.services.tenants.disable("shop")),
     UseCase("tenants erase", _erased_whole, shop="leaving"),
     UseCase("tenants enable", lambda box: box.services.tenants.enable("shop")),
