@@ -8,6 +8,7 @@ import { changer, Copy } from "../shared/settings.js";
 import { session, useValue } from "../store.js";
 import { complain, later } from "../undo.js";
 import { ago, dayAndClock, t } from "../words.js";
+import { Made, readMade, Removal } from "./made.js";
 import { Rights } from "./rights.js";
 
 const SCREENS = ["visits", "counter", "traffic", "report"];
@@ -19,12 +20,17 @@ export function Members({ page }) {
   const loaded = useLoaded((signal) => get("members", {}, { signal }).then((page) => page.members), []);
   const [inviting, setInviting] = useState(Boolean(page));
   const [invited, setInvited] = useState(null);
+  const [leaving, setLeaving] = useState(null);
+  const [shown, setShown] = useState(null);
   const own = useValue(session).member;
-  const remove = (one) => later(t("members.removed", { name: one.name }), {
+  const remove = (one, ending = []) => later(t("members.removed", { name: one.name }), {
     take: () => loaded.set((before) => before.filter((each) => each.id !== one.id)),
     back: loaded.again,
-    act: (options) => send("DELETE", `members/${one.id}`, undefined, options),
+    act: (options) => send("DELETE", removing(one, ending), undefined, options),
   });
+  /** Remove somebody of whose making nothing stands, and ask about others. */
+  const ask = (one) => readMade(one).then((made) => (
+    made.some(({ kind }) => kind !== "session") ? setLeaving({ one, made }) : remove(one)), complain);
   const again = (one) => send("POST", `members/${one.id}/invitation`).then(setInvited, complain);
   const show = (made) => { setInviting(false); setInvited(made); loaded.again(); };
   return html`<section><header><h2>${t("members")}</h2><span class="apart"></span>
@@ -32,23 +38,35 @@ export function Members({ page }) {
     <p class="soft small">${t("members.says")}</p>
     ${loaded.problem && html`<${Trouble} problem=${loaded.problem} again=${loaded.again} />`}
     <ul class="rows">${loaded.value?.map((one) => html`<${Member} key=${one.id} one=${one} isOwn=${one.id === own}
-      remove=${remove} invite=${again} reload=${loaded.again}
+      remove=${ask} show=${setShown} invite=${again} reload=${loaded.again}
       set=${(next) => loaded.set((before) => before.map((each) => (each.id === next.id ? next : each)))} />`)}</ul>
     ${inviting && html`<${Invite} page=${page} close=${() => setInviting(false)} made=${show} />`}
+    ${leaving && html`<${Removal} ...${leaving} close=${() => setLeaving(null)}
+      remove=${(ending) => { setLeaving(null); remove(leaving.one, ending); }} />`}
+    ${shown && html`<${Made} one=${shown} close=${() => setShown(null)} />`}
     ${invited && html`<${Link} invited=${invited} close=${() => { setInvited(null); loaded.again(); }} />`}
   </section>`;
 }
 
-function Member({ one, isOwn, remove, invite, reload, set }) {
+/** Return the path by which somebody is removed. `ending`: the names of what ends besides. */
+const removing = ({ id }, ending) =>
+  `members/${id}${ending.length > 0 ? `?end=${encodeURIComponent(ending.join(","))}` : ""}`;
+
+function Member({ one, isOwn, remove, show, invite, reload, set }) {
   const change = changer(`members/${one.id}`, { value: one, set });
-  const quietly = (changes) => change(changes).catch(() => set({ ...one }));
+  const quietly = (changes) => change(changes).then(() => lessened(changes), () => set({ ...one }));
+  /** Show to somebody who gave a manager another role what that manager made as one. */
+  const lessened = ({ role = "admin" }) => one.role === "admin" && role !== "admin"
+    && readMade(one).then((made) => made.some(({ ends }) => ends === "asked") && show(one), complain);
   const drop = (passkey) => send("DELETE", `members/${one.id}/passkeys/${passkey}`).then(reload, complain);
   return html`<li>
     <div><${Line} value=${one.name} label=${t("members.name")} save=${(name) => change({ name })} className="title" />
       <p class="soft small">${told(one).join(" · ")}</p></div>
     <${Rights} role=${one.role} pictures=${one.pictures} fixed=${one.screen} blind=${isOfFigures(one)}
       disabled=${isOwn} change=${quietly} />
-    <span class="row"><button class="plain" onClick=${() => invite(one)}>${t("members.again")}</button>
+    <span class="row"><button class="plain" aria-label=${t("made.of", { name: one.name })}
+        onClick=${() => show(one)}>${t("made.show")}</button>
+      <button class="plain" onClick=${() => invite(one)}>${t("members.again")}</button>
       <button class="plain danger" disabled=${isOwn} aria-label=${t("members.remove", { name: one.name })}
         onClick=${() => remove(one)}>${t("delete")}</button></span>
     ${one.passkeys.length > 0 && html`<p class="row">${one.passkeys.map((passkey) => html`<button key=${passkey.id}

@@ -192,6 +192,7 @@ function Key({ one, isLast, remove, renew, set }) {
         t("keys.api.made", { when: ago(one.created_at) }),
         used ? t("keys.api.used", { when: ago(used < one.created_at ? one.created_at : used) }) : t("keys.api.unused"),
         one.expires_at && t("keys.api.until", { when: dayAndClock(one.expires_at) }),
+        one.made_by?.is_gone && t("keys.api.gone", { name: one.made_by.name }),
       )}</p></div>
     <${Rights} role=${one.role} pictures=${one.pictures} disabled=${isFirst || isLast} change=${quietly} />
     <span class="row">${!isFirst && html`

@@ -56,6 +56,7 @@ def test_a_link_to_read_the_week_is_made_there_opens_nothing_else_and_is_taken_b
         hers.goto(f"{book.url}/console#/people")
         heading(hers, "Visits of shop")
         page.get_by_role("button", name="Remove Boss").click()
+        expect(page.get_by_text("Boss may sign in no more")).to_be_visible()
         page.goto("about:blank")
         hers.reload()
         expect(hers.get_by_label("Password")).to_be_visible()

@@ -143,10 +143,53 @@ def test_an_admin_invites_and_removes_in_the_settings(
         hers.get_by_role("button", name="Set this password").click()
         heading(hers, "Visits")
         page.get_by_role("button", name="Remove Eva").click()
+        expect(page.get_by_text("Eva may sign in no more")).to_be_visible()
         leave(page)
         expect(hers.get_by_role("dialog", name="Sign in to go on")).to_be_visible()
         assert_accessible(hers)
         invited.forgive("401")
+
+
+def test_who_is_removed_is_shown_with_what_she_made_and_each_of_it_ends_or_stays(
+    page: Page, book: Book, browser: Browser
+) -> None:
+    link = invite(book, "Ida", role="admin")
+    with visiting(browser, book) as invited:
+        hers = invited.open(link)
+        hers.get_by_label("A password of your own").fill(WORDS)
+        hers.get_by_role("button", name="Set this password").click()
+        heading(hers, "Visits")
+        hers.goto(f"{book.url}/console#/settings")
+        for name in ("stays", "goes", "lost"):
+            hers.get_by_role("button", name="New key").click()
+            dialog = hers.get_by_role("dialog")
+            dialog.get_by_label("Who or what has it").fill(name)
+            dialog.get_by_role("button", name="Create the key").click()
+            secret = hers.get_by_role("dialog", name=f"Key of {name}")
+            secret.get_by_role("button").last.click()
+            expect(secret).to_have_count(0)
+        page.goto(f"{book.url}/console#/settings")
+        page.get_by_role("button", name="What Ida made").click()
+        made = page.get_by_role("dialog", name="What Ida made")
+        expect(made.get_by_text("Browser that is signed in")).to_be_visible()
+        looked_at(page, "made")
+        made.get_by_role("button", name="End: Key · lost").click()
+        expect(made.get_by_text("Key · lost")).to_have_count(0)
+        made.get_by_role("button", name="Close").last.click()
+        page.get_by_role("button", name="Remove Ida").click()
+        asked = page.get_by_role("dialog", name="Remove Ida")
+        expect(asked.get_by_label("Key · goes")).to_be_checked()
+        asked.get_by_label("Key · stays").uncheck()
+        assert_accessible(page)
+        looked_at(page, "removal")
+        asked.get_by_role("button", name="Remove", exact=True).click()
+        expect(page.get_by_text("Ida may sign in no more")).to_be_visible()
+        leave(page)
+        invited.forgive("401")
+    with book.client() as client:
+        by_name = {key.name: key.made_by for key in client.list_keys().keys}
+    assert {"stays"} == by_name.keys() & {"stays", "goes", "lost"}
+    assert by_name["stays"].is_gone
 
 
 def test_a_screen_on_the_wall_shows_visits_and_nothing_else(visitor: Visitor, book: Book) -> None:
