@@ -47,7 +47,7 @@ _ID_DIGITS = 16
 
 
 class Ends(StrEnum):
-    """When an access ends whose maker is removed."""
+    """Condition on which an access ends whose maker is removed."""
 
     ALWAYS = "always"
     """With the maker: what comes to a phone, a browser or a mailbox, and the maker's sessions."""

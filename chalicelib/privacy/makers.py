@@ -32,7 +32,7 @@ OF_MAKERS = frozenset({Effect.GIVES_ACCESS, Effect.TAKES_ACCESS})
 
 
 class Maker(Struct, frozen=True):
-    """Somebody who gave an access.
+    """Giver of an access.
 
     `by`: as the audit names them; "": nobody knows. `of`: the access from which theirs comes in the
     end: of a key that a member's key made, `member 7`. `at`: when it was given.
@@ -44,7 +44,7 @@ class Maker(Struct, frozen=True):
 
     @property
     def name(self) -> str:
-        """What people called the maker; "": it had no name of its own."""
+        """The name of the maker when the access was made; "": it had none of its own."""
         named = self.by.rpartition(", member ")[0]
         return named.rpartition(" (")[0]
 

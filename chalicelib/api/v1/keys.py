@@ -50,7 +50,7 @@ class KeyChanges(Changes):
 
 
 class MadeBy(Answer):
-    """Who made something."""
+    """Maker of something."""
 
     name: Annotated[
         str, Meta(description="What people call them, or called them last; else as in the audit.")

@@ -901,7 +901,7 @@ class MadeAccesses(Struct, kw_only=True):
 
 
 class MadeBy(Struct, kw_only=True):
-    """Who made something."""
+    """Maker of something."""
 
     name: str
     is_gone: bool
