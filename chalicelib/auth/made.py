@@ -17,7 +17,7 @@ from chalicelib.auth.roles import Member, Role
 from chalicelib.book.idempotency import RequestId
 from chalicelib.domain.effects import SHARED_KEYS, Effect, name_access
 from chalicelib.domain.errors import AccessNotFound, InvalidInput, LastAdminKey, NotFound
-from chalicelib.domain.jobs import Job, JobContext
+from chalicelib.domain.jobs import Job
 from chalicelib.domain.model import Tenant
 from chalicelib.privacy.entry_effects import list_effects
 from chalicelib.privacy.makers import (
@@ -336,14 +336,13 @@ class MadeAccesses(Service["Services"]):
             self._end_if_there(tenant, made.access)
         return len(ending)
 
-    def make_job(self) -> Job:
-        """Return the nightly job: it notes who made earlier accesses, and ends what a removal that
-        was cut off left."""
-
-        def tidy(context: JobContext) -> int:
-            return self.note_earlier(context.tenant) + self.end_left(context.tenant)
-
-        return Job("makers", tidy, nightly=True)
+    def list_jobs(self) -> tuple[Job, ...]:
+        """Return the nightly jobs: one notes who made earlier accesses, and one ends what a removal
+        that was cut off left."""
+        return (
+            Job("makers", lambda context: self.note_earlier(context.tenant), nightly=True),
+            Job("left accesses", lambda context: self.end_left(context.tenant), nightly=True),
+        )
 
 
 def _require_made(made: Iterable[Made], maker: str, wanted: Iterable[str]) -> None:
