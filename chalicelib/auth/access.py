@@ -469,5 +469,5 @@ class Access(Service["Services"]):
         return (
             Job("sessions", forget_expired, of_expired=True),
             Job("standing", tell_witness),
-            *self.made.list_jobs(),
+            self.made.make_job(),
         )

@@ -326,23 +326,9 @@ class MadeAccesses(Service["Services"]):
         described = (each for kind in self._kinds().values() for each in kind.describe(tenant))
         return [each.access for each in described if each.access not in known]
 
-    def end_left(self, tenant: Tenant) -> int:
-        """End what comes to phones of members who are gone, if their removal was cut off; return
-        how many there are."""
-        left = [made for made in self.list_left(tenant) if made.ends is Ends.ALWAYS]
-        members = self._name_members(tenant)
-        ending = [made for made in left if is_gone(made.maker, members)]
-        for made in ending:
-            self._end_if_there(tenant, made.access)
-        return len(ending)
-
-    def list_jobs(self) -> tuple[Job, ...]:
-        """Return the nightly jobs: one notes who made earlier accesses, and one ends what a removal
-        that was cut off left."""
-        return (
-            Job("makers", lambda context: self.note_earlier(context.tenant), nightly=True),
-            Job("left accesses", lambda context: self.end_left(context.tenant), nightly=True),
-        )
+    def make_job(self) -> Job:
+        """Return the nightly job that notes who made earlier accesses."""
+        return Job("makers", lambda context: self.note_earlier(context.tenant), nightly=True)
 
 
 def _require_made(made: Iterable[Made], maker: str, wanted: Iterable[str]) -> None:

@@ -109,6 +109,7 @@ def list_maker_writes(
     words = [word for action in actions if not isinstance(action, Check) for word in action.does]
     given = dict.fromkeys(access for effect, access in words if effect == Effect.GIVES_ACCESS)
     taken = dict.fromkeys(access for effect, access in words if effect == Effect.TAKES_ACCESS)
+    taken.pop(SHARED_KEYS, None)  # an old one of them is over, and others stand
     makers = [(access, choose_maker(by, access, at, find)) for access in given]
     return [
         *(make_maker_put(tenant, access, maker) for access, maker in makers if maker is not None),

@@ -307,10 +307,10 @@ def test_a_function_writes_of_tenants_only_keys_sessions_and_settings(
                 condition = statement["Condition"]
                 assert condition["Null"] == {"dynamodb:LeadingKeys": "false"}
                 partitions = condition["ForAllValues:StringEquals"]["dynamodb:LeadingKeys"]
-                # The sweep signs receipts, and forgets erased groups, stills and AppCodes that hold
-                # no more.
+                # The sweep signs receipts, notes who gave accesses, and forgets erased groups,
+                # stills and AppCodes that hold no more.
                 assert role == "ApiHandlerRole" or partitions in (
-                    ["signing_key"],
+                    ["maker", "signing_key"],
                     ["tenant"],
                     ["appcode", "still"],
                 )
@@ -324,6 +324,7 @@ def test_a_function_writes_of_tenants_only_keys_sessions_and_settings(
         "challenge",
         "code",
         "key",
+        "maker",
         "member",
         "session",
         "shared_passkey",

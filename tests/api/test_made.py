@@ -348,15 +348,6 @@ def test_what_was_made_before_makers_were_noted_is_known_by_the_audit(
     assert services.access.made.note_earlier(tenant) == 0, "the audit is read once"
 
 
-def test_what_a_removal_that_was_cut_off_left_ends_at_night(
-    v1: V1Client, leaver: Person, services: Services, tenant: Tenant
-) -> None:
-    phone, room = leaver.add_hook(PHONE), leaver.add_hook(ROOM)
-    services.access.members._delete(tenant, leaver.id, None)
-    assert services.access.made.end_left(tenant) == 1
-    assert hooks(v1) == {room} != {phone}
-
-
 def test_a_person_who_is_removed_from_one_shop_stays_as_she_is_in_another(walk: Walk) -> None:
     """She has a number of each shop, and is a member of each."""
     alpha, beta = (
