@@ -6,7 +6,7 @@ itself; to end by a press it needs a `_Kind` here.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from operator import itemgetter
 from typing import TYPE_CHECKING, NamedTuple
@@ -29,7 +29,6 @@ from chalicelib.privacy.makers import (
     make_maker_put,
     maker_from,
     name_code,
-    parse_caller,
 )
 from chalicelib.service import Service
 from chalicelib.storage import keys
@@ -331,12 +330,24 @@ class MadeAccesses(Service["Services"]):
         return Job("makers", lambda context: self.note_earlier(context.tenant), nightly=True)
 
 
-def _require_made(made: Iterable[Made], maker: str, wanted: Iterable[str]) -> None:
-    """Raise AccessNotFound if somebody made no access of a name that is wanted."""
+def _require_made(made: Sequence[Made], maker: str, wanted: Collection[str]) -> None:
+    """Raise AccessNotFound if somebody made no access of a name that is wanted.
+
+    Raises InvalidInput if it does not end with its maker.
+    """
     if unknown := {*wanted} - {ALL} - {each.access for each in made}:
         raise AccessNotFound(
             f"{maker} made no {min(unknown)[:60]!r} that stands: see the list of what they made"
         )
+    for each in made:
+        if each.access in wanted and each.ends is Ends.OWN:
+            raise InvalidInput(
+                f"{each.access} signs in by a passkey or password of their own: remove that member"
+            )
+        if each.access in wanted and each.ends is Ends.RENEWED:
+            raise InvalidInput(
+                f"{each.access} are of several devices: renew them, and give each the new ones"
+            )
 
 
 def get_kind(access: str) -> str:
@@ -365,14 +376,13 @@ def name_maker(maker: Maker, members: Mapping[str, str]) -> str:
 
 
 def _make_made(described: Described, maker: Maker) -> Made:
-    caller = parse_caller(maker.by)
     return Made(
         described.access,
         get_kind(described.access),
         described.name,
         described.ends,
         maker,
-        via="" if caller == maker.of else caller,
+        via=maker.via,
         role=described.role,
     )
 

@@ -34,13 +34,14 @@ OF_MAKERS = frozenset({Effect.GIVES_ACCESS, Effect.TAKES_ACCESS})
 class Maker(Struct, frozen=True):
     """Giver of an access.
 
-    `by`: as the audit names them; "": nobody knows. `of`: the access from which theirs comes in the
-    end: of a key that a member's key made, `member 7`. `at`: when it was given.
+    `by`: as the audit names them; "": nobody knows. `of`: the access by which they come. `at`: when
+    it was given. `via`: the key of theirs by which they gave it; "": there was none between.
     """
 
     by: str
     of: str
     at: datetime | None = None
+    via: str = ""
 
     @property
     def name(self) -> str:
@@ -82,7 +83,9 @@ def choose_maker(by: str, access: str, at: datetime, find: Find) -> Maker | None
     if caller == access:
         return None
     giver = find(caller) if _is_given(caller) else None
-    return Maker(by, giver.of if giver is not None and giver.of else caller, at)
+    if giver is None or not giver.of:
+        return Maker(by, caller, at)
+    return Maker(giver.by, giver.of, at, via=caller)
 
 
 def _is_given(caller: str) -> bool:
@@ -94,11 +97,11 @@ def _is_given(caller: str) -> bool:
 
 def follow_maker(maker: Maker, makers: Mapping[str, Maker]) -> Maker:
     """Return a maker with the beginning of the chain: entries of one moment have no order."""
-    of, seen = maker.of, set[str]()
-    while _is_given(of) and of in makers and of not in seen:
-        seen.add(of)
-        of = makers[of].of
-    return replace(maker, of=of)
+    first, seen = maker, set[str]()
+    while _is_given(first.of) and first.of in makers and first.of not in seen:
+        seen.add(first.of)
+        first = makers[first.of]
+    return maker if first is maker else replace(first, at=maker.at, via=maker.via or maker.of)
 
 
 def list_maker_writes(
@@ -125,13 +128,13 @@ def make_maker_put(tenant: str, access: str, maker: Maker) -> Put:
     """Return the write of an access's maker."""
     kind, id_ = keys.maker_item(tenant, access)
     at = 0 if maker.at is None else milliseconds(maker.at)
-    item = {"kind": kind, "id": id_, "tenant": tenant, "by": maker.by, "of": maker.of, "at": at}
-    return Put(keys.TENANTS, item)
+    said = {"by": maker.by, "of": maker.of, "at": at, "via": maker.via}
+    return Put(keys.TENANTS, {"kind": kind, "id": id_, "tenant": tenant, **said})
 
 
 def maker_from(item: Item) -> Maker:
     at = int(item["at"])
-    return Maker(str(item["by"]), str(item["of"]), moment(at) if at else None)
+    return Maker(str(item["by"]), str(item["of"]), moment(at) if at else None, str(item["via"]))
 
 
 def get_access(item: Item) -> str:

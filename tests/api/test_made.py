@@ -218,6 +218,8 @@ def test_what_a_key_of_hers_made_is_hers_also_if_that_key_is_gone(
         if one["name"] == "third"
     ]
     assert of_third["via"] == f"key {second['id']}"
+    said = {one["name"]: one["made_by"] for one in v1.done("GET", KEYS)["keys"]}
+    assert said["third"] == {"name": "Leaver", "is_gone": False}
     remove(v1, leaver.id, end="all")
     for key in (first, second, third):
         assert v1.with_key(key["api_key"]).send("GET", "/v1/session").status == 401
@@ -269,6 +271,8 @@ def test_whom_she_invited_and_who_signs_in_stays(v1: V1Client, leaver: Person) -
     entered = {"invitation": invitation, "passkey": device.make(asked(v1, invitation))}
     assert sign_in(v1, entered).status == 201
     assert made(v1, leaver.id) == {f"member {invited['id']}": "own"}
+    him = f"{MEMBERS}/{leaver.id}/made/member {invited['id']}"
+    assert v1.send("DELETE", him).status == 400, "a member is removed as such"
     again = invitation_of(leaver.done("POST", f"{MEMBERS}/{invited['id']}/invitation"))
     assert made(v1, leaver.id) == {f"member {invited['id']}": "asked"}
     remove(v1, leaver.id, end="all")
