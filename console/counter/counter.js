@@ -24,6 +24,7 @@ const SHOWN_MS = 10_000;
 /** So long a press is meant for what stood there before: a second press, or one as a card comes or goes. */
 const SETTLES_MS = 600;
 const LISTED = 6;
+const NOT_FOUND = 404;
 const DAYS_MS = 2 * 86_400_000;
 /** Whose card is shown: a group's; without one, that of the guests of all groups that the shop made. */
 const group = preference("counter.group", [""], true);
@@ -36,17 +37,19 @@ export default function Counter({ place }) {
   return id ? html`<${OfOne} key=${id} id=${id} />` : html`<${Waiting} />`;
 }
 
-/** The card of somebody's newest visit, until it is answered. */
+/** The card of somebody's newest visit, until it is answered, or no list names that person any more. */
 function OfOne({ id }) {
-  const from = new Date(Date.now() - DAYS_MS).toISOString();
-  const loaded = useLoaded((signal) => get("arrivals", { face: id, from, limit: 1 }, { signal })
-    .then((page) => page.arrivals.find(isThere) ?? null), [id]);
+  const [from] = useState(() => new Date(Date.now() - DAYS_MS).toISOString());
+  const [came] = usePolled("arrivals", { face: id, from, limit: 1 }, EVERY_MS);
+  const isGone = came.problem?.status === NOT_FOUND;
+  const one = isGone ? undefined : came.value?.arrivals.find(isThere);
   return html`<div class="page counter">
     <a class="back" href=${to("visits")}><${Icon} name="back" size=${18} />${t("page.visits")}</a>
     <h1 class="unseen">${t("page.counter")}</h1>
-    <${Loading} of=${loaded} count=${1} />
-    ${loaded.value === null && html`<${Empty} icon="live" title=${t("counter.gone")} />`}
-    ${loaded.value && html`<${Card} one=${loaded.value} close=${() => go("visits")}
+    <${Loading} of=${{ value: came.value, waits: !came.value && !came.problem }} count=${1} />
+    ${came.problem && !isGone && html`<${Trouble} problem=${came.problem} />`}
+    ${!one && (isGone || came.value) && html`<${Empty} icon="live" title=${t("counter.gone")} />`}
+    ${one && html`<${Card} key=${one.sighting} one=${one} close=${() => go("visits")}
       open=${() => go(["counter", id])} />`}</div>`;
 }
 
@@ -77,7 +80,8 @@ function Waiting() {
   const isWanted = (one) => isThere(one) && (chosen === PERSON ? one.face === whose : isOfGroup(one));
   const wanted = arrivals?.filter(isWanted);
   const rows = new Map(arrivals?.map((one) => [one.sighting, one]));
-  const cards = opened.map((one) => rows.get(one.sighting) ?? one).filter(isWanted); // others may have changed it
+  // others may have changed it; and who is in no list any more, since a consent ended, is on no card
+  const cards = opened.map((one) => rows.get(one.sighting)).filter((row) => row && isWanted(row));
   const without = (all, one) => all.filter((each) => each.sighting !== one.sighting);
   const open = (one) => setOpened((before) => [one, ...without(before, one)]);
   const close = (one) => setOpened((before) => without(before, one));

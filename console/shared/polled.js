@@ -30,8 +30,9 @@ export function usePolled(path, query, everyMs, { isUnseen = false, pause = fals
   useEffect(() => {
     const channel = new BroadcastChannel(name);
     let last, wait = everyMs;
-    const take = (next) => setState((before) => (before.value === next.value && !before.problem ? before
-      : { ...before, problem: undefined, ...next }));
+    const take = (next) => setState((before) =>
+      (before.value === next.value && !before.problem && !next.problem ? before
+        : { ...before, problem: undefined, ...next }));
     channel.onmessage = ({ data }) => { if (!pause) take({ ...data, heard: true }); };
     const tell = (next) => {
       take({ ...next, heard: false });

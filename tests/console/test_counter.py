@@ -3,10 +3,12 @@ press."""
 
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
+from regulars_client import Regulars
 
 from tests.console.conftest import (
     TOUCH,
@@ -26,6 +28,26 @@ ROW_PX = 64
 UNDO = "00:08"
 """For so long a press can be taken back."""
 ARE_DRAWN = "all => all.every((one) => one.complete && one.naturalWidth > 0)"
+
+
+def withdraw(client: Regulars, face: str) -> None:
+    client.withdraw_consent(face)
+
+
+def restrict(client: Regulars, face: str) -> None:
+    client.change_restriction(face, restricted=True, reason="contests it")
+
+
+def delete(client: Regulars, face: str) -> None:
+    client.delete_face(face)
+
+
+def erase(client: Regulars, face: str) -> None:
+    client.delete_face(face, erase=True)
+
+
+WAYS_TO_LEAVE = (withdraw, restrict, delete, erase)
+"""All after which no list of visits names the person."""
 COMES = re.compile(r"^Comes \w+days\b.*; .*\d+ visits? this month, next expected ")
 
 
@@ -225,18 +247,44 @@ def test_a_press_on_a_card_that_goes_is_none_on_the_one_that_takes_its_place(
         expect(page.get_by_role("button", name="Undo")).to_have_count(1)
 
 
-def test_the_card_of_somebody_who_is_erased_meanwhile_goes(browser: Browser, shop: Shop) -> None:
+@pytest.mark.parametrize("leave", WAYS_TO_LEAVE, ids=lambda leave: leave.__name__)
+def test_the_card_of_somebody_who_leaves_the_list_of_visits_goes(
+    browser: Browser, shop: Shop, leave: Callable[[Regulars, str], None]
+) -> None:
+    """A pointer rests on one card, and another is of a push: no card stays for that."""
     with shop.book.client() as client, reviewing(browser, shop) as visitor:
+        ann = next(iter(client.list_faces(name=PEOPLE[0])))
+        client.set_consent(ann.id, basis="consent", given_at=datetime.now(UTC))
+        page = counter(visitor)
+        shop.see(0, 0, like=0.9)
+        pushed = visitor.open(f"#/counter/{ann.id}")
+        expect(card(pushed)).to_contain_text("Window seat, oat milk")
+        expect(card(page)).to_contain_text("Window seat, oat milk")
+        card(page).hover()
+        card(page).get_by_role("link", name=PEOPLE[0]).focus()
+        leave(client, ann.id)
+        expect(card(page)).to_have_count(0)
+        expect(page.get_by_text(PEOPLE[0])).to_have_count(0)
+        has_not_come = "This person has not come in the last two days"
+        expect(pushed.get_by_text(has_not_come)).to_be_visible()
+        expect(pushed.get_by_text(PEOPLE[0])).to_have_count(0)
+        pushed.reload()
+        expect(pushed.get_by_text(has_not_come)).to_be_visible()
+        visitor.forgive("404")
+
+
+def test_a_card_that_is_held_stays_while_the_service_does_not_answer(
+    browser: Browser, shop: Shop
+) -> None:
+    with reviewing(browser, shop) as visitor:
         page = counter(visitor)
         shop.see(0, 0, like=0.9)
         card(page).get_by_role("link", name=PEOPLE[0]).focus()
-        face = next(iter(client.list_faces(name=PEOPLE[0]))).id
-        client.delete_face(face)
-        expect(card(page)).to_have_count(0)
-        expect(page.get_by_text(PEOPLE[0])).to_have_count(0)
-        page.goto(f"{shop.book.url}/console#/counter/{face}")
-        expect(page.get_by_text("This person has not come in the last two days")).to_be_visible()
-        visitor.forgive("404")
+        visitor.context.set_offline(True)
+        expect(page.get_by_role("alert")).to_be_visible()
+        expect(card(page)).to_be_visible()
+        visitor.context.set_offline(False)
+        visitor.forgive("ERR_INTERNET_DISCONNECTED")
 
 
 def test_right_is_the_review_of_a_close_match(browser: Browser, shop: Shop) -> None:
