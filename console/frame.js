@@ -10,8 +10,9 @@ import { useAgain } from "./shared/polled.js";
 import { go, place, to, toShops } from "./router.js";
 import { alerts, blur, hasSeveral, may, mayLoad, session, useValue } from "./store.js";
 import { dressed } from "./styled.js";
+import { loaded, renew } from "./renewal.js";
 import { complain, notes, say, undoLast, unsay } from "./undo.js";
-import { late, untilAnswered } from "./unsent.js";
+import { late } from "./unsent.js";
 import { number, t } from "./words.js";
 
 const SOON_MS = 3_000;
@@ -36,11 +37,11 @@ export function Frame() {
   const [daily, setup, others] = [DAILY, SETUP, OTHERS].map(seen);
   const all = [...daily, ...setup, ...others];
   const page = all.find((one) => one.name === here.page) ?? all[0];
-  const open = (name) => soon().then(([overlays]) => setOver(() => overlays[name]), complain);
+  const open = (name) => loaded(soon, 1).then(([overlays]) => setOver(() => overlays[name]), complain);
   const find = () => open("Find");
   useEffect(() => {
-    if (demo) untilAnswered(tour).then(([module]) => setTour(() => module.Tour), complain);
-    setTimeout(() => untilAnswered(soon).then(renewWorker).catch(() => {}), SOON_MS);
+    if (demo) loaded(tour).then(([module]) => setTour(() => module.Tour), complain);
+    setTimeout(() => loaded(soon).then(renewWorker).catch(() => {}), SOON_MS);
     if (blur.now === "on" && !blur.isKept) {
       say(t("blur.begun"), { action: [t("blur.show"), () => blur.set("off")], forMs: TOLD_MS });
     }
@@ -148,8 +149,9 @@ function Page({ page, place: here }) {
   const load = () => {
     setProblem(null);
     const folders = page.folder ? ["shared", page.folder] : [];
-    untilAnswered(() => Promise.all([page.load(), ...folders.map(dressed)]), { tries: TRIES })
-      .then(([module]) => setView(() => module.default), () => setProblem({ code: "Offline" }));
+    loaded(() => Promise.all([page.load(), ...folders.map(dressed)]), TRIES).then(
+      ([module]) => setView(() => module.default),
+      (failure) => renew(failure) || setProblem(failure.action ? failure : { code: "Offline" }));
   };
   useEffect(load, []);
   const slow = useSlow(!View && !problem);

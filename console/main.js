@@ -8,6 +8,8 @@ import { placeShop, replace, toShop } from "./router.js";
 import { bookOf, hasSeveral, inAddress, language, session, showBlur, shownHere, showTheme, useValue, Value }
   from "./store.js";
 import { dressed } from "./styled.js";
+import { loaded, renew } from "./renewal.js";
+import { complain } from "./undo.js";
 import { isLater, sendLeft, untilAnswered } from "./unsent.js";
 import { load, spoken } from "./words.js";
 
@@ -16,16 +18,19 @@ import { load, spoken } from "./words.js";
 const over = new Value(null);
 let isLeft = false;
 
-const signing = (module) => untilAnswered(() => Promise.all([module(), dressed("signin")]));
+const signing = (module) => loaded(() => Promise.all([module(), dressed("signin")]));
 const signIn = () => signing(() => import("./signin/signin.js")).then(([{ SignIn, Over }]) => ({ SignIn, Over }));
-const allShops = () => untilAnswered(() => Promise.all([import("./shops/shops.js"), dressed("shops")]))
+const allShops = () => loaded(() => Promise.all([import("./shops/shops.js"), dressed("shops")]))
   .then(([{ Shops }]) => ({ Shops }));
 const own = () => signing(() => import("./signin/own.js")).then(([{ Own }]) => ({ Own }));
+
+/** Have the page loaded again if it is of an earlier version; else say so. */
+const orRenew = (problem) => renew(problem) || complain(problem);
 
 /** Components that are loaded when they are needed: nothing until then. */
 function useLazy(wanted, load) {
   const [loaded, setLoaded] = useState(/** @type {any} */ ({}));
-  useEffect(() => { if (wanted) load().then(setLoaded); }, [wanted]);
+  useEffect(() => { if (wanted) load().then(setLoaded, orRenew); }, [wanted]);
   return wanted ? loaded : {};
 }
 

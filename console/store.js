@@ -87,11 +87,15 @@ export const session = new Value(/** @type {import("v1").Answer<"get", "session"
 export const bookOf = (known) => known?.book.split(".")[0];
 /** The book that the page's address names; null: none. */
 export const inAddress = new URLSearchParams(globalThis.location?.search).get("shop");
-/** The book that this tab shows, for when it is loaded again: its address names none while there is one shop. */
-export const shownHere = {
-  get now() { return stored(() => sessionStorage.getItem("regulars.shop")); },
-  set(book) { stored(() => sessionStorage.setItem("regulars.shop", book)); },
-};
+/** Return what this tab knows by a name when it is loaded again. */
+const ofTab = (name) => ({
+  get now() { return stored(() => sessionStorage.getItem(`regulars.${name}`)); },
+  set(next) { stored(() => sessionStorage.setItem(`regulars.${name}`, next)); },
+});
+/** The book that this tab shows: its address names none while there is one shop. */
+export const shownHere = ofTab("shop");
+/** The version of the console from which this tab has loaded itself again. */
+export const renewedFrom = ofTab("renewed");
 /** Say whether this browser is signed in to several shops. */
 export const hasSeveral = () => session.now?.books.length > 1;
 export const may = (role) => ORDER.indexOf(session.now?.role) >= ORDER.indexOf(role);

@@ -3,6 +3,7 @@ import { Value } from "./store.js";
 import { t } from "./words.js";
 
 export const WAIT_MS = 8000;
+const STAYS_MS = 3_600_000;
 export const notes = new Value(/** @type {import("types").Note[]} */ ([]));
 let number = 0;
 
@@ -32,7 +33,8 @@ export function tell(note, text) {
 
 /** Say what failed, in the API's words. */
 export function complain(problem) {
-  say(problem.detail || t("problem.offline"), { kind: "problem" });
+  const { action } = problem;
+  say(problem.detail || t("problem.offline"), { kind: "problem", action, forMs: action ? STAYS_MS : WAIT_MS });
 }
 
 const waiting = new Set();
@@ -79,6 +81,9 @@ export function undoLast() {
   unsay(last);
   last.action[1]();
 }
+
+/** Tell whether something waits behind "Undo", or goes on. */
+export const isAnyLeft = () => unfinished > 0 || waiting.size > 0;
 
 /** Do at once what waits. `how`: "leave" if the page goes, else "do". */
 export function settleAll(how) {

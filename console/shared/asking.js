@@ -2,6 +2,7 @@
 // somebody asks for them.
 import { useEffect, useState } from "preact/hooks";
 import { html } from "../html.js";
+import { loaded } from "../renewal.js";
 import { useValue } from "../store.js";
 import { dressed } from "../styled.js";
 import { complain } from "../undo.js";
@@ -28,7 +29,7 @@ export function useIdentity(changed) {
   const put = (id, value) => setOver((before) => new Map(before).set(id, value));
   const drop = (id) => setOver((before) => new Map([...before].filter(([each]) => each !== id)));
   const load = (one, isWrong) =>
-    Promise.all([import("./whose.js"), dressed("shared")])
+    loaded(() => Promise.all([import("./whose.js"), dressed("shared")]), 1)
       .then(([module]) => setAsked({ ...module, one, isWrong }), complain);
   const close = () => setAsked(null);
   const choose = async (choice) => {
@@ -71,7 +72,8 @@ export function Now({ text, undo }) {
  */
 export function useViewer(changed) {
   const [shown, setShown] = useState(null);
-  const open = (what) => import("../captures/viewing.js").then(({ load }) => load(what)).then(setShown, complain);
+  const open = (what) => loaded(() => import("../captures/viewing.js").then(({ load }) => load(what)), 1)
+    .then(setShown, complain);
   const dialog = shown && html`<${shown.Viewing} ...${shown} changed=${changed} close=${() => setShown(null)} />`;
   return { open, dialog };
 }

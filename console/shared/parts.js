@@ -83,13 +83,13 @@ export function Trouble({ problem, again }) {
   Object.assign(mine.current, { problem, again }); // it keeps its place: who is told stays told, and its waits grow
   useLayoutEffect(() => { if (passes) return meet(mine.current); }, [passes, problem.code]);
   if (passes && !isTold(all, mine.current)) return null;
-  const retry = passes ? () => tryAll(troubles.now, mine.current) : again;
+  const [says, retry] = problem.action ?? [t("again"), passes ? () => tryAll(troubles.now, mine.current) : again];
   const copy = () => navigator.clipboard.writeText(problem.request_id).then(() => say(t("copied")));
   return html`<div class="trouble" role="alert">
     <strong>${tOr(`problem.${problem.code}`, t("problem"))}</strong>
     <p>${problem.code === "Offline" ? t("problem.offline") : problem.detail || String(problem)}</p>
     <p class="row">
-      ${again && html`<button onClick=${retry}>${t("again")}</button>`}
+      ${retry && html`<button onClick=${retry}>${says}</button>`}
       ${passes && html`<${Countdown} problem=${problem} done=${retry} />`}
     </p>
     ${problem.request_id && html`<details class="soft small"><summary>${t("problem.details")}</summary>

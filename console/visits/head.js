@@ -3,6 +3,7 @@ import { useEffect, useState } from "preact/hooks";
 import { get } from "../api.js";
 import { html } from "../html.js";
 import { Icon } from "../icons.js";
+import { loaded } from "../renewal.js";
 import { Formats, groupName, Select, useLoaded } from "../shared/parts.js";
 import { addDays } from "../shared/days.js";
 import { dressed } from "../styled.js";
@@ -38,8 +39,8 @@ export function Choices({ chosen, set, cameras }) {
   const [waits, setWaits] = useState(false);
   const file = async (format) => {
     setWaits(true);
-    const [{ saved }] = await Promise.all([import("./file.js"), dressed("shared")]);
-    await saved(chosen, cameras, format).catch(complain);
+    await loaded(() => Promise.all([import("./file.js"), dressed("shared")]), 1)
+      .then(([{ saved }]) => saved(chosen, cameras, format)).catch(complain);
     setWaits(false);
   };
   return html`<${Select} label=${t("camera")} value=${chosen.camera} set=${(camera) => set({ camera })}
