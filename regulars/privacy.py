@@ -385,9 +385,12 @@ def wait_for_erasures(
     on.
 
     A service that runs, or a stage, does the steps. If nobody serves the folder, they are done
-    here. `alone`: they are done here in any case, since not even the stage runs.
+    here, with the others of the tenant, since erasures of a few minutes wait for each other.
+    `alone`: they are done here in any case, since not even the stage runs. What they wait for is
+    said once.
     """
-    storage, last_complaint = services.settings.storage, ""
+    storage = services.settings.storage
+    said = set[str]()
     former_erasures: list[Erasure] | None = None
     while True:
         erasures = [
@@ -401,16 +404,31 @@ def wait_for_erasures(
         if erasures == former_erasures:
             time.sleep(_PAUSE_S)
         former_erasures = erasures
-        is_ours = alone or (isinstance(storage, Path) and find_server(storage) is None)
-        for erasure in unfinished if is_ours else ():
-            if services.clock.now() < erasure.goes_on_at:
-                continue
-            try:
-                services.erasure.steps.go_on(tenant, erasure.id)
-            except Busy as error:
-                if last_complaint != str(error):
-                    last_complaint = str(error)
-                    click.echo(f"it waits: {last_complaint}", err=True)
+        for erasure in unfinished:
+            if (wait := services.erasure.steps.find_wait(tenant, erasure)) is not None:
+                _say_once(f"it waits {wait}", said)
+        if alone or (isinstance(storage, Path) and find_server(storage) is None):
+            for erasure in services.erasure.records.list_unfinished(tenant.name):
+                _go_on_unless_waiting(services, tenant, erasure, said)
+
+
+def _go_on_unless_waiting(
+    services: Services, tenant: Tenant, erasure: Erasure, said: set[str]
+) -> None:
+    """Do the steps of an erasure that can be done now. `said`: as `_say_once` takes it."""
+    if services.erasure.steps.find_wait(tenant, erasure) is not None:
+        return
+    try:
+        services.erasure.steps.go_on(tenant, erasure.id)
+    except Busy as error:
+        _say_once(f"it waits: {error}", said)
+
+
+def _say_once(text: str, said: set[str]) -> None:
+    """Print a line to stderr unless `said` has it, and add it there."""
+    if text not in said:
+        said.add(text)
+        click.echo(text, err=True)
 
 
 def _find_erased_faces(

@@ -17,6 +17,7 @@ from functools import partial
 from itertools import accumulate, groupby
 from typing import TYPE_CHECKING, Any
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from chalicelib.domain.captures import parts_of_sighting
@@ -63,6 +64,20 @@ _SCRUBS_TOGETHER = timedelta(minutes=10)
 the whole database of a box anew, 265 MB in two seconds in which nobody else can write."""
 
 
+class Wait(Struct, frozen=True):
+    """What an erasure waits for.
+
+    `what`: until when, or for what. `again_s`: the seconds until it is worth another look.
+    """
+
+    what: str
+    why: str
+    again_s: int
+
+    def __str__(self) -> str:
+        return f"{self.what}: {self.why}"
+
+
 class ErasureSteps(Service["Services"]):
     """The steps of erasures, and of what follows other deletions.
 
@@ -103,18 +118,27 @@ class ErasureSteps(Service["Services"]):
             if item is None or item.get("done_at") is not None:
                 return None
             erasure = erasure_from(item)
-            wait_s = (erasure.goes_on_at - self.services.clock.now()).total_seconds()
-            if wait_s > 0:
+            wait = self.find_wait(tenant, erasure)
+            if wait is not None:
                 return self.services.erasure.records.send_message(
-                    tenant.name, erasure, int(wait_s) + 1
+                    tenant.name, erasure, wait.again_s
                 )
-            waits = (
-                erasure.next_step is Step.GALLERY and self._waits_for_group(tenant, erasure)
-            ) or (erasure.next_step is Step.RECEIPT and self._waits_for_others(tenant, erasure))
-            if waits:
-                return self.services.erasure.records.send_message(tenant.name, erasure, _APART_S)
             if not self._do_next_step(tenant, erasure, remaining_s):
                 return self.services.erasure.records.send_message(tenant.name, erasure)
+
+    def find_wait(self, tenant: Tenant, erasure: Erasure) -> Wait | None:
+        """Return what the next step of an erasure waits for; None: nothing."""
+        wait_s = (erasure.goes_on_at - self.services.clock.now()).total_seconds()
+        if wait_s > 0:
+            why = "requests that began before the deletion may run until then"
+            return Wait(f"until {erasure.goes_on_at:%H:%M:%S} UTC", why, int(wait_s) + 1)
+        if erasure.next_step is Step.GALLERY and self._waits_for_group(tenant, erasure):
+            return Wait("for its group", "which is erased first", _APART_S)
+        if erasure.next_step is Step.RECEIPT and self._waits_for_others(tenant, erasure):
+            latest = f"until {erasure.at + _SCRUBS_TOGETHER:%H:%M:%S} UTC at most"
+            why = "others are erased as well, and one scrub of the database does for all"
+            return Wait(latest, why, _APART_S)
+        return None
 
     def _join_records(self, tenant: Tenant, unfinished: Iterable[Erasure]) -> set[str]:
         """Join the records of strangers who were deleted to make room, since the steps of each
