@@ -7,7 +7,7 @@ of a minute the better one stays. So reports may come twice, late and in any ord
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from math import dist
 from typing import NamedTuple
@@ -139,6 +139,20 @@ def join_counts(one: DayCounts, other: DayCounts) -> dict[int, Count]:
         for minute in one.keys() | other.keys()
     )
     return {minute: count for minute, count in joined if count != nothing}
+
+
+def leave_out(counts: DayCounts, minutes: Collection[int]) -> dict[int, Count]:
+    """Return the counts of a day without those of these minutes."""
+    return {minute: count for minute, count in counts.items() if minute not in minutes}
+
+
+def add_days(one: DayCounts, other: DayCounts) -> dict[int, Count]:
+    """Return the sums of two days of hours, of which none has a minute of the other."""
+    nothing = Count()
+    return {
+        minute: add_counts(one.get(minute, nothing), other.get(minute, nothing))
+        for minute in one.keys() | other.keys()
+    }
 
 
 def group_by_day(minutes: Iterable[CountedMinute]) -> dict[int, dict[int, Count]]:

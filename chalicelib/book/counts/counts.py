@@ -21,9 +21,11 @@ from chalicelib.domain.counts import (
     DayCounts,
     Entries,
     add_counts,
+    add_days,
     add_entries,
     group_by_day,
     join_counts,
+    leave_out,
     list_local_hours,
     part_entries,
     require_minutes,
@@ -38,7 +40,12 @@ from chalicelib.service import Service
 from chalicelib.storage import keys
 from chalicelib.storage.items import retry_if_changed, walk_items, write, write_unless_changed
 from chalicelib.storage.ports import Action, Delete, Item, Put, absent, equals
-from chalicelib.storage.records.counts import counts_from, counts_item
+from chalicelib.storage.records.counts import (
+    counts_from,
+    counts_item,
+    hours_item,
+    summed_minutes_from,
+)
 from chalicelib.storage.values import moment
 
 if TYPE_CHECKING:
@@ -95,14 +102,18 @@ class Counts(Service["Book"]):
     ) -> Iterator[CountedDay]:
         """Yield the counts of UTC days, hours of long ago and then minutes.
 
-        `cameras`: ids; None: of all cameras.
+        `cameras`: ids; None: of all cameras. A minute that hours have already is left out: a clock
+        that was ahead made it a part of them, and the box has told it again.
         """
         between = keys.counted_days_range(days.start, days.stop - 1)
+        summed: dict[str, frozenset[int]] = {}
         for partition in (keys.counted_hours(tenant), keys.counted_minutes(tenant)):
             for item in walk_items(self.services.items, keys.SUMMARIES, partition, between=between):
                 day, camera = keys.parts_of_counted_day(item["day"])
                 if cameras is None or camera in cameras:
-                    yield CountedDay(day, camera, counts_from(item))
+                    counts = leave_out(counts_from(item), summed.get(item["day"], ()))
+                    summed[item["day"]] = summed_minutes_from(item) or frozenset()
+                    yield CountedDay(day, camera, counts)
 
     def count_entries(
         self,
@@ -154,11 +165,15 @@ class Counts(Service["Book"]):
         for item in items:
             day, camera = keys.parts_of_counted_day(item["day"])
             former = self.services.items.get(keys.SUMMARIES, (partition, item["day"]))
-            hours = join_counts(counts_from(former), sum_hours(day, counts_from(item), local))
+            summed = summed_minutes_from(former)
+            minutes = leave_out(counts_from(item), summed or ())
+            join = join_counts if summed is None else add_days  # else it may have them already
+            hours = join(counts_from(former), sum_hours(day, minutes, local))
             if_same = (equals("version", item["version"], _DAY_SAME),)
+            hours_put = hours_item(partition, day, camera, hours, [*(summed or ()), *minutes])
             actions: list[Action] = [
                 Delete(keys.SUMMARIES, (item["tenant_zone"], item["day"]), if_same),
-                Put(keys.SUMMARIES, counts_item(partition, day, camera, hours, 1)),
+                Put(keys.SUMMARIES, hours_put),
             ]
             write_unless_changed(self.services.items, actions)
 

@@ -14,6 +14,8 @@ from chalicelib.storage.values import Codec
 _COUNT = Struct("<HHIII")
 """First minute, seconds, entries and one, exits, faces. Entries and one are 0: nobody knows."""
 
+_MINUTES_OF_DAY = 1_440
+
 PLACE = Codec(Place, rare="is_full corrections")
 
 
@@ -44,6 +46,24 @@ def counts_item(partition: str, day: int, camera_id: str, counts: DayCounts, ver
     """Make the item of a camera's UTC day, among minutes or hours, as the partition says."""
     key = {"tenant_zone": partition, "day": keys.counted_day(day, camera_id)}
     return {**key, "counts": pack_counts(counts), "version": version}
+
+
+def hours_item(
+    partition: str, day: int, camera_id: str, hours: DayCounts, minutes: Iterable[int]
+) -> Item:
+    """Make the item of the hours of a camera's UTC day. `minutes`: those that are in them."""
+    bits = sum(1 << minute for minute in set(minutes))
+    summed_minutes = zlib.compress(bits.to_bytes(_MINUTES_OF_DAY // 8, "little"))
+    return {**counts_item(partition, day, camera_id, hours, 1), "minutes": summed_minutes}
+
+
+def summed_minutes_from(item: Item | None) -> frozenset[int] | None:
+    """Return the minutes that are in the hours of an item; None: it does not say, as those of
+    before did not."""
+    if item is None or "minutes" not in item:
+        return None
+    bits = int.from_bytes(zlib.decompress(bytes(item["minutes"])), "little")
+    return frozenset(minute for minute in range(_MINUTES_OF_DAY) if bits >> minute & 1)
 
 
 def counts_from(item: Item | None) -> dict[int, Count]:

@@ -401,5 +401,35 @@ def test_minutes_are_hours_days_and_csv_and_so_they_are_once_they_became_hours(
     assert not [*walk_items(services.items, keys.SUMMARIES, partitions[1])]
 
 
+def test_minutes_that_a_clock_ahead_made_hours_count_once_if_they_are_told_again(
+    door: V1Client, clock: FakeClock, services: Services
+) -> None:
+    """A box tells its last days again, for example to a restored book."""
+    add_place(door)
+    minutes = [minute(ago, 2, 1) for ago in range(15)]
+    report(door, *minutes)
+    ahead = timedelta(days=33)
+    sum_minutes_after(door, clock, services, ahead)
+    clock.advance(-ahead)
+    report(door, minute(20, 5))
+    told_once = read_entries(door)
+    assert told_once["all"]["in"] == 35
+    for _ in "twice":
+        report(door, *minutes, minute(20, 5))
+        assert read_entries(door) == told_once
+        assert door.done("GET", PLACES, days=2)["places"][0]["openings"][-1]["in"] == 35
+    sum_minutes_after(door, clock, services, ahead)
+    assert read_entries(door) == told_once
+
+
+def sum_minutes_after(v1: V1Client, clock: FakeClock, services: Services, ahead: timedelta) -> None:
+    clock.advance(ahead)
+    tenant = services.tenants.get_by_name("shop")
+    services.erasure.retention.sweep_tenant(
+        tenant, swept_kinds=(Kind.COUNTED_MINUTES,), is_confirmed=True
+    )
+    assert not [*walk_items(services.items, keys.SUMMARIES, keys.counted_minutes("shop"))]
+
+
 CHANGED = ((9, 27), (10, 25), (11, 1))
 """Noon of the days of 2026 on which clocks change: in Auckland, Berlin, and America."""
