@@ -90,11 +90,6 @@ class EndedRecords(NamedTuple):
     ends: int | None
     changes: int
 
-    @property
-    def may_be_there(self) -> bool:
-        """Return whether a sighting has to be compared with somebody."""
-        return self.ends != 0
-
 
 def require_legal(consent: Consent, now: datetime) -> None:
     """Raise InvalidInput if the basis is no ground, a time cannot be, or the evidence is too

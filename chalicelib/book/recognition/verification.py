@@ -250,14 +250,12 @@ class Verification(Service["Book"]):
         """Read how those look whose record has ended, once for each state of these records.
 
         The state was read before the faces are, so they are never older than what is remembered
-        under it.
+        under it. They are read by each process also if the state says that there are none: an
+        earlier version, to which somebody went back, may not have counted.
         """
         key = tenant.model, ended_records
         with self._lock:
             remembered = self._withdrawn.get(tenant.name)
-            if not ended_records.may_be_there:
-                self._withdrawn.pop(tenant.name, None)
-                return []
         if remembered is not None and remembered[0] == key and ended_records.ends is not None:
             return remembered[1]
         looks = _list_looks(self.services.faces.list_withdrawn(tenant), tenant.model)

@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 from chalicelib.book.enrolment.enrolment import FaceChanges
-from chalicelib.book.tenants import WITHDRAWN
+from chalicelib.book.tenants import ENDED_CHANGES, WITHDRAWN
 from chalicelib.domain.captures import UNKEPT, Capture, Resolution, Sighting
 from chalicelib.domain.consent import Basis, Consent
 from chalicelib.domain.errors import ConsentMissing
@@ -261,6 +261,23 @@ def test_a_book_of_an_earlier_version_compares_at_once_and_its_sweep_notes_what_
             )
         sweep_for_a_day(book)
         assert directory_of(book.storage.items, "shop")[WITHDRAWN] == 1
+
+
+def test_who_withdrew_in_an_earlier_version_is_nobody_for_the_first_capture_of_this_one(
+    tmp_path: Path,
+) -> None:
+    """Somebody went back to a version that does not raise the number, which stays at 0."""
+    key = ("shop", keys.TENANT_ITEM)
+    with closing(Book(tmp_path)) as book:
+        before = directory_of(book.storage.items, "shop")
+        withdraw(book, enrol(book).faceid)
+        numbers = {name: before.get(name, 0) for name in (WITHDRAWN, ENDED_CHANGES)}
+        book.storage.items.transact([Update(keys.DIRECTORY, key, (exists("there"),), set=numbers)])
+    with closing(Book(tmp_path)) as book:
+        for minutes in (600, 700):
+            book.see(another_photo(minutes, EVA))
+            assert shown(book) == []
+        assert count_nobodies(book) == 2
 
 
 @pytest.mark.parametrize("people", [1, 7])
