@@ -3,16 +3,20 @@ domain/grounds."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple
 
 from msgspec import Struct
+from msgspec.structs import replace
 
-from chalicelib.domain.errors import InvalidInput
+from chalicelib.domain.errors import ConsentOlder, InvalidInput
+from chalicelib.storage.values import time_text
 
 EVIDENCE_LENGTH = 500
 """Characters of a record's evidence: where the signed sheet lies, and its number."""
+AHEAD = timedelta(minutes=5)
+"""How far the clock may be ahead of who says that a record is given now."""
 CONSENTS_END = datetime(2200, 1, 1, tzinfo=UTC)
 
 
@@ -91,16 +95,48 @@ class EndedRecords(NamedTuple):
     changes: int
 
 
-def require_legal(consent: Consent, now: datetime) -> None:
-    """Raise InvalidInput if the basis is no ground, a time cannot be, or the evidence is too
-    long."""
+class EndedRecord(NamedTuple):
+    """The last record of a face that has ended.
+
+    `at`: when it ended; `counts_from`: a record counts that was given at this time or later.
+    """
+
+    ending: Ending
+    at: datetime
+    counts_from: datetime
+
+    def require_newer(self, consent: Consent, whose: str) -> None:
+        """Raise ConsentOlder if a record was not given after this one. `whose`: the person, in
+        words."""
+        if consent.given_at >= self.counts_from:
+            return
+        raise ConsentOlder(
+            f"the consent of {whose} {_ENDED[self.ending]} at {time_text(self.at)}, and this "
+            f"record was given at {time_text(consent.given_at)}: an older record takes no end "
+            f"back. Write down one that was given at {time_text(self.counts_from)} or later"
+        )
+
+
+_ENDED = {Ending.WITHDRAWN: "was withdrawn", Ending.EXPIRED: "expired"}
+
+
+def check_record(consent: Consent, now: datetime) -> Consent:
+    """Return a record as it is stored: one of a clock that is a little ahead was given now.
+
+    Raises InvalidInput if the basis is no ground, a time cannot be, or the evidence is too long.
+    """
+    _require_legal(consent, now)
+    return replace(consent, given_at=min(consent.given_at, now))
+
+
+def _require_legal(consent: Consent, now: datetime) -> None:
     if not consent.is_ground:
         raise InvalidInput(
             f"basis is a ground of the GDPR's Article 9(2), {', '.join(GROUNDS)}: {consent.basis} "
             "is of Article 6 "
             "alone, which allows no templates"
         )
-    if consent.given_at > now:
+    if consent.given_at > now + AHEAD:
         raise InvalidInput(
             f"given_at is when the basis began, at most now, not {consent.given_at.isoformat()}"
         )

@@ -217,6 +217,10 @@ class FaceKnown(Conflict):
     """
 
 
+class ConsentOlder(Conflict):
+    """A record of consent that was given before the person's last one ended."""
+
+
 class FaceErased(Conflict):
     """An enrolment of somebody who was erased, by the id or by the same picture."""
 

@@ -9,8 +9,9 @@ book/users), so no dialect, command or job has to.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 
-from chalicelib.domain.consent import Consent
+from chalicelib.domain.consent import Consent, EndedRecord, Ending
 from chalicelib.domain.errors import ConsentMissing
 from chalicelib.domain.model import BLANK, RESTRICTED, STRANGER, Face, Picture, Tenant
 
@@ -22,6 +23,24 @@ _TELLS_NOBODY = {"name", "age", "gender", "consent"}
 def has_ground(consent: Consent | None) -> bool:
     """Return whether a record is a ground: there is one, of Article 9(2)."""
     return consent is not None and consent.is_ground
+
+
+def find_ended_record(face: Face) -> EndedRecord | None:
+    """Return the last record of a face that has ended; None: none has.
+
+    A record that was given before a withdrawal is undone by it. One that expired may have been
+    renewed before, and be written down later: then it was given after the expired one.
+    """
+    restriction, consent = face.restriction, face.consent
+    if restriction is not None and restriction.ended is Ending.EXPIRED and consent is not None:
+        expired_at = consent.expires_at or restriction.at
+        return EndedRecord(Ending.EXPIRED, expired_at, consent.given_at + timedelta(milliseconds=1))
+    withdrawn_at = face.withdrawn_at
+    if withdrawn_at is None and restriction is not None and restriction.ended:
+        withdrawn_at = restriction.at  # an earlier version wrote no other time
+    if withdrawn_at is None:
+        return None
+    return EndedRecord(Ending.WITHDRAWN, withdrawn_at, withdrawn_at)
 
 
 def more_than_a_stranger(face: Face, before: Face | None = None) -> Iterator[str]:

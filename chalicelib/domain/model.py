@@ -429,6 +429,9 @@ class Face(Struct, frozen=True):
     """As the user set it (domain/names.py); "": not set."""
     note: str = ""
     consent: Consent | None = None
+    withdrawn_at: datetime | None = None
+    """When its record of consent was withdrawn last: one that was given before counts no more;
+    None: never."""
     arrive_count: int = 0
     last_arrival_at: datetime | None = None
     """Start of the last arrival."""
@@ -528,7 +531,7 @@ OF_THE_SERVICE = frozenset(
     (
         *("faceid", "group_id", "user", "number", "enrolled_at", "pictures", "hold", "restriction"),
         *("arrive_count", "last_arrival_at", "negatives", "merges", "moving"),
-        *("changed_at", "revision", "version"),
+        *("withdrawn_at", "changed_at", "revision", "version"),
     )
 )
 """Fields of a face that the service writes. All others are what somebody wrote of the person."""

@@ -14,8 +14,9 @@ from msgspec.structs import replace
 
 from chalicelib.book.commit import Change
 from chalicelib.book.idempotency import RequestId
-from chalicelib.domain.consent import Consent, Ending, require_legal
+from chalicelib.domain.consent import Consent, Ending, check_record
 from chalicelib.domain.errors import ConsentNotFound
+from chalicelib.domain.grounds import find_ended_record
 from chalicelib.domain.model import Face, Tenant
 from chalicelib.service import Service
 from chalicelib.storage import keys
@@ -45,16 +46,18 @@ class Consents(Service["Services"]):
 
         One that had ended is used again.
 
-        Raises InvalidInput, FaceNotFound, FaceHeld, GroupFull if it finds no room in its group
-        again, Busy, AnsweredAlready.
+        Raises InvalidInput, FaceNotFound, ConsentOlder if it was given before the last one ended,
+        FaceHeld, GroupFull if it finds no room in its group again, Busy, AnsweredAlready.
         """
-        require_legal(consent, self.services.clock.now())
+        record = check_record(consent, self.services.clock.now())
         restrictions = self.services.restrictions
-        self.services.tenants.announce_consent_end(tenant, consent)
+        self.services.tenants.announce_consent_end(tenant, record)
 
         def renew_consent(face: Face) -> tuple[Face, Change]:
-            after = replace(self._require_known(tenant, face), consent=consent)
-            return restrictions.lift_renewed(tenant, after)
+            ended_record = find_ended_record(self._require_known(tenant, face))
+            if ended_record is not None:
+                ended_record.require_newer(record, f"face {faceid!r}")
+            return restrictions.lift_renewed(tenant, replace(face, consent=record))
 
         self.services.faces.change_face(tenant, faceid, renew_consent, request, restricted=True)
 
@@ -71,9 +74,7 @@ class Consents(Service["Services"]):
         """
 
         def require_record(face: Face) -> None:
-            if face.consent is None or (
-                face.restriction and face.restriction.ended is Ending.WITHDRAWN
-            ):
+            if face.consent is None or _is_withdrawn(face):
                 raise ConsentNotFound(f"face {faceid!r} has no record of consent")
 
         self._withdraw(tenant, faceid, require_record, request)
@@ -106,7 +107,12 @@ class Consents(Service["Services"]):
         def restrict_other(face: Face) -> tuple[Face, Change]:
             after, change = restrictions.restrict_ended(tenant, face, Ending.WITHDRAWN)
             moved = self.services.face_pictures.move_pictures(tenant, face)
-            return replace(after, pictures=moved.pictures), change
+            withdrawn_at = face.withdrawn_at if _is_withdrawn(face) else None
+            return replace(
+                after,
+                pictures=moved.pictures,
+                withdrawn_at=withdrawn_at or self.services.clock.now(),
+            ), change
 
         def withdraw_record(face: Face) -> tuple[Face, Change]:
             require_record(face)
@@ -190,3 +196,7 @@ class Consents(Service["Services"]):
                 if without != backup:
                     updates.append(make_backup_update(tenant, merge, without))
         return updates
+
+
+def _is_withdrawn(face: Face) -> bool:
+    return face.restriction is not None and face.restriction.ended is Ending.WITHDRAWN

@@ -143,7 +143,7 @@ def goes_at(tenant: Tenant, group: Group, face: Face) -> datetime | None:
 def consent_ended_at(face: Face) -> datetime | None:
     """Return when its record of consent was withdrawn, or when it expires; None: neither."""
     if face.restriction and face.restriction.ended is Ending.WITHDRAWN:
-        return face.restriction.at
+        return face.withdrawn_at or face.restriction.at
     return face.consent.expires_at if face.consent else None
 
 

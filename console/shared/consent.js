@@ -52,12 +52,19 @@ export function Consent({ id, operator, held, erase }) {
   </section>`;
 }
 
+/** When a record was given of which a form has the day: as it was before, of today now, else as that day began. */
+function givenOn(since, one) {
+  if (one && since === isoDay(one.given_at)) return Date.parse(one.given_at);
+  return since === isoDay(Date.now()) ? Date.now() : begin(since);
+}
+
 function Edit({ path, one, close, done }) {
   const today = isoDay(Date.now());
   const written = ({ basis, since, end, evidence }) => {
     const instant = (ms) => new Date(ms).toISOString();
     const last = end ? instant(begin(addDays(end, 1))) : null;
-    return send("PUT", path, { basis, given_at: instant(begin(since)), evidence: evidence.trim(), expires_at: last });
+    const given = instant(givenOn(since, one));
+    return send("PUT", path, { basis, given_at: given, evidence: evidence.trim(), expires_at: last });
   };
   return html`<${Dialog} title=${t("consent")} close=${close}><${Form} class="consent" send=${written} done=${done}>
     <label>${t("consent.basis")}<select name="basis">${BASES.map((each) => html`<option key=${each} value=${each}

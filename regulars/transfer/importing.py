@@ -49,6 +49,7 @@ _OF_THE_PERSON = (
     codes.FaceExists,
     codes.FaceKnown,
     codes.FaceErased,
+    codes.ConsentOlder,
 )
 """Refusals that are reported. Any other error ends the import: it would meet all the others,
 too."""

@@ -3,6 +3,7 @@ more than a stranger. Every row of use_cases.py is tried, so that a new door is,
 """
 
 from collections.abc import Mapping
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,9 @@ import pytest
 from chalicelib.domain.model import BLANK, Face
 from chalicelib.storage import keys
 from chalicelib.storage.items import walk_items
+from chalicelib.storage.ports import Delete
 from chalicelib.storage.records.faces import face_from
+from chalicelib.storage.values import time_text
 from tests.support.faults.shop import Box, Shop
 from tests.support.faults.use_cases import USE_CASES, UseCase
 
@@ -59,13 +62,15 @@ def gained(before: Mapping[str, Face], after: Mapping[str, Face]) -> list[str]:
     return found
 
 
-def try_case(case: UseCase, shop: Shop, folder: Path, *, asks: bool) -> tuple[list[str], object]:
-    """What is gained by the use case, and its answer."""
+def try_case(
+    case: UseCase, shop: Shop, folder: Path, *, asks: bool
+) -> tuple[list[str], object, list[str]]:
+    """What is gained by the use case, its answer, and who has a record by it."""
     with shop.copied(folder) as box:
         box.services.tenants.change_settings("shop", {"consent_required": asks})
         before = read_faces(box)
-        answer = case.do(box)
-        return gained(before, read_faces(box)), answer
+        answer, after = case.do(box), read_faces(box)
+        return gained(before, after), answer, list_consenting(before, after)
 
 
 DOORS = {
@@ -92,13 +97,66 @@ it. By the clock: a stranger who came often is a regular, or two faces are one.
 """
 
 
+RECORDS = {
+    "PUT /v1/faces/{id}/consent (consented)",
+    "POST /v1/faces",
+    "POST /v1/faces unless known",
+}
+"""Rows by which a face gets a record of consent."""
+
+
+def list_consenting(before: Mapping[str, Face], after: Mapping[str, Face]) -> list[str]:
+    """The faces that have a record by now, and had none, or another one."""
+    return [
+        faceid
+        for faceid, face in after.items()
+        if face.consent is not None
+        and (faceid not in before or face.consent != before[faceid].consent)
+    ]
+
+
+def forget_requests(box: Box) -> None:
+    """Have the same request be another one, as a program sends it that has the record still."""
+    for item in box.storage.items.scan(keys.REQUESTS, "shop"):
+        key = item["tenant"], item["request"]
+        box.storage.items.transact([Delete(keys.REQUESTS, key)])
+
+
+@pytest.mark.parametrize("case", [row for row in ROWS if row.id in RECORDS])
+def test_no_older_record_takes_a_withdrawal_back(
+    case: UseCase, shops: dict[str, Shop], tmp_path: Path
+) -> None:
+    """Whoever consents by it withdraws, and it is done once more."""
+    with shops[case.shop].copied(tmp_path) as box:
+        before = read_faces(box)
+        case.do(box)
+        consented = read_faces(box)
+        consenting = list_consenting(before, consented)
+        assert consenting
+        box.clock.advance(timedelta(hours=1))
+        for faceid in consenting:
+            box.services.consents.withdraw_consent(box.tenant, faceid)
+        withdrawn = read_faces(box)
+        forget_requests(box)
+        answer = str(case.do(box))
+        after = read_faces(box)
+    assert after == withdrawn, "nobody is in the book again, by this or another face"
+    given_at = {consented[faceid].consent.given_at for faceid in consenting}
+    withdrawn_at = {after[faceid].withdrawn_at for faceid in consenting}
+    times = set(map(time_text, given_at | withdrawn_at))
+    assert "'status': 409" in answer
+    if "FaceExists" not in answer:  # as it says of somebody who is sent with an id
+        assert {text for text in times if text not in answer} == set(), f"it names both: {answer}"
+
+
 @pytest.mark.parametrize("case", ROWS)
 def test_nobody_without_consent_becomes_more_than_a_stranger(
     case: UseCase, shops: dict[str, Shop], tmp_path: Path
 ) -> None:
-    through, _ = try_case(case, shops[case.shop], tmp_path, asks=False)
-    held, answer = try_case(case, shops[case.shop], tmp_path, asks=True)
+    through, _, consenting = try_case(case, shops[case.shop], tmp_path, asks=False)
+    held, answer, _ = try_case(case, shops[case.shop], tmp_path, asks=True)
     assert held == []
+    assert not consenting or str(case) in RECORDS, "it writes a record: write it down there"
     if through:
         assert case.route in DOORS, "it is a door that nobody knew: write it down here"
         assert "consent" in str(answer).lower() or case.route in BY_THE_CLOCK, (
@@ -107,4 +165,5 @@ def test_nobody_without_consent_becomes_more_than_a_stranger(
 
 
 def test_each_door_is_a_row() -> None:
+    assert RECORDS - set(map(str, USE_CASES)) == set()
     assert DOORS - {case.route for case in USE_CASES} == set()

@@ -23,7 +23,7 @@ from chalicelib.book.idempotency import RequestId
 from chalicelib.book.portraits import Portrait
 from chalicelib.book.statistics.statistics import new_id
 from chalicelib.domain import audit_events
-from chalicelib.domain.consent import require_legal
+from chalicelib.domain.consent import check_record
 from chalicelib.domain.errors import (
     AttributeNotFound,
     Busy,
@@ -136,8 +136,9 @@ class Enrolment(Service["Book"]):
         """
         require_record(tenant, new_face.consent)
         if new_face.consent is not None:
-            require_legal(new_face.consent, self.services.clock.now())
-            self.services.tenants.announce_consent_end(tenant, new_face.consent)
+            consent = check_record(new_face.consent, self.services.clock.now())
+            new_face = replace(new_face, consent=consent)
+            self.services.tenants.announce_consent_end(tenant, consent)
         checked_face = replace(
             new_face, name=face_name(new_face.name), note=face_note(new_face.note)
         )
@@ -152,8 +153,8 @@ class Enrolment(Service["Book"]):
 
         Call it before the transaction that names the picture.
 
-        Raises ConsentMissing if the face has no record, and the portrait shows somebody whose
-        record has ended.
+        If the portrait shows somebody whose record has ended: raises ConsentMissing if the face has
+        no record, ConsentOlder if it has one that was given before that end.
         """
         quality = portrait.estimates.quality
         self.services.recognition.verification.require_nobody_withdrawn(

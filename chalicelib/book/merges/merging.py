@@ -475,6 +475,7 @@ class Merging(Service["Book"]):
             moving=merge.id,
             # held faces were merged once: the survivor took it on, and it was lifted there
             hold=None,
+            withdrawn_at=_find_withdrawal(backup.face, survivor.face, merge.at),
             changed_at=now,
             version=backup.face.version + 1,
         )
@@ -713,11 +714,25 @@ def _make_merged_face(
     return replace(
         add_taken_values(apply_plan(survivor, plan), find_taken_values(survivor, other)),
         changed_at=survivor.changed_at if merge.joined else merge.at,
+        withdrawn_at=_find_later(survivor.withdrawn_at, other.withdrawn_at),
         moving=merge.id,
         pictures=pictures,
         negatives=negative_count,
         merges=merge_count,
     )
+
+
+def _find_withdrawal(other: Face, survivor: Face, merged_at: datetime) -> datetime | None:
+    """Return when the other's record was withdrawn last: by the survivor's withdrawal, too, while
+    it was a part of that."""
+    withdrawn_at = survivor.withdrawn_at
+    if withdrawn_at is None or withdrawn_at < merged_at:
+        return other.withdrawn_at
+    return _find_later(other.withdrawn_at, withdrawn_at)
+
+
+def _find_later(*times: datetime | None) -> datetime | None:
+    return max(filter(None, times), default=None)
 
 
 def make_absorption_actions(tenant: str, face: Face, visits: Visits) -> list[Action]:

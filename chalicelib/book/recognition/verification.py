@@ -10,9 +10,9 @@ from chalicelib.book.recognition.face_analysis import find_probes, rate_face
 from chalicelib.book.tenants import read_ended_records
 from chalicelib.domain import audit_events
 from chalicelib.domain.audit_events import decision_said
-from chalicelib.domain.consent import Consent, EndedRecords
+from chalicelib.domain.consent import Consent, EndedRecord, EndedRecords
 from chalicelib.domain.errors import ConsentMissing, Unusable, WrongModel
-from chalicelib.domain.grounds import has_ground, say_withdrawn
+from chalicelib.domain.grounds import find_ended_record, has_ground, say_withdrawn
 from chalicelib.domain.model import Decision, Face, Template, Tenant
 from chalicelib.domain.pictures import PictureRules
 from chalicelib.domain.rules.decision import (
@@ -53,18 +53,22 @@ _REMEMBERED = 64
 
 
 class _Look(NamedTuple):
-    """The look of a face that a search does not find. `quality`: that of its picture."""
+    """The look of a face that a search does not find.
+
+    `quality`: that of its picture. `ended_record`: None: nobody's consent ended.
+    """
 
     faceid: str
     template: Template
     quality: float | None
+    ended_record: EndedRecord | None
 
 
 def _list_looks(faces: Sequence[Face], model: str) -> list[_Look]:
     """List the looks of those of the faces that have a template of the model."""
     templates = ((face, of_model(face.templates, model)) for face in faces)
     return [
-        _Look(face.faceid, template, face.estimates.quality)
+        _Look(face.faceid, template, face.estimates.quality, find_ended_record(face))
         for face, template in templates
         if template
     ]
@@ -236,15 +240,21 @@ class Verification(Service["Book"]):
         quality: float | None,
     ) -> None:
         """Raise ConsentMissing if somebody is enrolled again whose record has ended, without a new
-        record.
+        record; ConsentOlder if the record was given before that end.
 
         `consent`: that of the new face. Costs a read if there is nobody whose record has ended.
         """
-        if has_ground(consent):
-            return
         ended_records = read_ended_records(directory_of(self.services.items, tenant.name))
-        if self.find_withdrawn(tenant, ended_records, probe, quality) is not None:
-            raise ConsentMissing(say_withdrawn())
+        looks = self._read_withdrawn(tenant, ended_records)
+        pairs = self._compare_each(tenant, looks, probe, quality)
+        alike = [look for look, (_, pair) in zip(looks, pairs, strict=True) if pair.match]
+        if consent is None or not has_ground(consent):
+            if alike:
+                raise ConsentMissing(say_withdrawn())
+            return
+        for look in alike:
+            if look.ended_record is not None:
+                look.ended_record.require_newer(consent, "somebody whom the picture shows")
 
     def _read_withdrawn(self, tenant: Tenant, ended_records: EndedRecords) -> Sequence[_Look]:
         """Read how those look whose record has ended, once for each state of these records.

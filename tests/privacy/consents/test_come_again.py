@@ -3,7 +3,7 @@ of strangers."""
 
 from collections.abc import Callable
 from contextlib import closing
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import count
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from chalicelib.book.enrolment.enrolment import FaceChanges
 from chalicelib.book.tenants import ENDED_CHANGES, WITHDRAWN
 from chalicelib.domain.captures import UNKEPT, Capture, Resolution, Sighting
 from chalicelib.domain.consent import Basis, Consent
-from chalicelib.domain.errors import ConsentMissing
+from chalicelib.domain.errors import ConsentMissing, ConsentOlder
 from chalicelib.domain.model import Face
 from chalicelib.domain.pictures import BoundingBox
 from chalicelib.domain.rules.templates import parse_vector
@@ -51,8 +51,8 @@ def expire(book: Book, _faceid: str) -> None:
     book.sweep()
 
 
-def enrol(book: Book, seed: int = EVA, **more: object) -> Face:
-    consent = Consent(Basis.CONSENT, MONDAY, "form 7", book.clock.now() + DAY)
+def enrol(book: Book, seed: int = EVA, *, given_at: datetime = MONDAY, **more: object) -> Face:
+    consent = Consent(Basis.CONSENT, given_at, "form 7", book.clock.now() + DAY)
     return book.enrol(Person(seed), name="Eva Lee", consent=consent, **more)
 
 
@@ -212,14 +212,18 @@ def test_erased_she_is_a_stranger_like_any_other(book: Book) -> None:
 def test_with_a_record_again_she_is_herself(book: Book) -> None:
     eva = enrol(book)
     withdraw(book, eva.faceid)
-    book.services.consents.set(book.tenant, eva.faceid, Consent(Basis.CONSENT, MONDAY, "form 8"))
+    book.services.consents.set(
+        book.tenant, eva.faceid, Consent(Basis.CONSENT, book.clock.now(), "form 8")
+    )
     [seen] = book.see(another_photo(600, EVA))
     assert seen.sightings[0].faceid == eva.faceid
 
 
 def test_with_a_record_for_another_face_she_is_that_one(book: Book) -> None:
     withdraw(book, enrol(book).faceid)
-    again = enrol(book)
+    with pytest.raises(ConsentOlder):
+        enrol(book)
+    again = enrol(book, given_at=book.clock.now())
     [seen] = book.see(another_photo(600, EVA))
     assert seen.sightings[0].faceid == again.faceid
 
@@ -311,7 +315,7 @@ def test_however_many_withdrew_they_are_read_once_and_each_change_of_them_counts
         withdraw(book, eva.faceid)
         assert see(EVA)[0] is None
         book.services.consents.set(
-            book.tenant, eva.faceid, Consent(Basis.CONSENT, MONDAY, "form 8")
+            book.tenant, eva.faceid, Consent(Basis.CONSENT, book.clock.now(), "form 8")
         )
         assert see(EVA)[0] == eva.faceid
         withdraw(book, eva.faceid)

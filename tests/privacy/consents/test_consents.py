@@ -7,12 +7,14 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from chalicelib.domain.consent import Basis, Consent
 from chalicelib.domain.errors import (
     Conflict,
     ConsentMissing,
     ConsentNotFound,
+    ConsentOlder,
     FaceNotFound,
     InvalidInput,
     LimitReached,
@@ -31,6 +33,10 @@ from tests.support.later import later
 
 DAY = timedelta(days=1)
 REFUSED = (NotFound, Conflict, LimitReached, InvalidInput)
+
+
+def given_now(book: Book, consent: Consent) -> Consent:
+    return replace(consent, given_at=book.clock.now())
 
 
 def signed(evidence: str = "drawer 3", days: int | None = None, since: int = 0) -> Consent:
@@ -118,7 +124,7 @@ def test_a_record_that_is_renewed_while_the_sweep_looks_keeps_its_face(book: Boo
     class Renewing(Consents):
         def list_until(self, tenant: Tenant, before: datetime) -> Iterator[Face]:
             found = [*super().list_until(tenant, before)]
-            self.set(book.tenant, face, signed(days=9))
+            self.set(book.tenant, face, given_now(book, signed(days=9)))
             return iter(found)
 
     services = book.services
@@ -152,7 +158,7 @@ def test_who_was_kept_beyond_the_record_is_erased_a_day_after_that_is_lifted_unl
     book.clock.advance(DAY - timedelta(seconds=1))
     book.sweep()
     assert set(book.faceids()) == {erased, renewed}
-    book.services.consents.set(book.tenant, renewed, signed(days=30))
+    book.services.consents.set(book.tenant, renewed, given_now(book, signed(days=30)))
     book.clock.advance(timedelta(seconds=1))
     book.sweep()
     assert [face.faceid for face in book.faces()] == [renewed]
@@ -183,9 +189,23 @@ def test_a_record_that_is_withdrawn_comes_back_by_no_undo(book: Book) -> None:
     book.services.consents.withdraw_consent(book.tenant, one.faceid)
     with pytest.raises(MergeNotFound):
         book.services.merges.merging.undo(book.tenant, merge.id)
-    book.services.consents.set(book.tenant, one.faceid, signed("again"))
+    again = given_now(book, signed("again"))
+    book.services.consents.set(book.tenant, one.faceid, again)
     book.services.merges.merging.undo(book.tenant, merge.id)
-    assert [record(book, face.faceid) for face in (one, other)] == [signed("again"), None]
+    assert [record(book, face.faceid) for face in (one, other)] == [again, None]
+    book.clock.advance(DAY)
+    for face in (one, other):
+        with pytest.raises(ConsentOlder):
+            book.services.consents.set(book.tenant, face.faceid, signed("other"))
+
+
+def test_who_withdrew_and_consented_again_is_not_merged_out_of_that(book: Book) -> None:
+    one, other = enrol(book, 1, signed("one")), enrol(book, 2, signed("other"))
+    book.services.consents.withdraw_consent(book.tenant, other.faceid)
+    book.services.consents.set(book.tenant, other.faceid, given_now(book, signed("again")))
+    book.services.merges.merging.merge(book.tenant, one.faceid, other.faceid)
+    with pytest.raises(ConsentOlder):
+        book.services.consents.set(book.tenant, one.faceid, signed("other"))
 
 
 # --- any order
@@ -223,7 +243,7 @@ class Told:
 
 @later
 def give(book: Book, told: Told, place: int) -> None:
-    with suppress(FaceNotFound):
+    with suppress(FaceNotFound, ConsentOlder):
         told.number += 1
         book.services.consents.set(
             book.tenant, str(place), signed(f"<{told.number}>", days=1 + place)
@@ -303,7 +323,8 @@ def test_in_any_order_lists_agree_what_is_withdrawn_is_nowhere_and_undos_restore
             )
             assert [one for one in told.withdrawn if one in stored] == []
         for face in book.services.restrictions.list_all(book.tenant):
-            book.services.consents.set(book.tenant, face.faceid, signed("again"))
+            again = given_now(book, signed("again"))
+            book.services.consents.set(book.tenant, face.faceid, again)
         left = len(told.first)
         while left:
             left -= 1

@@ -107,7 +107,9 @@ def test_an_expiry_is_seen_by_the_reader_itself_and_by_no_sweep(book: Book) -> N
 def test_a_record_that_is_written_down_again_brings_all_of_it_back(book: Book, end: End) -> None:
     before = enrol(book)
     end(book, before.faceid)
-    book.services.consents.set(book.tenant, before.faceid, Consent(Basis.CONSENT, MONDAY, "form 8"))
+    book.services.consents.set(
+        book.tenant, before.faceid, Consent(Basis.CONSENT, book.clock.now(), "form 8")
+    )
     after = book.services.faces.get(book.tenant, before.faceid)
     assert (after.group_id, after.name) == (before.group_id, before.name)
     assert [replace(one, key="") for one in after.pictures] == [
@@ -142,7 +144,7 @@ def test_who_is_restricted_already_stays_so_until_both_are_over(book: Book, end:
     restrictions.set(book.tenant, eva.faceid, "letter 7")
     end(book, eva.faceid)
     assert book.tenant
-    book.services.consents.set(book.tenant, eva.faceid, Consent(Basis.CONSENT, MONDAY))
+    book.services.consents.set(book.tenant, eva.faceid, Consent(Basis.CONSENT, book.clock.now()))
     assert find_face(book) is None
     restrictions.lift(book.tenant, eva.faceid, "answered")
     assert find_face(book) == eva.faceid
@@ -420,7 +422,9 @@ def test_links_to_pictures_of_somebody_who_withdraws_end_and_the_pictures_come_b
         withdraw(book, faceid)
     assert [book.storage.blobs.get(name) for name in (key, keys.thumbnail(key))] == [None, None]
     assert book.storage.blobs.get(key_of_held) is not None
-    book.services.consents.set(book.tenant, eva.faceid, Consent(Basis.CONSENT, MONDAY, "form 8"))
+    book.services.consents.set(
+        book.tenant, eva.faceid, Consent(Basis.CONSENT, book.clock.now(), "form 8")
+    )
     after = book.services.faces.get(book.tenant, eva.faceid)
     assert book.storage.blobs.get(after.picture_key) == jpeg
     assert [one.templates for one in after.pictures] == [one.templates for one in eva.pictures]

@@ -3,6 +3,7 @@ import os
 import re
 import signal
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
 
@@ -412,6 +413,27 @@ def test_people_who_were_erased_are_refused_unless_the_command_says_so(
         assert set(faces(box)) == set()
     assert imported(box, source, "--group", GROUP, "--if-erased", "enrol") == 0
     assert set(faces(box)) == {"Ann"}
+
+
+def test_who_has_withdrawn_since_an_export_is_refused_and_the_others_come_in(
+    box: Box, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Also with another id than the one of the export, as in another shop of the same people."""
+    given_at = datetime.now(UTC) - timedelta(days=300)
+    signed = {"basis": "consent", "given_at": given_at}
+    with box.client() as client:
+        client.add_group(name=GROUP, capacity=10)
+        for seed, name in ((1, "Ann"), (2, "Bo")):
+            client.enrol_face(picture=picture(Person(seed)), group=GROUP, name=name, consent=signed)
+        assert main(["export", str(tmp_path / "before.tar"), "--url", box.url]) == 0
+        for face in faces(box).values():
+            client.delete_face(face.id)
+        ann = client.enrol_face(picture=picture(Person(1)), group=GROUP, consent=signed)
+        client.withdraw_consent(ann.id)
+        capsys.readouterr()
+        assert imported(box, tmp_path / "before.tar", "--if-erased", "enrol") == 1
+    assert f"this record was given at {given_at:%Y-%m-%d}" in capsys.readouterr().out
+    assert set(faces(box)) == {"Bo"}
 
 
 def test_a_service_that_cannot_refuse_the_erased_is_told_before_anybody_comes_in(
