@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
 
 from chalicelib.domain.errors import StorageUnavailable
@@ -67,8 +68,13 @@ def wrong_format(data: str, number: object) -> str | None:
             "go on with the version that wrote it, or begin anew in an empty folder, on AWS in a "
             "new stage"
         )
+    if isinstance(number, (int, Decimal)) and number > FORMAT:
+        return (
+            f"{data} has format {number}, so a newer version wrote it, and this one reads formats "
+            f"{KNOWN[0]} to {FORMAT}: install that newer version again, whose CHANGELOG names "
+            f"format {number}. To stay with this version, take a backup that it made itself"
+        )
     return (
-        f"{data} has format {number}, and this version reads format {FORMAT}: install the version "
-        "that wrote it, "
-        "whose CHANGELOG names that format"
+        f"{data} has format {number}, and this version reads formats {KNOWN[0]} to {FORMAT}: "
+        "install the version that wrote it, whose CHANGELOG names that format"
     )

@@ -28,7 +28,11 @@ OTHERS = {
     ),
     "a later one": (
         FORMAT + 1,
-        f"the data of tenant shop has format {FORMAT + 1}, and this version reads",
+        f"the data of tenant shop has format {FORMAT + 1}, so a newer version wrote it",
+    ),
+    "a format that has ended": (
+        1,
+        f"the data of tenant shop has format 1, and this version reads formats 2 to {FORMAT}",
     ),
 }
 in_another_format = pytest.mark.parametrize(("number", "said"), OTHERS.values(), ids=OTHERS)
