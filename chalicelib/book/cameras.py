@@ -237,6 +237,7 @@ class Cameras(Service["Book"]):
                 if field != "groups"
             },
         )
+        camera = replace(camera, former_until=self._find_former_end(tenant, camera))
         try:
             self.services.requests.write_with_answer(
                 tenant.name,
@@ -281,13 +282,18 @@ class Cameras(Service["Book"]):
             f"there is no camera {id_or_name[:100]!r}: make it first, or see the list of cameras"
         )
 
+    def find_by_any_name(self, tenant: Tenant, id_or_name: str) -> Camera | None:
+        """Return the camera of that id, else of that name; None: there is none."""
+        try:
+            return self.get_by_any_name(tenant, id_or_name)
+        except CameraNotFound:
+            return None
+
     def id_of(self, tenant: Tenant, id_or_name: str) -> str:
         """Return the camera's id; of one that is not there, since it was deleted perhaps, what it
         was called."""
-        try:
-            return self.get_by_any_name(tenant, id_or_name).id
-        except CameraNotFound:
-            return id_or_name
+        camera = self.find_by_any_name(tenant, id_or_name)
+        return id_or_name if camera is None else camera.id
 
     def find_by_api_key(self, api_key: str) -> tuple[Tenant, Camera] | None:
         """Return the tenant and the camera of a key, even if one is disabled; None for a tenant's
@@ -362,7 +368,7 @@ class Cameras(Service["Book"]):
                 keys.CAMERAS, (tenant.name, keys.CAMERAS_LEFT), (exists(_COUNTED),), add={"left": 1}
             ),
             api_keys.shut_out(keys.api_key_item(item["key_digest"]), camera=id_),
-            Put(keys.CAMERAS, {"tenant": tenant.name, "id": keys.past_camera(id_), "camera": id_}),
+            Put(keys.CAMERAS, _make_past_item(tenant.name, id_, self.services.clock.now())),
         ]
         self.services.requests.write_with_answer(tenant.name, actions, request)
 
@@ -658,7 +664,12 @@ class Cameras(Service["Book"]):
         """Return the camera's last still, if it is kept yet. Raises CameraNotFound."""
         camera, now = self.get(tenant, camera_id), self.services.clock.now()
         item = self.services.items.get(keys.TENANTS, keys.still_item(tenant.name, camera.id))
-        if item is None or item["expires_at"] <= now.timestamp() or not tenant.keeps_pictures:
+        if (
+            item is None
+            or item["expires_at"] <= now.timestamp()
+            or not tenant.keeps_pictures
+            or _is_of_former(camera, item)
+        ):
             return Still(_parse_open_request(camera, now))
         taken_at = moment(item["taken_at"])
         audit_events.report_picture(f"still {camera.id} {time_text(taken_at)}")
@@ -712,7 +723,9 @@ class Cameras(Service["Book"]):
         views = [
             View(moment(item["taken_at"]), bytes(item["picture"]))
             for item in self.services.items.get_many(keys.TENANTS, places)
-            if item is not None and item["expires_at"] > now.timestamp()
+            if item is not None
+            and item["expires_at"] > now.timestamp()
+            and not _is_of_former(camera, item)
         ]
         if not tenant.keeps_pictures:
             return []
@@ -840,6 +853,17 @@ class Cameras(Service["Book"]):
         if "name" in changes:
             fields["name"] = legal_camera_name(changes["name"])
         return replace(camera, **fields)
+
+    def _find_former_end(self, tenant: Tenant, camera: Camera) -> datetime | None:
+        """Return when the camera was deleted that had the id of a new one; None: none had it.
+
+        Earlier versions did not write it down: then it is when the new one is made.
+        """
+        past_key = tenant.name, keys.past_camera(camera.id)
+        past_item = self.services.items.get(keys.CAMERAS, past_key)
+        if past_item is None:
+            return None
+        return moment(past_item["until"]) if "until" in past_item else camera.created_at
 
     def _choose_free_id(self, tenant: Tenant, wanted_id: str) -> str:
         ids = [wanted_id, *(f"{wanted_id}-{number}" for number in range(2, MAX_CAMERAS + 2))]
@@ -1036,6 +1060,17 @@ def _make_replacement_key(tenant: Tenant, id_: str, old: str) -> tuple[str, list
     )
     shut_out_action = api_keys.shut_out(keys.api_key_item(old), camera=id_)
     return key, [change, shut_out_action, _make_key_put(tenant, id_, key)]
+
+
+def _is_of_former(camera: Camera, item: Item) -> bool:
+    """Return whether a picture was taken by another camera that had this one's id."""
+    return camera.former_until is not None and moment(item["taken_at"]) < camera.former_until
+
+
+def _make_past_item(tenant: str, id_: str, until: datetime) -> Item:
+    """Make the item that says of which id a camera was deleted, and when last."""
+    key = {"tenant": tenant, "id": keys.past_camera(id_)}
+    return {**key, "camera": id_, "until": milliseconds(until)}
 
 
 def _make_key_put(tenant: Tenant, id_: str, key: str) -> Put:

@@ -136,6 +136,9 @@ class Camera(CameraOptions, frozen=True):
     """Time of the last heartbeat that was written while it worked."""
     silent_since: datetime | None = None
     """When the event of its silence was sent; None: it is not silent."""
+    former_until: datetime | None = None
+    """When another camera of this id was deleted: what is from before is that one's. None: there
+    was none."""
     outages: tuple[Outage, ...] = ()
     """Its last silences, MOST_OUTAGES at most, the newest last."""
     usual: tuple[int, ...] = ()

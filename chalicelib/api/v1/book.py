@@ -374,8 +374,10 @@ def list_observations(context: V1Context, query: ObservationsWanted) -> Observat
 
     Enrolments and searches are no visits: `kind` says what an observation is.
     """
-    span = _make_span(context, query.from_, query.to, moment(0))
-    observation_filter = _make_filter(context, query, query.kind)
+    camera, span = _find_camera(
+        context, query, _make_span(context, query.from_, query.to, moment(0))
+    )
+    observation_filter = _make_filter(context, query, query.kind, camera)
     page = context.services.statistics.observations.read_page(
         context.tenant, observation_filter, span, query.limit, query.token
     )
@@ -408,8 +410,8 @@ def list_arrivals(context: V1Context, query: ArrivalsWanted) -> ArrivalsPage:
     observations at most. So it may have fewer than `limit`, even none, and not be the last: go on
     until `next_token` is null.
     """
-    span = _make_span(context, query.from_, query.to)
-    observation_filter = _make_filter(context, query, None)
+    camera, span = _find_camera(context, query, _make_span(context, query.from_, query.to))
+    observation_filter = _make_filter(context, query, None, camera)
     all_arrivals = context.services.sightings.arrivals
     page = all_arrivals.read_page(
         context.tenant, observation_filter, span, query.limit, query.token, choice=query.only
@@ -502,8 +504,9 @@ def get_statistics(context: V1Context, query: StatisticsWanted) -> Statistics | 
         raise InvalidInput(f"split by {query.split.value}: this tenant has switched off {names}")
     now = context.services.clock.now()
     span = _make_span(context, query.from_, query.to or Instant.of(now + timedelta(milliseconds=1)))
-    entries = _count_entries(context, query, span)
-    observation_filter = _make_filter(context, query, _choose_kind(query))
+    camera, span = _find_camera(context, query, span)
+    entries = _count_entries(context, query, span, camera)
+    observation_filter = _make_filter(context, query, _choose_kind(query), camera)
     question = Question(span, query.by, _choose_measure(query), query.split, observation_filter)
     answer = context.services.statistics.answer(context.tenant, question, fill=True)
     buckets = answer.buckets
@@ -539,7 +542,7 @@ def get_statistics(context: V1Context, query: StatisticsWanted) -> Statistics | 
 
 
 def _count_entries(
-    context: V1Context, query: StatisticsWanted, span: Span
+    context: V1Context, query: StatisticsWanted, span: Span, camera: str | None
 ) -> Mapping[str, counts.Entries] | None:
     """Count who came in by a bucket's TIME; None: nobody asked for it. Raises InvalidInput.
 
@@ -553,7 +556,7 @@ def _count_entries(
         context.tenant,
         span,
         query.by,
-        query.camera and context.services.cameras.id_of(context.tenant, query.camera),
+        camera,
         takes_staff_off=not query.staff,
     )
     if not context.caller.is_of_figures:
@@ -592,12 +595,28 @@ def _make_span(
     return Span(milliseconds(first), last_ms)
 
 
+def _find_camera(
+    context: V1Context, query: ObservationsWanted | ArrivalsWanted | StatisticsWanted, span: Span
+) -> tuple[str | None, Span]:
+    """Return the id of the camera that is asked for, and the span without the time in which another
+    one had that id."""
+    if not query.camera:
+        return query.camera, span
+    camera = context.services.cameras.find_by_any_name(context.tenant, query.camera)
+    if camera is None:
+        return query.camera, span
+    if camera.former_until is None:
+        return camera.id, span
+    first_ms = max(span.first_ms, milliseconds(camera.former_until))
+    return camera.id, Span(min(first_ms, span.last_ms), span.last_ms)
+
+
 def _make_filter(
     context: V1Context,
     query: ObservationsWanted | ArrivalsWanted | StatisticsWanted,
     kind: ObservationKind | None,
+    camera: str | None,
 ) -> ObservationFilter:
-    camera = query.camera and context.services.cameras.id_of(context.tenant, query.camera)
     observation_filter = ObservationFilter(
         group_name=query.group, faceid=query.face, kind=kind, camera=camera
     )

@@ -167,9 +167,8 @@ class NewCamera(CameraSettings, kw_only=True):
     id: Annotated[
         CameraId | None,
         Meta(
-            description="Null: one is made of the name. A camera that was deleted is gone on with "
-            "under its id, and "
-            "what it captured is this camera's: of another place, give another id."
+            description="Null: one is made of the name. It may be one that a deleted camera had: "
+            "captures, visits and counts from before that deletion are not this camera's."
         ),
     ] = None
 

@@ -330,9 +330,10 @@ def list_captures(context: V1Context, query: CapturesWanted) -> CapturesPage:
     """List the captures whose picture is there, newest first.
 
     Of one camera, or of all that there are. Captures of a camera that was deleted stay, and are
-    listed by its id only. A page shows 2,500 faces and reads a thousand captures at most, also
-    those that do not pass the filters, and offered ones that never came. So it may have fewer than
-    `limit`, even none, and not be the last: go on until `next_token` is null.
+    listed by its id only, until another camera gets that id. A page shows 2,500 faces and reads a
+    thousand captures at most, also those that do not pass the filters, and offered ones that never
+    came. So it may have fewer than `limit`, even none, and not be the last: go on until
+    `next_token` is null.
     """
     # not at the other routes' cold starts
     from chalicelib.book.captures.captures import CaptureFilter

@@ -273,7 +273,8 @@ class Captures(Service["Book"]):
         show more faces than fit. A token marks a place between two captures, and new captures do
         not shift it. Raises CameraNotFound, InvalidInput.
         """
-        camera_id = None if camera is None else self._camera_id(tenant, camera)
+        chosen_camera = None if camera is None else self._find_camera(tenant, camera)
+        camera_id = chosen_camera and chosen_camera.id
         tokens = PageTokens(
             json.dumps(
                 [
@@ -289,7 +290,8 @@ class Captures(Service["Book"]):
         below_id = tokens.parse_position(token, str)
         at_once = max(limit + 1, _READ_AT_ONCE)
         items = islice(
-            self._newest_first(tenant, camera_id, capture_filter, below_id, at_once), _MOST_READ
+            self._newest_first(tenant, chosen_camera, capture_filter, below_id, at_once),
+            _MOST_READ,
         )
         captures: list[Capture] = []
         read_count, last_id = 0, ""
@@ -315,11 +317,10 @@ class Captures(Service["Book"]):
             and self.services.clock.now() - camera.faceless_at < COUNTED_EVERY
         ):
             return camera
-        partition = keys.captures(tenant.name, camera.id)
-        page = self.services.items.query(keys.CAPTURES, partition, reverse=True, limit=COUNTED[-1])
+        newest_items = islice(self._of_camera(tenant, camera, ALL, None, COUNTED[-1]), COUNTED[-1])
         resolved = [
             capture
-            for capture in map(capture_from, page.items)
+            for capture in map(capture_from, newest_items)
             if capture.state is CaptureState.RESOLVED
         ]
         faceless = sum(not capture.sightings for capture in resolved)
@@ -522,39 +523,39 @@ class Captures(Service["Book"]):
             capture, self.services.storage.uploads.presigned_put(blob_key, upload, URL_GOOD_S)
         )
 
-    def _camera_id(self, tenant: Tenant, camera: str) -> str:
-        """Return the id of a camera given by id or name, or of a deleted one with captures.
+    def _find_camera(self, tenant: Tenant, camera: str) -> Camera:
+        """Return a camera given by id or name, or a deleted one with captures.
 
         Raises CameraNotFound.
         """
         try:
-            return self.services.cameras.get_by_any_name(tenant, camera).id
+            return self.services.cameras.get_by_any_name(tenant, camera)
         except CameraNotFound:
-            if (
-                is_camera_id(camera)
-                and next(self._of_camera(tenant, camera, ALL, None, 1), None) is not None
-            ):
-                return camera
-            raise
+            if not is_camera_id(camera):
+                raise
+            deleted_camera = Camera(id=camera, name=camera, created_at=self.services.clock.now())
+            if next(self._of_camera(tenant, deleted_camera, ALL, None, 1), None) is None:
+                raise
+            return deleted_camera
 
     def _newest_first(
         self,
         tenant: Tenant,
-        camera_id: str | None,
+        chosen_camera: Camera | None,
         capture_filter: CaptureFilter,
         below: str | None,
         at_once: int,
     ) -> Iterator[Item]:
         """Yield the items of captures that the filter takes, the newest first.
 
-        `camera_id`: the camera; None: all cameras, whose captures are merged by time. `below`: the
+        `chosen_camera`: None: all cameras, whose captures are merged by time. `below`: the
         capture's id from which the list goes on; None: from the newest. `at_once`: the number of
         items that a read of one camera asks for.
         """
-        if camera_id is not None:
-            return self._of_camera(tenant, camera_id, capture_filter, below, at_once)
+        if chosen_camera is not None:
+            return self._of_camera(tenant, chosen_camera, capture_filter, below, at_once)
         streams = [
-            self._of_camera(tenant, camera.id, capture_filter, below, at_once)
+            self._of_camera(tenant, camera, capture_filter, below, at_once)
             for camera in self.services.cameras.list_all(tenant)
         ]
         return heapq.merge(*streams, key=lambda item: str(item["capture"]), reverse=True)
@@ -562,22 +563,28 @@ class Captures(Service["Book"]):
     def _of_camera(
         self,
         tenant: Tenant,
-        camera_id: str,
+        camera: Camera,
         capture_filter: CaptureFilter,
         below: str | None,
         at_once: int,
     ) -> Iterator[Item]:
         """Yield the items of one camera's captures within the filter's ids, the newest first.
 
-        `below`: the id from which the list goes on; `at_once`: the number of items of one read.
+        Those of a deleted camera that had its id are left out. `below`: the id from which the list
+        goes on; `at_once`: the number of items of one read.
         """
+        first_id, last_id = capture_filter.ids
+        if camera.former_until is not None:
+            first_id = max(first_id, CaptureFilter(since=camera.former_until).ids[0])
+        if first_id > last_id:
+            return iter(())
         query_options: dict[str, Any] = {
-            "between": capture_filter.ids,
+            "between": (first_id, last_id),
             "behind": below,
             "reverse": True,
             "page_size": at_once,
         }
-        return captures_of(self.services.items, tenant.name, camera_id, **query_options)
+        return captures_of(self.services.items, tenant.name, camera.id, **query_options)
 
     def list_jobs(self) -> tuple[Job, ...]:
         return (

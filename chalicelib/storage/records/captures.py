@@ -49,7 +49,7 @@ USUAL = Form(
 
 _CAMERA = Codec(
     Camera,
-    rare="status outages usual",
+    rare="former_until status outages usual",
     nulls="group_ids silent_after_s",
     stranger_quality=number(".1f"),
     faceless_share=number(".2f"),

@@ -645,6 +645,19 @@ def test_a_still_that_was_asked_for_is_sent_once_and_kept_for_an_hour(
     assert v1.done("GET", "/v1/captures", camera="door")["captures"] == [], "it is no capture"
 
 
+def test_a_camera_that_is_made_again_shows_no_still_of_the_one_that_had_its_id(
+    v1: V1Client, clock: FakeClock
+) -> None:
+    box = v1.with_key(v1.add_camera("door")["api_key"])
+    v1.done("POST", STILL)
+    assert box.send("PUT", STILL, {"picture": PICTURE}).status == 204
+    assert v1.done("GET", STILL)["picture"] == PICTURE
+    clock.advance(timedelta(minutes=1))
+    v1.done_without_body("DELETE", "/v1/cameras/door")
+    v1.add_camera("door")
+    assert v1.done("GET", STILL) == NO_STILL
+
+
 def test_a_still_is_taken_from_the_cameras_own_key_when_it_is_wanted_and_a_small_jpeg(
     v1: V1Client, clock: FakeClock
 ) -> None:

@@ -338,6 +338,46 @@ def test_a_deleted_cameras_counts_stay(door: V1Client) -> None:
     assert door.done("PATCH", path, {"doors": ["door"]})["doors"] == ["door"]
 
 
+def sum_amounts(v1: V1Client, **query: Any) -> int:
+    buckets = v1.done("GET", "/v1/statistics", camera="door", **query)["buckets"]
+    return sum(sum(bucket["amounts"].values()) for bucket in buckets)
+
+
+def test_a_camera_that_is_made_again_shows_nothing_of_the_one_that_had_its_id(
+    door: V1Client, clock: FakeClock, services: Services
+) -> None:
+    place = add_place(door)
+    report(door, minute(30, 5))
+    door.take(services, picture(Person(1)), minutes_ago=30)
+    whole = {"from": "2026-02-28T00:00:00Z"}
+
+    def ask() -> list[Any]:
+        return [
+            door.done("GET", "/v1/captures", camera="door")["captures"],
+            door.done("GET", "/v1/captures")["captures"],
+            door.done("GET", "/v1/arrivals", camera="door", **whole)["arrivals"],
+            door.done("GET", "/v1/observations", camera="door")["observations"],
+            read_entries(door, camera="door")["all"],
+            sum_amounts(door, **whole),
+        ]
+
+    assert all(ask())
+    before = {"from": "2026-02-28T00:00:00Z", "to": "2026-02-28T23:00:00Z"}
+    assert sum_amounts(door, **before) == 0
+    door.done_without_body("DELETE", "/v1/cameras/door")
+    clock.advance(timedelta(minutes=20))
+    door.add_camera("door")
+    assert ask() == [[], [], [], [], None, 0]
+    assert sum_amounts(door, **before) == 0
+    assert read_entries(door)["all"]["in"] == 5, "the shop has had these visitors"
+    assert door.done("GET", f"{PLACES}/{place['id']}")["inside"] == 5
+    report(door, minute(-10, 2))  # of the time between, from a box that was offline
+    assert read_entries(door, camera="door")["all"] == said(2)
+    taken = door.take(services, picture(Person(1)), minutes_ago=0)
+    assert len(door.done("GET", "/v1/captures", camera="door")["captures"]) == 1
+    assert taken
+
+
 @pytest.mark.parametrize(
     "zone",
     [
