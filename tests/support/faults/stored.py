@@ -10,7 +10,7 @@ from pathlib import Path
 
 from chalicelib.open_storage import DATABASE
 
-_DRAWN = re.compile(
+DRAWN = re.compile(
     r'(?<="B":")[^"]+|[A-Za-z0-9+/]{43,}|(?<![A-Za-z0-9_])(?=[A-Za-z_]*\d)(?!\d{13}(?!\w))[A-Za-z0-'
     r"9_]{12,}"
 )
@@ -23,7 +23,7 @@ class Beginning:
 
     def __init__(self, texts: frozenset[str]) -> None:
         self._texts = texts
-        self._known = frozenset(_DRAWN.findall("\n".join(texts)))
+        self._known = frozenset(DRAWN.findall("\n".join(texts)))
 
     def changes(self, after: frozenset[str]) -> tuple[frozenset[str], tuple[str, ...]]:
         """Return what went and what came.
@@ -44,25 +44,28 @@ class Beginning:
                 else numbers.setdefault(found[0], f"#{len(numbers)}")
             )
 
-        came = sorted((_DRAWN.sub(hidden, text), text) for text in after - self._texts)
-        return self._texts - after, tuple(_DRAWN.sub(numbered, text) for _, text in came)
+        came = sorted((DRAWN.sub(hidden, text), text) for text in after - self._texts)
+        return self._texts - after, tuple(DRAWN.sub(numbered, text) for _, text in came)
 
 
 def stored(folder: Path) -> frozenset[str]:
     """Read all, but for the clocks of files."""
-    return frozenset([*_rows(folder / DATABASE), *_files(folder)])
+    rows = (" ".join(row) for row in list_rows(folder / DATABASE))
+    return frozenset([*rows, *_files(folder)])
 
 
-def _rows(database: Path) -> Iterator[str]:
+def list_rows(database: Path) -> Iterator[list[str]]:
+    """Yield the rows of a database, each with its table first."""
     with closing(sqlite3.connect(database)) as connection:
         made = connection.execute(
             "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
         )
         for (table,) in made.fetchall():
             for row in connection.execute(f"SELECT * FROM {table}"):
-                yield " ".join(
-                    [table, *(one.decode() if isinstance(one, bytes) else str(one) for one in row)]
-                )
+                yield [
+                    table,
+                    *(one.decode() if isinstance(one, bytes) else str(one) for one in row),
+                ]
 
 
 def _files(folder: Path) -> Iterator[str]:

@@ -1,0 +1,92 @@
+"""Every command, cut off at one of its writes and then ended as the product says, leaves what it
+leaves if nobody cuts it off.
+
+A write is a committed transaction, a change of the files, or a request that changes something
+(tests/support/faults/runner.py). In the gate some cuts of each command are tried, others by each
+commit; `make faults` tries all, by three signals.
+"""
+
+import itertools
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.faults.conftest import Points
+from tests.support.faults.acts import ACTS, NOT_WALKED, Act, list_commands
+from tests.support.faults.cut import SIGNALS, Cut, Reader, Runner, Stored
+from tests.support.faults.finish import Finish
+from tests.support.faults.shop import Shop
+
+CUTS = 2
+"""So many cuts of each command are tried in the gate."""
+
+
+def test_every_command_has_a_row_or_a_reason() -> None:
+    """Add a row to tests/support/faults/acts.py for a new command: how it is called where it has
+    something to do."""
+    walked, known = {act.command for act in ACTS}, set(list_commands())
+    assert sorted(known - walked - set(NOT_WALKED)) == [], "has no row: add one"
+    assert sorted((walked | set(NOT_WALKED)) - known) == [], "is no command: take its row away"
+    assert sorted(walked & set(NOT_WALKED)) == [], "has a row, and a reason for none"
+    assert len({str(act) for act in ACTS}) == len(ACTS), "two rows have the same name"
+
+
+@pytest.fixture(scope="module")
+def runner() -> Iterator[Runner]:
+    runner = Runner()
+    yield runner
+    runner.close()
+
+
+class Walk:
+    """A command in copies of a shop. `right`: what lies there if nobody cuts it off."""
+
+    def __init__(self, act: Act, shop: Shop, runner: Runner, folder: Path) -> None:
+        self._act, self._shop, self._runner, self._folder = act, shop, runner, folder
+        self._numbers = itertools.count()
+        self._finish = Finish(act, shop, runner)
+        place = self._prepare()
+        self._reader = Reader(place)
+        self.whole = self._finish.run(place)
+        assert self.whole.code in (act.code, *self._finish.ends), self.whole.said
+        self.right = self._read(place)
+
+    def cut(self, cut: Cut) -> list[str]:
+        """Cut it off, end it as the product says, and say what is not right then."""
+        place = self._prepare()
+        ended = self._finish.run(place, cut)
+        assert not ended.is_late, f"goes on after {cut}"
+        said = self._finish.end(place, self.whole.said)
+        return [*said, *self._read(place).list_unlike(self.right)]
+
+    def _prepare(self) -> Path:
+        place = self._folder / f"place-{next(self._numbers)}"
+        shutil.copytree(self._shop.folder, place / "data")
+        self._act.prepare(place, self._shop)
+        return place
+
+    def _read(self, place: Path) -> Stored:
+        if self._act.settles:
+            self._finish.settle(place)
+        stored = self._reader.read(place)
+        shutil.rmtree(place)
+        return stored
+
+
+@pytest.mark.parametrize("act", [pytest.param(act, id=str(act)) for act in ACTS])
+def test_cut_off_and_ended_as_it_says_it_is_as_if_nobody_had_cut_it_off(
+    act: Act, shops: dict[str, Shop], runner: Runner, tmp_path: Path, points: Points
+) -> None:
+    walk = Walk(act, shops[act.shop], runner, tmp_path)
+    writes = [*walk.whole.writes, "its end"]
+    every = [Cut(at, one) for at in range(2, len(writes) + 1) for one in SIGNALS]
+    chosen = points.chosen(every, act, CUTS) if walk.whole.writes else []
+    wrong = [
+        f"{cut.signal} before write {cut.at}, {writes[cut.at - 1]}: {what}"
+        for cut in chosen
+        for what in walk.cut(cut)
+    ]
+    points.told(len(every), len(chosen), 0, len(chosen))
+    assert not wrong, "\n".join(wrong)

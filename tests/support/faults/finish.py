@@ -1,0 +1,88 @@
+"""How somebody ends a command that was cut off: by what the product prints."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import signal
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+
+from tests.support.faults.acts import Act
+from tests.support.faults.cut import Cut, Ended, Runner
+from tests.support.faults.shop import Shop
+
+_PRINTED = re.compile(r"`regulars ([^`]+)`")
+_YES = "--yes carries it out"
+"""What is printed to who asks for a deed where nobody can answer."""
+_MOST = 6
+"""Commands that one has to type, at most."""
+
+
+class Finish:
+    """The runs of an act."""
+
+    def __init__(self, act: Act, shop: Shop, runner: Runner) -> None:
+        self._act, self._shop, self._runner = act, shop, runner
+
+    @property
+    def ends(self) -> tuple[int, ...]:
+        """Codes of an act that is ended while it goes on."""
+        return (-signal.SIGKILL,) if self._act.until or self._act.waits else ()
+
+    def run(self, place: Path, cut: Cut | None = None) -> Ended:
+        """Run the act, whole or until the cut."""
+        return self._run(self._act.list_words(self._shop, self._act.words), place, cut)
+
+    def end(self, place: Path, known: str) -> list[str]:
+        """Do the act once more, and what it then prints that must be done; say what it refuses.
+
+        `known`: what it prints when nobody cuts it off.
+        """
+        usual = {tuple(words) for words in _list_printed(known)}
+        return [
+            refusal
+            for line in self._act.then or (self._act.words,)
+            for refusal in self._follow(self._act.list_words(self._shop, line), place, usual)
+        ]
+
+    def _follow(self, words: list[str], place: Path, usual: set[tuple[str, ...]]) -> list[str]:
+        """Run a command, and those that it prints beside the usual ones."""
+        asked, done = [words], list[list[str]]()
+        said = ""
+        while asked and len(done) < _MOST:
+            words = asked.pop(0)
+            done.append(words)
+            ended = self._run(words, place)
+            said = ended.said
+            if _YES in said:
+                asked.insert(0, [*words, "--yes"])
+                continue
+            printed = [one for one in _list_printed(said) if tuple(one) not in usual]
+            asked += [one for one in printed if one not in done and one not in asked]
+            if ended.code not in (self._act.code, *self.ends) and not printed:
+                return [f"`{shlex.join(words)}` ends with {ended.code}: {said}"]
+        return [f"there is no end: {done} {said}"] if asked else []
+
+    def settle(self, place: Path) -> None:
+        """The jobs of the next hours are done, as a service does them."""
+        with closing(self._shop.opened(place / "data")) as box:
+            box.clock.advance(datetime.now(UTC) - box.clock.now())
+            box.settle()
+
+    def _run(self, words: list[str], place: Path, cut: Cut | None = None) -> Ended:
+        return self._runner.run(
+            words,
+            place,
+            cut or Cut(name=self._act.until),
+            environment={"REGULARS_DATA": "data"},
+            waits_only=self._act.waits,
+        )
+
+
+def _list_printed(said: str) -> list[list[str]]:
+    """List the commands that somebody may type as they are printed: those without a NAME."""
+    printed = [shlex.split(line) for line in dict.fromkeys(_PRINTED.findall(said))]
+    found = [[word for word in words if word not in ("--data",) and "/" not in word] for words in printed]
+    return [words for words in found if not any(word.isupper() for word in words)]
