@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 from msgspec.structs import asdict
@@ -30,6 +30,7 @@ from chalicelib.privacy.reading import MEANS, MOST_NAMED, WHOLE, Tally
 from chalicelib.privacy.signing import fingerprint
 from chalicelib.services import Services
 from chalicelib.storage.values import format_count, milliseconds, moment, time_text
+from regulars.folder import write_new
 from regulars.options import (
     MOMENT,
     PATH,
@@ -234,7 +235,7 @@ def export(services: Services, tenant: Tenant, file: Path) -> None:
 
     At the end come entries of open hours by which others were erased.
     """
-    with file.open("x", encoding="utf-8") as out:
+    with write_new(file) as out:
         services.audit.reads.write_export_entry(tenant.name)
         hours = 0
         for element in services.audit.chain.list_elements(tenant.name):
@@ -242,17 +243,19 @@ def export(services: Services, tenant: Tenant, file: Path) -> None:
                 dict(element.document),
                 *(asdict(leaf) for leaf in services.audit.chain.read_leaves(element)),
             ]
-            out.writelines(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
+            out.writelines(map(_write_line, lines))
             hours += 1
         signed = (
             entry.leaf
             for entry in services.audit.chain.list_waiting(tenant.name)
             if "signed" in (entry.leaf.content or {})
         )
-        out.writelines(
-            json.dumps({"open": asdict(leaf)}, ensure_ascii=False) + "\n" for leaf in signed
-        )
+        out.writelines(_write_line({"open": asdict(leaf)}) for leaf in signed)
     print(f"{format_count(hours, 'hour is', 'hours are')} in {file}")
+
+
+def _write_line(value: Mapping[str, Any]) -> bytes:
+    return f"{json.dumps(value, ensure_ascii=False)}\n".encode()
 
 
 @audit.command()

@@ -8,9 +8,10 @@ import os
 import re
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from shlex import quote
+from typing import IO
 
 from msgspec import Struct
 
@@ -21,7 +22,7 @@ from regulars.errors import FolderInUse, UnfinishedRestore, UnusableFolder
 LOCK, IGNORE = "serve.lock", ".gitignore"
 UNFINISHED = "restored.json"
 """File of a folder that a restore has not ended: the list of what is left to do (backup/owed)."""
-_BEFORE = re.compile(r"\.?\.gitignore(\.\d+)?|serve\.lock|regulars\.toml|lost\+found")
+_BEFORE = re.compile(r"\.?\.gitignore(\.\d+(\.partial)?)?|serve\.lock|regulars\.toml|lost\+found")
 """Names that a folder may have before its database is there."""
 
 _NOTED_BYTES = 64 * 1024
@@ -216,19 +217,66 @@ def write_durably(path: Path, text: str, mode: int = 0o600) -> None:
 
     `mode`: the file's mode, less the umask.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    with name_in_errors(path, temporary):
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
-        try:
-            with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-                stream.write(text)
-                stream.flush()
-                os.fsync(stream.fileno())
-            temporary.replace(path)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
+    with _write_partial(path, mode) as (partial, file):
+        file.write(text.encode())
+        _write_out(file)
+        partial.replace(path)
     sync_folder(path.parent)
+
+
+@contextmanager
+def write_new(path: Path) -> Iterator[IO[bytes]]:
+    """Open a new file, readable by its owner only, to write and read.
+
+    It appears at `path` when the block ends without an error. Raises FileExistsError if `path`
+    exists.
+    """
+    if path.exists():
+        raise FileExistsError(
+            f"{path} is there already, and nothing is written over it: name a new file"
+        )
+    with _write_partial(path, 0o600) as (partial, file):
+        yield file
+        _write_out(file)
+        os.link(partial, path)  # fails if another process has made `path` meanwhile
+        partial.unlink()
+    sync_folder(path.parent)
+
+
+def _write_out(file: IO[bytes]) -> None:
+    file.flush()
+    os.fsync(file.fileno())
+
+
+@contextmanager
+def _write_partial(path: Path, mode: int) -> Iterator[tuple[Path, IO[bytes]]]:
+    """Open a file beside `path` for what is not whole yet, and remove those that killed processes
+    left there.
+
+    It is locked while somebody writes it, and removed if the block fails.
+    """
+    _remove_partials(path)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    flags = os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
+    with name_in_errors(path, partial):
+        with os.fdopen(os.open(partial, flags, mode), "w+b") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            try:
+                yield partial, file
+            except BaseException:
+                partial.unlink(missing_ok=True)
+                raise
+
+
+def _remove_partials(path: Path) -> None:
+    """Remove what killed processes left of a file: nobody holds its lock. Earlier versions locked
+    none."""
+    left = re.compile(rf"\.{re.escape(path.name)}\.\d+(\.partial)?")
+    for partial in path.parent.glob(".*"):
+        if left.fullmatch(partial.name):
+            with suppress(OSError), partial.open("r+b") as file:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                partial.unlink()
 
 
 @contextmanager

@@ -18,6 +18,7 @@ import click
 
 from chalicelib.api.dialects import NAMES
 from chalicelib.domain.captures import RULES
+from chalicelib.domain.consent import Ending
 from chalicelib.domain.errors import Busy, FaceNotFound, InvalidInput
 from chalicelib.domain.model import Face, Hold, Restriction, Tenant
 from chalicelib.domain.rules.hold import require_free
@@ -38,7 +39,7 @@ from chalicelib.privacy.texts import LANGUAGES
 from chalicelib.services import Services
 from chalicelib.storage.values import time_text
 from regulars.errors import DamagedFile, OperatorError
-from regulars.folder import find_server, write_durably
+from regulars.folder import find_server, write_durably, write_new
 from regulars.options import (
     PATH,
     ask_before_deed,
@@ -176,13 +177,8 @@ def write_archive_file(
     services: Services, tenant: Tenant, faceid: str, out: Path, language: Language
 ) -> None:
     """Write the archive into a new file that only its owner may read; leave none if that fails."""
-    descriptor = os.open(out, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        with os.fdopen(descriptor, "w+b") as file:
-            services.archives.write(tenant, faceid, file, language)
-    except BaseException:
-        out.unlink()
-        raise
+    with write_new(out) as file:
+        services.archives.write(tenant, faceid, file, language)
 
 
 @click.command(short_help="Leave nothing of a person; write the receipt.")
@@ -308,6 +304,8 @@ def erase_one(
         )
         return
     services.faces.require_not_merged(tenant, faceid)
+    if go_on_with_erasure(services, tenant, faceid, receipt):
+        return
     if not services.erasure.has_left_traces(tenant, faceid):
         raise FaceNotFound(
             f"there is no {'other ' if is_former else ''}face {faceid!r}, and none that was "
@@ -319,6 +317,23 @@ def erase_one(
         return
     deleted = services.erasure.erase_gone_face(tenant, faceid, by="operator")
     _wait_and_write_receipts(services, tenant, deleted.erasures, receipt)
+
+
+def go_on_with_erasure(
+    services: Services, tenant: Tenant, faceid: str, receipt: Path | None
+) -> bool:
+    """Wait for the end of a face's erasure, as after a command that was cut off, and write its
+    receipt.
+
+    False: none is under way, and if one was, the face has left something since.
+    """
+    erasures = services.erasure.records.list_of_face(tenant.name, faceid)
+    going_on = [erasure.id for erasure in erasures if erasure.done_at is None]
+    if not going_on and services.erasure.has_left_traces(tenant, faceid):
+        return False
+    newest = going_on or [erasure.id for erasure in erasures[-1:]]
+    _wait_and_write_receipts(services, tenant, newest, receipt)
+    return bool(newest)
 
 
 def _erase_faces(
@@ -644,8 +659,14 @@ def withdraw(services: Services, tenant: Tenant, *, face: str, erases: bool | No
       regulars consent withdraw --tenant shop-12 --face 21
       regulars consent withdraw --tenant shop-12 --face 21 --erase
     """
+    present_faces = services.faces.by_id(tenant, [face], restricted=True)
+    # the same command was cut off
+    if erases and not present_faces and go_on_with_erasure(services, tenant, face, None):
+        return
     person = services.faces.find_person(tenant, face)
-    services.consents.withdraw_consent(tenant, face)
+    restriction = present_faces[face].restriction
+    if restriction is None or restriction.ended is not Ending.WITHDRAWN:
+        services.consents.withdraw_consent(tenant, face)
     print(
         f"the consent of {face} is withdrawn, and the person is restricted: found and named by "
         "nothing.\n"

@@ -248,6 +248,11 @@ def list_named_faces(statement: Mapping[str, Any], key: bytes, faceids: Iterable
     return [faceid for faceid in faceids if _hash(key, salt, faceid) in hashes]
 
 
+def is_of_face(erasure: Erasure, key: bytes, faceid: str) -> bool:
+    """Return whether an erasure is of a face. `key`: as `add_face_hashes` got it."""
+    return faceid in erasure.faceids or _hash(key, erasure.salt, faceid) in erasure.faces
+
+
 def says_who_stays(statement: Mapping[str, Any]) -> bool:
     """Return whether a receipt's statement notes the others who had one of its ids.
 

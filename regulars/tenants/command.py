@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -543,6 +543,7 @@ def add_key(
         )
         return
     expires_at = None if days is None else datetime.now(UTC) + timedelta(days=days)
+    _warn_of_unused(services, tenant, {key_name})
     key, secret = services.access.keys.add(
         tenant, key_name, Role(role), pictures=pictures, expires_at=expires_at
     )
@@ -581,6 +582,7 @@ def _add_services(
     if groups.find(tenant, group_name) is None:
         groups.create(tenant, group_name, groups.choose_implicit_capacity(tenant), "")
     group = groups.get_by_name(tenant, group_name)
+    _warn_of_unused(services, tenant, {f"{key_name}, {service}" for service in names})
     for service in names:
         group_id = group.id if service == names[0] else ""
         print(
@@ -590,6 +592,18 @@ def _add_services(
             ),
         )
     print(f"keys of {tenant.name}; only hashes of them are kept: note them now", file=sys.stderr)
+
+
+def _warn_of_unused(services: Services, tenant: Tenant, key_names: Collection[str]) -> None:
+    """Say which keys of these names nobody has used: a command that was cut off may have made them,
+    and nobody has read their secrets."""
+    for key in services.access.keys.list_all(tenant):
+        if key.name in key_names and key.last_used_at is None:
+            click.echo(
+                f"there is a key of this name that nobody has used, {key.id}. If its secret was "
+                f"never printed: `regulars tenants keys delete {tenant.name} {key.id}`",
+                err=True,
+            )
 
 
 @keys.command("renew", short_help="Give a key another secret; the old one stops.")

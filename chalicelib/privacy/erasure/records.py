@@ -141,6 +141,17 @@ class Erasures(Service["Services"]):
                 found_erasures.append(further)
         return found_erasures
 
+    def list_of_face(self, tenant: str, faceid: str) -> list[Erasure]:
+        """List the erasures of a face, oldest first: of all who ever had its id."""
+        key = self.services.audit.signing.read_face_key(tenant)
+        return [
+            erasure
+            for erasure in self.list_all(tenant)
+            if erasure.erases
+            and erasure.number
+            and erasure_progress.is_of_face(erasure, key, faceid)
+        ]
+
     def read_page(self, tenant: str, limit: int, token: str | None = None) -> ListPage[Erasure]:
         """Return a page of erasures, newest first.
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import click
 from msgspec import Struct
+from msgspec.structs import asdict
 
 from regulars.cli import commands
 from tests.support.faults.cut import REGULARS
@@ -23,20 +24,25 @@ Prepare = Callable[[Path, Shop], object]
 class Act(Struct, frozen=True):
     """A command in a copy of a prepared shop, in whose folder it lies as `data`.
 
-    In `words` the shop's ids stand for `{slots}`. `prepare`: what lies there, too. `until`: the
-    event at which it has begun, of a command that goes on for ever. `waits`: it is ended while it
-    waits for its time, since what is left others do. `then`: the commands that end it if it was cut
-    off, if it is not itself. `settles`: the jobs of the next hours end it.
+    In `words` the shop's ids stand for `{slots}`. `prepare`: what lies there, too.
+
+    `waits`: it goes on for ever, or waits for a time, and is ended while it waits. `settles`: the
+    jobs of the next hours end it, and then it is done once more. `then`: what is done if it was cut
+    off, if it is not the same again. `or_says`: the refusal of what is done again, which says that
+    all was done. `leaves`: pattern of what a cut may leave, with the reason in `why`. `code`: its
+    exit code.
     """
 
     words: str
     name: str = ""
     shop: str = "shop"
     prepare: Prepare = lambda folder, shop: None
-    until: str = ""
     waits: bool = False
-    then: tuple[str, ...] = ()
     settles: bool = False
+    then: tuple[str, ...] = ()
+    or_says: str = ""
+    leaves: str = ""
+    why: str = ""
     program: str = REGULARS
     code: int = 0
 
@@ -91,30 +97,66 @@ def _nowhere(folder: Path, _: Shop) -> None:
     shutil.rmtree(folder / "data")
 
 
-ACTS = (
+def _written_down(folder: Path, shop: Shop) -> None:
+    """The credentials are in their file."""
+    entries = [asdict(shop.credentials)]
+    (folder / "data" / "credentials.json").write_text(json.dumps(entries))
+
+
+_NEW_FILE = "is there already, and nothing is written over it"
+
+TENANTS = (
     Act("tenants add shop-2 --strangers forget"),
     Act("tenants rotate shop --yes"),
     Act("tenants disable shop"),
     Act("tenants enable shop"),
     Act("tenants set shop --requests-a-day 1000"),
     Act("tenants renew-signing shop"),
-    Act("tenants erase leaves --yes leaves", shop="leaving"),
+    Act("tenants erase leaves --yes leaves", shop="leaving", or_says="cannot be written to"),
     Act("tenants keys add shop Bo"),
     Act("tenants keys add shop Bo --for compreface --group family", "of a dialect"),
     Act("tenants keys renew shop {key} --yes"),
-    Act("tenants keys delete shop {key} --yes"),
+    Act("tenants keys delete shop {key} --yes", or_says="there is no key"),
     Act("tenants keys list shop"),
     Act("tenants list"),
     Act("tenants show shop"),
-    Act("tenants key shop"),
-    Act("console --tenant shop --url http://box"),
+    Act("tenants key shop", prepare=_written_down),
+    Act(
+        "console --tenant shop --url http://box",
+        leaves="items tenants code ",
+        why="a code that nobody has seen ends within ten minutes",
+    ),
+)
+
+BOX = (
+    Act("serve --port 0", "a new folder", prepare=_nowhere, waits=True),
     Act("folder copied", prepare=_elsewhere),
     Act("folder moved", prepare=_elsewhere),
     Act("captures redrive", shop="stuck", settles=True),
     Act("captures parked", shop="stuck"),
     Act("fsck"),
     Act("fsck --repair", shop="unwanted"),
-    Act("consent withdraw --tenant shop --face {eva} --later", shop="consented"),
+    Act(
+        "backup shop.tar",
+        "a file",
+        then=("backup shop.tar", "backup shop-2.tar"),
+        or_says=_NEW_FILE,
+        leaves=r"shop-2\.tar ",
+        why="a backup that is whole is one more",
+    ),
+    Act("config"),
+    Act("doctor", code=1),
+    Act("models"),
+    Act("completion bash"),
+)
+
+PRIVACY = (
+    Act(
+        "consent withdraw --tenant shop --face {eva} --later",
+        shop="consented",
+        settles=True,
+        or_says="there is no face",
+    ),
     Act(
         "consent withdraw --tenant shop --face {eva} --erase",
         "and erase",
@@ -128,29 +170,27 @@ ACTS = (
     Act("restriction set --tenant shop --face {eva} --reason letter"),
     Act("restriction lift --tenant shop --face {eva} --reason letter"),
     Act("restriction list --tenant shop"),
-    Act("retention --yes", shop="old"),
+    Act("retention --yes", shop="old", settles=True),
     Act("erase --tenant shop --face {eva} --yes", waits=True, settles=True),
     Act("erase --tenant shop --face {eva} --yes", shop="merged", waits=True, settles=True),
     Act("receipt key --tenant shop"),
-    Act("about --tenant shop --face {eva} --out eva.zip"),
-    Act("audit export entries.jsonl --tenant shop"),
+    Act("about --tenant shop --face {eva} --out eva.zip", or_says=_NEW_FILE),
+    Act(
+        "audit export entries.jsonl --tenant shop",
+        shop="closed",
+        or_says=_NEW_FILE,
+    ),
     Act("audit list --tenant shop"),
-    Act("audit head --tenant shop"),
+    Act("audit head --tenant shop", shop="closed"),
     Act("audit verify --tenant shop"),
-    Act("audit breach --tenant shop --key {key}"),
+    Act("audit breach --tenant shop --key {key} --since 2026-01-01"),
     Act("today --tenant shop"),
     Act("report --tenant shop"),
     Act("notice --tenant shop"),
     Act("privacy record --tenant shop"),
-    Act("backup shop.tar"),
-    Act("config"),
-    Act("doctor", code=1),
-    Act("models"),
-    Act("completion bash"),
-    Act("serve --port 0", "a new folder", prepare=_nowhere, waits=True),
-    Act("serve --port 0", waits=True),
 )
 
-NOT_WALKED: Mapping[str, str] = {
-}
+ACTS = (*TENANTS, *BOX, *PRIVACY)
+
+NOT_WALKED: Mapping[str, str] = {}
 """Commands that have no row, each with the reason."""

@@ -339,6 +339,7 @@ def prepared(
         after("stuck", "shop", _stuck)
         after("leaving", "shop", _leaving)
         after("beside", "shop", _beside)
+        after("closed", "shop", lambda box: box.settle())
         receiver.answer_from_now_on(answers(410))
         after("parked", "shop", lambda box: box.hand("deliver", box.ids["delivery"]))
         receiver.answer_from_now_on(answers(200))
