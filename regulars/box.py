@@ -51,7 +51,8 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Try a backup: send no events and mails, sweep nothing, tell no witness.",
 )
-def serve(*, trial: bool, **options: Any) -> None:
+@click.option("--with-caller", is_flag=True, hidden=True)
+def serve(*, trial: bool, with_caller: bool, **options: Any) -> None:
     """Serve a data folder over HTTP or https, until Ctrl-C.
 
     The log, a line for each request, goes to stderr.
@@ -73,6 +74,7 @@ def serve(*, trial: bool, **options: Any) -> None:
     from chalicelib.book.vision.packs import packs
     from regulars import folder
     from regulars.serve import server
+    from regulars.serve.service import stop_with_caller
     from regulars.serve.tls import Certificate
 
     tls = (
@@ -84,6 +86,8 @@ def serve(*, trial: bool, **options: Any) -> None:
     packs.find(settings.models, settings.pack)
     assert isinstance(settings.storage, Path)  # noqa: S101 -- it is of one box
     data = folder.prepare_folder(settings.storage)
+    if with_caller:
+        stop_with_caller()
     try:
         server.serve(configuration, data, tls=tls)
     except CopiedFolder as error:

@@ -54,12 +54,18 @@ def run_service(
         "--data",
         str(data),
     ]
-    command += ["--log-level", log_level, "--config", os.devnull, *options]
+    command += ["--log-level", log_level, "--config", os.devnull, "--with-caller", *options]
     if models is not None:
         command += ["--models", str(models)]
     # In a session of its own: Ctrl-C then reaches only the caller, which stops the service
     # properly.
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)  # noqa: S603 - ours
+    process = subprocess.Popen(  # noqa: S603 - ours
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
     try:
         yield Service(_wait_until_ready(process), data, process)
     finally:
@@ -76,8 +82,9 @@ def stop(process: subprocess.Popen[str]) -> int:
         process.kill()
         return process.wait()
     finally:
-        if process.stdout is not None:
-            process.stdout.close()
+        for pipe in (process.stdin, process.stdout):
+            if pipe is not None:
+                pipe.close()
 
 
 def _wait_until_ready(process: subprocess.Popen[str]) -> str:
@@ -119,3 +126,15 @@ def stop_on_signals() -> threading.Event:
 
     threading.Thread(target=await_signals, name="signals", daemon=True).start()
     return event
+
+
+def stop_with_caller() -> None:
+    """Ask this process to stop, as a signal does, when its standard input ends: so it does when the
+    process that started it is gone, however that ended."""
+
+    def await_end() -> None:
+        while os.read(0, 1024):
+            pass
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=await_end, name="caller", daemon=True).start()

@@ -30,6 +30,7 @@ from regulars.tenants import credentials
 from tests.support.api.over_http import Icredit, Sunmi
 from tests.support.box.server import Server
 from tests.support.pictures.own_pack import NAME, own_pack
+from tests.support.waiting import until
 
 
 def regulars(*arguments: str, data: Path) -> subprocess.CompletedProcess[str]:
@@ -89,6 +90,28 @@ def test_a_crash_leaves_no_core() -> None:
         assert resource.getrlimit(resource.RLIMIT_CORE)[0] <= 1
     finally:
         resource.setrlimit(resource.RLIMIT_CORE, (soft, hard))
+
+
+STARTS = """
+import sys, time
+from pathlib import Path
+from regulars.serve.service import run_service
+with run_service(Path(sys.argv[1])):
+    print("ready", flush=True)
+    time.sleep(600)
+"""
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
+def test_a_service_that_a_command_started_ends_with_it(tmp_path: Path, how: int) -> None:
+    """Else it would hold the folder, and the command that was killed could not be run again."""
+    command = [sys.executable, "-c", STARTS, str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as caller:
+        assert caller.stdout is not None
+        assert caller.stdout.readline() == "ready\n"
+        assert folder.find_server(tmp_path) is not None
+        caller.send_signal(how)
+    until(lambda: folder.find_server(tmp_path) is None)
 
 
 def test_data_survives_a_stop_and_a_kill(tmp_path: Path) -> None:
