@@ -8,17 +8,27 @@ import re
 import shlex
 import shutil
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import click
 from msgspec import Struct
 from msgspec.structs import asdict
 
+from chalicelib.auth.roles import Role
+from chalicelib.book.vision.packs import packs
+from chalicelib.domain.consent import Basis, Consent
 from regulars.cli import commands
-from tests.support.faults.cut import REGULARS
+from regulars.tenants.credentials import CredentialsFile
+from tests.support.book.book import Book
+from tests.support.box.album import people
+from tests.support.fakes import FakeVision, Person, picture
 from tests.support.faults.shop import Shop
 
-Prepare = Callable[[Path, Shop], object]
+Run = Callable[..., object]
+"""Runs a command of these words in the folder."""
+Prepare = Callable[[Path, Shop, Run], object]
 
 
 class Act(Struct, frozen=True):
@@ -26,7 +36,10 @@ class Act(Struct, frozen=True):
 
     In `words` the shop's ids stand for `{slots}`. `prepare`: what lies there, too.
 
-    `waits`: it goes on for ever, or waits for a time, and is ended while it waits. `settles`: the
+    `served`: the folder is served beside it, by a fake vision. `reads`: folder whose files are read
+    on the way, so that it may be cut off at each.
+
+    `defect`: what is wrong with it still. `waits`: it goes on for ever, or waits for a time, and is ended while it waits. `settles`: the
     jobs of the next hours end it, and then it is done once more. `then`: what is done if it was cut
     off, if it is not the same again. `or_says`: the refusal of what is done again, which says that
     all was done. `leaves`: pattern of what a cut may leave, with the reason in `why`. `code`: its
@@ -36,14 +49,16 @@ class Act(Struct, frozen=True):
     words: str
     name: str = ""
     shop: str = "shop"
-    prepare: Prepare = lambda folder, shop: None
+    prepare: Prepare = lambda folder, shop, run: None
+    served: bool = False
+    reads: str = ""
     waits: bool = False
     settles: bool = False
     then: tuple[str, ...] = ()
     or_says: str = ""
     leaves: str = ""
     why: str = ""
-    program: str = REGULARS
+    defect: str = ""
     code: int = 0
 
     def __str__(self) -> str:
@@ -87,20 +102,70 @@ def list_commands(group: click.Group = commands, names: tuple[str, ...] = ()) ->
     return found
 
 
-def _elsewhere(folder: Path, _: Shop) -> None:
+def _elsewhere(folder: Path, _shop: Shop, _run: Run) -> None:
     """The folder was served at another place, by another file."""
     place = {"inode": 1, "born_ns": 1, "machine": "", "path": "/before"}
     (folder / "data" / "place.json").write_text(json.dumps(place))
 
 
-def _nowhere(folder: Path, _: Shop) -> None:
+def _nowhere(folder: Path, _shop: Shop, _run: Run) -> None:
     shutil.rmtree(folder / "data")
 
 
-def _written_down(folder: Path, shop: Shop) -> None:
+def _written_down(folder: Path, shop: Shop, _run: Run) -> None:
     """The credentials are in their file."""
     entries = [asdict(shop.credentials)]
     (folder / "data" / "credentials.json").write_text(json.dumps(entries))
+
+
+def _with_people(folder: Path, shop: Shop, run: Run) -> None:
+    """There are people to import, one of whom has a bad picture, and no book so far."""
+    _nowhere(folder, shop, run)
+    photos = {f"p{seed}": [picture(Person(seed)), picture(Person(seed, 99.0))] for seed in (1, 2)}
+    people(folder / "people", **photos, nobody=[picture()])
+
+
+def _with_receipt(folder: Path, shop: Shop, run: Run) -> None:
+    with closing(shop.opened(folder / "data")) as box:
+        [erasure] = box.services.erasure.records.list_all("shop")
+        (folder / "receipt.json").write_text(json.dumps(erasure.receipt))
+        shop.ids["erasure"] = erasure.id
+
+
+class _Known(FakeVision):
+    """A vision whose model is the program's, so that the folder is served."""
+
+    model = packs.read_pack().manifest.embedding.model
+    dimensions = packs.read_pack().manifest.embedding.columns
+
+
+def _backed_up(folder: Path, shop: Shop, run: Run) -> None:
+    """Since the backup a key and a hook were deleted, a member removed, a consent withdrawn,
+    settings changed and somebody erased, and a document beside it says so."""
+    _nowhere(folder, shop, run)
+    (folder / "backups").mkdir()
+    with closing(Book(folder / "data", vision=_Known())) as book:
+        book.clock.advance(datetime.now(UTC) - book.clock.now() - timedelta(days=2))
+        services, tenant = book.services, book.tenant
+        CredentialsFile(book.folder, services.tenants).rotate_keys("shop")
+        for number, name in enumerate(("guest", "gone", "stays")):
+            book.enrol(Person(number), faceid=name)
+        services.consents.set(tenant, "guest", Consent(Basis.CONSENT, book.clock.now(), "form"))
+        key, _ = services.access.keys.add(tenant, "thief", Role.ADMIN)
+        hook, _ = services.webhooks.hooks.add("shop", "https://partner.example/")
+        member, _ = services.access.members.add(tenant, "Leaver", Role.ADMIN)
+        run("backup", "backups/shop.tar")
+        book.clock.advance(timedelta(days=1))
+        services.access.keys.delete(tenant, key.id)
+        services.webhooks.hooks.delete("shop", hook.id)
+        services.access.members.delete(tenant, member.id)
+        services.consents.withdraw_consent(tenant, "guest")
+        services.tenants.change_settings("shop", {"strangers": "forget", "capture_days": 3})
+        services.deletion.delete_faces(tenant, ["gone"], by="operator", erase=True)
+        book.clock.advance(timedelta(minutes=20))
+        services.erasure.steps.continue_all(tenant)
+    run("backup", "backups/later.tar")
+    (folder / "backups" / "later.tar").unlink()
 
 
 _NEW_FILE = "is there already, and nothing is written over it"
@@ -144,6 +209,17 @@ BOX = (
         leaves=r"shop-2\.tar ",
         why="a backup that is whole is one more",
     ),
+    Act(
+        "restore backups/shop.tar --data again --yes --after none",
+        prepare=_backed_up,
+        waits=True,
+        then=(
+            "restore backups/shop.tar --data again --yes --after none",
+            *("serve --data again --port 0",) * 2,
+        ),
+        or_says="is not empty",
+        defect="`serve` names a command that does a part of what a restore has still to do",
+    ),
     Act("config"),
     Act("doctor", code=1),
     Act("models"),
@@ -174,6 +250,8 @@ PRIVACY = (
     Act("erase --tenant shop --face {eva} --yes", waits=True, settles=True),
     Act("erase --tenant shop --face {eva} --yes", shop="merged", waits=True, settles=True),
     Act("receipt key --tenant shop"),
+    Act("receipt get {erasure} --tenant shop", shop="erased", prepare=_with_receipt),
+    Act("receipt verify receipt.json", shop="erased", prepare=_with_receipt, code=2),
     Act("about --tenant shop --face {eva} --out eva.zip", or_says=_NEW_FILE),
     Act(
         "audit export entries.jsonl --tenant shop",
@@ -190,7 +268,33 @@ PRIVACY = (
     Act("privacy record --tenant shop"),
 )
 
-ACTS = (*TENANTS, *BOX, *PRIVACY)
+TRANSFER = (
+    Act(
+        "import people --group VIP",
+        prepare=_with_people,
+        served=True,
+        reads="people",
+        code=1,
+    ),
+    Act(
+        "export shop.tar",
+        prepare=_with_people,
+        served=True,
+        or_says=_NEW_FILE,
+        leaves="items requests ",
+        why="what was answered is remembered for a day, in case it is asked again",
+    ),
+    Act("cost"),
+)
 
-NOT_WALKED: Mapping[str, str] = {}
+ACTS = (*TENANTS, *BOX, *PRIVACY, *TRANSFER)
+
+NOT_WALKED: Mapping[str, str] = {
+    "receipt redo": "it ends a restore, whose row does it",
+    "reembed": "tests/faults/test_every_call.py kills its work at each write, as `reembed`",
+    "demo": "it writes into a folder of its own, which it takes away, and changes nothing else",
+    "mqtt": "it keeps nothing here: what it told the broker it tells once more when it begins",
+    "deploy": "tests/regulars/deploy/test_cut_off.py cuts it off at each call of AWS",
+    "models add": "tests/regulars/models/test_add_command.py cuts it off at each write",
+}
 """Commands that have no row, each with the reason."""

@@ -64,11 +64,12 @@ class Runner:
         *,
         program: str = REGULARS,
         environment: Mapping[str, str] | None = None,
+        reads: Path | None = None,
         waits_only: bool = False,
     ) -> Ended:
         """Run a command in the folder `below`, whose writes there are counted.
 
-        `waits_only`: kill it when it does nothing but wait.
+        `reads`: folder whose files are counted, too, when they are read. `waits_only`: kill it when it does nothing but wait.
         """
         said = Path(self._folder.name) / "said"
         said.write_text("")
@@ -79,6 +80,7 @@ class Runner:
             "folder": str(below),
             "environment": dict(environment or {}),
             "said": str(said),
+            "reads": str(reads or ""),
             "waits_only": waits_only,
             **to_builtins(cut or Cut()),
         }

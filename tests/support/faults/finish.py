@@ -16,15 +16,18 @@ from tests.support.faults.shop import Shop
 _PRINTED = re.compile(r"`regulars ([^`]+)`")
 _YES = "--yes carries it out"
 """What is printed to who asks for a deed where nobody can answer."""
+_SERVES = Cut(name="open place.json")
+"""A folder is served: its service notes where it is, and has refused nothing."""
 _MOST = 10
 """Commands that one has to type, at most."""
 
 
 class Finish:
-    """The runs of an act."""
+    """The runs of an act. `environment`: variables of its commands, beside the data folder's."""
 
     def __init__(self, act: Act, shop: Shop, runner: Runner) -> None:
         self._act, self._shop, self._runner = act, shop, runner
+        self.environment: dict[str, str] = {}
 
     @property
     def ends(self) -> tuple[int, ...]:
@@ -35,12 +38,16 @@ class Finish:
         """Run the act, whole or until the cut."""
         return self._run(self._act.list_words(self._shop, self._act.words), place, cut)
 
+    def run_other(self, place: Path, *words: str) -> Ended:
+        """Run another command."""
+        return self._run([*words], place)
+
     def end(self, place: Path, known: str) -> list[str]:
         """Do the act once more, and what it then prints that must be done; say what it refuses.
 
         `known`: what it prints when nobody cuts it off.
         """
-        usual = {tuple(words) for words in _list_printed(known)}
+        usual = {_leave_paths_out(words) for words in _list_printed(known)}
         return [
             refusal
             for line in self._act.then or (self._act.words,)
@@ -59,32 +66,38 @@ class Finish:
             if _YES in said:
                 asked.insert(0, [*words, "--yes"])
                 continue
-            printed = [one for one in _list_printed(said) if tuple(one) not in usual]
+            printed = [one for one in _list_printed(said) if _leave_paths_out(one) not in usual]
             asked += [one for one in printed if one not in done and one not in asked]
-            if not self._is_done(ended) and not printed:
+            if not self.is_done(ended) and not printed:
                 return [f"`{shlex.join(words)}` ends with {ended.code}: {said}"]
         return [f"there is no end: {done} {said}"] if asked else []
 
     def settle(self, place: Path) -> None:
         """The jobs of the next hours are done, as a service does them, and then the act once
         more."""
+        if not self._act.settles:
+            return
         with closing(self._shop.opened(place / "data")) as box:
             box.clock.advance(datetime.now(UTC) - box.clock.now())
             box.settle()
             box.settle()
         ended = self.run(place)
-        assert self._is_done(ended), ended.said
+        assert self.is_done(ended), ended.said
 
-    def _is_done(self, ended: Ended) -> bool:
+    def is_done(self, ended: Ended) -> bool:
+        """Tell whether a run has done it, or says that it was done."""
         says_so = bool(self._act.or_says) and self._act.or_says in ended.said
         return says_so or ended.code in (self._act.code, *self.ends)
 
     def _run(self, words: list[str], place: Path, cut: Cut | None = None) -> Ended:
+        if cut is None and words[0] == "serve" and not self._act.command == "serve":
+            cut = _SERVES
         return self._runner.run(
             words,
             place,
             cut,
-            environment={"REGULARS_DATA": "data"},
+            environment={"REGULARS_DATA": "data", **self.environment},
+            reads=place / self._act.reads if self._act.reads else None,
             waits_only=self._act.waits,
         )
 
@@ -92,5 +105,8 @@ class Finish:
 def _list_printed(said: str) -> list[list[str]]:
     """List the commands that somebody may type as they are printed: those without a NAME."""
     printed = [shlex.split(line) for line in dict.fromkeys(_PRINTED.findall(said))]
-    found = [[word for word in words if word not in ("--data",) and "/" not in word] for words in printed]
-    return [words for words in found if not any(word.isupper() for word in words)]
+    return [words for words in printed if not any(word.isupper() for word in words)]
+
+
+def _leave_paths_out(words: list[str]) -> tuple[str, ...]:
+    return tuple(word for word in words if "/" not in word)

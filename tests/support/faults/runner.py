@@ -16,6 +16,7 @@ import sys
 import threading
 import time
 import traceback
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -29,7 +30,6 @@ BROKEN = 70
 _MAKE = os.O_CREAT | os.O_TRUNC
 _CHANGE = os.O_WRONLY | os.O_RDWR | os.O_APPEND
 _FILES = ("os.rename", "os.remove", "os.link", "os.symlink", "os.mkdir", "os.rmdir", "os.truncate")
-_SENT = (b"POST", b"PUT", b"PATCH", b"DELETE")
 _ALONE = ("INSERT", "UPDATE", "DELETE", "REPLACE", "CREATE", "DROP", "ALTER")
 
 
@@ -41,8 +41,9 @@ class Writes:
     such a name.
     """
 
-    def __init__(self, below: Path, at: int, name: str, told: int, end: Any) -> None:
-        self._below, self._at, self._name_of_it = f"{below}{os.sep}", at, name
+    def __init__(self, asked: Mapping[str, Any], told: int, end: Callable[..., object]) -> None:
+        self._below, self._reads = f"{asked['below']}{os.sep}", asked["reads"]
+        self._at, self._name_of_it = asked["at"], asked["name"]
         self._told, self._end = told, end
         self._opened = threading.local()
         self._changed: dict[int, int] = {}
@@ -63,6 +64,8 @@ class Writes:
             path, _, flags = given
             if flags & (_MAKE | _CHANGE) and not self._is_told_elsewhere(path):
                 self._tell(f"open {self._name(path)}", path)
+            elif self._reads and str(path).startswith(self._reads):
+                self._tell(f"read {self._name(path)}", path)
         elif event in _FILES:
             if event == "os.mkdir" and os.path.isdir(given[0]):
                 return
@@ -76,10 +79,6 @@ class Writes:
                 sys.setprofile(partial(self._listen, given[0]))
         elif event == "socket.bind":
             self._count(event)
-        elif event == "http.client.send":
-            data = given[1]
-            if isinstance(data, bytes) and data.startswith(_SENT):
-                self._count(b" ".join(data.split(b" ", 2)[:2]).decode())
 
     def _listen(self, connection: sqlite3.Connection, *_: Any) -> None:
         sys.setprofile(None)
@@ -139,8 +138,7 @@ def _run(asked: dict[str, Any], wanted: int, told: int) -> None:
         if not is_in_sqlite:
             time.sleep(PATIENCE_S)
 
-    writes = Writes(Path(asked["below"]), asked["at"], asked["name"], told, end)
-    code = BROKEN
+    writes, code = Writes(asked, told, end), BROKEN
     try:
         nobody, said = os.open(os.devnull, os.O_RDONLY), os.open(asked["said"], os.O_RDWR)
         for at, descriptor in enumerate((nobody, said, said)):
