@@ -6,10 +6,17 @@ from pathlib import Path
 import pytest
 
 import app
+from chalicelib.domain.jobs import NIGHT_HOUR
 from tests.faults.conftest import Points
 from tests.faults.walk import Walk
 from tests.support.faults.shop import Shop
-from tests.support.faults.use_cases import USE_CASES, WITHOUT_STORAGE, UseCase, everything
+from tests.support.faults.use_cases import (
+    JOBS_WITHOUT,
+    USE_CASES,
+    WITHOUT_STORAGE,
+    UseCase,
+    everything,
+)
 from tests.support.storage.failing import Killed
 from tests.support.storage.failing import points as faulty
 
@@ -30,6 +37,17 @@ def test_everything_has_a_row() -> None:
         "is served by no dialect that `everything` knows: add its table"
     )
     assert len({str(case) for case in USE_CASES}) == len(USE_CASES), "two rows have the same name"
+
+
+def test_every_job_has_a_row_in_which_it_writes(shops: dict[str, Shop], tmp_path: Path) -> None:
+    """Add a row to SWEPT in support/faults/use_cases.py for a new job: a shop in which it has
+    something to do."""
+    with shops["shop"].copied(tmp_path) as box:
+        night = box.clock.now().replace(hour=NIGHT_HOUR)
+        jobs = {*box.services.sweep._list_jobs(night)}
+    rows = {case.job for case in USE_CASES if case.job}
+    assert sorted(jobs - rows - set(JOBS_WITHOUT)) == [], "has no row, and no reason for none"
+    assert sorted((rows | set(JOBS_WITHOUT)) - jobs) == [], "is no job any more"
 
 
 KILLS, FAILURES = 1, 1

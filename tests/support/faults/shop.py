@@ -22,15 +22,34 @@ from chalicelib.api.service_keys import add_service_key
 from chalicelib.auth.roles import Role
 from chalicelib.book.cameras import CameraSettings
 from chalicelib.domain.captures import Capture, CaptureState
-from chalicelib.domain.model import Credentials, Decision, Profile, PromotionSettings
+from chalicelib.domain.model import (
+    Credentials,
+    Decision,
+    Profile,
+    PromotionSettings,
+    SharedKey,
+)
 from chalicelib.domain.tenant_settings import TenantSettings
+from chalicelib.domain.webhooks import EventKind
 from chalicelib.open_storage import open_storage
 from chalicelib.privacy.erasure_progress import SETTLED
 from chalicelib.privacy.makers import Maker, make_maker_put
 from chalicelib.settings import Settings
 from chalicelib.storage import keys
+from chalicelib.storage.formats import FORMAT
 from chalicelib.storage.items import walk_items
-from chalicelib.storage.ports import SENT_AGAIN, Clock, Storage, Update, exists, picture_event
+from chalicelib.storage.ports import (
+    SENT_AGAIN,
+    Clock,
+    Delete,
+    Storage,
+    Update,
+    exists,
+    picture_event,
+)
+from chalicelib.storage.records.captures import USUAL
+from chalicelib.storage.records.merges import Duplicate, two_people_put
+from chalicelib.storage.values import milliseconds
 from regulars.serve.gateway import Context
 from tests.support.api.compreface.client import Client as CompreFace
 from tests.support.api.devices import device, with_passkey
@@ -57,6 +76,10 @@ DEVICE, PASSWORD = 7, "four words that fit"
 
 EVA, FINN, GUS = 11, 12, 13
 """Seen by the cameras, and in no group that somebody chose."""
+
+
+_ALIKE = Decision(0.4, 0.5, 9, 0.02)
+"""How much two are alike of whom nobody knows whether they are one."""
 
 
 def lookalike(at: float, seed: int) -> Shot:
@@ -340,6 +363,10 @@ def prepared(
         after("leaving", "shop", _leaving)
         after("beside", "shop", _beside)
         after("closed", "shop", lambda box: box.settle())
+        after("dropping", "indexed", _drop_collection)
+        after("forgetful", "shop", _forget_strangers)
+        after("unnoted", "consented", _unnoted)
+        after("aged", "shop", _aged)
         receiver.answer_from_now_on(answers(410))
         after("parked", "shop", lambda box: box.hand("deliver", box.ids["delivery"]))
         receiver.answer_from_now_on(answers(200))
@@ -411,7 +438,7 @@ def _alike(box: Box) -> None:
     _, second = two_strangers(box)
     with_good_picture(box, second)
     eva, finn = (box.services.faces.get(box.tenant, box.ids[name]) for name in ("eva", "finn"))
-    box.services.merges.duplicates.suggest_pair(box.tenant, eva, finn, Decision(0.4, 0.5, 9, 0.02))
+    box.services.merges.duplicates.suggest_pair(box.tenant, eva, finn, _ALIKE)
 
 
 def _full(box: Box) -> None:
@@ -486,6 +513,47 @@ def _beside(box: Box) -> None:
     tenant = box.services.tenants.get_by_name("beside")
     box.services.access.members.add(tenant, "Maria", Role.OPERATOR)
     box.services.audit.signing.read_public_keys("beside")
+
+
+def _drop_collection(box: Box) -> None:
+    box.rekognition("DeleteCollection", CollectionId="staff")
+
+
+def _forget_strangers(box: Box) -> None:
+    """The tenant keeps no strangers any more, of whom one is known by nothing else."""
+    box.see(shot(13 * DAY, 71))
+    box.services.tenants.change_settings("shop", {"strangers": "forget"})
+
+
+def _unnoted(box: Box) -> None:
+    """A version before noted wrongly that somebody's consent had ended."""
+    key = ("shop", keys.TENANT_ITEM)
+    update = Update(keys.DIRECTORY, key, (exists("there"),), set={"withdrawn": 1})
+    box.storage.items.transact([update])
+
+
+def _aged(box: Box) -> None:
+    """What the jobs of a night look for: a week that is to be told, a capture whose event was lost,
+    an object that no seal names, a key that was renewed, a camera's usual hours that are not known
+    any more, a pair of people who are gone, and what an older version had written."""
+    services, items = box.services, box.storage.items
+    services.webhooks.hooks.add("shop", None, kinds=frozenset({EventKind.WEEK_ENDED}))
+    services.tenants.renew_key(box.tenant, "sunmi", SharedKey.APP_KEY)
+    box.storage.blobs.put_if_absent(f"{keys.days_columns('shop', 'UTC')}20260302-0.columns", b"x", "")
+    box.put(shot(14 * DAY - 60, GUS))
+    seen_ms = milliseconds(box.clock.now())
+    usual = {"usual": USUAL.write((100,) * 24), "last_seen_at": seen_ms}
+    there = (exists("there"),)
+    tenant = {"format": FORMAT, "format_due": [FORMAT, seen_ms - 1]}
+    [term, *_] = walk_items(items, keys.NAMES, "shop")
+    items.transact(
+        [
+            Update(keys.CAMERAS, ("shop", "door"), there, set=usual),
+            two_people_put("shop", Duplicate.make_ordered("gone", "left", box.clock.now(), _ALIKE)),
+            Update(keys.TENANTS, keys.tenant_item("shop"), there, set=tenant),
+            Delete(keys.NAMES, ("shop", term["term"])),
+        ]
+    )
 
 
 def furnished(

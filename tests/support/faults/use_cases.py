@@ -72,7 +72,7 @@ class UseCase(Struct, frozen=True):
     `shop`: the prepared shop in which it succeeds. `or_says`: what a repeat may answer instead if
     the first call was carried out, in a dialect whose requests have no id; `counts_again`: the part
     of the shop's state that such a repeat adds to, by contract. `defect`: what is wrong with it
-    still.
+    still. `job`: the job of the sweep that has something to write in it.
     """
 
     route: str
@@ -82,6 +82,7 @@ class UseCase(Struct, frozen=True):
     or_says: str = ""
     counts_again: str = ""
     defect: str = ""
+    job: str = ""
 
     def __str__(self) -> str:
         return " ".join(
@@ -919,6 +920,75 @@ FUNCTIONS = (
 )
 
 
+# --- the jobs of the sweep, each where it has something to write
+
+
+def _swept_of_old_files(hours: float, box: Box) -> None:
+    """Files have the machine's times, and the shop another clock."""
+    box.clock.advance(timedelta(hours=(NIGHT_HOUR - box.clock.now().hour) % 24))
+    old = (box.clock.now() - timedelta(hours=hours)).timestamp()
+    for path in (box.folder / "blobs").rglob("*"):
+        os.utime(path, (old, old))
+    _swept_at_night(box)
+
+
+def _swept_without_messages(box: Box) -> None:
+    """The messages that would have done it are lost."""
+    queue = box.storage.index_queue
+    while messages := queue.receive(10, 60):
+        for message in messages:
+            queue.delete(message.receipt)
+    _swept_at_night(box)
+
+
+def _swept_after_two_months(box: Box) -> None:
+    box.clock.advance(timedelta(days=60))
+    _swept_at_night(box)
+
+
+def _of_job(job: str, shop: str, do: Do = _swept_at_night) -> UseCase:
+    return UseCase("sweep", do, f"that does its job {job}", shop, job=job)
+
+
+SWEPT = (
+    _of_job("groups", "dropping", _swept_without_messages),
+    _of_job("erasures", "erasing", _swept_without_messages),
+    _of_job("strangers", "forgetful", _swept_without_messages),
+    _of_job("pictures", "unwanted", partial(_swept_of_old_files, 9)),
+    _of_job("pictures off", "unpictured"),
+    _of_job("consents", "consented", _swept_in_two_days),
+    _of_job("withdrawn", "unnoted"),
+    _of_job("retention", "old", _swept_much_later),
+    _of_job("learnt pictures", "learnt"),
+    _of_job("rejections", "rejected", _swept_much_later),
+    _of_job("merges", "merging"),
+    _of_job("duplicates", "aged"),
+    _of_job("seals", "shop"),
+    _of_job("seal objects", "aged", partial(_swept_of_old_files, 30)),
+    _of_job("usual", "aged"),
+    _of_job("usage", "shop"),
+    _of_job("lost captures", "aged"),
+    _of_job("audit", "shop"),
+    _of_job("audit retention", "old", _swept_much_later),
+    _of_job("reviews", "old", _swept_much_later),
+    _of_job("absences", "aged"),
+    _of_job("requests", "shop"),
+    _of_job("sessions", "shop"),
+    _of_job("events", "parked", _swept_after_two_months),
+    _of_job("subjects", "several"),
+    _of_job("joining", "shop"),
+    _of_job("format", "aged"),
+    _of_job("old keys", "aged"),
+    _of_job("names", "aged"),
+    _of_job("snapshots", "unwanted"),
+)
+JOBS_WITHOUT = {
+    "standing": "it tells the witness, which the box has not, and writes nothing here",
+    "files": "it lets SQLite and the file system take away what nobody names, by no port",
+}
+"""Jobs of the sweep that have no row, each with the reason."""
+
+
 def _file(box: Box) -> CredentialsFile:
     return CredentialsFile(box.folder, box.services.tenants)
 
@@ -1104,6 +1174,7 @@ USE_CASES = (
     *DEEPSTACK,
     *V1,
     *FUNCTIONS,
+    *SWEPT,
     *ERASURE,
     *JOBS,
 )

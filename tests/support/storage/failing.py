@@ -9,6 +9,7 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
+from chalicelib.domain import audit_events
 from chalicelib.domain.errors import Busy, StorageUnavailable
 from chalicelib.storage.ports import Disk, Storage
 
@@ -56,10 +57,14 @@ def points(calls: Sequence[str]) -> list[tuple[int, str, Fault]]:
 
 
 class Calls:
-    """The calls of a process to its storage, in order: `names` are of the form `items.transact`."""
+    """The calls of a process to its storage, in order: `names` are of the form `items.transact`.
+
+    `writers`: what the audit calls those who wrote.
+    """
 
     def __init__(self) -> None:
         self.names: list[str] = []
+        self.writers: set[str] = set()
         self.dead = False
         self._left = 0
         self._of = ""
@@ -102,6 +107,8 @@ class Calls:
             if self.dead:
                 raise Killed
             self.names.append(name)
+            if name.partition(".")[2] in WRITES and (act := audit_events.current()) is not None:
+                self.writers.add(act.what)
             self._left -= name.startswith(self._of)
             is_it = self._left == 0 and name.startswith(self._of)
             is_refused = self._dice.random() < self._share
