@@ -59,8 +59,8 @@ class Walk:
             answer = self._do(box)
             calls = [*box.calls.names]
             assert is_success(answer), answer
-            job = f"sweep {self._case.job}"
-            assert not self._case.job or job in box.calls.writers, f"{job} writes nothing here"
+            idle = {f"sweep {job}" for job in self._case.jobs} - box.calls.writers
+            assert not idle, f"{idle} write nothing here"
             written = {id_: entry for id_, entry in entries(box).items() if id_ not in known}
             wrong = [*without_effect(written), *given_back(box, self._shop, self._folder, written)]
             assert not wrong, "\n".join(wrong)

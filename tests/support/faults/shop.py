@@ -545,13 +545,14 @@ def _aged(box: Box) -> None:
     usual = {"usual": USUAL.write((100,) * 24), "last_seen_at": seen_ms}
     there = (exists("there"),)
     tenant = {"format": FORMAT, "format_due": [FORMAT, seen_ms - 1]}
-    [term, *_] = walk_items(items, keys.NAMES, "shop")
+    box.v1.done("PATCH", f"/v1/faces/{box.ids['eva']}", {"name": "O'Neil Lee"})
+    term = ("shop", keys.name_term("oneil", box.ids["eva"]))
     items.transact(
         [
             Update(keys.CAMERAS, ("shop", "door"), there, set=usual),
             two_people_put("shop", Duplicate.make_ordered("gone", "left", box.clock.now(), _ALIKE)),
             Update(keys.TENANTS, keys.tenant_item("shop"), there, set=tenant),
-            Delete(keys.NAMES, ("shop", term["term"])),
+            Delete(keys.NAMES, term),
         ]
     )
 

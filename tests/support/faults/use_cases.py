@@ -72,7 +72,7 @@ class UseCase(Struct, frozen=True):
     `shop`: the prepared shop in which it succeeds. `or_says`: what a repeat may answer instead if
     the first call was carried out, in a dialect whose requests have no id; `counts_again`: the part
     of the shop's state that such a repeat adds to, by contract. `defect`: what is wrong with it
-    still. `job`: the job of the sweep that has something to write in it.
+    still. `jobs`: those of the sweep that have something to write in it.
     """
 
     route: str
@@ -82,7 +82,7 @@ class UseCase(Struct, frozen=True):
     or_says: str = ""
     counts_again: str = ""
     defect: str = ""
-    job: str = ""
+    jobs: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return " ".join(
@@ -904,19 +904,58 @@ FUNCTIONS = (
     UseCase("canary", _asked_by_the_canary),
     *(UseCase("watch", lambda box: box.tick("watch"), shop=shop) for shop in ("unwanted", "alike")),
     *(
-        UseCase("sweep", lambda box: box.sweep(), shop=shop)
-        for shop in ("unwanted", "merging", "undoing", "alike")
+        UseCase("sweep", lambda box: box.sweep(), shop=shop, jobs=jobs)
+        for shop, jobs in (
+            ("unwanted", ("seals", "usage", "joining", "snapshots")),
+            ("merging", ("merges",)),
+            ("undoing", ("merges",)),
+            ("alike", ()),
+        )
     ),
     UseCase(
-        "sweep", lambda box: box.sweep(), "of pictures that are not kept any more", "unpictured"
+        "sweep",
+        lambda box: box.sweep(),
+        "of pictures that are not kept any more",
+        "unpictured",
+        jobs=("pictures off",),
     ),
     _ingest(shot(5 * DAY, 51), "somebody new", "unpictured"),
     _ingest(another_photo(5 * DAY, EVA), "somebody known", "unpictured"),
-    UseCase("sweep", _swept_in_two_days, "of a consent that expired", "consented"),
-    UseCase("sweep", _swept_at_night, "of what was learnt too long ago", "learnt"),
-    UseCase("sweep", _swept_much_later, "of what is kept no longer", "old"),
-    UseCase("sweep", _swept_much_later, "of what rejections remember", "rejected"),
-    UseCase("sweep", _swept_at_night, "of a subject of several faces", "several"),
+    UseCase(
+        "sweep",
+        _swept_in_two_days,
+        "of a consent that expired",
+        "consented",
+        jobs=("consents", "audit", "requests", "sessions"),
+    ),
+    UseCase(
+        "sweep",
+        _swept_at_night,
+        "of what was learnt too long ago",
+        "learnt",
+        jobs=("learnt pictures",),
+    ),
+    UseCase(
+        "sweep",
+        _swept_much_later,
+        "of what is kept no longer",
+        "old",
+        jobs=("retention", "audit retention", "reviews"),
+    ),
+    UseCase(
+        "sweep",
+        _swept_much_later,
+        "of what rejections remember",
+        "rejected",
+        jobs=("rejections",),
+    ),
+    UseCase(
+        "sweep",
+        _swept_at_night,
+        "of a subject of several faces",
+        "several",
+        jobs=("subjects",),
+    ),
 )
 
 
@@ -942,45 +981,64 @@ def _swept_without_messages(box: Box) -> None:
 
 
 def _swept_after_two_months(box: Box) -> None:
-    box.clock.advance(timedelta(days=60))
+    """Done again, it is no later."""
+    box.clock.advance(max(timedelta(), MONDAY + timedelta(days=74) - box.clock.now()))
     _swept_at_night(box)
 
 
-def _of_job(job: str, shop: str, do: Do = _swept_at_night) -> UseCase:
-    return UseCase("sweep", do, f"that does its job {job}", shop, job=job)
-
-
 SWEPT = (
-    _of_job("groups", "dropping", _swept_without_messages),
-    _of_job("erasures", "erasing", _swept_without_messages),
-    _of_job("strangers", "forgetful", _swept_without_messages),
-    _of_job("pictures", "unwanted", partial(_swept_of_old_files, 9)),
-    _of_job("pictures off", "unpictured"),
-    _of_job("consents", "consented", _swept_in_two_days),
-    _of_job("withdrawn", "unnoted"),
-    _of_job("retention", "old", _swept_much_later),
-    _of_job("learnt pictures", "learnt"),
-    _of_job("rejections", "rejected", _swept_much_later),
-    _of_job("merges", "merging"),
-    _of_job("duplicates", "aged"),
-    _of_job("seals", "shop"),
-    _of_job("seal objects", "aged", partial(_swept_of_old_files, 30)),
-    _of_job("usual", "aged"),
-    _of_job("usage", "shop"),
-    _of_job("lost captures", "aged"),
-    _of_job("audit", "shop"),
-    _of_job("audit retention", "old", _swept_much_later),
-    _of_job("reviews", "old", _swept_much_later),
-    _of_job("absences", "aged"),
-    _of_job("requests", "shop"),
-    _of_job("sessions", "shop"),
-    _of_job("events", "parked", _swept_after_two_months),
-    _of_job("subjects", "several"),
-    _of_job("joining", "shop"),
-    _of_job("format", "aged"),
-    _of_job("old keys", "aged"),
-    _of_job("names", "aged"),
-    _of_job("snapshots", "unwanted"),
+    UseCase(
+        "sweep",
+        _swept_without_messages,
+        "of a group that was deleted",
+        "dropping",
+        jobs=("groups",),
+    ),
+    UseCase(
+        "sweep",
+        _swept_without_messages,
+        "of an erasure",
+        "erasing",
+        jobs=("erasures",),
+    ),
+    UseCase(
+        "sweep",
+        _swept_without_messages,
+        "of strangers who are kept no longer",
+        "forgetful",
+        jobs=("strangers",),
+    ),
+    UseCase(
+        "sweep",
+        partial(_swept_of_old_files, 9),
+        "of pictures that nobody names",
+        "unwanted",
+        jobs=("pictures",),
+    ),
+    UseCase("sweep", _swept_at_night, "of a wrong note", "unnoted", jobs=("withdrawn",)),
+    UseCase(
+        "sweep",
+        _swept_after_two_months,
+        "of events that have expired",
+        "parked",
+        jobs=("events",),
+    ),
+    UseCase(
+        "sweep",
+        partial(_swept_of_old_files, 30),
+        "of all that has aged",
+        "aged",
+        jobs=(
+            "duplicates",
+            "seal objects",
+            "usual",
+            "lost captures",
+            "absences",
+            "format",
+            "old keys",
+            "names",
+        ),
+    ),
 )
 JOBS_WITHOUT = {
     "standing": "it tells the witness, which the box has not, and writes nothing here",
