@@ -105,9 +105,13 @@ const LOADS = { report: [], traffic: ["cameras"] };
 export const mayLoad = (list, known = session.now) => LOADS[known?.page]?.includes(list) ?? true;
 
 export const theme = preference("theme", ["system", "light", "dark"]);
-/** Languages that the console speaks: each has a file in words, and beside the pages of each folder. */
-export const LANGUAGES = ["en", "de", "zh", "es", "fr", "it", "nl", "pt", "ar"];
-export const language = preference("language", ["system", ...LANGUAGES]);
+/**
+ * Languages of the console, of messages and of papers, as the page says them: whether somebody has read their words.
+ * @type {{ console: Record<string, boolean>; messages: Record<string, boolean>; papers: Record<string, boolean> }}
+ */
+export const LANGUAGES = JSON.parse(
+  /** @type {HTMLMetaElement} */ (document.querySelector("meta[name=languages]")).content);
+export const language = preference("language", ["system", ...Object.keys(LANGUAGES.console)]);
 export const blur = preference("blur", ["off", "on"]);
 export const alerts = {
   sound: preference("alerts.sound", ["off", "on"]),

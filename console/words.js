@@ -10,8 +10,10 @@ let made = {};
 /** Changes with each language that was loaded. */
 export const spoken = new Value("");
 
+const RIGHT_TO_LEFT = ["ar", "fa", "he", "ku", "ps", "ur", "yi"];
+
 /** Return in which direction a language is written: "ltr" or "rtl". */
-export const directionOf = (language) => (language === "ar" ? "rtl" : "ltr");
+export const directionOf = (language) => (RIGHT_TO_LEFT.includes(language) ? "rtl" : "ltr");
 
 /** Return 1, or -1 where the next one stands to the left: what an arrow key to the right steps by. */
 export const onward = () => (directionOf(known) === "rtl" ? -1 : 1);
@@ -25,7 +27,7 @@ const languageOf = (tag) => tag.slice(0, 2).toLowerCase();
 export async function load() {
   const isChosen = language.now !== "system";
   const wanted = isChosen ? [language.now] : navigator.languages.map(languageOf);
-  known = wanted.find((one) => LANGUAGES.includes(one)) ?? "en";
+  known = wanted.find((one) => one in LANGUAGES.console) ?? "en";
   table = Object.assign({}, ...(await Promise.all(folders.map(wordsOf))));
   const tag = navigator.languages.find((one) => languageOf(one) === known);
   locale = inFigures(tag ?? (isChosen ? known : regional(known)));
@@ -58,12 +60,16 @@ async function wordsOf(folder) {
   return answer.json();
 }
 
-/** Return the text of this name. `{word}` in it stands for a value; a number `count` chooses among its plurals. */
+/**
+ * Return the text of this name. `{word}` in it stands for a value; a number `count` chooses among its plurals, by the
+ * rules of the language that `in` names: English words stand in for those that there are not.
+ */
 export function t(name, values = {}) {
   let text = table[name];
   if (text === undefined) return name;
   if (typeof text === "object") {
-    const rules = (made.plural ??= new Intl.PluralRules(locale));
+    const by = text.in ?? locale;
+    const rules = (made[`plural ${by}`] ??= new Intl.PluralRules(by));
     text = text[rules.select(values.count)] ?? text.other;
   }
   return text.replace(/\{(\w+)\}/g, (_, word) => shown(values[word]));

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from infra import images, wheels
 from infra.dependencies import ROOT, Failed, run_command
+from regulars.words import WHOLE, list_missing
 
 BRANCH = "main"
 VERSION = re.compile(r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)")
@@ -137,6 +138,12 @@ def require_releasable(version: str, changes: str, branch: str, tags: str, root:
             f"{DATA.format(version)} is not there: python -m tests.releases.make {version}, and "
             "commit it"
         )
+    for language in WHOLE:
+        if lacking := list_missing(language, root):
+            raise Failed(
+                f"{len(lacking)} words of {language} are missing, such as {lacking[0].name}: "
+                f"python -m regulars.words --missing {language}"
+            )
     section = UNRELEASED.search((root / CHANGES).read_text(encoding="utf-8"))
     if not section:
         raise Failed(f"{CHANGES} has no section '## ... (unreleased)': say there what is new")

@@ -18,7 +18,7 @@ from msgspec.structs import replace
 from chalicelib.book.week import DAYS, Figures, Week, describe_week, format_notes, format_title
 from chalicelib.domain.local_time import begin_of_week
 from chalicelib.domain.model import Tenant
-from chalicelib.domain.texts import LANGUAGES, Language, Texts
+from chalicelib.domain.texts import LANGUAGES, Texts
 from chalicelib.services import Services
 from chalicelib.storage.values import write_rows
 from regulars.mail import make_header_text, send_mail
@@ -118,7 +118,7 @@ def report(
     tenant: str | None,
     day: datetime | None,
     as_csv: bool,
-    language: Language | None,
+    language: str | None,
     to: str | None,
 ) -> None:
     """Print the visits of a week by day, without staff: new people, returning strangers, known

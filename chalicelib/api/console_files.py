@@ -10,16 +10,18 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import re
 from collections.abc import Iterable, Mapping
 from itertools import chain
 from pathlib import Path, PurePosixPath
 from string import Template
 from urllib.parse import urlsplit
 
+from markupsafe import Markup
 from msgspec import Struct
 
 from chalicelib.api.console_modules import JOINED, join_modules
+from chalicelib.api.console_words import fill_words, list_languages, list_waiting
+from chalicelib.privacy.texts import direction_of
 
 LIBRARIES = "libraries"
 """Folder of libraries beside the console's own files, in the package for AWS."""
@@ -35,10 +37,6 @@ _KINDS = {
 """All of them are text, which the gateway passes as it is."""
 
 _MODULES = (".js", ".mjs")
-
-_WORDS = re.compile(r"\./console/(\w+)/(?:words\.)?(\w+)\.json")
-"""Names of files of words, of which the language is the last or the last but one:
-`words/de.json`, `admin/words.de.json`."""
 
 _PICTURES = ("'self'", "blob:")
 _SAFE = {
@@ -105,18 +103,11 @@ def read_texts(paths: Mapping[str, Path]) -> dict[str, str]:
     """
     texts = {name: path.read_text(encoding="utf-8") for name, path in paths.items()}
     modules = {name: text for name, text in texts.items() if paths[name].suffix in _MODULES}
-    return {
-        **join_modules(modules),
-        **{_place_words(name): text for name, text in texts.items() if name not in modules},
+    words = {name: text for name, text in texts.items() if paths[name].suffix == ".json"}
+    others = {
+        name: text for name, text in texts.items() if name not in modules and name not in words
     }
-
-
-def _place_words(name: str) -> str:
-    """Return the name by which modules ask for a file: words lie in a folder a language.
-
-    `./console/admin/words.de.json`: `./console/de/admin.json`.
-    """
-    return _WORDS.sub(r"./console/\2/\1.json", name)
+    return {**join_modules(modules), **others, **fill_words(words)}
 
 
 def make_files(texts: Mapping[str, str]) -> dict[str, File]:
@@ -180,6 +171,8 @@ def make_page(page_folder: Path, texts: Mapping[str, str], pictures: Iterable[st
         style=urls["./console/style.css"],
         icon=urls["./console/icon.svg"],
         manifest=urls["./console/app.webmanifest"],
+        languages=Markup.escape(json.dumps(list_languages(texts))),
+        waiting=_write_waiting(texts),
     )
     headers = {
         "Content-Type": "text/html; charset=utf-8",
@@ -189,6 +182,15 @@ def make_page(page_folder: Path, texts: Mapping[str, str], pictures: Iterable[st
         **_SAFE,
     }
     return File(headers, text)
+
+
+def _write_waiting(texts: Mapping[str, str]) -> Markup:
+    """Write a line a language, of which start.js shows one while the page waits for files."""
+    line = Markup('<p class="waits-for-files" lang="{}" dir="{}" hidden>{}</p>')
+    return Markup("\n").join(
+        line.format(language, direction_of(language), text)
+        for language, text in list_waiting(texts).items()
+    )
 
 
 def _write_policy(scripts: Iterable[str], pictures: Iterable[str]) -> str:

@@ -1,8 +1,9 @@
 """Texts that people read in mails, reports and messages to phones.
 
-domain/languages has a file a language. A file has each text by its name, and how the
-language writes numbers and days. The console has its own texts (console/words), and the notice has,
-too (privacy/texts).
+domain/languages has a file a language. A file has texts by their names, and how the language writes
+numbers and days; of what it lacks, the English is taken. Its `plurals` are the forms of a word
+beside a number, and `plural` chooses among them, both as in the header of a file of gettext. The
+console has its own texts (console/words), and the notice has, too (privacy/texts).
 """
 
 from __future__ import annotations
@@ -12,30 +13,24 @@ from collections.abc import Callable, Mapping
 from datetime import date, datetime
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any
 
-Language = Literal["en", "zh", "de", "es", "fr", "it", "nl", "pt", "ar"]
-"""Languages of messages; the console speaks the same ones."""
-
-LANGUAGES: tuple[Language, ...] = get_args(Language)
-DEFAULT_LANGUAGE: Language = "en"
-
-
-def _choose_arabic(count: int) -> str:
-    if count < 3:
-        return ("zero", "one", "two")[count]
-    last = count % 100
-    return "other" if last < 3 else "few" if last < 11 else "many"
-
-
-_PLURALS: Mapping[str, Callable[[int], str]] = {
-    "fr": lambda count: "one" if count < 2 else "other",
-    "pt": lambda count: "one" if count < 2 else "other",
-    "ar": _choose_arabic,
-}
-"""Forms of words beside a number, by Unicode's CLDR, of languages that differ from English."""
+DEFAULT_LANGUAGE = "en"
+"""The source: its words stand in for those that another language lacks."""
+READ_BY = "read.by"
+"""Name of a text of a file that says who has read its words; without, nobody has."""
 
 _FOLDER = Path(__file__).with_name("languages")
+
+
+def list_languages(folder: Path) -> tuple[str, ...]:
+    """Return the languages of a folder with a file for each, English first."""
+    languages = {path.stem for path in folder.glob("*.json")}
+    return DEFAULT_LANGUAGE, *sorted(languages - {DEFAULT_LANGUAGE})
+
+
+LANGUAGES = list_languages(_FOLDER)
+"""Languages of messages."""
 
 
 class Texts:
@@ -44,7 +39,8 @@ class Texts:
     def __init__(self, language: str) -> None:
         # of a later version
         self._language = language if language in LANGUAGES else DEFAULT_LANGUAGE
-        self._texts = _read_file(self._language)
+        self._own = _read_file(self._language)
+        self._texts = {**_read_file(DEFAULT_LANGUAGE), **self._own}
 
     def write(self, name: str, **values: object) -> str:
         """Return the text of this name.
@@ -53,14 +49,12 @@ class Texts:
         """
         found = self._texts[name]
         if not isinstance(found, str):
-            found = found.get(self._choose_plural(int(str(values["count"]))), found["other"])
+            language = self._language if name in self._own else DEFAULT_LANGUAGE
+            plural = _choose_plural(language, int(str(values["count"])))
+            found = found[plural] if plural in found else found["other"]
         return str(
             found.format_map({word: self._write_value(value) for word, value in values.items()})
         )
-
-    def _choose_plural(self, count: int) -> str:
-        choose = _PLURALS.get(self._language)
-        return choose(count) if choose else "one" if count == 1 else "other"
 
     def write_day(self, name: str, day: date) -> str:
         """Return a day, or the hour of a datetime, in the form of this name, such as
@@ -91,6 +85,28 @@ class Texts:
 
     def _write_value(self, value: object) -> str:
         return self.write_number(value) if isinstance(value, int) else str(value)
+
+
+def is_read(language: str) -> bool:
+    """Say whether somebody has read the words of a language; those of English its writers have."""
+    return language == DEFAULT_LANGUAGE or READ_BY in _read_file(language)
+
+
+def _choose_plural(language: str, count: int) -> str:
+    """Return which form of a word stands beside a number."""
+    plurals, choose = _read_plurals(language)
+    return plurals[choose(count)]
+
+
+@cache
+def _read_plurals(language: str) -> tuple[list[str], Callable[[int], int]]:
+    """Return the forms of a word beside a number, and which of them it is; English ones unless the
+    language says others."""
+    from gettext import c2py
+
+    own = _read_file(language)
+    texts = own if "plural" in own else _read_file(DEFAULT_LANGUAGE)
+    return texts["plurals"].split(), c2py(texts["plural"])
 
 
 @cache

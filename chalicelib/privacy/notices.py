@@ -28,7 +28,13 @@ from chalicelib.domain.tenant_settings import (
 from chalicelib.domain.webhooks import EventKind, Hook
 from chalicelib.privacy.data_map import table, what_happens, what_is_stored
 from chalicelib.privacy.signing import fingerprint, public_key_from
-from chalicelib.privacy.texts import Language, direction_of, isolate, words_of
+from chalicelib.privacy.texts import (
+    Language,
+    choose_language,
+    direction_of,
+    isolate,
+    words_of,
+)
 from chalicelib.qr_code import draw_code
 from chalicelib.service import Service
 
@@ -176,6 +182,7 @@ class _Writer:
 
 def write_notice(facts: Facts, language: Language) -> Page:
     """Write the whole notice (GDPR, Article 13)."""
+    language = choose_language(language, "notice")
     writer = _Writer(facts, language)
     words = writer.words
     sections = {
@@ -199,6 +206,7 @@ def write_notice(facts: Facts, language: Language) -> Page:
 def write_sheet(facts: Facts, language: Language) -> Page:
     """Write what fits on a sheet at the door: the first layer, which says where the whole is (EDPB
     3/2019, 7.1)."""
+    language = choose_language(language, "notice")
     to, url = _Writer(facts, language), facts.tenant.notice_url
     words = to.words
     whole = to.say("short whole", url=url) if url else words["short ask"]
@@ -327,6 +335,7 @@ def write_receipt_page(
 
     `programs`: what receipts call programs that asked.
     """
+    language = choose_language(language, "receipt", "notice")
     receipt_writer = _Writer(facts, language, "receipt")
     notice_writer = _Writer(facts, language)
     statement = receipt["statement"]

@@ -453,10 +453,11 @@ def _observation_row(
 
 
 def _list_places(holdings: Mapping[str, Any], language: Language) -> list[list[str]]:
+    words = words_of("places", language)
     return [
         [
             place.name,
-            place.holds if language == "en" else words_of("places", language)[place.name],
+            words.get(place.name, place.holds),
             str(len(holdings[place.name])) if place.name in holdings else "",
         ]
         for place in DATA_MAP

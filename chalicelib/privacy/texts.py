@@ -2,7 +2,9 @@
 reads one file.
 
 A file has the texts by kind of page, and by what they say: the notice, the receipt, the archive and
-the places in it. The English of places is theirs (privacy/data_map).
+the places in it. The English of places is theirs (privacy/data_map). Of what an archive lacks, the
+English is taken. A notice or a receipt that lacks a sentence is English as a whole, so that no
+sheet mixes two languages.
 """
 
 from __future__ import annotations
@@ -11,31 +13,49 @@ import json
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal
 
-Language = Literal["en", "zh", "de", "fr", "es", "it", "nl", "pt", "ar"]
+from chalicelib.domain.texts import DEFAULT_LANGUAGE, READ_BY, list_languages
+
+_FOLDER = Path(__file__).with_name("languages")
+
+LANGUAGES = list_languages(_FOLDER)
 """Languages of the notice, the receipt and the archive."""
 
-LANGUAGES: tuple[Language, ...] = get_args(Language)
+if TYPE_CHECKING:
+    Language = str
+else:
+    Language = Literal[LANGUAGES]
 
-_RIGHT_TO_LEFT = frozenset({"ar"})
+_RIGHT_TO_LEFT = frozenset({"ar", "fa", "he", "ku", "ps", "ur", "yi"})
 _ISOLATE, _END = "\u2068", "\u2069"
 """Of Unicode: what stands between them keeps its own direction (UAX 9, first strong isolate)."""
 
-_FOLDER = Path(__file__).resolve().parent / "languages"
-
 
 @cache
-def _file_of(language: str) -> Mapping[str, Mapping[str, str]]:
-    words: Mapping[str, Mapping[str, str]] = json.loads(
+def _file_of(language: str) -> Mapping[str, Any]:
+    words: Mapping[str, Any] = json.loads(
         (_FOLDER / f"{language}.json").read_text(encoding="utf-8")
     )
     return words
 
 
 def words_of(kind: str, language: str) -> Mapping[str, str]:
-    """Return the words of a kind of page, by what they say."""
-    return _file_of(language)[kind]
+    """Return the words of a kind of page, by what they say; English ones for those that the
+    language lacks."""
+    return {**_file_of(DEFAULT_LANGUAGE).get(kind, {}), **_file_of(language).get(kind, {})}
+
+
+def choose_language(language: Language, *kinds: str) -> Language:
+    """Return the language if it has all words of these kinds of pages, else English."""
+    english, own = _file_of(DEFAULT_LANGUAGE), _file_of(language)
+    lacks_some = any(english[kind].keys() - own.get(kind, {}).keys() for kind in kinds)
+    return DEFAULT_LANGUAGE if lacks_some else language
+
+
+def is_read(language: Language) -> bool:
+    """Say whether somebody has read the words of a language; those of English its writers have."""
+    return language == DEFAULT_LANGUAGE or READ_BY in _file_of(language)
 
 
 def direction_of(language: str) -> Literal["ltr", "rtl"]:

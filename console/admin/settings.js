@@ -10,7 +10,7 @@ import { toShops } from "../router.js";
 import { Line } from "../shared/line.js";
 import { Dialog, Ending, Field, Form, Loading, Segments, Select, Trouble, useLoaded } from "../shared/parts.js";
 import { DAY_MS } from "../shared/days.js";
-import { called } from "../shared/languages.js";
+import { called, languagesOf } from "../shared/languages.js";
 import { blur, LANGUAGES, language, may, session, shortcuts, theme, useValue } from "../store.js";
 import { complain, later, settleAll } from "../undo.js";
 import { ago, dayAndClock, joined, number, t, weekdayName } from "../words.js";
@@ -47,7 +47,7 @@ const HERE = zoneOf();
 const WEEKDAYS = { monday: 0, sunday: 6, saturday: 5 };
 const SHOP = {
   display_name: { kind: "text", max: 60, none: "set.display_name.none" },
-  language: { kind: "one", options: LANGUAGES, called },
+  language: { kind: "one", options: Object.keys(LANGUAGES.messages), called: (one) => called(one, "messages") },
   time_zone: { kind: "text", max: 100, list: Intl.supportedValuesOf("timeZone") },
   week_begins: { kind: "one", options: ["language", ...Object.keys(WEEKDAYS)], called: (one) =>
     (one in WEEKDAYS ? weekdayName(WEEKDAYS[one], "long") : t("set.week_begins.language")) },
@@ -118,7 +118,7 @@ function Spoken() {
   return html`<div class="setting">
     <div><p class="label">${t("language")}</p><p class="soft small">${t("language.says")}</p></div>
     <${Select} label=${t("language")} value=${now} set=${(one) => language.set(one)}
-      options=${[["system", t("language.system")], ...LANGUAGES.map((one) => [one, called(one)])]} /></div>`;
+      options=${[["system", t("language.system")], ...languagesOf("console")]} /></div>`;
 }
 
 function Preference({ name, value, options }) {

@@ -108,14 +108,16 @@ def test_words_lie_in_a_folder_a_language_under_the_digest_of_all_of_them(app: C
     imported = json.loads(import_map(app))["imports"]
     folders = {name: url for name, url in imported.items() if name.endswith("/")}
     pages = sorted(path.parent.name for path in OURS.rglob("words.en.json"))
-    assert {*folders} == {f"./console/{path.stem}/" for path in OURS.glob("words/*.json")}
+    assert {f"./console/{path.stem}/" for path in OURS.glob("words/*.json")} <= {*folders}
     for name, url in folders.items():
         language, holds = name.split("/")[-2], []
         for page in sorted([*pages, "words"]):
             answer = got(app, f"{url.removeprefix('.')}{page}.json")
             assert "immutable" in answer.headers["cache-control"]
-            of_it = f"words/{language}" if page == "words" else f"{page}/words.{language}"
-            assert answer.body == (OURS / f"{of_it}.json").read_text(encoding="utf-8")
+            of_it = "words/en" if page == "words" else f"{page}/words.en"
+            english = json.loads((OURS / f"{of_it}.json").read_text(encoding="utf-8"))
+            assert json.loads(answer.body).keys() >= english.keys()
+            assert language != "en" or json.loads(answer.body) == english
             holds.append(answer.body)
         digest = hashlib.sha256("\0".join(holds).encode()).hexdigest()
         assert digest.startswith(url.rstrip("/").split(".")[-1])

@@ -1,23 +1,28 @@
 """The words of the console, by language."""
 
 import json
-import re
 
 from chalicelib.api.console_files import locate_folder
+from chalicelib.api.console_words import Table, join_tables, read_tables
+from regulars.words import read_words
 
 OURS = locate_folder()
-LANGUAGES = json.loads(re.findall(r"LANGUAGES = (\[.*\]);", (OURS / "store.js").read_text())[0])
 
 FILES = {
     path.relative_to(OURS).as_posix(): json.loads(path.read_text(encoding="utf-8"))
     for path in OURS.rglob("*.json")
 }
-TABLES = {
-    language: {
-        name: text
-        for path, table in FILES.items()
-        if path.endswith(f"{language}.json")
-        for name, text in table.items()
-    }
-    for language in LANGUAGES
+OWN = {
+    language: join_tables(tables)
+    for language, tables in read_tables(
+        {f"./console/{name}": json.dumps(table) for name, table in FILES.items()}
+    ).items()
 }
+"""What the files of a language say."""
+
+TABLES: dict[str, Table] = {}
+"""What a browser gets in a language: English stands in for words that it lacks."""
+for _name, _text in read_words().items():
+    TABLES.setdefault(_name.split("/")[2], {}).update(json.loads(_text))  # type: ignore[attr-defined]
+
+LANGUAGES = [*TABLES]

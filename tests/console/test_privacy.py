@@ -1,14 +1,13 @@
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, time, timedelta
-from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
 from playwright.sync_api import Page, expect
 from regulars_client import models
 
-from chalicelib.privacy.texts import LANGUAGES
+from chalicelib.privacy.texts import LANGUAGES, choose_language, direction_of, words_of
 from tests.console.conftest import Book, becomes, heading, shoot
 from tests.console.looks import looked_at
 
@@ -84,10 +83,11 @@ def test_the_notice_is_filled_in_place_shown_in_other_languages_and_saved(
     page.get_by_role("group", name="Which one").get_by_text("The whole").click()
     expect(sheet).to_contain_text("Nobody but us receives these data")
     page.get_by_label("Language of the paper").select_option("ar")
-    expect(sheet).to_have_attribute("dir", "rtl")
+    expect(sheet).to_have_attribute("dir", direction_of(choose_language("ar", "notice")))
     looked_at(page, "privacy-arabic", whole=True)
     page.get_by_label("Language of the paper").select_option("de")
-    expect(sheet).to_contain_text("Verantwortlicher")
+    german = words_of("notice", choose_language("de", "notice"))
+    expect(sheet).to_contain_text(german["who"])
     with page.expect_download() as download:
         page.get_by_role("button", name="Save as a page").click()
     assert download.value.suggested_filename == "notice-whole-de.html"
@@ -142,11 +142,11 @@ def test_the_sheet_fits_on_one_side_of_a4_in_each_language(page: Page, book: Boo
             assert pages == 1, language
 
 
-def test_the_console_offers_the_languages_that_there_are() -> None:
-    offered = re.findall(
-        r'\["(\w\w)", "', Path("console/shared/languages.js").read_text(encoding="utf-8")
-    )
-    assert offered == [*LANGUAGES]
+def test_the_console_offers_the_languages_that_there_are(page: Page, book: Book) -> None:
+    opened(page, book)
+    offered = page.get_by_label("Language of the paper").locator("option")
+    assert [option.get_attribute("value") for option in offered.all()] == [*LANGUAGES]
+    assert offered.all_inner_texts()[:2] == ["English", "العربية (read by nobody yet)"]
 
 
 def test_printed_is_the_sheet_alone(page: Page, book: Book) -> None:

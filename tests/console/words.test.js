@@ -43,3 +43,13 @@ test("how long ago it was is said in the largest unit that fits", () => {
   const said = [2, 59, 3600, 86_400 * 8].map((seconds) => ago(NOW - seconds * 1000, "long", NOW));
   assert.deepEqual(said, ["just now", "59 seconds ago", "1 hour ago", "last week"]);
 });
+
+test("an English word that stands in has the plurals of English", async () => {
+  const ask = globalThis.fetch;
+  const words = { "a": { one: "{count} person", other: "{count} people", in: "en" }, "b": { other: "{count}人" } };
+  globalThis.fetch = async () => new Response(JSON.stringify(words));
+  await spoken("zh");
+  globalThis.fetch = ask;
+  assert.deepEqual([1, 2].map((count) => [t("a", { count }), t("b", { count })]),
+    [["1 person", "1人"], ["2 people", "2人"]]);
+});

@@ -1,15 +1,17 @@
-"""Each text of messages is there in each language, with the same values, and is used."""
+"""Each text of messages is there in English and asked for; other languages have some, with the same
+values."""
 
 import json
 import re
 from datetime import UTC, datetime
+from gettext import c2py  # type: ignore[attr-defined]
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from chalicelib.domain import texts as module
-from chalicelib.domain.texts import LANGUAGES, Texts
+from chalicelib.domain.texts import LANGUAGES, READ_BY, Texts
 
 DOMAIN = Path(module.__file__).parent
 FILES = {path.stem: json.loads(path.read_text("utf-8")) for path in DOMAIN.glob("languages/*.json")}
@@ -22,21 +24,34 @@ def values(text: str | dict[str, str]) -> set[str]:
     return {name for form in forms for name in re.findall(r"\{(\w+)[}:]", form)}
 
 
-def test_there_is_a_file_for_each_language() -> None:
-    assert FILES.keys() == set(LANGUAGES)
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_each_text_of_a_language_stands_for_an_english_one_with_the_same_values(
+    language: str,
+) -> None:
+    texts: dict[str, Any] = {
+        name: text for name, text in FILES[language].items() if name != READ_BY
+    }
+    assert list(texts) == sorted(texts)
+    assert texts.keys() <= ENGLISH.keys()
+    free = ("date", "plural")
+    assert {name: values(text) for name, text in texts.items() if not name.startswith(free)} == {
+        name: values(ENGLISH[name]) for name in texts if not name.startswith(free)
+    }
+    names = [name for name in NAMES if name in texts]
+    assert {name: len(texts[name].split()) for name in names} == {
+        name: len(ENGLISH[name].split()) for name in names
+    }
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_each_text_is_there_in_each_language_with_the_same_values(language: str) -> None:
-    texts: dict[str, Any] = FILES[language]
-    assert list(texts) == sorted(ENGLISH)
-    dates = [name for name in texts if name.startswith("date")]
-    assert {name: values(texts[name]) for name in texts if name not in dates} == {
-        name: values(ENGLISH[name]) for name in texts if name not in dates
-    }
-    assert {name: len(texts[name].split()) for name in NAMES} == {
-        name: len(ENGLISH[name].split()) for name in NAMES
-    }
+def test_each_plural_has_the_forms_that_the_language_says(language: str) -> None:
+    texts = FILES[language]
+    own = {*texts.get("plurals", "").split()}
+    others = {name for name, forms in texts.items() if isinstance(forms, dict) and {*forms} != own}
+    assert others == set()
+    if "plural" in texts:
+        places = {c2py(texts["plural"])(count) for count in range(1000)}
+        assert places == {*range(len(texts["plurals"].split()))}
 
 
 def test_each_text_is_asked_for() -> None:

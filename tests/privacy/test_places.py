@@ -217,8 +217,7 @@ def test_what_a_hold_or_a_restriction_keeps_no_clock_takes(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("language", [one for one in LANGUAGES if one != "en"])
-def test_the_page_names_all_places_in_each_language(language: Language) -> None:
+def test_each_word_of_a_place_is_of_one_that_there_is(language: Language) -> None:
     places = words_of("places", language)
-    assert list(places) == list(words_of("places", "zh"))
-    assert set(places) == {place.name for place in DATA_MAP if place.is_ours}
+    assert set(places) <= {place.name for place in DATA_MAP if place.is_ours}
     assert not {place.holds for place in DATA_MAP}.intersection(places.values())

@@ -13,7 +13,10 @@ const wordsAt = (url) => url.replace(/(\w+)\/(\w+)\.json$/, (_, language, folder
 Object.assign(globalThis, {
   addEventListener: page.addEventListener.bind(page),
   dispatchEvent: page.dispatchEvent.bind(page),
-  document: { documentElement: { dataset: {} }, querySelector: () => null },
+  document: {
+    documentElement: { dataset: {} },
+    querySelector: (asked) => (asked === "meta[name=languages]" ? { content: process.env.CONSOLE_LANGUAGES } : null),
+  },
   fetch: async (url) => new Response(await readFile(new URL(wordsAt(url)))),
   localStorage: { getItem: (key) => kept.get(key) ?? null, setItem: (key, value) => kept.set(key, value) },
   location: { hash: "" },

@@ -7,7 +7,9 @@ from pathlib import Path
 
 from playwright._impl._driver import compute_driver_executable
 
+from chalicelib.api.console_words import list_languages
 from regulars.libraries import find_modules
+from regulars.words import read_words
 
 BROWSER = Path(__file__).with_name("browser.mjs")
 
@@ -24,7 +26,11 @@ def node(*words: str) -> str:
             "--disable-warning=MODULE_TYPELESS_PACKAGE_JSON",
             *words,
         ],
-        env={**os.environ, "CONSOLE_LIBRARIES": json.dumps(found)},
+        env={
+            **os.environ,
+            "CONSOLE_LIBRARIES": json.dumps(found),
+            "CONSOLE_LANGUAGES": json.dumps(list_languages(read_words())),
+        },
         capture_output=True,
         text=True,
         check=False,

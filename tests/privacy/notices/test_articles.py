@@ -1,22 +1,26 @@
 """What Articles 13 and 30 of the GDPR ask for, item by item, against notice and record of shops of
 all kinds."""
 
+import json
 import re
 from collections.abc import Callable, Mapping
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 
 from chalicelib.domain.tenant_settings import NONE_SAID
+from chalicelib.privacy import texts
 from chalicelib.privacy.notices import (
     BLANK,
     ESTIMATED,
     Facts,
+    Page,
     write_notice,
     write_record,
     write_sheet,
 )
-from chalicelib.privacy.texts import LANGUAGES, Language, words_of
+from chalicelib.privacy.texts import LANGUAGES, Language, choose_language, isolate, words_of
 from tests.privacy.notices.shops import SHOPS
 from tests.support.book.book import Book
 
@@ -163,6 +167,11 @@ ARTICLE_30: Mapping[str, Callable[[Facts], list[str]]] = {
 }
 
 
+def words_in(language: Language) -> Words:
+    """Return the words of a notice that somebody asked for in this language."""
+    return words_of("notice", choose_language(language, "notice"))
+
+
 def plain(text: str) -> str:
     """Take out the marks that keep a name's own direction."""
     return re.sub("[\u2068\u2069]", "", text)
@@ -176,14 +185,14 @@ def lacks(said: str, asked: Mapping[str, list[str]]) -> dict[str, list[str]]:
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_the_notice_has_each_item_of_article_13(facts: Facts, language: Language) -> None:
-    words = words_of("notice", language)
+    words = words_in(language)
     said = plain(write_notice(facts, language).write_text())
     assert lacks(said, {item: of(facts, words) for item, of in ARTICLE_13.items()}) == {}
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_the_notice_says_nothing_that_is_not_so(facts: Facts, language: Language) -> None:
-    tenant, words = facts.tenant, words_of("notice", language)
+    tenant, words = facts.tenant, words_in(language)
     said = plain(write_notice(facts, language).write_text())
     pictured = [words["pictured"], words["partly pictured"]]
     untrue = [
@@ -219,7 +228,7 @@ def test_the_notice_says_nothing_that_is_not_so(facts: Facts, language: Language
 def test_the_sheet_at_the_door_has_the_first_layer_and_leads_to_the_whole(
     facts: Facts, language: Language
 ) -> None:
-    words = words_of("notice", language)
+    words = words_in(language)
     first = (
         "1(a) identity and contact details of the controller",
         "1(b) data protection officer",
@@ -271,10 +280,14 @@ def test_the_record_has_each_item_of_article_30_and_the_measures_that_it_is_give
 
 @pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("kind", ["notice", "receipt", "archive"])
-def test_each_language_has_all_sentences_with_their_blanks(language: Language, kind: str) -> None:
-    words, english = words_of(kind, language), words_of(kind, "en")
-    assert list(words) == list(english)
-    for key, text in english.items():
+def test_each_sentence_of_a_language_has_the_blanks_of_the_english_one(
+    language: Language, kind: str
+) -> None:
+    english = words_of(kind, "en")
+    words = _own_words(kind, language)
+    assert words.keys() <= english.keys()
+    for key in words:
+        text = english[key]
         assert sorted(re.findall(r"\{\w+\}", words[key])) == sorted(re.findall(r"\{\w+\}", text)), (
             key
         )
@@ -288,13 +301,20 @@ def test_each_language_has_all_sentences_with_their_blanks(language: Language, k
         assert same == []
 
 
+def _own_words(kind: str, language: str) -> Words:
+    words: Mapping[str, Words] = json.loads(
+        (Path(texts.__file__).with_name("languages") / f"{language}.json").read_text("utf-8")
+    )
+    return words.get(kind, {})
+
+
 def test_each_language_is_written_in_its_own_letters() -> None:
     letters = {"zh": "[\u4e00-\u9fff]", "ar": "[\u0600-\u06ff]"}
     for language, of in letters.items():
         for kind in ("notice", "receipt", "archive", "places"):
             assert all(
                 re.search(of, text)
-                for key, text in words_of(kind, language).items()
+                for key, text in _own_words(kind, language).items()
                 if key != "and"
             )
 
@@ -345,17 +365,18 @@ TERMS = {
 
 
 @pytest.mark.parametrize("language", TERMS)
-def test_the_notice_has_the_words_of_the_regulation(
-    language: Language, shops: dict[str, Facts]
-) -> None:
-    said = write_notice(shops["blank"], language).write_text()
+def test_the_notice_has_the_words_of_the_regulation(language: Language) -> None:
+    said = "\n".join(_own_words("notice", language).values())
     assert [term for term in TERMS[language] if term not in said] == []
 
 
-def test_arabic_runs_from_right_to_left_and_names_keep_their_direction(
-    shops: dict[str, Facts],
-) -> None:
-    page = write_notice(shops["filled"], "ar").write_html()
-    assert page.startswith('<!doctype html><html lang="ar" dir="rtl">')
-    assert "\u2068privacy@shop.example\u2069" in page
-    assert "\u2068" not in write_notice(shops["filled"], "de").write_html()
+def test_arabic_runs_from_right_to_left_and_names_keep_their_direction() -> None:
+    pages = {
+        language: Page(
+            language, "", {"": [isolate("privacy@shop.example", language)]}, []
+        ).write_html()
+        for language in ("ar", "de")
+    }
+    assert pages["ar"].startswith('<!doctype html><html lang="ar" dir="rtl">')
+    assert "\u2068privacy@shop.example\u2069" in pages["ar"]
+    assert "\u2068" not in pages["de"]

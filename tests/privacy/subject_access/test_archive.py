@@ -389,11 +389,8 @@ def test_the_page_says_it_in_words_and_runs_no_code_of_a_name(
         f'<!doctype html>\n<html lang="{language}" dir="{direction_of(language)}">'
     )
     words = words_of("archive", language)
-    places = (
-        words_of("places", language).values()
-        if language != "en"
-        else [one.holds for one in DATA_MAP if one.is_ours]
-    )
+    of_places = words_of("places", language)
+    places = [of_places.get(one.name, one.holds) for one in DATA_MAP if one.is_ours]
     for said in (
         *(words[key] for key in ("title", "machine", "template", "others", "until")),
         *places,

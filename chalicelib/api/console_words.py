@@ -1,0 +1,105 @@
+"""The console's words, by language: English ones stand in for those that a language lacks.
+
+A folder's English file says which words its pages have. Another language has them in a file of that
+folder, or all of them in one: `words/pl.json`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from chalicelib.domain import texts as messages
+from chalicelib.domain.texts import DEFAULT_LANGUAGE, READ_BY
+from chalicelib.privacy import texts as papers
+
+Table = Mapping[str, Any]
+"""Texts by name; a mapping has a text's plurals."""
+
+_FILE = re.compile(r"\./console/(\w+)/(?:words\.)?(\w+)\.json")
+"""Names of files of words, of which the language is the last or the last but one:
+`words/de.json`, `admin/words.de.json`."""
+_OF_EVERY_PAGE = re.compile(r"\./console/(\w+)/words\.json")
+"""Name of a file as it is served, of the words of every page."""
+
+_WAITS = "page.waits"
+"""What the page says before it has any other file."""
+
+
+def read_tables(texts: Mapping[str, str]) -> dict[str, dict[str, Table]]:
+    """Return the words by language and folder.
+
+    `texts`: files by the names that modules import; others than words are left out.
+    """
+    tables: dict[str, dict[str, Table]] = {}
+    for name, text in texts.items():
+        if match := _FILE.fullmatch(name):
+            folder, language = match.groups()
+            tables.setdefault(language, {})[folder] = json.loads(text)
+    return tables
+
+
+def join_tables(tables: Mapping[str, Table]) -> Table:
+    """Return all words of a language. `tables`: by their folders."""
+    return {name: text for table in tables.values() for name, text in table.items()}
+
+
+def fill_table(english: Table, own: Table) -> Table:
+    """Return the texts of an English table in another language.
+
+    English plurals that stand in say so: `in` is the language whose rules choose among them.
+    """
+    return {name: own.get(name, _stand_in(text)) for name, text in english.items()}
+
+
+def _stand_in(text: Any) -> Any:
+    return text if isinstance(text, str) else {**text, "in": DEFAULT_LANGUAGE}
+
+
+def fill_words(texts: Mapping[str, str]) -> dict[str, str]:
+    """Return the words as they are served: a folder a language, with a file for each English one.
+
+    `texts`: as for `read_tables`.
+    """
+    tables = read_tables(texts)
+    served = {}
+    for language, own_tables in tables.items():
+        own = join_tables(own_tables)
+        for folder, english in tables[DEFAULT_LANGUAGE].items():
+            table = fill_table(english, own)
+            if folder == "words" and READ_BY in own:
+                table = {**table, READ_BY: own[READ_BY]}
+            served[f"./console/{language}/{folder}.json"] = json.dumps(
+                table, ensure_ascii=False, separators=(",", ":")
+            )
+    return served
+
+
+def list_languages(served: Mapping[str, str]) -> dict[str, dict[str, bool]]:
+    """Return the languages of the console, of messages and of papers, and whether somebody has read
+    the words of each."""
+    words = _of_every_page(served)
+    names = sorted(words, key=lambda name: (name != DEFAULT_LANGUAGE, name))
+    return {
+        "console": {name: name == DEFAULT_LANGUAGE or READ_BY in words[name] for name in names},
+        "messages": {name: messages.is_read(name) for name in messages.LANGUAGES},
+        "papers": {name: papers.is_read(name) for name in papers.LANGUAGES},
+    }
+
+
+def list_waiting(served: Mapping[str, str]) -> dict[str, str]:
+    """Return what the page says while it waits, by each language that says it."""
+    words = {name: str(table[_WAITS]) for name, table in _of_every_page(served).items()}
+    english = words[DEFAULT_LANGUAGE]
+    own = {name: text for name, text in words.items() if text != english}
+    return {DEFAULT_LANGUAGE: english, **own}
+
+
+def _of_every_page(served: Mapping[str, str]) -> dict[str, Table]:
+    return {
+        match[1]: json.loads(text)
+        for name, text in served.items()
+        if (match := _OF_EVERY_PAGE.fullmatch(name))
+    }
