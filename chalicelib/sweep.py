@@ -26,6 +26,7 @@ from chalicelib.domain import audit_events
 from chalicelib.domain.audit_events import job
 from chalicelib.domain.captures import Camera
 from chalicelib.domain.errors import Busy, ConditionFailed, RegularsError, TenantNotFound
+from chalicelib.domain.events import CameraSilent
 from chalicelib.domain.jobs import (
     NIGHT_HOUR,
     OWED,
@@ -39,7 +40,7 @@ from chalicelib.domain.jobs import (
     judge_clock,
 )
 from chalicelib.domain.model import Tenant
-from chalicelib.domain.webhooks import Event, EventKind
+from chalicelib.domain.webhooks import Event
 from chalicelib.service import Service
 from chalicelib.storage import keys
 from chalicelib.storage.items import write, write_unless_changed
@@ -463,18 +464,18 @@ def make_silence_event(camera: Camera, silence: Silence, now: datetime) -> Event
     """
     heard_at = camera.last_seen_at or camera.created_at
     is_quiet = silence is Silence.QUIET
+    data = CameraSilent(
+        name=camera.name,
+        last_seen_at=None if camera.last_seen_at is None else time_text(camera.last_seen_at),
+        state=silence,
+        silent_after_s=None if is_quiet else camera.silent_after_s,
+        error=None if camera.failing_at is None else camera.status.get("error"),
+    )
     return Event(
-        id=f"{EventKind.CAMERA_SILENT}-{camera.id}-{milliseconds(heard_at)}",
-        kind=EventKind.CAMERA_SILENT,
+        id=f"{data.KIND}-{camera.id}-{milliseconds(heard_at)}",
+        data=data,
         at=now if is_quiet else silent_at(camera),
         camera=camera.id,
-        data={
-            "name": camera.name,
-            "last_seen_at": None if camera.last_seen_at is None else time_text(camera.last_seen_at),
-            "state": silence,
-            "silent_after_s": None if is_quiet else camera.silent_after_s,
-            "error": None if camera.failing_at is None else camera.status.get("error"),
-        },
     )
 
 

@@ -105,12 +105,19 @@ const LOADS = { report: [], traffic: ["cameras"] };
 export const mayLoad = (list, known = session.now) => LOADS[known?.page]?.includes(list) ?? true;
 
 export const theme = preference("theme", ["system", "light", "dark"]);
+/** Read what the page says of the service. */
+const said = (name) => JSON.parse(
+  /** @type {HTMLMetaElement} */ (document.querySelector(`meta[name=${name}]`)).content);
+/**
+ * Kinds of events that a hook may choose from.
+ * @type {string[]}
+ */
+export const EVENTS = said("events");
 /**
  * Languages of the console, of messages and of papers, as the page says them: whether somebody has read their words.
  * @type {{ console: Record<string, boolean>; messages: Record<string, boolean>; papers: Record<string, boolean> }}
  */
-export const LANGUAGES = JSON.parse(
-  /** @type {HTMLMetaElement} */ (document.querySelector("meta[name=languages]")).content);
+export const LANGUAGES = said("languages");
 export const language = preference("language", ["system", ...Object.keys(LANGUAGES.console)]);
 export const blur = preference("blur", ["off", "on"]);
 export const alerts = {

@@ -1,6 +1,7 @@
 """The console's words, by language: English ones stand in for those that a language lacks.
 
-A folder's English file says which words its pages have. Another language has them in a file of that
+A folder's English file says which words its pages have; those of events stand where events are
+declared (domain/events). Another language has them in a file of that
 folder, or all of them in one: `words/pl.json`.
 """
 
@@ -12,6 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from chalicelib.domain import texts as messages
+from chalicelib.domain.events import EVENTS
 from chalicelib.domain.texts import DEFAULT_LANGUAGE, READ_BY
 from chalicelib.privacy import texts as papers
 
@@ -23,6 +25,11 @@ _FILE = re.compile(r"\./console/(\w+)/(?:words\.)?(\w+)\.json")
 `words/de.json`, `admin/words.de.json`."""
 _OF_EVERY_PAGE = re.compile(r"\./console/(\w+)/words\.json")
 """Name of a file as it is served, of the words of every page."""
+
+DECLARED: Mapping[str, Table] = {
+    "admin": {f"set.events.{kind}": event.WORDS for kind, event in EVENTS.items()}
+}
+"""English words that stand beside what they name, by the folder of their pages."""
 
 _WAITS = "page.waits"
 """What the page says before it has any other file."""
@@ -37,7 +44,8 @@ def read_tables(texts: Mapping[str, str]) -> dict[str, dict[str, Table]]:
     for name, text in texts.items():
         if match := _FILE.fullmatch(name):
             folder, language = match.groups()
-            tables.setdefault(language, {})[folder] = json.loads(text)
+            of_others = DECLARED.get(folder, {}) if language == DEFAULT_LANGUAGE else {}
+            tables.setdefault(language, {})[folder] = {**json.loads(text), **of_others}
     return tables
 
 

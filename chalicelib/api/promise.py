@@ -29,7 +29,8 @@ from chalicelib.domain.api_keys import OF_CAMERA, digest
 from chalicelib.domain.captures import Capture, CaptureState, Resolution
 from chalicelib.domain.channels import Channel
 from chalicelib.domain.errors import StorageUnavailable
-from chalicelib.domain.webhooks import EventKind, Way
+from chalicelib.domain.events import EventKind
+from chalicelib.domain.webhooks import Way
 from chalicelib.storage import keys
 from chalicelib.storage.items import walk_items
 from chalicelib.storage.records.captures import capture_from

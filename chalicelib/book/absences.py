@@ -16,13 +16,14 @@ from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from itertools import pairwise
 from statistics import median
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
+from chalicelib.domain.events import EventKind, FaceOverdue
 from chalicelib.domain.local_time import DAY_MS
 from chalicelib.domain.model import STRANGER, Face, Group, Tenant
 from chalicelib.domain.rules.visits import Arrival
-from chalicelib.domain.webhooks import Event, EventKind
+from chalicelib.domain.webhooks import Event
 from chalicelib.service import Service
 from chalicelib.storage import keys
 from chalicelib.storage.records.observations import visits_from
@@ -89,7 +90,7 @@ def _position_of_absence(event: Event) -> str:
 
     It is stored for longer than the face may be, so it has a hash of the face's id.
     """
-    return f"{milliseconds(event.at):015d} {sha256(event.data['faceid'].encode()).hexdigest()[:16]}"
+    return f"{milliseconds(event.at):015d} {sha256(event.data.about.encode()).hexdigest()[:16]}"
 
 
 class Absences(Service["Book"]):
@@ -168,12 +169,12 @@ class Absences(Service["Book"]):
         if overdue_since is None or not now - _LATE < overdue_since <= now:
             return None
         last_visit = moment(visits.arrivals.recent[-1].first_ms)
-        data: dict[str, Any] = {
-            "faceid": face.faceid,
-            "name": face.name,
-            "number": face.number or None,
-            "arrive_count": face.arrive_count,
-            "days": (now - last_visit).days,
-        }
-        id_ = f"{EventKind.FACE_OVERDUE}-{face.faceid}-{milliseconds(last_visit)}"
-        return Event(id_, EventKind.FACE_OVERDUE, overdue_since, group.name, data=data)
+        data = FaceOverdue(
+            faceid=face.faceid,
+            name=face.name,
+            number=face.number or None,
+            arrive_count=face.arrive_count,
+            days=(now - last_visit).days,
+        )
+        id_ = f"{data.KIND}-{face.faceid}-{milliseconds(last_visit)}"
+        return Event(id_, data, overdue_since, group.name)

@@ -32,10 +32,11 @@ from chalicelib.domain.channels import (
     write_message,
 )
 from chalicelib.domain.errors import Busy, InvalidInput
+from chalicelib.domain.events import EventKind
 from chalicelib.domain.grounds import has_ground
 from chalicelib.domain.model import Face, Tenant
 from chalicelib.domain.texts import Texts
-from chalicelib.domain.webhooks import Delivery, EventKind, Hook, Way, hook_from
+from chalicelib.domain.webhooks import Delivery, Hook, Way, hook_from
 from chalicelib.service import Service
 from chalicelib.storage import keys
 from chalicelib.storage.items import write, write_unless_changed

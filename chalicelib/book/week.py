@@ -8,16 +8,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date, datetime, time, timedelta
 from functools import reduce
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 
+from chalicelib.domain.events import EventKind, WeekEnded
 from chalicelib.domain.local_time import begin_of_week
 from chalicelib.domain.model import Tenant
 from chalicelib.domain.observations import VisitKind
 from chalicelib.domain.texts import Texts
-from chalicelib.domain.webhooks import Event, EventKind
+from chalicelib.domain.webhooks import Event
 from chalicelib.service import Service
 from chalicelib.storage.values import milliseconds
 
@@ -184,14 +185,14 @@ def _span_of_days(zone: ZoneInfo, first: date, days: int) -> Span:
 
 def _make_event(week: Week, tenant: Tenant, now: datetime) -> Event:
     first, last = week.days[0][0], week.days[-1][0]
-    data: dict[str, Any] = {
-        "first": f"{first}",
-        "last": f"{last}",
+    data = WeekEnded(
+        first=f"{first}",
+        last=f"{last}",
         **week.total._asdict(),
-        "before": week.before.visits,
-        "report": format_message(week, tenant),
-    }
-    return Event(f"{EventKind.WEEK_ENDED}-{first}", EventKind.WEEK_ENDED, now, data=data)
+        before=week.before.visits,
+        report=format_message(week, tenant),
+    )
+    return Event(f"{data.KIND}-{first}", data, now)
 
 
 def describe_week(week: Week, texts: Texts) -> str:

@@ -23,9 +23,10 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from chalicelib.domain.errors import InvalidInput
+from chalicelib.domain.events import CHOSEN, EventKind, list_samples, list_shown, members_of
 from chalicelib.domain.model import REGULAR, STRANGER
 from chalicelib.domain.texts import Texts
-from chalicelib.domain.webhooks import EventKind, Way
+from chalicelib.domain.webhooks import Way
 from chalicelib.storage.values import moment_of_text
 
 NO_HEADERS: Mapping[str, str] = MappingProxyType({})
@@ -206,49 +207,20 @@ def from_base64url(text: str) -> bytes:
 
 
 OF_ALL = ("who", "event", "group", "camera", "time", "date", "shop")
-_OF_FACES = ("name", "number", "visits")
-FIELDS: Mapping[EventKind, tuple[str, ...]] = {
-    EventKind.FACE_ARRIVED: _OF_FACES,
-    EventKind.STRANGER_CREATED: _OF_FACES,
-    EventKind.STRANGER_PROMOTED: _OF_FACES,
-    EventKind.FACE_MERGED: _OF_FACES,
-    EventKind.FACE_OVERDUE: (*_OF_FACES, "days"),
-    EventKind.WEEK_ENDED: ("visits", "report"),
-    EventKind.GROUP_FULL: ("capacity",),
-    EventKind.PLACE_FULL: ("inside",),
-    EventKind.PLACE_FREE: ("inside",),
-    EventKind.CAMERA_SILENT: ("last_seen",),
-    EventKind.TEST: (),
-}
-"""The fields of a template that events of a kind have, beside OF_ALL."""
-
 MAX_TEMPLATE = 500
 """Characters of a message's template: push services and chats cut longer ones."""
 DEFAULT_TEMPLATE = "{who}, {camera}, {time}"
 _FIELD = re.compile(r"\{([A-Za-z_][A-Za-z0-9_.]*)\}")
-_SAMPLES = {
-    "who": "Ann Lee",
-    "event": "test",
-    "group": "VIP",
-    "camera": "",
-    "name": "Ann Lee",
-    "number": "135",
-    "visits": "7",
-    "days": "15",
-    "report": "",
-    "capacity": "1000",
-    "inside": "80",
-    "last_seen": "10:22",
-}
+_SAMPLES = {"who": "Ann Lee", "event": "test", "group": "VIP"}
 _SAMPLE_TEXTS = ("camera", "report")
 """Samples that each language has its own of."""
 
 
 def list_fields(kinds: Iterable[EventKind] | None) -> list[str]:
     """Return the fields that all events of these kinds have; None: of all kinds."""
-    event_kinds = [kind for kind in kinds or FIELDS if kind is not EventKind.TEST]
-    common = set.intersection(*(set(FIELDS[kind]) for kind in event_kinds))
-    return [*OF_ALL, *(name for name in _SAMPLES if name in common)]
+    event_kinds = [kind for kind in kinds or CHOSEN if kind != EventKind.TEST]
+    common = set.intersection(*(set(list_shown(kind)) for kind in event_kinds))
+    return [*OF_ALL, *(name for name in list_samples() if name in common)]
 
 
 def check_template(template: str, kinds: Iterable[EventKind] | None, channel: Channel) -> None:
@@ -312,28 +284,38 @@ def event_values(
     """
     data, event_time = event["data"], moment_of_text(event["at"]).astimezone(zone)
     if event["type"] == EventKind.TEST:
-        samples = {name: texts.write(f"sample.{name}") for name in _SAMPLE_TEXTS}
-        return {**_SAMPLES, **samples, "shop": shop, **_write_moment(event_time, texts)}
-    last_seen_at = data.get("last_seen_at")
-    plain_fields = ("name", "number", "capacity", "days", "inside")
-    values = {name: _write_plain(data.get(name)) for name in plain_fields}
+        own_samples = {name: texts.write(f"sample.{name}") for name in _SAMPLE_TEXTS}
+        samples = {**_SAMPLES, **list_samples(), **own_samples}
+        return {**samples, "shop": shop, **_write_moment(event_time, texts)}
+    members = members_of(event["type"])
+    values = {
+        member.shown_as: _write_member(member.form, data.get(name), zone)
+        for name, member in members.items()
+        if member.shown_as
+    }
     group = _write_plain(event["group"])
     shown_group = texts.write(f"group.{group}") if group in (STRANGER, REGULAR) else group
-    name_shown = values["name"] or " ".join(filter(None, (shown_group, values["number"])))
+    who = next((_write_plain(data.get(name)) for name, one in members.items() if one.is_who), "")
+    of_a_group = " ".join(filter(None, (shown_group, values.get("number"))))
     return {
+        **dict.fromkeys(list_samples(), ""),
         **values,
-        "who": name_shown or camera or shop,
+        "who": who or of_a_group or camera or shop,
         "event": event["type"],
         "group": shown_group,
         "camera": camera,
-        "visits": _write_plain(data.get("arrive_count", data.get("visits"))),
-        "report": data.get("report", ""),
-        "last_seen": f"{moment_of_text(last_seen_at).astimezone(zone):%H:%M}"
-        if last_seen_at
-        else "",
         "shop": shop,
         **_write_moment(event_time, texts),
     }
+
+
+def _write_member(form: str, value: Any, zone: tzinfo) -> str:
+    """Write a member as its form says."""
+    if value is None:
+        return ""
+    if form == "time":
+        return f"{moment_of_text(value).astimezone(zone):%H:%M}"
+    return str(value) if form == "lines" else _write_plain(value)
 
 
 def _write_plain(value: object) -> str:

@@ -6,42 +6,20 @@ import hashlib
 import hmac
 import json
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any
 from urllib.parse import urlsplit
 
-from msgspec import Struct, field
+from msgspec import Struct
 
+from chalicelib.domain.events import EVENTS, EventData, EventKind, HookTested, empty_names
 from chalicelib.storage import keys
 from chalicelib.storage.ports import Action, Item, Put, Update, equals, exists
 from chalicelib.storage.values import Codec, Form, milliseconds, moment, time_text
 
 KEPT_FOR = timedelta(days=30)
 """How long a parked delivery is kept after its parking, and one in a mailbox after its event."""
-
-
-class EventKind(StrEnum):
-    FACE_ARRIVED = "face.arrived"
-    STRANGER_CREATED = "stranger.created"
-    STRANGER_PROMOTED = "stranger.promoted"
-    FACE_MERGED = "face.merged"
-    FACE_OVERDUE = "face.overdue"
-    """Somebody who comes often has stayed away for longer than ever (book/absences)."""
-    WEEK_ENDED = "week.ended"
-    """The figures of a week, on the Monday after it (book/week)."""
-    GROUP_FULL = "group.full"
-    PLACE_FULL = "place.full"
-    """So many people are inside as its `full_at` says (book/counts)."""
-    PLACE_FREE = "place.free"
-    """It was full, and is down to its `free_at`."""
-    CAMERA_SILENT = "camera.silent"
-    TEST = "test"
-    """Sent to one hook when its tenant asks for it, whatever the hook's filters are."""
-
-
-_KINDS = frozenset(map(str, EventKind))
 
 
 class Way(StrEnum):
@@ -68,33 +46,21 @@ program."""
 class Event(Struct, frozen=True):
     """Something that happened. Its `id` is always the same, however often the event is processed.
 
-    `group`, `camera`: values that hooks filter by; None if the event has none. `data`: JSON values,
-    sent as they are.
+    `group`, `camera`: values that hooks filter by; None if the event has none.
     """
 
     id: str
-    kind: EventKind
+    data: EventData
     at: datetime
     group: str | None = None
     """Name of the group."""
     camera: str | None = None
     """Id of the camera."""
-    data: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def kind(self) -> EventKind:
+        return self.data.KIND
 
-_WITHOUT_PAUSE = frozenset(
-    {
-        EventKind.CAMERA_SILENT,
-        EventKind.FACE_OVERDUE,
-        EventKind.GROUP_FULL,
-        EventKind.PLACE_FREE,
-        EventKind.PLACE_FULL,
-        EventKind.WEEK_ENDED,
-        EventKind.TEST,
-    }
-)
-"""Kinds of which each event is told: what is told once, alarms, of which the next is about
-something else, and what tries a hook."""
 
 PARKED_AT_AGE = timedelta(hours=24)
 """Age of a delivery at its last attempt: then it is parked (book/webhooks.py says when it is tried
@@ -205,7 +171,7 @@ class Hook(Struct, frozen=True):
 
         It is a face that the hook names, or a kind and the group, so that no stranger mutes a VIP.
         """
-        if not self.pause_s or delivery.kind in _WITHOUT_PAUSE:
+        if not self.pause_s or not EVENTS[delivery.kind].PAUSES:
             return ""
         event = json.loads(delivery.payload)
         faceid, group = event["data"].get("faceid"), event["group"]
@@ -221,7 +187,7 @@ class Hook(Struct, frozen=True):
             and (self.kinds is None or event.kind in self.kinds)
             and (self.groups is None or event.group in self.groups)
             and (self.cameras is None or event.camera in self.cameras)
-            and (self.people is None or event.data.get("faceid") in self.people)
+            and (self.people is None or event.data.about in self.people)
         )
 
 
@@ -253,12 +219,12 @@ class Delivery(Struct, frozen=True):
 
     @property
     def is_known(self) -> bool:
-        return self.kind in _KINDS
+        return self.kind in EVENTS
 
 
 def test_event(id_: str, at: datetime, hook_id: str) -> Event:
     """Make the event that tests a hook."""
-    return Event(id_, EventKind.TEST, at, data={"hook": hook_id})
+    return Event(id_, HookTested(hook=hook_id), at)
 
 
 def write_payload(tenant: str, event: Event) -> str:
@@ -270,7 +236,7 @@ def write_payload(tenant: str, event: Event) -> str:
         "tenant": tenant,
         "group": event.group,
         "camera": event.camera,
-        "data": dict(event.data),
+        "data": event.data.write(),
     }
     return json.dumps(body, ensure_ascii=False, allow_nan=False)
 
@@ -293,7 +259,7 @@ def _parse_kinds(stored: Collection[str]) -> tuple[EventKind, ...]:
 
     Without any, a hook takes nothing.
     """
-    return tuple(EventKind(kind) for kind in stored if kind in _KINDS)
+    return tuple(EventKind(kind) for kind in stored if kind in EVENTS)
 
 
 _OF_PEOPLE = ("people", "way", "address", "template", "hours", "pause_s", "picture")
@@ -404,14 +370,15 @@ def delivery_from(item: Item) -> Delivery:
     )
 
 
-def without_name(item: Item, faceids: Collection[str]) -> Update | None:
-    """Return the update that takes the name out of a delivery about one of these faces; None: there
-    is none in it."""
+def without_names(item: Item, faceids: Collection[str]) -> Update | None:
+    """Return the update that takes the names out of a delivery about one of these faces; None:
+    there is none in it."""
     payload = json.loads(item["payload"])
     data = payload["data"]
-    if not data.get("name") or {data.get("faceid"), data.get("other")}.isdisjoint(faceids):
+    emptied = empty_names(payload["type"], data, faceids)
+    if not emptied:
         return None
-    unnamed = json.dumps({**payload, "data": {**data, "name": ""}}, ensure_ascii=False)
+    unnamed = json.dumps({**payload, "data": {**data, **emptied}}, ensure_ascii=False)
     return Update(
         keys.OUTBOX,
         (item["tenant"], item["id"]),

@@ -208,10 +208,10 @@ def _delete_event(item: Item, faceids: frozenset[str]) -> Action | None:
     return Delete(keys.OUTBOX, (item["tenant"], item["id"])) if is_of_them else None
 
 
-def _take_name_out_of_event(item: Item, faceids: frozenset[str]) -> Action | None:
-    from chalicelib.domain.webhooks import without_name  # not at the cold starts of searches
+def _take_names_out_of_event(item: Item, faceids: frozenset[str]) -> Action | None:
+    from chalicelib.domain.webhooks import without_names  # not at the cold starts of searches
 
-    return without_name(item, faceids)
+    return without_names(item, faceids)
 
 
 def _take_out_of_hook(item: Item, faceids: frozenset[str]) -> Action | None:
@@ -452,10 +452,10 @@ DATA_MAP = (
         "name, group, camera, "
         "score",
         "until the event is delivered. In a mailbox, or if delivery was given up: 30 days. If "
-        "the face is deleted, the event loses the name. If the face's consent ends, the event is "
+        "the face is deleted, the event loses the names. If the face's consent ends, the event is "
         "deleted",
         _GONE._replace(take_out=_delete_event),
-        Fate("the name is removed in minutes", Step.TRACES, _take_name_out_of_event),
+        Fate("the names are removed in minutes", Step.TRACES, _take_names_out_of_event),
         Mark.UNNAMED,
         keys=("delivery",),
         classes=("Delivery",),

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from markupsafe import Markup
 from msgspec import Struct
 
+from chalicelib.domain.events import EVENTS
 from chalicelib.domain.hooks import FULL
 from chalicelib.domain.model import STRANGER, Tenant
 from chalicelib.domain.tenant_settings import (
@@ -25,7 +26,7 @@ from chalicelib.domain.tenant_settings import (
     count_capture_days,
     count_sighting_days,
 )
-from chalicelib.domain.webhooks import EventKind, Hook
+from chalicelib.domain.webhooks import Hook
 from chalicelib.privacy.data_map import table, what_happens, what_is_stored
 from chalicelib.privacy.signing import fingerprint, public_key_from
 from chalicelib.privacy.texts import (
@@ -47,17 +48,6 @@ ESTIMATED = ("age", "gender", "emotion", "beauty")
 """Estimates that say something about a person. Pose and liveness say something about a picture."""
 
 AMAZON = "Amazon Web Services"
-
-_OF_NOBODY = frozenset(
-    {
-        EventKind.CAMERA_SILENT,
-        EventKind.GROUP_FULL,
-        EventKind.PLACE_FREE,
-        EventKind.PLACE_FULL,
-        EventKind.TEST,
-    }
-)
-"""Events that say nothing about a person."""
 
 
 class Facts(Struct, frozen=True):
@@ -483,6 +473,7 @@ def list_recipients(hooks: Collection[Hook]) -> tuple[str, ...]:
     reporting_hooks = (
         hook
         for hook in hooks
-        if hook.enabled and (hook.kinds is None or not _OF_NOBODY.issuperset(hook.kinds))
+        if hook.enabled
+        and (hook.kinds is None or any(EVENTS[kind].OF_PEOPLE for kind in hook.kinds))
     )
     return tuple(sorted({hook.recipient for hook in reporting_hooks} - {""}))

@@ -9,12 +9,10 @@ import { useShared } from "../shared/known.js";
 import { Dialog, Empty, Ending, Field, Form, groupName, Loading, Segments, Trouble, useLoaded }
   from "../shared/parts.js";
 import { go, to } from "../router.js";
-import { may } from "../store.js";
+import { EVENTS, may } from "../store.js";
 import { complain, later, say } from "../undo.js";
 import { ago, dayAndClock, joined, t, tOr } from "../words.js";
 
-const KINDS = ["face.arrived", "stranger.created", "stranger.promoted", "face.merged", "face.overdue", "week.ended",
-  "group.full", "place.full", "place.free", "camera.silent"];
 const EXAMPLE = "https://shop.example/regulars";
 const LOOKS = 20;
 const LOOK_MS = 700;
@@ -78,7 +76,7 @@ function Hook({ id }) {
     ...(one.url !== null && { url: { kind: "url", max: 2048 } }),
     ...(one.way && { template: { kind: "text", max: 500 }, picture: { kind: "switch" } }),
     enabled: { kind: "switch", words: "hook_on" },
-    events: { kind: "some", options: KINDS },
+    events: { kind: "some", options: EVENTS },
     groups: {
       kind: "many", words: "hook_groups", all: "set.hook_groups.all",
       pairs: groups.value?.map(({ name }) => [name, groupName(name)]) ?? [],

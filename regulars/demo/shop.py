@@ -27,8 +27,9 @@ from chalicelib.bootstrap import build
 from chalicelib.domain.captures import RULES
 from chalicelib.domain.channels import Channel
 from chalicelib.domain.errors import RegularsError
+from chalicelib.domain.events import EventKind
 from chalicelib.domain.model import REGULAR, NewFace, PromotionSettings, Tenant
-from chalicelib.domain.webhooks import EventKind, Way
+from chalicelib.domain.webhooks import Way
 from chalicelib.services import Services
 from chalicelib.settings import Settings
 from regulars.demo.counted_door import DOOR, count_minutes

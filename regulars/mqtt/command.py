@@ -277,13 +277,15 @@ def find_or_make_mailbox(service: Regulars, id_or_name: str, recipient: str) -> 
     person name it. Raises RegularsError of the client, and OperatorError if it is a hook with a
     URL.
     """
+    from regulars.mqtt.discovery import EVENTS
+
     hooks = [service.get_hook(id_or_name)] if id_or_name.isdecimal() else service.list_hooks().hooks
     hook = next((hook for hook in hooks if id_or_name in (hook.id, hook.name)), None)
     if hook is None:
         return service.add_hook(
             url=None,
             name=id_or_name,
-            events=["face.arrived", "stranger.promoted", "camera.silent"],
+            events=[*EVENTS],
             passes_to=recipient,
         ).id
     if hook.url is not None:

@@ -16,7 +16,11 @@ from typing import Any
 from msgspec import Struct
 from regulars_client.models import ArrivalTotals, Camera, Entries, Event, Face, Place
 
-EVENTS = ("face.arrived", "stranger.created", "stranger.promoted", "group.full", "camera.silent")
+from chalicelib.domain import events
+
+EVENTS: tuple[Any, ...] = tuple(
+    str(kind) for kind, event in events.EVENTS.items() if event.AT_BROKER == "camera"
+)
 """Kinds of events that a camera's entity has. The other kinds have no camera."""
 
 LATE = timedelta(minutes=5)
@@ -252,7 +256,12 @@ def write_camera_event(event: Event, now: datetime, face: Face | None) -> str:
         "late": now - event.at > LATE,
         "camera": event.camera,
         "group": event.group,
-        "visit": event.data.get("arrive_count"),
+        "visit": None,
+    }
+    members |= {
+        member.at_broker: event.data.get(name)
+        for name, member in events.members_of(event.type).items()
+        if member.at_broker
     }
     return _write_json(members | ({"name": face.name, "face": face.id} if face else {}))
 

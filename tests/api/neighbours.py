@@ -33,9 +33,10 @@ from chalicelib.api.rekognition.operation import CONTENT_TYPE
 from chalicelib.api.service_keys import add_service_key
 from chalicelib.bootstrap import build
 from chalicelib.domain.captures import captured_ms
+from chalicelib.domain.events import GroupFull
 from chalicelib.domain.model import Credentials, Decision, Profile
 from chalicelib.domain.observations import Review, ReviewKind
-from chalicelib.domain.webhooks import Event, EventKind
+from chalicelib.domain.webhooks import Event
 from chalicelib.services import Services
 from chalicelib.settings import Settings
 from chalicelib.storage import keys
@@ -585,13 +586,7 @@ def _hook(services: Services, v1: V1Client, tenant: str, word: str) -> tuple[str
     )
     outbox = services.webhooks.outbox
     events = [
-        Event(
-            f"group.full-{number}",
-            EventKind.GROUP_FULL,
-            services.clock.now(),
-            f"{word}-club",
-            data={"of": word},
-        )
+        Event(f"group.full-{number}", GroupFull(capacity=7), services.clock.now(), f"{word}-club")
         for number in range(2)
     ]
     services.items.transact(outbox.make_delivery_puts(tenant, events))

@@ -117,7 +117,7 @@ def test_words_lie_in_a_folder_a_language_under_the_digest_of_all_of_them(app: C
             of_it = "words/en" if page == "words" else f"{page}/words.en"
             english = json.loads((OURS / f"{of_it}.json").read_text(encoding="utf-8"))
             assert json.loads(answer.body).keys() >= english.keys()
-            assert language != "en" or json.loads(answer.body) == english
+            assert language != "en" or json.loads(answer.body).items() >= english.items()
             holds.append(answer.body)
         digest = hashlib.sha256("\0".join(holds).encode()).hexdigest()
         assert digest.startswith(url.rstrip("/").split(".")[-1])

@@ -12,6 +12,7 @@ import pytest
 from msgspec.structs import replace
 
 from chalicelib.domain.captures import Camera, Capture, CaptureState, Resolution, SeenFace, Sighting
+from chalicelib.domain.events import EventKind, GroupFull
 from chalicelib.domain.local_time import DAY_MS
 from chalicelib.domain.model import (
     REGULAR,
@@ -50,7 +51,6 @@ from chalicelib.domain.rules.visits import (
     plan_without_sighting,
     rename_sightings,
 )
-from chalicelib.domain.webhooks import EventKind
 from chalicelib.storage.values import milliseconds
 from tests.support.fakes import CURVE, NO_POPULATION, embedding_of
 
@@ -431,7 +431,7 @@ def test_it_is_told_once_an_hour_that_a_group_is_full() -> None:
         if one.kind is EventKind.GROUP_FULL
     ]
     assert event.id == f"group.full-stranger-{milliseconds(NOW)}"
-    assert (event.at, event.camera, event.data) == (NOW, "door", {"capacity": 3})
+    assert (event.at, event.camera, event.data) == (NOW, "door", GroupFull(capacity=3))
 
 
 @pytest.mark.parametrize(
@@ -493,7 +493,7 @@ def test_a_sighting_says_who_it_was_and_by_what_it_was_decided() -> None:
         "the strangers",
         "door",
     )
-    assert event.data == {
+    assert event.data.write() == {
         "faceid": "7",
         "name": "Ann",
         "number": None,

@@ -5,6 +5,8 @@ import { registerHooks } from "node:module";
 const libraries = JSON.parse(process.env.CONSOLE_LIBRARIES);
 registerHooks({ resolve: (name, context, next) => next(libraries[name] ?? name, context) });
 
+/** What the page says of the service, by the names of its meta elements. */
+const said = JSON.parse(process.env.CONSOLE_SAID);
 const page = new EventTarget();
 const kept = new Map();
 /** Return where the words lie that the service has in a folder a language: de/admin.json in admin/words.de.json. */
@@ -15,7 +17,7 @@ Object.assign(globalThis, {
   dispatchEvent: page.dispatchEvent.bind(page),
   document: {
     documentElement: { dataset: {} },
-    querySelector: (asked) => (asked === "meta[name=languages]" ? { content: process.env.CONSOLE_LANGUAGES } : null),
+    querySelector: (asked) => ({ content: said[asked.match(/^meta\[name=(\w+)\]$/)?.[1]] }),
   },
   fetch: async (url) => new Response(await readFile(new URL(wordsAt(url)))),
   localStorage: { getItem: (key) => kept.get(key) ?? null, setItem: (key, value) => kept.set(key, value) },

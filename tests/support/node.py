@@ -8,6 +8,7 @@ from pathlib import Path
 from playwright._impl._driver import compute_driver_executable
 
 from chalicelib.api.console_words import list_languages
+from chalicelib.domain.events import CHOSEN
 from regulars.libraries import find_modules
 from regulars.words import read_words
 
@@ -29,7 +30,12 @@ def node(*words: str) -> str:
         env={
             **os.environ,
             "CONSOLE_LIBRARIES": json.dumps(found),
-            "CONSOLE_LANGUAGES": json.dumps(list_languages(read_words())),
+            "CONSOLE_SAID": json.dumps(
+                {
+                    "events": json.dumps(CHOSEN),
+                    "languages": json.dumps(list_languages(read_words())),
+                }
+            ),
         },
         capture_output=True,
         text=True,

@@ -83,6 +83,7 @@ print(json.dumps(sorted(sys.modules)))
 """
 SLOW = {
     "chalicelib.domain.captures",
+    "chalicelib.domain.events",
     "chalicelib.domain.observations",
     "chalicelib.domain.rules.visits",
     "chalicelib.domain.webhooks",

@@ -15,8 +15,9 @@ from chalicelib.book.captures.redrive import Redrive
 from chalicelib.book.webhooks import Outbox
 from chalicelib.domain.captures import MOST_OUTAGES
 from chalicelib.domain.errors import StorageUnavailable
+from chalicelib.domain.events import EventKind, GroupFull
 from chalicelib.domain.model import Profile, Tenant
-from chalicelib.domain.webhooks import Delivery, Event, EventKind, delivery_from
+from chalicelib.domain.webhooks import Delivery, Event, delivery_from
 from chalicelib.services import Services
 from chalicelib.storage import keys
 from chalicelib.storage.ports import Action
@@ -234,7 +235,7 @@ def test_what_is_overdue_in_the_outbox_is_announced(
     services: Services, cloud: Tenant, clock: FakeClock
 ) -> None:
     services.webhooks.hooks.add(cloud.name, URL)
-    event = Event("group.full-1", EventKind.GROUP_FULL, clock.now(), "vip")
+    event = Event("group.full-1", GroupFull(capacity=7), clock.now(), "vip")
     services.items.transact(services.webhooks.outbox.make_delivery_puts(cloud.name, [event]))
     services.watch.run()
     assert services.ports.storage.deliveries_queue.receive(10, 30) == []
@@ -252,7 +253,7 @@ def test_job_that_fails_holds_up_no_other_and_no_other_tenant(
     for tenant in tenants:
         services.webhooks.hooks.add(tenant.name, URL)
         add_camera(services, tenant)
-        event = Event("group.full-1", EventKind.GROUP_FULL, clock.now(), "vip")
+        event = Event("group.full-1", GroupFull(capacity=7), clock.now(), "vip")
         services.items.transact(services.webhooks.outbox.make_delivery_puts(tenant.name, [event]))
     asked: list[str] = []
 

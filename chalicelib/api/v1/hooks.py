@@ -30,12 +30,11 @@ from chalicelib.api.v1.wire import (
 )
 from chalicelib.auth.roles import Role
 from chalicelib.domain import audit_events, channels, webhooks
-from chalicelib.domain.webhooks import EventKind, Way
+from chalicelib.domain.events import CHOSEN, EventKind
+from chalicelib.domain.webhooks import Way
 from chalicelib.storage.values import moment
 
 operations = Operations()
-
-_KINDS = [kind.value for kind in EventKind if kind is not EventKind.TEST]
 
 HookId = Annotated[str, Meta(pattern="^[0-9]{1,20}$")]
 HookSecret = Annotated[
@@ -57,7 +56,7 @@ Url = Annotated[
 ]
 Events = Annotated[
     Annotated[
-        list[Annotated[str, Meta(extra_json_schema={"enum": _KINDS})]],
+        list[Annotated[str, Meta(extra_json_schema={"enum": [*map(str, CHOSEN)]})]],
         Meta(min_length=1, max_length=100),
     ]
     | None,

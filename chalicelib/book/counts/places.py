@@ -24,6 +24,7 @@ from chalicelib.domain.errors import (
     TooManyPlaces,
     require_revision,
 )
+from chalicelib.domain.events import PlaceFree, PlaceFull
 from chalicelib.domain.local_time import HOURS_PER_DAY, Span, local_hour
 from chalicelib.domain.model import Tenant
 from chalicelib.domain.names import printable_name
@@ -36,7 +37,7 @@ from chalicelib.domain.rules.inside import (
     replay,
     span_of_days,
 )
-from chalicelib.domain.webhooks import Event, EventKind
+from chalicelib.domain.webhooks import Event
 from chalicelib.service import Service
 from chalicelib.storage import keys
 from chalicelib.storage.items import retry_if_changed
@@ -225,15 +226,15 @@ class Places(Service["Book"]):
         is_full = is_full_now(place, inside)
         if is_full == place.is_full:
             return place, []
-        kind = EventKind.PLACE_FULL if is_full else EventKind.PLACE_FREE
-        data = {
-            "place": place.id,
-            "name": place.name,
-            "inside": inside,
-            "full_at": place.full_at,
-            "free_at": place.free_at,
-        }
-        event = Event(f"{kind}-{place.id}-{milliseconds(now)}", kind, now, data=data)
+        kind = PlaceFull if is_full else PlaceFree
+        data = kind(
+            place=place.id,
+            name=place.name,
+            inside=inside,
+            full_at=place.full_at,
+            free_at=place.free_at,
+        )
+        event = Event(f"{data.KIND}-{place.id}-{milliseconds(now)}", data, now)
         puts = self.services.webhooks.outbox.make_delivery_puts(tenant.name, [event])
         return replace(place, is_full=is_full), puts
 

@@ -38,6 +38,7 @@ from chalicelib.domain.errors import (
     TooManyPictures,
     Unusable,
 )
+from chalicelib.domain.events import FaceMerged
 from chalicelib.domain.local_time import DAY_MS, Span
 from chalicelib.domain.model import (
     MAX_COMPARED,
@@ -72,7 +73,7 @@ from chalicelib.domain.rules.visits import (
     Visits,
     apply_plan,
 )
-from chalicelib.domain.webhooks import Event, EventKind
+from chalicelib.domain.webhooks import Event
 from chalicelib.service import Service
 from chalicelib.storage import keys
 from chalicelib.storage.items import Changed, retry_if_changed
@@ -529,18 +530,18 @@ class Merging(Service["Book"]):
 
 def _make_event(merge: Merge, face: Face, group_name: str) -> Event:
     """Return the event of a merge. `face`: the survivor, as it is after it."""
-    data = {
-        "faceid": face.faceid,
-        "name": face.name,
-        "number": face.number or None,
-        "other": merge.other,
-        "arrive_count": face.arrive_count,
-        "merge": merge.id,
-        "joined": merge.joined,
-    }
+    data = FaceMerged(
+        faceid=face.faceid,
+        name=face.name,
+        number=face.number or None,
+        other=merge.other,
+        arrive_count=face.arrive_count,
+        merge=merge.id,
+        joined=merge.joined,
+    )
     # messages of queues name no face
-    id_ = f"{EventKind.FACE_MERGED}-{merge.id.rpartition('.')[2]}"
-    return Event(id_, EventKind.FACE_MERGED, merge.at, group_name, data=data)
+    id_ = f"{data.KIND}-{merge.id.rpartition('.')[2]}"
+    return Event(id_, data, merge.at, group_name)
 
 
 def _make_backup(

@@ -36,6 +36,7 @@ from chalicelib.book.statistics.statistics import (
 from chalicelib.book.visits import sightings_of_arrival
 from chalicelib.domain.captures import parts_of_sighting
 from chalicelib.domain.errors import ConditionFailed, ReviewNotFound
+from chalicelib.domain.events import EventKind
 from chalicelib.domain.jobs import Job, JobContext
 from chalicelib.domain.local_time import DAY_MS, Span
 from chalicelib.domain.model import REGULAR, STRANGER, Face, Tenant
@@ -50,7 +51,6 @@ from chalicelib.domain.observations import (
 )
 from chalicelib.domain.rules.visits import Arrival, Arrivals, Visits
 from chalicelib.domain.tenant_settings import count_capture_days
-from chalicelib.domain.webhooks import EventKind
 from chalicelib.lazy import lazy
 from chalicelib.service import Service
 from chalicelib.storage import keys

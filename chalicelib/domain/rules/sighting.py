@@ -28,6 +28,13 @@ from chalicelib.domain.captures import (
     Sighting,
     sighting_id,
 )
+from chalicelib.domain.events import (
+    FaceArrived,
+    GroupFull,
+    SightingEvent,
+    StrangerCreated,
+    StrangerPromoted,
+)
 from chalicelib.domain.grounds import may_learn
 from chalicelib.domain.model import (
     REGULAR,
@@ -77,7 +84,7 @@ from chalicelib.domain.rules.visits import (
     plan_with_sighting,
     rename_sightings,
 )
-from chalicelib.domain.webhooks import Event, EventKind, Hook
+from chalicelib.domain.webhooks import Event, Hook
 from chalicelib.storage.ports import Action, Item
 from chalicelib.storage.values import milliseconds, time_text
 
@@ -593,62 +600,53 @@ def _make_events(context: Context, face: Face, sighting: Sighting) -> tuple[Even
     """
     if context.open_sighting.earlier_observation is not None:
         return ()
-    kinds = [EventKind.STRANGER_CREATED] if context.is_new else []
+    kinds: list[type[SightingEvent]] = [StrangerCreated] if context.is_new else []
     if context.begins_arrival:
-        kinds.append(EventKind.FACE_ARRIVED)
+        kinds.append(FaceArrived)
     if context.is_promoted:
-        kinds.append(EventKind.STRANGER_PROMOTED)
+        kinds.append(StrangerPromoted)
     events = [_make_event(kind, context, face, sighting) for kind in kinds]
     full_group, open_sighting = context.full_group, context.open_sighting
     if full_group is not None and context.tells_full:
-        id_ = f"{EventKind.GROUP_FULL}-{full_group.id}-{milliseconds(open_sighting.now)}"
-        data = {"capacity": full_group.capacity}
-        events.append(
-            Event(
-                id_,
-                EventKind.GROUP_FULL,
-                open_sighting.now,
-                full_group.name,
-                open_sighting.camera.id,
-                data,
-            )
-        )
+        data = GroupFull(capacity=full_group.capacity)
+        id_ = f"{data.KIND}-{full_group.id}-{milliseconds(open_sighting.now)}"
+        camera = open_sighting.camera.id
+        events.append(Event(id_, data, open_sighting.now, full_group.name, camera))
     return tuple(events)
 
 
-def _make_event(kind: EventKind, context: Context, face: Face, sighting: Sighting) -> Event:
+def _make_event(
+    kind: type[SightingEvent], context: Context, face: Face, sighting: Sighting
+) -> Event:
     """Return an event of a sighting, with the score and the threshold of its decision if it has a
     score."""
     open_sighting, decision = context.open_sighting, sighting.decision
     captured_at = open_sighting.capture.captured_at
     capture = open_sighting.capture.id
     camera = open_sighting.camera.id
-    data: dict[str, Any] = {
-        "faceid": face.faceid,
-        "name": face.name,
-        "number": face.number or None,
-        "arrive_count": face.arrive_count,
-        "capture": capture,
-        "sighting": open_sighting.id,
-        "crop_url": f"/v1/captures/{capture}/crops/{open_sighting.number}?camera={camera}",
-        "captured_at": time_text(captured_at),
-    }
+    scores: dict[str, Any] = {}
     if decision is not None and decision.score is not None:
-        data |= {
+        scores = {
             "score": round(decision.score, 6),
             "threshold": round(decision.threshold, 6),
             "gallery_size": decision.gallery_size,
         }
         if decision.false_match_probability is not None:
-            data["false_match_probability"] = float(f"{decision.false_match_probability:.3g}")
-    return Event(
-        f"{kind}-{open_sighting.event_id}",
-        kind,
-        captured_at,
-        context.face_visits.name_of(face.group_id),
-        camera,
-        data,
+            scores["false_match_probability"] = float(f"{decision.false_match_probability:.3g}")
+    data = kind(
+        faceid=face.faceid,
+        name=face.name,
+        number=face.number or None,
+        arrive_count=face.arrive_count,
+        capture=capture,
+        sighting=open_sighting.id,
+        crop_url=f"/v1/captures/{capture}/crops/{open_sighting.number}?camera={camera}",
+        captured_at=time_text(captured_at),
+        **scores,
     )
+    group_name = context.face_visits.name_of(face.group_id)
+    event_id = f"{data.KIND}-{open_sighting.event_id}"
+    return Event(event_id, data, captured_at, group_name, camera)
 
 
 def _make_reviews(context: Context, face: Face, sighting: Sighting) -> tuple[Review, ...]:

@@ -3,9 +3,10 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from chalicelib.book.webhooks import FILTERS, MAX_ANNOUNCED, MAX_HOOKS
+from chalicelib.book.webhooks import MAX_ANNOUNCED, MAX_HOOKS
+from chalicelib.domain.events import CHOSEN, GroupFull
 from chalicelib.domain.model import Credentials
-from chalicelib.domain.webhooks import FAILING_FROM, Event, EventKind
+from chalicelib.domain.webhooks import FAILING_FROM, Event
 from chalicelib.services import Services
 from chalicelib.storage import keys
 from chalicelib.storage.ports import Update, exists
@@ -43,13 +44,8 @@ def happen(services: Services, tenant: str, count: int) -> None:
     """So many events that nobody announced."""
     outbox = services.webhooks.outbox
     for number in range(count):
-        event = Event(
-            f"group.full-{number:04}",
-            EventKind.GROUP_FULL,
-            services.clock.now(),
-            "vip",
-            data={"n": number},
-        )
+        data, now = GroupFull(capacity=number), services.clock.now()
+        event = Event(f"group.full-{number:04}", data, now, "vip")
         services.items.transact(outbox.make_delivery_puts(tenant, [event]))
 
 
@@ -157,7 +153,7 @@ def test_what_waits_and_what_is_parked_are_listed(
             "tenant": shop.tenant,
             "group": "vip",
             "camera": None,
-            "data": {"n": 0},
+            "data": {"capacity": 0},
         },
         "state": "pending",
         "attempts": 0,
@@ -239,7 +235,7 @@ def test_document_has_the_codes_bounds_and_words() -> None:
     assert {settings[name]["anyOf"][0]["maxItems"] for name in ("events", "groups", "cameras")} == {
         100
     }
-    assert settings["events"]["anyOf"][0]["items"]["enum"] == list(FILTERS)
+    assert settings["events"]["anyOf"][0]["items"]["enum"] == list(CHOSEN)
     assert (
         f"last {FAILING_FROM} deliveries"
         in schemas["HookHealth"]["properties"]["state"]["description"]

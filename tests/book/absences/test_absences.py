@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from chalicelib.book.absences import LEAST_VISITS, overdue_at
+from chalicelib.domain.events import EventKind
 from chalicelib.domain.local_time import DAY_MS
 from chalicelib.domain.rules.visits import Arrival
-from chalicelib.domain.webhooks import EventKind
 from chalicelib.storage import keys
 from chalicelib.storage.ports import Storage
 from chalicelib.storage.values import milliseconds, moment

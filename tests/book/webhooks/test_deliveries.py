@@ -13,9 +13,10 @@ from pathlib import Path
 import pytest
 
 from chalicelib.book.webhooks import MAX_ANNOUNCED, longest_delay_s, pause_s
-from chalicelib.domain.webhooks import EventKind
+from chalicelib.domain.events import EventKind
 from chalicelib.storage import keys
 from tests.support.fakes import FakeClock
+from tests.support.hooks.events import make_data
 from tests.support.hooks.hook_desk import TENANT, Desk, stores, told
 from tests.support.hooks.receiver import answers, receiving, says
 from tests.support.paged import paged
@@ -41,7 +42,7 @@ def test_event_reaches_its_hook_and_nothing_is_left_of_it(desk: Desk) -> None:
         "tenant": TENANT,
         "group": "vip",
         "camera": "door",
-        "data": {"faceid": "1"},
+        "data": make_data(EventKind.FACE_ARRIVED, faceid="1").write(),
     }
     assert heard.headers["Content-Type"] == "application/json"
     assert heard.headers["X-Regulars-Event"] == "face.arrived"

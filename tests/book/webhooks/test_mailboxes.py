@@ -4,7 +4,7 @@ from datetime import timedelta
 import pytest
 
 from chalicelib.domain.errors import Conflict, HookNotFound, InvalidInput
-from chalicelib.domain.webhooks import EventKind
+from chalicelib.domain.events import EventKind
 from tests.support.hooks.hook_desk import TENANT, Desk
 from tests.support.hooks.receiver import answers, receiving
 

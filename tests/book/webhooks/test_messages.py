@@ -11,7 +11,7 @@ from urllib.parse import unquote_plus
 import pytest
 from msgspec.structs import replace as changed
 
-from chalicelib.domain.channels import FIELDS, OF_ALL, Channel, list_fields
+from chalicelib.domain.channels import OF_ALL, Channel, list_fields
 from chalicelib.domain.consent import Basis, Consent
 from chalicelib.domain.errors import (
     Conflict,
@@ -20,8 +20,9 @@ from chalicelib.domain.errors import (
     StorageUnavailable,
     Unusable,
 )
+from chalicelib.domain.events import CHOSEN, EventKind
 from chalicelib.domain.model import Face
-from chalicelib.domain.webhooks import Event, EventKind, Hook, Way
+from chalicelib.domain.webhooks import Event, Hook, Way
 from chalicelib.storage import keys
 from chalicelib.storage.items import write
 from chalicelib.storage.ports import Update, exists
@@ -29,6 +30,7 @@ from tests.support.book.book import MINUTE, MONDAY, Book, shot
 from tests.support.book.person import worked_off
 from tests.support.fakes import Person
 from tests.support.hooks.browser import SUBSCRIPTION, decrypt
+from tests.support.hooks.events import make_data
 from tests.support.hooks.receiver import Heard, Receiver, answers, receiving
 
 EVA, FINN = Person(21), Person(22)
@@ -328,9 +330,7 @@ def test_a_name_stays_a_text_within_json(book: Book, phone: Receiver) -> None:
     assert json.loads(phone.bodies[0]) == {"text": 'Eva "the \\ one"', "is": {}}
 
 
-@pytest.mark.parametrize(
-    "kinds", [None, *((kind,) for kind in FIELDS if kind is not EventKind.TEST)]
-)
+@pytest.mark.parametrize("kinds", [None, *((kind,) for kind in CHOSEN)])
 def test_a_template_names_only_what_all_its_events_have(
     book: Book, phone: Receiver, kinds: tuple[EventKind, ...] | None
 ) -> None:
@@ -484,9 +484,8 @@ def test_the_figures_of_a_week_are_told_whatever_the_hours_are(book: Book, phone
         template="{report}",
         hours="22:00-23:00",
     )
-    event = Event(
-        "week.ended-1", EventKind.WEEK_ENDED, book.clock.now(), data={"report": "3 visits"}
-    )
+    data = make_data(EventKind.WEEK_ENDED, report="3 visits")
+    event = Event("week.ended-1", data, book.clock.now())
     actions = book.services.webhooks.outbox.make_delivery_puts("shop", [event])
     write(book.storage.items, actions)
     book.services.webhooks.outbox.send_messages("shop", actions)
@@ -584,9 +583,8 @@ def test_what_is_an_alarm_waits_for_no_pause(book: Book, phone: Receiver, kind: 
         pause_s=86_400,
     )
     for place, camera in enumerate(("door", "yard", "till")):
-        event = Event(
-            f"{kind}-{place}", kind, book.clock.now(), camera=camera, data={"capacity": 7}
-        )
+        data = make_data(kind, last_seen_at=None)
+        event = Event(f"{kind}-{place}", data, book.clock.now(), camera=camera)
         actions = book.services.webhooks.outbox.make_delivery_puts("shop", [event])
         write(book.storage.items, actions)
         book.services.webhooks.outbox.send_messages("shop", actions)

@@ -4,8 +4,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from chalicelib.book.cameras import CameraSettings
+from chalicelib.domain.events import EventKind
 from chalicelib.domain.tenant_settings import NONE_SAID, OF_NOTICE
-from chalicelib.domain.webhooks import EventKind
 from tests.support.book.book import Book
 from tests.support.fakes import Person
 

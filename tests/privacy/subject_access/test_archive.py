@@ -19,8 +19,8 @@ from chalicelib.domain.audit_events import AuditEvent, Kind
 from chalicelib.domain.captures import sighting_id
 from chalicelib.domain.consent import Basis, Consent
 from chalicelib.domain.errors import InvalidInput
+from chalicelib.domain.events import EventKind
 from chalicelib.domain.model import Decision, Face
-from chalicelib.domain.webhooks import EventKind
 from chalicelib.privacy.audit_entries import entry_put, new_entry
 from chalicelib.privacy.data_map import AS_STORED, DATA_MAP
 from chalicelib.privacy.texts import LANGUAGES, Language, direction_of, words_of

@@ -5,9 +5,9 @@ from contextlib import closing
 
 import pytest
 
+from chalicelib.domain.events import EventKind
 from chalicelib.domain.model import Profile
 from chalicelib.domain.tenant_settings import TenantSettings
-from chalicelib.domain.webhooks import EventKind
 from chalicelib.storage.keys import TENANTS
 from regulars.deploy.canary import add_canary, choose_canary_limit
 from regulars.options import choose_settings, open_services

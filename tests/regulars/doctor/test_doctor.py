@@ -16,9 +16,10 @@ from chalicelib.book.cameras import CameraSettings
 from chalicelib.book.vision.cgroup_quota import Quota
 from chalicelib.book.vision.packs import packs
 from chalicelib.domain.channels import Channel
+from chalicelib.domain.events import GroupFull
 from chalicelib.domain.model import Profile
 from chalicelib.domain.tenant_settings import OF_NOTICE, TenantSettings
-from chalicelib.domain.webhooks import Event, EventKind, Way
+from chalicelib.domain.webhooks import Event, Way
 from chalicelib.services import Services
 from chalicelib.settings import Settings, parse_networks
 from chalicelib.storage.ports import Disk
@@ -478,7 +479,7 @@ def test_hooks_whose_events_wait_or_whose_address_is_refused_are_told(tmp_path: 
         phone, _ = services.webhooks.hooks.add(
             "shop", None, channel=slack, template="{who}", kinds=["camera.silent"]
         )
-        event = Event("group.full-1", EventKind.GROUP_FULL, NOW, "vip", data={"capacity": 7})
+        event = Event("group.full-1", GroupFull(capacity=7), NOW, "vip")
         services.items.transact(services.webhooks.outbox.make_delivery_puts("shop", [event]))
         assert levels(check_hooks(services, [tenant])) == [OK]
         [delivery] = services.webhooks.outbox.read_page("shop", hook.id, parked=False, limit=2).rows

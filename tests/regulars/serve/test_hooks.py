@@ -22,14 +22,15 @@ import os, signal, sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from chalicelib.bootstrap import build
-from chalicelib.domain.webhooks import Event, EventKind
+from chalicelib.domain.events import GroupFull
+from chalicelib.domain.webhooks import Event
 from chalicelib.settings import Settings
 from tests.support.fakes import FakeClock
 
 clock = FakeClock(datetime.now(UTC) - timedelta(minutes=2))
 services = build(Settings(storage=Path(sys.argv[1])), clock=clock)
 outbox = services.webhooks.outbox
-event = Event("group.full-1", EventKind.GROUP_FULL, datetime.now(UTC), "vip", data={"capacity": 7})
+event = Event("group.full-1", GroupFull(capacity=7), datetime.now(UTC), "vip")
 services.items.transact(outbox.make_delivery_puts("shop", [event]))
 os.kill(os.getpid(), signal.SIGKILL)
 """

@@ -15,7 +15,8 @@ from chalicelib.book.idempotency import Requests
 from chalicelib.book.tenants import Tenants
 from chalicelib.book.webhooks import Deliveries, Hooks, Outbox
 from chalicelib.domain.errors import StorageUnavailable
-from chalicelib.domain.webhooks import Delivery, Event, EventKind, delivery_from
+from chalicelib.domain.events import EventKind
+from chalicelib.domain.webhooks import Delivery, Event, delivery_from
 from chalicelib.http_client.safe_requests import SafePostman
 from chalicelib.storage import keys
 from chalicelib.storage.box.items import SqliteItemStore
@@ -23,6 +24,7 @@ from chalicelib.storage.box.queue import SqliteQueue
 from chalicelib.storage.box.vault import PlainVault
 from chalicelib.storage.ports import ItemStore, Message, Queue
 from tests.support.fakes import FakeClock
+from tests.support.hooks.events import make_data
 from tests.support.hooks.receiver import Heard
 
 TENANT = "shop"
@@ -76,9 +78,8 @@ class Desk:
 
     def event(self, kind: EventKind = EventKind.FACE_ARRIVED, group: str | None = "vip") -> Event:
         number = next(self._numbers)
-        return Event(
-            f"{kind}-{number}", kind, self.clock.now(), group, "door", {"faceid": str(number)}
-        )
+        data = make_data(kind, faceid=str(number))
+        return Event(f"{kind}-{number}", data, self.clock.now(), group, "door")
 
     def commit(self, *events: Event) -> None:
         """What a causing transaction does, without the announcement: the process is killed behind
