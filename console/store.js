@@ -114,6 +114,11 @@ const said = (name) => JSON.parse(
  */
 export const EVENTS = said("events");
 /**
+ * Texts of a person of one line, each with its most characters.
+ * @type {Record<string, number>}
+ */
+export const PERSON_TEXTS = said("person-texts");
+/**
  * Languages of the console, of messages and of papers, as the page says them: whether somebody has read their words.
  * @type {{ console: Record<string, boolean>; messages: Record<string, boolean>; papers: Record<string, boolean> }}
  */

@@ -18,6 +18,7 @@ import click
 from chalicelib.api.console_files import list_paths, locate_folder
 from chalicelib.api.console_words import fill_words, join_tables, list_languages, read_tables
 from chalicelib.privacy.data_map import DATA_MAP
+from chalicelib.privacy.texts import list_english
 
 ROOT = locate_folder().parent
 MESSAGES = "chalicelib/domain/languages"
@@ -60,9 +61,10 @@ def _list_parts(
         yield f"console/{folder}", english, own
     yield MESSAGES, _read_file(root / MESSAGES, "en"), _read_file(root / MESSAGES, language)
     papers = _read_file(root / PAPERS, "en")
-    own_papers = _read_file(root / PAPERS, language)
+    own_papers = papers if language == "en" else _read_file(root / PAPERS, language)
     for kind, english in papers.items():
-        yield f"{PAPERS}: {kind}", english, own_papers.get(kind, {})
+        declared = list_english(kind) if language != "en" else {}
+        yield f"{PAPERS}: {kind}", {**declared, **english}, own_papers.get(kind, {})
     if papers and language != "en":
         places = {place.name: place.holds for place in DATA_MAP if place.is_ours}
         yield f"{PAPERS}: places", places, own_papers.get("places", {})

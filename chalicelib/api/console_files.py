@@ -22,6 +22,7 @@ from msgspec import Struct
 from chalicelib.api.console_modules import JOINED, join_modules
 from chalicelib.api.console_words import fill_words, list_languages, list_waiting
 from chalicelib.domain.events import CHOSEN
+from chalicelib.domain.person_texts import LINES
 from chalicelib.privacy.texts import direction_of
 
 LIBRARIES = "libraries"
@@ -172,6 +173,7 @@ def make_page(page_folder: Path, texts: Mapping[str, str], pictures: Iterable[st
         style=urls["./console/style.css"],
         icon=urls["./console/icon.svg"],
         manifest=urls["./console/app.webmanifest"],
+        person_texts=Markup.escape(json.dumps(LINES)),
         events=Markup.escape(json.dumps(CHOSEN)),
         languages=Markup.escape(json.dumps(list_languages(texts))),
         waiting=_write_waiting(texts),

@@ -1,8 +1,8 @@
 """The console's words, by language: English ones stand in for those that a language lacks.
 
-A folder's English file says which words its pages have; those of events stand where events are
-declared (domain/events). Another language has them in a file of that
-folder, or all of them in one: `words/pl.json`.
+A folder's English file says which words its pages have; those of events and of a person's texts
+stand where these are declared (domain/events, domain/person_texts). Another language has them in a
+file of that folder, or all of them in one: `words/pl.json`.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any
 
 from chalicelib.domain import texts as messages
 from chalicelib.domain.events import EVENTS
+from chalicelib.domain.person_texts import TEXTS
 from chalicelib.domain.texts import DEFAULT_LANGUAGE, READ_BY
 from chalicelib.privacy import texts as papers
 
@@ -27,7 +28,8 @@ _OF_EVERY_PAGE = re.compile(r"\./console/(\w+)/words\.json")
 """Name of a file as it is served, of the words of every page."""
 
 DECLARED: Mapping[str, Table] = {
-    "admin": {f"set.events.{kind}": event.WORDS for kind, event in EVENTS.items()}
+    "admin": {f"set.events.{kind}": event.WORDS for kind, event in EVENTS.items()},
+    "people": {f"person.{name}": text.word.capitalize() for name, text in TEXTS.items()},
 }
 """English words that stand beside what they name, by the folder of their pages."""
 

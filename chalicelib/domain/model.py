@@ -17,6 +17,7 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from chalicelib.domain.consent import Consent, Ending
+from chalicelib.domain.person_texts import PersonTexts
 from chalicelib.domain.pictures import NO_ESTIMATES, BoundingBox, Estimates, Found, Gender, Sides
 from chalicelib.domain.tenant_settings import FORGET, StoredSettings
 from chalicelib.storage.formats import FORMAT, Due
@@ -410,7 +411,7 @@ class Restriction(NamedTuple):
         return self.reason or f"its consent is {self.ended}"
 
 
-class Face(Struct, frozen=True):
+class Face(PersonTexts, frozen=True):
     """One enrolled identity: faceid in one dialect, PERSON_TOKEN in the other."""
 
     faceid: str
@@ -427,7 +428,6 @@ class Face(Struct, frozen=True):
     labels: Labels = NO_LABELS
     name: str = ""
     """As the user set it (domain/names.py); "": not set."""
-    note: str = ""
     consent: Consent | None = None
     withdrawn_at: datetime | None = None
     """When its record of consent was withdrawn last: one that was given before counts no more;
@@ -506,7 +506,7 @@ class Face(Struct, frozen=True):
         return tuple(picture.key for picture in self.pictures if picture.key)
 
 
-class NewFace(Struct, frozen=True):
+class NewFace(PersonTexts, frozen=True):
     """A person to be enrolled, as a caller describes them.
 
     `faceid`: None: one is made. `values`: attribute values by attribute name or `itemN`; names that
@@ -518,7 +518,6 @@ class NewFace(Struct, frozen=True):
     gender: Gender | None = None
     values: Mapping[str, str] = NO_VALUES
     name: str = ""
-    note: str = ""
     labels: Labels = NO_LABELS
     consent: Consent | None = None
 

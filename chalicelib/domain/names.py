@@ -30,8 +30,6 @@ FACE_NAME_LENGTH = 100
 """Characters of a person's name."""
 _SORTED_LENGTH = 64
 """Characters of a name by which a list is sorted."""
-FACE_NOTE_LENGTH = 500
-"""Characters of a person's note."""
 
 MAX_TERMS = 8
 """Most terms of one name: each is an item, which is written in the transaction of its face."""
@@ -189,14 +187,6 @@ def face_name(name: str) -> str:
 def is_one_line(text: str) -> bool:
     """Return whether a text has neither line breaks nor other control characters."""
     return not any(unicodedata.category(character) in ("Cc", "Zl", "Zp") for character in text)
-
-
-def face_note(note: str) -> str:
-    """Return a face's note as it is stored: in NFC. Raises InvalidInput."""
-    normal = normalise_name(note, FACE_NOTE_LENGTH)
-    if len(normal) > FACE_NOTE_LENGTH:
-        raise InvalidInput(f"note has up to {FACE_NOTE_LENGTH} characters, not {len(normal)}")
-    return normal
 
 
 def make_terms(fold: Fold, name: str, number: int = 0) -> tuple[str, ...]:

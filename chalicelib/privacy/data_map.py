@@ -19,6 +19,7 @@ from msgspec import Struct
 
 from chalicelib.book.idempotency import PARTIAL
 from chalicelib.domain.model import MEMORY
+from chalicelib.domain.person_texts import WORDS
 from chalicelib.privacy.retention import Kind
 from chalicelib.storage import keys
 from chalicelib.storage.items import list_faceids_on_hold, list_restricted_faceids, walk_items
@@ -280,9 +281,8 @@ _WITH_PICTURES = Fate("gone with face pictures")
 DATA_MAP = (
     DataCategory(
         "faces",
-        "the face's record: group, name, note, attributes, labels, consent, legal hold, estimates "
-        "(age, gender ...), "
-        "templates",
+        f"the face's record: group, name, {WORDS}, attributes, labels, consent, legal hold, "
+        "estimates (age, gender ...), templates",
         "until it is deleted or erased. A face that is not seen any more is deleted: a stranger "
         "after "
         "`stranger_days` (90); a regular, or a stranger with a name, after `regular_days` (1,095); "

@@ -19,6 +19,7 @@ from msgspec import Struct
 from chalicelib.domain.events import EVENTS
 from chalicelib.domain.hooks import FULL
 from chalicelib.domain.model import STRANGER, Tenant
+from chalicelib.domain.person_texts import WORDS
 from chalicelib.domain.tenant_settings import (
     NONE_SAID,
     OF_NOTICE,
@@ -397,7 +398,7 @@ def write_record(facts: Facts, measures: Sequence[str]) -> str:
         "were enrolled, [who]",
         "(c) data": f"pictures{'' if tenant.keeps_pictures else ' (none is kept)'}, templates by "
         f"{tenant.model} "
-        f"(biometric data), times, cameras, [name, note, labels]; estimates: {estimates}",
+        f"(biometric data), times, cameras, [name, {WORDS}, labels]; estimates: {estimates}",
         "(d) recipients": _fill_blank(
             facts.recipients, "none", "[whom hooks and MQTT tell, who runs the machine]"
         )

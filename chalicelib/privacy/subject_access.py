@@ -35,6 +35,7 @@ from chalicelib.domain.consent import Consent
 from chalicelib.domain.errors import InvalidInput, RegularsError, Unusable
 from chalicelib.domain.model import Face, Group, Tenant
 from chalicelib.domain.observations import Observation, ObservationKind, keep_own
+from chalicelib.domain.person_texts import copy_texts
 from chalicelib.domain.rules.templates import user_of
 from chalicelib.domain.tenant_settings import count_capture_days, count_sighting_days
 from chalicelib.domain.webhooks import KEPT_FOR
@@ -353,7 +354,7 @@ def _list_record_rows(
     rows = {
         "face": face.faceid,
         "name": face.name,
-        "note": face.note,
+        **copy_texts(face),
         "group": group,
         "enrolled": _write_time(face.enrolled_at, zone),
         "origin": words[origin] if origin else "",

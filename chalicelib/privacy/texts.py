@@ -15,6 +15,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from chalicelib.domain.person_texts import TEXTS
 from chalicelib.domain.texts import DEFAULT_LANGUAGE, READ_BY, list_languages
 
 _FOLDER = Path(__file__).with_name("languages")
@@ -43,13 +44,19 @@ def _file_of(language: str) -> Mapping[str, Any]:
 def words_of(kind: str, language: str) -> Mapping[str, str]:
     """Return the words of a kind of page, by what they say; English ones for those that the
     language lacks."""
-    return {**_file_of(DEFAULT_LANGUAGE).get(kind, {}), **_file_of(language).get(kind, {})}
+    return {**list_english(kind), **_file_of(language).get(kind, {})}
+
+
+def list_english(kind: str) -> Mapping[str, str]:
+    """Return the English words of a kind of page; those of texts of a person stand with these."""
+    of_texts = {name: text.word for name, text in TEXTS.items()} if kind == "archive" else {}
+    return {**_file_of(DEFAULT_LANGUAGE).get(kind, {}), **of_texts}
 
 
 def choose_language(language: Language, *kinds: str) -> Language:
     """Return the language if it has all words of these kinds of pages, else English."""
-    english, own = _file_of(DEFAULT_LANGUAGE), _file_of(language)
-    lacks_some = any(english[kind].keys() - own.get(kind, {}).keys() for kind in kinds)
+    own = _file_of(language)
+    lacks_some = any(list_english(kind).keys() - own.get(kind, {}).keys() for kind in kinds)
     return DEFAULT_LANGUAGE if lacks_some else language
 
 

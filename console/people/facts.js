@@ -3,12 +3,14 @@ import { useState } from "preact/hooks";
 import { html } from "../html.js";
 import { Line } from "../shared/line.js";
 import { Select } from "../shared/parts.js";
+import { PERSON_TEXTS } from "../store.js";
 import { t } from "../words.js";
 
 const LABELS = ["a", "b", "c", "d"];
 
 export function titled(name) {
   if (LABELS.includes(name)) return t("label", { name: name.toUpperCase() });
+  if (name in PERSON_TEXTS) return t(`person.${name}`);
   return { name: t("person.name"), note: t("person.note"), age: t("age"), gender: t("gender") }[name] ?? name;
 }
 
@@ -21,16 +23,17 @@ export function Facts({ face, noted, set, operator }) {
   const [open, setOpen] = useState(false);
   const names = [...new Set([...noted, ...Object.keys(face.attributes)])];
   const lines = names.map((name) => ["attributes", name, face.attributes[name] ?? "", 50]);
+  const texts = Object.entries(PERSON_TEXTS).map(([name, max]) => [name, name, face[name] ?? "", max]);
   const labels = LABELS.filter((name) => open || face.labels[name])
     .map((name) => ["labels", name, face.labels[name], 100]);
   /** @param {any[]} one */
   const line = ([kind, name, value, max]) => (operator || value) && row(name, html`<${Line} value=${value}
     label=${titled(name)} placeholder="–" max=${max} disabled=${!operator}
-    save=${(text) => set(kind, { [name]: value })({ [name]: text })} />`);
+    save=${kind === name ? set(name) : (text) => set(kind, { [name]: value })({ [name]: text })} />`);
   const isMore = operator && !open && labels.length < LABELS.length;
   return html`${(operator || face.age != null) && html`<${Age} face=${face} set=${set} operator=${operator} />`}
     ${(operator || gendered(face.gender) !== "–") && html`<${Gender} face=${face} set=${set} operator=${operator} />`}
-    ${[...lines, ...labels].map(line)}
+    ${[...texts, ...lines, ...labels].map(line)}
     ${isMore && html`<div><dt></dt><dd><button class="plain small" onClick=${() => setOpen(true)}>
       ${t("person.label.add")}</button></dd></div>`}`;
 }

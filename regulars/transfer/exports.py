@@ -31,6 +31,7 @@ from regulars_client import Regulars, codes, models
 from regulars_client.errors import ApiError
 
 from chalicelib.api.account import OF_PROMOTION_SETTINGS
+from chalicelib.domain.person_texts import TEXTS, PersonTexts
 from chalicelib.domain.tenant_settings import OF_TENANT
 from chalicelib.storage.values import write_rows
 from regulars.backup import archive
@@ -62,7 +63,7 @@ class GroupLine(msgspec.Struct, kw_only=True):
     staff: bool = False
 
 
-class FaceLine(msgspec.Struct, kw_only=True, omit_defaults=True):
+class FaceLine(PersonTexts, kw_only=True, frozen=True, omit_defaults=True):
     """A face, as it is made again by an enrolment, whose members these are.
 
     `age` and `gender` only if somebody set them.
@@ -72,11 +73,10 @@ class FaceLine(msgspec.Struct, kw_only=True, omit_defaults=True):
     group: str
     pictures: list[str]
     name: str = ""
-    note: str = ""
     age: int | None = None
     gender: str | None = None
-    attributes: dict[str, str] = {}
-    labels: dict[str, str] = {}
+    attributes: dict[str, str] = msgspec.field(default_factory=dict)
+    labels: dict[str, str] = msgspec.field(default_factory=dict)
     consent: dict[str, Any] | None = None
     """As it is sent with an enrolment."""
 
@@ -233,6 +233,8 @@ def _fetch_pictures(
     """
     for may_have_gone in (True, False):
         try:
+            if any(getattr(face, name) is None for name in TEXTS):  # lists do not say them
+                face = service.get_face(face.id)
             pictures = [
                 picture for picture in service.list_pictures(face.id).pictures if picture.url
             ]

@@ -16,7 +16,8 @@ from chalicelib.book.enrolment.enrolment import find_attribute_values, require_a
 from chalicelib.domain.attributes import replace_attributes
 from chalicelib.domain.errors import RegularsError
 from chalicelib.domain.model import Attribute, Group
-from chalicelib.domain.names import face_name, face_note, legal_group_name
+from chalicelib.domain.names import face_name, legal_group_name
+from chalicelib.domain.person_texts import parse_texts
 from chalicelib.storage.values import format_count
 from regulars.errors import OperatorError
 
@@ -39,7 +40,7 @@ def find_wrong_field(person: Person, group: str, attributes: Collection[str]) ->
         require_attributes(group_with_attributes, new_face.attributes)
         find_attribute_values(group_with_attributes, new_face.attributes)
         face_name(new_face.name)
-        face_note(new_face.note)
+        parse_texts(new_face)
     except RegularsError as error:
         return str(error)
     return ""

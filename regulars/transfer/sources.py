@@ -18,7 +18,8 @@ from typing import Any
 from msgspec import Struct, field
 
 from chalicelib.domain.model import is_faceid
-from chalicelib.domain.names import FACE_NOTE_LENGTH, normalise_name
+from chalicelib.domain.names import normalise_name
+from chalicelib.domain.person_texts import TEXTS as WRITTEN
 from regulars.errors import DamagedFile, NoPictures
 from regulars.transfer.tables import read_rows
 
@@ -168,9 +169,10 @@ def _make_people(files: dict[str, list[Path]], folder: Path) -> list[Person]:
     ]
 
 
-TEXTS = ("name", "id", "group", "note", "gender")
+TEXTS = ("name", "id", "group", *WRITTEN, "gender")
 LABELS = ("a", "b", "c", "d")
 _LABEL = "label_"
+_LONGEST = max(text.most for text in WRITTEN.values())
 
 _OTHER_NAMES = {"path": ("file", "picture", "image"), "name": ("subject", "person")}
 KNOWN_COLUMNS = frozenset({*TEXTS, "path", "age", *(_LABEL + letter for letter in LABELS)})
@@ -209,7 +211,7 @@ def read_table(file: Path) -> Source:
         if not row.keys() <= columns.keys():
             faults.append((line, "has more cells than the first line has names of columns"))
         cells = {
-            name: text if name == "path" else normalise_name(text, FACE_NOTE_LENGTH)
+            name: text if name == "path" else normalise_name(text, _LONGEST)
             for place, name in columns.items()
             for text in (row.get(place, ""),)
         }

@@ -6,16 +6,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chalicelib.domain.errors import InvalidInput
+from chalicelib.domain.model import NewFace
 from chalicelib.domain.names import (
     MAX_TERMS,
     face_name,
-    face_note,
     fold_letters,
     is_found,
     make_terms,
     normalise_name,
     split_words,
 )
+from chalicelib.domain.person_texts import parse_texts
 from chalicelib.storage import keys
 
 
@@ -87,6 +88,6 @@ def test_a_name_that_is_too_long_or_no_line_of_text_is_refused(name: str) -> Non
 
 def test_names_and_notes_are_kept_in_nfc() -> None:
     assert face_name(" Cafe\u0301 ") == "Caf\u00e9"
-    assert face_note("Two\nlines: e\u0301") == "Two\nlines: \u00e9"
+    assert parse_texts(NewFace(note="Two\nlines: e\u0301"))["note"] == "Two\nlines: \u00e9"
     with pytest.raises(InvalidInput, match="500"):
-        face_note("x" * 501)
+        parse_texts(NewFace(note="x" * 501))

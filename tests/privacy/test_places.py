@@ -32,7 +32,7 @@ from chalicelib.privacy.retention import Kind
 from chalicelib.privacy.subject_access import READERS
 from chalicelib.privacy.texts import LANGUAGES, Language, words_of
 from chalicelib.storage import keys
-from chalicelib.storage.records.merges import Duplicate, Merge, MergeBackup
+from chalicelib.storage.records.merges import TAKEN, Duplicate, Merge, MergeBackup
 from regulars.mqtt.discovery import Topics
 from tests.support.book.book import Book
 from tests.support.fakes import Person
@@ -85,8 +85,7 @@ OF_ONE_PERSON: Mapping[type[Struct], str] = {
     Negative: "sighting_id templates camera",
     Merge: "id survivor other at state renaming backup joined is_return",
     MergeBackup: "face visits negatives survivor_group_id survivor_visits pictures learnt spare "
-    "given "
-    "name note consent age gender external_id labels attributes",
+    f"given {' '.join(TAKEN)}",
     Review: "kind at faceid camera sighting_id decision box near twice",
     Duplicate: "first second at decision are_two",
     Delivery: "tenant hook_id event_id kind payload created_at next_at attempts last_error parked "

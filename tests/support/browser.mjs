@@ -17,7 +17,7 @@ Object.assign(globalThis, {
   dispatchEvent: page.dispatchEvent.bind(page),
   document: {
     documentElement: { dataset: {} },
-    querySelector: (asked) => ({ content: said[asked.match(/^meta\[name=(\w+)\]$/)?.[1]] }),
+    querySelector: (asked) => ({ content: said[asked.match(/^meta\[name=([\w-]+)\]$/)?.[1]] }),
   },
   fetch: async (url) => new Response(await readFile(new URL(wordsAt(url)))),
   localStorage: { getItem: (key) => kept.get(key) ?? null, setItem: (key, value) => kept.set(key, value) },

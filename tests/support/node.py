@@ -9,6 +9,7 @@ from playwright._impl._driver import compute_driver_executable
 
 from chalicelib.api.console_words import list_languages
 from chalicelib.domain.events import CHOSEN
+from chalicelib.domain.person_texts import LINES
 from regulars.libraries import find_modules
 from regulars.words import read_words
 
@@ -33,6 +34,7 @@ def node(*words: str) -> str:
             "CONSOLE_SAID": json.dumps(
                 {
                     "events": json.dumps(CHOSEN),
+                    "person-texts": json.dumps(LINES),
                     "languages": json.dumps(list_languages(read_words())),
                 }
             ),

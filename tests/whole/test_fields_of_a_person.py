@@ -11,6 +11,7 @@ from typing import Any
 from zipfile import ZipFile
 
 import pytest
+from msgspec import Struct
 from msgspec.structs import replace
 
 from chalicelib.api.v1 import faces as v1
@@ -18,12 +19,15 @@ from chalicelib.book.sightings.rejection import has_only_a_name
 from chalicelib.domain.consent import Consent
 from chalicelib.domain.grounds import list_gains
 from chalicelib.domain.model import BLANK, OF_THE_SERVICE, STRANGER, Face, Labels, ListedFace
+from chalicelib.domain.person_texts import LINES, TEXTS, PersonTextChanges, PersonTexts
 from chalicelib.domain.rules.hold import loses_anything
+from chalicelib.privacy.data_map import DATA_MAP
+from chalicelib.privacy.notices import write_record
 from chalicelib.storage import keys
 from chalicelib.storage.items import FaceOrder
 from chalicelib.storage.ports import Put
 from chalicelib.storage.records.faces import face_item
-from chalicelib.storage.records.merges import TAKEN
+from chalicelib.storage.records.merges import TAKEN, MergeBackup
 from regulars.transfer.exports import FaceLine
 from regulars.transfer.sources import TEXTS as COLUMNS
 from tests.support.api.stage import make_stage
@@ -51,6 +55,28 @@ def require_decided(
 def test_each_field_is_of_the_service_or_somebody_wrote_it() -> None:
     assert not OF_THE_SERVICE - {*Face.__struct_fields__}
     assert {*BLANK, *OF_THE_SERVICE} == {*Face.__struct_fields__}
+
+
+def test_each_text_of_a_person_may_be_changed_and_papers_have_a_word_for_it() -> None:
+    names = [*PersonTexts.__struct_fields__]
+    assert names == [*PersonTextChanges.__struct_fields__] == [*TEXTS]
+
+
+STORED = {
+    Face: "faceid group_id enrolled_at pictures age gender attributes labels name consent "
+    "arrive_count last_arrival_at negatives merges moving hold restriction changed_at external_id "
+    "user number revision version note",
+    MergeBackup: "face visits negatives survivor_group_id survivor_visits pictures learnt spare "
+    "given name consent age gender external_id labels attributes note",
+}
+"""Members of what is stored of a person, in their order."""
+
+
+@pytest.mark.parametrize("kind", STORED)
+def test_members_that_are_stored_are_where_they_were(kind: type[Struct]) -> None:
+    """Forms without names depend on the order, and a member that is gone is read no more."""
+    known = STORED[kind].split()
+    assert [*kind.__struct_fields__][: len(known)] == known, "put a new member behind them"
 
 
 class Shop:
@@ -124,6 +150,36 @@ def test_a_tenant_that_asks_for_consent_asks_before_a_stranger_gets_it(shop: Sho
     require_decided("list_gains (chalicelib/domain/grounds.py)", BLANK, asked, why_not)
 
 
+OF_PAPERS = {
+    "name": "name",
+    **{name: text.word for name, text in TEXTS.items()},
+    "labels": "labels",
+    "attributes": "attributes",
+    "consent": "consent",
+}
+"""What papers call a field that somebody wrote."""
+
+
+def test_the_data_map_and_the_record_of_processing_name_it(shop: Shop) -> None:
+    why_not = {
+        "age": "the estimates say it",
+        "gender": "the estimates say it",
+        "external_id": "it is the name of a photo, which a program gave",
+    }
+    [faces] = (place for place in DATA_MAP if place.name == "faces")
+    named = [name for name, word in OF_PAPERS.items() if word in faces.holds]
+    require_decided("the place faces (chalicelib/privacy/data_map.py)", BLANK, named, why_not)
+    facts = shop.book.services.notices.read_facts(shop.book.tenant)
+    [data] = [
+        line for line in write_record(facts, []).splitlines() if line.startswith("| (c) data")
+    ]
+    named = [name for name, word in OF_PAPERS.items() if word in data]
+    of_groups = {"attributes": "they are what a group notes", "consent": "the legal basis says it"}
+    require_decided(
+        "write_record (chalicelib/privacy/notices.py)", BLANK, named, why_not | of_groups
+    )
+
+
 def test_the_archive_of_a_person_shows_it(shop: Shop) -> None:
     file = BytesIO()
     shop.book.services.archives.write(shop.book.tenant, shop.eva.faceid, file, "en")
@@ -167,7 +223,9 @@ def test_v1_answers_and_takes_it(shop: Shop) -> None:
 def test_each_list_answers_it_as_the_face_does(shop: Shop, order: FaceOrder) -> None:
     listed = {face["id"]: face for face in shop.v1.done("GET", "/v1/faces", order=order)["faces"]}
     answer = shop.v1.done("GET", f"/v1/faces/{shop.eva.faceid}")
-    unlike = {"kept_until", "portrait"}  # a list does not say the first; the other has a signed URL
+    unlisted = {name for name, text in TEXTS.items() if not text.is_listed}
+    # a list does not say the first; the other has a signed URL
+    unlike = {"kept_until", "portrait", *unlisted}
     for name in answer.keys() - unlike:
         assert listed[shop.eva.faceid][name] == answer[name], (
             f"by {order}: put {name} into {LISTED}"
@@ -203,5 +261,8 @@ def test_an_export_and_a_table_bring_along_what_an_enrolment_takes() -> None:
 def test_the_console_shows_a_person_what_may_be_changed() -> None:
     page = "".join(path.read_text() for path in sorted((ROOT / "console/people").glob("*.js")))
     names = [name for name in v1.FaceChanges.__struct_fields__ if name != "revision"]
-    shown = [name for name in names if f"one.{name}" in page or f"face.{name}" in page]
+    assert "Object.entries(PERSON_TEXTS)" in page
+    shown = [
+        name for name in names if name in LINES or f"one.{name}" in page or f"face.{name}" in page
+    ]
     require_decided("the person's page (console/people/person.js)", names, shown, {})

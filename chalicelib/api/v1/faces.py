@@ -54,6 +54,7 @@ from chalicelib.domain import audit_events, errors, model
 from chalicelib.domain.captures import Instead, parts_of_sighting
 from chalicelib.domain.local_time import DAY_MS
 from chalicelib.domain.observations import Observation
+from chalicelib.domain.person_texts import TEXTS, copy_texts
 from chalicelib.domain.pictures import Gender
 from chalicelib.domain.rules.hold import require_free
 from chalicelib.privacy.retention import goes_at
@@ -69,7 +70,7 @@ operations = Operations()
 
 FaceId = Annotated[str, Meta(pattern="^[A-Za-z0-9_-]{1,64}$")]
 Name = Annotated[str, Meta(max_length=100, description="One line of text.")]
-Note = Annotated[str, Meta(max_length=500)]
+Note = Annotated[str, Meta(max_length=TEXTS["note"].most)]
 Age = Annotated[int, Meta(ge=0, le=120)]
 Value = Annotated[str, Meta(max_length=50)]
 Label = Annotated[str, Meta(max_length=100)]
@@ -453,9 +454,9 @@ def enrol_face(context: V1Context, body: NewFace) -> EnrolledFace:
             gender=body.gender,
             values=body.attributes,
             name=body.name,
-            note=body.note,
             labels=model.Labels(**list_sent_members(body.labels)),
             consent=None if body.consent is None else make_consent_record(body.consent),
+            **copy_texts(body),
         ),
         refuses_known=body.if_known == "refuse",
         refuses_erased=body.if_erased == "refuse",
@@ -748,6 +749,7 @@ def _describe_face_of_group(
         face,
         id=face.faceid,
         group=group.name if group else "",
+        **copy_texts(face),
         number=parse_number(face),
         age=None if age is None else round(age),
         gender=face.gender or estimates.gender or Gender.UNKNOWN,

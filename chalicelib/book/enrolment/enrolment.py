@@ -47,8 +47,9 @@ from chalicelib.domain.model import (
     Picture,
     Tenant,
 )
-from chalicelib.domain.names import face_name, face_note
+from chalicelib.domain.names import face_name
 from chalicelib.domain.observations import Observation, ObservationKind, observed_estimates
+from chalicelib.domain.person_texts import PersonTextChanges, copy_texts, parse_texts
 from chalicelib.domain.pictures import BoundingBox, Estimates, Gender, PictureRules
 from chalicelib.domain.rules.recognised import Probes
 from chalicelib.lazy import lazy
@@ -139,9 +140,7 @@ class Enrolment(Service["Book"]):
             consent = check_record(new_face.consent, self.services.clock.now())
             new_face = replace(new_face, consent=consent)
             self.services.tenants.announce_consent_end(tenant, consent)
-        checked_face = replace(
-            new_face, name=face_name(new_face.name), note=face_note(new_face.note)
-        )
+        checked_face = replace(new_face, name=face_name(new_face.name), **parse_texts(new_face))
         if new_face.faceid is not None:
             require_faceid(tenant, new_face.faceid)
         return checked_face
@@ -402,13 +401,13 @@ def _make_face(
         attributes={id_: value for id_, value in attributes.items() if value},
         labels=new_face.labels,
         name=new_face.name,
-        note=new_face.note,
         consent=new_face.consent,
         version=first_version(),
+        **copy_texts(new_face),
     )
 
 
-class FaceChanges(Struct, frozen=True):
+class FaceChanges(PersonTextChanges, frozen=True):
     """The values to set; None leaves one as it is.
 
     `values`: attribute values by name or `itemN`; "" clears one. `labels`: by letter.
@@ -421,6 +420,5 @@ class FaceChanges(Struct, frozen=True):
     gender: Gender | None = None
     values: Mapping[str, str] = field(default_factory=dict)
     name: str | None = None
-    note: str | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
     cleared_names: frozenset[str] = frozenset()

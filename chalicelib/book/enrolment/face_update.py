@@ -49,7 +49,8 @@ from chalicelib.domain.errors import (
     require_revision,
 )
 from chalicelib.domain.model import BLANK, MAX_PICTURES, Face, Group, Picture, Tenant
-from chalicelib.domain.names import face_name, face_note
+from chalicelib.domain.names import face_name
+from chalicelib.domain.person_texts import parse_texts
 from chalicelib.domain.pictures import PictureRules
 from chalicelib.domain.rules.recognised import Probes, Recognised
 from chalicelib.domain.rules.templates import (
@@ -275,7 +276,7 @@ def _normalise_texts(changes: FaceChanges) -> FaceChanges:
     return replace(
         changes,
         name=None if changes.name is None else face_name(changes.name),
-        note=None if changes.note is None else face_note(changes.note),
+        **parse_texts(changes),
     )
 
 

@@ -27,6 +27,7 @@ from chalicelib.domain.model import (
     Tenant,
 )
 from chalicelib.domain.names import Fold, fold_case, fold_letters, make_terms
+from chalicelib.domain.person_texts import TEXTS
 from chalicelib.domain.pictures import ATTRIBUTES, FOUND_DIGITS, BoundingBox, Estimates, Found, Pose
 from chalicelib.domain.rules.templates import User
 from chalicelib.domain.tenant_settings import SETTINGS, StoredSettings
@@ -46,7 +47,9 @@ from chalicelib.storage.values import (
     parse_optional,
 )
 
-_RARE = "attributes labels name note external_id user negatives merges moving number revision"
+_RARE = " ".join(
+    ("attributes labels name external_id user negatives merges moving number revision", *TEXTS)
+)
 """Fields of a face that its item has only if they say something."""
 
 

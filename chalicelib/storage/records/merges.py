@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from chalicelib.domain.consent import Consent
 from chalicelib.domain.model import BLANK, NO_LABELS, Decision, Face, Labels, Negative
+from chalicelib.domain.person_texts import TEXTS, PersonTexts
 from chalicelib.domain.pictures import Gender
 from chalicelib.domain.rules.decision import is_one_person
 from chalicelib.domain.rules.visits import FaceVisits, Visits
@@ -44,7 +45,7 @@ class MergeState(StrEnum):
     UNDONE = "undone"
 
 
-class MergeBackup(Struct, frozen=True):
+class MergeBackup(PersonTexts, frozen=True):
     """The data that undoing a merge needs: the whole other face, and the survivor's state before
     the merge."""
 
@@ -64,8 +65,6 @@ class MergeBackup(Struct, frozen=True):
     """Sighting ids of the survivor's negatives that came from the other face."""
     name: str = ""
     """The survivor's name if it came from the other face; else ""."""
-    note: str = ""
-    """The survivor's note if it came from the other face; else ""."""
     consent: Consent | None = None
     """The survivor's record of consent if it came from the other face; else None."""
     age: int | None = None
@@ -227,7 +226,7 @@ _BACKUP = Codec(
     MergeBackup,
     {"survivor_group_id": "survivor_group"},
     apart="face visits survivor_visits",
-    rare="name note spare age gender external_id labels attributes",
+    rare=" ".join(("name spare age gender external_id labels attributes", *TEXTS)),
     negatives=many(_NEGATIVE),
     consent=CONSENT,
     **SHOWN,

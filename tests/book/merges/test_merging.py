@@ -38,6 +38,7 @@ from chalicelib.domain.model import (
     Tenant,
 )
 from chalicelib.domain.observations import Observation, ObservationFilter, ObservationKind
+from chalicelib.domain.person_texts import TEXTS
 from chalicelib.domain.pictures import Gender
 from chalicelib.domain.rules.visits import MOST_KEPT, Arrival, Arrivals
 from chalicelib.storage import keys
@@ -443,7 +444,7 @@ SET = {
     "attributes": ({1: "theirs"}, {1: "own"}),
     "labels": (Labels(a="theirs"), Labels(a="own")),
     "name": ("Ann", "Bo"),
-    "note": ("theirs", "own"),
+    **dict.fromkeys(TEXTS, ("theirs", "own")),
     "consent": (Consent(Basis.CONSENT, MONDAY), Consent(Basis.CONSENT, MONDAY, "form 7")),
     "external_id": ("theirs.jpg", "own.jpg"),
 }

@@ -14,6 +14,7 @@ from typing import Any
 from msgspec import Struct, field
 
 from chalicelib.api.v1.routes import OPERATIONS
+from chalicelib.domain.person_texts import TEXTS
 from tests.support.fakes import photo
 
 _ANYBODY = photo(999)
@@ -58,7 +59,13 @@ _CAMERA = {"id": "{camera}"}
 _FACE = {"id": "{face}"}
 _HOOK = {"id": "{hook}"}
 _GROUP = {"id": "{group_id}"}
-_PERSON = {"name": "New", "note": "", "age": 30, "gender": "male", "labels": {"a": "north"}}
+_PERSON = {
+    "name": "New",
+    **dict.fromkeys(TEXTS, ""),
+    "age": 30,
+    "gender": "male",
+    "labels": {"a": "north"},
+}
 _CONSENT = {
     "basis": "consent",
     "given_at": "2026-01-01T00:00:00Z",

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from types import NoneType, UnionType
-from typing import Any, get_args, get_origin
+from typing import Annotated, Any, get_args, get_origin
 
 from msgspec.structs import fields
 
@@ -26,6 +26,8 @@ _BY_KIND: Mapping[Any, Any] = {
 
 def kinds_of(type_: Any) -> list[Any]:
     """Return the types of which one is a field's, without None."""
+    if get_origin(type_) is Annotated:
+        type_ = type_.__origin__
     return [
         kind
         for kind in (get_args(type_) if get_origin(type_) is UnionType else [type_])

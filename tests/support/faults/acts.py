@@ -74,8 +74,7 @@ class Act(Struct, frozen=True):
         """List the words of a command line, with the shop's ids in them."""
         slots = {name.replace(" ", "_"): id_ for name, id_ in shop.ids.items()}
         return [
-            re.sub(r"\{(\w+)\}", lambda found: slots[found[1]], word)
-            for word in shlex.split(words)
+            re.sub(r"\{(\w+)\}", lambda found: slots[found[1]], word) for word in shlex.split(words)
         ]
 
 

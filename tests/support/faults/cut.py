@@ -95,9 +95,7 @@ _TIMES = re.compile(
     r"\d{4}-\d\d-\d\d(?:[T ]\d\d(?::\d\d)*(?:\.\d+)?)?(?:Z|\+00:00)?|\b\d{9,}(?:\.\d+)?\b"
 )
 """Times as texts, in seconds or in milliseconds."""
-_SECRETS = re.compile(
-    r"(?<=\")(?=[^\"]*\d)[A-Za-z0-9+/_-]{16,}={0,2}(?=\\*\")|\b[A-Z2-7]{16,}\b"
-)
+_SECRETS = re.compile(r"(?<=\")(?=[^\"]*\d)[A-Za-z0-9+/_-]{16,}={0,2}(?=\\*\")|\b[A-Z2-7]{16,}\b")
 """Keys, signatures and ids, some of which have no digit."""
 _COUNTED = re.compile(
     r'("(?:version|n|revision|changes|n_captures_deleted)":\{"N":|"former_secret":\{"B":)"[^"]*"'

@@ -539,7 +539,9 @@ def _aged(box: Box) -> None:
     services, items = box.services, box.storage.items
     services.webhooks.hooks.add("shop", None, kinds=frozenset({EventKind.WEEK_ENDED}))
     services.tenants.renew_key(box.tenant, "sunmi", SharedKey.APP_KEY)
-    box.storage.blobs.put_if_absent(f"{keys.days_columns('shop', 'UTC')}20260302-0.columns", b"x", "")
+    box.storage.blobs.put_if_absent(
+        f"{keys.days_columns('shop', 'UTC')}20260302-0.columns", b"x", ""
+    )
     box.put(shot(14 * DAY - 60, GUS))
     seen_ms = milliseconds(box.clock.now())
     usual = {"usual": USUAL.write((100,) * 24), "last_seen_at": seen_ms}

@@ -1,0 +1,86 @@
+"""Texts that somebody writes of a person beside the name: each is declared here, once.
+
+A text is stored with its face, and as long; an erasure, a restriction, a legal hold and a merge
+treat it as the face's other fields. It is exported and imported, in the archive of its person, in
+the data map and the record of processing, and one of a line has a row in the console. To add one,
+write it and its change here, and into the three Structs of chalicelib/api/v1/faces.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from msgspec import Struct
+from msgspec.structs import fields
+
+from chalicelib.domain.errors import InvalidInput
+from chalicelib.domain.names import is_one_line, normalise_name
+
+
+class Text(Struct, frozen=True):
+    """Declaration of a text of a person."""
+
+    most: int
+    """Most characters."""
+    word: str
+    """What papers call it, in English."""
+    has_lines: bool = False
+    """It may have several lines. One of a line has a row in the console by itself."""
+    is_listed: bool = False
+    """Lists of faces say it: `ListedFace` and the index by arrival have it, which a stage on AWS
+    cannot change."""
+
+
+class PersonTexts(Struct, frozen=True, kw_only=True):
+    """The texts of a person; "": nothing is said."""
+
+    note: Annotated[str, Text(500, "note", has_lines=True, is_listed=True)] = ""
+
+
+class PersonTextChanges(Struct, frozen=True, kw_only=True):
+    """Changes of them; None leaves one as it is."""
+
+    note: str | None = None
+
+
+TEXTS: Mapping[str, Text] = {
+    field.name: said
+    for field in fields(PersonTexts)
+    for said in field.type.__metadata__
+    if isinstance(said, Text)
+}
+"""What is declared of each text, by its name."""
+
+LINES: Mapping[str, int] = {name: text.most for name, text in TEXTS.items() if not text.has_lines}
+"""The most characters of each text of one line."""
+
+WORDS = ", ".join(text.word for text in TEXTS.values())
+"""What papers call all of them."""
+
+
+def parse_texts(of: object) -> dict[str, str]:
+    """Return the texts of what has some, as they are stored: in NFC. Those that are None are left
+    out.
+
+    Raises InvalidInput.
+    """
+    return {
+        name: _parse_text(name, text, value)
+        for name, text in TEXTS.items()
+        if (value := getattr(of, name)) is not None
+    }
+
+
+def _parse_text(name: str, text: Text, value: str) -> str:
+    normal = normalise_name(value, text.most)
+    if len(normal) > text.most:
+        raise InvalidInput(f"{name} has up to {text.most} characters, not {len(normal)}")
+    if not text.has_lines and not is_one_line(normal):
+        raise InvalidInput(f"{name} is one line of text, without control characters")
+    return normal
+
+
+def copy_texts(of: object) -> dict[str, Any]:
+    """Return the texts of what has some; None for one that it does not say, as rows of lists."""
+    return {name: getattr(of, name, None) for name in TEXTS}
