@@ -258,14 +258,13 @@ def _write_partial(path: Path, mode: int) -> Iterator[tuple[Path, IO[bytes]]]:
     _remove_partials(path)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     flags = os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
-    with name_in_errors(path, partial):
-        with os.fdopen(os.open(partial, flags, mode), "w+b") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            try:
-                yield partial, file
-            except BaseException:
-                partial.unlink(missing_ok=True)
-                raise
+    with name_in_errors(path, partial), os.fdopen(os.open(partial, flags, mode), "w+b") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        try:
+            yield partial, file
+        except BaseException:
+            partial.unlink(missing_ok=True)
+            raise
 
 
 def _remove_partials(path: Path) -> None:
