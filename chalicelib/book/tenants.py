@@ -196,8 +196,8 @@ class Tenants(Service["Book"]):
                     "name"
                 ) from error
             raise TenantExists(
-                f"there is a tenant {name!r} already: choose another name. If the command that made "
-                f"it was cut off, `regulars tenants rotate {name}` prints new keys of it"
+                f"there is a tenant {name!r} already: choose another name. If the command that "
+                f"made it was cut off, `regulars tenants rotate {name}` prints new keys of it"
             ) from error
         return credentials
 

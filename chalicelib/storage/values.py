@@ -139,6 +139,10 @@ def row(kind: Callable[..., Any], forms: Iterable[Form | Codec[Any]]) -> Form:
     )
 
 
+def _pack(*values: Any) -> tuple[Any, ...]:
+    return values
+
+
 def numbers(kind: type[tuple[float, ...]], digits: int = 1) -> Form:
     """Return the form of a named tuple of floats, which is stored as a list."""
     return row(kind, [number(f".{digits}f")] * len(get_type_hints(kind)))
@@ -147,8 +151,9 @@ def numbers(kind: type[tuple[float, ...]], digits: int = 1) -> Form:
 def form_of(kind: Any) -> Form | Codec[Any]:
     """Return the form in which the values of a field are stored. `kind`: the field's annotation.
 
-    `int | None` has the form of `int`. A tuple with named fields, a tuple of many, a Struct and a
-    StrEnum have forms of their own. Other types have the form in _FORMS, or are stored as they are.
+    `int | None` has the form of `int`. A tuple with named fields, a tuple of so many, a tuple of
+    many, a Struct and a StrEnum have forms of their own. Other types have the form in _FORMS, or
+    are stored as they are.
     """
     whole = kind.__origin__ if get_origin(kind) is Annotated else kind
     is_optional = NoneType in get_args(whole)
@@ -162,7 +167,10 @@ def form_of(kind: Any) -> Form | Codec[Any]:
     if issubclass(origin, tuple):
         if hints := get_type_hints(origin):
             return row(origin, map(form_of, hints.values()))
-        return many(form_of(get_args(only)[0]))
+        *kinds, last = get_args(only)
+        if last is Ellipsis:
+            return many(form_of(*kinds))
+        return row(_pack, map(form_of, (*kinds, last)))
     if issubclass(origin, Struct):
         return Codec(origin)
     if issubclass(origin, StrEnum):

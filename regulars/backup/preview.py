@@ -30,11 +30,12 @@ from regulars.errors import OperatorError
 class Book(Struct, frozen=True):
     """Contents of a tenant's book that a restore may give back: accesses and people.
 
-    `accesses`: what each does, as an operator knows it (`key 12 is open (office, admin)`).
-    `consenting`: the faces with a record of consent, a part of `people`.
+    `accesses`: by name, what each does and who made it, as an operator knows it: `key 12 is open
+    (office, admin), made by Ann`. `consenting`: the faces with a record of consent, a part of
+    `people`.
     """
 
-    accesses: frozenset[str]
+    accesses: Mapping[str, str]
     people: frozenset[str]
     consenting: frozenset[str]
 
@@ -43,7 +44,12 @@ def read_book(services: Services, tenant: Tenant, erased: frozenset[str] = froze
     """Read what a book gives to whom. `erased`: faces that are still in it and will be erased."""
     people = frozenset(services.faces.lists.list_every_id(tenant)) - erased
     consenting = frozenset(face.faceid for face in services.consents.list_all(tenant))
-    accesses = frozenset(services.access.standing.list_names(tenant))
+    makers = services.access.made.name_makers(tenant)
+    accesses = {}
+    for line in services.access.standing.list_names(tenant):
+        access = " ".join(line.split(" ")[:2])  # `key 12` of `key 12 is open (till, admin)`
+        maker = makers.get(access)
+        accesses[access] = f"{line}, made by {maker}" if maker else line
     return Book(accesses, people, consenting & people)
 
 
@@ -106,7 +112,9 @@ def _compare(name: str, restored: Book, present: Book | None) -> Iterator[str]:
     if present is None:
         yield f"{name}: the whole shop would come back, which is not in the book of today"
         return
-    accesses = sorted(restored.accesses - present.accesses)
+    accesses = [
+        line for access, line in sorted(restored.accesses.items()) if access not in present.accesses
+    ]
     people = sorted(restored.people - present.people)
     consenting = sorted((restored.consenting - present.consenting) - frozenset(people))
     if not (accesses or people or consenting):

@@ -92,6 +92,8 @@ def list_rows(value: Any, stored: Any) -> Iterator[tuple[list[Any], bool]]:
         yield stored, fields(type(value))[-1].default is not NODEFAULT
     elif isinstance(value, tuple) and hasattr(value, "_fields"):
         yield stored, value._fields[-1] in value._field_defaults
+    elif isinstance(value, tuple) and len(value) > 1:  # of many, a sample has one
+        yield stored, False
     elif isinstance(value, tuple):
         for part, stored_part in zip(value, stored, strict=False):
             yield from list_rows(part, stored_part)

@@ -65,7 +65,7 @@ the whole database of a box anew, 265 MB in two seconds in which nobody else can
 
 
 class Wait(Struct, frozen=True):
-    """What an erasure waits for.
+    """Reason for which an erasure waits.
 
     `what`: until when, or for what. `again_s`: the seconds until it is worth another look.
     """

@@ -102,7 +102,6 @@ _TENANT = Codec(
         _parse_renewals,
         whole=True,
     ),
-    format_due=Form(list, lambda stored: tuple(map(int, stored))),
     attributes_off=Form(
         sorted,
         lambda stored: frozenset(attribute for attribute in stored if attribute in ATTRIBUTES),

@@ -21,7 +21,7 @@ from chalicelib.storage import keys
 from chalicelib.storage.ports import Action, Condition, Delete, Item, Put, Update, absent, equals
 from chalicelib.storage.records.faces import CONSENT, DECISION, SHOWN, face_from, face_item
 from chalicelib.storage.records.observations import visits_from, visits_item
-from chalicelib.storage.values import Codec, Form, many, parse_optional, time_ordered_id
+from chalicelib.storage.values import Codec, many, parse_optional, time_ordered_id
 
 IN_FLIGHT = timedelta(hours=1)
 """A search that found a face before its merge writes its observation within this time."""
@@ -231,7 +231,7 @@ _BACKUP = Codec(
     consent=CONSENT,
     **SHOWN,
 )
-_MERGE = Codec(Merge, apart="backup", rare="joined is_return", renaming=many(Form(int, int)))
+_MERGE = Codec(Merge, apart="backup", rare="joined is_return")
 _DUPLICATE = Codec(Duplicate, apart="first second", rare="are_two", decision=DECISION)
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from chalicelib.auth.roles import Role
 from chalicelib.bootstrap import build
+from chalicelib.domain.audit_events import AuditEvent, Kind, begin_audit_event
 from chalicelib.domain.consent import Basis, Consent
 from chalicelib.domain.errors import RegularsError
 from chalicelib.services import Services
@@ -112,7 +113,8 @@ def test_the_command_names_what_the_book_of_today_lacks(tmp_path: Path, capsys: 
     with closing(Book(data)) as book:
         book.services.audit.signing.read_public_keys("shop")
         book.enrol(Person(1), faceid="ann")
-        gone, _ = book.services.access.keys.add(book.tenant, "gone")
+        with begin_audit_event(AuditEvent("add", "key first", Kind.CHANGE, tenant="shop")):
+            gone, _ = book.services.access.keys.add(book.tenant, "gone")
     assert main(["backup", str(backups), "--data", str(data)]) == 0
     [file] = backups.glob("*.tar")
     shutil.copy(file, backups / "z.tar")
@@ -124,7 +126,7 @@ def test_the_command_names_what_the_book_of_today_lacks(tmp_path: Path, capsys: 
     capsys.readouterr()
     assert main(["restore", "--preview", "--data", str(data)]) == 0
     said = capsys.readouterr().out
-    assert f"shop: would come back: key {gone.id} is open (gone" in said
+    assert f"shop: would come back: key {gone.id} is open (gone, viewer), made by key first" in said
     assert "shop: ann would be in the book again" in said
     assert {path.name for path in data.iterdir() if path.is_file()} >= {one.name for one in before}
     with closing(Book(data)) as book:
